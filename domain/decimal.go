@@ -1,0 +1,382 @@
+package domain
+
+import (
+	"errors"
+	"fmt"
+	"math/big"
+
+	"github.com/holiman/uint256"
+	"github.com/quagmt/udecimal"
+)
+
+// Scale is the number of decimals every amount, price, quantity and ratio is
+// kept at (design, section 3).
+const Scale = 18
+
+// Decimal is an exact signed decimal number with up to [Scale] decimals.
+//
+// The zero value is 0. Two Decimals are equal exactly when they compare equal
+// with ==, because every value inside the accepted range is held at the same
+// scale: this makes Decimal safe as a struct field compared as a whole and as
+// part of a map key.
+//
+// Sums are exact; products and quotients are rounded half to even at 18
+// decimals, and a × b ÷ c ([MulDiv]) only once.
+type Decimal struct {
+	// d always has precision Scale, except zero, which udecimal keeps at 0.
+	d udecimal.Decimal
+}
+
+// Zero is 0, One is 1.
+var (
+	Zero = Decimal{}
+	One  = FromInt(1)
+)
+
+// limit is 10^15: no amount may reach it (section 3). 15 digits before and 18
+// after the point stay well inside the 128 bits that udecimal adds without
+// allocating.
+var (
+	limit = FromInt(1_000_000_000_000_000)
+	pow10 = powersOfTen()
+)
+
+// Reasons for refusing the text of a number. They never repeat the text.
+var (
+	errDecimalEmpty    = errors.New("is empty; write a plain number such as 12.5")
+	errDecimalSyntax   = errors.New("is not a plain decimal number such as -12.5 (no exponent, no spaces, no thousands separators)")
+	errDecimalDecimals = fmt.Errorf("has more than %d decimals", Scale)
+	errDecimalRange    = errors.New("is not below 10^15 in absolute value")
+	errDecimalJSON     = errors.New("must be a JSON string such as \"12.5\"")
+)
+
+func powersOfTen() [Scale + 1]uint256.Int {
+	var p [Scale + 1]uint256.Int
+	p[0].SetUint64(1)
+	for i := 1; i < len(p); i++ {
+		p[i].Mul(&p[i-1], uint256.NewInt(10))
+	}
+	return p
+}
+
+// FromInt returns n as a Decimal.
+func FromInt(n int64) Decimal {
+	neg, mag := n < 0, uint64(n)
+	if neg {
+		mag = -mag
+	}
+	var z uint256.Int
+	z.Mul(uint256.NewInt(mag), uint256.NewInt(1_000_000_000_000_000_000))
+	return fromUint256(neg, &z)
+}
+
+// ParseDecimal reads a plain decimal number: an optional sign, digits, and at
+// most 18 decimals. It refuses exponents, NaN, spaces, more decimals than 18
+// and |x| ≥ 10^15. Errors describe the problem without repeating the text.
+func ParseDecimal(s string) (Decimal, error) {
+	if s == "" {
+		return Zero, errDecimalEmpty
+	}
+	if err := checkSyntax(s); err != nil {
+		return Zero, err
+	}
+	u, err := udecimal.Parse(s)
+	if err != nil {
+		return Zero, errDecimalSyntax
+	}
+	d, ok := rescale(u)
+	if !ok || !d.InRange() {
+		return Zero, errDecimalRange
+	}
+	return d, nil
+}
+
+// checkSyntax accepts [+-]digits[.digits] with bounded lengths; trailing zeros
+// beyond 18 decimals are refused like any other digit, so that text and value
+// cannot disagree about the precision that was meant.
+func checkSyntax(s string) error {
+	i := 0
+	if s[0] == '-' || s[0] == '+' {
+		i++
+	}
+	whole, decimals, point := 0, 0, false
+	for ; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '.' && !point && whole > 0:
+			point = true
+		case c < '0' || c > '9':
+			return errDecimalSyntax
+		case point:
+			decimals++
+		default:
+			whole++
+		}
+	}
+	switch {
+	case whole == 0 || (point && decimals == 0):
+		return errDecimalSyntax
+	case decimals > Scale:
+		return errDecimalDecimals
+	case whole > 40: // far beyond the range, and short of udecimal's own limits
+		return errDecimalRange
+	}
+	return nil
+}
+
+// MustDecimal is [ParseDecimal] for literals in code and tests; it panics on
+// anything ParseDecimal refuses.
+func MustDecimal(s string) Decimal {
+	d, err := ParseDecimal(s)
+	if err != nil {
+		panic(fmt.Sprintf("domain: decimal literal %q %v", s, err))
+	}
+	return d
+}
+
+func rescale(u udecimal.Decimal) (Decimal, bool) {
+	neg, hi, lo, prec, ok := u.ToHiLo()
+	if !ok || prec > Scale {
+		return Zero, false
+	}
+	z := uint256.Int{lo, hi}
+	z.Mul(&z, &pow10[Scale-prec])
+	if z[2]|z[3] != 0 {
+		return Zero, false
+	}
+	return fromUint256(neg, &z), true
+}
+
+// fromUint256 makes a Decimal of z × 10^-18. A coefficient above 128 bits, far
+// outside the accepted range, goes through text: folding must not fail on it.
+func fromUint256(neg bool, z *uint256.Int) Decimal {
+	if z[2]|z[3] != 0 {
+		return fromBig(neg, z.ToBig())
+	}
+	u, err := udecimal.NewFromHiLo(neg, z[1], z[0], Scale)
+	if err != nil { // only for a precision above udecimal's own, which Scale is not
+		return Zero
+	}
+	return Decimal{u}
+}
+
+// maxBigDigits keeps a coefficient inside what udecimal can parse. Values that
+// large can only come from a stream that was not written by this program.
+const maxBigDigits = 180
+
+func fromBig(neg bool, z *big.Int) Decimal {
+	s := z.String()
+	if len(s) > maxBigDigits {
+		s = s[len(s)-maxBigDigits:]
+	}
+	for len(s) <= Scale {
+		s = "0" + s
+	}
+	s = s[:len(s)-Scale] + "." + s[len(s)-Scale:]
+	if neg {
+		s = "-" + s
+	}
+	u, err := udecimal.Parse(s)
+	if err != nil {
+		return Zero
+	}
+	return Decimal{u}
+}
+
+// uint256 returns the magnitude of d × 10^18, and whether it fits 128 bits.
+func (d Decimal) uint256() (neg bool, z uint256.Int, ok bool) {
+	neg, hi, lo, prec, ok := d.d.ToHiLo()
+	if !ok {
+		return false, z, false
+	}
+	z = uint256.Int{lo, hi}
+	if prec < Scale {
+		z.Mul(&z, &pow10[Scale-prec])
+	}
+	return neg, z, true
+}
+
+func (d Decimal) big() *big.Int {
+	if neg, z, ok := d.uint256(); ok {
+		b := z.ToBig()
+		if neg {
+			b.Neg(b)
+		}
+		return b
+	}
+	b, _ := new(big.Int).SetString(digits(d.d.StringFixed(Scale)), 10)
+	return b
+}
+
+func digits(s string) string {
+	out := make([]byte, 0, len(s))
+	for i := range len(s) {
+		if s[i] != '.' {
+			out = append(out, s[i])
+		}
+	}
+	return string(out)
+}
+
+// Add returns d + e, exactly.
+func (d Decimal) Add(e Decimal) Decimal { return Decimal{d.d.Add(e.d)} }
+
+// Sub returns d − e, exactly.
+func (d Decimal) Sub(e Decimal) Decimal { return Decimal{d.d.Sub(e.d)} }
+
+// Neg returns −d.
+func (d Decimal) Neg() Decimal { return Decimal{d.d.Neg()} }
+
+// Abs returns |d|.
+func (d Decimal) Abs() Decimal { return Decimal{d.d.Abs()} }
+
+// Sign returns −1, 0 or +1.
+func (d Decimal) Sign() int { return d.d.Sign() }
+
+// IsZero reports whether d is 0.
+func (d Decimal) IsZero() bool { return d.d.IsZero() }
+
+// Cmp returns −1, 0 or +1 as d is below, equal to or above e.
+func (d Decimal) Cmp(e Decimal) int { return d.d.Cmp(e.d) }
+
+// Less reports d < e.
+func (d Decimal) Less(e Decimal) bool { return d.Cmp(e) < 0 }
+
+// AtLeast reports d ≥ e, the comparison every breaker trips on.
+func (d Decimal) AtLeast(e Decimal) bool { return d.Cmp(e) >= 0 }
+
+// Max returns the larger of d and e.
+func (d Decimal) Max(e Decimal) Decimal {
+	if d.Less(e) {
+		return e
+	}
+	return d
+}
+
+// Min returns the smaller of d and e.
+func (d Decimal) Min(e Decimal) Decimal {
+	if e.Less(d) {
+		return e
+	}
+	return d
+}
+
+// InRange reports |d| < 10^15, the bound on every amount.
+func (d Decimal) InRange() bool { return d.Abs().Less(limit) }
+
+// Mul returns d × e, rounded half to even at 18 decimals.
+func (d Decimal) Mul(e Decimal) Decimal { return MulDiv(d, e, One) }
+
+// Div returns d ÷ e, rounded half to even at 18 decimals. See [MulDiv] for e = 0.
+func (d Decimal) Div(e Decimal) Decimal { return MulDiv(d, One, e) }
+
+// MulDiv returns a × b ÷ c, rounded once, half to even, at 18 decimals. The
+// caller makes sure that c is not 0; a quotient by 0 is answered with 0, so
+// that a fold of any stream, however damaged its meaning, ends.
+func MulDiv(a, b, c Decimal) Decimal {
+	an, az, aok := a.uint256()
+	bn, bz, bok := b.uint256()
+	cn, cz, cok := c.uint256()
+	if c.IsZero() || a.IsZero() || b.IsZero() {
+		return Zero
+	}
+	neg := an != bn != cn
+	if !aok || !bok || !cok {
+		return mulDivBig(a, b, c)
+	}
+	var product, q, r uint256.Int
+	product.Mul(&az, &bz) // two 128-bit factors cannot overflow 256 bits
+	q.DivMod(&product, &cz, &r)
+	roundHalfEven(&q, &r, &cz)
+	return fromUint256(neg, &q)
+}
+
+// roundHalfEven adds one to q when the remainder r of a division by m says so.
+func roundHalfEven(q, r, m *uint256.Int) {
+	var twice uint256.Int
+	twice.Lsh(r, 1) // r < m < 2^128
+	if c := twice.Cmp(m); c > 0 || (c == 0 && q[0]&1 == 1) {
+		q.AddUint64(q, 1)
+	}
+}
+
+func mulDivBig(a, b, c Decimal) Decimal {
+	x, y, z := a.big(), b.big(), c.big()
+	x.Mul(x, y)
+	neg := x.Sign() < 0 != (z.Sign() < 0)
+	x.Abs(x)
+	z.Abs(z)
+	q, r := new(big.Int).QuoRem(x, z, new(big.Int))
+	if c := r.Lsh(r, 1).Cmp(z); c > 0 || (c == 0 && q.Bit(0) == 1) {
+		q.Add(q, big.NewInt(1))
+	}
+	return fromBig(neg, q)
+}
+
+// Round rounds half to even at the given number of decimals (at most 18).
+func (d Decimal) Round(decimals int) Decimal {
+	q, r, m, neg, ok := d.split(decimals)
+	if !ok {
+		return d
+	}
+	roundHalfEven(&q, &r, &m)
+	q.Mul(&q, &m)
+	return fromUint256(neg, &q)
+}
+
+// Trunc cuts d off at the given number of decimals (at most 18), toward zero.
+func (d Decimal) Trunc(decimals int) Decimal {
+	q, _, m, neg, ok := d.split(decimals)
+	if !ok {
+		return d
+	}
+	q.Mul(&q, &m)
+	return fromUint256(neg, &q)
+}
+
+func (d Decimal) split(decimals int) (q, r, m uint256.Int, neg, ok bool) {
+	if decimals < 0 || decimals >= Scale {
+		return q, r, m, false, false
+	}
+	neg, z, ok := d.uint256()
+	if !ok {
+		return q, r, m, false, false
+	}
+	m = pow10[Scale-decimals]
+	q.DivMod(&z, &m, &r)
+	return q, r, m, neg, true
+}
+
+// Ratio returns d as answers show ratios: rounded half to even at 12 decimals.
+func (d Decimal) Ratio() Decimal { return d.Round(12) }
+
+// String returns the canonical text: no exponent, no trailing zeros, no sign on 0.
+func (d Decimal) String() string { return d.d.String() }
+
+// Float returns the nearest float64, for charts and sparklines only.
+func (d Decimal) Float() float64 { return d.d.InexactFloat64() }
+
+// AppendText implements encoding.TextAppender with the canonical text.
+func (d Decimal) AppendText(b []byte) ([]byte, error) { return d.d.AppendText(b) }
+
+// MarshalText implements encoding.TextMarshaler with the canonical text, so
+// that JSON holds decimals as strings.
+func (d Decimal) MarshalText() ([]byte, error) { return d.d.AppendText(nil) }
+
+// UnmarshalText implements encoding.TextUnmarshaler with [ParseDecimal].
+func (d *Decimal) UnmarshalText(text []byte) error {
+	v, err := ParseDecimal(string(text))
+	if err != nil {
+		return err
+	}
+	*d = v
+	return nil
+}
+
+// UnmarshalJSON accepts a JSON string only: a JSON number has already been
+// through somebody's float.
+func (d *Decimal) UnmarshalJSON(b []byte) error {
+	if len(b) < 2 || b[0] != '"' || b[len(b)-1] != '"' {
+		return errDecimalJSON
+	}
+	return d.UnmarshalText(b[1 : len(b)-1])
+}

@@ -1,0 +1,255 @@
+// Package eventstore is the contract between pets and whatever keeps its
+// events: records in append-only streams, appended at an explicit revision,
+// read back in order, for ever.
+//
+// It owns [Record], [Store], the errors a store may answer with and the limits
+// every engine keeps. It is about bytes only and refuses to know any event,
+// amount or portfolio. Engines live in the packages below it and all pass the
+// suite in eventstore/storetest.
+package eventstore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Limits of one append, the same for every engine, so that what one engine
+// accepts another does not refuse.
+const (
+	// MaxAppendBytes bounds the sum of all bytes of one append: types,
+	// metadata, data and 64 bytes of framing for each record.
+	MaxAppendBytes = 1 << 20
+	// MaxAppendRecords bounds the number of records of one append.
+	MaxAppendRecords = 10_000
+	// MaxStreamName and MaxTypeName bound the names, in bytes.
+	MaxStreamName = 200
+	MaxTypeName   = 200
+)
+
+// Expected is what an append expects of its stream: the revision of its last
+// record, or [NoStream].
+type Expected int64
+
+// NoStream expects a stream without any record.
+const NoStream Expected = -1
+
+// At returns the expectation that revision is the last of the stream.
+func At(revision uint64) Expected { return Expected(revision) } //nolint:gosec // revisions stay far below 2^63
+
+// Next returns the revision that the first record of an append with this
+// expectation gets.
+func (e Expected) Next() uint64 { return uint64(e + 1) } //nolint:gosec // ≥ -1 by definition
+
+func (e Expected) String() string {
+	if e == NoStream {
+		return "no stream"
+	}
+	return fmt.Sprintf("revision %d", int64(e))
+}
+
+// Position is the place of a record in the order over all streams of a store.
+// It is opaque: comparable and ordered, with gaps, and means nothing in another
+// store. The zero Position stands before the first record.
+type Position struct {
+	Commit, Prepare uint64
+}
+
+// Compare orders positions: -1, 0 or +1.
+func (p Position) Compare(q Position) int {
+	if c := cmp.Compare(p.Commit, q.Commit); c != 0 {
+		return c
+	}
+	return cmp.Compare(p.Prepare, q.Prepare)
+}
+
+// Record is one stored event. Its bytes are never changed or re-encoded; the
+// slices belong to the reader that received them.
+type Record struct {
+	Stream   string
+	Revision uint64 // counts from 0 in its stream, without gaps
+	Position Position
+	ID       uuid.UUID
+	Type     string
+	Time     time.Time // UTC, nanoseconds; when it was recorded, by the appender's clock
+	Metadata []byte
+	Data     []byte
+}
+
+// Proposed is a record to be appended. The store gives it its stream, revision
+// and position; everything else is kept as it is. Time must be representable
+// in nanoseconds since 1970 as an int64; its zone is dropped.
+type Proposed struct {
+	ID       uuid.UUID
+	Type     string
+	Time     time.Time
+	Metadata []byte
+	Data     []byte
+}
+
+// Appended says where an append went.
+type Appended struct {
+	// First and Last are the revisions of the first and last record.
+	First, Last uint64
+	// Position is that of the first record.
+	Position Position
+	// Idempotent reports that the same ids already stood at this place and
+	// nothing was written.
+	Idempotent bool
+}
+
+// Store keeps streams of records.
+//
+// Durability: a record is visible to any reader, of this process or another,
+// only after it would survive a power cut, and Append returns without error
+// only after all its records are visible. An append is atomic: after a crash
+// all of its records are there or none.
+//
+// Concurrency: every method may be called from any goroutine.
+//
+// Errors are [Conflict], [NotFound], [TooLarge], [Invalid], [Unavailable] or
+// [Ambiguous] (by errors.As), or the error of the context when it ended before
+// anything was sent.
+type Store interface {
+	// Append adds records to the end of the stream, whose last revision must be
+	// the expected one. Appending the same ids again at the same expectation
+	// answers with the first position (Idempotent) and writes nothing; a partial
+	// match is a Conflict. At least one record is required.
+	Append(ctx context.Context, stream string, expected Expected, records []Proposed) (Appended, error)
+
+	// ReadStream yields the records of a stream with revision ≥ from, in order,
+	// up to the last that is durable when the read reaches it. A stream without
+	// records is NotFound; from beyond the end yields nothing. An error ends the
+	// sequence and is its last element.
+	ReadStream(ctx context.Context, stream string, from uint64) iter.Seq2[Record, error]
+
+	// ReadAll yields the records of all streams with a position after the given
+	// one, in order of position. An empty store yields nothing.
+	ReadAll(ctx context.Context, after Position) iter.Seq2[Record, error]
+
+	// Head returns the last revision of a stream, or NotFound.
+	Head(ctx context.Context, stream string) (uint64, error)
+
+	// Streams returns the names of all streams that have records, sorted.
+	Streams(ctx context.Context) ([]string, error)
+
+	// SubscribeStream yields the records of a stream with revision ≥ from: first
+	// those that are there, then those that come, until the context ends, whose
+	// error is the last element. A stream without records is waited for. Records
+	// come in order, none twice, none left out.
+	SubscribeStream(ctx context.Context, stream string, from uint64) iter.Seq2[Record, error]
+
+	// SubscribeAll is the same over all streams, after a position.
+	SubscribeAll(ctx context.Context, after Position) iter.Seq2[Record, error]
+
+	// Close releases the store. Every later call, and every sequence still being
+	// read, ends with Unavailable.
+	Close() error
+}
+
+// Conflict: the stream was not where the append expected it. Nothing was written.
+type Conflict struct {
+	Stream           string
+	Expected, Actual Expected
+}
+
+func (e *Conflict) Error() string {
+	return fmt.Sprintf("stream %s: expected %s, found %s", e.Stream, e.Expected, e.Actual)
+}
+
+// NotFound: the stream has no records.
+type NotFound struct{ Stream string }
+
+func (e *NotFound) Error() string { return fmt.Sprintf("stream %s has no records", e.Stream) }
+
+// TooLarge: the append is over one of the limits. Nothing was written.
+type TooLarge struct {
+	What        string // "bytes" or "records"
+	Size, Limit int
+}
+
+func (e *TooLarge) Error() string {
+	return fmt.Sprintf("append of %d %s is over the limit of %d", e.Size, e.What, e.Limit)
+}
+
+// Invalid: the arguments can never be accepted (no records, an empty or
+// over-long name, a time out of range, a read-only store). Nothing was written.
+type Invalid struct{ Reason string }
+
+func (e *Invalid) Error() string { return "eventstore: " + e.Reason }
+
+// Unavailable: the store cannot answer now, or ever again in this process when
+// Poisoned. The append was not acknowledged and, unless Poisoned, not written.
+type Unavailable struct {
+	// Poisoned: a write or flush failed, so that what is on disk is unknown until
+	// the store is opened anew. Reads of what was durable before go on.
+	Poisoned bool
+	Cause    error
+}
+
+func (e *Unavailable) Error() string {
+	if e.Poisoned {
+		return fmt.Sprintf("store is poisoned until it is opened anew: %v", e.Cause)
+	}
+	return fmt.Sprintf("store is unavailable: %v", e.Cause)
+}
+
+func (e *Unavailable) Unwrap() error { return e.Cause }
+
+// Ambiguous: the append was sent and its fate is unknown. The caller reads the
+// stream and looks for its ids before it answers anybody.
+type Ambiguous struct{ Cause error }
+
+func (e *Ambiguous) Error() string {
+	return fmt.Sprintf("append may or may not have happened: %v", e.Cause)
+}
+
+func (e *Ambiguous) Unwrap() error { return e.Cause }
+
+// ErrClosed is the cause of the Unavailable that a closed store answers with.
+var ErrClosed = errors.New("store is closed")
+
+// Check returns the error every engine must answer an append with before it
+// looks at the stream: Invalid or TooLarge, or nil.
+func Check(stream string, expected Expected, records []Proposed) error {
+	switch {
+	case stream == "" || len(stream) > MaxStreamName:
+		return &Invalid{fmt.Sprintf("stream name has %d bytes; it needs 1 to %d", len(stream), MaxStreamName)}
+	case expected < NoStream:
+		return &Invalid{"expected revision is below NoStream"}
+	case len(records) == 0:
+		return &Invalid{"an append needs at least one record"}
+	case len(records) > MaxAppendRecords:
+		return &TooLarge{"records", len(records), MaxAppendRecords}
+	}
+	size := 0
+	for i := range records {
+		r := &records[i]
+		if r.Type == "" || len(r.Type) > MaxTypeName {
+			return &Invalid{fmt.Sprintf("type of record %d has %d bytes; it needs 1 to %d", i, len(r.Type), MaxTypeName)}
+		}
+		if r.ID == uuid.Nil {
+			return &Invalid{fmt.Sprintf("record %d has no id", i)}
+		}
+		if !timeInRange(r.Time) {
+			return &Invalid{fmt.Sprintf("time of record %d is not between 1970 and 2262", i)}
+		}
+		size += r.Size()
+	}
+	if size > MaxAppendBytes {
+		return &TooLarge{"bytes", size, MaxAppendBytes}
+	}
+	return nil
+}
+
+// Size is what a record counts toward [MaxAppendBytes].
+func (p *Proposed) Size() int { return 64 + len(p.Type) + len(p.Metadata) + len(p.Data) }
+
+func timeInRange(t time.Time) bool {
+	return !t.Before(time.Unix(0, 0)) && t.Before(time.Unix(0, 1<<63-1))
+}
