@@ -1,0 +1,75 @@
+package domain
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Code says what kind of refusal an error is; section 9 of the design is the
+// closed list. Adapters map codes to HTTP statuses and exit codes in one table.
+type Code string
+
+// The error codes.
+const (
+	CodeInvalid             Code = "invalid"              // the request can never be right
+	CodeUnauthenticated     Code = "unauthenticated"      // nobody we know
+	CodeDenied              Code = "denied"               // known, but not allowed to
+	CodeNotFound            Code = "not_found"            // no such portfolio, bot, fill, …
+	CodeConflict            Code = "conflict"             // right in itself, not with what is recorded
+	CodeWouldRetrip         Code = "would_retrip"         // the reset would leave value ≥ limit
+	CodeTradeIDConflict     Code = "trade_id_conflict"    // same identity, other content
+	CodeIdempotencyMismatch Code = "idempotency_mismatch" // same Idempotency-Key, other request
+	CodeHalted              Code = "halted"               // a breaker or an emergency stop forbids it
+	CodeTooLarge            Code = "too_large"            // over a size limit
+	CodeRateLimited         Code = "rate_limited"         // over a rate limit
+	CodeClock               Code = "clock"                // our clock, or the row's time, is behind the stream
+	CodeUnavailable         Code = "unavailable"          // the store cannot take it now
+	CodeInternal            Code = "internal"             // a defect; nothing was recorded
+)
+
+// Error is a refusal with a code a program can act on and a sentence a person
+// can. Field names the offending input field, empty where there is none.
+// Messages never hold secrets.
+type Error struct {
+	Code    Code
+	Field   string
+	Message string
+	Cause   error
+}
+
+func (e *Error) Error() string {
+	s := e.Message
+	if e.Field != "" {
+		s = e.Field + " " + s
+	}
+	if e.Cause != nil {
+		s += ": " + e.Cause.Error()
+	}
+	return s
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Errorf returns an Error with a code and a message.
+func Errorf(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// Invalid returns a CodeInvalid error about one input field.
+func Invalid(field, format string, args ...any) *Error {
+	return &Error{Code: CodeInvalid, Field: field, Message: fmt.Sprintf(format, args...)}
+}
+
+// CodeOf returns the code of the first Error in err's chain, CodeInternal when
+// there is none, and "" for nil.
+func CodeOf(err error) Code {
+	if err == nil {
+		return ""
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return CodeInternal
+}

@@ -1,0 +1,69 @@
+package domain
+
+// Wallets a deposit can go to.
+const (
+	WalletHot  = "hot"
+	WalletCold = "cold"
+)
+
+// DepositRecorded: money came in from outside. A flow of the portfolio.
+type DepositRecorded struct {
+	Wallet string  `json:"wallet"`
+	Asset  string  `json:"asset"`
+	Amount Decimal `json:"amount"`
+	Tx     string  `json:"tx,omitempty"`
+}
+
+// WithdrawalRecorded: money went out. A flow of the portfolio.
+type WithdrawalRecorded struct {
+	Wallet string  `json:"wallet"`
+	Asset  string  `json:"asset"`
+	Amount Decimal `json:"amount"`
+	Tx     string  `json:"tx,omitempty"`
+}
+
+// Kinds of fees.
+const (
+	FeeTrading = "trading" // expense:fees/<bot>
+	FeeGas     = "gas"     // expense:gas, in the gas asset
+	FeeRebate  = "rebate"  // income:rebates/<bot>
+)
+
+// FeeRecorded is a fee, or a rebate, that belongs to no fill. Performance, not
+// a flow. Amount is positive for all kinds. Without a bot it is the treasury's.
+type FeeRecorded struct {
+	Bot    string  `json:"bot,omitempty"`
+	Asset  string  `json:"asset"`
+	Amount Decimal `json:"amount"`
+	Kind   string  `json:"kind"`
+}
+
+// AdjustmentPosted corrects one asset account against the adjustment account,
+// with a person's reason. Performance, not a flow.
+type AdjustmentPosted struct {
+	// Account is hot:treasury, cold:treasury or hot:bot/<id>.
+	Account string  `json:"account"`
+	Asset   string  `json:"asset"`
+	Amount  Decimal `json:"amount"`
+	Reason  string  `json:"reason"`
+}
+
+// Event types of this file.
+const (
+	DepositRecordedType    = "deposit.recorded.v1"
+	WithdrawalRecordedType = "withdrawal.recorded.v1"
+	FeeRecordedType        = "fee.recorded.v1"
+	AdjustmentPostedType   = "adjustment.posted.v1"
+)
+
+// EventType implements Event.
+func (*DepositRecorded) EventType() string { return DepositRecordedType }
+
+// EventType implements Event.
+func (*WithdrawalRecorded) EventType() string { return WithdrawalRecordedType }
+
+// EventType implements Event.
+func (*FeeRecorded) EventType() string { return FeeRecordedType }
+
+// EventType implements Event.
+func (*AdjustmentPosted) EventType() string { return AdjustmentPostedType }

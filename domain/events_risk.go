@@ -1,0 +1,194 @@
+package domain
+
+import "time"
+
+// ReasonCode says why a permit was denied; section 7 is the closed list.
+type ReasonCode string
+
+// The reason codes that exist so far.
+const (
+	ReasonEmergencyStop    ReasonCode = "emergency_stop"
+	ReasonBreakerTripped   ReasonCode = "breaker_tripped"
+	ReasonLimitReached     ReasonCode = "limit_reached"
+	ReasonBotUnknown       ReasonCode = "bot_unknown"
+	ReasonBotStopped       ReasonCode = "bot_stopped"
+	ReasonMarketMismatch   ReasonCode = "market_mismatch"
+	ReasonMarketSettled    ReasonCode = "market_settled"
+	ReasonZoneBlocked      ReasonCode = "zone_blocked"
+	ReasonInsufficientCash ReasonCode = "insufficient_cash"
+	ReasonStaleMark        ReasonCode = "stale_mark"
+	ReasonNotReducing      ReasonCode = "not_reducing"
+)
+
+// Reason is one failed check of a permit. Value and Limit are empty where the
+// check compares nothing.
+type Reason struct {
+	Code    ReasonCode `json:"code"`
+	Value   string     `json:"value,omitempty"`
+	Limit   string     `json:"limit,omitempty"`
+	Message string     `json:"message"`
+}
+
+// Order is what a bot asks a permit for.
+type Order struct {
+	Bot string `json:"bot"`
+	Instrument
+	Side       Side    `json:"side"`
+	Quantity   Decimal `json:"quantity"`
+	LimitPrice Decimal `json:"limit_price"`
+	Fee        Decimal `json:"fee"`
+	ReduceOnly bool    `json:"reduce_only,omitempty"`
+}
+
+// PermitGranted: the order may be placed until ExpiresAt. Its worst case is
+// reserved from then on.
+type PermitGranted struct {
+	Permit string `json:"permit"`
+	Order
+	// Reducing is the part of the quantity that only closes what is held; the
+	// rest opens exposure.
+	Reducing Decimal `json:"reducing"`
+	// Reserved is the cash set aside, in base asset.
+	Reserved  Decimal   `json:"reserved"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// PermitDenied: no, with every reason that was found.
+type PermitDenied struct {
+	Order
+	Reasons []Reason `json:"reasons"`
+}
+
+// PermitPlaced: the order rests at the venue. Its reservation stays until it is
+// filled, released or expired by the order's own expiry (none: until then).
+type PermitPlaced struct {
+	Permit    string     `json:"permit"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+}
+
+// PermitReleased: the order was cancelled, or never placed.
+type PermitReleased struct {
+	Permit string `json:"permit"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// DayOpened precedes, in the same append, the first event of a new calendar day
+// in the policy's time zone.
+type DayOpened struct {
+	Date   string  `json:"date"` // 2006-01-02
+	Equity Decimal `json:"equity"`
+}
+
+// BreakerWarned: the value reached the warning level of its breaker.
+type BreakerWarned struct {
+	Breaker string  `json:"breaker"`
+	Bot     string  `json:"bot,omitempty"`
+	Value   Decimal `json:"value"`
+	Level   Decimal `json:"level"`
+	Limit   Decimal `json:"limit"`
+}
+
+// BreakerTripped stands in the same append as its cause. It stays tripped, and
+// trips no second time, until it is reset by a person.
+type BreakerTripped struct {
+	Breaker string `json:"breaker"`
+	// Scope is "bot" or "portfolio"; Bot is set for the former.
+	Scope string  `json:"scope"`
+	Bot   string  `json:"bot,omitempty"`
+	Value Decimal `json:"value"`
+	Limit Decimal `json:"limit"`
+	// Cause is the revision of the record that moved the value.
+	Cause          uint64   `json:"cause"`
+	BotsStopped    []string `json:"bots_stopped,omitempty"`
+	PermitsRevoked []string `json:"permits_revoked,omitempty"`
+	// ClosePositions: the policy asks the bots to close what they hold.
+	ClosePositions bool `json:"close_positions,omitempty"`
+}
+
+// BreakerReset is a person's decision to go on.
+type BreakerReset struct {
+	Breaker string `json:"breaker"`
+	Bot     string `json:"bot,omitempty"`
+	Reason  string `json:"reason"`
+	// Rebase makes the drawdown peak, or the day-open, the equity now.
+	Rebase bool `json:"rebase"`
+	// Before and After are the breaker's value around the reset.
+	Before Decimal `json:"before"`
+	After  Decimal `json:"after"`
+}
+
+// Kinds of emergency stops (section 6).
+const (
+	StopManual            = "manual"
+	StopSystemError       = "system_error"
+	StopSecurityBreach    = "security_breach"
+	StopPortfolioDrawdown = "portfolio_drawdown"
+)
+
+// EmergencyStopEngaged halts the portfolio until two people clear it.
+type EmergencyStopEngaged struct {
+	Kind           string   `json:"kind"`
+	Reason         string   `json:"reason"`
+	BotsStopped    []string `json:"bots_stopped,omitempty"`
+	PermitsRevoked []string `json:"permits_revoked,omitempty"`
+}
+
+// EmergencyStopClearRequested is the first of the two people.
+type EmergencyStopClearRequested struct {
+	Request string `json:"request"`
+	Reason  string `json:"reason"`
+	User    string `json:"user"`
+}
+
+// EmergencyStopCleared is the second. The bots stay stopped.
+type EmergencyStopCleared struct {
+	Request string `json:"request"`
+}
+
+// Event types of this file.
+const (
+	PermitGrantedType               = "permit.granted.v1"
+	PermitDeniedType                = "permit.denied.v1"
+	PermitPlacedType                = "permit.placed.v1"
+	PermitReleasedType              = "permit.released.v1"
+	DayOpenedType                   = "day.opened.v1"
+	BreakerWarnedType               = "breaker.warned.v1"
+	BreakerTrippedType              = "breaker.tripped.v1"
+	BreakerResetType                = "breaker.reset.v1"
+	EmergencyStopEngagedType        = "emergency_stop.engaged.v1"
+	EmergencyStopClearRequestedType = "emergency_stop.clear_requested.v1"
+	EmergencyStopClearedType        = "emergency_stop.cleared.v1"
+)
+
+// EventType implements Event.
+func (*PermitGranted) EventType() string { return PermitGrantedType }
+
+// EventType implements Event.
+func (*PermitDenied) EventType() string { return PermitDeniedType }
+
+// EventType implements Event.
+func (*PermitPlaced) EventType() string { return PermitPlacedType }
+
+// EventType implements Event.
+func (*PermitReleased) EventType() string { return PermitReleasedType }
+
+// EventType implements Event.
+func (*DayOpened) EventType() string { return DayOpenedType }
+
+// EventType implements Event.
+func (*BreakerWarned) EventType() string { return BreakerWarnedType }
+
+// EventType implements Event.
+func (*BreakerTripped) EventType() string { return BreakerTrippedType }
+
+// EventType implements Event.
+func (*BreakerReset) EventType() string { return BreakerResetType }
+
+// EventType implements Event.
+func (*EmergencyStopEngaged) EventType() string { return EmergencyStopEngagedType }
+
+// EventType implements Event.
+func (*EmergencyStopClearRequested) EventType() string { return EmergencyStopClearRequestedType }
+
+// EventType implements Event.
+func (*EmergencyStopCleared) EventType() string { return EmergencyStopClearedType }

@@ -1,0 +1,104 @@
+package domain
+
+import (
+	"fmt"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Lengths of identifiers, in bytes.
+const (
+	maxIDBytes   = 64
+	maxTextBytes = 256
+	maxNoteBytes = 1000
+)
+
+// CheckID accepts the ids we hand out meaning to: portfolios and bots. They
+// appear in stream names, account names and metric labels, so they are kept to
+// 1–64 of A–Z a–z 0–9 . _ -.
+func CheckID(field, id string) error {
+	if id == "" {
+		return Invalid(field, "is missing")
+	}
+	if len(id) > maxIDBytes {
+		return Invalid(field, "has %d bytes; the most is %d", len(id), maxIDBytes)
+	}
+	for _, r := range id {
+		ok := r == '.' || r == '_' || r == '-' || (r >= '0' && r <= '9') || (r >= 'a' && r <= 'z') || (r >= 'A' && r <= 'Z')
+		if !ok {
+			return Invalid(field, "may hold only letters, digits and . _ -")
+		}
+	}
+	return nil
+}
+
+// CheckText accepts the names that come from outside: markets, outcomes,
+// venues, trade ids. Any printable text of 1–256 bytes.
+func CheckText(field, s string) error {
+	if s == "" {
+		return Invalid(field, "is missing")
+	}
+	return CheckOptionalText(field, s)
+}
+
+// CheckOptionalText is CheckText for a field that may be empty.
+func CheckOptionalText(field, s string) error { return checkPrintable(field, s, maxTextBytes) }
+
+// CheckReason accepts the sentence a person gives with a decision.
+func CheckReason(field, s string) error {
+	if s == "" {
+		return Invalid(field, "is missing; say why, it is kept with the record")
+	}
+	return checkPrintable(field, s, maxNoteBytes)
+}
+
+func checkPrintable(field, s string, most int) error {
+	if len(s) > most {
+		return Invalid(field, "has %d bytes; the most is %d", len(s), most)
+	}
+	if !utf8.ValidString(s) {
+		return Invalid(field, "is not valid UTF-8")
+	}
+	for _, r := range s {
+		if !unicode.IsPrint(r) {
+			return Invalid(field, "holds a character that cannot be printed (%U)", r)
+		}
+	}
+	return nil
+}
+
+// FillID identifies a fill: (bot, venue, trade_id, leg), venue "" and leg 0 by
+// default (section 4). Reported trades share the space under ReportedLeg.
+type FillID struct {
+	Bot     string `json:"bot"`
+	Venue   string `json:"venue,omitempty"`
+	TradeID string `json:"trade_id"`
+	Leg     int    `json:"leg,omitempty"`
+}
+
+// ReportedLeg keeps the trade ids of reported closed trades apart from those of
+// fills.
+const ReportedLeg = -1
+
+// String gives the id as a person would write it: bot/trade, with venue and leg
+// where they are set.
+func (id FillID) String() string {
+	s := id.Bot + "/"
+	if id.Venue != "" {
+		s += id.Venue + "/"
+	}
+	s += id.TradeID
+	if id.Leg > 0 {
+		s += fmt.Sprintf("#%d", id.Leg)
+	}
+	return s
+}
+
+// Instrument is one outcome of one market (for spot and perp markets, the one
+// thing that is traded there).
+type Instrument struct {
+	Market  string `json:"market"`
+	Outcome string `json:"outcome"`
+}
+
+func (i Instrument) String() string { return i.Market + " / " + i.Outcome }

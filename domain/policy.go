@@ -1,0 +1,199 @@
+package domain
+
+import (
+	"fmt"
+	"time"
+	_ "time/tzdata" // a day must not depend on what the machine has installed
+)
+
+// Breaker names (section 6).
+const (
+	ConsecutiveLosses = "consecutive_losses"
+	DailyLoss         = "daily_loss"
+	BotDrawdown       = "bot_drawdown"
+	PortfolioDrawdown = "portfolio_drawdown"
+)
+
+// What a bot-scoped breaker stops.
+const (
+	StopAll = "all"
+	StopBot = "bot"
+)
+
+// Policy is the complete rule book of one portfolio. It stands in the stream:
+// portfolio.opened carries it, limits.changed replaces it, and nothing outside
+// the stream is ever consulted. JSON keys are the environment names in lower
+// case.
+type Policy struct {
+	// MaxConsecutiveLosses trips consecutive_losses at this many losing trades
+	// of one bot in a row.
+	MaxConsecutiveLosses int `json:"max_consecutive_losses"`
+	// MaxDailyLossPct, MaxBotDrawdownPct and MaxPortfolioDrawdownPct are
+	// fractions: 0.05 is 5 %.
+	MaxDailyLossPct         Decimal `json:"max_daily_loss_pct"`
+	MaxBotDrawdownPct       Decimal `json:"max_bot_drawdown_pct"`
+	MaxPortfolioDrawdownPct Decimal `json:"max_portfolio_drawdown_pct"`
+	// BreakerWarnAt is the fraction of a limit at which a breaker warns.
+	BreakerWarnAt Decimal `json:"breaker_warn_at"`
+	// BreakerStops is StopAll, or StopBot to narrow a bot-scoped breaker to its bot.
+	BreakerStops string `json:"breaker_stops"`
+	// ClosePositionsOnTrip asks bots to close after a trip and keeps reducing
+	// permits possible while halted.
+	ClosePositionsOnTrip bool `json:"close_positions_on_trip"`
+	// DailyLossTZ is the IANA time zone whose midnight opens a day.
+	DailyLossTZ string `json:"daily_loss_tz"`
+	// LossDust: a closed trade with |P&L| at or below it is neutral.
+	LossDust Decimal `json:"loss_dust"`
+	// ZoneBounds are the six borders of the five price zones of an outcome share.
+	ZoneBounds []Decimal `json:"zone_bounds"`
+	// BlockedZones are the zones (1–5) in which exposure may not be increased.
+	BlockedZones []int `json:"blocked_zones"`
+	// PermitTTL bounds the time between a permit and the placing of its order.
+	PermitTTL Duration `json:"permit_ttl"`
+	// MarkMaxAge is the age at which a mark is stale; 0 is never.
+	MarkMaxAge Duration `json:"mark_max_age"`
+	// FeeBPS is the fee assumed for a permit that names none, in 1/10,000 of the
+	// notional.
+	FeeBPS Decimal `json:"fee_bps"`
+}
+
+// DefaultPolicy returns the defaults of section 6 for a portfolio of the mode.
+func DefaultPolicy(mode Mode) Policy {
+	p := Policy{
+		MaxConsecutiveLosses:    3,
+		MaxDailyLossPct:         MustDecimal("0.05"),
+		MaxBotDrawdownPct:       MustDecimal("0.25"),
+		MaxPortfolioDrawdownPct: MustDecimal("0.40"),
+		BreakerWarnAt:           MustDecimal("0.8"),
+		BreakerStops:            StopAll,
+		DailyLossTZ:             "UTC",
+		ZoneBounds:              decimals("0.05", "0.20", "0.40", "0.60", "0.80", "0.98"),
+		BlockedZones:            []int{4, 5},
+		PermitTTL:               Duration(30 * time.Second),
+	}
+	if mode == ModeLive {
+		p.MarkMaxAge = Duration(15 * time.Minute)
+	}
+	return p
+}
+
+func decimals(texts ...string) []Decimal {
+	out := make([]Decimal, len(texts))
+	for i, s := range texts {
+		out[i] = MustDecimal(s)
+	}
+	return out
+}
+
+// Validate says what is wrong with a policy, field by field, first first.
+func (p *Policy) Validate() error {
+	if p.MaxConsecutiveLosses < 1 || p.MaxConsecutiveLosses > 1000 {
+		return Invalid("max_consecutive_losses", "must be 1 to 1000")
+	}
+	ratios := []struct {
+		field string
+		value Decimal
+	}{
+		{"max_daily_loss_pct", p.MaxDailyLossPct},
+		{"max_bot_drawdown_pct", p.MaxBotDrawdownPct},
+		{"max_portfolio_drawdown_pct", p.MaxPortfolioDrawdownPct},
+		{"breaker_warn_at", p.BreakerWarnAt},
+	}
+	for _, r := range ratios {
+		if err := checkRatio(r.field, r.value); err != nil {
+			return err
+		}
+	}
+	switch {
+	case p.BreakerStops != StopAll && p.BreakerStops != StopBot:
+		return Invalid("breaker_stops", "must be \"all\" or \"bot\"")
+	case p.LossDust.Sign() < 0:
+		return Invalid("loss_dust", "must not be negative")
+	case p.PermitTTL < Duration(time.Second) || p.PermitTTL > Duration(time.Hour):
+		return Invalid("permit_ttl", "must be between 1s and 1h")
+	case p.MarkMaxAge < 0:
+		return Invalid("mark_max_age", "must not be negative; 0 switches the check off")
+	case p.FeeBPS.Sign() < 0 || p.FeeBPS.AtLeast(FromInt(10_000)):
+		return Invalid("fee_bps", "must be at least 0 and below 10000 (basis points of the notional)")
+	}
+	if _, err := p.Location(); err != nil {
+		return Invalid("daily_loss_tz", "is not a known IANA time zone such as UTC or Europe/Berlin")
+	}
+	return p.validateZones()
+}
+
+// checkRatio refuses what is not a fraction between 0 and 1, both exclusive,
+// and guesses what a percentage was meant to be.
+func checkRatio(field string, v Decimal) error {
+	if v.Sign() <= 0 {
+		return Invalid(field, "must be above 0 (a fraction: 0.05 is 5 %%)")
+	}
+	if v.AtLeast(One) {
+		return Invalid(field, "is %s, but a ratio is a fraction below 1: did you mean %s?", v, v.Div(FromInt(100)))
+	}
+	return nil
+}
+
+func (p *Policy) validateZones() error {
+	if len(p.ZoneBounds) != 6 {
+		return Invalid("zone_bounds", "must hold 6 prices, the borders of 5 zones")
+	}
+	for i, b := range p.ZoneBounds {
+		if b.Sign() < 0 || One.Less(b) {
+			return Invalid("zone_bounds", "must lie between 0 and 1")
+		}
+		if i > 0 && !p.ZoneBounds[i-1].Less(b) {
+			return Invalid("zone_bounds", "must rise from one to the next")
+		}
+	}
+	for _, z := range p.BlockedZones {
+		if z < 1 || z > 5 {
+			return Invalid("blocked_zones", "may hold only 1 to 5")
+		}
+	}
+	return nil
+}
+
+// Location returns the time zone days are counted in.
+func (p *Policy) Location() (*time.Location, error) {
+	if p.DailyLossTZ == "" || p.DailyLossTZ == "Local" {
+		return nil, fmt.Errorf("time zone %q depends on the machine", p.DailyLossTZ)
+	}
+	return time.LoadLocation(p.DailyLossTZ)
+}
+
+// Zone returns the zone (1–5) of a price, [lo,hi) with the last one closed, or
+// 0 outside all zones.
+func (p *Policy) Zone(price Decimal) int {
+	last := len(p.ZoneBounds) - 1
+	if last < 1 {
+		return 0
+	}
+	if price == p.ZoneBounds[last] {
+		return last
+	}
+	for i := range last {
+		if price.AtLeast(p.ZoneBounds[i]) && price.Less(p.ZoneBounds[i+1]) {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// Duration is a time.Duration written as text such as "30s" in JSON.
+type Duration time.Duration
+
+func (d Duration) String() string { return time.Duration(d).String() }
+
+// MarshalText implements encoding.TextMarshaler.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	if err != nil {
+		return fmt.Errorf("is not a duration such as 30s or 15m")
+	}
+	*d = Duration(v)
+	return nil
+}
