@@ -69,6 +69,8 @@ type MarketSettled struct {
 	Bot string `json:"bot,omitempty"`
 	// Holders are in bot-id order.
 	Holders []Holder `json:"holders,omitempty"`
+	// PermitsReleased are the permits on the instrument that ended with it.
+	PermitsReleased []string `json:"permits_released,omitempty"`
 	// Finding: nobody held it, which reconciliation has to explain.
 	Finding bool `json:"finding,omitempty"`
 }
@@ -120,11 +122,11 @@ const (
 
 // TradeFigures are the numbers of one closed position episode, in base asset.
 type TradeFigures struct {
-	Quantity Decimal `json:"quantity"` // opened in all, absolute
+	Quantity Decimal `json:"quantity,omitzero"` // opened in all, absolute; 0 in a report
 	// EntryNotional is what opening it moved, ExitNotional what closing it
 	// moved, both absolute and without fees.
-	EntryNotional Decimal `json:"entry_notional"`
-	ExitNotional  Decimal `json:"exit_notional"`
+	EntryNotional Decimal `json:"entry_notional,omitzero"`
+	ExitNotional  Decimal `json:"exit_notional,omitzero"`
 	Fee           Decimal `json:"fee"`
 	// PnL is net of every fee of the episode.
 	PnL    Decimal `json:"pnl"`
@@ -147,14 +149,18 @@ type TradeClosed struct {
 	// TradeID and EffectiveAt are the bot's, for a reported trade.
 	TradeID     string     `json:"trade_id,omitempty"`
 	EffectiveAt *time.Time `json:"effective_at,omitempty"`
+	// Flags of a reported trade: halted, when its bot should not have traded.
+	Flags []string `json:"flags,omitempty"`
 }
 
 // TradeRevised corrects a closed trade after a void: to other figures, to open
 // again, or to void when its episode merged into an earlier one. The trade
 // keeps its place in the order.
 type TradeRevised struct {
-	Trade  string        `json:"trade"`
-	Bot    string        `json:"bot"`
+	Trade string `json:"trade"`
+	Bot   string `json:"bot"`
+	// Number is the place the trade keeps: it was the bot's n-th closing, from 0.
+	Number int           `json:"number"`
 	Before TradeFigures  `json:"before"`
 	After  *TradeFigures `json:"after,omitempty"`
 	Open   bool          `json:"open,omitempty"`

@@ -98,7 +98,14 @@ func (id FillID) String() string {
 // thing that is traded there).
 type Instrument struct {
 	Market  string `json:"market"`
-	Outcome string `json:"outcome"`
+	Outcome string `json:"outcome,omitempty"` // empty only where a trade is reported by its result
 }
 
 func (i Instrument) String() string { return i.Market + " / " + i.Outcome }
+
+// TradeName names the position episode that a record opened, and the trade it
+// becomes: t and the revision.
+func TradeName(revision uint64) string { return fmt.Sprintf("t%d", revision) }
+
+// PermitName names the permit granted by a record: p and the revision.
+func PermitName(revision uint64) string { return fmt.Sprintf("p%d", revision) }

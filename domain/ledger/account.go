@@ -1,0 +1,152 @@
+// Package ledger keeps the double-entry books of one portfolio: accounts and
+// postings, positions at average cost, and the refolding of a position after a
+// void (design, section 4).
+//
+// It owns what a fill or a settlement does to money. It refuses to judge:
+// limits, marks and breakers are domain/risk, and whether a fact may be
+// recorded is domain/portfolio. Everything here is a pure function of values.
+package ledger
+
+import (
+	"fmt"
+	"strings"
+
+	"pets/domain"
+)
+
+// Account is asset | place | owner, for example USDC | hot | bot/alpha. On the
+// assets side: hot:treasury, hot:bot/<id>, cold:treasury,
+// position:bot/<id>/<market>/<outcome> (at cost). On the other side: external,
+// income:trading/<bot>, income:rebates/<bot>, expense:fees/<bot>, expense:gas,
+// adjustment.
+type Account struct {
+	Asset string
+	Place string
+	Owner string
+}
+
+// The places.
+const (
+	PlaceHot        = "hot"
+	PlaceCold       = "cold"
+	PlacePosition   = "position"
+	PlaceExternal   = "external"
+	PlaceIncome     = "income"
+	PlaceExpense    = "expense"
+	PlaceAdjustment = "adjustment"
+)
+
+// Treasury owns what belongs to no bot.
+const Treasury = "treasury"
+
+// Wallet returns hot:treasury or cold:treasury.
+func Wallet(asset, wallet string) Account { return Account{asset, wallet, Treasury} }
+
+// BotCash returns hot:bot/<id>.
+func BotCash(asset, bot string) Account { return Account{asset, PlaceHot, "bot/" + bot} }
+
+// PositionOf returns position:bot/<id>/<market>/<outcome>. Slashes inside a
+// market or outcome are written %2F, so that no two positions share a name.
+func PositionOf(asset, bot string, i domain.Instrument) Account {
+	return Account{asset, PlacePosition, "bot/" + bot + "/" + escape(i.Market) + "/" + escape(i.Outcome)}
+}
+
+var escaper = strings.NewReplacer("%", "%25", "/", "%2F")
+
+func escape(s string) string { return escaper.Replace(s) }
+
+// External is the world outside: capital comes from it and goes to it.
+func External(asset string) Account { return Account{asset, PlaceExternal, ""} }
+
+// TradingIncome is what a bot's closed quantities earned, before fees.
+func TradingIncome(asset, bot string) Account { return Account{asset, PlaceIncome, "trading/" + bot} }
+
+// RebateIncome is what venues paid back to a bot; Treasury for none.
+func RebateIncome(asset, bot string) Account { return Account{asset, PlaceIncome, "rebates/" + bot} }
+
+// Fees is what a bot paid to trade; Treasury for none.
+func Fees(asset, bot string) Account { return Account{asset, PlaceExpense, "fees/" + bot} }
+
+// Gas is what moving assets on a chain cost.
+func Gas(asset string) Account { return Account{asset, PlaceExpense, "gas"} }
+
+// Adjustment is the other side of every correction by hand.
+func Adjustment(asset string) Account { return Account{asset, PlaceAdjustment, ""} }
+
+// IsAsset reports whether the account is on the assets side, so that its
+// balance is part of equity.
+func (a Account) IsAsset() bool {
+	return a.Place == PlaceHot || a.Place == PlaceCold || a.Place == PlacePosition
+}
+
+// Name is place:owner, or the place alone.
+func (a Account) Name() string {
+	if a.Owner == "" {
+		return a.Place
+	}
+	return a.Place + ":" + a.Owner
+}
+
+func (a Account) String() string { return a.Asset + "|" + a.Place + "|" + a.Owner }
+
+// MarshalText writes asset|place|owner, so that accounts can be JSON keys.
+func (a Account) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (a *Account) UnmarshalText(b []byte) error {
+	parts := strings.SplitN(string(b), "|", 3)
+	if len(parts) != 3 {
+		return fmt.Errorf("ledger: account %q is not asset|place|owner", b)
+	}
+	*a = Account{parts[0], parts[1], parts[2]}
+	return nil
+}
+
+// Posting changes one account: positive is a debit, negative a credit.
+type Posting struct {
+	Account Account
+	Amount  domain.Decimal
+}
+
+// Move returns the two postings that debit one account and credit another.
+func Move(debit, credit Account, amount domain.Decimal) []Posting {
+	return []Posting{{debit, amount}, {credit, amount.Neg()}}
+}
+
+// Sum returns what is left over per asset, empty when the postings balance.
+func Sum(postings []Posting) map[string]domain.Decimal {
+	left := map[string]domain.Decimal{}
+	for _, p := range postings {
+		left[p.Account.Asset] = left[p.Account.Asset].Add(p.Amount)
+	}
+	for asset, amount := range left {
+		if amount.IsZero() {
+			delete(left, asset)
+		}
+	}
+	return left
+}
+
+// Book holds the balance of every account that is not zero.
+type Book map[Account]domain.Decimal
+
+// Post adds one posting. An account that comes to zero is forgotten, so the
+// book grows with what is open, not with what ever was.
+func (b Book) Post(p Posting) {
+	balance := b[p.Account].Add(p.Amount)
+	if balance.IsZero() {
+		delete(b, p.Account)
+		return
+	}
+	b[p.Account] = balance
+}
+
+// TrialBalance returns the sum over all accounts of each asset that is not zero;
+// it is empty after every event, or the books are wrong.
+func (b Book) TrialBalance() map[string]domain.Decimal {
+	all := make([]Posting, 0, len(b))
+	for account, balance := range b {
+		all = append(all, Posting{account, balance})
+	}
+	return Sum(all)
+}

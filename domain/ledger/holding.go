@@ -1,0 +1,235 @@
+package ledger
+
+import (
+	"slices"
+	"time"
+
+	"pets/domain"
+)
+
+// Holding is a position that can take fills back. As long as none of its fills
+// is provisional it is only the position; from the earliest provisional fill on
+// it keeps the facts in order and the position before them, so that a void can
+// refold it as if the fill had never been. What it remembers is bounded by what
+// can still be voided.
+type Holding struct {
+	Position
+	Base Position `json:"base,omitzero"`
+	Tail []Fact   `json:"tail,omitempty"`
+	// Numbers are the places, in the bot's order of closings, of the trades that
+	// the remembered facts closed.
+	Numbers map[string]int `json:"numbers,omitempty"`
+}
+
+// Fact is one remembered fill or settlement.
+type Fact struct {
+	// Fill identifies a fill; a settlement has none and a Payout instead.
+	Fill        domain.FillID   `json:"fill,omitzero"`
+	Provisional bool            `json:"provisional,omitempty"`
+	Payout      *domain.Decimal `json:"payout,omitempty"`
+	Side        domain.Side     `json:"side,omitempty"`
+	Quantity    domain.Decimal  `json:"quantity,omitzero"`
+	Notional    domain.Decimal  `json:"notional,omitzero"`
+	Fee         domain.Decimal  `json:"fee,omitzero"`
+	// Revision is where it stands in the stream; At its time.
+	Revision uint64    `json:"revision"`
+	At       time.Time `json:"at"`
+	// In is the episode it found open, Opened the one it began; refolding keeps
+	// the names by them.
+	In     string `json:"in,omitempty"`
+	Opened string `json:"opened,omitempty"`
+}
+
+// trade returns the change the fact makes to a position that stands before it.
+// Selling nothing is no trade.
+func (f *Fact) trade(p Position) (Trade, bool) {
+	if f.Payout != nil {
+		return p.Settlement(*f.Payout, f.At), !p.IsFlat()
+	}
+	return Trade{Side: f.Side, Quantity: f.Quantity, Notional: f.Notional, Fee: f.Fee, Opens: f.Opened, At: f.At}, true
+}
+
+// Preview returns what a fact would do, without doing it.
+func (h *Holding) Preview(f Fact) Effect {
+	t, ok := f.trade(h.Position)
+	if !ok {
+		return Effect{After: h.Position}
+	}
+	t.Opens = domain.TradeName(f.Revision)
+	return h.Position.Apply(t)
+}
+
+// Record does it, and remembers the fact while it, or one before it, may still
+// be voided.
+func (h *Holding) Record(f Fact) Effect {
+	e := h.Preview(f)
+	f.In = h.Episode.Trade
+	if e.Opened {
+		f.Opened = e.After.Episode.Trade
+	}
+	if len(h.Tail) == 0 && f.Provisional {
+		h.Base = h.Position
+	}
+	if len(h.Tail) > 0 || f.Provisional {
+		h.Tail = append(h.Tail, f)
+	}
+	h.Position = e.After
+	return e
+}
+
+// Confirm makes a fill final and forgets what can no longer change.
+func (h *Holding) Confirm(id domain.FillID) {
+	if i := h.find(id); i >= 0 {
+		h.Tail[i].Provisional = false
+		h.trim()
+	}
+}
+
+func (h *Holding) find(id domain.FillID) int {
+	return slices.IndexFunc(h.Tail, func(f Fact) bool { return f.Payout == nil && f.Fill == id })
+}
+
+// trim moves the base over the leading facts that are final.
+func (h *Holding) trim() {
+	n := 0
+	for n < len(h.Tail) && !h.Tail[n].Provisional {
+		f := &h.Tail[n]
+		if t, ok := f.trade(h.Base); ok {
+			h.Base = h.Base.Apply(t).After
+		}
+		n++
+	}
+	h.Tail = slices.Clone(h.Tail[n:])
+	if len(h.Tail) == 0 {
+		h.Tail, h.Base, h.Numbers = nil, Position{}, nil
+	}
+}
+
+// Refold is the outcome of taking a fill out of a holding's history.
+type Refold struct {
+	After Holding
+	// Money is the difference to what had been posted.
+	Money Money
+	// Revised are the trades that had been closed and are no longer what they
+	// were, in their order; Closed the episodes that end only now.
+	Revised []Revision
+	Closed  []Episode
+}
+
+// Revision says how one closed trade changed: to After, to open again, or, with
+// neither, to void.
+type Revision struct {
+	Before Episode
+	After  *Episode
+	Open   bool
+}
+
+// Number remembers the place of a trade that a remembered fact closed.
+func (h *Holding) Number(trade string, n int) {
+	if len(h.Tail) == 0 {
+		return
+	}
+	if h.Numbers == nil {
+		h.Numbers = map[string]int{}
+	}
+	h.Numbers[trade] = n
+}
+
+// Void returns the holding as if the fill had never been. ok is false when the
+// holding does not remember it.
+func (h *Holding) Void(id domain.FillID) (r Refold, ok bool) {
+	at := h.find(id)
+	if at < 0 {
+		return Refold{}, false
+	}
+	before := fold(h.Base, slices.Clone(h.Tail))
+	facts := slices.Clone(h.Tail)
+	facts = slices.Delete(facts, at, at+1)
+	rename(h.Base, facts)
+	after := fold(h.Base, facts)
+
+	r.After = Holding{Position: after.position, Base: h.Base, Tail: facts, Numbers: h.Numbers}
+	r.After.trim()
+	r.Money = after.money.Sub(before.money)
+	open := after.position.Episode.Trade
+	for _, old := range before.closed {
+		now := after.find(old.Trade)
+		switch {
+		case now != nil && *now == old:
+		case now != nil:
+			r.Revised = append(r.Revised, Revision{Before: old, After: now})
+		default:
+			r.Revised = append(r.Revised, Revision{Before: old, Open: old.Trade == open})
+		}
+	}
+	for _, e := range after.closed {
+		if before.find(e.Trade) == nil {
+			r.Closed = append(r.Closed, e)
+		}
+	}
+	return r, true
+}
+
+type folded struct {
+	position Position
+	money    Money
+	closed   []Episode
+}
+
+func (f *folded) find(trade string) *Episode {
+	for i := range f.closed {
+		if f.closed[i].Trade == trade {
+			return &f.closed[i]
+		}
+	}
+	return nil
+}
+
+func fold(base Position, facts []Fact) folded {
+	out := folded{position: base}
+	for i := range facts {
+		t, ok := facts[i].trade(out.position)
+		if !ok {
+			continue
+		}
+		e := out.position.Apply(t)
+		out.position, out.money = e.After, out.money.Add(e.Money)
+		if e.Closed != nil {
+			out.closed = append(out.closed, *e.Closed)
+		}
+	}
+	return out
+}
+
+// rename walks the remaining facts and decides which names their episodes bear:
+// an episode keeps the first name that any of its facts had, merged ones the
+// earliest, and a part that was split off gets the name of its opening fill.
+func rename(base Position, facts []Fact) {
+	used := map[string]bool{base.Episode.Trade: true}
+	p := base
+	for i := range facts {
+		f := &facts[i]
+		names := []string{f.In, f.Opened, domain.TradeName(f.Revision)}
+		f.In, f.Opened = p.Episode.Trade, ""
+		t, ok := f.trade(p)
+		if !ok {
+			continue
+		}
+		t.Opens = firstUnused(names, used)
+		e := p.Apply(t)
+		if e.Opened {
+			f.Opened = t.Opens
+			used[t.Opens] = true
+		}
+		p = e.After
+	}
+}
+
+func firstUnused(names []string, used map[string]bool) string {
+	for _, n := range names {
+		if n != "" && !used[n] {
+			return n
+		}
+	}
+	return names[len(names)-1]
+}

@@ -1,0 +1,193 @@
+package ledger
+
+import (
+	"time"
+
+	"pets/domain"
+)
+
+// Position is what one bot holds of one instrument, at average cost. Quantities
+// are signed: a short carries negative quantity and negative cost. The zero
+// Position is flat.
+type Position struct {
+	Quantity domain.Decimal `json:"quantity"`
+	Cost     domain.Decimal `json:"cost"`
+	Episode  Episode        `json:"episode,omitzero"`
+}
+
+// Episode collects the figures of a position since it was last flat. It becomes
+// a closed trade when the position is flat again.
+type Episode struct {
+	// Trade names the episode: t<revision of the fill that opened it>.
+	Trade    string    `json:"trade"`
+	OpenedAt time.Time `json:"opened_at"`
+	Short    bool      `json:"short,omitempty"`
+	// Entered is the quantity opened in all; EntryNotional and ExitNotional the
+	// cash that opening and closing moved; Fees every fee. All absolute.
+	Entered       domain.Decimal `json:"entered"`
+	EntryNotional domain.Decimal `json:"entry_notional"`
+	ExitNotional  domain.Decimal `json:"exit_notional"`
+	Fees          domain.Decimal `json:"fees"`
+	// Income is what closing parts of it has realised so far, before fees.
+	Income domain.Decimal `json:"income"`
+}
+
+// IsFlat reports that nothing is held.
+func (p Position) IsFlat() bool { return p.Quantity.IsZero() }
+
+// Direction is domain.Long or domain.Short.
+func (e Episode) Direction() string {
+	if e.Short {
+		return domain.Short
+	}
+	return domain.Long
+}
+
+// Figures returns the episode as a closed trade; P&L is net of every fee.
+func (e Episode) Figures(dust domain.Decimal) domain.TradeFigures {
+	pnl := e.ExitNotional.Sub(e.EntryNotional)
+	if e.Short {
+		pnl = pnl.Neg()
+	}
+	pnl = pnl.Sub(e.Fees)
+	return domain.TradeFigures{
+		Quantity: e.Entered, EntryNotional: e.EntryNotional, ExitNotional: e.ExitNotional,
+		Fee: e.Fees, PnL: pnl, Result: ResultOf(pnl, dust),
+	}
+}
+
+// ResultOf: P&L > 0 is a win, < 0 a loss, |P&L| ≤ dust neutral (section 4).
+func ResultOf(pnl, dust domain.Decimal) domain.Result {
+	switch {
+	case !dust.Less(pnl.Abs()):
+		return domain.Neutral
+	case pnl.Sign() > 0:
+		return domain.Win
+	default:
+		return domain.Loss
+	}
+}
+
+// Trade is what changes a position: a fill, or everything sold at a payout.
+type Trade struct {
+	Side     domain.Side
+	Quantity domain.Decimal
+	Notional domain.Decimal
+	Fee      domain.Decimal
+	// Opens is the name of the episode it opens, if it opens one.
+	Opens string
+	At    time.Time
+}
+
+// signed returns the change of quantity, positive for a buy.
+func (t Trade) signed() domain.Decimal {
+	if t.Side == domain.Sell {
+		return t.Quantity.Neg()
+	}
+	return t.Quantity
+}
+
+// Effect is what a trade did to a position and to money. Cash − Income + Cost +
+// Fee is zero: the four postings balance.
+type Effect struct {
+	After Position
+	Money Money
+	// Closed is the episode that ended, nil for none.
+	Closed *Episode
+	// Opened reports that a new episode began.
+	Opened bool
+}
+
+// Money are the changes of the four kinds of accounts a trade touches.
+type Money struct {
+	Cash   domain.Decimal // hot:bot/<id>, debit
+	Cost   domain.Decimal // position, debit
+	Income domain.Decimal // income:trading/<bot>, credit
+	Fee    domain.Decimal // expense:fees/<bot>, debit
+}
+
+// Add returns the sum of two changes.
+func (m Money) Add(n Money) Money {
+	return Money{m.Cash.Add(n.Cash), m.Cost.Add(n.Cost), m.Income.Add(n.Income), m.Fee.Add(n.Fee)}
+}
+
+// Sub returns what n lacks to be m.
+func (m Money) Sub(n Money) Money {
+	return Money{m.Cash.Sub(n.Cash), m.Cost.Sub(n.Cost), m.Income.Sub(n.Income), m.Fee.Sub(n.Fee)}
+}
+
+// Apply returns what a trade does to a position. A fill past zero closes one
+// position and opens another with the remainder; notional and fee are split by
+// quantity, the opening part taking the rest.
+func (p Position) Apply(t Trade) Effect {
+	change := t.signed()
+	if p.Quantity.Sign()*change.Sign() >= 0 {
+		return p.increase(t)
+	}
+	if !p.Quantity.Abs().Less(t.Quantity) {
+		return p.reduce(t)
+	}
+	closing, opening := t, t
+	closing.Quantity = p.Quantity.Abs()
+	closing.Notional = domain.MulDiv(t.Notional, closing.Quantity, t.Quantity)
+	closing.Fee = domain.MulDiv(t.Fee, closing.Quantity, t.Quantity)
+	opening.Quantity = t.Quantity.Sub(closing.Quantity)
+	opening.Notional = t.Notional.Sub(closing.Notional)
+	opening.Fee = t.Fee.Sub(closing.Fee)
+	first := p.reduce(closing)
+	second := first.After.increase(opening)
+	return Effect{After: second.After, Money: first.Money.Add(second.Money), Closed: first.Closed, Opened: true}
+}
+
+// increase opens or enlarges: the notional is added to the cost.
+func (p Position) increase(t Trade) Effect {
+	opened := p.IsFlat()
+	if opened {
+		p = Position{Episode: Episode{Trade: t.Opens, OpenedAt: t.At, Short: t.Side == domain.Sell}}
+	}
+	cost := t.Notional
+	if t.Side == domain.Sell {
+		cost = cost.Neg()
+	}
+	p.Quantity = p.Quantity.Add(t.signed())
+	p.Cost = p.Cost.Add(cost)
+	p.Episode.Entered = p.Episode.Entered.Add(t.Quantity)
+	p.Episode.EntryNotional = p.Episode.EntryNotional.Add(t.Notional)
+	p.Episode.Fees = p.Episode.Fees.Add(t.Fee)
+	return Effect{After: p, Opened: opened, Money: Money{Cash: cost.Neg().Sub(t.Fee), Cost: cost, Fee: t.Fee}}
+}
+
+// reduce takes cost × closed ÷ quantity out; the trade that closes it takes all
+// that is left, so no residue stays.
+func (p Position) reduce(t Trade) Effect {
+	out := p.Cost
+	if t.Quantity != p.Quantity.Abs() {
+		out = domain.MulDiv(p.Cost, t.Quantity, p.Quantity.Abs())
+	}
+	cash := t.Notional
+	if t.Side == domain.Buy {
+		cash = cash.Neg()
+	}
+	income := cash.Sub(out)
+	p.Quantity = p.Quantity.Add(t.signed())
+	p.Cost = p.Cost.Sub(out)
+	p.Episode.ExitNotional = p.Episode.ExitNotional.Add(t.Notional)
+	p.Episode.Fees = p.Episode.Fees.Add(t.Fee)
+	p.Episode.Income = p.Episode.Income.Add(income)
+	e := Effect{After: p, Money: Money{Cash: cash.Sub(t.Fee), Cost: out.Neg(), Income: income, Fee: t.Fee}}
+	if p.IsFlat() {
+		closed := p.Episode
+		e.Closed, e.After = &closed, Position{}
+	}
+	return e
+}
+
+// Settlement returns the trade that sells (or buys back) everything at a payout,
+// without a fee.
+func (p Position) Settlement(payout domain.Decimal, at time.Time) Trade {
+	side := domain.Sell
+	if p.Quantity.Sign() < 0 {
+		side = domain.Buy
+	}
+	return Trade{Side: side, Quantity: p.Quantity.Abs(), Notional: p.Quantity.Abs().Mul(payout), At: at}
+}

@@ -1,0 +1,377 @@
+package portfolio
+
+import (
+	"time"
+
+	"pets/domain"
+	"pets/domain/ledger"
+	"pets/domain/risk"
+)
+
+// Apply folds one event into the state. It is total: any event that decodes can
+// be applied, in any order, without failing. What does not make sense (a fill
+// of an unknown bot, say, in a stream somebody else wrote) is applied as far as
+// it does; `pets verify` reports it.
+func (s *State) Apply(at domain.Stamp, event domain.Event) {
+	s.effects = Effects{Postings: s.effects.Postings[:0], Flows: s.effects.Flows[:0], Moved: s.effects.Moved[:0], Closed: s.effects.Closed[:0]}
+	s.Next, s.Time = at.Revision+1, at.Time
+	switch e := event.(type) {
+	case *domain.PortfolioOpened:
+		s.applyOpened(at, e)
+	case *domain.LimitsChanged:
+		s.Policy = e.Policy
+		s.rearm()
+	case *domain.MarketRegistered:
+		s.Markets[e.Market] = &Market{Kind: e.Kind, Outcomes: e.Outcomes, Category: e.Category}
+	case *domain.BotRegistered:
+		s.Bots[e.Bot] = &Bot{ID: e.Bot, Strategy: e.Strategy, Kind: e.Kind, Status: Registered}
+	case *domain.BotStarted:
+		s.bot(e.Bot).Status = Running
+	case *domain.BotStopped:
+		s.bot(e.Bot).Status = Stopped
+	case *domain.DayOpened:
+		s.Day = e.Date
+		s.Refs.OpenDay(e.Equity)
+		s.rearm()
+	case *domain.CommandNoted:
+	default:
+		s.applyMore(at, event)
+	}
+	if s.effects.Performed {
+		s.perform()
+	}
+}
+
+func (s *State) applyMore(at domain.Stamp, event domain.Event) {
+	switch e := event.(type) {
+	case *domain.DepositRecorded:
+		s.applyFlow(ledger.Wallet(e.Asset, e.Wallet), e.Amount)
+	case *domain.WithdrawalRecorded:
+		s.applyFlow(ledger.Wallet(e.Asset, e.Wallet), e.Amount.Neg())
+	case *domain.BotCapitalAllocated:
+		s.applyAllocation(e)
+	case *domain.FeeRecorded:
+		s.applyFee(e)
+	case *domain.AdjustmentPosted:
+		s.applyAdjustment(e)
+	case *domain.FillRecorded:
+		s.applyFill(at, e)
+	case *domain.FillConfirmed:
+		s.applyConfirm(e)
+	case *domain.FillVoided:
+		s.applyVoid(at, e)
+	case *domain.MarketSettled:
+		s.applySettlement(at, e)
+	case *domain.PriceMarked:
+		s.applyMarks(at, e)
+	case *domain.TradeClosed:
+		s.applyTradeClosed(at, e)
+	case *domain.TradeRevised:
+		s.applyTradeRevised(e)
+	default:
+		s.applyRisk(at, event)
+	}
+}
+
+func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
+	switch e := event.(type) {
+	case *domain.PermitGranted:
+		s.purgePermits(at.Time)
+		s.Permits[e.Permit] = &risk.Permit{
+			ID: e.Permit, Order: e.Order, Left: e.Quantity, ReducingLeft: e.Reducing,
+			Reserved: e.Reserved, ExpiresAt: e.ExpiresAt,
+		}
+	case *domain.PermitDenied:
+		s.purgePermits(at.Time)
+		if b := s.Bots[e.Bot]; b != nil {
+			b.Denied = &Denial{Revision: at.Revision, Time: at.Time, Digest: denialDigest(e)}
+		}
+	case *domain.PermitPlaced:
+		if p := s.Permits[e.Permit]; p != nil {
+			p.Working, p.ExpiresAt = true, time.Time{}
+			if e.ExpiresAt != nil {
+				p.ExpiresAt = *e.ExpiresAt
+			}
+		}
+	case *domain.PermitReleased:
+		delete(s.Permits, e.Permit)
+	case *domain.BreakerWarned:
+		s.Breakers[risk.Key{Breaker: e.Breaker, Bot: e.Bot}] = &risk.Breaker{Status: risk.Warned, Revision: at.Revision}
+	case *domain.BreakerTripped:
+		s.applyTrip(at, e)
+	case *domain.BreakerReset:
+		s.applyReset(at, e)
+	case *domain.EmergencyStopEngaged:
+		s.halt(e.BotsStopped, e.PermitsRevoked)
+		if !s.Stop.Engaged {
+			s.Stop = Stop{Engaged: true, Kind: e.Kind, Reason: e.Reason, Since: at.Time}
+		}
+		// Somebody wants to stop: an open request to clear is no longer what it asked for.
+		s.Stop.Request, s.Stop.Requester = "", ""
+	case *domain.EmergencyStopClearRequested:
+		s.Stop.Request, s.Stop.Requester = e.Request, e.User
+	case *domain.EmergencyStopCleared:
+		s.Stop = Stop{}
+	}
+}
+
+func (s *State) applyOpened(at domain.Stamp, e *domain.PortfolioOpened) {
+	s.Portfolio, s.Mode, s.Clock = e.Portfolio, e.Mode, e.Clock
+	s.BaseAsset, s.BaseDecimals, s.Policy, s.Gate = e.BaseAsset, e.BaseDecimals, e.Policy, e.Gate
+	// The first event has no day.opened before it: it opens its own day.
+	if day, err := s.dayOf(at.Time); err == nil {
+		s.Day = day
+	}
+}
+
+// bot returns a bot, made up when a stream speaks of one it never registered.
+func (s *State) bot(id string) *Bot {
+	b := s.Bots[id]
+	if b == nil {
+		b = &Bot{ID: id, Status: Registered}
+		s.Bots[id] = b
+	}
+	return b
+}
+
+func (s *State) instrument(i domain.Instrument) *Instrument {
+	in := s.Instruments[i]
+	if in == nil {
+		in = &Instrument{Instrument: i}
+		s.Instruments[i] = in
+	}
+	return in
+}
+
+// post changes the books. Cash and position sums follow.
+func (s *State) post(postings ...ledger.Posting) {
+	for _, p := range postings {
+		if p.Amount.IsZero() {
+			continue
+		}
+		s.Book.Post(p)
+		s.effects.Postings = append(s.effects.Postings, p)
+		s.bound(s.Book[p.Account])
+		if !p.Account.IsAsset() {
+			continue
+		}
+		switch {
+		case p.Account.Asset != s.BaseAsset:
+			a := s.asset(p.Account.Asset)
+			a.Balance = a.Balance.Add(p.Amount)
+			s.bound(a.Value())
+		case p.Account.Place == ledger.PlacePosition:
+			s.Cost = s.Cost.Add(p.Amount)
+		default:
+			s.Cash = s.Cash.Add(p.Amount)
+		}
+	}
+	s.bound(s.Cash, s.Cost)
+}
+
+func (s *State) bound(values ...domain.Decimal) {
+	for _, v := range values {
+		if !v.InRange() {
+			s.overflowed = true
+		}
+	}
+}
+
+func (s *State) asset(name string) *Asset {
+	a := s.Assets[name]
+	if a == nil {
+		a = &Asset{}
+		s.Assets[name] = a
+	}
+	return a
+}
+
+// postBot moves a bot's money: the four accounts of a trade.
+func (s *State) postBot(b *Bot, position ledger.Account, m ledger.Money) {
+	s.post(
+		ledger.Posting{Account: ledger.BotCash(s.BaseAsset, b.ID), Amount: m.Cash},
+		ledger.Posting{Account: position, Amount: m.Cost},
+		ledger.Posting{Account: ledger.TradingIncome(s.BaseAsset, b.ID), Amount: m.Income.Neg()},
+		ledger.Posting{Account: ledger.Fees(s.BaseAsset, b.ID), Amount: m.Fee},
+	)
+	b.Cash = b.Cash.Add(m.Cash)
+	b.Cost = b.Cost.Add(m.Cost)
+}
+
+func (s *State) applyFlow(wallet ledger.Account, amount domain.Decimal) {
+	before := s.Equity()
+	s.post(ledger.Move(wallet, ledger.External(wallet.Asset), amount)...)
+	s.flow(before)
+}
+
+// flow tells the references that equity moved by something that is no performance.
+func (s *State) flow(before domain.Decimal) {
+	f := s.Equity().Sub(before)
+	if f.IsZero() {
+		return
+	}
+	s.Refs.Flow(before, f, s.anythingOpen())
+	s.bound(s.Refs.Peak, s.Refs.LifetimePeak, s.Refs.DayOpen)
+	s.effects.Flows = append(s.effects.Flows, Flow{Amount: f})
+}
+
+func (s *State) anythingOpen() bool {
+	for _, b := range s.Bots {
+		if b.Positions > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *State) applyAllocation(e *domain.BotCapitalAllocated) {
+	b := s.bot(e.Bot)
+	before := b.Equity()
+	s.post(ledger.Move(ledger.BotCash(s.BaseAsset, b.ID), ledger.Wallet(s.BaseAsset, domain.WalletHot), e.Amount)...)
+	b.Cash = b.Cash.Add(e.Amount)
+	b.Refs.Flow(before, e.Amount, b.Positions > 0)
+	s.bound(b.Refs.Peak, b.Refs.LifetimePeak, b.Refs.DayOpen)
+	s.effects.Flows = append(s.effects.Flows, Flow{Bot: b.ID, Amount: e.Amount})
+}
+
+func (s *State) applyFee(e *domain.FeeRecorded) {
+	owner, wallet := ledger.Treasury, ledger.Wallet(e.Asset, domain.WalletHot)
+	if e.Bot != "" {
+		owner, wallet = e.Bot, ledger.BotCash(e.Asset, e.Bot)
+	}
+	amount := e.Amount
+	other := ledger.Fees(e.Asset, owner)
+	switch e.Kind {
+	case domain.FeeRebate:
+		other, amount = ledger.RebateIncome(e.Asset, owner), amount.Neg()
+	case domain.FeeGas:
+		other = ledger.Gas(e.Asset)
+	}
+	s.post(ledger.Move(other, wallet, amount)...)
+	s.chargeBot(e.Bot, e.Asset, amount.Neg())
+}
+
+// chargeBot keeps a bot's cash in step with its account; bots hold base asset.
+func (s *State) chargeBot(bot, asset string, amount domain.Decimal) {
+	s.effects.Performed = true
+	if bot == "" || asset != s.BaseAsset {
+		return
+	}
+	b := s.bot(bot)
+	b.Cash = b.Cash.Add(amount)
+	s.moved(bot)
+}
+
+func (s *State) applyAdjustment(e *domain.AdjustmentPosted) {
+	account, bot := parseAccount(e.Asset, e.Account)
+	s.post(ledger.Move(account, ledger.Adjustment(e.Asset), e.Amount)...)
+	s.chargeBot(bot, e.Asset, e.Amount)
+}
+
+// moved notes that performance changed a bot's equity or streak.
+func (s *State) moved(bot string) {
+	s.effects.Performed = true
+	for _, id := range s.effects.Moved {
+		if id == bot {
+			return
+		}
+	}
+	s.effects.Moved = append(s.effects.Moved, bot)
+}
+
+// perform raises peaks and re-arms warnings after performance.
+func (s *State) perform() {
+	for _, id := range s.effects.Moved {
+		b := s.bot(id)
+		b.Refs.Perform(b.Equity())
+		s.bound(b.Cash, b.Value)
+	}
+	s.Refs.Perform(s.Equity())
+	s.bound(s.Value, s.Equity())
+	s.rearm()
+}
+
+// rearm takes back warnings whose value has fallen far enough below their level.
+func (s *State) rearm() {
+	for key, b := range s.Breakers {
+		if b.Status == risk.Warned && risk.Rearms(&s.Policy, key.Breaker, s.BreakerValue(key)) {
+			delete(s.Breakers, key)
+		}
+	}
+}
+
+// BreakerValue returns the value that a breaker compares with its limit.
+func (s *State) BreakerValue(key risk.Key) domain.Decimal {
+	b := s.Bots[key.Bot]
+	if b == nil {
+		b = &Bot{}
+	}
+	switch key.Breaker {
+	case domain.ConsecutiveLosses:
+		return domain.FromInt(int64(b.Streak.Losses))
+	case domain.BotDrawdown:
+		return b.Refs.Drawdown(b.Equity())
+	case domain.DailyLoss:
+		return s.Refs.DailyLoss(s.Equity())
+	default:
+		return s.Refs.Drawdown(s.Equity())
+	}
+}
+
+func (s *State) applyTrip(at domain.Stamp, e *domain.BreakerTripped) {
+	stops := domain.StopAll
+	if e.Scope == "bot" {
+		stops = s.Policy.BreakerStops
+	}
+	s.Breakers[risk.Key{Breaker: e.Breaker, Bot: e.Bot}] = &risk.Breaker{Status: risk.Tripped, Revision: at.Revision, Stops: stops}
+	s.halt(e.BotsStopped, e.PermitsRevoked)
+}
+
+func (s *State) halt(bots, permits []string) {
+	for _, id := range bots {
+		s.bot(id).Status = Stopped
+	}
+	for _, id := range permits {
+		delete(s.Permits, id)
+	}
+}
+
+func (s *State) applyReset(_ domain.Stamp, e *domain.BreakerReset) {
+	delete(s.Breakers, risk.Key{Breaker: e.Breaker, Bot: e.Bot})
+	switch e.Breaker {
+	case domain.ConsecutiveLosses:
+		b := s.bot(e.Bot)
+		b.Streak.Reset(b.Closings)
+	case domain.BotDrawdown:
+		if e.Rebase {
+			b := s.bot(e.Bot)
+			b.Refs.Rebase(b.Equity())
+		}
+	case domain.PortfolioDrawdown:
+		if e.Rebase {
+			s.Refs.Rebase(s.Equity())
+		}
+	case domain.DailyLoss:
+		if e.Rebase {
+			s.Refs.OpenDay(s.Equity())
+		}
+	}
+}
+
+// purgePermits forgets what has expired by the time of a record.
+func (s *State) purgePermits(now time.Time) {
+	for id, p := range s.Permits {
+		if !p.Live(now) {
+			delete(s.Permits, id)
+		}
+	}
+}
+
+// dayOf returns the calendar day of a time in the policy's zone.
+func (s *State) dayOf(t time.Time) (string, error) {
+	zone, err := s.Policy.Location()
+	if err != nil {
+		return "", err
+	}
+	return t.In(zone).Format(time.DateOnly), nil
+}

@@ -1,0 +1,289 @@
+package portfolio
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+
+	"pets/domain"
+	"pets/domain/ledger"
+)
+
+// applyFill books a fill: permit, position, money, mark.
+func (s *State) applyFill(at domain.Stamp, e *domain.FillRecorded) {
+	ref := FillRef{Revision: at.Revision, Content: contentOfFill(e), Status: Confirmed}
+	if hasFlag(e.Flags, domain.FlagVoided) {
+		ref.Status = Voided
+		s.Fills[e.FillID] = ref
+		return
+	}
+	provisional := e.Status == domain.FillProvisionalStatus
+	if provisional {
+		ref.Status = Provisional
+		s.Provisional[e.FillID] = e.Instrument
+	}
+	s.Fills[e.FillID] = ref
+	s.usePermit(at, e)
+
+	b, in := s.bot(e.Bot), s.instrument(e.Instrument)
+	h := in.hold(e.Bot)
+	effect := h.Record(factOf(at, e))
+	s.postBot(b, ledger.PositionOf(s.BaseAsset, b.ID, e.Instrument), effect.Money)
+	h.Oversold = h.Quantity.Sign() < 0 && (h.Oversold || hasFlag(e.Flags, domain.FlagOversold))
+	s.closed(b, in, effect.Closed)
+	if e.Mark != nil {
+		in.push(MarkEntry{Price: *e.Mark, Revision: at.Revision, Time: at.Time, Source: MarkedByFill, Provisional: provisional})
+	}
+	s.moved(e.Bot)
+	s.revalue(in)
+}
+
+func factOf(at domain.Stamp, e *domain.FillRecorded) ledger.Fact {
+	return ledger.Fact{
+		Fill: e.FillID, Provisional: e.Status == domain.FillProvisionalStatus,
+		Side: e.Side, Quantity: e.Quantity, Notional: e.Notional, Fee: e.Fee,
+		Revision: at.Revision, At: at.Time,
+	}
+}
+
+func (s *State) closed(b *Bot, in *Instrument, e *ledger.Episode) {
+	if e != nil {
+		s.effects.Closed = append(s.effects.Closed, ClosedEpisode{Bot: b.ID, Instrument: in.Instrument, Episode: *e})
+	}
+}
+
+func hasFlag(flags []string, flag string) bool {
+	for _, f := range flags {
+		if f == flag {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *State) usePermit(at domain.Stamp, e *domain.FillRecorded) {
+	p := s.Permits[e.Permit]
+	if p == nil || !p.Live(at.Time) || !permits(&p.Order, e) {
+		return
+	}
+	p.Fill(e.Quantity, e.Price)
+	if p.Left.IsZero() {
+		delete(s.Permits, p.ID)
+	}
+}
+
+// permits reports whether a fill is of the order that was permitted.
+func permits(o *domain.Order, e *domain.FillRecorded) bool {
+	return o.Bot == e.Bot && o.Instrument == e.Instrument && o.Side == e.Side
+}
+
+// revalue brings every holding of an instrument to its mark, and forgets those
+// that hold nothing and remember nothing.
+func (s *State) revalue(in *Instrument) {
+	for n := 0; n < len(in.Holdings); {
+		h := in.Holdings[n]
+		b := s.bot(h.Bot)
+		if value := in.worth(h); value != h.Value {
+			delta := value.Sub(h.Value)
+			h.Value = value
+			b.Value = b.Value.Add(delta)
+			s.Value = s.Value.Add(delta)
+			s.moved(h.Bot)
+		}
+		if h.IsFlat() && len(h.Tail) == 0 {
+			in.drop(h.Bot)
+		} else {
+			n++
+		}
+		s.countPositions(b, h)
+	}
+	s.bound(s.Value)
+}
+
+// countPositions keeps Bot.Positions in step with one holding.
+func (s *State) countPositions(b *Bot, h *Holding) {
+	switch {
+	case h.counted && h.IsFlat():
+		b.Positions--
+	case !h.counted && !h.IsFlat():
+		b.Positions++
+	}
+	h.counted = !h.IsFlat()
+}
+
+func (s *State) applyConfirm(e *domain.FillConfirmed) {
+	ref, ok := s.Fills[e.FillID]
+	if !ok || ref.Status != Provisional {
+		return
+	}
+	ref.Status = Confirmed
+	s.Fills[e.FillID] = ref
+	in := s.instrument(s.Provisional[e.FillID])
+	delete(s.Provisional, e.FillID)
+	in.settleMark(ref.Revision)
+	if h := in.Holding(e.Bot); h != nil {
+		h.Confirm(e.FillID)
+		s.revalue(in)
+	}
+}
+
+func (s *State) applyVoid(at domain.Stamp, e *domain.FillVoided) {
+	ref, ok := s.Fills[e.FillID]
+	if !ok {
+		s.Fills[e.FillID] = FillRef{Revision: at.Revision, Status: Voided}
+		return
+	}
+	if ref.Status != Provisional {
+		return
+	}
+	ref.Status = Voided
+	s.Fills[e.FillID] = ref
+	in := s.instrument(s.Provisional[e.FillID])
+	delete(s.Provisional, e.FillID)
+	h := in.Holding(e.Bot)
+	if h == nil {
+		return
+	}
+	if refold, ok := h.Void(e.FillID); ok {
+		short := h.Quantity.Sign() < 0
+		h.Holding = refold.After
+		s.postBot(s.bot(e.Bot), ledger.PositionOf(s.BaseAsset, e.Bot, in.Instrument), refold.Money)
+		// What was bought is gone and what was sold of it is not: no permit was for that.
+		h.Oversold = h.Quantity.Sign() < 0 && (h.Oversold || !short) && s.KindOf(in.Market) != domain.KindPerp
+	}
+	in.pull(ref.Revision)
+	s.moved(e.Bot)
+	s.revalue(in)
+}
+
+// applySettlement marks the outcome at the payout, then sells what the named
+// holders have left at it, without a fee.
+func (s *State) applySettlement(at domain.Stamp, e *domain.MarketSettled) {
+	in := s.instrument(e.Instrument)
+	payout := e.Payout
+	in.Payout = &payout
+	in.push(MarkEntry{Price: payout, Revision: at.Revision, Time: at.Time, Source: MarkedBySettlement})
+	for _, holder := range e.Holders {
+		h := in.Holding(holder.Bot)
+		if h == nil {
+			continue
+		}
+		effect := h.Record(ledger.Fact{Payout: &payout, Revision: at.Revision, At: at.Time})
+		b := s.bot(holder.Bot)
+		s.postBot(b, ledger.PositionOf(s.BaseAsset, b.ID, e.Instrument), effect.Money)
+		h.Oversold = false
+		s.closed(b, in, effect.Closed)
+		s.moved(b.ID)
+	}
+	for _, id := range e.PermitsReleased {
+		delete(s.Permits, id)
+	}
+	s.effects.Performed = true
+	s.revalue(in)
+}
+
+func (s *State) applyMarks(at domain.Stamp, e *domain.PriceMarked) {
+	s.effects.Performed = true
+	for _, m := range e.Marks {
+		if m.Asset != "" {
+			s.markAsset(at, m)
+			continue
+		}
+		in := s.instrument(domain.Instrument{Market: m.Market, Outcome: m.Outcome})
+		in.push(MarkEntry{Price: m.Price, Revision: at.Revision, Time: at.Time, Source: string(e.Source)})
+		s.revalue(in)
+	}
+}
+
+// markAsset: the first mark of a held asset is a flow at that mark; later ones
+// are performance.
+func (s *State) markAsset(at domain.Stamp, m domain.Mark) {
+	a := s.asset(m.Asset)
+	before, first := s.Equity(), !a.Marked
+	a.Marked, a.Mark, a.At = true, m.Price, at.Time
+	s.bound(a.Value())
+	if first {
+		s.flow(before)
+	}
+}
+
+// applyTradeClosed counts a trade. A reported one is a fact with postings of its
+// own: cash by P&L, income by P&L + fee, fees by fee.
+func (s *State) applyTradeClosed(at domain.Stamp, e *domain.TradeClosed) {
+	b := s.bot(e.Bot)
+	if e.ClosedBy == domain.ClosedByReport {
+		id := domain.FillID{Bot: e.Bot, TradeID: e.TradeID, Leg: domain.ReportedLeg}
+		s.Fills[id] = FillRef{Revision: at.Revision, Content: contentOfTrade(e), Status: Confirmed}
+		s.postBot(b, ledger.Account{}, ledger.Money{Cash: e.PnL, Income: e.PnL.Add(e.Fee), Fee: e.Fee})
+	} else if in := s.Instruments[e.Instrument]; in != nil {
+		if h := in.Holding(e.Bot); h != nil {
+			h.Number(e.Trade, b.Closings)
+		}
+	}
+	b.Closings++
+	b.count(e.Result, 1)
+	b.Streak.Close(e.Result)
+	s.moved(e.Bot)
+}
+
+func (s *State) applyTradeRevised(e *domain.TradeRevised) {
+	b := s.bot(e.Bot)
+	b.count(e.Before.Result, -1)
+	now := domain.Result("")
+	if e.After != nil {
+		now = e.After.Result
+		b.count(now, 1)
+	}
+	b.Streak.Revise(e.Number, now)
+	s.moved(e.Bot)
+}
+
+func (b *Bot) count(r domain.Result, n int) {
+	b.Trades += n
+	switch r {
+	case domain.Win:
+		b.Wins += n
+	case domain.Loss:
+		b.Losses += n
+	case domain.Neutral:
+		b.Neutral += n
+	}
+}
+
+// Content is a digest of what a report said, to tell a repetition from a
+// conflict.
+type Content [16]byte
+
+// MarshalText implements encoding.TextMarshaler (hex).
+func (c Content) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString(c[:])), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (c *Content) UnmarshalText(b []byte) error {
+	_, err := hex.Decode(c[:], b)
+	return err
+}
+
+func digest(parts ...string) (c Content) {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	copy(c[:], sum[:])
+	return c
+}
+
+func contentOfFill(e *domain.FillRecorded) Content {
+	parts := []string{
+		e.Market, e.Outcome, string(e.Side), e.Quantity.String(), e.Price.String(),
+		e.Notional.String(), e.Fee.String(), e.Permit, e.Status,
+	}
+	if e.EffectiveAt != nil {
+		parts = append(parts, e.EffectiveAt.UTC().String())
+	}
+	return digest(parts...)
+}
+
+func contentOfTrade(e *domain.TradeClosed) Content {
+	parts := []string{e.Market, e.PnL.String(), e.Fee.String()}
+	if e.EffectiveAt != nil {
+		parts = append(parts, e.EffectiveAt.UTC().String())
+	}
+	return digest(parts...)
+}

@@ -1,0 +1,340 @@
+package portfolio
+
+import (
+	"time"
+
+	"pets/domain"
+	"pets/domain/ledger"
+)
+
+// FillReport is what a bot or an importer says about one fill.
+type FillReport struct {
+	domain.FillID
+	domain.Instrument
+	Side     domain.Side
+	Quantity domain.Decimal
+	Price    domain.Decimal
+	// Notional is the cash that moved, where the venue says it; it then wins over
+	// price × quantity, and the mark is notional ÷ quantity.
+	Notional    *domain.Decimal
+	Fee         domain.Decimal
+	Permit      string
+	Status      string // confirmed by default
+	EffectiveAt *time.Time
+}
+
+// RecordFill books a fill. Facts are never refused for what they say about the
+// world, only when they cannot be understood; what was wrong is flagged. The
+// trade it closes and the breakers it trips stand in the same append.
+func (d *Decision) RecordFill(r FillReport) error {
+	if _, err := d.requireBot(r.Bot); err != nil {
+		return err
+	}
+	if err := d.checkFill(&r); err != nil {
+		return err
+	}
+	e := &domain.FillRecorded{
+		FillID: r.FillID, Instrument: r.Instrument, Side: r.Side, Quantity: r.Quantity, Price: r.Price,
+		Notional: r.Quantity.Mul(r.Price), Fee: r.Fee, Permit: r.Permit, Status: r.Status, EffectiveAt: r.EffectiveAt,
+	}
+	if r.Notional != nil {
+		e.Notional = *r.Notional
+	}
+	if !e.Notional.InRange() {
+		return domain.Invalid("quantity", "times price reaches 10^15")
+	}
+	if ref, ok := d.s.Fills[r.FillID]; ok && ref.Content != (Content{}) {
+		return d.repeated(ref, contentOfFill(e), "this fill is already recorded")
+	} else if ok {
+		e.Flags = []string{domain.FlagVoided}
+		d.fact(e)
+		return nil
+	}
+	fact := factOf(domain.Stamp{Revision: d.s.Next, Time: d.now}, e)
+	d.flagFill(e, fact)
+	d.markByFill(e, r.Notional != nil, fact)
+
+	effects := d.fact(e)
+	closed := append([]ClosedEpisode(nil), effects.Closed...)
+	moved := append([]string(nil), effects.Moved...)
+	d.closeTrades(closed, domain.ClosedByFill)
+	d.evaluate(moved)
+	return nil
+}
+
+// repeated answers a report whose identity is known: the same content does
+// nothing, other content is a conflict.
+func (d *Decision) repeated(ref FillRef, now Content, note string) error {
+	if ref.Content != now {
+		return &domain.Error{Code: domain.CodeTradeIDConflict, Field: "trade_id", Message: "is already recorded with other content"}
+	}
+	d.note(note, ref.Revision)
+	return nil
+}
+
+func (d *Decision) checkFill(r *FillReport) error {
+	if r.Status == "" {
+		r.Status = domain.FillConfirmedStatus
+	}
+	texts := []struct{ field, text string }{{"market", r.Market}, {"outcome", r.Outcome}, {"trade_id", r.TradeID}}
+	for _, t := range texts {
+		if err := domain.CheckText(t.field, t.text); err != nil {
+			return err
+		}
+	}
+	if err := domain.CheckOptionalText("venue", r.Venue); err != nil {
+		return err
+	}
+	switch {
+	case r.Leg < 0 || r.Leg > 1000:
+		return domain.Invalid("leg", "must be 0 to 1000")
+	case r.Side != domain.Buy && r.Side != domain.Sell:
+		return domain.Invalid("side", "must be buy or sell")
+	case r.Quantity.Sign() <= 0:
+		return domain.Invalid("quantity", "must be above 0")
+	case r.Notional != nil && r.Notional.Sign() < 0:
+		return domain.Invalid("notional", "must not be negative; the side says which way the money went")
+	case r.Fee.Sign() < 0:
+		return domain.Invalid("fee", "must not be negative; record a rebate as a fee of kind rebate")
+	case r.Status != domain.FillConfirmedStatus && r.Status != domain.FillProvisionalStatus:
+		return domain.Invalid("status", "must be confirmed or provisional")
+	}
+	if err := domain.CheckOptionalText("permit_id", r.Permit); err != nil {
+		return err
+	}
+	return d.checkPrice("price", r.Market, r.Price)
+}
+
+// flagFill says what was wrong about the fill. An imported history knows no
+// permits, so their absence there says nothing.
+func (d *Decision) flagFill(e *domain.FillRecorded, fact ledger.Fact) {
+	s := d.s
+	permitted := false
+	if !d.imported() {
+		var flag string
+		flag, permitted = d.permitFlag(e)
+		e.Flags = appendFlag(e.Flags, flag)
+	}
+	if s.halted(e.Bot) {
+		e.Flags = append(e.Flags, domain.FlagHalted)
+	}
+	in := s.Instruments[e.Instrument]
+	after := in.preview(e.Bot, fact)
+	if after.Quantity.Sign() < 0 && e.Side == domain.Sell && !permitted && s.KindOf(e.Market) != domain.KindPerp {
+		e.Flags = append(e.Flags, domain.FlagOversold)
+	}
+	if in != nil && in.Payout != nil {
+		e.Flags = append(e.Flags, domain.FlagMarketSettled)
+	}
+}
+
+// halted reports that a bot should not trade now.
+func (s *State) halted(bot string) bool {
+	return s.Stop.Engaged || s.Bots[bot].Status != Running || len(s.haltedBy(bot)) > 0
+}
+
+func appendFlag(flags []string, flag string) []string {
+	if flag == "" {
+		return flags
+	}
+	return append(flags, flag)
+}
+
+// permitFlag holds a fill against its permit; permitted means wholly within one.
+func (d *Decision) permitFlag(e *domain.FillRecorded) (flag string, permitted bool) {
+	if e.Permit == "" {
+		return domain.FlagNoPermit, false
+	}
+	p := d.s.Permits[e.Permit]
+	if p == nil || !p.Live(d.now) || !permits(&p.Order, e) {
+		return domain.FlagPermitNotLive, false
+	}
+	used := *p
+	if !used.Fill(e.Quantity, e.Price) {
+		return domain.FlagPermitExceeded, false
+	}
+	return "", true
+}
+
+// preview returns the position a fact would leave.
+func (i *Instrument) preview(bot string, f ledger.Fact) ledger.Position {
+	h := &ledger.Holding{}
+	if i != nil {
+		if held := i.Holding(bot); held != nil {
+			h = &held.Holding
+		}
+	}
+	return h.Preview(f).After
+}
+
+// markByFill decides whether the fill marks its instrument, and where. In a live
+// portfolio it does only where no feed's or operator's mark is younger than
+// mark_max_age, and without a permit it never improves equity.
+func (d *Decision) markByFill(e *domain.FillRecorded, byNotional bool, fact ledger.Fact) {
+	in := d.s.Instruments[e.Instrument]
+	if in != nil && in.Payout != nil {
+		return
+	}
+	price := e.Price
+	if byNotional {
+		price = e.Notional.Div(e.Quantity)
+	}
+	if d.s.Mode == domain.ModeLive && in != nil {
+		if m := in.Mark(); m != nil && (d.fedRecently(m) || d.improvesUnpermitted(e, in, m, price, fact)) {
+			return
+		}
+	}
+	e.Mark = &price
+}
+
+func (d *Decision) fedRecently(m *MarkEntry) bool {
+	fed := m.Source == string(domain.RoleFeed) || m.Source == string(domain.RoleOperator)
+	age := time.Duration(d.s.Policy.MarkMaxAge)
+	return fed && (age == 0 || d.now.Sub(m.Time) < age)
+}
+
+func (d *Decision) improvesUnpermitted(e *domain.FillRecorded, in *Instrument, m *MarkEntry, price domain.Decimal, fact ledger.Fact) bool {
+	if _, permitted := d.permitFlag(e); permitted {
+		return false
+	}
+	held := in.preview(e.Bot, fact).Quantity
+	for _, h := range in.Holdings {
+		if h.Bot != e.Bot {
+			held = held.Add(h.Quantity)
+		}
+	}
+	return held.Sign()*price.Sub(m.Price).Sign() > 0
+}
+
+// closeTrades emits one trade.closed for each episode that ended.
+func (d *Decision) closeTrades(episodes []ClosedEpisode, by string) {
+	for _, c := range episodes {
+		opened := c.OpenedAt
+		d.emit(&domain.TradeClosed{
+			Trade: c.Trade, Bot: c.Bot, Instrument: c.Instrument, Direction: c.Direction(), ClosedBy: by,
+			OpenedAt: &opened, TradeFigures: c.Figures(d.s.Policy.LossDust),
+		})
+	}
+}
+
+// ConfirmFill makes a provisional fill final.
+func (d *Decision) ConfirmFill(id domain.FillID) error {
+	ref, err := d.findFill(id)
+	if err != nil {
+		return err
+	}
+	switch ref.Status {
+	case Voided:
+		return domain.Errorf(domain.CodeConflict, "the fill has been voided")
+	case Confirmed:
+		d.note("the fill is already confirmed", ref.Revision)
+	case Provisional:
+		d.emit(&domain.FillConfirmed{FillID: id})
+	}
+	return nil
+}
+
+func (d *Decision) findFill(id domain.FillID) (FillRef, error) {
+	if _, err := d.requireBot(id.Bot); err != nil {
+		return FillRef{}, err
+	}
+	ref, ok := d.s.Fills[id]
+	if !ok {
+		return FillRef{}, &domain.Error{Code: domain.CodeNotFound, Field: "trade_id", Message: "is not known"}
+	}
+	return ref, nil
+}
+
+// VoidFill takes a provisional fill back: its position is refolded as if it had
+// never been, and the trades that change are revised. A void of a fill that has
+// not come yet is kept for when it comes.
+func (d *Decision) VoidFill(id domain.FillID) error {
+	if _, err := d.requireBot(id.Bot); err != nil {
+		return err
+	}
+	if err := domain.CheckText("trade_id", id.TradeID); err != nil {
+		return err
+	}
+	if err := domain.CheckOptionalText("venue", id.Venue); err != nil {
+		return err
+	}
+	if id.Leg < 0 || id.Leg > 1000 {
+		return domain.Invalid("leg", "must be 0 to 1000")
+	}
+	ref, ok := d.s.Fills[id]
+	switch {
+	case !ok:
+		d.emit(&domain.FillVoided{FillID: id, Unknown: true})
+		return nil
+	case ref.Status == Confirmed:
+		return domain.Errorf(domain.CodeConflict, "the fill is confirmed and cannot be voided; post an adjustment instead")
+	case ref.Status == Voided:
+		d.note("the fill is already voided", ref.Revision)
+		return nil
+	}
+	d.void(id)
+	return nil
+}
+
+func (d *Decision) void(id domain.FillID) {
+	s := d.s
+	in := s.Instruments[s.Provisional[id]]
+	numbers := map[string]int{}
+	var refold ledger.Refold
+	if h := in.Holding(id.Bot); h != nil {
+		numbers = h.Numbers
+		refold, _ = h.Void(id)
+	}
+	moved := append([]string(nil), d.fact(&domain.FillVoided{FillID: id}).Moved...)
+	for _, r := range refold.Revised {
+		e := &domain.TradeRevised{
+			Trade: r.Before.Trade, Bot: id.Bot, Number: numbers[r.Before.Trade],
+			Before: r.Before.Figures(s.Policy.LossDust), Open: r.Open, Void: !r.Open && r.After == nil,
+		}
+		if r.After != nil {
+			after := r.After.Figures(s.Policy.LossDust)
+			e.After = &after
+		}
+		d.emit(e)
+	}
+	closed := make([]ClosedEpisode, 0, len(refold.Closed))
+	for _, e := range refold.Closed {
+		closed = append(closed, ClosedEpisode{Bot: id.Bot, Instrument: in.Instrument, Episode: e})
+	}
+	d.closeTrades(closed, domain.ClosedByVoid)
+	d.evaluate(moved)
+}
+
+// RecordTrade books a closed trade of a bot that only knows results. P&L is net;
+// fee says how much of it was fees.
+func (d *Decision) RecordTrade(e *domain.TradeClosed) error {
+	if _, err := d.requireBot(e.Bot); err != nil {
+		return err
+	}
+	if err := domain.CheckText("market", e.Market); err != nil {
+		return err
+	}
+	if err := domain.CheckText("trade_id", e.TradeID); err != nil {
+		return err
+	}
+	if e.Fee.Sign() < 0 {
+		return domain.Invalid("fee", "must not be negative")
+	}
+	if !e.PnL.Add(e.Fee).InRange() {
+		return domain.Invalid("pnl", "plus fee reaches 10^15")
+	}
+	id := domain.FillID{Bot: e.Bot, TradeID: e.TradeID, Leg: domain.ReportedLeg}
+	if ref, ok := d.s.Fills[id]; ok {
+		return d.repeated(ref, contentOfTrade(e), "this trade is already recorded")
+	}
+	d.openDay() // before the trade is named after its revision
+	e.Trade = domain.TradeName(d.s.Next)
+	e.ClosedBy = domain.ClosedByReport
+	e.Result = ledger.ResultOf(e.PnL, d.s.Policy.LossDust)
+	if d.s.halted(e.Bot) {
+		e.Flags = []string{domain.FlagHalted}
+	}
+	moved := d.fact(e).Moved
+	d.evaluate(moved)
+	return nil
+}

@@ -1,0 +1,99 @@
+package portfolio
+
+import (
+	"pets/domain"
+	"pets/domain/risk"
+)
+
+// Settle pays out one outcome: its mark becomes the payout and everything the
+// holders (or the one named) have left is sold at it. Peaks and breakers are
+// looked at once, after the last holder.
+func (d *Decision) Settle(e *domain.MarketSettled) error {
+	if err := d.requireOpen(); err != nil {
+		return err
+	}
+	if err := domain.CheckText("market", e.Market); err != nil {
+		return err
+	}
+	if err := domain.CheckText("outcome", e.Outcome); err != nil {
+		return err
+	}
+	if e.Payout.Sign() < 0 || domain.One.Less(e.Payout) {
+		return domain.Invalid("payout", "must be between 0 and 1")
+	}
+	if d.s.KindOf(e.Market) != domain.KindOutcome {
+		return domain.Invalid("market", "is not of kind outcome, so it does not settle")
+	}
+	if e.Bot != "" {
+		if _, err := d.requireBot(e.Bot); err != nil {
+			return err
+		}
+	}
+	in := d.s.Instruments[e.Instrument]
+	if in != nil && in.Payout != nil && *in.Payout != e.Payout {
+		return &domain.Error{Code: domain.CodeConflict, Field: "payout", Message: "differs from the payout this outcome was settled at: " + in.Payout.String()}
+	}
+	e.Holders = in.holders(e.Bot)
+	if len(e.Holders) == 0 && in != nil && in.Payout != nil {
+		d.emit(&domain.CommandNoted{Note: "the outcome is settled already and nobody holds it"})
+		return nil
+	}
+	e.Finding = len(e.Holders) == 0
+	e.PermitsReleased = d.s.permitIDs(func(p *risk.Permit) bool { return p.Instrument == e.Instrument })
+
+	effects := d.fact(e)
+	closed := append([]ClosedEpisode(nil), effects.Closed...)
+	moved := append([]string(nil), effects.Moved...)
+	d.closeTrades(closed, domain.ClosedBySettlement)
+	d.evaluate(moved)
+	return nil
+}
+
+// holders lists who holds the instrument, in bot-id order, or only one of them.
+func (i *Instrument) holders(only string) []domain.Holder {
+	if i == nil {
+		return nil
+	}
+	var out []domain.Holder
+	for _, h := range i.Holdings {
+		if !h.IsFlat() && (only == "" || only == h.Bot) {
+			out = append(out, domain.Holder{Bot: h.Bot, Quantity: h.Quantity})
+		}
+	}
+	return out
+}
+
+// Redeem settles the one open outcome a bot holds of a market, as a wallet's
+// ledger reports it: by quantity and cash, without naming the outcome. A market
+// in which nothing is held is noted and ignored; found reports which it was.
+func (d *Decision) Redeem(bot, market string, quantity, cash domain.Decimal) (found bool, err error) {
+	if _, err := d.requireBot(bot); err != nil {
+		return false, err
+	}
+	if quantity.Sign() < 0 || cash.Sign() < 0 {
+		return false, domain.Invalid("quantity", "and cash must not be negative")
+	}
+	var open *Instrument
+	for i, in := range d.s.Instruments {
+		h := in.Holding(bot)
+		if i.Market != market || h == nil || h.IsFlat() {
+			continue
+		}
+		if open != nil {
+			return false, domain.Invalid("market", "has two open outcomes; the row does not say which is redeemed")
+		}
+		open = in
+	}
+	if open == nil {
+		d.emit(&domain.CommandNoted{Note: "redeem of a market in which nothing is held: ignored"})
+		return false, nil
+	}
+	payout := domain.Zero
+	switch {
+	case quantity.Sign() > 0:
+		payout = cash.Div(quantity)
+	case cash.Sign() > 0:
+		return false, domain.Invalid("quantity", "is 0, but cash is not")
+	}
+	return true, d.Settle(&domain.MarketSettled{Instrument: open.Instrument, Payout: payout, Bot: bot})
+}

@@ -1,0 +1,245 @@
+package portfolio
+
+import (
+	"strings"
+	"time"
+
+	"pets/domain"
+	"pets/domain/ledger"
+)
+
+// Treasury returns the base asset in hot:treasury or cold:treasury.
+func (s *State) Treasury(wallet string) domain.Decimal {
+	return s.Book[ledger.Wallet(s.BaseAsset, wallet)]
+}
+
+// freeCash is a bot's cash less what its live permits reserve and less what its
+// open short outcome positions may have to pay at settlement (1 a share): money
+// that a sale of something not owned brought in is not free.
+func (s *State) freeCash(b *Bot, now time.Time) domain.Decimal {
+	free := b.Cash
+	for _, p := range s.Permits {
+		if p.Bot == b.ID && p.Live(now) {
+			free = free.Sub(p.Reserved)
+		}
+	}
+	return free.Sub(s.shortCover(b.ID))
+}
+
+// shortCover is 1 per share of every open short in an outcome market.
+func (s *State) shortCover(bot string) domain.Decimal {
+	sum := domain.Zero
+	if s.Bots[bot].Positions == 0 {
+		return sum
+	}
+	for i, in := range s.Instruments {
+		h := in.Holding(bot)
+		if h != nil && h.Quantity.Sign() < 0 && s.KindOf(i.Market) == domain.KindOutcome {
+			sum = sum.Add(h.Quantity.Abs())
+		}
+	}
+	return sum
+}
+
+func checkAsset(field, asset string) error {
+	if err := domain.CheckText(field, asset); err != nil {
+		return err
+	}
+	if strings.Contains(asset, "|") || len(asset) > 128 {
+		return domain.Invalid(field, "must be at most 128 bytes without |")
+	}
+	return nil
+}
+
+func checkMovement(wallet, asset string, amount domain.Decimal, tx string) error {
+	if wallet != domain.WalletHot && wallet != domain.WalletCold {
+		return domain.Invalid("wallet", "must be \"hot\" or \"cold\"")
+	}
+	if err := checkAsset("asset", asset); err != nil {
+		return err
+	}
+	if amount.Sign() <= 0 {
+		return domain.Invalid("amount", "must be above 0")
+	}
+	return domain.CheckOptionalText("tx", tx)
+}
+
+// Deposit records money that came in. A flow: it never trips a breaker.
+func (d *Decision) Deposit(e *domain.DepositRecorded) error {
+	if err := d.requireOpen(); err != nil {
+		return err
+	}
+	if e.Asset == "" {
+		e.Asset = d.s.BaseAsset
+	}
+	if err := checkMovement(e.Wallet, e.Asset, e.Amount, e.Tx); err != nil {
+		return err
+	}
+	d.emit(e)
+	return nil
+}
+
+// Withdraw records money that went out: a fact, so it is never refused. One that
+// leaves equity below 0 is evaluated.
+func (d *Decision) Withdraw(e *domain.WithdrawalRecorded) error {
+	if err := d.requireOpen(); err != nil {
+		return err
+	}
+	if e.Asset == "" {
+		e.Asset = d.s.BaseAsset
+	}
+	if err := checkMovement(e.Wallet, e.Asset, e.Amount, e.Tx); err != nil {
+		return err
+	}
+	d.fact(e)
+	if d.s.Equity().Sign() < 0 {
+		d.evaluate(nil)
+	}
+	return nil
+}
+
+// RecordFee books a fee or rebate that belongs to no fill.
+func (d *Decision) RecordFee(e *domain.FeeRecorded) error {
+	if err := d.requireOpen(); err != nil {
+		return err
+	}
+	if e.Asset == "" {
+		e.Asset = d.s.BaseAsset
+	}
+	if err := checkAsset("asset", e.Asset); err != nil {
+		return err
+	}
+	switch e.Kind {
+	case domain.FeeTrading, domain.FeeGas, domain.FeeRebate:
+	default:
+		return domain.Invalid("kind", "must be trading, gas or rebate")
+	}
+	if e.Amount.Sign() <= 0 {
+		return domain.Invalid("amount", "must be above 0; money that comes back is kind rebate")
+	}
+	if e.Bot != "" {
+		if _, err := d.requireBot(e.Bot); err != nil {
+			return err
+		}
+		if e.Asset != d.s.BaseAsset {
+			return domain.Invalid("asset", "of a bot's fee can only be %s; book other assets without a bot", d.s.BaseAsset)
+		}
+	}
+	moved := d.fact(e).Moved
+	d.evaluate(moved)
+	return nil
+}
+
+// Adjust corrects an asset account by hand. It may trip a breaker, never untrip
+// one.
+func (d *Decision) Adjust(e *domain.AdjustmentPosted) error {
+	if err := d.requireOpen(); err != nil {
+		return err
+	}
+	if e.Asset == "" {
+		e.Asset = d.s.BaseAsset
+	}
+	if err := checkAsset("asset", e.Asset); err != nil {
+		return err
+	}
+	account, bot := parseAccount(e.Asset, e.Account)
+	if account == (ledger.Account{}) {
+		return domain.Invalid("account", "must be hot:treasury, cold:treasury or hot:bot/<id>")
+	}
+	if bot != "" {
+		if _, err := d.requireBot(bot); err != nil {
+			return err
+		}
+		if e.Asset != d.s.BaseAsset {
+			return domain.Invalid("asset", "of a bot's account can only be %s", d.s.BaseAsset)
+		}
+	}
+	if e.Amount.IsZero() {
+		return domain.Invalid("amount", "must not be 0")
+	}
+	if err := domain.CheckReason("reason", e.Reason); err != nil {
+		return err
+	}
+	moved := d.fact(e).Moved
+	d.evaluate(moved)
+	return nil
+}
+
+// parseAccount reads the name of an account that may be adjusted; the zero
+// Account stands for any other name.
+func parseAccount(asset, name string) (account ledger.Account, bot string) {
+	switch {
+	case name == "hot:treasury":
+		return ledger.Wallet(asset, domain.WalletHot), ""
+	case name == "cold:treasury":
+		return ledger.Wallet(asset, domain.WalletCold), ""
+	case strings.HasPrefix(name, "hot:bot/"):
+		bot = strings.TrimPrefix(name, "hot:bot/")
+		return ledger.BotCash(asset, bot), bot
+	}
+	return ledger.Account{}, ""
+}
+
+// MarkPrices values instruments and assets. The caller's role is the source:
+// feed or operator; a bot only in a paper portfolio.
+func (d *Decision) MarkPrices(marks []domain.Mark) error {
+	if err := d.requireOpen(); err != nil {
+		return err
+	}
+	if d.caller.Role == domain.RoleBot && d.s.Mode == domain.ModeLive {
+		return domain.Errorf(domain.CodeDenied, "marks of a live portfolio come from keys of role feed or operator")
+	}
+	if len(marks) == 0 || len(marks) > 1000 {
+		return domain.Invalid("marks", "must hold 1 to 1000 marks")
+	}
+	kept := make([]domain.Mark, 0, len(marks))
+	for _, m := range marks {
+		if err := d.checkMark(m); err != nil {
+			return err
+		}
+		// The payout is the last mark: a settled outcome has no other price.
+		if in := d.s.Instruments[domain.Instrument{Market: m.Market, Outcome: m.Outcome}]; in != nil && in.Payout != nil {
+			continue
+		}
+		kept = append(kept, m)
+	}
+	if len(kept) == 0 {
+		d.emit(&domain.CommandNoted{Note: "every market named is settled"})
+		return nil
+	}
+	moved := d.fact(&domain.PriceMarked{Source: d.caller.Role, Marks: kept}).Moved
+	d.evaluate(moved)
+	return nil
+}
+
+func (d *Decision) checkMark(m domain.Mark) error {
+	if m.Asset != "" {
+		switch {
+		case m.Market != "" || m.Outcome != "":
+			return domain.Invalid("marks", "name either market and outcome or an asset")
+		case m.Asset == d.s.BaseAsset:
+			return domain.Invalid("marks", "the base asset is always worth 1")
+		case m.Price.Sign() < 0:
+			return domain.Invalid("price", "must not be negative")
+		}
+		return checkAsset("asset", m.Asset)
+	}
+	if err := domain.CheckText("market", m.Market); err != nil {
+		return err
+	}
+	if err := domain.CheckText("outcome", m.Outcome); err != nil {
+		return err
+	}
+	return d.checkPrice("price", m.Market, m.Price)
+}
+
+// checkPrice keeps prices of outcome shares within 0..1.
+func (d *Decision) checkPrice(field, market string, price domain.Decimal) error {
+	if price.Sign() < 0 {
+		return domain.Invalid(field, "must not be negative")
+	}
+	if d.s.KindOf(market) == domain.KindOutcome && domain.One.Less(price) {
+		return domain.Invalid(field, "of an outcome share is between 0 and 1; register the market as spot or perp if it is neither")
+	}
+	return nil
+}

@@ -1,0 +1,327 @@
+package portfolio
+
+import (
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"pets/domain"
+	"pets/domain/risk"
+)
+
+// denialWindow: identical denials within it are one record.
+const denialWindow = time.Second
+
+// PermitRequest is what a bot asks: may I place this order?
+type PermitRequest struct {
+	domain.Order
+	// Fee is the worst fee of the whole order; nil is the policy's fee_bps.
+	Fee *domain.Decimal
+	// Kind, when given, must agree with the registry.
+	Kind domain.MarketKind
+	// TTL shortens the policy's permit_ttl; 0 keeps it.
+	TTL time.Duration
+}
+
+// AskPermit checks and reserves in one step. A denial is an answer, with every
+// reason that was found, and is recorded too.
+func (d *Decision) AskPermit(r PermitRequest) error {
+	if err := d.requireOpen(); err != nil {
+		return err
+	}
+	o, ttl, err := d.checkOrder(r)
+	if err != nil {
+		return err
+	}
+	d.openDay() // daily loss is judged on the day of the question
+	c := d.check(o, r.Kind)
+	if len(c.reasons) > 0 {
+		d.deny(o, c.reasons)
+		return nil
+	}
+	d.emit(&domain.PermitGranted{
+		Permit: domain.PermitName(d.s.Next), Order: o, Reducing: c.exposure.Reducing,
+		Reserved: c.reserve, ExpiresAt: d.now.Add(ttl),
+	})
+	return nil
+}
+
+// checkOrder refuses what cannot be understood and fills in the defaults.
+func (d *Decision) checkOrder(r PermitRequest) (o domain.Order, ttl time.Duration, err error) {
+	o, ttl = r.Order, time.Duration(d.s.Policy.PermitTTL)
+	if err := domain.CheckID("bot", o.Bot); err != nil {
+		return o, 0, err
+	}
+	if err := domain.CheckText("market", o.Market); err != nil {
+		return o, 0, err
+	}
+	if err := domain.CheckText("outcome", o.Outcome); err != nil {
+		return o, 0, err
+	}
+	switch {
+	case o.Side != domain.Buy && o.Side != domain.Sell:
+		return o, 0, domain.Invalid("side", "must be buy or sell")
+	case o.Quantity.Sign() <= 0:
+		return o, 0, domain.Invalid("quantity", "must be above 0")
+	case o.LimitPrice.Sign() <= 0:
+		return o, 0, domain.Invalid("limit_price", "must be above 0")
+	case r.TTL < 0 || r.TTL > ttl:
+		return o, 0, domain.Invalid("ttl", "must be above 0 and at most the policy's permit_ttl of %s", ttl)
+	case r.Fee != nil && r.Fee.Sign() < 0:
+		return o, 0, domain.Invalid("fee", "must not be negative")
+	case r.Kind != "" && r.Kind != domain.KindOutcome && r.Kind != domain.KindSpot && r.Kind != domain.KindPerp:
+		return o, 0, domain.Invalid("kind", "must be outcome, spot or perp")
+	}
+	if r.TTL > 0 {
+		ttl = r.TTL
+	}
+	notional := o.Quantity.Mul(o.LimitPrice)
+	o.Fee = domain.MulDiv(notional, d.s.Policy.FeeBPS, domain.FromInt(10_000))
+	if r.Fee != nil {
+		o.Fee = *r.Fee
+	}
+	if !notional.Add(o.Fee).InRange() {
+		return o, 0, domain.Invalid("quantity", "times limit_price reaches 10^15")
+	}
+	return o, ttl, nil
+}
+
+// check is one order held against everything that may forbid it.
+type check struct {
+	order    domain.Order
+	kind     domain.MarketKind
+	exposure risk.Exposure
+	reserve  domain.Decimal
+	reasons  []domain.Reason
+}
+
+func (c *check) fail(code domain.ReasonCode, value, limit, format string, args ...any) {
+	c.reasons = append(c.reasons, domain.Reason{Code: code, Value: value, Limit: limit, Message: fmt.Sprintf(format, args...)})
+}
+
+// reducing: the order only closes what is held and not yet spoken for.
+func (c *check) reducing() bool { return c.exposure.Opening.IsZero() }
+
+// check runs all checks of section 7 and collects every reason.
+func (d *Decision) check(o domain.Order, kind domain.MarketKind) *check {
+	s := d.s
+	c := &check{order: o, kind: s.KindOf(o.Market)}
+	held := domain.Zero
+	in := s.Instruments[o.Instrument]
+	if in != nil {
+		if h := in.Holding(o.Bot); h != nil {
+			held = h.Quantity
+		}
+	}
+	c.exposure = risk.Split(o, held, d.pendingReduction(o))
+	c.reserve = risk.Reservation(o, c.exposure, c.kind)
+	d.checkHalted(c)
+	d.checkMarketOf(c, kind, in)
+	if o.ReduceOnly && !c.reducing() {
+		c.fail(domain.ReasonNotReducing, o.Quantity.String(), c.exposure.Reducing.String(), "reduce_only, but only part of the quantity closes a filled position that no other order is closing")
+	}
+	b := s.Bots[o.Bot]
+	if b == nil {
+		c.fail(domain.ReasonBotUnknown, "", "", "no such bot in this portfolio")
+		return c
+	}
+	if !c.reducing() {
+		d.checkMarks(c)
+	}
+	d.checkCash(c, b)
+	return c
+}
+
+// pendingReduction is what live permits will already close of the same holding.
+func (d *Decision) pendingReduction(o domain.Order) domain.Decimal {
+	sum := domain.Zero
+	for _, p := range d.s.Permits {
+		if p.Bot == o.Bot && p.Instrument == o.Instrument && p.Side == o.Side && p.Live(d.now) {
+			sum = sum.Add(p.ReducingLeft)
+		}
+	}
+	return sum
+}
+
+// checkHalted: emergency stop, breakers, limits, bot started. While a breaker
+// halts, an order that only closes passes if the policy asks bots to close.
+func (d *Decision) checkHalted(c *check) {
+	s, o := d.s, c.order
+	if s.Stop.Engaged {
+		c.fail(domain.ReasonEmergencyStop, s.Stop.Kind, "", "the emergency stop is engaged")
+	}
+	b := s.Bots[o.Bot]
+	tripped := s.haltedBy(o.Bot)
+	closing := c.reducing() && s.Policy.ClosePositionsOnTrip
+	if !closing {
+		for _, key := range tripped {
+			value, limit := s.display(key)
+			c.fail(domain.ReasonBreakerTripped, value, limit, "breaker %s is tripped until a person resets it", key)
+		}
+		d.checkLimits(c, b)
+	}
+	if b != nil && b.Status != Running && (!closing || len(tripped) == 0) {
+		c.fail(domain.ReasonBotStopped, string(b.Status), "", "the bot is %s; an operator has to start it", b.Status)
+	}
+}
+
+// checkLimits denies while a value stands at its limit, tripped or not.
+func (d *Decision) checkLimits(c *check, b *Bot) {
+	if b == nil {
+		return
+	}
+	for _, key := range []risk.Key{
+		{Breaker: domain.ConsecutiveLosses, Bot: b.ID},
+		{Breaker: domain.DailyLoss},
+		{Breaker: domain.BotDrawdown, Bot: b.ID},
+		{Breaker: domain.PortfolioDrawdown},
+	} {
+		at := d.s.BreakerValue(key).AtLeast(risk.LimitOf(&d.s.Policy, key.Breaker))
+		if at && d.s.breaker(key).Status != risk.Tripped {
+			value, limit := d.s.display(key)
+			c.fail(domain.ReasonLimitReached, value, limit, "%s is at its limit", key)
+		}
+	}
+}
+
+// display returns value and limit of a breaker as answers show them.
+func (s *State) display(key risk.Key) (value, limit string) {
+	return s.BreakerValue(key).Ratio().String(), risk.LimitOf(&s.Policy, key.Breaker).String()
+}
+
+// checkMarketOf: registry, settlement, prices and zones.
+func (d *Decision) checkMarketOf(c *check, kind domain.MarketKind, in *Instrument) {
+	s, o := d.s, c.order
+	m := s.Markets[o.Market]
+	switch {
+	case kind != "" && kind != c.kind:
+		c.fail(domain.ReasonMarketMismatch, string(kind), string(c.kind), "the market is of kind %s", c.kind)
+	case m != nil && len(m.Outcomes) > 0 && !slices.Contains(m.Outcomes, o.Outcome):
+		c.fail(domain.ReasonMarketMismatch, o.Outcome, "", "the market has no such outcome")
+	case c.kind == domain.KindOutcome && domain.One.Less(o.LimitPrice):
+		c.fail(domain.ReasonMarketMismatch, o.LimitPrice.String(), "1", "the price of an outcome share is at most 1")
+	}
+	if in != nil && in.Payout != nil {
+		c.fail(domain.ReasonMarketSettled, in.Payout.String(), "", "the outcome is settled")
+	}
+	if c.reducing() {
+		return
+	}
+	if o.Side == domain.Sell && c.kind == domain.KindSpot {
+		c.fail(domain.ReasonNotReducing, o.Quantity.String(), c.exposure.Reducing.String(), "a spot market cannot be sold short")
+	}
+	if c.kind == domain.KindOutcome {
+		d.checkZone(c)
+	}
+}
+
+// checkZone judges the worst price the permit allows, of the outcome acquired.
+func (d *Decision) checkZone(c *check) {
+	p := &d.s.Policy
+	price := risk.AcquiredPrice(c.order)
+	zone := p.Zone(price)
+	switch {
+	case zone == 0:
+		c.fail(domain.ReasonZoneBlocked, price.String(), "", "the price of the outcome acquired lies outside all zones")
+	case slices.Contains(p.BlockedZones, zone):
+		c.fail(domain.ReasonZoneBlocked, price.String(), fmt.Sprintf("Z%d", zone), "the price of the outcome acquired lies in blocked zone Z%d", zone)
+	}
+}
+
+// checkMarks: increases are denied while a mark of an open position of the bot
+// is stale. A market that was never marked is not.
+func (d *Decision) checkMarks(c *check) {
+	age := time.Duration(d.s.Policy.MarkMaxAge)
+	if age == 0 {
+		return
+	}
+	for _, in := range d.s.SortedInstruments() {
+		h, m := in.Holding(c.order.Bot), in.Mark()
+		if h == nil || h.IsFlat() || m == nil || in.Payout != nil || d.now.Sub(m.Time) <= age {
+			continue
+		}
+		c.fail(domain.ReasonStaleMark, d.now.Sub(m.Time).Round(time.Second).String(), age.String(), "the mark of %s is stale", in.Instrument)
+	}
+}
+
+// checkCash: the reservation must fit in the bot's cash less what is reserved
+// already. Buying back a short outcome frees the 1 a share that covers it.
+func (d *Decision) checkCash(c *check, b *Bot) {
+	if c.reserve.IsZero() {
+		return
+	}
+	free := d.s.freeCash(b, d.now)
+	if c.order.Side == domain.Buy && c.kind == domain.KindOutcome {
+		free = free.Add(c.exposure.Reducing)
+	}
+	if free.Less(c.reserve) {
+		c.fail(domain.ReasonInsufficientCash, c.reserve.String(), free.String(), "the worst case of the order is more than the bot's free cash")
+	}
+}
+
+// deny records a denial; the same one again within a second is only noted.
+func (d *Decision) deny(o domain.Order, reasons []domain.Reason) {
+	e := &domain.PermitDenied{Order: o, Reasons: reasons}
+	if b := d.s.Bots[o.Bot]; b != nil && b.Denied != nil && b.Denied.Digest == denialDigest(e) && d.now.Sub(b.Denied.Time) < denialWindow {
+		d.note("denied for the same reasons", b.Denied.Revision)
+		return
+	}
+	d.emit(e)
+}
+
+func denialDigest(e *domain.PermitDenied) string {
+	parts := []string{e.Market, e.Outcome, string(e.Side), e.Quantity.String(), e.LimitPrice.String(), e.Fee.String(), fmt.Sprint(e.ReduceOnly)}
+	for _, r := range e.Reasons {
+		parts = append(parts, string(r.Code), r.Value, r.Limit)
+	}
+	c := digest(strings.Join(parts, "\x00"))
+	return hex.EncodeToString(c[:])
+}
+
+// PlacePermit says that the order rests at the venue, until its own expiry if it
+// has one.
+func (d *Decision) PlacePermit(id string, expires *time.Time) error {
+	p, err := d.livePermit(id)
+	if err != nil {
+		return err
+	}
+	if expires != nil && !d.now.Before(*expires) {
+		return domain.Invalid("expires_at", "lies in the past")
+	}
+	if p.Working {
+		d.emit(&domain.CommandNoted{Note: "the order is already working"})
+		return nil
+	}
+	d.emit(&domain.PermitPlaced{Permit: id, ExpiresAt: expires})
+	return nil
+}
+
+// ReleasePermit gives a reservation back: the order was cancelled or never placed.
+func (d *Decision) ReleasePermit(id, reason string) error {
+	if _, err := d.livePermit(id); err != nil {
+		return err
+	}
+	if reason != "" {
+		if err := domain.CheckReason("reason", reason); err != nil {
+			return err
+		}
+	}
+	d.emit(&domain.PermitReleased{Permit: id, Reason: reason})
+	return nil
+}
+
+func (d *Decision) livePermit(id string) (*risk.Permit, error) {
+	if err := d.requireOpen(); err != nil {
+		return nil, err
+	}
+	p := d.s.Permits[id]
+	if p == nil || !p.Live(d.now) {
+		return nil, &domain.Error{Code: domain.CodeNotFound, Field: "permit", Message: "is not live: used up, released, revoked, expired or never granted"}
+	}
+	if d.caller.Role == domain.RoleBot && d.caller.Bot != p.Bot {
+		return nil, domain.Errorf(domain.CodeDenied, "the permit is another bot's")
+	}
+	return p, nil
+}

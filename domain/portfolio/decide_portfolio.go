@@ -1,0 +1,271 @@
+package portfolio
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"pets/domain"
+)
+
+// Open opens the portfolio. A live one needs a passed gate, which nothing can
+// give yet; an imported one can never be live.
+func (d *Decision) Open(e *domain.PortfolioOpened) error {
+	if d.s.IsOpen() {
+		return domain.Errorf(domain.CodeConflict, "portfolio %s is already open", d.s.Portfolio)
+	}
+	if err := domain.CheckID("id", e.Portfolio); err != nil {
+		return err
+	}
+	switch {
+	case e.Mode != domain.ModePaper && e.Mode != domain.ModeLive:
+		return domain.Invalid("mode", "must be \"paper\" or \"live\"")
+	case e.Clock != domain.ClockWall && e.Clock != domain.ClockImported:
+		return domain.Invalid("clock", "must be \"wall\" or \"imported\"")
+	case e.Mode == domain.ModeLive && e.Clock == domain.ClockImported:
+		return domain.Invalid("mode", "of an imported portfolio can only be \"paper\"")
+	case e.Mode == domain.ModeLive:
+		return domain.Errorf(domain.CodeDenied, "a live portfolio needs a passed go-live gate or a recorded override by two people; open a paper portfolio first")
+	case e.BaseDecimals < 0 || e.BaseDecimals > domain.Scale:
+		return domain.Invalid("base_decimals", "must be 0 to %d", domain.Scale)
+	}
+	if err := checkAsset("base_asset", e.BaseAsset); err != nil {
+		return err
+	}
+	if err := e.Policy.Validate(); err != nil {
+		return err
+	}
+	d.emit(e)
+	return nil
+}
+
+// ChangeLimits replaces parts of the policy: patch is a JSON object with policy
+// keys. All breakers are evaluated against the new limits; none is untripped.
+func (d *Decision) ChangeLimits(patch json.RawMessage, reason string) error {
+	if err := d.requireOpen(); err != nil {
+		return err
+	}
+	if err := domain.CheckReason("reason", reason); err != nil {
+		return err
+	}
+	p := d.s.Policy
+	p.ZoneBounds, p.BlockedZones = slices.Clone(p.ZoneBounds), slices.Clone(p.BlockedZones)
+	dec := json.NewDecoder(bytes.NewReader(patch))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&p); err != nil {
+		return &domain.Error{Code: domain.CodeInvalid, Field: "limits", Message: "must be an object of policy keys and values", Cause: quiet(err)}
+	}
+	if err := p.Validate(); err != nil {
+		return err
+	}
+	if d.s.Mode == domain.ModeLive {
+		if key := loosened(&p); key != "" {
+			return &domain.Error{Code: domain.CodeDenied, Field: key, Message: "of a live portfolio cannot be loosened beyond its default without two people"}
+		}
+	}
+	d.fact(&domain.LimitsChanged{Policy: p, Reason: reason})
+	d.evaluate(d.s.BotIDs())
+	return nil
+}
+
+// quiet keeps a JSON error from repeating the value it complains about.
+func quiet(err error) error {
+	var t *json.UnmarshalTypeError
+	if errors.As(err, &t) {
+		return domain.Invalid(t.Field, "has the wrong type")
+	}
+	return err
+}
+
+// loosened names a limit of a live portfolio that lies beyond its default.
+func loosened(p *domain.Policy) string {
+	def := domain.DefaultPolicy(domain.ModeLive)
+	switch {
+	case p.MaxConsecutiveLosses > def.MaxConsecutiveLosses:
+		return "max_consecutive_losses"
+	case def.MaxDailyLossPct.Less(p.MaxDailyLossPct):
+		return "max_daily_loss_pct"
+	case def.MaxBotDrawdownPct.Less(p.MaxBotDrawdownPct):
+		return "max_bot_drawdown_pct"
+	case def.MaxPortfolioDrawdownPct.Less(p.MaxPortfolioDrawdownPct):
+		return "max_portfolio_drawdown_pct"
+	case p.BreakerStops != def.BreakerStops:
+		return "breaker_stops"
+	case def.LossDust.Less(p.LossDust):
+		return "loss_dust"
+	case p.MarkMaxAge == 0 || p.MarkMaxAge > def.MarkMaxAge:
+		return "mark_max_age"
+	case def.PermitTTL < p.PermitTTL:
+		return "permit_ttl"
+	}
+	for _, z := range def.BlockedZones {
+		if !slices.Contains(p.BlockedZones, z) {
+			return "blocked_zones"
+		}
+	}
+	if !slices.Equal(p.ZoneBounds, def.ZoneBounds) {
+		return "zone_bounds"
+	}
+	return ""
+}
+
+// RegisterMarket makes a market's kind, outcomes and category known. They are
+// final: what has been traded under one kind cannot become another.
+func (d *Decision) RegisterMarket(e *domain.MarketRegistered) error {
+	if err := d.requireOpen(); err != nil {
+		return err
+	}
+	if err := checkMarket(e); err != nil {
+		return err
+	}
+	if m := d.s.Markets[e.Market]; m != nil {
+		if m.Kind == e.Kind && slices.Equal(m.Outcomes, e.Outcomes) && m.Category == e.Category {
+			d.emit(&domain.CommandNoted{Note: "market is already registered like this"})
+			return nil
+		}
+		return &domain.Error{Code: domain.CodeConflict, Field: "market", Message: "is already registered differently"}
+	}
+	if e.Kind != domain.KindOutcome && d.tradedAsOutcome(e.Market) {
+		return &domain.Error{Code: domain.CodeConflict, Field: "market", Message: "has been traded as kind outcome already"}
+	}
+	d.emit(e)
+	return nil
+}
+
+func checkMarket(e *domain.MarketRegistered) error {
+	if err := domain.CheckText("market", e.Market); err != nil {
+		return err
+	}
+	switch e.Kind {
+	case domain.KindOutcome, domain.KindSpot, domain.KindPerp:
+	default:
+		return domain.Invalid("kind", "must be outcome, spot or perp")
+	}
+	if len(e.Outcomes) > 100 {
+		return domain.Invalid("outcomes", "may hold at most 100")
+	}
+	for i, o := range e.Outcomes {
+		if err := domain.CheckText("outcomes", o); err != nil {
+			return err
+		}
+		if slices.Contains(e.Outcomes[:i], o) {
+			return domain.Invalid("outcomes", "names an outcome twice")
+		}
+	}
+	return domain.CheckOptionalText("category", e.Category)
+}
+
+func (d *Decision) tradedAsOutcome(market string) bool {
+	for i := range d.s.Instruments {
+		if i.Market == market {
+			return true
+		}
+	}
+	return false
+}
+
+// RegisterBot introduces a bot with its capital, moved from hot:treasury. start
+// also starts it unless something halts it, as an import does.
+func (d *Decision) RegisterBot(e *domain.BotRegistered, capital domain.Decimal, start bool) error {
+	if err := d.requireOpen(); err != nil {
+		return err
+	}
+	if err := domain.CheckID("id", e.Bot); err != nil {
+		return err
+	}
+	for field, text := range map[string]string{"strategy": e.Strategy, "kind": e.Kind} {
+		if err := domain.CheckOptionalText(field, text); err != nil {
+			return err
+		}
+	}
+	if d.s.Bots[e.Bot] != nil {
+		return &domain.Error{Code: domain.CodeConflict, Field: "id", Message: "is already registered in this portfolio"}
+	}
+	if capital.Sign() < 0 {
+		return domain.Invalid("capital", "must not be negative")
+	}
+	if err := d.treasuryCovers("capital", capital); err != nil {
+		return err
+	}
+	d.emit(e)
+	if capital.Sign() > 0 {
+		d.emit(&domain.BotCapitalAllocated{Bot: e.Bot, Amount: capital})
+	}
+	if start && !d.s.Stop.Engaged && len(d.s.haltedBy(e.Bot)) == 0 {
+		d.emit(&domain.BotStarted{Bot: e.Bot})
+	}
+	return nil
+}
+
+// Allocate moves base asset from hot:treasury to a bot, or back when negative.
+func (d *Decision) Allocate(bot string, amount domain.Decimal) error {
+	b, err := d.requireBot(bot)
+	if err != nil {
+		return err
+	}
+	switch {
+	case amount.IsZero():
+		return domain.Invalid("amount", "must not be 0")
+	case amount.Sign() > 0:
+		if err := d.treasuryCovers("amount", amount); err != nil {
+			return err
+		}
+	case d.s.freeCash(b, d.now).Less(amount.Neg()):
+		return domain.Invalid("amount", "is more than the bot's free cash of %s", d.s.freeCash(b, d.now))
+	case b.Equity().Less(amount.Neg()):
+		return domain.Invalid("amount", "would leave the bot's equity of %s below 0", b.Equity())
+	}
+	d.emit(&domain.BotCapitalAllocated{Bot: bot, Amount: amount})
+	return nil
+}
+
+func (d *Decision) treasuryCovers(field string, amount domain.Decimal) error {
+	if have := d.s.Treasury(domain.WalletHot); have.Less(amount) {
+		return domain.Invalid(field, "is more than the %s %s in hot:treasury; record a deposit first", have, d.s.BaseAsset)
+	}
+	return nil
+}
+
+// StartBot lets a bot ask for permits. Refused while a breaker is tripped that
+// stopped it or stops all, and in an emergency stop.
+func (d *Decision) StartBot(id string) error {
+	b, err := d.requireBot(id)
+	if err != nil {
+		return err
+	}
+	if d.s.Stop.Engaged {
+		return domain.Errorf(domain.CodeHalted, "the emergency stop (%s) is engaged; it has to be cleared by two people first", d.s.Stop.Kind)
+	}
+	if keys := d.s.haltedBy(id); len(keys) > 0 {
+		return domain.Errorf(domain.CodeHalted, "breaker %s is tripped; reset it before starting a bot", keys[0])
+	}
+	if b.Status == Running {
+		d.emit(&domain.CommandNoted{Note: "bot is already running"})
+		return nil
+	}
+	d.emit(&domain.BotStarted{Bot: id})
+	return nil
+}
+
+// StopBot takes a bot out of trading and revokes its permits not yet placed.
+func (d *Decision) StopBot(id, reason string) error {
+	b, err := d.requireBot(id)
+	if err != nil {
+		return err
+	}
+	if reason != "" {
+		if err := domain.CheckReason("reason", reason); err != nil {
+			return err
+		}
+	}
+	if b.Status == Stopped {
+		d.emit(&domain.CommandNoted{Note: "bot is already stopped"})
+		return nil
+	}
+	d.emit(&domain.BotStopped{Bot: id, Reason: reason})
+	for _, p := range d.s.unplacedPermits(id, d) {
+		d.emit(&domain.PermitReleased{Permit: p, Reason: "bot stopped"})
+	}
+	return nil
+}

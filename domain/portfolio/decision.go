@@ -1,0 +1,111 @@
+package portfolio
+
+import (
+	"time"
+
+	"pets/domain"
+)
+
+// Decision is one command being decided against a state. It either refuses,
+// before it has emitted anything, or emits the events that answer it; each is
+// applied to the state at once, so that the next question sees it.
+//
+// The state is then ahead of what is stored: whoever runs decisions appends the
+// events, and throws the state away and folds it again if that fails, or if a
+// decision was refused after it had emitted (see [Decision.Dirty]).
+type Decision struct {
+	s      *State
+	now    time.Time
+	caller domain.Caller
+	events []domain.Event
+	// cause is the revision of the record that moved a value.
+	cause uint64
+}
+
+// Begin starts a decision at a time (of recording) for a caller. The time must
+// not lie before the state's.
+func (s *State) Begin(now time.Time, caller domain.Caller) *Decision {
+	return &Decision{s: s, now: now, caller: caller}
+}
+
+// Events returns what has been emitted, in order.
+func (d *Decision) Events() []domain.Event { return d.events }
+
+// State returns the state as the decision sees it.
+func (d *Decision) State() *State { return d.s }
+
+// Dirty reports that a refused decision had already changed the state.
+func (d *Decision) Dirty() bool { return len(d.events) > 0 }
+
+// Finish reports whether what was emitted may be kept: an amount that reached
+// 10^15 is refused after the fact, and the state has to be folded again.
+func (d *Decision) Finish() error {
+	if d.s.overflowed {
+		return domain.Errorf(domain.CodeInvalid, "an amount would reach 10^15 with this; check its size")
+	}
+	if len(d.events) == 0 {
+		d.emit(&domain.CommandNoted{Note: "nothing to record"})
+	}
+	return nil
+}
+
+// emit records an event in the decision and applies it. The first event of a
+// calendar day is preceded by day.opened (section 5).
+func (d *Decision) emit(e domain.Event) {
+	if len(d.events) == 0 {
+		d.openDay()
+	}
+	d.add(e)
+}
+
+func (d *Decision) add(e domain.Event) {
+	d.s.Apply(domain.Stamp{Revision: d.s.Next, Time: d.now}, e)
+	d.events = append(d.events, e)
+}
+
+// openDay opens the day of the decision's time if it is a new one. Days only go
+// forward: a change of zone never opens an earlier one.
+func (d *Decision) openDay() {
+	if !d.s.IsOpen() {
+		return
+	}
+	if day, err := d.s.dayOf(d.now); err == nil && day > d.s.Day {
+		d.add(&domain.DayOpened{Date: day, Equity: d.s.Equity()})
+	}
+}
+
+// fact emits the event that moves values, and remembers it as the cause of what
+// the breakers make of it.
+func (d *Decision) fact(e domain.Event) *Effects {
+	d.emit(e)
+	d.cause = d.s.Next - 1
+	return d.s.Effects()
+}
+
+// note answers a command that has nothing more to record.
+func (d *Decision) note(text string, of uint64) {
+	d.emit(&domain.CommandNoted{Note: text, Of: &of})
+}
+
+func (d *Decision) requireOpen() error {
+	if !d.s.IsOpen() {
+		return domain.Errorf(domain.CodeNotFound, "the portfolio has not been opened")
+	}
+	return nil
+}
+
+func (d *Decision) requireBot(id string) (*Bot, error) {
+	if err := d.requireOpen(); err != nil {
+		return nil, err
+	}
+	if err := domain.CheckID("bot", id); err != nil {
+		return nil, err
+	}
+	b := d.s.Bots[id]
+	if b == nil {
+		return nil, &domain.Error{Code: domain.CodeNotFound, Field: "bot", Message: "is not registered in this portfolio"}
+	}
+	return b, nil
+}
+
+func (d *Decision) imported() bool { return d.s.Clock == domain.ClockImported }

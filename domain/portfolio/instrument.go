@@ -1,0 +1,119 @@
+package portfolio
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"pets/domain"
+	"pets/domain/ledger"
+)
+
+// Instrument is one outcome of one market: its marks, its payout once it is
+// settled, and who holds it.
+type Instrument struct {
+	domain.Instrument
+	// Marks ends with the current mark. Earlier ones are kept only behind marks
+	// that can still be voided.
+	Marks []MarkEntry `json:"marks,omitempty"`
+	// Payout is set by the settlement and final.
+	Payout *domain.Decimal `json:"payout,omitempty"`
+	// Holdings are sorted by bot; none is empty.
+	Holdings []*Holding `json:"holdings,omitempty"`
+}
+
+// Holding is one bot's position in an instrument.
+type Holding struct {
+	Bot string `json:"bot"`
+	// Value is quantity × mark, or the cost of what was never marked.
+	Value domain.Decimal `json:"value"`
+	// Oversold: more was sold than held, without a permit.
+	Oversold bool `json:"oversold,omitempty"`
+	// counted: it is one of its bot's Positions.
+	counted bool
+	ledger.Holding
+}
+
+// MarkEntry is one price of an instrument.
+type MarkEntry struct {
+	Price    domain.Decimal `json:"price"`
+	Revision uint64         `json:"revision"`
+	Time     time.Time      `json:"time"`
+	// Source is the role it came from, or the word fill or settlement.
+	Source string `json:"source"`
+	// Provisional marks go back when their fill is voided.
+	Provisional bool `json:"provisional,omitempty"`
+}
+
+// Sources of marks that no role sends.
+const (
+	MarkedByFill       = "fill"
+	MarkedBySettlement = "settlement"
+)
+
+// Mark returns the current mark, nil when the instrument was never marked.
+func (i *Instrument) Mark() *MarkEntry {
+	if len(i.Marks) == 0 {
+		return nil
+	}
+	return &i.Marks[len(i.Marks)-1]
+}
+
+// push makes m the current mark. What lies before a final mark can never come
+// back.
+func (i *Instrument) push(m MarkEntry) {
+	if !m.Provisional {
+		i.Marks = i.Marks[:0]
+	}
+	i.Marks = append(i.Marks, m)
+}
+
+// settleMark makes the mark of a fill final.
+func (i *Instrument) settleMark(revision uint64) {
+	for n := range i.Marks {
+		if i.Marks[n].Revision == revision {
+			i.Marks[n].Provisional = false
+			i.Marks = slices.Clone(i.Marks[n:])
+			return
+		}
+	}
+}
+
+// pull takes the mark of a voided fill out; a later one stays.
+func (i *Instrument) pull(revision uint64) {
+	i.Marks = slices.DeleteFunc(i.Marks, func(m MarkEntry) bool { return m.Revision == revision })
+}
+
+// Holding returns what a bot holds, nil for nothing.
+func (i *Instrument) Holding(bot string) *Holding {
+	if n, ok := i.search(bot); ok {
+		return i.Holdings[n]
+	}
+	return nil
+}
+
+func (i *Instrument) search(bot string) (int, bool) {
+	return slices.BinarySearchFunc(i.Holdings, bot, func(h *Holding, id string) int { return strings.Compare(h.Bot, id) })
+}
+
+func (i *Instrument) hold(bot string) *Holding {
+	n, ok := i.search(bot)
+	if !ok {
+		i.Holdings = slices.Insert(i.Holdings, n, &Holding{Bot: bot})
+	}
+	return i.Holdings[n]
+}
+
+func (i *Instrument) drop(bot string) {
+	if n, ok := i.search(bot); ok {
+		i.Holdings = slices.Delete(i.Holdings, n, n+1)
+	}
+}
+
+// worth values a holding at the current mark.
+func (i *Instrument) worth(h *Holding) domain.Decimal {
+	if m := i.Mark(); m != nil {
+		return h.Quantity.Mul(m.Price)
+	}
+	return h.Cost
+}

@@ -1,0 +1,256 @@
+// Package portfolio is the state of one portfolio and every decision about it.
+//
+// It owns [State], which folds the events of one stream ([State.Apply], total:
+// it never fails), and [Decision], which turns a request into events or a
+// refusal. It composes the ledger and the risk rules and refuses everything
+// that is not pure: no clock, no store, no randomness. The line that trips a
+// breaker is in evaluate.go.
+package portfolio
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"pets/domain"
+	"pets/domain/ledger"
+	"pets/domain/risk"
+)
+
+// State is everything that decisions need to know of a portfolio. It is folded
+// from its stream and from nothing else. It is not safe for concurrent use: it
+// belongs to the goroutine that folds it.
+type State struct {
+	Portfolio    string        `json:"portfolio"`
+	Mode         domain.Mode   `json:"mode"`
+	Clock        domain.Clock  `json:"clock"`
+	BaseAsset    string        `json:"base_asset"`
+	BaseDecimals int           `json:"base_decimals"`
+	Policy       domain.Policy `json:"policy"`
+	Gate         *domain.Gate  `json:"gate,omitempty"`
+
+	// Next is the revision the next event gets; Time that of the last one.
+	Next uint64    `json:"next"`
+	Time time.Time `json:"time"`
+	// Day is the open calendar day, 2006-01-02 in the policy's zone.
+	Day string `json:"day"`
+
+	Book   ledger.Book       `json:"book"`
+	Assets map[string]*Asset `json:"assets"`
+	// Cash, Cost and Value are the base-asset sums of the cash accounts, of the
+	// positions at cost, and of the positions at their marks.
+	Cash  domain.Decimal  `json:"cash"`
+	Cost  domain.Decimal  `json:"cost"`
+	Value domain.Decimal  `json:"value"`
+	Refs  risk.References `json:"refs"`
+
+	Bots    map[string]*Bot         `json:"bots"`
+	Markets map[string]*Market      `json:"markets"`
+	Permits map[string]*risk.Permit `json:"permits"`
+	Stop    Stop                    `json:"emergency_stop"`
+
+	// Maps with struct keys; a snapshot writes them as sorted lists.
+	Instruments map[domain.Instrument]*Instrument   `json:"-"`
+	Fills       map[domain.FillID]FillRef           `json:"-"`
+	Provisional map[domain.FillID]domain.Instrument `json:"-"`
+	Breakers    map[risk.Key]*risk.Breaker          `json:"-"`
+
+	effects    Effects
+	overflowed bool
+}
+
+// Asset is one asset other than the base asset. It counts only while it has a mark.
+type Asset struct {
+	Balance domain.Decimal `json:"balance"` // over all asset accounts
+	Marked  bool           `json:"marked,omitempty"`
+	Mark    domain.Decimal `json:"mark"`
+	At      time.Time      `json:"at,omitzero"`
+}
+
+// Value in base asset; 0 without a mark.
+func (a *Asset) Value() domain.Decimal { return a.Balance.Mul(a.Mark) }
+
+// BotStatus says whether a bot may ask for permits.
+type BotStatus string
+
+// The statuses.
+const (
+	Registered BotStatus = "registered"
+	Running    BotStatus = "running"
+	Stopped    BotStatus = "stopped"
+)
+
+// Bot is one trading bot and its share of the money.
+type Bot struct {
+	ID       string    `json:"id"`
+	Strategy string    `json:"strategy,omitempty"`
+	Kind     string    `json:"kind,omitempty"`
+	Status   BotStatus `json:"status"`
+
+	Cash      domain.Decimal  `json:"cash"`
+	Cost      domain.Decimal  `json:"cost"`
+	Value     domain.Decimal  `json:"value"`
+	Positions int             `json:"positions"`
+	Refs      risk.References `json:"refs"`
+	Streak    risk.Streak     `json:"streak"`
+
+	// Closings counts every trade.closed; the others count what still stands.
+	Closings int `json:"closings"`
+	Trades   int `json:"trades"`
+	Wins     int `json:"wins"`
+	Losses   int `json:"losses"`
+	Neutral  int `json:"neutral"`
+
+	Denied *Denial `json:"denied,omitempty"`
+}
+
+// Denial is a bot's last denied permit, kept to coalesce the next one like it.
+type Denial struct {
+	Revision uint64    `json:"revision"`
+	Time     time.Time `json:"time"`
+	Digest   string    `json:"digest"`
+}
+
+// Equity of the bot: its cash and its positions at their marks.
+func (b *Bot) Equity() domain.Decimal { return b.Cash.Add(b.Value) }
+
+// Market is what the operator registered.
+type Market struct {
+	Kind     domain.MarketKind `json:"kind"`
+	Outcomes []string          `json:"outcomes,omitempty"`
+	Category string            `json:"category,omitempty"`
+}
+
+// Stop is the emergency stop.
+type Stop struct {
+	Engaged bool      `json:"engaged"`
+	Kind    string    `json:"kind,omitempty"`
+	Reason  string    `json:"reason,omitempty"`
+	Since   time.Time `json:"since,omitzero"`
+	// Request is the open request to clear it, and Requester who made it.
+	Request   string `json:"request,omitempty"`
+	Requester string `json:"requester,omitempty"`
+}
+
+// FillRef is what is remembered of every fill and reported trade, for ever, so
+// that none is booked twice.
+type FillRef struct {
+	Revision uint64     `json:"revision"`
+	Content  Content    `json:"content"`
+	Status   FillStatus `json:"status"`
+}
+
+// FillStatus of a remembered fill.
+type FillStatus byte
+
+// The statuses.
+const (
+	Confirmed   FillStatus = 'c'
+	Provisional FillStatus = 'p'
+	Voided      FillStatus = 'v'
+)
+
+// Effects are what the last applied event did, for readers that follow along.
+type Effects struct {
+	Postings []ledger.Posting
+	Flows    []Flow
+	// Moved are the bots whose equity or streak performance changed, in id order
+	// for settlements and marks; Performed reports that the portfolio's did.
+	Moved     []string
+	Performed bool
+	// Closed is the episode a fill closed, nil for none; holders of a settlement
+	// add theirs.
+	Closed []ClosedEpisode
+}
+
+// ClosedEpisode is a position episode that an event ended.
+type ClosedEpisode struct {
+	Bot string
+	domain.Instrument
+	ledger.Episode
+}
+
+// Flow is money that came to, or left, the portfolio (Bot empty) or a bot.
+type Flow struct {
+	Bot    string
+	Amount domain.Decimal
+}
+
+// New returns the state before the first event.
+func New() *State {
+	return &State{
+		Book: ledger.Book{}, Assets: map[string]*Asset{}, Bots: map[string]*Bot{}, Markets: map[string]*Market{},
+		Permits: map[string]*risk.Permit{}, Instruments: map[domain.Instrument]*Instrument{},
+		Fills: map[domain.FillID]FillRef{}, Provisional: map[domain.FillID]domain.Instrument{},
+		Breakers: map[risk.Key]*risk.Breaker{},
+	}
+}
+
+// IsOpen reports whether the portfolio has been opened.
+func (s *State) IsOpen() bool { return s.Portfolio != "" }
+
+// Equity is the base-asset sum over all asset accounts with positions at their
+// marks, and other assets while they have a mark (section 5).
+func (s *State) Equity() domain.Decimal { return s.Cash.Add(s.Value).Add(s.otherAssets()) }
+
+// RealisedEquity is the same with positions at cost.
+func (s *State) RealisedEquity() domain.Decimal { return s.Cash.Add(s.Cost).Add(s.otherAssets()) }
+
+func (s *State) otherAssets() domain.Decimal {
+	sum := domain.Zero
+	for _, a := range s.Assets { // a sum of exact numbers has no order
+		if a.Marked {
+			sum = sum.Add(a.Value())
+		}
+	}
+	return sum
+}
+
+// Effects returns what the last applied event did. The slices are reused by the
+// next Apply.
+func (s *State) Effects() *Effects { return &s.effects }
+
+// Overflowed reports that some amount has reached 10^15 since the state began.
+// Decisions that cause it are refused.
+func (s *State) Overflowed() bool { return s.overflowed }
+
+// BotIDs returns the ids of all bots, sorted.
+func (s *State) BotIDs() []string {
+	ids := make([]string, 0, len(s.Bots))
+	for id := range s.Bots {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// SortedInstruments returns all instruments by market and outcome.
+func (s *State) SortedInstruments() []*Instrument {
+	all := make([]*Instrument, 0, len(s.Instruments))
+	for _, i := range s.Instruments {
+		all = append(all, i)
+	}
+	slices.SortFunc(all, func(a, b *Instrument) int {
+		if c := strings.Compare(a.Market, b.Market); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Outcome, b.Outcome)
+	})
+	return all
+}
+
+// KindOf returns the kind of a market; an unregistered one is kind outcome.
+func (s *State) KindOf(market string) domain.MarketKind {
+	if m := s.Markets[market]; m != nil {
+		return m.Kind
+	}
+	return domain.KindOutcome
+}
+
+// Income returns all income less all expenses posted to a bot, and its fees.
+func (s *State) Income(bot string) (realised, fees domain.Decimal) {
+	trading := s.Book[ledger.TradingIncome(s.BaseAsset, bot)]
+	rebates := s.Book[ledger.RebateIncome(s.BaseAsset, bot)]
+	fees = s.Book[ledger.Fees(s.BaseAsset, bot)]
+	return trading.Add(rebates).Neg().Sub(fees), fees
+}

@@ -1,0 +1,156 @@
+// Package risk judges: equity against its references (peak, lifetime peak,
+// day-open), the four breakers and their levels, price zones, and what a permit
+// has to reserve (design, sections 5–7).
+//
+// It owns the arithmetic and the states of breakers and permits. It refuses to
+// know accounts, events or who asks; domain/portfolio puts it to use. Pure.
+package risk
+
+import "pets/domain"
+
+// References are the values equity is measured against, for the portfolio or
+// for one bot. Flows scale them, so that money coming and going is never taken
+// for performance. The zero References have seen no capital.
+type References struct {
+	// Capital is set by the first flow that brings equity above 0. Before it,
+	// drawdown and daily loss are 0.
+	Capital bool `json:"capital,omitempty"`
+	// Dormant: flows brought equity to exactly 0 with nothing open. The ratios
+	// stay as carried, and nothing is evaluated, until there is capital again.
+	Dormant      bool           `json:"dormant,omitempty"`
+	Peak         domain.Decimal `json:"peak"`
+	LifetimePeak domain.Decimal `json:"lifetime_peak"`
+	DayOpen      domain.Decimal `json:"day_open"`
+	// Carried are the ratios while Dormant.
+	Carried Ratios `json:"carried,omitzero"`
+	// Max is the largest drawdown from the lifetime peak that was ever marked.
+	Max Drawdown `json:"max,omitzero"`
+}
+
+// Ratios of the three references, each a fraction.
+type Ratios struct {
+	Drawdown domain.Decimal `json:"drawdown"`
+	Lifetime domain.Decimal `json:"lifetime"`
+	Daily    domain.Decimal `json:"daily"`
+}
+
+// Drawdown is one fall of equity: Abs = Peak − Trough, Ratio = Abs ÷ Peak.
+type Drawdown struct {
+	Ratio  domain.Decimal `json:"ratio"`
+	Abs    domain.Decimal `json:"abs"`
+	Peak   domain.Decimal `json:"peak"`
+	Trough domain.Decimal `json:"trough"`
+}
+
+// Drawdown is (peak − equity) ÷ peak: 0 before any capital, 1 when equity ≤ 0
+// after it.
+func (r *References) Drawdown(equity domain.Decimal) domain.Decimal {
+	if r.asleep(equity) {
+		return r.Carried.Drawdown
+	}
+	return r.below(r.Peak, equity)
+}
+
+// DailyLoss is max(0, (day-open − equity) ÷ day-open): 0 before any capital, 1
+// when equity ≤ 0 after it.
+func (r *References) DailyLoss(equity domain.Decimal) domain.Decimal {
+	if r.asleep(equity) {
+		return r.Carried.Daily
+	}
+	return r.below(r.DayOpen, equity)
+}
+
+func (r *References) lifetime(equity domain.Decimal) domain.Decimal {
+	if r.asleep(equity) {
+		return r.Carried.Lifetime
+	}
+	return r.below(r.LifetimePeak, equity)
+}
+
+// Evaluated reports whether breakers look at this scope.
+func (r *References) Evaluated(equity domain.Decimal) bool { return r.Capital && !r.asleep(equity) }
+
+// asleep: a debt wakes a dormant scope, for it is a loss of money that is not
+// there; a rebate that trickles in after everything was withdrawn does not.
+func (r *References) asleep(equity domain.Decimal) bool { return r.Dormant && equity.Sign() >= 0 }
+
+func (r *References) below(reference, equity domain.Decimal) domain.Decimal {
+	switch {
+	case !r.Capital:
+		return domain.Zero
+	case equity.Sign() <= 0:
+		return domain.One
+	case !equity.Less(reference):
+		return domain.Zero
+	default:
+		return reference.Sub(equity).Div(reference)
+	}
+}
+
+// Perform tells of equity moved by performance: a new high raises the peaks.
+func (r *References) Perform(equity domain.Decimal) {
+	if !r.Evaluated(equity) {
+		return
+	}
+	r.Peak = r.Peak.Max(equity)
+	r.LifetimePeak = r.LifetimePeak.Max(equity)
+	if ratio := r.lifetime(equity); r.Max.Ratio.Less(ratio) {
+		r.Max = Drawdown{Ratio: ratio, Abs: r.LifetimePeak.Sub(equity), Peak: r.LifetimePeak, Trough: equity}
+	}
+}
+
+// OpenDay starts a calendar day at the given equity.
+func (r *References) OpenDay(equity domain.Decimal) {
+	r.DayOpen = equity
+	r.Carried.Daily = domain.Zero
+}
+
+// Rebase makes the drawdown peak the equity now. The lifetime peak stays.
+func (r *References) Rebase(equity domain.Decimal) { r.Peak = equity }
+
+// Flow tells of money that came (positive) or went, given the equity before it.
+// open reports whether anything is held after it. References are multiplied by
+// (E+F)/E when both are above 0; otherwise the ratios are carried and the next
+// positive capital seeds the references so that they do not change.
+func (r *References) Flow(before, flow domain.Decimal, open bool) {
+	after := before.Add(flow)
+	switch {
+	case r.Capital && !r.Dormant && before.Sign() > 0 && after.Sign() > 0:
+		r.scale(before, after)
+	case after.Sign() > 0 && flow.Sign() > 0:
+		r.seed(before, after, flow)
+	case r.Capital && !r.Dormant && after.IsZero() && !open:
+		r.Carried = r.ratios(before)
+		r.Dormant = true
+	}
+}
+
+func (r *References) scale(before, after domain.Decimal) {
+	r.Peak = domain.MulDiv(r.Peak, after, before)
+	r.LifetimePeak = domain.MulDiv(r.LifetimePeak, after, before)
+	r.DayOpen = domain.MulDiv(r.DayOpen, after, before)
+	r.Max.Peak = domain.MulDiv(r.Max.Peak, after, before)
+	r.Max.Trough = domain.MulDiv(r.Max.Trough, after, before)
+	r.Max.Abs = r.Max.Peak.Sub(r.Max.Trough)
+}
+
+func (r *References) ratios(equity domain.Decimal) Ratios {
+	return Ratios{r.Drawdown(equity), r.lifetime(equity), r.DailyLoss(equity)}
+}
+
+func (r *References) seed(before, after, flow domain.Decimal) {
+	carried := r.ratios(before)
+	r.Peak = seedOne(r.Peak, carried.Drawdown, after, flow)
+	r.LifetimePeak = seedOne(r.LifetimePeak, carried.Lifetime, after, flow)
+	r.DayOpen = seedOne(r.DayOpen, carried.Daily, after, flow)
+	r.Capital, r.Dormant, r.Carried = true, false, Ratios{}
+}
+
+// seedOne: where the carried ratio is 1 no reference can keep it at a positive
+// equity, so the old reference grows by the flow.
+func seedOne(old, ratio, equity, flow domain.Decimal) domain.Decimal {
+	if !ratio.Less(domain.One) {
+		return old.Add(flow).Max(equity)
+	}
+	return equity.Div(domain.One.Sub(ratio))
+}
