@@ -61,7 +61,7 @@ func powersOfTen() [Scale + 1]uint256.Int {
 
 // FromInt returns n as a Decimal.
 func FromInt(n int64) Decimal {
-	neg, mag := n < 0, uint64(n)
+	neg, mag := n < 0, uint64(n) //nolint:gosec // two's complement, negated below
 	if neg {
 		mag = -mag
 	}

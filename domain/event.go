@@ -76,7 +76,7 @@ func EventTypes() []string {
 
 // blank returns an empty event of a type, nil for an unknown one. This is the
 // only place where a stored name meets a Go type.
-func blank(eventType string) Event { //nolint:cyclop,funlen // one flat switch, on purpose
+func blank(eventType string) Event {
 	switch eventType {
 	case PortfolioOpenedType:
 		return new(PortfolioOpened)

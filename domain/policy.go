@@ -128,8 +128,12 @@ func checkRatio(field string, v Decimal) error {
 	if v.Sign() <= 0 {
 		return Invalid(field, "must be above 0 (a fraction: 0.05 is 5 %%)")
 	}
+	hundred := FromInt(100)
+	if v.AtLeast(hundred) {
+		return Invalid(field, "is %s, but a ratio is a fraction below 1 (0.05 is 5 %%)", v)
+	}
 	if v.AtLeast(One) {
-		return Invalid(field, "is %s, but a ratio is a fraction below 1: did you mean %s?", v, v.Div(FromInt(100)))
+		return Invalid(field, "is %s, but a ratio is a fraction below 1: did you mean %s?", v, v.Div(hundred))
 	}
 	return nil
 }

@@ -253,3 +253,15 @@ func (p *Proposed) Size() int { return 64 + len(p.Type) + len(p.Metadata) + len(
 func timeInRange(t time.Time) bool {
 	return !t.Before(time.Unix(0, 0)) && t.Before(time.Unix(0, 1<<63-1))
 }
+
+// Records returns the records that an append of proposed became.
+func (a Appended) Records(stream string, proposed []Proposed) []Record {
+	records := make([]Record, len(proposed))
+	for i, p := range proposed {
+		records[i] = Record{
+			Stream: stream, Revision: a.First + uint64(i), //nolint:gosec // an index
+			ID: p.ID, Type: p.Type, Time: p.Time, Metadata: p.Metadata, Data: p.Data,
+		}
+	}
+	return records
+}

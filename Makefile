@@ -1,0 +1,84 @@
+# pets: `make check` is the one gate, `make` lists the rest.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+GOFUMPT_VERSION  := v0.12.0
+GOLANGCI_VERSION := v2.15.0
+
+# What `pets version` says: the tag, the commit, and whether the tree differs.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+# Tools are looked for in ./bin/tools, then in PATH, then where `go install`
+# puts them by default.
+TOOLS   := $(CURDIR)/bin/tools
+GOPATH1 := $(firstword $(subst :, ,$(shell go env GOPATH)))
+find     = $(firstword $(wildcard $(TOOLS)/$(1)) $(shell command -v $(1) 2>/dev/null) $(wildcard $(GOPATH1)/bin/$(1)))
+GOFUMPT  = $(call find,gofumpt)
+GOLANGCI = $(call find,golangci-lint)
+
+# One shell word per tool: is the pinned version there?
+have_gofumpt  = [[ -n "$(GOFUMPT)" && "$$("$(GOFUMPT)" --version)" == "$(GOFUMPT_VERSION) "* ]]
+have_golangci = [[ -n "$(GOLANGCI)" && "v$$("$(GOLANGCI)" version --short)" == "$(GOLANGCI_VERSION)" ]]
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build bin/pets with its version
+	go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/pets ./cmd/pets
+
+.PHONY: test
+test: ## Run all tests
+	go test ./...
+
+.PHONY: check
+check: format vet lint race modes ## The gate: format, vet, lint, tests with the race detector, both cgo modes
+
+.PHONY: format
+format: have-tools
+	@unformatted="$$("$(GOFUMPT)" -l .)"; \
+	if [[ -n "$$unformatted" ]]; then \
+		printf 'not formatted (run: make fmt):\n%s\n' "$$unformatted" >&2; exit 1; \
+	fi
+
+.PHONY: vet
+vet:
+	go vet ./...
+
+.PHONY: lint
+lint: have-tools
+	"$(GOLANGCI)" run ./...
+
+.PHONY: race
+race:
+	CGO_ENABLED=1 go test -race ./...
+
+# The static build is what is deployed; the one with cgo is what the race
+# detector runs. Neither may break unnoticed.
+.PHONY: modes
+modes:
+	CGO_ENABLED=0 go build ./...
+	CGO_ENABLED=1 go build ./...
+
+.PHONY: fmt
+fmt: have-tools ## Format all Go files
+	"$(GOFUMPT)" -w .
+
+.PHONY: env-example
+env-example: ## Write .env.example anew from internal/config
+	go generate ./internal/config
+
+.PHONY: have-tools
+have-tools:
+	@$(have_gofumpt) || { echo "gofumpt $(GOFUMPT_VERSION) is missing: run make tools" >&2; exit 1; }
+	@$(have_golangci) || { echo "golangci-lint $(GOLANGCI_VERSION) is missing: run make tools" >&2; exit 1; }
+
+# Built from source through the Go proxy; the first build of golangci-lint takes
+# some minutes. Nothing is done where the right version is there already.
+.PHONY: tools
+tools: ## Install gofumpt and golangci-lint into bin/tools where they are missing
+	@$(have_gofumpt) || GOBIN="$(TOOLS)" go install mvdan.cc/gofumpt@$(GOFUMPT_VERSION)
+	@$(have_golangci) || GOBIN="$(TOOLS)" go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)

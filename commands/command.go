@@ -1,0 +1,51 @@
+package commands
+
+import (
+	"time"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+)
+
+// Command is one request to change a portfolio. Its JSON form is its canonical
+// body: the same fields always give the same bytes.
+type Command interface {
+	// Name is the literal written into the metadata and the request hash.
+	Name() string
+	// Roles may send it.
+	Roles() []domain.Role
+	// Actor is the bot it acts for, "" for none; a caller of role bot may only
+	// act for its own.
+	Actor() string
+	// Decide emits events or refuses.
+	Decide(d *portfolio.Decision) error
+}
+
+// Request is a command with who sends it and under which key.
+type Request struct {
+	Caller domain.Caller
+	// Key is the Idempotency-Key the client keeps: the same key and command again
+	// are answered with the first answer and do nothing.
+	Key     string
+	Command Command
+	// Import is set for rows of imported files; only imported portfolios take
+	// them, and they take nothing else but resets.
+	Import *Import
+}
+
+// Import places a row of a file in time.
+type Import struct {
+	At     time.Time // the row's own time becomes the record's
+	Source string    // file:line, kept in the metadata
+}
+
+// Result is the outcome of one request of several.
+type Result struct {
+	Answer Answer
+	Err    error
+}
+
+// MaxKeyBytes bounds an Idempotency-Key.
+const MaxKeyBytes = 200
+
+var operators = []domain.Role{domain.RoleOperator, domain.RoleAdmin}

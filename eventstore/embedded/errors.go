@@ -1,0 +1,75 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+
+	"pets/eventstore"
+)
+
+// LockedError: another process, or this one, has the folder open for writing.
+type LockedError struct {
+	Dir string
+	PID int // 0 when it could not be read
+}
+
+func (e *LockedError) Error() string {
+	if e.PID == 0 {
+		return e.Dir + ": locked by another process"
+	}
+	return fmt.Sprintf("%s: locked by pid %d", e.Dir, e.PID)
+}
+
+// DamageError: something on disk is not what was written there. The store
+// neither repairs nor skips it, and has changed nothing.
+type DamageError struct {
+	File   string // path
+	Offset uint64 // in the file
+	// Stream and Revision say which frame is damaged, when that is known: the
+	// revision is that of its first record.
+	Stream   string
+	Revision uint64
+	Reason   string
+	Cause    error // an I/O error, if that is what was in the way
+}
+
+func (e *DamageError) Error() string {
+	where := fmt.Sprintf("%s is damaged at byte %d", e.File, e.Offset)
+	if e.Stream != "" {
+		where += fmt.Sprintf(" (stream %s, revision %d)", e.Stream, e.Revision)
+	}
+	return where + ": " + e.Reason + "; nothing was changed: keep a copy of the folder, then restore it from a backup"
+}
+
+func (e *DamageError) Unwrap() error { return e.Cause }
+
+// NotStoreError: the folder holds no store and cannot become one.
+type NotStoreError struct {
+	Dir, Reason string
+}
+
+func (e *NotStoreError) Error() string { return e.Dir + " is not an event store: " + e.Reason }
+
+// VersionError: the store was written by a newer program.
+type VersionError struct {
+	File  string
+	Found uint32
+}
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("%s has format version %d, this program knows %d: use a newer program", e.File, e.Found, formatVersion)
+}
+
+// What may be wrong with the bytes where a frame should stand.
+var (
+	errNoFrame     = errors.New("no frame begins here")
+	errCutShort    = errors.New("frame is cut short")
+	errHeaderSum   = errors.New("checksum of a frame header is wrong")
+	errBodySum     = errors.New("checksum of a frame is wrong")
+	errImplausible = errors.New("frame contradicts itself")
+)
+
+// errTooManyWaiting is the cause of an Unavailable under absurd load.
+var errTooManyWaiting = errors.New("too many appends are waiting")
+
+func closedError() error { return &eventstore.Unavailable{Cause: eventstore.ErrClosed} }

@@ -1,0 +1,162 @@
+package embedded
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"sync"
+
+	"pets/eventstore"
+)
+
+// sparseBytes is how far apart the frames are that the index knows by position.
+const sparseBytes = 64 << 10
+
+// frameRef is what the index keeps of a frame: 16 bytes.
+type frameRef struct {
+	position uint64
+	first    uint64 // revision of its first record
+}
+
+// streamIndex is one stream. Refs are only ever added, so a slice of them can
+// be read without the lock.
+type streamIndex struct {
+	name string
+	refs []frameRef
+	next uint64 // the revision that comes next
+}
+
+// index says where everything durable is. What is not in the index does not
+// exist for any reader: publishing to it is what makes a record visible.
+type index struct {
+	mu      sync.RWMutex
+	segs    segments
+	end     uint64 // position after the last frame
+	streams map[string]*streamIndex
+	sparse  []uint64 // positions of some frames, rising
+	frames  uint64
+	records uint64
+	changed chan struct{} // closed when end moves; nil while nobody waits
+}
+
+func newIndex() *index { return &index{streams: map[string]*streamIndex{}} }
+
+// placed is a frame that stands at its position.
+type placed struct {
+	header frameHeader
+	name   []byte
+}
+
+// publish makes frames visible, up to and with the last one.
+func (x *index) publish(frames ...placed) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for i := range frames {
+		if err := x.add(&frames[i].header, frames[i].name); err != nil {
+			return err
+		}
+	}
+	if x.changed != nil {
+		close(x.changed)
+		x.changed = nil
+	}
+	return nil
+}
+
+func (x *index) add(h *frameHeader, name []byte) error {
+	stream := x.streams[string(name)]
+	if stream == nil {
+		stream = &streamIndex{name: string(name)}
+	}
+	if h.first != stream.next {
+		return fmt.Errorf("revision %d follows where %d must", h.first, stream.next)
+	}
+	if stream.next == 0 {
+		x.streams[stream.name] = stream
+	}
+	stream.refs = append(stream.refs, frameRef{position: h.position, first: h.first})
+	stream.next += h.records
+	if n := len(x.sparse); n == 0 || h.position-x.sparse[n-1] >= sparseBytes {
+		x.sparse = append(x.sparse, h.position)
+	}
+	x.frames++
+	x.records += h.records
+	x.end = h.end()
+	return nil
+}
+
+// addSegment makes a segment known, which begins where the log ends.
+func (x *index) addSegment(s segment) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.segs = append(slices.Clip(x.segs), s) // clipped: never into an array that a reader holds
+	x.end = s.firstFrame()
+}
+
+// view returns the log as it is now: its segments and its end.
+func (x *index) view() (segments, uint64) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.segs, x.end
+}
+
+// last returns the revision of the last record of a stream, or NoStream.
+func (x *index) last(stream string) eventstore.Expected {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if s := x.streams[stream]; s != nil {
+		return eventstore.Expected(s.next) - 1 //nolint:gosec // revisions stay far below 2^63
+	}
+	return eventstore.NoStream
+}
+
+// refs returns the frames of a stream from the one that holds a revision on,
+// and none when the revision is still to come.
+func (x *index) refs(stream string, revision uint64) []frameRef {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	s := x.streams[stream]
+	if s == nil || revision >= s.next {
+		return nil
+	}
+	i := sort.Search(len(s.refs), func(i int) bool { return s.refs[i].first > revision })
+	return s.refs[i-1:]
+}
+
+// before returns the position of a frame at or before a position, from which a
+// reader gets to that position in a few steps.
+func (x *index) before(position uint64) uint64 {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	i := sort.Search(len(x.sparse), func(i int) bool { return x.sparse[i] > position })
+	if i == 0 {
+		return 0
+	}
+	return x.sparse[i-1]
+}
+
+func (x *index) names() []string {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	names := make([]string, 0, len(x.streams))
+	for name := range x.streams {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// grown returns a channel that is closed once the log is longer than end.
+func (x *index) grown(end uint64) <-chan struct{} {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.end > end {
+		now := make(chan struct{})
+		close(now)
+		return now
+	}
+	if x.changed == nil {
+		x.changed = make(chan struct{})
+	}
+	return x.changed
+}

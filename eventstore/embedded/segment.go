@@ -1,0 +1,140 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+const (
+	lockName      = "LOCK"
+	markName      = "durable"
+	segmentSuffix = ".seg"
+	tornPrefix    = "torn-"
+	tmpSuffix     = ".tmp"
+)
+
+// segment is one open file of the log.
+type segment struct {
+	base uint64 // position of its first byte
+	path string
+	file File
+}
+
+func (s *segment) firstFrame() uint64 { return s.base + segmentHeaderLen }
+
+// damage returns the error for something wrong at a position of the segment.
+func (s *segment) damage(position uint64, reason string) *DamageError {
+	return &DamageError{File: s.path, Offset: position - s.base, Reason: reason}
+}
+
+// segments are ordered and never changed in place: who holds a slice of them
+// may go on reading while others are added.
+type segments []segment
+
+// at returns the index of the segment that holds a position.
+func (ss segments) at(position uint64) int {
+	return sort.Search(len(ss), func(i int) bool { return ss[i].base > position }) - 1
+}
+
+func (ss segments) close() error {
+	var failed error
+	for i := range ss {
+		failed = errors.Join(failed, ss[i].file.Close())
+	}
+	return failed
+}
+
+func segmentName(base uint64) string { return fmt.Sprintf("%020d%s", base, segmentSuffix) }
+
+// segmentBase returns the position in a segment's name.
+func segmentBase(name string) (uint64, bool) {
+	digits, ok := strings.CutSuffix(name, segmentSuffix)
+	if !ok {
+		return 0, false
+	}
+	base, err := strconv.ParseUint(digits, 10, 64)
+	return base, err == nil && segmentName(base) == name
+}
+
+// createSegment makes the segment that begins at base. It gets its name only
+// when its header is safe, so a file of that name always has a whole header; a
+// crash before the rename leaves a .tmp file that the next attempt replaces.
+// The folder is flushed before the segment is returned, so a frame in it can
+// never be acknowledged and then vanish with its file.
+func createSegment(fsys FS, dir string, store uuid.UUID, base uint64) (segment, error) {
+	s := segment{base: base, path: filepath.Join(dir, segmentName(base))}
+	header := segmentHeader{store: store, base: base}.encode(time.Now())
+	file, err := createFile(fsys, s.path, header)
+	if err != nil {
+		return segment{}, fmt.Errorf("create segment: %w", err)
+	}
+	s.file = file
+	return s, nil
+}
+
+// createFile makes a file that is there whole or not at all, also after a
+// power cut, and leaves it open.
+func createFile(fsys FS, path string, content []byte) (File, error) {
+	file, err := fsys.Open(path+tmpSuffix, Create)
+	if err != nil {
+		return nil, err
+	}
+	err = func() error {
+		if _, err := file.WriteAt(content, 0); err != nil {
+			return err
+		}
+		if err := file.Sync(); err != nil {
+			return err
+		}
+		if err := fsys.Rename(path+tmpSuffix, path); err != nil {
+			return err
+		}
+		return fsys.SyncDir(filepath.Dir(path))
+	}()
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+// openSegment opens a segment and checks that its header is what its name and
+// the store say.
+func openSegment(fsys FS, dir string, base uint64, store uuid.UUID, mode Mode) (segment, error) {
+	s := segment{base: base, path: filepath.Join(dir, segmentName(base))}
+	file, err := fsys.Open(s.path, mode)
+	if err != nil {
+		return segment{}, fmt.Errorf("open segment: %w", err)
+	}
+	s.file = file
+	if err := s.checkHeader(store); err != nil {
+		return segment{}, errors.Join(err, file.Close())
+	}
+	return s, nil
+}
+
+func (s *segment) checkHeader(store uuid.UUID) error {
+	b := make([]byte, segmentHeaderLen)
+	if _, err := s.file.ReadAt(b, 0); errors.Is(err, io.EOF) {
+		return s.damage(s.base, "the segment header is cut short")
+	} else if err != nil {
+		return fmt.Errorf("read segment header: %w", err)
+	}
+	h, err := decodeSegmentHeader(b)
+	switch {
+	case err != nil:
+		return damagedBy(s.path, 0, err)
+	case h.store != store:
+		return s.damage(s.base, fmt.Sprintf("the segment belongs to store %s, not %s", h.store, store))
+	case h.base != s.base:
+		return s.damage(s.base, fmt.Sprintf("the segment begins at %d by its header", h.base))
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+package archtest
+
+import (
+	"path"
+	"strings"
+)
+
+// module is the prefix of this project's import paths.
+const module = "pets"
+
+// allowance is one row of the import table.
+type allowance struct {
+	pkg string   // a folder, or a pattern: "cmd/..." is every folder under cmd
+	may []string // folders and patterns its files may import
+	// tests may be imported by its test files in addition.
+	tests []string
+}
+
+// anyTest is what the test files of every package may import in addition: real
+// engines in temporary folders, and the real trade data.
+var anyTest = []string{"eventstore", "eventstore/...", "internal/shareddata"}
+
+// table says who may import whom (of this project; every package may import
+// itself). The arrows point one way: bytes and vocabulary at the bottom, the
+// decisions above them, then those who write (commands) and those who read
+// (projections), which do not know each other, and the adapters at the rim.
+// Only cmd opens a durable store. A package that is not here fails the test.
+var table = []allowance{
+	{pkg: "domain"},
+	{pkg: "domain/ledger", may: []string{"domain"}},
+	{pkg: "domain/risk", may: []string{"domain"}},
+	{pkg: "domain/treasury", may: []string{"domain"}},
+	{pkg: "domain/keys", may: []string{"domain"}},
+	// The closed-trade series scales its references by the rule of risk.
+	{pkg: "domain/golive", may: []string{"domain", "domain/risk"}},
+	{pkg: "domain/portfolio", may: []string{"domain", "domain/..."}},
+	{pkg: "domain/system", may: []string{"domain", "domain/..."}},
+
+	// Bytes only: an engine knows no event.
+	{pkg: "eventstore"},
+	{pkg: "eventstore/embedded", may: []string{"eventstore"}},
+	{pkg: "eventstore/esdb", may: []string{"eventstore"}},
+	{pkg: "eventstore/memory", may: []string{"eventstore"}},
+	{pkg: "eventstore/storetest", may: []string{"eventstore"}},
+
+	// A decision never waits for, or trusts, a read model.
+	{pkg: "commands", may: []string{"domain", "domain/...", "eventstore"}},
+	{pkg: "commands/client", may: []string{"domain"}},
+	{pkg: "projections", may: []string{"domain", "domain/...", "eventstore"}},
+	// A replay has nothing within reach that could act on the world.
+	{pkg: "replay", may: []string{"domain", "domain/...", "eventstore", "eventstore/memory", "projections", "commands"}},
+
+	// Adapters do not import each other. tradefile reads rows; importer is the
+	// glue of pets import, which turns them into commands.
+	{pkg: "internal/archtest"},
+	{pkg: "internal/config", may: []string{"domain"}},
+	{pkg: "internal/snapshot", may: []string{"eventstore"}},
+	{pkg: "internal/tradefile", may: []string{"domain"}},
+	{pkg: "internal/importer", may: []string{"domain", "domain/...", "commands", "internal/tradefile"}},
+	{pkg: "internal/shareddata"},
+
+	{pkg: "cmd/...", may: []string{"..."}},
+}
+
+// rowOf finds the row of a package.
+func rowOf(pkg string) (allowance, bool) {
+	for _, row := range table {
+		if matches(row.pkg, pkg) {
+			return row, true
+		}
+	}
+	return allowance{}, false
+}
+
+// mayImport reports whether files, or test files, of a row may import a folder.
+func (row allowance) mayImport(folder string, test bool) bool {
+	if matchesAny(row.may, folder) {
+		return true
+	}
+	return test && (matchesAny(anyTest, folder) || matchesAny(row.tests, folder))
+}
+
+func matchesAny(patterns []string, name string) bool {
+	for _, p := range patterns {
+		if matches(p, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// matches reports whether a pattern, exact or ending in "...", covers a name.
+// "a/..." covers what is below a, not a itself.
+func matches(pattern, name string) bool {
+	if prefix, open := strings.CutSuffix(pattern, "..."); open {
+		return strings.HasPrefix(name, prefix)
+	}
+	return pattern == name
+}
+
+// folderOf turns an import path of this project into a folder.
+func folderOf(importPath string) (string, bool) {
+	if importPath == module {
+		return ".", true
+	}
+	return strings.CutPrefix(importPath, module+"/")
+}
+
+// packageOf is the folder of a file.
+func packageOf(file string) string { return path.Dir(file) }

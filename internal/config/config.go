@@ -1,0 +1,229 @@
+// Package config reads what pets takes from its environment: where the events
+// are kept, and the limits a new portfolio is opened with.
+//
+// It owns the names, defaults and meaning of every variable (the [Config]
+// struct is the one list; .env.example is generated from it) and the rule by
+// which a .env file is read. It refuses whatever it would have to guess at, and
+// its errors name the variable and what was expected, never the value: what
+// was pasted into the wrong line may be a secret.
+//
+// A portfolio's rules stand in its stream. Nothing here changes a portfolio
+// that is already open.
+package config
+
+import (
+	"errors"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/caarlos0/env/v11"
+
+	"pets/domain"
+)
+
+// Config is what the environment says. Each field is one variable; its tags
+// hold the name, the default, what it means (doc) and what a value must be
+// (rule). A policy field has the name of its key in [domain.Policy], in upper
+// case.
+type Config struct {
+	Store     string `env:"PETS_STORE" envDefault:"embedded:./pets-data" rule:"embedded:DIR, such as embedded:./pets-data" doc:"Where the events are kept: embedded:DIR is a folder on this machine."`
+	Portfolio string `env:"PETS_PORTFOLIO" envDefault:"main" rule:"1 to 64 letters, digits, dots, underscores and dashes" doc:"The portfolio a command means when it names none."`
+
+	MaxConsecutiveLosses    int              `env:"MAX_CONSECUTIVE_LOSSES" envDefault:"3" rule:"a whole number, 1 to 1000" doc:"Breaker consecutive_losses: trips at this many losing trades of one bot in a row."`
+	MaxDailyLossPct         domain.Decimal   `env:"MAX_DAILY_LOSS_PCT" envDefault:"0.05" rule:"a fraction above 0 and below 1, such as 0.05 for 5 %" doc:"Breaker daily_loss: trips at this loss of the portfolio since the day opened."`
+	MaxBotDrawdownPct       domain.Decimal   `env:"MAX_BOT_DRAWDOWN_PCT" envDefault:"0.25" rule:"a fraction above 0 and below 1, such as 0.25 for 25 %" doc:"Breaker bot_drawdown: trips at this fall of a bot's equity below its peak."`
+	MaxPortfolioDrawdownPct domain.Decimal   `env:"MAX_PORTFOLIO_DRAWDOWN_PCT" envDefault:"0.40" rule:"a fraction above 0 and below 1, such as 0.40 for 40 %" doc:"Breaker portfolio_drawdown: engages the emergency stop at this fall of the portfolio's equity below its peak."`
+	BreakerWarnAt           domain.Decimal   `env:"BREAKER_WARN_AT" envDefault:"0.8" rule:"a fraction above 0 and below 1, such as 0.8 for 80 % of the limit" doc:"How much of its limit a breaker warns at."`
+	BreakerStops            string           `env:"BREAKER_STOPS" envDefault:"all" rule:"all or bot" doc:"What the breaker of one bot stops: all bots, or only that bot."`
+	ClosePositionsOnTrip    bool             `env:"CLOSE_POSITIONS_ON_TRIP" envDefault:"false" rule:"true or false" doc:"Whether a trip asks the bots to close what they hold; permits that only reduce a position stay possible then."`
+	DailyLossTZ             string           `env:"DAILY_LOSS_TZ" envDefault:"UTC" rule:"an IANA time zone such as UTC or Europe/Berlin" doc:"The time zone whose midnight opens a new day."`
+	LossDust                domain.Decimal   `env:"LOSS_DUST" envDefault:"0" rule:"an amount of the base asset, not negative" doc:"A closed trade with a profit or loss of at most this counts as neither."`
+	ZoneBounds              []domain.Decimal `env:"ZONE_BOUNDS" envDefault:"0.05,0.20,0.40,0.60,0.80,0.98" rule:"6 rising prices between 0 and 1, separated by commas" doc:"The borders of the five price zones of an outcome share."`
+	BlockedZones            []int            `env:"BLOCKED_ZONES" envDefault:"4,5" rule:"zone numbers 1 to 5, separated by commas, or none" doc:"The zones in which exposure may not be increased."`
+	PermitTTL               domain.Duration  `env:"PERMIT_TTL" envDefault:"30s" rule:"a duration from 1s to 1h, such as 30s" doc:"How long after a permit its order may be placed."`
+	MarkMaxAge              *domain.Duration `env:"MARK_MAX_AGE" envDefault:"" rule:"a duration such as 15m, 0s for never, or nothing for the default of the mode" doc:"The age at which a mark is stale and stops new exposure. Left empty: 15m for live portfolios, never for paper ones."`
+	FeeBPS                  domain.Decimal   `env:"FEE_BPS" envDefault:"0" rule:"basis points (1/10,000) of the notional, at least 0 and below 10000" doc:"The fee assumed for a permit that names none."`
+
+	// Warnings are about names that nothing reads: most likely a limit that is
+	// misspelt, and so not in force. To be shown, not to be stopped by.
+	Warnings []string `env:"-"`
+}
+
+// Load reads the environment (as os.Environ gives it) and, for what is not set
+// there, dir/.env. An empty value counts as not set. Its error is of code
+// invalid and names every variable that is wrong. The policy of a Config that
+// Load returned is valid.
+func Load(dir string, environ []string) (Config, error) {
+	values, err := readEnvFile(dir)
+	if err != nil {
+		return Config{}, err
+	}
+	fromFile := slices.Collect(maps.Keys(values))
+	for name, value := range environment(environ) {
+		values[name] = value
+	}
+	var c Config
+	if err := parse(&c, values); err != nil {
+		return Config{}, err
+	}
+	if err := c.validate(); err != nil {
+		return Config{}, err
+	}
+	c.Warnings = warnings(values, fromFile)
+	return c, nil
+}
+
+// environment takes NAME=value apart; of a name that stands twice the first
+// counts, as in os.Getenv.
+func environment(environ []string) map[string]string {
+	out := make(map[string]string, len(environ))
+	for _, entry := range environ {
+		name, value, ok := strings.Cut(entry, "=")
+		if _, seen := out[name]; ok && !seen {
+			out[name] = value
+		}
+	}
+	return out
+}
+
+// parse hands the library only the variables that it is to read: given the
+// whole environment, it would also look for names such as 0_… to extend lists.
+func parse(c *Config, values map[string]string) error {
+	own := map[string]string{}
+	for _, v := range variables() {
+		own[v.name] = values[v.name]
+	}
+	err := env.ParseWithOptions(c, env.Options{
+		Environment: own,
+		FuncMap: map[reflect.Type]env.ParserFunc{
+			reflect.TypeFor[[]domain.Decimal](): func(s string) (any, error) { return parseList(s, domain.ParseDecimal) },
+			reflect.TypeFor[[]int]():            func(s string) (any, error) { return parseList(s, parseZone) },
+		},
+	})
+	return withoutValues(err)
+}
+
+// withoutValues replaces the errors of the library, which repeat the value, by
+// ones that say what was expected. It does not wrap them: %+v or errors.As
+// would bring the value back.
+func withoutValues(err error) error {
+	if err == nil {
+		return nil
+	}
+	var aggregate env.AggregateError
+	if !errors.As(err, &aggregate) {
+		return domain.Errorf(domain.CodeInternal, "the configuration cannot be read")
+	}
+	var all []error
+	for _, e := range aggregate.Errors {
+		var bad env.ParseError
+		if !errors.As(e, &bad) {
+			return domain.Errorf(domain.CodeInternal, "the configuration cannot be read")
+		}
+		v := lookup(bad.Name)
+		all = append(all, domain.Invalid(v.name, "must be %s", v.rule))
+	}
+	return errors.Join(all...)
+}
+
+// parseList reads comma-separated items, spaces around them allowed; "none" is
+// the empty list, because an empty value means the default.
+func parseList[T any](s string, item func(string) (T, error)) ([]T, error) {
+	if s == "none" {
+		return []T{}, nil
+	}
+	var out []T
+	for part := range strings.SplitSeq(s, ",") {
+		v, err := item(strings.TrimSpace(part))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+// parseZone reads a zone number: one digit.
+func parseZone(s string) (int, error) {
+	if len(s) != 1 || s[0] < '1' || s[0] > '5' {
+		return 0, errors.New("is not a zone")
+	}
+	return int(s[0] - '0'), nil
+}
+
+// validate checks what a type cannot say, so that a mistake is met at start and
+// not when the first portfolio is opened.
+func (c Config) validate() error {
+	if _, err := c.StoreDir(); err != nil {
+		return err
+	}
+	if err := domain.CheckID("PETS_PORTFOLIO", c.Portfolio); err != nil {
+		return err
+	}
+	_, err := c.Policy(domain.ModeLive)
+	return err
+}
+
+// Policy returns the policy a new portfolio of the mode is opened with. Its
+// errors name the environment variable.
+func (c Config) Policy(mode domain.Mode) (domain.Policy, error) {
+	p := domain.DefaultPolicy(mode)
+	p.MaxConsecutiveLosses = c.MaxConsecutiveLosses
+	p.MaxDailyLossPct = c.MaxDailyLossPct
+	p.MaxBotDrawdownPct = c.MaxBotDrawdownPct
+	p.MaxPortfolioDrawdownPct = c.MaxPortfolioDrawdownPct
+	p.BreakerWarnAt = c.BreakerWarnAt
+	p.BreakerStops = c.BreakerStops
+	p.ClosePositionsOnTrip = c.ClosePositionsOnTrip
+	p.DailyLossTZ = c.DailyLossTZ
+	p.LossDust = c.LossDust
+	p.ZoneBounds = slices.Clone(c.ZoneBounds)
+	p.BlockedZones = slices.Clone(c.BlockedZones)
+	p.PermitTTL = c.PermitTTL
+	if c.MarkMaxAge != nil {
+		p.MarkMaxAge = *c.MarkMaxAge
+	}
+	p.FeeBPS = c.FeeBPS
+	if err := p.Validate(); err != nil {
+		return domain.Policy{}, inEnvironmentTerms(err)
+	}
+	return p, nil
+}
+
+// inEnvironmentTerms puts the variable in place of the policy's key, and the
+// rule in place of a message, which may hold the value. Only the guess at what
+// a percentage was meant to be is kept.
+func inEnvironmentTerms(err error) error {
+	var e *domain.Error
+	if !errors.As(err, &e) || e.Field == "" {
+		return err
+	}
+	name := strings.ToUpper(e.Field)
+	for _, v := range variables() {
+		if v.name != name {
+			continue
+		}
+		if _, guess, ok := strings.Cut(e.Message, "did you mean "); ok {
+			return domain.Invalid(name, "must be %s: did you mean %s", v.rule, guess)
+		}
+		return domain.Invalid(name, "must be %s", v.rule)
+	}
+	return domain.Invalid(name, "%s", e.Message)
+}
+
+// StoreDir returns the folder of an embedded store. The answer to anything else
+// does not repeat it: the address of a server may hold a password.
+func (c Config) StoreDir() (string, error) {
+	scheme, dir, ok := strings.Cut(c.Store, ":")
+	switch {
+	case scheme == "esdb" || scheme == "esdb+discover":
+		return "", domain.Invalid("PETS_STORE", "names an EventStoreDB server, but this build opens embedded stores only; write embedded:DIR")
+	case !ok || scheme != "embedded":
+		return "", domain.Invalid("PETS_STORE", "must be embedded:DIR, such as embedded:./pets-data")
+	case strings.TrimSpace(dir) == "":
+		return "", domain.Invalid("PETS_STORE", "names no folder; write embedded:DIR, such as embedded:./pets-data")
+	}
+	return dir, nil
+}

@@ -1,0 +1,235 @@
+package config
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+)
+
+var update = flag.Bool("update", false, "rewrite .env.example")
+
+// load is Load in a folder that holds the given .env.
+func load(t *testing.T, file string, environ ...string) (Config, error) {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, envFile), []byte(file), 0o600))
+	return Load(dir, environ)
+}
+
+func mustLoad(t *testing.T, file string, environ ...string) Config {
+	t.Helper()
+	c, err := load(t, file, environ...)
+	require.NoError(t, err)
+	return c
+}
+
+// "The environment only gives defaults for new portfolios": with nothing set,
+// they are the domain's own, in both modes.
+func TestDefaultsAreTheDomains(t *testing.T) {
+	c, err := Load(t.TempDir(), nil)
+	require.NoError(t, err)
+	require.Empty(t, c.Warnings)
+	for _, mode := range []domain.Mode{domain.ModePaper, domain.ModeLive} {
+		got, err := c.Policy(mode)
+		require.NoError(t, err)
+		require.Equal(t, domain.DefaultPolicy(mode), got)
+	}
+	dir, err := c.StoreDir()
+	require.NoError(t, err)
+	require.Equal(t, "./pets-data", dir)
+	require.Equal(t, "main", c.Portfolio)
+}
+
+// "Policy keys in JSON are the env names in lower case": one variable for each
+// key, and each has a default, a rule and a meaning.
+func TestOneVariableForEachPolicyKey(t *testing.T) {
+	var keys, names []string
+	for f := range reflect.TypeFor[domain.Policy]().Fields() {
+		keys = append(keys, strings.ToUpper(f.Tag.Get("json")))
+	}
+	for _, v := range variables() {
+		require.NotEmpty(t, v.rule, v.name)
+		require.True(t, strings.HasSuffix(v.doc, "."), v.name)
+		if !strings.HasPrefix(v.name, "PETS_") {
+			names = append(names, v.name)
+		}
+	}
+	require.Equal(t, keys, names)
+}
+
+// Every variable reaches the field of the policy that bears its name.
+func TestEveryVariableReachesThePolicy(t *testing.T) {
+	text := map[string]string{
+		"MAX_CONSECUTIVE_LOSSES": "7", "MAX_DAILY_LOSS_PCT": "0.01", "MAX_BOT_DRAWDOWN_PCT": "0.02",
+		"MAX_PORTFOLIO_DRAWDOWN_PCT": "0.03", "BREAKER_WARN_AT": "0.5", "BREAKER_STOPS": "bot",
+		"CLOSE_POSITIONS_ON_TRIP": "true", "DAILY_LOSS_TZ": "Europe/Berlin", "LOSS_DUST": "0.25",
+		"ZONE_BOUNDS": "0.1, 0.2,0.3,0.4,0.5,0.6", "BLOCKED_ZONES": "1, 5", "PERMIT_TTL": "45s",
+		"MARK_MAX_AGE": "20m", "FEE_BPS": "12.5",
+	}
+	var environ []string
+	for name, value := range text {
+		environ = append(environ, name+"="+value)
+	}
+	c := mustLoad(t, "", environ...)
+	got, err := c.Policy(domain.ModePaper)
+	require.NoError(t, err)
+	d := domain.MustDecimal
+	require.Equal(t, domain.Policy{
+		MaxConsecutiveLosses: 7, MaxDailyLossPct: d("0.01"), MaxBotDrawdownPct: d("0.02"),
+		MaxPortfolioDrawdownPct: d("0.03"), BreakerWarnAt: d("0.5"), BreakerStops: domain.StopBot,
+		ClosePositionsOnTrip: true, DailyLossTZ: "Europe/Berlin", LossDust: d("0.25"),
+		ZoneBounds:   []domain.Decimal{d("0.1"), d("0.2"), d("0.3"), d("0.4"), d("0.5"), d("0.6")},
+		BlockedZones: []int{1, 5}, PermitTTL: domain.Duration(45 * time.Second),
+		MarkMaxAge: domain.Duration(20 * time.Minute), FeeBPS: d("12.5"),
+	}, got)
+	defaults := reflect.ValueOf(domain.DefaultPolicy(domain.ModePaper))
+	for i := range defaults.NumField() {
+		require.NotEqual(t, defaults.Field(i).Interface(), reflect.ValueOf(got).Field(i).Interface(), defaults.Type().Field(i).Name)
+	}
+}
+
+// "(live 15 m, paper off)", and what is set is for both.
+func TestMarkMaxAge(t *testing.T) {
+	for _, tc := range []struct{ value, live, paper string }{
+		{"", "15m0s", "0s"},
+		{"0s", "0s", "0s"},
+		{"1h", "1h0m0s", "1h0m0s"},
+	} {
+		c := mustLoad(t, "", "MARK_MAX_AGE="+tc.value)
+		live, err := c.Policy(domain.ModeLive)
+		require.NoError(t, err)
+		paper, err := c.Policy(domain.ModePaper)
+		require.NoError(t, err)
+		require.Equal(t, tc.live, live.MarkMaxAge.String())
+		require.Equal(t, tc.paper, paper.MarkMaxAge.String())
+	}
+}
+
+func TestNoneBlocksNoZone(t *testing.T) {
+	require.Equal(t, []int{4, 5}, mustLoad(t, "", "BLOCKED_ZONES=").BlockedZones)
+	require.Empty(t, mustLoad(t, "", "BLOCKED_ZONES=none").BlockedZones)
+}
+
+// "A configured ratio ≥ 1 is refused with “did you mean 0.05?”"
+func TestRatioOfOneOrMoreIsRefused(t *testing.T) {
+	for _, name := range []string{"MAX_DAILY_LOSS_PCT", "MAX_BOT_DRAWDOWN_PCT", "MAX_PORTFOLIO_DRAWDOWN_PCT", "BREAKER_WARN_AT"} {
+		_, err := load(t, "", name+"=5")
+		require.ErrorContains(t, err, name+" must be a fraction")
+		require.ErrorContains(t, err, "did you mean 0.05?")
+		_, err = load(t, "", name+"=1")
+		require.ErrorContains(t, err, "did you mean 0.01?")
+		_, err = load(t, "", name+"=0.999999999999999999")
+		require.NoError(t, err)
+		_, err = load(t, "", name+"=0")
+		require.ErrorContains(t, err, name+" must be a fraction above 0")
+	}
+}
+
+// Errors name the variable and what was expected, and never hold the value.
+func TestErrorsNeverEchoValues(t *testing.T) {
+	secret := "hunter2 correct horse"
+	for _, v := range variables() {
+		for _, value := range []string{secret, "esdb://admin:" + secret + "@host:2113", "4," + secret} {
+			_, err := load(t, "", v.name+"="+value)
+			require.Error(t, err, v.name)
+			require.Equal(t, domain.CodeInvalid, domain.CodeOf(err))
+			require.ErrorContains(t, err, v.name)
+			require.NotContains(t, err.Error(), "hunter2")
+		}
+	}
+}
+
+// All mistakes are told at once.
+func TestEveryWrongVariableIsNamed(t *testing.T) {
+	_, err := load(t, "", "PERMIT_TTL=soon", "MAX_CONSECUTIVE_LOSSES=three", "FEE_BPS=1e3")
+	require.ErrorContains(t, err, "PERMIT_TTL must be a duration from 1s to 1h")
+	require.ErrorContains(t, err, "MAX_CONSECUTIVE_LOSSES must be a whole number")
+	require.ErrorContains(t, err, "FEE_BPS must be basis points")
+}
+
+// What the types let through, the policy's own check refuses, in the terms of
+// the environment.
+func TestLimitsOfTheValues(t *testing.T) {
+	for _, bad := range []string{
+		"MAX_CONSECUTIVE_LOSSES=0", "MAX_CONSECUTIVE_LOSSES=1001", "MAX_DAILY_LOSS_PCT=-0.1",
+		"BREAKER_STOPS=none", "DAILY_LOSS_TZ=Local", "DAILY_LOSS_TZ=Mars/Olympus", "LOSS_DUST=-1",
+		"ZONE_BOUNDS=0.1,0.2", "ZONE_BOUNDS=0.2,0.1,0.3,0.4,0.5,0.6", "ZONE_BOUNDS=none", "BLOCKED_ZONES=6", "BLOCKED_ZONES=4,",
+		"PERMIT_TTL=999ms", "PERMIT_TTL=1h1s", "MARK_MAX_AGE=-1s", "FEE_BPS=-1", "FEE_BPS=10000",
+		"PETS_PORTFOLIO=a/b", "PETS_STORE=./data", "PETS_STORE=embedded:", "PETS_STORE=esdb://h:2113",
+	} {
+		_, err := load(t, "", bad)
+		name, _, _ := strings.Cut(bad, "=")
+		require.ErrorContains(t, err, name+" ", bad)
+		require.Equal(t, domain.CodeInvalid, domain.CodeOf(err), bad)
+	}
+}
+
+func TestOtherStoresAreRefusedClearly(t *testing.T) {
+	_, err := Config{Store: "esdb://admin:changeit@h1:2113"}.StoreDir()
+	require.ErrorContains(t, err, "this build opens embedded stores only")
+	require.NotContains(t, err.Error(), "changeit")
+	dir, err := Config{Store: "embedded:C:/pets"}.StoreDir()
+	require.NoError(t, err)
+	require.Equal(t, "C:/pets", dir)
+}
+
+// "values already in the environment win", also over each other: the first
+// counts, as in os.Getenv.
+func TestEnvironmentWinsOverTheFile(t *testing.T) {
+	c := mustLoad(t, "PETS_PORTFOLIO=file\nFEE_BPS=7\n", "PETS_PORTFOLIO=environment", "PETS_PORTFOLIO=again", "=C:")
+	require.Equal(t, "environment", c.Portfolio)
+	require.Equal(t, domain.FromInt(7), c.FeeBPS)
+}
+
+// Load is a function of its arguments.
+func TestProcessEnvironmentIsNotRead(t *testing.T) {
+	t.Setenv("PETS_PORTFOLIO", "process")
+	c, err := Load(t.TempDir(), nil)
+	require.NoError(t, err)
+	require.Equal(t, "main", c.Portfolio)
+}
+
+func TestUnknownNamesAreWarnings(t *testing.T) {
+	c := mustLoad(t, "MAX_DAILY_LOS_PCT=0.01\nSOMETHING=else\nmax_consecutive_losses=2\n",
+		"PETS_STOER=embedded:x", "PETS_MAX_BOT_DRAWDOWN_PCT=0.1", "PETS_LISTEN_ON=1", "PETS_REQUIRE_TOOLS=1", "HOME=/", "LANG=C")
+	require.Equal(t, []string{
+		"MAX_DAILY_LOS_PCT is not read; did you mean MAX_DAILY_LOSS_PCT?",
+		"PETS_LISTEN_ON is not known to this version of pets",
+		"PETS_MAX_BOT_DRAWDOWN_PCT is not read; did you mean MAX_BOT_DRAWDOWN_PCT?",
+		"PETS_STOER is not read; did you mean PETS_STORE?",
+		"SOMETHING in .env is not known to this version of pets",
+		"max_consecutive_losses is not read; did you mean MAX_CONSECUTIVE_LOSSES?",
+	}, c.Warnings)
+}
+
+func TestDistance(t *testing.T) {
+	for _, tc := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"abc", "abc", 0}, {"abc", "abd", 1}, {"abc", "ab", 1}, {"ab", "cab", 1}, {"abcd", "badc", 3}, {"a", "abcdefgh", 4}} {
+		require.Equal(t, tc.want, distance(tc.a, tc.b), tc.a+" "+tc.b)
+	}
+}
+
+// .env.example is what the struct says, and says what the defaults say.
+func TestEnvExample(t *testing.T) {
+	path := filepath.Join("..", "..", ".env.example")
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(Example()), 0o644))
+	}
+	stored, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, Example(), string(stored), "run make env-example")
+
+	want, err := Load(t.TempDir(), nil)
+	require.NoError(t, err)
+	require.Equal(t, want, mustLoad(t, string(stored)))
+}

@@ -1,0 +1,102 @@
+package config
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/joho/godotenv"
+
+	"pets/domain"
+)
+
+// envFile is looked for in the working folder.
+const envFile = ".env"
+
+// maxEnvFile bounds the file, in bytes.
+const maxEnvFile = 64 << 10
+
+// Shapes of a line. A value without quotes is plain ASCII without the six
+// characters that some reader treats specially ($ # ' " ` and \); between single
+// quotes everything printable stands for itself.
+var (
+	assignment = regexp.MustCompile(`^(?:export +)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$`)
+	bareValue  = regexp.MustCompile(`^[!%&(-\[\]-_a-~][ !%&(-\[\]-_a-~]*$`)
+	quoted     = regexp.MustCompile(`^(?:'[^'\\\pC]*'|"[^"'$\\\pC]*")$`)
+)
+
+// readEnvFile reads dir/.env, if there is one, and refuses every line on which
+// the common readers of such files disagree.
+//
+// godotenv, which reads it, replaces $NAME (also when there is no such name),
+// cuts values at " #", takes several quotes in a row for one, and goes on over
+// the end of the line after an open quote: a password comes out short without a
+// word. So every line is checked first, and only those are let through whose
+// value is exactly what stands there:
+//
+//	NAME=value          without $ # ' " ` and \
+//	NAME='any $ # text'  without ' and \
+//	NAME="any # text"    without " ' $ and \
+func readEnvFile(dir string) (map[string]string, error) {
+	f, err := os.Open(filepath.Join(dir, envFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return map[string]string{}, nil
+	}
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	defer f.Close() //nolint:errcheck // read only
+	text, err := io.ReadAll(io.LimitReader(f, maxEnvFile+1))
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	if len(text) > maxEnvFile {
+		return nil, domain.Errorf(domain.CodeInvalid, "%s is larger than %d KiB", envFile, maxEnvFile>>10)
+	}
+	if err := checkEnvFile(string(text)); err != nil {
+		return nil, err
+	}
+	values, err := godotenv.UnmarshalBytes(text)
+	if err != nil { // its message repeats the line
+		return nil, domain.Errorf(domain.CodeInvalid, "%s cannot be read", envFile)
+	}
+	return values, nil
+}
+
+func unreadable(err error) error {
+	return &domain.Error{Code: domain.CodeInvalid, Field: envFile, Message: "cannot be read", Cause: err}
+}
+
+// checkEnvFile refuses the first line that is not plainly one assignment, one
+// comment or empty, and a name that stands twice.
+func checkEnvFile(text string) error {
+	first := map[string]int{}
+	number := 0
+	for line := range strings.Lines(text) {
+		number++
+		line = strings.Trim(line, " \t\r\n")
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		m := assignment.FindStringSubmatch(line)
+		if m == nil {
+			return lineError(number, "is not NAME=value")
+		}
+		name, value := m[1], m[2]
+		if value != "" && !bareValue.MatchString(value) && !quoted.MatchString(value) {
+			return lineError(number, name+": put the value between single quotes, as in NAME='value', without ' and \\ in it and with nothing after it")
+		}
+		if first[name] != 0 {
+			return lineError(number, name+" stands in the file twice")
+		}
+		first[name] = number
+	}
+	return nil
+}
+
+func lineError(number int, message string) error {
+	return domain.Errorf(domain.CodeInvalid, "%s line %d: %s", envFile, number, message)
+}

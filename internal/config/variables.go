@@ -1,0 +1,114 @@
+package config
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// variable is one field of [Config] as its tags describe it.
+type variable struct {
+	field    string // the Go name
+	name     string // of the environment variable
+	fallback string // the default; empty is none
+	rule     string // what a value must be
+	doc      string // what it means
+}
+
+// variables lists all of them in the order of the struct.
+func variables() []variable {
+	var out []variable
+	for f := range reflect.TypeFor[Config]().Fields() {
+		if name := f.Tag.Get("env"); name != "-" {
+			out = append(out, variable{f.Name, name, f.Tag.Get("envDefault"), f.Tag.Get("rule"), f.Tag.Get("doc")})
+		}
+	}
+	return out
+}
+
+// lookup finds the variable of a field; a field that is not there is the zero
+// variable.
+func lookup(field string) variable {
+	for _, v := range variables() {
+		if v.field == field {
+			return v
+		}
+	}
+	return variable{}
+}
+
+// elsewhere are PETS_ names that are read, but not by this package.
+var elsewhere = []string{
+	"PETS_REQUIRE_TOOLS", // by tests: a missing tool fails instead of skips
+}
+
+// maxTypos is how many letters a name may be off a known one to be taken for a
+// misspelling of it.
+const maxTypos = 3
+
+// warnings are about names that look as if they were meant for us and are not
+// read: PETS_…, near misses of a known name, and anything at all in the .env
+// file that resembles one. Sorted.
+func warnings(values map[string]string, fromFile []string) []string {
+	var known []string
+	for _, v := range variables() {
+		known = append(known, v.name)
+	}
+	var out []string
+	for name := range values {
+		if slices.Contains(known, name) || slices.Contains(elsewhere, name) {
+			continue
+		}
+		near := nearest(name, known)
+		switch {
+		case near != "":
+			out = append(out, name+" is not read; did you mean "+near+"?")
+		case strings.HasPrefix(name, "PETS_"):
+			out = append(out, name+" is not known to this version of pets")
+		case slices.Contains(fromFile, name):
+			out = append(out, name+" in "+envFile+" is not known to this version of pets")
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// nearest returns the known name that a name is most likely meant to be, or "".
+func nearest(name string, known []string) string {
+	upper := strings.ToUpper(name)
+	best, least := "", maxTypos+1
+	for _, k := range known {
+		// A policy variable has no prefix, and adding one is an easy mistake.
+		for _, candidate := range []string{upper, strings.TrimPrefix(upper, "PETS_")} {
+			if d := distance(candidate, k); d < least && 3*d < len(k) {
+				best, least = k, d
+			}
+		}
+	}
+	return best
+}
+
+// distance is the number of letters to insert, delete or replace to make a b,
+// or more than maxTypos.
+func distance(a, b string) int {
+	if max(len(a), len(b))-min(len(a), len(b)) > maxTypos {
+		return maxTypos + 1
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, diagonal+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,203 @@
+package tradefile
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"pets/domain"
+)
+
+// cells gives the format's readers typed access to one row. The first refusal is
+// kept and ends the row; later answers are then of no use, only harmless.
+type cells struct {
+	*layout
+	row    []cell
+	number int // of the row in its file, from 1; bad rows count
+	opt    Options
+	known  map[string]string // texts that passed domain.CheckText
+
+	refused bool
+	column  column
+	reason  string
+}
+
+func (c *cells) refuse(col column, format string, args ...any) {
+	if !c.refused {
+		c.refused, c.column, c.reason = true, col, fmt.Sprintf(format, args...)
+	}
+}
+
+// raw is the text of a cell, nil where the file has no such column.
+func (c *cells) raw(col column) []byte {
+	if i := c.index[col]; i >= 0 {
+		return c.row[i].text
+	}
+	return nil
+}
+
+// shared is a text that many rows have, such as a market. It is checked and
+// stored once per run.
+func (c *cells) shared(col column, check func(field, s string) error) string {
+	raw := c.raw(col)
+	if known, ok := c.known[string(raw)]; ok {
+		return known
+	}
+	return c.remember(c.text(col, check))
+}
+
+// remember lets equal texts share their bytes. Nothing refused gets in, and the
+// empty text, which only some columns take, is not looked up.
+func (c *cells) remember(s string) string {
+	if known, ok := c.known[s]; ok {
+		return known
+	}
+	if !c.refused && s != "" {
+		c.known[s] = s
+	}
+	return s
+}
+
+// text is a text of this row alone, such as a trade id.
+func (c *cells) text(col column, check func(field, s string) error) string {
+	s := string(c.raw(col))
+	if err := check("", s); err != nil {
+		c.refuse(col, "%s", reasonOf(err))
+	}
+	return s
+}
+
+// bot is checked in every row: what is known as a market may be no bot id.
+func (c *cells) bot(col column) string { return c.remember(c.text(col, domain.CheckID)) }
+
+func (c *cells) market() string            { return c.shared(colMarket, domain.CheckText) }
+func (c *cells) outcome(col column) string { return c.shared(col, domain.CheckText) }
+func (c *cells) venue() string             { return c.shared(colVenue, domain.CheckOptionalText) }
+
+// ignored is a column that means nothing to us, and still must be text.
+func (c *cells) ignored(col column) { c.text(col, domain.CheckOptionalText) }
+
+func (c *cells) mustBeEmpty(kind string, cols ...column) {
+	for _, col := range cols {
+		if s := c.raw(col); len(s) > 0 {
+			c.refuse(col, "%s must be empty in a row of kind %s", shown(string(s)), kind)
+		}
+	}
+}
+
+// oneOf is a cell that holds one of a few words.
+func (c *cells) oneOf(col column, words ...string) string {
+	raw := c.raw(col)
+	if i := slices.Index(words, string(raw)); i >= 0 {
+		return words[i]
+	}
+	c.refuse(col, "%s is not %s", shown(string(raw)), strings.Join(words, " or "))
+	return ""
+}
+
+func (c *cells) side() domain.Side {
+	return domain.Side(c.oneOf(colSide, string(domain.Buy), string(domain.Sell)))
+}
+
+// kind is what the row says is traded in the market; empty where it says nothing.
+func (c *cells) kind() domain.MarketKind {
+	if len(c.raw(colKind)) == 0 {
+		return ""
+	}
+	return domain.MarketKind(c.oneOf(colKind, string(domain.KindOutcome), string(domain.KindSpot), string(domain.KindPerp)))
+}
+
+func (c *cells) decimal(col column) domain.Decimal {
+	s := string(c.raw(col))
+	d, err := domain.ParseDecimal(s)
+	switch {
+	case err == nil:
+	case s == "":
+		c.refuse(col, "%v", err)
+	default:
+		c.refuse(col, "%s %v", shown(s), err)
+	}
+	return d
+}
+
+// atLeastZero adds a hint for those who have a reason to write something else.
+func (c *cells) atLeastZero(col column, hint string) domain.Decimal {
+	d := c.decimal(col)
+	if d.Sign() < 0 {
+		c.refuse(col, "%s is below 0%s", shown(string(c.raw(col))), hint)
+	}
+	return d
+}
+
+func (c *cells) quantity() domain.Decimal {
+	d := c.decimal(colQuantity)
+	if d.Sign() <= 0 {
+		c.refuse(colQuantity, "%s is not above 0", shown(string(c.raw(colQuantity))))
+	}
+	return d
+}
+
+// price of an outcome is what one may cost that pays 0 or 1. A market of no
+// stated kind is an outcome market.
+func (c *cells) price(kind domain.MarketKind) domain.Decimal {
+	d := c.atLeastZero(colPrice, "")
+	if kind != domain.KindSpot && kind != domain.KindPerp && domain.One.Less(d) {
+		c.refuse(colPrice, "%s is above 1 in an outcome market (spot and perp markets need a column kind)", shown(string(c.raw(colPrice))))
+	}
+	return d
+}
+
+func (c *cells) payout() domain.Decimal {
+	d := c.atLeastZero(colPayout, "")
+	if domain.One.Less(d) {
+		c.refuse(colPayout, "%s is above 1", shown(string(c.raw(colPayout))))
+	}
+	return d
+}
+
+func (c *cells) fee() domain.Decimal {
+	return c.atLeastZero(colFee, "; report rebates separately")
+}
+
+func (c *cells) notional() *domain.Decimal {
+	if len(c.raw(colNotional)) == 0 {
+		return nil
+	}
+	d := c.atLeastZero(colNotional, "; the side says which way the cash went")
+	return &d
+}
+
+// Times outside are mistakes, and would not fit int64 nanoseconds.
+var (
+	firstTime = time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
+	endOfTime = time.Date(2262, 1, 1, 0, 0, 0, 0, time.UTC)
+)
+
+// time is an instant in UTC.
+func (c *cells) time() time.Time {
+	s := string(c.raw(colTime))
+	t, reason := parseTime(s)
+	if reason != "" {
+		c.refuse(colTime, "%s %s", shown(s), reason)
+	}
+	return c.inRange(colTime, t)
+}
+
+func (c *cells) timeMs() time.Time {
+	s := string(c.raw(colTimeMs))
+	ms, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || strings.HasPrefix(s, "+") {
+		c.refuse(colTimeMs, "%s is not a whole number of milliseconds since 1970", shown(s))
+	}
+	return c.inRange(colTimeMs, time.UnixMilli(min(max(ms, -1), math.MaxInt64/1_000_000)))
+}
+
+func (c *cells) inRange(col column, t time.Time) time.Time {
+	if t.Before(firstTime) || !t.Before(endOfTime) {
+		c.refuse(col, "%s is not in the years 1970 to 2261", shown(string(c.raw(col))))
+	}
+	return t.UTC()
+}

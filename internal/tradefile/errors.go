@@ -1,0 +1,103 @@
+package tradefile
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"pets/domain"
+)
+
+// BadRow is a row that cannot be read while those after it can. It is also the
+// error that Read stops with.
+type BadRow struct {
+	File   string
+	Line   int    // of the offending cell, from 1, the header included
+	Column int    // of its first character in that line, from 1
+	Field  string // the column's name; empty when the row as a whole is wrong
+	Reason string // shows at most a short, escaped part of the cell
+	Raw    []byte // the row's bytes without the line end, for the --skip-bad file
+}
+
+func (b *BadRow) Error() string {
+	field := ""
+	if b.Field != "" {
+		field = b.Field + ": "
+	}
+	return fmt.Sprintf("%s:%d:%d: %s%s; fix the row or pass --skip-bad FILE", b.File, b.Line, b.Column, field, b.Reason)
+}
+
+// Unwrap gives the error its code, [domain.CodeInvalid].
+func (b *BadRow) Unwrap() error { return domain.Invalid(b.Field, "%s", b.Reason) }
+
+// FileError is a file that cannot be used, or not beyond the place named.
+// --skip-bad does not help against it.
+type FileError struct {
+	File   string
+	Line   int // 0 when it is about the whole file
+	Column int
+	Err    error // always with a code
+}
+
+func (e *FileError) Error() string {
+	if e.Line == 0 {
+		return fmt.Sprintf("%s: %v", e.File, e.Err)
+	}
+	return fmt.Sprintf("%s:%d:%d: %v", e.File, e.Line, e.Column, e.Err)
+}
+
+// Unwrap returns the reason.
+func (e *FileError) Unwrap() error { return e.Err }
+
+func unusable(file, format string, args ...any) *FileError {
+	return &FileError{File: file, Err: domain.Errorf(domain.CodeInvalid, format, args...)}
+}
+
+// stoppedAt is about one place of a file.
+func stoppedAt(file string, s *scanner, at spot, format string, args ...any) *FileError {
+	e := unusable(file, format, args...)
+	e.Line, e.Column = at.line, s.columnOf(at)
+	return e
+}
+
+// reasonOf drops the field name from an error of the domain's checks: ours is
+// the name of the column.
+func reasonOf(err error) string {
+	var e *domain.Error
+	if errors.As(err, &e) {
+		return e.Message
+	}
+	return err.Error()
+}
+
+const mostShown = 24 // characters of a cell in an error
+
+// shown is the beginning of a cell, safe to print in a terminal or a log: a
+// wrong file may hold anything, a key included.
+func shown(cell string) string {
+	n := 0
+	for i := range cell {
+		if n++; n > mostShown {
+			return strconv.Quote(cell[:i]) + "…"
+		}
+	}
+	return strconv.Quote(cell)
+}
+
+// shownAll lists names from a header, which may be anything, within limits.
+func shownAll(names []string) string {
+	const most = 6
+	var b strings.Builder
+	for i, name := range names {
+		switch {
+		case i == most:
+			fmt.Fprintf(&b, " and %d more", len(names)-most)
+			return b.String()
+		case i > 0:
+			b.WriteString(", ")
+		}
+		b.WriteString(shown(name))
+	}
+	return b.String()
+}

@@ -1,0 +1,109 @@
+package tradefile
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"time"
+
+	"pets/domain"
+)
+
+// Everything in this file is a promise to ledgers already written: another hash
+// would make every row of an old file new. See the package comment.
+
+const (
+	hashDigits = 2 * sha256.Size
+	idDigits   = 16 // of a trade id made from a row's bytes
+)
+
+// hasID reports whether the file itself gave the row an id.
+func (r *Row) hasID() bool {
+	switch {
+	case r.Fill != nil:
+		return r.Fill.TradeID != ""
+	case r.Trade != nil:
+		return r.Trade.TradeID != ""
+	default:
+		return false
+	}
+}
+
+// identify returns the key of a row; of a row without an id the part before the
+// occurrence number. scope keeps rows of different formats and owners apart.
+func (m *meaning) identify(r *Row, scope string, raw []byte) string {
+	switch {
+	case !r.hasID():
+		sum := sha256.Sum256(raw)
+		return scope + "/" + hex.EncodeToString(sum[:])
+	case r.Fill != nil:
+		return m.fill(r.Time, r.Fill)
+	default:
+		return m.trade(r.Time, r.Trade)
+	}
+}
+
+// meaning collects the parts of a row's content that are hashed. Each part is
+// preceded by its length, so that no two rows have the same sequence of bytes.
+type meaning struct {
+	parts   []byte
+	scratch []byte
+}
+
+func (m *meaning) fill(at time.Time, f *Fill) string {
+	m.begin("fill", f.Bot, f.Venue, f.TradeID)
+	m.time(at)
+	m.text(f.Market, f.Outcome, string(f.Kind), string(f.Side))
+	m.number(f.Quantity, f.Price)
+	if f.Notional != nil {
+		m.number(*f.Notional)
+	} else {
+		m.text("")
+	}
+	m.number(f.Fee)
+	return m.key("fill/")
+}
+
+func (m *meaning) trade(at time.Time, t *Trade) string {
+	m.begin("trade", t.Bot, "", t.TradeID)
+	m.time(at)
+	m.text(t.Market)
+	m.number(t.PnL, t.Fee)
+	return m.key("trade/")
+}
+
+func (m *meaning) begin(parts ...string) {
+	m.parts = m.parts[:0]
+	m.text(parts...)
+}
+
+func (m *meaning) text(parts ...string) {
+	for _, s := range parts {
+		m.parts = binary.AppendUvarint(m.parts, uint64(len(s)))
+		m.parts = append(m.parts, s...)
+	}
+}
+
+func (m *meaning) time(at time.Time) {
+	m.scratch = at.AppendFormat(m.scratch[:0], time.RFC3339Nano)
+	m.addScratch()
+}
+
+func (m *meaning) number(numbers ...domain.Decimal) {
+	for _, d := range numbers {
+		// Its error is always nil: a Decimal has a text.
+		m.scratch, _ = d.AppendText(m.scratch[:0])
+		m.addScratch()
+	}
+}
+
+func (m *meaning) addScratch() {
+	m.parts = binary.AppendUvarint(m.parts, uint64(len(m.scratch)))
+	m.parts = append(m.parts, m.scratch...)
+}
+
+func (m *meaning) key(family string) string {
+	sum := sha256.Sum256(m.parts)
+	m.scratch = hex.AppendEncode(append(m.scratch[:0], family...), sum[:])
+	return string(m.scratch)
+}

@@ -1,0 +1,72 @@
+package tradefile
+
+import (
+	"strings"
+	"time"
+)
+
+const (
+	notATime = "is not an RFC 3339 time such as 2026-01-09T07:54:14Z"
+	noZone   = "has no time zone; write Z for UTC, or an offset such as +01:00"
+	tooFine  = "is finer than nanoseconds"
+)
+
+// parseTime reads an RFC 3339 time, or says what is wrong with it. The form is
+// checked here because the time package takes more than RFC 3339 has: a comma
+// for the point, an hour of one digit, an offset of 24 hours, and decimals
+// beyond the ninth, which it drops.
+func parseTime(s string) (t time.Time, reason string) {
+	zone, ok := cutForm(s, "0000-00-00T00:00:00")
+	if !ok {
+		if rest, spaced := cutForm(s, "0000-00-00 00:00:00"); spaced && strings.Trim(rest, ".0123456789") == "" {
+			return t, noZone
+		}
+		return t, notATime
+	}
+	if fraction, ok := strings.CutPrefix(zone, "."); ok {
+		zone = strings.TrimLeft(fraction, "0123456789")
+		switch n := len(fraction) - len(zone); {
+		case n == 0:
+			return t, notATime
+		case n > 9:
+			return t, tooFine
+		}
+	}
+	if zone == "" {
+		return t, noZone
+	}
+	if !isZone(zone) {
+		return t, notATime
+	}
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return t, notATime
+	}
+	return t, ""
+}
+
+// cutForm takes a form, in which 0 stands for any digit, from the beginning of s.
+func cutForm(s, form string) (rest string, ok bool) {
+	if len(s) < len(form) {
+		return "", false
+	}
+	for i := range len(form) {
+		isDigit := s[i] >= '0' && s[i] <= '9'
+		if form[i] == '0' && !isDigit || form[i] != '0' && s[i] != form[i] {
+			return "", false
+		}
+	}
+	return s[len(form):], true
+}
+
+func isZone(s string) bool {
+	if s == "Z" {
+		return true
+	}
+	for _, form := range []string{"+00:00", "-00:00"} {
+		if rest, ok := cutForm(s, form); ok {
+			return rest == "" && s[1:3] <= "23" && s[4:6] <= "59"
+		}
+	}
+	return false
+}

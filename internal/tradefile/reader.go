@@ -1,0 +1,233 @@
+package tradefile
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+
+	"pets/domain"
+)
+
+// reader collects the rows of the files of one run.
+type reader struct {
+	opt    Options
+	limits limits
+
+	rows     []Row // in order of files, then of lines
+	bad      []BadRow
+	files    []FileSummary
+	contents map[[sha256.Size]byte]string // path by content
+	tape     string                       // path of the tape, if there is one
+	known    map[string]string            // see cells.remember
+	meaning  meaning
+
+	progress    func(doneBytes, totalBytes int64)
+	done, total int64
+}
+
+func newReader(opt Options, l limits) (*reader, error) {
+	if opt.Bot == "" {
+		opt.Bot = DefaultBot
+	}
+	if err := domain.CheckID("bot", opt.Bot); err != nil {
+		return nil, err
+	}
+	return &reader{
+		opt: opt, limits: l,
+		contents: make(map[[sha256.Size]byte]string),
+		known:    make(map[string]string),
+		progress: func(int64, int64) {},
+	}, nil
+}
+
+// measure adds up the sizes of the files, and so finds missing ones before any
+// work is done.
+func (r *reader) measure(paths []string) error {
+	for _, path := range paths {
+		size, err := sizeOf(path)
+		if err != nil {
+			return err
+		}
+		r.total += size
+	}
+	r.progress(0, r.total)
+	return nil
+}
+
+// add reads one file from its bytes on disk.
+func (r *reader) add(ctx context.Context, path string, stored []byte) error {
+	data, err := unpack(path, stored, r.limits.bytes)
+	if err != nil {
+		return err
+	}
+	data = bytes.TrimPrefix(data, utf8BOM)
+	if err := r.checkContent(path, data); err != nil {
+		return err
+	}
+	s := newScanner(data, r.limits)
+	s.next() // there is a header: checkContent found more than blanks
+	l, err := recognise(path, s)
+	if err != nil {
+		return err
+	}
+	if err := r.checkUse(path, l); err != nil {
+		return err
+	}
+	f := &file{
+		reader: r, path: path, stored: int64(len(stored)), scanner: s,
+		cells: cells{layout: l, opt: r.opt, known: r.known},
+	}
+	if l.format.scope != nil {
+		f.scope = l.format.scope(r.opt)
+	}
+	if err := f.read(ctx); err != nil {
+		return err
+	}
+	r.done += int64(len(stored))
+	r.progress(r.done, r.total)
+	return nil
+}
+
+// checkContent refuses what is no CSV, and a file given twice: its rows without
+// an id would count as further occurrences.
+func (r *reader) checkContent(path string, data []byte) error {
+	if err := checkKind(path, data); err != nil {
+		return err
+	}
+	sum := sha256.Sum256(data)
+	if before, ok := r.contents[sum]; ok {
+		return unusable(path, "has the same content as %s; give every file once", before)
+	}
+	r.contents[sum] = path
+	return nil
+}
+
+// checkUse refuses files that must not be read together.
+func (r *reader) checkUse(path string, l *layout) error {
+	if r.opt.AsTrades && l.format.hasFills {
+		return unusable(path, "is a file of fills (%s); with --as-trades the reported results are booked instead, and both would count every trade twice: leave this file or --as-trades out", l.format.name)
+	}
+	if l.format.name != tapeName {
+		return nil
+	}
+	if r.tape != "" {
+		return unusable(path, "is a second tape beside %s; trade ids of a tape are its row numbers, so a run takes one only", r.tape)
+	}
+	r.tape = path
+	return nil
+}
+
+// file is the file being read.
+type file struct {
+	*reader
+	path    string
+	stored  int64 // bytes on disk
+	scope   string
+	scanner *scanner
+	cells   cells
+	badRows int
+}
+
+// A look at the context and a step of the progress bar, every so many rows.
+const stepRows = 4096
+
+func (f *file) read(ctx context.Context) error {
+	before := len(f.rows)
+	for f.scanner.next() {
+		f.cells.number++
+		if err := f.readRow(); err != nil {
+			return err
+		}
+		if f.cells.number%stepRows == 0 {
+			f.step()
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+		}
+	}
+	f.files = append(f.files, FileSummary{f.path, f.cells.format.name, len(f.rows) - before, f.badRows})
+	return ctx.Err()
+}
+
+// step tells how far this file is, in bytes on disk: of a packed file, in
+// proportion to what has been unpacked.
+func (f *file) step() {
+	// Both factors are at most limits.bytes, 2^31: their product fits.
+	part := f.stored * int64(f.scanner.at.offset) / int64(len(f.scanner.data))
+	f.progress(f.done+part, f.total)
+}
+
+func (f *file) readRow() error {
+	s := f.scanner
+	if fault := s.fault; fault != nil {
+		return f.refuse(fault)
+	}
+	if s.count != len(f.cells.header) {
+		return f.setAsideWidth()
+	}
+	c := &f.cells
+	c.row, c.refused = s.cells, false
+	row := c.format.read(c)
+	if c.refused {
+		return f.setAside(s.cells[c.index[c.column]].at, c.column.String(), c.reason)
+	}
+	if len(f.rows) == f.limits.rows {
+		return f.stopAt(s.cells[0].at, "the files have over %d rows; import them in several runs", f.limits.rows)
+	}
+	row.File, row.Line = f.path, s.first
+	row.Key = f.meaning.identify(&row, f.scope, s.raw)
+	f.rows = append(f.rows, row)
+	return nil
+}
+
+func (f *file) refuse(fault *fault) error {
+	field := f.fieldOf(fault.cell)
+	if !fault.fatal {
+		return f.setAside(fault.at, field, fault.reason)
+	}
+	if field != "" {
+		field += ": "
+	}
+	return f.stopAt(fault.at, "%s%s; what follows cannot be read", field, fault.reason)
+}
+
+// setAsideWidth refuses a row of another width than the header, at the first
+// cell too many or at the last one there is.
+func (f *file) setAsideWidth() error {
+	s, want := f.scanner, len(f.cells.header)
+	at := s.cells[len(s.cells)-1].at
+	if s.count > want {
+		at = s.cells[min(want, len(s.cells)-1)].at
+	}
+	return f.setAside(at, "", fmt.Sprintf("the row has %d fields, the header has %d", s.count, want))
+}
+
+// setAside keeps a bad row, or returns it as the error to stop with.
+func (f *file) setAside(at spot, field, reason string) error {
+	b := BadRow{
+		File: f.path, Line: at.line, Column: f.scanner.columnOf(at), Field: field, Reason: reason,
+		Raw: bytes.Clone(f.scanner.raw),
+	}
+	if !f.opt.KeepBad {
+		return &b
+	}
+	if len(f.bad) == f.limits.bad {
+		return f.stopAt(at, "the files have over %d bad rows", f.limits.bad)
+	}
+	f.bad = append(f.bad, b)
+	f.badRows++
+	return nil
+}
+
+// fieldOf names the i-th column, empty for none.
+func (f *file) fieldOf(i int) string {
+	if i < 0 || i >= len(f.cells.header) {
+		return ""
+	}
+	return f.cells.header[i]
+}
+
+func (f *file) stopAt(at spot, format string, args ...any) error {
+	return stoppedAt(f.path, f.scanner, at, format, args...)
+}

@@ -1,0 +1,155 @@
+package tradefile
+
+import (
+	"strconv"
+
+	"pets/domain"
+)
+
+// One function per format. Of several wrong cells the first one read is
+// reported, which need not be the leftmost.
+
+func readFill(c *cells) Row {
+	kind := c.kind()
+	return Row{Time: c.time(), Fill: &Fill{
+		Bot:      c.bot(colBot),
+		Venue:    c.venue(),
+		Market:   c.market(),
+		Outcome:  c.outcome(colOutcome),
+		TradeID:  c.text(colTradeID, domain.CheckText),
+		Kind:     kind,
+		Side:     c.side(),
+		Quantity: c.quantity(),
+		Price:    c.price(kind),
+		Notional: c.notional(),
+		Fee:      c.fee(),
+	}}
+}
+
+func readSettlement(c *cells) Row {
+	bot := ""
+	if len(c.raw(colBot)) > 0 {
+		bot = c.bot(colBot)
+	}
+	return Row{Time: c.time(), Settlement: &Settlement{
+		Bot:     bot,
+		Market:  c.market(),
+		Outcome: c.outcome(colOutcome),
+		Payout:  c.payout(),
+	}}
+}
+
+func readTrade(c *cells) Row {
+	return Row{Time: c.time(), Trade: &Trade{
+		Bot:     c.bot(colBot),
+		Market:  c.market(),
+		TradeID: c.text(colTradeID, domain.CheckText),
+		PnL:     c.decimal(colPnL),
+		Fee:     c.fee(),
+	}}
+}
+
+// readWallet reads a row of a wallet's ledger. cash is the money that moved, + is
+// received; price is rounded for display. tx is no id: one transaction fills and
+// redeems several rows.
+func readWallet(c *cells) Row {
+	row := Row{Time: c.time()}
+	c.ignored(colTx)
+	switch kind := c.oneOf(colKind, "trade", "redeem", "rebate"); kind {
+	case "trade":
+		row.Fill = c.walletTrade()
+	case "redeem":
+		c.mustBeEmpty(kind, colOutcome, colSide, colPrice)
+		row.Redeem = c.walletRedeem()
+	case "rebate":
+		c.mustBeEmpty(kind, colMarket, colOutcome, colSide, colPrice)
+		if len(c.raw(colQuantity)) > 0 {
+			c.atLeastZero(colQuantity, "")
+		}
+		row.Rebate = &Rebate{Bot: c.opt.Bot, Amount: c.atLeastZero(colCash, "; a rebate brings cash")}
+	}
+	return row
+}
+
+func (c *cells) walletTrade() *Fill {
+	f := &Fill{
+		Bot:      c.opt.Bot,
+		Market:   c.market(),
+		Outcome:  c.outcome(colOutcome),
+		Kind:     domain.KindOutcome,
+		Side:     c.side(),
+		Quantity: c.quantity(),
+		Price:    c.price(domain.KindOutcome),
+	}
+	cash := c.decimal(colCash)
+	switch {
+	case f.Side == domain.Buy && cash.Sign() > 0:
+		c.refuse(colCash, "%s is above 0, but a buy pays", shown(string(c.raw(colCash))))
+	case f.Side == domain.Sell && cash.Sign() < 0:
+		c.refuse(colCash, "%s is below 0, but a sell brings cash", shown(string(c.raw(colCash))))
+	}
+	notional := cash.Abs()
+	f.Notional = &notional
+	return f
+}
+
+func (c *cells) walletRedeem() *Redeem {
+	r := &Redeem{
+		Bot:      c.opt.Bot,
+		Market:   c.market(),
+		Quantity: c.atLeastZero(colQuantity, ""),
+		Cash:     c.atLeastZero(colCash, "; a redeem brings cash"),
+	}
+	if r.Quantity.Less(r.Cash) {
+		c.refuse(colCash, "%s is above the quantity, but a token pays at most 1", shown(string(c.raw(colCash))))
+	}
+	return r
+}
+
+func readBotFill(c *cells) Row {
+	c.ignored(colOrderID)
+	c.oneOf(colStatus, "PARTIAL", "FILLED") // any other state is not that of a fill
+	return Row{Time: c.time(), Fill: &Fill{
+		Bot:      c.bot(colStrategy),
+		Market:   c.market(),
+		Outcome:  c.outcome(colTokenID),
+		TradeID:  c.text(colVenueTradeID, domain.CheckText),
+		Kind:     domain.KindOutcome,
+		Side:     c.side(),
+		Quantity: c.quantity(),
+		Price:    c.price(domain.KindOutcome),
+	}}
+}
+
+// readResolution takes what the venue paid, or, with --as-trades, what the bot
+// says it earned. Both are checked either way.
+func readResolution(c *cells) Row {
+	row := Row{Time: c.time()}
+	s := &Settlement{Market: c.market(), Outcome: c.outcome(colTokenID), Payout: c.payout()}
+	pnl := c.decimal(colReportedPnL)
+	if c.opt.AsTrades {
+		row.Trade = &Trade{Bot: c.opt.Bot, Market: s.Market, PnL: pnl}
+	} else {
+		row.Settlement = s
+	}
+	return row
+}
+
+// tapeBots is how many bots a tape, which has no account, is dealt to.
+const tapeBots = 10
+
+func readTape(c *cells) Row {
+	c.ignored(colTokenID)
+	return Row{Time: c.timeMs(), Fill: &Fill{
+		Bot:      tapeBotNames[c.number%tapeBots],
+		Market:   c.market(),
+		Outcome:  c.outcome(colOutcome),
+		TradeID:  strconv.Itoa(c.number),
+		Kind:     domain.KindOutcome,
+		Side:     c.side(),
+		Quantity: c.quantity(),
+		Price:    c.price(domain.KindOutcome),
+	}}
+}
+
+var tapeBotNames = [tapeBots]string{"bot0", "bot1", "bot2", "bot3", "bot4", "bot5", "bot6", "bot7", "bot8", "bot9"}
