@@ -25,11 +25,11 @@ type indexEntry struct {
 func (x index) apply(rec eventstore.Record) error {
 	m, err := domain.DecodeMetadata(rec.Metadata)
 	if err != nil {
-		return fmt.Errorf("revision %d: %w", rec.Revision, err)
+		return err
 	}
 	id, err := uuid.Parse(m.CommandID)
 	if err != nil {
-		return fmt.Errorf("revision %d: metadata has no valid command_id", rec.Revision)
+		return fmt.Errorf("metadata has no valid command_id")
 	}
 	x.note(id, rec.Revision, m.RequestHash)
 	return nil

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"pets/domain"
@@ -20,7 +19,11 @@ func (w *Writer) load(ctx context.Context) error {
 		return nil
 	}
 	state, idx, next := w.restore()
-	err := Fold(ctx, w.store, w.stream, next, func(rec eventstore.Record, e domain.Event) error {
+	err := eventstore.Walk(ctx, w.store, w.stream, next, func(rec eventstore.Record) error {
+		e, err := domain.Decode(rec.Type, rec.Data)
+		if err != nil {
+			return err
+		}
 		state.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
 		next = rec.Revision + 1
 		return idx.apply(rec)
@@ -29,33 +32,6 @@ func (w *Writer) load(ctx context.Context) error {
 		return &domain.Error{Code: domain.CodeUnavailable, Message: "the portfolio's history cannot be read; nothing is decided", Cause: err}
 	}
 	w.state, w.index, w.durable, w.snapshot = state, idx, next, next
-	return nil
-}
-
-// Fold reads a stream from a revision, decodes every record, checks that none is
-// missing, and hands them on. A stream without records folds to nothing.
-func Fold(ctx context.Context, store eventstore.Store, stream string, from uint64, apply func(eventstore.Record, domain.Event) error) error {
-	next := from
-	for rec, err := range store.ReadStream(ctx, stream, from) {
-		var missing *eventstore.NotFound
-		if errors.As(err, &missing) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if rec.Revision != next {
-			return fmt.Errorf("stream %s: revision %d follows %d", stream, rec.Revision, int64(next)-1) //nolint:gosec // far below 2^63
-		}
-		next++
-		e, err := domain.Decode(rec.Type, rec.Data)
-		if err != nil {
-			return fmt.Errorf("stream %s, revision %d: %w", stream, rec.Revision, err)
-		}
-		if err := apply(rec, e); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 

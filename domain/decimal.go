@@ -218,10 +218,20 @@ func digits(s string) string {
 }
 
 // Add returns d + e, exactly.
-func (d Decimal) Add(e Decimal) Decimal { return Decimal{d.d.Add(e.d)} }
+func (d Decimal) Add(e Decimal) Decimal { return canonical(d.d.Add(e.d)) }
 
 // Sub returns d − e, exactly.
-func (d Decimal) Sub(e Decimal) Decimal { return Decimal{d.d.Sub(e.d)} }
+func (d Decimal) Sub(e Decimal) Decimal { return canonical(d.d.Sub(e.d)) }
+
+// canonical keeps == sound after a fold went out of range and came back:
+// udecimal leaves a sum of huge numbers in its large form, however small it is.
+func canonical(u udecimal.Decimal) Decimal {
+	if _, _, _, _, ok := u.ToHiLo(); ok {
+		return Decimal{u}
+	}
+	z := Decimal{u}.big()
+	return fromBig(z.Sign() < 0, z.Abs(z))
+}
 
 // Neg returns −d.
 func (d Decimal) Neg() Decimal { return Decimal{d.d.Neg()} }
@@ -351,6 +361,15 @@ func (d Decimal) Ratio() Decimal { return d.Round(12) }
 
 // String returns the canonical text: no exponent, no trailing zeros, no sign on 0.
 func (d Decimal) String() string { return d.d.String() }
+
+// Int returns the whole part of a count kept as a Decimal; 0 when it does not fit.
+func (d Decimal) Int() int {
+	n, err := d.d.Int64()
+	if err != nil {
+		return 0
+	}
+	return int(n)
+}
 
 // Float returns the nearest float64, for charts and sparklines only.
 func (d Decimal) Float() float64 { return d.d.InexactFloat64() }

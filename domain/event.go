@@ -49,6 +49,10 @@ func Decode(eventType string, data []byte) (Event, error) {
 	if e == nil {
 		return nil, &UnknownTypeError{eventType}
 	}
+	// json takes null for any type, and would make an event of it that says nothing.
+	if !bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")) {
+		return nil, fmt.Errorf("decode %s: data is not a JSON object", eventType)
+	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(e); err != nil {

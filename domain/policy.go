@@ -201,3 +201,12 @@ func (d *Duration) UnmarshalText(b []byte) error {
 	*d = Duration(v)
 	return nil
 }
+
+// ParseRatio reads a ratio between 0 and 1, both exclusive, as policies use it.
+func ParseRatio(field, text string) (Decimal, error) {
+	v, err := ParseDecimal(text)
+	if err != nil {
+		return Zero, Invalid(field, "%v", err)
+	}
+	return v, checkRatio(field, v)
+}

@@ -325,6 +325,10 @@ func (s *State) applyTrip(at domain.Stamp, e *domain.BreakerTripped) {
 	}
 	s.Breakers[risk.Key{Breaker: e.Breaker, Bot: e.Bot}] = &risk.Breaker{Status: risk.Tripped, Revision: at.Revision, Stops: stops}
 	s.halt(e.BotsStopped, e.PermitsRevoked)
+	if e.Breaker == domain.PortfolioDrawdown {
+		// It engages the emergency stop anew: what was asked before knew nothing of it.
+		s.Stop.Request, s.Stop.Requester = "", ""
+	}
 }
 
 func (s *State) halt(bots, permits []string) {
@@ -365,6 +369,12 @@ func (s *State) purgePermits(now time.Time) {
 			delete(s.Permits, id)
 		}
 	}
+}
+
+// newDay returns the day of a time, and whether it is later than the open one.
+func (s *State) newDay(t time.Time) (day string, isNew bool) {
+	day, err := s.dayOf(t)
+	return day, err == nil && day > s.Day
 }
 
 // dayOf returns the calendar day of a time in the policy's zone.

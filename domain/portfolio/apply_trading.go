@@ -7,6 +7,7 @@ import (
 
 	"pets/domain"
 	"pets/domain/ledger"
+	"pets/domain/risk"
 )
 
 // applyFill books a fill: permit, position, money, mark.
@@ -31,6 +32,7 @@ func (s *State) applyFill(at domain.Stamp, e *domain.FillRecorded) {
 	s.postBot(b, ledger.PositionOf(s.BaseAsset, b.ID, e.Instrument), effect.Money)
 	h.Oversold = h.Quantity.Sign() < 0 && (h.Oversold || hasFlag(e.Flags, domain.FlagOversold))
 	s.closed(b, in, effect.Closed)
+	s.reclaim(at, e.Bot, in)
 	if e.Mark != nil {
 		in.push(MarkEntry{Price: *e.Mark, Revision: at.Revision, Time: at.Time, Source: MarkedByFill, Provisional: provisional})
 	}
@@ -66,9 +68,25 @@ func (s *State) usePermit(at domain.Stamp, e *domain.FillRecorded) {
 	if p == nil || !p.Live(at.Time) || !permits(&p.Order, e) {
 		return
 	}
-	p.Fill(e.Quantity, e.Price)
+	p.Fill(e.Quantity, e.Price, s.KindOf(e.Market))
 	if p.Left.IsZero() {
 		delete(s.Permits, p.ID)
+	}
+}
+
+// reclaim keeps what live permits are going to close within what is held, the
+// oldest first: a fill of another order, or a void, may have taken it away.
+func (s *State) reclaim(at domain.Stamp, bot string, in *Instrument) {
+	held := domain.Zero
+	if h := in.Holding(bot); h != nil {
+		held = h.Quantity
+	}
+	free := map[domain.Side]domain.Decimal{domain.Sell: held.Max(domain.Zero), domain.Buy: held.Neg().Max(domain.Zero)}
+	for _, id := range s.permitIDs(func(p *risk.Permit) bool {
+		return p.Bot == bot && p.Instrument == in.Instrument && p.Live(at.Time)
+	}) {
+		p := s.Permits[id]
+		free[p.Side] = free[p.Side].Sub(p.Claim(free[p.Side], s.KindOf(in.Market)))
 	}
 }
 
@@ -150,6 +168,7 @@ func (s *State) applyVoid(at domain.Stamp, e *domain.FillVoided) {
 		s.postBot(s.bot(e.Bot), ledger.PositionOf(s.BaseAsset, e.Bot, in.Instrument), refold.Money)
 		// What was bought is gone and what was sold of it is not: no permit was for that.
 		h.Oversold = h.Quantity.Sign() < 0 && (h.Oversold || !short) && s.KindOf(in.Market) != domain.KindPerp
+		s.reclaim(at, e.Bot, in)
 	}
 	in.pull(ref.Revision)
 	s.moved(e.Bot)

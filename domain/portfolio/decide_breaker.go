@@ -1,6 +1,8 @@
 package portfolio
 
 import (
+	"time"
+
 	"pets/domain"
 	"pets/domain/risk"
 )
@@ -17,16 +19,17 @@ type ResetPreview struct {
 	Since uint64
 }
 
-// PreviewReset answers a dry run.
-func (s *State) PreviewReset(key risk.Key, rebase bool) (ResetPreview, error) {
+// PreviewReset answers a dry run at a time.
+func (s *State) PreviewReset(key risk.Key, rebase bool, now time.Time) (ResetPreview, error) {
 	if err := s.checkBreaker(key); err != nil {
 		return ResetPreview{}, err
 	}
 	b := s.breaker(key)
 	p := ResetPreview{
-		Key: key, Tripped: b.Status == risk.Tripped, Before: s.BreakerValue(key),
-		After: s.valueAfterReset(key, rebase), Limit: risk.LimitOf(&s.Policy, key.Breaker),
+		Key: key, Tripped: b.Status == risk.Tripped, Before: s.valueAt(key, now),
+		Limit: risk.LimitOf(&s.Policy, key.Breaker),
 	}
+	p.After = s.valueAfterReset(key, rebase, p.Before)
 	p.WouldRetrip = p.After.AtLeast(p.Limit)
 	for id, bot := range s.Bots {
 		if key.Bot == "" || key.Bot == id {
@@ -58,13 +61,23 @@ func (s *State) checkBreaker(key risk.Key) error {
 	return nil
 }
 
+// valueAt is the value at a time: the first record of a new day opens it, which
+// is before the breaker is reset.
+func (s *State) valueAt(key risk.Key, now time.Time) domain.Decimal {
+	if _, isNew := s.newDay(now); key.Breaker != domain.DailyLoss || !isNew {
+		return s.BreakerValue(key)
+	}
+	refs, equity := s.Refs, s.Equity()
+	refs.OpenDay(equity)
+	return refs.DailyLoss(equity)
+}
+
 // valueAfterReset: the streak starts at 0; with rebase the peak or day-open
 // becomes the equity now, which helps only while there is any.
-func (s *State) valueAfterReset(key risk.Key, rebase bool) domain.Decimal {
+func (s *State) valueAfterReset(key risk.Key, rebase bool, value domain.Decimal) domain.Decimal {
 	if key.Breaker == domain.ConsecutiveLosses {
 		return domain.Zero
 	}
-	value := s.BreakerValue(key)
 	equity := s.Equity()
 	if b := s.Bots[key.Bot]; b != nil {
 		equity = b.Equity()
@@ -88,7 +101,7 @@ func (d *Decision) ResetBreaker(key risk.Key, reason string, rebase bool) error 
 	if err := domain.CheckReason("reason", reason); err != nil {
 		return err
 	}
-	p, err := d.s.PreviewReset(key, rebase)
+	p, err := d.s.PreviewReset(key, rebase, d.now)
 	if err != nil {
 		return err
 	}

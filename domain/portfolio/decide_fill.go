@@ -150,10 +150,23 @@ func (d *Decision) permitFlag(e *domain.FillRecorded) (flag string, permitted bo
 		return domain.FlagPermitNotLive, false
 	}
 	used := *p
-	if !used.Fill(e.Quantity, e.Price) {
+	if !used.Fill(e.Quantity, e.Price, d.s.KindOf(e.Market)) || d.movedMore(&p.Order, e) {
 		return domain.FlagPermitExceeded, false
 	}
 	return "", true
+}
+
+// movedMore reports that the cash a venue says it moved is worse than the limit
+// price by more than the rounding of the base asset: it wins over the price.
+func (d *Decision) movedMore(o *domain.Order, e *domain.FillRecorded) bool {
+	worst, unit := e.Quantity.Mul(o.LimitPrice), domain.One
+	for range d.s.BaseDecimals {
+		unit = unit.Div(domain.FromInt(10))
+	}
+	if o.Side == domain.Buy {
+		return worst.Add(unit).Less(e.Notional)
+	}
+	return e.Notional.Add(unit).Less(worst)
 }
 
 // preview returns the position a fact would leave.

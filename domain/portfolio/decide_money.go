@@ -20,7 +20,7 @@ func (s *State) freeCash(b *Bot, now time.Time) domain.Decimal {
 	free := b.Cash
 	for _, p := range s.Permits {
 		if p.Bot == b.ID && p.Live(now) {
-			free = free.Sub(p.Reserved)
+			free = free.Sub(p.Reserved).Add(p.Relief(s.KindOf(p.Market)))
 		}
 	}
 	return free.Sub(s.shortCover(b.ID))

@@ -127,7 +127,7 @@ func (d *Decision) RegisterMarket(e *domain.MarketRegistered) error {
 		return &domain.Error{Code: domain.CodeConflict, Field: "market", Message: "is already registered differently"}
 	}
 	if e.Kind != domain.KindOutcome && d.tradedAsOutcome(e.Market) {
-		return &domain.Error{Code: domain.CodeConflict, Field: "market", Message: "has been traded as kind outcome already"}
+		return &domain.Error{Code: domain.CodeConflict, Field: "market", Message: "is traded as kind outcome already"}
 	}
 	d.emit(e)
 	return nil
@@ -159,6 +159,11 @@ func checkMarket(e *domain.MarketRegistered) error {
 func (d *Decision) tradedAsOutcome(market string) bool {
 	for i := range d.s.Instruments {
 		if i.Market == market {
+			return true
+		}
+	}
+	for _, p := range d.s.Permits { // judged and reserved as one, too
+		if p.Market == market && p.Live(d.now) {
 			return true
 		}
 	}

@@ -69,7 +69,7 @@ func (d *Decision) openDay() {
 	if !d.s.IsOpen() {
 		return
 	}
-	if day, err := d.s.dayOf(d.now); err == nil && day > d.s.Day {
+	if day, isNew := d.s.newDay(d.now); isNew {
 		d.add(&domain.DayOpened{Date: day, Equity: d.s.Equity()})
 	}
 }

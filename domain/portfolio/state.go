@@ -254,3 +254,6 @@ func (s *State) Income(bot string) (realised, fees domain.Decimal) {
 	fees = s.Book[ledger.Fees(s.BaseAsset, bot)]
 	return trading.Add(rebates).Neg().Sub(fees), fees
 }
+
+// NetDeposits returns the base asset that came in from outside less what left.
+func (s *State) NetDeposits() domain.Decimal { return s.Book[ledger.External(s.BaseAsset)].Neg() }

@@ -26,21 +26,42 @@ type Permit struct {
 // Live reports whether the permit still holds at a time.
 func (p *Permit) Live(now time.Time) bool { return p.ExpiresAt.IsZero() || now.Before(p.ExpiresAt) }
 
-// Fill takes a filled quantity off, and its share of the reservation. It
-// reports whether the fill stayed within the permit.
-func (p *Permit) Fill(quantity, price domain.Decimal) (within bool) {
+// Fill takes a filled quantity off; what is left keeps its own worst case
+// reserved. It reports whether the fill stayed within the permit.
+func (p *Permit) Fill(quantity, price domain.Decimal, kind domain.MarketKind) (within bool) {
 	within = !p.Left.Less(quantity) && !p.worse(price)
-	if !quantity.Less(p.Left) {
-		p.Left, p.ReducingLeft, p.Reserved = domain.Zero, domain.Zero, domain.Zero
-		return within
-	}
-	left := p.Left.Sub(quantity)
-	p.Reserved = domain.MulDiv(p.Reserved, left, p.Left)
-	p.Left = left
+	p.Left = p.Left.Sub(quantity).Max(domain.Zero)
 	// The part that opens exposure is what is left over at the end: a fill
 	// closes first.
 	p.ReducingLeft = p.ReducingLeft.Sub(quantity).Max(domain.Zero)
+	p.reserve(kind)
 	return within
+}
+
+// Claim narrows what the permit will close to what is there to be closed: where
+// another order has closed it, the permit opens exposure and has to reserve for
+// it. It returns what it keeps of free.
+func (p *Permit) Claim(free domain.Decimal, kind domain.MarketKind) domain.Decimal {
+	if free.Less(p.ReducingLeft) {
+		p.ReducingLeft = free
+		p.reserve(kind)
+	}
+	return p.ReducingLeft
+}
+
+func (p *Permit) reserve(kind domain.MarketKind) {
+	o := p.Order
+	o.Quantity, o.Fee = p.Left, domain.MulDiv(p.Fee, p.Left, p.Quantity)
+	p.Reserved = Reservation(o, Exposure{Reducing: p.ReducingLeft, Opening: p.Left.Sub(p.ReducingLeft)}, kind)
+}
+
+// Relief is what the reservation of a buy counts twice in an outcome market: the
+// short it closes has 1 a share set aside for the settlement already.
+func (p *Permit) Relief(kind domain.MarketKind) domain.Decimal {
+	if p.Side != domain.Buy || kind != domain.KindOutcome {
+		return domain.Zero
+	}
+	return p.ReducingLeft.Min(p.Left.Mul(p.LimitPrice))
 }
 
 func (p *Permit) worse(price domain.Decimal) bool {

@@ -73,7 +73,9 @@ import (
 // writing. Unknown files of the folder are ignored, so that an index can later
 // stand beside each segment.
 //
-// The durable mark, 48 bytes, overwritten in place:
+// The durable mark has two slots, at 0 and at 512, of which the writer
+// overwrites the older one, so that one of them is whole at any time. The larger
+// position of those whose checksum is right counts. A slot is 48 bytes:
 //
 //	 0  8  magic "PETSMRK\n"
 //	 8  4  format version
@@ -96,6 +98,7 @@ const (
 
 	markMagic = "PETSMRK\n"
 	markLen   = 48
+	markSlots = 2
 
 	sectorLen = 512
 )
@@ -131,7 +134,7 @@ func decodeSegmentHeader(b []byte) (segmentHeader, error) {
 	return segmentHeader{store: uuid.UUID(b[16:32]), base: le.Uint64(b[32:])}, nil
 }
 
-// encodeMark returns the durable mark of a store at a position.
+// encodeMark returns one slot of the durable mark of a store.
 func encodeMark(store uuid.UUID, position uint64) []byte {
 	b := make([]byte, markLen)
 	copy(b, markMagic)

@@ -9,19 +9,17 @@ import (
 	"github.com/google/uuid"
 )
 
-// mark is the open durable mark of a folder. The writer overwrites it after
-// every flush and before it acknowledges anything, so a reader in another
-// process that shows only what lies before the mark shows only durable records.
-// It is not flushed itself: whatever a power cut leaves of it is an older mark,
-// and an older mark is still a true lower bound.
+// mark is the open durable mark of a folder. The writer moves it after every
+// flush and before it acknowledges anything, so a reader in another process that
+// shows only what lies before the mark shows only durable records. It is not
+// flushed itself: whatever a power cut leaves of it is an older mark, and an
+// older mark is still a true lower bound.
 type mark struct {
 	file  File
 	path  string
 	store uuid.UUID
+	slot  int64 // which the next write goes to: not the one that counts
 }
-
-// markReads bounds the attempts to read a mark that is being overwritten.
-const markReads = 100
 
 func openMark(fsys FS, dir string, mode Mode) (*mark, error) {
 	path := filepath.Join(dir, markName)
@@ -32,36 +30,49 @@ func openMark(fsys FS, dir string, mode Mode) (*mark, error) {
 	return &mark{file: f, path: path}, nil
 }
 
-// read returns the position of the mark. A read may meet an overwrite half-way
-// and is then repeated; only a mark that stays wrong is damaged.
+// newMark returns the content of a mark that was never moved.
+func newMark(store uuid.UUID) []byte {
+	b := make([]byte, markSlots*sectorLen)
+	copy(b, encodeMark(store, 0))
+	copy(b[sectorLen:], encodeMark(store, 0))
+	return b
+}
+
+// read returns the position of the mark. A slot that is not whole is being
+// written, or a crash interrupted that: the other one is then the last that was
+// true. Only when neither is whole is the mark damaged.
 func (m *mark) read() (uint64, error) {
-	b := make([]byte, markLen)
-	var err error
-	for range markReads {
-		if _, err = m.file.ReadAt(b, 0); err != nil {
-			if errors.Is(err, io.EOF) {
-				return 0, &DamageError{File: m.path, Reason: "the durable mark is cut short", Cause: err}
-			}
-			return 0, fmt.Errorf("read durable mark: %w", err)
-		}
-		store, position, bad := decodeMark(b)
-		if err = bad; err != nil {
-			continue
-		}
-		if m.store != uuid.Nil && store != m.store {
-			return 0, &DamageError{File: m.path, Offset: 16, Reason: fmt.Sprintf("the durable mark belongs to store %s, not %s", store, m.store)}
-		}
-		m.store = store
-		return position, nil
+	b := make([]byte, markSlots*sectorLen)
+	if _, err := m.file.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
+		return 0, fmt.Errorf("read durable mark: %w", err)
 	}
-	return 0, damagedBy(m.path, 0, err)
+	var position uint64
+	var wrong error
+	found := false
+	for slot := range int64(markSlots) {
+		store, at, err := decodeMark(b[slot*sectorLen:][:markLen])
+		switch {
+		case err != nil:
+			wrong = damagedBy(m.path, uint64(slot)*sectorLen, err) //nolint:gosec // 0 or 1
+		case m.store != uuid.Nil && store != m.store:
+			return 0, &DamageError{File: m.path, Reason: fmt.Sprintf("the durable mark belongs to store %s, not %s", store, m.store)}
+		case !found || at > position:
+			m.store, position, found = store, at, true
+			m.slot = (slot + 1) % markSlots
+		}
+	}
+	if !found {
+		return 0, wrong
+	}
+	return position, nil
 }
 
 // write moves the mark.
 func (m *mark) write(position uint64) error {
-	if _, err := m.file.WriteAt(encodeMark(m.store, position), 0); err != nil {
+	if _, err := m.file.WriteAt(encodeMark(m.store, position), m.slot*sectorLen); err != nil {
 		return fmt.Errorf("write durable mark: %w", err)
 	}
+	m.slot = (m.slot + 1) % markSlots
 	return nil
 }
 

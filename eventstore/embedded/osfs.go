@@ -133,3 +133,10 @@ func (f osFile) Size() (uint64, error) {
 func (f osFile) Truncate(size uint64) error { return f.File.Truncate(int64(size)) } //nolint:gosec // far below 2^63
 
 func (f osFile) Datasync() error { return datasync(f.File) }
+
+// cannotFlush reports whether a flush failed because the file, being open for
+// reading or on a disk that is, cannot be flushed at all, as opposed to a flush
+// that was tried and lost data.
+func cannotFlush(err error) bool {
+	return errors.Is(err, unix.EROFS) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EBADF)
+}

@@ -27,7 +27,10 @@ func Dir(t testing.TB) string {
 	if dir, ok := find(os.Getenv(dirEnv), workingDir(t)); ok {
 		return dir
 	}
-	reason := "no folder shared/data with " + landmark + " in or beside a parent of this test, nor in " + dirEnv
+	reason := "no folder shared/data with " + landmark + " in or beside a parent of this test; " + dirEnv + " can name one"
+	if named := os.Getenv(dirEnv); named != "" {
+		reason = dirEnv + " names " + named + ", which has no " + landmark
+	}
 	if os.Getenv(requireEnv) == "1" {
 		t.Fatal(reason + ", and " + requireEnv + "=1")
 	}

@@ -25,6 +25,8 @@ type cells struct {
 	reason  string
 }
 
+// refuse ends the row. The reason goes behind "field: " and shows cells through
+// [shown] only.
 func (c *cells) refuse(col column, format string, args ...any) {
 	if !c.refused {
 		c.refused, c.column, c.reason = true, col, fmt.Sprintf(format, args...)
@@ -80,6 +82,8 @@ func (c *cells) venue() string             { return c.shared(colVenue, domain.Ch
 // ignored is a column that means nothing to us, and still must be text.
 func (c *cells) ignored(col column) { c.text(col, domain.CheckOptionalText) }
 
+// mustBeEmpty refuses what a row of this kind cannot mean: a redeem that names an
+// outcome was made by someone who expects us to use it.
 func (c *cells) mustBeEmpty(kind string, cols ...column) {
 	for _, col := range cols {
 		if s := c.raw(col); len(s) > 0 {
@@ -110,6 +114,8 @@ func (c *cells) kind() domain.MarketKind {
 	return domain.MarketKind(c.oneOf(colKind, string(domain.KindOutcome), string(domain.KindSpot), string(domain.KindPerp)))
 }
 
+// decimal goes through the domain's own parser: what it takes exactly is what a
+// ledger can hold.
 func (c *cells) decimal(col column) domain.Decimal {
 	s := string(c.raw(col))
 	d, err := domain.ParseDecimal(s)
@@ -132,6 +138,7 @@ func (c *cells) atLeastZero(col column, hint string) domain.Decimal {
 	return d
 }
 
+// quantity is never signed: the side says which way it goes.
 func (c *cells) quantity() domain.Decimal {
 	d := c.decimal(colQuantity)
 	if d.Sign() <= 0 {
@@ -158,10 +165,12 @@ func (c *cells) payout() domain.Decimal {
 	return d
 }
 
+// fee below 0 would be income, which has an account of its own.
 func (c *cells) fee() domain.Decimal {
 	return c.atLeastZero(colFee, "; report rebates separately")
 }
 
+// notional is nil where the file does not say it, so that 0 can be said.
 func (c *cells) notional() *domain.Decimal {
 	if len(c.raw(colNotional)) == 0 {
 		return nil
@@ -186,6 +195,8 @@ func (c *cells) time() time.Time {
 	return c.inRange(colTime, t)
 }
 
+// timeMs clamps before it converts: far outside, the conversion would wrap into
+// the accepted range.
 func (c *cells) timeMs() time.Time {
 	s := string(c.raw(colTimeMs))
 	ms, err := strconv.ParseInt(s, 10, 64)

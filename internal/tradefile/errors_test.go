@@ -13,89 +13,91 @@ import (
 	"pets/domain"
 )
 
-// Each case is one row under the header of fills or another format.
+const (
+	resolutionsHeader = "time,market,token_id,payout,net_pnl_reported\n"
+	botFillsHeader    = "time,venue_trade_id,order_id,strategy,market,token_id,side,price,quantity,status\n"
+	kindsHeader       = "kind,notional,venue," + fillsHeader
+	at                = "2026-02-01T10:00:00Z,"
+)
+
+// Each case is one row under a header.
+var badRowTests = []struct{ name, header, row, want string }{
+	{"no zone", fillsHeader, "2026-02-01T10:00:00,a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: time: "2026-02-01T10:00:00" has no time zone; write Z for UTC, or an offset such as +01:00`},
+	{"no zone, with space", fillsHeader, "2026-02-01 10:00:00.5,a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: time: "2026-02-01 10:00:00.5" has no time zone; write Z for UTC, or an offset such as +01:00`},
+	{"no time", fillsHeader, ",a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: time: "" is not an RFC 3339 time such as 2026-01-09T07:54:14Z`},
+	{"local habit", fillsHeader, "01/02/2026 10:00,a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: time: "01/02/2026 10:00" is not an RFC 3339 time such as 2026-01-09T07:54:14Z`},
+	{"comma for point", fillsHeader, `"2026-02-01T10:00:00,5Z",a,m,Yes,buy,1,0.5,0,T1`, `f1.csv:2:1: time: "2026-02-01T10:00:00,5Z" is not an RFC 3339 time such as 2026-01-09T07:54:14Z`},
+	{"hour of one digit", fillsHeader, "2026-02-01T7:00:00Z,a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: time: "2026-02-01T7:00:00Z" is not an RFC 3339 time such as 2026-01-09T07:54:14Z`},
+	{"offset of a day", fillsHeader, "2026-02-01T10:00:00+24:00,a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: time: "2026-02-01T10:00:00+24:0"… is not an RFC 3339 time such as 2026-01-09T07:54:14Z`},
+	{"point without decimals", fillsHeader, "2026-02-01T10:00:00.Z,a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: time: "2026-02-01T10:00:00.Z" is not an RFC 3339 time such as 2026-01-09T07:54:14Z`},
+	{"no such day", fillsHeader, "2026-02-30T10:00:00Z,a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: time: "2026-02-30T10:00:00Z" is not an RFC 3339 time such as 2026-01-09T07:54:14Z`},
+	{"named zone", fillsHeader, "2026-02-01T10:00:00 CET,a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: time: "2026-02-01T10:00:00 CET" is not an RFC 3339 time such as 2026-01-09T07:54:14Z`},
+	{"leap second", fillsHeader, "2026-12-31T23:59:60Z,a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: time: "2026-12-31T23:59:60Z" is not an RFC 3339 time such as 2026-01-09T07:54:14Z`},
+	{"picoseconds", fillsHeader, "2026-02-01T10:00:00.1234567891Z,a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: time: "2026-02-01T10:00:00.1234"… is finer than nanoseconds`},
+	{"too early", fillsHeader, "1970-01-01T00:30:00+01:00,a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: time: "1970-01-01T00:30:00+01:0"… is not in the years 1970 to 2261`},
+	{"too late", fillsHeader, "2262-01-01T00:00:00Z,a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: time: "2262-01-01T00:00:00Z" is not in the years 1970 to 2261`},
+	{"no bot", fillsHeader, at + ",m,Yes,buy,1,0.5,0,T1", `f1.csv:2:22: bot: is missing`},
+	{"bot of two words", fillsHeader, at + "my bot,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:22: bot: may hold only letters, digits and . _ -`},
+	{"no market", fillsHeader, at + "a,,Yes,buy,1,0.5,0,T1", `f1.csv:2:24: market: is missing`},
+	{"long market", fillsHeader, at + "a," + strings.Repeat("m", 257) + ",Yes,buy,1,0.5,0,T1", `f1.csv:2:24: market: has 257 bytes; the most is 256`},
+	{"line end in market", fillsHeader, at + "a,\"m\nn\",Yes,buy,1,0.5,0,T1", `f1.csv:2:24: market: holds a character that cannot be printed (U+000A)`},
+	{"no outcome", fillsHeader, at + "a,m,,buy,1,0.5,0,T1", `f1.csv:2:26: outcome: is missing`},
+	{"side in capitals", fillsHeader, at + "a,m,Yes,BUY,1,0.5,0,T1", `f1.csv:2:30: side: "BUY" is not buy or sell`},
+	{"quantity 0", fillsHeader, at + "a,m,Yes,buy,0.00,0.5,0,T1", `f1.csv:2:34: quantity: "0.00" is not above 0`},
+	{"quantity below 0", fillsHeader, at + "a,m,Yes,buy,-1,0.5,0,T1", `f1.csv:2:34: quantity: "-1" is not above 0`},
+	{"no price", fillsHeader, at + "a,m,Yes,buy,1,,0,T1", `f1.csv:2:36: price: is empty; write a plain number such as 12.5`},
+	{"exponent", fillsHeader, at + "a,m,Yes,buy,1,5e-1,0,T1", `f1.csv:2:36: price: "5e-1" is not a plain decimal number such as -12.5 (no exponent, no spaces, no thousands separators)`},
+	{"decimal comma", fillsHeader, at + `a,m,Yes,buy,1,"0,5",0,T1`, `f1.csv:2:36: price: "0,5" is not a plain decimal number such as -12.5 (no exponent, no spaces, no thousands separators)`},
+	{"not a number", fillsHeader, at + "a,m,Yes,buy,1,NaN,0,T1", `f1.csv:2:36: price: "NaN" is not a plain decimal number such as -12.5 (no exponent, no spaces, no thousands separators)`},
+	{"19 decimals", fillsHeader, at + "a,m,Yes,buy,1,0.1234567890123456789,0,T1", `f1.csv:2:36: price: "0.1234567890123456789" has more than 18 decimals`},
+	{"too large", fillsHeader, at + "a,m,Yes,buy,1000000000000000,0.5,0,T1", `f1.csv:2:34: quantity: "1000000000000000" is not below 10^15 in absolute value`},
+	{"price below 0", fillsHeader, at + "a,m,Yes,buy,1,-0.5,0,T1", `f1.csv:2:36: price: "-0.5" is below 0`},
+	{"price above 1", fillsHeader, at + "a,m,Yes,buy,1,1.01,0,T1", `f1.csv:2:36: price: "1.01" is above 1 in an outcome market (spot and perp markets need a column kind)`},
+	{"fee below 0", fillsHeader, at + "a,m,Yes,buy,1,0.5,-0.1,T1", `f1.csv:2:40: fee: "-0.1" is below 0; report rebates separately`},
+	{"no trade id", fillsHeader, at + "a,m,Yes,buy,1,0.5,0,", `f1.csv:2:42: trade_id: is missing`},
+	{"columns count characters", fillsHeader, at + "a,Zürich über ß?,Yes,hold,1,0.5,0,T1", `f1.csv:2:43: side: "hold" is not buy or sell`},
+	{"unknown kind", kindsHeader, "future,,," + at + "a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: kind: "future" is not outcome or spot or perp`},
+	{"notional below 0", kindsHeader, ",-1,," + at + "a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:2: notional: "-1" is below 0; the side says which way the cash went`},
+	{"unprintable venue", kindsHeader, ",,\t," + at + "a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:3: venue: holds a character that cannot be printed (U+0009)`},
+	{"secrets are cut", fillsHeader, at + "a,m,Yes,0xfeedfacecafebeef0123456789abcdef,1,0.5,0,T1", `f1.csv:2:30: side: "0xfeedfacecafebeef012345"… is not buy or sell`},
+	{"control characters are escaped", fillsHeader, at + "a,m,Yes,\x1b[31mred,1,0.5,0,T1", `f1.csv:2:30: side: "\x1b[31mred" is not buy or sell`},
+
+	{"too few fields", fillsHeader, at + "a,m", `f1.csv:2:24: the row has 3 fields, the header has 9`},
+	{"too many fields", fillsHeader, at + "a,m,Yes,buy,1,0.5,0,T1,,", `f1.csv:2:45: the row has 11 fields, the header has 9`},
+	{"very many fields", fillsHeader, strings.Repeat(",", 1000), `f1.csv:2:10: the row has 1001 fields, the header has 9`},
+	{"NUL", fillsHeader, at + "a,m\x00,Yes,buy,1,0.5,0,T1", `f1.csv:2:24: market: is not UTF-8 text, or holds a NUL byte`},
+	{"Latin-1", fillsHeader, at + "a,Z\xfcrich,Yes,buy,1,0.5,0,T1", `f1.csv:2:24: market: is not UTF-8 text, or holds a NUL byte`},
+	{"long cell", fillsHeader, at + "a," + strings.Repeat("m", 1025) + ",Yes,buy,1,0.5,0,T1", `f1.csv:2:24: market: has 1025 bytes; the most is 1024`},
+	{"quote inside", fillsHeader, at + `a,6" pipe,Yes,buy,1,0.5,0,T1`, `f1.csv:2:25: market: a quote stands in a cell that does not begin with one`},
+	{"text after quote", fillsHeader, at + `a,"6" pipe",Yes,buy,1,0.5,0,T1`, `f1.csv:2:27: market: text follows a closing quote (a quote inside quotes is written twice)`},
+	{"old line ends", fillsHeader, at + "a,m\rn,Yes,buy,1,0.5,0,T1", `f1.csv:2:25: market: a carriage return stands where no line ends`},
+
+	{"settlement above 1", settleHeader, at + ",m,Yes,1.5", `f1.csv:2:29: payout: "1.5" is above 1`},
+	{"settlement below 0", settleHeader, at + ",m,Yes,-1", `f1.csv:2:29: payout: "-1" is below 0`},
+	{"settlement of a bad bot", settleHeader, at + "ä,m,Yes,1", `f1.csv:2:22: bot: may hold only letters, digits and . _ -`},
+	{"trade without result", "time,bot,market,pnl,fee,trade_id\n", at + "a,m,,0,T1", `f1.csv:2:26: pnl: is empty; write a plain number such as 12.5`},
+
+	{"wallet kind", walletHeader, at + "split,m,Yes,buy,1,0.5,-0.5,x", `f1.csv:2:22: kind: "split" is not trade or redeem or rebate`},
+	{"buy that brings cash", walletHeader, at + "trade,m,Yes,buy,1,0.5,0.5,x", `f1.csv:2:44: cash: "0.5" is above 0, but a buy pays`},
+	{"sell that costs", walletHeader, at + "trade,m,Yes,sell,1,0.5,-0.5,x", `f1.csv:2:45: cash: "-0.5" is below 0, but a sell brings cash`},
+	{"wallet trade without outcome", walletHeader, at + "trade,m,,buy,1,0.5,-0.5,x", `f1.csv:2:30: outcome: is missing`},
+	{"redeem of an outcome", walletHeader, at + "redeem,m,Yes,,1,,1,x", `f1.csv:2:31: outcome: "Yes" must be empty in a row of kind redeem`},
+	{"redeem without market", walletHeader, at + "redeem,,,,1,,1,x", `f1.csv:2:29: market: is missing`},
+	{"redeem that costs", walletHeader, at + "redeem,m,,,1,,-1,x", `f1.csv:2:36: cash: "-1" is below 0; a redeem brings cash`},
+	{"redeem above 1", walletHeader, at + "redeem,m,,,1,,1.01,x", `f1.csv:2:36: cash: "1.01" is above the quantity, but a token pays at most 1`},
+	{"redeem of nothing for cash", walletHeader, at + "redeem,m,,,0,,1,x", `f1.csv:2:36: cash: "1" is above the quantity, but a token pays at most 1`},
+	{"rebate of a market", walletHeader, at + "rebate,m,,,1,,1,x", `f1.csv:2:29: market: "m" must be empty in a row of kind rebate`},
+	{"rebate that costs", walletHeader, at + "rebate,,,,,,-1,x", `f1.csv:2:34: cash: "-1" is below 0; a rebate brings cash`},
+
+	{"order that is no fill", botFillsHeader, at + "x#1,x,a,m,1,buy,0.999,5,CANCELLED", `f1.csv:2:46: status: "CANCELLED" is not PARTIAL or FILLED`},
+	{"resolution without pnl", resolutionsHeader, at + "m,1,1,", `f1.csv:2:28: net_pnl_reported: is empty; write a plain number such as 12.5`},
+	{"tape time", tapeHeader, "1770000000.457,m,t,Up,buy,0.5,1", `f1.csv:2:1: time_ms: "1770000000.457" is not a whole number of milliseconds since 1970`},
+	{"tape time in nanoseconds", tapeHeader, "1770000000457000000,m,t,Up,buy,0.5,1", `f1.csv:2:1: time_ms: "1770000000457000000" is not in the years 1970 to 2261`},
+}
+
 func TestBadRowSaysWhereAndWhy(t *testing.T) {
-	const (
-		hint        = "; fix the row or pass --skip-bad FILE"
-		resolutions = "time,market,token_id,payout,net_pnl_reported\n"
-		botFills    = "time,venue_trade_id,order_id,strategy,market,token_id,side,price,quantity,status\n"
-		kinds       = "kind,notional,venue," + fillsHeader
-		at          = "2026-02-01T10:00:00Z,"
-	)
-	tests := []struct{ name, header, row, want string }{
-		{"no zone", fillsHeader, "2026-02-01T10:00:00,a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: time: "2026-02-01T10:00:00" has no time zone; write Z for UTC, or an offset such as +01:00`},
-		{"no zone, with space", fillsHeader, "2026-02-01 10:00:00.5,a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: time: "2026-02-01 10:00:00.5" has no time zone; write Z for UTC, or an offset such as +01:00`},
-		{"no time", fillsHeader, ",a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: time: "" is not an RFC 3339 time such as 2026-01-09T07:54:14Z`},
-		{"local habit", fillsHeader, "01/02/2026 10:00,a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: time: "01/02/2026 10:00" is not an RFC 3339 time such as 2026-01-09T07:54:14Z`},
-		{"comma for point", fillsHeader, `"2026-02-01T10:00:00,5Z",a,m,Yes,buy,1,0.5,0,T1`, `f1.csv:2:1: time: "2026-02-01T10:00:00,5Z" is not an RFC 3339 time such as 2026-01-09T07:54:14Z`},
-		{"hour of one digit", fillsHeader, "2026-02-01T7:00:00Z,a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: time: "2026-02-01T7:00:00Z" is not an RFC 3339 time such as 2026-01-09T07:54:14Z`},
-		{"offset of a day", fillsHeader, "2026-02-01T10:00:00+24:00,a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: time: "2026-02-01T10:00:00+24:0"… is not an RFC 3339 time such as 2026-01-09T07:54:14Z`},
-		{"point without decimals", fillsHeader, "2026-02-01T10:00:00.Z,a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: time: "2026-02-01T10:00:00.Z" is not an RFC 3339 time such as 2026-01-09T07:54:14Z`},
-		{"no such day", fillsHeader, "2026-02-30T10:00:00Z,a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: time: "2026-02-30T10:00:00Z" is not an RFC 3339 time such as 2026-01-09T07:54:14Z`},
-		{"named zone", fillsHeader, "2026-02-01T10:00:00 CET,a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: time: "2026-02-01T10:00:00 CET" is not an RFC 3339 time such as 2026-01-09T07:54:14Z`},
-		{"leap second", fillsHeader, "2026-12-31T23:59:60Z,a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: time: "2026-12-31T23:59:60Z" is not an RFC 3339 time such as 2026-01-09T07:54:14Z`},
-		{"picoseconds", fillsHeader, "2026-02-01T10:00:00.1234567891Z,a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: time: "2026-02-01T10:00:00.1234"… is finer than nanoseconds`},
-		{"too early", fillsHeader, "1970-01-01T00:30:00+01:00,a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: time: "1970-01-01T00:30:00+01:0"… is not in the years 1970 to 2261`},
-		{"too late", fillsHeader, "2262-01-01T00:00:00Z,a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: time: "2262-01-01T00:00:00Z" is not in the years 1970 to 2261`},
-		{"no bot", fillsHeader, at + ",m,Yes,buy,1,0.5,0,T1", `f1.csv:2:22: bot: is missing`},
-		{"bot of two words", fillsHeader, at + "my bot,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:22: bot: may hold only letters, digits and . _ -`},
-		{"no market", fillsHeader, at + "a,,Yes,buy,1,0.5,0,T1", `f1.csv:2:24: market: is missing`},
-		{"long market", fillsHeader, at + "a," + strings.Repeat("m", 257) + ",Yes,buy,1,0.5,0,T1", `f1.csv:2:24: market: has 257 bytes; the most is 256`},
-		{"line end in market", fillsHeader, at + "a,\"m\nn\",Yes,buy,1,0.5,0,T1", `f1.csv:2:24: market: holds a character that cannot be printed (U+000A)`},
-		{"no outcome", fillsHeader, at + "a,m,,buy,1,0.5,0,T1", `f1.csv:2:26: outcome: is missing`},
-		{"side in capitals", fillsHeader, at + "a,m,Yes,BUY,1,0.5,0,T1", `f1.csv:2:30: side: "BUY" is not buy or sell`},
-		{"quantity 0", fillsHeader, at + "a,m,Yes,buy,0.00,0.5,0,T1", `f1.csv:2:34: quantity: "0.00" is not above 0`},
-		{"quantity below 0", fillsHeader, at + "a,m,Yes,buy,-1,0.5,0,T1", `f1.csv:2:34: quantity: "-1" is not above 0`},
-		{"no price", fillsHeader, at + "a,m,Yes,buy,1,,0,T1", `f1.csv:2:36: price: is empty; write a plain number such as 12.5`},
-		{"exponent", fillsHeader, at + "a,m,Yes,buy,1,5e-1,0,T1", `f1.csv:2:36: price: "5e-1" is not a plain decimal number such as -12.5 (no exponent, no spaces, no thousands separators)`},
-		{"decimal comma", fillsHeader, at + `a,m,Yes,buy,1,"0,5",0,T1`, `f1.csv:2:36: price: "0,5" is not a plain decimal number such as -12.5 (no exponent, no spaces, no thousands separators)`},
-		{"not a number", fillsHeader, at + "a,m,Yes,buy,1,NaN,0,T1", `f1.csv:2:36: price: "NaN" is not a plain decimal number such as -12.5 (no exponent, no spaces, no thousands separators)`},
-		{"19 decimals", fillsHeader, at + "a,m,Yes,buy,1,0.1234567890123456789,0,T1", `f1.csv:2:36: price: "0.1234567890123456789" has more than 18 decimals`},
-		{"too large", fillsHeader, at + "a,m,Yes,buy,1000000000000000,0.5,0,T1", `f1.csv:2:34: quantity: "1000000000000000" is not below 10^15 in absolute value`},
-		{"price below 0", fillsHeader, at + "a,m,Yes,buy,1,-0.5,0,T1", `f1.csv:2:36: price: "-0.5" is below 0`},
-		{"price above 1", fillsHeader, at + "a,m,Yes,buy,1,1.01,0,T1", `f1.csv:2:36: price: "1.01" is above 1 in an outcome market (spot and perp markets need a column kind)`},
-		{"fee below 0", fillsHeader, at + "a,m,Yes,buy,1,0.5,-0.1,T1", `f1.csv:2:40: fee: "-0.1" is below 0; report rebates separately`},
-		{"no trade id", fillsHeader, at + "a,m,Yes,buy,1,0.5,0,", `f1.csv:2:42: trade_id: is missing`},
-		{"columns count characters", fillsHeader, at + "a,Zürich über ß?,Yes,hold,1,0.5,0,T1", `f1.csv:2:43: side: "hold" is not buy or sell`},
-		{"unknown kind", kinds, "future,,," + at + "a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:1: kind: "future" is not outcome or spot or perp`},
-		{"notional below 0", kinds, ",-1,," + at + "a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:2: notional: "-1" is below 0; the side says which way the cash went`},
-		{"unprintable venue", kinds, ",,\t," + at + "a,m,Yes,buy,1,0.5,0,T1", `f1.csv:2:3: venue: holds a character that cannot be printed (U+0009)`},
-		{"secrets are cut", fillsHeader, at + "a,m,Yes,0xfeedfacecafebeef0123456789abcdef,1,0.5,0,T1", `f1.csv:2:30: side: "0xfeedfacecafebeef012345"… is not buy or sell`},
-		{"control characters are escaped", fillsHeader, at + "a,m,Yes,\x1b[31mred,1,0.5,0,T1", `f1.csv:2:30: side: "\x1b[31mred" is not buy or sell`},
-
-		{"too few fields", fillsHeader, at + "a,m", `f1.csv:2:24: the row has 3 fields, the header has 9`},
-		{"too many fields", fillsHeader, at + "a,m,Yes,buy,1,0.5,0,T1,,", `f1.csv:2:45: the row has 11 fields, the header has 9`},
-		{"very many fields", fillsHeader, strings.Repeat(",", 1000), `f1.csv:2:10: the row has 1001 fields, the header has 9`},
-		{"NUL", fillsHeader, at + "a,m\x00,Yes,buy,1,0.5,0,T1", `f1.csv:2:24: market: is not UTF-8 text, or holds a NUL byte`},
-		{"Latin-1", fillsHeader, at + "a,Z\xfcrich,Yes,buy,1,0.5,0,T1", `f1.csv:2:24: market: is not UTF-8 text, or holds a NUL byte`},
-		{"long cell", fillsHeader, at + "a," + strings.Repeat("m", 1025) + ",Yes,buy,1,0.5,0,T1", `f1.csv:2:24: market: has 1025 bytes; the most is 1024`},
-		{"quote inside", fillsHeader, at + `a,6" pipe,Yes,buy,1,0.5,0,T1`, `f1.csv:2:25: market: a quote stands in a cell that does not begin with one`},
-		{"text after quote", fillsHeader, at + `a,"6" pipe",Yes,buy,1,0.5,0,T1`, `f1.csv:2:27: market: text follows a closing quote (a quote inside quotes is written twice)`},
-		{"old line ends", fillsHeader, at + "a,m\rn,Yes,buy,1,0.5,0,T1", `f1.csv:2:25: market: a carriage return stands where no line ends`},
-
-		{"settlement above 1", settleHeader, at + ",m,Yes,1.5", `f1.csv:2:29: payout: "1.5" is above 1`},
-		{"settlement below 0", settleHeader, at + ",m,Yes,-1", `f1.csv:2:29: payout: "-1" is below 0`},
-		{"settlement of a bad bot", settleHeader, at + "ä,m,Yes,1", `f1.csv:2:22: bot: may hold only letters, digits and . _ -`},
-		{"trade without result", "time,bot,market,pnl,fee,trade_id\n", at + "a,m,,0,T1", `f1.csv:2:26: pnl: is empty; write a plain number such as 12.5`},
-
-		{"wallet kind", walletHeader, at + "split,m,Yes,buy,1,0.5,-0.5,x", `f1.csv:2:22: kind: "split" is not trade or redeem or rebate`},
-		{"buy that brings cash", walletHeader, at + "trade,m,Yes,buy,1,0.5,0.5,x", `f1.csv:2:44: cash: "0.5" is above 0, but a buy pays`},
-		{"sell that costs", walletHeader, at + "trade,m,Yes,sell,1,0.5,-0.5,x", `f1.csv:2:45: cash: "-0.5" is below 0, but a sell brings cash`},
-		{"wallet trade without outcome", walletHeader, at + "trade,m,,buy,1,0.5,-0.5,x", `f1.csv:2:30: outcome: is missing`},
-		{"redeem of an outcome", walletHeader, at + "redeem,m,Yes,,1,,1,x", `f1.csv:2:31: outcome: "Yes" must be empty in a row of kind redeem`},
-		{"redeem without market", walletHeader, at + "redeem,,,,1,,1,x", `f1.csv:2:29: market: is missing`},
-		{"redeem that costs", walletHeader, at + "redeem,m,,,1,,-1,x", `f1.csv:2:36: cash: "-1" is below 0; a redeem brings cash`},
-		{"redeem above 1", walletHeader, at + "redeem,m,,,1,,1.01,x", `f1.csv:2:36: cash: "1.01" is above the quantity, but a token pays at most 1`},
-		{"redeem of nothing for cash", walletHeader, at + "redeem,m,,,0,,1,x", `f1.csv:2:36: cash: "1" is above the quantity, but a token pays at most 1`},
-		{"rebate of a market", walletHeader, at + "rebate,m,,,1,,1,x", `f1.csv:2:29: market: "m" must be empty in a row of kind rebate`},
-		{"rebate that costs", walletHeader, at + "rebate,,,,,,-1,x", `f1.csv:2:34: cash: "-1" is below 0; a rebate brings cash`},
-
-		{"order that is no fill", botFills, at + "x#1,x,a,m,1,buy,0.999,5,CANCELLED", `f1.csv:2:46: status: "CANCELLED" is not PARTIAL or FILLED`},
-		{"resolution without pnl", resolutions, at + "m,1,1,", `f1.csv:2:28: net_pnl_reported: is empty; write a plain number such as 12.5`},
-		{"tape time", tapeHeader, "1770000000.457,m,t,Up,buy,0.5,1", `f1.csv:2:1: time_ms: "1770000000.457" is not a whole number of milliseconds since 1970`},
-		{"tape time in nanoseconds", tapeHeader, "1770000000457000000,m,t,Up,buy,0.5,1", `f1.csv:2:1: time_ms: "1770000000457000000" is not in the years 1970 to 2261`},
-	}
-	for _, tt := range tests {
+	const hint = "; fix the row or pass --skip-bad FILE"
+	for _, tt := range badRowTests {
 		t.Run(tt.name, func(t *testing.T) {
 			p, err := readText(t, Options{}, tt.header+tt.row+"\n")
 			var bad *BadRow

@@ -108,6 +108,8 @@ var formats = []*format{
 	},
 }
 
+// resolutionScope keeps a settlement and a reported trade apart that stem from
+// the same row: they are different facts.
 func resolutionScope(o Options) string {
 	if o.AsTrades {
 		return "resolution-trade/" + o.Bot
@@ -128,6 +130,7 @@ func knownFormats() string {
 	return b.String()
 }
 
+// joinColumns writes a header.
 func joinColumns(list []column) string {
 	names := make([]string, len(list))
 	for i, c := range list {
@@ -185,6 +188,8 @@ func nearest(names []string) (best *format, missing, unknown []string) {
 	return best, missing, unknown
 }
 
+// compare returns what a header lacks and what it has too much, in the order of
+// the format and of the header.
 func (f *format) compare(names []string) (missing, unknown []string) {
 	known := make(map[string]bool, len(f.required)+len(f.optional))
 	for _, c := range f.required {

@@ -50,6 +50,8 @@ type meaning struct {
 	scratch []byte
 }
 
+// fill hashes in the order of the package comment. A notional that was given as
+// price × quantity is another content than none: the file said more.
 func (m *meaning) fill(at time.Time, f *Fill) string {
 	m.begin("fill", f.Bot, f.Venue, f.TradeID)
 	m.time(at)
@@ -84,6 +86,7 @@ func (m *meaning) text(parts ...string) {
 	}
 }
 
+// time has no trailing zeros, however many the file wrote.
 func (m *meaning) time(at time.Time) {
 	m.scratch = at.AppendFormat(m.scratch[:0], time.RFC3339Nano)
 	m.addScratch()

@@ -196,6 +196,8 @@ func number(rows []Row) {
 	}
 }
 
+// botsOf includes bots that only a settlement names: its command would be refused
+// for a bot nobody registered.
 func botsOf(rows []Row) []string {
 	var bots []string
 	seen := make(map[string]bool)

@@ -158,6 +158,9 @@ func (f *file) step() {
 	f.progress(f.done+part, f.total)
 }
 
+// readRow takes the row the scanner stands on: kept, set aside, or the error to
+// stop with. Form is checked before content, so that no cell is read under the
+// name of another column.
 func (f *file) readRow() error {
 	s := f.scanner
 	if fault := s.fault; fault != nil {
@@ -181,6 +184,8 @@ func (f *file) readRow() error {
 	return nil
 }
 
+// refuse turns a fault of form into a bad row, or ends the file where the rows
+// after it cannot be told apart any more, whatever --skip-bad says.
 func (f *file) refuse(fault *fault) error {
 	field := f.fieldOf(fault.cell)
 	if !fault.fatal {

@@ -57,6 +57,8 @@ func unopened(path string, err error) *FileError {
 	return &FileError{File: path, Err: &domain.Error{Code: code, Message: "cannot be read", Cause: cause}}
 }
 
+// load reads a file whole: rows are hashed as raw bytes, and a run holds all its
+// rows for the merge anyway.
 func load(path string, most int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -75,6 +77,8 @@ func load(path string, most int64) ([]byte, error) {
 
 var errTooLarge = errors.New("too large")
 
+// readAtMost reads one byte more than is allowed, so that a full file can be told
+// from one that was cut off.
 func readAtMost(r io.Reader, most int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, most+1))
 	if err != nil {

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"pets/domain/portfolio"
+	"pets/projections"
+)
+
+func (a *app) balancesCommand() *cobra.Command {
+	var moment string
+	c := &cobra.Command{
+		Use: "balances", Short: "The double-entry books: every account, and what they sum to", Args: cobra.NoArgs,
+		Long: "The double-entry books. Debits are positive: assets and expenses normally are;\nexternal and income normally are negative. Each asset sums to zero.",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.look(c.Context(), moment, nil, func(s *portfolio.State) error {
+				v := projections.BalancesOf(s)
+				if a.json {
+					return a.printJSON(v)
+				}
+				rows := [][]string{{"ASSET", "ACCOUNT", "BALANCE"}}
+				for _, b := range v.Accounts {
+					rows = append(rows, []string{b.Asset, cut(b.Account, 80), b.Balance.String()})
+				}
+				for _, asset := range slices.Sorted(maps.Keys(v.Sums)) {
+					rows = append(rows, []string{asset, "sum", v.Sums[asset].String()})
+				}
+				return a.table(rows)
+			})
+		},
+	}
+	at(c, &moment)
+	return c
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pets/domain"
+	"pets/eventstore"
+	"pets/projections"
+	"pets/replay"
+)
+
+// eventLine is one object of `pets events --json`.
+type eventLine struct {
+	Revision uint64          `json:"revision"`
+	Time     time.Time       `json:"time"`
+	Type     string          `json:"type"`
+	User     string          `json:"user"`
+	Data     json.RawMessage `json:"data"`
+	Metadata json.RawMessage `json:"metadata"`
+}
+
+// eventFilter is what of the history is shown.
+type eventFilter struct {
+	at     string
+	types  []string
+	after  int64
+	limit  int
+	follow bool
+}
+
+func (a *app) eventsCommand() *cobra.Command {
+	f := eventFilter{}
+	c := &cobra.Command{
+		Use: "events", Short: "The history, one event a line", Args: cobra.NoArgs,
+		Example: "  pets events --type breaker,emergency_stop\n  pets events --after 100 --limit 20 --json\n  pets events --follow",
+		RunE: func(c *cobra.Command, _ []string) error {
+			store, err := a.openReader()
+			if err != nil {
+				return err
+			}
+			return errors.Join(a.printEvents(c.Context(), store, f), store.Close())
+		},
+	}
+	at(c, &f.at)
+	c.Flags().StringSliceVar(&f.types, "type", nil, "only types that begin with one of these, such as breaker or fill.recorded")
+	c.Flags().Int64Var(&f.after, "after", -1, "only after this revision")
+	c.Flags().IntVar(&f.limit, "limit", 0, "at most this many (0: all)")
+	c.Flags().BoolVarP(&f.follow, "follow", "f", false, "go on with events as they come, until interrupted")
+	return c
+}
+
+func (a *app) printEvents(ctx context.Context, store eventstore.Store, f eventFilter) error {
+	to, err := projections.ParsePoint(f.at)
+	switch {
+	case err != nil:
+		return errUsage{err}
+	case f.after < -1 || f.limit < 0:
+		return errUsage{domain.Invalid("--after and --limit", "must not be negative")}
+	}
+	if _, err := store.Head(ctx, a.stream()); err != nil {
+		var missing *eventstore.NotFound
+		if errors.As(err, &missing) {
+			return a.noPortfolio(ctx, store)
+		}
+		return err
+	}
+	from := uint64(f.after + 1) //nolint:gosec // ≥ 0 by the check above
+	records := store.ReadStream(ctx, a.stream(), from)
+	if f.follow {
+		records = store.SubscribeStream(ctx, a.stream(), from)
+	}
+	shown := 0
+	for rec, err := range records {
+		if err != nil {
+			return err
+		}
+		if !to.Includes(rec) {
+			return nil
+		}
+		if !f.wants(rec.Type) {
+			continue
+		}
+		if err := a.printEvent(rec); err != nil {
+			return err
+		}
+		if shown++; shown == f.limit {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (f *eventFilter) wants(eventType string) bool {
+	for _, t := range f.types {
+		if strings.HasPrefix(eventType, t) {
+			return true
+		}
+	}
+	return len(f.types) == 0
+}
+
+func (a *app) printEvent(rec eventstore.Record) error {
+	m, err := domain.DecodeMetadata(rec.Metadata)
+	if err != nil {
+		return fmt.Errorf("revision %d: %w", rec.Revision, err)
+	}
+	if a.json {
+		enc := json.NewEncoder(a.out)
+		enc.SetEscapeHTML(false)
+		return enc.Encode(eventLine{rec.Revision, rec.Time, rec.Type, m.Actor, rec.Data, rec.Metadata})
+	}
+	e, err := domain.Decode(rec.Type, rec.Data)
+	if err != nil {
+		return fmt.Errorf("revision %d: %w", rec.Revision, err)
+	}
+	_, err = fmt.Fprintf(a.out, "%6d  %s  %-22s %s\n", rec.Revision, clock(rec.Time), strings.TrimSuffix(rec.Type, ".v1"), replay.Describe(e))
+	return err
+}

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/eventstore/embedded"
+	"pets/internal/importer"
+	"pets/internal/tradefile"
+	"pets/projections"
+)
+
+// importFlags are the flags of `pets import`.
+type importFlags struct {
+	capital, botCapital string
+	bot                 string
+	asTrades            bool
+	skipBad             string
+}
+
+// importAnswer is what `pets import --json` prints.
+type importAnswer struct {
+	importer.Summary
+	BadRows         int                     `json:"bad_rows"`
+	Files           []tradefile.FileSummary `json:"files"`
+	Seconds         float64                 `json:"seconds"`
+	EventsPerSecond float64                 `json:"events_per_second"`
+}
+
+func (a *app) importCommand() *cobra.Command {
+	f := importFlags{}
+	c := &cobra.Command{
+		Use: "import FILE…", Short: "Book trade files into a portfolio of their own", Args: cobra.MinimumNArgs(1),
+		Long: "Books CSV files (fills, settlements, closed trades, and the formats of docs/import.md),\n" +
+			"gzipped or not, through the same commands a bot would use. Rows of several files are merged\n" +
+			"by time. Running it again adds nothing; an interrupted run goes on where it stopped.",
+		Example: "  pets import --capital 1000 fills.csv settlements.csv\n  pets import --portfolio wallet --capital 250 --bot me wallet.csv",
+		RunE:    func(c *cobra.Command, args []string) error { return a.importFiles(c.Context(), f, args) },
+	}
+	c.Flags().StringVar(&f.capital, "capital", "", "deposit that opens a new portfolio")
+	c.Flags().StringVar(&f.botCapital, "bot-capital", "", "capital of each new bot (default: capital ÷ number of bots)")
+	c.Flags().StringVar(&f.bot, "bot", "", "bot that owns the rows of files that name none (default: wallet)")
+	c.Flags().BoolVar(&f.asTrades, "as-trades", false, "book resolutions as closed trades at net_pnl_reported")
+	c.Flags().StringVar(&f.skipBad, "skip-bad", "", "set rows that cannot be booked aside in this file and go on")
+	return c
+}
+
+func (a *app) importFiles(ctx context.Context, f importFlags, paths []string) error {
+	options, err := a.importOptions(f)
+	if err != nil {
+		return errUsage{err}
+	}
+	bar := a.progress("reading", 0)
+	plan, err := tradefile.Read(ctx, paths, tradefile.Options{Bot: f.bot, AsTrades: f.asTrades, KeepBad: f.skipBad != ""}, bar.to)
+	bar.finish()
+	if err != nil {
+		return err
+	}
+	var aside *badRows
+	if f.skipBad != "" {
+		if aside, err = newBadRows(f.skipBad, plan.Bad); err != nil {
+			return err
+		}
+		options.SetAside = aside.add
+	}
+	store, err := a.openWriter()
+	if err != nil {
+		return errors.Join(err, aside.close())
+	}
+	err = a.importPlan(ctx, store, plan, options, len(plan.Bad))
+	return errors.Join(err, aside.close(), store.Close())
+}
+
+func (a *app) importOptions(f importFlags) (importer.Options, error) {
+	policy, err := a.config.Policy(domain.ModePaper)
+	if err != nil {
+		return importer.Options{}, err
+	}
+	o := importer.Options{Portfolio: a.config.Portfolio, Policy: policy, User: osUser()}
+	if o.Capital, err = amount("--capital", f.capital); err != nil {
+		return o, err
+	}
+	o.BotCapital, err = amount("--bot-capital", f.botCapital)
+	return o, err
+}
+
+func amount(flag, text string) (*domain.Decimal, error) {
+	if text == "" {
+		return nil, nil //nolint:nilnil // an absent flag is no amount
+	}
+	d, err := domain.ParseDecimal(text)
+	if err != nil {
+		return nil, domain.Invalid(flag, "%v", err)
+	}
+	if d.Sign() < 0 {
+		return nil, domain.Invalid(flag, "must not be negative")
+	}
+	return &d, nil
+}
+
+func osUser() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return "os:" + u.Username
+	}
+	return "os:" + strconv.Itoa(os.Getuid())
+}
+
+func (a *app) importPlan(ctx context.Context, store *embedded.Store, plan *tradefile.Plan, o importer.Options, bad int) error {
+	existing, err := a.existing(ctx, store)
+	if err != nil {
+		return err
+	}
+	o.Existing = existing
+	bar := a.progress("booking", int64(len(plan.Rows)))
+	o.Progress = func(rows int) { bar.to(int64(rows), int64(len(plan.Rows))) }
+	writer := commands.NewWriter(store, a.config.Portfolio, commands.Options{Snapshots: a.snapshots(store)})
+	start := time.Now()
+	summary, err := importer.Run(ctx, writer, plan, o)
+	seconds := time.Since(start).Seconds()
+	writer.Close()
+	bar.finish()
+	answer := importAnswer{Summary: summary, BadRows: bad, Files: plan.Files, Seconds: seconds}
+	if seconds > 0 {
+		answer.EventsPerSecond = float64(summary.Events) / seconds
+	}
+	if err != nil {
+		_, _ = fmt.Fprintf(a.err, "pets: stopped after %d of %d rows; the rows before it are booked, and the same command goes on from there\n", summary.Recorded+summary.Known+summary.Duplicates+summary.Ignored+summary.SetAside, summary.Rows)
+		return err
+	}
+	return a.printImport(answer)
+}
+
+// existing folds the portfolio as it stands, nil when there is none.
+func (a *app) existing(ctx context.Context, store *embedded.Store) (*portfolio.State, error) {
+	r := projections.NewRunner(store, a.stream())
+	r.UseSnapshot(a.snapshots(store), projections.Point{})
+	if err := r.CatchUp(ctx, projections.Point{}); err != nil {
+		return nil, err
+	}
+	var s *portfolio.State
+	r.Read(func(now *portfolio.State) {
+		if now.IsOpen() {
+			s = now
+		}
+	})
+	return s, nil
+}
+
+func (a *app) printImport(v importAnswer) error {
+	if a.json {
+		return a.printJSON(v)
+	}
+	p := &printer{w: a.out}
+	for _, f := range v.Files {
+		p.line("%s: %s, %d rows", f.Path, f.Format, f.Rows)
+	}
+	p.line("%d rows: %d booked, %d known from before, %d duplicates, %d ignored, %d set aside", v.Rows+v.BadRows, v.Recorded, v.Known, v.Duplicates, v.Ignored, v.SetAside+v.BadRows)
+	p.line("%d events in %.2f s (%.0f events/s), %d trades closed", v.Events, v.Seconds, v.EventsPerSecond, v.Trades)
+	if v.Findings > 0 {
+		p.line("%d settlements of something nobody held (reconciliation findings)", v.Findings)
+	}
+	if v.Oversold > 0 {
+		p.line("%d fills sold more than was held (oversold)", v.Oversold)
+	}
+	const most = 10
+	for i, t := range v.Trips {
+		if i == most {
+			p.line("… and %d more trips", len(v.Trips)-most)
+			break
+		}
+		p.line("TRIPPED %s %s at %s", t.Breaker, t.Bot, t.Source)
+	}
+	return p.err
+}
+
+// badRows is the file of rows that were set aside, as CSV: file, line, reason,
+// row.
+type badRows struct {
+	file *os.File
+	csv  *csv.Writer
+}
+
+func newBadRows(path string, bad []tradefile.BadRow) (*badRows, error) {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil, domain.Invalid("--skip-bad", "names a file that exists; it is not overwritten")
+	}
+	if err != nil {
+		return nil, err
+	}
+	b := &badRows{file, csv.NewWriter(file)}
+	err = b.csv.Write([]string{"file", "line", "reason", "row"})
+	for _, row := range bad {
+		if err == nil {
+			err = b.csv.Write([]string{row.File, strconv.Itoa(row.Line), row.Field + ": " + row.Reason, string(row.Raw)})
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return b, nil
+}
+
+func (b *badRows) add(row tradefile.Row, reason error) error {
+	return b.csv.Write([]string{row.File, strconv.Itoa(row.Line), reason.Error(), ""})
+}
+
+func (b *badRows) close() error {
+	if b == nil {
+		return nil
+	}
+	b.csv.Flush()
+	return errors.Join(b.csv.Error(), b.file.Close())
+}

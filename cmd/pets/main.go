@@ -1,0 +1,132 @@
+// Command pets is the one binary of the product: import, look back, verify.
+//
+// It owns the command line and the wiring, one file per subcommand; only it
+// opens an engine. It refuses to hold any rule of its own: numbers come from
+// domain and projections, words from replay.
+//
+// Exit status: 0 fine, 1 failed, 2 usage.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"pets/domain"
+	"pets/internal/config"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	a := &app{out: os.Stdout, err: os.Stderr, environ: os.Environ(), dir: "."}
+	os.Exit(a.run(ctx, os.Args[1:]))
+}
+
+// app is one run of the command line.
+type app struct {
+	out, err io.Writer
+	environ  []string
+	dir      string // where .env is looked for
+
+	config    config.Config
+	store     string
+	portfolio string
+	json      bool
+}
+
+// errUsage marks what the user typed as the reason.
+type errUsage struct{ error }
+
+func (e errUsage) Unwrap() error { return e.error }
+
+func (a *app) run(ctx context.Context, args []string) int {
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		_, _ = fmt.Fprintln(a.err, "pets: interrupted; what was recorded stays, and the same command goes on from there")
+		return 1
+	}
+	_, _ = fmt.Fprintln(a.err, "pets:", err)
+	var usage errUsage
+	if errors.As(err, &usage) {
+		return 2
+	}
+	return 1
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "pets",
+		Short:         "An event-sourced ledger and risk engine for trading bots",
+		SilenceErrors: true, SilenceUsage: true,
+		PersistentPreRunE: func(*cobra.Command, []string) error { return a.configure() },
+		Args:              cobra.NoArgs,
+		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.store, "store", "", "where the events are kept, such as embedded:./pets-data (PETS_STORE)")
+	flags.StringVarP(&a.portfolio, "portfolio", "p", "", "the portfolio (PETS_PORTFOLIO, main by default)")
+	flags.BoolVar(&a.json, "json", false, "answer in JSON")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return errUsage{err} })
+	root.AddCommand(
+		a.importCommand(), a.stateCommand(), a.statsCommand(), a.balancesCommand(), a.positionsCommand(), a.tradesCommand(),
+		a.equityCommand(), a.eventsCommand(), a.verifyCommand(), a.demoCommand(), a.versionCommand(),
+	)
+	root.CompletionOptions.HiddenDefaultCmd = true
+	for _, c := range root.Commands() {
+		c.Args = usageArgs(c.Args)
+	}
+	root.Args = usageArgs(root.Args)
+	return root
+}
+
+// usageArgs makes a wrong number of arguments a usage error.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if check == nil {
+			return nil
+		}
+		if err := check(c, args); err != nil {
+			return errUsage{fmt.Errorf("%w; see pets %s --help", err, c.Name())}
+		}
+		return nil
+	}
+}
+
+// configure reads the environment; flags of the same names win.
+func (a *app) configure() error {
+	c, err := config.Load(a.dir, a.environ)
+	if err != nil {
+		return err
+	}
+	for _, w := range c.Warnings {
+		_, _ = fmt.Fprintln(a.err, "pets: warning:", w)
+	}
+	if a.store != "" {
+		c.Store = a.store
+		if _, err := c.StoreDir(); err != nil {
+			return errUsage{err}
+		}
+	}
+	if a.portfolio != "" {
+		if err := domain.CheckID("--portfolio", a.portfolio); err != nil {
+			return errUsage{err}
+		}
+		c.Portfolio = a.portfolio
+	}
+	a.config = c
+	return nil
+}

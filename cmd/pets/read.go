@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/eventstore/embedded"
+	"pets/projections"
+)
+
+// at adds --at, the moment a reading command looks at.
+func at(c *cobra.Command, into *string) {
+	c.Flags().StringVar(into, "at", "", "as of this revision or RFC 3339 time (default: now)")
+}
+
+// look folds the portfolio up to --at and shows it. Riders see every event on
+// the way; without any, a snapshot shortens the way.
+func (a *app) look(ctx context.Context, atFlag string, riders []projections.Projection, show func(*portfolio.State) error) error {
+	to, err := projections.ParsePoint(atFlag)
+	if err != nil {
+		return errUsage{err}
+	}
+	store, err := a.openReader()
+	if err != nil {
+		return err
+	}
+	return errors.Join(a.lookIn(ctx, store, to, riders, show), store.Close())
+}
+
+func (a *app) lookIn(ctx context.Context, store *embedded.Store, to projections.Point, riders []projections.Projection, show func(*portfolio.State) error) error {
+	r := projections.NewRunner(store, a.stream(), riders...)
+	r.UseSnapshot(a.snapshots(store), to)
+	if err := r.CatchUp(ctx, to); err != nil {
+		return err
+	}
+	var shown error
+	r.Read(func(s *portfolio.State) {
+		switch {
+		case s.IsOpen():
+			shown = show(s)
+		case to.Time != nil:
+			shown = domain.Errorf(domain.CodeNotFound, "portfolio %s did not exist yet at that time", a.config.Portfolio)
+		default:
+			shown = a.noPortfolio(ctx, store)
+		}
+	})
+	return shown
+}

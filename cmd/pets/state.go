@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/domain/risk"
+	"pets/eventstore"
+	"pets/projections"
+	"pets/replay"
+)
+
+func (a *app) stateCommand() *cobra.Command {
+	var moment string
+	c := &cobra.Command{
+		Use: "state", Short: "Equity, drawdown, breakers, bots and positions, now or as of any moment", Args: cobra.NoArgs,
+		Example: "  pets state\n  pets state --at 2026-01-15T12:00:00Z --json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.look(c.Context(), moment, nil, func(s *portfolio.State) error {
+				v := projections.StateOf(s)
+				if a.json {
+					return a.printJSON(v)
+				}
+				return a.printState(v)
+			})
+		},
+	}
+	at(c, &moment)
+	return c
+}
+
+// noPortfolio says which portfolios there are instead.
+func (a *app) noPortfolio(ctx context.Context, store eventstore.Store) error {
+	ids, err := replay.Portfolios(ctx, store)
+	if err != nil {
+		return err
+	}
+	if len(ids) == 0 {
+		return domain.Errorf(domain.CodeNotFound, "the store is empty; import something first")
+	}
+	return domain.Errorf(domain.CodeNotFound, "there is no portfolio %s in this store; it has %s (--portfolio NAME)", a.config.Portfolio, strings.Join(ids, ", "))
+}
+
+func (a *app) printState(v projections.State) error {
+	p := &printer{w: a.out}
+	p.line("%s  (%s, clock %s)  revision %d  %s UTC", v.Portfolio, v.Mode, v.Clock, v.Revision, clock(v.Time))
+	p.line("")
+	p.line("equity    %s %s   (realised %s)", money(v.Equity), v.BaseAsset, money(v.RealisedEquity))
+	p.line("drawdown  %s from peak %s   (lifetime peak %s)", percent(v.Drawdown), money(v.Peak), money(v.LifetimePeak))
+	p.line("day       %s opened at %s, loss %s", v.Day.Date, money(v.Day.Open), percent(v.Day.Loss))
+	if v.EmergencyStop.Engaged {
+		p.line("")
+		p.line("EMERGENCY STOP  %s since %s UTC: %s", *v.EmergencyStop.Kind, clock(*v.EmergencyStop.Since), *v.EmergencyStop.Reason)
+	}
+	p.line("")
+	if p.err != nil {
+		return p.err
+	}
+	if err := a.table(breakerRows(v.Breakers)); err != nil {
+		return err
+	}
+	p.line("")
+	if err := a.table(botRows(v.Bots)); err != nil {
+		return err
+	}
+	p.line("")
+	if len(v.Positions) == 0 {
+		p.line("no open positions")
+		return p.err
+	}
+	return a.table(positionRows(v.Positions))
+}
+
+func breakerRows(all []projections.Breaker) [][]string {
+	rows := [][]string{{"BREAKER", "BOT", "STATUS", "VALUE", "LIMIT", "SINCE"}}
+	for _, b := range all {
+		bot, since := "-", ""
+		if b.Bot != nil {
+			bot = *b.Bot
+		}
+		if b.Revision != nil {
+			since = fmt.Sprintf("revision %d", *b.Revision)
+		}
+		status := string(b.Status)
+		if b.Status == risk.Tripped {
+			status = "TRIPPED"
+		}
+		rows = append(rows, []string{b.Breaker, bot, status, plain(b.Value), plain(b.Limit), since})
+	}
+	return rows
+}
+
+// plain shows a streak as it is and a ratio as a percentage.
+func plain(v any) string {
+	if d, ok := v.(domain.Decimal); ok {
+		return percent(d)
+	}
+	return fmt.Sprint(v)
+}
+
+func botRows(all []projections.Bot) [][]string {
+	rows := [][]string{{"BOT", "STATUS", "EQUITY", "CASH", "DRAWDOWN", "STREAK", "TRADES", "W/L/N", "REALISED", "FEES"}}
+	for _, b := range all {
+		rows = append(rows, []string{
+			b.Bot, string(b.Status), money(b.Equity), money(b.Cash), percent(b.Drawdown), fmt.Sprint(b.ConsecutiveLosses),
+			fmt.Sprint(b.Trades), fmt.Sprintf("%d/%d/%d", b.Wins, b.Losses, b.Neutral), money(b.RealisedPnL), money(b.Fees),
+		})
+	}
+	return rows
+}
+
+func positionRows(all []projections.Position) [][]string {
+	rows := [][]string{{"BOT", "MARKET", "OUTCOME", "QUANTITY", "COST", "MARK", "UNREALISED", ""}}
+	for _, p := range all {
+		mark, note := "-", ""
+		if p.Mark != nil {
+			mark = money(*p.Mark)
+		}
+		if p.Oversold {
+			note = "oversold"
+		}
+		rows = append(rows, []string{
+			p.Bot, cut(p.Market, 44), cut(p.Outcome, 14), money(p.Quantity), money(p.Cost), mark, money(p.UnrealisedPnL), note,
+		})
+	}
+	return rows
+}

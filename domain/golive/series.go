@@ -1,0 +1,216 @@
+// Package golive computes what decides whether a bot may go live: the
+// statistics of its closed trades (and, later, the paper-trading gate).
+//
+// It owns the closed-trade series and the figures drawn from it. It refuses to
+// look at marks or open positions: everything here follows from closed trades
+// and flows alone, so that it can be checked by hand from an account statement.
+package golive
+
+import (
+	"time"
+
+	"pets/domain"
+	"pets/domain/risk"
+)
+
+// Trade is one closed trade as the series sees it.
+type Trade struct {
+	Bot    string
+	Time   time.Time // of the record that closed it
+	PnL    domain.Decimal
+	Fee    domain.Decimal
+	Result domain.Result
+}
+
+// Step is one entry of the closed-trade series, in stream order: a closed trade
+// or a flow of the scope.
+type Step struct {
+	Trade *Trade
+	Flow  domain.Decimal
+}
+
+// Limits are the three limits the series is held against.
+type Limits struct {
+	ConsecutiveLosses int
+	DailyLoss         domain.Decimal
+	Drawdown          domain.Decimal
+}
+
+// DefaultLimits are those of the merged series of a portfolio: the defaults of a
+// bot, as though the portfolio were one (section 10).
+func DefaultLimits() Limits {
+	return Limits{3, domain.MustDecimal("0.05"), domain.MustDecimal("0.25")}
+}
+
+// LimitsOf returns a bot's limits under a policy.
+func LimitsOf(p *domain.Policy) Limits {
+	return Limits{p.MaxConsecutiveLosses, p.MaxDailyLossPct, p.MaxBotDrawdownPct}
+}
+
+// ClosedBreaker is where a breaker would first trip on the closed-trade series
+// alone, if nothing had stopped the bot.
+type ClosedBreaker struct {
+	Breaker string
+	// Trade counts closed trades from 1.
+	Trade int
+	Time  time.Time
+	Value domain.Decimal
+}
+
+// Extreme is a point of the series: after the Trade-th closed trade (0: the
+// opening capital), at a time.
+type Extreme struct {
+	Equity domain.Decimal
+	Trade  int
+	Time   time.Time
+}
+
+// MaxDrawdown is the fall with the largest ratio.
+type MaxDrawdown struct {
+	Abs, Ratio   domain.Decimal
+	Peak, Trough Extreme
+}
+
+// Stats are the figures of one scope's closed trades.
+type Stats struct {
+	Trades, Wins, Losses, Neutral int
+	NetPnL                        domain.Decimal
+	GrossProfit, GrossLoss        domain.Decimal // both positive
+	Fees                          domain.Decimal
+	LongestLossStreak             int
+	Capital, Equity               domain.Decimal // before the first close, after the last
+	MaxDrawdown                   MaxDrawdown
+	ClosedBreakers                []ClosedBreaker
+}
+
+// WinRate is wins ÷ trades, nil without trades.
+func (s *Stats) WinRate() *domain.Decimal {
+	if s.Trades == 0 {
+		return nil
+	}
+	rate := domain.FromInt(int64(s.Wins)).Div(domain.FromInt(int64(s.Trades)))
+	return &rate
+}
+
+// ProfitFactor is gross profit ÷ gross loss, nil without losses.
+func (s *Stats) ProfitFactor() *domain.Decimal {
+	if s.GrossLoss.IsZero() {
+		return nil
+	}
+	factor := s.GrossProfit.Div(s.GrossLoss)
+	return &factor
+}
+
+// Compute walks a series. Days are counted in zone. The series starts at the net
+// flows before the first close; later flows scale its references by the rule of
+// section 5; a day opens at the equity after the last close before it.
+func Compute(steps []Step, limits Limits, zone *time.Location) Stats {
+	w := walk{limits: limits, zone: zone}
+	for i := range steps {
+		if steps[i].Trade != nil {
+			w.close(steps[i].Trade)
+		} else {
+			w.flow(steps[i].Flow)
+		}
+	}
+	w.stats.Equity = w.equity
+	if w.stats.Trades == 0 {
+		w.stats.Capital = w.equity
+	}
+	return w.stats
+}
+
+// walk is the state of one pass over a series.
+type walk struct {
+	limits Limits
+	zone   *time.Location
+	stats  Stats
+	refs   risk.References
+	equity domain.Decimal
+	day    string
+	streak int
+	peak   Extreme
+}
+
+func (w *walk) flow(amount domain.Decimal) {
+	before := w.equity
+	w.equity = w.equity.Add(amount)
+	w.refs.Flow(before, amount, false)
+	// A flow moves the level of the peak, not when it was reached.
+	w.peak.Equity = w.refs.LifetimePeak
+	m := &w.stats.MaxDrawdown
+	m.Peak.Equity, m.Trough.Equity, m.Abs = w.refs.Max.Peak, w.refs.Max.Trough, w.refs.Max.Abs
+}
+
+func (w *walk) close(t *Trade) {
+	if w.stats.Trades == 0 {
+		w.stats.Capital = w.equity
+		w.peak.Equity = w.refs.LifetimePeak
+	}
+	if day := t.Time.In(w.zone).Format(time.DateOnly); day != w.day {
+		w.day = day
+		w.refs.OpenDay(w.equity)
+	}
+	w.count(t)
+	w.equity = w.equity.Add(t.PnL)
+	w.measure(t)
+	w.judge(t)
+}
+
+func (w *walk) count(t *Trade) {
+	s := &w.stats
+	s.Trades++
+	s.NetPnL = s.NetPnL.Add(t.PnL)
+	s.Fees = s.Fees.Add(t.Fee)
+	if t.PnL.Sign() > 0 {
+		s.GrossProfit = s.GrossProfit.Add(t.PnL)
+	} else {
+		s.GrossLoss = s.GrossLoss.Sub(t.PnL)
+	}
+	switch t.Result {
+	case domain.Win:
+		s.Wins++
+		w.streak = 0
+	case domain.Loss:
+		s.Losses++
+		w.streak++
+	case domain.Neutral:
+		s.Neutral++
+	}
+	s.LongestLossStreak = max(s.LongestLossStreak, w.streak)
+}
+
+// measure follows the peak and the deepest fall from it.
+func (w *walk) measure(t *Trade) {
+	before := w.refs.Max.Ratio
+	oldPeak := w.refs.LifetimePeak
+	w.refs.Perform(w.equity)
+	if oldPeak.Less(w.refs.LifetimePeak) {
+		w.peak = Extreme{Equity: w.equity, Trade: w.stats.Trades, Time: t.Time}
+	}
+	if before.Less(w.refs.Max.Ratio) {
+		w.stats.MaxDrawdown = MaxDrawdown{
+			Abs: w.refs.Max.Abs, Ratio: w.refs.Max.Ratio, Peak: w.peak,
+			Trough: Extreme{Equity: w.equity, Trade: w.stats.Trades, Time: t.Time},
+		}
+	}
+}
+
+// judge notes the first trade at which each breaker would have tripped.
+func (w *walk) judge(t *Trade) {
+	w.first(domain.ConsecutiveLosses, domain.FromInt(int64(w.streak)), domain.FromInt(int64(w.limits.ConsecutiveLosses)), t)
+	w.first(domain.DailyLoss, w.refs.DailyLoss(w.equity), w.limits.DailyLoss, t)
+	w.first(domain.BotDrawdown, w.refs.Drawdown(w.equity), w.limits.Drawdown, t)
+}
+
+func (w *walk) first(breaker string, value, limit domain.Decimal, t *Trade) {
+	if value.Less(limit) {
+		return
+	}
+	for _, b := range w.stats.ClosedBreakers {
+		if b.Breaker == breaker {
+			return
+		}
+	}
+	w.stats.ClosedBreakers = append(w.stats.ClosedBreakers, ClosedBreaker{breaker, w.stats.Trades, t.Time, value})
+}

@@ -1,0 +1,172 @@
+package embedded
+
+import (
+	"fmt"
+
+	"pets/eventstore"
+)
+
+// committer is the one goroutine that writes. It takes the appends that are
+// waiting, decides each against the revision its stream has reached, writes
+// those that fit as one group, flushes once, and answers all of them.
+type committer struct {
+	store *Store
+	seg   segment // the one that is written to
+	end   uint64  // position after the last durable frame
+
+	// The group at hand.
+	buf      []byte                         // its frames, sealed
+	frames   []placed                       // the same, for the index
+	heads    map[string]eventstore.Expected // streams that end in this group
+	accepted []*request
+	refused  []*request // conflicts, perhaps with this very group
+}
+
+func (s *Store) startCommitter() {
+	s.queue = newQueue()
+	c := &committer{store: s, seg: *s.lastSegment(), end: s.index.end, heads: map[string]eventstore.Expected{}}
+	s.writing.Go(c.run)
+}
+
+func (c *committer) run() {
+	for {
+		group, open := c.store.queue.take()
+		if !open {
+			for _, r := range group {
+				r.fail(closedError())
+			}
+			return
+		}
+		for _, r := range group {
+			if r.take() { // else its appender has left
+				c.stage(r)
+			}
+		}
+		c.flush()
+	}
+}
+
+// stage decides an append: it joins the group, or is refused for its revision.
+func (c *committer) stage(r *request) {
+	if !c.fits(len(r.frame)) {
+		c.flush()
+		c.roll()
+	}
+	if p := c.store.poisoned.Load(); p != nil {
+		r.fail(p)
+		return
+	}
+	r.actual = c.head(r.stream)
+	if r.actual != r.expected {
+		c.refused = append(c.refused, r)
+		return
+	}
+	at := len(c.buf)
+	position := c.end + uint64(at)
+	c.buf = append(c.buf, r.frame...)
+	frame := c.buf[at:]
+	seal(frame, position, c.end, position-c.seg.base)
+	r.position = position
+	c.frames = append(c.frames, placed{header: frameHeader{
+		length: uint64(len(frame)), position: position, first: r.expected.Next(), records: uint64(r.records), //nolint:gosec // bounded by Check
+	}, name: []byte(r.stream)})
+	c.heads[r.stream] = r.expected + eventstore.Expected(r.records)
+	c.accepted = append(c.accepted, r)
+}
+
+// fits reports whether a frame has room in the segment behind the group at
+// hand. An empty segment has room for any.
+func (c *committer) fits(n int) bool {
+	used := c.end + uint64(len(c.buf)) - c.seg.base
+	return used == segmentHeaderLen || used+uint64(n) <= c.store.options.SegmentBytes //nolint:gosec // a length
+}
+
+// head is the last revision of a stream, the group at hand included.
+func (c *committer) head(stream string) eventstore.Expected {
+	if head, ok := c.heads[stream]; ok {
+		return head
+	}
+	return c.store.index.last(stream)
+}
+
+// flush commits the group at hand and answers everybody in it. Refusals wait
+// for it too: one may be a conflict with a record of this very group, of which
+// nobody may hear before it is durable.
+func (c *committer) flush() {
+	if len(c.accepted) > 0 {
+		if err := c.commit(); err != nil {
+			c.poison(err)
+		}
+	}
+	if p := c.store.poisoned.Load(); p != nil {
+		for _, r := range append(c.accepted, c.refused...) {
+			r.fail(p)
+		}
+	} else {
+		for _, r := range append(c.accepted, c.refused...) {
+			r.answer()
+		}
+	}
+	clear(c.heads)
+	clear(c.frames)
+	clear(c.accepted)
+	clear(c.refused)
+	c.buf, c.frames = c.buf[:0], c.frames[:0]
+	c.accepted, c.refused = c.accepted[:0], c.refused[:0]
+}
+
+// commit makes the group durable, then visible. Any error leaves the disk in an
+// unknown state, and the store poisoned: nothing is tried again.
+func (c *committer) commit() error {
+	// A crash before or during the write, or before the end of the flush: none,
+	// some or all of these frames are found at the next start, each whole or not
+	// at all. Nobody was told of any of them.
+	if _, err := c.seg.file.WriteAt(c.buf, int64(c.end-c.seg.base)); err != nil { //nolint:gosec // an offset in a file
+		return fmt.Errorf("write %s: %w", c.seg.path, err)
+	}
+	if err := c.seg.file.Datasync(); err != nil {
+		return fmt.Errorf("flush %s: %w", c.seg.path, err)
+	}
+	// ---- THE COMMIT POINT of every append in the group ----
+	// A crash from here on: all of them are there at the next start, and an
+	// appender that heard nothing finds its ids in the stream.
+	c.end += uint64(len(c.buf))
+	// Readers in other processes may see the group from here on; should it be
+	// the mark that fails, they see it a start later, and nobody was told.
+	if err := c.store.mark.write(c.end); err != nil {
+		return err
+	}
+	// And readers in this process. Only then are the appenders answered, so that
+	// who was answered finds the records wherever it looks.
+	if err := c.store.index.publish(c.frames...); err != nil {
+		return fmt.Errorf("the index contradicts the log: %w", err)
+	}
+	return nil
+}
+
+// roll begins a new segment, when the last one was flushed to its end. A crash
+// before the new one has its name leaves the log as it was; after it, an empty
+// segment at the end.
+func (c *committer) roll() {
+	if c.store.poisoned.Load() != nil {
+		return
+	}
+	// An old mark costs the next start after a power cut time, and its judgement
+	// of a torn tail strictness: with this, it is at most one segment old.
+	if err := c.store.mark.file.Datasync(); err != nil {
+		c.poison(fmt.Errorf("flush durable mark: %w", err))
+		return
+	}
+	seg, err := createSegment(c.store.options.FS, c.store.dir, c.store.uuid, c.end)
+	if err != nil {
+		c.poison(err)
+		return
+	}
+	c.seg, c.end = seg, seg.firstFrame()
+	c.store.index.addSegment(seg)
+}
+
+// poison ends all writing until the store is opened anew.
+func (c *committer) poison(cause error) {
+	c.store.poisoned.Store(&eventstore.Unavailable{Poisoned: true, Cause: cause})
+}

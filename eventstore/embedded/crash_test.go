@@ -1,0 +1,134 @@
+package embedded_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/eventstore"
+	"pets/eventstore/embedded"
+	"pets/eventstore/storetest"
+)
+
+// crashSegment makes segments so small that a workload fills several.
+const crashSegment = 2000
+
+// TestErrorAtEveryOperation: "I/O error at operation #i, every i: poisoned,
+// nothing acknowledged lost, clean restart." The fault FS fails the test if
+// anything is written after the error.
+func TestErrorAtEveryOperation(t *testing.T) {
+	step := 1
+	if testing.Short() {
+		step = 7
+	}
+	for i := 1; ; i += step {
+		f := newFaultFS(t, uint64(i)) //nolint:gosec // small
+		f.failAt = i
+		acked := map[string]int{}
+		s, err := f.open(crashSegment)
+		if err == nil {
+			acked = work(t, s, 12)
+			if f.spoiled {
+				_, err := s.Append(t.Context(), "another", eventstore.NoStream, storetest.Propose("x", 0, 1))
+				requirePoisoned(t, err)
+			}
+			if f.ops >= i {
+				requireKept(t, s, acked) // reads of what was durable go on
+			}
+			if err := s.Close(); err != nil { // the flush of the mark may be the one that fails
+				require.ErrorIs(t, err, errInjected)
+			}
+		} else {
+			require.ErrorIs(t, err, errInjected, label("operation %d", i))
+		}
+		requireRestart(t, f, acked, label("error at operation %d", i))
+		if t.Failed() || f.ops < i {
+			require.Greater(t, i, 70, "the workload has too few operations to mean anything")
+			return
+		}
+	}
+}
+
+// TestCrashAtEveryOperation: the program is killed, or the power fails, in the
+// middle of every operation.
+func TestCrashAtEveryOperation(t *testing.T) {
+	step := 1
+	if testing.Short() {
+		step = 7
+	}
+	for i := 1; ; i += step {
+		f := newFaultFS(t, uint64(i)) //nolint:gosec // small
+		f.killAt = i
+		acked := map[string]int{}
+		s, err := f.open(crashSegment)
+		if err == nil {
+			acked = work(t, s, 12)
+			_ = s.Close() // a dead program writes nothing any more
+		}
+		requireRestart(t, f, acked, label("killed at operation %d", i))
+		if t.Failed() || !f.dead {
+			return
+		}
+	}
+}
+
+// requireRestart opens the store after a kill, and after power cuts before and
+// after that, and checks that nothing acknowledged is missing and that work can
+// go on.
+func requireRestart(t *testing.T, f *faultFS, acked map[string]int, when string) {
+	t.Helper()
+	killed := f.restart()
+	reopen := func(f *faultFS, what string) *embedded.Store {
+		t.Helper()
+		s, err := f.open(crashSegment)
+		require.NoError(t, err, "%s, %s", when, what)
+		requireKept(t, s, acked)
+		return s
+	}
+	for range 3 {
+		cut := f.powerCut()
+		require.NoError(t, reopen(cut, "power cut").Close())
+	}
+	s := reopen(killed, "killed")
+	seen := work(t, s, 1)
+	report, err := s.Verify(t.Context(), nil)
+	require.NoError(t, err)
+	require.Equal(t, report.Records, uint64(len(storetest.All(t, s.ReadAll(t.Context(), eventstore.Position{})))))
+
+	// What a start has shown, it must not lose either: not even if it found it
+	// only in the cache of a program whose flush had failed.
+	acked = seen
+	require.NoError(t, reopen(killed.powerCut(), "power cut after the start").Close())
+	require.NoError(t, s.Close())
+}
+
+// TestCrashSeeds: crashes at random operations of a longer load.
+func TestCrashSeeds(t *testing.T) {
+	seeds := uint64(150)
+	if testing.Short() {
+		seeds = 20
+	}
+	for seed := range seeds {
+		f := newFaultFS(t, seed)
+		f.killAt = 40 + f.rng.IntN(250)
+		acked := map[string]int{}
+		if s, err := f.open(crashSegment * 2); err == nil {
+			acked = work(t, s, 30)
+			_ = s.Close() // a dead program writes nothing any more
+		}
+		for range 3 { // a start can crash as well
+			f = f.powerCut()
+			f.killAt = f.rng.IntN(40)
+			if s, err := f.open(crashSegment); err == nil {
+				for name, n := range work(t, s, 2) {
+					acked[name] = max(acked[name], n)
+				}
+				_ = s.Close() // see above
+			}
+		}
+		requireRestart(t, f, acked, label("seed %d", seed))
+		if t.Failed() {
+			return
+		}
+	}
+}

@@ -1,0 +1,444 @@
+package embedded_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"pets/eventstore/embedded"
+)
+
+// faultFS is a file system in memory that knows the difference between what
+// programs see (the cache) and what is on disk, and can fail, kill the program
+// or lose power at any operation. It has teeth: it fails the test when the store
+// breaks a rule that no later look at the files could prove broken.
+type faultFS struct {
+	t testing.TB
+
+	mu     sync.Mutex
+	rng    *rand.Rand
+	dirs   map[string]bool
+	live   map[string]*inode // names as programs see them
+	safe   map[string]*inode // names as they are on disk
+	writer map[string]bool   // locks held by a writer
+	probes map[string]int
+
+	ops     int
+	failAt  int  // the operation that fails, counted from 1; 0 never
+	killAt  int  // the operation during which the program is killed
+	dead    bool // killed: no operation does anything any more
+	spoiled bool // a write or flush failed: the program must not write again
+	syncs   int  // flushes of segments
+
+	before func(op, path string) // called without the lock
+}
+
+// inode is one file. A sector that is dirty is in the cache only.
+type inode struct {
+	cache, disk []byte
+	dirty       map[int]bool
+}
+
+const sector = 512
+
+var (
+	errInjected = errors.New("injected I/O error")
+	errDead     = errors.New("the program was killed")
+)
+
+func newFaultFS(t testing.TB, seed uint64) *faultFS {
+	return &faultFS{
+		t:      t,
+		rng:    rand.New(rand.NewPCG(seed, 7)), //nolint:gosec // reproducible on purpose
+		dirs:   map[string]bool{"/": true},
+		live:   map[string]*inode{},
+		safe:   map[string]*inode{},
+		writer: map[string]bool{},
+		probes: map[string]int{},
+	}
+}
+
+func (n *inode) clone() *inode {
+	return &inode{cache: slices.Clone(n.cache), disk: slices.Clone(n.disk), dirty: maps.Clone(n.dirty)}
+}
+
+// restart returns the disk as the next program finds it after a kill: the
+// cache survives, locks and handles do not.
+func (f *faultFS) restart() *faultFS {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	next := newFaultFS(f.t, f.rng.Uint64())
+	next.dirs = maps.Clone(f.dirs)
+	copies := map[*inode]*inode{}
+	for from, to := range map[*map[string]*inode]map[string]*inode{&f.live: next.live, &f.safe: next.safe} {
+		for name, n := range *from {
+			if copies[n] == nil {
+				copies[n] = n.clone()
+			}
+			to[name] = copies[n]
+		}
+	}
+	return next
+}
+
+// powerCut returns the disk as it is found after the power failed: of what was
+// not flushed, any sector is there or not, a file has any length between the old
+// and the new one, and any name that was not flushed is there or not.
+func (f *faultFS) powerCut() *faultFS {
+	next := f.restart()
+	names := maps.Clone(next.live)
+	maps.Copy(names, next.safe)
+	cut := map[*inode]*inode{}
+	live := map[string]*inode{}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		n := next.safe[name]
+		if next.rng.IntN(2) == 0 {
+			n = next.live[name]
+		}
+		if n == nil {
+			continue
+		}
+		if cut[n] == nil {
+			cut[n] = next.tear(n)
+		}
+		live[name] = cut[n]
+	}
+	next.live, next.safe = live, maps.Clone(live)
+	return next
+}
+
+func (f *faultFS) tear(n *inode) *inode {
+	size := len(n.disk)
+	if grown := len(n.cache) - size; grown > 0 {
+		switch f.rng.IntN(3) {
+		case 0:
+			size += grown
+		case 1:
+			size += f.rng.IntN(grown + 1)
+		}
+	} else if grown < 0 && f.rng.IntN(2) == 0 {
+		size = len(n.cache)
+	}
+	b := make([]byte, max(len(n.cache), len(n.disk)))
+	copy(b, n.disk)
+	for s := range n.dirty {
+		if f.rng.IntN(2) == 0 && s*sector < len(n.cache) {
+			copy(b[s*sector:min(len(b), s*sector+sector)], n.cache[s*sector:])
+		}
+	}
+	b = b[:size]
+	return &inode{cache: b, disk: slices.Clone(b), dirty: map[int]bool{}}
+}
+
+// do counts an operation and decides whether it happens. Half means that it is
+// to happen in part and then to answer with err.
+func (f *faultFS) do(op, path string, writes bool) (err error, half bool) {
+	if f.before != nil {
+		f.before(op, path)
+	}
+	f.mu.Lock()
+	f.ops++
+	switch {
+	case f.dead:
+		return errDead, false
+	case f.ops == f.killAt:
+		f.dead = true
+		return errDead, true
+	case f.spoiled && writes:
+		f.t.Errorf("%s %s after a write or flush had failed", op, path)
+	case f.ops == f.failAt:
+		f.spoiled = f.spoiled || writes
+		return fmt.Errorf("%s %s: %w", op, path, errInjected), true
+	}
+	return nil, false
+}
+
+func (f *faultFS) Mkdir(dir string) error {
+	err, _ := f.do("mkdir", dir, true)
+	defer f.mu.Unlock()
+	if err == nil {
+		f.dirs[dir] = true
+	}
+	return err
+}
+
+func (f *faultFS) ReadDir(dir string) ([]string, error) {
+	err, _ := f.do("readdir", dir, false)
+	defer f.mu.Unlock()
+	if err == nil && !f.dirs[dir] {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for path := range f.live {
+		if filepath.Dir(path) == dir {
+			names = append(names, filepath.Base(path))
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+func (f *faultFS) Open(path string, mode embedded.Mode) (embedded.File, error) {
+	err, half := f.do("open", path, mode == embedded.Create)
+	defer f.mu.Unlock()
+	if err != nil && !(half && mode == embedded.Create) {
+		return nil, err
+	}
+	n := f.live[path]
+	if mode == embedded.Create {
+		if !strings.HasSuffix(path, ".tmp") {
+			f.t.Errorf("%s is not made under another name first", path)
+		}
+		n = &inode{dirty: map[int]bool{}}
+		f.live[path] = n
+	}
+	if err == nil && n == nil {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &faultFile{fs: f, path: path, inode: n, mode: mode}, nil
+}
+
+func (f *faultFS) Rename(from, to string) error {
+	err, half := f.do("rename", from, true)
+	defer f.mu.Unlock()
+	if err == nil || half && f.rng.IntN(2) == 0 {
+		n := f.live[from]
+		if len(n.dirty) > 0 || len(n.disk) != len(n.cache) {
+			f.t.Errorf("%s gets its name before it is flushed", to)
+		}
+		f.live[to] = n
+		delete(f.live, from)
+	}
+	return err
+}
+
+func (f *faultFS) SyncDir(dir string) error {
+	err, _ := f.do("syncdir", dir, true)
+	defer f.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	for name := range f.safe {
+		if filepath.Dir(name) == dir && f.live[name] == nil {
+			delete(f.safe, name)
+		}
+	}
+	for name, n := range f.live {
+		if filepath.Dir(name) == dir {
+			f.safe[name] = n
+		}
+	}
+	return nil
+}
+
+func (f *faultFS) Lock(path string, writer bool) (io.Closer, error) {
+	err, _ := f.do("lock", path, false)
+	defer f.mu.Unlock()
+	switch {
+	case err != nil:
+		return nil, err
+	case f.writer[path]:
+		return nil, &embedded.LockedError{Dir: filepath.Dir(path), PID: 4711}
+	case writer:
+		f.writer[path] = true
+		f.live[path] = &inode{dirty: map[int]bool{}}
+	case f.live[path] == nil:
+		return nil, fs.ErrNotExist
+	default:
+		f.probes[path]++
+	}
+	return unlock(func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if writer {
+			f.writer[path] = false
+		} else {
+			f.probes[path]--
+		}
+	}), nil
+}
+
+type unlock func()
+
+func (u unlock) Close() error {
+	u()
+	return nil
+}
+
+// faultFile is an open file.
+type faultFile struct {
+	fs    *faultFS
+	path  string
+	inode *inode
+	mode  embedded.Mode
+}
+
+func (h *faultFile) ReadAt(p []byte, off int64) (int, error) {
+	err, _ := h.fs.do("read", h.path, false)
+	defer h.fs.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	if off >= int64(len(h.inode.cache)) {
+		return 0, io.EOF
+	}
+	n := copy(p, h.inode.cache[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (h *faultFile) WriteAt(p []byte, off int64) (int, error) {
+	err, half := h.fs.do("write", h.path, true)
+	defer h.fs.mu.Unlock()
+	h.fs.mustHoldLock(h)
+	if err != nil && !half {
+		return 0, err
+	}
+	n := h.inode
+	if half {
+		p = p[:h.fs.partOf(n, len(p), int(off))]
+	}
+	h.fs.mustNotChange(h, p, int(off))
+	if err == nil {
+		h.fs.mustBeDurable(h, p)
+	}
+	if grow := int(off) + len(p) - len(n.cache); grow > 0 {
+		n.cache = append(n.cache, make([]byte, grow)...)
+	}
+	copy(n.cache[off:], p)
+	for at := int(off); at < int(off)+len(p); at++ {
+		n.dirty[at/sector] = true
+	}
+	return len(p), err
+}
+
+// partOf returns how much of a write happens when it is interrupted: where the
+// file grows, any number of bytes; where it does not, whole sectors.
+func (f *faultFS) partOf(n *inode, size, off int) int {
+	end := off + f.rng.IntN(size+1)
+	if end < len(n.cache) {
+		end = max(off, end/sector*sector)
+	}
+	return end - off
+}
+
+func (h *faultFile) Size() (uint64, error) {
+	err, _ := h.fs.do("size", h.path, false)
+	defer h.fs.mu.Unlock()
+	return uint64(len(h.inode.cache)), err
+}
+
+func (h *faultFile) Truncate(size uint64) error {
+	err, half := h.fs.do("truncate", h.path, true)
+	defer h.fs.mu.Unlock()
+	h.fs.mustHoldLock(h)
+	if err == nil || half && h.fs.rng.IntN(2) == 0 {
+		h.fs.mustBeSetAside(h.inode.cache[size:])
+		h.inode.cache = h.inode.cache[:size:size]
+		maps.DeleteFunc(h.inode.dirty, func(s int, _ bool) bool { return s*sector >= int(size) }) //nolint:gosec // small
+	}
+	return err
+}
+
+func (h *faultFile) Sync() error     { return h.flush("sync") }
+func (h *faultFile) Datasync() error { return h.flush("datasync") }
+
+// flush makes the cache safe. A flush that fails takes the pages for clean all
+// the same, as Linux does: some are on disk, some never will be.
+func (h *faultFile) flush(op string) error {
+	err, half := h.fs.do(op, h.path, h.mode != embedded.Read)
+	defer h.fs.mu.Unlock()
+	if err != nil && !half {
+		return err
+	}
+	n := h.inode
+	if err == nil {
+		n.disk = append(n.disk[:0:0], n.disk[:min(len(n.disk), len(n.cache))]...)
+		n.disk = append(n.disk, make([]byte, len(n.cache)-len(n.disk))...)
+		if strings.HasSuffix(h.path, ".seg") {
+			h.fs.syncs++
+		}
+	}
+	for s := range n.dirty {
+		from, to := s*sector, min(s*sector+sector, len(n.cache), len(n.disk))
+		if from < to && (err == nil || h.fs.rng.IntN(2) == 0) {
+			copy(n.disk[from:to], n.cache[from:to])
+		}
+	}
+	if !h.fs.dead {
+		clear(n.dirty)
+	}
+	return err
+}
+
+func (h *faultFile) Close() error { return nil }
+
+// The teeth. All are called with the lock held.
+
+func (f *faultFS) mustHoldLock(h *faultFile) {
+	if h.mode == embedded.Read {
+		f.t.Errorf("%s was opened for reading, and is written", h.path)
+	}
+	if !f.writer[filepath.Join(filepath.Dir(h.path), "LOCK")] {
+		f.t.Errorf("%s is written without the lock", h.path)
+	}
+}
+
+// mustNotChange: no byte of a segment that was ever safe is changed.
+func (f *faultFS) mustNotChange(h *faultFile, p []byte, off int) {
+	if !strings.HasSuffix(h.path, ".seg") || off >= len(h.inode.disk) {
+		return
+	}
+	for i, old := range h.inode.disk[off:min(len(h.inode.disk), off+len(p))] {
+		if old != 0 && old != p[i] {
+			f.t.Errorf("byte %d of %s was safe and is changed", off+i, h.path)
+			return
+		}
+	}
+}
+
+// mustBeDurable: the mark moves only over bytes that are on disk, in a file
+// whose name is.
+func (f *faultFS) mustBeDurable(h *faultFile, p []byte) {
+	position, ok := markPosition(p)
+	if !ok || filepath.Base(h.path) != "durable" {
+		return
+	}
+	for path, n := range f.live {
+		base, ok := strings.CutSuffix(filepath.Base(path), ".seg")
+		var from int
+		if _, err := fmt.Sscanf(base, "%d", &from); !ok || err != nil || from >= position {
+			continue
+		}
+		to := min(position-from, len(n.cache))
+		if f.safe[path] != n || len(n.disk) < to || string(n.disk[:to]) != string(n.cache[:to]) {
+			f.t.Errorf("the mark moves to %d, and %s is not on disk up to there", position, path)
+		}
+	}
+}
+
+// mustBeSetAside: what is cut off is safe in another file.
+func (f *faultFS) mustBeSetAside(b []byte) {
+	for path, n := range f.safe {
+		if strings.HasPrefix(filepath.Base(path), "torn-") && string(n.disk) == string(b) {
+			return
+		}
+	}
+	f.t.Errorf("%d bytes are cut off and set aside nowhere", len(b))
+}

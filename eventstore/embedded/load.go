@@ -1,0 +1,228 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+)
+
+// loadWhole reads the log to the end of its files into the index and returns
+// how many bytes of a torn tail stand behind it.
+func (s *Store) loadWhole() (rest uint64, err error) {
+	segs := s.index.segs
+	c := cursor{segs: segs}
+	for i := range segs {
+		seg := &segs[i]
+		size, err := seg.file.Size()
+		if err != nil {
+			return 0, fmt.Errorf("size of %s: %w", seg.path, err)
+		}
+		last := i == len(segs)-1
+		limit := seg.base + size
+		if !last {
+			limit = segs[i+1].base
+		}
+		stop, err := s.loadSegment(&c, seg, limit)
+		switch {
+		case last && stop < limit:
+			return s.judgeTail(seg, stop, limit, err)
+		case err != nil:
+			return 0, err
+		case !last:
+			if err := blankAfter(seg, limit-seg.base, size); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return 0, nil
+}
+
+// loadSegment adds the frames of one segment, up to limit, to the index, and
+// returns where it stopped: at limit, unless err says why not.
+func (s *Store) loadSegment(c *cursor, seg *segment, limit uint64) (uint64, error) {
+	position := seg.firstFrame()
+	s.index.end = position
+	for position < limit {
+		h, b, err := c.frame(position, limit)
+		if err != nil {
+			return position, err
+		}
+		if err := s.addFrame(seg, &h, b); err != nil {
+			return limit, err // its checksums are right: no tail to be judged
+		}
+		position = h.end()
+	}
+	return limit, nil
+}
+
+// addFrame publishes one frame that was read from disk.
+func (s *Store) addFrame(seg *segment, h *frameHeader, frame []byte) error {
+	name := nameOf(frame, h)
+	if err := s.index.publish(placed{header: *h, name: name}); err != nil {
+		damage := seg.damage(h.position, err.Error())
+		damage.Stream, damage.Revision = string(name), h.first
+		return damage
+	}
+	return nil
+}
+
+// judgeTail looks at the bytes of the last segment from a position on, where no
+// frame could be read for the given reason.
+func (s *Store) judgeTail(seg *segment, position, limit uint64, reason error) (uint64, error) {
+	var damage *DamageError
+	if !errors.As(reason, &damage) {
+		return 0, reason // the disk did not answer: nothing is known about the tail
+	}
+	b, err := readTail(seg, position, limit)
+	if err != nil {
+		return 0, err
+	}
+	verdict, why := examineTail(b, position, position-seg.base)
+	switch verdict {
+	case blank:
+		return 0, nil
+	case torn:
+		return uint64(len(b)), nil
+	case damaged:
+	}
+	damage.Reason = why
+	return 0, damage
+}
+
+func readTail(seg *segment, position, limit uint64) ([]byte, error) {
+	b := make([]byte, limit-position)
+	if _, err := seg.file.ReadAt(b, int64(position-seg.base)); err != nil && !errors.Is(err, io.EOF) { //nolint:gosec // an offset in a file
+		return nil, fmt.Errorf("read %s: %w", seg.path, err)
+	}
+	return b, nil
+}
+
+// blankAfter checks that a segment which others follow holds nothing but zeros
+// behind its last frame.
+func blankAfter(seg *segment, used, size uint64) error {
+	if size <= used {
+		return nil // shorter is impossible: its last frame was read
+	}
+	b, err := readTail(seg, seg.base+used, seg.base+size)
+	if err != nil {
+		return err
+	}
+	if !allZero(b) {
+		return seg.damage(seg.base+used, "bytes stand where the next segment begins")
+	}
+	return nil
+}
+
+// checkMark refuses a log that ends before what was once durable.
+func (s *Store) checkMark(position uint64) error {
+	if s.index.end >= position {
+		return nil
+	}
+	return s.lastSegment().damage(s.index.end, fmt.Sprintf("the log ends here, but the durable mark is at %d", position))
+}
+
+// recover makes a folder that a writer left, however it ended, fit to be
+// written to. Nothing is changed before all of it was found sound.
+func (s *Store) recover() error {
+	position, err := s.mark.read()
+	if err != nil {
+		return err
+	}
+	rest, err := s.loadWhole()
+	if err != nil {
+		return err
+	}
+	if err := s.checkMark(position); err != nil {
+		return err
+	}
+	if rest > 0 {
+		if err := s.setAside(rest); err != nil {
+			return err
+		}
+	}
+	if err := s.writeAgain(position); err != nil {
+		return err
+	}
+	if err := s.options.FS.SyncDir(s.dir); err != nil {
+		return fmt.Errorf("flush folder: %w", err)
+	}
+	if err := s.mark.write(s.index.end); err != nil {
+		return err
+	}
+	if err := s.mark.file.Datasync(); err != nil {
+		return fmt.Errorf("flush durable mark: %w", err)
+	}
+	return nil
+}
+
+// setAside moves a torn tail out of the log into a file of its own. A crash
+// before the cut leaves the tail, and the next start sets it aside once more,
+// under another number; a crash after it leaves a clean log.
+func (s *Store) setAside(rest uint64) error {
+	seg, end := s.lastSegment(), s.index.end
+	b, err := readTail(seg, end, end+rest)
+	if err != nil {
+		return err
+	}
+	path, err := s.tornPath(end)
+	if err != nil {
+		return err
+	}
+	file, err := createFile(s.options.FS, path, b)
+	if err != nil {
+		return fmt.Errorf("set torn bytes aside: %w", err)
+	}
+	if err := file.Close(); err != nil {
+		return fmt.Errorf("set torn bytes aside: %w", err)
+	}
+	if err := seg.file.Truncate(end - seg.base); err != nil {
+		return fmt.Errorf("cut torn bytes: %w", err)
+	}
+	if err := seg.file.Sync(); err != nil {
+		return fmt.Errorf("cut torn bytes: %w", err)
+	}
+	s.torn = Torn{Bytes: rest, File: path}
+	return nil
+}
+
+// tornPath returns a name that no earlier torn tail has.
+func (s *Store) tornPath(position uint64) (string, error) {
+	names, err := s.options.FS.ReadDir(s.dir)
+	if err != nil {
+		return "", fmt.Errorf("list folder: %w", err)
+	}
+	taken := map[string]bool{}
+	for _, name := range names {
+		taken[name] = true
+	}
+	for n := 1; ; n++ {
+		name := fmt.Sprintf("%s%d-%d.bin", tornPrefix, position, n)
+		if !taken[name] {
+			return filepath.Join(s.dir, name), nil
+		}
+	}
+}
+
+// writeAgain writes what the last segment holds beyond the mark over itself and
+// flushes it. Those frames are whole, but perhaps only in memory: the writer may
+// have been killed before its flush, or its flush failed, after which the kernel
+// takes the pages for clean and a second flush alone would claim success.
+// Earlier segments need none of this: a segment is begun only after the one
+// before it was flushed.
+func (s *Store) writeAgain(position uint64) error {
+	seg, end := s.lastSegment(), s.index.end
+	if from := max(position, seg.base); from < end {
+		b, err := readTail(seg, from, end)
+		if err != nil {
+			return err
+		}
+		if _, err := seg.file.WriteAt(b, int64(from-seg.base)); err != nil { //nolint:gosec // an offset in a file
+			return fmt.Errorf("write the last frames again: %w", err)
+		}
+	}
+	if err := seg.file.Datasync(); err != nil {
+		return fmt.Errorf("flush the last segment: %w", err)
+	}
+	return nil
+}

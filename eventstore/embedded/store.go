@@ -1,0 +1,174 @@
+// Package embedded is the default engine of eventstore: an append-only log of
+// checksummed segments in one folder, with one writer and any number of readers
+// in this process and others.
+//
+// It owns the files of that folder (format.go describes every byte), the one
+// commit point of the product (commit.go) and the judgement whether what is on
+// disk is what was written (load.go, torn.go). It refuses to guess: a second
+// writer, a write error, a newer format or a byte that does not check out is an
+// error, and no byte that was ever durable is changed, skipped or deleted.
+package embedded
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"pets/eventstore"
+)
+
+// Options are for tests and unusual disks; the zero value is right.
+type Options struct {
+	// SegmentBytes is the size at which a new segment begins; 64 MiB if 0. A
+	// segment has at least one frame, so it may be larger by one.
+	SegmentBytes uint64
+	// PollInterval is how often a subscription of a read-only store looks for
+	// what the writer added; 10 ms if 0.
+	PollInterval time.Duration
+	// FS is the disk; that of the machine if nil.
+	FS FS
+}
+
+func (o Options) withDefaults() Options {
+	if o.SegmentBytes == 0 {
+		o.SegmentBytes = 64 << 20
+	}
+	if o.PollInterval == 0 {
+		o.PollInterval = 10 * time.Millisecond
+	}
+	if o.FS == nil {
+		o.FS = osFS{}
+	}
+	return o
+}
+
+// Store is an [eventstore.Store] in a folder.
+type Store struct {
+	dir      string
+	options  Options
+	readOnly bool
+	uuid     uuid.UUID
+	index    *index
+	mark     *mark
+	lock     io.Closer // nil when read-only
+	torn     Torn
+
+	queue    *queue
+	poisoned atomic.Pointer[eventstore.Unavailable]
+	writing  sync.WaitGroup // the committer
+
+	refreshing sync.Mutex // one at a time looks for what the writer added
+
+	closed    chan struct{}
+	closeOnce sync.Once
+	closeErr  error
+}
+
+var _ eventstore.Store = (*Store)(nil)
+
+// Torn says what was found behind the last whole frame when the store was opened.
+type Torn struct {
+	Bytes uint64
+	File  string // where they were set aside; empty for a read-only store, which leaves them
+}
+
+// UUID identifies the store; it was drawn when the folder was made.
+func (s *Store) UUID() uuid.UUID { return s.uuid }
+
+// ReadOnly reports whether the store was opened with [OpenReadOnly].
+func (s *Store) ReadOnly() bool { return s.readOnly }
+
+// Torn reports what recovery set aside: for the log and for a human to look at.
+func (s *Store) Torn() Torn { return s.torn }
+
+// Head implements [eventstore.Store].
+func (s *Store) Head(ctx context.Context, stream string) (uint64, error) {
+	if err := s.refreshed(ctx); err != nil {
+		return 0, err
+	}
+	last := s.index.last(stream)
+	if last == eventstore.NoStream {
+		return 0, &eventstore.NotFound{Stream: stream}
+	}
+	return uint64(last), nil //nolint:gosec // ≥ 0
+}
+
+// Streams implements [eventstore.Store].
+func (s *Store) Streams(ctx context.Context) ([]string, error) {
+	if err := s.refreshed(ctx); err != nil {
+		return nil, err
+	}
+	return s.index.names(), nil
+}
+
+// refreshed brings the index up to date, unless the store or the context ended.
+func (s *Store) refreshed(ctx context.Context) error {
+	if err := s.ended(ctx); err != nil {
+		return err
+	}
+	return s.refresh()
+}
+
+// ended returns the error of a closed store or an ended context, or nil.
+func (s *Store) ended(ctx context.Context) error {
+	select {
+	case <-s.closed:
+		return closedError()
+	default:
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	default:
+		return nil
+	}
+}
+
+// unavailable wraps an error of the disk for the caller of a method.
+func (s *Store) unavailable(err error) error {
+	select {
+	case <-s.closed:
+		return closedError() // it was Close that took the files away
+	default:
+		return &eventstore.Unavailable{Cause: err}
+	}
+}
+
+// Close implements [eventstore.Store]. Appends that a group commit has picked up
+// are finished and answered first. Closing again does nothing.
+func (s *Store) Close() error {
+	s.closeOnce.Do(func() {
+		close(s.closed)
+		if s.queue != nil {
+			s.queue.close()
+			s.writing.Wait()
+		}
+		s.closeErr = s.release()
+	})
+	return s.closeErr
+}
+
+// release gives back all that the store holds of the machine.
+func (s *Store) release() error {
+	var failed error
+	if s.queue != nil && s.poisoned.Load() == nil {
+		// Not needed for safety: it spares the next start work after a power cut.
+		failed = s.mark.file.Datasync()
+	}
+	s.refreshing.Lock() // a refresh may be opening a segment
+	defer s.refreshing.Unlock()
+	segs, _ := s.index.view()
+	failed = errors.Join(failed, segs.close())
+	if s.mark != nil {
+		failed = errors.Join(failed, s.mark.file.Close())
+	}
+	if s.lock != nil {
+		failed = errors.Join(failed, s.lock.Close()) // last: until here nobody else may write
+	}
+	return failed
+}

@@ -1,0 +1,344 @@
+// Package importer books the rows of trade files as commands: what `pets import`
+// does between reading the files and the writer.
+//
+// It owns the order in which a portfolio is opened, bots and markets appear and
+// rows are sent, and what is counted. It refuses to repair: a row that the
+// domain refuses stops the import with its file and line, before anything of it
+// is written, or is handed to be set aside. Every command has an idempotency key
+// that follows from the row, so an import can be interrupted and run again.
+package importer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/internal/tradefile"
+)
+
+// chunk is how many commands are sent at once: enough to fill an append.
+const chunk = 2000
+
+// Options of an import.
+type Options struct {
+	Portfolio string
+	Policy    domain.Policy
+	// Existing is the portfolio as it stands, nil when there is none yet.
+	Existing *portfolio.State
+	// Capital opens a new portfolio; BotCapital is each new bot's, by default
+	// capital ÷ number of bots, cut at the base asset's decimals.
+	Capital    *domain.Decimal
+	BotCapital *domain.Decimal
+	User       string
+	// SetAside takes rows the domain refuses; nil stops at the first.
+	SetAside func(row tradefile.Row, reason error) error
+	// Progress is told after every chunk; it may be nil.
+	Progress func(rows int)
+}
+
+// Base asset of imported portfolios.
+const (
+	baseAsset    = "USDC"
+	baseDecimals = 6
+)
+
+// Summary says what became of the rows.
+type Summary struct {
+	Rows       int `json:"rows"`
+	Recorded   int `json:"recorded"`   // new, and booked
+	Known      int `json:"known"`      // booked by an earlier run
+	Duplicates int `json:"duplicates"` // repeated within the files, or booked under another row
+	Ignored    int `json:"ignored"`    // redeems of a market in which nothing was held, empty rebates
+	Findings   int `json:"findings"`   // settlements of something nobody held
+	SetAside   int `json:"set_aside"`
+	Events     int `json:"events"`
+	Trades     int `json:"trades"`   // closed
+	Oversold   int `json:"oversold"` // fills that sold more than was held
+	// Trips are the breakers that tripped, in order.
+	Trips []Trip `json:"trips"`
+}
+
+// Trip is a breaker that tripped during the import.
+type Trip struct {
+	Breaker string `json:"breaker"`
+	Bot     string `json:"bot,omitempty"`
+	Source  string `json:"source"`
+}
+
+// RowError is a row that cannot be booked. Nothing of it was written; everything
+// before it was.
+type RowError struct {
+	Row tradefile.Row
+	Err error
+}
+
+func (e *RowError) Error() string {
+	return fmt.Sprintf("%s:%d: %v", e.Row.File, e.Row.Line, e.Err)
+}
+
+// Unwrap returns the domain's refusal.
+func (e *RowError) Unwrap() error { return e.Err }
+
+// Run books a plan through the writer.
+func Run(ctx context.Context, w *commands.Writer, plan *tradefile.Plan, o Options) (Summary, error) {
+	r := &run{ctx: ctx, writer: w, o: o, seen: map[string]bool{}, bots: map[string]bool{}, markets: map[string]bool{}}
+	r.summary = Summary{Rows: len(plan.Rows), Trips: []Trip{}}
+	if err := r.prepare(plan); err != nil {
+		return r.summary, err
+	}
+	for i := range plan.Rows {
+		if err := r.add(&plan.Rows[i]); err != nil {
+			return r.summary, err
+		}
+		if len(r.queue) >= chunk {
+			if err := r.send(); err != nil {
+				return r.summary, err
+			}
+		}
+	}
+	return r.summary, r.send()
+}
+
+type run struct {
+	ctx        context.Context //nolint:containedctx // one run is one call
+	writer     *commands.Writer
+	o          Options
+	botCapital domain.Decimal
+	seen       map[string]bool
+	bots       map[string]bool
+	markets    map[string]bool
+	queue      []queued
+	done       int
+	summary    Summary
+}
+
+// queued is a command and the row it comes from; row is nil for what the import
+// adds by itself.
+type queued struct {
+	request commands.Request
+	row     *tradefile.Row
+}
+
+// prepare opens the portfolio if it is not there, and settles what a bot gets.
+func (r *run) prepare(plan *tradefile.Plan) error {
+	o := &r.o
+	capital := o.Capital
+	if s := o.Existing; s != nil {
+		if err := r.continues(s); err != nil {
+			return err
+		}
+		opened := s.NetDeposits()
+		capital = &opened
+	} else if capital == nil {
+		return domain.Invalid("--capital", "is needed to open portfolio %s", o.Portfolio)
+	}
+	switch {
+	case o.BotCapital != nil:
+		r.botCapital = *o.BotCapital
+	case len(plan.Bots) > 0:
+		r.botCapital = capital.Div(domain.FromInt(int64(len(plan.Bots)))).Trunc(baseDecimals)
+	}
+	if o.Existing == nil && len(plan.Rows) > 0 {
+		r.open(&plan.Rows[0], *capital)
+	}
+	return nil
+}
+
+// continues checks that the flags fit a portfolio that is there, and remembers
+// whom it knows.
+func (r *run) continues(s *portfolio.State) error {
+	if s.Clock != domain.ClockImported {
+		return domain.Errorf(domain.CodeConflict, "portfolio %s keeps its own clock; import into a portfolio of its own (--portfolio NAME)", s.Portfolio)
+	}
+	if opened := s.NetDeposits(); r.o.Capital != nil && *r.o.Capital != opened {
+		return domain.Invalid("--capital", "is %s, but portfolio %s was opened with %s; leave it out to go on", r.o.Capital, s.Portfolio, opened)
+	}
+	for id := range s.Bots {
+		r.bots[id] = true
+	}
+	for m := range s.Markets {
+		r.markets[m] = true
+	}
+	return nil
+}
+
+func (r *run) open(first *tradefile.Row, capital domain.Decimal) {
+	r.push("open", first, commands.OpenPortfolio{
+		ID: r.o.Portfolio, Mode: domain.ModePaper, Clock: domain.ClockImported,
+		BaseAsset: baseAsset, BaseDecimals: baseDecimals, Policy: r.o.Policy,
+	})
+	if capital.Sign() > 0 {
+		r.push("capital", first, commands.RecordDeposit{Wallet: domain.WalletHot, Amount: capital})
+	}
+}
+
+// push queues a command of the import's own at the time of a row.
+func (r *run) push(key string, at *tradefile.Row, c commands.Command) {
+	r.queue = append(r.queue, queued{request: r.request("import/"+key, at, c)})
+}
+
+func (r *run) request(key string, at *tradefile.Row, c commands.Command) commands.Request {
+	return commands.Request{
+		Caller: domain.Caller{User: r.o.User, Role: domain.RoleOperator}, Key: key, Command: c,
+		Import: &commands.Import{At: at.Time, Source: fmt.Sprintf("%s:%d", filepath.Base(at.File), at.Line)},
+	}
+}
+
+// add queues a row, preceded by the bot and market it is the first to name.
+func (r *run) add(row *tradefile.Row) error {
+	command, bot := commandOf(row)
+	if bot != "" && !r.bots[bot] {
+		r.bots[bot] = true
+		r.push("bot/"+bot, row, commands.RegisterBot{ID: bot, Capital: r.botCapital, Start: true})
+	}
+	if f := row.Fill; f != nil && f.Kind != "" && f.Kind != domain.KindOutcome && !r.markets[f.Market] {
+		r.markets[f.Market] = true
+		r.push("market/"+f.Market, row, commands.RegisterMarket{Market: f.Market, Kind: f.Kind})
+	}
+	if command == nil {
+		r.summary.Ignored++
+		return nil
+	}
+	r.queue = append(r.queue, queued{request: r.request("row/"+row.Key, row, command), row: row})
+	return nil
+}
+
+// commandOf translates a row; an empty rebate is no command.
+func commandOf(row *tradefile.Row) (c commands.Command, bot string) {
+	switch {
+	case row.Fill != nil:
+		f := row.Fill
+		return commands.RecordFill{
+			FillID:     domain.FillID{Bot: f.Bot, Venue: f.Venue, TradeID: f.TradeID},
+			Instrument: domain.Instrument{Market: f.Market, Outcome: f.Outcome},
+			Side:       f.Side, Quantity: f.Quantity, Price: f.Price, Notional: f.Notional, Fee: f.Fee,
+		}, f.Bot
+	case row.Settlement != nil:
+		s := row.Settlement
+		return commands.SettleMarket{Instrument: domain.Instrument{Market: s.Market, Outcome: s.Outcome}, Payout: s.Payout, Bot: s.Bot}, s.Bot
+	case row.Trade != nil:
+		t := row.Trade
+		return commands.RecordTrade{Bot: t.Bot, Market: t.Market, PnL: t.PnL, Fee: t.Fee, TradeID: t.TradeID}, t.Bot
+	case row.Redeem != nil:
+		d := row.Redeem
+		return commands.RedeemPosition{Bot: d.Bot, Market: d.Market, Quantity: d.Quantity, Cash: d.Cash}, d.Bot
+	default:
+		b := row.Rebate
+		if b.Amount.IsZero() {
+			return nil, b.Bot
+		}
+		return commands.RecordFee{Bot: b.Bot, Amount: b.Amount, Kind: domain.FeeRebate}, b.Bot
+	}
+}
+
+// send books the queue, going on after rows that are set aside.
+func (r *run) send() error {
+	for len(r.queue) > 0 {
+		requests := make([]commands.Request, len(r.queue))
+		for i := range r.queue {
+			requests[i] = r.queue[i].request
+		}
+		results, err := r.writer.DoAll(r.ctx, requests)
+		if err != nil {
+			return err
+		}
+		n := 0
+		for n < len(results) && results[n].Err == nil {
+			r.count(&r.queue[n], &results[n].Answer)
+			n++
+		}
+		if n < len(results) {
+			if err := r.refused(&r.queue[n], results[n].Err); err != nil {
+				return err
+			}
+			n++
+		}
+		r.queue = r.queue[n:]
+	}
+	r.queue = nil
+	if r.o.Progress != nil {
+		r.o.Progress(r.done)
+	}
+	return nil
+}
+
+// refused stops, or sets the row aside. What is not the row's own fault is never
+// skipped: time order, the store, a portfolio that takes no imports.
+func (r *run) refused(q *queued, reason error) error {
+	if q.row == nil {
+		return fmt.Errorf("%s (at %s): %w", q.request.Command.Name(), q.request.Import.Source, reason)
+	}
+	failed := &RowError{*q.row, reason}
+	switch domain.CodeOf(reason) {
+	case domain.CodeInvalid, domain.CodeConflict, domain.CodeTradeIDConflict, domain.CodeTooLarge:
+	default:
+		return failed
+	}
+	if r.o.SetAside == nil {
+		return failed
+	}
+	if err := r.o.SetAside(*q.row, reason); err != nil {
+		return errors.Join(failed, err)
+	}
+	r.summary.SetAside++
+	r.done++
+	return nil
+}
+
+func (r *run) count(q *queued, a *commands.Answer) {
+	s := &r.summary
+	if q.row == nil {
+		s.Events += len(a.Decoded())
+		return
+	}
+	r.done++
+	key := q.request.Key
+	again := r.seen[key]
+	r.seen[key] = true
+	switch {
+	case a.Replayed && again:
+		s.Duplicates++
+	case a.Replayed:
+		s.Known++
+	default:
+		s.Events += len(a.Decoded())
+		r.countEvents(q, a)
+	}
+}
+
+func (r *run) countEvents(q *queued, a *commands.Answer) {
+	s := &r.summary
+	noted := false
+	for _, event := range a.Decoded() {
+		switch e := event.(type) {
+		case *domain.CommandNoted:
+			noted = true
+		case *domain.TradeClosed:
+			s.Trades++
+		case *domain.MarketSettled:
+			if e.Finding {
+				s.Findings++
+			}
+		case *domain.FillRecorded:
+			for _, flag := range e.Flags {
+				if flag == domain.FlagOversold {
+					s.Oversold++
+				}
+			}
+		case *domain.BreakerTripped:
+			s.Trips = append(s.Trips, Trip{Breaker: e.Breaker, Bot: e.Bot, Source: q.request.Import.Source})
+		}
+	}
+	switch {
+	case !noted:
+		s.Recorded++
+	case q.row.Redeem != nil:
+		s.Ignored++
+	default:
+		s.Duplicates++
+	}
+}

@@ -1,0 +1,50 @@
+package projections
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"pets/domain"
+	"pets/domain/ledger"
+	"pets/domain/portfolio"
+)
+
+// Balance is one account that is not zero. Debits are positive: assets and
+// expenses normally are, external and income normally are negative.
+type Balance struct {
+	Asset   string         `json:"asset"`
+	Account string         `json:"account"`
+	Balance domain.Decimal `json:"balance"`
+}
+
+// Balances are the books, and what each asset's accounts add up to: zero, or
+// something is wrong.
+type Balances struct {
+	Accounts []Balance                 `json:"accounts"`
+	Sums     map[string]domain.Decimal `json:"sums"`
+}
+
+// places orders accounts as a balance sheet does.
+var places = []string{
+	ledger.PlaceHot, ledger.PlaceCold, ledger.PlacePosition,
+	ledger.PlaceExternal, ledger.PlaceIncome, ledger.PlaceExpense, ledger.PlaceAdjustment,
+}
+
+// BalancesOf lists the accounts, assets side first.
+func BalancesOf(s *portfolio.State) Balances {
+	accounts := make([]ledger.Account, 0, len(s.Book))
+	for a := range s.Book {
+		accounts = append(accounts, a)
+	}
+	slices.SortFunc(accounts, func(a, b ledger.Account) int {
+		return cmp.Or(strings.Compare(a.Asset, b.Asset),
+			slices.Index(places, a.Place)-slices.Index(places, b.Place), strings.Compare(a.Owner, b.Owner))
+	})
+	v := Balances{Accounts: make([]Balance, 0, len(accounts)), Sums: map[string]domain.Decimal{}}
+	for _, a := range accounts {
+		v.Accounts = append(v.Accounts, Balance{a.Asset, a.Name(), s.Book[a]})
+		v.Sums[a.Asset] = v.Sums[a.Asset].Add(s.Book[a])
+	}
+	return v
+}

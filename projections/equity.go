@@ -1,0 +1,91 @@
+package projections
+
+import (
+	"time"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/eventstore"
+)
+
+// EquityPoint is the portfolio's equity after one record.
+type EquityPoint struct {
+	Revision       uint64         `json:"revision"`
+	Time           time.Time      `json:"time"`
+	Equity         domain.Decimal `json:"equity"`
+	RealisedEquity domain.Decimal `json:"realised_equity"`
+	Drawdown       domain.Decimal `json:"drawdown"`
+	// Flow is the money that came or went with this record; it is not performance.
+	Flow domain.Decimal `json:"flow"`
+	// Tripped names the breaker that tripped with this record.
+	Tripped string `json:"tripped,omitempty"`
+}
+
+// Equity is the series of equity over a history, one point for each record that
+// changed it or tripped a breaker.
+type Equity struct {
+	points []EquityPoint
+}
+
+// NewEquity returns an empty series.
+func NewEquity() *Equity { return &Equity{} }
+
+// Apply implements Projection.
+func (q *Equity) Apply(rec eventstore.Record, e domain.Event, s *portfolio.State) {
+	p := EquityPoint{Revision: rec.Revision, Time: rec.Time}
+	for _, f := range s.Effects().Flows {
+		if f.Bot == "" {
+			p.Flow = p.Flow.Add(f.Amount)
+		}
+	}
+	if trip, ok := e.(*domain.BreakerTripped); ok {
+		p.Tripped = trip.Breaker
+	}
+	if !s.Effects().Performed && p.Flow.IsZero() && p.Tripped == "" {
+		return
+	}
+	p.Equity, p.RealisedEquity = s.Equity(), s.RealisedEquity()
+	p.Drawdown = s.Refs.Drawdown(p.Equity).Ratio()
+	q.points = append(q.points, p)
+}
+
+// Points returns the series between two times (zero: unbounded), thinned to at
+// most most points (0: all). Thinning keeps, of every stretch, the lowest and the
+// highest equity, its trips and the last point, so that no drawdown disappears
+// from a chart.
+func (q *Equity) Points(from, to time.Time, most int) []EquityPoint {
+	in := make([]EquityPoint, 0, len(q.points))
+	for _, p := range q.points {
+		if (from.IsZero() || !p.Time.Before(from)) && (to.IsZero() || !p.Time.After(to)) {
+			in = append(in, p)
+		}
+	}
+	if most <= 0 || len(in) <= most {
+		return in
+	}
+	stretches := max(most/3, 1)
+	out := make([]EquityPoint, 0, most)
+	for n := range stretches {
+		out = append(out, thin(in[n*len(in)/stretches:(n+1)*len(in)/stretches])...)
+	}
+	return out
+}
+
+func thin(stretch []EquityPoint) []EquityPoint {
+	low, high := 0, 0
+	for i, p := range stretch {
+		if p.Equity.Less(stretch[low].Equity) {
+			low = i
+		}
+		if stretch[high].Equity.Less(p.Equity) {
+			high = i
+		}
+	}
+	out := make([]EquityPoint, 0, 3)
+	for i, p := range stretch {
+		if i == low || i == high || i == len(stretch)-1 || p.Tripped != "" {
+			out = append(out, p)
+		}
+	}
+	return out
+}

@@ -1,0 +1,42 @@
+package projections
+
+import (
+	"pets/domain"
+	"pets/domain/portfolio"
+)
+
+// Position is one open position. Mark is null for what was never marked; it is
+// then valued at cost.
+type Position struct {
+	Bot           string          `json:"bot"`
+	Market        string          `json:"market"`
+	Outcome       string          `json:"outcome"`
+	Quantity      domain.Decimal  `json:"quantity"`
+	Cost          domain.Decimal  `json:"cost"`
+	Mark          *domain.Decimal `json:"mark"`
+	UnrealisedPnL domain.Decimal  `json:"unrealised_pnl"`
+	Oversold      bool            `json:"oversold"`
+	Trade         string          `json:"trade"`
+}
+
+// PositionsOf lists the open positions by market, outcome and bot.
+func PositionsOf(s *portfolio.State) []Position {
+	out := []Position{}
+	for _, in := range s.SortedInstruments() {
+		for _, h := range in.Holdings {
+			if h.IsFlat() {
+				continue
+			}
+			p := Position{
+				Bot: h.Bot, Market: in.Market, Outcome: in.Outcome, Quantity: h.Quantity, Cost: h.Cost,
+				UnrealisedPnL: h.Value.Sub(h.Cost), Oversold: h.Oversold, Trade: h.Episode.Trade,
+			}
+			if m := in.Mark(); m != nil {
+				price := m.Price
+				p.Mark = &price
+			}
+			out = append(out, p)
+		}
+	}
+	return out
+}

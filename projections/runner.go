@@ -1,0 +1,163 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/eventstore"
+)
+
+// Projection is a read model that needs more than the state: it sees every event
+// after the state has folded it.
+type Projection interface {
+	Apply(rec eventstore.Record, e domain.Event, s *portfolio.State)
+}
+
+// Point is a moment of a history: a revision, a time, or, when zero, its end.
+type Point struct {
+	Revision *uint64
+	Time     *time.Time
+}
+
+// ParsePoint reads a revision or an RFC 3339 time; "" is the end.
+func ParsePoint(s string) (Point, error) {
+	if s == "" {
+		return Point{}, nil
+	}
+	if n, err := strconv.ParseUint(s, 10, 63); err == nil {
+		return Point{Revision: &n}, nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return Point{}, domain.Invalid("at", "must be a revision such as 42 or a time such as 2026-01-15T09:00:00Z")
+	}
+	return Point{Time: &t}, nil
+}
+
+// Includes reports whether a record lies at or before the point.
+func (p Point) Includes(rec eventstore.Record) bool {
+	switch {
+	case p.Revision != nil:
+		return rec.Revision <= *p.Revision
+	case p.Time != nil:
+		return !rec.Time.After(*p.Time)
+	default:
+		return true
+	}
+}
+
+// Snapshots yields cached states; see commands.Snapshots. It may be nil.
+type Snapshots interface {
+	Load(kind, stream string, atMost uint64) (revision uint64, data []byte)
+}
+
+// Runner folds one stream into a state and any projections that ride along. It
+// may be read while it follows the stream.
+type Runner struct {
+	store  eventstore.Store
+	stream string
+	riders []Projection
+
+	mu    sync.RWMutex
+	state *portfolio.State
+}
+
+// NewRunner returns a runner at the beginning of a stream.
+func NewRunner(store eventstore.Store, stream string, riders ...Projection) *Runner {
+	return &Runner{store: store, stream: stream, riders: riders, state: portfolio.New()}
+}
+
+// UseSnapshot starts from a cached state at or before the point. Only a runner
+// without riders can: they need the whole history. A snapshot that does not fit
+// is ignored.
+func (r *Runner) UseSnapshot(s Snapshots, to Point) {
+	if s == nil || len(r.riders) > 0 || to.Time != nil {
+		return
+	}
+	atMost := ^uint64(0)
+	if to.Revision != nil {
+		atMost = *to.Revision
+	}
+	at, data := s.Load("state", r.stream, atMost)
+	if data == nil {
+		return
+	}
+	if state, err := portfolio.Restore(data); err == nil && state.Next == at+1 {
+		r.state = state
+	}
+}
+
+// CatchUp folds what is in the store up to a point. A point beyond the end is an
+// error: it asks about a future that is not known.
+func (r *Runner) CatchUp(ctx context.Context, to Point) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	err := eventstore.Walk(ctx, r.store, r.stream, r.state.Next, func(rec eventstore.Record) error {
+		if !to.Includes(rec) {
+			return errReached
+		}
+		return r.apply(rec)
+	})
+	if err != nil && !errors.Is(err, errReached) {
+		return err
+	}
+	if to.Revision != nil && r.state.Next <= *to.Revision {
+		return domain.Invalid("at", "revision %d lies beyond the end of the history, which has %d events", *to.Revision, r.state.Next)
+	}
+	return nil
+}
+
+// Follow applies records as they become durable, until the context ends.
+func (r *Runner) Follow(ctx context.Context) error {
+	r.mu.RLock()
+	from := r.state.Next
+	r.mu.RUnlock()
+	for rec, err := range r.store.SubscribeStream(ctx, r.stream, from) {
+		if err != nil {
+			return err
+		}
+		if err := r.applyLocked(rec); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+func (r *Runner) applyLocked(rec eventstore.Record) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.apply(rec)
+}
+
+// apply folds one record; an event this build does not know stops it.
+func (r *Runner) apply(rec eventstore.Record) error {
+	if rec.Revision != r.state.Next {
+		return fmt.Errorf("revision %d stands where %d belongs", rec.Revision, r.state.Next)
+	}
+	e, err := domain.Decode(rec.Type, rec.Data)
+	if err != nil {
+		return err
+	}
+	r.state.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
+	for _, p := range r.riders {
+		p.Apply(rec, e, r.state)
+	}
+	return nil
+}
+
+// errReached ends a walk at its point.
+var errReached = errors.New("the point is reached")
+
+// Read gives a consistent look at the state, and at riders, while nothing is
+// applied. The state must not be kept.
+func (r *Runner) Read(look func(s *portfolio.State)) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	look(r.state)
+}

@@ -1,0 +1,137 @@
+package projections
+
+import (
+	"time"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/domain/risk"
+)
+
+// State is what `pets state` and GET …/state answer (section 10): amounts as
+// exact decimal strings, ratios at 12 decimals, counts as numbers.
+type State struct {
+	Portfolio      string         `json:"portfolio"`
+	Revision       uint64         `json:"revision"`
+	Time           time.Time      `json:"time"`
+	Mode           domain.Mode    `json:"mode"`
+	Clock          domain.Clock   `json:"clock"`
+	BaseAsset      string         `json:"base_asset"`
+	Equity         domain.Decimal `json:"equity"`
+	RealisedEquity domain.Decimal `json:"realised_equity"`
+	Peak           domain.Decimal `json:"peak"`
+	LifetimePeak   domain.Decimal `json:"lifetime_peak"`
+	Drawdown       domain.Decimal `json:"drawdown"`
+	Day            Day            `json:"day"`
+	EmergencyStop  EmergencyStop  `json:"emergency_stop"`
+	Bots           []Bot          `json:"bots"`
+	Breakers       []Breaker      `json:"breakers"`
+	Positions      []Position     `json:"positions"`
+	Policy         domain.Policy  `json:"policy"`
+}
+
+// Day is the open calendar day.
+type Day struct {
+	Date string         `json:"date"`
+	Open domain.Decimal `json:"open"`
+	Loss domain.Decimal `json:"loss"`
+}
+
+// EmergencyStop is null-filled while none is engaged.
+type EmergencyStop struct {
+	Engaged bool       `json:"engaged"`
+	Kind    *string    `json:"kind"`
+	Reason  *string    `json:"reason"`
+	Since   *time.Time `json:"since"`
+}
+
+// Bot is one bot's share.
+type Bot struct {
+	Bot               string              `json:"bot"`
+	Status            portfolio.BotStatus `json:"status"`
+	Cash              domain.Decimal      `json:"cash"`
+	Equity            domain.Decimal      `json:"equity"`
+	Peak              domain.Decimal      `json:"peak"`
+	Drawdown          domain.Decimal      `json:"drawdown"`
+	ConsecutiveLosses int                 `json:"consecutive_losses"`
+	Trades            int                 `json:"trades"`
+	Wins              int                 `json:"wins"`
+	Losses            int                 `json:"losses"`
+	Neutral           int                 `json:"neutral"`
+	RealisedPnL       domain.Decimal      `json:"realised_pnl"`
+	Fees              domain.Decimal      `json:"fees"`
+}
+
+// Breaker is one breaker; Bot is null for the portfolio's. Value and Limit are
+// numbers for a streak, decimal strings for a ratio. Revision is that of the
+// record that warned or tripped it.
+type Breaker struct {
+	Breaker  string      `json:"breaker"`
+	Bot      *string     `json:"bot"`
+	Status   risk.Status `json:"status"`
+	Value    any         `json:"value"`
+	Limit    any         `json:"limit"`
+	Revision *uint64     `json:"revision"`
+}
+
+// StateOf renders a state.
+func StateOf(s *portfolio.State) State {
+	equity := s.Equity()
+	v := State{
+		Portfolio: s.Portfolio, Revision: lastRevision(s), Time: s.Time, Mode: s.Mode, Clock: s.Clock, BaseAsset: s.BaseAsset,
+		Equity: equity, RealisedEquity: s.RealisedEquity(), Peak: s.Refs.Peak, LifetimePeak: s.Refs.LifetimePeak,
+		Drawdown: s.Refs.Drawdown(equity).Ratio(),
+		Day:      Day{Date: s.Day, Open: s.Refs.DayOpen, Loss: s.Refs.DailyLoss(equity).Ratio()},
+		Bots:     make([]Bot, 0, len(s.Bots)), Breakers: []Breaker{}, Positions: PositionsOf(s), Policy: s.Policy,
+	}
+	if s.Stop.Engaged {
+		kind, reason, since := s.Stop.Kind, s.Stop.Reason, s.Stop.Since
+		v.EmergencyStop = EmergencyStop{true, &kind, &reason, &since}
+	}
+	for _, id := range s.BotIDs() {
+		v.Bots = append(v.Bots, botOf(s, s.Bots[id]))
+	}
+	for _, key := range s.BreakerKeys() {
+		v.Breakers = append(v.Breakers, breakerOf(s, key))
+	}
+	return v
+}
+
+func lastRevision(s *portfolio.State) uint64 {
+	if s.Next == 0 {
+		return 0
+	}
+	return s.Next - 1
+}
+
+func botOf(s *portfolio.State, b *portfolio.Bot) Bot {
+	realised, fees := s.Income(b.ID)
+	return Bot{
+		Bot: b.ID, Status: b.Status, Cash: b.Cash, Equity: b.Equity(), Peak: b.Refs.Peak,
+		Drawdown: b.Refs.Drawdown(b.Equity()).Ratio(), ConsecutiveLosses: b.Streak.Losses,
+		Trades: b.Trades, Wins: b.Wins, Losses: b.Losses, Neutral: b.Neutral, RealisedPnL: realised, Fees: fees,
+	}
+}
+
+func breakerOf(s *portfolio.State, key risk.Key) Breaker {
+	b := s.Breaker(key)
+	v := Breaker{
+		Breaker: key.Breaker, Status: b.Status,
+		Value: shown(key.Breaker, s.BreakerValue(key)), Limit: shown(key.Breaker, risk.LimitOf(&s.Policy, key.Breaker)),
+	}
+	if key.Bot != "" {
+		v.Bot = &key.Bot
+	}
+	if b.Status != risk.OK {
+		v.Revision = &b.Revision
+	}
+	return v
+}
+
+// shown gives a streak as a number and a ratio as a decimal.
+func shown(breaker string, value domain.Decimal) any {
+	if breaker == domain.ConsecutiveLosses {
+		return value.Int()
+	}
+	return value.Ratio()
+}

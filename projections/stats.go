@@ -1,0 +1,170 @@
+package projections
+
+import (
+	"time"
+
+	"pets/domain"
+	"pets/domain/golive"
+	"pets/domain/portfolio"
+	"pets/domain/risk"
+	"pets/eventstore"
+)
+
+// Stats is what `pets stats` and GET …/stats answer: figures of closed trades,
+// for the portfolio and for each bot.
+type Stats struct {
+	Portfolio ScopeStats `json:"portfolio"`
+	Bots      []BotStats `json:"bots"`
+}
+
+// BotStats are one bot's figures.
+type BotStats struct {
+	Bot string `json:"bot"`
+	ScopeStats
+}
+
+// ScopeStats are the figures of a portfolio or a bot.
+type ScopeStats struct {
+	Trades            int             `json:"trades"`
+	Wins              int             `json:"wins"`
+	Losses            int             `json:"losses"`
+	Neutral           int             `json:"neutral"`
+	WinRate           *domain.Decimal `json:"win_rate"`
+	ProfitFactor      *domain.Decimal `json:"profit_factor"`
+	NetPnL            domain.Decimal  `json:"net_pnl"`
+	RealisedPnL       domain.Decimal  `json:"realised_pnl"`
+	GrossProfit       domain.Decimal  `json:"gross_profit"`
+	GrossLoss         domain.Decimal  `json:"gross_loss"`
+	Fees              domain.Decimal  `json:"fees"`
+	LongestLossStreak int             `json:"longest_loss_streak"`
+	OpeningCapital    domain.Decimal  `json:"opening_capital"`
+	FinalEquity       domain.Decimal  `json:"final_equity"`
+	MaxDrawdown       ClosedDrawdown  `json:"max_drawdown"`
+	MaxDrawdownMarked risk.Drawdown   `json:"max_drawdown_marked"`
+	ClosedBreakers    []ClosedBreaker `json:"closed_breakers"`
+}
+
+// ClosedDrawdown is the fall with the largest ratio on the closed-trade series.
+// PeakTrade and TroughTrade count closed trades from 1; 0 is the opening capital.
+type ClosedDrawdown struct {
+	Abs         domain.Decimal `json:"abs"`
+	Ratio       domain.Decimal `json:"ratio"`
+	Peak        domain.Decimal `json:"peak"`
+	Trough      domain.Decimal `json:"trough"`
+	PeakTrade   int            `json:"peak_trade"`
+	PeakTime    *time.Time     `json:"peak_time"`
+	TroughTrade int            `json:"trough_trade"`
+	TroughTime  *time.Time     `json:"trough_time"`
+}
+
+// ClosedBreaker is where a breaker would first trip on the closed-trade series
+// alone. One that never would is not listed.
+type ClosedBreaker struct {
+	Breaker string    `json:"breaker"`
+	Trade   int       `json:"trade"`
+	Time    time.Time `json:"time"`
+	Value   any       `json:"value"`
+}
+
+// StatsFold collects what the statistics need: the trades as they stand and the
+// flows between them.
+type StatsFold struct {
+	trades *Trades
+	steps  []step
+}
+
+// step is a flow, or the place of a closed trade.
+type step struct {
+	flow  portfolio.Flow
+	trade int // index into trades.all, -1 for a flow
+}
+
+// NewStats returns an empty fold.
+func NewStats() *StatsFold { return &StatsFold{trades: NewTrades()} }
+
+// Apply implements Projection.
+func (f *StatsFold) Apply(rec eventstore.Record, e domain.Event, s *portfolio.State) {
+	closed := len(f.trades.all)
+	f.trades.Apply(rec, e, s)
+	if len(f.trades.all) > closed {
+		f.steps = append(f.steps, step{trade: closed})
+	}
+	for _, flow := range s.Effects().Flows {
+		f.steps = append(f.steps, step{flow: flow, trade: -1})
+	}
+}
+
+// View computes the statistics. limits are those of the portfolio's merged
+// series; bots are held against their own.
+func (f *StatsFold) View(s *portfolio.State, limits golive.Limits) (Stats, error) {
+	zone := time.UTC
+	if s.IsOpen() {
+		var err error
+		if zone, err = s.Policy.Location(); err != nil {
+			return Stats{}, err
+		}
+	}
+	v := Stats{Portfolio: scopeOf(golive.Compute(f.series(""), limits, zone), s.Refs.Max), Bots: make([]BotStats, 0, len(s.Bots))}
+	for _, id := range s.BotIDs() {
+		stats := golive.Compute(f.series(id), golive.LimitsOf(&s.Policy), zone)
+		v.Bots = append(v.Bots, BotStats{Bot: id, ScopeStats: scopeOf(stats, s.Bots[id].Refs.Max)})
+	}
+	return v, nil
+}
+
+// series lists the steps of a scope in stream order: all trades and the
+// portfolio's own flows, or one bot's.
+func (f *StatsFold) series(bot string) []golive.Step {
+	var out []golive.Step
+	for _, st := range f.steps {
+		if st.trade < 0 {
+			if st.flow.Bot == bot {
+				out = append(out, golive.Step{Flow: st.flow.Amount})
+			}
+			continue
+		}
+		t := &f.trades.all[st.trade]
+		if t.gone || (bot != "" && t.Bot != bot) {
+			continue
+		}
+		out = append(out, golive.Step{Trade: &golive.Trade{Bot: t.Bot, Time: t.ClosedAt, PnL: t.PnL, Fee: t.Fee, Result: t.Result}})
+	}
+	return out
+}
+
+func scopeOf(s golive.Stats, marked risk.Drawdown) ScopeStats {
+	marked.Ratio = marked.Ratio.Ratio()
+	v := ScopeStats{
+		Trades: s.Trades, Wins: s.Wins, Losses: s.Losses, Neutral: s.Neutral,
+		WinRate: ratio(s.WinRate()), ProfitFactor: ratio(s.ProfitFactor()),
+		NetPnL: s.NetPnL, RealisedPnL: s.NetPnL, GrossProfit: s.GrossProfit, GrossLoss: s.GrossLoss, Fees: s.Fees,
+		LongestLossStreak: s.LongestLossStreak, OpeningCapital: s.Capital, FinalEquity: s.Equity,
+		MaxDrawdown: drawdownOf(s.MaxDrawdown), MaxDrawdownMarked: marked, ClosedBreakers: []ClosedBreaker{},
+	}
+	for _, b := range s.ClosedBreakers {
+		v.ClosedBreakers = append(v.ClosedBreakers, ClosedBreaker{b.Breaker, b.Trade, b.Time, shown(b.Breaker, b.Value)})
+	}
+	return v
+}
+
+func drawdownOf(m golive.MaxDrawdown) ClosedDrawdown {
+	return ClosedDrawdown{
+		Abs: m.Abs, Ratio: m.Ratio.Ratio(), Peak: m.Peak.Equity, Trough: m.Trough.Equity,
+		PeakTrade: m.Peak.Trade, PeakTime: when(m.Peak.Time), TroughTrade: m.Trough.Trade, TroughTime: when(m.Trough.Time),
+	}
+}
+
+func when(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func ratio(d *domain.Decimal) *domain.Decimal {
+	if d == nil {
+		return nil
+	}
+	r := d.Ratio()
+	return &r
+}

@@ -1,0 +1,184 @@
+package replay
+
+import (
+	"fmt"
+	"strings"
+
+	"pets/domain"
+)
+
+// Describe says in one line what an event was, for a person.
+func Describe(event domain.Event) string {
+	switch e := event.(type) {
+	case *domain.PortfolioOpened:
+		return fmt.Sprintf("%s portfolio %s opened, in %s, clock %s", e.Mode, e.Portfolio, e.BaseAsset, e.Clock)
+	case *domain.LimitsChanged:
+		return "limits changed: " + e.Reason
+	case *domain.CommandNoted:
+		return e.Note
+	case *domain.MarketRegistered:
+		return fmt.Sprintf("market %s is of kind %s", e.Market, e.Kind)
+	case *domain.BotRegistered:
+		return e.Bot + " registered"
+	case *domain.BotCapitalAllocated:
+		return fmt.Sprintf("%s given %s from treasury", e.Bot, e.Amount)
+	case *domain.BotStarted:
+		return e.Bot + " started"
+	case *domain.BotStopped:
+		return strings.TrimSuffix(e.Bot+" stopped: "+e.Reason, ": ")
+	case *domain.DepositRecorded:
+		return fmt.Sprintf("%s %s came into the %s wallet", e.Amount, e.Asset, e.Wallet)
+	case *domain.WithdrawalRecorded:
+		return fmt.Sprintf("%s %s left the %s wallet", e.Amount, e.Asset, e.Wallet)
+	case *domain.FeeRecorded:
+		return strings.TrimSpace(fmt.Sprintf("%s of %s %s %s", e.Kind, e.Amount, e.Asset, e.Bot))
+	case *domain.AdjustmentPosted:
+		return fmt.Sprintf("%s adjusted by %s %s: %s", e.Account, e.Amount, e.Asset, e.Reason)
+	default:
+		return describeTrading(event)
+	}
+}
+
+func describeTrading(event domain.Event) string {
+	switch e := event.(type) {
+	case *domain.FillRecorded:
+		return fmt.Sprintf("%s %s %s × %s at %s, fee %s%s", e.Bot, verb(e.Side), e.Quantity, short(e.Instrument), e.Price, e.Fee, flags(e.Flags))
+	case *domain.FillConfirmed:
+		return "fill " + e.FillID.String() + " confirmed"
+	case *domain.FillVoided:
+		return "fill " + e.FillID.String() + " voided"
+	case *domain.MarketSettled:
+		return fmt.Sprintf("%s settled at %s for %s", short(e.Instrument), e.Payout, holders(e))
+	case *domain.PriceMarked:
+		return fmt.Sprintf("%d marked by %s: %s", len(e.Marks), e.Source, marks(e.Marks))
+	case *domain.TradeClosed:
+		return fmt.Sprintf("%s closed %s of %s: %s of %s, fee %s%s", e.Bot, e.Trade, short(e.Instrument), e.Result, signed(e.PnL), e.Fee, flags(e.Flags))
+	case *domain.TradeRevised:
+		return fmt.Sprintf("%s: trade %s of %s revised to %s", e.Bot, e.Trade, signed(e.Before.PnL), revision(e))
+	default:
+		return describeRisk(event)
+	}
+}
+
+func describeRisk(event domain.Event) string {
+	switch e := event.(type) {
+	case *domain.PermitGranted:
+		return fmt.Sprintf("%s may %s %s × %s at %s (%s, %s reserved)", e.Bot, e.Side, e.Quantity, short(e.Instrument), e.LimitPrice, e.Permit, e.Reserved)
+	case *domain.PermitDenied:
+		return fmt.Sprintf("%s may not %s %s × %s at %s: %s", e.Bot, e.Side, e.Quantity, short(e.Instrument), e.LimitPrice, reasons(e.Reasons))
+	case *domain.PermitPlaced:
+		return e.Permit + " placed"
+	case *domain.PermitReleased:
+		return strings.TrimSuffix(e.Permit+" released: "+e.Reason, ": ")
+	case *domain.DayOpened:
+		return fmt.Sprintf("day %s opened at equity %s", e.Date, e.Equity)
+	case *domain.BreakerWarned:
+		return fmt.Sprintf("WARNING %s at %s, limit %s", scope(e.Breaker, e.Bot), e.Value.Ratio(), e.Limit)
+	case *domain.BreakerTripped:
+		return fmt.Sprintf("TRIPPED %s at %s, limit %s, by revision %d%s", scope(e.Breaker, e.Bot), e.Value.Ratio(), e.Limit, e.Cause, stopped(e.BotsStopped))
+	case *domain.BreakerReset:
+		return fmt.Sprintf("%s reset (%s → %s): %s", scope(e.Breaker, e.Bot), e.Before.Ratio(), e.After.Ratio(), e.Reason)
+	case *domain.EmergencyStopEngaged:
+		return fmt.Sprintf("EMERGENCY STOP %s: %s%s", e.Kind, e.Reason, stopped(e.BotsStopped))
+	case *domain.EmergencyStopClearRequested:
+		return fmt.Sprintf("%s asks to clear the emergency stop (%s): %s", e.User, e.Request, e.Reason)
+	case *domain.EmergencyStopCleared:
+		return "emergency stop cleared (" + e.Request + ")"
+	default:
+		return event.EventType()
+	}
+}
+
+func verb(s domain.Side) string {
+	if s == domain.Buy {
+		return "bought"
+	}
+	return "sold"
+}
+
+// short keeps a line readable where an outcome is a 77-digit token id.
+func short(i domain.Instrument) string {
+	outcome := i.Outcome
+	if len(outcome) > 20 {
+		outcome = outcome[:6] + "…" + outcome[len(outcome)-4:]
+	}
+	if outcome == "" {
+		return i.Market
+	}
+	return i.Market + "/" + outcome
+}
+
+func signed(d domain.Decimal) string {
+	if d.Sign() > 0 {
+		return "+" + d.String()
+	}
+	return d.String()
+}
+
+func flags(f []string) string {
+	if len(f) == 0 {
+		return ""
+	}
+	return " [" + strings.Join(f, ", ") + "]"
+}
+
+func holders(e *domain.MarketSettled) string {
+	if e.Finding {
+		return "nobody: a finding"
+	}
+	names := make([]string, len(e.Holders))
+	for i, h := range e.Holders {
+		names[i] = fmt.Sprintf("%s (%s)", h.Bot, h.Quantity)
+	}
+	return strings.Join(names, ", ")
+}
+
+func marks(all []domain.Mark) string {
+	const most = 3
+	parts := make([]string, 0, most+1)
+	for i, m := range all {
+		if i == most {
+			parts = append(parts, "…")
+			break
+		}
+		name := m.Asset
+		if name == "" {
+			name = short(domain.Instrument{Market: m.Market, Outcome: m.Outcome})
+		}
+		parts = append(parts, name+" "+m.Price.String())
+	}
+	return strings.Join(parts, ", ")
+}
+
+func revision(e *domain.TradeRevised) string {
+	switch {
+	case e.After != nil:
+		return signed(e.After.PnL)
+	case e.Open:
+		return "open"
+	default:
+		return "void"
+	}
+}
+
+func reasons(all []domain.Reason) string {
+	parts := make([]string, len(all))
+	for i, r := range all {
+		parts[i] = string(r.Code)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func scope(breaker, bot string) string {
+	if bot == "" {
+		return breaker
+	}
+	return breaker + " of " + bot
+}
+
+func stopped(bots []string) string {
+	if len(bots) == 0 {
+		return ""
+	}
+	return "; stopped " + strings.Join(bots, ", ")
+}

@@ -1,0 +1,215 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"pets/domain"
+	"pets/domain/ledger"
+	"pets/domain/portfolio"
+	"pets/eventstore"
+	"pets/projections"
+)
+
+// Problem is one thing about a history that does not add up.
+type Problem struct {
+	Stream   string `json:"stream"`
+	Revision uint64 `json:"revision"`
+	What     string `json:"what"`
+}
+
+// Verified is what a verification found.
+type Verified struct {
+	Portfolio string    `json:"portfolio"`
+	Events    uint64    `json:"events"`
+	From      time.Time `json:"from"`
+	To        time.Time `json:"to"`
+	Trades    int       `json:"trades"`
+	StateHash string    `json:"state_hash"`
+	Problems  []Problem `json:"problems"`
+}
+
+// maxProblems ends a report that would only repeat itself.
+const maxProblems = 100
+
+// errEnough ends the walk at maxProblems.
+var errEnough = errors.New("enough problems found")
+
+// Verify folds a portfolio's stream from its beginning and checks at every event
+// that it decodes, that time does not go back, that the postings sum to zero,
+// that every position episode that ended became a trade with the same figures,
+// and, at the end, that the books, the trades and the open positions agree. It
+// trusts no snapshot. An error means that the stream could not be read to its
+// end; problems are in the report.
+func Verify(ctx context.Context, store eventstore.Store, stream string, progress func(events uint64)) (Verified, error) {
+	v := verifier{stream: stream, state: portfolio.New(), trades: projections.NewTrades()}
+	err := eventstore.Walk(ctx, store, stream, 0, func(rec eventstore.Record) error {
+		if err := v.step(rec); err != nil {
+			return err
+		}
+		if progress != nil && rec.Revision%4096 == 0 {
+			progress(rec.Revision)
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return v.report, err
+	}
+	v.finish()
+	if v.report.Problems == nil {
+		v.report.Problems = []Problem{}
+	}
+	v.report.StateHash, err = v.state.Hash()
+	return v.report, err
+}
+
+type verifier struct {
+	stream  string
+	state   *portfolio.State
+	trades  *projections.Trades
+	pending []portfolio.ClosedEpisode
+	report  Verified
+	rev     uint64
+}
+
+func (v *verifier) problem(format string, args ...any) {
+	if len(v.report.Problems) < maxProblems {
+		v.report.Problems = append(v.report.Problems, Problem{v.stream, v.rev, fmt.Sprintf(format, args...)})
+	}
+}
+
+func (v *verifier) step(rec eventstore.Record) error {
+	v.rev = rec.Revision
+	e, err := domain.Decode(rec.Type, rec.Data)
+	if err != nil {
+		return err
+	}
+	if _, err := domain.DecodeMetadata(rec.Metadata); err != nil {
+		v.problem("%v", err)
+	}
+	if v.report.Events == 0 {
+		v.report.From = rec.Time
+		if _, ok := e.(*domain.PortfolioOpened); !ok {
+			v.problem("the first event is %s, not %s", rec.Type, domain.PortfolioOpenedType)
+		}
+	} else if rec.Time.Before(v.report.To) {
+		v.problem("time goes back from %s to %s", v.report.To.Format(time.RFC3339Nano), rec.Time.Format(time.RFC3339Nano))
+	}
+	v.report.Events++
+	v.report.To = rec.Time
+
+	v.checkDay(e)
+	v.state.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
+	v.trades.Apply(rec, e, v.state)
+	for asset, left := range ledger.Sum(v.state.Effects().Postings) {
+		v.problem("postings of %s do not sum to zero: %s is left", asset, left)
+	}
+	v.checkClosed(e)
+	if len(v.report.Problems) >= maxProblems {
+		return errEnough
+	}
+	return nil
+}
+
+// checkDay: a day opens at the equity of that moment.
+func (v *verifier) checkDay(event domain.Event) {
+	if e, ok := event.(*domain.DayOpened); ok && e.Equity != v.state.Equity() {
+		v.problem("day %s opened at %s, but equity was %s", e.Date, e.Equity, v.state.Equity())
+	}
+}
+
+// checkClosed holds every trade.closed against the episode that the fold saw end.
+func (v *verifier) checkClosed(event domain.Event) {
+	if e, ok := event.(*domain.TradeClosed); ok {
+		v.match(e)
+		return
+	}
+	for _, c := range v.pending {
+		v.problem("position episode %s of %s ended, but no trade was closed", c.Trade, c.Bot)
+	}
+	v.pending = slices.Clone(v.state.Effects().Closed)
+}
+
+func (v *verifier) match(e *domain.TradeClosed) {
+	if e.ClosedBy == domain.ClosedByReport || e.ClosedBy == domain.ClosedByVoid {
+		return // a fact of its own, or the outcome of a refold
+	}
+	for i, c := range v.pending {
+		if c.Trade != e.Trade || c.Bot != e.Bot {
+			continue
+		}
+		if figures := c.Figures(v.state.Policy.LossDust); figures != e.TradeFigures {
+			v.problem("trade %s was recorded with P&L %s, the fold gives %s", e.Trade, e.PnL, figures.PnL)
+		}
+		v.pending = slices.Delete(v.pending, i, i+1)
+		return
+	}
+	v.problem("trade %s was closed, but no position episode ended", e.Trade)
+}
+
+// finish holds books, trades and open positions against each other.
+func (v *verifier) finish() {
+	s := v.state
+	v.report.Portfolio = s.Portfolio
+	v.checkClosed(&domain.CommandNoted{})
+	for asset, left := range s.Book.TrialBalance() {
+		v.problem("the accounts of %s do not sum to zero: %s is left", asset, left)
+	}
+	cash, cost := domain.Zero, domain.Zero
+	for account, balance := range s.Book {
+		switch {
+		case account.Asset != s.BaseAsset || !account.IsAsset():
+		case account.Place == ledger.PlacePosition:
+			cost = cost.Add(balance)
+		default:
+			cash = cash.Add(balance)
+		}
+	}
+	if cash != s.Cash || cost != s.Cost {
+		v.problem("cash and cost are kept as %s and %s, the accounts say %s and %s", s.Cash, s.Cost, cash, cost)
+	}
+	v.checkIncome()
+}
+
+// checkIncome: what trading earned is what the closed trades and the closed
+// parts of open positions earned.
+func (v *verifier) checkIncome() {
+	s := v.state
+	earned := map[string]domain.Decimal{}
+	for _, t := range v.trades.List("") {
+		earned[t.Bot] = earned[t.Bot].Add(t.PnL).Add(t.Fee)
+		v.report.Trades++
+	}
+	for _, in := range s.SortedInstruments() {
+		for _, h := range in.Holdings {
+			earned[h.Bot] = earned[h.Bot].Add(h.Episode.Income)
+			if account := s.Book[ledger.PositionOf(s.BaseAsset, h.Bot, in.Instrument)]; account != h.Cost {
+				v.problem("the position of %s in %s costs %s, its account says %s", h.Bot, in.Instrument, h.Cost, account)
+			}
+		}
+	}
+	for _, id := range s.BotIDs() {
+		if booked := s.Book[ledger.TradingIncome(s.BaseAsset, id)].Neg(); booked != earned[id] {
+			v.problem("income of %s is booked as %s, its trades say %s", id, booked, earned[id])
+		}
+	}
+}
+
+// Portfolios lists the portfolios of a store, by the names of their streams.
+func Portfolios(ctx context.Context, store eventstore.Store) ([]string, error) {
+	streams, err := store.Streams(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, s := range streams {
+		if id, ok := strings.CutPrefix(s, "portfolio-"); ok {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
