@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,7 +13,7 @@ import (
 )
 
 func (a *app) equityCommand() *cobra.Command {
-	var moment, from, to string
+	var moment, from, to, svg string
 	var points int
 	c := &cobra.Command{
 		Use: "equity", Short: "Equity over time, drawn in the terminal or as JSON points", Args: cobra.NoArgs,
@@ -29,6 +31,9 @@ func (a *app) equityCommand() *cobra.Command {
 			}
 			series := projections.NewEquity()
 			return a.look(c.Context(), moment, []projections.Projection{series}, func(*portfolio.State) error {
+				if svg != "" {
+					return a.saveChart(svg, series.Points(first, last, svgMostPoints))
+				}
 				v := series.Points(first, last, points)
 				if a.json {
 					return a.printJSON(v)
@@ -40,8 +45,22 @@ func (a *app) equityCommand() *cobra.Command {
 	at(c, &moment)
 	c.Flags().StringVar(&from, "from", "", "from this RFC 3339 time")
 	c.Flags().StringVar(&to, "to", "", "to this RFC 3339 time")
+	c.Flags().StringVar(&svg, "svg", "", "draw a picture into this new file (- for standard output)")
 	c.Flags().IntVar(&points, "points", 0, "at most this many points, keeping lows, highs and trips (0: all)")
 	return c
+}
+
+// saveChart draws the picture. A file that exists is not overwritten.
+func (a *app) saveChart(path string, points []projections.EquityPoint) error {
+	chart := newEquityChart("Equity of portfolio "+a.config.Portfolio, points)
+	if path == "-" {
+		return chart.write(a.out)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // a picture to be looked at
+	if err != nil {
+		return err
+	}
+	return errors.Join(chart.write(f), f.Close())
 }
 
 func parseTime(flag, text string) (time.Time, error) {
