@@ -1,6 +1,8 @@
 package commands
 
 import (
+	"context"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -98,4 +100,83 @@ func (a *Answer) direct(action string, bots []string, reason string) {
 	if len(bots) > 0 {
 		a.Directives = append(a.Directives, Directive{action, bots, reason})
 	}
+}
+
+// answer gives every step of a durable group its result.
+func (w *Writer) answer(g *group) {
+	records := g.records
+	for _, s := range g.steps {
+		n := len(s.events)
+		result := &s.job.results[s.i]
+		switch {
+		case s.err != nil:
+			*result = Result{Err: s.err}
+		case s.known != nil:
+			result.Answer, result.Err = w.recall(s)
+		case s.job.brief:
+			*result = Result{Answer: Answer{Revision: records[n-1].Revision, events: s.events}}
+		default:
+			result.Answer, result.Err = w.complete(records[:n], s.events)
+		}
+		records = records[n:]
+	}
+}
+
+// complete builds an answer; a coalesced denial answers with the first one.
+func (w *Writer) complete(records []eventstore.Record, events []domain.Event) (Answer, error) {
+	a := answerOf(records, events)
+	for _, e := range events {
+		noted, ok := e.(*domain.CommandNoted)
+		if !ok || noted.Of == nil {
+			continue
+		}
+		first, err := w.read(*noted.Of, 1)
+		if err != nil {
+			return Answer{}, err
+		}
+		of, err := domain.Decode(first[0].Type, first[0].Data)
+		if err != nil {
+			return Answer{}, err
+		}
+		if denied, ok := of.(*domain.PermitDenied); ok {
+			a.Permit = &PermitAnswer{Reasons: denied.Reasons}
+		}
+	}
+	return a, nil
+}
+
+// recall answers a command that is in the stream from its stored records.
+func (w *Writer) recall(s *step) (Answer, error) {
+	if s.job.brief && !s.sent {
+		return Answer{Revision: s.known.first + uint64(s.known.count) - 1, Replayed: true}, nil
+	}
+	records, err := w.read(s.known.first, int(s.known.count))
+	if err != nil {
+		return Answer{}, err
+	}
+	events := make([]domain.Event, len(records))
+	for i, rec := range records {
+		if events[i], err = domain.Decode(rec.Type, rec.Data); err != nil {
+			return Answer{}, fmt.Errorf("revision %d: %w", rec.Revision, err)
+		}
+	}
+	a, err := w.complete(records, events)
+	// After an ambiguous append we find what we have just sent ourselves.
+	own := s.sent && records[0].ID == recordID(w.portfolio, s.command, w.options.Instance, 0)
+	a.Replayed = !own
+	return a, err
+}
+
+// read returns records that are known to be durable.
+func (w *Writer) read(first uint64, count int) ([]eventstore.Record, error) {
+	records := make([]eventstore.Record, 0, count)
+	for rec, err := range w.store.ReadStream(context.Background(), w.stream, first) {
+		if err != nil {
+			return nil, &domain.Error{Code: domain.CodeUnavailable, Message: "the command is recorded, but its answer cannot be read now", Cause: err}
+		}
+		if records = append(records, rec); len(records) == count {
+			return records, nil
+		}
+	}
+	return nil, domain.Errorf(domain.CodeInternal, "revision %d and the %d after it are not all in the stream", first, count-1)
 }

@@ -8,7 +8,7 @@ import (
 
 // authorise is the one place that says whether a caller may send a command. A
 // caller of role bot acts for its own bot only.
-func authorise(r Request) error {
+func authorise(r *Request) error {
 	c := r.Caller
 	if c.User == "" || c.Role == "" {
 		return domain.Errorf(domain.CodeUnauthenticated, "the caller is not known")
@@ -22,18 +22,37 @@ func authorise(r Request) error {
 	return nil
 }
 
-// admissible keeps the two clocks apart: an imported portfolio takes imports and
-// resets, any other none.
-func admissible(r Request, clock domain.Clock, open bool) error {
-	if !open {
-		return nil // opening decides the clock; anything else is refused by its decision
+// admissible keeps portfolios and their clocks apart: an imported portfolio is
+// opened by an import and takes only imports and resets, any other takes none;
+// and a stream holds the portfolio it is named after.
+func (w *Writer) admissible(r *Request) error {
+	if open := opening(r.Command); open != nil {
+		switch {
+		case open.ID != w.portfolio:
+			return domain.Invalid("id", "does not name this portfolio")
+		case (open.Clock == domain.ClockImported) != (r.Import != nil):
+			return domain.Invalid("clock", "is \"imported\" for an import, and for nothing else")
+		}
 	}
-	_, reset := r.Command.(ResetBreaker)
-	switch {
-	case clock == domain.ClockImported && r.Import == nil && !reset:
+	if !w.state.IsOpen() {
+		return nil // all but opening is refused by its decision
+	}
+	reset := r.Command.Name() == ResetBreaker{}.Name()
+	switch imported := w.state.Clock == domain.ClockImported; {
+	case imported && r.Import == nil && !reset:
 		return domain.Errorf(domain.CodeConflict, "an imported portfolio takes only imports, resets and reads")
-	case clock != domain.ClockImported && r.Import != nil:
+	case !imported && r.Import != nil:
 		return domain.Errorf(domain.CodeConflict, "this portfolio keeps its own clock; import into a portfolio of its own (--portfolio NAME)")
+	}
+	return nil
+}
+
+func opening(c Command) *OpenPortfolio {
+	switch c := c.(type) {
+	case OpenPortfolio:
+		return &c
+	case *OpenPortfolio:
+		return c
 	}
 	return nil
 }

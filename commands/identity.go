@@ -2,9 +2,7 @@ package commands
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"strconv"
 
 	"github.com/google/uuid"
@@ -29,14 +27,23 @@ func recordID(portfolio string, command, instance uuid.UUID, index int) uuid.UUI
 	return uuid.NewSHA1(namespace, []byte(name))
 }
 
+// owner is whose key it is. A row of a file is the same row whoever imports it:
+// who goes on with an import need not be who began it.
+func (r *Request) owner() domain.Caller {
+	if r.Import != nil {
+		return domain.Caller{User: "import", Role: domain.RoleOperator}
+	}
+	return r.Caller
+}
+
 // requestHash is the SHA-256 of caller, portfolio, command and canonical body.
-func requestHash(portfolio string, r Request) (string, error) {
+func requestHash(portfolio string, r *Request) (hash requestDigest, err error) {
 	body, err := json.Marshal(r.Command)
 	if err != nil {
-		return "", fmt.Errorf("commands: canonical body of %s: %w", r.Command.Name(), err)
+		return hash, &domain.Error{Code: domain.CodeInvalid, Message: "the command has no canonical form", Cause: err}
 	}
 	h := sha256.New()
-	for _, part := range []string{r.Caller.ID(), portfolio, r.Command.Name()} {
+	for _, part := range []string{r.owner().ID(), portfolio, r.Command.Name()} {
 		h.Write([]byte(part))
 		h.Write([]byte{0})
 	}
@@ -44,7 +51,8 @@ func requestHash(portfolio string, r Request) (string, error) {
 	if r.Import != nil {
 		h.Write([]byte(r.Import.At.UTC().Format("\x00import 2006-01-02T15:04:05.000000000Z")))
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	h.Sum(hash[:0])
+	return hash, nil
 }
 
 // Stream is the name of a portfolio's stream.

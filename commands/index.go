@@ -1,7 +1,10 @@
 package commands
 
 import (
-	"encoding/json"
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -15,11 +18,15 @@ import (
 // survives restarts and is the same on every server.
 type index map[uuid.UUID]indexEntry
 
+// indexEntry is kept small: there is one for every command there ever was.
 type indexEntry struct {
-	First uint64 `json:"first"`
-	Count int    `json:"count"`
-	Hash  string `json:"hash"`
+	first uint64 // revision of its first record
+	count uint32
+	hash  requestDigest
 }
+
+// requestDigest is the SHA-256 of a request.
+type requestDigest [sha256.Size]byte
 
 // apply notes one stored record.
 func (x index) apply(rec eventstore.Record) error {
@@ -31,25 +38,48 @@ func (x index) apply(rec eventstore.Record) error {
 	if err != nil {
 		return fmt.Errorf("metadata has no valid command_id")
 	}
-	x.note(id, rec.Revision, m.RequestHash)
+	e, ok := x[id]
+	if !ok {
+		e.first = rec.Revision
+		if n, err := hex.Decode(e.hash[:], []byte(m.RequestHash)); err != nil || n != len(e.hash) || len(m.RequestHash) != 2*n {
+			return fmt.Errorf("metadata has no valid request_hash")
+		}
+	}
+	e.count++
+	x[id] = e
 	return nil
 }
 
-func (x index) note(id uuid.UUID, revision uint64, hash string) {
-	e, ok := x[id]
-	if !ok {
-		e = indexEntry{First: revision, Hash: hash}
+// A snapshot of the index is indexHeader and indexEntryBytes for each command:
+// id, first, count, hash. Another shape needs another header.
+const (
+	indexHeader     = "pets commands 1\n"
+	indexEntryBytes = 16 + 8 + 4 + sha256.Size
+)
+
+func (x index) marshal() []byte {
+	b := make([]byte, 0, len(indexHeader)+len(x)*indexEntryBytes)
+	b = append(b, indexHeader...)
+	for id, e := range x {
+		b = append(b, id[:]...)
+		b = binary.BigEndian.AppendUint64(b, e.first)
+		b = binary.BigEndian.AppendUint32(b, e.count)
+		b = append(b, e.hash[:]...)
 	}
-	e.Count++
-	x[id] = e
+	return b
 }
 
-func (x index) marshal() ([]byte, error) { return json.Marshal(x) }
-
+// unmarshalIndex reads a snapshot; any doubt is an error.
 func unmarshalIndex(b []byte) (index, error) {
-	x := index{}
-	if err := json.Unmarshal(b, &x); err != nil {
-		return nil, fmt.Errorf("commands: index snapshot: %w", err)
+	b, ok := bytes.CutPrefix(b, []byte(indexHeader))
+	if !ok || len(b)%indexEntryBytes != 0 {
+		return nil, fmt.Errorf("commands: this is no snapshot of a command index")
+	}
+	x := make(index, len(b)/indexEntryBytes)
+	for ; len(b) > 0; b = b[indexEntryBytes:] {
+		e := indexEntry{first: binary.BigEndian.Uint64(b[16:]), count: binary.BigEndian.Uint32(b[24:])}
+		copy(e.hash[:], b[28:])
+		x[uuid.UUID(b[:16])] = e
 	}
 	return x, nil
 }

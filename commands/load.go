@@ -2,7 +2,6 @@ package commands
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 
@@ -13,13 +12,16 @@ import (
 
 // load folds the stream into state and index if they are not there: from the
 // newest snapshot both have, then record by record. Start-up, restart after a
-// failure and catching up after a conflict are this one function.
-func (w *Writer) load(ctx context.Context) error {
+// failure and catching up after a conflict are this one function. It belongs to
+// the writer, not to the caller who happened to come first: were it to end with
+// his deadline, a long history would never be loaded.
+func (w *Writer) load() error {
 	if w.state != nil {
 		return nil
 	}
-	state, idx, next := w.restore()
-	err := eventstore.Walk(ctx, w.store, w.stream, next, func(rec eventstore.Record) error {
+	state, idx, from := w.restore()
+	next := from
+	err := eventstore.Walk(w.ctx, w.store, w.stream, from, func(rec eventstore.Record) error {
 		e, err := domain.Decode(rec.Type, rec.Data)
 		if err != nil {
 			return err
@@ -31,40 +33,58 @@ func (w *Writer) load(ctx context.Context) error {
 	if err != nil {
 		return &domain.Error{Code: domain.CodeUnavailable, Message: "the portfolio's history cannot be read; nothing is decided", Cause: err}
 	}
-	w.state, w.index, w.durable, w.snapshot = state, idx, next, next
+	w.state, w.index, w.durable, w.snapshot = state, idx, next, from
 	return nil
 }
 
 // restore returns the newest state and index snapshots of the same revision, or
 // empty ones.
 func (w *Writer) restore() (state *portfolio.State, idx index, next uint64) {
-	if w.options.Snapshots != nil {
-		at, stateBytes := w.options.Snapshots.Load(SnapshotState, w.stream, ^uint64(0))
-		indexAt, indexBytes := w.options.Snapshots.Load(SnapshotIndex, w.stream, at)
-		if stateBytes != nil && indexBytes != nil && at == indexAt {
-			s, err1 := portfolio.Restore(stateBytes)
-			x, err2 := unmarshalIndex(indexBytes)
-			if err1 == nil && err2 == nil && s.Next == at+1 {
-				return s, x, s.Next
-			}
+	s := w.options.Snapshots
+	if s == nil {
+		return portfolio.New(), index{}, 0
+	}
+	atMost := ^uint64(0)
+	for range maxSnapshots {
+		at, stateBytes := s.Load(SnapshotState, w.stream, atMost)
+		if stateBytes == nil {
+			break
 		}
+		indexAt, indexBytes := s.Load(SnapshotIndex, w.stream, at)
+		if indexBytes == nil {
+			break
+		}
+		if indexAt < at { // one of the two is not usable: there may be an older pair
+			atMost = indexAt
+			continue
+		}
+		state, err1 := portfolio.Restore(stateBytes)
+		idx, err2 := unmarshalIndex(indexBytes)
+		if err1 == nil && err2 == nil && state.Next == at+1 {
+			return state, idx, state.Next
+		}
+		if at == 0 {
+			break
+		}
+		atMost = at - 1
 	}
 	return portfolio.New(), index{}, 0
 }
 
+// maxSnapshots bounds the search for a pair of snapshots.
+const maxSnapshots = 4
+
+// saveSnapshot caches what is durable; a cache that cannot be written is done
+// without.
 func (w *Writer) saveSnapshot() {
-	if w.options.Snapshots == nil || w.state == nil || w.durable == w.snapshot || w.durable == 0 {
+	if w.options.Snapshots == nil || w.state == nil || w.durable == w.snapshot {
 		return
 	}
 	state, err := w.state.Snapshot()
 	if err != nil {
-		return // a cache that cannot be written is a cache we do without
-	}
-	idx, err := w.index.marshal()
-	if err != nil {
 		return
 	}
-	w.options.Snapshots.Save(SnapshotIndex, w.stream, w.durable-1, idx)
+	w.options.Snapshots.Save(SnapshotIndex, w.stream, w.durable-1, w.index.marshal())
 	w.options.Snapshots.Save(SnapshotState, w.stream, w.durable-1, state)
 	w.snapshot = w.durable
 }

@@ -3,8 +3,6 @@ package commands
 import (
 	"context"
 	"errors"
-	"fmt"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,14 +14,12 @@ import (
 
 // Limits of the writer's loop.
 const (
-	maxQueued        = 1024 // requests waiting, beyond which callers wait to be queued
-	maxBatchRequests = 4096 // requests decided before a flush
-	// An append is closed once it has this much; one command may add as much
-	// again and still fit the store's limits.
-	fullBytes      = eventstore.MaxAppendBytes / 2
-	fullRecords    = eventstore.MaxAppendRecords / 2
-	maxConflicts   = 20     // catch-ups for one batch before it is given up
-	snapshotEvery  = 50_000 // events between snapshots
+	// MaxRequests bounds one DoAll, and what is decided before anybody is answered.
+	MaxRequests = 4096
+
+	maxQueued      = 1024   // calls waiting, beyond which callers wait to be queued
+	maxAttempts    = 20     // appends tried for one group before it is given up
+	snapshotEvery  = 50_000 // events between snapshots, and at least an eighth of the stream
 	clockTolerance = 2 * time.Second
 )
 
@@ -62,46 +58,36 @@ type Writer struct {
 	stream    string
 	options   Options
 	queue     chan *job
-	stop      chan struct{}
+	ctx       context.Context //nolint:containedctx // ends with Close
+	stop      context.CancelFunc
 	done      chan struct{}
-	once      sync.Once
 
 	// Private to the goroutine. state and index run ahead of what is durable
-	// while a batch is decided; state is nil after any failure and is then folded
-	// from the stream again.
-	state     *portfolio.State
-	index     index
-	durable   uint64 // the revision the next durable record gets
-	snapshot  uint64 // durable at the last snapshot
-	proposed  []eventstore.Proposed
-	bytes     int
-	undecided []*item // decided in memory, not durable yet, in order
+	// while a group is decided; both are nil after any failure and are then
+	// folded from the stream again.
+	state    *portfolio.State
+	index    index
+	durable  uint64 // the revision the next durable record gets
+	snapshot uint64 // durable at the last snapshot
+	poisoned error  // of the store: it takes no append until it is opened anew
 }
 
-// job is what one caller asked for: one or several requests, in order.
+// job is one call: one or several requests, in order.
 type job struct {
-	ctx      context.Context //nolint:containedctx // it travels with the request through the queue
+	ctx      context.Context //nolint:containedctx // it travels with the requests through the queue
 	requests []Request
 	results  []Result
-	// brief leaves out the answers' events: an import only counts.
+	// brief leaves out most of the answers: an import only counts.
 	brief bool
-	// broken: a request failed, the ones after it are not tried.
-	broken bool
-	done   chan struct{}
-}
-
-// item is one decided request that waits for its records to be durable.
-type item struct {
-	job      *job
-	i        int
-	command  uuid.UUID
-	events   []domain.Event
-	first    uint64
-	replayed bool
+	// failed is 1 + the index of the first request that failed, 0 while none has.
+	failed int
+	done   chan struct{} // closed when the results are there
 }
 
 // ErrNotTried is the result of the requests after one that failed.
 var ErrNotTried = errors.New("not tried, because a request before it failed")
+
+var errStopped = domain.Errorf(domain.CodeUnavailable, "the server is stopping")
 
 // NewWriter starts the writer of a portfolio. It reads the stream when the first
 // command comes.
@@ -114,8 +100,9 @@ func NewWriter(store eventstore.Store, portfolioID string, o Options) *Writer {
 	}
 	w := &Writer{
 		store: store, portfolio: portfolioID, stream: Stream(portfolioID), options: o,
-		queue: make(chan *job, maxQueued), stop: make(chan struct{}), done: make(chan struct{}),
+		queue: make(chan *job, maxQueued), done: make(chan struct{}),
 	}
+	w.ctx, w.stop = context.WithCancel(context.Background())
 	go w.run()
 	return w
 }
@@ -130,9 +117,14 @@ func (w *Writer) Do(ctx context.Context, r Request) (Answer, error) {
 	return results[0].Answer, results[0].Err
 }
 
-// DoAll sends commands in order, stopping at the first that fails: those after
-// it get [ErrNotTried]. Answers say only Revision and Replayed.
+// DoAll sends at most [MaxRequests] commands in order, stopping at the first
+// that fails: those after it get [ErrNotTried]. Answers say only Revision,
+// Replayed and, of what was not, the events. The requests must not be changed
+// afterwards, even if the context ended.
 func (w *Writer) DoAll(ctx context.Context, requests []Request) ([]Result, error) {
+	if len(requests) > MaxRequests {
+		return nil, domain.Errorf(domain.CodeTooLarge, "%d commands at once; the most is %d", len(requests), MaxRequests)
+	}
 	return w.send(ctx, requests, true)
 }
 
@@ -142,7 +134,7 @@ func (w *Writer) send(ctx context.Context, requests []Request, brief bool) ([]Re
 	case w.queue <- j:
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case <-w.stop:
+	case <-w.ctx.Done():
 		return nil, errStopped
 	}
 	select {
@@ -160,362 +152,163 @@ func (w *Writer) send(ctx context.Context, requests []Request, brief bool) ([]Re
 	}
 }
 
-var errStopped = domain.Errorf(domain.CodeUnavailable, "the server is stopping")
-
-// Close ends the goroutine after the batch at hand and saves a snapshot.
+// Close ends the goroutine after the batch at hand and saves a snapshot. What
+// waits behind that batch is refused, and has not happened.
 func (w *Writer) Close() {
-	w.once.Do(func() { close(w.stop) })
+	w.stop()
 	<-w.done
 }
 
 func (w *Writer) run() {
 	defer close(w.done)
-	for {
+	for w.ctx.Err() == nil {
 		select {
-		case <-w.stop:
-			w.saveSnapshot()
-			return
+		case <-w.ctx.Done():
 		case j := <-w.queue:
 			w.batch(j)
 		}
 	}
+	w.saveSnapshot()
 }
 
-// batch decides everything that is queued, up to a limit, and makes it durable.
+// batch decides everything that is queued, up to a limit, and answers it.
 func (w *Writer) batch(first *job) {
-	jobs, n := []*job{first}, len(first.requests)
-	for n < maxBatchRequests {
-		select {
-		case j := <-w.queue:
-			jobs = append(jobs, j)
-			n += len(j.requests)
-			continue
-		default:
-		}
-		break
-	}
+	jobs := w.gather(first)
+	var steps []*step
 	for _, j := range jobs {
 		for i := range j.requests {
-			w.take(j, i)
+			steps = append(steps, &step{job: j, i: i})
 		}
 	}
-	w.flush()
+	w.process(steps)
 	for _, j := range jobs {
 		close(j.done)
 	}
-	if w.state != nil && w.durable-w.snapshot >= snapshotEvery {
+	if w.durable >= w.snapshot+max(snapshotEvery, w.durable/8) {
 		w.saveSnapshot()
 	}
 }
 
-// take decides one request, or says why not.
-func (w *Writer) take(j *job, i int) {
-	switch {
-	case j.broken:
-		j.results[i].Err = ErrNotTried
-		return
-	case j.ctx.Err() != nil:
-		j.fail(i, j.ctx.Err())
-		return
+func (w *Writer) gather(first *job) []*job {
+	jobs := []*job{first}
+	for n := len(first.requests); n < MaxRequests; {
+		select {
+		case j := <-w.queue:
+			jobs = append(jobs, j)
+			n += len(j.requests)
+		default:
+			return jobs
+		}
 	}
-	if err := w.decide(j, i); err != nil {
-		j.fail(i, err)
+	return jobs
+}
+
+// process gives every step its result, group by group: a group is what one
+// append takes. A group that was overtaken is decided again, against what the
+// stream holds by then; after any other failure nothing of it is acknowledged.
+func (w *Writer) process(steps []*step) {
+	for attempt := 1; len(steps) > 0; attempt++ {
+		g := w.decideGroup(steps)
+		err := w.commit(g)
+		if err != nil || g.spoiled {
+			w.discard()
+		}
+		switch {
+		case err == nil:
+			w.answer(g)
+		case overtaken(err) && attempt < maxAttempts:
+			continue
+		default:
+			w.fail(g, err)
+		}
+		steps, attempt = steps[len(g.steps):], 0
 	}
 }
 
-func (j *job) fail(i int, err error) {
-	j.results[i] = Result{Err: err}
-	j.broken = true
-}
-
-// decide runs one command against the state. Its events wait in w.proposed.
-func (w *Writer) decide(j *job, i int) error {
-	r := j.requests[i]
-	if err := check(r); err != nil {
-		return err
+// commit makes a group durable: all of its records, or none.
+func (w *Writer) commit(g *group) error {
+	if len(g.proposed) == 0 {
+		return w.confirm(g)
 	}
-	hash, err := requestHash(w.portfolio, r)
+	expected := eventstore.Expected(int64(w.durable) - 1) //nolint:gosec // revisions stay far below 2^63
+	// THE commit point. A crash before Append returns may lose the group, and
+	// nobody has been told of it; once it returns, every record survives.
+	done, err := w.store.Append(context.Background(), w.stream, expected, g.proposed)
 	if err != nil {
 		return err
 	}
-	if w.bytes >= fullBytes || len(w.proposed) >= fullRecords {
-		w.flush()
+	if done.Idempotent {
+		// An attempt we had given up as ambiguous came through after all: what
+		// stands there are its records, not these.
+		return errOvertaken
 	}
-	if err := w.load(j.ctx); err != nil {
-		return err
-	}
-	id := CommandID(r.Caller, r.Key)
-	if known, ok := w.index[id]; ok {
-		if known.Hash != hash {
-			return domain.Errorf(domain.CodeIdempotencyMismatch, "this Idempotency-Key was used for another request")
-		}
-		w.undecided = append(w.undecided, &item{job: j, i: i, command: id, replayed: true})
-		return nil
-	}
-	if err := admissible(r, w.state.Clock, w.state.IsOpen()); err != nil {
-		return err
-	}
-	now, err := w.clock(r)
-	if err != nil {
-		return err
-	}
-	return w.record(&item{job: j, i: i, command: id, first: w.state.Next}, r, hash, now)
-}
-
-func check(r Request) error {
-	if r.Key == "" || len(r.Key) > MaxKeyBytes {
-		return domain.Invalid("Idempotency-Key", "is required and has at most %d bytes; keep one UUID per command", MaxKeyBytes)
-	}
-	return authorise(r)
-}
-
-// clock gives the record time of a request: the row's for an import, otherwise
-// ours, clamped to the last record when it is up to 2 s behind.
-func (w *Writer) clock(r Request) (time.Time, error) {
-	last := w.state.Time
-	if r.Import != nil {
-		at := r.Import.At.UTC()
-		if at.Before(last) {
-			return at, domain.Errorf(domain.CodeClock, "the row's time %s lies before the portfolio's last record at %s; history is only appended to, so import older files first, or into a new portfolio",
-				at.Format(time.RFC3339Nano), last.Format(time.RFC3339Nano))
-		}
-		return at, nil
-	}
-	if w.state.Clock == domain.ClockImported {
-		return last, nil // a reset of an imported portfolio belongs where its history ends
-	}
-	now := w.options.Now().Round(0).UTC()
-	if behind := last.Sub(now); behind > clockTolerance {
-		return now, domain.Errorf(domain.CodeClock, "our clock is %s behind the portfolio's last record; nothing is decided until it is right", behind.Round(time.Millisecond))
-	} else if behind > 0 {
-		now = last
-	}
-	return now, nil
-}
-
-// record decides, encodes and queues the records of one command.
-func (w *Writer) record(it *item, r Request, hash string, now time.Time) error {
-	d := w.state.Begin(now, r.Caller)
-	if err := run(d, r.Command); err != nil {
-		var defect *panicError
-		if d.Dirty() || errors.As(err, &defect) {
-			w.abandon()
-		}
-		return err
-	}
-	it.events = d.Events()
-	records, size, err := w.encode(it, r, hash, now)
-	if err != nil {
-		w.abandon()
-		return err
-	}
-	w.proposed = append(w.proposed, records...)
-	w.bytes += size
-	w.index[it.command] = indexEntry{First: it.first, Count: len(records), Hash: hash}
-	w.undecided = append(w.undecided, it)
+	w.durable = done.Last + 1
+	g.records = done.Records(w.stream, g.proposed)
 	return nil
 }
 
-// run decides a command. A defect that panics is refused like any other request
-// that cannot be decided: the state it may have touched is thrown away.
-func run(d *portfolio.Decision, c Command) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = &panicError{p}
-		}
-	}()
-	if err := c.Decide(d); err != nil {
+// confirm makes sure that refusals, which append nothing, rest on the whole
+// stream: another server may have added what makes this command right.
+func (w *Writer) confirm(g *group) error {
+	if !g.refuses() {
+		return nil
+	}
+	next := uint64(0)
+	head, err := w.store.Head(context.Background(), w.stream)
+	var missing *eventstore.NotFound
+	switch {
+	case err == nil:
+		next = head + 1
+	case !errors.As(err, &missing):
 		return err
 	}
-	return d.Finish()
+	if next != w.durable {
+		return errOvertaken
+	}
+	return nil
 }
 
-// panicError is a defect found while deciding.
-type panicError struct{ value any }
+var errOvertaken = errors.New("the stream holds more than was decided on")
 
-func (e *panicError) Error() string { return fmt.Sprintf("internal: deciding panicked: %v", e.value) }
-
-func (w *Writer) encode(it *item, r Request, hash string, now time.Time) ([]eventstore.Proposed, int, error) {
-	m := domain.Metadata{
-		Actor: r.Caller.User, Role: r.Caller.Role, Bot: r.Caller.Bot,
-		Command: r.Command.Name(), CommandID: it.command.String(), RequestHash: hash,
-	}
-	if r.Import != nil {
-		at := w.options.Now().UTC().Truncate(time.Second)
-		m.ImportedAt, m.Source = &at, r.Import.Source
-	} else if w.state.Clock == domain.ClockImported {
-		at := w.options.Now().UTC().Truncate(time.Second)
-		m.ImportedAt = &at
-	}
-	meta, err := encodeJSON(m)
-	if err != nil {
-		return nil, 0, err
-	}
-	records, size := make([]eventstore.Proposed, len(it.events)), 0
-	for i, e := range it.events {
-		data, err := domain.Encode(e)
-		if err != nil {
-			return nil, 0, err
-		}
-		records[i] = eventstore.Proposed{
-			ID: recordID(w.portfolio, it.command, w.options.Instance, i), Type: e.EventType(), Time: now, Metadata: meta, Data: data,
-		}
-		size += records[i].Size()
-	}
-	if size > fullBytes || len(records) > fullRecords {
-		return nil, 0, domain.Errorf(domain.CodeTooLarge, "the command would record %d events of %d bytes; split it", len(records), size)
-	}
-	return records, size, nil
-}
-
-// abandon throws the state away after a decision that had already changed it was
-// refused. What was decided before it stands and is made durable first.
-func (w *Writer) abandon() {
-	w.flush()
-	w.discard()
-}
-
-func (w *Writer) discard() { w.state, w.index = nil, nil }
-
-// flush makes the batch durable and answers it. On a conflict it catches up and
-// decides the batch again; on any other failure nothing of it is acknowledged.
-func (w *Writer) flush() {
-	for range maxConflicts {
-		if len(w.proposed) == 0 {
-			w.answer(nil)
-			return
-		}
-		expected := eventstore.Expected(int64(w.durable) - 1) //nolint:gosec // revisions stay far below 2^63
-		// THE commit point. A crash before Append returns may lose the batch, and
-		// nobody has been told of it; once it returns, every record survives.
-		done, err := w.store.Append(context.Background(), w.stream, expected, w.proposed)
-		if err == nil {
-			w.durable = done.Last + 1
-			w.answer(done.Records(w.stream, w.proposed))
-			return
-		}
-		if !w.retryable(err) {
-			w.failAll(err)
-			return
-		}
-		w.decideAgain()
-	}
-	w.failAll(domain.Errorf(domain.CodeUnavailable, "the stream moved %d times while this was decided", maxConflicts))
-}
-
-// retryable: a conflict wrote nothing; an ambiguous append may have, and reading
+// overtaken: a conflict wrote nothing; an ambiguous append may have, and reading
 // the stream again finds our command ids if it did.
-func (w *Writer) retryable(err error) bool {
+func overtaken(err error) bool {
 	var conflict *eventstore.Conflict
 	var ambiguous *eventstore.Ambiguous
-	return errors.As(err, &conflict) || errors.As(err, &ambiguous)
+	return errors.Is(err, errOvertaken) || errors.As(err, &conflict) || errors.As(err, &ambiguous)
 }
 
-// decideAgain folds the stream anew and decides the batch against it.
-func (w *Writer) decideAgain() {
-	items := w.undecided
-	w.clear()
-	w.discard()
-	for _, it := range items {
-		w.take(it.job, it.i)
+// discard throws state and index away; the next decision folds them anew.
+func (w *Writer) discard() { w.state, w.index = nil, nil }
+
+// fail refuses a group that did not become durable: also its refusals, which
+// were decided on records that now do not exist.
+func (w *Writer) fail(g *group, err error) {
+	var u *eventstore.Unavailable
+	if errors.As(err, &u) && u.Poisoned {
+		w.poisoned = err
 	}
-}
-
-func (w *Writer) clear() {
-	w.undecided, w.proposed, w.bytes = nil, nil, 0
-}
-
-func (w *Writer) failAll(err error) {
 	failed := asUnavailable(err)
-	for _, it := range w.undecided {
-		it.job.fail(it.i, failed)
+	for _, s := range g.steps {
+		if s.judged {
+			s.err = failed
+			s.job.failAt(s.i)
+		}
+		s.job.results[s.i] = Result{Err: s.err}
 	}
-	w.clear()
-	w.discard()
 }
 
 func asUnavailable(err error) error {
-	var e *domain.Error
-	if errors.As(err, &e) {
-		return err
+	message := "the store did not take the events; nothing was acknowledged"
+	if overtaken(err) {
+		message = "the stream moved on at every attempt; the same Idempotency-Key again tells whether it happened"
 	}
-	return &domain.Error{Code: domain.CodeUnavailable, Message: "the store did not take the events; nothing was acknowledged", Cause: err}
+	return &domain.Error{Code: domain.CodeUnavailable, Message: message, Cause: err}
 }
 
-// answer gives every item of the batch its answer.
-func (w *Writer) answer(records []eventstore.Record) {
-	for _, it := range w.undecided {
-		n := len(it.events)
-		result := &it.job.results[it.i]
-		switch {
-		case it.replayed:
-			result.Answer, result.Err = w.recall(it)
-		case it.job.brief:
-			result.Answer = Answer{Revision: records[n-1].Revision, events: it.events}
-		default:
-			result.Answer, result.Err = w.complete(records[:n], it.events)
-		}
-		records = records[n:]
+// failAt notes a request that failed, unless one before it did.
+func (j *job) failAt(i int) {
+	if j.failed == 0 || i < j.failed-1 {
+		j.failed = i + 1
 	}
-	w.clear()
-}
-
-// complete builds an answer; a coalesced denial answers with the first one.
-func (w *Writer) complete(records []eventstore.Record, events []domain.Event) (Answer, error) {
-	a := answerOf(records, events)
-	for _, e := range events {
-		noted, ok := e.(*domain.CommandNoted)
-		if !ok || noted.Of == nil {
-			continue
-		}
-		first, err := w.read(context.Background(), *noted.Of, 1)
-		if err != nil {
-			return Answer{}, err
-		}
-		of, err := domain.Decode(first[0].Type, first[0].Data)
-		if err != nil {
-			return Answer{}, err
-		}
-		if denied, ok := of.(*domain.PermitDenied); ok {
-			a.Permit = &PermitAnswer{Reasons: denied.Reasons}
-		}
-	}
-	return a, nil
-}
-
-// recall answers a repeated command from its stored records.
-func (w *Writer) recall(it *item) (Answer, error) {
-	entry, ok := w.index[it.command]
-	if !ok {
-		return Answer{}, domain.Errorf(domain.CodeInternal, "a known command is no longer indexed")
-	}
-	if it.job.brief {
-		return Answer{Revision: entry.First + uint64(entry.Count) - 1, Replayed: true}, nil //nolint:gosec // counts are positive
-	}
-	records, err := w.read(it.job.ctx, entry.First, entry.Count)
-	if err != nil {
-		return Answer{}, err
-	}
-	events := make([]domain.Event, len(records))
-	for i, rec := range records {
-		if events[i], err = domain.Decode(rec.Type, rec.Data); err != nil {
-			return Answer{}, fmt.Errorf("revision %d: %w", rec.Revision, err)
-		}
-	}
-	a, err := w.complete(records, events)
-	a.Replayed = true
-	return a, err
-}
-
-func (w *Writer) read(ctx context.Context, first uint64, count int) ([]eventstore.Record, error) {
-	records := make([]eventstore.Record, 0, count)
-	for rec, err := range w.store.ReadStream(ctx, w.stream, first) {
-		if err != nil {
-			return nil, asUnavailable(err)
-		}
-		if records = append(records, rec); len(records) == count {
-			return records, nil
-		}
-	}
-	return nil, domain.Errorf(domain.CodeInternal, "records %d to %d are not all in the stream", first, first+uint64(count)-1) //nolint:gosec // counts are positive
 }

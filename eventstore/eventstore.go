@@ -148,7 +148,8 @@ type Store interface {
 	SubscribeAll(ctx context.Context, after Position) iter.Seq2[Record, error]
 
 	// Close releases the store. Every later call, and every sequence still being
-	// read, ends with Unavailable.
+	// read, ends with Unavailable; closing again does nothing. An append that
+	// races it is acknowledged and there, or Unavailable and never written.
 	Close() error
 }
 
@@ -259,7 +260,7 @@ func (a Appended) Records(stream string, proposed []Proposed) []Record {
 	records := make([]Record, len(proposed))
 	for i, p := range proposed {
 		records[i] = Record{
-			Stream: stream, Revision: a.First + uint64(i), //nolint:gosec // an index
+			Stream: stream, Revision: a.First + uint64(i),
 			ID: p.ID, Type: p.Type, Time: p.Time, Metadata: p.Metadata, Data: p.Data,
 		}
 	}

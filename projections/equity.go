@@ -15,7 +15,8 @@ type EquityPoint struct {
 	Equity         domain.Decimal `json:"equity"`
 	RealisedEquity domain.Decimal `json:"realised_equity"`
 	Drawdown       domain.Decimal `json:"drawdown"`
-	// Flow is the money that came or went with this record; it is not performance.
+	// Flow is the money that came or went with this record (of a thinned series:
+	// since the point before); it is not performance.
 	Flow domain.Decimal `json:"flow"`
 	// Tripped names the breaker that tripped with this record.
 	Tripped string `json:"tripped,omitempty"`
@@ -49,10 +50,16 @@ func (q *Equity) Apply(rec eventstore.Record, e domain.Event, s *portfolio.State
 	q.points = append(q.points, p)
 }
 
+// LeastPoints is the smallest number of points a series can be thinned to: a
+// low, a high and the last.
+const LeastPoints = 3
+
 // Points returns the series between two times (zero: unbounded), thinned to at
-// most most points (0: all). Thinning keeps, of every stretch, the lowest and the
-// highest equity, its trips and the last point, so that no drawdown disappears
-// from a chart.
+// most most points (0: all; otherwise at least [LeastPoints]) and every trip
+// besides. Thinning keeps, of every stretch, the lowest and the highest equity,
+// its trips and the last point, so that no drawdown disappears from a chart; the
+// flows of the points it drops are added to the next one it keeps, so that money
+// coming or going never looks like performance.
 func (q *Equity) Points(from, to time.Time, most int) []EquityPoint {
 	in := make([]EquityPoint, 0, len(q.points))
 	for _, p := range q.points {
@@ -63,7 +70,7 @@ func (q *Equity) Points(from, to time.Time, most int) []EquityPoint {
 	if most <= 0 || len(in) <= most {
 		return in
 	}
-	stretches := max(most/3, 1)
+	stretches := max(most/LeastPoints, 1)
 	out := make([]EquityPoint, 0, most)
 	for n := range stretches {
 		out = append(out, thin(in[n*len(in)/stretches:(n+1)*len(in)/stretches])...)
@@ -81,9 +88,12 @@ func thin(stretch []EquityPoint) []EquityPoint {
 			high = i
 		}
 	}
-	out := make([]EquityPoint, 0, 3)
+	out := make([]EquityPoint, 0, LeastPoints)
+	flow := domain.Zero
 	for i, p := range stretch {
+		flow = flow.Add(p.Flow)
 		if i == low || i == high || i == len(stretch)-1 || p.Tripped != "" {
+			p.Flow, flow = flow, domain.Zero
 			out = append(out, p)
 		}
 	}

@@ -108,9 +108,14 @@ func (r *Runner) CatchUp(ctx context.Context, to Point) error {
 		return err
 	}
 	if to.Revision != nil && r.state.Next <= *to.Revision {
-		return domain.Invalid("at", "revision %d lies beyond the end of the history, which has %d events", *to.Revision, r.state.Next)
+		return Beyond(*to.Revision, lastRevision(r.state))
 	}
 	return nil
+}
+
+// Beyond says that a history does not reach a revision yet.
+func Beyond(revision, last uint64) error {
+	return domain.Invalid("at", "revision %d lies beyond the end of the history: its last revision is %d", revision, last)
 }
 
 // Follow applies records as they become durable, until the context ends.

@@ -16,14 +16,20 @@ type Trade struct {
 	Bot       string     `json:"bot"`
 	Market    string     `json:"market"`
 	Outcome   string     `json:"outcome"`
-	Direction string     `json:"direction,omitempty"`
+	Direction string     `json:"direction"` // empty for a reported trade
 	ClosedBy  string     `json:"closed_by"`
 	OpenedAt  *time.Time `json:"opened_at"`
 	ClosedAt  time.Time  `json:"closed_at"`
 	Revision  uint64     `json:"revision"`
-	domain.TradeFigures
-	TradeID string `json:"trade_id,omitempty"`
-	Revised bool   `json:"revised,omitempty"`
+	// The figures of domain.TradeFigures: here a zero is written, too.
+	Quantity      domain.Decimal `json:"quantity"`
+	EntryNotional domain.Decimal `json:"entry_notional"`
+	ExitNotional  domain.Decimal `json:"exit_notional"`
+	Fee           domain.Decimal `json:"fee"`
+	PnL           domain.Decimal `json:"pnl"`
+	Result        domain.Result  `json:"result"`
+	TradeID       string         `json:"trade_id"` // the bot's, of a reported trade
+	Revised       bool           `json:"revised"`
 
 	gone bool // revised to open or void
 }
@@ -42,10 +48,12 @@ func (t *Trades) Apply(rec eventstore.Record, event domain.Event, _ *portfolio.S
 	switch e := event.(type) {
 	case *domain.TradeClosed:
 		t.at[e.Trade] = len(t.all)
-		t.all = append(t.all, Trade{
+		closed := Trade{
 			Trade: e.Trade, Bot: e.Bot, Market: e.Market, Outcome: e.Outcome, Direction: e.Direction, ClosedBy: e.ClosedBy,
-			OpenedAt: e.OpenedAt, ClosedAt: rec.Time, Revision: rec.Revision, TradeFigures: e.TradeFigures, TradeID: e.TradeID,
-		})
+			OpenedAt: e.OpenedAt, ClosedAt: rec.Time, Revision: rec.Revision, TradeID: e.TradeID,
+		}
+		closed.set(e.TradeFigures)
+		t.all = append(t.all, closed)
 	case *domain.TradeRevised:
 		i, ok := t.at[e.Trade]
 		if !ok {
@@ -56,8 +64,13 @@ func (t *Trades) Apply(rec eventstore.Record, event domain.Event, _ *portfolio.S
 			t.all[i].gone = true
 			return
 		}
-		t.all[i].TradeFigures = *e.After
+		t.all[i].set(*e.After)
 	}
+}
+
+func (t *Trade) set(f domain.TradeFigures) {
+	t.Quantity, t.EntryNotional, t.ExitNotional = f.Quantity, f.EntryNotional, f.ExitNotional
+	t.Fee, t.PnL, t.Result = f.Fee, f.PnL, f.Result
 }
 
 // List returns the trades that stand, of one bot or ("") of all.

@@ -21,7 +21,7 @@ func Describe(event domain.Event) string {
 	case *domain.BotRegistered:
 		return e.Bot + " registered"
 	case *domain.BotCapitalAllocated:
-		return fmt.Sprintf("%s given %s from treasury", e.Bot, e.Amount)
+		return allocation(e)
 	case *domain.BotStarted:
 		return e.Bot + " started"
 	case *domain.BotStopped:
@@ -48,7 +48,7 @@ func describeTrading(event domain.Event) string {
 	case *domain.FillVoided:
 		return "fill " + e.FillID.String() + " voided"
 	case *domain.MarketSettled:
-		return fmt.Sprintf("%s settled at %s for %s", short(e.Instrument), e.Payout, holders(e))
+		return fmt.Sprintf("%s settled at %s for %s%s", short(e.Instrument), e.Payout, holders(e), list("; released ", e.PermitsReleased))
 	case *domain.PriceMarked:
 		return fmt.Sprintf("%d marked by %s: %s", len(e.Marks), e.Source, marks(e.Marks))
 	case *domain.TradeClosed:
@@ -75,11 +75,12 @@ func describeRisk(event domain.Event) string {
 	case *domain.BreakerWarned:
 		return fmt.Sprintf("WARNING %s at %s, limit %s", scope(e.Breaker, e.Bot), e.Value.Ratio(), e.Limit)
 	case *domain.BreakerTripped:
-		return fmt.Sprintf("TRIPPED %s at %s, limit %s, by revision %d%s", scope(e.Breaker, e.Bot), e.Value.Ratio(), e.Limit, e.Cause, stopped(e.BotsStopped))
+		return fmt.Sprintf("TRIPPED %s at %s, limit %s, by revision %d%s%s", scope(e.Breaker, e.Bot), e.Value.Ratio(), e.Limit, e.Cause,
+			list("; stopped ", e.BotsStopped), list("; revoked ", e.PermitsRevoked))
 	case *domain.BreakerReset:
 		return fmt.Sprintf("%s reset (%s → %s): %s", scope(e.Breaker, e.Bot), e.Before.Ratio(), e.After.Ratio(), e.Reason)
 	case *domain.EmergencyStopEngaged:
-		return fmt.Sprintf("EMERGENCY STOP %s: %s%s", e.Kind, e.Reason, stopped(e.BotsStopped))
+		return fmt.Sprintf("EMERGENCY STOP %s: %s%s%s", e.Kind, e.Reason, list("; stopped ", e.BotsStopped), list("; revoked ", e.PermitsRevoked))
 	case *domain.EmergencyStopClearRequested:
 		return fmt.Sprintf("%s asks to clear the emergency stop (%s): %s", e.User, e.Request, e.Reason)
 	case *domain.EmergencyStopCleared:
@@ -87,6 +88,13 @@ func describeRisk(event domain.Event) string {
 	default:
 		return event.EventType()
 	}
+}
+
+func allocation(e *domain.BotCapitalAllocated) string {
+	if e.Amount.Sign() < 0 {
+		return fmt.Sprintf("%s gave %s back to treasury", e.Bot, e.Amount.Neg())
+	}
+	return fmt.Sprintf("%s given %s from treasury", e.Bot, e.Amount)
 }
 
 func verb(s domain.Side) string {
@@ -176,9 +184,10 @@ func scope(breaker, bot string) string {
 	return breaker + " of " + bot
 }
 
-func stopped(bots []string) string {
-	if len(bots) == 0 {
+// list says who was stopped, or what was revoked; nothing of nothing.
+func list(what string, names []string) string {
+	if len(names) == 0 {
 		return ""
 	}
-	return "; stopped " + strings.Join(bots, ", ")
+	return what + strings.Join(names, ", ")
 }

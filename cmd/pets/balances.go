@@ -23,7 +23,7 @@ func (a *app) balancesCommand() *cobra.Command {
 				}
 				rows := [][]string{{"ASSET", "ACCOUNT", "BALANCE"}}
 				for _, b := range v.Accounts {
-					rows = append(rows, []string{b.Asset, cut(b.Account, 80), b.Balance.String()})
+					rows = append(rows, []string{b.Asset, cut(b.Account, 70), b.Balance.String()})
 				}
 				for _, asset := range slices.Sorted(maps.Keys(v.Sums)) {
 					rows = append(rows, []string{asset, "sum", v.Sums[asset].String()})

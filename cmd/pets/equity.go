@@ -26,8 +26,8 @@ func (a *app) equityCommand() *cobra.Command {
 			if err != nil {
 				return errUsage{err}
 			}
-			if points < 0 {
-				return errUsage{domain.Invalid("--points", "must not be negative")}
+			if points < 0 || (points > 0 && points < projections.LeastPoints) {
+				return errUsage{domain.Invalid("--points", "must be 0 (all) or at least %d", projections.LeastPoints)}
 			}
 			series := projections.NewEquity()
 			return a.look(c.Context(), moment, []projections.Projection{series}, func(*portfolio.State) error {
@@ -46,7 +46,7 @@ func (a *app) equityCommand() *cobra.Command {
 	c.Flags().StringVar(&from, "from", "", "from this RFC 3339 time")
 	c.Flags().StringVar(&to, "to", "", "to this RFC 3339 time")
 	c.Flags().StringVar(&svg, "svg", "", "draw a picture into this new file (- for standard output)")
-	c.Flags().IntVar(&points, "points", 0, "at most this many points, keeping lows, highs and trips (0: all)")
+	c.Flags().IntVar(&points, "points", 0, "at most this many points, and every trip besides; lows and highs are kept (0: all)")
 	return c
 }
 

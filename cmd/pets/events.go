@@ -41,11 +41,15 @@ func (a *app) eventsCommand() *cobra.Command {
 		Use: "events", Short: "The history, one event a line", Args: cobra.NoArgs,
 		Example: "  pets events --type breaker,emergency_stop\n  pets events --after 100 --limit 20 --json\n  pets events --follow",
 		RunE: func(c *cobra.Command, _ []string) error {
+			to, err := f.check()
+			if err != nil {
+				return err
+			}
 			store, err := a.openReader()
 			if err != nil {
 				return err
 			}
-			return errors.Join(a.printEvents(c.Context(), store, f), store.Close())
+			return errors.Join(a.printEvents(c.Context(), store, f, to), store.Close())
 		},
 	}
 	at(c, &f.at)
@@ -56,19 +60,25 @@ func (a *app) eventsCommand() *cobra.Command {
 	return c
 }
 
-func (a *app) printEvents(ctx context.Context, store eventstore.Store, f eventFilter) error {
+// check reads the flags; what is wrong with them is said before anything is opened.
+func (f *eventFilter) check() (projections.Point, error) {
 	to, err := projections.ParsePoint(f.at)
 	switch {
 	case err != nil:
-		return errUsage{err}
-	case f.after < -1 || f.limit < 0:
-		return errUsage{domain.Invalid("--after and --limit", "must not be negative")}
+		return to, onFlag("--at", err)
+	case f.after < -1:
+		return to, errUsage{domain.Invalid("--after", "must be a revision: 0 or above")}
+	case f.limit < 0:
+		return to, errUsage{domain.Invalid("--limit", "must not be negative")}
 	}
-	if _, err := store.Head(ctx, a.stream()); err != nil {
-		var missing *eventstore.NotFound
-		if errors.As(err, &missing) {
-			return a.noPortfolio(ctx, store)
-		}
+	return to, nil
+}
+
+func (a *app) printEvents(ctx context.Context, store eventstore.Store, f eventFilter, to projections.Point) error {
+	if err := a.exists(ctx, store); err != nil {
+		return err
+	}
+	if err := a.reached(ctx, store, f, to); err != nil {
 		return err
 	}
 	from := uint64(f.after + 1) //nolint:gosec // ≥ 0 by the check above
@@ -78,6 +88,9 @@ func (a *app) printEvents(ctx context.Context, store eventstore.Store, f eventFi
 	}
 	shown := 0
 	for rec, err := range records {
+		if f.follow && err != nil && ctx.Err() != nil {
+			return nil // an interruption is how following ends
+		}
 		if err != nil {
 			return err
 		}
@@ -95,6 +108,18 @@ func (a *app) printEvents(ctx context.Context, store eventstore.Store, f eventFi
 		}
 	}
 	return nil
+}
+
+// reached refuses a revision that has not come yet, except to wait for it.
+func (a *app) reached(ctx context.Context, store eventstore.Store, f eventFilter, to projections.Point) error {
+	if to.Revision == nil || f.follow {
+		return nil
+	}
+	head, err := store.Head(ctx, a.stream())
+	if err == nil && head < *to.Revision {
+		return projections.Beyond(*to.Revision, head)
+	}
+	return err
 }
 
 func (f *eventFilter) wants(eventType string) bool {

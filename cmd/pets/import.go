@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"os"
@@ -41,7 +40,7 @@ type importAnswer struct {
 func (a *app) importCommand() *cobra.Command {
 	f := importFlags{}
 	c := &cobra.Command{
-		Use: "import FILE…", Short: "Book trade files into a portfolio of their own", Args: cobra.MinimumNArgs(1),
+		Use: "import FILE…", Short: "Book trade files into a portfolio of their own", Args: someFile,
 		Long: "Books CSV files (fills, settlements, closed trades, and the formats of docs/import.md),\n" +
 			"gzipped or not, through the same commands a bot would use. Rows of several files are merged\n" +
 			"by time. Running it again adds nothing; an interrupted run goes on where it stopped.",
@@ -56,6 +55,13 @@ func (a *app) importCommand() *cobra.Command {
 	return c
 }
 
+func someFile(_ *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return errors.New("name at least one file")
+	}
+	return nil
+}
+
 func (a *app) importFiles(ctx context.Context, f importFlags, paths []string) error {
 	options, err := a.importOptions(f)
 	if err != nil {
@@ -67,9 +73,13 @@ func (a *app) importFiles(ctx context.Context, f importFlags, paths []string) er
 	if err != nil {
 		return err
 	}
+	// Refused before a folder is made for nothing.
+	if dir, err := a.config.StoreDir(); err == nil && options.Capital == nil && !isDir(dir) {
+		return needsCapital(a.config.Portfolio)
+	}
 	var aside *badRows
 	if f.skipBad != "" {
-		if aside, err = newBadRows(f.skipBad, plan.Bad); err != nil {
+		if aside, err = openBadRows(f.skipBad, plan.Bad); err != nil {
 			return err
 		}
 		options.SetAside = aside.add
@@ -80,6 +90,15 @@ func (a *app) importFiles(ctx context.Context, f importFlags, paths []string) er
 	}
 	err = a.importPlan(ctx, store, plan, options, len(plan.Bad))
 	return errors.Join(err, aside.close(), store.Close())
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+func needsCapital(portfolioID string) error {
+	return errUsage{domain.Invalid("--capital", "is needed to open portfolio %s", portfolioID)}
 }
 
 func (a *app) importOptions(f importFlags) (importer.Options, error) {
@@ -121,6 +140,9 @@ func (a *app) importPlan(ctx context.Context, store *embedded.Store, plan *trade
 	if err != nil {
 		return err
 	}
+	if existing == nil && o.Capital == nil {
+		return needsCapital(a.config.Portfolio)
+	}
 	o.Existing = existing
 	bar := a.progress("booking", int64(len(plan.Rows)))
 	o.Progress = func(rows int) { bar.to(int64(rows), int64(len(plan.Rows))) }
@@ -135,10 +157,17 @@ func (a *app) importPlan(ctx context.Context, store *embedded.Store, plan *trade
 		answer.EventsPerSecond = float64(summary.Events) / seconds
 	}
 	if err != nil {
-		_, _ = fmt.Fprintf(a.err, "pets: stopped after %d of %d rows; the rows before it are booked, and the same command goes on from there\n", summary.Recorded+summary.Known+summary.Duplicates+summary.Ignored+summary.SetAside, summary.Rows)
+		a.sayHowFar(summary)
 		return err
 	}
 	return a.printImport(answer)
+}
+
+// sayHowFar: what was booked before something went wrong stays booked.
+func (a *app) sayHowFar(s importer.Summary) {
+	if done := s.Recorded + s.Known + s.Duplicates + s.Ignored + s.SetAside; done > 0 {
+		_, _ = fmt.Fprintf(a.err, "pets: stopped after %d of %d rows; they stay booked, and the same command goes on from there\n", done, s.Rows)
+	}
 }
 
 // existing folds the portfolio as it stands, nil when there is none.
@@ -182,44 +211,4 @@ func (a *app) printImport(v importAnswer) error {
 		p.line("TRIPPED %s %s at %s", t.Breaker, t.Bot, t.Source)
 	}
 	return p.err
-}
-
-// badRows is the file of rows that were set aside, as CSV: file, line, reason,
-// row.
-type badRows struct {
-	file *os.File
-	csv  *csv.Writer
-}
-
-func newBadRows(path string, bad []tradefile.BadRow) (*badRows, error) {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, os.ErrExist) {
-		return nil, domain.Invalid("--skip-bad", "names a file that exists; it is not overwritten")
-	}
-	if err != nil {
-		return nil, err
-	}
-	b := &badRows{file, csv.NewWriter(file)}
-	err = b.csv.Write([]string{"file", "line", "reason", "row"})
-	for _, row := range bad {
-		if err == nil {
-			err = b.csv.Write([]string{row.File, strconv.Itoa(row.Line), row.Field + ": " + row.Reason, string(row.Raw)})
-		}
-	}
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	return b, nil
-}
-
-func (b *badRows) add(row tradefile.Row, reason error) error {
-	return b.csv.Write([]string{row.File, strconv.Itoa(row.Line), reason.Error(), ""})
-}
-
-func (b *badRows) close() error {
-	if b == nil {
-		return nil
-	}
-	b.csv.Flush()
-	return errors.Join(b.csv.Error(), b.file.Close())
 }

@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -56,7 +57,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	case err == nil:
 		return 0
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		_, _ = fmt.Fprintln(a.err, "pets: interrupted; what was recorded stays, and the same command goes on from there")
+		_, _ = fmt.Fprintln(a.err, "pets: interrupted")
 		return 1
 	}
 	_, _ = fmt.Fprintln(a.err, "pets:", err)
@@ -80,7 +81,9 @@ func (a *app) root() *cobra.Command {
 	flags.StringVar(&a.store, "store", "", "where the events are kept, such as embedded:./pets-data (PETS_STORE)")
 	flags.StringVarP(&a.portfolio, "portfolio", "p", "", "the portfolio (PETS_PORTFOLIO, main by default)")
 	flags.BoolVar(&a.json, "json", false, "answer in JSON")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return errUsage{err} })
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return errUsage{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
+	})
 	root.AddCommand(
 		a.importCommand(), a.stateCommand(), a.statsCommand(), a.balancesCommand(), a.positionsCommand(), a.tradesCommand(),
 		a.equityCommand(), a.eventsCommand(), a.verifyCommand(), a.demoCommand(), a.versionCommand(),
@@ -89,7 +92,7 @@ func (a *app) root() *cobra.Command {
 	for _, c := range root.Commands() {
 		c.Args = usageArgs(c.Args)
 	}
-	root.Args = usageArgs(root.Args)
+	root.Args, root.SuggestionsMinimumDistance = knownCommand, 2
 	return root
 }
 
@@ -100,10 +103,31 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 			return nil
 		}
 		if err := check(c, args); err != nil {
-			return errUsage{fmt.Errorf("%w; see pets %s --help", err, c.Name())}
+			return errUsage{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 		}
 		return nil
 	}
+}
+
+// knownCommand refuses what is no subcommand, and guesses what was meant.
+func knownCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	guess := ""
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		guess = fmt.Sprintf(": did you mean %s?", strings.Join(near, " or "))
+	}
+	return errUsage{fmt.Errorf("there is no command %q%s; see pets --help", args[0], guess)}
+}
+
+// onFlag names the flag in an error about its value.
+func onFlag(flag string, err error) error {
+	var e *domain.Error
+	if errors.As(err, &e) {
+		return errUsage{domain.Invalid(flag, "%s", e.Message)}
+	}
+	return errUsage{err}
 }
 
 // configure reads the environment; flags of the same names win.

@@ -17,6 +17,11 @@ func (a *app) positionsCommand() *cobra.Command {
 				if a.json {
 					return a.printJSON(v)
 				}
+				if len(v) == 0 {
+					p := &printer{w: a.out}
+					p.line("no open positions")
+					return p.err
+				}
 				return a.table(positionRows(v))
 			})
 		},

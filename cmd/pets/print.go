@@ -4,9 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
-	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"pets/domain"
 )
@@ -19,16 +20,68 @@ func (a *app) printJSON(v any) error {
 	return enc.Encode(v)
 }
 
-// table writes rows in columns; the first is the heading.
+// number is a cell that is aligned at its decimal point.
+var number = regexp.MustCompile(`^(<?-?[0-9]+)((?:\.[0-9]+)?(?: %)?)$`)
+
+// table writes rows in columns; the first is the heading. A column of numbers is
+// aligned at the decimal point, any other to the left.
 func (a *app) table(rows [][]string) error {
-	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	for _, r := range rows {
-		if _, err := fmt.Fprintln(w, strings.Join(r, "\t")); err != nil {
+	lines := make([]strings.Builder, len(rows))
+	for c := range rows[0] {
+		cells := column(rows, c)
+		width := 0
+		for _, cell := range cells {
+			width = max(width, utf8.RuneCountInString(cell))
+		}
+		for i, cell := range cells {
+			lines[i].WriteString(cell + strings.Repeat(" ", width-utf8.RuneCountInString(cell)+2))
+		}
+	}
+	for i := range lines {
+		if _, err := fmt.Fprintln(a.out, strings.TrimRight(lines[i].String(), " ")); err != nil {
 			return err
 		}
 	}
-	return w.Flush()
+	return nil
 }
+
+// column returns the cells of a column, padded on the left where it is one of
+// numbers; "" and "-" are missing numbers.
+func column(rows [][]string, c int) []string {
+	cells := make([]string, len(rows))
+	whole, tail, numbers := 0, 0, 0
+	for i, r := range rows {
+		cells[i] = r[c]
+		if i == 0 || missing(r[c]) {
+			continue
+		}
+		m := number.FindStringSubmatch(r[c])
+		if m == nil { // text
+			for i := range rows {
+				cells[i] = rows[i][c]
+			}
+			return cells
+		}
+		whole, tail, numbers = max(whole, len(m[1])), max(tail, len(m[2])), numbers+1
+	}
+	if numbers == 0 {
+		return cells
+	}
+	for i, cell := range cells {
+		after := tail
+		if m := number.FindStringSubmatch(cell); m != nil {
+			after -= len(m[2])
+		}
+		if i == 0 { // the heading ends where the numbers end
+			after = 0
+		}
+		width := max(whole+tail, utf8.RuneCountInString(cells[0]))
+		cells[i] = strings.Repeat(" ", max(width-after-utf8.RuneCountInString(cell), 0)) + cell
+	}
+	return cells
+}
+
+func missing(cell string) bool { return cell == "" || cell == "-" }
 
 // printer writes lines and remembers the first failure.
 type printer struct {
@@ -42,9 +95,17 @@ func (p *printer) line(format string, args ...any) {
 	}
 }
 
-// percent shows a ratio to a person: 0.0312 is 3.12 %.
+// percent shows a ratio to a person: 0.0312 is 3.12 %. It is cut, not rounded, so
+// that what is still below a limit never looks as if it had reached it.
 func percent(d domain.Decimal) string {
-	return d.Mul(domain.FromInt(100)).Round(2).String() + " %"
+	p := d.Mul(domain.FromInt(100))
+	cut := p.Trunc(2)
+	if cut.IsZero() && p.Sign() > 0 {
+		return "<0.01 %"
+	}
+	text := cut.String()
+	whole, fraction, _ := strings.Cut(text, ".")
+	return whole + "." + (fraction + "00")[:2] + " %"
 }
 
 // money shows an amount to a person, with at most 6 decimals; JSON has them all.

@@ -8,6 +8,7 @@ import (
 
 	"pets/domain"
 	"pets/domain/portfolio"
+	"pets/eventstore"
 	"pets/eventstore/embedded"
 	"pets/projections"
 )
@@ -22,7 +23,7 @@ func at(c *cobra.Command, into *string) {
 func (a *app) look(ctx context.Context, atFlag string, riders []projections.Projection, show func(*portfolio.State) error) error {
 	to, err := projections.ParsePoint(atFlag)
 	if err != nil {
-		return errUsage{err}
+		return onFlag("--at", err)
 	}
 	store, err := a.openReader()
 	if err != nil {
@@ -32,6 +33,9 @@ func (a *app) look(ctx context.Context, atFlag string, riders []projections.Proj
 }
 
 func (a *app) lookIn(ctx context.Context, store *embedded.Store, to projections.Point, riders []projections.Projection, show func(*portfolio.State) error) error {
+	if err := a.exists(ctx, store); err != nil {
+		return err
+	}
 	r := projections.NewRunner(store, a.stream(), riders...)
 	r.UseSnapshot(a.snapshots(store), to)
 	if err := r.CatchUp(ctx, to); err != nil {
@@ -42,11 +46,20 @@ func (a *app) lookIn(ctx context.Context, store *embedded.Store, to projections.
 		switch {
 		case s.IsOpen():
 			shown = show(s)
-		case to.Time != nil:
-			shown = domain.Errorf(domain.CodeNotFound, "portfolio %s did not exist yet at that time", a.config.Portfolio)
 		default:
-			shown = a.noPortfolio(ctx, store)
+			shown = domain.Errorf(domain.CodeNotFound, "portfolio %s did not exist yet at that time", a.config.Portfolio)
 		}
 	})
 	return shown
+}
+
+// exists makes sure that the portfolio has a history, whatever moment of it is
+// asked about.
+func (a *app) exists(ctx context.Context, store eventstore.Store) error {
+	_, err := store.Head(ctx, a.stream())
+	var missing *eventstore.NotFound
+	if errors.As(err, &missing) {
+		return a.noPortfolio(ctx, store)
+	}
+	return err
 }

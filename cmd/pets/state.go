@@ -125,7 +125,7 @@ func positionRows(all []projections.Position) [][]string {
 			note = "oversold"
 		}
 		rows = append(rows, []string{
-			p.Bot, cut(p.Market, 44), cut(p.Outcome, 14), money(p.Quantity), money(p.Cost), mark, money(p.UnrealisedPnL), note,
+			cut(p.Bot, 12), cut(p.Market, 30), cut(p.Outcome, 10), money(p.Quantity), money(p.Cost), mark, money(p.UnrealisedPnL), note,
 		})
 	}
 	return rows

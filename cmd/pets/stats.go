@@ -10,6 +10,7 @@ import (
 	"pets/domain"
 	"pets/domain/golive"
 	"pets/domain/portfolio"
+	"pets/domain/risk"
 	"pets/projections"
 )
 
@@ -45,19 +46,33 @@ func (a *app) statsCommand() *cobra.Command {
 	return c
 }
 
-// parseLimits reads NAME=VALUE; names as in the environment or the policy.
+// limitNames are what --limit knows, by policy key: names as in the environment
+// or the policy.
+var limitNames = map[string]string{
+	"max_consecutive_losses": "losses", "max_daily_loss_pct": "daily",
+	"max_bot_drawdown_pct": "drawdown", "max_portfolio_drawdown_pct": "drawdown",
+}
+
+// parseLimits reads NAME=VALUE, each limit at most once.
 func parseLimits(flags []string) (golive.Limits, error) {
-	held := golive.DefaultLimits()
+	held, seen := golive.DefaultLimits(), map[string]bool{}
 	for _, f := range flags {
 		name, text, ok := strings.Cut(f, "=")
-		if !ok {
-			return held, domain.Invalid("--limit", "must be NAME=VALUE, such as MAX_DAILY_LOSS_PCT=0.03")
-		}
 		name = strings.ToLower(strings.TrimSpace(name))
-		if name == "max_consecutive_losses" {
+		limit := limitNames[name]
+		switch {
+		case !ok:
+			return held, domain.Invalid("--limit", "must be NAME=VALUE, such as MAX_DAILY_LOSS_PCT=0.03")
+		case limit == "":
+			return held, domain.Invalid("--limit", "knows MAX_CONSECUTIVE_LOSSES, MAX_DAILY_LOSS_PCT and MAX_BOT_DRAWDOWN_PCT")
+		case seen[limit]:
+			return held, domain.Invalid("--limit", "names the same limit twice")
+		}
+		seen[limit] = true
+		if limit == "losses" {
 			n, err := strconv.Atoi(text)
-			if err != nil || n < 1 {
-				return held, domain.Invalid("--limit "+name, "must be a whole number above 0")
+			if err != nil || n < 1 || n > 1000 {
+				return held, domain.Invalid("--limit "+name, "must be a whole number, 1 to 1000")
 			}
 			held.ConsecutiveLosses = n
 			continue
@@ -66,42 +81,62 @@ func parseLimits(flags []string) (golive.Limits, error) {
 		if err != nil {
 			return held, err
 		}
-		switch name {
-		case "max_daily_loss_pct":
+		if limit == "daily" {
 			held.DailyLoss = ratio
-		case "max_bot_drawdown_pct", "max_portfolio_drawdown_pct":
+		} else {
 			held.Drawdown = ratio
-		default:
-			return held, domain.Invalid("--limit", "knows MAX_CONSECUTIVE_LOSSES, MAX_DAILY_LOSS_PCT and MAX_BOT_DRAWDOWN_PCT")
 		}
 	}
 	return held, nil
 }
 
+// printStats shows the portfolio in full, and a row for each bot.
 func (a *app) printStats(v projections.Stats) error {
-	rows := [][]string{{""}, {"trades"}, {"wins / losses / neutral"}, {"win rate"}, {"profit factor"}, {"net P&L"}, {"gross profit / loss"}, {"fees"}, {"longest loss streak"}, {"opening capital → final"}, {"max drawdown (closed)"}, {"max drawdown (marked)"}}
-	add := func(name string, s *projections.ScopeStats) {
-		cells := []string{
-			name, fmt.Sprint(s.Trades), fmt.Sprintf("%d / %d / %d", s.Wins, s.Losses, s.Neutral), optional(s.WinRate, percent),
-			optional(s.ProfitFactor, func(d domain.Decimal) string { return d.Round(4).String() }),
-			money(s.NetPnL), money(s.GrossProfit) + " / " + money(s.GrossLoss), money(s.Fees), fmt.Sprint(s.LongestLossStreak),
-			money(s.OpeningCapital) + " → " + money(s.FinalEquity),
-			money(s.MaxDrawdown.Abs) + " (" + percent(s.MaxDrawdown.Ratio) + ")",
-			money(s.MaxDrawdownMarked.Abs) + " (" + percent(s.MaxDrawdownMarked.Ratio) + ")",
-		}
-		for i, cell := range cells {
-			rows[i] = append(rows[i], cell)
-		}
+	s := &v.Portfolio
+	p := &printer{w: a.out}
+	p.line("trades              %d: %d wins, %d losses, %d neutral; win rate %s", s.Trades, s.Wins, s.Losses, s.Neutral, optional(s.WinRate, percent))
+	p.line("net P&L             %s = profit %s - loss %s; profit factor %s; fees %s", money(s.NetPnL), money(s.GrossProfit), money(s.GrossLoss), optional(s.ProfitFactor, factor), money(s.Fees))
+	p.line("equity              %s at the opening, %s after the last close (open positions not in it)", money(s.OpeningCapital), money(s.FinalEquity))
+	p.line("longest loss streak %d", s.LongestLossStreak)
+	p.line("max drawdown        %s", closedDrawdown(s.MaxDrawdown))
+	p.line("  at marks          %s", markedDrawdown(s.MaxDrawdownMarked))
+	p.line("")
+	if p.err != nil {
+		return p.err
 	}
-	add("PORTFOLIO", &v.Portfolio)
-	for i := range v.Bots {
-		add(v.Bots[i].Bot, &v.Bots[i].ScopeStats)
+	rows := [][]string{{"BOT", "TRADES", "W/L/N", "WIN RATE", "FACTOR", "NET P&L", "FEES", "STREAK", "MAX DD", "AT MARKS"}}
+	for _, b := range v.Bots {
+		rows = append(rows, []string{
+			cut(b.Bot, 16), fmt.Sprint(b.Trades), fmt.Sprintf("%d/%d/%d", b.Wins, b.Losses, b.Neutral),
+			optional(b.WinRate, percent), optional(b.ProfitFactor, factor), money(b.NetPnL), money(b.Fees),
+			fmt.Sprint(b.LongestLossStreak), percent(b.MaxDrawdown.Ratio), percent(b.MaxDrawdownMarked.Ratio),
+		})
 	}
 	if err := a.table(rows); err != nil {
 		return err
 	}
 	return a.printClosedBreakers(v)
 }
+
+func closedDrawdown(m projections.ClosedDrawdown) string {
+	if m.Ratio.IsZero() {
+		return "none"
+	}
+	from := "the opening"
+	if m.PeakTrade > 0 {
+		from = fmt.Sprintf("trade %d", m.PeakTrade)
+	}
+	return fmt.Sprintf("%s (%s), from %s after %s to %s after trade %d", money(m.Abs), percent(m.Ratio), money(m.Peak), from, money(m.Trough), m.TroughTrade)
+}
+
+func markedDrawdown(m risk.Drawdown) string {
+	if m.Ratio.IsZero() {
+		return "none"
+	}
+	return fmt.Sprintf("%s (%s), from %s to %s", money(m.Abs), percent(m.Ratio), money(m.Peak), money(m.Trough))
+}
+
+func factor(d domain.Decimal) string { return d.Round(4).String() }
 
 func (a *app) printClosedBreakers(v projections.Stats) error {
 	rows := [][]string{{"WOULD FIRST TRIP", "IN", "AT TRADE", "TIME", "VALUE"}}

@@ -16,9 +16,15 @@ type Holding struct {
 	Position
 	Base Position `json:"base,omitzero"`
 	Tail []Fact   `json:"tail,omitempty"`
-	// Numbers are the places, in the bot's order of closings, of the trades that
-	// the remembered facts closed.
-	Numbers map[string]int `json:"numbers,omitempty"`
+	// Closings are those of the trades that the remembered facts closed.
+	Closings map[string]Closing `json:"closings,omitempty"`
+}
+
+// Closing is how a trade was recorded: its place in the bot's order of closings,
+// and the loss dust it was judged by. A revision keeps both.
+type Closing struct {
+	Number int            `json:"number"`
+	Dust   domain.Decimal `json:"dust,omitzero"`
 }
 
 // Fact is one remembered fill or settlement.
@@ -101,7 +107,7 @@ func (h *Holding) trim() {
 	}
 	h.Tail = slices.Clone(h.Tail[n:])
 	if len(h.Tail) == 0 {
-		h.Tail, h.Base, h.Numbers = nil, Position{}, nil
+		h.Tail, h.Base, h.Closings = nil, Position{}, nil
 	}
 }
 
@@ -124,15 +130,15 @@ type Revision struct {
 	Open   bool
 }
 
-// Number remembers the place of a trade that a remembered fact closed.
-func (h *Holding) Number(trade string, n int) {
+// Closed remembers how a trade was recorded that a remembered fact closed.
+func (h *Holding) Closed(trade string, c Closing) {
 	if len(h.Tail) == 0 {
 		return
 	}
-	if h.Numbers == nil {
-		h.Numbers = map[string]int{}
+	if h.Closings == nil {
+		h.Closings = map[string]Closing{}
 	}
-	h.Numbers[trade] = n
+	h.Closings[trade] = c
 }
 
 // Void returns the holding as if the fill had never been. ok is false when the
@@ -148,7 +154,7 @@ func (h *Holding) Void(id domain.FillID) (r Refold, ok bool) {
 	rename(h.Base, facts)
 	after := fold(h.Base, facts)
 
-	r.After = Holding{Position: after.position, Base: h.Base, Tail: facts, Numbers: h.Numbers}
+	r.After = Holding{Position: after.position, Base: h.Base, Tail: facts, Closings: h.Closings}
 	r.After.trim()
 	r.Money = after.money.Sub(before.money)
 	open := after.position.Episode.Trade

@@ -51,7 +51,7 @@ func TestHoldingRemembersOnlyWhatCanBeVoided(t *testing.T) {
 	require.Equal(t, dec("20"), h.Base.Quantity)
 	h.Record(fill(4, domain.Sell, "30", "16"))
 	require.Len(t, h.Tail, 2, "what stands behind a provisional fill may change with it")
-	h.Number("t1", 7)
+	h.Closed("t1", Closing{Number: 7})
 	h.Confirm(idOf(3))
 	require.Equal(t, &Holding{}, h, "flat and final: nothing to remember")
 	h.Confirm(idOf(9))

@@ -84,7 +84,7 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 	case *domain.PermitDenied:
 		s.purgePermits(at.Time)
 		if b := s.Bots[e.Bot]; b != nil {
-			b.Denied = &Denial{Revision: at.Revision, Time: at.Time, Digest: denialDigest(e)}
+			b.remember(Denial{Revision: at.Revision, Time: at.Time, Digest: denialDigest(e)})
 		}
 	case *domain.PermitPlaced:
 		if p := s.Permits[e.Permit]; p != nil {
@@ -211,7 +211,7 @@ func (s *State) flow(before domain.Decimal) {
 		return
 	}
 	s.Refs.Flow(before, f, s.anythingOpen())
-	s.bound(s.Refs.Peak, s.Refs.LifetimePeak, s.Refs.DayOpen)
+	s.bound(s.Equity(), s.Refs.Peak, s.Refs.LifetimePeak, s.Refs.DayOpen)
 	s.effects.Flows = append(s.effects.Flows, Flow{Amount: f})
 }
 
@@ -230,7 +230,7 @@ func (s *State) applyAllocation(e *domain.BotCapitalAllocated) {
 	s.post(ledger.Move(ledger.BotCash(s.BaseAsset, b.ID), ledger.Wallet(s.BaseAsset, domain.WalletHot), e.Amount)...)
 	b.Cash = b.Cash.Add(e.Amount)
 	b.Refs.Flow(before, e.Amount, b.Positions > 0)
-	s.bound(b.Refs.Peak, b.Refs.LifetimePeak, b.Refs.DayOpen)
+	s.bound(b.Equity(), b.Refs.Peak, b.Refs.LifetimePeak, b.Refs.DayOpen)
 	s.effects.Flows = append(s.effects.Flows, Flow{Bot: b.ID, Amount: e.Amount})
 }
 
@@ -264,6 +264,9 @@ func (s *State) chargeBot(bot, asset string, amount domain.Decimal) {
 
 func (s *State) applyAdjustment(e *domain.AdjustmentPosted) {
 	account, bot := parseAccount(e.Asset, e.Account)
+	if account == (ledger.Account{}) { // money of no account: nothing to keep the books with
+		return
+	}
 	s.post(ledger.Move(account, ledger.Adjustment(e.Asset), e.Amount)...)
 	s.chargeBot(bot, e.Asset, e.Amount)
 }
@@ -284,10 +287,10 @@ func (s *State) perform() {
 	for _, id := range s.effects.Moved {
 		b := s.bot(id)
 		b.Refs.Perform(b.Equity())
-		s.bound(b.Cash, b.Value)
+		s.bound(b.Cash, b.Value, b.Equity(), b.Refs.Max.Abs)
 	}
 	s.Refs.Perform(s.Equity())
-	s.bound(s.Value, s.Equity())
+	s.bound(s.Value, s.Equity(), s.Refs.Max.Abs)
 	s.rearm()
 }
 
@@ -377,11 +380,15 @@ func (s *State) newDay(t time.Time) (day string, isNew bool) {
 	return day, err == nil && day > s.Day
 }
 
-// dayOf returns the calendar day of a time in the policy's zone.
+// dayOf returns the calendar day of a time in the policy's zone. The zone is kept
+// between events: loading one costs more than folding a fill.
 func (s *State) dayOf(t time.Time) (string, error) {
-	zone, err := s.Policy.Location()
-	if err != nil {
-		return "", err
+	if s.zone == nil || s.zoneName != s.Policy.DailyLossTZ {
+		zone, err := s.Policy.Location()
+		if err != nil {
+			return "", err
+		}
+		s.zone, s.zoneName = zone, s.Policy.DailyLossTZ
 	}
-	return t.In(zone).Format(time.DateOnly), nil
+	return t.In(s.zone).Format(time.DateOnly), nil
 }

@@ -32,12 +32,25 @@ func (s *State) applyFill(at domain.Stamp, e *domain.FillRecorded) {
 	s.postBot(b, ledger.PositionOf(s.BaseAsset, b.ID, e.Instrument), effect.Money)
 	h.Oversold = h.Quantity.Sign() < 0 && (h.Oversold || hasFlag(e.Flags, domain.FlagOversold))
 	s.closed(b, in, effect.Closed)
+	s.boundPosition(h.Position)
 	s.reclaim(at, e.Bot, in)
 	if e.Mark != nil {
+		s.bound(*e.Mark)
 		in.push(MarkEntry{Price: *e.Mark, Revision: at.Revision, Time: at.Time, Source: MarkedByFill, Provisional: provisional})
 	}
 	s.moved(e.Bot)
 	s.revalue(in)
+}
+
+// boundPosition: what an open position carries is written down when it closes,
+// and has to be readable then.
+func (s *State) boundPosition(p ledger.Position) {
+	e := p.Episode
+	s.bound(p.Quantity, e.Entered, e.EntryNotional, e.ExitNotional, e.Fees)
+}
+
+func (s *State) boundFigures(f domain.TradeFigures) {
+	s.bound(f.Quantity, f.EntryNotional, f.ExitNotional, f.Fee, f.PnL)
 }
 
 func factOf(at domain.Stamp, e *domain.FillRecorded) ledger.Fact {
@@ -165,6 +178,7 @@ func (s *State) applyVoid(at domain.Stamp, e *domain.FillVoided) {
 	if refold, ok := h.Void(e.FillID); ok {
 		short := h.Quantity.Sign() < 0
 		h.Holding = refold.After
+		s.boundPosition(h.Position)
 		s.postBot(s.bot(e.Bot), ledger.PositionOf(s.BaseAsset, e.Bot, in.Instrument), refold.Money)
 		// What was bought is gone and what was sold of it is not: no permit was for that.
 		h.Oversold = h.Quantity.Sign() < 0 && (h.Oversold || !short) && s.KindOf(in.Market) != domain.KindPerp
@@ -182,12 +196,19 @@ func (s *State) applySettlement(at domain.Stamp, e *domain.MarketSettled) {
 	payout := e.Payout
 	in.Payout = &payout
 	in.push(MarkEntry{Price: payout, Revision: at.Revision, Time: at.Time, Source: MarkedBySettlement})
+	fact := ledger.Fact{Payout: &payout, Revision: at.Revision, At: at.Time}
+	for _, h := range in.Holdings {
+		// A void may yet show that this bot, flat by a provisional fill, held some.
+		if h.IsFlat() && (e.Bot == "" || e.Bot == h.Bot) {
+			h.Record(fact)
+		}
+	}
 	for _, holder := range e.Holders {
 		h := in.Holding(holder.Bot)
-		if h == nil {
+		if h == nil || h.IsFlat() {
 			continue
 		}
-		effect := h.Record(ledger.Fact{Payout: &payout, Revision: at.Revision, At: at.Time})
+		effect := h.Record(fact)
 		b := s.bot(holder.Bot)
 		s.postBot(b, ledger.PositionOf(s.BaseAsset, b.ID, e.Instrument), effect.Money)
 		h.Oversold = false
@@ -236,9 +257,10 @@ func (s *State) applyTradeClosed(at domain.Stamp, e *domain.TradeClosed) {
 		s.postBot(b, ledger.Account{}, ledger.Money{Cash: e.PnL, Income: e.PnL.Add(e.Fee), Fee: e.Fee})
 	} else if in := s.Instruments[e.Instrument]; in != nil {
 		if h := in.Holding(e.Bot); h != nil {
-			h.Number(e.Trade, b.Closings)
+			h.Closed(e.Trade, ledger.Closing{Number: b.Closings, Dust: s.Policy.LossDust})
 		}
 	}
+	s.boundFigures(e.TradeFigures)
 	b.Closings++
 	b.count(e.Result, 1)
 	b.Streak.Close(e.Result)
@@ -250,6 +272,7 @@ func (s *State) applyTradeRevised(e *domain.TradeRevised) {
 	b.count(e.Before.Result, -1)
 	now := domain.Result("")
 	if e.After != nil {
+		s.boundFigures(*e.After)
 		now = e.After.Result
 		b.count(now, 1)
 	}

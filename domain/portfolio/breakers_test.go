@@ -146,6 +146,11 @@ var causes = []struct {
 		h.fill("a", "m", "YES", buy, "10", "0.5")
 		h.mark("m", "YES", "0")
 	}, domain.PriceMarkedType},
+	{"an asset's mark", func(h *harness) {
+		h.depositIn(domain.WalletCold, "ETH", "2")
+		h.markAsset("ETH", "5") // its first mark is a flow
+		h.markAsset("ETH", "2.25")
+	}, domain.PriceMarkedType},
 	{"a settlement", func(h *harness) {
 		h.fill("a", "m", "YES", buy, "10", "0.5")
 		h.settle("m", "YES", "0")
@@ -198,6 +203,26 @@ func TestEveryCauseTripsInItsOwnAppend(t *testing.T) {
 			require.GreaterOrEqual(t, e.Cause, h.s.Next-uint64(len(h.events())), "the cause is in the same append")
 			require.Equal(t, Stopped, h.botOf("a").Status)
 		})
+	}
+}
+
+// What one bot fills marks what another holds: the other's drawdown is evaluated.
+func TestOneBotsFillTripsAnothersBreaker(t *testing.T) {
+	for _, c := range []struct {
+		price string
+		trips bool
+	}{{"0.000000000000000001", false}, {"0", true}} {
+		h := newHarness(t).open(domain.ModePaper, only(domain.BotDrawdown, "0.25"))
+		h.deposit("1000")
+		h.bot("a", "1")
+		h.bot("b", "500")
+		h.fill("a", "m", "YES", buy, "1", "0.25")
+		h.fill("b", "m", "YES", buy, "1", c.price)
+		require.Equal(t, c.trips, len(h.tripped()) == 1, c.price)
+		if c.trips {
+			require.Equal(t, []string{"bot_drawdown of a"}, h.tripped())
+			require.Equal(t, []string{"a", "b"}, lastOf[*domain.BreakerTripped](h).BotsStopped)
+		}
 	}
 }
 

@@ -292,20 +292,21 @@ func (d *Decision) VoidFill(id domain.FillID) error {
 func (d *Decision) void(id domain.FillID) {
 	s := d.s
 	in := s.Instruments[s.Provisional[id]]
-	numbers := map[string]int{}
+	var closings map[string]ledger.Closing
 	var refold ledger.Refold
 	if h := in.Holding(id.Bot); h != nil {
-		numbers = h.Numbers
+		closings = h.Closings
 		refold, _ = h.Void(id)
 	}
 	moved := append([]string(nil), d.fact(&domain.FillVoided{FillID: id}).Moved...)
 	for _, r := range refold.Revised {
+		was := closings[r.Before.Trade]
 		e := &domain.TradeRevised{
-			Trade: r.Before.Trade, Bot: id.Bot, Number: numbers[r.Before.Trade],
-			Before: r.Before.Figures(s.Policy.LossDust), Open: r.Open, Void: !r.Open && r.After == nil,
+			Trade: r.Before.Trade, Bot: id.Bot, Number: was.Number,
+			Before: r.Before.Figures(was.Dust), Open: r.Open, Void: !r.Open && r.After == nil,
 		}
 		if r.After != nil {
-			after := r.After.Figures(s.Policy.LossDust)
+			after := r.After.Figures(was.Dust)
 			e.After = &after
 		}
 		d.emit(e)

@@ -1,6 +1,8 @@
 package portfolio
 
 import (
+	"slices"
+
 	"pets/domain"
 	"pets/domain/risk"
 )
@@ -34,7 +36,7 @@ func (d *Decision) Settle(e *domain.MarketSettled) error {
 		return &domain.Error{Code: domain.CodeConflict, Field: "payout", Message: "differs from the payout this outcome was settled at: " + in.Payout.String()}
 	}
 	e.Holders = in.holders(e.Bot)
-	if len(e.Holders) == 0 && in != nil && in.Payout != nil {
+	if len(e.Holders) == 0 && in != nil && in.Payout != nil && !in.mayHold(e.Bot) {
 		d.emit(&domain.CommandNoted{Note: "the outcome is settled already and nobody holds it"})
 		return nil
 	}
@@ -61,6 +63,12 @@ func (i *Instrument) holders(only string) []domain.Holder {
 		}
 	}
 	return out
+}
+
+// mayHold: a void can still give somebody, or the one named, back what a
+// provisional fill closed; a settlement has to be remembered there.
+func (i *Instrument) mayHold(only string) bool {
+	return slices.ContainsFunc(i.Holdings, func(h *Holding) bool { return only == "" || only == h.Bot })
 }
 
 // Redeem settles the one open outcome a bot holds of a market, as a wallet's

@@ -174,19 +174,20 @@ func parseAccount(asset, name string) (account ledger.Account, bot string) {
 	case name == "cold:treasury":
 		return ledger.Wallet(asset, domain.WalletCold), ""
 	case strings.HasPrefix(name, "hot:bot/"):
-		bot = strings.TrimPrefix(name, "hot:bot/")
-		return ledger.BotCash(asset, bot), bot
+		if bot = strings.TrimPrefix(name, "hot:bot/"); bot != "" {
+			return ledger.BotCash(asset, bot), bot
+		}
 	}
 	return ledger.Account{}, ""
 }
 
 // MarkPrices values instruments and assets. The caller's role is the source:
-// feed or operator; a bot only in a paper portfolio.
+// feed or operator; others, such as a bot, only in a paper portfolio.
 func (d *Decision) MarkPrices(marks []domain.Mark) error {
 	if err := d.requireOpen(); err != nil {
 		return err
 	}
-	if d.caller.Role == domain.RoleBot && d.s.Mode == domain.ModeLive {
+	if d.s.Mode == domain.ModeLive && d.caller.Role != domain.RoleFeed && d.caller.Role != domain.RoleOperator {
 		return domain.Errorf(domain.CodeDenied, "marks of a live portfolio come from keys of role feed or operator")
 	}
 	if len(marks) == 0 || len(marks) > 1000 {

@@ -11,8 +11,12 @@ import (
 	"pets/domain/risk"
 )
 
-// denialWindow: identical denials within it are one record.
-const denialWindow = time.Second
+const (
+	// denialWindow: identical denials within it are one record.
+	denialWindow = time.Second
+	// maxDenials bounds how many of a bot are remembered meanwhile.
+	maxDenials = 16
+)
 
 // PermitRequest is what a bot asks: may I place this order?
 type PermitRequest struct {
@@ -264,11 +268,25 @@ func (d *Decision) checkCash(c *check, b *Bot) {
 // deny records a denial; the same one again within a second is only noted.
 func (d *Decision) deny(o domain.Order, reasons []domain.Reason) {
 	e := &domain.PermitDenied{Order: o, Reasons: reasons}
-	if b := d.s.Bots[o.Bot]; b != nil && b.Denied != nil && b.Denied.Digest == denialDigest(e) && d.now.Sub(b.Denied.Time) < denialWindow {
-		d.note("denied for the same reasons", b.Denied.Revision)
-		return
+	if b := d.s.Bots[o.Bot]; b != nil {
+		now := denialDigest(e)
+		for _, before := range b.Denied {
+			if before.Digest == now && d.now.Sub(before.Time) < denialWindow {
+				d.note("denied for the same reasons", before.Revision)
+				return
+			}
+		}
 	}
 	d.emit(e)
+}
+
+// remember keeps a bot's denials as long as the next one may be like them.
+func (b *Bot) remember(denied Denial) {
+	b.Denied = slices.DeleteFunc(b.Denied, func(old Denial) bool { return denied.Time.Sub(old.Time) >= denialWindow })
+	if len(b.Denied) == maxDenials {
+		b.Denied = slices.Delete(b.Denied, 0, 1)
+	}
+	b.Denied = append(b.Denied, denied)
 }
 
 func denialDigest(e *domain.PermitDenied) string {

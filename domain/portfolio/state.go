@@ -57,6 +57,8 @@ type State struct {
 
 	effects    Effects
 	overflowed bool
+	zone       *time.Location
+	zoneName   string
 }
 
 // Asset is one asset other than the base asset. It counts only while it has a mark.
@@ -101,10 +103,10 @@ type Bot struct {
 	Losses   int `json:"losses"`
 	Neutral  int `json:"neutral"`
 
-	Denied *Denial `json:"denied,omitempty"`
+	Denied []Denial `json:"denied,omitempty"`
 }
 
-// Denial is a bot's last denied permit, kept to coalesce the next one like it.
+// Denial is a denied permit of a bot, kept to coalesce the next one like it.
 type Denial struct {
 	Revision uint64    `json:"revision"`
 	Time     time.Time `json:"time"`

@@ -119,9 +119,22 @@ func (r *References) Flow(before, flow domain.Decimal, open bool) {
 		r.scale(before, after)
 	case after.Sign() > 0 && flow.Sign() > 0:
 		r.seed(before, after, flow)
-	case r.Capital && !r.Dormant && after.IsZero() && !open:
-		r.Carried = r.ratios(before)
-		r.Dormant = true
+	case r.Capital:
+		r.carry(before, after, flow, open)
+	}
+}
+
+// carry handles the flows that leave no equity. One that pays off a part of a
+// debt adds to the references as if the whole had come at once: where the ratio
+// is 1, capital in parts must not hide a part of the loss.
+func (r *References) carry(before, after, flow domain.Decimal, open bool) {
+	if !r.Dormant && after.IsZero() && !open {
+		r.Carried, r.Dormant = r.ratios(before), true
+	}
+	if flow.Sign() > 0 {
+		r.Peak = r.Peak.Add(flow)
+		r.LifetimePeak = r.LifetimePeak.Add(flow)
+		r.DayOpen = r.DayOpen.Add(flow)
 	}
 }
 

@@ -87,6 +87,9 @@ func (s *Store) alreadyThere(stream string, expected, actual eventstore.Expected
 	r := s.inStream(stream, expected.Next())
 	for n := 0; n < len(records); {
 		stored, err := r.next()
+		if err == nil && len(stored) == 0 {
+			err = errImplausible // they were there when the append was refused
+		}
 		if err != nil {
 			return eventstore.Appended{}, s.unavailable(err)
 		}

@@ -1,6 +1,7 @@
 package embedded_test
 
 import (
+	"flag"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,7 +23,7 @@ func TestErrorAtEveryOperation(t *testing.T) {
 		step = 7
 	}
 	for i := 1; ; i += step {
-		f := newFaultFS(t, uint64(i)) //nolint:gosec // small
+		f := newFaultFS(t, uint64(i))
 		f.failAt = i
 		acked := map[string]int{}
 		s, err := f.open(crashSegment)
@@ -57,7 +58,7 @@ func TestCrashAtEveryOperation(t *testing.T) {
 		step = 7
 	}
 	for i := 1; ; i += step {
-		f := newFaultFS(t, uint64(i)) //nolint:gosec // small
+		f := newFaultFS(t, uint64(i))
 		f.killAt = i
 		acked := map[string]int{}
 		s, err := f.open(crashSegment)
@@ -102,11 +103,13 @@ func requireRestart(t *testing.T, f *faultFS, acked map[string]int, when string)
 	require.NoError(t, s.Close())
 }
 
+var crashSeeds = flag.Uint64("crash.seeds", 150, "how many seeds TestCrashSeeds tries")
+
 // TestCrashSeeds: crashes at random operations of a longer load.
 func TestCrashSeeds(t *testing.T) {
-	seeds := uint64(150)
+	seeds := *crashSeeds
 	if testing.Short() {
-		seeds = 20
+		seeds = min(seeds, 20)
 	}
 	for seed := range seeds {
 		f := newFaultFS(t, seed)

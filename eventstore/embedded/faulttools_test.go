@@ -4,12 +4,14 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -25,7 +27,7 @@ func markPosition(b []byte) (int, bool) {
 	if len(b) != 48 || string(b[:8]) != "PETSMRK\n" {
 		return 0, false
 	}
-	return int(binary.LittleEndian.Uint64(b[32:])), true //nolint:gosec // small
+	return int(binary.LittleEndian.Uint64(b[32:])), true
 }
 
 // contents returns all files of the store but the lock, by name.
@@ -112,7 +114,7 @@ func work(t testing.TB, s *embedded.Store, appends int) map[string]int {
 		group.Go(func() {
 			n := 0
 			if head, err := s.Head(t.Context(), name); err == nil {
-				n = int(head) + 1 //nolint:gosec // small
+				n = int(head) + 1
 			}
 			for i := range appends {
 				got, err := s.Append(t.Context(), name, eventstore.Expected(n-1), storetest.Propose(name, n, i%3+1))
@@ -120,7 +122,7 @@ func work(t testing.TB, s *embedded.Store, appends int) map[string]int {
 					requirePoisoned(t, err)
 					return
 				}
-				n = int(got.Last) + 1 //nolint:gosec // small
+				n = int(got.Last) + 1
 				l.mu.Lock()
 				l.acked[name] = n
 				l.mu.Unlock()
@@ -161,13 +163,9 @@ func requireDamage(t testing.TB, err error, about string) *embedded.DamageError 
 	return damage
 }
 
-// small makes a store of a few segments and returns its disk, closed, and what
-// is in it.
-func small(t testing.TB, segmentBytes uint64) (*faultFS, map[string]int) {
+// fill appends a few records to each stream and returns how many each has.
+func fill(t testing.TB, s *embedded.Store) map[string]int {
 	t.Helper()
-	f := newFaultFS(t, 1)
-	s, err := f.open(segmentBytes)
-	require.NoError(t, err)
 	acked := map[string]int{}
 	for i := range 9 {
 		name := streamNames[i%3]
@@ -175,9 +173,74 @@ func small(t testing.TB, segmentBytes uint64) (*faultFS, map[string]int) {
 		storetest.Must(t, s, name, eventstore.Expected(n-1), storetest.Propose(name, n, i%2+1))
 		acked[name] += i%2 + 1
 	}
+	return acked
+}
+
+// small makes a small store and returns its disk, closed, and what is in it.
+func small(t testing.TB, segmentBytes uint64) (*faultFS, map[string]int) {
+	t.Helper()
+	f := newFaultFS(t, 1)
+	s, err := f.open(segmentBytes)
+	require.NoError(t, err)
+	acked := fill(t, s)
 	require.NoError(t, s.Close())
 	return f.restart(), acked
 }
 
+// gate holds up an operation of the disk.
+type gate struct {
+	mu     sync.Mutex
+	shut   chan struct{} // nil while open
+	inside chan struct{}
+}
+
+func newGate() *gate { return &gate{inside: make(chan struct{})} }
+
+// at returns a hook for the gate to stand at one kind of operation.
+func (g *gate) at(operation, suffix string) func(op, path string) {
+	return func(op, path string) {
+		if op != operation || !strings.HasSuffix(path, suffix) {
+			return
+		}
+		g.mu.Lock()
+		shut := g.shut
+		g.mu.Unlock()
+		if shut != nil {
+			g.inside <- struct{}{}
+			<-shut
+		}
+	}
+}
+
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shut = make(chan struct{})
+}
+
+// reached returns when somebody stands before the gate.
+func (g *gate) reached() { <-g.inside }
+
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	close(g.shut)
+	g.shut = nil
+}
+
+// waitFor returns when ok does; what never happens hangs the test.
+func waitFor(t testing.TB, ok func() bool) {
+	t.Helper()
+	for !ok() {
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // label names a case in a failure.
 func label(format string, args ...any) string { return fmt.Sprintf(format, args...) }
+
+// resum makes the checksum in the last four bytes right.
+func resum(b []byte) {
+	n := len(b) - 4
+	binary.LittleEndian.PutUint32(b[n:], crc32.Checksum(b[:n], crc32.MakeTable(crc32.Castagnoli)))
+}

@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 
 	"pets/eventstore"
@@ -37,32 +36,35 @@ func (s *Store) follow() error {
 	}
 	segs, end := s.index.view()
 	c := cursor{segs: segs}
-	for end < mark {
-		seg := &c.segs[len(c.segs)-1]
-		h, b, err := c.frame(end, mark)
-		if err != nil {
-			// Where no frame stands, the writer went on in a new segment.
-			next, missing := s.openNext(end)
-			if missing != nil {
-				return errors.Join(err, missing)
+	for position := c.enter(end); position < mark; position = c.enter(position) {
+		h, b, err := c.frame(position, mark)
+		if err == nil {
+			if err := s.addFrame(&c.segs[c.segs.at(position)], &h, b); err != nil {
+				return err
 			}
-			s.index.addSegment(next)
-			c.segs, end = s.index.view()
+			position = h.end()
 			continue
 		}
-		if err := s.addFrame(seg, &h, b); err != nil {
-			return err
+		// Where no frame stands, the writer went on in a new segment.
+		next, missing := s.openNext(position, err)
+		if missing != nil {
+			return missing
 		}
-		end = h.end()
+		s.index.addSegment(next)
+		c.segs, position = s.index.view()
 	}
 	return nil
 }
 
-// openNext opens the segment that begins where the log as known ends.
-func (s *Store) openNext(base uint64) (segment, error) {
+// openNext opens the segment that begins where the log as known ends. If there
+// is none, the reason why no frame could be read there stands.
+func (s *Store) openNext(base uint64, reason error) (segment, error) {
+	if last := s.index.segs[len(s.index.segs)-1]; base <= last.base {
+		return segment{}, reason // the log goes on beyond it
+	}
 	next, err := openSegment(s.options.FS, s.dir, base, s.uuid, Read)
 	if errors.Is(err, fs.ErrNotExist) {
-		return segment{}, fmt.Errorf("and no segment begins at %d", base)
+		return segment{}, reason
 	}
 	return next, err
 }

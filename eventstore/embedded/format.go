@@ -122,7 +122,7 @@ func (h segmentHeader) encode(created time.Time) []byte {
 	le.PutUint32(b[8:], formatVersion)
 	copy(b[16:], h.store[:])
 	le.PutUint64(b[32:], h.base)
-	le.PutUint64(b[40:], uint64(created.UnixNano())) //nolint:gosec // for people only
+	le.PutUint64(b[40:], uint64(created.UnixNano()))
 	le.PutUint32(b[60:], checksum(b[:60]))
 	return b
 }
@@ -221,10 +221,10 @@ func encodeFrame(buf []byte, stream string, expected eventstore.Expected, record
 	for i := range records {
 		r := &records[i]
 		buf = append(buf, r.ID[:]...)
-		buf = le.AppendUint64(buf, uint64(r.Time.UnixNano())) //nolint:gosec // positive by Check
-		buf = le.AppendUint32(buf, uint32(len(r.Type)))       //nolint:gosec // bounded by Check, as below
-		buf = le.AppendUint32(buf, uint32(len(r.Metadata)))   //nolint:gosec // see above
-		buf = le.AppendUint32(buf, uint32(len(r.Data)))       //nolint:gosec // see above
+		buf = le.AppendUint64(buf, uint64(r.Time.UnixNano()))
+		buf = le.AppendUint32(buf, uint32(len(r.Type)))     //nolint:gosec // bounded by Check, as below
+		buf = le.AppendUint32(buf, uint32(len(r.Metadata))) //nolint:gosec // see above
+		buf = le.AppendUint32(buf, uint32(len(r.Data)))     //nolint:gosec // see above
 		buf = append(buf, r.Type...)
 		buf = append(buf, r.Metadata...)
 		buf = append(buf, r.Data...)

@@ -28,6 +28,7 @@ type FS interface {
 // Mode says how a file is opened.
 type Mode int
 
+// The modes of [FS.Open].
 const (
 	Read   Mode = iota // must exist; never written
 	Write              // must exist

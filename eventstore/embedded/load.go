@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 )
 
-// loadWhole reads the log to the end of its files into the index and returns
-// how many bytes of a torn tail stand behind it.
-func (s *Store) loadWhole() (rest uint64, err error) {
+// loadRest reads the log from the end of the index to the end of the files, and
+// returns how many bytes of a torn tail stand behind it.
+func (s *Store) loadRest() (rest uint64, err error) {
 	segs := s.index.segs
 	c := cursor{segs: segs}
 	for i := range segs {
@@ -18,32 +18,35 @@ func (s *Store) loadWhole() (rest uint64, err error) {
 		if err != nil {
 			return 0, fmt.Errorf("size of %s: %w", seg.path, err)
 		}
-		last := i == len(segs)-1
-		limit := seg.base + size
-		if !last {
-			limit = segs[i+1].base
+		if i == len(segs)-1 {
+			return s.loadLast(&c, seg, seg.base+size)
 		}
-		stop, err := s.loadSegment(&c, seg, limit)
-		switch {
-		case last && stop < limit:
-			return s.judgeTail(seg, stop, limit, err)
-		case err != nil:
+		limit := segs[i+1].base
+		if _, err := s.loadSegment(&c, seg, limit); err != nil {
 			return 0, err
-		case !last:
-			if err := blankAfter(seg, limit-seg.base, size); err != nil {
-				return 0, err
-			}
+		}
+		if err := blankAfter(seg, limit-seg.base, size); err != nil {
+			return 0, err
 		}
 	}
 	return 0, nil
 }
 
-// loadSegment adds the frames of one segment, up to limit, to the index, and
-// returns where it stopped: at limit, unless err says why not.
+// loadLast reads the last segment, the only one that may end in a torn tail.
+func (s *Store) loadLast(c *cursor, seg *segment, limit uint64) (rest uint64, err error) {
+	stopped, err := s.loadSegment(c, seg, limit)
+	if err == nil || stopped == limit {
+		return 0, err
+	}
+	return s.judgeTail(seg, stopped, limit, err)
+}
+
+// loadSegment adds the frames of one segment, up to limit, that are not in the
+// index yet. With an error it returns where no frame could be read, or limit if
+// that is not the matter.
 func (s *Store) loadSegment(c *cursor, seg *segment, limit uint64) (uint64, error) {
-	position := seg.firstFrame()
-	s.index.end = position
-	for position < limit {
+	s.index.end = max(s.index.end, seg.firstFrame())
+	for position := s.index.end; position < limit; position = s.index.end {
 		h, b, err := c.frame(position, limit)
 		if err != nil {
 			return position, err
@@ -51,7 +54,6 @@ func (s *Store) loadSegment(c *cursor, seg *segment, limit uint64) (uint64, erro
 		if err := s.addFrame(seg, &h, b); err != nil {
 			return limit, err // its checksums are right: no tail to be judged
 		}
-		position = h.end()
 	}
 	return limit, nil
 }
@@ -129,7 +131,7 @@ func (s *Store) recover() error {
 	if err != nil {
 		return err
 	}
-	rest, err := s.loadWhole()
+	rest, err := s.loadRest()
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func (m *mark) read() (uint64, error) {
 		store, at, err := decodeMark(b[slot*sectorLen:][:markLen])
 		switch {
 		case err != nil:
-			wrong = damagedBy(m.path, uint64(slot)*sectorLen, err) //nolint:gosec // 0 or 1
+			wrong = damagedBy(m.path, uint64(slot)*sectorLen, err)
 		case m.store != uuid.Nil && store != m.store:
 			return 0, &DamageError{File: m.path, Reason: fmt.Sprintf("the durable mark belongs to store %s, not %s", store, m.store)}
 		case !found || at > position:

@@ -83,48 +83,39 @@ func (s *Store) openReader() error {
 		return err
 	}
 	if !found.store() {
-		return &NotStoreError{Dir: s.dir, Reason: "the folder is empty"}
+		return &NotStoreError{Dir: s.dir, Reason: "it has no segment"}
+	}
+	if err := s.openFiles(found, Read); err != nil {
+		return err
+	}
+	// Up to the mark all is durable and whole, writer or not.
+	if err := s.follow(); err != nil {
+		return err
 	}
 	probe, err := s.options.FS.Lock(filepath.Join(s.dir, lockName), false)
 	var locked *LockedError
 	switch {
 	case errors.As(err, &locked):
-		return s.openBeside()
+		return s.follow() // what is behind the mark is that writer's business
 	case errors.Is(err, fs.ErrNotExist): // a copy of a store: it has no writer, and never had
-		return s.openAlone()
+		return s.showRest()
 	case err != nil:
 		return err
 	}
 	// While the probe is held no writer can start, so what is in the files now
-	// was left there by one that is gone.
-	return errors.Join(s.openAlone(), probe.Close())
+	// was left there by one that is gone. It is little, and held shortly.
+	return errors.Join(s.showRest(), probe.Close())
 }
 
-// openBeside opens beside a living writer: the mark says what is durable. All
-// before it must be whole; what is after it is that writer's business. Which
-// segments there are is found out on the way, since the writer may begin one at
-// any time.
-func (s *Store) openBeside() error {
-	found, err := s.survey()
+// showRest adds what stands behind the mark when there is no writer: whatever
+// is whole can be made durable by flushing it, which works on a file that is
+// open for reading.
+func (s *Store) showRest() error {
+	found, err := s.survey() // the last writer may have ended since the first look
 	if err != nil {
 		return err
 	}
-	found.bases = found.bases[:1]
-	if err := s.openFiles(found, Read); err != nil {
-		return err
-	}
-	s.index.end = s.lastSegment().firstFrame()
-	return s.follow()
-}
-
-// openAlone opens when there is no writer: whatever is whole can be made durable
-// by flushing it, which works on a file that is open for reading.
-func (s *Store) openAlone() error {
-	found, err := s.survey()
-	if err != nil {
-		return err
-	}
-	if err := s.openFiles(found, Read); err != nil {
+	if err := s.openSegments(found, Read); err != nil {
 		return err
 	}
 	if err := s.lastSegment().file.Datasync(); err != nil && !cannotFlush(err) {
@@ -134,11 +125,10 @@ func (s *Store) openAlone() error {
 	if err != nil {
 		return err
 	}
-	rest, err := s.loadWhole()
+	s.torn.Bytes, err = s.loadRest()
 	if err != nil {
 		return err
 	}
-	s.torn.Bytes = rest
 	return s.checkMark(position)
 }
 
@@ -234,7 +224,20 @@ func (s *Store) openFiles(found survey, mode Mode) error {
 	if found.bases[0] != 0 {
 		return &DamageError{File: filepath.Join(s.dir, segmentName(0)), Reason: "the first segment is missing"}
 	}
+	if err := s.openSegments(found, mode); err != nil {
+		return err
+	}
+	s.index.end = s.index.segs[0].firstFrame()
+	return nil
+}
+
+// openSegments opens the segments that are not open yet. Nobody else has the
+// index at this time.
+func (s *Store) openSegments(found survey, mode Mode) error {
 	for _, base := range found.bases {
+		if n := len(s.index.segs); n > 0 && base <= s.index.segs[n-1].base {
+			continue
+		}
 		seg, err := openSegment(s.options.FS, s.dir, base, s.uuid, mode)
 		if err != nil {
 			return err

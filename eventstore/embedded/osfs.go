@@ -34,7 +34,7 @@ func (osFS) ReadDir(dir string) ([]string, error) {
 
 func (osFS) Open(path string, mode Mode) (File, error) {
 	flags := map[Mode]int{Read: os.O_RDONLY, Write: os.O_RDWR, Create: os.O_RDWR | os.O_CREATE | os.O_TRUNC}[mode]
-	f, err := os.OpenFile(path, flags, 0o600) //nolint:gosec // the folder is the operator's choice
+	f, err := os.OpenFile(path, flags, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func (osFS) Open(path string, mode Mode) (File, error) {
 func (osFS) Rename(from, to string) error { return os.Rename(from, to) }
 
 func (osFS) SyncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // the folder is the operator's choice
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
@@ -58,14 +58,17 @@ func (osFS) Lock(path string, writer bool) (io.Closer, error) {
 	if writer {
 		flags, how = os.O_RDWR|os.O_CREATE, unix.LOCK_EX
 	}
-	f, err := os.OpenFile(path, flags, 0o600) //nolint:gosec // the folder is the operator's choice
+	f, err := os.OpenFile(path, flags, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	if err := flock(f, how); err != nil {
 		pid := readPID(f)
 		_ = f.Close() // nothing was written through it
-		if errors.Is(err, unix.EWOULDBLOCK) {
+		switch {
+		case errors.Is(err, errProbed):
+			return nil, &LockedError{Dir: filepath.Dir(path)}
+		case errors.Is(err, unix.EWOULDBLOCK):
 			return nil, &LockedError{Dir: filepath.Dir(path), PID: pid}
 		}
 		return nil, fmt.Errorf("lock %s: %w", path, err)
@@ -79,15 +82,18 @@ func (osFS) Lock(path string, writer bool) (io.Closer, error) {
 	return f, nil
 }
 
+// errProbed: no writer holds the lock, but readers hold it for too long.
+var errProbed = errors.New("locked by readers")
+
 // flock takes the lock without waiting for a writer. A writer waits a moment
 // for probes, which hold the lock shared and only while they look: whoever
 // cannot get even a shared lock has a writer in the way, and gives up at once.
 func flock(f *os.File, how int) error {
 	const patience, pause = 5 * time.Second, 2 * time.Millisecond
-	fd := int(f.Fd()) //nolint:gosec // a file descriptor fits
-	for waited := time.Duration(0); ; waited += pause {
+	fd := int(f.Fd())
+	for waited := time.Duration(0); waited < patience; waited += pause {
 		err := unix.Flock(fd, how|unix.LOCK_NB)
-		if err == nil || how == unix.LOCK_SH || !errors.Is(err, unix.EWOULDBLOCK) || waited >= patience {
+		if how == unix.LOCK_SH || !errors.Is(err, unix.EWOULDBLOCK) {
 			return err
 		}
 		if err := unix.Flock(fd, unix.LOCK_SH|unix.LOCK_NB); err != nil {
@@ -98,6 +104,7 @@ func flock(f *os.File, how int) error {
 		}
 		time.Sleep(pause)
 	}
+	return errProbed
 }
 
 func writePID(f *os.File) error {

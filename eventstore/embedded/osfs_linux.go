@@ -17,7 +17,7 @@ func datasync(f *os.File) error {
 	var failed error
 	err = conn.Control(func(fd uintptr) {
 		for {
-			if failed = unix.Fdatasync(int(fd)); !errors.Is(failed, unix.EINTR) { //nolint:gosec // a file descriptor fits
+			if failed = unix.Fdatasync(int(fd)); !errors.Is(failed, unix.EINTR) {
 				return
 			}
 		}

@@ -92,7 +92,7 @@ var appends = map[string]func(*testing.T, eventstore.Store){
 	"bytes are kept as they are": func(t *testing.T, s eventstore.Store) {
 		every := make([]byte, 256)
 		for i := range every {
-			every[i] = byte(i) //nolint:gosec // 0 to 255
+			every[i] = byte(i)
 		}
 		records := Propose("a", 0, 5)
 		records[0].Data, records[0].Metadata = nil, nil

@@ -282,7 +282,7 @@ var races = map[string]func(*testing.T, eventstore.Store){
 		require.Len(t, got, revisions)
 		for n := range wins {
 			require.Equal(t, int32(1), wins[n].Load(), "revision %d", n)
-			require.Equal(t, uint64(n), got[n].Revision) //nolint:gosec // small
+			require.Equal(t, uint64(n), got[n].Revision)
 		}
 	},
 

@@ -27,8 +27,8 @@ var reads = map[string]func(*testing.T, eventstore.Store){
 	"from": func(t *testing.T, s eventstore.Store) {
 		want := interleave(t, s, 3, 40)
 		for from := range 40 {
-			got := All(t, s.ReadStream(t.Context(), "s1", uint64(from))) //nolint:gosec // small
-			requireSame(t, "s1", uint64(from), want["s1"][from:], got)   //nolint:gosec // small
+			got := All(t, s.ReadStream(t.Context(), "s1", uint64(from)))
+			requireSame(t, "s1", uint64(from), want["s1"][from:], got)
 		}
 		for _, from := range []uint64{40, 41, 1 << 62} {
 			require.Empty(t, All(t, s.ReadStream(t.Context(), "s1", from)))
@@ -136,7 +136,7 @@ var reads = map[string]func(*testing.T, eventstore.Store){
 		for r, err := range s.ReadStream(t.Context(), "s", 0) {
 			require.NoError(t, err)
 			if seen++; r.Revision < 30 {
-				Must(t, s, "s", eventstore.At(r.Revision+2), Propose("a", int(r.Revision)+3, 1)) //nolint:gosec // small
+				Must(t, s, "s", eventstore.At(r.Revision+2), Propose("a", int(r.Revision)+3, 1))
 			}
 		}
 		require.Equal(t, 33, seen)

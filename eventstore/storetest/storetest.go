@@ -116,7 +116,7 @@ func requireSame(t testing.TB, stream string, revision uint64, want []eventstore
 	for i, w := range want {
 		g := got[i]
 		require.Equal(t, stream, g.Stream)
-		require.Equal(t, revision+uint64(i), g.Revision) //nolint:gosec // i ≥ 0
+		require.Equal(t, revision+uint64(i), g.Revision)
 		require.Equal(t, w.ID, g.ID)
 		require.Equal(t, w.Type, g.Type)
 		require.True(t, w.Time.Equal(g.Time), "want %v, got %v", w.Time, g.Time)

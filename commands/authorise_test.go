@@ -1,0 +1,145 @@
+package commands
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+)
+
+var roles = []domain.Role{
+	domain.RoleBot, domain.RoleFeed, domain.RoleOperator, domain.RoleApprover, domain.RoleAdmin, domain.RoleAuditor,
+}
+
+// mayDo is section 9 as a table: "bot (own permits, fills, trades, sign),
+// feed (marks), operator (everything operational), approver (approve, reject,
+// confirm), admin (keys, policy, adjustments), auditor (reads everything,
+// exports). Admin cannot approve; break-glass can only stop things."
+var mayDo = []struct {
+	name    string
+	command func(bot string) Command
+	roles   string // those who may
+	own     bool   // a bot may for itself only
+}{
+	{"AllocateCapital", func(b string) Command { return AllocateCapital{Bot: b} }, "operator admin", false},
+	{"AskPermit", func(b string) Command { return AskPermit{Bot: b} }, "bot operator admin", true},
+	{"ChangeLimits", func(string) Command { return ChangeLimits{} }, "admin", false},
+	{"ConfirmClear", func(string) Command { return ConfirmClear{} }, "approver", false},
+	{"ConfirmFill", func(b string) Command { return ConfirmFill{domain.FillID{Bot: b}} }, "bot operator admin", true},
+	{"EngageStop", func(string) Command { return EngageStop{} }, "operator approver admin", false},
+	{"MarkPrices", func(string) Command { return MarkPrices{} }, "bot feed operator admin", false},
+	{"OpenPortfolio", func(string) Command { return OpenPortfolio{} }, "operator admin", false},
+	{"PlacePermit", func(string) Command { return PlacePermit{} }, "bot operator admin", false},
+	{"PostAdjustment", func(string) Command { return PostAdjustment{} }, "admin", false},
+	{"RecordDeposit", func(string) Command { return RecordDeposit{} }, "operator admin", false},
+	{"RecordFee", func(b string) Command { return RecordFee{Bot: b} }, "operator admin", false},
+	{"RecordFill", func(b string) Command { return RecordFill{FillID: domain.FillID{Bot: b}} }, "bot operator admin", true},
+	{"RecordTrade", func(b string) Command { return RecordTrade{Bot: b} }, "bot operator admin", true},
+	{"RecordWithdrawal", func(string) Command { return RecordWithdrawal{} }, "operator admin", false},
+	{"RedeemPosition", func(b string) Command { return RedeemPosition{Bot: b} }, "operator admin", false},
+	{"RegisterBot", func(b string) Command { return RegisterBot{ID: b} }, "operator admin", false},
+	{"RegisterMarket", func(string) Command { return RegisterMarket{} }, "operator admin", false},
+	{"ReleasePermit", func(string) Command { return ReleasePermit{} }, "bot operator admin", false},
+	{"RequestClear", func(string) Command { return RequestClear{} }, "operator approver", false},
+	{"ResetBreaker", func(string) Command { return ResetBreaker{} }, "operator admin", false},
+	{"SetRowAside", func(string) Command { return SetRowAside{} }, "operator admin", false},
+	{"SettleMarket", func(string) Command { return SettleMarket{} }, "feed operator admin", false},
+	{"StartBot", func(b string) Command { return StartBot{Bot: b} }, "operator admin", false},
+	{"StopBot", func(b string) Command { return StopBot{Bot: b} }, "operator admin", false},
+	{"VoidFill", func(b string) Command { return VoidFill{domain.FillID{Bot: b}} }, "bot operator admin", true},
+}
+
+// "A test enumerates": every type of this package with a Decide method has a row.
+func TestEveryCommandHasARow(t *testing.T) {
+	rows := map[string]bool{}
+	names := map[string]bool{}
+	for _, tt := range mayDo {
+		rows[tt.name] = true
+		name := tt.command("a").Name()
+		require.False(t, names[name], "two commands are called %s", name)
+		names[name] = true
+	}
+	files, err := parser.ParseDir(token.NewFileSet(), ".", func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0) //nolint:staticcheck // one folder, no build tags
+	require.NoError(t, err)
+	found := 0
+	ast.Inspect(files["commands"], func(n ast.Node) bool {
+		f, ok := n.(*ast.FuncDecl)
+		if !ok || f.Recv == nil || f.Name.Name != "Roles" {
+			return true
+		}
+		receiver, ok := f.Recv.List[0].Type.(*ast.Ident)
+		require.True(t, ok, "a command's methods are on the value")
+		require.True(t, rows[receiver.Name], "%s has no row in mayDo", receiver.Name)
+		found++
+		return true
+	})
+	require.Equal(t, len(mayDo), found, "a row without a command")
+}
+
+// Every cell of role × command.
+func TestRolesAndCommands(t *testing.T) {
+	for _, tt := range mayDo {
+		allowed := strings.Fields(tt.roles)
+		for _, role := range roles {
+			c := domain.Caller{User: "u", Role: role}
+			if role == domain.RoleBot {
+				c.Bot = "mine"
+			}
+			err := authorise(&Request{Caller: c, Key: "k", Command: tt.command("mine")})
+			if contains(allowed, string(role)) {
+				require.NoError(t, err, "%s by %s", tt.name, role)
+			} else {
+				requireCode(t, domain.CodeDenied, err)
+			}
+		}
+		if tt.own { // "other bots' ids denied"
+			c := domain.Caller{User: "u", Role: domain.RoleBot, Bot: "mine"}
+			requireCode(t, domain.CodeDenied, authorise(&Request{Caller: c, Key: "k", Command: tt.command("other")}))
+			require.NoError(t, authorise(&Request{Caller: olga, Key: "k", Command: tt.command("other")}))
+		}
+		for _, c := range []domain.Caller{{}, {User: "u"}, {Role: domain.RoleAdmin}} {
+			requireCode(t, domain.CodeUnauthenticated, authorise(&Request{Caller: c, Key: "k", Command: tt.command("mine")}))
+		}
+		requireCode(t, domain.CodeDenied, authorise(&Request{Caller: domain.Caller{User: "u", Role: "root"}, Command: tt.command("mine")}))
+		requireCode(t, domain.CodeDenied, authorise(&Request{Caller: domain.Caller{User: "u", Role: domain.RoleBot}, Command: tt.command("mine")}))
+	}
+}
+
+func contains(all []string, s string) bool {
+	for _, a := range all {
+		if a == s {
+			return true
+		}
+	}
+	return false
+}
+
+// "bot (own permits …)": through the writer, a bot's key cannot touch another
+// bot's permit, nor use its own for another bot; nothing is recorded.
+func TestABotActsForItselfOnly(t *testing.T) {
+	r := newRig(t).opened("a", "b")
+	granted := r.must(botCaller("a"), permit("a", "1"))
+	all := len(r.records())
+	r.refused(domain.CodeDenied, botCaller("b"), PlacePermit{Permit: granted.Permit.PermitID})
+	r.refused(domain.CodeDenied, botCaller("b"), ReleasePermit{Permit: granted.Permit.PermitID})
+	r.refused(domain.CodeDenied, botCaller("b"), permit("a", "1"))
+	r.refused(domain.CodeDenied, botCaller("b"), fill("a", "1", "buy", "1", "0.5"))
+	r.refused(domain.CodeInvalid, botCaller("b"), permit("", "1"))
+	r.refused(domain.CodeInvalid, botCaller("b"), fill("", "1", "buy", "1", "0.5"))
+	require.Len(t, r.records(), all)
+	r.must(botCaller("a"), PlacePermit{Permit: granted.Permit.PermitID})
+	r.check()
+}
+
+// A request without a command is refused like any other that makes no sense.
+func TestARequestWithoutACommand(t *testing.T) {
+	r := newRig(t).opened()
+	r.refused(domain.CodeInvalid, olga, nil)
+	r.check()
+}

@@ -1,0 +1,206 @@
+package commands
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+	"pets/eventstore"
+)
+
+// "If anything came between, it is decided again. So a risk check can never race
+// a trade, on one machine or on twenty": 64 goroutines ask two servers for
+// permits under one cash limit. Never over-reserved, every acknowledged command's
+// events there exactly once, and both servers end where a fresh fold does.
+func Test64BotsAtOneLimit(t *testing.T) {
+	const asked = 64
+	rounds, deadline := 0, time.Now().Add(2*time.Second)
+	for ; time.Now().Before(deadline) && rounds < 500; rounds++ {
+		roundAtOneLimit(t, asked, rounds%2 == 1)
+	}
+	t.Logf("%d rounds of %d", rounds, asked)
+}
+
+// roundAtOneLimit: a bot with 1,000 asks for 64 permits of 50 each, so that 20
+// fit; half of the askers also retry at the other server.
+func roundAtOneLimit(t *testing.T, asked int, retry bool) {
+	t.Helper()
+	r := newRig(t).opened("a")
+	writers := []*Writer{r.w, r.writer()}
+	answers := make([]Answer, 2*asked)
+	ctx := r.ctx()
+	var wg sync.WaitGroup
+	for i := range answers {
+		if i >= asked && !retry {
+			break
+		}
+		wg.Go(func() {
+			n := i % asked
+			var err error
+			request := Request{Caller: botCaller("a"), Key: fmt.Sprint("ask", n), Command: permit("a", "100")}
+			answers[i], err = writers[(i+i/asked)%2].Do(ctx, request)
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
+	all := r.records()
+	granted, seen := 0, map[uint64]int{}
+	for i, a := range answers[:asked] {
+		stored(t, all, a)
+		for _, e := range a.Events {
+			seen[e.Revision]++
+		}
+		if a.Permit.Allowed {
+			granted++
+		}
+		if retry {
+			same(t, a, answers[i+asked])
+		}
+	}
+	require.Equal(t, 20, granted, "1,000 pays for 20 permits of 50")
+	require.Len(t, seen, asked, "each command has its own record")
+	reserved := dec("0")
+	for _, p := range fold(t, r.store).Permits {
+		reserved = reserved.Add(p.Reserved)
+	}
+	require.Equal(t, "1000", reserved.String())
+
+	// Both catch up when they have something to decide.
+	for i, w := range writers {
+		_, err := w.Do(ctx, Request{Caller: olga, Key: fmt.Sprint("last", i), Command: deposit("1")})
+		require.NoError(t, err)
+	}
+	_, err := writers[0].Do(ctx, Request{Caller: olga, Key: "last", Command: deposit("1")})
+	require.NoError(t, err)
+	_, err = writers[1].Do(ctx, Request{Caller: olga, Key: "?", Command: StartBot{Bot: "nobody"}}) // a refusal catches up, too
+	requireCode(t, domain.CodeNotFound, err)
+	writers[0].Close()
+	writers[1].Close()
+	fresh := hashOf(t, fold(t, r.store))
+	require.Equal(t, fresh, hashOf(t, writers[0].state))
+	require.Equal(t, fresh, hashOf(t, writers[1].state))
+	r.check()
+}
+
+// A refusal is an answer too: it is not given on a state that another server has
+// moved on from.
+func TestARefusalRestsOnTheWholeStream(t *testing.T) {
+	r := newRig(t).opened()
+	other := r.writer()
+	_, err := other.Do(r.ctx(), Request{Caller: olga, Key: "warm", Command: deposit("1")})
+	require.NoError(t, err)
+
+	r.must(olga, RegisterBot{ID: "a"}) // acknowledged here, so true there
+	_, err = other.Do(r.ctx(), Request{Caller: olga, Key: "k", Command: AllocateCapital{Bot: "a", Amount: dec("1")}})
+	require.NoError(t, err, "not: bot is not registered")
+
+	r.store.headErr = errDown // not known whether it is the whole stream
+	_, err = other.Do(r.ctx(), Request{Caller: olga, Key: "k2", Command: RegisterBot{ID: "a"}})
+	requireCode(t, domain.CodeUnavailable, err)
+	_, err = other.Do(r.ctx(), Request{Caller: botCaller("a"), Key: "k2", Command: RegisterBot{ID: "a"}})
+	requireCode(t, domain.CodeDenied, err) // for that no state is needed
+	r.store.headErr = nil
+	_, err = other.Do(r.ctx(), Request{Caller: olga, Key: "k2", Command: RegisterBot{ID: "a"}})
+	requireCode(t, domain.CodeConflict, err)
+	r.check()
+}
+
+// A conflict before the append: the batch is decided again, in its order, and
+// what the other server did decides who is refused now.
+func TestABatchIsDecidedAgainAfterAConflict(t *testing.T) {
+	r := newRig(t).opened("a")
+	other := r.writer()
+	gate := make(chan struct{})
+	r.store.plan(
+		fault{gate: gate}, // of "held"
+		fault{before: func() { // of the batch
+			_, err := other.Do(r.ctx(), Request{Caller: olga, Key: "o", Command: RegisterBot{ID: "b", Capital: dec("8500")}})
+			require.NoError(t, err)
+		}},
+	)
+	held := r.start(r.ctx(), olga, "held", deposit("1"))
+	soon(t, r.store.blocked)
+	b := r.start(r.ctx(), olga, "b", RegisterBot{ID: "b", Capital: dec("8000")})
+	r.waitQueued(1)
+	c := r.start(r.ctx(), olga, "c", RegisterBot{ID: "c", Capital: dec("500")}) // 9,001 - 8,500: enough
+	r.waitQueued(2)
+	d := r.start(r.ctx(), olga, "d", RegisterBot{ID: "d", Capital: dec("2")}) // 1 left
+	r.waitQueued(3)
+	close(gate)
+	require.NoError(t, soon(t, held).err)
+	requireCode(t, domain.CodeConflict, soon(t, b).err) // was fine before the conflict
+	require.NoError(t, soon(t, c).err)
+	requireCode(t, domain.CodeInvalid, soon(t, d).err)
+	r.check()
+}
+
+// A request that was not tried, because one before it was refused, is tried when
+// the refusal falls with the conflict.
+func TestNotTriedIsTakenBackWithTheRefusal(t *testing.T) {
+	r := newRig(t).opened()
+	other := r.writer()
+	r.store.plan(fault{before: func() {
+		_, err := other.Do(r.ctx(), Request{Caller: olga, Key: "o", Command: RegisterBot{ID: "a", Capital: dec("1")}})
+		require.NoError(t, err)
+	}})
+	results, err := r.w.DoAll(r.ctx(), []Request{
+		{Caller: olga, Key: "1", Command: deposit("1")},
+		{Caller: olga, Key: "2", Command: AllocateCapital{Bot: "a", Amount: dec("1")}}, // not there yet
+		{Caller: olga, Key: "3", Command: deposit("1")},
+	})
+	require.NoError(t, err)
+	for i, res := range results {
+		require.NoError(t, res.Err, "%d", i)
+	}
+	r.check()
+}
+
+// Conflicts without end are given up, with nothing acknowledged; "every loop has
+// a limit".
+func TestConflictsWithoutEndAreGivenUp(t *testing.T) {
+	r := newRig(t).opened()
+	conflict := &eventstore.Conflict{Stream: Stream("main")}
+	for range maxAttempts {
+		r.store.plan(fault{err: conflict})
+	}
+	before := r.store.attempts
+	_, err := r.do(olga, "k", deposit("1"))
+	requireCode(t, domain.CodeUnavailable, err)
+	require.Equal(t, maxAttempts, r.store.attempts-before)
+	_, err = r.do(olga, "k", deposit("1"))
+	require.NoError(t, err)
+
+	for range maxAttempts - 1 { // limit − 1
+		r.store.plan(fault{err: conflict})
+	}
+	r.must(olga, deposit("1"))
+	r.check()
+}
+
+// "Only the same writer's retry is idempotent in the store; another server gets a
+// conflict, catches up, finds the command_id and answers from the stored records."
+func TestAnotherServersAttemptIsAConflict(t *testing.T) {
+	r := newRig(t).opened()
+	other := r.writer()
+	var first Answer
+	r.store.plan(fault{before: func() {
+		var err error
+		first, err = other.Do(r.ctx(), Request{Caller: olga, Key: "k", Command: deposit("3")})
+		require.NoError(t, err)
+	}})
+	again, err := r.do(olga, "k", deposit("3"))
+	require.NoError(t, err)
+	require.True(t, again.Replayed)
+	same(t, first, again)
+	require.Equal(t, "10003", fold(t, r.store).NetDeposits().String())
+	r.check()
+}

@@ -1,0 +1,261 @@
+package commands
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/google/uuid"
+
+	"pets/domain"
+	"pets/eventstore"
+)
+
+// An append is closed once it has this much; one command may add as much again
+// and still fit the store's limits.
+const (
+	fullBytes   = eventstore.MaxAppendBytes / 2
+	fullRecords = eventstore.MaxAppendRecords / 2
+)
+
+// step is one request on its way to its result.
+type step struct {
+	job *job
+	i   int
+
+	// What was decided; every attempt decides anew. One of events, known and err
+	// is set.
+	command uuid.UUID
+	events  []domain.Event // accepted: their records are in the group
+	known   *indexEntry    // accepted before
+	err     error          // refused
+	judged  bool           // decided against the state, so as good as the group
+	// sent, by any attempt: what is found in the stream may be our own.
+	sent bool
+}
+
+func (s *step) request() *Request { return &s.job.requests[s.i] }
+
+// group is what one append takes: steps, and the records of those accepted.
+type group struct {
+	steps    []*step
+	proposed []eventstore.Proposed
+	bytes    int
+	records  []eventstore.Record // proposed, once they are durable
+	// unreadable: the stream could not be folded, so nothing is decided.
+	unreadable error
+	// spoiled: a step was refused after it had changed the state. The group ends
+	// with it, and the state is thrown away.
+	spoiled bool
+}
+
+func (g *group) full() bool {
+	return g.spoiled || g.bytes >= fullBytes || len(g.proposed) >= fullRecords
+}
+
+// refuses reports whether any refusal rests on the state.
+func (g *group) refuses() bool {
+	for _, s := range g.steps {
+		if s.judged && s.err != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// decideGroup decides as many steps as one append takes, at least one.
+func (w *Writer) decideGroup(steps []*step) *group {
+	g := &group{}
+	for _, s := range steps {
+		if g.full() {
+			break
+		}
+		g.steps = append(g.steps, s)
+		w.decide(g, s)
+	}
+	return g
+}
+
+// decide decides one step. A defect that panics is refused like any other
+// request that cannot be decided: the state it may have touched is thrown away.
+func (w *Writer) decide(g *group, s *step) {
+	*s = step{job: s.job, i: s.i, sent: s.sent}
+	if s.job.failed > s.i { // by an attempt that was overtaken
+		s.job.failed = 0
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			s.err = &Defect{Value: p, Stack: debug.Stack()}
+			g.spoiled = true
+		}
+		if s.err != nil {
+			s.job.failAt(s.i)
+		}
+	}()
+	switch {
+	case s.job.failed > 0:
+		s.err = ErrNotTried
+	case s.job.ctx.Err() != nil:
+		s.err = s.job.ctx.Err()
+	default:
+		s.err = w.judge(g, s)
+	}
+}
+
+// Defect is a panic while deciding. Nothing of the command was recorded. Value
+// and stack are for the log, not for the caller.
+type Defect struct {
+	Value any
+	Stack []byte
+}
+
+func (e *Defect) Error() string {
+	return "internal: a defect was found while deciding; nothing was recorded"
+}
+
+// judge holds one request against the state, in this order: may it be sent at
+// all, was it accepted before, may this portfolio take it, what time is it, what
+// does the domain say.
+func (w *Writer) judge(g *group, s *step) error {
+	r := s.request()
+	if err := check(r); err != nil {
+		return err
+	}
+	hash, err := requestHash(w.portfolio, r)
+	if err != nil {
+		return err
+	}
+	if g.unreadable == nil {
+		g.unreadable = w.load()
+	}
+	if g.unreadable != nil {
+		return g.unreadable
+	}
+	s.judged = true
+	s.command = CommandID(r.owner(), r.Key)
+	if known, ok := w.index[s.command]; ok {
+		if known.hash != hash {
+			return domain.Errorf(domain.CodeIdempotencyMismatch, "this Idempotency-Key was used for another request")
+		}
+		s.known = &known
+		return nil
+	}
+	if w.poisoned != nil {
+		return asUnavailable(w.poisoned)
+	}
+	if err := w.admissible(r); err != nil {
+		return err
+	}
+	now, err := w.clock(r)
+	if err != nil {
+		return err
+	}
+	return w.record(g, s, hash, now)
+}
+
+func check(r *Request) error {
+	if r.Command == nil {
+		return domain.Invalid("command", "is missing")
+	}
+	if r.Key == "" || len(r.Key) > MaxKeyBytes {
+		return domain.Invalid("Idempotency-Key", "is required and has at most %d bytes; keep one UUID per command", MaxKeyBytes)
+	}
+	return authorise(r)
+}
+
+// clock gives the record time of a request: the row's for an import, otherwise
+// ours, clamped to the last record when it is up to 2 s behind.
+func (w *Writer) clock(r *Request) (time.Time, error) {
+	last := w.state.Time
+	if r.Import != nil {
+		at := r.Import.At.UTC()
+		if at.Before(last) {
+			return at, domain.Errorf(domain.CodeClock, "the row's time %s lies before the portfolio's last record at %s; history is only appended to, so import older files first, or into a new portfolio",
+				at.Format(time.RFC3339Nano), last.Format(time.RFC3339Nano))
+		}
+		return at, nil
+	}
+	if w.state.Clock == domain.ClockImported {
+		return last, nil // a reset of an imported portfolio belongs where its history ends
+	}
+	now := w.options.Now().Round(0).UTC()
+	if behind := last.Sub(now); behind > clockTolerance {
+		return now, domain.Errorf(domain.CodeClock, "our clock is %s behind the portfolio's last record; nothing is decided until it is right", behind.Round(time.Millisecond))
+	} else if behind > 0 {
+		now = last
+	}
+	return now, nil
+}
+
+// record lets the domain decide, and adds the records to the group.
+func (w *Writer) record(g *group, s *step, hash requestDigest, now time.Time) error {
+	r, first := s.request(), w.state.Next
+	d := w.state.Begin(now, r.Caller)
+	err := r.Command.Decide(d)
+	if err == nil {
+		err = d.Finish()
+	}
+	var records []eventstore.Proposed
+	size := 0
+	if err == nil {
+		records, size, err = w.encode(s, d.Events(), hash, now)
+	}
+	if err != nil {
+		g.spoiled = d.Dirty()
+		return err
+	}
+	g.proposed = append(g.proposed, records...)
+	g.bytes += size
+	w.index[s.command] = indexEntry{first: first, count: uint32(len(records)), hash: hash} //nolint:gosec // bounded by encode
+	s.events, s.sent = d.Events(), true
+	return nil
+}
+
+// encode makes the records of one command, which have to fit one append.
+func (w *Writer) encode(s *step, events []domain.Event, hash requestDigest, now time.Time) ([]eventstore.Proposed, int, error) {
+	meta, err := encodeJSON(w.metadata(s, hash))
+	if err != nil {
+		return nil, 0, err
+	}
+	records, size := make([]eventstore.Proposed, len(events)), 0
+	for i, e := range events {
+		data, err := domain.Encode(e)
+		if err != nil {
+			return nil, 0, err
+		}
+		records[i] = eventstore.Proposed{
+			ID: recordID(w.portfolio, s.command, w.options.Instance, i), Type: e.EventType(), Time: now, Metadata: meta, Data: data,
+		}
+		size += records[i].Size()
+	}
+	if size > fullBytes || len(records) > fullRecords {
+		return nil, 0, domain.Errorf(domain.CodeTooLarge, "the command would record %d events of %d bytes; split it", len(records), size)
+	}
+	// What the store can never take would otherwise fail everything beside it.
+	if err := eventstore.Check(w.stream, eventstore.NoStream, records); err != nil {
+		var invalid *eventstore.Invalid
+		if errors.As(err, &invalid) {
+			return nil, 0, &domain.Error{Code: domain.CodeInvalid, Message: "the store cannot hold this", Cause: err}
+		}
+		return nil, 0, fmt.Errorf("commands: %w", err)
+	}
+	return records, size, nil
+}
+
+func (w *Writer) metadata(s *step, hash requestDigest) domain.Metadata {
+	r := s.request()
+	m := domain.Metadata{
+		Actor: r.Caller.User, Role: r.Caller.Role, Bot: r.Caller.Bot,
+		Command: r.Command.Name(), CommandID: s.command.String(), RequestHash: hex.EncodeToString(hash[:]),
+	}
+	if r.Import != nil || w.state.Clock == domain.ClockImported {
+		at := w.options.Now().UTC().Truncate(time.Second)
+		m.ImportedAt = &at
+	}
+	if r.Import != nil {
+		m.Source = r.Import.Source
+	}
+	return m
+}

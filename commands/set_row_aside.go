@@ -1,0 +1,25 @@
+package commands
+
+import (
+	"pets/domain"
+	"pets/domain/portfolio"
+)
+
+// SetRowAside notes that a row of an import was refused and left out, so that
+// the next run knows it: by then its time lies before the portfolio's last
+// record, and it could not be told from a new row that comes too late.
+type SetRowAside struct {
+	Row string `json:"row"` // its key
+}
+
+// Name implements Command.
+func (SetRowAside) Name() string { return "set_row_aside" }
+
+// Roles implements Command.
+func (SetRowAside) Roles() []domain.Role { return operators }
+
+// Actor implements Command.
+func (SetRowAside) Actor() string { return "" }
+
+// Decide implements Command: nothing changes, which is noted.
+func (SetRowAside) Decide(*portfolio.Decision) error { return nil }

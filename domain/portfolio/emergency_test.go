@@ -1,0 +1,164 @@
+package portfolio
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+	"pets/domain/risk"
+)
+
+func (h *harness) engage(kind string) {
+	h.t.Helper()
+	h.must(func(d *Decision) error { return d.EngageStop(kind, "fire") })
+}
+
+// requestClear asks as a user, and returns the name of the request.
+func (h *harness) requestClear(role domain.Role, user string) string {
+	h.t.Helper()
+	h.as(role, user).must(func(d *Decision) error { return d.RequestClear("it is out") })
+	return lastOf[*domain.EmergencyStopClearRequested](h).Request
+}
+
+func confirmClear(request string) func(*Decision) error {
+	return func(d *Decision) error { return d.ConfirmClear(request) }
+}
+
+// "Emergency stop: portfolio drawdown; manual, system_error, security_breach …
+// Stops bots, revokes permits".
+func TestEmergencyStops(t *testing.T) {
+	for _, kind := range []string{domain.StopManual, domain.StopSystemError, domain.StopSecurityBreach} {
+		h := halts(t)
+		h.engage(kind)
+		e := lastOf[*domain.EmergencyStopEngaged](h)
+		require.Equal(t, []string{"a", "b"}, e.BotsStopped)
+		require.Len(t, e.PermitsRevoked, 2)
+		require.Equal(t, []string{"2"}, h.livePermits(), "a working order still rests at its venue")
+		require.Equal(t, Stop{Engaged: true, Kind: kind, Reason: "fire", Since: h.now}, h.s.Stop)
+		h.ask(order("a", "m", "YES", buy, "1", "0.5"))
+		require.Equal(t, []domain.ReasonCode{domain.ReasonEmergencyStop, domain.ReasonBotStopped}, h.reasons())
+		h.refused(domain.CodeHalted, func(d *Decision) error { return d.StartBot("a") })
+		h.must(func(d *Decision) error { return d.RegisterBot(&domain.BotRegistered{Bot: "e"}, domain.Zero, true) })
+		require.Equal(t, Registered, h.botOf("e").Status)
+	}
+	h := halts(t)
+	for _, kind := range []string{"", "other", domain.StopPortfolioDrawdown} {
+		h.refused(domain.CodeInvalid, func(d *Decision) error { return d.EngageStop(kind, "fire") })
+	}
+	h.refused(domain.CodeInvalid, func(d *Decision) error { return d.EngageStop(domain.StopManual, "") })
+}
+
+// "portfolio_drawdown | portfolio → emergency stop", in the same append.
+func TestPortfolioDrawdownIsAnEmergency(t *testing.T) {
+	h := paper(t, "100", only(domain.PortfolioDrawdown, "0.4"))
+	id := h.permit("a", "m", "YES", buy, "1", "0.5")
+	h.lose("a", "40")
+	require.Equal(t, []string{"adjustment.posted", "breaker.tripped", "emergency_stop.engaged"}, h.types())
+	require.Equal(t, domain.StopPortfolioDrawdown, h.s.Stop.Kind)
+	trip := lastOf[*domain.BreakerTripped](h)
+	require.Equal(t, []any{"portfolio", []string{"a"}, []string{id}}, []any{trip.Scope, trip.BotsStopped, trip.PermitsRevoked})
+	require.Empty(t, lastOf[*domain.EmergencyStopEngaged](h).BotsStopped, "the trip stopped them")
+}
+
+// "Clearing needs two people (one requests, another user confirms), … and leaves
+// bots stopped."
+func TestClearingTakesTwoPeople(t *testing.T) {
+	h := halts(t)
+	h.refused(domain.CodeConflict, func(d *Decision) error { return d.RequestClear("nothing is engaged") })
+	h.engage(domain.StopManual)
+	h.refused(domain.CodeNotFound, confirmClear(""))
+	h.refused(domain.CodeNotFound, confirmClear("c1"))
+	h.as(domain.RoleBot, "a").refused(domain.CodeDenied, func(d *Decision) error { return d.RequestClear("let me") })
+	h.operator().refused(domain.CodeInvalid, func(d *Decision) error { return d.RequestClear("") })
+
+	request := h.requestClear(domain.RoleOperator, "olga")
+	require.True(t, h.s.Stop.Engaged, "one person is not enough")
+	for _, role := range []domain.Role{domain.RoleOperator, domain.RoleApprover, domain.RoleAdmin} {
+		h.as(role, "olga").refused(domain.CodeDenied, confirmClear(request))
+	}
+	h.as(domain.RoleBot, "olga").refused(domain.CodeDenied, confirmClear(request))
+	h.as(domain.RoleApprover, "paul").refused(domain.CodeNotFound, confirmClear(request+"0"))
+	h.must(confirmClear(request))
+	require.Equal(t, Stop{}, h.s.Stop)
+	for _, b := range []string{"a", "b", "d"} {
+		require.Equal(t, Stopped, h.botOf(b).Status, "bots stay stopped")
+	}
+	h.operator().start("a")
+	h.refused(domain.CodeConflict, confirmClear(request))
+}
+
+// A later request replaces the open one, whoever made it.
+func TestOneOpenRequestAtATime(t *testing.T) {
+	h := halts(t)
+	h.engage(domain.StopManual)
+	olgas := h.requestClear(domain.RoleOperator, "olga")
+	pauls := h.requestClear(domain.RoleApprover, "paul")
+	require.NotEqual(t, olgas, pauls)
+	h.refused(domain.CodeNotFound, confirmClear(olgas))
+	h.refused(domain.CodeDenied, confirmClear(pauls))
+	h.operator().must(confirmClear(pauls))
+	require.False(t, h.s.Stop.Engaged)
+}
+
+// A stop that is engaged again asks for two people again: the open request knew
+// nothing of it. The first kind and time stand.
+func TestEngagingAgainWithdrawsTheRequest(t *testing.T) {
+	h := halts(t)
+	h.engage(domain.StopManual)
+	since := h.now
+	request := h.requestClear(domain.RoleOperator, "olga")
+	h.operator().after(time.Minute).engage(domain.StopSecurityBreach)
+	require.Equal(t, []any{domain.StopManual, since}, []any{h.s.Stop.Kind, h.s.Stop.Since})
+	h.as(domain.RoleApprover, "paul").refused(domain.CodeNotFound, confirmClear(request))
+}
+
+// "is refused while portfolio_drawdown is tripped"; a request made before that
+// trip does not outlive it.
+func TestClearingWaitsForThePortfolioDrawdown(t *testing.T) {
+	h := paper(t, "100", only(domain.PortfolioDrawdown, "0.4"))
+	h.engage(domain.StopManual)
+	request := h.requestClear(domain.RoleOperator, "olga")
+	h.operator().lose("a", "40")
+	require.Equal(t, []string{"portfolio_drawdown"}, h.tripped())
+	require.Equal(t, domain.StopManual, h.s.Stop.Kind)
+	h.as(domain.RoleApprover, "paul").refused(domain.CodeHalted, confirmClear(request))
+	h.operator().refused(domain.CodeHalted, func(d *Decision) error { return d.RequestClear("it is out") })
+	h.reset(domain.PortfolioDrawdown, "", true)
+	require.True(t, h.s.Stop.Engaged, "a reset clears no emergency stop")
+	h.refused(domain.CodeHalted, func(d *Decision) error { return d.StartBot("a") })
+	h.as(domain.RoleApprover, "paul").refused(domain.CodeNotFound, confirmClear(request))
+	request = h.requestClear(domain.RoleOperator, "olga")
+	h.as(domain.RoleApprover, "paul").must(confirmClear(request))
+	require.Equal(t, Stopped, h.botOf("a").Status)
+	h.operator().start("a")
+}
+
+// Clearing resets no breaker, and a trip after it engages it anew.
+func TestStopAndBreakersAreApart(t *testing.T) {
+	h := paper(t, "100", func(p *domain.Policy) { p.MaxDailyLossPct, p.MaxBotDrawdownPct = dec("0.9"), dec("0.9") })
+	for range 3 {
+		h.trade("a", "-1")
+	}
+	h.engage(domain.StopManual)
+	request := h.requestClear(domain.RoleOperator, "olga")
+	h.as(domain.RoleApprover, "paul").must(confirmClear(request))
+	require.Equal(t, risk.Tripped, h.status(domain.ConsecutiveLosses, "a"))
+	h.refused(domain.CodeHalted, func(d *Decision) error { return d.StartBot("a") })
+	h.lose("a", "37")
+	require.Equal(t, domain.StopPortfolioDrawdown, h.s.Stop.Kind)
+	require.NotContains(t, h.tripped(), "consecutive_losses of a")
+}
+
+// The first command of a day may be the request: its name is its own revision.
+func TestClearOnTheMorningAfter(t *testing.T) {
+	h := halts(t)
+	h.engage(domain.StopManual)
+	h.after(24 * time.Hour)
+	request := h.requestClear(domain.RoleOperator, "olga")
+	require.Equal(t, []string{"day.opened", "emergency_stop.clear_requested"}, h.types())
+	require.Equal(t, "c"+domain.PermitName(h.s.Next - 1)[1:], request)
+	h.after(24*time.Hour).as(domain.RoleApprover, "paul").must(confirmClear(request))
+	require.Equal(t, []string{"day.opened", "emergency_stop.cleared"}, h.types())
+}

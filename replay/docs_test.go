@@ -1,0 +1,79 @@
+package replay
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+)
+
+const semantics = "../docs/semantics.md"
+
+// Every example of the page is a scenario that holds. Each stands for itself:
+// its own portfolio, its own clock.
+func TestSemanticsExamples(t *testing.T) {
+	page, err := os.ReadFile(semantics)
+	require.NoError(t, err)
+	var out []string
+	block, first, blocks := []string(nil), 0, 0
+	for i, text := range strings.Split(string(page), "\n") {
+		switch {
+		case text == "```scenario":
+			out = append(out, text)
+			block, first = []string{}, i+2
+		case block != nil && text == "```":
+			got := runText(t, scenarioOptions{name: "docs/semantics.md", first: first}, strings.Join(block, "\n")+"\n")
+			out = append(append(out, strings.Split(strings.TrimSuffix(got, "\n"), "\n")...), text)
+			block = nil
+			blocks++
+		case block != nil:
+			block = append(block, text)
+		default:
+			out = append(out, text)
+		}
+	}
+	require.Nil(t, block, "a block is not closed")
+	require.Greater(t, blocks, 10)
+	got := strings.Join(out, "\n")
+	if *rewrite {
+		require.NoError(t, os.WriteFile(semantics, []byte(got), 0o600))
+		return
+	}
+	require.Equal(t, string(page), got, "go test ./replay -rewrite writes what is now")
+}
+
+// The page has every name of the closed lists of the code.
+func TestSemanticsIsComplete(t *testing.T) {
+	bytes, err := os.ReadFile(semantics)
+	require.NoError(t, err)
+	page := string(bytes)
+	for _, eventType := range domain.EventTypes() {
+		require.Contains(t, page, "`"+strings.TrimSuffix(eventType, ".v1")+"`")
+	}
+	lists := []struct {
+		file, form string
+		least      int
+	}{
+		{"../domain/events_risk.go", `ReasonCode = "([a-z_]+)"`, 11},
+		{"../domain/events_trading.go", `Flag\w+\s+= "([a-z_]+)"`, 7},
+		{"../domain/errors.go", `Code = "([a-z_]+)"`, 14},
+		{"../domain/policy.go", "json:\"([a-z_]+)\"", 13},
+		{"../domain/events_risk.go", `Stop\w+\s+= "([a-z_]+)"`, 4},
+	}
+	for _, l := range lists {
+		source, err := os.ReadFile(l.file)
+		require.NoError(t, err)
+		found := regexp.MustCompile(l.form).FindAllStringSubmatch(string(source), -1)
+		require.GreaterOrEqual(t, len(found), l.least, l.form)
+		for _, m := range found {
+			require.Contains(t, page, "`"+m[1]+"`", "of %s", l.file)
+		}
+	}
+	for word := range verbs {
+		require.Regexp(t, `\b`+word+`\b`, page, "the words of scenarios")
+	}
+}

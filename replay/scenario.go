@@ -1,0 +1,365 @@
+package replay
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/eventstore"
+	"pets/eventstore/memory"
+	"pets/projections"
+)
+
+// Limits of a scenario. Every step folds the whole history again, so the work
+// grows with the square of its length.
+const (
+	maxScenarioLines     = 2000
+	maxScenarioLineBytes = 4096
+)
+
+// scenarioPortfolio is the one portfolio a scenario has.
+const scenarioPortfolio = "main"
+
+// scenarioStart is the clock of a scenario that does not set it.
+var scenarioStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// ScenarioError is a line that cannot be understood, or a step after which the
+// books do not add up. What a command refuses is no error: it is output.
+type ScenarioError struct {
+	Name string
+	Line int // from 1
+	Err  error
+}
+
+func (e *ScenarioError) Error() string { return fmt.Sprintf("%s:%d: %v", e.Name, e.Line, e.Err) }
+
+// Unwrap returns what is wrong.
+func (e *ScenarioError) Unwrap() error { return e.Err }
+
+// RunScenario runs a scenario, a text of one command a line, and writes it again
+// with the output its commands have now: a scenario that holds is written as it
+// was read. Output lines begin with > (or !, for a refusal), comments with #.
+//
+// The commands are real: they go through a [commands.Writer] into a store in
+// memory, against a clock that only the scenario moves. After each of them the
+// history is verified from its beginning, and folded once more through a
+// snapshot. Nothing outside w is touched. name and line stand before errors.
+func RunScenario(ctx context.Context, name string, r io.Reader, w io.Writer) error {
+	return runScenario(ctx, scenarioOptions{name: name, first: 1}, r, w)
+}
+
+// scenarioOptions are what tests vary.
+type scenarioOptions struct {
+	name string
+	// first is the number of the first line: a scenario may stand in a document.
+	first int
+	// restart gives every command a writer that has just been started.
+	restart bool
+}
+
+func runScenario(ctx context.Context, o scenarioOptions, r io.Reader, w io.Writer) error {
+	s := newScenario(o, w)
+	defer s.close()
+	in := bufio.NewScanner(r)
+	in.Buffer(nil, maxScenarioLineBytes)
+	number := o.first
+	for ; in.Scan(); number++ {
+		text := in.Text()
+		if number-o.first == maxScenarioLines {
+			return s.wrong(number, fmt.Errorf("a scenario has at most %d lines; split it", maxScenarioLines))
+		}
+		if isOutput(text) {
+			continue
+		}
+		s.out.print(text)
+		if err := s.line(ctx, text); err != nil {
+			return s.wrong(number, err)
+		}
+	}
+	if errors.Is(in.Err(), bufio.ErrTooLong) {
+		return s.wrong(number, fmt.Errorf("the line has over %d bytes", maxScenarioLineBytes))
+	}
+	return errors.Join(in.Err(), s.out.flush())
+}
+
+func isOutput(text string) bool { return strings.HasPrefix(text, ">") || strings.HasPrefix(text, "!") }
+
+// scenario is one run.
+type scenario struct {
+	options scenarioOptions
+	out     *lines
+	store   *memory.Store
+	writer  *commands.Writer
+
+	now            time.Time
+	caller         domain.Caller
+	imported       bool
+	verbose, quiet bool
+
+	// Folded from the store, as any reader would.
+	state  *portfolio.State
+	trades *projections.Trades
+	stats  *projections.StatsFold
+	equity *projections.Equity
+
+	// What "last" stands for, and how many fills and commands there were.
+	permit, request string
+	fills, commands int
+}
+
+func newScenario(o scenarioOptions, w io.Writer) *scenario {
+	s := &scenario{
+		options: o, out: &lines{w: bufio.NewWriter(w)}, store: memory.New(), now: scenarioStart,
+		caller: domain.Caller{User: "olga", Role: domain.RoleOperator},
+		state:  portfolio.New(), trades: projections.NewTrades(), stats: projections.NewStats(), equity: projections.NewEquity(),
+	}
+	s.start()
+	return s
+}
+
+// start begins a writer that has seen nothing. Its instance is fixed, so that the
+// same scenario always stores the same bytes.
+func (s *scenario) start() {
+	s.writer = commands.NewWriter(s.store, scenarioPortfolio, commands.Options{
+		Now:      func() time.Time { return s.now },
+		Instance: uuid.NewSHA1(uuid.NameSpaceOID, []byte("scenario")),
+	})
+}
+
+func (s *scenario) close() {
+	s.writer.Close()
+	_ = s.store.Close() // memory has nothing to lose
+}
+
+func (s *scenario) wrong(number int, err error) error {
+	return errors.Join(&ScenarioError{s.options.name, number, err}, s.out.flush())
+}
+
+// line runs one line of the scenario.
+func (s *scenario) line(ctx context.Context, text string) error {
+	words, err := split(text)
+	if err != nil || len(words) == 0 {
+		return err
+	}
+	a, err := newArgs(words[1:])
+	if err != nil {
+		return err
+	}
+	if set, ok := settings[words[0].text]; ok {
+		set(s, a)
+		return a.finish()
+	}
+	if words[0].text == "show" {
+		return s.show(a)
+	}
+	v, ok := verbs[words[0].text]
+	if !ok {
+		return fmt.Errorf("%q is no command; there are %s", words[0].text, strings.Join(scenarioWords(), " "))
+	}
+	key := a.option("key")
+	todo := v.build(s, a)
+	if err := a.finish(); err != nil {
+		return fmt.Errorf("%w; write: %s %s", err, words[0].text, v.usage)
+	}
+	for _, c := range todo {
+		if err := s.send(ctx, c, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// send runs one command and prints what it recorded, or the refusal.
+func (s *scenario) send(ctx context.Context, c commands.Command, key string) error {
+	s.commands++
+	if key == "" {
+		key = fmt.Sprintf("step-%d", s.commands)
+	}
+	if s.options.restart {
+		s.writer.Close()
+		s.start()
+	}
+	before := s.state.Next
+	answer, refusal := s.do(ctx, c, key)
+	if code := domain.CodeOf(refusal); code == domain.CodeInternal || code == domain.CodeUnavailable {
+		return refusal // of a defect or of the end of the context, not of the command
+	}
+	if err := s.catchUp(ctx); err != nil {
+		return err
+	}
+	switch {
+	case refusal != nil && s.state.Next != before:
+		return fmt.Errorf("the command was refused (%w), but something was recorded", refusal)
+	case refusal != nil:
+		s.out.print("! " + string(domain.CodeOf(refusal)) + ": " + refusal.Error())
+	case answer.Replayed:
+		s.printAgain(&answer)
+	}
+	return s.check(ctx)
+}
+
+// do sends the command to the writer; a live opening, which no command can do
+// yet, is stored as the gate would have it.
+func (s *scenario) do(ctx context.Context, c commands.Command, key string) (commands.Answer, error) {
+	if o, ok := c.(openLive); ok {
+		err := s.appendOpened(ctx, o.event)
+		s.writer.Close() // it may have looked before there was anything
+		s.start()
+		return commands.Answer{}, err
+	}
+	r := commands.Request{Caller: s.caller, Key: key, Command: c}
+	if _, reset := c.(commands.ResetBreaker); s.imported && !reset {
+		r.Import = &commands.Import{At: s.now, Source: s.options.name}
+	}
+	return s.writer.Do(ctx, r)
+}
+
+func (s *scenario) appendOpened(ctx context.Context, e *domain.PortfolioOpened) error {
+	data, err := domain.Encode(e)
+	if err != nil {
+		return err
+	}
+	id := uuid.NewSHA1(uuid.NameSpaceOID, []byte("live opening"))
+	metadata := fmt.Sprintf(`{"actor":"scenario","role":"admin","command":"open_portfolio","command_id":"%s","request_hash":"%064d"}`, id, 0)
+	_, err = s.store.Append(ctx, commands.Stream(scenarioPortfolio), eventstore.NoStream, []eventstore.Proposed{{
+		ID: id, Type: e.EventType(), Time: s.now, Data: data, Metadata: []byte(metadata),
+	}})
+	return err
+}
+
+// catchUp folds what was recorded since the last step, and prints it.
+func (s *scenario) catchUp(ctx context.Context) error {
+	return eventstore.Walk(ctx, s.store, commands.Stream(scenarioPortfolio), s.state.Next, func(rec eventstore.Record) error {
+		e, err := domain.Decode(rec.Type, rec.Data)
+		if err != nil {
+			return err
+		}
+		s.state.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
+		for _, p := range []projections.Projection{s.trades, s.stats, s.equity} {
+			p.Apply(rec, e, s.state)
+		}
+		s.remember(e)
+		s.printRecord(rec, e)
+		return nil
+	})
+}
+
+// remember keeps what "last" stands for.
+func (s *scenario) remember(event domain.Event) {
+	switch e := event.(type) {
+	case *domain.PermitGranted:
+		s.permit = e.Permit
+	case *domain.EmergencyStopClearRequested:
+		s.request = e.Request
+	case *domain.PortfolioOpened:
+		s.imported = e.Clock == domain.ClockImported
+	}
+}
+
+// printRecord writes what was recorded: with verbose, the line `pets events` has.
+func (s *scenario) printRecord(rec eventstore.Record, e domain.Event) {
+	if s.quiet {
+		return
+	}
+	stamp := ""
+	if s.verbose {
+		stamp = fmt.Sprintf("%6d  %s  ", rec.Revision, rec.Time.UTC().Format(time.DateTime))
+	}
+	s.out.print("> " + stamp + sentence(e))
+	if denied, ok := e.(*domain.PermitDenied); ok {
+		for _, r := range denied.Reasons {
+			s.out.print(">   " + reason(r))
+		}
+	}
+}
+
+// sentence is an event as `pets events` shows it, without revision and time.
+func sentence(e domain.Event) string {
+	return fmt.Sprintf("%-22s %s", strings.TrimSuffix(e.EventType(), ".v1"), Describe(e))
+}
+
+func reason(r domain.Reason) string {
+	text := string(r.Code) + ": " + r.Message
+	if r.Value != "" {
+		text += "; value " + r.Value
+	}
+	if r.Limit != "" {
+		text += ", limit " + r.Limit
+	}
+	return text
+}
+
+// printAgain writes the first answer of a repeated command.
+func (s *scenario) printAgain(answer *commands.Answer) {
+	s.out.print("> answered before, nothing recorded:")
+	for _, e := range answer.Decoded() {
+		s.out.print(">   " + sentence(e))
+	}
+}
+
+// check holds what this run folded step by step against the whole history,
+// verified from its beginning, and against its own snapshot.
+func (s *scenario) check(ctx context.Context) error {
+	if s.state.Next == 0 {
+		return nil
+	}
+	live, err := s.state.Hash()
+	if err != nil {
+		return err
+	}
+	v, err := Verify(ctx, s.store, commands.Stream(scenarioPortfolio), nil)
+	switch {
+	case err != nil:
+		return err
+	case len(v.Problems) > 0:
+		return fmt.Errorf("the history does not add up: revision %d: %s", v.Problems[0].Revision, v.Problems[0].What)
+	case v.StateHash != live:
+		return errors.New("the history folds to another state from its beginning than step by step")
+	}
+	return s.checkSnapshot(live)
+}
+
+func (s *scenario) checkSnapshot(live string) error {
+	snapshot, err := s.state.Snapshot()
+	if err != nil {
+		return err
+	}
+	restored, err := portfolio.Restore(snapshot)
+	if err != nil {
+		return err
+	}
+	again, err := restored.Hash()
+	if err == nil && again != live {
+		err = errors.New("the snapshot restores another state")
+	}
+	s.state = restored // from here on the run goes on as after a restart
+	return err
+}
+
+// lines writes lines and keeps the first failure.
+type lines struct {
+	w   *bufio.Writer
+	err error
+}
+
+func (l *lines) print(text string) {
+	if _, err := l.w.WriteString(text + "\n"); err != nil && l.err == nil {
+		l.err = err
+	}
+}
+
+func (l *lines) flush() error {
+	if err := l.w.Flush(); err != nil && l.err == nil {
+		l.err = err
+	}
+	return l.err
+}
