@@ -299,8 +299,13 @@ func recordsOf(t testing.TB, store eventstore.Store) []eventstore.Record {
 // fold folds the stored stream from its beginning.
 func fold(t testing.TB, store eventstore.Store) *portfolio.State {
 	t.Helper()
+	return foldOf(t, recordsOf(t, store))
+}
+
+func foldOf(t testing.TB, records []eventstore.Record) *portfolio.State {
+	t.Helper()
 	s := portfolio.New()
-	for _, rec := range recordsOf(t, store) {
+	for _, rec := range records {
 		e, err := domain.Decode(rec.Type, rec.Data)
 		require.NoError(t, err)
 		s.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
@@ -324,7 +329,8 @@ func (r *rig) check() {
 	checkStream(r.t, r.store.Store)
 	r.w.Close()
 	if r.w.state != nil {
-		require.Equal(r.t, hashOf(r.t, fold(r.t, r.store.Store)), hashOf(r.t, r.w.state), "live state and fresh fold differ")
+		known := r.records()[:r.w.durable] // another server may be ahead
+		require.Equal(r.t, hashOf(r.t, foldOf(r.t, known)), hashOf(r.t, r.w.state), "live state and fresh fold differ")
 	}
 }
 

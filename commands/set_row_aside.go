@@ -22,4 +22,9 @@ func (SetRowAside) Roles() []domain.Role { return operators }
 func (SetRowAside) Actor() string { return "" }
 
 // Decide implements Command: nothing changes, which is noted.
-func (SetRowAside) Decide(*portfolio.Decision) error { return nil }
+func (SetRowAside) Decide(d *portfolio.Decision) error {
+	if d.State().Clock != domain.ClockImported {
+		return domain.Errorf(domain.CodeConflict, "only an imported portfolio sets rows aside")
+	}
+	return nil
+}

@@ -55,7 +55,8 @@ func (a *app) printState(v projections.State) error {
 	p.line("day       %s opened at %s, loss %s", v.Day.Date, money(v.Day.Open), percent(v.Day.Loss))
 	if v.EmergencyStop.Engaged {
 		p.line("")
-		p.line("EMERGENCY STOP  %s since %s UTC: %s", *v.EmergencyStop.Kind, clock(*v.EmergencyStop.Since), *v.EmergencyStop.Reason)
+		p.line("EMERGENCY STOP  %s since %s UTC", *v.EmergencyStop.Kind, clock(*v.EmergencyStop.Since))
+		p.line("                %s", *v.EmergencyStop.Reason)
 	}
 	p.line("")
 	if p.err != nil {

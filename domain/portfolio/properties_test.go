@@ -63,6 +63,7 @@ func (s *tempest) amount() string { return pick(s, "amount", "0.000001", "1", "1
 // run sends one command. Refusals are fine: they must leave no trace.
 func (s *tempest) run(name string, f func(*Decision) error) {
 	before := s.hash()
+	s.step = nil
 	if _, err := s.try(f); err != nil {
 		require.NotEqual(s.t, domain.CodeInternal, domain.CodeOf(err), name)
 		require.Equal(s.t, before, s.hash(), "%s was refused and left a trace", name)

@@ -1,0 +1,101 @@
+package commands
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"strconv"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+)
+
+// "Metadata is JSON: actor, role, command_id, request_hash", the same beside
+// every record of the command.
+func TestMetadataSaysWhoAndWhat(t *testing.T) {
+	r := newRig(t).opened()
+	a, err := r.do(olga, "k", RegisterBot{ID: "a", Capital: dec("1"), Start: true})
+	require.NoError(t, err)
+	require.Equal(t, []string{domain.BotRegisteredType, domain.BotCapitalAllocatedType, domain.BotStartedType}, types(a))
+	var raw map[string]any
+	for _, ref := range a.Events {
+		require.NoError(t, json.Unmarshal(r.records()[ref.Revision].Metadata, &raw))
+		require.Equal(t, map[string]any{
+			"actor": "olga", "role": "operator", "command": "register_bot",
+			"command_id":   CommandID(olga, "k").String(),
+			"request_hash": hexHash("operator/olga/", "main", "register_bot", `{"id":"a","capital":"1","start":true}`),
+		}, raw)
+	}
+	b, err := r.do(botCaller("a"), "k", permit("a", "1"))
+	require.NoError(t, err)
+	m, err := domain.DecodeMetadata(r.records()[b.Revision].Metadata)
+	require.NoError(t, err)
+	require.Equal(t, "a", m.Bot)
+	require.Equal(t, domain.RoleBot, m.Role)
+	r.check()
+}
+
+// hexHash is the SHA-256 of the parts, each but the last followed by a zero byte.
+func hexHash(parts ...string) string {
+	text := ""
+	for i, p := range parts {
+		text += p
+		if i < len(parts)-1 {
+			text += "\x00"
+		}
+	}
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+// "Record ID = UUIDv5(portfolio, command_id, writer instance, index)", and
+// "command_id = UUIDv5(caller, Idempotency-Key)". The values are promises to
+// streams already written.
+func TestIDs(t *testing.T) {
+	r := newRig(t)
+	instance := uuid.MustParse("00000000-0000-4000-8000-000000000001")
+	r.w.Close()
+	r.w = r.writer(Options{Instance: instance})
+	r.opened()
+	a, err := r.do(olga, "k", RegisterBot{ID: "a", Capital: dec("1")})
+	require.NoError(t, err)
+	command := uuid.NewSHA1(uuid.NewSHA1(namespace, []byte("operator/olga/")), []byte("k"))
+	require.Equal(t, command, CommandID(olga, "k"))
+	for i, ref := range a.Events {
+		name := "main\x00" + command.String() + "\x00" + instance.String() + "\x00" + strconv.Itoa(i)
+		require.Equal(t, uuid.NewSHA1(namespace, []byte(name)), ref.ID)
+	}
+	require.Equal(t, "dc9b879a-7177-55c1-ae1e-eeb4ceb55cb7", CommandID(olga, "k").String())
+	r.check()
+}
+
+// "portfolio-<id>".
+func TestStreamName(t *testing.T) {
+	require.Equal(t, "portfolio-main", Stream("main"))
+	r := newRig(t).opened()
+	names, err := r.store.Streams(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"portfolio-main"}, names)
+	r.check()
+}
+
+// Two writers never share record ids, so that one's attempt is never taken for
+// the other's.
+func TestInstancesDiffer(t *testing.T) {
+	id := CommandID(olga, "k")
+	require.NotEqual(t, recordID("main", id, uuid.New(), 0), recordID("main", id, uuid.New(), 0))
+	one, two := NewWriter(nil, "main", Options{}), NewWriter(nil, "main", Options{})
+	defer one.Close()
+	defer two.Close()
+	require.NotEqual(t, one.options.Instance, two.options.Instance)
+}
+
+// A request whose body has no canonical form is refused.
+func TestABodyThatIsNoJSON(t *testing.T) {
+	r := newRig(t).opened()
+	r.refused(domain.CodeInvalid, alice, ChangeLimits{Limits: json.RawMessage(`{"a":`), Reason: "x"})
+	r.check()
+}
