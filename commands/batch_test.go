@@ -170,10 +170,11 @@ func TestDoAllIsResumable(t *testing.T) {
 // be split by bot.
 func TestATooLargeCommandIsRefused(t *testing.T) {
 	r := newRig(t).opened()
-	const holders = 2000
+	const holders = 800
+	name := func(i int) string { return fmt.Sprintf("bot%04d%s", i, strings.Repeat("x", 57)) }
 	var requests []Request
 	for i := range holders {
-		bot := fmt.Sprintf("bot%04d", i)
+		bot := name(i)
 		requests = append(requests, r.by(olga, RegisterBot{ID: bot, Capital: dec("1")}, fill(bot, "1", "buy", "1", "0.5"))...)
 	}
 	results, err := r.w.DoAll(r.ctx(), requests)
@@ -189,7 +190,7 @@ func TestATooLargeCommandIsRefused(t *testing.T) {
 	require.NoError(t, outs[2].err)
 	require.Len(t, r.records(), all+3)
 	require.Equal(t, "10008", fold(t, r.store).NetDeposits().String())
-	settle.Bot = "bot0007"
+	settle.Bot = name(7)
 	r.must(olga, settle)
 	r.check()
 }
@@ -228,10 +229,10 @@ func TestARefusalAfterItEmittedLeavesNoTrace(t *testing.T) {
 // happened is in the error for the log, not in what it says.
 func TestAPanicIsADefectOfOneCommand(t *testing.T) {
 	panics := map[string]func(*portfolio.Decision) error{
-		"at once":           func(*portfolio.Decision) error { panic("secret 4711") },
-		"after it emitted":  func(d *portfolio.Decision) error { _ = deposit("9").Decide(d); panic("secret 4711") },
-		"after it meddled":  func(d *portfolio.Decision) error { d.State().Bots = nil; panic(errors.New("secret 4711")) },
-		"a nil dereference": func(*portfolio.Decision) error { var s *portfolio.State; s.Day = "x"; return nil },
+		"at once":          func(*portfolio.Decision) error { panic("secret 4711") },
+		"after it emitted": func(d *portfolio.Decision) error { _ = deposit("9").Decide(d); panic("secret 4711") },
+		"after it meddled": func(d *portfolio.Decision) error { d.State().Bots = nil; panic(errors.New("secret 4711")) },
+		"out of range":     func(d *portfolio.Decision) error { d.Events()[3] = nil; return nil },
 	}
 	for name, f := range panics {
 		t.Run(name, func(t *testing.T) {

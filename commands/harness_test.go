@@ -386,14 +386,6 @@ func types(a Answer) []string {
 	return out
 }
 
-func typesOf(records []eventstore.Record) []string {
-	var out []string
-	for _, rec := range records {
-		out = append(out, rec.Type)
-	}
-	return out
-}
-
 // soon waits for a channel.
 func soon[T any](t testing.TB, ch <-chan T) T {
 	t.Helper()

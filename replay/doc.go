@@ -1,6 +1,7 @@
-// Package replay looks back: it says in words what each event was, and verifies
-// that a history adds up.
+// Package replay looks back: it says in words what each event was, verifies that
+// a history adds up, and runs scenarios, texts of commands and what they answer.
 //
-// It owns reading. It refuses, by what it imports, to have side effects: no
-// keys, no chain, no alerts.
+// It owns reading, and the format of scenarios. It refuses, by what it imports,
+// to have side effects: no keys, no chain, no alerts, no disk; a scenario runs
+// against a store in memory and a clock of its own.
 package replay

@@ -1,7 +1,9 @@
 package replay
 
 import (
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -76,4 +78,57 @@ func TestSemanticsIsComplete(t *testing.T) {
 	for word := range verbs {
 		require.Regexp(t, `\b`+word+`\b`, page, "the words of scenarios")
 	}
+}
+
+// The page names tests, files and folders that are there.
+func TestArchitecturePage(t *testing.T) {
+	bytes, err := os.ReadFile("../docs/architecture.md")
+	require.NoError(t, err)
+	page := string(bytes)
+	tests := testNames(t)
+	for _, name := range regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(page, -1) {
+		require.True(t, tests[name[1]], "there is no %s", name[1])
+	}
+	paths := regexp.MustCompile("`((?:domain|eventstore|commands|projections|replay|internal|cmd)/[a-z_./]*)`").FindAllStringSubmatch(page, -1)
+	require.Greater(t, len(paths), 20)
+	for _, path := range paths {
+		_, err := os.Stat("../" + path[1])
+		require.NoError(t, err)
+	}
+	for _, folder := range []string{"../domain", "../eventstore", "../internal"} {
+		entries, err := os.ReadDir(folder)
+		require.NoError(t, err)
+		for _, e := range entries {
+			name := strings.TrimPrefix(folder, "../") + "/" + e.Name()
+			if e.IsDir() && e.Name() != "testdata" && e.Name() != "shareddata" {
+				require.True(t, strings.Contains(page, "`"+name+"`"), "%s is not in the table", name)
+			}
+		}
+	}
+}
+
+// testNames are the tests of the whole tree.
+func testNames(t *testing.T) map[string]bool {
+	t.Helper()
+	names := map[string]bool{}
+	form := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	require.NoError(t, filepath.WalkDir("..", func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case e.IsDir() && strings.HasPrefix(e.Name(), ".") && e.Name() != "..":
+			return fs.SkipDir
+		case !strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		source, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, m := range form.FindAllStringSubmatch(string(source), -1) {
+			names[m[1]] = true
+		}
+		return nil
+	}))
+	return names
 }

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -165,4 +166,38 @@ func FuzzScenario(f *testing.F) {
 		require.NoError(t, RunScenario(t.Context(), "fuzz", bytes.NewReader(once.Bytes()), &twice))
 		require.Equal(t, once.String(), twice.String())
 	})
+}
+
+// Every command there is can be typed, and every word is shown by a scenario.
+func TestEveryCommandHasAWord(t *testing.T) {
+	files, err := filepath.Glob("../commands/*.go")
+	require.NoError(t, err)
+	source, err := os.ReadFile("scenario_verbs.go")
+	require.NoError(t, err)
+	named := regexp.MustCompile(`(?m)^func \((?:\w+ )?(\w+)\) Name\(\) string`)
+	found := 0
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, m := range named.FindAllStringSubmatch(string(text), -1) {
+			require.True(t, strings.Contains(string(source), "commands."+m[1]+"{"), "%s cannot be typed", m[1])
+			found++
+		}
+	}
+	require.GreaterOrEqual(t, found, 26)
+
+	var all strings.Builder
+	scenarios, err := filepath.Glob("testdata/*.txt")
+	require.NoError(t, err)
+	for _, file := range scenarios {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		all.Write(text)
+	}
+	for _, word := range scenarioWords() {
+		require.True(t, regexp.MustCompile(`(?m)^`+word+`\b`).MatchString(all.String()), "no scenario shows %s", word)
+	}
 }

@@ -47,6 +47,7 @@ var verbs = map[string]scenarioVerb{
 	"stop-emergency": {`[manual|system_error|security_breach] reason="…"`, engageVerb},
 	"clear":          {`reason="…"`, clearVerb},
 	"confirm-clear":  {"REQUEST|last", confirmClearVerb},
+	"aside":          {"ROW_KEY", asideVerb},
 	"limits":         {`POLICY_KEY=VALUE … reason="…"`, limitsVerb},
 }
 
@@ -353,4 +354,8 @@ func confirmClearVerb(s *scenario, a *args) []commands.Command {
 func limitsVerb(_ *scenario, a *args) []commands.Command {
 	reason := a.option("reason")
 	return one(commands.ChangeLimits{Limits: policyPatch(a), Reason: reason})
+}
+
+func asideVerb(_ *scenario, a *args) []commands.Command {
+	return one(commands.SetRowAside{Row: a.word("the key of the row")})
 }

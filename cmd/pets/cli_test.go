@@ -281,6 +281,13 @@ func TestEventsShape(t *testing.T) {
 
 func TestOtherShapes(t *testing.T) {
 	s := small(t)
+	var imported, verified any
+	s.json(&imported, append([]string{"import"}, s.smallFiles()...)...)
+	require.Equal(t, words(`rows recorded known duplicates ignored findings set_aside events trades oversold trips bad_rows seconds events_per_second
+		files files.path files.format files.rows files.bad`), keys(imported))
+	s.json(&verified, "verify")
+	require.Equal(t, words(`ok store store.segments store.frames store.records store.streams store.bytes store.torn_bytes
+		portfolios portfolios.portfolio portfolios.events portfolios.from portfolios.to portfolios.trades portfolios.state_hash portfolios.problems`), keys(verified))
 	shapes := map[string]string{
 		"trades":    "number trade bot market outcome direction closed_by opened_at closed_at revision quantity entry_notional exit_notional fee pnl result trade_id revised",
 		"positions": "bot market outcome quantity cost mark unrealised_pnl oversold trade",
@@ -367,7 +374,7 @@ func TestAtEqualsAFreshFold(t *testing.T) {
 		want, err := json.MarshalIndent(projections.StateOf(fresh), "", "  ")
 		require.NoError(t, err)
 		require.Equal(t, string(want)+"\n", s.ok("state", "--json", "--at", strconv.FormatUint(rec.Revision, 10)))
-		if int(rec.Revision)+1 == len(events) || events[rec.Revision+1].Time != events[rec.Revision].Time { //nolint:gosec // small
+		if int(rec.Revision)+1 == len(events) || events[rec.Revision+1].Time != events[rec.Revision].Time {
 			require.Equal(t, string(want)+"\n", s.ok("state", "--json", "--at", events[rec.Revision].Time), "exactly at a record")
 		}
 	}

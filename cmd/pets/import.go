@@ -31,10 +31,18 @@ type importFlags struct {
 // importAnswer is what `pets import --json` prints.
 type importAnswer struct {
 	importer.Summary
-	BadRows         int                     `json:"bad_rows"`
-	Files           []tradefile.FileSummary `json:"files"`
-	Seconds         float64                 `json:"seconds"`
-	EventsPerSecond float64                 `json:"events_per_second"`
+	BadRows         int            `json:"bad_rows"`
+	Files           []importedFile `json:"files"`
+	Seconds         float64        `json:"seconds"`
+	EventsPerSecond float64        `json:"events_per_second"`
+}
+
+// importedFile says what a file was taken for.
+type importedFile struct {
+	Path   string `json:"path"`
+	Format string `json:"format"`
+	Rows   int    `json:"rows"`
+	Bad    int    `json:"bad"`
 }
 
 func (a *app) importCommand() *cobra.Command {
@@ -152,7 +160,10 @@ func (a *app) importPlan(ctx context.Context, store *embedded.Store, plan *trade
 	seconds := time.Since(start).Seconds()
 	writer.Close()
 	bar.finish()
-	answer := importAnswer{Summary: summary, BadRows: bad, Files: plan.Files, Seconds: seconds}
+	answer := importAnswer{Summary: summary, BadRows: bad, Seconds: seconds}
+	for _, f := range plan.Files {
+		answer.Files = append(answer.Files, importedFile(f))
+	}
 	if seconds > 0 {
 		answer.EventsPerSecond = float64(summary.Events) / seconds
 	}

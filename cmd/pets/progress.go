@@ -16,7 +16,7 @@ type bar struct {
 // progress starts a bar; total 0 is not known yet.
 func (a *app) progress(what string, total int64) *bar {
 	f, ok := a.err.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) { //nolint:gosec // file descriptors are small
+	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return &bar{}
 	}
 	if total == 0 {

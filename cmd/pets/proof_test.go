@@ -174,65 +174,72 @@ func TestProofWalletEpisodes(t *testing.T) {
 	require.Zero(t, rat(t, loss).Cmp(rat(t, "-30.06")), "worst UTC day 2026-01-15: -30.06, got %s", loss)
 }
 
+// sums are exact sums by name.
+type sums map[string]*big.Rat
+
+func (s sums) add(key string, v *big.Rat) { s[key] = sum(s.of(key), v) }
+
+func (s sums) of(key string) *big.Rat {
+	if s[key] == nil {
+		return new(big.Rat)
+	}
+	return s[key]
+}
+
+// cashOf adds up the cash that moved, by market and by kind of row, out of the
+// events; order is that of the markets' first appearance.
+func cashOf(t testing.TB, events []eventJSON) (markets, kinds sums, order []string) {
+	t.Helper()
+	markets, kinds = sums{}, sums{}
+	for _, e := range events {
+		switch {
+		case e.Type == "fee.recorded.v1":
+			kinds.add("rebate", rat(t, e.Data.Amount))
+			continue
+		case markets[e.Data.Market] == nil:
+			order = append(order, e.Data.Market)
+		}
+		amount, kind := new(big.Rat), "redeem"
+		for _, h := range e.Data.Holders {
+			amount = sum(amount, times(rat(t, h.Quantity), rat(t, e.Data.Payout)))
+		}
+		if e.Type == "fill.recorded.v1" {
+			amount, kind = rat(t, e.Data.Notional), e.Data.Side
+			if e.Data.Side == "buy" {
+				amount = neg(amount)
+			}
+		}
+		markets.add(e.Data.Market, amount)
+		kinds.add(kind, amount)
+	}
+	return markets, kinds, order
+}
+
 // "per market: polymarket-wallet-markets.csv": net cash out of the events, the
 // rest out of trades and positions.
 func TestProofWalletMarkets(t *testing.T) {
 	s := wallet(t, "1000")
 	want := readCSV(t, sharedFiles(t, "polymarket-wallet-markets.csv")[0])
 	require.Len(t, want, 51)
-	cash, pnl, closed := map[string]*big.Rat{}, map[string]*big.Rat{}, map[string]int{}
-	add := func(m map[string]*big.Rat, key string, v *big.Rat) {
-		if m[key] == nil {
-			m[key] = new(big.Rat)
-		}
-		m[key].Add(m[key], v)
-	}
-	var order []string
-	kinds := map[string]*big.Rat{}
-	for _, e := range s.events("--type", "fill,market.settled,fee") {
-		switch {
-		case e.Type == "fee.recorded.v1":
-			add(kinds, "rebate", rat(t, e.Data.Amount))
-			continue
-		case cash[e.Data.Market] == nil:
-			order = append(order, e.Data.Market)
-		}
-		amount, kind := new(big.Rat), "redeem"
-		for _, h := range e.Data.Holders {
-			amount.Add(amount, new(big.Rat).Mul(rat(t, h.Quantity), rat(t, e.Data.Payout)))
-		}
-		if e.Type == "fill.recorded.v1" {
-			amount, kind = rat(t, e.Data.Notional), e.Data.Side
-			if e.Data.Side == "buy" {
-				amount.Neg(amount)
-			}
-		}
-		add(cash, e.Data.Market, amount)
-		add(kinds, kind, amount)
-	}
+	cash, kinds, order := cashOf(t, s.events("--type", "fill,market.settled,fee"))
 	// "cash: buys / sells / redeems / rebates -378.19 / 115.28 / 141.44 / 0.03"
-	for kind, sum := range map[string]string{"buy": "-378.19", "sell": "115.28", "redeem": "141.44", "rebate": "0.03"} {
-		require.Zero(t, rat(t, sum).Cmp(kinds[kind]), "cash of %s: want %s, got %s", kind, sum, kinds[kind].FloatString(6))
+	for kind, want := range map[string]string{"buy": "-378.19", "sell": "115.28", "redeem": "141.44", "rebate": "0.03"} {
+		require.Zero(t, rat(t, want).Cmp(kinds[kind]), "cash of %s: want %s, got %s", kind, want, kinds[kind].FloatString(6))
 	}
 	var trades []tradeJSON
 	s.json(&trades, "trades")
+	pnl, closed := sums{}, map[string]int{}
 	for _, tr := range trades {
-		add(pnl, tr.Market, rat(t, tr.PnL))
+		pnl.add(tr.Market, rat(t, tr.PnL))
 		closed[tr.Market]++
 	}
 	var positions []struct{ Market, Outcome, Quantity, Cost string }
 	s.json(&positions, "positions")
-	quantity, cost := map[string]*big.Rat{}, map[string]*big.Rat{}
+	quantity, cost := sums{}, sums{}
 	for _, p := range positions {
-		add(quantity, p.Market, rat(t, p.Quantity))
-		add(cost, p.Market, rat(t, p.Cost))
-		add(cost, "all", rat(t, p.Cost))
-	}
-	value := func(m map[string]*big.Rat, key string) *big.Rat {
-		if m[key] == nil {
-			return new(big.Rat)
-		}
-		return m[key]
+		quantity.add(p.Market, rat(t, p.Quantity))
+		cost.add(p.Market, rat(t, p.Cost))
+		cost.add("all", rat(t, p.Cost))
 	}
 	open := 0
 	for i, w := range want {
@@ -240,10 +247,10 @@ func TestProofWalletMarkets(t *testing.T) {
 		require.Equal(t, m, order[i], "order of first appearance")
 		require.Zero(t, rat(t, w["net_cash"]).Cmp(cash[m]), "net cash of %s", m)
 		require.Equal(t, w["closed_episodes"], strconv.Itoa(closed[m]), m)
-		require.Zero(t, rat(t, w["realised_pnl"]).Cmp(value(pnl, m)), "realised pnl of %s", m)
-		require.Zero(t, rat(t, w["open_quantity"]).Cmp(value(quantity, m)), "open quantity of %s", m)
-		require.Zero(t, rat(t, w["open_cost"]).Cmp(value(cost, m)), "open cost of %s", m)
-		require.Equal(t, w["state"] == "open", value(quantity, m).Sign() != 0, m)
+		require.Zero(t, rat(t, w["realised_pnl"]).Cmp(pnl.of(m)), "realised pnl of %s", m)
+		require.Zero(t, rat(t, w["open_quantity"]).Cmp(quantity.of(m)), "open quantity of %s", m)
+		require.Zero(t, rat(t, w["open_cost"]).Cmp(cost.of(m)), "open cost of %s", m)
+		require.Equal(t, w["state"] == "open", quantity.of(m).Sign() != 0, m)
 		if w["state"] == "open" {
 			open++
 		}

@@ -15,9 +15,19 @@ import (
 
 // verifyAnswer is what `pets verify --json` prints.
 type verifyAnswer struct {
-	Store      embedded.Report   `json:"store"`
+	Store      verifiedLog       `json:"store"`
 	Portfolios []replay.Verified `json:"portfolios"`
 	OK         bool              `json:"ok"`
+}
+
+// verifiedLog is what was found sound of the log.
+type verifiedLog struct {
+	Segments  uint64 `json:"segments"`
+	Frames    uint64 `json:"frames"`
+	Records   uint64 `json:"records"`
+	Streams   uint64 `json:"streams"`
+	Bytes     uint64 `json:"bytes"`
+	TornBytes uint64 `json:"torn_bytes"`
 }
 
 func (a *app) verifyCommand() *cobra.Command {
@@ -43,7 +53,7 @@ func (a *app) verify(ctx context.Context, store *embedded.Store) error {
 	if err != nil {
 		return err
 	}
-	v := verifyAnswer{Store: report, Portfolios: []replay.Verified{}, OK: true}
+	v := verifyAnswer{Store: verifiedLog(report), Portfolios: []replay.Verified{}, OK: true}
 	ids, err := replay.Portfolios(ctx, store)
 	if err != nil {
 		return err

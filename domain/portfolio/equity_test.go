@@ -401,6 +401,19 @@ func TestZeroEquityWithAPosition(t *testing.T) {
 	h.mark("m", "YES", "0.5")
 	require.Positive(t, h.count(domain.BreakerTrippedType))
 	h.equal("1", h.drawdown())
+	// The same of a bot: what it holds is worth nothing, the rest was taken from it.
+	h = newHarness(t)
+	h.open(domain.ModePaper)
+	h.deposit("1000")
+	h.bot("a", "1000")
+	h.fill("a", "m", "YES", buy, "10", "0.5")
+	h.mark("m", "YES", "0")
+	h.allocate("a", "-995")
+	require.Equal(t, []string{"bot.capital_allocated"}, h.types())
+	h.equal("1", h.botDD("a"))
+	h.mark("m", "YES", "0.001")
+	require.Equal(t, domain.BotDrawdown, lastOf[*domain.BreakerTripped](h).Breaker)
+	h.equal("0.99999", h.botDD("a"))
 }
 
 // Section 5: “(where the carried ratio is 1, the references become old reference

@@ -163,7 +163,7 @@ func (r *References) seed(before, after, flow domain.Decimal) {
 // equity, so the old reference grows by the flow.
 func seedOne(old, ratio, equity, flow domain.Decimal) domain.Decimal {
 	if !ratio.Less(domain.One) {
-		return old.Add(flow).Max(equity)
+		return old.Add(flow)
 	}
 	return equity.Div(domain.One.Sub(ratio))
 }

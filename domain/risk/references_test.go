@@ -197,6 +197,16 @@ func TestCarriedRatioOfOne(t *testing.T) {
 	s = (&scope{}).flow("100").perform("-120").openDay().flow("50")
 	s.references(t, "150", "30", "150")
 	s.wants(t, "0.8", "0", "0.8")
+	// What the day had won back before the capital came stays won.
+	s = (&scope{}).flow("100").perform("-130").openDay().perform("10").flow("50")
+	s.references(t, "150", "20", "150")
+	s.perform("-10").wants(t, "0.866666666666666667", "0", "0.866666666666666667")
+	s.perform("-5").wants(t, "0.9", "0.25", "0.9")
+	// … also where the day-open is a debt to the end.
+	s = (&scope{}).flow("100").perform("-130").openDay().perform("20").flow("12")
+	s.references(t, "112", "-18", "112")
+	s.perform("-1").wants(t, "0.991071428571428571", "0", "0.991071428571428571")
+	s.perform("-1").wants(t, "1", "1", "1")
 }
 
 // Capital that comes back in several deposits counts the same as in one.

@@ -4,7 +4,7 @@
 // It owns the order in which a portfolio is opened, bots and markets appear and
 // rows are sent, and what is counted. It refuses to repair: a row that the
 // domain refuses stops the import with its file and line, before anything of it
-// is written, or is handed to be set aside. Every command has an idempotency key
+// is written, or is handed to be set aside, which is noted. Every command has an idempotency key
 // that follows from the row, so an import can be interrupted and run again.
 package importer
 
@@ -20,8 +20,8 @@ import (
 	"pets/internal/tradefile"
 )
 
-// chunk is how many commands are sent at once: enough to fill an append.
-const chunk = 2000
+// defaultChunk is how many commands are sent at once: enough to fill an append.
+const defaultChunk = commands.MaxRequests / 2
 
 // Options of an import.
 type Options struct {
@@ -38,6 +38,8 @@ type Options struct {
 	SetAside func(row tradefile.Row, reason error) error
 	// Progress is told after every chunk; it may be nil.
 	Progress func(rows int)
+	// Chunk is how many commands are sent at once; 0 is right but for tests.
+	Chunk int
 }
 
 // Base asset of imported portfolios.
@@ -85,16 +87,17 @@ func (e *RowError) Unwrap() error { return e.Err }
 
 // Run books a plan through the writer.
 func Run(ctx context.Context, w *commands.Writer, plan *tradefile.Plan, o Options) (Summary, error) {
+	if o.Chunk <= 0 || o.Chunk > defaultChunk {
+		o.Chunk = defaultChunk
+	}
 	r := &run{ctx: ctx, writer: w, o: o, seen: map[string]bool{}, bots: map[string]bool{}, markets: map[string]bool{}}
 	r.summary = Summary{Rows: len(plan.Rows), Trips: []Trip{}}
 	if err := r.prepare(plan); err != nil {
 		return r.summary, err
 	}
 	for i := range plan.Rows {
-		if err := r.add(&plan.Rows[i]); err != nil {
-			return r.summary, err
-		}
-		if len(r.queue) >= chunk {
+		r.add(&plan.Rows[i])
+		if len(r.queue) >= o.Chunk {
 			if err := r.send(); err != nil {
 				return r.summary, err
 			}
@@ -121,20 +124,24 @@ type run struct {
 type queued struct {
 	request commands.Request
 	row     *tradefile.Row
+	// aside: the row was refused for this, and the command notes it.
+	aside error
 }
 
 // prepare opens the portfolio if it is not there, and settles what a bot gets.
 func (r *run) prepare(plan *tradefile.Plan) error {
 	o := &r.o
 	capital := o.Capital
-	if s := o.Existing; s != nil {
+	switch s := o.Existing; {
+	case s == nil && capital == nil:
+		return domain.Invalid("--capital", "is needed to open portfolio %s", o.Portfolio)
+	case s != nil:
 		if err := r.continues(s); err != nil {
 			return err
 		}
-		opened := s.NetDeposits()
-		capital = &opened
-	} else if capital == nil {
-		return domain.Invalid("--capital", "is needed to open portfolio %s", o.Portfolio)
+		if opened := s.NetDeposits(); capital == nil {
+			capital = &opened
+		}
 	}
 	switch {
 	case o.BotCapital != nil:
@@ -142,7 +149,7 @@ func (r *run) prepare(plan *tradefile.Plan) error {
 	case len(plan.Bots) > 0:
 		r.botCapital = capital.Div(domain.FromInt(int64(len(plan.Bots)))).Trunc(baseDecimals)
 	}
-	if o.Existing == nil && len(plan.Rows) > 0 {
+	if len(plan.Rows) > 0 {
 		r.open(&plan.Rows[0], *capital)
 	}
 	return nil
@@ -154,7 +161,7 @@ func (r *run) continues(s *portfolio.State) error {
 	if s.Clock != domain.ClockImported {
 		return domain.Errorf(domain.CodeConflict, "portfolio %s keeps its own clock; import into a portfolio of its own (--portfolio NAME)", s.Portfolio)
 	}
-	if opened := s.NetDeposits(); r.o.Capital != nil && *r.o.Capital != opened {
+	if opened := s.NetDeposits(); r.o.Capital != nil && *r.o.Capital != opened && !unfunded(s) {
 		return domain.Invalid("--capital", "is %s, but portfolio %s was opened with %s; leave it out to go on", r.o.Capital, s.Portfolio, opened)
 	}
 	for id := range s.Bots {
@@ -166,12 +173,19 @@ func (r *run) continues(s *portfolio.State) error {
 	return nil
 }
 
+// unfunded: an import was interrupted between opening the portfolio and the
+// deposit, or had no capital.
+func unfunded(s *portfolio.State) bool { return s.NetDeposits().IsZero() && len(s.Bots) == 0 }
+
+// open begins the portfolio, or goes on with its beginning.
 func (r *run) open(first *tradefile.Row, capital domain.Decimal) {
-	r.push("open", first, commands.OpenPortfolio{
-		ID: r.o.Portfolio, Mode: domain.ModePaper, Clock: domain.ClockImported,
-		BaseAsset: baseAsset, BaseDecimals: baseDecimals, Policy: r.o.Policy,
-	})
-	if capital.Sign() > 0 {
+	if r.o.Existing == nil {
+		r.push("open", first, commands.OpenPortfolio{
+			ID: r.o.Portfolio, Mode: domain.ModePaper, Clock: domain.ClockImported,
+			BaseAsset: baseAsset, BaseDecimals: baseDecimals, Policy: r.o.Policy,
+		})
+	}
+	if capital.Sign() > 0 && (r.o.Existing == nil || unfunded(r.o.Existing)) {
 		r.push("capital", first, commands.RecordDeposit{Wallet: domain.WalletHot, Amount: capital})
 	}
 }
@@ -189,7 +203,7 @@ func (r *run) request(key string, at *tradefile.Row, c commands.Command) command
 }
 
 // add queues a row, preceded by the bot and market it is the first to name.
-func (r *run) add(row *tradefile.Row) error {
+func (r *run) add(row *tradefile.Row) {
 	command, bot := commandOf(row)
 	if bot != "" && !r.bots[bot] {
 		r.bots[bot] = true
@@ -201,10 +215,10 @@ func (r *run) add(row *tradefile.Row) error {
 	}
 	if command == nil {
 		r.summary.Ignored++
-		return nil
+		r.done++
+		return
 	}
 	r.queue = append(r.queue, queued{request: r.request("row/"+row.Key, row, command), row: row})
-	return nil
 }
 
 // commandOf translates a row; an empty rebate is no command.
@@ -235,7 +249,8 @@ func commandOf(row *tradefile.Row) (c commands.Command, bot string) {
 	}
 }
 
-// send books the queue, going on after rows that are set aside.
+// send books the queue. A row that may be set aside has its command replaced by
+// the note of that, and the queue goes on from there.
 func (r *run) send() error {
 	for len(r.queue) > 0 {
 		requests := make([]commands.Request, len(r.queue))
@@ -247,15 +262,15 @@ func (r *run) send() error {
 			return err
 		}
 		n := 0
-		for n < len(results) && results[n].Err == nil {
-			r.count(&r.queue[n], &results[n].Answer)
-			n++
+		for ; n < len(results) && results[n].Err == nil; n++ {
+			if err := r.booked(&r.queue[n], &results[n].Answer); err != nil {
+				return err
+			}
 		}
 		if n < len(results) {
 			if err := r.refused(&r.queue[n], results[n].Err); err != nil {
 				return err
 			}
-			n++
 		}
 		r.queue = r.queue[n:]
 	}
@@ -273,18 +288,44 @@ func (r *run) refused(q *queued, reason error) error {
 		return fmt.Errorf("%s (at %s): %w", q.request.Command.Name(), q.request.Import.Source, reason)
 	}
 	failed := &RowError{*q.row, reason}
-	switch domain.CodeOf(reason) {
-	case domain.CodeInvalid, domain.CodeConflict, domain.CodeTradeIDConflict, domain.CodeTooLarge:
+	code := domain.CodeOf(reason)
+	switch {
+	case q.aside != nil: // not even that can be noted
+		return failed
+	case r.o.SetAside == nil && code == domain.CodeIdempotencyMismatch:
+		failed.Err = domain.Errorf(code, "was set aside by an earlier run; --skip-bad leaves it out again")
+		return failed
+	case r.o.SetAside == nil || !rowsFault(code):
+		return failed
+	}
+	// The note has the row's own key: the next run meets it, whatever the row's
+	// time and whether the domain would take the row by then or not.
+	q.aside = reason
+	q.request.Command = commands.SetRowAside{Row: q.row.Key}
+	return nil
+}
+
+// rowsFault: a mismatch is a row that an earlier run has set aside.
+func rowsFault(code domain.Code) bool {
+	switch code {
+	case domain.CodeInvalid, domain.CodeConflict, domain.CodeTradeIDConflict, domain.CodeTooLarge, domain.CodeIdempotencyMismatch:
+		return true
 	default:
-		return failed
+		return false
 	}
-	if r.o.SetAside == nil {
-		return failed
+}
+
+// booked counts what a command became, and hands out a row that was set aside.
+func (r *run) booked(q *queued, a *commands.Answer) error {
+	if q.aside == nil {
+		r.count(q, a)
+		return nil
 	}
-	if err := r.o.SetAside(*q.row, reason); err != nil {
-		return errors.Join(failed, err)
+	if err := r.o.SetAside(*q.row, q.aside); err != nil {
+		return errors.Join(&RowError{*q.row, q.aside}, err)
 	}
 	r.summary.SetAside++
+	r.summary.Events += len(a.Decoded())
 	r.done++
 	return nil
 }

@@ -1,0 +1,299 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const fillsHeader = "time,bot,market,outcome,side,quantity,price,fee,trade_id"
+
+// summaryJSON is what pets import --json answers.
+type summaryJSON struct {
+	Rows, Recorded, Known, Duplicates, Ignored, Findings, Events, Trades, Oversold int
+	SetAside                                                                       int `json:"set_aside"`
+	BadRows                                                                        int `json:"bad_rows"`
+	Trips                                                                          []struct{ Breaker, Bot, Source string }
+}
+
+// history is the part of the events that must not depend on how and when they
+// were imported.
+func (s *shell) history(args ...string) []string {
+	s.t.Helper()
+	var out []string
+	for line := range strings.Lines(s.ok(append([]string{"events", "--json"}, args...)...)) {
+		var e struct {
+			Revision   int
+			Time, Type string
+			Data       json.RawMessage
+		}
+		readJSON(s.t, line, &e)
+		out = append(out, fmt.Sprint(e.Revision, e.Time, e.Type, string(e.Data)))
+	}
+	return out
+}
+
+// "a bad row stops with file, line, column and reason before anything of that row
+// is written"
+func TestImportStopsAtABadRow(t *testing.T) {
+	s := newShell(t)
+	for _, c := range []struct {
+		row   string
+		words string
+	}{
+		{"2026-03-01T10:00:01Z,alpha,m1,YES,buy,ten,0.4,0,a2", "bad.csv:3:39: quantity: "},
+		{"2026-03-01T10:00:01Z,alpha,m1,YES,hold,10,0.4,0,a2", "bad.csv:3:35: side: "},
+		{"2026-03-01T10:00:01Z,alpha,m1,YES,buy,10,1.4,0,a2", "bad.csv:3:42: price: "},
+		{"yesterday,alpha,m1,YES,buy,10,0.4,0,a2", "bad.csv:3:1: time: "},
+		{"2026-03-01T10:00:01Z,alpha,m1,YES,buy,10,0.4,0", "bad.csv:3:"},
+		{"2026-03-01T10:00:01Z,alpha,m1,YES,buy,10,0.4,-1,a2", "bad.csv:3:46: fee: "},
+	} {
+		bad := s.file("bad.csv", fillsHeader, "2026-03-01T10:00:00Z,alpha,m1,YES,buy,10,0.4,0,a1", c.row)
+		s.fails(1, []string{c.words, "--skip-bad"}, "import", "--capital", "100", bad)
+	}
+	_, err := os.Stat(s.store())
+	require.ErrorIs(t, err, os.ErrNotExist, "files are read before anything is written")
+}
+
+// A row that the domain refuses stops there, with what came before it booked.
+func TestImportStopsAtARefusedRow(t *testing.T) {
+	s := newShell(t)
+	file := s.file("f.csv", fillsHeader,
+		"2026-03-01T10:00:00Z,alpha,m1,YES,buy,10,0.4,0,a1",
+		"2026-03-01T10:00:01Z,alpha,m1,YES,buy,11,0.4,0,a1", // other content under a1
+		"2026-03-01T10:00:02Z,alpha,m1,YES,buy,1,0.4,0,a3")
+	s.fails(1, []string{"f.csv:3: trade_id is already recorded with other content", "stopped after 1 of 3 rows"}, "import", "--capital", "100", file)
+	require.Len(t, s.events("--type", "fill"), 1)
+	s.ok("verify")
+
+	// "--skip-bad FILE sets bad rows aside and says how many", and goes on.
+	aside := filepath.Join(s.dir, "aside.csv")
+	var v summaryJSON
+	s.json(&v, "import", "--skip-bad", aside, file)
+	require.Equal(t, []int{1, 1, 1}, []int{v.Known, v.Recorded, v.SetAside})
+	rows := readCSV(t, aside)
+	require.Equal(t, []map[string]string{{
+		"file": file, "line": "3", "reason": "trade_id is already recorded with other content",
+		"row": "2026-03-01T10:00:01Z,alpha,m1,YES,buy,11,0.4,0,a1",
+	}}, rows)
+}
+
+func TestSkipBadKeepsWhatItSetsAside(t *testing.T) {
+	s := newShell(t)
+	file := s.file("f.csv", fillsHeader,
+		"2026-03-01T10:00:00Z,alpha,\"m,1\",YES,buy,10,0.4,0,a1",
+		"2026-03-01T10:00:01Z,alpha,\"m,1\",YES,buy,ten,0.4,0,a2",
+		"short,row",
+		"2026-03-01T10:00:02Z,alpha,\"m,1\",YES,sell,10,0.5,0,a3")
+	aside := filepath.Join(s.dir, "aside.csv")
+	out := s.ok("import", "--capital", "100", "--skip-bad", aside, file)
+	require.Contains(t, out, "4 rows: 2 booked, 0 known from before, 0 duplicates, 0 ignored, 2 set aside")
+	rows := readCSV(t, aside)
+	require.Len(t, rows, 2)
+	require.Equal(t, "3", rows[0]["line"])
+	require.Contains(t, rows[0]["reason"], "quantity: ")
+	require.Equal(t, "2026-03-01T10:00:01Z,alpha,\"m,1\",YES,buy,ten,0.4,0,a2", rows[0]["row"])
+	require.Equal(t, "short,row", rows[1]["row"])
+	require.True(t, strings.HasPrefix(rows[1]["reason"], "the row has 2 fields"), rows[1]["reason"])
+
+	// "resumable: the same command goes on": it adds nothing, there neither.
+	before, err := os.ReadFile(aside)
+	require.NoError(t, err)
+	s.ok("import", "--capital", "100", "--skip-bad", aside, file)
+	after, err := os.ReadFile(aside)
+	require.NoError(t, err)
+	require.Equal(t, string(before), string(after))
+
+	// Any other file is left as it is.
+	s.fails(2, []string{"--skip-bad names a file that is not one of rows set aside"}, "import", "--capital", "100", "--skip-bad", file, file)
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	all, err := csv.NewReader(strings.NewReader(fillsHeader)).Read()
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(string(text), strings.Join(all, ",")))
+	info, err := os.Stat(aside)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+}
+
+// "a second run adds no event; duplicate ids counted"
+func TestSecondImportAddsNothing(t *testing.T) {
+	s := small(t)
+	before := s.ok("events", "--json")
+	var v summaryJSON
+	s.json(&v, append([]string{"import", "--capital", "100"}, s.smallFiles()...)...)
+	require.Equal(t, 7, v.Known)
+	require.Zero(t, v.Events+v.Recorded+v.Duplicates+v.Trades)
+	require.Equal(t, before, s.ok("events", "--json"))
+	s.ok(append([]string{"import"}, s.smallFiles()...)...)
+	require.Equal(t, before, s.ok("events", "--json"), "without --capital, too")
+
+	again := s.file("again.csv", fillsHeader,
+		"2026-03-03T10:00:00Z,alpha,m1,NO,buy,1,0.4,0,c1",
+		"2026-03-03T10:00:00Z,alpha,m1,NO,buy,1,0.4,0,c1")
+	s.json(&v, "import", again)
+	require.Equal(t, []int{1, 1}, []int{v.Recorded, v.Duplicates})
+	// "a first new row before the head is refused"
+	old := s.file("old.csv", fillsHeader, "2026-02-01T10:00:00Z,alpha,m1,NO,buy,1,0.4,0,d1")
+	s.fails(1, []string{"old.csv:2", "lies before the portfolio's last record"}, "import", old)
+}
+
+// "known rows are skipped": the rest of a file that has grown is booked.
+func TestImportOfAGrownFile(t *testing.T) {
+	s := newShell(t)
+	rows := []string{fillsHeader}
+	for i := range 20 {
+		rows = append(rows, fmt.Sprintf("2026-03-01T10:00:%02dZ,alpha,m%d,YES,buy,1,0.4,0,a%d", i, i%3, i))
+	}
+	file := s.file("f.csv", rows[:11]...)
+	s.ok("import", "--capital", "100", file)
+	s.file("f.csv", rows...)
+	var v summaryJSON
+	s.json(&v, "import", file)
+	require.Equal(t, []int{10, 10, 10}, []int{v.Known, v.Recorded, v.Events})
+	whole := newShell(t)
+	whole.ok("import", "--capital", "100", whole.file("f.csv", rows...))
+	require.Equal(t, whole.history(), s.history())
+}
+
+// manyFills is long enough to be interrupted.
+func (s *shell) manyFills(n int) string {
+	s.t.Helper()
+	rows := []string{fillsHeader}
+	at := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	for i := range n {
+		side, price := "buy", 30+i%40
+		if i/5%2 == 1 {
+			side = "sell"
+		}
+		rows = append(rows, fmt.Sprintf("%s,bot%d,m%d,YES,%s,%d,0.%d,0.01,t%d", at.Add(time.Duration(i)*7*time.Second).Format(time.RFC3339), i%5, i%5, side, 1+i%7, price, i))
+	}
+	return s.file("many.csv", rows...)
+}
+
+// "an interrupted run goes on where it stopped": whether it was asked to stop or
+// killed, the history is in the end the one of an import in one go.
+func TestInterruptedImportGoesOn(t *testing.T) {
+	const n = 6_000
+	whole := newShell(t)
+	whole.ok("import", "--capital", "1000", whole.manyFills(n))
+	want := whole.history()
+	for _, signal := range []os.Signal{os.Interrupt, os.Kill} {
+		s := newShell(t)
+		file := s.manyFills(n)
+		run := s.process("import", "--capital", "1000", file)
+		var errs strings.Builder
+		run.Stderr = &errs
+		require.NoError(t, run.Start())
+		require.Eventually(t, func() bool { return s.run("state").code == 0 }, 10*time.Second, time.Millisecond)
+		require.NoError(t, run.Process.Signal(signal))
+		err := run.Wait()
+		stopped := len(s.events())
+		t.Logf("%v after %d of %d events: %v %s", signal, stopped, len(want), err, errs.String())
+		if signal == os.Interrupt && stopped < len(want) {
+			require.Equal(t, 1, run.ProcessState.ExitCode())
+			require.Contains(t, errs.String(), "pets: interrupted")
+		}
+		require.Equal(t, want[:stopped], s.history(), "what is there is the beginning of the whole")
+		s.ok("verify")
+		var v summaryJSON
+		r := s.run("import", "--capital", "1000", file, "--json")
+		require.Equal(t, 0, r.code, r.err)
+		readJSON(t, r.out, &v)
+		require.Equal(t, n, v.Known+v.Recorded)
+		require.Equal(t, want, s.history())
+		require.Equal(t, whole.ok("stats", "--json"), s.ok("stats", "--json"))
+		require.Equal(t, whole.ok("state", "--json"), s.ok("state", "--json"))
+	}
+}
+
+// "registers and starts bots as they appear, each with --bot-capital (default:
+// capital ÷ number of bots, floored to 6 decimals, the rest in treasury)"
+func TestBotCapital(t *testing.T) {
+	rows := []string{fillsHeader}
+	for _, bot := range []string{"a", "b", "c"} {
+		rows = append(rows, "2026-03-01T10:00:00Z,"+bot+",m1,YES,buy,1,0.4,0,x")
+	}
+	for _, c := range []struct{ flag, bot, treasury string }{
+		{"", "33.333333", "0.000001"},
+		{"10", "10", "70"},
+		{"0", "0", "100"},
+		{"0.0000001", "0.0000001", "99.9999997"},
+	} {
+		s := newShell(t)
+		args := []string{"import", "--capital", "100", s.file("f.csv", rows...)}
+		if c.flag != "" {
+			args = append(args, "--bot-capital", c.flag)
+		}
+		s.ok(args...)
+		var books struct {
+			Accounts []struct{ Account, Balance string }
+		}
+		registered := s.events("--type", "bot.registered")
+		s.json(&books, "balances", "--at", strconv.Itoa(registered[2].Revision+2))
+		balances := map[string]string{}
+		for _, a := range books.Accounts {
+			balances[a.Account] = a.Balance
+		}
+		same(t, c.treasury, balances["hot:treasury"])
+		for _, e := range s.events("--type", "bot.capital_allocated") {
+			same(t, c.bot, e.Data.Amount)
+		}
+	}
+	s := newShell(t)
+	s.fails(1, []string{"capital is more than the 100 USDC in hot:treasury"}, "import", "--capital", "100", "--bot-capital", "101", s.file("f.csv", rows...))
+}
+
+// "Several files are merged by time, stably (ties: order of files on the command
+// line, then of rows)"
+func TestFilesAreMergedByTime(t *testing.T) {
+	s := newShell(t)
+	one := s.file("one.csv", fillsHeader, "2026-03-01T10:00:00Z,a,m,YES,buy,1,0.4,0,1", "2026-03-01T12:00:00Z,a,m,YES,buy,1,0.4,0,2", "2026-03-01T12:00:00Z,a,m,YES,buy,1,0.4,0,3")
+	two := s.file("two.csv", fillsHeader, "2026-03-01T11:00:00Z,b,m,YES,buy,1,0.4,0,4", "2026-03-01T12:00:00Z,b,m,YES,buy,1,0.4,0,5")
+	order := func(s *shell, files ...string) string {
+		s.ok(append([]string{"import", "--capital", "100"}, files...)...)
+		var ids []string
+		for _, e := range s.events("--type", "fill") {
+			ids = append(ids, e.Data.TradeID)
+		}
+		return strings.Join(ids, " ")
+	}
+	require.Equal(t, "1 4 2 3 5", order(s, one, two))
+	require.Equal(t, "1 4 5 2 3", order(newShell(t), two, one))
+	s.fails(1, []string{"give every file once"}, "import", one, one)
+}
+
+// "Facts keep being recorded after a trip, flagged; a tripped breaker stays
+// tripped", and only its bot's own word is missing: nothing trips twice.
+func TestFactsAfterATrip(t *testing.T) {
+	s := newShell(t)
+	rows := []string{"time,bot,market,pnl,fee,trade_id"}
+	for i := range 6 {
+		rows = append(rows, fmt.Sprintf("2026-03-01T10:00:%02dZ,alpha,m,-1,0,t%d", i, i))
+	}
+	var v summaryJSON
+	s.json(&v, "import", "--capital", "1000", s.file("t.csv", rows...))
+	require.Len(t, v.Trips, 1)
+	require.Equal(t, "consecutive_losses alpha t.csv:4", v.Trips[0].Breaker+" "+v.Trips[0].Bot+" "+v.Trips[0].Source)
+	flagged := 0
+	for _, e := range s.events("--type", "trade.closed") {
+		if len(e.Data.Flags) > 0 {
+			require.Equal(t, []string{"halted"}, e.Data.Flags)
+			flagged++
+		}
+	}
+	require.Equal(t, 3, flagged, "those after the third")
+	var state stateJSON
+	s.json(&state, "state")
+	require.Equal(t, "stopped", state.Bots[0].Status)
+	require.Equal(t, 6, state.Bots[0].ConsecutiveLosses)
+	require.Equal(t, "tripped", state.Breakers[0].Status)
+}
