@@ -145,7 +145,6 @@ func (w *walk) flow(amount domain.Decimal) {
 func (w *walk) close(t *Trade) {
 	if w.stats.Trades == 0 {
 		w.stats.Capital = w.equity
-		w.peak.Equity = w.refs.LifetimePeak
 	}
 	if day := t.Time.In(w.zone).Format(time.DateOnly); day != w.day {
 		w.day = day

@@ -179,12 +179,11 @@ func TestVoidBeforeSettlement(t *testing.T) {
 
 // history plays random facts into a holding and keeps its own list of them.
 type history struct {
-	h       Holding
-	facts   []Fact
-	money   Money
-	trades  map[string]Episode
-	next    uint64
-	removed map[uint64]bool
+	h      Holding
+	facts  []Fact
+	money  Money
+	trades map[string]Episode
+	next   uint64
 }
 
 func (w *history) record(t *rapid.T, f Fact) {

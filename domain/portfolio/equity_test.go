@@ -345,6 +345,12 @@ func TestOutflowBelowZero(t *testing.T) {
 	h.equal("950", h.botOf("b").Equity())
 	h.refused(domain.CodeInvalid, func(d *Decision) error { return d.Allocate("b", dec("-950.000000000000000001")) })
 	h.allocate("b", "-950")
+	h.market("perp", domain.KindPerp)
+	h.deposit("1000")
+	h.allocate("b", "1000")
+	h.fill("b", "perp", "x", sell, "10", "10") // the cash it brought is there, but owed
+	h.equal("1200", h.botOf("b").Cash, "50 and 100 of it owed for shorts")
+	h.refused(domain.CodeInvalid, func(d *Decision) error { return d.Allocate("b", dec("-1000.000000000000000001")) })
 	h.refused(domain.CodeInvalid, func(d *Decision) error { return d.Allocate("b", dec("0")) })
 	h.refused(domain.CodeInvalid, func(d *Decision) error {
 		return d.Allocate("b", h.balance("hot:treasury").Add(dec("0.000000000000000001")))

@@ -77,6 +77,7 @@ func TestMovementPostings(t *testing.T) {
 	h := newHarness(t)
 	h.open(domain.ModePaper)
 	h.deposit("100")
+	require.Nil(t, h.last(domain.WithdrawalRecordedType))
 	require.Equal(t, map[string]string{"hot:treasury": "100", "external": "-100"}, h.postings())
 	h.depositIn(domain.WalletCold, "", "7")
 	require.Equal(t, map[string]string{"cold:treasury": "7", "external": "-7"}, h.postings())
@@ -615,6 +616,56 @@ func TestDebtStaysInRange(t *testing.T) {
 	require.Equal(t, domain.CodeInvalid, domain.CodeOf(err))
 	h.after(24*time.Hour).mark("s", "x", "600000000000000")
 	require.Equal(t, []string{"day.opened", "price.marked"}, h.types()[:2])
+}
+
+// An imported history knows no permits: that none is named says nothing there.
+func TestImportedFills(t *testing.T) {
+	h := newHarness(t).openImported()
+	h.deposit("1000")
+	h.bot("a", "1000")
+	h.fill("a", "m", "YES", buy, "10", "0.5")
+	require.Empty(t, h.flags())
+	h.fill("a", "m", "YES", sell, "11", "0.5")
+	require.Equal(t, []string{domain.FlagOversold}, h.flags())
+	h = trading(t)
+	h.fill("a", "m", "YES", buy, "10", "0.5")
+	require.Equal(t, []string{domain.FlagNoPermit}, h.flags())
+}
+
+// A wallet's ledger redeems by quantity and cash, without naming the outcome: it
+// settles the one that is held, at cash ÷ quantity.
+func TestRedeem(t *testing.T) {
+	redeem := func(h *harness, quantity, cash string) (found bool, err error) {
+		_, err = h.try(func(d *Decision) (err error) {
+			found, err = d.Redeem("a", "m", dec(quantity), dec(cash))
+			return err
+		})
+		return found, err
+	}
+	for _, c := range []struct{ quantity, cash, payout string }{{"10", "10", "1"}, {"10", "0", "0"}, {"0", "0", "0"}, {"8", "4", "0.5"}} {
+		h := trading(t)
+		h.fill("a", "m", "YES", buy, "10", "0.5")
+		h.fill("b", "m", "YES", buy, "10", "0.5")
+		found, err := redeem(h, c.quantity, c.cash)
+		require.NoError(t, err)
+		require.True(t, found)
+		h.equal(c.payout, lastOf[*domain.MarketSettled](h).Payout)
+		require.Equal(t, "a", lastOf[*domain.MarketSettled](h).Bot)
+		h.equal("10", h.position("b", "m", "YES").Quantity)
+	}
+	h := trading(t)
+	found, err := redeem(h, "10", "10")
+	require.NoError(t, err)
+	require.False(t, found)
+	require.Equal(t, []string{"command.noted"}, h.types(), "nothing is held: noted and ignored")
+	h.fill("a", "m", "YES", buy, "10", "0.5")
+	for _, c := range [][2]string{{"10", "10.00000000000000001"}, {"0", "1"}, {"-1", "0"}, {"1", "-1"}} {
+		_, err = redeem(h, c[0], c[1])
+		require.Equal(t, domain.CodeInvalid, domain.CodeOf(err), "%v", c)
+	}
+	h.fill("a", "m", "NO", buy, "10", "0.5")
+	_, err = redeem(h, "10", "10")
+	require.ErrorContains(t, err, "two open outcomes")
 }
 
 // Section 4: permits used by a fill are no business of the ledger, but the key of

@@ -513,6 +513,8 @@ func arbitrary(r *rapid.T, v reflect.Value) {
 		for i := range v.NumField() {
 			arbitrary(r, v.Field(i))
 		}
+	default:
+		r.Fatalf("an event holds a %s: teach this test to draw one", v.Type())
 	}
 }
 

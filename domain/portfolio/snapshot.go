@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -79,16 +81,24 @@ func (s *State) Hash() (string, error) {
 // Restore returns the state that wrote a snapshot. Any doubt is an error: the
 // caller then folds the stream from its beginning.
 func Restore(b []byte) (*State, error) {
-	in := snapshot{State: New()}
+	in := snapshot{State: &State{}}
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&in); err != nil {
 		return nil, fmt.Errorf("portfolio: snapshot does not decode: %w", err)
 	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("portfolio: snapshot goes on after its end")
+	}
 	if in.Version != Version {
 		return nil, fmt.Errorf("portfolio: snapshot has version %d, this build writes %d", in.Version, Version)
 	}
+	if !in.complete() {
+		return nil, errors.New("portfolio: snapshot lacks a part of the state")
+	}
 	s := in.State
+	empty := New()
+	s.Instruments, s.Fills, s.Provisional, s.Breakers = empty.Instruments, empty.Fills, empty.Provisional, empty.Breakers
 	for _, i := range in.Instruments {
 		s.Instruments[i.Instrument] = i
 		for _, h := range i.Holdings {
@@ -106,4 +116,27 @@ func Restore(b []byte) (*State, error) {
 		s.Breakers[b.Key] = &breaker
 	}
 	return s, nil
+}
+
+// complete: JSON takes null for anything, the fold takes it for nothing.
+func (in *snapshot) complete() bool {
+	s := in.State
+	if s == nil || s.Book == nil || !filled(s.Assets) || !filled(s.Bots) || !filled(s.Markets) || !filled(s.Permits) {
+		return false
+	}
+	for _, i := range in.Instruments {
+		if i == nil || slices.Contains(i.Holdings, nil) {
+			return false
+		}
+	}
+	return true
+}
+
+func filled[V any](m map[string]*V) bool {
+	for _, v := range m {
+		if v == nil {
+			return false
+		}
+	}
+	return m != nil
 }

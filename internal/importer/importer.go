@@ -287,16 +287,13 @@ func (r *run) refused(q *queued, reason error) error {
 	if q.row == nil {
 		return fmt.Errorf("%s (at %s): %w", q.request.Command.Name(), q.request.Import.Source, reason)
 	}
-	failed := &RowError{*q.row, reason}
 	code := domain.CodeOf(reason)
-	switch {
-	case q.aside != nil: // not even that can be noted
-		return failed
-	case r.o.SetAside == nil && code == domain.CodeIdempotencyMismatch:
-		failed.Err = domain.Errorf(code, "was set aside by an earlier run; --skip-bad leaves it out again")
-		return failed
-	case r.o.SetAside == nil || !rowsFault(code):
-		return failed
+	if code == domain.CodeIdempotencyMismatch {
+		reason = domain.Errorf(code, "was set aside by an earlier run; --skip-bad leaves it out again")
+	}
+	// Not even the note may fail: that is no fault of the row's.
+	if r.o.SetAside == nil || q.aside != nil || !rowsFault(code) {
+		return &RowError{*q.row, reason}
 	}
 	// The note has the row's own key: the next run meets it, whatever the row's
 	// time and whether the domain would take the row by then or not.
