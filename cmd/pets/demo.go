@@ -52,6 +52,9 @@ func (a *app) demo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if _, err := store.Head(ctx, a.stream()); err == nil {
+		return errors.Join(domain.Errorf(domain.CodeConflict, "a demo week is already in %s; play into a fresh folder", dir), store.Close())
+	}
 	play := &demoPlay{app: a, ctx: ctx, store: store, p: &printer{w: a.out}, fills: map[domain.Instrument]domain.Decimal{}}
 	play.writer = commands.NewWriter(store, "demo", commands.Options{Now: func() time.Time { return play.now }})
 	err = play.week(script)
