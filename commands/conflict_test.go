@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
+	"pets/domain/portfolio"
 	"pets/eventstore"
 )
 
@@ -18,7 +19,7 @@ import (
 // events there exactly once, and both servers end where a fresh fold does.
 func Test64BotsAtOneLimit(t *testing.T) {
 	const asked = 64
-	rounds, deadline := 0, time.Now().Add(2*time.Second)
+	rounds, deadline := 0, time.Now().Add(1500*time.Millisecond)
 	for ; time.Now().Before(deadline) && rounds < 500; rounds++ {
 		roundAtOneLimit(t, asked, rounds%2 == 1)
 	}
@@ -183,6 +184,26 @@ func TestConflictsWithoutEndAreGivenUp(t *testing.T) {
 		r.store.plan(fault{err: conflict})
 	}
 	r.must(olga, deposit("1"))
+	r.check()
+}
+
+// The limit is that of one append, not of a batch that is cut into several: here a
+// panic ends each group.
+func TestEveryAppendOfABatchHasItsOwnAttempts(t *testing.T) {
+	r := newRig(t).opened("a")
+	var faults []fault
+	for range 3 {
+		for range maxAttempts - 1 {
+			faults = append(faults, fault{err: &eventstore.Conflict{Stream: Stream("main")}})
+		}
+		faults = append(faults, fault{})
+	}
+	broken := testCommand{"x", func(*portfolio.Decision) error { panic("x") }}
+	outs := r.togetherWith(faults, r.by(olga, deposit("1"), broken, deposit("2"), broken, deposit("3"))...)
+	for i, out := range outs {
+		require.Equal(t, i%2 == 0, out.err == nil, "%d: %v", i, out.err)
+	}
+	require.Empty(t, r.store.faults, "it took three appends")
 	r.check()
 }
 

@@ -163,6 +163,20 @@ func TestLoadingBelongsToTheWriter(t *testing.T) {
 	require.Empty(t, slow.reading, "the history was read once")
 }
 
+// Close does not wait for a history to load: nothing has been decided yet.
+func TestCloseEndsTheLoading(t *testing.T) {
+	r := newRig(t).opened()
+	r.w.Close()
+	slow := &slowReads{Store: r.store, gate: make(chan struct{}), reading: make(chan struct{}, 9)}
+	r.w = NewWriter(slow, "main", Options{Now: r.clock.Now})
+	out := r.start(r.ctx(), olga, "k", deposit("1"))
+	soon(t, slow.reading)
+	closed := make(chan struct{})
+	go func() { r.w.Close(); close(closed) }()
+	soon(t, closed)
+	requireCode(t, domain.CodeUnavailable, soon(t, out).err)
+}
+
 // slowReads blocks in the middle of its first read.
 type slowReads struct {
 	eventstore.Store

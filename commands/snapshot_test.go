@@ -31,7 +31,7 @@ func (c *cache) Load(kind, stream string, atMost uint64) (uint64, []byte) {
 	c.loads++
 	best := -1
 	for i, s := range c.saved {
-		if s.kind == kind && s.stream == stream && s.revision <= atMost && (best < 0 || s.revision > c.saved[best].revision) {
+		if s.data != nil && s.kind == kind && s.stream == stream && s.revision <= atMost && (best < 0 || s.revision > c.saved[best].revision) {
 			best = i
 		}
 	}
@@ -84,12 +84,17 @@ func TestSnapshotAndTailEqualTheFullFold(t *testing.T) {
 	requireCode(t, domain.CodeIdempotencyMismatch, err)
 	r.must(olga, deposit("1"))
 	r.check()
+	r.checkIndex()
+}
 
+// checkIndex: what the closed writer knows of commands is what the stream says.
+func (r *rig) checkIndex() {
+	r.t.Helper()
 	full := index{}
 	for _, rec := range r.records() {
-		require.NoError(t, full.apply(rec))
+		require.NoError(r.t, full.apply(rec))
 	}
-	require.Equal(t, full, r.w.index)
+	require.Equal(r.t, full, r.w.index)
 }
 
 var otherVersion = regexp.MustCompile(`^(\{"version":|pets commands )[0-9]+`)
@@ -97,12 +102,13 @@ var otherVersion = regexp.MustCompile(`^(\{"version":|pets commands )[0-9]+`)
 // "A snapshot that cannot be used is ignored": of either kind, newest or all.
 func TestADamagedSnapshotIsIgnored(t *testing.T) {
 	damage := map[string]func([]byte) []byte{
-		"empty":         func([]byte) []byte { return []byte{} },
-		"cut":           func(b []byte) []byte { return b[:len(b)/2] },
-		"garbage":       func(b []byte) []byte { return bytes.Repeat([]byte{0xff}, len(b)) },
-		"other version": func(b []byte) []byte { return otherVersion.ReplaceAll(b, []byte("${1}999")) },
-		"of a state":    func([]byte) []byte { return []byte(`{"version":1,"state":{}}`) },
-		"null":          func([]byte) []byte { return []byte("null") },
+		"seen by the folder": func([]byte) []byte { return nil },
+		"empty":              func([]byte) []byte { return []byte{} },
+		"cut":                func(b []byte) []byte { return b[:len(b)/2] },
+		"garbage":            func(b []byte) []byte { return bytes.Repeat([]byte{0xff}, len(b)) },
+		"other version":      func(b []byte) []byte { return otherVersion.ReplaceAll(b, []byte("${1}999")) },
+		"of a state":         func([]byte) []byte { return []byte(`{"version":1,"state":{}}`) },
+		"null":               func([]byte) []byte { return []byte("null") },
 	}
 	for name, f := range damage {
 		for _, which := range []string{"0", "1", "2", "3", "23", "03", "12", "0123"} {
@@ -119,20 +125,30 @@ func TestADamagedSnapshotIsIgnored(t *testing.T) {
 					require.Equal(t, c.saved[0].revision+1, r.w.snapshot, "the older pair is used")
 				}
 				r.check()
+				r.checkIndex()
 			})
 		}
 	}
 }
 
-// A snapshot that claims another revision than it holds is ignored.
+// A snapshot that claims another revision than it holds is ignored: both of a pair,
+// or one, whose half of what happened since would be folded twice.
 func TestASnapshotAtTheWrongRevisionIsIgnored(t *testing.T) {
-	r, c := snapshots(t)
-	for i := range c.saved {
-		c.saved[i].revision++
+	wrong := map[string]func(*cache){
+		"a pair":       func(c *cache) { c.saved[2].revision++; c.saved[3].revision++ },
+		"an old state": func(c *cache) { c.saved[3].data = c.saved[1].data },
 	}
-	r.w = r.writer(Options{Snapshots: c})
-	r.must(olga, deposit("1"))
-	r.check()
+	for name, f := range wrong {
+		t.Run(name, func(t *testing.T) {
+			r, c := snapshots(t)
+			f(c)
+			r.w = r.writer(Options{Snapshots: c})
+			r.must(olga, deposit("1"))
+			require.Equal(t, c.saved[0].revision+1, r.w.snapshot, "the older pair is used")
+			r.check()
+			r.checkIndex()
+		})
+	}
 }
 
 // Close saves one, unless nothing was added; so a folder without any has one

@@ -51,20 +51,22 @@ func (b *badRows) read() error {
 		return b.csv.Write(badRowsHeader)
 	}
 	for _, row := range rows[1:] {
-		b.seen[strings.Join(row, "\x00")] = true
+		b.seen[identity(row)] = true
 	}
 	return nil
 }
 
 func (b *badRows) write(file string, line int, reason, raw string) error {
 	row := []string{file, strconv.Itoa(line), strings.TrimPrefix(reason, ": "), raw}
-	key := strings.Join(row, "\x00")
-	if b.seen[key] {
+	if b.seen[identity(row)] {
 		return nil
 	}
-	b.seen[key] = true
+	b.seen[identity(row)] = true
 	return b.csv.Write(row)
 }
+
+// identity is a row's place and text: a later run may refuse it with another reason.
+func identity(row []string) string { return strings.Join([]string{row[0], row[1], row[3]}, "\x00") }
 
 // add sets aside a row that can be read, but not booked.
 func (b *badRows) add(row tradefile.Row, reason error) error {

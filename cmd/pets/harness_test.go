@@ -171,6 +171,7 @@ func canonical(t testing.TB, text string) {
 // once runs an expensive preparation for all tests that share it.
 type once struct {
 	sync.Once
-	dir string
-	out string
+	dir    string
+	out    string
+	events []eventJSON
 }

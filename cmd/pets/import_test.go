@@ -84,6 +84,13 @@ func TestImportStopsAtARefusedRow(t *testing.T) {
 		"file": file, "line": "3", "reason": "trade_id is already recorded with other content",
 		"row": "2026-03-01T10:00:01Z,alpha,m1,YES,buy,11,0.4,0,a1",
 	}}, rows)
+	before, err := os.ReadFile(aside)
+	require.NoError(t, err)
+	s.json(&v, "import", "--skip-bad", aside, file)
+	require.Equal(t, []int{2, 0, 1}, []int{v.Known, v.Recorded, v.SetAside})
+	after, err := os.ReadFile(aside)
+	require.NoError(t, err)
+	require.Equal(t, string(before), string(after), "set aside again, and written once")
 }
 
 func TestSkipBadKeepsWhatItSetsAside(t *testing.T) {

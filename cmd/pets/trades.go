@@ -43,7 +43,7 @@ func tradeRows(all []projections.Trade) [][]string {
 			result += " (revised)"
 		}
 		rows = append(rows, []string{
-			fmt.Sprint(t.Number), clock(t.ClosedAt), cut(t.Bot, 12), cut(t.Market, 26), cut(t.Outcome, 10),
+			fmt.Sprint(t.Number), clock(t.ClosedAt), cut(t.Bot, 12), cut(t.Market, 24), cut(t.Outcome, 8),
 			money(t.Quantity), money(t.Fee), money(t.PnL), result,
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"slices"
 
 	"pets/domain"
@@ -49,12 +50,9 @@ func (d *Decision) ChangeLimits(patch json.RawMessage, reason string) error {
 	if err := domain.CheckReason("reason", reason); err != nil {
 		return err
 	}
-	p := d.s.Policy
-	p.ZoneBounds, p.BlockedZones = slices.Clone(p.ZoneBounds), slices.Clone(p.BlockedZones)
-	dec := json.NewDecoder(bytes.NewReader(patch))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&p); err != nil {
-		return &domain.Error{Code: domain.CodeInvalid, Field: "limits", Message: "must be an object of policy keys and values", Cause: quiet(err)}
+	p, err := patched(d.s.Policy, patch)
+	if err != nil {
+		return err
 	}
 	if err := p.Validate(); err != nil {
 		return err
@@ -67,6 +65,27 @@ func (d *Decision) ChangeLimits(patch json.RawMessage, reason string) error {
 	d.fact(&domain.LimitsChanged{Policy: p, Reason: reason})
 	d.evaluate(d.s.BotIDs())
 	return nil
+}
+
+// patched returns a policy with the keys of one JSON object replaced. Anything
+// else than one object, or a key it does not know, is refused.
+func patched(p domain.Policy, patch json.RawMessage) (domain.Policy, error) {
+	// Decoding writes into slices that are there: those belong to the state.
+	p.ZoneBounds, p.BlockedZones = slices.Clone(p.ZoneBounds), slices.Clone(p.BlockedZones)
+	refused := &domain.Error{Code: domain.CodeInvalid, Field: "limits", Message: "must be one JSON object of policy keys and values"}
+	if patch = bytes.TrimSpace(patch); len(patch) == 0 || patch[0] != '{' {
+		return p, refused
+	}
+	dec := json.NewDecoder(bytes.NewReader(patch))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&p); err != nil {
+		refused.Cause = quiet(err)
+		return p, refused
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return p, refused
+	}
+	return p, nil
 }
 
 // quiet keeps a JSON error from repeating the value it complains about.

@@ -133,3 +133,14 @@ func TestTimeZoneOfTheDay(t *testing.T) {
 	h.lose("a", "1")
 	require.Equal(t, []string{"day.opened", "adjustment.posted"}, h.types())
 }
+
+// A patch is one JSON object of policy keys: anything else changes nothing.
+func TestALimitsPatchIsOneObject(t *testing.T) {
+	h := newHarness(t)
+	h.open(domain.ModePaper)
+	for _, patch := range []string{``, `null`, `[]`, `"x"`, `{"max_daily_loss_pct":"0.03"} {}`, `{"max_daily_loss_pct":"0.03"}x`, `{"unknown":1}`, `{`} {
+		h.refused(domain.CodeInvalid, change(patch))
+	}
+	h.must(change(` {"max_daily_loss_pct":"0.03"} `))
+	require.Equal(t, "0.03", h.s.Policy.MaxDailyLossPct.String())
+}
