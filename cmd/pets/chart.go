@@ -36,10 +36,12 @@ func (a *app) drawEquity(points []projections.EquityPoint) error {
 		p.line("%12s │%s", label, chartRow(columns, low, high, row))
 	}
 	p.line("%12s └%s", "", strings.Repeat("─", len(columns)))
-	if strings.TrimSpace(trips) != "" {
-		p.line("%12s  %s  ! a breaker tripped", "", trips)
+	legend := ""
+	if trips = strings.TrimRight(trips, " "); trips != "" {
+		p.line("%12s  %s", "", trips)
+		legend = "; ! a breaker tripped"
 	}
-	p.line("%12s  %s … %s UTC, %d points", "", clock(points[0].Time), clock(points[len(points)-1].Time), len(points))
+	p.line("%12s  %s … %s UTC, %d points%s", "", clock(points[0].Time), clock(points[len(points)-1].Time), len(points), legend)
 	return p.err
 }
 

@@ -96,7 +96,7 @@ func (a *app) printStats(v projections.Stats) error {
 	p := &printer{w: a.out}
 	p.line("trades              %d: %d wins, %d losses, %d neutral; win rate %s", s.Trades, s.Wins, s.Losses, s.Neutral, optional(s.WinRate, percent))
 	p.line("net P&L             %s = profit %s - loss %s; profit factor %s; fees %s", money(s.NetPnL), money(s.GrossProfit), money(s.GrossLoss), optional(s.ProfitFactor, factor), money(s.Fees))
-	p.line("equity              %s at the opening, %s after the last close (open positions not in it)", money(s.OpeningCapital), money(s.FinalEquity))
+	p.line("equity              %s at the opening, %s after the last close (closed trades only)", money(s.OpeningCapital), money(s.FinalEquity))
 	p.line("longest loss streak %d", s.LongestLossStreak)
 	p.line("max drawdown        %s", closedDrawdown(s.MaxDrawdown))
 	p.line("  at marks          %s", markedDrawdown(s.MaxDrawdownMarked))
@@ -122,11 +122,11 @@ func closedDrawdown(m projections.ClosedDrawdown) string {
 	if m.Ratio.IsZero() {
 		return "none"
 	}
-	from := "the opening"
+	from := "at the opening"
 	if m.PeakTrade > 0 {
-		from = fmt.Sprintf("trade %d", m.PeakTrade)
+		from = fmt.Sprintf("after trade %d", m.PeakTrade)
 	}
-	return fmt.Sprintf("%s (%s), from %s after %s to %s after trade %d", money(m.Abs), percent(m.Ratio), money(m.Peak), from, money(m.Trough), m.TroughTrade)
+	return fmt.Sprintf("%s (%s), from %s %s to %s after trade %d", money(m.Abs), percent(m.Ratio), money(m.Peak), from, money(m.Trough), m.TroughTrade)
 }
 
 func markedDrawdown(m risk.Drawdown) string {
