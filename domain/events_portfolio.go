@@ -47,10 +47,21 @@ type LimitsChanged struct {
 // CommandNoted records that a command was accepted and had nothing (more) to
 // say, so that its retry can never act later.
 type CommandNoted struct {
+	// Code says why for a program, Note for a person.
+	Code string `json:"code"`
 	Note string `json:"note"`
 	// Of is the revision of the record that had already said it.
 	Of *uint64 `json:"of,omitempty"`
 }
+
+// Codes of notes.
+const (
+	NotedDuplicate = "duplicate" // a record had said it already; see Of
+	NotedUnchanged = "unchanged" // what was asked for is so already
+	NotedIgnored   = "ignored"   // it has no effect by rule
+	NotedSetAside  = "set_aside" // a row of an import that could not be booked
+	NotedNothing   = "nothing"   // there was nothing to record
+)
 
 // MarketKind says what is traded in a market.
 type MarketKind string
@@ -74,8 +85,15 @@ type MarketRegistered struct {
 type BotRegistered struct {
 	Bot      string `json:"bot"`
 	Strategy string `json:"strategy,omitempty"`
-	Kind     string `json:"kind,omitempty"`
+	// Kind is directional, the default, or market_maker.
+	Kind string `json:"kind,omitempty"`
 }
+
+// Kinds of bots.
+const (
+	BotDirectional = "directional"
+	BotMarketMaker = "market_maker"
+)
 
 // BotCapitalAllocated moves base asset from hot:treasury to the bot, or back
 // when negative. A flow of the bot, not of the portfolio.

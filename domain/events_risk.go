@@ -97,8 +97,14 @@ type BreakerTripped struct {
 	Bot   string  `json:"bot,omitempty"`
 	Value Decimal `json:"value"`
 	Limit Decimal `json:"limit"`
+	// Equity is the scope's at the trip, Reference what it was measured from: the
+	// peak, or the day-open. A streak has neither.
+	Equity    *Decimal `json:"equity,omitempty"`
+	Reference *Decimal `json:"reference,omitempty"`
 	// Cause is the revision of the record that moved the value.
-	Cause          uint64   `json:"cause"`
+	Cause uint64 `json:"cause"`
+	// Stops is what the policy had it stop: all, or bot.
+	Stops          string   `json:"stops"`
 	BotsStopped    []string `json:"bots_stopped,omitempty"`
 	PermitsRevoked []string `json:"permits_revoked,omitempty"`
 	// ClosePositions: the policy asks the bots to close what they hold.
@@ -111,7 +117,8 @@ type BreakerReset struct {
 	Bot     string `json:"bot,omitempty"`
 	Reason  string `json:"reason"`
 	// Rebase makes the drawdown peak, or the day-open, the equity now.
-	Rebase bool `json:"rebase"`
+	Rebase bool   `json:"rebase"`
+	User   string `json:"user"`
 	// Before and After are the breaker's value around the reset.
 	Before Decimal `json:"before"`
 	After  Decimal `json:"after"`
@@ -143,6 +150,9 @@ type EmergencyStopClearRequested struct {
 // EmergencyStopCleared is the second. The bots stay stopped.
 type EmergencyStopCleared struct {
 	Request string `json:"request"`
+	// RequestedBy and ConfirmedBy are two users.
+	RequestedBy string `json:"requested_by"`
+	ConfirmedBy string `json:"confirmed_by"`
 }
 
 // Event types of this file.

@@ -71,7 +71,8 @@ type MarketSettled struct {
 	Holders []Holder `json:"holders,omitempty"`
 	// PermitsReleased are the permits on the instrument that ended with it.
 	PermitsReleased []string `json:"permits_released,omitempty"`
-	// Finding: nobody held it, which reconciliation has to explain.
+	// Finding: nobody held it, or what was reported differs from what was held;
+	// reconciliation has to explain it.
 	Finding bool `json:"finding,omitempty"`
 }
 
@@ -159,6 +160,11 @@ type TradeClosed struct {
 type TradeRevised struct {
 	Trade string `json:"trade"`
 	Bot   string `json:"bot"`
+	Instrument
+	// Fill is the one that was voided.
+	Fill FillID `json:"fill"`
+	// Direction is the trade's now; a void can turn it round.
+	Direction string `json:"direction,omitempty"`
 	// Number is the place the trade keeps: it was the bot's n-th closing, from 0.
 	Number int           `json:"number"`
 	Before TradeFigures  `json:"before"`

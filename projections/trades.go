@@ -64,6 +64,7 @@ func (t *Trades) Apply(rec eventstore.Record, event domain.Event, _ *portfolio.S
 			t.all[i].gone = true
 			return
 		}
+		t.all[i].Direction = e.Direction
 		t.all[i].set(*e.After)
 	}
 }

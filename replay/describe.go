@@ -131,14 +131,18 @@ func flags(f []string) string {
 }
 
 func holders(e *domain.MarketSettled) string {
-	if e.Finding {
+	if len(e.Holders) == 0 {
 		return "nobody: a finding"
 	}
 	names := make([]string, len(e.Holders))
 	for i, h := range e.Holders {
 		names[i] = fmt.Sprintf("%s (%s)", h.Bot, h.Quantity)
 	}
-	return strings.Join(names, ", ")
+	all := strings.Join(names, ", ")
+	if e.Finding {
+		all += ": a finding, another quantity was reported"
+	}
+	return all
 }
 
 func marks(all []domain.Mark) string {

@@ -49,6 +49,12 @@ func TestDescriptions(t *testing.T) {
 		"alpha sold 2 × m/950416…0124 at 0.5, fee 0": &domain.FillRecorded{
 			FillID: domain.FillID{Bot: "alpha"}, Instrument: domain.Instrument{Market: "m", Outcome: token}, Side: domain.Sell, Quantity: n("2"), Price: n("0.5"),
 		},
+		"m/YES settled at 1 for nobody: a finding": &domain.MarketSettled{
+			Instrument: domain.Instrument{Market: "m", Outcome: "YES"}, Payout: n("1"), Finding: true,
+		},
+		"m/YES settled at 1 for alpha (10): a finding, another quantity was reported": &domain.MarketSettled{
+			Instrument: domain.Instrument{Market: "m", Outcome: "YES"}, Payout: n("1"), Holders: []domain.Holder{{Bot: "alpha", Quantity: n("10")}}, Finding: true,
+		},
 		"alpha: trade t1 of +1 revised to -1": &domain.TradeRevised{
 			Trade: "t1", Bot: "alpha", Before: domain.TradeFigures{PnL: n("1")}, After: &domain.TradeFigures{PnL: n("-1")},
 		},

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/user"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -177,7 +178,7 @@ func (a *app) importPlan(ctx context.Context, store *embedded.Store, plan *trade
 // sayHowFar: what was booked before something went wrong stays booked.
 func (a *app) sayHowFar(s importer.Summary) {
 	if done := s.Recorded + s.Known + s.Duplicates + s.Ignored + s.SetAside; done > 0 {
-		_, _ = fmt.Fprintf(a.err, "pets: stopped after %d of %d rows; they stay booked, and the same command goes on from there\n", done, s.Rows)
+		_, _ = fmt.Fprintf(a.err, "pets: stopped after %d of %s; they stay booked, and the same command goes on from there\n", done, counted(s.Rows, "row"))
 	}
 }
 
@@ -203,23 +204,32 @@ func (a *app) printImport(v importAnswer) error {
 	}
 	p := &printer{w: a.out}
 	for _, f := range v.Files {
-		p.line("%s: %s, %d rows", f.Path, f.Format, f.Rows)
+		p.line("%s: %s, %s", f.Path, f.Format, counted(f.Rows, "row"))
 	}
-	p.line("%d rows: %d booked, %d known from before, %d duplicates, %d ignored, %d set aside", v.Rows+v.BadRows, v.Recorded, v.Known, v.Duplicates, v.Ignored, v.SetAside+v.BadRows)
-	p.line("%d events in %.2f s (%.0f events/s), %d trades closed", v.Events, v.Seconds, v.EventsPerSecond, v.Trades)
+	p.line("%s: %d booked, %d known from before, %s, %d ignored, %d set aside", counted(v.Rows+v.BadRows, "row"),
+		v.Recorded, v.Known, counted(v.Duplicates, "duplicate"), v.Ignored, v.SetAside+v.BadRows)
+	p.line("%s in %.2f s (%.0f events/s), %s closed", counted(v.Events, "event"), v.Seconds, v.EventsPerSecond, counted(v.Trades, "trade"))
 	if v.Findings > 0 {
-		p.line("%d settlements of something nobody held (reconciliation findings)", v.Findings)
+		p.line("%s of something nobody held, or of another quantity than was held (reconciliation findings)", counted(v.Findings, "settlement"))
 	}
 	if v.Oversold > 0 {
-		p.line("%d fills sold more than was held (oversold)", v.Oversold)
+		p.line("%s sold more than was held (oversold)", counted(v.Oversold, "fill"))
 	}
 	const most = 10
 	for i, t := range v.Trips {
 		if i == most {
-			p.line("… and %d more trips", len(v.Trips)-most)
+			p.line("… and %s", counted(len(v.Trips)-most, "more trip"))
 			break
 		}
-		p.line("TRIPPED %s %s at %s", t.Breaker, t.Bot, t.Source)
+		p.line("TRIPPED %s at %s", strings.TrimSpace(t.Breaker+" "+t.Bot), t.Source)
 	}
 	return p.err
+}
+
+// counted is a number with its noun: "1 row", "2 rows".
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
 }

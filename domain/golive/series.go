@@ -94,7 +94,7 @@ func (s *Stats) WinRate() *domain.Decimal {
 
 // ProfitFactor is gross profit ÷ gross loss, nil without losses.
 func (s *Stats) ProfitFactor() *domain.Decimal {
-	if s.GrossLoss.IsZero() {
+	if s.Losses == 0 || s.GrossLoss.IsZero() {
 		return nil
 	}
 	factor := s.GrossProfit.Div(s.GrossLoss)
@@ -136,10 +136,9 @@ func (w *walk) flow(amount domain.Decimal) {
 	before := w.equity
 	w.equity = w.equity.Add(amount)
 	w.refs.Flow(before, amount, false)
-	// A flow moves the level of the peak, not when it was reached.
+	// A flow moves the level of the peak, not when it was reached; a fall that was
+	// measured before it stays as it was measured.
 	w.peak.Equity = w.refs.LifetimePeak
-	m := &w.stats.MaxDrawdown
-	m.Peak.Equity, m.Trough.Equity, m.Abs = w.refs.Max.Peak, w.refs.Max.Trough, w.refs.Max.Abs
 }
 
 func (w *walk) close(t *Trade) {

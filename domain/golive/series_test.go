@@ -195,7 +195,9 @@ func TestFlowsScaleTheReferences(t *testing.T) {
 	before, after := compute("f+10000 -300"), compute("f+10000 -300 f+10000")
 	require.Equal(t, "0.03", before.MaxDrawdown.Ratio.Ratio().String())
 	require.Equal(t, "0.03", after.MaxDrawdown.Ratio.Ratio().String())
-	require.Equal(t, "609.278350515463917526 0.03 20309.278350515463917526@0 19700@1", drawdown(after), "300 of 10,000 in today's money")
+	require.Equal(t, "300 0.03 10000@0 9700@1", drawdown(after), "a fall stays as it was measured: nobody lost more than 300")
+	deeper := compute("f+10000 -300 f+10000 -100")
+	require.Equal(t, "709.278350515463917526 0.034923857868 20309.278350515463917526@0 19600@2", drawdown(deeper), "from the peak in the money of that moment")
 	require.Equal(t, "10000", after.Capital.String(), "the opening capital is what the series began with")
 	require.Equal(t, "19700", after.Equity.String())
 	// From the scaled peak: 19,700 − 197 = 19,503 is 3.97 % below 20,309.278350515463917526.

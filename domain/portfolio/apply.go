@@ -19,6 +19,7 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 	case *domain.PortfolioOpened:
 		s.applyOpened(at, e)
 	case *domain.LimitsChanged:
+		s.holdDay(at, e.Policy.DailyLossTZ)
 		s.Policy = e.Policy
 		s.rearm()
 	case *domain.MarketRegistered:
@@ -26,9 +27,11 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 	case *domain.BotRegistered:
 		s.Bots[e.Bot] = &Bot{ID: e.Bot, Strategy: e.Strategy, Kind: e.Kind, Status: Registered}
 	case *domain.BotStarted:
-		s.bot(e.Bot).Status = Running
+		b := s.bot(e.Bot)
+		b.Status, b.Halted = Running, false
 	case *domain.BotStopped:
-		s.bot(e.Bot).Status = Stopped
+		b := s.bot(e.Bot)
+		b.Status, b.Halted = Stopped, false
 	case *domain.DayOpened:
 		s.Day = e.Date
 		s.Refs.OpenDay(e.Equity)
@@ -79,7 +82,7 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 		s.purgePermits(at.Time)
 		s.Permits[e.Permit] = &risk.Permit{
 			ID: e.Permit, Order: e.Order, Left: e.Quantity, ReducingLeft: e.Reducing,
-			Reserved: e.Reserved, ExpiresAt: e.ExpiresAt,
+			OpeningLeft: e.Quantity.Sub(e.Reducing), Reserved: e.Reserved, ExpiresAt: e.ExpiresAt,
 		}
 	case *domain.PermitDenied:
 		s.purgePermits(at.Time)
@@ -88,10 +91,7 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 		}
 	case *domain.PermitPlaced:
 		if p := s.Permits[e.Permit]; p != nil {
-			p.Working, p.ExpiresAt = true, time.Time{}
-			if e.ExpiresAt != nil {
-				p.ExpiresAt = *e.ExpiresAt
-			}
+			p.Place(e.ExpiresAt)
 		}
 	case *domain.PermitReleased:
 		delete(s.Permits, e.Permit)
@@ -104,8 +104,10 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 	case *domain.EmergencyStopEngaged:
 		s.halt(e.BotsStopped, e.PermitsRevoked)
 		if !s.Stop.Engaged {
-			s.Stop = Stop{Engaged: true, Kind: e.Kind, Reason: e.Reason, Since: at.Time}
+			s.Stop = Stop{Engaged: true, Since: at.Time}
 		}
+		// The last word says why: a breach reported after a manual stop has to be seen.
+		s.Stop.Kind, s.Stop.Reason = e.Kind, e.Reason
 		// Somebody wants to stop: an open request to clear is no longer what it asked for.
 		s.Stop.Request, s.Stop.Requester = "", ""
 	case *domain.EmergencyStopClearRequested:
@@ -322,11 +324,7 @@ func (s *State) BreakerValue(key risk.Key) domain.Decimal {
 }
 
 func (s *State) applyTrip(at domain.Stamp, e *domain.BreakerTripped) {
-	stops := domain.StopAll
-	if e.Scope == "bot" {
-		stops = s.Policy.BreakerStops
-	}
-	s.Breakers[risk.Key{Breaker: e.Breaker, Bot: e.Bot}] = &risk.Breaker{Status: risk.Tripped, Revision: at.Revision, Stops: stops}
+	s.Breakers[risk.Key{Breaker: e.Breaker, Bot: e.Bot}] = &risk.Breaker{Status: risk.Tripped, Revision: at.Revision, Stops: e.Stops}
 	s.halt(e.BotsStopped, e.PermitsRevoked)
 	if e.Breaker == domain.PortfolioDrawdown {
 		// It engages the emergency stop anew: what was asked before knew nothing of it.
@@ -336,7 +334,8 @@ func (s *State) applyTrip(at domain.Stamp, e *domain.BreakerTripped) {
 
 func (s *State) halt(bots, permits []string) {
 	for _, id := range bots {
-		s.bot(id).Status = Stopped
+		b := s.bot(id)
+		b.Status, b.Halted = Stopped, true
 	}
 	for _, id := range permits {
 		delete(s.Permits, id)
@@ -377,7 +376,20 @@ func (s *State) purgePermits(now time.Time) {
 // newDay returns the day of a time, and whether it is later than the open one.
 func (s *State) newDay(t time.Time) (day string, isNew bool) {
 	day, err := s.dayOf(t)
-	return day, err == nil && day > s.Day
+	return day, err == nil && day > s.Day && !t.Before(s.DayHold)
+}
+
+// holdDay keeps the day open until the midnight it was to end at when the zone
+// of days changes: a day that began anew at once would forget its losses.
+func (s *State) holdDay(at domain.Stamp, zone string) {
+	old, err := s.Policy.Location()
+	if zone == s.Policy.DailyLossTZ || err != nil {
+		return
+	}
+	year, month, day := at.Time.In(old).Date()
+	if midnight := time.Date(year, month, day+1, 0, 0, 0, 0, old).UTC(); midnight.After(s.DayHold) {
+		s.DayHold = midnight
+	}
 }
 
 // dayOf returns the calendar day of a time in the policy's zone. The zone is kept

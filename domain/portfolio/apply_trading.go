@@ -81,10 +81,21 @@ func (s *State) usePermit(at domain.Stamp, e *domain.FillRecorded) {
 	if p == nil || !p.Live(at.Time) || !permits(&p.Order, e) {
 		return
 	}
-	p.Fill(e.Quantity, e.Price, s.KindOf(e.Market))
+	p.Fill(s.execution(e), s.KindOf(e.Market))
 	if p.Left.IsZero() {
 		delete(s.Permits, p.ID)
 	}
+}
+
+// execution is a fill that is not booked yet, as its permit sees it.
+func (s *State) execution(e *domain.FillRecorded) risk.Execution {
+	x := risk.Execution{Quantity: e.Quantity, Price: e.Price, Fee: e.Fee}
+	if in := s.Instruments[e.Instrument]; in != nil {
+		if h := in.Holding(e.Bot); h != nil {
+			x.Held = h.Quantity
+		}
+	}
+	return x
 }
 
 // reclaim keeps what live permits are going to close within what is held, the

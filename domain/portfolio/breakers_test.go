@@ -364,7 +364,7 @@ func TestTripStopsAllAndRevokesWhatIsNotPlaced(t *testing.T) {
 	e := lastOf[*domain.BreakerTripped](h)
 	require.Len(t, e.PermitsRevoked, 2)
 	require.Equal(t, &domain.BreakerTripped{
-		Breaker: domain.ConsecutiveLosses, Scope: "bot", Bot: "a", Value: dec("3"), Limit: dec("3"),
+		Breaker: domain.ConsecutiveLosses, Scope: "bot", Bot: "a", Value: dec("3"), Limit: dec("3"), Stops: domain.StopAll,
 		Cause: h.s.Next - 2, BotsStopped: []string{"a", "b"}, PermitsRevoked: e.PermitsRevoked,
 	}, e)
 	require.Equal(t, []string{"2"}, h.livePermits(), "the working one stays")
@@ -554,7 +554,7 @@ func TestResetIsManual(t *testing.T) {
 		h.refused(wrong.code, func(d *Decision) error { return d.ResetBreaker(wrong.key, "test", true) })
 	}
 	h.reset(domain.ConsecutiveLosses, "a", false)
-	require.Equal(t, &domain.BreakerReset{Breaker: domain.ConsecutiveLosses, Bot: "a", Reason: "test", Before: dec("3"), After: dec("0")}, lastOf[*domain.BreakerReset](h))
+	require.Equal(t, &domain.BreakerReset{Breaker: domain.ConsecutiveLosses, Bot: "a", Reason: "test", User: "olga", Before: dec("3"), After: dec("0")}, lastOf[*domain.BreakerReset](h))
 	require.Equal(t, 0, h.botOf("a").Streak.Losses, "streak → 0")
 	require.Equal(t, risk.OK, h.status(domain.ConsecutiveLosses, "a"))
 	require.Equal(t, risk.Tripped, h.status(domain.ConsecutiveLosses, "b"), "per scope")

@@ -112,7 +112,7 @@ func (d *Decision) ResetBreaker(key risk.Key, reason string, rebase bool) error 
 		return domain.Errorf(domain.CodeWouldRetrip, "%s would trip again at once: value %s, limit %s; reset with rebase to count from the equity now", key, p.After.Ratio(), p.Limit)
 	}
 	d.emit(&domain.BreakerReset{
-		Breaker: key.Breaker, Bot: key.Bot, Reason: reason, Rebase: rebase, Before: p.Before, After: p.After,
+		Breaker: key.Breaker, Bot: key.Bot, Reason: reason, Rebase: rebase, User: d.caller.User, Before: p.Before, After: p.After,
 	})
 	return nil
 }
@@ -164,7 +164,7 @@ func (d *Decision) ConfirmClear(request string) error {
 	if d.caller.User == d.s.Stop.Requester {
 		return domain.Errorf(domain.CodeDenied, "the user who requested the clearing cannot confirm it; it takes two people")
 	}
-	d.emit(&domain.EmergencyStopCleared{Request: request})
+	d.emit(&domain.EmergencyStopCleared{Request: request, RequestedBy: d.s.Stop.Requester, ConfirmedBy: d.caller.User})
 	return nil
 }
 

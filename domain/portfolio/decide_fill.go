@@ -5,6 +5,7 @@ import (
 
 	"pets/domain"
 	"pets/domain/ledger"
+	"pets/domain/risk"
 )
 
 // FillReport is what a bot or an importer says about one fill.
@@ -150,20 +151,24 @@ func (d *Decision) permitFlag(e *domain.FillRecorded) (flag string, permitted bo
 		return domain.FlagPermitNotLive, false
 	}
 	used := *p
-	if !used.Fill(e.Quantity, e.Price, d.s.KindOf(e.Market)) || d.movedMore(&p.Order, e) {
+	if !used.Fill(d.s.execution(e), d.s.KindOf(e.Market)) || d.costsMore(&used, e) {
 		return domain.FlagPermitExceeded, false
 	}
 	return "", true
 }
 
-// movedMore reports that the cash a venue says it moved is worse than the limit
-// price by more than the rounding of the base asset: it wins over the price.
-func (d *Decision) movedMore(o *domain.Order, e *domain.FillRecorded) bool {
-	worst, unit := e.Quantity.Mul(o.LimitPrice), domain.One
+// costsMore reports that the cash a venue says it moved is worse than the limit
+// price, which it wins over, or that all fees so far are above the permitted one,
+// by more than the rounding of the base asset.
+func (d *Decision) costsMore(used *risk.Permit, e *domain.FillRecorded) bool {
+	worst, unit := e.Quantity.Mul(used.LimitPrice), domain.One
 	for range d.s.BaseDecimals {
 		unit = unit.Div(domain.FromInt(10))
 	}
-	if o.Side == domain.Buy {
+	if used.Fee.Add(unit).Less(used.FeePaid) {
+		return true
+	}
+	if used.Side == domain.Buy {
 		return worst.Add(unit).Less(e.Notional)
 	}
 	return e.Notional.Add(unit).Less(worst)
@@ -302,12 +307,12 @@ func (d *Decision) void(id domain.FillID) {
 	for _, r := range refold.Revised {
 		was := closings[r.Before.Trade]
 		e := &domain.TradeRevised{
-			Trade: r.Before.Trade, Bot: id.Bot, Number: was.Number,
+			Trade: r.Before.Trade, Bot: id.Bot, Instrument: in.Instrument, Fill: id, Number: was.Number,
 			Before: r.Before.Figures(was.Dust), Open: r.Open, Void: !r.Open && r.After == nil,
 		}
 		if r.After != nil {
 			after := r.After.Figures(was.Dust)
-			e.After = &after
+			e.After, e.Direction = &after, r.After.Direction()
 		}
 		d.emit(e)
 	}

@@ -37,10 +37,10 @@ func (d *Decision) Settle(e *domain.MarketSettled) error {
 	}
 	e.Holders = in.holders(e.Bot)
 	if len(e.Holders) == 0 && in != nil && in.Payout != nil && !in.mayHold(e.Bot) {
-		d.emit(&domain.CommandNoted{Note: "the outcome is settled already and nobody holds it"})
+		d.Note(domain.NotedUnchanged, "the outcome is settled already and nobody holds it")
 		return nil
 	}
-	e.Finding = len(e.Holders) == 0
+	e.Finding = e.Finding || len(e.Holders) == 0
 	e.PermitsReleased = d.s.permitIDs(func(p *risk.Permit) bool { return p.Instrument == e.Instrument })
 
 	effects := d.fact(e)
@@ -72,8 +72,10 @@ func (i *Instrument) mayHold(only string) bool {
 }
 
 // Redeem settles the one open outcome a bot holds of a market, as a wallet's
-// ledger reports it: by quantity and cash, without naming the outcome. A market
-// in which nothing is held is noted and ignored; found reports which it was.
+// ledger reports it: by quantity and cash, without naming the outcome. All of it
+// is settled, at cash ÷ quantity; a quantity other than what is held is a
+// finding, because then other cash moved than is booked. A market in which
+// nothing is held is noted and ignored; found reports which it was.
 func (d *Decision) Redeem(bot, market string, quantity, cash domain.Decimal) (found bool, err error) {
 	if _, err := d.requireBot(bot); err != nil {
 		return false, err
@@ -93,8 +95,12 @@ func (d *Decision) Redeem(bot, market string, quantity, cash domain.Decimal) (fo
 		open = in
 	}
 	if open == nil {
-		d.emit(&domain.CommandNoted{Note: "redeem of a market in which nothing is held: ignored"})
+		d.Note(domain.NotedIgnored, "redeem of a market in which nothing is held: ignored")
 		return false, nil
+	}
+	held := open.Holding(bot).Quantity
+	if held.Sign() < 0 {
+		return false, domain.Invalid("market", "is held short (%s): nothing is held long that could be redeemed", held)
 	}
 	payout := domain.Zero
 	switch {
@@ -103,5 +109,7 @@ func (d *Decision) Redeem(bot, market string, quantity, cash domain.Decimal) (fo
 	case cash.Sign() > 0:
 		return false, domain.Invalid("quantity", "is 0, but cash is not")
 	}
-	return true, d.Settle(&domain.MarketSettled{Instrument: open.Instrument, Payout: payout, Bot: bot})
+	return true, d.Settle(&domain.MarketSettled{
+		Instrument: open.Instrument, Payout: payout, Bot: bot, Finding: quantity.Sign() > 0 && quantity != held,
+	})
 }

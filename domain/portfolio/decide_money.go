@@ -6,6 +6,7 @@ import (
 
 	"pets/domain"
 	"pets/domain/ledger"
+	"pets/domain/risk"
 )
 
 // Treasury returns the base asset in hot:treasury or cold:treasury.
@@ -14,31 +15,56 @@ func (s *State) Treasury(wallet string) domain.Decimal {
 }
 
 // freeCash is a bot's cash less what its live permits reserve and less what its
-// open short outcome positions may have to pay at settlement (1 a share): money
-// that a sale of something not owned brought in is not free.
+// open shorts may still cost: money that a sale of something not owned brought in
+// is not free.
 func (s *State) freeCash(b *Bot, now time.Time) domain.Decimal {
 	free := b.Cash
 	for _, p := range s.Permits {
 		if p.Bot == b.ID && p.Live(now) {
-			free = free.Sub(p.Reserved).Add(p.Relief(s.KindOf(p.Market)))
+			free = free.Sub(p.Reserved).Add(p.Relief(s.relief(p.Bot, p.Instrument, p.ReducingLeft)))
 		}
 	}
 	return free.Sub(s.shortCover(b.ID))
 }
 
-// shortCover is 1 per share of every open short in an outcome market.
+// reserved is what the live permits of a bot reserve.
+func (s *State) reserved(b *Bot, now time.Time) domain.Decimal {
+	sum := domain.Zero
+	for _, p := range s.Permits {
+		if p.Bot == b.ID && p.Live(now) {
+			sum = sum.Add(p.Reserved)
+		}
+	}
+	return sum
+}
+
+// shortCover is the cover of all open shorts of a bot.
 func (s *State) shortCover(bot string) domain.Decimal {
 	sum := domain.Zero
 	if s.Bots[bot].Positions == 0 {
 		return sum
 	}
 	for i, in := range s.Instruments {
-		h := in.Holding(bot)
-		if h != nil && h.Quantity.Sign() < 0 && s.KindOf(i.Market) == domain.KindOutcome {
-			sum = sum.Add(h.Quantity.Abs())
+		if h := in.Holding(bot); h != nil {
+			sum = sum.Add(risk.ShortCover(h.Quantity, h.Cost, h.Value, s.KindOf(i.Market)))
 		}
 	}
 	return sum
+}
+
+// relief is the part of a short's cover that goes with buying some of it back.
+func (s *State) relief(bot string, i domain.Instrument, closed domain.Decimal) domain.Decimal {
+	in := s.Instruments[i]
+	if in == nil || closed.Sign() <= 0 {
+		return domain.Zero
+	}
+	h := in.Holding(bot)
+	if h == nil || h.Quantity.Sign() >= 0 {
+		return domain.Zero
+	}
+	short := h.Quantity.Abs()
+	cover := risk.ShortCover(h.Quantity, h.Cost, h.Value, s.KindOf(i.Market))
+	return domain.MulDiv(cover, closed.Min(short), short)
 }
 
 func checkAsset(field, asset string) error {
@@ -205,7 +231,7 @@ func (d *Decision) MarkPrices(marks []domain.Mark) error {
 		kept = append(kept, m)
 	}
 	if len(kept) == 0 {
-		d.emit(&domain.CommandNoted{Note: "every market named is settled"})
+		d.Note(domain.NotedIgnored, "every market named is settled")
 		return nil
 	}
 	moved := d.fact(&domain.PriceMarked{Source: d.caller.Role, Marks: kept}).Moved

@@ -16,6 +16,11 @@ const (
 	denialWindow = time.Second
 	// maxDenials bounds how many of a bot are remembered meanwhile.
 	maxDenials = 16
+	// maxBotPermits and maxPermits bound the live permits of a bot and of the
+	// portfolio: a trip or a settlement lists all that it ends in one event, which
+	// has to fit an append, and every question looks at each of them.
+	maxBotPermits = 1_000
+	maxPermits    = 10_000
 )
 
 // PermitRequest is what a bot asks: may I place this order?
@@ -39,6 +44,9 @@ func (d *Decision) AskPermit(r PermitRequest) error {
 	if err != nil {
 		return err
 	}
+	if err := d.checkPermitCount(o.Bot); err != nil {
+		return err
+	}
 	d.openDay() // daily loss is judged on the day of the question
 	c := d.check(o, r.Kind)
 	if len(c.reasons) > 0 {
@@ -49,6 +57,28 @@ func (d *Decision) AskPermit(r PermitRequest) error {
 		Permit: domain.PermitName(d.s.Next), Order: o, Reducing: c.exposure.Reducing,
 		Reserved: c.reserve, ExpiresAt: d.now.Add(ttl),
 	})
+	return nil
+}
+
+// checkPermitCount refuses one more permit than the portfolio can carry. What has
+// expired does not count, though nothing may have purged it yet.
+func (d *Decision) checkPermitCount(bot string) error {
+	own, all := 0, 0
+	for _, p := range d.s.Permits {
+		if !p.Live(d.now) {
+			continue
+		}
+		all++
+		if p.Bot == bot {
+			own++
+		}
+	}
+	switch {
+	case own >= maxBotPermits:
+		return domain.Errorf(domain.CodeRateLimited, "the bot has %d live permits, and no bot may have more; release permits of orders that no longer rest", own)
+	case all >= maxPermits:
+		return domain.Errorf(domain.CodeRateLimited, "the portfolio has %d live permits, and may have no more; release permits of orders that no longer rest", all)
+	}
 	return nil
 }
 
@@ -150,7 +180,8 @@ func (d *Decision) pendingReduction(o domain.Order) domain.Decimal {
 }
 
 // checkHalted: emergency stop, breakers, limits, bot started. While a breaker
-// halts, an order that only closes passes if the policy asks bots to close.
+// halts, an order that only closes passes if the policy asks bots to close; not of
+// a bot that a person stopped, whatever trips besides.
 func (d *Decision) checkHalted(c *check) {
 	s, o := d.s, c.order
 	if s.Stop.Engaged {
@@ -166,7 +197,7 @@ func (d *Decision) checkHalted(c *check) {
 		}
 		d.checkLimits(c, b)
 	}
-	if b != nil && b.Status != Running && (!closing || len(tripped) == 0) {
+	if b != nil && b.Status != Running && (!closing || len(tripped) == 0 || !b.Halted) {
 		c.fail(domain.ReasonBotStopped, string(b.Status), "", "the bot is %s; an operator has to start it", b.Status)
 	}
 }
@@ -251,14 +282,20 @@ func (d *Decision) checkMarks(c *check) {
 }
 
 // checkCash: the reservation must fit in the bot's cash less what is reserved
-// already. Buying back a short outcome frees the 1 a share that covers it.
+// already. Buying back a short frees what covers it.
 func (d *Decision) checkCash(c *check, b *Bot) {
 	if c.reserve.IsZero() {
 		return
 	}
 	free := d.s.freeCash(b, d.now)
-	if c.order.Side == domain.Buy && c.kind == domain.KindOutcome {
-		free = free.Add(c.exposure.Reducing)
+	if c.order.Side == domain.Buy {
+		relief := d.s.relief(b.ID, c.order.Instrument, c.exposure.Reducing)
+		free = free.Add(relief)
+		if c.reducing() {
+			// Of a bot whose shorts have outgrown its cash, too: buying back for no more
+			// than the cover leaves the rest covered no worse.
+			free = free.Max(relief.Min(b.Cash.Sub(d.s.reserved(b, d.now))))
+		}
 	}
 	if free.Less(c.reserve) {
 		c.fail(domain.ReasonInsufficientCash, c.reserve.String(), free.String(), "the worst case of the order is more than the bot's free cash")
@@ -299,7 +336,7 @@ func denialDigest(e *domain.PermitDenied) string {
 }
 
 // PlacePermit says that the order rests at the venue, until its own expiry if it
-// has one.
+// has one. It is said once: an order with another expiry is another order.
 func (d *Decision) PlacePermit(id string, expires *time.Time) error {
 	p, err := d.livePermit(id)
 	if err != nil {
@@ -308,8 +345,15 @@ func (d *Decision) PlacePermit(id string, expires *time.Time) error {
 	if expires != nil && !d.now.Before(*expires) {
 		return domain.Invalid("expires_at", "lies in the past")
 	}
-	if p.Working {
-		d.emit(&domain.CommandNoted{Note: "the order is already working"})
+	if p.Placed {
+		said := time.Time{}
+		if expires != nil {
+			said = *expires
+		}
+		if !p.ExpiresAt.Equal(said) {
+			return &domain.Error{Code: domain.CodeConflict, Field: "expires_at", Message: "differs from what the order was placed with; cancel it, release its permit and ask for a new one"}
+		}
+		d.Note(domain.NotedUnchanged, "the order is already working")
 		return nil
 	}
 	d.emit(&domain.PermitPlaced{Permit: id, ExpiresAt: expires})

@@ -140,7 +140,7 @@ func (d *Decision) RegisterMarket(e *domain.MarketRegistered) error {
 	}
 	if m := d.s.Markets[e.Market]; m != nil {
 		if m.Kind == e.Kind && slices.Equal(m.Outcomes, e.Outcomes) && m.Category == e.Category {
-			d.emit(&domain.CommandNoted{Note: "market is already registered like this"})
+			d.Note(domain.NotedUnchanged, "market is already registered like this")
 			return nil
 		}
 		return &domain.Error{Code: domain.CodeConflict, Field: "market", Message: "is already registered differently"}
@@ -198,10 +198,13 @@ func (d *Decision) RegisterBot(e *domain.BotRegistered, capital domain.Decimal, 
 	if err := domain.CheckID("id", e.Bot); err != nil {
 		return err
 	}
-	for field, text := range map[string]string{"strategy": e.Strategy, "kind": e.Kind} {
-		if err := domain.CheckOptionalText(field, text); err != nil {
-			return err
-		}
+	if err := domain.CheckOptionalText("strategy", e.Strategy); err != nil {
+		return err
+	}
+	switch e.Kind {
+	case "", domain.BotDirectional, domain.BotMarketMaker:
+	default:
+		return domain.Invalid("kind", "must be directional or market_maker")
 	}
 	if d.s.Bots[e.Bot] != nil {
 		return &domain.Error{Code: domain.CodeConflict, Field: "id", Message: "is already registered in this portfolio"}
@@ -265,7 +268,7 @@ func (d *Decision) StartBot(id string) error {
 		return domain.Errorf(domain.CodeHalted, "breaker %s is tripped; reset it before starting a bot", keys[0])
 	}
 	if b.Status == Running {
-		d.emit(&domain.CommandNoted{Note: "bot is already running"})
+		d.Note(domain.NotedUnchanged, "bot is already running")
 		return nil
 	}
 	d.emit(&domain.BotStarted{Bot: id})
@@ -283,8 +286,9 @@ func (d *Decision) StopBot(id, reason string) error {
 			return err
 		}
 	}
-	if b.Status == Stopped {
-		d.emit(&domain.CommandNoted{Note: "bot is already stopped"})
+	// A bot that a trip stopped may still close; a person's word ends that, too.
+	if b.Status == Stopped && !b.Halted {
+		d.Note(domain.NotedUnchanged, "bot is already stopped")
 		return nil
 	}
 	d.emit(&domain.BotStopped{Bot: id, Reason: reason})

@@ -25,6 +25,7 @@ type Decision struct {
 // Begin starts a decision at a time (of recording) for a caller. The time must
 // not lie before the state's.
 func (s *State) Begin(now time.Time, caller domain.Caller) *Decision {
+	s.overflowed = false // only what this decision does is its fault
 	return &Decision{s: s, now: now, caller: caller}
 }
 
@@ -44,7 +45,7 @@ func (d *Decision) Finish() error {
 		return domain.Errorf(domain.CodeInvalid, "an amount would reach 10^15 with this; check its size")
 	}
 	if len(d.events) == 0 {
-		d.emit(&domain.CommandNoted{Note: "nothing to record"})
+		d.Note(domain.NotedNothing, "nothing to record")
 	}
 	return nil
 }
@@ -84,8 +85,11 @@ func (d *Decision) fact(e domain.Event) *Effects {
 
 // note answers a command that has nothing more to record.
 func (d *Decision) note(text string, of uint64) {
-	d.emit(&domain.CommandNoted{Note: text, Of: &of})
+	d.emit(&domain.CommandNoted{Code: domain.NotedDuplicate, Note: text, Of: &of})
 }
+
+// Note records that a command had nothing more to say, and why.
+func (d *Decision) Note(code, text string) { d.emit(&domain.CommandNoted{Code: code, Note: text}) }
 
 func (d *Decision) requireOpen() error {
 	if !d.s.IsOpen() {

@@ -103,14 +103,14 @@ func TestOneOpenRequestAtATime(t *testing.T) {
 }
 
 // A stop that is engaged again asks for two people again: the open request knew
-// nothing of it. The first kind and time stand.
+// nothing of it. The first time stands; the last kind says why.
 func TestEngagingAgainWithdrawsTheRequest(t *testing.T) {
 	h := halts(t)
 	h.engage(domain.StopManual)
 	since := h.now
 	request := h.requestClear(domain.RoleOperator, "olga")
 	h.operator().after(time.Minute).engage(domain.StopSecurityBreach)
-	require.Equal(t, []any{domain.StopManual, since}, []any{h.s.Stop.Kind, h.s.Stop.Since})
+	require.Equal(t, []any{domain.StopSecurityBreach, since}, []any{h.s.Stop.Kind, h.s.Stop.Since})
 	h.as(domain.RoleApprover, "paul").refused(domain.CodeNotFound, confirmClear(request))
 }
 

@@ -478,7 +478,7 @@ func TestLifetimePeakIsNeverRebased(t *testing.T) {
 	h.equal("0.3", h.s.Refs.Max.Ratio, "max_drawdown_marked is measured from it")
 	h.deposit("700")
 	h.equal("2000", h.s.Refs.LifetimePeak)
-	h.equal("600", h.s.Refs.Max.Abs)
+	h.equal("300", h.s.Refs.Max.Abs, "as it was measured")
 }
 
 // --- days
@@ -585,11 +585,14 @@ func TestDaysWithDaylightSaving(t *testing.T) {
 	}
 }
 
-// A change of zone never opens a day again that is already open.
+// A change of zone never opens a day again that is already open, nor ends one
+// before the midnight it was to end at.
 func TestZoneChangeGoesOnlyForward(t *testing.T) {
 	h := trading(t).at(time.Date(2026, 3, 10, 20, 0, 0, 0, time.UTC))
 	h.limits(`{"daily_loss_tz":"Pacific/Kiritimati"}`) // there it is the 11th, 10:00
-	h.deposit("1")
+	h.at(time.Date(2026, 3, 11, 0, 0, 0, 0, time.UTC).Add(-tick)).deposit("1")
+	require.Equal(t, []string{"deposit.recorded"}, h.types(), "the 10th ends at midnight UTC")
+	h.at(time.Date(2026, 3, 11, 0, 0, 0, 0, time.UTC)).deposit("1")
 	require.Equal(t, "2026-03-11", lastOf[*domain.DayOpened](h).Date)
 	h.limits(`{"daily_loss_tz":"America/Los_Angeles"}`)
 	h.deposit("1")

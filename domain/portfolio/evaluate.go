@@ -89,8 +89,13 @@ func (d *Decision) trip(key risk.Key, value domain.Decimal) {
 	if key.Bot != "" && s.Policy.BreakerStops == domain.StopBot {
 		only = key.Bot
 	}
+	stops := domain.StopAll
+	if key.Bot != "" {
+		stops = s.Policy.BreakerStops
+	}
+	equity, reference := s.measured(key)
 	d.emit(&domain.BreakerTripped{
-		Breaker: key.Breaker, Scope: key.Scope(), Bot: key.Bot,
+		Breaker: key.Breaker, Scope: key.Scope(), Bot: key.Bot, Equity: equity, Reference: reference, Stops: stops,
 		Value: value, Limit: risk.LimitOf(&s.Policy, key.Breaker), Cause: d.cause,
 		BotsStopped: s.runningBots(only), PermitsRevoked: s.unplacedPermits(only, d),
 		ClosePositions: s.Policy.ClosePositionsOnTrip,
@@ -102,6 +107,21 @@ func (d *Decision) trip(key risk.Key, value domain.Decimal) {
 			BotsStopped: s.runningBots(""), PermitsRevoked: s.unplacedPermits("", d),
 		})
 	}
+}
+
+// measured returns the equity a ratio was taken of and the reference it was
+// measured from; a streak has neither.
+func (s *State) measured(key risk.Key) (equity, reference *domain.Decimal) {
+	e, r := s.Equity(), s.Refs.Peak
+	switch key.Breaker {
+	case domain.ConsecutiveLosses:
+		return nil, nil
+	case domain.DailyLoss:
+		r = s.Refs.DayOpen
+	case domain.BotDrawdown:
+		e, r = s.Bots[key.Bot].Equity(), s.Bots[key.Bot].Refs.Peak
+	}
+	return &e, &r
 }
 
 // runningBots lists the bots a stop would stop, all or one.

@@ -114,7 +114,7 @@ func TestTighterLimitsTripAtOnce(t *testing.T) {
 }
 
 // "a day is a calendar day in daily_loss_tz": moving it opens no day twice and
-// none that was before, and resets nothing.
+// none that was before, ends none early, and resets nothing.
 func TestTimeZoneOfTheDay(t *testing.T) {
 	h := paper(t, "100", only(domain.DailyLoss, "0.05"))
 	h.at(time.Date(2026, 3, 10, 20, 0, 0, 0, time.UTC))
@@ -122,11 +122,14 @@ func TestTimeZoneOfTheDay(t *testing.T) {
 	h.limits(`{"daily_loss_tz":"Asia/Tokyo"}`) // there it is the 11th already
 	require.Equal(t, []string{"limits.changed"}, h.types())
 	h.lose("a", "1")
+	require.Equal(t, []string{"adjustment.posted"}, h.types(), "the 10th goes on until its own midnight")
+	h.at(time.Date(2026, 3, 11, 0, 0, 0, 0, time.UTC))
+	h.lose("a", "1")
 	require.Equal(t, []string{"day.opened", "adjustment.posted"}, h.types())
 	require.Equal(t, "2026-03-11", h.s.Day)
 	require.Equal(t, risk.Tripped, h.status(domain.DailyLoss, ""))
 	h.limits(`{"daily_loss_tz":"America/New_York"}`) // and here still the 10th
-	h.after(8 * time.Hour)                           // 04:00 UTC, midnight in New York
+	h.after(4 * time.Hour)                           // 04:00 UTC, midnight in New York
 	h.lose("a", "1")
 	require.Equal(t, []string{"adjustment.posted"}, h.types(), "the 11th is open already")
 	h.after(24 * time.Hour)

@@ -236,8 +236,18 @@ func TestOrdersOwnExpiry(t *testing.T) {
 	expiry := h.now.Add(time.Hour)
 	h.place(id, expiry)
 	require.Equal(t, []string{"permit.placed"}, h.types())
-	h.place(id, expiry.Add(time.Hour))
-	require.Equal(t, []string{"command.noted"}, h.types(), "placed once; its expiry stands")
+	h.place(id, expiry)
+	require.Equal(t, []string{"command.noted"}, h.types(), "the same again")
+	for _, other := range []*time.Time{new(expiry.Add(1)), new(expiry.Add(-1)), nil} {
+		err := h.refused(domain.CodeConflict, func(d *Decision) error { return d.PlacePermit(id, other) })
+		require.ErrorContains(t, err, "release its permit and ask for a new one")
+	}
+	endless := h.permit("a", "n", "YES", buy, "1", "0.5")
+	h.place(endless)
+	h.place(endless)
+	require.Equal(t, []string{"command.noted"}, h.types(), "none is the same as none")
+	h.refused(domain.CodeConflict, func(d *Decision) error { return d.PlacePermit(endless, &expiry) })
+	h.release(endless)
 	h.at(expiry.Add(-1))
 	require.Equal(t, "50", h.free("a"))
 	h.at(expiry)
@@ -485,11 +495,41 @@ func TestClosingWhileHalted(t *testing.T) {
 		h.ask(closing)
 		require.Contains(t, h.reasons(), domain.ReasonEmergencyStop, "in an emergency stop not even that")
 	}
-	// A bot that an operator stopped, with nothing tripped, asks for nothing.
+	// A bot that an operator stopped asks for nothing, with nothing tripped, or after
+	// another bot's trip, or with a word after its own.
 	h := paper(t, "100", func(p *domain.Policy) { p.ClosePositionsOnTrip = true })
 	h.fill("a", "m", "YES", buy, "10", "0.5")
 	h.must(func(d *Decision) error { return d.StopBot("a", "") })
-	h.denied(domain.ReasonBotStopped, order("a", "m", "YES", sell, "10", "0.5"))
+	closing := order("a", "m", "YES", sell, "10", "0.5")
+	h.denied(domain.ReasonBotStopped, closing)
+	h.deposit("100")
+	h.bot("b", "100")
+	h.fill("b", "m", "YES", buy, "10", "0.5")
+	for range 3 {
+		h.trade("b", "-1")
+	}
+	require.Equal(t, []string{"b"}, lastOf[*domain.BreakerTripped](h).BotsStopped)
+	h.denied(domain.ReasonBotStopped, closing)
+	closing.Bot = "b"
+	h.ask(closing)
+	require.Equal(t, []string{"permit.granted"}, h.types())
+	h.must(func(d *Decision) error { return d.StopBot("b", "enough") })
+	require.Equal(t, []string{"bot.stopped", "permit.released"}, h.types(), "a person's word, not only a note")
+	h.denied(domain.ReasonBotStopped, closing)
+	h.must(func(d *Decision) error { return d.StopBot("b", "enough") })
+	require.Equal(t, []string{"command.noted"}, h.types())
+	// Started by a person and stopped by another trip, it may close again.
+	h.reset(domain.ConsecutiveLosses, "b", false)
+	h.start("b")
+	for range 3 {
+		h.trade("b", "-1")
+	}
+	h.ask(closing)
+	require.Equal(t, []string{"permit.granted"}, h.types())
+	h.reset(domain.ConsecutiveLosses, "b", false)
+	require.True(t, h.botOf("b").Halted)
+	h.start("b")
+	require.False(t, h.botOf("b").Halted)
 }
 
 // A trip between permit and fill: the permit is gone, the fill is a fact.
@@ -506,14 +546,129 @@ func TestTripBetweenPermitAndFill(t *testing.T) {
 	require.Equal(t, "10", h.position("a", "m", "YES").Quantity.String(), "it happened")
 }
 
-// The fill that trips takes the rest of its own permit with it.
-func TestFillTripsAndRevokesItsOwnRest(t *testing.T) {
+// The fill that trips leaves the rest of its own permit: what is filled in part
+// rests at the venue.
+func TestFillTripsAndLeavesItsOwnRest(t *testing.T) {
 	h := paper(t, "100", only(domain.DailyLoss, "0.05"))
 	h.fill("a", "m", "YES", buy, "20", "0.5")
 	id := h.permit("a", "m", "YES", sell, "20", "0.25")
 	h.fill("a", "m", "YES", sell, "5", "0.25", withPermit(id))
 	require.Equal(t, []string{"daily_loss"}, h.tripped())
-	require.Equal(t, []string{id}, lastOf[*domain.BreakerTripped](h).PermitsRevoked)
+	require.Empty(t, lastOf[*domain.BreakerTripped](h).PermitsRevoked)
+	require.Contains(t, h.s.Permits, id)
+}
+
+// "permit_ttl (30 s) bounds the time to place the order": a part that is filled
+// shows that it was placed; it is then working, without an expiry until somebody
+// says one.
+func TestAPartialFillMakesAPermitWorking(t *testing.T) {
+	h := paper(t, "100")
+	id := h.permit("a", "m", "YES", buy, "100", "0.5")
+	h.fill("a", "m", "YES", buy, "40", "0.5", withPermit(id))
+	h.after(30 * time.Second)
+	require.Equal(t, "50", h.free("a"), "80 less 30: no permit_ttl any more")
+	for range 3 {
+		h.trade("a", "-1")
+	}
+	require.Empty(t, lastOf[*domain.BreakerTripped](h).PermitsRevoked)
+	expiry := h.now.Add(time.Minute)
+	h.place(id, expiry)
+	require.Equal(t, []string{"permit.placed"}, h.types(), "said for the first time")
+	h.refused(domain.CodeConflict, func(d *Decision) error { return d.PlacePermit(id, nil) })
+	h.fill("a", "m", "YES", buy, "40", "0.5", withPermit(id))
+	require.Equal(t, []string{domain.FlagHalted}, h.flags())
+	h.at(expiry.Add(-1))
+	require.Equal(t, "47", h.free("a"), "57 less 10")
+	h.at(expiry)
+	require.Equal(t, "57", h.free("a"))
+}
+
+// "Reservation = worst case: …+ fee": the fees of all fills of a permit, together,
+// are within the one permitted, to one unit of the base asset.
+func TestFeesWithinThePermit(t *testing.T) {
+	for _, side := range []domain.Side{buy, sell} {
+		for _, c := range []struct {
+			first, second string
+			within        bool
+		}{
+			{"0.5", "0.5", true},
+			{"1", "0", true},
+			{"0.5", "0.500001", true},
+			{"0.5", "0.500001000000000001", false},
+			{"0", "1.000001000000000001", false},
+			{"1", "0.000002", false},
+		} {
+			h := paper(t, "100")
+			o := order("a", "m", "YES", side, "10", "0.5")
+			o.Fee = dec("1")
+			h.ask(o)
+			id := lastOf[*domain.PermitGranted](h).Permit
+			h.fill("a", "m", "YES", side, "5", "0.5", withPermit(id), withFee(c.first))
+			require.Empty(t, h.flags())
+			h.fill("a", "m", "YES", side, "5", "0.5", withPermit(id), withFee(c.second))
+			switch {
+			case c.within:
+				require.Empty(t, h.flags(), "%+v", c)
+			case side == buy:
+				require.Equal(t, []string{domain.FlagPermitExceeded}, h.flags(), "%+v", c)
+			default:
+				require.Equal(t, []string{domain.FlagPermitExceeded, domain.FlagOversold}, h.flags(), "%+v", c)
+			}
+		}
+	}
+}
+
+// A trip or a settlement lists every permit it ends in one event: at most 1,000
+// live ones per bot and 10,000 per portfolio.
+func TestPermitsAreCapped(t *testing.T) {
+	s := New()
+	now := noon
+	run := func(f func(*Decision) error) error {
+		d := s.Begin(now, domain.Caller{User: "olga", Role: domain.RoleOperator})
+		if err := f(d); err != nil {
+			require.False(t, d.Dirty())
+			return err
+		}
+		return d.Finish()
+	}
+	ask := func(bot string) error {
+		return run(func(d *Decision) error {
+			return d.AskPermit(PermitRequest{Order: order(bot, "m", "YES", buy, "1", "0.5")})
+		})
+	}
+	require.NoError(t, run(func(d *Decision) error {
+		return d.Open(&domain.PortfolioOpened{Portfolio: "main", Mode: domain.ModePaper, Clock: domain.ClockWall, BaseAsset: "USDC", BaseDecimals: 6, Policy: domain.DefaultPolicy(domain.ModePaper)})
+	}))
+	require.NoError(t, run(func(d *Decision) error {
+		return d.Deposit(&domain.DepositRecorded{Wallet: domain.WalletHot, Amount: dec("20000")})
+	}))
+	have := func(bot string, n int, until time.Time) {
+		for i := range n {
+			id := fmt.Sprintf("p%s%d", bot, i)
+			s.Permits[id] = &risk.Permit{ID: id, Order: order(bot, "m", "YES", buy, "1", "0.5"), Left: dec("1"), ExpiresAt: until}
+		}
+	}
+	for i := range 11 {
+		require.NoError(t, run(func(d *Decision) error {
+			return d.RegisterBot(&domain.BotRegistered{Bot: fmt.Sprint("b", i)}, dec("1000"), true)
+		}))
+	}
+	have("b0", 999, noon.Add(time.Hour))
+	require.NoError(t, ask("b0"), "the thousandth")
+	err := ask("b0")
+	require.Equal(t, domain.CodeRateLimited, domain.CodeOf(err))
+	require.ErrorContains(t, err, "release permits of orders that no longer rest")
+	for i := 1; i < 10; i++ {
+		have(fmt.Sprint("b", i), 999, noon.Add(time.Hour))
+	}
+	for i := range 9 {
+		require.NoError(t, ask(fmt.Sprint("b", i+1)))
+	}
+	require.Len(t, s.Permits, 10_000)
+	require.Equal(t, domain.CodeRateLimited, domain.CodeOf(ask("b10")), "of a bot without any")
+	now = noon.Add(time.Hour)
+	require.NoError(t, ask("b10"), "what has expired does not count")
+	require.Len(t, s.Permits, 1)
 }
 
 // An operator's stop revokes what is not placed, likewise.
@@ -583,7 +738,7 @@ func TestClosedByAnotherOrderFirst(t *testing.T) {
 	h.permit("a", "n", "YES", buy, "10", "0.5")
 	h.denied(domain.ReasonInsufficientCash, order("a", "o", "YES", buy, "0.000000000000000002", "0.5"))
 	h.fill("a", "m", "YES", sell, "10", "0.5", withPermit(closing))
-	require.Empty(t, h.flags())
+	require.Equal(t, []string{domain.FlagPermitExceeded, domain.FlagOversold}, h.flags(), "permitted to close, and nothing else")
 	require.Equal(t, "0", h.free("a"), "the short is covered, the buy is reserved")
 
 	// A fill without a permit takes it away just the same, and so does a void.

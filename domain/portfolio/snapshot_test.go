@@ -41,8 +41,8 @@ func goldenHistory(t *testing.T) []recorded {
 // hash here.
 func TestGoldenHistory(t *testing.T) {
 	const (
-		version = 2
-		hash    = "9c6f14c9b3b058025170df646b218672c01cf0ed91bf35a265de6caa9c163cf9"
+		version = 3
+		hash    = "909868819554736edc9b87743e0fe61a59719f0db79af007ad7020993f56d6f4"
 	)
 	s := New()
 	for _, r := range goldenHistory(t) {

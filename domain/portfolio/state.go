@@ -34,6 +34,8 @@ type State struct {
 	Time time.Time `json:"time"`
 	// Day is the open calendar day, 2006-01-02 in the policy's zone.
 	Day string `json:"day"`
+	// DayHold keeps a new day from opening before it, after a change of zone.
+	DayHold time.Time `json:"day_hold,omitzero"`
 
 	Book   ledger.Book       `json:"book"`
 	Assets map[string]*Asset `json:"assets"`
@@ -88,6 +90,9 @@ type Bot struct {
 	Strategy string    `json:"strategy,omitempty"`
 	Kind     string    `json:"kind,omitempty"`
 	Status   BotStatus `json:"status"`
+	// Halted: a trip or the emergency stop stopped it, and no person has said
+	// anything about it since.
+	Halted bool `json:"halted,omitempty"`
 
 	Cash      domain.Decimal  `json:"cash"`
 	Cost      domain.Decimal  `json:"cost"`
@@ -211,10 +216,6 @@ func (s *State) otherAssets() domain.Decimal {
 // Effects returns what the last applied event did. The slices are reused by the
 // next Apply.
 func (s *State) Effects() *Effects { return &s.effects }
-
-// Overflowed reports that some amount has reached 10^15 since the state began.
-// Decisions that cause it are refused.
-func (s *State) Overflowed() bool { return s.overflowed }
 
 // BotIDs returns the ids of all bots, sorted.
 func (s *State) BotIDs() []string {

@@ -15,32 +15,67 @@ type Permit struct {
 	// what is held.
 	Left         domain.Decimal `json:"left"`
 	ReducingLeft domain.Decimal `json:"reducing_left"`
+	// OpeningLeft is what may still open exposure: only that part went through
+	// the zones, the spot rule and the marks. ReducingLeft can shrink, this never
+	// grows in its place.
+	OpeningLeft domain.Decimal `json:"opening_left"`
 	// Reserved is the cash still set aside for what is left.
 	Reserved domain.Decimal `json:"reserved"`
-	// Working: the order was placed; a trip no longer revokes it. ExpiresAt is
-	// then the order's own expiry, zero for none.
-	Working   bool      `json:"working,omitempty"`
+	// FeePaid is what the fills so far paid of the permitted fee.
+	FeePaid domain.Decimal `json:"fee_paid"`
+	// Working: the order was placed, by somebody's word or because a part of it
+	// was filled; a trip no longer revokes it. ExpiresAt is then the order's own
+	// expiry, zero for none.
+	Working bool `json:"working,omitempty"`
+	// Placed: somebody said so, and with it how long the order rests.
+	Placed    bool      `json:"placed,omitempty"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
+}
+
+// Execution is a fill as its permit sees it.
+type Execution struct {
+	Quantity, Price, Fee domain.Decimal
+	// Held is the signed position just before the fill.
+	Held domain.Decimal
 }
 
 // Live reports whether the permit still holds at a time.
 func (p *Permit) Live(now time.Time) bool { return p.ExpiresAt.IsZero() || now.Before(p.ExpiresAt) }
 
+// Place makes the permit working until the order's own expiry, nil for none.
+func (p *Permit) Place(expires *time.Time) {
+	p.Working, p.Placed, p.ExpiresAt = true, true, time.Time{}
+	if expires != nil {
+		p.ExpiresAt = *expires
+	}
+}
+
 // Fill takes a filled quantity off; what is left keeps its own worst case
-// reserved. It reports whether the fill stayed within the permit.
-func (p *Permit) Fill(quantity, price domain.Decimal, kind domain.MarketKind) (within bool) {
-	within = !p.Left.Less(quantity) && !p.worse(price)
-	p.Left = p.Left.Sub(quantity).Max(domain.Zero)
+// reserved. It reports whether the fill stayed within the quantity, the price and
+// the opening part permitted. Fees and rounding are for the caller to judge, who
+// knows the base asset.
+func (p *Permit) Fill(x Execution, kind domain.MarketKind) (within bool) {
+	o := p.Order
+	o.Quantity = x.Quantity
+	opens := Split(o, x.Held, domain.Zero).Opening
+	within = !p.Left.Less(x.Quantity) && !p.worse(x.Price) && !p.OpeningLeft.Less(opens)
+	if !p.Working { // nothing is filled that does not rest somewhere
+		p.Working, p.ExpiresAt = true, time.Time{}
+	}
+	p.FeePaid = p.FeePaid.Add(x.Fee)
+	p.Left = p.Left.Sub(x.Quantity).Max(domain.Zero)
+	p.OpeningLeft = p.OpeningLeft.Sub(opens).Max(domain.Zero).Min(p.Left)
 	// The part that opens exposure is what is left over at the end: a fill
 	// closes first.
-	p.ReducingLeft = p.ReducingLeft.Sub(quantity).Max(domain.Zero)
+	p.ReducingLeft = p.ReducingLeft.Sub(x.Quantity).Max(domain.Zero)
 	p.reserve(kind)
 	return within
 }
 
 // Claim narrows what the permit will close to what is there to be closed: where
-// another order has closed it, the permit opens exposure and has to reserve for
-// it. It returns what it keeps of free.
+// another order has closed it, the order would open exposure and has to reserve
+// for it, though a fill that does is not within the permit. It returns what it
+// keeps of free.
 func (p *Permit) Claim(free domain.Decimal, kind domain.MarketKind) domain.Decimal {
 	if free.Less(p.ReducingLeft) {
 		p.ReducingLeft = free
@@ -55,13 +90,29 @@ func (p *Permit) reserve(kind domain.MarketKind) {
 	p.Reserved = Reservation(o, Exposure{Reducing: p.ReducingLeft, Opening: p.Left.Sub(p.ReducingLeft)}, kind)
 }
 
-// Relief is what the reservation of a buy counts twice in an outcome market: the
-// short it closes has 1 a share set aside for the settlement already.
-func (p *Permit) Relief(kind domain.MarketKind) domain.Decimal {
-	if p.Side != domain.Buy || kind != domain.KindOutcome {
+// Relief is what the reservation of a buy counts twice: the short it closes has
+// its cover set aside already.
+func (p *Permit) Relief(cover domain.Decimal) domain.Decimal {
+	if p.Side != domain.Buy {
 		return domain.Zero
 	}
-	return p.ReducingLeft.Min(p.Left.Mul(p.LimitPrice))
+	return cover.Min(p.Left.Mul(p.LimitPrice))
+}
+
+// ShortCover is what an open short keeps of its bot's cash from being spent, 0
+// for a long. An outcome share can cost 1 at settlement, no more. Anything else
+// has no such bound: what its sale brought in stays, because it pays for buying
+// back, and as much again as margin, or its value where the mark rose above it.
+// Without the first, the proceeds of a short would be the margin of the next.
+func ShortCover(quantity, cost, value domain.Decimal, kind domain.MarketKind) domain.Decimal {
+	switch {
+	case quantity.Sign() >= 0:
+		return domain.Zero
+	case kind == domain.KindOutcome:
+		return quantity.Abs()
+	default:
+		return cost.Abs().Add(cost.Abs().Max(value.Abs()))
+	}
 }
 
 func (p *Permit) worse(price domain.Decimal) bool {

@@ -17,7 +17,12 @@ func order(side domain.Side, quantity, limit, fee string) domain.Order {
 // grant makes the permit of an order against a holding, as a decision does.
 func grant(o domain.Order, held string, kind domain.MarketKind) *Permit {
 	e := Split(o, dec(held), domain.Zero)
-	return &Permit{Order: o, Left: o.Quantity, ReducingLeft: e.Reducing, Reserved: Reservation(o, e, kind)}
+	return &Permit{Order: o, Left: o.Quantity, ReducingLeft: e.Reducing, OpeningLeft: e.Opening, Reserved: Reservation(o, e, kind)}
+}
+
+// filled is a fill while held is held.
+func filled(quantity, price, held string) Execution {
+	return Execution{Quantity: dec(quantity), Price: dec(price), Held: dec(held)}
 }
 
 // "Reservation = worst case: a buy, quantity × limit price + fee; a sell, the
@@ -75,10 +80,10 @@ func TestSplitAtTheBorder(t *testing.T) {
 
 func TestPartialFillsOfABuyKeepTheRestReserved(t *testing.T) {
 	p := grant(order(domain.Buy, "10", "0.4", "1"), "0", domain.KindOutcome)
-	require.True(t, p.Fill(dec("4"), dec("0.4"), domain.KindOutcome))
+	require.True(t, p.Fill(filled("4", "0.4", "0"), domain.KindOutcome))
 	require.Equal(t, "6", p.Left.String())
 	require.Equal(t, "3", p.Reserved.String(), "6 × 0.4, and 6/10 of the fee")
-	require.True(t, p.Fill(dec("6"), dec("0.1"), domain.KindOutcome), "better than the limit")
+	require.True(t, p.Fill(filled("6", "0.1", "4"), domain.KindOutcome), "better than the limit")
 	require.Equal(t, "0", p.Left.String())
 	require.Equal(t, "0", p.Reserved.String())
 }
@@ -88,10 +93,10 @@ func TestPartialFillsOfABuyKeepTheRestReserved(t *testing.T) {
 func TestPartialFillsOfAFlipKeepTheOpeningPartReserved(t *testing.T) {
 	p := grant(order(domain.Sell, "10", "0.5", "0"), "6", domain.KindOutcome)
 	require.Equal(t, "2", p.Reserved.String())
-	require.True(t, p.Fill(dec("6"), dec("0.5"), domain.KindOutcome))
+	require.True(t, p.Fill(filled("6", "0.5", "6"), domain.KindOutcome))
 	require.Equal(t, "0", p.ReducingLeft.String())
 	require.Equal(t, "2", p.Reserved.String(), "4 shares may still have to pay 0.5 each")
-	require.True(t, p.Fill(dec("1"), dec("0.5"), domain.KindOutcome))
+	require.True(t, p.Fill(filled("1", "0.5", "0"), domain.KindOutcome))
 	require.Equal(t, "1.5", p.Reserved.String())
 }
 
@@ -113,7 +118,7 @@ func TestFillWithinQuantityAndPrice(t *testing.T) {
 		{domain.Sell, "10.000000000000000001", "0.9", false},
 	} {
 		p := grant(order(c.side, "10", "0.5", "0"), "0", domain.KindOutcome)
-		require.Equal(t, c.within, p.Fill(dec(c.quantity), dec(c.price), domain.KindOutcome), "%+v", c)
+		require.Equal(t, c.within, p.Fill(filled(c.quantity, c.price, "0"), domain.KindOutcome), "%+v", c)
 		require.False(t, p.Left.Sign() < 0 || p.Reserved.Sign() < 0, "%+v", c)
 	}
 }
@@ -136,14 +141,74 @@ func TestClaimIsBoundByWhatIsHeld(t *testing.T) {
 }
 
 func TestReliefIsWhatABuyBackReservesTwice(t *testing.T) {
-	short := func(quantity, limit, held string, kind domain.MarketKind) string {
-		return grant(order(domain.Buy, quantity, limit, "0.5"), held, kind).Relief(kind).String()
+	p := grant(order(domain.Buy, "10", "0.9", "0.5"), "-10", domain.KindOutcome)
+	require.Equal(t, "9", p.Relief(dec("10")).String(), "never more than the price, of what covers it")
+	require.Equal(t, "6", p.Relief(dec("6")).String(), "never more than the cover")
+	require.Equal(t, "0", p.Relief(domain.Zero).String(), "nothing is set aside for what is not short")
+	require.Equal(t, "0", grant(order(domain.Sell, "10", "0.9", "0"), "10", domain.KindOutcome).Relief(dec("10")).String())
+}
+
+// A short outcome can cost 1 a share; any other short keeps what its sale brought
+// in, and as much again, or its value where the mark rose above it.
+func TestShortCover(t *testing.T) {
+	for _, c := range []struct {
+		quantity, cost, value string
+		kind                  domain.MarketKind
+		want                  string
+	}{
+		{"-10", "-4", "-9", domain.KindOutcome, "10"},
+		{"10", "4", "9", domain.KindOutcome, "0"},
+		{"-10", "-1000", "-1000", domain.KindPerp, "2000"},
+		{"-10", "-1000", "-999.999999999999999999", domain.KindPerp, "2000"},
+		{"-10", "-1000", "-1000.000000000000000001", domain.KindPerp, "2000.000000000000000001"},
+		{"-10", "-1000", "-3000", domain.KindSpot, "4000"},
+		{"10", "1000", "1000", domain.KindPerp, "0"},
+		{"0", "0", "0", domain.KindSpot, "0"},
+	} {
+		require.Equal(t, c.want, ShortCover(dec(c.quantity), dec(c.cost), dec(c.value), c.kind).String(), "%+v", c)
 	}
-	require.Equal(t, "9", short("10", "0.9", "-10", domain.KindOutcome))
-	require.Equal(t, "0", short("10", "0.9", "0", domain.KindOutcome), "nothing is set aside for what is not short")
-	require.Equal(t, "6", short("10", "0.9", "-6", domain.KindOutcome), "1 a share at the most")
-	require.Equal(t, "0", short("10", "0.9", "-10", domain.KindPerp))
-	require.Equal(t, "0", grant(order(domain.Sell, "10", "0.9", "0"), "10", domain.KindOutcome).Relief(domain.KindOutcome).String())
+}
+
+// "Reducing = |filled position| …": a fill may open no more than what was granted
+// as opening, given the position at that moment.
+func TestFillOpensNoMoreThanWasGranted(t *testing.T) {
+	for _, c := range []struct {
+		side               domain.Side
+		granted, now, fill string
+		within             bool
+		left               string // of the opening part
+	}{
+		{domain.Sell, "10", "10", "10", true, "0"},
+		{domain.Sell, "10", "9.999999999999999999", "10", false, "0"},
+		{domain.Sell, "10", "0", "0.000000000000000001", false, "0"},
+		{domain.Sell, "6", "6", "10", true, "0"},
+		{domain.Sell, "6", "6", "6", true, "4"},
+		{domain.Sell, "6", "0", "4", true, "0"},
+		{domain.Sell, "6", "0", "4.000000000000000001", false, "0"},
+		{domain.Sell, "6", "-5", "4", true, "0"},
+		{domain.Sell, "6", "20", "8", true, "2"},
+		{domain.Buy, "-10", "-10", "10", true, "0"},
+		{domain.Buy, "-10", "-9.999999999999999999", "10", false, "0"},
+		{domain.Buy, "-10", "5", "1", false, "0"},
+	} {
+		p := grant(order(c.side, "10", "0.5", "0"), c.granted, domain.KindOutcome)
+		require.Equal(t, c.within, p.Fill(filled(c.fill, "0.5", c.now), domain.KindOutcome), "%+v", c)
+		require.Equal(t, c.left, p.OpeningLeft.String(), "%+v", c)
+	}
+}
+
+// "permit_ttl bounds the time to place the order": a part that is filled shows
+// that it was placed; only somebody's word says until when it rests.
+func TestAFillShowsThatTheOrderWasPlaced(t *testing.T) {
+	at := time.Date(2026, 3, 10, 12, 0, 30, 0, time.UTC)
+	p := grant(order(domain.Buy, "10", "0.5", "0"), "0", domain.KindOutcome)
+	p.ExpiresAt = at
+	p.Fill(filled("4", "0.5", "0"), domain.KindOutcome)
+	require.True(t, p.Working && !p.Placed && p.ExpiresAt.IsZero())
+	p.Place(&at)
+	p.Fill(filled("4", "0.5", "4"), domain.KindOutcome)
+	require.True(t, p.Working && p.Placed)
+	require.Equal(t, at, p.ExpiresAt)
 }
 
 // "permit_ttl (30 s) bounds the time to place the order": at expires_at it is over.
@@ -172,10 +237,10 @@ func TestReservationCoversWhatIsLeft(t *testing.T) {
 		e := Split(o, cents("held", -2000, 2000), cents("pending", 0, 500))
 		require.Equal(t, o.Quantity, e.Reducing.Add(e.Opening))
 		require.False(t, e.Reducing.Sign() < 0 || e.Opening.Sign() < 0)
-		p := &Permit{Order: o, Left: o.Quantity, ReducingLeft: e.Reducing, Reserved: Reservation(o, e, kind)}
+		p := &Permit{Order: o, Left: o.Quantity, ReducingLeft: e.Reducing, OpeningLeft: e.Opening, Reserved: Reservation(o, e, kind)}
 		for range rapid.IntRange(1, 6).Draw(t, "fills") {
 			before := *p
-			p.Fill(cents("filled", 1, 800), o.LimitPrice, kind)
+			p.Fill(Execution{Quantity: cents("filled", 1, 800), Price: o.LimitPrice, Held: cents("held then", -2000, 2000)}, kind)
 			require.False(t, before.Reserved.Less(p.Reserved), "a fill takes nothing more")
 			opening := p.Left.Sub(p.ReducingLeft)
 			need := p.Left.Mul(o.LimitPrice)
@@ -184,6 +249,7 @@ func TestReservationCoversWhatIsLeft(t *testing.T) {
 			}
 			require.False(t, p.Reserved.Less(need), "reserved %s, needed %s", p.Reserved, need)
 			require.Equal(t, p.Left.IsZero(), p.Left.Sign() <= 0)
+			require.False(t, before.OpeningLeft.Less(p.OpeningLeft) || p.Left.Less(p.OpeningLeft) || p.OpeningLeft.Sign() < 0)
 			require.True(t, opening.Sign() >= 0 && (!p.Left.IsZero() || p.Reserved.IsZero()))
 		}
 	})

@@ -142,9 +142,6 @@ func (r *References) scale(before, after domain.Decimal) {
 	r.Peak = domain.MulDiv(r.Peak, after, before)
 	r.LifetimePeak = domain.MulDiv(r.LifetimePeak, after, before)
 	r.DayOpen = domain.MulDiv(r.DayOpen, after, before)
-	r.Max.Peak = domain.MulDiv(r.Max.Peak, after, before)
-	r.Max.Trough = domain.MulDiv(r.Max.Trough, after, before)
-	r.Max.Abs = r.Max.Peak.Sub(r.Max.Trough)
 }
 
 func (r *References) ratios(equity domain.Decimal) Ratios {

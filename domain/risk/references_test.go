@@ -115,7 +115,7 @@ func TestLifetimePeak(t *testing.T) {
 	require.Equal(t, num("0.28"), s.Max.Ratio)
 	s.flow("100")
 	s.references(t, "200", "200", "200")
-	require.Equal(t, Drawdown{num("0.28"), num("56"), num("200"), num("144")}, s.Max, "in today's money")
+	require.Equal(t, Drawdown{num("0.28"), num("28"), num("100"), num("72")}, s.Max, "a fall stays as it was measured")
 	s.perform("-57")
 	require.Equal(t, Drawdown{num("0.285"), num("57"), num("200"), num("143")}, s.Max)
 }

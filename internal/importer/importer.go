@@ -4,8 +4,10 @@
 // It owns the order in which a portfolio is opened, bots and markets appear and
 // rows are sent, and what is counted. It refuses to repair: a row that the
 // domain refuses stops the import with its file and line, before anything of it
-// is written, or is handed to be set aside, which is noted. Every command has an idempotency key
-// that follows from the row, so an import can be interrupted and run again.
+// is written, or is handed to be set aside, which is noted with the reason. A row
+// is one command with the bot and market it is the first to name, under an
+// idempotency key that follows from the row, so an import can be interrupted and
+// run again.
 package importer
 
 import (
@@ -55,7 +57,7 @@ type Summary struct {
 	Known      int `json:"known"`      // booked by an earlier run
 	Duplicates int `json:"duplicates"` // repeated within the files, or booked under another row
 	Ignored    int `json:"ignored"`    // redeems of a market in which nothing was held, empty rebates
-	Findings   int `json:"findings"`   // settlements of something nobody held
+	Findings   int `json:"findings"`   // settlements of what nobody held, or not in the quantity reported
 	SetAside   int `json:"set_aside"`
 	Events     int `json:"events"`
 	Trades     int `json:"trades"`   // closed
@@ -90,7 +92,7 @@ func Run(ctx context.Context, w *commands.Writer, plan *tradefile.Plan, o Option
 	if o.Chunk <= 0 || o.Chunk > defaultChunk {
 		o.Chunk = defaultChunk
 	}
-	r := &run{ctx: ctx, writer: w, o: o, seen: map[string]bool{}, bots: map[string]bool{}, markets: map[string]bool{}}
+	r := &run{ctx: ctx, writer: w, o: o, seen: map[string]bool{}}
 	r.summary = Summary{Rows: len(plan.Rows), Trips: []Trip{}}
 	if err := r.prepare(plan); err != nil {
 		return r.summary, err
@@ -112,8 +114,6 @@ type run struct {
 	o          Options
 	botCapital domain.Decimal
 	seen       map[string]bool
-	bots       map[string]bool
-	markets    map[string]bool
 	queue      []queued
 	done       int
 	summary    Summary
@@ -155,20 +155,13 @@ func (r *run) prepare(plan *tradefile.Plan) error {
 	return nil
 }
 
-// continues checks that the flags fit a portfolio that is there, and remembers
-// whom it knows.
+// continues checks that the flags fit a portfolio that is there.
 func (r *run) continues(s *portfolio.State) error {
 	if s.Clock != domain.ClockImported {
 		return domain.Errorf(domain.CodeConflict, "portfolio %s keeps its own clock; import into a portfolio of its own (--portfolio NAME)", s.Portfolio)
 	}
 	if opened := s.NetDeposits(); r.o.Capital != nil && *r.o.Capital != opened && !unfunded(s) {
 		return domain.Invalid("--capital", "is %s, but portfolio %s was opened with %s; leave it out to go on", r.o.Capital, s.Portfolio, opened)
-	}
-	for id := range s.Bots {
-		r.bots[id] = true
-	}
-	for m := range s.Markets {
-		r.markets[m] = true
 	}
 	return nil
 }
@@ -202,51 +195,15 @@ func (r *run) request(key string, at *tradefile.Row, c commands.Command) command
 	}
 }
 
-// add queues a row, preceded by the bot and market it is the first to name.
+// add queues a row.
 func (r *run) add(row *tradefile.Row) {
-	command, bot := commandOf(row)
-	if bot != "" && !r.bots[bot] {
-		r.bots[bot] = true
-		r.push("bot/"+bot, row, commands.RegisterBot{ID: bot, Capital: r.botCapital, Start: true})
-	}
-	if f := row.Fill; f != nil && f.Kind != "" && f.Kind != domain.KindOutcome && !r.markets[f.Market] {
-		r.markets[f.Market] = true
-		r.push("market/"+f.Market, row, commands.RegisterMarket{Market: f.Market, Kind: f.Kind})
-	}
+	command := r.commandOf(row)
 	if command == nil {
 		r.summary.Ignored++
 		r.done++
 		return
 	}
 	r.queue = append(r.queue, queued{request: r.request("row/"+row.Key, row, command), row: row})
-}
-
-// commandOf translates a row; an empty rebate is no command.
-func commandOf(row *tradefile.Row) (c commands.Command, bot string) {
-	switch {
-	case row.Fill != nil:
-		f := row.Fill
-		return commands.RecordFill{
-			FillID:     domain.FillID{Bot: f.Bot, Venue: f.Venue, TradeID: f.TradeID},
-			Instrument: domain.Instrument{Market: f.Market, Outcome: f.Outcome},
-			Side:       f.Side, Quantity: f.Quantity, Price: f.Price, Notional: f.Notional, Fee: f.Fee,
-		}, f.Bot
-	case row.Settlement != nil:
-		s := row.Settlement
-		return commands.SettleMarket{Instrument: domain.Instrument{Market: s.Market, Outcome: s.Outcome}, Payout: s.Payout, Bot: s.Bot}, s.Bot
-	case row.Trade != nil:
-		t := row.Trade
-		return commands.RecordTrade{Bot: t.Bot, Market: t.Market, PnL: t.PnL, Fee: t.Fee, TradeID: t.TradeID}, t.Bot
-	case row.Redeem != nil:
-		d := row.Redeem
-		return commands.RedeemPosition{Bot: d.Bot, Market: d.Market, Quantity: d.Quantity, Cash: d.Cash}, d.Bot
-	default:
-		b := row.Rebate
-		if b.Amount.IsZero() {
-			return nil, b.Bot
-		}
-		return commands.RecordFee{Bot: b.Bot, Amount: b.Amount, Kind: domain.FeeRebate}, b.Bot
-	}
 }
 
 // send books the queue. A row that may be set aside has its command replaced by
@@ -292,19 +249,23 @@ func (r *run) refused(q *queued, reason error) error {
 		reason = domain.Errorf(code, "was set aside by an earlier run; --skip-bad leaves it out again")
 	}
 	// Not even the note may fail: that is no fault of the row's.
-	if r.o.SetAside == nil || q.aside != nil || !rowsFault(code) {
+	if r.o.SetAside == nil || q.aside != nil || !rowsFault(reason) {
 		return &RowError{*q.row, reason}
 	}
 	// The note has the row's own key: the next run meets it, whatever the row's
 	// time and whether the domain would take the row by then or not.
 	q.aside = reason
-	q.request.Command = commands.SetRowAside{Row: q.row.Key}
+	q.request.Command = commands.SetRowAside{Row: q.row.Key, Reason: reason.Error()}
 	return nil
 }
 
 // rowsFault: a mismatch is a row that an earlier run has set aside.
-func rowsFault(code domain.Code) bool {
-	switch code {
+func rowsFault(reason error) bool {
+	var bot *botError
+	if errors.As(reason, &bot) {
+		return false
+	}
+	switch domain.CodeOf(reason) {
 	case domain.CodeInvalid, domain.CodeConflict, domain.CodeTradeIDConflict, domain.CodeTooLarge, domain.CodeIdempotencyMismatch:
 		return true
 	default:
@@ -350,11 +311,11 @@ func (r *run) count(q *queued, a *commands.Answer) {
 
 func (r *run) countEvents(q *queued, a *commands.Answer) {
 	s := &r.summary
-	noted := false
+	note := ""
 	for _, event := range a.Decoded() {
 		switch e := event.(type) {
 		case *domain.CommandNoted:
-			noted = true
+			note = e.Code
 		case *domain.TradeClosed:
 			s.Trades++
 		case *domain.MarketSettled:
@@ -371,10 +332,10 @@ func (r *run) countEvents(q *queued, a *commands.Answer) {
 			s.Trips = append(s.Trips, Trip{Breaker: e.Breaker, Bot: e.Bot, Source: q.request.Import.Source})
 		}
 	}
-	switch {
-	case !noted:
+	switch note {
+	case "":
 		s.Recorded++
-	case q.row.Redeem != nil:
+	case domain.NotedIgnored:
 		s.Ignored++
 	default:
 		s.Duplicates++

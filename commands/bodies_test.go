@@ -1,0 +1,171 @@
+package commands
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+)
+
+// go test ./commands -run Bodies -rewrite-bodies writes testdata/bodies.txt anew.
+// Only lines that are added may differ: see TestBodiesAreForEver.
+var rewriteBodies = flag.Bool("rewrite-bodies", false, "write testdata/bodies.txt anew")
+
+const bodiesFile = "testdata/bodies.txt"
+
+var (
+	someTime   = time.Date(2026, 3, 1, 10, 0, 0, 500, time.FixedZone("", 3600))
+	someAmount = domain.MustDecimal("1.5")
+	someNumber = domain.MustDecimal("2.000000000000000001")
+	someFill   = domain.FillID{Bot: "alpha", Venue: "hub", TradeID: "t1", Leg: 2}
+	someMarket = domain.Instrument{Market: "Rain & <wind>?", Outcome: "YES"}
+	onlyFill   = domain.FillID{Bot: "alpha", TradeID: "t1"}
+)
+
+// somePolicy is not the default one: that may change, a body may not.
+var somePolicy = domain.Policy{
+	MaxConsecutiveLosses: 4, MaxDailyLossPct: someAmount, MaxBotDrawdownPct: someAmount, MaxPortfolioDrawdownPct: someAmount,
+	BreakerWarnAt: someAmount, BreakerStops: domain.StopBot, ClosePositionsOnTrip: true, DailyLossTZ: "Europe/Berlin", LossDust: someAmount,
+	ZoneBounds: []domain.Decimal{someAmount, someNumber}, BlockedZones: []int{1, 2},
+	PermitTTL: domain.Duration(time.Minute), MarkMaxAge: domain.Duration(time.Hour), FeeBPS: someAmount,
+}
+
+// bodies has every command with all its fields set, and with the required ones
+// only. A field that is added gets a variant of its own, at the end, and is left
+// out of JSON where it is not set.
+var bodies = []struct {
+	variant string
+	command Command
+}{
+	{"full", AllocateCapital{Bot: "alpha", Amount: someAmount}},
+	{"full", AskPermit{
+		Bot: "alpha", Instrument: someMarket, Kind: domain.KindPerp, Side: domain.Buy, Quantity: someNumber, LimitPrice: someAmount,
+		Fee: &someAmount, ReduceOnly: true, TTL: domain.Duration(90 * time.Second),
+	}},
+	{"required", AskPermit{Bot: "alpha", Instrument: someMarket, Side: domain.Buy, Quantity: someNumber, LimitPrice: someAmount}},
+	{"full", ChangeLimits{Limits: json.RawMessage(`{ "loss_dust": "0.5" }`), Reason: "calm & <quiet>"}},
+	{"full", ConfirmClear{Request: "r1"}},
+	{"full", ConfirmFill{someFill}},
+	{"required", ConfirmFill{onlyFill}},
+	{"full", EngageStop{Kind: "manual", Reason: "smoke"}},
+	{"full", MarkPrices{Marks: []domain.Mark{
+		{Market: "m", Outcome: "YES", Price: someAmount}, {Asset: "MATIC", Price: someNumber},
+	}}},
+	{"full", OpenPortfolio{
+		ID: "main", Mode: domain.ModePaper, BaseAsset: "USDC", BaseDecimals: 6, Policy: somePolicy, Clock: domain.ClockImported,
+	}},
+	{"required", OpenPortfolio{ID: "main", Mode: domain.ModePaper, BaseAsset: "USDC", BaseDecimals: 6, Policy: somePolicy}},
+	{"full", PlacePermit{Permit: "p5", ExpiresAt: &someTime}},
+	{"required", PlacePermit{Permit: "p5"}},
+	{"full", PostAdjustment{Account: "hot:treasury", Asset: "MATIC", Amount: someAmount, Reason: "gas"}},
+	{"required", PostAdjustment{Account: "hot:treasury", Amount: someAmount, Reason: "gas"}},
+	{"full", RecordDeposit{Wallet: "hot", Asset: "USDC", Amount: someAmount, Tx: "0x1"}},
+	{"required", RecordDeposit{Wallet: "hot", Amount: someAmount}},
+	{"full", RecordFee{Bot: "alpha", Asset: "USDC", Amount: someAmount, Kind: "gas"}},
+	{"required", RecordFee{Amount: someAmount, Kind: "gas"}},
+	{"full", RecordFill{
+		FillID: someFill, Instrument: someMarket, Side: domain.Sell, Quantity: someNumber, Price: someAmount, Notional: &someNumber,
+		Fee: someAmount, PermitID: "p5", Status: "provisional", EffectiveAt: &someTime,
+	}},
+	{"required", RecordFill{FillID: onlyFill, Instrument: someMarket, Side: domain.Sell, Quantity: someNumber, Price: someAmount}},
+	{"full", RecordTrade{Bot: "alpha", Market: "m", PnL: someAmount, Fee: someNumber, TradeID: "t1", EffectiveAt: &someTime}},
+	{"required", RecordTrade{Bot: "alpha", Market: "m", PnL: someAmount, TradeID: "t1"}},
+	{"full", RecordWithdrawal{Wallet: "cold", Asset: "USDC", Amount: someAmount, Tx: "0x1"}},
+	{"required", RecordWithdrawal{Wallet: "cold", Amount: someAmount}},
+	{"full", RedeemPosition{Bot: "alpha", Market: "m", Quantity: someNumber, Cash: someAmount}},
+	{"required", RedeemPosition{Bot: "alpha", Market: "m"}},
+	{"full", RegisterBot{ID: "alpha", Strategy: "sweep", Kind: "market_maker", Capital: someAmount, Start: true}},
+	{"required", RegisterBot{ID: "alpha"}},
+	{"full", RegisterMarket{Market: "m", Kind: domain.KindSpot, Outcomes: []string{"YES", "NO"}, Category: "weather"}},
+	{"required", RegisterMarket{Market: "m", Kind: domain.KindSpot}},
+	{"full", ReleasePermit{Permit: "p5", Reason: "cancelled"}},
+	{"required", ReleasePermit{Permit: "p5"}},
+	{"full", RequestClear{Reason: "all is well"}},
+	{"full", ResetBreaker{Breaker: "bot_drawdown", Bot: "alpha", Reason: "reviewed", Rebase: true}},
+	{"required", ResetBreaker{Breaker: "daily_loss", Reason: "reviewed"}},
+	{"full", SetRowAside{Row: "fill:1"}},
+	{"with a reason", SetRowAside{Row: "fill:1", Reason: "is no part of the body"}},
+	{"full", SettleMarket{Instrument: someMarket, Payout: someAmount, Bot: "alpha"}},
+	{"required", SettleMarket{Instrument: someMarket}},
+	{"full", StartBot{Bot: "alpha"}},
+	{"full", StopBot{Bot: "alpha", Reason: "holiday"}},
+	{"required", StopBot{Bot: "alpha"}},
+	{"full", VoidFill{someFill}},
+	{"required", VoidFill{onlyFill}},
+}
+
+// Bodies are for ever: the request hash of every command ever recorded was made
+// of its name and body. If a line changes, the retry of a command, and every row
+// of every file imported so far, is answered with idempotency_mismatch instead of
+// its first answer. So no line is changed or removed; lines are added.
+func TestBodiesAreForEver(t *testing.T) {
+	var b strings.Builder
+	for _, tt := range bodies {
+		body, err := json.Marshal(tt.command)
+		require.NoError(t, err)
+		b.WriteString(tt.command.Name() + " (" + tt.variant + ") " + string(body) + "\n")
+	}
+	if *rewriteBodies {
+		require.NoError(t, os.MkdirAll("testdata", 0o750))
+		require.NoError(t, os.WriteFile(bodiesFile, []byte(b.String()), 0o600))
+		return
+	}
+	want, err := os.ReadFile(bodiesFile)
+	require.NoError(t, err)
+	require.Equal(t, strings.Split(string(want), "\n"), strings.Split(b.String(), "\n"))
+}
+
+// Every command type has a body, every field of it is set in one of them, and a
+// field that is not required is not in the body when it is not set. The types are
+// those of mayDo, which has them all.
+func TestEveryFieldHasABody(t *testing.T) {
+	covered := map[reflect.Type]map[string]bool{}
+	for _, tt := range bodies {
+		of := reflect.TypeOf(tt.command)
+		if covered[of] == nil {
+			covered[of] = map[string]bool{}
+		}
+		setFields(reflect.ValueOf(tt.command), "", covered[of])
+	}
+	for _, row := range mayDo {
+		of := reflect.TypeOf(row.command("a"))
+		require.NotNil(t, covered[of], "%s has no body", row.name)
+		for _, field := range fieldsOf(of, "") {
+			require.True(t, covered[of][field], "%s.%s is set in no body", row.name, field)
+		}
+	}
+	require.Len(t, covered, len(mayDo))
+}
+
+// fieldsOf names the fields of a command, with those of structs it embeds.
+func fieldsOf(t reflect.Type, prefix string) []string {
+	var names []string
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Anonymous {
+			names = append(names, fieldsOf(f.Type, prefix+f.Name+".")...)
+			continue
+		}
+		names = append(names, prefix+f.Name)
+	}
+	return names
+}
+
+func setFields(v reflect.Value, prefix string, set map[string]bool) {
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		switch {
+		case f.Anonymous:
+			setFields(v.Field(i), prefix+f.Name+".", set)
+		case !v.Field(i).IsZero():
+			set[prefix+f.Name] = true
+		}
+	}
+}

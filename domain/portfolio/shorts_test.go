@@ -1,0 +1,152 @@
+package portfolio
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"pets/domain"
+)
+
+// "Reducing = |filled position| …; closing to exactly zero is reducing. Never
+// blocked by zones, limits or marks": so what was permitted to close and nothing
+// else opens nothing, even if what it was to close has gone.
+func TestClosingPermitNeverBecomesAShort(t *testing.T) {
+	for _, market := range []string{"m", "spot"} {
+		for _, reduceOnly := range []bool{true, false} {
+			h := paper(t, "20")
+			h.market("spot", domain.KindSpot)
+			bought := h.fill("a", market, "YES", buy, "100", "0.1", provisional)
+			o := order("a", market, "YES", sell, "100", "0.05")
+			o.ReduceOnly = reduceOnly
+			h.ask(o)
+			id := stepOf[*domain.PermitGranted](h)[0].Permit
+			h.place(id)
+			h.void(bought)
+			require.False(t, h.s.Permits[id].Reserved.IsZero(), "the worst case of what may still be filled")
+			h.fill("a", market, "YES", sell, "60", "0.05", withPermit(id))
+			require.Equal(t, []string{domain.FlagPermitExceeded, domain.FlagOversold}, h.flags())
+			h.fill("a", market, "YES", sell, "40", "0.05", withPermit(id))
+			require.Equal(t, []string{domain.FlagPermitExceeded, domain.FlagOversold}, h.flags())
+		}
+	}
+	// A perp is never oversold, but its short was not permitted either.
+	h := paper(t, "1000")
+	h.market("perp", domain.KindPerp)
+	bought := h.fill("a", "perp", "X", buy, "1", "100", provisional)
+	id := h.permit("a", "perp", "X", sell, "1", "100")
+	h.void(bought)
+	h.fill("a", "perp", "X", sell, "1", "100", withPermit(id))
+	require.Equal(t, []string{domain.FlagPermitExceeded}, h.flags())
+	// Nor does a buy that was to close a short become a long in a blocked zone.
+	h = paper(t, "100")
+	sold := h.fill("a", "m", "YES", sell, "10", "0.5", provisional)
+	id = h.permit("a", "m", "YES", buy, "10", "0.9")
+	h.void(sold)
+	h.fill("a", "m", "YES", buy, "10", "0.9", withPermit(id))
+	require.Equal(t, []string{domain.FlagPermitExceeded}, h.flags())
+}
+
+// A flip opens what it was granted, and not one step more.
+func TestFlipOpensWhatItWasGranted(t *testing.T) {
+	for _, c := range []struct {
+		taken  string // by another fill
+		within bool
+	}{{"", true}, {tiny, false}} {
+		h := paper(t, "100")
+		h.fill("a", "m", "YES", buy, "6", "0.5")
+		id := h.permit("a", "m", "YES", sell, "10", "0.5")
+		if c.taken != "" {
+			h.fill("a", "m", "YES", sell, c.taken, "0.5")
+		}
+		h.fill("a", "m", "YES", sell, "10", "0.5", withPermit(id))
+		require.Equal(t, c.within, len(h.flags()) == 0, "%v", h.flags())
+	}
+}
+
+// perp is a bot with 1000 of a large portfolio and a perp market to trade; it may
+// close whatever trips.
+func perp(t testingT) *harness {
+	h := newHarness(t).open(domain.ModePaper, quietPolicy, func(p *domain.Policy) { p.ClosePositionsOnTrip = true })
+	h.deposit("1000000")
+	h.bot("a", "1000")
+	h.market("perp", domain.KindPerp)
+	return h
+}
+
+// "notional ≤ bot cash − reservations": what a short brought in is not the bot's
+// to spend, and as much again is its margin.
+func TestProceedsOfAShortAreNotFree(t *testing.T) {
+	h := perp(t)
+	id := h.permit("a", "perp", "X", sell, "10", "100")
+	require.Equal(t, "0", h.free("a"))
+	h.fill("a", "perp", "X", sell, "10", "100", withPermit(id))
+	require.Equal(t, []string{"2000", "0"}, []string{h.botOf("a").Cash.String(), h.free("a")})
+	h.denied(domain.ReasonInsufficientCash, order("a", "perp", "X", sell, "20", "100"))
+	h.denied(domain.ReasonInsufficientCash, order("a", "perp", "X", sell, tiny, "100"))
+	h.denied(domain.ReasonInsufficientCash, order("a", "m", "YES", buy, "0.000000000000000002", "0.5"))
+	h.refused(domain.CodeInvalid, func(d *Decision) error { return d.Allocate("a", dec("-"+tiny)) })
+	h.mark("perp", "X", "50")
+	require.Equal(t, "0", h.free("a"), "a gain is free when it is made")
+	h.mark("perp", "X", "150")
+	require.Equal(t, "-500", h.free("a"))
+	// Oversold spot likewise.
+	h = perp(t)
+	h.market("spot", domain.KindSpot)
+	h.fill("a", "spot", "X", sell, "4", "100")
+	require.Equal(t, "600", h.free("a"))
+}
+
+// Buying a short back stays possible, in whole or in part, wherever its mark went
+// within the capital.
+func TestBuyingAPerpBack(t *testing.T) {
+	for _, price := range []string{"50", "100", "150", "200"} {
+		for _, part := range []string{"10", "5", "1", tiny} {
+			h := perp(t)
+			h.fill("a", "perp", "X", sell, "10", "100", withPermit(h.permit("a", "perp", "X", sell, "10", "100")))
+			h.mark("perp", "X", price)
+			before := h.free("a")
+			id := h.permit("a", "perp", "X", buy, part, price)
+			require.Equal(t, before, h.free("a"), "its cover pays for it")
+			h.fill("a", "perp", "X", buy, part, price, withPermit(id))
+			require.NotContains(t, h.flags(), domain.FlagPermitExceeded)
+			require.False(t, dec(h.free("a")).Less(dec(before)))
+		}
+	}
+	h := perp(t)
+	h.fill("a", "perp", "X", sell, "10", "100", withPermit(h.permit("a", "perp", "X", sell, "10", "100")))
+	h.mark("perp", "X", "250")
+	h.permit("a", "perp", "X", buy, "8", "250")
+	require.Equal(t, "0", h.denied(domain.ReasonInsufficientCash, order("a", "perp", "X", buy, "1", "250")).Limit, "2000 of cash are spoken for")
+	h.after(time.Minute)
+	h.ask(order("a", "perp", "X", buy, "12", "250")) // closes, then opens
+	require.Contains(t, h.reasons(), domain.ReasonInsufficientCash)
+	h.denied(domain.ReasonInsufficientCash, order("a", "perp", "X", buy, "8.000000000000000001", "250"))
+}
+
+// Whatever a bot is permitted to sell of a perp, while its price stands still it
+// is never short of more than its capital.
+func TestNoStormOfShortsOutgrowsTheCapital(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		h := perp(t)
+		for range 12 {
+			o := order("a", "perp", fmt.Sprint("X", rapid.IntRange(0, 1).Draw(t, "instrument")), rapid.SampledFrom([]domain.Side{sell, sell, buy}).Draw(t, "side"), "1", "100")
+			o.Quantity = dec(rapid.SampledFrom([]string{"1", "2", "5", "10", "20"}).Draw(t, "quantity"))
+			h.ask(o)
+			if granted := stepOf[*domain.PermitGranted](h); len(granted) > 0 && rapid.IntRange(0, 4).Draw(t, "filled") > 0 {
+				h.fill("a", "perp", o.Outcome, o.Side, o.Quantity.String(), "100", withPermit(granted[0].Permit))
+			}
+			short := domain.Zero
+			for _, in := range h.s.Instruments {
+				if held := in.Holding("a"); held != nil {
+					short = short.Add(held.Quantity.Min(domain.Zero).Abs().Mul(dec("100")))
+				}
+			}
+			require.False(t, dec("1000").Less(short), "short of %s", short)
+			require.False(t, dec(h.free("a")).Sign() < 0)
+		}
+	})
+}
