@@ -77,12 +77,35 @@ func checkAsset(field, asset string) error {
 	return nil
 }
 
-func checkMovement(wallet, asset string, amount domain.Decimal, tx string) error {
+// requireAsset checks the asset of a command, the base asset by default.
+func (d *Decision) requireAsset(asset *string) error {
+	if err := d.requireOpen(); err != nil {
+		return err
+	}
+	if *asset == "" {
+		*asset = d.s.BaseAsset
+	}
+	return checkAsset("asset", *asset)
+}
+
+// requireOwner checks the bot money is booked to, "" for the treasury: bots hold
+// base asset only.
+func (d *Decision) requireOwner(bot, asset string) error {
+	if bot == "" {
+		return nil
+	}
+	if _, err := d.requireBot(bot); err != nil {
+		return err
+	}
+	if asset != d.s.BaseAsset {
+		return domain.Invalid("asset", "of a bot can only be %s; book other assets to the treasury", d.s.BaseAsset)
+	}
+	return nil
+}
+
+func checkMovement(wallet string, amount domain.Decimal, tx string) error {
 	if wallet != domain.WalletHot && wallet != domain.WalletCold {
 		return domain.Invalid("wallet", "must be \"hot\" or \"cold\"")
-	}
-	if err := checkAsset("asset", asset); err != nil {
-		return err
 	}
 	if amount.Sign() <= 0 {
 		return domain.Invalid("amount", "must be above 0")
@@ -92,13 +115,10 @@ func checkMovement(wallet, asset string, amount domain.Decimal, tx string) error
 
 // Deposit records money that came in. A flow: it never trips a breaker.
 func (d *Decision) Deposit(e *domain.DepositRecorded) error {
-	if err := d.requireOpen(); err != nil {
+	if err := d.requireAsset(&e.Asset); err != nil {
 		return err
 	}
-	if e.Asset == "" {
-		e.Asset = d.s.BaseAsset
-	}
-	if err := checkMovement(e.Wallet, e.Asset, e.Amount, e.Tx); err != nil {
+	if err := checkMovement(e.Wallet, e.Amount, e.Tx); err != nil {
 		return err
 	}
 	d.emit(e)
@@ -108,13 +128,10 @@ func (d *Decision) Deposit(e *domain.DepositRecorded) error {
 // Withdraw records money that went out: a fact, so it is never refused. One that
 // leaves equity below 0 is evaluated.
 func (d *Decision) Withdraw(e *domain.WithdrawalRecorded) error {
-	if err := d.requireOpen(); err != nil {
+	if err := d.requireAsset(&e.Asset); err != nil {
 		return err
 	}
-	if e.Asset == "" {
-		e.Asset = d.s.BaseAsset
-	}
-	if err := checkMovement(e.Wallet, e.Asset, e.Amount, e.Tx); err != nil {
+	if err := checkMovement(e.Wallet, e.Amount, e.Tx); err != nil {
 		return err
 	}
 	d.fact(e)
@@ -126,13 +143,7 @@ func (d *Decision) Withdraw(e *domain.WithdrawalRecorded) error {
 
 // RecordFee books a fee or rebate that belongs to no fill.
 func (d *Decision) RecordFee(e *domain.FeeRecorded) error {
-	if err := d.requireOpen(); err != nil {
-		return err
-	}
-	if e.Asset == "" {
-		e.Asset = d.s.BaseAsset
-	}
-	if err := checkAsset("asset", e.Asset); err != nil {
+	if err := d.requireAsset(&e.Asset); err != nil {
 		return err
 	}
 	switch e.Kind {
@@ -143,13 +154,8 @@ func (d *Decision) RecordFee(e *domain.FeeRecorded) error {
 	if e.Amount.Sign() <= 0 {
 		return domain.Invalid("amount", "must be above 0; money that comes back is kind rebate")
 	}
-	if e.Bot != "" {
-		if _, err := d.requireBot(e.Bot); err != nil {
-			return err
-		}
-		if e.Asset != d.s.BaseAsset {
-			return domain.Invalid("asset", "of a bot's fee can only be %s; book other assets without a bot", d.s.BaseAsset)
-		}
+	if err := d.requireOwner(e.Bot, e.Asset); err != nil {
+		return err
 	}
 	moved := d.fact(e).Moved
 	d.evaluate(moved)
@@ -159,26 +165,15 @@ func (d *Decision) RecordFee(e *domain.FeeRecorded) error {
 // Adjust corrects an asset account by hand. It may trip a breaker, never untrip
 // one.
 func (d *Decision) Adjust(e *domain.AdjustmentPosted) error {
-	if err := d.requireOpen(); err != nil {
-		return err
-	}
-	if e.Asset == "" {
-		e.Asset = d.s.BaseAsset
-	}
-	if err := checkAsset("asset", e.Asset); err != nil {
+	if err := d.requireAsset(&e.Asset); err != nil {
 		return err
 	}
 	account, bot := parseAccount(e.Asset, e.Account)
 	if account == (ledger.Account{}) {
 		return domain.Invalid("account", "must be hot:treasury, cold:treasury or hot:bot/<id>")
 	}
-	if bot != "" {
-		if _, err := d.requireBot(bot); err != nil {
-			return err
-		}
-		if e.Asset != d.s.BaseAsset {
-			return domain.Invalid("asset", "of a bot's account can only be %s", d.s.BaseAsset)
-		}
+	if err := d.requireOwner(bot, e.Asset); err != nil {
+		return err
 	}
 	if e.Amount.IsZero() {
 		return domain.Invalid("amount", "must not be 0")
