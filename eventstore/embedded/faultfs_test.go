@@ -36,6 +36,7 @@ type faultFS struct {
 	killAt  int  // the operation during which the program is killed
 	dead    bool // killed: no operation does anything any more
 	spoiled bool // a write or flush failed: the program must not write again
+	lenient bool // or may, because it gives up what it was making
 	syncs   int  // flushes of segments
 
 	before func(op, path string) // called without the lock
@@ -152,7 +153,7 @@ func (f *faultFS) do(op, path string, writes bool) (err error, half bool) {
 	case f.ops == f.killAt:
 		f.dead = true
 		return errDead, true
-	case f.spoiled && writes:
+	case f.spoiled && writes && !f.lenient:
 		f.t.Errorf("%s %s after a write or flush had failed", op, path)
 	case f.ops == f.failAt:
 		f.spoiled = f.spoiled || writes

@@ -36,7 +36,7 @@ func (f *faultFS) contents() map[string]string {
 	defer f.mu.Unlock()
 	files := map[string]string{}
 	for path, n := range f.live {
-		if name := filepath.Base(path); name != "LOCK" {
+		if name := filepath.Base(path); filepath.Dir(path) == dir && name != "LOCK" {
 			files[name] = string(n.cache)
 		}
 	}
