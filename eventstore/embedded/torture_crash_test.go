@@ -207,4 +207,3 @@ func lossOf(ctx context.Context, f *faultFS, acked map[string]int) error {
 	}
 	return s.Close()
 }
-

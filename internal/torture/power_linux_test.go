@@ -39,10 +39,14 @@ func TestPowerCut(t *testing.T) {
 				}
 				before := acked.total()
 				w := start(t, folder, acked)
-				w.waitFor("ack")
+				if i%5 > 0 { // the fifth is cut at any moment of its start
+					w.waitFor("ack")
+				}
 				time.Sleep(time.Duration(random.IntN(20_000)) * time.Microsecond)
 				d.cutUnder(w)
-				acked.requireReadable(t, folder, "cut "+strconv.Itoa(i))
+				if acked.total() > 0 {
+					acked.requireReadable(t, folder, "cut "+strconv.Itoa(i))
+				}
 				if i%4 < 2 { // the others are found by the next writer as the cut left them
 					acked.requireKept(t, folder, "cut "+strconv.Itoa(i))
 				}

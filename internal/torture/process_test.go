@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"sync"
@@ -23,7 +24,8 @@ type worker struct {
 	cmd    *exec.Cmd
 	pid    int // of the worker itself
 	acked  *ledger
-	stderr bytes.Buffer
+	stdin  io.WriteCloser
+	stderr output
 
 	mu    sync.Mutex
 	said  map[string]bool
@@ -31,15 +33,40 @@ type worker struct {
 	ended chan struct{} // closed when all was read
 }
 
+// output is what a process says, to be looked at while it goes on speaking.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
 // start runs a worker in a folder, by itself or as the argument of a command.
 // What it acknowledges goes to the ledger until it is dead.
 func start(t *testing.T, folder string, acked *ledger, under ...string) *worker {
 	t.Helper()
+	return startAs(t, "append", folder, acked, under...)
+}
+
+func startAs(t *testing.T, role, folder string, acked *ledger, under ...string) *worker {
+	t.Helper()
 	args := append(under, os.Args[0])
 	w := &worker{t: t, cmd: exec.Command(args[0], args[1:]...), acked: acked, said: map[string]bool{}, heard: make(chan struct{}, 1), ended: make(chan struct{})}
-	w.cmd.Env = append(os.Environ(), roleEnv+"=append", folderEnv+"="+folder)
+	w.cmd.Env = append(os.Environ(), roleEnv+"="+role, folderEnv+"="+folder)
 	w.cmd.Stderr = &w.stderr
 	out, err := w.cmd.StdoutPipe()
+	require.NoError(t, err)
+	w.stdin, err = w.cmd.StdinPipe()
 	require.NoError(t, err)
 	require.NoError(t, w.cmd.Start())
 	go w.listen(bufio.NewScanner(out))

@@ -1,6 +1,7 @@
 package torture
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -41,7 +42,7 @@ func exitOf(err error) int {
 	return 1
 }
 
-var roles = map[string]func(folder string) error{"append": appendWorker, "soak": soakWorker}
+var roles = map[string]func(folder string) error{"append": appendWorker, "read": readWorker, "soak": soakWorker}
 
 func say(format string, args ...any) { fmt.Printf(format+"\n", args...) }
 
@@ -97,4 +98,28 @@ func appendTo(s *embedded.Store, name string, acked *ledger) error {
 		acked.atLeast(name, n)
 		say("%s %d", name, n)
 	}
+}
+
+// readWorker opens a store for reading, waits for a line, and reads everything.
+// What it cannot read is an error like any other: not a crash, for which Go has
+// another exit status.
+func readWorker(folder string) error {
+	say("%s %d", sayPID, os.Getpid())
+	s, err := embedded.OpenReadOnly(folder, embedded.Options{})
+	if err != nil {
+		return err
+	}
+	say("%s 0", sayOpen)
+	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
+		return err
+	}
+	n := 0
+	for _, err := range s.ReadAll(context.Background(), eventstore.Position{}) {
+		if err != nil {
+			return err
+		}
+		n++
+	}
+	say("%s %d", sayReadable, n)
+	return s.Close()
 }
