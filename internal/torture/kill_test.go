@@ -38,7 +38,7 @@ func TestKill(t *testing.T) {
 			w.waitFor("ack")
 		}
 		time.Sleep(time.Duration(random.IntN(30_000)) * time.Microsecond)
-		if i%10 == 0 {
+		if i%10 == 0 { // what any reader has seen must be there too
 			acked.requireReadable(t, folder, "beside the writer")
 		}
 		w.kill()
