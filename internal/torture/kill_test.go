@@ -14,7 +14,7 @@ import (
 )
 
 // loopsPerFolder bounds what each round has to read again.
-const loopsPerFolder = 50
+const loopsPerFolder = 25
 
 // TestKill: "kill -9 of the server under load: 0 acknowledged commands lost,
 // state = replay". Half of the workers are killed at any moment of their lives,
@@ -33,7 +33,7 @@ func TestKill(t *testing.T) {
 			}
 			acked, folder = newLedger(), filepath.Join(parent, strconv.Itoa(i))
 		}
-		w := start(t, folder, acked)
+		w := startAs(t, appendRole(i), folder, acked)
 		if i%2 == 0 {
 			w.waitFor("ack")
 		}

@@ -41,7 +41,7 @@ func TestPowerCut(t *testing.T) {
 					acked, folder = newLedger(), d.emptyFolder(i)
 				}
 				before := acked.total()
-				w := start(t, folder, acked)
+				w := startAs(t, appendRole(i), folder, acked)
 				if i%5 > 0 { // the fifth is cut at any moment of its start
 					w.waitFor("ack")
 				}

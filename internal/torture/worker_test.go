@@ -42,15 +42,29 @@ func exitOf(err error) int {
 	return 1
 }
 
-var roles = map[string]func(folder string) error{"append": appendWorker, "read": readWorker, "soak": soakWorker}
+var roles = map[string]func(folder string) error{
+	"append":       func(folder string) error { return appendWorker(folder, workerSegment) },
+	"append large": func(folder string) error { return appendWorker(folder, 0) }, // segments as in production
+	"read":         readWorker,
+	"soak":         soakWorker,
+}
+
+// appendRole is that of the i-th writer of a test: most begin new segments all
+// the time, some never get to the end of one.
+func appendRole(i int) string {
+	if i%4 == 3 {
+		return "append large"
+	}
+	return "append"
+}
 
 func say(format string, args ...any) { fmt.Printf(format+"\n", args...) }
 
 // appendWorker appends to several streams at once until it dies or an append
 // fails, and tells what was acknowledged.
-func appendWorker(folder string) error {
+func appendWorker(folder string, segmentBytes uint64) error {
 	say("%s %d", sayPID, os.Getpid())
-	s, err := embedded.Open(folder, embedded.Options{SegmentBytes: workerSegment})
+	s, err := embedded.Open(folder, embedded.Options{SegmentBytes: segmentBytes})
 	if err != nil {
 		return err
 	}
@@ -91,6 +105,9 @@ func appendTo(s *embedded.Store, name string, acked *ledger) error {
 	}
 	for {
 		k := n%3 + 1
+		if n%16 < 2 { // and now and then a frame of many sectors
+			k = 60
+		}
 		if _, err := s.Append(context.Background(), name, eventstore.Expected(n-1), storetest.Propose(name, n, k)); err != nil {
 			return err
 		}
