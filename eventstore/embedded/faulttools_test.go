@@ -78,8 +78,10 @@ func (f *faultFS) lastSegment() (name, content string) {
 	return name, f.contents()[name]
 }
 
+// open opens for writing, with segments of this size that are made ahead, or for
+// 0 with large ones that grow: a megabyte of zeros makes every test slow.
 func (f *faultFS) open(segmentBytes uint64) (*embedded.Store, error) {
-	return embedded.Open(dir, embedded.Options{FS: f, SegmentBytes: segmentBytes})
+	return embedded.Open(dir, embedded.Options{FS: f, SegmentBytes: segmentBytes, NoFill: segmentBytes == 0})
 }
 
 func (f *faultFS) openReadOnly() (*embedded.Store, error) {

@@ -76,6 +76,10 @@ func (s *Store) judgeTail(seg *segment, position, limit uint64, reason error) (u
 	if !errors.As(reason, &damage) {
 		return 0, reason // the disk did not answer: nothing is known about the tail
 	}
+	// Nearly always these are zeros, and often many.
+	if zeros, err := blankIn(seg, position, limit); err != nil || zeros {
+		return 0, err
+	}
 	b, err := readTail(seg, position, limit)
 	if err != nil {
 		return 0, err
@@ -106,14 +110,22 @@ func blankAfter(seg *segment, used, size uint64) error {
 	if size <= used {
 		return nil // shorter is impossible: its last frame was read
 	}
-	b, err := readTail(seg, seg.base+used, seg.base+size)
-	if err != nil {
-		return err
+	zeros, err := blankIn(seg, seg.base+used, seg.base+size)
+	if err == nil && !zeros {
+		err = seg.damage(seg.base+used, "bytes stand where the next segment begins")
 	}
-	if !allZero(b) {
-		return seg.damage(seg.base+used, "bytes stand where the next segment begins")
+	return err
+}
+
+// blankIn reports whether a segment holds only zeros between two positions.
+func blankIn(seg *segment, from, to uint64) (bool, error) {
+	for ; from < to; from += maxWindow {
+		b, err := readTail(seg, from, min(from+maxWindow, to))
+		if err != nil || !allZero(b) {
+			return false, err
+		}
 	}
-	return nil
+	return true, nil
 }
 
 // checkMark refuses a log that ends before what was once durable.

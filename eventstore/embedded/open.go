@@ -19,7 +19,9 @@ func Open(dir string, options Options) (*Store, error) {
 	if err := s.openWriter(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open event store: %w", err), s.release())
 	}
-	s.startCommitter()
+	if err := s.startCommitter(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open event store: %w", err), s.release())
+	}
 	return s, nil
 }
 
@@ -187,7 +189,11 @@ func (s *Store) create(found survey) error {
 	if err := file.Close(); err != nil {
 		return fmt.Errorf("create durable mark: %w", err)
 	}
-	seg, err := createSegment(s.options.FS, s.dir, id, 0)
+	size := uint64(segmentHeaderLen)
+	if !s.options.NoFill {
+		size = min(firstSegmentBytes, s.options.SegmentBytes)
+	}
+	seg, err := createSegment(s.options.FS, s.dir, id, 0, size)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,8 @@ type scan struct {
 	file    *sourceFile
 	b       []byte
 	holes   []unreadable // rising
-	last    bool         // of the log: it may end in a torn tail
+	next    uint64       // position of the segment after it
+	last    bool         // there is none: the log may end in a torn tail
 	judged  bool         // that its tail is not torn
 }
 
@@ -83,8 +84,23 @@ func (s *scan) unsound(at uint64) uint64 {
 	case blank:
 		reason = "zeros stand here, and frames behind them"
 	}
-	s.salvage.place(Place{File: s.file.path, Offset: at, Bytes: to - at, Reason: reason})
-	s.salvage.covered = max(s.salvage.covered, s.file.base+to)
+	s.salvage.place(Place{File: s.file.path, Offset: at, Bytes: s.end(at, to) - at, Reason: reason})
+	s.salvage.covered = max(s.salvage.covered, s.file.base+s.end(at, to))
+	return to
+}
+
+// end leaves out of a stretch what was never written to: zeros ahead of the end
+// of the log, or behind the part of it that this segment has.
+func (s *scan) end(at, to uint64) uint64 {
+	if to < uint64(len(s.b)) {
+		return to
+	}
+	if own := s.next - s.file.base; !s.last && at < own && own < to && allZero(s.b[own:to]) {
+		return own
+	}
+	for s.last && to >= at+2*alignment && s.file.base+to >= s.salvage.mark+alignment && allZero(s.b[to-alignment:to]) {
+		to -= alignment
+	}
 	return to
 }
 

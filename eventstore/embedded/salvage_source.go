@@ -189,7 +189,7 @@ func (s *salvage) segment(ctx context.Context, f *sourceFile, next uint64) error
 		s.covered = max(s.covered, f.base+f.size)
 		return nil
 	}
-	scan := &scan{salvage: s, file: f, b: b, holes: holes, last: next == ^uint64(0)}
+	scan := &scan{salvage: s, file: f, b: b, holes: holes, next: next, last: next == ^uint64(0)}
 	for at := uint64(segmentHeaderLen); at < uint64(len(b)); {
 		if err := ctx.Err(); err != nil {
 			return err

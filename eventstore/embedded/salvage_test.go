@@ -204,7 +204,7 @@ func TestSalvageMissingSegment(t *testing.T) {
 func bounds(f *faultFS, i int) (base, end uint64) {
 	names := f.segmentNames()
 	_, _ = fmt.Sscanf(names[i], "%d", &base)
-	end = base + uint64(len(f.contents()[names[i]]))
+	end = base + uint64(len(strings.TrimRight(f.contents()[names[i]], "\x00")))
 	if i+1 < len(names) {
 		_, _ = fmt.Sscanf(names[i+1], "%d", &end)
 	}

@@ -118,6 +118,7 @@ func TestTortureEveryBitOfTail(t *testing.T) {
 	for bit := 8 * l.from; bit < 8*len(l.whole); bit += step {
 		requireRefused(t, l.with(l.name, flipBit(l.whole, bit)), label("bit %d", bit))
 	}
+	t.Logf("%d bits of a frame behind the mark, each noticed", 8*(len(l.whole)-l.from)/step)
 }
 
 // TestTortureEveryBitOfFill: the zeros ahead of the end of the log hold nothing
