@@ -14,7 +14,7 @@ import (
 )
 
 // loopsPerFolder bounds what each round has to read again.
-const loopsPerFolder = 25
+const loopsPerFolder = 10
 
 // TestKill: "kill -9 of the server under load: 0 acknowledged commands lost,
 // state = replay". Half of the workers are killed at any moment of their lives,
