@@ -34,6 +34,7 @@ func (s *Store) startCommitter() error {
 	if !s.options.NoFill {
 		s.filler = startFiller(s)
 	}
+	s.indexer = startIndexer(s)
 	s.writing.Go(c.run)
 	return nil
 }
@@ -192,7 +193,7 @@ func (c *committer) roll() {
 		return
 	}
 	c.seg, c.size, c.end = seg, size, seg.firstFrame()
-	c.store.index.addSegment(seg)
+	c.store.indexer.sealed(c.store.index.addSegment(seg))
 }
 
 // nextSegment is the spare, if there is one, and else one that grows.

@@ -178,7 +178,8 @@ func fill(t testing.TB, s *embedded.Store) map[string]int {
 	return acked
 }
 
-// small makes a small store and returns its disk, closed, and what is in it.
+// small makes a small store and returns its disk, closed, and what is in it. There
+// are no indexes, so that opening it reads all of it.
 func small(t testing.TB, segmentBytes uint64) (*faultFS, map[string]int) {
 	t.Helper()
 	f := newFaultFS(t, 1)
@@ -186,7 +187,16 @@ func small(t testing.TB, segmentBytes uint64) (*faultFS, map[string]int) {
 	require.NoError(t, err)
 	acked := fill(t, s)
 	require.NoError(t, s.Close())
-	return f.restart(), acked
+	return f.restart().withoutIndexes(), acked
+}
+
+func (f *faultFS) withoutIndexes() *faultFS {
+	for name := range f.contents() {
+		if strings.HasSuffix(name, ".idx") {
+			f = f.without(name)
+		}
+	}
+	return f
 }
 
 // gate holds up an operation of the disk.

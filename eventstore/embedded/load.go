@@ -10,26 +10,15 @@ import (
 // loadRest reads the log from the end of the index to the end of the files, and
 // returns how many bytes of a torn tail stand behind it.
 func (s *Store) loadRest() (rest uint64, err error) {
-	segs := s.index.segs
-	c := cursor{segs: segs}
-	for i := range segs {
-		seg := &segs[i]
-		size, err := seg.file.Size()
-		if err != nil {
-			return 0, fmt.Errorf("size of %s: %w", seg.path, err)
-		}
-		if i == len(segs)-1 {
-			return s.loadLast(&c, seg, seg.base+size)
-		}
-		limit := segs[i+1].base
-		if _, err := s.loadSegment(&c, seg, limit); err != nil {
-			return 0, err
-		}
-		if err := blankAfter(seg, limit-seg.base, size); err != nil {
-			return 0, err
-		}
+	if err := s.loadSealed(); err != nil {
+		return 0, err
 	}
-	return 0, nil
+	seg := s.lastSegment()
+	size, err := seg.file.Size()
+	if err != nil {
+		return 0, fmt.Errorf("size of %s: %w", seg.path, err)
+	}
+	return s.loadLast(&cursor{segs: s.index.segs}, seg, seg.base+size)
 }
 
 // loadLast reads the last segment, the only one that may end in a torn tail.

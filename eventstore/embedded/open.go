@@ -90,6 +90,10 @@ func (s *Store) openReader() error {
 	if err := s.openFiles(found, Read); err != nil {
 		return err
 	}
+	// A segment is begun when the one before it is durable and whole.
+	if err := s.loadSealed(); err != nil {
+		return err
+	}
 	// Up to the mark all is durable and whole, writer or not.
 	if err := s.follow(); err != nil {
 		return err
@@ -159,7 +163,7 @@ func (s *Store) survey() (survey, error) {
 			found.mark = true
 		case strings.HasSuffix(name, segmentSuffix):
 			return found, &DamageError{File: filepath.Join(s.dir, name), Reason: "this is not the name of a segment"}
-		case name == lockName, name == "lost+found", strings.HasSuffix(name, tmpSuffix):
+		case name == lockName, name == "lost+found", strings.HasSuffix(name, tmpSuffix), strings.HasSuffix(name, sealedSuffix):
 		default:
 			foreign = append(foreign, name)
 		}

@@ -68,7 +68,7 @@ func TestFilledAhead(t *testing.T) {
 	waitFor(t, s.SpareReady)
 	got := sizes(t, folder)
 	require.Equal(t, int64(1<<20), got[firstSegment])
-	require.Len(t, got, 6, "three segments and a spare: %v", got)
+	require.Positive(t, got["spare.tmp"])
 	var total int64
 	for name, size := range got {
 		if strings.HasSuffix(name, ".seg") {
@@ -160,7 +160,9 @@ func TestFillerIsLate(t *testing.T) {
 	close(hold)
 	waitFor(t, s.SpareReady)
 	appendKilobytes(t, s, 64)
-	require.Len(t, sizes(t, folder), 4, "the next segment: %v", sizes(t, folder))
+	segments, err := filepath.Glob(filepath.Join(folder, "*.seg"))
+	require.NoError(t, err)
+	require.Len(t, segments, 2)
 	require.NoError(t, s.Close())
 	requireLength(t, folder, (2<<10+64)/64)
 }

@@ -61,9 +61,12 @@ type Store struct {
 	mark     *mark
 	lock     io.Closer // nil when read-only
 	torn     Torn
+	// unindexed are the sealed segments that had no index when the store was opened.
+	unindexed []int
 
 	queue    *queue
 	filler   *filler // nil with NoFill
+	indexer  *indexer
 	poisoned atomic.Pointer[eventstore.Unavailable]
 	writing  sync.WaitGroup // the committer
 
@@ -155,6 +158,7 @@ func (s *Store) Close() error {
 			if s.filler != nil {
 				s.filler.stop()
 			}
+			s.indexer.work.Wait()
 		}
 		s.closeErr = s.release()
 	})
