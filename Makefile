@@ -37,6 +37,19 @@ test: ## Run all tests
 .PHONY: check
 check: format vet lint race modes ## The gate: format, vet, lint, tests with the race detector, both cgo modes
 
+# The store, until it is boring: hours. A figure of docs/reliability.md that was
+# measured with fewer rounds says so. Needs root for the loop mounts.
+SEEDS  ?= 100000
+KILLS  ?= 10000
+CUTS   ?= 500
+EVENTS ?= 10000000
+.PHONY: torture
+torture: ## Torture the event store: SEEDS, KILLS, CUTS and EVENTS say how much
+	go test ./eventstore/embedded -count=1 -timeout 0 -v -run Torture -torture.seeds $(SEEDS)
+	go test ./eventstore/embedded -count=1 -timeout 0 -run 'TestCrashSeeds' -crash.seeds $(SEEDS)
+	PETS_REQUIRE_TOOLS=1 go test ./internal/torture -count=1 -timeout 0 -v \
+		-torture.kills $(KILLS) -torture.cuts $(CUTS) -torture.events $(EVENTS)
+
 .PHONY: format
 format: have-tools
 	@unformatted="$$("$(GOFUMPT)" -l .)"; \

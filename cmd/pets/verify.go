@@ -31,18 +31,93 @@ type verifiedLog struct {
 }
 
 func (a *app) verifyCommand() *cobra.Command {
-	return &cobra.Command{
+	salvage := ""
+	c := &cobra.Command{
 		Use: "verify", Short: "Check every byte of the log and fold every portfolio from its beginning", Args: cobra.NoArgs,
 		Long: "Checks every frame of the log (checksums, revisions, chain of segments), then folds every\n" +
 			"portfolio from its beginning without snapshots: every event decodes, time does not go back,\n" +
-			"all postings sum to zero, and books, trades and positions agree. Works beside a running writer.",
+			"all postings sum to zero, and books, trades and positions agree. Works beside a running writer.\n" +
+			"With --salvage DIR it copies all that is sound of a damaged store into a new one in DIR, says\n" +
+			"what is not, and leaves the damaged one as it is; with anything to say, it fails.",
 		RunE: func(c *cobra.Command, _ []string) error {
+			if c.Flags().Changed("salvage") {
+				return a.salvage(c.Context(), salvage)
+			}
 			store, err := a.openReader()
 			if err != nil {
-				return err
+				return adviseSalvage(err)
 			}
-			return errors.Join(a.verify(c.Context(), store), store.Close())
+			return adviseSalvage(errors.Join(a.verify(c.Context(), store), store.Close()))
 		},
+	}
+	c.Flags().StringVar(&salvage, "salvage", "", "copy all that is sound into a new store in this `folder`, which must be empty or missing")
+	return c
+}
+
+// adviseSalvage adds to the place of the damage what can be done about it.
+func adviseSalvage(err error) error {
+	var damage *embedded.DamageError
+	if errors.As(err, &damage) {
+		return fmt.Errorf("%w; pets verify --salvage DIR copies out all that is sound", err)
+	}
+	return err
+}
+
+// salvage rescues what it can and reports the rest, on standard output too when
+// it fails: the report is the answer.
+func (a *app) salvage(ctx context.Context, target string) error {
+	if target == "" {
+		return errUsage{errors.New("--salvage needs the folder of the new store")}
+	}
+	dir, err := a.config.StoreDir()
+	if err != nil {
+		return err
+	}
+	bar := a.progress("salvaging", 0)
+	report, err := embedded.Salvage(ctx, dir, target, embedded.SalvageOptions{Progress: bar.to})
+	bar.finish()
+	if err != nil {
+		return err
+	}
+	if err := a.printSalvaged(&report); err != nil {
+		return err
+	}
+	if !report.Whole() {
+		return domain.Errorf(domain.CodeInternal, "%s is not sound: what is listed above is not in %s, or was not where it belongs; keep both folders", dir, target)
+	}
+	return nil
+}
+
+// maxListed bounds what a person is shown of one kind; salvage.json has it all.
+const maxListed = 100
+
+func (a *app) printSalvaged(r *embedded.SalvageReport) error {
+	if a.json {
+		return a.printJSON(r)
+	}
+	p := &printer{w: a.out}
+	p.line("copied     %d records in %d frames, %d streams, to %s", r.Records, r.Frames, r.Streams, r.Target)
+	if r.TornBytes > 0 {
+		p.line("           %d bytes of an append that was never acknowledged stood at the end", r.TornBytes)
+	}
+	if r.Unplaced > 0 {
+		p.line("unplaced   %d records stand behind a hole of their stream, or twice; they are in unplaced.jsonl", r.Unplaced)
+	}
+	list(p, "not sound  ", r.Places)
+	list(p, "missing    ", r.Holes)
+	if !r.Whole() {
+		p.line("           The end of a stream may be missing too where a frame was lost: that cannot be known.")
+	}
+	p.line("           The same report is in salvage.json. Next: pets verify --store embedded:%s", r.Target)
+	return p.err
+}
+
+func list[T fmt.Stringer](p *printer, label string, items []T) {
+	for _, item := range items[:min(len(items), maxListed)] {
+		p.line("%s%s", label, item)
+	}
+	if more := len(items) - maxListed; more > 0 {
+		p.line("%sand %d more", label, more)
 	}
 }
 

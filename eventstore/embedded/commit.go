@@ -13,6 +13,7 @@ type committer struct {
 	store *Store
 	seg   segment // the one that is written to
 	end   uint64  // position after the last durable frame
+	size  uint64  // of its file: beyond end it is full of zeros
 
 	// The group at hand.
 	buf      []byte                         // its frames, sealed
@@ -22,10 +23,20 @@ type committer struct {
 	refused  []*request // conflicts, perhaps with this very group
 }
 
-func (s *Store) startCommitter() {
-	s.queue = newQueue()
+func (s *Store) startCommitter() error {
 	c := &committer{store: s, seg: *s.lastSegment(), end: s.index.end, heads: map[string]eventstore.Expected{}}
+	size, err := c.seg.file.Size()
+	if err != nil {
+		return fmt.Errorf("size of %s: %w", c.seg.path, err)
+	}
+	c.size = size
+	s.queue = newQueue()
+	if !s.options.NoFill {
+		s.filler = startFiller(s)
+	}
+	s.indexer = startIndexer(s)
 	s.writing.Go(c.run)
+	return nil
 }
 
 func (c *committer) run() {
@@ -74,11 +85,19 @@ func (c *committer) stage(r *request) {
 	c.accepted = append(c.accepted, r)
 }
 
-// fits reports whether a frame has room in the segment behind the group at
-// hand. An empty segment has room for any.
+// fits reports whether a frame is to go into this segment, behind the group at
+// hand. An empty segment has room for any. Where its zeros end, a segment goes
+// on growing only until the next one is ready.
 func (c *committer) fits(n int) bool {
 	used := c.end + uint64(len(c.buf)) - c.seg.base
-	return used == segmentHeaderLen || used+uint64(n) <= c.store.options.SegmentBytes //nolint:gosec // a length
+	after := used + uint64(n) //nolint:gosec // a length
+	switch {
+	case used == segmentHeaderLen:
+		return true
+	case after > c.size && c.store.filler != nil && c.store.filler.hasReady():
+		return false
+	}
+	return after <= c.store.options.SegmentBytes
 }
 
 // head is the last revision of a stream, the group at hand included.
@@ -141,7 +160,18 @@ func (c *committer) commit() error {
 	if err := c.store.index.publish(c.frames...); err != nil {
 		return fmt.Errorf("the index contradicts the log: %w", err)
 	}
+	c.prepare()
 	return nil
+}
+
+// prepare asks for the next segment when a quarter of this one is used: early
+// enough to have it in time, and not for a store that stays small.
+func (c *committer) prepare() {
+	used := c.end - c.seg.base
+	c.size = max(c.size, used)
+	if f := c.store.filler; f != nil && used >= c.size/4 {
+		f.want(nextSize(c.size, c.store.options.SegmentBytes))
+	}
 }
 
 // roll begins a new segment, when the last one was flushed to its end. A crash
@@ -157,13 +187,29 @@ func (c *committer) roll() {
 		c.poison(fmt.Errorf("flush durable mark: %w", err))
 		return
 	}
-	seg, err := createSegment(c.store.options.FS, c.store.dir, c.store.uuid, c.end)
+	seg, size, err := c.nextSegment()
 	if err != nil {
 		c.poison(err)
 		return
 	}
-	c.seg, c.end = seg, seg.firstFrame()
-	c.store.index.addSegment(seg)
+	c.seg, c.size, c.end = seg, size, seg.firstFrame()
+	c.store.indexer.sealed(c.store.index.addSegment(seg))
+}
+
+// nextSegment is the spare, if there is one, and else one that grows.
+func (c *committer) nextSegment() (segment, uint64, error) {
+	fsys, dir, id := c.store.options.FS, c.store.dir, c.store.uuid
+	if f := c.store.filler; f != nil {
+		if spare := f.take(); spare != nil {
+			seg, err := spare.adopt(fsys, dir, id, c.end)
+			if err == nil {
+				f.renamed()
+			}
+			return seg, spare.size, err
+		}
+	}
+	seg, err := createSegment(fsys, dir, id, c.end, segmentHeaderLen)
+	return seg, segmentHeaderLen, err
 }
 
 // poison ends all writing until the store is opened anew.

@@ -29,11 +29,11 @@ func TestErrorAtEveryOperation(t *testing.T) {
 		s, err := f.open(crashSegment)
 		if err == nil {
 			acked = work(t, s, 12)
-			if f.spoiled {
+			if f.isSpoiled() {
 				_, err := s.Append(t.Context(), "another", eventstore.NoStream, storetest.Propose("x", 0, 1))
 				requirePoisoned(t, err)
 			}
-			if f.ops >= i {
+			if f.done() >= i {
 				requireKept(t, s, acked) // reads of what was durable go on
 			}
 			if err := s.Close(); err != nil { // the flush of the mark may be the one that fails

@@ -21,7 +21,11 @@ func TestBitFlips(t *testing.T) {
 	require.Greater(t, len(segments), 2)
 	for _, name := range segments {
 		content := f.contents()[name]
-		for at := range len(content) {
+		used := len(content)
+		if name == segments[len(segments)-1] { // behind it are zeros that belong to no frame yet
+			used = len(strings.TrimRight(content, "\x00"))
+		}
+		for at := range used {
 			if testing.Short() && at%11 != 0 {
 				continue
 			}

@@ -9,3 +9,6 @@ func (s *Store) Waiting() int {
 
 // OS is the file system of the machine.
 var OS FS = osFS{}
+
+// SpareReady reports whether the next segment is filled.
+func (s *Store) SpareReady() bool { return s.filler.hasReady() }

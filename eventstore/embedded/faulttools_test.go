@@ -36,7 +36,7 @@ func (f *faultFS) contents() map[string]string {
 	defer f.mu.Unlock()
 	files := map[string]string{}
 	for path, n := range f.live {
-		if name := filepath.Base(path); name != "LOCK" {
+		if name := filepath.Base(path); filepath.Dir(path) == dir && name != "LOCK" {
 			files[name] = string(n.cache)
 		}
 	}
@@ -78,8 +78,10 @@ func (f *faultFS) lastSegment() (name, content string) {
 	return name, f.contents()[name]
 }
 
+// open opens for writing, with segments of this size that are made ahead, or for
+// 0 with large ones that grow: a megabyte of zeros makes every test slow.
 func (f *faultFS) open(segmentBytes uint64) (*embedded.Store, error) {
-	return embedded.Open(dir, embedded.Options{FS: f, SegmentBytes: segmentBytes})
+	return embedded.Open(dir, embedded.Options{FS: f, SegmentBytes: segmentBytes, NoFill: segmentBytes == 0})
 }
 
 func (f *faultFS) openReadOnly() (*embedded.Store, error) {
@@ -176,7 +178,8 @@ func fill(t testing.TB, s *embedded.Store) map[string]int {
 	return acked
 }
 
-// small makes a small store and returns its disk, closed, and what is in it.
+// small makes a small store and returns its disk, closed, and what is in it. There
+// are no indexes, so that opening it reads all of it.
 func small(t testing.TB, segmentBytes uint64) (*faultFS, map[string]int) {
 	t.Helper()
 	f := newFaultFS(t, 1)
@@ -184,7 +187,16 @@ func small(t testing.TB, segmentBytes uint64) (*faultFS, map[string]int) {
 	require.NoError(t, err)
 	acked := fill(t, s)
 	require.NoError(t, s.Close())
-	return f.restart(), acked
+	return f.restart().withoutIndexes(), acked
+}
+
+func (f *faultFS) withoutIndexes() *faultFS {
+	for name := range f.contents() {
+		if strings.HasSuffix(name, ".idx") {
+			f = f.without(name)
+		}
+	}
+	return f
 }
 
 // gate holds up an operation of the disk.

@@ -20,8 +20,10 @@ import (
 //	LOCK                      locked (flock) by the one writer; holds its pid in decimal
 //	durable                   the durable mark: a lower bound of what is safe on disk
 //	<position>.seg            segments; the name is the 20-digit decimal position of their first byte
+//	<position>.idx            the index of a sealed segment; disposable (see sealed.go)
 //	torn-<position>-<n>.bin   bytes set aside by recovery; never read again
-//	*.tmp                     a file under construction; never read
+//	*.tmp                     a file under construction; never read. spare.tmp is the next
+//	                          segment, filled ahead; empty after a clean end
 //
 // The segments, put one after another in order of their names, are one logical
 // log. A position is a byte offset in it, headers included. The first segment
@@ -69,9 +71,11 @@ import (
 //
 // A zero where a frame should begin is the end of the log: a reader stops
 // there, and everything after it in the segment must be zero too, unless the
-// tail is torn (see torn.go). So segments may be filled with zeros ahead of
-// writing. Unknown files of the folder are ignored, so that an index can later
-// stand beside each segment.
+// tail is torn (see torn.go). A writer makes segments ahead, full of zeros, the
+// first of a megabyte and each further one of twice the size of the one before it
+// up to a limit; it may also leave zeros behind the last frame of a segment that
+// others follow, and leaves those ahead of the end when it closes. The size of a
+// file means nothing. Unknown files of the folder are ignored.
 //
 // The durable mark has two slots, at 0 and at 512, of which the writer
 // overwrites the older one, so that one of them is whole at any time. The larger

@@ -85,12 +85,14 @@ func (x *index) add(h *frameHeader, name []byte) error {
 	return nil
 }
 
-// addSegment makes a segment known, which begins where the log ends.
-func (x *index) addSegment(s segment) {
+// addSegment makes a segment known, which begins where the log ends, and returns
+// the place of the one that is sealed by it.
+func (x *index) addSegment(s segment) int {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.segs = append(slices.Clip(x.segs), s) // clipped: never into an array that a reader holds
 	x.end = s.firstFrame()
+	return len(x.segs) - 2
 }
 
 // view returns the log as it is now: its segments and its end.

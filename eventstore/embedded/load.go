@@ -10,26 +10,15 @@ import (
 // loadRest reads the log from the end of the index to the end of the files, and
 // returns how many bytes of a torn tail stand behind it.
 func (s *Store) loadRest() (rest uint64, err error) {
-	segs := s.index.segs
-	c := cursor{segs: segs}
-	for i := range segs {
-		seg := &segs[i]
-		size, err := seg.file.Size()
-		if err != nil {
-			return 0, fmt.Errorf("size of %s: %w", seg.path, err)
-		}
-		if i == len(segs)-1 {
-			return s.loadLast(&c, seg, seg.base+size)
-		}
-		limit := segs[i+1].base
-		if _, err := s.loadSegment(&c, seg, limit); err != nil {
-			return 0, err
-		}
-		if err := blankAfter(seg, limit-seg.base, size); err != nil {
-			return 0, err
-		}
+	if err := s.loadSealed(); err != nil {
+		return 0, err
 	}
-	return 0, nil
+	seg := s.lastSegment()
+	size, err := seg.file.Size()
+	if err != nil {
+		return 0, fmt.Errorf("size of %s: %w", seg.path, err)
+	}
+	return s.loadLast(&cursor{segs: s.index.segs}, seg, seg.base+size)
 }
 
 // loadLast reads the last segment, the only one that may end in a torn tail.
@@ -76,6 +65,10 @@ func (s *Store) judgeTail(seg *segment, position, limit uint64, reason error) (u
 	if !errors.As(reason, &damage) {
 		return 0, reason // the disk did not answer: nothing is known about the tail
 	}
+	// Nearly always these are zeros, and often many.
+	if zeros, err := blankIn(seg, position, limit); err != nil || zeros {
+		return 0, err
+	}
 	b, err := readTail(seg, position, limit)
 	if err != nil {
 		return 0, err
@@ -106,14 +99,22 @@ func blankAfter(seg *segment, used, size uint64) error {
 	if size <= used {
 		return nil // shorter is impossible: its last frame was read
 	}
-	b, err := readTail(seg, seg.base+used, seg.base+size)
-	if err != nil {
-		return err
+	zeros, err := blankIn(seg, seg.base+used, seg.base+size)
+	if err == nil && !zeros {
+		err = seg.damage(seg.base+used, "bytes stand where the next segment begins")
 	}
-	if !allZero(b) {
-		return seg.damage(seg.base+used, "bytes stand where the next segment begins")
+	return err
+}
+
+// blankIn reports whether a segment holds only zeros between two positions.
+func blankIn(seg *segment, from, to uint64) (bool, error) {
+	for ; from < to; from += maxWindow {
+		b, err := readTail(seg, from, min(from+maxWindow, to))
+		if err != nil || !allZero(b) {
+			return false, err
+		}
 	}
-	return nil
+	return true, nil
 }
 
 // checkMark refuses a log that ends before what was once durable.

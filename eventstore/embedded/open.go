@@ -19,7 +19,9 @@ func Open(dir string, options Options) (*Store, error) {
 	if err := s.openWriter(); err != nil {
 		return nil, errors.Join(fmt.Errorf("open event store: %w", err), s.release())
 	}
-	s.startCommitter()
+	if err := s.startCommitter(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open event store: %w", err), s.release())
+	}
 	return s, nil
 }
 
@@ -86,6 +88,10 @@ func (s *Store) openReader() error {
 		return &NotStoreError{Dir: s.dir, Reason: "it has no segment"}
 	}
 	if err := s.openFiles(found, Read); err != nil {
+		return err
+	}
+	// A segment is begun when the one before it is durable and whole.
+	if err := s.loadSealed(); err != nil {
 		return err
 	}
 	// Up to the mark all is durable and whole, writer or not.
@@ -157,7 +163,7 @@ func (s *Store) survey() (survey, error) {
 			found.mark = true
 		case strings.HasSuffix(name, segmentSuffix):
 			return found, &DamageError{File: filepath.Join(s.dir, name), Reason: "this is not the name of a segment"}
-		case name == lockName, name == "lost+found", strings.HasSuffix(name, tmpSuffix):
+		case name == lockName, name == "lost+found", strings.HasSuffix(name, tmpSuffix), strings.HasSuffix(name, sealedSuffix):
 		default:
 			foreign = append(foreign, name)
 		}
@@ -187,7 +193,11 @@ func (s *Store) create(found survey) error {
 	if err := file.Close(); err != nil {
 		return fmt.Errorf("create durable mark: %w", err)
 	}
-	seg, err := createSegment(s.options.FS, s.dir, id, 0)
+	size := uint64(segmentHeaderLen)
+	if !s.options.NoFill {
+		size = min(firstSegmentBytes, s.options.SegmentBytes)
+	}
+	seg, err := createSegment(s.options.FS, s.dir, id, 0, size)
 	if err != nil {
 		return err
 	}

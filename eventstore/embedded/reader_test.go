@@ -146,7 +146,7 @@ func TestReadOnlyFolder(t *testing.T) {
 	require.ErrorIs(t, err, syscall.EIO)
 }
 
-func list(t *testing.T, folder string) []string {
+func list(t testing.TB, folder string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(folder)
 	require.NoError(t, err)

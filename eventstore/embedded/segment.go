@@ -64,14 +64,18 @@ func segmentBase(name string) (uint64, bool) {
 	return base, err == nil && segmentName(base) == name
 }
 
-// createSegment makes the segment that begins at base. It gets its name only
+// createSegment makes the segment that begins at base, of a size, which is its
+// header and zeros. It gets its name only
 // when its header is safe, so a file of that name always has a whole header; a
 // crash before the rename leaves a .tmp file that the next attempt replaces.
 // The folder is flushed before the segment is returned, so a frame in it can
 // never be acknowledged and then vanish with its file.
-func createSegment(fsys FS, dir string, store uuid.UUID, base uint64) (segment, error) {
+func createSegment(fsys FS, dir string, store uuid.UUID, base, size uint64) (segment, error) {
 	s := segment{base: base, path: filepath.Join(dir, segmentName(base))}
 	header := segmentHeader{store: store, base: base}.encode(time.Now())
+	if more := int(size) - len(header); more > 0 { //nolint:gosec // a megabyte at most
+		header = append(header, make([]byte, more)...)
+	}
 	file, err := createFile(fsys, s.path, header)
 	if err != nil {
 		return segment{}, fmt.Errorf("create segment: %w", err)

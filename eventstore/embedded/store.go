@@ -24,12 +24,16 @@ import (
 
 // Options are for tests and unusual disks; the zero value is right.
 type Options struct {
-	// SegmentBytes is the size at which a new segment begins; 64 MiB if 0. A
-	// segment has at least one frame, so it may be larger by one.
+	// SegmentBytes is the size at which a new segment begins at the latest; 64 MiB
+	// if 0. A segment has at least one frame, so it may be larger by one.
 	SegmentBytes uint64
 	// PollInterval is how often a subscription of a read-only store looks for
 	// what the writer added; 10 ms if 0.
 	PollInterval time.Duration
+	// NoFill lets segments grow with each append instead of making them ahead,
+	// full of zeros: for disks where that brings nothing, such as those that
+	// never write to the same place twice.
+	NoFill bool
 	// FS is the disk; that of the machine if nil.
 	FS FS
 }
@@ -57,8 +61,12 @@ type Store struct {
 	mark     *mark
 	lock     io.Closer // nil when read-only
 	torn     Torn
+	// unindexed are the sealed segments that had no index when the store was opened.
+	unindexed []int
 
 	queue    *queue
+	filler   *filler // nil with NoFill
+	indexer  *indexer
 	poisoned atomic.Pointer[eventstore.Unavailable]
 	writing  sync.WaitGroup // the committer
 
@@ -147,6 +155,10 @@ func (s *Store) Close() error {
 		if s.queue != nil {
 			s.queue.close()
 			s.writing.Wait()
+			if s.filler != nil {
+				s.filler.stop()
+			}
+			s.indexer.work.Wait()
 		}
 		s.closeErr = s.release()
 	})

@@ -81,6 +81,16 @@ func (v *verification) segment(ctx context.Context, i int) error {
 			v.tell(int64(position), int64(v.end)) //nolint:gosec // far below 2^63
 		}
 	}
+	if i+1 == len(segs) {
+		return nil // what stands behind the end is being written, or was judged when the store was opened
+	}
+	size, err := seg.file.Size()
+	if err == nil {
+		err = blankAfter(seg, limit-seg.base, size)
+	}
+	if err != nil {
+		return v.store.unavailable(err)
+	}
 	return nil
 }
 

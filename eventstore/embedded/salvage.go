@@ -1,0 +1,201 @@
+package embedded
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"pets/eventstore"
+)
+
+// Names of what [Salvage] leaves in its target beside the new store.
+const (
+	unplacedName = "unplaced.jsonl"
+	salvageName  = "salvage.json"
+)
+
+// SalvageOptions are the options of [Salvage]; the zero value is right.
+type SalvageOptions struct {
+	Options
+	// Progress, if not nil, is called with bytes of the source.
+	Progress func(done, total int64)
+}
+
+// SalvageReport says what [Salvage] found, and exactly what it could not copy.
+type SalvageReport struct {
+	Source string `json:"source"`
+	Target string `json:"target"`
+	// Frames, Records and Streams count what stands in the new store.
+	Frames  uint64 `json:"frames"`
+	Records uint64 `json:"records"`
+	Streams uint64 `json:"streams"`
+	// Unplaced counts the records that are sound but stand behind a hole of their
+	// stream, or twice; they are in the file unplaced.jsonl of the target.
+	Unplaced uint64 `json:"unplaced"`
+	// TornBytes at the end of the log are of appends that nobody was told of.
+	TornBytes uint64 `json:"torn_bytes"`
+	// Places are not sound, in the order of the log.
+	Places []Place `json:"places"`
+	// Holes are revisions that are in no sound frame, although later ones of the
+	// same stream are. What is missing at the end of a stream cannot be known.
+	Holes []Hole `json:"holes"`
+}
+
+// Whole reports whether the source was sound and all of it was copied.
+func (r *SalvageReport) Whole() bool {
+	return len(r.Places) == 0 && len(r.Holes) == 0 && r.Unplaced == 0
+}
+
+// Place is a stretch of a file that is missing or does not check out.
+type Place struct {
+	File   string `json:"file"` // path
+	Offset uint64 `json:"offset"`
+	Bytes  uint64 `json:"bytes"` // 0 when it is not about bytes
+	// Stream, Revision and Records say which frame is lost, when its header could
+	// be read: the revision is that of its first record.
+	Stream   string `json:"stream,omitempty"`
+	Revision uint64 `json:"revision,omitempty"`
+	Records  uint64 `json:"records,omitempty"`
+	Reason   string `json:"reason"`
+}
+
+func (p Place) String() string {
+	where := fmt.Sprintf("%s at byte %d", p.File, p.Offset)
+	if p.Bytes > 0 {
+		where += fmt.Sprintf(", %d bytes", p.Bytes)
+	}
+	if p.Stream != "" {
+		where += fmt.Sprintf(" (stream %s, revisions %d to %d)", p.Stream, p.Revision, p.Revision+p.Records-1)
+	}
+	return where + ": " + p.Reason
+}
+
+// Hole is a range of revisions of a stream, both ends included.
+type Hole struct {
+	Stream string `json:"stream"`
+	From   uint64 `json:"from"`
+	To     uint64 `json:"to"`
+}
+
+func (h Hole) String() string {
+	return fmt.Sprintf("stream %s: revisions %d to %d are missing", h.Stream, h.From, h.To)
+}
+
+// Salvage copies all that is sound in the folder of a store, damaged or not, into
+// a new store in target, which must be empty or missing, and reports what is not.
+// The source is only read, and writers are kept out of it meanwhile; beside one
+// that is at work, what is behind its durable mark is left alone.
+//
+// A frame is copied whole or not at all. Of each stream, the new store gets what
+// stands before its first hole, at the same revisions: nothing can be appended
+// behind a hole without lying about its revision. What comes after it is written
+// to unplaced.jsonl in the target. The report is written there too, as
+// salvage.json and last of all: a target without it is unfinished.
+//
+// It holds one segment in memory. A source of a newer format is a *[VersionError].
+func Salvage(ctx context.Context, dir, target string, options SalvageOptions) (SalvageReport, error) {
+	options.Options = options.withDefaults()
+	s := &salvage{
+		options: options, fs: options.FS, dir: filepath.Clean(dir), limit: ^uint64(0),
+		report: SalvageReport{Source: filepath.Clean(dir), Target: filepath.Clean(target), Places: []Place{}, Holes: []Hole{}},
+	}
+	if err := s.run(ctx); err != nil {
+		return SalvageReport{}, fmt.Errorf("salvage %s into %s: %w", s.report.Source, s.report.Target, err)
+	}
+	return s.report, nil
+}
+
+// salvage is one run. It reads the source file by file (salvage_source.go) and
+// hands each sound frame to the copy (salvage_copy.go).
+type salvage struct {
+	options SalvageOptions
+	fs      FS
+	dir     string
+	report  SalvageReport
+
+	mark     uint64 // 0 if it cannot be read
+	limit    uint64 // where what a writer at work may still change begins
+	covered  uint64 // the position up to which the log was read or reported
+	done     int64
+	total    int64
+	copyInto *salvageCopy
+}
+
+func (s *salvage) run(ctx context.Context) error {
+	if err := s.checkTarget(); err != nil {
+		return err
+	}
+	probe, err := s.keepWritersOut()
+	if err != nil {
+		return err
+	}
+	if probe != nil {
+		defer func() { _ = probe.Close() }() // it was only read
+	}
+	files, err := s.sources()
+	if err != nil {
+		return err
+	}
+	s.copyInto, err = newSalvageCopy(&s.report, s.options.Options)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.copyAll(ctx, files), s.copyInto.close())
+}
+
+// checkTarget refuses a target that has something in it or lies in the source,
+// which would be changed.
+func (s *salvage) checkTarget() error {
+	from, err := filepath.Abs(s.report.Source)
+	if err != nil {
+		return err
+	}
+	to, err := filepath.Abs(s.report.Target)
+	if err != nil {
+		return err
+	}
+	if inside, err := filepath.Rel(from, to); err == nil && inside != ".." && !strings.HasPrefix(inside, ".."+string(filepath.Separator)) {
+		return &eventstore.Invalid{Reason: "the target must not be in the folder to be salvaged"}
+	}
+	names, err := s.fs.ReadDir(s.report.Target)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("list target: %w", err)
+	case len(names) > 0:
+		return &eventstore.Invalid{Reason: fmt.Sprintf("the target must be empty, but holds %s", names[0])}
+	}
+	return nil
+}
+
+func (s *salvage) copyAll(ctx context.Context, files []sourceFile) error {
+	for i := range files {
+		next := ^uint64(0)
+		if i+1 < len(files) {
+			next = files[i+1].base
+		}
+		if err := s.segment(ctx, &files[i], next); err != nil {
+			return err
+		}
+	}
+	s.checkEnd(files)
+	if err := s.copyInto.finish(ctx); err != nil {
+		return err
+	}
+	b, err := json.MarshalIndent(&s.report, "", "  ")
+	if err != nil {
+		return err
+	}
+	file, err := createFile(s.fs, filepath.Join(s.report.Target, salvageName), append(b, '\n'))
+	if err != nil {
+		return fmt.Errorf("write %s: %w", salvageName, err)
+	}
+	return file.Close()
+}
+
+func (s *salvage) place(p Place) { s.report.Places = append(s.report.Places, p) }

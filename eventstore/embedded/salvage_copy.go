@@ -1,0 +1,224 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+	"unicode/utf8"
+
+	"pets/eventstore"
+)
+
+// maxInFlight bounds how many frames are on their way into the new store.
+const maxInFlight = 1024
+
+// salvageCopy is the new store and the file of what has no place in it.
+type salvageCopy struct {
+	report   *SalvageReport
+	store    *Store
+	streams  map[string]*salvagedStream
+	inFlight []*request
+	bytes    int
+	unplaced sideFile
+}
+
+// salvagedStream counts revisions: those before placed are in the new store,
+// those before seen were met, or are in a hole that was reported.
+type salvagedStream struct{ placed, seen uint64 }
+
+func newSalvageCopy(report *SalvageReport, options Options) (*salvageCopy, error) {
+	store, err := Open(report.Target, options)
+	if err != nil {
+		return nil, err
+	}
+	return &salvageCopy{
+		report: report, store: store, streams: map[string]*salvagedStream{},
+		unplaced: sideFile{fs: options.FS, path: filepath.Join(report.Target, unplacedName)},
+	}, nil
+}
+
+// frame puts a sound frame where it belongs: in the new store if it goes on
+// where its stream ends there.
+func (c *salvageCopy) frame(f *sourceFile, h *frameHeader, frame []byte) error {
+	name := string(nameOf(frame, h))
+	stream := c.streams[name]
+	if stream == nil {
+		stream = &salvagedStream{}
+		c.streams[name] = stream
+	}
+	switch {
+	case h.first < stream.seen:
+		c.report.Places = append(c.report.Places, Place{
+			File: f.path, Offset: h.position - f.base, Bytes: h.length, Stream: name, Revision: h.first, Records: h.records,
+			Reason: fmt.Sprintf("these revisions were met before: the stream went on at %d", stream.seen),
+		})
+	case h.first > stream.seen:
+		c.report.Holes = append(c.report.Holes, Hole{Stream: name, From: stream.seen, To: h.first - 1})
+	}
+	inPlace := h.first == stream.placed && stream.placed == stream.seen
+	stream.seen = max(stream.seen, h.first+h.records)
+	if !inPlace {
+		c.report.Unplaced += h.records
+		return c.unplaced.frame(name, h, frame)
+	}
+	stream.placed = stream.seen
+	c.report.Frames++
+	c.report.Records += h.records
+	return c.append(name, h, frame)
+}
+
+// append sends a frame on its way; several share a flush. The frame is the very
+// one of the source: only its place is new.
+func (c *salvageCopy) append(name string, h *frameHeader, frame []byte) error {
+	r := requests.Get().(*request)                                                         //nolint:errcheck,forcetypeassert // the pool makes nothing else
+	r.stream, r.expected, r.records = name, eventstore.Expected(h.first)-1, int(h.records) //nolint:gosec // bounded by decodeFrameHeader
+	r.frame = append(r.frame[:0], frame...)
+	if err := c.store.queue.put(r); err != nil {
+		return &eventstore.Unavailable{Cause: err}
+	}
+	c.inFlight, c.bytes = append(c.inFlight, r), c.bytes+len(frame)
+	if len(c.inFlight) < maxInFlight && c.bytes < maxGroupBytes {
+		return nil
+	}
+	return c.settle()
+}
+
+// settle waits until all that is on its way is durable.
+func (c *salvageCopy) settle() error {
+	var failed error
+	for _, r := range c.inFlight {
+		<-r.done
+		switch {
+		case r.err != nil:
+			failed = r.err
+		case r.actual != r.expected:
+			failed = &eventstore.Conflict{Stream: r.stream, Expected: r.expected, Actual: r.actual}
+		}
+		r.recycle()
+	}
+	c.inFlight, c.bytes = c.inFlight[:0], 0
+	return failed
+}
+
+// finish makes everything safe, and reads the new store once from disk: a
+// salvage that is not what its report says is worse than none.
+func (c *salvageCopy) finish(ctx context.Context) error {
+	if err := c.settle(); err != nil {
+		return err
+	}
+	if err := c.unplaced.finish(); err != nil {
+		return fmt.Errorf("write %s: %w", unplacedName, err)
+	}
+	found, err := c.store.Verify(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if found.Frames != c.report.Frames || found.Records != c.report.Records {
+		return fmt.Errorf("the copy has %d records in %d frames; %d in %d were written", found.Records, found.Frames, c.report.Records, c.report.Frames)
+	}
+	c.report.Streams = found.Streams
+	return nil
+}
+
+// close gives up what finish did not end.
+func (c *salvageCopy) close() error {
+	failed := c.settle()
+	if c.unplaced.file != nil {
+		failed = errors.Join(failed, c.unplaced.file.Close())
+	}
+	return errors.Join(failed, c.store.Close())
+}
+
+// sideFile is written as a whole, under its name only when it is complete.
+type sideFile struct {
+	fs   FS
+	path string
+	file File // nil until there is something to write
+	buf  []byte
+	at   int64
+}
+
+// unplacedRecord is one line of unplaced.jsonl. Metadata and data are given as
+// JSON if that is exactly what they are, byte for byte; else in base64.
+type unplacedRecord struct {
+	Stream         string          `json:"stream"`
+	Revision       uint64          `json:"revision"`
+	ID             string          `json:"id"`
+	Type           string          `json:"type"`
+	Time           time.Time       `json:"time"`
+	Metadata       json.RawMessage `json:"metadata,omitempty"`
+	MetadataBase64 []byte          `json:"metadata_base64,omitempty"`
+	Data           json.RawMessage `json:"data,omitempty"`
+	DataBase64     []byte          `json:"data_base64,omitempty"`
+}
+
+func (f *sideFile) frame(stream string, h *frameHeader, frame []byte) error {
+	if f.file == nil {
+		file, err := f.fs.Open(f.path+tmpSuffix, Create)
+		if err != nil {
+			return err
+		}
+		f.file = file
+	}
+	buf := bytes.NewBuffer(f.buf)
+	lines := json.NewEncoder(buf)
+	lines.SetEscapeHTML(false) // bytes that come out are those that went in
+	var failed error
+	err := decodeRecords(frame[frameHeaderLen+h.nameLen:], h, func(i uint64, raw *rawRecord) {
+		r := unplacedRecord{Stream: stream, Revision: h.first + i, ID: raw.id.String(), Type: string(raw.typ), Time: time.Unix(0, raw.nanos).UTC()}
+		r.Metadata, r.MetadataBase64 = jsonOrBytes(raw.metadata)
+		r.Data, r.DataBase64 = jsonOrBytes(raw.data)
+		if err := lines.Encode(&r); err != nil {
+			failed = err
+		}
+	})
+	f.buf = buf.Bytes()
+	switch {
+	case err != nil:
+		return err
+	case failed != nil:
+		return failed
+	case len(f.buf) >= maxWindow:
+		return f.write()
+	}
+	return nil
+}
+
+func jsonOrBytes(b []byte) (json.RawMessage, []byte) {
+	var compact bytes.Buffer
+	if utf8.Valid(b) && json.Compact(&compact, b) == nil && bytes.Equal(compact.Bytes(), b) {
+		return b, nil
+	}
+	return nil, b
+}
+
+func (f *sideFile) write() error {
+	n, err := f.file.WriteAt(f.buf, f.at)
+	f.buf, f.at = f.buf[:0], f.at+int64(n)
+	return err
+}
+
+func (f *sideFile) finish() error {
+	if f.file == nil {
+		return nil
+	}
+	if err := f.write(); err != nil {
+		return err
+	}
+	if err := f.file.Sync(); err != nil {
+		return err
+	}
+	file := f.file
+	f.file = nil
+	if err := file.Close(); err != nil {
+		return err
+	}
+	if err := f.fs.Rename(f.path+tmpSuffix, f.path); err != nil {
+		return err
+	}
+	return f.fs.SyncDir(filepath.Dir(f.path))
+}
