@@ -48,8 +48,10 @@ type PermitGranted struct {
 	// Reducing is the part of the quantity that only closes what is held; the
 	// rest opens exposure.
 	Reducing Decimal `json:"reducing"`
-	// Reserved is the cash set aside, in base asset.
+	// Reserved is the cash set aside, in base asset; Mark the price it was taken
+	// at where that is not the limit (an opening sell of a perp).
 	Reserved  Decimal   `json:"reserved"`
+	Mark      Decimal   `json:"mark,omitzero"`
 	ExpiresAt time.Time `json:"expires_at"`
 }
 

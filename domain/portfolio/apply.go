@@ -21,6 +21,11 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 	case *domain.LimitsChanged:
 		s.holdDay(at, e.Policy.DailyLossTZ)
 		s.Policy = e.Policy
+		// Seen from a zone further west the open day may be an earlier one: its
+		// name must not keep the next from opening.
+		if day, err := s.dayOf(at.Time); err == nil && day < s.Day {
+			s.Day = day
+		}
 		s.rearm()
 	case *domain.MarketRegistered:
 		s.Markets[e.Market] = &Market{Kind: e.Kind, Outcomes: e.Outcomes, Category: e.Category}
@@ -82,7 +87,7 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 		s.purgePermits(at.Time)
 		s.Permits[e.Permit] = &risk.Permit{
 			ID: e.Permit, Order: e.Order, Left: e.Quantity, ReducingLeft: e.Reducing,
-			OpeningLeft: e.Quantity.Sub(e.Reducing), Reserved: e.Reserved, ExpiresAt: e.ExpiresAt,
+			OpeningLeft: e.Quantity.Sub(e.Reducing), Reserved: e.Reserved, Mark: e.Mark, ExpiresAt: e.ExpiresAt,
 		}
 	case *domain.PermitDenied:
 		s.purgePermits(at.Time)
@@ -103,6 +108,11 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 		s.applyReset(at, e)
 	case *domain.EmergencyStopEngaged:
 		s.halt(e.BotsStopped, e.PermitsRevoked)
+		if e.Kind != domain.StopPortfolioDrawdown { // a person's word on all bots, not a trip
+			for _, b := range s.Bots {
+				b.Halted = false
+			}
+		}
 		if !s.Stop.Engaged {
 			s.Stop = Stop{Engaged: true, Since: at.Time}
 		}
@@ -383,8 +393,8 @@ func (s *State) newDay(t time.Time) (day string, isNew bool) {
 // of days changes: a day that began anew at once would forget its losses.
 func (s *State) holdDay(at domain.Stamp, zone string) {
 	old, err := s.Policy.Location()
-	if zone == s.Policy.DailyLossTZ || err != nil {
-		return
+	if zone == s.Policy.DailyLossTZ || err != nil || at.Time.Before(s.DayHold) {
+		return // a day that is held has its end already
 	}
 	year, month, day := at.Time.In(old).Date()
 	if midnight := time.Date(year, month, day+1, 0, 0, 0, 0, old).UTC(); midnight.After(s.DayHold) {

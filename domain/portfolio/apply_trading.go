@@ -81,9 +81,26 @@ func (s *State) usePermit(at domain.Stamp, e *domain.FillRecorded) {
 	if p == nil || !p.Live(at.Time) || !permits(&p.Order, e) {
 		return
 	}
-	p.Fill(s.execution(e), s.KindOf(e.Market))
+	x, before := s.execution(e), p.OpeningLeft
+	opens := p.Opens(x)
+	p.Fill(x, s.KindOf(e.Market))
+	s.handOn(at, p, p.Unused(before, opens))
 	if p.Left.IsZero() {
 		delete(s.Permits, p.ID)
+	}
+}
+
+// handOn gives what a permit was granted to open, and did not need, to those that
+// were granted to close what it has closed, the oldest first: the venue chooses
+// the order in which resting orders are filled.
+func (s *State) handOn(at domain.Stamp, from *risk.Permit, unused domain.Decimal) {
+	if unused.IsZero() {
+		return
+	}
+	for _, id := range s.permitIDs(func(p *risk.Permit) bool {
+		return p != from && p.Bot == from.Bot && p.Instrument == from.Instrument && p.Live(at.Time)
+	}) {
+		unused = unused.Sub(s.Permits[id].Inherit(from, unused))
 	}
 }
 

@@ -55,7 +55,7 @@ func (d *Decision) AskPermit(r PermitRequest) error {
 	}
 	d.emit(&domain.PermitGranted{
 		Permit: domain.PermitName(d.s.Next), Order: o, Reducing: c.exposure.Reducing,
-		Reserved: c.reserve, ExpiresAt: d.now.Add(ttl),
+		Reserved: c.reserve, Mark: c.mark, ExpiresAt: d.now.Add(ttl),
 	})
 	return nil
 }
@@ -128,6 +128,7 @@ type check struct {
 	kind     domain.MarketKind
 	exposure risk.Exposure
 	reserve  domain.Decimal
+	mark     domain.Decimal
 	reasons  []domain.Reason
 }
 
@@ -150,7 +151,8 @@ func (d *Decision) check(o domain.Order, kind domain.MarketKind) *check {
 		}
 	}
 	c.exposure = risk.Split(o, held, d.pendingReduction(o))
-	c.reserve = risk.Reservation(o, c.exposure, c.kind)
+	c.mark = d.shortMark(c, in)
+	c.reserve = risk.Reservation(o, c.exposure, c.kind, c.mark)
 	d.checkHalted(c)
 	d.checkMarketOf(c, kind, in)
 	if o.ReduceOnly && !c.reducing() {
@@ -250,6 +252,20 @@ func (d *Decision) checkMarketOf(c *check, kind domain.MarketKind, in *Instrumen
 	if c.kind == domain.KindOutcome {
 		d.checkZone(c)
 	}
+}
+
+// shortMark is the price an opening sell of a perp is reserved at when it lies
+// above its limit. A perp that was never marked has no such price: its worst case
+// is not known, so it is not sold short.
+func (d *Decision) shortMark(c *check, in *Instrument) domain.Decimal {
+	if c.order.Side != domain.Sell || c.reducing() || c.kind != domain.KindPerp {
+		return domain.Zero
+	}
+	if in == nil || in.Mark() == nil {
+		c.fail(domain.ReasonStaleMark, "", "", "a perp that was never marked cannot be sold short: the worst case is not known")
+		return domain.Zero
+	}
+	return in.Mark().Price
 }
 
 // checkZone judges the worst price the permit allows, of the outcome acquired.

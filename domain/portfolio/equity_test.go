@@ -598,7 +598,8 @@ func TestZoneChangeGoesOnlyForward(t *testing.T) {
 	h.deposit("1")
 	require.Equal(t, []string{"deposit.recorded"}, h.types())
 	h.after(12 * time.Hour).deposit("1") // the 11th, 01:00 there
-	require.Equal(t, []string{"deposit.recorded"}, h.types())
+	require.Equal(t, "2026-03-11", lastOf[*domain.DayOpened](h).Date, "both midnights have passed")
+	require.Equal(t, []string{"day.opened", "deposit.recorded"}, h.types())
 	h.after(23 * time.Hour).deposit("1")
 	require.Equal(t, "2026-03-12", lastOf[*domain.DayOpened](h).Date)
 }

@@ -155,6 +155,7 @@ func TestOnlyOutcomeMarketsHaveZones(t *testing.T) {
 	h.permit("a", "spot", "X", buy, "1", "0.9")
 	h.permit("a", "spot", "X", buy, "1", "100")
 	h.permit("a", "perp", "X", buy, "1", "0.7")
+	h.mark("perp", "X", "0.01")
 	h.permit("a", "perp", "X", sell, "1", "0.01")
 }
 
@@ -169,6 +170,7 @@ func TestSpotCannotBeSoldShort(t *testing.T) {
 	h.after(time.Minute)
 	r := h.denied(domain.ReasonNotReducing, order("a", "spot", "X", sell, "2.000000000000000001", "1"))
 	require.Equal(t, []string{"2.000000000000000001", "2"}, []string{r.Value, r.Limit})
+	h.mark("perp", "X", "99")
 	h.permit("a", "perp", "X", sell, "3", "100")
 	h.equal("300", lastOf[*domain.PermitGranted](h).Reserved)
 }

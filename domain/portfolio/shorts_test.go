@@ -74,7 +74,25 @@ func perp(t testingT) *harness {
 	h.deposit("1000000")
 	h.bot("a", "1000")
 	h.market("perp", domain.KindPerp)
+	h.mark("perp", "X", "100")
 	return h
+}
+
+// A sell is filled at its limit or better: what an opening one of a perp may cost
+// is known by its mark, where that lies above the limit, and without one not at
+// all.
+func TestAPerpShortIsReservedAtItsMark(t *testing.T) {
+	h := perp(t)
+	h.denied(domain.ReasonInsufficientCash, order("a", "perp", "X", sell, "10.000000000000000001", "1"))
+	id := h.permit("a", "perp", "X", sell, "10", "1")
+	h.equal("1000", lastOf[*domain.PermitGranted](h).Reserved)
+	h.fill("a", "perp", "X", sell, "4", "100", withPermit(id))
+	require.Empty(t, h.flags())
+	h.equal("600", h.s.Permits[id].Reserved, "what is left keeps its worst case")
+	h.market("unmarked", domain.KindPerp)
+	h.release(id)
+	h.must(func(d *Decision) error { return d.Allocate("a", dec("100")) })
+	h.denied(domain.ReasonStaleMark, order("a", "unmarked", "X", sell, tiny, "1"))
 }
 
 // "notional ≤ bot cash − reservations": what a short brought in is not the bot's

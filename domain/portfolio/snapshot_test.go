@@ -41,8 +41,8 @@ func goldenHistory(t *testing.T) []recorded {
 // hash here.
 func TestGoldenHistory(t *testing.T) {
 	const (
-		version = 3
-		hash    = "909868819554736edc9b87743e0fe61a59719f0db79af007ad7020993f56d6f4"
+		version = 4
+		hash    = "cfb5169abbaced507fd6813fdc547a07610684e1963772b60241677767ae69a9"
 	)
 	s := New()
 	for _, r := range goldenHistory(t) {

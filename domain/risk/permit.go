@@ -21,6 +21,9 @@ type Permit struct {
 	OpeningLeft domain.Decimal `json:"opening_left"`
 	// Reserved is the cash still set aside for what is left.
 	Reserved domain.Decimal `json:"reserved"`
+	// Mark is the price an opening sell outside outcome markets is reserved at,
+	// where it lies above the limit: a sell is filled at its limit or better.
+	Mark domain.Decimal `json:"mark,omitzero"`
 	// FeePaid is what the fills so far paid of the permitted fee.
 	FeePaid domain.Decimal `json:"fee_paid"`
 	// Working: the order was placed, by somebody's word or because a part of it
@@ -55,9 +58,7 @@ func (p *Permit) Place(expires *time.Time) {
 // the opening part permitted. Fees and rounding are for the caller to judge, who
 // knows the base asset.
 func (p *Permit) Fill(x Execution, kind domain.MarketKind) (within bool) {
-	o := p.Order
-	o.Quantity = x.Quantity
-	opens := Split(o, x.Held, domain.Zero).Opening
+	opens := p.Opens(x)
 	within = !p.Left.Less(x.Quantity) && !p.worse(x.Price) && !p.OpeningLeft.Less(opens)
 	if !p.Working { // nothing is filled that does not rest somewhere
 		p.Working, p.ExpiresAt = true, time.Time{}
@@ -72,22 +73,48 @@ func (p *Permit) Fill(x Execution, kind domain.MarketKind) (within bool) {
 	return within
 }
 
-// Claim narrows what the permit will close to what is there to be closed: where
-// another order has closed it, the order would open exposure and has to reserve
-// for it, though a fill that does is not within the permit. It returns what it
-// keeps of free.
+// Claim holds what the permit will close against what is there to be closed:
+// where another order has closed it, the order would open exposure and has to
+// reserve for it, though a fill that does is not within the permit; where a void
+// brings it back, it is this permit's to close again. It returns what it keeps of
+// free.
 func (p *Permit) Claim(free domain.Decimal, kind domain.MarketKind) domain.Decimal {
-	if free.Less(p.ReducingLeft) {
-		p.ReducingLeft = free
+	if claim := p.Left.Sub(p.OpeningLeft).Min(free); claim != p.ReducingLeft {
+		p.ReducingLeft = claim
 		p.reserve(kind)
 	}
 	return p.ReducingLeft
 }
 
+// Unused is how much of what it was granted to open the permit no longer needs
+// after a fill: the venue filled it against a holding that another order was
+// granted to close.
+func (p *Permit) Unused(before domain.Decimal, opens domain.Decimal) domain.Decimal {
+	return before.Sub(opens).Sub(p.OpeningLeft).Max(domain.Zero)
+}
+
+// Inherit takes over what another permit of the same side was granted to open, as
+// far as this one's limit is no worse. It returns how much it took.
+func (p *Permit) Inherit(from *Permit, unused domain.Decimal) domain.Decimal {
+	if p.Side != from.Side || from.worse(p.LimitPrice) {
+		return domain.Zero
+	}
+	took := unused.Min(p.Left.Sub(p.OpeningLeft))
+	p.OpeningLeft = p.OpeningLeft.Add(took)
+	return took
+}
+
+// Opens is how much of a fill increases the position it finds.
+func (p *Permit) Opens(x Execution) domain.Decimal {
+	o := p.Order
+	o.Quantity = x.Quantity
+	return Split(o, x.Held, domain.Zero).Opening
+}
+
 func (p *Permit) reserve(kind domain.MarketKind) {
 	o := p.Order
 	o.Quantity, o.Fee = p.Left, domain.MulDiv(p.Fee, p.Left, p.Quantity)
-	p.Reserved = Reservation(o, Exposure{Reducing: p.ReducingLeft, Opening: p.Left.Sub(p.ReducingLeft)}, kind)
+	p.Reserved = Reservation(o, Exposure{Reducing: p.ReducingLeft, Opening: p.Left.Sub(p.ReducingLeft)}, kind, p.Mark)
 }
 
 // Relief is what the reservation of a buy counts twice: the short it closes has
@@ -144,8 +171,9 @@ func Split(o domain.Order, held, pending domain.Decimal) Exposure {
 
 // Reservation returns the worst case of an order in cash: a buy, quantity ×
 // limit price + fee; a sell only for its opening part, quantity × (1 − limit) +
-// fee in outcome markets, quantity × limit + fee in a perp.
-func Reservation(o domain.Order, e Exposure, kind domain.MarketKind) domain.Decimal {
+// fee in outcome markets, quantity × the larger of limit and mark + fee in a
+// perp: there the limit is the least the sell brings, not the most it may cost.
+func Reservation(o domain.Order, e Exposure, kind domain.MarketKind, mark domain.Decimal) domain.Decimal {
 	switch {
 	case o.Side == domain.Buy:
 		return o.Quantity.Mul(o.LimitPrice).Add(o.Fee)
@@ -154,7 +182,7 @@ func Reservation(o domain.Order, e Exposure, kind domain.MarketKind) domain.Deci
 	case kind == domain.KindOutcome:
 		return e.Opening.Mul(domain.One.Sub(o.LimitPrice)).Add(o.Fee)
 	default:
-		return e.Opening.Mul(o.LimitPrice).Add(o.Fee)
+		return e.Opening.Mul(o.LimitPrice.Max(mark)).Add(o.Fee)
 	}
 }
 

@@ -17,7 +17,7 @@ func order(side domain.Side, quantity, limit, fee string) domain.Order {
 // grant makes the permit of an order against a holding, as a decision does.
 func grant(o domain.Order, held string, kind domain.MarketKind) *Permit {
 	e := Split(o, dec(held), domain.Zero)
-	return &Permit{Order: o, Left: o.Quantity, ReducingLeft: e.Reducing, OpeningLeft: e.Opening, Reserved: Reservation(o, e, kind)}
+	return &Permit{Order: o, Left: o.Quantity, ReducingLeft: e.Reducing, OpeningLeft: e.Opening, Reserved: Reservation(o, e, kind, domain.Zero)}
 }
 
 // filled is a fill while held is held.
@@ -131,7 +131,8 @@ func TestClaimIsBoundByWhatIsHeld(t *testing.T) {
 	require.Equal(t, "0", p.Reserved.String())
 	require.Equal(t, dec("7"), p.Claim(dec("7"), domain.KindOutcome))
 	require.Equal(t, "2.8", p.Reserved.String(), "3 × (1 − 0.4) + fee")
-	require.Equal(t, dec("7"), p.Claim(dec("9"), domain.KindOutcome), "what it lost does not come back")
+	require.Equal(t, dec("9"), p.Claim(dec("9"), domain.KindOutcome), "a void may bring back what it was granted to close")
+	require.Equal(t, dec("10"), p.Claim(dec("11"), domain.KindOutcome), "and no more than that")
 	require.Equal(t, domain.Zero, p.Claim(domain.Zero, domain.KindOutcome))
 	require.Equal(t, "7", p.Reserved.String())
 
@@ -237,7 +238,7 @@ func TestReservationCoversWhatIsLeft(t *testing.T) {
 		e := Split(o, cents("held", -2000, 2000), cents("pending", 0, 500))
 		require.Equal(t, o.Quantity, e.Reducing.Add(e.Opening))
 		require.False(t, e.Reducing.Sign() < 0 || e.Opening.Sign() < 0)
-		p := &Permit{Order: o, Left: o.Quantity, ReducingLeft: e.Reducing, OpeningLeft: e.Opening, Reserved: Reservation(o, e, kind)}
+		p := &Permit{Order: o, Left: o.Quantity, ReducingLeft: e.Reducing, OpeningLeft: e.Opening, Reserved: Reservation(o, e, kind, domain.Zero)}
 		for range rapid.IntRange(1, 6).Draw(t, "fills") {
 			before := *p
 			p.Fill(Execution{Quantity: cents("filled", 1, 800), Price: o.LimitPrice, Held: cents("held then", -2000, 2000)}, kind)
@@ -245,7 +246,7 @@ func TestReservationCoversWhatIsLeft(t *testing.T) {
 			opening := p.Left.Sub(p.ReducingLeft)
 			need := p.Left.Mul(o.LimitPrice)
 			if o.Side == domain.Sell {
-				need = Reservation(domain.Order{Side: domain.Sell, LimitPrice: o.LimitPrice}, Exposure{Opening: opening}, kind)
+				need = Reservation(domain.Order{Side: domain.Sell, LimitPrice: o.LimitPrice}, Exposure{Opening: opening}, kind, domain.Zero)
 			}
 			require.False(t, p.Reserved.Less(need), "reserved %s, needed %s", p.Reserved, need)
 			require.Equal(t, p.Left.IsZero(), p.Left.Sign() <= 0)
