@@ -86,7 +86,7 @@ func (a *app) root() *cobra.Command {
 	})
 	root.AddCommand(
 		a.importCommand(), a.stateCommand(), a.statsCommand(), a.balancesCommand(), a.positionsCommand(), a.tradesCommand(),
-		a.equityCommand(), a.eventsCommand(), a.verifyCommand(), a.demoCommand(), a.versionCommand(),
+		a.equityCommand(), a.eventsCommand(), a.verifyCommand(), a.benchCommand(), a.demoCommand(), a.versionCommand(),
 	)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	for _, c := range root.Commands() {

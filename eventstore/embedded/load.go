@@ -108,10 +108,14 @@ func blankAfter(seg *segment, used, size uint64) error {
 
 // blankIn reports whether a segment holds only zeros between two positions.
 func blankIn(seg *segment, from, to uint64) (bool, error) {
+	window := make([]byte, min(to-min(from, to), maxWindow))
 	for ; from < to; from += maxWindow {
-		b, err := readTail(seg, from, min(from+maxWindow, to))
-		if err != nil || !allZero(b) {
-			return false, err
+		b := window[:min(to-from, maxWindow)]
+		if _, err := seg.file.ReadAt(b, int64(from-seg.base)); err != nil { //nolint:gosec // an offset in a file
+			return false, fmt.Errorf("read %s: %w", seg.path, err)
+		}
+		if !allZero(b) {
+			return false, nil
 		}
 	}
 	return true, nil

@@ -205,8 +205,8 @@ func (r *reading) decode(h *frameHeader, frame []byte) error {
 			Data:     raw.data,
 		})
 	})
-	if err == nil && !r.all && (stream != r.stream || h.first > r.from) {
-		err = errImplausible // the index pointed at another stream's frame
+	if err == nil && !r.all && (stream != r.stream || h.first > r.from || h.first+h.records <= r.from) {
+		err = errImplausible // the index pointed at another frame than the one with this revision
 	}
 	if err != nil {
 		seg := r.cursor.segs[r.cursor.segs.at(h.position)]
