@@ -24,7 +24,7 @@ import (
 
 // Options are for tests and unusual disks; the zero value is right.
 type Options struct {
-	// SegmentBytes is the size at which a new segment begins at the latest; 16 MiB
+	// SegmentBytes is the size at which a new segment begins at the latest; 64 MiB
 	// if 0. A segment has at least one frame, so it may be larger by one.
 	SegmentBytes uint64
 	// PollInterval is how often a subscription of a read-only store looks for
@@ -40,7 +40,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	if o.SegmentBytes == 0 {
-		o.SegmentBytes = 16 << 20
+		o.SegmentBytes = 64 << 20
 	}
 	if o.PollInterval == 0 {
 		o.PollInterval = 10 * time.Millisecond
