@@ -743,6 +743,16 @@ func TestClosedByAnotherOrderFirst(t *testing.T) {
 	require.Empty(t, h.flags(), "the venue chose the order of the fills: what one was granted to open the other may")
 	require.Equal(t, "0", h.free("a"), "the short is covered, the buy is reserved")
 
+	// At another limit the zone and the reservation were judged for another price.
+	h = paper(t, "10")
+	h.fill("a", "m", "YES", buy, "10", "0.5")
+	closing = h.permit("a", "m", "YES", sell, "10", "0.6")
+	opening = h.permit("a", "m", "YES", sell, "10", "0.5")
+	h.place(closing)
+	h.fill("a", "m", "YES", sell, "10", "0.5", withPermit(opening))
+	h.fill("a", "m", "YES", sell, "10", "0.6", withPermit(closing))
+	require.Equal(t, []string{domain.FlagPermitExceeded, domain.FlagOversold}, h.flags(), "permitted to close, and nothing else")
+
 	// A fill without a permit takes it away just the same, and so does a void.
 	h = paper(t, "10")
 	id := h.fill("a", "m", "YES", buy, "10", "0.5", provisional)

@@ -93,10 +93,11 @@ func (p *Permit) Unused(before domain.Decimal, opens domain.Decimal) domain.Deci
 	return before.Sub(opens).Sub(p.OpeningLeft).Max(domain.Zero)
 }
 
-// Inherit takes over what another permit of the same side was granted to open, as
-// far as this one's limit is no worse. It returns how much it took.
+// Inherit takes over what another permit of the same side and limit was granted to
+// open: at another limit the zones and the reservation were judged for another
+// price. It returns how much it took.
 func (p *Permit) Inherit(from *Permit, unused domain.Decimal) domain.Decimal {
-	if p.Side != from.Side || from.worse(p.LimitPrice) {
+	if p.Side != from.Side || p.LimitPrice != from.LimitPrice {
 		return domain.Zero
 	}
 	took := unused.Min(p.Left.Sub(p.OpeningLeft))
