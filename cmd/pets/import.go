@@ -170,9 +170,19 @@ func (a *app) importPlan(ctx context.Context, store *embedded.Store, plan *trade
 	}
 	if err != nil {
 		a.sayHowFar(summary)
-		return err
+		return located(err)
 	}
 	return a.printImport(answer)
+}
+
+// located looks up in which column of its file a refused row says what was
+// refused.
+func located(err error) error {
+	var row *importer.RowError
+	if errors.As(err, &row) {
+		row.Column = tradefile.ColumnOf(row.Row.File, row.Row.Line, row.Field())
+	}
+	return err
 }
 
 // sayHowFar: what was booked before something went wrong stays booked.

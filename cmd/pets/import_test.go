@@ -70,7 +70,7 @@ func TestImportStopsAtARefusedRow(t *testing.T) {
 		"2026-03-01T10:00:00Z,alpha,m1,YES,buy,10,0.4,0,a1",
 		"2026-03-01T10:00:01Z,alpha,m1,YES,buy,11,0.4,0,a1", // other content under a1
 		"2026-03-01T10:00:02Z,alpha,m1,YES,buy,1,0.4,0,a3")
-	s.fails(1, []string{"f.csv:3: trade_id is already recorded with other content", "stopped after 1 of 3 rows"}, "import", "--capital", "100", file)
+	s.fails(1, []string{"f.csv:3:48: trade_id is already recorded with other content", "stopped after 1 of 3 rows"}, "import", "--capital", "100", file)
 	require.Len(t, s.events("--type", "fill"), 1)
 	s.ok("verify")
 

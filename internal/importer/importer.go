@@ -78,9 +78,28 @@ type Trip struct {
 type RowError struct {
 	Row tradefile.Row
 	Err error
+	// Column is where the field that was refused begins, 0 when that is not known:
+	// the files are the command line's to look into.
+	Column int
+}
+
+// Field is the column that was refused, as the domain calls it.
+func (e *RowError) Field() string {
+	var refusal *domain.Error
+	switch {
+	case domain.CodeOf(e.Err) == domain.CodeClock:
+		return "time"
+	case errors.As(e.Err, &refusal):
+		return refusal.Field
+	default:
+		return ""
+	}
 }
 
 func (e *RowError) Error() string {
+	if e.Column > 0 {
+		return fmt.Sprintf("%s:%d:%d: %v", e.Row.File, e.Row.Line, e.Column, e.Err)
+	}
 	return fmt.Sprintf("%s:%d: %v", e.Row.File, e.Row.Line, e.Err)
 }
 
@@ -250,7 +269,7 @@ func (r *run) refused(q *queued, reason error) error {
 	}
 	// Not even the note may fail: that is no fault of the row's.
 	if r.o.SetAside == nil || q.aside != nil || !rowsFault(reason) {
-		return &RowError{*q.row, reason}
+		return &RowError{Row: *q.row, Err: reason}
 	}
 	// The note has the row's own key: the next run meets it, whatever the row's
 	// time and whether the domain would take the row by then or not.
@@ -280,7 +299,7 @@ func (r *run) booked(q *queued, a *commands.Answer) error {
 		return nil
 	}
 	if err := r.o.SetAside(*q.row, q.aside); err != nil {
-		return errors.Join(&RowError{*q.row, q.aside}, err)
+		return errors.Join(&RowError{Row: *q.row, Err: q.aside}, err)
 	}
 	r.summary.SetAside++
 	r.summary.Events += len(a.Decoded())
