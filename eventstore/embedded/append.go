@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"context"
-	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -26,16 +25,15 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 	r := requests.Get().(*request) //nolint:errcheck,forcetypeassert // the pool makes nothing else
 	r.stream, r.expected, r.records = stream, expected, len(records)
 	r.frame = encodeFrame(r.frame[:0], stream, expected, records)
-	if err := s.queue.put(r); err != nil {
+	leads, err := s.queue.put(r)
+	if err != nil {
 		return eventstore.Appended{}, &eventstore.Unavailable{Cause: err}
 	}
-	select {
-	case <-r.done:
-	case <-ctx.Done():
-		if r.leave() {
-			return eventstore.Appended{}, ctx.Err() // and nothing is written
-		}
-		<-r.done // it is being written: only the outcome can be told
+	if leads {
+		s.committer.lead()
+	}
+	if err := s.await(ctx, r); err != nil {
+		return eventstore.Appended{}, err
 	}
 	err, actual, position := r.err, r.actual, r.position
 	r.recycle()
@@ -47,6 +45,25 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 	}
 	first := eventstore.Position{Commit: position + frameHeaderLen + uint64(len(stream))}
 	return appended(expected, len(records), first, false), nil
+}
+
+// await returns when the request is answered, or with the context's error when
+// it was left before anybody took it. On the way it may be made to lead.
+func (s *Store) await(ctx context.Context, r *request) error {
+	for {
+		select {
+		case <-r.done:
+		case <-ctx.Done():
+			if r.leave() {
+				return ctx.Err() // and nothing is written
+			}
+			<-r.done // it is being written, or leads: only the outcome can be told
+		}
+		if r.state.Load() != promoted {
+			return nil
+		}
+		s.committer.lead() // which takes this very request first
+	}
 }
 
 func (s *Store) mayAppend(ctx context.Context, stream string, expected eventstore.Expected, records []eventstore.Proposed) error {
@@ -112,7 +129,7 @@ type request struct {
 	records  int
 	frame    []byte
 	state    atomic.Int32
-	done     chan struct{} // gets one element when the answer is there
+	done     chan struct{} // gets an element when the answer is there, or when it is to lead
 
 	// The answer: an error, or where the stream was; and if it was where it was
 	// expected, the position of the frame.
@@ -122,15 +139,20 @@ type request struct {
 }
 
 const (
-	waiting int32 = iota
-	taken         // the committer has it: it will be answered
-	left          // the appender has gone: it must not be written
+	waiting  int32 = iota
+	promoted       // its appender commits the next group, itself included
+	taken          // it is in a group: it will be answered
+	left           // the appender has gone: it must not be written
 )
 
 var requests = sync.Pool{New: func() any { return &request{done: make(chan struct{}, 1)} }}
 
-// take and leave decide between them whether an append happens.
-func (r *request) take() bool { return r.state.CompareAndSwap(waiting, taken) }
+// take, promote and leave decide between them whether an append happens.
+func (r *request) take() bool {
+	return r.state.CompareAndSwap(waiting, taken) || r.state.CompareAndSwap(promoted, taken)
+}
+
+func (r *request) promote() bool { return r.state.CompareAndSwap(waiting, promoted) }
 
 func (r *request) leave() bool { return r.state.CompareAndSwap(waiting, left) }
 
@@ -151,65 +173,86 @@ func (r *request) recycle() {
 	requests.Put(r)
 }
 
-// queue holds the appends that wait for the committer.
+// queue holds the appends that wait for a flush. Whoever finds it without a
+// leader leads: it commits what waits, and then makes the first of those that
+// came meanwhile the next leader. So no append waits for a goroutine that is not
+// itself doing the work, and one that is alone waits for nobody.
 type queue struct {
 	mu      sync.Mutex
 	waiting []*request
 	spare   []*request
+	led     bool
 	closed  bool
-	wake    chan struct{} // has an element when there may be something to do
+	idle    chan struct{} // closed when it is closed and nobody leads
 }
 
-func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
+func newQueue() *queue { return &queue{idle: make(chan struct{})} }
 
-func (q *queue) put(r *request) error {
+// put adds a request, and reports whether its appender has to lead.
+func (q *queue) put(r *request) (leads bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
 	case q.closed:
-		return eventstore.ErrClosed
+		return false, eventstore.ErrClosed
 	case len(q.waiting) >= maxWaiting:
-		return errTooManyWaiting
+		return false, errTooManyWaiting
 	}
 	q.waiting = append(q.waiting, r)
-	q.signal()
-	return nil
+	leads, q.led = !q.led, true
+	return leads, nil
 }
 
-func (q *queue) signal() {
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (q *queue) close() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.closed = true
-	q.signal()
-}
-
-// take waits for appends and returns as many as one group may have, which are
-// the caller's until it takes again. Not open means: closed, and these are the
-// last.
-func (q *queue) take() (group []*request, open bool) {
-	<-q.wake
-	// Those who were answered a moment ago are about to append again: let them,
-	// and one flush serves all.
-	runtime.Gosched()
+// take returns as many appends as one group may have, which are the leader's
+// until it passes on.
+func (q *queue) take() []*request {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	n, bytes := 0, 0
-	for n < len(q.waiting) && (q.closed || bytes < maxGroupBytes) {
+	for n < len(q.waiting) && bytes < maxGroupBytes {
 		bytes += len(q.waiting[n].frame)
 		n++
 	}
-	group = q.waiting[:n:n]
+	group := q.waiting[:n:n]
 	rest := append(q.spare[:0], q.waiting[n:]...)
 	q.waiting, q.spare = rest, q.waiting
-	if len(rest) > 0 {
-		q.signal()
+	return group
+}
+
+// pass makes the first that still waits the next leader; where nobody does, or
+// the store is closed, leadership ends. Those whose appenders have gone are
+// dropped on the way, and those that wait for a closed store are failed.
+func (q *queue) pass() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.waiting) > 0 {
+		r := q.waiting[0]
+		if q.closed {
+			q.waiting = q.waiting[1:]
+			if r.take() {
+				r.fail(closedError())
+			}
+			continue
+		}
+		if r.promote() {
+			r.done <- struct{}{}
+			return
+		}
+		q.waiting = q.waiting[1:]
 	}
-	return group, !q.closed
+	q.led = false
+	if q.closed {
+		close(q.idle)
+	}
+}
+
+// close lets nobody in any more, and returns when the group at hand is answered.
+func (q *queue) close() {
+	q.mu.Lock()
+	q.closed = true
+	if !q.led {
+		close(q.idle)
+	}
+	q.mu.Unlock()
+	<-q.idle
 }

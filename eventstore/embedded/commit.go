@@ -2,13 +2,15 @@ package embedded
 
 import (
 	"fmt"
+	"runtime"
 
 	"pets/eventstore"
 )
 
-// committer is the one goroutine that writes. It takes the appends that are
-// waiting, decides each against the revision its stream has reached, writes
-// those that fit as one group, flushes once, and answers all of them.
+// committer is what writes: it belongs to the appender that leads, one at a time
+// (queue). It takes the appends that are waiting, decides each against the
+// revision its stream has reached, writes those that fit as one group, flushes
+// once, and answers all of them.
 type committer struct {
 	store *Store
 	seg   segment // the one that is written to
@@ -35,26 +37,22 @@ func (s *Store) startCommitter() error {
 		s.filler = startFiller(s)
 	}
 	s.indexer = startIndexer(s)
-	s.writing.Go(c.run)
+	s.committer = c
 	return nil
 }
 
-func (c *committer) run() {
-	for {
-		group, open := c.store.queue.take()
-		if !open {
-			for _, r := range group {
-				r.fail(closedError())
-			}
-			return
+// lead commits one group and passes on. The one yield before it lets those who
+// were answered a moment ago, and are about to append again, in: so one flush
+// serves all of them.
+func (c *committer) lead() {
+	runtime.Gosched()
+	for _, r := range c.store.queue.take() {
+		if r.take() { // else its appender has left
+			c.stage(r)
 		}
-		for _, r := range group {
-			if r.take() { // else its appender has left
-				c.stage(r)
-			}
-		}
-		c.flush()
 	}
+	c.flush()
+	c.store.queue.pass()
 }
 
 // stage decides an append: it joins the group, or is refused for its revision.

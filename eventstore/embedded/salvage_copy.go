@@ -22,6 +22,7 @@ type salvageCopy struct {
 	store    *Store
 	streams  map[string]*salvagedStream
 	inFlight []*request
+	leads    bool // one of them has to lead
 	bytes    int
 	unplaced sideFile
 }
@@ -77,9 +78,11 @@ func (c *salvageCopy) append(name string, h *frameHeader, frame []byte) error {
 	r := requests.Get().(*request)                                                         //nolint:errcheck,forcetypeassert // the pool makes nothing else
 	r.stream, r.expected, r.records = name, eventstore.Expected(h.first)-1, int(h.records) //nolint:gosec // bounded by decodeFrameHeader
 	r.frame = append(r.frame[:0], frame...)
-	if err := c.store.queue.put(r); err != nil {
+	leads, err := c.store.queue.put(r)
+	if err != nil {
 		return &eventstore.Unavailable{Cause: err}
 	}
+	c.leads = c.leads || leads
 	c.inFlight, c.bytes = append(c.inFlight, r), c.bytes+len(frame)
 	if len(c.inFlight) < maxInFlight && c.bytes < maxGroupBytes {
 		return nil
@@ -89,10 +92,16 @@ func (c *salvageCopy) append(name string, h *frameHeader, frame []byte) error {
 
 // settle waits until all that is on its way is durable.
 func (c *salvageCopy) settle() error {
+	if c.leads {
+		c.store.committer.lead()
+		c.leads = false
+	}
 	var failed error
 	for _, r := range c.inFlight {
-		<-r.done
+		err := c.store.await(context.Background(), r)
 		switch {
+		case err != nil:
+			failed = err
 		case r.err != nil:
 			failed = r.err
 		case r.actual != r.expected:

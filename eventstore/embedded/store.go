@@ -64,11 +64,11 @@ type Store struct {
 	// unindexed are the sealed segments that had no index when the store was opened.
 	unindexed []int
 
-	queue    *queue
-	filler   *filler // nil with NoFill
-	indexer  *indexer
-	poisoned atomic.Pointer[eventstore.Unavailable]
-	writing  sync.WaitGroup // the committer
+	queue     *queue
+	committer *committer
+	filler    *filler // nil with NoFill
+	indexer   *indexer
+	poisoned  atomic.Pointer[eventstore.Unavailable]
 
 	refreshing sync.Mutex // one at a time looks for what the writer added
 
@@ -154,7 +154,6 @@ func (s *Store) Close() error {
 		close(s.closed)
 		if s.queue != nil {
 			s.queue.close()
-			s.writing.Wait()
 			if s.filler != nil {
 				s.filler.stop()
 			}
