@@ -138,3 +138,33 @@ func BenchmarkReadSingles(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)*writers*each/b.Elapsed().Seconds(), "events/s")
 }
+
+// BenchmarkReadInterleaved reads one stream of 64 that took turns: its frames lie
+// far apart.
+func BenchmarkReadInterleaved(b *testing.B) {
+	s, err := embedded.Open(b.TempDir(), embedded.Options{SegmentBytes: 4 << 20})
+	require.NoError(b, err)
+	defer func() { require.NoError(b, s.Close()) }()
+	const streams, each = 64, 1000
+	var writers sync.WaitGroup
+	for w := range streams {
+		writers.Go(func() {
+			for i := range each {
+				if _, err := s.Append(b.Context(), fmt.Sprint("s", w), eventstore.Expected(i-1), sample(1)); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	b.ResetTimer()
+	for n := range b.N {
+		records := 0
+		for _, err := range s.ReadStream(b.Context(), fmt.Sprint("s", n%streams), 0) {
+			require.NoError(b, err)
+			records++
+		}
+		require.Equal(b, each, records)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*each), "ns/record")
+}

@@ -16,6 +16,8 @@ type committer struct {
 	seg   segment // the one that is written to
 	end   uint64  // position after the last durable frame
 	size  uint64  // of its file: beyond end it is full of zeros
+	// indexed is the end of what the indexer was asked to index of the segment.
+	indexed uint64
 
 	// The group at hand.
 	buf      []byte                         // its frames, sealed
@@ -32,6 +34,7 @@ func (s *Store) startCommitter() error {
 		return fmt.Errorf("size of %s: %w", c.seg.path, err)
 	}
 	c.size = size
+	c.indexed = max(c.seg.base, s.indexed)
 	s.queue = newQueue()
 	if !s.options.NoFill {
 		s.filler = startFiller(s)
@@ -162,9 +165,15 @@ func (c *committer) commit() error {
 	return nil
 }
 
-// prepare asks for the next segment when a quarter of this one is used: early
+// prepare asks for the index of the finished part of the segment now and then, and
+// for the next segment when a quarter of this one is used: early
 // enough to have it in time, and not for a store that stays small.
 func (c *committer) prepare() {
+	if c.end-c.indexed >= indexStep {
+		segs, _ := c.store.index.view()
+		c.store.indexer.want(indexing{len(segs) - 1, c.end})
+		c.indexed = c.end
+	}
 	used := c.end - c.seg.base
 	c.size = max(c.size, used)
 	if f := c.store.filler; f != nil && used >= c.size/4 {
@@ -190,8 +199,8 @@ func (c *committer) roll() {
 		c.poison(err)
 		return
 	}
-	c.seg, c.size, c.end = seg, size, seg.firstFrame()
-	c.store.indexer.sealed(c.store.index.addSegment(seg))
+	c.seg, c.size, c.end, c.indexed = seg, size, seg.firstFrame(), seg.base
+	c.store.indexer.want(indexing{segment: c.store.index.addSegment(seg)})
 }
 
 // nextSegment is the spare, if there is one, and else one that grows.

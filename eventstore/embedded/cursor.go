@@ -7,10 +7,12 @@ import (
 )
 
 // The window of a cursor starts small, for the read of one record, and doubles
-// while reads stay sequential.
+// while reads stay sequential. A sealed segment is read from memory until this
+// many frames have followed one another: from then on, big reads are cheaper.
 const (
-	minWindow = 16 << 10
-	maxWindow = 1 << 20
+	minWindow  = 16 << 10
+	maxWindow  = 1 << 20
+	sequential = 16
 )
 
 // cursor reads frames, through a window on the file that it reads ahead. It
@@ -21,6 +23,8 @@ type cursor struct {
 	buf    []byte // the window
 	start  uint64 // position of buf[0]
 	window uint64
+	after  uint64 // position behind the last frame
+	row    int    // how many frames were read that followed one another
 }
 
 // enter skips the header of a segment if a position points at it.
@@ -36,6 +40,9 @@ func (c *cursor) frame(position, limit uint64) (frameHeader, []byte, error) {
 	seg := &c.segs[i]
 	if i+1 < len(c.segs) {
 		limit = min(limit, c.segs[i+1].base)
+	}
+	if c.row++; position != c.after {
+		c.row = 0
 	}
 	if limit < position+frameHeaderLen {
 		return frameHeader{}, nil, seg.damage(position, errCutShort.Error())
@@ -59,6 +66,7 @@ func (c *cursor) frame(position, limit uint64) (frameHeader, []byte, error) {
 		damage.Stream, damage.Revision = string(nameOf(b, &h)), h.first
 		return frameHeader{}, nil, damage
 	}
+	c.after = h.end()
 	return h, b, nil
 }
 
@@ -74,8 +82,11 @@ func (c *cursor) bytes(seg *segment, position, n, limit uint64) ([]byte, error) 
 	if inside && position+n <= end {
 		return c.buf[position-c.start:][:n], nil
 	}
+	if c.row < sequential && c.fromMemory(seg, position, n) {
+		return c.buf, nil
+	}
 	if inside {
-		c.window = min(c.window*2, maxWindow)
+		c.window = min(max(c.window*2, minWindow), maxWindow)
 	} else {
 		c.window = minWindow
 	}
@@ -94,4 +105,22 @@ func (c *cursor) bytes(seg *segment, position, n, limit uint64) ([]byte, error) 
 		return nil, seg.damage(position, errCutShort.Error())
 	}
 	return nil, fmt.Errorf("read %s at %d: %w", seg.path, position-seg.base, err)
+}
+
+// fromMemory fills the window with just n bytes of a sealed segment, without a
+// system call, where it is mapped.
+func (c *cursor) fromMemory(seg *segment, position, n uint64) bool {
+	i := c.segs.at(seg.base)
+	if i+1 >= len(c.segs) {
+		return false // it is still written to
+	}
+	if uint64(cap(c.buf)) < n {
+		c.buf = make([]byte, n, max(n, minWindow))
+	}
+	c.file, c.start, c.buf = seg.file, position, c.buf[:n]
+	if !seg.mem.copyOut(c.buf, seg.file, c.segs[i+1].base-seg.base, position-seg.base) {
+		c.file, c.buf = nil, c.buf[:0]
+		return false
+	}
+	return true
 }

@@ -182,7 +182,18 @@ func TestReadErrorIsNotDamage(t *testing.T) {
 	for i := 1; ; i++ {
 		again := f.restart()
 		again.failAt = i
+		n, failed := 0, ""
+		again.before = func(_, path string) {
+			if n++; n == i {
+				failed = path
+			}
+		}
 		s, err := again.openReadOnly()
+		if strings.HasSuffix(failed, ".idx") { // disposable: the segment itself is read
+			require.NoError(t, err)
+			require.NoError(t, s.Close())
+			continue
+		}
 		if again.ops < i {
 			require.NoError(t, err)
 			require.NoError(t, s.Close())

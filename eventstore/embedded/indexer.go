@@ -2,27 +2,45 @@ package embedded
 
 import "sync"
 
-// indexer writes the indexes of sealed segments, in the background and one at a
-// time. As they are disposable, so are its errors: what could not be written is
-// left to the next start, and the segment is read then.
+const (
+	// indexStep is how much is added to a segment before its index is written
+	// anew: the most that opening a store after a crash has to read.
+	indexStep = 16 << 20
+	// closeStep is how much is worth one more index when the store is closed.
+	closeStep = 1 << 20
+)
+
+// indexer writes the indexes of segments, in the background and one at a time. As
+// they are disposable, so are its errors: what could not be written is left to the
+// next start, and the segment is read then.
 type indexer struct {
 	store *Store
 	work  sync.WaitGroup
 
 	mu   sync.Mutex
-	todo []int // segments, by their place in the log
+	todo []indexing
 	wake chan struct{}
 }
 
+// indexing is the index of a segment that is to be written, up to a position; 0
+// stands for all of a sealed segment.
+type indexing struct {
+	segment int // its place in the log
+	end     uint64
+}
+
 func startIndexer(s *Store) *indexer {
-	x := &indexer{store: s, todo: s.unindexed, wake: make(chan struct{}, 1)}
+	x := &indexer{store: s, wake: make(chan struct{}, 1)}
+	for _, i := range s.unindexed {
+		x.todo = append(x.todo, indexing{segment: i})
+	}
 	x.wake <- struct{}{}
 	x.work.Go(x.run)
 	return x
 }
 
-// sealed asks for the index of a segment that is not written to any more.
-func (x *indexer) sealed(i int) {
+// want asks for the index of a segment.
+func (x *indexer) want(i indexing) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.todo = append(x.todo, i)
@@ -42,8 +60,7 @@ func (x *indexer) run() {
 			return
 		}
 		for i, ok := x.next(); ok; i, ok = x.next() {
-			segs, _ := x.store.index.view()
-			_ = x.store.writeSealed(segs, i) // see above
+			x.write(i)
 			select {
 			case <-x.store.closed:
 				return
@@ -53,11 +70,32 @@ func (x *indexer) run() {
 	}
 }
 
-func (x *indexer) next() (int, bool) {
+func (x *indexer) write(i indexing) {
+	segs, _ := x.store.index.view()
+	sealed := i.segment+1 < len(segs)
+	switch {
+	case i.end == 0:
+		i.end = segs[i.segment+1].base
+	case sealed:
+		return // the index of all of it is wanted, too
+	}
+	_ = x.store.writeSealed(segs, i.segment, i.end) // see above
+}
+
+// last writes the index of the last segment when the store is closed, if enough
+// was added to it, so that the next start reads nothing.
+func (x *indexer) last(added uint64) {
+	segs, end := x.store.index.view()
+	if added >= closeStep && x.store.poisoned.Load() == nil {
+		x.write(indexing{len(segs) - 1, end})
+	}
+}
+
+func (x *indexer) next() (indexing, bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if len(x.todo) == 0 {
-		return 0, false
+		return indexing{}, false
 	}
 	i := x.todo[0]
 	x.todo = x.todo[1:]

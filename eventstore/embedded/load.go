@@ -1,16 +1,29 @@
 package embedded
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
 )
 
+// withoutZeroSectors returns how many bytes of a torn tail, which begins at offset
+// in its file, say anything. The sectors of zeros at its end do not: they were made
+// ahead, or not written, and may be many.
+func withoutZeroSectors(b []byte, offset uint64) uint64 {
+	used := offset + uint64(len(bytes.TrimRight(b, "\x00")))
+	return min((used+sectorLen-1)/sectorLen*sectorLen-offset, uint64(len(b)))
+}
+
 // loadRest reads the log from the end of the index to the end of the files, and
-// returns how many bytes of a torn tail stand behind it.
+// returns how many bytes of a torn tail stand behind it, without the zeros that
+// end it.
 func (s *Store) loadRest() (rest uint64, err error) {
 	if err := s.loadSealed(); err != nil {
+		return 0, err
+	}
+	if err := s.loadFinished(); err != nil {
 		return 0, err
 	}
 	seg := s.lastSegment()
@@ -78,7 +91,7 @@ func (s *Store) judgeTail(seg *segment, position, limit uint64, reason error) (u
 	case blank:
 		return 0, nil
 	case torn:
-		return uint64(len(b)), nil
+		return withoutZeroSectors(b, position-seg.base), nil
 	case damaged:
 	}
 	damage.Reason = why

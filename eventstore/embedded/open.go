@@ -94,6 +94,9 @@ func (s *Store) openReader() error {
 	if err := s.loadSealed(); err != nil {
 		return err
 	}
+	if err := s.loadFinished(); err != nil {
+		return err
+	}
 	// Up to the mark all is durable and whole, writer or not.
 	if err := s.follow(); err != nil {
 		return err

@@ -9,22 +9,23 @@ import (
 	"github.com/google/uuid"
 )
 
-// # The index of a sealed segment
+// # The index of a segment
 //
-// A segment that others follow is sealed: no byte of it changes any more. Beside
-// it may stand <position>.idx, which says where its frames are, so that opening a
-// store need not read the segment. It is disposable: one that is missing, damaged
-// or of another segment is made anew from the segment. Header, 64 bytes:
+// A segment that others follow is sealed: no byte of it changes any more. Nor does
+// what was flushed of the last one. Beside a segment may stand <position>.idx,
+// which says where its frames are, up to one, so that opening a store need not
+// read the segment up to there. It is disposable: one that is missing, damaged or
+// of another segment is made anew from the segment. Header, 64 bytes:
 //
 //	 0  8  magic "PETSIDX\n"
 //	 8  4  format version
 //	12  4  number of streams
 //	16 16  store uuid
 //	32  8  position of the first byte of the segment
-//	40  8  position after its last frame
-//	48  4  checksum in the header of its last frame
+//	40  8  position after the last frame that it knows
+//	48  4  checksum in the header of that frame
 //	52  4  checksum of all that follows byte 64
-//	56  4  offset of its last frame in the segment, divided by 8
+//	56  4  offset of that frame in the segment, divided by 8
 //	60  4  checksum of bytes 0 to 60
 //
 // then the number of waymarks (4) and their offsets divided by 8 (4 each): frames
@@ -60,10 +61,10 @@ type sealedIndex struct {
 	streams   []sealedStream
 }
 
-// encodeSealed makes the index of a segment by reading it from disk: what it says
-// was seen there, with every checksum right.
-func encodeSealed(store uuid.UUID, segs segments, i int) ([]byte, error) {
-	seg, end := &segs[i], segs[i+1].base
+// encodeSealed makes the index of a segment up to end by reading it from disk:
+// what it says was seen there, with every checksum right.
+func encodeSealed(store uuid.UUID, segs segments, i int, end uint64) ([]byte, error) {
+	seg := &segs[i]
 	if end-seg.base >= 1<<32 { // so that every offset and revision below fits
 		return nil, errNoIndex
 	}
@@ -125,11 +126,10 @@ func (s *sealedStream) encode(b []byte) []byte {
 	return append(b, s.frames...)
 }
 
-// readSealed returns the index of a sealed segment, if there is one that belongs
-// to just this segment. Whatever else may be the matter with it is no reason to
-// worry: the segment itself is there.
-func readSealed(fsys FS, store uuid.UUID, segs segments, i int) (sealedIndex, error) {
-	seg, end := &segs[i], segs[i+1].base
+// readSealed returns the index of a segment that ends at limit, if there is one
+// that belongs to just this segment. Whatever else may be the matter with it is no
+// reason to worry: the segment itself is there.
+func readSealed(fsys FS, store uuid.UUID, seg *segment, limit uint64) (sealedIndex, error) {
 	file, err := fsys.Open(sealedPath(seg), Read)
 	if err != nil {
 		return sealedIndex{}, err
@@ -146,7 +146,8 @@ func readSealed(fsys FS, store uuid.UUID, segs segments, i int) (sealedIndex, er
 	if err := checkPreamble(b[:sealedHeaderLen], sealedMagic, "index"); err != nil {
 		return sealedIndex{}, err
 	}
-	if uuid.UUID(b[16:32]) != store || le.Uint64(b[32:]) != seg.base || le.Uint64(b[40:]) != end ||
+	end := le.Uint64(b[40:])
+	if uuid.UUID(b[16:32]) != store || le.Uint64(b[32:]) != seg.base || end <= seg.firstFrame() || end > limit ||
 		checksum(b[sealedHeaderLen:]) != le.Uint32(b[52:]) {
 		return sealedIndex{}, errNoIndex
 	}
@@ -276,11 +277,9 @@ func (s *Store) loadSealed() error {
 		if s.index.end >= segs[i+1].base {
 			continue // a reader that looks again
 		}
-		if s.index.end <= segs[i].firstFrame() {
-			x, err := readSealed(s.options.FS, s.uuid, segs, i)
-			if err == nil && s.index.addSealed(&x) == nil {
-				continue
-			}
+		s.useIndex(&segs[i], segs[i+1].base)
+		if s.index.end == segs[i+1].base {
+			continue
 		}
 		if err := s.scanSealed(&c, i); err != nil {
 			return err
@@ -290,7 +289,31 @@ func (s *Store) loadSealed() error {
 	return nil
 }
 
-// scanSealed reads a sealed segment from its first byte to its last.
+// useIndex makes the frames of a segment known that its index knows, if there is
+// one of use and nothing of the segment is known yet.
+func (s *Store) useIndex(seg *segment, limit uint64) {
+	if s.index.end > seg.firstFrame() {
+		return
+	}
+	if x, err := readSealed(s.options.FS, s.uuid, seg, limit); err == nil {
+		_ = s.index.addSealed(&x) // else it adds nothing, and the segment is read
+	}
+}
+
+// loadFinished makes the finished part of the last segment known, as far as its
+// index goes. It holds only what was flushed, wherever the mark is.
+func (s *Store) loadFinished() error {
+	seg := s.lastSegment()
+	size, err := seg.file.Size()
+	if err != nil {
+		return fmt.Errorf("size of %s: %w", seg.path, err)
+	}
+	s.useIndex(seg, seg.base+size)
+	s.indexed = s.index.end
+	return nil
+}
+
+// scanSealed reads what is not known of a sealed segment, to its last byte.
 func (s *Store) scanSealed(c *cursor, i int) error {
 	seg, limit := &s.index.segs[i], s.index.segs[i+1].base
 	size, err := seg.file.Size()
@@ -303,10 +326,11 @@ func (s *Store) scanSealed(c *cursor, i int) error {
 	return blankAfter(seg, limit-seg.base, size)
 }
 
-// writeSealed puts an index beside its segment. It gets its name when it is safe;
-// the name itself need not be, since nothing depends on it.
-func (s *Store) writeSealed(segs segments, i int) error {
-	b, err := encodeSealed(s.uuid, segs, i)
+// writeSealed puts an index beside its segment, of what it has before end. It gets
+// its name when it is safe; the name itself need not be, since nothing depends on
+// it.
+func (s *Store) writeSealed(segs segments, i int, end uint64) error {
+	b, err := encodeSealed(s.uuid, segs, i, end)
 	if err != nil {
 		return err
 	}

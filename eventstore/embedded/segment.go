@@ -26,6 +26,7 @@ type segment struct {
 	base uint64 // position of its first byte
 	path string
 	file File
+	mem  *mapping // used once others follow it
 }
 
 func (s *segment) firstFrame() uint64 { return s.base + segmentHeaderLen }
@@ -47,9 +48,13 @@ func (ss segments) at(position uint64) int {
 func (ss segments) close() error {
 	var failed error
 	for i := range ss {
-		failed = errors.Join(failed, ss[i].file.Close())
+		failed = errors.Join(failed, ss[i].mem.close(), ss[i].file.Close())
 	}
 	return failed
+}
+
+func newSegment(dir string, base uint64) segment {
+	return segment{base: base, path: filepath.Join(dir, segmentName(base)), mem: &mapping{}}
 }
 
 func segmentName(base uint64) string { return fmt.Sprintf("%020d%s", base, segmentSuffix) }
@@ -71,7 +76,7 @@ func segmentBase(name string) (uint64, bool) {
 // The folder is flushed before the segment is returned, so a frame in it can
 // never be acknowledged and then vanish with its file.
 func createSegment(fsys FS, dir string, store uuid.UUID, base, size uint64) (segment, error) {
-	s := segment{base: base, path: filepath.Join(dir, segmentName(base))}
+	s := newSegment(dir, base)
 	header := segmentHeader{store: store, base: base}.encode(time.Now())
 	if more := int(size) - len(header); more > 0 { //nolint:gosec // a megabyte at most
 		header = append(header, make([]byte, more)...)
@@ -112,7 +117,7 @@ func createFile(fsys FS, path string, content []byte) (File, error) {
 // openSegment opens a segment and checks that its header is what its name and
 // the store say.
 func openSegment(fsys FS, dir string, base uint64, store uuid.UUID, mode Mode) (segment, error) {
-	s := segment{base: base, path: filepath.Join(dir, segmentName(base))}
+	s := newSegment(dir, base)
 	file, err := fsys.Open(s.path, mode)
 	if err != nil {
 		return segment{}, fmt.Errorf("open segment: %w", err)

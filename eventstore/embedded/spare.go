@@ -173,7 +173,8 @@ func nextSize(size, most uint64) uint64 {
 // adopt makes the spare the segment that begins at base. As with createSegment,
 // it gets its name only when its header is safe.
 func (s *spare) adopt(fsys FS, dir string, store uuid.UUID, base uint64) (segment, error) {
-	seg := segment{base: base, path: filepath.Join(dir, segmentName(base)), file: s.file}
+	seg := newSegment(dir, base)
+	seg.file = s.file
 	err := func() error {
 		if _, err := s.file.WriteAt(segmentHeader{store: store, base: base}.encode(time.Now()), 0); err != nil {
 			return err

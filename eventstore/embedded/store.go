@@ -61,6 +61,8 @@ type Store struct {
 	mark     *mark
 	lock     io.Closer // nil when read-only
 	torn     Torn
+	// indexed is how far the index of the last segment went when it was opened.
+	indexed uint64
 	// unindexed are the sealed segments that had no index when the store was opened.
 	unindexed []int
 
@@ -158,6 +160,7 @@ func (s *Store) Close() error {
 				s.filler.stop()
 			}
 			s.indexer.work.Wait()
+			s.indexer.last(s.committer.end - s.committer.indexed)
 		}
 		s.closeErr = s.release()
 	})
