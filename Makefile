@@ -50,6 +50,13 @@ torture: ## Torture the event store: SEEDS, KILLS, CUTS and EVENTS say how much
 	PETS_REQUIRE_TOOLS=1 go test ./internal/torture -count=1 -timeout 0 -v \
 		-torture.kills $(KILLS) -torture.cuts $(CUTS) -torture.events $(EVENTS)
 
+# pets bench with pebble and SQLite beside the store: a module of its own, so that
+# the product depends on neither. Needs cgo.
+ROUNDS ?= 25
+.PHONY: bench
+bench: ## Measure the store against the disk, pebble and SQLite, as ratios
+	cd internal/bench/rivals && CGO_ENABLED=1 go run . -rounds $(ROUNDS)
+
 .PHONY: format
 format: have-tools
 	@unformatted="$$("$(GOFUMPT)" -l .)"; \

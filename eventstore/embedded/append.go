@@ -50,14 +50,19 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 // await returns when the request is answered, or with the context's error when
 // it was left before anybody took it. On the way it may be made to lead.
 func (s *Store) await(ctx context.Context, r *request) error {
+	given := ctx.Done()
 	for {
-		select {
-		case <-r.done:
-		case <-ctx.Done():
-			if r.leave() {
-				return ctx.Err() // and nothing is written
+		if given == nil {
+			<-r.done // half the price of a select
+		} else {
+			select {
+			case <-r.done:
+			case <-given:
+				if r.leave() {
+					return ctx.Err() // and nothing is written
+				}
+				<-r.done // it is being written, or leads: only the outcome can be told
 			}
-			<-r.done // it is being written, or leads: only the outcome can be told
 		}
 		if r.state.Load() != promoted {
 			return nil
@@ -201,6 +206,13 @@ func (q *queue) put(r *request) (leads bool, err error) {
 	q.waiting = append(q.waiting, r)
 	leads, q.led = !q.led, true
 	return leads, nil
+}
+
+// length is how many wait.
+func (q *queue) length() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting)
 }
 
 // take returns as many appends as one group may have, which are the leader's

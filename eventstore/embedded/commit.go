@@ -44,11 +44,21 @@ func (s *Store) startCommitter() error {
 	return nil
 }
 
-// lead commits one group and passes on. The one yield before it lets those who
-// were answered a moment ago, and are about to append again, in: so one flush
-// serves all of them.
+// maxYields bounds how often a leader steps aside before it writes.
+const maxYields = 8
+
+// lead commits one group and passes on. The yield before it lets those who were
+// answered a moment ago, and are about to append again, in: so one flush serves
+// all of them. As long as it brings more, it yields once more.
 func (c *committer) lead() {
-	runtime.Gosched()
+	for n, before := 0, -1; n < maxYields; n++ {
+		waits := c.store.queue.length()
+		if waits == before {
+			break
+		}
+		before = waits
+		runtime.Gosched()
+	}
 	for _, r := range c.store.queue.take() {
 		if r.take() { // else its appender has left
 			c.stage(r)

@@ -83,7 +83,7 @@ func (tr *tree) addFile(root, name string) error {
 // untracked follows .gitignore.
 func untracked(name string) bool {
 	base := path.Base(name)
-	if base == ".env" || (strings.HasPrefix(base, ".env.") && base != ".env.example") || name == "pets" {
+	if name == ".git" || base == ".env" || (strings.HasPrefix(base, ".env.") && base != ".env.example") || name == "pets" {
 		return true
 	}
 	return slices.Contains([]string{".test", ".out", ".prof"}, path.Ext(base))

@@ -1,10 +1,9 @@
-package main
+package bench
 
 import (
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
 )
 
 // rawFile is what nothing that is durable can do without: bytes at the end of a
@@ -73,42 +72,4 @@ func (r *rawFile) flush() {
 		group.err = r.alone(buf)
 		close(group.done)
 	}
-}
-
-// contender is one of those that take turns. Only one of them works at a time.
-type contender struct {
-	name    string
-	writers int
-	work    func(writer int) error
-}
-
-// turn lets a contender work for a while and returns how many operations it did
-// in a second, and how long the middle one took when there is one writer.
-func (c *contender) turn(slice time.Duration) (rate, median float64, err error) {
-	var group sync.WaitGroup
-	counts, errs := make([]int, c.writers), make([]error, c.writers)
-	var took []float64
-	began := time.Now()
-	for w := range c.writers {
-		group.Go(func() {
-			for now := began; now.Sub(began) < slice && errs[w] == nil; {
-				errs[w] = c.work(w)
-				counts[w]++
-				before := now
-				now = time.Now()
-				if c.writers == 1 {
-					took = append(took, now.Sub(before).Seconds())
-				}
-			}
-		})
-	}
-	group.Wait()
-	total := 0
-	for w := range c.writers {
-		if errs[w] != nil {
-			return 0, 0, errs[w]
-		}
-		total += counts[w]
-	}
-	return float64(total) / time.Since(began).Seconds(), middle(took), nil
 }

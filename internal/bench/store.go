@@ -1,0 +1,227 @@
+// Package bench measures the speed of the store as ratios: to what the disk itself
+// can do, and to other stores.
+//
+// It owns the method. Absolute figures swing tenfold with what else a machine
+// does, so all contenders are open at once and take turns of 200 ms, and a ratio
+// is the middle one of those of neighbouring turns. It refuses to be a test: what
+// a ratio is depends on the disk.
+package bench
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"pets/eventstore"
+	"pets/eventstore/embedded"
+)
+
+const (
+	writers = 64
+	bytes   = 250 // of one record, framing not counted
+)
+
+// Options of a run.
+type Options struct {
+	// Dir is a folder on the disk to be measured; what is made in it is removed.
+	Dir string
+	// Rounds is how many turns each contender gets, Events how many events the
+	// store has that is opened.
+	Rounds, Events int
+	Rivals         []Rival
+	Progress       Progress
+}
+
+// Rival is another store, as good as it can be for the same promise: each append
+// survives a power cut when it is acknowledged.
+type Rival struct {
+	Name string
+	// Least is the goal: our events a second ÷ theirs.
+	Least float64
+	// Open makes it in a folder. put appends one record of a writer, which is
+	// durable when it returns.
+	Open func(dir string) (put func(writer int, record []byte) error, closer io.Closer, err error)
+}
+
+// run is one measurement.
+type run struct {
+	o      Options
+	dir    string // of this run
+	folder string // of the store
+	store  *embedded.Store
+	// By writer, its stream and where that is.
+	streams []string
+	next    []eventstore.Expected
+}
+
+// Run measures goals 1, 2 (where there are rivals), 4 and 10, in one go.
+func Run(ctx context.Context, o Options) (results []Measured, err error) {
+	if o.Rounds < 1 || o.Events < 1 {
+		return nil, errors.New("rounds and events must be at least 1")
+	}
+	if o.Progress == nil {
+		o.Progress = func(string, int64, int64) {}
+	}
+	dir, err := os.MkdirTemp(o.Dir, "pets-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	r := &run{o: o, dir: dir, folder: filepath.Join(dir, "store"), next: slices.Repeat([]eventstore.Expected{eventstore.NoStream}, writers)}
+	for w := range writers {
+		r.streams = append(r.streams, fmt.Sprintf("portfolio-%d", w))
+	}
+	if r.store, err = embedded.Open(r.folder, embedded.Options{}); err != nil {
+		return nil, err
+	}
+	results, err = r.appends(ctx)
+	if err == nil {
+		err = r.grow(ctx)
+	}
+	if err == nil {
+		err = link(r.folder, filepath.Join(dir, "crashed"), "")
+	}
+	if err = errors.Join(err, r.store.Close()); err != nil {
+		return nil, err
+	}
+	opening, err := r.opens(ctx)
+	return append(results, opening...), err
+}
+
+// append puts one record at the end of a writer's stream. Like a writer of
+// package commands, it does not give up: a context would be paid for each time.
+func (r *run) append(writer int) error {
+	record := eventstore.Proposed{ID: r.id(writer), Type: "fill.recorded.v1", Time: time.Now(), Metadata: filler[:50], Data: filler[:bytes-50]}
+	_, err := r.store.Append(context.Background(), r.streams[writer], r.next[writer], []eventstore.Proposed{record})
+	r.next[writer]++
+	return err
+}
+
+// id counts: to draw ids at random is not what is measured.
+func (r *run) id(writer int) uuid.UUID {
+	var id uuid.UUID
+	binary.BigEndian.PutUint64(id[:], uint64(writer)+1)                 //nolint:gosec // not negative
+	binary.BigEndian.PutUint64(id[8:], uint64(int64(r.next[writer])+1)) //nolint:gosec // ≥ 0
+	return id
+}
+
+var filler = []byte(fmt.Sprintf("%-*s", bytes, `{"bot":"value","market":"0x1f2e","side":"buy"}`))
+
+// appends measures goals 1, 2 and 4.
+func (r *run) appends(ctx context.Context) (results []Measured, err error) {
+	many, err := newRawFile(r.dir, "floor")
+	if err != nil {
+		return nil, err
+	}
+	closers := []io.Closer{many.f}
+	defer func() {
+		for _, c := range closers {
+			err = errors.Join(err, c.Close())
+		}
+	}()
+	one, err := newRawFile(r.dir, "raw")
+	if err != nil {
+		return nil, err
+	}
+	closers = append(closers, one.f)
+	all := []Contender{
+		{"store, 64 writers", writers, func(w int) error { return r.append(w) }},
+		{"floor, 64 writers", writers, func(int) error { return many.together(filler) }},
+		{"store, one caller", 1, func(w int) error { return r.append(w) }},
+		{"raw, one caller", 1, func(int) error { return one.alone(filler) }},
+	}
+	for _, rival := range r.o.Rivals {
+		put, closer, err := rival.Open(filepath.Join(r.dir, rival.Name))
+		if err != nil {
+			return nil, fmt.Errorf("open %s: %w", rival.Name, err)
+		}
+		closers = append(closers, closer)
+		all = append(all, Contender{rival.Name, writers, func(w int) error { return put(w, filler) }})
+	}
+	figures, err := Turns(ctx, r.o.Rounds, all, r.o.Progress)
+	if err != nil {
+		return nil, err
+	}
+	const unit = "events/s"
+	results = append(results, AtLeast(1, "durable events/s, 64 writers: store ÷ write and fdatasync together on a growing file", unit, figures[0], figures[1], 1.5))
+	for i, rival := range r.o.Rivals {
+		results = append(results, AtLeast(2, "durable events/s, 64 writers: store ÷ "+rival.Name, unit, figures[0], figures[4+i], rival.Least))
+	}
+	return append(results, AtMost(4, "one caller, median: store ÷ write and fdatasync", "µs", figures[2], figures[3], 1.3)), nil
+}
+
+// grow appends until the store has the events that it is to be opened with.
+func (r *run) grow(ctx context.Context) error {
+	store := Contender{"store", writers, func(w int) error { return r.append(w) }}
+	for {
+		have := 0
+		for _, n := range r.next {
+			have += int(n) + 1
+		}
+		r.o.Progress("growing", int64(have), int64(r.o.Events))
+		if have >= r.o.Events {
+			return nil
+		}
+		if _, _, err := store.turn(); err != nil {
+			return err
+		}
+	}
+}
+
+// opens measures goal 10: the same files with their indexes, as a crash leaves
+// them and as a close does, and without any.
+func (r *run) opens(ctx context.Context) ([]Measured, error) {
+	crashed, bare := filepath.Join(r.dir, "crashed"), filepath.Join(r.dir, "bare")
+	if err := link(r.folder, bare, ".idx"); err != nil {
+		return nil, err
+	}
+	figures, err := Turns(ctx, r.o.Rounds, []Contender{{"crashed", 1, opening(crashed)}, {"closed", 1, opening(r.folder)}, {"scan", 1, opening(bare)}}, r.o.Progress)
+	if err != nil {
+		return nil, err
+	}
+	what := fmt.Sprintf("open %d events, %%s: by the indexes ÷ reading everything", r.o.Events)
+	return []Measured{
+		AtMost(10, fmt.Sprintf(what, "after a crash"), "µs", figures[0], figures[2], 0.2),
+		AtMost(10, fmt.Sprintf(what, "after a close"), "µs", figures[1], figures[2], 0.2),
+	}, nil
+}
+
+func opening(folder string) func(int) error {
+	return func(int) error {
+		s, err := embedded.OpenReadOnly(folder, embedded.Options{})
+		if err != nil {
+			return err
+		}
+		return s.Close()
+	}
+}
+
+// link makes a folder with the files of a store as they are, without those of an
+// extension: what a crash at this moment would leave.
+func link(from, to, without string) error {
+	names, err := filepath.Glob(filepath.Join(from, "*"))
+	if err = errors.Join(err, os.Mkdir(to, 0o700)); err != nil {
+		return err
+	}
+	for _, name := range names {
+		ext := filepath.Ext(name)
+		if ext == ".tmp" || filepath.Base(name) == "LOCK" || (without != "" && ext == without) {
+			continue
+		}
+		if err := os.Link(name, filepath.Join(to, filepath.Base(name))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func figure(x float64) string { return strconv.FormatFloat(x, 'g', 3, 64) }
