@@ -19,6 +19,9 @@ type Answer struct {
 	Revision   uint64      `json:"revision"`
 	Events     []EventRef  `json:"events"`
 	Directives []Directive `json:"directives"`
+	// ID names what the command made, where it has a name of its own: a request
+	// to clear an emergency stop, an override, an API key.
+	ID string `json:"id,omitempty"`
 	// Permit is set for permit requests.
 	Permit *PermitAnswer `json:"permit,omitempty"`
 	// Replayed reports that the command had been accepted before. It is not part
@@ -35,9 +38,15 @@ type EventRef struct {
 	ID       uuid.UUID `json:"id"`
 }
 
+// What a directive asks for.
+const (
+	ActionStop           = "stop"            // place no order, cancel those not placed yet
+	ActionClosePositions = "close_positions" // close what is held, by permits that only reduce
+)
+
 // Directive tells bots what to do now.
 type Directive struct {
-	// Action is "stop" or "close_positions".
+	// Action is stop or close_positions.
 	Action string   `json:"action"`
 	Bots   []string `json:"bots"`
 	Reason string   `json:"reason"`
@@ -78,28 +87,51 @@ func answerOf(records []eventstore.Record, events []domain.Event) Answer {
 }
 
 func (a *Answer) add(event domain.Event) {
+	a.Directives = append(a.Directives, DirectivesOf(event)...)
 	switch e := event.(type) {
 	case *domain.PermitGranted:
 		at := e.ExpiresAt
 		a.Permit = &PermitAnswer{Allowed: true, PermitID: e.Permit, ExpiresAt: &at, Reserved: e.Reserved, Reasons: []domain.Reason{}}
 	case *domain.PermitDenied:
 		a.Permit = &PermitAnswer{Reasons: e.Reasons}
-	case *domain.BreakerTripped:
-		a.direct("stop", e.BotsStopped, "breaker "+e.Breaker+" tripped")
-		if e.ClosePositions {
-			a.direct("close_positions", e.BotsStopped, "breaker "+e.Breaker+" tripped")
-		}
-	case *domain.EmergencyStopEngaged:
-		a.direct("stop", e.BotsStopped, "emergency stop: "+e.Kind)
-	case *domain.BotStopped:
-		a.direct("stop", []string{e.Bot}, "stopped by an operator")
+	case *domain.EmergencyStopClearRequested:
+		a.ID = e.Request
+	case *domain.OverrideRequested:
+		a.ID = e.Override
+	case *domain.APIKeyIssued:
+		a.ID = e.Key
 	}
 }
 
-func (a *Answer) direct(action string, bots []string, reason string) {
-	if len(bots) > 0 {
-		a.Directives = append(a.Directives, Directive{action, bots, reason})
+// DirectivesOf returns what an event means for the bots that it concerns.
+func DirectivesOf(event domain.Event) []Directive {
+	switch e := event.(type) {
+	case *domain.BreakerTripped:
+		told := direct(nil, ActionStop, e.BotsStopped, "breaker "+e.Breaker+" tripped")
+		if e.ClosePositions {
+			told = direct(told, ActionClosePositions, e.BotsStopped, "breaker "+e.Breaker+" tripped")
+		}
+		return told
+	case *domain.EmergencyStopEngaged:
+		return direct(nil, ActionStop, e.BotsStopped, "emergency stop: "+e.Kind)
+	case *domain.BotStopped:
+		return direct(nil, ActionStop, []string{e.Bot}, "stopped by an operator")
+	case *domain.PermitDenied:
+		for _, r := range e.Reasons {
+			switch r.Code {
+			case domain.ReasonEmergencyStop, domain.ReasonBreakerTripped, domain.ReasonBotStopped:
+				return direct(nil, ActionStop, []string{e.Bot}, r.Message)
+			}
+		}
 	}
+	return nil
+}
+
+func direct(told []Directive, action string, bots []string, reason string) []Directive {
+	if len(bots) == 0 {
+		return told
+	}
+	return append(told, Directive{action, bots, reason})
 }
 
 // answer gives every step of a durable group its result.
@@ -139,7 +171,7 @@ func (w *Writer) complete(records []eventstore.Record, events []domain.Event) (A
 			return Answer{}, err
 		}
 		if denied, ok := of.(*domain.PermitDenied); ok {
-			a.Permit = &PermitAnswer{Reasons: denied.Reasons}
+			a.add(denied)
 		}
 	}
 	return a, nil
@@ -162,7 +194,7 @@ func (w *Writer) recall(s *step) (Answer, error) {
 	}
 	a, err := w.complete(records, events)
 	// After an ambiguous append we find what we have just sent ourselves.
-	own := s.sent && records[0].ID == recordID(w.portfolio, s.command, w.options.Instance, 0)
+	own := s.sent && records[0].ID == recordID(w.subject, s.command, w.options.Instance, 0)
 	a.Replayed = !own
 	return a, err
 }

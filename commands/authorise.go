@@ -25,20 +25,20 @@ func authorise(r *Request) error {
 // admissible keeps portfolios and their clocks apart: an imported portfolio is
 // opened by an import and takes only imports and resets, any other takes none;
 // and a stream holds the portfolio it is named after.
-func (w *Writer) admissible(r *Request) error {
+func (f *portfolioFold) admissible(r *Request) error {
 	if open := opening(r.Command); open != nil {
 		switch {
-		case open.ID != w.portfolio:
+		case open.ID != f.id:
 			return domain.Invalid("id", "does not name this portfolio")
 		case (open.Clock == domain.ClockImported) != (r.Import != nil):
 			return domain.Invalid("clock", "is \"imported\" for an import, and for nothing else")
 		}
 	}
-	if !w.state.IsOpen() {
+	if !f.s.IsOpen() {
 		return nil // all but opening is refused by its decision
 	}
 	reset := r.Command.Name() == ResetBreaker{}.Name()
-	switch imported := w.state.Clock == domain.ClockImported; {
+	switch imported := f.s.Clock == domain.ClockImported; {
 	case imported && r.Import == nil && !reset:
 		return domain.Errorf(domain.CodeConflict, "an imported portfolio takes only imports, resets and reads")
 	case !imported && r.Import != nil:

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
+	"pets/domain/portfolio"
 )
 
 // go test ./commands -run Bodies -rewrite-bodies writes testdata/bodies.txt anew.
@@ -99,6 +100,21 @@ var bodies = []struct {
 	{"required", StopBot{Bot: "alpha"}},
 	{"full", VoidFill{someFill}},
 	{"required", VoidFill{onlyFill}},
+	{"limits and gate", OpenPortfolio{
+		ID: "real", Mode: domain.ModeLive, BaseAsset: "USDC", BaseDecimals: 6, Limits: json.RawMessage(`{"loss_dust":"0.5"}`),
+		Gate: &domain.Gate{Portfolio: "main", Revision: 7}, Defaults: somePolicy, Evidence: &portfolio.Evidence{Time: someTime},
+	}},
+	{"full", RequestOverride{Kind: "limits", Portfolio: "real", Limits: json.RawMessage(`{"loss_dust":"0.5"}`), Reason: "calm"}},
+	{"required", RequestOverride{Kind: "go_live", Reason: "calm"}},
+	{"full", ConfirmOverride{Override: "o8"}},
+	{"full", IssueKey{User: "alice", Role: domain.RoleBot, Portfolio: "main", Bot: "alpha", Note: "laptop", Hash: "9f86d08"}},
+	{"required", IssueKey{User: "alice", Role: domain.RoleOperator}},
+	{"full", RevokeKey{Key: "k3", Reason: "lost"}},
+	{"required", RevokeKey{Key: "k3"}},
+	{"full", BootstrapKey{User: "admin", Hash: "9f86d08"}},
+	{"full", RecordDenials{Denials: []domain.AccessDenied{{
+		Source: "192.0.2.7", Key: "k3", Code: "denied", Route: "state", Count: 2, From: someTime, To: someTime,
+	}}}},
 }
 
 // Bodies are for ever: the request hash of every command ever recorded was made

@@ -5,10 +5,12 @@ import (
 
 	"pets/domain"
 	"pets/domain/portfolio"
+	"pets/domain/system"
 )
 
-// Command is one request to change a portfolio. Its JSON form is its canonical
-// body: the same fields always give the same bytes.
+// Command is one request to change a stream. Its JSON form is its canonical body:
+// the same fields always give the same bytes. It is a [PortfolioCommand] or a
+// [SystemCommand].
 type Command interface {
 	// Name is the literal written into the metadata and the request hash.
 	Name() string
@@ -17,8 +19,20 @@ type Command interface {
 	// Actor is the bot it acts for, "" for none; a caller of role bot may only
 	// act for its own.
 	Actor() string
+}
+
+// PortfolioCommand changes a portfolio.
+type PortfolioCommand interface {
+	Command
 	// Decide emits events or refuses.
 	Decide(d *portfolio.Decision) error
+}
+
+// SystemCommand changes the system stream.
+type SystemCommand interface {
+	Command
+	// DecideSystem emits events or refuses.
+	DecideSystem(d *system.Decision) error
 }
 
 // Request is a command with who sends it and under which key.

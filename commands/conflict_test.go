@@ -87,8 +87,8 @@ func roundAtOneLimit(t *testing.T, asked int, retry bool) {
 	writers[0].Close()
 	writers[1].Close()
 	fresh := hashOf(t, fold(t, r.store))
-	require.Equal(t, fresh, hashOf(t, writers[0].state))
-	require.Equal(t, fresh, hashOf(t, writers[1].state))
+	require.Equal(t, fresh, hashOf(t, stateOf(writers[0])))
+	require.Equal(t, fresh, hashOf(t, stateOf(writers[1])))
 	r.check()
 }
 

@@ -95,7 +95,7 @@ func (w *Writer) decide(g *group, s *step) {
 		}
 	}()
 	switch {
-	case s.job.failed > 0:
+	case s.job.failed > 0 && !s.job.each:
 		s.err = ErrNotTried
 	case s.job.ctx.Err() != nil:
 		s.err = s.job.ctx.Err()
@@ -123,7 +123,7 @@ func (w *Writer) judge(g *group, s *step) error {
 	if err := check(r); err != nil {
 		return err
 	}
-	hash, err := requestHash(w.portfolio, r)
+	hash, err := requestHash(w.subject, r)
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,10 @@ func (w *Writer) judge(g *group, s *step) error {
 	if w.poisoned != nil {
 		return asUnavailable(w.poisoned)
 	}
-	if err := w.admissible(r); err != nil {
+	if err := w.state.admissible(r); err != nil {
+		return err
+	}
+	if err := w.held(r.Command); err != nil {
 		return err
 	}
 	now, err := w.clock(r)
@@ -165,10 +168,24 @@ func check(r *Request) error {
 	return authorise(r)
 }
 
+// held asks whether a command that could let a bot trade may be decided at all.
+// Nothing else waits for a stop that is not recorded yet: it could only be made
+// harder to record by it.
+func (w *Writer) held(c Command) error {
+	if w.options.Hold == nil {
+		return nil
+	}
+	switch c.(type) {
+	case AskPermit, *AskPermit, StartBot, *StartBot:
+		return w.options.Hold()
+	}
+	return nil
+}
+
 // clock gives the record time of a request: the row's for an import, otherwise
 // ours, clamped to the last record when it is up to 2 s behind.
 func (w *Writer) clock(r *Request) (time.Time, error) {
-	last := w.state.Time
+	_, last := w.state.head()
 	if r.Import != nil {
 		at := r.Import.At.UTC()
 		if at.Before(last) {
@@ -177,12 +194,12 @@ func (w *Writer) clock(r *Request) (time.Time, error) {
 		}
 		return at, nil
 	}
-	if w.state.Clock == domain.ClockImported {
+	if w.state.imported() {
 		return last, nil // a reset of an imported portfolio belongs where its history ends
 	}
 	now := w.options.Now().Round(0).UTC()
 	if behind := last.Sub(now); behind > clockTolerance {
-		return now, domain.Errorf(domain.CodeClock, "our clock is %s behind the portfolio's last record; nothing is decided until it is right", behind.Round(time.Millisecond))
+		return now, domain.Errorf(domain.CodeClock, "our clock is %s behind the last record; nothing is decided until it is right", behind.Round(time.Millisecond))
 	} else if behind > 0 {
 		now = last
 	}
@@ -191,25 +208,21 @@ func (w *Writer) clock(r *Request) (time.Time, error) {
 
 // record lets the domain decide, and adds the records to the group.
 func (w *Writer) record(g *group, s *step, hash requestDigest, now time.Time) error {
-	r, first := s.request(), w.state.Next
-	d := w.state.Begin(now, r.Caller)
-	err := r.Command.Decide(d)
-	if err == nil {
-		err = d.Finish()
-	}
+	first, _ := w.state.head()
+	events, dirty, err := w.state.decide(now, s.request())
 	var records []eventstore.Proposed
 	size := 0
 	if err == nil {
-		records, size, err = w.encode(s, d.Events(), hash, now)
+		records, size, err = w.encode(s, events, hash, now)
 	}
 	if err != nil {
-		g.spoiled = d.Dirty()
+		g.spoiled = dirty
 		return err
 	}
 	g.proposed = append(g.proposed, records...)
 	g.bytes += size
 	w.index[s.command] = indexEntry{first: first, count: uint32(len(records)), hash: hash} //nolint:gosec // bounded by encode
-	s.events, s.sent = d.Events(), true
+	s.events, s.sent = events, true
 	return nil
 }
 
@@ -226,7 +239,7 @@ func (w *Writer) encode(s *step, events []domain.Event, hash requestDigest, now 
 			return nil, 0, err
 		}
 		records[i] = eventstore.Proposed{
-			ID: recordID(w.portfolio, s.command, w.options.Instance, i), Type: e.EventType(), Time: now, Metadata: meta, Data: data,
+			ID: recordID(w.subject, s.command, w.options.Instance, i), Type: e.EventType(), Time: now, Metadata: meta, Data: data,
 		}
 		size += records[i].Size()
 	}
@@ -250,7 +263,7 @@ func (w *Writer) metadata(s *step, hash requestDigest) domain.Metadata {
 		Actor: r.Caller.User, Role: r.Caller.Role, Bot: r.Caller.Bot,
 		Command: r.Command.Name(), CommandID: s.command.String(), RequestHash: hex.EncodeToString(hash[:]),
 	}
-	if r.Import != nil || w.state.Clock == domain.ClockImported {
+	if r.Import != nil || w.state.imported() {
 		at := w.options.Now().UTC().Truncate(time.Second)
 		m.ImportedAt = &at
 	}

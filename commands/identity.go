@@ -55,5 +55,11 @@ func requestHash(portfolio string, r *Request) (hash requestDigest, err error) {
 	return hash, nil
 }
 
+// SystemStream is the name of the stream of keys and refusals.
+const SystemStream = "system"
+
+// streamPrefix is what the names of portfolios' streams begin with.
+const streamPrefix = "portfolio-"
+
 // Stream is the name of a portfolio's stream.
-func Stream(portfolio string) string { return "portfolio-" + portfolio }
+func Stream(portfolio string) string { return streamPrefix + portfolio }

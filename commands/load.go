@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"pets/domain"
-	"pets/domain/portfolio"
 	"pets/eventstore"
 )
 
@@ -22,16 +21,11 @@ func (w *Writer) load() error {
 	state, idx, from := w.restore()
 	next := from
 	err := eventstore.Walk(w.ctx, w.store, w.stream, from, func(rec eventstore.Record) error {
-		e, err := domain.Decode(rec.Type, rec.Data)
-		if err != nil {
-			return err
-		}
-		state.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
 		next = rec.Revision + 1
-		return idx.apply(rec)
+		return foldRecord(state, idx, rec)
 	})
 	if err != nil {
-		return &domain.Error{Code: domain.CodeUnavailable, Message: "the portfolio's history cannot be read; nothing is decided", Cause: err}
+		return &domain.Error{Code: domain.CodeUnavailable, Message: "the history cannot be read; nothing is decided", Cause: err}
 	}
 	w.state, w.index, w.durable, w.snapshot = state, idx, next, from
 	return nil
@@ -39,10 +33,10 @@ func (w *Writer) load() error {
 
 // restore returns the newest state and index snapshots of the same revision, or
 // empty ones.
-func (w *Writer) restore() (state *portfolio.State, idx index, next uint64) {
+func (w *Writer) restore() (state stateFold, idx index, next uint64) {
 	s := w.options.Snapshots
 	if s == nil {
-		return portfolio.New(), index{}, 0
+		return w.blank(), index{}, 0
 	}
 	atMost := ^uint64(0)
 	for range maxSnapshots {
@@ -58,17 +52,17 @@ func (w *Writer) restore() (state *portfolio.State, idx index, next uint64) {
 			atMost = indexAt
 			continue
 		}
-		state, err1 := portfolio.Restore(stateBytes)
-		idx, err2 := unmarshalIndex(indexBytes)
-		if err1 == nil && err2 == nil && state.Next == at+1 {
-			return state, idx, state.Next
+		state := w.blank()
+		idx, err := unmarshalIndex(indexBytes)
+		if err == nil && state.restore(stateBytes, at+1) {
+			return state, idx, at + 1
 		}
 		if at == 0 {
 			break
 		}
 		atMost = at - 1
 	}
-	return portfolio.New(), index{}, 0
+	return w.blank(), index{}, 0
 }
 
 // maxSnapshots bounds the search for a pair of snapshots.
@@ -80,8 +74,8 @@ func (w *Writer) saveSnapshot() {
 	if w.options.Snapshots == nil || w.state == nil || w.durable == w.snapshot {
 		return
 	}
-	state, err := w.state.Snapshot()
-	if err != nil {
+	state := w.state.snapshot()
+	if state == nil {
 		return
 	}
 	w.options.Snapshots.Save(SnapshotIndex, w.stream, w.durable-1, w.index.marshal())

@@ -9,6 +9,7 @@ import (
 
 	"pets/domain"
 	"pets/domain/portfolio"
+	"pets/domain/system"
 	"pets/eventstore"
 )
 
@@ -46,26 +47,31 @@ type Options struct {
 	Instance uuid.UUID
 	// Snapshots may be nil.
 	Snapshots Snapshots
+	// Hold is asked before a command that could let a bot trade is decided: an
+	// error refuses it. It is how an emergency stop holds that cannot be recorded
+	// yet. It may be nil.
+	Hold func() error
 }
 
-// Writer decides the commands of one portfolio. One goroutine takes what is
+// Writer decides the commands of one stream: a portfolio's, or the system's. One goroutine takes what is
 // queued, decides it against the state folded from the stream at revision r,
 // appends the events at r in one durable write, and only then answers. If
 // anything came between, it catches up and decides again.
 type Writer struct {
-	store     eventstore.Store
-	portfolio string
-	stream    string
-	options   Options
-	queue     chan *job
-	ctx       context.Context //nolint:containedctx // ends with Close
-	stop      context.CancelFunc
-	done      chan struct{}
+	store   eventstore.Store
+	subject string // the portfolio's id, or the system stream's name: part of every id
+	stream  string
+	blank   func() stateFold
+	options Options
+	queue   chan *job
+	ctx     context.Context //nolint:containedctx // ends with Close
+	stop    context.CancelFunc
+	done    chan struct{}
 
 	// Private to the goroutine. state and index run ahead of what is durable
 	// while a group is decided; both are nil after any failure and are then
 	// folded from the stream again.
-	state    *portfolio.State
+	state    stateFold
 	index    index
 	durable  uint64 // the revision the next durable record gets
 	snapshot uint64 // durable at the last snapshot
@@ -77,8 +83,12 @@ type job struct {
 	ctx      context.Context //nolint:containedctx // it travels with the requests through the queue
 	requests []Request
 	results  []Result
-	// brief leaves out most of the answers: an import only counts.
-	brief bool
+	// brief leaves out most of the answers: an import only counts. each decides
+	// every request by itself: one that fails does not stop those after it.
+	brief, each bool
+	// load asks only for the stream to be folded; err is what came of it.
+	load bool
+	err  error
 	// failed is 1 + the index of the first request that failed, 0 while none has.
 	failed int
 	done   chan struct{} // closed when the results are there
@@ -92,6 +102,15 @@ var errStopped = domain.Errorf(domain.CodeUnavailable, "the server is stopping")
 // NewWriter starts the writer of a portfolio. It reads the stream when the first
 // command comes.
 func NewWriter(store eventstore.Store, portfolioID string, o Options) *Writer {
+	return newWriter(store, portfolioID, Stream(portfolioID), o, func() stateFold { return &portfolioFold{portfolioID, portfolio.New()} })
+}
+
+// NewSystemWriter starts the writer of the system stream.
+func NewSystemWriter(store eventstore.Store, o Options) *Writer {
+	return newWriter(store, SystemStream, SystemStream, o, func() stateFold { return &systemFold{system.New()} })
+}
+
+func newWriter(store eventstore.Store, subject, stream string, o Options, blank func() stateFold) *Writer {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -99,7 +118,7 @@ func NewWriter(store eventstore.Store, portfolioID string, o Options) *Writer {
 		o.Instance = uuid.New()
 	}
 	w := &Writer{
-		store: store, portfolio: portfolioID, stream: Stream(portfolioID), options: o,
+		store: store, subject: subject, stream: stream, blank: blank, options: o,
 		queue: make(chan *job, maxQueued), done: make(chan struct{}),
 	}
 	w.ctx, w.stop = context.WithCancel(context.Background())
@@ -110,7 +129,7 @@ func NewWriter(store eventstore.Store, portfolioID string, o Options) *Writer {
 // Do sends one command and waits until its events are durable. When the context
 // ends first the command may still happen; the same key again tells.
 func (w *Writer) Do(ctx context.Context, r Request) (Answer, error) {
-	results, err := w.send(ctx, []Request{r}, false)
+	results, err := w.send(&job{ctx: ctx, requests: []Request{r}})
 	if err != nil {
 		return Answer{}, err
 	}
@@ -125,11 +144,27 @@ func (w *Writer) DoAll(ctx context.Context, requests []Request) ([]Result, error
 	if len(requests) > MaxRequests {
 		return nil, domain.Errorf(domain.CodeTooLarge, "%d commands at once; the most is %d", len(requests), MaxRequests)
 	}
-	return w.send(ctx, requests, true)
+	return w.send(&job{ctx: ctx, requests: requests, brief: true})
 }
 
-func (w *Writer) send(ctx context.Context, requests []Request, brief bool) ([]Result, error) {
-	j := &job{ctx: ctx, requests: requests, results: make([]Result, len(requests)), brief: brief, done: make(chan struct{})}
+// DoEach sends at most [MaxRequests] commands in order, each decided on its own
+// and answered whole: one that fails does not stop those after it.
+func (w *Writer) DoEach(ctx context.Context, requests []Request) ([]Result, error) {
+	if len(requests) > MaxRequests {
+		return nil, domain.Errorf(domain.CodeTooLarge, "%d commands at once; the most is %d", len(requests), MaxRequests)
+	}
+	return w.send(&job{ctx: ctx, requests: requests, each: true})
+}
+
+// Load folds the stream now, instead of when the first command comes.
+func (w *Writer) Load(ctx context.Context) error {
+	_, err := w.send(&job{ctx: ctx, load: true})
+	return err
+}
+
+func (w *Writer) send(j *job) ([]Result, error) {
+	ctx := j.ctx
+	j.results, j.done = make([]Result, len(j.requests)), make(chan struct{})
 	select {
 	case w.queue <- j:
 	case <-ctx.Done():
@@ -139,13 +174,13 @@ func (w *Writer) send(ctx context.Context, requests []Request, brief bool) ([]Re
 	}
 	select {
 	case <-j.done:
-		return j.results, nil
+		return j.results, j.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case <-w.done:
 		select {
 		case <-j.done: // it was answered on the way out
-			return j.results, nil
+			return j.results, j.err
 		default:
 			return nil, errStopped
 		}
@@ -176,6 +211,9 @@ func (w *Writer) batch(first *job) {
 	jobs := w.gather(first)
 	var steps []*step
 	for _, j := range jobs {
+		if j.load {
+			j.err = w.load()
+		}
 		for i := range j.requests {
 			steps = append(steps, &step{job: j, i: i})
 		}

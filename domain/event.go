@@ -75,6 +75,8 @@ func EventTypes() []string {
 		TradeClosedType, TradeRevisedType,
 		DayOpenedType, BreakerWarnedType, BreakerTrippedType, BreakerResetType,
 		EmergencyStopEngagedType, EmergencyStopClearRequestedType, EmergencyStopClearedType,
+		OverrideRequestedType, OverrideRecordedType,
+		APIKeyIssuedType, APIKeyRevokedType, AccessDeniedType,
 	}
 }
 
@@ -142,6 +144,24 @@ func blank(eventType string) Event {
 		return new(EmergencyStopClearRequested)
 	case EmergencyStopClearedType:
 		return new(EmergencyStopCleared)
+	case OverrideRequestedType:
+		return new(OverrideRequested)
+	case OverrideRecordedType:
+		return new(OverrideRecorded)
+	default:
+		return blankSystem(eventType)
+	}
+}
+
+// blankSystem goes on with the events of the system stream.
+func blankSystem(eventType string) Event {
+	switch eventType {
+	case APIKeyIssuedType:
+		return new(APIKeyIssued)
+	case APIKeyRevokedType:
+		return new(APIKeyRevoked)
+	case AccessDeniedType:
+		return new(AccessDenied)
 	default:
 		return nil
 	}

@@ -24,12 +24,15 @@ func CheckID(field, id string) error {
 		return Invalid(field, "has %d bytes; the most is %d", len(id), maxIDBytes)
 	}
 	for _, r := range id {
-		ok := r == '.' || r == '_' || r == '-' || (r >= '0' && r <= '9') || (r >= 'a' && r <= 'z') || (r >= 'A' && r <= 'Z')
-		if !ok {
+		if !idRune(r) {
 			return Invalid(field, "may hold only letters, digits and . _ -")
 		}
 	}
 	return nil
+}
+
+func idRune(r rune) bool {
+	return r == '.' || r == '_' || r == '-' || (r >= '0' && r <= '9') || (r >= 'a' && r <= 'z') || (r >= 'A' && r <= 'Z')
 }
 
 // CheckText accepts the names that come from outside: markets, outcomes,
@@ -105,7 +108,27 @@ func (i Instrument) String() string { return i.Market + " / " + i.Outcome }
 
 // TradeName names the position episode that a record opened, and the trade it
 // becomes: t and the revision.
-func TradeName(revision uint64) string { return fmt.Sprintf("t%d", revision) }
+func TradeName(revision uint64) string { return recordName("t", revision) }
 
 // PermitName names the permit granted by a record: p and the revision.
-func PermitName(revision uint64) string { return fmt.Sprintf("p%d", revision) }
+func PermitName(revision uint64) string { return recordName("p", revision) }
+
+// recordName is a letter for the kind of thing, and the revision that made it.
+func recordName(kind string, revision uint64) string { return fmt.Sprintf("%s%d", kind, revision) }
+
+// CheckUser accepts the names of people and machines behind API keys: 1–64 of
+// A–Z a–z 0–9 . _ - @ :.
+func CheckUser(field, user string) error {
+	if user == "" {
+		return Invalid(field, "is missing")
+	}
+	if len(user) > maxIDBytes {
+		return Invalid(field, "has %d bytes; the most is %d", len(user), maxIDBytes)
+	}
+	for _, r := range user {
+		if !idRune(r) && r != '@' && r != ':' {
+			return Invalid(field, "may hold only letters, digits and . _ - @ :")
+		}
+	}
+	return nil
+}

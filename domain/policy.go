@@ -2,6 +2,7 @@ package domain
 
 import (
 	"fmt"
+	"slices"
 	"time"
 	_ "time/tzdata" // a day must not depend on what the machine has installed
 )
@@ -83,6 +84,13 @@ func decimals(texts ...string) []Decimal {
 		out[i] = MustDecimal(s)
 	}
 	return out
+}
+
+// Clone returns a policy that shares no slice with this one.
+func (p *Policy) Clone() Policy {
+	c := *p
+	c.ZoneBounds, c.BlockedZones = slices.Clone(p.ZoneBounds), slices.Clone(p.BlockedZones)
+	return c
 }
 
 // Validate says what is wrong with a policy, field by field, first first.

@@ -16,6 +16,8 @@ type Balance struct {
 	Asset   string         `json:"asset"`
 	Account string         `json:"account"`
 	Balance domain.Decimal `json:"balance"`
+
+	owner string // the bot, "" for none
 }
 
 // Balances are the books, and what each asset's accounts add up to: zero, or
@@ -43,8 +45,23 @@ func BalancesOf(s *portfolio.State) Balances {
 	})
 	v := Balances{Accounts: make([]Balance, 0, len(accounts)), Sums: map[string]domain.Decimal{}}
 	for _, a := range accounts {
-		v.Accounts = append(v.Accounts, Balance{a.Asset, a.Name(), s.Book[a]})
+		v.Accounts = append(v.Accounts, Balance{a.Asset, a.Name(), s.Book[a], a.Bot()})
 		v.Sums[a.Asset] = v.Sums[a.Asset].Add(s.Book[a])
 	}
 	return v
+}
+
+// Of keeps one bot's accounts ("": all of them). They are not the whole books, so
+// their sums would say nothing and are left out.
+func (v Balances) Of(bot string) Balances {
+	if bot == "" {
+		return v
+	}
+	own := Balances{Accounts: []Balance{}, Sums: map[string]domain.Decimal{}}
+	for _, b := range v.Accounts {
+		if b.owner == bot {
+			own.Accounts = append(own.Accounts, b)
+		}
+	}
+	return own
 }

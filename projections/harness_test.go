@@ -45,7 +45,7 @@ func newHistory(t testingT, change ...func(*domain.Policy)) *history {
 		f(&policy)
 	}
 	h.must(func(d *portfolio.Decision) error {
-		return d.Open(&domain.PortfolioOpened{Portfolio: "main", Mode: domain.ModePaper, Clock: domain.ClockWall, BaseAsset: "USDC", BaseDecimals: 6, Policy: policy})
+		return d.Open(&domain.PortfolioOpened{Portfolio: "main", Mode: domain.ModePaper, Clock: domain.ClockWall, BaseAsset: "USDC", BaseDecimals: 6, Policy: policy}, nil)
 	})
 	return h
 }

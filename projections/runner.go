@@ -66,6 +66,7 @@ type Runner struct {
 
 	mu    sync.RWMutex
 	state *portfolio.State
+	moved chan struct{} // closed when the state moves; nil while nobody waits
 }
 
 // NewRunner returns a runner at the beginning of a stream.
@@ -104,6 +105,7 @@ func (r *Runner) CatchUp(ctx context.Context, to Point) error {
 		}
 		return r.apply(rec)
 	})
+	r.announce()
 	if err != nil && !errors.Is(err, errReached) {
 		return err
 	}
@@ -137,7 +139,37 @@ func (r *Runner) Follow(ctx context.Context) error {
 func (r *Runner) applyLocked(rec eventstore.Record) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer r.announce()
 	return r.apply(rec)
+}
+
+// announce wakes those who wait for a revision. The lock is held.
+func (r *Runner) announce() {
+	if r.moved != nil {
+		close(r.moved)
+		r.moved = nil
+	}
+}
+
+// Wait returns when a revision is folded, which somebody has to be following for.
+func (r *Runner) Wait(ctx context.Context, revision uint64) error {
+	for {
+		r.mu.Lock()
+		there := r.state.Next > revision
+		if !there && r.moved == nil {
+			r.moved = make(chan struct{})
+		}
+		moved := r.moved
+		r.mu.Unlock()
+		if there {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // apply folds one record; an event this build does not know stops it.

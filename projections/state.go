@@ -80,21 +80,34 @@ func StateOf(s *portfolio.State) State {
 	v := State{
 		Portfolio: s.Portfolio, Revision: lastRevision(s), Time: s.Time, Mode: s.Mode, Clock: s.Clock, BaseAsset: s.BaseAsset,
 		Equity: equity, RealisedEquity: s.RealisedEquity(), Peak: s.Refs.Peak, LifetimePeak: s.Refs.LifetimePeak,
-		Drawdown: s.Refs.Drawdown(equity).Ratio(),
-		Day:      Day{Date: s.Day, Open: s.Refs.DayOpen, Loss: s.Refs.DailyLoss(equity).Ratio()},
-		Bots:     make([]Bot, 0, len(s.Bots)), Breakers: []Breaker{}, Positions: PositionsOf(s), Policy: s.Policy,
-	}
-	if s.Stop.Engaged {
-		kind, reason, since := s.Stop.Kind, s.Stop.Reason, s.Stop.Since
-		v.EmergencyStop = EmergencyStop{true, &kind, &reason, &since}
+		Drawdown:      s.Refs.Drawdown(equity).Ratio(),
+		Day:           Day{Date: s.Day, Open: s.Refs.DayOpen, Loss: s.Refs.DailyLoss(equity).Ratio()},
+		EmergencyStop: EmergencyStopOf(s),
+		Bots:          make([]Bot, 0, len(s.Bots)), Breakers: BreakersOf(s), Positions: PositionsOf(s), Policy: s.Policy.Clone(),
 	}
 	for _, id := range s.BotIDs() {
 		v.Bots = append(v.Bots, botOf(s, s.Bots[id]))
 	}
-	for _, key := range s.BreakerKeys() {
-		v.Breakers = append(v.Breakers, breakerOf(s, key))
-	}
 	return v
+}
+
+// EmergencyStopOf renders the emergency stop.
+func EmergencyStopOf(s *portfolio.State) EmergencyStop {
+	if !s.Stop.Engaged {
+		return EmergencyStop{}
+	}
+	kind, reason, since := s.Stop.Kind, s.Stop.Reason, s.Stop.Since
+	return EmergencyStop{true, &kind, &reason, &since}
+}
+
+// BreakersOf lists every breaker in the order they are evaluated.
+func BreakersOf(s *portfolio.State) []Breaker {
+	keys := s.BreakerKeys()
+	out := make([]Breaker, 0, len(keys))
+	for _, key := range keys {
+		out = append(out, breakerOf(s, key))
+	}
+	return out
 }
 
 func lastRevision(s *portfolio.State) uint64 {

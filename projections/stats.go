@@ -82,6 +82,9 @@ type step struct {
 // NewStats returns an empty fold.
 func NewStats() *StatsFold { return &StatsFold{trades: NewTrades()} }
 
+// Trades returns the trades the statistics are made of.
+func (f *StatsFold) Trades() *Trades { return f.trades }
+
 // Apply implements Projection.
 func (f *StatsFold) Apply(rec eventstore.Record, e domain.Event, s *portfolio.State) {
 	closed := len(f.trades.all)

@@ -85,9 +85,34 @@ func describeRisk(event domain.Event) string {
 		return fmt.Sprintf("%s asks to clear the emergency stop (%s): %s", e.User, e.Request, e.Reason)
 	case *domain.EmergencyStopCleared:
 		return "emergency stop cleared (" + e.Request + ")"
+	case *domain.OverrideRequested:
+		return fmt.Sprintf("%s asks for override %s (%s): %s", e.User, e.Override, what(e.Kind, e.Portfolio, e.Limits), e.Reason)
+	case *domain.OverrideRecorded:
+		return fmt.Sprintf("override %s by %s and %s (%s): %s", e.Override, e.RequestedBy, e.ConfirmedBy, what(e.Kind, e.Portfolio, e.Limits), e.Reason)
+	default:
+		return describeSystem(event)
+	}
+}
+
+func describeSystem(event domain.Event) string {
+	switch e := event.(type) {
+	case *domain.APIKeyIssued:
+		return strings.TrimSpace(fmt.Sprintf("API key %s issued to %s, role %s %s", e.Key, e.User, e.Role, strings.Trim(e.Portfolio+"/"+e.Bot, "/")))
+	case *domain.APIKeyRevoked:
+		return strings.TrimSuffix("API key "+e.Key+" revoked: "+e.Reason, ": ")
+	case *domain.AccessDenied:
+		return fmt.Sprintf("%d requests from %s refused (%s), last %s", e.Count, strings.TrimSuffix(e.Source+" with "+e.Key, " with "), e.Code, e.Route)
 	default:
 		return event.EventType()
 	}
+}
+
+// what an override allows.
+func what(kind, portfolio string, limits []byte) string {
+	if kind == domain.OverrideGoLive {
+		return "open live portfolio " + portfolio
+	}
+	return "limits " + string(limits)
 }
 
 func allocation(e *domain.BotCapitalAllocated) string {

@@ -112,7 +112,7 @@ type scenario struct {
 	equity *projections.Equity
 
 	// What "last" stands for, and how many fills and commands there were.
-	permit, request string
+	permit, request, override string
 	fills, commands int
 }
 
@@ -260,6 +260,8 @@ func (s *scenario) remember(event domain.Event) {
 		s.permit = e.Permit
 	case *domain.EmergencyStopClearRequested:
 		s.request = e.Request
+	case *domain.OverrideRequested:
+		s.override = e.Override
 	case *domain.PortfolioOpened:
 		s.imported = e.Clock == domain.ClockImported
 	}

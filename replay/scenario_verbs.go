@@ -49,6 +49,8 @@ var verbs = map[string]scenarioVerb{
 	"confirm-clear":  {"REQUEST|last", confirmClearVerb},
 	"aside":          {"ROW_KEY", asideVerb},
 	"limits":         {`POLICY_KEY=VALUE … reason="…"`, limitsVerb},
+	"override":       {`go_live portfolio=ID | limits POLICY_KEY=VALUE … reason="…"`, overrideVerb},
+	"agree":          {"OVERRIDE|last", agreeVerb},
 }
 
 const fillUsage = "BOT MARKET/OUTCOME QUANTITY @ PRICE [notional=N] [fee=N] [id=TEXT] [venue=TEXT] [leg=N] [permit=PERMIT|last] [status=provisional] [effective=TIME]"
@@ -354,6 +356,19 @@ func confirmClearVerb(s *scenario, a *args) []commands.Command {
 func limitsVerb(_ *scenario, a *args) []commands.Command {
 	reason := a.option("reason")
 	return one(commands.ChangeLimits{Limits: policyPatch(a), Reason: reason})
+}
+
+// overrideVerb asks for an override; agreeVerb is the second person.
+func overrideVerb(_ *scenario, a *args) []commands.Command {
+	c := commands.RequestOverride{Kind: a.word("the kind"), Portfolio: a.option("portfolio"), Reason: a.option("reason")}
+	if c.Kind == domain.OverrideLimits {
+		c.Limits = policyPatch(a)
+	}
+	return one(c)
+}
+
+func agreeVerb(s *scenario, a *args) []commands.Command {
+	return one(commands.ConfirmOverride{Override: last(a.word("the override"), s.override)})
 }
 
 func asideVerb(_ *scenario, a *args) []commands.Command {

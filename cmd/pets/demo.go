@@ -4,16 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"pets/commands"
+	"pets/commands/client"
 	"pets/domain"
 	"pets/domain/portfolio"
-	"pets/eventstore/embedded"
+	"pets/internal/config"
+	"pets/internal/httpapi"
 	"pets/projections"
 	"pets/replay"
 )
@@ -22,21 +24,29 @@ import (
 const (
 	demoCapital    = "10000"
 	demoBotCapital = "3000"
+	demoPortfolio  = "demo"
 )
 
 var demoBots = []string{"breakout", "steady", "value"}
 
-func (a *app) demoCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "demo", Short: "Play a bundled week of three bots through the engine, until a breaker trips", Args: cobra.NoArgs,
-		Long: "Plays a made-up week of three bots through the real engine into a fresh folder: every\n" +
-			"order asks for a permit, every permit is recorded, every fill is booked. Nothing is sent\n" +
-			"anywhere, and nothing but the new folder is touched.",
-		RunE: func(c *cobra.Command, _ []string) error { return a.demo(c.Context()) },
-	}
+// demoClock is the clock of a demo server: it stands where the week is being
+// played, and is the real one from then on. The week is moved by whole weeks to
+// end before now, so that time never has to go back.
+type demoClock struct {
+	played atomic.Pointer[time.Time]
+	real   func() time.Time
 }
 
-func (a *app) demo(ctx context.Context) error {
+func (c *demoClock) now() time.Time {
+	if at := c.played.Load(); at != nil {
+		return *at
+	}
+	return c.real()
+}
+
+// serveDemo runs a server on a fresh folder, plays the week through its API, and
+// stays up.
+func (a *app) serveDemo(ctx context.Context) error {
 	script, err := demoScript()
 	if err != nil {
 		return err
@@ -47,33 +57,46 @@ func (a *app) demo(ctx context.Context) error {
 			return err
 		}
 	}
-	a.config.Store, a.config.Portfolio = "embedded:"+dir, "demo"
-	store, err := a.openWriter()
+	admin, _ := httpapi.NewToken()
+	a.config.Store, a.config.Portfolio, a.config.AdminKey = "embedded:"+dir, demoPortfolio, config.NewSecret(admin)
+	clock := &demoClock{real: a.clock()}
+	last := script[len(script)-1].at
+	weeks := clock.real().Sub(last) / (7 * 24 * time.Hour) * (7 * 24 * time.Hour)
+	first := script[0].at.Truncate(24 * time.Hour).Add(weeks)
+	clock.played.Store(&first)
+	s, err := a.newServer(clock.now)
 	if err != nil {
 		return err
 	}
-	if _, err := store.Head(ctx, a.stream()); err == nil {
-		return errors.Join(domain.Errorf(domain.CodeConflict, "a demo week is already in %s; play into a fresh folder", dir), store.Close())
+	if _, exists, err := s.engine.SystemHead(ctx); err != nil || exists {
+		return errors.Join(err, domain.Errorf(domain.CodeConflict, "%s holds a store already; play the demo into a fresh folder", dir), s.listener.Close(), s.store.Close())
 	}
-	play := &demoPlay{app: a, ctx: ctx, store: store, p: &printer{w: a.out}, fills: map[domain.Instrument]domain.Decimal{}}
-	play.writer = commands.NewWriter(store, "demo", commands.Options{Now: func() time.Time { return play.now }})
-	err = play.week(script)
-	play.writer.Close()
-	if err == nil {
-		err = play.report(dir)
-	}
-	return errors.Join(err, store.Close())
+	return s.run(ctx, func(ctx context.Context) error {
+		d := &demoPlay{app: a, ctx: ctx, server: s, clock: clock, shift: weeks, p: &printer{w: a.out}, fills: map[domain.Instrument]domain.Decimal{}}
+		err := d.play(script, admin)
+		clock.played.Store(nil)
+		if err == nil {
+			err = d.report(dir)
+		}
+		if a.played != nil {
+			a.played()
+		}
+		return err
+	})
 }
 
-// demoPlay is one performance of the week: a clock, three bots and a feed.
+// demoPlay is one performance of the week: an operator, a feed and three bots,
+// each with an API key of its own.
 type demoPlay struct {
-	app    *app
-	ctx    context.Context //nolint:containedctx // one performance is one call
-	store  *embedded.Store
-	writer *commands.Writer
-	p      *printer
-	now    time.Time
-	sent   int
+	app     *app
+	ctx     context.Context //nolint:containedctx // one performance is one call
+	server  *server
+	clock   *demoClock
+	shift   time.Duration
+	p       *printer
+	sent    int
+	callers map[string]*client.Portfolio
+	keys    map[string]string
 
 	day                    string
 	asked, allowed, trades int
@@ -85,39 +108,41 @@ type demoPlay struct {
 	fills                  map[domain.Instrument]domain.Decimal
 }
 
-// send runs one command as somebody, at the demo's clock.
-func (d *demoPlay) send(caller domain.Caller, c commands.Command) (commands.Answer, error) {
+func (d *demoPlay) at(t time.Time) { d.clock.played.Store(&t) }
+
+// post sends one command as somebody, over HTTP.
+func (d *demoPlay) post(who, path string, body, into any) error {
 	d.sent++
-	answer, err := d.writer.Do(d.ctx, commands.Request{Caller: caller, Key: fmt.Sprintf("demo-%d", d.sent), Command: c})
-	if err != nil {
-		return answer, fmt.Errorf("%s at %s: %w", c.Name(), d.now.Format(time.RFC3339), err)
+	if err := d.callers[who].Post(d.ctx, path, fmt.Sprintf("demo-%d", d.sent), body, into); err != nil {
+		return fmt.Errorf("%s by %s: %w", path, who, err)
 	}
-	d.trades += answer.Closed()
-	d.watch(answer)
-	return answer, nil
+	return nil
 }
 
-var (
-	demoOperator = domain.Caller{User: "operator", Role: domain.RoleOperator}
-	demoFeed     = domain.Caller{User: "feed", Role: domain.RoleFeed}
-)
+func (d *demoPlay) send(who, path string, body any) error {
+	var answer commands.Answer
+	if err := d.post(who, path, body, &answer); err != nil {
+		return err
+	}
+	return d.watch(answer.Events)
+}
 
-func (d *demoPlay) week(script []scriptStep) error {
-	d.p.line("One week, three bots, %s USDC. Every order asks first: may I trade?", demoCapital)
+func (d *demoPlay) play(script []scriptStep, admin string) error {
+	d.p.line("One week, three bots, %s USDC, over the HTTP API. Every order asks first: may I trade?", demoCapital)
 	d.p.line("")
 	d.reasons, d.missed = map[domain.ReasonCode]int{}, map[domain.Instrument][]domain.Order{}
-	d.now = script[0].at.Truncate(24 * time.Hour)
-	if err := d.open(); err != nil {
+	if err := d.open(admin); err != nil {
 		return err
 	}
 	for _, step := range script {
+		step.at = step.at.Add(d.shift)
 		if day := step.at.Format("Mon 2006-01-02"); day != d.day {
 			if err := d.endDay(); err != nil {
 				return err
 			}
 			d.day = day
 		}
-		d.now = step.at
+		d.at(step.at)
 		if err := d.step(step); err != nil {
 			return err
 		}
@@ -128,21 +153,58 @@ func (d *demoPlay) week(script []scriptStep) error {
 	return d.p.err
 }
 
-func (d *demoPlay) open() error {
-	capital := domain.MustDecimal(demoCapital)
-	setup := []commands.Command{
-		commands.OpenPortfolio{ID: "demo", Mode: domain.ModePaper, BaseAsset: "USDC", BaseDecimals: 6, Policy: domain.DefaultPolicy(domain.ModePaper)},
-		commands.RecordDeposit{Wallet: domain.WalletHot, Amount: capital},
+// open makes a key for everybody who takes part, and the portfolio.
+func (d *demoPlay) open(admin string) error {
+	d.callers, d.keys = map[string]*client.Portfolio{}, map[string]string{"admin": admin}
+	boss, err := d.client(admin)
+	if err != nil {
+		return err
+	}
+	d.callers["admin"] = boss.Portfolio(demoPortfolio)
+	type key struct {
+		User      string      `json:"user"`
+		Role      domain.Role `json:"role"`
+		Portfolio string      `json:"portfolio,omitempty"`
+		Bot       string      `json:"bot,omitempty"`
+	}
+	keys := []key{{"operator", domain.RoleOperator, "", ""}, {"feed", domain.RoleFeed, demoPortfolio, ""}}
+	for _, bot := range demoBots {
+		keys = append(keys, key{bot, domain.RoleBot, demoPortfolio, bot})
+	}
+	for _, k := range keys {
+		var issued struct{ Secret string }
+		if err := boss.Send(d.ctx, http.MethodPost, "/v1/api-keys", "key of "+k.User, k, &issued); err != nil {
+			return err
+		}
+		c, err := d.client(issued.Secret)
+		if err != nil {
+			return err
+		}
+		d.callers[k.User], d.keys[k.User] = c.Portfolio(demoPortfolio), issued.Secret
+		if k.User == "operator" {
+			opening := map[string]any{"id": demoPortfolio, "mode": domain.ModePaper}
+			if err := c.Send(d.ctx, http.MethodPost, "/v1/portfolios", "open", opening, nil); err != nil {
+				return err
+			}
+		}
+	}
+	if err := d.send("operator", "/deposits", commands.RecordDeposit{Wallet: domain.WalletHot, Amount: domain.MustDecimal(demoCapital)}); err != nil {
+		return err
 	}
 	for _, bot := range demoBots {
-		setup = append(setup, commands.RegisterBot{ID: bot, Capital: domain.MustDecimal(demoBotCapital), Start: true})
-	}
-	for _, c := range setup {
-		if _, err := d.send(demoOperator, c); err != nil {
+		body := commands.RegisterBot{ID: bot, Capital: domain.MustDecimal(demoBotCapital)}
+		if err := d.send("operator", "/bots", body); err != nil {
+			return err
+		}
+		if err := d.send("operator", "/bots/"+bot+"/start", struct{}{}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (d *demoPlay) client(key string) (*client.Client, error) {
+	return client.New(client.Options{URL: d.server.url(), Key: key})
 }
 
 func (d *demoPlay) step(step scriptStep) error {
@@ -150,8 +212,7 @@ func (d *demoPlay) step(step scriptStep) error {
 	case step.order != nil:
 		return d.ask(*step.order)
 	case step.mark != nil:
-		_, err := d.send(demoFeed, commands.MarkPrices{Marks: []domain.Mark{*step.mark}})
-		return err
+		return d.send("feed", "/marks", commands.MarkPrices{Marks: []domain.Mark{*step.mark}})
 	default:
 		return d.settle(*step.settle)
 	}
@@ -162,27 +223,26 @@ func (d *demoPlay) ask(o domain.Order) error {
 	if o.Side == domain.Sell && d.fills[o.Instrument].IsZero() {
 		return nil // its purchase was refused: there is nothing to sell
 	}
-	bot := domain.Caller{User: o.Bot, Role: domain.RoleBot, Bot: o.Bot}
 	d.asked++
 	fee := o.Fee
-	answer, err := d.send(bot, commands.AskPermit{
+	var permit client.Permit
+	err := d.post(o.Bot, "/permits", commands.AskPermit{
 		Bot: o.Bot, Instrument: o.Instrument, Side: o.Side, Quantity: o.Quantity, LimitPrice: o.LimitPrice, Fee: &fee,
-	})
+	}, &permit)
 	if err != nil {
 		return err
 	}
-	if !answer.Permit.Allowed {
-		d.refused(o, answer.Permit.Reasons)
+	if !permit.Allowed {
+		d.refused(o, permit.Reasons)
 		return nil
 	}
 	d.allowed++
-	d.now = d.now.Add(2 * time.Second)
+	d.at(d.clock.now().Add(2 * time.Second))
 	d.fills[o.Instrument] = o.Quantity
-	_, err = d.send(bot, commands.RecordFill{
+	return d.send(o.Bot, "/fills", commands.RecordFill{
 		FillID: domain.FillID{Bot: o.Bot, Venue: "demo", TradeID: fmt.Sprintf("%s-%d", o.Bot, d.sent)}, Instrument: o.Instrument,
-		Side: o.Side, Quantity: o.Quantity, Price: o.LimitPrice, Fee: fee, PermitID: answer.Permit.PermitID,
+		Side: o.Side, Quantity: o.Quantity, Price: o.LimitPrice, Fee: fee, PermitID: permit.PermitID,
 	})
-	return err
 }
 
 func (d *demoPlay) refused(o domain.Order, reasons []domain.Reason) {
@@ -203,18 +263,25 @@ func (d *demoPlay) settle(s settlement) error {
 	if d.fills[s.Instrument].IsZero() {
 		return nil
 	}
-	_, err := d.send(demoFeed, commands.SettleMarket{Instrument: s.Instrument, Payout: s.payout})
-	return err
+	return d.send("feed", "/settlements", commands.SettleMarket{Instrument: s.Instrument, Payout: s.payout})
 }
 
 // watch prints what nobody should miss.
-func (d *demoPlay) watch(answer commands.Answer) {
-	for i, e := range answer.Decoded() {
-		if _, ok := e.(*domain.BreakerTripped); ok {
-			d.tripped = answer.Events[i].Revision
-			d.p.line("%s", d.now.Format("15:04:05")+"   >>> "+replay.Describe(e))
+func (d *demoPlay) watch(events []commands.EventRef) error {
+	for _, ref := range events {
+		switch ref.Type {
+		case domain.TradeClosedType:
+			d.trades++
+		case domain.BreakerTrippedType:
+			d.tripped = ref.Revision
+			e, err := d.event(ref.Revision)
+			if err != nil {
+				return err
+			}
+			d.p.line("%s", d.clock.now().Format("15:04:05")+"   >>> "+replay.Describe(e))
 		}
 	}
+	return nil
 }
 
 // endDay prints a line for the day that is over.
@@ -222,18 +289,26 @@ func (d *demoPlay) endDay() error {
 	if d.day == "" {
 		return nil
 	}
-	equity := domain.Zero
-	err := d.look(func(s *portfolio.State) error {
-		equity = s.Equity()
-		return nil
-	})
-	d.p.line("%s  equity %9s   %2d orders asked, %2d allowed, %2d trades closed", d.day, equity.Round(2), d.asked, d.allowed, d.trades)
+	var state projections.State
+	head, _, err := d.head()
+	if err != nil {
+		return err
+	}
+	if err := d.callers["operator"].Get(d.ctx, fmt.Sprintf("/state?min_revision=%d", head), &state); err != nil {
+		return err
+	}
+	d.p.line("%s  equity %9s   %2d orders asked, %2d allowed, %2d trades closed", d.day, state.Equity.Round(2), d.asked, d.allowed, d.trades)
 	d.asked, d.allowed, d.trades = 0, 0, 0
-	return errors.Join(err, d.p.err)
+	return d.p.err
+}
+
+func (d *demoPlay) head() (uint64, bool, error) {
+	head, err := d.server.store.Head(d.ctx, d.app.stream())
+	return head, err == nil, err
 }
 
 func (d *demoPlay) look(show func(*portfolio.State) error, riders ...projections.Projection) error {
-	return d.app.lookIn(d.ctx, d.store, projections.Point{}, riders, show)
+	return d.app.lookIn(d.ctx, d.server.store, projections.Point{}, riders, show)
 }
 
 // report shows what a person asks next: why, where do we stand, what now.
@@ -257,12 +332,38 @@ func (d *demoPlay) report(dir string) error {
 		p.line("EQUITY")
 		return d.app.drawEquity(series.Points(time.Time{}, time.Time{}, 0))
 	}, series)
-	p.line("")
-	p.line("The week stays in %s. Look around:", dir)
-	for _, c := range []string{"events --type breaker,trade", "state --at 2026-03-05T12:00:00Z", "stats", "equity --svg week.svg", "verify"} {
-		p.line("  go run ./cmd/pets %-34s --store embedded:%s -p demo", c, dir)
-	}
+	d.next(dir)
 	return errors.Join(err, p.err)
+}
+
+// next says what to open now that the server is up.
+func (d *demoPlay) next(dir string) {
+	p, url := d.p, d.server.url()
+	p.line("The server stays up at %s until you press Ctrl-C. Its keys are for this demo only:", url)
+	p.line("")
+	p.line("  export OPERATOR=%s", d.keys["operator"])
+	p.line("  export BOT=%s", d.keys["breakout"])
+	p.line("")
+	p.line("Ask it, in another terminal:")
+	for _, c := range []string{
+		`curl -s -H "Authorization: Bearer $OPERATOR" ` + url + "/v1/portfolios/demo/state",
+		`curl -s -H "Authorization: Bearer $OPERATOR" "` + url + `/v1/portfolios/demo/events?types=breaker,trade&limit=5"`,
+		`curl -N -H "Authorization: Bearer $BOT" "` + url + `/v1/portfolios/demo/stream?after=0"`,
+		`curl -s -H "Authorization: Bearer $BOT" -H "Idempotency-Key: $(cat /proc/sys/kernel/random/uuid)" -H "Content-Type: application/json" \`,
+		`     -d '{"bot":"breakout","market":"late","outcome":"YES","side":"buy","quantity":"10","limit_price":"0.30"}' ` + url + "/v1/portfolios/demo/permits",
+	} {
+		p.line("  %s", c)
+	}
+	if d.server.app.config.MetricsListen != "off" {
+		p.line("  curl -s http://%s/metrics | grep pets_breaker", d.server.metricsAddress)
+	}
+	p.line("")
+	p.line("Or look at its folder beside it:")
+	for _, c := range []string{"events --type breaker,trade", "stats", "equity --svg week.svg", "verify"} {
+		p.line("  go run ./cmd/pets %-28s --store embedded:%s -p demo", c, dir)
+	}
+	p.line("")
+	p.line("What is served: %s/openapi.json", url)
 }
 
 // why prints the trip and the closed trades of its bot that led to it.
@@ -281,7 +382,7 @@ func (d *demoPlay) why() error {
 	}
 	const most = 5
 	var lines []string
-	for rec, err := range d.store.ReadStream(d.ctx, commands.Stream("demo"), 0) {
+	for rec, err := range d.server.store.ReadStream(d.ctx, commands.Stream("demo"), 0) {
 		if err != nil {
 			return err
 		}
@@ -304,7 +405,7 @@ func (d *demoPlay) why() error {
 }
 
 func (d *demoPlay) event(revision uint64) (domain.Event, error) {
-	for rec, err := range d.store.ReadStream(d.ctx, commands.Stream("demo"), revision) {
+	for rec, err := range d.server.store.ReadStream(d.ctx, commands.Stream("demo"), revision) {
 		if err != nil {
 			return nil, err
 		}

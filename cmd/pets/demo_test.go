@@ -1,19 +1,42 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
+
+// demo plays the demo week, as of the Monday after it was written, into a folder
+// and stops the server then.
+func (s *shell) demo(folder string) ran {
+	s.t.Helper()
+	ctx, stop := context.WithCancel(s.ctx)
+	defer stop()
+	var out, errs bytes.Buffer
+	monday := time.Date(2026, 3, 9, 8, 0, 0, 0, time.UTC)
+	a := &app{out: &out, err: &errs, environ: s.env, dir: s.dir, wall: func() time.Time { return monday }, played: stop}
+	code := a.run(ctx, []string{"serve", "--demo", "--store", "embedded:" + folder, "--listen", "127.0.0.1:0", "--metrics-listen", "off"})
+	return ran{code, out.String(), errs.String()}
+}
+
+func (s *shell) playedDemo(folder string) string {
+	s.t.Helper()
+	r := s.demo(folder)
+	require.Equal(s.t, 0, r.code, r.err)
+	return r.out
+}
 
 // The demo trips a breaker in the same append as the third loss, refuses every
 // order after it, and says why; the week it leaves behind verifies.
 func TestDemoTripsAndExplains(t *testing.T) {
 	s := newShell(t)
-	out := s.ok("demo", "--store", "embedded:"+filepath.Join(s.dir, "week"))
+	out := s.playedDemo(filepath.Join(s.dir, "week"))
 	require.Contains(t, out, ">>> TRIPPED consecutive_losses of breakout at 3, limit 3")
 	require.Equal(t, 3, strings.Count(out, " 0 allowed"), "the three days after the trip")
 	require.Contains(t, out, "After the trip 33 orders were refused. Filled at their limits they would have made -1024.09 USDC.")
@@ -26,7 +49,7 @@ func TestDemoTripsAndExplains(t *testing.T) {
 func TestReadmePictureIsOfTheDemoWeek(t *testing.T) {
 	s := newShell(t)
 	week := "embedded:" + filepath.Join(s.dir, "week")
-	s.ok("demo", "--store", week)
+	s.playedDemo(filepath.Join(s.dir, "week"))
 	want, err := os.ReadFile(filepath.Join("..", "..", "docs", "img", "demo-week.svg"))
 	require.NoError(t, err)
 	require.Equal(t, string(want), s.ok("equity", "--svg", "-", "-p", "demo", "--store", week), "draw it again: pets equity --svg docs/img/demo-week.svg -p demo")
@@ -35,7 +58,9 @@ func TestReadmePictureIsOfTheDemoWeek(t *testing.T) {
 // A second week on top of the first would show neither.
 func TestDemoRefusesAFolderWithADemo(t *testing.T) {
 	s := newShell(t)
-	week := "embedded:" + filepath.Join(s.dir, "week")
-	s.ok("demo", "--store", week)
-	s.fails(1, []string{"already", "fresh folder"}, "demo", "--store", week)
+	week := filepath.Join(s.dir, "week")
+	s.playedDemo(week)
+	again := s.demo(week)
+	require.Equal(t, 1, again.code)
+	require.Contains(t, again.err, "fresh folder")
 }

@@ -16,8 +16,10 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"pets/domain"
 	"pets/internal/config"
@@ -36,10 +38,27 @@ type app struct {
 	environ  []string
 	dir      string // where .env is looked for
 
+	// For tests: another wall clock, and a word once the demo was played.
+	wall   func() time.Time
+	played func()
+
 	config    config.Config
 	store     string
 	portfolio string
 	json      bool
+}
+
+func (a *app) clock() func() time.Time {
+	if a.wall != nil {
+		return a.wall
+	}
+	return time.Now
+}
+
+// terminal reports whether somebody reads what is printed.
+func (a *app) terminal() bool {
+	f, ok := a.out.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor
 }
 
 // errUsage marks what the user typed as the reason.
@@ -86,7 +105,7 @@ func (a *app) root() *cobra.Command {
 	})
 	root.AddCommand(
 		a.importCommand(), a.stateCommand(), a.statsCommand(), a.balancesCommand(), a.positionsCommand(), a.tradesCommand(),
-		a.equityCommand(), a.eventsCommand(), a.verifyCommand(), a.benchCommand(), a.demoCommand(), a.versionCommand(),
+		a.equityCommand(), a.eventsCommand(), a.verifyCommand(), a.benchCommand(), a.serveCommand(), a.versionCommand(),
 	)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	for _, c := range root.Commands() {

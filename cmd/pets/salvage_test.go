@@ -15,7 +15,7 @@ import (
 func damagedShell(t *testing.T) (*shell, string) {
 	t.Helper()
 	s := newShell(t)
-	s.ok("demo", "--store", "embedded:"+s.store())
+	s.playedDemo(s.store())
 	path := filepath.Join(s.store(), "00000000000000000000.seg")
 	b, err := os.ReadFile(path)
 	require.NoError(t, err)

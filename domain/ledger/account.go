@@ -79,6 +79,16 @@ func (a Account) IsAsset() bool {
 	return a.Place == PlaceHot || a.Place == PlaceCold || a.Place == PlacePosition
 }
 
+// Bot returns the bot whose account it is, "" for all others.
+func (a Account) Bot() string {
+	kind, rest, _ := strings.Cut(a.Owner, "/")
+	bot, _, _ := strings.Cut(rest, "/")
+	if bot == Treasury && kind != "bot" {
+		return "" // fees and rebates of no bot
+	}
+	return bot
+}
+
 // Name is place:owner, or the place alone.
 func (a Account) Name() string {
 	if a.Owner == "" {

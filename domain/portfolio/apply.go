@@ -124,6 +124,10 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 		s.Stop.Request, s.Stop.Requester = e.Request, e.User
 	case *domain.EmergencyStopCleared:
 		s.Stop = Stop{}
+	case *domain.OverrideRequested:
+		s.requestOverride(e)
+	case *domain.OverrideRecorded:
+		s.recordOverride(at, e)
 	}
 }
 

@@ -123,18 +123,23 @@ func (d *Decision) EngageStop(kind, reason string) error {
 	if err := d.requireOpen(); err != nil {
 		return err
 	}
-	switch kind {
-	case domain.StopManual, domain.StopSystemError, domain.StopSecurityBreach:
-	default:
-		return domain.Invalid("kind", "must be manual, system_error or security_breach")
-	}
-	if err := domain.CheckReason("reason", reason); err != nil {
+	if err := CheckStop(kind, reason); err != nil {
 		return err
 	}
 	d.emit(&domain.EmergencyStopEngaged{
 		Kind: kind, Reason: reason, BotsStopped: d.s.runningBots(""), PermitsRevoked: d.s.unplacedPermits("", d),
 	})
 	return nil
+}
+
+// CheckStop refuses a stop that no portfolio would take.
+func CheckStop(kind, reason string) error {
+	switch kind {
+	case domain.StopManual, domain.StopSystemError, domain.StopSecurityBreach:
+	default:
+		return domain.Invalid("kind", "must be manual, system_error or security_breach")
+	}
+	return domain.CheckReason("reason", reason)
 }
 
 // RequestClear is the first of the two people; it answers with the name of the

@@ -8,11 +8,12 @@ import (
 	"slices"
 
 	"pets/domain"
+	"pets/domain/ledger"
 )
 
-// Open opens the portfolio. A live one needs a passed gate, which nothing can
-// give yet; an imported one can never be live.
-func (d *Decision) Open(e *domain.PortfolioOpened) error {
+// Open opens the portfolio. A live one needs a gate, whose record is handed in as
+// evidence; an imported one can never be live.
+func (d *Decision) Open(e *domain.PortfolioOpened, ev *Evidence) error {
 	if d.s.IsOpen() {
 		return domain.Errorf(domain.CodeConflict, "portfolio %s is already open", d.s.Portfolio)
 	}
@@ -26,8 +27,8 @@ func (d *Decision) Open(e *domain.PortfolioOpened) error {
 		return domain.Invalid("clock", "must be \"wall\" or \"imported\"")
 	case e.Mode == domain.ModeLive && e.Clock == domain.ClockImported:
 		return domain.Invalid("mode", "of an imported portfolio can only be \"paper\"")
-	case e.Mode == domain.ModeLive:
-		return domain.Errorf(domain.CodeDenied, "a live portfolio needs a passed go-live gate or a recorded override by two people; open a paper portfolio first")
+	case e.Mode == domain.ModePaper && e.Gate != nil:
+		return domain.Invalid("gate", "does not go with mode \"paper\"")
 	case e.BaseDecimals < 0 || e.BaseDecimals > domain.Scale:
 		return domain.Invalid("base_decimals", "must be 0 to %d", domain.Scale)
 	}
@@ -37,9 +38,18 @@ func (d *Decision) Open(e *domain.PortfolioOpened) error {
 	if err := e.Policy.Validate(); err != nil {
 		return err
 	}
+	if e.Mode == domain.ModeLive {
+		if err := d.checkGate(e, ev); err != nil {
+			return err
+		}
+	}
 	d.emit(e)
 	return nil
 }
+
+// Patched returns a policy with the keys of one JSON object replaced, and refuses
+// anything else.
+func Patched(p domain.Policy, patch json.RawMessage) (domain.Policy, error) { return patched(p, patch) }
 
 // ChangeLimits replaces parts of the policy: patch is a JSON object with policy
 // keys. All breakers are evaluated against the new limits; none is untripped.
@@ -58,8 +68,8 @@ func (d *Decision) ChangeLimits(patch json.RawMessage, reason string) error {
 		return err
 	}
 	if d.s.Mode == domain.ModeLive {
-		if key := loosened(&p); key != "" {
-			return &domain.Error{Code: domain.CodeDenied, Field: key, Message: "of a live portfolio cannot be loosened beyond its default without two people"}
+		if key := loosened(&d.s.Policy, &p); key != "" {
+			return &domain.Error{Code: domain.CodeDenied, Field: key, Message: "of a live portfolio cannot be loosened beyond its default without two people: POST …/overrides, confirmed by another user"}
 		}
 	}
 	d.fact(&domain.LimitsChanged{Policy: p, Reason: reason})
@@ -95,38 +105,6 @@ func quiet(err error) error {
 		return domain.Invalid(t.Field, "has the wrong type")
 	}
 	return err
-}
-
-// loosened names a limit of a live portfolio that lies beyond its default.
-func loosened(p *domain.Policy) string {
-	def := domain.DefaultPolicy(domain.ModeLive)
-	switch {
-	case p.MaxConsecutiveLosses > def.MaxConsecutiveLosses:
-		return "max_consecutive_losses"
-	case def.MaxDailyLossPct.Less(p.MaxDailyLossPct):
-		return "max_daily_loss_pct"
-	case def.MaxBotDrawdownPct.Less(p.MaxBotDrawdownPct):
-		return "max_bot_drawdown_pct"
-	case def.MaxPortfolioDrawdownPct.Less(p.MaxPortfolioDrawdownPct):
-		return "max_portfolio_drawdown_pct"
-	case p.BreakerStops != def.BreakerStops:
-		return "breaker_stops"
-	case def.LossDust.Less(p.LossDust):
-		return "loss_dust"
-	case p.MarkMaxAge == 0 || p.MarkMaxAge > def.MarkMaxAge:
-		return "mark_max_age"
-	case def.PermitTTL < p.PermitTTL:
-		return "permit_ttl"
-	}
-	for _, z := range def.BlockedZones {
-		if !slices.Contains(p.BlockedZones, z) {
-			return "blocked_zones"
-		}
-	}
-	if !slices.Equal(p.ZoneBounds, def.ZoneBounds) {
-		return "zone_bounds"
-	}
-	return ""
 }
 
 // RegisterMarket makes a market's kind, outcomes and category known. They are
@@ -197,6 +175,9 @@ func (d *Decision) RegisterBot(e *domain.BotRegistered, capital domain.Decimal, 
 	}
 	if err := domain.CheckID("id", e.Bot); err != nil {
 		return err
+	}
+	if e.Bot == ledger.Treasury { // its fees would be booked to the treasury's account
+		return domain.Invalid("id", "must not be %s, which is what belongs to no bot", ledger.Treasury)
 	}
 	if err := domain.CheckOptionalText("strategy", e.Strategy); err != nil {
 		return err

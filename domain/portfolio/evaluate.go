@@ -135,6 +135,11 @@ func (s *State) runningBots(only string) []string {
 	return ids
 }
 
+// PermitIDs lists the permits that are remembered, in the order they were granted.
+func (s *State) PermitIDs() []string {
+	return s.permitIDs(func(*risk.Permit) bool { return true })
+}
+
 // unplacedPermits lists the live permits whose orders do not rest at a venue yet.
 func (s *State) unplacedPermits(only string, d *Decision) []string {
 	return s.permitIDs(func(p *risk.Permit) bool {

@@ -317,7 +317,7 @@ func (h *harness) open(mode domain.Mode, change ...func(*domain.Policy)) *harnes
 		h.apply(e)
 		return h
 	}
-	h.must(func(d *Decision) error { return d.Open(e) })
+	h.must(func(d *Decision) error { return d.Open(e, nil) })
 	return h
 }
 
@@ -328,7 +328,7 @@ func (h *harness) openImported() *harness {
 		return d.Open(&domain.PortfolioOpened{
 			Portfolio: "main", Mode: domain.ModePaper, Clock: domain.ClockImported,
 			BaseAsset: "USDC", BaseDecimals: 6, Policy: domain.DefaultPolicy(domain.ModePaper),
-		})
+		}, nil)
 	})
 	return h
 }

@@ -57,7 +57,7 @@ func TestLiveCannotBeOpened(t *testing.T) {
 			return d.Open(&domain.PortfolioOpened{
 				Portfolio: "main", Mode: mode, Clock: clock, BaseAsset: "USDC", BaseDecimals: 6,
 				Policy: domain.DefaultPolicy(mode), Gate: gate,
-			})
+			}, nil)
 		}
 	}
 	h := newHarness(t)

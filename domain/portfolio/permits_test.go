@@ -639,7 +639,7 @@ func TestPermitsAreCapped(t *testing.T) {
 		})
 	}
 	require.NoError(t, run(func(d *Decision) error {
-		return d.Open(&domain.PortfolioOpened{Portfolio: "main", Mode: domain.ModePaper, Clock: domain.ClockWall, BaseAsset: "USDC", BaseDecimals: 6, Policy: domain.DefaultPolicy(domain.ModePaper)})
+		return d.Open(&domain.PortfolioOpened{Portfolio: "main", Mode: domain.ModePaper, Clock: domain.ClockWall, BaseAsset: "USDC", BaseDecimals: 6, Policy: domain.DefaultPolicy(domain.ModePaper)}, nil)
 	}))
 	require.NoError(t, run(func(d *Decision) error {
 		return d.Deposit(&domain.DepositRecorded{Wallet: domain.WalletHot, Amount: dec("20000")})
@@ -928,7 +928,7 @@ func TestNoStormOverspends(t *testing.T) {
 			p := domain.DefaultPolicy(domain.ModePaper)
 			quietPolicy(&p)
 			p.BlockedZones, p.ZoneBounds[0], p.ZoneBounds[5] = nil, dec("0.001"), domain.One
-			return d.Open(&domain.PortfolioOpened{Portfolio: "main", Mode: domain.ModePaper, Clock: domain.ClockWall, BaseAsset: "USDC", BaseDecimals: 6, Policy: p})
+			return d.Open(&domain.PortfolioOpened{Portfolio: "main", Mode: domain.ModePaper, Clock: domain.ClockWall, BaseAsset: "USDC", BaseDecimals: 6, Policy: p}, nil)
 		})
 		w.run(func(d *Decision) error {
 			return d.Deposit(&domain.DepositRecorded{Wallet: domain.WalletHot, Amount: dec("2000")})

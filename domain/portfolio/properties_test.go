@@ -1,6 +1,7 @@
 package portfolio
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math/big"
@@ -483,6 +484,10 @@ func arbitrary(r *rapid.T, v reflect.Value) {
 		return
 	case time.Time:
 		v.Set(reflect.ValueOf(noon.Add(time.Duration(rapid.Int64Range(-1e18, 1e18).Draw(r, "time")))))
+		return
+	}
+	if raw, ok := v.Addr().Interface().(*json.RawMessage); ok {
+		*raw = json.RawMessage(rapid.SampledFrom([]string{"{}", `{"loss_dust":"1"}`, `{"a":[1,2]}`}).Draw(r, "json"))
 		return
 	}
 	switch v.Kind() {

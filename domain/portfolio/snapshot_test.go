@@ -41,8 +41,8 @@ func goldenHistory(t *testing.T) []recorded {
 // hash here.
 func TestGoldenHistory(t *testing.T) {
 	const (
-		version = 4
-		hash    = "cfb5169abbaced507fd6813fdc547a07610684e1963772b60241677767ae69a9"
+		version = 5
+		hash    = "8eb74700670a22a2ac44ec3bf8dd4c3c29067c123051a838b05f6980c03d69fe"
 	)
 	s := New()
 	for _, r := range goldenHistory(t) {

@@ -50,6 +50,8 @@ type State struct {
 	Markets map[string]*Market      `json:"markets"`
 	Permits map[string]*risk.Permit `json:"permits"`
 	Stop    Stop                    `json:"emergency_stop"`
+	// Overrides are what two people decided, and what waits for the second.
+	Overrides map[string]*Override `json:"overrides"`
 
 	// Maps with struct keys; a snapshot writes them as sorted lists.
 	Instruments map[domain.Instrument]*Instrument   `json:"-"`
@@ -187,7 +189,7 @@ type Flow struct {
 func New() *State {
 	return &State{
 		Book: ledger.Book{}, Assets: map[string]*Asset{}, Bots: map[string]*Bot{}, Markets: map[string]*Market{},
-		Permits: map[string]*risk.Permit{}, Instruments: map[domain.Instrument]*Instrument{},
+		Permits: map[string]*risk.Permit{}, Overrides: map[string]*Override{}, Instruments: map[domain.Instrument]*Instrument{},
 		Fills: map[domain.FillID]FillRef{}, Provisional: map[domain.FillID]domain.Instrument{},
 		Breakers: map[risk.Key]*risk.Breaker{},
 	}

@@ -1,5 +1,5 @@
 // Package config reads what pets takes from its environment: where the events
-// are kept, and the limits a new portfolio is opened with.
+// are kept, how the server answers, and the limits a new portfolio is opened with.
 //
 // It owns the names, defaults and meaning of every variable (the [Config]
 // struct is the one list; .env.example is generated from it) and the rule by
@@ -30,6 +30,19 @@ import (
 type Config struct {
 	Store     string `env:"PETS_STORE" envDefault:"embedded:./pets-data" rule:"embedded:DIR, such as embedded:./pets-data" doc:"Where the events are kept: embedded:DIR is a folder on this machine."`
 	Portfolio string `env:"PETS_PORTFOLIO" envDefault:"main" rule:"1 to 64 letters, digits, dots, underscores and dashes" doc:"The portfolio a command means when it names none."`
+
+	Listen         string `env:"PETS_LISTEN" envDefault:"127.0.0.1:7433" rule:"host:port" doc:"Where pets serve answers. Other addresses than this machine's own need TLS."`
+	MetricsListen  string `env:"PETS_METRICS_LISTEN" envDefault:"127.0.0.1:7434" rule:"host:port, or off" doc:"Where pets serve shows its metrics to Prometheus, apart from the API."`
+	TLSCert        string `env:"PETS_TLS_CERT" envDefault:"" rule:"a PEM file, together with PETS_TLS_KEY" doc:"The certificate of the API."`
+	TLSKey         string `env:"PETS_TLS_KEY" envDefault:"" rule:"a PEM file, together with PETS_TLS_CERT" doc:"The private key of that certificate."`
+	TLSSelf        bool   `env:"PETS_TLS_SELF" envDefault:"false" rule:"true or false" doc:"Make a certificate of our own, kept in the store's folder; its fingerprint is shown at every start."`
+	AllowPlaintext bool   `env:"PETS_ALLOW_PLAINTEXT" envDefault:"false" rule:"true or false" doc:"Answer other machines without TLS: only behind something that adds it."`
+	RateLimit      int    `env:"PETS_RATE_LIMIT" envDefault:"2000" rule:"a whole number, 0 to 1000000" doc:"How many requests a second one API key may send; 0 is no limit."`
+	RateBurst      int    `env:"PETS_RATE_BURST" envDefault:"4000" rule:"a whole number, 1 to 1000000" doc:"How many of them may come at once."`
+	AdminKey       Secret `env:"PETS_ADMIN_KEY" envDefault:"" rule:"at least 32 printable characters without spaces" doc:"The first admin key, read at the first start only. Without it one is made, and shown once."`
+	Server         string `env:"PETS_SERVER" envDefault:"http://127.0.0.1:7433" rule:"http://host:port or https://host:port" doc:"The server that commands which write go to while it runs."`
+	Key            Secret `env:"PETS_KEY" envDefault:"" rule:"an API key" doc:"The API key they send."`
+	CAFile         string `env:"PETS_CA" envDefault:"" rule:"a PEM file" doc:"The certificate they trust, for a server with one of its own."`
 
 	MaxConsecutiveLosses    int              `env:"MAX_CONSECUTIVE_LOSSES" envDefault:"3" rule:"a whole number, 1 to 1000" doc:"Breaker consecutive_losses: trips at this many losing trades of one bot in a row."`
 	MaxDailyLossPct         domain.Decimal   `env:"MAX_DAILY_LOSS_PCT" envDefault:"0.05" rule:"a fraction above 0 and below 1, such as 0.05 for 5 %" doc:"Breaker daily_loss: trips at this loss of the portfolio since the day opened."`
@@ -160,6 +173,9 @@ func (c Config) validate() error {
 		return err
 	}
 	if err := domain.CheckID("PETS_PORTFOLIO", c.Portfolio); err != nil {
+		return err
+	}
+	if err := c.ValidateServer(); err != nil {
 		return err
 	}
 	_, err := c.Policy(domain.ModeLive)

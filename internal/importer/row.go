@@ -14,7 +14,7 @@ import (
 // need: its bot and its market. It is one command, so a row that is refused
 // leaves none of them behind, and the next row that needs them brings them.
 type rowCommand struct {
-	commands.Command
+	commands.PortfolioCommand
 	bot     string
 	capital domain.Decimal // of the bot, if it is new
 	market  string
@@ -23,12 +23,12 @@ type rowCommand struct {
 
 // MarshalJSON gives the row's own command only: its hash must not depend on who
 // was known when it was booked, or a later run would not recognise it.
-func (c rowCommand) MarshalJSON() ([]byte, error) { return json.Marshal(c.Command) }
+func (c rowCommand) MarshalJSON() ([]byte, error) { return json.Marshal(c.PortfolioCommand) }
 
 // Roles are those that may register bots and markets, as the row may have to.
 func (rowCommand) Roles() []domain.Role { return commands.RegisterBot{}.Roles() }
 
-// Decide implements commands.Command. The market comes first, because its
+// Decide implements commands.PortfolioCommand. The market comes first, because its
 // refusals are the only ones to expect: refused before anything is emitted, they
 // do not cost the writer its state.
 func (c rowCommand) Decide(d *portfolio.Decision) error {
@@ -38,7 +38,7 @@ func (c rowCommand) Decide(d *portfolio.Decision) error {
 	if err := c.registerBot(d); err != nil {
 		return err
 	}
-	return c.Command.Decide(d)
+	return c.PortfolioCommand.Decide(d)
 }
 
 // registerMarket holds the kind the row states against what is known. A market
@@ -89,7 +89,7 @@ func (r *run) commandOf(row *tradefile.Row) commands.Command {
 	case row.Fill != nil:
 		f := row.Fill
 		c.bot, c.market, c.kind = f.Bot, f.Market, f.Kind
-		c.Command = commands.RecordFill{
+		c.PortfolioCommand = commands.RecordFill{
 			FillID:     domain.FillID{Bot: f.Bot, Venue: f.Venue, TradeID: f.TradeID},
 			Instrument: domain.Instrument{Market: f.Market, Outcome: f.Outcome},
 			Side:       f.Side, Quantity: f.Quantity, Price: f.Price, Notional: f.Notional, Fee: f.Fee,
@@ -97,18 +97,18 @@ func (r *run) commandOf(row *tradefile.Row) commands.Command {
 	case row.Settlement != nil:
 		s := row.Settlement
 		c.bot = s.Bot
-		c.Command = commands.SettleMarket{Instrument: domain.Instrument{Market: s.Market, Outcome: s.Outcome}, Payout: s.Payout, Bot: s.Bot}
+		c.PortfolioCommand = commands.SettleMarket{Instrument: domain.Instrument{Market: s.Market, Outcome: s.Outcome}, Payout: s.Payout, Bot: s.Bot}
 	case row.Trade != nil:
 		t := row.Trade
 		c.bot = t.Bot
-		c.Command = commands.RecordTrade{Bot: t.Bot, Market: t.Market, PnL: t.PnL, Fee: t.Fee, TradeID: t.TradeID}
+		c.PortfolioCommand = commands.RecordTrade{Bot: t.Bot, Market: t.Market, PnL: t.PnL, Fee: t.Fee, TradeID: t.TradeID}
 	case row.Redeem != nil:
 		d := row.Redeem
 		c.bot = d.Bot
-		c.Command = commands.RedeemPosition{Bot: d.Bot, Market: d.Market, Quantity: d.Quantity, Cash: d.Cash}
+		c.PortfolioCommand = commands.RedeemPosition{Bot: d.Bot, Market: d.Market, Quantity: d.Quantity, Cash: d.Cash}
 	default:
 		c.bot = row.Rebate.Bot
-		c.Command = commands.RecordFee{Bot: row.Rebate.Bot, Amount: row.Rebate.Amount, Kind: domain.FeeRebate}
+		c.PortfolioCommand = commands.RecordFee{Bot: row.Rebate.Bot, Amount: row.Rebate.Amount, Kind: domain.FeeRebate}
 	}
 	return c
 }

@@ -213,13 +213,13 @@ func TestTheBodyOfARowIsItsCommand(t *testing.T) {
 		}
 		c, ok := rich.(rowCommand)
 		require.True(t, ok)
-		want, err := json.Marshal(c.Command)
+		want, err := json.Marshal(c.PortfolioCommand)
 		require.NoError(t, err)
 		got, err := json.Marshal(rich)
 		require.NoError(t, err)
 		require.Equal(t, string(want), string(got))
-		require.Equal(t, c.Command.Name(), rich.Name())
-		require.Subset(t, c.Command.Roles(), rich.Roles(), "never more than may send the command itself")
+		require.Equal(t, c.PortfolioCommand.Name(), rich.Name())
+		require.Subset(t, c.PortfolioCommand.Roles(), rich.Roles(), "never more than may send the command itself")
 		kinds[rich.Name()] = true
 	}
 	require.Len(t, kinds, 5)

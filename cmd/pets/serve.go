@@ -1,0 +1,293 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/eventstore/embedded"
+	"pets/internal/config"
+	"pets/internal/httpapi"
+	"pets/internal/metrics"
+	"pets/projections"
+)
+
+// serveFlags are flags of the same names as settings; they win.
+type serveFlags struct {
+	listen, metrics string
+	tlsCert, tlsKey string
+	tlsSelf, demo   bool
+	allowPlaintext  bool
+}
+
+func (a *app) serveCommand() *cobra.Command {
+	var f serveFlags
+	c := &cobra.Command{
+		Use: "serve", Short: "Answer bots, operators and dashboards over HTTP", Args: cobra.NoArgs,
+		Long: "Opens the store for writing, folds every portfolio, and answers the HTTP API until it is\n" +
+			"interrupted. The first start makes one admin key and shows it once, or takes PETS_ADMIN_KEY.\n" +
+			"--demo plays a bundled week of three bots through the API of a server on a fresh folder.",
+		Example: "  pets serve\n  pets serve --demo\n  pets serve --listen 0.0.0.0:7433 --tls-self",
+		RunE:    func(c *cobra.Command, _ []string) error { return a.serve(c.Context(), f) },
+	}
+	c.Flags().StringVar(&f.listen, "listen", "", "host:port to answer at (PETS_LISTEN)")
+	c.Flags().StringVar(&f.metrics, "metrics-listen", "", "host:port for Prometheus, or off (PETS_METRICS_LISTEN)")
+	c.Flags().StringVar(&f.tlsCert, "tls-cert", "", "PEM `file` of the certificate (PETS_TLS_CERT)")
+	c.Flags().StringVar(&f.tlsKey, "tls-key", "", "PEM `file` of its private key (PETS_TLS_KEY)")
+	c.Flags().BoolVar(&f.tlsSelf, "tls-self", false, "make a certificate of our own (PETS_TLS_SELF)")
+	c.Flags().BoolVar(&f.allowPlaintext, "allow-plaintext", false, "answer other machines without TLS (PETS_ALLOW_PLAINTEXT)")
+	c.Flags().BoolVar(&f.demo, "demo", false, "play the demo week through the API, then stay up")
+	return c
+}
+
+// settle puts the flags over the settings.
+func (f serveFlags) settle(c *config.Config) error {
+	for _, s := range []struct {
+		flag string
+		into *string
+	}{{f.listen, &c.Listen}, {f.metrics, &c.MetricsListen}, {f.tlsCert, &c.TLSCert}, {f.tlsKey, &c.TLSKey}} {
+		if s.flag != "" {
+			*s.into = s.flag
+		}
+	}
+	c.TLSSelf = c.TLSSelf || f.tlsSelf
+	c.AllowPlaintext = c.AllowPlaintext || f.allowPlaintext
+	if err := c.ValidateServer(); err != nil {
+		return errUsage{err}
+	}
+	if !config.IsLoopback(c.Listen) && c.TLSCert == "" && !c.TLSSelf && !c.AllowPlaintext {
+		return errUsage{domain.Invalid("--listen", "is an address that other machines reach, and API keys would go there in clear: add --tls-cert and --tls-key, or --tls-self, or --allow-plaintext where something else adds TLS")}
+	}
+	return nil
+}
+
+func (a *app) serve(ctx context.Context, f serveFlags) error {
+	if err := f.settle(&a.config); err != nil {
+		return err
+	}
+	if f.demo {
+		return a.serveDemo(ctx)
+	}
+	s, err := a.newServer(a.clock())
+	if err != nil {
+		return err
+	}
+	return s.run(ctx, nil)
+}
+
+// server is one pets serve: the store, what writes to it, what answers.
+type server struct {
+	app    *app
+	log    *slog.Logger
+	store  *embedded.Store
+	engine *commands.Engine
+	keys   *projections.Keyring
+	api    *httpapi.API
+	meter  *metrics.Metrics
+
+	listener       net.Listener
+	metricsAddress string
+	secure         *tls.Config
+	work           sync.WaitGroup
+	stop           context.CancelFunc
+}
+
+// newServer opens the store and the listener; nothing is answered yet.
+func (a *app) newServer(now func() time.Time) (*server, error) {
+	s := &server{app: a, log: slog.New(slog.NewJSONHandler(a.err, nil))}
+	var err error
+	if s.secure, err = a.serverTLS(); err != nil {
+		return nil, err
+	}
+	if s.store, err = a.openWriter(); err != nil {
+		return nil, err
+	}
+	if s.listener, err = net.Listen("tcp", a.config.Listen); err != nil {
+		return nil, errors.Join(fmt.Errorf("listen at %s: %w", a.config.Listen, err), s.store.Close())
+	}
+	dir, err := a.config.StoreDir()
+	if err != nil {
+		return nil, errors.Join(err, s.listener.Close(), s.store.Close())
+	}
+	s.meter = metrics.New()
+	s.keys = projections.NewKeyring(s.store)
+	snapshots := a.snapshots(s.store)
+	s.engine = commands.NewEngine(s.store, commands.EngineOptions{
+		Options: commands.Options{Now: now, Snapshots: snapshots}, Latch: commands.NewLatchFile(filepath.Join(dir, latchName)),
+		Failed: func(what string, err error) { s.log.Error(what, "error", err.Error()) },
+	})
+	s.api = httpapi.New(httpapi.Config{
+		Engine: s.engine, Store: s.store, Keys: s.keys, Defaults: a.config.Policy, Snapshots: snapshots,
+		Rate: float64(a.config.RateLimit), Burst: a.config.RateBurst, Now: now, Log: s.log, Observe: s.meter.Request,
+	})
+	s.meter.Watch(s.api)
+	return s, nil
+}
+
+// latchName is the marker file of an emergency stop that is not recorded yet.
+const latchName = "emergency-stop.json"
+
+// run folds everything, opens the routes, and answers until the context ends.
+// ready is called once the routes are open; what it returns ends the server.
+func (s *server) run(ctx context.Context, ready func(context.Context) error) (err error) {
+	ctx, stop := context.WithCancel(ctx)
+	s.stop = stop
+	defer func() { err = errors.Join(err, s.shut()) }()
+	served := make(chan error, 1)
+	go func() {
+		served <- httpapi.Serve(ctx, httpapi.NewServer(s.api, s.log, s.secure), s.listener, s.api.EndStreams)
+	}()
+	s.work.Go(func() { s.follow(ctx) })
+	s.work.Go(func() { s.api.Flush(ctx) })
+	if err := s.serveMetrics(ctx); err != nil {
+		return err
+	}
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	if ready != nil {
+		if err := ready(ctx); err != nil {
+			return err
+		}
+	}
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+		return <-served
+	}
+}
+
+// open folds every stream, makes the first key if there is none, and opens the
+// routes. Until then everything under /v1 is answered 503.
+func (s *server) open(ctx context.Context) error {
+	start := time.Now()
+	if err := s.engine.Load(ctx, s.progress); err != nil {
+		return err
+	}
+	if err := s.firstKey(ctx); err != nil {
+		return err
+	}
+	if err := s.api.Ready(ctx); err != nil {
+		return err
+	}
+	s.log.Info("ready", "address", s.url(), "folded_in", time.Since(start).Round(time.Millisecond).String(), "version", version)
+	return nil
+}
+
+func (s *server) progress(stream string, done, total int) {
+	s.log.Info("folded", "stream", stream, "streams", done, "of", total)
+}
+
+func (s *server) follow(ctx context.Context) {
+	if err := s.keys.Run(ctx); err != nil && ctx.Err() == nil {
+		s.log.Error("the system stream cannot be followed any more; every key is refused", "error", err.Error())
+	}
+}
+
+// firstKey makes the first admin key of a store that has none: PETS_ADMIN_KEY,
+// or one that is shown once.
+func (s *server) firstKey(ctx context.Context) error {
+	head, any, err := s.engine.SystemHead(ctx)
+	if err != nil {
+		return err
+	}
+	if any {
+		if err := s.keys.Wait(ctx, head); err != nil {
+			return err
+		}
+	}
+	if s.keys.Any() {
+		return nil
+	}
+	token, given := s.app.config.AdminKey.Reveal(), true
+	if token == "" {
+		token, _ = httpapi.NewToken()
+		given = false
+	}
+	answer, err := s.engine.System(ctx, commands.Request{
+		Caller: domain.Caller{User: "system", Role: domain.RoleAdmin}, Key: uuid.NewString(),
+		Command: commands.BootstrapKey{User: "admin", Hash: httpapi.HashToken(token)},
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.keys.Wait(ctx, answer.Revision); err != nil {
+		return err
+	}
+	if given {
+		s.log.Info("PETS_ADMIN_KEY is the first admin key; it is not read again")
+		return nil
+	}
+	s.app.showFirstKey(token)
+	return nil
+}
+
+// showFirstKey prints the one secret this program ever prints.
+func (a *app) showFirstKey(token string) {
+	p := &printer{w: a.out}
+	p.line("This store has no API key yet. Its first admin key, shown once and stored nowhere:")
+	p.line("")
+	p.line("    %s", token)
+	p.line("")
+	p.line("Keep it in a safe place, and issue keys for bots and people with it:")
+	p.line("    PETS_KEY=… pets apikey issue --user alice --role operator")
+	if !a.terminal() {
+		p.line("This output is no terminal. Where it is kept, the key is kept too: issue another admin key and revoke this one.")
+	}
+	p.line("")
+}
+
+func (s *server) url() string {
+	scheme := "http"
+	if s.secure != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + s.listener.Addr().String()
+}
+
+// serveMetrics answers Prometheus on a listener of its own.
+func (s *server) serveMetrics(ctx context.Context) error {
+	if s.app.config.MetricsListen == "off" {
+		return nil
+	}
+	l, err := net.Listen("tcp", s.app.config.MetricsListen)
+	if err != nil {
+		return fmt.Errorf("listen at %s for metrics: %w", s.app.config.MetricsListen, err)
+	}
+	s.metricsAddress = l.Addr().String()
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", s.meter.Handler())
+	s.work.Go(func() {
+		if err := httpapi.Serve(ctx, httpapi.NewServer(mux, s.log, nil), l, func() {}); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			s.log.Error("metrics are not served any more", "error", err.Error())
+		}
+	})
+	return nil
+}
+
+// shut ends everything in order: no more requests, then those that write, then
+// the store.
+func (s *server) shut() error {
+	s.stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	s.api.Close(ctx)
+	s.work.Wait()
+	s.engine.Close()
+	err := s.store.Close()
+	s.log.Info("stopped")
+	return err
+}

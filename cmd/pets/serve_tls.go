@@ -1,0 +1,117 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// selfYears is how long a certificate of our own is good for.
+const selfYears = 10
+
+// serverTLS returns the TLS settings of the API, nil for none.
+func (a *app) serverTLS() (*tls.Config, error) {
+	cert, key := a.config.TLSCert, a.config.TLSKey
+	switch {
+	case a.config.TLSSelf:
+		dir, err := a.config.StoreDir()
+		if err != nil {
+			return nil, err
+		}
+		if cert, key, err = a.selfSigned(filepath.Join(dir, "tls")); err != nil {
+			return nil, fmt.Errorf("make a certificate: %w", err)
+		}
+	case cert == "":
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("load the certificate: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}
+
+// selfSigned makes a certificate of our own, or finds the one made before, so
+// that whoever pinned it goes on. Its fingerprint is shown at every start.
+func (a *app) selfSigned(dir string) (certFile, keyFile string, err error) {
+	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	if _, err := os.Stat(certFile); errors.Is(err, fs.ErrNotExist) {
+		if err := makeCertificate(dir, certFile, keyFile, a.config.Listen); err != nil {
+			return "", "", err
+		}
+	}
+	raw, err := os.ReadFile(certFile)
+	if err != nil {
+		return "", "", err
+	}
+	block, _ := pem.Decode(raw)
+	if block == nil {
+		return "", "", fmt.Errorf("%s holds no certificate", certFile)
+	}
+	_, _ = fmt.Fprintf(a.out, "Certificate of our own: %s\nSHA-256 fingerprint:    %X\n", certFile, sha256.Sum256(block.Bytes))
+	return certFile, keyFile, nil
+}
+
+func makeCertificate(dir, certFile, keyFile, listen string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	template := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: "pets"}, NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(selfYears, 0, 0),
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		BasicConstraintsValid: true, IsCA: true,
+		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+	}
+	addHost(template, listen)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		return err
+	}
+	rawKey, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	// The key first: a certificate that is there always has one.
+	if err := os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: rawKey}), 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600)
+}
+
+// addHost adds the name that clients on other machines will use.
+func addHost(c *x509.Certificate, listen string) {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil || host == "" {
+		return
+	}
+	if ip := net.ParseIP(host); ip == nil {
+		c.DNSNames = append(c.DNSNames, host)
+	} else if !ip.IsUnspecified() && !ip.IsLoopback() {
+		c.IPAddresses = append(c.IPAddresses, ip)
+	}
+	if name, err := os.Hostname(); err == nil {
+		c.DNSNames = append(c.DNSNames, name)
+	}
+}

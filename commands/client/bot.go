@@ -1,0 +1,104 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+
+	"pets/commands"
+	"pets/domain"
+)
+
+// Portfolio is a client's view of one portfolio: the main job of a bot, by name.
+type Portfolio struct {
+	c    *Client
+	path string
+}
+
+// Portfolio returns the commands and views of one portfolio.
+func (c *Client) Portfolio(id string) *Portfolio {
+	return &Portfolio{c, "/v1/portfolios/" + url.PathEscape(id)}
+}
+
+// Permit is the answer to "may I trade?".
+type Permit struct {
+	commands.PermitAnswer
+	Revision   uint64               `json:"revision"`
+	Events     []commands.EventRef  `json:"events"`
+	Directives []commands.Directive `json:"directives"`
+}
+
+// AskPermit asks: may I trade? A denial is an answer, not an error.
+func (p *Portfolio) AskPermit(ctx context.Context, reference string, ask commands.AskPermit) (Permit, error) {
+	var answer Permit
+	err := p.Post(ctx, "/permits", reference, ask, &answer)
+	return answer, err
+}
+
+// Placed says that a permitted order rests at the venue, until its own expiry
+// where it has one.
+func (p *Portfolio) Placed(ctx context.Context, reference, permit string, expires *time.Time) (commands.Answer, error) {
+	body := struct {
+		ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	}{expires}
+	return p.do(ctx, "/permits/"+url.PathEscape(permit)+"/placed", reference, body)
+}
+
+// Release gives a permit back: the order was cancelled, or never placed.
+func (p *Portfolio) Release(ctx context.Context, reference, permit, reason string) (commands.Answer, error) {
+	body := struct {
+		Reason string `json:"reason,omitempty"`
+	}{reason}
+	return p.do(ctx, "/permits/"+url.PathEscape(permit)+"/release", reference, body)
+}
+
+// RecordFill says: I traded.
+func (p *Portfolio) RecordFill(ctx context.Context, reference string, fill commands.RecordFill) (commands.Answer, error) {
+	return p.do(ctx, "/fills", reference, fill)
+}
+
+// ConfirmFill makes a provisional fill final.
+func (p *Portfolio) ConfirmFill(ctx context.Context, reference string, id domain.FillID) (commands.Answer, error) {
+	return p.do(ctx, "/fills/"+url.PathEscape(id.TradeID)+"/confirm", reference, fillBody(id))
+}
+
+// VoidFill takes a provisional fill back.
+func (p *Portfolio) VoidFill(ctx context.Context, reference string, id domain.FillID) (commands.Answer, error) {
+	return p.do(ctx, "/fills/"+url.PathEscape(id.TradeID)+"/void", reference, fillBody(id))
+}
+
+func fillBody(id domain.FillID) any {
+	return struct {
+		Bot   string `json:"bot"`
+		Venue string `json:"venue,omitempty"`
+		Leg   int    `json:"leg,omitempty"`
+	}{id.Bot, id.Venue, id.Leg}
+}
+
+// RecordTrade reports a closed trade of a bot that only knows results.
+func (p *Portfolio) RecordTrade(ctx context.Context, reference string, trade commands.RecordTrade) (commands.Answer, error) {
+	return p.do(ctx, "/trades", reference, trade)
+}
+
+// Mark values instruments and assets.
+func (p *Portfolio) Mark(ctx context.Context, reference string, marks ...domain.Mark) (commands.Answer, error) {
+	return p.do(ctx, "/marks", reference, commands.MarkPrices{Marks: marks})
+}
+
+func (p *Portfolio) do(ctx context.Context, path, reference string, body any) (commands.Answer, error) {
+	var answer commands.Answer
+	err := p.Post(ctx, path, reference, body, &answer)
+	return answer, err
+}
+
+// Post sends any other command of the portfolio; path begins with a slash.
+func (p *Portfolio) Post(ctx context.Context, path, reference string, body, into any) error {
+	return p.c.Send(ctx, http.MethodPost, p.path+path, reference, body, into)
+}
+
+// Get reads any view of the portfolio; path begins with a slash and may have a
+// query.
+func (p *Portfolio) Get(ctx context.Context, path string, into any) error {
+	return p.c.Get(ctx, p.path+path, into)
+}

@@ -1,0 +1,275 @@
+// Package client is the Go client of the HTTP API: what a bot written in Go, and
+// the command line, send commands with.
+//
+// It owns the retry: every command has a reference that its caller chooses (an
+// order's id, say), which stands for one Idempotency-Key, kept in a file before
+// the first attempt. So a command is sent again under the same key after a lost
+// answer, a restart of either side or a crash, and has one effect. It refuses to
+// retry what was refused, and to decide what a directive means: it hands it on.
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"pets/commands"
+	"pets/domain"
+)
+
+const (
+	// maxAnswer bounds what is read of one answer.
+	maxAnswer = 64 << 20
+	// firstPause and longestPause bound the time between two attempts.
+	firstPause   = 20 * time.Millisecond
+	longestPause = 2 * time.Second
+	// DefaultPatience is how long a command is tried for.
+	DefaultPatience = 30 * time.Second
+)
+
+// Options of a client.
+type Options struct {
+	// URL of the server, such as http://127.0.0.1:7433.
+	URL string
+	// Key is the API key. It is kept in a closure and sent in a header only.
+	Key string
+	// KeysFile is where Idempotency-Keys are kept across restarts; "" keeps them
+	// in memory only.
+	KeysFile string
+	// CAFile is a PEM file with the certificate of a server that signed its own.
+	CAFile string
+	// Patience is how long one command is tried for; DefaultPatience by default.
+	Patience time.Duration
+	// OnDirective is told what the server says bots have to do: in answers and on
+	// the event stream. It may be nil.
+	OnDirective func(commands.Directive)
+}
+
+// Client talks to one server with one API key. It may be used by many goroutines.
+type Client struct {
+	base     string
+	key      func() string
+	http     *http.Client
+	keys     *keyFile
+	patience time.Duration
+	direct   func(commands.Directive)
+}
+
+// New returns a client. It does not connect yet.
+func New(o Options) (*Client, error) {
+	u, err := url.Parse(o.URL)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil {
+		return nil, domain.Invalid("URL", "must be http://host:port or https://host:port")
+	}
+	transport := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, MaxIdleConns: 256, MaxIdleConnsPerHost: 256, IdleConnTimeout: 50 * time.Second,
+		ResponseHeaderTimeout: 45 * time.Second, TLSHandshakeTimeout: 10 * time.Second,
+	}
+	if o.CAFile != "" {
+		pem, err := os.ReadFile(o.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("read the certificate of the server: %w", err)
+		}
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(pem) {
+			return nil, domain.Invalid("CAFile", "holds no PEM certificate")
+		}
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	keys, err := openKeyFile(o.KeysFile)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{
+		base: strings.TrimSuffix(u.Scheme+"://"+u.Host, "/"), key: func() string { return o.Key }, keys: keys,
+		http: &http.Client{Transport: transport}, patience: o.Patience, direct: o.OnDirective,
+	}
+	if c.patience <= 0 {
+		c.patience = DefaultPatience
+	}
+	if c.direct == nil {
+		c.direct = func(commands.Directive) {}
+	}
+	return c, nil
+}
+
+// Close lets go of connections and of the file of keys.
+func (c *Client) Close() error {
+	c.http.CloseIdleConnections()
+	return c.keys.close()
+}
+
+// Problem is an answer that is an error: RFC 9457, as the server sends it.
+type Problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	Field  string `json:"field,omitempty"`
+}
+
+func (p *Problem) Error() string {
+	if p.Detail != "" {
+		return p.Detail
+	}
+	return p.Title
+}
+
+// Code is the last part of the problem's type, such as conflict.
+func (p *Problem) Code() domain.Code {
+	return domain.Code(strings.TrimPrefix(p.Type, "urn:pets:problem:"))
+}
+
+// CodeOf returns the code of the Problem in err's chain, "" where there is none.
+func CodeOf(err error) domain.Code {
+	var p *Problem
+	if errors.As(err, &p) {
+		return p.Code()
+	}
+	return ""
+}
+
+// Get reads a view, such as /v1/portfolios/main/state, into a value.
+func (c *Client) Get(ctx context.Context, path string, into any) error {
+	return c.retry(ctx, func() error { return c.send(ctx, http.MethodGet, path, "", nil, into) })
+}
+
+// Send sends a command under a reference: the same reference again is the same
+// command, whatever happened in between. Give every command its own. Once it was
+// answered, or refused for good, [Client.Forget] lets go of the reference.
+func (c *Client) Send(ctx context.Context, method, path, reference string, body, into any) error {
+	key, err := c.keys.keyOf(reference)
+	if err != nil {
+		return err
+	}
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("encode the command: %w", err)
+	}
+	return c.retry(ctx, func() error { return c.send(ctx, method, path, key, raw, into) })
+}
+
+// Forget lets go of a reference whose command is done with: the reference may
+// then stand for another command.
+func (c *Client) Forget(reference string) error { return c.keys.forget(reference) }
+
+// retry tries until there is an answer that counts. What may have happened
+// without an answer is safe to send again: it has the same key.
+func (c *Client) retry(ctx context.Context, try func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, c.patience)
+	defer cancel()
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		err := try()
+		if err == nil || final(err) {
+			return err
+		}
+		timer := time.NewTimer(pause/2 + rand.N(pause/2)) //nolint:gosec // spreading retries needs no secrecy
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return fmt.Errorf("given up: %w", err)
+		}
+	}
+}
+
+// final: the server has decided. Anything else (no connection, no answer, too
+// many requests, not ready) may be different in a moment.
+func final(err error) bool {
+	var p *Problem
+	if !errors.As(err, &p) {
+		return errors.Is(err, errUnreadable)
+	}
+	switch p.Code() {
+	case domain.CodeUnavailable, domain.CodeRateLimited, domain.CodeClock:
+		return false
+	default:
+		return true
+	}
+}
+
+var errUnreadable = errors.New("the answer cannot be read")
+
+func (c *Client) send(ctx context.Context, method, path, key string, body []byte, into any) error {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUnreadable, quiet(err))
+	}
+	c.authorise(req)
+	if key != "" {
+		req.Header.Set("Idempotency-Key", key)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, quiet(err))
+	}
+	defer func() { _ = resp.Body.Close() }() // it was read to its end, or is of no use
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", method, path, quiet(err))
+	}
+	if resp.StatusCode >= http.StatusMultipleChoices {
+		return problemOf(resp.StatusCode, raw)
+	}
+	return c.take(raw, into)
+}
+
+func (c *Client) authorise(req *http.Request) {
+	if k := c.key(); k != "" {
+		req.Header.Set("Authorization", "Bearer "+k)
+	}
+	req.Header.Set("Accept", "application/json")
+}
+
+// quiet drops the URL that net/http puts into its errors.
+func quiet(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+func problemOf(status int, raw []byte) error {
+	p := &Problem{Status: status}
+	if err := json.Unmarshal(raw, p); err != nil || p.Type == "" {
+		p.Type, p.Title = "urn:pets:problem:"+string(domain.CodeUnavailable), "an answer that is not pets'"
+		if status < http.StatusInternalServerError {
+			p.Type = "about:blank"
+		}
+	}
+	return p
+}
+
+// take decodes an answer and hands on its directives.
+func (c *Client) take(raw []byte, into any) error {
+	var told struct {
+		Directives []commands.Directive `json:"directives"`
+	}
+	if err := json.Unmarshal(raw, &told); err == nil {
+		for _, d := range told.Directives {
+			c.direct(d)
+		}
+	}
+	if into == nil {
+		return nil
+	}
+	if err := json.Unmarshal(raw, into); err != nil {
+		return fmt.Errorf("%w: %w", errUnreadable, err)
+	}
+	return nil
+}

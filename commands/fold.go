@@ -1,0 +1,128 @@
+package commands
+
+import (
+	"time"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/domain/system"
+	"pets/eventstore"
+)
+
+// stateFold is what a writer decides against: the state of one stream. There are two
+// kinds, and one loop serves both.
+type stateFold interface {
+	// apply folds one event.
+	apply(at domain.Stamp, e domain.Event)
+	// head returns the revision the next event gets, and the time of the last one.
+	head() (next uint64, last time.Time)
+	// admissible says whether the stream takes a request at all.
+	admissible(r *Request) error
+	// imported: its times come from the rows of files.
+	imported() bool
+	// decide lets a command decide. The events are applied already when it
+	// returns; with an error, dirty says that some were.
+	decide(now time.Time, r *Request) (events []domain.Event, dirty bool, err error)
+	// snapshot returns the state as bytes, nil for a stream that needs none.
+	snapshot() []byte
+	// restore takes a snapshot that restore of the same kind made; false if it is
+	// of no use.
+	restore(data []byte, next uint64) bool
+}
+
+// decision is what both kinds of decisions have in common.
+type decision interface {
+	Events() []domain.Event
+	Dirty() bool
+	Finish() error
+}
+
+// finish ends a decision that a command has made.
+func finish(d decision, err error) ([]domain.Event, bool, error) {
+	if err == nil {
+		err = d.Finish()
+	}
+	return d.Events(), d.Dirty(), err
+}
+
+// errWrongStream is a defect: somebody sent a command where it does not belong.
+func errWrongStream(c Command) error {
+	return domain.Errorf(domain.CodeInternal, "%s is not a command of this stream", c.Name())
+}
+
+// portfolioFold is the state of a portfolio.
+type portfolioFold struct {
+	id string
+	s  *portfolio.State
+}
+
+func (f *portfolioFold) apply(at domain.Stamp, e domain.Event) { f.s.Apply(at, e) }
+
+func (f *portfolioFold) head() (uint64, time.Time) { return f.s.Next, f.s.Time }
+
+func (f *portfolioFold) imported() bool { return f.s.Clock == domain.ClockImported }
+
+func (f *portfolioFold) decide(now time.Time, r *Request) ([]domain.Event, bool, error) {
+	c, ok := r.Command.(PortfolioCommand)
+	if !ok {
+		return nil, false, errWrongStream(r.Command)
+	}
+	d := f.s.Begin(now, r.Caller)
+	return finish(d, c.Decide(d))
+}
+
+func (f *portfolioFold) snapshot() []byte {
+	b, err := f.s.Snapshot()
+	if err != nil {
+		return nil // a cache that cannot be made is done without
+	}
+	return b
+}
+
+func (f *portfolioFold) restore(data []byte, next uint64) bool {
+	s, err := portfolio.Restore(data)
+	if err != nil || s.Next != next {
+		return false
+	}
+	f.s = s
+	return true
+}
+
+// systemFold is the state of the system stream: small, and folded whole.
+type systemFold struct{ s *system.State }
+
+func (f *systemFold) apply(at domain.Stamp, e domain.Event) { f.s.Apply(at, e) }
+
+func (f *systemFold) head() (uint64, time.Time) { return f.s.Next, f.s.Time }
+
+func (f *systemFold) imported() bool { return false }
+
+func (f *systemFold) admissible(r *Request) error {
+	if r.Import != nil {
+		return domain.Errorf(domain.CodeConflict, "the system stream takes no imports")
+	}
+	return nil
+}
+
+func (f *systemFold) decide(now time.Time, r *Request) ([]domain.Event, bool, error) {
+	c, ok := r.Command.(SystemCommand)
+	if !ok {
+		return nil, false, errWrongStream(r.Command)
+	}
+	d := f.s.Begin(now, r.Caller)
+	return finish(d, c.DecideSystem(d))
+}
+
+func (f *systemFold) snapshot() []byte { return nil }
+
+func (f *systemFold) restore([]byte, uint64) bool { return false }
+
+// foldRecord applies one stored record to a fold and to an index.
+func foldRecord(f stateFold, x index, rec eventstore.Record) error {
+	e, err := domain.Decode(rec.Type, rec.Data)
+	if err != nil {
+		return err
+	}
+	f.apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
+	return x.apply(rec)
+}

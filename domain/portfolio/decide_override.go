@@ -1,0 +1,213 @@
+package portfolio
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"pets/domain"
+)
+
+const (
+	// overrideTTL is how long a request waits for the second person.
+	overrideTTL = 24 * time.Hour
+	// gateMaxAge is how old what opens a live portfolio may be (section 2).
+	gateMaxAge = 7 * 24 * time.Hour
+)
+
+// Override is an open request for one, and what was confirmed.
+type Override struct {
+	ID        string          `json:"id"`
+	Kind      string          `json:"kind"`
+	Portfolio string          `json:"portfolio,omitempty"`
+	Limits    json.RawMessage `json:"limits,omitempty"`
+	Reason    string          `json:"reason"`
+	User      string          `json:"user"`
+	ExpiresAt time.Time       `json:"expires_at,omitzero"`
+	// ConfirmedBy and At are set once the second person agreed.
+	ConfirmedBy string    `json:"confirmed_by,omitempty"`
+	At          time.Time `json:"at,omitzero"`
+}
+
+// RequestOverride is the first of two people: go_live in a paper portfolio, for
+// the live portfolio it names; limits in a live one, for limits that are looser
+// than their defaults.
+func (d *Decision) RequestOverride(kind, portfolio string, limits json.RawMessage, reason string) error {
+	if err := d.requireOpen(); err != nil {
+		return err
+	}
+	if err := domain.CheckReason("reason", reason); err != nil {
+		return err
+	}
+	switch kind {
+	case domain.OverrideGoLive:
+		if err := d.checkGoLive(portfolio, limits); err != nil {
+			return err
+		}
+	case domain.OverrideLimits:
+		if err := d.checkLooser(portfolio, limits); err != nil {
+			return err
+		}
+	default:
+		return domain.Invalid("kind", "must be go_live or limits")
+	}
+	d.openDay()
+	d.emit(&domain.OverrideRequested{
+		Override: domain.OverrideName(d.s.Next), Kind: kind, Portfolio: portfolio, Limits: limits, Reason: reason,
+		User: d.caller.User, ExpiresAt: d.now.Add(overrideTTL),
+	})
+	return nil
+}
+
+func (d *Decision) checkGoLive(portfolio string, limits json.RawMessage) error {
+	switch {
+	case d.s.Mode != domain.ModePaper || d.imported():
+		return domain.Errorf(domain.CodeConflict, "go_live is asked for in the paper portfolio that was traded before, with a clock of its own")
+	case len(limits) > 0:
+		return domain.Invalid("limits", "do not go with go_live")
+	}
+	return domain.CheckID("portfolio", portfolio)
+}
+
+func (d *Decision) checkLooser(portfolio string, limits json.RawMessage) error {
+	switch {
+	case portfolio != "":
+		return domain.Invalid("portfolio", "does not go with limits: they are this portfolio's")
+	case d.s.Mode != domain.ModeLive:
+		return domain.Errorf(domain.CodeConflict, "the limits of a paper portfolio can be changed by one person")
+	}
+	p, err := patched(d.s.Policy, limits)
+	if err != nil {
+		return err
+	}
+	return p.Validate()
+}
+
+// ConfirmOverride is the second person, another user. Limits change in the same
+// append, and every breaker is evaluated against them.
+func (d *Decision) ConfirmOverride(id string) error {
+	if err := d.requireOpen(); err != nil {
+		return err
+	}
+	o := d.s.Overrides[id]
+	switch {
+	case o == nil || o.ConfirmedBy == "" && !d.now.Before(o.ExpiresAt):
+		return &domain.Error{Code: domain.CodeNotFound, Field: "override", Message: "is not an open request, or waited for more than 24 h"}
+	case o.ConfirmedBy != "":
+		d.Note(domain.NotedUnchanged, "the override was confirmed before")
+		return nil
+	case o.User == d.caller.User:
+		return domain.Errorf(domain.CodeDenied, "the user who asked for an override cannot confirm it; it takes two people")
+	}
+	e := &domain.OverrideRecorded{
+		Override: id, Kind: o.Kind, Portfolio: o.Portfolio, Limits: o.Limits, Reason: o.Reason, RequestedBy: o.User, ConfirmedBy: d.caller.User,
+	}
+	if o.Kind == domain.OverrideGoLive {
+		d.emit(e)
+		return nil
+	}
+	p, err := patched(d.s.Policy, o.Limits) // on the limits as they are by now
+	if err != nil {
+		return err
+	}
+	if err := p.Validate(); err != nil {
+		return err
+	}
+	d.emit(e)
+	d.fact(&domain.LimitsChanged{Policy: p, Reason: o.Reason})
+	d.evaluate(d.s.BotIDs())
+	return nil
+}
+
+// maxOverrides bounds how many are remembered: open requests, and confirmed ones.
+const maxOverrides = 100
+
+// requestOverride and recordOverride fold them.
+func (s *State) requestOverride(e *domain.OverrideRequested) {
+	full := len(s.Overrides) >= maxOverrides
+	for id, o := range s.Overrides {
+		if o.ConfirmedBy == "" && (o.Kind == e.Kind || full) {
+			delete(s.Overrides, id) // a new request replaces an open one
+		}
+	}
+	s.Overrides[e.Override] = &Override{
+		ID: e.Override, Kind: e.Kind, Portfolio: e.Portfolio, Limits: e.Limits, Reason: e.Reason, User: e.User, ExpiresAt: e.ExpiresAt,
+	}
+}
+
+func (s *State) recordOverride(at domain.Stamp, e *domain.OverrideRecorded) {
+	s.Overrides[e.Override] = &Override{
+		ID: e.Override, Kind: e.Kind, Portfolio: e.Portfolio, Limits: e.Limits, Reason: e.Reason, User: e.RequestedBy,
+		ConfirmedBy: e.ConfirmedBy, At: at.Time,
+	}
+}
+
+// Evidence is the record that a gate points to, read from the other portfolio's
+// stream: what a live portfolio is opened on.
+type Evidence struct {
+	Event domain.Event
+	Time  time.Time // when it was recorded
+	Mode  domain.Mode
+	Clock domain.Clock
+}
+
+// checkGate holds the evidence of a gate against the live portfolio that is to be
+// opened on it.
+func (d *Decision) checkGate(e *domain.PortfolioOpened, ev *Evidence) error {
+	const need = "a live portfolio needs a passed go-live gate or an override by two people: POST …/overrides in the paper portfolio, confirmed by another user, and name its revision as the gate"
+	if e.Gate == nil || ev == nil {
+		return domain.Errorf(domain.CodeDenied, "%s", need)
+	}
+	o, ok := ev.Event.(*domain.OverrideRecorded)
+	switch {
+	case !ok || o.Kind != domain.OverrideGoLive:
+		return &domain.Error{Code: domain.CodeDenied, Field: "gate", Message: "does not point to an override.recorded of kind go_live; " + need}
+	case ev.Mode != domain.ModePaper || ev.Clock != domain.ClockWall:
+		return &domain.Error{Code: domain.CodeDenied, Field: "gate", Message: "must lie in a paper portfolio with a clock of its own"}
+	case o.Portfolio != e.Portfolio:
+		return &domain.Error{Code: domain.CodeDenied, Field: "gate", Message: "is for another portfolio than this"}
+	case d.now.Sub(ev.Time) > gateMaxAge:
+		return &domain.Error{Code: domain.CodeDenied, Field: "gate", Message: "is older than 7 days"}
+	}
+	def := domain.DefaultPolicy(domain.ModeLive)
+	if key := loosened(&def, &e.Policy); key != "" {
+		return &domain.Error{Code: domain.CodeDenied, Field: key, Message: "is looser than its default; open with the default, and have two people override it then"}
+	}
+	return nil
+}
+
+// looserRules say, key by key, when policy a is looser than b.
+var looserRules = []struct {
+	key    string
+	looser func(a, b *domain.Policy) bool
+}{
+	{"max_consecutive_losses", func(a, b *domain.Policy) bool { return a.MaxConsecutiveLosses > b.MaxConsecutiveLosses }},
+	{"max_daily_loss_pct", func(a, b *domain.Policy) bool { return b.MaxDailyLossPct.Less(a.MaxDailyLossPct) }},
+	{"max_bot_drawdown_pct", func(a, b *domain.Policy) bool { return b.MaxBotDrawdownPct.Less(a.MaxBotDrawdownPct) }},
+	{"max_portfolio_drawdown_pct", func(a, b *domain.Policy) bool { return b.MaxPortfolioDrawdownPct.Less(a.MaxPortfolioDrawdownPct) }},
+	{"breaker_stops", func(a, b *domain.Policy) bool {
+		return a.BreakerStops == domain.StopBot && b.BreakerStops == domain.StopAll
+	}},
+	{"loss_dust", func(a, b *domain.Policy) bool { return b.LossDust.Less(a.LossDust) }},
+	{"mark_max_age", func(a, b *domain.Policy) bool {
+		return b.MarkMaxAge != 0 && (a.MarkMaxAge == 0 || a.MarkMaxAge > b.MarkMaxAge)
+	}},
+	{"permit_ttl", func(a, b *domain.Policy) bool { return a.PermitTTL > b.PermitTTL }},
+	{"blocked_zones", func(a, b *domain.Policy) bool {
+		return slices.ContainsFunc(b.BlockedZones, func(z int) bool { return !slices.Contains(a.BlockedZones, z) })
+	}},
+	// Other borders may block more here and less there: any others are looser.
+	{"zone_bounds", func(a, b *domain.Policy) bool { return !slices.Equal(a.ZoneBounds, b.ZoneBounds) }},
+}
+
+// loosened names a limit that is looser than its default in live mode and looser
+// than it was: what two people have loosened may stay, and may be tightened.
+func loosened(old, now *domain.Policy) string {
+	def := domain.DefaultPolicy(domain.ModeLive)
+	for _, r := range looserRules {
+		if r.looser(now, &def) && r.looser(now, old) {
+			return r.key
+		}
+	}
+	return ""
+}

@@ -1,0 +1,99 @@
+// Package system is the state of the system stream: the API keys, and the
+// decisions about them.
+//
+// It owns who has a key, for what, and that there is always one that can
+// administer. It refuses to know a key itself: only its hash is ever handed in.
+// Pure, like every package of the domain.
+package system
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"pets/domain"
+)
+
+// Version of the fold: a snapshot of another one is not used.
+const Version = 1
+
+// Key is one API key.
+type Key struct {
+	ID        string
+	User      string
+	Role      domain.Role
+	Portfolio string
+	Bot       string
+	Hash      string
+	Note      string
+	IssuedAt  time.Time
+	RevokedAt *time.Time
+}
+
+// State is folded from the system stream and from nothing else. It belongs to the
+// goroutine that folds it.
+type State struct {
+	// Next is the revision the next event gets; Time that of the last one.
+	Next uint64
+	Time time.Time
+
+	keys   map[string]*Key // by id, revoked ones too
+	byHash map[string]*Key
+}
+
+// New returns the state before the first event.
+func New() *State { return &State{keys: map[string]*Key{}, byHash: map[string]*Key{}} }
+
+// Apply folds one event. It is total: events that say nothing here only count.
+func (s *State) Apply(at domain.Stamp, event domain.Event) {
+	s.Next, s.Time = at.Revision+1, at.Time
+	switch e := event.(type) {
+	case *domain.APIKeyIssued:
+		k := &Key{
+			ID: e.Key, User: e.User, Role: e.Role, Portfolio: e.Portfolio, Bot: e.Bot, Hash: e.Hash, Note: e.Note, IssuedAt: at.Time,
+		}
+		s.keys[k.ID], s.byHash[k.Hash] = k, k
+	case *domain.APIKeyRevoked:
+		if k := s.keys[e.Key]; k != nil && k.RevokedAt == nil {
+			when := at.Time
+			k.RevokedAt = &when
+		}
+	}
+}
+
+// ByHash returns the live key with a hash.
+func (s *State) ByHash(hash string) (Key, bool) {
+	k := s.byHash[hash]
+	if k == nil || k.RevokedAt != nil {
+		return Key{}, false
+	}
+	return *k, true
+}
+
+// Keys lists all keys in the order they were issued.
+func (s *State) Keys() []Key {
+	out := make([]Key, 0, len(s.keys))
+	for _, k := range s.keys {
+		out = append(out, *k)
+	}
+	slices.SortFunc(out, func(a, b Key) int {
+		if len(a.ID) != len(b.ID) {
+			return len(a.ID) - len(b.ID)
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return out
+}
+
+// live counts the keys that work, and those of admins among them.
+func (s *State) live() (all, admins int) {
+	for _, k := range s.keys {
+		if k.RevokedAt == nil {
+			all++
+			if k.Role == domain.RoleAdmin {
+				admins++
+			}
+		}
+	}
+	return all, admins
+}

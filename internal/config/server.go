@@ -1,0 +1,87 @@
+package config
+
+import (
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+
+	"pets/domain"
+)
+
+// minAdminKey is the least a key that somebody else drew must have: 32
+// characters of base64 are 192 bits.
+const minAdminKey = 32
+
+// ValidateServer checks what concerns pets serve and those who call it.
+func (c Config) ValidateServer() error {
+	if err := checkListen("PETS_LISTEN", c.Listen); err != nil {
+		return err
+	}
+	if c.MetricsListen != "off" {
+		if err := checkListen("PETS_METRICS_LISTEN", c.MetricsListen); err != nil {
+			return err
+		}
+	}
+	switch {
+	case (c.TLSCert == "") != (c.TLSKey == ""):
+		return domain.Invalid("PETS_TLS_CERT", "and PETS_TLS_KEY go together")
+	case c.TLSSelf && c.TLSCert != "":
+		return domain.Invalid("PETS_TLS_SELF", "and PETS_TLS_CERT exclude each other")
+	case c.RateLimit < 0 || c.RateLimit > 1_000_000:
+		return domain.Invalid("PETS_RATE_LIMIT", "must be %s", lookup("RateLimit").rule)
+	case c.RateBurst < 1 || c.RateBurst > 1_000_000:
+		return domain.Invalid("PETS_RATE_BURST", "must be %s", lookup("RateBurst").rule)
+	case len(c.Key.Reveal()) > 256 || strings.ContainsFunc(c.Key.Reveal(), unprintable):
+		return domain.Invalid("PETS_KEY", "must be an API key, such as pets_ and 43 letters")
+	case c.AdminKey.Reveal() != "" && !goodAdminKey(c.AdminKey.Reveal()):
+		return domain.Invalid("PETS_ADMIN_KEY", "must be %s", lookup("AdminKey").rule)
+	}
+	if c.CAFile != "" {
+		if _, err := os.Stat(c.CAFile); err != nil {
+			return domain.Invalid("PETS_CA", "must be a PEM file that can be read")
+		}
+	}
+	return checkServer(c.Server)
+}
+
+func goodAdminKey(k string) bool {
+	return len(k) >= minAdminKey && len(k) <= 256 && !strings.ContainsFunc(k, unprintable)
+}
+
+func unprintable(r rune) bool { return r <= ' ' || r > '~' }
+
+func checkListen(name, address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return domain.Invalid(name, "must be host:port, such as 127.0.0.1:7433")
+	}
+	return nil
+}
+
+// checkServer does not repeat the address: it may hold a password.
+func checkServer(address string) error {
+	u, err := url.Parse(address)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || (u.Path != "" && u.Path != "/") {
+		return domain.Invalid("PETS_SERVER", "must be http://host:port or https://host:port")
+	}
+	return nil
+}
+
+// IsLoopback reports whether an address to listen at can be reached from this
+// machine only.
+func IsLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}

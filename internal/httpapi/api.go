@@ -1,0 +1,341 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/eventstore"
+	"pets/projections"
+)
+
+// Limits of one request. Those of connections are in server.go.
+const (
+	maxBody      = 64 << 10 // of a command
+	maxBatchBody = 2 << 20  // of a batch of 1,000
+	answerWithin = 10 * time.Second
+)
+
+// Engine is what takes commands: commands.Engine, or a fake in tests.
+type Engine interface {
+	// Do sends one command to a portfolio's writer and waits until it is durable.
+	Do(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
+	// DoEach sends several, each decided on its own.
+	DoEach(ctx context.Context, portfolio string, requests []commands.Request) ([]commands.Result, error)
+	// System sends one to the system stream.
+	System(ctx context.Context, r commands.Request) (commands.Answer, error)
+	// Stop latches an emergency stop and records it; recorded is false while the
+	// store cannot take it.
+	Stop(ctx context.Context, portfolio string, r commands.Request) (answer commands.Answer, recorded bool, err error)
+	// StopAll does it for every portfolio there is.
+	StopAll(ctx context.Context, r commands.Request) ([]commands.Stopped, error)
+	// Portfolios lists what exists, sorted.
+	Portfolios(ctx context.Context) ([]string, error)
+}
+
+// Config of an API.
+type Config struct {
+	Engine Engine
+	Store  eventstore.Store
+	Keys   *projections.Keyring
+	// Defaults returns the policy a new portfolio of a mode starts from.
+	Defaults func(domain.Mode) (domain.Policy, error)
+	// Snapshots shorten the way to a moment in the past; may be nil.
+	Snapshots projections.Snapshots
+	// Rate is how many requests a second one key may send, with Burst at once; 0
+	// is no limit.
+	Rate  float64
+	Burst int
+	// Now is the wall clock; time.Now by default.
+	Now func() time.Time
+	Log *slog.Logger
+	// Observe is told of every request answered; may be nil.
+	Observe func(route string, status int, took time.Duration)
+	Version string
+}
+
+// API answers HTTP requests.
+type API struct {
+	config  Config
+	engine  Engine
+	keys    *projections.Keyring
+	views   *views
+	denials *denials
+	limits  *limiters
+	streams *streamSlots
+	folds   chan struct{} // a place for each fold of the past under way
+	log     *slog.Logger
+	now     func() time.Time
+	mux     *http.ServeMux
+	ready   atomic.Bool
+	// closing ends the event streams when the server stops.
+	closing context.Context //nolint:containedctx // ends with Close
+	close   context.CancelFunc
+}
+
+// New returns an API that answers 503 until [API.Ready].
+func New(c Config) *API {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	a := &API{
+		config: c, engine: c.Engine, keys: c.Keys, log: c.Log, now: c.Now, mux: http.NewServeMux(),
+		limits: newLimiters(c.Rate, c.Burst), streams: newStreamSlots(), folds: make(chan struct{}, maxFolds),
+	}
+	a.closing, a.close = context.WithCancel(context.Background())
+	a.views = newViews(a.closing, c.Store, c.Log)
+	a.denials = newDenials(a.recordDenials)
+	for i := range table {
+		row := &table[i]
+		a.mux.HandleFunc(row.method+" "+row.path, func(w http.ResponseWriter, r *http.Request) { a.serve(row, w, r) })
+	}
+	a.mux.HandleFunc("/", a.unknown)
+	a.mux.HandleFunc("GET /openapi.json", a.openapi)
+	a.mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "alive\n") })
+	a.mux.HandleFunc("GET /readyz", a.readyz)
+	return a
+}
+
+// Ready folds the live view of every portfolio and then opens the routes. Until
+// it returns, everything under /v1 is answered 503: a state that is not whole is
+// no state to decide on.
+func (a *API) Ready(ctx context.Context) error {
+	ids, err := a.engine.Portfolios(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		v, err := a.views.open(ctx, id)
+		if err != nil {
+			return err
+		}
+		if v == nil {
+			continue
+		}
+		head, err := a.config.Store.Head(ctx, commands.Stream(id))
+		if err != nil {
+			return err
+		}
+		if err := v.runner.Wait(ctx, head); err != nil {
+			return err
+		}
+	}
+	a.ready.Store(true)
+	return nil
+}
+
+// Close ends the event streams and the live views, and records what was denied
+// since the last minute.
+func (a *API) Close(ctx context.Context) {
+	a.ready.Store(false)
+	a.close()
+	a.views.wait()
+	a.denials.flush(ctx)
+}
+
+// EndStreams ends the event streams only: a graceful stop waits for the requests
+// under way, and a stream would never end by itself.
+func (a *API) EndStreams() { a.close() }
+
+// ServeHTTP implements http.Handler.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
+
+// request is one request on its way to its answer.
+type request struct {
+	api *API
+	w   http.ResponseWriter
+	r   *http.Request
+	row *route
+	key key
+}
+
+func (q *request) portfolio() string { return q.r.PathValue("portfolio") }
+
+// serve answers one request of a route: ready, known, not too often, allowed,
+// and only then what was asked.
+func (a *API) serve(row *route, w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	rec := &recorder{ResponseWriter: w}
+	q := &request{api: a, w: rec, r: r, row: row}
+	defer func() {
+		if p := recover(); p != nil {
+			a.log.Error("a request panicked", "route", row.name, "panic", p, "stack", string(debug.Stack()))
+			if !rec.wrote {
+				writeProblem(rec, problemOf(domain.Errorf(domain.CodeInternal, "a defect was found; it is in the server's log")))
+			}
+		}
+		if a.config.Observe != nil {
+			a.config.Observe(row.name, rec.status, time.Since(start))
+		}
+	}()
+	err := a.guard(q)
+	if err == nil {
+		err = row.handle(q)
+	}
+	if err != nil {
+		a.refuse(q, err)
+	}
+}
+
+// guard is the one place that decides whether a request is let in.
+func (a *API) guard(q *request) error {
+	if !a.ready.Load() {
+		return domain.Errorf(domain.CodeUnavailable, "the history is still being folded; see /readyz")
+	}
+	source := sourceOf(q.r)
+	k, err := a.authenticate(q.r)
+	if err != nil {
+		if !a.limits.stranger(source, a.now()) {
+			err = domain.Errorf(domain.CodeRateLimited, "too many requests without a valid key")
+		}
+		a.denials.note(source, "", q.row.name, domain.CodeUnauthenticated, a.now())
+		return err
+	}
+	q.key = k
+	if !a.limits.allow(k.id, a.now()) {
+		a.denials.note(source, k.id, q.row.name, domain.CodeRateLimited, a.now())
+		return domain.Errorf(domain.CodeRateLimited, "the key sends too many requests")
+	}
+	return authorise(k, q.row, q.r)
+}
+
+// refuse answers with a problem, and notes who was denied.
+func (a *API) refuse(q *request, err error) {
+	p := problemOf(err)
+	switch {
+	case p.Status == http.StatusForbidden:
+		a.denials.note(sourceOf(q.r), q.key.id, q.row.name, domain.CodeDenied, a.now())
+	case p.Status == http.StatusInternalServerError:
+		a.logDefect(q, err)
+	case p.Status == http.StatusServiceUnavailable && a.ready.Load():
+		a.log.Warn("unavailable", "route", q.row.name, "error", err.Error())
+	}
+	if rec, ok := q.w.(*recorder); ok && rec.wrote {
+		return // an event stream that ended: its client sees the end
+	}
+	writeProblem(q.w, p)
+}
+
+func (a *API) logDefect(q *request, err error) {
+	var d *commands.Defect
+	if errors.As(err, &d) {
+		a.log.Error("a command panicked", "route", q.row.name, "panic", d.Value, "stack", string(d.Stack))
+		return
+	}
+	a.log.Error("a request failed", "route", q.row.name, "error", err.Error())
+}
+
+// unknown answers what no route matches: another method's path, or none's.
+func (a *API) unknown(w http.ResponseWriter, r *http.Request) {
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
+		other := r.Clone(r.Context())
+		other.Method = method
+		if _, pattern := a.mux.Handler(other); pattern != "/" {
+			allowed = append(allowed, method)
+		}
+	}
+	if len(allowed) == 0 {
+		writeProblem(w, problemOf(domain.Errorf(domain.CodeNotFound, "there is no such route; see /openapi.json")))
+		return
+	}
+	for _, m := range allowed {
+		w.Header().Add("Allow", m)
+	}
+	p := problemOf(domain.Errorf(domain.CodeInvalid, "the route has another method"))
+	p.Status = http.StatusMethodNotAllowed
+	writeProblem(w, p)
+}
+
+func (a *API) readyz(w http.ResponseWriter, _ *http.Request) {
+	switch reason := a.notReady(); reason {
+	case "":
+		writeText(w, http.StatusOK, "ready\n")
+	default:
+		writeText(w, http.StatusServiceUnavailable, reason+"\n")
+	}
+}
+
+// notReady says why commands cannot be answered, "" where they can.
+func (a *API) notReady() string {
+	switch {
+	case !a.ready.Load():
+		return "not ready: the history is still being folded"
+	case a.keys.Broken() != nil:
+		return "not ready: the system stream cannot be followed"
+	}
+	if broken := a.views.broken(); broken != "" {
+		return "not ready: portfolio " + broken + " cannot be followed"
+	}
+	return ""
+}
+
+// EachState shows the live state of every portfolio, one after another.
+func (a *API) EachState(look func(*portfolio.State)) {
+	for _, id := range a.views.ids() {
+		v, err := a.views.open(a.closing, id)
+		if err != nil || v == nil {
+			continue
+		}
+		v.runner.Read(func(s *portfolio.State) {
+			if s.IsOpen() {
+				look(s)
+			}
+		})
+	}
+}
+
+// IsReady reports whether commands are answered.
+func (a *API) IsReady() bool { return a.notReady() == "" }
+
+func writeText(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text)) // a caller who has gone needs no answer
+}
+
+// recorder remembers what was answered.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	wrote  bool
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (r *recorder) WriteHeader(status int) {
+	if !r.wrote {
+		r.status, r.wrote = status, true
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (r *recorder) Write(b []byte) (int, error) {
+	if !r.wrote {
+		r.status, r.wrote = http.StatusOK, true
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach deadlines and flushes.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// sourceOf is the address a request came from, without its port.
+func sourceOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return "unknown"
+	}
+	return host
+}

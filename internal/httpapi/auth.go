@@ -1,0 +1,62 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"net/http"
+	"slices"
+	"strings"
+
+	"pets/domain"
+)
+
+// maxToken bounds what is taken for an API key.
+const maxToken = 256
+
+// key is an API key as a request came with it.
+type key struct {
+	id        string
+	caller    domain.Caller
+	portfolio string // the only one it may name, "" for any
+}
+
+// authenticate finds the key of a request. It says no more than that there is
+// none: why a key is not valid is nobody's business who does not have one.
+func (a *API) authenticate(r *http.Request) (key, error) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	token = strings.TrimSpace(token)
+	if !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > maxToken {
+		return key{}, domain.Errorf(domain.CodeUnauthenticated, "send Authorization: Bearer and an API key")
+	}
+	found, ok := a.keys.Lookup(sha256.Sum256([]byte(token)))
+	if !ok {
+		return key{}, domain.Errorf(domain.CodeUnauthenticated, "the API key is not known, or was revoked")
+	}
+	return key{id: found.ID, portfolio: found.Portfolio, caller: domain.Caller{User: found.User, Role: found.Role, Bot: found.Bot}}, nil
+}
+
+// authorise holds a request against its route's roles and its key's portfolio.
+// The answer is the same whether or not what was asked for exists.
+func authorise(k key, row *route, r *http.Request) error {
+	if !slices.Contains(row.roles, k.caller.Role) {
+		return domain.Errorf(domain.CodeDenied, "role %s may not do this", k.caller.Role)
+	}
+	if p := r.PathValue("portfolio"); k.portfolio != "" && p != "" && p != k.portfolio {
+		return domain.Errorf(domain.CodeDenied, "the key is for another portfolio")
+	}
+	if row.global && k.portfolio != "" {
+		return domain.Errorf(domain.CodeDenied, "the key is for one portfolio only")
+	}
+	return nil
+}
+
+// own returns the bot a reader is limited to: a bot's key sees only its own,
+// anybody else what ?bot= asks for.
+func own(k key, asked string) (string, error) {
+	if k.caller.Role != domain.RoleBot {
+		return asked, nil
+	}
+	if asked != "" && asked != k.caller.Bot {
+		return "", domain.Errorf(domain.CodeDenied, "a bot's key sees its own bot only")
+	}
+	return k.caller.Bot, nil
+}

@@ -1,0 +1,76 @@
+package httpapi
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"pets/domain"
+	"pets/internal/strict"
+)
+
+// readBody reads one JSON body, strictly. No body at all is an empty object: a
+// command that needs nothing more than its path says so by sending nothing.
+func (q *request) readBody(into any) error {
+	if q.r.ContentLength == 0 {
+		return strict.Decode([]byte("{}"), into)
+	}
+	if err := checkContentType(q.r); err != nil {
+		return err
+	}
+	most := int64(maxBody)
+	if q.row.maxBody > 0 {
+		most = q.row.maxBody
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(q.w, q.r.Body, most))
+	if err != nil {
+		return bodyError(err, most)
+	}
+	return strict.Decode(body, into)
+}
+
+func bodyError(err error, most int64) error {
+	var over *http.MaxBytesError
+	if errors.As(err, &over) {
+		return domain.Errorf(domain.CodeTooLarge, "the body is over %d bytes", most)
+	}
+	return domain.Invalid("body", "could not be read to its end")
+}
+
+// checkContentType takes JSON in UTF-8 and nothing else.
+func checkContentType(r *http.Request) error {
+	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch charset := params["charset"]; {
+	case err != nil || media != "application/json":
+		return domain.Invalid("Content-Type", "must be application/json")
+	case charset != "" && !strings.EqualFold(charset, "utf-8"):
+		return domain.Invalid("Content-Type", "may name no other charset than utf-8")
+	case r.Header.Get("Content-Encoding") != "" && !strings.EqualFold(r.Header.Get("Content-Encoding"), "identity"):
+		return domain.Invalid("Content-Encoding", "must be identity")
+	}
+	return nil
+}
+
+// idempotencyKey reads the key that every command carries.
+func idempotencyKey(r *http.Request) (string, error) {
+	all := r.Header.Values("Idempotency-Key")
+	if len(all) > 1 {
+		return "", domain.Invalid("Idempotency-Key", "is there twice")
+	}
+	if len(all) == 0 || all[0] == "" {
+		return "", domain.Invalid("Idempotency-Key", "is missing: make a UUID for every command, keep it, and send it again when you retry")
+	}
+	return checkKey("Idempotency-Key", all[0])
+}
+
+func checkKey(field, text string) (string, error) {
+	id, err := uuid.Parse(text)
+	if err != nil || len(text) != 36 {
+		return "", domain.Invalid(field, "must be a UUID such as 6f1c1b1e-8a51-4a3b-9d3c-1f0f4f0d2a11")
+	}
+	return id.String(), nil
+}

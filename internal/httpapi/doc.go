@@ -1,0 +1,10 @@
+// Package httpapi is the HTTP API: what bots, operators and dashboards talk to.
+//
+// It owns the route table (table.go: every route with its roles, the one list
+// that authorisation, the OpenAPI document and the tests read), authentication,
+// the reading of bodies and queries, the problem+json answers, the live views
+// that GETs read, and the event stream. It refuses to decide anything about
+// money: a POST becomes one command of package commands, and what that answers
+// is what the caller gets. It answers nothing under /v1 before every stream is
+// folded, and it never repeats what a caller sent.
+package httpapi

@@ -1,0 +1,160 @@
+package httpapi
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"net/http"
+	"reflect"
+	"time"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/projections"
+)
+
+// tokenPrefix makes an API key recognisable to people and to scanners for leaked
+// secrets.
+const tokenPrefix = "pets_"
+
+// NewToken draws an API key of 256 random bits and returns it with its hash,
+// which is all that is ever stored of it.
+func NewToken() (token, hash string) {
+	b := make([]byte, 32)
+	_, _ = rand.Read(b) // never fails: the program ends if the system has no randomness
+	token = tokenPrefix + base64.RawURLEncoding.EncodeToString(b)
+	return token, HashToken(token)
+}
+
+// HashToken is the SHA-256 of an API key in lower-case hex, as it is stored.
+func HashToken(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
+}
+
+// issueBody asks for a new key.
+type issueBody struct {
+	// User is the person or machine behind the key: two-person rules compare it.
+	User      string      `json:"user"`
+	Role      domain.Role `json:"role"`
+	Portfolio string      `json:"portfolio,omitempty"` // the only one it may name
+	Bot       string      `json:"bot,omitempty"`       // for role bot
+	Note      string      `json:"note,omitempty"`
+}
+
+// issueAnswer holds the secret once. A retry with the same Idempotency-Key
+// issues nothing new and has no secret to show: it is stored nowhere.
+type issueAnswer struct {
+	commands.Answer
+	Key string `json:"key"`
+	// Secret goes into the Authorization header. It is shown here and never again.
+	Secret string `json:"secret,omitempty"`
+}
+
+type keyList struct {
+	Keys []keyAnswer `json:"keys"`
+}
+
+// keyAnswer is a key without its secret.
+type keyAnswer struct {
+	Key       string      `json:"key"`
+	User      string      `json:"user"`
+	Role      domain.Role `json:"role"`
+	Portfolio string      `json:"portfolio,omitempty"`
+	Bot       string      `json:"bot,omitempty"`
+	Note      string      `json:"note,omitempty"`
+	IssuedAt  time.Time   `json:"issued_at"`
+	RevokedAt *time.Time  `json:"revoked_at"`
+}
+
+func issueRoute() route {
+	return route{
+		method: http.MethodPost, path: "/v1/api-keys", name: "issue_api_key", roles: admins, global: true, handle: issueKey,
+		summary: "Issue an API key; the answer shows its secret, once", command: commands.IssueKey{}.Name(),
+		body: reflect.TypeFor[issueBody](), answer: reflect.TypeFor[issueAnswer](),
+	}
+}
+
+func revokeRoute() route {
+	return route{
+		method: http.MethodDelete, path: "/v1/api-keys/{key}", name: "revoke_api_key", roles: admins, global: true, handle: revokeKey,
+		summary: "Revoke an API key; it is refused from this answer on", command: commands.RevokeKey{}.Name(),
+		body: reflect.TypeFor[reasonBody](), answer: reflect.TypeFor[commands.Answer](),
+	}
+}
+
+func issueKey(q *request) error {
+	var b issueBody
+	if err := q.readBody(&b); err != nil {
+		return err
+	}
+	k, err := idempotencyKey(q.r)
+	if err != nil {
+		return err
+	}
+	token, hash := NewToken()
+	answer, err := q.system(commands.Request{Caller: q.key.caller, Key: k, Command: commands.IssueKey{
+		User: b.User, Role: b.Role, Portfolio: b.Portfolio, Bot: b.Bot, Hash: hash, Note: b.Note,
+	}})
+	if err != nil {
+		return err
+	}
+	v := issueAnswer{Answer: answer, Key: answer.ID}
+	if answer.Replayed {
+		q.w.Header().Set("Idempotency-Replayed", "true")
+	} else {
+		v.Secret = token
+	}
+	q.w.Header().Set("Cache-Control", "no-store")
+	writeJSON(q.w, http.StatusOK, v)
+	return nil
+}
+
+func revokeKey(q *request) error {
+	var b reasonBody
+	if err := q.readBody(&b); err != nil {
+		return err
+	}
+	k, err := idempotencyKey(q.r)
+	if err != nil {
+		return err
+	}
+	answer, err := q.system(commands.Request{Caller: q.key.caller, Key: k, Command: commands.RevokeKey{Key: q.r.PathValue("key"), Reason: b.Reason}})
+	if err != nil {
+		return err
+	}
+	q.answer(&answer)
+	return nil
+}
+
+// system sends a command to the system stream and waits until the keyring has
+// it: a key that was revoked is refused from this answer on.
+func (q *request) system(r commands.Request) (commands.Answer, error) {
+	answer, err := q.api.engine.System(q.r.Context(), r)
+	if err != nil {
+		return answer, err
+	}
+	if err := q.api.keys.Wait(q.r.Context(), answer.Revision); err != nil {
+		return answer, &domain.Error{Code: domain.CodeUnavailable, Message: "it is recorded, but not in force here yet", Cause: err}
+	}
+	return answer, nil
+}
+
+func listKeys(q *request) error {
+	if _, err := q.query(); err != nil {
+		return err
+	}
+	v := keyList{Keys: []keyAnswer{}}
+	for _, k := range q.api.keys.List() {
+		v.Keys = append(v.Keys, keyOf(k))
+	}
+	writeJSON(q.w, http.StatusOK, v)
+	return nil
+}
+
+func keyOf(k projections.Key) keyAnswer {
+	return keyAnswer{
+		Key: k.ID, User: k.User, Role: k.Role, Portfolio: k.Portfolio, Bot: k.Bot, Note: k.Note, IssuedAt: k.IssuedAt, RevokedAt: k.RevokedAt,
+	}
+}

@@ -1,0 +1,153 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"pets/domain"
+)
+
+// The document is made from the route table and the Go types that bodies are
+// decoded into, so it cannot say something else than the server does. huma
+// derives the schemas; reading requests is ours (docs/decisions).
+
+// decimalDoc, durationDoc and jsonDoc describe types that are written as text.
+type (
+	decimalDoc  string
+	durationDoc string
+	uuidDoc     string
+)
+
+// Schema implements huma.SchemaProvider.
+func (decimalDoc) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{
+		Type: huma.TypeString, Pattern: `^-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,18})?$`, Examples: []any{"12.5"},
+		Description: "An exact decimal: at most 18 decimals, below 10^15, no exponent.",
+	}
+}
+
+// Schema implements huma.SchemaProvider.
+func (durationDoc) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Examples: []any{"30s"}, Description: "A duration such as 30s, 15m or 1h."}
+}
+
+// Schema implements huma.SchemaProvider.
+func (uuidDoc) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: huma.TypeString, Format: "uuid"}
+}
+
+// OpenAPI returns the OpenAPI 3.1 document as JSON, indented.
+func OpenAPI(version string) ([]byte, error) {
+	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	registry.RegisterTypeAlias(reflect.TypeFor[domain.Decimal](), reflect.TypeFor[decimalDoc]())
+	registry.RegisterTypeAlias(reflect.TypeFor[domain.Duration](), reflect.TypeFor[durationDoc]())
+	doc := &huma.OpenAPI{
+		OpenAPI: "3.1.0",
+		Info: &huma.Info{
+			Title: "pets", Version: version,
+			Description: "An event-sourced ledger and risk engine for trading bots. Amounts are exact decimals in strings. " +
+				"Every command carries an Idempotency-Key; the same key and body again get the first answer. Errors are problem+json.",
+		},
+		Components: &huma.Components{
+			Schemas: registry,
+			SecuritySchemes: map[string]*huma.SecurityScheme{
+				"key": {Type: "http", Scheme: "bearer", Description: "An API key: Authorization: Bearer pets_…"},
+			},
+		},
+		Security: []map[string][]string{{"key": {}}},
+	}
+	for i := range table {
+		doc.AddOperation(operation(registry, &table[i]))
+	}
+	raw, err := json.Marshal(doc)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	if err := json.Indent(&b, raw, "", "  "); err != nil {
+		return nil, err
+	}
+	b.WriteByte('\n')
+	return b.Bytes(), nil
+}
+
+func operation(registry huma.Registry, row *route) *huma.Operation {
+	roles := make([]string, len(row.roles))
+	for i, r := range row.roles {
+		roles[i] = string(r)
+	}
+	op := &huma.Operation{
+		Method: row.method, Path: row.path, OperationID: row.name, Summary: row.summary,
+		Description: "Roles: " + strings.Join(roles, ", ") + ".",
+		Extensions:  map[string]any{"x-roles": roles},
+	}
+	op.Parameters = parameters(row)
+	if row.body != nil {
+		op.RequestBody = &huma.RequestBody{
+			Required: true,
+			Content:  map[string]*huma.MediaType{"application/json": {Schema: bodySchema(registry, row)}},
+		}
+	}
+	media := "application/json"
+	if row.name == "stream" {
+		media = "text/event-stream"
+	}
+	op.Responses = map[string]*huma.Response{
+		"200":     {Description: "OK", Content: map[string]*huma.MediaType{media: {Schema: registry.Schema(row.answer, true, row.name+"Answer")}}},
+		"default": {Description: "A problem; its type is urn:pets:problem:<code>", Content: map[string]*huma.MediaType{"application/problem+json": {Schema: registry.Schema(reflect.TypeFor[Problem](), true, "Problem")}}},
+	}
+	return op
+}
+
+func bodySchema(registry huma.Registry, row *route) *huma.Schema {
+	hint := row.name + "_body"
+	s := registry.Schema(row.body, true, hint)
+	if row.body == reflect.TypeFor[openBody]() {
+		registry.SchemaFromRef(s.Ref).Properties["limits"] = registry.Schema(policyPatch, true, "limits")
+	}
+	return s
+}
+
+func parameters(row *route) []*huma.Param {
+	var out []*huma.Param
+	text := &huma.Schema{Type: huma.TypeString}
+	for part := range strings.SplitSeq(row.path, "/") {
+		if name, ok := strings.CutPrefix(part, "{"); ok {
+			out = append(out, &huma.Param{Name: strings.TrimSuffix(name, "}"), In: "path", Required: true, Schema: text})
+		}
+	}
+	for _, p := range row.params {
+		out = append(out, &huma.Param{Name: p.name, In: "query", Description: p.doc, Schema: text})
+	}
+	if row.command != "" {
+		out = append(out, &huma.Param{
+			Name: "Idempotency-Key", In: "header", Required: true, Schema: uuidDoc("").Schema(nil),
+			Description: "A UUID that the client makes for the command, keeps, and sends again when it retries",
+		})
+	}
+	if row.name == "stream" {
+		out = append(out, &huma.Param{Name: "Last-Event-ID", In: "header", Description: "Resume after this revision", Schema: text})
+	}
+	return out
+}
+
+// document is made once: it is the same for every caller.
+var document = sync.OnceValues(func() ([]byte, error) { return OpenAPI("v1") })
+
+func (a *API) openapi(w http.ResponseWriter, _ *http.Request) {
+	doc, err := document()
+	if err != nil {
+		writeProblem(w, problemOf(domain.Errorf(domain.CodeInternal, "the document cannot be made")))
+		return
+	}
+	w.Header().Set("Content-Type", "application/openapi+json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(doc)))
+	_, _ = w.Write(doc) // a caller who has gone needs no answer
+}

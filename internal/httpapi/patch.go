@@ -1,0 +1,53 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+
+	"pets/domain"
+	"pets/internal/strict"
+)
+
+// policyPatch is domain.Policy with every field optional, as a request names
+// limits: made from the policy itself, so that the two cannot drift apart.
+var policyPatch = reflect.StructOf(patchFields())
+
+// limitsBody is the same with the reason that a change needs.
+var limitsBody = reflect.StructOf(append(patchFields(), reflect.StructField{
+	Name: "Reason", Type: reflect.TypeFor[string](), Tag: `json:"reason"`,
+}))
+
+func patchFields() []reflect.StructField {
+	var fields []reflect.StructField
+	for f := range reflect.TypeFor[domain.Policy]().Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		fields = append(fields, reflect.StructField{
+			Name: f.Name, Type: reflect.PointerTo(f.Type), Tag: reflect.StructTag(`json:"` + name + `,omitempty"`),
+		})
+	}
+	return fields
+}
+
+// canonicalPatch reads limits strictly and writes them in the order of the
+// policy, so that the same limits are the same request however they are spelt.
+func canonicalPatch(raw json.RawMessage) (json.RawMessage, error) {
+	into := reflect.New(policyPatch)
+	if err := strict.Decode(raw, into.Interface()); err != nil {
+		return nil, within("limits", err)
+	}
+	return json.Marshal(into.Interface())
+}
+
+// within puts the name of the outer field before that of an inner one.
+func within(outer string, err error) error {
+	var e *domain.Error
+	if !asDomain(err, &e) {
+		return err
+	}
+	field := outer
+	if e.Field != "" && e.Field != "body" {
+		field += "." + e.Field
+	}
+	return &domain.Error{Code: e.Code, Field: field, Message: e.Message}
+}

@@ -1,0 +1,122 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"reflect"
+
+	"pets/commands"
+	"pets/domain"
+)
+
+// openBody opens a portfolio. Limits that are not named are the server's
+// defaults at that moment; from then on they stand in the stream.
+type openBody struct {
+	ID           string          `json:"id"`
+	Mode         domain.Mode     `json:"mode"`
+	BaseAsset    string          `json:"base_asset,omitempty"`    // USDC by default
+	BaseDecimals *int            `json:"base_decimals,omitempty"` // 6 by default
+	Limits       json.RawMessage `json:"limits,omitempty"`
+	Gate         *domain.Gate    `json:"gate,omitempty"`
+}
+
+// Base asset of a portfolio that names none.
+const (
+	defaultAsset    = "USDC"
+	defaultDecimals = 6
+)
+
+func openRoute() route {
+	c := commands.OpenPortfolio{}
+	return route{
+		method: http.MethodPost, path: "/v1/portfolios", name: c.Name(), roles: c.Roles(), global: true, handle: openPortfolio,
+		summary: "Open a portfolio; one in live mode needs a gate", command: c.Name(),
+		body: reflect.TypeFor[openBody](), answer: reflect.TypeFor[commands.Answer](),
+	}
+}
+
+func openPortfolio(q *request) error {
+	var b openBody
+	if err := q.readBody(&b); err != nil {
+		return err
+	}
+	if err := domain.CheckID("id", b.ID); err != nil {
+		return err
+	}
+	k, err := idempotencyKey(q.r)
+	if err != nil {
+		return err
+	}
+	c, err := q.opening(&b)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(q.r.Context(), answerWithin)
+	defer cancel()
+	answer, err := q.api.engine.Do(ctx, b.ID, commands.Request{Caller: q.key.caller, Key: k, Command: c})
+	if err != nil {
+		return err
+	}
+	q.answer(&answer)
+	return nil
+}
+
+func (q *request) opening(b *openBody) (commands.Command, error) {
+	c := commands.OpenPortfolio{ID: b.ID, Mode: b.Mode, BaseAsset: b.BaseAsset, BaseDecimals: defaultDecimals, Gate: b.Gate}
+	if c.BaseAsset == "" {
+		c.BaseAsset = defaultAsset
+	}
+	if b.BaseDecimals != nil {
+		c.BaseDecimals = *b.BaseDecimals
+	}
+	if len(b.Limits) > 0 {
+		limits, err := canonicalPatch(b.Limits)
+		if err != nil {
+			return nil, err
+		}
+		c.Limits = limits
+	}
+	switch b.Mode {
+	case domain.ModePaper, domain.ModeLive:
+	default:
+		return nil, domain.Invalid("mode", "must be \"paper\" or \"live\"")
+	}
+	defaults, err := q.api.config.Defaults(b.Mode)
+	if err != nil {
+		return nil, err
+	}
+	c.Defaults = defaults
+	if b.Gate != nil {
+		if c.Evidence, err = commands.ReadEvidence(q.r.Context(), q.api.config.Store, *b.Gate); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func limitsRoute() route {
+	c := commands.ChangeLimits{}
+	return route{
+		method: http.MethodPost, path: inPortfolio + "/limits", name: c.Name(), roles: c.Roles(), handle: changeLimits,
+		summary: "Change limits of the policy, with a reason; every breaker is evaluated against the new ones", command: c.Name(),
+		body: limitsBody, answer: reflect.TypeFor[commands.Answer](),
+	}
+}
+
+func changeLimits(q *request) error {
+	body := reflect.New(limitsBody)
+	if err := q.readBody(body.Interface()); err != nil {
+		return err
+	}
+	// The limits are all fields but the last, which is the reason.
+	limits, last := reflect.New(policyPatch), limitsBody.NumField()-1
+	for i := range last {
+		limits.Elem().Field(i).Set(body.Elem().Field(i))
+	}
+	patch, err := json.Marshal(limits.Interface())
+	if err != nil {
+		return err
+	}
+	return q.do(commands.ChangeLimits{Limits: patch, Reason: body.Elem().Field(last).String()})
+}

@@ -1,0 +1,96 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"pets/commands"
+	"pets/domain"
+)
+
+// Bodies of commands whose other fields stand in the path.
+type (
+	emptyBody  struct{}
+	reasonBody struct {
+		Reason string `json:"reason,omitempty"`
+	}
+	neededReason struct {
+		Reason string `json:"reason"`
+	}
+	amountBody struct {
+		Amount domain.Decimal `json:"amount"`
+	}
+	placedBody struct {
+		ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	}
+	fillBody struct {
+		Bot   string `json:"bot"`
+		Venue string `json:"venue,omitempty"`
+		Leg   int    `json:"leg,omitempty"`
+	}
+	registerBody struct {
+		ID       string         `json:"id"`
+		Strategy string         `json:"strategy,omitempty"`
+		Kind     string         `json:"kind,omitempty"`
+		Capital  domain.Decimal `json:"capital"`
+	}
+)
+
+func (b fillBody) id(r *http.Request) domain.FillID {
+	return domain.FillID{Bot: b.Bot, Venue: b.Venue, TradeID: r.PathValue("trade_id"), Leg: b.Leg}
+}
+
+// command leaves starting to a person: only an import starts what it registers.
+func (b registerBody) command() commands.Command {
+	return commands.RegisterBot{ID: b.ID, Strategy: b.Strategy, Kind: b.Kind, Capital: b.Capital}
+}
+
+// do sends one command and answers with what it recorded.
+func (q *request) do(c commands.Command) error {
+	answer, err := q.send(c)
+	if err != nil {
+		return err
+	}
+	q.answer(&answer)
+	return nil
+}
+
+func (q *request) send(c commands.Command) (commands.Answer, error) {
+	if err := q.exists(); err != nil {
+		return commands.Answer{}, err
+	}
+	k, err := idempotencyKey(q.r)
+	if err != nil {
+		return commands.Answer{}, err
+	}
+	ctx, cancel := context.WithTimeout(q.r.Context(), answerWithin)
+	defer cancel()
+	return q.api.engine.Do(ctx, q.portfolio(), commands.Request{Caller: q.key.caller, Key: k, Command: c})
+}
+
+// exists keeps names that are no portfolio's out of everything behind.
+func (q *request) exists() error {
+	return domain.CheckID("portfolio", q.portfolio())
+}
+
+// permitAnswered is the answer to a permit: what was decided stands on top.
+type permitAnswered struct {
+	commands.PermitAnswer
+	Revision   uint64               `json:"revision"`
+	Events     []commands.EventRef  `json:"events"`
+	Directives []commands.Directive `json:"directives"`
+}
+
+// answer writes what a command is answered with. A retry gets the first answer;
+// a header says that it is one.
+func (q *request) answer(a *commands.Answer) {
+	if a.Replayed {
+		q.w.Header().Set("Idempotency-Replayed", "true")
+	}
+	if a.Permit != nil {
+		writeJSON(q.w, http.StatusOK, permitAnswered{*a.Permit, a.Revision, a.Events, a.Directives})
+		return
+	}
+	writeJSON(q.w, http.StatusOK, a)
+}

@@ -1,0 +1,324 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strconv"
+	"sync"
+	"time"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/eventstore"
+)
+
+const (
+	// heartbeat is how often a stream with nothing to say says that it lives.
+	heartbeat = 15 * time.Second
+	// sendWithin is how long a reader may take to accept one event.
+	sendWithin = 10 * time.Second
+	// streamAhead is how many events are read ahead of a slow reader.
+	streamAhead = 256
+	// maxStreams and maxStreamsPerKey bound what is held open.
+	maxStreams       = 512
+	maxStreamsPerKey = 32
+)
+
+func streamRoute() route {
+	return route{
+		method: http.MethodGet, path: inPortfolio + "/stream", name: "stream", roles: readers, handle: streamEvents,
+		summary: "The events as they become durable, and what bots have to do (text/event-stream); resumes by Last-Event-ID",
+		answer:  reflect.TypeFor[eventAnswer](),
+		params: []param{
+			{"types", "only types that begin with one of these, separated by commas; directives always come"},
+			{"after", "begin after this revision instead of now; Last-Event-ID wins"},
+		},
+	}
+}
+
+// hello is the first message of a stream.
+type hello struct {
+	Portfolio string `json:"portfolio"`
+	// Revision is where the stream begins: what comes has a higher one.
+	Revision int64 `json:"revision"`
+	// Directives are those that stand now.
+	Directives []commands.Directive `json:"directives"`
+}
+
+// directiveMessage is what a bot has to do.
+type directiveMessage struct {
+	Revision uint64 `json:"revision"`
+	commands.Directive
+}
+
+// streamEvents is GET …/stream. Messages have the revision as their id; a
+// directive comes right after the event it follows from.
+func streamEvents(q *request) error {
+	values, err := q.query()
+	if err != nil {
+		return err
+	}
+	if err := q.waitFor(moment{}); err != nil {
+		return err
+	}
+	from, err := q.resumeFrom(values.Get("after"))
+	if err != nil {
+		return err
+	}
+	if !q.api.streams.take(q.key.id) {
+		return domain.Errorf(domain.CodeRateLimited, "too many event streams are open")
+	}
+	defer q.api.streams.release(q.key.id)
+	s := &sse{q: q, out: http.NewResponseController(q.w), filter: q.filter(values.Get("types"))}
+	return s.run(from)
+}
+
+// resumeFrom returns the first revision to send: after the last one the reader
+// has, or from now on.
+func (q *request) resumeFrom(after string) (uint64, error) {
+	head, err := q.api.config.Store.Head(q.r.Context(), commands.Stream(q.portfolio()))
+	if err != nil {
+		return 0, unavailable(err)
+	}
+	field := "after"
+	if last := q.r.Header.Get("Last-Event-ID"); last != "" {
+		after, field = last, "Last-Event-ID"
+	}
+	if after == "" {
+		return head + 1, nil
+	}
+	n, err := strconv.ParseUint(after, 10, 62)
+	if err != nil {
+		return 0, domain.Invalid(field, "must be a revision: a whole number")
+	}
+	if n > head {
+		return 0, domain.Invalid(field, "lies beyond the end of the history: its last revision is %d", head)
+	}
+	return n + 1, nil
+}
+
+// sse is one open event stream.
+type sse struct {
+	q      *request
+	out    *http.ResponseController
+	filter *filter
+}
+
+func (s *sse) run(from uint64) error {
+	ctx, cancel := context.WithCancel(s.q.r.Context())
+	defer cancel()
+	stop := context.AfterFunc(s.q.api.closing, cancel)
+	defer stop()
+	// The server's own read deadline would end the request in its middle.
+	if err := s.out.SetReadDeadline(time.Time{}); err != nil {
+		return domain.Errorf(domain.CodeInternal, "the connection cannot stream")
+	}
+	h := s.q.w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no")
+	s.q.w.WriteHeader(http.StatusOK)
+	if err := s.hello(from); err != nil {
+		return nil //nolint:nilerr // the reader has gone
+	}
+	records := make(chan eventstore.Record, streamAhead)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.read(ctx, from, records)
+	}()
+	defer func() { cancel(); <-ended }()
+	s.write(ctx, records)
+	return nil
+}
+
+// read hands on what the store has, until the stream ends.
+func (s *sse) read(ctx context.Context, from uint64, records chan<- eventstore.Record) {
+	defer close(records)
+	for rec, err := range s.q.api.config.Store.SubscribeStream(ctx, commands.Stream(s.q.portfolio()), from) {
+		if err != nil {
+			return // the reader resumes after the last event it has
+		}
+		select {
+		case records <- rec:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// write sends what comes, and a heartbeat where nothing does. The stream ends
+// when the key was revoked, the reader is gone, or the server stops.
+func (s *sse) write(ctx context.Context, records <-chan eventstore.Record) {
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		var err error
+		select {
+		case rec, ok := <-records:
+			if !ok {
+				return
+			}
+			if err = s.valid(); err == nil {
+				err = s.record(ctx, rec)
+			}
+		case <-beat.C:
+			if err = s.valid(); err == nil {
+				err = s.send(": alive\n\n")
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// valid makes sure that the key still is: a stream must not outlive it.
+func (s *sse) valid() error {
+	_, err := s.q.api.authenticate(s.q.r)
+	return err
+}
+
+// hello says where the stream begins and what stands, so that a bot that comes
+// back after a stop it did not see knows of it.
+func (s *sse) hello(from uint64) error {
+	var standing []commands.Directive
+	err := s.q.api.look(s.q.r.Context(), s.q.portfolio(), moment{}, func(st *portfolio.State, _ riders) error {
+		standing = s.q.standing(st)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.message("hello", "", hello{s.q.portfolio(), int64(from) - 1, standing}) //nolint:gosec // revisions stay far below 2^63
+}
+
+// record sends what a reader sees of a record: the event, and what bots have to
+// do about it. Only the last message has the id: a reader that is cut off in
+// between gets all of them again.
+func (s *sse) record(ctx context.Context, rec eventstore.Record) error {
+	shown, err := s.filter.show(ctx, rec)
+	if err != nil {
+		return err
+	}
+	e, err := domain.Decode(rec.Type, rec.Data)
+	if err != nil {
+		return err
+	}
+	told := s.q.directed(commands.DirectivesOf(e))
+	id := strconv.FormatUint(rec.Revision, 10)
+	if shown != nil {
+		if err := s.message("event", idIf(len(told) == 0, id), shown); err != nil {
+			return err
+		}
+	}
+	for i, d := range told {
+		if err := s.message("directive", idIf(i == len(told)-1, id), directiveMessage{rec.Revision, d}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func idIf(last bool, id string) string {
+	if !last {
+		return ""
+	}
+	return id
+}
+
+func (s *sse) message(name, id string, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if id != "" {
+		id = "id: " + id + "\n"
+	}
+	return s.send(fmt.Sprintf("%sevent: %s\ndata: %s\n\n", id, name, data))
+}
+
+// send writes one message and flushes it; a reader who does not take it in time
+// is cut off, and resumes.
+func (s *sse) send(text string) error {
+	if err := s.out.SetWriteDeadline(time.Now().Add(sendWithin)); err != nil {
+		return err
+	}
+	if _, err := s.q.w.Write([]byte(text)); err != nil {
+		return err
+	}
+	return s.out.Flush()
+}
+
+// directed keeps the directives that are a caller's: a bot's own, anybody else's
+// all.
+func (q *request) directed(all []commands.Directive) []commands.Directive {
+	if q.key.caller.Role != domain.RoleBot {
+		return all
+	}
+	own := []commands.Directive{}
+	for _, d := range all {
+		for _, bot := range d.Bots {
+			if bot == q.key.caller.Bot {
+				own = append(own, commands.Directive{Action: d.Action, Bots: []string{bot}, Reason: d.Reason})
+			}
+		}
+	}
+	return own
+}
+
+// standing are the directives that hold as things are.
+func (q *request) standing(s *portfolio.State) []commands.Directive {
+	var all []commands.Directive
+	for _, id := range s.BotIDs() {
+		b := s.Bots[id]
+		if b.Status == portfolio.Running && !s.Stop.Engaged {
+			continue
+		}
+		reason := "the bot is " + string(b.Status)
+		if s.Stop.Engaged {
+			reason = "emergency stop: " + s.Stop.Kind
+		}
+		all = append(all, commands.Directive{Action: commands.ActionStop, Bots: []string{id}, Reason: reason})
+		if b.Halted && b.Positions > 0 && s.Policy.ClosePositionsOnTrip && !s.Stop.Engaged {
+			all = append(all, commands.Directive{Action: commands.ActionClosePositions, Bots: []string{id}, Reason: reason})
+		}
+	}
+	if all == nil {
+		all = []commands.Directive{}
+	}
+	return q.directed(all)
+}
+
+// streamSlots bound how many event streams are open.
+type streamSlots struct {
+	mu    sync.Mutex
+	open  int
+	byKey map[string]int
+}
+
+func newStreamSlots() *streamSlots { return &streamSlots{byKey: map[string]int{}} }
+
+func (s *streamSlots) take(key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open >= maxStreams || s.byKey[key] >= maxStreamsPerKey {
+		return false
+	}
+	s.open++
+	s.byKey[key]++
+	return true
+}
+
+func (s *streamSlots) release(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open--
+	if s.byKey[key]--; s.byKey[key] == 0 {
+		delete(s.byKey, key)
+	}
+}

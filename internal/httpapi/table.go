@@ -1,0 +1,197 @@
+package httpapi
+
+import (
+	"net/http"
+	"reflect"
+	"slices"
+
+	"pets/commands"
+	"pets/domain"
+)
+
+// route is one row of the table: what is asked, who may ask it, what answers.
+type route struct {
+	method, path string
+	// name is the operation's id in the OpenAPI document and in metrics.
+	name    string
+	summary string
+	roles   []domain.Role
+	// global routes are about no single portfolio: a key that is bound to one may
+	// not use them.
+	global bool
+	// history: a look into the past needs every event, not only a snapshot.
+	history bool
+	params  []param
+	body    reflect.Type // nil for none
+	answer  reflect.Type
+	maxBody int64
+	handle  func(*request) error
+	// command is the literal of the command the route sends, "" for none.
+	command string
+}
+
+// param is a parameter of the query.
+type param struct{ name, doc string }
+
+// Who reads: everybody who has a key; a bot's sees its own only.
+var (
+	readers  = []domain.Role{domain.RoleBot, domain.RoleFeed, domain.RoleOperator, domain.RoleApprover, domain.RoleAdmin, domain.RoleAuditor}
+	admins   = []domain.Role{domain.RoleAdmin}
+	keyLists = []domain.Role{domain.RoleAdmin, domain.RoleAuditor}
+)
+
+// table lists every route under /v1: the one place that says who may do what.
+// The order is that of the OpenAPI document. /livez, /readyz and /openapi.json
+// need no key and are not here.
+var table = slices.Concat(portfolioRoutes(), moneyRoutes(), botRoutes(), tradingRoutes(), riskRoutes(), readRoutes(), keyRoutes())
+
+const inPortfolio = "/v1/portfolios/{portfolio}"
+
+func portfolioRoutes() []route {
+	return []route{
+		openRoute(),
+		{
+			method: http.MethodGet, path: "/v1/portfolios", name: "list_portfolios", roles: readers, handle: listPortfolios,
+			summary: "The portfolios there are; a key that is bound to one sees that one", answer: reflect.TypeFor[portfolioList](),
+		},
+		get("", "get_portfolio", "One portfolio: mode, clock, policy, where it stands", portfolioView),
+		limitsRoute(),
+	}
+}
+
+func moneyRoutes() []route {
+	return []route{
+		post("/deposits", "Record money that came in from outside", func(b commands.RecordDeposit, _ *http.Request) commands.Command { return b }),
+		post("/withdrawals", "Record money that went out (a fact: sending is not done here)", func(b commands.RecordWithdrawal, _ *http.Request) commands.Command { return b }),
+		post("/fees", "Record a fee, or a rebate, that belongs to no fill", func(b commands.RecordFee, _ *http.Request) commands.Command { return b }),
+		post("/adjustments", "Correct an asset account by hand, with a reason", func(b commands.PostAdjustment, _ *http.Request) commands.Command { return b }),
+	}
+}
+
+func botRoutes() []route {
+	return []route{
+		post("/markets", "Register a market: its kind, outcomes and category", func(b commands.RegisterMarket, _ *http.Request) commands.Command { return b }),
+		post("/bots", "Register a bot with its capital", func(b registerBody, _ *http.Request) commands.Command { return b.command() }),
+		post("/bots/{bot}/start", "Let a bot ask for permits", func(_ emptyBody, r *http.Request) commands.Command {
+			return commands.StartBot{Bot: r.PathValue("bot")}
+		}),
+		post("/bots/{bot}/stop", "Take a bot out of trading", func(b reasonBody, r *http.Request) commands.Command {
+			return commands.StopBot{Bot: r.PathValue("bot"), Reason: b.Reason}
+		}),
+		post("/bots/{bot}/allocate", "Move capital to a bot, or back where negative", func(b amountBody, r *http.Request) commands.Command {
+			return commands.AllocateCapital{Bot: r.PathValue("bot"), Amount: b.Amount}
+		}),
+	}
+}
+
+func tradingRoutes() []route {
+	return []route{
+		permitRoute(),
+		post("/permits/{permit}/placed", "The permitted order rests at the venue", func(b placedBody, r *http.Request) commands.Command {
+			return commands.PlacePermit{Permit: r.PathValue("permit"), ExpiresAt: b.ExpiresAt}
+		}),
+		post("/permits/{permit}/release", "The order was cancelled, or never placed", func(b reasonBody, r *http.Request) commands.Command {
+			return commands.ReleasePermit{Permit: r.PathValue("permit"), Reason: b.Reason}
+		}),
+		post("/fills", "I traded: an order was filled, wholly or in part", func(b commands.RecordFill, _ *http.Request) commands.Command { return b }),
+		post("/fills/{trade_id}/confirm", "A provisional fill is final", func(b fillBody, r *http.Request) commands.Command {
+			return commands.ConfirmFill{FillID: b.id(r)}
+		}),
+		post("/fills/{trade_id}/void", "A provisional fill never happened", func(b fillBody, r *http.Request) commands.Command {
+			return commands.VoidFill{FillID: b.id(r)}
+		}),
+		post("/settlements", "Pay out one outcome of a market to its holders", func(b commands.SettleMarket, _ *http.Request) commands.Command { return b }),
+		post("/marks", "Value instruments and assets", func(b commands.MarkPrices, _ *http.Request) commands.Command { return b }),
+		post("/trades", "Report a closed trade of a bot that only knows results", func(b commands.RecordTrade, _ *http.Request) commands.Command { return b }),
+		batchRoute(),
+	}
+}
+
+func riskRoutes() []route {
+	return []route{
+		resetRoute(),
+		stopRoute(), stopAllRoute(),
+		post("/emergency-stop/clear", "The first of two people asks to clear the emergency stop", func(b neededReason, _ *http.Request) commands.Command {
+			return commands.RequestClear{Reason: b.Reason}
+		}),
+		post("/emergency-stop/clear/{request}/confirm", "The second of two people confirms it", func(_ emptyBody, r *http.Request) commands.Command {
+			return commands.ConfirmClear{Request: r.PathValue("request")}
+		}),
+	}
+}
+
+func readRoutes() []route {
+	bot := param{"bot", "only this bot"}
+	return []route{
+		get("/state", "state", "Equity, drawdown, breakers, bots and positions", stateView),
+		past(get("/stats", "stats", "Statistics of closed trades, and where each breaker would first have tripped", statsView)),
+		get("/balances", "balances", "The double-entry books; each asset sums to zero", balancesView),
+		get("/positions", "positions", "What is held", positionsView, bot),
+		past(get("/trades", "trades", "What was closed, newest last", tradesView, bot, param{"after", "only trades with a number above this"}, param{"limit", "at most this many: 1 to 1000, 100 by default"})),
+		get("/permits", "permits", "Permits that are live: granted, or working at a venue", permitsView, bot),
+		get("/breakers", "breakers", "Every breaker: status, value, limit", breakersView),
+		past(get("/equity", "equity", "Equity over time", equityView,
+			param{"from", "RFC 3339 time"}, param{"to", "RFC 3339 time"}, param{"points", "thinned to about this many: 3 to 100000, 500 by default"})),
+		eventsRoute(), streamRoute(),
+	}
+}
+
+// past marks a route whose view needs the whole history.
+func past(r route) route {
+	r.history = true
+	return r
+}
+
+func keyRoutes() []route {
+	return []route{
+		issueRoute(),
+		{
+			method: http.MethodGet, path: "/v1/api-keys", name: "list_api_keys", roles: keyLists, global: true, handle: listKeys,
+			summary: "The API keys there are, without their secrets", answer: reflect.TypeFor[keyList](),
+		},
+		revokeRoute(),
+	}
+}
+
+// get is a route that looks at a portfolio. Every one takes ?at= and
+// ?min_revision=.
+func get[T any](path, name, summary string, view func(*looker) (T, error), more ...param) route {
+	return route{
+		method: http.MethodGet, path: inPortfolio + path, name: name, summary: summary, roles: readers,
+		params: append([]param{
+			{"at", "as of this revision or RFC 3339 time"},
+			{"min_revision", "wait until at least this revision is folded, for up to 5 s"},
+		}, more...),
+		answer: reflect.TypeFor[T](),
+		handle: func(q *request) error { return show(q, view) },
+	}
+}
+
+// post is a route whose body, with what the path says, becomes one command. Its
+// roles are the command's.
+func post[B any](path, summary string, build func(B, *http.Request) commands.Command) route {
+	var blank B
+	c := build(blank, &http.Request{})
+	return route{
+		method: http.MethodPost, path: inPortfolio + path, name: c.Name(), summary: summary, roles: c.Roles(),
+		body: reflect.TypeFor[B](), answer: reflect.TypeFor[commands.Answer](), command: c.Name(),
+		handle: func(q *request) error {
+			var b B
+			if err := q.readBody(&b); err != nil {
+				return err
+			}
+			return q.do(build(b, q.r))
+		},
+	}
+}
+
+// portfolioSummary is one portfolio in a list.
+type portfolioSummary struct {
+	Portfolio string      `json:"portfolio"`
+	Mode      domain.Mode `json:"mode"`
+	Revision  uint64      `json:"revision"`
+}
+
+type portfolioList struct {
+	Portfolios []portfolioSummary `json:"portfolios"`
+}

@@ -1,0 +1,166 @@
+// Package metrics shows Prometheus how the portfolios and the server are doing.
+//
+// It owns the names: prefix pets_, base units, _total on counters only, ratios
+// 0..1 as _ratio, money as _usd gauges for display (the exact figures are in the
+// API), labels portfolio, bot and breaker. It refuses labels that could grow
+// without bound or tell a secret: no market, address, hash or key.
+package metrics
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"pets/domain/portfolio"
+	"pets/domain/risk"
+)
+
+// Source shows the state of every portfolio, one after another. A state must not
+// be kept.
+type Source interface {
+	EachState(look func(*portfolio.State))
+	// IsReady reports whether the server answers commands.
+	IsReady() bool
+}
+
+// Metrics collects what /metrics shows.
+type Metrics struct {
+	registry *prometheus.Registry
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+}
+
+// New returns metrics without portfolios; see [Metrics.Watch].
+func New() *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "pets_http_requests_total", Help: "Requests answered, by route and status.",
+		}, []string{"route", "status"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "pets_http_request_duration_seconds", Help: "Time to answer a request, by route.",
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .1, .5, 2.5},
+		}, []string{"route"}),
+	}
+	m.registry.MustRegister(m.requests, m.seconds, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Request counts one request answered.
+func (m *Metrics) Request(route string, status int, took time.Duration) {
+	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
+	m.seconds.WithLabelValues(route).Observe(took.Seconds())
+}
+
+// Watch shows the portfolios of a source from now on.
+func (m *Metrics) Watch(s Source) { m.registry.MustRegister(&states{s}) }
+
+// Handler answers GET /metrics.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Timeout: 10 * time.Second, MaxRequestsInFlight: 4})
+}
+
+// states reads the portfolios at the moment they are asked for: a gauge that is
+// kept beside the state could be wrong, this cannot.
+type states struct{ source Source }
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("pets_"+name, help, labels, nil)
+}
+
+// The series of a portfolio, a bot and a breaker. A breaker's start at 0 with the
+// bot it belongs to; bot is empty for the portfolio's own.
+var (
+	ready = desc("ready", "1 when every stream is folded and commands are answered.")
+
+	revision  = desc("portfolio_revision", "Revision of the last event.", "portfolio")
+	recorded  = desc("portfolio_last_event_timestamp_seconds", "When the last event was recorded.", "portfolio")
+	equity    = desc("equity_usd", "Equity at marks, for display.", "portfolio", "bot")
+	realised  = desc("realised_equity_usd", "Equity with positions at cost, for display.", "portfolio")
+	drawdown  = desc("drawdown_ratio", "Fall from the peak.", "portfolio", "bot")
+	dailyLoss = desc("daily_loss_ratio", "Loss since the day opened.", "portfolio")
+	stopped   = desc("emergency_stop", "1 while the emergency stop is engaged.", "portfolio")
+	streak    = desc("consecutive_losses", "Closed trades lost in a row.", "portfolio", "bot")
+	running   = desc("bot_running", "1 while the bot may ask for permits.", "portfolio", "bot")
+	positions = desc("open_positions", "Open positions.", "portfolio", "bot")
+	permits   = desc("permits", "Permits that are remembered as granted or working.", "portfolio")
+
+	value   = desc("breaker_value", "What the breaker is at: losses in a row, or a ratio.", "portfolio", "bot", "breaker")
+	limit   = desc("breaker_limit", "What it trips at.", "portfolio", "bot", "breaker")
+	tripped = desc("breaker_tripped", "1 while the breaker is tripped.", "portfolio", "bot", "breaker")
+	warned  = desc("breaker_warned", "1 while the breaker has warned.", "portfolio", "bot", "breaker")
+)
+
+var all = []*prometheus.Desc{
+	ready, revision, recorded, equity, realised, drawdown, dailyLoss, stopped, streak, running, positions, permits, value, limit, tripped, warned,
+}
+
+// Describe implements prometheus.Collector.
+func (s *states) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range all {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (s *states) Collect(out chan<- prometheus.Metric) {
+	gauge(out, ready, truth(s.source.IsReady()))
+	var found []prometheus.Metric // sent after the look: a slow scrape must not hold a state
+	s.source.EachState(func(st *portfolio.State) { found = append(found, ofState(st)...) })
+	for _, m := range found {
+		out <- m
+	}
+}
+
+func ofState(s *portfolio.State) []prometheus.Metric {
+	p, whole := s.Portfolio, s.Equity()
+	out := []prometheus.Metric{
+		metric(revision, float64(s.Next-1), p),
+		metric(recorded, float64(s.Time.UnixMilli())/1000, p),
+		metric(equity, whole.Float(), p, ""),
+		metric(realised, s.RealisedEquity().Float(), p),
+		metric(drawdown, s.Refs.Drawdown(whole).Float(), p, ""),
+		metric(dailyLoss, s.Refs.DailyLoss(whole).Float(), p),
+		metric(stopped, truth(s.Stop.Engaged), p),
+		metric(permits, float64(len(s.Permits)), p),
+	}
+	for _, id := range s.BotIDs() {
+		b := s.Bots[id]
+		out = append(out,
+			metric(equity, b.Equity().Float(), p, id),
+			metric(drawdown, b.Refs.Drawdown(b.Equity()).Float(), p, id),
+			metric(streak, float64(b.Streak.Losses), p, id),
+			metric(running, truth(b.Status == portfolio.Running), p, id),
+			metric(positions, float64(b.Positions), p, id),
+		)
+	}
+	for _, key := range s.BreakerKeys() {
+		at := s.Breaker(key).Status
+		out = append(out,
+			metric(value, s.BreakerValue(key).Float(), p, key.Bot, key.Breaker),
+			metric(limit, risk.LimitOf(&s.Policy, key.Breaker).Float(), p, key.Bot, key.Breaker),
+			metric(tripped, truth(at == risk.Tripped), p, key.Bot, key.Breaker),
+			metric(warned, truth(at == risk.Warned), p, key.Bot, key.Breaker),
+		)
+	}
+	return out
+}
+
+func gauge(out chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...string) {
+	out <- metric(d, v, labels...)
+}
+
+func metric(d *prometheus.Desc, v float64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,292 @@
+// Package strict reads JSON bodies the way money wants them read.
+//
+// It owns what "well-formed" means for a request: one JSON object of known
+// fields in their exact spelling, none twice, none that is required missing or
+// null, valid UTF-8, nothing behind it. It refuses everything else with an
+// error that names the field or the byte, and never the value: what was pasted
+// into the wrong field may be a secret.
+package strict
+
+import (
+	"bytes"
+	"encoding"
+	stdjson "encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"pets/domain"
+)
+
+// maxPath bounds the field path of an error.
+const maxPath = 120
+
+// Decode reads body into a struct. A field is optional when its tag says
+// omitempty or omitzero; all others must be there and not be null, in nested
+// objects too: a payout that was left out is not a payout of 0. Errors have code
+// invalid and name the field.
+func Decode(body []byte, into any) error {
+	t := reflect.TypeOf(into).Elem()
+	dec := jsontext.NewDecoder(bytes.NewBuffer(body))
+	if err := shapeOf(t).walk(dec, ""); err != nil {
+		return err
+	}
+	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
+		return domain.Invalid("body", "goes on after the JSON object, at byte %d", dec.InputOffset())
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return typeError(err)
+	}
+	return nil
+}
+
+// shape is what a value of a Go type must look like, computed once per type.
+type shape struct {
+	fields map[string]field // of an object; nil for other values
+	elem   *shape           // of an array; nil for other values
+}
+
+type field struct {
+	required bool
+	shape    *shape
+}
+
+// leaf is any value that decoding itself judges.
+var leaf = &shape{}
+
+var shapes sync.Map // reflect.Type → *shape
+
+func shapeOf(t reflect.Type) *shape {
+	if known, ok := shapes.Load(t); ok {
+		return known.(*shape) //nolint:errcheck,forcetypeassert // only shapes are stored
+	}
+	s := newShape(t)
+	shapes.Store(t, s)
+	return s
+}
+
+var (
+	jsonSide = reflect.TypeFor[stdjson.Unmarshaler]()
+	textSide = reflect.TypeFor[encoding.TextUnmarshaler]()
+)
+
+func newShape(t reflect.Type) *shape {
+	if t.Kind() == reflect.Pointer {
+		return newShape(t.Elem())
+	}
+	if reflect.PointerTo(t).Implements(jsonSide) || reflect.PointerTo(t).Implements(textSide) {
+		return leaf
+	}
+	switch t.Kind() {
+	case reflect.Struct:
+		s := &shape{fields: map[string]field{}}
+		s.add(t)
+		return s
+	case reflect.Slice:
+		return &shape{elem: newShape(t.Elem())}
+	default:
+		return leaf
+	}
+}
+
+// add collects the fields of a struct and of those it embeds.
+func (s *shape) add(t reflect.Type) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		tag := f.Tag.Get("json")
+		name, options, _ := strings.Cut(tag, ",")
+		switch {
+		case f.Anonymous && tag == "":
+			s.add(f.Type)
+		case name == "-" || name == "":
+		default:
+			optional := strings.Contains(options, "omitempty") || strings.Contains(options, "omitzero")
+			s.fields[name] = field{required: !optional, shape: newShape(f.Type)}
+		}
+	}
+}
+
+// walk reads one value and holds it against the shape.
+func (s *shape) walk(dec *jsontext.Decoder, path string) error {
+	kind := dec.PeekKind()
+	switch {
+	case s.fields != nil && kind == '{':
+		return s.walkObject(dec, path)
+	case s.elem != nil && kind == '[':
+		return s.walkArray(dec, path)
+	case s.fields != nil && kind != 0:
+		return domain.Invalid(orBody(path), "must be a JSON object")
+	}
+	if err := dec.SkipValue(); err != nil {
+		return syntaxError(err)
+	}
+	return nil
+}
+
+func (s *shape) walkObject(dec *jsontext.Decoder, path string) error {
+	if _, err := dec.ReadToken(); err != nil {
+		return syntaxError(err)
+	}
+	seen := make(map[string]bool, len(s.fields))
+	for dec.PeekKind() != '}' {
+		at := dec.InputOffset()
+		token, err := dec.ReadToken()
+		if err != nil {
+			return syntaxError(err)
+		}
+		name := token.String()
+		f, known := s.fields[name]
+		if !known {
+			return domain.Invalid(orBody(path), "has a field near byte %d that this request does not know; %s", at, s.guess(name))
+		}
+		if dec.PeekKind() != 'n' { // null is as good as not there
+			seen[name] = true
+		}
+		if err := f.shape.orNull(dec, join(path, name)); err != nil {
+			return err
+		}
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return syntaxError(err)
+	}
+	return s.complete(seen, path)
+}
+
+// orNull lets null stand for a value that is not there.
+func (s *shape) orNull(dec *jsontext.Decoder, path string) error {
+	if dec.PeekKind() != 'n' {
+		return s.walk(dec, path)
+	}
+	if err := dec.SkipValue(); err != nil {
+		return syntaxError(err)
+	}
+	return nil
+}
+
+func (s *shape) walkArray(dec *jsontext.Decoder, path string) error {
+	if _, err := dec.ReadToken(); err != nil {
+		return syntaxError(err)
+	}
+	for i := 0; dec.PeekKind() != ']'; i++ {
+		if err := s.elem.walk(dec, fmt.Sprintf("%s[%d]", path, i)); err != nil {
+			return err
+		}
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return syntaxError(err)
+	}
+	return nil
+}
+
+// complete names the first required field, in order of the alphabet, that is
+// not there.
+func (s *shape) complete(seen map[string]bool, path string) error {
+	missing := ""
+	for name, f := range s.fields {
+		if f.required && !seen[name] && (missing == "" || name < missing) {
+			missing = name
+		}
+	}
+	if missing == "" {
+		return nil
+	}
+	return domain.Invalid(join(path, missing), "is missing")
+}
+
+// guess says which field may have been meant. The unknown name itself is not
+// repeated: it came from outside.
+func (s *shape) guess(name string) string {
+	for known := range s.fields {
+		if strings.EqualFold(known, name) {
+			return "did you mean " + known + "? Names are spelt exactly"
+		}
+	}
+	return "see /openapi.json for those it has"
+}
+
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	if len(path) > maxPath {
+		return path
+	}
+	return path + "." + name
+}
+
+func orBody(path string) string {
+	if path == "" {
+		return "body"
+	}
+	return path
+}
+
+// syntaxError says where, not what: the library's own words may repeat input.
+func syntaxError(err error) error {
+	var s *jsontext.SyntacticError
+	if !errors.As(err, &s) {
+		return domain.Invalid("body", "is empty, cut short, or not JSON")
+	}
+	what := "is not valid JSON"
+	if errors.Is(err, jsontext.ErrDuplicateName) {
+		what = "has a field twice"
+	}
+	return domain.Invalid("body", "%s (byte %d)", what, s.ByteOffset)
+}
+
+var (
+	decimalType  = reflect.TypeFor[domain.Decimal]()
+	durationType = reflect.TypeFor[domain.Duration]()
+	timeType     = reflect.TypeFor[time.Time]()
+)
+
+// typeError says what a field must be. The path holds only names and indices
+// that the walk knew.
+func typeError(err error) error {
+	var s *json.SemanticError
+	if !errors.As(err, &s) {
+		return syntaxError(err)
+	}
+	path := strings.ReplaceAll(strings.TrimPrefix(string(s.JSONPointer), "/"), "/", ".")
+	if len(path) > maxPath {
+		path = path[:maxPath]
+	}
+	return domain.Invalid(orBody(path), "must be %s", wanted(s.GoType))
+}
+
+func wanted(t reflect.Type) string {
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case t == nil:
+		return "of another type"
+	case t == decimalType:
+		return "a decimal in a JSON string, such as \"12.5\": at most 18 decimals, below 10^15, no exponent"
+	case t == durationType:
+		return "a duration in a JSON string, such as \"30s\""
+	case t == timeType:
+		return "an RFC 3339 time, such as \"2026-01-15T09:00:00Z\""
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice:
+		return "an array"
+	case reflect.Struct, reflect.Map:
+		return "a JSON object"
+	case reflect.Int, reflect.Int64, reflect.Uint64:
+		return "a whole number"
+	default:
+		return "of another type"
+	}
+}

@@ -1,0 +1,113 @@
+package projections
+
+import (
+	"context"
+	"encoding/hex"
+	"sync"
+
+	"pets/domain"
+	"pets/domain/system"
+	"pets/eventstore"
+)
+
+// Key is one API key, without its secret.
+type Key = system.Key
+
+// systemStream is where the keys are; package commands writes it.
+const systemStream = "system"
+
+// Keyring follows the system stream: who has a key, and for what. A key is known
+// only after it was read back from the store, and none is known before the ring
+// has caught up.
+type Keyring struct {
+	store eventstore.Store
+
+	mu     sync.RWMutex
+	state  *system.State
+	moved  chan struct{} // closed when the state moves
+	broken error
+}
+
+// NewKeyring returns an empty ring; [Keyring.Run] fills it.
+func NewKeyring(store eventstore.Store) *Keyring {
+	return &Keyring{store: store, state: system.New(), moved: make(chan struct{})}
+}
+
+// Run follows the stream until the context ends. After any other error no key is
+// known any more: who was revoked meanwhile could not be told.
+func (k *Keyring) Run(ctx context.Context) error {
+	err := k.follow(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.broken = err
+	return err
+}
+
+func (k *Keyring) follow(ctx context.Context) error {
+	for rec, err := range k.store.SubscribeStream(ctx, systemStream, 0) {
+		if err != nil {
+			return err
+		}
+		e, err := domain.Decode(rec.Type, rec.Data)
+		if err != nil {
+			return err
+		}
+		k.mu.Lock()
+		k.state.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
+		close(k.moved)
+		k.moved = make(chan struct{})
+		k.mu.Unlock()
+	}
+	return ctx.Err()
+}
+
+// Broken says why the ring cannot follow any more, nil while it does.
+func (k *Keyring) Broken() error {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.broken
+}
+
+// Lookup returns the live key with a SHA-256.
+func (k *Keyring) Lookup(hash [32]byte) (Key, bool) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if k.broken != nil {
+		return Key{}, false
+	}
+	return k.state.ByHash(hex.EncodeToString(hash[:]))
+}
+
+// List returns all keys in the order they were issued, without their hashes.
+func (k *Keyring) List() []Key {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	all := k.state.Keys()
+	for i := range all {
+		all[i].Hash = ""
+	}
+	return all
+}
+
+// Any reports whether there ever was a key.
+func (k *Keyring) Any() bool { return len(k.List()) > 0 }
+
+// Wait returns when the ring has folded a revision.
+func (k *Keyring) Wait(ctx context.Context, revision uint64) error {
+	for {
+		k.mu.RLock()
+		there, moved := k.state.Next > revision, k.moved
+		k.mu.RUnlock()
+		if there {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,46 @@
+package projections
+
+import (
+	"time"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+)
+
+// Permit is one permit that still holds.
+type Permit struct {
+	Permit     string         `json:"permit_id"`
+	Bot        string         `json:"bot"`
+	Market     string         `json:"market"`
+	Outcome    string         `json:"outcome"`
+	Side       domain.Side    `json:"side"`
+	Quantity   domain.Decimal `json:"quantity"`
+	Left       domain.Decimal `json:"left"`
+	LimitPrice domain.Decimal `json:"limit_price"`
+	Reserved   domain.Decimal `json:"reserved"`
+	// Status is granted, or working once the order rests at a venue.
+	Status string `json:"status"`
+	// ExpiresAt is null for a working order that has no expiry of its own.
+	ExpiresAt *time.Time `json:"expires_at"`
+}
+
+// PermitsOf lists the permits that hold at a time, of one bot or ("") of all, in
+// the order they were granted.
+func PermitsOf(s *portfolio.State, bot string, now time.Time) []Permit {
+	out := []Permit{}
+	for _, id := range s.PermitIDs() {
+		p := s.Permits[id]
+		if !p.Live(now) || bot != "" && p.Bot != bot {
+			continue
+		}
+		v := Permit{
+			Permit: id, Bot: p.Bot, Market: p.Market, Outcome: p.Outcome, Side: p.Side, Quantity: p.Quantity, Left: p.Left,
+			LimitPrice: p.LimitPrice, Reserved: p.Reserved, Status: "granted", ExpiresAt: when(p.ExpiresAt),
+		}
+		if p.Working {
+			v.Status = "working"
+		}
+		out = append(out, v)
+	}
+	return out
+}
