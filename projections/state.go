@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"encoding/json"
+	"slices"
 	"time"
 
 	"pets/domain"
@@ -28,6 +30,32 @@ type State struct {
 	Breakers       []Breaker      `json:"breakers"`
 	Positions      []Position     `json:"positions"`
 	Policy         domain.Policy  `json:"policy"`
+	// Overrides are what two people decided together, oldest first.
+	Overrides []Override `json:"overrides"`
+}
+
+// Override is a rule that two people set aside.
+type Override struct {
+	Override    string          `json:"override"`
+	Kind        string          `json:"kind"`
+	Portfolio   string          `json:"portfolio,omitempty"`
+	Limits      json.RawMessage `json:"limits,omitempty"`
+	Reason      string          `json:"reason"`
+	RequestedBy string          `json:"requested_by"`
+	ConfirmedBy string          `json:"confirmed_by"`
+	At          time.Time       `json:"at"`
+}
+
+// OverridesOf lists the overrides that were confirmed.
+func OverridesOf(s *portfolio.State) []Override {
+	out := []Override{}
+	for _, o := range s.Overrides {
+		if o.ConfirmedBy != "" {
+			out = append(out, Override{o.ID, o.Kind, o.Portfolio, o.Limits, o.Reason, o.User, o.ConfirmedBy, o.At})
+		}
+	}
+	slices.SortFunc(out, func(a, b Override) int { return a.At.Compare(b.At) })
+	return out
 }
 
 // Day is the open calendar day.
@@ -84,6 +112,7 @@ func StateOf(s *portfolio.State) State {
 		Day:           Day{Date: s.Day, Open: s.Refs.DayOpen, Loss: s.Refs.DailyLoss(equity).Ratio()},
 		EmergencyStop: EmergencyStopOf(s),
 		Bots:          make([]Bot, 0, len(s.Bots)), Breakers: BreakersOf(s), Positions: PositionsOf(s), Policy: s.Policy.Clone(),
+		Overrides: OverridesOf(s),
 	}
 	for _, id := range s.BotIDs() {
 		v.Bots = append(v.Bots, botOf(s, s.Bots[id]))

@@ -112,7 +112,7 @@ func (q *request) waitFor(m moment) error {
 	case v == nil:
 		return domain.Errorf(domain.CodeNotFound, "there is no such portfolio")
 	}
-	if err := q.api.reached(q.r.Context(), v, m); err != nil {
+	if err := q.api.reached(q.r.Context(), q.portfolio(), v, m); err != nil {
 		return err
 	}
 	if m.at.Revision == nil {

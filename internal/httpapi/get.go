@@ -223,9 +223,6 @@ type equityAnswer struct {
 
 func equityView(l *looker) (equityAnswer, error) {
 	v := equityAnswer{head: l.head()}
-	if l.own {
-		return v, domain.Errorf(domain.CodeDenied, "the equity of the whole portfolio is not a bot's to see; its own is in …/state")
-	}
 	from, err := instant(l.values, "from")
 	if err != nil {
 		return v, err

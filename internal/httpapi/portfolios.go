@@ -120,3 +120,27 @@ func changeLimits(q *request) error {
 	}
 	return q.do(commands.ChangeLimits{Limits: patch, Reason: body.Elem().Field(last).String()})
 }
+
+func overrideRoute() route {
+	c := commands.RequestOverride{}
+	return route{
+		method: http.MethodPost, path: inPortfolio + "/overrides", name: c.Name(), roles: c.Roles(), handle: requestOverride,
+		summary: "The first of two people asks to override a rule: go_live, or limits of a live portfolio", command: c.Name(),
+		body: reflect.TypeFor[commands.RequestOverride](), answer: reflect.TypeFor[commands.Answer](),
+	}
+}
+
+func requestOverride(q *request) error {
+	var c commands.RequestOverride
+	if err := q.readBody(&c); err != nil {
+		return err
+	}
+	if len(c.Limits) > 0 {
+		limits, err := canonicalPatch(c.Limits)
+		if err != nil {
+			return err
+		}
+		c.Limits = limits
+	}
+	return q.do(c)
+}

@@ -33,7 +33,7 @@ type route struct {
 // param is a parameter of the query.
 type param struct{ name, doc string }
 
-// Who reads: everybody who has a key; a bot's sees its own only.
+// Who reads: everybody who has a key; a bot's, which comes first, sees its own only.
 var (
 	readers  = []domain.Role{domain.RoleBot, domain.RoleFeed, domain.RoleOperator, domain.RoleApprover, domain.RoleAdmin, domain.RoleAuditor}
 	admins   = []domain.Role{domain.RoleAdmin}
@@ -114,6 +114,10 @@ func riskRoutes() []route {
 		post("/emergency-stop/clear", "The first of two people asks to clear the emergency stop", func(b neededReason, _ *http.Request) commands.Command {
 			return commands.RequestClear{Reason: b.Reason}
 		}),
+		overrideRoute(),
+		post("/overrides/{override}/confirm", "The second of two people agrees to an override", func(_ emptyBody, r *http.Request) commands.Command {
+			return commands.ConfirmOverride{Override: r.PathValue("override")}
+		}),
 		post("/emergency-stop/clear/{request}/confirm", "The second of two people confirms it", func(_ emptyBody, r *http.Request) commands.Command {
 			return commands.ConfirmClear{Request: r.PathValue("request")}
 		}),
@@ -130,10 +134,17 @@ func readRoutes() []route {
 		past(get("/trades", "trades", "What was closed, newest last", tradesView, bot, param{"after", "only trades with a number above this"}, param{"limit", "at most this many: 1 to 1000, 100 by default"})),
 		get("/permits", "permits", "Permits that are live: granted, or working at a venue", permitsView, bot),
 		get("/breakers", "breakers", "Every breaker: status, value, limit", breakersView),
-		past(get("/equity", "equity", "Equity over time", equityView,
-			param{"from", "RFC 3339 time"}, param{"to", "RFC 3339 time"}, param{"points", "thinned to about this many: 3 to 100000, 500 by default"})),
+		// The money of the whole is not a bot's to see; its own is in its state.
+		by(readers[1:], past(get("/equity", "equity", "Equity over time", equityView,
+			param{"from", "RFC 3339 time"}, param{"to", "RFC 3339 time"}, param{"points", "thinned to about this many: 3 to 100000, 500 by default"}))),
 		eventsRoute(), streamRoute(),
 	}
+}
+
+// by narrows who may call a route.
+func by(roles []domain.Role, r route) route {
+	r.roles = roles
+	return r
 }
 
 // past marks a route whose view needs the whole history.

@@ -137,17 +137,17 @@ func (a *API) look(ctx context.Context, id string, m moment, show func(*portfoli
 	case v == nil:
 		return domain.Errorf(domain.CodeNotFound, "there is no such portfolio")
 	}
-	if err := a.reached(ctx, v, m); err != nil {
-		return err
-	}
-	if m.at.Revision != nil || m.at.Time != nil {
-		return a.lookBack(ctx, id, m, show)
-	}
 	a.views.mu.Lock()
 	broken := v.broken
 	a.views.mu.Unlock()
 	if broken != nil {
 		return &domain.Error{Code: domain.CodeUnavailable, Message: "the portfolio cannot be followed; see the server's log", Cause: broken}
+	}
+	if err := a.reached(ctx, id, v, m); err != nil {
+		return err
+	}
+	if m.at.Revision != nil || m.at.Time != nil {
+		return a.lookBack(ctx, id, m, show)
 	}
 	return shown(v.runner, v.riders, show)
 }
@@ -164,15 +164,21 @@ func shown(r *projections.Runner, with riders, show func(*portfolio.State, rider
 	return err
 }
 
-// reached waits until the view has what the caller has seen acknowledged.
-func (a *API) reached(ctx context.Context, v *view, m moment) error {
-	if m.min == nil {
-		return nil
+// reached waits until the view has everything that was acknowledged before the
+// question, by this server or another: who was told of a trade finds it. With
+// ?min_revision= it waits for what is still to come.
+func (a *API) reached(ctx context.Context, id string, v *view, m moment) error {
+	least, err := a.config.Store.Head(ctx, commands.Stream(id))
+	if err != nil {
+		return unavailable(err)
+	}
+	if m.min != nil {
+		least = max(least, *m.min)
 	}
 	ctx, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
-	if err := v.runner.Wait(ctx, *m.min); err != nil {
-		return domain.Errorf(domain.CodeUnavailable, "revision %d has not come within %s", *m.min, maxWait)
+	if err := v.runner.Wait(ctx, least); err != nil {
+		return domain.Errorf(domain.CodeUnavailable, "revision %d has not come within %s", least, maxWait)
 	}
 	return nil
 }

@@ -16,15 +16,17 @@ import (
 	"pets/eventstore/storetest"
 )
 
-// TestFullDisk: "disk full: reads, replay and export still work". The demo is
-// played on a small disk, which something else then fills while a writer is at
+// TestFullDisk: "disk full: reads, replay and export still work". Trades are
+// booked on a small disk, which something else then fills while a writer is at
 // work. The writer stops; looking at the books does not.
 func TestFullDisk(t *testing.T) {
 	d := newDisk(t, "ext4", 48<<20)
 	need(t, "go")
 	folder := filepath.Join(d.point, "store")
 	pets := petsOn(t, folder)
-	pets("demo")
+	examples, err := filepath.Abs(filepath.Join("..", "..", "docs", "examples", "import"))
+	require.NoError(t, err)
+	pets("import", "--capital", "1000", filepath.Join(examples, "fills.csv"), filepath.Join(examples, "settlements.csv"))
 	before := map[string]string{}
 	looks := [][]string{{"state"}, {"events"}, {"balances"}, {"state", "--json"}}
 	for _, look := range looks {
