@@ -1,0 +1,307 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+	"pets/eventstore/memory"
+)
+
+// engined is an engine on a store that can fail.
+type engined struct {
+	t      *testing.T
+	store  *faulty
+	latch  string
+	engine *Engine
+}
+
+func newEngined(t *testing.T) *engined {
+	t.Helper()
+	e := &engined{t: t, store: newFaulty(t), latch: filepath.Join(t.TempDir(), "latch.json")}
+	e.start()
+	return e
+}
+
+func (e *engined) start() {
+	e.t.Helper()
+	e.engine = NewEngine(e.store, EngineOptions{Options: Options{Now: newClock().Now}, Latch: NewLatchFile(e.latch)})
+	require.NoError(e.t, e.engine.Load(e.t.Context(), nil))
+	e.t.Cleanup(e.engine.Close)
+}
+
+func (e *engined) do(p string, c domain.Caller, command Command) (Answer, error) {
+	return e.engine.Do(e.t.Context(), p, Request{Caller: c, Key: uuid.NewString(), Command: command})
+}
+
+func (e *engined) must(p string, c domain.Caller, command Command) Answer {
+	e.t.Helper()
+	a, err := e.do(p, c, command)
+	require.NoError(e.t, err)
+	return a
+}
+
+func (e *engined) opened(ids ...string) *engined {
+	e.t.Helper()
+	for _, id := range ids {
+		open := openMain()
+		open.ID = id
+		e.must(id, olga, open)
+		e.must(id, olga, deposit("1000"))
+		e.must(id, olga, RegisterBot{ID: "a", Capital: dec("100"), Start: true})
+	}
+	return e
+}
+
+func manual() EngageStop { return EngageStop{Kind: domain.StopManual, Reason: "smoke"} }
+
+func (e *engined) stop(p string) (recorded bool) {
+	e.t.Helper()
+	_, recorded, err := e.engine.Stop(e.t.Context(), p, Request{Caller: olga, Key: uuid.NewString(), Command: manual()})
+	require.NoError(e.t, err)
+	return recorded
+}
+
+// engaged reports the stops that stand in a stream.
+func (e *engined) engaged(p string) []string {
+	e.t.Helper()
+	var kinds []string
+	for rec, err := range e.store.Store.ReadStream(context.Background(), Stream(p), 0) {
+		require.NoError(e.t, err)
+		if rec.Type == domain.EmergencyStopEngagedType {
+			ev, err := domain.Decode(rec.Type, rec.Data)
+			require.NoError(e.t, err)
+			kinds = append(kinds, ev.(*domain.EmergencyStopEngaged).Kind) //nolint:forcetypeassert // by its type
+		}
+	}
+	return kinds
+}
+
+// "It latches in memory and in a local marker file even when the store cannot be
+// written (202 recorded:false), and is recorded as soon as it can."
+func TestStopHoldsBeforeItIsRecorded(t *testing.T) {
+	e := newEngined(t).opened("main", "other")
+	e.store.plan(fault{err: errDown})
+	require.False(t, e.stop("main"))
+	_, err := e.do("main", botCaller("a"), permit("a", "1"))
+	requireCode(t, domain.CodeHalted, err)
+	_, err = e.do("main", olga, StartBot{Bot: "a"})
+	requireCode(t, domain.CodeHalted, err)
+	require.Empty(t, e.engaged("main"))
+	e.must("main", olga, deposit("1")) // facts go on
+	granted := e.must("other", botCaller("a"), permit("a", "1"))
+	require.True(t, granted.Permit.Allowed, "another portfolio is not stopped")
+	require.Eventually(t, func() bool { return len(e.engaged("main")) == 1 }, 5*time.Second, 10*time.Millisecond, "as soon as it can")
+	require.Eventually(t, func() bool {
+		a, err := e.do("main", botCaller("a"), permit("a", "1"))
+		return err == nil && !a.Permit.Allowed && a.Permit.Reasons[0].Code == domain.ReasonEmergencyStop
+	}, 5*time.Second, 10*time.Millisecond, "then the stop itself denies")
+	all, err := NewLatchFile(e.latch).Read()
+	require.NoError(t, err)
+	require.Empty(t, all)
+}
+
+// A restart records what the marker file holds before anything else is decided.
+func TestStopSurvivesARestart(t *testing.T) {
+	e := newEngined(t).opened("main", "other")
+	e.store.plan(fault{err: errPoisoned}) // and from then on nothing is taken
+	_, err := e.engine.StopAll(t.Context(), Request{Caller: olga, Key: uuid.NewString(), Command: manual()})
+	require.NoError(t, err)
+	_, err = e.do("main", botCaller("a"), permit("a", "1"))
+	require.Error(t, err)
+	e.engine.Close()
+	require.Empty(t, e.engaged("main"))
+
+	e.store.poison = nil // opened anew
+	e.start()
+	for _, p := range []string{"main", "other"} {
+		require.Equal(t, []string{domain.StopManual, domain.StopSystemError}, e.engaged(p), "%s: and the poisoned store is one more reason", p)
+		a := e.must(p, botCaller("a"), permit("a", "1"))
+		require.False(t, a.Permit.Allowed)
+	}
+	e.engine.Close()
+	e.start()
+	require.Len(t, e.engaged("main"), 2, "each is recorded once")
+}
+
+// "system_error (store poisoned …): engaged by the server itself", and a mismatch
+// that a reader finds.
+func TestSystemErrorIsEngagedByTheServer(t *testing.T) {
+	e := newEngined(t).opened("main")
+	e.store.plan(fault{err: errPoisoned})
+	_, err := e.do("main", olga, deposit("1"))
+	requireCode(t, domain.CodeUnavailable, err)
+	e.engine.Close()
+	e.store.poison = nil
+	e.start()
+	require.Equal(t, []string{domain.StopSystemError}, e.engaged("main"))
+
+	two := newEngined(t).opened("main")
+	two.engine.SystemError(t.Context(), "main", "the postings do not sum to zero")
+	require.Equal(t, []string{domain.StopSystemError}, two.engaged("main"))
+}
+
+// Somebody wanted to stop, and nobody knows what: the server does not start.
+func TestAMarkerFileThatCannotBeUnderstood(t *testing.T) {
+	e := newEngined(t).opened("main")
+	e.engine.Close()
+	require.NoError(t, os.WriteFile(e.latch, []byte("{half"), 0o600))
+	err := NewEngine(e.store, EngineOptions{Latch: NewLatchFile(e.latch)}).Load(t.Context(), nil)
+	require.ErrorContains(t, err, e.latch)
+}
+
+// A stop that could never be recorded is refused, and latches nothing.
+func TestAStopThatMakesNoSense(t *testing.T) {
+	e := newEngined(t).opened("main")
+	for _, r := range []Request{
+		{Caller: olga, Key: "k", Command: EngageStop{Kind: "party", Reason: "x"}},
+		{Caller: olga, Key: "k", Command: EngageStop{Kind: domain.StopManual}},
+		{Caller: botCaller("a"), Key: "k", Command: manual()},
+		{Caller: olga, Command: manual()},
+		{Caller: olga, Key: "k", Command: deposit("1")},
+	} {
+		_, _, err := e.engine.Stop(t.Context(), "main", r)
+		require.Error(t, err)
+		_, err = e.engine.StopAll(t.Context(), r)
+		require.Error(t, err)
+	}
+	_, _, err := e.engine.Stop(t.Context(), "nobody", Request{Caller: olga, Key: "k", Command: manual()})
+	requireCode(t, domain.CodeNotFound, err)
+	require.True(t, e.must("main", botCaller("a"), permit("a", "1")).Permit.Allowed)
+}
+
+// Names that are tried cost nothing.
+func TestUnknownPortfolios(t *testing.T) {
+	e := newEngined(t)
+	for n := range 2_000 {
+		_, err := e.do(fmt.Sprint("p", n), olga, deposit("1"))
+		requireCode(t, domain.CodeNotFound, err)
+		open := openMain()
+		open.ID, open.Mode = fmt.Sprint("p", n), "neither"
+		_, err = e.do(open.ID, olga, open)
+		requireCode(t, domain.CodeInvalid, err)
+	}
+	require.Empty(t, e.engine.writers)
+	_, err := e.do("not a name", olga, openMain())
+	requireCode(t, domain.CodeInvalid, err)
+}
+
+// Commands of the system stream are commands like any other: idempotent, decided
+// again after a conflict, refused in the wrong stream.
+func TestSystemCommands(t *testing.T) {
+	e := newEngined(t).opened("main")
+	other := NewEngine(e.store, EngineOptions{Options: Options{Now: newClock().Now}})
+	t.Cleanup(other.Close)
+	system := domain.Caller{User: "system", Role: domain.RoleAdmin}
+	hash := func(n int) string { return fmt.Sprintf("%064x", n) }
+	_, err := e.engine.System(t.Context(), Request{Caller: system, Key: "first", Command: BootstrapKey{User: "anna", Hash: hash(0)}})
+	require.NoError(t, err)
+	_, err = other.System(t.Context(), Request{Caller: system, Key: "second", Command: BootstrapKey{User: "eve", Hash: hash(1)}})
+	requireCode(t, domain.CodeConflict, err)
+	var wg sync.WaitGroup
+	for n := range 40 { // two servers, each key asked for at both
+		for _, engine := range []*Engine{e.engine, other} {
+			wg.Go(func() {
+				_, err := engine.System(t.Context(), Request{Caller: alice, Key: fmt.Sprint("key", n), Command: IssueKey{
+					User: fmt.Sprint("u", n), Role: domain.RoleOperator, Hash: hash(100 + n),
+				}})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	issued := 0
+	for rec, err := range e.store.ReadStream(t.Context(), SystemStream, 0) {
+		require.NoError(t, err)
+		if rec.Type == domain.APIKeyIssuedType {
+			issued++
+		}
+	}
+	require.Equal(t, 41, issued)
+	_, err = e.engine.System(t.Context(), Request{Caller: olga, Key: "x", Command: deposit("1")})
+	requireCode(t, domain.CodeInternal, err)
+	_, err = e.do("main", alice, RevokeKey{Key: "k0"})
+	requireCode(t, domain.CodeInternal, err)
+}
+
+// DoEach: every request is decided on its own, and answered whole.
+func TestDoEach(t *testing.T) {
+	r := newRig(t).opened("a")
+	requests := []Request{
+		{Caller: olga, Key: "1", Command: deposit("1")},
+		{Caller: olga, Key: "2", Command: deposit("-1")},
+		{Caller: olga, Key: "3", Command: permit("a", "1")},
+		{Caller: olga, Key: "1", Command: deposit("1")},
+	}
+	results, err := r.w.DoEach(r.ctx(), requests)
+	require.NoError(t, err)
+	require.NoError(t, results[0].Err)
+	requireCode(t, domain.CodeInvalid, results[1].Err)
+	require.True(t, results[2].Answer.Permit.Allowed)
+	require.Len(t, results[2].Answer.Events, 1)
+	require.True(t, results[3].Answer.Replayed)
+	require.Equal(t, results[0].Answer.Events, results[3].Answer.Events)
+	r.check()
+}
+
+// "64 bots at one cash limit, 10,000 rounds, 0 overruns": 64 at a time ask for a
+// twentieth of what there is.
+func Test64AtOneCashLimit(t *testing.T) {
+	rounds := 10_000
+	if testing.Short() || underRace {
+		rounds = 300
+	}
+	const each = 500 // rounds on one store, so that memory stays small
+	granted := 0
+	for n := 0; n < rounds; n += each {
+		granted += roundsAtOneCashLimit(t, min(each, rounds-n))
+	}
+	require.Equal(t, 20*rounds, granted)
+	t.Logf("%d rounds of 64: never more than 20 of 20 granted", rounds)
+}
+
+func roundsAtOneCashLimit(t *testing.T, rounds int) int {
+	t.Helper()
+	w := NewWriter(memory.New(), "main", Options{})
+	defer w.Close()
+	for i, c := range []Command{openMain(), deposit("10000"), RegisterBot{ID: "a", Capital: dec("1000"), Start: true}} {
+		_, err := w.Do(t.Context(), Request{Caller: olga, Key: fmt.Sprint("open", i), Command: c})
+		require.NoError(t, err)
+	}
+	total := 0
+	for round := range rounds {
+		answers := make([]Answer, 64)
+		var wg sync.WaitGroup
+		for i := range answers {
+			wg.Go(func() {
+				var err error
+				answers[i], err = w.Do(t.Context(), Request{Caller: botCaller("a"), Key: fmt.Sprint(round, "ask", i), Command: permit("a", "100")})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		var releases []Request
+		for i, a := range answers {
+			if a.Permit != nil && a.Permit.Allowed {
+				releases = append(releases, Request{Caller: olga, Key: fmt.Sprint(round, "release", i), Command: ReleasePermit{Permit: a.Permit.PermitID}})
+			}
+		}
+		require.Len(t, releases, 20, "round %d", round)
+		total += len(releases)
+		_, err := w.DoAll(t.Context(), releases)
+		require.NoError(t, err)
+	}
+	return total
+}
