@@ -23,6 +23,10 @@ type (
 	decimalDoc  string
 	durationDoc string
 	uuidDoc     string
+	sideDoc     string
+	modeDoc     string
+	kindDoc     string
+	roleDoc     string
 )
 
 // Schema implements huma.SchemaProvider.
@@ -43,11 +47,31 @@ func (uuidDoc) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, Format: "uuid"}
 }
 
+func oneOf(values ...any) *huma.Schema { return &huma.Schema{Type: huma.TypeString, Enum: values} }
+
+// Schema implements huma.SchemaProvider.
+func (sideDoc) Schema(huma.Registry) *huma.Schema { return oneOf("buy", "sell") }
+
+// Schema implements huma.SchemaProvider.
+func (modeDoc) Schema(huma.Registry) *huma.Schema { return oneOf("paper", "live") }
+
+// Schema implements huma.SchemaProvider.
+func (kindDoc) Schema(huma.Registry) *huma.Schema { return oneOf("outcome", "spot", "perp") }
+
+// Schema implements huma.SchemaProvider.
+func (roleDoc) Schema(huma.Registry) *huma.Schema {
+	return oneOf("bot", "feed", "operator", "approver", "admin", "auditor")
+}
+
 // OpenAPI returns the OpenAPI 3.1 document as JSON, indented.
 func OpenAPI(version string) ([]byte, error) {
 	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	registry.RegisterTypeAlias(reflect.TypeFor[domain.Decimal](), reflect.TypeFor[decimalDoc]())
 	registry.RegisterTypeAlias(reflect.TypeFor[domain.Duration](), reflect.TypeFor[durationDoc]())
+	registry.RegisterTypeAlias(reflect.TypeFor[domain.Side](), reflect.TypeFor[sideDoc]())
+	registry.RegisterTypeAlias(reflect.TypeFor[domain.Mode](), reflect.TypeFor[modeDoc]())
+	registry.RegisterTypeAlias(reflect.TypeFor[domain.MarketKind](), reflect.TypeFor[kindDoc]())
+	registry.RegisterTypeAlias(reflect.TypeFor[domain.Role](), reflect.TypeFor[roleDoc]())
 	doc := &huma.OpenAPI{
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{
@@ -90,9 +114,14 @@ func operation(registry huma.Registry, row *route) *huma.Operation {
 	}
 	op.Parameters = parameters(row)
 	if row.body != nil {
+		schema := bodySchema(registry, row)
+		of := schema
+		if schema.Ref != "" {
+			of = registry.SchemaFromRef(schema.Ref)
+		}
 		op.RequestBody = &huma.RequestBody{
-			Required: true,
-			Content:  map[string]*huma.MediaType{"application/json": {Schema: bodySchema(registry, row)}},
+			Required: len(of.Required) > 0, // a command that needs nothing more takes no body, too
+			Content:  map[string]*huma.MediaType{"application/json": {Schema: schema}},
 		}
 	}
 	media := "application/json"

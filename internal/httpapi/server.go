@@ -14,8 +14,8 @@ import (
 // Limits of a connection. The defaults of net/http are none at all: slow clients
 // would hold connections open for ever.
 const (
-	headerWithin   = 5 * time.Second
-	requestWithin  = 10 * time.Second
+	headerWithin   = 4 * time.Second
+	requestWithin  = 4 * time.Second
 	responseWithin = 40 * time.Second // longer than any answer may take
 	idleWithin     = 60 * time.Second
 	maxHeader      = 16 << 10

@@ -7,6 +7,7 @@ import (
 
 	"pets/commands"
 	"pets/domain"
+	"pets/projections"
 )
 
 // route is one row of the table: what is asked, who may ask it, what answers.
@@ -127,8 +128,8 @@ func riskRoutes() []route {
 func readRoutes() []route {
 	bot := param{"bot", "only this bot"}
 	return []route{
-		get("/state", "state", "Equity, drawdown, breakers, bots and positions", stateView),
-		past(get("/stats", "stats", "Statistics of closed trades, and where each breaker would first have tripped", statsView)),
+		answering[projections.State](get("/state", "state", "Equity, drawdown, breakers, bots and positions; a bot's key gets its own share", stateView)),
+		answering[projections.Stats](past(get("/stats", "stats", "Statistics of closed trades, and where each breaker would first have tripped", statsView))),
 		get("/balances", "balances", "The double-entry books; each asset sums to zero", balancesView),
 		get("/positions", "positions", "What is held", positionsView, bot),
 		past(get("/trades", "trades", "What was closed, newest last", tradesView, bot, param{"after", "only trades with a number above this"}, param{"limit", "at most this many: 1 to 1000, 100 by default"})),
@@ -139,6 +140,12 @@ func readRoutes() []route {
 			param{"from", "RFC 3339 time"}, param{"to", "RFC 3339 time"}, param{"points", "thinned to about this many: 3 to 100000, 500 by default"}))),
 		eventsRoute(), streamRoute(),
 	}
+}
+
+// answering documents what a route answers that answers bots with less.
+func answering[T any](r route) route {
+	r.answer = reflect.TypeFor[T]()
+	return r
 }
 
 // by narrows who may call a route.
