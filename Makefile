@@ -57,6 +57,17 @@ ROUNDS ?= 25
 bench: ## Measure the store against the disk, pebble and SQLite, as ratios
 	cd internal/bench/rivals && CGO_ENABLED=1 go run . -rounds $(ROUNDS)
 
+# What reads bytes from outside, on bytes that nobody would send.
+FUZZTIME ?= 60s
+.PHONY: fuzz
+fuzz: ## Fuzz every reader of input for FUZZTIME each
+	go test ./domain -run '^$$' -fuzz FuzzDecode -fuzztime $(FUZZTIME)
+	go test ./eventstore/embedded -run '^$$' -fuzz FuzzDecode -fuzztime $(FUZZTIME)
+	go test ./internal/strict -run '^$$' -fuzz FuzzDecode -fuzztime $(FUZZTIME)
+	go test ./internal/httpapi -run '^$$' -fuzz FuzzBodies -fuzztime $(FUZZTIME)
+	go test ./internal/tradefile -run '^$$' -fuzz FuzzRead -fuzztime $(FUZZTIME)
+	go test ./replay -run '^$$' -fuzz FuzzScenario -fuzztime $(FUZZTIME)
+
 .PHONY: format
 format: have-tools
 	@unformatted="$$("$(GOFUMPT)" -l .)"; \
@@ -82,6 +93,7 @@ race:
 modes:
 	CGO_ENABLED=0 go build ./...
 	CGO_ENABLED=1 go build ./...
+	cd internal/bench/rivals && CGO_ENABLED=1 go vet ./...
 
 .PHONY: fmt
 fmt: have-tools ## Format all Go files

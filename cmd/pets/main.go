@@ -106,6 +106,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.importCommand(), a.stateCommand(), a.statsCommand(), a.balancesCommand(), a.positionsCommand(), a.tradesCommand(),
 		a.equityCommand(), a.eventsCommand(), a.verifyCommand(), a.benchCommand(), a.serveCommand(), a.versionCommand(),
+		a.startCommand(), a.stopCommand(), a.resetCommand(), a.clearCommand(), a.apikeyCommand(),
 	)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	for _, c := range root.Commands() {

@@ -108,11 +108,12 @@ type server struct {
 func (a *app) newServer(now func() time.Time) (*server, error) {
 	s := &server{app: a, log: slog.New(slog.NewJSONHandler(a.err, nil))}
 	var err error
-	if s.secure, err = a.serverTLS(); err != nil {
-		return nil, err
-	}
 	if s.store, err = a.openWriter(); err != nil {
 		return nil, err
+	}
+	// After the store: a certificate of our own lies in its folder.
+	if s.secure, err = a.serverTLS(); err != nil {
+		return nil, errors.Join(err, s.store.Close())
 	}
 	if s.listener, err = net.Listen("tcp", a.config.Listen); err != nil {
 		return nil, errors.Join(fmt.Errorf("listen at %s: %w", a.config.Listen, err), s.store.Close())

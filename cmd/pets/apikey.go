@@ -1,0 +1,116 @@
+package main
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pets/commands"
+)
+
+// issuedKey is an API key as the server shows it, once.
+type issuedKey struct {
+	Key    string `json:"key"`
+	Secret string `json:"secret,omitempty"`
+}
+
+// listedKey is one without its secret.
+type listedKey struct {
+	Key       string     `json:"key"`
+	User      string     `json:"user"`
+	Role      string     `json:"role"`
+	Portfolio string     `json:"portfolio,omitempty"`
+	Bot       string     `json:"bot,omitempty"`
+	Note      string     `json:"note,omitempty"`
+	IssuedAt  time.Time  `json:"issued_at"`
+	RevokedAt *time.Time `json:"revoked_at"`
+}
+
+func (a *app) apikeyCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "apikey", Short: "API keys of a running server: issue, revoke, list (with an admin's PETS_KEY)", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(a.issueKeyCommand(), a.revokeKeyCommand(), a.listKeysCommand())
+	return c
+}
+
+func (a *app) issueKeyCommand() *cobra.Command {
+	body := struct {
+		User      string `json:"user"`
+		Role      string `json:"role"`
+		Portfolio string `json:"portfolio,omitempty"`
+		Bot       string `json:"bot,omitempty"`
+		Note      string `json:"note,omitempty"`
+	}{}
+	c := &cobra.Command{
+		Use: "issue", Short: "Issue a key; its secret is shown once", Args: cobra.NoArgs,
+		Example: "  pets apikey issue --user alice --role operator\n  pets apikey issue --user alpha-host --role bot --bot alpha",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if body.Bot != "" {
+				body.Portfolio = a.config.Portfolio
+			}
+			var key issuedKey
+			if err := a.toServer(c.Context(), http.MethodPost, "/v1/api-keys", body, &key); err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(key)
+			}
+			p := &printer{w: a.out}
+			p.line("%s for %s, role %s. Shown once and stored nowhere:", key.Key, body.User, body.Role)
+			p.line("")
+			p.line("    %s", key.Secret)
+			return p.err
+		},
+	}
+	c.Flags().StringVar(&body.User, "user", "", "the person or machine behind the key; two-person rules compare it")
+	c.Flags().StringVar(&body.Role, "role", "", "bot, feed, operator, approver, admin or auditor")
+	c.Flags().StringVar(&body.Bot, "bot", "", "the bot of a key of role bot, in --portfolio")
+	c.Flags().StringVar(&body.Note, "note", "", "a word for the list")
+	return c
+}
+
+func (a *app) revokeKeyCommand() *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use: "revoke KEY", Short: "Revoke a key by its id; it is refused at once", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			var answer commands.Answer
+			if err := a.toServer(c.Context(), http.MethodDelete, "/v1/api-keys/"+url.PathEscape(args[0]), reasonOf(reason), &answer); err != nil {
+				return err
+			}
+			return a.done(answer, args[0]+" is revoked")
+		},
+	}
+	c.Flags().StringVar(&reason, "reason", "", "why; it is kept with the record")
+	return c
+}
+
+func (a *app) listKeysCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "The keys there are, without their secrets", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			var list struct {
+				Keys []listedKey `json:"keys"`
+			}
+			if err := a.toServer(c.Context(), http.MethodGet, "/v1/api-keys", nil, &list); err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(list)
+			}
+			rows := [][]string{{"KEY", "USER", "ROLE", "PORTFOLIO", "BOT", "ISSUED", "REVOKED", "NOTE"}}
+			for _, k := range list.Keys {
+				revoked := ""
+				if k.RevokedAt != nil {
+					revoked = clock(*k.RevokedAt)
+				}
+				rows = append(rows, []string{k.Key, k.User, k.Role, k.Portfolio, k.Bot, clock(k.IssuedAt), revoked, k.Note})
+			}
+			return a.table(rows)
+		},
+	}
+}

@@ -1,0 +1,241 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/commands"
+	"pets/commands/client"
+	"pets/domain"
+)
+
+// process is a pets serve in a process of its own, on a folder.
+type process struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	url  string
+	out  *lockedBuffer
+	errs *lockedBuffer
+}
+
+// lockedBuffer collects what another goroutine writes.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+const adminKey = "test-admin-key-0123456789-0123456789-0123456789"
+
+// serveFolder starts a server and waits until it is ready.
+func serveFolder(t *testing.T, folder string, env ...string) *process {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	p := &process{t: t, out: &lockedBuffer{}, errs: &lockedBuffer{}}
+	p.cmd = exec.Command(self, "serve", "--store", "embedded:"+folder, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0")
+	p.cmd.Dir = t.TempDir() // without an .env
+	p.cmd.Env = append(os.Environ(), asCommand+"=1", "PETS_ADMIN_KEY="+adminKey)
+	p.cmd.Env = append(p.cmd.Env, env...)
+	p.cmd.Stdout, p.cmd.Stderr = p.out, p.errs
+	require.NoError(t, p.cmd.Start())
+	t.Cleanup(func() { _ = p.cmd.Process.Kill(); _, _ = p.cmd.Process.Wait() })
+	require.Eventually(t, func() bool {
+		lines := bufio.NewScanner(strings.NewReader(p.errs.String()))
+		for lines.Scan() {
+			var l struct{ Msg, Address string }
+			if json.Unmarshal(lines.Bytes(), &l) == nil && l.Msg == "ready" {
+				p.url = l.Address
+			}
+		}
+		return p.url != ""
+	}, 20*time.Second, 5*time.Millisecond, "%s", p.errs)
+	return p
+}
+
+func (p *process) client(key string) *client.Client {
+	p.t.Helper()
+	c, err := client.New(client.Options{URL: p.url, Key: key})
+	require.NoError(p.t, err)
+	return c
+}
+
+// pets runs the command line against the folder and the server.
+func (p *process) pets(folder, key string, args ...string) ran {
+	p.t.Helper()
+	var out, errs bytes.Buffer
+	a := &app{out: &out, err: &errs, environ: []string{"PETS_STORE=embedded:" + folder, "PETS_SERVER=" + p.url, "PETS_KEY=" + key}, dir: p.t.TempDir()}
+	code := a.run(p.t.Context(), args)
+	return ran{code, out.String(), errs.String()}
+}
+
+var secretPattern = regexp.MustCompile(`pets_[A-Za-z0-9_-]{43}`)
+
+// "Command-line commands that write find the running server", and open the folder
+// where none runs; approvals and clears go through the server only.
+func TestCommandsFindTheServer(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "store")
+	p := serveFolder(t, folder)
+	issue := func(args ...string) string {
+		r := p.pets(folder, adminKey, append([]string{"apikey", "issue"}, args...)...)
+		require.Equal(t, 0, r.code, r.err)
+		return secretPattern.FindString(r.out)
+	}
+	operator, approver := issue("--user", "olga", "--role", "operator"), issue("--user", "bob", "--role", "approver")
+	admin := p.client(operator)
+	ctx := t.Context()
+	require.NoError(t, admin.Send(ctx, http.MethodPost, "/v1/portfolios", "open", map[string]any{"id": "main", "mode": "paper"}, nil))
+	main := admin.Portfolio("main")
+	require.NoError(t, main.Post(ctx, "/deposits", "deposit", map[string]any{"wallet": "hot", "amount": "1000"}, nil))
+	require.NoError(t, main.Post(ctx, "/bots", "bot", map[string]any{"id": "alpha", "capital": "500"}, nil))
+
+	ok := func(words string, key string, args ...string) string {
+		t.Helper()
+		r := p.pets(folder, key, args...)
+		require.Equal(t, 0, r.code, "%v: %s", args, r.err)
+		require.Contains(t, r.out, words)
+		return r.out
+	}
+	ok("may ask for permits", operator, "start", "alpha")
+	ok("is stopped", operator, "stop", "alpha", "--reason", "odd fills")
+	ok("EMERGENCY STOP engaged in main", operator, "stop", "--emergency", "--reason", "smoke")
+	ok("EMERGENCY STOP engaged in main: recorded", operator, "stop", "--emergency", "--everywhere", "--reason", "smoke")
+	asked := regexp.MustCompile(`c\d+`).FindString(ok("another user confirms", operator, "clear", "--reason", "no fire"))
+	r := p.pets(folder, operator, "clear", "--confirm", asked)
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.err, "role operator may not do this")
+	ok("cleared", approver, "clear", "--confirm", asked)
+	ok("it is not tripped", "", "reset", "consecutive_losses", "--bot", "alpha", "--dry-run")
+	ok("revoked", adminKey, "apikey", "revoke", "k2")
+	require.Contains(t, ok("olga", adminKey, "apikey", "list"), "bob")
+	r = p.pets(folder, "", "start", "alpha")
+	require.Equal(t, 2, r.code)
+	require.Contains(t, r.err, "PETS_KEY is needed")
+	ok("emergency_stop.cleared", "", "events", "--type", "emergency_stop")
+	ok("adds up", "", "verify")
+
+	// Stopped gracefully, it leaves the folder to whoever comes next.
+	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
+	require.NoError(t, p.cmd.Wait())
+	ok("may ask for permits", "", "start", "alpha")
+	ok("os:", "", "events", "--json")
+	require.NotContains(t, p.out.String()+p.errs.String(), adminKey)
+}
+
+// Without PETS_ADMIN_KEY the first start makes a key and shows it once.
+func TestFirstKeyIsShownOnce(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "store")
+	p := serveFolder(t, folder, "PETS_ADMIN_KEY=")
+	key := secretPattern.FindString(p.out.String())
+	require.NotEmpty(t, key, p.out.String())
+	require.NotContains(t, p.errs.String(), key, "not in the log")
+	require.NoError(t, p.client(key).Get(t.Context(), "/v1/portfolios", nil))
+	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
+	require.NoError(t, p.cmd.Wait())
+	again := serveFolder(t, folder, "PETS_ADMIN_KEY=")
+	require.Empty(t, secretPattern.FindString(again.out.String()))
+	require.NoError(t, again.client(key).Get(t.Context(), "/v1/portfolios", nil))
+}
+
+// A server that is killed in the middle of commands loses none that it
+// acknowledged, and makes no second one of a retry.
+func TestServerKilledUnderLoad(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "store")
+	keys := filepath.Join(t.TempDir(), "keys")
+	p := serveFolder(t, folder)
+	rounds := 6
+	if testing.Short() {
+		rounds = 2
+	}
+	require.NoError(t, p.client(adminKey).Send(t.Context(), http.MethodPost, "/v1/portfolios", "open", map[string]any{"id": "main", "mode": "paper"}, nil))
+	sent := 0
+	for range rounds {
+		c, err := client.New(client.Options{URL: p.url, Key: adminKey, KeysFile: keys, Patience: 300 * time.Millisecond})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		var senders sync.WaitGroup
+		for s := range 4 {
+			senders.Go(func() {
+				for n := range 50 {
+					ref := "round " + string(rune('a'+s)) + " " + string(rune('a'+n%26)) + string(rune('a'+n/26))
+					err := c.Portfolio("main").Post(ctx, "/deposits", ref+string(rune('0'+sent/200)), map[string]any{"wallet": "hot", "amount": "1"}, nil)
+					if err != nil && client.CodeOf(err) != "" && client.CodeOf(err) != domain.CodeUnavailable {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		time.Sleep(30 * time.Millisecond)
+		require.NoError(t, p.cmd.Process.Kill())
+		_ = p.cmd.Wait()
+		cancel()
+		senders.Wait()
+		require.NoError(t, c.Close())
+		p = serveFolder(t, folder)
+		// Everything again, under the same references: by a new client with the same file.
+		c, err = client.New(client.Options{URL: p.url, Key: adminKey, KeysFile: keys})
+		require.NoError(t, err)
+		for s := range 4 {
+			for n := range 50 {
+				ref := "round " + string(rune('a'+s)) + " " + string(rune('a'+n%26)) + string(rune('a'+n/26))
+				var answer commands.Answer
+				require.NoError(t, c.Portfolio("main").Post(t.Context(), "/deposits", ref+string(rune('0'+sent/200)), map[string]any{"wallet": "hot", "amount": "1"}, &answer))
+			}
+		}
+		require.NoError(t, c.Close())
+		sent += 200
+		var state struct{ Equity domain.Decimal }
+		require.NoError(t, p.client(adminKey).Portfolio("main").Get(t.Context(), "/state", &state))
+		require.Equal(t, domain.FromInt(int64(sent)), state.Equity, "each deposit once")
+	}
+}
+
+// Keys do not go over the network in clear.
+func TestPlaintextIsRefused(t *testing.T) {
+	s := newShell(t)
+	s.fails(2, []string{"--tls-self", "API keys would go there in clear"}, "serve", "--listen", "0.0.0.0:0")
+	s.fails(2, []string{"PETS_TLS_CERT", "go together"}, "serve", "--tls-cert", "x.pem")
+}
+
+// TLS with a certificate of our own, that stays the same over restarts.
+func TestTLSSelf(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "store")
+	p := serveFolder(t, folder, "PETS_TLS_SELF=true")
+	require.True(t, strings.HasPrefix(p.url, "https://"), p.url)
+	fingerprint := regexp.MustCompile(`[0-9A-F]{64}`).FindString(p.out.String())
+	require.NotEmpty(t, fingerprint)
+	c, err := client.New(client.Options{URL: p.url, Key: adminKey, CAFile: filepath.Join(folder, "tls", "cert.pem")})
+	require.NoError(t, err)
+	require.NoError(t, c.Get(t.Context(), "/v1/portfolios", nil))
+	info, err := os.Stat(filepath.Join(folder, "tls", "key.pem"))
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
+	require.NoError(t, p.cmd.Wait())
+	again := serveFolder(t, folder, "PETS_TLS_SELF=true")
+	require.Contains(t, again.out.String(), fingerprint)
+}

@@ -1,0 +1,169 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/commands"
+	"pets/domain"
+)
+
+// answers is a server that answers as told, and remembers under which keys it was
+// asked.
+type answers struct {
+	mu    sync.Mutex
+	keys  []string
+	reply func(w http.ResponseWriter, r *http.Request, n int)
+}
+
+func (a *answers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.mu.Lock()
+	a.keys = append(a.keys, r.Header.Get("Idempotency-Key"))
+	n := len(a.keys)
+	a.mu.Unlock()
+	a.reply(w, r, n)
+}
+
+func problem(w http.ResponseWriter, status int, code string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(Problem{Type: "urn:pets:problem:" + code, Status: status, Detail: "no"})
+}
+
+func talk(t *testing.T, a *answers, o Options) *Client {
+	t.Helper()
+	server := httptest.NewServer(a)
+	t.Cleanup(server.Close)
+	o.URL, o.Key = server.URL, "pets_secret"
+	c, err := New(o)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, c.Close()) })
+	return c
+}
+
+// "Retries with the same key": what may be different in a moment is tried again,
+// what was refused is not.
+func TestRetries(t *testing.T) {
+	a := &answers{reply: func(w http.ResponseWriter, r *http.Request, n int) {
+		require.Equal(t, "Bearer pets_secret", r.Header.Get("Authorization"))
+		switch n {
+		case 1:
+			problem(w, 503, "unavailable")
+		case 2:
+			problem(w, 429, "rate_limited")
+		case 3:
+			panic(http.ErrAbortHandler) // no answer at all
+		case 4:
+			http.Error(w, "bad gateway", http.StatusBadGateway)
+		default:
+			_, _ = w.Write([]byte(`{"revision":7,"events":[],"directives":[{"action":"stop","bots":["a"],"reason":"x"}]}`))
+		}
+	}}
+	var told []commands.Directive
+	c := talk(t, a, Options{OnDirective: func(d commands.Directive) { told = append(told, d) }})
+	answer, err := c.Portfolio("main").RecordFill(t.Context(), "order 1", commands.RecordFill{})
+	require.NoError(t, err)
+	require.Equal(t, uint64(7), answer.Revision)
+	require.Equal(t, []commands.Directive{{Action: "stop", Bots: []string{"a"}, Reason: "x"}}, told)
+	require.GreaterOrEqual(t, len(a.keys), 5)
+	for _, k := range a.keys {
+		require.Equal(t, a.keys[0], k)
+	}
+	for _, code := range []string{"invalid", "conflict", "denied", "idempotency_mismatch", "halted", "internal"} {
+		a.keys = nil
+		a.reply = func(w http.ResponseWriter, _ *http.Request, _ int) { problem(w, 400, code) }
+		_, err := c.Portfolio("main").RecordFill(t.Context(), "order "+code, commands.RecordFill{})
+		require.Equal(t, domain.Code(code), CodeOf(err))
+		require.Len(t, a.keys, 1)
+	}
+}
+
+// "Keeps its idempotency keys in a file across restarts."
+func TestKeysSurviveARestart(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "keys")
+	a := &answers{reply: func(w http.ResponseWriter, _ *http.Request, _ int) { _, _ = w.Write([]byte(`{}`)) }}
+	for range 3 {
+		c := talk(t, a, Options{KeysFile: file})
+		require.NoError(t, c.Send(t.Context(), http.MethodPost, "/v1/x", "order 1", struct{}{}, nil))
+		require.NoError(t, c.Send(t.Context(), http.MethodPost, "/v1/x", "order 2", struct{}{}, nil))
+	}
+	require.Equal(t, []string{a.keys[0], a.keys[1], a.keys[0], a.keys[1], a.keys[0], a.keys[1]}, a.keys)
+	require.NotEqual(t, a.keys[0], a.keys[1])
+	c := talk(t, a, Options{KeysFile: file})
+	require.NoError(t, c.Forget("order 1"))
+	require.NoError(t, c.Send(t.Context(), http.MethodPost, "/v1/x", "order 1", struct{}{}, nil))
+	require.NotEqual(t, a.keys[0], a.keys[6])
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+
+	// A line that a crash cut short was never sent; one in the middle is damage.
+	whole, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, append(whole, []byte(`{"reference":"ord`)...), 0o600))
+	_, err = New(Options{URL: "http://127.0.0.1:1", KeysFile: file})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, append([]byte("junk\n"), whole...), 0o600))
+	_, err = New(Options{URL: "http://127.0.0.1:1", KeysFile: file})
+	require.ErrorContains(t, err, file+":1")
+	for _, reference := range []string{"", string(make([]byte, 300))} {
+		require.Error(t, c.Send(t.Context(), http.MethodPost, "/v1/x", reference, struct{}{}, nil))
+	}
+}
+
+// A stream that breaks is resumed after the last event that was handed on.
+func TestFollowResumes(t *testing.T) {
+	var lasts []string
+	var connections atomic.Int32
+	a := &answers{reply: func(w http.ResponseWriter, r *http.Request, n int) {
+		lasts = append(lasts, r.Header.Get("Last-Event-ID"))
+		connections.Add(1)
+		w.Header().Set("Content-Type", "text/event-stream")
+		from := 10 * n
+		fmt.Fprintf(w, "event: hello\ndata: {\"revision\":%d,\"directives\":[{\"action\":\"stop\",\"bots\":[\"a\"],\"reason\":\"standing\"}]}\n\n: alive\n\n", from)
+		fmt.Fprintf(w, "event: event\ndata: {\"revision\":%d,\"type\":\"x\"}\n\nid: %d\nevent: directive\ndata: {\"action\":\"stop\",\"bots\":[\"a\"],\"reason\":\"new\"}\n\n", from+1, from+1)
+		fmt.Fprintf(w, "id: %d\nevent: event\ndata: {\"revi", from+2) // cut in its middle
+	}}
+	var told []string
+	c := talk(t, a, Options{OnDirective: func(d commands.Directive) { told = append(told, d.Reason) }})
+	var seen []uint64
+	enough := errors.New("enough")
+	err := c.Portfolio("main").Follow(t.Context(), nil, func(e Event) error {
+		if seen = append(seen, e.Revision); len(seen) == 3 {
+			return enough
+		}
+		return nil
+	})
+	require.ErrorIs(t, err, enough)
+	require.Equal(t, []uint64{11, 21, 31}, seen)
+	require.Equal(t, []string{"", "11", "21"}, lasts)
+	require.Equal(t, []string{"standing", "new", "standing", "new", "standing"}, told)
+
+	a.reply = func(w http.ResponseWriter, _ *http.Request, _ int) { problem(w, 403, "denied") }
+	require.Equal(t, domain.CodeDenied, CodeOf(c.Portfolio("main").Follow(t.Context(), nil, func(Event) error { return nil })))
+}
+
+// Nothing of the key or the address gets into an error.
+func TestErrorsHoldNoSecrets(t *testing.T) {
+	_, err := New(Options{URL: "https://user:pets_secret@host"})
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), "pets_secret")
+	c, err := New(Options{URL: "http://127.0.0.1:1", Key: "pets_secret", Patience: 50 * time.Millisecond})
+	require.NoError(t, err)
+	err = c.Get(context.Background(), "/v1/portfolios", nil)
+	require.ErrorContains(t, err, "given up")
+	require.NotContains(t, err.Error(), "pets_secret")
+	require.NotContains(t, fmt.Sprintf("%+v %#v", c, *c), "pets_secret")
+}

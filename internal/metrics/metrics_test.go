@@ -1,0 +1,100 @@
+package metrics
+
+import (
+	"bytes"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+)
+
+// one is a source with one portfolio.
+type one struct{ s *portfolio.State }
+
+func (o one) EachState(look func(*portfolio.State)) { look(o.s) }
+func (o one) IsReady() bool                         { return true }
+
+func some(t *testing.T) *portfolio.State {
+	t.Helper()
+	s, now := portfolio.New(), time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
+	olga := domain.Caller{User: "olga", Role: domain.RoleOperator}
+	for _, decide := range []func(d *portfolio.Decision) error{
+		func(d *portfolio.Decision) error {
+			return d.Open(&domain.PortfolioOpened{
+				Portfolio: "main", Mode: domain.ModePaper, Clock: domain.ClockWall, BaseAsset: "USDC", BaseDecimals: 6,
+				Policy: domain.DefaultPolicy(domain.ModePaper),
+			}, nil)
+		},
+		func(d *portfolio.Decision) error {
+			return d.Deposit(&domain.DepositRecorded{Wallet: domain.WalletHot, Amount: domain.MustDecimal("1000")})
+		},
+		func(d *portfolio.Decision) error {
+			return d.RegisterBot(&domain.BotRegistered{Bot: "alpha"}, domain.MustDecimal("400"), true)
+		},
+		func(d *portfolio.Decision) error {
+			return d.RecordTrade(&domain.TradeClosed{
+				Bot: "alpha", Instrument: domain.Instrument{Market: "m"}, TradeFigures: domain.TradeFigures{PnL: domain.MustDecimal("-60")}, TradeID: "t",
+			})
+		},
+	} {
+		d := s.Begin(now, olga)
+		require.NoError(t, decide(d))
+		require.NoError(t, d.Finish())
+	}
+	return s
+}
+
+func scrape(t *testing.T) string {
+	t.Helper()
+	m := New()
+	m.Watch(one{some(t)})
+	m.Request("ask_permit", 200, 300*time.Microsecond)
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	require.Equal(t, 200, w.Code)
+	return w.Body.String()
+}
+
+// "Start every breaker series at 0", and each says what the state says.
+func TestMetrics(t *testing.T) {
+	text := scrape(t)
+	for _, line := range []string{
+		`pets_ready 1`,
+		`pets_equity_usd{bot="",portfolio="main"} 940`,
+		`pets_equity_usd{bot="alpha",portfolio="main"} 340`,
+		`pets_daily_loss_ratio{portfolio="main"} 0.06`,
+		`pets_drawdown_ratio{bot="alpha",portfolio="main"} 0.15`,
+		`pets_consecutive_losses{bot="alpha",portfolio="main"} 1`,
+		`pets_breaker_tripped{bot="",breaker="daily_loss",portfolio="main"} 1`,
+		`pets_breaker_tripped{bot="",breaker="portfolio_drawdown",portfolio="main"} 0`,
+		`pets_breaker_tripped{bot="alpha",breaker="consecutive_losses",portfolio="main"} 0`,
+		`pets_breaker_limit{bot="",breaker="daily_loss",portfolio="main"} 0.05`,
+		`pets_emergency_stop{portfolio="main"} 0`,
+		`pets_bot_running{bot="alpha",portfolio="main"} 0`,
+		`pets_http_requests_total{route="ask_permit",status="200"} 1`,
+	} {
+		require.Contains(t, text, line+"\n")
+	}
+}
+
+// Prometheus' own tool finds nothing to say against the names and the types.
+func TestPromtoolAgrees(t *testing.T) {
+	tool, err := exec.LookPath("promtool")
+	if err != nil {
+		if os.Getenv("PETS_REQUIRE_TOOLS") == "1" {
+			t.Fatal("promtool is not installed, and PETS_REQUIRE_TOOLS=1")
+		}
+		t.Skip("promtool is not installed")
+	}
+	c := exec.Command(tool, "check", "metrics")
+	c.Stdin = bytes.NewReader([]byte(scrape(t)))
+	out, err := c.CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Empty(t, string(out))
+}
