@@ -85,10 +85,10 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 	switch e := event.(type) {
 	case *domain.PermitGranted:
 		s.purgePermits(at.Time)
-		s.Permits[e.Permit] = &risk.Permit{
+		s.addPermit(&risk.Permit{
 			ID: e.Permit, Order: e.Order, Left: e.Quantity, ReducingLeft: e.Reducing,
 			OpeningLeft: e.Quantity.Sub(e.Reducing), Reserved: e.Reserved, Mark: e.Mark, ExpiresAt: e.ExpiresAt,
-		}
+		})
 	case *domain.PermitDenied:
 		s.purgePermits(at.Time)
 		if b := s.Bots[e.Bot]; b != nil {
@@ -97,9 +97,10 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 	case *domain.PermitPlaced:
 		if p := s.Permits[e.Permit]; p != nil {
 			p.Place(e.ExpiresAt)
+			s.expires(p)
 		}
 	case *domain.PermitReleased:
-		delete(s.Permits, e.Permit)
+		s.dropPermit(e.Permit)
 	case *domain.BreakerWarned:
 		s.Breakers[risk.Key{Breaker: e.Breaker, Bot: e.Bot}] = &risk.Breaker{Status: risk.Warned, Revision: at.Revision}
 	case *domain.BreakerTripped:
@@ -352,7 +353,7 @@ func (s *State) halt(bots, permits []string) {
 		b.Status, b.Halted = Stopped, true
 	}
 	for _, id := range permits {
-		delete(s.Permits, id)
+		s.dropPermit(id)
 	}
 }
 
@@ -374,15 +375,6 @@ func (s *State) applyReset(_ domain.Stamp, e *domain.BreakerReset) {
 	case domain.DailyLoss:
 		if e.Rebase {
 			s.Refs.OpenDay(s.Equity())
-		}
-	}
-}
-
-// purgePermits forgets what has expired by the time of a record.
-func (s *State) purgePermits(now time.Time) {
-	for id, p := range s.Permits {
-		if !p.Live(now) {
-			delete(s.Permits, id)
 		}
 	}
 }

@@ -86,7 +86,7 @@ func (s *State) usePermit(at domain.Stamp, e *domain.FillRecorded) {
 	p.Fill(x, s.KindOf(e.Market))
 	s.handOn(at, p, p.Unused(before, opens))
 	if p.Left.IsZero() {
-		delete(s.Permits, p.ID)
+		s.dropPermit(p.ID)
 	}
 }
 
@@ -97,8 +97,8 @@ func (s *State) handOn(at domain.Stamp, from *risk.Permit, unused domain.Decimal
 	if unused.IsZero() {
 		return
 	}
-	for _, id := range s.permitIDs(func(p *risk.Permit) bool {
-		return p != from && p.Bot == from.Bot && p.Instrument == from.Instrument && p.Live(at.Time)
+	for _, id := range idsOf(s.permitsOf(from.Bot), func(p *risk.Permit) bool {
+		return p != from && p.Instrument == from.Instrument && p.Live(at.Time)
 	}) {
 		unused = unused.Sub(s.Permits[id].Inherit(from, unused))
 	}
@@ -123,8 +123,8 @@ func (s *State) reclaim(at domain.Stamp, bot string, in *Instrument) {
 		held = h.Quantity
 	}
 	free := map[domain.Side]domain.Decimal{domain.Sell: held.Max(domain.Zero), domain.Buy: held.Neg().Max(domain.Zero)}
-	for _, id := range s.permitIDs(func(p *risk.Permit) bool {
-		return p.Bot == bot && p.Instrument == in.Instrument && p.Live(at.Time)
+	for _, id := range idsOf(s.permitsOf(bot), func(p *risk.Permit) bool {
+		return p.Instrument == in.Instrument && p.Live(at.Time)
 	}) {
 		p := s.Permits[id]
 		free[p.Side] = free[p.Side].Sub(p.Claim(free[p.Side], s.KindOf(in.Market)))
@@ -244,7 +244,7 @@ func (s *State) applySettlement(at domain.Stamp, e *domain.MarketSettled) {
 		s.moved(b.ID)
 	}
 	for _, id := range e.PermitsReleased {
-		delete(s.Permits, id)
+		s.dropPermit(id)
 	}
 	s.effects.Performed = true
 	s.revalue(in)

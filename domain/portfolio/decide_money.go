@@ -19,8 +19,8 @@ func (s *State) Treasury(wallet string) domain.Decimal {
 // is not free.
 func (s *State) freeCash(b *Bot, now time.Time) domain.Decimal {
 	free := b.Cash
-	for _, p := range s.Permits {
-		if p.Bot == b.ID && p.Live(now) {
+	for _, p := range s.permitsOf(b.ID) {
+		if p.Live(now) {
 			free = free.Sub(p.Reserved).Add(p.Relief(s.relief(p.Bot, p.Instrument, p.ReducingLeft)))
 		}
 	}
@@ -30,8 +30,8 @@ func (s *State) freeCash(b *Bot, now time.Time) domain.Decimal {
 // reserved is what the live permits of a bot reserve.
 func (s *State) reserved(b *Bot, now time.Time) domain.Decimal {
 	sum := domain.Zero
-	for _, p := range s.Permits {
-		if p.Bot == b.ID && p.Live(now) {
+	for _, p := range s.permitsOf(b.ID) {
+		if p.Live(now) {
 			sum = sum.Add(p.Reserved)
 		}
 	}

@@ -63,16 +63,11 @@ func (d *Decision) AskPermit(r PermitRequest) error {
 // checkPermitCount refuses one more permit than the portfolio can carry. What has
 // expired does not count, though nothing may have purged it yet.
 func (d *Decision) checkPermitCount(bot string) error {
-	own, all := 0, 0
-	for _, p := range d.s.Permits {
-		if !p.Live(d.now) {
-			continue
-		}
-		all++
-		if p.Bot == bot {
-			own++
-		}
+	own, all := len(d.s.permitsOf(bot)), len(d.s.Permits)
+	if own < maxBotPermits && all < maxPermits {
+		return nil
 	}
+	own, all = liveIn(d.s.permitsOf(bot), d.now), liveIn(d.s.Permits, d.now)
 	switch {
 	case own >= maxBotPermits:
 		return domain.Errorf(domain.CodeRateLimited, "the bot has %d live permits, and no bot may have more; release permits of orders that no longer rest", own)
@@ -80,6 +75,16 @@ func (d *Decision) checkPermitCount(bot string) error {
 		return domain.Errorf(domain.CodeRateLimited, "the portfolio has %d live permits, and may have no more; release permits of orders that no longer rest", all)
 	}
 	return nil
+}
+
+func liveIn(permits map[string]*risk.Permit, now time.Time) int {
+	n := 0
+	for _, p := range permits {
+		if p.Live(now) {
+			n++
+		}
+	}
+	return n
 }
 
 // checkOrder refuses what cannot be understood and fills in the defaults.
@@ -173,8 +178,8 @@ func (d *Decision) check(o domain.Order, kind domain.MarketKind) *check {
 // pendingReduction is what live permits will already close of the same holding.
 func (d *Decision) pendingReduction(o domain.Order) domain.Decimal {
 	sum := domain.Zero
-	for _, p := range d.s.Permits {
-		if p.Bot == o.Bot && p.Instrument == o.Instrument && p.Side == o.Side && p.Live(d.now) {
+	for _, p := range d.s.permitsOf(o.Bot) {
+		if p.Instrument == o.Instrument && p.Side == o.Side && p.Live(d.now) {
 			sum = sum.Add(p.ReducingLeft)
 		}
 	}

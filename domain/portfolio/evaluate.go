@@ -147,9 +147,11 @@ func (s *State) unplacedPermits(only string, d *Decision) []string {
 	})
 }
 
-func (s *State) permitIDs(keep func(*risk.Permit) bool) []string {
+func (s *State) permitIDs(keep func(*risk.Permit) bool) []string { return idsOf(s.Permits, keep) }
+
+func idsOf(permits map[string]*risk.Permit, keep func(*risk.Permit) bool) []string {
 	var ids []string
-	for id, p := range s.Permits {
+	for id, p := range permits {
 		if keep(p) {
 			ids = append(ids, id)
 		}

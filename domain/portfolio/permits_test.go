@@ -647,7 +647,7 @@ func TestPermitsAreCapped(t *testing.T) {
 	have := func(bot string, n int, until time.Time) {
 		for i := range n {
 			id := fmt.Sprintf("p%s%d", bot, i)
-			s.Permits[id] = &risk.Permit{ID: id, Order: order(bot, "m", "YES", buy, "1", "0.5"), Left: dec("1"), ExpiresAt: until}
+			s.addPermit(&risk.Permit{ID: id, Order: order(bot, "m", "YES", buy, "1", "0.5"), Left: dec("1"), ExpiresAt: until})
 		}
 	}
 	for i := range 11 {

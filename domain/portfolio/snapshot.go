@@ -115,13 +115,14 @@ func Restore(b []byte) (*State, error) {
 		breaker := b.Breaker
 		s.Breakers[b.Key] = &breaker
 	}
+	s.indexPermits()
 	return s, nil
 }
 
 // complete: JSON takes null for anything, the fold takes it for nothing.
 func (in *snapshot) complete() bool {
 	s := in.State
-	if s == nil || s.Book == nil || !filled(s.Assets) || !filled(s.Bots) || !filled(s.Markets) || !filled(s.Permits) {
+	if s == nil || s.Book == nil || !filled(s.Assets) || !filled(s.Bots) || !filled(s.Markets) || !filled(s.Permits) || !filled(s.Overrides) {
 		return false
 	}
 	for _, i := range in.Instruments {

@@ -59,6 +59,7 @@ type State struct {
 	Provisional map[domain.FillID]domain.Instrument `json:"-"`
 	Breakers    map[risk.Key]*risk.Breaker          `json:"-"`
 
+	permits    permitIndex
 	effects    Effects
 	overflowed bool
 	zone       *time.Location

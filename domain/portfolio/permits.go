@@ -1,0 +1,103 @@
+package portfolio
+
+import (
+	"container/heap"
+	"time"
+
+	"pets/domain/risk"
+)
+
+// permitIndex finds the permits of one bot, and those that have expired, without
+// looking at all others: every question asks for both. It is made of State.Permits
+// and of nothing else, and no snapshot holds it.
+type permitIndex struct {
+	byBot  map[string]map[string]*risk.Permit
+	expiry expiryHeap
+}
+
+// expiring is when a permit was to expire. A permit that was placed since has
+// another time, and this one means nothing any more.
+type expiring struct {
+	at time.Time
+	id string
+}
+
+// expiryHeap has the next to expire first.
+type expiryHeap []expiring
+
+func (h expiryHeap) Len() int           { return len(h) }
+func (h expiryHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+func (h expiryHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+
+// Push implements heap.Interface.
+func (h *expiryHeap) Push(x any) {
+	if e, ok := x.(expiring); ok {
+		*h = append(*h, e)
+	}
+}
+
+// Pop implements heap.Interface.
+func (h *expiryHeap) Pop() any {
+	old := *h
+	last := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return last
+}
+
+func (s *State) addPermit(p *risk.Permit) {
+	s.Permits[p.ID] = p
+	own := s.permits.byBot[p.Bot]
+	if own == nil {
+		if s.permits.byBot == nil {
+			s.permits.byBot = map[string]map[string]*risk.Permit{}
+		}
+		own = map[string]*risk.Permit{}
+		s.permits.byBot[p.Bot] = own
+	}
+	own[p.ID] = p
+	s.expires(p)
+}
+
+// expires notes when a permit ends by itself, anew each time that changes.
+func (s *State) expires(p *risk.Permit) {
+	if !p.ExpiresAt.IsZero() {
+		heap.Push(&s.permits.expiry, expiring{p.ExpiresAt, p.ID})
+	}
+}
+
+func (s *State) dropPermit(id string) {
+	p := s.Permits[id]
+	if p == nil {
+		return
+	}
+	delete(s.Permits, id)
+	if own := s.permits.byBot[p.Bot]; len(own) > 1 {
+		delete(own, id)
+	} else {
+		delete(s.permits.byBot, p.Bot)
+	}
+}
+
+// purgePermits forgets the permits that have expired.
+func (s *State) purgePermits(now time.Time) {
+	for h := &s.permits.expiry; h.Len() > 0 && !now.Before((*h)[0].at); {
+		e, ok := heap.Pop(h).(expiring)
+		if !ok {
+			return
+		}
+		if p := s.Permits[e.id]; p != nil && p.ExpiresAt.Equal(e.at) {
+			s.dropPermit(e.id)
+		}
+	}
+}
+
+// permitsOf are the permits of a bot that are remembered, expired ones too.
+func (s *State) permitsOf(bot string) map[string]*risk.Permit { return s.permits.byBot[bot] }
+
+// indexPermits makes the index anew, of a state that was restored.
+func (s *State) indexPermits() {
+	s.permits = permitIndex{}
+	for _, p := range s.Permits {
+		s.addPermit(p)
+	}
+}
