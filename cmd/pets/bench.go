@@ -12,9 +12,9 @@ import (
 func (a *app) benchCommand() *cobra.Command {
 	var o bench.Options
 	c := &cobra.Command{
-		Use: "bench", Short: "Measure the store on this disk, as ratios to what the disk itself can do", Args: cobra.NoArgs,
+		Use: "bench", Short: "Measure the store and the API on this machine, as ratios to what disk and network can do", Args: cobra.NoArgs,
 		Long: "Measures the store in a fresh folder, which is removed afterwards, against plain writes and\n" +
-			"flushes on the same disk. All contenders are open at once and take turns of 200 ms; each ratio\n" +
+			"flushes on the same disk, and a server on loopback against a route that does nothing. All contenders are open at once and take turns of 200 ms; each ratio\n" +
 			"is the middle one of those of neighbouring turns. Absolute figures mean little.\n\n" +
 			"In a checkout, make bench does the same with pebble and SQLite beside it.",
 		RunE: func(c *cobra.Command, _ []string) error { return a.bench(c.Context(), o) },
@@ -37,6 +37,11 @@ func (a *app) bench(ctx context.Context, o bench.Options) error {
 		bars[what].to(done, total)
 	}
 	results, err := bench.Run(ctx, o)
+	if err == nil {
+		var api []bench.Measured
+		api, err = a.goals56(ctx, o)
+		results = append(results, api...)
+	}
 	for _, b := range bars {
 		b.finish()
 	}

@@ -16,8 +16,8 @@ func TestBench(t *testing.T) {
 		Unit string
 	}
 	s.json(&results, "bench", "--rounds", "1", "--events", "1000", "--dir", s.dir)
-	require.Len(t, results, 4)
-	for i, goal := range []int{1, 4, 10, 10} {
+	require.Len(t, results, 7)
+	for i, goal := range []int{1, 4, 10, 10, 5, 5, 6} {
 		require.Equal(t, goal, results[i].Goal)
 		require.NotEmpty(t, results[i].Unit)
 	}
