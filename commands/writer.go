@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"errors"
+	"runtime"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,6 +21,7 @@ const (
 
 	maxQueued      = 1024   // calls waiting, beyond which callers wait to be queued
 	maxAttempts    = 20     // appends tried for one group before it is given up
+	maxYields      = 8      // times the writer steps aside before it decides
 	snapshotEvery  = 50_000 // events between snapshots, and at least an eighth of the stream
 	clockTolerance = 2 * time.Second
 )
@@ -227,16 +229,25 @@ func (w *Writer) batch(first *job) {
 	}
 }
 
+// gather takes what is queued. Those who were answered a moment ago are about to
+// ask again: as long as stepping aside brings more of them, it does so once more,
+// and one durable write serves all.
 func (w *Writer) gather(first *job) []*job {
 	jobs := []*job{first}
+	yielded, before := 0, 0
 	for n := len(first.requests); n < MaxRequests; {
 		select {
 		case j := <-w.queue:
 			jobs = append(jobs, j)
 			n += len(j.requests)
+			continue
 		default:
+		}
+		if yielded == maxYields || len(jobs) == before {
 			return jobs
 		}
+		yielded, before = yielded+1, len(jobs)
+		runtime.Gosched()
 	}
 	return jobs
 }

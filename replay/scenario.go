@@ -113,7 +113,7 @@ type scenario struct {
 
 	// What "last" stands for, and how many fills and commands there were.
 	permit, request, override string
-	fills, commands int
+	fills, commands           int
 }
 
 func newScenario(o scenarioOptions, w io.Writer) *scenario {

@@ -41,8 +41,9 @@ type benchHTTP struct {
 	http   *http.Client
 	keys   []string // of the bots
 	ids    []string
-	marks  []time.Duration // what single permits took, for the percentiles
-	mu     sync.Mutex
+
+	mu   sync.Mutex
+	took map[string][]time.Duration // by contender
 }
 
 // goals56 runs a server on a fresh folder, with a listener beside it that answers
@@ -65,7 +66,7 @@ func (a *app) goals56(ctx context.Context, o bench.Options) (results []bench.Mea
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	err = s.run(running, func(ctx context.Context) error {
-		h := &benchHTTP{server: s, url: s.url(), http: &http.Client{Transport: &http.Transport{MaxIdleConns: 256, MaxIdleConnsPerHost: 256}}}
+		h := &benchHTTP{server: s, url: s.url(), took: map[string][]time.Duration{}, http: &http.Client{Transport: &http.Transport{MaxIdleConns: 256, MaxIdleConnsPerHost: 256}}}
 		results, err = h.measure(ctx, o, dir, admin)
 		stop()
 		return err
@@ -94,11 +95,11 @@ func (h *benchHTTP) measure(ctx context.Context, o bench.Options, dir, admin str
 		return nil, err
 	}
 	all := []bench.Contender{
-		{Name: "permit", Writers: 1, Work: h.timed},
-		{Name: "noop", Writers: 1, Work: h.nothing},
+		h.timed("permit", 1, h.permit),
+		h.timed("noop", 1, h.nothing),
 		raw,
-		{Name: "permits", Writers: httpClients, Work: h.permit},
-		{Name: "noops", Writers: httpClients, Work: h.nothing},
+		h.timed("permits", httpClients, h.permit),
+		h.timed("noops", httpClients, h.nothing),
 		{Name: "fills", Writers: 16, Work: h.fill},
 		{Name: "batches", Writers: 16, Work: h.batch},
 	}
@@ -110,22 +111,39 @@ func (h *benchHTTP) measure(ctx context.Context, o bench.Options, dir, admin str
 	for i := range floor {
 		floor[i], batched[i] = figures[1][i]+figures[2][i], benchBatch*figures[6][i]
 	}
-	one := bench.AtMost(5, "a permit over HTTP, one client, median: ÷ (a route that does nothing + write and fdatasync); "+h.percentiles(), "µs", figures[0], floor, 2)
-	many := bench.AtLeast(5, "permits over HTTP, 64 clients: ÷ requests of a route that does nothing", "requests/s", figures[3], figures[4], 0.4)
+	one := bench.AtMost(5, "a permit over HTTP, one client, median: ÷ (a route that does nothing + write and fdatasync); "+h.percentiles("permit", "noop"), "µs", figures[0], floor, 2)
+	many := bench.AtLeast(5, "permits over HTTP, 64 clients: ÷ requests of a route that does nothing; "+h.percentiles("permits", "noops"), "requests/s", figures[3], figures[4], 0.4)
 	batch := bench.AtLeast(6, "fills in batches of 100, 16 clients: ÷ single ones", "commands/s", batched, figures[5], 15)
 	return []bench.Measured{one, many, batch}, nil
 }
 
-// percentiles says how the single permits were spread.
-func (h *benchHTTP) percentiles() string {
+// percentiles says how long the requests of two contenders took.
+func (h *benchHTTP) percentiles(ours, theirs string) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.marks) == 0 {
-		return "none"
+	of := func(name string) string {
+		all := h.took[name]
+		if len(all) == 0 {
+			return "-"
+		}
+		slices.Sort(all)
+		at := func(p int) time.Duration { return all[len(all)*p/100].Round(time.Microsecond) }
+		return fmt.Sprintf("p50 %s, p99 %s", at(50), at(99))
 	}
-	slices.Sort(h.marks)
-	at := func(p int) time.Duration { return h.marks[len(h.marks)*p/100].Round(time.Microsecond) }
-	return fmt.Sprintf("p50 %s, p99 %s", at(50), at(99))
+	return of(ours) + " beside " + of(theirs)
+}
+
+// timed is a contender whose every request is timed.
+func (h *benchHTTP) timed(name string, clients int, work func(int) error) bench.Contender {
+	return bench.Contender{Name: name, Writers: clients, Work: func(n int) error {
+		began := time.Now()
+		err := work(n)
+		took := time.Since(began)
+		h.mu.Lock()
+		h.took[name] = append(h.took[name], took)
+		h.mu.Unlock()
+		return err
+	}}
 }
 
 // open makes a portfolio with a bot and a key for each client.
@@ -170,15 +188,6 @@ func (h *benchHTTP) permitBody(n int) string {
 
 func (h *benchHTTP) permit(n int) error {
 	return h.post(n, h.url+"/v1/portfolios/bench/permits", h.permitBody(n))
-}
-
-func (h *benchHTTP) timed(n int) error {
-	began := time.Now()
-	err := h.permit(n)
-	h.mu.Lock()
-	h.marks = append(h.marks, time.Since(began))
-	h.mu.Unlock()
-	return err
 }
 
 func (h *benchHTTP) fillBody(n int) string {

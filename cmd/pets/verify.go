@@ -15,9 +15,10 @@ import (
 
 // verifyAnswer is what `pets verify --json` prints.
 type verifyAnswer struct {
-	Store      verifiedLog       `json:"store"`
-	Portfolios []replay.Verified `json:"portfolios"`
-	OK         bool              `json:"ok"`
+	Store      verifiedLog           `json:"store"`
+	Portfolios []replay.Verified     `json:"portfolios"`
+	System     replay.VerifiedSystem `json:"system"`
+	OK         bool                  `json:"ok"`
 }
 
 // verifiedLog is what was found sound of the log.
@@ -143,6 +144,10 @@ func (a *app) verify(ctx context.Context, store *embedded.Store) error {
 		v.Portfolios = append(v.Portfolios, found)
 		v.OK = v.OK && len(found.Problems) == 0
 	}
+	if v.System, err = replay.VerifySystem(ctx, store); err != nil {
+		return err
+	}
+	v.OK = v.OK && len(v.System.Problems) == 0
 	if err := a.printVerified(v); err != nil {
 		return err
 	}
@@ -171,6 +176,12 @@ func (a *app) printVerified(v verifyAnswer) error {
 		for _, problem := range f.Problems {
 			p.line("           revision %d: %s", problem.Revision, problem.What)
 		}
+	}
+	if v.System.Events > 0 {
+		p.line("system     %d events, %d API keys, %d of them live", v.System.Events, v.System.Keys, v.System.Live)
+	}
+	for _, problem := range v.System.Problems {
+		p.line("           revision %d: %s", problem.Revision, problem.What)
 	}
 	return p.err
 }

@@ -1,0 +1,70 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"pets/domain"
+	"pets/domain/system"
+	"pets/eventstore"
+)
+
+// VerifiedSystem is what a check of the system stream found.
+type VerifiedSystem struct {
+	Events   uint64    `json:"events"`
+	Keys     int       `json:"keys"` // there ever were
+	Live     int       `json:"live"` // that work
+	Problems []Problem `json:"problems"`
+}
+
+// VerifySystem folds the system stream from its beginning and checks that every
+// event decodes, that time does not go back, and that what it says fits what it
+// said before. An error means that the stream could not be read to its end. A
+// store without one has nothing to check.
+func VerifySystem(ctx context.Context, store eventstore.Store) (VerifiedSystem, error) {
+	found := VerifiedSystem{Problems: []Problem{}}
+	s := system.New()
+	known, revoked := map[string]bool{}, map[string]bool{}
+	var last time.Time
+	problem := func(rec eventstore.Record, format string, args ...any) {
+		if len(found.Problems) < maxProblems {
+			found.Problems = append(found.Problems, Problem{Revision: rec.Revision, What: fmt.Sprintf(format, args...)})
+		}
+	}
+	err := eventstore.Walk(ctx, store, "system", 0, func(rec eventstore.Record) error {
+		e, err := domain.Decode(rec.Type, rec.Data)
+		if err != nil {
+			return err
+		}
+		if rec.Time.Before(last) {
+			problem(rec, "it was recorded before the one before it")
+		}
+		switch e := e.(type) {
+		case *domain.APIKeyIssued:
+			if e.Key != domain.KeyName(rec.Revision) || known[e.Key] {
+				problem(rec, "a key named %s is issued where %s belongs", e.Key, domain.KeyName(rec.Revision))
+			}
+			known[e.Key] = true
+		case *domain.APIKeyRevoked:
+			if !known[e.Key] || revoked[e.Key] {
+				problem(rec, "key %s is revoked, which was not there to be", e.Key)
+			}
+			revoked[e.Key] = true
+		case *domain.AccessDenied, *domain.CommandNoted:
+		default:
+			problem(rec, "%s does not belong into the system stream", rec.Type)
+		}
+		s.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
+		last = rec.Time
+		found.Events++
+		return nil
+	})
+	var missing *eventstore.NotFound
+	if errors.As(err, &missing) {
+		return found, nil
+	}
+	found.Keys, found.Live = len(known), len(known)-len(revoked)
+	return found, err
+}
