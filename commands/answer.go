@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -118,14 +119,16 @@ func DirectivesOf(event domain.Event) []Directive {
 		return direct(nil, ActionStop, []string{e.Bot}, "stopped by an operator")
 	case *domain.PermitDenied:
 		for _, r := range e.Reasons {
-			switch r.Code {
-			case domain.ReasonEmergencyStop, domain.ReasonBreakerTripped, domain.ReasonBotStopped:
+			if slices.Contains(stopping, r.Code) {
 				return direct(nil, ActionStop, []string{e.Bot}, r.Message)
 			}
 		}
 	}
 	return nil
 }
+
+// stopping are the reasons for which a bot may not trade at all, whatever it asks.
+var stopping = []domain.ReasonCode{domain.ReasonEmergencyStop, domain.ReasonBreakerTripped, domain.ReasonBotStopped}
 
 func direct(told []Directive, action string, bots []string, reason string) []Directive {
 	if len(bots) == 0 {

@@ -209,7 +209,7 @@ func TestLinearisable(t *testing.T) {
 		histories = 100
 	}
 	for seed := range histories {
-		ops := history(t, uint64(seed)) //nolint:gosec // not negative
+		ops := history(t, uint64(seed))
 		require.Equal(t, porcupine.Ok, porcupine.CheckOperationsTimeout(linearModel, ops, 20*time.Second), "history %d: %+v", seed, ops)
 	}
 }

@@ -45,8 +45,8 @@ func KeyName(revision uint64) string { return recordName("k", revision) }
 
 // Event types of this file.
 const (
-	APIKeyIssuedType  = "api_key.issued.v1"
-	APIKeyRevokedType = "api_key.revoked.v1"
+	APIKeyIssuedType  = "api_key.issued.v1"  //nolint:gosec // a name, no key
+	APIKeyRevokedType = "api_key.revoked.v1" //nolint:gosec // a name, no key
 	AccessDeniedType  = "access.denied.v1"
 )
 

@@ -58,7 +58,7 @@ func (a *app) clock() func() time.Time {
 // terminal reports whether somebody reads what is printed.
 func (a *app) terminal() bool {
 	f, ok := a.out.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // errUsage marks what the user typed as the reason.

@@ -85,7 +85,7 @@ func TestBadBodies(t *testing.T) {
 // defect, and repeats nothing.
 func FuzzBodies(f *testing.F) {
 	for i := range table {
-		f.Add(uint8(i), []byte(`{"bot":"alpha","market":"canary-7d1f"}`)) //nolint:gosec // few routes
+		f.Add(uint8(i), []byte(`{"bot":"alpha","market":"canary-7d1f"}`))
 	}
 	f.Add(uint8(10), []byte(permitBody("alpha", "1")))
 	r := newRig(f, rigged{}).opened()

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -230,10 +229,4 @@ func permitBody(bot, quantity string) string {
 
 func fillBodyOf(bot, id, quantity, price string) string {
 	return fmt.Sprintf(`{"bot":%q,"market":"m","outcome":"YES","side":"buy","quantity":%q,"price":%q,"trade_id":%q}`, bot, quantity, price, id)
-}
-
-func indent(s string) string {
-	var b bytes.Buffer
-	_ = json.Indent(&b, []byte(s), "", " ")
-	return b.String()
 }

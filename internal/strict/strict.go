@@ -265,14 +265,14 @@ func wanted(t reflect.Type) string {
 	for t != nil && t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	switch {
-	case t == nil:
+	switch t {
+	case nil:
 		return "of another type"
-	case t == decimalType:
+	case decimalType:
 		return "a decimal in a JSON string, such as \"12.5\": at most 18 decimals, below 10^15, no exponent"
-	case t == durationType:
+	case durationType:
 		return "a duration in a JSON string, such as \"30s\""
-	case t == timeType:
+	case timeType:
 		return "an RFC 3339 time, such as \"2026-01-15T09:00:00Z\""
 	}
 	switch t.Kind() {
