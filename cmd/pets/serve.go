@@ -127,7 +127,9 @@ func (a *app) newServer(now func() time.Time) (*server, error) {
 	snapshots := a.snapshots(s.store)
 	s.engine = commands.NewEngine(s.store, commands.EngineOptions{
 		Options: commands.Options{Now: now, Snapshots: snapshots}, Latch: commands.NewLatchFile(filepath.Join(dir, latchName)),
-		Failed: func(what string, err error) { s.log.Error("the engine has a problem", "what", what, "error", err.Error()) },
+		Failed: func(what string, err error) {
+			s.log.Error("the engine has a problem", "what", what, "error", err.Error())
+		},
 	})
 	s.api = httpapi.New(httpapi.Config{
 		Engine: s.engine, Store: s.store, Keys: s.keys, Defaults: a.config.Policy, Snapshots: snapshots,
