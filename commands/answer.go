@@ -65,6 +65,11 @@ type PermitAnswer struct {
 // Decoded returns the events of the answer.
 func (a *Answer) Decoded() []domain.Event { return a.events }
 
+// Told is the answer to an imported row, as another process heard it.
+func Told(revision uint64, replayed bool, events []domain.Event) Answer {
+	return Answer{Revision: revision, Replayed: replayed, events: events}
+}
+
 // Closed counts the trades the command closed.
 func (a *Answer) Closed() int {
 	n := 0

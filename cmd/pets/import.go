@@ -93,13 +93,38 @@ func (a *app) importFiles(ctx context.Context, f importFlags, paths []string) er
 		}
 		options.SetAside = aside.add
 	}
-	store, err := a.openWriter()
-	if err != nil {
-		return errors.Join(err, aside.close())
-	}
-	err = a.importPlan(ctx, store, plan, options, len(plan.Bad))
-	return errors.Join(err, aside.close(), store.Close())
+	err = a.bookPlan(ctx, plan, options)
+	return errors.Join(err, aside.close())
 }
+
+// bookPlan books through the server that holds the store, or through a writer of
+// our own where none does.
+func (a *app) bookPlan(ctx context.Context, plan *tradefile.Plan, o importer.Options) error {
+	store, err := a.openWriter()
+	var locked *embedded.LockedError
+	switch {
+	case errors.As(err, &locked):
+		booker, done, err := a.serverBooker()
+		if err != nil {
+			return err
+		}
+		reader, err := a.openReader()
+		if err != nil {
+			return errors.Join(err, done())
+		}
+		o.Chunk = serverChunk
+		return errors.Join(a.importPlan(ctx, reader, booker, plan, o), reader.Close(), done())
+	case err != nil:
+		return err
+	}
+	writer := commands.NewWriter(store, a.config.Portfolio, commands.Options{Snapshots: a.snapshots(store)})
+	err = a.importPlan(ctx, store, writer, plan, o)
+	writer.Close()
+	return errors.Join(err, store.Close())
+}
+
+// serverChunk is how many rows one request to a server has.
+const serverChunk = 1_000
 
 func isDir(path string) bool {
 	info, err := os.Stat(path)
@@ -144,7 +169,7 @@ func osUser() string {
 	return "os:" + strconv.Itoa(os.Getuid())
 }
 
-func (a *app) importPlan(ctx context.Context, store *embedded.Store, plan *tradefile.Plan, o importer.Options, bad int) error {
+func (a *app) importPlan(ctx context.Context, store *embedded.Store, booker importer.Booker, plan *tradefile.Plan, o importer.Options) error {
 	existing, err := a.existing(ctx, store)
 	if err != nil {
 		return err
@@ -155,13 +180,11 @@ func (a *app) importPlan(ctx context.Context, store *embedded.Store, plan *trade
 	o.Existing = existing
 	bar := a.progress("booking", int64(len(plan.Rows)))
 	o.Progress = func(rows int) { bar.to(int64(rows), int64(len(plan.Rows))) }
-	writer := commands.NewWriter(store, a.config.Portfolio, commands.Options{Snapshots: a.snapshots(store)})
 	start := time.Now()
-	summary, err := importer.Run(ctx, writer, plan, o)
+	summary, err := importer.Run(ctx, booker, plan, o)
 	seconds := time.Since(start).Seconds()
-	writer.Close()
 	bar.finish()
-	answer := importAnswer{Summary: summary, BadRows: bad, Seconds: seconds}
+	answer := importAnswer{Summary: summary, BadRows: len(plan.Bad), Seconds: seconds}
 	for _, f := range plan.Files {
 		answer.Files = append(answer.Files, importedFile(f))
 	}

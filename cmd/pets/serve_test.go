@@ -239,3 +239,38 @@ func TestTLSSelf(t *testing.T) {
 	again := serveFolder(t, folder, "PETS_TLS_SELF=true")
 	require.Contains(t, again.out.String(), fingerprint)
 }
+
+// An import goes through the server that holds the store, and comes to the same
+// as one into a folder of its own: events, counts, what is refused and where.
+func TestImportThroughTheServer(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "store")
+	p := serveFolder(t, folder)
+	r := p.pets(folder, adminKey, "apikey", "issue", "--user", "olga", "--role", "operator")
+	require.Equal(t, 0, r.code, r.err)
+	operator := secretPattern.FindString(r.out)
+	examples, err := filepath.Abs(filepath.Join("..", "..", "docs", "examples", "import"))
+	require.NoError(t, err)
+	alone := newShell(t)
+	for _, args := range [][]string{
+		{"import", "--capital", "300", filepath.Join(examples, "fills.csv"), filepath.Join(examples, "settlements.csv")},
+		{"import", "--capital", "300", filepath.Join(examples, "fills.csv"), filepath.Join(examples, "settlements.csv")},
+		{"import", "-p", "wallet", "--capital", "250", filepath.Join(examples, "wallet.csv")},
+		{"import", "-p", "bad", "--capital", "250", filepath.Join(examples, "bad.csv")},
+		{"import", "-p", "bad", "--capital", "250", "--skip-bad", filepath.Join(t.TempDir(), "aside.csv"), filepath.Join(examples, "bad.csv")},
+		{"import", "-p", "late", "--capital", "250", filepath.Join(examples, "later.csv")},
+		{"import", "-p", "late", filepath.Join(examples, "early.csv")},
+	} {
+		here, there := alone.run(args...), p.pets(folder, operator, args...)
+		require.Equal(t, here.code, there.code, "%v: %s%s", args, here.err, there.err)
+		require.Equal(t, speed.ReplaceAllString(here.out, ""), speed.ReplaceAllString(there.out, ""), "%v", args)
+		require.Equal(t, here.err, there.err, "%v", args)
+	}
+	for _, portfolio := range []string{"main", "wallet", "bad", "late"} {
+		for _, look := range []string{"state", "stats", "balances", "trades"} {
+			require.Equal(t, alone.run(look, "-p", portfolio).out, p.pets(folder, operator, look, "-p", portfolio).out, "%s of %s", look, portfolio)
+		}
+	}
+	r = p.pets(folder, "", "import", "-p", "more", "--capital", "1", filepath.Join(examples, "fills.csv"))
+	require.Equal(t, 2, r.code)
+	require.Contains(t, r.err, "PETS_KEY")
+}

@@ -30,6 +30,8 @@ type Engine interface {
 	Do(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
 	// DoEach sends several, each decided on its own.
 	DoEach(ctx context.Context, portfolio string, requests []commands.Request) ([]commands.Result, error)
+	// DoAll sends several, stopping at the first that fails.
+	DoAll(ctx context.Context, portfolio string, requests []commands.Request) ([]commands.Result, error)
 	// System sends one to the system stream.
 	System(ctx context.Context, r commands.Request) (commands.Answer, error)
 	// Stop latches an emergency stop and records it; recorded is false while the

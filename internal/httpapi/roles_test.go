@@ -37,6 +37,7 @@ var mayCall = map[string]string{
 	"POST /marks":                                  "bot feed operator admin",
 	"POST /trades":                                 "bot operator admin",
 	"POST /batch":                                  "bot feed operator approver admin",
+	"POST /import":                                 "operator admin",
 	"POST /breakers/{breaker}/reset":               "operator admin",
 	"POST /emergency-stop":                         "operator approver admin",
 	"POST /v1/emergency-stop":                      "operator approver admin",

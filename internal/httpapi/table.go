@@ -104,7 +104,7 @@ func tradingRoutes() []route {
 		post("/settlements", "Pay out one outcome of a market to its holders", func(b commands.SettleMarket, _ *http.Request) commands.Command { return b }),
 		post("/marks", "Value instruments and assets", func(b commands.MarkPrices, _ *http.Request) commands.Command { return b }),
 		post("/trades", "Report a closed trade of a bot that only knows results", func(b commands.RecordTrade, _ *http.Request) commands.Command { return b }),
-		batchRoute(),
+		batchRoute(), importRoute(),
 	}
 }
 

@@ -106,8 +106,14 @@ func (e *RowError) Error() string {
 // Unwrap returns the domain's refusal.
 func (e *RowError) Unwrap() error { return e.Err }
 
-// Run books a plan through the writer.
-func Run(ctx context.Context, w *commands.Writer, plan *tradefile.Plan, o Options) (Summary, error) {
+// Booker takes commands in order and stops at the first that fails: a writer, or a
+// server that has one. Answers say what [commands.Writer.DoAll] says.
+type Booker interface {
+	DoAll(ctx context.Context, requests []commands.Request) ([]commands.Result, error)
+}
+
+// Run books a plan.
+func Run(ctx context.Context, w Booker, plan *tradefile.Plan, o Options) (Summary, error) {
 	if o.Chunk <= 0 || o.Chunk > defaultChunk {
 		o.Chunk = defaultChunk
 	}
@@ -129,7 +135,7 @@ func Run(ctx context.Context, w *commands.Writer, plan *tradefile.Plan, o Option
 
 type run struct {
 	ctx        context.Context //nolint:containedctx // one run is one call
-	writer     *commands.Writer
+	writer     Booker
 	o          Options
 	botCapital domain.Decimal
 	seen       map[string]bool
@@ -280,7 +286,7 @@ func (r *run) refused(q *queued, reason error) error {
 
 // rowsFault: a mismatch is a row that an earlier run has set aside.
 func rowsFault(reason error) bool {
-	var bot *botError
+	var bot *commands.NewcomerError
 	if errors.As(reason, &bot) {
 		return false
 	}

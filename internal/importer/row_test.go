@@ -211,7 +211,7 @@ func TestTheBodyOfARowIsItsCommand(t *testing.T) {
 		if rich == nil {
 			continue
 		}
-		c, ok := rich.(rowCommand)
+		c, ok := rich.(commands.ImportRow)
 		require.True(t, ok)
 		want, err := json.Marshal(c.PortfolioCommand)
 		require.NoError(t, err)

@@ -1,0 +1,148 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"reflect"
+	"time"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/internal/strict"
+)
+
+// Limits of one request of an import: as many rows as the writer takes at once.
+const (
+	maxImportBody = 16 << 20
+	importWithin  = 30 * time.Second
+)
+
+// importBody is POST …/import: rows of files in order, as pets import sends them.
+// The first that fails stops those after it.
+type importBody struct {
+	Rows []importRow `json:"rows"`
+}
+
+// importRow is one row: the command it became, when it happened, and what it
+// brings with it where it is not known yet.
+type importRow struct {
+	Key     string          `json:"key"`
+	At      time.Time       `json:"at"`
+	Source  string          `json:"source"` // file:line
+	Command string          `json:"command"`
+	Body    json.RawMessage `json:"body"`
+	// Reason is why a row is set aside.
+	Reason    string              `json:"reason,omitempty"`
+	Newcomers *commands.Newcomers `json:"newcomers,omitempty"`
+}
+
+// importAnswer answers by index; what comes after the first problem was not tried.
+type importAnswer struct {
+	Results []importResult `json:"results"`
+}
+
+type importResult struct {
+	Revision uint64        `json:"revision"`
+	Replayed bool          `json:"replayed,omitempty"`
+	Events   []importEvent `json:"events,omitempty"`
+	Problem  *Problem      `json:"problem,omitempty"`
+	// Newcomer: the problem is the bot's that the row brings, not the row's.
+	Newcomer bool `json:"newcomer,omitempty"`
+}
+
+type importEvent struct {
+	Type string          `json:"type"`
+	Data json.RawMessage `json:"data"`
+}
+
+func importRoute() route {
+	return route{
+		method: http.MethodPost, path: inPortfolio + "/import", name: "import_rows", roles: commands.RegisterBot{}.Roles(), handle: importRows,
+		summary: "Rows of trade files for an imported portfolio, as pets import sends them; stops at the first that fails",
+		body:    reflect.TypeFor[importBody](), answer: reflect.TypeFor[importAnswer](), maxBody: maxImportBody,
+	}
+}
+
+func importRows(q *request) error {
+	if err := q.exists(); err != nil {
+		return err
+	}
+	var b importBody
+	if err := q.readBody(&b); err != nil {
+		return err
+	}
+	if len(b.Rows) == 0 || len(b.Rows) > commands.MaxRequests {
+		return domain.Invalid("rows", "must hold 1 to %d", commands.MaxRequests)
+	}
+	requests := make([]commands.Request, len(b.Rows))
+	for i := range b.Rows {
+		r, err := b.Rows[i].request(q.key.caller)
+		if err != nil {
+			return err
+		}
+		requests[i] = r
+	}
+	ctx, cancel := context.WithTimeout(q.r.Context(), importWithin)
+	defer cancel()
+	results, err := q.api.engine.DoAll(ctx, q.portfolio(), requests)
+	if err != nil {
+		return err
+	}
+	out := importAnswer{Results: make([]importResult, 0, len(results))}
+	for _, r := range results {
+		if errors.Is(r.Err, commands.ErrNotTried) {
+			break
+		}
+		v, err := q.imported(r)
+		if err != nil {
+			return err
+		}
+		out.Results = append(out.Results, v)
+	}
+	writeJSON(q.w, http.StatusOK, out)
+	return nil
+}
+
+func (row *importRow) request(caller domain.Caller) (commands.Request, error) {
+	c := commands.Importable(row.Command)
+	if c == nil {
+		return commands.Request{}, domain.Invalid("rows", "hold a command that an import does not send")
+	}
+	if err := strict.Decode(row.Body, c); err != nil {
+		return commands.Request{}, within("rows", err)
+	}
+	c, ok := reflect.ValueOf(c).Elem().Interface().(commands.PortfolioCommand)
+	if !ok {
+		return commands.Request{}, domain.Errorf(domain.CodeInternal, "%s is no command", row.Command)
+	}
+	if aside, ok := c.(commands.SetRowAside); ok {
+		aside.Reason = row.Reason
+		c = aside
+	}
+	if row.Newcomers != nil {
+		c = commands.ImportRow{PortfolioCommand: c, Newcomers: *row.Newcomers}
+	}
+	return commands.Request{Caller: caller, Key: row.Key, Command: c, Import: &commands.Import{At: row.At, Source: row.Source}}, nil
+}
+
+func (q *request) imported(r commands.Result) (importResult, error) {
+	if r.Err != nil {
+		if domain.CodeOf(r.Err) == domain.CodeInternal {
+			q.api.logDefect(q, r.Err)
+		}
+		p := problemOf(r.Err)
+		var newcomer *commands.NewcomerError
+		return importResult{Problem: &p, Newcomer: errors.As(r.Err, &newcomer)}, nil
+	}
+	v := importResult{Revision: r.Answer.Revision, Replayed: r.Answer.Replayed}
+	for _, e := range r.Answer.Decoded() {
+		data, err := domain.Encode(e)
+		if err != nil {
+			return v, err
+		}
+		v.Events = append(v.Events, importEvent{e.EventType(), data})
+	}
+	return v, nil
+}
