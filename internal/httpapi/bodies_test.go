@@ -68,7 +68,7 @@ func TestBadBodies(t *testing.T) {
 		{"Content-Type", "application/x-www-form-urlencoded"},
 		{"Content-Encoding", "gzip"},
 	} {
-		req, err := http.NewRequest(http.MethodPost, r.http.URL+main+"/permits", strings.NewReader(permitBody("alpha", "1")))
+		req, err := http.NewRequest(http.MethodPost, r.base+main+"/permits", strings.NewReader(permitBody("alpha", "1")))
 		require.NoError(t, err)
 		req.Header.Set("Authorization", "Bearer "+r.keys["alpha"])
 		req.Header.Set("Idempotency-Key", uuid.NewString())

@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -17,6 +18,7 @@ import (
 // command that needs nothing more than its path says so by sending nothing.
 func (q *request) readBody(into any) error {
 	if q.r.ContentLength == 0 {
+		q.unhurried()
 		return strict.Decode([]byte("{}"), into)
 	}
 	if err := checkContentType(q.r); err != nil {
@@ -30,7 +32,15 @@ func (q *request) readBody(into any) error {
 	if err != nil {
 		return bodyError(err, most)
 	}
+	q.unhurried()
 	return strict.Decode(body, into)
+}
+
+// unhurried lifts the read deadline once there is nothing left to read: net/http
+// watches the connection meanwhile, and would take the deadline for a client that
+// has hung up, in the middle of a long answer.
+func (q *request) unhurried() {
+	_ = http.NewResponseController(q.w).SetReadDeadline(time.Time{}) // where there is none to lift, all is well
 }
 
 func bodyError(err error, most int64) error {

@@ -30,6 +30,7 @@ type rig struct {
 	ring   *projections.Keyring
 	api    *API
 	http   *httptest.Server
+	base   string            // where requests go
 	keys   map[string]string // tokens by name: admin, operator, bot alpha, …
 	stop   context.CancelFunc
 	latch  string
@@ -74,6 +75,7 @@ func newRig(t testing.TB, o rigged) *rig {
 	}
 	require.NoError(t, r.api.Ready(ctx))
 	r.http = httptest.NewServer(r.api)
+	r.base = r.http.URL
 	t.Cleanup(r.close)
 	return r
 }
@@ -152,7 +154,7 @@ func (a answered) code(t testing.TB) domain.Code {
 // call sends one request as somebody ("" for nobody) under an Idempotency-Key.
 func (r *rig) call(who, method, path, key, body string) answered {
 	r.t.Helper()
-	req, err := http.NewRequest(method, r.http.URL+path, strings.NewReader(body))
+	req, err := http.NewRequest(method, r.base+path, strings.NewReader(body))
 	require.NoError(r.t, err)
 	if who != "" {
 		require.Contains(r.t, r.keys, who)

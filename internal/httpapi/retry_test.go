@@ -86,7 +86,7 @@ func TestKilledBetweenAppendAndAnswer(t *testing.T) {
 	key, body := uuid.NewString(), permitBody("alpha", "10")
 	die := func() { r.http.CloseClientConnections() }
 	store.die.Store(&die)
-	req, err := http.NewRequest(http.MethodPost, r.http.URL+main+"/permits", strings.NewReader(body))
+	req, err := http.NewRequest(http.MethodPost, r.base+main+"/permits", strings.NewReader(body))
 	require.NoError(t, err)
 	req.Header.Set("Authorization", "Bearer "+r.keys["alpha"])
 	req.Header.Set("Idempotency-Key", key)

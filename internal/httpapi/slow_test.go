@@ -31,6 +31,7 @@ func served(t *testing.T) (*rig, string) {
 		cancel()
 		require.NoError(t, <-done)
 	})
+	r.base = "http://" + l.Addr().String()
 	return r, l.Addr().String()
 }
 
@@ -107,4 +108,28 @@ func TestSlowHTTPTest(t *testing.T) {
 		require.Contains(t, text, "YES", mode)
 		require.Equal(t, http.StatusOK, r.get("operator", main+"/state").status, fmt.Sprint("after ", mode))
 	}
+}
+
+// An answer may take longer than a request may: who waits for a revision that
+// does not come is told so, and is not cut off before.
+func TestALongAnswerIsNotCutOff(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for a time-out")
+	}
+	t.Parallel()
+	r, _ := served(t)
+	a := r.get("operator", main+"/state?min_revision=9999")
+	require.Equal(t, http.StatusServiceUnavailable, a.status)
+	require.Contains(t, a.body, "revision 9999 has not come within 5s")
+
+	// A stream outlives the deadline of its request.
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*requestWithin)
+	defer cancel()
+	messages, resp := r.listen(ctx, "operator", "", "")
+	require.Equal(t, http.StatusOK, resp.StatusCode)
+	next(t, messages)
+	time.Sleep(requestWithin + 500*time.Millisecond)
+	r.must("operator", main+"/deposits", `{"wallet":"hot","amount":"1"}`)
+	require.Equal(t, "event", next(t, messages).event, "the stream lives after %s", time.Since(began))
 }

@@ -26,7 +26,7 @@ type heard struct {
 // listen opens a stream and returns its messages as they come.
 func (r *rig) listen(ctx context.Context, who, query, last string) (<-chan heard, *http.Response) {
 	r.t.Helper()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.http.URL+main+"/stream"+query, http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.base+main+"/stream"+query, http.NoBody)
 	require.NoError(r.t, err)
 	req.Header.Set("Authorization", "Bearer "+r.keys[who])
 	if last != "" {
