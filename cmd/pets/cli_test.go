@@ -51,7 +51,7 @@ func TestUsageErrors(t *testing.T) {
 		args  string
 		words []string
 	}{
-		{"stat", []string{`no command "stat"`, "did you mean state or stats?", "pets --help"}},
+		{"stat", []string{`no command "stat"`, "did you mean start or state or stats or stop?", "pets --help"}},
 		{"frobnicate", []string{`no command "frobnicate"`, "pets --help"}},
 		{"state --foo", []string{"unknown flag: --foo", "pets state --help"}},
 		{"state extra", []string{`"extra"`, "pets state --help"}},
@@ -197,12 +197,12 @@ func without(all []string, prefix string) []string {
 }
 
 // "state has at least: portfolio, revision, time, mode, clock, equity, …"; beside
-// these only base_asset, policy and the trade of a position.
+// these only base_asset, policy, overrides and the trade of a position.
 func TestStateShape(t *testing.T) {
 	s := small(t)
 	var v map[string]any
 	s.json(&v, "state")
-	require.Equal(t, words(`portfolio revision time mode clock equity realised_equity peak lifetime_peak drawdown
+	require.Equal(t, words(`portfolio revision time mode clock equity realised_equity peak lifetime_peak drawdown overrides
 		day day.date day.open day.loss emergency_stop emergency_stop.engaged emergency_stop.kind emergency_stop.reason emergency_stop.since
 		bots bots.bot bots.status bots.cash bots.equity bots.peak bots.drawdown bots.consecutive_losses bots.trades bots.wins bots.losses
 		bots.neutral bots.realised_pnl bots.fees breakers breakers.breaker breakers.bot breakers.status breakers.value breakers.limit breakers.revision
@@ -286,7 +286,7 @@ func TestOtherShapes(t *testing.T) {
 	require.Equal(t, words(`rows recorded known duplicates ignored findings set_aside events trades oversold trips bad_rows seconds events_per_second
 		files files.path files.format files.rows files.bad`), keys(imported))
 	s.json(&verified, "verify")
-	require.Equal(t, words(`ok store store.segments store.frames store.records store.streams store.bytes store.torn_bytes
+	require.Equal(t, words(`ok system system.events system.keys system.live system.problems store store.segments store.frames store.records store.streams store.bytes store.torn_bytes
 		portfolios portfolios.portfolio portfolios.events portfolios.from portfolios.to portfolios.trades portfolios.state_hash portfolios.problems`), keys(verified))
 	shapes := map[string]string{
 		"trades":    "number trade bot market outcome direction closed_by opened_at closed_at revision quantity entry_notional exit_notional fee pnl result trade_id revised",
