@@ -103,6 +103,8 @@ func (a *app) bookPlan(ctx context.Context, plan *tradefile.Plan, o importer.Opt
 	store, err := a.openWriter()
 	var locked *embedded.LockedError
 	switch {
+	case errors.As(err, &locked) && a.config.Key.Reveal() == "":
+		return viaServer(locked)
 	case errors.As(err, &locked):
 		booker, done, err := a.serverBooker()
 		if err != nil {

@@ -34,6 +34,9 @@ func (a *app) carryOut(ctx context.Context, o order) (commands.Answer, error) {
 	store, err := a.openWriter()
 	var locked *embedded.LockedError
 	if errors.As(err, &locked) {
+		if a.config.Key.Reveal() == "" {
+			return commands.Answer{}, viaServer(locked)
+		}
 		var answer commands.Answer
 		return answer, a.toServer(ctx, http.MethodPost, o.path, o.body, &answer)
 	}
@@ -54,10 +57,15 @@ func (a *app) carryOut(ctx context.Context, o order) (commands.Answer, error) {
 	return answer, errors.Join(err, store.Close())
 }
 
+// viaServer says how to write to a store that somebody else holds.
+func viaServer(locked *embedded.LockedError) error {
+	return fmt.Errorf("%w; where that is pets serve, set PETS_KEY, and this goes through it", locked)
+}
+
 // toServer sends one request with PETS_KEY to PETS_SERVER.
 func (a *app) toServer(ctx context.Context, method, path string, body, into any) error {
 	if a.config.Key.Reveal() == "" {
-		return errUsage{domain.Invalid("PETS_KEY", "is needed: a server holds the store, so this goes to it, with an API key")}
+		return errUsage{domain.Invalid("PETS_KEY", "is needed: this goes to the running server, with an API key")}
 	}
 	c, err := client.New(client.Options{URL: a.config.Server, Key: a.config.Key.Reveal(), CAFile: a.config.CAFile})
 	if err != nil {

@@ -133,6 +133,10 @@ func TestCommandsFindTheServer(t *testing.T) {
 	ok("revoked", adminKey, "apikey", "revoke", "k2")
 	require.Contains(t, ok("olga", adminKey, "apikey", "list"), "bob")
 	r = p.pets(folder, "", "start", "alpha")
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.err, "locked by pid")
+	require.Contains(t, r.err, "set PETS_KEY")
+	r = p.pets(folder, "", "apikey", "list")
 	require.Equal(t, 2, r.code)
 	require.Contains(t, r.err, "PETS_KEY is needed")
 	ok("emergency_stop.cleared", "", "events", "--type", "emergency_stop")
@@ -271,6 +275,6 @@ func TestImportThroughTheServer(t *testing.T) {
 		}
 	}
 	r = p.pets(folder, "", "import", "-p", "more", "--capital", "1", filepath.Join(examples, "fills.csv"))
-	require.Equal(t, 2, r.code)
-	require.Contains(t, r.err, "PETS_KEY")
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.err, "set PETS_KEY")
 }
