@@ -31,12 +31,15 @@ func (AskPermit) Roles() []domain.Role {
 // Actor implements Command.
 func (c AskPermit) Actor() string { return c.Bot }
 
-// Decide implements Command.
-func (c AskPermit) Decide(d *portfolio.Decision) error {
-	return d.AskPermit(portfolio.PermitRequest{
+// Decide implements PortfolioCommand.
+func (c AskPermit) Decide(d *portfolio.Decision) error { return d.AskPermit(c.Request()) }
+
+// Request is what is asked, as the domain takes it.
+func (c AskPermit) Request() portfolio.PermitRequest {
+	return portfolio.PermitRequest{
 		Order: domain.Order{
 			Bot: c.Bot, Instrument: c.Instrument, Side: c.Side, Quantity: c.Quantity, LimitPrice: c.LimitPrice, ReduceOnly: c.ReduceOnly,
 		},
 		Fee: c.Fee, Kind: c.Kind, TTL: time.Duration(c.TTL),
-	})
+	}
 }

@@ -22,6 +22,11 @@ func authorise(r *Request) error {
 	return nil
 }
 
+// Allowed says whether a caller may send a command: for a look at what it would do.
+func Allowed(caller domain.Caller, c Command) error {
+	return authorise(&Request{Caller: caller, Command: c})
+}
+
 // admissible keeps portfolios and their clocks apart: an imported portfolio is
 // opened by an import and takes only imports and resets, any other takes none;
 // and a stream holds the portfolio it is named after.

@@ -38,6 +38,14 @@ var somePolicy = domain.Policy{
 	PermitTTL: domain.Duration(time.Minute), MarkMaxAge: domain.Duration(time.Hour), FeeBPS: someAmount,
 }
 
+// limitedPolicy has the optional limits, too.
+func limitedPolicy() domain.Policy {
+	p := somePolicy
+	p.MaxOrderUSD, p.MaxPositionUSD, p.MaxBotCapitalPct, p.MaxCategoryExposurePct = someAmount, someNumber, someAmount, someNumber
+	p.MaxOpenPositions, p.MaxOrdersPerMinute = 7, 60
+	return p
+}
+
 // bodies has every command with all its fields set, and with the required ones
 // only. A field that is added gets a variant of its own, at the end, and is left
 // out of JSON where it is not set.
@@ -104,6 +112,7 @@ var bodies = []struct {
 		ID: "real", Mode: domain.ModeLive, BaseAsset: "USDC", BaseDecimals: 6, Limits: json.RawMessage(`{"loss_dust":"0.5"}`),
 		Gate: &domain.Gate{Portfolio: "main", Revision: 7}, Defaults: somePolicy, Evidence: &portfolio.Evidence{Time: someTime},
 	}},
+	{"optional limits", OpenPortfolio{ID: "main", Mode: domain.ModePaper, BaseAsset: "USDC", BaseDecimals: 6, Policy: limitedPolicy()}},
 	{"full", RequestOverride{Kind: "limits", Portfolio: "real", Limits: json.RawMessage(`{"loss_dust":"0.5"}`), Reason: "calm"}},
 	{"required", RequestOverride{Kind: "go_live", Reason: "calm"}},
 	{"full", ConfirmOverride{Override: "o8"}},

@@ -18,6 +18,12 @@ const (
 	ReasonInsufficientCash ReasonCode = "insufficient_cash"
 	ReasonStaleMark        ReasonCode = "stale_mark"
 	ReasonNotReducing      ReasonCode = "not_reducing"
+	ReasonMaxOrder         ReasonCode = "max_order"
+	ReasonMaxPosition      ReasonCode = "max_position"
+	ReasonMaxOpenPositions ReasonCode = "max_open_positions"
+	ReasonBotCapital       ReasonCode = "bot_capital"
+	ReasonCategoryExposure ReasonCode = "category_exposure"
+	ReasonOrderRate        ReasonCode = "order_rate"
 )
 
 // Reason is one failed check of a permit. Value and Limit are empty where the

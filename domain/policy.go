@@ -56,7 +56,28 @@ type Policy struct {
 	// FeeBPS is the fee assumed for a permit that names none, in 1/10,000 of the
 	// notional.
 	FeeBPS Decimal `json:"fee_bps"`
+
+	// Optional limits of a permit that opens exposure (section 7); 0 is none. A
+	// value at its limit is allowed, above it denied.
+	//
+	// MaxOrderUSD bounds the worst case of one order without its fee,
+	// MaxPositionUSD the exposure of one bot in one outcome, both in base asset.
+	MaxOrderUSD    Decimal `json:"max_order_usd,omitzero"`
+	MaxPositionUSD Decimal `json:"max_position_usd,omitzero"`
+	// MaxOpenPositions bounds the outcomes in which a bot has, or may get, exposure.
+	MaxOpenPositions int `json:"max_open_positions,omitzero"`
+	// MaxBotCapitalPct and MaxCategoryExposurePct bound the exposure of one bot, and
+	// of all bots in the markets of one category, as fractions of the portfolio's
+	// equity.
+	MaxBotCapitalPct       Decimal `json:"max_bot_capital_pct,omitzero"`
+	MaxCategoryExposurePct Decimal `json:"max_category_exposure_pct,omitzero"`
+	// MaxOrdersPerMinute bounds the permits that a bot is granted in 60 s.
+	MaxOrdersPerMinute int `json:"max_orders_per_minute,omitzero"`
 }
+
+// maxOrdersPerMinute is the largest rate that can be asked for: each permit of the
+// last minute is remembered.
+const maxOrdersPerMinute = 10_000
 
 // DefaultPolicy returns the defaults of section 6 for a portfolio of the mode.
 func DefaultPolicy(mode Mode) Policy {
@@ -124,10 +145,35 @@ func (p *Policy) Validate() error {
 	case p.FeeBPS.Sign() < 0 || p.FeeBPS.AtLeast(FromInt(10_000)):
 		return Invalid("fee_bps", "must be at least 0 and below 10000 (basis points of the notional)")
 	}
+	if err := p.validateOptional(); err != nil {
+		return err
+	}
 	if _, err := p.Location(); err != nil {
 		return Invalid("daily_loss_tz", "is not a known IANA time zone such as UTC or Europe/Berlin")
 	}
 	return p.validateZones()
+}
+
+func (p *Policy) validateOptional() error {
+	switch {
+	case p.MaxOrderUSD.Sign() < 0:
+		return Invalid("max_order_usd", "must not be negative; 0 is no limit")
+	case p.MaxPositionUSD.Sign() < 0:
+		return Invalid("max_position_usd", "must not be negative; 0 is no limit")
+	case p.MaxOpenPositions < 0 || p.MaxOpenPositions > 100_000:
+		return Invalid("max_open_positions", "must be 0 to 100000; 0 is no limit")
+	case p.MaxOrdersPerMinute < 0 || p.MaxOrdersPerMinute > maxOrdersPerMinute:
+		return Invalid("max_orders_per_minute", "must be 0 to %d; 0 is no limit", maxOrdersPerMinute)
+	}
+	for field, v := range map[string]Decimal{"max_bot_capital_pct": p.MaxBotCapitalPct, "max_category_exposure_pct": p.MaxCategoryExposurePct} {
+		if v.IsZero() {
+			continue
+		}
+		if err := checkRatio(field, v); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkRatio refuses what is not a fraction between 0 and 1, both exclusive,

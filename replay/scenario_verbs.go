@@ -155,7 +155,7 @@ func policyPatch(a *args) []byte {
 // bare, lists by comma, everything else as text.
 func policyValue(a *args, key, text string) json.RawMessage {
 	switch key {
-	case "max_consecutive_losses", "close_positions_on_trip":
+	case "max_consecutive_losses", "close_positions_on_trip", "max_open_positions", "max_orders_per_minute":
 		return json.RawMessage(text)
 	case "blocked_zones":
 		return json.RawMessage("[" + text + "]")

@@ -89,6 +89,7 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 			ID: e.Permit, Order: e.Order, Left: e.Quantity, ReducingLeft: e.Reducing,
 			OpeningLeft: e.Quantity.Sub(e.Reducing), Reserved: e.Reserved, Mark: e.Mark, ExpiresAt: e.ExpiresAt,
 		})
+		s.countOrder(at.Time, e.Bot)
 	case *domain.PermitDenied:
 		s.purgePermits(at.Time)
 		if b := s.Bots[e.Bot]; b != nil {

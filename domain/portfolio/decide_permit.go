@@ -170,6 +170,7 @@ func (d *Decision) check(o domain.Order, kind domain.MarketKind) *check {
 	}
 	if !c.reducing() {
 		d.checkMarks(c)
+		d.checkOptional(c, b)
 	}
 	d.checkCash(c, b)
 	return c
@@ -220,10 +221,10 @@ func (d *Decision) checkLimits(c *check, b *Bot) {
 		{Breaker: domain.BotDrawdown, Bot: b.ID},
 		{Breaker: domain.PortfolioDrawdown},
 	} {
-		at := d.s.BreakerValue(key).AtLeast(risk.LimitOf(&d.s.Policy, key.Breaker))
-		if at && d.s.breaker(key).Status != risk.Tripped {
-			value, limit := d.s.display(key)
-			c.fail(domain.ReasonLimitReached, value, limit, "%s is at its limit", key)
+		// On the day of the question: a preview opens none.
+		value, limit := d.s.valueAt(key, d.now), risk.LimitOf(&d.s.Policy, key.Breaker)
+		if value.AtLeast(limit) && d.s.breaker(key).Status != risk.Tripped {
+			c.fail(domain.ReasonLimitReached, value.Ratio().String(), limit.String(), "%s is at its limit", key)
 		}
 	}
 }

@@ -41,8 +41,8 @@ func goldenHistory(t *testing.T) []recorded {
 // hash here.
 func TestGoldenHistory(t *testing.T) {
 	const (
-		version = 5
-		hash    = "8eb74700670a22a2ac44ec3bf8dd4c3c29067c123051a838b05f6980c03d69fe"
+		version = 6
+		hash    = "b704de313daed59d6b7c1845f0dd1750ec278da3ea53d5fb6407650145fbf944"
 	)
 	s := New()
 	for _, r := range goldenHistory(t) {

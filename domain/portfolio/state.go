@@ -112,6 +112,9 @@ type Bot struct {
 	Neutral  int `json:"neutral"`
 
 	Denied []Denial `json:"denied,omitempty"`
+	// Granted are the times of the permits of the last minute, oldest first; kept
+	// only while the policy has a rate.
+	Granted []time.Time `json:"granted,omitempty"`
 }
 
 // Denial is a denied permit of a bot, kept to coalesce the next one like it.

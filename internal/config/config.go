@@ -59,6 +59,13 @@ type Config struct {
 	MarkMaxAge              *domain.Duration `env:"MARK_MAX_AGE" envDefault:"" rule:"a duration such as 15m, 0s for never, or nothing for the default of the mode" doc:"The age at which a mark is stale and stops new exposure. Left empty: 15m for live portfolios, never for paper ones."`
 	FeeBPS                  domain.Decimal   `env:"FEE_BPS" envDefault:"0" rule:"basis points (1/10,000) of the notional, at least 0 and below 10000" doc:"The fee assumed for a permit that names none."`
 
+	MaxOrderUSD            domain.Decimal  `env:"MAX_ORDER_USD" envDefault:"0" rule:"an amount of the base asset, not negative; 0 is no limit" doc:"The most an order that opens exposure may cost at worst, without its fee."`
+	MaxPositionUSD         domain.Decimal  `env:"MAX_POSITION_USD" envDefault:"0" rule:"an amount of the base asset, not negative; 0 is no limit" doc:"The most exposure of one bot in one outcome, orders that are permitted included."`
+	MaxOpenPositions       int             `env:"MAX_OPEN_POSITIONS" envDefault:"0" rule:"a whole number, 0 to 100000; 0 is no limit" doc:"In how many outcomes a bot may have exposure at a time."`
+	MaxBotCapitalPct       *domain.Decimal `env:"MAX_BOT_CAPITAL_PCT" envDefault:"" rule:"a fraction above 0 and below 1, such as 0.2 for 20 %, or nothing for no limit" doc:"The most exposure of one bot, as a fraction of the portfolio's equity."`
+	MaxCategoryExposurePct *domain.Decimal `env:"MAX_CATEGORY_EXPOSURE_PCT" envDefault:"" rule:"a fraction above 0 and below 1, such as 0.2 for 20 %, or nothing for no limit" doc:"The most exposure of all bots in the markets of one category, as a fraction of the portfolio's equity."`
+	MaxOrdersPerMinute     int             `env:"MAX_ORDERS_PER_MINUTE" envDefault:"0" rule:"a whole number, 0 to 10000; 0 is no limit" doc:"How many permits a bot may be granted in 60 seconds."`
+
 	// Warnings are about names that nothing reads: most likely a limit that is
 	// misspelt, and so not in force. To be shown, not to be stopped by.
 	Warnings []string `env:"-"`
@@ -202,6 +209,14 @@ func (c Config) Policy(mode domain.Mode) (domain.Policy, error) {
 		p.MarkMaxAge = *c.MarkMaxAge
 	}
 	p.FeeBPS = c.FeeBPS
+	p.MaxOrderUSD, p.MaxPositionUSD = c.MaxOrderUSD, c.MaxPositionUSD
+	p.MaxOpenPositions, p.MaxOrdersPerMinute = c.MaxOpenPositions, c.MaxOrdersPerMinute
+	if c.MaxBotCapitalPct != nil {
+		p.MaxBotCapitalPct = *c.MaxBotCapitalPct
+	}
+	if c.MaxCategoryExposurePct != nil {
+		p.MaxCategoryExposurePct = *c.MaxCategoryExposurePct
+	}
 	if err := p.Validate(); err != nil {
 		return domain.Policy{}, inEnvironmentTerms(err)
 	}

@@ -53,7 +53,7 @@ func TestDefaultsAreTheDomains(t *testing.T) {
 func TestOneVariableForEachPolicyKey(t *testing.T) {
 	var keys, names []string
 	for f := range reflect.TypeFor[domain.Policy]().Fields() {
-		keys = append(keys, strings.ToUpper(f.Tag.Get("json")))
+		keys = append(keys, strings.ToUpper(strings.TrimSuffix(f.Tag.Get("json"), ",omitzero")))
 	}
 	for _, v := range variables() {
 		require.NotEmpty(t, v.rule, v.name)
@@ -72,7 +72,8 @@ func TestEveryVariableReachesThePolicy(t *testing.T) {
 		"MAX_PORTFOLIO_DRAWDOWN_PCT": "0.03", "BREAKER_WARN_AT": "0.5", "BREAKER_STOPS": "bot",
 		"CLOSE_POSITIONS_ON_TRIP": "true", "DAILY_LOSS_TZ": "Europe/Berlin", "LOSS_DUST": "0.25",
 		"ZONE_BOUNDS": "0.1, 0.2,0.3,0.4,0.5,0.6", "BLOCKED_ZONES": "1, 5", "PERMIT_TTL": "45s",
-		"MARK_MAX_AGE": "20m", "FEE_BPS": "12.5",
+		"MARK_MAX_AGE": "20m", "FEE_BPS": "12.5", "MAX_ORDER_USD": "100", "MAX_POSITION_USD": "200.5", "MAX_OPEN_POSITIONS": "7",
+		"MAX_BOT_CAPITAL_PCT": "0.2", "MAX_CATEGORY_EXPOSURE_PCT": "0.3", "MAX_ORDERS_PER_MINUTE": "60",
 	}
 	var environ []string
 	for name, value := range text {
@@ -89,6 +90,8 @@ func TestEveryVariableReachesThePolicy(t *testing.T) {
 		ZoneBounds:   []domain.Decimal{d("0.1"), d("0.2"), d("0.3"), d("0.4"), d("0.5"), d("0.6")},
 		BlockedZones: []int{1, 5}, PermitTTL: domain.Duration(45 * time.Second),
 		MarkMaxAge: domain.Duration(20 * time.Minute), FeeBPS: d("12.5"),
+		MaxOrderUSD: d("100"), MaxPositionUSD: d("200.5"), MaxOpenPositions: 7,
+		MaxBotCapitalPct: d("0.2"), MaxCategoryExposurePct: d("0.3"), MaxOrdersPerMinute: 60,
 	}, got)
 	defaults := reflect.ValueOf(domain.DefaultPolicy(domain.ModePaper))
 	for i := range defaults.NumField() {

@@ -148,3 +148,28 @@ func TestLiveNeedsTwoPeople(t *testing.T) {
 	require.Len(t, s.Overrides, 1)
 	require.Equal(t, "bob", s.Overrides[0].ConfirmedBy)
 }
+
+// "?preview=true": every check, and nothing recorded or reserved.
+func TestPreview(t *testing.T) {
+	r := newRig(t, rigged{}).opened()
+	before := len(r.records("portfolio-main"))
+	ask := func(who, body string) answered {
+		return r.call(who, http.MethodPost, main+"/permits?preview=true", "", body)
+	}
+	for range 50 { // 50 × 200 of 400
+		var p previewed
+		a := ask("alpha", permitBody("alpha", "400"))
+		require.Equal(t, http.StatusOK, a.status, a.body)
+		a.into(t, &p)
+		require.True(t, p.Allowed)
+		require.Equal(t, "200", p.Reserved.String())
+	}
+	var p previewed
+	ask("alpha", permitBody("alpha", "900")).into(t, &p)
+	require.False(t, p.Allowed)
+	require.Equal(t, domain.ReasonInsufficientCash, p.Reasons[0].Code)
+	require.Equal(t, domain.CodeDenied, ask("alpha", permitBody("beta", "1")).code(t))
+	require.Equal(t, domain.CodeInvalid, ask("alpha", permitBody("alpha", "-1")).code(t))
+	require.Equal(t, domain.CodeInvalid, r.call("alpha", http.MethodPost, main+"/permits?preview=maybe", "", permitBody("alpha", "1")).code(t))
+	require.Len(t, r.records("portfolio-main"), before)
+}

@@ -176,13 +176,53 @@ func permitRoute() route {
 		method: http.MethodPost, path: inPortfolio + "/permits", name: c.Name(), roles: c.Roles(), handle: askPermit,
 		summary: "May I trade? A check and a reservation in one; a denial is an answer, with every reason", command: c.Name(),
 		body: reflect.TypeFor[commands.AskPermit](), answer: reflect.TypeFor[permitAnswered](),
+		params: []param{{"preview", "true: run every check, record nothing, reserve nothing; needs no Idempotency-Key"}},
 	}
+}
+
+// previewed is what a permit would be answered with.
+type previewed struct {
+	portfolio.PermitPreview
+	Preview  bool   `json:"preview"`
+	Revision uint64 `json:"revision"`
 }
 
 func askPermit(q *request) error {
 	var c commands.AskPermit
+	values, err := q.query()
+	if err != nil {
+		return err
+	}
 	if err := q.readBody(&c); err != nil {
 		return err
 	}
-	return q.do(c)
+	switch values.Get("preview") {
+	case "", "false":
+		return q.do(c)
+	case "true":
+		return q.preview(c)
+	default:
+		return domain.Invalid("preview", "must be true or false")
+	}
+}
+
+func (q *request) preview(c commands.AskPermit) error {
+	if err := commands.Allowed(q.key.caller, c); err != nil {
+		return err
+	}
+	if err := q.exists(); err != nil {
+		return err
+	}
+	v := previewed{Preview: true}
+	err := q.api.look(q.r.Context(), q.portfolio(), moment{}, func(s *portfolio.State, _ riders) error {
+		var err error
+		v.Revision = s.Next - 1
+		v.PermitPreview, err = s.PreviewPermit(q.api.now().UTC(), q.key.caller, c.Request())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	writeJSON(q.w, http.StatusOK, v)
+	return nil
 }

@@ -1,0 +1,213 @@
+package portfolio
+
+import (
+	"slices"
+	"time"
+
+	"pets/domain"
+	"pets/domain/risk"
+)
+
+// Exposure is what can still be lost: of what is held, of what live permits may
+// still open, and of the order that is asked for. It is reserved in the same step
+// as it is checked, so no number of bots and permits gets past a limit together.
+
+// rateWindow is the minute of max_orders_per_minute.
+const rateWindow = time.Minute
+
+// checkOptional holds an order that opens exposure against the optional limits.
+func (d *Decision) checkOptional(c *check, b *Bot) {
+	p, order := &d.s.Policy, c.opens()
+	if limit := p.MaxOrderUSD; !limit.IsZero() && limit.Less(order) {
+		c.fail(domain.ReasonMaxOrder, order.String(), limit.String(), "the worst case of the order is above max_order_usd")
+	}
+	if limit := p.MaxPositionUSD; !limit.IsZero() {
+		if all := d.exposureIn(b.ID, c.order.Instrument).Add(order); limit.Less(all) {
+			c.fail(domain.ReasonMaxPosition, all.String(), limit.String(), "the bot's exposure in the outcome would be above max_position_usd")
+		}
+	}
+	if limit := p.MaxOpenPositions; limit > 0 {
+		if open := d.openWith(b.ID, c.order.Instrument); open > limit {
+			c.fail(domain.ReasonMaxOpenPositions, domain.FromInt(int64(open)).String(), domain.FromInt(int64(limit)).String(), "the bot would have exposure in more outcomes than max_open_positions")
+		}
+	}
+	if limit := p.MaxBotCapitalPct; !limit.IsZero() {
+		d.checkShare(c, domain.ReasonBotCapital, d.exposureOfBot(b.ID).Add(order), limit, "the bot's exposure would be above max_bot_capital_pct of the portfolio's equity")
+	}
+	if limit, category := p.MaxCategoryExposurePct, d.s.categoryOf(c.order.Market); !limit.IsZero() && category != "" {
+		d.checkShare(c, domain.ReasonCategoryExposure, d.exposureOfCategory(category).Add(order), limit, "the exposure of all bots in the category would be above max_category_exposure_pct of the portfolio's equity")
+	}
+	if limit := p.MaxOrdersPerMinute; limit > 0 {
+		if n := d.s.ordersWithin(b, d.now) + 1; n > limit {
+			c.fail(domain.ReasonOrderRate, domain.FromInt(int64(n)).String(), domain.FromInt(int64(limit)).String(), "the bot would be granted more permits in 60 s than max_orders_per_minute")
+		}
+	}
+}
+
+// checkShare holds an exposure against a part of the portfolio's equity. Without
+// equity nothing is left to be exposed.
+func (d *Decision) checkShare(c *check, code domain.ReasonCode, exposure, limit domain.Decimal, message string) {
+	equity := d.s.Equity()
+	share := domain.One
+	if equity.Sign() > 0 {
+		share = exposure.Div(equity)
+	}
+	// Compared by multiplication: a quotient is rounded.
+	if equity.Sign() <= 0 || limit.Mul(equity).Less(exposure) {
+		c.fail(code, share.Ratio().String(), limit.String(), "%s", message)
+	}
+}
+
+// opens is the worst case of the part of the order that opens exposure, without
+// its fee.
+func (c *check) opens() domain.Decimal { return opening(c.order, c.exposure.Opening, c.kind, c.mark) }
+
+func opening(o domain.Order, quantity domain.Decimal, kind domain.MarketKind, mark domain.Decimal) domain.Decimal {
+	o.Quantity, o.Fee = quantity, domain.Zero
+	return risk.Reservation(o, risk.Exposure{Opening: quantity}, kind, mark)
+}
+
+// pending is what a permit may still open.
+func (s *State) pending(p *risk.Permit) domain.Decimal {
+	return opening(p.Order, p.Left.Sub(p.ReducingLeft), s.KindOf(p.Market), p.Mark)
+}
+
+// exposureIn is the exposure of a bot in one outcome.
+func (d *Decision) exposureIn(bot string, i domain.Instrument) domain.Decimal {
+	sum := domain.Zero
+	if in := d.s.Instruments[i]; in != nil {
+		if h := in.Holding(bot); h != nil {
+			sum = d.s.exposureOf(in, bot)
+		}
+	}
+	for _, p := range d.s.permitsOf(bot) {
+		if p.Instrument == i && p.Live(d.now) {
+			sum = sum.Add(d.s.pending(p))
+		}
+	}
+	return sum
+}
+
+// exposureOf is what a holding can still lose: its cost when it is long, and what
+// covers it beyond what its sale brought in when it is short.
+func (s *State) exposureOf(in *Instrument, bot string) domain.Decimal {
+	h := in.Holding(bot)
+	switch {
+	case h == nil || h.IsFlat():
+		return domain.Zero
+	case h.Quantity.Sign() > 0:
+		return h.Cost
+	default:
+		return risk.ShortCover(h.Quantity, h.Cost, h.Value, s.KindOf(in.Market)).Sub(h.Cost.Abs()).Max(domain.Zero)
+	}
+}
+
+func (d *Decision) exposureOfBot(bot string) domain.Decimal {
+	sum := domain.Zero
+	if d.s.Bots[bot].Positions > 0 {
+		for _, in := range d.s.Instruments {
+			sum = sum.Add(d.s.exposureOf(in, bot))
+		}
+	}
+	for _, p := range d.s.permitsOf(bot) {
+		if p.Live(d.now) {
+			sum = sum.Add(d.s.pending(p))
+		}
+	}
+	return sum
+}
+
+func (d *Decision) exposureOfCategory(category string) domain.Decimal {
+	sum := domain.Zero
+	for i, in := range d.s.Instruments {
+		if d.s.categoryOf(i.Market) != category {
+			continue
+		}
+		for _, h := range in.Holdings {
+			sum = sum.Add(d.s.exposureOf(in, h.Bot))
+		}
+	}
+	for _, p := range d.s.Permits {
+		if p.Live(d.now) && d.s.categoryOf(p.Market) == category {
+			sum = sum.Add(d.s.pending(p))
+		}
+	}
+	return sum
+}
+
+// categoryOf a market: that of an unregistered one, or of one without, is none.
+func (s *State) categoryOf(market string) string {
+	if m := s.Markets[market]; m != nil {
+		return m.Category
+	}
+	return ""
+}
+
+// openWith counts the outcomes in which a bot has, or may get, exposure, with one
+// more.
+func (d *Decision) openWith(bot string, with domain.Instrument) int {
+	open := map[domain.Instrument]bool{with: true}
+	if d.s.Bots[bot].Positions > 0 {
+		for i, in := range d.s.Instruments {
+			if h := in.Holding(bot); h != nil && !h.IsFlat() {
+				open[i] = true
+			}
+		}
+	}
+	for _, p := range d.s.permitsOf(bot) {
+		if p.Live(d.now) && p.ReducingLeft.Less(p.Left) {
+			open[p.Instrument] = true
+		}
+	}
+	return len(open)
+}
+
+// ordersWithin counts the permits a bot was granted in the minute before a time.
+func (s *State) ordersWithin(b *Bot, now time.Time) int {
+	first, _ := slices.BinarySearchFunc(b.Granted, now.Add(-rateWindow), func(t, from time.Time) int {
+		if t.After(from) {
+			return 1
+		}
+		return -1
+	})
+	return len(b.Granted) - first
+}
+
+// countOrder notes when a permit was granted, as long as a rate may be asked for.
+func (s *State) countOrder(now time.Time, bot string) {
+	b := s.Bots[bot]
+	if b == nil {
+		return
+	}
+	if s.Policy.MaxOrdersPerMinute == 0 {
+		b.Granted = nil
+		return
+	}
+	keep := len(b.Granted) - s.ordersWithin(b, now)
+	b.Granted = append(slices.Delete(b.Granted, 0, keep), now)
+}
+
+// PermitPreview is what a permit would be answered with.
+type PermitPreview struct {
+	Allowed  bool            `json:"allowed"`
+	Reserved domain.Decimal  `json:"reserved"`
+	Reasons  []domain.Reason `json:"reasons"`
+}
+
+// PreviewPermit runs every check of a permit and records nothing. It changes
+// nothing either: any number may look at the same state.
+func (s *State) PreviewPermit(now time.Time, caller domain.Caller, r PermitRequest) (PermitPreview, error) {
+	d := &Decision{s: s, now: now, caller: caller}
+	o, _, err := d.checkOrder(r)
+	if err != nil {
+		return PermitPreview{}, err
+	}
+	if err := d.checkPermitCount(o.Bot); err != nil {
+		return PermitPreview{}, err
+	}
+	c := d.check(o, r.Kind)
+	if len(c.reasons) > 0 {
+		return PermitPreview{Reasons: c.reasons}, nil
+	}
+	return PermitPreview{Allowed: true, Reserved: c.reserve, Reasons: []domain.Reason{}}, nil
+}
