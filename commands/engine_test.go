@@ -305,3 +305,24 @@ func roundsAtOneCashLimit(t *testing.T, rounds int) int {
 	}
 	return total
 }
+
+// An imported portfolio, in which nothing is traded, takes no stop; the others are
+// stopped all the same, whatever their place in the list.
+func TestStopEverywherePastAnImportedPortfolio(t *testing.T) {
+	e := newEngined(t).opened("a-first", "z-last")
+	open := openMain()
+	open.ID, open.Clock = "m-imported", domain.ClockImported
+	_, err := e.engine.DoAll(t.Context(), "m-imported", []Request{{
+		Caller: olga, Key: "open", Command: open, Import: &Import{At: newClock().Now(), Source: "x.csv:1"},
+	}})
+	require.NoError(t, err)
+	all, err := e.engine.StopAll(t.Context(), Request{Caller: olga, Key: uuid.NewString(), Command: manual()})
+	require.NoError(t, err)
+	require.Len(t, all, 3)
+	require.True(t, all[0].Recorded)
+	require.NotEmpty(t, all[1].Refused)
+	require.True(t, all[2].Recorded)
+	pending, err := NewLatchFile(e.latch).Read()
+	require.NoError(t, err)
+	require.Empty(t, pending)
+}

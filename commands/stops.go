@@ -28,6 +28,9 @@ type Stopped struct {
 	// same.
 	Recorded bool   `json:"recorded"`
 	Revision uint64 `json:"revision,omitempty"`
+	// Refused says why the portfolio takes no stop at all: an imported one, in which
+	// nothing is traded.
+	Refused string `json:"refused,omitempty"`
 }
 
 // stops holds the emergency stops that are not recorded yet: in memory and in the
@@ -261,8 +264,9 @@ func (e *Engine) StopAll(ctx context.Context, r Request) ([]Stopped, error) {
 			continue
 		}
 		e.stops.release(p)
-		if err != nil {
-			return nil, err
+		if err != nil { // and the others are stopped all the same
+			out[i].Refused = err.Error()
+			continue
 		}
 		out[i].Recorded, out[i].Revision = true, answer.Revision
 	}

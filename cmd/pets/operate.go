@@ -50,11 +50,26 @@ func (a *app) carryOut(ctx context.Context, o order) (commands.Answer, error) {
 	engine := commands.NewEngine(store, commands.EngineOptions{
 		Options: commands.Options{Now: a.clock(), Snapshots: a.snapshots(store)}, Latch: commands.NewLatchFile(filepath.Join(dir, latchName)),
 	})
-	answer, err := engine.Do(ctx, a.config.Portfolio, commands.Request{
-		Caller: domain.Caller{User: osUser(), Role: domain.RoleOperator}, Key: uuid.NewString(), Command: o.command,
-	})
+	answer, err := a.byEngine(ctx, engine, o.command)
 	engine.Close()
 	return answer, errors.Join(err, store.Close())
+}
+
+// byEngine carries out a command here. A stop that a server could not record
+// comes first, and one that cannot be recorded now holds in its marker file.
+func (a *app) byEngine(ctx context.Context, engine *commands.Engine, c commands.Command) (commands.Answer, error) {
+	if err := engine.Load(ctx, nil); err != nil {
+		return commands.Answer{}, err
+	}
+	r := commands.Request{Caller: domain.Caller{User: osUser(), Role: domain.RoleOperator}, Key: uuid.NewString(), Command: c}
+	if _, stops := c.(commands.EngageStop); !stops {
+		return engine.Do(ctx, a.config.Portfolio, r)
+	}
+	answer, recorded, err := engine.Stop(ctx, a.config.Portfolio, r)
+	if err == nil && !recorded {
+		err = domain.Errorf(domain.CodeUnavailable, "the store cannot take the stop now; it is marked, and the next start records it before anything else")
+	}
+	return answer, err
 }
 
 // viaServer says how to write to a store that somebody else holds.
@@ -170,7 +185,10 @@ func (a *app) stopEverywhere(ctx context.Context, kind, reason string) error {
 	p := &printer{w: a.out}
 	for _, s := range answer.Portfolios {
 		state := "recorded"
-		if !s.Recorded {
+		switch {
+		case s.Refused != "":
+			state = s.Refused
+		case !s.Recorded:
 			state = "HOLDS, but is not recorded yet"
 		}
 		p.line("EMERGENCY STOP engaged in %s: %s", s.Portfolio, state)

@@ -34,6 +34,9 @@ type keyFile struct {
 	file *os.File // nil: in memory only
 	keys map[string]string
 	dead int // lines that count no more
+	// failed is the first write that went wrong: what is in the file is not known
+	// any more, so nothing more is promised.
+	failed error
 }
 
 type keyLine struct {
@@ -166,13 +169,17 @@ func (k *keyFile) append(l keyLine) error {
 	if err != nil {
 		return err
 	}
-	if _, err := k.file.Write(append(raw, '\n')); err != nil {
-		return fmt.Errorf("keep the idempotency key: %w", err)
+	if k.failed != nil {
+		return k.failed
 	}
-	if err := k.file.Sync(); err != nil {
-		return fmt.Errorf("keep the idempotency key: %w", err)
+	_, err = k.file.Write(append(raw, '\n'))
+	if err == nil {
+		err = k.file.Sync()
 	}
-	return nil
+	if err != nil {
+		k.failed = fmt.Errorf("keep the idempotency key (nothing is sent until the file is opened anew): %w", err)
+	}
+	return k.failed
 }
 
 func (k *keyFile) close() error {

@@ -205,7 +205,7 @@ func (a *API) guard(q *request) error {
 		return err
 	}
 	q.key = k
-	if !a.limits.allow(k.id, a.now()) {
+	if !q.row.urgent && !a.limits.allow(k.id, a.now()) {
 		a.denials.note(source, k.id, q.row.name, domain.CodeRateLimited, a.now())
 		return domain.Errorf(domain.CodeRateLimited, "the key sends too many requests")
 	}

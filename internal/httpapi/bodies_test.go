@@ -237,6 +237,10 @@ func TestRateLimits(t *testing.T) {
 		}
 	}
 	require.Equal(t, 5, refused, "10 at once, and the next in a quarter of an hour")
+	for range 12 {
+		r.get("admin", "/v1/portfolios")
+	}
+	require.Equal(t, http.StatusOK, r.post("admin", "/v1/emergency-stop", `{"kind":"manual","reason":"smoke"}`).status, "a stop is never held up")
 	require.Equal(t, http.StatusOK, r.get("operator", "/v1/portfolios").status, "another key has its own")
 	refused = 0
 	for range strangerBurst + 5 {

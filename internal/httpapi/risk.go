@@ -99,7 +99,7 @@ func stopRoute() route {
 	c := commands.EngageStop{}
 	return route{
 		method: http.MethodPost, path: inPortfolio + "/emergency-stop", name: c.Name(), roles: c.Roles(), handle: engageStop,
-		summary: "Stop everything in the portfolio, at once", command: c.Name(),
+		summary: "Stop everything in the portfolio, at once", command: c.Name(), urgent: true,
 		body: reflect.TypeFor[stopBody](), answer: reflect.TypeFor[stopAnswer](),
 	}
 }
@@ -107,7 +107,7 @@ func stopRoute() route {
 func stopAllRoute() route {
 	return route{
 		method: http.MethodPost, path: "/v1/emergency-stop", name: "engage_stop_everywhere", roles: commands.EngageStop{}.Roles(), global: true,
-		summary: "Stop every portfolio, at once", handle: engageAll,
+		summary: "Stop every portfolio, at once", handle: engageAll, urgent: true,
 		body: reflect.TypeFor[stopBody](), answer: reflect.TypeFor[stopAllAnswer](),
 	}
 }
@@ -162,7 +162,7 @@ func engageAll(q *request) error {
 	}
 	status := http.StatusOK
 	for _, s := range all {
-		if !s.Recorded {
+		if !s.Recorded && s.Refused == "" {
 			status = http.StatusAccepted
 		}
 	}

@@ -27,6 +27,8 @@ type route struct {
 	answer  reflect.Type
 	maxBody int64
 	handle  func(*request) error
+	// urgent routes are not held up by the rate of their key: they stop things.
+	urgent bool
 	// command is the literal of the command the route sends, "" for none.
 	command string
 }
@@ -34,9 +36,10 @@ type route struct {
 // param is a parameter of the query.
 type param struct{ name, doc string }
 
-// Who reads: everybody who has a key; a bot's, which comes first, sees its own only.
+// Who reads: everybody but a feed, which only brings prices; a bot's key, which
+// comes first, sees its own only.
 var (
-	readers  = []domain.Role{domain.RoleBot, domain.RoleFeed, domain.RoleOperator, domain.RoleApprover, domain.RoleAdmin, domain.RoleAuditor}
+	readers  = []domain.Role{domain.RoleBot, domain.RoleOperator, domain.RoleApprover, domain.RoleAdmin, domain.RoleAuditor}
 	admins   = []domain.Role{domain.RoleAdmin}
 	keyLists = []domain.Role{domain.RoleAdmin, domain.RoleAuditor}
 )
