@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -12,12 +14,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
 // between stands between a bot and its server, and sees every command. What is not
-// a command passes.
+// a command passes; the first event stream is cut off after a moment.
 type between struct {
 	url   string
 	proxy *httputil.ReverseProxy
@@ -25,6 +28,7 @@ type between struct {
 
 	mu    sync.Mutex // one command at a time, as the bot sends them
 	post  func(w http.ResponseWriter, q *http.Request, body []byte)
+	lasts []string        // Last-Event-ID of every stream
 	known map[string]bool // fills that were reported: a bot reports them again when it starts
 	// unanswered is the command that its sender was killed at, with its key: the next
 	// life has to begin with it.
@@ -35,7 +39,10 @@ func newBetween(r *botRig) *between {
 	target, err := url.Parse(r.server.url)
 	require.NoError(r.t, err)
 	b := &between{bot: make(chan *os.Process, 1), known: map[string]bool{}}
-	b.proxy = &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) { p.SetURL(target) }}
+	b.proxy = &httputil.ReverseProxy{
+		Rewrite:  func(p *httputil.ProxyRequest) { p.SetURL(target) },
+		ErrorLog: log.New(io.Discard, "", 0), // of bots that were killed
+	}
 	server := httptest.NewServer(b)
 	r.t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
 	b.url = server.URL
@@ -44,7 +51,7 @@ func newBetween(r *botRig) *between {
 
 func (b *between) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	if q.Method != http.MethodPost {
-		b.proxy.ServeHTTP(w, q)
+		b.get(w, q)
 		return
 	}
 	body, err := io.ReadAll(q.Body)
@@ -54,6 +61,21 @@ func (b *between) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.post(w, q, body)
+}
+
+func (b *between) get(w http.ResponseWriter, q *http.Request) {
+	if strings.HasSuffix(q.URL.Path, "/stream") {
+		b.mu.Lock()
+		b.lasts = append(b.lasts, q.Header.Get("Last-Event-ID"))
+		first := len(b.lasts) == 1
+		b.mu.Unlock()
+		if first {
+			ctx, cancel := context.WithTimeout(q.Context(), 300*time.Millisecond)
+			defer cancel()
+			q = q.WithContext(ctx)
+		}
+	}
+	b.proxy.ServeHTTP(w, q)
 }
 
 // forward lets the server answer; w is nil where nobody is to hear it.

@@ -293,7 +293,8 @@ func TestExampleBotsTrade(t *testing.T) {
 }
 
 // "Retries with the same key": an answer that is lost, and a server that is busy,
-// make no second command; what is refused is shown, and nothing of the key.
+// make no second command; a stream that breaks goes on; what is refused is shown, and
+// nothing of the key.
 func TestExampleBotsRetry(t *testing.T) {
 	eachExampleBot(t, map[string]any{}, func(r *botRig) {
 		before := newBetween(r)
@@ -317,6 +318,9 @@ func TestExampleBotsRetry(t *testing.T) {
 		for key, sent := range tries {
 			require.Equal(r.t, []string{sent[0], sent[0], sent[0]}, sent, key)
 		}
+		require.Greater(r.t, len(before.lasts), 1, "the stream that was cut off is open again")
+		require.Empty(r.t, before.lasts[0])
+		require.NotEmpty(r.t, before.lasts[1], "it goes on where it was")
 
 		for key, words := range map[string]string{"pets_unknown-key": "401", "pets_two\nlines": "set PETS_SERVER"} {
 			r.key = key

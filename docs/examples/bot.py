@@ -35,9 +35,8 @@ class Venue:
 
     def place(self, permit, ask):
         if permit not in self.orders:
-            n = len(self.orders) + 1
-            filled = ask["quantity"] if n % 4 else "1"
-            self.keep(dict(ask, id=permit, trade_id=f"v-{n}", filled=filled, rests=filled != ask["quantity"]))
+            filled = ask["quantity"] if (len(self.orders) + 1) % 4 else "1"
+            self.keep(dict(ask, id=permit, trade_id=permit + "-1", filled=filled, rests=filled != ask["quantity"]))
 
     def cancel(self, order):
         self.keep(dict(order, rests=False))

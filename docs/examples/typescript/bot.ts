@@ -49,8 +49,8 @@ class Venue {
   }
   place(permit: string, ask: Schemas["AskPermit"]): void {
     if (this.orders.has(permit)) return;
-    const n = this.orders.size + 1, filled = n % 4 ? ask.quantity : "1";
-    this.keep({ ...ask, id: permit, trade_id: `v-${n}`, filled, rests: filled !== ask.quantity });
+    const filled = (this.orders.size + 1) % 4 ? ask.quantity : "1";
+    this.keep({ ...ask, id: permit, trade_id: permit + "-1", filled, rests: filled !== ask.quantity });
   }
   cancel(order: Order): void {
     this.keep({ ...order, rests: false });
