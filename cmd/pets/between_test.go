@@ -11,6 +11,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,11 +29,13 @@ type between struct {
 
 	mu    sync.Mutex // one command at a time, as the bot sends them
 	post  func(w http.ResponseWriter, q *http.Request, body []byte)
-	lasts []string        // Last-Event-ID of every stream
 	known map[string]bool // fills that were reported: a bot reports them again when it starts
 	// unanswered is the command that its sender was killed at, with its key: the next
 	// life has to begin with it.
 	unanswered string
+
+	streams sync.Mutex // apart: a command may wait for what comes on a stream
+	lasts   []string   // Last-Event-ID of every stream
 }
 
 func newBetween(r *botRig) *between {
@@ -63,12 +66,25 @@ func (b *between) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	b.post(w, q, body)
 }
 
+// onPost says what becomes of commands.
+func (b *between) onPost(do func(w http.ResponseWriter, q *http.Request, body []byte)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.post = do
+}
+
+func (b *between) resumed() []string {
+	b.streams.Lock()
+	defer b.streams.Unlock()
+	return slices.Clone(b.lasts)
+}
+
 func (b *between) get(w http.ResponseWriter, q *http.Request) {
 	if strings.HasSuffix(q.URL.Path, "/stream") {
-		b.mu.Lock()
+		b.streams.Lock()
 		b.lasts = append(b.lasts, q.Header.Get("Last-Event-ID"))
 		first := len(b.lasts) == 1
-		b.mu.Unlock()
+		b.streams.Unlock()
 		if first {
 			ctx, cancel := context.WithTimeout(q.Context(), 300*time.Millisecond)
 			defer cancel()
