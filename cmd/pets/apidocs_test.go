@@ -30,14 +30,7 @@ type apiShell struct {
 // newAPIShell starts a server in this process, whose clock stands, and a shell.
 func newAPIShell(t *testing.T) *apiShell {
 	t.Helper()
-	for _, tool := range []string{"bash", "curl"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			if os.Getenv("PETS_REQUIRE_TOOLS") == "1" {
-				t.Fatalf("%s is not installed, and PETS_REQUIRE_TOOLS=1", tool)
-			}
-			t.Skipf("%s is not installed", tool)
-		}
-	}
+	need(t, "bash", "curl", "python3")
 	dir := t.TempDir()
 	ctx, stop := context.WithCancel(t.Context())
 	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -53,7 +46,9 @@ func newAPIShell(t *testing.T) *apiShell {
 
 	c := exec.Command("bash")
 	c.Dir = dir
-	c.Env = append(os.Environ(), "PETS="+address.FindStringSubmatch(errs.String())[1], "ADMIN="+adminKey)
+	examples, err := filepath.Abs(examplesFolder)
+	require.NoError(t, err)
+	c.Env = append(os.Environ(), "EXAMPLES="+examples, "PETS="+address.FindStringSubmatch(errs.String())[1], "ADMIN="+adminKey)
 	in, err := c.StdinPipe()
 	require.NoError(t, err)
 	pipe, err := c.StdoutPipe()

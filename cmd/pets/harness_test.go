@@ -27,7 +27,28 @@ func TestMain(m *testing.M) {
 	if tape.dir != "" {
 		_ = os.RemoveAll(tape.dir)
 	}
+	if typescript.dir != "" {
+		_ = os.RemoveAll(typescript.dir)
+	}
 	os.Exit(code)
+}
+
+// need skips a test whose tool is missing, or fails it where all must be there.
+func need(t *testing.T, tools ...string) {
+	t.Helper()
+	for _, tool := range tools {
+		if _, err := exec.LookPath(tool); err != nil {
+			missingTool(t, tool+" is not installed")
+		}
+	}
+}
+
+func missingTool(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("PETS_REQUIRE_TOOLS") == "1" {
+		t.Fatal(what + ", and PETS_REQUIRE_TOOLS=1")
+	}
+	t.Skip(what)
 }
 
 // shell is a working folder with a store in it, and the command line run there in

@@ -54,10 +54,16 @@ const adminKey = "test-admin-key-0123456789-0123456789-0123456789"
 // serveFolder starts a server and waits until it is ready.
 func serveFolder(t *testing.T, folder string, env ...string) *process {
 	t.Helper()
+	return serveAt(t, "127.0.0.1:0", folder, env...)
+}
+
+// serveAt starts it at an address, such as that of one which was killed.
+func serveAt(t *testing.T, address, folder string, env ...string) *process {
+	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	p := &process{t: t, out: &lockedBuffer{}, errs: &lockedBuffer{}}
-	p.cmd = exec.Command(self, "serve", "--store", "embedded:"+folder, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0")
+	p.cmd = exec.Command(self, "serve", "--store", "embedded:"+folder, "--listen", address, "--metrics-listen", "127.0.0.1:0")
 	p.cmd.Dir = t.TempDir() // without an .env
 	p.cmd.Env = append(os.Environ(), asCommand+"=1", "PETS_ADMIN_KEY="+adminKey)
 	p.cmd.Env = append(p.cmd.Env, env...)

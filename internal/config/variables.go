@@ -40,6 +40,7 @@ func lookup(field string) variable {
 // elsewhere are PETS_ names that are read, but not by this package.
 var elsewhere = []string{
 	"PETS_REQUIRE_TOOLS", // by tests: a missing tool fails instead of skips
+	"PETS_BOT",           // by the example bots
 }
 
 // maxTypos is how many letters a name may be off a known one to be taken for a
