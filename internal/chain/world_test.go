@@ -30,7 +30,8 @@ func withCanary(url string) chain.Endpoint {
 const (
 	confirmations = 3
 	maxLag        = 4
-	timeout       = 700 * time.Millisecond
+	timeout       = 10 * time.Second // a slow machine is no fault
+	shortly       = 700 * time.Millisecond
 )
 
 // world is a chain, its token, and a live client that asks it through two
@@ -79,6 +80,17 @@ func (w *world) config(live bool, urls ...string) chain.Config {
 	for _, url := range urls {
 		c.Endpoints = append(c.Endpoints, withCanary(url))
 	}
+	return c
+}
+
+// hurry gives the client a short time-out, for endpoints that hang.
+func (w *world) hurry() *chain.Client {
+	w.t.Helper()
+	config := w.config(true, w.a.URL(), w.b.URL())
+	config.Timeout = shortly
+	c, err := chain.Dial(w.ctx(), config)
+	require.NoError(w.t, err)
+	w.t.Cleanup(c.Close)
 	return c
 }
 

@@ -130,6 +130,9 @@ func (c *Chain) Mine(n int) {
 	for range n {
 		before := c.Head()
 		c.beacon.Commit()
+		if c.Head() == before { // a follower's beacon does not know the time of the blocks it was given
+			c.check(c.beacon.AdjustTime(time.Second))
+		}
 		if c.Head() != before+1 {
 			c.t.Fatal("chaintest: no block was made")
 		}
