@@ -10,7 +10,6 @@ package chaintest
 import (
 	"context"
 	"crypto/ecdsa"
-	"fmt"
 	"maps"
 	"math/big"
 	"testing"
@@ -192,7 +191,7 @@ func (c *Chain) Send(to *common.Address, value *big.Int, data []byte) common.Add
 	receipt, err := c.client.TransactionReceipt(ctx, tx.Hash())
 	c.check(err)
 	if receipt.Status != types.ReceiptStatusSuccessful {
-		c.t.Fatal(fmt.Sprintf("chaintest: %s was reverted", tx.Hash()))
+		c.t.Fatalf("chaintest: %s was reverted", tx.Hash())
 	}
 	return receipt.ContractAddress
 }

@@ -3,6 +3,7 @@ package chaintest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -103,8 +104,8 @@ func (r Request) forward() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer response.Body.Close()
-	return io.ReadAll(response.Body)
+	answer, err := io.ReadAll(response.Body)
+	return answer, errors.Join(err, response.Body.Close())
 }
 
 // On limits a fault to one method.
