@@ -49,8 +49,9 @@ type Status struct {
 	Rival common.Hash
 }
 
-// Settled says whether the money is where it was to go. A token may answer that
-// it failed without failing, so for a token only its Transfer event counts.
+// Settled says whether the money is where it was to go, as of now: it is for
+// ever once the status is Final. A token may answer that it failed without
+// failing, so for a token only its Transfer event counts.
 func (s Status) Settled(u Unsigned) error {
 	switch {
 	case s.State != Mined:

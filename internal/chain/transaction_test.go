@@ -175,6 +175,37 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
+// Whatever bytes come, they are refused, or are a transfer that matches itself
+// and is described the same as what it was made from.
+func FuzzDecodeRaw(f *testing.F) {
+	u, err := chain.ParseUnsigned("f", []byte(`{"chain_id":137,"from":"`+chaintest.Named("alice").Hex()+`","nonce":7,
+		"to":"0x1111111111111111111111111111111111111111","value":"1000","data":"0x","gas":21000,
+		"max_fee_per_gas":"60000000000","max_tip_per_gas":"2000000000","highest_fee":"1500000000000000"}`))
+	require.NoError(f, err)
+	s, err := u.Sign(f.Context(), chaintest.Named("alice").Sign)
+	require.NoError(f, err)
+	f.Add([]byte(s.Raw))
+	f.Add(common.FromHex(handMade))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		got, hash, err := chain.Decode(raw)
+		if err != nil {
+			return
+		}
+		again, err := got.Matches(raw)
+		require.NoError(t, err)
+		require.Equal(t, hash, again)
+		require.Equal(t, crypto.Keccak256Hash(raw), hash)
+		digest, err := got.Digest()
+		require.NoError(t, err)
+		require.NotEqual(t, [32]byte(hash), digest)
+		text, err := json.Marshal(got)
+		require.NoError(t, err)
+		read, err := chain.ParseUnsigned("f", text)
+		require.NoError(t, err)
+		require.Equal(t, got.Nonce, read.Nonce)
+	})
+}
+
 func TestParseUnsignedRefuses(t *testing.T) {
 	text, err := json.Marshal(offline(t))
 	require.NoError(t, err)
