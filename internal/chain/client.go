@@ -77,16 +77,16 @@ func newClient(config Config) (*Client, error) {
 	case timeout < 0 || timeout > maxTimeout:
 		return nil, domain.Invalid("timeout", "must be above 0 and at most %s", maxTimeout)
 	}
-	hosts := map[string]int{}
+	witnesses := map[string]int{}
 	for i, at := range config.Endpoints {
-		e, host, err := dial(i, at, config.Live, timeout)
+		e, by, err := dial(i, at, config.Live, timeout)
 		if err != nil {
 			return nil, err
 		}
-		if other, twice := hosts[host]; twice {
+		if other, twice := witnesses[by]; twice {
 			return nil, domain.Invalid(fmt.Sprintf("endpoint %d", i), "is at the host of endpoint %d: that is one witness, not two", other)
 		}
-		hosts[host] = i
+		witnesses[by] = i
 		c.endpoints = append(c.endpoints, e)
 	}
 	return c, nil

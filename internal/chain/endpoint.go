@@ -37,7 +37,7 @@ type endpoint struct {
 	hangUp func()
 }
 
-// dial makes an endpoint without connecting.
+// dial makes an endpoint without connecting. The text is its witness.
 func dial(index int, at Endpoint, live bool, timeout time.Duration) (*endpoint, string, error) {
 	field := fmt.Sprintf("endpoint %d", index)
 	if at == nil {
@@ -50,7 +50,7 @@ func dial(index int, at Endpoint, live bool, timeout time.Duration) (*endpoint, 
 	if live && u.Scheme != "https" && !loopback(u.Hostname()) {
 		return nil, "", domain.Invalid(field, "must be https: who is on the way could answer in its place")
 	}
-	client, err := rpc.DialOptions(context.Background(), u.String(), rpc.WithHTTPClient(httpClient(timeout)))
+	client, err := rpc.DialOptions(context.Background(), u.String(), rpc.WithHTTPClient(httpClient()))
 	if err != nil {
 		return nil, "", domain.Invalid(field, "must be an http or https URL")
 	}
@@ -63,7 +63,16 @@ func dial(index int, at Endpoint, live bool, timeout time.Duration) (*endpoint, 
 		}
 		return nil
 	}
-	return e, strings.ToLower(u.Host), nil
+	return e, witness(u), nil
+}
+
+// witness tells endpoints apart: another port or path of a host is the same
+// one. On this machine, each port is somebody else.
+func witness(u *url.URL) string {
+	if loopback(u.Hostname()) {
+		return u.Host
+	}
+	return strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 }
 
 func loopback(host string) bool {
@@ -73,19 +82,16 @@ func loopback(host string) bool {
 
 // httpClient makes one connection for each call: net/http logs what arrives
 // unasked on an idle connection, and that may repeat the URL. It follows no
-// redirect: that would carry the URL's token to another host.
-func httpClient(timeout time.Duration) *http.Client {
+// redirect: that would carry the URL's token to another host. The time-out is that
+// of the call's context, which covers the answer's last byte.
+func httpClient() *http.Client {
 	return &http.Client{
-		Timeout:       timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &limited{&http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
-			DialContext:           (&net.Dialer{Timeout: timeout}).DialContext,
-			TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
-			TLSHandshakeTimeout:   timeout,
-			ResponseHeaderTimeout: timeout,
-			DisableKeepAlives:     true,
-			ForceAttemptHTTP2:     true,
+			Proxy:             http.ProxyFromEnvironment,
+			TLSClientConfig:   &tls.Config{MinVersion: tls.VersionTLS12},
+			DisableKeepAlives: true,
+			ForceAttemptHTTP2: true,
 		}},
 	}
 }

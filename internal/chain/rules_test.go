@@ -2,10 +2,13 @@ package chain
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
+	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/core"
 	"github.com/ethereum/go-ethereum/core/txpool"
+	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/stretchr/testify/require"
 )
 
@@ -45,6 +48,24 @@ func TestOffer(t *testing.T) {
 	got, err := feeRules{NewUnits(1), most, most}.offer(most.over(2), NewUnits(5), 1, most)
 	require.NoError(t, err)
 	require.Equal(t, most, got.MaxFee)
+}
+
+// Only a Transfer event of an ERC-20 moves money.
+func TestMovesOf(t *testing.T) {
+	word := func(b byte) common.Hash { return common.Hash{31: b} }
+	ten := word(10)
+	transfer := []common.Hash{transferTopic, word(1), word(2)}
+	for name, l := range map[string]rawLog{
+		"Approval": {Topics: []common.Hash{crypto.Keccak256Hash([]byte("Approval(address,address,uint256)")), word(1), word(2)}, Data: ten[:]},
+		"ERC-721":  {Topics: append(slices.Clone(transfer), word(10))},
+		"no data":  {Topics: transfer},
+		"more":     {Topics: transfer, Data: append(ten[:], 0)},
+		"no topic": {Data: ten[:]},
+	} {
+		require.Empty(t, movesOf([]rawLog{l}), name)
+	}
+	got := movesOf([]rawLog{{Topics: nil}, {Address: common.Address{19: 9}, Topics: transfer, Data: ten[:]}})
+	require.Equal(t, []Move{{Token: Address{19: 9}, From: Address{19: 1}, To: Address{19: 2}, Units: NewUnits(10)}}, got)
 }
 
 type rpcError struct {

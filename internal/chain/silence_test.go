@@ -170,6 +170,7 @@ func TestConfiguration(t *testing.T) {
 		"endpoints must be at least 2":                w.config(true, w.a.URL()),
 		"endpoints must be at least 1":                w.config(false),
 		"endpoint 1 is at the host of endpoint 0":     w.config(true, w.a.URL(), w.a.URL()),
+		"endpoint 2 is at the host of endpoint 1":     w.config(true, w.a.URL(), "https://Example.org/a", "https://example.org.:8443/b"),
 		"endpoint 1 must be https: who is on the way": w.config(true, w.a.URL(), "http://example.org"),
 		"endpoint 0 must be an http or https URL":     w.config(false, "ws://127.0.0.1:1"),
 		"endpoint 1 must be an http or https URL":     w.config(false, w.a.URL(), "://"),

@@ -202,6 +202,17 @@ func TestReverted(t *testing.T) {
 	require.Equal(t, "1000", w.amount(w.alice, w.usd))
 }
 
+// The state decides for a coin, which has no event.
+func TestSettled(t *testing.T) {
+	u := offline(t)
+	for _, s := range []chain.Status{
+		{State: chain.Mined}, {State: chain.Pending, Success: true}, {State: chain.Dropped, Success: true}, {State: chain.Replaced, Success: true, Final: true},
+	} {
+		require.ErrorIs(t, s.Settled(u), chain.ErrNotMoved)
+	}
+	require.NoError(t, chain.Status{State: chain.Mined, Success: true}.Settled(u))
+}
+
 // "transfer that returns false / no value": at the rehearsal, and when the token
 // changes its mind afterwards.
 func TestTokensThatMisbehave(t *testing.T) {
