@@ -54,6 +54,9 @@ var table = []allowance{
 	// Adapters do not import each other. tradefile reads rows; importer is the
 	// glue of pets import, which turns them into commands.
 	{pkg: "internal/archtest"},
+	// The chain is asked by those who move money, and by no replay.
+	{pkg: "internal/chain", may: []string{"domain"}, tests: []string{"internal/chain/chaintest"}},
+	{pkg: "internal/chain/chaintest"},
 	{pkg: "internal/config", may: []string{"domain"}},
 	{pkg: "internal/strict", may: []string{"domain"}},
 	{pkg: "internal/httpapi", may: []string{"domain", "domain/...", "eventstore", "commands", "projections", "internal/strict"}, tests: []string{"commands/client"}},

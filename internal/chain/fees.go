@@ -1,0 +1,79 @@
+package chain
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ethereum/go-ethereum/common/hexutil"
+)
+
+// Fees are what a transaction offers per unit of gas, in wei (EIP-1559).
+type Fees struct {
+	MaxFee Units `json:"max_fee_per_gas"` // the most it pays, base fee and tip together
+	Tip    Units `json:"max_tip_per_gas"` // the most of it that goes to the producer of the block
+}
+
+// feeRules are the registry's bounds per unit of gas, in wei.
+type feeRules struct{ minTip, maxTip, maxFee Units }
+
+// offer works out fees for a block's base fee. The tip that was suggested is
+// moved into the registry's bounds: it is advice, and one endpoint's word. The
+// most to pay leaves room for the base fee to double, if the registry and the
+// highest fee allow for it; less than the base fee and the smallest tip is
+// never offered.
+func (r feeRules) offer(base, suggested Units, gas uint64, highest Units) (Fees, error) {
+	tip := lower(higher(suggested, r.minTip), r.maxTip)
+	limit := lower(r.maxFee, highest.over(gas))
+	least, fits := base.add(r.minTip)
+	if !fits || least.Cmp(limit) > 0 {
+		return Fees{}, fmt.Errorf("%w: it asks for %s wei per gas at least; %s are allowed for %d gas", ErrFeeOverCap, least, limit, gas)
+	}
+	tip = lower(tip, limit.less(base))
+	most, fits := base.times(2)
+	if fits {
+		most, fits = most.add(tip)
+	}
+	if !fits {
+		most = limit
+	}
+	return Fees{MaxFee: lower(most, limit), Tip: tip}, nil
+}
+
+// SuggestFees says what a transaction of that much gas should offer now, so
+// that gas × MaxFee stays within the highest fee (in wei). Where the chain asks
+// for more: [ErrFeeOverCap].
+func (c *Client) SuggestFees(ctx context.Context, gas uint64, highest Units) (Fees, error) {
+	v, err := c.look(ctx)
+	if err != nil {
+		return Fees{}, err
+	}
+	return c.fees(ctx, v, gas, highest)
+}
+
+// fees takes the lowest tip that an endpoint suggests: a high one costs money,
+// a low one time, and then the transaction can be repriced.
+func (c *Client) fees(ctx context.Context, v view, gas uint64, highest Units) (Fees, error) {
+	if gas == 0 || gas > c.chain.MaxGas {
+		return Fees{}, fmt.Errorf("%w: it needs %d gas, at most %d are allowed", ErrFeeOverCap, gas, c.chain.MaxGas)
+	}
+	tips, err := ask(ctx, c, v.of, "the tip", func(ctx context.Context, e *endpoint) (Units, error) {
+		const call = "eth_maxPriorityFeePerGas"
+		var tip *hexutil.Big
+		if err := e.call(ctx, &tip, call); err != nil {
+			return Units{}, err
+		}
+		u, err := unitsOf(tip.ToInt())
+		if err != nil {
+			return Units{}, e.malformed(call)
+		}
+		return u, nil
+	})
+	if err != nil {
+		return Fees{}, err
+	}
+	lowest := tips.values[0]
+	for _, tip := range tips.values {
+		lowest = lower(lowest, tip)
+	}
+	return c.chain.rules.offer(v.BaseFee, lowest, gas, highest)
+}

@@ -1,0 +1,216 @@
+package chain
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
+
+	"pets/domain"
+)
+
+// Transfer is a payment that was approved.
+type Transfer struct {
+	Asset      Asset
+	From, To   Address
+	Amount     domain.Decimal
+	HighestFee domain.Decimal // for all of the transaction, in the native coin (18 decimals)
+	// Nonce is one the caller holds, nil to take the next one. The next one can
+	// be told only while no transaction of the wallet is under way.
+	Nonce *uint64
+}
+
+// nativeDecimals are those of the coin that fees are paid in, on every EVM
+// chain: the EVM counts in wei.
+const nativeDecimals = 18
+
+// Prepare turns an approved transfer into a transaction: nonce, gas and fees of
+// now, everything else as approved. It tries the transfer on the newest block
+// and refuses one that would not be carried out. Nothing is sent, nothing is
+// reserved: until the caller has recorded the result, it has not happened.
+func (c *Client) Prepare(ctx context.Context, t Transfer) (Unsigned, error) {
+	u, err := c.draft(t)
+	if err != nil {
+		return Unsigned{}, err
+	}
+	v, err := c.look(ctx)
+	if err != nil {
+		return Unsigned{}, err
+	}
+	if u.Nonce, err = c.chooseNonce(ctx, v, t.From, t.Nonce); err != nil {
+		return Unsigned{}, err
+	}
+	held, err := c.held(ctx, v, u, t.Asset)
+	if err != nil {
+		return Unsigned{}, err
+	}
+	if err := held.cover(u, t.Asset); err != nil { // before gas, whose estimate would fail for it
+		return Unsigned{}, err
+	}
+	if err := c.rehearse(ctx, v, u); err != nil {
+		return Unsigned{}, err
+	}
+	if u.Gas, err = c.gas(ctx, v, u); err != nil {
+		return Unsigned{}, err
+	}
+	if u.Fees, err = c.fees(ctx, v, u.Gas, u.HighestFee); err != nil {
+		return Unsigned{}, err
+	}
+	if err := held.cover(u, t.Asset); err != nil { // and with the fee
+		return Unsigned{}, err
+	}
+	return u, u.Check()
+}
+
+// draft is what follows from the approval alone.
+func (c *Client) draft(t Transfer) (Unsigned, error) {
+	if t.Asset.chain != c.chain.ID {
+		return Unsigned{}, domain.Invalid("asset", "is not on %s", c.chain.ID)
+	}
+	units, err := t.Asset.Units(t.Amount)
+	if err != nil {
+		return Unsigned{}, err
+	}
+	highest, err := scaled("highest_fee", t.HighestFee, nativeDecimals)
+	if err != nil {
+		return Unsigned{}, err
+	}
+	u := Unsigned{ChainID: c.chain.number, From: t.From, To: t.To, Value: units, HighestFee: highest}
+	if !t.Asset.Native() {
+		u.To, u.Value, u.Data = t.Asset.token, Units{}, transferData(t.To, units)
+	}
+	if u.From.IsZero() || t.To.IsZero() {
+		return Unsigned{}, notTransfer("sender or recipient is missing")
+	}
+	return u, u.checkPayment()
+}
+
+// chooseNonce takes the next nonce, or checks the caller's. A nonce that leaves
+// a gap would wait for ever; one chosen while another transaction is on its way
+// could take that one's place.
+func (c *Client) chooseNonce(ctx context.Context, v view, from Address, want *uint64) (uint64, error) {
+	next, err := c.nonceAt(ctx, v.of, v.Block, from)
+	if err != nil {
+		return 0, err
+	}
+	pending, err := c.pendingNonce(ctx, v.of, from)
+	if err != nil {
+		return 0, err
+	}
+	switch {
+	case want == nil && pending > next:
+		return 0, fmt.Errorf("%w: a transaction of this wallet is under way", ErrNonce)
+	case want == nil:
+		return next, nil
+	case *want < next:
+		return 0, fmt.Errorf("%w: %d is used, the next one is %d", ErrNonce, *want, next)
+	case *want > max(pending, next):
+		return 0, fmt.Errorf("%w: %d would leave a gap, the next one is %d", ErrNonce, *want, max(pending, next))
+	}
+	return *want, nil
+}
+
+// rehearse runs a token transfer without sending it. Three kinds of token have
+// to be told apart: those that answer true, those that answer nothing (and
+// count, if there is a contract at all), and those that answer false instead of
+// failing.
+func (c *Client) rehearse(ctx context.Context, v view, u Unsigned) error {
+	if len(u.Data) == 0 {
+		return nil
+	}
+	code, err := c.hasCode(ctx, v.of, v.Block, u.To)
+	if err != nil {
+		return err
+	}
+	if !code {
+		return fmt.Errorf("%w: there is no contract at its address", ErrToken)
+	}
+	answer, err := agree(ctx, c, v.of, "a rehearsed transfer", func(ctx context.Context, e *endpoint) (contractAnswer, error) {
+		return e.callContract(ctx, v.Hash, u.From, u.To, u.Data)
+	})
+	switch {
+	case err != nil:
+		return err
+	case answer.reverted:
+		return fmt.Errorf("%w: the token's contract reverts it", ErrWouldFail)
+	case !saysTrue(answer.data):
+		return fmt.Errorf("%w: the token's contract does not answer true", ErrWouldFail)
+	}
+	return nil
+}
+
+func saysTrue(data []byte) bool {
+	if len(data) == 0 {
+		return true
+	}
+	ok := slices.Repeat([]byte{0}, 31)
+	return slices.Equal(data, append(ok, 1))
+}
+
+// gas takes the highest estimate and a quarter more: estimators differ, what is
+// not used is not paid, and too little burns the fee for nothing. The most it
+// can cost is bounded by the highest fee all the same.
+func (c *Client) gas(ctx context.Context, v view, u Unsigned) (uint64, error) {
+	got, err := ask(ctx, c, v.of, "the gas", func(ctx context.Context, e *endpoint) (uint64, error) { return e.estimate(ctx, u) })
+	if err != nil {
+		return 0, err
+	}
+	highest := slices.Max(got.values)
+	if slices.Contains(got.values, 0) {
+		return 0, fmt.Errorf("%w: an endpoint says that it reverts or cannot be paid", ErrWouldFail)
+	}
+	if highest > c.chain.MaxGas {
+		return 0, fmt.Errorf("%w: it needs %d gas, at most %d are allowed", ErrFeeOverCap, highest, c.chain.MaxGas)
+	}
+	return min(highest+highest/4, c.chain.MaxGas), nil
+}
+
+// estimate returns 0 for a transfer that the endpoint would not carry out.
+func (e *endpoint) estimate(ctx context.Context, u Unsigned) (uint64, error) {
+	const call = "eth_estimateGas"
+	var n *hexutil.Uint64
+	args := map[string]any{"from": common.Address(u.From), "to": common.Address(u.To), "value": (*hexutil.Big)(u.Value.Big())}
+	if len(u.Data) > 0 {
+		args["data"] = u.Data
+	}
+	err := e.call(ctx, &n, call, args)
+	switch {
+	case isRefusal(err):
+		return 0, nil
+	case err != nil:
+		return 0, err
+	case n == nil || *n == 0:
+		return 0, e.malformed(call)
+	}
+	return uint64(*n), nil
+}
+
+// funds are what a sender has of what it sends, and of the coin fees are paid in.
+type funds struct{ asset, native Units }
+
+func (c *Client) held(ctx context.Context, v view, u Unsigned, asset Asset) (funds, error) {
+	return agree(ctx, c, v.of, fmt.Sprintf("balances at block %d", v.Number), func(ctx context.Context, e *endpoint) (funds, error) {
+		of, err := e.balance(ctx, v.Hash, Holding{u.From, asset})
+		if err != nil {
+			return funds{}, err
+		}
+		native, err := e.balance(ctx, v.Hash, Holding{Wallet: u.From})
+		return funds{of, native}, err
+	})
+}
+
+// cover holds them against the amount and the most the fee can be.
+func (f funds) cover(u Unsigned, asset Asset) error {
+	_, units := u.Recipient()
+	fee, _ := u.MaxFee.times(u.Gas)
+	coins, fits := u.Value.add(fee)
+	switch {
+	case f.asset.Cmp(units) < 0:
+		return fmt.Errorf("%w of %s", ErrInsufficientFunds, asset.Symbol)
+	case !fits || f.native.Cmp(coins) < 0:
+		return fmt.Errorf("%w to pay amount and fee", ErrInsufficientFunds)
+	}
+	return nil
+}

@@ -1,0 +1,132 @@
+package chain
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/common/hexutil"
+	"github.com/ethereum/go-ethereum/rpc"
+)
+
+// maxSearch is how many blocks back the use of a nonce is looked for: some
+// hours. Nodes keep old state no longer than that, many of them less.
+const maxSearch = 8192
+
+// replaced finds the block in which a nonce was used. Calling a transaction
+// replaced is what makes a caller pay again, so it takes more than a missing
+// receipt, which may only be late: the block that used the nonce, in full, and
+// the transaction not in it.
+func (c *Client) replaced(ctx context.Context, v view, status Status, hash common.Hash, from Address, nonce uint64) (Status, error) {
+	number, err := c.findUse(ctx, v, from, nonce)
+	if err != nil {
+		return Status{}, err
+	}
+	at, err := c.headerAgreed(ctx, v.of, number)
+	if err != nil {
+		return Status{}, err
+	}
+	block, err := agree(ctx, c, v.of, fmt.Sprintf("the transactions of block %d", number), func(ctx context.Context, e *endpoint) ([]listed, error) {
+		return e.transactions(ctx, at.Hash)
+	})
+	if err != nil {
+		return Status{}, err
+	}
+	for _, tx := range block {
+		if tx.Hash == hash {
+			return status, nil // it is there; its receipt is late
+		}
+		if Address(tx.From) == from && uint64(tx.Nonce) == nonce {
+			status.Rival = tx.Hash
+		}
+	}
+	if err := c.checkUse(ctx, v, at.Block, from, nonce); err != nil {
+		return Status{}, err
+	}
+	status.State = Replaced
+	return c.confirmed(status, at.Block), nil
+}
+
+// findUse returns the number of the block after which a nonce is used: steps
+// back that double, then halves.
+func (c *Client) findUse(ctx context.Context, v view, from Address, nonce uint64) (uint64, error) {
+	used := func(number uint64) (bool, error) {
+		at := rpc.BlockNumberOrHashWithNumber(rpc.BlockNumber(number)) //nolint:gosec // the number of a block
+		next, err := agree(ctx, c, v.of, fmt.Sprintf("the nonce at block %d", number), func(ctx context.Context, e *endpoint) (uint64, error) {
+			return e.nonce(ctx, from, at)
+		})
+		return next > nonce, err
+	}
+	high, low := v.Number, v.Number // used after high; whether after low is asked
+	for step := uint64(1); ; step *= 2 {
+		if low == 0 || step > maxSearch {
+			return 0, fmt.Errorf("%w: the nonce is used, and the block that used it is more than %d back", ErrUnavailable, maxSearch)
+		}
+		low -= min(low, step)
+		before, err := used(low)
+		if err != nil {
+			return 0, err
+		}
+		if !before {
+			break
+		}
+		high = low
+	}
+	for high-low > 1 {
+		middle := low + (high-low)/2
+		before, err := used(middle)
+		if err != nil {
+			return 0, err
+		}
+		if before {
+			high = middle
+		} else {
+			low = middle
+		}
+	}
+	return high, nil
+}
+
+// checkUse makes sure, by hash, that the nonce was used in this block: the search
+// went by numbers, and a reorganisation could have come between.
+func (c *Client) checkUse(ctx context.Context, v view, at Block, from Address, nonce uint64) error {
+	before, err := c.headerAgreed(ctx, v.of, at.Number-1)
+	if err != nil {
+		return err
+	}
+	earlier, err := c.nonceAt(ctx, v.of, before.Block, from)
+	if err != nil {
+		return err
+	}
+	later, err := c.nonceAt(ctx, v.of, at, from)
+	if err != nil {
+		return err
+	}
+	if earlier > nonce || later <= nonce {
+		return fmt.Errorf("%w: the chain changed while a nonce was looked for", ErrUnavailable)
+	}
+	return nil
+}
+
+// listed is what is read of a transaction in a block: chains have kinds of
+// transactions that Ethereum does not know, and they must not stop the search.
+type listed struct {
+	Hash  common.Hash    `json:"hash"`
+	From  common.Address `json:"from"`
+	Nonce hexutil.Uint64 `json:"nonce"`
+}
+
+func (e *endpoint) transactions(ctx context.Context, block common.Hash) ([]listed, error) {
+	const call = "eth_getBlockByHash"
+	var raw *struct {
+		Hash         common.Hash `json:"hash"`
+		Transactions []listed    `json:"transactions"`
+	}
+	if err := e.call(ctx, &raw, call, block, true); err != nil {
+		return nil, err
+	}
+	if raw == nil || raw.Hash != block {
+		return nil, e.malformed(call)
+	}
+	return raw.Transactions, nil
+}
