@@ -60,6 +60,32 @@ type PermitAnswer struct {
 	ExpiresAt *time.Time      `json:"expires_at,omitempty"`
 	Reserved  domain.Decimal  `json:"reserved"`
 	Reasons   []domain.Reason `json:"reasons"`
+	// Fill is what the engine filled at once on paper.
+	Fill *PaperFill `json:"fill,omitempty"`
+	// Arbitrage names what was permitted with legs; each leg has a permit of its own.
+	// Cost and SurePayout are of all legs.
+	Arbitrage  string          `json:"arbitrage,omitempty"`
+	Legs       []LegAnswer     `json:"legs,omitempty"`
+	Deadline   *time.Time      `json:"deadline,omitempty"`
+	Cost       *domain.Decimal `json:"cost,omitempty"`
+	SurePayout *domain.Decimal `json:"sure_payout,omitempty"`
+}
+
+// LegAnswer is the permit of one leg.
+type LegAnswer struct {
+	PermitID string         `json:"permit_id"`
+	Reserved domain.Decimal `json:"reserved"`
+	Fill     *PaperFill     `json:"fill,omitempty"`
+}
+
+// PaperFill is a fill that the engine made, as its record has it.
+type PaperFill struct {
+	Venue    string         `json:"venue"`
+	TradeID  string         `json:"trade_id"`
+	Quantity domain.Decimal `json:"quantity"`
+	Price    domain.Decimal `json:"price"`
+	Notional domain.Decimal `json:"notional"`
+	Fee      domain.Decimal `json:"fee"`
 }
 
 // Decoded returns the events of the answer.
@@ -96,16 +122,51 @@ func (a *Answer) add(event domain.Event) {
 	a.Directives = append(a.Directives, DirectivesOf(event)...)
 	switch e := event.(type) {
 	case *domain.PermitGranted:
-		at := e.ExpiresAt
-		a.Permit = &PermitAnswer{Allowed: true, PermitID: e.Permit, ExpiresAt: &at, Reserved: e.Reserved, Reasons: []domain.Reason{}}
+		a.addGranted(e)
+	case *domain.ArbitragePermitted:
+		a.Permit = &PermitAnswer{
+			Allowed: true, Reasons: []domain.Reason{}, Arbitrage: e.Arbitrage, Deadline: &e.Deadline, Cost: &e.Cost, SurePayout: &e.SurePayout,
+		}
+	case *domain.FillRecorded:
+		a.addPaperFill(e)
 	case *domain.PermitDenied:
 		a.Permit = &PermitAnswer{Reasons: e.Reasons}
+	case *domain.ArbitrageDenied:
+		a.Permit = &PermitAnswer{Reasons: e.Reasons, Cost: &e.Cost, SurePayout: &e.SurePayout}
 	case *domain.EmergencyStopClearRequested:
 		a.ID = e.Request
 	case *domain.OverrideRequested:
 		a.ID = e.Override
 	case *domain.APIKeyIssued:
 		a.ID = e.Key
+	}
+}
+
+// addGranted adds a permit: the one that was asked for, or that of a leg.
+func (a *Answer) addGranted(e *domain.PermitGranted) {
+	at := e.ExpiresAt
+	if e.Arbitrage == "" || a.Permit == nil {
+		a.Permit = &PermitAnswer{Allowed: true, PermitID: e.Permit, ExpiresAt: &at, Reserved: e.Reserved, Reasons: []domain.Reason{}}
+		return
+	}
+	p := a.Permit
+	p.ExpiresAt, p.Reserved = &at, p.Reserved.Add(e.Reserved)
+	p.Legs = append(p.Legs, LegAnswer{PermitID: e.Permit, Reserved: e.Reserved})
+}
+
+// addPaperFill adds what the engine filled of what was just permitted.
+func (a *Answer) addPaperFill(e *domain.FillRecorded) {
+	if e.Venue != domain.VenuePaper || a.Permit == nil {
+		return
+	}
+	fill := &PaperFill{Venue: e.Venue, TradeID: e.TradeID, Quantity: e.Quantity, Price: e.Price, Notional: e.Notional, Fee: e.Fee}
+	if a.Permit.PermitID == e.Permit {
+		a.Permit.Fill = fill
+	}
+	for i := range a.Permit.Legs {
+		if a.Permit.Legs[i].PermitID == e.Permit {
+			a.Permit.Legs[i].Fill = fill
+		}
 	}
 }
 
@@ -123,10 +184,17 @@ func DirectivesOf(event domain.Event) []Directive {
 	case *domain.BotStopped:
 		return direct(nil, ActionStop, []string{e.Bot}, "stopped by an operator")
 	case *domain.PermitDenied:
-		for _, r := range e.Reasons {
-			if slices.Contains(stopping, r.Code) {
-				return direct(nil, ActionStop, []string{e.Bot}, r.Message)
-			}
+		return ofDenial(e.Bot, e.Reasons)
+	case *domain.ArbitrageDenied:
+		return ofDenial(e.Bot, e.Reasons)
+	}
+	return nil
+}
+
+func ofDenial(bot string, reasons []domain.Reason) []Directive {
+	for _, r := range reasons {
+		if slices.Contains(stopping, r.Code) {
+			return direct(nil, ActionStop, []string{bot}, r.Message)
 		}
 	}
 	return nil
@@ -178,8 +246,9 @@ func (w *Writer) complete(records []eventstore.Record, events []domain.Event) (A
 		if err != nil {
 			return Answer{}, err
 		}
-		if denied, ok := of.(*domain.PermitDenied); ok {
-			a.add(denied)
+		switch of.(type) {
+		case *domain.PermitDenied, *domain.ArbitrageDenied:
+			a.add(of)
 		}
 	}
 	return a, nil

@@ -58,6 +58,7 @@ var mayDo = []struct {
 	{"SettleMarket", func(string) Command { return SettleMarket{} }, "feed operator admin", false},
 	{"StartBot", func(b string) Command { return StartBot{Bot: b} }, "operator admin", false},
 	{"StopBot", func(b string) Command { return StopBot{Bot: b} }, "operator admin", false},
+	{"TimeOutLegs", func(string) Command { return TimeOutLegs{} }, "admin", false},
 	{"VoidFill", func(b string) Command { return VoidFill{domain.FillID{Bot: b}} }, "bot operator admin", true},
 }
 

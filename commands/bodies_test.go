@@ -124,6 +124,18 @@ var bodies = []struct {
 	{"full", RecordDenials{Denials: []domain.AccessDenied{{
 		Source: "192.0.2.7", Key: "k3", Code: "denied", Route: "state", Count: 2, From: someTime, To: someTime,
 	}}}},
+	{"intent", AskPermit{
+		Bot: "alpha", Instrument: someMarket, Side: domain.Buy, Quantity: someNumber, LimitPrice: someAmount,
+		Intent: domain.IntentMarketMaking, PaperFill: true,
+	}},
+	{"legs", AskPermit{
+		Bot: "alpha", Intent: domain.IntentArbitrage, LegTimeout: domain.Duration(time.Minute), Legs: []Leg{
+			{Instrument: someMarket, Kind: domain.KindOutcome, Side: domain.Buy, Quantity: someNumber, LimitPrice: someAmount, Fee: &someAmount},
+			{Instrument: someMarket, Side: domain.Sell, Quantity: someNumber, LimitPrice: someAmount},
+		},
+	}},
+	{"market maker", RegisterBot{ID: "alpha", Kind: "market_maker", Capital: someAmount, InventoryCap: someNumber}},
+	{"full", TimeOutLegs{}},
 }
 
 // Bodies are for ever: the request hash of every command ever recorded was made

@@ -197,7 +197,9 @@ func (w *Writer) clock(r *Request) (time.Time, error) {
 	if w.state.imported() {
 		return last, nil // a reset of an imported portfolio belongs where its history ends
 	}
-	now := w.options.Now().Round(0).UTC()
+	wall := w.options.Now()
+	w.jump.look(wall)
+	now := wall.Round(0).UTC()
 	if behind := last.Sub(now); behind > clockTolerance {
 		return now, domain.Errorf(domain.CodeClock, "our clock is %s behind the last record; nothing is decided until it is right", behind.Round(time.Millisecond))
 	} else if behind > 0 {
@@ -209,7 +211,8 @@ func (w *Writer) clock(r *Request) (time.Time, error) {
 // record lets the domain decide, and adds the records to the group.
 func (w *Writer) record(g *group, s *step, hash requestDigest, now time.Time) error {
 	first, _ := w.state.head()
-	events, dirty, err := w.state.decide(now, s.request())
+	by := w.jump.pending()
+	events, dirty, err := w.state.decide(now, by, s.request())
 	var records []eventstore.Proposed
 	size := 0
 	if err == nil {
@@ -223,6 +226,7 @@ func (w *Writer) record(g *group, s *step, hash requestDigest, now time.Time) er
 	g.bytes += size
 	w.index[s.command] = indexEntry{first: first, count: uint32(len(records)), hash: hash} //nolint:gosec // bounded by encode
 	s.events, s.sent = events, true
+	w.jump.inGroup = w.jump.inGroup || by != 0
 	return nil
 }
 

@@ -21,8 +21,9 @@ type stateFold interface {
 	// imported: its times come from the rows of files.
 	imported() bool
 	// decide lets a command decide. The events are applied already when it
-	// returns; with an error, dirty says that some were.
-	decide(now time.Time, r *Request) (events []domain.Event, dirty bool, err error)
+	// returns; with an error, dirty says that some were. jumped is by how much the
+	// wall clock was moved since the command before, 0 for not.
+	decide(now time.Time, jumped time.Duration, r *Request) (events []domain.Event, dirty bool, err error)
 	// snapshot returns the state as bytes, nil for a stream that needs none.
 	snapshot() []byte
 	// restore takes a snapshot that restore of the same kind made; false if it is
@@ -62,12 +63,13 @@ func (f *portfolioFold) head() (uint64, time.Time) { return f.s.Next, f.s.Time }
 
 func (f *portfolioFold) imported() bool { return f.s.Clock == domain.ClockImported }
 
-func (f *portfolioFold) decide(now time.Time, r *Request) ([]domain.Event, bool, error) {
+func (f *portfolioFold) decide(now time.Time, jumped time.Duration, r *Request) ([]domain.Event, bool, error) {
 	c, ok := r.Command.(PortfolioCommand)
 	if !ok {
 		return nil, false, errWrongStream(r.Command)
 	}
 	d := f.s.Begin(now, r.Caller)
+	d.ClockJumped(jumped)
 	return finish(d, c.Decide(d))
 }
 
@@ -104,7 +106,7 @@ func (f *systemFold) admissible(r *Request) error {
 	return nil
 }
 
-func (f *systemFold) decide(now time.Time, r *Request) ([]domain.Event, bool, error) {
+func (f *systemFold) decide(now time.Time, _ time.Duration, r *Request) ([]domain.Event, bool, error) {
 	c, ok := r.Command.(SystemCommand)
 	if !ok {
 		return nil, false, errWrongStream(r.Command)

@@ -7,10 +7,13 @@ import (
 
 // RegisterBot introduces a bot and gives it capital from hot:treasury.
 type RegisterBot struct {
-	ID       string         `json:"id"`
-	Strategy string         `json:"strategy,omitempty"`
-	Kind     string         `json:"kind,omitempty"`
-	Capital  domain.Decimal `json:"capital"`
+	ID       string `json:"id"`
+	Strategy string `json:"strategy,omitempty"`
+	Kind     string `json:"kind,omitempty"`
+	// InventoryCap of a market maker is the most shares of one market it may come to
+	// be exposed to.
+	InventoryCap domain.Decimal `json:"inventory_cap,omitzero"`
+	Capital      domain.Decimal `json:"capital"`
 	// Start also starts it, unless something is tripped: an import does that.
 	Start bool `json:"start,omitempty"`
 }
@@ -26,5 +29,5 @@ func (RegisterBot) Actor() string { return "" }
 
 // Decide implements Command.
 func (c RegisterBot) Decide(d *portfolio.Decision) error {
-	return d.RegisterBot(&domain.BotRegistered{Bot: c.ID, Strategy: c.Strategy, Kind: c.Kind}, c.Capital, c.Start)
+	return d.RegisterBot(&domain.BotRegistered{Bot: c.ID, Strategy: c.Strategy, Kind: c.Kind, InventoryCap: c.InventoryCap}, c.Capital, c.Start)
 }

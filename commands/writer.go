@@ -45,6 +45,12 @@ const (
 type Options struct {
 	// Now is the wall clock; time.Now by default.
 	Now func() time.Time
+	// Monotonic is the time since some moment by a clock that nobody sets: the wall
+	// clock is watched against it. time.Since by default where Now is not given;
+	// where Now is, nil compares nothing.
+	Monotonic func() time.Duration
+	// Jumped is told of a wall clock that was moved; it may be nil.
+	Jumped func(stream string, by time.Duration)
 	// Instance distinguishes writers; random by default.
 	Instance uuid.UUID
 	// Snapshots may be nil.
@@ -78,6 +84,7 @@ type Writer struct {
 	durable  uint64 // the revision the next durable record gets
 	snapshot uint64 // durable at the last snapshot
 	poisoned error  // of the store: it takes no append until it is opened anew
+	jump     jump
 }
 
 // job is one call: one or several requests, in order.
@@ -115,6 +122,10 @@ func NewSystemWriter(store eventstore.Store, o Options) *Writer {
 func newWriter(store eventstore.Store, subject, stream string, o Options, blank func() stateFold) *Writer {
 	if o.Now == nil {
 		o.Now = time.Now
+		if o.Monotonic == nil {
+			start := time.Now()
+			o.Monotonic = func() time.Duration { return time.Since(start) }
+		}
 	}
 	if o.Instance == uuid.Nil {
 		o.Instance = uuid.New()
@@ -122,6 +133,12 @@ func newWriter(store eventstore.Store, subject, stream string, o Options, blank 
 	w := &Writer{
 		store: store, subject: subject, stream: stream, blank: blank, options: o,
 		queue: make(chan *job, maxQueued), done: make(chan struct{}),
+	}
+	w.jump.monotonic = o.Monotonic
+	w.jump.noticed = func(by time.Duration) {
+		if o.Jumped != nil {
+			o.Jumped(stream, by)
+		}
 	}
 	w.ctx, w.stop = context.WithCancel(context.Background())
 	go w.run()
@@ -259,6 +276,7 @@ func (w *Writer) process(steps []*step) {
 	for attempt := 1; len(steps) > 0; attempt++ {
 		g := w.decideGroup(steps)
 		err := w.commit(g)
+		w.jump.settled(err == nil)
 		if err != nil || g.spoiled {
 			w.discard()
 		}

@@ -71,6 +71,7 @@ func EventTypes() []string {
 		MarketRegisteredType, BotRegisteredType, BotCapitalAllocatedType, BotStartedType, BotStoppedType,
 		DepositRecordedType, WithdrawalRecordedType, FeeRecordedType, AdjustmentPostedType,
 		PermitGrantedType, PermitDeniedType, PermitPlacedType, PermitReleasedType,
+		ArbitragePermittedType, ArbitrageDeniedType, ArbitrageTimedOutType, ClockJumpedType,
 		FillRecordedType, FillConfirmedType, FillVoidedType, MarketSettledType, PriceMarkedType,
 		TradeClosedType, TradeRevisedType,
 		DayOpenedType, BreakerWarnedType, BreakerTrippedType, BreakerResetType,
@@ -148,6 +149,22 @@ func blank(eventType string) Event {
 		return new(OverrideRequested)
 	case OverrideRecordedType:
 		return new(OverrideRecorded)
+	default:
+		return blankMore(eventType)
+	}
+}
+
+// blankMore goes on with the events of portfolios that came later.
+func blankMore(eventType string) Event {
+	switch eventType {
+	case ArbitragePermittedType:
+		return new(ArbitragePermitted)
+	case ArbitrageDeniedType:
+		return new(ArbitrageDenied)
+	case ArbitrageTimedOutType:
+		return new(ArbitrageTimedOut)
+	case ClockJumpedType:
+		return new(ClockJumped)
 	default:
 		return blankSystem(eventType)
 	}

@@ -87,6 +87,9 @@ type BotRegistered struct {
 	Strategy string `json:"strategy,omitempty"`
 	// Kind is directional, the default, or market_maker.
 	Kind string `json:"kind,omitempty"`
+	// InventoryCap is the most shares, or units, that a market maker may come to be
+	// exposed to in any one market; 0 for other bots.
+	InventoryCap Decimal `json:"inventory_cap,omitzero"`
 }
 
 // Kinds of bots.

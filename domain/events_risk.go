@@ -24,6 +24,9 @@ const (
 	ReasonBotCapital       ReasonCode = "bot_capital"
 	ReasonCategoryExposure ReasonCode = "category_exposure"
 	ReasonOrderRate        ReasonCode = "order_rate"
+	ReasonInventoryCap     ReasonCode = "inventory_cap"
+	ReasonLegsInvalid      ReasonCode = "legs_invalid"
+	ReasonLegsUnprofitable ReasonCode = "legs_not_profitable"
 )
 
 // Reason is one failed check of a permit. Value and Limit are empty where the
@@ -33,7 +36,19 @@ type Reason struct {
 	Value   string     `json:"value,omitempty"`
 	Limit   string     `json:"limit,omitempty"`
 	Message string     `json:"message"`
+	// Leg is the leg of an arbitrage it is about, from 1; 0 for the whole order.
+	Leg int `json:"leg,omitempty"`
 }
+
+// Intent says what an order that opens exposure is for.
+type Intent string
+
+// The intents. Anything that is not proven to be one of the others is directional.
+const (
+	IntentDirectional  Intent = "directional" // stored as ""
+	IntentArbitrage    Intent = "arbitrage"
+	IntentMarketMaking Intent = "market_making"
+)
 
 // Order is what a bot asks a permit for.
 type Order struct {
@@ -44,6 +59,10 @@ type Order struct {
 	LimitPrice Decimal `json:"limit_price"`
 	Fee        Decimal `json:"fee"`
 	ReduceOnly bool    `json:"reduce_only,omitempty"`
+	// Intent is "" for a directional order.
+	Intent Intent `json:"intent,omitempty"`
+	// PaperFill: the engine fills it, in a paper portfolio.
+	PaperFill bool `json:"paper_fill,omitempty"`
 }
 
 // PermitGranted: the order may be placed until ExpiresAt. Its worst case is
@@ -59,6 +78,8 @@ type PermitGranted struct {
 	Reserved  Decimal   `json:"reserved"`
 	Mark      Decimal   `json:"mark,omitzero"`
 	ExpiresAt time.Time `json:"expires_at"`
+	// Arbitrage names what the order is a leg of, "" for nothing.
+	Arbitrage string `json:"arbitrage,omitempty"`
 }
 
 // PermitDenied: no, with every reason that was found.

@@ -17,6 +17,9 @@ const (
 	FillProvisionalStatus = "provisional"
 )
 
+// VenuePaper is where the engine itself fills orders, in paper portfolios.
+const VenuePaper = "paper"
+
 // Flags of a fill: what was wrong about a fact that is recorded all the same.
 const (
 	FlagNoPermit       = "no_permit"       // none was named
@@ -26,6 +29,7 @@ const (
 	FlagOversold       = "oversold"        // a negative quantity, no perp, no permit
 	FlagMarketSettled  = "market_settled"  // after the outcome was settled
 	FlagVoided         = "voided"          // its void came first: posts nothing
+	FlagLegLate        = "leg_late"        // of a leg, after its arbitrage timed out: directional
 )
 
 // FillRecorded: an order was filled, wholly or in part. A fact; never refused.

@@ -113,6 +113,9 @@ func TradeName(revision uint64) string { return recordName("t", revision) }
 // PermitName names the permit granted by a record: p and the revision.
 func PermitName(revision uint64) string { return recordName("p", revision) }
 
+// ArbitrageName names the arbitrage permitted by a record: a and the revision.
+func ArbitrageName(revision uint64) string { return recordName("a", revision) }
+
 // recordName is a letter for the kind of thing, and the revision that made it.
 func recordName(kind string, revision uint64) string { return fmt.Sprintf("%s%d", kind, revision) }
 

@@ -56,6 +56,9 @@ type Policy struct {
 	// FeeBPS is the fee assumed for a permit that names none, in 1/10,000 of the
 	// notional.
 	FeeBPS Decimal `json:"fee_bps"`
+	// PaperSlippageBPS worsens the mark at which a paper order is filled, in 1/10,000
+	// of it.
+	PaperSlippageBPS Decimal `json:"paper_slippage_bps,omitzero"`
 
 	// Optional limits of a permit that opens exposure (section 7); 0 is none. A
 	// value at its limit is allowed, above it denied.
@@ -142,6 +145,8 @@ func (p *Policy) Validate() error {
 		return Invalid("permit_ttl", "must be between 1s and 1h")
 	case p.MarkMaxAge < 0:
 		return Invalid("mark_max_age", "must not be negative; 0 switches the check off")
+	case p.PaperSlippageBPS.Sign() < 0 || p.PaperSlippageBPS.AtLeast(FromInt(10_000)):
+		return Invalid("paper_slippage_bps", "must be at least 0 and below 10000 (basis points of the mark)")
 	case p.FeeBPS.Sign() < 0 || p.FeeBPS.AtLeast(FromInt(10_000)):
 		return Invalid("fee_bps", "must be at least 0 and below 10000 (basis points of the notional)")
 	}

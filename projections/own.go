@@ -69,6 +69,8 @@ func OwnEvent(e domain.Event, bot string, owner func(permit string) string) doma
 		return ifOwn(e, e.Bot == bot || e.Bot == "")
 	case *domain.BreakerReset:
 		return ifOwn(e, e.Bot == bot || e.Bot == "")
+	case *domain.ClockJumped:
+		return &domain.ClockJumped{By: e.By, PermitsExpired: ownPermits(e.PermitsExpired, bot, owner)}
 	case *domain.PermitPlaced:
 		return ifOwn(e, owner(e.Permit) == bot)
 	case *domain.PermitReleased:
@@ -101,6 +103,12 @@ func botOfEvent(event domain.Event) string {
 	case *domain.PermitGranted:
 		return e.Bot
 	case *domain.PermitDenied:
+		return e.Bot
+	case *domain.ArbitragePermitted:
+		return e.Bot
+	case *domain.ArbitrageDenied:
+		return e.Bot
+	case *domain.ArbitrageTimedOut:
 		return e.Bot
 	case *domain.FillRecorded:
 		return e.Bot

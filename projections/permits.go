@@ -22,6 +22,12 @@ type Permit struct {
 	Status string `json:"status"`
 	// ExpiresAt is null for a working order that has no expiry of its own.
 	ExpiresAt *time.Time `json:"expires_at"`
+	// Intent is "" for a directional order.
+	Intent domain.Intent `json:"intent,omitempty"`
+	// Arbitrage names what the order is a leg of.
+	Arbitrage string `json:"arbitrage,omitempty"`
+	// PaperFill: the engine fills it, once the mark reaches its limit.
+	PaperFill bool `json:"paper_fill,omitempty"`
 }
 
 // PermitsOf lists the permits that hold at a time, of one bot or ("") of all, in
@@ -36,6 +42,7 @@ func PermitsOf(s *portfolio.State, bot string, now time.Time) []Permit {
 		v := Permit{
 			Permit: id, Bot: p.Bot, Market: p.Market, Outcome: p.Outcome, Side: p.Side, Quantity: p.Quantity, Left: p.Left,
 			LimitPrice: p.LimitPrice, Reserved: p.Reserved, Status: "granted", ExpiresAt: when(p.ExpiresAt),
+			Intent: p.Intent, Arbitrage: p.Arbitrage, PaperFill: p.PaperFill,
 		}
 		if p.Working {
 			v.Status = "working"

@@ -3,6 +3,7 @@ package projections
 import (
 	"pets/domain"
 	"pets/domain/portfolio"
+	"pets/domain/risk"
 )
 
 // Position is one open position. Mark is null for what was never marked; it is
@@ -17,11 +18,18 @@ type Position struct {
 	UnrealisedPnL domain.Decimal  `json:"unrealised_pnl"`
 	Oversold      bool            `json:"oversold"`
 	Trade         string          `json:"trade"`
+	// OpenLeg is the part that is of an arbitrage whose other legs were not filled in
+	// time, signed like the quantity; absent for nothing.
+	OpenLeg domain.Decimal `json:"open_leg,omitzero"`
 }
 
 // PositionsOf lists the open positions by market, outcome and bot.
 func PositionsOf(s *portfolio.State) []Position {
 	out := []Position{}
+	open := map[string]risk.Shares{}
+	for bot := range s.Bots {
+		open[bot] = s.OpenLegs(bot)
+	}
 	for _, in := range s.SortedInstruments() {
 		for _, h := range in.Holdings {
 			if h.IsFlat() {
@@ -30,6 +38,7 @@ func PositionsOf(s *portfolio.State) []Position {
 			p := Position{
 				Bot: h.Bot, Market: in.Market, Outcome: in.Outcome, Quantity: h.Quantity, Cost: h.Cost,
 				UnrealisedPnL: h.Value.Sub(h.Cost), Oversold: h.Oversold, Trade: h.Episode.Trade,
+				OpenLeg: open[h.Bot][in.Instrument],
 			}
 			if m := in.Mark(); m != nil {
 				price := m.Price

@@ -96,6 +96,14 @@ func describeRisk(event domain.Event) string {
 
 func describeSystem(event domain.Event) string {
 	switch e := event.(type) {
+	case *domain.ArbitragePermitted:
+		return fmt.Sprintf("%s may place %s of %s together: they cost %s and pay %s for sure", e.Bot, strings.Join(e.Permits, ", "), e.Arbitrage, e.Cost, e.SurePayout)
+	case *domain.ArbitrageDenied:
+		return fmt.Sprintf("%s may not place %d legs together, at a cost of %s for %s: %s", e.Bot, len(e.Legs), e.Cost, e.SurePayout, reasons(e.Reasons))
+	case *domain.ArbitrageTimedOut:
+		return fmt.Sprintf("the legs of %s of %s were not all filled in time%s%s", e.Arbitrage, e.Bot, openLegs(e.Open), list("; still resting ", e.Resting))
+	case *domain.ClockJumped:
+		return fmt.Sprintf("the clock jumped by %s%s", e.By, list("; expired ", e.PermitsExpired))
 	case *domain.APIKeyIssued:
 		return strings.TrimSpace(fmt.Sprintf("API key %s issued to %s, role %s %s", e.Key, e.User, e.Role, strings.Trim(e.Portfolio+"/"+e.Bot, "/")))
 	case *domain.APIKeyRevoked:
@@ -211,6 +219,15 @@ func scope(breaker, bot string) string {
 		return breaker
 	}
 	return breaker + " of " + bot
+}
+
+// openLegs says what no other leg covers.
+func openLegs(open []domain.OpenLeg) string {
+	parts := make([]string, len(open))
+	for i, o := range open {
+		parts[i] = o.Quantity.String() + " × " + short(o.Instrument)
+	}
+	return list("; directional now: ", parts)
 }
 
 // list says who was stopped, or what was revoked; nothing of nothing.

@@ -277,10 +277,17 @@ func (s *scenario) printRecord(rec eventstore.Record, e domain.Event) {
 		stamp = fmt.Sprintf("%6d  %s  ", rec.Revision, rec.Time.UTC().Format(time.DateTime))
 	}
 	s.out.print("> " + stamp + sentence(e))
-	if denied, ok := e.(*domain.PermitDenied); ok {
-		for _, r := range denied.Reasons {
-			s.out.print(">   " + reason(r))
-		}
+	switch denied := e.(type) {
+	case *domain.PermitDenied:
+		s.printReasons(denied.Reasons)
+	case *domain.ArbitrageDenied:
+		s.printReasons(denied.Reasons)
+	}
+}
+
+func (s *scenario) printReasons(reasons []domain.Reason) {
+	for _, r := range reasons {
+		s.out.print(">   " + reason(r))
 	}
 }
 
@@ -291,6 +298,9 @@ func sentence(e domain.Event) string {
 
 func reason(r domain.Reason) string {
 	text := string(r.Code) + ": " + r.Message
+	if r.Leg > 0 {
+		text = fmt.Sprintf("leg %d: %s", r.Leg, text)
+	}
 	if r.Value != "" {
 		text += "; value " + r.Value
 	}

@@ -189,6 +189,9 @@ func (s *scenario) positionLines() []string {
 		if p.Oversold {
 			out[i] += " oversold"
 		}
+		if !p.OpenLeg.IsZero() {
+			out[i] += ", open leg " + p.OpenLeg.String()
+		}
 	}
 	return out
 }

@@ -28,11 +28,13 @@ var verbs = map[string]scenarioVerb{
 	"fee":            {"AMOUNT [BOT] [kind=trading|gas|rebate] [asset=ASSET]", feeVerb},
 	"adjust":         {`ACCOUNT AMOUNT [asset=ASSET] reason="…"`, adjustVerb},
 	"market":         {"MARKET kind=outcome|spot|perp [outcomes=A,B] [category=TEXT]", marketVerb},
-	"bot":            {"BOT [capital=N] [start=no] [strategy=TEXT] [kind=TEXT]", botVerb},
+	"bot":            {"BOT [capital=N] [start=no] [strategy=TEXT] [kind=TEXT] [inventory_cap=N]", botVerb},
 	"start":          {"BOT", startVerb},
 	"stop":           {`BOT [reason="…"]`, stopVerb},
 	"allocate":       {"BOT AMOUNT", allocateVerb},
-	"permit":         {"BOT buy|sell MARKET/OUTCOME QUANTITY @ LIMIT [fee=N] [kind=KIND] [reduce_only=yes] [ttl=30s]", permitVerb},
+	"permit":         {"BOT buy|sell MARKET/OUTCOME QUANTITY @ LIMIT [fee=N] [kind=KIND] [reduce_only=yes] [ttl=30s] [intent=INTENT] [paper_fill=yes]", permitVerb},
+	"arbitrage":      {"BOT buy|sell MARKET/OUTCOME QUANTITY @ LIMIT [buy|sell …] [timeout=30s] [ttl=30s] [paper_fill=yes]", arbitrageVerb},
+	"overdue":        {"", func(*scenario, *args) []commands.Command { return one(commands.TimeOutLegs{}) }},
 	"place":          {"PERMIT|last [expires=TIME]", placeVerb},
 	"release":        {`PERMIT|last [reason="…"]`, releaseVerb},
 	"buy":            {fillUsage, fillVerb(domain.Buy)},
@@ -231,7 +233,7 @@ func marketVerb(_ *scenario, a *args) []commands.Command {
 func botVerb(_ *scenario, a *args) []commands.Command {
 	return one(commands.RegisterBot{
 		ID: a.word("the bot"), Capital: a.amountOr("capital", domain.Zero), Start: a.yes("start", true),
-		Strategy: a.option("strategy"), Kind: a.option("kind"),
+		Strategy: a.option("strategy"), Kind: a.option("kind"), InventoryCap: a.amountOr("inventory_cap", domain.Zero),
 	})
 }
 
@@ -251,11 +253,31 @@ func permitVerb(_ *scenario, a *args) []commands.Command {
 	c := commands.AskPermit{
 		Bot: a.word("the bot"), Side: domain.Side(a.word("buy or sell")), Instrument: a.instrument(), Quantity: a.number("the quantity"),
 		LimitPrice: a.at(), Fee: a.amount("fee"), Kind: domain.MarketKind(a.option("kind")), ReduceOnly: a.yes("reduce_only", false),
-	}
-	if ttl := a.option("ttl"); ttl != "" {
-		c.TTL = domain.Duration(a.duration("ttl=", ttl))
+		TTL: a.durationOr("ttl"), Intent: domain.Intent(a.option("intent")), PaperFill: a.yes("paper_fill", false),
 	}
 	return one(c)
+}
+
+func arbitrageVerb(_ *scenario, a *args) []commands.Command {
+	c := commands.AskPermit{
+		Bot: a.word("the bot"), Intent: domain.IntentArbitrage, TTL: a.durationOr("ttl"), LegTimeout: a.durationOr("timeout"),
+		PaperFill: a.yes("paper_fill", false),
+	}
+	for more := true; more; more = a.more() {
+		c.Legs = append(c.Legs, commands.Leg{
+			Side: domain.Side(a.word("buy or sell")), Instrument: a.instrument(), Quantity: a.number("the quantity"), LimitPrice: a.at(),
+		})
+	}
+	return one(c)
+}
+
+// durationOr takes an option that is a duration, 0 where it is not there.
+func (a *args) durationOr(name string) domain.Duration {
+	text := a.option(name)
+	if text == "" {
+		return 0
+	}
+	return domain.Duration(a.duration(name+"=", text))
 }
 
 // last replaces the word last by what was named last.

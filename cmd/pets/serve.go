@@ -123,10 +123,15 @@ func (a *app) newServer(now func() time.Time) (*server, error) {
 		return nil, errors.Join(err, s.listener.Close(), s.store.Close())
 	}
 	s.meter = metrics.New()
+	started := time.Now()
+	monotonic := func() time.Duration { return time.Since(started) }
+	if a.wall != nil { // a clock that is made up jumps as it likes
+		monotonic = nil
+	}
 	s.keys = projections.NewKeyring(s.store)
 	snapshots := a.snapshots(s.store)
 	s.engine = commands.NewEngine(s.store, commands.EngineOptions{
-		Options: commands.Options{Now: now, Snapshots: snapshots}, Latch: commands.NewLatchFile(filepath.Join(dir, latchName)),
+		Options: commands.Options{Now: now, Monotonic: monotonic, Snapshots: snapshots, Jumped: s.jumped}, Latch: commands.NewLatchFile(filepath.Join(dir, latchName)),
 		Failed: func(what string, err error) {
 			s.log.Error("the engine has a problem", "what", what, "error", err.Error())
 		},
@@ -137,6 +142,13 @@ func (a *app) newServer(now func() time.Time) (*server, error) {
 	})
 	s.meter.Watch(s.api)
 	return s, nil
+}
+
+// jumped says that somebody, or something, moved the wall clock.
+func (s *server) jumped(stream string, by time.Duration) {
+	s.meter.ClockJump()
+	s.log.Warn("the wall clock was moved; permits that are not placed have expired. Look at what sets this machine's time",
+		"stream", stream, "by", by.Round(time.Millisecond).String())
 }
 
 // latchName is the marker file of an emergency stop that is not recorded yet.
@@ -154,6 +166,7 @@ func (s *server) run(ctx context.Context, ready func(context.Context) error) (er
 	}()
 	s.work.Go(func() { s.follow(ctx) })
 	s.work.Go(func() { s.api.Flush(ctx) })
+	s.work.Go(func() { s.api.WatchLegs(ctx) })
 	if err := s.serveMetrics(ctx); err != nil {
 		return err
 	}

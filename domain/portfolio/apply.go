@@ -30,7 +30,7 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 	case *domain.MarketRegistered:
 		s.Markets[e.Market] = &Market{Kind: e.Kind, Outcomes: e.Outcomes, Category: e.Category}
 	case *domain.BotRegistered:
-		s.Bots[e.Bot] = &Bot{ID: e.Bot, Strategy: e.Strategy, Kind: e.Kind, Status: Registered}
+		s.Bots[e.Bot] = &Bot{ID: e.Bot, Strategy: e.Strategy, Kind: e.Kind, InventoryCap: e.InventoryCap, Status: Registered}
 	case *domain.BotStarted:
 		b := s.bot(e.Bot)
 		b.Status, b.Halted = Running, false
@@ -85,15 +85,14 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 	switch e := event.(type) {
 	case *domain.PermitGranted:
 		s.purgePermits(at.Time)
-		s.addPermit(&risk.Permit{
-			ID: e.Permit, Order: e.Order, Left: e.Quantity, ReducingLeft: e.Reducing,
-			OpeningLeft: e.Quantity.Sub(e.Reducing), Reserved: e.Reserved, Mark: e.Mark, ExpiresAt: e.ExpiresAt,
-		})
+		p := permitOf(e)
+		s.addPermit(p)
+		s.applyLeg(p)
 		s.countOrder(at.Time, e.Bot)
 	case *domain.PermitDenied:
 		s.purgePermits(at.Time)
 		if b := s.Bots[e.Bot]; b != nil {
-			b.remember(Denial{Revision: at.Revision, Time: at.Time, Digest: denialDigest(e)})
+			b.remember(Denial{Revision: at.Revision, Time: at.Time, Digest: denialDigest([]domain.Order{e.Order}, e.Reasons)})
 		}
 	case *domain.PermitPlaced:
 		if p := s.Permits[e.Permit]; p != nil {
@@ -126,10 +125,35 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 		s.Stop.Request, s.Stop.Requester = e.Request, e.User
 	case *domain.EmergencyStopCleared:
 		s.Stop = Stop{}
+	default:
+		s.applyLater(at, event)
+	}
+}
+
+func (s *State) applyLater(at domain.Stamp, event domain.Event) {
+	switch e := event.(type) {
 	case *domain.OverrideRequested:
 		s.requestOverride(e)
 	case *domain.OverrideRecorded:
 		s.recordOverride(at, e)
+	case *domain.ArbitragePermitted:
+		s.purgePermits(at.Time)
+		s.Arbitrages[e.Arbitrage] = &risk.Arbitrage{ID: e.Arbitrage, Bot: e.Bot, Deadline: e.Deadline}
+	case *domain.ArbitrageDenied:
+		s.purgePermits(at.Time)
+		if b := s.Bots[e.Bot]; b != nil {
+			b.remember(Denial{Revision: at.Revision, Time: at.Time, Digest: denialDigest(e.Legs, e.Reasons)})
+		}
+	case *domain.ArbitrageTimedOut:
+		if a := s.Arbitrages[e.Arbitrage]; a != nil {
+			a.TimedOut = true
+			s.purgePermits(at.Time)
+			s.tidyArbitrages(a.Bot)
+		}
+	case *domain.ClockJumped:
+		for _, id := range e.PermitsExpired {
+			s.dropPermit(id)
+		}
 	}
 }
 

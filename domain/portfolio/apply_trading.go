@@ -40,6 +40,7 @@ func (s *State) applyFill(at domain.Stamp, e *domain.FillRecorded) {
 	}
 	s.moved(e.Bot)
 	s.revalue(in)
+	s.tidyArbitrages(e.Bot)
 }
 
 // boundPosition: what an open position carries is written down when it closes,
@@ -84,6 +85,7 @@ func (s *State) usePermit(at domain.Stamp, e *domain.FillRecorded) {
 	x, before := s.execution(e), p.OpeningLeft
 	opens := p.Opens(x)
 	p.Fill(x, s.KindOf(e.Market))
+	s.fillLeg(p, e)
 	s.handOn(at, p, p.Unused(before, opens))
 	if p.Left.IsZero() {
 		s.dropPermit(p.ID)
@@ -180,6 +182,8 @@ func (s *State) applyConfirm(e *domain.FillConfirmed) {
 	in := s.instrument(s.Provisional[e.FillID])
 	delete(s.Provisional, e.FillID)
 	in.settleMark(ref.Revision)
+	s.endLegFill(e.FillID, false)
+	s.tidyArbitrages(e.Bot)
 	if h := in.Holding(e.Bot); h != nil {
 		h.Confirm(e.FillID)
 		s.revalue(in)
@@ -215,6 +219,8 @@ func (s *State) applyVoid(at domain.Stamp, e *domain.FillVoided) {
 	in.pull(ref.Revision)
 	s.moved(e.Bot)
 	s.revalue(in)
+	s.endLegFill(e.FillID, true)
+	s.tidyArbitrages(e.Bot)
 }
 
 // applySettlement marks the outcome at the payout, then sells what the named
@@ -248,6 +254,7 @@ func (s *State) applySettlement(at domain.Stamp, e *domain.MarketSettled) {
 	}
 	s.effects.Performed = true
 	s.revalue(in)
+	s.tidyArbitrages("")
 }
 
 func (s *State) applyMarks(at domain.Stamp, e *domain.PriceMarked) {

@@ -151,7 +151,7 @@ func (d *Decision) RequestClear(reason string) error {
 	if err := domain.CheckReason("reason", reason); err != nil {
 		return err
 	}
-	d.openDay()
+	d.due()
 	d.emit(&domain.EmergencyStopClearRequested{
 		Request: "c" + domain.TradeName(d.s.Next)[1:], Reason: reason, User: d.caller.User,
 	})

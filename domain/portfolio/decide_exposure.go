@@ -38,7 +38,7 @@ func (d *Decision) checkOptional(c *check, b *Bot) {
 		d.checkShare(c, domain.ReasonCategoryExposure, d.exposureOfCategory(category).Add(order), limit, "the exposure of all bots in the category would be above max_category_exposure_pct of the portfolio's equity")
 	}
 	if limit := p.MaxOrdersPerMinute; limit > 0 {
-		if n := d.s.ordersWithin(b, d.now) + 1; n > limit {
+		if n := d.s.ordersWithin(b, d.now) + len(d.legs) + 1; n > limit {
 			c.fail(domain.ReasonOrderRate, domain.FromInt(int64(n)).String(), domain.FromInt(int64(limit)).String(), "the bot would be granted more permits in 60 s than max_orders_per_minute")
 		}
 	}
@@ -80,8 +80,8 @@ func (d *Decision) exposureIn(bot string, i domain.Instrument) domain.Decimal {
 			sum = d.s.exposureOf(in, bot)
 		}
 	}
-	for _, p := range d.s.permitsOf(bot) {
-		if p.Instrument == i && p.Live(d.now) {
+	for p := range d.livePermits(bot) {
+		if p.Instrument == i {
 			sum = sum.Add(d.s.pending(p))
 		}
 	}
@@ -109,10 +109,8 @@ func (d *Decision) exposureOfBot(bot string) domain.Decimal {
 			sum = sum.Add(d.s.exposureOf(in, bot))
 		}
 	}
-	for _, p := range d.s.permitsOf(bot) {
-		if p.Live(d.now) {
-			sum = sum.Add(d.s.pending(p))
-		}
+	for p := range d.livePermits(bot) {
+		sum = sum.Add(d.s.pending(p))
 	}
 	return sum
 }
@@ -127,8 +125,8 @@ func (d *Decision) exposureOfCategory(category string) domain.Decimal {
 			sum = sum.Add(d.s.exposureOf(in, h.Bot))
 		}
 	}
-	for _, p := range d.s.Permits {
-		if p.Live(d.now) && d.s.categoryOf(p.Market) == category {
+	for p := range d.live(d.s.Permits) {
+		if d.s.categoryOf(p.Market) == category {
 			sum = sum.Add(d.s.pending(p))
 		}
 	}
@@ -154,8 +152,8 @@ func (d *Decision) openWith(bot string, with domain.Instrument) int {
 			}
 		}
 	}
-	for _, p := range d.s.permitsOf(bot) {
-		if p.Live(d.now) && p.ReducingLeft.Less(p.Left) {
+	for p := range d.livePermits(bot) {
+		if p.ReducingLeft.Less(p.Left) {
 			open[p.Instrument] = true
 		}
 	}
@@ -185,29 +183,4 @@ func (s *State) countOrder(now time.Time, bot string) {
 	}
 	keep := len(b.Granted) - s.ordersWithin(b, now)
 	b.Granted = append(slices.Delete(b.Granted, 0, keep), now)
-}
-
-// PermitPreview is what a permit would be answered with.
-type PermitPreview struct {
-	Allowed  bool            `json:"allowed"`
-	Reserved domain.Decimal  `json:"reserved"`
-	Reasons  []domain.Reason `json:"reasons"`
-}
-
-// PreviewPermit runs every check of a permit and records nothing. It changes
-// nothing either: any number may look at the same state.
-func (s *State) PreviewPermit(now time.Time, caller domain.Caller, r PermitRequest) (PermitPreview, error) {
-	d := &Decision{s: s, now: now, caller: caller}
-	o, _, err := d.checkOrder(r)
-	if err != nil {
-		return PermitPreview{}, err
-	}
-	if err := d.checkPermitCount(o.Bot); err != nil {
-		return PermitPreview{}, err
-	}
-	c := d.check(o, r.Kind)
-	if len(c.reasons) > 0 {
-		return PermitPreview{Reasons: c.reasons}, nil
-	}
-	return PermitPreview{Allowed: true, Reserved: c.reserve, Reasons: []domain.Reason{}}, nil
 }

@@ -51,16 +51,22 @@ func (d *Decision) RecordFill(r FillReport) error {
 		d.fact(e)
 		return nil
 	}
+	d.due() // a leg may have timed out, and an episode is named after the fill's revision
 	fact := factOf(domain.Stamp{Revision: d.s.Next, Time: d.now}, e)
 	d.flagFill(e, fact)
 	d.markByFill(e, r.Notional != nil, fact)
+	d.book(e)
+	return nil
+}
 
+// book records a fill with the trade it closes and the breakers it trips, in one
+// append.
+func (d *Decision) book(e *domain.FillRecorded) {
 	effects := d.fact(e)
 	closed := append([]ClosedEpisode(nil), effects.Closed...)
 	moved := append([]string(nil), effects.Moved...)
 	d.closeTrades(closed, domain.ClosedByFill)
 	d.evaluate(moved)
-	return nil
 }
 
 // repeated answers a report whose identity is known: the same content does
@@ -87,6 +93,8 @@ func (d *Decision) checkFill(r *FillReport) error {
 		return err
 	}
 	switch {
+	case r.Venue == domain.VenuePaper && !d.imported():
+		return domain.Invalid("venue", "must not be %s: that is where the engine itself fills orders; name the venue the fill is from", domain.VenuePaper)
 	case r.Leg < 0 || r.Leg > 1000:
 		return domain.Invalid("leg", "must be 0 to 1000")
 	case r.Side != domain.Buy && r.Side != domain.Sell:
@@ -118,6 +126,9 @@ func (d *Decision) flagFill(e *domain.FillRecorded, fact ledger.Fact) {
 	}
 	if s.halted(e.Bot) {
 		e.Flags = append(e.Flags, domain.FlagHalted)
+	}
+	if permitted && s.legLate(e.Permit) {
+		e.Flags = append(e.Flags, domain.FlagLegLate)
 	}
 	in := s.Instruments[e.Instrument]
 	after := in.preview(e.Bot, fact)
@@ -322,6 +333,7 @@ func (d *Decision) void(id domain.FillID) {
 	}
 	d.closeTrades(closed, domain.ClosedByVoid)
 	d.evaluate(moved)
+	d.timeOutLegs() // what was complete may not be any more
 }
 
 // RecordTrade books a closed trade of a bot that only knows results. P&L is net;
@@ -346,7 +358,7 @@ func (d *Decision) RecordTrade(e *domain.TradeClosed) error {
 	if ref, ok := d.s.Fills[id]; ok {
 		return d.repeated(ref, contentOfTrade(e), "this trade is already recorded")
 	}
-	d.openDay() // before the trade is named after its revision
+	d.due() // before the trade is named after its revision
 	e.Trade = domain.TradeName(d.s.Next)
 	e.ClosedBy = domain.ClosedByReport
 	e.Result = ledger.ResultOf(e.PnL, d.s.Policy.LossDust)

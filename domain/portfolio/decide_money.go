@@ -28,12 +28,10 @@ func (s *State) freeCash(b *Bot, now time.Time) domain.Decimal {
 }
 
 // reserved is what the live permits of a bot reserve.
-func (s *State) reserved(b *Bot, now time.Time) domain.Decimal {
+func (d *Decision) reserved(b *Bot) domain.Decimal {
 	sum := domain.Zero
-	for _, p := range s.permitsOf(b.ID) {
-		if p.Live(now) {
-			sum = sum.Add(p.Reserved)
-		}
+	for p := range d.livePermits(b.ID) {
+		sum = sum.Add(p.Reserved)
 	}
 	return sum
 }
@@ -231,6 +229,7 @@ func (d *Decision) MarkPrices(marks []domain.Mark) error {
 	}
 	moved := d.fact(&domain.PriceMarked{Source: d.caller.Role, Marks: kept}).Moved
 	d.evaluate(moved)
+	d.fillRestingOnPaper(kept)
 	return nil
 }
 

@@ -51,7 +51,7 @@ func (d *Decision) RequestOverride(kind, portfolio string, limits json.RawMessag
 	default:
 		return domain.Invalid("kind", "must be go_live or limits")
 	}
-	d.openDay()
+	d.due()
 	d.emit(&domain.OverrideRequested{
 		Override: domain.OverrideName(d.s.Next), Kind: kind, Portfolio: portfolio, Limits: limits, Reason: reason,
 		User: d.caller.User, ExpiresAt: d.now.Add(overrideTTL),

@@ -3,7 +3,9 @@ package portfolio
 import (
 	"encoding/hex"
 	"fmt"
+	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -44,34 +46,49 @@ func (d *Decision) AskPermit(r PermitRequest) error {
 	if err != nil {
 		return err
 	}
-	if err := d.checkPermitCount(o.Bot); err != nil {
+	if err := d.checkPermitCount(o.Bot, 1); err != nil {
 		return err
 	}
-	d.openDay() // daily loss is judged on the day of the question
+	d.due() // daily loss is judged on the day of the question
 	c := d.check(o, r.Kind)
 	if len(c.reasons) > 0 {
 		d.deny(o, c.reasons)
 		return nil
 	}
-	d.emit(&domain.PermitGranted{
-		Permit: domain.PermitName(d.s.Next), Order: o, Reducing: c.exposure.Reducing,
-		Reserved: c.reserve, Mark: c.mark, ExpiresAt: d.now.Add(ttl),
-	})
+	permit := d.grant(c, d.now.Add(ttl), "")
+	if o.PaperFill {
+		d.fillOnPaper(permit)
+	}
 	return nil
 }
 
-// checkPermitCount refuses one more permit than the portfolio can carry. What has
+// grant records that an order may be placed, and returns the name of its permit.
+func (d *Decision) grant(c *check, expires time.Time, arbitrage string) string {
+	e := c.permit(domain.PermitName(d.s.Next), expires)
+	e.Arbitrage = arbitrage
+	d.emit(e)
+	return e.Permit
+}
+
+// permit is what would be granted of an order that passed every check.
+func (c *check) permit(name string, expires time.Time) *domain.PermitGranted {
+	return &domain.PermitGranted{
+		Permit: name, Order: c.order, Reducing: c.exposure.Reducing, Reserved: c.reserve, Mark: c.mark, ExpiresAt: expires,
+	}
+}
+
+// checkPermitCount refuses more permits than the portfolio can carry. What has
 // expired does not count, though nothing may have purged it yet.
-func (d *Decision) checkPermitCount(bot string) error {
-	own, all := len(d.s.permitsOf(bot)), len(d.s.Permits)
-	if own < maxBotPermits && all < maxPermits {
+func (d *Decision) checkPermitCount(bot string, more int) error {
+	own, all := len(d.s.permitsOf(bot))+more, len(d.s.Permits)+more
+	if own <= maxBotPermits && all <= maxPermits {
 		return nil
 	}
 	own, all = liveIn(d.s.permitsOf(bot), d.now), liveIn(d.s.Permits, d.now)
 	switch {
-	case own >= maxBotPermits:
+	case own+more > maxBotPermits:
 		return domain.Errorf(domain.CodeRateLimited, "the bot has %d live permits, and no bot may have more; release permits of orders that no longer rest", own)
-	case all >= maxPermits:
+	case all+more > maxPermits:
 		return domain.Errorf(domain.CodeRateLimited, "the portfolio has %d live permits, and may have no more; release permits of orders that no longer rest", all)
 	}
 	return nil
@@ -110,14 +127,21 @@ func (d *Decision) checkOrder(r PermitRequest) (o domain.Order, ttl time.Duratio
 		return o, 0, domain.Invalid("ttl", "must be above 0 and at most the policy's permit_ttl of %s", ttl)
 	case r.Fee != nil && r.Fee.Sign() < 0:
 		return o, 0, domain.Invalid("fee", "must not be negative")
+	case o.Intent != "" && o.Intent != domain.IntentDirectional && o.Intent != domain.IntentArbitrage && o.Intent != domain.IntentMarketMaking:
+		return o, 0, domain.Invalid("intent", "must be directional, arbitrage or market_making")
+	case o.PaperFill && (d.s.Mode != domain.ModePaper || d.imported()):
+		return o, 0, domain.Invalid("paper_fill", "is for paper portfolios: the orders of this one are filled at a venue")
 	case r.Kind != "" && r.Kind != domain.KindOutcome && r.Kind != domain.KindSpot && r.Kind != domain.KindPerp:
 		return o, 0, domain.Invalid("kind", "must be outcome, spot or perp")
 	}
 	if r.TTL > 0 {
 		ttl = r.TTL
 	}
+	if o.Intent == domain.IntentDirectional {
+		o.Intent = ""
+	}
 	notional := o.Quantity.Mul(o.LimitPrice)
-	o.Fee = domain.MulDiv(notional, d.s.Policy.FeeBPS, domain.FromInt(10_000))
+	o.Fee = d.defaultFee(notional)
 	if r.Fee != nil {
 		o.Fee = *r.Fee
 	}
@@ -127,6 +151,11 @@ func (d *Decision) checkOrder(r PermitRequest) (o domain.Order, ttl time.Duratio
 	return o, ttl, nil
 }
 
+// defaultFee is the fee of an order that names none.
+func (d *Decision) defaultFee(notional domain.Decimal) domain.Decimal {
+	return domain.MulDiv(notional, d.s.Policy.FeeBPS, domain.FromInt(10_000))
+}
+
 // check is one order held against everything that may forbid it.
 type check struct {
 	order    domain.Order
@@ -134,7 +163,9 @@ type check struct {
 	exposure risk.Exposure
 	reserve  domain.Decimal
 	mark     domain.Decimal
-	reasons  []domain.Reason
+	// proven: what it opens is not directional, so zones do not bind it.
+	proven  bool
+	reasons []domain.Reason
 }
 
 func (c *check) fail(code domain.ReasonCode, value, limit, format string, args ...any) {
@@ -144,10 +175,22 @@ func (c *check) fail(code domain.ReasonCode, value, limit, format string, args .
 // reducing: the order only closes what is held and not yet spoken for.
 func (c *check) reducing() bool { return c.exposure.Opening.IsZero() }
 
-// check runs all checks of section 7 and collects every reason.
+// check runs all checks of section 7 on one order and collects every reason.
 func (d *Decision) check(o domain.Order, kind domain.MarketKind) *check {
-	s := d.s
-	c := &check{order: o, kind: s.KindOf(o.Market)}
+	c := &check{order: o, kind: d.s.KindOf(o.Market)}
+	if o.Intent == domain.IntentMarketMaking {
+		c.proven = d.s.makesMarkets(o.Bot)
+	}
+	if o.Intent == domain.IntentArbitrage {
+		c.fail(domain.ReasonLegsInvalid, "1", "2", "an arbitrage has at least two legs, which are asked for together in legs")
+	}
+	d.run(c, kind)
+	return c
+}
+
+// run holds the order of c against everything that may forbid it.
+func (d *Decision) run(c *check, kind domain.MarketKind) {
+	s, o := d.s, c.order
 	held := domain.Zero
 	in := s.Instruments[o.Instrument]
 	if in != nil {
@@ -166,21 +209,44 @@ func (d *Decision) check(o domain.Order, kind domain.MarketKind) *check {
 	b := s.Bots[o.Bot]
 	if b == nil {
 		c.fail(domain.ReasonBotUnknown, "", "", "no such bot in this portfolio")
-		return c
+		return
 	}
 	if !c.reducing() {
 		d.checkMarks(c)
 		d.checkOptional(c, b)
+		d.checkInventory(c, b)
 	}
 	d.checkCash(c, b)
-	return c
+}
+
+// livePermits are those of a bot that hold now, and of the legs that were asked for
+// before this one in the same request.
+func (d *Decision) livePermits(bot string) iter.Seq[*risk.Permit] {
+	return d.live(d.s.permitsOf(bot))
+}
+
+// live yields the permits that hold now, and those of the legs before this one: they
+// are all of one bot.
+func (d *Decision) live(permits map[string]*risk.Permit) iter.Seq[*risk.Permit] {
+	return func(yield func(*risk.Permit) bool) {
+		for _, p := range d.legs {
+			if !yield(p) {
+				return
+			}
+		}
+		for _, p := range permits {
+			if p.Live(d.now) && !yield(p) {
+				return
+			}
+		}
+	}
 }
 
 // pendingReduction is what live permits will already close of the same holding.
 func (d *Decision) pendingReduction(o domain.Order) domain.Decimal {
 	sum := domain.Zero
-	for _, p := range d.s.permitsOf(o.Bot) {
-		if p.Instrument == o.Instrument && p.Side == o.Side && p.Live(d.now) {
+	for p := range d.livePermits(o.Bot) {
+		if p.Instrument == o.Instrument && p.Side == o.Side {
 			sum = sum.Add(p.ReducingLeft)
 		}
 	}
@@ -255,7 +321,7 @@ func (d *Decision) checkMarketOf(c *check, kind domain.MarketKind, in *Instrumen
 	if o.Side == domain.Sell && c.kind == domain.KindSpot {
 		c.fail(domain.ReasonNotReducing, o.Quantity.String(), c.exposure.Reducing.String(), "a spot market cannot be sold short")
 	}
-	if c.kind == domain.KindOutcome {
+	if c.kind == domain.KindOutcome && !c.proven {
 		d.checkZone(c)
 	}
 }
@@ -310,13 +376,16 @@ func (d *Decision) checkCash(c *check, b *Bot) {
 		return
 	}
 	free := d.s.freeCash(b, d.now)
+	for _, p := range d.legs {
+		free = free.Sub(p.Reserved).Add(p.Relief(d.s.relief(p.Bot, p.Instrument, p.ReducingLeft)))
+	}
 	if c.order.Side == domain.Buy {
 		relief := d.s.relief(b.ID, c.order.Instrument, c.exposure.Reducing)
 		free = free.Add(relief)
 		if c.reducing() {
 			// Of a bot whose shorts have outgrown its cash, too: buying back for no more
 			// than the cover leaves the rest covered no worse.
-			free = free.Max(relief.Min(b.Cash.Sub(d.s.reserved(b, d.now))))
+			free = free.Max(relief.Min(b.Cash.Sub(d.reserved(b))))
 		}
 	}
 	if free.Less(c.reserve) {
@@ -327,16 +396,24 @@ func (d *Decision) checkCash(c *check, b *Bot) {
 // deny records a denial; the same one again within a second is only noted.
 func (d *Decision) deny(o domain.Order, reasons []domain.Reason) {
 	e := &domain.PermitDenied{Order: o, Reasons: reasons}
-	if b := d.s.Bots[o.Bot]; b != nil {
-		now := denialDigest(e)
-		for _, before := range b.Denied {
-			if before.Digest == now && d.now.Sub(before.Time) < denialWindow {
-				d.note("denied for the same reasons", before.Revision)
-				return
-			}
+	if !d.deniedBefore(o.Bot, denialDigest([]domain.Order{o}, reasons)) {
+		d.emit(e)
+	}
+}
+
+// deniedBefore notes the denial that a bot has just been given.
+func (d *Decision) deniedBefore(bot, digest string) bool {
+	b := d.s.Bots[bot]
+	if b == nil {
+		return false
+	}
+	for _, before := range b.Denied {
+		if before.Digest == digest && d.now.Sub(before.Time) < denialWindow {
+			d.note("denied for the same reasons", before.Revision)
+			return true
 		}
 	}
-	d.emit(e)
+	return false
 }
 
 // remember keeps a bot's denials as long as the next one may be like them.
@@ -348,10 +425,15 @@ func (b *Bot) remember(denied Denial) {
 	b.Denied = append(b.Denied, denied)
 }
 
-func denialDigest(e *domain.PermitDenied) string {
-	parts := []string{e.Market, e.Outcome, string(e.Side), e.Quantity.String(), e.LimitPrice.String(), e.Fee.String(), fmt.Sprint(e.ReduceOnly)}
-	for _, r := range e.Reasons {
-		parts = append(parts, string(r.Code), r.Value, r.Limit)
+// denialDigest is of everything that was asked, and of every reason.
+func denialDigest(orders []domain.Order, reasons []domain.Reason) string {
+	var parts []string
+	for _, o := range orders {
+		parts = append(parts, o.Market, o.Outcome, string(o.Side), o.Quantity.String(), o.LimitPrice.String(), o.Fee.String(),
+			fmt.Sprint(o.ReduceOnly, o.PaperFill), string(o.Intent))
+	}
+	for _, r := range reasons {
+		parts = append(parts, string(r.Code), r.Value, r.Limit, strconv.Itoa(r.Leg))
 	}
 	c := digest(strings.Join(parts, "\x00"))
 	return hex.EncodeToString(c[:])

@@ -187,6 +187,11 @@ func (d *Decision) RegisterBot(e *domain.BotRegistered, capital domain.Decimal, 
 	default:
 		return domain.Invalid("kind", "must be directional or market_maker")
 	}
+	if maker := e.Kind == domain.BotMarketMaker; maker && e.InventoryCap.Sign() <= 0 {
+		return domain.Invalid("inventory_cap", "must be above 0 for a market maker: the most shares of one market it may come to be exposed to")
+	} else if !maker && !e.InventoryCap.IsZero() {
+		return domain.Invalid("inventory_cap", "is for bots of kind market_maker")
+	}
 	if d.s.Bots[e.Bot] != nil {
 		return &domain.Error{Code: domain.CodeConflict, Field: "id", Message: "is already registered in this portfolio"}
 	}

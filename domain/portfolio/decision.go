@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"pets/domain"
+	"pets/domain/risk"
 )
 
 // Decision is one command being decided against a state. It either refuses,
@@ -20,6 +21,9 @@ type Decision struct {
 	events []domain.Event
 	// cause is the revision of the record that moved a value.
 	cause uint64
+	// legs are the permits that the legs of an arbitrage would get, of those checked
+	// before the one at hand.
+	legs []*risk.Permit
 }
 
 // Begin starts a decision at a time (of recording) for a caller. The time must
@@ -50,13 +54,20 @@ func (d *Decision) Finish() error {
 	return nil
 }
 
-// emit records an event in the decision and applies it. The first event of a
-// calendar day is preceded by day.opened (section 5).
+// emit records an event in the decision and applies it. What is due by its time
+// comes before the first one.
 func (d *Decision) emit(e domain.Event) {
 	if len(d.events) == 0 {
-		d.openDay()
+		d.due()
 	}
 	d.add(e)
+}
+
+// due records what the passing of time has brought about: a new calendar day
+// (section 5), and legs that were not filled in time (section 7).
+func (d *Decision) due() {
+	d.openDay()
+	d.timeOutLegs()
 }
 
 func (d *Decision) add(e domain.Event) {
@@ -73,6 +84,16 @@ func (d *Decision) openDay() {
 	if day, isNew := d.s.newDay(d.now); isNew {
 		d.add(&domain.DayOpened{Date: day, Equity: d.s.Equity()})
 	}
+}
+
+// ClockJumped records that the wall clock was moved, before anything is decided by
+// it: permits that are not placed have expired (section 2), because nobody knows how
+// long they have been held. 0 is no jump.
+func (d *Decision) ClockJumped(by time.Duration) {
+	if by == 0 || !d.s.IsOpen() || d.imported() {
+		return
+	}
+	d.emit(&domain.ClockJumped{By: domain.Duration(by), PermitsExpired: d.s.unplacedPermits("", d)})
 }
 
 // fact emits the event that moves values, and remembers it as the cause of what

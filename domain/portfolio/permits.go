@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"time"
 
+	"pets/domain"
 	"pets/domain/risk"
 )
 
@@ -11,7 +12,9 @@ import (
 // looking at all others: every question asks for both. It is made of State.Permits
 // and of nothing else, and no snapshot holds it.
 type permitIndex struct {
-	byBot  map[string]map[string]*risk.Permit
+	byBot map[string]map[string]*risk.Permit
+	// paper are those that the engine fills, by what they are for.
+	paper  map[domain.Instrument]map[string]*risk.Permit
 	expiry expiryHeap
 }
 
@@ -55,7 +58,28 @@ func (s *State) addPermit(p *risk.Permit) {
 		s.permits.byBot[p.Bot] = own
 	}
 	own[p.ID] = p
+	if p.PaperFill {
+		s.permits.addPaper(p)
+	}
 	s.expires(p)
+}
+
+func (x *permitIndex) addPaper(p *risk.Permit) {
+	if x.paper == nil {
+		x.paper = map[domain.Instrument]map[string]*risk.Permit{}
+	}
+	if x.paper[p.Instrument] == nil {
+		x.paper[p.Instrument] = map[string]*risk.Permit{}
+	}
+	x.paper[p.Instrument][p.ID] = p
+}
+
+func (x *permitIndex) dropPaper(p *risk.Permit) {
+	if of := x.paper[p.Instrument]; len(of) > 1 {
+		delete(of, p.ID)
+	} else {
+		delete(x.paper, p.Instrument)
+	}
 }
 
 // expires notes when a permit ends by itself, anew each time that changes.
@@ -75,6 +99,12 @@ func (s *State) dropPermit(id string) {
 		delete(own, id)
 	} else {
 		delete(s.permits.byBot, p.Bot)
+	}
+	if p.PaperFill {
+		s.permits.dropPaper(p)
+	}
+	if p.Arbitrage != "" {
+		s.tidyArbitrages(p.Bot)
 	}
 }
 

@@ -41,8 +41,8 @@ func goldenHistory(t *testing.T) []recorded {
 // hash here.
 func TestGoldenHistory(t *testing.T) {
 	const (
-		version = 6
-		hash    = "b704de313daed59d6b7c1845f0dd1750ec278da3ea53d5fb6407650145fbf944"
+		version = 7
+		hash    = "e85bea9ae7b1f30ed56caaa0cab5d3002a23e1be5dbf866af7e836af2dc64fb8"
 	)
 	s := New()
 	for _, r := range goldenHistory(t) {

@@ -49,7 +49,9 @@ type State struct {
 	Bots    map[string]*Bot         `json:"bots"`
 	Markets map[string]*Market      `json:"markets"`
 	Permits map[string]*risk.Permit `json:"permits"`
-	Stop    Stop                    `json:"emergency_stop"`
+	// Arbitrages are those whose legs are not all filled for good.
+	Arbitrages map[string]*risk.Arbitrage `json:"arbitrages"`
+	Stop       Stop                       `json:"emergency_stop"`
 	// Overrides are what two people decided, and what waits for the second.
 	Overrides map[string]*Override `json:"overrides"`
 
@@ -89,10 +91,13 @@ const (
 
 // Bot is one trading bot and its share of the money.
 type Bot struct {
-	ID       string    `json:"id"`
-	Strategy string    `json:"strategy,omitempty"`
-	Kind     string    `json:"kind,omitempty"`
-	Status   BotStatus `json:"status"`
+	ID       string `json:"id"`
+	Strategy string `json:"strategy,omitempty"`
+	Kind     string `json:"kind,omitempty"`
+	// InventoryCap of a market maker: the most shares of a market it may come to be
+	// exposed to.
+	InventoryCap domain.Decimal `json:"inventory_cap,omitzero"`
+	Status       BotStatus      `json:"status"`
 	// Halted: a trip or the emergency stop stopped it, and no person has said
 	// anything about it since.
 	Halted bool `json:"halted,omitempty"`
@@ -193,7 +198,7 @@ type Flow struct {
 func New() *State {
 	return &State{
 		Book: ledger.Book{}, Assets: map[string]*Asset{}, Bots: map[string]*Bot{}, Markets: map[string]*Market{},
-		Permits: map[string]*risk.Permit{}, Overrides: map[string]*Override{}, Instruments: map[domain.Instrument]*Instrument{},
+		Permits: map[string]*risk.Permit{}, Arbitrages: map[string]*risk.Arbitrage{}, Overrides: map[string]*Override{}, Instruments: map[domain.Instrument]*Instrument{},
 		Fills: map[domain.FillID]FillRef{}, Provisional: map[domain.FillID]domain.Instrument{},
 		Breakers: map[risk.Key]*risk.Breaker{},
 	}

@@ -11,6 +11,8 @@ import (
 type Permit struct {
 	ID string `json:"id"`
 	domain.Order
+	// Arbitrage names what the order is a leg of, "" for nothing.
+	Arbitrage string `json:"arbitrage,omitempty"`
 	// Left is the quantity not filled yet, ReducingLeft its part that closes
 	// what is held.
 	Left         domain.Decimal `json:"left"`

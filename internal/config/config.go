@@ -58,6 +58,7 @@ type Config struct {
 	PermitTTL               domain.Duration  `env:"PERMIT_TTL" envDefault:"30s" rule:"a duration from 1s to 1h, such as 30s" doc:"How long after a permit its order may be placed."`
 	MarkMaxAge              *domain.Duration `env:"MARK_MAX_AGE" envDefault:"" rule:"a duration such as 15m, 0s for never, or nothing for the default of the mode" doc:"The age at which a mark is stale and stops new exposure. Left empty: 15m for live portfolios, never for paper ones."`
 	FeeBPS                  domain.Decimal   `env:"FEE_BPS" envDefault:"0" rule:"basis points (1/10,000) of the notional, at least 0 and below 10000" doc:"The fee assumed for a permit that names none."`
+	PaperSlippageBPS        domain.Decimal   `env:"PAPER_SLIPPAGE_BPS" envDefault:"0" rule:"basis points (1/10,000) of the mark, at least 0 and below 10000" doc:"By how much the mark is worsened when a paper order is filled at it."`
 
 	MaxOrderUSD            domain.Decimal  `env:"MAX_ORDER_USD" envDefault:"0" rule:"an amount of the base asset, not negative; 0 is no limit" doc:"The most an order that opens exposure may cost at worst, without its fee."`
 	MaxPositionUSD         domain.Decimal  `env:"MAX_POSITION_USD" envDefault:"0" rule:"an amount of the base asset, not negative; 0 is no limit" doc:"The most exposure of one bot in one outcome, orders that are permitted included."`
@@ -209,6 +210,7 @@ func (c Config) Policy(mode domain.Mode) (domain.Policy, error) {
 		p.MarkMaxAge = *c.MarkMaxAge
 	}
 	p.FeeBPS = c.FeeBPS
+	p.PaperSlippageBPS = c.PaperSlippageBPS
 	p.MaxOrderUSD, p.MaxPositionUSD = c.MaxOrderUSD, c.MaxPositionUSD
 	p.MaxOpenPositions, p.MaxOrdersPerMinute = c.MaxOpenPositions, c.MaxOrdersPerMinute
 	if c.MaxBotCapitalPct != nil {

@@ -72,7 +72,7 @@ func TestEveryVariableReachesThePolicy(t *testing.T) {
 		"MAX_PORTFOLIO_DRAWDOWN_PCT": "0.03", "BREAKER_WARN_AT": "0.5", "BREAKER_STOPS": "bot",
 		"CLOSE_POSITIONS_ON_TRIP": "true", "DAILY_LOSS_TZ": "Europe/Berlin", "LOSS_DUST": "0.25",
 		"ZONE_BOUNDS": "0.1, 0.2,0.3,0.4,0.5,0.6", "BLOCKED_ZONES": "1, 5", "PERMIT_TTL": "45s",
-		"MARK_MAX_AGE": "20m", "FEE_BPS": "12.5", "MAX_ORDER_USD": "100", "MAX_POSITION_USD": "200.5", "MAX_OPEN_POSITIONS": "7",
+		"MARK_MAX_AGE": "20m", "FEE_BPS": "12.5", "PAPER_SLIPPAGE_BPS": "15", "MAX_ORDER_USD": "100", "MAX_POSITION_USD": "200.5", "MAX_OPEN_POSITIONS": "7",
 		"MAX_BOT_CAPITAL_PCT": "0.2", "MAX_CATEGORY_EXPOSURE_PCT": "0.3", "MAX_ORDERS_PER_MINUTE": "60",
 	}
 	var environ []string
@@ -89,7 +89,7 @@ func TestEveryVariableReachesThePolicy(t *testing.T) {
 		ClosePositionsOnTrip: true, DailyLossTZ: "Europe/Berlin", LossDust: d("0.25"),
 		ZoneBounds:   []domain.Decimal{d("0.1"), d("0.2"), d("0.3"), d("0.4"), d("0.5"), d("0.6")},
 		BlockedZones: []int{1, 5}, PermitTTL: domain.Duration(45 * time.Second),
-		MarkMaxAge: domain.Duration(20 * time.Minute), FeeBPS: d("12.5"),
+		MarkMaxAge: domain.Duration(20 * time.Minute), FeeBPS: d("12.5"), PaperSlippageBPS: d("15"),
 		MaxOrderUSD: d("100"), MaxPositionUSD: d("200.5"), MaxOpenPositions: 7,
 		MaxBotCapitalPct: d("0.2"), MaxCategoryExposurePct: d("0.3"), MaxOrdersPerMinute: 60,
 	}, got)
@@ -165,7 +165,7 @@ func TestLimitsOfTheValues(t *testing.T) {
 		"MAX_CONSECUTIVE_LOSSES=0", "MAX_CONSECUTIVE_LOSSES=1001", "MAX_DAILY_LOSS_PCT=-0.1",
 		"BREAKER_STOPS=none", "DAILY_LOSS_TZ=Local", "DAILY_LOSS_TZ=Mars/Olympus", "LOSS_DUST=-1",
 		"ZONE_BOUNDS=0.1,0.2", "ZONE_BOUNDS=0.2,0.1,0.3,0.4,0.5,0.6", "ZONE_BOUNDS=none", "BLOCKED_ZONES=6", "BLOCKED_ZONES=4,",
-		"PERMIT_TTL=999ms", "PERMIT_TTL=1h1s", "MARK_MAX_AGE=-1s", "FEE_BPS=-1", "FEE_BPS=10000",
+		"PERMIT_TTL=999ms", "PERMIT_TTL=1h1s", "MARK_MAX_AGE=-1s", "FEE_BPS=-1", "FEE_BPS=10000", "PAPER_SLIPPAGE_BPS=-1", "PAPER_SLIPPAGE_BPS=10000",
 		"PETS_PORTFOLIO=a/b", "PETS_STORE=./data", "PETS_STORE=embedded:", "PETS_STORE=esdb://h:2113",
 	} {
 		_, err := load(t, "", bad)

@@ -32,8 +32,10 @@ type (
 	registerBody struct {
 		ID       string         `json:"id"`
 		Strategy string         `json:"strategy,omitempty"`
-		Kind     string         `json:"kind,omitempty"`
+		Kind     string         `json:"kind,omitempty"` // directional or market_maker
 		Capital  domain.Decimal `json:"capital"`
+		// InventoryCap is needed for a market maker.
+		InventoryCap domain.Decimal `json:"inventory_cap,omitzero"`
 	}
 )
 
@@ -43,7 +45,7 @@ func (b fillBody) id(r *http.Request) domain.FillID {
 
 // command leaves starting to a person: only an import starts what it registers.
 func (b registerBody) command() commands.Command {
-	return commands.RegisterBot{ID: b.ID, Strategy: b.Strategy, Kind: b.Kind, Capital: b.Capital}
+	return commands.RegisterBot{ID: b.ID, Strategy: b.Strategy, Kind: b.Kind, Capital: b.Capital, InventoryCap: b.InventoryCap}
 }
 
 // do sends one command and answers with what it recorded.

@@ -217,7 +217,7 @@ func (q *request) preview(c commands.AskPermit) error {
 	err := q.api.look(q.r.Context(), q.portfolio(), moment{}, func(s *portfolio.State, _ riders) error {
 		var err error
 		v.Revision = s.Next - 1
-		v.PermitPreview, err = s.PreviewPermit(q.api.now().UTC(), q.key.caller, c.Request())
+		v.PermitPreview, err = c.Preview(s, q.api.now().UTC(), q.key.caller)
 		return err
 	})
 	if err != nil {

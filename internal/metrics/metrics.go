@@ -32,6 +32,7 @@ type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
+	jumps    prometheus.Counter
 }
 
 // New returns metrics without portfolios; see [Metrics.Watch].
@@ -45,8 +46,11 @@ func New() *Metrics {
 			Name: "pets_http_request_duration_seconds", Help: "Time to answer a request, by route.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .1, .5, 2.5},
 		}, []string{"route"}),
+		jumps: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "pets_clock_jumps_total", Help: "Times the wall clock was seen to move by more than 5 s against the monotonic one; each portfolio counts it.",
+		}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.requests, m.seconds, m.jumps, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -55,6 +59,9 @@ func (m *Metrics) Request(route string, status int, took time.Duration) {
 	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
 	m.seconds.WithLabelValues(route).Observe(took.Seconds())
 }
+
+// ClockJump counts a wall clock that was moved, as seen by one stream.
+func (m *Metrics) ClockJump() { m.jumps.Inc() }
 
 // Watch shows the portfolios of a source from now on.
 func (m *Metrics) Watch(s Source) { m.registry.MustRegister(&states{s}) }

@@ -1,0 +1,138 @@
+package portfolio
+
+import (
+	"slices"
+
+	"pets/domain"
+	"pets/domain/risk"
+)
+
+// permitOf is the permit that a record grants.
+func permitOf(e *domain.PermitGranted) *risk.Permit {
+	return &risk.Permit{
+		ID: e.Permit, Order: e.Order, Arbitrage: e.Arbitrage, Left: e.Quantity, ReducingLeft: e.Reducing,
+		OpeningLeft: e.Quantity.Sub(e.Reducing), Reserved: e.Reserved, Mark: e.Mark, ExpiresAt: e.ExpiresAt,
+	}
+}
+
+// applyLeg: the permits of an arbitrage come after it.
+func (s *State) applyLeg(p *risk.Permit) {
+	if a := s.Arbitrages[p.Arbitrage]; a != nil {
+		a.Legs = append(a.Legs, risk.Leg{Permit: p.ID, Instrument: p.Instrument, Side: p.Side, Quantity: p.Quantity})
+	}
+}
+
+// fillLeg counts a fill of a leg.
+func (s *State) fillLeg(p *risk.Permit, e *domain.FillRecorded) {
+	a := s.Arbitrages[p.Arbitrage]
+	if a == nil {
+		return
+	}
+	leg := a.Leg(p.ID)
+	if leg == nil {
+		return
+	}
+	leg.Filled = leg.Filled.Add(e.Quantity)
+	if e.Status == domain.FillProvisionalStatus {
+		leg.Provisional = append(leg.Provisional, risk.LegFill{Fill: e.FillID, Quantity: e.Quantity})
+	}
+}
+
+// endLegFill: a provisional fill of a leg became final, or is taken back.
+func (s *State) endLegFill(id domain.FillID, voided bool) {
+	for _, a := range s.Arbitrages {
+		for i := range a.Legs {
+			leg := &a.Legs[i]
+			n := slices.IndexFunc(leg.Provisional, func(f risk.LegFill) bool { return f.Fill == id })
+			if n < 0 {
+				continue
+			}
+			if voided {
+				leg.Filled = leg.Filled.Sub(leg.Provisional[n].Quantity)
+			}
+			leg.Provisional = slices.Delete(leg.Provisional, n, n+1)
+			return
+		}
+	}
+}
+
+// tidyArbitrages forgets those of a bot ("" for all) that say nothing any more.
+func (s *State) tidyArbitrages(bot string) {
+	for id, a := range s.Arbitrages {
+		if (bot == "" || a.Bot == bot) && s.ended(a) {
+			delete(s.Arbitrages, id)
+		}
+	}
+}
+
+// ended: every leg is filled for good; or no order of it is left, and nothing is
+// held that is not covered.
+func (s *State) ended(a *risk.Arbitrage) bool {
+	if !a.Final() || len(a.Legs) == 0 {
+		return false
+	}
+	if a.Complete() {
+		return true
+	}
+	if slices.ContainsFunc(a.Legs, func(l risk.Leg) bool { return s.Permits[l.Permit] != nil }) {
+		return false
+	}
+	return len(s.openLegs(a)) == 0
+}
+
+// openLegs is what is still held of legs that the others do not cover.
+func (s *State) openLegs(a *risk.Arbitrage) []domain.OpenLeg {
+	var open []domain.OpenLeg
+	for _, o := range a.Filled().Open(s.outcomesOf) {
+		if o.Quantity = s.openOf(a.Bot, o); !o.Quantity.IsZero() {
+			open = append(open, o)
+		}
+	}
+	return open
+}
+
+// openOf is what a bot still holds of an open leg, signed.
+func (s *State) openOf(bot string, o domain.OpenLeg) domain.Decimal {
+	in := s.Instruments[o.Instrument]
+	if in == nil {
+		return domain.Zero
+	}
+	h := in.Holding(bot)
+	if h == nil || h.Quantity.Sign() != o.Quantity.Sign() {
+		return domain.Zero
+	}
+	if h.Quantity.Sign() < 0 {
+		return h.Quantity.Max(o.Quantity)
+	}
+	return h.Quantity.Min(o.Quantity)
+}
+
+// OpenLegs is what bots still hold of arbitrages whose legs were not all filled in
+// time: a part of their positions that was meant to be covered, and is not.
+func (s *State) OpenLegs(bot string) risk.Shares {
+	open := risk.Shares{}
+	for _, a := range s.Arbitrages {
+		if a.Bot != bot || !a.TimedOut {
+			continue
+		}
+		for _, o := range a.Filled().Open(s.outcomesOf) {
+			open[o.Instrument] = open[o.Instrument].Add(o.Quantity)
+		}
+	}
+	for i, quantity := range open {
+		if open[i] = s.openOf(bot, domain.OpenLeg{Instrument: i, Quantity: quantity}); open[i].IsZero() {
+			delete(open, i)
+		}
+	}
+	return open
+}
+
+// legLate reports that a permit is a leg's whose arbitrage has timed out.
+func (s *State) legLate(permit string) bool {
+	p := s.Permits[permit]
+	if p == nil {
+		return false
+	}
+	a := s.Arbitrages[p.Arbitrage]
+	return a != nil && a.TimedOut
+}

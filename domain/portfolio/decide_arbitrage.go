@@ -1,0 +1,265 @@
+package portfolio
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"pets/domain"
+	"pets/domain/risk"
+)
+
+const (
+	minLegs = 2
+	maxLegs = 16
+	// maxLegTimeout bounds how long a leg may be open without being counted as
+	// directional.
+	maxLegTimeout = time.Hour
+)
+
+// ArbitrageRequest is what a bot asks: may I place all of these orders? Either all
+// legs are permitted, or none.
+type ArbitrageRequest struct {
+	Bot  string
+	Legs []PermitRequest // their Bot and Intent are the request's
+	// TTL shortens the policy's permit_ttl; 0 keeps it.
+	TTL time.Duration
+	// LegTimeout is how long a leg may be filled without the others; 0 is the
+	// policy's permit_ttl.
+	LegTimeout time.Duration
+	PaperFill  bool
+}
+
+// arbitrage is one request held against everything that may forbid it.
+type arbitrage struct {
+	bot        string
+	legs       []*check
+	ttl        time.Duration
+	deadline   time.Time
+	cost, sure domain.Decimal
+	reserve    domain.Decimal
+	reasons    []domain.Reason
+}
+
+// AskArbitrage checks all legs and reserves for all of them in one step.
+func (d *Decision) AskArbitrage(r ArbitrageRequest) error {
+	if err := d.requireOpen(); err != nil {
+		return err
+	}
+	a, err := d.readArbitrage(r)
+	if err != nil {
+		return err
+	}
+	if err := d.checkPermitCount(a.bot, len(a.legs)); err != nil {
+		return err
+	}
+	d.due()
+	d.checkArbitrage(a, r)
+	if len(a.reasons) > 0 {
+		d.denyArbitrage(a)
+		return nil
+	}
+	name := domain.ArbitrageName(d.s.Next)
+	e := &domain.ArbitragePermitted{Arbitrage: name, Bot: a.bot, Cost: a.cost, SurePayout: a.sure, Deadline: a.deadline}
+	for i := range a.legs {
+		e.Permits = append(e.Permits, domain.PermitName(d.s.Next+1+uint64(i)))
+	}
+	d.emit(e)
+	for _, c := range a.legs {
+		d.grant(c, d.now.Add(a.ttl), name)
+	}
+	if r.PaperFill {
+		for _, permit := range e.Permits {
+			d.fillOnPaper(permit)
+		}
+	}
+	return nil
+}
+
+// readArbitrage refuses what cannot be understood and fills in the defaults.
+func (d *Decision) readArbitrage(r ArbitrageRequest) (*arbitrage, error) {
+	a := &arbitrage{bot: r.Bot, ttl: time.Duration(d.s.Policy.PermitTTL)}
+	if err := domain.CheckID("bot", r.Bot); err != nil {
+		return nil, err
+	}
+	wait := a.ttl
+	switch {
+	case len(r.Legs) > maxLegs:
+		return nil, domain.Invalid("legs", "has %d; the most is %d", len(r.Legs), maxLegs)
+	case r.TTL < 0 || r.TTL > a.ttl:
+		return nil, domain.Invalid("ttl", "must be above 0 and at most the policy's permit_ttl of %s", a.ttl)
+	case r.LegTimeout < 0 || r.LegTimeout > maxLegTimeout:
+		return nil, domain.Invalid("leg_timeout", "must be above 0 and at most %s", maxLegTimeout)
+	}
+	if r.TTL > 0 {
+		a.ttl = r.TTL
+	}
+	if r.LegTimeout > 0 {
+		wait = r.LegTimeout
+	}
+	a.ttl, a.deadline = min(a.ttl, wait), d.now.Add(wait)
+	for i, leg := range r.Legs {
+		leg.Bot, leg.Intent, leg.PaperFill = r.Bot, domain.IntentArbitrage, r.PaperFill
+		o, _, err := d.checkOrder(leg)
+		if err != nil {
+			return nil, inLeg(i, err)
+		}
+		if o.ReduceOnly {
+			return nil, domain.Invalid(legField(i, "reduce_only"), "does not go with an arbitrage: its legs are placed together")
+		}
+		a.legs = append(a.legs, &check{order: o, kind: d.s.KindOf(o.Market)})
+	}
+	return a, nil
+}
+
+func legField(i int, field string) string { return fmt.Sprintf("legs[%d].%s", i, field) }
+
+// inLeg says in which leg a field is wrong. What is the request's own is in none.
+func inLeg(i int, err error) error {
+	e, ok := err.(*domain.Error) //nolint:errorlint // made by checkOrder, never wrapped
+	if !ok || e.Field == "paper_fill" {
+		return err
+	}
+	c := *e
+	c.Field = legField(i, e.Field)
+	return &c
+}
+
+// checkArbitrage holds the legs against the payout, then each against everything
+// else, with those before it as good as granted.
+func (d *Decision) checkArbitrage(a *arbitrage, r ArbitrageRequest) {
+	d.checkPayout(a)
+	proven := len(a.reasons) == 0
+	for i, c := range a.legs {
+		c.proven = proven
+		d.run(c, r.Legs[i].Kind)
+		a.take(i, c.reasons)
+		a.reserve = a.reserve.Add(c.reserve)
+		d.legs = append(d.legs, permitOf(c.permit("", d.now.Add(a.ttl))))
+	}
+	d.legs = nil
+}
+
+// checkPayout: all legs filled at their limits, with their fees, must cost less than
+// they pay in the worst outcome. That is known only of markets that are registered
+// with all of their outcomes.
+func (d *Decision) checkPayout(a *arbitrage) {
+	if n := len(a.legs); n < minLegs {
+		a.fail(0, domain.ReasonLegsInvalid, fmt.Sprint(n), fmt.Sprint(minLegs), "an arbitrage has at least two legs")
+	}
+	shares := risk.Shares{}
+	for i, c := range a.legs {
+		o := c.order
+		_, twice := shares[o.Instrument]
+		switch {
+		case twice:
+			a.fail(i+1, domain.ReasonLegsInvalid, o.Outcome, "", "two legs are of the same outcome")
+		case c.kind != domain.KindOutcome:
+			a.fail(i+1, domain.ReasonLegsInvalid, string(c.kind), string(domain.KindOutcome), "only the outcomes of a market pay a sure sum")
+		case len(d.s.outcomesOf(o.Market)) < minLegs:
+			a.fail(i+1, domain.ReasonLegsInvalid, "", "", "the market is not registered with all of its outcomes, so no payout is sure")
+		}
+		shares.Add(o.Instrument, o.Side, o.Quantity)
+		a.cost = a.cost.Add(risk.LegCost(o))
+	}
+	if len(a.reasons) > 0 {
+		a.cost = domain.Zero
+		return
+	}
+	if a.sure = shares.SurePayout(d.s.outcomesOf); !a.cost.Less(a.sure) {
+		a.fail(0, domain.ReasonLegsUnprofitable, a.cost.String(), a.sure.String(), "the worst-case cost of all legs with their fees is not below what they pay in the worst outcome")
+	}
+}
+
+// outcomesOf a market are all it has; none where nobody registered them.
+func (s *State) outcomesOf(market string) []string {
+	if m := s.Markets[market]; m != nil {
+		return m.Outcomes
+	}
+	return nil
+}
+
+func (a *arbitrage) fail(leg int, code domain.ReasonCode, value, limit, message string) {
+	a.reasons = append(a.reasons, domain.Reason{Code: code, Value: value, Limit: limit, Message: message, Leg: leg})
+}
+
+// ofBot are the reasons that do not depend on the order: given once for all legs.
+var ofBot = []domain.ReasonCode{
+	domain.ReasonEmergencyStop, domain.ReasonBreakerTripped, domain.ReasonLimitReached, domain.ReasonBotUnknown, domain.ReasonBotStopped,
+}
+
+func (a *arbitrage) take(leg int, reasons []domain.Reason) {
+	for _, r := range reasons {
+		if !slices.Contains(ofBot, r.Code) {
+			r.Leg = leg + 1
+		} else if slices.Contains(a.reasons, r) {
+			continue
+		}
+		a.reasons = append(a.reasons, r)
+	}
+}
+
+func (a *arbitrage) orders() []domain.Order {
+	orders := make([]domain.Order, len(a.legs))
+	for i, c := range a.legs {
+		orders[i] = c.order
+	}
+	return orders
+}
+
+func (d *Decision) denyArbitrage(a *arbitrage) {
+	orders := a.orders()
+	if !d.deniedBefore(a.bot, denialDigest(orders, a.reasons)) {
+		d.emit(&domain.ArbitrageDenied{Bot: a.bot, Legs: orders, Cost: a.cost, SurePayout: a.sure, Reasons: a.reasons})
+	}
+}
+
+// timeOutLegs says of each arbitrage whose legs were not all filled in time what is
+// open of it.
+func (d *Decision) timeOutLegs() {
+	for _, a := range d.s.overdue(d.now) {
+		d.add(&domain.ArbitrageTimedOut{Arbitrage: a.ID, Bot: a.Bot, Open: d.s.openLegs(a), Resting: d.s.resting(a, d.now)})
+	}
+}
+
+// resting are the permits of legs whose orders may still be filled.
+func (s *State) resting(a *risk.Arbitrage, now time.Time) []string {
+	return idsOf(s.permitsOf(a.Bot), func(p *risk.Permit) bool { return p.Arbitrage == a.ID && p.Live(now) })
+}
+
+// overdue lists the arbitrages that are past their leg time-out, not complete, and
+// not without an order or an open leg; the oldest first.
+func (s *State) overdue(now time.Time) []*risk.Arbitrage {
+	var all []*risk.Arbitrage
+	for _, a := range s.Arbitrages {
+		if a.TimedOut || now.Before(a.Deadline) || a.Complete() {
+			continue
+		}
+		if len(s.openLegs(a)) > 0 || len(s.resting(a, now)) > 0 {
+			all = append(all, a)
+		}
+	}
+	slices.SortFunc(all, func(a, b *risk.Arbitrage) int { return comparePermits(a.ID, b.ID) })
+	return all
+}
+
+// OverdueLegs names the oldest arbitrage whose legs were not filled in time where no
+// record says so yet, "" for none: [Decision.TimeOutLegs] makes one.
+func (s *State) OverdueLegs(now time.Time) string {
+	if all := s.overdue(now); len(all) > 0 {
+		return all[0].ID
+	}
+	return ""
+}
+
+// TimeOutLegs records legs that were not filled in time where nothing else happens
+// that would.
+func (d *Decision) TimeOutLegs() error {
+	if err := d.requireOpen(); err != nil {
+		return err
+	}
+	if d.due(); len(d.events) == 0 {
+		d.Note(domain.NotedUnchanged, "no leg is overdue")
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package portfolio
+
+import (
+	"pets/domain"
+	"pets/domain/risk"
+)
+
+// maxPaperFills bounds what one command fills on paper beside its own doing, so that
+// its records fit one append. The rest is filled with the next mark.
+const maxPaperFills = 100
+
+// fillOnPaper fills an order that has just been permitted, as a taker: at the mark,
+// worsened by the policy's paper_slippage_bps, never worse than its limit; at the
+// limit where there is no mark. An order whose limit the mark does not reach rests.
+func (d *Decision) fillOnPaper(permit string) {
+	p := d.s.Permits[permit]
+	if p == nil { // a leg before this one tripped a breaker
+		return
+	}
+	price := p.LimitPrice
+	if in := d.s.Instruments[p.Instrument]; in != nil && in.Mark() != nil {
+		mark := in.Mark().Price
+		if !reaches(p, mark) {
+			return
+		}
+		price = d.slipped(p, mark)
+	}
+	d.paperFill(p, price)
+}
+
+// reaches reports that an order could be filled at a price.
+func reaches(p *risk.Permit, price domain.Decimal) bool {
+	if p.Side == domain.Buy {
+		return !p.LimitPrice.Less(price)
+	}
+	return !price.Less(p.LimitPrice)
+}
+
+// slipped is the mark as a taker gets it.
+func (d *Decision) slipped(p *risk.Permit, mark domain.Decimal) domain.Decimal {
+	slip := domain.MulDiv(mark, d.s.Policy.PaperSlippageBPS, domain.FromInt(10_000))
+	if p.Side == domain.Buy {
+		return mark.Add(slip).Min(p.LimitPrice)
+	}
+	return mark.Sub(slip).Max(p.LimitPrice)
+}
+
+// paperFill fills the whole order. It marks only what was never marked: a price that
+// was made of the mark says nothing new about it.
+func (d *Decision) paperFill(p *risk.Permit, price domain.Decimal) {
+	e := &domain.FillRecorded{
+		FillID:     domain.FillID{Bot: p.Bot, Venue: domain.VenuePaper, TradeID: p.ID},
+		Instrument: p.Instrument, Side: p.Side, Quantity: p.Left, Price: price, Notional: p.Left.Mul(price),
+		Fee: d.paperFee(p, price), Permit: p.ID, Status: domain.FillConfirmedStatus,
+	}
+	if d.s.halted(p.Bot) { // it rested when the bot was stopped
+		e.Flags = append(e.Flags, domain.FlagHalted)
+	}
+	if d.s.legLate(p.ID) {
+		e.Flags = append(e.Flags, domain.FlagLegLate)
+	}
+	if in := d.s.Instruments[p.Instrument]; in == nil || in.Mark() == nil {
+		e.Mark = &price
+	}
+	d.book(e)
+}
+
+// paperFee is fee_bps of the notional; or, of an order that named its fee, the part of
+// it that is left, in proportion where the price is lower than the limit: named is the
+// worst.
+func (d *Decision) paperFee(p *risk.Permit, price domain.Decimal) domain.Decimal {
+	if p.Fee == d.defaultFee(p.Quantity.Mul(p.LimitPrice)) {
+		return d.defaultFee(p.Left.Mul(price))
+	}
+	return domain.MulDiv(domain.MulDiv(p.Fee, p.Left, p.Quantity), price.Min(p.LimitPrice), p.LimitPrice)
+}
+
+// fillRestingOnPaper fills the orders whose limit a new mark reaches, at the limit:
+// they rested there.
+func (d *Decision) fillRestingOnPaper(marks []domain.Mark) {
+	n := 0
+	for _, m := range marks {
+		i := domain.Instrument{Market: m.Market, Outcome: m.Outcome}
+		for _, id := range idsOf(d.s.permits.paper[i], func(p *risk.Permit) bool { return reaches(p, m.Price) }) {
+			// A fill before this one may have tripped a breaker, and revoked it.
+			if p := d.s.Permits[id]; p != nil && p.Live(d.now) && n < maxPaperFills {
+				d.paperFill(p, p.LimitPrice)
+				n++
+			}
+		}
+	}
+}

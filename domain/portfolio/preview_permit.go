@@ -1,0 +1,55 @@
+package portfolio
+
+import (
+	"time"
+
+	"pets/domain"
+)
+
+// PermitPreview is what a permit would be answered with.
+type PermitPreview struct {
+	Allowed  bool            `json:"allowed"`
+	Reserved domain.Decimal  `json:"reserved"`
+	Reasons  []domain.Reason `json:"reasons"`
+	// Cost and SurePayout are set for an arbitrage.
+	Cost       *domain.Decimal `json:"cost,omitempty"`
+	SurePayout *domain.Decimal `json:"sure_payout,omitempty"`
+}
+
+// PreviewPermit runs every check of a permit and records nothing. It changes
+// nothing either: any number may look at the same state.
+func (s *State) PreviewPermit(now time.Time, caller domain.Caller, r PermitRequest) (PermitPreview, error) {
+	d := &Decision{s: s, now: now, caller: caller}
+	o, _, err := d.checkOrder(r)
+	if err != nil {
+		return PermitPreview{}, err
+	}
+	if err := d.checkPermitCount(o.Bot, 1); err != nil {
+		return PermitPreview{}, err
+	}
+	c := d.check(o, r.Kind)
+	return previewOf(c.reasons, c.reserve), nil
+}
+
+// PreviewArbitrage is PreviewPermit for legs that are asked for together.
+func (s *State) PreviewArbitrage(now time.Time, caller domain.Caller, r ArbitrageRequest) (PermitPreview, error) {
+	d := &Decision{s: s, now: now, caller: caller}
+	a, err := d.readArbitrage(r)
+	if err != nil {
+		return PermitPreview{}, err
+	}
+	if err := d.checkPermitCount(a.bot, len(a.legs)); err != nil {
+		return PermitPreview{}, err
+	}
+	d.checkArbitrage(a, r)
+	p := previewOf(a.reasons, a.reserve)
+	p.Cost, p.SurePayout = &a.cost, &a.sure
+	return p, nil
+}
+
+func previewOf(reasons []domain.Reason, reserve domain.Decimal) PermitPreview {
+	if len(reasons) > 0 {
+		return PermitPreview{Reasons: reasons}
+	}
+	return PermitPreview{Allowed: true, Reserved: reserve, Reasons: []domain.Reason{}}
+}
