@@ -140,6 +140,7 @@ func (w *Writer) judge(g *group, s *step) error {
 			return domain.Errorf(domain.CodeIdempotencyMismatch, "this Idempotency-Key was used for another request")
 		}
 		s.known = &known
+		w.jump.known(s.command)
 		return nil
 	}
 	if w.poisoned != nil {
@@ -226,7 +227,7 @@ func (w *Writer) record(g *group, s *step, hash requestDigest, now time.Time) er
 	g.bytes += size
 	w.index[s.command] = indexEntry{first: first, count: uint32(len(records)), hash: hash} //nolint:gosec // bounded by encode
 	s.events, s.sent = events, true
-	w.jump.inGroup = w.jump.inGroup || by != 0
+	w.jump.recorded(by, s.command)
 	return nil
 }
 

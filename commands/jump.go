@@ -1,6 +1,10 @@
 package commands
 
-import "time"
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
 
 // jumpTolerance is how far the wall clock may move against the monotonic one between
 // two commands (design, section 2). A machine that slept shows as a jump as well.
@@ -15,6 +19,7 @@ type jump struct {
 	elapsed   time.Duration
 	by        time.Duration // 0 for none
 	inGroup   bool          // the group at hand records it
+	carrier   uuid.UUID     // the command that records it, or tried to
 	noticed   func(by time.Duration)
 }
 
@@ -27,7 +32,9 @@ func (j *jump) look(now time.Time) {
 	wall := now.Round(0)
 	if j.seen {
 		if by := wall.Sub(j.wall) - (elapsed - j.elapsed); by.Abs() > jumpTolerance {
-			j.by += by
+			if by.Abs() > j.by.Abs() { // there and back again is no jump of 0
+				j.by = by
+			}
 			j.noticed(by)
 		}
 	}
@@ -40,6 +47,21 @@ func (j *jump) pending() time.Duration {
 		return 0
 	}
 	return j.by
+}
+
+// recorded: a command of the group at hand records it.
+func (j *jump) recorded(by time.Duration, command uuid.UUID) {
+	if by != 0 {
+		j.inGroup, j.carrier = true, command
+	}
+}
+
+// known: a command stands in the stream. Where it is the one that tried to record the
+// jump, an append that looked failed had come through.
+func (j *jump) known(command uuid.UUID) {
+	if command == j.carrier && !j.inGroup {
+		j.by = 0
+	}
 }
 
 // settled: the group is durable, or was given up and has to record it again.
