@@ -26,6 +26,8 @@ type tempest struct {
 	*harness
 	r     *rapid.T
 	fills []FillReport
+	book  *permitBook
+	read  int // of the log, by the book
 }
 
 func pick[T any](s *tempest, name string, from ...T) T {
@@ -33,7 +35,7 @@ func pick[T any](s *tempest, name string, from ...T) T {
 }
 
 func newTempest(r *rapid.T) *tempest {
-	s := &tempest{harness: newHarness(r), r: r}
+	s := &tempest{harness: newHarness(r), r: r, book: newPermitBook()}
 	s.open(domain.ModePaper, func(p *domain.Policy) {
 		p.LossDust = dec(pick(s, "dust", "0", "0.5"))
 		p.BreakerStops = pick(s, "stops", domain.StopAll, domain.StopBot)
@@ -42,18 +44,40 @@ func newTempest(r *rapid.T) *tempest {
 		if pick(s, "loose", false, true) {
 			quietPolicy(p)
 		}
+		s.anyOptional(p)
 	})
 	s.market("spot", domain.KindSpot)
 	s.market("perp", domain.KindPerp)
+	s.must(func(d *Decision) error {
+		return d.RegisterMarket(&domain.MarketRegistered{Market: "n", Kind: domain.KindOutcome, Outcomes: []string{"YES", "NO"}, Category: "news"})
+	})
+	s.must(func(d *Decision) error {
+		return d.RegisterMarket(&domain.MarketRegistered{Market: "cup", Kind: domain.KindOutcome, Outcomes: []string{"YES", "NO", "DRAW"}, Category: "news"})
+	})
 	s.deposit("1500")
 	for _, bot := range []string{"a", "b", "c"} {
 		s.bot(bot, "400")
 	}
+	s.must(func(d *Decision) error {
+		return d.RegisterBot(&domain.BotRegistered{Bot: "mm", Kind: domain.BotMarketMaker, InventoryCap: dec("12")}, dec("200"), true)
+	})
 	return s
 }
 
-func (s *tempest) anyBot() string    { return pick(s, "bot", "a", "b", "c") }
-func (s *tempest) anyMarket() string { return pick(s, "market", "m", "m", "n", "spot", "perp") }
+// anyOptional sets some of the optional limits, tight enough to matter.
+func (s *tempest) anyOptional(p *domain.Policy) {
+	p.MaxOrderUSD = dec(pick(s, "max order", "0", "0", "5"))
+	p.MaxPositionUSD = dec(pick(s, "max position", "0", "0", "8"))
+	p.MaxOpenPositions = pick(s, "max open", 0, 0, 2)
+	p.MaxBotCapitalPct = dec(pick(s, "bot capital", "0", "0", "0.01"))
+	p.MaxCategoryExposurePct = dec(pick(s, "category", "0", "0", "0.01"))
+	p.MaxOrdersPerMinute = pick(s, "rate", 0, 0, 3)
+	p.MarkMaxAge = domain.Duration(pick(s, "mark age", 0, time.Hour))
+	p.FeeBPS, p.PaperSlippageBPS = dec(pick(s, "fee bps", "0", "100")), dec(pick(s, "slippage", "0", "50"))
+}
+
+func (s *tempest) anyBot() string    { return pick(s, "bot", "a", "b", "c", "mm") }
+func (s *tempest) anyMarket() string { return pick(s, "market", "m", "m", "n", "cup", "spot", "perp") }
 func (s *tempest) outcome() string   { return pick(s, "outcome", "YES", "YES", "NO") }
 func (s *tempest) price() string {
 	return pick(s, "price", "0", "0.1", "0.25", "0.5", "0.51", "0.9", "1")
@@ -69,11 +93,19 @@ func (s *tempest) run(name string, f func(*Decision) error) {
 		require.NotEqual(s.t, domain.CodeInternal, domain.CodeOf(err), name)
 		require.Equal(s.t, before, s.hash(), "%s was refused and left a trace", name)
 	}
+	s.follow()
+}
+
+// follow lets the book read what has been recorded.
+func (s *tempest) follow() {
+	for ; s.read < len(s.log); s.read++ {
+		s.book.read(s.log[s.read])
+	}
 }
 
 func (s *tempest) anyStep() {
 	s.after(pick(s, "pause", 0, time.Second, time.Minute, 7*time.Hour))
-	steps := []func(){s.anyFill, s.anyFill, s.anyFill, s.anyVoid, s.anyVoid, s.anyFlow, s.anyFlow, s.anyMark, s.anySettlement, s.anyReport, s.anyReset, s.anyPermit, s.anyStop}
+	steps := []func(){s.anyFill, s.anyFill, s.anyFill, s.anyVoid, s.anyVoid, s.anyFlow, s.anyFlow, s.anyMark, s.anySettlement, s.anyReport, s.anyReset, s.anyPermit, s.anyPermit, s.anyPermit, s.anyArbitrage, s.anyArbitrage, s.anyJump, s.anyStop}
 	steps[rapid.IntRange(0, len(steps)-1).Draw(s.r, "step")]()
 }
 
@@ -219,9 +251,15 @@ func (s *tempest) anyReset() {
 	s.run("start", func(d *Decision) error { return d.StartBot(bot) })
 }
 
+func (s *tempest) anyOrder(bot string) domain.Order {
+	return order(bot, s.anyMarket(), s.outcome(), pick(s, "side", buy, sell), pick(s, "quantity", "1", "4", "10"), pick(s, "limit", "0.1", "0.3", "0.5", "0.55", "0.85"))
+}
+
 func (s *tempest) anyPermit() {
-	o := order(s.anyBot(), s.anyMarket(), s.outcome(), pick(s, "side", buy, sell), pick(s, "quantity", "1", "10"), pick(s, "limit", "0.1", "0.5", "0.55"))
-	s.run("permit", func(d *Decision) error { return d.AskPermit(PermitRequest{Order: o}) })
+	o := s.anyOrder(s.anyBot())
+	o.Intent = pick(s, "intent", "", "", domain.IntentMarketMaking)
+	o.ReduceOnly, o.PaperFill = pick(s, "reduce only", false, false, true), pick(s, "on paper", false, false, true)
+	s.asks(asked{legs: []domain.Order{o}}, func(d *Decision) error { return d.AskPermit(PermitRequest{Order: o}) })
 	for _, id := range slices.Sorted(maps.Keys(s.s.Permits)) {
 		switch rapid.IntRange(0, 5).Draw(s.r, "then") {
 		case 0:
@@ -229,6 +267,68 @@ func (s *tempest) anyPermit() {
 		case 1:
 			s.run("released", func(d *Decision) error { return d.ReleasePermit(id, "") })
 		}
+	}
+}
+
+// anyArbitrage asks for legs that may pay, or not, and be of one market, or not.
+func (s *tempest) anyArbitrage() {
+	bot, r := s.anyBot(), ArbitrageRequest{PaperFill: pick(s, "on paper", false, true), LegTimeout: pick(s, "time-out", 0, 10*time.Second)}
+	r.Bot = bot
+	a := asked{arbitrage: true}
+	market := pick(s, "legs of", "n", "n", "cup")
+	side, limit := pick(s, "side", buy, buy, sell), pick(s, "limit", "0.2", "0.3", "0.52")
+	for _, outcome := range []string{"YES", "NO", "DRAW"}[:pick(s, "legs", 1, 2, 2, 3, 3)] {
+		o := order(bot, market, outcome, side, pick(s, "quantity", "4", "10", "10"), limit)
+		if pick(s, "another order", false, false, false, false, true) {
+			o = s.anyOrder(bot)
+		}
+		a.legs = append(a.legs, o)
+		r.Legs = append(r.Legs, PermitRequest{Order: o})
+	}
+	s.asks(a, func(d *Decision) error { return d.AskArbitrage(r) })
+}
+
+func (s *tempest) anyJump() {
+	s.run("jump", func(d *Decision) error {
+		d.ClockJumped(pick(s, "by", -time.Minute, 10*time.Second))
+		return d.TimeOutLegs()
+	})
+}
+
+// asks holds the answer to a request against the book's: granted or denied, every
+// reason, and what is reserved.
+func (s *tempest) asks(a asked, f func(*Decision) error) {
+	// The day opens, and legs time out, before anything is decided.
+	s.run("due", func(d *Decision) error { return d.TimeOutLegs() })
+	want := s.book.judge(s.s, a, s.now)
+	s.run("permit", f)
+	reserved, got, answered := rat(0), map[domain.ReasonCode]bool{}, false
+	for _, e := range s.step {
+		switch e := e.(type) {
+		case *domain.PermitGranted:
+			reserved, answered = plus(reserved, ratOf(e.Reserved)), true
+		case *domain.PermitDenied:
+			answered = true
+			for _, r := range e.Reasons {
+				got[r.Code] = true
+			}
+		case *domain.ArbitrageDenied:
+			answered = true
+			for _, r := range e.Reasons {
+				got[r.Code] = true
+			}
+		}
+	}
+	if !answered { // refused, or denied a moment ago for the same reasons
+		return
+	}
+	for code := range want.unsure {
+		delete(got, code)
+		delete(want.reasons, code)
+	}
+	require.Equal(s.t, want.reasons, got, "%+v", a)
+	if len(got) == 0 && len(want.unsure) == 0 {
+		require.True(s.t, near(want.reserved, reserved), "reserved %s, want %s", reserved.FloatString(18), want.reserved.FloatString(18))
 	}
 }
 
@@ -257,8 +357,33 @@ func TestAnyCommands(t *testing.T) {
 			s.anyStep()
 		}
 		modelOf(s.log).compare(s.harness)
+		s.compareReservations()
 		s.compareSplits()
 	})
+}
+
+// compareReservations: after everything, every live permit has left and reserves what
+// the book says, and no other is live.
+func (s *tempest) compareReservations() {
+	s.follow()
+	live := 0
+	for _, p := range s.s.Permits {
+		if !p.Live(s.now) {
+			continue
+		}
+		live++
+		b := s.book.find(p.ID, s.now)
+		require.NotNil(s.t, b, "%s", p.ID)
+		require.Equal(s.t, b.left.RatString(), ratOf(p.Left).RatString(), "%s: left", p.ID)
+		require.Equal(s.t, b.willClose.RatString(), ratOf(p.ReducingLeft).RatString(), "%s: closes", p.ID)
+		require.True(s.t, near(s.book.reserves(b), ratOf(p.Reserved)), "%s: reserved %s, want %s", p.ID, p.Reserved, s.book.reserves(b).FloatString(18))
+	}
+	for _, b := range s.book.permits {
+		if b.live(s.now) {
+			live--
+		}
+	}
+	require.Zero(s.t, live)
 }
 
 // compareSplits: folding a snapshot and a tail, cut anywhere, even inside one
@@ -356,7 +481,7 @@ func (m *model) read(e domain.Event) {
 		}
 	case *domain.MarketSettled:
 		m.marks[e.Instrument] = append(m.marks[e.Instrument], modelFact{mark: ratOf(e.Payout)})
-		for _, bot := range []string{"a", "b", "c"} {
+		for _, bot := range []string{"a", "b", "c", "mm"} {
 			if e.Bot == "" || e.Bot == bot {
 				k := holder{bot, e.Instrument}
 				m.facts[k] = append(m.facts[k], modelFact{payout: ratOf(e.Payout)})
@@ -430,7 +555,7 @@ func near(a, b *big.Rat) bool { return new(big.Rat).Abs(new(big.Rat).Sub(a, b)).
 func (m *model) compare(h *harness) {
 	h.t.Helper()
 	closed := map[string][]*big.Rat{}
-	value := map[string]*big.Rat{"a": new(big.Rat), "b": new(big.Rat), "c": new(big.Rat)}
+	value := map[string]*big.Rat{"a": new(big.Rat), "b": new(big.Rat), "c": new(big.Rat), "mm": new(big.Rat)}
 	for k, facts := range m.facts {
 		p := &plain{new(big.Rat), new(big.Rat), new(big.Rat), new(big.Rat), nil}
 		for _, f := range facts {
