@@ -48,7 +48,7 @@ const (
 // Directive tells bots what to do now.
 type Directive struct {
 	// Action is stop or close_positions.
-	Action string   `json:"action"`
+	Action string   `json:"action" enum:"stop,close_positions"`
 	Bots   []string `json:"bots"`
 	Reason string   `json:"reason"`
 }

@@ -26,7 +26,7 @@ type AskPermit struct {
 	// Legs are the orders of an arbitrage, permitted together or not at all;
 	// LegTimeout is how long one may be filled without the others, the policy's
 	// permit_ttl by default.
-	Legs       []Leg           `json:"legs,omitempty"`
+	Legs       []Leg           `json:"legs,omitempty" strict:"instead=market,side,quantity,limit_price"`
 	LegTimeout domain.Duration `json:"leg_timeout,omitempty"`
 }
 

@@ -17,7 +17,7 @@ type RecordFill struct {
 	Notional    *domain.Decimal `json:"notional,omitempty"` // the cash that moved, where the venue says it
 	Fee         domain.Decimal  `json:"fee,omitzero"`
 	PermitID    string          `json:"permit_id,omitempty"`
-	Status      string          `json:"status,omitempty"` // confirmed by default, or provisional
+	Status      string          `json:"status,omitempty" enum:"confirmed,provisional"` // confirmed by default, or provisional
 	EffectiveAt *time.Time      `json:"effective_at,omitempty"`
 }
 

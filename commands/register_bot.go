@@ -9,7 +9,7 @@ import (
 type RegisterBot struct {
 	ID       string `json:"id"`
 	Strategy string `json:"strategy,omitempty"`
-	Kind     string `json:"kind,omitempty"`
+	Kind     string `json:"kind,omitempty" enum:"directional,market_maker"`
 	// InventoryCap of a market maker is the most shares of one market it may come to
 	// be exposed to.
 	InventoryCap domain.Decimal `json:"inventory_cap,omitzero"`

@@ -27,6 +27,14 @@ const (
 	CodeInternal            Code = "internal"             // a defect; nothing was recorded
 )
 
+// Codes are all of them.
+func Codes() []Code {
+	return []Code{
+		CodeInvalid, CodeUnauthenticated, CodeDenied, CodeNotFound, CodeConflict, CodeWouldRetrip, CodeTradeIDConflict,
+		CodeIdempotencyMismatch, CodeHalted, CodeTooLarge, CodeRateLimited, CodeClock, CodeUnavailable, CodeInternal,
+	}
+}
+
 // Error is a refusal with a code a program can act on and a sentence a person
 // can. Field names the offending input field, empty where there is none.
 // Messages never hold secrets.

@@ -29,6 +29,16 @@ const (
 	ReasonLegsUnprofitable ReasonCode = "legs_not_profitable"
 )
 
+// ReasonCodes are all of them, in the order of section 7.
+func ReasonCodes() []ReasonCode {
+	return []ReasonCode{
+		ReasonEmergencyStop, ReasonBreakerTripped, ReasonLimitReached, ReasonBotUnknown, ReasonBotStopped, ReasonMarketMismatch,
+		ReasonMarketSettled, ReasonZoneBlocked, ReasonInsufficientCash, ReasonMaxOrder, ReasonMaxPosition, ReasonMaxOpenPositions,
+		ReasonBotCapital, ReasonCategoryExposure, ReasonOrderRate, ReasonStaleMark, ReasonNotReducing, ReasonLegsInvalid,
+		ReasonLegsUnprofitable, ReasonInventoryCap,
+	}
+}
+
 // Reason is one failed check of a permit. Value and Limit are empty where the
 // check compares nothing.
 type Reason struct {

@@ -19,7 +19,7 @@ type Permit struct {
 	LimitPrice domain.Decimal `json:"limit_price"`
 	Reserved   domain.Decimal `json:"reserved"`
 	// Status is granted, or working once the order rests at a venue.
-	Status string `json:"status"`
+	Status string `json:"status" enum:"granted,working"`
 	// ExpiresAt is null for a working order that has no expiry of its own.
 	ExpiresAt *time.Time `json:"expires_at"`
 	// Intent is "" for a directional order.

@@ -14,7 +14,7 @@ type Position struct {
 	Outcome       string          `json:"outcome"`
 	Quantity      domain.Decimal  `json:"quantity"`
 	Cost          domain.Decimal  `json:"cost"`
-	Mark          *domain.Decimal `json:"mark"`
+	Mark          *domain.Decimal `json:"mark" nullable:"true"`
 	UnrealisedPnL domain.Decimal  `json:"unrealised_pnl"`
 	Oversold      bool            `json:"oversold"`
 	Trade         string          `json:"trade"`

@@ -29,8 +29,8 @@ type ScopeStats struct {
 	Wins              int             `json:"wins"`
 	Losses            int             `json:"losses"`
 	Neutral           int             `json:"neutral"`
-	WinRate           *domain.Decimal `json:"win_rate"`
-	ProfitFactor      *domain.Decimal `json:"profit_factor"`
+	WinRate           *domain.Decimal `json:"win_rate" nullable:"true"`
+	ProfitFactor      *domain.Decimal `json:"profit_factor" nullable:"true"`
 	NetPnL            domain.Decimal  `json:"net_pnl"`
 	RealisedPnL       domain.Decimal  `json:"realised_pnl"`
 	GrossProfit       domain.Decimal  `json:"gross_profit"`

@@ -67,25 +67,26 @@ func (q *request) looker() (*looker, moment, error) {
 	return &looker{q: q, values: values, bot: bot, own: q.key.caller.Role == domain.RoleBot, now: q.api.now()}, m, nil
 }
 
-// head is what every view of a portfolio begins with.
-type head struct {
+// Head is what every view of a portfolio begins with. It is exported for the
+// document: embedded, its fields stand in each answer.
+type Head struct {
 	Portfolio string    `json:"portfolio"`
 	Revision  uint64    `json:"revision"`
 	Time      time.Time `json:"time"`
 }
 
-func (l *looker) head() head {
-	return head{l.state.Portfolio, l.state.Next - 1, l.state.Time}
+func (l *looker) head() Head {
+	return Head{l.state.Portfolio, l.state.Next - 1, l.state.Time}
 }
 
 // portfolioAnswer is one portfolio.
 type portfolioAnswer struct {
-	head
+	Head
 	Mode          domain.Mode               `json:"mode"`
 	Clock         domain.Clock              `json:"clock"`
 	BaseAsset     string                    `json:"base_asset"`
 	BaseDecimals  int                       `json:"base_decimals"`
-	Gate          *domain.Gate              `json:"gate"`
+	Gate          *domain.Gate              `json:"gate,omitempty"`
 	EmergencyStop projections.EmergencyStop `json:"emergency_stop"`
 	Bots          []string                  `json:"bots"`
 	Policy        domain.Policy             `json:"policy"`
@@ -94,7 +95,7 @@ type portfolioAnswer struct {
 func portfolioView(l *looker) (portfolioAnswer, error) {
 	s := l.state
 	v := portfolioAnswer{
-		head: l.head(), Mode: s.Mode, Clock: s.Clock, BaseAsset: s.BaseAsset, BaseDecimals: s.BaseDecimals, Gate: s.Gate,
+		Head: l.head(), Mode: s.Mode, Clock: s.Clock, BaseAsset: s.BaseAsset, BaseDecimals: s.BaseDecimals, Gate: s.Gate,
 		EmergencyStop: projections.EmergencyStopOf(s), Bots: s.BotIDs(), Policy: s.Policy.Clone(),
 	}
 	if l.own {
@@ -133,7 +134,7 @@ type ownStats struct {
 }
 
 type balancesAnswer struct {
-	head
+	Head
 	projections.Balances
 }
 
@@ -142,7 +143,7 @@ func balancesView(l *looker) (balancesAnswer, error) {
 }
 
 type positionsAnswer struct {
-	head
+	Head
 	Positions []projections.Position `json:"positions"`
 }
 
@@ -157,14 +158,14 @@ func positionsView(l *looker) (positionsAnswer, error) {
 }
 
 type tradesAnswer struct {
-	head
+	Head
 	Trades []projections.Trade `json:"trades"`
 	// Next is the number to ask after for more, null at the end.
 	Next *int `json:"next"`
 }
 
 func tradesView(l *looker) (tradesAnswer, error) {
-	v := tradesAnswer{head: l.head(), Trades: []projections.Trade{}}
+	v := tradesAnswer{Head: l.head(), Trades: []projections.Trade{}}
 	after, err := number(l.values, "after", 0, 0, 1<<31-1)
 	if err != nil {
 		return v, err
@@ -188,7 +189,7 @@ func tradesView(l *looker) (tradesAnswer, error) {
 }
 
 type permitsAnswer struct {
-	head
+	Head
 	Permits []projections.Permit `json:"permits"`
 }
 
@@ -201,7 +202,7 @@ func permitsView(l *looker) (permitsAnswer, error) {
 }
 
 type breakersAnswer struct {
-	head
+	Head
 	EmergencyStop projections.EmergencyStop `json:"emergency_stop"`
 	Breakers      []projections.Breaker     `json:"breakers"`
 }
@@ -217,12 +218,12 @@ func breakersView(l *looker) (breakersAnswer, error) {
 }
 
 type equityAnswer struct {
-	head
+	Head
 	Points []projections.EquityPoint `json:"points"`
 }
 
 func equityView(l *looker) (equityAnswer, error) {
-	v := equityAnswer{head: l.head()}
+	v := equityAnswer{Head: l.head()}
 	from, err := instant(l.values, "from")
 	if err != nil {
 		return v, err

@@ -176,7 +176,9 @@ func (r *rig) send(req *http.Request) answered {
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	require.NoError(r.t, err)
-	return answered{resp.StatusCode, resp.Header, string(b)}
+	a := answered{resp.StatusCode, resp.Header, string(b)}
+	keepsPromise(r.t, req, a)
+	return a
 }
 
 func (r *rig) post(who, path, body string) answered {

@@ -157,14 +157,14 @@ func TestPreview(t *testing.T) {
 		return r.call(who, http.MethodPost, main+"/permits?preview=true", "", body)
 	}
 	for range 50 { // 50 × 200 of 400
-		var p previewed
+		var p permitAnswered
 		a := ask("alpha", permitBody("alpha", "400"))
 		require.Equal(t, http.StatusOK, a.status, a.body)
 		a.into(t, &p)
 		require.True(t, p.Allowed)
 		require.Equal(t, "200", p.Reserved.String())
 	}
-	var p previewed
+	var p permitAnswered
 	ask("alpha", permitBody("alpha", "900")).into(t, &p)
 	require.False(t, p.Allowed)
 	require.Equal(t, domain.ReasonInsufficientCash, p.Reasons[0].Code)

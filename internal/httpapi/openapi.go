@@ -11,7 +11,10 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"pets/commands"
 	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/domain/risk"
 )
 
 // The document is made from the route table and the Go types that bodies are
@@ -27,6 +30,10 @@ type (
 	modeDoc     string
 	kindDoc     string
 	roleDoc     string
+	intentDoc   string
+	reasonDoc   string
+	botDoc      string
+	breakerDoc  string
 )
 
 // Schema implements huma.SchemaProvider.
@@ -63,8 +70,34 @@ func (roleDoc) Schema(huma.Registry) *huma.Schema {
 	return oneOf("bot", "feed", "operator", "approver", "admin", "auditor")
 }
 
-// OpenAPI returns the OpenAPI 3.1 document as JSON, indented.
-func OpenAPI(version string) ([]byte, error) {
+// Schema implements huma.SchemaProvider.
+func (intentDoc) Schema(huma.Registry) *huma.Schema {
+	return among([]domain.Intent{domain.IntentDirectional, domain.IntentArbitrage, domain.IntentMarketMaking})
+}
+
+// Schema implements huma.SchemaProvider.
+func (reasonDoc) Schema(huma.Registry) *huma.Schema { return among(domain.ReasonCodes()) }
+
+// Schema implements huma.SchemaProvider.
+func (botDoc) Schema(huma.Registry) *huma.Schema {
+	return among([]portfolio.BotStatus{portfolio.Registered, portfolio.Running, portfolio.Stopped})
+}
+
+// Schema implements huma.SchemaProvider.
+func (breakerDoc) Schema(huma.Registry) *huma.Schema {
+	return among([]risk.Status{risk.OK, risk.Warned, risk.Tripped})
+}
+
+func among[T ~string](values []T) *huma.Schema {
+	all := make([]any, len(values))
+	for i, v := range values {
+		all[i] = string(v)
+	}
+	return oneOf(all...)
+}
+
+// newRegistry knows the types that are written as text, and the closed lists.
+func newRegistry() huma.Registry {
 	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	registry.RegisterTypeAlias(reflect.TypeFor[domain.Decimal](), reflect.TypeFor[decimalDoc]())
 	registry.RegisterTypeAlias(reflect.TypeFor[domain.Duration](), reflect.TypeFor[durationDoc]())
@@ -72,6 +105,18 @@ func OpenAPI(version string) ([]byte, error) {
 	registry.RegisterTypeAlias(reflect.TypeFor[domain.Mode](), reflect.TypeFor[modeDoc]())
 	registry.RegisterTypeAlias(reflect.TypeFor[domain.MarketKind](), reflect.TypeFor[kindDoc]())
 	registry.RegisterTypeAlias(reflect.TypeFor[domain.Role](), reflect.TypeFor[roleDoc]())
+	registry.RegisterTypeAlias(reflect.TypeFor[domain.Intent](), reflect.TypeFor[intentDoc]())
+	registry.RegisterTypeAlias(reflect.TypeFor[domain.ReasonCode](), reflect.TypeFor[reasonDoc]())
+	registry.RegisterTypeAlias(reflect.TypeFor[portfolio.BotStatus](), reflect.TypeFor[botDoc]())
+	registry.RegisterTypeAlias(reflect.TypeFor[risk.Status](), reflect.TypeFor[breakerDoc]())
+	return registry
+}
+
+func init() { huma.DefaultArrayNullable = false } //nolint:gochecknoinits // no list of an answer is null
+
+// OpenAPI returns the OpenAPI 3.1 document as JSON, indented.
+func OpenAPI(version string) ([]byte, error) {
+	registry := newRegistry()
 	doc := &huma.OpenAPI{
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{
@@ -90,6 +135,10 @@ func OpenAPI(version string) ([]byte, error) {
 	for i := range table {
 		doc.AddOperation(operation(registry, &table[i]))
 	}
+	// The messages of the event stream, which no operation answers as a whole.
+	registry.Schema(reflect.TypeFor[hello](), true, "StreamHello")
+	registry.Schema(reflect.TypeFor[directiveMessage](), true, "StreamDirective")
+	problems(registry)
 	raw, err := json.Marshal(doc)
 	if err != nil {
 		return nil, err
@@ -128,11 +177,27 @@ func operation(registry huma.Registry, row *route) *huma.Operation {
 	if row.name == "stream" {
 		media = "text/event-stream"
 	}
+	answer := registry.Schema(row.answer, true, row.name+"Answer")
+	if row.also != nil {
+		answer = &huma.Schema{OneOf: []*huma.Schema{answer, registry.Schema(row.also, true, row.name+"Other")}}
+	}
+	ok := "OK"
+	if row.name == "stream" {
+		ok = "Server-sent events. The data of each is JSON: of hello, which comes first, a Hello; of event an EventAnswer; of directive a DirectiveMessage. The id is the revision to resume after"
+	}
 	op.Responses = map[string]*huma.Response{
-		"200":     {Description: "OK", Content: map[string]*huma.MediaType{media: {Schema: registry.Schema(row.answer, true, row.name+"Answer")}}},
+		"200":     {Description: ok, Content: map[string]*huma.MediaType{media: {Schema: answer}}},
 		"default": {Description: "A problem; its type is urn:pets:problem:<code>", Content: map[string]*huma.MediaType{"application/problem+json": {Schema: registry.Schema(reflect.TypeFor[Problem](), true, "Problem")}}},
 	}
 	return op
+}
+
+// problems closes the list of what a problem's type can be.
+func problems(registry huma.Registry) {
+	p := registry.Map()["Problem"]
+	for _, code := range domain.Codes() {
+		p.Properties["type"].Enum = append(p.Properties["type"].Enum, problemType+string(code))
+	}
 }
 
 func bodySchema(registry huma.Registry, row *route) *huma.Schema {
@@ -140,6 +205,11 @@ func bodySchema(registry huma.Registry, row *route) *huma.Schema {
 	s := registry.Schema(row.body, true, hint)
 	if row.body == reflect.TypeFor[openBody]() {
 		registry.SchemaFromRef(s.Ref).Properties["limits"] = registry.Schema(policyPatch, true, "limits")
+	}
+	if row.body == reflect.TypeFor[commands.AskPermit]() {
+		of := registry.SchemaFromRef(s.Ref)
+		of.Required = []string{"bot"}
+		of.Description = "One order: market, outcome, side, quantity and limit_price. Or an arbitrage: intent arbitrage and legs, and none of these."
 	}
 	return s
 }

@@ -32,7 +32,7 @@ type (
 	registerBody struct {
 		ID       string         `json:"id"`
 		Strategy string         `json:"strategy,omitempty"`
-		Kind     string         `json:"kind,omitempty"` // directional or market_maker
+		Kind     string         `json:"kind,omitempty" enum:"directional,market_maker"`
 		Capital  domain.Decimal `json:"capital"`
 		// InventoryCap is needed for a market maker.
 		InventoryCap domain.Decimal `json:"inventory_cap,omitzero"`
@@ -82,6 +82,8 @@ type permitAnswered struct {
 	Revision   uint64               `json:"revision"`
 	Events     []commands.EventRef  `json:"events"`
 	Directives []commands.Directive `json:"directives"`
+	// Preview: nothing was recorded, and there is no permit.
+	Preview bool `json:"preview,omitempty"`
 }
 
 // answer writes what a command is answered with. A retry gets the first answer;
@@ -91,7 +93,7 @@ func (q *request) answer(a *commands.Answer) {
 		q.w.Header().Set("Idempotency-Replayed", "true")
 	}
 	if a.Permit != nil {
-		writeJSON(q.w, http.StatusOK, permitAnswered{*a.Permit, a.Revision, a.Events, a.Directives})
+		writeJSON(q.w, http.StatusOK, permitAnswered{PermitAnswer: *a.Permit, Revision: a.Revision, Events: a.Events, Directives: a.Directives})
 		return
 	}
 	writeJSON(q.w, http.StatusOK, a)

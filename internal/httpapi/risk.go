@@ -39,7 +39,7 @@ func resetRoute() route {
 	return route{
 		method: http.MethodPost, path: inPortfolio + "/breakers/{breaker}/reset", name: c.Name(), roles: c.Roles(), handle: resetBreaker,
 		summary: "Reset a tripped breaker, with a reason; dry_run says what would happen and needs no Idempotency-Key", command: c.Name(),
-		body: reflect.TypeFor[resetBody](), answer: reflect.TypeFor[commands.Answer](),
+		body: reflect.TypeFor[resetBody](), answer: reflect.TypeFor[commands.Answer](), also: reflect.TypeFor[resetPreview](),
 	}
 }
 
@@ -180,13 +180,6 @@ func permitRoute() route {
 	}
 }
 
-// previewed is what a permit would be answered with.
-type previewed struct {
-	portfolio.PermitPreview
-	Preview  bool   `json:"preview"`
-	Revision uint64 `json:"revision"`
-}
-
 func askPermit(q *request) error {
 	var c commands.AskPermit
 	values, err := q.query()
@@ -213,11 +206,11 @@ func (q *request) preview(c commands.AskPermit) error {
 	if err := q.exists(); err != nil {
 		return err
 	}
-	v := previewed{Preview: true}
+	v := permitAnswered{Preview: true, Events: []commands.EventRef{}, Directives: []commands.Directive{}}
 	err := q.api.look(q.r.Context(), q.portfolio(), moment{}, func(s *portfolio.State, _ riders) error {
-		var err error
+		p, err := c.Preview(s, q.api.now().UTC(), q.key.caller)
 		v.Revision = s.Next - 1
-		v.PermitPreview, err = c.Preview(s, q.api.now().UTC(), q.key.caller)
+		v.PermitAnswer = commands.PermitAnswer{Allowed: p.Allowed, Reserved: p.Reserved, Reasons: p.Reasons, Cost: p.Cost, SurePayout: p.SurePayout}
 		return err
 	})
 	if err != nil {

@@ -71,6 +71,7 @@ func next(t *testing.T, messages <-chan heard) heard {
 	select {
 	case m, ok := <-messages:
 		require.True(t, ok, "the stream ended")
+		keepsStreamPromise(t, m)
 		return m
 	case <-time.After(5 * time.Second):
 		require.FailNow(t, "no message came")

@@ -25,6 +25,8 @@ type route struct {
 	params  []param
 	body    reflect.Type // nil for none
 	answer  reflect.Type
+	// also is another form of the answer: of a dry run, or to a bot; nil for none.
+	also    reflect.Type
 	maxBody int64
 	handle  func(*request) error
 	// urgent routes are not held up by the rate of their key: they stop things.
@@ -131,8 +133,8 @@ func riskRoutes() []route {
 func readRoutes() []route {
 	bot := param{"bot", "only this bot"}
 	return []route{
-		answering[projections.State](get("/state", "state", "Equity, drawdown, breakers, bots and positions; a bot's key gets its own share", stateView)),
-		answering[projections.Stats](past(get("/stats", "stats", "Statistics of closed trades, and where each breaker would first have tripped", statsView))),
+		answering[projections.State, projections.OwnState](get("/state", "state", "Equity, drawdown, breakers, bots and positions; a bot's key gets its own share", stateView)),
+		answering[projections.Stats, ownStats](past(get("/stats", "stats", "Statistics of closed trades, and where each breaker would first have tripped", statsView))),
 		get("/balances", "balances", "The double-entry books; each asset sums to zero", balancesView),
 		get("/positions", "positions", "What is held", positionsView, bot),
 		past(get("/trades", "trades", "What was closed, newest last", tradesView, bot, param{"after", "only trades with a number above this"}, param{"limit", "at most this many: 1 to 1000, 100 by default"})),
@@ -146,8 +148,8 @@ func readRoutes() []route {
 }
 
 // answering documents what a route answers that answers bots with less.
-func answering[T any](r route) route {
-	r.answer = reflect.TypeFor[T]()
+func answering[T, Own any](r route) route {
+	r.answer, r.also = reflect.TypeFor[T](), reflect.TypeFor[Own]()
 	return r
 }
 

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,7 +31,8 @@ const maxPath = 120
 
 // Decode reads body into a struct. A field is optional when its tag says
 // omitempty or omitzero; all others must be there and not be null, in nested
-// objects too: a payout that was left out is not a payout of 0. Errors have code
+// objects too: a payout that was left out is not a payout of 0. Where a field whose
+// tag says strict:"instead=a,b" is there, a and b need not be. Errors have code
 // invalid and name the field.
 func Decode(body []byte, into any) error {
 	t := reflect.TypeOf(into).Elem()
@@ -55,6 +57,7 @@ type shape struct {
 
 type field struct {
 	required bool
+	instead  []string // the fields that need not be there beside it
 	shape    *shape
 }
 
@@ -108,7 +111,8 @@ func (s *shape) add(t reflect.Type) {
 		case name == "-" || name == "":
 		default:
 			optional := strings.Contains(options, "omitempty") || strings.Contains(options, "omitzero")
-			s.fields[name] = field{required: !optional, shape: newShape(f.Type)}
+			instead := strings.Split(strings.TrimPrefix(f.Tag.Get("strict"), "instead="), ",")
+			s.fields[name] = field{required: !optional, instead: instead, shape: newShape(f.Type)}
 		}
 	}
 }
@@ -185,12 +189,22 @@ func (s *shape) walkArray(dec *jsontext.Decoder, path string) error {
 	return nil
 }
 
+// replaced: a field that is there stands instead of another.
+func (s *shape) replaced(name string, seen map[string]bool) bool {
+	for other := range seen {
+		if slices.Contains(s.fields[other].instead, name) {
+			return true
+		}
+	}
+	return false
+}
+
 // complete names the first required field, in order of the alphabet, that is
 // not there.
 func (s *shape) complete(seen map[string]bool, path string) error {
 	missing := ""
 	for name, f := range s.fields {
-		if f.required && !seen[name] && (missing == "" || name < missing) {
+		if f.required && !seen[name] && (missing == "" || name < missing) && !s.replaced(name, seen) {
 			missing = name
 		}
 	}

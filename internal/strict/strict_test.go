@@ -107,3 +107,17 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// Legs stand instead of an order; nothing else does, and an order is whole.
+func TestInstead(t *testing.T) {
+	type order struct {
+		Bot   string   `json:"bot"`
+		Price string   `json:"price"`
+		Legs  []string `json:"legs,omitempty" strict:"instead=price"`
+	}
+	var o order
+	require.NoError(t, Decode([]byte(`{"bot":"a","legs":["x"]}`), &o))
+	require.NoError(t, Decode([]byte(`{"bot":"a","price":"1"}`), &o))
+	require.ErrorContains(t, Decode([]byte(`{"bot":"a"}`), &o), "price is missing")
+	require.ErrorContains(t, Decode([]byte(`{"legs":["x"]}`), &o), "bot is missing")
+}

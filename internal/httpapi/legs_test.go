@@ -1,0 +1,83 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+)
+
+// The main job of an arbitrage bot, over HTTP: legs, previewed, permitted together,
+// filled on paper, and one whose other leg never comes: the server says so without
+// anybody asking.
+func TestArbitrageOverHTTP(t *testing.T) {
+	r := newRig(t, rigged{}).opened()
+	r.must("operator", main+"/markets", `{"market":"rain","kind":"outcome","outcomes":["YES","NO"]}`)
+	legs := func(no, more string) string {
+		return `{"bot":"alpha","intent":"arbitrage","legs":[
+			{"market":"rain","outcome":"YES","side":"buy","quantity":"100","limit_price":"0.85"},
+			{"market":"rain","outcome":"NO","side":"buy","quantity":"100","limit_price":"` + no + `"}]` + more + `}`
+	}
+	var p permitAnswered
+	a := r.post("alpha", main+"/permits?preview=true", legs("0.12", ""))
+	a.into(t, &p)
+	require.True(t, p.Allowed && p.Preview, a.body)
+	require.Equal(t, "97", p.Cost.String())
+	require.Equal(t, "100", p.SurePayout.String())
+
+	p = permitAnswered{}
+	r.post("alpha", main+"/permits", legs("0.15", "")).into(t, &p)
+	require.False(t, p.Allowed)
+	require.Equal(t, domain.ReasonLegsUnprofitable, p.Reasons[0].Code)
+	require.Equal(t, 1, p.Reasons[1].Leg, "the zone of the first leg")
+
+	p = permitAnswered{}
+	r.post("alpha", main+"/permits", legs("0.12", `,"paper_fill":true`)).into(t, &p)
+	require.True(t, p.Allowed)
+	require.Len(t, p.Legs, 2)
+	for _, l := range p.Legs {
+		require.Equal(t, l.PermitID, l.Fill.TradeID)
+		require.Equal(t, domain.VenuePaper, l.Fill.Venue)
+	}
+
+	p = permitAnswered{}
+	r.post("beta", main+"/permits", strings.ReplaceAll(legs("0.12", `,"leg_timeout":"1s"`), "alpha", "beta")).into(t, &p)
+	require.True(t, p.Allowed)
+	r.must("beta", main+"/fills", `{"bot":"beta","market":"rain","outcome":"YES","side":"buy","quantity":"100","price":"0.85","trade_id":"f1","permit_id":"`+p.Legs[0].PermitID+`"}`)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	messages, _ := r.listen(ctx, "beta", "", "")
+	next(t, messages)
+	go r.api.WatchLegs(ctx)
+	m := next(t, messages)
+	require.Contains(t, m.data, `"`+domain.ArbitrageTimedOutType+`"`)
+	require.Contains(t, m.data, `"quantity":"100"`)
+	var positions positionsAnswer
+	r.get("beta", main+"/positions").into(t, &positions)
+	require.Equal(t, "100", positions.Positions[0].OpenLeg.String())
+	before := len(r.records("portfolio-main"))
+	time.Sleep(1100 * time.Millisecond)
+	require.Len(t, r.records("portfolio-main"), before, "it is said once")
+}
+
+// What is half one order and half several is refused, with the field.
+func TestLegsThatMakeNoSense(t *testing.T) {
+	r := newRig(t, rigged{}).opened()
+	for body, field := range map[string]string{
+		`{"bot":"alpha","legs":[{"market":"m","outcome":"Y","side":"buy","quantity":"1","limit_price":"0.5"}]}`:                                       "intent",
+		`{"bot":"alpha","intent":"arbitrage","market":"m","legs":[{"market":"m","outcome":"Y","side":"buy","quantity":"1","limit_price":"0.5"}]}`:     "legs",
+		`{"bot":"alpha","intent":"arbitrage","legs":[{"market":"m","outcome":"Y","side":"buy","quantity":"-1","limit_price":"0.5"}]}`:                 "legs[0].quantity",
+		`{"bot":"alpha","intent":"arbitrage","leg_timeout":"2h","legs":[{"market":"m","outcome":"Y","side":"buy","quantity":"1","limit_price":"1"}]}`: "leg_timeout",
+		`{"bot":"alpha","market":"m","outcome":"Y","side":"buy","quantity":"1","limit_price":"0.5","leg_timeout":"1s"}`:                               "leg_timeout",
+		`{"bot":"alpha","market":"m","outcome":"Y","side":"buy","quantity":"1","limit_price":"0.5","intent":"hedge"}`:                                 "intent",
+	} {
+		a := r.post("alpha", main+"/permits", body)
+		require.Equal(t, http.StatusBadRequest, a.status, a.body)
+		require.Equal(t, field, a.problem(t).Field, body)
+	}
+}
