@@ -18,8 +18,10 @@ type Method = "get" | "post";
 type Body<R extends keyof paths> = paths[R]["post"] extends { requestBody?: { content: { "application/json": infer B } } } ? B : never;
 type Answer<R extends keyof paths, M extends Method> =
   paths[R][M] extends { responses: { 200: { content: { "application/json": infer A } } } } ? A : never;
-type Order = Schemas["AskPermit"] & { id: string; trade_id: string; filled: string; rests: boolean };
-type Hello = { revision: number; directives: Schemas["Directive"][] };
+/** One order. (An arbitrage names its orders in legs instead.) */
+type Ask = Schemas["AskPermit"] & Required<Pick<Schemas["AskPermit"], "market" | "side" | "quantity" | "limit_price">>;
+type Order = Ask & { id: string; trade_id: string; filled: string; rests: boolean };
+type Hello = Schemas["Hello"];
 
 const MARKET = "rain-tomorrow", OUTCOME = "YES", QUANTITY = "10", LIMIT = { buy: "0.40", sell: "0.41" };
 const OF = "/v1/portfolios/{portfolio}";
@@ -47,7 +49,7 @@ class Venue {
     write(this.path, "a", order);
     this.orders.set(order.id, order);
   }
-  place(permit: string, ask: Schemas["AskPermit"]): void {
+  place(permit: string, ask: Ask): void {
     if (this.orders.has(permit)) return;
     const filled = (this.orders.size + 1) % 4 ? ask.quantity : "1";
     this.keep({ ...ask, id: permit, trade_id: permit + "-1", filled, rests: filled !== ask.quantity });
@@ -167,7 +169,7 @@ class Bot {
 
   /** Asks, places and reports one order. Returns how many milliseconds to wait after it. */
   private async trade(side: "buy" | "sell", market: string, outcome: string, quantity: string): Promise<number> {
-    const ask: Schemas["AskPermit"] =
+    const ask: Ask =
       { bot: this.bot, market, outcome, side, quantity, limit_price: LIMIT[side], reduce_only: side === "sell" };
     const began = performance.now(), answer = await this.command(`${OF}/permits`, ask);
     if (!answer?.allowed || !answer.permit_id) {

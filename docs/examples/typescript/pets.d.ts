@@ -832,13 +832,14 @@ export interface components {
             amount: string;
         };
         Answer: {
-            directives: components["schemas"]["Directive"][] | null;
-            events: components["schemas"]["EventRef"][] | null;
+            directives: components["schemas"]["Directive"][];
+            events: components["schemas"]["EventRef"][];
             id?: string;
             permit?: components["schemas"]["PermitAnswer"];
             /** Format: int64 */
             revision: number;
         };
+        /** @description One order: market, outcome, side, quantity and limit_price. Or an arbitrage: intent arbitrage and legs, and none of these. */
         AskPermit: {
             bot: string;
             /**
@@ -847,22 +848,31 @@ export interface components {
              */
             fee?: string;
             /** @enum {string} */
+            intent?: "directional" | "arbitrage" | "market_making";
+            /** @enum {string} */
             kind?: "outcome" | "spot" | "perp";
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
-             * @example 12.5
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
              */
-            limit_price: string;
-            market: string;
-            outcome?: string;
+            leg_timeout?: string;
+            legs?: components["schemas"]["Leg"][];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
-            quantity: string;
+            limit_price?: string;
+            market?: string;
+            outcome?: string;
+            paper_fill?: boolean;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            quantity?: string;
             reduce_only?: boolean;
             /** @enum {string} */
-            side: "buy" | "sell";
+            side?: "buy" | "sell";
             /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
@@ -879,16 +889,21 @@ export interface components {
             balance: string;
         };
         BalancesAnswer: {
-            accounts: components["schemas"]["Balance"][] | null;
+            accounts: components["schemas"]["Balance"][];
+            portfolio: string;
+            /** Format: int64 */
+            revision: number;
             sums: {
                 [key: string]: string;
             };
+            /** Format: date-time */
+            time: string;
         };
         BatchAnswer: {
-            results: components["schemas"]["BatchResult"][] | null;
+            results: components["schemas"]["BatchResult"][];
         };
         BatchBody: {
-            commands: components["schemas"]["BatchItem"][] | null;
+            commands: components["schemas"]["BatchItem"][];
         };
         BatchItem: {
             body: unknown;
@@ -940,7 +955,8 @@ export interface components {
              * @example 12.5
              */
             realised_pnl: string;
-            status: string;
+            /** @enum {string} */
+            status: "registered" | "running" | "stopped";
             /** Format: int64 */
             trades: number;
             /** Format: int64 */
@@ -948,7 +964,7 @@ export interface components {
         };
         BotStats: {
             bot: string;
-            closed_breakers: components["schemas"]["ClosedBreaker"][] | null;
+            closed_breakers: components["schemas"]["ClosedBreaker"][];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -991,7 +1007,7 @@ export interface components {
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
-            profit_factor: string;
+            profit_factor: string | null;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -1003,7 +1019,7 @@ export interface components {
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
-            win_rate: string;
+            win_rate: string | null;
             /** Format: int64 */
             wins: number;
         };
@@ -1013,12 +1029,18 @@ export interface components {
             limit: unknown;
             /** Format: int64 */
             revision: number | null;
-            status: string;
+            /** @enum {string} */
+            status: "ok" | "warned" | "tripped";
             value: unknown;
         };
         BreakersAnswer: {
-            breakers: components["schemas"]["Breaker"][] | null;
+            breakers: components["schemas"]["Breaker"][];
             emergency_stop: components["schemas"]["EmergencyStop"];
+            portfolio: string;
+            /** Format: int64 */
+            revision: number;
+            /** Format: date-time */
+            time: string;
         };
         Change_limits_body: {
             blocked_zones?: number[];
@@ -1087,6 +1109,11 @@ export interface components {
              */
             max_position_usd?: string;
             /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            paper_slippage_bps?: string;
+            /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
@@ -1146,9 +1173,18 @@ export interface components {
             open: string;
         };
         Directive: {
-            action: string;
-            bots: string[] | null;
+            /** @enum {string} */
+            action: "stop" | "close_positions";
+            bots: string[];
             reason: string;
+        };
+        DirectiveMessage: {
+            /** @enum {string} */
+            action: "stop" | "close_positions";
+            bots: string[];
+            reason: string;
+            /** Format: int64 */
+            revision: number;
         };
         Drawdown: {
             /**
@@ -1181,7 +1217,12 @@ export interface components {
         };
         EmptyBody: Record<string, never>;
         EquityAnswer: {
-            points: components["schemas"]["EquityPoint"][] | null;
+            points: components["schemas"]["EquityPoint"][];
+            portfolio: string;
+            /** Format: int64 */
+            revision: number;
+            /** Format: date-time */
+            time: string;
         };
         EquityPoint: {
             /**
@@ -1227,7 +1268,7 @@ export interface components {
             type: string;
         };
         EventsAnswer: {
-            events: components["schemas"]["EventAnswer"][] | null;
+            events: components["schemas"]["EventAnswer"][];
             /** Format: int64 */
             next: number | null;
             portfolio: string;
@@ -1243,18 +1284,24 @@ export interface components {
             /** Format: int64 */
             revision: number;
         };
+        Hello: {
+            directives: components["schemas"]["Directive"][];
+            portfolio: string;
+            /** Format: int64 */
+            revision: number;
+        };
         ImportAnswer: {
-            results: components["schemas"]["ImportResult"][] | null;
+            results: components["schemas"]["ImportResult"][];
         };
         ImportBody: {
-            rows: components["schemas"]["ImportRow"][] | null;
+            rows: components["schemas"]["ImportRow"][];
         };
         ImportEvent: {
             data: unknown;
             type: string;
         };
         ImportResult: {
-            events?: components["schemas"]["ImportEvent"][] | null;
+            events?: components["schemas"]["ImportEvent"][];
             newcomer?: boolean;
             problem?: components["schemas"]["Problem"];
             replayed?: boolean;
@@ -1272,8 +1319,8 @@ export interface components {
             source: string;
         };
         IssueAnswer: {
-            directives: components["schemas"]["Directive"][] | null;
-            events: components["schemas"]["EventRef"][] | null;
+            directives: components["schemas"]["Directive"][];
+            events: components["schemas"]["EventRef"][];
             id?: string;
             key: string;
             permit?: components["schemas"]["PermitAnswer"];
@@ -1303,7 +1350,39 @@ export interface components {
             user: string;
         };
         KeyList: {
-            keys: components["schemas"]["KeyAnswer"][] | null;
+            keys: components["schemas"]["KeyAnswer"][];
+        };
+        Leg: {
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            fee?: string;
+            /** @enum {string} */
+            kind?: "outcome" | "spot" | "perp";
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            limit_price: string;
+            market: string;
+            outcome?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            quantity: string;
+            /** @enum {string} */
+            side: "buy" | "sell";
+        };
+        LegAnswer: {
+            fill?: components["schemas"]["PaperFill"];
+            permit_id: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            reserved: string;
         };
         Limits: {
             blocked_zones?: number[];
@@ -1372,6 +1451,11 @@ export interface components {
              */
             max_position_usd?: string;
             /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            paper_slippage_bps?: string;
+            /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
@@ -1389,7 +1473,7 @@ export interface components {
             price: string;
         };
         MarkPrices: {
-            marks: components["schemas"]["Mark"][] | null;
+            marks: components["schemas"]["Mark"][];
         };
         NeededReason: {
             reason: string;
@@ -1426,10 +1510,56 @@ export interface components {
             reason: string;
             requested_by: string;
         };
+        OwnState: {
+            base_asset: string;
+            bots: components["schemas"]["Bot"][];
+            breakers: components["schemas"]["Breaker"][];
+            clock: string;
+            emergency_stop: components["schemas"]["EmergencyStop"];
+            /** @enum {string} */
+            mode: "paper" | "live";
+            policy: components["schemas"]["Policy"];
+            portfolio: string;
+            positions: components["schemas"]["Position"][];
+            /** Format: int64 */
+            revision: number;
+            /** Format: date-time */
+            time: string;
+        };
+        OwnStats: {
+            bots: components["schemas"]["BotStats"][];
+        };
+        PaperFill: {
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            fee: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            notional: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            price: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            quantity: string;
+            trade_id: string;
+            venue: string;
+        };
         Permit: {
+            arbitrage?: string;
             bot: string;
             /** Format: date-time */
             expires_at: string | null;
+            /** @enum {string} */
+            intent?: "directional" | "arbitrage" | "market_making";
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -1442,6 +1572,7 @@ export interface components {
             limit_price: string;
             market: string;
             outcome: string;
+            paper_fill?: boolean;
             permit_id: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -1455,28 +1586,55 @@ export interface components {
             reserved: string;
             /** @enum {string} */
             side: "buy" | "sell";
-            status: string;
+            /** @enum {string} */
+            status: "granted" | "working";
         };
         PermitAnswer: {
             allowed: boolean;
+            arbitrage?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            cost?: string;
+            /** Format: date-time */
+            deadline?: string;
             /** Format: date-time */
             expires_at?: string;
+            fill?: components["schemas"]["PaperFill"];
+            legs?: components["schemas"]["LegAnswer"][];
             permit_id?: string;
-            reasons: components["schemas"]["Reason"][] | null;
+            reasons: components["schemas"]["Reason"][];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             reserved: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            sure_payout?: string;
         };
         PermitAnswered: {
             allowed: boolean;
-            directives: components["schemas"]["Directive"][] | null;
-            events: components["schemas"]["EventRef"][] | null;
+            arbitrage?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            cost?: string;
+            /** Format: date-time */
+            deadline?: string;
+            directives: components["schemas"]["Directive"][];
+            events: components["schemas"]["EventRef"][];
             /** Format: date-time */
             expires_at?: string;
+            fill?: components["schemas"]["PaperFill"];
+            legs?: components["schemas"]["LegAnswer"][];
             permit_id?: string;
-            reasons: components["schemas"]["Reason"][] | null;
+            preview?: boolean;
+            reasons: components["schemas"]["Reason"][];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -1484,16 +1642,26 @@ export interface components {
             reserved: string;
             /** Format: int64 */
             revision: number;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            sure_payout?: string;
         };
         PermitsAnswer: {
-            permits: components["schemas"]["Permit"][] | null;
+            permits: components["schemas"]["Permit"][];
+            portfolio: string;
+            /** Format: int64 */
+            revision: number;
+            /** Format: date-time */
+            time: string;
         };
         PlacedBody: {
             /** Format: date-time */
             expires_at?: string;
         };
         Policy: {
-            blocked_zones: number[] | null;
+            blocked_zones: number[];
             breaker_stops: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -1559,26 +1727,36 @@ export interface components {
              */
             max_position_usd?: string;
             /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            paper_slippage_bps?: string;
+            /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             permit_ttl: string;
-            zone_bounds: string[] | null;
+            zone_bounds: string[];
         };
         PortfolioAnswer: {
             base_asset: string;
             /** Format: int64 */
             base_decimals: number;
-            bots: string[] | null;
+            bots: string[];
             clock: string;
             emergency_stop: components["schemas"]["EmergencyStop"];
-            gate: components["schemas"]["Gate"];
+            gate?: components["schemas"]["Gate"];
             /** @enum {string} */
             mode: "paper" | "live";
             policy: components["schemas"]["Policy"];
+            portfolio: string;
+            /** Format: int64 */
+            revision: number;
+            /** Format: date-time */
+            time: string;
         };
         PortfolioList: {
-            portfolios: components["schemas"]["PortfolioSummary"][] | null;
+            portfolios: components["schemas"]["PortfolioSummary"][];
         };
         PortfolioSummary: {
             /** @enum {string} */
@@ -1598,8 +1776,13 @@ export interface components {
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
-            mark: string;
+            mark: string | null;
             market: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            open_leg?: string;
             outcome: string;
             oversold: boolean;
             /**
@@ -1615,7 +1798,12 @@ export interface components {
             unrealised_pnl: string;
         };
         PositionsAnswer: {
-            positions: components["schemas"]["Position"][] | null;
+            portfolio: string;
+            positions: components["schemas"]["Position"][];
+            /** Format: int64 */
+            revision: number;
+            /** Format: date-time */
+            time: string;
         };
         PostAdjustment: {
             account: string;
@@ -1633,10 +1821,14 @@ export interface components {
             /** Format: int64 */
             status: number;
             title: string;
-            type: string;
+            /** @enum {string} */
+            type: "urn:pets:problem:invalid" | "urn:pets:problem:unauthenticated" | "urn:pets:problem:denied" | "urn:pets:problem:not_found" | "urn:pets:problem:conflict" | "urn:pets:problem:would_retrip" | "urn:pets:problem:trade_id_conflict" | "urn:pets:problem:idempotency_mismatch" | "urn:pets:problem:halted" | "urn:pets:problem:too_large" | "urn:pets:problem:rate_limited" | "urn:pets:problem:clock" | "urn:pets:problem:unavailable" | "urn:pets:problem:internal";
         };
         Reason: {
-            code: string;
+            /** @enum {string} */
+            code: "emergency_stop" | "breaker_tripped" | "limit_reached" | "bot_unknown" | "bot_stopped" | "market_mismatch" | "market_settled" | "zone_blocked" | "insufficient_cash" | "max_order" | "max_position" | "max_open_positions" | "bot_capital" | "category_exposure" | "order_rate" | "stale_mark" | "not_reducing" | "legs_invalid" | "legs_not_profitable" | "inventory_cap";
+            /** Format: int64 */
+            leg?: number;
             limit?: string;
             message: string;
             value?: string;
@@ -1695,7 +1887,8 @@ export interface components {
             quantity: string;
             /** @enum {string} */
             side: "buy" | "sell";
-            status?: string;
+            /** @enum {string} */
+            status?: "confirmed" | "provisional";
             trade_id: string;
             venue?: string;
         };
@@ -1733,7 +1926,13 @@ export interface components {
              */
             capital: string;
             id: string;
-            kind?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            inventory_cap?: string;
+            /** @enum {string} */
+            kind?: "directional" | "market_maker";
             strategy?: string;
         };
         RegisterMarket: {
@@ -1741,7 +1940,7 @@ export interface components {
             /** @enum {string} */
             kind: "outcome" | "spot" | "perp";
             market: string;
-            outcomes?: string[] | null;
+            outcomes?: string[];
         };
         RequestOverride: {
             kind: string;
@@ -1755,8 +1954,35 @@ export interface components {
             reason?: string;
             rebase?: boolean;
         };
+        ResetPreview: {
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            after: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            before: string;
+            bot: string | null;
+            breaker: string;
+            /** Format: int64 */
+            events_since: number;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            limit: string;
+            /** Format: int64 */
+            open_positions: number;
+            /** Format: int64 */
+            revision: number;
+            tripped: boolean;
+            would_retrip: boolean;
+        };
         ScopeStats: {
-            closed_breakers: components["schemas"]["ClosedBreaker"][] | null;
+            closed_breakers: components["schemas"]["ClosedBreaker"][];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -1799,7 +2025,7 @@ export interface components {
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
-            profit_factor: string;
+            profit_factor: string | null;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -1811,7 +2037,7 @@ export interface components {
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
-            win_rate: string;
+            win_rate: string | null;
             /** Format: int64 */
             wins: number;
         };
@@ -1827,8 +2053,8 @@ export interface components {
         };
         State: {
             base_asset: string;
-            bots: components["schemas"]["Bot"][] | null;
-            breakers: components["schemas"]["Breaker"][] | null;
+            bots: components["schemas"]["Bot"][];
+            breakers: components["schemas"]["Breaker"][];
             clock: string;
             day: components["schemas"]["Day"];
             /**
@@ -1849,7 +2075,7 @@ export interface components {
             lifetime_peak: string;
             /** @enum {string} */
             mode: "paper" | "live";
-            overrides: components["schemas"]["Override"][] | null;
+            overrides: components["schemas"]["Override"][];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -1857,7 +2083,7 @@ export interface components {
             peak: string;
             policy: components["schemas"]["Policy"];
             portfolio: string;
-            positions: components["schemas"]["Position"][] | null;
+            positions: components["schemas"]["Position"][];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -1869,15 +2095,15 @@ export interface components {
             time: string;
         };
         Stats: {
-            bots: components["schemas"]["BotStats"][] | null;
+            bots: components["schemas"]["BotStats"][];
             portfolio: components["schemas"]["ScopeStats"];
         };
         StopAllAnswer: {
-            portfolios: components["schemas"]["Stopped"][] | null;
+            portfolios: components["schemas"]["Stopped"][];
         };
         StopAnswer: {
-            directives: components["schemas"]["Directive"][] | null;
-            events: components["schemas"]["EventRef"][] | null;
+            directives: components["schemas"]["Directive"][];
+            events: components["schemas"]["EventRef"][];
             id?: string;
             permit?: components["schemas"]["PermitAnswer"];
             recorded: boolean;
@@ -1942,7 +2168,12 @@ export interface components {
         TradesAnswer: {
             /** Format: int64 */
             next: number | null;
-            trades: components["schemas"]["Trade"][] | null;
+            portfolio: string;
+            /** Format: int64 */
+            revision: number;
+            /** Format: date-time */
+            time: string;
+            trades: components["schemas"]["Trade"][];
         };
     };
     responses: never;
@@ -2515,7 +2746,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Answer"];
+                    "application/json": components["schemas"]["Answer"] | components["schemas"]["ResetPreview"];
                 };
             };
             /** @description A problem; its type is urn:pets:problem:<code> */
@@ -3401,7 +3632,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["State"];
+                    "application/json": components["schemas"]["State"] | components["schemas"]["OwnState"];
                 };
             };
             /** @description A problem; its type is urn:pets:problem:<code> */
@@ -3437,7 +3668,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Stats"];
+                    "application/json": components["schemas"]["Stats"] | components["schemas"]["OwnStats"];
                 };
             };
             /** @description A problem; its type is urn:pets:problem:<code> */
@@ -3470,7 +3701,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Server-sent events. The data of each is JSON: of hello, which comes first, a Hello; of event an EventAnswer; of directive a DirectiveMessage. The id is the revision to resume after */
             200: {
                 headers: {
                     [name: string]: unknown;
