@@ -73,7 +73,7 @@ func TestAClockThatJumps(t *testing.T) {
 			m.must(botCaller("a"), PlacePermit{Permit: placed})
 			m.pass(tt.pass)
 			m.clock.add(tt.jump)
-			a, err := m.do(botCaller("a"), "place", PlacePermit{Permit: first})
+			_, err := m.do(botCaller("a"), "place", PlacePermit{Permit: first})
 			if !tt.noticed {
 				require.NoError(t, err)
 				require.Empty(t, m.jumps())
@@ -83,7 +83,7 @@ func TestAClockThatJumps(t *testing.T) {
 			}
 			requireCode(t, domain.CodeNotFound, err)
 			require.Empty(t, m.jumps(), "a refused command records nothing")
-			a = m.must(botCaller("a"), permit("a", "3"))
+			a := m.must(botCaller("a"), permit("a", "3"))
 			require.Equal(t, []string{domain.ClockJumpedType, domain.PermitGrantedType}, types(a))
 			require.Equal(t, []domain.ClockJumped{{By: domain.Duration(tt.jump), PermitsExpired: []string{first}}}, m.jumps())
 			require.Equal(t, []time.Duration{tt.jump}, m.seen)

@@ -37,7 +37,6 @@ func (v *verdict) above(code domain.ReasonCode, value, limit *big.Rat) {
 type asked struct {
 	legs      []domain.Order
 	arbitrage bool
-	reduce    bool
 }
 
 // judge holds a request against section 16 of docs/semantics.md.

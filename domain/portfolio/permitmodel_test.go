@@ -33,15 +33,14 @@ type permitBook struct {
 
 // bookPermit is one granted order.
 type bookPermit struct {
-	id, bot                      string
-	i                            domain.Instrument
-	side                         domain.Side
-	limit, quantity, fee, mark   *big.Rat
-	left, mayOpen, willClose     *big.Rat
-	working                      bool
-	until                        time.Time // zero: no end
-	arbitrage                    string
-	paperOnly, gone, legTimedOut bool
+	id, bot                    string
+	i                          domain.Instrument
+	side                       domain.Side
+	limit, quantity, fee, mark *big.Rat
+	left, mayOpen, willClose   *big.Rat
+	working                    bool
+	until                      time.Time // zero: no end
+	arbitrage                  string
 }
 
 func newPermitBook() *permitBook {
@@ -203,7 +202,7 @@ func (k *permitBook) reread() {
 func orderOf(o domain.Order) *bookPermit {
 	return &bookPermit{
 		bot: o.Bot, i: o.Instrument, side: o.Side, limit: ratOf(o.LimitPrice), quantity: ratOf(o.Quantity), left: ratOf(o.Quantity),
-		fee: ratOf(o.Fee), mark: rat(0), paperOnly: o.PaperFill,
+		fee: ratOf(o.Fee), mark: rat(0),
 	}
 }
 
