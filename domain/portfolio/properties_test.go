@@ -106,6 +106,7 @@ func (s *tempest) follow() {
 func (s *tempest) anyStep() {
 	s.after(pick(s, "pause", 0, time.Second, time.Minute, 7*time.Hour))
 	steps := []func(){s.anyFill, s.anyFill, s.anyFill, s.anyVoid, s.anyVoid, s.anyFlow, s.anyFlow, s.anyMark, s.anySettlement, s.anyReport, s.anyReset, s.anyPermit, s.anyPermit, s.anyPermit, s.anyArbitrage, s.anyArbitrage, s.anyJump, s.anyStop}
+	steps = append(steps, s.anyNewcomer)
 	steps[rapid.IntRange(0, len(steps)-1).Draw(s.r, "step")]()
 }
 
@@ -259,11 +260,15 @@ func (s *tempest) anyPermit() {
 	o := s.anyOrder(s.anyBot())
 	o.Intent = pick(s, "intent", "", "", domain.IntentMarketMaking)
 	o.ReduceOnly, o.PaperFill = pick(s, "reduce only", false, false, true), pick(s, "on paper", false, false, true)
-	s.asks(asked{legs: []domain.Order{o}}, func(d *Decision) error { return d.AskPermit(PermitRequest{Order: o}) })
+	s.asks(asked{legs: []domain.Order{o}}, func(d *Decision) error { return d.AskPermit(PermitRequest{Order: o}) },
+		func() (PermitPreview, error) { return s.s.PreviewPermit(s.now, s.caller, PermitRequest{Order: o}) })
 	for _, id := range slices.Sorted(maps.Keys(s.s.Permits)) {
 		switch rapid.IntRange(0, 5).Draw(s.r, "then") {
 		case 0:
 			s.run("placed", func(d *Decision) error { return d.PlacePermit(id, nil) })
+		case 2:
+			expiry := s.now.Add(pick(s, "rests for", time.Second, time.Minute, 24*time.Hour))
+			s.run("placed until", func(d *Decision) error { return d.PlacePermit(id, &expiry) })
 		case 1:
 			s.run("released", func(d *Decision) error { return d.ReleasePermit(id, "") })
 		}
@@ -285,7 +290,29 @@ func (s *tempest) anyArbitrage() {
 		a.legs = append(a.legs, o)
 		r.Legs = append(r.Legs, PermitRequest{Order: o})
 	}
-	s.asks(a, func(d *Decision) error { return d.AskArbitrage(r) })
+	s.asks(a, func(d *Decision) error { return d.AskArbitrage(r) },
+		func() (PermitPreview, error) { return s.s.PreviewArbitrage(s.now, s.caller, r) })
+}
+
+// anyNewcomer registers what may be registered already, redeems, and allocates anew.
+func (s *tempest) anyNewcomer() {
+	switch pick(s, "newcomer", "market", "bot", "redeem") {
+	case "market":
+		s.run("market", func(d *Decision) error {
+			return d.RegisterMarket(&domain.MarketRegistered{
+				Market: pick(s, "named", "m", "n", "fresh"), Kind: pick(s, "kind", domain.KindOutcome, domain.KindPerp), Outcomes: []string{"YES", "NO"},
+			})
+		})
+	case "bot":
+		s.run("bot", func(d *Decision) error {
+			return d.RegisterBot(&domain.BotRegistered{Bot: pick(s, "called", "a", "d")}, dec("10"), true)
+		})
+	case "redeem":
+		s.run("redeem", func(d *Decision) error {
+			_, err := d.Redeem(s.anyBot(), s.anyMarket(), dec(pick(s, "redeemed", "0", "1", "10")), dec(pick(s, "for", "0", "1")))
+			return err
+		})
+	}
 }
 
 func (s *tempest) anyJump() {
@@ -296,11 +323,13 @@ func (s *tempest) anyJump() {
 }
 
 // asks holds the answer to a request against the book's: granted or denied, every
-// reason, and what is reserved.
-func (s *tempest) asks(a asked, f func(*Decision) error) {
+// reason, and what is reserved. The preview says the same, and changes nothing.
+func (s *tempest) asks(a asked, f func(*Decision) error, preview func() (PermitPreview, error)) {
 	// The day opens, and legs time out, before anything is decided.
 	s.run("due", func(d *Decision) error { return d.TimeOutLegs() })
-	want := s.book.judge(s.s, a, s.now)
+	want, before := s.book.judge(s.s, a, s.now), s.hash()
+	shown, refusal := preview()
+	require.Equal(s.t, before, s.hash(), "a preview left a trace")
 	s.run("permit", f)
 	reserved, got, answered := rat(0), map[domain.ReasonCode]bool{}, false
 	for _, e := range s.step {
@@ -321,6 +350,11 @@ func (s *tempest) asks(a asked, f func(*Decision) error) {
 	}
 	if !answered { // refused, or denied a moment ago for the same reasons
 		return
+	}
+	require.NoError(s.t, refusal)
+	require.Equal(s.t, len(got) == 0, shown.Allowed, "the preview")
+	for _, r := range shown.Reasons {
+		require.True(s.t, got[r.Code], "the preview says %s", r.Code)
 	}
 	for code := range want.unsure {
 		delete(got, code)
