@@ -28,7 +28,11 @@ func (a *API) WatchLegs(ctx context.Context) {
 }
 
 func (a *API) timeOutLegs(ctx context.Context) {
-	for _, id := range a.views.ids() {
+	ids, err := a.engine.Portfolios(ctx)
+	if err != nil {
+		return // the store does not answer; commands say so
+	}
+	for _, id := range ids {
 		v, err := a.views.open(ctx, id)
 		if err != nil || v == nil {
 			continue

@@ -3,7 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
-	"strings"
+	"strconv"
 	"testing"
 	"time"
 
@@ -12,48 +12,58 @@ import (
 	"pets/domain"
 )
 
+// arbitrage is a pair of legs of which the first lies in a blocked zone.
+func arbitrage(bot, no, more string) string {
+	return `{"bot":"` + bot + `","intent":"arbitrage","legs":[
+		{"market":"rain","outcome":"YES","side":"buy","quantity":"100","limit_price":"0.85"},
+		{"market":"rain","outcome":"NO","side":"buy","quantity":"100","limit_price":"` + no + `"}]` + more + `}`
+}
+
 // The main job of an arbitrage bot, over HTTP: legs, previewed, permitted together,
-// filled on paper, and one whose other leg never comes: the server says so without
-// anybody asking.
+// filled on paper.
 func TestArbitrageOverHTTP(t *testing.T) {
 	r := newRig(t, rigged{}).opened()
 	r.must("operator", main+"/markets", `{"market":"rain","kind":"outcome","outcomes":["YES","NO"]}`)
-	legs := func(no, more string) string {
-		return `{"bot":"alpha","intent":"arbitrage","legs":[
-			{"market":"rain","outcome":"YES","side":"buy","quantity":"100","limit_price":"0.85"},
-			{"market":"rain","outcome":"NO","side":"buy","quantity":"100","limit_price":"` + no + `"}]` + more + `}`
-	}
 	var p permitAnswered
-	a := r.post("alpha", main+"/permits?preview=true", legs("0.12", ""))
+	a := r.post("alpha", main+"/permits?preview=true", arbitrage("alpha", "0.12", ""))
 	a.into(t, &p)
 	require.True(t, p.Allowed && p.Preview, a.body)
 	require.Equal(t, "97", p.Cost.String())
 	require.Equal(t, "100", p.SurePayout.String())
 
 	p = permitAnswered{}
-	r.post("alpha", main+"/permits", legs("0.15", "")).into(t, &p)
+	r.post("alpha", main+"/permits", arbitrage("alpha", "0.15", "")).into(t, &p)
 	require.False(t, p.Allowed)
 	require.Equal(t, domain.ReasonLegsUnprofitable, p.Reasons[0].Code)
 	require.Equal(t, 1, p.Reasons[1].Leg, "the zone of the first leg")
 
 	p = permitAnswered{}
-	r.post("alpha", main+"/permits", legs("0.12", `,"paper_fill":true`)).into(t, &p)
+	r.post("alpha", main+"/permits", arbitrage("alpha", "0.12", `,"paper_fill":true`)).into(t, &p)
 	require.True(t, p.Allowed)
 	require.Len(t, p.Legs, 2)
 	for _, l := range p.Legs {
 		require.Equal(t, l.PermitID, l.Fill.TradeID)
 		require.Equal(t, domain.VenuePaper, l.Fill.Venue)
 	}
+}
 
-	p = permitAnswered{}
-	r.post("beta", main+"/permits", strings.ReplaceAll(legs("0.12", `,"leg_timeout":"1s"`), "alpha", "beta")).into(t, &p)
+// A leg that stays alone is said to be open within a second or so, though nobody does
+// or looks at anything.
+func TestLegsTimeOutByThemselves(t *testing.T) {
+	r := newRig(t, rigged{}).opened()
+	r.must("operator", main+"/markets", `{"market":"rain","kind":"outcome","outcomes":["YES","NO"]}`)
+	var p permitAnswered
+	r.post("beta", main+"/permits", arbitrage("beta", "0.12", `,"leg_timeout":"1s"`)).into(t, &p)
 	require.True(t, p.Allowed)
 	r.must("beta", main+"/fills", `{"bot":"beta","market":"rain","outcome":"YES","side":"buy","quantity":"100","price":"0.85","trade_id":"f1","permit_id":"`+p.Legs[0].PermitID+`"}`)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	messages, _ := r.listen(ctx, "beta", "", "")
-	next(t, messages)
+	// Nobody has looked at the portfolio yet, and nobody does.
 	go r.api.WatchLegs(ctx)
+	head := len(r.records("portfolio-main"))
+	require.Eventually(t, func() bool { return len(r.records("portfolio-main")) > head }, 5*time.Second, 20*time.Millisecond)
+	messages, _ := r.listen(ctx, "beta", "?after="+strconv.Itoa(head-1), "")
+	next(t, messages)
 	m := next(t, messages)
 	require.Contains(t, m.data, `"`+domain.ArbitrageTimedOutType+`"`)
 	require.Contains(t, m.data, `"quantity":"100"`)
