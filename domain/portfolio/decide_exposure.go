@@ -15,6 +15,10 @@ import (
 // rateWindow is the minute of max_orders_per_minute.
 const rateWindow = time.Minute
 
+// maxGranted is the largest max_orders_per_minute there can be: more permits than
+// that within the minute are above every rate.
+const maxGranted = 10_000
+
 // checkOptional holds an order that opens exposure against the optional limits.
 func (d *Decision) checkOptional(c *check, b *Bot) {
 	p, order := &d.s.Policy, c.opens()
@@ -171,16 +175,17 @@ func (s *State) ordersWithin(b *Bot, now time.Time) int {
 	return len(b.Granted) - first
 }
 
-// countOrder notes when a permit was granted, as long as a rate may be asked for.
+// countOrder notes when a permit was granted, also while there is no rate: one that
+// is set looks back a minute. What is older, or more than the largest rate, goes
+// when it is half of what is kept, so that not every permit moves the others.
 func (s *State) countOrder(now time.Time, bot string) {
 	b := s.Bots[bot]
 	if b == nil {
 		return
 	}
-	if s.Policy.MaxOrdersPerMinute == 0 {
-		b.Granted = nil
-		return
+	n := len(b.Granted)
+	if drop := max(n-s.ordersWithin(b, now), n-maxGranted); drop > n/2 || drop >= maxGranted {
+		b.Granted = slices.Delete(b.Granted, 0, drop)
 	}
-	keep := len(b.Granted) - s.ordersWithin(b, now)
-	b.Granted = append(slices.Delete(b.Granted, 0, keep), now)
+	b.Granted = append(b.Granted, now)
 }

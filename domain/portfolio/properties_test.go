@@ -237,7 +237,7 @@ func (s *tempest) anyReport() {
 		})
 	case "limits":
 		s.run("limits", func(d *Decision) error {
-			return d.ChangeLimits([]byte(pick(s, "patch", `{"loss_dust":"0"}`, `{"loss_dust":"1"}`, `{"max_daily_loss_pct":"0.03"}`, `{"daily_loss_tz":"Asia/Tokyo"}`)), "x")
+			return d.ChangeLimits([]byte(pick(s, "patch", `{"loss_dust":"0"}`, `{"loss_dust":"1"}`, `{"max_daily_loss_pct":"0.03"}`, `{"daily_loss_tz":"Asia/Tokyo"}`, `{"max_orders_per_minute":2}`, `{"max_orders_per_minute":0}`, `{"max_order_usd":"3","max_bot_capital_pct":"0.01"}`)), "x")
 		})
 	}
 }

@@ -42,7 +42,7 @@ func goldenHistory(t *testing.T) []recorded {
 func TestGoldenHistory(t *testing.T) {
 	const (
 		version = 7
-		hash    = "e85bea9ae7b1f30ed56caaa0cab5d3002a23e1be5dbf866af7e836af2dc64fb8"
+		hash    = "62224926a50d0d1a8a5703ee1928c67c801a72786cad07fd7cbff17464cb5aa6"
 	)
 	s := New()
 	for _, r := range goldenHistory(t) {

@@ -117,8 +117,8 @@ type Bot struct {
 	Neutral  int `json:"neutral"`
 
 	Denied []Denial `json:"denied,omitempty"`
-	// Granted are the times of the permits of the last minute, oldest first; kept
-	// only while the policy has a rate.
+	// Granted are the times of the permits of the last minute, oldest first, and of
+	// some before.
 	Granted []time.Time `json:"granted,omitempty"`
 }
 
