@@ -142,7 +142,8 @@ func (d *Decision) flagFill(e *domain.FillRecorded, fact ledger.Fact) {
 
 // halted reports that a bot should not trade now.
 func (s *State) halted(bot string) bool {
-	return s.Stop.Engaged || s.Bots[bot].Status != Running || len(s.haltedBy(bot)) > 0
+	b := s.Bots[bot]
+	return s.Stop.Engaged || b == nil || b.Status != Running || len(s.haltedBy(bot)) > 0
 }
 
 func appendFlag(flags []string, flag string) []string {

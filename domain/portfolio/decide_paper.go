@@ -81,7 +81,10 @@ func (d *Decision) fillRestingOnPaper(marks []domain.Mark) {
 	n := 0
 	for _, m := range marks {
 		i := domain.Instrument{Market: m.Market, Outcome: m.Outcome}
-		for _, id := range idsOf(d.s.permits.paper[i], func(p *risk.Permit) bool { return reaches(p, m.Price) }) {
+		for _, id := range idsOf(d.s.permits.paper[i], func(p *risk.Permit) bool {
+			// No order is of nothing, or for nothing; a stream that somebody else wrote may have one.
+			return p.Left.Sign() > 0 && p.LimitPrice.Sign() > 0 && reaches(p, m.Price)
+		}) {
 			// A fill before this one may have tripped a breaker, and revoked it.
 			if p := d.s.Permits[id]; p != nil && p.Live(d.now) && n < maxPaperFills {
 				d.paperFill(p, p.LimitPrice)
