@@ -140,7 +140,7 @@ func (w *Writer) judge(g *group, s *step) error {
 			return domain.Errorf(domain.CodeIdempotencyMismatch, "this Idempotency-Key was used for another request")
 		}
 		s.known = &known
-		w.jump.known(s.command)
+		w.recallJump(s.command, known)
 		return nil
 	}
 	if w.poisoned != nil {
@@ -157,6 +157,18 @@ func (w *Writer) judge(g *group, s *step) error {
 		return err
 	}
 	return w.record(g, s, hash, now)
+}
+
+// recallJump looks whether a command that tried to record a jump did: its records may
+// be another server's, which saw none.
+func (w *Writer) recallJump(command uuid.UUID, known indexEntry) {
+	if !w.jump.tried(command) {
+		return
+	}
+	records, err := w.read(known.first, 1)
+	if err == nil && records[0].ID == recordID(w.subject, command, w.options.Instance, 0) {
+		w.jump.cameThrough()
+	}
 }
 
 func check(r *Request) error {

@@ -19,6 +19,8 @@ type jump struct {
 	elapsed   time.Duration
 	by        time.Duration // 0 for none
 	inGroup   bool          // the group at hand records it
+	count     int           // of jumps noticed
+	sent      int           // count when the group at hand recorded them
 	carrier   uuid.UUID     // the command that records it, or tried to
 	noticed   func(by time.Duration)
 }
@@ -35,6 +37,8 @@ func (j *jump) look(now time.Time) {
 			if by.Abs() > j.by.Abs() { // there and back again is no jump of 0
 				j.by = by
 			}
+			j.count++
+			j.carrier = uuid.Nil // what tried to record one before knows nothing of this
 			j.noticed(by)
 		}
 	}
@@ -52,22 +56,21 @@ func (j *jump) pending() time.Duration {
 // recorded: a command of the group at hand records it.
 func (j *jump) recorded(by time.Duration, command uuid.UUID) {
 	if by != 0 {
-		j.inGroup, j.carrier = true, command
+		j.inGroup, j.carrier, j.sent = true, command, j.count
 	}
 }
 
-// known: a command stands in the stream. Where it is the one that tried to record the
-// jump, an append that looked failed had come through.
-func (j *jump) known(command uuid.UUID) {
-	if command == j.carrier && !j.inGroup {
-		j.by = 0
-	}
-}
+// tried reports that a command tried to record the jump, in an append that failed, or
+// only looked so.
+func (j *jump) tried(command uuid.UUID) bool { return command == j.carrier && !j.inGroup }
+
+// cameThrough: it did not fail after all.
+func (j *jump) cameThrough() { j.by, j.carrier = 0, uuid.Nil }
 
 // settled: the group is durable, or was given up and has to record it again.
 func (j *jump) settled(durable bool) {
-	if durable && j.inGroup {
-		j.by = 0
+	if durable && j.inGroup && j.sent == j.count { // else one more was noticed after it
+		j.by, j.carrier = 0, uuid.Nil
 	}
 	j.inGroup = false
 }

@@ -151,3 +151,44 @@ func TestOwnClocksAgree(t *testing.T) {
 	r.must(botCaller("a"), permit("a", "1"))
 	r.check()
 }
+
+// A retry of the command that recorded one jump says nothing of the next.
+func TestARetryForgetsNoJump(t *testing.T) {
+	m := newTwoClocks(t)
+	m.opened("a")
+	m.clock.add(time.Minute)
+	_, err := m.do(botCaller("a"), "X", permit("a", "1"))
+	require.NoError(t, err)
+	require.Len(t, m.jumps(), 1)
+	live := m.must(botCaller("a"), permit("a", "2")).Permit.PermitID
+	m.clock.add(10 * time.Second)
+	m.refused(domain.CodeNotFound, botCaller("a"), PlacePermit{Permit: "p9999"})
+	_, err = m.do(botCaller("a"), "X", permit("a", "1"))
+	require.NoError(t, err)
+	m.refused(domain.CodeNotFound, botCaller("a"), PlacePermit{Permit: live})
+	m.must(botCaller("a"), permit("a", "3"))
+	require.Len(t, m.jumps(), 2)
+	m.check()
+}
+
+// Another server, whose clock did not jump, recorded the command that tried to record
+// ours: it is still to be recorded.
+func TestAnotherServersRecordIsNoJump(t *testing.T) {
+	m := newTwoClocks(t)
+	m.opened("a")
+	live := m.must(botCaller("a"), permit("a", "2")).Permit.PermitID
+	other := m.writer(Options{})
+	m.clock.add(10 * time.Second)
+	r := Request{Caller: botCaller("a"), Key: "X", Command: permit("a", "1")}
+	m.store.plan(fault{before: func() {
+		_, err := other.Do(m.ctx(), r)
+		require.NoError(t, err)
+	}})
+	a, err := m.w.Do(m.ctx(), r)
+	require.NoError(t, err)
+	require.True(t, a.Replayed)
+	m.refused(domain.CodeNotFound, botCaller("a"), PlacePermit{Permit: live})
+	m.must(botCaller("a"), permit("a", "3"))
+	require.Len(t, m.jumps(), 1)
+	m.check()
+}

@@ -2,6 +2,7 @@ package portfolio
 
 import (
 	"slices"
+	"time"
 
 	"pets/domain"
 	"pets/domain/risk"
@@ -77,7 +78,17 @@ func (s *State) ended(a *risk.Arbitrage) bool {
 	if slices.ContainsFunc(a.Legs, func(l risk.Leg) bool { return s.Permits[l.Permit] != nil }) {
 		return false
 	}
-	return len(s.openLegs(a)) == 0
+	return len(s.openLegs(a)) == 0 && !s.mayReopen(a)
+}
+
+// mayReopen: a void can bring back what is not held any more.
+func (s *State) mayReopen(a *risk.Arbitrage) bool {
+	for id, i := range s.Provisional {
+		if id.Bot == a.Bot && slices.ContainsFunc(a.Legs, func(l risk.Leg) bool { return l.Market == i.Market }) {
+			return true
+		}
+	}
+	return false
 }
 
 // openLegs is what is still held of legs that the others do not cover.
@@ -91,20 +102,28 @@ func (s *State) openLegs(a *risk.Arbitrage) []domain.OpenLeg {
 	return open
 }
 
-// openOf is what a bot still holds of an open leg, signed.
+// openOf is what a bot still holds of an open leg, signed, and nothing else that it
+// holds covers.
 func (s *State) openOf(bot string, o domain.OpenLeg) domain.Decimal {
-	in := s.Instruments[o.Instrument]
-	if in == nil {
-		return domain.Zero
+	held := risk.Shares{}
+	for _, outcome := range s.outcomesOf(o.Market) {
+		i := domain.Instrument{Market: o.Market, Outcome: outcome}
+		if in := s.Instruments[i]; in != nil {
+			if h := in.Holding(bot); h != nil {
+				held[i] = h.Quantity
+			}
+		}
 	}
-	h := in.Holding(bot)
-	if h == nil || h.Quantity.Sign() != o.Quantity.Sign() {
-		return domain.Zero
+	for _, open := range held.Open(s.outcomesOf) {
+		switch {
+		case open.Instrument != o.Instrument || open.Quantity.Sign() != o.Quantity.Sign():
+		case open.Quantity.Sign() < 0:
+			return open.Quantity.Max(o.Quantity)
+		default:
+			return open.Quantity.Min(o.Quantity)
+		}
 	}
-	if h.Quantity.Sign() < 0 {
-		return h.Quantity.Max(o.Quantity)
-	}
-	return h.Quantity.Min(o.Quantity)
+	return domain.Zero
 }
 
 // OpenLegs is what bots still hold of arbitrages whose legs were not all filled in
@@ -127,12 +146,12 @@ func (s *State) OpenLegs(bot string) risk.Shares {
 	return open
 }
 
-// legLate reports that a permit is a leg's whose arbitrage has timed out.
-func (s *State) legLate(permit string) bool {
+// legLate reports that a permit is a leg's whose arbitrage is past its leg time-out.
+func (s *State) legLate(permit string, now time.Time) bool {
 	p := s.Permits[permit]
 	if p == nil {
 		return false
 	}
 	a := s.Arbitrages[p.Arbitrage]
-	return a != nil && a.TimedOut
+	return a != nil && !now.Before(a.Deadline)
 }

@@ -88,7 +88,7 @@ func (s *State) usePermit(at domain.Stamp, e *domain.FillRecorded) {
 	s.fillLeg(p, e)
 	s.handOn(at, p, p.Unused(before, opens))
 	if p.Left.IsZero() {
-		s.dropPermit(p.ID)
+		s.forgetPermit(p)
 	}
 }
 

@@ -15,6 +15,13 @@ const (
 	// maxLegTimeout bounds how long a leg may be open without being counted as
 	// directional.
 	maxLegTimeout = time.Hour
+	// maxBotArbitrages and maxArbitrages bound those of a bot, and of the portfolio,
+	// whose legs are not all filled for good; maxTimeOuts how many are said to be
+	// overdue beside one command, so that its records fit one append. The rest is said
+	// with the next.
+	maxBotArbitrages = 100
+	maxArbitrages    = 1_000
+	maxTimeOuts      = 20
 )
 
 // ArbitrageRequest is what a bot asks: may I place all of these orders? Either all
@@ -50,7 +57,7 @@ func (d *Decision) AskArbitrage(r ArbitrageRequest) error {
 	if err != nil {
 		return err
 	}
-	if err := d.checkPermitCount(a.bot, len(a.legs)); err != nil {
+	if err := d.checkArbitrageCount(a); err != nil {
 		return err
 	}
 	d.due()
@@ -82,7 +89,7 @@ func (d *Decision) readArbitrage(r ArbitrageRequest) (*arbitrage, error) {
 	if err := domain.CheckID("bot", r.Bot); err != nil {
 		return nil, err
 	}
-	wait := a.ttl
+	wait, moved, shares := a.ttl, domain.Zero, domain.Zero
 	switch {
 	case len(r.Legs) > maxLegs:
 		return nil, domain.Invalid("legs", "has %d; the most is %d", len(r.Legs), maxLegs)
@@ -108,8 +115,28 @@ func (d *Decision) readArbitrage(r ArbitrageRequest) (*arbitrage, error) {
 			return nil, domain.Invalid(legField(i, "reduce_only"), "does not go with an arbitrage: its legs are placed together")
 		}
 		a.legs = append(a.legs, &check{order: o, kind: d.s.KindOf(o.Market)})
+		moved, shares = moved.Add(o.Quantity.Mul(o.LimitPrice)).Add(o.Fee), shares.Add(o.Quantity)
+	}
+	if !moved.InRange() || !shares.InRange() { // every sum of legs is less
+		return nil, domain.Invalid("legs", "reach 10^15 together")
 	}
 	return a, nil
+}
+
+// checkArbitrageCount refuses more permits, or more open arbitrages, than the
+// portfolio can carry.
+func (d *Decision) checkArbitrageCount(a *arbitrage) error {
+	own := 0
+	for _, open := range d.s.Arbitrages {
+		if open.Bot == a.bot {
+			own++
+		}
+	}
+	if own >= maxBotArbitrages || len(d.s.Arbitrages) >= maxArbitrages {
+		return domain.Errorf(domain.CodeRateLimited, "%d arbitrages of the bot, and %d in all, have legs that are open; no bot may have more than %d, and there may be no more than %d: close what is open, and release what no longer rests",
+			own, len(d.s.Arbitrages), maxBotArbitrages, maxArbitrages)
+	}
+	return d.checkPermitCount(a.bot, len(a.legs))
 }
 
 func legField(i int, field string) string { return fmt.Sprintf("legs[%d].%s", i, field) }
@@ -214,10 +241,24 @@ func (d *Decision) denyArbitrage(a *arbitrage) {
 	}
 }
 
+// releaseOtherLegs ends the permits of legs that are not placed yet, once one of them
+// will not be filled: alone they are directional, and were never judged as that.
+func (d *Decision) releaseOtherLegs(of *risk.Permit) {
+	if of.Arbitrage == "" {
+		return
+	}
+	for _, id := range idsOf(d.s.permitsOf(of.Bot), func(p *risk.Permit) bool {
+		return p.Arbitrage == of.Arbitrage && !p.Working && p.Live(d.now)
+	}) {
+		d.emit(&domain.PermitReleased{Permit: id, Reason: "another leg of " + of.Arbitrage + " was released"})
+	}
+}
+
 // timeOutLegs says of each arbitrage whose legs were not all filled in time what is
 // open of it.
 func (d *Decision) timeOutLegs() {
-	for _, a := range d.s.overdue(d.now) {
+	all := d.s.overdue(d.now)
+	for _, a := range all[:min(len(all), maxTimeOuts)] {
 		d.add(&domain.ArbitrageTimedOut{Arbitrage: a.ID, Bot: a.Bot, Open: d.s.openLegs(a), Resting: d.s.resting(a, d.now)})
 	}
 }

@@ -67,6 +67,9 @@ func (d *Decision) book(e *domain.FillRecorded) {
 	moved := append([]string(nil), effects.Moved...)
 	d.closeTrades(closed, domain.ClosedByFill)
 	d.evaluate(moved)
+	if e.Mark != nil { // it may reach the limits of orders that rest on paper
+		d.fillRestingOnPaper([]domain.Mark{{Market: e.Market, Outcome: e.Outcome, Price: *e.Mark}})
+	}
 }
 
 // repeated answers a report whose identity is known: the same content does
@@ -127,7 +130,7 @@ func (d *Decision) flagFill(e *domain.FillRecorded, fact ledger.Fact) {
 	if s.halted(e.Bot) {
 		e.Flags = append(e.Flags, domain.FlagHalted)
 	}
-	if permitted && s.legLate(e.Permit) {
+	if permitted && s.legLate(e.Permit, d.now) {
 		e.Flags = append(e.Flags, domain.FlagLegLate)
 	}
 	in := s.Instruments[e.Instrument]
@@ -293,6 +296,8 @@ func (d *Decision) VoidFill(id domain.FillID) error {
 	}
 	ref, ok := d.s.Fills[id]
 	switch {
+	case !ok && id.Venue == domain.VenuePaper && !d.imported():
+		return domain.Invalid("venue", "%s is the engine's own: its fills are confirmed", domain.VenuePaper)
 	case !ok:
 		d.emit(&domain.FillVoided{FillID: id, Unknown: true})
 		return nil

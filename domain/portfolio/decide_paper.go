@@ -45,18 +45,23 @@ func (d *Decision) slipped(p *risk.Permit, mark domain.Decimal) domain.Decimal {
 	return mark.Sub(slip).Max(p.LimitPrice)
 }
 
-// paperFill fills the whole order. It marks only what was never marked: a price that
-// was made of the mark says nothing new about it.
+// paperFill fills the order, as far as it is still granted: what another order has
+// closed meanwhile it would open, which nobody judged. It marks only what was never
+// marked: a price that was made of the mark says nothing new about it.
 func (d *Decision) paperFill(p *risk.Permit, price domain.Decimal) {
+	quantity := p.OpeningLeft.Add(p.ReducingLeft)
+	if quantity.Sign() <= 0 {
+		return
+	}
 	e := &domain.FillRecorded{
 		FillID:     domain.FillID{Bot: p.Bot, Venue: domain.VenuePaper, TradeID: p.ID},
-		Instrument: p.Instrument, Side: p.Side, Quantity: p.Left, Price: price, Notional: p.Left.Mul(price),
-		Fee: d.paperFee(p, price), Permit: p.ID, Status: domain.FillConfirmedStatus,
+		Instrument: p.Instrument, Side: p.Side, Quantity: quantity, Price: price, Notional: quantity.Mul(price),
+		Fee: d.paperFee(p, quantity, price), Permit: p.ID, Status: domain.FillConfirmedStatus,
 	}
 	if d.s.halted(p.Bot) { // it rested when the bot was stopped
 		e.Flags = append(e.Flags, domain.FlagHalted)
 	}
-	if d.s.legLate(p.ID) {
+	if d.s.legLate(p.ID, d.now) {
 		e.Flags = append(e.Flags, domain.FlagLegLate)
 	}
 	if in := d.s.Instruments[p.Instrument]; in == nil || in.Mark() == nil {
@@ -66,13 +71,13 @@ func (d *Decision) paperFill(p *risk.Permit, price domain.Decimal) {
 }
 
 // paperFee is fee_bps of the notional; or, of an order that named its fee, the part of
-// it that is left, in proportion where the price is lower than the limit: named is the
+// it that this is, in proportion where the price is lower than the limit: named is the
 // worst.
-func (d *Decision) paperFee(p *risk.Permit, price domain.Decimal) domain.Decimal {
+func (d *Decision) paperFee(p *risk.Permit, quantity, price domain.Decimal) domain.Decimal {
 	if p.Fee == d.defaultFee(p.Quantity.Mul(p.LimitPrice)) {
-		return d.defaultFee(p.Left.Mul(price))
+		return d.defaultFee(quantity.Mul(price))
 	}
-	return domain.MulDiv(domain.MulDiv(p.Fee, p.Left, p.Quantity), price.Min(p.LimitPrice), p.LimitPrice)
+	return domain.MulDiv(domain.MulDiv(p.Fee, quantity, p.Quantity), price.Min(p.LimitPrice), p.LimitPrice)
 }
 
 // fillRestingOnPaper fills the orders whose limit a new mark reaches, at the limit:

@@ -466,7 +466,8 @@ func (d *Decision) PlacePermit(id string, expires *time.Time) error {
 
 // ReleasePermit gives a reservation back: the order was cancelled or never placed.
 func (d *Decision) ReleasePermit(id, reason string) error {
-	if _, err := d.livePermit(id); err != nil {
+	p, err := d.livePermit(id)
+	if err != nil {
 		return err
 	}
 	if reason != "" {
@@ -475,6 +476,7 @@ func (d *Decision) ReleasePermit(id, reason string) error {
 		}
 	}
 	d.emit(&domain.PermitReleased{Permit: id, Reason: reason})
+	d.releaseOtherLegs(p)
 	return nil
 }
 

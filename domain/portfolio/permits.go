@@ -89,11 +89,19 @@ func (s *State) expires(p *risk.Permit) {
 	}
 }
 
+// dropPermit ends a permit, and with it an arbitrage that has nothing else left.
 func (s *State) dropPermit(id string) {
-	p := s.Permits[id]
-	if p == nil {
-		return
+	if p := s.Permits[id]; p != nil {
+		s.forgetPermit(p)
+		if p.Arbitrage != "" {
+			s.tidyArbitrages(p.Bot)
+		}
 	}
+}
+
+// forgetPermit forgets one that is used up: its fill is not held yet.
+func (s *State) forgetPermit(p *risk.Permit) {
+	id := p.ID
 	delete(s.Permits, id)
 	if own := s.permits.byBot[p.Bot]; len(own) > 1 {
 		delete(own, id)
@@ -102,9 +110,6 @@ func (s *State) dropPermit(id string) {
 	}
 	if p.PaperFill {
 		s.permits.dropPaper(p)
-	}
-	if p.Arbitrage != "" {
-		s.tidyArbitrages(p.Bot)
 	}
 }
 

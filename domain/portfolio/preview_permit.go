@@ -38,7 +38,7 @@ func (s *State) PreviewArbitrage(now time.Time, caller domain.Caller, r Arbitrag
 	if err != nil {
 		return PermitPreview{}, err
 	}
-	if err := d.checkPermitCount(a.bot, len(a.legs)); err != nil {
+	if err := d.checkArbitrageCount(a); err != nil {
 		return PermitPreview{}, err
 	}
 	d.checkArbitrage(a, r)

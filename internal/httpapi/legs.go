@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"pets/commands"
@@ -37,12 +38,15 @@ func (a *API) timeOutLegs(ctx context.Context) {
 		if err != nil || v == nil {
 			continue
 		}
-		overdue := ""
-		v.runner.Read(func(s *portfolio.State) { overdue = s.OverdueLegs(a.now().UTC()) })
+		overdue, key := "", ""
+		v.runner.Read(func(s *portfolio.State) {
+			overdue = s.OverdueLegs(a.now().UTC())
+			key = fmt.Sprintf("time-out-%s-%d", overdue, s.Next) // what is noted once must not hold up the next
+		})
 		if overdue == "" {
 			continue
 		}
-		r := commands.Request{Caller: server, Key: "time-out-" + overdue, Command: commands.TimeOutLegs{}}
+		r := commands.Request{Caller: server, Key: key, Command: commands.TimeOutLegs{}}
 		if _, err := a.engine.Do(ctx, id, r); err != nil && ctx.Err() == nil {
 			a.log.Warn("overdue legs could not be recorded; they are with the next command", "portfolio", id, "arbitrage", overdue, "error", err.Error())
 		}
