@@ -236,8 +236,11 @@ func TestTLSSelf(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "store")
 	p := serveFolder(t, folder, "PETS_TLS_SELF=true")
 	require.True(t, strings.HasPrefix(p.url, "https://"), p.url)
-	fingerprint := regexp.MustCompile(`[0-9A-F]{64}`).FindString(p.out.String())
-	require.NotEmpty(t, fingerprint)
+	fingerprint := ""
+	require.Eventually(t, func() bool { // what is printed may come after the port answers
+		fingerprint = regexp.MustCompile(`[0-9A-F]{64}`).FindString(p.out.String())
+		return fingerprint != ""
+	}, 5*time.Second, 10*time.Millisecond)
 	c, err := client.New(client.Options{URL: p.url, Key: adminKey, CAFile: filepath.Join(folder, "tls", "cert.pem")})
 	require.NoError(t, err)
 	require.NoError(t, c.Get(t.Context(), "/v1/portfolios", nil))
@@ -247,7 +250,7 @@ func TestTLSSelf(t *testing.T) {
 	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
 	require.NoError(t, p.cmd.Wait())
 	again := serveFolder(t, folder, "PETS_TLS_SELF=true")
-	require.Contains(t, again.out.String(), fingerprint)
+	require.Eventually(t, func() bool { return strings.Contains(again.out.String(), fingerprint) }, 5*time.Second, 10*time.Millisecond)
 }
 
 // An import goes through the server that holds the store, and comes to the same
