@@ -2,7 +2,6 @@ package domain
 
 import (
 	"fmt"
-	"slices"
 	"time"
 	_ "time/tzdata" // a day must not depend on what the machine has installed
 )
@@ -110,10 +109,11 @@ func decimals(texts ...string) []Decimal {
 	return out
 }
 
-// Clone returns a policy that shares no slice with this one.
+// Clone returns a policy that shares no slice with this one, and none of whose lists
+// is written as null.
 func (p *Policy) Clone() Policy {
 	c := *p
-	c.ZoneBounds, c.BlockedZones = slices.Clone(p.ZoneBounds), slices.Clone(p.BlockedZones)
+	c.ZoneBounds, c.BlockedZones = append([]Decimal{}, p.ZoneBounds...), append([]int{}, p.BlockedZones...)
 	return c
 }
 

@@ -180,3 +180,12 @@ func TestErrors(t *testing.T) {
 	require.ErrorIs(t, err, cause)
 	require.EqualError(t, Errorf(CodeConflict, "portfolio %s is open", "main"), "portfolio main is open")
 }
+
+// A policy without blocked zones says so with a list, as the API promises.
+func TestACloneHasNoNull(t *testing.T) {
+	p := DefaultPolicy(ModePaper)
+	p.BlockedZones = nil
+	b, err := json.Marshal(p.Clone())
+	require.NoError(t, err)
+	require.Contains(t, string(b), `"blocked_zones":[]`)
+}
