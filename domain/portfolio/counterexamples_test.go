@@ -25,6 +25,8 @@ func TestCounterexamples(t *testing.T) {
 		"late fill of a permit that a trip revoked":  lateFillOfARevokedPermit,
 		"resting orders of a bot that was stopped":   restingOrdersOfAStoppedBot,
 		"two orders close the same position at once": twoOrdersCloseTheSamePosition,
+		"an order that costs nothing by rounding":    anOrderThatCostsNothingByRounding,
+		"a limit tightened while nothing is there":   limitTightenedWhileDormant,
 	} {
 		t.Run(name, f)
 	}
@@ -318,4 +320,33 @@ func twoOrdersCloseTheSamePosition(t *testing.T) {
 	h.equal("40", lastOf[*domain.PermitGranted](h).Reducing)
 	o.Quantity = dec("1")
 	require.Equal(t, []string{"zone_blocked 0.9 Z5", "not_reducing 1 0"}, h.denial(o)[:2])
+}
+
+// "The reservation is more than the free cash": also that of an order so small that
+// its worst case rounds to 0, where a fill without a permit has overdrawn the cash.
+func anOrderThatCostsNothingByRounding(t *testing.T) {
+	h := paper(t, "100")
+	h.permit("a", "m", "YES", buy, "200", "0.5")
+	h.permit("a", "n", "YES", buy, tiny, "0.5") // 0 is not more than 0
+	h.fill("a", "m", "YES", buy, "10", "0.5")
+	require.Equal(t, "-5", h.free("a"))
+	require.Equal(t, []string{"insufficient_cash 0 -5"}, h.denial(order("a", "n", "YES", buy, tiny, "0.5")))
+	require.Equal(t, []string{"insufficient_cash 0 -5"}, h.denial(order("a", "n", "YES", sell, tiny, "0.5")))
+	h.permit("a", "m", "YES", sell, "10", "0.01") // what only closes stays possible
+}
+
+// "Dormant: … the scope's drawdown and daily loss are not evaluated", so nothing trips;
+// but "permits are denied with limit_reached whenever a value is at its limit".
+func limitTightenedWhileDormant(t *testing.T) {
+	h := newHarness(t).open(domain.ModePaper, quietPolicy)
+	h.deposit("100")
+	h.bot("a", "0")
+	h.must(func(d *Decision) error {
+		return d.RecordFee(&domain.FeeRecorded{Amount: dec("30"), Kind: domain.FeeGas})
+	})
+	h.withdraw("70")
+	h.equal("0.3", h.drawdown())
+	h.limits(`{"max_portfolio_drawdown_pct":"0.3","max_daily_loss_pct":"0.300000000000000001"}`)
+	require.Equal(t, []string{"limits.changed"}, h.types())
+	require.Equal(t, []string{"limit_reached 0.3 0.3", "insufficient_cash 0.5 0"}, h.denial(order("a", "m", "YES", buy, "1", "0.5")))
 }

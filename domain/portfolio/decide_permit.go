@@ -370,9 +370,10 @@ func (d *Decision) checkMarks(c *check) {
 }
 
 // checkCash: the reservation must fit in the bot's cash less what is reserved
-// already. Buying back a short frees what covers it.
+// already. Buying back a short frees what covers it. A sell that only closes needs
+// none; an order so small that its worst case rounds to 0 is no such sell.
 func (d *Decision) checkCash(c *check, b *Bot) {
-	if c.reserve.IsZero() {
+	if c.order.Side == domain.Sell && c.reducing() {
 		return
 	}
 	free := d.s.freeCash(b, d.now)

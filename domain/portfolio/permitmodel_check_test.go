@@ -367,7 +367,7 @@ func (k *permitBook) inventory(p *bookPermit, before []*bookPermit, now time.Tim
 
 func (k *permitBook) judgeCash(v *verdict, p *bookPermit, reducing bool, before []*bookPermit, now time.Time) {
 	need := k.reserves(p)
-	if need.Sign() == 0 {
+	if p.side == sell && reducing {
 		return
 	}
 	cash, free := k.cash(p.bot), k.cash(p.bot)
