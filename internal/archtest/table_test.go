@@ -34,6 +34,8 @@ var table = []allowance{
 	// The closed-trade series scales its references by the rule of risk.
 	{pkg: "domain/golive", may: []string{"domain", "domain/risk"}},
 	{pkg: "domain/portfolio", may: []string{"domain", "domain/..."}},
+	// A second opinion is none if it shares code with the first.
+	{pkg: "domain/portfolio/modeltest"},
 	{pkg: "domain/system", may: []string{"domain", "domain/..."}},
 
 	// Bytes only: an engine knows no event.
