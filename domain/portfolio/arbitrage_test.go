@@ -149,6 +149,30 @@ func TestPaperOrderNeverOpensWhatItWasToClose(t *testing.T) {
 	require.Empty(t, stepOf[*domain.FillRecorded](h), "there is nothing left to sell")
 }
 
+// What a void brings back to be closed is another fill of the order, under a name of
+// its own: none is booked twice, and none hides another.
+func TestAPaperOrderFilledInParts(t *testing.T) {
+	h := legged(t)
+	h.market("BTC", domain.KindSpot)
+	h.fill("a", "BTC", "BTC", buy, "10", "5")
+	o := order("a", "BTC", "BTC", sell, "10", "9")
+	o.PaperFill = true
+	h.ask(o)
+	h.place(stepOf[*domain.PermitGranted](h)[0].Permit)
+	sold := h.fill("a", "BTC", "BTC", sell, "7", "6", provisional)
+	h.mark("BTC", "BTC", "9")
+	first := stepOf[*domain.FillRecorded](h)[0]
+	require.Equal(t, "3", first.Quantity.String())
+	h.void(sold)
+	h.mark("BTC", "BTC", "9.5")
+	second := stepOf[*domain.FillRecorded](h)[0]
+	require.Equal(t, "7", second.Quantity.String())
+	require.NotEqual(t, first.FillID, second.FillID)
+	require.Equal(t, first.TradeID, second.TradeID)
+	require.Equal(t, "1040", h.botOf("a").Cash.String(), "1,000, less 50, and 10 at 9")
+	require.Equal(t, "0", h.position("a", "BTC", "BTC").Quantity.String())
+}
+
 // The engine's fills are its own: nobody takes one back before it came.
 func TestPaperFillsAreTheEngines(t *testing.T) {
 	h := legged(t)

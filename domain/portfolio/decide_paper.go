@@ -54,7 +54,7 @@ func (d *Decision) paperFill(p *risk.Permit, price domain.Decimal) {
 		return
 	}
 	e := &domain.FillRecorded{
-		FillID:     domain.FillID{Bot: p.Bot, Venue: domain.VenuePaper, TradeID: p.ID},
+		FillID:     d.s.paperFillID(p),
 		Instrument: p.Instrument, Side: p.Side, Quantity: quantity, Price: price, Notional: quantity.Mul(price),
 		Fee: d.paperFee(p, quantity, price), Permit: p.ID, Status: domain.FillConfirmedStatus,
 	}
@@ -68,6 +68,16 @@ func (d *Decision) paperFill(p *risk.Permit, price domain.Decimal) {
 		e.Mark = &price
 	}
 	d.book(e)
+}
+
+// paperFillID names the next fill of an order: what is granted to close may come back
+// by a void, and be filled after the rest.
+func (s *State) paperFillID(p *risk.Permit) domain.FillID {
+	id := domain.FillID{Bot: p.Bot, Venue: domain.VenuePaper, TradeID: p.ID}
+	for _, known := s.Fills[id]; known; _, known = s.Fills[id] {
+		id.Leg++
+	}
+	return id
 }
 
 // paperFee is fee_bps of the notional; or, of an order that named its fee, the part of
