@@ -28,6 +28,8 @@ type tempest struct {
 	fills []FillReport
 	book  *permitBook
 	read  int // of the log, by the book
+	// booked are the fills in it: none stands there twice.
+	booked map[domain.FillID]bool
 }
 
 func pick[T any](s *tempest, name string, from ...T) T {
@@ -35,7 +37,7 @@ func pick[T any](s *tempest, name string, from ...T) T {
 }
 
 func newTempest(r *rapid.T) *tempest {
-	s := &tempest{harness: newHarness(r), r: r, book: newPermitBook()}
+	s := &tempest{harness: newHarness(r), r: r, book: newPermitBook(), booked: map[domain.FillID]bool{}}
 	s.open(domain.ModePaper, func(p *domain.Policy) {
 		p.LossDust = dec(pick(s, "dust", "0", "0.5"))
 		p.BreakerStops = pick(s, "stops", domain.StopAll, domain.StopBot)
@@ -100,6 +102,10 @@ func (s *tempest) run(name string, f func(*Decision) error) {
 func (s *tempest) follow() {
 	for ; s.read < len(s.log); s.read++ {
 		s.book.read(s.log[s.read])
+		if e, ok := s.log[s.read].event.(*domain.FillRecorded); ok {
+			require.False(s.t, s.booked[e.FillID], "%s is booked twice", e.FillID)
+			s.booked[e.FillID] = true
+		}
 	}
 }
 
