@@ -77,7 +77,13 @@ func EventTypes() []string {
 		DayOpenedType, BreakerWarnedType, BreakerTrippedType, BreakerResetType,
 		EmergencyStopEngagedType, EmergencyStopClearRequestedType, EmergencyStopClearedType,
 		OverrideRequestedType, OverrideRecordedType,
+		WalletRegisteredType, WalletLoadedType, WalletRecoveryTestedType, KeyCreatedType, KeyImportedType, KeyUsedType,
+		AddressAddedType, AddressRemovedType, SignatureMadeType, SignatureRefusedType,
+		TransferRequestedType, TransferApprovedType, TransferRejectedType, TransferExpiredType, TransferPreparedType, TransferSignedType,
+		TransferBroadcastType, TransferRepricedType, TransferConfirmedType, TransferFailedType,
+		BalanceReconciledType, TreasuryPolicyChangedType,
 		APIKeyIssuedType, APIKeyRevokedType, AccessDeniedType,
+		WalletClaimedType, KeyRotationStartedType, KeyReencryptedType, KeyRotationCompletedType,
 	}
 }
 
@@ -166,6 +172,66 @@ func blankMore(eventType string) Event {
 	case ClockJumpedType:
 		return new(ClockJumped)
 	default:
+		return blankWallet(eventType)
+	}
+}
+
+// blankWallet goes on with wallets, keys and signatures.
+func blankWallet(eventType string) Event {
+	switch eventType {
+	case WalletRegisteredType:
+		return new(WalletRegistered)
+	case WalletLoadedType:
+		return new(WalletLoaded)
+	case WalletRecoveryTestedType:
+		return new(WalletRecoveryTested)
+	case KeyCreatedType:
+		return new(KeyCreated)
+	case KeyImportedType:
+		return new(KeyImported)
+	case KeyUsedType:
+		return new(KeyUsed)
+	case AddressAddedType:
+		return new(AddressAdded)
+	case AddressRemovedType:
+		return new(AddressRemoved)
+	case SignatureMadeType:
+		return new(SignatureMade)
+	case SignatureRefusedType:
+		return new(SignatureRefused)
+	case BalanceReconciledType:
+		return new(BalanceReconciled)
+	case TreasuryPolicyChangedType:
+		return new(TreasuryPolicyChanged)
+	default:
+		return blankTransfer(eventType)
+	}
+}
+
+// blankTransfer goes on with transfers.
+func blankTransfer(eventType string) Event {
+	switch eventType {
+	case TransferRequestedType:
+		return new(TransferRequested)
+	case TransferApprovedType:
+		return new(TransferApproved)
+	case TransferRejectedType:
+		return new(TransferRejected)
+	case TransferExpiredType:
+		return new(TransferExpired)
+	case TransferPreparedType:
+		return new(TransferPrepared)
+	case TransferSignedType:
+		return new(TransferSigned)
+	case TransferBroadcastType:
+		return new(TransferBroadcast)
+	case TransferRepricedType:
+		return new(TransferRepriced)
+	case TransferConfirmedType:
+		return new(TransferConfirmed)
+	case TransferFailedType:
+		return new(TransferFailed)
+	default:
 		return blankSystem(eventType)
 	}
 }
@@ -179,6 +245,14 @@ func blankSystem(eventType string) Event {
 		return new(APIKeyRevoked)
 	case AccessDeniedType:
 		return new(AccessDenied)
+	case WalletClaimedType:
+		return new(WalletClaimed)
+	case KeyRotationStartedType:
+		return new(KeyRotationStarted)
+	case KeyReencryptedType:
+		return new(KeyReencrypted)
+	case KeyRotationCompletedType:
+		return new(KeyRotationCompleted)
 	default:
 		return nil
 	}

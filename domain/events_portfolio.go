@@ -28,6 +28,8 @@ type PortfolioOpened struct {
 	BaseAsset    string `json:"base_asset"`
 	BaseDecimals int    `json:"base_decimals"`
 	Policy       Policy `json:"policy"`
+	// Treasury has the rules of the treasury; without it the defaults of section 8 hold.
+	Treasury *TreasuryPolicy `json:"treasury,omitempty"`
 	// Gate is the passed assessment a live portfolio was opened on.
 	Gate *Gate `json:"gate,omitempty"`
 }
@@ -79,6 +81,9 @@ type MarketRegistered struct {
 	Kind     MarketKind `json:"kind"`
 	Outcomes []string   `json:"outcomes,omitempty"`
 	Category string     `json:"category,omitempty"`
+	// Tokens are the ids of the outcomes' tokens on the chain, decimal: an order that
+	// is to be signed has to name the one of its permit.
+	Tokens map[string]string `json:"tokens,omitempty"`
 }
 
 // BotRegistered introduces a bot; it cannot trade until it is started.
