@@ -12,6 +12,8 @@ const (
 	OverrideGoLive = "go_live"
 	// OverrideLimits loosens limits of a live portfolio beyond their defaults.
 	OverrideLimits = "limits"
+	// OverrideTreasury loosens treasury rules of a live portfolio beyond their defaults.
+	OverrideTreasury = "treasury_policy"
 )
 
 // OverrideRequested is the first of the two people.

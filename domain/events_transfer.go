@@ -163,10 +163,11 @@ type BalanceReconciled struct {
 
 // ReconciliationLine is one asset in one place.
 type ReconciliationLine struct {
-	Place   string   `json:"place"`
-	Asset   string   `json:"asset"`
-	Wallets []string `json:"wallets"`
-	Ledger  Decimal  `json:"ledger"`
+	Place string `json:"place"`
+	Asset string `json:"asset"`
+	// Wallets are those of the place, with what the chain says each of them holds.
+	Wallets []WalletReading `json:"wallets"`
+	Ledger  Decimal         `json:"ledger"`
 	// InTransit is what the ledger has on its way from there: the chain may, or may
 	// not yet, have taken it off.
 	InTransit Decimal `json:"in_transit,omitzero"`
@@ -175,6 +176,12 @@ type ReconciliationLine struct {
 	Difference Decimal `json:"difference,omitzero"`
 	// Skipped says why the line was not judged.
 	Skipped string `json:"skipped,omitempty"`
+}
+
+// WalletReading is what the chain says one wallet holds of a line's asset.
+type WalletReading struct {
+	Wallet string  `json:"wallet"`
+	Amount Decimal `json:"amount"`
 }
 
 // TreasuryPolicyChanged replaces the treasury's rules.

@@ -84,6 +84,7 @@ type AddressAdded struct {
 	Chain   string `json:"chain"`
 	Address string `json:"address"`
 	Label   string `json:"label"`
+	User    string `json:"user"`
 }
 
 // AddressRemoved: and not any more.

@@ -16,7 +16,7 @@ import (
 
 // Account is asset | place | owner, for example USDC | hot | bot/alpha. On the
 // assets side: hot:treasury, hot:bot/<id>, cold:treasury,
-// position:bot/<id>/<market>/<outcome> (at cost). On the other side: external,
+// transit:<transfer>, position:bot/<id>/<market>/<outcome> (at cost). On the other side: external,
 // income:trading/<bot>, income:rebates/<bot>, expense:fees/<bot>, expense:gas,
 // adjustment.
 type Account struct {
@@ -29,6 +29,7 @@ type Account struct {
 const (
 	PlaceHot        = "hot"
 	PlaceCold       = "cold"
+	PlaceTransit    = "transit"
 	PlacePosition   = "position"
 	PlaceExternal   = "external"
 	PlaceIncome     = "income"
@@ -44,6 +45,9 @@ func Wallet(asset, wallet string) Account { return Account{asset, wallet, Treasu
 
 // BotCash returns hot:bot/<id>.
 func BotCash(asset, bot string) Account { return Account{asset, PlaceHot, "bot/" + bot} }
+
+// Transit returns transit:<transfer>: money that was sent and has not arrived.
+func Transit(asset, transfer string) Account { return Account{asset, PlaceTransit, transfer} }
 
 // PositionOf returns position:bot/<id>/<market>/<outcome>. Slashes inside a
 // market or outcome are written %2F, so that no two positions share a name.
@@ -76,7 +80,7 @@ func Adjustment(asset string) Account { return Account{asset, PlaceAdjustment, "
 // IsAsset reports whether the account is on the assets side, so that its
 // balance is part of equity.
 func (a Account) IsAsset() bool {
-	return a.Place == PlaceHot || a.Place == PlaceCold || a.Place == PlacePosition
+	return a.Place == PlaceHot || a.Place == PlaceCold || a.Place == PlaceTransit || a.Place == PlacePosition
 }
 
 // Bot returns the bot whose account it is, "" for all others.

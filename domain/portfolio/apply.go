@@ -28,7 +28,7 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 		}
 		s.rearm()
 	case *domain.MarketRegistered:
-		s.Markets[e.Market] = &Market{Kind: e.Kind, Outcomes: e.Outcomes, Category: e.Category}
+		s.Markets[e.Market] = &Market{Kind: e.Kind, Outcomes: e.Outcomes, Category: e.Category, Tokens: e.Tokens}
 	case *domain.BotRegistered:
 		s.Bots[e.Bot] = &Bot{ID: e.Bot, Strategy: e.Strategy, Kind: e.Kind, InventoryCap: e.InventoryCap, Status: Registered}
 	case *domain.BotStarted:
@@ -48,6 +48,7 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 	if s.effects.Performed {
 		s.perform()
 	}
+	s.watchHot(at.Time)
 }
 
 func (s *State) applyMore(at domain.Stamp, event domain.Event) {
@@ -154,12 +155,17 @@ func (s *State) applyLater(at domain.Stamp, event domain.Event) {
 		for _, id := range e.PermitsExpired {
 			s.dropPermit(id)
 		}
+	default:
+		s.applyCustody(at, event)
 	}
 }
 
 func (s *State) applyOpened(at domain.Stamp, e *domain.PortfolioOpened) {
 	s.Portfolio, s.Mode, s.Clock = e.Portfolio, e.Mode, e.Clock
 	s.BaseAsset, s.BaseDecimals, s.Policy, s.Gate = e.BaseAsset, e.BaseDecimals, e.Policy, e.Gate
+	if e.Treasury != nil {
+		s.Custody.Policy = *e.Treasury
+	}
 	// The first event has no day.opened before it: it opens its own day.
 	if day, err := s.dayOf(at.Time); err == nil {
 		s.Day = day
@@ -206,6 +212,7 @@ func (s *State) post(postings ...ledger.Posting) {
 			s.Cost = s.Cost.Add(p.Amount)
 		default:
 			s.Cash = s.Cash.Add(p.Amount)
+			s.Custody.post(p)
 		}
 	}
 	s.bound(s.Cash, s.Cost)
@@ -311,6 +318,7 @@ func (s *State) applyAdjustment(e *domain.AdjustmentPosted) {
 	}
 	s.post(ledger.Move(account, ledger.Adjustment(e.Asset), e.Amount)...)
 	s.chargeBot(bot, e.Asset, e.Amount)
+	s.explain(account, e.Amount)
 }
 
 // moved notes that performance changed a bot's equity or streak.

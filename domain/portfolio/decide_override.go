@@ -30,8 +30,8 @@ type Override struct {
 }
 
 // RequestOverride is the first of two people: go_live in a paper portfolio, for
-// the live portfolio it names; limits in a live one, for limits that are looser
-// than their defaults.
+// the live portfolio it names; limits or treasury_policy in a live one, for
+// limits or treasury rules that are looser than their defaults.
 func (d *Decision) RequestOverride(kind, portfolio string, limits json.RawMessage, reason string) error {
 	if err := d.requireOpen(); err != nil {
 		return err
@@ -48,8 +48,12 @@ func (d *Decision) RequestOverride(kind, portfolio string, limits json.RawMessag
 		if err := d.checkLooser(portfolio, limits); err != nil {
 			return err
 		}
+	case domain.OverrideTreasury:
+		if err := d.checkLooserTreasury(portfolio, limits); err != nil {
+			return err
+		}
 	default:
-		return domain.Invalid("kind", "must be go_live or limits")
+		return domain.Invalid("kind", "must be go_live, limits or treasury_policy")
 	}
 	d.due()
 	d.emit(&domain.OverrideRequested{
@@ -83,6 +87,17 @@ func (d *Decision) checkLooser(portfolio string, limits json.RawMessage) error {
 	return p.Validate()
 }
 
+func (d *Decision) checkLooserTreasury(portfolio string, rules json.RawMessage) error {
+	switch {
+	case portfolio != "":
+		return domain.Invalid("portfolio", "does not go with treasury_policy: it is this portfolio's")
+	case d.s.Mode != domain.ModeLive:
+		return domain.Errorf(domain.CodeConflict, "the treasury policy of a paper portfolio can be changed by one person")
+	}
+	_, err := patchedTreasury(d.s.Custody.Policy, rules)
+	return err
+}
+
 // ConfirmOverride is the second person, another user. Limits change in the same
 // append, and every breaker is evaluated against them.
 func (d *Decision) ConfirmOverride(id string) error {
@@ -102,8 +117,17 @@ func (d *Decision) ConfirmOverride(id string) error {
 	e := &domain.OverrideRecorded{
 		Override: id, Kind: o.Kind, Portfolio: o.Portfolio, Limits: o.Limits, Reason: o.Reason, RequestedBy: o.User, ConfirmedBy: d.caller.User,
 	}
-	if o.Kind == domain.OverrideGoLive {
+	switch o.Kind {
+	case domain.OverrideGoLive:
 		d.emit(e)
+		return nil
+	case domain.OverrideTreasury:
+		p, err := patchedTreasury(d.s.Custody.Policy, o.Limits) // on the rules as they are by now
+		if err != nil {
+			return err
+		}
+		d.emit(e)
+		d.changeTreasury(p, o.Reason)
 		return nil
 	}
 	p, err := patched(d.s.Policy, o.Limits) // on the limits as they are by now
@@ -170,7 +194,11 @@ func (d *Decision) checkGate(e *domain.PortfolioOpened, ev *Evidence) error {
 		return &domain.Error{Code: domain.CodeDenied, Field: "gate", Message: "is older than 7 days"}
 	}
 	def := domain.DefaultPolicy(domain.ModeLive)
-	if key := loosened(&def, &e.Policy); key != "" {
+	key := loosened(&def, &e.Policy)
+	if rules := domain.DefaultTreasuryPolicy(); key == "" && e.Treasury != nil {
+		key = loosenedTreasury(&rules, e.Treasury)
+	}
+	if key != "" {
 		return &domain.Error{Code: domain.CodeDenied, Field: key, Message: "is looser than its default; open with the default, and have two people override it then"}
 	}
 	return nil

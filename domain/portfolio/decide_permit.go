@@ -11,6 +11,7 @@ import (
 
 	"pets/domain"
 	"pets/domain/risk"
+	"pets/domain/treasury"
 )
 
 const (
@@ -212,6 +213,7 @@ func (d *Decision) run(c *check, kind domain.MarketKind) {
 		return
 	}
 	if !c.reducing() {
+		d.checkHotWallet(c)
 		d.checkMarks(c)
 		d.checkOptional(c, b)
 		d.checkInventory(c, b)
@@ -350,6 +352,15 @@ func (d *Decision) checkZone(c *check) {
 		c.fail(domain.ReasonZoneBlocked, price.String(), "", "the price of the outcome acquired lies outside all zones")
 	case slices.Contains(p.BlockedZones, zone):
 		c.fail(domain.ReasonZoneBlocked, price.String(), fmt.Sprintf("Z%d", zone), "the price of the outcome acquired lies in blocked zone Z%d", zone)
+	}
+}
+
+// checkHotWallet: "Above 0.20 for 24 h: … increases denied." What can be stolen by
+// whoever gets at the hot wallet may not grow.
+func (d *Decision) checkHotWallet(c *check) {
+	if d.s.HotTooLong(d.now) {
+		share := treasury.Figures(d.s.holdingsForShare(), &d.s.Custody.Policy).Share
+		c.fail(domain.ReasonLimitReached, share.Ratio().String(), domain.MaxHotShare.String(), "the hot wallet has held more than %s of the total for 24 h; move money to the cold wallet", domain.MaxHotShare)
 	}
 }
 

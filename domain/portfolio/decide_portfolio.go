@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
+	"math/big"
 	"slices"
 
 	"pets/domain"
@@ -37,6 +39,11 @@ func (d *Decision) Open(e *domain.PortfolioOpened, ev *Evidence) error {
 	}
 	if err := e.Policy.Validate(); err != nil {
 		return err
+	}
+	if e.Treasury != nil {
+		if err := e.Treasury.Validate(); err != nil {
+			return err
+		}
 	}
 	if e.Mode == domain.ModeLive {
 		if err := d.checkGate(e, ev); err != nil {
@@ -117,8 +124,13 @@ func (d *Decision) RegisterMarket(e *domain.MarketRegistered) error {
 		return err
 	}
 	if m := d.s.Markets[e.Market]; m != nil {
-		if m.Kind == e.Kind && slices.Equal(m.Outcomes, e.Outcomes) && m.Category == e.Category {
+		same := m.Kind == e.Kind && slices.Equal(m.Outcomes, e.Outcomes) && m.Category == e.Category
+		switch {
+		case same && maps.Equal(m.Tokens, e.Tokens):
 			d.Note(domain.NotedUnchanged, "market is already registered like this")
+			return nil
+		case same && len(m.Tokens) == 0: // they may become known later than the market
+			d.emit(e)
 			return nil
 		}
 		return &domain.Error{Code: domain.CodeConflict, Field: "market", Message: "is already registered differently"}
@@ -150,7 +162,29 @@ func checkMarket(e *domain.MarketRegistered) error {
 			return domain.Invalid("outcomes", "names an outcome twice")
 		}
 	}
+	if err := checkTokens(e); err != nil {
+		return err
+	}
 	return domain.CheckOptionalText("category", e.Category)
+}
+
+// checkTokens: each is a number of at most 256 bits, of an outcome of the market, and
+// no other outcome's.
+func checkTokens(e *domain.MarketRegistered) error {
+	seen := map[string]bool{}
+	for outcome, token := range e.Tokens {
+		n, ok := new(big.Int).SetString(token, 10)
+		switch {
+		case !slices.Contains(e.Outcomes, outcome):
+			return domain.Invalid("tokens", "names an outcome that the market does not have")
+		case !ok || n.Sign() <= 0 || n.BitLen() > 256 || n.String() != token:
+			return domain.Invalid("tokens", "must be decimal numbers of at most 256 bits")
+		case seen[token]:
+			return domain.Invalid("tokens", "has one token for two outcomes")
+		}
+		seen[token] = true
+	}
+	return nil
 }
 
 func (d *Decision) tradedAsOutcome(market string) bool {
@@ -234,8 +268,8 @@ func (d *Decision) Allocate(bot string, amount domain.Decimal) error {
 }
 
 func (d *Decision) treasuryCovers(field string, amount domain.Decimal) error {
-	if have := d.s.Treasury(domain.WalletHot); have.Less(amount) {
-		return domain.Invalid(field, "is more than the %s %s in hot:treasury; record a deposit first", have, d.s.BaseAsset)
+	if have := d.s.freeIn(domain.WalletHot, d.s.BaseAsset); have.Less(amount) {
+		return domain.Invalid(field, "is more than the %s %s free in hot:treasury; record a deposit first", have, d.s.BaseAsset)
 	}
 	return nil
 }

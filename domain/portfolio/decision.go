@@ -64,10 +64,12 @@ func (d *Decision) emit(e domain.Event) {
 }
 
 // due records what the passing of time has brought about: a new calendar day
-// (section 5), and legs that were not filled in time (section 7).
+// (section 5), legs that were not filled in time (section 7), transfers that
+// nobody approved or prepared in time (section 8).
 func (d *Decision) due() {
 	d.openDay()
 	d.timeOutLegs()
+	d.expireTransfers()
 }
 
 func (d *Decision) add(e domain.Event) {

@@ -679,6 +679,14 @@ func arbitrary(r *rapid.T, v reflect.Value) {
 		for i := range v.Len() {
 			arbitrary(r, v.Index(i))
 		}
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		for range rapid.IntRange(0, 2).Draw(r, "len") {
+			key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+			arbitrary(r, key)
+			arbitrary(r, value)
+			v.SetMapIndex(key, value)
+		}
 	case reflect.Struct:
 		for i := range v.NumField() {
 			arbitrary(r, v.Field(i))

@@ -19,7 +19,7 @@ import (
 // Version changes whenever the fold gives the same events another state, or the
 // snapshot another shape; snapshots of other versions are thrown away. A test
 // fails when the state hash of the golden history changes without it.
-const Version = 7
+const Version = 8
 
 // snapshot is the state as stored: maps with struct keys become sorted lists.
 type snapshot struct {
@@ -122,7 +122,7 @@ func Restore(b []byte) (*State, error) {
 // complete: JSON takes null for anything, the fold takes it for nothing.
 func (in *snapshot) complete() bool {
 	s := in.State
-	if s == nil || s.Book == nil || !filled(s.Assets) || !filled(s.Bots) || !filled(s.Markets) || !filled(s.Permits) || !filled(s.Arbitrages) || !filled(s.Overrides) {
+	if s == nil || s.Book == nil || !filled(s.Assets) || !filled(s.Bots) || !filled(s.Markets) || !filled(s.Permits) || !filled(s.Arbitrages) || !filled(s.Overrides) || !s.Custody.complete() {
 		return false
 	}
 	for _, i := range in.Instruments {

@@ -41,8 +41,8 @@ func goldenHistory(t *testing.T) []recorded {
 // hash here.
 func TestGoldenHistory(t *testing.T) {
 	const (
-		version = 7
-		hash    = "62224926a50d0d1a8a5703ee1928c67c801a72786cad07fd7cbff17464cb5aa6"
+		version = 8
+		hash    = "1a18bc103f4aebb0121f1ca2de72bc385f4d082dfc81104d7bdfc84097477d1b"
 	)
 	s := New()
 	for _, r := range goldenHistory(t) {

@@ -55,6 +55,9 @@ type State struct {
 	// Overrides are what two people decided, and what waits for the second.
 	Overrides map[string]*Override `json:"overrides"`
 
+	// Custody is what is known of wallets and transfers (custody.go).
+	Custody Custody `json:"custody"`
+
 	// Maps with struct keys; a snapshot writes them as sorted lists.
 	Instruments map[domain.Instrument]*Instrument   `json:"-"`
 	Fills       map[domain.FillID]FillRef           `json:"-"`
@@ -137,6 +140,8 @@ type Market struct {
 	Kind     domain.MarketKind `json:"kind"`
 	Outcomes []string          `json:"outcomes,omitempty"`
 	Category string            `json:"category,omitempty"`
+	// Tokens are the ids of the outcomes' tokens on the chain.
+	Tokens map[string]string `json:"tokens,omitempty"`
 }
 
 // Stop is the emergency stop.
@@ -200,7 +205,7 @@ func New() *State {
 		Book: ledger.Book{}, Assets: map[string]*Asset{}, Bots: map[string]*Bot{}, Markets: map[string]*Market{},
 		Permits: map[string]*risk.Permit{}, Arbitrages: map[string]*risk.Arbitrage{}, Overrides: map[string]*Override{}, Instruments: map[domain.Instrument]*Instrument{},
 		Fills: map[domain.FillID]FillRef{}, Provisional: map[domain.FillID]domain.Instrument{},
-		Breakers: map[risk.Key]*risk.Breaker{},
+		Breakers: map[risk.Key]*risk.Breaker{}, Custody: newCustody(),
 	}
 }
 

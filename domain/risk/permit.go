@@ -35,6 +35,17 @@ type Permit struct {
 	// Placed: somebody said so, and with it how long the order rests.
 	Placed    bool      `json:"placed,omitempty"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	// Digest is what was signed under it, "" for nothing: one permit signs one digest.
+	// SignedAt is the revision of that record.
+	Digest   string `json:"digest,omitempty"`
+	SignedAt uint64 `json:"signed_at,omitempty"`
+}
+
+// Sign notes what was signed. The order works from then on: whoever has the
+// signature can place it.
+func (p *Permit) Sign(digest string, revision uint64, expires *time.Time) {
+	p.Digest, p.SignedAt = digest, revision
+	p.Place(expires)
 }
 
 // Execution is a fill as its permit sees it.

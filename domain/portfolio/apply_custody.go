@@ -1,0 +1,200 @@
+package portfolio
+
+import (
+	"pets/domain"
+	"pets/domain/ledger"
+	"pets/domain/treasury"
+)
+
+// applyCustody folds the events of wallets, keys and signatures.
+func (s *State) applyCustody(at domain.Stamp, event domain.Event) {
+	c := &s.Custody
+	switch e := event.(type) {
+	case *domain.WalletRegistered:
+		s.applyWallet(at, e)
+	case *domain.KeyCreated:
+		s.keyed(e.Wallet, e.KeyID)
+	case *domain.KeyImported:
+		s.keyed(e.Wallet, e.KeyID)
+	case *domain.WalletLoaded:
+		if w := c.Wallets[e.Wallet]; w != nil {
+			w.LoadedAt = at.Time
+		}
+	case *domain.WalletRecoveryTested:
+		if w := c.Wallets[e.Wallet]; w != nil {
+			w.TestedAt = at.Time
+		}
+	case *domain.AddressAdded:
+		c.Book[treasury.ContactKey(e.Chain, e.Address)] = &treasury.Contact{AddressAdded: *e, At: at.Time}
+	case *domain.AddressRemoved:
+		delete(c.Book, treasury.ContactKey(e.Chain, e.Address))
+	case *domain.TreasuryPolicyChanged:
+		c.Policy = e.Policy
+	case *domain.BalanceReconciled:
+		s.applyReconciled(at, e)
+	case *domain.SignatureMade:
+		if p := s.Permits[e.Permit]; p != nil {
+			p.Sign(e.Digest, at.Revision, e.ExpiresAt)
+			s.expires(p)
+		}
+	case *domain.SignatureRefused:
+		if b := s.Bots[e.Bot]; b != nil {
+			b.remember(Denial{Revision: at.Revision, Time: at.Time, Digest: refusalDigest(e)})
+		}
+	default:
+		s.applyTransfer(at, event)
+	}
+}
+
+// applyWallet keeps what is known of the key when a wallet is registered anew.
+func (s *State) applyWallet(at domain.Stamp, e *domain.WalletRegistered) {
+	w := &treasury.Wallet{WalletRegistered: *e, At: at.Time, Revision: at.Revision}
+	if old := s.Custody.Wallets[e.Wallet]; old != nil {
+		w.At, w.KeyID, w.LoadedAt, w.TestedAt = old.At, old.KeyID, old.LoadedAt, old.TestedAt
+	}
+	s.Custody.Wallets[e.Wallet] = w
+}
+
+func (s *State) keyed(wallet, keyID string) {
+	if w := s.Custody.Wallets[wallet]; w != nil {
+		w.KeyID = keyID
+	}
+}
+
+func (s *State) applyReconciled(at domain.Stamp, e *domain.BalanceReconciled) {
+	c := &s.Custody
+	for _, l := range e.Lines {
+		key := differenceKey(l.Place, l.Asset)
+		switch {
+		case l.Skipped != "": // nothing was learnt: what was open stays open
+		case l.Difference.IsZero():
+			delete(c.Differences, key)
+		default:
+			c.Differences[key] = l.Difference
+		}
+	}
+	c.Reconciled, c.ReconciledAt = at.Time, at.Revision
+}
+
+// explain takes an adjustment off the difference that it accounts for.
+func (s *State) explain(account ledger.Account, amount domain.Decimal) {
+	key := differenceKey(account.Place, account.Asset)
+	left, open := s.Custody.Differences[key]
+	if !open {
+		return
+	}
+	if left = left.Sub(amount); left.IsZero() {
+		delete(s.Custody.Differences, key)
+		return
+	}
+	s.Custody.Differences[key] = left
+}
+
+// applyTransfer folds the events of transfers. Of one that was never requested
+// nothing is known, so nothing is done.
+func (s *State) applyTransfer(at domain.Stamp, event domain.Event) {
+	c := &s.Custody
+	switch e := event.(type) {
+	case *domain.TransferRequested:
+		t := &treasury.Transfer{TransferRequested: *e, Status: treasury.Requested, RequestedAt: at.Time}
+		if !t.NeedsApproval() {
+			t.Status = treasury.Approved
+		}
+		c.Transfers[e.Transfer] = t
+	case *domain.TransferApproved:
+		s.onTransfer(e.Transfer, func(t *treasury.Transfer) {
+			t.Status, t.ApprovedBy, t.ApprovedHash = treasury.Approved, e.User, e.Hash
+		})
+	case *domain.TransferRejected:
+		s.onTransfer(e.Transfer, func(t *treasury.Transfer) {
+			t.Status, t.Detail = treasury.Rejected, e.Reason
+			c.end(t, at.Time)
+		})
+	case *domain.TransferExpired:
+		s.onTransfer(e.Transfer, func(t *treasury.Transfer) {
+			t.Status = treasury.Expired
+			c.end(t, at.Time)
+		})
+	case *domain.TransferPrepared:
+		s.onTransfer(e.Transfer, func(t *treasury.Transfer) {
+			t.Status = treasury.Prepared
+			t.Attempts = []treasury.Attempt{{Transaction: e.Transaction, Nonce: e.Nonce, Digest: e.Digest}}
+		})
+	case *domain.TransferRepriced:
+		s.onTransfer(e.Transfer, func(t *treasury.Transfer) {
+			t.Attempts = append(t.Attempts, treasury.Attempt{Transaction: e.Transaction, Nonce: e.Nonce, Digest: e.Digest})
+		})
+	case *domain.TransferSigned:
+		s.onTransfer(e.Transfer, func(t *treasury.Transfer) { applySigned(t, e) })
+	case *domain.TransferBroadcast:
+		s.onTransfer(e.Transfer, func(t *treasury.Transfer) { s.applyBroadcast(at, t, e) })
+	case *domain.TransferConfirmed:
+		s.onTransfer(e.Transfer, func(t *treasury.Transfer) { s.applyConfirmed(at, t, e) })
+	case *domain.TransferFailed:
+		s.onTransfer(e.Transfer, func(t *treasury.Transfer) { s.applyFailed(at, t, e) })
+	}
+}
+
+func (s *State) onTransfer(id string, f func(*treasury.Transfer)) {
+	if t := s.Custody.Transfers[id]; t != nil {
+		f(t)
+	}
+}
+
+func applySigned(t *treasury.Transfer, e *domain.TransferSigned) {
+	if t.Status == treasury.Prepared {
+		t.Status = treasury.Signed
+	}
+	if a := t.Last(); a != nil && a.Digest == e.Digest {
+		a.TxHash, a.Raw = e.TxHash, e.Raw
+	}
+}
+
+// applyBroadcast: the money leaves its place with the first transaction that may be on
+// its way. "broadcast moves place → transit".
+func (s *State) applyBroadcast(at domain.Stamp, t *treasury.Transfer, e *domain.TransferBroadcast) {
+	first := !t.Sent()
+	for i := range t.Attempts {
+		if t.Attempts[i].TxHash == e.TxHash {
+			t.Attempts[i].Sent = true
+		}
+	}
+	t.Status, t.SentAt = treasury.Broadcast, at.Time
+	if first {
+		s.post(ledger.Move(ledger.Transit(t.Asset, t.Transfer), ledger.Wallet(t.Asset, t.FromPlace), t.Amount)...)
+	}
+}
+
+// applyConfirmed: "confirmed moves transit → place (or external)"; the latter is a
+// flow. What is still in transit counts, so that nothing arrives that never left.
+func (s *State) applyConfirmed(at domain.Stamp, t *treasury.Transfer, e *domain.TransferConfirmed) {
+	transit := ledger.Transit(t.Asset, t.Transfer)
+	amount := s.Book[transit]
+	if t.ToPlace == domain.PlaceExternal {
+		before := s.Equity()
+		s.post(ledger.Move(ledger.External(t.Asset), transit, amount)...)
+		s.flow(before)
+	} else {
+		s.post(ledger.Move(ledger.Wallet(t.Asset, t.ToPlace), transit, amount)...)
+	}
+	t.Status, t.TxHash, t.Block, t.Fee = treasury.Confirmed, e.TxHash, e.Block, e.Fee
+	s.payGas(t, e.Fee)
+	s.Custody.end(t, at.Time)
+}
+
+// applyFailed: "failed moves back; gas to expense:gas in the gas asset".
+func (s *State) applyFailed(at domain.Stamp, t *treasury.Transfer, e *domain.TransferFailed) {
+	transit := ledger.Transit(t.Asset, t.Transfer)
+	s.post(ledger.Move(ledger.Wallet(t.Asset, t.FromPlace), transit, s.Book[transit])...)
+	t.Status, t.TxHash, t.Code, t.Detail, t.Fee = treasury.Failed, e.TxHash, e.Code, e.Detail, e.Fee
+	s.payGas(t, e.Fee)
+	s.Custody.end(t, at.Time)
+}
+
+func (s *State) payGas(t *treasury.Transfer, fee domain.Decimal) {
+	if fee.Sign() <= 0 {
+		return
+	}
+	s.post(ledger.Move(ledger.Gas(t.GasAsset), ledger.Wallet(t.GasAsset, t.FromPlace), fee)...)
+	s.effects.Performed = true
+}

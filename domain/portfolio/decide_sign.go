@@ -1,0 +1,209 @@
+package portfolio
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"pets/domain"
+	"pets/domain/risk"
+)
+
+// SignRequest is what a bot wants signed: an order, under the permit that it was
+// granted for.
+type SignRequest struct {
+	Permit string
+	Order  domain.TypedOrder
+}
+
+// SignOrder decides, at the head of the stream, whether an order may be signed. It
+// may leave the process once what is emitted here is appended, and not before. A
+// refusal is an answer, with every reason, and is recorded too.
+func (d *Decision) SignOrder(r SignRequest) error {
+	if err := d.requireOpen(); err != nil {
+		return err
+	}
+	if err := checkSignRequest(r); err != nil {
+		return err
+	}
+	p := d.s.Permits[r.Permit]
+	if obstacles := d.signObstacles(r, p); len(obstacles) > 0 {
+		d.refuseSignature(r, obstacles)
+		return nil
+	}
+	if p.Digest == r.Order.Digest {
+		d.note("the digest was signed before: the same signature", p.SignedAt)
+		return nil
+	}
+	w := d.s.Custody.Main(domain.WalletHot)
+	d.emit(&domain.SignatureMade{
+		Purpose: domain.PurposeOrder, Bot: p.Bot, Permit: p.ID, Wallet: w.Wallet, Address: w.Address, Digest: r.Order.Digest,
+		Shape: r.Order.Shape, ExpiresAt: r.Order.ExpiresAt,
+	})
+	return nil
+}
+
+// SignObstacles says why an order may not be signed at a time; nothing is recorded.
+func (s *State) SignObstacles(now time.Time, caller domain.Caller, r SignRequest) []domain.SignatureObstacle {
+	return s.Begin(now, caller).signObstacles(r, s.Permits[r.Permit])
+}
+
+func checkSignRequest(r SignRequest) error {
+	o := &r.Order
+	if err := domain.CheckText("permit", r.Permit); err != nil {
+		return err
+	}
+	switch {
+	case !isDigest(o.Digest):
+		return domain.Invalid("digest", "must be 64 hex digits")
+	case o.Side != domain.Buy && o.Side != domain.Sell:
+		return domain.Invalid("side", "must be buy or sell")
+	case o.Quantity.Sign() <= 0 || o.Notional.Sign() <= 0:
+		return domain.Invalid("quantity", "and notional must be above 0")
+	case o.FeeBPS.Sign() < 0:
+		return domain.Invalid("fee_bps", "must not be negative")
+	}
+	return nil
+}
+
+// obstacles collects reasons not to sign.
+type obstacles []domain.SignatureObstacle
+
+func (o *obstacles) add(code domain.SignatureCode, value, limit, format string, args ...any) {
+	*o = append(*o, domain.SignatureObstacle{Code: code, Value: value, Limit: limit, Message: fmt.Sprintf(format, args...)})
+}
+
+// signObstacles: stop, breakers, the bot, the permit, and every word of the order.
+func (d *Decision) signObstacles(r SignRequest, p *risk.Permit) []domain.SignatureObstacle {
+	var found obstacles
+	s := d.s
+	if s.Mode != domain.ModeLive {
+		found.add(domain.SignPaper, "", "", "nothing real is signed for a paper portfolio")
+	}
+	if s.Stop.Engaged {
+		found.add(domain.SignEmergencyStop, s.Stop.Kind, "", "the emergency stop is engaged")
+	}
+	if p == nil || !p.Live(d.now) || (d.caller.Role == domain.RoleBot && p.Bot != d.caller.Bot) {
+		found.add(domain.SignPermitUnknown, "", "", "the permit is not a live one of this bot: it was used up, released, revoked, or has expired")
+		return found
+	}
+	d.signHalted(&found, p)
+	again := p.Digest == r.Order.Digest
+	switch {
+	case again:
+	case p.Digest != "":
+		found.add(domain.SignPermitUsed, "", "", "the permit has signed another order; one permit signs one digest")
+	case p.Working:
+		found.add(domain.SignPermitUsed, "", "", "an order was placed under the permit already")
+	}
+	if in := s.Instruments[p.Instrument]; in != nil && in.Payout != nil {
+		found.add(domain.SignMarketSettled, in.Payout.String(), "", "the outcome is settled")
+	}
+	d.signParties(&found, r, p)
+	if !again { // what was signed was held against the permit as it was then
+		signTerms(&found, r, p)
+	}
+	if e := r.Order.ExpiresAt; e != nil && !d.now.Before(*e) {
+		found.add(domain.SignExpiry, e.Format(time.RFC3339), "", "the order is over already")
+	}
+	return found
+}
+
+// signHalted: "While a breaker is tripped only reducing permits sign, if the policy
+// allows closing."
+func (d *Decision) signHalted(found *obstacles, p *risk.Permit) {
+	s := d.s
+	b := s.Bots[p.Bot]
+	tripped := s.haltedBy(p.Bot)
+	closing := p.OpeningLeft.IsZero() && s.Policy.ClosePositionsOnTrip
+	if !closing {
+		for _, key := range tripped {
+			value, limit := s.display(key)
+			found.add(domain.SignBreakerTripped, value, limit, "breaker %s is tripped until a person resets it", key)
+		}
+	}
+	if b == nil || b.Status != Running && (!closing || len(tripped) == 0 || !b.Halted) {
+		found.add(domain.SignBotStopped, "", "", "the bot does not run; an operator has to start it")
+	}
+}
+
+// signParties: who signs, who pays with what, and for which token.
+func (d *Decision) signParties(found *obstacles, r SignRequest, p *risk.Permit) {
+	o := &r.Order
+	w := d.s.Custody.Main(domain.WalletHot)
+	if w == nil || w.Chain != o.Chain {
+		found.add(domain.SignWalletUnknown, o.Chain, "", "the portfolio has no hot wallet on that chain")
+	} else {
+		if o.Signer != w.Address || o.Maker != w.Address {
+			found.add(domain.SignWrongSigner, "", w.Address, "signer and maker must be the hot wallet")
+		}
+		if base, _ := w.Asset(d.s.BaseAsset); o.Collateral != base.ID {
+			found.add(domain.SignWrongAsset, o.Collateral, base.ID, "the order is paid in another asset than %s", d.s.BaseAsset)
+		}
+	}
+	token := ""
+	if m := d.s.Markets[p.Market]; m != nil {
+		token = m.Tokens[p.Outcome]
+	}
+	switch {
+	case token == "":
+		found.add(domain.SignWrongToken, "", "", "the market is not registered with the token of %s", p.Outcome)
+	case o.Token != token:
+		found.add(domain.SignWrongToken, "", token, "the order is for another token than that of %s", p.Outcome)
+	}
+}
+
+// signTerms: side, quantity, price and fee. "The typed data checked against the permit".
+func signTerms(found *obstacles, r SignRequest, p *risk.Permit) {
+	o := &r.Order
+	if o.Side != p.Side {
+		found.add(domain.SignWrongSide, string(o.Side), string(p.Side), "the permit is for the other side")
+	}
+	if p.Left.Less(o.Quantity) {
+		found.add(domain.SignQuantity, o.Quantity.String(), p.Left.String(), "the order is for more than the permit has left")
+	}
+	worst := o.Quantity.Mul(p.LimitPrice)
+	switch {
+	case o.Side == domain.Buy && worst.Less(o.Notional):
+		found.add(domain.SignPrice, o.Notional.String(), worst.String(), "the order pays more than quantity × the permitted limit")
+	case o.Side == domain.Sell && o.Notional.Less(worst):
+		found.add(domain.SignPrice, o.Notional.String(), worst.String(), "the order brings less than quantity × the permitted limit")
+	}
+	fee := domain.MulDiv(o.Notional, o.FeeBPS, domain.FromInt(10_000))
+	if most := domain.MulDiv(p.Fee, o.Quantity, p.Quantity); most.Less(fee) {
+		found.add(domain.SignFee, fee.String(), most.String(), "the order agrees to a higher fee than the permit reserved")
+	}
+}
+
+// refuseSignature records a refusal; the same one again within a second is only noted.
+func (d *Decision) refuseSignature(r SignRequest, found []domain.SignatureObstacle) {
+	bot := d.caller.Bot
+	if p := d.s.Permits[r.Permit]; p != nil && bot == "" {
+		bot = p.Bot
+	}
+	e := &domain.SignatureRefused{
+		Purpose: domain.PurposeOrder, Bot: bot, Permit: r.Permit, Digest: r.Order.Digest, Shape: r.Order.Shape, Reasons: found,
+	}
+	if !d.deniedBefore(bot, refusalDigest(e)) {
+		d.emit(e)
+	}
+}
+
+// refusalDigest tells refusals apart, to coalesce those that are alike.
+func refusalDigest(e *domain.SignatureRefused) string {
+	codes := make([]domain.SignatureCode, len(e.Reasons))
+	for i, r := range e.Reasons {
+		codes[i] = r.Code
+	}
+	b, err := json.Marshal(struct {
+		Sign, Permit, Digest string
+		Codes                []domain.SignatureCode
+	}{"signature", e.Permit, e.Digest, codes})
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,119 @@
+package treasury
+
+import (
+	"encoding/hex"
+	"slices"
+	"strings"
+	"time"
+
+	"pets/domain"
+)
+
+// Wallet is one wallet of the portfolio. It holds no key.
+type Wallet struct {
+	domain.WalletRegistered
+	// At is when it was registered, Revision by which record: of the wallets of a
+	// place the latest is the main one.
+	At       time.Time `json:"at"`
+	Revision uint64    `json:"revision"`
+	// KeyID names the encryption key its key was first sealed under, "" for a wallet
+	// whose key is elsewhere.
+	KeyID string `json:"key_id,omitempty"`
+	// LoadedAt and TestedAt are when its key was last compared with the address, and
+	// its words were last proven to give it.
+	LoadedAt time.Time `json:"loaded_at,omitzero"`
+	TestedAt time.Time `json:"tested_at,omitzero"`
+}
+
+// Asset returns an asset by its name in the ledger.
+func (w *Wallet) Asset(name string) (domain.WalletAsset, bool) {
+	i := slices.IndexFunc(w.Assets, func(a domain.WalletAsset) bool { return a.Asset == name })
+	if i < 0 {
+		return domain.WalletAsset{}, false
+	}
+	return w.Assets[i], true
+}
+
+// Gas returns the coin that fees are paid in.
+func (w *Wallet) Gas() (domain.WalletAsset, bool) {
+	i := slices.IndexFunc(w.Assets, func(a domain.WalletAsset) bool { return a.Native })
+	if i < 0 {
+		return domain.WalletAsset{}, false
+	}
+	return w.Assets[i], true
+}
+
+// Contact is an address that transfers may go to.
+type Contact struct {
+	domain.AddressAdded
+	At time.Time `json:"at"`
+}
+
+// ContactKey names a contact: the same address on two chains is two.
+func ContactKey(chain, address string) string { return chain + "|" + strings.ToLower(address) }
+
+// SameAddress compares two addresses; their letters' case is only a checksum.
+func SameAddress(a, b string) bool { return strings.EqualFold(a, b) }
+
+// CheckAddress accepts what has the form of an address: 0x and 40 hex digits. The
+// checksum is for those who know the hash it is made with.
+func CheckAddress(field, address string) error {
+	digits, ok := strings.CutPrefix(address, "0x")
+	if _, err := hex.DecodeString(digits); !ok || err != nil || len(digits) != 40 {
+		return domain.Invalid(field, "must be an address: 0x and 40 hex digits")
+	}
+	if strings.Trim(digits, "0") == "" {
+		return domain.Invalid(field, "is the zero address: what is sent there is lost")
+	}
+	return nil
+}
+
+// CheckWallet refuses what cannot be a wallet.
+func CheckWallet(e *domain.WalletRegistered) error {
+	if err := domain.CheckID("wallet", e.Wallet); err != nil {
+		return err
+	}
+	if e.Place != domain.WalletHot && e.Place != domain.WalletCold {
+		return domain.Invalid("place", "must be \"hot\" or \"cold\"")
+	}
+	if e.Wallet == domain.WalletHot || e.Wallet == domain.WalletCold {
+		return domain.Invalid("wallet", "must not be called hot or cold: those name a place's main wallet")
+	}
+	if err := domain.CheckText("chain", e.Chain); err != nil {
+		return err
+	}
+	if err := CheckAddress("address", e.Address); err != nil {
+		return err
+	}
+	if len(e.Assets) == 0 || len(e.Assets) > 100 {
+		return domain.Invalid("assets", "must hold 1 to 100 assets")
+	}
+	return checkAssets(e)
+}
+
+func checkAssets(e *domain.WalletRegistered) error {
+	native, seen := 0, map[string]bool{}
+	for _, a := range e.Assets {
+		if err := domain.CheckText("assets", a.Asset); err != nil {
+			return err
+		}
+		switch {
+		case strings.Contains(a.Asset, "|") || len(a.Asset) > 128:
+			return domain.Invalid("assets", "must be at most 128 bytes each, without |")
+		case !strings.HasPrefix(a.ID, e.Chain+"/"):
+			return domain.Invalid("assets", "must have CAIP-19 ids on the wallet's chain %s", e.Chain)
+		case a.Decimals < 0 || a.Decimals > domain.Scale:
+			return domain.Invalid("assets", "must have 0 to %d decimals", domain.Scale)
+		case seen[a.Asset] || seen[a.ID]:
+			return domain.Invalid("assets", "names an asset twice")
+		}
+		seen[a.Asset], seen[a.ID] = true, true
+		if a.Native {
+			native++
+		}
+	}
+	if native != 1 {
+		return domain.Invalid("assets", "must hold the one coin that the chain's fees are paid in")
+	}
+	return nil
+}
