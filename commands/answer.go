@@ -25,6 +25,9 @@ type Answer struct {
 	ID string `json:"id,omitempty"`
 	// Permit is set for permit requests.
 	Permit *PermitAnswer `json:"permit,omitempty"`
+	// Signature is set for requests to sign. It does not hold the signature itself: that
+	// is in no record.
+	Signature *SignatureAnswer `json:"signature,omitempty"`
 	// Replayed reports that the command had been accepted before. It is not part
 	// of the answer.
 	Replayed bool `json:"-"`
@@ -139,6 +142,12 @@ func (a *Answer) add(event domain.Event) {
 		a.ID = e.Override
 	case *domain.APIKeyIssued:
 		a.ID = e.Key
+	case *domain.TransferRequested:
+		a.ID = e.Transfer
+	case *domain.SignatureMade:
+		a.Signature = signatureMade(e)
+	case *domain.SignatureRefused:
+		a.Signature = signatureRefused(e)
 	}
 }
 
@@ -247,7 +256,7 @@ func (w *Writer) complete(records []eventstore.Record, events []domain.Event) (A
 			return Answer{}, err
 		}
 		switch of.(type) {
-		case *domain.PermitDenied, *domain.ArbitrageDenied:
+		case *domain.PermitDenied, *domain.ArbitrageDenied, *domain.SignatureMade, *domain.SignatureRefused:
 			a.add(of)
 		}
 	}

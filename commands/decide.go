@@ -181,7 +181,8 @@ func check(r *Request) error {
 	return authorise(r)
 }
 
-// held asks whether a command that could let a bot trade may be decided at all.
+// held asks whether a command that could let a bot trade, or a signature out, may be
+// decided at all.
 // Nothing else waits for a stop that is not recorded yet: it could only be made
 // harder to record by it.
 func (w *Writer) held(c Command) error {
@@ -189,7 +190,7 @@ func (w *Writer) held(c Command) error {
 		return nil
 	}
 	switch c.(type) {
-	case AskPermit, *AskPermit, StartBot, *StartBot:
+	case AskPermit, *AskPermit, StartBot, *StartBot, SignOrder, SignTransfer, BroadcastTransfer:
 		return w.options.Hold()
 	}
 	return nil

@@ -95,8 +95,10 @@ type job struct {
 	// brief leaves out most of the answers: an import only counts. each decides
 	// every request by itself: one that fails does not stop those after it.
 	brief, each bool
-	// load asks only for the stream to be folded; err is what came of it.
+	// load asks only for the stream to be folded, look to be shown the state; err is
+	// what came of it.
 	load bool
+	look func(*portfolio.State) error
 	err  error
 	// failed is 1 + the index of the first request that failed, 0 while none has.
 	failed int
@@ -233,6 +235,9 @@ func (w *Writer) batch(first *job) {
 		if j.load {
 			j.err = w.load()
 		}
+		if j.look != nil {
+			j.err = w.show(j.look)
+		}
 		for i := range j.requests {
 			steps = append(steps, &step{job: j, i: i})
 		}
@@ -320,6 +325,11 @@ func (w *Writer) confirm(g *group) error {
 	if !g.refuses() {
 		return nil
 	}
+	return w.atHead()
+}
+
+// atHead makes sure that the state is that of the whole stream.
+func (w *Writer) atHead() error {
 	next := uint64(0)
 	head, err := w.store.Head(context.Background(), w.stream)
 	var missing *eventstore.NotFound

@@ -152,7 +152,7 @@ func (d *Decision) RepriceTransfer(id string, p PreparedTransaction) error {
 	case len(t.Attempts) >= treasury.MaxAttempts:
 		return domain.Errorf(domain.CodeConflict, "the transfer was repriced %d times; a person has to look at it", treasury.MaxAttempts-1)
 	case p.Nonce != last.Nonce:
-		return tampered("nonce")
+		return domain.Errorf(domain.CodeConflict, "a repriced transaction keeps its nonce, %d", last.Nonce)
 	}
 	if err := d.checkTransaction(t, p); err != nil {
 		return err
@@ -179,8 +179,8 @@ func (d *Decision) SignTransfer(e *domain.TransferSigned) error {
 	switch {
 	case last == nil || !t.UnderWay():
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to sign", d.statusOf(t))
-	case e.Digest != last.Digest:
-		return tampered("digest")
+	case e.Digest != last.Digest: // another server has prepared it anew meanwhile
+		return domain.Errorf(domain.CodeConflict, "the digest is not that of the transaction prepared last")
 	case !isTxHash(e.TxHash):
 		return domain.Invalid("tx_hash", "must be 0x and 64 hex digits")
 	case len(e.Raw) > 8192:
@@ -217,7 +217,7 @@ func (d *Decision) BroadcastTransfer(id, hash string) error {
 	case last == nil || last.TxHash == "" || (t.Status != treasury.Signed && t.Status != treasury.Broadcast):
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to send", d.statusOf(t))
 	case hash != last.TxHash:
-		return tampered("tx_hash")
+		return domain.Errorf(domain.CodeConflict, "the transaction is not the one signed last")
 	}
 	if err := d.intact(t); err != nil {
 		return err

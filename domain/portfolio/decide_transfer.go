@@ -340,6 +340,18 @@ func (d *Decision) expireTransfers() {
 	}
 }
 
+// ExpireTransfers records those whose time is over where nothing else happens that
+// would.
+func (d *Decision) ExpireTransfers() error {
+	if err := d.requireLive(); err != nil {
+		return err
+	}
+	if d.due(); len(d.events) == 0 {
+		d.Note(domain.NotedNothing, "no transfer is overdue")
+	}
+	return nil
+}
+
 // TransfersOverdue reports whether a transfer has expired that no record says so of.
 func (s *State) TransfersOverdue(now time.Time) bool {
 	for _, t := range s.Custody.Transfers {

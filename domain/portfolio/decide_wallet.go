@@ -22,15 +22,30 @@ func (d *Decision) requireLive() error {
 // may have more assets, and be the main one again; its place, chain and address are
 // final.
 func (d *Decision) RegisterWallet(e *domain.WalletRegistered) error {
+	if err := d.s.CheckWallet(e); err != nil {
+		return err
+	}
+	c := &d.s.Custody
+	if old := c.Wallets[e.Wallet]; old != nil && slices.Equal(old.Assets, e.Assets) && c.Main(e.Place) == old {
+		d.Note(domain.NotedUnchanged, "the wallet is registered like this")
+		return nil
+	}
+	d.emit(e)
+	return nil
+}
+
+// CheckWallet refuses a wallet that cannot be registered; nothing is recorded.
+func (s *State) CheckWallet(e *domain.WalletRegistered) error {
+	d := s.Begin(s.Time, domain.Caller{})
 	if err := d.requireLive(); err != nil {
 		return err
 	}
 	if err := treasury.CheckWallet(e); err != nil {
 		return err
 	}
-	c := &d.s.Custody
-	if _, base := assetOf(e, d.s.BaseAsset); !base {
-		return domain.Invalid("assets", "must hold the base asset %s", d.s.BaseAsset)
+	c := &s.Custody
+	if _, base := assetOf(e, s.BaseAsset); !base {
+		return domain.Invalid("assets", "must hold the base asset %s", s.BaseAsset)
 	}
 	for _, w := range c.Wallets {
 		if w.Wallet != e.Wallet && treasury.SameAddress(w.Address, e.Address) && w.Chain == e.Chain {
@@ -43,11 +58,7 @@ func (d *Decision) RegisterWallet(e *domain.WalletRegistered) error {
 		return domain.Errorf(domain.CodeConflict, "a portfolio has at most %d wallets", maxWallets)
 	case old != nil && (old.Place != e.Place || old.Chain != e.Chain || old.Address != e.Address):
 		return &domain.Error{Code: domain.CodeConflict, Field: "wallet", Message: "is registered with another place, chain or address; those are final"}
-	case old != nil && slices.Equal(old.Assets, e.Assets) && c.Main(e.Place) == old:
-		d.Note(domain.NotedUnchanged, "the wallet is registered like this")
-		return nil
 	}
-	d.emit(e)
 	return nil
 }
 

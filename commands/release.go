@@ -1,0 +1,355 @@
+package commands
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/domain/treasury"
+)
+
+// SignatureAnswer answers: sign this.
+type SignatureAnswer struct {
+	Signed   bool   `json:"signed"`
+	Purpose  string `json:"purpose" enum:"order,transfer"`
+	Permit   string `json:"permit,omitempty"`
+	Transfer string `json:"transfer,omitempty"`
+	Wallet   string `json:"wallet,omitempty"`
+	Address  string `json:"address,omitempty"`
+	// Digest is what was signed, 64 hex digits; Shape the name of the typed data's.
+	Digest string `json:"digest,omitempty"`
+	Shape  string `json:"shape,omitempty"`
+	// Reasons are why it was not.
+	Reasons []domain.SignatureObstacle `json:"reasons"`
+}
+
+// signatureMade and signatureRefused are what an answer says of them.
+func signatureMade(e *domain.SignatureMade) *SignatureAnswer {
+	return &SignatureAnswer{
+		Signed: true, Purpose: e.Purpose, Permit: e.Permit, Transfer: e.Transfer, Wallet: e.Wallet, Address: e.Address, Digest: e.Digest,
+		Shape: e.Shape, Reasons: []domain.SignatureObstacle{},
+	}
+}
+
+func signatureRefused(e *domain.SignatureRefused) *SignatureAnswer {
+	return &SignatureAnswer{Purpose: e.Purpose, Permit: e.Permit, Transfer: e.Transfer, Digest: e.Digest, Shape: e.Shape, Reasons: e.Reasons}
+}
+
+// ReadOrder reads typed data of a known shape, and gives the digest to sign.
+func (c *Custody) ReadOrder(typedData json.RawMessage) (domain.TypedOrder, error) {
+	if c.o.Orders == nil {
+		return domain.TypedOrder{}, errNoShapes
+	}
+	order, _, err := c.o.Orders(typedData)
+	return order, err
+}
+
+// SignOrder signs an order under a permit. The signature is made, and kept to
+// ourselves, before the decision; it is released only once signature.made is appended
+// at the revision that the decision was made at. If anything came between, a trip for
+// one, the writer decides again, and a refusal means that the signature is wiped. "The
+// key sits behind the breaker."
+func (c *Custody) SignOrder(ctx context.Context, id string, r Request) (answer Answer, signature string, err error) {
+	cmd, ok := r.Command.(SignOrder)
+	if !ok {
+		return Answer{}, "", errWrongStream(r.Command)
+	}
+	if c.o.Signer == nil {
+		return Answer{}, "", errNoSigner
+	}
+	if err := check(&r); err != nil {
+		return Answer{}, "", err
+	}
+	digest, err := parseDigest(cmd.Order.Digest)
+	if err != nil {
+		return Answer{}, "", err
+	}
+	s := secret{custody: c, portfolio: id, digest: digest}
+	defer s.wipe()
+	// A key is not opened for what would be refused now.
+	if _, err := c.clear(ctx, id, r.Caller, cmd, &s); err != nil {
+		return Answer{}, "", err
+	}
+	if s.wanted {
+		if err := s.make(ctx); err != nil {
+			return Answer{}, "", err
+		}
+	}
+	if answer, err = c.engine.Do(ctx, id, r); err != nil {
+		return Answer{}, "", err
+	}
+	if answer.Signature == nil || !answer.Signature.Signed {
+		return answer, "", nil
+	}
+	if decidedNow := !answer.Replayed && madeHere(answer.events); !decidedNow || !s.made {
+		// Nothing was appended for this release: what held when it was decided has to
+		// hold now.
+		if err := c.releaseAgain(ctx, id, r.Caller, cmd, &s); err != nil {
+			return Answer{}, "", err
+		}
+	}
+	return answer, s.release(), nil
+}
+
+// madeHere reports whether the decision emitted a signature, and did not only point to
+// one.
+func madeHere(events []domain.Event) bool {
+	return slices.ContainsFunc(events, func(e domain.Event) bool {
+		_, made := e.(*domain.SignatureMade)
+		return made
+	})
+}
+
+// releaseAgain gives a signature that was decided on before: to a retry, or for the
+// same digest under another key.
+func (c *Custody) releaseAgain(ctx context.Context, id string, caller domain.Caller, cmd SignOrder, s *secret) error {
+	found, err := c.clear(ctx, id, caller, cmd, s)
+	if err != nil {
+		return err
+	}
+	if len(found) > 0 {
+		return withheld(found[0])
+	}
+	if s.made {
+		return nil
+	}
+	if err := s.make(ctx); err != nil {
+		return err
+	}
+	if found, err = c.clear(ctx, id, caller, cmd, s); err == nil && len(found) > 0 {
+		err = withheld(found[0])
+	}
+	return err
+}
+
+func withheld(why domain.SignatureObstacle) error {
+	code := domain.CodeConflict
+	switch why.Code {
+	case domain.SignEmergencyStop, domain.SignBreakerTripped, domain.SignBotStopped:
+		code = domain.CodeHalted
+	default:
+	}
+	return domain.Errorf(code, "the signature was made before, and is not given again: %s", why.Message)
+}
+
+// clear looks, at the head of the stream, whether the order may be signed, and by which
+// wallet.
+func (c *Custody) clear(ctx context.Context, id string, caller domain.Caller, cmd SignOrder, s *secret) ([]domain.SignatureObstacle, error) {
+	var found []domain.SignatureObstacle
+	if err := c.engine.stops.hold(id); err != nil {
+		return nil, err
+	}
+	err := c.engine.look(ctx, id, func(state *portfolio.State) error {
+		found = state.SignObstacles(c.o.Now().UTC(), caller, cmd.request())
+		s.wanted = len(found) == 0
+		if w := state.Custody.Main(domain.WalletHot); w != nil && s.wanted {
+			s.wallet, s.address = w.Wallet, w.Address
+		}
+		return nil
+	})
+	return found, err
+}
+
+// secret is a signature that is not released yet.
+type secret struct {
+	custody         *Custody
+	portfolio       string
+	wallet, address string
+	digest          [32]byte
+	wanted, made    bool
+	signature       [65]byte
+}
+
+// make signs. A key of another address engages the emergency stop.
+func (s *secret) make(ctx context.Context) error {
+	var err error
+	s.signature, err = s.custody.sign(ctx, s.portfolio, s.wallet, s.address, s.digest)
+	s.made = err == nil
+	return err
+}
+
+// release gives the signature away: 0x, r, s and v of 27 or 28, as wallets do.
+func (s *secret) release() string {
+	out := s.signature
+	out[64] += 27
+	return "0x" + hex.EncodeToString(out[:])
+}
+
+func (s *secret) wipe() { clear(s.signature[:]) }
+
+// sign opens the key for one signature.
+func (c *Custody) sign(ctx context.Context, id, wallet, address string, digest [32]byte) ([65]byte, error) {
+	signature, err := c.o.Signer.Sign(ctx, wallet, address, digest)
+	if errors.Is(err, ErrForeignKey) {
+		c.breach(ctx, id, "the key of wallet "+wallet+" is that of another address")
+		return [65]byte{}, domain.Errorf(domain.CodeHalted, "the key of wallet %s is that of another address; the emergency stop is engaged", wallet)
+	}
+	return signature, err
+}
+
+func parseDigest(text string) (digest [32]byte, err error) {
+	b, err := hex.DecodeString(text)
+	if err != nil || len(b) != len(digest) || text != strings.ToLower(text) {
+		return digest, domain.Invalid("digest", "must be 64 lower-case hex digits")
+	}
+	copy(digest[:], b)
+	return digest, nil
+}
+
+// SignTransfer signs the transaction of an approved transfer that was prepared last,
+// under the same rule: appended first, then released. The answer's bytes can be sent by
+// whoever has them; the server sends them anyway.
+func (c *Custody) SignTransfer(ctx context.Context, id string, r Request) (Answer, SignedTransaction, error) {
+	cmd, ok := r.Command.(SignTransfer)
+	if !ok {
+		return Answer{}, SignedTransaction{}, errWrongStream(r.Command)
+	}
+	if err := check(&r); err != nil {
+		return Answer{}, SignedTransaction{}, err
+	}
+	t, err := c.sendable(ctx, id, cmd.Transfer)
+	if err != nil {
+		return Answer{}, SignedTransaction{}, err
+	}
+	last := t.Last()
+	if last == nil || !t.UnderWay() {
+		return Answer{}, SignedTransaction{}, domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to sign yet", t.Status)
+	}
+	signed, err := c.signed(ctx, id, t)
+	if err != nil {
+		return Answer{}, SignedTransaction{}, err
+	}
+	cmd.Digest, cmd.TxHash = last.Digest, signed.Hash
+	r.Command = cmd
+	answer, err := c.engine.Do(ctx, id, r)
+	if err != nil {
+		return Answer{}, SignedTransaction{}, c.tampering(ctx, id, t.Transfer, err)
+	}
+	if answer.Replayed || !madeHere(answer.events) {
+		if _, err := c.sendable(ctx, id, cmd.Transfer); err != nil {
+			return Answer{}, SignedTransaction{}, err
+		}
+	}
+	return answer, signed, nil
+}
+
+// ImportSigned takes the signed transaction of a cold wallet, brought from the machine
+// that has its key.
+func (c *Custody) ImportSigned(ctx context.Context, id string, r Request) (Answer, error) {
+	cmd, ok := r.Command.(SignTransfer)
+	if !ok || cmd.Raw == "" {
+		return Answer{}, domain.Invalid("raw", "is missing: the signed bytes, 0x and hex")
+	}
+	if err := check(&r); err != nil {
+		return Answer{}, err
+	}
+	if c.o.Chain == nil {
+		return Answer{}, errNoChain
+	}
+	t, err := c.transfer(ctx, id, cmd.Transfer)
+	if err != nil {
+		return Answer{}, err
+	}
+	last := t.Last()
+	if last == nil {
+		return Answer{}, domain.Errorf(domain.CodeConflict, "the transfer is %s: it has no transaction yet", t.Status)
+	}
+	signed, err := c.o.Chain.Accept(last.Transaction, cmd.Raw)
+	if err != nil {
+		return Answer{}, err
+	}
+	cmd.Digest, cmd.TxHash = last.Digest, signed.Hash
+	r.Command = cmd
+	answer, err := c.engine.Do(ctx, id, r)
+	return answer, c.tampering(ctx, id, t.Transfer, err)
+}
+
+// transfer returns a copy of a transfer as it stands at the head.
+func (c *Custody) transfer(ctx context.Context, id, name string) (*treasury.Transfer, error) {
+	var t *treasury.Transfer
+	err := c.engine.look(ctx, id, func(s *portfolio.State) error {
+		found := s.Custody.Transfers[name]
+		if found == nil {
+			return &domain.Error{Code: domain.CodeNotFound, Field: "transfer", Message: "is not one of this portfolio"}
+		}
+		t = copyOf(found)
+		return nil
+	})
+	return t, err
+}
+
+func copyOf(t *treasury.Transfer) *treasury.Transfer {
+	c := *t
+	c.Attempts = slices.Clone(t.Attempts)
+	return &c
+}
+
+// sendable returns a copy of a transfer of which something may be signed or sent now.
+func (c *Custody) sendable(ctx context.Context, id, name string) (*treasury.Transfer, error) {
+	if err := c.engine.stops.hold(id); err != nil {
+		return nil, err
+	}
+	var t *treasury.Transfer
+	err := c.engine.look(ctx, id, func(s *portfolio.State) error {
+		if err := s.Sendable(name); err != nil {
+			return err
+		}
+		t = copyOf(s.Custody.Transfers[name])
+		return nil
+	})
+	return t, c.tampering(ctx, id, name, err)
+}
+
+// tampering engages the emergency stop where what is to be sent is not what was
+// approved.
+func (c *Custody) tampering(ctx context.Context, id, transfer string, err error) error {
+	if errors.Is(err, portfolio.ErrTampered) {
+		c.breach(ctx, id, "transfer "+transfer+" is not what was approved")
+	}
+	return err
+}
+
+// signed makes the bytes that are sent: signs them here, or takes those that were
+// brought. Before that, the transaction's own bytes are held against the approval.
+func (c *Custody) signed(ctx context.Context, id string, t *treasury.Transfer) (SignedTransaction, error) {
+	if c.o.Chain == nil {
+		return SignedTransaction{}, errNoChain
+	}
+	last := t.Last()
+	says, err := c.o.Chain.Read(last.Transaction)
+	if err != nil {
+		return SignedTransaction{}, err
+	}
+	if field := t.Matches(says.Says); field != "" || says.Digest != last.Digest || says.Nonce != last.Nonce {
+		err := &domain.Error{Code: domain.CodeDenied, Field: field, Message: "of the transaction differs", Cause: portfolio.ErrTampered}
+		return SignedTransaction{}, c.tampering(ctx, id, t.Transfer, err)
+	}
+	if last.Raw != "" {
+		return c.o.Chain.Accept(last.Transaction, last.Raw)
+	}
+	if t.FromPlace != domain.WalletHot {
+		return SignedTransaction{}, domain.Errorf(domain.CodeConflict, "the key of a cold wallet is not here: pets cold export, sign and import")
+	}
+	if c.o.Signer == nil {
+		return SignedTransaction{}, errNoSigner
+	}
+	digest, err := parseDigest(last.Digest)
+	if err != nil {
+		return SignedTransaction{}, err
+	}
+	signature, err := c.sign(ctx, id, t.Wallet, t.From, digest)
+	if err != nil {
+		return SignedTransaction{}, err
+	}
+	defer clear(signature[:])
+	signed, err := c.o.Chain.Assemble(last.Transaction, signature)
+	if err == nil && last.TxHash != "" && last.TxHash != signed.Hash {
+		err = domain.Errorf(domain.CodeInternal, "the same digest got another signature; nothing is sent")
+	}
+	return signed, err
+}

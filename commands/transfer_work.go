@@ -1,0 +1,307 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"time"
+
+	"github.com/google/uuid"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/domain/treasury"
+)
+
+// Work takes every open transfer of a portfolio one step further: prepare, sign, send,
+// follow. Each step is appended before the act it allows, so a crash at any moment is
+// followed by the same step again, and the same bytes. Any number of servers may do it:
+// what one has done the other finds at the head of the stream. progressed says whether
+// anything was done.
+func (c *Custody) Work(ctx context.Context, id string) (progressed bool, err error) {
+	var open []*treasury.Transfer
+	overdue, propose := false, false
+	err = c.engine.look(ctx, id, func(s *portfolio.State) error {
+		if s.Mode != domain.ModeLive {
+			return nil
+		}
+		for _, t := range s.Custody.OpenTransfers() {
+			open = append(open, copyOf(t))
+		}
+		overdue, propose = s.TransfersOverdue(c.o.Now().UTC()), s.PlanRebalance().Why == ""
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	var failed []error
+	if overdue {
+		failed = append(failed, c.act(ctx, id, ExpireTransfers{}))
+	}
+	if propose {
+		failed = append(failed, c.act(ctx, id, ProposeRebalance{}))
+	}
+	for _, t := range open {
+		moved, err := c.step(ctx, id, t)
+		progressed = progressed || moved
+		if err != nil {
+			failed = append(failed, &TransferProblem{Transfer: t.Transfer, Err: err})
+		}
+	}
+	return progressed, errors.Join(failed...)
+}
+
+// TransferProblem says why a transfer does not go on. It is tried again.
+type TransferProblem struct {
+	Transfer string
+	Err      error
+}
+
+func (e *TransferProblem) Error() string { return "transfer " + e.Transfer + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *TransferProblem) Unwrap() error { return e.Err }
+
+// act sends a command in the server's own name. What it asks for is decided by the
+// state, so that a second try does nothing twice.
+func (c *Custody) act(ctx context.Context, id string, cmd Command) error {
+	_, err := c.engine.Do(ctx, id, Request{Caller: serverCaller, Key: uuid.NewString(), Command: cmd})
+	return err
+}
+
+// step does what comes next for one transfer.
+func (c *Custody) step(ctx context.Context, id string, t *treasury.Transfer) (moved bool, err error) {
+	if c.o.Chain == nil {
+		if t.Status == treasury.Requested {
+			return false, nil
+		}
+		return false, errNoChain
+	}
+	switch t.Status {
+	case treasury.Approved:
+		return c.prepare(ctx, id, t)
+	case treasury.Prepared:
+		return c.signNext(ctx, id, t)
+	case treasury.Signed:
+		return c.broadcast(ctx, id, t)
+	case treasury.Broadcast:
+		return c.follow(ctx, id, t)
+	default: // it waits for a person, or is over
+		return false, nil
+	}
+}
+
+func (c *Custody) prepare(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
+	if t.Lapsed(c.o.Now().UTC()) {
+		return false, nil
+	}
+	if _, err := c.sendable(ctx, id, t.Transfer); err != nil {
+		return false, err
+	}
+	p, err := c.o.Chain.Prepare(ctx, t.Payment)
+	switch {
+	case errors.Is(err, ErrCannotPay):
+		return true, errors.Join(err, c.act(ctx, id, FailTransfer{Transfer: t.Transfer, Code: domain.FailedRefused, Detail: "it can never be made as approved"}))
+	case err != nil:
+		return false, err
+	}
+	err = c.tampering(ctx, id, t.Transfer, c.act(ctx, id, PrepareTransfer{Transfer: t.Transfer, Prepared: p}))
+	return err == nil, err
+}
+
+// signNext signs what was prepared last; a cold wallet's waits to be brought.
+func (c *Custody) signNext(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
+	if t.FromPlace != domain.WalletHot {
+		return false, nil
+	}
+	_, _, err := c.SignTransfer(ctx, id, Request{Caller: serverCaller, Key: uuid.NewString(), Command: SignTransfer{Transfer: t.Transfer}})
+	return err == nil, err
+}
+
+// broadcast records that the transaction may be on its way, and sends it.
+func (c *Custody) broadcast(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
+	t, err := c.sendable(ctx, id, t.Transfer)
+	if err != nil {
+		return false, err
+	}
+	last := t.Last()
+	if last == nil || last.TxHash == "" {
+		return false, nil // another server has gone on
+	}
+	signed, err := c.signed(ctx, id, t)
+	if err != nil {
+		return false, err
+	}
+	if err := c.tampering(ctx, id, t.Transfer, c.act(ctx, id, BroadcastTransfer{Transfer: t.Transfer, TxHash: signed.Hash})); err != nil {
+		return false, err
+	}
+	// Recorded: from here on the money is in transit, whether a crash comes before the
+	// bytes are out or after it. They are sent again until the chain knows them.
+	return true, c.o.Chain.Send(ctx, t.Chain, signed.Raw)
+}
+
+// follow looks what the chain has made of it.
+func (c *Custody) follow(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
+	last := t.Last()
+	if last == nil {
+		return false, domain.Errorf(domain.CodeInternal, "it was sent, and has no transaction")
+	}
+	out, err := c.o.Chain.Follow(ctx, sent(t))
+	if err != nil {
+		return false, err
+	}
+	switch out.Kind {
+	case Arrived:
+		return true, c.act(ctx, id, ConfirmTransfer{Transfer: t.Transfer, TxHash: out.TxHash, Block: out.Block, Fee: out.Fee})
+	case Reverted:
+		return true, c.failed(ctx, id, t, domain.FailedReverted, out)
+	case NotMoved:
+		return true, c.failed(ctx, id, t, domain.FailedNotMoved, out)
+	case Replaced:
+		return true, c.failed(ctx, id, t, domain.FailedReplaced, out)
+	case Waiting, Lost:
+		return c.push(ctx, id, t, out)
+	}
+	return false, domain.Errorf(domain.CodeInternal, "the chain's answer has no meaning")
+}
+
+// sent are the attempts that may be on their way.
+func sent(t *treasury.Transfer) []treasury.Attempt {
+	var all []treasury.Attempt
+	for _, a := range t.Attempts {
+		if a.Sent {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+func (c *Custody) failed(ctx context.Context, id string, t *treasury.Transfer, code string, out Outcome) error {
+	c.o.Watch(id, "transfer "+t.Transfer+" failed: "+code, nil)
+	return c.act(ctx, id, FailTransfer{Transfer: t.Transfer, Code: code, TxHash: out.TxHash, Fee: out.Fee})
+}
+
+// push moves on what is not final: a replacement that is not signed or sent yet, the
+// same bytes again where nobody knows them, or a higher fee for what is stuck.
+func (c *Custody) push(ctx context.Context, id string, t *treasury.Transfer, out Outcome) (bool, error) {
+	last := t.Last()
+	switch {
+	case out.InBlock:
+		return false, nil
+	case last.TxHash == "":
+		return c.signNext(ctx, id, t)
+	case !last.Sent:
+		return c.broadcast(ctx, id, t)
+	case out.Kind == Lost:
+		return c.resend(ctx, id, t)
+	case t.FromPlace == domain.WalletHot && len(t.Attempts) < treasury.MaxAttempts && c.o.Now().Sub(t.SentAt) >= c.o.RepriceAfter:
+		return c.reprice(ctx, id, t)
+	}
+	return false, nil
+}
+
+func (c *Custody) resend(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
+	t, err := c.sendable(ctx, id, t.Transfer)
+	if err != nil {
+		return false, err
+	}
+	signed, err := c.signed(ctx, id, t)
+	if err != nil {
+		return false, err
+	}
+	// Between the look and now somebody may have stopped everything.
+	if _, err := c.sendable(ctx, id, t.Transfer); err != nil {
+		return false, err
+	}
+	return true, c.o.Chain.Send(ctx, t.Chain, signed.Raw)
+}
+
+func (c *Custody) reprice(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
+	if _, err := c.sendable(ctx, id, t.Transfer); err != nil {
+		return false, err
+	}
+	p, err := c.o.Chain.Reprice(ctx, t.Last().Transaction)
+	if err != nil {
+		return false, err
+	}
+	err = c.tampering(ctx, id, t.Transfer, c.act(ctx, id, RepriceTransfer{Transfer: t.Transfer, Prepared: p}))
+	return err == nil, err
+}
+
+// again is how long a reconciliation waits before it looks a second time at what
+// differs: a fill may be on the chain a moment before it is reported.
+const again = 3 * time.Second
+
+// Reconcile holds the ledger against the chain. A difference is looked at three times
+// before it is recorded; then it is an event, an alert, and stops outgoing transfers.
+func (c *Custody) Reconcile(ctx context.Context, id string, r Request) (Answer, error) {
+	cmd, ok := r.Command.(Reconcile)
+	if !ok {
+		return Answer{}, errWrongStream(r.Command)
+	}
+	if err := check(&r); err != nil {
+		return Answer{}, err
+	}
+	if c.o.Chain == nil {
+		return Answer{}, errNoChain
+	}
+	var differs map[string]domain.Decimal
+	for try := range 3 {
+		if try > 0 {
+			select {
+			case <-time.After(again):
+			case <-ctx.Done():
+				return Answer{}, ctx.Err()
+			}
+		}
+		read, found, err := c.compare(ctx, id)
+		if err != nil {
+			return Answer{}, err
+		}
+		cmd.Block, cmd.BlockTime, cmd.Readings, differs = read.Block, read.Time, read.Readings, found
+		if len(found) == 0 {
+			break
+		}
+	}
+	r.Command = cmd
+	answer, err := c.engine.Do(ctx, id, r)
+	if err == nil && len(differs) > 0 && !answer.Replayed {
+		for key, by := range maps.All(differs) {
+			c.o.Watch(id, "ledger and chain differ: "+key+" by "+by.String(), nil)
+		}
+	}
+	return answer, err
+}
+
+func (c *Custody) compare(ctx context.Context, id string) (Balances, map[string]domain.Decimal, error) {
+	wallets, err := c.wallets(ctx, id)
+	if err != nil {
+		return Balances{}, nil, err
+	}
+	if len(wallets) == 0 {
+		return Balances{}, nil, domain.Errorf(domain.CodeConflict, "the portfolio has no wallet to reconcile")
+	}
+	read, err := c.o.Chain.Balances(ctx, wallets)
+	if err != nil {
+		return Balances{}, nil, err
+	}
+	var found map[string]domain.Decimal
+	err = c.engine.look(ctx, id, func(s *portfolio.State) error {
+		var err error
+		found, err = s.Differences(read.Readings)
+		return err
+	})
+	return read, found, err
+}
+
+func (c *Custody) wallets(ctx context.Context, id string) ([]*treasury.Wallet, error) {
+	var all []*treasury.Wallet
+	err := c.engine.look(ctx, id, func(s *portfolio.State) error {
+		for _, w := range s.Custody.SortedWallets() {
+			copied := *w
+			all = append(all, &copied)
+		}
+		return nil
+	})
+	return all, err
+}
