@@ -21,7 +21,7 @@ type Answer struct {
 	Events     []EventRef  `json:"events"`
 	Directives []Directive `json:"directives"`
 	// ID names what the command made, where it has a name of its own: a request
-	// to clear an emergency stop, an override, an API key.
+	// to clear an emergency stop, an override, an API key, a key rotation.
 	ID string `json:"id,omitempty"`
 	// Permit is set for permit requests.
 	Permit *PermitAnswer `json:"permit,omitempty"`
@@ -139,6 +139,8 @@ func (a *Answer) add(event domain.Event) {
 		a.ID = e.Override
 	case *domain.APIKeyIssued:
 		a.ID = e.Key
+	case *domain.KeyRotationStarted:
+		a.ID = e.Rotation
 	}
 }
 
@@ -230,7 +232,8 @@ func (w *Writer) answer(g *group) {
 	}
 }
 
-// complete builds an answer; a coalesced denial answers with the first one.
+// complete builds an answer; a coalesced denial answers with the first one, a
+// rotation that is resumed with the name it has.
 func (w *Writer) complete(records []eventstore.Record, events []domain.Event) (Answer, error) {
 	a := answerOf(records, events)
 	for _, e := range events {
@@ -247,7 +250,7 @@ func (w *Writer) complete(records []eventstore.Record, events []domain.Event) (A
 			return Answer{}, err
 		}
 		switch of.(type) {
-		case *domain.PermitDenied, *domain.ArbitrageDenied:
+		case *domain.PermitDenied, *domain.ArbitrageDenied, *domain.KeyRotationStarted:
 			a.add(of)
 		}
 	}
