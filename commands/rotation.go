@@ -162,7 +162,7 @@ func (r *rotating) round(ctx context.Context) (over bool, err error) {
 		return r.complete(ctx)
 	}
 	for i, wallet := range todo {
-		if err := r.reseal(ctx, &seen, wallet); err != nil {
+		if on, err := r.reseal(ctx, &seen, wallet); !on || err != nil {
 			return false, err
 		}
 		if r.progress != nil {
@@ -206,10 +206,11 @@ func (r *rotating) start(ctx context.Context, seen *sight) error {
 	return err
 }
 
-// reseal re-encrypts one wallet and records it.
-func (r *rotating) reseal(ctx context.Context, seen *sight, wallet string) error {
+// reseal re-encrypts one wallet and records it. on is false where another server
+// has moved on to another rotation: look again.
+func (r *rotating) reseal(ctx context.Context, seen *sight, wallet string) (on bool, err error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return false, err
 	}
 	// Durable when it returns. A crash from here to the record leaves a wallet of
 	// the list under the new key without one: the next call comes by here again.
@@ -218,18 +219,21 @@ func (r *rotating) reseal(ctx context.Context, seen *sight, wallet string) error
 		err = domain.Errorf(domain.CodeInternal, "the keystore answered for wallet %s and key %s", done.Wallet, done.To)
 	}
 	if err != nil {
-		return errReseal(wallet, seen.open.Name, err)
+		return false, errOf(wallet, "was not re-encrypted", seen.open.Name, err)
 	}
 	done.From = r.from(seen.keys, &done)
 	command := RecordReencrypted{Rotation: seen.open.Name, Wallet: wallet, Address: done.Address, From: done.From, To: done.To}
 	answer, err := r.send(ctx, rotationKey("reencrypted", seen.open.Name, wallet), command)
-	if err != nil {
-		return errReseal(wallet, seen.open.Name, err)
+	switch {
+	case domain.CodeOf(err) == domain.CodeConflict:
+		return false, nil
+	case err != nil:
+		return false, errOf(wallet, "is re-encrypted, but that is not recorded", seen.open.Name, err)
 	}
-	if !answer.Replayed {
+	if !answer.Replayed && answer.Events[0].Type == domain.KeyReencryptedType {
 		r.report.Resealed = append(r.report.Resealed, done)
 	}
-	return nil
+	return true, nil
 }
 
 // from says which key a wallet was sealed under before: what the keystore just
@@ -244,11 +248,15 @@ func (r *rotating) from(history *keys.State, done *Resealed) string {
 	return keys.Unknown
 }
 
-func (r *rotating) complete(ctx context.Context) (bool, error) {
+// complete ends the rotation, unless another server has moved on to another one.
+func (r *rotating) complete(ctx context.Context) (over bool, err error) {
 	name := r.report.Rotation
-	_, err := r.send(ctx, rotationKey("complete", name), CompleteKeyRotation{Rotation: name})
+	_, err = r.send(ctx, rotationKey("complete", name), CompleteKeyRotation{Rotation: name})
+	if domain.CodeOf(err) == domain.CodeConflict {
+		return false, nil
+	}
 	r.report.Completed = err == nil
-	return err == nil, err
+	return true, err
 }
 
 func (r *rotating) send(ctx context.Context, key string, c Command) (Answer, error) {
@@ -273,9 +281,9 @@ func errKeystore(err error) error {
 	return &domain.Error{Code: domain.CodeOf(err), Message: "the keystore cannot be listed", Cause: err}
 }
 
-func errReseal(wallet, rotation string, err error) error {
+func errOf(wallet, what, rotation string, err error) error {
 	return &domain.Error{
-		Code: domain.CodeOf(err), Message: "wallet " + wallet + " was not re-encrypted; rotation " + rotation + " stays open", Cause: err,
+		Code: domain.CodeOf(err), Message: "wallet " + wallet + " " + what + "; rotation " + rotation + " stays open", Cause: err,
 	}
 }
 
