@@ -58,7 +58,7 @@ func (d *Decision) StartRotation(e *domain.KeyRotationStarted, after string) err
 	}
 	open, under := d.s.encryption.Open()
 	if under && open.To != e.To {
-		return domain.Errorf(domain.CodeConflict, "rotation %s to key %s is open, with %d wallets left; finish it first", open.Name, open.To, len(open.Left))
+		return domain.Errorf(domain.CodeConflict, "rotation %s to key %s is open, wallets left: %d; finish it first", open.Name, open.To, len(open.Left))
 	}
 	if under && !slices.ContainsFunc(e.Wallets, func(w string) bool { return !slices.Contains(open.Wallets, w) }) {
 		d.emit(&domain.CommandNoted{
@@ -168,7 +168,7 @@ func (d *Decision) CompleteRotation(name string) error {
 		return errNotOpen(r.Name)
 	}
 	if n := len(r.Left); n > 0 {
-		return domain.Errorf(domain.CodeConflict, "rotation %s has %d wallets left, the first is %s", r.Name, n, r.Left[0])
+		return domain.Errorf(domain.CodeConflict, "rotation %s has wallets left: %d, the first is %s", r.Name, n, r.Left[0])
 	}
 	d.emit(&domain.KeyRotationCompleted{Rotation: r.Name, To: r.To})
 	return nil
