@@ -148,7 +148,7 @@ func (r *rotating) round(ctx context.Context) (over bool, err error) {
 	}
 	listed := seen.isOpen && seen.open.To == r.to && containsAll(seen.open.Wallets, seen.pending)
 	if !listed {
-		if over, err := r.upToDate(&seen); over || err != nil {
+		if over, err := r.upToDate(ctx, &seen); over || err != nil {
 			return over, err
 		}
 		return false, r.start(ctx, &seen)
@@ -175,7 +175,7 @@ func (r *rotating) round(ctx context.Context) (over bool, err error) {
 // upToDate reports that nothing is to be done: the last rotation was to this key,
 // and all is sealed under it. Where wallets are sealed under a key that no rotation
 // led to, there is nothing to rotate to: recording one would make the key look new.
-func (r *rotating) upToDate(seen *sight) (bool, error) {
+func (r *rotating) upToDate(ctx context.Context, seen *sight) (over bool, err error) {
 	if seen.isOpen || len(seen.pending) > 0 {
 		return false, nil
 	}
@@ -185,6 +185,12 @@ func (r *rotating) upToDate(seen *sight) (bool, error) {
 		r.report.Rotation, r.report.Completed = last.Name, true
 		return true, nil
 	case !any && seen.sealed > 0:
+		// Unless another server did it all between our look at the stream and that
+		// at the files: then the start is refused, and we look again.
+		now, err := r.engine.systemState(ctx)
+		if err != nil || now.Encryption().Latest() != seen.keys.Latest() {
+			return false, err
+		}
 		return false, domain.Errorf(domain.CodeConflict,
 			"every wallet is sealed under key %s already; put it into ENCRYPTION_KEYS_RETIRED and a new one into ENCRYPTION_KEY", r.to)
 	}

@@ -78,6 +78,20 @@ func TestNothingToRotate(t *testing.T) {
 	c.rotated(keyB)
 }
 
+// Another server does it all between our look at the stream and that at the files:
+// that is no reason to refuse.
+func TestAnotherServerWasFaster(t *testing.T) {
+	c := newChest(t, keyA, "a")
+	c.listed = func(n int) {
+		if n == 1 {
+			_, err := c.server(keyB).rotate(alice, "before the holidays")
+			require.NoError(t, err)
+		}
+	}
+	require.Empty(t, c.mustRotate(keyB).Resealed)
+	known(t, c.rotated(keyB), keyA)
+}
+
 // "Every command takes a caller": before any file is touched.
 func TestOnlyAdminsRotate(t *testing.T) {
 	c := newChest(t, keyA, "a")
