@@ -21,7 +21,7 @@ type Answer struct {
 	Events     []EventRef  `json:"events"`
 	Directives []Directive `json:"directives"`
 	// ID names what the command made, where it has a name of its own: a request
-	// to clear an emergency stop, an override, an API key.
+	// to clear an emergency stop, an override, an API key, a key rotation.
 	ID string `json:"id,omitempty"`
 	// Permit is set for permit requests.
 	Permit *PermitAnswer `json:"permit,omitempty"`
@@ -148,6 +148,8 @@ func (a *Answer) add(event domain.Event) {
 		a.Signature = signatureMade(e)
 	case *domain.SignatureRefused:
 		a.Signature = signatureRefused(e)
+	case *domain.KeyRotationStarted:
+		a.ID = e.Rotation
 	}
 }
 
@@ -239,7 +241,8 @@ func (w *Writer) answer(g *group) {
 	}
 }
 
-// complete builds an answer; a coalesced denial answers with the first one.
+// complete builds an answer; a coalesced denial answers with the first one, a
+// rotation that is resumed with the name it has.
 func (w *Writer) complete(records []eventstore.Record, events []domain.Event) (Answer, error) {
 	a := answerOf(records, events)
 	for _, e := range events {
@@ -256,7 +259,7 @@ func (w *Writer) complete(records []eventstore.Record, events []domain.Event) (A
 			return Answer{}, err
 		}
 		switch of.(type) {
-		case *domain.PermitDenied, *domain.ArbitrageDenied, *domain.SignatureMade, *domain.SignatureRefused:
+		case *domain.PermitDenied, *domain.ArbitrageDenied, *domain.SignatureMade, *domain.SignatureRefused, *domain.KeyRotationStarted:
 			a.add(of)
 		}
 	}

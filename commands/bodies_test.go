@@ -30,6 +30,8 @@ var (
 	onlyFill   = domain.FillID{Bot: "alpha", TradeID: "t1"}
 )
 
+const someAddress = "0x9858EfFD232B4033E47d90003D41EC34EcaEda94"
+
 // somePolicy is not the default one: that may change, a body may not.
 var somePolicy = domain.Policy{
 	MaxConsecutiveLosses: 4, MaxDailyLossPct: someAmount, MaxBotDrawdownPct: someAmount, MaxPortfolioDrawdownPct: someAmount,
@@ -136,6 +138,11 @@ var bodies = []struct {
 	}},
 	{"market maker", RegisterBot{ID: "alpha", Kind: "market_maker", Capital: someAmount, InventoryCap: someNumber}},
 	{"full", TimeOutLegs{}},
+	{"full", ClaimWallet{Address: someAddress, Wallet: "hot-1", Portfolio: "main"}},
+	{"full", StartKeyRotation{To: "8b1a9953", Wallets: []string{"cold-1", "hot-1"}, Reason: "scheduled", After: "r2"}},
+	{"required", StartKeyRotation{To: "8b1a9953"}},
+	{"full", RecordReencrypted{Rotation: "r9", Wallet: "hot-1", Address: someAddress, From: "deadbeef", To: "8b1a9953"}},
+	{"full", CompleteKeyRotation{Rotation: "r9"}},
 }
 
 // Bodies are for ever: the request hash of every command ever recorded was made

@@ -111,7 +111,7 @@ func describeSystem(event domain.Event) string {
 	case *domain.AccessDenied:
 		return fmt.Sprintf("%d requests from %s refused (%s), last %s", e.Count, strings.TrimSuffix(e.Source+" with "+e.Key, " with "), e.Code, e.Route)
 	default:
-		return event.EventType()
+		return describeKeys(event)
 	}
 }
 

@@ -54,7 +54,9 @@ func VerifySystem(ctx context.Context, store eventstore.Store) (VerifiedSystem, 
 			revoked[e.Key] = true
 		case *domain.AccessDenied, *domain.CommandNoted:
 		default:
-			problem(rec, "%s does not belong into the system stream", rec.Type)
+			if what := checkKeys(s.Encryption(), rec.Revision, e); what != "" {
+				problem(rec, "%s", what)
+			}
 		}
 		s.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
 		last = rec.Time

@@ -1,9 +1,10 @@
-// Package system is the state of the system stream: the API keys, and the
-// decisions about them.
+// Package system is the state of the system stream: the API keys, the encryption
+// keys and the wallets' claims (package keys), and the decisions about them.
 //
 // It owns who has a key, for what, and that there is always one that can
-// administer. It refuses to know a key itself: only its hash is ever handed in.
-// Pure, like every package of the domain.
+// administer; and that one rotation is open at a time, and an address belongs to
+// one portfolio. It refuses to know a key itself: only hashes and ids are ever
+// handed in. Pure, like every package of the domain.
 package system
 
 import (
@@ -12,10 +13,11 @@ import (
 	"time"
 
 	"pets/domain"
+	"pets/domain/keys"
 )
 
 // Version of the fold: a snapshot of another one is not used.
-const Version = 1
+const Version = 2
 
 // Key is one API key.
 type Key struct {
@@ -39,10 +41,14 @@ type State struct {
 
 	keys   map[string]*Key // by id, revoked ones too
 	byHash map[string]*Key
+
+	encryption *keys.State
 }
 
 // New returns the state before the first event.
-func New() *State { return &State{keys: map[string]*Key{}, byHash: map[string]*Key{}} }
+func New() *State {
+	return &State{keys: map[string]*Key{}, byHash: map[string]*Key{}, encryption: keys.New()}
+}
 
 // Apply folds one event. It is total: events that say nothing here only count.
 func (s *State) Apply(at domain.Stamp, event domain.Event) {
@@ -58,8 +64,14 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 			when := at.Time
 			k.RevokedAt = &when
 		}
+	default:
+		s.encryption.Apply(at, event)
 	}
 }
+
+// Encryption is the life of the encryption keys and of the wallets' claims. It
+// changes with the state that it is of.
+func (s *State) Encryption() *keys.State { return s.encryption }
 
 // ByHash returns the live key with a hash.
 func (s *State) ByHash(hash string) (Key, bool) {

@@ -56,6 +56,12 @@ var table = []allowance{
 	// Adapters do not import each other. tradefile reads rows; importer is the
 	// glue of pets import, which turns them into commands.
 	{pkg: "internal/archtest"},
+	// Typed data is understood here and nowhere else.
+	{pkg: "internal/typeddata", may: []string{"domain"}},
+	// Keys: nobody but the glue of custody, and the command line, may reach them.
+	{pkg: "internal/vault", may: []string{"domain"}},
+	// custody is the glue of keys, chain and typed data with the commands that need them.
+	{pkg: "internal/custody", may: []string{"domain", "domain/...", "commands", "internal/chain", "internal/typeddata", "internal/vault"}, tests: []string{"internal/chain/chaintest"}},
 	// The chain is asked by those who move money, and by no replay.
 	{pkg: "internal/chain", may: []string{"domain"}, tests: []string{"internal/chain/chaintest"}},
 	{pkg: "internal/chain/chaintest"},

@@ -1,0 +1,206 @@
+// Package keys is the life of the encryption keys that wallets are sealed under,
+// and of the claims that tie a wallet's address to one portfolio.
+//
+// It owns which rotation is open and what is left of it, when a rotation is due,
+// which key id each wallet was last sealed under, and who claimed an address. It
+// refuses to know any key: encryption keys are named by the first 8 hex digits of
+// their SHA-256, wallets by their names. It decides nothing; package system does.
+package keys
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"pets/domain"
+)
+
+const (
+	// RotateEvery is how old an encryption key may get ("every 90 days", section 8
+	// of the design): at exactly this age a rotation is due.
+	RotateEvery = 90 * 24 * time.Hour
+
+	// Unknown stands in key.reencrypted for the key that a wallet was sealed under
+	// before, where neither the keystore nor the history can tell any more.
+	Unknown = "unknown"
+
+	idLength = 8
+)
+
+// Claim says which portfolio an address belongs to, and as which of its wallets.
+type Claim struct {
+	Address   string // as it was claimed, in EIP-55
+	Wallet    string
+	Portfolio string
+}
+
+// Rotation is one replacement of the key that seals.
+type Rotation struct {
+	// Name is r and Revision, which is that of the record that started it.
+	Name     string
+	Revision uint64
+	// To is the id of the new key.
+	To        string
+	Reason    string
+	StartedAt time.Time
+	// CompletedAt is nil while it is open, and for ever where a later rotation to
+	// the same key took over what was left.
+	CompletedAt *time.Time
+	// Wallets are those it set out to seal anew; Left those of them without a
+	// record that they are. Both in the order of the record.
+	Wallets, Left []string
+}
+
+// State is folded from the system stream. It belongs to the goroutine that folds
+// it; what its methods return is the reader's.
+type State struct {
+	rotations map[string]*Rotation
+	open      *Rotation
+	last      *Rotation // the last that was completed
+	latest    string    // the name of the last that was started
+	sealed    map[string]string
+	claims    map[string]Claim // by the address in lower case
+	since     *time.Time
+}
+
+// New returns the state before the first event.
+func New() *State {
+	return &State{rotations: map[string]*Rotation{}, sealed: map[string]string{}, claims: map[string]Claim{}}
+}
+
+// Apply folds one event. It is total: what is recorded has happened, also where
+// no decision would have let it.
+func (s *State) Apply(at domain.Stamp, event domain.Event) {
+	switch e := event.(type) {
+	case *domain.WalletClaimed:
+		s.know(at.Time)
+		if key := strings.ToLower(e.Address); s.claims[key] == (Claim{}) {
+			s.claims[key] = Claim{Address: e.Address, Wallet: e.Wallet, Portfolio: e.Portfolio}
+		}
+	case *domain.KeyRotationStarted:
+		s.know(at.Time)
+		s.open = &Rotation{
+			Name: e.Rotation, Revision: at.Revision, To: e.To, Reason: e.Reason, StartedAt: at.Time,
+			Wallets: slices.Clone(e.Wallets), Left: slices.Clone(e.Wallets),
+		}
+		s.rotations[e.Rotation], s.latest = s.open, e.Rotation
+	case *domain.KeyReencrypted:
+		s.sealed[e.Wallet] = e.To
+		if r := s.rotations[e.Rotation]; r != nil {
+			r.Left = slices.DeleteFunc(r.Left, func(w string) bool { return w == e.Wallet })
+		}
+	case *domain.KeyRotationCompleted:
+		s.complete(at, e)
+	}
+}
+
+func (s *State) complete(at domain.Stamp, e *domain.KeyRotationCompleted) {
+	r := s.rotations[e.Rotation]
+	if r == nil { // its start is not in the stream; that it was completed is
+		r = &Rotation{Name: e.Rotation, To: e.To, StartedAt: at.Time}
+		s.rotations[e.Rotation] = r
+	}
+	when := at.Time
+	r.CompletedAt = &when
+	// A rotation to the key that is in use already mends a keystore; it makes no
+	// key younger.
+	if s.last == nil || s.last.To != e.To {
+		s.since = &when
+	}
+	s.last = r
+	if s.open == r {
+		s.open = nil
+	}
+}
+
+// know starts the age of the first key: nothing older is known of it.
+func (s *State) know(at time.Time) {
+	if s.since == nil {
+		s.since = &at
+	}
+}
+
+// Open returns the rotation that is under way.
+func (s *State) Open() (Rotation, bool) { return s.copyOf(s.open) }
+
+// LastCompleted returns the rotation that was completed last.
+func (s *State) LastCompleted() (Rotation, bool) { return s.copyOf(s.last) }
+
+// Rotation returns a rotation by its name, open or over.
+func (s *State) Rotation(name string) (Rotation, bool) { return s.copyOf(s.rotations[name]) }
+
+// Latest names the rotation that was started last, "" before the first.
+func (s *State) Latest() string { return s.latest }
+
+func (s *State) copyOf(r *Rotation) (Rotation, bool) {
+	if r == nil {
+		return Rotation{}, false
+	}
+	c := *r
+	c.Wallets, c.Left = slices.Clone(r.Wallets), slices.Clone(r.Left)
+	return c, true
+}
+
+// SealedUnder returns the id of the key that a wallet was last re-encrypted to, by
+// the record of it; false for a wallet that never was.
+func (s *State) SealedUnder(wallet string) (string, bool) {
+	id, known := s.sealed[wallet]
+	return id, known
+}
+
+// ClaimOf returns who claimed an address, in whatever case it is written.
+func (s *State) ClaimOf(address string) (Claim, bool) {
+	c, claimed := s.claims[strings.ToLower(address)]
+	return c, claimed
+}
+
+// Since returns from when the age of the key counts: from the completion of the
+// last rotation that changed it or, before any, from the first event that knows
+// of a key: a rotation that was started, or a wallet that was claimed. False
+// before all of these.
+func (s *State) Since() (time.Time, bool) {
+	if s.since == nil {
+		return time.Time{}, false
+	}
+	return *s.since, true
+}
+
+// Age is how long the key has been in use, 0 where none is known.
+func (s *State) Age(now time.Time) time.Duration {
+	if s.since == nil || now.Before(*s.since) {
+		return 0
+	}
+	return now.Sub(*s.since)
+}
+
+// Due reports that the key has to be replaced: its age is [RotateEvery] or more.
+func (s *State) Due(now time.Time) bool { return s.Age(now) >= RotateEvery }
+
+// CheckID accepts the id of an encryption key: 8 lower-case hex digits.
+func CheckID(field, id string) error {
+	if len(id) != idLength || !isHex(id) || id != strings.ToLower(id) {
+		return domain.Invalid(field, "must be the id of an encryption key: 8 lower-case hex digits")
+	}
+	return nil
+}
+
+const addressDigits = 40
+
+// CheckAddress accepts the shape of an address, 0x and 40 hex digits. Whether its
+// capitals are a valid EIP-55 checksum is for those to say who can hash.
+func CheckAddress(field, address string) error {
+	digits, ok := strings.CutPrefix(address, "0x")
+	if !ok || len(digits) != addressDigits || !isHex(digits) {
+		return domain.Invalid(field, "must be an address: 0x and 40 hex digits")
+	}
+	return nil
+}
+
+func isHex(s string) bool {
+	for _, r := range s {
+		if (r < '0' || r > '9') && (r < 'a' || r > 'f') && (r < 'A' || r > 'F') {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,187 @@
+package system
+
+import (
+	"slices"
+
+	"pets/domain"
+	"pets/domain/keys"
+)
+
+const (
+	// maxWallets bounds the list of a rotation, so that its record fits an append.
+	maxWallets = 5_000
+
+	// NoRotation says in the place of a rotation's name that there was none yet.
+	NoRotation = "none"
+)
+
+// ClaimWallet ties an address to a portfolio for ever: "a wallet belongs to one
+// portfolio". Claimed again by its own portfolio, also under another of its names
+// (one address is a wallet on each chain), it changes nothing.
+func (d *Decision) ClaimWallet(e *domain.WalletClaimed) error {
+	if err := keys.CheckAddress("address", e.Address); err != nil {
+		return err
+	}
+	if err := domain.CheckID("wallet", e.Wallet); err != nil {
+		return err
+	}
+	if err := domain.CheckID("portfolio", e.Portfolio); err != nil {
+		return err
+	}
+	claim, claimed := d.s.encryption.ClaimOf(e.Address)
+	switch {
+	case claimed && claim.Portfolio != e.Portfolio:
+		return &domain.Error{
+			Code: domain.CodeConflict, Field: "address",
+			Message: "belongs to portfolio " + claim.Portfolio + ": a wallet belongs to one portfolio",
+		}
+	case claimed:
+		d.note(domain.NotedUnchanged, "the address belongs to this portfolio already, as wallet "+claim.Wallet)
+		return nil
+	}
+	d.emit(e)
+	return nil
+}
+
+// StartRotation sets out to seal wallets under another key, and names the
+// rotation. The same target again is the rotation that is open: it is resumed. If
+// wallets turned up meanwhile that are not on its list, a rotation to the same key
+// with what is left and the newcomers takes its place: nothing is re-encrypted that
+// no record announced.
+//
+// after, unless it is empty, is the rotation that the caller believes to be the
+// latest, or [NoRotation]: where another one was started since, his list of
+// wallets is older than that and may not start a new one.
+func (d *Decision) StartRotation(e *domain.KeyRotationStarted, after string) error {
+	if err := checkRotation(e); err != nil {
+		return err
+	}
+	open, under := d.s.encryption.Open()
+	if under && open.To != e.To {
+		return domain.Errorf(domain.CodeConflict, "rotation %s to key %s is open, wallets left: %d; finish it first", open.Name, open.To, len(open.Left))
+	}
+	if under && !slices.ContainsFunc(e.Wallets, func(w string) bool { return !slices.Contains(open.Wallets, w) }) {
+		d.emit(&domain.CommandNoted{
+			Code: domain.NotedUnchanged, Note: "rotation " + open.Name + " to this key is open already", Of: &open.Revision,
+		})
+		return nil
+	}
+	if latest := d.s.latestRotation(); after != "" && after != latest {
+		return domain.Errorf(domain.CodeConflict, "another rotation was started since (the latest is %s); look again", latest)
+	}
+	started := *e
+	started.Rotation = domain.RotationName(d.s.Next)
+	started.Wallets = slices.Concat(open.Left, e.Wallets)
+	slices.Sort(started.Wallets)
+	if started.Wallets = slices.Compact(started.Wallets); started.Wallets == nil {
+		started.Wallets = []string{}
+	}
+	d.emit(&started)
+	return nil
+}
+
+func (s *State) latestRotation() string {
+	if name := s.encryption.Latest(); name != "" {
+		return name
+	}
+	return NoRotation
+}
+
+func checkRotation(e *domain.KeyRotationStarted) error {
+	if err := keys.CheckID("to", e.To); err != nil {
+		return err
+	}
+	if len(e.Wallets) > maxWallets {
+		return domain.Invalid("wallets", "may hold at most %d", maxWallets)
+	}
+	for _, w := range e.Wallets {
+		if err := domain.CheckID("wallets", w); err != nil {
+			return err
+		}
+	}
+	if e.Reason == "" {
+		return nil
+	}
+	return domain.CheckReason("reason", e.Reason)
+}
+
+// RecordReencrypted keeps that one wallet is sealed under the new key: only in the
+// rotation that is open, only a wallet of its list, and once. Said again, also
+// after the rotation is over, it changes nothing.
+func (d *Decision) RecordReencrypted(e *domain.KeyReencrypted) error {
+	if err := checkReencrypted(e); err != nil {
+		return err
+	}
+	r, err := d.rotation(e.Rotation)
+	switch {
+	case err != nil:
+		return err
+	case e.To != r.To:
+		return &domain.Error{Code: domain.CodeConflict, Field: "to", Message: "is not " + r.To + ", the key of rotation " + r.Name}
+	case !slices.Contains(r.Wallets, e.Wallet):
+		return &domain.Error{Code: domain.CodeConflict, Field: "wallet", Message: "is not on the list of rotation " + r.Name}
+	case !slices.Contains(r.Left, e.Wallet):
+		d.note(domain.NotedUnchanged, "that the wallet was re-encrypted in this rotation is recorded already")
+		return nil
+	}
+	if open, under := d.s.encryption.Open(); !under || open.Name != r.Name {
+		return errNotOpen(r.Name)
+	}
+	d.emit(e)
+	return nil
+}
+
+func checkReencrypted(e *domain.KeyReencrypted) error {
+	if err := domain.CheckID("wallet", e.Wallet); err != nil {
+		return err
+	}
+	if err := keys.CheckAddress("address", e.Address); err != nil {
+		return err
+	}
+	if err := keys.CheckID("to", e.To); err != nil {
+		return err
+	}
+	if e.From == keys.Unknown {
+		return nil
+	}
+	if err := keys.CheckID("from", e.From); err != nil {
+		return err
+	}
+	if e.From == e.To {
+		return domain.Invalid("from", "is the key that the wallet is sealed under now; %q, if it is not known which it was before", keys.Unknown)
+	}
+	return nil
+}
+
+// CompleteRotation ends the rotation that is open, once none of its wallets is
+// left. Ended again, it changes nothing.
+func (d *Decision) CompleteRotation(name string) error {
+	r, err := d.rotation(name)
+	if err != nil {
+		return err
+	}
+	if r.CompletedAt != nil {
+		d.note(domain.NotedUnchanged, "the rotation is completed already")
+		return nil
+	}
+	if open, under := d.s.encryption.Open(); !under || open.Name != r.Name {
+		return errNotOpen(r.Name)
+	}
+	if n := len(r.Left); n > 0 {
+		return domain.Errorf(domain.CodeConflict, "rotation %s has wallets left: %d, the first is %s", r.Name, n, r.Left[0])
+	}
+	d.emit(&domain.KeyRotationCompleted{Rotation: r.Name, To: r.To})
+	return nil
+}
+
+func (d *Decision) rotation(name string) (keys.Rotation, error) {
+	r, known := d.s.encryption.Rotation(name)
+	if !known {
+		return r, &domain.Error{Code: domain.CodeNotFound, Field: "rotation", Message: "is not the name of a key rotation"}
+	}
+	return r, nil
+}
+
+func errNotOpen(name string) error {
+	return domain.Errorf(domain.CodeConflict, "rotation %s is not open any more", name)
+}
