@@ -39,7 +39,11 @@ func (p place) only(text []byte) (jsontext.Value, error) {
 	dec := jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(true))
 	raw, err := dec.ReadValue()
 	if err != nil {
-		return nil, p.refuse("is empty, cut short, or not valid JSON, at byte %d", dec.InputOffset())
+		at := dec.InputOffset()
+		if syntax := (*jsontext.SyntacticError)(nil); errors.As(err, &syntax) {
+			at = syntax.ByteOffset
+		}
+		return nil, p.refuse("is empty, cut short, or not valid JSON, at byte %d", at)
 	}
 	raw = raw.Clone()
 	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {

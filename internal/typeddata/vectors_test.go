@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"math/big"
-	"os"
 	"strings"
 	"testing"
 
@@ -228,6 +227,4 @@ func TestDefaultIsTheFile(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, builtIn.Names(), fromFile.Names())
 	require.Equal(t, []string{"polymarket-ctf-1", "polymarket-ctf-2", "polymarket-neg-risk-1", "polymarket-neg-risk-2"}, builtIn.Names())
-	_, err = os.Stat("shapes.json")
-	require.NoError(t, err)
 }
