@@ -150,8 +150,10 @@ func typesOf(primary string, fields []field) apitypes.Types {
 		members = append(members, apitypes.Type{Name: f.name, Type: f.solidity})
 	}
 	return apitypes.Types{primary: members, domainType: {
-		{Name: "name", Type: "string"}, {Name: "version", Type: "string"},
-		{Name: "chainId", Type: "uint256"}, {Name: "verifyingContract", Type: "address"},
+		{Name: "name", Type: "string"},
+		{Name: "version", Type: "string"},
+		{Name: "chainId", Type: "uint256"},
+		{Name: "verifyingContract", Type: "address"},
 	}}
 }
 

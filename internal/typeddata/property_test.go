@@ -88,6 +88,7 @@ func draw(t *rapid.T, s *Shapes) drawn {
 		case roleExpiration:
 			n = new(big.Int).SetUint64(rapid.Uint64Range(0, lastSecond.Uint64()).Draw(t, "expires"))
 			d.expires = n
+		default: // any number
 		case roleFee:
 			n = new(big.Int).SetUint64(rapid.Uint64Range(0, wholeBPS).Draw(t, "fee"))
 		}
