@@ -88,9 +88,9 @@ func draw(t *rapid.T, s *Shapes) drawn {
 		case roleExpiration:
 			n = new(big.Int).SetUint64(rapid.Uint64Range(0, lastSecond.Uint64()).Draw(t, "expires"))
 			d.expires = n
-		default: // any number
 		case roleFee:
 			n = new(big.Int).SetUint64(rapid.Uint64Range(0, wholeBPS).Draw(t, "fee"))
+		default: // any number
 		}
 		d.numbers[f.name] = n
 		d.message[f.name] = drawWritten(t, n, f.name)
