@@ -112,7 +112,7 @@ func (osFS) Lock(path string) (io.Closer, error) {
 		return nil, err
 	}
 	for waited := time.Duration(0); ; waited += lockPause {
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) //nolint:gosec // a descriptor is small
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
 			return f, nil
 		}

@@ -11,10 +11,8 @@ import (
 // maxPathDepth is far above any standard's.
 const maxPathDepth = 10
 
-// firstHardened is where the numbers of hardened children begin.
-const firstHardened = 1 << 31
-
-// Path is the BIP-44 path of the i-th Ethereum account: m/44'/60'/0'/0/i.
+// Path is the BIP-44 path of the i-th Ethereum account: m/44'/60'/0'/0/i. From
+// 2³¹ on there is none, and nothing takes what it returns.
 func Path(i uint32) string { return fmt.Sprintf("m/44'/60'/0'/0/%d", i) }
 
 // parsePath reads a path in the one way it is written, m/44'/60'/0'/0/0. The
