@@ -61,14 +61,16 @@ func (m *Mnemonic) Confirm(positions [Asked]int, answers [Asked][]byte) error {
 }
 
 // sameWord compares in the time of the longest word, and is 1 if it is the same.
+// The length is compared too: filling a word up with zeros does not make it
+// another's.
 func sameWord(word string, answer []byte) int {
-	var want, got [maxWordLetters + 1]byte
+	var want, got [maxWordLetters]byte
 	defer wipe(want[:])
 	defer wipe(got[:])
 	copy(want[:], word)
 	lower := bytes.ToLower(bytes.TrimSpace(answer))
 	defer wipe(lower)
 	copy(got[:], lower)
-	fits := subtle.ConstantTimeLessOrEq(len(lower), maxWordLetters)
-	return fits & subtle.ConstantTimeCompare(want[:], got[:])
+	sameLength := subtle.ConstantTimeEq(int32(len(word)), int32(min(len(lower), maxWordLetters+1))) //nolint:gosec // small
+	return sameLength & subtle.ConstantTimeCompare(want[:], got[:])
 }
