@@ -91,8 +91,12 @@ func everyPrint(t *testing.T, value any) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	wrapped := []any{
-		value, &value, holder{value, value, []any{value}, map[string]any{"k": value}}, &holder{value, value, []any{value}, map[string]any{"k": value}},
-		[]any{value}, map[string]any{"k": value}, fmt.Errorf("wrapped: %v", value),
+		value, &value,
+		holder{value, value, []any{value}, map[string]any{"k": value}},
+		&holder{value, value, []any{value}, map[string]any{"k": value}},
+		[]any{value},
+		map[string]any{"k": value},
+		fmt.Errorf("wrapped: %v", value),
 	}
 	for _, v := range wrapped {
 		for _, verb := range verbs {

@@ -17,13 +17,15 @@ const childVariable = "VAULT_TEST_CHILD"
 
 // children are the things it can do.
 var children = map[string]func() error{
-	"reencrypt":    childReencrypt,
-	"create":       childCreate,
-	"panic":        childPanic,
-	"dump":         childDump,
-	"sign":         childSign,
-	"sign-naively": childSignNaively,
-	"harden":       childHarden,
+	"reencrypt":      childReencrypt,
+	"create":         childCreate,
+	"panic":          childPanic,
+	"dump":           childDump,
+	"sign":           childSign,
+	"sign-naively":   childSignNaively,
+	"derive":         childDerive,
+	"derive-naively": childDeriveNaively,
+	"harden":         childHarden,
 }
 
 func TestMain(m *testing.M) {

@@ -6,5 +6,7 @@ import "errors"
 
 var errOnlyLinux = errors.New("memory is scanned on Linux only")
 
-func childSign() error        { return errOnlyLinux }
-func childSignNaively() error { return errOnlyLinux }
+func childSign() error          { return errOnlyLinux }
+func childSignNaively() error   { return errOnlyLinux }
+func childDerive() error        { return errOnlyLinux }
+func childDeriveNaively() error { return errOnlyLinux }

@@ -92,8 +92,8 @@ func parseMnemonic(text []byte, lengths ...int) (*Mnemonic, error) {
 		if len(text) > maxMnemonicText {
 			return domain.Invalid("mnemonic", "has %d bytes; the most is %d", len(text), maxMnemonicText)
 		}
-		normal := norm.NFKD.Bytes(text)
-		defer wipe(normal)
+		normal, erase := normalise(text)
+		defer erase()
 		numbers, err := lookUp(bytes.FieldsFunc(normal, unicode.IsSpace), lengths)
 		if err != nil {
 			return err
@@ -106,6 +106,18 @@ func parseMnemonic(text []byte, lengths ...int) (*Mnemonic, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// normalise returns the NFKD form of a text, and what wipes all copies it made.
+// The library may return the text itself where there is nothing to change, and
+// the caller's text is not ours to wipe.
+func normalise(text []byte) (normal []byte, erase func()) {
+	own := bytes.Clone(text)
+	normal = norm.NFKD.Bytes(own)
+	return normal, func() {
+		wipe(own)
+		wipe(normal)
+	}
 }
 
 func lookUp(words [][]byte, lengths []int) ([]uint16, error) {
@@ -205,8 +217,8 @@ func (m *Mnemonic) Derive(path string, passphrase []byte, f func(*PrivateKey) er
 
 // seed stretches sentence and passphrase to 64 bytes, which the caller wipes.
 func (m *Mnemonic) seed(passphrase []byte) (seed []byte, err error) {
-	normal := norm.NFKD.Bytes(passphrase)
-	defer wipe(normal)
+	normal, erase := normalise(passphrase)
+	defer erase()
 	err = m.open().text(func(text string) error {
 		seed, err = bip39.NewSeedWithErrorChecking(text, string(normal)) // the library wants a string
 		return err

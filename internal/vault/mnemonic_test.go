@@ -113,6 +113,27 @@ func TestPassphrase(t *testing.T) {
 	require.NotEqual(t, addressOf(t, sentence24, "a"), addressOf(t, sentence24, "A"), "its case counts")
 }
 
+// What the caller gave is the caller's: neither sentence nor passphrase is
+// changed, or a second derivation would silently give another key.
+func TestArgumentsAreNotTouched(t *testing.T) {
+	for _, passphrase := range []string{"plain", "caf\u00e9", ""} {
+		text, secret := []byte(sentence24), []byte(passphrase)
+		m, err := ParseMnemonic(text)
+		require.NoError(t, err)
+		require.Equal(t, sentence24, string(text))
+		var first, second Address
+		require.NoError(t, m.Derive(Path(0), secret, func(key *PrivateKey) error { first = key.Address(); return nil }))
+		require.Equal(t, passphrase, string(secret))
+		require.NoError(t, m.Derive(Path(0), secret, func(key *PrivateKey) error { second = key.Address(); return nil }))
+		require.Equal(t, first, second)
+		require.Equal(t, addressOf(t, sentence24, passphrase), second)
+		answers := [Asked][]byte{[]byte(" Abandon"), []byte("abandon"), []byte("art")}
+		require.NoError(t, m.Confirm([Asked]int{1, 2, 24}, answers))
+		require.Equal(t, " Abandon", string(answers[0]))
+		require.Equal(t, "abandon", string(answers[1]))
+	}
+}
+
 // "Errors name the position of the unknown word but not the words."
 func TestBadSentences(t *testing.T) {
 	words := strings.Fields(sentence24)
@@ -210,9 +231,18 @@ func TestConfirm(t *testing.T) {
 	}
 	require.NoError(t, m.Confirm([Asked]int{24, 1, 2}, answers("art", "abandon", "abandon")), "in any order")
 	for _, wrong := range [][]string{
-		{"art", "abandon", "art"}, {"abandon", "art", "art"}, {"abandon", "abandon", "abandon"}, {"", "", ""}, {"abandon", "abandon", ""},
-		{"abandon", "abandon", "ar"}, {"abandon", "abandon", "arts"}, {"abandon", "abandon", "art\x00"}, {"abandon", "abandon", "art\x00\x00\x00\x00\x00\x00"},
-		{"abandonabandon", "abandon", "art"}, {"abandon\x00\x00", "abandon", "art"}, {"abandon\x00", "abandon", "art"},
+		{"art", "abandon", "art"},
+		{"abandon", "art", "art"},
+		{"abandon", "abandon", "abandon"},
+		{"", "", ""},
+		{"abandon", "abandon", ""},
+		{"abandon", "abandon", "ar"},
+		{"abandon", "abandon", "arts"},
+		{"abandon", "abandon", "art\x00"},
+		{"abandon", "abandon", "art\x00\x00\x00\x00\x00\x00"},
+		{"abandonabandon", "abandon", "art"},
+		{"abandon\x00\x00", "abandon", "art"},
+		{"abandon\x00", "abandon", "art"},
 	} {
 		err := m.Confirm(asked, answers(wrong...))
 		require.ErrorIs(t, err, ErrNotConfirmed, "%q", wrong)
