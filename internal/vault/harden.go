@@ -1,0 +1,26 @@
+//go:build unix
+
+package vault
+
+import (
+	"golang.org/x/sys/unix"
+
+	"pets/domain"
+)
+
+// Harden keeps the memory of this process out of core dumps and, on Linux, from
+// other processes of the same user. Call it first thing. Children inherit the
+// limit.
+func Harden() error {
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return hardenError("core dumps cannot be turned off", err)
+	}
+	if err := undumpable(); err != nil {
+		return hardenError("the process cannot be closed to debuggers", err)
+	}
+	return nil
+}
+
+func hardenError(what string, err error) error {
+	return &domain.Error{Code: domain.CodeUnavailable, Message: what, Cause: err}
+}

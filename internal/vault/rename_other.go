@@ -1,0 +1,5 @@
+//go:build unix && !linux
+
+package vault
+
+func renameNew(from, to string) error { return renameUnderLock(from, to) }

@@ -1,0 +1,98 @@
+package vault
+
+// load reads and decrypts the key of a wallet and checks that file, wallet,
+// address and key agree. The caller wipes the key.
+func (k *Keystore) load(wallet string) (content, error) {
+	p, err := k.placeOf(wallet)
+	if err != nil {
+		return content{}, err
+	}
+	blob, _, err := k.read(p.name)
+	if err != nil {
+		return content{}, err
+	}
+	return k.unsealAt(p, blob)
+}
+
+// unsealAt opens a blob that stands in a place, and refuses another's.
+func (k *Keystore) unsealAt(p place, blob []byte) (content, error) {
+	c, err := k.ring.unseal(p.name, p.wallet, blob)
+	if err != nil {
+		return content{}, err
+	}
+	if c.wallet != p.wallet || c.address != p.address {
+		c.key.Wipe()
+		return content{}, &ForeignBlobError{p.wallet, p.address, c.wallet, c.address}
+	}
+	return c, nil
+}
+
+// Address is the address of a wallet's key, proven: it was derived from the key.
+func (k *Keystore) Address(wallet string) (Address, error) {
+	var address Address
+	err := k.WithKey(wallet, func(key *PrivateKey) error {
+		address = key.Address()
+		return nil
+	})
+	return address, err
+}
+
+// DerivationPath is the path a wallet's key was derived at, for its recovery from
+// the mnemonic.
+func (k *Keystore) DerivationPath(wallet string) (path string, err error) {
+	err = inSecret(func() error {
+		c, err := k.load(wallet)
+		if err != nil {
+			return err
+		}
+		c.key.Wipe()
+		path = c.path
+		return nil
+	})
+	return path, err
+}
+
+// WithKey calls f with the key of a wallet. The key exists only during the call
+// and is wiped however f ends, also by a panic. Nothing f is given may outlive it.
+func (k *Keystore) WithKey(wallet string, f func(*PrivateKey) error) error {
+	return inSecret(func() error {
+		c, err := k.load(wallet)
+		if err != nil {
+			return err
+		}
+		defer c.key.Wipe()
+		return f(c.key)
+	})
+}
+
+// WithKeyOf is [Keystore.WithKey] for a wallet whose address is known from
+// elsewhere, and refuses the key of another with a [ForeignKeyError]: then
+// somebody has put another key in its place.
+func (k *Keystore) WithKeyOf(wallet string, expected Address, f func(*PrivateKey) error) error {
+	return k.WithKey(wallet, func(key *PrivateKey) error {
+		if key.Address() != expected {
+			return &ForeignKeyError{wallet, expected, key.Address()}
+		}
+		return f(key)
+	})
+}
+
+// Check decrypts every blob and returns the problems, by wallet; empty means that
+// all is well. A strange file is a problem under its name. The error is for what
+// keeps it from looking at all.
+func (k *Keystore) Check() (map[string]error, error) {
+	found, strange, err := k.places()
+	if err != nil {
+		return nil, err
+	}
+	problems := map[string]error{}
+	for _, name := range strange {
+		problems[name] = strangeName(name)
+	}
+	for _, p := range found {
+		if _, err := k.Address(p.wallet); err != nil {
+			problems[p.wallet] = err
+		}
+	}
+	return problems, nil
+}
