@@ -1,0 +1,260 @@
+package custody
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/ethereum/go-ethereum/common"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/domain/treasury"
+	"pets/internal/chain"
+)
+
+// Chain is one chain, through its endpoints. It implements [commands.Chain].
+type Chain struct {
+	*Signatory
+	client *chain.Client
+}
+
+// NewChain returns the chain that a client asks.
+func NewChain(r *chain.Registry, c *chain.Client) *Chain { return &Chain{NewSignatory(r), c} }
+
+// known gives an error the meaning it has for those who move money.
+func known(err error) error {
+	switch {
+	case errors.Is(err, chain.ErrDisagreement), errors.Is(err, chain.ErrWrongChain):
+		return fmt.Errorf("%w: %w", commands.ErrChainDisagrees, err)
+	case errors.Is(err, chain.ErrToken), errors.Is(err, chain.ErrTransaction):
+		return fmt.Errorf("%w: %w", commands.ErrCannotPay, err)
+	}
+	return err
+}
+
+func (c *Chain) here(id string) error {
+	if id != c.client.Chain().ID {
+		return domain.Errorf(domain.CodeUnavailable, "the endpoints are of %s, not of %s", c.client.Chain().ID, id)
+	}
+	return nil
+}
+
+// Prepare implements commands.Chain. What the token says of itself is held against the
+// registry first: a wrong number of decimals would move amounts by powers of ten.
+func (c *Chain) Prepare(ctx context.Context, p domain.Payment) (commands.Prepared, error) {
+	if err := c.here(p.Chain); err != nil {
+		return commands.Prepared{}, err
+	}
+	asset, err := c.registry.Asset(p.AssetID)
+	if err != nil {
+		return commands.Prepared{}, err
+	}
+	t := chain.Transfer{Asset: asset, Amount: p.Amount, HighestFee: p.HighestFee}
+	if t.From, err = chain.ParseAddress(p.From); err != nil {
+		return commands.Prepared{}, domain.Invalid("from", "%v", err)
+	}
+	if t.To, err = chain.ParseAddress(p.To); err != nil {
+		return commands.Prepared{}, domain.Invalid("to", "%v", err)
+	}
+	if !asset.Native() {
+		at, err := c.client.Head(ctx)
+		if err == nil {
+			err = c.client.CheckToken(ctx, at, asset)
+		}
+		if err != nil {
+			return commands.Prepared{}, known(err)
+		}
+	}
+	u, err := c.client.Prepare(ctx, t)
+	if err != nil {
+		return commands.Prepared{}, known(err)
+	}
+	return c.encode(u)
+}
+
+// Reprice implements commands.Chain.
+func (c *Chain) Reprice(ctx context.Context, transaction json.RawMessage) (commands.Prepared, error) {
+	u, err := parse(transaction)
+	if err != nil {
+		return commands.Prepared{}, err
+	}
+	fees, err := c.client.SuggestFees(ctx, u.Gas, u.HighestFee)
+	if err != nil {
+		return commands.Prepared{}, known(err)
+	}
+	next, err := u.Reprice(fees)
+	if err != nil {
+		return commands.Prepared{}, err
+	}
+	return c.encode(next)
+}
+
+// Send implements commands.Chain. That the nonce is used is no failure here: following
+// the transaction says by which one.
+func (c *Chain) Send(ctx context.Context, id, raw string) error {
+	if err := c.here(id); err != nil {
+		return err
+	}
+	b, err := decodeHex(raw)
+	if err != nil {
+		return err
+	}
+	if _, err := c.client.Broadcast(ctx, b); err != nil && !errors.Is(err, chain.ErrNonceTooLow) {
+		return known(err)
+	}
+	return nil
+}
+
+// Follow implements commands.Chain. The transactions have one nonce, so at most one of
+// them is ever in a block.
+func (c *Chain) Follow(ctx context.Context, attempts []treasury.Attempt) (commands.Outcome, error) {
+	out := commands.Outcome{Kind: commands.Lost}
+	for _, a := range slices.Backward(attempts) {
+		u, err := parse(a.Transaction)
+		if err != nil {
+			return out, err
+		}
+		status, err := c.client.Status(ctx, common.HexToHash(a.TxHash), u.From, a.Nonce)
+		if err != nil {
+			return out, known(err)
+		}
+		switch status.State {
+		case chain.Mined:
+			return c.mined(u, a, status)
+		case chain.Replaced:
+			if !status.Final || ours(attempts, status.Rival) {
+				out = commands.Outcome{Kind: commands.Waiting, InBlock: true}
+				continue
+			}
+			return commands.Outcome{Kind: commands.Replaced, TxHash: status.Rival.Hex(), Block: status.Block.Number}, nil
+		case chain.Pending:
+			out.Kind = commands.Waiting
+		case chain.Dropped:
+		}
+	}
+	return out, nil
+}
+
+func ours(attempts []treasury.Attempt, rival common.Hash) bool {
+	return slices.ContainsFunc(attempts, func(a treasury.Attempt) bool { return a.TxHash == rival.Hex() })
+}
+
+// mined says what came of a transaction that stands in a block.
+func (c *Chain) mined(u chain.Unsigned, a treasury.Attempt, s chain.Status) (commands.Outcome, error) {
+	if !s.Final {
+		return commands.Outcome{Kind: commands.Waiting, InBlock: true}, nil
+	}
+	native, err := c.registry.Native(c.client.Chain().ID)
+	if err != nil {
+		return commands.Outcome{}, err
+	}
+	fee, err := native.Amount(s.Fee)
+	if err != nil {
+		return commands.Outcome{}, err
+	}
+	out := commands.Outcome{Kind: commands.Arrived, TxHash: a.TxHash, Block: s.Block.Number, Fee: fee}
+	switch {
+	case !s.Success:
+		out.Kind = commands.Reverted
+	case s.Settled(u) != nil:
+		out.Kind = commands.NotMoved
+	}
+	return out, nil
+}
+
+// Balances implements commands.Chain. It reads the newest block that the endpoints agree
+// on: final ones are minutes old, and the ledger is not.
+func (c *Chain) Balances(ctx context.Context, wallets []*treasury.Wallet) (commands.Balances, error) {
+	var holdings []chain.Holding
+	var out commands.Balances
+	for _, w := range wallets {
+		if err := c.here(w.Chain); err != nil {
+			return out, err
+		}
+		address, err := chain.ParseAddress(w.Address)
+		if err != nil {
+			return out, domain.Invalid("wallet", "%s has an address that %v", w.Wallet, err)
+		}
+		for _, a := range w.Assets {
+			asset, err := c.registry.Asset(a.ID)
+			if err != nil {
+				return out, err
+			}
+			if asset.Decimals != a.Decimals {
+				return out, domain.Errorf(domain.CodeConflict, "the registry has other decimals for %s than the wallet was registered with", a.ID)
+			}
+			holdings = append(holdings, chain.Holding{Wallet: address, Asset: asset})
+			out.Readings = append(out.Readings, portfolio.Reading{Wallet: w.Wallet, Asset: a.Asset})
+		}
+	}
+	at, err := c.client.Head(ctx)
+	if err != nil {
+		return out, known(err)
+	}
+	read, err := c.client.Balances(ctx, at, holdings)
+	if err != nil {
+		return out, known(err)
+	}
+	for i, units := range read.Balances {
+		if out.Readings[i].Amount, err = holdings[i].Asset.Amount(units); err != nil {
+			return out, err
+		}
+	}
+	out.Block, out.Time = read.Block.Number, read.Block.Time
+	return out, nil
+}
+
+// CheckAddress implements commands.Chain.
+func (*Chain) CheckAddress(address string) (string, error) {
+	a, err := chain.ParseAddress(address)
+	if err != nil {
+		return "", domain.Invalid("address", "%v", err)
+	}
+	return a.String(), nil
+}
+
+// Assets implements commands.Chain.
+func (s *Signatory) Assets(id, symbol string, named map[string]string) ([]domain.WalletAsset, error) {
+	if _, err := s.registry.Chain(id); err != nil {
+		return nil, domain.Invalid("chain", "is not in the asset registry")
+	}
+	native, err := s.registry.Native(id)
+	if err != nil {
+		return nil, err
+	}
+	if len(named) == 0 {
+		named = map[string]string{}
+		for _, a := range s.registry.Assets {
+			if a.Chain() == id && a.Symbol == symbol {
+				named[symbol] = a.ID
+			}
+		}
+		if len(named) == 0 {
+			return nil, domain.Invalid("assets", "are needed: the registry has no %s on %s, so name the asset by its CAIP-19 id", symbol, id)
+		}
+	}
+	if !slices.Contains(slices.Collect(maps.Values(named)), native.ID) {
+		named = maps.Clone(named)
+		named[native.Symbol] = native.ID
+	}
+	out := make([]domain.WalletAsset, 0, len(named))
+	for _, name := range slices.Sorted(maps.Keys(named)) {
+		a, err := s.registry.Asset(named[name])
+		if err != nil || a.Chain() != id {
+			return nil, domain.Invalid("assets", "names %s an asset that the registry does not have on %s", name, id)
+		}
+		out = append(out, domain.WalletAsset{Asset: name, ID: a.ID, Decimals: a.Decimals, Native: a.Native()})
+	}
+	return out, nil
+}
+
+var (
+	_ commands.Chain  = (*Chain)(nil)
+	_ commands.Signer = (*Keys)(nil)
+	_ commands.Sealer = (*Keys)(nil)
+)
