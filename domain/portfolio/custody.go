@@ -2,6 +2,7 @@ package portfolio
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -185,3 +186,20 @@ func (s *State) HotTooLong(now time.Time) bool {
 
 // differenceKey names an asset in a place.
 func differenceKey(place, asset string) string { return place + "|" + asset }
+
+// Difference is chain − ledger of an asset in a place, that nobody has explained.
+type Difference struct {
+	Place      string
+	Asset      string
+	Difference domain.Decimal
+}
+
+// OpenDifferences lists them by place and asset.
+func (c *Custody) OpenDifferences() []Difference {
+	out := make([]Difference, 0, len(c.Differences))
+	for _, key := range slices.Sorted(maps.Keys(c.Differences)) {
+		place, asset, _ := strings.Cut(key, "|")
+		out = append(out, Difference{place, asset, c.Differences[key]})
+	}
+	return out
+}
