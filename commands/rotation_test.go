@@ -92,6 +92,51 @@ func TestAnotherServerWasFaster(t *testing.T) {
 	known(t, c.rotated(keyB), keyA)
 }
 
+// Another server moves on to a rotation with newcomers while we re-encrypt, or while
+// we are about to complete: we go on with that one.
+func TestAnotherServerMovedOn(t *testing.T) {
+	c := newChest(t, keyA, "a", "b")
+	e := c.engine(t)
+	report, err := e.RotateKeys(t.Context(), serverCaller, c.server(keyB), "scheduled", func(_, _ int, wallet string) {
+		if wallet == "a" {
+			c.put("late", keyA)
+			_, err := e.System(t.Context(), Request{Caller: alice, Key: "k", Command: StartKeyRotation{To: keyB, Wallets: []string{"late"}}})
+			require.NoError(t, err)
+		}
+	})
+	require.NoError(t, err)
+	require.Equal(t, "r2", report.Rotation)
+	last, _ := c.system().Encryption().LastCompleted()
+	require.Equal(t, []string{"b", "late"}, last.Wallets)
+	require.Equal(t, []Resealed{
+		{"a", addressOf("a"), keyA, keyB}, {"b", addressOf("b"), keyA, keyB}, {"late", addressOf("late"), keyA, keyB},
+	}, report.Resealed)
+
+	c = newChest(t, keyA, "a")
+	c.listed = func(n int) {
+		if n == 3 { // the third look at the stream was taken
+			c.put("late", keyA)
+			_, err := c.server(keyB).rotate(alice, "a newcomer")
+			require.NoError(t, err)
+		}
+	}
+	require.Equal(t, "r2", c.mustRotate(keyB).Rotation)
+}
+
+// Another server replaces the file a moment before us: we had seen the key that it
+// was under.
+func TestAnotherServerReplacedTheFile(t *testing.T) {
+	c := newChest(t, keyA, "a", "b")
+	_, err := c.engine(t).RotateKeys(t.Context(), serverCaller, c.server(keyB), "", func(_, _ int, wallet string) {
+		if wallet == "a" {
+			_, err := c.server(keyB).replace("b")
+			require.NoError(t, err)
+		}
+	})
+	require.NoError(t, err)
+	known(t, c.rotated(keyB), keyA)
+}
+
 // "Every command takes a caller": before any file is touched.
 func TestOnlyAdminsRotate(t *testing.T) {
 	c := newChest(t, keyA, "a")
@@ -186,9 +231,11 @@ func TestWalletsThatTurnUp(t *testing.T) {
 	require.Len(t, c.mustRotate(keyB).Resealed, 2)
 	known(t, c.rotated(keyB), keyA)
 
-	c.put("a", keyA) // after the rotation is over
-	require.Equal(t, "r4", c.mustRotate(keyB).Rotation)
-	require.Equal(t, keyB, c.blobs["a"].key)
+	for _, rotation := range []string{"r4", "r7"} { // after the rotation is over, twice
+		c.put("a", keyA)
+		require.Equal(t, rotation, c.mustRotate(keyB).Rotation)
+		require.Equal(t, keyB, c.blobs["a"].key)
+	}
 }
 
 // "Every loop has a limit": somebody goes on sealing under the old key.
