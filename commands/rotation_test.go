@@ -307,7 +307,7 @@ func TestKeyStatus(t *testing.T) {
 		return string(b)
 	}
 	require.JSONEq(t, `{"current":"aaaaaaaa","in_use":[{"key":"aaaaaaaa","wallets":["cold-1","hot-1"]}],
-		"open_rotation":null,"last_completed":null,"since":null,"age":"0s","due_at":null,"due":false}`, status(keyA, noon))
+		"since":null,"age":"0s","due_at":null,"due":false}`, status(keyA, noon))
 
 	_, err := e.System(t.Context(), Request{Caller: alice, Key: uuid.NewString(), Command: ClaimWallet{Address: addressOf("hot-1"), Wallet: "hot-1", Portfolio: "main"}})
 	require.NoError(t, err)
@@ -319,13 +319,13 @@ func TestKeyStatus(t *testing.T) {
 	require.JSONEq(t, `{"current":"bbbbbbbb",
 		"in_use":[{"key":"aaaaaaaa","wallets":["hot-1"]},{"key":"bbbbbbbb","wallets":["cold-1"]}],
 		"open_rotation":{"rotation":"r1","to":"bbbbbbbb","reason":"scheduled","started_at":"2026-03-10T13:00:00Z","total":2,"left":["hot-1"]},
-		"last_completed":null,"since":"2026-03-10T12:00:00Z","age":"2160h0m0s","due_at":"2026-06-08T12:00:00Z","due":true}`,
+		"since":"2026-03-10T12:00:00Z","age":"2160h0m0s","due_at":"2026-06-08T12:00:00Z","due":true}`,
 		status(keyB, noon.Add(keys.RotateEvery)))
 
 	c.clock.add(time.Hour)
 	c.mustRotate(keyB)
 	require.JSONEq(t, `{"current":"bbbbbbbb","in_use":[{"key":"bbbbbbbb","wallets":["cold-1","hot-1"]}],
-		"open_rotation":null,"last_completed":{"rotation":"r1","to":"bbbbbbbb","completed_at":"2026-03-10T14:00:00Z"},
+		"last_completed":{"rotation":"r1","to":"bbbbbbbb","completed_at":"2026-03-10T14:00:00Z"},
 		"since":"2026-03-10T14:00:00Z","age":"2159h59m59s","due_at":"2026-06-08T14:00:00Z","due":false}`,
 		status(keyB, noon.Add(2*time.Hour+keys.RotateEvery-time.Second)))
 }

@@ -138,8 +138,8 @@ type Treasury struct {
 	Policy domain.TreasuryPolicy `json:"policy"`
 	// Figures are the numbers that a proposal would rest on now.
 	Figures domain.Rebalance `json:"figures"`
-	// Proposal is what would be proposed now, null for nothing; Why says why not.
-	Proposal *Proposal `json:"proposal"`
+	// Proposal is what would be proposed now, absent for nothing; Why says why not.
+	Proposal *Proposal `json:"proposal,omitempty"`
 	Why      string    `json:"why,omitempty"`
 	// HotAboveSince is since when the hot wallet holds more than 0.20 of the total, null
 	// for not. From 24 h on, IncreasesDenied.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"time"
 
 	"pets/commands"
 	"pets/domain"
@@ -183,9 +184,16 @@ func sendTo(q *request, c commands.Command, send func(Custody, context.Context, 
 	if err != nil {
 		return commands.Answer{}, err
 	}
+	q.patient(custodyWithin)
 	ctx, cancel := context.WithTimeout(q.r.Context(), custodyWithin)
 	defer cancel()
 	return send(q.api.config.Custody, ctx, q.portfolio(), r)
+}
+
+// patient gives an answer more time than others have: a chain is asked, or every key
+// is opened.
+func (q *request) patient(within time.Duration) {
+	_ = http.NewResponseController(q.w).SetWriteDeadline(time.Now().Add(within + answerWithin)) // where there is none to move, all is well
 }
 
 // custodial makes the request of a command that goes through custody.
@@ -384,6 +392,7 @@ func rotateKeys(q *request) error {
 	if q.api.config.Custody == nil {
 		return errNoCustody
 	}
+	q.patient(rotateWithin)
 	// Not the request's context: a rotation goes on when its caller has hung up.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(q.r.Context()), rotateWithin)
 	defer cancel()
