@@ -49,7 +49,8 @@ type Chain interface {
 	// Reprice makes the transaction that takes the place of a stuck one.
 	Reprice(ctx context.Context, transaction json.RawMessage) (Prepared, error)
 	// Send sends the same bytes to every endpoint; it may be repeated at any time. Where
-	// nobody knows whether it was taken there is an error.
+	// nobody knows whether it was taken there is an error; [ErrUnderpriced] where it was
+	// not, for its fees.
 	Send(ctx context.Context, chain, raw string) error
 	// Follow says what has become of the transactions of one nonce, latest last.
 	Follow(ctx context.Context, attempts []treasury.Attempt) (Outcome, error)
@@ -69,6 +70,8 @@ var (
 	ErrChainDisagrees = errors.New("the endpoints of the chain disagree")
 	// ErrCannotPay: the payment can never be made as approved.
 	ErrCannotPay = errors.New("the payment can never be made as approved")
+	// ErrUnderpriced: no endpoint takes a transaction at the fees that it offers.
+	ErrUnderpriced = errors.New("the fees of the transaction are too low to be taken")
 )
 
 // Prepared is a payment as a transaction, and what its bytes say.
@@ -132,7 +135,14 @@ type CustodyOptions struct {
 	// RepriceAfter is how long a transaction may wait before it gets a higher fee; 0 is
 	// five minutes.
 	RepriceAfter time.Duration
-	Now          func() time.Time
+	// LookAgain is how long a reconciliation waits before it looks a second time at what
+	// differs: a fill may be on the chain a moment before it is reported. 0 is three
+	// seconds.
+	LookAgain time.Duration
+	// StepTimeout bounds one step of one transfer, and one reading of balances; 0 is a
+	// minute.
+	StepTimeout time.Duration
+	Now       func() time.Time
 }
 
 // Custody is the part of the engine that reaches the outside: it signs and moves money.
@@ -140,6 +150,7 @@ type CustodyOptions struct {
 type Custody struct {
 	engine *Engine
 	o      CustodyOptions
+	nudge  chan struct{} // see [Custody.Run]
 }
 
 // NewCustody returns the custody of an engine.
@@ -153,7 +164,13 @@ func NewCustody(e *Engine, o CustodyOptions) *Custody {
 	if o.RepriceAfter == 0 {
 		o.RepriceAfter = 5 * time.Minute
 	}
-	return &Custody{engine: e, o: o}
+	if o.LookAgain == 0 {
+		o.LookAgain = 3 * time.Second
+	}
+	if o.StepTimeout == 0 {
+		o.StepTimeout = time.Minute
+	}
+	return &Custody{engine: e, o: o, nudge: make(chan struct{}, 1)}
 }
 
 var (
@@ -165,7 +182,17 @@ var (
 // breach engages the emergency stop: somebody, or something, has changed what must not
 // change. "security_breach (mutated approval, blob of another address)".
 func (c *Custody) breach(ctx context.Context, id, what string) {
-	c.o.Watch(id, "security breach: "+what, nil)
+	what = "security breach: " + what
+	standing := false
+	_ = c.engine.look(ctx, id, func(s *portfolio.State) error {
+		// It is met again at every try. The stop stands, and says so: once is enough.
+		standing = s.Stop.Engaged && s.Stop.Kind == domain.StopSecurityBreach && s.Stop.Reason == what
+		return nil
+	})
+	if standing {
+		return
+	}
+	c.o.Watch(id, what, nil)
 	c.engine.securityBreach(ctx, id, what)
 }
 

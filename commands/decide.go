@@ -190,7 +190,8 @@ func (w *Writer) held(c Command) error {
 		return nil
 	}
 	switch c.(type) {
-	case AskPermit, *AskPermit, StartBot, *StartBot, SignOrder, SignTransfer, BroadcastTransfer:
+	case AskPermit, *AskPermit, StartBot, *StartBot,
+		SignOrder, *SignOrder, SignTransfer, *SignTransfer, BroadcastTransfer, *BroadcastTransfer:
 		return w.options.Hold()
 	}
 	return nil

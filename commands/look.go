@@ -3,16 +3,31 @@ package commands
 import (
 	"context"
 	"runtime/debug"
+	"sync"
 
 	"pets/domain"
 	"pets/domain/portfolio"
+	"pets/eventstore"
 )
 
 // look runs f on the goroutine of the writer, against the state at the head of the
 // stream: another server may have added to it, so the store is asked. f must not keep
-// the state, nor take long.
+// the state, take long, or wait for the writer. Once look has returned f is over, or
+// never runs: what it writes to is the caller's again.
 func (w *Writer) look(ctx context.Context, f func(*portfolio.State) error) error {
-	_, err := w.send(&job{ctx: ctx, look: f})
+	var mu sync.Mutex
+	left := false
+	_, err := w.send(&job{ctx: ctx, look: func(s *portfolio.State) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if left {
+			return context.Canceled
+		}
+		return f(s)
+	}})
+	mu.Lock() // the context may have ended while f runs
+	defer mu.Unlock()
+	left = true
 	return err
 }
 
@@ -24,22 +39,45 @@ func (w *Writer) show(f func(*portfolio.State) error) (err error) {
 			err = &Defect{Value: p, Stack: debug.Stack()}
 		}
 	}()
+	if err := w.load(); err != nil {
+		return err
+	}
 	for range maxAttempts {
-		if err := w.load(); err != nil {
-			return err
-		}
 		err := w.atHead()
 		if err == nil {
-			break
+			return w.shown(f)
 		}
 		if !overtaken(err) {
 			return asUnavailable(err)
 		}
-		w.discard()
+		if err := w.catchUp(); err != nil {
+			return err
+		}
 	}
+	return domain.Errorf(domain.CodeUnavailable, "the stream moves on faster than it can be read")
+}
+
+func (w *Writer) shown(f func(*portfolio.State) error) error {
 	fold, ok := w.state.(*portfolioFold)
 	if !ok {
-		return domain.Errorf(domain.CodeUnavailable, "the stream moves on faster than it can be read")
+		return domain.Errorf(domain.CodeInternal, "there is nothing to see in this stream")
 	}
 	return f(fold.s)
+}
+
+// catchUp folds what others have added since. Nothing is being decided, so the state is
+// that of the first durable records, and need not be thrown away for it: two servers
+// look many times a minute, and a history may be long.
+func (w *Writer) catchUp() error {
+	next := w.durable
+	err := eventstore.Walk(w.ctx, w.store, w.stream, next, func(rec eventstore.Record) error {
+		next = rec.Revision + 1
+		return foldRecord(w.state, w.index, rec)
+	})
+	if err != nil {
+		w.discard() // part of it may be folded
+		return &domain.Error{Code: domain.CodeUnavailable, Message: "the history cannot be read; nothing is decided", Cause: err}
+	}
+	w.durable = next
+	return nil
 }

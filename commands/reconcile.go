@@ -13,6 +13,9 @@ type Reconcile struct {
 	Block     uint64              `json:"-"`
 	BlockTime time.Time           `json:"-"`
 	Readings  []portfolio.Reading `json:"-"`
+	// Agreed: they agreed with the ledger when they were compared. Where they do not any
+	// more the ledger has moved on, and nothing is known.
+	Agreed bool `json:"-"`
 }
 
 // Name implements Command.
@@ -26,5 +29,11 @@ func (Reconcile) Actor() string { return "" }
 
 // Decide implements PortfolioCommand.
 func (c Reconcile) Decide(d *portfolio.Decision) error {
+	if c.Agreed {
+		found, err := d.State().Differences(c.Readings)
+		if err == nil && len(found) > 0 {
+			return errMovedOn
+		}
+	}
 	return d.Reconcile(c.Block, c.BlockTime, c.Readings)
 }

@@ -69,10 +69,15 @@ func (c *Custody) SignOrder(ctx context.Context, id string, r Request) (answer A
 	if err != nil {
 		return Answer{}, "", err
 	}
-	s := secret{custody: c, portfolio: id, digest: digest}
+	return c.release(ctx, r, cmd, &secret{custody: c, portfolio: id, digest: digest})
+}
+
+// release signs into a secret, has it decided, and gives it away or wipes it.
+func (c *Custody) release(ctx context.Context, r Request, cmd SignOrder, s *secret) (answer Answer, signature string, err error) {
 	defer s.wipe()
+	id := s.portfolio
 	// A key is not opened for what would be refused now.
-	if _, err := c.clear(ctx, id, r.Caller, cmd, &s); err != nil {
+	if _, err := c.clear(ctx, id, r.Caller, cmd, s); err != nil {
 		return Answer{}, "", err
 	}
 	if s.wanted {
@@ -89,11 +94,15 @@ func (c *Custody) SignOrder(ctx context.Context, id string, r Request) (answer A
 	if decidedNow := !answer.Replayed && madeHere(answer.events); !decidedNow || !s.made {
 		// Nothing was appended for this release: what held when it was decided has to
 		// hold now.
-		if err := c.releaseAgain(ctx, id, r.Caller, cmd, &s); err != nil {
+		if err := c.releaseAgain(ctx, id, r.Caller, cmd, s); err != nil {
 			return Answer{}, "", err
 		}
 	}
-	return answer, s.release(), nil
+	// A stop that waits to be recorded holds from the moment somebody wanted it.
+	if err := c.engine.stops.hold(id); err != nil {
+		return Answer{}, "", err
+	}
+	return answer, s.text(), nil
 }
 
 // madeHere reports whether the decision emitted a signature, and did not only point to
@@ -173,9 +182,10 @@ func (s *secret) make(ctx context.Context) error {
 	return err
 }
 
-// release gives the signature away: 0x, r, s and v of 27 or 28, as wallets do.
-func (s *secret) release() string {
+// text is what is given away: 0x, r, s and v of 27 or 28, as wallets do.
+func (s *secret) text() string {
 	out := s.signature
+	defer clear(out[:])
 	out[64] += 27
 	return "0x" + hex.EncodeToString(out[:])
 }
@@ -202,40 +212,69 @@ func parseDigest(text string) (digest [32]byte, err error) {
 }
 
 // SignTransfer signs the transaction of an approved transfer that was prepared last,
-// under the same rule: appended first, then released. The answer's bytes can be sent by
-// whoever has them; the server sends them anyway.
+// under the same rule: appended first, then released. Whoever has the bytes can send
+// them, so before they leave it is recorded, too, that they may be on their way.
 func (c *Custody) SignTransfer(ctx context.Context, id string, r Request) (Answer, SignedTransaction, error) {
+	answer, signed, err := c.signTransfer(ctx, id, r)
+	if err != nil {
+		return Answer{}, SignedTransaction{}, err
+	}
+	cmd := BroadcastTransfer{Transfer: answer.transfer, TxHash: signed.Hash}
+	if err := c.tampering(ctx, id, cmd.Transfer, c.act(ctx, id, cmd)); err != nil {
+		return Answer{}, SignedTransaction{}, err
+	}
+	if err := c.engine.stops.hold(id); err != nil {
+		return Answer{}, SignedTransaction{}, err
+	}
+	return answer.Answer, signed, nil
+}
+
+// signedAnswer is the answer to a request to sign a transfer, and which one.
+type signedAnswer struct {
+	Answer
+	transfer string
+}
+
+// signTransfer does so without letting go of it.
+func (c *Custody) signTransfer(ctx context.Context, id string, r Request) (signedAnswer, SignedTransaction, error) {
+	fail := func(err error) (signedAnswer, SignedTransaction, error) {
+		return signedAnswer{}, SignedTransaction{}, err
+	}
 	cmd, ok := r.Command.(SignTransfer)
 	if !ok {
-		return Answer{}, SignedTransaction{}, errWrongStream(r.Command)
+		return fail(errWrongStream(r.Command))
+	}
+	if cmd.Raw != "" {
+		return fail(domain.Invalid("raw", "does not go with a request to sign; bring what a cold wallet signed as such"))
 	}
 	if err := check(&r); err != nil {
-		return Answer{}, SignedTransaction{}, err
+		return fail(err)
 	}
 	t, err := c.sendable(ctx, id, cmd.Transfer)
 	if err != nil {
-		return Answer{}, SignedTransaction{}, err
+		return fail(err)
 	}
 	last := t.Last()
 	if last == nil || !t.UnderWay() {
-		return Answer{}, SignedTransaction{}, domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to sign yet", t.Status)
+		return fail(domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to sign", t.Status))
 	}
 	signed, err := c.signed(ctx, id, t)
 	if err != nil {
-		return Answer{}, SignedTransaction{}, err
+		return fail(err)
 	}
 	cmd.Digest, cmd.TxHash = last.Digest, signed.Hash
 	r.Command = cmd
 	answer, err := c.engine.Do(ctx, id, r)
 	if err != nil {
-		return Answer{}, SignedTransaction{}, c.tampering(ctx, id, t.Transfer, err)
+		return fail(c.tampering(ctx, id, t.Transfer, err))
 	}
 	if answer.Replayed || !madeHere(answer.events) {
+		// Nothing was appended for this release: what held then has to hold now.
 		if _, err := c.sendable(ctx, id, cmd.Transfer); err != nil {
-			return Answer{}, SignedTransaction{}, err
+			return fail(err)
 		}
 	}
-	return answer, signed, nil
+	return signedAnswer{answer, cmd.Transfer}, signed, nil
 }
 
 // ImportSigned takes the signed transaction of a cold wallet, brought from the machine
@@ -256,8 +295,11 @@ func (c *Custody) ImportSigned(ctx context.Context, id string, r Request) (Answe
 		return Answer{}, err
 	}
 	last := t.Last()
-	if last == nil {
+	switch {
+	case last == nil:
 		return Answer{}, domain.Errorf(domain.CodeConflict, "the transfer is %s: it has no transaction yet", t.Status)
+	case t.FromPlace != domain.WalletCold: // nobody but this server has the key
+		return Answer{}, domain.Errorf(domain.CodeConflict, "the transfer is sent from a hot wallet; its key is here, and signs here")
 	}
 	signed, err := c.o.Chain.Accept(last.Transaction, cmd.Raw)
 	if err != nil {

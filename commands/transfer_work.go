@@ -3,8 +3,7 @@ package commands
 import (
 	"context"
 	"errors"
-	"maps"
-	"time"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -42,7 +41,7 @@ func (c *Custody) Work(ctx context.Context, id string) (progressed bool, err err
 		failed = append(failed, c.act(ctx, id, ProposeRebalance{}))
 	}
 	for _, t := range open {
-		moved, err := c.step(ctx, id, t)
+		moved, err := c.stepWithin(ctx, id, t)
 		progressed = progressed || moved
 		if err != nil {
 			failed = append(failed, &TransferProblem{Transfer: t.Transfer, Err: err})
@@ -67,6 +66,13 @@ func (e *TransferProblem) Unwrap() error { return e.Err }
 func (c *Custody) act(ctx context.Context, id string, cmd Command) error {
 	_, err := c.engine.Do(ctx, id, Request{Caller: serverCaller, Key: uuid.NewString(), Command: cmd})
 	return err
+}
+
+// stepWithin bounds a step: an endpoint that hangs must not keep the other transfers.
+func (c *Custody) stepWithin(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.o.StepTimeout)
+	defer cancel()
+	return c.step(ctx, id, t)
 }
 
 // step does what comes next for one transfer.
@@ -114,7 +120,7 @@ func (c *Custody) signNext(ctx context.Context, id string, t *treasury.Transfer)
 	if t.FromPlace != domain.WalletHot {
 		return false, nil
 	}
-	_, _, err := c.SignTransfer(ctx, id, Request{Caller: serverCaller, Key: uuid.NewString(), Command: SignTransfer{Transfer: t.Transfer}})
+	_, _, err := c.signTransfer(ctx, id, Request{Caller: serverCaller, Key: uuid.NewString(), Command: SignTransfer{Transfer: t.Transfer}})
 	return err == nil, err
 }
 
@@ -146,7 +152,7 @@ func (c *Custody) follow(ctx context.Context, id string, t *treasury.Transfer) (
 	if last == nil {
 		return false, domain.Errorf(domain.CodeInternal, "it was sent, and has no transaction")
 	}
-	out, err := c.o.Chain.Follow(ctx, sent(t))
+	out, err := c.o.Chain.Follow(ctx, signedOf(t))
 	if err != nil {
 		return false, err
 	}
@@ -165,15 +171,10 @@ func (c *Custody) follow(ctx context.Context, id string, t *treasury.Transfer) (
 	return false, domain.Errorf(domain.CodeInternal, "the chain's answer has no meaning")
 }
 
-// sent are the attempts that may be on their way.
-func sent(t *treasury.Transfer) []treasury.Attempt {
-	var all []treasury.Attempt
-	for _, a := range t.Attempts {
-		if a.Sent {
-			all = append(all, a)
-		}
-	}
-	return all
+// signedOf are the attempts that could be on the chain. One that was not sent has left
+// no process, but a mistake in that would make a payment look like somebody else's.
+func signedOf(t *treasury.Transfer) []treasury.Attempt {
+	return slices.DeleteFunc(slices.Clone(t.Attempts), func(a treasury.Attempt) bool { return a.TxHash == "" })
 }
 
 func (c *Custody) failed(ctx context.Context, id string, t *treasury.Transfer, code string, out Outcome) error {
@@ -194,12 +195,19 @@ func (c *Custody) push(ctx context.Context, id string, t *treasury.Transfer, out
 		return c.broadcast(ctx, id, t)
 	case out.Kind == Lost:
 		return c.resend(ctx, id, t)
-	case t.FromPlace == domain.WalletHot && len(t.Attempts) < treasury.MaxAttempts && c.o.Now().Sub(t.SentAt) >= c.o.RepriceAfter:
+	case c.stuck(t):
 		return c.reprice(ctx, id, t)
 	}
 	return false, nil
 }
 
+// stuck: it has waited for so long that it gets a higher fee.
+func (c *Custody) stuck(t *treasury.Transfer) bool {
+	return t.FromPlace == domain.WalletHot && len(t.Attempts) < treasury.MaxAttempts && c.o.Now().Sub(t.SentAt) >= c.o.RepriceAfter
+}
+
+// resend sends the same bytes again. Those that nobody takes any more for their fees get
+// higher ones, once it is time.
 func (c *Custody) resend(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
 	t, err := c.sendable(ctx, id, t.Transfer)
 	if err != nil {
@@ -213,7 +221,11 @@ func (c *Custody) resend(ctx context.Context, id string, t *treasury.Transfer) (
 	if _, err := c.sendable(ctx, id, t.Transfer); err != nil {
 		return false, err
 	}
-	return true, c.o.Chain.Send(ctx, t.Chain, signed.Raw)
+	err = c.o.Chain.Send(ctx, t.Chain, signed.Raw)
+	if errors.Is(err, ErrUnderpriced) && c.stuck(t) {
+		return c.reprice(ctx, id, t)
+	}
+	return err == nil, err
 }
 
 func (c *Custody) reprice(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
@@ -226,82 +238,4 @@ func (c *Custody) reprice(ctx context.Context, id string, t *treasury.Transfer) 
 	}
 	err = c.tampering(ctx, id, t.Transfer, c.act(ctx, id, RepriceTransfer{Transfer: t.Transfer, Prepared: p}))
 	return err == nil, err
-}
-
-// again is how long a reconciliation waits before it looks a second time at what
-// differs: a fill may be on the chain a moment before it is reported.
-const again = 3 * time.Second
-
-// Reconcile holds the ledger against the chain. A difference is looked at three times
-// before it is recorded; then it is an event, an alert, and stops outgoing transfers.
-func (c *Custody) Reconcile(ctx context.Context, id string, r Request) (Answer, error) {
-	cmd, ok := r.Command.(Reconcile)
-	if !ok {
-		return Answer{}, errWrongStream(r.Command)
-	}
-	if err := check(&r); err != nil {
-		return Answer{}, err
-	}
-	if c.o.Chain == nil {
-		return Answer{}, errNoChain
-	}
-	var differs map[string]domain.Decimal
-	for try := range 3 {
-		if try > 0 {
-			select {
-			case <-time.After(again):
-			case <-ctx.Done():
-				return Answer{}, ctx.Err()
-			}
-		}
-		read, found, err := c.compare(ctx, id)
-		if err != nil {
-			return Answer{}, err
-		}
-		cmd.Block, cmd.BlockTime, cmd.Readings, differs = read.Block, read.Time, read.Readings, found
-		if len(found) == 0 {
-			break
-		}
-	}
-	r.Command = cmd
-	answer, err := c.engine.Do(ctx, id, r)
-	if err == nil && len(differs) > 0 && !answer.Replayed {
-		for key, by := range maps.All(differs) {
-			c.o.Watch(id, "ledger and chain differ: "+key+" by "+by.String(), nil)
-		}
-	}
-	return answer, err
-}
-
-func (c *Custody) compare(ctx context.Context, id string) (Balances, map[string]domain.Decimal, error) {
-	wallets, err := c.wallets(ctx, id)
-	if err != nil {
-		return Balances{}, nil, err
-	}
-	if len(wallets) == 0 {
-		return Balances{}, nil, domain.Errorf(domain.CodeConflict, "the portfolio has no wallet to reconcile")
-	}
-	read, err := c.o.Chain.Balances(ctx, wallets)
-	if err != nil {
-		return Balances{}, nil, err
-	}
-	var found map[string]domain.Decimal
-	err = c.engine.look(ctx, id, func(s *portfolio.State) error {
-		var err error
-		found, err = s.Differences(read.Readings)
-		return err
-	})
-	return read, found, err
-}
-
-func (c *Custody) wallets(ctx context.Context, id string) ([]*treasury.Wallet, error) {
-	var all []*treasury.Wallet
-	err := c.engine.look(ctx, id, func(s *portfolio.State) error {
-		for _, w := range s.Custody.SortedWallets() {
-			copied := *w
-			all = append(all, &copied)
-		}
-		return nil
-	})
-	return all, err
 }

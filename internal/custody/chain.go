@@ -33,6 +33,8 @@ func known(err error) error {
 		return fmt.Errorf("%w: %w", commands.ErrChainDisagrees, err)
 	case errors.Is(err, chain.ErrToken), errors.Is(err, chain.ErrTransaction):
 		return fmt.Errorf("%w: %w", commands.ErrCannotPay, err)
+	case errors.Is(err, chain.ErrUnderpriced):
+		return fmt.Errorf("%w: %w", commands.ErrUnderpriced, err)
 	}
 	return err
 }
@@ -42,6 +44,16 @@ func (c *Chain) here(id string) error {
 		return domain.Errorf(domain.CodeUnavailable, "the endpoints are of %s, not of %s", c.client.Chain().ID, id)
 	}
 	return nil
+}
+
+// parse reads a transaction, of this chain: what another one says of the same account's
+// nonces would make a payment look lost, or replaced.
+func (c *Chain) parse(transaction json.RawMessage) (chain.Unsigned, error) {
+	u, err := parse(transaction)
+	if err == nil {
+		err = c.here(fmt.Sprintf("eip155:%d", u.ChainID))
+	}
+	return u, err
 }
 
 // Prepare implements commands.Chain. What the token says of itself is held against the
@@ -79,7 +91,7 @@ func (c *Chain) Prepare(ctx context.Context, p domain.Payment) (commands.Prepare
 
 // Reprice implements commands.Chain.
 func (c *Chain) Reprice(ctx context.Context, transaction json.RawMessage) (commands.Prepared, error) {
-	u, err := parse(transaction)
+	u, err := c.parse(transaction)
 	if err != nil {
 		return commands.Prepared{}, err
 	}
@@ -115,7 +127,7 @@ func (c *Chain) Send(ctx context.Context, id, raw string) error {
 func (c *Chain) Follow(ctx context.Context, attempts []treasury.Attempt) (commands.Outcome, error) {
 	out := commands.Outcome{Kind: commands.Lost}
 	for _, a := range slices.Backward(attempts) {
-		u, err := parse(a.Transaction)
+		u, err := c.parse(a.Transaction)
 		if err != nil {
 			return out, err
 		}

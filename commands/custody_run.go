@@ -1,0 +1,252 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+)
+
+// Bounds of the loop.
+const (
+	// maxSteps is how many steps in a row a portfolio's transfers are taken.
+	maxSteps = 20
+	// reconcileSoon is when a reconciliation that could not be made is tried again.
+	reconcileSoon = 30 * time.Second
+	// toldFor is how long a problem that is not met any more stays told: one that comes
+	// and goes is one problem.
+	toldFor = 10 * time.Minute
+	// leaveWithin is how long the loop waits, when it ends, for what it has begun. All of
+	// it can be killed anywhere.
+	leaveWithin = 10 * time.Second
+)
+
+// RunOptions say how often [Custody.Run] looks.
+type RunOptions struct {
+	Every          time.Duration // at the transfers; 0 is two seconds
+	ReconcileEvery time.Duration // at the balances; 0 is ten minutes
+}
+
+// Nudge has the transfers looked at now: something was requested, approved or brought.
+func (c *Custody) Nudge() {
+	select {
+	case c.nudge <- struct{}{}:
+	default: // one is waiting to be taken, and serves both
+	}
+}
+
+// Run takes the transfers of every live portfolio on, and reconciles each at the start
+// and from then on as often as is asked for, until the context ends. Each portfolio has
+// a goroutine while something is done for it, so that one that hangs holds up no other.
+// Whatever fails is tried again; Watch hears of it once.
+func (c *Custody) Run(ctx context.Context, o RunOptions) {
+	if o.Every <= 0 {
+		o.Every = 2 * time.Second
+	}
+	if o.ReconcileEvery <= 0 {
+		o.ReconcileEvery = 10 * time.Minute
+	}
+	l := &loop{c: c, o: o, tended: map[string]*tended{}}
+	tick := time.NewTicker(o.Every)
+	defer tick.Stop()
+	for {
+		l.round(ctx)
+		select {
+		case <-ctx.Done():
+			l.leave()
+			return
+		case <-tick.C:
+		case <-c.nudge:
+		}
+	}
+}
+
+// loop is one Run.
+type loop struct {
+	c      *Custody
+	o      RunOptions
+	under  sync.WaitGroup
+	told   told
+	tended map[string]*tended // by portfolio; the loop's goroutine only
+}
+
+// tended is what the loop knows of one portfolio.
+type tended struct {
+	mu          sync.Mutex
+	busy, again bool
+
+	// Those of the goroutine that is busy.
+	paper bool // its mode never changes
+	due   time.Time
+	told  told
+}
+
+func (l *loop) round(ctx context.Context) {
+	listing, cancel := context.WithTimeout(ctx, l.c.o.StepTimeout)
+	defer cancel()
+	ids, err := l.c.engine.Portfolios(listing)
+	if err != nil {
+		l.told.tell(l.c, "", "the portfolios cannot be listed", err)
+		return
+	}
+	for _, id := range ids {
+		p := l.tended[id]
+		if p == nil {
+			p = &tended{}
+			l.tended[id] = p
+		}
+		if p.begin() {
+			l.under.Go(func() { l.tend(ctx, id, p) })
+		}
+	}
+}
+
+// begin reports whether a goroutine has to be started: there is one at most.
+func (p *tended) begin() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.busy {
+		p.again = true
+		return false
+	}
+	p.busy = true
+	return true
+}
+
+// end reports whether it is over: what was nudged meanwhile may not have been seen.
+func (p *tended) end() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.again {
+		p.again = false
+		return false
+	}
+	p.busy = false
+	return true
+}
+
+func (l *loop) tend(ctx context.Context, id string, p *tended) {
+	for {
+		if ctx.Err() == nil && !p.paper {
+			l.once(ctx, id, p)
+		}
+		if p.end() {
+			return
+		}
+	}
+}
+
+// once does all that can be done for a portfolio now. A defect in an adapter must not
+// end the server, nor the care for the other portfolios.
+func (l *loop) once(ctx context.Context, id string, p *tended) {
+	defer func() {
+		if v := recover(); v != nil {
+			p.told.tell(l.c, id, "a defect was found while transfers were worked on", &Defect{Value: v, Stack: debug.Stack()})
+		}
+	}()
+	wallets := 0
+	err := l.c.engine.look(ctx, id, func(s *portfolio.State) error {
+		p.paper, wallets = s.IsOpen() && s.Mode != domain.ModeLive, len(s.Custody.Wallets)
+		return nil
+	})
+	switch {
+	case err != nil:
+		l.tell(ctx, id, p, "the portfolio cannot be looked at", err)
+		return
+	case p.paper || wallets == 0:
+		return
+	}
+	if l.c.o.Chain != nil && !l.c.o.Now().Before(p.due) {
+		l.reconcile(ctx, id, p)
+	}
+	for range maxSteps {
+		progressed, err := l.c.Work(ctx, id)
+		for _, problem := range each(err) {
+			l.tell(ctx, id, p, "a transfer does not go on", problem)
+		}
+		if !progressed || err != nil {
+			return
+		}
+	}
+}
+
+func (l *loop) reconcile(ctx context.Context, id string, p *tended) {
+	_, err := l.c.Reconcile(ctx, id, Request{Caller: serverCaller, Key: uuid.NewString(), Command: Reconcile{}})
+	wait := l.o.ReconcileEvery
+	if err != nil {
+		wait = min(wait, reconcileSoon)
+		l.tell(ctx, id, p, "ledger and chain cannot be compared", err)
+	}
+	p.due = l.c.o.Now().Add(wait)
+}
+
+// tell leaves out what only says that the server is stopping.
+func (l *loop) tell(ctx context.Context, id string, p *tended, what string, err error) {
+	if ctx.Err() == nil {
+		p.told.tell(l.c, id, what, err)
+	}
+}
+
+// leave waits for what was begun. What does not hear that the context has ended is left.
+func (l *loop) leave() {
+	done := make(chan struct{})
+	go func() {
+		l.under.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(leaveWithin):
+		l.c.o.Watch("", "transfers were still being worked on when the server stopped; they go on when it starts", nil)
+	}
+}
+
+// each takes joined errors apart.
+func each(err error) []error {
+	var joined interface{ Unwrap() []error }
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &joined):
+		if _, single := err.(*TransferProblem); !single { //nolint:errorlint // of this very error
+			return joined.Unwrap()
+		}
+	}
+	return []error{err}
+}
+
+// told remembers which problems a person was told of, and when they were last met.
+type told struct{ at map[string]time.Time }
+
+// figures differ each time where the problem is the same.
+var figures = regexp.MustCompile(`[0-9]+`)
+
+// tell tells of a problem unless it was told and has been met since.
+func (t *told) tell(c *Custody, id, what string, err error) {
+	now := c.o.Now()
+	for key, last := range t.at {
+		if now.Sub(last) >= toldFor {
+			delete(t.at, key)
+		}
+	}
+	key := what + figures.ReplaceAllString(err.Error(), "#")
+	var problem *TransferProblem
+	if errors.As(err, &problem) {
+		key = problem.Transfer + " " + key
+	}
+	if t.at == nil {
+		t.at = map[string]time.Time{}
+	}
+	_, known := t.at[key]
+	t.at[key] = now
+	if !known {
+		c.o.Watch(id, what, err)
+	}
+}
