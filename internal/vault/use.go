@@ -79,8 +79,11 @@ func (k *Keystore) WithKeyOf(wallet string, expected Address, f func(*PrivateKey
 
 // Check decrypts every blob and returns the problems, by wallet; empty means that
 // all is well. A strange file is a problem under its name. The error is for what
-// keeps it from looking at all.
+// keeps it from looking at all, or a folder that others have access to by now.
 func (k *Keystore) Check() (map[string]error, error) {
+	if err := k.judgeDir(); err != nil {
+		return nil, err
+	}
 	found, strange, err := k.places()
 	if err != nil {
 		return nil, err
