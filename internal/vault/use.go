@@ -54,6 +54,8 @@ func (k *Keystore) DerivationPath(wallet string) (path string, err error) {
 
 // WithKey calls f with the key of a wallet. The key exists only during the call
 // and is wiped however f ends, also by a panic. Nothing f is given may outlive it.
+// f should sign and return: in a build that erases memory the runtime keeps track
+// of all that f allocates. No lock is held meanwhile.
 func (k *Keystore) WithKey(wallet string, f func(*PrivateKey) error) error {
 	return inSecret(func() error {
 		c, err := k.load(wallet)
