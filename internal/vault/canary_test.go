@@ -22,7 +22,7 @@ import (
 
 // canaries are all the ways in which 32 bytes could be written.
 func canaries(secret []byte) map[string][]byte {
-	list := strings.Trim(fmt.Sprint(secret), "[]")
+	list := strings.Trim(fmt.Sprintf("%d", secret), "[]")
 	texts := map[string]string{
 		"raw":              string(secret),
 		"hexadecimal":      hex.EncodeToString(secret),
@@ -59,7 +59,7 @@ func findSecret(secret, where []byte) string {
 func TestCanariesSing(t *testing.T) {
 	secret := testSecret(0)
 	for _, text := range []string{
-		fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret), fmt.Sprintf("%v", secret), fmt.Sprintf("%s", secret), fmt.Sprintf("%#v", secret),
+		fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret), fmt.Sprintf("%v", secret), string(secret), fmt.Sprintf("%#v", secret),
 		fmt.Sprintf("%q", secret), fmt.Sprintf("%d", new(big.Int).SetBytes(secret)), string(must(json.Marshal(secret))), fmt.Sprintf("%+v", struct{ a [32]byte }{[32]byte(secret)}),
 	} {
 		require.NotEmpty(t, findSecret(secret, []byte("before"+text+"after")), text)

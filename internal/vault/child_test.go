@@ -89,7 +89,10 @@ func killAtRandom(t *testing.T, command *exec.Cmd, within time.Duration) (said [
 	require.NoError(t, err)
 	require.NoError(t, command.Start())
 	lines := bufio.NewScanner(out)
-	require.True(t, lines.Scan(), errors.String())
+	if !lines.Scan() {
+		_ = command.Wait() // then all of it is there
+		t.Fatal(errors.String())
+	}
 	require.Equal(t, "begins", lines.Text())
 	time.AfterFunc(rand.N(within), func() { _ = command.Process.Signal(syscall.SIGKILL) })
 	for lines.Scan() {
@@ -177,10 +180,8 @@ func childDump() error {
 	return k.WithKey("w0", func(key *PrivateKey) error {
 		return key.use(func(secret *[keyBytes]byte) error {
 			fmt.Println("ready")
-			select {
-			case <-time.After(time.Minute):
-				runtime.KeepAlive(secret)
-			}
+			<-time.After(time.Minute)
+			runtime.KeepAlive(secret)
 			return nil
 		})
 	})

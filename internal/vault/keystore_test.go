@@ -160,6 +160,8 @@ func TestExposedFilesAreRefused(t *testing.T) {
 		_, err := Open(k.dir, k.ring)
 		require.ErrorIs(t, err, ErrExposed)
 		require.ErrorContains(t, err, fmt.Sprintf("mode %03o: run chmod 700 %s", mode, k.dir))
+		require.ErrorIs(t, second(k.Check()), ErrExposed)
+		require.ErrorIs(t, k.Complete(), ErrExposed)
 	}
 }
 
