@@ -79,6 +79,9 @@ func CheckWallet(e *domain.WalletRegistered) error {
 	if e.Wallet == domain.WalletHot || e.Wallet == domain.WalletCold {
 		return domain.Invalid("wallet", "must not be called hot or cold: those name a place's main wallet")
 	}
+	if CheckAddress("wallet", e.Wallet) == nil {
+		return domain.Invalid("wallet", "must not look like an address: transfers are sent to either")
+	}
 	if err := domain.CheckText("chain", e.Chain); err != nil {
 		return err
 	}
