@@ -23,7 +23,7 @@ func (d *Decision) ApproveTransfer(id, hash string) error {
 		return tampered("hash")
 	case hash != t.Hash:
 		return &domain.Error{Code: domain.CodeConflict, Field: "hash", Message: "is not that of the transfer: look at what is asked for, and approve its hash"}
-	case t.Status != treasury.Requested && t.ApprovedBy == d.caller.User && t.ApprovedHash == hash:
+	case t.Status != treasury.Requested && t.ApprovedBy == d.caller.User && t.ApprovedHash == hash && (t.Open() || t.Status == treasury.Confirmed):
 		d.Note(domain.NotedUnchanged, "the transfer was approved before")
 		return nil
 	case t.Status != treasury.Requested:
