@@ -18,9 +18,14 @@ const (
 	maxEnded = 1_000
 	// maxOpen bounds those that are not: each is looked at before every record.
 	maxOpen = 100
-	// maxWallets and maxContacts bound what is registered.
+	// maxSweeps is how many more sweeps there may be: those that somebody filled the
+	// list with must not keep the money from being saved.
+	maxSweeps = 10
+	// maxWallets and maxContacts bound what is registered, maxReadings the assets of all
+	// wallets: a reconciliation reads each, and has to fit an append.
 	maxWallets  = 100
 	maxContacts = 1_000
+	maxReadings = 1_000
 	// hotGrace is how long the hot wallet may hold more than its share before
 	// increases are denied.
 	hotGrace = 24 * time.Hour
@@ -122,7 +127,7 @@ func (c *Custody) end(t *treasury.Transfer, at time.Time) {
 	t.EndedAt = at
 	c.Ended = append(c.Ended, t.Transfer)
 	for len(c.Ended) > maxEnded {
-		if old := c.Transfers[c.Ended[0]]; old != nil && at.Before(old.CountsUntil()) {
+		if old := c.Transfers[c.Ended[0]]; old != nil && old.Counts(at) {
 			return
 		}
 		delete(c.Transfers, c.Ended[0])
@@ -131,20 +136,22 @@ func (c *Custody) end(t *treasury.Transfer, at time.Time) {
 }
 
 // Holdings are the base asset's whereabouts.
-func (s *State) Holdings() treasury.Holdings {
+func (s *State) Holdings() treasury.Holdings { return s.holdingsAt(s.Time) }
+
+func (s *State) holdingsAt(now time.Time) treasury.Holdings {
 	return treasury.Holdings{
 		HotCash: s.Cash.Sub(s.Custody.Cold).Sub(s.Custody.Transit), Deployed: s.Cost, Cold: s.Custody.Cold, Transit: s.Custody.Transit,
-		FreeHot: s.freeIn(domain.WalletHot, s.BaseAsset), FreeCold: s.freeIn(domain.WalletCold, s.BaseAsset),
+		FreeHot: s.freeIn(domain.WalletHot, s.BaseAsset, now), FreeCold: s.freeIn(domain.WalletCold, s.BaseAsset, now),
 	}
 }
 
 // freeIn is what a place's treasury account holds of an asset, less what transfers
-// that wait will take out of it.
-func (s *State) freeIn(place, asset string) domain.Decimal {
+// will take out of it. One whose time is over takes nothing, recorded or not.
+func (s *State) freeIn(place, asset string, now time.Time) domain.Decimal {
 	free := s.Book[ledger.Wallet(asset, place)]
 	for _, t := range s.Custody.Transfers {
-		if t.FromPlace == place && t.Asset == asset && (t.Waiting() || t.Status == treasury.Signed) {
-			free = free.Sub(t.Amount)
+		if t.FromPlace == place && !t.Lapsed(now) {
+			free = free.Sub(t.Claims(asset))
 		}
 	}
 	return free
