@@ -55,6 +55,8 @@ type Config struct {
 	Custody Custody
 	// Nudge has transfers looked at now; it may be nil.
 	Nudge func()
+	// LiveReady is asked before a live portfolio is opened; it may be nil.
+	LiveReady func() error
 	// Treasury are the rules of the treasury that a new portfolio is opened with; nil
 	// are the defaults.
 	Treasury *domain.TreasuryPolicy

@@ -82,6 +82,11 @@ func (q *request) opening(b *openBody) (commands.Command, error) {
 	default:
 		return nil, domain.Invalid("mode", "must be \"paper\" or \"live\"")
 	}
+	if b.Mode == domain.ModeLive && q.api.config.LiveReady != nil {
+		if err := q.api.config.LiveReady(); err != nil {
+			return nil, err
+		}
+	}
 	defaults, err := q.api.config.Defaults(b.Mode)
 	if err != nil {
 		return nil, err
