@@ -197,6 +197,9 @@ func TestTheFolderHoldsNoSecret(t *testing.T) {
 func TestHeapProfile(t *testing.T) {
 	k := newStore(t)
 	fill(t, k, 1)
+	m, err := ParseMnemonic([]byte(sentence24))
+	require.NoError(t, err)
+	defer m.Wipe()
 	var profile bytes.Buffer
 	require.NoError(t, k.WithKey("w0", func(key *PrivateKey) error {
 		_, err := key.Sign([32]byte{1})
@@ -209,6 +212,7 @@ func TestHeapProfile(t *testing.T) {
 	}))
 	require.Greater(t, profile.Len(), 1000)
 	require.Empty(t, findSecret(testSecret(0), profile.Bytes()))
+	require.NotContains(t, profile.String(), "abandon")
 }
 
 // The bytes of a closed key are zeros wherever this package put them: what

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -307,6 +308,12 @@ func TestFromWordsToWallet(t *testing.T) {
 		created, err = k.Create("hot", Path(3), key)
 		return err
 	}))
+	file := readFile(t, filepath.Join(k.dir, fileOf("hot", created)))
+	for _, word := range strings.Fields(wordsOf(t, m)) {
+		if len(word) > 4 { // shorter ones stand in base64 by chance
+			require.NotContains(t, string(file), word, "never written anywhere")
+		}
+	}
 	path, err := k.DerivationPath("hot")
 	require.NoError(t, err)
 	again, err := ParseMnemonic([]byte(wordsOf(t, m)))
