@@ -43,7 +43,7 @@ func canaries(secret []byte) map[string][]byte {
 	return out
 }
 
-// searchSecret fails if any form of the secret, or of a half of it, is there.
+// findSecret names the form in which the secret, or a half of it, is there.
 func findSecret(secret, where []byte) string {
 	for _, part := range [][]byte{secret, secret[:len(secret)/2], secret[len(secret)/2:]} {
 		for name, form := range canaries(part) {

@@ -73,11 +73,8 @@ func TestNewMnemonic(t *testing.T) {
 	}
 }
 
-// A sentence of 24 words and its address with the passphrase é, worked out by
-// Python's hashlib and the rules of BIP-39: the é is normalised.
-const (
-	sentence24 = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon art"
-)
+// sentence24 is the sentence of 256 bits that are 0.
+const sentence24 = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon art"
 
 // "NFKD", any case, any white space: these are all the same sentence. The trap is
 // that a library takes two spaces and makes another seed of them.
