@@ -71,7 +71,7 @@ func advanceVerb(s *scenario, a *args) []commands.Command {
 		t = &treasury.Transfer{}
 	}
 	sum := sha256.Sum256([]byte(id + "/" + string(rune('0'+len(t.Attempts)))))
-	p := commands.Prepared{Transaction: json.RawMessage("{}"), Nonce: 1, Digest: hex.EncodeToString(sum[:]), Says: t.Payment}
+	p := commands.Prepared{Transaction: json.RawMessage("{}"), Nonce: nextNonce(s, t), Digest: hex.EncodeToString(sum[:]), Says: t.Payment}
 	digest := ""
 	if made := t.Last(); made != nil {
 		digest = made.Digest
@@ -97,6 +97,20 @@ func advanceVerb(s *scenario, a *args) []commands.Command {
 	}
 	a.fail("%q is no step; there are prepared, repriced, signed, sent, arrived, failed", step)
 	return nil
+}
+
+// nextNonce keeps the nonce of a transfer that has one, and counts up for others.
+func nextNonce(s *scenario, t *treasury.Transfer) uint64 {
+	if made := t.Last(); made != nil {
+		return made.Nonce
+	}
+	nonce := uint64(1)
+	for _, other := range s.state.Custody.Transfers {
+		if made := other.Last(); made != nil && other.From == t.From {
+			nonce = max(nonce, made.Nonce+1)
+		}
+	}
+	return nonce
 }
 
 // reconcileVerb says what the chain would: WALLET/ASSET=AMOUNT as three words each.
