@@ -150,6 +150,21 @@ func TestHotTooLong(t *testing.T) {
 	require.False(t, h.s.Custody.HotAbove.Equal(h.now.Add(1)), "since when, not until when")
 }
 
+// What moves from one hot wallet to another is hot all the while: it does not begin the
+// 24 h anew.
+func TestHotMovesAreHot(t *testing.T) {
+	h := funded(t)
+	since := h.s.Custody.HotAbove
+	h.after(time.Hour)
+	x := h.send("hot-1", "hot-2", "1000")
+	_, hash := h.upTo(treasury.Broadcast, x, 1)
+	require.Equal(t, [2]string{"2500", "0"}, [2]string{h.s.Holdings().HotCash.String(), h.s.Holdings().Transit.String()})
+	h.arrive(x, hash, "0")
+	require.Equal(t, since, h.s.Custody.HotAbove)
+	h.upTo(treasury.Broadcast, h.send("hot", "cold", "1000"), 2)
+	require.True(t, h.s.Custody.HotAbove.IsZero(), "what goes to cold is not")
+}
+
 // Without a cold wallet there is no share to keep.
 func TestHotShareNeedsBothWallets(t *testing.T) {
 	h := live(t)
