@@ -116,13 +116,13 @@ func (s *custodyStorm) compare() {
 func fixed(d domain.Decimal) string { return text(micro(d)) }
 
 func (s *custodyStorm) anyStep() {
-	s.after(among(s, "pause", 0, 1, time.Second, time.Second, time.Hour, 23*time.Hour, 24*time.Hour-1))
+	s.after(among(s, "pause", 0, 0, 1, 1, time.Second, time.Second, time.Minute, time.Hour, 23*time.Hour, 24*time.Hour-1))
 	steps := []func(){
-		s.anyMoney, s.anyRequest, s.anyRequest, s.anyRequest, s.anySweep, s.anyProposal, s.anyBook, s.anyHalt, s.anyHalt, s.anyReconciliation,
+		s.anyMoney, s.anyRequest, s.anyRequest, s.anyRequest, s.anySweep, s.anyProposal, s.anyBook, s.anyHalt, s.anyReconciliation,
 	}
 	if len(s.m.transfers) > 0 {
 		for range 2 {
-			steps = append(steps, s.anyApproval, s.anyApproval, s.anyRejection, s.anyPreparation, s.anyPreparation, s.anyPreparation, s.anySignature, s.anySignature,
+			steps = append(steps, s.anyProgress, s.anyProgress, s.anyProgress, s.anyApproval, s.anyApproval, s.anyRejection, s.anyPreparation, s.anyPreparation, s.anyPreparation, s.anySignature, s.anySignature,
 				s.anySignature, s.anyBroadcast, s.anyBroadcast, s.anyReprice, s.anyArrival, s.anyArrival, s.anyFailure)
 		}
 	}
@@ -331,7 +331,27 @@ func (s *custodyStorm) anyTransfer() *modelTransfer {
 func (s *custodyStorm) anyApproval() {
 	x := s.anyTransfer()
 	user, hash := among(s, "approver", "paul", "paul", "quinn", x.user), s.s.Custody.Transfers[x.id].Hash
-	right := among(s, "hash", true, true, true, false)
+	s.approves(x, user, hash, among(s, "hash", true, true, true, false))
+}
+
+// anyProgress takes a transfer some steps on its way.
+func (s *custodyStorm) anyProgress() {
+	x := s.anyTransfer()
+	for range rapid.IntRange(1, 4).Draw(s.r, "steps on") {
+		switch x.status {
+		case "requested":
+			s.approves(x, "quinn", s.s.Custody.Transfers[x.id].Hash, true)
+		case "approved":
+			s.prepares(x, s.nextNonce(x), false)
+		case "prepared":
+			s.signs(x)
+		case "signed":
+			s.broadcasts(x)
+		}
+	}
+}
+
+func (s *custodyStorm) approves(x *modelTransfer, user, hash string, right bool) {
 	if !right {
 		hash = strings.Repeat("0", 64)
 	}
@@ -355,15 +375,14 @@ func (s *custodyStorm) anyRejection() {
 	s.does("reject", waits || x.status == "rejected", func(d *Decision) error { return d.RejectTransfer(x.id, "x") }, func() { x.status = "rejected" })
 }
 
-// nonceOf is the next of a wallet, most of the time.
-func (s *custodyStorm) nonceOf(x *modelTransfer) uint64 {
+func (s *custodyStorm) nextNonce(x *modelTransfer) uint64 {
 	next := uint64(1)
 	for _, y := range s.m.transfers {
 		if y.wallet == x.wallet && y.used {
 			next = max(next, y.nonce+1)
 		}
 	}
-	return next + among(s, "nonce", uint64(0), 0, 0, 1) - among(s, "stale", uint64(0), 0, 0, 1)
+	return next
 }
 
 func (s *custodyStorm) transaction(x *modelTransfer, nonce uint64, fee string) PreparedTransaction {
@@ -372,9 +391,12 @@ func (s *custodyStorm) transaction(x *modelTransfer, nonce uint64, fee string) P
 
 func (s *custodyStorm) anyPreparation() {
 	x := s.anyTransfer()
-	nonce := s.nonceOf(x)
+	nonce := s.nextNonce(x) + among(s, "skipped", uint64(0), 0, 0, 1) - among(s, "stale", uint64(0), 0, 0, 1)
+	s.prepares(x, nonce, among(s, "tampered", false, false, false, true))
+}
+
+func (s *custodyStorm) prepares(x *modelTransfer, nonce uint64, tampered bool) {
 	p := s.transaction(x, nonce, "0.1")
-	tampered := among(s, "tampered", false, false, false, true)
 	if tampered {
 		p.Says.To = stranger + "0"
 	}
@@ -385,8 +407,9 @@ func (s *custodyStorm) anyPreparation() {
 	})
 }
 
-func (s *custodyStorm) anySignature() {
-	x := s.anyTransfer()
+func (s *custodyStorm) anySignature() { s.signs(s.anyTransfer()) }
+
+func (s *custodyStorm) signs(x *modelTransfer) {
 	ok := x.underWay() && s.m.maySend(x)
 	digest := strings.Repeat("0", 64)
 	if len(x.attempts) > 0 {
@@ -407,8 +430,9 @@ func (s *custodyStorm) hashOfAttempt(x *modelTransfer, fee string) string {
 	return hashOf(s.transaction(x, x.nonce, fee).Digest)
 }
 
-func (s *custodyStorm) anyBroadcast() {
-	x := s.anyTransfer()
+func (s *custodyStorm) anyBroadcast() { s.broadcasts(s.anyTransfer()) }
+
+func (s *custodyStorm) broadcasts(x *modelTransfer) {
 	hash := hashOf("")
 	ok := (x.status == "signed" || x.status == "broadcast") && x.last().signed && s.m.maySend(x)
 	if len(x.attempts) > 0 {
@@ -480,7 +504,7 @@ func (s *custodyStorm) anyFailure() {
 func TestAnyCustody(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		s := newCustodyStorm(r)
-		for range rapid.IntRange(1, 40).Draw(r, "steps") {
+		for range rapid.IntRange(1, 50).Draw(r, "steps") {
 			s.anyStep()
 		}
 		cuts := &tempest{harness: s.harness, r: r}
