@@ -785,7 +785,9 @@ func TestApplyTransfersIsTotal(t *testing.T) {
 			Portfolio: "main", Mode: domain.ModeLive, Clock: domain.ClockWall, BaseAsset: "USDC", Policy: domain.DefaultPolicy(domain.ModeLive),
 		})
 		s.Apply(domain.Stamp{Revision: 1, Time: noon}, walletOf("hot-1", domain.WalletHot))
-		types := slices.DeleteFunc(domain.EventTypes(), func(t string) bool { return !strings.HasPrefix(t, "transfer.") && !strings.HasPrefix(t, "emergency_stop.e") })
+		types := slices.DeleteFunc(domain.EventTypes(), func(t string) bool {
+			return !strings.HasPrefix(t, "transfer.") && !strings.HasPrefix(t, "emergency_stop.e")
+		})
 		for n := range rapid.IntRange(1, 20).Draw(r, "events") {
 			e, err := domain.Decode(rapid.SampledFrom(types).Draw(r, "type"), []byte("{}"))
 			require.NoError(r, err)
