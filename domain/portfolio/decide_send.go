@@ -179,8 +179,8 @@ func (d *Decision) RepriceTransfer(id string, p PreparedTransaction) error {
 	}
 	last := t.Last()
 	switch {
-	case t.Status != treasury.Broadcast && t.Status != treasury.Signed:
-		return domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to reprice", t.Status)
+	case last == nil || t.Status != treasury.Broadcast && t.Status != treasury.Signed:
+		return domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to reprice", d.statusOf(t))
 	case last.TxHash == "" && last.Digest != p.Digest:
 		return domain.Errorf(domain.CodeConflict, "the transaction that takes the place of a stuck one is not signed yet")
 	case len(t.Attempts) >= treasury.MaxAttempts:
