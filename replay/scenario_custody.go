@@ -27,6 +27,39 @@ func walletVerb(s *scenario, a *args) []commands.Command {
 	})
 }
 
+// addressOf is a wallet's address, "" of one that is not registered.
+func (s *scenario) addressOf(wallet string) string {
+	if w := s.state.Custody.Wallets[wallet]; w != nil {
+		return w.Address
+	}
+	return ""
+}
+
+// keyVerb, loadedVerb, openedVerb and provenVerb note what was done with a key.
+func keyVerb(s *scenario, a *args) []commands.Command {
+	wallet := a.word("the wallet")
+	return one(commands.RecordKey{Wallet: wallet, Address: s.addressOf(wallet), Origin: a.word("created or recovered"), Path: "m/44'/60'/0'/0/0", KeyID: "8b1a9953"})
+}
+
+func loadedVerb(s *scenario, a *args) []commands.Command {
+	c := commands.LoadWallet{Wallet: a.word("the wallet"), Block: 1}
+	c.Address = s.addressOf(c.Wallet)
+	for more := true; more; more = a.more() {
+		c.Balances = append(c.Balances, domain.WalletBalance{Asset: a.word("the asset"), Amount: a.number("the amount")})
+	}
+	return one(c)
+}
+
+func openedVerb(s *scenario, a *args) []commands.Command {
+	wallet := a.word("the wallet")
+	return one(commands.UseKey{Wallet: wallet, Address: s.addressOf(wallet), Purpose: a.option("purpose")})
+}
+
+func provenVerb(s *scenario, a *args) []commands.Command {
+	wallet := a.word("the wallet")
+	return one(commands.TestRecovery{Wallet: wallet, Address: s.addressOf(wallet)})
+}
+
 func contactVerb(_ *scenario, a *args) []commands.Command {
 	return one(commands.AddAddress{Chain: scenarioChain, Address: a.word("the address"), Label: a.word("the label")})
 }
