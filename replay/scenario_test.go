@@ -142,7 +142,7 @@ show equity
 // quiet hides what is only preparation, never a refusal.
 func TestQuiet(t *testing.T) {
 	got := runText(t, scenarioOptions{first: 1}, "quiet on\nopen capital=1\nbot a capital=2\nquiet off\nshow equity\n")
-	require.Equal(t, "quiet on\nopen capital=1\nbot a capital=2\n! invalid: capital is more than the 1 USDC in hot:treasury; record a deposit first\nquiet off\nshow equity\n> equity 1\n", got)
+	require.Equal(t, "quiet on\nopen capital=1\nbot a capital=2\n! invalid: capital is more than the 1 USDC free in hot:treasury; record a deposit first\nquiet off\nshow equity\n> equity 1\n", got)
 }
 
 // The same scenario always gives the same text, and its output is a scenario.
