@@ -61,6 +61,9 @@ func (s *State) Sendable(id string) error {
 	if err != nil {
 		return err
 	}
+	if t.Status == treasury.Requested || !t.Open() {
+		return domain.Errorf(domain.CodeConflict, "the transfer is %s", t.Status)
+	}
 	if err := d.intact(t); err != nil {
 		return err
 	}
@@ -194,7 +197,7 @@ func (d *Decision) RepriceTransfer(id string, p PreparedTransaction) error {
 	if err := d.sendable(t); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(t.Attempts, func(a treasury.Attempt) bool { return a.Digest == p.Digest }) {
+	if t.HasDigest(p.Digest) {
 		d.Note(domain.NotedUnchanged, "the transfer has this transaction already")
 		return nil
 	}
@@ -210,13 +213,16 @@ func (d *Decision) SignTransfer(e *domain.TransferSigned) error {
 	if err != nil {
 		return err
 	}
+	last := t.Last()
+	if last == nil || !t.UnderWay() {
+		return domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to sign", d.statusOf(t))
+	}
 	if err := d.intact(t); err != nil {
 		return err
 	}
-	last := t.Last()
 	switch {
-	case last == nil || !t.UnderWay():
-		return domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to sign", d.statusOf(t))
+	case e.Digest != last.Digest && (t.Status == treasury.Prepared || t.HasDigest(e.Digest)): // by another server, say
+		return domain.Errorf(domain.CodeConflict, "another transaction of the transfer was prepared since")
 	case e.Digest != last.Digest:
 		return tampered("digest")
 	case !isTxHash(e.TxHash):
@@ -254,6 +260,8 @@ func (d *Decision) BroadcastTransfer(id, hash string) error {
 	switch {
 	case last == nil || last.TxHash == "" || (t.Status != treasury.Signed && t.Status != treasury.Broadcast):
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to send", d.statusOf(t))
+	case hash != last.TxHash && t.HasHash(hash): // by another server, say
+		return domain.Errorf(domain.CodeConflict, "another transaction of the transfer was signed since")
 	case hash != last.TxHash:
 		return tampered("tx_hash")
 	}

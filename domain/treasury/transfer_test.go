@@ -64,13 +64,28 @@ func TestHash(t *testing.T) {
 }
 
 func TestIntact(t *testing.T) {
-	transfer := Transfer{TransferRequested: asked()}
+	transfer := Transfer{TransferRequested: asked(), Status: Approved}
+	transfer.ToPlace = domain.WalletHot
 	require.True(t, transfer.Intact("main"), "nobody has to approve it")
 	require.False(t, transfer.Intact("other"), "of another portfolio")
-	transfer.ApprovalFor = []string{"it touches the cold wallet"}
+	transfer.ApprovalFor = []string{"it is above the threshold"}
 	require.False(t, transfer.Intact("main"), "nobody has approved it")
-	transfer.ApprovedHash = transfer.TransferRequested.Hash
+	transfer.Status = Requested
+	require.True(t, transfer.Intact("main"), "nobody has approved it yet")
+	transfer.Status, transfer.ApprovedHash = Approved, transfer.TransferRequested.Hash
 	require.True(t, transfer.Intact("main"))
+	// What always takes a second person does so whatever the transfer says of it.
+	for _, kind := range []string{domain.TransferRebalance, domain.TransferWithdrawal, domain.TransferSweep} {
+		forged := Transfer{TransferRequested: asked(), Status: Approved}
+		forged.Kind, forged.ToPlace = kind, domain.WalletHot
+		forged.TransferRequested.Hash = Hash("main", &forged.TransferRequested)
+		require.False(t, forged.Intact("main"), kind)
+	}
+	for _, place := range [][2]string{{domain.WalletHot, domain.WalletCold}, {domain.WalletCold, domain.WalletHot}} {
+		forged := Transfer{TransferRequested: asked(), Status: Approved}
+		forged.FromPlace, forged.ToPlace = place[0], place[1]
+		require.False(t, forged.Intact("main"), place)
+	}
 }
 
 // “mutated approval”: what the bytes say is held against what was approved, field by
