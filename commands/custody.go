@@ -142,7 +142,7 @@ type CustodyOptions struct {
 	// StepTimeout bounds one step of one transfer, and one reading of balances; 0 is a
 	// minute.
 	StepTimeout time.Duration
-	Now       func() time.Time
+	Now         func() time.Time
 }
 
 // Custody is the part of the engine that reaches the outside: it signs and moves money.

@@ -210,14 +210,11 @@ func (l *loop) leave() {
 
 // each takes joined errors apart.
 func each(err error) []error {
-	var joined interface{ Unwrap() []error }
-	switch {
-	case err == nil:
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // this very error
+		return joined.Unwrap()
+	}
+	if err == nil {
 		return nil
-	case errors.As(err, &joined):
-		if _, single := err.(*TransferProblem); !single { //nolint:errorlint // of this very error
-			return joined.Unwrap()
-		}
 	}
 	return []error{err}
 }

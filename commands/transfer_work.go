@@ -225,7 +225,7 @@ func (c *Custody) resend(ctx context.Context, id string, t *treasury.Transfer) (
 	if errors.Is(err, ErrUnderpriced) && c.stuck(t) {
 		return c.reprice(ctx, id, t)
 	}
-	return err == nil, err
+	return false, err // there is time enough to see what becomes of it
 }
 
 func (c *Custody) reprice(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
