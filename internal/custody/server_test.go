@@ -30,7 +30,8 @@ func bigOf(n uint64) *big.Int { return new(big.Int).SetUint64(n) }
 // server is an engine and its custody on a store.
 type server struct {
 	*world
-	store   eventstore.Store
+	store   eventstore.Store // as the server has it
+	truth   eventstore.Store // as it is
 	engine  *commands.Engine
 	custody *commands.Custody
 	options commands.CustodyOptions
@@ -41,7 +42,7 @@ type server struct {
 
 // serve starts a server; change may replace its parts.
 func (w *world) serve(store eventstore.Store, change ...func(*commands.CustodyOptions)) *server {
-	s := &server{world: w, store: store}
+	s := &server{world: w, store: store, truth: store}
 	s.engine = commands.NewEngine(store, commands.EngineOptions{Options: commands.Options{Now: w.now}})
 	w.t.Cleanup(s.engine.Close)
 	s.options = commands.CustodyOptions{
@@ -148,16 +149,27 @@ func (s *server) open(limits string) {
 	live.Defaults, live.Limits = domain.DefaultPolicy(domain.ModeLive), []byte(limits)
 	s.must(olga, live)
 	s.register()
+	var facts []commands.Command
 	for place, of := range map[string]map[string]domain.Decimal{
 		domain.WalletHot:  {"USDC": s.holds(s.hot, "USDC").Add(s.holds(s.spare, "USDC")), coin: s.holds(s.hot, coin).Add(s.holds(s.spare, coin))},
 		domain.WalletCold: {"USDC": s.holds(s.cold.Address, "USDC"), coin: s.holds(s.cold.Address, coin)},
 	} {
 		for asset, amount := range of {
-			s.must(olga, commands.RecordDeposit{Wallet: place, Asset: asset, Amount: amount})
+			facts = append(facts, commands.RecordDeposit{Wallet: place, Asset: asset, Amount: amount})
 		}
 	}
-	s.must(olga, commands.RegisterBot{ID: "a", Capital: dec("300"), Start: true})
-	s.must(olga, commands.RegisterMarket{Market: "m", Kind: domain.KindOutcome, Outcomes: []string{"YES", "NO"}, Tokens: map[string]string{"YES": tokenYes, "NO": tokenNo}})
+	facts = append(facts, commands.RegisterBot{ID: "a", Capital: dec("300"), Start: true}, commands.RegisterMarket{
+		Market: "m", Kind: domain.KindOutcome, Outcomes: []string{"YES", "NO"}, Tokens: map[string]string{"YES": tokenYes, "NO": tokenNo},
+	})
+	var requests []commands.Request
+	for _, f := range facts {
+		requests = append(requests, by(olga, f))
+	}
+	results, err := s.engine.DoAll(ctx, main, requests)
+	require.NoError(s.t, err)
+	for _, r := range results {
+		require.NoError(s.t, r.Err)
+	}
 }
 
 func (s *server) register() {
@@ -178,7 +190,7 @@ func (s *server) register() {
 func (s *server) state() *portfolio.State {
 	s.t.Helper()
 	state := portfolio.New()
-	require.NoError(s.t, eventstore.Walk(context.Background(), s.store, commands.Stream(main), 0, func(rec eventstore.Record) error {
+	require.NoError(s.t, eventstore.Walk(context.Background(), s.truth, commands.Stream(main), 0, func(rec eventstore.Record) error {
 		e, err := domain.Decode(rec.Type, rec.Data)
 		state.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
 		return err
@@ -190,7 +202,7 @@ func (s *server) state() *portfolio.State {
 func eventsOf[E domain.Event](s *server) []E {
 	s.t.Helper()
 	var all []E
-	require.NoError(s.t, eventstore.Walk(context.Background(), s.store, commands.Stream(main), 0, func(rec eventstore.Record) error {
+	require.NoError(s.t, eventstore.Walk(context.Background(), s.truth, commands.Stream(main), 0, func(rec eventstore.Record) error {
 		e, err := domain.Decode(rec.Type, rec.Data)
 		if wanted, ok := e.(E); ok {
 			all = append(all, wanted)
