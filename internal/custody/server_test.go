@@ -17,6 +17,7 @@ import (
 	"pets/domain/treasury"
 	"pets/eventstore"
 	"pets/eventstore/memory"
+	"pets/internal/chain/chaintest"
 	"pets/internal/custody"
 )
 
@@ -170,6 +171,29 @@ func (s *server) open(limits string) {
 	for _, r := range results {
 		require.NoError(s.t, r.Err)
 	}
+}
+
+// second opens another live portfolio, with an empty cold wallet, and returns its name.
+func (s *server) second() string {
+	s.t.Helper()
+	const id = "second"
+	do := func(portfolio string, c domain.Caller, cmd commands.Command) commands.Answer {
+		a, err := s.engine.Do(s.ctx(), portfolio, by(c, cmd))
+		require.NoError(s.t, err)
+		return a
+	}
+	asked := do("paper", olga, commands.RequestOverride{Kind: domain.OverrideGoLive, Portfolio: id, Reason: "a test of custody"})
+	gate := domain.Gate{Portfolio: "paper", Revision: do("paper", paul, commands.ConfirmOverride{Override: asked.ID}).Revision}
+	evidence, err := commands.ReadEvidence(s.ctx(), s.store, gate)
+	require.NoError(s.t, err)
+	do(id, olga, commands.OpenPortfolio{
+		ID: id, Mode: domain.ModeLive, BaseAsset: "USDC", BaseDecimals: 6, Defaults: domain.DefaultPolicy(domain.ModeLive), Gate: &gate, Evidence: evidence,
+	})
+	_, err = s.custody.RegisterWallet(s.ctx(), id, by(alice, commands.RegisterWallet{
+		Wallet: "cold-9", Place: domain.WalletCold, Chain: chainID, Address: chaintest.Named("cold-9").Hex(),
+	}))
+	require.NoError(s.t, err)
+	return id
 }
 
 func (s *server) register() {

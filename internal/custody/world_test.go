@@ -22,9 +22,9 @@ import (
 )
 
 const (
-	chainID       = "eip155:1337"
-	coin          = "COIN"
-	canary        = "k3y-c4nary" // stands in every URL, and must come out nowhere
+	chainID = "eip155:1337"
+	coin    = "COIN"
+	canary  = "k3y-c4nary" // stands in every URL, and must come out nowhere
 )
 
 var (
