@@ -93,7 +93,9 @@ func (l *loop) round(ctx context.Context) {
 	defer cancel()
 	ids, err := l.c.engine.Portfolios(listing)
 	if err != nil {
-		l.told.tell(l.c, "", "the portfolios cannot be listed", err)
+		if ctx.Err() == nil {
+			l.told.tell(l.c, "", "the portfolios cannot be listed", err)
+		}
 		return
 	}
 	for _, id := range ids {
@@ -210,7 +212,7 @@ func (l *loop) leave() {
 
 // each takes joined errors apart.
 func each(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // this very error
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()
 	}
 	if err == nil {

