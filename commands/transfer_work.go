@@ -40,8 +40,16 @@ func (c *Custody) Work(ctx context.Context, id string) (progressed bool, err err
 	if propose {
 		failed = append(failed, c.act(ctx, id, ProposeRebalance{}))
 	}
+	busy := map[string]bool{} // wallets with a transfer under way: its nonce comes first
 	for _, t := range open {
+		busy[t.Wallet] = busy[t.Wallet] || t.UnderWay()
+	}
+	for _, t := range open {
+		if t.Status == treasury.Approved && t.Kind != domain.TransferSweep && busy[t.Wallet] {
+			continue
+		}
 		moved, err := c.stepWithin(ctx, id, t)
+		busy[t.Wallet] = busy[t.Wallet] || moved
 		progressed = progressed || moved
 		if err != nil {
 			failed = append(failed, &TransferProblem{Transfer: t.Transfer, Err: err})

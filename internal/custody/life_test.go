@@ -61,3 +61,20 @@ func TestTheWholeLifeOfATransfer(t *testing.T) {
 		})
 	}
 }
+
+// One transfer of a wallet at a time: the next one waits, and that is no problem to be
+// told of.
+func TestTransfersOfAWalletTakeTurns(t *testing.T) {
+	t.Parallel()
+	s := newWorld(t).inMemory()
+	block := s.node.Head()
+	var ids []string
+	for _, amount := range []string{"1", "2", "3"} {
+		ids = append(ids, s.ask(commands.RequestTransfer{From: "hot", To: "cold", Amount: dec(amount)}))
+	}
+	for _, id := range ids {
+		s.until(id, treasury.Confirmed)
+	}
+	require.Len(t, s.sent(s.hot, block), 3)
+	s.agrees()
+}

@@ -46,6 +46,7 @@ type world struct {
 	registry *chain.Registry
 	client   *chain.Client
 	shapes   *typeddata.Shapes
+	secret   string // of the keyring
 	ring     *vault.Keyring
 	dir      string
 	keys     *vault.Keystore
@@ -86,7 +87,8 @@ func (w *world) usdc() string { return chainID + "/erc20:" + w.token.Hex() }
 func (w *world) openKeystore() {
 	w.t.Helper()
 	var err error
-	w.ring, err = vault.ParseKeyring(vault.GenerateKey(), "")
+	w.secret = vault.GenerateKey()
+	w.ring, err = vault.ParseKeyring(w.secret, "")
 	require.NoError(w.t, err)
 	w.dir = filepath.Join(w.t.TempDir(), "keys")
 	w.keys, err = vault.Open(w.dir, w.ring)
