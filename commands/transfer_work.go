@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -27,7 +28,8 @@ func (c *Custody) Work(ctx context.Context, id string) (progressed bool, err err
 		for _, t := range s.Custody.OpenTransfers() {
 			open = append(open, copyOf(t))
 		}
-		overdue, propose = s.TransfersOverdue(c.o.Now().UTC()), s.PlanRebalance().Why == ""
+		now := c.o.Now().UTC()
+		overdue, propose = s.TransfersOverdue(now), s.PlanRebalance().Why == "" && !declinedLately(s, now)
 		return nil
 	})
 	if err != nil {
@@ -56,6 +58,19 @@ func (c *Custody) Work(ctx context.Context, id string) (progressed bool, err err
 		}
 	}
 	return progressed, errors.Join(failed...)
+}
+
+// declinedFor is how long a proposal that came to nothing is not made again.
+const declinedFor = time.Hour
+
+// declinedLately: a person who has rejected a proposal does not want it back at once.
+func declinedLately(s *portfolio.State, now time.Time) bool {
+	for _, t := range s.Custody.Transfers {
+		if t.Kind == domain.TransferRebalance && !t.Open() && t.Status != treasury.Confirmed && now.Sub(t.EndedAt) < declinedFor {
+			return true
+		}
+	}
+	return false
 }
 
 // TransferProblem says why a transfer does not go on. It is tried again.
@@ -185,9 +200,18 @@ func signedOf(t *treasury.Transfer) []treasury.Attempt {
 	return slices.DeleteFunc(slices.Clone(t.Attempts), func(a treasury.Attempt) bool { return a.TxHash == "" })
 }
 
+// failed records what the chain has settled, and tells of it: once, by the server that
+// recorded it.
 func (c *Custody) failed(ctx context.Context, id string, t *treasury.Transfer, code string, out Outcome) error {
-	c.o.Watch(id, "transfer "+t.Transfer+" failed: "+code, nil)
-	return c.act(ctx, id, FailTransfer{Transfer: t.Transfer, Code: code, TxHash: out.TxHash, Fee: out.Fee})
+	answer, err := c.engine.Do(ctx, id, Request{
+		Caller: serverCaller, Key: uuid.NewString(), Command: FailTransfer{Transfer: t.Transfer, Code: code, TxHash: out.TxHash, Fee: out.Fee},
+	})
+	for _, e := range answer.events {
+		if _, recorded := e.(*domain.TransferFailed); recorded {
+			c.o.Watch(id, "transfer "+t.Transfer+" failed: "+code, nil)
+		}
+	}
+	return err
 }
 
 // push moves on what is not final: a replacement that is not signed or sent yet, the

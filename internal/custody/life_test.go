@@ -2,6 +2,7 @@ package custody_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/stretchr/testify/require"
@@ -77,4 +78,45 @@ func TestTransfersOfAWalletTakeTurns(t *testing.T) {
 	}
 	require.Len(t, s.sent(s.hot, block), 3)
 	s.agrees()
+}
+
+// "Hot < 0.8 × target → propose cold → hot up to target": the server proposes, a person
+// may decline, and is then left alone for a while.
+func TestARebalanceIsProposedAndMade(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.token.Mint(w.cold.Address, 5_000_000_000) // hot has 10 % of 15,000
+	s := w.inMemory()
+	proposals := func() []*domain.TransferRequested { return eventsOf[*domain.TransferRequested](s) }
+	for range 3 {
+		require.NoError(t, s.work())
+	}
+	require.Len(t, proposals(), 1, "one open proposal at a time")
+	p := proposals()[0]
+	require.Equal(t, domain.TransferRebalance, p.Kind)
+	require.Equal(t, dec("750"), p.Amount)
+	s.must(paul, commands.RejectTransfer{Transfer: p.Transfer, Reason: "not today"})
+	s.later(59 * time.Minute)
+	require.NoError(t, s.work())
+	require.Len(t, proposals(), 1)
+	s.later(time.Minute)
+	require.NoError(t, s.work())
+	require.Len(t, proposals(), 2)
+	p = proposals()[1]
+	s.must(paul, commands.ApproveTransfer{Transfer: p.Transfer, Hash: p.Hash})
+	s.until(p.Transfer, treasury.Confirmed)
+	require.NoError(t, s.work())
+	require.Len(t, proposals(), 2)
+	require.Equal(t, dec("2250"), w.holds(w.hot, "USDC"))
+	s.agrees()
+}
+
+// An approval that is not used in time is used no more, and that is recorded.
+func TestATransferExpires(t *testing.T) {
+	t.Parallel()
+	s := newWorld(t).inMemory()
+	id := s.must(olga, commands.RequestTransfer{From: "hot", To: "cold", Amount: dec("1"), Reason: "a test"}).ID
+	s.later(24 * time.Hour)
+	require.NoError(t, s.work())
+	require.Equal(t, treasury.Expired, s.transfer(id).Status)
 }

@@ -41,6 +41,10 @@ func TestAddressesAreChecked(t *testing.T) {
 	s.code(domain.CodeConflict, errorOf(s.custody.RegisterWallet(s.ctx(), second, by(alice, commands.RegisterWallet{
 		Wallet: "hot-1", Place: domain.WalletHot, Chain: chainID, Address: s.hot.Hex(),
 	}))))
+	// The keystore knows keys by the names of wallets, whatever portfolio they are of.
+	s.code(domain.CodeConflict, errorOf(s.custody.RegisterWallet(s.ctx(), second, by(alice, commands.RegisterWallet{
+		Wallet: "hot-1", Place: domain.WalletHot, Chain: chainID, Address: chaintest.Named("y").Hex(),
+	}))))
 	s.code(domain.CodeDenied, errorOf(s.custody.RegisterWallet(s.ctx(), main, by(olga, commands.RegisterWallet{}))))
 }
 
