@@ -28,6 +28,8 @@ var (
 	someFill   = domain.FillID{Bot: "alpha", Venue: "hub", TradeID: "t1", Leg: 2}
 	someMarket = domain.Instrument{Market: "Rain & <wind>?", Outcome: "YES"}
 	onlyFill   = domain.FillID{Bot: "alpha", TradeID: "t1"}
+
+	somePayment = domain.Payment{Chain: "eip155:137", AssetID: "eip155:137/slip44:966", From: "0x1", To: "0x2", Amount: someAmount, HighestFee: someAmount}
 )
 
 const someAddress = "0x9858EfFD232B4033E47d90003D41EC34EcaEda94"
@@ -143,6 +145,35 @@ var bodies = []struct {
 	{"required", StartKeyRotation{To: "8b1a9953"}},
 	{"full", RecordReencrypted{Rotation: "r9", Wallet: "hot-1", Address: someAddress, From: "deadbeef", To: "8b1a9953"}},
 	{"full", CompleteKeyRotation{Rotation: "r9"}},
+	{"full", AddAddress{Chain: "eip155:137", Address: "0x1", Label: "bank"}},
+	{"full", ApproveTransfer{Transfer: "x7", Hash: "ab"}},
+	{"full", BroadcastTransfer{Transfer: "x7", TxHash: "0xab"}},
+	{"full", ChangeTreasuryPolicy{Policy: json.RawMessage(`{ "min_rebalance_usd": "60" }`), Reason: "calm & <quiet>"}},
+	{"full", ConfirmTransfer{Transfer: "x7", TxHash: "0xab", Block: 9, Fee: someAmount}},
+	{"full", ExpireTransfers{}},
+	{"full", FailTransfer{Transfer: "x7", Code: "reverted", Detail: "no", TxHash: "0xab", Fee: someAmount}},
+	{"required", FailTransfer{Transfer: "x7", Code: "refused"}},
+	{"full", LoadWallet{Wallet: "hot-1"}},
+	{"full", PrepareTransfer{Transfer: "x7", Prepared: Prepared{Transaction: json.RawMessage(`{"chain_id":137}`), Nonce: 4, Digest: "ab", Says: somePayment}}},
+	{"full", ProposeRebalance{}},
+	{"full", Reconcile{}},
+	{"full", RecordKey{Wallet: "hot-1", Address: "0x1", Origin: "created", Path: "m/44'/60'/0'/0/0", KeyID: "8b1a9953"}},
+	{"required", RecordKey{Wallet: "hot-1", Address: "0x1", Origin: "created", KeyID: "8b1a9953"}},
+	{"full", RegisterWallet{Wallet: "hot-1", Place: "hot", Chain: "eip155:137", Address: "0x1", Named: map[string]string{"USDC": "eip155:137/erc20:0x2"}}},
+	{"required", RegisterWallet{Wallet: "hot-1", Place: "hot", Chain: "eip155:137", Address: "0x1"}},
+	{"full", RejectTransfer{Transfer: "x7", Reason: "not now"}},
+	{"full", RemoveAddress{Chain: "eip155:137", Address: "0x1", Reason: "closed"}},
+	{"full", RepriceTransfer{Transfer: "x7", Prepared: Prepared{Transaction: json.RawMessage(`{"chain_id":137}`), Nonce: 4, Digest: "ab", Says: somePayment}}},
+	{"full", RequestTransfer{From: "hot", To: "cold", Asset: "USDC", Amount: someAmount, HighestFee: someAmount, Reason: "why", Sweep: true}},
+	{"required", RequestTransfer{From: "hot", To: "cold", Reason: "why"}},
+	{"full", SignOrder{Permit: "p5", Order: domain.TypedOrder{
+		Shape: "polymarket-ctf-1", Digest: "ab", Chain: "eip155:137", Contract: "0x1", Signer: "0x2", Maker: "0x2", Token: "7", Collateral: "eip155:137/erc20:0x3",
+		Side: domain.Buy, Quantity: someAmount, Notional: someAmount, FeeBPS: someAmount, ExpiresAt: &someTime,
+	}}},
+	{"full", SignTransfer{Transfer: "x7", Raw: "0x02"}},
+	{"required", SignTransfer{Transfer: "x7"}},
+	{"full", TestRecovery{Wallet: "hot-1", Address: "0x1"}},
+	{"full", UseKey{Wallet: "hot-1", Purpose: "verify"}},
 }
 
 // Bodies are for ever: the request hash of every command ever recorded was made
@@ -193,6 +224,9 @@ func fieldsOf(t reflect.Type, prefix string) []string {
 	var names []string
 	for i := range t.NumField() {
 		f := t.Field(i)
+		if f.Tag.Get("json") == "-" { // it is no part of the body
+			continue
+		}
 		if f.Anonymous {
 			names = append(names, fieldsOf(f.Type, prefix+f.Name+".")...)
 			continue

@@ -52,3 +52,20 @@ func recordAt(ctx context.Context, store eventstore.Store, id string, revision u
 	}
 	return eventstore.Record{}, &domain.Error{Code: domain.CodeNotFound, Field: "gate.revision", Message: "lies beyond the end of that portfolio's history"}
 }
+
+// ModeOf reads what a portfolio was opened as: its mode never changes.
+func ModeOf(ctx context.Context, store eventstore.Store, id string) (domain.Mode, error) {
+	rec, err := recordAt(ctx, store, id, 0)
+	if err != nil {
+		return "", err
+	}
+	e, err := domain.Decode(rec.Type, rec.Data)
+	if err != nil {
+		return "", err
+	}
+	opened, ok := e.(*domain.PortfolioOpened)
+	if !ok {
+		return "", domain.Errorf(domain.CodeInternal, "the stream of portfolio %s does not begin with its opening", id)
+	}
+	return opened.Mode, nil
+}

@@ -18,10 +18,10 @@ type KeyStatus struct {
 	// InUse has every key that a wallet is sealed under now, sorted by id. A
 	// retired key that is not in it is needed no more once no rotation is open.
 	InUse []KeyUse `json:"in_use"`
-	// Open is the rotation under way, null for none.
-	Open *OpenRotation `json:"open_rotation"`
-	// LastCompleted is the rotation that was completed last, null before any.
-	LastCompleted *CompletedRotation `json:"last_completed"`
+	// Open is the rotation under way, absent for none.
+	Open *OpenRotation `json:"open_rotation,omitempty"`
+	// LastCompleted is the rotation that was completed last, absent before any.
+	LastCompleted *CompletedRotation `json:"last_completed,omitempty"`
 	// Since is when the age of the key began to count: when the last rotation to
 	// another key was completed or, before any, when a rotation was first started
 	// or a wallet first claimed. Null where nothing is known of any key.

@@ -23,8 +23,11 @@ type OpenPortfolio struct {
 	// Gate is the record that allows a live portfolio; Evidence is that record.
 	Gate *domain.Gate `json:"gate,omitempty"`
 
-	Defaults domain.Policy       `json:"-"`
-	Evidence *portfolio.Evidence `json:"-"`
+	Defaults domain.Policy `json:"-"`
+	// Treasury are the treasury's rules; nil are the defaults. They are no part of the
+	// body either.
+	Treasury *domain.TreasuryPolicy `json:"-"`
+	Evidence *portfolio.Evidence    `json:"-"`
 }
 
 // Name implements Command.
@@ -49,7 +52,7 @@ func (c OpenPortfolio) Decide(d *portfolio.Decision) error {
 		c.Policy = policy
 	}
 	return d.Open(&domain.PortfolioOpened{
-		Portfolio: c.ID, Mode: c.Mode, Clock: c.Clock, BaseAsset: c.BaseAsset, BaseDecimals: c.BaseDecimals, Policy: c.Policy, Gate: c.Gate,
+		Portfolio: c.ID, Mode: c.Mode, Clock: c.Clock, BaseAsset: c.BaseAsset, BaseDecimals: c.BaseDecimals, Policy: c.Policy, Treasury: c.Treasury, Gate: c.Gate,
 	}, c.Evidence)
 }
 

@@ -92,6 +92,51 @@ func TestAnotherServerWasFaster(t *testing.T) {
 	known(t, c.rotated(keyB), keyA)
 }
 
+// Another server moves on to a rotation with newcomers while we re-encrypt, or while
+// we are about to complete: we go on with that one.
+func TestAnotherServerMovedOn(t *testing.T) {
+	c := newChest(t, keyA, "a", "b")
+	e := c.engine(t)
+	report, err := e.RotateKeys(t.Context(), serverCaller, c.server(keyB), "scheduled", func(_, _ int, wallet string) {
+		if wallet == "a" {
+			c.put("late", keyA)
+			_, err := e.System(t.Context(), Request{Caller: alice, Key: "k", Command: StartKeyRotation{To: keyB, Wallets: []string{"late"}}})
+			require.NoError(t, err)
+		}
+	})
+	require.NoError(t, err)
+	require.Equal(t, "r2", report.Rotation)
+	last, _ := c.system().Encryption().LastCompleted()
+	require.Equal(t, []string{"b", "late"}, last.Wallets)
+	require.Equal(t, []Resealed{
+		{"a", addressOf("a"), keyA, keyB}, {"b", addressOf("b"), keyA, keyB}, {"late", addressOf("late"), keyA, keyB},
+	}, report.Resealed)
+
+	c = newChest(t, keyA, "a")
+	c.listed = func(n int) {
+		if n == 3 { // the third look at the stream was taken
+			c.put("late", keyA)
+			_, err := c.server(keyB).rotate(alice, "a newcomer")
+			require.NoError(t, err)
+		}
+	}
+	require.Equal(t, "r2", c.mustRotate(keyB).Rotation)
+}
+
+// Another server replaces the file a moment before us: we had seen the key that it
+// was under.
+func TestAnotherServerReplacedTheFile(t *testing.T) {
+	c := newChest(t, keyA, "a", "b")
+	_, err := c.engine(t).RotateKeys(t.Context(), serverCaller, c.server(keyB), "", func(_, _ int, wallet string) {
+		if wallet == "a" {
+			_, err := c.server(keyB).replace("b")
+			require.NoError(t, err)
+		}
+	})
+	require.NoError(t, err)
+	known(t, c.rotated(keyB), keyA)
+}
+
 // "Every command takes a caller": before any file is touched.
 func TestOnlyAdminsRotate(t *testing.T) {
 	c := newChest(t, keyA, "a")
@@ -186,9 +231,11 @@ func TestWalletsThatTurnUp(t *testing.T) {
 	require.Len(t, c.mustRotate(keyB).Resealed, 2)
 	known(t, c.rotated(keyB), keyA)
 
-	c.put("a", keyA) // after the rotation is over
-	require.Equal(t, "r4", c.mustRotate(keyB).Rotation)
-	require.Equal(t, keyB, c.blobs["a"].key)
+	for _, rotation := range []string{"r4", "r7"} { // after the rotation is over, twice
+		c.put("a", keyA)
+		require.Equal(t, rotation, c.mustRotate(keyB).Rotation)
+		require.Equal(t, keyB, c.blobs["a"].key)
+	}
 }
 
 // "Every loop has a limit": somebody goes on sealing under the old key.
@@ -260,7 +307,7 @@ func TestKeyStatus(t *testing.T) {
 		return string(b)
 	}
 	require.JSONEq(t, `{"current":"aaaaaaaa","in_use":[{"key":"aaaaaaaa","wallets":["cold-1","hot-1"]}],
-		"open_rotation":null,"last_completed":null,"since":null,"age":"0s","due_at":null,"due":false}`, status(keyA, noon))
+		"since":null,"age":"0s","due_at":null,"due":false}`, status(keyA, noon))
 
 	_, err := e.System(t.Context(), Request{Caller: alice, Key: uuid.NewString(), Command: ClaimWallet{Address: addressOf("hot-1"), Wallet: "hot-1", Portfolio: "main"}})
 	require.NoError(t, err)
@@ -272,13 +319,13 @@ func TestKeyStatus(t *testing.T) {
 	require.JSONEq(t, `{"current":"bbbbbbbb",
 		"in_use":[{"key":"aaaaaaaa","wallets":["hot-1"]},{"key":"bbbbbbbb","wallets":["cold-1"]}],
 		"open_rotation":{"rotation":"r1","to":"bbbbbbbb","reason":"scheduled","started_at":"2026-03-10T13:00:00Z","total":2,"left":["hot-1"]},
-		"last_completed":null,"since":"2026-03-10T12:00:00Z","age":"2160h0m0s","due_at":"2026-06-08T12:00:00Z","due":true}`,
+		"since":"2026-03-10T12:00:00Z","age":"2160h0m0s","due_at":"2026-06-08T12:00:00Z","due":true}`,
 		status(keyB, noon.Add(keys.RotateEvery)))
 
 	c.clock.add(time.Hour)
 	c.mustRotate(keyB)
 	require.JSONEq(t, `{"current":"bbbbbbbb","in_use":[{"key":"bbbbbbbb","wallets":["cold-1","hot-1"]}],
-		"open_rotation":null,"last_completed":{"rotation":"r1","to":"bbbbbbbb","completed_at":"2026-03-10T14:00:00Z"},
+		"last_completed":{"rotation":"r1","to":"bbbbbbbb","completed_at":"2026-03-10T14:00:00Z"},
 		"since":"2026-03-10T14:00:00Z","age":"2159h59m59s","due_at":"2026-06-08T14:00:00Z","due":false}`,
 		status(keyB, noon.Add(2*time.Hour+keys.RotateEvery-time.Second)))
 }

@@ -29,7 +29,7 @@ type Balances struct {
 
 // places orders accounts as a balance sheet does.
 var places = []string{
-	ledger.PlaceHot, ledger.PlaceCold, ledger.PlacePosition,
+	ledger.PlaceHot, ledger.PlaceCold, ledger.PlaceTransit, ledger.PlacePosition,
 	ledger.PlaceExternal, ledger.PlaceIncome, ledger.PlaceExpense, ledger.PlaceAdjustment,
 }
 

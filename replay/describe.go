@@ -90,7 +90,7 @@ func describeRisk(event domain.Event) string {
 	case *domain.OverrideRecorded:
 		return fmt.Sprintf("override %s by %s and %s (%s): %s", e.Override, e.RequestedBy, e.ConfirmedBy, what(e.Kind, e.Portfolio, e.Limits), e.Reason)
 	default:
-		return describeSystem(event)
+		return describeCustody(event)
 	}
 }
 

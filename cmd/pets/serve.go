@@ -19,6 +19,7 @@ import (
 	"pets/domain"
 	"pets/eventstore/embedded"
 	"pets/internal/config"
+	"pets/internal/custody"
 	"pets/internal/httpapi"
 	"pets/internal/metrics"
 	"pets/projections"
@@ -96,6 +97,10 @@ type server struct {
 	keys   *projections.Keyring
 	api    *httpapi.API
 	meter  *metrics.Metrics
+	// custody reaches keys and chain, as far as there are any; vault are the keys.
+	custody *commands.Custody
+	vault   *custody.Keys
+	now     func() time.Time
 
 	listener       net.Listener
 	metricsAddress string
@@ -106,7 +111,7 @@ type server struct {
 
 // newServer opens the store and the listener; nothing is answered yet.
 func (a *app) newServer(now func() time.Time) (*server, error) {
-	s := &server{app: a, log: slog.New(slog.NewJSONHandler(a.err, nil))}
+	s := &server{app: a, log: slog.New(slog.NewJSONHandler(a.err, nil)), now: now}
 	var err error
 	if s.store, err = a.openWriter(); err != nil {
 		return nil, err
@@ -136,8 +141,17 @@ func (a *app) newServer(now func() time.Time) (*server, error) {
 			s.log.Error("the engine has a problem", "what", what, "error", err.Error())
 		},
 	})
+	treasury, err := a.config.Treasury()
+	if err == nil {
+		err = s.openCustody()
+	}
+	if err != nil {
+		s.engine.Close()
+		return nil, errors.Join(err, s.listener.Close(), s.store.Close())
+	}
 	s.api = httpapi.New(httpapi.Config{
-		Engine: s.engine, Store: s.store, Keys: s.keys, Defaults: a.config.Policy, Snapshots: snapshots,
+		Engine: s.engine, Store: s.store, Keys: s.keys, Defaults: a.config.Policy, Treasury: &treasury, Snapshots: snapshots,
+		Custody: s.custody, Nudge: s.custody.Nudge, LiveReady: s.liveReady,
 		Rate: float64(a.config.RateLimit), Burst: a.config.RateBurst, Now: now, Log: s.log, Observe: s.meter.Request,
 	})
 	s.meter.Watch(s.api)
@@ -196,9 +210,13 @@ func (s *server) open(ctx context.Context) error {
 	if err := s.firstKey(ctx); err != nil {
 		return err
 	}
+	if err := s.guardLive(ctx); err != nil {
+		return err
+	}
 	if err := s.api.Ready(ctx); err != nil {
 		return err
 	}
+	s.runCustody(ctx)
 	s.log.Info("ready", "address", s.url(), "folded_in", time.Since(start).Round(time.Millisecond).String(), "version", version)
 	return nil
 }
@@ -302,6 +320,7 @@ func (s *server) shut() error {
 	defer cancel()
 	s.api.Close(ctx)
 	s.work.Wait()
+	s.closeCustody()
 	s.engine.Close()
 	err := s.store.Close()
 	s.log.Info("stopped")

@@ -88,10 +88,11 @@ func (s *State) explain(account ledger.Account, amount domain.Decimal) {
 		return
 	}
 	s.Custody.Differences[key] = left
+	s.bound(left)
 }
 
 // applyTransfer folds the events of transfers. Of one that was never requested
-// nothing is known, so nothing is done.
+// nothing is known, and one that is over stays over, so nothing is done.
 func (s *State) applyTransfer(at domain.Stamp, event domain.Event) {
 	c := &s.Custody
 	switch e := event.(type) {
@@ -136,7 +137,7 @@ func (s *State) applyTransfer(at domain.Stamp, event domain.Event) {
 }
 
 func (s *State) onTransfer(id string, f func(*treasury.Transfer)) {
-	if t := s.Custody.Transfers[id]; t != nil {
+	if t := s.Custody.Transfers[id]; t != nil && t.Open() {
 		f(t)
 	}
 }

@@ -2,6 +2,7 @@ package portfolio
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -17,9 +18,14 @@ const (
 	maxEnded = 1_000
 	// maxOpen bounds those that are not: each is looked at before every record.
 	maxOpen = 100
-	// maxWallets and maxContacts bound what is registered.
+	// maxSweeps is how many more sweeps there may be: those that somebody filled the
+	// list with must not keep the money from being saved.
+	maxSweeps = 10
+	// maxWallets and maxContacts bound what is registered, maxReadings the assets of all
+	// wallets: a reconciliation reads each, and has to fit an append.
 	maxWallets  = 100
 	maxContacts = 1_000
+	maxReadings = 1_000
 	// hotGrace is how long the hot wallet may hold more than its share before
 	// increases are denied.
 	hotGrace = 24 * time.Hour
@@ -121,7 +127,7 @@ func (c *Custody) end(t *treasury.Transfer, at time.Time) {
 	t.EndedAt = at
 	c.Ended = append(c.Ended, t.Transfer)
 	for len(c.Ended) > maxEnded {
-		if old := c.Transfers[c.Ended[0]]; old != nil && at.Before(old.CountsUntil()) {
+		if old := c.Transfers[c.Ended[0]]; old != nil && old.Counts(at) {
 			return
 		}
 		delete(c.Transfers, c.Ended[0])
@@ -130,20 +136,21 @@ func (c *Custody) end(t *treasury.Transfer, at time.Time) {
 }
 
 // Holdings are the base asset's whereabouts.
-func (s *State) Holdings() treasury.Holdings {
-	return treasury.Holdings{
-		HotCash: s.Cash.Sub(s.Custody.Cold).Sub(s.Custody.Transit), Deployed: s.Cost, Cold: s.Custody.Cold, Transit: s.Custody.Transit,
-		FreeHot: s.freeIn(domain.WalletHot, s.BaseAsset), FreeCold: s.freeIn(domain.WalletCold, s.BaseAsset),
-	}
+func (s *State) Holdings() treasury.Holdings { return s.holdingsAt(s.Time) }
+
+func (s *State) holdingsAt(now time.Time) treasury.Holdings {
+	h := s.holdingsForShare()
+	h.FreeHot, h.FreeCold = s.freeIn(domain.WalletHot, s.BaseAsset, now), s.freeIn(domain.WalletCold, s.BaseAsset, now)
+	return h
 }
 
 // freeIn is what a place's treasury account holds of an asset, less what transfers
-// that wait will take out of it.
-func (s *State) freeIn(place, asset string) domain.Decimal {
+// will take out of it. One whose time is over takes nothing, recorded or not.
+func (s *State) freeIn(place, asset string, now time.Time) domain.Decimal {
 	free := s.Book[ledger.Wallet(asset, place)]
 	for _, t := range s.Custody.Transfers {
-		if t.FromPlace == place && t.Asset == asset && (t.Waiting() || t.Status == treasury.Signed) {
-			free = free.Sub(t.Amount)
+		if t.FromPlace == place && !t.Lapsed(now) {
+			free = free.Sub(t.Claims(asset))
 		}
 	}
 	return free
@@ -170,10 +177,27 @@ func (s *State) watchHot(now time.Time) {
 }
 
 // holdingsForShare leaves out what could be sent: it is asked for after every event.
+// What is on its way from one hot wallet to another is as hot as before; the 24 h would
+// begin anew with each such transfer if it were not.
 func (s *State) holdingsForShare() treasury.Holdings {
-	return treasury.Holdings{
-		HotCash: s.Cash.Sub(s.Custody.Cold).Sub(s.Custody.Transit), Deployed: s.Cost, Cold: s.Custody.Cold, Transit: s.Custody.Transit,
+	between := domain.Zero
+	if !s.Custody.Transit.IsZero() {
+		between = s.betweenHot()
 	}
+	return treasury.Holdings{
+		HotCash: s.Cash.Sub(s.Custody.Cold).Sub(s.Custody.Transit).Add(between), Deployed: s.Cost, Cold: s.Custody.Cold, Transit: s.Custody.Transit.Sub(between),
+	}
+}
+
+// betweenHot is the base asset on its way from one hot wallet to another.
+func (s *State) betweenHot() domain.Decimal {
+	sum := domain.Zero
+	for _, t := range s.Custody.Transfers {
+		if t.Status == treasury.Broadcast && t.Asset == s.BaseAsset && t.FromPlace == domain.WalletHot && t.ToPlace == domain.WalletHot {
+			sum = sum.Add(t.Amount)
+		}
+	}
+	return sum
 }
 
 // HotTooLong reports whether the hot wallet has held more than its share for 24 h:
@@ -185,3 +209,20 @@ func (s *State) HotTooLong(now time.Time) bool {
 
 // differenceKey names an asset in a place.
 func differenceKey(place, asset string) string { return place + "|" + asset }
+
+// Difference is chain − ledger of an asset in a place, that nobody has explained.
+type Difference struct {
+	Place      string
+	Asset      string
+	Difference domain.Decimal
+}
+
+// OpenDifferences lists them by place and asset.
+func (c *Custody) OpenDifferences() []Difference {
+	out := make([]Difference, 0, len(c.Differences))
+	for _, key := range slices.Sorted(maps.Keys(c.Differences)) {
+		place, asset, _ := strings.Cut(key, "|")
+		out = append(out, Difference{place, asset, c.Differences[key]})
+	}
+	return out
+}

@@ -3,8 +3,10 @@ package portfolio
 import (
 	"encoding/json"
 	"slices"
+	"time"
 
 	"pets/domain"
+	"pets/domain/ledger"
 	"pets/domain/risk"
 	"pets/domain/treasury"
 )
@@ -92,6 +94,8 @@ func (d *Decision) PrepareTransfer(id string, p PreparedTransaction) error {
 	switch {
 	case t.Lapsed(d.now):
 		return domain.Errorf(domain.CodeConflict, "the transfer has expired")
+	case t.Status == treasury.Prepared && !d.now.Before(t.ExpiresAt):
+		return domain.Errorf(domain.CodeConflict, "the transfer could be prepared until %s; reject it, and ask for it anew", t.ExpiresAt.Format(time.RFC3339))
 	case t.Status != treasury.Approved && t.Status != treasury.Prepared:
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s, not approved", t.Status)
 	}
@@ -101,20 +105,50 @@ func (d *Decision) PrepareTransfer(id string, p PreparedTransaction) error {
 	if err := d.sendable(t); err != nil {
 		return err
 	}
-	for _, other := range d.s.Custody.OpenTransfers() {
-		if other.UnderWay() && other.From == t.From && other.Chain == t.Chain && other.Transfer != id {
-			return domain.Errorf(domain.CodeConflict, "transfer %s of the same wallet is under way; its nonce comes first", other.Transfer)
-		}
+	if err := d.checkNonce(t, p.Nonce); err != nil {
+		return err
 	}
 	if t.Status == treasury.Prepared && t.Last().Digest == p.Digest {
 		d.Note(domain.NotedUnchanged, "the transfer is prepared like this")
 		return nil
 	}
-	if t.Status == treasury.Approved && t.Kind != domain.TransferSweep && d.s.freeIn(t.FromPlace, t.Asset).Sign() < 0 {
+	if t.Status == treasury.Approved && t.Kind != domain.TransferSweep && !d.s.covers(t) {
 		return domain.Errorf(domain.CodeConflict, "%s:treasury no longer holds what is to be sent", t.FromPlace)
 	}
 	d.emit(&domain.TransferPrepared{Transfer: id, Transaction: p.Transaction, Nonce: p.Nonce, Digest: p.Digest})
 	return nil
+}
+
+// checkNonce: one transfer of a wallet is under way at a time, and none uses a nonce
+// that was used up: its transaction would be one that was counted already. Only a sweep
+// goes before what is no sweep, in its place if it has to: that waits until the stop is
+// over, and the money cannot.
+func (d *Decision) checkNonce(t *treasury.Transfer, nonce uint64) error {
+	for _, other := range d.s.Custody.SortedTransfers() {
+		if other.Transfer == t.Transfer || other.Chain != t.Chain || !treasury.SameAddress(other.From, t.From) {
+			continue
+		}
+		yields := t.Kind == domain.TransferSweep && other.Kind != domain.TransferSweep
+		switch {
+		case other.UnderWay() && !yields:
+			return domain.Errorf(domain.CodeConflict, "transfer %s of the same wallet is under way; its nonce comes first", other.Transfer)
+		case other.UsedNonce(nonce):
+			return domain.Errorf(domain.CodeConflict, "transfer %s of the same wallet used nonce %d; the next is higher", other.Transfer, other.Last().Nonce)
+		}
+	}
+	return nil
+}
+
+// covers reports whether the place a transfer is sent from holds it, besides what was
+// prepared before it.
+func (s *State) covers(t *treasury.Transfer) bool {
+	held := s.Book[ledger.Wallet(t.Asset, t.FromPlace)]
+	for _, other := range s.Custody.Transfers {
+		if other.Transfer != t.Transfer && other.FromPlace == t.FromPlace && other.UnderWay() {
+			held = held.Sub(other.Claims(t.Asset))
+		}
+	}
+	return !held.Less(t.Claims(t.Asset))
 }
 
 // checkTransaction holds a transaction against what was approved, field by field.
@@ -125,8 +159,8 @@ func (d *Decision) checkTransaction(t *treasury.Transfer, p PreparedTransaction)
 	if field := t.Matches(p.Says); field != "" {
 		return tampered(field)
 	}
-	if !isDigest(p.Digest) || len(p.Transaction) == 0 || len(p.Transaction) > 4096 {
-		return domain.Invalid("transaction", "must be at most 4096 bytes, and have a digest of 64 hex digits")
+	if !isDigest(p.Digest) || !json.Valid(p.Transaction) || len(p.Transaction) > 4096 {
+		return domain.Invalid("transaction", "must be JSON of at most 4096 bytes, and have a digest of 64 hex digits")
 	}
 	return nil
 }
@@ -145,9 +179,9 @@ func (d *Decision) RepriceTransfer(id string, p PreparedTransaction) error {
 	}
 	last := t.Last()
 	switch {
-	case t.Status != treasury.Broadcast && t.Status != treasury.Signed:
-		return domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to reprice", t.Status)
-	case last.TxHash == "":
+	case last == nil || t.Status != treasury.Broadcast && t.Status != treasury.Signed:
+		return domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to reprice", d.statusOf(t))
+	case last.TxHash == "" && last.Digest != p.Digest:
 		return domain.Errorf(domain.CodeConflict, "the transaction that takes the place of a stuck one is not signed yet")
 	case len(t.Attempts) >= treasury.MaxAttempts:
 		return domain.Errorf(domain.CodeConflict, "the transfer was repriced %d times; a person has to look at it", treasury.MaxAttempts-1)
@@ -159,6 +193,10 @@ func (d *Decision) RepriceTransfer(id string, p PreparedTransaction) error {
 	}
 	if err := d.sendable(t); err != nil {
 		return err
+	}
+	if slices.ContainsFunc(t.Attempts, func(a treasury.Attempt) bool { return a.Digest == p.Digest }) {
+		d.Note(domain.NotedUnchanged, "the transfer has this transaction already")
+		return nil
 	}
 	d.emit(&domain.TransferRepriced{Transfer: id, Transaction: p.Transaction, Nonce: p.Nonce, Digest: p.Digest})
 	return nil
@@ -230,65 +268,5 @@ func (d *Decision) BroadcastTransfer(id, hash string) error {
 		return nil
 	}
 	d.fact(&domain.TransferBroadcast{Transfer: id, TxHash: hash})
-	return nil
-}
-
-// ConfirmTransfer records that the money has arrived for good. A fact: it is recorded
-// whatever is tripped.
-func (d *Decision) ConfirmTransfer(e *domain.TransferConfirmed) error {
-	t, err := d.requireTransfer(e.Transfer)
-	if err != nil {
-		return err
-	}
-	switch {
-	case t.Status == treasury.Confirmed && t.TxHash == e.TxHash:
-		d.Note(domain.NotedUnchanged, "the transfer was confirmed before")
-		return nil
-	case t.Status != treasury.Broadcast:
-		return domain.Errorf(domain.CodeConflict, "the transfer is %s, not on its way", d.statusOf(t))
-	case !t.HasHash(e.TxHash):
-		return domain.Invalid("tx_hash", "is not of this transfer")
-	case e.Fee.Sign() < 0:
-		return domain.Invalid("fee", "must not be negative")
-	}
-	d.fact(e)
-	d.evaluate(nil)
-	return nil
-}
-
-// FailTransfer records that the money will not move any more: before anything was
-// sent, or because the chain has settled it.
-func (d *Decision) FailTransfer(e *domain.TransferFailed) error {
-	t, err := d.requireTransfer(e.Transfer)
-	if err != nil {
-		return err
-	}
-	if t.Status == treasury.Failed {
-		d.Note(domain.NotedUnchanged, "the transfer failed before")
-		return nil
-	}
-	if err := domain.CheckOptionalText("detail", e.Detail); err != nil {
-		return err
-	}
-	switch e.Code {
-	case domain.FailedRefused:
-		if !t.Waiting() || t.Status == treasury.Requested {
-			return domain.Errorf(domain.CodeConflict, "the transfer is %s: it may be on its way, and only the chain can say that it failed", d.statusOf(t))
-		}
-	case domain.FailedReverted, domain.FailedReplaced, domain.FailedNotMoved:
-		if t.Status != treasury.Broadcast {
-			return domain.Errorf(domain.CodeConflict, "the transfer is %s, not on its way", d.statusOf(t))
-		}
-		if e.Code != domain.FailedReplaced && !t.HasHash(e.TxHash) {
-			return domain.Invalid("tx_hash", "is not of this transfer")
-		}
-	default:
-		return domain.Invalid("code", "must be reverted, replaced, refused or not_moved")
-	}
-	if e.Fee.Sign() < 0 {
-		return domain.Invalid("fee", "must not be negative")
-	}
-	d.fact(e)
-	d.evaluate(nil)
 	return nil
 }

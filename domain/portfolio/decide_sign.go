@@ -9,6 +9,7 @@ import (
 
 	"pets/domain"
 	"pets/domain/risk"
+	"pets/domain/treasury"
 )
 
 // SignRequest is what a bot wants signed: an order, under the permit that it was
@@ -28,6 +29,7 @@ func (d *Decision) SignOrder(r SignRequest) error {
 	if err := checkSignRequest(r); err != nil {
 		return err
 	}
+	d.due() // legs that were not filled in time take their permits with them, before they sign
 	p := d.s.Permits[r.Permit]
 	if obstacles := d.signObstacles(r, p); len(obstacles) > 0 {
 		d.refuseSignature(r, obstacles)
@@ -55,6 +57,13 @@ func checkSignRequest(r SignRequest) error {
 	if err := domain.CheckText("permit", r.Permit); err != nil {
 		return err
 	}
+	for _, text := range [][2]string{
+		{"shape", o.Shape}, {"chain", o.Chain}, {"contract", o.Contract}, {"signer", o.Signer}, {"maker", o.Maker}, {"token", o.Token}, {"collateral", o.Collateral},
+	} {
+		if err := domain.CheckOptionalText(text[0], text[1]); err != nil {
+			return err
+		}
+	}
 	switch {
 	case !isDigest(o.Digest):
 		return domain.Invalid("digest", "must be 64 hex digits")
@@ -62,8 +71,10 @@ func checkSignRequest(r SignRequest) error {
 		return domain.Invalid("side", "must be buy or sell")
 	case o.Quantity.Sign() <= 0 || o.Notional.Sign() <= 0:
 		return domain.Invalid("quantity", "and notional must be above 0")
-	case o.FeeBPS.Sign() < 0:
-		return domain.Invalid("fee_bps", "must not be negative")
+	case !o.Quantity.InRange() || !o.Notional.InRange():
+		return domain.Invalid("quantity", "and notional must be below 10^15")
+	case o.FeeBPS.Sign() < 0 || !o.FeeBPS.InRange():
+		return domain.Invalid("fee_bps", "must not be negative, nor reach 10^15")
 	}
 	return nil
 }
@@ -136,10 +147,10 @@ func (d *Decision) signParties(found *obstacles, r SignRequest, p *risk.Permit) 
 	if w == nil || w.Chain != o.Chain {
 		found.add(domain.SignWalletUnknown, o.Chain, "", "the portfolio has no hot wallet on that chain")
 	} else {
-		if o.Signer != w.Address || o.Maker != w.Address {
+		if !treasury.SameAddress(o.Signer, w.Address) || !treasury.SameAddress(o.Maker, w.Address) {
 			found.add(domain.SignWrongSigner, "", w.Address, "signer and maker must be the hot wallet")
 		}
-		if base, _ := w.Asset(d.s.BaseAsset); o.Collateral != base.ID {
+		if base, _ := w.Asset(d.s.BaseAsset); !treasury.SameAddress(o.Collateral, base.ID) {
 			found.add(domain.SignWrongAsset, o.Collateral, base.ID, "the order is paid in another asset than %s", d.s.BaseAsset)
 		}
 	}

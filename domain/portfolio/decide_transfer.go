@@ -31,8 +31,8 @@ func (d *Decision) RequestTransfer(r TransferRequest) error {
 	if err := domain.CheckReason("reason", r.Reason); err != nil {
 		return err
 	}
-	if len(d.s.Custody.OpenTransfers()) >= maxOpen {
-		return domain.Errorf(domain.CodeConflict, "%d transfers are open, and no more can be; reject those that are not wanted", maxOpen)
+	if err := d.checkOpen(r.Sweep); err != nil {
+		return err
 	}
 	e, err := d.route(r)
 	if err != nil {
@@ -45,6 +45,18 @@ func (d *Decision) RequestTransfer(r TransferRequest) error {
 		return err
 	}
 	d.request(e)
+	return nil
+}
+
+// checkOpen bounds how many transfers are open.
+func (d *Decision) checkOpen(sweep bool) error {
+	most := maxOpen
+	if sweep {
+		most += maxSweeps
+	}
+	if open := len(d.s.Custody.OpenTransfers()); open >= most {
+		return domain.Errorf(domain.CodeConflict, "%d transfers are open, and no more can be; reject those that are not wanted", open)
+	}
 	return nil
 }
 
@@ -77,7 +89,7 @@ func (s *State) worth(asset string, amount domain.Decimal) *domain.Decimal {
 func (s *State) unapproved(wallet string, now time.Time) domain.Decimal {
 	sum := domain.Zero
 	for _, t := range s.Custody.Transfers {
-		if t.Wallet != wallet || t.NeedsApproval() || !now.Before(t.CountsUntil()) || t.Status == treasury.Rejected || t.Status == treasury.Expired {
+		if t.Wallet != wallet || !t.Counts(now) {
 			continue
 		}
 		if v := s.worth(t.Asset, t.Amount); v != nil {
@@ -140,6 +152,9 @@ func (d *Decision) routeTo(e *domain.TransferRequested, to string) error {
 		case w.Chain != e.Chain:
 			return domain.Invalid("to", "is on another chain")
 		}
+		if _, known := w.Asset(e.Asset); !known {
+			return domain.Invalid("to", "is wallet %s, which is not registered with %s: what arrives would not be counted", w.Wallet, e.Asset)
+		}
 		return nil
 	case to == domain.WalletHot || to == domain.WalletCold:
 		return err
@@ -170,88 +185,36 @@ func (d *Decision) wallet(field, name string) (*treasury.Wallet, error) {
 	return nil, &domain.Error{Code: domain.CodeConflict, Field: field, Message: "names a place that has no wallet yet"}
 }
 
-// checkAmount: what is moved has to be there, and "a request for an outflow that would
-// leave equity < 0 is refused".
+// checkAmount: what is moved has to be there, its fee too where it is of the same
+// asset, and "a request for an outflow that would leave equity < 0 is refused", all
+// outflows that are open taken together.
 func (d *Decision) checkAmount(e *domain.TransferRequested) error {
-	if free := d.s.freeIn(e.FromPlace, e.Asset); free.Less(e.Amount) {
+	t := treasury.Transfer{TransferRequested: *e, Status: treasury.Requested}
+	if free := d.s.freeIn(e.FromPlace, e.Asset, d.now); free.Less(t.Claims(e.Asset)) {
 		return domain.Invalid("amount", "is more than the %s %s that %s:treasury can give; capital of bots has to be taken back first", free, e.Asset, e.FromPlace)
 	}
-	if v := d.s.worth(e.Asset, e.Amount); e.ToPlace == domain.PlaceExternal && v != nil && d.s.Equity().Less(*v) {
-		return domain.Invalid("amount", "would leave the equity of %s below 0", d.s.Equity())
+	v := d.s.worth(e.Asset, e.Amount)
+	if e.ToPlace != domain.PlaceExternal || v == nil {
+		return nil
+	}
+	if left := d.s.Equity().Sub(d.s.leaving(d.now)); left.Less(*v) {
+		return domain.Invalid("amount", "would leave the equity, which is %s after what is leaving already, below 0", left)
 	}
 	return nil
 }
 
-// sweep empties the hot wallet: the capital of bots is taken back in the same append,
-// because their money goes with it.
-func (d *Decision) sweep(e *domain.TransferRequested) error {
-	switch {
-	case e.FromPlace != domain.WalletHot:
-		return domain.Invalid("from", "of a sweep is a hot wallet")
-	case e.ToPlace == domain.WalletHot:
-		return domain.Invalid("to", "of a sweep is the cold wallet, or an address of the book")
-	}
-	e.Kind = domain.TransferSweep
-	if err := d.sweepAllowed(e); err != nil {
-		return err
-	}
-	amount := e.Amount
-	if amount.IsZero() {
-		amount = d.sweepable(e)
-	}
-	if amount.Sign() <= 0 {
-		return domain.Invalid("amount", "is missing, and by the ledger the hot wallet holds no %s", e.Asset)
-	}
-	e.Amount = amount
-	if e.Asset == d.s.BaseAsset {
-		for _, id := range d.s.BotIDs() {
-			if cash := d.s.Bots[id].Cash; cash.Sign() > 0 {
-				d.emit(&domain.BotCapitalAllocated{Bot: id, Amount: cash.Neg()})
-			}
+// leaving is what open transfers take out of the portfolio, in base asset.
+func (s *State) leaving(now time.Time) domain.Decimal {
+	sum := domain.Zero
+	for _, t := range s.Custody.Transfers {
+		if t.ToPlace != domain.PlaceExternal || !t.Open() || t.Lapsed(now) {
+			continue
+		}
+		if v := s.worth(t.Asset, t.Amount); v != nil {
+			sum = sum.Add(*v)
 		}
 	}
-	d.request(e)
-	return nil
-}
-
-// sweepable is what the ledger has in the hot wallet, to the decimals of the chain.
-func (d *Decision) sweepable(e *domain.TransferRequested) domain.Decimal {
-	all := d.s.freeIn(domain.WalletHot, e.Asset)
-	if e.Asset == d.s.BaseAsset {
-		for _, b := range d.s.Bots {
-			all = all.Add(b.Cash.Max(domain.Zero))
-		}
-	}
-	asset, _ := d.s.Custody.Wallets[e.Wallet].Asset(e.Asset)
-	return all.Trunc(asset.Decimals)
-}
-
-// sweepAllowed: "nothing is signed but a sweep to an address that was in the book
-// before the stop". A cold wallet registered before it counts as one.
-func (d *Decision) sweepAllowed(e *domain.TransferRequested) error {
-	stop := d.s.Stop
-	if !stop.Engaged {
-		return domain.Errorf(domain.CodeConflict, "a sweep needs an engaged emergency stop; ask for a transfer instead")
-	}
-	known := d.s.knownSince(e)
-	if known.IsZero() || !known.Before(stop.Since) {
-		return &domain.Error{Code: domain.CodeDenied, Field: "to", Message: "was not known before the emergency stop: a sweep goes only where somebody could send before it"}
-	}
-	return nil
-}
-
-// knownSince is when the recipient of a transfer became one.
-func (s *State) knownSince(e *domain.TransferRequested) time.Time {
-	if e.ToPlace == domain.PlaceExternal {
-		if c := s.Custody.Book[treasury.ContactKey(e.Chain, e.To)]; c != nil {
-			return c.At
-		}
-		return time.Time{}
-	}
-	if w := s.ownAddress(e.Chain, e.To); w != nil {
-		return w.At
-	}
-	return time.Time{}
+	return sum
 }
 
 // ownAddress finds the wallet of an address, nil for none.
@@ -274,90 +237,4 @@ func (d *Decision) requireTransfer(id string) (*treasury.Transfer, error) {
 		return nil, &domain.Error{Code: domain.CodeNotFound, Field: "transfer", Message: "is not one of this portfolio"}
 	}
 	return t, nil
-}
-
-// ApproveTransfer is the second person's word on exactly this hash. "Approver ≠
-// requester by user; one use; expires."
-func (d *Decision) ApproveTransfer(id, hash string) error {
-	t, err := d.requireTransfer(id)
-	if err != nil {
-		return err
-	}
-	switch {
-	case t.User == d.caller.User:
-		return domain.Errorf(domain.CodeDenied, "the user who asked for a transfer cannot approve it; it takes two people")
-	case t.Lapsed(d.now):
-		return domain.Errorf(domain.CodeConflict, "the transfer waited for too long, and has expired")
-	case hash != t.Hash:
-		return &domain.Error{Code: domain.CodeConflict, Field: "hash", Message: "is not that of the transfer: look at what is asked for, and approve its hash"}
-	case t.Status != treasury.Requested && t.ApprovedBy == d.caller.User && t.ApprovedHash == hash:
-		d.Note(domain.NotedUnchanged, "the transfer was approved before")
-		return nil
-	case t.Status != treasury.Requested:
-		return domain.Errorf(domain.CodeConflict, "the transfer is %s; an approval is used once", t.Status)
-	}
-	d.emit(&domain.TransferApproved{Transfer: id, Hash: hash, User: d.caller.User})
-	return nil
-}
-
-// RejectTransfer ends a transfer of which nothing was signed. Whoever may ask for one
-// or approve one may.
-func (d *Decision) RejectTransfer(id, reason string) error {
-	t, err := d.requireTransfer(id)
-	if err != nil {
-		return err
-	}
-	if err := domain.CheckReason("reason", reason); err != nil {
-		return err
-	}
-	switch {
-	case t.Status == treasury.Rejected:
-		d.Note(domain.NotedUnchanged, "the transfer was rejected before")
-		return nil
-	case !t.Waiting() || t.Lapsed(d.now):
-		return domain.Errorf(domain.CodeConflict, "the transfer is %s, and cannot be rejected", d.statusOf(t))
-	}
-	d.emit(&domain.TransferRejected{Transfer: id, User: d.caller.User, Reason: reason})
-	return nil
-}
-
-func (d *Decision) statusOf(t *treasury.Transfer) treasury.Status {
-	if t.Lapsed(d.now) {
-		return treasury.Expired
-	}
-	return t.Status
-}
-
-// expireTransfers ends those whose time is over.
-func (d *Decision) expireTransfers() {
-	if len(d.s.Custody.Transfers) == 0 {
-		return
-	}
-	for _, t := range d.s.Custody.OpenTransfers() {
-		if t.Lapsed(d.now) {
-			d.add(&domain.TransferExpired{Transfer: t.Transfer})
-		}
-	}
-}
-
-// ExpireTransfers records those whose time is over where nothing else happens that
-// would.
-func (d *Decision) ExpireTransfers() error {
-	if err := d.requireLive(); err != nil {
-		return err
-	}
-	if d.due(); len(d.events) == 0 {
-		d.Note(domain.NotedNothing, "no transfer is overdue")
-	}
-	return nil
-}
-
-// TransfersOverdue reports whether a transfer has expired that no record says so of.
-func (s *State) TransfersOverdue(now time.Time) bool {
-	for _, t := range s.Custody.Transfers {
-		if t.Lapsed(now) {
-			return true
-		}
-	}
-	return false
 }

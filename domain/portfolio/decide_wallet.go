@@ -26,9 +26,12 @@ func (d *Decision) RegisterWallet(e *domain.WalletRegistered) error {
 		return err
 	}
 	c := &d.s.Custody
-	if old := c.Wallets[e.Wallet]; old != nil && slices.Equal(old.Assets, e.Assets) && c.Main(e.Place) == old {
-		d.Note(domain.NotedUnchanged, "the wallet is registered like this")
-		return nil
+	if old := c.Wallets[e.Wallet]; old != nil {
+		if len(old.Assets) == len(e.Assets) && c.Main(e.Place) == old {
+			d.Note(domain.NotedUnchanged, "the wallet is registered like this")
+			return nil
+		}
+		e.Address = old.Address
 	}
 	d.emit(e)
 	return nil
@@ -43,21 +46,60 @@ func (s *State) CheckWallet(e *domain.WalletRegistered) error {
 	if err := treasury.CheckWallet(e); err != nil {
 		return err
 	}
-	c := &s.Custody
-	if _, base := assetOf(e, s.BaseAsset); !base {
-		return domain.Invalid("assets", "must hold the base asset %s", s.BaseAsset)
+	if err := d.checkWalletAssets(e); err != nil {
+		return err
 	}
-	for _, w := range c.Wallets {
-		if w.Wallet != e.Wallet && treasury.SameAddress(w.Address, e.Address) && w.Chain == e.Chain {
-			return &domain.Error{Code: domain.CodeConflict, Field: "address", Message: "is that of wallet " + w.Wallet}
+	if err := d.checkWalletAddress(e); err != nil {
+		return err
+	}
+	old := s.Custody.Wallets[e.Wallet]
+	switch {
+	case old == nil && len(s.Custody.Wallets) >= maxWallets:
+		return domain.Errorf(domain.CodeConflict, "a portfolio has at most %d wallets", maxWallets)
+	case old == nil:
+	case old.Place != e.Place || old.Chain != e.Chain || !treasury.SameAddress(old.Address, e.Address):
+		return &domain.Error{Code: domain.CodeConflict, Field: "wallet", Message: "is registered with another place, chain or address; those are final"}
+	case slices.ContainsFunc(old.Assets, func(a domain.WalletAsset) bool { return !slices.Contains(e.Assets, a) }):
+		// A balance that nobody reads any more is one that nobody misses.
+		return &domain.Error{Code: domain.CodeConflict, Field: "assets", Message: "lack one that the wallet is registered with, or change it; assets can only be added"}
+	}
+	return nil
+}
+
+// checkWalletAssets: an asset has one token per chain, whichever wallet holds it. What
+// is sent as one and counted as another would be missing in both.
+func (d *Decision) checkWalletAssets(e *domain.WalletRegistered) error {
+	if _, base := assetOf(e, d.s.BaseAsset); !base {
+		return domain.Invalid("assets", "must hold the base asset %s", d.s.BaseAsset)
+	}
+	readings := len(e.Assets)
+	for _, w := range d.s.Custody.SortedWallets() {
+		if w.Wallet == e.Wallet {
+			continue
+		}
+		readings += len(w.Assets)
+		for _, a := range w.Assets {
+			if known, ok := assetOf(e, a.Asset); ok && w.Chain == e.Chain && known != a {
+				return &domain.Error{Code: domain.CodeConflict, Field: "assets", Message: "have another token for " + a.Asset + " than wallet " + w.Wallet}
+			}
 		}
 	}
-	old := c.Wallets[e.Wallet]
-	switch {
-	case old == nil && len(c.Wallets) >= maxWallets:
-		return domain.Errorf(domain.CodeConflict, "a portfolio has at most %d wallets", maxWallets)
-	case old != nil && (old.Place != e.Place || old.Chain != e.Chain || old.Address != e.Address):
-		return &domain.Error{Code: domain.CodeConflict, Field: "wallet", Message: "is registered with another place, chain or address; those are final"}
+	if readings > maxReadings {
+		return domain.Errorf(domain.CodeConflict, "the wallets of a portfolio hold at most %d assets together", maxReadings)
+	}
+	return nil
+}
+
+// checkWalletAddress: an address is one wallet's, and nothing is on its way to it as to
+// somebody outside.
+func (d *Decision) checkWalletAddress(e *domain.WalletRegistered) error {
+	if own := d.s.ownAddress(e.Chain, e.Address); own != nil && own.Wallet != e.Wallet {
+		return &domain.Error{Code: domain.CodeConflict, Field: "address", Message: "is that of wallet " + own.Wallet}
+	}
+	for _, t := range d.s.Custody.OpenTransfers() {
+		if t.ToPlace == domain.PlaceExternal && t.Chain == e.Chain && treasury.SameAddress(t.To, e.Address) {
+			return &domain.Error{Code: domain.CodeConflict, Field: "address", Message: "is where transfer " + t.Transfer + " goes to, as to somebody outside; let it end first"}
+		}
 	}
 	return nil
 }
@@ -76,7 +118,7 @@ func (d *Decision) requireWallet(id, address string) (*treasury.Wallet, error) {
 	switch {
 	case w == nil:
 		return nil, &domain.Error{Code: domain.CodeNotFound, Field: "wallet", Message: "is not registered in this portfolio"}
-	case w.Address != address:
+	case !treasury.SameAddress(w.Address, address):
 		return nil, &domain.Error{Code: domain.CodeConflict, Field: "address", Message: "is not that of the wallet"}
 	}
 	return w, nil
@@ -126,7 +168,7 @@ func (d *Decision) LoadWallet(e *domain.WalletLoaded) error {
 	}
 	for i, b := range e.Balances {
 		_, known := w.Asset(b.Asset)
-		if !known || b.Amount.Sign() < 0 || slices.ContainsFunc(e.Balances[:i], func(o domain.WalletBalance) bool { return o.Asset == b.Asset }) {
+		if !known || b.Amount.Sign() < 0 || !b.Amount.InRange() || slices.ContainsFunc(e.Balances[:i], func(o domain.WalletBalance) bool { return o.Asset == b.Asset }) {
 			return domain.Invalid("balances", "must name assets of the wallet, each once, with what it holds")
 		}
 	}
@@ -173,7 +215,9 @@ func (d *Decision) AddAddress(e *domain.AddressAdded) error {
 	}
 	c := &d.s.Custody
 	old := c.Book[treasury.ContactKey(e.Chain, e.Address)]
-	switch {
+	switch own := d.s.ownAddress(e.Chain, e.Address); {
+	case own != nil:
+		return &domain.Error{Code: domain.CodeConflict, Field: "address", Message: "is that of wallet " + own.Wallet + ", which needs no entry"}
 	case old == nil && len(c.Book) >= maxContacts:
 		return domain.Errorf(domain.CodeConflict, "the address book holds at most %d addresses", maxContacts)
 	case old != nil && old.Label == e.Label:

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"pets/domain"
@@ -123,6 +124,15 @@ func (t *Transfer) HasHash(hash string) bool {
 	return false
 }
 
+// UsedNonce reports whether the transfer is over and has used a nonce of its wallet up,
+// or a later one: a transaction with it is either the one that was counted already, or
+// none that the chain will ever take.
+func (t *Transfer) UsedNonce(nonce uint64) bool {
+	last := t.Last()
+	onChain := t.Status == Confirmed || t.Status == Failed && t.Code != domain.FailedRefused
+	return onChain && last != nil && nonce <= last.Nonce
+}
+
 // Hash is what an approval is bound to: SHA-256 of transfer id, portfolio, chain,
 // asset, amount, from, to, kind and highest fee, each with its length before it.
 func Hash(portfolio string, e *domain.TransferRequested) string {
@@ -151,11 +161,11 @@ func (t *Transfer) Matches(p domain.Payment) string {
 	switch {
 	case p.Chain != t.Chain:
 		return "chain"
-	case p.AssetID != t.AssetID:
+	case !SameAddress(p.AssetID, t.AssetID): // a CAIP-19 id ends in one
 		return "asset"
-	case p.From != t.From:
+	case !SameAddress(p.From, t.From):
 		return "from"
-	case p.To != t.To:
+	case !SameAddress(p.To, t.To):
 		return "to"
 	case p.Amount != t.Amount:
 		return "amount"
@@ -169,7 +179,8 @@ func (t *Transfer) Matches(p domain.Payment) string {
 const approvalWindow = 24 * time.Hour
 
 // ApprovalFor says why a transfer needs a second person. value is its amount in base
-// asset, nil where it has none to go by; recent are the transfers of the same wallet.
+// asset, nil where it has none to go by; 0 is none either, because no sum of it would
+// ever be too much. recent are the transfers of the same wallet.
 func ApprovalFor(e *domain.TransferRequested, value *domain.Decimal, recent domain.Decimal, p *domain.TreasuryPolicy) []string {
 	var why []string
 	if e.FromPlace == domain.WalletCold || e.ToPlace == domain.WalletCold {
@@ -182,7 +193,7 @@ func ApprovalFor(e *domain.TransferRequested, value *domain.Decimal, recent doma
 		why = append(why, "it is a sweep")
 	}
 	switch {
-	case value == nil:
+	case value == nil || value.Sign() <= 0:
 		why = append(why, "the asset has no mark to hold it against the threshold")
 	case p.ApprovalThresholdUSD.Less(*value):
 		why = append(why, "it is above the threshold of "+p.ApprovalThresholdUSD.String())
@@ -192,5 +203,34 @@ func ApprovalFor(e *domain.TransferRequested, value *domain.Decimal, recent doma
 	return why
 }
 
-// CountsUntil is when an unapproved transfer no longer counts in the sum of a day.
-func (t *Transfer) CountsUntil() time.Time { return t.RequestedAt.Add(approvalWindow) }
+// Counts reports whether a transfer counts at a time in the sum of a day of those that
+// nobody had to approve.
+func (t *Transfer) Counts(now time.Time) bool {
+	return !t.NeedsApproval() && t.Status != Rejected && t.Status != Expired && now.Before(t.RequestedAt.Add(approvalWindow))
+}
+
+// Claims is what the transfer will still take of an asset out of the place it is sent
+// from: its amount until it is on its way, and its highest fee until it is over.
+func (t *Transfer) Claims(asset string) domain.Decimal {
+	claim := domain.Zero
+	if !t.Open() {
+		return claim
+	}
+	if t.Asset == asset && t.Status != Broadcast {
+		claim = t.Amount
+	}
+	if t.GasAsset == asset {
+		claim = claim.Add(t.HighestFee)
+	}
+	return claim
+}
+
+// Withdrawable reports whether nothing of it can have reached the chain, so that it may
+// be given up: what was signed here and never sent has left no process, what was signed
+// elsewhere may have.
+func (t *Transfer) Withdrawable() bool {
+	if t.Status == Signed {
+		return !t.Sent() && !slices.ContainsFunc(t.Attempts, func(a Attempt) bool { return a.Raw != "" })
+	}
+	return t.Status == Approved || t.Status == Prepared
+}

@@ -79,6 +79,9 @@ func CheckWallet(e *domain.WalletRegistered) error {
 	if e.Wallet == domain.WalletHot || e.Wallet == domain.WalletCold {
 		return domain.Invalid("wallet", "must not be called hot or cold: those name a place's main wallet")
 	}
+	if CheckAddress("wallet", e.Wallet) == nil {
+		return domain.Invalid("wallet", "must not look like an address: transfers are sent to either")
+	}
 	if err := domain.CheckText("chain", e.Chain); err != nil {
 		return err
 	}
@@ -104,10 +107,10 @@ func checkAssets(e *domain.WalletRegistered) error {
 			return domain.Invalid("assets", "must have CAIP-19 ids on the wallet's chain %s", e.Chain)
 		case a.Decimals < 0 || a.Decimals > domain.Scale:
 			return domain.Invalid("assets", "must have 0 to %d decimals", domain.Scale)
-		case seen[a.Asset] || seen[a.ID]:
+		case seen[a.Asset] || seen[strings.ToLower(a.ID)]:
 			return domain.Invalid("assets", "names an asset twice")
 		}
-		seen[a.Asset], seen[a.ID] = true, true
+		seen[a.Asset], seen[strings.ToLower(a.ID)] = true, true
 		if a.Native {
 			native++
 		}

@@ -40,6 +40,10 @@ type Client struct {
 	now       func() time.Time
 }
 
+// New makes a client, and asks nothing yet: a server has to start, and bots to be
+// answered, also while no endpoint is. The chain id is asked for with every head.
+func New(config Config) (*Client, error) { return newClient(config) }
+
 // Dial makes a client and checks the chain id of every endpoint that answers.
 // Enough of them must; one that does not is checked when it comes back, because
 // the chain id is asked for again with every head.

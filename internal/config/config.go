@@ -14,6 +14,7 @@ package config
 import (
 	"errors"
 	"maps"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -44,6 +45,22 @@ type Config struct {
 	Key            Secret `env:"PETS_KEY" envDefault:"" rule:"an API key" doc:"The API key they send."`
 	CAFile         string `env:"PETS_CA" envDefault:"" rule:"a PEM file" doc:"The certificate they trust, for a server with one of its own."`
 
+	EncryptionKey         Secret          `env:"ENCRYPTION_KEY" envDefault:"" rule:"a Fernet key, as pets keys generate makes it" doc:"What the private keys of hot wallets are encrypted with. Without it pets serve has no keystore: it signs nothing."`
+	EncryptionKeysRetired Secret          `env:"ENCRYPTION_KEYS_RETIRED" envDefault:"" rule:"Fernet keys, separated by commas" doc:"Former encryption keys, until pets keys rotate has sealed everything under the current one."`
+	Keystore              string          `env:"PETS_KEYSTORE" envDefault:"./pets-keys" rule:"a folder that only its owner can enter" doc:"Where the encrypted keys lie: one file each. Keep it apart from backups of the store."`
+	Chain                 string          `env:"PETS_CHAIN" envDefault:"eip155:137" rule:"a CAIP-2 id, such as eip155:137" doc:"The chain that transfers are made on: 137 is Polygon."`
+	RPCURLs               Secret          `env:"PETS_RPC_URLS" envDefault:"" rule:"1 to 8 URLs, separated by commas, at different hosts" doc:"JSON-RPC endpoints of that chain. Live portfolios need two, which have to agree. Without any, nothing is moved."`
+	RPCTestChain          bool            `env:"PETS_RPC_TEST_CHAIN" envDefault:"false" rule:"true or false" doc:"Believe a single endpoint, also for live portfolios: for drills on a test chain, where nothing can be lost."`
+	AssetRegistry         string          `env:"PETS_ASSET_REGISTRY" envDefault:"" rule:"a JSON file" doc:"What is known of chains and assets, instead of what is built in."`
+	OrderShapes           string          `env:"PETS_ORDER_SHAPES" envDefault:"" rule:"a JSON file" doc:"The shapes of typed data that are signed, instead of what is built in."`
+	ReconcileEvery        domain.Duration `env:"PETS_RECONCILE_EVERY" envDefault:"15m" rule:"a duration from 1m to 24h" doc:"How often the ledger is held against the chain."`
+
+	HotWalletPercentage  domain.Decimal  `env:"HOT_WALLET_PERCENTAGE" envDefault:"0.15" rule:"a fraction from 0.10 to 0.20" doc:"The share of the total that the hot wallet should hold, deployed positions included."`
+	MinRebalanceUSD      domain.Decimal  `env:"MIN_REBALANCE_USD" envDefault:"50" rule:"an amount of the base asset, not negative" doc:"The smallest move between the wallets that is proposed."`
+	ApprovalThresholdUSD domain.Decimal  `env:"APPROVAL_THRESHOLD_USD" envDefault:"1000" rule:"an amount of the base asset, not negative; 0 has every transfer approved" doc:"Above it, alone or with those of 24 hours, a transfer needs a second person."`
+	ApprovalTTL          domain.Duration `env:"APPROVAL_TTL" envDefault:"24h" rule:"a duration from 1m to 168h" doc:"How long a transfer waits to be approved and prepared."`
+	MaxTransferFee       domain.Decimal  `env:"MAX_TRANSFER_FEE" envDefault:"1" rule:"an amount of the chain's coin, above 0" doc:"The highest fee that a transfer may name, and what one gets that names none."`
+
 	MaxConsecutiveLosses    int              `env:"MAX_CONSECUTIVE_LOSSES" envDefault:"3" rule:"a whole number, 1 to 1000" doc:"Breaker consecutive_losses: trips at this many losing trades of one bot in a row."`
 	MaxDailyLossPct         domain.Decimal   `env:"MAX_DAILY_LOSS_PCT" envDefault:"0.05" rule:"a fraction above 0 and below 1, such as 0.05 for 5 %" doc:"Breaker daily_loss: trips at this loss of the portfolio since the day opened."`
 	MaxBotDrawdownPct       domain.Decimal   `env:"MAX_BOT_DRAWDOWN_PCT" envDefault:"0.25" rule:"a fraction above 0 and below 1, such as 0.25 for 25 %" doc:"Breaker bot_drawdown: trips at this fall of a bot's equity below its peak."`
@@ -66,6 +83,10 @@ type Config struct {
 	MaxBotCapitalPct       *domain.Decimal `env:"MAX_BOT_CAPITAL_PCT" envDefault:"" rule:"a fraction above 0 and below 1, such as 0.2 for 20 %, or nothing for no limit" doc:"The most exposure of one bot, as a fraction of the portfolio's equity."`
 	MaxCategoryExposurePct *domain.Decimal `env:"MAX_CATEGORY_EXPOSURE_PCT" envDefault:"" rule:"a fraction above 0 and below 1, such as 0.2 for 20 %, or nothing for no limit" doc:"The most exposure of all bots in the markets of one category, as a fraction of the portfolio's equity."`
 	MaxOrdersPerMinute     int             `env:"MAX_ORDERS_PER_MINUTE" envDefault:"0" rule:"a whole number, 0 to 10000; 0 is no limit" doc:"How many permits a bot may be granted in 60 seconds."`
+
+	// EnvFile is the .env file that was read, "" for none: it holds secrets, so a live
+	// server refuses one that others can read.
+	EnvFile string `env:"-"`
 
 	// Warnings are about names that nothing reads: most likely a limit that is
 	// misspelt, and so not in force. To be shown, not to be stopped by.
@@ -93,6 +114,9 @@ func Load(dir string, environ []string) (Config, error) {
 		return Config{}, err
 	}
 	c.Warnings = warnings(values, fromFile)
+	if path := filepath.Join(dir, envFile); len(fromFile) > 0 {
+		c.EnvFile = path
+	}
 	return c, nil
 }
 
@@ -184,6 +208,12 @@ func (c Config) validate() error {
 		return err
 	}
 	if err := c.ValidateServer(); err != nil {
+		return err
+	}
+	if err := c.validateCustody(); err != nil {
+		return err
+	}
+	if _, err := c.Treasury(); err != nil {
 		return err
 	}
 	_, err := c.Policy(domain.ModeLive)

@@ -21,6 +21,9 @@ type Keys struct {
 // NewKeys returns the keys of a keystore and the keyring that it was opened with.
 func NewKeys(store *vault.Keystore, ring *vault.Keyring) *Keys { return &Keys{store, ring} }
 
+// Wipe erases the encryption keys: nothing can be opened any more.
+func (k *Keys) Wipe() { k.ring.Wipe() }
+
 // Sign implements commands.Signer.
 func (k *Keys) Sign(_ context.Context, wallet, address string, digest [32]byte) (signature [65]byte, err error) {
 	err = k.with(wallet, address, func(key *vault.PrivateKey) error {

@@ -22,6 +22,9 @@ const (
 	maxBody      = 64 << 10 // of a command
 	maxBatchBody = 2 << 20  // of a batch of 1,000
 	answerWithin = 10 * time.Second
+	// custodyWithin bounds what asks a chain, rotateWithin what opens every key.
+	custodyWithin = 60 * time.Second
+	rotateWithin  = 10 * time.Minute
 )
 
 // Engine is what takes commands: commands.Engine, or a fake in tests.
@@ -48,6 +51,15 @@ type Config struct {
 	Engine Engine
 	Store  eventstore.Store
 	Keys   *projections.Keyring
+	// Custody reaches keys and chains; nil where the server has none.
+	Custody Custody
+	// Nudge has transfers looked at now; it may be nil.
+	Nudge func()
+	// LiveReady is asked before a live portfolio is opened; it may be nil.
+	LiveReady func() error
+	// Treasury are the rules of the treasury that a new portfolio is opened with; nil
+	// are the defaults.
+	Treasury *domain.TreasuryPolicy
 	// Defaults returns the policy a new portfolio of a mode starts from.
 	Defaults func(domain.Mode) (domain.Policy, error)
 	// Snapshots shorten the way to a moment in the past; may be nil.

@@ -15,6 +15,7 @@ import (
 	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/domain/risk"
+	"pets/domain/treasury"
 )
 
 // The document is made from the route table and the Go types that bodies are
@@ -32,6 +33,8 @@ type (
 	roleDoc     string
 	intentDoc   string
 	reasonDoc   string
+	signDoc     string
+	transferDoc string
 	botDoc      string
 	breakerDoc  string
 )
@@ -79,6 +82,17 @@ func (intentDoc) Schema(huma.Registry) *huma.Schema {
 func (reasonDoc) Schema(huma.Registry) *huma.Schema { return among(domain.ReasonCodes()) }
 
 // Schema implements huma.SchemaProvider.
+func (signDoc) Schema(huma.Registry) *huma.Schema { return among(domain.SignatureCodes()) }
+
+// Schema implements huma.SchemaProvider.
+func (transferDoc) Schema(huma.Registry) *huma.Schema {
+	return among([]treasury.Status{
+		treasury.Requested, treasury.Approved, treasury.Rejected, treasury.Expired, treasury.Prepared, treasury.Signed, treasury.Broadcast,
+		treasury.Confirmed, treasury.Failed,
+	})
+}
+
+// Schema implements huma.SchemaProvider.
 func (botDoc) Schema(huma.Registry) *huma.Schema {
 	return among([]portfolio.BotStatus{portfolio.Registered, portfolio.Running, portfolio.Stopped})
 }
@@ -107,6 +121,8 @@ func newRegistry() huma.Registry {
 	registry.RegisterTypeAlias(reflect.TypeFor[domain.Role](), reflect.TypeFor[roleDoc]())
 	registry.RegisterTypeAlias(reflect.TypeFor[domain.Intent](), reflect.TypeFor[intentDoc]())
 	registry.RegisterTypeAlias(reflect.TypeFor[domain.ReasonCode](), reflect.TypeFor[reasonDoc]())
+	registry.RegisterTypeAlias(reflect.TypeFor[domain.SignatureCode](), reflect.TypeFor[signDoc]())
+	registry.RegisterTypeAlias(reflect.TypeFor[treasury.Status](), reflect.TypeFor[transferDoc]())
 	registry.RegisterTypeAlias(reflect.TypeFor[portfolio.BotStatus](), reflect.TypeFor[botDoc]())
 	registry.RegisterTypeAlias(reflect.TypeFor[risk.Status](), reflect.TypeFor[breakerDoc]())
 	return registry

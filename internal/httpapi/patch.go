@@ -51,3 +51,12 @@ func within(outer string, err error) error {
 	}
 	return &domain.Error{Code: e.Code, Field: field, Message: e.Message}
 }
+
+// canonicalTreasury does the same for rules of the treasury.
+func canonicalTreasury(raw json.RawMessage) (json.RawMessage, error) {
+	var p treasuryPatch
+	if err := strict.Decode(raw, &p); err != nil {
+		return nil, within("limits", err)
+	}
+	return json.Marshal(p)
+}

@@ -82,11 +82,16 @@ func (q *request) opening(b *openBody) (commands.Command, error) {
 	default:
 		return nil, domain.Invalid("mode", "must be \"paper\" or \"live\"")
 	}
+	if b.Mode == domain.ModeLive && q.api.config.LiveReady != nil {
+		if err := q.api.config.LiveReady(); err != nil {
+			return nil, err
+		}
+	}
 	defaults, err := q.api.config.Defaults(b.Mode)
 	if err != nil {
 		return nil, err
 	}
-	c.Defaults = defaults
+	c.Defaults, c.Treasury = defaults, q.api.config.Treasury
 	if b.Gate != nil {
 		if c.Evidence, err = commands.ReadEvidence(q.r.Context(), q.api.config.Store, *b.Gate); err != nil {
 			return nil, err
@@ -125,7 +130,7 @@ func overrideRoute() route {
 	c := commands.RequestOverride{}
 	return route{
 		method: http.MethodPost, path: inPortfolio + "/overrides", name: c.Name(), roles: c.Roles(), handle: requestOverride,
-		summary: "The first of two people asks to override a rule: go_live, or limits of a live portfolio", command: c.Name(),
+		summary: "The first of two people asks to override a rule: go_live, or limits or the treasury policy of a live portfolio", command: c.Name(),
 		body: reflect.TypeFor[commands.RequestOverride](), answer: reflect.TypeFor[commands.Answer](),
 	}
 }
@@ -136,7 +141,11 @@ func requestOverride(q *request) error {
 		return err
 	}
 	if len(c.Limits) > 0 {
-		limits, err := canonicalPatch(c.Limits)
+		canonical := canonicalPatch
+		if c.Kind == domain.OverrideTreasury {
+			canonical = canonicalTreasury
+		}
+		limits, err := canonical(c.Limits)
 		if err != nil {
 			return err
 		}

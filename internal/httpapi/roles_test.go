@@ -55,6 +55,28 @@ var mayCall = map[string]string{
 	"GET /equity":                                  "operator approver admin auditor",
 	"GET /events":                                  "bot operator approver admin auditor",
 	"GET /stream":                                  "bot operator approver admin auditor",
+	"POST /wallets":                                "admin",
+	"POST /wallets/{wallet}/key":                   "operator admin",
+	"POST /wallets/{wallet}/verify":                "operator admin",
+	"POST /wallets/{wallet}/load":                  "operator admin",
+	"POST /wallets/{wallet}/recovery-test":         "operator admin",
+	"POST /address-book":                           "admin",
+	"POST /address-book/remove":                    "operator admin",
+	"POST /treasury-policy":                        "admin",
+	"POST /transfers":                              "operator admin",
+	"POST /transfers/{transfer}/approve":           "approver",
+	"POST /transfers/{transfer}/reject":            "operator approver admin",
+	"POST /transfers/{transfer}/signed":            "operator admin",
+	"POST /sign":                                   "bot operator",
+	"POST /rebalance":                              "operator admin",
+	"POST /reconcile":                              "operator admin",
+	"GET /wallets":                                 "operator approver admin auditor",
+	"GET /address-book":                            "operator approver admin auditor",
+	"GET /treasury":                                "operator approver admin auditor",
+	"GET /transfers":                               "operator approver admin auditor",
+	"GET /approvals":                               "operator approver admin auditor",
+	"GET /v1/keys":                                 "admin auditor",
+	"POST /v1/keys/rotate":                         "admin",
 	"POST /v1/api-keys":                            "admin",
 	"GET /v1/api-keys":                             "admin auditor",
 	"DELETE /v1/api-keys/{key}":                    "admin",
@@ -104,7 +126,7 @@ var keyFor = map[domain.Role]string{
 func concrete(path string) string {
 	for name, value := range map[string]string{
 		"{portfolio}": "main", "{bot}": "alpha", "{permit}": "p999", "{trade_id}": "f999", "{breaker}": "daily_loss",
-		"{request}": "c999", "{override}": "o999", "{key}": "k999",
+		"{request}": "c999", "{override}": "o999", "{key}": "k999", "{wallet}": "w999", "{transfer}": "x999",
 	} {
 		path = strings.ReplaceAll(path, name, value)
 	}

@@ -49,7 +49,7 @@ var (
 // table lists every route under /v1: the one place that says who may do what.
 // The order is that of the OpenAPI document. /livez, /readyz and /openapi.json
 // need no key and are not here.
-var table = slices.Concat(portfolioRoutes(), moneyRoutes(), botRoutes(), tradingRoutes(), riskRoutes(), readRoutes(), keyRoutes())
+var table = slices.Concat(portfolioRoutes(), moneyRoutes(), botRoutes(), tradingRoutes(), riskRoutes(), custodyRoutes(), readRoutes(), keyRoutes(), encryptionRoutes())
 
 const inPortfolio = "/v1/portfolios/{portfolio}"
 

@@ -8,6 +8,7 @@ package metrics
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -33,6 +34,8 @@ type Metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	jumps    prometheus.Counter
+	custody  *prometheus.CounterVec
+	keyAge   prometheus.Gauge
 }
 
 // New returns metrics without portfolios; see [Metrics.Watch].
@@ -50,7 +53,13 @@ func New() *Metrics {
 			Name: "pets_clock_jumps_total", Help: "Times the wall clock was seen to move by more than 5 s against the monotonic one; each portfolio counts it.",
 		}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, m.jumps, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.custody = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "pets_custody_problems_total", Help: "What keys, transfers and the chain needed a person for.",
+	}, []string{"portfolio"})
+	m.keyAge = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "pets_encryption_key_age_seconds", Help: "Age of the encryption key of the keystore; it is due for rotation at 90 days (7776000).",
+	})
+	m.registry.MustRegister(m.requests, m.seconds, m.jumps, m.custody, m.keyAge, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -62,6 +71,12 @@ func (m *Metrics) Request(route string, status int, took time.Duration) {
 
 // ClockJump counts a wall clock that was moved, as seen by one stream.
 func (m *Metrics) ClockJump() { m.jumps.Inc() }
+
+// CustodyProblem counts something that a person has to look at.
+func (m *Metrics) CustodyProblem(portfolio string) { m.custody.WithLabelValues(portfolio).Inc() }
+
+// KeyAge shows how old the encryption key is.
+func (m *Metrics) KeyAge(age time.Duration) { m.keyAge.Set(age.Seconds()) }
 
 // Watch shows the portfolios of a source from now on.
 func (m *Metrics) Watch(s Source) { m.registry.MustRegister(&states{s}) }
@@ -108,7 +123,7 @@ var all = []*prometheus.Desc{
 
 // Describe implements prometheus.Collector.
 func (s *states) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range all {
+	for _, d := range slices.Concat(all, custodySeries) {
 		out <- d
 	}
 }
@@ -145,6 +160,7 @@ func ofState(s *portfolio.State) []prometheus.Metric {
 			metric(positions, float64(b.Positions), p, id),
 		)
 	}
+	out = append(out, ofCustody(s)...)
 	for _, key := range s.BreakerKeys() {
 		at := s.Breaker(key).Status
 		out = append(out,

@@ -2,6 +2,7 @@ package vault
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -223,4 +224,19 @@ func TestTwoFilesOfOneWallet(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, problems, 1)
 	require.ErrorIs(t, problems["w1"], ErrDamaged)
+}
+
+// What cannot be a Fernet token is refused before anything is decrypted: 73
+// bytes, or 16, 32, … more, that begin with 0x80.
+func TestWhatCanBeAToken(t *testing.T) {
+	for n := range 140 {
+		for _, version := range []byte{0x80, 0x81, 0} {
+			raw := make([]byte, n+1)
+			raw[0] = version
+			_, token, err := splitBlob("f", []byte("pets1:01234567:"+base64.URLEncoding.EncodeToString(raw)))
+			fine := version == 0x80 && (len(raw) == 73 || len(raw) == 89 || len(raw) == 105 || len(raw) == 121 || len(raw) == 137)
+			require.Equal(t, fine, err == nil, "%d bytes, %x", len(raw), version)
+			require.Equal(t, fine, token != nil)
+		}
+	}
 }

@@ -22,7 +22,7 @@ import (
 
 // canaries are all the ways in which 32 bytes could be written.
 func canaries(secret []byte) map[string][]byte {
-	list := strings.Trim(fmt.Sprint(secret), "[]")
+	list := strings.Trim(fmt.Sprintf("%d", secret), "[]")
 	texts := map[string]string{
 		"raw":              string(secret),
 		"hexadecimal":      hex.EncodeToString(secret),
@@ -43,7 +43,7 @@ func canaries(secret []byte) map[string][]byte {
 	return out
 }
 
-// searchSecret fails if any form of the secret, or of a half of it, is there.
+// findSecret names the form in which the secret, or a half of it, is there.
 func findSecret(secret, where []byte) string {
 	for _, part := range [][]byte{secret, secret[:len(secret)/2], secret[len(secret)/2:]} {
 		for name, form := range canaries(part) {
@@ -59,7 +59,7 @@ func findSecret(secret, where []byte) string {
 func TestCanariesSing(t *testing.T) {
 	secret := testSecret(0)
 	for _, text := range []string{
-		fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret), fmt.Sprintf("%v", secret), fmt.Sprintf("%s", secret), fmt.Sprintf("%#v", secret),
+		fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret), fmt.Sprintf("%v", secret), string(secret), fmt.Sprintf("%#v", secret),
 		fmt.Sprintf("%q", secret), fmt.Sprintf("%d", new(big.Int).SetBytes(secret)), string(must(json.Marshal(secret))), fmt.Sprintf("%+v", struct{ a [32]byte }{[32]byte(secret)}),
 	} {
 		require.NotEmpty(t, findSecret(secret, []byte("before"+text+"after")), text)
@@ -197,6 +197,9 @@ func TestTheFolderHoldsNoSecret(t *testing.T) {
 func TestHeapProfile(t *testing.T) {
 	k := newStore(t)
 	fill(t, k, 1)
+	m, err := ParseMnemonic([]byte(sentence24))
+	require.NoError(t, err)
+	defer m.Wipe()
 	var profile bytes.Buffer
 	require.NoError(t, k.WithKey("w0", func(key *PrivateKey) error {
 		_, err := key.Sign([32]byte{1})
@@ -209,6 +212,7 @@ func TestHeapProfile(t *testing.T) {
 	}))
 	require.Greater(t, profile.Len(), 1000)
 	require.Empty(t, findSecret(testSecret(0), profile.Bytes()))
+	require.NotContains(t, profile.String(), "abandon")
 }
 
 // The bytes of a closed key are zeros wherever this package put them: what

@@ -10,7 +10,7 @@ import (
 
 // Harden keeps the memory of this process out of core dumps and, on Linux, from
 // other processes of the same user. Call it first thing. Children inherit the
-// limit.
+// limit. It does not keep memory out of swap.
 func Harden() error {
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
 		return hardenError("core dumps cannot be turned off", err)

@@ -73,6 +73,10 @@ func (k *Keystore) makeDir() error {
 	if err != nil {
 		return storage("make "+k.dir, err)
 	}
+	return k.judgeDir()
+}
+
+func (k *Keystore) judgeDir() error {
 	info, err := k.fs.Stat(k.dir)
 	if err != nil {
 		return storage("look at "+k.dir, err)

@@ -17,11 +17,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// childSign signs 20 times, then lets its memory be looked at. What it signed
-// with is gone by then.
+// childSign rotates to a new encryption key, signs 20 times, then lets its memory
+// be looked at. What it signed with is gone by then.
 func childSign() error {
 	k, err := childStore()
 	if err != nil {
+		return err
+	}
+	if err := rotate(k); err != nil {
 		return err
 	}
 	for i := range 20 {
@@ -117,7 +120,7 @@ func forms(secret []byte) map[string][]byte {
 // lookInto starts a child, gives it a line, and scans it when it is ready.
 func lookInto(t *testing.T, binary, name, dir, line string, secrets map[string][]byte) (said string, found map[string]int) {
 	t.Helper()
-	command := child(binary, name, dir, keyA, "")
+	command := child(binary, name, dir, GenerateKey(), keyA)
 	var problems bytes.Buffer
 	command.Stderr = &problems
 	in, err := command.StdinPipe()
@@ -128,8 +131,10 @@ func lookInto(t *testing.T, binary, name, dir, line string, secrets map[string][
 	defer command.Wait()
 	defer in.Close()
 	require.NoError(t, second(io.WriteString(in, line)))
-	said, err = bufio.NewReader(out).ReadString('\n')
-	require.NoError(t, err, problems.String())
+	if said, err = bufio.NewReader(out).ReadString('\n'); err != nil {
+		_ = command.Wait() // then all of it is there
+		t.Fatal(problems.String())
+	}
 	found, err = scan(command.Process.Pid, secrets)
 	if errors.Is(err, os.ErrPermission) {
 		skipOrFail(t, "the memory of a child cannot be read here: "+err.Error())
@@ -181,6 +186,7 @@ func TestMemoryAfterSigning(t *testing.T) {
 	require.Positive(t, found["raw"], "the scan must catch a key that is kept")
 
 	for range 5 {
+		k, secret := randomWallet(t)
 		said, found = lookInto(t, binary, "sign", k.dir, "", forms(secret))
 		require.Equal(t, "erases memory: true\n", said)
 		for form, copies := range found {

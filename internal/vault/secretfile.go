@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"pets/domain"
 )
 
 // judge refuses a file or folder that anybody but its owner, who must be us or
@@ -52,7 +54,7 @@ func checkSecretFile(path string, uid int) error {
 	for range maxLinks {
 		info, err := os.Lstat(path)
 		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%w: %s does not exist", ErrNotFound, path)
+			return &domain.Error{Code: domain.CodeNotFound, Message: path, Cause: fs.ErrNotExist}
 		}
 		if err != nil {
 			return storage("look at "+path, err)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"pets/domain"
 )
 
 // tempDir is a folder that only we can change, whatever the umask.
@@ -23,7 +25,9 @@ func tempDir(t *testing.T) string {
 // with a clear error naming the path and the chmod to run."
 func TestCheckSecretFile(t *testing.T) {
 	path := filepath.Join(tempDir(t), "env")
-	require.ErrorIs(t, CheckSecretFile(path), ErrNotFound)
+	require.EqualError(t, CheckSecretFile(path), path+": file does not exist")
+	require.ErrorIs(t, CheckSecretFile(path), os.ErrNotExist)
+	require.Equal(t, domain.CodeNotFound, domain.CodeOf(CheckSecretFile(path)))
 	writeFile(t, path, []byte("SECRET=hunter2"))
 	require.NoError(t, CheckSecretFile(path))
 	for bit := range 6 {
@@ -64,7 +68,7 @@ func TestCheckSecretFileLinks(t *testing.T) {
 	require.NoError(t, os.Chmod(path, 0o644))
 	require.ErrorContains(t, CheckSecretFile(link(0)), path+" has mode 644")
 	require.NoError(t, os.Remove(path))
-	require.ErrorIs(t, CheckSecretFile(link(0)), ErrNotFound)
+	require.ErrorIs(t, CheckSecretFile(link(0)), os.ErrNotExist)
 }
 
 // A folder in which others can replace the file gives it to them.
@@ -90,7 +94,7 @@ func TestCheckSecretFileFolder(t *testing.T) {
 // refused, those of root are not.
 func TestCheckSecretFileOwners(t *testing.T) {
 	if os.Geteuid() != 0 {
-		skipOrFail(t, "only root can give files away")
+		t.Skip("only root can give files away")
 	}
 	const other, us = 12345, 23456
 	dir := tempDir(t)

@@ -54,6 +54,8 @@ func (k *Keystore) DerivationPath(wallet string) (path string, err error) {
 
 // WithKey calls f with the key of a wallet. The key exists only during the call
 // and is wiped however f ends, also by a panic. Nothing f is given may outlive it.
+// f should sign and return: in a build that erases memory the runtime keeps track
+// of all that f allocates. No lock is held meanwhile.
 func (k *Keystore) WithKey(wallet string, f func(*PrivateKey) error) error {
 	return inSecret(func() error {
 		c, err := k.load(wallet)
@@ -79,8 +81,11 @@ func (k *Keystore) WithKeyOf(wallet string, expected Address, f func(*PrivateKey
 
 // Check decrypts every blob and returns the problems, by wallet; empty means that
 // all is well. A strange file is a problem under its name. The error is for what
-// keeps it from looking at all.
+// keeps it from looking at all, or a folder that others have access to by now.
 func (k *Keystore) Check() (map[string]error, error) {
+	if err := k.judgeDir(); err != nil {
+		return nil, err
+	}
 	found, strange, err := k.places()
 	if err != nil {
 		return nil, err

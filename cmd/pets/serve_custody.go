@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"pets/commands"
+	"pets/domain"
+)
+
+// keyAgeEvery is how often the age of the encryption key is looked at.
+const keyAgeEvery = time.Hour
+
+// openCustody opens keys and chain, as far as they are configured, and ties them to the
+// engine.
+func (s *server) openCustody() error {
+	keys, err := s.app.openKeys()
+	if err != nil {
+		return err
+	}
+	at, err := s.app.openChain()
+	if err != nil {
+		return err
+	}
+	shapes, err := s.app.shapes()
+	if err != nil {
+		return err
+	}
+	o := commands.CustodyOptions{Orders: shapes.Read, Watch: s.watch, Now: s.now}
+	if keys != nil {
+		o.Signer, o.Sealer = keys, keys
+	}
+	if at != nil {
+		o.Chain = at
+	}
+	s.custody = commands.NewCustody(s.engine, o)
+	s.vault = keys
+	return nil
+}
+
+// watch says what a person should know.
+func (s *server) watch(portfolio, what string, err error) {
+	s.meter.CustodyProblem(portfolio)
+	attributes := []any{"portfolio", portfolio, "what", what}
+	if err != nil {
+		attributes = append(attributes, "error", err.Error())
+	}
+	s.log.Error("custody needs a person", attributes...)
+}
+
+// guardLive is what a server must be before it serves real money: its .env file is
+// nobody else's to read.
+func (s *server) guardLive(ctx context.Context) error {
+	bad := s.app.checkEnvFile()
+	if bad == nil {
+		return nil
+	}
+	live, err := s.anyLive(ctx)
+	switch {
+	case err != nil:
+		return err
+	case live != "":
+		return fmt.Errorf("portfolio %s is live: %w", live, bad)
+	}
+	s.log.Warn("the .env file would be refused for a live portfolio", "error", bad.Error())
+	return nil
+}
+
+// anyLive names a live portfolio, "" for none.
+func (s *server) anyLive(ctx context.Context) (string, error) {
+	ids, err := s.engine.Portfolios(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, id := range ids {
+		mode, err := commands.ModeOf(ctx, s.store, id)
+		if err != nil {
+			return "", err
+		}
+		if mode == domain.ModeLive {
+			return id, nil
+		}
+	}
+	return "", nil
+}
+
+// runCustody moves transfers on, reconciles, and watches the age of the encryption key.
+func (s *server) runCustody(ctx context.Context) {
+	s.work.Go(func() {
+		s.custody.Run(ctx, commands.RunOptions{ReconcileEvery: time.Duration(s.app.config.ReconcileEvery)})
+	})
+	if s.vault == nil {
+		return
+	}
+	s.work.Go(func() {
+		tick := time.NewTicker(keyAgeEvery)
+		defer tick.Stop()
+		for {
+			s.watchKeyAge(ctx)
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+// watchKeyAge: "Rotation every 90 days: metric, warning".
+func (s *server) watchKeyAge(ctx context.Context) {
+	status, err := s.custody.KeyStatus(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.log.Warn("the age of the encryption key is not known", "error", err.Error())
+		}
+		return
+	}
+	s.meter.KeyAge(time.Duration(status.Age))
+	switch {
+	case status.Open != nil:
+		s.log.Warn("a rotation of the encryption key is not complete; pets keys rotate goes on with it", "rotation", status.Open.Rotation, "left", len(status.Open.Left))
+	case status.Due:
+		s.log.Warn("the encryption key is due for rotation (every 90 days); see docs/custody.md", "age", status.Age.String())
+	}
+}
+
+// closeCustody wipes what opened the keys.
+func (s *server) closeCustody() {
+	if s.vault != nil {
+		s.vault.Wipe()
+	}
+}
+
+// liveReady is asked before a live portfolio is opened.
+func (s *server) liveReady() error {
+	if err := s.app.checkEnvFile(); err != nil {
+		return &domain.Error{Code: domain.CodeDenied, Message: "a live portfolio is not opened by a server whose .env file others can read", Cause: errors.Unwrap(err)}
+	}
+	return nil
+}

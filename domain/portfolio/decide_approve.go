@@ -1,0 +1,96 @@
+package portfolio
+
+import (
+	"time"
+
+	"pets/domain"
+	"pets/domain/treasury"
+)
+
+// ApproveTransfer is the second person's word on exactly this hash. "Approver ≠
+// requester by user; one use; expires."
+func (d *Decision) ApproveTransfer(id, hash string) error {
+	t, err := d.requireTransfer(id)
+	if err != nil {
+		return err
+	}
+	switch {
+	case t.User == d.caller.User:
+		return domain.Errorf(domain.CodeDenied, "the user who asked for a transfer cannot approve it; it takes two people")
+	case t.Lapsed(d.now):
+		return domain.Errorf(domain.CodeConflict, "the transfer waited for too long, and has expired")
+	case treasury.Hash(d.s.Portfolio, &t.TransferRequested) != t.Hash:
+		return tampered("hash")
+	case hash != t.Hash:
+		return &domain.Error{Code: domain.CodeConflict, Field: "hash", Message: "is not that of the transfer: look at what is asked for, and approve its hash"}
+	case t.Status != treasury.Requested && t.ApprovedBy == d.caller.User && t.ApprovedHash == hash && (t.Open() || t.Status == treasury.Confirmed):
+		d.Note(domain.NotedUnchanged, "the transfer was approved before")
+		return nil
+	case t.Status != treasury.Requested:
+		return domain.Errorf(domain.CodeConflict, "the transfer is %s; an approval is used once", t.Status)
+	}
+	d.emit(&domain.TransferApproved{Transfer: id, Hash: hash, User: d.caller.User})
+	return nil
+}
+
+// RejectTransfer ends a transfer of which nothing was signed. Whoever may ask for one
+// or approve one may.
+func (d *Decision) RejectTransfer(id, reason string) error {
+	t, err := d.requireTransfer(id)
+	if err != nil {
+		return err
+	}
+	if err := domain.CheckReason("reason", reason); err != nil {
+		return err
+	}
+	switch {
+	case t.Status == treasury.Rejected:
+		d.Note(domain.NotedUnchanged, "the transfer was rejected before")
+		return nil
+	case !t.Waiting() || t.Lapsed(d.now):
+		return domain.Errorf(domain.CodeConflict, "the transfer is %s, and cannot be rejected", d.statusOf(t))
+	}
+	d.emit(&domain.TransferRejected{Transfer: id, User: d.caller.User, Reason: reason})
+	return nil
+}
+
+func (d *Decision) statusOf(t *treasury.Transfer) treasury.Status {
+	if t.Lapsed(d.now) {
+		return treasury.Expired
+	}
+	return t.Status
+}
+
+// expireTransfers ends those whose time is over.
+func (d *Decision) expireTransfers() {
+	if len(d.s.Custody.Transfers) == 0 {
+		return
+	}
+	for _, t := range d.s.Custody.OpenTransfers() {
+		if t.Lapsed(d.now) {
+			d.add(&domain.TransferExpired{Transfer: t.Transfer})
+		}
+	}
+}
+
+// ExpireTransfers records those whose time is over where nothing else happens that
+// would.
+func (d *Decision) ExpireTransfers() error {
+	if err := d.requireLive(); err != nil {
+		return err
+	}
+	if d.due(); len(d.events) == 0 {
+		d.Note(domain.NotedNothing, "no transfer is overdue")
+	}
+	return nil
+}
+
+// TransfersOverdue reports whether a transfer has expired that no record says so of.
+func (s *State) TransfersOverdue(now time.Time) bool {
+	for _, t := range s.Custody.Transfers {
+		if t.Lapsed(now) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,97 @@
+package portfolio
+
+import (
+	"time"
+
+	"pets/domain"
+	"pets/domain/risk"
+	"pets/domain/treasury"
+)
+
+// RebalancePlan is what the arithmetic says now.
+type RebalancePlan struct {
+	domain.Rebalance
+	Move treasury.Move
+	// Why says why nothing is proposed, "" where something is.
+	Why string
+}
+
+// PlanRebalance works out what to move between the wallets. "Never while anything is
+// tripped" is for what comes out of cold; "only in live portfolios with both wallets;
+// one open proposal at a time".
+func (s *State) PlanRebalance() RebalancePlan { return s.planRebalance(s.Time) }
+
+func (s *State) planRebalance(now time.Time) RebalancePlan {
+	p := RebalancePlan{}
+	if !s.hasBothWallets() {
+		p.Rebalance = treasury.Figures(s.holdingsAt(now), &s.Custody.Policy)
+		p.Why = "a live portfolio with a hot and a cold wallet is needed"
+		return p
+	}
+	hot, cold := s.Custody.Main(domain.WalletHot), s.Custody.Main(domain.WalletCold)
+	asset, _ := hot.Asset(s.BaseAsset)
+	p.Rebalance, p.Move = treasury.Propose(s.holdingsAt(now), &s.Custody.Policy, asset.Decimals)
+	switch open := s.betweenWallets(now); {
+	case hot.Chain != cold.Chain:
+		p.Move, p.Why = treasury.Move{}, "the wallets are on two chains"
+	case open != "":
+		p.Move, p.Why = treasury.Move{}, "transfer "+open+" between the wallets is open"
+	case p.Move.Amount.IsZero():
+		p.Why = "the hot wallet is within its bounds, or what could be moved is below min_rebalance_usd"
+	case p.Move.From == domain.WalletCold && s.haltReason() != "":
+		p.Move, p.Why = treasury.Move{}, "nothing comes out of cold while "+s.haltReason()
+	}
+	return p
+}
+
+// haltReason says what is tripped or stopped, "" for nothing.
+func (s *State) haltReason() string {
+	if s.Stop.Engaged {
+		return "the emergency stop is engaged"
+	}
+	for _, key := range s.BreakerKeys() {
+		if s.breaker(key).Status == risk.Tripped {
+			return "breaker " + key.String() + " is tripped"
+		}
+	}
+	return ""
+}
+
+// betweenWallets names an open transfer from hot to cold or back, "" for none: "one open
+// proposal at a time", and what a person is moving already is not to be moved again.
+func (s *State) betweenWallets(now time.Time) string {
+	for _, t := range s.Custody.OpenTransfers() {
+		if t.FromPlace != t.ToPlace && t.ToPlace != domain.PlaceExternal && !t.Lapsed(now) {
+			return t.Transfer
+		}
+	}
+	return ""
+}
+
+// ProposeRebalance records a proposal where one is due, with every number it rests on.
+func (d *Decision) ProposeRebalance() error {
+	if err := d.requireLive(); err != nil {
+		return err
+	}
+	p := d.s.planRebalance(d.now)
+	if p.Why != "" {
+		d.Note(domain.NotedNothing, p.Why)
+		return nil
+	}
+	if err := d.checkOpen(false); err != nil {
+		return err
+	}
+	if !p.Hot.InRange() || !p.Total.InRange() {
+		return domain.Errorf(domain.CodeConflict, "the sums that a proposal rests on reach 10^15")
+	}
+	e, err := d.route(TransferRequest{From: p.Move.From, To: p.Move.To, Amount: p.Move.Amount})
+	if err != nil {
+		return err
+	}
+	e.Kind = domain.TransferRebalance
+	e.Reason = "hot holds " + p.Share.Ratio().String() + " of the total, and should hold " + d.s.Custody.Policy.HotWalletPercentage.String()
+	figures := p.Rebalance
+	e.Rebalance = &figures
+	d.request(e)
+	return nil
+}

@@ -1,0 +1,184 @@
+package projections
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/domain/treasury"
+)
+
+// Wallet is one wallet of a portfolio, as far as anybody may know it.
+type Wallet struct {
+	Wallet string `json:"wallet"`
+	Place  string `json:"place" enum:"hot,cold"`
+	// Main: transfers from or to the place, proposals and orders are of this wallet.
+	Main         bool                 `json:"main"`
+	Chain        string               `json:"chain"`
+	Address      string               `json:"address"`
+	Assets       []domain.WalletAsset `json:"assets"`
+	KeyID        string               `json:"key_id,omitempty"` // "" where the key is elsewhere
+	RegisteredAt time.Time            `json:"registered_at"`
+	// LoadedAt is when the key was last compared with the address, RecoveryTestedAt
+	// when its words were last proven to give it.
+	LoadedAt         *time.Time `json:"loaded_at"`
+	RecoveryTestedAt *time.Time `json:"recovery_tested_at"`
+}
+
+// WalletsOf lists the wallets by name.
+func WalletsOf(s *portfolio.State) []Wallet {
+	c := &s.Custody
+	out := []Wallet{}
+	for _, w := range c.SortedWallets() {
+		out = append(out, Wallet{
+			Wallet: w.Wallet, Place: w.Place, Main: c.Main(w.Place) == w, Chain: w.Chain, Address: w.Address, Assets: slices.Clone(w.Assets),
+			KeyID: w.KeyID, RegisteredAt: w.At, LoadedAt: timeOrNil(w.LoadedAt), RecoveryTestedAt: timeOrNil(w.TestedAt),
+		})
+	}
+	return out
+}
+
+func timeOrNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// Contact is an address that transfers may go to.
+type Contact struct {
+	Chain   string    `json:"chain"`
+	Address string    `json:"address"`
+	Label   string    `json:"label"`
+	AddedBy string    `json:"added_by"`
+	AddedAt time.Time `json:"added_at"`
+}
+
+// BookOf lists the address book by label.
+func BookOf(s *portfolio.State) []Contact {
+	out := []Contact{}
+	for _, c := range s.Custody.SortedBook() {
+		out = append(out, Contact{c.Chain, c.Address, c.Label, c.User, c.At})
+	}
+	return out
+}
+
+// Transfer is one transfer and how far it is.
+type Transfer struct {
+	Transfer string          `json:"transfer"`
+	Status   treasury.Status `json:"status"`
+	Kind     string          `json:"kind" enum:"internal,rebalance,withdrawal,sweep"`
+	Wallet   string          `json:"wallet"`
+	From     string          `json:"from"` // hot or cold
+	To       string          `json:"to"`   // hot, cold or external
+	Asset    string          `json:"asset"`
+	GasAsset string          `json:"gas_asset"`
+	// Payment is what is approved: its hash.
+	Payment domain.Payment `json:"payment"`
+	Hash    string         `json:"hash"`
+	Reason  string         `json:"reason"`
+	// ApprovalFor says why a second person has to agree; empty for not.
+	ApprovalFor []string   `json:"approval_for"`
+	RequestedBy string     `json:"requested_by"`
+	RequestedAt time.Time  `json:"requested_at"`
+	ExpiresAt   time.Time  `json:"expires_at"`
+	ApprovedBy  string     `json:"approved_by,omitempty"`
+	EndedAt     *time.Time `json:"ended_at"`
+	// Attempts are the transactions of it, oldest first; at most one of them counts.
+	Attempts []Attempt `json:"attempts"`
+	TxHash   string    `json:"tx_hash,omitempty"`
+	Block    uint64    `json:"block,omitempty"`
+	// Fee is what was paid, in the chain's coin.
+	Fee    domain.Decimal `json:"fee,omitzero"`
+	Code   string         `json:"code,omitempty"`   // why it failed
+	Detail string         `json:"detail,omitempty"` // why it failed, or was rejected
+	// Rebalance explains a proposal.
+	Rebalance *domain.Rebalance `json:"rebalance,omitempty"`
+}
+
+// Attempt is one transaction, without its signature.
+type Attempt struct {
+	Transaction json.RawMessage `json:"transaction"`
+	Nonce       uint64          `json:"nonce"`
+	Digest      string          `json:"digest"`
+	TxHash      string          `json:"tx_hash,omitempty"`
+	Sent        bool            `json:"sent"`
+}
+
+// TransfersOf lists the transfers that are remembered, oldest first; only those that
+// keep says.
+func TransfersOf(s *portfolio.State, keep func(*treasury.Transfer) bool) []Transfer {
+	out := []Transfer{}
+	for _, t := range s.Custody.SortedTransfers() {
+		if keep(t) {
+			out = append(out, TransferOf(t))
+		}
+	}
+	return out
+}
+
+// TransferOf renders one.
+func TransferOf(t *treasury.Transfer) Transfer {
+	v := Transfer{
+		Transfer: t.Transfer, Status: t.Status, Kind: t.Kind, Wallet: t.Wallet, From: t.FromPlace, To: t.ToPlace, Asset: t.Asset, GasAsset: t.GasAsset,
+		Payment: t.Payment, Hash: t.Hash, Reason: t.Reason, ApprovalFor: append([]string{}, t.ApprovalFor...), RequestedBy: t.User,
+		RequestedAt: t.RequestedAt, ExpiresAt: t.ExpiresAt, ApprovedBy: t.ApprovedBy, EndedAt: timeOrNil(t.EndedAt), Attempts: []Attempt{},
+		TxHash: t.TxHash, Block: t.Block, Fee: t.Fee, Code: t.Code, Detail: t.Detail, Rebalance: t.Rebalance,
+	}
+	for _, a := range t.Attempts {
+		v.Attempts = append(v.Attempts, Attempt{a.Transaction, a.Nonce, a.Digest, a.TxHash, a.Sent})
+	}
+	return v
+}
+
+// Treasury is where the money lies, where it should, and what stands in the way.
+type Treasury struct {
+	Policy domain.TreasuryPolicy `json:"policy"`
+	// Figures are the numbers that a proposal would rest on now.
+	Figures domain.Rebalance `json:"figures"`
+	// Proposal is what would be proposed now, absent for nothing; Why says why not.
+	Proposal *Proposal `json:"proposal,omitempty"`
+	Why      string    `json:"why,omitempty"`
+	// HotAboveSince is since when the hot wallet holds more than 0.20 of the total, null
+	// for not. From 24 h on, IncreasesDenied.
+	HotAboveSince   *time.Time `json:"hot_above_since"`
+	IncreasesDenied bool       `json:"increases_denied"`
+	// ReconciledAt is when the ledger was last held against the chain; Differences are
+	// those that nobody has explained: outgoing transfers wait for that.
+	ReconciledAt *time.Time   `json:"reconciled_at"`
+	Differences  []Difference `json:"differences"`
+}
+
+// Proposal is a move between the wallets.
+type Proposal struct {
+	From   string         `json:"from"`
+	To     string         `json:"to"`
+	Amount domain.Decimal `json:"amount"`
+}
+
+// Difference is chain − ledger of an asset in a place.
+type Difference struct {
+	Place      string         `json:"place"`
+	Asset      string         `json:"asset"`
+	Difference domain.Decimal `json:"difference"`
+}
+
+// TreasuryOf renders the treasury at a time.
+func TreasuryOf(s *portfolio.State, now time.Time) Treasury {
+	p := s.PlanRebalance()
+	c := &s.Custody
+	v := Treasury{
+		Policy: c.Policy, Figures: p.Rebalance, Why: p.Why, HotAboveSince: timeOrNil(c.HotAbove), IncreasesDenied: s.HotTooLong(now),
+		ReconciledAt: timeOrNil(c.Reconciled), Differences: []Difference{},
+	}
+	v.Figures.Share = v.Figures.Share.Ratio()
+	if p.Why == "" {
+		v.Proposal = &Proposal{p.Move.From, p.Move.To, p.Move.Amount}
+	}
+	for _, d := range c.OpenDifferences() {
+		v.Differences = append(v.Differences, Difference(d))
+	}
+	return v
+}
