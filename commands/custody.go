@@ -44,8 +44,9 @@ type Signatory interface {
 type Chain interface {
 	Signatory
 	// Prepare turns an approved payment into a transaction with nonce and fees of now.
-	// A payment that can never be made is [ErrCannotPay].
-	Prepare(ctx context.Context, p domain.Payment) (Prepared, error)
+	// A payment that can never be made is [ErrCannotPay]. One that goes first takes the
+	// place of whatever of the wallet is under way; any other waits for it.
+	Prepare(ctx context.Context, p domain.Payment, first bool) (Prepared, error)
 	// Reprice makes the transaction that takes the place of a stuck one.
 	Reprice(ctx context.Context, transaction json.RawMessage) (Prepared, error)
 	// Send sends the same bytes to every endpoint; it may be repeated at any time. Where

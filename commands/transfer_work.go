@@ -112,7 +112,7 @@ func (c *Custody) step(ctx context.Context, id string, t *treasury.Transfer) (mo
 	case treasury.Prepared:
 		return c.signNext(ctx, id, t)
 	case treasury.Signed:
-		return c.broadcast(ctx, id, t)
+		return c.launch(ctx, id, t)
 	case treasury.Broadcast:
 		return c.follow(ctx, id, t)
 	default: // it waits for a person, or is over
@@ -127,7 +127,7 @@ func (c *Custody) prepare(ctx context.Context, id string, t *treasury.Transfer) 
 	if _, err := c.sendable(ctx, id, t.Transfer); err != nil {
 		return false, err
 	}
-	p, err := c.o.Chain.Prepare(ctx, t.Payment)
+	p, err := c.o.Chain.Prepare(ctx, t.Payment, t.Kind == domain.TransferSweep)
 	switch {
 	case errors.Is(err, ErrCannotPay):
 		return true, errors.Join(err, c.act(ctx, id, FailTransfer{Transfer: t.Transfer, Code: domain.FailedRefused, Detail: "it can never be made as approved"}))
@@ -145,6 +145,21 @@ func (c *Custody) signNext(ctx context.Context, id string, t *treasury.Transfer)
 	}
 	_, _, err := c.signTransfer(ctx, id, Request{Caller: serverCaller, Key: uuid.NewString(), Command: SignTransfer{Transfer: t.Transfer}})
 	return err == nil, err
+}
+
+// launch sends what is signed. Bytes that were brought may have been sent by whoever
+// has them, also while everything is halted: what became of them is recorded first.
+func (c *Custody) launch(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
+	if last := t.Last(); last != nil && last.Raw != "" {
+		out, err := c.o.Chain.Follow(ctx, signedOf(t))
+		if err != nil {
+			return false, err
+		}
+		if over, err := c.settle(ctx, id, t, out); over || err != nil {
+			return over, err
+		}
+	}
+	return c.broadcast(ctx, id, t)
 }
 
 // broadcast records that the transaction may be on its way, and sends it.
@@ -179,6 +194,14 @@ func (c *Custody) follow(ctx context.Context, id string, t *treasury.Transfer) (
 	if err != nil {
 		return false, err
 	}
+	if over, err := c.settle(ctx, id, t, out); over || err != nil {
+		return over, err
+	}
+	return c.push(ctx, id, t, out)
+}
+
+// settle records what is for ever, and says whether it was.
+func (c *Custody) settle(ctx context.Context, id string, t *treasury.Transfer, out Outcome) (over bool, err error) {
 	switch out.Kind {
 	case Arrived:
 		return true, c.act(ctx, id, ConfirmTransfer{Transfer: t.Transfer, TxHash: out.TxHash, Block: out.Block, Fee: out.Fee})
@@ -189,7 +212,7 @@ func (c *Custody) follow(ctx context.Context, id string, t *treasury.Transfer) (
 	case Replaced:
 		return true, c.failed(ctx, id, t, domain.FailedReplaced, out)
 	case Waiting, Lost:
-		return c.push(ctx, id, t, out)
+		return false, nil
 	}
 	return false, domain.Errorf(domain.CodeInternal, "the chain's answer has no meaning")
 }
@@ -239,7 +262,8 @@ func (c *Custody) stuck(t *treasury.Transfer) bool {
 }
 
 // resend sends the same bytes again. Those that nobody takes any more for their fees get
-// higher ones, once it is time.
+// higher ones, once it is time; a sweep at once: it may have to outbid what it goes
+// before.
 func (c *Custody) resend(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
 	t, err := c.sendable(ctx, id, t.Transfer)
 	if err != nil {
@@ -254,7 +278,7 @@ func (c *Custody) resend(ctx context.Context, id string, t *treasury.Transfer) (
 		return false, err
 	}
 	err = c.o.Chain.Send(ctx, t.Chain, signed.Raw)
-	if errors.Is(err, ErrUnderpriced) && c.stuck(t) {
+	if errors.Is(err, ErrUnderpriced) && (c.stuck(t) || t.Kind == domain.TransferSweep && len(t.Attempts) < treasury.MaxAttempts) {
 		return c.reprice(ctx, id, t)
 	}
 	return false, err // there is time enough to see what becomes of it

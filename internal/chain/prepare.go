@@ -20,6 +20,8 @@ type Transfer struct {
 	// Nonce is one the caller holds, nil to take the next one. The next one can
 	// be told only while no transaction of the wallet is under way.
 	Nonce *uint64
+	// First takes the next nonce all the same: the place of whatever is under way.
+	First bool
 }
 
 // nativeDecimals are those of the coin that fees are paid in, on every EVM
@@ -39,7 +41,7 @@ func (c *Client) Prepare(ctx context.Context, t Transfer) (Unsigned, error) {
 	if err != nil {
 		return Unsigned{}, err
 	}
-	if u.Nonce, err = c.chooseNonce(ctx, v, t.From, t.Nonce); err != nil {
+	if u.Nonce, err = c.chooseNonce(ctx, v, t); err != nil {
 		return Unsigned{}, err
 	}
 	held, err := c.held(ctx, v, u, t.Asset)
@@ -89,13 +91,14 @@ func (c *Client) draft(t Transfer) (Unsigned, error) {
 
 // chooseNonce takes the next nonce, or checks the caller's. A nonce that leaves
 // a gap would wait for ever; one chosen while another transaction is on its way
-// could take that one's place.
-func (c *Client) chooseNonce(ctx context.Context, v view, from Address, want *uint64) (uint64, error) {
-	next, err := c.nonceAt(ctx, v.of, v.Block, from)
-	if err != nil {
-		return 0, err
+// could take that one's place, which is right only where the caller says so.
+func (c *Client) chooseNonce(ctx context.Context, v view, t Transfer) (uint64, error) {
+	want := t.Nonce
+	next, err := c.nonceAt(ctx, v.of, v.Block, t.From)
+	if err != nil || want == nil && t.First {
+		return next, err
 	}
-	pending, err := c.pendingNonce(ctx, v.of, from)
+	pending, err := c.pendingNonce(ctx, v.of, t.From)
 	if err != nil {
 		return 0, err
 	}

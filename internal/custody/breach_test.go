@@ -33,8 +33,8 @@ func lie(p commands.Prepared, err error, change func(*commands.Prepared)) (comma
 	return p, err
 }
 
-func (l *lying) Prepare(ctx context.Context, pay domain.Payment) (commands.Prepared, error) {
-	p, err := l.Chain.Prepare(ctx, pay)
+func (l *lying) Prepare(ctx context.Context, pay domain.Payment, first bool) (commands.Prepared, error) {
+	p, err := l.Chain.Prepare(ctx, pay, first)
 	return lie(p, err, l.prepare)
 }
 

@@ -58,7 +58,7 @@ func (c *Chain) parse(transaction json.RawMessage) (chain.Unsigned, error) {
 
 // Prepare implements commands.Chain. What the token says of itself is held against the
 // registry first: a wrong number of decimals would move amounts by powers of ten.
-func (c *Chain) Prepare(ctx context.Context, p domain.Payment) (commands.Prepared, error) {
+func (c *Chain) Prepare(ctx context.Context, p domain.Payment, first bool) (commands.Prepared, error) {
 	if err := c.here(p.Chain); err != nil {
 		return commands.Prepared{}, err
 	}
@@ -66,7 +66,7 @@ func (c *Chain) Prepare(ctx context.Context, p domain.Payment) (commands.Prepare
 	if err != nil {
 		return commands.Prepared{}, err
 	}
-	t := chain.Transfer{Asset: asset, Amount: p.Amount, HighestFee: p.HighestFee}
+	t := chain.Transfer{Asset: asset, Amount: p.Amount, HighestFee: p.HighestFee, First: first}
 	if t.From, err = chain.ParseAddress(p.From); err != nil {
 		return commands.Prepared{}, domain.Invalid("from", "%v", err)
 	}

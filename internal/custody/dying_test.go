@@ -86,8 +86,8 @@ type mortalChain struct {
 	life *life
 }
 
-func (c mortalChain) Prepare(ctx context.Context, p domain.Payment) (commands.Prepared, error) {
-	return step(c.life, "prepare", func() (commands.Prepared, error) { return c.Chain.Prepare(ctx, p) })
+func (c mortalChain) Prepare(ctx context.Context, p domain.Payment, first bool) (commands.Prepared, error) {
+	return step(c.life, "prepare", func() (commands.Prepared, error) { return c.Chain.Prepare(ctx, p, first) })
 }
 
 func (c mortalChain) Reprice(ctx context.Context, transaction json.RawMessage) (commands.Prepared, error) {

@@ -108,7 +108,7 @@ type failing struct {
 	panic bool
 }
 
-func (f *failing) Prepare(ctx context.Context, p domain.Payment) (commands.Prepared, error) {
+func (f *failing) Prepare(ctx context.Context, p domain.Payment, first bool) (commands.Prepared, error) {
 	if f.panic {
 		panic("a defect")
 	}
@@ -116,7 +116,7 @@ func (f *failing) Prepare(ctx context.Context, p domain.Payment) (commands.Prepa
 		<-f.hang
 		return commands.Prepared{}, errors.New("it hung")
 	}
-	return f.Chain.Prepare(ctx, p)
+	return f.Chain.Prepare(ctx, p, first)
 }
 
 func TestADefectDoesNotEndTheLoop(t *testing.T) {
