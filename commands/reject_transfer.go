@@ -5,7 +5,7 @@ import (
 	"pets/domain/portfolio"
 )
 
-// RejectTransfer ends a transfer of which nothing was signed.
+// RejectTransfer ends a transfer of which nothing was sent.
 type RejectTransfer struct {
 	Transfer string `json:"transfer"`
 	Reason   string `json:"reason"`

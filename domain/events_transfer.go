@@ -79,7 +79,7 @@ type TransferApproved struct {
 	User     string `json:"user"`
 }
 
-// TransferRejected ends one that nothing was signed of.
+// TransferRejected ends one that nothing was sent of.
 type TransferRejected struct {
 	Transfer string `json:"transfer"`
 	User     string `json:"user"`

@@ -329,13 +329,13 @@ func TestMutatedTransfer(t *testing.T) {
 }
 
 func TestRejectTransfer(t *testing.T) {
-	for _, status := range []treasury.Status{treasury.Requested, treasury.Approved, treasury.Prepared} {
+	for _, status := range []treasury.Status{treasury.Requested, treasury.Approved, treasury.Prepared, treasury.Signed} {
 		h := funded(t)
 		x := h.send("hot", "cold", "100")
 		h.upTo(status, x, 1)
 		reject := func(d *Decision) error { return d.RejectTransfer(x.Transfer, "not now") }
 		h.refused(domain.CodeInvalid, func(d *Decision) error { return d.RejectTransfer(x.Transfer, "") })
-		if status != treasury.Prepared {
+		if status == treasury.Requested || status == treasury.Approved {
 			h.after(24*time.Hour).refused(domain.CodeConflict, reject)
 			h.after(-24 * time.Hour)
 		}
@@ -347,12 +347,38 @@ func TestRejectTransfer(t *testing.T) {
 		h.as(domain.RoleApprover, "paul").refused(domain.CodeConflict, func(d *Decision) error { return d.ApproveTransfer(x.Transfer, x.Hash) })
 		h.equal("1500", h.s.Holdings().FreeHot)
 	}
-	for _, status := range []treasury.Status{treasury.Signed, treasury.Broadcast, treasury.Confirmed} {
+	for _, status := range []treasury.Status{treasury.Broadcast, treasury.Confirmed} {
 		h := funded(t)
 		x := h.send("hot", "cold", "100")
 		h.upTo(status, x, 1)
 		h.refused(domain.CodeConflict, func(d *Decision) error { return d.RejectTransfer(x.Transfer, "too late") })
 	}
+	// What a cold wallet signed was brought by somebody, who can send it.
+	h := funded(t)
+	x := h.send("cold", "hot", "100")
+	p, _ := h.upTo(treasury.Prepared, x, 1)
+	h.must(func(d *Decision) error {
+		return d.SignTransfer(&domain.TransferSigned{Transfer: x.Transfer, Digest: p.Digest, TxHash: hashOf(p.Digest), Raw: "0x01"})
+	})
+	h.refused(domain.CodeConflict, func(d *Decision) error { return d.RejectTransfer(x.Transfer, "too late") })
+}
+
+// One that is signed, and whose recipient was taken out of the book since, can be given
+// up: the wallet's others do not wait for it for ever.
+func TestSignedIsGivenUp(t *testing.T) {
+	h := funded(t)
+	x := h.send("hot", friend, "100")
+	_, hash := h.upTo(treasury.Signed, x, 1)
+	h.must(func(d *Decision) error {
+		return d.RemoveAddress(&domain.AddressRemoved{Chain: polygon, Address: friend, Reason: "test"})
+	})
+	h.refused(domain.CodeDenied, func(d *Decision) error { return d.BroadcastTransfer(x.Transfer, hash) })
+	next := h.send("hot", "cold", "50")
+	h.approve(next)
+	h.refused(domain.CodeConflict, func(d *Decision) error { return d.PrepareTransfer(next.Transfer, transactionOf(next, 1, "0.1")) })
+	h.must(func(d *Decision) error { return d.RejectTransfer(x.Transfer, "its recipient is gone") })
+	h.refused(domain.CodeConflict, func(d *Decision) error { return d.BroadcastTransfer(x.Transfer, hash) })
+	h.prepare(next, 1) // with the nonce that is free again
 }
 
 // “expires (approval_ttl, 24 h)”: the next record says so, whatever it is.

@@ -371,7 +371,7 @@ func (s *custodyStorm) anyRejection() {
 		return
 	}
 	x := s.anyTransfer()
-	waits := (x.status == "requested" || x.status == "approved" || x.status == "prepared") && !x.late(s.now)
+	waits := (x.status == "requested" || x.status == "approved" || x.status == "prepared" || x.status == "signed") && !x.late(s.now)
 	s.does("reject", waits || x.status == "rejected", func(d *Decision) error { return d.RejectTransfer(x.id, "x") }, func() { x.status = "rejected" })
 }
 

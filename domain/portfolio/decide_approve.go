@@ -33,8 +33,9 @@ func (d *Decision) ApproveTransfer(id, hash string) error {
 	return nil
 }
 
-// RejectTransfer ends a transfer of which nothing was signed. Whoever may ask for one
-// or approve one may.
+// RejectTransfer ends a transfer of which nothing can have left: nothing was signed, or
+// what was signed here was never sent. One that is signed and must not go any more would
+// keep its wallet's others waiting for ever. Whoever may ask for one or approve one may.
 func (d *Decision) RejectTransfer(id, reason string) error {
 	t, err := d.requireTransfer(id)
 	if err != nil {
@@ -47,7 +48,7 @@ func (d *Decision) RejectTransfer(id, reason string) error {
 	case t.Status == treasury.Rejected:
 		d.Note(domain.NotedUnchanged, "the transfer was rejected before")
 		return nil
-	case !t.Waiting() || t.Lapsed(d.now):
+	case !t.Waiting() && !t.Withdrawable() || t.Lapsed(d.now):
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s, and cannot be rejected", d.statusOf(t))
 	}
 	d.emit(&domain.TransferRejected{Transfer: id, User: d.caller.User, Reason: reason})

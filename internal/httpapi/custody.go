@@ -111,7 +111,7 @@ func custodyRoutes() []route {
 		nudging(post("/transfers/{transfer}/approve", "The second of two people agrees to exactly this transfer, by its hash", func(b hashBody, r *http.Request) commands.Command {
 			return commands.ApproveTransfer{Transfer: r.PathValue("transfer"), Hash: b.Hash}
 		})),
-		post("/transfers/{transfer}/reject", "End a transfer of which nothing was signed", func(b neededReason, r *http.Request) commands.Command {
+		post("/transfers/{transfer}/reject", "End a transfer of which nothing was sent", func(b neededReason, r *http.Request) commands.Command {
 			return commands.RejectTransfer{Transfer: r.PathValue("transfer"), Reason: b.Reason}
 		}),
 		importSignedRoute(), signRoute(),

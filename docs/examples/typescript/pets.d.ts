@@ -1018,7 +1018,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * End a transfer of which nothing was signed
+         * End a transfer of which nothing was sent
          * @description Roles: operator, approver, admin.
          */
         post: operations["reject_transfer"];
