@@ -230,7 +230,18 @@ func (*Chain) CheckAddress(address string) (string, error) {
 	return a.String(), nil
 }
 
-// Assets implements commands.Chain.
+// Assets implements commands.Chain. A wallet on a chain that is not asked could never be
+// reconciled, and nothing else of its portfolio with it.
+func (c *Chain) Assets(id, symbol string, named map[string]string) ([]domain.WalletAsset, error) {
+	if _, err := c.registry.Chain(id); err == nil {
+		if err := c.here(id); err != nil {
+			return nil, err
+		}
+	}
+	return c.Signatory.Assets(id, symbol, named)
+}
+
+// Assets finds what the registry knows of assets of a chain.
 func (s *Signatory) Assets(id, symbol string, named map[string]string) ([]domain.WalletAsset, error) {
 	if _, err := s.registry.Chain(id); err != nil {
 		return nil, domain.Invalid("chain", "is not in the asset registry")

@@ -9,6 +9,8 @@ import (
 	"pets/commands"
 	"pets/domain"
 	"pets/domain/treasury"
+	"pets/internal/chain"
+	"pets/internal/chain/chaintest"
 )
 
 func (s *server) emergency() {
@@ -93,4 +95,25 @@ func TestASignedColdTransferThatSomebodyElseSends(t *testing.T) {
 	require.Equal(t, treasury.Confirmed, s.transfer(id).Status)
 	s.agrees()
 	require.Empty(t, s.state().Custody.OpenDifferences())
+}
+
+// A wallet on a chain that no endpoint is asked about would keep everything else of the
+// portfolio from being reconciled, for ever: a wallet cannot be taken out again.
+func TestAWalletOnAnotherChainIsNotRegistered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var err error
+	w.registry, err = chain.ParseRegistry("test.json", []byte(`{
+		"chains": [{"id": "`+chainID+`", "name": "Test", "confirmations": 3, "max_lag": 4, "head_max_age": "1h", "max_gas": 300000,
+			"min_tip_gwei": "1", "max_tip_gwei": "5", "max_fee_gwei": "100"}, {"id": "eip155:7", "name": "Other", "confirmations": 3, "max_lag": 4, "head_max_age": "1h",
+			"max_gas": 300000, "min_tip_gwei": "1", "max_tip_gwei": "5", "max_fee_gwei": "100"}],
+		"assets": [{"id": "`+chainID+`/slip44:1", "symbol": "COIN", "decimals": 18}, {"id": "`+w.usdc()+`", "symbol": "USDC", "decimals": 6},
+			{"id": "eip155:7/slip44:1", "symbol": "COIN", "decimals": 18}, {"id": "eip155:7/erc20:`+w.token.Hex()+`", "symbol": "USDC", "decimals": 6}]}`))
+	require.NoError(t, err)
+	s := w.inMemory()
+	_, err = s.custody.RegisterWallet(s.ctx(), main, by(alice, commands.RegisterWallet{
+		Wallet: "far", Place: domain.WalletCold, Chain: "eip155:7", Address: chaintest.Named("far").Hex(),
+	}))
+	s.code(domain.CodeUnavailable, err)
+	s.agrees()
 }
