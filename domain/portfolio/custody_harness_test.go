@@ -35,6 +35,14 @@ func (h *harness) wallet(w *domain.WalletRegistered) {
 	h.must(func(d *Decision) error { return d.RegisterWallet(w) })
 }
 
+// load says that the key of a wallet is in the keystore.
+func (h *harness) load(name string) {
+	h.t.Helper()
+	h.must(func(d *Decision) error {
+		return d.LoadWallet(&domain.WalletLoaded{Wallet: name, Address: h.s.Custody.Wallets[name].Address})
+	})
+}
+
 func (h *harness) contact(address string) {
 	h.t.Helper()
 	h.must(func(d *Decision) error {
@@ -51,6 +59,8 @@ func funded(t testingT) *harness {
 	h.wallet(walletOf("hot-2", domain.WalletHot))
 	h.wallet(walletOf("hot-1", domain.WalletHot))
 	h.wallet(walletOf("cold-1", domain.WalletCold))
+	h.load("hot-1")
+	h.load("hot-2")
 	h.contact(friend)
 	h.deposit("2500")
 	h.depositIn(domain.WalletCold, "", "7500")

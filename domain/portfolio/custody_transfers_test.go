@@ -732,3 +732,14 @@ func TestOpenTransfersAreBounded(t *testing.T) {
 	h.must(func(d *Decision) error { return d.RejectTransfer(h.s.Custody.OpenTransfers()[0].Transfer, "x") })
 	h.must(sweep)
 }
+
+// A hot wallet whose key is not here is as good as a stranger: its transfers take two
+// people, however small.
+func TestHotWalletWithoutAKey(t *testing.T) {
+	h := funded(t)
+	h.wallet(walletOf("hot-9", domain.WalletHot))
+	require.True(t, h.send("hot-1", "hot-9", "1").NeedsApproval())
+	h.load("hot-9")
+	require.False(t, h.send("hot-1", "hot-9", "1").NeedsApproval())
+	require.False(t, h.send("hot-1", "hot-2", "1").NeedsApproval())
+}

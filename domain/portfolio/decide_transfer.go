@@ -67,8 +67,18 @@ func (d *Decision) request(e *domain.TransferRequested) {
 	e.User = d.caller.User
 	e.ExpiresAt = d.now.Add(time.Duration(d.s.Custody.Policy.ApprovalTTL))
 	e.ApprovalFor = treasury.ApprovalFor(e, d.s.worth(e.Asset, e.Amount), d.s.unapproved(e.Wallet, d.now), &d.s.Custody.Policy)
+	if e.ToPlace == domain.WalletHot && !d.s.keyIsHere(e) {
+		e.ApprovalFor = append(e.ApprovalFor, "the key of the wallet that receives it was never opened here")
+	}
 	e.Hash = treasury.Hash(d.s.Portfolio, e)
 	d.emit(e)
+}
+
+// keyIsHere reports whether the recipient of a transfer is a wallet whose key was found
+// in the keystore. One that somebody only says is ours is as good as a stranger.
+func (s *State) keyIsHere(e *domain.TransferRequested) bool {
+	w := s.ownAddress(e.Chain, e.To)
+	return w != nil && !w.LoadedAt.IsZero()
 }
 
 // worth is an amount in base asset, nil where the asset has no mark.

@@ -85,6 +85,7 @@ func TestADifferenceIsLookedAtAgain(t *testing.T) {
 	p := &pausing{}
 	s := w.inMemory(func(o *commands.CustodyOptions) { p.Chain, o.Chain = o.Chain, p })
 	w.token.Mint(w.hot, 5_000_000)
+	p.reads = 0 // loading the wallets has read some
 	p.then = func(n int) {
 		if n == 2 {
 			s.must(olga, commands.RecordDeposit{Wallet: domain.WalletHot, Amount: dec("5")})

@@ -117,3 +117,23 @@ func TestAWalletOnAnotherChainIsNotRegistered(t *testing.T) {
 	s.code(domain.CodeUnavailable, err)
 	s.agrees()
 }
+
+// One key must not be enough: an admin who registers an address of his own as a hot
+// wallet gets nothing there that nobody else has agreed to.
+func TestAHotWalletWhoseKeyIsElsewhere(t *testing.T) {
+	t.Parallel()
+	s := newWorld(t).inMemory()
+	thief := chaintest.Named("thief").Address
+	_, err := s.custody.RegisterWallet(s.ctx(), main, by(alice, commands.RegisterWallet{
+		Wallet: "hot-9", Place: domain.WalletHot, Chain: chainID, Address: thief.Hex(),
+	}))
+	require.NoError(t, err)
+	id := s.must(alice, commands.RequestTransfer{From: "hot-1", To: "hot-9", Amount: dec("900"), Reason: "to our other wallet"}).ID
+	require.Equal(t, treasury.Requested, s.transfer(id).Status)
+	require.Error(t, errorOf(s.custody.LoadWallet(s.ctx(), main, by(alice, commands.LoadWallet{Wallet: "hot-9"}))))
+	for range 6 {
+		require.NoError(t, s.work())
+	}
+	s.node.Mine(4)
+	require.True(t, s.holds(thief, "USDC").IsZero())
+}

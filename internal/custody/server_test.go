@@ -206,6 +206,10 @@ func (s *server) register() {
 		_, err := s.custody.RegisterWallet(s.ctx(), main, by(alice, wallet))
 		require.NoError(s.t, err)
 	}
+	for _, hot := range []string{"hot-1", "hot-2"} {
+		_, err := s.custody.LoadWallet(s.ctx(), main, by(olga, commands.LoadWallet{Wallet: hot}))
+		require.NoError(s.t, err)
+	}
 	_, err := s.custody.AddAddress(s.ctx(), main, by(alice, commands.AddAddress{Chain: chainID, Address: s.partner.Hex(), Label: "partner"}))
 	require.NoError(s.t, err)
 }
