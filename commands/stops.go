@@ -19,7 +19,7 @@ import (
 const retryStop = time.Second
 
 // serverCaller is who engages a stop that nobody asked for.
-var serverCaller = domain.Caller{User: "server", Role: domain.RoleAdmin}
+var serverCaller = domain.Caller{User: domain.ServerUser, Role: domain.RoleAdmin}
 
 // Stopped says what became of a stop in one portfolio.
 type Stopped struct {

@@ -14,6 +14,9 @@ const (
 	RoleAuditor  Role = "auditor"  // reads everything
 )
 
+// ServerUser is who asks in the name of nobody: the server itself. No key is issued to it.
+const ServerUser = "server"
+
 // Caller is who sends a command. Two-person rules compare User.
 type Caller struct {
 	// User is the person or machine account behind the key, such as "alice" or

@@ -24,6 +24,8 @@ type WalletRegistered struct {
 	Chain   string        `json:"chain"`
 	Address string        `json:"address"`
 	Assets  []WalletAsset `json:"assets"`
+	// User is who said that it is ours.
+	User string `json:"user,omitempty"`
 }
 
 // How a key came to be in the keystore.

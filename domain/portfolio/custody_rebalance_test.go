@@ -248,3 +248,21 @@ func TestTreasuryPolicyAtTheOpening(t *testing.T) {
 		Portfolio: "main", Mode: domain.ModePaper, Clock: domain.ClockWall, BaseAsset: "USDC", BaseDecimals: 6, Policy: domain.DefaultPolicy(domain.ModePaper), Treasury: &rules,
 	}, nil)))
 }
+
+// “Approver ≠ requester by user”: what the server proposes was asked for by nobody, so it
+// is he who said where the money goes that cannot approve it. An admin who registers a
+// cold wallet of his own gets nothing there by himself.
+func TestRegistrarDoesNotApproveProposals(t *testing.T) {
+	h := funded(t)
+	h.as(domain.RoleAdmin, "alice").wallet(walletOf("cold-9", domain.WalletCold))
+	h.as(domain.RoleAdmin, domain.ServerUser).must(propose)
+	x := lastOf[*domain.TransferRequested](h)
+	require.Equal(t, h.s.Custody.Wallets["cold-9"].Address, x.To)
+	approve := func(d *Decision) error { return d.ApproveTransfer(x.Transfer, x.Hash) }
+	h.as(domain.RoleApprover, "alice").refused(domain.CodeDenied, approve)
+	h.as(domain.RoleApprover, "paul").must(approve)
+
+	// What a person asked for has its two people.
+	y := h.operator().send("hot", "cold", "10")
+	h.as(domain.RoleApprover, "alice").must(func(d *Decision) error { return d.ApproveTransfer(y.Transfer, y.Hash) })
+}

@@ -17,6 +17,8 @@ func (d *Decision) ApproveTransfer(id, hash string) error {
 	switch {
 	case t.User == d.caller.User:
 		return domain.Errorf(domain.CodeDenied, "the user who asked for a transfer cannot approve it; it takes two people")
+	case t.User == domain.ServerUser && d.s.registrar(t) == d.caller.User:
+		return domain.Errorf(domain.CodeDenied, "the user who registered the wallet that receives it cannot approve what the server proposes; it takes two people")
 	case t.Lapsed(d.now):
 		return domain.Errorf(domain.CodeConflict, "the transfer waited for too long, and has expired")
 	case treasury.Hash(d.s.Portfolio, &t.TransferRequested) != t.Hash:
@@ -31,6 +33,16 @@ func (d *Decision) ApproveTransfer(id, hash string) error {
 	}
 	d.emit(&domain.TransferApproved{Transfer: id, Hash: hash, User: d.caller.User})
 	return nil
+}
+
+// registrar is who said that the recipient of a transfer is a wallet of ours, "" where it
+// is none. Of what the server proposes he is the first of the two people: nobody else
+// chose where the money goes.
+func (s *State) registrar(t *treasury.Transfer) string {
+	if w := s.ownAddress(t.Chain, t.To); w != nil {
+		return w.User
+	}
+	return ""
 }
 
 // RejectTransfer ends a transfer of which nothing can have left: nothing was signed, or

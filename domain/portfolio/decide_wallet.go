@@ -33,6 +33,7 @@ func (d *Decision) RegisterWallet(e *domain.WalletRegistered) error {
 		}
 		e.Address = old.Address
 	}
+	e.User = d.caller.User
 	d.emit(e)
 	return nil
 }

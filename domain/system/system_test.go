@@ -84,6 +84,10 @@ func TestIssueKey(t *testing.T) {
 		})
 		require.Equal(t, domain.CodeInvalid, domain.CodeOf(err), bad)
 	}
+	_, err = decide(t, s, func(d *Decision) error {
+		return d.IssueKey(&domain.APIKeyIssued{User: domain.ServerUser, Role: domain.RoleOperator, Hash: hash(99)})
+	})
+	require.Equal(t, domain.CodeInvalid, domain.CodeOf(err), "nobody looks like the server")
 }
 
 // Whoever lost all keys cannot make another by starting anew; the last admin key
