@@ -123,16 +123,22 @@ func (c *Chain) Send(ctx context.Context, id, raw string) error {
 }
 
 // Follow implements commands.Chain. The transactions have one nonce, so at most one of
-// them is ever in a block.
+// them is ever in a block. What used the nonce of one can be told only as long as the
+// endpoints keep old state; a receipt of another is enough at any time.
 func (c *Chain) Follow(ctx context.Context, attempts []treasury.Attempt) (commands.Outcome, error) {
 	out := commands.Outcome{Kind: commands.Lost}
+	var unknown error
 	for _, a := range slices.Backward(attempts) {
 		u, err := c.parse(a.Transaction)
 		if err != nil {
 			return out, err
 		}
 		status, err := c.client.Status(ctx, common.HexToHash(a.TxHash), u.From, a.Nonce)
-		if err != nil {
+		switch {
+		case errors.Is(err, chain.ErrUnavailable):
+			unknown = err
+			continue
+		case err != nil:
 			return out, known(err)
 		}
 		switch status.State {
@@ -149,7 +155,7 @@ func (c *Chain) Follow(ctx context.Context, attempts []treasury.Attempt) (comman
 		case chain.Dropped:
 		}
 	}
-	return out, nil
+	return out, known(unknown)
 }
 
 func ours(attempts []treasury.Attempt, rival common.Hash) bool {

@@ -2,6 +2,7 @@ package custody_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/ethereum/go-ethereum/params"
 	"github.com/stretchr/testify/require"
@@ -11,6 +12,7 @@ import (
 	"pets/domain/treasury"
 	"pets/internal/chain"
 	"pets/internal/chain/chaintest"
+	"pets/internal/custody"
 )
 
 func (s *server) emergency() {
@@ -136,4 +138,39 @@ func TestAHotWalletWhoseKeyIsElsewhere(t *testing.T) {
 	}
 	s.node.Mine(4)
 	require.True(t, s.holds(thief, "USDC").IsZero())
+}
+
+// Nodes keep old state for minutes. A server that was away for longer finds what was
+// mined by its receipt, though nobody can tell any more what used the nonce of the
+// transaction that took its place.
+func TestTheFirstOfTwoIsFoundByItsReceipt(t *testing.T) {
+	t.Parallel()
+	s := newWorld(t).inMemory()
+	id, block := s.sending()
+	s.later(5 * time.Minute)
+	for range 3 { // repriced, signed, sent
+		require.NoError(t, s.work())
+	}
+	x := s.transfer(id)
+	require.Len(t, x.Attempts, 2)
+	require.True(t, x.Last().Sent)
+	s.node.Forget()
+	first := x.Attempts[0]
+	signature, err := custody.NewKeys(s.keys, s.ring).Sign(s.ctx(), x.Wallet, x.From, [32]byte(common32(t, first.Digest)))
+	require.NoError(t, err)
+	signed, err := custody.NewSignatory(s.registry).Assemble(first.Transaction, signature)
+	require.NoError(t, err)
+	require.Equal(t, first.TxHash, signed.Hash)
+	require.NoError(t, s.chain().Send(s.ctx(), chainID, signed.Raw))
+	s.node.Mine(4)
+	pruned := chaintest.On("eth_getTransactionCount", chaintest.Refuse(-32000, "missing trie node"))
+	s.a.Set(pruned)
+	s.b.Set(pruned)
+	require.NoError(t, s.work())
+	require.Equal(t, treasury.Confirmed, s.transfer(id).Status)
+	require.Equal(t, first.TxHash, s.transfer(id).TxHash)
+	s.a.Set(nil)
+	s.b.Set(nil)
+	s.one(id, block)
+	s.agrees()
 }
