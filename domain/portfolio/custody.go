@@ -99,9 +99,11 @@ func (c *Custody) SortedBook() []*treasury.Contact {
 
 // SortedTransfers returns all transfers that are remembered, oldest first.
 func (c *Custody) SortedTransfers() []*treasury.Transfer {
-	return sortedBy(c.Transfers, func(a, b *treasury.Transfer) int {
-		return cmp.Or(cmp.Compare(len(a.Transfer), len(b.Transfer)), strings.Compare(a.Transfer, b.Transfer))
-	})
+	return sortedBy(c.Transfers, olderTransfer)
+}
+
+func olderTransfer(a, b *treasury.Transfer) int {
+	return cmp.Or(cmp.Compare(len(a.Transfer), len(b.Transfer)), strings.Compare(a.Transfer, b.Transfer))
 }
 
 func sortedBy[V any](m map[string]*V, compare func(a, b *V) int) []*V {
@@ -113,9 +115,17 @@ func sortedBy[V any](m map[string]*V, compare func(a, b *V) int) []*V {
 	return all
 }
 
-// OpenTransfers are those to which something can still happen, oldest first.
+// OpenTransfers are those to which something can still happen, oldest first. They are
+// asked for before every record: the many that are over are not sorted for it.
 func (c *Custody) OpenTransfers() []*treasury.Transfer {
-	return slices.DeleteFunc(c.SortedTransfers(), func(t *treasury.Transfer) bool { return !t.Open() })
+	var open []*treasury.Transfer
+	for _, t := range c.Transfers {
+		if t.Open() {
+			open = append(open, t)
+		}
+	}
+	slices.SortFunc(open, olderTransfer)
+	return open
 }
 
 // end remembers that a transfer is over, and forgets the oldest of too many. One that
