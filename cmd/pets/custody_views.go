@@ -48,7 +48,9 @@ func transfersOf(s *portfolio.State) transfersView {
 	return transfersView{headOf(s), projections.TransfersOf(s, func(*treasury.Transfer) bool { return true })}
 }
 
-func walletsOf(s *portfolio.State) walletsView { return walletsView{headOf(s), projections.WalletsOf(s)} }
+func walletsOf(s *portfolio.State) walletsView {
+	return walletsView{headOf(s), projections.WalletsOf(s)}
+}
 
 func bookOf(s *portfolio.State) bookView { return bookView{headOf(s), projections.BookOf(s)} }
 

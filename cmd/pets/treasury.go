@@ -49,8 +49,12 @@ func (a *app) printTreasury(v *treasuryView) error {
 		where  string
 		amount domain.Decimal
 	}{
-		{"hot, cash", f.HotCash}, {"hot, positions at cost", f.Deployed}, {"hot together", f.Hot},
-		{"cold", f.Cold}, {"on its way", f.Transit}, {"total", f.Total},
+		{"hot, cash", f.HotCash},
+		{"hot, positions at cost", f.Deployed},
+		{"hot together", f.Hot},
+		{"cold", f.Cold},
+		{"on its way", f.Transit},
+		{"total", f.Total},
 	} {
 		rows = append(rows, []string{l.where, money(l.amount), percent(shareOf(l.amount, f.Total))})
 	}
