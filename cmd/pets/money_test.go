@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -25,7 +26,11 @@ func (w *moneyWorld) opened() *moneyWorld {
 	w.ok("admin", "wallet", "register", "hot-1", "--place", "hot", "--address", w.hot)
 	// The server reconciles by itself once there is a wallet, and then once a day: what
 	// follows has the same revisions in every run.
-	require.Eventually(w.t, func() bool { return strings.Contains(w.ok("bob", "treasury"), "reconciled  2026") }, 20*time.Second, 50*time.Millisecond, "%s", w.log)
+	require.Eventually(w.t, func() bool {
+		var v treasuryView
+		w.get("/treasury", &v)
+		return v.ReconciledAt != nil
+	}, 20*time.Second, 20*time.Millisecond, "%s", w.log)
 	w.ok("admin", "wallet", "register", "vault-1", "--place", "cold", "--address", w.cold.Hex())
 	return w
 }
@@ -59,11 +64,11 @@ func (w *moneyWorld) movesToCold() {
 	w.refused("olga", 1, "may not do this", "approve", id, "--hash", hash)
 	require.Contains(t, w.ok("bob", "approvals"), id+"  internal of 500 USDC from hot to cold, asked for by olga")
 	question := ""
-	r := w.petsAsked("bob", func(q string) (bool, bool) { question = q; return false, true }, "approve", id)
+	r := w.petsAsked("bob", func(_ io.Writer, q string) (bool, bool) { question = q; return false, true }, "approve", id)
 	require.Equal(t, 1, r.code, r.out)
 	require.Contains(t, r.err, "nothing was sent")
 	require.Equal(t, "requested", w.transfer(id).Status)
-	r = w.petsAsked("bob", func(string) (bool, bool) { return true, true }, "approve", id)
+	r = w.petsAsked("bob", func(io.Writer, string) (bool, bool) { return true, true }, "approve", id)
 	require.Equal(t, 0, r.code, r.err)
 	require.Equal(t, "Approve "+id+"?", question)
 	require.Contains(t, r.out, hash)
@@ -80,11 +85,7 @@ func (w *moneyWorld) movesToCold() {
 // on another machine.
 func (w *moneyWorld) comesBackFromCold() {
 	t := w.t
-	var id string
-	require.Eventually(t, func() bool {
-		id = transferPattern.FindString(w.ok("bob", "approvals"))
-		return id != ""
-	}, 20*time.Second, 50*time.Millisecond)
+	id := w.proposed()
 	out := w.ok("olga", "rebalance")
 	for _, words := range []string{
 		id + "  rebalance of 400 USDC from cold to hot", "hot        1100 = 1100 cash", "target     1500 = hot_wallet_percentage 0.15 × total 10000",
@@ -168,4 +169,15 @@ func unique(all []string) []string {
 		}
 	}
 	return out
+}
+
+// proposed waits for the server to ask for a move by itself.
+func (w *moneyWorld) proposed() string {
+	w.t.Helper()
+	var list transfersView
+	require.Eventually(w.t, func() bool {
+		w.get("/approvals", &list)
+		return len(list.Transfers) > 0
+	}, 20*time.Second, 20*time.Millisecond, "%s", w.log)
+	return list.Transfers[0].Transfer
 }

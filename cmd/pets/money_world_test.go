@@ -144,6 +144,15 @@ func (w *moneyWorld) post(who, path string, body any, into any) {
 	require.NoError(w.t, c.Send(w.t.Context(), http.MethodPost, path, "only", body, into), path)
 }
 
+// get reads a view of main, without moving the clock.
+func (w *moneyWorld) get(path string, into any) {
+	w.t.Helper()
+	c, err := client.New(client.Options{URL: w.url, Key: w.keys["bob"]})
+	require.NoError(w.t, err)
+	defer func() { require.NoError(w.t, c.Close()) }()
+	require.NoError(w.t, c.Get(w.t.Context(), "/v1/portfolios/main"+path, into))
+}
+
 // goLive issues keys, and opens the live portfolio main by the override of two people.
 func (w *moneyWorld) goLive() {
 	for user, role := range map[string]string{"olga": "operator", "bob": "approver"} {
@@ -162,19 +171,20 @@ func (w *moneyWorld) goLive() {
 // nobody has none.
 func (w *moneyWorld) pets(who string, args ...string) ran {
 	w.t.Helper()
-	return w.petsAsked(who, nil, args...)
+	return w.petsAsked(who, func(io.Writer, string) (bool, bool) { return false, false }, args...)
 }
 
 // petsAsked runs it at a terminal where somebody answers.
-func (w *moneyWorld) petsAsked(who string, ask func(string) (bool, bool), args ...string) ran {
+func (w *moneyWorld) petsAsked(who string, ask func(screen io.Writer, question string) (yes, terminal bool), args ...string) ran {
 	w.t.Helper()
 	w.minutes(1)
-	if ask == nil {
-		ask = func(string) (bool, bool) { return false, false }
-	}
 	var out, errs bytes.Buffer
-	a := &app{out: &out, err: &errs, wall: w.wall, ask: ask, patience: 20 * time.Second, dir: w.t.TempDir(), environ: w.environ("PETS_SERVER="+w.url, "PETS_KEY="+w.keys[who])}
+	a := &app{
+		out: &out, err: &errs, wall: w.wall, patience: 20 * time.Second, dir: w.t.TempDir(), environ: w.environ("PETS_SERVER="+w.url, "PETS_KEY="+w.keys[who]),
+		ask: func(question string) (bool, bool) { return ask(&out, question) },
+	}
 	code := a.run(w.t.Context(), args)
+	w.t.Logf("%s$ pets %s\n%s%s", who, strings.Join(args, " "), out.String(), errs.String())
 	return ran{code, out.String(), errs.String()}
 }
 
@@ -215,16 +225,13 @@ func (w *moneyWorld) transfer(id string) transferJSON {
 	return v
 }
 
-// until waits for a status of a transfer, without moving the clock much.
+// until waits for a status of a transfer, without moving the clock.
 func (w *moneyWorld) until(id, status string) transferJSON {
 	w.t.Helper()
 	var v transferJSON
-	c, err := client.New(client.Options{URL: w.url, Key: w.keys["bob"]})
-	require.NoError(w.t, err)
-	defer func() { require.NoError(w.t, c.Close()) }()
 	require.Eventually(w.t, func() bool {
 		var list struct{ Transfers []transferJSON }
-		require.NoError(w.t, c.Get(w.t.Context(), "/v1/portfolios/main/transfers", &list))
+		w.get("/transfers", &list)
 		for _, t := range list.Transfers {
 			if t.Transfer == id {
 				v = t

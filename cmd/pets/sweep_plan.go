@@ -128,7 +128,8 @@ func payFees(lines []sweepLine, transfers []projections.Transfer, highest domain
 	all := coin.amount
 	coin.amount = free.Sub(kept)
 	switch {
-	case fee.IsZero() && (tokens > 0 || all.Sign() > 0):
+	case tokens == 0 && free.IsZero(): // nothing wants to move
+	case fee.IsZero():
 		coin.notes = append(coin.notes, "NO COIN LEFT FOR FEES: send some to the wallet first")
 	case fee.Less(highest):
 		coin.notes = append(coin.notes, fmt.Sprintf("few coins: at most %s a transfer instead of %s", fee, highest))

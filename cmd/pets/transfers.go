@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pets/domain"
+	"pets/domain/portfolio"
 	"pets/domain/treasury"
 	"pets/projections"
 )
@@ -83,19 +84,20 @@ func recipient(t *projections.Transfer) string {
 	return t.To
 }
 
-// listApprovals leaves out those whose time is over: the server would refuse them.
+// listApprovals leaves out those whose time is over: they would be refused.
 func (a *app) listApprovals(ctx context.Context, moment string) error {
-	v, err := readView(ctx, a, moment, "/transfers", transfersOf)
+	v, err := readView(ctx, a, moment, "/approvals", func(s *portfolio.State) transfersView {
+		now := s.Time
+		if moment == "" {
+			now = a.clock()()
+		}
+		return transfersView{headOf(s), projections.TransfersOf(s, func(t *treasury.Transfer) bool {
+			return t.Status == treasury.Requested && !t.Lapsed(now)
+		})}
+	})
 	if err != nil {
 		return err
 	}
-	now := v.Time
-	if moment == "" {
-		now = a.clock()()
-	}
-	v.Transfers = slices.DeleteFunc(v.Transfers, func(t projections.Transfer) bool {
-		return t.Status != treasury.Requested || !now.Before(t.ExpiresAt)
-	})
 	if a.json {
 		return a.printJSON(v)
 	}
