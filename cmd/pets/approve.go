@@ -70,7 +70,11 @@ func (a *app) approve(ctx context.Context, id, hash string, yes bool) error {
 	if err := a.toServer(ctx, http.MethodPost, transferPath(id, "/approve"), map[string]string{"hash": t.Hash}, &answer); err != nil {
 		return err
 	}
-	return a.done(answer, fmt.Sprintf("%s is approved; next: pets transfers %s --follow", id, id))
+	next := "pets transfers " + id + " --follow"
+	if t.From == domain.WalletCold {
+		next = "pets cold export " + id
+	}
+	return a.done(answer, fmt.Sprintf("%s is approved; next: %s", id, next))
 }
 
 func transferPath(id, what string) string { return "/transfers/" + url.PathEscape(id) + what }

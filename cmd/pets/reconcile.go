@@ -148,7 +148,7 @@ func differs(e *domain.BalanceReconciled) error {
 	var found []string
 	for i := range e.Lines {
 		if l := &e.Lines[i]; !l.Difference.IsZero() {
-			found = append(found, fmt.Sprintf("the chain has %s %s in %s", l.Asset, moreOrLess(l.Difference), l.Place))
+			found = append(found, fmt.Sprintf("in %s the chain has %s", l.Place, moreOrLess(l.Difference, l.Asset)))
 		}
 	}
 	if len(found) == 0 {

@@ -76,7 +76,7 @@ func (l *sweepLine) read(found *domain.BalanceReconciled) {
 			}
 		}
 		if !line.Difference.IsZero() {
-			l.notes = append(l.notes, fmt.Sprintf("THE CHAIN HAS %s; what it has is moved", moreOrLess(line.Difference)))
+			l.notes = append(l.notes, fmt.Sprintf("THE CHAIN HAS %s; what it has is moved", moreOrLess(line.Difference, l.asset)))
 		}
 	}
 }

@@ -95,18 +95,19 @@ func printWatch(p *printer, v *treasuryView) {
 		p.line("reconciled  %s UTC", clock(*v.ReconciledAt))
 	}
 	for _, d := range v.Differences {
-		p.line("DIFFERENCE  %s in %s: the chain has %s; outgoing transfers wait until it is explained", d.Asset, d.Place, moreOrLess(d.Difference))
+		p.line("DIFFERENCE  in %s the chain has %s; outgoing transfers wait until it is explained", d.Place, moreOrLess(d.Difference, d.Asset))
 	}
 	r := &v.Policy
 	p.line("rules       hot_wallet_percentage %s, min_rebalance_usd %s, approval_threshold_usd %s, approval_ttl %s, max_transfer_fee %s",
 		r.HotWalletPercentage, r.MinRebalanceUSD, r.ApprovalThresholdUSD, r.ApprovalTTL, r.MaxTransferFee)
 }
 
-func moreOrLess(difference domain.Decimal) string {
+func moreOrLess(difference domain.Decimal, asset string) string {
+	word := "more"
 	if difference.Sign() < 0 {
-		return difference.Neg().String() + " less than the ledger"
+		word = "less"
 	}
-	return difference.String() + " more than the ledger"
+	return fmt.Sprintf("%s %s %s than the ledger", difference.Abs(), asset, word)
 }
 
 // The picture of the hot share: half a percent a character.
