@@ -41,6 +41,10 @@ type app struct {
 	// For tests: another wall clock, and a word once the demo was played.
 	wall   func() time.Time
 	played func()
+	// ask puts a question to whoever sits at a terminal, if anybody does.
+	ask func(question string) (yes, terminal bool)
+	// patience is how long a request is tried for; 0 is the client's own.
+	patience time.Duration
 
 	config    config.Config
 	store     string
@@ -108,6 +112,8 @@ func (a *app) root() *cobra.Command {
 		a.equityCommand(), a.eventsCommand(), a.verifyCommand(), a.benchCommand(), a.serveCommand(), a.versionCommand(),
 		a.startCommand(), a.stopCommand(), a.resetCommand(), a.clearCommand(), a.apikeyCommand(),
 	)
+	root.AddCommand(a.moneyCommands()...)
+	root.AddCommand(a.walletCommand(), a.coldCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	for _, c := range root.Commands() {
 		c.Args = usageArgs(c.Args)
