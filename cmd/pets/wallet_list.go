@@ -179,7 +179,7 @@ func days(d time.Duration) string {
 	n := int(d / (24 * time.Hour))
 	switch {
 	case n <= 0:
-		return d.Round(time.Minute).String()
+		return "less than a day"
 	case n == 1:
 		return "1 day"
 	default:
