@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -69,14 +71,21 @@ func (a *app) verifyKeystore(args []string) error {
 		return err
 	}
 	found := []verdict{}
-	entries, err := keys.List()
-	if err != nil && len(problems) == 0 {
+	names, err := keyFiles(a.config.Keystore)
+	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if problems[e.Wallet] == nil {
-			found = append(found, verdict{Wallet: e.Wallet, Address: e.Address.String(), OK: true})
+	for _, name := range names {
+		if problems[name] != nil {
+			continue
 		}
+		v := verdict{Wallet: name, OK: true}
+		if address, err := keys.Address(name); err != nil {
+			v.OK, v.Problem = false, err.Error()
+		} else {
+			v.Address = address.String()
+		}
+		found = append(found, v)
 	}
 	for _, name := range slices.Sorted(maps.Keys(problems)) {
 		found = append(found, verdict{Wallet: name, Problem: problems[name].Error()})
@@ -88,6 +97,20 @@ func (a *app) verifyKeystore(args []string) error {
 		}
 	}
 	return a.pronounce(found)
+}
+
+// keyFiles are the wallets that have a file, by the files' names, <wallet>.<address>.key:
+// a damaged one must not hide the others.
+func keyFiles(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	var names []string
+	for _, e := range entries {
+		stem, isKey := strings.CutSuffix(e.Name(), ".key")
+		if dot := strings.LastIndexByte(stem, '.'); isKey && dot > 0 && domain.CheckID("wallet", stem[:dot]) == nil {
+			names = append(names, stem[:dot])
+		}
+	}
+	return slices.Compact(names), err
 }
 
 // verifyWallets compares with what is registered.
