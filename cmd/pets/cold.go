@@ -82,7 +82,7 @@ func (a *app) coldSign(ctx context.Context, file string, f coldFlags) error {
 	if err := explainPayment(p, registry, unsigned, prepared); err != nil {
 		return err
 	}
-	if err := confirmRecipient(ctx, p, unsigned.Payment.To); err != nil {
+	if err := confirmRecipient(ctx, p, prepared.Says.To); err != nil {
 		return err
 	}
 	signed, err := signTyped(ctx, p, signatory, unsigned, f)

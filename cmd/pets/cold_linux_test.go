@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -185,8 +184,9 @@ func TestColdFile(t *testing.T) {
 // A program that is told to end while words stand on the screen wipes it.
 func TestTerminated(t *testing.T) {
 	s := newShell(t)
+	s.setEnv("TERM", "xterm")
 	seat := newSeat(t)
-	var c *exec.Cmd = s.process("wallet", "create", "vault", "--place", "cold")
+	c := s.process("wallet", "create", "vault", "--place", "cold")
 	c.Stdin, c.Stdout, c.Stderr = seat.slave, seat.slave, seat.slave
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	require.NoError(t, c.Start())

@@ -121,6 +121,7 @@ func TestBadKeystore(t *testing.T) {
 	require.Equal(t, 0, r.code)
 	require.Contains(t, r.err, "WARNING: others have access to "+path+" (mode 644): run chmod 600")
 	require.Contains(t, r.out, "hot (main)")
+	require.Contains(t, r.out, "NOT KNOWN")
 	require.NoError(t, os.Chmod(path, 0o600))
 	s.ok("wallet", "list")
 

@@ -21,7 +21,7 @@ func (a *app) rotateKeysCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			report, err := a.rotateKeys(c.Context(), reason)
 			if err != nil {
-				return fmt.Errorf("%w; run pets keys rotate again to go on, pets keys status says what is left", err)
+				return err
 			}
 			return a.printRotation(report)
 		},
@@ -45,14 +45,22 @@ func (a *app) rotateKeys(ctx context.Context, reason string) (commands.RotationR
 		report, err = e.RotateKeys(ctx, caller, keys, reason, func(done, total int, wallet string) {
 			_, _ = fmt.Fprintf(a.err, "sealed %d of %d: %s\n", done, total, wallet)
 		})
-		return err
+		return again(err)
 	}, func() error {
 		if err := a.sameKeyAsServer(ctx); err != nil {
 			return err
 		}
-		return a.toServer(ctx, "POST", "/v1/keys/rotate", reasonOf(reason), &report)
+		return again(a.toServer(ctx, "POST", "/v1/keys/rotate", reasonOf(reason), &report))
 	})
 	return report, err
+}
+
+// again says how a rotation that did not end goes on.
+func again(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w; run pets keys rotate again to go on, pets keys status says what is left", err)
 }
 
 // sameKeyAsServer refuses to have a server rotate to a key that is not the one meant: it

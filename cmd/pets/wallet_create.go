@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -39,6 +41,9 @@ func (a *app) createWalletCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if a.cannotWipe() {
+				return errUsage{errors.New("pets wallet create: this terminal (TERM is not set, or dumb) cannot take back what was shown; use another one")}
+			}
 			if f.place == domain.WalletCold {
 				return a.createCold(c.Context(), p, args[0], f)
 			}
@@ -49,6 +54,18 @@ func (a *app) createWalletCommand() *cobra.Command {
 	c.Flags().StringVar(&f.place, "place", domain.WalletHot, "hot: the key is kept here, encrypted; cold: it is not kept at all")
 	c.Flags().StringVar(&f.chain, "chain", "", "the chain it is for (PETS_CHAIN)")
 	return c
+}
+
+// cannotWipe reports a terminal that knows no control sequences.
+func (a *app) cannotWipe() bool {
+	term := ""
+	for _, entry := range a.environ {
+		if value, ok := strings.CutPrefix(entry, "TERM="); ok {
+			term = value
+			break
+		}
+	}
+	return term == "" || term == "dumb"
 }
 
 // createCold shows words and their address, and keeps nothing.

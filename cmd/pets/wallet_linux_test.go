@@ -234,10 +234,13 @@ func TestCreateWithWrongWords(t *testing.T) {
 // "cold: shows address only, stores NO key"; it needs no store, key or server.
 func TestCreateCold(t *testing.T) {
 	s := newShell(t)
+	output := s.sit("wallet", "create", "vault", "--place", "cold").waitFor("cannot take back").ends(2)
+	require.NotContains(t, output, otherScreen)
+	s.setEnv("TERM", "xterm")
 	seat := s.sit("wallet", "create", "vault", "--place", "cold", "--index", "3")
 	words := seat.readWords()
 	seat.types("\r").giveBack(words)
-	output := seat.waitFor("No key was stored").ends(0)
+	output = seat.waitFor("No key was stored").ends(0)
 	address := accountOf(t, strings.Join(words, " "), 3)
 	require.Contains(t, output, "pets wallet register vault --place cold --chain eip155:137 --address "+address)
 	left, err := os.ReadDir(s.dir)

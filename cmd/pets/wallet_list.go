@@ -39,6 +39,8 @@ type walletList struct {
 	Unregistered []listedSeal `json:"unregistered"`
 	// Warnings are about files that others can read, and the like.
 	Warnings []string `json:"warnings"`
+	// KeysKnown is false where the keystore could not be listed.
+	KeysKnown bool `json:"keys_known"`
 }
 
 func (a *app) listWalletsCommand() *cobra.Command {
@@ -63,6 +65,7 @@ func (a *app) listWalletsCommand() *cobra.Command {
 func (a *app) walletList(ctx context.Context) (walletList, error) {
 	v := walletList{Portfolio: a.config.Portfolio, Wallets: []listedWallet{}, Unregistered: []listedSeal{}, Warnings: a.exposed()}
 	entries, err := a.sealedKeys()
+	v.KeysKnown = err == nil
 	if err != nil { // the wallets are shown all the same
 		v.Warnings = append(v.Warnings, "the keystore cannot be listed: "+err.Error())
 	}
@@ -128,7 +131,7 @@ func (a *app) printWallets(v walletList) error {
 		if w.Main {
 			place += " (main)"
 		}
-		rows = append(rows, []string{w.Wallet.Wallet, place, w.Chain, w.Address, keyCell(&w), ago(now, w.LoadedAt), ago(now, w.RecoveryTestedAt)})
+		rows = append(rows, []string{w.Wallet.Wallet, place, w.Chain, w.Address, v.keyCell(&w), ago(now, w.LoadedAt), ago(now, w.RecoveryTestedAt)})
 	}
 	for _, s := range v.Unregistered {
 		rows = append(rows, []string{s.Wallet, "NOT REGISTERED", "-", s.Address, "sealed under " + s.KeyID, "-", "-"})
@@ -153,8 +156,10 @@ func (a *app) printWallets(v walletList) error {
 }
 
 // keyCell says where a wallet's key is.
-func keyCell(w *listedWallet) string {
+func (v *walletList) keyCell(w *listedWallet) string {
 	switch {
+	case !v.KeysKnown:
+		return "NOT KNOWN"
 	case w.Key != nil && w.Key.Address != w.Address:
 		return "ANOTHER ADDRESS'S"
 	case w.Key != nil:

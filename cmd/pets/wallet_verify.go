@@ -46,6 +46,9 @@ func (a *app) verifyWalletCommand() *cobra.Command {
 			case offline:
 				return a.verifyKeystore(args)
 			}
+			if a.patience == 0 && !load { // a chain takes its time; a damaged key will not mend itself
+				a.patience = reachWithin
+			}
 			found, err := a.verifyWallets(c.Context(), args, load)
 			if err != nil {
 				return err
