@@ -33,16 +33,16 @@ type coldFlags struct {
 func (a *app) coldSignCommand() *cobra.Command {
 	var f coldFlags
 	c := &cobra.Command{
-		Use: "sign FILE", Short: "Sign an exported transfer from typed words, on a machine without network", Args: cobra.ExactArgs(1),
+		Use: "sign FILE", Short: "Sign an exported transfer from typed words, on a machine without network", Args: usageArgs(cobra.ExactArgs(1)),
 		Long: "Reads a file of pets cold export, says in plain words what it pays, and signs it with the key that\n" +
 			"typed words give. It opens no store, reads no .env, speaks to no network and keeps no key. The signed\n" +
 			"file goes back with pets cold import: whoever has it can send the transfer, and only that one.",
-		Example: "  pets cold sign x12.json --out x12.signed.json",
+		Example: "  pets cold sign x12.cold.json --out x12.signed.json",
 		// The machine of a cold wallet has no configuration, and none is read.
 		PersistentPreRunE: func(*cobra.Command, []string) error { return nil },
 		RunE:              func(c *cobra.Command, args []string) error { return a.coldSign(c.Context(), args[0], f) },
 	}
-	c.Flags().StringVar(&f.out, "out", "", "the `file` to write, which must not exist (default: FILE with .signed.json)")
+	c.Flags().StringVar(&f.out, "out", "", "the `file` to write, which must not exist (default: x12.signed.json for x12.cold.json)")
 	c.Flags().StringVar(&f.registry, "registry", "", "a JSON `file` of chains and assets, instead of what is built in")
 	c.Flags().IntVar(&f.words, "words", 24, "how many words there are: 12, 15, 18, 21 or 24")
 	indexFlag(c, &f.index)
@@ -74,7 +74,7 @@ func (a *app) coldSign(ctx context.Context, file string, f coldFlags) error {
 		return err
 	}
 	if f.out == "" {
-		f.out = strings.TrimSuffix(file, ".json") + ".signed.json"
+		f.out = strings.TrimSuffix(strings.TrimSuffix(file, ".json"), ".cold") + ".signed.json"
 	}
 	if _, err := os.Lstat(f.out); !errors.Is(err, fs.ErrNotExist) {
 		return domain.Errorf(domain.CodeConflict, "%s is there already, and is not overwritten; name another file with --out", f.out)
@@ -89,7 +89,7 @@ func (a *app) coldSign(ctx context.Context, file string, f coldFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := writeNew(f.out, coldSigned{PetsColdSigned: coldVersion, Portfolio: unsigned.Portfolio, Transfer: unsigned.Transfer, TxHash: signed.Hash, Raw: signed.Raw}); err != nil {
+	if err := writeCarried(f.out, coldSigned{Version: coldFileVersion, Portfolio: unsigned.Portfolio, Transfer: unsigned.Transfer, TxHash: signed.Hash, Raw: signed.Raw}); err != nil {
 		return err
 	}
 	p.say("Signed: %s, in %s. Where the server runs: pets cold import %s", signed.Hash, f.out, filepath.Base(f.out))
@@ -104,7 +104,7 @@ func coldRegistry(file string) (*chain.Registry, error) {
 }
 
 // explainPayment says what is about to be signed, from the transaction's own bytes.
-func explainPayment(p *prompter, registry *chain.Registry, f *coldFile, prepared commands.Prepared) error {
+func explainPayment(p *prompter, registry *chain.Registry, f *coldUnsigned, prepared commands.Prepared) error {
 	pays := prepared.Says
 	asset, err := registry.Asset(pays.AssetID)
 	if err != nil {
@@ -144,7 +144,7 @@ func confirmRecipient(ctx context.Context, p *prompter, to string) error {
 }
 
 // signTyped signs with the key that typed words give, which lives for one signature.
-func signTyped(ctx context.Context, p *prompter, signatory *custody.Signatory, f *coldFile, flags coldFlags) (commands.SignedTransaction, error) {
+func signTyped(ctx context.Context, p *prompter, signatory *custody.Signatory, f *coldUnsigned, flags coldFlags) (commands.SignedTransaction, error) {
 	var none commands.SignedTransaction
 	from, err := chain.ParseAddress(f.Payment.From)
 	if err != nil {

@@ -101,7 +101,7 @@ func TestKeysOfNothing(t *testing.T) {
 	s.fails(1, []string{"there is no store here"}, "keys", "rotate")
 	s.fails(1, []string{"there is no store here"}, "wallet", "verify")
 	s.fails(2, []string{"ENCRYPTION_KEY is not set"}, "wallet", "verify", "--offline")
-	s.fails(2, []string{"there is no command"}, "wallet", "sing")
+	s.fails(2, []string{"unknown command \"sing\""}, "wallet", "sing")
 	s.fails(2, []string{"accepts 1 arg"}, "wallet", "record")
 	left, err := os.ReadDir(s.dir)
 	require.NoError(t, err)

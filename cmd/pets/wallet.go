@@ -33,15 +33,11 @@ func (a *app) walletCommand() *cobra.Command {
 	return group("wallet", "Wallets and their keys: create, recover, verify, list", append(own, a.walletMoves()...)...)
 }
 
-// group is a command that only has subcommands. A wrong number of their arguments is a
-// usage error.
+// group is a command that only has subcommands.
 func group(use, short string, subcommands ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
-		Use: use, Short: short, Args: knownCommand,
+		Use: use, Short: short, Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
-	for _, s := range subcommands {
-		s.Args = usageArgs(s.Args)
 	}
 	c.AddCommand(subcommands...)
 	return c
