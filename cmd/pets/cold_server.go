@@ -1,14 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -18,9 +13,6 @@ import (
 	"pets/internal/custody"
 	"pets/projections"
 )
-
-// maxColdFile bounds what is read of a file that another machine wrote.
-const maxColdFile = 64 << 10
 
 // coldMoves are the commands of a cold wallet that need the server; the one that signs
 // needs none.
@@ -60,7 +52,7 @@ func (a *app) coldExport(ctx context.Context, id, out string) error {
 	if out == "" {
 		out = id + ".cold.json"
 	}
-	if err := writeNew(out, file); err != nil {
+	if err := writeCarried(out, file); err != nil {
 		return err
 	}
 	if a.json {
@@ -114,21 +106,6 @@ func (a *app) unsignedOf(t *projections.Transfer) (*coldUnsigned, error) {
 	}, nil
 }
 
-// writeNew writes a file that is not there yet, and has it on the disk when it returns: it
-// goes to another machine, on a stick that is pulled out.
-func writeNew(name string, v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return fmt.Errorf("write the file: %w", err)
-	}
-	_, err = f.Write(append(text, '\n'))
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
 func (a *app) coldImportCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "import FILE", Short: "Bring the transaction that the machine with the key has signed; the server sends it", Args: usageArgs(cobra.ExactArgs(1)),
@@ -139,7 +116,7 @@ func (a *app) coldImportCommand() *cobra.Command {
 }
 
 func (a *app) coldImport(ctx context.Context, name string) error {
-	file, err := readSigned(name)
+	file, err := readColdSigned(name)
 	if err != nil {
 		return err
 	}
@@ -154,24 +131,4 @@ func (a *app) coldImport(ctx context.Context, name string) error {
 		return err
 	}
 	return a.done(answer, fmt.Sprintf("the signed transaction of %s, %s, is taken; the server sends it: pets transfers %s --follow", file.Transfer, file.TxHash, file.Transfer))
-}
-
-// readSigned reads a file that another machine wrote. What it does not know it refuses.
-func readSigned(name string) (*coldSigned, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("read the signed file: %w", err)
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxColdFile+1))
-	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, fmt.Errorf("read the signed file: %w", err)
-	}
-	v := &coldSigned{}
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.DisallowUnknownFields()
-	bad := len(text) > maxColdFile || dec.Decode(v) != nil
-	if _, err := dec.Token(); bad || !errors.Is(err, io.EOF) || v.Version != coldFileVersion || v.Transfer == "" || v.Raw == "" {
-		return nil, domain.Invalid(name, "is not a file that pets cold sign writes ({\"pets_cold_signed\": 1, …}); the unsigned file goes to the machine with the key")
-	}
-	return v, nil
 }

@@ -18,8 +18,10 @@ func (w *moneyWorld) opened() *moneyWorld {
 	w.fund(w.hot, 1600, 10)
 	w.fund(w.cold.Hex(), 8400, 5)
 	for _, d := range []map[string]any{
-		{"wallet": "hot", "amount": "1600"}, {"wallet": "cold", "amount": "8400"},
-		{"wallet": "hot", "asset": "COIN", "amount": "10"}, {"wallet": "cold", "asset": "COIN", "amount": "5"},
+		{"wallet": "hot", "amount": "1600"},
+		{"wallet": "cold", "amount": "8400"},
+		{"wallet": "hot", "asset": "COIN", "amount": "10"},
+		{"wallet": "cold", "asset": "COIN", "amount": "5"},
 	} {
 		w.post("olga", "/v1/portfolios/main/deposits", d, nil)
 	}

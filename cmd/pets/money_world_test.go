@@ -31,8 +31,8 @@ import (
 
 const (
 	testEncryptionKey = "blhSVTPOD5qrFMwCmX35zF835jpC69rTo6RwK5Sq_nQ="
-	// testWords are 24 words that everybody knows: the hot wallet of the tests.
-	testWords         = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon art"
+	// moneyWords are 24 words that everybody knows: the hot wallet of the tests.
+	moneyWords        = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon art"
 	testConfirmations = 2
 )
 
@@ -93,7 +93,7 @@ func (w *moneyWorld) createKey() {
 	defer ring.Wipe()
 	store, err := vault.Open(filepath.Join(w.dir, "keystore"), ring)
 	require.NoError(w.t, err)
-	words, err := vault.ParseMnemonic([]byte(testWords))
+	words, err := vault.ParseMnemonic([]byte(moneyWords))
 	require.NoError(w.t, err)
 	defer words.Wipe()
 	require.NoError(w.t, words.Derive(vault.Path(0), nil, func(key *vault.PrivateKey) error {
