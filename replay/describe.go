@@ -120,7 +120,7 @@ func what(kind, portfolio string, limits []byte) string {
 	if kind == domain.OverrideGoLive {
 		return "open live portfolio " + portfolio
 	}
-	return "limits " + string(limits)
+	return kind + " " + string(limits)
 }
 
 func allocation(e *domain.BotCapitalAllocated) string {

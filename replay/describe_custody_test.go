@@ -35,6 +35,9 @@ func TestCustodyDescriptions(t *testing.T) {
 		"olga asks for internal x7: 500 USDC from hot-1 to hot (move); nobody has to approve it": &domain.TransferRequested{
 			Transfer: "x7", Kind: domain.TransferInternal, Wallet: "hot-1", FromPlace: "hot", ToPlace: "hot", Asset: "USDC", Payment: payment, Reason: "move", User: "olga",
 		},
+		"olga asks for override o7 (treasury_policy {\"approval_ttl\":\"48h\"}): holidays": &domain.OverrideRequested{
+			Override: "o7", Kind: domain.OverrideTreasury, Limits: []byte(`{"approval_ttl":"48h"}`), Reason: "holidays", User: "olga",
+		},
 		"paul approves transfer x7":                             &domain.TransferApproved{Transfer: "x7", User: "paul"},
 		"paul rejects transfer x7: not now":                     &domain.TransferRejected{Transfer: "x7", User: "paul", Reason: "not now"},
 		"transfer x7 waited too long, and is over":              &domain.TransferExpired{Transfer: "x7"},

@@ -154,6 +154,8 @@ func TestSweepTakesAll(t *testing.T) {
 	h.must(func(d *Decision) error { return d.RejectTransfer(x.Transfer, "x") })
 	require.Equal(t, "400", h.transfer(sweepTo("cold", "0")).Amount.String())
 	h.refused(domain.CodeHalted, h.stepsOf(waiting)["approved"])
+	h.after(24 * time.Hour) // a sweep that nobody approved in time takes nothing either
+	require.Equal(t, "2500", h.transfer(sweepTo("cold", "0")).Amount.String())
 	// Of the coin that pays for it, the fee stays.
 	h.depositIn(domain.WalletHot, "POL", "10")
 	r := sweepTo("cold", "0")

@@ -257,7 +257,10 @@ func TestSignALegTooLate(t *testing.T) {
 func TestSignWhileHalted(t *testing.T) {
 	for _, closing := range []bool{false, true} {
 		for _, key := range []risk.Key{
-			{Breaker: domain.ConsecutiveLosses, Bot: "a"}, {Breaker: domain.DailyLoss}, {Breaker: domain.BotDrawdown, Bot: "a"}, {Breaker: domain.PortfolioDrawdown},
+			{Breaker: domain.ConsecutiveLosses, Bot: "a"},
+			{Breaker: domain.DailyLoss},
+			{Breaker: domain.BotDrawdown, Bot: "a"},
+			{Breaker: domain.PortfolioDrawdown},
 			{Breaker: domain.BotDrawdown, Bot: "b"},
 		} {
 			h := signing(t, func(p *domain.Policy) { p.ClosePositionsOnTrip = closing })

@@ -80,15 +80,6 @@ func text(n int64) string {
 	return fmt.Sprintf("%s%d.%06d", sign, n/1_000_000, n%1_000_000)
 }
 
-func (m *custodyModel) find(id string) *modelTransfer {
-	for _, x := range m.transfers {
-		if x.id == id {
-			return x
-		}
-	}
-	return nil
-}
-
 func (m *custodyModel) transit() (sum int64) {
 	for _, x := range m.transfers {
 		if x.status == "broadcast" {
