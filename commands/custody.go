@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -91,6 +94,16 @@ func (p Prepared) domain() portfolio.PreparedTransaction {
 type SignedTransaction struct {
 	Raw  string // 0x and hex
 	Hash string // 0x and 64 hex digits
+}
+
+// Format prints the hash alone, whatever the verb: a log is no place for the bytes.
+func (s SignedTransaction) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, "signed transaction "+s.Hash)
+}
+
+// LogValue does the same.
+func (s SignedTransaction) LogValue() slog.Value {
+	return slog.StringValue(fmt.Sprint(s))
 }
 
 // OutcomeKind is what the chain says of the transactions of one nonce.

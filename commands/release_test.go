@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -333,6 +335,18 @@ func TestLooksThatFail(t *testing.T) {
 	requireCode(t, domain.CodeNotFound, d.engine.look(d.ctx(), "nobody", nothing))
 	d.engine.Close()
 	requireCode(t, domain.CodeUnavailable, d.engine.look(d.ctx(), "main", nothing))
+}
+
+// "Whoever has it can send it": what was signed is not printed.
+func TestSignedBytesAreNotPrinted(t *testing.T) {
+	x := SignedTransaction{Raw: "0xcafe", Hash: "0xaa"}
+	var log bytes.Buffer
+	logger := slog.New(slog.NewJSONHandler(&log, nil))
+	logger.Info("sent", "transaction", x)
+	for _, text := range []string{fmt.Sprintf("%v %+v %#v %s %q %d", x, x, x, x, x, x), fmt.Sprint(&x, []SignedTransaction{x}), log.String()} {
+		require.NotContains(t, text, "cafe")
+		require.Contains(t, text, "0xaa")
+	}
 }
 
 func hexOf(b []byte) string {
