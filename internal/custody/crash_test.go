@@ -193,11 +193,11 @@ func TestATransferKilledTwice(t *testing.T) {
 func TestTwoServersMakeOneTransaction(t *testing.T) {
 	t.Parallel()
 	w := plainWorld(t)
-	deaths, rng := atomic.Int64{}, rand.New(rand.NewPCG(3, 5))
+	deaths, repriced, rng := atomic.Int64{}, 0, rand.New(rand.NewPCG(3, 5))
 	for round := range *crashRounds {
 		store := memory.New()
 		setup := w.opened(store)
-		j := w.journeys()[round%2]
+		j := w.journeys()[[]int{0, 1, 3}[round%3]]
 		id, block := setup.ask(j.ask), w.node.Head()
 		setup.engine.Close()
 		var both sync.WaitGroup
@@ -207,6 +207,9 @@ func TestTwoServersMakeOneTransaction(t *testing.T) {
 				for _, at := range kills {
 					s, l := w.mortal(store, at, at%2 == 0)
 					for range 8 {
+						if j.stuck { // both want to reprice it, again and again
+							s.later(90 * time.Second)
+						}
 						_ = s.work() // what one has done the other finds, and is refused
 					}
 					s.engine.Close()
@@ -218,8 +221,15 @@ func TestTwoServersMakeOneTransaction(t *testing.T) {
 		}
 		both.Wait()
 		s := w.serve(store)
-		s.until(id, treasury.Confirmed)
-		s.once(id, j.from, block)
+		done := s.until(id, treasury.Confirmed)
+		if !j.stuck {
+			s.once(id, j.from, block)
+			continue
+		}
+		repriced += len(done.Attempts) - 1
+		s.one(id, block)
+		s.agrees()
 	}
-	t.Logf("%d rounds of two servers, killed %d times", *crashRounds, deaths.Load())
+	require.Positive(t, repriced)
+	t.Logf("%d rounds of two servers, killed %d times, repriced %d times", *crashRounds, deaths.Load(), repriced)
 }
