@@ -342,9 +342,9 @@ func TestCanaryInMemory(t *testing.T) {
 		c.all.Reset()
 	}
 	found := inMemory(t, c.child.Process.Pid, forms(c.key))
-	require.Zero(t, found, "copies of the private key, by form")
+	require.Empty(t, found, "copies of the private key, by form")
 	// The control: something of the same length that the process does hold.
-	require.NotZero(t, inMemory(t, c.child.Process.Pid, map[string][]byte{"address": []byte(c.address().Hex())}))
+	require.NotEmpty(t, inMemory(t, c.child.Process.Pid, map[string][]byte{"address": []byte(c.address().Hex())}))
 }
 
 // inMemory counts what a process holds.
