@@ -382,9 +382,3 @@ func TestSignRequestRefusals(t *testing.T) {
 	}
 	require.Equal(t, domain.CodeNotFound, domain.CodeOf(New().Begin(noon, h.caller).SignOrder(SignRequest{})))
 }
-
-// Every code of the closed list has a test above, but transfer_state, which refusals of
-// transfers are told in.
-func TestSignatureCodesAreTested(t *testing.T) {
-	require.Len(t, domain.SignatureCodes(), 17)
-}
