@@ -1,14 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -18,9 +13,6 @@ import (
 	"pets/internal/custody"
 	"pets/projections"
 )
-
-// maxColdFile bounds what is read of a file that another machine wrote.
-const maxColdFile = 64 << 10
 
 // coldMoves are the commands of a cold wallet that need the server; the one that signs
 // needs none.
@@ -82,7 +74,7 @@ func (a *app) coldExport(ctx context.Context, id, out string) error {
 }
 
 // unsignedOf makes the file of a transfer that is ready to be signed elsewhere.
-func (a *app) unsignedOf(t *projections.Transfer) (*coldUnsigned, error) {
+func (a *app) unsignedOf(t *projections.Transfer) (*coldFile, error) {
 	last := lastAttempt(t)
 	switch {
 	case t.From != domain.WalletCold:
@@ -101,32 +93,14 @@ func (a *app) unsignedOf(t *projections.Transfer) (*coldUnsigned, error) {
 	if err != nil {
 		return nil, err
 	}
-	says, err := custody.NewSignatory(registry).Read(last.Transaction)
-	if err != nil {
-		return nil, err
+	file := &coldFile{
+		PetsCold: coldVersion, Portfolio: a.config.Portfolio, Transfer: t.Transfer, Hash: t.Hash, Payment: t.Payment, Transaction: last.Transaction,
 	}
-	approved := treasury.Transfer{TransferRequested: domain.TransferRequested{Payment: t.Payment}}
-	if field := approved.Matches(says.Says); field != "" || says.Digest != last.Digest {
-		return nil, domain.Errorf(domain.CodeDenied, "the transaction of %s is not the payment that was approved (%s differs): do not sign it. pets stop --emergency --kind security_breach", t.Transfer, field)
+	says, err := file.check("transfer "+t.Transfer, custody.NewSignatory(registry))
+	if err == nil && (says.Digest != last.Digest || says.Nonce != last.Nonce) {
+		err = domain.Errorf(domain.CodeConflict, "the transaction of %s is not the one that the server has recorded. Do not sign it, and find out who changed it", t.Transfer)
 	}
-	return &coldUnsigned{
-		Version: coldFileVersion, Portfolio: a.config.Portfolio, Transfer: t.Transfer, Hash: t.Hash, Payment: t.Payment, Transaction: last.Transaction,
-	}, nil
-}
-
-// writeNew writes a file that is not there yet, and has it on the disk when it returns: it
-// goes to another machine, on a stick that is pulled out.
-func writeNew(name string, v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return fmt.Errorf("write the file: %w", err)
-	}
-	_, err = f.Write(append(text, '\n'))
-	return errors.Join(err, f.Sync(), f.Close())
+	return file, err
 }
 
 func (a *app) coldImportCommand() *cobra.Command {
@@ -139,7 +113,7 @@ func (a *app) coldImportCommand() *cobra.Command {
 }
 
 func (a *app) coldImport(ctx context.Context, name string) error {
-	file, err := readSigned(name)
+	file, err := readColdSigned(name)
 	if err != nil {
 		return err
 	}
@@ -154,24 +128,4 @@ func (a *app) coldImport(ctx context.Context, name string) error {
 		return err
 	}
 	return a.done(answer, fmt.Sprintf("the signed transaction of %s, %s, is taken; the server sends it: pets transfers %s --follow", file.Transfer, file.TxHash, file.Transfer))
-}
-
-// readSigned reads a file that another machine wrote. What it does not know it refuses.
-func readSigned(name string) (*coldSigned, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("read the signed file: %w", err)
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxColdFile+1))
-	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, fmt.Errorf("read the signed file: %w", err)
-	}
-	v := &coldSigned{}
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.DisallowUnknownFields()
-	bad := len(text) > maxColdFile || dec.Decode(v) != nil
-	if _, err := dec.Token(); bad || !errors.Is(err, io.EOF) || v.Version != coldFileVersion || v.Transfer == "" || v.Raw == "" {
-		return nil, domain.Invalid(name, "is not a file that pets cold sign writes ({\"pets_cold_signed\": 1, …}); the unsigned file goes to the machine with the key")
-	}
-	return v, nil
 }

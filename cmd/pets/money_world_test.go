@@ -267,25 +267,19 @@ func (w *moneyWorld) confirmed(id string) {
 // signCold does what pets cold sign does on the machine with the key.
 func (w *moneyWorld) signCold(in, out string) {
 	w.t.Helper()
-	text, err := os.ReadFile(in)
+	file, err := readColdFile(in)
 	require.NoError(w.t, err)
-	var file coldUnsigned
-	require.NoError(w.t, json.Unmarshal(text, &file))
 	registry, err := chain.ReadRegistry(w.registry)
 	require.NoError(w.t, err)
 	signatory := custody.NewSignatory(registry)
-	says, err := signatory.Read(file.Transaction)
+	says, err := file.check(in, signatory)
 	require.NoError(w.t, err)
-	require.Equal(w.t, file.Payment.To, says.Says.To)
-	require.Equal(w.t, file.Payment.Amount, says.Says.Amount)
 	digest := common.FromHex(says.Digest)
 	signature, err := w.cold.Sign(w.t.Context(), [32]byte(digest))
 	require.NoError(w.t, err)
 	signed, err := signatory.Assemble(file.Transaction, signature)
 	require.NoError(w.t, err)
-	text, err = json.Marshal(coldSigned{coldFileVersion, file.Portfolio, file.Transfer, signed.Hash, signed.Raw})
-	require.NoError(w.t, err)
-	require.NoError(w.t, os.WriteFile(out, text, 0o600))
+	require.NoError(w.t, writeNew(out, coldSigned{coldVersion, file.Portfolio, file.Transfer, signed.Hash, signed.Raw}))
 }
 
 var transferPattern = regexp.MustCompile(`\bx\d+\b`)
