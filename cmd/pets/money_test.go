@@ -18,8 +18,10 @@ func (w *moneyWorld) opened() *moneyWorld {
 	w.fund(w.hot, 1600, 10)
 	w.fund(w.cold.Hex(), 8400, 5)
 	for _, d := range []map[string]any{
-		{"wallet": "hot", "amount": "1600"}, {"wallet": "cold", "amount": "8400"},
-		{"wallet": "hot", "asset": "COIN", "amount": "10"}, {"wallet": "cold", "asset": "COIN", "amount": "5"},
+		{"wallet": "hot", "amount": "1600"},
+		{"wallet": "cold", "amount": "8400"},
+		{"wallet": "hot", "asset": "COIN", "amount": "10"},
+		{"wallet": "cold", "asset": "COIN", "amount": "5"},
 	} {
 		w.post("olga", "/v1/portfolios/main/deposits", d, nil)
 	}
@@ -124,6 +126,7 @@ func (w *moneyWorld) withdraws() {
 	require.Contains(t, out, `"exchange" in the address book, since 2026-03-01 `)
 	require.Contains(t, out, "put there by admin")
 	w.confirmed(id)
+	w.readsAreTheSame()
 	w.ok("admin", "address-book", "remove", "--address", to, "--reason", "account closed")
 	require.Contains(t, w.ok("bob", "transfers", id), "NOT ONE OF OURS")
 	w.ok("olga", "reconcile")
@@ -180,4 +183,18 @@ func (w *moneyWorld) proposed() string {
 		return len(list.Transfers) > 0
 	}, 20*time.Second, 20*time.Millisecond, "%s", w.log)
 	return list.Transfers[0].Transfer
+}
+
+// readsAreTheSame: reads may also open the store read-only beside the server, where there
+// is no key, and the answers are those of the server; --at tells of the past.
+func (w *moneyWorld) readsAreTheSame() {
+	for _, view := range []string{"transfers", "approvals", "treasury", "address-book"} {
+		require.JSONEq(w.t, w.ok("bob", view, "--json"), w.ok("nobody", view, "--json"), view)
+	}
+	require.Contains(w.t, w.ok("nobody", "transfers", "x9"), "our cold wallet vault-1")
+	require.Contains(w.t, w.ok("bob", "transfers", "x9", "--at", "9"), "waits for a second person")
+	require.Contains(w.t, w.ok("nobody", "treasury", "--at", "9"), "16.00 %")
+	require.Contains(w.t, w.ok("nobody", "approvals", "--at", "9"), "x9  internal")
+	require.Contains(w.t, w.ok("nobody", "transfers", "--open"), "no transfers")
+	w.refused("nobody", 1, "there is no transfer", "transfers", "x9", "--at", "8")
 }
