@@ -298,8 +298,11 @@ func TestOnlyAtATerminal(t *testing.T) {
 	s.env = append(s.env, "ENCRYPTION_KEY="+vault.GenerateKey(), "PETS_KEYSTORE="+filepath.Join(s.dir, "keys"))
 	file := s.file("x1.json", "{}")
 	for _, args := range [][]string{
-		{"wallet", "create", "w"}, {"wallet", "create", "w", "--place", "cold"}, {"wallet", "recover", "w", "--address", otherFirst},
-		{"wallet", "recover", "w", "--drill", "--address", otherFirst}, {"cold", "sign", file},
+		{"wallet", "create", "w"},
+		{"wallet", "create", "w", "--place", "cold"},
+		{"wallet", "recover", "w", "--address", otherFirst},
+		{"wallet", "recover", "w", "--drill", "--address", otherFirst},
+		{"cold", "sign", file},
 	} {
 		s.fails(2, []string{"standard input is no terminal"}, args...)
 		seat := newSeat(t)
