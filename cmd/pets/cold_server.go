@@ -52,7 +52,7 @@ func (a *app) coldExport(ctx context.Context, id, out string) error {
 	if out == "" {
 		out = id + ".cold.json"
 	}
-	if err := writeNew(out, file); err != nil {
+	if err := writeCarried(out, file); err != nil {
 		return err
 	}
 	if a.json {
@@ -74,7 +74,7 @@ func (a *app) coldExport(ctx context.Context, id, out string) error {
 }
 
 // unsignedOf makes the file of a transfer that is ready to be signed elsewhere.
-func (a *app) unsignedOf(t *projections.Transfer) (*coldFile, error) {
+func (a *app) unsignedOf(t *projections.Transfer) (*coldUnsigned, error) {
 	last := lastAttempt(t)
 	switch {
 	case t.From != domain.WalletCold:
@@ -93,8 +93,8 @@ func (a *app) unsignedOf(t *projections.Transfer) (*coldFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	file := &coldFile{
-		PetsCold: coldVersion, Portfolio: a.config.Portfolio, Transfer: t.Transfer, Hash: t.Hash, Payment: t.Payment, Transaction: last.Transaction,
+	file := &coldUnsigned{
+		Version: coldFileVersion, Portfolio: a.config.Portfolio, Transfer: t.Transfer, Hash: t.Hash, Payment: t.Payment, Transaction: last.Transaction,
 	}
 	says, err := file.check("transfer "+t.Transfer, custody.NewSignatory(registry))
 	if err == nil && (says.Digest != last.Digest || says.Nonce != last.Nonce) {

@@ -16,7 +16,7 @@ import (
 func (w *moneyWorld) opened() *moneyWorld {
 	w.t.Helper()
 	w.fund(w.hot, 1600, 10)
-	w.fund(w.cold.Hex(), 8400, 5)
+	w.fund(w.cold, 8400, 5)
 	for _, d := range []map[string]any{
 		{"wallet": "hot", "amount": "1600"},
 		{"wallet": "cold", "amount": "8400"},
@@ -33,7 +33,7 @@ func (w *moneyWorld) opened() *moneyWorld {
 		w.get("/treasury", &v)
 		return v.ReconciledAt != nil
 	}, 20*time.Second, 20*time.Millisecond, "%s", w.log)
-	w.ok("admin", "wallet", "register", "vault-1", "--place", "cold", "--address", w.cold.Hex())
+	w.ok("admin", "wallet", "register", "vault-1", "--place", "cold", "--address", w.cold)
 	return w
 }
 
@@ -103,7 +103,7 @@ func (w *moneyWorld) comesBackFromCold() {
 	require.Contains(t, w.ok("olga", "cold", "export", id, "--out", file), "written to "+file)
 	w.refused("olga", 1, "cannot be written", "cold", "export", id, "--out", file)
 	w.refused("olga", 1, "is a field that such a file does not have", "cold", "import", file)
-	w.signCold(file, signed)
+	require.Contains(t, w.signCold("cold", "sign", file, "--registry", w.registry, "--out", signed), "400 USDC")
 	require.Contains(t, w.ok("olga", "cold", "import", signed), "the server sends it")
 	w.confirmed(id)
 	require.Contains(t, w.ok("olga", "treasury"), "15.00 %")
