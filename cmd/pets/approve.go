@@ -115,6 +115,9 @@ func (a *app) showForApproval(ctx context.Context, t *projections.Transfer) erro
 	showApproval(p, t)
 	showRebalance(p, t)
 	p.line("")
+	if err := a.warnOfStop(ctx, p, t); err != nil {
+		return err
+	}
 	return p.err
 }
 
@@ -140,7 +143,7 @@ func (a *app) agreed(question string, said bool, flag string) error {
 
 // askTerminal wants a y, and takes anything else for a no.
 func askTerminal(question string) (yes, terminal bool) {
-	in := int(os.Stdin.Fd()) //nolint:gosec // a file descriptor
+	in := int(os.Stdin.Fd())
 	if !term.IsTerminal(in) || !term.IsTerminal(int(os.Stderr.Fd())) {
 		return false, false
 	}

@@ -93,17 +93,14 @@ func (a *app) unsignedOf(t *projections.Transfer) (*coldUnsigned, error) {
 	if err != nil {
 		return nil, err
 	}
-	says, err := custody.NewSignatory(registry).Read(last.Transaction)
-	if err != nil {
-		return nil, err
-	}
-	approved := treasury.Transfer{TransferRequested: domain.TransferRequested{Payment: t.Payment}}
-	if field := approved.Matches(says.Says); field != "" || says.Digest != last.Digest {
-		return nil, domain.Errorf(domain.CodeDenied, "the transaction of %s is not the payment that was approved (%s differs): do not sign it. pets stop --emergency --kind security_breach", t.Transfer, field)
-	}
-	return &coldUnsigned{
+	file := &coldUnsigned{
 		Version: coldFileVersion, Portfolio: a.config.Portfolio, Transfer: t.Transfer, Hash: t.Hash, Payment: t.Payment, Transaction: last.Transaction,
-	}, nil
+	}
+	says, err := file.check("transfer "+t.Transfer, custody.NewSignatory(registry))
+	if err == nil && (says.Digest != last.Digest || says.Nonce != last.Nonce) {
+		err = domain.Errorf(domain.CodeConflict, "the transaction of %s is not the one that the server has recorded. Do not sign it, and find out who changed it", t.Transfer)
+	}
+	return file, err
 }
 
 func (a *app) coldImportCommand() *cobra.Command {

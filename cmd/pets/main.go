@@ -44,6 +44,7 @@ type app struct {
 	played func()
 	// ask puts a question to whoever sits at a terminal, if anybody does.
 	ask func(question string) (yes, terminal bool)
+
 	// patience is how long a request to the server is tried for; 0 is the client's own.
 	patience time.Duration
 

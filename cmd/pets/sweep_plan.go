@@ -93,7 +93,11 @@ func (l *sweepLine) claimed(transfers []projections.Transfer) domain.Decimal {
 			continue
 		}
 		sum = sum.Add(t.Payment.Amount)
-		l.notes = append(l.notes, fmt.Sprintf("%s takes %s already (%s)", t.Transfer, t.Payment.Amount, t.Status))
+		note := fmt.Sprintf("%s takes %s already (%s)", t.Transfer, t.Payment.Amount, t.Status)
+		if sweep && t.Status != treasury.Broadcast && l.chain.Less(sum) {
+			note += fmt.Sprintf(", WHICH IS MORE THAN THERE IS: pets reject %s, and sweep again", t.Transfer)
+		}
+		l.notes = append(l.notes, note)
 	}
 	return sum
 }

@@ -29,6 +29,14 @@ type custodial struct {
 func withChain(t *testing.T, accounts ...string) *custodial {
 	t.Helper()
 	c := &custodial{shell: liveShell(t)}
+	c.chainOf(t, accounts...)
+	c.start()
+	return c
+}
+
+// chainOf starts a chain, and sets what a server and the command line need of it.
+func (c *custodial) chainOf(t *testing.T, accounts ...string) {
+	t.Helper()
 	var rich []chaintest.Account
 	for _, a := range accounts {
 		rich = append(rich, chaintest.Account{Address: common.HexToAddress(a)})
@@ -45,8 +53,6 @@ func withChain(t *testing.T, accounts ...string) *custodial {
 		"assets": [{"id": "eip155:1337/slip44:1", "symbol": "COIN", "decimals": 18},
 			{"id": "eip155:1337/erc20:%s", "symbol": "USDC", "decimals": 6}]}`, c.token.Hex()))
 	c.env = append(c.env, "PETS_RPC_URLS="+c.chain.URL(), "PETS_RPC_TEST_CHAIN=true", "PETS_CHAIN=eip155:1337", "PETS_ASSET_REGISTRY="+registry, "PETS_RATE_LIMIT=0")
-	c.start()
-	return c
 }
 
 // start starts the server with the settings as they are now.

@@ -23,16 +23,12 @@ import (
 	"pets/commands/client"
 	"pets/domain"
 	"pets/domain/treasury"
-	"pets/internal/chain"
 	"pets/internal/chain/chaintest"
-	"pets/internal/custody"
 	"pets/internal/vault"
 )
 
 const (
 	testEncryptionKey = "blhSVTPOD5qrFMwCmX35zF835jpC69rTo6RwK5Sq_nQ="
-	// moneyWords are 24 words that everybody knows: the hot wallet of the tests.
-	moneyWords        = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon art"
 	testConfirmations = 2
 )
 
@@ -50,7 +46,7 @@ type moneyWorld struct {
 	log      *lockedBuffer
 	keys     map[string]string // by user
 	hot      string
-	cold     chaintest.Account
+	cold     string // its words, testWords, are on no machine of the server
 
 	mu  sync.Mutex
 	now time.Time
@@ -69,7 +65,7 @@ func (w *moneyWorld) fund(address string, usd int64, coins int64) {
 
 func newMoneyWorld(t *testing.T) *moneyWorld {
 	t.Helper()
-	w := &moneyWorld{t: t, dir: t.TempDir(), log: &lockedBuffer{}, keys: map[string]string{"admin": adminKey}, cold: chaintest.Named("vault")}
+	w := &moneyWorld{t: t, dir: t.TempDir(), log: &lockedBuffer{}, keys: map[string]string{"admin": adminKey}, cold: accountOf(t, testWords, 0)}
 	w.now = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 	w.node = chaintest.New(t)
 	w.proxy = w.node.Proxy()
@@ -93,7 +89,7 @@ func (w *moneyWorld) createKey() {
 	defer ring.Wipe()
 	store, err := vault.Open(filepath.Join(w.dir, "keystore"), ring)
 	require.NoError(w.t, err)
-	words, err := vault.ParseMnemonic([]byte(moneyWords))
+	words, err := vault.ParseMnemonic([]byte(otherWords))
 	require.NoError(w.t, err)
 	defer words.Wipe()
 	require.NoError(w.t, words.Derive(vault.Path(0), nil, func(key *vault.PrivateKey) error {
@@ -264,28 +260,17 @@ func (w *moneyWorld) confirmed(id string) {
 	w.until(id, string(treasury.Confirmed))
 }
 
-// signCold does what pets cold sign does on the machine with the key.
-func (w *moneyWorld) signCold(in, out string) {
+// signCold is a person at the machine with the key, which has neither network nor store:
+// the recipient's last characters and the words are typed.
+func (w *moneyWorld) signCold(args ...string) string {
 	w.t.Helper()
-	text, err := os.ReadFile(in)
+	file, err := readColdFile(args[2])
 	require.NoError(w.t, err)
-	var file coldUnsigned
-	require.NoError(w.t, json.Unmarshal(text, &file))
-	registry, err := chain.ReadRegistry(w.registry)
-	require.NoError(w.t, err)
-	signatory := custody.NewSignatory(registry)
-	says, err := signatory.Read(file.Transaction)
-	require.NoError(w.t, err)
-	require.Equal(w.t, file.Payment.To, says.Says.To)
-	require.Equal(w.t, file.Payment.Amount, says.Says.Amount)
-	digest := common.FromHex(says.Digest)
-	signature, err := w.cold.Sign(w.t.Context(), [32]byte(digest))
-	require.NoError(w.t, err)
-	signed, err := signatory.Assemble(file.Transaction, signature)
-	require.NoError(w.t, err)
-	text, err = json.Marshal(coldSigned{coldFileVersion, file.Portfolio, file.Transfer, signed.Hash, signed.Raw})
-	require.NoError(w.t, err)
-	require.NoError(w.t, os.WriteFile(out, text, 0o600))
+	to := file.Payment.To
+	offline := &shell{t: w.t, dir: w.t.TempDir()}
+	seat := offline.sit(args...)
+	seat.waitFor("characters: ").types(to[len(to)-lastDigits:] + "\r")
+	return seat.waitFor("not shown: ").types(testWords + "\r").waitFor("Signed: 0x").ends(0)
 }
 
 var transferPattern = regexp.MustCompile(`\bx\d+\b`)
