@@ -174,6 +174,7 @@ var bodies = []struct {
 	{"required", SignTransfer{Transfer: "x7"}},
 	{"full", TestRecovery{Wallet: "hot-1", Address: "0x1"}},
 	{"full", UseKey{Wallet: "hot-1", Purpose: "verify"}},
+	{"tokens", RegisterMarket{Market: "m", Kind: domain.KindOutcome, Outcomes: []string{"YES"}, Tokens: map[string]string{"YES": "7"}}},
 }
 
 // Bodies are for ever: the request hash of every command ever recorded was made

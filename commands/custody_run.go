@@ -93,7 +93,9 @@ func (l *loop) round(ctx context.Context) {
 	defer cancel()
 	ids, err := l.c.engine.Portfolios(listing)
 	if err != nil {
-		l.told.tell(l.c, "", "the portfolios cannot be listed", err)
+		if ctx.Err() == nil {
+			l.told.tell(l.c, "", "the portfolios cannot be listed", err)
+		}
 		return
 	}
 	for _, id := range ids {
@@ -210,14 +212,11 @@ func (l *loop) leave() {
 
 // each takes joined errors apart.
 func each(err error) []error {
-	var joined interface{ Unwrap() []error }
-	switch {
-	case err == nil:
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	if err == nil {
 		return nil
-	case errors.As(err, &joined):
-		if _, single := err.(*TransferProblem); !single { //nolint:errorlint // of this very error
-			return joined.Unwrap()
-		}
 	}
 	return []error{err}
 }

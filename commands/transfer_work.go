@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -27,7 +28,8 @@ func (c *Custody) Work(ctx context.Context, id string) (progressed bool, err err
 		for _, t := range s.Custody.OpenTransfers() {
 			open = append(open, copyOf(t))
 		}
-		overdue, propose = s.TransfersOverdue(c.o.Now().UTC()), s.PlanRebalance().Why == ""
+		now := c.o.Now().UTC()
+		overdue, propose = s.TransfersOverdue(now), s.PlanRebalance().Why == "" && !declinedLately(s, now)
 		return nil
 	})
 	if err != nil {
@@ -40,14 +42,35 @@ func (c *Custody) Work(ctx context.Context, id string) (progressed bool, err err
 	if propose {
 		failed = append(failed, c.act(ctx, id, ProposeRebalance{}))
 	}
+	busy := map[string]bool{} // wallets with a transfer under way: its nonce comes first
 	for _, t := range open {
+		busy[t.Wallet] = busy[t.Wallet] || t.UnderWay()
+	}
+	for _, t := range open {
+		if t.Status == treasury.Approved && t.Kind != domain.TransferSweep && busy[t.Wallet] {
+			continue
+		}
 		moved, err := c.stepWithin(ctx, id, t)
+		busy[t.Wallet] = busy[t.Wallet] || moved
 		progressed = progressed || moved
 		if err != nil {
 			failed = append(failed, &TransferProblem{Transfer: t.Transfer, Err: err})
 		}
 	}
 	return progressed, errors.Join(failed...)
+}
+
+// declinedFor is how long a proposal that came to nothing is not made again.
+const declinedFor = time.Hour
+
+// declinedLately: a person who has rejected a proposal does not want it back at once.
+func declinedLately(s *portfolio.State, now time.Time) bool {
+	for _, t := range s.Custody.Transfers {
+		if t.Kind == domain.TransferRebalance && !t.Open() && t.Status != treasury.Confirmed && now.Sub(t.EndedAt) < declinedFor {
+			return true
+		}
+	}
+	return false
 }
 
 // TransferProblem says why a transfer does not go on. It is tried again.
@@ -177,9 +200,18 @@ func signedOf(t *treasury.Transfer) []treasury.Attempt {
 	return slices.DeleteFunc(slices.Clone(t.Attempts), func(a treasury.Attempt) bool { return a.TxHash == "" })
 }
 
+// failed records what the chain has settled, and tells of it: once, by the server that
+// recorded it.
 func (c *Custody) failed(ctx context.Context, id string, t *treasury.Transfer, code string, out Outcome) error {
-	c.o.Watch(id, "transfer "+t.Transfer+" failed: "+code, nil)
-	return c.act(ctx, id, FailTransfer{Transfer: t.Transfer, Code: code, TxHash: out.TxHash, Fee: out.Fee})
+	answer, err := c.engine.Do(ctx, id, Request{
+		Caller: serverCaller, Key: uuid.NewString(), Command: FailTransfer{Transfer: t.Transfer, Code: code, TxHash: out.TxHash, Fee: out.Fee},
+	})
+	for _, e := range answer.events {
+		if _, recorded := e.(*domain.TransferFailed); recorded {
+			c.o.Watch(id, "transfer "+t.Transfer+" failed: "+code, nil)
+		}
+	}
+	return err
 }
 
 // push moves on what is not final: a replacement that is not signed or sent yet, the
@@ -225,7 +257,7 @@ func (c *Custody) resend(ctx context.Context, id string, t *treasury.Transfer) (
 	if errors.Is(err, ErrUnderpriced) && c.stuck(t) {
 		return c.reprice(ctx, id, t)
 	}
-	return err == nil, err
+	return false, err // there is time enough to see what becomes of it
 }
 
 func (c *Custody) reprice(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {

@@ -120,6 +120,10 @@ func botOfEvent(event domain.Event) string {
 		return e.Bot
 	case *domain.TradeRevised:
 		return e.Bot
+	case *domain.SignatureMade: // with the wallet and its address: the order it places names them
+		return e.Bot
+	case *domain.SignatureRefused:
+		return e.Bot
 	default:
 		return ""
 	}

@@ -62,3 +62,33 @@ func TestABotSeesItsOwn(t *testing.T) {
 	require.Nil(t, OwnEvent(&domain.DayOpened{}, "a", owner))
 	require.Nil(t, OwnEvent(&domain.DepositRecorded{}, "a", owner))
 }
+
+// Of custody a bot sees its own signatures, made and refused, whole: the order it
+// places names the wallet that signed it. Nothing of transfers, wallets, keys,
+// reconciliation and the treasury's rules; of a signature under a transfer nothing.
+func TestABotSeesOnlyItsSignatures(t *testing.T) {
+	owner := func(string) string { return "" }
+	made := &domain.SignatureMade{Purpose: domain.PurposeOrder, Bot: "a", Permit: "p1", Wallet: "hot-1", Address: "0x98"}
+	require.Equal(t, made, OwnEvent(made, "a", owner))
+	require.Nil(t, OwnEvent(made, "b", owner))
+	refused := &domain.SignatureRefused{Purpose: domain.PurposeOrder, Bot: "a", Permit: "p1", Reasons: []domain.SignatureObstacle{{Code: domain.SignPrice}}}
+	require.Equal(t, refused, OwnEvent(refused, "a", owner))
+	require.Nil(t, OwnEvent(refused, "b", owner))
+	require.Nil(t, OwnEvent(&domain.SignatureMade{Purpose: domain.PurposeTransfer, Transfer: "x1", Wallet: "hot-1"}, "a", owner))
+	require.NotNil(t, OwnEvent(&domain.MarketRegistered{Market: "m", Tokens: map[string]string{"YES": "7"}}, "a", owner))
+	hidden := 0
+	for _, eventType := range domain.EventTypes() {
+		family, _, _ := strings.Cut(eventType, ".")
+		switch family {
+		case "wallet", "key", "address_book", "transfer", "balance", "treasury_policy":
+			hidden++
+			data, err := os.ReadFile(filepath.Join("..", "domain", "testdata", "events", eventType+".json"))
+			require.NoError(t, err)
+			e, err := domain.Decode(eventType, data)
+			require.NoError(t, err)
+			require.Nil(t, OwnEvent(e, "a", owner), eventType)
+			require.Nil(t, OwnEvent(e, "alpha", owner), eventType)
+		}
+	}
+	require.GreaterOrEqual(t, hidden, 20)
+}

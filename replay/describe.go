@@ -90,7 +90,7 @@ func describeRisk(event domain.Event) string {
 	case *domain.OverrideRecorded:
 		return fmt.Sprintf("override %s by %s and %s (%s): %s", e.Override, e.RequestedBy, e.ConfirmedBy, what(e.Kind, e.Portfolio, e.Limits), e.Reason)
 	default:
-		return describeSystem(event)
+		return describeCustody(event)
 	}
 }
 
@@ -120,7 +120,7 @@ func what(kind, portfolio string, limits []byte) string {
 	if kind == domain.OverrideGoLive {
 		return "open live portfolio " + portfolio
 	}
-	return "limits " + string(limits)
+	return kind + " " + string(limits)
 }
 
 func allocation(e *domain.BotCapitalAllocated) string {

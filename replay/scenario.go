@@ -112,8 +112,8 @@ type scenario struct {
 	equity *projections.Equity
 
 	// What "last" stands for, and how many fills and commands there were.
-	permit, request, override string
-	fills, commands           int
+	permit, request, override, transfer string
+	fills, commands                     int
 }
 
 func newScenario(o scenarioOptions, w io.Writer) *scenario {
@@ -262,6 +262,8 @@ func (s *scenario) remember(event domain.Event) {
 		s.request = e.Request
 	case *domain.OverrideRequested:
 		s.override = e.Override
+	case *domain.TransferRequested:
+		s.transfer = e.Transfer
 	case *domain.PortfolioOpened:
 		s.imported = e.Clock == domain.ClockImported
 	}
@@ -282,6 +284,10 @@ func (s *scenario) printRecord(rec eventstore.Record, e domain.Event) {
 		s.printReasons(denied.Reasons)
 	case *domain.ArbitrageDenied:
 		s.printReasons(denied.Reasons)
+	case *domain.SignatureRefused:
+		for _, r := range denied.Reasons {
+			s.out.print(">   " + reason(domain.Reason{Code: domain.ReasonCode(r.Code), Value: r.Value, Limit: r.Limit, Message: r.Message}))
+		}
 	}
 }
 

@@ -152,6 +152,13 @@ func (a *args) at() domain.Decimal {
 	return a.number("the price")
 }
 
+// literal takes a word that has to stand there.
+func (a *args) literal(want string) {
+	if w := a.word(want); w != want {
+		a.fail("%q should be %q", w, want)
+	}
+}
+
 // option takes an option, "" if it was not given.
 func (a *args) option(name string) string {
 	text := a.options[name]

@@ -27,7 +27,7 @@ var verbs = map[string]scenarioVerb{
 	"withdraw":       {"AMOUNT [ASSET] [wallet=cold] [tx=TEXT]", withdrawVerb},
 	"fee":            {"AMOUNT [BOT] [kind=trading|gas|rebate] [asset=ASSET]", feeVerb},
 	"adjust":         {`ACCOUNT AMOUNT [asset=ASSET] reason="…"`, adjustVerb},
-	"market":         {"MARKET kind=outcome|spot|perp [outcomes=A,B] [category=TEXT]", marketVerb},
+	"market":         {"MARKET kind=outcome|spot|perp [outcomes=A,B] [category=TEXT] [tokens=N,N]", marketVerb},
 	"bot":            {"BOT [capital=N] [start=no] [strategy=TEXT] [kind=TEXT] [inventory_cap=N]", botVerb},
 	"start":          {"BOT", startVerb},
 	"stop":           {`BOT [reason="…"]`, stopVerb},
@@ -51,8 +51,25 @@ var verbs = map[string]scenarioVerb{
 	"confirm-clear":  {"REQUEST|last", confirmClearVerb},
 	"aside":          {"ROW_KEY", asideVerb},
 	"limits":         {`POLICY_KEY=VALUE … reason="…"`, limitsVerb},
-	"override":       {`go_live portfolio=ID | limits POLICY_KEY=VALUE … reason="…"`, overrideVerb},
+	"override":       {`go_live portfolio=ID | limits|treasury_policy KEY=VALUE … reason="…"`, overrideVerb},
 	"agree":          {"OVERRIDE|last", agreeVerb},
+	"wallet":         {"WALLET hot|cold ADDRESS", walletVerb},
+	"key":            {"WALLET created|recovered", keyVerb},
+	"loaded":         {"WALLET ASSET AMOUNT [… …]", loadedVerb},
+	"opened":         {`WALLET purpose="…"`, openedVerb},
+	"proven":         {"WALLET", provenVerb},
+	"contact":        {"ADDRESS LABEL", contactVerb},
+	"forget":         {`ADDRESS reason="…"`, forgetVerb},
+	"transfer":       {`FROM TO AMOUNT [asset=ASSET] [fee=N] reason="…"`, transferVerb(false)},
+	"sweep":          {`FROM TO [AMOUNT] [asset=ASSET] [fee=N] reason="…"`, transferVerb(true)},
+	"approve":        {"TRANSFER|last [hash=HEX]", approveVerb},
+	"reject":         {`TRANSFER|last reason="…"`, rejectVerb},
+	"advance":        {"TRANSFER|last prepared|repriced|signed|sent|arrived|failed [fee=N] [code=CODE]", advanceVerb},
+	"expire":         {"", func(*scenario, *args) []commands.Command { return one(commands.ExpireTransfers{}) }},
+	"rebalance":      {"", func(*scenario, *args) []commands.Command { return one(commands.ProposeRebalance{}) }},
+	"reconcile":      {"WALLET/ASSET AMOUNT [… …]", reconcileVerb},
+	"treasury":       {`KEY=VALUE … reason="…"`, treasuryVerb},
+	"sign":           {"PERMIT|last buy|sell QUANTITY for AMOUNT [token=N] [fee_bps=N] [expires=TIME] [signer=ADDRESS]", signVerb},
 }
 
 const fillUsage = "BOT MARKET/OUTCOME QUANTITY @ PRICE [notional=N] [fee=N] [id=TEXT] [venue=TEXT] [leg=N] [permit=PERMIT|last] [status=provisional] [effective=TIME]"
@@ -227,6 +244,14 @@ func marketVerb(_ *scenario, a *args) []commands.Command {
 	if list := a.option("outcomes"); list != "" {
 		c.Outcomes = strings.Split(list, ",")
 	}
+	if list := a.option("tokens"); list != "" {
+		c.Tokens = map[string]string{}
+		for i, token := range strings.Split(list, ",") {
+			if i < len(c.Outcomes) {
+				c.Tokens[c.Outcomes[i]] = token
+			}
+		}
+	}
 	return one(c)
 }
 
@@ -383,7 +408,7 @@ func limitsVerb(_ *scenario, a *args) []commands.Command {
 // overrideVerb asks for an override; agreeVerb is the second person.
 func overrideVerb(_ *scenario, a *args) []commands.Command {
 	c := commands.RequestOverride{Kind: a.word("the kind"), Portfolio: a.option("portfolio"), Reason: a.option("reason")}
-	if c.Kind == domain.OverrideLimits {
+	if c.Kind == domain.OverrideLimits || c.Kind == domain.OverrideTreasury {
 		c.Limits = policyPatch(a)
 	}
 	return one(c)

@@ -64,6 +64,9 @@ func readColdFile(file string) (*coldUnsigned, error) {
 func readColdSigned(file string) (*coldSigned, error) {
 	var f coldSigned
 	if err := readCarried(file, &f); err != nil {
+		if readCarried(file, new(coldUnsigned)) == nil {
+			return nil, domain.Invalid(file, "is not a file that pets cold sign writes: it is the unsigned one, which goes to the machine with the key")
+		}
 		return nil, err
 	}
 	if f.Version != coldFileVersion {

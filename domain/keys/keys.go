@@ -148,6 +148,16 @@ func (s *State) SealedUnder(wallet string) (string, bool) {
 	return id, known
 }
 
+// Named reports whether a wallet of that name has another address.
+func (s *State) Named(wallet, address string) bool {
+	for key, c := range s.claims {
+		if c.Wallet == wallet && key != strings.ToLower(address) {
+			return true
+		}
+	}
+	return false
+}
+
 // ClaimOf returns who claimed an address, in whatever case it is written.
 func (s *State) ClaimOf(address string) (Claim, bool) {
 	c, claimed := s.claims[strings.ToLower(address)]

@@ -139,10 +139,9 @@ func (c *Custody) end(t *treasury.Transfer, at time.Time) {
 func (s *State) Holdings() treasury.Holdings { return s.holdingsAt(s.Time) }
 
 func (s *State) holdingsAt(now time.Time) treasury.Holdings {
-	return treasury.Holdings{
-		HotCash: s.Cash.Sub(s.Custody.Cold).Sub(s.Custody.Transit), Deployed: s.Cost, Cold: s.Custody.Cold, Transit: s.Custody.Transit,
-		FreeHot: s.freeIn(domain.WalletHot, s.BaseAsset, now), FreeCold: s.freeIn(domain.WalletCold, s.BaseAsset, now),
-	}
+	h := s.holdingsForShare()
+	h.FreeHot, h.FreeCold = s.freeIn(domain.WalletHot, s.BaseAsset, now), s.freeIn(domain.WalletCold, s.BaseAsset, now)
+	return h
 }
 
 // freeIn is what a place's treasury account holds of an asset, less what transfers
@@ -178,10 +177,27 @@ func (s *State) watchHot(now time.Time) {
 }
 
 // holdingsForShare leaves out what could be sent: it is asked for after every event.
+// What is on its way from one hot wallet to another is as hot as before; the 24 h would
+// begin anew with each such transfer if it were not.
 func (s *State) holdingsForShare() treasury.Holdings {
-	return treasury.Holdings{
-		HotCash: s.Cash.Sub(s.Custody.Cold).Sub(s.Custody.Transit), Deployed: s.Cost, Cold: s.Custody.Cold, Transit: s.Custody.Transit,
+	between := domain.Zero
+	if !s.Custody.Transit.IsZero() {
+		between = s.betweenHot()
 	}
+	return treasury.Holdings{
+		HotCash: s.Cash.Sub(s.Custody.Cold).Sub(s.Custody.Transit).Add(between), Deployed: s.Cost, Cold: s.Custody.Cold, Transit: s.Custody.Transit.Sub(between),
+	}
+}
+
+// betweenHot is the base asset on its way from one hot wallet to another.
+func (s *State) betweenHot() domain.Decimal {
+	sum := domain.Zero
+	for _, t := range s.Custody.Transfers {
+		if t.Status == treasury.Broadcast && t.Asset == s.BaseAsset && t.FromPlace == domain.WalletHot && t.ToPlace == domain.WalletHot {
+			sum = sum.Add(t.Amount)
+		}
+	}
+	return sum
 }
 
 // HotTooLong reports whether the hot wallet has held more than its share for 24 h:

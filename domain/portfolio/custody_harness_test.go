@@ -58,7 +58,7 @@ func funded(t testingT) *harness {
 	return h.after(1)
 }
 
-// ask requests a transfer that has to be taken, and returns it.
+// transfer requests one that has to be taken, and returns it.
 func (h *harness) transfer(r TransferRequest) *treasury.Transfer {
 	h.t.Helper()
 	if r.Reason == "" {
@@ -140,21 +140,18 @@ func (h *harness) arrive(t *treasury.Transfer, hash, fee string) {
 // upTo takes a transfer to a status on its way to confirmed, with a nonce.
 func (h *harness) upTo(status treasury.Status, t *treasury.Transfer, nonce uint64) (p PreparedTransaction, hash string) {
 	h.t.Helper()
-	steps := []treasury.Status{treasury.Requested, treasury.Approved, treasury.Prepared, treasury.Signed, treasury.Broadcast, treasury.Confirmed}
-	for _, step := range steps {
-		switch step {
-		case treasury.Approved:
-			h.approve(t)
-		case treasury.Prepared:
-			p = h.prepare(t, nonce)
-		case treasury.Signed:
-			hash = h.sign(t, p)
-		case treasury.Broadcast:
-			h.broadcast(t, hash)
-		case treasury.Confirmed:
-			h.arrive(t, hash, "0.01")
-		}
-		if step == status {
+	for _, step := range []struct {
+		to   treasury.Status
+		take func()
+	}{
+		{treasury.Requested, func() {}},
+		{treasury.Approved, func() { h.approve(t) }},
+		{treasury.Prepared, func() { p = h.prepare(t, nonce) }},
+		{treasury.Signed, func() { hash = h.sign(t, p) }},
+		{treasury.Broadcast, func() { h.broadcast(t, hash) }},
+		{treasury.Confirmed, func() { h.arrive(t, hash, "0.01") }},
+	} {
+		if step.take(); step.to == status {
 			break
 		}
 	}
@@ -214,7 +211,7 @@ func (h *harness) readings() []Reading {
 	return out
 }
 
-// chain says that a wallet holds another amount of USDC than its readings say.
+// but says that a wallet holds another amount of USDC than its readings say.
 func but(readings []Reading, wallet, more string) []Reading {
 	for i := range readings {
 		if readings[i].Wallet == wallet && readings[i].Asset == "USDC" {

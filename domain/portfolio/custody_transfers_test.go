@@ -510,6 +510,39 @@ func TestSignTransfer(t *testing.T) {
 	require.Equal(t, "0x02", h.now1(y).Last().Raw)
 }
 
+// Two servers take the same steps: what one has done the other finds, and steps back. It
+// is no breach, and stops nothing. Neither is a look at what nobody has approved yet.
+func TestTwoServers(t *testing.T) {
+	h := funded(t)
+	x := h.send("hot", "cold", "100")
+	require.Equal(t, domain.CodeConflict, domain.CodeOf(h.s.Sendable(x.Transfer)))
+	require.NotErrorIs(t, h.s.Sendable(x.Transfer), ErrTampered)
+	sign := func(p PreparedTransaction) func(*Decision) error {
+		return func(d *Decision) error {
+			return d.SignTransfer(&domain.TransferSigned{Transfer: x.Transfer, Digest: p.Digest, TxHash: hashOf(p.Digest)})
+		}
+	}
+	notTampered := func(f func(*Decision) error) {
+		t.Helper()
+		require.NotErrorIs(t, h.refused(domain.CodeConflict, f), ErrTampered)
+	}
+	notTampered(sign(transactionOf(x, 1, "0.1")))
+	h.approve(x)
+	one, two := h.prepare(x, 1), transactionOf(x, 1, "0.15")
+	h.must(func(d *Decision) error { return d.PrepareTransfer(x.Transfer, two) })
+	notTampered(sign(one))
+	first := h.sign(x, two)
+	h.broadcast(x, first)
+	three := transactionOf(x, 1, "0.2")
+	h.must(func(d *Decision) error { return d.RepriceTransfer(x.Transfer, three) })
+	notTampered(sign(two))
+	h.sign(x, three)
+	notTampered(func(d *Decision) error { return d.BroadcastTransfer(x.Transfer, first) })
+	h.arrive(x, first, "0")
+	notTampered(func(d *Decision) error { return d.BroadcastTransfer(x.Transfer, first) })
+	require.Equal(t, domain.CodeConflict, domain.CodeOf(h.s.Sendable(x.Transfer)))
+}
+
 // “A stuck one may be repriced: same nonce, recipient, amount, within the approved fee.”
 func TestRepriceTransfer(t *testing.T) {
 	h := funded(t)

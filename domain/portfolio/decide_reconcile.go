@@ -118,7 +118,7 @@ func (s *State) judgeLine(l *domain.ReconciliationLine) {
 		}
 	}
 	if l.Skipped == "" && !slices.Contains(possible, l.Chain) {
-		l.Difference = l.Chain.Sub(l.Ledger)
+		l.Difference = l.Chain.Sub(possible[0]) // the ledger, and what moves within the place
 	}
 }
 

@@ -61,6 +61,9 @@ func (s *State) Sendable(id string) error {
 	if err != nil {
 		return err
 	}
+	if t.Status == treasury.Requested || !t.Open() {
+		return domain.Errorf(domain.CodeConflict, "the transfer is %s", t.Status)
+	}
 	if err := d.intact(t); err != nil {
 		return err
 	}
@@ -179,8 +182,8 @@ func (d *Decision) RepriceTransfer(id string, p PreparedTransaction) error {
 	}
 	last := t.Last()
 	switch {
-	case t.Status != treasury.Broadcast && t.Status != treasury.Signed:
-		return domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to reprice", t.Status)
+	case last == nil || t.Status != treasury.Broadcast && t.Status != treasury.Signed:
+		return domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to reprice", d.statusOf(t))
 	case last.TxHash == "" && last.Digest != p.Digest:
 		return domain.Errorf(domain.CodeConflict, "the transaction that takes the place of a stuck one is not signed yet")
 	case len(t.Attempts) >= treasury.MaxAttempts:
@@ -194,7 +197,7 @@ func (d *Decision) RepriceTransfer(id string, p PreparedTransaction) error {
 	if err := d.sendable(t); err != nil {
 		return err
 	}
-	if slices.ContainsFunc(t.Attempts, func(a treasury.Attempt) bool { return a.Digest == p.Digest }) {
+	if t.HasDigest(p.Digest) {
 		d.Note(domain.NotedUnchanged, "the transfer has this transaction already")
 		return nil
 	}
@@ -210,14 +213,15 @@ func (d *Decision) SignTransfer(e *domain.TransferSigned) error {
 	if err != nil {
 		return err
 	}
+	last := t.Last()
+	if last == nil || !t.UnderWay() {
+		return domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to sign", d.statusOf(t))
+	}
 	if err := d.intact(t); err != nil {
 		return err
 	}
-	last := t.Last()
 	switch {
-	case last == nil || !t.UnderWay():
-		return domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to sign", d.statusOf(t))
-	case e.Digest != last.Digest: // another server has prepared it anew meanwhile
+	case e.Digest != last.Digest: // another server may have prepared it anew, and signed that
 		return domain.Errorf(domain.CodeConflict, "the digest is not that of the transaction prepared last")
 	case !isTxHash(e.TxHash):
 		return domain.Invalid("tx_hash", "must be 0x and 64 hex digits")
@@ -254,7 +258,7 @@ func (d *Decision) BroadcastTransfer(id, hash string) error {
 	switch {
 	case last == nil || last.TxHash == "" || (t.Status != treasury.Signed && t.Status != treasury.Broadcast):
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to send", d.statusOf(t))
-	case hash != last.TxHash:
+	case hash != last.TxHash: // another server may have signed another since
 		return domain.Errorf(domain.CodeConflict, "the transaction is not the one signed last")
 	}
 	if err := d.intact(t); err != nil {

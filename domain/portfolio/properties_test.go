@@ -661,6 +661,7 @@ func arbitrary(r *rapid.T, v reflect.Value) {
 			"a", "b", "zz", "", "m", "YES", "USDC", "ETH", "hot", "cold", "buy", "sell", "confirmed", "provisional", "voided", "oversold",
 			"t1", "t2", "p1", "p2", "trading", "gas", "rebate", "hot:bot/a", "hot:treasury", "report", "fill", "win", "loss", "neutral",
 			domain.ConsecutiveLosses, domain.DailyLoss, domain.BotDrawdown, domain.PortfolioDrawdown, "bot", "portfolio", "all",
+			"x1", "x2", "x3", "hot-1", "cold-1", "external", "withdrawal", "sweep", polygon, friend,
 			"outcome", "spot", "perp", "UTC", "Nowhere/Land", "2026-03-11", "|", "x\x00y",
 		}).Draw(r, "text"))
 	case reflect.Bool:
@@ -716,9 +717,10 @@ func TestApplyIsTotal(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		one, two := New(), New()
 		start := rapid.Bool().Draw(r, "opened")
+		mode := rapid.SampledFrom([]domain.Mode{domain.ModePaper, domain.ModeLive}).Draw(r, "mode")
 		for n := range rapid.IntRange(1, 40).Draw(r, "events") {
 			var e domain.Event = &domain.PortfolioOpened{
-				Portfolio: "main", Mode: domain.ModePaper, Clock: domain.ClockWall, BaseAsset: "USDC", Policy: domain.DefaultPolicy(domain.ModePaper),
+				Portfolio: "main", Mode: mode, Clock: domain.ClockWall, BaseAsset: "USDC", Policy: domain.DefaultPolicy(mode),
 			}
 			if n > 0 || !start {
 				e = anyEvent(r)
@@ -768,7 +770,102 @@ func decideAnything(r *rapid.T, s *State) {
 		}
 		require.Empty(r, s.Book.TrialBalance())
 	}
+	decideAnyCustody(r, s)
 	for id := range s.Fills {
 		_ = s.Begin(noon, domain.Caller{Role: domain.RoleOperator}).VoidFill(id)
+	}
+}
+
+// The same of transfers alone: every event of two transfers in any order, also what no
+// decision would ever have emitted.
+func TestApplyTransfersIsTotal(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		s := New()
+		s.Apply(domain.Stamp{Time: noon}, &domain.PortfolioOpened{
+			Portfolio: "main", Mode: domain.ModeLive, Clock: domain.ClockWall, BaseAsset: "USDC", Policy: domain.DefaultPolicy(domain.ModeLive),
+		})
+		s.Apply(domain.Stamp{Revision: 1, Time: noon}, walletOf("hot-1", domain.WalletHot))
+		types := slices.DeleteFunc(domain.EventTypes(), func(t string) bool {
+			return !strings.HasPrefix(t, "transfer.") && !strings.HasPrefix(t, "emergency_stop.e")
+		})
+		for n := range rapid.IntRange(1, 20).Draw(r, "events") {
+			e, err := domain.Decode(rapid.SampledFrom(types).Draw(r, "type"), []byte("{}"))
+			require.NoError(r, err)
+			v := reflect.ValueOf(e).Elem()
+			arbitrary(r, v)
+			if id := v.FieldByName("Transfer"); id.IsValid() {
+				id.SetString(rapid.SampledFrom([]string{"x1", "x2"}).Draw(r, "of"))
+			}
+			data, err := domain.Encode(e)
+			require.NoError(r, err)
+			e, err = domain.Decode(e.EventType(), data)
+			require.NoError(r, err)
+			s.Apply(domain.Stamp{Revision: uint64(n) + 2, Time: noon.Add(time.Duration(n) * time.Hour)}, e)
+			require.Empty(r, s.Book.TrialBalance(), "%T %+v", e, e)
+		}
+		decideAnyCustody(r, s)
+	})
+}
+
+// decideAnyCustody asks for everything about wallets and transfers, of those that the
+// events have named.
+func decideAnyCustody(r *rapid.T, s *State) {
+	asks := []func(*Decision) error{
+		func(d *Decision) error { return d.RegisterWallet(walletOf("hot-1", domain.WalletHot)) },
+		func(d *Decision) error { return d.RegisterWallet(walletOf("cold-1", domain.WalletCold)) },
+		func(d *Decision) error {
+			return d.RecordKey(domain.KeyRecovered, domain.KeyCreated{Wallet: "hot-1", Address: walletOf("hot-1", "").Address, KeyID: "00000000"})
+		},
+		func(d *Decision) error {
+			return d.AddAddress(&domain.AddressAdded{Chain: polygon, Address: friend, Label: "x"})
+		},
+		func(d *Decision) error {
+			return d.RequestTransfer(TransferRequest{From: "hot", To: "cold", Amount: dec("1"), Reason: "x"})
+		},
+		func(d *Decision) error {
+			return d.RequestTransfer(TransferRequest{From: "hot", To: "cold", Reason: "x", Sweep: true})
+		},
+		func(d *Decision) error { return d.ProposeRebalance() },
+		func(d *Decision) error {
+			return d.Reconcile(1, noon, []Reading{{Wallet: "hot-1", Asset: "USDC", Amount: dec("1")}})
+		},
+		func(d *Decision) error { return d.ChangeTreasuryPolicy([]byte(`{"approval_ttl":"1h"}`), "x") },
+		func(d *Decision) error {
+			return d.RemoveAddress(&domain.AddressRemoved{Chain: polygon, Address: friend, Reason: "x"})
+		},
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.Custody.Transfers)) {
+		t := *s.Custody.Transfers[id]
+		p := transactionOf(&t, 1, "0.1")
+		if last := t.Last(); last != nil {
+			p.Nonce, p.Digest = last.Nonce, last.Digest
+		}
+		asks = append(asks,
+			func(d *Decision) error { return d.ApproveTransfer(id, t.Hash) },
+			func(d *Decision) error { return d.PrepareTransfer(id, p) },
+			func(d *Decision) error { return d.RepriceTransfer(id, p) },
+			func(d *Decision) error {
+				return d.SignTransfer(&domain.TransferSigned{Transfer: id, Digest: p.Digest, TxHash: hashOf(p.Digest)})
+			},
+			func(d *Decision) error { return d.BroadcastTransfer(id, hashOf(p.Digest)) },
+			func(d *Decision) error {
+				return d.ConfirmTransfer(&domain.TransferConfirmed{Transfer: id, TxHash: hashOf(p.Digest), Fee: dec("1")})
+			},
+			func(d *Decision) error {
+				return d.FailTransfer(&domain.TransferFailed{Transfer: id, Code: domain.FailedReplaced})
+			},
+			func(d *Decision) error { return d.RejectTransfer(id, "x") },
+		)
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.Permits)) {
+		o := domain.TypedOrder{Digest: strings.Repeat("0", 64), Side: buy, Quantity: dec("1"), Notional: dec("0.5")}
+		asks = append(asks, func(d *Decision) error { return d.SignOrder(SignRequest{Permit: id, Order: o}) })
+	}
+	for _, f := range asks {
+		d := s.Begin(noon.Add(1000*time.Hour), domain.Caller{User: "olga", Role: domain.RoleOperator})
+		if f(d) == nil {
+			_ = d.Finish()
+		}
+		require.Empty(r, s.Book.TrialBalance())
 	}
 }

@@ -38,6 +38,10 @@ func (d *Decision) ClaimWallet(e *domain.WalletClaimed) error {
 	case claimed:
 		d.note(domain.NotedUnchanged, "the address belongs to this portfolio already, as wallet "+claim.Wallet)
 		return nil
+	case d.s.encryption.Named(e.Wallet, e.Address):
+		// The keystore knows a key by the name of its wallet: two of one name would look
+		// as if somebody had exchanged it.
+		return &domain.Error{Code: domain.CodeConflict, Field: "wallet", Message: "is the name of a wallet with another address; names are used once, in all portfolios"}
 	}
 	d.emit(e)
 	return nil

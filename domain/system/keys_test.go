@@ -80,7 +80,10 @@ func TestClaimWallet(t *testing.T) {
 	refused(t, s, domain.CodeConflict, "belongs to portfolio main", claim(address, "hot-1", "other"))
 	refused(t, s, domain.CodeConflict, "one portfolio", claim("0x"+strings.ToUpper(address[2:]), "hot-1", "other"))
 	other := "0x" + strings.Repeat("0", 40)
-	must(t, s, claim(other, "hot-1", "other"))
+	// The keystore knows keys by their wallets' names, whatever portfolio they are of.
+	refused(t, s, domain.CodeConflict, "name of a wallet with another address", claim(other, "hot-1", "other"))
+	refused(t, s, domain.CodeConflict, "name of a wallet with another address", claim(other, "hot-1", "main"))
+	must(t, s, claim(other, "hot-2", "other"))
 	c, _ := s.Encryption().ClaimOf(other)
 	require.Equal(t, "other", c.Portfolio)
 

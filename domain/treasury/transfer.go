@@ -114,6 +114,11 @@ func (t *Transfer) Sent() bool {
 	return false
 }
 
+// HasDigest reports whether a digest is of one of its attempts.
+func (t *Transfer) HasDigest(digest string) bool {
+	return slices.ContainsFunc(t.Attempts, func(a Attempt) bool { return a.Digest == digest })
+}
+
 // HasHash reports whether a transaction is one of its attempts.
 func (t *Transfer) HasHash(hash string) bool {
 	for i := range t.Attempts {
@@ -148,11 +153,17 @@ func Hash(portfolio string, e *domain.TransferRequested) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// Intact reports whether the transfer is what was requested and approved: anything
-// else has changed it since, and is a breach.
+// Intact reports whether the transfer is what was requested and, where somebody had to
+// agree, approved: anything else has changed it since, and is a breach. One that waits
+// for its approval has none yet.
 func (t *Transfer) Intact(portfolio string) bool {
 	hash := Hash(portfolio, &t.TransferRequested)
-	return hash == t.TransferRequested.Hash && (!t.NeedsApproval() || t.ApprovedHash == hash)
+	if hash != t.TransferRequested.Hash {
+		return false
+	}
+	// Whoever can change a transfer can take out why it had to be approved.
+	always := t.Kind != domain.TransferInternal || t.FromPlace == domain.WalletCold || t.ToPlace == domain.WalletCold
+	return t.Status == Requested || !always && !t.NeedsApproval() || t.ApprovedHash == hash
 }
 
 // Matches names the first field in which a payment, read from the bytes that are to

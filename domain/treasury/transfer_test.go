@@ -64,13 +64,28 @@ func TestHash(t *testing.T) {
 }
 
 func TestIntact(t *testing.T) {
-	transfer := Transfer{TransferRequested: asked()}
+	transfer := Transfer{TransferRequested: asked(), Status: Approved}
+	transfer.ToPlace = domain.WalletHot
 	require.True(t, transfer.Intact("main"), "nobody has to approve it")
 	require.False(t, transfer.Intact("other"), "of another portfolio")
-	transfer.ApprovalFor = []string{"it touches the cold wallet"}
+	transfer.ApprovalFor = []string{"it is above the threshold"}
 	require.False(t, transfer.Intact("main"), "nobody has approved it")
-	transfer.ApprovedHash = transfer.TransferRequested.Hash
+	transfer.Status = Requested
+	require.True(t, transfer.Intact("main"), "nobody has approved it yet")
+	transfer.Status, transfer.ApprovedHash = Approved, transfer.TransferRequested.Hash
 	require.True(t, transfer.Intact("main"))
+	// What always takes a second person does so whatever the transfer says of it.
+	for _, kind := range []string{domain.TransferRebalance, domain.TransferWithdrawal, domain.TransferSweep} {
+		forged := Transfer{TransferRequested: asked(), Status: Approved}
+		forged.Kind, forged.ToPlace = kind, domain.WalletHot
+		forged.TransferRequested.Hash = Hash("main", &forged.TransferRequested)
+		require.False(t, forged.Intact("main"), kind)
+	}
+	for _, place := range [][2]string{{domain.WalletHot, domain.WalletCold}, {domain.WalletCold, domain.WalletHot}} {
+		forged := Transfer{TransferRequested: asked(), Status: Approved}
+		forged.FromPlace, forged.ToPlace = place[0], place[1]
+		require.False(t, forged.Intact("main"), place)
+	}
 }
 
 // “mutated approval”: what the bytes say is held against what was approved, field by
@@ -187,4 +202,47 @@ func TestUsedNonce(t *testing.T) {
 		require.False(t, transfer.UsedNonce(8), code)
 	}
 	require.False(t, (&Transfer{Status: Confirmed}).UsedNonce(0), "without a transaction there is no nonce")
+}
+
+// What a transfer will still take: its amount until it is on its way, its highest fee,
+// where that is of the same asset, until it is over.
+func TestClaims(t *testing.T) {
+	for status, want := range map[Status][2]string{ // of the amount's asset, of the fee's
+		Requested: {"500", "0.5"}, Approved: {"500", "0.5"}, Prepared: {"500", "0.5"}, Signed: {"500", "0.5"}, Broadcast: {"0", "0.5"},
+		Rejected: {"0", "0"}, Expired: {"0", "0"}, Confirmed: {"0", "0"}, Failed: {"0", "0"},
+	} {
+		transfer := Transfer{TransferRequested: asked(), Status: status}
+		require.Equal(t, want, [2]string{transfer.Claims("USDC").String(), transfer.Claims("POL").String()}, status)
+		require.Equal(t, "0", transfer.Claims("ETH").String())
+	}
+	coin := Transfer{TransferRequested: asked(), Status: Approved}
+	coin.Asset = "POL"
+	require.Equal(t, "500.5", coin.Claims("POL").String())
+}
+
+// “the 24-hour sum … of unapproved ones”, to the nanosecond; what has moved nothing
+// for sure is not in it.
+func TestCounts(t *testing.T) {
+	for status, want := range map[Status]bool{
+		Approved: true, Prepared: true, Signed: true, Broadcast: true, Confirmed: true, Failed: true, Rejected: false, Expired: false,
+	} {
+		transfer := Transfer{TransferRequested: asked(), Status: status, RequestedAt: noon}
+		require.Equal(t, want, transfer.Counts(noon.Add(24*time.Hour-1)), status)
+		require.False(t, transfer.Counts(noon.Add(24*time.Hour)), status)
+		transfer.ApprovalFor = []string{"x"}
+		require.False(t, transfer.Counts(noon), status)
+	}
+}
+
+// “nothing was sent”: what was signed here and never sent can be given up, what was
+// signed elsewhere, or sent once, cannot.
+func TestWithdrawable(t *testing.T) {
+	for status, want := range map[Status]bool{
+		Requested: false, Approved: true, Prepared: true, Signed: true, Broadcast: false, Confirmed: false, Failed: false, Rejected: false, Expired: false,
+	} {
+		transfer := Transfer{Status: status, Attempts: []Attempt{{TxHash: "0xa"}}}
+		require.Equal(t, want, transfer.Withdrawable(), status)
+	}
+	require.False(t, (&Transfer{Status: Signed, Attempts: []Attempt{{Raw: "0x02"}, {}}}).Withdrawable())
+	require.False(t, (&Transfer{Status: Signed, Attempts: []Attempt{{Sent: true}, {}}}).Withdrawable())
 }

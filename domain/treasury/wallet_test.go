@@ -22,6 +22,8 @@ func TestCheckWallet(t *testing.T) {
 	for name, change := range map[string]func(*domain.WalletRegistered){
 		"no name":                func(w *domain.WalletRegistered) { w.Wallet = "" },
 		"called as a place":      func(w *domain.WalletRegistered) { w.Wallet = "cold" },
+		"named as an address":    func(w *domain.WalletRegistered) { w.Wallet = coldAddress },
+		"an asset of no name":    func(w *domain.WalletRegistered) { w.Assets[0].Asset = "" },
 		"another place":          func(w *domain.WalletRegistered) { w.Place = "external" },
 		"no chain":               func(w *domain.WalletRegistered) { w.Chain = "" },
 		"no address":             func(w *domain.WalletRegistered) { w.Address = "" },

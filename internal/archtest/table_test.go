@@ -61,7 +61,7 @@ var table = []allowance{
 	// Keys: nobody but the glue of custody, and the command line, may reach them.
 	{pkg: "internal/vault", may: []string{"domain"}},
 	// custody is the glue of keys, chain and typed data with the commands that need them.
-	{pkg: "internal/custody", may: []string{"domain", "domain/...", "commands", "internal/chain", "internal/typeddata", "internal/vault"}, tests: []string{"internal/chain/chaintest"}},
+	{pkg: "internal/custody", may: []string{"domain", "domain/...", "commands", "internal/chain", "internal/typeddata", "internal/vault"}, tests: []string{"internal/chain/chaintest", "eventstore", "eventstore/memory", "eventstore/embedded"}},
 	// The chain is asked by those who move money, and by no replay.
 	{pkg: "internal/chain", may: []string{"domain"}, tests: []string{"internal/chain/chaintest"}},
 	{pkg: "internal/chain/chaintest"},

@@ -126,7 +126,7 @@ var keyFor = map[domain.Role]string{
 func concrete(path string) string {
 	for name, value := range map[string]string{
 		"{portfolio}": "main", "{bot}": "alpha", "{permit}": "p999", "{trade_id}": "f999", "{breaker}": "daily_loss",
-		"{request}": "c999", "{override}": "o999", "{key}": "k999",
+		"{request}": "c999", "{override}": "o999", "{key}": "k999", "{wallet}": "w999", "{transfer}": "x999",
 	} {
 		path = strings.ReplaceAll(path, name, value)
 	}

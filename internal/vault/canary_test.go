@@ -43,7 +43,7 @@ func canaries(secret []byte) map[string][]byte {
 	return out
 }
 
-// searchSecret fails if any form of the secret, or of a half of it, is there.
+// findSecret names the form in which the secret, or a half of it, is there.
 func findSecret(secret, where []byte) string {
 	for _, part := range [][]byte{secret, secret[:len(secret)/2], secret[len(secret)/2:]} {
 		for name, form := range canaries(part) {
@@ -197,6 +197,9 @@ func TestTheFolderHoldsNoSecret(t *testing.T) {
 func TestHeapProfile(t *testing.T) {
 	k := newStore(t)
 	fill(t, k, 1)
+	m, err := ParseMnemonic([]byte(sentence24))
+	require.NoError(t, err)
+	defer m.Wipe()
 	var profile bytes.Buffer
 	require.NoError(t, k.WithKey("w0", func(key *PrivateKey) error {
 		_, err := key.Sign([32]byte{1})
@@ -209,6 +212,7 @@ func TestHeapProfile(t *testing.T) {
 	}))
 	require.Greater(t, profile.Len(), 1000)
 	require.Empty(t, findSecret(testSecret(0), profile.Bytes()))
+	require.NotContains(t, profile.String(), "abandon")
 }
 
 // The bytes of a closed key are zeros wherever this package put them: what

@@ -153,7 +153,7 @@ func TestCreateUnderKill9(t *testing.T) {
 		check(t, open, have)
 		require.Len(t, fileNames(t, open), have)
 	}
-	require.Greater(t, have, 10)
+	require.Positive(t, have)
 	t.Logf("%d wallets through 10 kills", have)
 }
 
@@ -167,7 +167,13 @@ func childPanic() error {
 		if _, err := key.Sign([32]byte{1}); err != nil {
 			return err
 		}
-		panic(holder{key, *key, []any{key}, nil})
+		m, err := ParseMnemonic([]byte(sentence24))
+		if err != nil {
+			return err
+		}
+		return m.Derive(Path(0), nil, func(derived *PrivateKey) error {
+			panic(holder{key, *key, []any{m, *m, derived}, map[string]any{"ring": k.ring, "store": k}})
+		})
 	})
 }
 
@@ -201,6 +207,8 @@ func TestPanicsShowNoSecret(t *testing.T) {
 		require.Contains(t, out.String(), "goroutine ")
 		require.Empty(t, findSecret(testSecret(0), out.Bytes()))
 		requireNoWords(t, out.String())
+		require.NotContains(t, out.String(), "abandon")
+		require.NotContains(t, out.String(), keyA)
 
 		out.Reset()
 		command = child(os.Args[0], "dump", k.dir, keyA, "", "GOTRACEBACK="+traceback)

@@ -193,3 +193,13 @@ func TestOpenFailsAtEveryOperation(t *testing.T) {
 		return f.ops
 	})
 }
+
+// A new folder's own name is flushed, before there is a key in it.
+func TestANewFolderIsFlushed(t *testing.T) {
+	f := newFaultFS()
+	openFault(t, f, ringOf(t, keyA, ""))
+	require.Equal(t, []string{"mkdir", "sync dir", "stat", "lock", "readdir", "sync dir"}, f.trace)
+	f.trace = nil
+	openFault(t, f, ringOf(t, keyA, ""))
+	require.Equal(t, []string{"mkdir", "stat", "lock", "readdir", "sync dir"}, f.trace, "but not that of an old one")
+}

@@ -24,7 +24,7 @@ type fernetVectors struct {
 	}
 }
 
-// token decrypts as unseal does, but for what is inside.
+// openToken decrypts as unseal does, but for what is inside.
 func openToken(t *testing.T, secret, token string) []byte {
 	t.Helper()
 	ring := ringOf(t, secret, "")

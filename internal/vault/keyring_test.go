@@ -61,6 +61,7 @@ func TestBadKeysAreRefused(t *testing.T) {
 		"counting":             encoded(func(i int) byte { return byte(i) }),
 		"counting down by 7":   encoded(func(i int) byte { return byte(200 - 7*i) }),
 		"text":                 base64.URLEncoding.EncodeToString([]byte("correct horse battery staple, 32")),
+		"text to the last":     base64.URLEncoding.EncodeToString([]byte("~correct horse battery staple 3 ")),
 		"twice the same half":  base64.URLEncoding.EncodeToString(append(raw[:16:16], raw[:16]...)),
 		"hexadecimal":          hex.EncodeToString(raw),
 		"standard base64":      base64.StdEncoding.EncodeToString(raw),

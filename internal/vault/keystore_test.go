@@ -111,6 +111,25 @@ func (m *meddler) Rename(from, to string) error {
 	return m.FS.Rename(from, to)
 }
 
+// A key that is wiped while it is being written was not seen to be right.
+func TestAKeyWipedMeanwhileIsNotCreated(t *testing.T) {
+	k, key := newStore(t), testKey(t, 0)
+	k.fs = &wiper{FS: k.fs, key: key}
+	require.ErrorIs(t, second(k.Create("w0", Path(0), key)), ErrWiped)
+	require.Empty(t, fileNames(t, k))
+}
+
+// wiper wipes a key when a file is made for it.
+type wiper struct {
+	FS
+	key *PrivateKey
+}
+
+func (w *wiper) Create(path string) (File, error) {
+	w.key.Wipe()
+	return w.FS.Create(path)
+}
+
 // Wallet ids follow the rule of domain; paths are written in one way.
 func TestCreateRefuses(t *testing.T) {
 	k := newStore(t)

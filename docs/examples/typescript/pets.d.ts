@@ -68,6 +68,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The encryption keys of the keystore, by their ids: which are in use, how old, and any rotation under way
+         * @description Roles: admin, auditor.
+         */
+        get: operations["key_status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/keys/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Seal every key under the current encryption key; begun before, it goes on. Done again it changes nothing
+         * @description Roles: admin.
+         */
+        post: operations["start_key_rotation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/portfolios": {
         parameters: {
             query?: never;
@@ -112,6 +152,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/portfolios/{portfolio}/address-book": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The addresses that transfers may go to
+         * @description Roles: operator, approver, admin, auditor.
+         */
+        get: operations["address_book"];
+        put?: never;
+        /**
+         * Put an address into the book: transfers may go there
+         * @description Roles: admin.
+         */
+        post: operations["add_address"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/portfolios/{portfolio}/address-book/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take an address out of the book
+         * @description Roles: operator, admin.
+         */
+        post: operations["remove_address"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/portfolios/{portfolio}/adjustments": {
         parameters: {
             query?: never;
@@ -126,6 +210,26 @@ export interface paths {
          * @description Roles: admin.
          */
         post: operations["post_adjustment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/portfolios/{portfolio}/approvals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Transfers that wait for a second person
+         * @description Roles: operator, approver, admin, auditor.
+         */
+        get: operations["approvals"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -582,7 +686,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * The first of two people asks to override a rule: go_live, or limits of a live portfolio
+         * The first of two people asks to override a rule: go_live, or limits or the treasury policy of a live portfolio
          * @description Roles: operator, approver, admin.
          */
         post: operations["request_override"];
@@ -696,6 +800,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/portfolios/{portfolio}/rebalance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Propose a move between the wallets, where one is due
+         * @description Roles: operator, admin.
+         */
+        post: operations["propose_rebalance"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/portfolios/{portfolio}/reconcile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Hold the ledger against the chain; a difference stops outgoing transfers
+         * @description Roles: operator, admin.
+         */
+        post: operations["reconcile"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/portfolios/{portfolio}/settlements": {
         parameters: {
             query?: never;
@@ -710,6 +854,26 @@ export interface paths {
          * @description Roles: feed, operator, admin.
          */
         post: operations["settle_market"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/portfolios/{portfolio}/sign": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign this: an order under its permit, or an approved transfer. A refusal is an answer, with every reason
+         * @description Roles: bot, operator.
+         */
+        post: operations["sign_order"];
         delete?: never;
         options?: never;
         head?: never;
@@ -800,6 +964,234 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/portfolios/{portfolio}/transfers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Transfers, oldest first: those that are open, and the last 1,000 that are over
+         * @description Roles: operator, approver, admin, auditor.
+         */
+        get: operations["transfers"];
+        put?: never;
+        /**
+         * Ask for money to be moved between wallets, or to an address of the book
+         * @description Roles: operator, admin.
+         */
+        post: operations["request_transfer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/portfolios/{portfolio}/transfers/{transfer}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The second of two people agrees to exactly this transfer, by its hash
+         * @description Roles: approver.
+         */
+        post: operations["approve_transfer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/portfolios/{portfolio}/transfers/{transfer}/reject": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End a transfer of which nothing was signed
+         * @description Roles: operator, approver, admin.
+         */
+        post: operations["reject_transfer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/portfolios/{portfolio}/transfers/{transfer}/signed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Bring the transaction that a cold wallet has signed elsewhere
+         * @description Roles: operator, admin.
+         */
+        post: operations["import_signed"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/portfolios/{portfolio}/treasury": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where the money lies, where it should, and what stands in the way
+         * @description Roles: operator, approver, admin, auditor.
+         */
+        get: operations["treasury"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/portfolios/{portfolio}/treasury-policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change rules of the treasury, with a reason
+         * @description Roles: admin.
+         */
+        post: operations["change_treasury_policy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/portfolios/{portfolio}/wallets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The wallets, without anything of their keys
+         * @description Roles: operator, approver, admin, auditor.
+         */
+        get: operations["wallets"];
+        put?: never;
+        /**
+         * Register a wallet; its address belongs to this portfolio from then on
+         * @description Roles: admin.
+         */
+        post: operations["register_wallet"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/portfolios/{portfolio}/wallets/{wallet}/key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A wallet's key was put into the keystore
+         * @description Roles: operator, admin.
+         */
+        post: operations["record_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/portfolios/{portfolio}/wallets/{wallet}/load": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Verify a wallet's key, and record what the chain says it holds
+         * @description Roles: operator, admin.
+         */
+        post: operations["load_wallet"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/portfolios/{portfolio}/wallets/{wallet}/recovery-test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The words of a wallet gave its address; the stored key was not touched
+         * @description Roles: operator, admin.
+         */
+        post: operations["test_recovery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/portfolios/{portfolio}/wallets/{wallet}/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Open a wallet's key and compare it with the address
+         * @description Roles: operator, admin.
+         */
+        post: operations["use_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/portfolios/{portfolio}/withdrawals": {
         parameters: {
             query?: never;
@@ -824,6 +1216,14 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        AddAddress: {
+            address: string;
+            chain: string;
+            label: string;
+        };
+        AddressBody: {
+            address: string;
+        };
         AmountBody: {
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -838,6 +1238,7 @@ export interface components {
             permit?: components["schemas"]["PermitAnswer"];
             /** Format: int64 */
             revision: number;
+            signature?: components["schemas"]["SignatureAnswer"];
         };
         /** @description One order: market, outcome, side, quantity and limit_price. Or an arbitrage: intent arbitrage and legs, and none of these. */
         AskPermit: {
@@ -879,6 +1280,14 @@ export interface components {
              */
             ttl?: string;
         };
+        Attempt: {
+            digest: string;
+            /** Format: int64 */
+            nonce: number;
+            sent: boolean;
+            transaction: unknown;
+            tx_hash?: string;
+        };
         Balance: {
             account: string;
             asset: string;
@@ -916,6 +1325,14 @@ export interface components {
             replayed?: boolean;
             /** Format: int64 */
             status: number;
+        };
+        BookAnswer: {
+            addresses: components["schemas"]["Contact"][];
+            portfolio: string;
+            /** Format: int64 */
+            revision: number;
+            /** Format: date-time */
+            time: string;
         };
         Bot: {
             bot: string;
@@ -1159,6 +1576,20 @@ export interface components {
             /** Format: int64 */
             trough_trade: number;
         };
+        CompletedRotation: {
+            /** Format: date-time */
+            completed_at: string;
+            rotation: string;
+            to: string;
+        };
+        Contact: {
+            /** Format: date-time */
+            added_at: string;
+            added_by: string;
+            address: string;
+            chain: string;
+            label: string;
+        };
         Day: {
             date: string;
             /**
@@ -1171,6 +1602,15 @@ export interface components {
              * @example 12.5
              */
             open: string;
+        };
+        Difference: {
+            asset: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            difference: string;
+            place: string;
         };
         Directive: {
             /** @enum {string} */
@@ -1284,6 +1724,9 @@ export interface components {
             /** Format: int64 */
             revision: number;
         };
+        HashBody: {
+            hash: string;
+        };
         Hello: {
             directives: components["schemas"]["Directive"][];
             portfolio: string;
@@ -1327,6 +1770,7 @@ export interface components {
             /** Format: int64 */
             revision: number;
             secret?: string;
+            signature?: components["schemas"]["SignatureAnswer"];
         };
         IssueBody: {
             bot?: string;
@@ -1351,6 +1795,26 @@ export interface components {
         };
         KeyList: {
             keys: components["schemas"]["KeyAnswer"][];
+        };
+        KeyStatus: {
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            age: string;
+            current: string;
+            due: boolean;
+            /** Format: date-time */
+            due_at: string | null;
+            in_use: components["schemas"]["KeyUse"][];
+            last_completed?: components["schemas"]["CompletedRotation"];
+            open_rotation?: components["schemas"]["OpenRotation"];
+            /** Format: date-time */
+            since: string | null;
+        };
+        KeyUse: {
+            key: string;
+            wallets: string[];
         };
         Leg: {
             /**
@@ -1499,6 +1963,16 @@ export interface components {
             /** @enum {string} */
             mode: "paper" | "live";
         };
+        OpenRotation: {
+            left: string[];
+            reason?: string;
+            rotation: string;
+            /** Format: date-time */
+            started_at: string;
+            to: string;
+            /** Format: int64 */
+            total: number;
+        };
         Override: {
             /** Format: date-time */
             at: string;
@@ -1552,6 +2026,22 @@ export interface components {
             quantity: string;
             trade_id: string;
             venue: string;
+        };
+        Payment: {
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            amount: string;
+            asset_id: string;
+            chain: string;
+            from: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            highest_fee: string;
+            to: string;
         };
         Permit: {
             arbitrage?: string;
@@ -1824,6 +2314,18 @@ export interface components {
             /** @enum {string} */
             type: "urn:pets:problem:invalid" | "urn:pets:problem:unauthenticated" | "urn:pets:problem:denied" | "urn:pets:problem:not_found" | "urn:pets:problem:conflict" | "urn:pets:problem:would_retrip" | "urn:pets:problem:trade_id_conflict" | "urn:pets:problem:idempotency_mismatch" | "urn:pets:problem:halted" | "urn:pets:problem:too_large" | "urn:pets:problem:rate_limited" | "urn:pets:problem:clock" | "urn:pets:problem:unavailable" | "urn:pets:problem:internal";
         };
+        Proposal: {
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            amount: string;
+            from: string;
+            to: string;
+        };
+        RawBody: {
+            raw: string;
+        };
         Reason: {
             /** @enum {string} */
             code: "emergency_stop" | "breaker_tripped" | "limit_reached" | "bot_unknown" | "bot_stopped" | "market_mismatch" | "market_settled" | "zone_blocked" | "insufficient_cash" | "max_order" | "max_position" | "max_open_positions" | "bot_capital" | "category_exposure" | "order_rate" | "stale_mark" | "not_reducing" | "legs_invalid" | "legs_not_profitable" | "inventory_cap";
@@ -1835,6 +2337,73 @@ export interface components {
         };
         ReasonBody: {
             reason?: string;
+        };
+        Rebalance: {
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            available: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            cold: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            deployed: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            goes_to: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            high: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            hot: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            hot_cash: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            low: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            share: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            smallest: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            target: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            total: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            transit: string;
         };
         RecordDeposit: {
             /**
@@ -1941,12 +2510,52 @@ export interface components {
             kind: "outcome" | "spot" | "perp";
             market: string;
             outcomes?: string[];
+            tokens?: {
+                [key: string]: string;
+            };
+        };
+        RegisterWallet: {
+            address: string;
+            assets?: {
+                [key: string]: string;
+            };
+            chain: string;
+            place: string;
+            wallet: string;
+        };
+        RemoveAddress: {
+            address: string;
+            chain: string;
+            reason: string;
         };
         RequestOverride: {
             kind: string;
             limits?: unknown;
             portfolio?: string;
             reason: string;
+        };
+        RequestTransfer: {
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            amount?: string;
+            asset?: string;
+            from: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            highest_fee?: string;
+            reason: string;
+            sweep?: boolean;
+            to: string;
+        };
+        Resealed: {
+            address: string;
+            from: string;
+            to: string;
+            wallet: string;
         };
         ResetBody: {
             bot?: string;
@@ -1980,6 +2589,12 @@ export interface components {
             revision: number;
             tripped: boolean;
             would_retrip: boolean;
+        };
+        RotationReport: {
+            completed: boolean;
+            resealed: components["schemas"]["Resealed"][];
+            rotation?: string;
+            to: string;
         };
         ScopeStats: {
             closed_breakers: components["schemas"]["ClosedBreaker"][];
@@ -2051,6 +2666,48 @@ export interface components {
              */
             payout: string;
         };
+        SignAnswer: {
+            address?: string;
+            digest?: string;
+            events: components["schemas"]["EventRef"][];
+            permit?: string;
+            /** @enum {string} */
+            purpose: "order" | "transfer";
+            raw?: string;
+            reasons: components["schemas"]["SignatureObstacle"][];
+            /** Format: int64 */
+            revision: number;
+            shape?: string;
+            signature?: string;
+            signed: boolean;
+            transfer?: string;
+            tx_hash?: string;
+            wallet?: string;
+        };
+        SignBody: {
+            permit?: string;
+            transfer?: string;
+            typed_data?: unknown;
+        };
+        SignatureAnswer: {
+            address?: string;
+            digest?: string;
+            permit?: string;
+            /** @enum {string} */
+            purpose: "order" | "transfer";
+            reasons: components["schemas"]["SignatureObstacle"][];
+            shape?: string;
+            signed: boolean;
+            transfer?: string;
+            wallet?: string;
+        };
+        SignatureObstacle: {
+            /** @enum {string} */
+            code: "emergency_stop" | "breaker_tripped" | "bot_stopped" | "permit_unknown" | "permit_used" | "transfer_state" | "wallet_unknown" | "wrong_signer" | "wrong_token" | "wrong_asset" | "wrong_side" | "quantity" | "price" | "fee" | "expiry" | "market_settled" | "paper_portfolio";
+            limit?: string;
+            message: string;
+            value?: string;
+        };
         State: {
             base_asset: string;
             bots: components["schemas"]["Bot"][];
@@ -2109,6 +2766,7 @@ export interface components {
             recorded: boolean;
             /** Format: int64 */
             revision: number;
+            signature?: components["schemas"]["SignatureAnswer"];
         };
         StopBody: {
             kind: string;
@@ -2174,6 +2832,160 @@ export interface components {
             /** Format: date-time */
             time: string;
             trades: components["schemas"]["Trade"][];
+        };
+        Transfer: {
+            approval_for: string[];
+            approved_by?: string;
+            asset: string;
+            attempts: components["schemas"]["Attempt"][];
+            /** Format: int64 */
+            block?: number;
+            code?: string;
+            detail?: string;
+            /** Format: date-time */
+            ended_at: string | null;
+            /** Format: date-time */
+            expires_at: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            fee?: string;
+            from: string;
+            gas_asset: string;
+            hash: string;
+            /** @enum {string} */
+            kind: "internal" | "rebalance" | "withdrawal" | "sweep";
+            payment: components["schemas"]["Payment"];
+            reason: string;
+            rebalance?: components["schemas"]["Rebalance"];
+            /** Format: date-time */
+            requested_at: string;
+            requested_by: string;
+            /** @enum {string} */
+            status: "requested" | "approved" | "rejected" | "expired" | "prepared" | "signed" | "broadcast" | "confirmed" | "failed";
+            to: string;
+            transfer: string;
+            tx_hash?: string;
+            wallet: string;
+        };
+        TransfersAnswer: {
+            portfolio: string;
+            /** Format: int64 */
+            revision: number;
+            /** Format: date-time */
+            time: string;
+            transfers: components["schemas"]["Transfer"][];
+        };
+        TreasuryAnswer: {
+            differences: components["schemas"]["Difference"][];
+            figures: components["schemas"]["Rebalance"];
+            /** Format: date-time */
+            hot_above_since: string | null;
+            increases_denied: boolean;
+            policy: components["schemas"]["TreasuryPolicy"];
+            portfolio: string;
+            proposal?: components["schemas"]["Proposal"];
+            /** Format: date-time */
+            reconciled_at: string | null;
+            /** Format: int64 */
+            revision: number;
+            /** Format: date-time */
+            time: string;
+            why?: string;
+        };
+        TreasuryBody: {
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            approval_threshold_usd?: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            approval_ttl?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            hot_wallet_percentage?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            max_transfer_fee?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            min_rebalance_usd?: string;
+            reason: string;
+        };
+        TreasuryPolicy: {
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            approval_threshold_usd: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            approval_ttl: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            hot_wallet_percentage: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            max_transfer_fee: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            min_rebalance_usd: string;
+        };
+        Wallet: {
+            address: string;
+            assets: components["schemas"]["WalletAsset"][];
+            chain: string;
+            key_id?: string;
+            /** Format: date-time */
+            loaded_at: string | null;
+            main: boolean;
+            /** @enum {string} */
+            place: "hot" | "cold";
+            /** Format: date-time */
+            recovery_tested_at: string | null;
+            /** Format: date-time */
+            registered_at: string;
+            wallet: string;
+        };
+        WalletAsset: {
+            asset: string;
+            /** Format: int64 */
+            decimals: number;
+            id: string;
+            native?: boolean;
+        };
+        WalletKeyBody: {
+            address: string;
+            key_id: string;
+            /** @enum {string} */
+            origin: "created" | "recovered";
+            path?: string;
+        };
+        WalletsAnswer: {
+            portfolio: string;
+            /** Format: int64 */
+            revision: number;
+            /** Format: date-time */
+            time: string;
+            wallets: components["schemas"]["Wallet"][];
         };
     };
     responses: never;
@@ -2320,6 +3132,68 @@ export interface operations {
             };
         };
     };
+    key_status: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyStatus"];
+                };
+            };
+            /** @description A problem; its type is urn:pets:problem:<code> */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_key_rotation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ReasonBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RotationReport"];
+                };
+            };
+            /** @description A problem; its type is urn:pets:problem:<code> */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_portfolios: {
         parameters: {
             query?: never;
@@ -2421,6 +3295,118 @@ export interface operations {
             };
         };
     };
+    address_book: {
+        parameters: {
+            query?: {
+                /** @description as of this revision or RFC 3339 time */
+                at?: string;
+                /** @description wait until at least this revision is folded, for up to 5 s */
+                min_revision?: string;
+            };
+            header?: never;
+            path: {
+                portfolio: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BookAnswer"];
+                };
+            };
+            /** @description A problem; its type is urn:pets:problem:<code> */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_address: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                portfolio: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddAddress"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            /** @description A problem; its type is urn:pets:problem:<code> */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_address: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                portfolio: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RemoveAddress"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            /** @description A problem; its type is urn:pets:problem:<code> */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     post_adjustment: {
         parameters: {
             query?: never;
@@ -2446,6 +3432,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Answer"];
+                };
+            };
+            /** @description A problem; its type is urn:pets:problem:<code> */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    approvals: {
+        parameters: {
+            query?: {
+                /** @description as of this revision or RFC 3339 time */
+                at?: string;
+                /** @description wait until at least this revision is folded, for up to 5 s */
+                min_revision?: string;
+            };
+            header?: never;
+            path: {
+                portfolio: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransfersAnswer"];
                 };
             };
             /** @description A problem; its type is urn:pets:problem:<code> */
@@ -3572,6 +4594,82 @@ export interface operations {
             };
         };
     };
+    propose_rebalance: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                portfolio: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["EmptyBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            /** @description A problem; its type is urn:pets:problem:<code> */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reconcile: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                portfolio: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["EmptyBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            /** @description A problem; its type is urn:pets:problem:<code> */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     settle_market: {
         parameters: {
             query?: never;
@@ -3597,6 +4695,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Answer"];
+                };
+            };
+            /** @description A problem; its type is urn:pets:problem:<code> */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_order: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                portfolio: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SignBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignAnswer"];
                 };
             };
             /** @description A problem; its type is urn:pets:problem:<code> */
@@ -3778,6 +4914,501 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["RecordTrade"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            /** @description A problem; its type is urn:pets:problem:<code> */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    transfers: {
+        parameters: {
+            query?: {
+                /** @description as of this revision or RFC 3339 time */
+                at?: string;
+                /** @description wait until at least this revision is folded, for up to 5 s */
+                min_revision?: string;
+            };
+            header?: never;
+            path: {
+                portfolio: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransfersAnswer"];
+                };
+            };
+            /** @description A problem; its type is urn:pets:problem:<code> */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    request_transfer: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                portfolio: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RequestTransfer"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            /** @description A problem; its type is urn:pets:problem:<code> */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    approve_transfer: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                portfolio: string;
+                transfer: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HashBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            /** @description A problem; its type is urn:pets:problem:<code> */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reject_transfer: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                portfolio: string;
+                transfer: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NeededReason"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            /** @description A problem; its type is urn:pets:problem:<code> */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_signed: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                portfolio: string;
+                transfer: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RawBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            /** @description A problem; its type is urn:pets:problem:<code> */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    treasury: {
+        parameters: {
+            query?: {
+                /** @description as of this revision or RFC 3339 time */
+                at?: string;
+                /** @description wait until at least this revision is folded, for up to 5 s */
+                min_revision?: string;
+            };
+            header?: never;
+            path: {
+                portfolio: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TreasuryAnswer"];
+                };
+            };
+            /** @description A problem; its type is urn:pets:problem:<code> */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_treasury_policy: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                portfolio: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TreasuryBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            /** @description A problem; its type is urn:pets:problem:<code> */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    wallets: {
+        parameters: {
+            query?: {
+                /** @description as of this revision or RFC 3339 time */
+                at?: string;
+                /** @description wait until at least this revision is folded, for up to 5 s */
+                min_revision?: string;
+            };
+            header?: never;
+            path: {
+                portfolio: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WalletsAnswer"];
+                };
+            };
+            /** @description A problem; its type is urn:pets:problem:<code> */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    register_wallet: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                portfolio: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RegisterWallet"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            /** @description A problem; its type is urn:pets:problem:<code> */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    record_key: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                portfolio: string;
+                wallet: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WalletKeyBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            /** @description A problem; its type is urn:pets:problem:<code> */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    load_wallet: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                portfolio: string;
+                wallet: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["EmptyBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            /** @description A problem; its type is urn:pets:problem:<code> */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    test_recovery: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                portfolio: string;
+                wallet: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AddressBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            /** @description A problem; its type is urn:pets:problem:<code> */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    use_key: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
+            path: {
+                portfolio: string;
+                wallet: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["EmptyBody"];
             };
         };
         responses: {

@@ -1,0 +1,136 @@
+package replay
+
+import (
+	"fmt"
+	"strings"
+
+	"pets/domain"
+)
+
+// describeCustody says what happened to wallets, keys, transfers and signatures.
+func describeCustody(event domain.Event) string {
+	switch e := event.(type) {
+	case *domain.WalletRegistered:
+		return fmt.Sprintf("wallet %s is the %s one: %s on %s, holding %s", e.Wallet, e.Place, e.Address, e.Chain, assets(e.Assets))
+	case *domain.WalletLoaded:
+		return fmt.Sprintf("the key of wallet %s gives its address%s at block %d", e.Wallet, balances(e.Balances), e.Block)
+	case *domain.WalletRecoveryTested:
+		return fmt.Sprintf("the words of wallet %s were typed, and give its address", e.Wallet)
+	case *domain.KeyCreated:
+		return fmt.Sprintf("a key for wallet %s was drawn, sealed under %s", e.Wallet, e.KeyID)
+	case *domain.KeyImported:
+		return fmt.Sprintf("the key of wallet %s was recovered from its words, sealed under %s", e.Wallet, e.KeyID)
+	case *domain.KeyUsed:
+		return fmt.Sprintf("the key of wallet %s was opened: %s", e.Wallet, e.Purpose)
+	case *domain.AddressAdded:
+		return fmt.Sprintf("%s put %s on %s into the address book: %s", e.User, e.Address, e.Chain, e.Label)
+	case *domain.AddressRemoved:
+		return fmt.Sprintf("%s on %s is in the address book no more: %s", e.Address, e.Chain, e.Reason)
+	case *domain.SignatureMade:
+		return signatureMade(e)
+	case *domain.SignatureRefused:
+		return strings.TrimSpace(fmt.Sprintf("NOT SIGNED for %s under %s: %s", e.Bot, e.Permit+e.Transfer, obstacles(e.Reasons)))
+	case *domain.BalanceReconciled:
+		return fmt.Sprintf("ledger and chain compared at block %d: %s", e.Block, reconciled(e.Lines))
+	case *domain.TreasuryPolicyChanged:
+		return "treasury policy changed: " + e.Reason
+	default:
+		return describeTransfer(event)
+	}
+}
+
+func describeTransfer(event domain.Event) string {
+	switch e := event.(type) {
+	case *domain.TransferRequested:
+		return requested(e)
+	case *domain.TransferApproved:
+		return fmt.Sprintf("%s approves transfer %s", e.User, e.Transfer)
+	case *domain.TransferRejected:
+		return fmt.Sprintf("%s rejects transfer %s: %s", e.User, e.Transfer, e.Reason)
+	case *domain.TransferExpired:
+		return fmt.Sprintf("transfer %s waited too long, and is over", e.Transfer)
+	case *domain.TransferPrepared:
+		return fmt.Sprintf("transfer %s became a transaction with nonce %d", e.Transfer, e.Nonce)
+	case *domain.TransferSigned:
+		return fmt.Sprintf("transfer %s is signed: %s", e.Transfer, e.TxHash)
+	case *domain.TransferBroadcast:
+		return fmt.Sprintf("transfer %s is on its way: %s", e.Transfer, e.TxHash)
+	case *domain.TransferRepriced:
+		return fmt.Sprintf("transfer %s is stuck, and gets another fee at nonce %d", e.Transfer, e.Nonce)
+	case *domain.TransferConfirmed:
+		return fmt.Sprintf("transfer %s arrived in block %d, fee %s: %s", e.Transfer, e.Block, e.Fee, e.TxHash)
+	case *domain.TransferFailed:
+		return strings.TrimSuffix(fmt.Sprintf("transfer %s failed (%s), fee %s: %s", e.Transfer, e.Code, e.Fee, e.Detail), ": ")
+	default:
+		return describeSystem(event)
+	}
+}
+
+func requested(e *domain.TransferRequested) string {
+	to := e.ToPlace
+	if to == domain.PlaceExternal {
+		to = e.To
+	}
+	approval := "; nobody has to approve it"
+	if len(e.ApprovalFor) > 0 {
+		approval = "; a second person has to approve it: " + strings.Join(e.ApprovalFor, ", ")
+	}
+	return fmt.Sprintf("%s asks for %s %s: %s %s from %s to %s (%s)%s", e.User, e.Kind, e.Transfer, e.Amount, e.Asset, e.Wallet, to, e.Reason, approval)
+}
+
+func signatureMade(e *domain.SignatureMade) string {
+	if e.Purpose == domain.PurposeTransfer {
+		return fmt.Sprintf("wallet %s signed transfer %s", e.Wallet, e.Transfer)
+	}
+	until := ", until it is cancelled"
+	if e.ExpiresAt != nil {
+		until = e.ExpiresAt.UTC().Format(", until 2006-01-02 15:04:05Z")
+	}
+	return fmt.Sprintf("wallet %s signed an order of %s under %s%s", e.Wallet, e.Bot, e.Permit, until)
+}
+
+func obstacles(all []domain.SignatureObstacle) string {
+	parts := make([]string, len(all))
+	for i, o := range all {
+		parts[i] = string(o.Code)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func assets(all []domain.WalletAsset) string {
+	const most = 3
+	parts := make([]string, 0, most+1)
+	for i, a := range all {
+		if i == most {
+			parts = append(parts, "…")
+			break
+		}
+		parts = append(parts, a.Asset)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func balances(all []domain.WalletBalance) string {
+	parts := make([]string, 0, len(all))
+	for _, b := range all {
+		parts = append(parts, b.Amount.String()+" "+b.Asset)
+	}
+	return list(", which holds ", parts)
+}
+
+// reconciled names what differs, and what could not be judged.
+func reconciled(lines []domain.ReconciliationLine) string {
+	var parts []string
+	for _, l := range lines {
+		switch {
+		case l.Skipped != "":
+			parts = append(parts, fmt.Sprintf("%s in %s not judged", l.Asset, l.Place))
+		case !l.Difference.IsZero():
+			parts = append(parts, fmt.Sprintf("DIFFERENCE of %s %s in %s", signed(l.Difference), l.Asset, l.Place))
+		}
+	}
+	if len(parts) == 0 {
+		return "they agree"
+	}
+	return strings.Join(parts, ", ")
+}
