@@ -149,6 +149,9 @@ func fakeServer(t *testing.T, answers map[string]any) (*app, *bytes.Buffer, *byt
 		}
 		v, ok := answers[path]
 		if !ok {
+			v, ok = answers[r.Method+" "+path]
+		}
+		if !ok {
 			w.WriteHeader(http.StatusNotFound)
 			v = map[string]any{"type": "urn:pets:problem:not_found", "detail": "there is no " + path}
 		}

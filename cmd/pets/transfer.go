@@ -57,7 +57,7 @@ func (a *app) requestTransfer(ctx context.Context, body commands.RequestTransfer
 	if err := a.needsServer(); err != nil {
 		return err
 	}
-	t, err := a.request(ctx, "/transfers", body)
+	t, err := a.requestOne(ctx, body)
 	if err != nil {
 		return err
 	}
@@ -73,6 +73,15 @@ func (a *app) requestTransfer(ctx context.Context, body commands.RequestTransfer
 		return nil
 	}
 	return a.followTransfer(ctx, t.Transfer)
+}
+
+// requestOne asks for one transfer.
+func (a *app) requestOne(ctx context.Context, body commands.RequestTransfer) (*projections.Transfer, error) {
+	t, err := a.request(ctx, "/transfers", body)
+	if err == nil && t == nil {
+		err = domain.Errorf(domain.CodeInternal, "the server has answered, and names no transfer; see pets transfers")
+	}
+	return t, err
 }
 
 // request sends a command that records a transfer, and reads back what was recorded;
