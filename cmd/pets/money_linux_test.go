@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"pets/domain"
 	"pets/domain/treasury"
 )
 
@@ -161,7 +162,12 @@ func (w *moneyWorld) breachDrill() {
 	require.NotContains(t, out, "not judged")
 	out = w.ok("olga", "treasury")
 	require.Regexp(t, `hot together +0 `, out)
+	require.Contains(t, w.ok("bob", "transfers", ordinary), "EMERGENCY STOP: nothing of it is signed")
 	w.ok("olga", "reject", ordinary, "--reason", "there is nothing left to send")
+	w.refused("bob", 1, "did not arrive: it is rejected", "transfers", ordinary, "--follow")
+	var lines domain.BalanceReconciled
+	readJSON(t, w.ok("olga", "reconcile", "--json"), &lines)
+	require.Len(t, lines.Lines, 4)
 }
 
 func unique(all []string) []string {

@@ -114,23 +114,9 @@ func (a *app) showRequested(ctx context.Context, t *projections.Transfer) error 
 	showApproval(p, t)
 	showRebalance(p, t)
 	p.line("")
-	if err := a.warnOfStop(ctx, p, t); err != nil {
+	if err := a.warn(ctx, "", p, t); err != nil {
 		return err
 	}
 	p.line("next: %s", a.nextStep(t))
 	return p.err
-}
-
-// warnOfStop says that a transfer will wait: while the portfolio is stopped only sweeps go.
-func (a *app) warnOfStop(ctx context.Context, p *printer, t *projections.Transfer) error {
-	var state struct {
-		EmergencyStop projections.EmergencyStop `json:"emergency_stop"`
-	}
-	if err := a.toServer(ctx, http.MethodGet, "/state", nil, &state); err != nil {
-		return err
-	}
-	if state.EmergencyStop.Engaged && t.Kind != domain.TransferSweep {
-		p.line("EMERGENCY STOP: nothing of it is signed before two people have cleared that; only pets wallet sweep goes")
-	}
-	return nil
 }
