@@ -115,7 +115,7 @@ func (a *app) showForApproval(ctx context.Context, t *projections.Transfer) erro
 	showApproval(p, t)
 	showRebalance(p, t)
 	p.line("")
-	if err := a.warnOfStop(ctx, p, t); err != nil {
+	if err := a.warn(ctx, "", p, t); err != nil {
 		return err
 	}
 	return p.err

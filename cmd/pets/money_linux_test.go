@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"pets/domain"
 	"pets/domain/treasury"
 )
 
@@ -102,7 +103,7 @@ func (w *moneyWorld) comesBackFromCold() {
 	require.Contains(t, w.ok("olga", "transfers", id), "pets cold export "+id)
 	require.Contains(t, w.ok("olga", "cold", "export", id, "--out", file), "written to "+file)
 	w.refused("olga", 1, "cannot be written", "cold", "export", id, "--out", file)
-	w.refused("olga", 1, "is a field that such a file does not have", "cold", "import", file)
+	w.refused("olga", 1, "it is the unsigned one", "cold", "import", file)
 	require.Contains(t, w.signCold("cold", "sign", file, "--registry", w.registry, "--out", signed), "400 USDC")
 	require.Contains(t, w.ok("olga", "cold", "import", signed), "the server sends it")
 	w.confirmed(id)
@@ -161,7 +162,12 @@ func (w *moneyWorld) breachDrill() {
 	require.NotContains(t, out, "not judged")
 	out = w.ok("olga", "treasury")
 	require.Regexp(t, `hot together +0 `, out)
+	require.Contains(t, w.ok("bob", "transfers", ordinary), "EMERGENCY STOP: nothing of it is signed")
 	w.ok("olga", "reject", ordinary, "--reason", "there is nothing left to send")
+	w.refused("bob", 1, "did not arrive: it is rejected", "transfers", ordinary, "--follow")
+	var lines domain.BalanceReconciled
+	readJSON(t, w.ok("olga", "reconcile", "--json"), &lines)
+	require.Len(t, lines.Lines, 4)
 }
 
 func unique(all []string) []string {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
+	"pets/domain/risk"
 	"pets/domain/treasury"
 	"pets/projections"
 )
@@ -149,6 +150,9 @@ func fakeServer(t *testing.T, answers map[string]any) (*app, *bytes.Buffer, *byt
 		}
 		v, ok := answers[path]
 		if !ok {
+			v, ok = answers[r.Method+" "+path]
+		}
+		if !ok {
 			w.WriteHeader(http.StatusNotFound)
 			v = map[string]any{"type": "urn:pets:problem:not_found", "detail": "there is no " + path}
 		}
@@ -168,7 +172,7 @@ func TestApproveSendsWhatWasShown(t *testing.T) {
 	v := shownTransfer()
 	answers := map[string]any{
 		"/transfers": transfersView{Transfers: []projections.Transfer{v}}, "/wallets": walletsView{}, "/address-book": bookView{},
-		"/state": map[string]any{}, "/transfers/x7/approve": map[string]any{"revision": 8},
+		"/state": map[string]any{}, "/treasury": map[string]any{}, "/transfers/x7/approve": map[string]any{"revision": 8},
 	}
 	a, out, errs, sent := fakeServer(t, answers)
 	require.Equal(t, 0, a.run(t.Context(), []string{"approve", "x7", "--hash", v.Hash, "--yes"}), errs.String())
@@ -245,4 +249,19 @@ func TestDrawShares(t *testing.T) {
 		require.True(t, strings.HasSuffix(lines[0], "│"+bar), lines[0])
 		require.Equal(t, strings.Repeat(" ", 24)+"["+"     ^     ]   !", lines[1][strings.Index(lines[1], "│")+len("│"):])
 	}
+}
+
+// What keeps a transfer is said where it is asked for, shown and approved.
+func TestInTheWay(t *testing.T) {
+	require.Empty(t, inTheWay(&haltView{Breakers: []projections.Breaker{{Breaker: "daily_loss", Status: risk.OK}}}, nil))
+	alpha := "alpha"
+	require.Equal(t, []string{
+		"EMERGENCY STOP: nothing of it is signed before two people have cleared that; only pets wallet sweep goes",
+		"BREAKER daily_loss is tripped: nothing of it is signed before a person has reset that",
+		"BREAKER consecutive_losses of alpha is tripped: nothing of it is signed before a person has reset that",
+		"DIFFERENCE: in hot the chain has 25 USDC less than the ledger; nothing of it is signed before that is explained",
+	}, inTheWay(&haltView{
+		EmergencyStop: projections.EmergencyStop{Engaged: true},
+		Breakers:      []projections.Breaker{{Breaker: "daily_loss", Status: risk.Tripped}, {Breaker: "consecutive_losses", Bot: &alpha, Status: risk.Tripped}},
+	}, []projections.Difference{{Place: "hot", Asset: "USDC", Difference: dec("-25")}}))
 }

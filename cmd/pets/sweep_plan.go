@@ -123,11 +123,12 @@ func payFees(lines []sweepLine, transfers []projections.Transfer, highest domain
 		}
 	}
 	fee, kept := highest, highest.Mul(domain.FromInt(tokens+1))
-	if free.Less(kept) { // all coins are for the fees of the tokens; those left go next time
+	switch {
+	case tokens == 0: // half of few coins is more than their fee, and what is left goes next time
+		fee = free.Div(domain.FromInt(2)).Trunc(feeDecimals).Min(highest)
+		kept = fee
+	case free.Less(kept): // all of them are for the fees of the tokens
 		fee, kept = free.Div(domain.FromInt(max(tokens, 2))).Trunc(feeDecimals).Min(highest), free
-		if tokens == 0 {
-			kept = fee
-		}
 	}
 	all := coin.amount
 	coin.amount = free.Sub(kept)

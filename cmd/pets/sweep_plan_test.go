@@ -97,6 +97,10 @@ var sweepCases = map[string]struct {
 		wallets: oneHot, held: held{"hot-1": {"POL": "0.5", "USDC": "0", "pUSD": "0"}},
 		moves: "hot-1 POL 0.25 0.25", says: "few coins",
 	},
+	"no more coins than one fee": {
+		wallets: oneHot, held: held{"hot-1": {"POL": "1", "USDC": "0", "pUSD": "0"}},
+		moves: "hot-1 POL 0.5 0.5", says: "few coins",
+	},
 	"nothing": {wallets: oneHot, held: held{"hot-1": {"POL": "0", "USDC": "0", "pUSD": "0"}}},
 	"what the chain has counts, not the ledger": {
 		wallets: oneHot, held: held{"hot-1": {"POL": "10", "USDC": "400", "pUSD": "0"}}, differs: map[string]string{"USDC": "-600"},
@@ -158,4 +162,25 @@ func sweepOf(id, asset, amount string, status treasury.Status) projections.Trans
 	return projections.Transfer{
 		Transfer: id, Kind: domain.TransferSweep, Status: status, Wallet: "hot-1", Asset: asset, Payment: domain.Payment{Amount: dec(amount), HighestFee: dec("1")},
 	}
+}
+
+// What the server refuses of a sweep does not keep the rest: each wallet and asset counts.
+func TestSweepGoesOnAfterARefusal(t *testing.T) {
+	a, out, errs, sent := fakeServer(t, map[string]any{
+		"/state":     map[string]any{"emergency_stop": map[string]any{"engaged": true}},
+		"/wallets":   walletsView{Wallets: oneHot},
+		"/treasury":  map[string]any{"policy": domain.DefaultTreasuryPolicy()},
+		"/reconcile": map[string]any{"revision": 7, "events": []any{map[string]any{"revision": 7, "type": domain.BalanceReconciledType}}},
+		"/events": map[string]any{"events": []any{map[string]any{
+			"revision": 7, "type": domain.BalanceReconciledType, "data": balances(held{"hot-1": {"POL": "10", "USDC": "1000", "pUSD": "3"}}, nil),
+		}}},
+		"GET /transfers": transfersView{},
+	})
+	a.ask = func(string) (bool, bool) { return true, true }
+	require.Equal(t, 1, a.run(t.Context(), []string{"wallet", "sweep", "--to", "cold", "--reason", "a key leaked"}))
+	for _, asset := range []string{"USDC", "pUSD", "POL"} {
+		require.Contains(t, errs.String(), asset+" of wallet hot-1 was not asked for: there is no /transfers")
+	}
+	require.Len(t, *sent, 4, "the comparison, and all three: %v", *sent)
+	require.Contains(t, out.String(), "KEPT FOR FEES")
 }

@@ -57,7 +57,7 @@ func (a *app) requestTransfer(ctx context.Context, body commands.RequestTransfer
 	if err := a.needsServer(); err != nil {
 		return err
 	}
-	t, err := a.request(ctx, "/transfers", body)
+	t, err := a.requestOne(ctx, body)
 	if err != nil {
 		return err
 	}
@@ -73,6 +73,15 @@ func (a *app) requestTransfer(ctx context.Context, body commands.RequestTransfer
 		return nil
 	}
 	return a.followTransfer(ctx, t.Transfer)
+}
+
+// requestOne asks for one transfer.
+func (a *app) requestOne(ctx context.Context, body commands.RequestTransfer) (*projections.Transfer, error) {
+	t, err := a.request(ctx, "/transfers", body)
+	if err == nil && t == nil {
+		err = domain.Errorf(domain.CodeInternal, "the server has answered, and names no transfer; see pets transfers")
+	}
+	return t, err
 }
 
 // request sends a command that records a transfer, and reads back what was recorded;
@@ -105,23 +114,9 @@ func (a *app) showRequested(ctx context.Context, t *projections.Transfer) error 
 	showApproval(p, t)
 	showRebalance(p, t)
 	p.line("")
-	if err := a.warnOfStop(ctx, p, t); err != nil {
+	if err := a.warn(ctx, "", p, t); err != nil {
 		return err
 	}
 	p.line("next: %s", a.nextStep(t))
 	return p.err
-}
-
-// warnOfStop says that a transfer will wait: while the portfolio is stopped only sweeps go.
-func (a *app) warnOfStop(ctx context.Context, p *printer, t *projections.Transfer) error {
-	var state struct {
-		EmergencyStop projections.EmergencyStop `json:"emergency_stop"`
-	}
-	if err := a.toServer(ctx, http.MethodGet, "/state", nil, &state); err != nil {
-		return err
-	}
-	if state.EmergencyStop.Engaged && t.Kind != domain.TransferSweep {
-		p.line("EMERGENCY STOP: nothing of it is signed before two people have cleared that; only pets wallet sweep goes")
-	}
-	return nil
 }

@@ -151,6 +151,9 @@ func (a *app) showTransfer(ctx context.Context, id, moment string) error {
 	showRebalance(p, t)
 	if !isOver(t) {
 		p.line("")
+		if err := a.warn(ctx, moment, p, t); err != nil {
+			return err
+		}
 		p.line("next: %s", a.nextStep(t))
 	}
 	return p.err

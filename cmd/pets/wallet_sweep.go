@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pets/commands"
+	"pets/commands/client"
 	"pets/domain"
 	"pets/projections"
 )
@@ -61,7 +62,7 @@ func (a *app) sweep(ctx context.Context, to, reason string, fee domain.Decimal, 
 		return domain.Errorf(domain.CodeConflict, "there is nothing to sweep")
 	}
 	if !yes {
-		if err := a.agreed(fmt.Sprintf("Ask for these %d transfers?", len(moves)), false, "--yes, once the plan was looked at"); err != nil {
+		if err := a.agreed(fmt.Sprintf("Ask for what is to be moved (%d)?", len(moves)), false, "--yes, once the plan was looked at"); err != nil {
 			return err
 		}
 	}
@@ -123,20 +124,25 @@ func (a *app) printSweep(plan *sweepPlan, to string) error {
 	return p.err
 }
 
-// requestSweeps asks for one transfer after another; what was asked for before one is
-// refused stands.
+// requestSweeps asks for one transfer after another. What the server refuses, such as a
+// token that the cold wallet is not registered with, does not keep the rest.
 func (a *app) requestSweeps(ctx context.Context, moves []sweepLine, to, reason string) ([]*projections.Transfer, error) {
 	var done []*projections.Transfer
+	var failed []error
 	for _, m := range moves {
-		t, err := a.request(ctx, "/transfers", commands.RequestTransfer{
+		t, err := a.requestOne(ctx, commands.RequestTransfer{
 			From: m.wallet, To: to, Asset: m.asset, Amount: m.amount, HighestFee: m.fee, Reason: reason, Sweep: true,
 		})
-		if err != nil {
-			return done, fmt.Errorf("%s of wallet %s was not asked for: %w", m.asset, m.wallet, err)
+		if err == nil {
+			done = append(done, t)
+			continue
 		}
-		done = append(done, t)
+		failed = append(failed, fmt.Errorf("%s of wallet %s was not asked for: %w", m.asset, m.wallet, err))
+		if client.CodeOf(err) == "" { // nobody has answered, nor will the next time
+			break
+		}
 	}
-	return done, nil
+	return done, errors.Join(failed...)
 }
 
 func (a *app) printSwept(requested []*projections.Transfer) error {
@@ -150,7 +156,7 @@ func (a *app) printSwept(requested []*projections.Transfer) error {
 	}
 	if len(requested) > 0 {
 		p.line("")
-		p.line("next: somebody else than %s, with the role approver, within the hours of approval_ttl:", requested[0].RequestedBy)
+		p.line("next: somebody else than %s, with the role approver, until %s UTC:", requested[0].RequestedBy, clock(requested[0].ExpiresAt))
 		for _, t := range requested {
 			p.line("        pets approve %s --hash %s", t.Transfer, t.Hash)
 		}
