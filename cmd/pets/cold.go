@@ -89,7 +89,7 @@ func (a *app) coldSign(ctx context.Context, file string, f coldFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := writeNew(f.out, coldSigned{PetsColdSigned: coldVersion, Portfolio: unsigned.Portfolio, Transfer: unsigned.Transfer, TxHash: signed.Hash, Raw: signed.Raw}); err != nil {
+	if err := writeCarried(f.out, coldSigned{Version: coldFileVersion, Portfolio: unsigned.Portfolio, Transfer: unsigned.Transfer, TxHash: signed.Hash, Raw: signed.Raw}); err != nil {
 		return err
 	}
 	p.say("Signed: %s, in %s. Where the server runs: pets cold import %s", signed.Hash, f.out, filepath.Base(f.out))
@@ -104,7 +104,7 @@ func coldRegistry(file string) (*chain.Registry, error) {
 }
 
 // explainPayment says what is about to be signed, from the transaction's own bytes.
-func explainPayment(p *prompter, registry *chain.Registry, f *coldFile, prepared commands.Prepared) error {
+func explainPayment(p *prompter, registry *chain.Registry, f *coldUnsigned, prepared commands.Prepared) error {
 	pays := prepared.Says
 	asset, err := registry.Asset(pays.AssetID)
 	if err != nil {
@@ -144,7 +144,7 @@ func confirmRecipient(ctx context.Context, p *prompter, to string) error {
 }
 
 // signTyped signs with the key that typed words give, which lives for one signature.
-func signTyped(ctx context.Context, p *prompter, signatory *custody.Signatory, f *coldFile, flags coldFlags) (commands.SignedTransaction, error) {
+func signTyped(ctx context.Context, p *prompter, signatory *custody.Signatory, f *coldUnsigned, flags coldFlags) (commands.SignedTransaction, error) {
 	var none commands.SignedTransaction
 	from, err := chain.ParseAddress(f.Payment.From)
 	if err != nil {

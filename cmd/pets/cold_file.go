@@ -20,15 +20,15 @@ import (
 )
 
 const (
-	// coldVersion is that of both files.
-	coldVersion = 1
-	// maxColdFile bounds them, in bytes: they have some 1,500.
-	maxColdFile = 64 << 10
+	// coldFileVersion is that of both files.
+	coldFileVersion = 1
+	// maxCarried bounds them, in bytes: they have some 1,500.
+	maxCarried = 64 << 10
 )
 
-// coldFile is an unsigned transfer that a person carries to the machine of a cold wallet.
-type coldFile struct {
-	PetsCold  int    `json:"pets_cold"` // coldVersion
+// coldUnsigned is an unsigned transfer that a person carries to the machine of a cold wallet.
+type coldUnsigned struct {
+	Version   int    `json:"pets_cold"` // coldFileVersion
 	Portfolio string `json:"portfolio"`
 	Transfer  string `json:"transfer"`
 	// Hash is what the approval is bound to; Payment what was approved.
@@ -40,22 +40,22 @@ type coldFile struct {
 
 // coldSigned is what is carried back.
 type coldSigned struct {
-	PetsColdSigned int    `json:"pets_cold_signed"` // coldVersion
-	Portfolio      string `json:"portfolio"`
-	Transfer       string `json:"transfer"`
-	TxHash         string `json:"tx_hash"`
+	Version   int    `json:"pets_cold_signed"` // coldFileVersion
+	Portfolio string `json:"portfolio"`
+	Transfer  string `json:"transfer"`
+	TxHash    string `json:"tx_hash"`
 	// Raw are the signed bytes, 0x and hex. Whoever has them can send them.
 	Raw string `json:"raw"`
 }
 
 // readColdFile reads an unsigned transfer strictly; its errors name file and field.
-func readColdFile(file string) (*coldFile, error) {
-	var f coldFile
+func readColdFile(file string) (*coldUnsigned, error) {
+	var f coldUnsigned
 	if err := readCarried(file, &f); err != nil {
 		return nil, err
 	}
-	if f.PetsCold != coldVersion {
-		return nil, domain.Invalid(file+": pets_cold", "is %d; this program reads version %d", f.PetsCold, coldVersion)
+	if f.Version != coldFileVersion {
+		return nil, domain.Invalid(file+": pets_cold", "is %d; this program reads version %d", f.Version, coldFileVersion)
 	}
 	return &f, nil
 }
@@ -66,15 +66,15 @@ func readColdSigned(file string) (*coldSigned, error) {
 	if err := readCarried(file, &f); err != nil {
 		return nil, err
 	}
-	if f.PetsColdSigned != coldVersion {
-		return nil, domain.Invalid(file+": pets_cold_signed", "is %d; this program reads version %d", f.PetsColdSigned, coldVersion)
+	if f.Version != coldFileVersion {
+		return nil, domain.Invalid(file+": pets_cold_signed", "is %d; this program reads version %d", f.Version, coldFileVersion)
 	}
 	return &f, nil
 }
 
 // check refuses a file whose parts do not say the same: what a person reads, what was
 // approved, and what would be signed. It returns what the transaction's own bytes say.
-func (f *coldFile) check(file string, signatory *custody.Signatory) (commands.Prepared, error) {
+func (f *coldUnsigned) check(file string, signatory *custody.Signatory) (commands.Prepared, error) {
 	if err := domain.CheckID(file+": portfolio", f.Portfolio); err != nil {
 		return commands.Prepared{}, err
 	}
@@ -96,7 +96,7 @@ func (f *coldFile) check(file string, signatory *custody.Signatory) (commands.Pr
 }
 
 // intact reports whether the hash is that of the transfer, as any of the kinds there are.
-func (f *coldFile) intact() bool {
+func (f *coldUnsigned) intact() bool {
 	for _, kind := range []string{domain.TransferInternal, domain.TransferRebalance, domain.TransferWithdrawal, domain.TransferSweep} {
 		if treasury.Hash(f.Portfolio, &domain.TransferRequested{Transfer: f.Transfer, Kind: kind, Payment: f.Payment}) == f.Hash {
 			return true
@@ -113,12 +113,12 @@ func readCarried(file string, into any) error {
 		return fmt.Errorf("%s cannot be read: %w", file, errors.Unwrap(err))
 	}
 	defer r.Close() //nolint:errcheck // read only
-	text, err := io.ReadAll(io.LimitReader(r, maxColdFile+1))
+	text, err := io.ReadAll(io.LimitReader(r, maxCarried+1))
 	if err != nil {
 		return fmt.Errorf("%s cannot be read: %w", file, errors.Unwrap(err))
 	}
-	if len(text) > maxColdFile {
-		return domain.Errorf(domain.CodeTooLarge, "%s is larger than %d KiB", file, maxColdFile>>10)
+	if len(text) > maxCarried {
+		return domain.Errorf(domain.CodeTooLarge, "%s is larger than %d KiB", file, maxCarried>>10)
 	}
 	if err := json.Unmarshal(text, into, json.RejectUnknownMembers(true)); err != nil {
 		return inCarried(file, err)
@@ -169,9 +169,9 @@ func dotted(p jsontext.Pointer) string {
 	return strings.ReplaceAll(strings.TrimPrefix(string(p), "/"), "/", ".")
 }
 
-// writeNew writes a file that only its owner can read, flushed to disk, and never over
+// writeCarried writes a file that only its owner can read, flushed to disk, and never over
 // another.
-func writeNew(file string, v any) (err error) {
+func writeCarried(file string, v any) (err error) {
 	text, err := stdjson.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err

@@ -26,13 +26,13 @@ const (
 
 // unsignedTransfer is a file as pets cold export writes it: 12.5 USDC from the account of
 // some words.
-func unsignedTransfer(t testing.TB, from string) coldFile {
+func unsignedTransfer(t testing.TB, from string) coldUnsigned {
 	t.Helper()
 	data := "a9059cbb" + strings.Repeat("0", 24) + strings.ToLower(coldTo[2:]) + strings.Repeat("0", 58) + "bebc20" // 12,500,000 units
 	transaction := `{"chain_id":137,"from":"` + from + `","nonce":7,"to":"` + coldUSDC + `","value":"0","data":"0x` + data +
 		`","gas":65000,"max_fee_per_gas":"200000000000","max_tip_per_gas":"30000000000","highest_fee":"50000000000000000"}`
-	f := coldFile{
-		PetsCold: coldVersion, Portfolio: "main", Transfer: "x12", Transaction: json.RawMessage(transaction),
+	f := coldUnsigned{
+		Version: coldFileVersion, Portfolio: "main", Transfer: "x12", Transaction: json.RawMessage(transaction),
 		Payment: domain.Payment{
 			Chain: "eip155:137", AssetID: "eip155:137/erc20:" + coldUSDC, From: from, To: coldTo,
 			Amount: domain.MustDecimal("12.5"), HighestFee: domain.MustDecimal("0.05"),
@@ -110,9 +110,9 @@ func TestColdSign(t *testing.T) {
 // Whoever sits there must read the recipient, and have the words of the sender.
 func TestColdSignRefusals(t *testing.T) {
 	s := brokenHome(t)
-	file := s.carry("x12.cold.json", unsignedTransfer(t, accountOf(t, legalWords, 4)))
+	file := s.carry("x12.cold.json", unsignedTransfer(t, accountOf(t, testWords, 4)))
 	s.sit("cold", "sign", file).waitFor("characters: ").types("BA71\r").waitFor("nothing was signed").ends(1)
-	s.sit("cold", "sign", file).waitFor("characters: ").types("BA72\r").waitFor("not shown: ").types(legalWords + "\r").
+	s.sit("cold", "sign", file).waitFor("characters: ").types("BA72\r").waitFor("not shown: ").types(testWords + "\r").
 		waitFor("is account 4 of them, not 0; use --index 4").ends(1)
 	s.sit("cold", "sign", file).waitFor("characters: ").types("BA72\r").waitFor("not shown: ").types(otherWords + "\r").waitFor("none of the first 10").ends(1)
 	s.sit("cold", "sign", file, "--words", "7").ends(2)
@@ -121,7 +121,7 @@ func TestColdSignRefusals(t *testing.T) {
 	_, err := os.Stat(filepath.Join(s.dir, "x12.signed.json"))
 	require.ErrorIs(t, err, os.ErrNotExist)
 	s.sit("cold", "sign", file, "--index", "4", "--out", filepath.Join(s.dir, "out.json")).waitFor("characters: ").types("BA72\r").
-		waitFor("not shown: ").types(legalWords + "\r").waitFor("Signed: 0x").ends(0)
+		waitFor("not shown: ").types(testWords + "\r").waitFor("Signed: 0x").ends(0)
 }
 
 // "the transaction's own bytes … must say the same payment, else refuse"; and strict
@@ -131,7 +131,7 @@ func TestColdFile(t *testing.T) {
 	registry, err := chain.Default()
 	require.NoError(t, err)
 	from := accountOf(t, otherWords, 0)
-	read := func(change func(*coldFile)) error {
+	read := func(change func(*coldUnsigned)) error {
 		f := unsignedTransfer(t, from)
 		change(&f)
 		got, err := readColdFile(s.carry("f.json", f))
@@ -140,21 +140,21 @@ func TestColdFile(t *testing.T) {
 		}
 		return err
 	}
-	rehash := func(f *coldFile) {
+	rehash := func(f *coldUnsigned) {
 		f.Hash = treasury.Hash(f.Portfolio, &domain.TransferRequested{Transfer: f.Transfer, Kind: domain.TransferInternal, Payment: f.Payment})
 	}
-	require.NoError(t, read(func(*coldFile) {}))
-	for want, change := range map[string]func(*coldFile){
-		"its to differs":          func(f *coldFile) { f.Payment.To = from; rehash(f) },
-		"its amount differs":      func(f *coldFile) { f.Payment.Amount = domain.MustDecimal("12.4"); rehash(f) },
-		"its from differs":        func(f *coldFile) { f.Payment.From = coldTo; rehash(f) },
-		"its asset differs":       func(f *coldFile) { f.Payment.AssetID = "eip155:137/slip44:966"; rehash(f) },
-		"its chain differs":       func(f *coldFile) { f.Payment.Chain = "eip155:1"; rehash(f) },
-		"its highest_fee differs": func(f *coldFile) { f.Payment.HighestFee = domain.MustDecimal("0.04"); rehash(f) },
-		"hash is not that":        func(f *coldFile) { f.Transfer = "x13" },
-		"version 1":               func(f *coldFile) { f.PetsCold = 2 },
-		"f.json: portfolio":       func(f *coldFile) { f.Portfolio = "a b" },
-		"transaction":             func(f *coldFile) { f.Transaction = json.RawMessage(`{"chain_id":137}`) },
+	require.NoError(t, read(func(*coldUnsigned) {}))
+	for want, change := range map[string]func(*coldUnsigned){
+		"its to differs":          func(f *coldUnsigned) { f.Payment.To = from; rehash(f) },
+		"its amount differs":      func(f *coldUnsigned) { f.Payment.Amount = domain.MustDecimal("12.4"); rehash(f) },
+		"its from differs":        func(f *coldUnsigned) { f.Payment.From = coldTo; rehash(f) },
+		"its asset differs":       func(f *coldUnsigned) { f.Payment.AssetID = "eip155:137/slip44:966"; rehash(f) },
+		"its chain differs":       func(f *coldUnsigned) { f.Payment.Chain = "eip155:1"; rehash(f) },
+		"its highest_fee differs": func(f *coldUnsigned) { f.Payment.HighestFee = domain.MustDecimal("0.04"); rehash(f) },
+		"hash is not that":        func(f *coldUnsigned) { f.Transfer = "x13" },
+		"version 1":               func(f *coldUnsigned) { f.Version = 2 },
+		"f.json: portfolio":       func(f *coldUnsigned) { f.Portfolio = "a b" },
+		"transaction":             func(f *coldUnsigned) { f.Transaction = json.RawMessage(`{"chain_id":137}`) },
 	} {
 		require.ErrorContains(t, read(change), want)
 	}
@@ -172,7 +172,7 @@ func TestColdFile(t *testing.T) {
 		"is not valid JSON":                    text + "s3cret",
 		"transfer does not have":               strings.Replace(text, `"x12"`, `["s3cret"]`, 1),
 		"bad.json is not valid JSON (byte 1)":  "",
-		"larger than 64 KiB":                   text + strings.Repeat(" ", maxColdFile),
+		"larger than 64 KiB":                   text + strings.Repeat(" ", maxCarried),
 	} {
 		_, err := readColdFile(s.file("bad.json", bad))
 		require.ErrorContains(t, err, want)

@@ -50,9 +50,9 @@ func TestRotateHere(t *testing.T) {
 	s := liveShell(t)
 	former := s.getEnv("ENCRYPTION_KEY")
 	s.register("trading", domain.WalletHot, otherFirst)
-	s.register("spare", domain.WalletHot, accountOf(t, legalWords, 0))
+	s.register("spare", domain.WalletHot, accountOf(t, testWords, 0))
 	s.recovered("trading", otherWords, otherFirst)
-	s.recovered("spare", legalWords, accountOf(t, legalWords, 0))
+	s.recovered("spare", testWords, accountOf(t, testWords, 0))
 	out := s.ok("keys", "status")
 	require.Contains(t, out, "current key  "+keyID(t, former))
 	require.Contains(t, out, "spare, trading")
@@ -91,7 +91,7 @@ func TestRotateHere(t *testing.T) {
 	for _, k := range []string{key, former} {
 		require.NotContains(t, r.out+r.err+out+s.ok("events", "--json"), k)
 	}
-	noTraceOnDisk(t, s.dir, legalWords, 0)
+	noTraceOnDisk(t, s.dir, testWords, 0)
 }
 
 // Without a store, a keystore or a key it says which is missing, and makes none.
@@ -112,9 +112,9 @@ func TestKeysOfNothing(t *testing.T) {
 func TestBadKeystore(t *testing.T) {
 	s := liveShell(t)
 	s.register("trading", domain.WalletHot, otherFirst)
-	s.register("spare", domain.WalletHot, accountOf(t, legalWords, 0))
+	s.register("spare", domain.WalletHot, accountOf(t, testWords, 0))
 	s.recovered("trading", otherWords, otherFirst)
-	s.recovered("spare", legalWords, accountOf(t, legalWords, 0))
+	s.recovered("spare", testWords, accountOf(t, testWords, 0))
 	path := filepath.Join(s.keys(), "trading."+otherFirst+".key")
 	require.NoError(t, os.Chmod(path, 0o644))
 	r := s.run("wallet", "list")
@@ -145,7 +145,7 @@ func TestBadKeystore(t *testing.T) {
 	require.Len(t, v.Wallets, 2)
 
 	// The key of another under its name is a breach, and stops everything.
-	other := filepath.Join(s.keys(), "spare."+accountOf(t, legalWords, 0)+".key")
+	other := filepath.Join(s.keys(), "spare."+accountOf(t, testWords, 0)+".key")
 	blob, err := os.ReadFile(other)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(path, blob, 0o600))

@@ -142,7 +142,7 @@ func (s *seat) ends(code int) string {
 
 // Words that nobody has money on: a vector of BIP-39, and the account of it.
 const (
-	legalWords  = "legal winner thank year wave sausage worth useful legal winner thank year wave sausage worth useful legal winner thank year wave sausage worth title"
+	testWords   = "legal winner thank year wave sausage worth useful legal winner thank year wave sausage worth useful legal winner thank year wave sausage worth title"
 	otherWords  = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon art"
 	otherFirst  = "0xF278cF59F82eDcf871d630F28EcC8056f25C1cdb"
 	twelveWords = "test test test test test test test test test test test junk"
@@ -231,7 +231,7 @@ func TestWordsAreTypedUnseen(t *testing.T) {
 			if err == nil {
 				address, e := addressAt(m, 0)
 				err = e
-				if want := accountOf(t, map[int]string{24: legalWords, 12: twelveWords}[words], 0); address.String() != want {
+				if want := accountOf(t, map[int]string{24: testWords, 12: twelveWords}[words], 0); address.String() != want {
 					err = fmt.Errorf("%s, not %s", address, want)
 				}
 			}
@@ -241,10 +241,10 @@ func TestWordsAreTypedUnseen(t *testing.T) {
 		return got
 	}
 	got := ask(24)
-	s.types(legalWords + "\r")
+	s.types(testWords + "\r")
 	require.NoError(t, <-got)
 
-	half := strings.Fields(legalWords)
+	half := strings.Fields(testWords)
 	got = ask(24)
 	s.types(strings.Join(half[:10], " ") + "\r").waitFor("10 of 24 words, go on")
 	s.types("sausage\x15" + strings.ToUpper(strings.Join(half[10:20], "\t")) + " \r").waitFor("20 of 24 words, go on")

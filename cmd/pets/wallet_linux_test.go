@@ -251,12 +251,12 @@ func TestCreateCold(t *testing.T) {
 // "recover (typed, no echo; derive, compare with the expected address …)"
 func TestRecover(t *testing.T) {
 	s := liveShell(t)
-	address := accountOf(t, legalWords, 2)
+	address := accountOf(t, testWords, 2)
 	s.register("trading", domain.WalletHot, address)
 	require.Contains(t, s.ok("wallet", "list"), "NOT HERE")
 
 	seat := s.sit("wallet", "recover", "trading")
-	seat.waitFor("not shown: ").types(legalWords + "\r").waitFor("is account 2 of them, not 0; use --index 2").ends(1)
+	seat.waitFor("not shown: ").types(testWords + "\r").waitFor("is account 2 of them, not 0; use --index 2").ends(1)
 	seat = s.sit("wallet", "recover", "trading")
 	seat.waitFor("not shown: ").types(otherWords + "\r").waitFor("none of the first 10 accounts of these words is " + address).ends(1)
 	seat = s.sit("wallet", "recover", "trading", "--address", otherFirst)
@@ -266,11 +266,11 @@ func TestRecover(t *testing.T) {
 	require.Contains(t, s.ok("wallet", "list"), "NOT HERE")
 
 	seat = s.sit("wallet", "recover", "trading", "--index", "2", "--address", address)
-	output := seat.waitFor("not shown: ").types(legalWords + "\r").waitFor("Recorded (revision").ends(0)
+	output := seat.waitFor("not shown: ").types(testWords + "\r").waitFor("Recorded (revision").ends(0)
 	require.Contains(t, output, "pets wallet verify trading --load")
-	notEchoed(t, output, legalWords)
-	noTrace(t, "the terminal", []byte(output), legalWords, 2)
-	noTraceOnDisk(t, s.dir, legalWords, 2)
+	notEchoed(t, output, testWords)
+	noTrace(t, "the terminal", []byte(output), testWords, 2)
+	noTraceOnDisk(t, s.dir, testWords, 2)
 	require.Contains(t, s.ok("wallet", "verify", "trading"), "is that of "+address)
 	require.Equal(t, []string{"wallet.registered.v1", "key.imported.v1", "key.used.v1"}, s.walletEvents())
 
@@ -319,7 +319,7 @@ func TestDrill(t *testing.T) {
 
 	// Wrong words record nothing. A drill needs no encryption key.
 	s.setEnv("ENCRYPTION_KEY", "")
-	s.sit("wallet", "recover", "trading", "--drill").waitFor("not shown: ").types(legalWords + "\r").waitFor("none of the first 10").ends(1)
+	s.sit("wallet", "recover", "trading", "--drill").waitFor("not shown: ").types(testWords + "\r").waitFor("none of the first 10").ends(1)
 	require.Equal(t, []string{"wallet.registered.v1", "key.imported.v1", "wallet.recovery_tested.v1"}, s.walletEvents())
 
 	// On a machine without a store it is said how to record it.

@@ -125,7 +125,7 @@ func TestWalletsThroughTheServer(t *testing.T) {
 func TestRecoverThroughTheServer(t *testing.T) {
 	c := withChain(t, otherFirst)
 	c.post("/wallets", commands.RegisterWallet{Wallet: "trading", Place: domain.WalletHot, Chain: "eip155:1337", Address: otherFirst})
-	c.post("/wallets", commands.RegisterWallet{Wallet: "vault", Place: domain.WalletCold, Chain: "eip155:1337", Address: accountOf(t, legalWords, 0)})
+	c.post("/wallets", commands.RegisterWallet{Wallet: "vault", Place: domain.WalletCold, Chain: "eip155:1337", Address: accountOf(t, testWords, 0)})
 	c.post("/deposits", map[string]any{"wallet": "hot", "amount": "250"})
 	c.sitPatiently("wallet", "recover", "vault").waitFor("is a cold wallet: its key never touches this machine").ends(1)
 
@@ -146,14 +146,14 @@ func TestRecoverThroughTheServer(t *testing.T) {
 	require.Equal(t, []string{"wallet.registered.v1", "wallet.registered.v1", "key.imported.v1", "wallet.loaded.v1"}, c.walletEvents())
 
 	// A cold wallet's drill is recorded like any other.
-	c.sitPatiently("wallet", "recover", "vault", "--drill").waitFor("not shown: ").types(legalWords + "\r").waitFor("Recorded").ends(0)
+	c.sitPatiently("wallet", "recover", "vault", "--drill").waitFor("not shown: ").types(testWords + "\r").waitFor("Recorded").ends(0)
 
 	// On another machine, without the store, through the server.
 	away := newShell(t)
 	away.env = []string{"PETS_SERVER=" + c.server.url, "PETS_KEY=" + adminKey, "PETS_STORE=embedded:" + filepath.Join(away.dir, "none"), "PETS_KEYSTORE=" + away.keys(), "TERM=xterm"}
 	require.Contains(t, away.ok("wallet", "list"), "NOT HERE")
 	require.Contains(t, away.ok("wallet", "verify", "trading"), "is that of "+otherFirst)
-	away.ok("wallet", "record", "vault", "--tested", "--address", accountOf(t, legalWords, 0))
+	away.ok("wallet", "record", "vault", "--tested", "--address", accountOf(t, testWords, 0))
 }
 
 // Whatever is missing in the middle, the screen says what completes it, and the exit
