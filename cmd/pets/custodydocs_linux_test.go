@@ -160,7 +160,7 @@ func (d *desk) attend(s *seat, from int, wallet, line string) {
 			}
 			continue
 		}
-		from = len(s.output()) - 1 // what was asked is behind us
+		from += len(screen) // what was asked is behind us
 	}
 }
 
