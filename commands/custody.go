@@ -4,6 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -93,6 +97,16 @@ type SignedTransaction struct {
 	Hash string // 0x and 64 hex digits
 }
 
+// Format prints the hash alone, whatever the verb: a log is no place for the bytes.
+func (s SignedTransaction) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, "signed transaction "+s.Hash)
+}
+
+// LogValue does the same.
+func (s SignedTransaction) LogValue() slog.Value {
+	return slog.StringValue(fmt.Sprint(s))
+}
+
 // OutcomeKind is what the chain says of the transactions of one nonce.
 type OutcomeKind string
 
@@ -152,6 +166,9 @@ type Custody struct {
 	engine *Engine
 	o      CustodyOptions
 	nudge  chan struct{} // see [Custody.Run]
+
+	mu       sync.Mutex
+	breaches map[string]bool // that were reported, by portfolio and what
 }
 
 // NewCustody returns the custody of an engine.
@@ -171,7 +188,7 @@ func NewCustody(e *Engine, o CustodyOptions) *Custody {
 	if o.StepTimeout == 0 {
 		o.StepTimeout = time.Minute
 	}
-	return &Custody{engine: e, o: o, nudge: make(chan struct{}, 1)}
+	return &Custody{engine: e, o: o, nudge: make(chan struct{}, 1), breaches: map[string]bool{}}
 }
 
 var (
@@ -184,10 +201,14 @@ var (
 // change. "security_breach (mutated approval, blob of another address)".
 func (c *Custody) breach(ctx context.Context, id, what string) {
 	what = "security breach: " + what
+	c.mu.Lock()
+	reported := c.breaches[id+" "+what]
+	c.breaches[id+" "+what] = true
+	c.mu.Unlock()
 	standing := false
 	_ = c.engine.look(ctx, id, func(s *portfolio.State) error {
-		// It is met again at every try. The stop stands, and says so: once is enough.
-		standing = s.Stop.Engaged && s.Stop.Kind == domain.StopSecurityBreach && s.Stop.Reason == what
+		// It is met again at every try. The stop stands for a breach: once is enough.
+		standing = s.Stop.Engaged && s.Stop.Kind == domain.StopSecurityBreach && (reported || s.Stop.Reason == what)
 		return nil
 	})
 	if standing {
@@ -329,11 +350,7 @@ func (c *Custody) verified(ctx context.Context, id, name string) (*treasury.Wall
 		if w.Wallet != name {
 			continue
 		}
-		err := c.o.Signer.Verify(ctx, w.Wallet, w.Address)
-		if errors.Is(err, ErrForeignKey) {
-			c.breach(ctx, id, "the key of wallet "+w.Wallet+" is that of another address")
-		}
-		return w, err
+		return w, c.foreign(ctx, id, w.Wallet, c.o.Signer.Verify(ctx, w.Wallet, w.Address))
 	}
 	return nil, &domain.Error{Code: domain.CodeNotFound, Field: "wallet", Message: "is not registered in this portfolio"}
 }

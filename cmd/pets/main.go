@@ -28,12 +28,13 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	a := &app{out: os.Stdout, err: os.Stderr, environ: os.Environ(), dir: "."}
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, environ: os.Environ(), dir: "."}
 	os.Exit(a.run(ctx, os.Args[1:]))
 }
 
 // app is one run of the command line.
 type app struct {
+	in       *os.File // who types; nil for nobody
 	out, err io.Writer
 	environ  []string
 	dir      string // where .env is looked for
@@ -41,6 +42,11 @@ type app struct {
 	// For tests: another wall clock, and a word once the demo was played.
 	wall   func() time.Time
 	played func()
+	// ask puts a question to whoever sits at a terminal, if anybody does.
+	ask func(question string) (yes, terminal bool)
+
+	// patience is how long a request to the server is tried for; 0 is the client's own.
+	patience time.Duration
 
 	config    config.Config
 	store     string
@@ -107,7 +113,9 @@ func (a *app) root() *cobra.Command {
 		a.importCommand(), a.stateCommand(), a.statsCommand(), a.balancesCommand(), a.positionsCommand(), a.tradesCommand(),
 		a.equityCommand(), a.eventsCommand(), a.verifyCommand(), a.benchCommand(), a.serveCommand(), a.versionCommand(),
 		a.startCommand(), a.stopCommand(), a.resetCommand(), a.clearCommand(), a.apikeyCommand(),
+		a.walletCommand(), a.keysCommand(), a.coldCommand(),
 	)
+	root.AddCommand(a.moneyCommands()...)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	for _, c := range root.Commands() {
 		c.Args = usageArgs(c.Args)

@@ -82,7 +82,7 @@ func (a *app) toServer(ctx context.Context, method, path string, body, into any)
 	if a.config.Key.Reveal() == "" {
 		return errUsage{domain.Invalid("PETS_KEY", "is needed: this goes to the running server, with an API key")}
 	}
-	c, err := client.New(client.Options{URL: a.config.Server, Key: a.config.Key.Reveal(), CAFile: a.config.CAFile})
+	c, err := client.New(client.Options{URL: a.config.Server, Key: a.config.Key.Reveal(), CAFile: a.config.CAFile, Patience: a.patience})
 	if err != nil {
 		return err
 	}

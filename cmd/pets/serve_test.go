@@ -60,11 +60,17 @@ func serveFolder(t *testing.T, folder string, env ...string) *process {
 // serveAt starts it at an address, such as that of one which was killed.
 func serveAt(t *testing.T, address, folder string, env ...string) *process {
 	t.Helper()
+	return serveIn(t, t.TempDir(), address, folder, env...) // without an .env
+}
+
+// serveIn starts it in a working folder, where an .env may be.
+func serveIn(t *testing.T, dir, address, folder string, env ...string) *process {
+	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	p := &process{t: t, out: &lockedBuffer{}, errs: &lockedBuffer{}}
 	p.cmd = exec.Command(self, "serve", "--store", "embedded:"+folder, "--listen", address, "--metrics-listen", "127.0.0.1:0")
-	p.cmd.Dir = t.TempDir() // without an .env
+	p.cmd.Dir = dir
 	p.cmd.Env = append(os.Environ(), asCommand+"=1", "PETS_ADMIN_KEY="+adminKey)
 	p.cmd.Env = append(p.cmd.Env, env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.errs

@@ -189,7 +189,9 @@ func TestTheKeyOfAnotherAddressIsABreach(t *testing.T) {
 			s := w.inMemory()
 			permit, block := s.permit(domain.Buy, "10"), w.node.Head()
 			w.swapKey()
-			require.Error(t, try(s, permit))
+			err := try(s, permit)
+			require.ErrorIs(t, err, commands.ErrForeignKey)
+			s.code(domain.CodeHalted, err)
 			s.breached(block)
 			require.Empty(t, eventsOf[*domain.SignatureMade](s))
 		})
@@ -230,6 +232,40 @@ func TestASweepInABreach(t *testing.T) {
 	s.one(id, block)
 	require.True(t, s.state().Stop.Engaged)
 	require.True(t, w.holds(w.hot, "USDC").Less(dec("10.1")), "%s: but for what another transfer has claimed", w.holds(w.hot, "USDC"))
+	s.agrees()
+}
+
+// A transfer that was signed, and stopped before it was sent, does not keep the money
+// from being saved: the sweep takes its nonce, and it fails once it may go on.
+func TestASweepGoesBeforeWhatWasStopped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.inMemory()
+	block := w.node.Head()
+	stopped := s.ask(commands.RequestTransfer{From: "hot", To: "cold", Amount: dec("10")})
+	require.NoError(t, s.work())
+	require.NoError(t, s.work())
+	require.Equal(t, treasury.Signed, s.transfer(stopped).Status)
+	s.stop()
+	id := s.ask(commands.RequestTransfer{From: "hot", To: "cold", Reason: "a drill", Sweep: true})
+	for range 6 {
+		_ = s.work()
+	}
+	w.node.Mine(3)
+	_ = s.work()
+	require.Equal(t, treasury.Confirmed, s.transfer(id).Status)
+	s.one(id, block)
+
+	asked := s.must(olga, commands.RequestClear{Reason: "over"})
+	s.must(paul, commands.ConfirmClear{Request: asked.ID})
+	for range 4 {
+		require.NoError(t, s.work())
+	}
+	x := s.transfer(stopped)
+	require.Equal(t, treasury.Failed, x.Status)
+	require.Equal(t, domain.FailedReplaced, x.Code)
+	require.Equal(t, s.transfer(id).TxHash, x.TxHash)
+	s.one(id, block)
 	s.agrees()
 }
 

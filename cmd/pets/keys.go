@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/internal/vault"
+)
+
+func (a *app) keysCommand() *cobra.Command {
+	return group("keys", "The encryption keys of the keystore: generate, status, rotate",
+		a.generateKeyCommand(), a.keyStatusCommand(), a.rotateKeysCommand())
+}
+
+func (a *app) generateKeyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "generate", Short: "Make a new encryption key, for ENCRYPTION_KEY", Args: usageArgs(cobra.NoArgs),
+		Long: "Prints a new Fernet key on standard output, and on standard error where it belongs. It is kept nowhere.",
+		RunE: func(*cobra.Command, []string) error {
+			p, notes := &printer{w: a.out}, &printer{w: a.err}
+			key := vault.GenerateKey()
+			if a.json {
+				return a.printJSON(map[string]string{"encryption_key": key})
+			}
+			p.line("%s", key)
+			notes.line("Put it into .env as ENCRYPTION_KEY='…', and run chmod 600 .env: who can read that file can sign.")
+			notes.line("Keep a copy apart from every backup of the keystore: without it the keys in there are lost,")
+			notes.line("and only the words bring them back. A former key goes to ENCRYPTION_KEYS_RETIRED until")
+			notes.line("pets keys rotate has sealed everything under the new one.")
+			return errors.Join(p.err, notes.err)
+		},
+	}
+}
+
+// keyStatus is what `pets keys status --json` prints.
+type keyStatus struct {
+	commands.KeyStatus
+	// Retired are the ids of ENCRYPTION_KEYS_RETIRED here; Removable those of them that
+	// nothing uses any more.
+	Retired   []string `json:"retired"`
+	Removable []string `json:"removable"`
+}
+
+func (a *app) keyStatusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "status", Short: "Which key seals what, how old it is, and whether a rotation is due or open", Args: usageArgs(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			v, err := a.keyStatus(c.Context())
+			if err != nil {
+				return err
+			}
+			if err := a.checkEnvFile(); err != nil {
+				_, _ = fmt.Fprintln(a.err, "pets: WARNING:", err)
+			}
+			if a.json {
+				return a.printJSON(v)
+			}
+			return a.printKeyStatus(v)
+		},
+	}
+}
+
+func (a *app) keyStatus(ctx context.Context) (keyStatus, error) {
+	v := keyStatus{Retired: []string{}, Removable: []string{}}
+	err := a.eitherWay(ctx, func(e *commands.Engine) error {
+		keys, err := a.openKeys()
+		if err == nil && keys == nil {
+			err = errUsage{domain.Invalid("ENCRYPTION_KEY", "is not set: there is no key to say anything about. Make one with: pets keys generate")}
+		}
+		if err != nil {
+			return err
+		}
+		defer keys.Wipe()
+		v.KeyStatus, err = e.KeyStatus(ctx, keys, a.clock()().UTC())
+		return err
+	}, func() error { return a.fromServer(ctx, "/v1/keys", &v.KeyStatus) })
+	if err != nil {
+		return v, err
+	}
+	_, retired, err := a.keyIDs()
+	if err != nil {
+		return v, err
+	}
+	v.Retired = append(v.Retired, retired...)
+	for _, id := range retired {
+		used := slices.ContainsFunc(v.InUse, func(u commands.KeyUse) bool { return u.Key == id })
+		if !used && v.Open == nil && id != v.Current {
+			v.Removable = append(v.Removable, id)
+		}
+	}
+	return v, nil
+}
+
+// keyIDs are the ids of the encryption keys of this environment; current is "" for none.
+func (a *app) keyIDs() (current string, retired []string, err error) {
+	if a.config.EncryptionKey.Reveal() == "" {
+		return "", nil, nil
+	}
+	ring, err := vault.ParseKeyring(a.config.EncryptionKey.Reveal(), a.config.EncryptionKeysRetired.Reveal())
+	if err != nil {
+		return "", nil, err
+	}
+	defer ring.Wipe()
+	return ring.Current(), ring.Retired(), nil
+}
+
+func (a *app) printKeyStatus(v keyStatus) error {
+	p := &printer{w: a.out}
+	age := "nothing is sealed, and nothing counts its age yet"
+	if v.Since != nil {
+		age = fmt.Sprintf("%s old", days(time.Duration(v.Age)))
+		switch {
+		case v.Due:
+			age += ", DUE for rotation"
+		case v.DueAt != nil:
+			age += ", due on " + clock(*v.DueAt)[:10]
+		}
+	}
+	p.line("current key  %s  (%s)", v.Current, age)
+	for _, u := range v.InUse {
+		p.line("seals        %s  %s", u.Key, strings.Join(u.Wallets, ", "))
+	}
+	if v.Open != nil {
+		p.line("ROTATION OPEN  %s to %s since %s: %d of %d left; pets keys rotate goes on with it", v.Open.Rotation, v.Open.To, clock(v.Open.StartedAt), len(v.Open.Left), v.Open.Total)
+		if len(v.Open.Left) > 0 {
+			p.line("left         %s", strings.Join(v.Open.Left, ", "))
+		}
+	}
+	if v.LastCompleted != nil {
+		p.line("last         %s to %s, completed %s", v.LastCompleted.Rotation, v.LastCompleted.To, clock(v.LastCompleted.CompletedAt))
+	}
+	for _, id := range v.Retired {
+		if slices.Contains(v.Removable, id) {
+			p.line("retired      %s  seals nothing any more: take it out of ENCRYPTION_KEYS_RETIRED, and keep it with the old backups", id)
+		} else {
+			p.line("retired      %s  still needed", id)
+		}
+	}
+	if current, _, err := a.keyIDs(); err == nil && current != "" && current != v.Current {
+		p.line("NOTE  ENCRYPTION_KEY here is %s, and the server was started with %s: restart it before it rotates", current, v.Current)
+	}
+	return p.err
+}

@@ -1,0 +1,284 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pets/commands"
+	"pets/commands/client"
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/domain/treasury"
+	"pets/eventstore/embedded"
+	"pets/internal/chain"
+	"pets/internal/custody"
+	"pets/internal/vault"
+	"pets/projections"
+)
+
+func (a *app) walletCommand() *cobra.Command {
+	own := []*cobra.Command{
+		a.createWalletCommand(), a.recoverWalletCommand(), a.recordWalletCommand(), a.verifyWalletCommand(), a.listWalletsCommand(),
+	}
+	return group("wallet", "Wallets and their keys: create, recover, verify, list", append(own, a.walletMoves()...)...)
+}
+
+// group is a command that only has subcommands.
+func group(use, short string, subcommands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: use, Short: short, Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(subcommands...)
+	return c
+}
+
+// errNowhere: there is no store here, and no way to a server.
+var errNowhere = domain.Errorf(domain.CodeNotFound, "there is no store here (--store, PETS_STORE), and PETS_KEY, with which a server could be asked, is not set")
+
+// hasStore reports whether the store's folder is there. None is made for these commands.
+func (a *app) hasStore() bool {
+	dir, err := a.config.StoreDir()
+	if err != nil {
+		return false
+	}
+	_, err = os.Stat(dir)
+	return err == nil
+}
+
+// registered are the wallets of the portfolio, from the store's folder (beside a running
+// server, too) or, where there is none, from the server. Where there is neither it is an
+// error for which nowhere is true.
+func (a *app) registered(ctx context.Context) ([]projections.Wallet, error) {
+	if a.hasStore() {
+		var wallets []projections.Wallet
+		err := a.look(ctx, "", nil, func(s *portfolio.State) error {
+			wallets = projections.WalletsOf(s)
+			return nil
+		})
+		return wallets, err
+	}
+	if a.config.Key.Reveal() == "" {
+		return nil, errNowhere
+	}
+	var answer struct {
+		Wallets []projections.Wallet `json:"wallets"`
+	}
+	err := a.fromServer(ctx, "/wallets", &answer)
+	return answer.Wallets, err
+}
+
+// reachWithin is how long commands that can do without a server try to reach one.
+const reachWithin = 5 * time.Second
+
+// maybeRegistered is registered for commands that can do without: why says that nobody
+// could be asked, or that there is no such portfolio. A refusal is an error all the same.
+func (a *app) maybeRegistered(ctx context.Context) (wallets []projections.Wallet, why, err error) {
+	if a.patience == 0 {
+		a.patience = reachWithin
+		defer func() { a.patience = 0 }()
+	}
+	wallets, err = a.registered(ctx)
+	var problem *client.Problem
+	switch {
+	case err == nil:
+		return wallets, nil, nil
+	case ctx.Err() != nil:
+		return nil, nil, ctx.Err()
+	case errors.As(err, &problem):
+		if problem.Code() == domain.CodeNotFound || problem.Code() == domain.CodeUnavailable {
+			return nil, err, nil
+		}
+		return nil, nil, err
+	case domain.CodeOf(err) == domain.CodeNotFound, !a.hasStore() && domain.CodeOf(err) == domain.CodeInternal:
+		return nil, err, nil // no store, no portfolio, no connection
+	}
+	return nil, nil, err
+}
+
+func nowhere(err error) bool { return errors.Is(err, errNowhere) }
+
+// registeredAs finds one of them by its name, nil for none.
+func registeredAs(wallets []projections.Wallet, name string) *projections.Wallet {
+	i := slices.IndexFunc(wallets, func(w projections.Wallet) bool { return w.Wallet == name })
+	if i < 0 {
+		return nil
+	}
+	return &wallets[i]
+}
+
+// eitherWay calls direct with an engine on the store where no server holds it, and served
+// where one does, or where there is no store here.
+func (a *app) eitherWay(ctx context.Context, direct func(*commands.Engine) error, served func() error) error {
+	if !a.hasStore() {
+		if a.config.Key.Reveal() == "" {
+			return errNowhere
+		}
+		return served()
+	}
+	store, err := a.openWriter()
+	var locked *embedded.LockedError
+	if errors.As(err, &locked) {
+		if a.config.Key.Reveal() == "" {
+			return viaServer(locked)
+		}
+		return served()
+	}
+	if err != nil {
+		return err
+	}
+	dir, err := a.config.StoreDir()
+	if err != nil {
+		return errors.Join(err, store.Close())
+	}
+	engine := commands.NewEngine(store, commands.EngineOptions{
+		Options: commands.Options{Now: a.clock(), Snapshots: a.snapshots(store)}, Latch: commands.NewLatchFile(filepath.Join(dir, latchName)),
+	})
+	if err = engine.Load(ctx, nil); err == nil {
+		err = direct(engine)
+	}
+	engine.Close()
+	return errors.Join(err, store.Close())
+}
+
+// report sends what was done with a wallet's key to whoever keeps the book.
+func (a *app) report(ctx context.Context, o order) (commands.Answer, error) {
+	if a.hasStore() {
+		return a.carryOut(ctx, o)
+	}
+	if a.config.Key.Reveal() == "" {
+		return commands.Answer{}, errNowhere
+	}
+	var answer commands.Answer
+	return answer, a.toServer(ctx, "POST", o.path, o.body, &answer)
+}
+
+func (a *app) fromServer(ctx context.Context, path string, into any) error {
+	return a.toServer(ctx, "GET", path, nil, into)
+}
+
+// keystore opens the keys, for commands that cannot do without. Keys are of wallets, and
+// those of live portfolios, so a .env that others can read is refused.
+func (a *app) keystore() (*custody.Keys, error) {
+	if err := a.checkEnvFile(); err != nil {
+		return nil, fmt.Errorf("a .env that others can read is refused where keys are used: %w", err)
+	}
+	keys, err := a.openKeys()
+	if err == nil && keys == nil {
+		err = errUsage{domain.Invalid("ENCRYPTION_KEY", "is not set: keys are only kept encrypted. Make one with: pets keys generate")}
+	}
+	return keys, err
+}
+
+// sealedKeys lists what lies in the keystore, without opening a key. None is made where
+// there is no folder. It needs no encryption key: names, addresses and key ids are there
+// for all who can list the folder.
+func (a *app) sealedKeys() ([]vault.Entry, error) {
+	if _, err := os.Stat(a.config.Keystore); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	current := a.config.EncryptionKey.Reveal()
+	if current == "" {
+		current = vault.GenerateKey() // opens nothing; listing needs nothing opened
+	}
+	ring, err := vault.ParseKeyring(current, "")
+	if err != nil {
+		return nil, err
+	}
+	defer ring.Wipe()
+	store, err := vault.Open(a.config.Keystore, ring)
+	if err != nil {
+		return nil, err
+	}
+	return store.List()
+}
+
+// sealedAs finds the key of a wallet in a list, nil for none.
+func sealedAs(entries []vault.Entry, name string) *vault.Entry {
+	i := slices.IndexFunc(entries, func(e vault.Entry) bool { return e.Wallet == name })
+	if i < 0 {
+		return nil
+	}
+	return &entries[i]
+}
+
+// checkWallet refuses a name, place or chain that could not be registered later: better
+// now than when there is a key.
+func checkWallet(name, place, chainID string) error {
+	err := treasury.CheckWallet(&domain.WalletRegistered{
+		Wallet: name, Place: place, Chain: chainID, Address: "0x0000000000000000000000000000000000000001", // any address: there is none yet
+		Assets: []domain.WalletAsset{{Asset: "coin", ID: chainID + "/coin", Native: true}},
+	})
+	if err != nil {
+		return errUsage{err}
+	}
+	return nil
+}
+
+// addressOf reads an address that somebody typed; its checksum is there to be checked.
+func addressOf(flag, text string) (vault.Address, error) {
+	address, err := chain.ParseAddress(text)
+	if err != nil {
+		return vault.Address{}, errUsage{domain.Invalid(flag, "%v", err)}
+	}
+	return vault.Address(address), nil
+}
+
+// accounts is how many accounts of some words are looked at for a hint.
+const accounts = 10
+
+// addressAt derives the address of one account of some words.
+func addressAt(m *vault.Mnemonic, index uint32) (address vault.Address, err error) {
+	err = m.Derive(vault.Path(index), nil, func(k *vault.PrivateKey) error {
+		address = k.Address()
+		return nil
+	})
+	return address, err
+}
+
+// otherAccount says what words and address have to do with each other, after the account
+// at an index was another one.
+func otherAccount(m *vault.Mnemonic, index uint32, expected vault.Address) error {
+	for i := range uint32(accounts) {
+		address, err := addressAt(m, i)
+		if err != nil {
+			return err
+		}
+		if address == expected {
+			return domain.Errorf(domain.CodeConflict, "the words are right, the account is not: %s is account %d of them, not %d; use --index %d", expected, i, index, i)
+		}
+	}
+	return domain.Errorf(domain.CodeConflict,
+		"none of the first %d accounts of these words is %s: they are the words of another wallet, or that wallet has a passphrase or another path than %s", accounts, expected, vault.Path(0))
+}
+
+// indexFlag adds --index.
+func indexFlag(c *cobra.Command, into *uint32) {
+	c.Flags().Var((*accountIndex)(into), "index", "the account of the words: `i` in m/44'/60'/0'/0/i")
+}
+
+// accountIndex is a number that BIP-44 has.
+type accountIndex uint32
+
+func (i *accountIndex) String() string { return strconv.FormatUint(uint64(*i), 10) }
+func (*accountIndex) Type() string     { return "number" }
+
+// Set implements pflag.Value.
+func (i *accountIndex) Set(text string) error {
+	n, err := strconv.ParseUint(text, 10, 32)
+	if err != nil || n > math.MaxInt32 {
+		return errors.New("must be a whole number from 0 to 2147483647")
+	}
+	*i = accountIndex(n)
+	return nil
+}

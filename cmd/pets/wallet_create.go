@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/internal/custody"
+	"pets/internal/vault"
+)
+
+// createFlags say where a new wallet is to belong.
+type createFlags struct {
+	index        uint32
+	place, chain string
+}
+
+func (a *app) createWalletCommand() *cobra.Command {
+	var f createFlags
+	c := &cobra.Command{
+		Use: "create NAME", Short: "Draw a new key; its 24 words are shown once, on a terminal, and three are asked back", Args: usageArgs(cobra.ExactArgs(1)),
+		Long: "Draws 24 words, shows them once on a terminal, asks three back, derives m/44'/60'/0'/0/i and puts\n" +
+			"the key into the keystore, encrypted under ENCRYPTION_KEY. With an admin's PETS_KEY the wallet is\n" +
+			"registered with the running server as well; else it says what is left to do.\n\n" +
+			"--place cold stores no key and asks no server: run it on a machine that is never connected, and\n" +
+			"carry the address, nothing else, to the server.",
+		Example: "  pets wallet create trading\n  pets wallet create vault --place cold",
+		RunE: func(c *cobra.Command, args []string) error {
+			if f.chain == "" {
+				f.chain = a.config.Chain
+			}
+			if err := checkWallet(args[0], f.place, f.chain); err != nil {
+				return err
+			}
+			p, err := a.prompter("pets wallet create")
+			if err != nil {
+				return err
+			}
+			if a.cannotWipe() {
+				return errUsage{errors.New("pets wallet create: this terminal (TERM is not set, or dumb) cannot take back what was shown; use another one")}
+			}
+			if f.place == domain.WalletCold {
+				return a.createCold(c.Context(), p, args[0], f)
+			}
+			return a.createHot(c.Context(), p, args[0], f)
+		},
+	}
+	indexFlag(c, &f.index)
+	c.Flags().StringVar(&f.place, "place", domain.WalletHot, "hot: the key is kept here, encrypted; cold: it is not kept at all")
+	c.Flags().StringVar(&f.chain, "chain", "", "the chain it is for (PETS_CHAIN)")
+	return c
+}
+
+// cannotWipe reports a terminal that knows no control sequences.
+func (a *app) cannotWipe() bool {
+	term := ""
+	for _, entry := range a.environ {
+		if value, ok := strings.CutPrefix(entry, "TERM="); ok {
+			term = value
+			break
+		}
+	}
+	return term == "" || term == "dumb"
+}
+
+// createCold shows words and their address, and keeps nothing.
+func (a *app) createCold(ctx context.Context, p *prompter, name string, f createFlags) error {
+	if err := vault.Harden(); err != nil {
+		return err
+	}
+	m, err := drawWords(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer m.Wipe()
+	address, err := addressAt(m, f.index)
+	if err != nil {
+		return err
+	}
+	p.say("The address of cold wallet %s, account %d of these words:", name, f.index)
+	p.say("")
+	p.say("    %s", address)
+	p.say("")
+	p.say("No key was stored: the words are all there is. On the machine of the server, with an admin's key:")
+	p.say("    %s", registerLine(name, f, address))
+	return nil
+}
+
+// drawWords makes words that somebody has proven to have written down.
+func drawWords(ctx context.Context, p *prompter) (*vault.Mnemonic, error) {
+	m := vault.NewMnemonic()
+	err := p.showOnce(ctx, m)
+	if err == nil {
+		err = p.askBack(ctx, m)
+	}
+	if err != nil {
+		m.Wipe()
+		return nil, fmt.Errorf("no wallet was made, and the words that were shown are worth nothing: %w", err)
+	}
+	return m, nil
+}
+
+// createHot puts a new key into the keystore. The key comes first: a wallet is registered
+// with its address, so nothing is registered whose key may be missing.
+func (a *app) createHot(ctx context.Context, p *prompter, name string, f createFlags) error {
+	keys, err := a.keystore()
+	if err != nil {
+		return err
+	}
+	defer keys.Wipe()
+	if err := a.refuseTaken(ctx, p, keys, name); err != nil {
+		return err
+	}
+	m, err := drawWords(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer m.Wipe()
+	address, err := storeKey(keys, m, name, f.index)
+	if err != nil {
+		return err
+	}
+	p.say("The key of wallet %s is in the keystore, sealed under encryption key %s. Its address:", name, keys.Current())
+	p.say("")
+	p.say("    %s", address)
+	p.say("")
+	return a.registerNew(ctx, p, name, f, address, keys.Current())
+}
+
+// refuseTaken refuses a name that a key or a registered wallet has. Where nobody can say
+// what is registered, registering is where it would be found out.
+func (a *app) refuseTaken(ctx context.Context, p *prompter, keys *custody.Keys, name string) error {
+	entries, err := keys.List()
+	if err != nil {
+		return err
+	}
+	if e := sealedAs(entries, name); e != nil {
+		return domain.Errorf(domain.CodeConflict, "wallet %s has a key already, of address %s; no key is ever overwritten", name, e.Address)
+	}
+	wallets, why, err := a.maybeRegistered(ctx)
+	if err != nil {
+		return err
+	}
+	if why != nil {
+		p.say("Whether a wallet %s is registered cannot be said: %v", name, why)
+	}
+	if w := registeredAs(wallets, name); w != nil {
+		return domain.Errorf(domain.CodeConflict,
+			"wallet %s is registered with address %s, which new words would not give; bring its own words with: pets wallet recover %s", name, w.Address, name)
+	}
+	return nil
+}
+
+// storeKey derives the key of an account and seals it.
+func storeKey(keys *custody.Keys, m *vault.Mnemonic, name string, index uint32) (address vault.Address, err error) {
+	err = m.Derive(vault.Path(index), nil, func(k *vault.PrivateKey) error {
+		address, err = keys.Create(name, vault.Path(index), k)
+		return err
+	})
+	return address, err
+}
+
+// registerNew tells the server of a new wallet where PETS_KEY is there to do so.
+func (a *app) registerNew(ctx context.Context, p *prompter, name string, f createFlags, address vault.Address, keyID string) error {
+	if a.config.Key.Reveal() == "" {
+		p.say("It is not registered yet. With an admin's PETS_KEY, on this machine:")
+		a.sayNext(p, name, f, address)
+		return nil
+	}
+	var answer commands.Answer
+	body := commands.RegisterWallet{Wallet: name, Place: f.place, Chain: f.chain, Address: address.String()}
+	if err := a.toServer(ctx, "POST", "/wallets", body, &answer); err != nil {
+		p.say("The key is stored, but the wallet is NOT registered. What is left to do, with an admin's PETS_KEY:")
+		a.sayNext(p, name, f, address)
+		return fmt.Errorf("register wallet %s: %w", name, err)
+	}
+	p.say("Registered as the main %s wallet of portfolio %s on %s (revision %d).", f.place, a.config.Portfolio, f.chain, answer.Revision)
+	o := keyOrder(name, address, domain.KeyNew, vault.Path(f.index), keyID)
+	if err := a.toServer(ctx, "POST", o.path, o.body, &answer); err != nil {
+		p.say("That its key is here is NOT recorded. What is left to do:")
+		p.say("    pets wallet record %s", name)
+		return fmt.Errorf("record the key of wallet %s: %w", name, err)
+	}
+	p.say("Its key is recorded (revision %d). Try the way back now, while the paper is at hand:", answer.Revision)
+	p.say("    pets wallet recover %s --drill --address %s%s", name, address, indexOption(f.index))
+	return nil
+}
+
+// sayNext says how a wallet is brought from the keystore into the book.
+func (a *app) sayNext(p *prompter, name string, f createFlags, address vault.Address) {
+	p.say("    %s", registerLine(name, f, address))
+	p.say("    pets wallet record %s", name)
+}
+
+func registerLine(name string, f createFlags, address vault.Address) string {
+	return fmt.Sprintf("pets wallet register %s --place %s --chain %s --address %s", name, f.place, f.chain, address)
+}
+
+func indexOption(index uint32) string {
+	if index == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" --index %d", index)
+}
+
+// keyOrder is the record of a key that was put into the keystore.
+func keyOrder(name string, address vault.Address, origin, path, keyID string) order {
+	c := commands.RecordKey{Wallet: name, Address: address.String(), Origin: origin, Path: path, KeyID: keyID}
+	return order{walletPath(name, "/key"), keyBody{c.Address, c.Origin, c.Path, c.KeyID}, c}
+}
+
+// keyBody is the body of POST …/wallets/{wallet}/key.
+type keyBody struct {
+	Address string `json:"address"`
+	Origin  string `json:"origin"`
+	Path    string `json:"path,omitempty"`
+	KeyID   string `json:"key_id"`
+}
