@@ -45,8 +45,8 @@ func try[T any](f *flaky, do func() (T, error)) (T, error) {
 	return do()
 }
 
-func (f *flaky) Prepare(ctx context.Context, p domain.Payment) (commands.Prepared, error) {
-	return try(f, func() (commands.Prepared, error) { return f.Chain.Prepare(ctx, p) })
+func (f *flaky) Prepare(ctx context.Context, p domain.Payment, first bool) (commands.Prepared, error) {
+	return try(f, func() (commands.Prepared, error) { return f.Chain.Prepare(ctx, p, first) })
 }
 
 func (f *flaky) Reprice(ctx context.Context, transaction json.RawMessage) (commands.Prepared, error) {
