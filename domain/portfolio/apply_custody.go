@@ -20,6 +20,10 @@ func (s *State) applyCustody(at domain.Stamp, event domain.Event) {
 		if w := c.Wallets[e.Wallet]; w != nil {
 			w.LoadedAt = at.Time
 		}
+	case *domain.KeyUsed: // it was opened, and gave the address
+		if w := c.Wallets[e.Wallet]; w != nil {
+			w.LoadedAt = at.Time
+		}
 	case *domain.WalletRecoveryTested:
 		if w := c.Wallets[e.Wallet]; w != nil {
 			w.TestedAt = at.Time

@@ -741,7 +741,9 @@ func TestHotWalletWithoutAKey(t *testing.T) {
 	h := funded(t)
 	h.wallet(walletOf("hot-9", domain.WalletHot))
 	require.True(t, h.send("hot-1", "hot-9", "1").NeedsApproval())
-	h.load("hot-9")
+	h.must(func(d *Decision) error {
+		return d.UseKey(&domain.KeyUsed{Wallet: "hot-9", Address: h.s.Custody.Wallets["hot-9"].Address, Purpose: "verify"})
+	})
 	require.False(t, h.send("hot-1", "hot-9", "1").NeedsApproval())
 	require.False(t, h.send("hot-1", "hot-2", "1").NeedsApproval())
 }

@@ -41,8 +41,8 @@ func goldenHistory(t *testing.T) []recorded {
 // hash here.
 func TestGoldenHistory(t *testing.T) {
 	const (
-		version = 8
-		hash    = "1a18bc103f4aebb0121f1ca2de72bc385f4d082dfc81104d7bdfc84097477d1b"
+		version = 9
+		hash    = "d79629a6c48fdc495f68ec7f66ff0dcf1046a842007a9830168c439ad80d5cdf"
 	)
 	s := New()
 	for _, r := range goldenHistory(t) {
