@@ -155,7 +155,7 @@ func askTerminal(question string) (yes, terminal bool) {
 func (a *app) rejectCommand() *cobra.Command {
 	var reason string
 	c := &cobra.Command{
-		Use: "reject ID --reason TEXT", Short: "End a transfer of which nothing was signed (through the server)", Args: cobra.ExactArgs(1),
+		Use: "reject ID --reason TEXT", Short: "End a transfer of which nothing was sent (through the server)", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := reasonNeeded(reason); err != nil {
 				return err
