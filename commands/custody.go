@@ -236,6 +236,17 @@ func (e *Engine) look(ctx context.Context, id string, f func(*portfolio.State) e
 	return w.look(ctx, f)
 }
 
+// recall gives the first answer to a request that was accepted before, whatever chain and
+// keystore say by now. One that was not is refused as it is: it lacks what they have to
+// say, which is no part of its body.
+func (c *Custody) recall(ctx context.Context, id string, r Request) (first Answer, known bool, err error) {
+	first, err = c.engine.Do(ctx, id, r)
+	if err == nil || domain.CodeOf(err) == domain.CodeIdempotencyMismatch {
+		return first, true, err
+	}
+	return Answer{}, false, nil
+}
+
 // RegisterWallet makes a wallet known. Its address is claimed first, in the system
 // stream: "A wallet belongs to one portfolio."
 func (c *Custody) RegisterWallet(ctx context.Context, id string, r Request) (Answer, error) {
@@ -245,6 +256,9 @@ func (c *Custody) RegisterWallet(ctx context.Context, id string, r Request) (Ans
 	}
 	if err := check(&r); err != nil {
 		return Answer{}, err
+	}
+	if first, known, err := c.recall(ctx, id, r); known {
+		return first, err
 	}
 	if c.o.Chain == nil {
 		return Answer{}, errNoChain
@@ -300,6 +314,9 @@ func (c *Custody) VerifyWallet(ctx context.Context, id string, r Request) (Answe
 	if err := check(&r); err != nil {
 		return Answer{}, err
 	}
+	if first, known, err := c.recall(ctx, id, r); known {
+		return first, err
+	}
 	w, err := c.verified(ctx, id, cmd.Wallet)
 	if err != nil {
 		return Answer{}, err
@@ -317,6 +334,9 @@ func (c *Custody) LoadWallet(ctx context.Context, id string, r Request) (Answer,
 	}
 	if err := check(&r); err != nil {
 		return Answer{}, err
+	}
+	if first, known, err := c.recall(ctx, id, r); known {
+		return first, err
 	}
 	if c.o.Chain == nil {
 		return Answer{}, errNoChain

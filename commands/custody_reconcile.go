@@ -27,6 +27,9 @@ func (c *Custody) Reconcile(ctx context.Context, id string, r Request) (Answer, 
 	if err := check(&r); err != nil {
 		return Answer{}, err
 	}
+	if first, known, err := c.recall(ctx, id, r); known {
+		return first, err
+	}
 	if c.o.Chain == nil {
 		return Answer{}, errNoChain
 	}

@@ -238,6 +238,9 @@ func (c *Custody) ImportSigned(ctx context.Context, id string, r Request) (Answe
 	if err := check(&r); err != nil {
 		return Answer{}, err
 	}
+	if first, known, err := c.recall(ctx, id, r); known {
+		return first, err
+	}
 	if c.o.Chain == nil {
 		return Answer{}, errNoChain
 	}

@@ -174,3 +174,55 @@ func TestTheFirstOfTwoIsFoundByItsReceipt(t *testing.T) {
 	s.one(id, block)
 	s.agrees()
 }
+
+// "Same key and body: the first answer; same key, other body: 422": also of what chain
+// and keystore have a part in, and whatever they say by now.
+func TestTheFirstAnswerIsKept(t *testing.T) {
+	t.Parallel()
+	s := newWorld(t).inMemory()
+	far := chaintest.Named("far").Hex()
+	requests := map[string]struct {
+		first, other commands.Request
+		send         func(commands.Request) (commands.Answer, error)
+	}{}
+	add := func(name string, c domain.Caller, cmd, other commands.Command, send func(commands.Request) (commands.Answer, error)) {
+		r := by(c, cmd)
+		o := r
+		o.Command = other
+		requests[name] = struct {
+			first, other commands.Request
+			send         func(commands.Request) (commands.Answer, error)
+		}{r, o, send}
+	}
+	add("register", alice, commands.RegisterWallet{Wallet: "far", Place: domain.WalletCold, Chain: chainID, Address: far},
+		commands.RegisterWallet{Wallet: "farther", Place: domain.WalletCold, Chain: chainID, Address: chaintest.Named("farther").Hex()},
+		func(r commands.Request) (commands.Answer, error) { return s.custody.RegisterWallet(s.ctx(), main, r) })
+	add("load", olga, commands.LoadWallet{Wallet: "hot-1"}, commands.LoadWallet{Wallet: "hot-2"},
+		func(r commands.Request) (commands.Answer, error) { return s.custody.LoadWallet(s.ctx(), main, r) })
+	add("verify", olga, commands.UseKey{Wallet: "hot-1", Purpose: "verify"}, commands.UseKey{Wallet: "hot-2", Purpose: "verify"},
+		func(r commands.Request) (commands.Answer, error) { return s.custody.VerifyWallet(s.ctx(), main, r) })
+	add("reconcile", olga, commands.Reconcile{}, nil,
+		func(r commands.Request) (commands.Answer, error) { return s.custody.Reconcile(s.ctx(), main, r) })
+	first := map[string]commands.Answer{}
+	for name, r := range requests {
+		a, err := r.send(r.first)
+		require.NoError(t, err, name)
+		require.False(t, a.Replayed, name)
+		first[name] = a
+	}
+	s.a.Set(chaintest.Status(500, "down"))
+	s.b.Set(chaintest.Status(500, "down"))
+	s.swapKey() // it would be a breach
+	for name, r := range requests {
+		a, err := r.send(r.first)
+		require.NoError(t, err, name)
+		require.True(t, a.Replayed, name)
+		require.Equal(t, first[name].Revision, a.Revision, name)
+		if r.other.Command != nil {
+			_, err = r.send(r.other)
+			s.code(domain.CodeIdempotencyMismatch, err)
+		}
+	}
+	require.False(t, s.state().Stop.Engaged)
+	require.Nil(t, s.state().Custody.Wallets["farther"])
+}
