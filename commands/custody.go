@@ -4,6 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -92,6 +96,16 @@ type SignedTransaction struct {
 	Hash string // 0x and 64 hex digits
 }
 
+// Format prints the hash alone, whatever the verb: a log is no place for the bytes.
+func (s SignedTransaction) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, "signed transaction "+s.Hash)
+}
+
+// LogValue does the same.
+func (s SignedTransaction) LogValue() slog.Value {
+	return slog.StringValue(fmt.Sprint(s))
+}
+
 // OutcomeKind is what the chain says of the transactions of one nonce.
 type OutcomeKind string
 
@@ -151,6 +165,9 @@ type Custody struct {
 	engine *Engine
 	o      CustodyOptions
 	nudge  chan struct{} // see [Custody.Run]
+
+	mu       sync.Mutex
+	breaches map[string]bool // that were reported, by portfolio and what
 }
 
 // NewCustody returns the custody of an engine.
@@ -170,7 +187,7 @@ func NewCustody(e *Engine, o CustodyOptions) *Custody {
 	if o.StepTimeout == 0 {
 		o.StepTimeout = time.Minute
 	}
-	return &Custody{engine: e, o: o, nudge: make(chan struct{}, 1)}
+	return &Custody{engine: e, o: o, nudge: make(chan struct{}, 1), breaches: map[string]bool{}}
 }
 
 var (
@@ -183,10 +200,14 @@ var (
 // change. "security_breach (mutated approval, blob of another address)".
 func (c *Custody) breach(ctx context.Context, id, what string) {
 	what = "security breach: " + what
+	c.mu.Lock()
+	reported := c.breaches[id+" "+what]
+	c.breaches[id+" "+what] = true
+	c.mu.Unlock()
 	standing := false
 	_ = c.engine.look(ctx, id, func(s *portfolio.State) error {
-		// It is met again at every try. The stop stands, and says so: once is enough.
-		standing = s.Stop.Engaged && s.Stop.Kind == domain.StopSecurityBreach && s.Stop.Reason == what
+		// It is met again at every try. The stop stands for a breach: once is enough.
+		standing = s.Stop.Engaged && s.Stop.Kind == domain.StopSecurityBreach && (reported || s.Stop.Reason == what)
 		return nil
 	})
 	if standing {

@@ -154,7 +154,7 @@ func (l *loop) once(ctx context.Context, id string, p *tended) {
 		}
 	}()
 	wallets := 0
-	err := l.c.engine.look(ctx, id, func(s *portfolio.State) error {
+	err := l.c.glance(ctx, id, func(s *portfolio.State) error {
 		p.paper, wallets = s.IsOpen() && s.Mode != domain.ModeLive, len(s.Custody.Wallets)
 		return nil
 	})

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -21,11 +23,12 @@ const (
 	deskDigest  = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 )
 
-// countingSigner gives one signature, and counts. gate, if set, holds it up.
+// countingSigner gives one signature, and counts; something may happen during it.
 type countingSigner struct {
 	mu     sync.Mutex
 	signed int
 	err    error
+	during func()
 }
 
 var deskSignature = func() (s [65]byte) {
@@ -37,6 +40,9 @@ func (c *countingSigner) Sign(context.Context, string, string, [32]byte) ([65]by
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.signed++
+	if c.during != nil {
+		c.during()
+	}
 	return deskSignature, c.err
 }
 
@@ -173,6 +179,37 @@ func TestASignatureOfAnAppendThatFailed(t *testing.T) {
 	}
 }
 
+// What was decided before is signed anew for a retry, and what happens while it is being
+// signed counts.
+func TestASignatureThatIsGivenAgain(t *testing.T) {
+	d := newDesk(t)
+	first, _, signature, err := d.sign()
+	require.NoError(t, err)
+	require.NotEmpty(t, signature)
+	cmd, ok := d.request.Command.(SignOrder)
+	require.True(t, ok)
+	again := func() (*secret, error) {
+		s := &secret{custody: d.custody, portfolio: "main", digest: first.digest}
+		return s, d.custody.releaseAgain(d.ctx(), "main", d.request.Caller, cmd, s)
+	}
+	s, err := again()
+	require.NoError(t, err)
+	require.Equal(t, deskSignature, s.signature)
+
+	d.signer.err = errors.New("the folder is gone")
+	_, err = again()
+	require.ErrorIs(t, err, d.signer.err)
+	d.signer.err, d.signer.during = nil, d.trip
+	_, err = again()
+	requireCode(t, domain.CodeHalted, err)
+	d.signer.during = nil
+	_, err = again()
+	requireCode(t, domain.CodeHalted, err)
+	cmd.Permit = "p999"
+	_, err = again()
+	requireCode(t, domain.CodeConflict, err)
+}
+
 // A stop that is latched while signature.made is being appended holds at once: recorded
 // or not, nothing leaves after it.
 func TestAStopThatWaitsHoldsASignatureBack(t *testing.T) {
@@ -298,6 +335,18 @@ func TestLooksThatFail(t *testing.T) {
 	requireCode(t, domain.CodeNotFound, d.engine.look(d.ctx(), "nobody", nothing))
 	d.engine.Close()
 	requireCode(t, domain.CodeUnavailable, d.engine.look(d.ctx(), "main", nothing))
+}
+
+// "Whoever has it can send it": what was signed is not printed.
+func TestSignedBytesAreNotPrinted(t *testing.T) {
+	x := SignedTransaction{Raw: "0xcafe", Hash: "0xaa"}
+	var log bytes.Buffer
+	logger := slog.New(slog.NewJSONHandler(&log, nil))
+	logger.Info("sent", "transaction", x)
+	for _, text := range []string{fmt.Sprintf("%v %+v %#v %s %q %d", x, x, x, x, x, x), fmt.Sprint(&x, []SignedTransaction{x}), log.String()} {
+		require.NotContains(t, text, "cafe")
+		require.Contains(t, text, "0xaa")
+	}
 }
 
 func hexOf(b []byte) string {

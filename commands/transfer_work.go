@@ -21,7 +21,7 @@ import (
 func (c *Custody) Work(ctx context.Context, id string) (progressed bool, err error) {
 	var open []*treasury.Transfer
 	overdue, propose := false, false
-	err = c.engine.look(ctx, id, func(s *portfolio.State) error {
+	err = c.glance(ctx, id, func(s *portfolio.State) error {
 		if s.Mode != domain.ModeLive {
 			return nil
 		}
@@ -89,6 +89,13 @@ func (e *TransferProblem) Unwrap() error { return e.Err }
 func (c *Custody) act(ctx context.Context, id string, cmd Command) error {
 	_, err := c.engine.Do(ctx, id, Request{Caller: serverCaller, Key: uuid.NewString(), Command: cmd})
 	return err
+}
+
+// glance is a look that a store which hangs does not hold up for ever.
+func (c *Custody) glance(ctx context.Context, id string, f func(*portfolio.State) error) error {
+	ctx, cancel := context.WithTimeout(ctx, c.o.StepTimeout)
+	defer cancel()
+	return c.engine.look(ctx, id, f)
 }
 
 // stepWithin bounds a step: an endpoint that hangs must not keep the other transfers.

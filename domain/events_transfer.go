@@ -172,7 +172,8 @@ type ReconciliationLine struct {
 	// not yet, have taken it off.
 	InTransit Decimal `json:"in_transit,omitzero"`
 	Chain     Decimal `json:"chain"`
-	// Difference is chain − ledger where neither reading agrees, else 0.
+	// Difference is chain − (ledger and what moves within the place) where no reading
+	// agrees, else 0.
 	Difference Decimal `json:"difference,omitzero"`
 	// Skipped says why the line was not judged.
 	Skipped string `json:"skipped,omitempty"`

@@ -146,7 +146,6 @@ const (
 	SignBotStopped     SignatureCode = "bot_stopped"
 	SignPermitUnknown  SignatureCode = "permit_unknown"  // never granted to this bot, used up, expired or revoked
 	SignPermitUsed     SignatureCode = "permit_used"     // it signed another digest
-	SignTransferState  SignatureCode = "transfer_state"  // not approved, not prepared, or over
 	SignWalletUnknown  SignatureCode = "wallet_unknown"  // the portfolio has no hot wallet on that chain
 	SignWrongSigner    SignatureCode = "wrong_signer"    // the order names another signer or maker
 	SignWrongToken     SignatureCode = "wrong_token"     // the token is not that of the permitted outcome
@@ -163,7 +162,7 @@ const (
 // SignatureCodes are all of them.
 func SignatureCodes() []SignatureCode {
 	return []SignatureCode{
-		SignEmergencyStop, SignBreakerTripped, SignBotStopped, SignPermitUnknown, SignPermitUsed, SignTransferState, SignWalletUnknown,
+		SignEmergencyStop, SignBreakerTripped, SignBotStopped, SignPermitUnknown, SignPermitUsed, SignWalletUnknown,
 		SignWrongSigner, SignWrongToken, SignWrongAsset, SignWrongSide, SignQuantity, SignPrice, SignFee, SignExpiry, SignMarketSettled, SignPaper,
 	}
 }

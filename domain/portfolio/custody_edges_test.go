@@ -163,3 +163,13 @@ func TestNothingIsKnownOf(t *testing.T) {
 	h.lies("2400", "7600", "0")
 	h.equal("0.01", h.balanceIn("POL", "expense:gas"))
 }
+
+// A bot without capital takes nothing, also where less than nothing is free.
+func TestBotWithoutCapital(t *testing.T) {
+	h := funded(t)
+	h.send("hot", "cold", "1500")
+	h.withdraw("100")
+	h.equal("-100", h.s.Holdings().FreeHot)
+	h.refused(domain.CodeInvalid, func(d *Decision) error { return d.RegisterBot(&domain.BotRegistered{Bot: "b"}, dec("0.000001"), true) })
+	h.bot("b", "0")
+}

@@ -202,6 +202,19 @@ func TestSignPart(t *testing.T) {
 	require.Empty(t, h.signs(id, o))
 }
 
+// “the same digest gets the same signature”, also once a part of the order is filled:
+// what was signed was held against the permit as it was then.
+func TestSignAgainAfterAPartIsFilled(t *testing.T) {
+	h := signing(t)
+	id := h.allowed(buy, "100", "0.5", "1")
+	o := h.typed(buy, "100", "50")
+	require.Empty(t, h.signs(id, o))
+	h.fill("a", "rain", "YES", buy, "40", "0.5", withPermit(id))
+	require.Empty(t, h.signs(id, o))
+	require.Equal(t, []string{"command.noted"}, h.types())
+	require.Equal(t, []domain.SignatureCode{domain.SignPermitUsed}, h.signs(id, h.typed(buy, "60", "30")))
+}
+
 // “only under a live permit”
 func TestSignWithoutAPermit(t *testing.T) {
 	unknown := []domain.SignatureCode{domain.SignPermitUnknown}
@@ -233,8 +246,8 @@ func TestSignWithoutAPermit(t *testing.T) {
 	require.Equal(t, []domain.SignatureCode{domain.SignPermitUsed}, h.signs(id, o), "an order rests under it already, that nobody here has signed")
 }
 
-// Legs that were not filled in time lose their permits in the same append, before
-// anything is decided: a permit that is gone signs nothing.
+// Legs that were not filled in time lose their permits: one that is gone signs nothing,
+// in the append that says so either.
 func TestSignALegTooLate(t *testing.T) {
 	h := signing(t, func(p *domain.Policy) { p.PermitTTL = domain.Duration(time.Minute) })
 	var r ArbitrageRequest
@@ -381,10 +394,4 @@ func TestSignRequestRefusals(t *testing.T) {
 		require.Error(t, err, name)
 	}
 	require.Equal(t, domain.CodeNotFound, domain.CodeOf(New().Begin(noon, h.caller).SignOrder(SignRequest{})))
-}
-
-// Every code of the closed list has a test above, but transfer_state, which refusals of
-// transfers are told in.
-func TestSignatureCodesAreTested(t *testing.T) {
-	require.Len(t, domain.SignatureCodes(), 17)
 }

@@ -84,9 +84,11 @@ func TestOnlyGasIsEvaluated(t *testing.T) {
 		h := funded(t)
 		h.depositIn(domain.WalletHot, "POL", "10")
 		h.markAsset("POL", "1")
-		_, hash := h.upTo(treasury.Broadcast, h.send("hot", friend, "10"), 1)
-		h.s.Policy.MaxDailyLossPct, h.cold.Policy.MaxDailyLossPct = dec("0.000001"), dec("0.000001")
-		h.arrive(h.s.Custody.OpenTransfers()[0], hash, fee)
+		h.lose("a", "300")
+		x := h.send("hot", friend, "10")
+		_, hash := h.upTo(treasury.Broadcast, x, 1)
+		h.s.Policy.MaxDailyLossPct, h.cold.Policy.MaxDailyLossPct = dec("0.01"), dec("0.01")
+		h.arrive(x, hash, fee)
 		require.Equal(t, trips, h.count(domain.BreakerTrippedType), fee)
 	}
 }

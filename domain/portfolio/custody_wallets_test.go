@@ -62,9 +62,16 @@ func TestRegisterWallet(t *testing.T) {
 		code   domain.Code
 		change func(*domain.WalletRegistered)
 	}{
-		"fewer assets":      {domain.CodeConflict, func(w *domain.WalletRegistered) {}},
-		"other decimals":    {domain.CodeConflict, func(w *domain.WalletRegistered) { w.Assets[0].Decimals = 18 }},
-		"another token":     {domain.CodeConflict, func(w *domain.WalletRegistered) { w.Wallet, w.Assets[0].ID = "hot-3", polygon+"/erc20:0x00" }},
+		"fewer assets":   {domain.CodeConflict, func(w *domain.WalletRegistered) {}},
+		"other decimals": {domain.CodeConflict, func(w *domain.WalletRegistered) { w.Assets[0].Decimals = 18 }},
+		"another token": {domain.CodeConflict, func(w *domain.WalletRegistered) {
+			*w = *walletOf("hot-3", domain.WalletCold)
+			w.Assets[0].ID = polygon + "/erc20:0x00"
+		}},
+		"other decimals elsewhere": {domain.CodeConflict, func(w *domain.WalletRegistered) {
+			*w = *walletOf("hot-3", domain.WalletCold)
+			w.Assets[0].Decimals = 18
+		}},
 		"another place":     {domain.CodeConflict, func(w *domain.WalletRegistered) { w.Place = domain.WalletCold }},
 		"another address":   {domain.CodeConflict, func(w *domain.WalletRegistered) { w.Address = friend }},
 		"of another wallet": {domain.CodeConflict, func(w *domain.WalletRegistered) { w.Wallet = "hot-3" }},

@@ -268,7 +268,7 @@ func (d *Decision) Allocate(bot string, amount domain.Decimal) error {
 }
 
 func (d *Decision) treasuryCovers(field string, amount domain.Decimal) error {
-	if have := d.s.freeIn(domain.WalletHot, d.s.BaseAsset, d.now); have.Less(amount) {
+	if have := d.s.freeIn(domain.WalletHot, d.s.BaseAsset, d.now); amount.Sign() > 0 && have.Less(amount) {
 		return domain.Invalid(field, "is more than the %s %s in hot:treasury; record a deposit first", have, d.s.BaseAsset)
 	}
 	return nil

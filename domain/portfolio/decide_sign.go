@@ -29,7 +29,7 @@ func (d *Decision) SignOrder(r SignRequest) error {
 	if err := checkSignRequest(r); err != nil {
 		return err
 	}
-	d.due() // legs that were not filled in time take their permits with them, before they sign
+	d.due() // judged as of now, as permits are: legs that were not filled in time are gone
 	p := d.s.Permits[r.Permit]
 	if obstacles := d.signObstacles(r, p); len(obstacles) > 0 {
 		d.refuseSignature(r, obstacles)

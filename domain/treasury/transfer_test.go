@@ -183,6 +183,8 @@ func TestAttempts(t *testing.T) {
 	transfer.Attempts = []Attempt{{Digest: "a", TxHash: "0xa", Sent: true}, {Digest: "b"}}
 	require.Equal(t, "b", transfer.Last().Digest)
 	require.True(t, transfer.Sent())
+	require.True(t, transfer.HasDigest("b"))
+	require.False(t, transfer.HasDigest("c"))
 	require.True(t, transfer.HasHash("0xa"))
 	require.False(t, transfer.HasHash("0xb"))
 	require.False(t, transfer.HasHash(""))

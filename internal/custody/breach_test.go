@@ -233,6 +233,40 @@ func TestASweepInABreach(t *testing.T) {
 	s.agrees()
 }
 
+// A transfer that was signed, and stopped before it was sent, does not keep the money
+// from being saved: the sweep takes its nonce, and it fails once it may go on.
+func TestASweepGoesBeforeWhatWasStopped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.inMemory()
+	block := w.node.Head()
+	stopped := s.ask(commands.RequestTransfer{From: "hot", To: "cold", Amount: dec("10")})
+	require.NoError(t, s.work())
+	require.NoError(t, s.work())
+	require.Equal(t, treasury.Signed, s.transfer(stopped).Status)
+	s.stop()
+	id := s.ask(commands.RequestTransfer{From: "hot", To: "cold", Reason: "a drill", Sweep: true})
+	for range 6 {
+		_ = s.work()
+	}
+	w.node.Mine(3)
+	_ = s.work()
+	require.Equal(t, treasury.Confirmed, s.transfer(id).Status)
+	s.one(id, block)
+
+	asked := s.must(olga, commands.RequestClear{Reason: "over"})
+	s.must(paul, commands.ConfirmClear{Request: asked.ID})
+	for range 4 {
+		require.NoError(t, s.work())
+	}
+	x := s.transfer(stopped)
+	require.Equal(t, treasury.Failed, x.Status)
+	require.Equal(t, domain.FailedReplaced, x.Code)
+	require.Equal(t, s.transfer(id).TxHash, x.TxHash)
+	s.one(id, block)
+	s.agrees()
+}
+
 // hotKey is what the keystore holds for hot-1. Nobody has money there either.
 const hotKey = "1053fae1b3ac64f178bcc21026fd06a3f4544ec2f35338b001f02d1d8efa3d5f"
 

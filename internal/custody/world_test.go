@@ -44,7 +44,8 @@ type world struct {
 	token    *chaintest.Token
 	a, b     *chaintest.Proxy
 	registry *chain.Registry
-	client   *chain.Client
+	client   *chain.Client // asks both, in live mode
+	direct   *chain.Client // asks the node itself: what it says is so
 	shapes   *typeddata.Shapes
 	secret   string // of the keyring
 	ring     *vault.Keyring
@@ -76,7 +77,8 @@ func newWorld(t testing.TB) *world {
 			"min_tip_gwei": "1", "max_tip_gwei": "5", "max_fee_gwei": "100"}],
 		"assets": [{"id": "`+chainID+`/slip44:1", "symbol": "COIN", "decimals": 18}, {"id": "`+w.usdc()+`", "symbol": "USDC", "decimals": 6}]}`))
 	require.NoError(t, err)
-	w.client = w.dial(10 * time.Second)
+	w.client = w.dial(chain.Config{Live: true}, w.a.URL, w.b.URL)
+	w.direct = w.dial(chain.Config{}, w.node.URL)
 	w.shapes, err = typeddata.ParseShapes("shapes.json", []byte(shapesFor(w)))
 	require.NoError(t, err)
 	return w
@@ -108,12 +110,12 @@ func (w *world) store(wallet string, i uint32) (address common.Address) {
 	return address
 }
 
-// dial asks through both proxies, with a secret in each URL, in live mode.
-func (w *world) dial(timeout time.Duration) *chain.Client {
+// dial makes a client, with a secret in each URL.
+func (w *world) dial(config chain.Config, urls ...func() string) *chain.Client {
 	w.t.Helper()
-	config := chain.Config{Chain: w.registry.Chains[0], Timeout: timeout, Live: true}
-	for _, p := range []*chaintest.Proxy{w.a, w.b} {
-		config.Endpoints = append(config.Endpoints, func() string { return p.URL() + "/v3/" + canary + "?key=" + canary })
+	config.Chain = w.registry.Chains[0]
+	for _, url := range urls {
+		config.Endpoints = append(config.Endpoints, func() string { return url() + "/?key=" + canary })
 	}
 	c, err := chain.Dial(context.Background(), config)
 	require.NoError(w.t, err)
@@ -143,9 +145,9 @@ func (w *world) holds(of common.Address, asset string) domain.Decimal {
 		a = w.registry.Assets[1]
 	}
 	ctx := context.Background()
-	at, err := w.client.Head(ctx)
+	at, err := w.direct.Head(ctx)
 	require.NoError(w.t, err)
-	units, err := w.client.Balance(ctx, at, chain.Address(of), a)
+	units, err := w.direct.Balance(ctx, at, chain.Address(of), a)
 	require.NoError(w.t, err)
 	amount, err := a.Amount(units)
 	require.NoError(w.t, err)

@@ -1,0 +1,88 @@
+package commands
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+)
+
+// "Tells of each problem once": the same one with other figures is the same; one that is
+// gone for ten minutes is told again; the same of another transfer is another.
+func TestAProblemIsToldOnce(t *testing.T) {
+	clock := newClock()
+	var said []string
+	c := &Custody{o: CustodyOptions{Now: clock.Now, Watch: func(id, what string, err error) { said = append(said, id+" "+what+": "+err.Error()) }}}
+	var told told
+	say := func(transfer, text string) int {
+		told.tell(c, "main", "stuck", &TransferProblem{Transfer: transfer, Err: errors.New(text)})
+		return len(said)
+	}
+	require.Equal(t, 1, say("x1", "the newest block is 12s old"))
+	require.Equal(t, 1, say("x1", "the newest block is 120s old"))
+	require.Equal(t, 2, say("x2", "the newest block is 12s old"))
+	require.Equal(t, 3, say("x1", "no endpoint answers"))
+	clock.add(toldFor - time.Second)
+	require.Equal(t, 3, say("x1", "the newest block is 9s old"), "met again")
+	clock.add(toldFor - time.Second)
+	require.Equal(t, 3, say("x1", "the newest block is 9s old"))
+	require.Equal(t, 4, say("x1", "no endpoint answers"), "it was gone for long enough")
+	require.LessOrEqual(t, len(told.at), 3)
+	require.Equal(t, "main stuck: transfer x1: the newest block is 12s old", said[0])
+}
+
+// Problems that were joined are told one by one; what wraps one is one.
+func TestJoinedProblemsAreTakenApart(t *testing.T) {
+	a, b := errors.New("a"), &TransferProblem{Transfer: "x1", Err: fmt.Errorf("%w: %w", ErrChainDisagrees, errors.New("b"))}
+	require.Empty(t, each(nil))
+	require.Equal(t, []error{a}, each(a))
+	require.Equal(t, []error{b}, each(b))
+	require.Equal(t, []error{a, b}, each(errors.Join(nil, a, b)))
+}
+
+// A store that hangs is waited for so long.
+func TestAGlanceIsShort(t *testing.T) {
+	d := newDesk(t)
+	d.custody.o.StepTimeout = 20 * time.Millisecond
+	gate := make(chan struct{})
+	d.store.plan(fault{gate: gate})
+	go func() {
+		_, _ = d.engine.Do(d.ctx(), "main", Request{Caller: olga, Key: "k", Command: deposit("1")})
+	}()
+	soon(t, d.store.blocked)
+	start := time.Now()
+	_, err := d.custody.Work(d.ctx(), "main")
+	require.Error(t, err)
+	require.Less(t, time.Since(start), patience)
+	close(gate)
+	require.NoError(t, d.custody.glance(d.ctx(), "main", func(*portfolio.State) error { return nil }))
+}
+
+// A breach is engaged once: the stop stands, and is not repeated at every try; another
+// one is.
+func TestABreachIsEngagedOnce(t *testing.T) {
+	d := newDesk(t)
+	var said []string
+	d.custody.o.Watch = func(_, what string, _ error) { said = append(said, what) }
+	for range 3 {
+		d.custody.breach(d.ctx(), "main", "transfer x1 is not what was approved")
+	}
+	require.Len(t, said, 1)
+	for range 3 { // two at once
+		d.custody.breach(d.ctx(), "main", "the key of wallet hot-1 is that of another address")
+		d.custody.breach(d.ctx(), "main", "transfer x1 is not what was approved")
+	}
+	require.Len(t, said, 2)
+	n := 0
+	for _, kind := range d.types() {
+		if kind == domain.EmergencyStopEngagedType {
+			n++
+		}
+	}
+	require.Equal(t, 2, n)
+}
