@@ -349,11 +349,7 @@ func (c *Custody) verified(ctx context.Context, id, name string) (*treasury.Wall
 		if w.Wallet != name {
 			continue
 		}
-		err := c.o.Signer.Verify(ctx, w.Wallet, w.Address)
-		if errors.Is(err, ErrForeignKey) {
-			c.breach(ctx, id, "the key of wallet "+w.Wallet+" is that of another address")
-		}
-		return w, err
+		return w, c.foreign(ctx, id, w.Wallet, c.o.Signer.Verify(ctx, w.Wallet, w.Address))
 	}
 	return nil, &domain.Error{Code: domain.CodeNotFound, Field: "wallet", Message: "is not registered in this portfolio"}
 }

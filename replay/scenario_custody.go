@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"strconv"
 	"strings"
 
 	"pets/commands"
@@ -103,7 +104,7 @@ func advanceVerb(s *scenario, a *args) []commands.Command {
 	if t == nil {
 		t = &treasury.Transfer{}
 	}
-	sum := sha256.Sum256([]byte(id + "/" + string(rune('0'+len(t.Attempts)))))
+	sum := sha256.Sum256([]byte(id + "/" + strconv.Itoa(len(t.Attempts))))
 	p := commands.Prepared{Transaction: json.RawMessage("{}"), Nonce: nextNonce(s, t), Digest: hex.EncodeToString(sum[:]), Says: t.Payment}
 	digest := ""
 	if made := t.Last(); made != nil {

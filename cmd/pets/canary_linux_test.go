@@ -54,7 +54,7 @@ const (
 func forms(secret []byte) map[string][]byte {
 	out := map[string][]byte{
 		"raw": secret, "hex": []byte(hex.EncodeToString(secret)), "HEX": []byte(strings.ToUpper(hex.EncodeToString(secret))),
-		"decimal": []byte(new(big.Int).SetBytes(secret).String()), "list": []byte(strings.Trim(fmt.Sprint(secret), "[]")),
+		"decimal": []byte(new(big.Int).SetBytes(secret).String()), "list": []byte(strings.Trim(fmt.Sprintf("%d", secret), "[]")),
 	}
 	for shift := range 3 {
 		for name, e := range map[string]*base64.Encoding{"base64": base64.RawStdEncoding, "base64url": base64.RawURLEncoding} {
@@ -364,7 +364,7 @@ func inMemory(t *testing.T, pid int, secrets map[string][]byte) map[string]int {
 			continue
 		}
 		region := make([]byte, to-from)
-		n, _ := memory.ReadAt(region, int64(from)) //nolint:gosec // an address
+		n, _ := memory.ReadAt(region, int64(from))
 		read += n
 		for name, secret := range secrets {
 			if count := bytes.Count(region[:n], secret); count > 0 {

@@ -54,6 +54,7 @@ func TestCustodyPage(t *testing.T) {
 
 var (
 	machineLine = regexp.MustCompile(`^(server|offline|serve)\$ (.+)$`)
+	readKey     = regexp.MustCompile(`^read -rs (\w+)`)
 	walletNamed = regexp.MustCompile(`^pets wallet (?:create|recover) (\S+)`)
 	readyAgain  = regexp.MustCompile(`<<(\d+)>>$`)
 )
@@ -64,14 +65,14 @@ type desk struct {
 	offlineDir string
 	seats      map[string]*seat
 	words      map[string][]string // by wallet
-	secrets    []string            // API keys, in the order they were shown
+	secrets    []string            // API keys, in the order they were shown; the first is none
 }
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
 	c := &custodial{shell: newShell(t)}
 	c.chainOf(t)
-	d := &desk{custodial: c, offlineDir: t.TempDir(), seats: map[string]*seat{}, words: map[string][]string{}}
+	d := &desk{custodial: c, offlineDir: t.TempDir(), seats: map[string]*seat{}, words: map[string][]string{}, secrets: []string{""}}
 	c.env = append(c.env, "PETS_LISTEN=127.0.0.1:0", "PETS_METRICS_LISTEN=off", "PETS_STORE=embedded:"+c.store())
 	bin := t.TempDir()
 	self, err := os.Executable()
@@ -121,8 +122,9 @@ func (d *desk) run(machine, line string) {
 	}
 	from := len(s.output())
 	s.types(line + "\n")
-	d.attend(s, from+len(line), wallet, line)
-	d.secrets = append(d.secrets, secretPattern.FindAllString(s.output()[from+len(line):], -1)...)
+	typed, _, _ := strings.Cut(line, "\n") // a second line may be typed unseen
+	d.attend(s, from+len(typed), wallet, line)
+	d.secrets = append(d.secrets, secretPattern.FindAllString(s.output()[from+len(typed):], -1)...)
 }
 
 // attend answers what a command asks until the shell is ready again.
@@ -158,22 +160,23 @@ func (d *desk) attend(s *seat, from int, wallet, line string) {
 			}
 			continue
 		}
-		from = len(s.output()) - 1 // what was asked is behind us
+		from += len(screen) // what was asked is behind us
 	}
 }
 
 // filledIn puts in what the page leaves to its reader.
 func (d *desk) filledIn(line string) string {
+	if m := readKey.FindStringSubmatch(line); m != nil { // what is pasted follows the line
+		return line + "\n" + map[string]string{"PETS_KEY": adminKey, "BOB": d.secrets[len(d.secrets)-1]}[m[1]]
+	}
 	name, dots := strings.CutSuffix(line, "=…")
 	if !dots {
 		return line
 	}
 	value := map[string]func() string{
-		"export PETS_KEY": func() string { return adminKey },
-		"export BOB":      func() string { return d.secrets[len(d.secrets)-1] },
-		"HOT":             func() string { return accountOf(d.t, strings.Join(d.words["trading"], " "), 0) },
-		"COLD":            func() string { return accountOf(d.t, strings.Join(d.words["vault"], " "), 0) },
-		"EXCHANGE":        func() string { return coldTo },
+		"HOT":      func() string { return accountOf(d.t, strings.Join(d.words["trading"], " "), 0) },
+		"COLD":     func() string { return accountOf(d.t, strings.Join(d.words["vault"], " "), 0) },
+		"EXCHANGE": func() string { return coldTo },
 	}[name]
 	require.NotNil(d.t, value, line)
 	if name == "COLD" { // it was carried over: both machines know it

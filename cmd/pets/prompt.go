@@ -40,6 +40,7 @@ var errInterrupted = errors.New("interrupted; nothing was kept")
 // where nobody sits.
 type prompter struct {
 	in, out *os.File
+	pressed [1]byte // the one place where keys arrive; a cell of its own for each would leave them all behind
 }
 
 // prompter returns one, or a usage error where input or output is no terminal: secrets
@@ -201,25 +202,22 @@ func (t *typing) wipe() { clear(t.b[:cap(t.b)]) }
 // key waits for one byte. A read of a terminal cannot be called off: it is left behind
 // where the program ends anyway.
 func (p *prompter) key(ctx context.Context) (byte, error) {
-	type pressed struct {
-		key byte
-		err error
-	}
-	got := make(chan pressed, 1)
+	got := make(chan error, 1)
 	go func() {
-		var b [1]byte
-		n, err := p.in.Read(b[:])
+		n, err := p.in.Read(p.pressed[:])
 		if err == nil && n == 0 {
 			err = io.ErrUnexpectedEOF
 		}
-		got <- pressed{b[0], err}
+		got <- err
 	}()
 	select {
-	case k := <-got:
-		if k.err != nil {
-			return 0, fmt.Errorf("the terminal is gone: %w", k.err)
+	case err := <-got:
+		if err != nil {
+			return 0, fmt.Errorf("the terminal is gone: %w", err)
 		}
-		return k.key, nil
+		key := p.pressed[0]
+		p.pressed[0] = 0
+		return key, nil
 	case <-ctx.Done():
 		_, _ = io.WriteString(p.out, "\r\n")
 		return 0, ctx.Err()

@@ -183,7 +183,7 @@ func noTrace(t testing.TB, where string, text []byte, words string, index uint32
 	forms := map[string]string{
 		"raw": string(secret), "hex": hex.EncodeToString(secret), "HEX": strings.ToUpper(hex.EncodeToString(secret)),
 		"base64": base64.RawStdEncoding.EncodeToString(secret)[:40], "URL": base64.RawURLEncoding.EncodeToString(secret)[:40],
-		"decimal": strings.Trim(fmt.Sprint(secret), "[]"), "seed": string(bip39.NewSeed(words, "")[:32]),
+		"decimal": strings.Trim(fmt.Sprintf("%d", secret), "[]"), "seed": string(bip39.NewSeed(words, "")[:32]),
 	}
 	for i := 1; i < len(all); i++ {
 		for _, between := range []string{" ", "\n", ",", "\x00", "\", \""} {
@@ -223,7 +223,7 @@ func notEchoed(t testing.TB, output, words string) {
 // what is wrong is said by position.
 func TestWordsAreTypedUnseen(t *testing.T) {
 	s := newSeat(t)
-	p := &prompter{s.slave, s.slave}
+	p := &prompter{in: s.slave, out: s.slave}
 	ask := func(words int) chan error {
 		got := make(chan error, 1)
 		go func() {
@@ -272,7 +272,7 @@ func TestWordsAreTypedUnseen(t *testing.T) {
 // it waits for a key.
 func TestLinesAreSeen(t *testing.T) {
 	s := newSeat(t)
-	p := &prompter{s.slave, s.slave}
+	p := &prompter{in: s.slave, out: s.slave}
 	got := make(chan string, 1)
 	go func() {
 		text, err := p.line(t.Context(), "Amount: ")

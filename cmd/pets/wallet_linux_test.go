@@ -114,7 +114,6 @@ func (s *shell) walletEvents() []string {
 var (
 	shownWord = regexp.MustCompile(`(\d+)\. ([a-z]+)`)
 	askedWord = regexp.MustCompile(`Word (\d+) \(not shown\): $`)
-	anAddress = regexp.MustCompile(`0x[0-9A-Fa-f]{40}`)
 )
 
 // readWords reads the words off the screen, as a person does.

@@ -26,15 +26,24 @@ type Chain struct {
 // NewChain returns the chain that a client asks.
 func NewChain(r *chain.Registry, c *chain.Client) *Chain { return &Chain{NewSignatory(r), c} }
 
+// meant is an error of the chain that has a meaning for those who move money; it says
+// so itself.
+type meant struct{ meaning, err error }
+
+func (m *meant) Error() string { return m.err.Error() }
+
+// Unwrap returns both.
+func (m *meant) Unwrap() []error { return []error{m.err, m.meaning} }
+
 // known gives an error the meaning it has for those who move money.
 func known(err error) error {
 	switch {
 	case errors.Is(err, chain.ErrDisagreement), errors.Is(err, chain.ErrWrongChain):
-		return fmt.Errorf("%w: %w", commands.ErrChainDisagrees, err)
+		return &meant{commands.ErrChainDisagrees, err}
 	case errors.Is(err, chain.ErrToken), errors.Is(err, chain.ErrTransaction):
-		return fmt.Errorf("%w: %w", commands.ErrCannotPay, err)
+		return &meant{commands.ErrCannotPay, err}
 	case errors.Is(err, chain.ErrUnderpriced):
-		return fmt.Errorf("%w: %w", commands.ErrUnderpriced, err)
+		return &meant{commands.ErrUnderpriced, err}
 	}
 	return err
 }

@@ -49,7 +49,7 @@ func (s *server) eventually(what string, ok func() bool) {
 // "Reconciliation … at start, on a schedule"; a request is worked on at once.
 func TestTheLoopTakesTransfersToTheirEnd(t *testing.T) {
 	t.Parallel()
-	s := newWorld(t).inMemory()
+	s := plainWorld(t).inMemory()
 	block := s.node.Head()
 	reconciled := func() int { return len(eventsOf[*domain.BalanceReconciled](s)) }
 	stop := s.run(commands.RunOptions{Every: time.Hour, ReconcileEvery: 2 * time.Hour})
@@ -61,7 +61,7 @@ func TestTheLoopTakesTransfersToTheirEnd(t *testing.T) {
 	s.custody.Nudge()
 	s.eventually("sent at once", func() bool { return s.transfer(id).Status == treasury.Broadcast })
 	s.eventually("confirmed", func() bool { // it is recorded as sent a moment before it is
-		s.node.Mine(1)
+		s.node.Mine(1) // one endpoint: two would not keep up with this
 		s.custody.Nudge()
 		return s.transfer(id).Status == treasury.Confirmed
 	})
