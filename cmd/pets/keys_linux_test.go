@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
+	"pets/internal/custody"
 	"pets/internal/vault"
 )
 
@@ -92,6 +94,41 @@ func TestRotateHere(t *testing.T) {
 		require.NotContains(t, r.out+r.err+out+s.ok("events", "--json"), k)
 	}
 	noTraceOnDisk(t, s.dir, testWords, 0)
+}
+
+// "with a progress line per wallet; interrupted, it resumes": killed after any line, it goes
+// on when it is run again, and every key is there.
+func TestRotateKilled(t *testing.T) {
+	const wallets = 24
+	s := liveShell(t)
+	former, key := s.getEnv("ENCRYPTION_KEY"), vault.GenerateKey()
+	ring, err := vault.ParseKeyring(former, "")
+	require.NoError(t, err)
+	store, err := vault.Open(s.keys(), ring)
+	require.NoError(t, err)
+	m, err := vault.ParseMnemonic([]byte(otherWords))
+	require.NoError(t, err)
+	for i := range uint32(wallets) {
+		_, err := storeKey(custody.NewKeys(store, ring), m, fmt.Sprintf("w%02d", i), i)
+		require.NoError(t, err)
+	}
+	s.setEnv("ENCRYPTION_KEY", key)
+	s.setEnv("ENCRYPTION_KEYS_RETIRED", former)
+	var errs lockedBuffer
+	c := s.process("keys", "rotate")
+	c.Stderr = &errs
+	require.NoError(t, c.Start())
+	require.Eventually(t, func() bool { return strings.Contains(errs.String(), "sealed 3 of 24: w02\n") }, 10*time.Second, 100*time.Microsecond)
+	require.NoError(t, c.Process.Kill())
+	_ = c.Wait()
+	if open := s.ok("keys", "status"); !strings.Contains(open, "ROTATION OPEN") {
+		t.Log("it was faster than the kill")
+	}
+	r := s.run("keys", "rotate")
+	require.Equal(t, 0, r.code, r.err)
+	require.Contains(t, r.out, "everything is sealed under "+keyID(t, key))
+	s.setEnv("ENCRYPTION_KEYS_RETIRED", "")
+	require.Equal(t, wallets, strings.Count(s.ok("wallet", "verify", "--offline"), "its key opens"))
 }
 
 // Without a store, a keystore or a key it says which is missing, and makes none.

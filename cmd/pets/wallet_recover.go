@@ -62,6 +62,11 @@ func (a *app) recoverWallet(ctx context.Context, f recoverFlags) error {
 	if err := a.expectAddress(ctx, &f); err != nil {
 		return err
 	}
+	if f.wallet != nil && f.wallet.Place == domain.WalletCold {
+		return domain.Errorf(domain.CodeConflict,
+			"%s is a cold wallet, and its words are never typed where its store or server can be reached. On the offline machine: pets wallet recover %s --drill --address %s; then here: pets wallet record %s --tested --address %s",
+			f.name, f.name, f.expected, f.name, f.expected)
+	}
 	if f.drill {
 		return a.drill(ctx, p, f)
 	}
@@ -70,9 +75,6 @@ func (a *app) recoverWallet(ctx context.Context, f recoverFlags) error {
 		return err
 	}
 	defer keys.Wipe()
-	if f.wallet != nil && f.wallet.Place == domain.WalletCold {
-		return domain.Errorf(domain.CodeConflict, "%s is a cold wallet: its key never touches this machine. Try its words with --drill, on the machine that signs", f.name)
-	}
 	entries, err := keys.List()
 	if err != nil {
 		return err
