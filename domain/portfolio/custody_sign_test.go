@@ -395,3 +395,17 @@ func TestSignRequestRefusals(t *testing.T) {
 	}
 	require.Equal(t, domain.CodeNotFound, domain.CodeOf(New().Begin(noon, h.caller).SignOrder(SignRequest{})))
 }
+
+// A server whose clock is behind gives no signature again that is over by the stream.
+func TestSignWithAClockThatIsBehind(t *testing.T) {
+	h := signing(t)
+	id := h.allowed(buy, "10", "0.5", "0.1")
+	o := h.typed(buy, "10", "5")
+	expires, before := h.now.Add(time.Minute), h.now
+	o.ExpiresAt = &expires
+	require.Empty(t, h.signs(id, o))
+	h.after(2 * time.Minute).deposit("1")
+	found := h.s.SignObstacles(before, h.caller, SignRequest{Permit: id, Order: o})
+	require.Len(t, found, 1)
+	require.Equal(t, domain.SignPermitUnknown, found[0].Code)
+}

@@ -47,8 +47,12 @@ func (d *Decision) SignOrder(r SignRequest) error {
 	return nil
 }
 
-// SignObstacles says why an order may not be signed at a time; nothing is recorded.
+// SignObstacles says why an order may not be signed at a time; nothing is recorded. A
+// clock that is behind the last record makes nothing live again that is over.
 func (s *State) SignObstacles(now time.Time, caller domain.Caller, r SignRequest) []domain.SignatureObstacle {
+	if now.Before(s.Time) {
+		now = s.Time
+	}
 	return s.Begin(now, caller).signObstacles(r, s.Permits[r.Permit])
 }
 
