@@ -154,11 +154,7 @@ func (c *Chain) Follow(ctx context.Context, attempts []treasury.Attempt) (comman
 		case chain.Mined:
 			return c.mined(u, a, status)
 		case chain.Replaced:
-			if !status.Final || ours(attempts, status.Rival) {
-				out = commands.Outcome{Kind: commands.Waiting, InBlock: true}
-				continue
-			}
-			return commands.Outcome{Kind: commands.Replaced, TxHash: status.Rival.Hex(), Block: status.Block.Number}, nil
+			return c.taken(ctx, attempts, status)
 		case chain.Pending:
 			out.Kind = commands.Waiting
 		case chain.Dropped:
@@ -167,8 +163,27 @@ func (c *Chain) Follow(ctx context.Context, attempts []treasury.Attempt) (comman
 	return out, known(unknown)
 }
 
-func ours(attempts []treasury.Attempt, rival common.Hash) bool {
-	return slices.ContainsFunc(attempts, func(a treasury.Attempt) bool { return a.TxHash == rival.Hex() })
+// taken says what became of a nonce that a block has used: by another attempt, which is
+// looked at next, or by a stranger. Nothing is asked of the others: finding out what used
+// a nonce takes dozens of questions, and there may be many attempts.
+func (c *Chain) taken(ctx context.Context, attempts []treasury.Attempt, s chain.Status) (commands.Outcome, error) {
+	waiting := commands.Outcome{Kind: commands.Waiting, InBlock: true}
+	i := slices.IndexFunc(attempts, func(a treasury.Attempt) bool { return a.TxHash == s.Rival.Hex() })
+	switch {
+	case i < 0 && !s.Final:
+		return waiting, nil
+	case i < 0:
+		return commands.Outcome{Kind: commands.Replaced, TxHash: s.Rival.Hex(), Block: s.Block.Number}, nil
+	}
+	u, err := c.parse(attempts[i].Transaction)
+	if err != nil {
+		return waiting, err
+	}
+	own, err := c.client.Status(ctx, s.Rival, u.From, attempts[i].Nonce)
+	if err != nil || own.State != chain.Mined { // its receipt is late, or a reorganisation came between
+		return waiting, known(err)
+	}
+	return c.mined(u, attempts[i], own)
 }
 
 // mined says what came of a transaction that stands in a block.

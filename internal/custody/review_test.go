@@ -154,15 +154,7 @@ func TestTheFirstOfTwoIsFoundByItsReceipt(t *testing.T) {
 	x := s.transfer(id)
 	require.Len(t, x.Attempts, 2)
 	require.True(t, x.Last().Sent)
-	s.node.Forget()
-	first := x.Attempts[0]
-	signature, err := custody.NewKeys(s.keys, s.ring).Sign(s.ctx(), x.Wallet, x.From, [32]byte(common32(t, first.Digest)))
-	require.NoError(t, err)
-	signed, err := custody.NewSignatory(s.registry).Assemble(first.Transaction, signature)
-	require.NoError(t, err)
-	require.Equal(t, first.TxHash, signed.Hash)
-	require.NoError(t, s.chain().Send(s.ctx(), chainID, signed.Raw))
-	s.node.Mine(4)
+	first := s.minesTheFirst(x)
 	pruned := chaintest.On("eth_getTransactionCount", chaintest.Refuse(-32000, "missing trie node"))
 	s.a.Set(pruned)
 	s.b.Set(pruned)
@@ -225,4 +217,43 @@ func TestTheFirstAnswerIsKept(t *testing.T) {
 	}
 	require.False(t, s.state().Stop.Engaged)
 	require.Nil(t, s.state().Custody.Wallets["farther"])
+}
+
+// minesTheFirst has the chain take the first of a transfer's transactions, whatever took
+// its place in the pool.
+func (s *server) minesTheFirst(x *treasury.Transfer) treasury.Attempt {
+	s.t.Helper()
+	s.node.Forget()
+	first := x.Attempts[0]
+	signature, err := custody.NewKeys(s.keys, s.ring).Sign(s.ctx(), x.Wallet, x.From, [32]byte(common32(s.t, first.Digest)))
+	require.NoError(s.t, err)
+	signed, err := custody.NewSignatory(s.registry).Assemble(first.Transaction, signature)
+	require.NoError(s.t, err)
+	require.Equal(s.t, first.TxHash, signed.Hash)
+	require.NoError(s.t, s.chain().Send(s.ctx(), chainID, signed.Raw))
+	s.node.Mine(4)
+	return first
+}
+
+// What used the nonce is looked up once, not for each of the transactions that took one
+// another's place: a step has a minute for all it asks.
+func TestWhatUsedTheNonceIsLookedUpOnce(t *testing.T) {
+	t.Parallel()
+	s := newWorld(t).inMemory()
+	id, block := s.sending()
+	for range 8 {
+		s.later(5 * time.Minute)
+		for range 3 { // repriced, signed, sent
+			require.NoError(t, s.work())
+		}
+	}
+	x := s.transfer(id)
+	require.Len(t, x.Attempts, 9)
+	s.minesTheFirst(x)
+	before := s.a.Calls("eth_getTransactionReceipt")
+	require.NoError(t, s.work())
+	require.Equal(t, treasury.Confirmed, s.transfer(id).Status)
+	require.Equal(t, 2, s.a.Calls("eth_getTransactionReceipt")-before)
+	s.one(id, block)
+	s.agrees()
 }
