@@ -153,9 +153,10 @@ func (l *loop) once(ctx context.Context, id string, p *tended) {
 			p.told.tell(l.c, id, "a defect was found while transfers were worked on", &Defect{Value: v, Stack: debug.Stack()})
 		}
 	}()
-	wallets := 0
+	wallets, hot := 0, false
 	err := l.c.glance(ctx, id, func(s *portfolio.State) error {
 		p.paper, wallets = s.IsOpen() && s.Mode != domain.ModeLive, len(s.Custody.Wallets)
+		hot = s.HotTooLong(l.c.o.Now().UTC())
 		return nil
 	})
 	switch {
@@ -164,6 +165,9 @@ func (l *loop) once(ctx context.Context, id string, p *tended) {
 		return
 	case p.paper || wallets == 0:
 		return
+	}
+	if hot {
+		l.tell(ctx, id, p, "increases are denied", errHotTooLong)
 	}
 	if l.c.o.Chain != nil && !l.c.o.Now().Before(p.due) {
 		l.reconcile(ctx, id, p)
@@ -178,6 +182,9 @@ func (l *loop) once(ctx context.Context, id string, p *tended) {
 		}
 	}
 }
+
+// errHotTooLong: "Above 0.20 for 24 h: critical alert".
+var errHotTooLong = domain.Errorf(domain.CodeConflict, "the hot wallet has held more than %s of the total for 24 h; move money to the cold wallet", domain.MaxHotShare)
 
 func (l *loop) reconcile(ctx context.Context, id string, p *tended) {
 	_, err := l.c.Reconcile(ctx, id, Request{Caller: serverCaller, Key: uuid.NewString(), Command: Reconcile{}})

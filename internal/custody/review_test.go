@@ -1,6 +1,7 @@
 package custody_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -256,4 +257,29 @@ func TestWhatUsedTheNonceIsLookedUpOnce(t *testing.T) {
 	require.Equal(t, 2, s.a.Calls("eth_getTransactionReceipt")-before)
 	s.one(id, block)
 	s.agrees()
+}
+
+// "Above 0.20 for 24 h: critical alert": once, not at every tick.
+func TestAPersonHearsOfAHotWalletThatIsTooFull(t *testing.T) {
+	t.Parallel()
+	s := newWorld(t).inMemory()
+	s.token.Mint(s.hot, 2_000_000_000)
+	s.must(olga, commands.RecordDeposit{Wallet: domain.WalletHot, Amount: dec("2000")})
+	s.later(24*time.Hour - time.Minute)
+	s.run(commands.RunOptions{Every: 5 * time.Millisecond})
+	const said = "the hot wallet has held more than 0.2 of the total for 24 h"
+	s.eventually("reconciled", func() bool { return len(eventsOf[*domain.BalanceReconciled](s)) > 0 })
+	require.False(t, s.heard(said))
+	s.later(time.Minute)
+	s.eventually("told", func() bool { return s.heard(said) })
+	time.Sleep(50 * time.Millisecond)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	told := 0
+	for _, what := range s.watched {
+		if strings.Contains(what, said) {
+			told++
+		}
+	}
+	require.Equal(t, 1, told)
 }
