@@ -217,6 +217,11 @@ func (c *Custody) settle(ctx context.Context, id string, t *treasury.Transfer, o
 	case NotMoved:
 		return true, c.failed(ctx, id, t, domain.FailedNotMoved, out)
 	case Replaced:
+		if last := t.Last(); last != nil && last.Raw != "" {
+			// Another signature of the same payment has another hash: whoever has the key
+			// may have sent that, and to put the money back would be to pay twice.
+			return false, domain.Errorf(domain.CodeConflict, "transaction %s used its nonce, and was not brought here: look what it pays; two people settle it by an override of kind transfer", out.TxHash)
+		}
 		return true, c.failed(ctx, id, t, domain.FailedReplaced, out)
 	case Waiting, Lost:
 		return false, nil

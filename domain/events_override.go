@@ -14,6 +14,8 @@ const (
 	OverrideLimits = "limits"
 	// OverrideTreasury loosens treasury rules of a live portfolio beyond their defaults.
 	OverrideTreasury = "treasury_policy"
+	// OverrideTransfer ends a transfer of which the server cannot find out what became.
+	OverrideTransfer = "transfer"
 )
 
 // OverrideRequested is the first of the two people.

@@ -142,6 +142,7 @@ const (
 	FailedReplaced = "replaced"  // another transaction used its nonce
 	FailedRefused  = "refused"   // it would fail, or cannot be paid: nothing was sent
 	FailedNotMoved = "not_moved" // it is on the chain, and the token did not move
+	FailedByHand   = "by_hand"   // two people say so
 )
 
 // TransferFailed: the money is where it was, less the fee.

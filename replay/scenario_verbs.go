@@ -51,7 +51,7 @@ var verbs = map[string]scenarioVerb{
 	"confirm-clear":  {"REQUEST|last", confirmClearVerb},
 	"aside":          {"ROW_KEY", asideVerb},
 	"limits":         {`POLICY_KEY=VALUE … reason="…"`, limitsVerb},
-	"override":       {`go_live portfolio=ID | limits|treasury_policy KEY=VALUE … reason="…"`, overrideVerb},
+	"override":       {`go_live portfolio=ID | limits|treasury_policy|transfer KEY=VALUE … reason="…"`, overrideVerb},
 	"agree":          {"OVERRIDE|last", agreeVerb},
 	"wallet":         {"WALLET hot|cold ADDRESS", walletVerb},
 	"key":            {"WALLET created|recovered", keyVerb},
@@ -174,7 +174,7 @@ func policyPatch(a *args) []byte {
 // bare, lists by comma, everything else as text.
 func policyValue(a *args, key, text string) json.RawMessage {
 	switch key {
-	case "max_consecutive_losses", "close_positions_on_trip", "max_open_positions", "max_orders_per_minute":
+	case "max_consecutive_losses", "close_positions_on_trip", "max_open_positions", "max_orders_per_minute", "block":
 		return json.RawMessage(text)
 	case "blocked_zones":
 		return json.RawMessage("[" + text + "]")
@@ -408,7 +408,7 @@ func limitsVerb(_ *scenario, a *args) []commands.Command {
 // overrideVerb asks for an override; agreeVerb is the second person.
 func overrideVerb(_ *scenario, a *args) []commands.Command {
 	c := commands.RequestOverride{Kind: a.word("the kind"), Portfolio: a.option("portfolio"), Reason: a.option("reason")}
-	if c.Kind == domain.OverrideLimits || c.Kind == domain.OverrideTreasury {
+	if c.Kind != domain.OverrideGoLive {
 		c.Limits = policyPatch(a)
 	}
 	return one(c)

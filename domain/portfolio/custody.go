@@ -25,7 +25,7 @@ const (
 	// wallets: a reconciliation reads each, and has to fit an append.
 	maxWallets  = 100
 	maxContacts = 1_000
-	maxReadings = 1_000
+	maxReadings = 500
 	// hotGrace is how long the hot wallet may hold more than its share before
 	// increases are denied.
 	hotGrace = 24 * time.Hour

@@ -84,7 +84,7 @@ func TestRegisterWallet(t *testing.T) {
 		"more to read than fits": {domain.CodeConflict, func(w *domain.WalletRegistered) { *w = *manyAssets("hot-99", 98) }},
 	} {
 		if name == "more to read than fits" {
-			for i := range 10 {
+			for i := range 4 {
 				h.wallet(manyAssets(fmt.Sprintf("many-%d", i), 97))
 			}
 		}

@@ -31,7 +31,8 @@ type Override struct {
 
 // RequestOverride is the first of two people: go_live in a paper portfolio, for
 // the live portfolio it names; limits or treasury_policy in a live one, for
-// limits or treasury rules that are looser than their defaults.
+// limits or treasury rules that are looser than their defaults; transfer, for what has
+// become of one.
 func (d *Decision) RequestOverride(kind, portfolio string, limits json.RawMessage, reason string) error {
 	if err := d.requireOpen(); err != nil {
 		return err
@@ -52,8 +53,12 @@ func (d *Decision) RequestOverride(kind, portfolio string, limits json.RawMessag
 		if err := d.checkLooserTreasury(portfolio, limits); err != nil {
 			return err
 		}
+	case domain.OverrideTransfer:
+		if _, _, err := d.settlementOf(portfolio, limits); err != nil {
+			return err
+		}
 	default:
-		return domain.Invalid("kind", "must be go_live, limits or treasury_policy")
+		return domain.Invalid("kind", "must be go_live, limits, treasury_policy or transfer")
 	}
 	d.due()
 	d.emit(&domain.OverrideRequested{
@@ -128,6 +133,14 @@ func (d *Decision) ConfirmOverride(id string) error {
 		}
 		d.emit(e)
 		d.changeTreasury(p, o.Reason)
+		return nil
+	case domain.OverrideTransfer:
+		s, t, err := d.settlementOf(o.Portfolio, o.Limits) // as it stands by now
+		if err != nil {
+			return err
+		}
+		d.emit(e)
+		d.settleTransfer(s, t)
 		return nil
 	}
 	p, err := patched(d.s.Policy, o.Limits) // on the limits as they are by now

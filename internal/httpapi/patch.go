@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"pets/domain"
+	"pets/domain/portfolio"
 	"pets/internal/strict"
 )
 
@@ -59,4 +60,13 @@ func canonicalTreasury(raw json.RawMessage) (json.RawMessage, error) {
 		return nil, within("limits", err)
 	}
 	return json.Marshal(p)
+}
+
+// canonicalSettlement does the same for what became of a transfer.
+func canonicalSettlement(raw json.RawMessage) (json.RawMessage, error) {
+	var s portfolio.TransferSettlement
+	if err := strict.Decode(raw, &s); err != nil {
+		return nil, within("limits", err)
+	}
+	return json.Marshal(s)
 }

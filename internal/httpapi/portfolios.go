@@ -130,7 +130,7 @@ func overrideRoute() route {
 	c := commands.RequestOverride{}
 	return route{
 		method: http.MethodPost, path: inPortfolio + "/overrides", name: c.Name(), roles: c.Roles(), handle: requestOverride,
-		summary: "The first of two people asks to override a rule: go_live, or limits or the treasury policy of a live portfolio", command: c.Name(),
+		summary: "The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, or what became of a transfer", command: c.Name(),
 		body: reflect.TypeFor[commands.RequestOverride](), answer: reflect.TypeFor[commands.Answer](),
 	}
 }
@@ -142,8 +142,11 @@ func requestOverride(q *request) error {
 	}
 	if len(c.Limits) > 0 {
 		canonical := canonicalPatch
-		if c.Kind == domain.OverrideTreasury {
+		switch c.Kind {
+		case domain.OverrideTreasury:
 			canonical = canonicalTreasury
+		case domain.OverrideTransfer:
+			canonical = canonicalSettlement
 		}
 		limits, err := canonical(c.Limits)
 		if err != nil {

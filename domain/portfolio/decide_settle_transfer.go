@@ -1,0 +1,65 @@
+package portfolio
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+
+	"pets/domain"
+	"pets/domain/treasury"
+)
+
+// TransferSettlement is what two people found on the chain where the server cannot: its
+// endpoints have forgotten the state, or disagree for good, or the transaction is not one
+// that was signed here. It is the limits of an override of kind transfer.
+type TransferSettlement struct {
+	Transfer string `json:"transfer"`
+	// Outcome is confirmed or failed.
+	Outcome string         `json:"outcome"`
+	TxHash  string         `json:"tx_hash"`
+	Block   uint64         `json:"block"`
+	Fee     domain.Decimal `json:"fee"` // in the chain's coin, 0 where somebody else paid it
+}
+
+// settlementOf reads one, and finds the transfer that it would end.
+func (d *Decision) settlementOf(portfolio string, raw json.RawMessage) (s TransferSettlement, t *treasury.Transfer, err error) {
+	refused := &domain.Error{Code: domain.CodeInvalid, Field: "limits", Message: "must be {transfer, outcome, tx_hash, block, fee} for an override of kind transfer"}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&s); err != nil {
+		return s, nil, refused
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return s, nil, refused
+	}
+	if t, err = d.requireTransfer(s.Transfer); err != nil {
+		return s, nil, err
+	}
+	switch {
+	case portfolio != "":
+		return s, t, domain.Invalid("portfolio", "does not go with transfer: it is this portfolio's")
+	case t.Status != treasury.Signed && t.Status != treasury.Broadcast:
+		return s, t, domain.Errorf(domain.CodeConflict, "the transfer is %s: it is not on its way, so nobody has to say what became of it", d.statusOf(t))
+	case s.Outcome != string(treasury.Confirmed) && s.Outcome != string(treasury.Failed):
+		return s, t, domain.Invalid("limits.outcome", "must be confirmed or failed")
+	case !isTxHash(s.TxHash) || s.Block == 0:
+		return s, t, domain.Invalid("limits.tx_hash", "and block must name the transaction that used the nonce: 0x and 64 hex digits")
+	case s.Fee.Sign() < 0 || !s.Fee.InRange():
+		return s, t, domain.Invalid("limits.fee", "must not be negative, nor reach 10^15")
+	}
+	return s, t, nil
+}
+
+// settleTransfer ends a transfer on the word of two people.
+func (d *Decision) settleTransfer(s TransferSettlement, t *treasury.Transfer) {
+	if !t.Sent() {
+		d.emit(&domain.TransferBroadcast{Transfer: t.Transfer, TxHash: t.Last().TxHash})
+	}
+	if s.Outcome == string(treasury.Confirmed) {
+		d.fact(&domain.TransferConfirmed{Transfer: t.Transfer, TxHash: s.TxHash, Block: s.Block, Fee: s.Fee})
+	} else {
+		d.fact(&domain.TransferFailed{Transfer: t.Transfer, Code: domain.FailedByHand, TxHash: s.TxHash, Fee: s.Fee})
+	}
+	d.evaluateEnd()
+}
