@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -315,4 +316,34 @@ func TestSignRoute(t *testing.T) {
 	r.post("alpha-real", real+"/sign", order("10", "5")).into(t, &v)
 	require.False(t, v.Signed)
 	require.Equal(t, domain.SignEmergencyStop, v.Reasons[0].Code)
+}
+
+// What became of a transfer that the server cannot find out is told by two people: an
+// override whose limits are read as strictly as any other body.
+func TestSettlingATransferRoute(t *testing.T) {
+	r, _ := inCustody(t)
+	for limits, code := range map[string]domain.Code{
+		`{"transfer":"x999","outcome":"confirmed","tx_hash":"0x` + digest + `","block":7,"fee":"0"}`:                 domain.CodeNotFound,
+		`{"transfer":"x999","outcome":"confirmed","tx_hash":"0x` + digest + `","block":7}`:                           domain.CodeInvalid,
+		`{"transfer":"x999","outcome":"confirmed","tx_hash":"0x` + digest + `","block":7,"fee":"0","more":"canary"}`: domain.CodeInvalid,
+		`{"transfer":"x999","outcome":"confirmed","tx_hash":"0x` + digest + `","block":"7","fee":"0"}`:               domain.CodeInvalid,
+		`"canary"`: domain.CodeInvalid,
+	} {
+		a := r.post("operator", real+"/overrides", `{"kind":"transfer","reason":"the nodes have forgotten it","limits":`+limits+`}`)
+		require.Equal(t, code, a.code(t), limits)
+		require.NotContains(t, a.body, "canary")
+	}
+}
+
+// "Issuing an approver key is a critical alert."
+func TestAnApproverKeyIsTold(t *testing.T) {
+	r := newRig(t, rigged{})
+	var log strings.Builder
+	r.api.log = slog.New(slog.NewTextHandler(&log, nil))
+	require.Equal(t, http.StatusOK, r.post("admin", "/v1/api-keys", `{"user":"otto","role":"operator"}`).status)
+	require.NotContains(t, log.String(), "CRITICAL")
+	require.Equal(t, http.StatusOK, r.post("admin", "/v1/api-keys", `{"user":"bea","role":"approver"}`).status)
+	require.Contains(t, log.String(), "CRITICAL: an approver key was issued")
+	require.Contains(t, log.String(), "user=bea by=anna")
+	require.NotContains(t, log.String(), tokenPrefix)
 }

@@ -106,6 +106,11 @@ func issueKey(q *request) error {
 	} else {
 		v.Secret = token
 	}
+	if b.Role == domain.RoleApprover && !answer.Replayed {
+		// "Issuing an approver key is a critical alert": whoever has it is the second of
+		// two people.
+		q.api.log.Error("CRITICAL: an approver key was issued", "key", answer.ID, "user", b.User, "by", q.key.caller.User)
+	}
 	q.w.Header().Set("Cache-Control", "no-store")
 	writeJSON(q.w, http.StatusOK, v)
 	return nil

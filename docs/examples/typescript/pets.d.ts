@@ -686,7 +686,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * The first of two people asks to override a rule: go_live, or limits or the treasury policy of a live portfolio
+         * The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, or what became of a transfer
          * @description Roles: operator, approver, admin.
          */
         post: operations["request_override"];
