@@ -71,6 +71,7 @@ fuzz: ## Fuzz every reader of input for FUZZTIME each
 	go test ./internal/httpapi -run '^$$' -fuzz FuzzBodies -fuzztime $(FUZZTIME)
 	go test ./internal/tradefile -run '^$$' -fuzz FuzzRead -fuzztime $(FUZZTIME)
 	go test ./replay -run '^$$' -fuzz FuzzScenario -fuzztime $(FUZZTIME)
+	go test ./internal/typeddata -run '^$$' -fuzz FuzzRead -fuzztime $(FUZZTIME)
 
 .PHONY: format
 format: have-tools

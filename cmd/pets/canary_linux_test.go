@@ -313,6 +313,9 @@ func TestCanary(t *testing.T) {
 	exported := newShell(t)
 	exported.env = []string{"PETS_STORE=embedded:" + filepath.Join(c.dir, "store"), "PETS_PORTFOLIO=real"}
 	requireNone(t, "the history", []byte(exported.ok("events", "--json")), secrets)
+	for _, command := range []string{"verify", "treasury", "transfers", "balances", "state"} {
+		requireNone(t, "pets "+command, []byte(exported.ok(command)), secrets)
+	}
 	// The search finds what is there: the address, in each of its forms.
 	address := forms([]byte(c.address().Hex()))
 	require.True(t, bytes.Contains(c.all.Bytes(), address["raw"]))
