@@ -77,7 +77,7 @@ func (a *app) addAddressCommand() *cobra.Command {
 func (a *app) removeAddressCommand() *cobra.Command {
 	body := commands.RemoveAddress{}
 	c := &cobra.Command{
-		Use: "remove --address 0x… --reason TEXT", Short: "Take an address out of the book (through the server, with an admin's key)", Args: usageArgs(cobra.NoArgs),
+		Use: "remove --address 0x… --reason TEXT", Short: "Take an address out of the book (through the server)", Args: usageArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if body.Address == "" {
 				return errUsage{domain.Invalid("--address", "is needed")}

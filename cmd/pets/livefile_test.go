@@ -93,3 +93,29 @@ func TestEnvFileOfOthersIsRefusedLive(t *testing.T) {
 		require.Contains(t, r.err, `"msg":"ready"`)
 	}
 }
+
+// A mistake in a file of settings must not keep anybody from stopping: whatever stopping
+// does not need is passed over, and said.
+func TestStopWithBadSettings(t *testing.T) {
+	for _, bad := range []string{"ENCRYPTION_KEY='abc'", "PETS_RPC_URLS=ftp://x", "FOO BAR", "PETS_ASSET_REGISTRY=/nonexist", "MAX_DAILY_LOSS_PCT=5"} {
+		dir := t.TempDir()
+		liveStore(t, filepath.Join(dir, "store"))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, ".env"), []byte("PETS_PORTFOLIO=real\n"+bad+"\n"), 0o600))
+		s := &shell{t: t, dir: dir, ctx: t.Context(), env: []string{"PETS_STORE=embedded:" + filepath.Join(dir, "store")}}
+		require.Equal(t, 1, s.run("state").code, "anything else is refused")
+		r := s.run("stop", "--emergency", "--reason", "drill")
+		require.Equal(t, 0, r.code, "%s: %s", bad, r.err)
+		require.Contains(t, r.out, "EMERGENCY STOP engaged in real")
+		require.Contains(t, r.err, "stopping all the same")
+		require.NotContains(t, r.err, "abc")
+	}
+}
+
+// . and .. are no names: in the path of a request they would mean another portfolio, or
+// all of them.
+func TestDotsAreNoPortfolio(t *testing.T) {
+	s := newShell(t)
+	for _, name := range []string{".", "..", ".hidden"} {
+		s.fails(2, []string{"must not begin with a dot"}, "-p", name, "stop", "--emergency", "--reason", "x")
+	}
+}

@@ -98,7 +98,7 @@ func (a *app) root() *cobra.Command {
 		Use:           "pets",
 		Short:         "An event-sourced ledger and risk engine for trading bots",
 		SilenceErrors: true, SilenceUsage: true,
-		PersistentPreRunE: func(*cobra.Command, []string) error { return a.configure() },
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return a.configure(c.Name()) },
 		Args:              cobra.NoArgs,
 		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
@@ -159,8 +159,12 @@ func onFlag(flag string, err error) error {
 }
 
 // configure reads the environment; flags of the same names win.
-func (a *app) configure() error {
+func (a *app) configure(command string) error {
 	c, err := config.Load(a.dir, a.environ)
+	if err != nil && command == "stop" {
+		_, _ = fmt.Fprintln(a.err, "pets: warning: stopping all the same:", err)
+		c, err = config.LoadToStop(a.dir, a.environ)
+	}
 	if err != nil {
 		return err
 	}

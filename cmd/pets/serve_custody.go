@@ -94,6 +94,7 @@ func (s *server) runCustody(ctx context.Context) {
 	if s.vault == nil {
 		return
 	}
+	s.checkKeys()
 	s.work.Go(func() {
 		tick := time.NewTicker(keyAgeEvery)
 		defer tick.Stop()
@@ -106,6 +107,19 @@ func (s *server) runCustody(ctx context.Context) {
 			}
 		}
 	})
+}
+
+// checkKeys opens every key once: one that is damaged, or sealed under an encryption key
+// that is not there, is to be known now, and not when a transfer sticks.
+func (s *server) checkKeys() {
+	problems, err := s.vault.Check()
+	if err != nil {
+		s.watch("", "the keystore cannot be looked at", err)
+		return
+	}
+	for wallet, err := range problems {
+		s.watch("", "the key of wallet "+wallet+" cannot be used", err)
+	}
 }
 
 // watchKeyAge: "Rotation every 90 days: metric, warning".

@@ -24,6 +24,9 @@ func (a *app) transferCommand() *cobra.Command {
 			"  pets transfer --from hot --to 0x… --asset USDC --amount 100 --highest-fee 0.5 --reason \"invoice 17\" --wait",
 		RunE: func(c *cobra.Command, _ []string) error {
 			body.Amount, body.HighestFee = amount.Decimal, fee.Decimal
+			if c.Flags().Changed("highest-fee") && fee.Sign() <= 0 {
+				return errUsage{domain.Invalid("--highest-fee", "must be above 0; leave it out for max_transfer_fee")}
+			}
 			if err := checkTransfer(&body); err != nil {
 				return err
 			}

@@ -30,7 +30,7 @@ func (a *app) walletCommand() *cobra.Command {
 	own := []*cobra.Command{
 		a.createWalletCommand(), a.recoverWalletCommand(), a.recordWalletCommand(), a.verifyWalletCommand(), a.listWalletsCommand(),
 	}
-	return group("wallet", "Wallets and their keys: create, recover, verify, list", append(own, a.walletMoves()...)...)
+	return group("wallet", "Wallets and their keys: create, register, recover, verify, list, sweep", append(own, a.walletMoves()...)...)
 }
 
 // group is a command that only has subcommands.

@@ -19,9 +19,11 @@ import (
 
 // verdict is what was found of one wallet's key.
 type verdict struct {
-	Wallet  string `json:"wallet"`
-	Address string `json:"address,omitempty"`
-	OK      bool   `json:"ok"`
+	// unchecked: nobody looked at the key, so it is neither good nor bad.
+	unchecked bool
+	Wallet    string `json:"wallet"`
+	Address   string `json:"address,omitempty"`
+	OK        bool   `json:"ok"`
 	// Problem says what is wrong; Revision where it is recorded that nothing is.
 	Problem  string `json:"problem,omitempty"`
 	Revision uint64 `json:"revision,omitempty"`
@@ -135,7 +137,7 @@ func (a *app) verifyWallets(ctx context.Context, args []string, load bool) ([]ve
 	add := func(name string, answer commands.Answer, loaded *domain.WalletLoaded, err error) {
 		v := verdict{Wallet: name, Address: registeredAs(wallets, name).Address, OK: err == nil, Revision: answer.Revision, loaded: loaded}
 		if err != nil {
-			v.Problem = err.Error()
+			v.Problem, v.unchecked = err.Error(), nobodyLooked(err)
 		}
 		found = append(found, v)
 	}
@@ -182,11 +184,20 @@ func (a *app) watchHere(portfolio, what string, _ error) {
 	_, _ = fmt.Fprintf(a.err, "pets: portfolio %s: %s\n", portfolio, what)
 }
 
+// nobodyLooked tells a key that was not opened from one that is bad: at 3 a.m. the
+// difference is a breach.
+func nobodyLooked(err error) bool {
+	return domain.CodeOf(err) == domain.CodeDenied || domain.CodeOf(err) == domain.CodeUnauthenticated || strings.Contains(err.Error(), "no keystore is open")
+}
+
 // pronounce shows what was found; one bad key is a failure.
 func (a *app) pronounce(found []verdict) error {
-	bad := 0
+	bad, unchecked := 0, 0
 	for _, v := range found {
-		if !v.OK {
+		switch {
+		case v.unchecked:
+			unchecked++
+		case !v.OK:
 			bad++
 		}
 	}
@@ -194,14 +205,17 @@ func (a *app) pronounce(found []verdict) error {
 		if err := a.printJSON(struct {
 			OK      bool      `json:"ok"`
 			Wallets []verdict `json:"wallets"`
-		}{bad == 0, found}); err != nil {
+		}{bad+unchecked == 0, found}); err != nil {
 			return err
 		}
 	} else if err := a.printVerdicts(found); err != nil {
 		return err
 	}
-	if bad > 0 {
+	switch {
+	case bad > 0:
 		return domain.Errorf(domain.CodeConflict, "%d of %d keys are not what they should be", bad, len(found))
+	case unchecked > 0:
+		return domain.Errorf(domain.CodeUnavailable, "%d of %d keys were not looked at; pets wallet verify --offline does, beside the keystore", unchecked, len(found))
 	}
 	return nil
 }
@@ -213,6 +227,8 @@ func (a *app) printVerdicts(found []verdict) error {
 	}
 	for _, v := range found {
 		switch {
+		case v.unchecked:
+			p.line("%s: NOT CHECKED: %s", v.Wallet, v.Problem)
 		case !v.OK:
 			p.line("%s: BAD: %s", v.Wallet, v.Problem)
 		case v.Revision == 0:

@@ -120,6 +120,27 @@ func Load(dir string, environ []string) (Config, error) {
 	return c, nil
 }
 
+// toStop are the variables that stopping something needs.
+var toStop = []string{"PETS_STORE", "PETS_PORTFOLIO", "PETS_SERVER", "PETS_KEY", "PETS_CA"}
+
+// LoadToStop reads only what it takes to reach a server, or a store, and stop something:
+// a mistake elsewhere must not keep anybody from that.
+func LoadToStop(dir string, environ []string) (Config, error) {
+	all := lenient(dir)
+	for name, value := range environment(environ) {
+		all[name] = value
+	}
+	values := map[string]string{}
+	for _, name := range toStop {
+		values[name] = all[name]
+	}
+	var c Config
+	if err := parse(&c, values); err != nil {
+		return Config{}, err
+	}
+	return c, c.validate()
+}
+
 // environment takes NAME=value apart; of a name that stands twice the first
 // counts, as in os.Getenv.
 func environment(environ []string) map[string]string {

@@ -100,3 +100,27 @@ func checkEnvFile(text string) error {
 func lineError(number int, message string) error {
 	return domain.Errorf(domain.CodeInvalid, "%s line %d: %s", envFile, number, message)
 }
+
+// lenient reads what it can of a .env file, and skips every line that readEnvFile would
+// refuse. It is for stopping things, which a typing error must not keep anybody from.
+func lenient(dir string) map[string]string {
+	values := map[string]string{}
+	text, err := os.ReadFile(filepath.Join(dir, envFile))
+	if err != nil || len(text) > maxEnvFile {
+		return values
+	}
+	for line := range strings.Lines(string(text)) {
+		line = strings.Trim(line, " \t\r\n")
+		if line == "" || checkEnvFile(line) != nil {
+			continue
+		}
+		if one, err := godotenv.Unmarshal(line); err == nil {
+			for name, value := range one {
+				if _, twice := values[name]; !twice {
+					values[name] = value
+				}
+			}
+		}
+	}
+	return values
+}
