@@ -23,13 +23,13 @@ func CheckID(field, id string) error {
 	if len(id) > maxIDBytes {
 		return Invalid(field, "has %d bytes; the most is %d", len(id), maxIDBytes)
 	}
-	if id[0] == '.' { // they stand in paths of files and of requests, where . and .. mean another
-		return Invalid(field, "must not begin with a dot")
-	}
 	for _, r := range id {
 		if !idRune(r) {
 			return Invalid(field, "may hold only letters, digits and . _ -")
 		}
+	}
+	if id[0] == '.' { // ids stand in paths of files and of requests, where . and .. mean another
+		return Invalid(field, "must not begin with a dot")
 	}
 	return nil
 }
