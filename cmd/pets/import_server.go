@@ -118,7 +118,7 @@ func withoutField(p *client.Problem) string {
 
 // serverBooker connects to the server that holds the store.
 func (a *app) serverBooker() (*serverBooker, func() error, error) {
-	c, err := client.New(client.Options{URL: a.config.Server, Key: a.config.Key.Reveal(), CAFile: a.config.CAFile})
+	c, err := client.New(client.Options{URL: a.serverURL(), Key: a.config.Key.Reveal(), CAFile: a.config.CAFile})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -82,7 +82,7 @@ func (a *app) toServer(ctx context.Context, method, path string, body, into any)
 	if a.config.Key.Reveal() == "" {
 		return errUsage{domain.Invalid("PETS_KEY", "is needed: this goes to the running server, with an API key")}
 	}
-	c, err := client.New(client.Options{URL: a.config.Server, Key: a.config.Key.Reveal(), CAFile: a.config.CAFile, Patience: a.patience})
+	c, err := client.New(client.Options{URL: a.serverURL(), Key: a.config.Key.Reveal(), CAFile: a.config.CAFile, Patience: a.patience})
 	if err != nil {
 		return err
 	}
@@ -94,6 +94,16 @@ func (a *app) toServer(ctx context.Context, method, path string, body, into any)
 		return c.Get(ctx, path, into)
 	}
 	return c.Send(ctx, method, path, uuid.NewString(), body, into)
+}
+
+// defaultServer is asked where no server is named and one holds the folder.
+const defaultServer = "http://127.0.0.1:7433"
+
+func (a *app) serverURL() string {
+	if a.config.Server == "" {
+		return defaultServer
+	}
+	return a.config.Server
 }
 
 // done says what an order recorded.

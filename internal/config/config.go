@@ -30,6 +30,8 @@ import (
 // case.
 type Config struct {
 	Store     string `env:"PETS_STORE" envDefault:"embedded:./pets-data" rule:"embedded:DIR, such as embedded:./pets-data" doc:"Where the events are kept: embedded:DIR is a folder on this machine."`
+	Dir       string `env:"PETS_DIR" envDefault:"" rule:"a folder" doc:"Where a server keeps what is no event: pending emergency stops, the stop socket, caches. Left empty: the folder of an embedded store, else ./pets-data."`
+	Witness   string `env:"PETS_WITNESS" envDefault:"" rule:"a folder, not inside PETS_DIR" doc:"Where the server notes how far the history had come, so that a store that was put back to an older copy is noticed; better on another disk. Left empty: PETS_DIR with -witness behind it."`
 	Portfolio string `env:"PETS_PORTFOLIO" envDefault:"main" rule:"1 to 64 letters, digits, dots, underscores and dashes" doc:"The portfolio a command means when it names none."`
 
 	Listen         string `env:"PETS_LISTEN" envDefault:"127.0.0.1:7433" rule:"host:port" doc:"Where pets serve answers. Other addresses than this machine's own need TLS."`
@@ -40,8 +42,10 @@ type Config struct {
 	AllowPlaintext bool   `env:"PETS_ALLOW_PLAINTEXT" envDefault:"false" rule:"true or false" doc:"Answer other machines without TLS: only behind something that adds it."`
 	RateLimit      int    `env:"PETS_RATE_LIMIT" envDefault:"2000" rule:"a whole number, 0 to 1000000" doc:"How many requests a second one API key may send; 0 is no limit."`
 	RateBurst      int    `env:"PETS_RATE_BURST" envDefault:"4000" rule:"a whole number, 1 to 1000000" doc:"How many of them may come at once."`
+	BytesPerDay    int64  `env:"PETS_BYTES_PER_DAY" envDefault:"1073741824" rule:"a whole number of bytes, 0 to 1099511627776" doc:"How many bytes of permits, denials, notes and reads one API key may cause in a day; 0 is no limit. Fills, settlements, marks, flows, releases and stops are never counted."`
+	DiskReserve    int64  `env:"PETS_DISK_RESERVE" envDefault:"67108864" rule:"a whole number of bytes, 0 to 1099511627776" doc:"Free space, in bytes, that is kept for stops and for what has happened: below it nothing else is taken."`
 	AdminKey       Secret `env:"PETS_ADMIN_KEY" envDefault:"" rule:"at least 32 printable characters without spaces" doc:"The first admin key, read at the first start only. Without it one is made, and shown once."`
-	Server         string `env:"PETS_SERVER" envDefault:"http://127.0.0.1:7433" rule:"http://host:port or https://host:port" doc:"The server that commands which write go to while it runs."`
+	Server         string `env:"PETS_SERVER" envDefault:"" rule:"http://host:port or https://host:port" doc:"The server that every command but serve goes to. Left empty: the folder of PETS_STORE is opened, or, where a server holds it, http://127.0.0.1:7433 is asked."`
 	Key            Secret `env:"PETS_KEY" envDefault:"" rule:"an API key" doc:"The API key they send."`
 	CAFile         string `env:"PETS_CA" envDefault:"" rule:"a PEM file" doc:"The certificate they trust, for a server with one of its own."`
 
@@ -121,7 +125,7 @@ func Load(dir string, environ []string) (Config, error) {
 }
 
 // toStop are the variables that stopping something needs.
-var toStop = []string{"PETS_STORE", "PETS_PORTFOLIO", "PETS_SERVER", "PETS_KEY", "PETS_CA"}
+var toStop = []string{"PETS_STORE", "PETS_DIR", "PETS_PORTFOLIO", "PETS_SERVER", "PETS_KEY", "PETS_CA"}
 
 // LoadToStop reads only what it takes to reach a server, or a store, and stop something:
 // a mistake elsewhere must not keep anybody from that.
@@ -229,6 +233,9 @@ func (c Config) validate() error {
 		return err
 	}
 	if err := c.ValidateServer(); err != nil {
+		return err
+	}
+	if err := c.validateFolders(); err != nil {
 		return err
 	}
 	if err := c.validateCustody(); err != nil {

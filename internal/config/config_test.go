@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -145,7 +146,7 @@ func TestRatioOfOneOrMoreIsRefused(t *testing.T) {
 func TestErrorsNeverEchoValues(t *testing.T) {
 	secret := "hunter2 correct horse"
 	for _, v := range variables() {
-		if v.name == "PETS_KEYSTORE" {
+		if slices.Contains([]string{"PETS_KEYSTORE", "PETS_DIR", "PETS_WITNESS"}, v.name) {
 			continue // anything is the name of a folder
 		}
 		for _, value := range []string{secret, "esdb://admin:" + secret + "@host:2113", "4," + secret} {
@@ -246,4 +247,26 @@ func TestEnvExample(t *testing.T) {
 	require.NotEmpty(t, got.EnvFile)
 	got.EnvFile = "" // there is none in the other
 	require.Equal(t, want, got)
+}
+
+// "Everything of a server that is no event lies in PETS_DIR (default ./pets-data)", and
+// the witness beside it, so that an old copy of the one does not bring back the other.
+func TestServerFolders(t *testing.T) {
+	for _, tc := range []struct {
+		environ      []string
+		dir, witness string
+	}{
+		{nil, "pets-data", "pets-data-witness"},
+		{[]string{"PETS_STORE=embedded:/var/lib/pets/"}, "/var/lib/pets", "/var/lib/pets-witness"},
+		{[]string{"PETS_STORE=embedded:/a", "PETS_DIR=/b"}, "/b", "/b-witness"},
+		{[]string{"PETS_DIR=/b", "PETS_WITNESS=/c"}, "/b", "/c"},
+	} {
+		c := mustLoad(t, "", tc.environ...)
+		require.Equal(t, tc.dir, c.ServerDir())
+		require.Equal(t, tc.witness, c.WitnessDir())
+	}
+	for _, bad := range []string{"PETS_WITNESS=./pets-data", "PETS_WITNESS=pets-data/witness", "PETS_DIR=a\tb"} {
+		_, err := load(t, "", bad)
+		require.Error(t, err, bad)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -13,6 +14,9 @@ import (
 // minAdminKey is the least a key that somebody else drew must have: 32
 // characters of base64 are 192 bits.
 const minAdminKey = 32
+
+// maxBytes bounds budgets and reserves: 1 TiB.
+const maxBytes = 1 << 40
 
 // ValidateServer checks what concerns pets serve and those who call it.
 func (c Config) ValidateServer() error {
@@ -33,6 +37,10 @@ func (c Config) ValidateServer() error {
 		return domain.Invalid("PETS_RATE_LIMIT", "must be %s", lookup("RateLimit").rule)
 	case c.RateBurst < 1 || c.RateBurst > 1_000_000:
 		return domain.Invalid("PETS_RATE_BURST", "must be %s", lookup("RateBurst").rule)
+	case c.BytesPerDay < 0 || c.BytesPerDay > maxBytes:
+		return domain.Invalid("PETS_BYTES_PER_DAY", "must be %s", lookup("BytesPerDay").rule)
+	case c.DiskReserve < 0 || c.DiskReserve > maxBytes:
+		return domain.Invalid("PETS_DISK_RESERVE", "must be %s", lookup("DiskReserve").rule)
 	case len(c.Key.Reveal()) > 256 || strings.ContainsFunc(c.Key.Reveal(), unprintable):
 		return domain.Invalid("PETS_KEY", "must be an API key, such as pets_ and 43 letters")
 	case c.AdminKey.Reveal() != "" && !goodAdminKey(c.AdminKey.Reveal()):
@@ -65,6 +73,9 @@ func checkListen(name, address string) error {
 
 // checkServer does not repeat the address: it may hold a password.
 func checkServer(address string) error {
+	if address == "" {
+		return nil // none is named
+	}
 	u, err := url.Parse(address)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || (u.Path != "" && u.Path != "/") {
 		return domain.Invalid("PETS_SERVER", "must be http://host:port or https://host:port")
@@ -84,4 +95,41 @@ func IsLoopback(address string) bool {
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
+}
+
+// ServerDir is the folder of what a server keeps that is no event: PETS_DIR, else the
+// folder of an embedded store, else ./pets-data.
+func (c Config) ServerDir() string {
+	if c.Dir != "" {
+		return filepath.Clean(c.Dir)
+	}
+	if dir, err := c.StoreDir(); err == nil {
+		return filepath.Clean(dir)
+	}
+	return "pets-data"
+}
+
+// WitnessDir is the folder of the witness: beside [Config.ServerDir] and never in it, so
+// that putting back an old copy of the one does not put back the other.
+func (c Config) WitnessDir() string {
+	if c.Witness != "" {
+		return filepath.Clean(c.Witness)
+	}
+	return c.ServerDir() + "-witness"
+}
+
+// validateFolders refuses a witness that would be put back together with what it is to
+// testify against.
+func (c Config) validateFolders() error {
+	if strings.ContainsFunc(c.Dir, control) {
+		return domain.Invalid("PETS_DIR", "must be %s", lookup("Dir").rule)
+	}
+	if strings.ContainsFunc(c.Witness, control) {
+		return domain.Invalid("PETS_WITNESS", "must be %s", lookup("Witness").rule)
+	}
+	within, err := filepath.Rel(c.ServerDir(), c.WitnessDir())
+	if err == nil && within != ".." && !strings.HasPrefix(within, ".."+string(filepath.Separator)) {
+		return domain.Invalid("PETS_WITNESS", "must be %s", lookup("Witness").rule)
+	}
+	return nil
 }
