@@ -3,6 +3,7 @@ package embedded
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"pets/eventstore"
 )
@@ -15,9 +16,20 @@ type LockedError struct {
 
 func (e *LockedError) Error() string {
 	if e.PID == 0 {
-		return e.Dir + ": locked by another process"
+		return fmt.Sprintf("%s: locked by another process, which fuser -v %s names", e.Dir, filepath.Join(e.Dir, markName))
 	}
 	return fmt.Sprintf("%s: locked by pid %d", e.Dir, e.PID)
+}
+
+// MovedError: the folder, or a file in it, is not what the store has open any
+// more: it was moved, replaced, removed or restored under a writer.
+type MovedError struct {
+	Dir, What string
+}
+
+func (e *MovedError) Error() string {
+	return fmt.Sprintf("%s was changed under this process: %s. Nothing more is written to either. Stop the server; keep both what is at this path and what was moved away, "+
+		"find out with pets verify which of them goes further, and start on that one", e.Dir, e.What)
 }
 
 // DamageError: something on disk is not what was written there. The store

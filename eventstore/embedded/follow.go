@@ -62,7 +62,7 @@ func (s *Store) openNext(base uint64, reason error) (segment, error) {
 	if last := s.index.segs[len(s.index.segs)-1]; base <= last.base {
 		return segment{}, reason // the log goes on beyond it
 	}
-	next, err := openSegment(s.options.FS, s.dir, base, s.uuid, Read)
+	next, err := openSegment(s.folder, s.dir, base, s.uuid, Read)
 	if errors.Is(err, fs.ErrNotExist) {
 		return segment{}, reason
 	}

@@ -21,9 +21,10 @@ type mark struct {
 	slot  int64 // which the next write goes to: not the one that counts
 }
 
-func openMark(fsys FS, dir string, mode Mode) (*mark, error) {
+// openMark opens the mark to read it.
+func openMark(folder Dir, dir string) (*mark, error) {
 	path := filepath.Join(dir, markName)
-	f, err := fsys.Open(path, mode)
+	f, err := folder.Open(markName, Read)
 	if err != nil {
 		return nil, fmt.Errorf("open durable mark: %w", err)
 	}

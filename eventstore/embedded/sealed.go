@@ -3,7 +3,6 @@ package embedded
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"github.com/google/uuid"
@@ -43,8 +42,8 @@ const (
 
 var errNoIndex = errors.New("the index of the segment is of no use")
 
-func sealedPath(seg *segment) string {
-	return strings.TrimSuffix(seg.path, segmentSuffix) + sealedSuffix
+func sealedName(base uint64) string {
+	return strings.TrimSuffix(segmentName(base), segmentSuffix) + sealedSuffix
 }
 
 // sealedStream is what a sealed segment has of one stream.
@@ -129,13 +128,13 @@ func (s *sealedStream) encode(b []byte) []byte {
 // readSealed returns the index of a segment that ends at limit, if there is one
 // that belongs to just this segment. Whatever else may be the matter with it is no
 // reason to worry: the segment itself is there.
-func readSealed(fsys FS, store uuid.UUID, seg *segment, limit uint64) (sealedIndex, error) {
-	file, err := fsys.Open(sealedPath(seg), Read)
+func readSealed(folder Dir, store uuid.UUID, seg *segment, limit uint64) (sealedIndex, error) {
+	file, err := folder.Open(sealedName(seg.base), Read)
 	if err != nil {
 		return sealedIndex{}, err
 	}
 	defer func() { _ = file.Close() }() // it was only read
-	size, err := file.Size()
+	size, err := sizeOf(file)
 	if err != nil || size < sealedHeaderLen {
 		return sealedIndex{}, errors.Join(errNoIndex, err)
 	}
@@ -160,7 +159,7 @@ func readSealed(fsys FS, store uuid.UUID, seg *segment, limit uint64) (sealedInd
 // endsWith checks that the last frame of a segment is the one that an index was
 // made of: so the segment is that one, and it is not cut short.
 func endsWith(seg *segment, end, position uint64, sum uint32) error {
-	size, err := seg.file.Size()
+	size, err := sizeOf(seg.file)
 	if err != nil || seg.base+size < end || position < seg.firstFrame() || position+frameHeaderLen > end {
 		return errors.Join(errNoIndex, err)
 	}
@@ -295,7 +294,7 @@ func (s *Store) useIndex(seg *segment, limit uint64) {
 	if s.index.end > seg.firstFrame() {
 		return
 	}
-	if x, err := readSealed(s.options.FS, s.uuid, seg, limit); err == nil {
+	if x, err := readSealed(s.folder, s.uuid, seg, limit); err == nil {
 		_ = s.index.addSealed(&x) // else it adds nothing, and the segment is read
 	}
 }
@@ -304,7 +303,7 @@ func (s *Store) useIndex(seg *segment, limit uint64) {
 // index goes. It holds only what was flushed, wherever the mark is.
 func (s *Store) loadFinished() error {
 	seg := s.lastSegment()
-	size, err := seg.file.Size()
+	size, err := sizeOf(seg.file)
 	if err != nil {
 		return fmt.Errorf("size of %s: %w", seg.path, err)
 	}
@@ -316,7 +315,7 @@ func (s *Store) loadFinished() error {
 // scanSealed reads what is not known of a sealed segment, to its last byte.
 func (s *Store) scanSealed(c *cursor, i int) error {
 	seg, limit := &s.index.segs[i], s.index.segs[i+1].base
-	size, err := seg.file.Size()
+	size, err := sizeOf(seg.file)
 	if err != nil {
 		return fmt.Errorf("size of %s: %w", seg.path, err)
 	}
@@ -337,17 +336,16 @@ func (s *Store) writeSealed(segs segments, i int, end uint64) error {
 	if s.poisoned.Load() != nil {
 		return errNotWanted
 	}
-	path := filepath.Clean(sealedPath(&segs[i]))
-	file, err := s.options.FS.Open(path+tmpSuffix, Create)
+	if !s.roomFor(uint64(len(b))) {
+		return errScarce
+	}
+	name := sealedName(segs[i].base)
+	file, err := writeTmp(s.folder, name, b)
 	if err != nil {
 		return err
 	}
-	_, err = file.WriteAt(b, 0)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err = errors.Join(err, file.Close()); err != nil {
+	if err := file.Close(); err != nil {
 		return err
 	}
-	return s.options.FS.Rename(path+tmpSuffix, path)
+	return s.folder.Rename(name+tmpSuffix, name)
 }

@@ -84,7 +84,7 @@ func (v *verification) segment(ctx context.Context, i int) error {
 	if i+1 == len(segs) {
 		return nil // what stands behind the end is being written, or was judged when the store was opened
 	}
-	size, err := seg.file.Size()
+	size, err := sizeOf(seg.file)
 	if err == nil {
 		err = blankAfter(seg, limit-seg.base, size)
 	}
