@@ -25,11 +25,15 @@ func (e *LockedError) Error() string {
 // more: it was moved, replaced, removed or restored under a writer.
 type MovedError struct {
 	Dir, What string
+	Reader    bool // it was only read
 }
 
 func (e *MovedError) Error() string {
-	return fmt.Sprintf("%s was changed under this process: %s. Nothing more is written to either. Stop the server; keep both what is at this path and what was moved away, "+
-		"find out with pets verify which of them goes further, and start on that one", e.Dir, e.What)
+	text := fmt.Sprintf("%s was changed under this process: %s", e.Dir, e.What)
+	if e.Reader {
+		return text + ". Read it again from the beginning"
+	}
+	return text + ". Nothing more is written. Stop the server, keep what is at this path and what was there before, and find out with pets verify which of them goes further: start on that one"
 }
 
 // DamageError: something on disk is not what was written there. The store
@@ -43,12 +47,17 @@ type DamageError struct {
 	Revision uint64
 	Reason   string
 	Cause    error // an I/O error, if that is what was in the way
+	// Remedy is what to do, where it is not to restore a backup.
+	Remedy string
 }
 
 func (e *DamageError) Error() string {
 	where := fmt.Sprintf("%s is damaged at byte %d", e.File, e.Offset)
 	if e.Stream != "" {
 		where += fmt.Sprintf(" (stream %s, revision %d)", e.Stream, e.Revision)
+	}
+	if e.Remedy != "" {
+		return where + ": " + e.Reason + "; " + e.Remedy
 	}
 	return where + ": " + e.Reason + "; nothing was changed: keep a copy of the folder, then restore it from a backup"
 }

@@ -21,6 +21,17 @@ func (s *Store) refresh() error {
 		return closedError()
 	default:
 	}
+	// A reader that goes on in a folder which was swapped would show what nobody
+	// can find any more, or mix the files of two stores.
+	if p := s.poisoned.Load(); p != nil {
+		return p
+	}
+	if !s.looked.within(busyCheck) {
+		if err := s.stillThere(); err != nil {
+			s.poison(err)
+			return s.poisoned.Load()
+		}
+	}
 	if err := s.follow(); err != nil {
 		return &eventstore.Unavailable{Cause: err}
 	}

@@ -102,6 +102,33 @@ func (x *index) view() (segments, uint64) {
 	return x.segs, x.end
 }
 
+// whole is view, with how many frames there are before that end.
+func (x *index) whole() (segments, uint64, uint64) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.segs, x.end, x.frames
+}
+
+// holds reports whether a frame that was read is known: its place, its first
+// revision, and the one that comes after it.
+func (x *index) holds(h *frameHeader, name []byte) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	s := x.streams[string(name)]
+	if s == nil {
+		return false
+	}
+	i := sort.Search(len(s.refs), func(i int) bool { return s.refs[i].first > h.first })
+	if i == 0 || s.refs[i-1] != (frameRef{position: h.position, first: h.first}) {
+		return false
+	}
+	next := s.next
+	if i < len(s.refs) {
+		next = s.refs[i].first
+	}
+	return next == h.first+h.records
+}
+
 // last returns the revision of the last record of a stream, or NoStream.
 func (x *index) last(stream string) eventstore.Expected {
 	x.mu.RLock()

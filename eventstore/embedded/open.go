@@ -23,6 +23,7 @@ func Open(dir string, options Options) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("open event store: %w", err), s.release())
 	}
 	s.work.Go(s.watch)
+	s.work.Go(s.check)
 	return s, nil
 }
 

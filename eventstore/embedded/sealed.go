@@ -150,10 +150,11 @@ func readSealed(folder Dir, store uuid.UUID, seg *segment, limit uint64) (sealed
 		checksum(b[sealedHeaderLen:]) != le.Uint32(b[52:]) {
 		return sealedIndex{}, errNoIndex
 	}
-	if err := endsWith(seg, end, seg.base+uint64(le.Uint32(b[56:]))*alignment, le.Uint32(b[48:])); err != nil {
+	last := seg.base + uint64(le.Uint32(b[56:]))*alignment
+	if err := endsWith(seg, end, last, le.Uint32(b[48:])); err != nil {
 		return sealedIndex{}, err
 	}
-	return decodeSealed(b, seg.base, end)
+	return decodeSealed(b, seg.base, end, last)
 }
 
 // endsWith checks that the last frame of a segment is the one that an index was
@@ -174,8 +175,9 @@ func endsWith(seg *segment, end, position uint64, sum uint32) error {
 	return nil
 }
 
-// decodeSealed trusts no length, although the checksum is right.
-func decodeSealed(b []byte, base, end uint64) (sealedIndex, error) {
+// decodeSealed trusts no length, although the checksum is right. Last is the
+// position of the last frame.
+func decodeSealed(b []byte, base, end, last uint64) (sealedIndex, error) {
 	x := sealedIndex{base: base, end: end}
 	streams := le.Uint32(b[12:])
 	b = b[sealedHeaderLen:]
@@ -206,7 +208,7 @@ func decodeSealed(b []byte, base, end uint64) (sealedIndex, error) {
 	if len(b) > 0 {
 		return sealedIndex{}, errNoIndex
 	}
-	return x, nil
+	return x, x.checkTiles(last)
 }
 
 // check makes sure that frames and revisions rise, from the first on.

@@ -18,6 +18,7 @@ const (
 	markName      = "durable"
 	segmentSuffix = ".seg"
 	tornPrefix    = "torn-"
+	refusedPrefix = "refused-"
 	tmpSuffix     = ".tmp"
 )
 

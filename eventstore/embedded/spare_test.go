@@ -86,9 +86,13 @@ func TestFilledAhead(t *testing.T) {
 	require.NoError(t, r.Close())
 }
 
-// spareFS is the real disk, but for what is done to the spare.
+func onSpare(write func() error) embedded.FS {
+	return onDirs{embedded.OS, func(d embedded.Dir) embedded.Dir { return spareFS{d, write} }}
+}
+
+// spareFS is a folder of the real disk, but for what is done to the spare.
 type spareFS struct {
-	embedded.FS
+	embedded.Dir
 	write func() error // before each write to the spare
 }
 
@@ -97,9 +101,9 @@ type spareFile struct {
 	write func() error
 }
 
-func (f spareFS) Open(path string, mode embedded.Mode) (embedded.File, error) {
-	file, err := f.FS.Open(path, mode)
-	if err != nil || filepath.Base(path) != spareName {
+func (f spareFS) Open(name string, mode embedded.Mode) (embedded.File, error) {
+	file, err := f.Dir.Open(name, mode)
+	if err != nil || name != spareName {
 		return file, err
 	}
 	return spareFile{file, f.write}, nil
@@ -118,12 +122,12 @@ func TestFillerFails(t *testing.T) {
 	for _, after := range []int32{0, 1} {
 		folder := t.TempDir()
 		var writes atomic.Int32
-		disk := spareFS{embedded.OS, func() error {
+		disk := onSpare(func() error {
 			if writes.Add(1) > after {
 				return syscall.ENOSPC
 			}
 			return nil
-		}}
+		})
 		s, err := embedded.Open(folder, embedded.Options{FS: disk})
 		require.NoError(t, err)
 		appendKilobytes(t, s, 3<<10)
@@ -149,10 +153,10 @@ func requireLength(t *testing.T, folder string, n int) {
 func TestFillerIsLate(t *testing.T) {
 	folder := t.TempDir()
 	hold := make(chan struct{})
-	disk := spareFS{embedded.OS, func() error {
+	disk := onSpare(func() error {
 		<-hold
 		return nil
-	}}
+	})
 	s, err := embedded.Open(folder, embedded.Options{FS: disk})
 	require.NoError(t, err)
 	appendKilobytes(t, s, 2<<10)
@@ -172,12 +176,12 @@ func TestFillerIsLate(t *testing.T) {
 func TestAdoptFails(t *testing.T) {
 	folder := t.TempDir()
 	var failing atomic.Bool
-	disk := spareFS{embedded.OS, func() error {
+	disk := onSpare(func() error {
 		if failing.Load() {
 			return syscall.EIO
 		}
 		return nil
-	}}
+	})
 	s, err := embedded.Open(folder, embedded.Options{FS: disk})
 	require.NoError(t, err)
 	appendKilobytes(t, s, 512)

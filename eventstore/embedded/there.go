@@ -96,7 +96,7 @@ func (s *Store) stillNamed(f *opened) error {
 	return nil
 }
 
-func (s *Store) moved(what string) error { return &MovedError{Dir: s.dir, What: what} }
+func (s *Store) moved(what string) error { return &MovedError{Dir: s.dir, What: what, Reader: s.readOnly} }
 
 // watch looks after the folder while nothing is appended.
 func (s *Store) watch() {
