@@ -172,6 +172,9 @@ func (c *committer) commit() error {
 	if err := c.store.mark.write(c.end); err != nil {
 		return err
 	}
+	w := &written{mark: c.end, file: c.seg.file, name: segmentName(c.seg.base), offset: int64(c.end-c.seg.base) - int64(len(c.buf))} //nolint:gosec // an offset in a file
+	copy(w.header[:], c.buf)
+	c.store.written.Store(w)
 	// And readers in this process. Only then are the appenders answered, so that
 	// who was answered finds the records wherever it looks.
 	if err := c.store.index.publish(c.frames...); err != nil {
@@ -204,7 +207,7 @@ func (c *committer) roll() {
 	if c.store.poisoned.Load() != nil {
 		return
 	}
-	if err := c.store.stillThere(); err != nil {
+	if err := c.store.allThere(); err != nil {
 		c.store.poison(err)
 		return
 	}

@@ -25,16 +25,22 @@ func (e *LockedError) Error() string {
 // more: it was moved, replaced, removed or restored under a writer.
 type MovedError struct {
 	Dir, What string
-	Reader    bool // it was only read
+	Cause     error // why it could not be looked at, if that is what was in the way
+	Reader    bool  // it was only read
 }
 
 func (e *MovedError) Error() string {
 	text := fmt.Sprintf("%s was changed under this process: %s", e.Dir, e.What)
+	if e.Cause != nil {
+		text += ": " + e.Cause.Error()
+	}
 	if e.Reader {
 		return text + ". Read it again from the beginning"
 	}
 	return text + ". Nothing more is written. Stop the server, keep what is at this path and what was there before, and find out with pets verify which of them goes further: start on that one"
 }
+
+func (e *MovedError) Unwrap() error { return e.Cause }
 
 // DamageError: something on disk is not what was written there. The store
 // neither repairs nor skips it, and has changed nothing.

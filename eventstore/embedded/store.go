@@ -79,6 +79,7 @@ type Store struct {
 	indexer   *indexer
 	poisoned  atomic.Pointer[eventstore.Unavailable]
 	looked    looked // at the folder, by stillThere
+	written   atomic.Pointer[written]
 	damaged   atomic.Pointer[error]
 	checked   atomic.Bool
 	free      free
