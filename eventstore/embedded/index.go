@@ -102,6 +102,14 @@ func (x *index) view() (segments, uint64) {
 	return x.segs, x.end
 }
 
+// forget leaves the segments, and nothing that is in them.
+func (x *index) forget() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.streams, x.sparse, x.frames, x.records = map[string]*streamIndex{}, nil, 0, 0
+	x.end = x.segs[0].firstFrame()
+}
+
 // whole is view, with how many frames there are before that end.
 func (x *index) whole() (segments, uint64, uint64) {
 	x.mu.RLock()

@@ -149,11 +149,14 @@ func (s *Store) recover() error {
 	if err != nil {
 		return err
 	}
-	rest, err := s.loadRest()
+	var rest uint64
+	err = s.load(func() error {
+		if rest, err = s.loadRest(); err != nil {
+			return err
+		}
+		return s.checkMark(position)
+	})
 	if err != nil {
-		return err
-	}
-	if err := s.checkMark(position); err != nil {
 		return err
 	}
 	if rest > 0 {

@@ -161,6 +161,11 @@ func (s *Store) openReader() error {
 	if err := s.openFiles(found, Read); err != nil {
 		return err
 	}
+	return s.load(s.readLog)
+}
+
+// readLog reads what a reader may show.
+func (s *Store) readLog() error {
 	// A segment is begun when the one before it is durable and whole.
 	if err := s.loadSealed(); err != nil {
 		return err

@@ -293,12 +293,27 @@ func (s *Store) loadSealed() error {
 // useIndex makes the frames of a segment known that its index knows, if there is
 // one of use and nothing of the segment is known yet.
 func (s *Store) useIndex(seg *segment, limit uint64) {
-	if s.index.end > seg.firstFrame() {
+	if s.distrust || s.index.end > seg.firstFrame() {
 		return
 	}
 	if x, err := readSealed(s.folder, s.uuid, seg, limit); err == nil {
-		_ = s.index.addSealed(&x) // else it adds nothing, and the segment is read
+		err = s.index.addSealed(&x) // else it adds nothing, and the segment is read
+		s.believed = s.believed || err == nil
 	}
+}
+
+// load runs what reads the log. If that meets damage, it may be that of an index
+// which was believed: the log is then read once more, from its first byte, and
+// only what that says counts.
+func (s *Store) load(read func() error) error {
+	err := read()
+	var damage *DamageError
+	if !s.believed || !errors.As(err, &damage) {
+		return err
+	}
+	s.distrust, s.indexed, s.unindexed = true, 0, nil
+	s.index.forget()
+	return read()
 }
 
 // loadFinished makes the finished part of the last segment known, as far as its

@@ -72,6 +72,8 @@ type Store struct {
 	indexed uint64
 	// unindexed are the sealed segments that had no index when the store was opened.
 	unindexed []int
+	// believed: an index was; distrust: none is.
+	believed, distrust bool
 
 	queue     *queue
 	committer *committer
