@@ -148,6 +148,44 @@ func requireLength(t *testing.T, folder string, n int) {
 	require.NoError(t, s.Close())
 }
 
+// TestFillerLeavesReserve: "below a reserve only stops and facts are taken, before
+// ENOSPC poisons": nothing that is only a convenience eats the reserve, and appends
+// go on in a segment that grows.
+func TestFillerLeavesReserve(t *testing.T) {
+	for _, room := range []uint64{0, 64 << 20, 64<<20 + 1<<20, 1 << 40} {
+		f := newFaultFS(t, 1)
+		f.room = room
+		s, err := embedded.Open(dir, embedded.Options{FS: f, Reserve: 64 << 20})
+		require.NoError(t, err)
+		free, err := s.Free()
+		require.NoError(t, err)
+		require.Equal(t, room, free)
+		appendKilobytes(t, s, 3<<10)
+		if room == 1<<40 {
+			waitFor(t, func() bool { return len(f.segmentNames()) > 1 })
+		} else {
+			require.Len(t, f.segmentNames(), 1, "it grows")
+			require.NotContains(t, f.contents(), spareName)
+		}
+		require.NoError(t, s.Health().Poisoned)
+		require.NoError(t, s.Close())
+		require.Equal(t, room > 64<<20, len(f.indexes()) > 0, "an index is a convenience too")
+	}
+}
+
+// TestFree: what the machine says, cheaply.
+func TestFree(t *testing.T) {
+	folder := t.TempDir()
+	s, err := embedded.Open(folder, embedded.Options{})
+	require.NoError(t, err)
+	var disk syscall.Statfs_t
+	require.NoError(t, syscall.Statfs(folder, &disk))
+	free, err := s.Free()
+	require.NoError(t, err)
+	require.InDelta(t, float64(disk.Bavail)*float64(disk.Bsize), float64(free), 4<<30, "others write to it, too")
+	require.NoError(t, s.Close())
+}
+
 // TestFillerIsLate: nobody waits for it; the segment grows until the next one is
 // ready, and no spare is begun over one that is not yet in place.
 func TestFillerIsLate(t *testing.T) {
