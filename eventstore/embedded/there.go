@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"sync/atomic"
@@ -167,7 +168,12 @@ func (s *Store) watch() {
 }
 
 // poison ends all writing until the store is opened anew. The first cause stands.
+// What fails because the folder is gone says little by itself.
 func (s *Store) poison(cause error) {
+	var known *MovedError
+	if moved := s.folderThere(); moved != nil && !errors.As(cause, &known) {
+		cause = fmt.Errorf("%w (%w)", moved, cause)
+	}
 	p := &eventstore.Unavailable{Poisoned: true, Cause: cause}
 	if s.poisoned.CompareAndSwap(nil, p) {
 		s.tell(p)
