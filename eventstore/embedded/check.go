@@ -20,12 +20,9 @@ const checkPause = 20 * time.Millisecond
 
 // check reads what was there when the store was opened, and says what it found.
 func (s *Store) check() {
-	segs, end, frames := s.index.whole()
+	segs, end := s.index.view()
 	c := checking{store: s, cursor: cursor{segs: segs}, end: end}
 	err := c.run()
-	if err == nil && c.frames != frames {
-		err = s.wrongIndex(&segs[len(segs)-1], fmt.Sprintf("the indexes know %d frames, the segments have %d", frames, c.frames))
-	}
 	select {
 	case <-s.closed:
 		return // it was not finished, or it was Close that took the files away
@@ -57,7 +54,6 @@ type checking struct {
 	store  *Store
 	cursor cursor
 	end    uint64
-	frames uint64
 	rested uint64 // position at the last pause
 }
 
@@ -75,6 +71,7 @@ func (c *checking) run() error {
 }
 
 func (c *checking) segment(seg *segment, limit uint64) error {
+	frames := 0
 	for position := seg.firstFrame(); position < limit; {
 		if position-c.rested >= maxWindow {
 			c.rested = position
@@ -89,8 +86,11 @@ func (c *checking) segment(seg *segment, limit uint64) error {
 		if !c.store.index.holds(&h, nameOf(b, &h)) {
 			return c.store.wrongFrame(seg, &h, b)
 		}
-		c.frames++
+		frames++
 		position = h.end()
+	}
+	if known := c.store.index.between(seg.base, limit); known != frames {
+		return c.store.wrongIndex(seg, fmt.Sprintf("it knows %d frames of %s, which has %d", known, segmentName(seg.base), frames))
 	}
 	return nil
 }

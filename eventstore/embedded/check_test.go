@@ -63,9 +63,19 @@ func TestIndexLeavesOut(t *testing.T) {
 			}
 		}
 	}
+	require.Positive(t, after)
+	extra := 0
+	for _, name := range slices.Sorted(maps.Keys(f.indexes())) {
+		for stream := range embedded.IndexedFrames(f.indexes()[name]) {
+			if content := embedded.WithExtraFrame(f.indexes()[name], stream); content != "" {
+				try(name, content, label("%s: a frame too many of stream %d", name, stream))
+				extra++
+			}
+		}
+	}
+	require.Positive(t, extra)
 	t.Logf("%d caught at open, %d after it", atOpen, after)
 	require.Positive(t, atOpen)
-	require.Positive(t, after)
 }
 
 // requireCaught opens a store with an index that leaves something out. If that was

@@ -155,6 +155,16 @@ func TestForeignFolder(t *testing.T) {
 	require.ErrorAs(t, err, &foreign)
 	require.Empty(t, empty.contents())
 
+	// Who only wants a store that is there makes none.
+	for _, made := range []bool{false, true} {
+		none := newFaultFS(t, 1)
+		none.dirs[dir] = made
+		_, err = embedded.Open(dir, embedded.Options{FS: none, Existing: true})
+		require.ErrorAs(t, err, &foreign)
+		require.Equal(t, made, none.dirs[dir])
+		require.Empty(t, none.live)
+	}
+
 	// What a server keeps beside its events may be there before the store is.
 	server := newFaultFS(t, 1)
 	server.dirs[dir] = true

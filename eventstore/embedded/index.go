@@ -110,11 +110,18 @@ func (x *index) forget() {
 	x.end = x.segs[0].firstFrame()
 }
 
-// whole is view, with how many frames there are before that end.
-func (x *index) whole() (segments, uint64, uint64) {
+// between counts the frames from one position to another.
+func (x *index) between(from, to uint64) int {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	return x.segs, x.end, x.frames
+	n := 0
+	for _, s := range x.streams {
+		before := func(position uint64) int {
+			return sort.Search(len(s.refs), func(i int) bool { return s.refs[i].position >= position })
+		}
+		n += before(to) - before(from)
+	}
+	return n
 }
 
 // holds reports whether a frame that was read is known: its place, its first

@@ -49,17 +49,18 @@ func newStore(dir string, options Options) *Store {
 }
 
 func (s *Store) openWriter() error {
-	folder, err := makeDir(s.options.FS, s.dir)
-	if err != nil {
+	if err := s.openFolder(!s.options.Existing); err != nil {
 		return err
 	}
-	s.folder = folder
 	// Foreign folders are refused before anything is put into them.
-	if _, err := s.survey(); err != nil {
+	found, err := s.survey()
+	if err != nil {
 		return err
 	}
-	found, err := s.lockAll()
-	if err != nil {
+	if s.options.Existing && !found.store() {
+		return &NotStoreError{Dir: s.dir, Reason: "it has no segment"}
+	}
+	if found, err = s.lockAll(); err != nil {
 		return err
 	}
 	if !found.store() {
@@ -75,6 +76,19 @@ func (s *Store) openWriter() error {
 		return err
 	}
 	return s.recover()
+}
+
+// openFolder opens the folder, or makes it if it may.
+func (s *Store) openFolder(make bool) (err error) {
+	if make {
+		s.folder, err = makeDir(s.options.FS, s.dir)
+		return err
+	}
+	s.folder, err = s.options.FS.OpenDir(s.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &NotStoreError{Dir: s.dir, Reason: "the folder does not exist"}
+	}
+	return err
 }
 
 // lockAll takes both locks of the writer, and returns what is in the folder then.
@@ -143,14 +157,9 @@ func (p probes) Close() error {
 }
 
 func (s *Store) openReader() error {
-	folder, err := s.options.FS.OpenDir(s.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return &NotStoreError{Dir: s.dir, Reason: "the folder does not exist"}
-	}
-	if err != nil {
+	if err := s.openFolder(false); err != nil {
 		return err
 	}
-	s.folder = folder
 	found, err := s.survey()
 	if err != nil {
 		return err

@@ -33,6 +33,9 @@ type Options struct {
 	// full of zeros: for disks where that brings nothing, such as those that
 	// never write to the same place twice.
 	NoFill bool
+	// Existing refuses to make a store where there is none: Open answers with a
+	// *[NotStoreError] then, and makes nothing.
+	Existing bool
 	// Reserve is how much of the disk is left free for the log itself: below it, no
 	// segment is made ahead and no index is written. Appends go on.
 	Reserve uint64
