@@ -41,6 +41,7 @@ func NewEngine(store eventstore.Store, o EngineOptions) *Engine {
 		o.Failed = func(string, error) {}
 	}
 	e := &Engine{store: store, options: o, writers: map[string]*Writer{}}
+	e.options.Living = newKeyholders(store).living
 	e.system = NewSystemWriter(store, o.Options)
 	e.stops = newStops(e)
 	return e

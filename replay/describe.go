@@ -80,7 +80,7 @@ func describeRisk(event domain.Event) string {
 	case *domain.BreakerReset:
 		return fmt.Sprintf("%s reset (%s → %s): %s", scope(e.Breaker, e.Bot), e.Before.Ratio(), e.After.Ratio(), e.Reason)
 	case *domain.EmergencyStopEngaged:
-		return fmt.Sprintf("EMERGENCY STOP %s: %s%s%s", e.Kind, e.Reason, list("; stopped ", e.BotsStopped), list("; revoked ", e.PermitsRevoked))
+		return fmt.Sprintf("EMERGENCY STOP %s: %s%s%s", stopKind(e), e.Reason, list("; stopped ", e.BotsStopped), list("; revoked ", e.PermitsRevoked))
 	case *domain.EmergencyStopClearRequested:
 		return fmt.Sprintf("%s asks to clear the emergency stop (%s): %s", e.User, e.Request, e.Reason)
 	case *domain.EmergencyStopCleared:
@@ -113,6 +113,14 @@ func describeSystem(event domain.Event) string {
 	default:
 		return describeKeys(event)
 	}
+}
+
+// stopKind is the kind that is in force, and what was asked for where that is less.
+func stopKind(e *domain.EmergencyStopEngaged) string {
+	if e.RequestedKind == "" {
+		return e.Kind
+	}
+	return e.Kind + " stays in force, " + e.RequestedKind + " was asked for"
 }
 
 // what an override allows.

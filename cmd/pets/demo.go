@@ -181,7 +181,7 @@ func (d *demoPlay) open(admin string) error {
 			return err
 		}
 		d.callers[k.User], d.keys[k.User] = c.Portfolio(demoPortfolio), issued.Secret
-		if k.User == "operator" {
+		if k.Role == domain.RoleOperator {
 			opening := map[string]any{"id": demoPortfolio, "mode": domain.ModePaper}
 			if err := c.Send(d.ctx, http.MethodPost, "/v1/portfolios", "open", opening, nil); err != nil {
 				return err
