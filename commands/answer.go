@@ -226,17 +226,18 @@ func (w *Writer) answer(g *group) {
 	records := g.records
 	for _, s := range g.steps {
 		n := len(s.events)
-		result := &s.job.results[s.i]
+		var result Result
 		switch {
 		case s.err != nil:
-			*result = Result{Err: s.err}
+			result.Err = s.err
 		case s.known != nil:
 			result.Answer, result.Err = w.recall(s)
 		case s.job.brief:
-			*result = Result{Answer: Answer{Revision: records[n-1].Revision, events: s.events}}
+			result.Answer = Answer{Revision: records[n-1].Revision, events: s.events}
 		default:
 			result.Answer, result.Err = w.complete(records[:n], s.events)
 		}
+		s.finish(result)
 		records = records[n:]
 	}
 }

@@ -435,7 +435,7 @@ func (r *rig) start(ctx context.Context, c domain.Caller, key string, command Co
 // waitQueued waits until n calls wait in the writer's queue.
 func (r *rig) waitQueued(n int) {
 	r.t.Helper()
-	require.Eventually(r.t, func() bool { return len(r.w.queue) == n }, patience, time.Millisecond)
+	require.Eventually(r.t, func() bool { return r.w.queue.waiting() == n }, patience, time.Millisecond)
 }
 
 // testCommand is a command that a test makes up.
