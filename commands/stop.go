@@ -131,8 +131,10 @@ func (e *Engine) keep(id string, requests []Request, results []Result) {
 			continue
 		}
 		p.Portfolio = id
-		_, _, err = e.stops.pending.add(p, false)
-		kept = kept || err == nil
+		if l, _, err := e.stops.pending.add(p, false); err == nil {
+			e.stops.pending.first(l) // it was tried just now
+			kept = true
+		}
 	}
 	if kept {
 		e.stops.save()
