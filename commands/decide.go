@@ -29,10 +29,11 @@ type step struct {
 	// What was decided; every attempt decides anew. One of events, known and err
 	// is set.
 	command uuid.UUID
-	events  []domain.Event // accepted: their records are in the group
-	known   *indexEntry    // accepted before
-	err     error          // refused
-	judged  bool           // decided against the state, so as good as the group
+	events  []domain.Event      // accepted: their records are in the group
+	known   *indexEntry         // accepted before
+	err     error               // refused
+	judged  bool                // decided against the state, so as good as the group
+	records []eventstore.Record // of events, once they are durable
 	// sent, by any attempt: what is found in the stream may be our own.
 	sent     bool
 	attempts int // that were overtaken

@@ -120,7 +120,9 @@ type job struct {
 	failed int
 	// answered counts the requests that have their result.
 	answered int
-	done     chan struct{} // closed when the results are there
+	// later are those whose answers have yet to be built.
+	later []*step
+	done  chan struct{} // closed when the results are there
 
 	// Of the queue.
 	lane int
@@ -222,30 +224,31 @@ func (w *Writer) send(j *job) ([]Result, error) {
 	}
 	select {
 	case <-j.done:
+		w.complete(j)
 		return j.results, j.err
 	case <-ctx.Done():
 		w.queue.remove(j)
 		return nil, ctx.Err()
 	case <-w.done:
-		return j.left()
+		return w.left(j)
 	}
 }
 
 // left is what became of a call when the writer has ended: it may have been answered on
 // the way out, or in part.
-func (j *job) left() ([]Result, error) {
+func (w *Writer) left(j *job) ([]Result, error) {
 	select {
 	case <-j.done:
-		return j.results, j.err
 	default:
+		if j.answered == 0 {
+			return nil, errStopped
+		}
 	}
-	if j.answered == 0 {
-		return nil, errStopped
-	}
+	w.complete(j)
 	for i := j.answered; i < len(j.results); i++ {
 		j.results[i] = Result{Err: errStopped}
 	}
-	return j.results, nil
+	return j.results, j.err
 }
 
 // Close ends the goroutine after the group at hand and saves a snapshot. What
