@@ -221,40 +221,70 @@ func direct(told []Directive, action string, bots []string, reason string) []Dir
 	return append(told, Directive{action, bots, reason})
 }
 
-// answer gives every step of a durable group its result.
+// answer gives every step of a durable group its result. What has to be read or built for
+// that is left to whoever asked: nobody else waits for it.
 func (w *Writer) answer(g *group) {
 	records := g.records
 	for _, s := range g.steps {
 		n := len(s.events)
-		result := &s.job.results[s.i]
+		s.records, records = records[:n], records[n:]
 		switch {
 		case s.err != nil:
-			*result = Result{Err: s.err}
-		case s.known != nil:
-			result.Answer, result.Err = w.recall(s)
-		case s.job.brief:
-			*result = Result{Answer: Answer{Revision: records[n-1].Revision, events: s.events}}
+			s.finish(Result{Err: s.err})
+		case s.job.brief && s.known == nil:
+			s.finish(Result{Answer: Answer{Revision: s.records[n-1].Revision, events: s.events}})
 		default:
-			result.Answer, result.Err = w.complete(records[:n], s.events)
+			s.job.later = append(s.job.later, s)
+			s.finish(Result{})
 		}
-		records = records[n:]
 	}
 }
 
-// complete builds an answer; a coalesced denial answers with the first one, a
+// complete builds the answers of a call that the writer has left to it.
+func (w *Writer) complete(j *job) {
+	p := &pointed{w: w, events: map[uint64]domain.Event{}}
+	for _, s := range j.later {
+		result := &j.results[s.i]
+		if s.known != nil {
+			result.Answer, result.Err = p.recall(s)
+		} else {
+			result.Answer, result.Err = p.build(s.records, s.events)
+		}
+	}
+}
+
+// pointed are the events that the answers of one call point to: a thousand denials point
+// to one.
+type pointed struct {
+	w      *Writer
+	events map[uint64]domain.Event
+}
+
+func (p *pointed) at(revision uint64) (domain.Event, error) {
+	if e := p.events[revision]; e != nil {
+		return e, nil
+	}
+	first, err := p.w.read(revision, 1)
+	if err != nil {
+		return nil, err
+	}
+	e, err := domain.Decode(first[0].Type, first[0].Data)
+	if err == nil {
+		p.events[revision] = e
+	}
+	return e, err
+}
+
+// build builds an answer; a coalesced denial answers with the first one, a
 // rotation that is resumed with the name it has.
-func (w *Writer) complete(records []eventstore.Record, events []domain.Event) (Answer, error) {
+func (p *pointed) build(records []eventstore.Record, events []domain.Event) (Answer, error) {
 	a := answerOf(records, events)
 	for _, e := range events {
 		noted, ok := e.(*domain.CommandNoted)
 		if !ok || noted.Of == nil {
 			continue
 		}
-		first, err := w.read(*noted.Of, 1)
-		if err != nil {
-			return Answer{}, err
-		}
-		of, err := domain.Decode(first[0].Type, first[0].Data)
+		of, err := p.at(*noted.Of)
 		if err != nil {
 			return Answer{}, err
 		}
@@ -267,7 +297,8 @@ func (w *Writer) complete(records []eventstore.Record, events []domain.Event) (A
 }
 
 // recall answers a command that is in the stream from its stored records.
-func (w *Writer) recall(s *step) (Answer, error) {
+func (p *pointed) recall(s *step) (Answer, error) {
+	w := p.w
 	if s.job.brief && !s.sent {
 		return Answer{Revision: s.known.first + uint64(s.known.count) - 1, Replayed: true}, nil
 	}
@@ -281,7 +312,7 @@ func (w *Writer) recall(s *step) (Answer, error) {
 			return Answer{}, fmt.Errorf("revision %d: %w", rec.Revision, err)
 		}
 	}
-	a, err := w.complete(records, events)
+	a, err := p.build(records, events)
 	// After an ambiguous append we find what we have just sent ourselves.
 	own := s.sent && records[0].ID == recordID(w.subject, s.command, w.options.Instance, 0)
 	a.Replayed = !own

@@ -218,14 +218,6 @@ func (c *Custody) breach(ctx context.Context, id, what string) {
 	c.engine.securityBreach(ctx, id, what)
 }
 
-// securityBreach stops a portfolio in which something was tampered with.
-func (e *Engine) securityBreach(ctx context.Context, id, reason string) {
-	e.stops.latch(PendingStop{
-		Portfolio: id, Caller: serverCaller, Key: uuid.NewString(), Kind: domain.StopSecurityBreach, Reason: reason, At: e.now(),
-	})
-	e.stops.record(ctx)
-}
-
 // look shows the state of a portfolio at the head of its stream, to whoever is about to
 // act on it. It is not for keeping: the writer goes on changing it.
 func (e *Engine) look(ctx context.Context, id string, f func(*portfolio.State) error) error {

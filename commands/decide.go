@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"pets/domain"
+	"pets/domain/portfolio"
 	"pets/eventstore"
 )
 
@@ -28,12 +29,14 @@ type step struct {
 	// What was decided; every attempt decides anew. One of events, known and err
 	// is set.
 	command uuid.UUID
-	events  []domain.Event // accepted: their records are in the group
-	known   *indexEntry    // accepted before
-	err     error          // refused
-	judged  bool           // decided against the state, so as good as the group
+	events  []domain.Event      // accepted: their records are in the group
+	known   *indexEntry         // accepted before
+	err     error               // refused
+	judged  bool                // decided against the state, so as good as the group
+	records []eventstore.Record // of events, once they are durable
 	// sent, by any attempt: what is found in the stream may be our own.
-	sent bool
+	sent     bool
+	attempts int // that were overtaken
 }
 
 func (s *step) request() *Request { return &s.job.requests[s.i] }
@@ -46,6 +49,10 @@ type group struct {
 	records  []eventstore.Record // proposed, once they are durable
 	// unreadable: the stream could not be folded, so nothing is decided.
 	unreadable error
+	// stops: it has stops; others counts the commands that are none of those that go
+	// first; again: some of them were decided before.
+	stops, again bool
+	others       int
 	// spoiled: a step was refused after it had changed the state. The group ends
 	// with it, and the state is thrown away.
 	spoiled bool
@@ -65,23 +72,10 @@ func (g *group) refuses() bool {
 	return false
 }
 
-// decideGroup decides as many steps as one append takes, at least one.
-func (w *Writer) decideGroup(steps []*step) *group {
-	g := &group{}
-	for _, s := range steps {
-		if g.full() {
-			break
-		}
-		g.steps = append(g.steps, s)
-		w.decide(g, s)
-	}
-	return g
-}
-
 // decide decides one step. A defect that panics is refused like any other
 // request that cannot be decided: the state it may have touched is thrown away.
 func (w *Writer) decide(g *group, s *step) {
-	*s = step{job: s.job, i: s.i, sent: s.sent}
+	*s = step{job: s.job, i: s.i, sent: s.sent, attempts: s.attempts}
 	if s.job.failed > s.i { // by an attempt that was overtaken
 		s.job.failed = 0
 	}
@@ -152,6 +146,9 @@ func (w *Writer) judge(g *group, s *step) error {
 	if err := w.held(r.Command); err != nil {
 		return err
 	}
+	if err := w.scarce(r.Command); err != nil {
+		return err
+	}
 	now, err := w.clock(r)
 	if err != nil {
 		return err
@@ -189,12 +186,40 @@ func (w *Writer) held(c Command) error {
 	if w.options.Hold == nil {
 		return nil
 	}
-	switch c.(type) {
-	case AskPermit, *AskPermit, StartBot, *StartBot,
-		SignOrder, *SignOrder, SignTransfer, *SignTransfer, BroadcastTransfer, *BroadcastTransfer:
-		return w.options.Hold()
+	switch c := c.(type) {
+	case AskPermit:
+		return w.options.Hold(c.Bot)
+	case *AskPermit:
+		return w.options.Hold(c.Bot)
+	case StartBot:
+		return w.options.Hold(c.Bot)
+	case *StartBot:
+		return w.options.Hold(c.Bot)
+	case SignOrder:
+		return w.options.Hold(w.state.botOf(c.Permit))
+	case *SignOrder:
+		return w.options.Hold(w.state.botOf(c.Permit))
+	case SignTransfer, *SignTransfer, BroadcastTransfer, *BroadcastTransfer:
+		return w.options.Hold("")
 	}
 	return nil
+}
+
+// scarce refuses what is neither a stop nor a fact while the disk has too little space
+// left: what is left is kept for those.
+func (w *Writer) scarce(c Command) error {
+	if w.options.Scarce == nil || ClassOf(c) != ClassOther {
+		return nil
+	}
+	err := w.options.Scarce()
+	if err == nil {
+		return nil
+	}
+	return &domain.Error{
+		Code:    domain.CodeUnavailable,
+		Message: "the disk of the store is nearly full: only stops are taken, and what has already happened (fills, settlements, marks, deposits, withdrawals, releases); free some space, and this is taken again",
+		Cause:   err,
+	}
 }
 
 // clock gives the record time of a request: the row's for an import, otherwise
@@ -239,6 +264,9 @@ func (w *Writer) record(g *group, s *step, hash requestDigest, now time.Time) er
 	}
 	if err != nil {
 		g.spoiled = dirty
+		if errors.Is(err, portfolio.ErrUnbalanced) {
+			w.notSound("the postings of a command did not sum to zero: " + s.request().Command.Name())
+		}
 		return err
 	}
 	g.proposed = append(g.proposed, records...)

@@ -3,9 +3,11 @@ package commands
 import (
 	"context"
 	"errors"
-	"slices"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"pets/domain"
 	"pets/eventstore"
@@ -21,6 +23,20 @@ type EngineOptions struct {
 	Failed func(what string, err error)
 }
 
+// Phases of an engine.
+const (
+	phaseNew = iota
+	phaseLoading
+	phaseLoaded
+)
+
+// closesAtOnce is how many writers save their snapshots at the same time.
+const closesAtOnce = 16
+
+// worthSaving is how many events a writer of an engine must have added for a snapshot when
+// it is closed: fewer are folded faster than a snapshot is read.
+const worthSaving = 500
+
 // Engine has one writer for each portfolio there is, and one for the system
 // stream. It refuses commands for portfolios that do not exist before anything is
 // made for them, and holds emergency stops that the store cannot take (stops.go).
@@ -29,34 +45,39 @@ type Engine struct {
 	options EngineOptions
 	system  *Writer
 	stops   *stops
+	phase   atomic.Int32
 
 	mu      sync.Mutex
 	writers map[string]*Writer
 	closed  bool
 }
 
-// NewEngine returns an engine; [Engine.Load] makes it ready.
+// NewEngine returns an engine; [Engine.Load] makes it ready. What its marker file holds
+// holds from here on.
 func NewEngine(store eventstore.Store, o EngineOptions) *Engine {
 	if o.Failed == nil {
 		o.Failed = func(string, error) {}
 	}
 	e := &Engine{store: store, options: o, writers: map[string]*Writer{}}
 	e.options.Living = newKeyholders(store).living
-	e.system = NewSystemWriter(store, o.Options)
 	e.stops = newStops(e)
+	system := o.Options
+	system.poisoned = e.stops.poisonedBy
+	e.system = NewSystemWriter(store, system)
 	return e
 }
 
-// Load folds every stream, so that the first command does not wait for it, and
-// records the stops that a marker file holds, before anything else is decided.
-// told, which may be nil, hears of every stream that is done.
-func (e *Engine) Load(ctx context.Context, told func(stream string, done, total int)) error {
-	if told == nil {
-		told = func(string, int, int) {}
-	}
-	if err := e.stops.load(); err != nil { // first: what it holds is held from here on
-		return err
-	}
+// Load folds every stream, so that the first command does not wait for it. Stops that
+// are engaged meanwhile are recorded as soon as their stream is folded; those that a
+// marker file held are recorded after this, or before the first command of their
+// portfolio. told, which may be nil, hears of every stream that is done.
+func (e *Engine) Load(ctx context.Context, told func(stream string, done, total int)) (err error) {
+	e.phase.Store(phaseLoading)
+	defer func() {
+		if err != nil {
+			e.phase.Store(phaseNew)
+		}
+	}()
 	ids, err := e.Portfolios(ctx)
 	if err != nil {
 		return err
@@ -64,19 +85,83 @@ func (e *Engine) Load(ctx context.Context, told func(stream string, done, total 
 	if err := e.system.Load(ctx); err != nil {
 		return err
 	}
-	told(SystemStream, 1, len(ids)+1)
-	for i, id := range ids {
-		w, err := e.writer(ctx, id, false)
-		if err != nil {
-			return err
+	p := progress{told: told, total: len(ids) + 1}
+	p.one(SystemStream, nil)
+	inParallel(len(ids), 2*runtime.GOMAXPROCS(0), func(i int) {
+		if p.failed() == nil {
+			p.one(Stream(ids[i]), e.loadOne(ctx, ids[i]))
 		}
-		if err := w.Load(ctx); err != nil {
-			return err
-		}
-		told(Stream(id), i+2, len(ids)+1)
+	})
+	if err := p.failed(); err != nil {
+		return err
 	}
-	e.stops.record(ctx)
+	e.stops.pending.spread(ids)
+	e.phase.Store(phaseLoaded)
+	e.stops.keepTrying(0)
 	return nil
+}
+
+func (e *Engine) loadOne(ctx context.Context, id string) error {
+	w, err := e.writer(ctx, id, false)
+	if err != nil {
+		return err
+	}
+	if err := w.Load(ctx); err != nil {
+		return err
+	}
+	e.stops.early(ctx, id)
+	return nil
+}
+
+// progress counts the streams that are folded, and keeps the first failure.
+type progress struct {
+	told  func(stream string, done, total int)
+	total int
+
+	mu   sync.Mutex
+	done int
+	err  error
+}
+
+func (p *progress) one(stream string, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case err == nil:
+		p.done++
+		if p.told != nil {
+			p.told(stream, p.done, p.total)
+		}
+	case p.err == nil:
+		p.err = err
+	}
+}
+
+func (p *progress) failed() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
+
+// Health is how an engine does.
+type Health struct {
+	// Poisoned is why the store takes nothing until it is opened anew; nil while it does.
+	Poisoned error
+	// PendingStops counts the stops that hold but are not recorded yet.
+	PendingStops int
+	// Loaded: every stream was folded.
+	Loaded bool
+}
+
+// Health says how the engine does; it is cheap. Where the store knows that it is poisoned
+// before an append does, this finds out, and stops everything.
+func (e *Engine) Health() Health {
+	if s, ok := e.store.(interface{ Poisoned() error }); ok {
+		if err := s.Poisoned(); err != nil {
+			e.stops.poisonedBy(err)
+		}
+	}
+	return Health{Poisoned: e.stops.poisoned(), PendingStops: int(e.stops.pending.count.Load()), Loaded: e.phase.Load() == phaseLoaded}
 }
 
 // Portfolios lists the portfolios there are, sorted.
@@ -115,33 +200,35 @@ func (e *Engine) head(ctx context.Context, stream string) (head uint64, any bool
 	return head, true, nil
 }
 
-// Do sends one command to the writer of a portfolio; see [Writer.Do].
+// Do sends one command to the writer of a portfolio; see [Writer.Do]. A stop holds even
+// where this answers that the store cannot take it.
 func (e *Engine) Do(ctx context.Context, portfolio string, r Request) (Answer, error) {
+	if answer, handled, err := e.doStop(ctx, portfolio, r); handled {
+		return answer, err
+	}
 	opens := opening(r.Command) != nil
 	w, err := e.writer(ctx, portfolio, opens)
 	if err != nil {
 		return Answer{}, err
 	}
+	e.stops.ahead(ctx, portfolio)
 	answer, err := w.Do(ctx, r)
-	if err != nil {
-		e.looked(err)
-		if opens {
-			e.dropUnopened(portfolio, w)
-		}
+	if err != nil && opens {
+		e.dropUnopened(portfolio, w)
 	}
 	return answer, err
 }
 
-// DoEach sends several commands, each decided on its own; see [Writer.DoEach].
+// DoEach sends several commands, each decided on its own; see [Writer.DoEach]. Stops of
+// bots hold even where the store cannot take them.
 func (e *Engine) DoEach(ctx context.Context, portfolio string, requests []Request) ([]Result, error) {
 	w, err := e.writer(ctx, portfolio, false)
 	if err != nil {
 		return nil, err
 	}
+	e.stops.ahead(ctx, portfolio)
 	results, err := w.DoEach(ctx, requests)
-	for _, r := range results {
-		e.looked(r.Err)
-	}
+	e.keep(portfolio, requests, results)
 	return results, err
 }
 
@@ -153,50 +240,80 @@ func (e *Engine) DoAll(ctx context.Context, portfolio string, requests []Request
 	if err != nil {
 		return nil, err
 	}
+	e.stops.ahead(ctx, portfolio)
 	return w.DoAll(ctx, requests)
 }
 
 // System sends one command to the system stream.
 func (e *Engine) System(ctx context.Context, r Request) (Answer, error) {
-	answer, err := e.system.Do(ctx, r)
-	e.looked(err)
-	return answer, err
-}
-
-// looked engages the emergency stop everywhere once the store is poisoned: what
-// it holds is not known before it is opened anew, and a person has to look.
-func (e *Engine) looked(err error) {
-	var u *eventstore.Unavailable
-	if errors.As(err, &u) && u.Poisoned {
-		e.stops.poisoned(u)
-	}
+	return e.system.Do(ctx, r)
 }
 
 // writer returns the writer of a portfolio that exists, or is about to be opened.
 func (e *Engine) writer(ctx context.Context, id string, opens bool) (*Writer, error) {
+	if w, err := e.known(id); w != nil || err != nil {
+		return w, err
+	}
+	if err := e.inStore(ctx, id, opens); err != nil {
+		return nil, err
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closed {
-		return nil, errStopped
-	}
-	if w := e.writers[id]; w != nil {
-		return w, nil
-	}
-	if err := domain.CheckID("portfolio", id); err != nil {
-		return nil, err
-	}
-	_, exists, err := e.head(ctx, Stream(id))
-	switch {
-	case err != nil:
-		return nil, err
-	case !exists && !opens:
-		return nil, domain.Errorf(domain.CodeNotFound, "there is no such portfolio")
+	if w := e.writers[id]; w != nil || e.closed {
+		return w, e.ended()
 	}
 	o := e.options.Options
-	o.Hold = func() error { return e.stops.hold(id) }
+	o.Hold = func(bot string) error { return e.stops.pending.hold(id, bot) }
+	o.poisoned = e.stops.poisonedBy
+	o.unsound = func(reason string) { e.unsound(id, reason) }
+	o.worthSaving = worthSaving
 	w := NewWriter(e.store, id, o)
 	e.writers[id] = w
 	return w, nil
+}
+
+// known returns the writer of a portfolio if there is one.
+func (e *Engine) known(id string) (*Writer, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.writers[id], e.ended()
+}
+
+func (e *Engine) ended() error {
+	if e.closed {
+		return errStopped
+	}
+	return nil
+}
+
+// inStore refuses a portfolio that there is not, unless it is about to be opened.
+func (e *Engine) inStore(ctx context.Context, id string, opens bool) error {
+	if err := domain.CheckID("portfolio", id); err != nil {
+		return err
+	}
+	_, exists, err := e.head(ctx, Stream(id))
+	if err == nil && !exists && !opens {
+		err = domain.Errorf(domain.CodeNotFound, "there is no such portfolio")
+	}
+	return err
+}
+
+// exists refuses a portfolio that there is not.
+func (e *Engine) exists(ctx context.Context, id string) error {
+	if w, err := e.known(id); w != nil || err != nil {
+		return err
+	}
+	return e.inStore(ctx, id, false)
+}
+
+// folded reports whether a command of a portfolio would be decided without folding a
+// long history first.
+func (e *Engine) folded(id string) bool {
+	if e.phase.Load() == phaseLoaded {
+		return id != everywhere
+	}
+	w, err := e.known(id)
+	return err == nil && w != nil && w.folded.Load()
 }
 
 // dropUnopened lets go of the writer of a portfolio that was not opened after
@@ -213,7 +330,7 @@ func (e *Engine) dropUnopened(id string, w *Writer) {
 	w.Close()
 }
 
-// Close ends every writer after the batch at hand.
+// Close ends every writer after the group at hand.
 func (e *Engine) Close() {
 	e.mu.Lock()
 	e.closed = true
@@ -223,7 +340,13 @@ func (e *Engine) Close() {
 	}
 	e.mu.Unlock()
 	e.stops.close()
-	for _, w := range slices.Concat(writers, []*Writer{e.system}) {
-		w.Close()
+	inParallel(len(writers), closesAtOnce, func(i int) { writers[i].Close() })
+	e.system.Close()
+}
+
+func (e *Engine) now() time.Time {
+	if e.options.Now != nil {
+		return e.options.Now().UTC()
 	}
+	return time.Now().UTC()
 }

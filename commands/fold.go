@@ -18,6 +18,10 @@ type stateFold interface {
 	head() (next uint64, last time.Time)
 	// admissible says whether the stream takes a request at all.
 	admissible(r *Request) error
+	// balanced reports whether the books add up.
+	balanced() bool
+	// botOf is the bot of an open permit, "" for none.
+	botOf(permit string) string
 	// imported: its times come from the rows of files.
 	imported() bool
 	// decide lets a command decide. The events are applied already when it
@@ -71,6 +75,15 @@ func (f *portfolioFold) apply(at domain.Stamp, e domain.Event) { f.s.Apply(at, e
 
 func (f *portfolioFold) head() (uint64, time.Time) { return f.s.Next, f.s.Time }
 
+func (f *portfolioFold) balanced() bool { return len(f.s.Book.TrialBalance()) == 0 }
+
+func (f *portfolioFold) botOf(permit string) string {
+	if p := f.s.Permits[permit]; p != nil {
+		return p.Bot
+	}
+	return ""
+}
+
 func (f *portfolioFold) imported() bool { return f.s.Clock == domain.ClockImported }
 
 func (f *portfolioFold) decide(at circumstances, r *Request) ([]domain.Event, bool, error) {
@@ -109,6 +122,10 @@ type systemFold struct{ s *system.State }
 func (f *systemFold) apply(at domain.Stamp, e domain.Event) { f.s.Apply(at, e) }
 
 func (f *systemFold) head() (uint64, time.Time) { return f.s.Next, f.s.Time }
+
+func (f *systemFold) balanced() bool { return true }
+
+func (f *systemFold) botOf(string) string { return "" }
 
 func (f *systemFold) imported() bool { return false }
 

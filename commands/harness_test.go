@@ -67,14 +67,16 @@ type faulty struct {
 	eventstore.Store
 	t testing.TB
 
-	mu       sync.Mutex
-	faults   []fault
-	poison   error
-	headErr  error
-	readErr  error
-	appends  [][]eventstore.Proposed
-	blocked  chan struct{} // gets one when an append waits at its gate
-	attempts int
+	mu      sync.Mutex
+	faults  []fault
+	poison  error
+	headErr error
+	// streamsErr is the answer to who asks which streams there are.
+	streamsErr error
+	readErr    error
+	appends    [][]eventstore.Proposed
+	blocked    chan struct{} // gets one when an append waits at its gate
+	attempts   int
 }
 
 func newFaulty(t testing.TB) *faulty {
@@ -163,6 +165,16 @@ func (f *faulty) Head(ctx context.Context, stream string) (uint64, error) {
 		return 0, err
 	}
 	return f.Store.Head(ctx, stream)
+}
+
+func (f *faulty) Streams(ctx context.Context) ([]string, error) {
+	f.mu.Lock()
+	err := f.streamsErr
+	f.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	return f.Store.Streams(ctx)
 }
 
 func (f *faulty) ReadStream(ctx context.Context, stream string, from uint64) iter.Seq2[eventstore.Record, error] {
@@ -435,7 +447,7 @@ func (r *rig) start(ctx context.Context, c domain.Caller, key string, command Co
 // waitQueued waits until n calls wait in the writer's queue.
 func (r *rig) waitQueued(n int) {
 	r.t.Helper()
-	require.Eventually(r.t, func() bool { return len(r.w.queue) == n }, patience, time.Millisecond)
+	require.Eventually(r.t, func() bool { return r.w.queue.waiting() == n }, patience, time.Millisecond)
 }
 
 // testCommand is a command that a test makes up.

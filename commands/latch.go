@@ -1,33 +1,59 @@
 package commands
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
 	"pets/domain"
 )
 
-// PendingStop is an emergency stop that holds but is not recorded yet.
+// Bounds of what is read of a marker file. They are on entries, not on the whole file:
+// a long file must not keep a server from starting.
+const (
+	maxPending      = 200_000
+	maxPendingBytes = 1 << 20 // of one entry, and of what is read ahead
+)
+
+// everywhere stands for the name of a portfolio in a stop of all of them.
+const everywhere = "*"
+
+// kindBot is the kind of a stop that concerns one bot.
+const kindBot = "bot"
+
+// PendingStop is a stop that holds but is not recorded yet: an emergency stop, or the
+// stop of one bot.
 type PendingStop struct {
+	// Portfolio is "*" where every portfolio is meant, because they could not be listed.
 	Portfolio string        `json:"portfolio"`
 	Caller    domain.Caller `json:"caller"`
 	// Key is the Idempotency-Key it will be recorded under.
-	Key    string    `json:"key"`
+	Key string `json:"key"`
+	// Kind of emergency stop, or "bot".
 	Kind   string    `json:"kind"`
+	Bot    string    `json:"bot,omitempty"`
 	Reason string    `json:"reason"`
 	At     time.Time `json:"at"`
 }
 
+// command is what records it.
+func (p *PendingStop) command() Command {
+	if p.Kind == kindBot {
+		return StopBot{Bot: p.Bot, Reason: p.Reason}
+	}
+	return EngageStop{Kind: p.Kind, Reason: p.Reason}
+}
+
 // LatchFile keeps stops that are not recorded yet where a restart finds them: a
-// marker file beside the store, written anew as a whole each time. An empty or
-// missing file means that there are none.
+// marker file, written anew as a whole each time. An empty or missing file means that
+// there are none.
 type LatchFile struct {
 	path string
 
@@ -37,45 +63,96 @@ type LatchFile struct {
 // NewLatchFile returns the latch in a file, which need not exist.
 func NewLatchFile(path string) *LatchFile { return &LatchFile{path: path} }
 
-// maxLatch bounds what is read of a marker file.
-const maxLatch = 16 << 20
-
-// Read returns what is pending. A file that cannot be understood is an error:
-// somebody wanted to stop, and nobody knows what.
+// Read returns what is pending. With an error, it is what could be read: somebody wanted
+// to stop more than that, and nobody knows what.
 func (l *LatchFile) Read() ([]PendingStop, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b, err := os.ReadFile(l.path)
+	f, err := os.Open(l.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("read the marker of emergency stops: %w", err)
-	case len(b) > maxLatch:
-		return nil, fmt.Errorf("the marker of emergency stops %s is too large to be one", l.path)
 	}
-	var all []PendingStop
-	if err := json.Unmarshal(b, &all); err != nil {
-		return nil, fmt.Errorf("the marker of emergency stops %s cannot be understood: a stop that it holds would be lost; look at it, and remove it once the portfolios were stopped by hand", l.path)
+	defer func() { _ = f.Close() }() // it was only read
+	all, err := readPending(f)
+	if err != nil {
+		return all, fmt.Errorf("the marker of emergency stops %s cannot be understood: %w", l.path, err)
 	}
 	return all, nil
+}
+
+// readPending reads a JSON list of stops, one after the other.
+func readPending(r io.Reader) ([]PendingStop, error) {
+	in := &allowance{r: r, left: maxPendingBytes}
+	dec := json.NewDecoder(in)
+	begin, err := dec.Token()
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case begin == nil: // "null", as an empty list was once written
+		return nil, nil
+	case begin != json.Delim('['):
+		return nil, errors.New("it is no list")
+	}
+	var all []PendingStop
+	for dec.More() {
+		if len(all) == maxPending {
+			return all, fmt.Errorf("it has more than %d entries", maxPending)
+		}
+		var p PendingStop
+		in.left = maxPendingBytes
+		if err := dec.Decode(&p); err != nil {
+			return all, err
+		}
+		all = append(all, p)
+	}
+	_, err = dec.Token()
+	return all, err
+}
+
+// allowance is a reader that ends with an error after so many bytes.
+type allowance struct {
+	r    io.Reader
+	left int
+}
+
+func (a *allowance) Read(p []byte) (int, error) {
+	if a.left <= 0 {
+		return 0, fmt.Errorf("an entry is longer than %d bytes", maxPendingBytes)
+	}
+	n, err := a.r.Read(p[:min(len(p), a.left)])
+	a.left -= n
+	return n, err
+}
+
+// SetAside renames a file that cannot be understood, so that a person can look at it, and
+// returns its new name.
+func (l *LatchFile) SetAside(now time.Time) (string, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	name := l.path + ".unreadable-" + now.UTC().Format("20060102T150405.000000000")
+	return name, os.Rename(l.path, name)
 }
 
 // Write replaces what is pending, durably.
 func (l *LatchFile) Write(all []PendingStop) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b, err := json.Marshal(slices.Clip(all))
-	if err != nil {
-		return err
-	}
 	tmp := l.path + ".tmp"
 	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(append(b, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	ownedLikeFolder(f)
+	err = writePending(f, all)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(tmp, l.path); err != nil {
@@ -86,4 +163,24 @@ func (l *LatchFile) Write(all []PendingStop) error {
 		return err
 	}
 	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// writePending writes a JSON list, a line for each stop.
+func writePending(f io.Writer, all []PendingStop) error {
+	w := bufio.NewWriterSize(f, 64<<10)
+	between := "[\n"
+	for i := range all {
+		b, err := json.Marshal(&all[i])
+		if err != nil {
+			return err
+		}
+		_, _ = w.WriteString(between) // Flush has the error
+		_, _ = w.Write(b)
+		between = ",\n"
+	}
+	if len(all) == 0 {
+		_, _ = w.WriteString("[")
+	}
+	_, _ = w.WriteString("]\n")
+	return w.Flush()
 }

@@ -28,6 +28,10 @@ func (w *Writer) load() error {
 		return &domain.Error{Code: domain.CodeUnavailable, Message: "the history cannot be read; nothing is decided", Cause: err}
 	}
 	w.state, w.index, w.durable, w.snapshot = state, idx, next, from
+	w.folded.Store(true)
+	if !state.balanced() {
+		w.notSound("the balances of the ledger do not sum to zero")
+	}
 	return nil
 }
 

@@ -97,7 +97,7 @@ func (c *Custody) release(ctx context.Context, r Request, cmd SignOrder, s *secr
 		}
 	}
 	// A stop that waits to be recorded holds from the moment somebody wanted it.
-	if err := c.engine.stops.hold(id); err != nil {
+	if err := c.engine.stops.pending.hold(id, s.bot); err != nil {
 		return Answer{}, "", err
 	}
 	return answer, s.text(), nil
@@ -148,10 +148,13 @@ func withheld(why domain.SignatureObstacle) error {
 // wallet.
 func (c *Custody) clear(ctx context.Context, id string, caller domain.Caller, cmd SignOrder, s *secret) ([]domain.SignatureObstacle, error) {
 	var found []domain.SignatureObstacle
-	if err := c.engine.stops.hold(id); err != nil {
-		return nil, err
-	}
 	err := c.engine.look(ctx, id, func(state *portfolio.State) error {
+		if p := state.Permits[cmd.Permit]; p != nil {
+			s.bot = p.Bot
+		}
+		if err := c.engine.stops.pending.hold(id, s.bot); err != nil {
+			return err
+		}
 		found = state.SignObstacles(c.o.Now().UTC(), caller, cmd.request())
 		s.wanted = len(found) == 0
 		if w := state.Custody.Main(domain.WalletHot); w != nil && s.wanted {
@@ -174,7 +177,7 @@ func (c *Custody) SignTransfer(ctx context.Context, id string, r Request) (Answe
 	if err := c.tampering(ctx, id, cmd.Transfer, c.act(ctx, id, cmd)); err != nil {
 		return Answer{}, SignedTransaction{}, err
 	}
-	if err := c.engine.stops.hold(id); err != nil {
+	if err := c.engine.stops.pending.hold(id, ""); err != nil {
 		return Answer{}, SignedTransaction{}, err
 	}
 	return answer.Answer, signed, nil
@@ -287,7 +290,7 @@ func copyOf(t *treasury.Transfer) *treasury.Transfer {
 
 // sendable returns a copy of a transfer of which something may be signed or sent now.
 func (c *Custody) sendable(ctx context.Context, id, name string) (*treasury.Transfer, error) {
-	if err := c.engine.stops.hold(id); err != nil {
+	if err := c.engine.stops.pending.hold(id, ""); err != nil {
 		return nil, err
 	}
 	var t *treasury.Transfer

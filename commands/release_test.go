@@ -91,6 +91,7 @@ func openLiveMain() OpenPortfolio {
 func (d *desk) server() *Engine {
 	e := NewEngine(d.store, EngineOptions{Options: Options{Now: d.clock.Now}})
 	d.t.Cleanup(e.Close)
+	require.NoError(d.t, e.Load(d.t.Context(), nil))
 	return e
 }
 
@@ -215,7 +216,8 @@ func TestASignatureThatIsGivenAgain(t *testing.T) {
 func TestAStopThatWaitsHoldsASignatureBack(t *testing.T) {
 	d := newDesk(t)
 	d.store.plan(fault{after: func() {
-		d.engine.stops.latch(PendingStop{Portfolio: "main", Caller: olga, Key: "stop", Kind: domain.StopManual, Reason: "a test"})
+		_, _, err := d.engine.stops.pending.add(PendingStop{Portfolio: "main", Caller: olga, Key: "stop", Kind: domain.StopManual, Reason: "a test"}, false)
+		require.NoError(t, err)
 	}})
 	s, _, signature, err := d.sign()
 	requireCode(t, domain.CodeHalted, err)

@@ -12,7 +12,7 @@ import (
 // secret is a signature that is not released yet.
 type secret struct {
 	custody         *Custody
-	portfolio       string
+	portfolio, bot  string
 	wallet, address string
 	digest          [32]byte
 	wanted, made    bool

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -12,104 +11,142 @@ import (
 
 	"pets/domain"
 	"pets/domain/portfolio"
-	"pets/eventstore"
 )
 
-// retryStop is how often a stop that is not recorded yet is tried again.
-const retryStop = time.Second
+const (
+	// retryStop is how often a stop that is not recorded yet is tried again.
+	retryStop = time.Second
+	// stopPatience is how long whoever stops waits for the record. The stop holds
+	// before that, and is recorded later.
+	stopPatience = 2 * time.Second
+	// stopsAtOnce is how many portfolios are stopped at the same time, so that they
+	// share the flushes of the store.
+	stopsAtOnce = 256
+)
 
 // serverCaller is who engages a stop that nobody asked for.
 var serverCaller = domain.Caller{User: domain.ServerUser, Role: domain.RoleAdmin}
 
-// Stopped says what became of a stop in one portfolio.
-type Stopped struct {
-	Portfolio string `json:"portfolio"`
-	// Recorded is false while the store cannot take it; the stop holds all the
-	// same.
-	Recorded bool   `json:"recorded"`
-	Revision uint64 `json:"revision,omitempty"`
-	// Refused says why the portfolio takes no stop at all: an imported one, in which
-	// nothing is traded.
-	Refused string `json:"refused,omitempty"`
-}
-
-// stops holds the emergency stops that are not recorded yet: in memory and in the
-// marker file. From the moment somebody wants to stop, no permit is granted and no
-// bot started in that portfolio until the stop stands in its stream.
+// stops records the stops that hold but are not recorded yet, and keeps them in a marker
+// file until then. From the moment somebody wants to stop, no permit is granted, no bot
+// started and nothing signed in that portfolio until the stop stands in its stream.
 type stops struct {
-	engine *Engine
-	ctx    context.Context //nolint:containedctx // ends with close
-	stop   context.CancelFunc
-	retry  sync.WaitGroup
+	engine  *Engine
+	pending *pending
+	ctx     context.Context //nolint:containedctx // ends with close
+	stop    context.CancelFunc
+	work    sync.WaitGroup
 
 	mu       sync.Mutex
-	pending  []PendingStop
+	closed   bool
 	retrying bool
-	poison   sync.Once
+	poison   error
+	// reported is what the server has stopped a portfolio for.
+	reported map[string]string
+
+	file    sync.Mutex
+	written uint64 // the moves of pending that the file knows
 }
 
+// newStops takes over what a marker file holds: it holds from here on.
 func newStops(e *Engine) *stops {
-	s := &stops{engine: e}
+	s := &stops{engine: e, pending: newPending(), reported: map[string]string{}}
 	s.ctx, s.stop = context.WithCancel(context.Background())
+	if e.options.Latch != nil {
+		s.takeOver(e.options.Latch)
+	}
 	return s
 }
 
-func (s *stops) close() {
-	s.stop()
-	s.retry.Wait()
+// takeOver reads a marker file. Somebody may have wanted to stop what is in a file that
+// cannot be understood: everything is stopped then, and people look at it and clear it.
+func (s *stops) takeOver(file *LatchFile) {
+	all, err := file.Read()
+	for _, p := range all {
+		if unsound := p.check(); unsound != nil {
+			err = errors.Join(err, unsound)
+			continue
+		}
+		_, _, full := s.pending.add(p, false)
+		err = errors.Join(err, full)
+	}
+	_, s.written = s.pending.list()
+	if err == nil {
+		return
+	}
+	name, aside := file.SetAside(s.engine.now())
+	if aside != nil {
+		name = file.path
+	}
+	s.engine.options.Failed("the marker file of stops cannot be understood, so every portfolio is stopped; look at "+name, errors.Join(err, aside))
+	s.latchEverything("the marker file of stops could not be understood; what else it held is not known")
+	s.save()
 }
 
-// load takes over what a marker file holds.
-func (s *stops) load() error {
-	if s.engine.options.Latch == nil {
-		return nil
-	}
-	all, err := s.engine.options.Latch.Read()
-	if err != nil {
+// check refuses an entry that could never be recorded.
+func (p *PendingStop) check() error {
+	if p.Kind == kindBot {
+		if err := domain.CheckID("portfolio", p.Portfolio); err != nil {
+			return err
+		}
+	} else if err := portfolio.CheckStop(p.Kind, p.Reason); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pending = append(s.pending, all...)
-	return nil
-}
-
-// hold refuses what could let a bot trade while a stop waits to be recorded.
-func (s *stops) hold(id string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, p := range s.pending {
-		if p.Portfolio == id {
-			return domain.Errorf(domain.CodeHalted, "an emergency stop (%s) holds that could not be recorded yet", p.Kind)
-		}
+	if p.Portfolio == "" {
+		return domain.Invalid("portfolio", "is missing")
 	}
-	return nil
+	return check(&Request{Caller: p.Caller, Key: p.Key, Command: p.command()})
 }
 
-// latch makes stops hold. Memory comes first and cannot fail; a marker file that
-// cannot be written is reported, and the stop holds without it.
-func (s *stops) latch(all ...PendingStop) {
+func (s *stops) close() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pending = append(s.pending, all...)
-	s.write()
+	s.closed = true
+	s.mu.Unlock()
+	s.stop()
+	s.work.Wait()
+	s.save()
 }
 
-// release lets go of a stop that is recorded, or was refused.
-func (s *stops) release(p PendingStop) {
+// background runs f beside the caller, and close waits for it.
+func (s *stops) background(f func()) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pending = slices.DeleteFunc(s.pending, func(q PendingStop) bool { return q.Portfolio == p.Portfolio && q.Key == p.Key })
-	s.write()
+	if !s.closed {
+		s.work.Go(f)
+		s.mu.Unlock()
+		return
+	}
+	s.mu.Unlock()
+	f()
 }
 
-func (s *stops) write() {
+// save writes the marker file unless it knows everything: whoever waits while it is
+// written finds it up to date. A file that cannot be written is reported, and the stops
+// hold without it.
+func (s *stops) save() {
 	if s.engine.options.Latch == nil {
 		return
 	}
-	if err := s.engine.options.Latch.Write(s.pending); err != nil {
-		s.engine.options.Failed("an emergency stop could not be marked in its file; it holds in memory", err)
+	s.file.Lock()
+	defer s.file.Unlock()
+	all, moves := s.pending.list()
+	if moves == s.written {
+		return
 	}
+	if err := s.engine.options.Latch.Write(all); err != nil {
+		s.engine.options.Failed("a stop could not be marked in its file; it holds in memory", err)
+		return
+	}
+	s.written = moves
+}
+
+// saveSoon writes the marker file in the background.
+func (s *stops) saveSoon() <-chan struct{} {
+	saved := make(chan struct{})
+	s.background(func() {
+		s.save()
+		close(saved)
+	})
+	return saved
 }
 
 // try records one stop.
@@ -118,7 +155,7 @@ func (s *stops) try(ctx context.Context, p PendingStop) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	return w.Do(ctx, Request{Caller: p.Caller, Key: p.Key, Command: EngageStop{Kind: p.Kind, Reason: p.Reason}})
+	return w.Do(ctx, Request{Caller: p.Caller, Key: p.Key, Command: p.command()})
 }
 
 // waits: the store could not take it now, so it may be able to later. Anything
@@ -131,157 +168,158 @@ func waits(err error) bool {
 	return code == domain.CodeUnavailable || code == domain.CodeClock || code == domain.CodeInternal
 }
 
-// record tries everything that is pending once.
-func (s *stops) record(ctx context.Context) {
-	s.mu.Lock()
-	all := slices.Clone(s.pending)
-	s.mu.Unlock()
-	left := 0
-	for _, p := range all {
-		if _, err := s.try(ctx, p); err != nil && waits(err) {
-			left++
-			continue
-		} else if err != nil {
-			s.engine.options.Failed(fmt.Sprintf("an emergency stop of portfolio %s was refused", p.Portfolio), err)
-		}
-		s.release(p)
+// attempt records a stop for whoever engages it, if its stream is folded, and lets go of
+// it once it is recorded or refused. l is what holds meanwhile: his own, or another of
+// the same kind that was there before.
+func (s *stops) attempt(ctx context.Context, l *latched, p PendingStop) (answer Answer, recorded bool, err error) {
+	if !s.engine.folded(p.Portfolio) {
+		return Answer{}, false, nil
 	}
-	if left > 0 {
-		s.keepTrying()
+	own := s.pending.owned(l, &p)
+	if own {
+		s.pending.first(l)
+	}
+	answer, err = s.try(ctx, p)
+	switch {
+	case err == nil:
+		if own {
+			s.pending.drop(l)
+		}
+		return answer, true, nil
+	case waits(err):
+		return Answer{}, false, nil
+	}
+	if own {
+		s.pending.dropUnshared(l)
+	}
+	return Answer{}, false, err
+}
+
+// settle records a stop in the background.
+func (s *stops) settle(ctx context.Context, l *latched) {
+	s.pending.first(l)
+	p := s.pending.stop(l)
+	_, err := s.try(ctx, p)
+	if domain.CodeOf(err) == domain.CodeIdempotencyMismatch {
+		// It was answered that it holds, whatever its key was used for before.
+		_, err = s.try(ctx, s.pending.rekey(l, uuid.NewString()))
+	}
+	if err != nil && waits(err) {
+		return
+	}
+	if err != nil {
+		s.engine.options.Failed(fmt.Sprintf("a stop (%s) of portfolio %s was refused", p.Kind, p.Portfolio), err)
+	}
+	s.pending.drop(l)
+}
+
+// pass tries to record everything that is pending, portfolio by portfolio, and writes
+// the marker file once.
+func (s *stops) pass(ctx context.Context) {
+	if s.poisoned() != nil || s.engine.phase.Load() == phaseLoading {
+		return
+	}
+	if len(s.pending.of(everywhere)) > 0 {
+		if ids, err := s.engine.Portfolios(ctx); err == nil {
+			s.pending.spread(ids)
+		}
+	}
+	ids := s.pending.portfolios()
+	inParallel(len(ids), stopsAtOnce, func(i int) {
+		for _, l := range s.pending.of(ids[i]) {
+			if ids[i] != everywhere && ctx.Err() == nil {
+				s.settle(ctx, l)
+			}
+		}
+	})
+	s.save()
+}
+
+// early records what was engaged in a portfolio while the engine folded.
+func (s *stops) early(ctx context.Context, id string) {
+	for _, l := range s.pending.of(id) {
+		if l.early {
+			s.settle(ctx, l)
+		}
 	}
 }
 
-// keepTrying records what is pending as soon as it can be.
-func (s *stops) keepTrying() {
+// ahead records what a marker file held for a portfolio before a command of that
+// portfolio is decided. It is tried once: after that it only holds.
+func (s *stops) ahead(ctx context.Context, id string) {
+	if s.engine.phase.Load() != phaseLoaded {
+		return
+	}
+	for _, l := range s.pending.of(id) {
+		if s.pending.first(l) {
+			s.settle(ctx, l)
+		}
+	}
+}
+
+// keepTrying records what is pending as soon as it can be: the first pass comes after
+// the time that is given.
+func (s *stops) keepTrying(wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.retrying || s.ctx.Err() != nil {
+	if s.retrying || s.closed || s.pending.count.Load() == 0 {
 		return
 	}
 	s.retrying = true
-	s.retry.Go(func() {
-		tick := time.NewTicker(retryStop)
-		defer tick.Stop()
+	s.work.Go(func() {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
 		for {
 			select {
 			case <-s.ctx.Done():
 				return
-			case <-tick.C:
+			case <-timer.C:
 			}
-			s.record(s.ctx)
-			s.mu.Lock()
-			if len(s.pending) == 0 {
-				s.retrying = false
-				s.mu.Unlock()
+			s.pass(s.ctx)
+			if s.nothingLeft() {
 				return
 			}
-			s.mu.Unlock()
+			timer.Reset(retryStop)
 		}
 	})
 }
 
-// poisoned latches a stop for every portfolio, once: the store says nothing any
-// more until it is opened anew, and then a person has to look at it.
-func (s *stops) poisoned(u *eventstore.Unavailable) {
-	s.poison.Do(func() {
-		ids, err := s.engine.Portfolios(context.Background())
-		if err != nil {
-			s.engine.options.Failed("the portfolios of a poisoned store cannot be listed", err)
-		}
-		s.engine.options.Failed("the store is poisoned until it is opened anew; every portfolio is stopped", u)
-		s.systemError(ids, "the event store took no more events: a write or a flush failed")
-	})
+func (s *stops) nothingLeft() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.retrying = s.pending.count.Load() > 0
+	return !s.retrying
 }
 
-func (s *stops) systemError(ids []string, reason string) {
-	all := make([]PendingStop, 0, len(ids))
-	for _, id := range ids {
-		all = append(all, PendingStop{
-			Portfolio: id, Caller: serverCaller, Key: uuid.NewString(), Kind: domain.StopSystemError, Reason: reason, At: s.engine.now(),
-		})
-	}
-	s.latch(all...)
+// poisoned returns why the store takes nothing any more, nil while it does.
+func (s *stops) poisoned() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.poison
 }
 
-func (e *Engine) now() time.Time {
-	if e.options.Now != nil {
-		return e.options.Now().UTC()
+// poisonedBy latches a stop of everything, once: the store says nothing any more until it
+// is opened anew, and then a person has to look at it.
+func (s *stops) poisonedBy(err error) {
+	s.mu.Lock()
+	known := s.poison != nil
+	if !known {
+		s.poison = err
 	}
-	return time.Now().UTC()
+	s.mu.Unlock()
+	if known {
+		return
+	}
+	s.latchEverything("the event store took no more events: a write or a flush failed")
+	s.save()
+	s.engine.options.Failed("the store is poisoned until it is opened anew; every portfolio is stopped", err)
 }
 
-// SystemError stops a portfolio in which something does not add up.
-func (e *Engine) SystemError(ctx context.Context, id, reason string) {
-	e.stops.systemError([]string{id}, reason)
-	e.stops.record(ctx)
+func (s *stops) latchEverything(reason string) {
+	_, _, _ = s.pending.add(s.ours(everywhere, domain.StopSystemError, reason), false) // an emergency stop always fits
 }
 
-// Stop engages the emergency stop of a portfolio. It holds from the moment this
-// is called; recorded is false while the store cannot take it.
-func (e *Engine) Stop(ctx context.Context, id string, r Request) (answer Answer, recorded bool, err error) {
-	c, err := stopOf(&r)
-	if err != nil {
-		return Answer{}, false, err
-	}
-	if _, err := e.writer(ctx, id, false); err != nil {
-		return Answer{}, false, err
-	}
-	p := PendingStop{Portfolio: id, Caller: r.Caller, Key: r.Key, Kind: c.Kind, Reason: c.Reason, At: e.now()}
-	e.stops.latch(p)
-	answer, err = e.stops.try(ctx, p)
-	if err != nil && waits(err) {
-		e.looked(err)
-		e.stops.keepTrying()
-		return Answer{}, false, nil
-	}
-	e.stops.release(p)
-	return answer, err == nil, err
-}
-
-// StopAll engages the emergency stop of every portfolio. All of them hold before
-// the first is recorded.
-func (e *Engine) StopAll(ctx context.Context, r Request) ([]Stopped, error) {
-	c, err := stopOf(&r)
-	if err != nil {
-		return nil, err
-	}
-	ids, err := e.Portfolios(ctx)
-	if err != nil {
-		return nil, err
-	}
-	all := make([]PendingStop, 0, len(ids))
-	for _, id := range ids {
-		all = append(all, PendingStop{Portfolio: id, Caller: r.Caller, Key: r.Key, Kind: c.Kind, Reason: c.Reason, At: e.now()})
-	}
-	e.stops.latch(all...)
-	out := make([]Stopped, len(all))
-	for i, p := range all {
-		out[i].Portfolio = p.Portfolio
-		answer, err := e.stops.try(ctx, p)
-		if err != nil && waits(err) {
-			e.looked(err)
-			e.stops.keepTrying()
-			continue
-		}
-		e.stops.release(p)
-		if err != nil { // and the others are stopped all the same
-			out[i].Refused = err.Error()
-			continue
-		}
-		out[i].Recorded, out[i].Revision = true, answer.Revision
-	}
-	return out, nil
-}
-
-// stopOf refuses, before anything is latched, a stop that could never be
-// recorded.
-func stopOf(r *Request) (EngageStop, error) {
-	if err := check(r); err != nil {
-		return EngageStop{}, err
-	}
-	c, ok := r.Command.(EngageStop)
-	if !ok {
-		return c, errWrongStream(r.Command)
-	}
-	return c, portfolio.CheckStop(c.Kind, c.Reason)
+// ours is a stop that nobody asked for.
+func (s *stops) ours(id, kind, reason string) PendingStop {
+	return PendingStop{Portfolio: id, Caller: serverCaller, Key: uuid.NewString(), Kind: kind, Reason: reason, At: s.engine.now()}
 }

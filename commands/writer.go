@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,10 +17,10 @@ import (
 
 // Limits of the writer's loop.
 const (
-	// MaxRequests bounds one DoAll, and what is decided before anybody is answered.
+	// MaxRequests bounds one DoAll.
 	MaxRequests = 4096
 
-	maxQueued      = 1024   // calls waiting, beyond which callers wait to be queued
+	maxLooks       = 16     // calls that only look, served between two groups
 	maxAttempts    = 20     // appends tried for one group before it is given up
 	maxYields      = 8      // times the writer steps aside before it decides
 	snapshotEvery  = 50_000 // events between snapshots, and at least an eighth of the stream
@@ -56,38 +57,53 @@ type Options struct {
 	// Snapshots may be nil.
 	Snapshots Snapshots
 	// Hold is asked before a command that could let a bot trade is decided: an
-	// error refuses it. It is how an emergency stop holds that cannot be recorded
-	// yet. It may be nil.
-	Hold func() error
+	// error refuses it. It is how a stop holds that cannot be recorded yet. bot is
+	// who would trade, "" where that is no bot. It may be nil.
+	Hold func(bot string) error
 	// Living lists the users with an API key that works; known is false where no key was
 	// ever issued. It is asked before one person confirms what another asked for. Where
 	// it is nil nobody keeps keys.
 	Living func() (users []string, known bool, err error)
+	// Scarce is asked before a command is decided that neither stops anything nor
+	// records what has happened (see [ClassOf]): an error says that the disk has too
+	// little space left for it. It may be nil.
+	Scarce func() error
+
+	// Of the engine: poisoned is told that the store takes no more appends, unsound
+	// that the books do not add up. Both are called before anybody is answered.
+	poisoned func(err error)
+	unsound  func(reason string)
+	// worthSaving is how many events make a snapshot worth its time when the writer
+	// is closed.
+	worthSaving uint64
 }
 
-// Writer decides the commands of one stream: a portfolio's, or the system's. One goroutine takes what is
-// queued, decides it against the state folded from the stream at revision r,
-// appends the events at r in one durable write, and only then answers. If
-// anything came between, it catches up and decides again.
+// Writer decides the commands of one stream: a portfolio's, or the system's. One
+// goroutine takes a group of what is queued, stops first and then everybody in turn
+// (queue.go), decides it against the state folded from the stream at revision r, appends
+// the events at r in one durable write, and only then answers. If anything came between,
+// it catches up and decides again.
 type Writer struct {
 	store   eventstore.Store
 	subject string // the portfolio's id, or the system stream's name: part of every id
 	stream  string
 	blank   func() stateFold
 	options Options
-	queue   chan *job
+	queue   *queue
 	ctx     context.Context //nolint:containedctx // ends with Close
 	stop    context.CancelFunc
 	done    chan struct{}
+	folded  atomic.Bool // the stream was folded, once
 
 	// Private to the goroutine. state and index run ahead of what is durable
 	// while a group is decided; both are nil after any failure and are then
 	// folded from the stream again.
 	state    stateFold
 	index    index
-	durable  uint64 // the revision the next durable record gets
-	snapshot uint64 // durable at the last snapshot
-	poisoned error  // of the store: it takes no append until it is opened anew
+	durable  uint64  // the revision the next durable record gets
+	snapshot uint64  // durable at the last snapshot
+	poisoned error   // of the store: it takes no append until it is opened anew
+	carried  []*step // of groups that were overtaken, to be decided again
 	jump     jump
 }
 
@@ -106,8 +122,19 @@ type job struct {
 	err  error
 	// failed is 1 + the index of the first request that failed, 0 while none has.
 	failed int
-	done   chan struct{} // closed when the results are there
+	// answered counts the requests that have their result.
+	answered int
+	// later are those whose answers have yet to be built.
+	later []*step
+	done  chan struct{} // closed when the results are there
+
+	// Of the queue.
+	lane int
+	key  turnKey
+	next int // the next request to be taken
 }
+
+func (j *job) isLook() bool { return j.load || j.look != nil }
 
 // ErrNotTried is the result of the requests after one that failed.
 var ErrNotTried = errors.New("not tried, because a request before it failed")
@@ -138,7 +165,7 @@ func newWriter(store eventstore.Store, subject, stream string, o Options, blank 
 	}
 	w := &Writer{
 		store: store, subject: subject, stream: stream, blank: blank, options: o,
-		queue: make(chan *job, maxQueued), done: make(chan struct{}),
+		queue: newQueue(), done: make(chan struct{}),
 	}
 	w.jump.monotonic = o.Monotonic
 	w.jump.noticed = func(by time.Duration) {
@@ -189,31 +216,47 @@ func (w *Writer) Load(ctx context.Context) error {
 
 func (w *Writer) send(j *job) ([]Result, error) {
 	ctx := j.ctx
+	if len(j.requests) == 0 && !j.isLook() {
+		return nil, nil
+	}
 	j.results, j.done = make([]Result, len(j.requests)), make(chan struct{})
-	select {
-	case w.queue <- j:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-w.ctx.Done():
+	if w.ctx.Err() != nil {
 		return nil, errStopped
+	}
+	if err := w.queue.put(ctx, w.ctx, j); err != nil {
+		return nil, err
 	}
 	select {
 	case <-j.done:
+		w.complete(j)
 		return j.results, j.err
 	case <-ctx.Done():
+		w.queue.remove(j)
 		return nil, ctx.Err()
 	case <-w.done:
-		select {
-		case <-j.done: // it was answered on the way out
-			return j.results, j.err
-		default:
-			return nil, errStopped
-		}
+		return w.left(j)
 	}
 }
 
-// Close ends the goroutine after the batch at hand and saves a snapshot. What
-// waits behind that batch is refused, and has not happened.
+// left is what became of a call when the writer has ended: it may have been answered on
+// the way out, or in part.
+func (w *Writer) left(j *job) ([]Result, error) {
+	select {
+	case <-j.done:
+	default:
+		if j.answered == 0 {
+			return nil, errStopped
+		}
+	}
+	w.complete(j)
+	for i := j.answered; i < len(j.results); i++ {
+		j.results[i] = Result{Err: errStopped}
+	}
+	return j.results, j.err
+}
+
+// Close ends the goroutine after the group at hand and saves a snapshot. What
+// waits behind that group is refused, and has not happened.
 func (w *Writer) Close() {
 	w.stop()
 	<-w.done
@@ -222,83 +265,134 @@ func (w *Writer) Close() {
 func (w *Writer) run() {
 	defer close(w.done)
 	for w.ctx.Err() == nil {
-		select {
-		case <-w.ctx.Done():
-		case j := <-w.queue:
-			w.batch(j)
+		if w.queue.waiting() == 0 && len(w.carried) == 0 {
+			select {
+			case <-w.ctx.Done():
+			case <-w.queue.wake:
+			}
+			continue
+		}
+		w.serveLooks()
+		w.gather()
+		w.process(w.decideGroup())
+		if w.durable >= w.snapshot+max(snapshotEvery, w.durable/8) {
+			w.saveSnapshot()
 		}
 	}
-	w.saveSnapshot()
-}
-
-// batch decides everything that is queued, up to a limit, and answers it.
-func (w *Writer) batch(first *job) {
-	jobs := w.gather(first)
-	var steps []*step
-	for _, j := range jobs {
-		if j.load {
-			j.err = w.load()
-		}
-		if j.look != nil {
-			j.err = w.show(j.look)
-		}
-		for i := range j.requests {
-			steps = append(steps, &step{job: j, i: i})
-		}
-	}
-	w.process(steps)
-	for _, j := range jobs {
-		close(j.done)
-	}
-	if w.durable >= w.snapshot+max(snapshotEvery, w.durable/8) {
+	if w.durable >= w.snapshot+w.options.worthSaving {
 		w.saveSnapshot()
 	}
 }
 
-// gather takes what is queued. Those who were answered a moment ago are about to
-// ask again: as long as stepping aside brings more of them, it does so once more,
-// and one durable write serves all.
-func (w *Writer) gather(first *job) []*job {
-	jobs := []*job{first}
-	yielded, before := 0, 0
-	for n := len(first.requests); n < MaxRequests; {
-		select {
-		case j := <-w.queue:
-			jobs = append(jobs, j)
-			n += len(j.requests)
-			continue
-		default:
+// serveLooks answers some of those who ask for no decision. They see what is durable.
+func (w *Writer) serveLooks() {
+	for range maxLooks {
+		j := w.queue.look()
+		if j == nil {
+			return
 		}
-		if yielded == maxYields || len(jobs) == before {
-			return jobs
+		if j.load {
+			j.err = w.load()
+		} else {
+			j.err = w.show(j.look)
 		}
-		yielded, before = yielded+1, len(jobs)
-		runtime.Gosched()
+		close(j.done)
 	}
-	return jobs
 }
 
-// process gives every step its result, group by group: a group is what one
-// append takes. A group that was overtaken is decided again, against what the
-// stream holds by then; after any other failure nothing of it is acknowledged.
-func (w *Writer) process(steps []*step) {
-	for attempt := 1; len(steps) > 0; attempt++ {
-		g := w.decideGroup(steps)
-		err := w.commit(g)
-		w.jump.settled(err == nil)
-		if err != nil || g.spoiled {
-			w.discard()
+// gather steps aside. Those who were answered a moment ago are about to ask again: as
+// long as stepping aside brings more of them, it does so once more, and one durable
+// write serves all.
+func (w *Writer) gather() {
+	before := 0
+	for range maxYields {
+		n := w.queue.waiting()
+		if n == before {
+			return
 		}
-		switch {
-		case err == nil:
-			w.answer(g)
-		case overtaken(err) && attempt < maxAttempts:
-			continue
-		default:
-			w.fail(g, err)
-		}
-		steps, attempt = steps[len(g.steps):], 0
+		before = n
+		runtime.Gosched()
 	}
+}
+
+// take returns the next command of a group, nil when it has all that it may have. Stops
+// that came while it is decided are in it, too; then it ends soon, for their sake.
+func (w *Writer) take(g *group) *step {
+	if g.full() {
+		return nil
+	}
+	if s := w.queue.stop(); s != nil {
+		g.stops = true
+		return s
+	}
+	if g.stops && g.others >= besideStops {
+		return nil
+	}
+	if len(w.carried) > 0 {
+		s := w.carried[0]
+		w.carried = w.carried[1:]
+		g.others++
+		return s
+	}
+	if g.again {
+		return nil
+	}
+	s := w.queue.other()
+	if s != nil {
+		g.others++
+	}
+	return s
+}
+
+// decideGroup decides as many commands as one append takes.
+func (w *Writer) decideGroup() *group {
+	w.queue.begin()
+	g := &group{again: len(w.carried) > 0}
+	for s := w.take(g); s != nil; s = w.take(g) {
+		g.steps = append(g.steps, s)
+		w.decide(g, s)
+	}
+	return g
+}
+
+// process gives every step of a group its result: a group is what one append takes. One
+// that was overtaken is decided again, against what the stream holds by then; after any
+// other failure nothing of it is acknowledged.
+func (w *Writer) process(g *group) {
+	if len(g.steps) == 0 {
+		return
+	}
+	err := w.commit(g)
+	w.jump.settled(err == nil)
+	if err != nil || g.spoiled {
+		w.discard()
+	}
+	switch {
+	case err == nil:
+		w.answer(g)
+		for _, s := range w.carried { // it got on: each append has its own attempts
+			s.attempts = 0
+		}
+	case overtaken(err):
+		w.again(g, err)
+	default:
+		w.fail(g.steps, err)
+	}
+}
+
+// again has the steps of a group that was overtaken decided once more, but for those that
+// were too often.
+func (w *Writer) again(g *group, err error) {
+	var left, tired []*step
+	for _, s := range g.steps {
+		if s.attempts++; s.attempts < maxAttempts {
+			left = append(left, s)
+		} else {
+			tired = append(tired, s)
+		}
+	}
+	w.fail(tired, err)
+	w.carried = append(left, w.carried...)
 }
 
 // commit makes a group durable: all of its records, or none.
@@ -359,23 +453,43 @@ func overtaken(err error) bool {
 	return errors.Is(err, errOvertaken) || errors.As(err, &conflict) || errors.As(err, &ambiguous)
 }
 
+// notSound has the portfolio stopped: its books do not add up, so that no decision can
+// rest on them.
+func (w *Writer) notSound(reason string) {
+	if w.options.unsound != nil {
+		w.options.unsound(reason)
+	}
+}
+
 // discard throws state and index away; the next decision folds them anew.
 func (w *Writer) discard() { w.state, w.index = nil, nil }
 
-// fail refuses a group that did not become durable: also its refusals, which
-// were decided on records that now do not exist.
-func (w *Writer) fail(g *group, err error) {
+// fail refuses what did not become durable: also its refusals, which were decided on
+// records that now do not exist.
+func (w *Writer) fail(steps []*step, err error) {
 	var u *eventstore.Unavailable
 	if errors.As(err, &u) && u.Poisoned {
 		w.poisoned = err
+		if w.options.poisoned != nil {
+			w.options.poisoned(err)
+		}
 	}
 	failed := asUnavailable(err)
-	for _, s := range g.steps {
+	for _, s := range steps {
 		if s.judged {
 			s.err = failed
 			s.job.failAt(s.i)
 		}
-		s.job.results[s.i] = Result{Err: s.err}
+		s.finish(Result{Err: s.err})
+	}
+}
+
+// finish gives a step its result, and answers its call with the last one.
+func (s *step) finish(r Result) {
+	j := s.job
+	j.results[s.i] = r
+	if j.answered++; j.answered == len(j.results) {
+		close(j.done)
 	}
 }
 

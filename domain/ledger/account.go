@@ -141,6 +141,18 @@ func Sum(postings []Posting) map[string]domain.Decimal {
 	return left
 }
 
+// Balanced reports whether postings sum to zero in each asset.
+func Balanced(postings []Posting) bool {
+	switch len(postings) {
+	case 0:
+		return true
+	case 2: // nearly all there are, and no map is needed for them
+		a, b := postings[0], postings[1]
+		return a.Account.Asset == b.Account.Asset && a.Amount.Add(b.Amount).IsZero()
+	}
+	return len(Sum(postings)) == 0
+}
+
 // Book holds the balance of every account that is not zero.
 type Book map[Account]domain.Decimal
 

@@ -93,3 +93,16 @@ func TestSumKeepsAssetsApart(t *testing.T) {
 		Sum([]Posting{{External("A"), dec("1")}, {External("B"), dec("-1")}}))
 	require.Empty(t, Sum(append(Move(External("A"), Gas("A"), dec("3")), Move(External("B"), Gas("B"), dec("-3"))...)))
 }
+
+// Balanced is what Sum says, also by its short way for two postings.
+func TestBalanced(t *testing.T) {
+	one, two := Wallet("USDC", domain.WalletHot), External("USDC")
+	n := domain.FromInt
+	require.True(t, Balanced(nil))
+	require.True(t, Balanced(Move(one, two, n(3))))
+	require.False(t, Balanced([]Posting{{one, n(3)}, {two, n(-2)}}))
+	require.False(t, Balanced([]Posting{{one, n(3)}, {External("POL"), n(-3)}}))
+	require.False(t, Balanced([]Posting{{one, n(3)}}))
+	require.True(t, Balanced([]Posting{{one, n(3)}, {two, n(-1)}, {two, n(-2)}}))
+	require.False(t, Balanced([]Posting{{one, n(3)}, {two, n(-1)}, {two, n(-1)}}))
+}

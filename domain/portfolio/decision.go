@@ -1,10 +1,12 @@
 package portfolio
 
 import (
+	"errors"
 	"slices"
 	"time"
 
 	"pets/domain"
+	"pets/domain/ledger"
 	"pets/domain/risk"
 )
 
@@ -28,7 +30,13 @@ type Decision struct {
 	// legs are the permits that the legs of an arbitrage would get, of those checked
 	// before the one at hand.
 	legs []*risk.Permit
+	// unbalanced is the type of an event whose postings did not sum to zero.
+	unbalanced string
 }
+
+// ErrUnbalanced is a defect: an event would post amounts that do not sum to zero in each
+// asset. Nothing of such a decision may be recorded.
+var ErrUnbalanced = errors.New("the postings do not sum to zero")
 
 // Begin starts a decision at a time (of recording) for a caller. The time must
 // not lie before the state's.
@@ -49,6 +57,9 @@ func (d *Decision) Dirty() bool { return len(d.events) > 0 }
 // Finish reports whether what was emitted may be kept: an amount that reached
 // 10^15 is refused after the fact, and the state has to be folded again.
 func (d *Decision) Finish() error {
+	if d.unbalanced != "" {
+		return &domain.Error{Code: domain.CodeInternal, Message: "a defect was found while deciding, in an event " + d.unbalanced + "; nothing was recorded", Cause: ErrUnbalanced}
+	}
 	if d.s.overflowed {
 		return domain.Errorf(domain.CodeInvalid, "an amount would reach 10^15 with this; check its size")
 	}
@@ -79,6 +90,14 @@ func (d *Decision) due() {
 func (d *Decision) add(e domain.Event) {
 	d.s.Apply(domain.Stamp{Revision: d.s.Next, Time: d.now}, e)
 	d.events = append(d.events, e)
+	d.weigh(e)
+}
+
+// weigh compares the two sides of what an event posted.
+func (d *Decision) weigh(e domain.Event) {
+	if !ledger.Balanced(d.s.effects.Postings) {
+		d.unbalanced = e.EventType()
+	}
 }
 
 // openDay opens the day of the decision's time if it is a new one. Days only go

@@ -1,0 +1,203 @@
+package commands
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"pets/domain"
+)
+
+// maxPendingBots bounds the bots of one portfolio whose stops wait to be recorded: their
+// names are not checked before that.
+const maxPendingBots = 1024
+
+// pending are the stops that hold but are not recorded yet, one for each portfolio and
+// kind, or bot: the second of a kind has nothing to add. It is safe for concurrent use.
+type pending struct {
+	count atomic.Int64 // so that a command asks for no lock while nothing is pending
+
+	mu    sync.Mutex
+	by    map[string][]*latched // by portfolio
+	next  uint64
+	moves uint64 // changes of what is pending
+}
+
+// latched is one stop that holds.
+type latched struct {
+	PendingStop
+	order uint64 // in which they were engaged
+	// shared: somebody else's stop of the same kind relies on it.
+	shared bool
+	// early: engaged while the engine folded. It is recorded as soon as its stream is
+	// folded; what a marker file held waits until everything is.
+	early bool
+	tried bool
+}
+
+func newPending() *pending { return &pending{by: map[string][]*latched{}} }
+
+func (l *latched) is(p *PendingStop) bool { return l.Kind == p.Kind && l.Bot == p.Bot }
+
+// add makes a stop hold. It returns the one that holds, and whether that is new.
+func (s *pending) add(p PendingStop, early bool) (l *latched, isNew bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	bots := 0
+	for _, l := range s.by[p.Portfolio] {
+		if l.is(&p) {
+			l.shared = true
+			return l, false, nil
+		}
+		if l.Bot != "" {
+			bots++
+		}
+	}
+	if p.Bot != "" && bots >= maxPendingBots {
+		return nil, false, domain.Errorf(domain.CodeUnavailable, "the stops of %d bots of this portfolio wait to be recorded; engage its emergency stop", bots)
+	}
+	s.next++
+	s.moves++
+	l = &latched{PendingStop: p, order: s.next, early: early}
+	s.by[p.Portfolio] = append(s.by[p.Portfolio], l)
+	s.count.Add(1)
+	return l, true, nil
+}
+
+// drop lets go of a stop that is recorded, or was refused.
+func (s *pending) drop(l *latched) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.remove(l)
+}
+
+// dropUnshared lets go of a stop that was refused to whoever engaged it, unless somebody
+// else relies on it.
+func (s *pending) dropUnshared(l *latched) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !l.shared {
+		s.remove(l)
+	}
+}
+
+func (s *pending) remove(l *latched) {
+	of := s.by[l.Portfolio]
+	i := slices.Index(of, l)
+	if i < 0 {
+		return
+	}
+	s.moves++
+	s.count.Add(-1)
+	if s.by[l.Portfolio] = slices.Delete(of, i, i+1); len(of) == 1 {
+		delete(s.by, l.Portfolio)
+	}
+}
+
+// rekey has a stop recorded under another Idempotency-Key: its own was used for
+// something else.
+func (s *pending) rekey(l *latched, key string) PendingStop {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.Key = key
+	s.moves++
+	return l.PendingStop
+}
+
+// owned reports whether a stop is the very one that somebody engages.
+func (s *pending) owned(l *latched, p *PendingStop) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return l.Key == p.Key && l.Caller == p.Caller
+}
+
+// stop returns what there is to record.
+func (s *pending) stop(l *latched) PendingStop {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return l.PendingStop
+}
+
+// first reports whether nobody has tried to record a stop before.
+func (s *pending) first(l *latched) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := !l.tried
+	l.tried = true
+	return first
+}
+
+// spread puts a stop of every portfolio in the place of one of everything.
+func (s *pending) spread(ids []string) {
+	s.mu.Lock()
+	all := slices.Clone(s.by[everywhere])
+	s.mu.Unlock()
+	for _, l := range all {
+		for _, id := range ids {
+			p := l.PendingStop
+			p.Portfolio = id
+			_, _, _ = s.add(p, false) // emergency stops are not bounded
+		}
+		s.drop(l) // after the others: it holds throughout
+	}
+}
+
+// hold refuses what could let a bot trade while a stop waits to be recorded. bot is who
+// would trade, "" where that is no bot.
+func (s *pending) hold(portfolio, bot string) error {
+	if s.count.Load() == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range []string{portfolio, everywhere} {
+		for _, l := range s.by[id] {
+			switch {
+			case l.Kind != kindBot:
+				return domain.Errorf(domain.CodeHalted, "an emergency stop (%s) holds that could not be recorded yet", l.Kind)
+			case l.Bot == bot:
+				return domain.Errorf(domain.CodeHalted, "a stop of bot %s holds that could not be recorded yet", bot)
+			}
+		}
+	}
+	return nil
+}
+
+// of returns what is pending for one portfolio, in the order in which it was engaged.
+func (s *pending) of(portfolio string) []*latched {
+	if s.count.Load() == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.by[portfolio])
+}
+
+// portfolios are those for which something is pending, in the order in which it was
+// engaged.
+func (s *pending) portfolios() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ids := slices.Collect(maps.Keys(s.by))
+	slices.SortFunc(ids, func(a, b string) int { return cmp.Compare(s.by[a][0].order, s.by[b][0].order) })
+	return ids
+}
+
+// list returns what is pending, in the order in which it was engaged, for a marker file,
+// and how often that has changed.
+func (s *pending) list() ([]PendingStop, uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*latched
+	for _, of := range s.by {
+		all = append(all, of...)
+	}
+	slices.SortFunc(all, func(a, b *latched) int { return cmp.Compare(a.order, b.order) })
+	out := make([]PendingStop, len(all))
+	for i, l := range all {
+		out[i] = l.PendingStop
+	}
+	return out, s.moves
+}

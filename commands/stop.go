@@ -1,0 +1,250 @@
+package commands
+
+import (
+	"context"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+)
+
+// Stopped says what became of a stop in one portfolio.
+type Stopped struct {
+	// Portfolio is "*", for every portfolio, where the store could not list them.
+	Portfolio string `json:"portfolio"`
+	// Recorded is false while the store cannot take it; the stop holds all the
+	// same.
+	Recorded bool   `json:"recorded"`
+	Revision uint64 `json:"revision,omitempty"`
+	// Refused says why the portfolio takes no stop at all: an imported one, in which
+	// nothing is traded.
+	Refused string `json:"refused,omitempty"`
+}
+
+// Stop engages the emergency stop of a portfolio. It holds from the moment this is
+// called, also before and while the engine loads; recorded is false while the store
+// cannot take it, or its stream is not folded yet.
+func (e *Engine) Stop(ctx context.Context, id string, r Request) (answer Answer, recorded bool, err error) {
+	p, err := e.stopOf(&r)
+	if err != nil {
+		return Answer{}, false, err
+	}
+	p.Portfolio = id
+	return e.engage(ctx, p)
+}
+
+// StopBot takes a bot out of trading, as [Engine.Stop] does a portfolio: it holds from the
+// moment this is called.
+func (e *Engine) StopBot(ctx context.Context, id string, r Request) (answer Answer, recorded bool, err error) {
+	p, err := e.stopOfBot(&r)
+	if err != nil {
+		return Answer{}, false, err
+	}
+	p.Portfolio = id
+	return e.engage(ctx, p)
+}
+
+// StopAll engages the emergency stop of every portfolio. All of them hold before
+// the first is recorded.
+func (e *Engine) StopAll(ctx context.Context, r Request) ([]Stopped, error) {
+	p, err := e.stopOf(&r)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := e.Portfolios(ctx)
+	if err != nil { // nobody knows which there are: it holds for whatever there is
+		ids = []string{everywhere}
+	}
+	all, own := make([]*latched, len(ids)), make([]PendingStop, len(ids))
+	for i, id := range ids {
+		own[i] = p
+		own[i].Portfolio = id
+		all[i], _, _ = e.stops.pending.add(own[i], false) // an emergency stop always fits
+	}
+	e.stops.save()
+	out := make([]Stopped, len(ids))
+	inParallel(len(ids), stopsAtOnce, func(i int) {
+		out[i].Portfolio = ids[i]
+		answer, recorded, err := e.stops.attempt(ctx, all[i], own[i])
+		switch {
+		case err != nil: // and the others are stopped all the same
+			out[i].Refused = err.Error()
+		case recorded:
+			out[i].Recorded, out[i].Revision = true, answer.Revision
+		}
+	})
+	e.stops.save()
+	e.stops.keepTrying(retryStop)
+	return out, nil
+}
+
+// engage makes a stop hold, and records it if that can be done now.
+func (e *Engine) engage(ctx context.Context, p PendingStop) (answer Answer, recorded bool, err error) {
+	if err := e.exists(ctx, p.Portfolio); err != nil && !waits(err) {
+		return Answer{}, false, err
+	}
+	l, _, err := e.stops.pending.add(p, e.phase.Load() != phaseLoaded)
+	if err != nil {
+		return Answer{}, false, err
+	}
+	saved := e.stops.saveSoon() // beside the append: nobody is told anything before both are known
+	defer e.stops.keepTrying(retryStop)
+	patient, cancel := context.WithTimeout(ctx, stopPatience)
+	defer cancel()
+	answer, recorded, err = e.stops.attempt(patient, l, p)
+	if recorded || err != nil {
+		e.stops.saveSoon()
+		return answer, recorded, err
+	}
+	<-saved
+	return Answer{}, false, nil
+}
+
+// errStopHolds answers a stop that was sent as any other command and is not recorded yet.
+var errStopHolds = domain.Errorf(domain.CodeUnavailable, "the stop holds from now on, but cannot be recorded yet; it will be as soon as the store takes it")
+
+// doStop sends a stop as a command. handled is false for every other command.
+func (e *Engine) doStop(ctx context.Context, id string, r Request) (answer Answer, handled bool, err error) {
+	var recorded bool
+	switch r.Command.(type) {
+	case EngageStop, *EngageStop:
+		answer, recorded, err = e.Stop(ctx, id, r)
+	case StopBot, *StopBot:
+		answer, recorded, err = e.StopBot(ctx, id, r)
+	default:
+		return Answer{}, false, nil
+	}
+	if err == nil && !recorded {
+		err = errStopHolds
+	}
+	return answer, true, err
+}
+
+// keep makes the stops of a batch hold that the store could not take.
+func (e *Engine) keep(id string, requests []Request, results []Result) {
+	kept := false
+	for i := range requests {
+		if len(results) > i && (results[i].Err == nil || !waits(results[i].Err)) {
+			continue
+		}
+		p, err := e.stopOfBot(&requests[i])
+		if err != nil {
+			continue
+		}
+		p.Portfolio = id
+		if l, _, err := e.stops.pending.add(p, false); err == nil {
+			e.stops.pending.first(l) // it was tried just now
+			kept = true
+		}
+	}
+	if kept {
+		e.stops.save()
+		e.stops.keepTrying(retryStop)
+	}
+}
+
+// stopOf refuses, before anything is latched, a stop that could never be
+// recorded.
+func (e *Engine) stopOf(r *Request) (PendingStop, error) {
+	if err := check(r); err != nil {
+		return PendingStop{}, err
+	}
+	var c EngageStop
+	switch given := r.Command.(type) {
+	case EngageStop:
+		c = given
+	case *EngageStop:
+		c = *given
+	default:
+		return PendingStop{}, errWrongStream(r.Command)
+	}
+	return PendingStop{Caller: r.Caller, Key: r.Key, Kind: c.Kind, Reason: c.Reason, At: e.now()}, portfolio.CheckStop(c.Kind, c.Reason)
+}
+
+func (e *Engine) stopOfBot(r *Request) (PendingStop, error) {
+	if err := check(r); err != nil {
+		return PendingStop{}, err
+	}
+	var c StopBot
+	switch given := r.Command.(type) {
+	case StopBot:
+		c = given
+	case *StopBot:
+		c = *given
+	default:
+		return PendingStop{}, errWrongStream(r.Command)
+	}
+	p := PendingStop{Caller: r.Caller, Key: r.Key, Kind: kindBot, Bot: c.Bot, Reason: c.Reason, At: e.now()}
+	if c.Reason != "" {
+		if err := domain.CheckReason("reason", c.Reason); err != nil {
+			return p, err
+		}
+	}
+	return p, domain.CheckID("bot", c.Bot)
+}
+
+// SystemError stops a portfolio in which something does not add up. To say the same again
+// does nothing while that stop stands.
+func (e *Engine) SystemError(ctx context.Context, id, reason string) {
+	e.stopOurselves(ctx, id, domain.StopSystemError, reason)
+}
+
+// securityBreach stops a portfolio in which something was tampered with.
+func (e *Engine) securityBreach(ctx context.Context, id, reason string) {
+	e.stopOurselves(ctx, id, domain.StopSecurityBreach, reason)
+}
+
+func (e *Engine) stopOurselves(ctx context.Context, id, kind, reason string) {
+	if e.stops.standing(ctx, id, kind, reason) {
+		return
+	}
+	if domain.CheckReason("reason", reason) != nil { // a stop must not fail for its words
+		reason = "something does not add up; the server's log says what"
+	}
+	l, isNew, err := e.stops.pending.add(e.stops.ours(id, kind, reason), true)
+	if err != nil || !isNew {
+		return
+	}
+	e.stops.saveSoon()
+	if e.folded(id) {
+		e.stops.settle(ctx, l)
+		e.stops.saveSoon()
+	}
+	e.stops.keepTrying(retryStop)
+}
+
+// standing reports whether the server stopped a portfolio for this reason, and that stop
+// was not cleared since.
+func (s *stops) standing(ctx context.Context, id, kind, reason string) bool {
+	s.mu.Lock()
+	reported := s.reported[id] == reason
+	s.reported[id] = reason
+	s.mu.Unlock()
+	if !s.engine.folded(id) {
+		return false
+	}
+	standing := false
+	err := s.engine.look(ctx, id, func(p *portfolio.State) error {
+		asBad := p.Stop.Kind == kind || p.Stop.Kind == domain.StopSecurityBreach
+		standing = p.Stop.Engaged && (reported && asBad || p.Stop.Reason == reason)
+		return nil
+	})
+	return err == nil && standing
+}
+
+// unsound is told by a writer whose books do not add up: no more is decided in that
+// portfolio that could let a bot trade.
+func (e *Engine) unsound(id, reason string) {
+	e.stops.mu.Lock()
+	reported := e.stops.reported[id] == reason
+	e.stops.mu.Unlock()
+	if !reported { // the writer waits for this: it holds before anybody is answered
+		_, _, _ = e.stops.pending.add(e.stops.ours(id, domain.StopSystemError, reason), true)
+		e.stops.mu.Lock()
+		e.stops.reported[id] = reason
+		e.stops.mu.Unlock()
+		e.stops.saveSoon()
+		e.stops.keepTrying(0)
+		return
+	}
+	e.stops.background(func() { e.SystemError(e.stops.ctx, id, reason) })
+}
