@@ -34,6 +34,9 @@ func (k *Keeper) Want(stream string, size uint64) func(context.Context) (eventst
 		}
 		return func(ctx context.Context) (eventstore.TreeHead, error) { return k.rehash(ctx, stream, from, size) }
 	}
+	if err := k.broken; err != nil {
+		return func(context.Context) (eventstore.TreeHead, error) { return eventstore.TreeHead{}, err }
+	}
 	w := waiter{size, make(chan eventstore.TreeHead, 1)}
 	t.waiting = append(t.waiting, w)
 	return func(ctx context.Context) (eventstore.TreeHead, error) { return k.await(ctx, stream, w) }

@@ -199,10 +199,7 @@ func (k *Keeper) Close(ctx context.Context) error {
 	k.write()
 	close(k.closed)
 	k.disk.close()
-	k.mu.Lock()
-	err := k.status.Err
-	k.mu.Unlock()
-	return errors.Join(err, k.unlock())
+	return errors.Join(k.Status().Err, k.unlock())
 }
 
 // Abandon lets go of a keeper that was not started, and writes nothing.
