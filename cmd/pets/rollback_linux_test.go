@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,7 +16,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"pets/commands"
 	"pets/commands/client"
+	"pets/eventstore/embedded"
 )
 
 // traded is a folder in which a server has traded with bot alpha in portfolio main.
@@ -183,4 +186,143 @@ func TestARolledBackFolderIsRefused(t *testing.T) {
 	d.putBack(newest)
 	d.start()
 	require.False(t, d.allowed(), "with the newest copy all is as it was")
+}
+
+// "… until a person says --accept-rollback REASON, recorded": then it starts, the record
+// says what was missing, by whom and why, and what it touches is stopped.
+func TestARollbackIsAcceptedByAPerson(t *testing.T) {
+	d := newTraded(t)
+	older := filepath.Join(t.TempDir(), "older")
+	d.stop()
+	d.copy(older)
+	d.start()
+	d.trip()
+	d.stop()
+	d.putBack(older)
+	d.refuses("was rolled back")
+
+	d.server = serveFolderWith(t, d.folder, []string{"--accept-rollback", "the disk is gone, noon is the newest copy"})
+	d.connect()
+	require.False(t, d.allowed(), "the portfolio is stopped, although the breaker is untripped")
+	r := d.server.pets(d.folder, adminKey, "events", "-p", "main", "--json")
+	require.Equal(t, 0, r.code, r.err)
+	require.Contains(t, r.out, `"kind":"system_error"`)
+	require.Contains(t, systemEvents(t, d.folder), `"reason":"the disk is gone, noon is the newest copy","streams":[{"stream":"portfolio-main","witnessed":`)
+	require.Contains(t, d.server.errs.String(), "a store that was rolled back is gone on with")
+	d.stop()
+	d.start() // from here on it is as any other
+	require.False(t, d.allowed())
+}
+
+// systemEvents is the system stream as text.
+func systemEvents(t *testing.T, folder string) string {
+	t.Helper()
+	store, err := embedded.OpenReadOnly(folder, embedded.Options{})
+	require.NoError(t, err)
+	defer store.Close()
+	var b strings.Builder
+	for rec, err := range store.ReadStream(t.Context(), commands.SystemStream, 0) {
+		require.NoError(t, err)
+		b.WriteString(rec.Type + " " + string(rec.Data) + " " + string(rec.Metadata) + "\n")
+	}
+	return b.String()
+}
+
+// "A folder rolled back and then grown beyond the head with other events": the leaf tells.
+func TestARolledBackFolderThatGrewIsRefused(t *testing.T) {
+	d := newTraded(t)
+	older := filepath.Join(t.TempDir(), "older")
+	d.stop()
+	d.copy(older)
+	d.start()
+	d.trip()
+	d.stop()
+	witness := d.folder + "-witness"
+	kept := filepath.Join(t.TempDir(), "kept")
+	require.NoError(t, os.Rename(witness, kept))
+	d.putBack(older)
+	d.start() // without its witness nobody notices
+	for i := range 20 {
+		d.post("/deposits", fmt.Sprint("more", i), map[string]any{"wallet": "hot", "amount": "1"})
+	}
+	d.stop()
+	require.NoError(t, os.RemoveAll(witness))
+	require.NoError(t, os.Rename(kept, witness))
+	d.refuses("was rolled back", "is not the one that was there")
+}
+
+// "A stop must never be refused because of the witness", and it is there when the store
+// is refused later; every other command that opens the folder is refused like a start.
+func TestAStopOnARolledBackFolder(t *testing.T) {
+	d := newTraded(t)
+	older := filepath.Join(t.TempDir(), "older")
+	d.stop()
+	d.copy(older)
+	d.start()
+	d.trip()
+	d.stop()
+	d.putBack(older)
+	run := func(args ...string) ran {
+		var out, errs bytes.Buffer
+		a := &app{out: &out, err: &errs, environ: []string{"PETS_STORE=embedded:" + d.folder}, dir: t.TempDir()}
+		return ran{a.run(t.Context(), args), out.String(), errs.String()}
+	}
+	for _, args := range [][]string{{"start", "alpha"}, {"reset", "consecutive_losses", "--bot", "alpha", "--reason", "r"}} {
+		r := run(args...)
+		require.Equal(t, 1, r.code, args)
+		require.Contains(t, r.err, "was rolled back", args)
+	}
+	r := run("stop", "--emergency", "--reason", "what is this folder?")
+	require.Equal(t, 0, r.code, r.err)
+	require.Contains(t, r.err, "warning")
+	require.Contains(t, r.err, "was rolled back")
+	r = run("stop", "alpha")
+	require.Equal(t, 0, r.code, r.err)
+	r = run("state", "--json")
+	require.Equal(t, 0, r.code, r.err)
+	require.Contains(t, r.out, `"engaged": true`)
+	d.refuses("was rolled back")
+}
+
+// "Readers: the same rule; no witness, no snapshots": what a reader of the folder shows
+// does not come from an edited snapshot.
+func TestAReaderBelievesNoEditedSnapshot(t *testing.T) {
+	d := newTraded(t)
+	d.trip()
+	d.stop()
+	state := func() string {
+		var out, errs bytes.Buffer
+		a := &app{out: &out, err: &errs, environ: []string{"PETS_STORE=embedded:" + d.folder}, dir: t.TempDir()}
+		require.Equal(t, 0, a.run(t.Context(), []string{"state", "--json"}), errs.String())
+		return out.String()
+	}
+	want := state()
+	require.Contains(t, want, "tripped")
+	require.Positive(t, editSnapshots(t, d.folder))
+	require.Equal(t, want, state())
+	require.NoError(t, os.RemoveAll(d.folder+"-witness"))
+	require.Equal(t, want, state())
+}
+
+// "No witness at all for a store that has events: made anew, with a log line"; one of
+// another store, as after rm -rf and a start, is refused.
+func TestAWitnessThatIsMissingOrAnothers(t *testing.T) {
+	d := newTraded(t)
+	require.NotContains(t, d.server.errs.String(), "there is no witness", "a new store has had none")
+	d.stop()
+	require.NoError(t, os.RemoveAll(d.folder+"-witness"))
+	d.start()
+	require.Contains(t, d.server.errs.String(), "there is no witness")
+	d.stop()
+	require.FileExists(t, filepath.Join(d.folder+"-witness", "witness"))
+	require.NoError(t, os.RemoveAll(d.folder))
+	d.refuses("is of another store")
+}
+
+// "A witness that cannot be written: the server goes on, but says so."
+func TestAServerWithoutAPlaceForItsWitness(t *testing.T) {
+	p := serveFolder(t, filepath.Join(t.TempDir(), "store"), "PETS_WITNESS=/proc/nobody-makes-a-folder-here")
+	require.Contains(t, p.errs.String(), "cannot be written")
+	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
+	require.NoError(t, p.cmd.Wait())
 }
