@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"pets/domain"
 	"pets/eventstore"
@@ -19,9 +20,12 @@ func (w *Writer) load() error {
 		return nil
 	}
 	state, idx, from := w.restore()
-	next := from
+	next, told := from, time.Now()
 	err := eventstore.Walk(w.ctx, w.store, w.stream, from, func(rec eventstore.Record) error {
-		next = rec.Revision + 1
+		if next = rec.Revision + 1; next%foldingStep == 0 && time.Since(told) >= foldingEvery {
+			told = time.Now()
+			w.folding(next)
+		}
 		return foldRecord(state, idx, rec)
 	})
 	if err != nil {
@@ -35,10 +39,28 @@ func (w *Writer) load() error {
 	return nil
 }
 
+// A fold that takes longer than foldingEvery says so, at most each foldingStep records.
+const (
+	foldingEvery = 3 * time.Second
+	foldingStep  = 4096
+)
+
+func (w *Writer) folding(at uint64) {
+	if w.options.Folding == nil {
+		return
+	}
+	head, err := w.store.Head(w.ctx, w.stream)
+	if err != nil {
+		return // the fold will say so
+	}
+	w.options.Folding(w.stream, at, head+1)
+}
+
 // restore returns the newest state and index snapshots of the same revision, or
 // empty ones.
 func (w *Writer) restore() (state stateFold, idx index, next uint64) {
 	s := w.options.Snapshots
+	w.origin = origin{}
 	if s == nil {
 		return w.blank(), index{}, 0
 	}
@@ -59,6 +81,7 @@ func (w *Writer) restore() (state stateFold, idx index, next uint64) {
 		state := w.blank()
 		idx, err := unmarshalIndex(indexBytes)
 		if err == nil && state.restore(stateBytes, at+1) {
+			w.origin = newOrigin(at+1, stateBytes, idx)
 			return state, idx, at + 1
 		}
 		if at == 0 {

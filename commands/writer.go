@@ -56,6 +56,9 @@ type Options struct {
 	Instance uuid.UUID
 	// Snapshots may be nil.
 	Snapshots Snapshots
+	// Folding is told now and then how far the history of a stream is folded, while that
+	// takes long; it may be nil.
+	Folding func(stream string, at, total uint64)
 	// Hold is asked before a command that could let a bot trade is decided: an
 	// error refuses it. It is how a stop holds that cannot be recorded yet. bot is
 	// who would trade, "" where that is no bot. It may be nil.
@@ -102,6 +105,7 @@ type Writer struct {
 	index    index
 	durable  uint64  // the revision the next durable record gets
 	snapshot uint64  // durable at the last snapshot
+	origin   origin  // what the state was restored from
 	poisoned error   // of the store: it takes no append until it is opened anew
 	carried  []*step // of groups that were overtaken, to be decided again
 	jump     jump
@@ -118,7 +122,7 @@ type job struct {
 	// load asks only for the stream to be folded, look to be shown the state; err is
 	// what came of it.
 	load bool
-	look func(*portfolio.State) error
+	look func(stateFold) error
 	err  error
 	// failed is 1 + the index of the first request that failed, 0 while none has.
 	failed int

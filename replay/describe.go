@@ -110,6 +110,8 @@ func describeSystem(event domain.Event) string {
 		return strings.TrimSuffix("API key "+e.Key+" revoked: "+e.Reason, ": ")
 	case *domain.AccessDenied:
 		return fmt.Sprintf("%d requests from %s refused (%s), last %s", e.Count, strings.TrimSuffix(e.Source+" with "+e.Key, " with "), e.Code, e.Route)
+	case *domain.RollbackAccepted:
+		return describeRollback(e)
 	default:
 		return describeKeys(event)
 	}

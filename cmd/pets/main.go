@@ -48,6 +48,10 @@ type app struct {
 	// patience is how long a request to the server is tried for; 0 is the client's own.
 	patience time.Duration
 
+	// acceptRollback is why a server goes on with a store that was rolled back; empty for
+	// not.
+	acceptRollback string
+
 	config    config.Config
 	store     string
 	portfolio string

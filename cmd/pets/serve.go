@@ -31,6 +31,7 @@ type serveFlags struct {
 	tlsCert, tlsKey string
 	tlsSelf, demo   bool
 	allowPlaintext  bool
+	acceptRollback  string
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -49,6 +50,7 @@ func (a *app) serveCommand() *cobra.Command {
 	c.Flags().StringVar(&f.tlsKey, "tls-key", "", "PEM `file` of its private key (PETS_TLS_KEY)")
 	c.Flags().BoolVar(&f.tlsSelf, "tls-self", false, "make a certificate of our own (PETS_TLS_SELF)")
 	c.Flags().BoolVar(&f.allowPlaintext, "allow-plaintext", false, "answer other machines without TLS (PETS_ALLOW_PLAINTEXT)")
+	c.Flags().StringVar(&f.acceptRollback, "accept-rollback", "", "go on with a store that was rolled back, for this `reason`, which is recorded; what it touches is stopped")
 	c.Flags().BoolVar(&f.demo, "demo", false, "play the demo week through the API, then stay up")
 	return c
 }
@@ -65,6 +67,11 @@ func (f serveFlags) settle(c *config.Config) error {
 	}
 	c.TLSSelf = c.TLSSelf || f.tlsSelf
 	c.AllowPlaintext = c.AllowPlaintext || f.allowPlaintext
+	if f.acceptRollback != "" {
+		if err := domain.CheckReason("--accept-rollback", f.acceptRollback); err != nil {
+			return errUsage{err}
+		}
+	}
 	if err := c.ValidateServer(); err != nil {
 		return errUsage{err}
 	}
@@ -81,6 +88,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 	if f.demo {
 		return a.serveDemo(ctx)
 	}
+	a.acceptRollback = f.acceptRollback
 	s, err := a.newServer(a.clock())
 	if err != nil {
 		return err
@@ -101,6 +109,8 @@ type server struct {
 	custody *commands.Custody
 	vault   *custody.Keys
 	now     func() time.Time
+	// witness is that of the store.
+	witness *watch
 
 	listener       net.Listener
 	metricsAddress string
@@ -110,12 +120,19 @@ type server struct {
 }
 
 // newServer opens the store and the listener; nothing is answered yet.
-func (a *app) newServer(now func() time.Time) (*server, error) {
+func (a *app) newServer(now func() time.Time) (_ *server, err error) {
 	s := &server{app: a, log: slog.New(slog.NewJSONHandler(a.err, nil)), now: now}
-	var err error
 	if s.store, err = a.openWriter(); err != nil {
 		return nil, err
 	}
+	if err = s.openWitness(); err != nil {
+		return nil, errors.Join(err, s.store.Close())
+	}
+	defer func() {
+		if err != nil {
+			s.witness.close()
+		}
+	}()
 	// After the store: a certificate of our own lies in its folder.
 	if s.secure, err = a.serverTLS(); err != nil {
 		return nil, errors.Join(err, s.store.Close())
@@ -134,9 +151,9 @@ func (a *app) newServer(now func() time.Time) (*server, error) {
 		monotonic = nil
 	}
 	s.keys = projections.NewKeyring(s.store)
-	snapshots := a.snapshots(s.store)
+	snapshots := s.witness.saver
 	s.engine = commands.NewEngine(s.store, commands.EngineOptions{
-		Options: commands.Options{Now: now, Monotonic: monotonic, Snapshots: snapshots, Jumped: s.jumped}, Latch: commands.NewLatchFile(filepath.Join(dir, latchName)),
+		Options: commands.Options{Now: now, Monotonic: monotonic, Snapshots: snapshots, Jumped: s.jumped, Folding: s.folding}, Latch: commands.NewLatchFile(filepath.Join(dir, latchName)),
 		Failed: func(what string, err error) {
 			s.log.Error("the engine has a problem", "what", what, "error", err.Error())
 		},
@@ -207,6 +224,9 @@ func (s *server) open(ctx context.Context) error {
 	if err := s.engine.Load(ctx, s.progress); err != nil {
 		return err
 	}
+	if err := s.witnessed(ctx); err != nil {
+		return err
+	}
 	if err := s.firstKey(ctx); err != nil {
 		return err
 	}
@@ -217,12 +237,18 @@ func (s *server) open(ctx context.Context) error {
 		return err
 	}
 	s.runCustody(ctx)
+	s.work.Go(func() { s.audit(ctx) })
 	s.log.Info("ready", "address", s.url(), "folded_in", time.Since(start).Round(time.Millisecond).String(), "version", version)
 	return nil
 }
 
 func (s *server) progress(stream string, done, total int) {
 	s.log.Info("folded", "stream", stream, "streams", done, "of", total)
+}
+
+// folding says that the history of one stream takes long.
+func (s *server) folding(stream string, at, total uint64) {
+	s.log.Info("folding", "stream", stream, "records", at, "of", total)
 }
 
 func (s *server) follow(ctx context.Context) {
@@ -322,6 +348,7 @@ func (s *server) shut() error {
 	s.work.Wait()
 	s.closeCustody()
 	s.engine.Close()
+	s.witness.close()
 	err := s.store.Close()
 	s.log.Info("stopped")
 	return err

@@ -73,6 +73,8 @@ var table = []allowance{
 	{pkg: "internal/httpapi", may: []string{"domain", "domain/...", "eventstore", "commands", "projections", "internal/strict"}, tests: []string{"commands/client"}},
 	{pkg: "internal/metrics", may: []string{"domain", "domain/..."}, tests: []string{"commands", "projections"}},
 	{pkg: "internal/snapshot", may: []string{"eventstore"}},
+	// Bytes only, like an engine: which events are urgent is handed in.
+	{pkg: "internal/witness", may: []string{"eventstore"}, tests: []string{"internal/snapshot"}},
 	{pkg: "internal/tradefile", may: []string{"domain"}},
 	{pkg: "internal/importer", may: []string{"domain", "domain/...", "commands", "internal/tradefile"}},
 	{pkg: "internal/owner"},

@@ -36,6 +36,7 @@ type Metrics struct {
 	jumps    prometheus.Counter
 	custody  *prometheus.CounterVec
 	keyAge   prometheus.Gauge
+	audits   prometheus.Counter
 }
 
 // New returns metrics without portfolios; see [Metrics.Watch].
@@ -59,7 +60,10 @@ func New() *Metrics {
 	m.keyAge = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "pets_encryption_key_age_seconds", Help: "Age of the encryption key of the keystore; it is due for rotation at 90 days (7776000).",
 	})
-	m.registry.MustRegister(m.requests, m.seconds, m.jumps, m.custody, m.keyAge, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.audits = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "pets_audit_mismatches_total", Help: "Streams in which what is decided on, a snapshot or the hash tree is not what the history says; their portfolios are stopped.",
+	})
+	m.registry.MustRegister(m.requests, m.seconds, m.jumps, m.custody, m.keyAge, m.audits, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
