@@ -238,6 +238,13 @@ func (e *Engine) Stop(ctx context.Context, id string, r Request) (answer Answer,
 	return answer, err == nil, err
 }
 
+// StopBot takes one bot out of trading; recorded is false while the store cannot
+// take it.
+func (e *Engine) StopBot(ctx context.Context, id string, r Request) (answer Answer, recorded bool, err error) {
+	answer, err = e.Do(ctx, id, r)
+	return answer, err == nil, err
+}
+
 // StopAll engages the emergency stop of every portfolio. All of them hold before
 // the first is recorded.
 func (e *Engine) StopAll(ctx context.Context, r Request) ([]Stopped, error) {

@@ -1,0 +1,241 @@
+package httpapi
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+)
+
+// Bounds of the connections of one listener. A connection is its source's until
+// it has sent a valid key, and that key's from then on: bots behind one proxy, or
+// on this machine, are not one another's strangers.
+const (
+	maxConnections = 4_096
+	maxPerSource   = 64  // without a valid key
+	maxPerKey      = 128 // 32 requests and 32 event streams, and as many again at rest
+)
+
+// conns are the connections of a listener. None is ever refused because others
+// idle: the one that has gone longest without being of use is closed instead.
+// Refused is only a connection that finds every other one busy with a request.
+type conns struct {
+	net.Listener
+	most, perSource, perKey int
+
+	mu      sync.Mutex
+	unknown groups // by source
+	known   groups // by key, those of most recent use last
+}
+
+// groups are connections in two orders: all of them, and those that belong
+// together.
+type groups struct {
+	all list.List
+	of  map[string]*list.List
+}
+
+// conn is one connection. It is busy while it carries requests that were let in.
+type conn struct {
+	net.Conn
+	conns *conns
+	busy  atomic.Int32
+
+	// Where it stands; guarded by conns.mu.
+	in       *groups // nil once it is closed
+	group    string
+	all, own *list.Element
+}
+
+func newConns(l net.Listener, most, perSource, perKey int) *conns {
+	return &conns{
+		Listener: l, most: most, perSource: perSource, perKey: perKey,
+		unknown: groups{of: map[string]*list.List{}}, known: groups{of: map[string]*list.List{}},
+	}
+}
+
+// Accept implements net.Listener.
+func (c *conns) Accept() (net.Conn, error) {
+	for {
+		raw, err := c.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if n, ok := c.admit(raw); ok {
+			return n, nil
+		}
+		_ = raw.Close() // it was told nothing yet
+	}
+}
+
+// admit makes room for a new connection and takes it in.
+func (c *conns) admit(raw net.Conn) (*conn, bool) {
+	n := &conn{Conn: raw, conns: c}
+	source := groupOf(raw.RemoteAddr())
+	c.mu.Lock()
+	var out *conn
+	room := true
+	switch {
+	case c.unknown.size(source) >= c.perSource:
+		out = oldest(c.unknown.of[source])
+		room = out != nil
+	case c.unknown.all.Len()+c.known.all.Len() >= c.most:
+		if out = oldest(&c.unknown.all); out == nil {
+			out = oldest(&c.known.all)
+		}
+		room = out != nil
+	}
+	c.remove(out)
+	if room {
+		c.put(n, &c.unknown, source)
+	}
+	c.mu.Unlock()
+	out.cut()
+	return n, room
+}
+
+// keyed notes that a connection has sent a valid key.
+func (c *conns) keyed(n *conn, key string) {
+	c.mu.Lock()
+	var out *conn
+	switch {
+	case n.in == nil: // cut meanwhile
+	case n.in == &c.known && n.group == key:
+		c.known.all.MoveToBack(n.all)
+		c.known.of[key].MoveToBack(n.own)
+	default:
+		c.remove(n)
+		if c.known.size(key) >= c.perKey {
+			out = oldest(c.known.of[key])
+			c.remove(out)
+		}
+		c.put(n, &c.known, key)
+	}
+	c.mu.Unlock()
+	out.cut()
+}
+
+func (c *conns) put(n *conn, g *groups, name string) {
+	own := g.of[name]
+	if own == nil {
+		own = list.New()
+		g.of[name] = own
+	}
+	n.in, n.group, n.all, n.own = g, name, g.all.PushBack(n), own.PushBack(n)
+}
+
+func (c *conns) remove(n *conn) {
+	if n == nil || n.in == nil {
+		return
+	}
+	g, own := n.in, n.in.of[n.group]
+	g.all.Remove(n.all)
+	if own.Remove(n.own); own.Len() == 0 {
+		delete(g.of, n.group)
+	}
+	n.in = nil
+}
+
+func (g *groups) size(name string) int {
+	if own := g.of[name]; own != nil {
+		return own.Len()
+	}
+	return 0
+}
+
+// oldest is the first connection that carries no request, nil where all do.
+func oldest(l *list.List) *conn {
+	for e := l.Front(); e != nil; e = e.Next() {
+		if n := e.Value.(*conn); n.busy.Load() == 0 { //nolint:forcetypeassert // nothing else is put there
+			return n
+		}
+	}
+	return nil
+}
+
+// cut closes a connection under whoever serves it. Below TLS: a farewell could
+// wait for a reader who takes nothing.
+func (n *conn) cut() {
+	if n != nil {
+		_ = n.Conn.Close() // it is gone either way
+	}
+}
+
+// Close implements net.Conn.
+func (n *conn) Close() error {
+	n.conns.mu.Lock()
+	n.conns.remove(n)
+	n.conns.mu.Unlock()
+	return n.Conn.Close()
+}
+
+// CloseWrite lets net/http say goodbye to a client that has not sent everything.
+func (n *conn) CloseWrite() error {
+	if half, ok := n.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// connOf is the connection below what net/http serves, nil if it is none of ours.
+func connOf(c net.Conn) *conn {
+	if below, ok := c.(interface{ NetConn() net.Conn }); ok { // TLS
+		c = below.NetConn()
+	}
+	n, _ := c.(*conn)
+	return n
+}
+
+// connKey is where a request's context has its connection.
+type connKey struct{}
+
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, connOf(c))
+}
+
+// connIn is the connection of a request, nil in a server without bounds.
+func connIn(ctx context.Context) *conn {
+	n, _ := ctx.Value(connKey{}).(*conn)
+	return n
+}
+
+// keyed notes that the connection has sent a valid key.
+func (n *conn) keyed(key string) {
+	if n != nil {
+		n.conns.keyed(n, key)
+	}
+}
+
+// hold keeps the connection from being closed for others until [conn.release].
+func (n *conn) hold() {
+	if n != nil {
+		n.busy.Add(1)
+	}
+}
+
+func (n *conn) release() {
+	if n != nil {
+		n.busy.Add(-1)
+	}
+}
+
+// groupOf is what counts as one source: an IPv4 address, or the 64 bits of an
+// IPv6 one that a provider gives to one customer.
+func groupOf(a net.Addr) string {
+	at, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return a.Network()
+	}
+	ip := at.Addr().Unmap()
+	if ip.Is4() {
+		return ip.String()
+	}
+	p, err := ip.WithZone("").Prefix(64)
+	if err != nil {
+		return ip.String()
+	}
+	return p.String()
+}
