@@ -211,8 +211,8 @@ type request struct {
 	r   *http.Request
 	row *route
 	key key
-	// held: it has a place among those under way.
-	held bool
+	// placed: it has a place among those under way.
+	placed bool
 }
 
 func (q *request) portfolio() string { return q.r.PathValue("portfolio") }

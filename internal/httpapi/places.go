@@ -74,17 +74,17 @@ func (q *request) enter() error {
 	if err := q.api.inFlight.take(q.key); err != nil {
 		return err
 	}
-	q.held = true
+	q.placed = true
 	q.conn().hold()
 	return nil
 }
 
 // leave gives the place back; where there is none any more it does nothing.
 func (q *request) leave() {
-	if !q.held {
+	if !q.placed {
 		return
 	}
-	q.held = false
+	q.placed = false
 	q.conn().release()
 	q.api.inFlight.release(q.key)
 }
