@@ -8,23 +8,34 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
-// Bounds of the connections of one listener. A connection is its source's until
-// it has sent a valid key, and that key's from then on: bots behind one proxy, or
-// on this machine, are not one another's strangers.
-const (
-	maxConnections = 4_096
-	maxPerSource   = 64  // without a valid key
-	maxPerKey      = 128 // 32 requests and 32 event streams, and as many again at rest
-)
+// bounds are those of the connections of one listener. A connection is its source's
+// until it has sent a valid key, and that key's from then on: bots behind one proxy,
+// or on this machine, are not one another's strangers.
+type bounds struct {
+	all int
+	// Without a valid key: of one source, and of those that came within the last
+	// settle. A newcomer gets that long to say who it is, and is not closed for
+	// others that come as fast as they can.
+	source, newcomers int
+	settle            time.Duration
+	// key bounds those of one key.
+	key int
+}
+
+// ofListener has room for 32 requests and 32 event streams of a key, and as many
+// connections again at rest.
+var ofListener = bounds{all: 4_096, source: 64, newcomers: 1_024, settle: time.Second, key: 128}
 
 // conns are the connections of a listener. None is ever refused because others
 // idle: the one that has gone longest without being of use is closed instead.
 // Refused is only a connection that finds every other one busy with a request.
 type conns struct {
 	net.Listener
-	most, perSource, perKey int
+	bounds bounds
+	now    func() time.Time
 
 	mu      sync.Mutex
 	unknown groups // by source
@@ -43,6 +54,7 @@ type conn struct {
 	net.Conn
 	conns *conns
 	busy  atomic.Int32
+	since time.Time
 
 	// Where it stands; guarded by conns.mu.
 	in       *groups // nil once it is closed
@@ -50,9 +62,9 @@ type conn struct {
 	all, own *list.Element
 }
 
-func newConns(l net.Listener, most, perSource, perKey int) *conns {
+func newConns(l net.Listener, b bounds) *conns {
 	return &conns{
-		Listener: l, most: most, perSource: perSource, perKey: perKey,
+		Listener: l, bounds: b, now: time.Now,
 		unknown: groups{of: map[string]*list.List{}}, known: groups{of: map[string]*list.List{}},
 	}
 }
@@ -73,28 +85,46 @@ func (c *conns) Accept() (net.Conn, error) {
 
 // admit makes room for a new connection and takes it in.
 func (c *conns) admit(raw net.Conn) (*conn, bool) {
-	n := &conn{Conn: raw, conns: c}
+	n := &conn{Conn: raw, conns: c, since: c.now()}
 	source := groupOf(raw.RemoteAddr())
 	c.mu.Lock()
-	var out *conn
+	out := c.surplus(source, n.since)
 	room := true
-	switch {
-	case c.unknown.size(source) >= c.perSource:
-		out = oldest(c.unknown.of[source])
-		room = out != nil
-	case c.unknown.all.Len()+c.known.all.Len() >= c.most:
-		if out = oldest(&c.unknown.all); out == nil {
-			out = oldest(&c.known.all)
+	if len(out) == 0 && c.unknown.all.Len()+c.known.all.Len() >= c.bounds.all {
+		last := oldest(&c.unknown.all)
+		if last == nil {
+			last = oldest(&c.known.all)
 		}
-		room = out != nil
+		if room = last != nil; room {
+			c.remove(last)
+			out = append(out, last)
+		}
 	}
-	c.remove(out)
 	if room {
 		c.put(n, &c.unknown, source)
 	}
 	c.mu.Unlock()
-	out.cut()
+	for _, o := range out {
+		o.cut()
+	}
 	return n, room
+}
+
+// surplus takes out what a source has too many of, its newest to come included: who
+// has had time to say who it is, or the oldest where too many come at once.
+func (c *conns) surplus(source string, now time.Time) (out []*conn) {
+	for {
+		size := c.unknown.size(source)
+		if size < c.bounds.source {
+			return out
+		}
+		n := oldest(c.unknown.of[source])
+		if n == nil || now.Sub(n.since) < c.bounds.settle && size < c.bounds.newcomers {
+			return out
+		}
+		c.remove(n)
+		out = append(out, n)
+	}
 }
 
 // keyed notes that a connection has sent a valid key.
@@ -108,7 +138,7 @@ func (c *conns) keyed(n *conn, key string) {
 		c.known.of[key].MoveToBack(n.own)
 	default:
 		c.remove(n)
-		if c.known.size(key) >= c.perKey {
+		if c.known.size(key) >= c.bounds.key {
 			out = oldest(c.known.of[key])
 			c.remove(out)
 		}

@@ -48,7 +48,7 @@ func gone(n *conn) bool {
 // "Caps per source (64)": the one that has waited longest without a key makes room
 // for the next, and no other source, and nobody with a key, is any the worse.
 func TestTheOldestStrangerMakesRoom(t *testing.T) {
-	c := newConns(nil, 10, 3, 2)
+	c := newConns(nil, bounds{all: 10, source: 3, newcomers: 3, key: 2})
 	other, ok := come(t, c, "192.0.2.2:1")
 	require.True(t, ok)
 	keyed, ok := come(t, c, "192.0.2.1:1")
@@ -66,12 +66,36 @@ func TestTheOldestStrangerMakesRoom(t *testing.T) {
 	require.False(t, gone(keyed), "with a key")
 	_, err := all[0].Read(make([]byte, 1))
 	require.ErrorIs(t, err, io.ErrClosedPipe)
+	require.Equal(t, bounds{all: 4_096, source: 64, newcomers: 1_024, settle: time.Second, key: 128}, ofListener)
+}
+
+// Who has just come is not closed before it could say who it is, unless too many
+// come at once.
+func TestANewcomerGetsTimeToSayWhoItIs(t *testing.T) {
+	now := time.Now()
+	c := newConns(nil, bounds{all: 20, source: 2, newcomers: 5, settle: time.Second, key: 2})
+	c.now = func() time.Time { return now }
+	var all []*conn
+	for i := range 5 {
+		n, _ := come(t, c, fmt.Sprintf("192.0.2.1:%d", i+1))
+		all = append(all, n)
+		require.Equal(t, i+1, c.unknown.size("192.0.2.1"), "all of them are new")
+		now = now.Add(100 * time.Millisecond)
+	}
+	_, _ = come(t, c, "192.0.2.1:6")
+	require.True(t, gone(all[0]), "the sixth at once")
+	require.False(t, gone(all[1]))
+	now = now.Add(850 * time.Millisecond) // all but the last two have had their time
+	last, _ := come(t, c, "192.0.2.1:7")
+	require.True(t, gone(all[1]) && gone(all[2]) && gone(all[3]))
+	require.False(t, gone(all[4]) || gone(last))
+	require.Equal(t, 3, c.unknown.size("192.0.2.1"))
 }
 
 // A listener that is full closes strangers first, then who rests longest; who is
 // being answered is never closed, and the new one is only refused where all are.
 func TestAFullListenerClosesWhoIsOfNoUse(t *testing.T) {
-	c := newConns(nil, 3, 64, 64)
+	c := newConns(nil, bounds{all: 3, source: 64, newcomers: 64, key: 64})
 	a, _ := come(t, c, "192.0.2.1:1")
 	a.keyed("k1")
 	b, _ := come(t, c, "192.0.2.1:2")
@@ -103,7 +127,7 @@ func TestAFullListenerClosesWhoIsOfNoUse(t *testing.T) {
 
 // A key's connections are bounded, too: the one that has rested longest goes.
 func TestConnectionsOfAKey(t *testing.T) {
-	c := newConns(nil, 100, 64, 2)
+	c := newConns(nil, bounds{all: 100, source: 64, newcomers: 64, key: 2})
 	var all []*conn
 	for i := range 3 {
 		n, _ := come(t, c, fmt.Sprintf("192.0.2.1:%d", i))
@@ -164,7 +188,7 @@ func (r *rig) prompt(t *testing.T, who, method, path, body string) int {
 func TestNobodyIsLockedOut(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, rigged{}).opened()
-	address := r.onTCP()
+	address := r.onTCP(ofListener)
 	half := "Content-Length: 1000\r\n\r\n{"
 	askPermit := fmt.Sprintf("POST %s/permits HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nIdempotency-Key: 6f1c1b1e-8a51-4a3b-9d3c-1f0f4f0d2a11\r\nContent-Type: application/json\r\n",
 		main, r.keys["alpha"])
@@ -180,7 +204,7 @@ func TestNobodyIsLockedOut(t *testing.T) {
 func TestRequestsUnderWayOfAKey(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, rigged{}).opened()
-	address := r.onTCP()
+	address := r.onTCP(ofListener)
 	crowd(t, address, r.header(rowNamed(t, "record_deposit"))+"Content-Length: 1000\r\n\r\n{", maxInFlightPerKey)
 	require.Eventually(t, func() bool {
 		return r.prompt(t, "operator", "GET", main+"/state", "") == http.StatusTooManyRequests
@@ -256,7 +280,7 @@ func TestHandshakesThatDoNotEnd(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	s := newServer(r.api, r.api.log, &tls.Config{Certificates: made.TLS.Certificates, MinVersion: tls.VersionTLS12}, hasty)
-	c := newConns(l, 8, 4, 4)
+	c := newConns(l, bounds{all: 8, source: 4, newcomers: 4, key: 4})
 	go func() { _ = serve(ctx, s, c, r.api.EndStreams) }()
 	address := l.Addr().String()
 	crowd(t, address, "\x16\x03\x01", 20)

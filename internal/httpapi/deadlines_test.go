@@ -25,16 +25,13 @@ var hasty = deadlines{header: time.Second, request: time.Second, response: 3 * t
 const closedWithin = 12 * time.Second
 
 // on has the rig answer on a listener of its own, with bounds and short deadlines.
-func (r *rig) on(l net.Listener, bounds ...int) {
+func (r *rig) on(l net.Listener, b bounds) {
 	r.t.Helper()
-	if bounds == nil {
-		bounds = []int{maxConnections, maxPerSource, maxPerKey}
-	}
 	r.api.sendWithin = time.Second
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	s := newServer(r.api, slog.New(slog.DiscardHandler), nil, hasty)
-	go func() { done <- serve(ctx, s, newConns(l, bounds[0], bounds[1], bounds[2]), r.api.EndStreams) }()
+	go func() { done <- serve(ctx, s, newConns(l, b), r.api.EndStreams) }()
 	r.t.Cleanup(func() {
 		cancel()
 		require.NoError(r.t, <-done)
@@ -42,11 +39,11 @@ func (r *rig) on(l net.Listener, bounds ...int) {
 }
 
 // onTCP is on, at an address of this machine.
-func (r *rig) onTCP(bounds ...int) (address string) {
+func (r *rig) onTCP(b bounds) (address string) {
 	r.t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(r.t, err)
-	r.on(l, bounds...)
+	r.on(l, b)
 	r.base = "http://" + l.Addr().String()
 	return l.Addr().String()
 }
@@ -94,6 +91,7 @@ func siblings() []route {
 		{method: "POST", path: "/v1/portfolios/nobody/permits", roles: anybody},
 		{method: "GET", path: "/v1/portfolios//main", roles: anybody},
 		{method: "BREW", path: "/livez", roles: anybody},
+		{method: "CONNECT", path: "/v1/portfolios", roles: anybody},
 	}
 }
 
@@ -105,7 +103,7 @@ func TestNoRouteWaitsForARequestThatDoesNotEnd(t *testing.T) {
 	}
 	t.Parallel()
 	r := newRig(t, rigged{}).opened()
-	address := r.onTCP()
+	address := r.onTCP(ofListener)
 	rows := append(siblings(), table...)
 	for name, rest := range unfinished {
 		everyRoute(rows, func(row *route) {
@@ -177,7 +175,7 @@ func TestNoRouteWaitsForAReaderWhoDoesNotRead(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, rigged{}).opened()
 	l := newPipes()
-	r.on(l)
+	r.on(l, ofListener)
 	everyRoute(append(siblings(), table...), func(row *route) {
 		c := l.dial()
 		defer c.Close()

@@ -54,7 +54,9 @@ type quiet struct{ slog.Handler }
 // Serve answers on a listener until the context ends, then lets requests under
 // way finish. drain is called first: it ends what would never finish by itself.
 func Serve(ctx context.Context, s *http.Server, l net.Listener, drain func()) error {
-	return serve(ctx, s, newConns(l, capacity(), maxPerSource, maxPerKey), drain)
+	b := ofListener
+	b.all = min(b.all, capacity())
+	return serve(ctx, s, newConns(l, b), drain)
 }
 
 func serve(ctx context.Context, s *http.Server, c *conns, drain func()) error {
@@ -78,12 +80,12 @@ func serve(ctx context.Context, s *http.Server, c *conns, drain func()) error {
 	return s.Shutdown(stop)
 }
 
-// capacity is how many connections a listener holds: never more than half of the
-// files that the process may open, for the store needs some, too.
+// capacity is how many connections a listener may hold: half of the files that the
+// process may open, for the store needs some, too.
 func capacity() int {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return maxConnections
+		return ofListener.all
 	}
-	return int(min(limit.Cur/2, maxConnections)) //nolint:gosec // at most maxConnections
+	return int(min(limit.Cur/2, 1<<20)) //nolint:gosec // at most a million
 }

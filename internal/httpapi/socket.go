@@ -20,9 +20,9 @@ import (
 // SocketName is the stop socket's file in the server's folder.
 const SocketName = "stop.sock"
 
-// maxAtSocket bounds the connections of the stop socket. Only those who may stop
-// everything can open one; a program of theirs gone wild still leaves room.
-const maxAtSocket = 64
+// boundsOfSocket are those of the stop socket. Only those who may stop everything can
+// connect to it; a program of theirs gone wild still leaves room.
+var boundsOfSocket = bounds{all: 64, source: 64, newcomers: 64, key: 64}
 
 // ofSocket are its deadlines: who stops something does not linger.
 var ofSocket = deadlines{header: 4 * time.Second, request: 4 * time.Second, response: 40 * time.Second, idle: 5 * time.Second}
@@ -156,7 +156,7 @@ func (s *Socket) Serve(ctx context.Context, a *API, log *slog.Logger) error {
 	server.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		return s.withCaller(withConn(ctx, c), c)
 	}
-	err := serve(ctx, server, newConns(s.listener, maxAtSocket, maxAtSocket, maxAtSocket), func() {})
+	err := serve(ctx, server, newConns(s.listener, boundsOfSocket), func() {})
 	s.remove()
 	return err
 }

@@ -204,14 +204,14 @@ func TestStopSocketWhileAllElseIsFull(t *testing.T) {
 	r.api.inFlight = newPlaces(0, 0, 0)
 	dir := t.TempDir()
 	call := atSocket(t, r.api, dir)
-	address := r.onTCP(0, 64, 64) // as full as it can be
+	address := r.onTCP(bounds{source: 1, newcomers: 1, key: 1}) // as full as it can be
 	c, err := net.Dial("tcp", address)
 	require.NoError(t, err)
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(closedWithin))
 	_, err = c.Read(make([]byte, 1))
 	require.Error(t, err, "nobody gets in there")
-	for range 3 * maxAtSocket {
+	for range 3 * boundsOfSocket.all {
 		c, err := DialSocket(t.Context(), dir)
 		require.NoError(t, err)
 		defer c.Close()
