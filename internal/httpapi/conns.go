@@ -179,7 +179,7 @@ func (g *groups) size(name string) int {
 // oldest is the first connection that carries no request, nil where all do.
 func oldest(l *list.List) *conn {
 	for e := l.Front(); e != nil; e = e.Next() {
-		if n := e.Value.(*conn); n.busy.Load() == 0 { //nolint:forcetypeassert // nothing else is put there
+		if n, ok := e.Value.(*conn); ok && n.busy.Load() == 0 {
 			return n
 		}
 	}

@@ -87,5 +87,5 @@ func capacity() int {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return ofListener.all
 	}
-	return int(min(limit.Cur/2, 1<<20)) //nolint:gosec // at most a million
+	return int(min(limit.Cur/2, 1<<20))
 }
