@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -113,6 +114,7 @@ type server struct {
 	witness *watch
 
 	listener       net.Listener
+	socket         *httpapi.Socket // nil where none can be made
 	metricsAddress string
 	secure         *tls.Config
 	work           sync.WaitGroup
@@ -171,8 +173,22 @@ func (a *app) newServer(now func() time.Time) (_ *server, err error) {
 		Custody: s.custody, Nudge: s.custody.Nudge, LiveReady: s.liveReady,
 		Rate: float64(a.config.RateLimit), Burst: a.config.RateBurst, Now: now, Log: s.log, Observe: s.meter.Request,
 	})
-	s.meter.Watch(s.api)
+	s.meter.Watch(s.api, nil)
+	s.openSocket()
 	return s, nil
+}
+
+// openSocket makes the stop socket. The server answers without it all the same:
+// there are keys.
+func (s *server) openSocket() {
+	dir := s.app.config.ServerDir()
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		s.socket, err = httpapi.ListenSocket(dir)
+	}
+	if err != nil {
+		s.log.Error("there is no stop socket: on this machine, too, a stop needs an API key", "error", err.Error())
+	}
 }
 
 // jumped says that somebody, or something, moved the wall clock.
@@ -195,6 +211,9 @@ func (s *server) run(ctx context.Context, ready func(context.Context) error) (er
 	go func() {
 		served <- httpapi.Serve(ctx, httpapi.NewServer(s.api, s.log, s.secure), s.listener, s.api.EndStreams)
 	}()
+	if s.socket != nil {
+		s.work.Go(func() { s.serveSocket(ctx) })
+	}
 	s.work.Go(func() { s.follow(ctx) })
 	s.work.Go(func() { s.api.Flush(ctx) })
 	s.work.Go(func() { s.api.WatchLegs(ctx) })
@@ -217,10 +236,20 @@ func (s *server) run(ctx context.Context, ready func(context.Context) error) (er
 	}
 }
 
+func (s *server) serveSocket(ctx context.Context) {
+	if err := s.socket.Serve(ctx, s.api, s.log); err != nil && ctx.Err() == nil {
+		s.log.Error("the stop socket is not answered any more", "error", err.Error())
+	}
+}
+
 // open folds every stream, makes the first key if there is none, and opens the
-// routes. Until then everything under /v1 is answered 503.
+// routes. Until then everything under /v1 is answered 503, but for what stops: that
+// needs the keys alone, and at the stop socket not even those.
 func (s *server) open(ctx context.Context) error {
 	start := time.Now()
+	if err := s.api.KeysKnown(ctx); err != nil {
+		return err
+	}
 	if err := s.engine.Load(ctx, s.progress); err != nil {
 		return err
 	}

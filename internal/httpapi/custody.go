@@ -193,7 +193,11 @@ func sendTo(q *request, c commands.Command, send func(Custody, context.Context, 
 // patient gives an answer more time than others have: a chain is asked, or every key
 // is opened.
 func (q *request) patient(within time.Duration) {
-	_ = http.NewResponseController(q.w).SetWriteDeadline(time.Now().Add(within + answerWithin)) // where there is none to move, all is well
+	until := time.Now().Add(within + answerWithin)
+	_ = http.NewResponseController(q.w).SetWriteDeadline(until) // where there is none to move, all is well
+	if rec, ok := q.w.(*recorder); ok {
+		rec.until = until
+	}
 }
 
 // custodial makes the request of a command that goes through custody.

@@ -17,7 +17,6 @@ func asDomain(err error, e **domain.Error) bool { return errors.As(err, e) }
 // query reads the parameters of a GET; one that the route does not know, or that
 // is there twice, is refused.
 func (q *request) query() (url.Values, error) {
-	q.unhurried()
 	values, err := url.ParseQuery(q.r.URL.RawQuery)
 	if err != nil {
 		return nil, domain.Invalid("query", "cannot be read")

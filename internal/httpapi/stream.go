@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
-	"sync"
 	"time"
 
 	"pets/commands"
@@ -19,13 +18,11 @@ import (
 const (
 	// heartbeat is how often a stream with nothing to say says that it lives.
 	heartbeat = 15 * time.Second
-	// sendWithin is how long a reader may take to accept one event.
+	// sendWithin is how long a reader may take to accept one event, or a piece of
+	// another answer.
 	sendWithin = 10 * time.Second
 	// streamAhead is how many events are read ahead of a slow reader.
 	streamAhead = 256
-	// maxStreams and maxStreamsPerKey bound what is held open.
-	maxStreams       = 512
-	maxStreamsPerKey = 32
 )
 
 func streamRoute() route {
@@ -69,10 +66,10 @@ func streamEvents(q *request) error {
 	if err != nil {
 		return err
 	}
-	if !q.api.streams.take(q.key.id) {
-		return domain.Errorf(domain.CodeRateLimited, "too many event streams are open")
+	if err := q.stream(); err != nil {
+		return err
 	}
-	defer q.api.streams.release(q.key.id)
+	defer q.endStream()
 	s := &sse{q: q, out: http.NewResponseController(q.w), filter: q.filter(values.Get("types"))}
 	return s.run(from)
 }
@@ -113,10 +110,6 @@ func (s *sse) run(from uint64) error {
 	defer cancel()
 	stop := context.AfterFunc(s.q.api.closing, cancel)
 	defer stop()
-	// The server's own read deadline would end the request in its middle.
-	if err := s.out.SetReadDeadline(time.Time{}); err != nil {
-		return domain.Errorf(domain.CodeInternal, "the connection cannot stream")
-	}
 	h := s.q.w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
@@ -245,9 +238,6 @@ func (s *sse) message(name, id string, v any) error {
 // send writes one message and flushes it; a reader who does not take it in time
 // is cut off, and resumes.
 func (s *sse) send(text string) error {
-	if err := s.out.SetWriteDeadline(time.Now().Add(sendWithin)); err != nil {
-		return err
-	}
 	if _, err := s.q.w.Write([]byte(text)); err != nil {
 		return err
 	}
@@ -294,31 +284,21 @@ func (q *request) standing(s *portfolio.State) []commands.Directive {
 	return q.directed(all)
 }
 
-// streamSlots bound how many event streams are open.
-type streamSlots struct {
-	mu    sync.Mutex
-	open  int
-	byKey map[string]int
+// stream changes the place of a request for one of an event stream: it is no
+// request under way for hours.
+func (q *request) stream() error {
+	if err := q.api.streams.take(q.key); err != nil {
+		return err
+	}
+	q.conn().hold()
+	q.leave()
+	if rec, ok := q.w.(*recorder); ok {
+		rec.until = time.Time{}
+	}
+	return nil
 }
 
-func newStreamSlots() *streamSlots { return &streamSlots{byKey: map[string]int{}} }
-
-func (s *streamSlots) take(key string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open >= maxStreams || s.byKey[key] >= maxStreamsPerKey {
-		return false
-	}
-	s.open++
-	s.byKey[key]++
-	return true
-}
-
-func (s *streamSlots) release(key string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.open--
-	if s.byKey[key]--; s.byKey[key] == 0 {
-		delete(s.byKey, key)
-	}
+func (q *request) endStream() {
+	q.conn().release()
+	q.api.streams.release(q.key)
 }

@@ -29,7 +29,8 @@ type route struct {
 	also    reflect.Type
 	maxBody int64
 	handle  func(*request) error
-	// urgent routes are not held up by the rate of their key: they stop things.
+	// urgent routes stop things: no rate and no other request holds them up, they are
+	// open before the history is folded, and the stop socket answers them.
 	urgent bool
 	// command is the literal of the command the route sends, "" for none.
 	command string
@@ -81,9 +82,7 @@ func botRoutes() []route {
 		post("/bots/{bot}/start", "Let a bot ask for permits", func(_ emptyBody, r *http.Request) commands.Command {
 			return commands.StartBot{Bot: r.PathValue("bot")}
 		}),
-		post("/bots/{bot}/stop", "Take a bot out of trading", func(b reasonBody, r *http.Request) commands.Command {
-			return commands.StopBot{Bot: r.PathValue("bot"), Reason: b.Reason}
-		}),
+		stopBotRoute(),
 		post("/bots/{bot}/allocate", "Move capital to a bot, or back where negative", func(b amountBody, r *http.Request) commands.Command {
 			return commands.AllocateCapital{Bot: r.PathValue("bot"), Amount: b.Amount}
 		}),

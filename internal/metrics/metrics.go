@@ -82,8 +82,14 @@ func (m *Metrics) CustodyProblem(portfolio string) { m.custody.WithLabelValues(p
 // KeyAge shows how old the encryption key is.
 func (m *Metrics) KeyAge(age time.Duration) { m.keyAge.Set(age.Seconds()) }
 
-// Watch shows the portfolios of a source from now on.
-func (m *Metrics) Watch(s Source) { m.registry.MustRegister(&states{s}) }
+// Watch shows the portfolios of a source, and how the store is doing, from now on;
+// health may be nil.
+func (m *Metrics) Watch(s Source, health func() Health) {
+	m.registry.MustRegister(&states{s})
+	if health != nil {
+		m.registry.MustRegister(store(health))
+	}
+}
 
 // Handler answers GET /metrics.
 func (m *Metrics) Handler() http.Handler {

@@ -3121,6 +3121,15 @@ export interface operations {
                     "application/json": components["schemas"]["StopAllAnswer"];
                 };
             };
+            /** @description It holds, and is recorded as soon as it can be */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StopAllAnswer"];
+                };
+            };
             /** @description A problem; its type is urn:pets:problem:<code> */
             default: {
                 headers: {
@@ -3693,7 +3702,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Answer"];
+                    "application/json": components["schemas"]["StopAnswer"];
+                };
+            };
+            /** @description It holds, and is recorded as soon as it can be */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StopAnswer"];
                 };
             };
             /** @description A problem; its type is urn:pets:problem:<code> */
@@ -3840,6 +3858,15 @@ export interface operations {
         responses: {
             /** @description OK */
             200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StopAnswer"];
+                };
+            };
+            /** @description It holds, and is recorded as soon as it can be */
+            202: {
                 headers: {
                     [name: string]: unknown;
                 };
