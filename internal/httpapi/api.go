@@ -64,10 +64,15 @@ type Config struct {
 	Defaults func(domain.Mode) (domain.Policy, error)
 	// Snapshots shorten the way to a moment in the past; may be nil.
 	Snapshots projections.Snapshots
-	// Rate is how many requests a second one key may send, with Burst at once; 0
-	// is no limit.
+	// Rate is how many commands a second one key may send, with Burst at once; 0
+	// is no limit. Facts have a bound of their own, stops have none.
 	Rate  float64
 	Burst int
+	// BytesPerDay bounds what a key's permits, denials, notes and reads cause; 0 is no
+	// limit.
+	BytesPerDay int64
+	// Limited is told of every refusal by a bound, and the role of who met it; may be nil.
+	Limited func(bound, role string)
 	// Now is the wall clock; time.Now by default.
 	Now func() time.Time
 	Log *slog.Logger
@@ -84,8 +89,11 @@ type API struct {
 	views   *views
 	denials *denials
 	limits  *limiters
+	budgets *budgets
+	bodies  *room // memory for bodies, and for answers under way
+	answers *room
 	streams *streamSlots
-	folds   chan struct{} // a place for each fold of the past under way
+	pasts   *pastLooks
 	log     *slog.Logger
 	now     func() time.Time
 	mux     *http.ServeMux
@@ -105,7 +113,8 @@ func New(c Config) *API {
 	}
 	a := &API{
 		config: c, engine: c.Engine, keys: c.Keys, log: c.Log, now: c.Now, mux: http.NewServeMux(),
-		limits: newLimiters(c.Rate, c.Burst), streams: newStreamSlots(), folds: make(chan struct{}, maxFolds),
+		limits: newLimiters(c.Rate, c.Burst), budgets: newBudgets(c.BytesPerDay), streams: newStreamSlots(),
+		bodies: newRoom(), answers: newRoom(), pasts: newPastLooks(),
 	}
 	a.closing, a.close = context.WithCancel(context.Background())
 	a.views = newViews(a.closing, c.Store, c.Log)
@@ -172,6 +181,9 @@ type request struct {
 	r   *http.Request
 	row *route
 	key key
+	// What is held of the memory for bodies and answers.
+	body, held *lease
+	dry        bool // nothing is to be recorded: the answer is a read
 }
 
 func (q *request) portfolio() string { return q.r.PathValue("portfolio") }
@@ -183,6 +195,7 @@ func (a *API) serve(row *route, w http.ResponseWriter, r *http.Request) {
 	rec := &recorder{ResponseWriter: w}
 	q := &request{api: a, w: rec, r: r, row: row}
 	defer func() {
+		q.done()
 		if p := recover(); p != nil {
 			a.log.Error("a request panicked", "route", row.name, "panic", p, "stack", string(debug.Stack()))
 			if !rec.wrote {
@@ -200,6 +213,7 @@ func (a *API) serve(row *route, w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		a.refuse(q, err)
 	}
+	q.sent(rec.bytes)
 }
 
 // guard is the one place that decides whether a request is let in.
@@ -217,9 +231,8 @@ func (a *API) guard(q *request) error {
 		return err
 	}
 	q.key = k
-	if !q.row.urgent && !a.limits.allow(k.id, a.now()) {
-		a.denials.note(source, k.id, q.row.name, domain.CodeRateLimited, a.now())
-		return domain.Errorf(domain.CodeRateLimited, "the key sends too many requests")
+	if err := q.admit(); err != nil {
+		return err
 	}
 	return authorise(k, q.row, q.r)
 }
@@ -324,6 +337,7 @@ type recorder struct {
 	http.ResponseWriter
 	status int
 	wrote  bool
+	bytes  int64 // of the body
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -339,7 +353,9 @@ func (r *recorder) Write(b []byte) (int, error) {
 	if !r.wrote {
 		r.status, r.wrote = http.StatusOK, true
 	}
-	return r.ResponseWriter.Write(b)
+	n, err := r.ResponseWriter.Write(b)
+	r.bytes += int64(n)
+	return n, err
 }
 
 // Unwrap lets http.ResponseController reach deadlines and flushes.
