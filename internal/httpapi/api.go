@@ -212,6 +212,7 @@ func (a *API) serve(row *route, w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		a.refuse(q, err)
+		return
 	}
 	q.sent(rec.bytes)
 }

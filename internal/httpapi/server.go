@@ -41,7 +41,7 @@ type quiet struct{ slog.Handler }
 // Serve answers on a listener until the context ends, then lets requests under
 // way finish. drain is called first: it ends what would never finish by itself.
 func Serve(ctx context.Context, s *http.Server, l net.Listener, drain func()) error {
-	l = netutil.LimitListener(l, maxConnections)
+	l = netutil.LimitListener(buffered{l}, maxConnections)
 	if s.TLSConfig != nil {
 		l = tls.NewListener(l, s.TLSConfig)
 	}
