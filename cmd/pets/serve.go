@@ -171,7 +171,8 @@ func (a *app) newServer(now func() time.Time) (_ *server, err error) {
 	s.api = httpapi.New(httpapi.Config{
 		Engine: s.engine, Store: s.store, Keys: s.keys, Defaults: a.config.Policy, Treasury: &treasury, Snapshots: snapshots,
 		Custody: s.custody, Nudge: s.custody.Nudge, LiveReady: s.liveReady,
-		Rate: float64(a.config.RateLimit), Burst: a.config.RateBurst, Now: now, Log: s.log, Observe: s.meter.Request,
+		Rate: float64(a.config.RateLimit), Burst: a.config.RateBurst, BytesPerDay: a.config.BytesPerDay, Limited: s.meter.Limited,
+		Now: now, Log: s.log, Observe: s.meter.Request,
 	})
 	s.meter.Watch(s.api, nil)
 	s.openSocket()

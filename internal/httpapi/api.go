@@ -67,12 +67,17 @@ type Config struct {
 	Defaults func(domain.Mode) (domain.Policy, error)
 	// Snapshots shorten the way to a moment in the past; may be nil.
 	Snapshots projections.Snapshots
-	// Rate is how many requests a second one key may send, with Burst at once; 0
-	// is no limit.
+	// Rate is how many commands a second one key may send, with Burst at once; 0
+	// is no limit. Facts have a bound of their own, stops have none.
 	Rate  float64
 	Burst int
 	// Health is asked how engine and store are doing; nil is always well.
 	Health func() Health
+	// BytesPerDay bounds what a key's permits, denials, notes and reads cause; 0 is no
+	// limit.
+	BytesPerDay int64
+	// Limited is told of every refusal by a bound, and the role of who met it; may be nil.
+	Limited func(bound, role string)
 	// Now is the wall clock; time.Now by default.
 	Now func() time.Time
 	Log *slog.Logger
@@ -89,10 +94,13 @@ type API struct {
 	views   *views
 	denials *denials
 	limits  *limiters
+	budgets *budgets
+	bodies  *room // memory for bodies, and for answers under way
+	answers *room
+	pasts   *pastLooks
 	// inFlight are the requests under way, streams the event streams.
 	inFlight *places
 	streams  *places
-	folds    chan struct{} // a place for each fold of the past under way
 	log      *slog.Logger
 	now      func() time.Time
 	mux      *http.ServeMux
@@ -117,10 +125,11 @@ func New(c Config) *API {
 	}
 	a := &API{
 		config: c, engine: c.Engine, keys: c.Keys, log: c.Log, now: c.Now, mux: http.NewServeMux(), local: http.NewServeMux(),
-		limits:   newLimiters(c.Rate, c.Burst),
-		inFlight: newPlaces(maxInFlight, maxInFlightPerKey, inFlightForPeople),
-		streams:  newPlaces(maxStreams, maxStreamsPerKey, streamsForPeople),
-		folds:    make(chan struct{}, maxFolds), sendWithin: sendWithin,
+		limits:     newLimiters(c.Rate, c.Burst),
+		inFlight:   newPlaces(maxInFlight, maxInFlightPerKey, inFlightForPeople),
+		streams:    newPlaces(maxStreams, maxStreamsPerKey, streamsForPeople),
+		sendWithin: sendWithin,
+		budgets:    newBudgets(c.BytesPerDay), bodies: newRoom(), answers: newRoom(), pasts: newPastLooks(),
 	}
 	a.closing, a.close = context.WithCancel(context.Background())
 	a.views = newViews(a.closing, c.Store, c.Log)
@@ -213,6 +222,9 @@ type request struct {
 	key key
 	// placed: it has a place among those under way.
 	placed bool
+	// What is held of the memory for bodies and answers.
+	body, held *lease
+	dry        bool // nothing is to be recorded: the answer is a read
 }
 
 func (q *request) portfolio() string { return q.r.PathValue("portfolio") }
@@ -225,6 +237,7 @@ func (a *API) serve(row *route, w http.ResponseWriter, r *http.Request) {
 	q := &request{api: a, w: rec, r: r, row: row}
 	defer func() {
 		q.leave()
+		q.done()
 		if p := recover(); p != nil {
 			a.log.Error("a request panicked", "route", row.name, "panic", p, "stack", string(debug.Stack()))
 			if !rec.wrote {
@@ -241,7 +254,9 @@ func (a *API) serve(row *route, w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		a.refuse(q, err)
+		return
 	}
+	q.sent(rec.bytes)
 }
 
 // guard is the one place that decides whether a request is let in.
@@ -267,9 +282,8 @@ func (a *API) guard(q *request) error {
 	}
 	q.key = k
 	q.conn().keyed(k.id)
-	if !q.row.urgent && !a.limits.allow(k.id, a.now()) {
-		a.denials.note(source, k.id, q.row.name, domain.CodeRateLimited, a.now())
-		return domain.Errorf(domain.CodeRateLimited, "the key sends too many requests")
+	if err := q.admit(); err != nil {
+		return err
 	}
 	if err := authorise(k, q.row, q.r); err != nil {
 		return err
@@ -355,6 +369,7 @@ type recorder struct {
 	until  time.Time     // for all of it; zero for an event stream
 	status int
 	wrote  bool
+	bytes  int64 // of the body
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -376,6 +391,7 @@ func (r *recorder) Write(b []byte) (int, error) {
 		piece := b[n:min(len(b), n+sendPiece)]
 		r.hurry()
 		sent, err := r.ResponseWriter.Write(piece)
+		r.bytes += int64(sent)
 		if n += sent; err != nil || n == len(b) {
 			return n, err
 		}

@@ -28,6 +28,9 @@ func (q *request) readBody(into any) error {
 	if q.row.maxBody > 0 {
 		most = q.row.maxBody
 	}
+	if err := q.bodyRoom(most); err != nil {
+		return err
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(q.w, q.r.Body, most))
 	if err != nil {
 		return bodyError(err, most)

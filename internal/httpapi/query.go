@@ -35,7 +35,7 @@ func (q *request) query() (url.Values, error) {
 
 // moment reads ?at= and ?min_revision=.
 func (q *request) moment(values url.Values) (moment, error) {
-	m := moment{history: q.row.history}
+	m := moment{history: q.row.history, who: q.key, room: func() error { return q.makeRoom(answerRoom) }}
 	at, err := projections.ParsePoint(values.Get("at"))
 	if err != nil {
 		return m, err

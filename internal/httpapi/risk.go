@@ -51,6 +51,7 @@ func resetBreaker(q *request) error {
 	if !b.DryRun {
 		return q.do(commands.ResetBreaker{Breaker: breaker, Bot: b.Bot, Reason: b.Reason, Rebase: b.Rebase})
 	}
+	q.dry = true
 	if err := q.exists(); err != nil {
 		return err
 	}
@@ -75,6 +76,9 @@ func resetBreaker(q *request) error {
 	writeJSON(q.w, http.StatusOK, v)
 	return nil
 }
+
+// askPermitName is the command that bots flood a server with, if they do.
+var askPermitName = commands.AskPermit{}.Name()
 
 func permitRoute() route {
 	c := commands.AskPermit{}
@@ -106,6 +110,7 @@ func askPermit(q *request) error {
 }
 
 func (q *request) preview(c commands.AskPermit) error {
+	q.dry = true
 	if err := commands.Allowed(q.key.caller, c); err != nil {
 		return err
 	}

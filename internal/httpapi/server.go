@@ -56,7 +56,7 @@ type quiet struct{ slog.Handler }
 func Serve(ctx context.Context, s *http.Server, l net.Listener, drain func()) error {
 	b := ofListener
 	b.all = min(b.all, capacity())
-	return serve(ctx, s, newConns(l, b), drain)
+	return serve(ctx, s, newConns(buffered{l}, b), drain)
 }
 
 func serve(ctx context.Context, s *http.Server, c *conns, drain func()) error {

@@ -21,13 +21,15 @@ const (
 	// sendWithin is how long a reader may take to accept one event, or a piece of
 	// another answer.
 	sendWithin = 10 * time.Second
-	// streamAhead is how many events are read ahead of a slow reader.
-	streamAhead = 256
+	// streamAhead is how many events are read ahead of a slow reader, streamAheadBytes how
+	// much of them: events may be large.
+	streamAhead      = 256
+	streamAheadBytes = 256 << 10
 )
 
 func streamRoute() route {
 	return route{
-		method: http.MethodGet, path: inPortfolio + "/stream", name: "stream", roles: readers, handle: streamEvents,
+		method: http.MethodGet, path: inPortfolio + "/stream", name: "stream", roles: readers, handle: streamEvents, streams: true,
 		summary: "The events as they become durable, and what bots have to do (text/event-stream); resumes by Last-Event-ID",
 		answer:  reflect.TypeFor[eventAnswer](),
 		params: []param{
@@ -66,11 +68,14 @@ func streamEvents(q *request) error {
 	if err != nil {
 		return err
 	}
+	if err := q.mayResume(from); err != nil {
+		return err
+	}
 	if err := q.stream(); err != nil {
 		return err
 	}
 	defer q.endStream()
-	s := &sse{q: q, out: http.NewResponseController(q.w), filter: q.filter(values.Get("types"))}
+	s := &sse{q: q, out: http.NewResponseController(q.w), filter: q.filter(values.Get("types")), ahead: newAhead(streamAheadBytes)}
 	return s.run(from)
 }
 
@@ -98,11 +103,26 @@ func (q *request) resumeFrom(after string) (uint64, error) {
 	return n + 1, nil
 }
 
+// mayResume refuses a stream of what has been recorded to a key that has used up its
+// bytes. One of what is still to come may always be opened, and is never cut: a bot has
+// to hear that it must stop.
+func (q *request) mayResume(from uint64) error {
+	head, err := q.api.config.Store.Head(q.r.Context(), commands.Stream(q.portfolio()))
+	if err != nil {
+		return unavailable(err)
+	}
+	if from > head {
+		return nil
+	}
+	return q.withinBudget()
+}
+
 // sse is one open event stream.
 type sse struct {
 	q      *request
 	out    *http.ResponseController
 	filter *filter
+	ahead  *ahead
 }
 
 func (s *sse) run(from uint64) error {
@@ -136,6 +156,9 @@ func (s *sse) read(ctx context.Context, from uint64, records chan<- eventstore.R
 		if err != nil {
 			return // the reader resumes after the last event it has
 		}
+		if !s.ahead.add(ctx, len(rec.Data)+len(rec.Metadata)) {
+			return
+		}
 		select {
 		case records <- rec:
 		case <-ctx.Done():
@@ -159,6 +182,7 @@ func (s *sse) write(ctx context.Context, records <-chan eventstore.Record) {
 			if err = s.valid(); err == nil {
 				err = s.record(ctx, rec)
 			}
+			s.ahead.sent(len(rec.Data) + len(rec.Metadata))
 		case <-beat.C:
 			if err = s.valid(); err == nil {
 				err = s.send(": alive\n\n")
@@ -241,6 +265,7 @@ func (s *sse) send(text string) error {
 	if _, err := s.q.w.Write([]byte(text)); err != nil {
 		return err
 	}
+	s.q.api.budgets.spend(s.q.key.id, int64(len(text)), s.q.api.now())
 	return s.out.Flush()
 }
 

@@ -33,6 +33,7 @@ type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
+	limited  *prometheus.CounterVec
 	jumps    prometheus.Counter
 	custody  *prometheus.CounterVec
 	keyAge   prometheus.Gauge
@@ -54,6 +55,9 @@ func New() *Metrics {
 			Name: "pets_clock_jumps_total", Help: "Times the wall clock was seen to move by more than 5 s against the monotonic one; each portfolio counts it.",
 		}),
 	}
+	m.limited = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "pets_limited_total", Help: "Refusals because a key met a bound: commands or facts a second, or its bytes of a day; by the role of the key.",
+	}, []string{"bound", "role"})
 	m.custody = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "pets_custody_problems_total", Help: "What keys, transfers and the chain needed a person for.",
 	}, []string{"portfolio"})
@@ -63,7 +67,7 @@ func New() *Metrics {
 	m.audits = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "pets_audit_mismatches_total", Help: "Streams in which what is decided on, a snapshot or the hash tree is not what the history says; their portfolios are stopped.",
 	})
-	m.registry.MustRegister(m.requests, m.seconds, m.jumps, m.custody, m.keyAge, m.audits, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.requests, m.seconds, m.limited, m.jumps, m.custody, m.keyAge, m.audits, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -72,6 +76,9 @@ func (m *Metrics) Request(route string, status int, took time.Duration) {
 	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
 	m.seconds.WithLabelValues(route).Observe(took.Seconds())
 }
+
+// Limited counts a refusal by a bound that a key met.
+func (m *Metrics) Limited(bound, role string) { m.limited.WithLabelValues(bound, role).Inc() }
 
 // ClockJump counts a wall clock that was moved, as seen by one stream.
 func (m *Metrics) ClockJump() { m.jumps.Inc() }
