@@ -27,6 +27,7 @@ type stopOptions struct {
 	stops, own, callers, seconds      int
 	permits, batches, size, readers   int
 	strangers, halfBodies, historyLen int
+	warmUp                            int
 	stages                            []string
 }
 
@@ -52,6 +53,7 @@ func (a *app) benchStopsCommand() *cobra.Command {
 	f.IntVar(&o.callers, "callers", 4, "how many send stops at once")
 	f.StringSliceVar(&o.stages, "stages", stages, "which circumstances are measured")
 	f.IntVar(&o.seconds, "seconds", 30, "how long stops of a kind are sent at the most")
+	f.IntVar(&o.warmUp, "warm-up", 5, "how many seconds a load runs before anything is stopped")
 	f.IntVar(&o.permits, "permits", 64, "how many clients ask for permits")
 	f.IntVar(&o.batches, "batches", 32, "how many clients send batches")
 	f.IntVar(&o.size, "batch-size", 1000, "how many commands a batch has")
@@ -68,8 +70,8 @@ func (o *stopOptions) check() error {
 			return errUsage{errors.New("every count but those of strangers and half bodies must be at least 1")}
 		}
 	}
-	if o.strangers < 0 || o.halfBodies < 0 || o.size > 1000 {
-		return errUsage{errors.New("--strangers and --half-bodies must not be negative, --batch-size not above 1000")}
+	if o.strangers < 0 || o.halfBodies < 0 || o.warmUp < 0 || o.size > 1000 {
+		return errUsage{errors.New("--strangers, --half-bodies and --warm-up must not be negative, --batch-size not above 1000")}
 	}
 	for _, name := range o.stages {
 		if !slices.Contains(stages, name) {
@@ -273,15 +275,17 @@ func (b *stopBench) plan() *loadPlan {
 	return p
 }
 
-// warm waits until the load has begun: everybody was answered once, or not for a
-// while.
+// warm waits until the load is on its way: everybody was answered once and every silent
+// connection is held, or is not after a while.
 func (b *stopBench) warm(ctx context.Context, l *childLoad) error {
 	for range 60 {
 		r, err := l.report()
 		if err != nil {
 			return err
 		}
-		if r.Seconds > 5 && r.Permits > 0 && r.Batches > 0 && r.Reads > 0 {
+		answered := r.Permits > 0 && r.Batches > 0 && r.Reads > 0
+		held := b.name != "crowded" || (r.Open >= int64(b.o.strangers) && r.Half >= int64(b.o.halfBodies))
+		if r.Seconds > float64(b.o.warmUp) && answered && held {
 			return nil
 		}
 		pause(ctx, 250*time.Millisecond)
@@ -365,7 +369,7 @@ func (b *stopBench) ownStops(ctx context.Context, l *childLoad) error {
 					return err
 				}
 			}
-			pause(ctx, 2*time.Second) // until the batches before are through
+			pause(ctx, time.Duration(b.o.warmUp)*time.Second/2) // until the batches before are through
 			err := b.row(ctx, kind, w, b.o.own, l, func(ctx context.Context, i int) (bool, error) {
 				later, err := w.stop(ctx, kind, b.own[first+i].Portfolio, b.own[first+i].Bot)
 				if next := i + senders; next < b.o.own {
