@@ -38,9 +38,11 @@ type loadPlan struct {
 	Revisions int          `json:"revisions"` // that it has
 	// Strangers are connections that are silent, HalfBodies those that begin a request
 	// for a permit with a key and never end it.
-	Strangers  int        `json:"strangers"`
-	HalfBodies int        `json:"half_bodies"`
-	Half       loadClient `json:"half"`
+	Strangers  int `json:"strangers"`
+	HalfBodies int `json:"half_bodies"`
+	// PerSource is how many of either come from one address.
+	PerSource int        `json:"per_source"`
+	Half      loadClient `json:"half"`
 }
 
 // loadClient is one that asks.

@@ -24,17 +24,15 @@ const (
 	reading
 )
 
-// perSource is how many silent connections come from one address.
-const perSource = 32
-
-// sourceAddress is the address that a connection comes from. Linux has all of
+// sourceAddress is the address that a connection comes from, by the kind of client and
+// its number among the machines that such clients are on. Linux has all of
 // 127.0.0.0/8; elsewhere everything comes from one address.
-func sourceAddress(kind loadKind, n int) net.Addr {
+func sourceAddress(kind loadKind, host int) net.Addr {
 	if runtime.GOOS != "linux" {
 		return nil
 	}
-	host := n/perSource + 1
-	return &net.TCPAddr{IP: net.IPv4(127, byte(kind), byte(host>>8), byte(host))}
+	host++
+	return &net.TCPAddr{IP: net.IPv4(127, byte(kind), byte(host>>8), byte(host))} //nolint:gosec // a few thousand
 }
 
 // stay opens a connection, writes something, waits until the server has begun to look
@@ -54,7 +52,7 @@ func (l *load) once(ctx context.Context, kind loadKind, n int, text, then string
 	if err != nil {
 		return err
 	}
-	d := net.Dialer{LocalAddr: sourceAddress(kind, n), Timeout: 10 * time.Second}
+	d := net.Dialer{LocalAddr: sourceAddress(kind, n/max(l.plan.PerSource, 1)), Timeout: 10 * time.Second}
 	c, err := d.DialContext(ctx, "tcp", at.Host)
 	if err != nil {
 		return errors.New("a silent connection is not taken")

@@ -27,7 +27,7 @@ type stopOptions struct {
 	stops, own, callers, seconds      int
 	permits, batches, size, readers   int
 	strangers, halfBodies, historyLen int
-	warmUp                            int
+	warmUp, perSource                 int
 	stages                            []string
 }
 
@@ -60,12 +60,13 @@ func (a *app) benchStopsCommand() *cobra.Command {
 	f.IntVar(&o.readers, "readers", 8, "how many clients read the past")
 	f.IntVar(&o.historyLen, "history", 20_000, "how many events the past has that they read")
 	f.IntVar(&o.strangers, "strangers", 2100, "how many silent connections there are")
+	f.IntVar(&o.perSource, "per-source", 32, "how many silent connections, or half bodies, come from one address (on Linux)")
 	f.IntVar(&o.halfBodies, "half-bodies", 2060, "how many requests never end their body")
 	return c
 }
 
 func (o *stopOptions) check() error {
-	for _, n := range []int{o.stops, o.own, o.callers, o.seconds, o.permits, o.batches, o.size, o.readers, o.historyLen} {
+	for _, n := range []int{o.stops, o.own, o.callers, o.seconds, o.permits, o.batches, o.size, o.readers, o.historyLen, o.perSource} {
 		if n < 1 {
 			return errUsage{errors.New("every count but those of strangers and half bodies must be at least 1")}
 		}
@@ -129,7 +130,8 @@ func (b *stopBench) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() {
-		_, shut := b.server.shut()
+		took, shut := b.server.shut()
+		b.app.say("pets serve ended after %s", took.Round(time.Millisecond))
 		err = cmp.Or(err, shut)
 	}()
 	b.ways = stopWays(b.server, b.admin)
@@ -270,7 +272,7 @@ func (b *stopBench) plan() *loadPlan {
 		URL: b.server.url, Permits: b.permits, Batches: b.batches, Size: b.o.size, Readers: b.readers, Revisions: b.o.historyLen, Next: b.own, Half: b.permits[0],
 	}
 	if b.name == "crowded" {
-		p.Strangers, p.HalfBodies = b.o.strangers, b.o.halfBodies
+		p.Strangers, p.HalfBodies, p.PerSource = b.o.strangers, b.o.halfBodies, b.o.perSource
 	}
 	return p
 }
