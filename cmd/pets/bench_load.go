@@ -276,9 +276,9 @@ func (l *load) ask(ctx context.Context, kind loadKind, c *loadClient, method, pa
 
 // problemLine is an answer that is none, in a line.
 func problemLine(status int, answer []byte) string {
-	var p struct{ Code, Detail string }
-	if json.Unmarshal(answer, &p) == nil && p.Code != "" {
-		return fmt.Sprintf("%d %s: %s", status, p.Code, p.Detail)
+	var p struct{ Title, Detail string }
+	if json.Unmarshal(answer, &p) == nil && p.Title != "" {
+		return fmt.Sprintf("%d %s: %s", status, p.Title, p.Detail)
 	}
 	return fmt.Sprintf("%d %s", status, bytes.TrimSpace(answer[:min(len(answer), 200)]))
 }
