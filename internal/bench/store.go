@@ -1,5 +1,5 @@
-// Package bench measures the speed of the store as ratios: to what the disk itself
-// can do, and to other stores.
+// Package bench measures the speed of the store as ratios, to what the disk itself
+// can do and to other stores, and sums up how long requests took.
 //
 // It owns the method. Absolute figures swing tenfold with what else a machine
 // does, so all contenders are open at once and take turns of 200 ms, and a ratio
