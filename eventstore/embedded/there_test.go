@@ -175,7 +175,9 @@ func TestFolderChangedIdle(t *testing.T) {
 		if change == "folder" {
 			require.NoError(t, os.Rename(folder, folder+".old"))
 		} else {
-			sealed := oldestSegment(t, folder)
+			segments, err := filepath.Glob(filepath.Join(folder, "*.seg"))
+			require.NoError(t, err)
+			sealed := segments[0]
 			b, err := os.ReadFile(sealed)
 			require.NoError(t, err)
 			require.NoError(t, os.WriteFile(sealed+".restored", b, 0o600))
