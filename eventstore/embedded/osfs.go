@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -99,15 +98,15 @@ func (d *osDir) SyncDir() error { return d.self.Sync() }
 
 func (d *osDir) Close() error { return errors.Join(d.self.Close(), d.root.Close()) }
 
+// Stat is made often: it asks the kernel and makes nothing.
 func (d *osDir) Stat(name string) (Stat, error) {
 	if name == "" {
-		return statOf(os.Stat(d.path))
+		return statBy("stat", d.path, func(s *unix.Stat_t) error { return unix.Stat(d.path, s) })
 	}
-	info, err := d.root.Stat(name)
-	return statOf(info, d.named(name, err))
+	return statOf(d.self, "fstatat", filepath.Join(d.shown, name), func(fd int, s *unix.Stat_t) error { return unix.Fstatat(fd, name, s, 0) })
 }
 
-func (d *osDir) Self() (Stat, error) { return statOf(d.self.Stat()) }
+func (d *osDir) Self() (Stat, error) { return statOf(d.self, "fstat", d.shown, unix.Fstat) }
 
 func (d *osDir) Free() (uint64, error) { return freeOn(d.self) }
 
@@ -125,21 +124,35 @@ func (d *osDir) named(name string, err error) error {
 	return err
 }
 
-func statOf(info fs.FileInfo, err error) (Stat, error) {
+// statOf asks with the handle of an open file.
+func statOf(f *os.File, op, path string, ask func(fd int, s *unix.Stat_t) error) (Stat, error) {
+	conn, err := f.SyscallConn()
 	if err != nil {
 		return Stat{}, err
 	}
-	s := Stat{Size: uint64(info.Size())} //nolint:gosec // sizes are not negative
-	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
-		s.ID = FileID{Device: uint64(sys.Dev), Inode: sys.Ino} //nolint:unconvert,gosec // the type of Dev depends on the system
+	return statBy(op, path, func(s *unix.Stat_t) error {
+		var failed error
+		err := conn.Control(func(fd uintptr) { failed = ask(int(fd), s) })
+		return errors.Join(err, failed)
+	})
+}
+
+func statBy(op, path string, ask func(s *unix.Stat_t) error) (Stat, error) {
+	var s unix.Stat_t
+	err := ask(&s)
+	for errors.Is(err, unix.EINTR) {
+		err = ask(&s)
 	}
-	return s, nil
+	if err != nil {
+		return Stat{}, &fs.PathError{Op: op, Path: path, Err: err}
+	}
+	return Stat{ID: FileID{Device: uint64(s.Dev), Inode: s.Ino}, Size: uint64(s.Size)}, nil //nolint:unconvert,gosec // the type of Dev depends on the system, sizes are not negative
 }
 
 // osFile is a file of the machine.
 type osFile struct{ *os.File }
 
-func (f osFile) Stat() (Stat, error) { return statOf(f.File.Stat()) }
+func (f osFile) Stat() (Stat, error) { return statOf(f.File, "fstat", f.Name(), unix.Fstat) }
 
 func (f osFile) Truncate(size uint64) error { return f.File.Truncate(int64(size)) } //nolint:gosec // far below 2^63
 

@@ -21,7 +21,7 @@ func openToAll(t *testing.T) string {
 	dir, err := os.MkdirTemp("", "pets-owner-")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	require.NoError(t, os.Chmod(dir, 0o755)) //nolint:gosec // that is the point
+	require.NoError(t, os.Chmod(dir, 0o755))
 	return dir
 }
 
@@ -58,7 +58,7 @@ func TestFilesOfRoot(t *testing.T) {
 	binary := filepath.Join(openToAll(t), "writer")
 	program, err := os.ReadFile(os.Args[0])
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(binary, program, 0o755)) //nolint:gosec // nobody must run it
+	require.NoError(t, os.WriteFile(binary, program, 0o755))
 	w := startWriterAs(t, binary, folder, map[string]int{}, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}})
 	w.read(50)
 	w.kill(t)

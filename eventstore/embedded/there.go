@@ -15,8 +15,8 @@ const (
 	// folder is still there.
 	idleCheck = time.Second
 	// busyCheck is how old the last look may be when an append is acknowledged.
-	// A look takes a few microseconds, a flush a hundred: at most one in some
-	// thousand is spent on it.
+	// A look takes some ten microseconds, a flush a hundred: at most one part in some
+	// thousand of the time is spent on it.
 	busyCheck = 20 * time.Millisecond
 )
 

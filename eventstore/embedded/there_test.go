@@ -30,11 +30,29 @@ func must(t *testing.T, err error) {
 	require.NoError(t, err)
 }
 
+// persist does what the store's work in the background may get in the way of: it
+// makes and renames files while it is copied or removed.
+func persist(t *testing.T, what func() error) {
+	t.Helper()
+	err := what()
+	for n := 0; err != nil && n < 20; n++ {
+		time.Sleep(10 * time.Millisecond)
+		err = what()
+	}
+	require.NoError(t, err)
+}
+
 // copyFolder is cp -a.
 func copyFolder(t *testing.T, from, to string) {
 	t.Helper()
-	out, err := exec.Command("cp", "-a", from, to).CombinedOutput()
-	require.NoError(t, err, string(out))
+	persist(t, func() error {
+		return errors.Join(os.RemoveAll(to), exec.Command("cp", "-a", from, to).Run())
+	})
+}
+
+func removeFolder(t *testing.T, folder string) {
+	t.Helper()
+	persist(t, func() error { return os.RemoveAll(folder) })
 }
 
 func remove(t *testing.T, folder string, names ...string) {
@@ -79,10 +97,10 @@ var folderChanges = []folderChange{
 		must(t, os.Rename(filepath.Join(elsewhere, name), filepath.Join(folder, name)))
 	}},
 	{name: "rm -rf", change: func(t *testing.T, folder, _ string) {
-		must(t, os.RemoveAll(folder))
+		removeFolder(t, folder)
 	}},
 	{name: "rm -rf and a new folder", change: func(t *testing.T, folder, _ string) {
-		must(t, os.RemoveAll(folder))
+		removeFolder(t, folder)
 		must(t, os.Mkdir(folder, 0o700))
 	}},
 }
@@ -111,7 +129,13 @@ func appended(t *testing.T, folder string) (*embedded.Store, map[string]int) {
 	s, err := embedded.Open(folder, embedded.Options{SegmentBytes: 4000})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })
-	return s, work(t, s, 20)
+	acked := work(t, s, 20)
+	waitFor(t, func() bool { // else an index may come while somebody looks
+		segments, err := filepath.Glob(filepath.Join(folder, "*.seg"))
+		require.NoError(t, err)
+		return len(indexes(t, folder)) == len(segments)-1
+	})
+	return s, acked
 }
 
 // lookAge is longer ago than the last look at the folder may be when an append is
@@ -175,7 +199,9 @@ func TestFolderChangedIdle(t *testing.T) {
 		if change == "folder" {
 			require.NoError(t, os.Rename(folder, folder+".old"))
 		} else {
-			sealed := oldestSegment(t, folder)
+			segments, err := filepath.Glob(filepath.Join(folder, "*.seg"))
+			require.NoError(t, err)
+			sealed := segments[0]
 			b, err := os.ReadFile(sealed)
 			require.NoError(t, err)
 			require.NoError(t, os.WriteFile(sealed+".restored", b, 0o600))
