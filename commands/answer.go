@@ -28,6 +28,9 @@ type Answer struct {
 	// Signature is set for requests to sign. It does not hold the signature itself: that
 	// is in no record.
 	Signature *SignatureAnswer `json:"signature,omitempty"`
+	// ClockBehind is by how much the wall clock was behind the last record, so that this
+	// has that record's time.
+	ClockBehind domain.Duration `json:"clock_behind,omitzero"`
 	// Replayed reports that the command had been accepted before. It is not part
 	// of the answer.
 	Replayed bool `json:"-"`
@@ -237,6 +240,9 @@ func (w *Writer) answer(g *group) {
 		default:
 			result.Answer, result.Err = w.complete(records[:n], s.events)
 		}
+		if result.Err == nil && s.known == nil {
+			result.Answer.ClockBehind = domain.Duration(s.behind)
+		}
 		records = records[n:]
 	}
 }
@@ -282,6 +288,9 @@ func (w *Writer) recall(s *step) (Answer, error) {
 		}
 	}
 	a, err := w.complete(records, events)
+	if m, bad := domain.DecodeMetadata(records[0].Metadata); bad == nil {
+		a.ClockBehind = m.ClockBehind
+	}
 	// After an ambiguous append we find what we have just sent ourselves.
 	own := s.sent && records[0].ID == recordID(w.subject, s.command, w.options.Instance, 0)
 	a.Replayed = !own

@@ -28,6 +28,7 @@ func (w *Writer) load() error {
 		return &domain.Error{Code: domain.CodeUnavailable, Message: "the history cannot be read; nothing is decided", Cause: err}
 	}
 	w.state, w.index, w.durable, w.snapshot = state, idx, next, from
+	w.askAhead()
 	return nil
 }
 

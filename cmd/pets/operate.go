@@ -264,7 +264,8 @@ func (a *app) clearCommand() *cobra.Command {
 // previewReset asks what a reset would do; it reads, so it needs no server.
 func (a *app) previewReset(ctx context.Context, breaker, bot string, rebase bool) error {
 	return a.look(ctx, "", nil, func(s *portfolio.State) error {
-		v, err := s.PreviewReset(risk.Key{Breaker: breaker, Bot: bot}, rebase, a.clock()())
+		now, _ := s.ClockAt(a.clock()())
+		v, err := s.PreviewReset(risk.Key{Breaker: breaker, Bot: bot}, rebase, now)
 		if err != nil {
 			return err
 		}

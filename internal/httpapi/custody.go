@@ -125,13 +125,13 @@ func custodyRoutes() []route {
 			return bookAnswer{l.head(), projections.BookOf(l.state)}, nil
 		})),
 		by(readers[1:], get("/treasury", "treasury", "Where the money lies, where it should, and what stands in the way", func(l *looker) (treasuryAnswer, error) {
-			return treasuryAnswer{l.head(), projections.TreasuryOf(l.state, l.now)}, nil
+			return treasuryAnswer{l.head(), projections.TreasuryOf(l.state, l.clock())}, nil
 		})),
 		by(readers[1:], get("/transfers", "transfers", "Transfers, oldest first: those that are open, and the last 1,000 that are over", func(l *looker) (transfersAnswer, error) {
 			return transfersAnswer{l.head(), projections.TransfersOf(l.state, func(*treasury.Transfer) bool { return true })}, nil
 		})),
 		by(readers[1:], get("/approvals", "approvals", "Transfers that wait for a second person", func(l *looker) (transfersAnswer, error) {
-			return transfersAnswer{l.head(), projections.TransfersOf(l.state, func(t *treasury.Transfer) bool { return t.Status == treasury.Requested && !t.Lapsed(l.now) })}, nil
+			return transfersAnswer{l.head(), projections.TransfersOf(l.state, func(t *treasury.Transfer) bool { return t.Status == treasury.Requested && !t.Lapsed(l.clock()) })}, nil
 		})),
 	}
 }

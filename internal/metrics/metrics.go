@@ -34,6 +34,7 @@ type Metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	jumps    prometheus.Counter
+	ahead    prometheus.Gauge
 	custody  *prometheus.CounterVec
 	keyAge   prometheus.Gauge
 }
@@ -53,13 +54,16 @@ func New() *Metrics {
 			Name: "pets_clock_jumps_total", Help: "Times the wall clock was seen to move by more than 5 s against the monotonic one; each portfolio counts it.",
 		}),
 	}
+	m.ahead = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "pets_clock_ahead_streams", Help: "Streams whose last record was more than 24 h old by the wall clock when they were folded; is the clock right?",
+	})
 	m.custody = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "pets_custody_problems_total", Help: "What keys, transfers and the chain needed a person for.",
 	}, []string{"portfolio"})
 	m.keyAge = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "pets_encryption_key_age_seconds", Help: "Age of the encryption key of the keystore; it is due for rotation at 90 days (7776000).",
 	})
-	m.registry.MustRegister(m.requests, m.seconds, m.jumps, m.custody, m.keyAge, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.requests, m.seconds, m.jumps, m.ahead, m.custody, m.keyAge, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -71,6 +75,9 @@ func (m *Metrics) Request(route string, status int, took time.Duration) {
 
 // ClockJump counts a wall clock that was moved, as seen by one stream.
 func (m *Metrics) ClockJump() { m.jumps.Inc() }
+
+// ClockAhead counts a stream whose last record is old by the wall clock.
+func (m *Metrics) ClockAhead() { m.ahead.Inc() }
 
 // CustodyProblem counts something that a person has to look at.
 func (m *Metrics) CustodyProblem(portfolio string) { m.custody.WithLabelValues(portfolio).Inc() }
