@@ -91,8 +91,10 @@ func (f *portfolioFold) decide(at circumstances, r *Request) ([]domain.Event, bo
 	}
 	d.Behind(at.still)
 	d.Jumped(at.jumped)
-	if err := clockRefuses(d, r.Command); err != nil {
-		return nil, false, err
+	if at.still.Behind > 0 {
+		if err := clockRefuses(d, r.Command); err != nil {
+			return nil, false, err
+		}
 	}
 	d.ClockJumped(at.jumped)
 	d.TimeStands()

@@ -113,6 +113,9 @@ func (a *app) done(answer commands.Answer, what string) error {
 	}
 	p := &printer{w: a.out}
 	p.line("%s (revision %d)", what, answer.Revision)
+	if answer.ClockBehind > 0 {
+		p.line("  the clock is %s behind the last record, whose time this has", answer.ClockBehind)
+	}
 	for _, d := range answer.Directives {
 		p.line("  %s: %v (%s)", d.Action, d.Bots, d.Reason)
 	}

@@ -82,6 +82,8 @@ type signAnswer struct {
 	commands.SignatureAnswer
 	Revision uint64              `json:"revision"`
 	Events   []commands.EventRef `json:"events"`
+	// ClockBehind is by how much the wall clock was behind the last record.
+	ClockBehind domain.Duration `json:"clock_behind,omitzero"`
 	// Signature is 0x, r, s and v (27 or 28), of an order.
 	Signature string `json:"signature,omitempty"`
 	// Raw is the signed transaction of a transfer, TxHash its hash.
@@ -351,7 +353,7 @@ func (q *request) answerSigned(a *commands.Answer, v signAnswer) error {
 	if a.Replayed {
 		q.w.Header().Set("Idempotency-Replayed", "true")
 	}
-	v.SignatureAnswer, v.Revision, v.Events = *a.Signature, a.Revision, a.Events
+	v.SignatureAnswer, v.Revision, v.Events, v.ClockBehind = *a.Signature, a.Revision, a.Events, a.ClockBehind
 	writeJSON(q.w, http.StatusOK, v)
 	return nil
 }
