@@ -266,7 +266,9 @@ func (e *Engine) writer(ctx context.Context, id string, opens bool) (*Writer, er
 	o.Hold = func(bot string) error { return e.stops.pending.hold(id, bot) }
 	o.poisoned = e.stops.poisonedBy
 	o.unsound = func(reason string) { e.unsound(id, reason) }
-	o.worthSaving = worthSaving
+	if o.worthSaving == 0 {
+		o.worthSaving = worthSaving
+	}
 	w := NewWriter(e.store, id, o)
 	e.writers[id] = w
 	return w, nil

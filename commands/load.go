@@ -36,6 +36,7 @@ func (w *Writer) load() error {
 	if !state.balanced() {
 		w.notSound("the balances of the ledger do not sum to zero")
 	}
+	w.askAhead()
 	return nil
 }
 

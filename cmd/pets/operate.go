@@ -118,6 +118,9 @@ func (a *app) done(answer commands.Answer, what string) error {
 	}
 	p := &printer{w: a.out}
 	p.line("%s (revision %d)", what, answer.Revision)
+	if answer.ClockBehind > 0 {
+		p.line("  the clock is %s behind the last record, whose time this has", answer.ClockBehind)
+	}
 	for _, d := range answer.Directives {
 		p.line("  %s: %v (%s)", d.Action, d.Bots, d.Reason)
 	}
@@ -269,7 +272,8 @@ func (a *app) clearCommand() *cobra.Command {
 // previewReset asks what a reset would do; it reads, so it needs no server.
 func (a *app) previewReset(ctx context.Context, breaker, bot string, rebase bool) error {
 	return a.look(ctx, "", nil, func(s *portfolio.State) error {
-		v, err := s.PreviewReset(risk.Key{Breaker: breaker, Bot: bot}, rebase, a.clock()())
+		now, _ := s.ClockAt(a.clock()())
+		v, err := s.PreviewReset(risk.Key{Breaker: breaker, Bot: bot}, rebase, now)
 		if err != nil {
 			return err
 		}

@@ -155,7 +155,7 @@ func (a *app) newServer(now func() time.Time) (_ *server, err error) {
 	s.keys = projections.NewKeyring(s.store)
 	snapshots := s.witness.saver
 	s.engine = commands.NewEngine(s.store, commands.EngineOptions{
-		Options: commands.Options{Now: now, Monotonic: monotonic, Snapshots: snapshots, Jumped: s.jumped, Folding: s.folding}, Latch: commands.NewLatchFile(filepath.Join(dir, latchName)),
+		Options: commands.Options{Now: now, Monotonic: monotonic, Snapshots: snapshots, Jumped: s.jumped, Folding: s.folding, Ahead: s.ahead}, Latch: commands.NewLatchFile(filepath.Join(dir, latchName)),
 		Failed: func(what string, err error) {
 			s.log.Error("the engine has a problem", "what", what, "error", err.Error())
 		},
@@ -197,6 +197,13 @@ func (s *server) jumped(stream string, by time.Duration) {
 	s.meter.ClockJump()
 	s.log.Warn("the wall clock was moved; permits that are not placed have expired. Look at what sets this machine's time",
 		"stream", stream, "by", by.Round(time.Millisecond).String())
+}
+
+// ahead asks whether the wall clock is right: time that has been recorded never goes back.
+func (s *server) ahead(stream string, by time.Duration) {
+	s.meter.ClockAhead()
+	s.log.Warn("the wall clock is far ahead of the last record. That is as it should be if nothing has happened for so long; otherwise stop the server and set the clock, for time that is recorded never goes back",
+		"stream", stream, "by", by.Round(time.Second).String())
 }
 
 // latchName is the marker file of an emergency stop that is not recorded yet.
