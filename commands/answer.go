@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -257,7 +258,10 @@ func (w *Writer) answer(g *group) {
 // complete builds the answers of a call that the writer has left to it.
 func (w *Writer) complete(j *job) {
 	p := &pointed{w: w, events: map[uint64]domain.Event{}}
-	for _, s := range j.later {
+	for i, s := range j.later {
+		if i%fairShare == fairShare-1 {
+			runtime.Gosched() // many long answers must not keep the writer from a processor
+		}
 		result := &j.results[s.i]
 		if s.known != nil {
 			result.Answer, result.Err = p.recall(s)

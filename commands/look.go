@@ -82,5 +82,6 @@ func (w *Writer) catchUp() error {
 		return &domain.Error{Code: domain.CodeUnavailable, Message: "the history cannot be read; nothing is decided", Cause: err}
 	}
 	w.durable = next
+	w.weigh()
 	return nil
 }

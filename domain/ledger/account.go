@@ -143,14 +143,14 @@ func Sum(postings []Posting) map[string]domain.Decimal {
 
 // Balanced reports whether postings sum to zero in each asset.
 func Balanced(postings []Posting) bool {
-	switch len(postings) {
-	case 0:
-		return true
-	case 2: // nearly all there are, and no map is needed for them
-		a, b := postings[0], postings[1]
-		return a.Account.Asset == b.Account.Asset && a.Amount.Add(b.Amount).IsZero()
+	var sum domain.Decimal
+	for _, p := range postings {
+		if p.Account.Asset != postings[0].Account.Asset {
+			return len(Sum(postings)) == 0
+		}
+		sum = sum.Add(p.Amount)
 	}
-	return len(Sum(postings)) == 0
+	return sum.IsZero() // of one asset, as nearly always: no map is needed
 }
 
 // Book holds the balance of every account that is not zero.

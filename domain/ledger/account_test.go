@@ -94,7 +94,7 @@ func TestSumKeepsAssetsApart(t *testing.T) {
 	require.Empty(t, Sum(append(Move(External("A"), Gas("A"), dec("3")), Move(External("B"), Gas("B"), dec("-3"))...)))
 }
 
-// Balanced is what Sum says, also by its short way for two postings.
+// Balanced is what Sum says, also by its short way for one asset.
 func TestBalanced(t *testing.T) {
 	one, two := Wallet("USDC", domain.WalletHot), External("USDC")
 	n := domain.FromInt
