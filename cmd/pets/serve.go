@@ -155,8 +155,9 @@ func (a *app) newServer(now func() time.Time) (*server, error) {
 		Engine: s.engine, Store: s.store, Keys: s.keys, Defaults: a.config.Policy, Treasury: &treasury, Snapshots: snapshots,
 		Custody: s.custody, Nudge: s.custody.Nudge, LiveReady: s.liveReady,
 		Rate: float64(a.config.RateLimit), Burst: a.config.RateBurst, Now: now, Log: s.log, Observe: s.meter.Request,
+		Health: s.health,
 	})
-	s.meter.Watch(s.api, nil)
+	s.meter.Watch(s.api, s.healthForMetrics)
 	s.openSocket()
 	return s, nil
 }
