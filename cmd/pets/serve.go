@@ -173,8 +173,9 @@ func (a *app) newServer(now func() time.Time) (_ *server, err error) {
 		Custody: s.custody, Nudge: s.custody.Nudge, LiveReady: s.liveReady,
 		Rate: float64(a.config.RateLimit), Burst: a.config.RateBurst, BytesPerDay: a.config.BytesPerDay, Limited: s.meter.Limited,
 		Now: now, Log: s.log, Observe: s.meter.Request,
+		Health: s.health,
 	})
-	s.meter.Watch(s.api, nil)
+	s.meter.Watch(s.api, s.healthForMetrics)
 	s.openSocket()
 	return s, nil
 }
