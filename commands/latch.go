@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"pets/domain"
+	"pets/internal/owner"
 )
 
 // PendingStop is an emergency stop that holds but is not recorded yet.
@@ -75,7 +76,7 @@ func (l *LatchFile) Write(all []PendingStop) error {
 		return err
 	}
 	_, err = f.Write(append(b, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(err, owner.Keep(f), f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(tmp, l.path); err != nil {

@@ -127,22 +127,46 @@ func Load(dir string, environ []string) (Config, error) {
 // toStop are the variables that stopping something needs.
 var toStop = []string{"PETS_STORE", "PETS_DIR", "PETS_PORTFOLIO", "PETS_SERVER", "PETS_KEY", "PETS_CA"}
 
-// LoadToStop reads only what it takes to reach a server, or a store, and stop something:
-// a mistake elsewhere must not keep anybody from that.
-func LoadToStop(dir string, environ []string) (Config, error) {
-	all := lenient(dir)
-	for name, value := range environment(environ) {
-		all[name] = value
+// LoadToStop reads what it takes to reach a server, or a store, and stop something: a
+// mistake in the settings must not keep anybody from that, so it never fails. What could
+// not be read, and each value that cannot be used and has its default instead, is in the
+// second answer: the caller says so.
+func LoadToStop(dir string, environ []string) (Config, []error) {
+	found, ignored := lenient(dir)
+	if len(ignored) == 0 {
+		c, err := Load(dir, environ)
+		if err == nil {
+			return c, nil
+		}
+		ignored = append(ignored, err)
 	}
+	maps.Copy(found, environment(environ))
 	values := map[string]string{}
 	for _, name := range toStop {
-		values[name] = all[name]
+		if err := alone(name, found[name]); err == nil {
+			values[name] = found[name]
+		} else if !said(ignored, err) {
+			ignored = append(ignored, err)
+		}
 	}
 	var c Config
-	if err := parse(&c, values); err != nil {
-		return Config{}, err
+	if err := parse(&c, values); err != nil { // each was tried alone: they do not touch each other
+		ignored = append(ignored, err)
 	}
-	return c, c.validate()
+	return c, ignored
+}
+
+// alone tries one value beside the defaults of all others.
+func alone(name, value string) error {
+	var c Config
+	if err := parse(&c, map[string]string{name: value}); err != nil {
+		return err
+	}
+	return c.validate()
+}
+
+func said(all []error, err error) bool {
+	return slices.ContainsFunc(all, func(e error) bool { return e.Error() == err.Error() })
 }
 
 // environment takes NAME=value apart; of a name that stands twice the first

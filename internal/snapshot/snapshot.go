@@ -21,6 +21,7 @@ import (
 	"strings"
 
 	"pets/eventstore"
+	"pets/internal/owner"
 )
 
 // keep is how many snapshots of one kind and stream stay.
@@ -134,7 +135,7 @@ func (f *Folder) revisions(kind, stream string) []uint64 {
 // flush is needed: what a power cut leaves half written has another checksum.
 func (f *Folder) Save(kind, stream string, revision uint64, data []byte) {
 	header, err := f.header(stream, revision, data)
-	if err != nil || len(header)+1+len(data) > f.limit || os.MkdirAll(f.dir, 0o700) != nil {
+	if err != nil || len(header)+1+len(data) > f.limit || owner.MkdirAll(f.dir) != nil {
 		return
 	}
 	path := filepath.Join(f.dir, f.name(kind, stream, revision))
@@ -153,7 +154,7 @@ func write(path, header string, data []byte) error {
 	}
 	_, err1 := file.WriteString(header + "\n")
 	_, err2 := file.Write(data)
-	return errors.Join(err1, err2, file.Close())
+	return errors.Join(err1, err2, owner.Keep(file), file.Close())
 }
 
 // prune removes all but the newest, and what a crash left half written.
