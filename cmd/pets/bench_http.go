@@ -58,6 +58,7 @@ func (a *app) goals56(ctx context.Context, o bench.Options) (results []bench.Mea
 	b := *a // a server of its own settings
 	b.err = io.Discard
 	b.config.Store, b.config.AdminKey = "embedded:"+filepath.Join(dir, "store"), config.NewSecret(admin)
+	b.config.Dir, b.config.Witness = "", ""
 	b.config.Listen, b.config.MetricsListen, b.config.RateLimit = "127.0.0.1:0", "off", 0
 	s, err := b.newServer(time.Now)
 	if err != nil {

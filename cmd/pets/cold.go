@@ -46,7 +46,7 @@ func (a *app) coldSignCommand() *cobra.Command {
 	c.Flags().StringVar(&f.registry, "registry", "", "a JSON `file` of chains and assets, instead of what is built in")
 	c.Flags().IntVar(&f.words, "words", 24, "how many words there are: 12, 15, 18, 21 or 24")
 	indexFlag(c, &f.index)
-	return c
+	return local(c)
 }
 
 func (a *app) coldSign(ctx context.Context, file string, f coldFlags) error {

@@ -21,7 +21,7 @@ func (a *app) keysCommand() *cobra.Command {
 }
 
 func (a *app) generateKeyCommand() *cobra.Command {
-	return &cobra.Command{
+	return local(&cobra.Command{
 		Use: "generate", Short: "Make a new encryption key, for ENCRYPTION_KEY", Args: usageArgs(cobra.NoArgs),
 		Long: "Prints a new Fernet key on standard output, and on standard error where it belongs. It is kept nowhere.",
 		RunE: func(*cobra.Command, []string) error {
@@ -37,7 +37,7 @@ func (a *app) generateKeyCommand() *cobra.Command {
 			notes.line("pets keys rotate has sealed everything under the new one.")
 			return errors.Join(p.err, notes.err)
 		},
-	}
+	})
 }
 
 // keyStatus is what `pets keys status --json` prints.
@@ -70,7 +70,7 @@ func (a *app) keyStatusCommand() *cobra.Command {
 
 func (a *app) keyStatus(ctx context.Context) (keyStatus, error) {
 	v := keyStatus{Retired: []string{}, Removable: []string{}}
-	err := a.eitherWay(ctx, func(e *commands.Engine) error {
+	err := a.eitherWay(ctx, nothing, func(e *commands.Engine) error {
 		keys, err := a.openKeys()
 		if err == nil && keys == nil {
 			err = errUsage{domain.Invalid("ENCRYPTION_KEY", "is not set: there is no key to say anything about. Make one with: pets keys generate")}

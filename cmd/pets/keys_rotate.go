@@ -35,7 +35,7 @@ func (a *app) rotateKeysCommand() *cobra.Command {
 // record names the person.
 func (a *app) rotateKeys(ctx context.Context, reason string) (commands.RotationReport, error) {
 	var report commands.RotationReport
-	err := a.eitherWay(ctx, func(e *commands.Engine) error {
+	err := a.eitherWay(ctx, theStore, func(e *commands.Engine) error {
 		keys, err := a.keystore()
 		if err != nil {
 			return err

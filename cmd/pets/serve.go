@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -50,7 +49,7 @@ func (a *app) serveCommand() *cobra.Command {
 	c.Flags().BoolVar(&f.tlsSelf, "tls-self", false, "make a certificate of our own (PETS_TLS_SELF)")
 	c.Flags().BoolVar(&f.allowPlaintext, "allow-plaintext", false, "answer other machines without TLS (PETS_ALLOW_PLAINTEXT)")
 	c.Flags().BoolVar(&f.demo, "demo", false, "play the demo week through the API, then stay up")
-	return c
+	return local(c)
 }
 
 // settle puts the flags over the settings.
@@ -93,6 +92,7 @@ type server struct {
 	app    *app
 	log    *slog.Logger
 	store  *embedded.Store
+	lock   *serverLock // of PETS_DIR
 	engine *commands.Engine
 	keys   *projections.Keyring
 	api    *httpapi.API
@@ -112,20 +112,20 @@ type server struct {
 // newServer opens the store and the listener; nothing is answered yet.
 func (a *app) newServer(now func() time.Time) (*server, error) {
 	s := &server{app: a, log: slog.New(slog.NewJSONHandler(a.err, nil)), now: now}
-	var err error
-	if s.store, err = a.openWriter(); err != nil {
+	w, err := a.openWriter()
+	if err != nil {
 		return nil, err
 	}
-	// After the store: a certificate of our own lies in its folder.
+	s.store, s.lock = w.Store, w.lock
+	// After the lock: a certificate of our own lies in PETS_DIR.
 	if s.secure, err = a.serverTLS(); err != nil {
-		return nil, errors.Join(err, s.store.Close())
+		return nil, errors.Join(err, s.letGo())
 	}
 	if s.listener, err = net.Listen("tcp", a.config.Listen); err != nil {
-		return nil, errors.Join(fmt.Errorf("listen at %s: %w", a.config.Listen, err), s.store.Close())
+		return nil, errors.Join(fmt.Errorf("listen at %s: %w", a.config.Listen, err), s.letGo())
 	}
-	dir, err := a.config.StoreDir()
-	if err != nil {
-		return nil, errors.Join(err, s.listener.Close(), s.store.Close())
+	if err := s.lock.answersAt(s.url()); err != nil {
+		return nil, errors.Join(err, s.listener.Close(), s.letGo())
 	}
 	s.meter = metrics.New()
 	started := time.Now()
@@ -136,7 +136,7 @@ func (a *app) newServer(now func() time.Time) (*server, error) {
 	s.keys = projections.NewKeyring(s.store)
 	snapshots := a.snapshots(s.store)
 	s.engine = commands.NewEngine(s.store, commands.EngineOptions{
-		Options: commands.Options{Now: now, Monotonic: monotonic, Snapshots: snapshots, Jumped: s.jumped}, Latch: commands.NewLatchFile(filepath.Join(dir, latchName)),
+		Options: commands.Options{Now: now, Monotonic: monotonic, Snapshots: snapshots, Jumped: s.jumped}, Latch: a.latch(),
 		Failed: func(what string, err error) {
 			s.log.Error("the engine has a problem", "what", what, "error", err.Error())
 		},
@@ -147,7 +147,7 @@ func (a *app) newServer(now func() time.Time) (*server, error) {
 	}
 	if err != nil {
 		s.engine.Close()
-		return nil, errors.Join(err, s.listener.Close(), s.store.Close())
+		return nil, errors.Join(err, s.listener.Close(), s.letGo())
 	}
 	s.api = httpapi.New(httpapi.Config{
 		Engine: s.engine, Store: s.store, Keys: s.keys, Defaults: a.config.Policy, Treasury: &treasury, Snapshots: snapshots,
@@ -165,8 +165,8 @@ func (s *server) jumped(stream string, by time.Duration) {
 		"stream", stream, "by", by.Round(time.Millisecond).String())
 }
 
-// latchName is the marker file of an emergency stop that is not recorded yet.
-const latchName = "emergency-stop.json"
+// letGo closes what is on disk.
+func (s *server) letGo() error { return errors.Join(s.store.Close(), s.lock.Close()) }
 
 // run folds everything, opens the routes, and answers until the context ends.
 // ready is called once the routes are open; what it returns ends the server.
@@ -322,7 +322,7 @@ func (s *server) shut() error {
 	s.work.Wait()
 	s.closeCustody()
 	s.engine.Close()
-	err := s.store.Close()
+	err := s.letGo()
 	s.log.Info("stopped")
 	return err
 }

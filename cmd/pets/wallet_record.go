@@ -59,7 +59,7 @@ func (a *app) recordTested(ctx context.Context, name, text string) error {
 	if _, err := a.recordable(ctx, name); err != nil {
 		return err
 	}
-	answer, err := a.report(ctx, testedOrder(name, address))
+	answer, err := a.carryOut(ctx, testedOrder(name, address))
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (a *app) recordKey(ctx context.Context, name string, recovered bool) error 
 	if recovered {
 		origin = domain.KeyRecovered
 	}
-	answer, err := a.report(ctx, keyOrder(name, address, origin, path, e.KeyID))
+	answer, err := a.carryOut(ctx, keyOrder(name, address, origin, path, e.KeyID))
 	if err != nil {
 		return err
 	}

@@ -168,7 +168,7 @@ func (a *app) drill(ctx context.Context, p *prompter, f recoverFlags) error {
 		p.say("    %s", later)
 		return nil
 	}
-	answer, err := a.report(ctx, testedOrder(f.name, f.expected))
+	answer, err := a.carryOut(ctx, testedOrder(f.name, f.expected))
 	if err != nil {
 		p.say("That is NOT recorded. What is left to do:")
 		p.say("    %s", later)
@@ -195,7 +195,7 @@ func (a *app) bookRecovered(ctx context.Context, p *prompter, f recoverFlags, ke
 		p.say("    pets wallet verify %s --load", f.name)
 		return nil
 	}
-	answer, err := a.report(ctx, keyOrder(f.name, f.expected, domain.KeyRecovered, vault.Path(f.index), keyID))
+	answer, err := a.carryOut(ctx, keyOrder(f.name, f.expected, domain.KeyRecovered, vault.Path(f.index), keyID))
 	if err != nil {
 		p.say("That it was recovered is NOT recorded. What is left to do:")
 		p.say("    %s", record)

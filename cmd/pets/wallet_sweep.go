@@ -45,7 +45,7 @@ func (a *app) walletSweepCommand() *cobra.Command {
 
 // sweep plans, asks, and requests.
 func (a *app) sweep(ctx context.Context, to, reason string, fee domain.Decimal, yes bool) error {
-	if err := a.needsServer(); err != nil {
+	if err := a.actsOnServer(); err != nil {
 		return err
 	}
 	plan, err := a.planSweep(ctx, fee)

@@ -141,7 +141,7 @@ func (a *app) verifyWallets(ctx context.Context, args []string, load bool) ([]ve
 		}
 		found = append(found, v)
 	}
-	err = a.eitherWay(ctx, func(e *commands.Engine) error {
+	err = a.eitherWay(ctx, aPortfolio, func(e *commands.Engine) error {
 		if load {
 			return errUsage{errors.New("--load: no server runs here, and only one reads the chain")}
 		}
