@@ -33,7 +33,7 @@ type coldFlags struct {
 func (a *app) coldSignCommand() *cobra.Command {
 	var f coldFlags
 	c := &cobra.Command{
-		Use: "sign FILE", Short: "Sign an exported transfer from typed words, on a machine without network", Args: usageArgs(cobra.ExactArgs(1)),
+		Use: "sign FILE", Short: "Sign an exported transfer from typed words, on a machine without network", Args: cobra.ExactArgs(1),
 		Long: "Reads a file of pets cold export, says in plain words what it pays, and signs it with the key that\n" +
 			"typed words give. It opens no store, reads no .env, speaks to no network and keeps no key. The signed\n" +
 			"file goes back with pets cold import: whoever has it can send the transfer, and only that one.",

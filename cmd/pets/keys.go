@@ -22,7 +22,7 @@ func (a *app) keysCommand() *cobra.Command {
 
 func (a *app) generateKeyCommand() *cobra.Command {
 	return local(&cobra.Command{
-		Use: "generate", Short: "Make a new encryption key, for ENCRYPTION_KEY", Args: usageArgs(cobra.NoArgs),
+		Use: "generate", Short: "Make a new encryption key, for ENCRYPTION_KEY", Args: cobra.NoArgs,
 		Long: "Prints a new Fernet key on standard output, and on standard error where it belongs. It is kept nowhere.",
 		RunE: func(*cobra.Command, []string) error {
 			p, notes := &printer{w: a.out}, &printer{w: a.err}
@@ -51,7 +51,7 @@ type keyStatus struct {
 
 func (a *app) keyStatusCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "status", Short: "Which key seals what, how old it is, and whether a rotation is due or open", Args: usageArgs(cobra.NoArgs),
+		Use: "status", Short: "Which key seals what, how old it is, and whether a rotation is due or open", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			v, err := a.keyStatus(c.Context())
 			if err != nil {

@@ -124,11 +124,17 @@ func (a *app) root() *cobra.Command {
 	)
 	root.AddCommand(a.moneyCommands()...)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	for _, c := range root.Commands() {
-		c.Args = usageArgs(c.Args)
-	}
+	wrongIsUsage(root)
 	root.Args, root.SuggestionsMinimumDistance = knownCommand, 2
 	return root
+}
+
+// wrongIsUsage makes wrong arguments a usage error in every command below one.
+func wrongIsUsage(above *cobra.Command) {
+	for _, c := range above.Commands() {
+		c.Args = usageArgs(c.Args)
+		wrongIsUsage(c)
+	}
 }
 
 // usageArgs makes a wrong number of arguments a usage error.

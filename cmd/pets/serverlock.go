@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pets/domain"
 	"pets/internal/owner"
 )
 
@@ -69,6 +70,9 @@ func lockServerDir(dir, store string) (*serverLock, error) {
 		}
 		return nil, fmt.Errorf("lock PETS_DIR: %w", err)
 	}
+	if err := belongs(dir, readHolder(f), store); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
 	absolute, err := filepath.Abs(store)
 	if err != nil {
 		absolute = store
@@ -78,6 +82,15 @@ func lockServerDir(dir, store string) (*serverLock, error) {
 		return nil, errors.Join(fmt.Errorf("lock PETS_DIR: %w", err), f.Close())
 	}
 	return l, nil
+}
+
+// belongs refuses a folder that was used for another store, which is still there: the stops
+// that wait in it are those of that store, and would be recorded in this one.
+func belongs(dir string, last holder, store string) error {
+	if last.Store == "" || last.of(store) || !hasStore(last.Store) {
+		return nil
+	}
+	return domain.Errorf(domain.CodeConflict, "%s (PETS_DIR) belongs to the store at %s, and this is %s: set PETS_DIR to a folder of its own", dir, last.Store, store)
 }
 
 // flockAlone takes the lock without waiting for another holder; those who only look hold

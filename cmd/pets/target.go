@@ -169,8 +169,8 @@ func (a *app) holder(dir string) (*remote, error) {
 // exchange sends one request to a server.
 func (a *app) exchange(ctx context.Context, r *remote, method, path string, body, into any) error {
 	o := client.Options{URL: r.url, Key: a.config.Key.Reveal(), CAFile: r.ca, Patience: a.patience}
-	if r.way != nil {
-		o.URL, o.Dial = "http://stop.sock", r.way.dial
+	if r.way != nil { // who may connect to the socket needs no key, and a wrong one would be refused
+		o.URL, o.Key, o.Dial = "http://stop.sock", "", r.way.dial
 	} else if o.Key == "" {
 		return needsKey()
 	}

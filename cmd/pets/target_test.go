@@ -280,6 +280,21 @@ func TestNothingIsMadeWhereNothingIs(t *testing.T) {
 	}
 }
 
+// The keystore, too: it is made where a key is put in, and by a server.
+func TestNoKeystoreIsMadeByLooking(t *testing.T) {
+	s := small(t)
+	keystore := filepath.Join(s.dir, "keys")
+	s.env = append(s.env, "PETS_KEYSTORE="+keystore, "ENCRYPTION_KEY="+strings.TrimSpace(s.run("keys", "generate").out))
+	for _, args := range [][]string{{"keys", "status"}, {"keys", "rotate"}, {"wallet", "verify", "--offline"}, {"wallet", "record", "hot-1"}, {"wallet", "list"}} {
+		r := s.run(args...)
+		if args[1] != "list" {
+			require.Equal(t, 1, r.code, "%v: %s", args, r.out)
+			require.Contains(t, r.err, "there is no keystore at "+keystore, args)
+		}
+		require.NoDirExists(t, keystore, args)
+	}
+}
+
 // "none set and the folder locked": the server that holds it says where it listens, and
 // what acts goes there.
 func TestTheHolderOfTheFolderIsFound(t *testing.T) {
@@ -357,6 +372,31 @@ func TestPetsDir(t *testing.T) {
 	// The server is found by its folder, and by the certificate that it made.
 	here := &shell{t: t, dir: t.TempDir(), ctx: t.Context(), env: append([]string{"PETS_DIR=" + dir, "PETS_KEY=" + adminKey}, s.env...)}
 	require.Contains(t, here.ok("apikey", "list"), "admin")
+}
+
+// A stop that waits in PETS_DIR is one of its store: another store does not take it.
+func TestPetsDirOfAnotherStore(t *testing.T) {
+	dir := t.TempDir()
+	one, other := small(t), small(t)
+	one.env, other.env = append(one.env, "PETS_DIR="+dir), append(other.env, "PETS_DIR="+dir)
+	one.ok("reset", "daily_loss", "--dry-run")
+	lock, err := lockServerDir(dir, one.store())
+	require.NoError(t, err)
+	require.NoError(t, lock.Close())
+	latch := commands.NewLatchFile(filepath.Join(dir, latchName))
+	require.NoError(t, latch.Write([]commands.PendingStop{{Portfolio: "main", Key: "k", Kind: "manual", Reason: "of the first"}}))
+	r := other.run("stop", "alpha")
+	require.Equal(t, 1, r.code, r.err)
+	require.Contains(t, r.err, "belongs to the store at "+one.store())
+	waiting, err := latch.Read()
+	require.NoError(t, err)
+	require.Len(t, waiting, 1)
+	// A store that was moved keeps its folder.
+	moved := filepath.Join(t.TempDir(), "moved")
+	require.NoError(t, os.Rename(one.store(), moved))
+	lock, err = lockServerDir(dir, moved)
+	require.NoError(t, err)
+	require.NoError(t, lock.Close())
 }
 
 // A certificate that others have pinned stays when PETS_DIR is set.
