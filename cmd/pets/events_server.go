@@ -16,7 +16,7 @@ var errEnough = errors.New("enough")
 
 // askEvents shows the history as the server tells it to the key.
 func (a *app) askEvents(ctx context.Context, f eventFilter) error {
-	shown, last := 0, uint64(max(f.after, 0)) //nolint:gosec // ≥ 0
+	shown, last := 0, uint64(max(f.after, 0))
 	show := func(e eventLine) error {
 		last = max(last, e.Revision)
 		if !f.wants(e.Type) {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"pets/commands/client"
@@ -127,9 +128,6 @@ func decided(err error) bool {
 	if !errors.As(err, &p) {
 		return false
 	}
-	switch p.Code() {
-	case domain.CodeUnavailable, domain.CodeRateLimited, domain.CodeUnauthenticated, domain.CodeDenied:
-		return false
-	}
-	return true
+	open := []domain.Code{domain.CodeUnavailable, domain.CodeRateLimited, domain.CodeUnauthenticated, domain.CodeDenied}
+	return !slices.Contains(open, p.Code())
 }

@@ -135,6 +135,9 @@ func (a *app) halt(ctx context.Context, path string, body, into any, direct func
 // socketAfter is how long a named server that could be reached by its socket is tried for.
 const socketAfter = 3 * time.Second
 
+// socketPatience is how long a socket whose server is busy is tried for, before the next way.
+const socketPatience = 10 * time.Second
+
 // haltServer goes to the server that is named. Its socket is the second way, where it is
 // on this machine and known to be the same server's.
 func (a *app) haltServer(ctx context.Context, address, path string, body, into any) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -171,6 +172,7 @@ func (a *app) exchange(ctx context.Context, r *remote, method, path string, body
 	o := client.Options{URL: r.url, Key: a.config.Key.Reveal(), CAFile: r.ca, Patience: a.patience}
 	if r.way != nil { // who may connect to the socket needs no key, and a wrong one would be refused
 		o.URL, o.Key, o.Dial = "http://stop.sock", "", r.way.dial
+		o.Patience = cmp.Or(a.patience, socketPatience)
 	} else if o.Key == "" {
 		return needsKey()
 	}
