@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -79,17 +78,12 @@ func (a *app) askEquity(ctx context.Context, moment string, from, to time.Time, 
 			values.Set(name, t.Format(time.RFC3339Nano))
 		}
 	}
-	var all []projections.EquityPoint
-	err := a.pages(ctx, moment, "/equity", values, func() { all = []projections.EquityPoint{} }, func(raw json.RawMessage) error {
-		var v struct{ Points []projections.EquityPoint }
-		err := json.Unmarshal(raw, &v)
-		all = append(all, v.Points...)
-		return err
-	})
-	if err == nil && points == 0 && len(all) >= mostPoints {
+	var v struct{ Points []projections.EquityPoint }
+	err := a.view(ctx, moment, "/equity", values, &v)
+	if err == nil && points == 0 && len(v.Points) >= mostPoints {
 		_, _ = fmt.Fprintf(a.err, "pets: note: the series is longer than the %d points that a server answers, and thinned: lows, highs and trips are kept. On the folder (--store) it is whole\n", mostPoints)
 	}
-	return all, err
+	return v.Points, err
 }
 
 // saveChart draws the picture. A file that exists is not overwritten.

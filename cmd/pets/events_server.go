@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/url"
 	"strconv"
@@ -53,10 +52,12 @@ func (a *app) eachEvent(ctx context.Context, f eventFilter, take func(eventLine)
 	if len(f.types) > 0 {
 		values.Set("types", strings.Join(f.types, ","))
 	}
-	// Events do not change, so pages need not be of one moment.
-	return a.pages(ctx, f.at, "/events", values, func() {}, func(raw json.RawMessage) error {
-		var v struct{ Events []eventLine }
-		if err := json.Unmarshal(raw, &v); err != nil {
+	for {
+		var v struct {
+			part
+			Events []eventLine
+		}
+		if err := a.view(ctx, f.at, "/events", values, &v); err != nil {
 			return err
 		}
 		for _, e := range v.Events {
@@ -64,8 +65,11 @@ func (a *app) eachEvent(ctx context.Context, f eventFilter, take func(eventLine)
 				return err
 			}
 		}
-		return nil
-	})
+		if v.last() {
+			return nil
+		}
+		values.Set("after", v.after())
+	}
 }
 
 // followEvents goes on with events as they come.

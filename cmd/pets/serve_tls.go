@@ -106,10 +106,12 @@ func makeCertificate(dir, certFile, keyFile, listen string) error {
 
 // writeOwned writes a file that belongs to the owner of its folder.
 func writeOwned(path string, content []byte) error {
-	if err := os.WriteFile(path, content, 0o600); err != nil {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
 		return err
 	}
-	return owner.KeepPath(path)
+	_, err = f.Write(content)
+	return errors.Join(err, owner.Keep(f), f.Close())
 }
 
 // formerCertificate brings along the certificate that lies in the store's folder, where it

@@ -45,19 +45,22 @@ func (a *app) askState(ctx context.Context, moment string) error {
 	if err := json.Unmarshal(raw, &whole); err != nil {
 		return err
 	}
-	switch {
-	case a.json:
-		return a.printRaw(raw)
-	case whole.Equity == nil:
+	if whole.Equity == nil {
 		var v projections.OwnState
 		if err := json.Unmarshal(raw, &v); err != nil {
 			return err
+		}
+		if a.json {
+			return a.printJSON(v)
 		}
 		return a.printOwnState(v)
 	}
 	var v projections.State
 	if err := json.Unmarshal(raw, &v); err != nil {
 		return err
+	}
+	if a.json {
+		return a.printJSON(v)
 	}
 	return a.printState(v)
 }

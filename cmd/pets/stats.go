@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -101,20 +100,16 @@ func parseLimits(flags []string) (golive.Limits, error) {
 
 // askStats shows what the server works out. A bot's key is told its own share.
 func (a *app) askStats(ctx context.Context, moment string) error {
-	var raw json.RawMessage
-	if err := a.view(ctx, moment, "/stats", nil, &raw); err != nil {
-		return err
-	}
 	var v struct {
-		Portfolio *projections.ScopeStats
-		Bots      []projections.BotStats
+		Portfolio *projections.ScopeStats `json:"portfolio,omitempty"`
+		Bots      []projections.BotStats  `json:"bots"`
 	}
-	if err := json.Unmarshal(raw, &v); err != nil {
+	if err := a.view(ctx, moment, "/stats", nil, &v); err != nil {
 		return err
 	}
 	switch {
 	case a.json:
-		return a.printRaw(raw)
+		return a.printJSON(v)
 	case v.Portfolio != nil:
 		return a.printStats(projections.Stats{Portfolio: *v.Portfolio, Bots: v.Bots})
 	}

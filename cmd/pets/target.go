@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -184,8 +185,15 @@ func (a *app) exchange(ctx context.Context, r *remote, method, path string, body
 	if !strings.HasPrefix(path, "/v1/") {
 		path = "/v1/portfolios/" + url.PathEscape(a.config.Portfolio) + path
 	}
-	if method == http.MethodGet {
-		return c.Get(ctx, path, into)
+	switch {
+	case method == http.MethodGet && strings.Contains(path, "/events"):
+		return c.Get(ctx, path, into) // they are asked for part by part
+	case method == http.MethodGet:
+		raw, err := whole(path, func(path string, into *json.RawMessage) error { return c.Get(ctx, path, into) })
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(raw, into)
 	}
 	return c.Send(ctx, method, path, uuid.NewString(), body, into)
 }

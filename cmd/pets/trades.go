@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"slices"
@@ -57,17 +56,11 @@ func (a *app) askTrades(ctx context.Context, moment, bot string) error {
 		}
 		values.Set("bot", bot)
 	}
-	var all []projections.Trade
-	err := a.pages(ctx, moment, "/trades", values, func() { all = []projections.Trade{} }, func(raw json.RawMessage) error {
-		var v struct{ Trades []projections.Trade }
-		err := json.Unmarshal(raw, &v)
-		all = append(all, v.Trades...)
-		return err
-	})
-	if err != nil {
+	var v struct{ Trades []projections.Trade }
+	if err := a.view(ctx, moment, "/trades", values, &v); err != nil {
 		return err
 	}
-	return a.showTrades(all)
+	return a.showTrades(v.Trades)
 }
 
 func (a *app) showTrades(v []projections.Trade) error {

@@ -1,13 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -37,41 +37,77 @@ func (a *app) view(ctx context.Context, moment, path string, values url.Values, 
 	return a.toServer(ctx, http.MethodGet, path, nil, into)
 }
 
-// page is what every answer that comes in parts begins with.
-type page struct {
+// part is what every answer that comes in parts has.
+type part struct {
 	Revision *uint64 `json:"revision"`
-	// Next is what to ask after for more, null at the end.
+	// Next is what to ask after for more; null, or not there, at the end.
 	Next json.RawMessage `json:"next"`
 }
 
-// pages reads a view part by part, and hands each on. All are of one moment: where the
-// portfolio moves on in between, it is read again from the start, as of the revision of the
-// first part. begin is called at each start.
-func (a *app) pages(ctx context.Context, moment, path string, values url.Values, begin func(), take func(json.RawMessage) error) error {
-	begin()
-	var first *uint64
+func (p part) after() string { return strings.Trim(string(p.Next), `"`) }
+
+func (p part) last() bool { return len(p.Next) == 0 || p.after() == "null" || p.after() == "" }
+
+// whole reads a view, with all parts that it comes in, by a function that gets one part.
+// All are of one moment: where the portfolio moves on in between, it is read again from
+// the start, as of the revision of the first part.
+func whole(path string, get func(path string, into *json.RawMessage) error) (json.RawMessage, error) {
+	before, query, _ := strings.Cut(path, "?")
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return nil, err
+	}
+	var first part
+	var all map[string]json.RawMessage
 	for {
 		var raw json.RawMessage
-		if err := a.view(ctx, moment, path, values, &raw); err != nil {
-			return err
+		if err := get(path, &raw); err != nil {
+			return nil, err
 		}
-		var p page
+		var p part
 		if err := json.Unmarshal(raw, &p); err != nil {
-			return fmt.Errorf("the server's answer cannot be read: %w", err)
+			return nil, fmt.Errorf("the server's answer cannot be read: %w", err)
 		}
-		if moment == "" && first != nil && p.Revision != nil && *p.Revision != *first {
+		switch {
+		case all == nil && p.last():
+			return raw, nil
+		case all != nil && !values.Has("at") && first.Revision != nil && p.Revision != nil && *p.Revision != *first.Revision:
 			values.Del("after")
-			return a.pages(ctx, strconv.FormatUint(*first, 10), path, values, begin, take)
+			values.Set("at", strconv.FormatUint(*first.Revision, 10))
+			return whole(before+"?"+values.Encode(), get)
+		case all == nil:
+			first = p
 		}
-		first = p.Revision
-		if err := take(raw); err != nil {
-			return err
+		if all, err = joinedTo(all, raw); err != nil {
+			return nil, err
 		}
-		if len(p.Next) == 0 || bytes.Equal(p.Next, []byte("null")) {
-			return nil
+		if p.last() {
+			return json.Marshal(all)
 		}
-		values.Set("after", string(bytes.Trim(p.Next, `"`)))
+		values.Set("after", p.after())
+		path = before + "?" + values.Encode()
 	}
+}
+
+// joinedTo adds the lists of a part to those that are there; what is no list is the same in
+// every part.
+func joinedTo(all map[string]json.RawMessage, raw json.RawMessage) (map[string]json.RawMessage, error) {
+	var more map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &more); err != nil || all == nil {
+		return more, err
+	}
+	for name, value := range more {
+		var here, there []json.RawMessage
+		if json.Unmarshal(value, &there) != nil || json.Unmarshal(all[name], &here) != nil && all[name] != nil {
+			continue
+		}
+		list, err := json.Marshal(append(here, there...))
+		if err != nil {
+			return nil, err
+		}
+		all[name] = list
+	}
+	return all, nil
 }
 
 // onlyBot asks for one bot, or ("") for all.
@@ -84,16 +120,6 @@ func onlyBot(bot string) url.Values {
 
 // most is how much a server puts into one part of an answer.
 const most = "1000"
-
-// printed shows an answer of the server as it is.
-func (a *app) printRaw(raw json.RawMessage) error {
-	var out bytes.Buffer
-	if err := json.Indent(&out, raw, "", "  "); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintln(a.out, out.String())
-	return err
-}
 
 // history brings the events of the portfolio from the server into memory, for what no
 // view of the server answers. It takes a key that sees all of them.

@@ -1,84 +1,30 @@
-//go:build unix
-
-// Package owner keeps files the property of whoever owns the folder they lie in.
-//
-// It owns one rule: what root makes in somebody else's folder, as with sudo, belongs to
-// that somebody, so that a service finds its own folder usable afterwards. It refuses to
-// do anything for other users, who cannot give a file away.
+// Package owner keeps what root makes in the folder of a service usable by that
+// service: a new file or folder gets the owner of the folder it is in. It does
+// nothing for anybody but root, and never takes a file away from an owner who is
+// not root.
 package owner
 
 import (
 	"errors"
-	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"syscall"
 )
 
-// Keep gives an open file, which this process has just made, to the owner of its folder.
-func Keep(f *os.File) error {
-	uid, gid, differs, err := due(filepath.Dir(f.Name()), f.Stat)
-	if err != nil || !differs {
-		return err
-	}
-	return f.Chown(uid, gid)
-}
-
-// KeepPath is Keep for what has no open file, such as a socket or a folder. A link is not
-// followed.
-func KeepPath(path string) error {
-	uid, gid, differs, err := due(filepath.Dir(path), func() (fs.FileInfo, error) { return os.Lstat(path) })
-	if err != nil || !differs {
-		return err
-	}
-	return os.Lchown(path, uid, gid)
-}
-
-// MkdirAll makes a folder that only its owner can enter, and those above it that are
-// missing, each of the owner of the one above.
-func MkdirAll(dir string) error {
-	dir = filepath.Clean(dir)
-	if info, err := os.Stat(dir); err == nil {
-		if !info.IsDir() {
-			return fmt.Errorf("%s is not a folder", dir)
-		}
-		return nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if above := filepath.Dir(dir); above != dir {
-		if err := MkdirAll(above); err != nil {
-			return err
-		}
-	}
-	err := os.Mkdir(dir, 0o700)
-	if errors.Is(err, fs.ErrExist) {
-		return nil // somebody else was faster
-	}
-	if err != nil {
-		return err
-	}
-	return KeepPath(dir)
-}
-
-// due says whom something in a folder should belong to, and whether it belongs to another.
-func due(dir string, what func() (fs.FileInfo, error)) (uid, gid int, differs bool, err error) {
+// Adopt gives an open file, made by root, the owner of a folder.
+func Adopt(f *os.File, dir string) error {
 	if os.Geteuid() != 0 {
-		return 0, 0, false, nil
+		return nil
 	}
-	folder, err := os.Stat(dir)
+	d, err := os.Open(dir)
 	if err != nil {
-		return 0, 0, false, err
+		return err
 	}
-	info, err := what()
-	if err != nil {
-		return 0, 0, false, err
+	return errors.Join(Like(f, d), d.Close())
+}
+
+// Like is [Adopt] by the handle of the folder.
+func Like(f, dir *os.File) error {
+	if os.Geteuid() != 0 {
+		return nil
 	}
-	want, ok1 := folder.Sys().(*syscall.Stat_t)
-	has, ok2 := info.Sys().(*syscall.Stat_t)
-	if !ok1 || !ok2 {
-		return 0, 0, false, nil
-	}
-	return int(want.Uid), int(want.Gid), want.Uid != has.Uid || want.Gid != has.Gid, nil
+	return like(f, dir)
 }

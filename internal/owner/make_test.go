@@ -47,11 +47,6 @@ func TestNewFilesGetTheFoldersOwner(t *testing.T) {
 	require.NoError(t, MkdirAll(deep), "again")
 	belongs(t, filepath.Join(dir, "a"), somebody)
 	belongs(t, deep, somebody)
-	link := filepath.Join(dir, "link")
-	require.NoError(t, os.Symlink("/dev/null", link))
-	require.NoError(t, KeepPath(link))
-	belongs(t, link, somebody)
-	belongs(t, "/dev/null", 0)
 }
 
 // In a folder of one's own nothing changes, and what is no folder is refused.
