@@ -73,8 +73,8 @@ func (a *app) openWatch(ctx context.Context, store *embedded.Store, o watching) 
 }
 
 // watchFor watches a store that one command of the command line is written to.
-func (a *app) watchFor(ctx context.Context, store *embedded.Store, c commands.Command) (*watch, error) {
-	w, err := a.openWatch(ctx, store, watching{stopping: c != nil && commands.ClassOf(c) == commands.ClassStop, warn: a.caution})
+func (a *app) watchFor(ctx context.Context, store *embedded.Store, stopping bool) (*watch, error) {
+	w, err := a.openWatch(ctx, store, watching{stopping: stopping, warn: a.caution})
 	if err == nil {
 		w.start()
 	}

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -50,6 +51,9 @@ type Options struct {
 	KeysFile string
 	// CAFile is a PEM file with the certificate of a server that signed its own.
 	CAFile string
+	// Dial connects to the server some other way than by its URL, such as through a
+	// socket in a folder; no proxy is asked then.
+	Dial func(ctx context.Context) (net.Conn, error)
 	// Patience is how long one command is tried for; DefaultPatience by default.
 	Patience time.Duration
 	// OnDirective is told what the server says bots have to do: in answers and on
@@ -76,6 +80,10 @@ func New(o Options) (*Client, error) {
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, MaxIdleConns: 256, MaxIdleConnsPerHost: 256, IdleConnTimeout: 50 * time.Second,
 		ResponseHeaderTimeout: 45 * time.Second, TLSHandshakeTimeout: 10 * time.Second,
+	}
+	if o.Dial != nil {
+		transport.Proxy = nil
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return o.Dial(ctx) }
 	}
 	if o.CAFile != "" {
 		pem, err := os.ReadFile(o.CAFile)
