@@ -156,7 +156,7 @@ func (a *app) newServer(now func() time.Time) (_ *server, err error) {
 	s.keys = projections.NewKeyring(s.store)
 	snapshots := s.witness.saver
 	s.engine = commands.NewEngine(s.store, commands.EngineOptions{
-		Options: commands.Options{Now: now, Monotonic: monotonic, Snapshots: snapshots, Jumped: s.jumped, Folding: s.folding, Ahead: s.ahead}, Latch: a.latch(),
+		Options: commands.Options{Now: now, Monotonic: monotonic, Snapshots: snapshots, Jumped: s.jumped, Folding: s.folding, Ahead: s.ahead, Scarce: s.scarce}, Latch: a.latch(),
 		Failed: func(what string, err error) {
 			s.log.Error("the engine has a problem", "what", what, "error", err.Error())
 		},
@@ -225,6 +225,7 @@ func (s *server) run(ctx context.Context, ready func(context.Context) error) (er
 		s.work.Go(func() { s.serveSocket(ctx) })
 	}
 	s.work.Go(func() { s.follow(ctx) })
+	s.work.Go(func() { s.watchHealth(ctx) })
 	s.work.Go(func() { s.api.Flush(ctx) })
 	s.work.Go(func() { s.api.WatchLegs(ctx) })
 	if err := s.serveMetrics(ctx); err != nil {

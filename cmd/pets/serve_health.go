@@ -1,32 +1,31 @@
 package main
 
 import (
-	"golang.org/x/sys/unix"
+	"context"
+	"fmt"
+	"time"
 
 	"pets/internal/httpapi"
 	"pets/internal/metrics"
 )
 
+// healthEvery is how often the server looks at itself where nobody asks.
+const healthEvery = time.Second
+
 // health is how what is behind the API is doing.
 func (s *server) health() httpapi.Health {
-	var h httpapi.Health
-	if free, ok := s.free(); ok {
-		h.Free, h.Reserve = free, s.app.config.DiskReserve
+	store, engine := s.store.Health(), s.engine.Health()
+	h := httpapi.Health{Poisoned: engine.Poisoned, Damaged: store.Damaged, PendingStops: engine.PendingStops}
+	if h.Poisoned == nil {
+		h.Poisoned = store.Poisoned
+	}
+	if free, err := s.store.Free(); err == nil {
+		h.Free, h.Reserve = int64(free), s.app.config.DiskReserve //nolint:gosec // sizes of disks
+	}
+	if s.witness.keeper != nil {
+		h.WitnessBehind = s.witness.keeper.Status().Err
 	}
 	return h
-}
-
-// free is the space left for the store; ok is false where nobody can tell.
-func (s *server) free() (bytes int64, ok bool) {
-	dir, err := s.app.config.StoreDir()
-	if err != nil {
-		return 0, false
-	}
-	var fs unix.Statfs_t
-	if err := unix.Statfs(dir, &fs); err != nil {
-		return 0, false
-	}
-	return int64(fs.Bavail) * int64(fs.Bsize), true //nolint:gosec,unconvert // sizes of disks; their types differ from system to system
 }
 
 func (s *server) healthForMetrics() metrics.Health {
@@ -34,5 +33,40 @@ func (s *server) healthForMetrics() metrics.Health {
 	return metrics.Health{
 		Poisoned: h.Poisoned != nil, Damaged: h.Damaged != nil,
 		DiskFree: h.Free, DiskReserve: h.Reserve, StopsPending: h.PendingStops,
+	}
+}
+
+// scarce refuses what is neither a stop nor a fact while the disk has less left than is
+// kept for those. Where nobody can tell how much that is, nothing is refused: the next
+// append will say.
+func (s *server) scarce() error {
+	free, err := s.store.Free()
+	if reserve := s.app.config.DiskReserve; err == nil && int64(free) < reserve { //nolint:gosec // sizes of disks
+		return fmt.Errorf("%d bytes are free, and PETS_DISK_RESERVE keeps %d", free, reserve)
+	}
+	return nil
+}
+
+// watchHealth finds what no command has met yet: a folder that was changed under the
+// server, damage that the check behind the start has found. Everything is stopped then.
+func (s *server) watchHealth(ctx context.Context) {
+	tick := time.NewTicker(healthEvery)
+	defer tick.Stop()
+	low, damaged := false, false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		h := s.health()
+		if h.Damaged != nil && !damaged {
+			s.log.Error("the store is damaged", "error", h.Damaged.Error())
+		}
+		if is := h.Free < h.Reserve; is != low {
+			low = is
+			s.log.Warn("free space of the store", "bytes", h.Free, "reserve", h.Reserve, "only_stops_and_facts", low)
+		}
+		damaged = h.Damaged != nil
 	}
 }

@@ -63,7 +63,7 @@ func (a *app) openWriter() (*writing, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := embedded.Open(dir, embedded.Options{})
+	store, err := embedded.Open(dir, embedded.Options{Reserve: uint64(a.config.DiskReserve)}) //nolint:gosec // not negative
 	if err != nil {
 		return nil, err
 	}

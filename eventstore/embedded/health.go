@@ -60,3 +60,6 @@ func (s *Store) roomFor(size uint64) bool {
 	left, err := s.Free()
 	return err != nil || left >= size+s.options.Reserve
 }
+
+// Poisoned is why nothing can be appended until the store is opened anew, or nil.
+func (s *Store) Poisoned() error { return s.Health().Poisoned }
