@@ -62,10 +62,10 @@ type Options struct {
 	// error refuses it. It is how an emergency stop holds that cannot be recorded
 	// yet. It may be nil.
 	Hold func() error
-	// Living lists the users with an API key that works; known is false where no key was
-	// ever issued. It is asked before one person confirms what another asked for. Where
+	// Living lists the users with an API key that works, and those with one that was
+	// revoked; known is false where no key was ever issued. It is asked before one person confirms what another asked for. Where
 	// it is nil nobody keeps keys.
-	Living func() (users []string, known bool, err error)
+	Living func() (users, revoked []string, known bool, err error)
 }
 
 // Writer decides the commands of one stream: a portfolio's, or the system's. One goroutine takes what is
