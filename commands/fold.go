@@ -44,10 +44,10 @@ type circumstances struct {
 	jumped time.Duration
 	// still: the wall clock is behind the last record.
 	still portfolio.Standstill
-	// living are the users with an API key that works, if they are known and the command
-	// needs them.
-	living      []string
-	livingKnown bool
+	// living are the users with an API key that works, revoked those with one that was
+	// revoked, if they are known and the command needs them.
+	living, revoked []string
+	livingKnown     bool
 }
 
 // decision is what both kinds of decisions have in common.
@@ -100,7 +100,7 @@ func (f *portfolioFold) decide(at circumstances, r *Request) ([]domain.Event, bo
 	}
 	d := f.s.Begin(at.now, r.Caller)
 	if at.livingKnown {
-		d.Living(at.living)
+		d.Living(at.living, at.revoked)
 	}
 	d.Behind(at.still)
 	d.Jumped(at.jumped)

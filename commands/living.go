@@ -22,7 +22,7 @@ func (w *Writer) circumstances(r *Request, now time.Time, jumped time.Duration) 
 		return c, nil
 	}
 	var err error
-	c.living, c.livingKnown, err = w.options.Living()
+	c.living, c.revoked, c.livingKnown, err = w.options.Living()
 	return c, err
 }
 
@@ -40,7 +40,7 @@ func newKeyholders(store eventstore.Store) *keyholders {
 }
 
 // living implements [Options.Living].
-func (k *keyholders) living() (users []string, known bool, err error) {
+func (k *keyholders) living() (users, revoked []string, known bool, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	err = eventstore.Walk(context.Background(), k.store, SystemStream, k.s.Next, func(rec eventstore.Record) error {
@@ -51,13 +51,15 @@ func (k *keyholders) living() (users []string, known bool, err error) {
 		return err
 	})
 	if err != nil {
-		return nil, false, &domain.Error{Code: domain.CodeUnavailable, Message: "whose keys work cannot be read now; nothing is confirmed", Cause: err}
+		return nil, nil, false, &domain.Error{Code: domain.CodeUnavailable, Message: "whose keys work cannot be read now; nothing is confirmed", Cause: err}
 	}
 	keys := k.s.Keys()
 	for _, key := range keys {
 		if key.RevokedAt == nil {
 			users = append(users, key.User)
+		} else {
+			revoked = append(revoked, key.User)
 		}
 	}
-	return users, len(keys) > 0, nil
+	return users, revoked, len(keys) > 0, nil
 }

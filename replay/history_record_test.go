@@ -46,7 +46,7 @@ func TestRecordHistory(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	require.NoError(t, err)
 	for _, file := range files {
-		text, err := os.ReadFile(file) //nolint:gosec // a file of the source tree
+		text, err := os.ReadFile(file)
 		require.NoError(t, err)
 		stores[strings.TrimSuffix(filepath.Base(file), ".txt")] = scenarioStore(t, filepath.Base(file), string(text))
 	}
@@ -132,7 +132,7 @@ permit alpha buy m/YES 10 @ 0.5
 	require.Equal(t, domain.PermitGrantedType, last.Type)
 	data, err := domain.Encode(&domain.ClockJumped{By: domain.Duration(-7 * time.Second), PermitsExpired: []string{fmt.Sprint("p", head)}})
 	require.NoError(t, err)
-	_, err = store.Append(t.Context(), stream, eventstore.Expected(int64(head)), []eventstore.Proposed{{ //nolint:gosec // small
+	_, err = store.Append(t.Context(), stream, eventstore.Expected(int64(head)), []eventstore.Proposed{{
 		ID: uuid.NewSHA1(last.ID, []byte("jumped")), Type: domain.ClockJumpedType, Time: last.Time, Metadata: last.Metadata, Data: data,
 	}})
 	require.NoError(t, err)
@@ -202,7 +202,7 @@ func copyInto(t *testing.T, store eventstore.Store, stream string, h *historytes
 	t.Helper()
 	for _, s := range h.Steps {
 		r := s.Record
-		_, err := store.Append(t.Context(), stream, eventstore.Expected(int64(r.Revision)-1), []eventstore.Proposed{{ //nolint:gosec // small
+		_, err := store.Append(t.Context(), stream, eventstore.Expected(int64(r.Revision)-1), []eventstore.Proposed{{
 			ID: r.ID, Type: r.Type, Time: r.Time, Metadata: r.Metadata, Data: r.Data,
 		}})
 		require.NoError(t, err)

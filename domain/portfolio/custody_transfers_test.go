@@ -755,7 +755,7 @@ func TestApprovingTakesALivingOther(t *testing.T) {
 	h := funded(t)
 	x := h.send("hot", "cold", "100")
 	approve := func(living ...string) func(*Decision) error {
-		return func(d *Decision) error { d.Living(living); return d.ApproveTransfer(x.Transfer, x.Hash) }
+		return func(d *Decision) error { d.Living(living, nil); return d.ApproveTransfer(x.Transfer, x.Hash) }
 	}
 	h.as(domain.RoleApprover, "OLGA").refused(domain.CodeDenied, approve("olga"))
 	h.as(domain.RoleApprover, "paul").refused(domain.CodeDenied, approve("paul"))

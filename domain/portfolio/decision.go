@@ -25,9 +25,10 @@ type Decision struct {
 	// still: time stands still in the stream; jumped: by how much the clock was moved.
 	still  Standstill
 	jumped time.Duration
-	// living are the users with an API key that works, if known.
-	living      []string
-	livingKnown bool
+	// living are the users with an API key that works, revoked those with one that was
+	// revoked, if known.
+	living, revoked []string
+	livingKnown     bool
 	// cause is the revision of the record that moved a value.
 	cause uint64
 	// legs are the permits that the legs of an arbitrage would get, of those checked
@@ -137,16 +138,21 @@ func (d *Decision) fact(e domain.Event) *Effects {
 	return d.s.Effects()
 }
 
-// Living says which users have an API key that works. A decision in which one person
-// confirms what another asked for needs it: who lost the last key has no say any more.
-// Where nobody keeps keys, it is not said, and not asked.
-func (d *Decision) Living(users []string) { d.living, d.livingKnown = users, true }
+// Living says which users have an API key that works, and which have one that was
+// revoked. A decision in which one person confirms what another asked for needs it: who
+// lost the last key has no say any more. Where nobody keeps keys, it is not said, and not
+// asked.
+func (d *Decision) Living(users, revoked []string) {
+	d.living, d.revoked, d.livingKnown = users, revoked, true
+}
 
 // requireLiving refuses to confirm what somebody asked for whose keys are all revoked.
-// The server and the people on its machine have none that could be.
+// The server and the people on its machine need none; a key of such a name, which earlier
+// builds issued, can be revoked all the same.
 func (d *Decision) requireLiving(user string) error {
 	same := func(other string) bool { return domain.SameUser(user, other) }
-	if !d.livingKnown || domain.SameUser(user, domain.ServerUser) || domain.LocalUser(user) || slices.ContainsFunc(d.living, same) {
+	keyless := domain.SameUser(user, domain.ServerUser) || domain.LocalUser(user)
+	if !d.livingKnown || slices.ContainsFunc(d.living, same) || keyless && !slices.ContainsFunc(d.revoked, same) {
 		return nil
 	}
 	return domain.Errorf(domain.CodeDenied, "%s asked for this and has no API key any more that works; somebody else has to ask for it anew", user)

@@ -24,7 +24,7 @@ func Pack(path, dir string) error {
 
 // Unpack puts a packed folder back, as files that only the owner can read.
 func Unpack(path, dir string) error {
-	f, err := os.Open(path) //nolint:gosec // a file of the source tree
+	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
