@@ -34,6 +34,7 @@ type Answer struct {
 	Replayed bool `json:"-"`
 
 	events []domain.Event
+	stored int
 }
 
 // EventRef points to a stored record.
@@ -95,6 +96,15 @@ type PaperFill struct {
 // Decoded returns the events of the answer.
 func (a *Answer) Decoded() []domain.Event { return a.events }
 
+// Stored is how many bytes the command added to the history: none where it had been
+// accepted before.
+func (a *Answer) Stored() int {
+	if a.Replayed {
+		return 0
+	}
+	return a.stored
+}
+
 // Told is the answer to an imported row, as another process heard it.
 func Told(revision uint64, replayed bool, events []domain.Event) Answer {
 	return Answer{Revision: revision, Replayed: replayed, events: events}
@@ -116,6 +126,7 @@ func answerOf(records []eventstore.Record, events []domain.Event) Answer {
 	a := Answer{Events: make([]EventRef, 0, len(records)), Directives: []Directive{}, events: events}
 	for i, rec := range records {
 		a.Revision = rec.Revision
+		a.stored += len(rec.Type) + len(rec.Metadata) + len(rec.Data)
 		a.Events = append(a.Events, EventRef{rec.Revision, rec.Type, rec.ID})
 		a.add(events[i])
 	}

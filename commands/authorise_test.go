@@ -27,6 +27,7 @@ var mayDo = []struct {
 	roles   string // those who may
 	own     bool   // a bot may for itself only
 }{
+	{"AcceptRollback", func(string) Command { return AcceptRollback{} }, "operator", false},
 	{"AddAddress", func(string) Command { return AddAddress{} }, "admin", false},
 	{"AllocateCapital", func(b string) Command { return AllocateCapital{Bot: b} }, "operator admin", false},
 	{"ApproveTransfer", func(string) Command { return ApproveTransfer{} }, "approver", false},

@@ -175,6 +175,8 @@ var bodies = []struct {
 	{"full", TestRecovery{Wallet: "hot-1", Address: "0x1"}},
 	{"full", UseKey{Wallet: "hot-1", Purpose: "verify"}},
 	{"tokens", RegisterMarket{Market: "m", Kind: domain.KindOutcome, Outcomes: []string{"YES"}, Tokens: map[string]string{"YES": "7"}}},
+	{"full", AcceptRollback{Reason: "no newer copy", Witness: "damaged", Streams: []domain.RolledBack{{Stream: "system", Witnessed: 3, Found: 2}}, More: 4}},
+	{"required", AcceptRollback{Reason: "no newer copy"}},
 }
 
 // Bodies are for ever: the request hash of every command ever recorded was made

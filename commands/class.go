@@ -49,4 +49,8 @@ var classes = map[string]Class{
 }
 
 // ClassOf returns the class of a command.
-func ClassOf(c Command) Class { return classes[c.Name()] }
+func ClassOf(c Command) Class { return ClassNamed(c.Name()) }
+
+// ClassNamed returns the class of the command of a name; a name that no command has is
+// ClassOther.
+func ClassNamed(name string) Class { return classes[name] }

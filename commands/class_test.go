@@ -17,7 +17,7 @@ import (
 // others are the commands that wait or are refused under pressure. A new command is put
 // here, or into classes, by decision.
 var others = []string{
-	"add_address", "allocate_capital", "approve_transfer", "ask_permit", "bootstrap_api_key", "broadcast_transfer",
+	"accept_rollback", "add_address", "allocate_capital", "approve_transfer", "ask_permit", "bootstrap_api_key", "broadcast_transfer",
 	"change_limits", "change_treasury_policy", "claim_wallet", "complete_key_rotation", "confirm_clear", "confirm_override",
 	"issue_api_key", "load_wallet", "open_portfolio", "post_adjustment", "prepare_transfer", "propose_rebalance",
 	"record_denials", "record_key", "register_bot", "register_market", "register_wallet", "remove_address", "reprice_transfer",

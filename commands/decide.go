@@ -252,7 +252,11 @@ func (w *Writer) clock(r *Request) (time.Time, error) {
 func (w *Writer) record(g *group, s *step, hash requestDigest, now time.Time) error {
 	first, _ := w.state.head()
 	by := w.jump.pending()
-	events, dirty, err := w.state.decide(now, by, s.request())
+	at, err := w.circumstances(s.request(), now, by)
+	if err != nil {
+		return err
+	}
+	events, dirty, err := w.state.decide(at, s.request())
 	var records []eventstore.Proposed
 	size := 0
 	if err == nil {

@@ -25,14 +25,24 @@ type stateFold interface {
 	// imported: its times come from the rows of files.
 	imported() bool
 	// decide lets a command decide. The events are applied already when it
-	// returns; with an error, dirty says that some were. jumped is by how much the
-	// wall clock was moved since the command before, 0 for not.
-	decide(now time.Time, jumped time.Duration, r *Request) (events []domain.Event, dirty bool, err error)
+	// returns; with an error, dirty says that some were.
+	decide(c circumstances, r *Request) (events []domain.Event, dirty bool, err error)
 	// snapshot returns the state as bytes, nil for a stream that needs none.
 	snapshot() []byte
 	// restore takes a snapshot that restore of the same kind made; false if it is
 	// of no use.
 	restore(data []byte, next uint64) bool
+}
+
+// circumstances are what a command is decided on besides the state and itself.
+type circumstances struct {
+	now time.Time // of recording
+	// jumped is by how much the wall clock was moved since the command before, 0 for not.
+	jumped time.Duration
+	// living are the users with an API key that works, if they are known and the command
+	// needs them.
+	living      []string
+	livingKnown bool
 }
 
 // decision is what both kinds of decisions have in common.
@@ -76,13 +86,16 @@ func (f *portfolioFold) botOf(permit string) string {
 
 func (f *portfolioFold) imported() bool { return f.s.Clock == domain.ClockImported }
 
-func (f *portfolioFold) decide(now time.Time, jumped time.Duration, r *Request) ([]domain.Event, bool, error) {
+func (f *portfolioFold) decide(at circumstances, r *Request) ([]domain.Event, bool, error) {
 	c, ok := r.Command.(PortfolioCommand)
 	if !ok {
 		return nil, false, errWrongStream(r.Command)
 	}
-	d := f.s.Begin(now, r.Caller)
-	d.ClockJumped(jumped)
+	d := f.s.Begin(at.now, r.Caller)
+	if at.livingKnown {
+		d.Living(at.living)
+	}
+	d.ClockJumped(at.jumped)
 	return finish(d, c.Decide(d))
 }
 
@@ -123,12 +136,12 @@ func (f *systemFold) admissible(r *Request) error {
 	return nil
 }
 
-func (f *systemFold) decide(now time.Time, _ time.Duration, r *Request) ([]domain.Event, bool, error) {
+func (f *systemFold) decide(at circumstances, r *Request) ([]domain.Event, bool, error) {
 	c, ok := r.Command.(SystemCommand)
 	if !ok {
 		return nil, false, errWrongStream(r.Command)
 	}
-	d := f.s.Begin(now, r.Caller)
+	d := f.s.Begin(at.now, r.Caller)
 	return finish(d, c.DecideSystem(d))
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"pets/domain"
 	"pets/eventstore"
@@ -19,9 +20,12 @@ func (w *Writer) load() error {
 		return nil
 	}
 	state, idx, from := w.restore()
-	next := from
+	next, told := from, time.Now()
 	err := eventstore.Walk(w.ctx, w.store, w.stream, from, func(rec eventstore.Record) error {
-		next = rec.Revision + 1
+		if next = rec.Revision + 1; next%foldingStep == 0 && time.Since(told) >= foldingEvery {
+			told = time.Now()
+			w.folding(next)
+		}
 		return foldRecord(state, idx, rec)
 	})
 	if err != nil {
@@ -33,10 +37,28 @@ func (w *Writer) load() error {
 	return nil
 }
 
+// A fold that takes longer than foldingEvery says so, at most each foldingStep records.
+const (
+	foldingEvery = 3 * time.Second
+	foldingStep  = 4096
+)
+
+func (w *Writer) folding(at uint64) {
+	if w.options.Folding == nil {
+		return
+	}
+	head, err := w.store.Head(w.ctx, w.stream)
+	if err != nil {
+		return // the fold will say so
+	}
+	w.options.Folding(w.stream, at, head+1)
+}
+
 // restore returns the newest state and index snapshots of the same revision, or
 // empty ones.
 func (w *Writer) restore() (state stateFold, idx index, next uint64) {
 	s := w.options.Snapshots
+	w.origin = origin{}
 	if s == nil {
 		return w.blank(), index{}, 0
 	}
@@ -57,6 +79,7 @@ func (w *Writer) restore() (state stateFold, idx index, next uint64) {
 		state := w.blank()
 		idx, err := unmarshalIndex(indexBytes)
 		if err == nil && state.restore(stateBytes, at+1) {
+			w.origin = newOrigin(at+1, stateBytes, idx)
 			return state, idx, at + 1
 		}
 		if at == 0 {
@@ -71,18 +94,23 @@ func (w *Writer) restore() (state stateFold, idx index, next uint64) {
 const maxSnapshots = 4
 
 // saveSnapshot caches what is durable; a cache that cannot be written is done
-// without.
+// without. It is written beside the loop, one at a time: nobody waits for a cache.
 func (w *Writer) saveSnapshot() {
-	if w.options.Snapshots == nil || w.state == nil || w.durable == w.snapshot {
+	if w.options.Snapshots == nil || w.state == nil || w.durable == w.snapshot || w.saving.Load() {
 		return
 	}
 	state := w.state.snapshot()
 	if state == nil {
 		return
 	}
-	w.options.Snapshots.Save(SnapshotIndex, w.stream, w.durable-1, w.index.marshal())
-	w.options.Snapshots.Save(SnapshotState, w.stream, w.durable-1, state)
+	at, known := w.durable-1, w.index.marshal()
 	w.snapshot = w.durable
+	w.saving.Store(true)
+	w.saves.Go(func() {
+		defer w.saving.Store(false)
+		w.options.Snapshots.Save(SnapshotIndex, w.stream, at, known)
+		w.options.Snapshots.Save(SnapshotState, w.stream, at, state)
+	})
 }
 
 func encodeJSON(v any) ([]byte, error) {

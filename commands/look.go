@@ -10,20 +10,31 @@ import (
 	"pets/eventstore"
 )
 
-// look runs f on the goroutine of the writer, against the state at the head of the
-// stream: another server may have added to it, so the store is asked. f must not keep
-// the state, take long, or wait for the writer. Once look has returned f is over, or
-// never runs: what it writes to is the caller's again.
+// look shows the state of a portfolio; see lookAt.
 func (w *Writer) look(ctx context.Context, f func(*portfolio.State) error) error {
+	return w.lookAt(ctx, func(fold stateFold) error {
+		p, ok := fold.(*portfolioFold)
+		if !ok {
+			return domain.Errorf(domain.CodeInternal, "there is nothing to see in this stream")
+		}
+		return f(p.s)
+	})
+}
+
+// lookAt runs f on the goroutine of the writer, against the state at the head of the
+// stream: another server may have added to it, so the store is asked. f must not keep
+// the state, take long, or wait for the writer. Once lookAt has returned f is over, or
+// never runs: what it writes to is the caller's again.
+func (w *Writer) lookAt(ctx context.Context, f func(stateFold) error) error {
 	var mu sync.Mutex
 	left := false
-	_, err := w.send(&job{ctx: ctx, look: func(s *portfolio.State) error {
+	_, err := w.send(&job{ctx: ctx, look: func(fold stateFold) error {
 		mu.Lock()
 		defer mu.Unlock()
 		if left {
 			return context.Canceled
 		}
-		return f(s)
+		return f(fold)
 	}})
 	mu.Lock() // the context may have ended while f runs
 	defer mu.Unlock()
@@ -32,7 +43,7 @@ func (w *Writer) look(ctx context.Context, f func(*portfolio.State) error) error
 }
 
 // show answers a look. A defect that panics must not end the writer.
-func (w *Writer) show(f func(*portfolio.State) error) (err error) {
+func (w *Writer) show(f func(stateFold) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			w.discard()
@@ -45,7 +56,7 @@ func (w *Writer) show(f func(*portfolio.State) error) (err error) {
 	for range maxAttempts {
 		err := w.atHead()
 		if err == nil {
-			return w.shown(f)
+			return f(w.state)
 		}
 		if !overtaken(err) {
 			return asUnavailable(err)
@@ -55,14 +66,6 @@ func (w *Writer) show(f func(*portfolio.State) error) (err error) {
 		}
 	}
 	return domain.Errorf(domain.CodeUnavailable, "the stream moves on faster than it can be read")
-}
-
-func (w *Writer) shown(f func(*portfolio.State) error) error {
-	fold, ok := w.state.(*portfolioFold)
-	if !ok {
-		return domain.Errorf(domain.CodeInternal, "there is nothing to see in this stream")
-	}
-	return f(fold.s)
 }
 
 // catchUp folds what others have added since. Nothing is being decided, so the state is

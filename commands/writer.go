@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -56,10 +57,17 @@ type Options struct {
 	Instance uuid.UUID
 	// Snapshots may be nil.
 	Snapshots Snapshots
+	// Folding is told now and then how far the history of a stream is folded, while that
+	// takes long; it may be nil.
+	Folding func(stream string, at, total uint64)
 	// Hold is asked before a command that could let a bot trade is decided: an
 	// error refuses it. It is how a stop holds that cannot be recorded yet. bot is
 	// who would trade, "" where that is no bot. It may be nil.
 	Hold func(bot string) error
+	// Living lists the users with an API key that works; known is false where no key was
+	// ever issued. It is asked before one person confirms what another asked for. Where
+	// it is nil nobody keeps keys.
+	Living func() (users []string, known bool, err error)
 	// Scarce is asked before a command is decided that neither stops anything nor
 	// records what has happened (see [ClassOf]): an error says that the disk has too
 	// little space left for it. It may be nil.
@@ -69,9 +77,6 @@ type Options struct {
 	// that the books do not add up. Both are called before anybody is answered.
 	poisoned func(err error)
 	unsound  func(reason string)
-	// worthSaving is how many events make a snapshot worth its time when the writer
-	// is closed.
-	worthSaving uint64
 }
 
 // Writer decides the commands of one stream: a portfolio's, or the system's. One
@@ -90,6 +95,10 @@ type Writer struct {
 	stop    context.CancelFunc
 	done    chan struct{}
 	folded  atomic.Bool // the stream was folded, once
+	saving  atomic.Bool // a snapshot is being written
+	saves   sync.WaitGroup
+	// worthSaving is how many events make a snapshot worth its time at the end.
+	worthSaving atomic.Uint64
 
 	// Private to the goroutine. state and index run ahead of what is durable
 	// while a group is decided; both are nil after any failure and are then
@@ -98,6 +107,7 @@ type Writer struct {
 	index    index
 	durable  uint64  // the revision the next durable record gets
 	snapshot uint64  // durable at the last snapshot
+	origin   origin  // what the state was restored from
 	poisoned error   // of the store: it takes no append until it is opened anew
 	carried  []*step // of groups that were overtaken, to be decided again
 	jump     jump
@@ -114,7 +124,7 @@ type job struct {
 	// load asks only for the stream to be folded, look to be shown the state; err is
 	// what came of it.
 	load bool
-	look func(*portfolio.State) error
+	look func(stateFold) error
 	err  error
 	// failed is 1 + the index of the first request that failed, 0 while none has.
 	failed int
@@ -275,8 +285,10 @@ func (w *Writer) run() {
 			w.saveSnapshot()
 		}
 	}
-	if w.durable >= w.snapshot+w.options.worthSaving {
+	w.saves.Wait()
+	if w.durable >= w.snapshot+w.worthSaving.Load() {
 		w.saveSnapshot()
+		w.saves.Wait()
 	}
 }
 

@@ -1,5 +1,7 @@
 package domain
 
+import "strings"
+
 // Role says what a caller may do (design, section 9). Admin cannot approve,
 // and a bot's key never resets a breaker.
 type Role string
@@ -16,6 +18,28 @@ const (
 
 // ServerUser is who asks in the name of nobody: the server itself. No key is issued to it.
 const ServerUser = "server"
+
+// localPrefix begins the names of people who use the command line on the machine
+// itself: os:alice.
+const localPrefix = "os"
+
+// SameUser reports whether two names are one person's. Case makes no difference: Olga
+// who agrees with olga would be one person twice. Every rule that takes two people
+// compares by it.
+func SameUser(a, b string) bool { return strings.EqualFold(a, b) }
+
+// LocalUser reports whether a name is that of somebody on the machine itself, who needs
+// no API key.
+func LocalUser(user string) bool {
+	prefix, _, found := strings.Cut(user, ":")
+	return found && strings.EqualFold(prefix, localPrefix)
+}
+
+// ReservedUser reports whether a name stands for the machine and not for a person with
+// an API key: what it does and what people do must not look alike.
+func ReservedUser(user string) bool {
+	return SameUser(user, ServerUser) || SameUser(user, "system") || SameUser(user, "import") || LocalUser(user)
+}
 
 // Caller is who sends a command. Two-person rules compare User.
 type Caller struct {

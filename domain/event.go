@@ -82,7 +82,7 @@ func EventTypes() []string {
 		TransferRequestedType, TransferApprovedType, TransferRejectedType, TransferExpiredType, TransferPreparedType, TransferSignedType,
 		TransferBroadcastType, TransferRepricedType, TransferConfirmedType, TransferFailedType,
 		BalanceReconciledType, TreasuryPolicyChangedType,
-		APIKeyIssuedType, APIKeyRevokedType, AccessDeniedType,
+		APIKeyIssuedType, APIKeyRevokedType, AccessDeniedType, RollbackAcceptedType,
 		WalletClaimedType, KeyRotationStartedType, KeyReencryptedType, KeyRotationCompletedType,
 	}
 }
@@ -245,6 +245,8 @@ func blankSystem(eventType string) Event {
 		return new(APIKeyRevoked)
 	case AccessDeniedType:
 		return new(AccessDenied)
+	case RollbackAcceptedType:
+		return new(RollbackAccepted)
 	case WalletClaimedType:
 		return new(WalletClaimed)
 	case KeyRotationStartedType:

@@ -1,6 +1,9 @@
 package domain
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // ReasonCode says why a permit was denied; section 7 is the closed list.
 type ReasonCode string
@@ -171,9 +174,25 @@ const (
 	StopPortfolioDrawdown = "portfolio_drawdown"
 )
 
+// stopKinds are the kinds from the least to the gravest.
+var stopKinds = []string{StopManual, StopPortfolioDrawdown, StopSystemError, StopSecurityBreach}
+
+// GraverStop returns the graver of two kinds of emergency stops. A kind that is not
+// known, or none, is graver than nothing.
+func GraverStop(a, b string) string {
+	if slices.Index(stopKinds, a) < slices.Index(stopKinds, b) {
+		return b
+	}
+	return a
+}
+
 // EmergencyStopEngaged halts the portfolio until two people clear it.
 type EmergencyStopEngaged struct {
+	// Kind is in force from here on: the gravest since the portfolio was last clear.
+	// RequestedKind is what was asked for now, where that is another. Older streams do
+	// not have it: there, what was asked for last is in force.
 	Kind           string   `json:"kind"`
+	RequestedKind  string   `json:"requested_kind,omitempty"`
 	Reason         string   `json:"reason"`
 	BotsStopped    []string `json:"bots_stopped,omitempty"`
 	PermitsRevoked []string `json:"permits_revoked,omitempty"`
@@ -232,6 +251,14 @@ func (*BreakerTripped) EventType() string { return BreakerTrippedType }
 
 // EventType implements Event.
 func (*BreakerReset) EventType() string { return BreakerResetType }
+
+// Requested is the kind that was asked for.
+func (e *EmergencyStopEngaged) Requested() string {
+	if e.RequestedKind != "" {
+		return e.RequestedKind
+	}
+	return e.Kind
+}
 
 // EventType implements Event.
 func (*EmergencyStopEngaged) EventType() string { return EmergencyStopEngagedType }

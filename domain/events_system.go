@@ -40,6 +40,25 @@ type AccessDenied struct {
 	To    time.Time `json:"to"`
 }
 
+// RollbackAccepted: a person went on with a store that holds less than was witnessed of
+// it, or whose witness could not be used. What is missing was acknowledged once.
+type RollbackAccepted struct {
+	Reason string `json:"reason"`
+	// Witness says what was wrong with the witness itself, empty for nothing.
+	Witness string `json:"witness,omitempty"`
+	// Streams are those that differ, at most 1,000; More is the number of others.
+	Streams []RolledBack `json:"streams,omitempty"`
+	More    int          `json:"more,omitempty"`
+}
+
+// RolledBack is a stream that holds less than was witnessed, or something else.
+type RolledBack struct {
+	Stream string `json:"stream"`
+	// Witnessed and Found are numbers of records.
+	Witnessed uint64 `json:"witnessed"`
+	Found     uint64 `json:"found"`
+}
+
 // KeyName names the API key that a record issued: k and the revision.
 func KeyName(revision uint64) string { return recordName("k", revision) }
 
@@ -48,6 +67,8 @@ const (
 	APIKeyIssuedType  = "api_key.issued.v1"  //nolint:gosec // a name, no key
 	APIKeyRevokedType = "api_key.revoked.v1" //nolint:gosec // a name, no key
 	AccessDeniedType  = "access.denied.v1"
+
+	RollbackAcceptedType = "rollback.accepted.v1"
 )
 
 // EventType implements Event.
@@ -58,3 +79,6 @@ func (*APIKeyRevoked) EventType() string { return APIKeyRevokedType }
 
 // EventType implements Event.
 func (*AccessDenied) EventType() string { return AccessDeniedType }
+
+// EventType implements Event.
+func (*RollbackAccepted) EventType() string { return RollbackAcceptedType }

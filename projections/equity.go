@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"sort"
 	"time"
 
 	"pets/domain"
@@ -61,14 +62,9 @@ const LeastPoints = 3
 // flows of the points it drops are added to the next one it keeps, so that money
 // coming or going never looks like performance.
 func (q *Equity) Points(from, to time.Time, most int) []EquityPoint {
-	in := make([]EquityPoint, 0, len(q.points))
-	for _, p := range q.points {
-		if (from.IsZero() || !p.Time.Before(from)) && (to.IsZero() || !p.Time.After(to)) {
-			in = append(in, p)
-		}
-	}
+	in := q.between(from, to)
 	if most <= 0 || len(in) <= most {
-		return in
+		return append([]EquityPoint{}, in...)
 	}
 	stretches := max(most/LeastPoints, 1)
 	out := make([]EquityPoint, 0, most)
@@ -76,6 +72,19 @@ func (q *Equity) Points(from, to time.Time, most int) []EquityPoint {
 		out = append(out, thin(in[n*len(in)/stretches:(n+1)*len(in)/stretches])...)
 	}
 	return out
+}
+
+// between finds the points of a time without copying the series: it may be as long as
+// the history. Times never go back in it.
+func (q *Equity) between(from, to time.Time) []EquityPoint {
+	in := q.points
+	if !from.IsZero() {
+		in = in[sort.Search(len(in), func(i int) bool { return !in[i].Time.Before(from) }):]
+	}
+	if !to.IsZero() {
+		in = in[:sort.Search(len(in), func(i int) bool { return in[i].Time.After(to) })]
+	}
+	return in
 }
 
 func thin(stretch []EquityPoint) []EquityPoint {

@@ -43,7 +43,14 @@ func (k *Keyring) Run(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.broken = err
+	k.wake()
 	return err
+}
+
+// wake tells those who wait that something has changed.
+func (k *Keyring) wake() {
+	close(k.moved)
+	k.moved = make(chan struct{})
 }
 
 func (k *Keyring) follow(ctx context.Context) error {
@@ -57,8 +64,7 @@ func (k *Keyring) follow(ctx context.Context) error {
 		}
 		k.mu.Lock()
 		k.state.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
-		close(k.moved)
-		k.moved = make(chan struct{})
+		k.wake()
 		k.mu.Unlock()
 	}
 	return ctx.Err()
@@ -95,14 +101,17 @@ func (k *Keyring) List() []Key {
 // Any reports whether there ever was a key.
 func (k *Keyring) Any() bool { return len(k.List()) > 0 }
 
-// Wait returns when the ring has folded a revision.
+// Wait returns when the ring has folded a revision, or never will.
 func (k *Keyring) Wait(ctx context.Context, revision uint64) error {
 	for {
 		k.mu.RLock()
-		there, moved := k.state.Next > revision, k.moved
+		there, moved, broken := k.state.Next > revision, k.moved, k.broken
 		k.mu.RUnlock()
-		if there {
+		switch {
+		case there:
 			return nil
+		case broken != nil:
+			return broken
 		}
 		select {
 		case <-moved:

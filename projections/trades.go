@@ -90,3 +90,26 @@ func (t *Trades) List(bot string) []Trade {
 	}
 	return out
 }
+
+// Page returns at most limit of the trades that stand, of one bot or ("") of all, with
+// numbers above after; more says whether there are others behind them. Only what it
+// returns is copied: a page of a long history costs no more memory than one of a short.
+func (t *Trades) Page(bot string, after, limit int) (page []Trade, more bool) {
+	page = []Trade{}
+	n := 0
+	for i := range t.all {
+		if t.all[i].gone {
+			continue
+		}
+		n++
+		if n <= after || bot != "" && bot != t.all[i].Bot {
+			continue
+		}
+		if len(page) == limit {
+			return page, true
+		}
+		page = append(page, t.all[i])
+		page[len(page)-1].Number = n
+	}
+	return page, false
+}

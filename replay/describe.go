@@ -80,7 +80,7 @@ func describeRisk(event domain.Event) string {
 	case *domain.BreakerReset:
 		return fmt.Sprintf("%s reset (%s → %s): %s", scope(e.Breaker, e.Bot), e.Before.Ratio(), e.After.Ratio(), e.Reason)
 	case *domain.EmergencyStopEngaged:
-		return fmt.Sprintf("EMERGENCY STOP %s: %s%s%s", e.Kind, e.Reason, list("; stopped ", e.BotsStopped), list("; revoked ", e.PermitsRevoked))
+		return fmt.Sprintf("EMERGENCY STOP %s: %s%s%s", stopKind(e), e.Reason, list("; stopped ", e.BotsStopped), list("; revoked ", e.PermitsRevoked))
 	case *domain.EmergencyStopClearRequested:
 		return fmt.Sprintf("%s asks to clear the emergency stop (%s): %s", e.User, e.Request, e.Reason)
 	case *domain.EmergencyStopCleared:
@@ -110,9 +110,19 @@ func describeSystem(event domain.Event) string {
 		return strings.TrimSuffix("API key "+e.Key+" revoked: "+e.Reason, ": ")
 	case *domain.AccessDenied:
 		return fmt.Sprintf("%d requests from %s refused (%s), last %s", e.Count, strings.TrimSuffix(e.Source+" with "+e.Key, " with "), e.Code, e.Route)
+	case *domain.RollbackAccepted:
+		return describeRollback(e)
 	default:
 		return describeKeys(event)
 	}
+}
+
+// stopKind is the kind that is in force, and what was asked for where that is less.
+func stopKind(e *domain.EmergencyStopEngaged) string {
+	if e.RequestedKind == "" {
+		return e.Kind
+	}
+	return e.Kind + " stays in force, " + e.RequestedKind + " was asked for"
 }
 
 // what an override allows.

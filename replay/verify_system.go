@@ -52,7 +52,7 @@ func VerifySystem(ctx context.Context, store eventstore.Store) (VerifiedSystem, 
 				problem(rec, "key %s is revoked, which was not there to be", e.Key)
 			}
 			revoked[e.Key] = true
-		case *domain.AccessDenied, *domain.CommandNoted:
+		case *domain.AccessDenied, *domain.RollbackAccepted, *domain.CommandNoted:
 		default:
 			if what := checkKeys(s.Encryption(), rec.Revision, e); what != "" {
 				problem(rec, "%s", what)

@@ -58,7 +58,9 @@ func (a *app) goals56(ctx context.Context, o bench.Options) (results []bench.Mea
 	b := *a // a server of its own settings
 	b.err = io.Discard
 	b.config.Store, b.config.AdminKey = "embedded:"+filepath.Join(dir, "store"), config.NewSecret(admin)
+	b.config.Dir, b.config.Witness = "", "" // they lie beside the store, and go with it
 	b.config.Listen, b.config.MetricsListen, b.config.RateLimit = "127.0.0.1:0", "off", 0
+	b.config.BytesPerDay = 0
 	s, err := b.newServer(time.Now)
 	if err != nil {
 		return nil, err

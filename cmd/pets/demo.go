@@ -58,6 +58,7 @@ func (a *app) serveDemo(ctx context.Context) error {
 		}
 	}
 	admin, _ := httpapi.NewToken()
+	a.config.Dir, a.config.Witness = "", "" // those of the demo's own folder
 	a.config.Store, a.config.Portfolio, a.config.AdminKey = "embedded:"+dir, demoPortfolio, config.NewSecret(admin)
 	clock := &demoClock{real: a.clock()}
 	last := script[len(script)-1].at
@@ -69,6 +70,7 @@ func (a *app) serveDemo(ctx context.Context) error {
 		return err
 	}
 	if _, exists, err := s.engine.SystemHead(ctx); err != nil || exists {
+		s.witness.close()
 		return errors.Join(err, domain.Errorf(domain.CodeConflict, "%s holds a store already; play the demo into a fresh folder", dir), s.listener.Close(), s.store.Close())
 	}
 	return s.run(ctx, func(ctx context.Context) error {
@@ -181,7 +183,7 @@ func (d *demoPlay) open(admin string) error {
 			return err
 		}
 		d.callers[k.User], d.keys[k.User] = c.Portfolio(demoPortfolio), issued.Secret
-		if k.User == "operator" {
+		if k.Role == domain.RoleOperator {
 			opening := map[string]any{"id": demoPortfolio, "mode": domain.ModePaper}
 			if err := c.Send(d.ctx, http.MethodPost, "/v1/portfolios", "open", opening, nil); err != nil {
 				return err

@@ -119,9 +119,14 @@ func (a *app) bookPlan(ctx context.Context, plan *tradefile.Plan, o importer.Opt
 	case err != nil:
 		return err
 	}
-	writer := commands.NewWriter(store, a.config.Portfolio, commands.Options{Snapshots: a.snapshots(store)})
+	watch, err := a.watchFor(ctx, store, nil)
+	if err != nil {
+		return errors.Join(err, store.Close())
+	}
+	writer := commands.NewWriter(store, a.config.Portfolio, commands.Options{Snapshots: watch.snapshots()})
 	err = a.importPlan(ctx, store, writer, plan, o)
 	writer.Close()
+	watch.close()
 	return errors.Join(err, store.Close())
 }
 

@@ -41,35 +41,66 @@ type serverResult struct {
 	Newcomer bool            `json:"newcomer"`
 }
 
+// Most of what one request of an import holds: the server takes 4 MiB.
+const mostRowBytes = 3 << 20
+
 // DoAll implements importer.Booker. A request that is sent again after a lost
 // answer books nothing twice: each row has a key of its own.
 func (b *serverBooker) DoAll(ctx context.Context, requests []commands.Request) ([]commands.Result, error) {
-	rows := make([]serverRow, len(requests))
+	rows, sizes := make([]serverRow, len(requests)), make([]int, len(requests))
 	for i := range requests {
 		row, err := rowOf(&requests[i])
 		if err != nil {
 			return nil, err
 		}
-		rows[i] = row
+		rows[i], sizes[i] = row, len(row.Body)+len(row.Source)+256
 	}
+	results := make([]commands.Result, 0, len(requests))
+	for len(results) < len(requests) {
+		from := len(results)
+		answered, err := b.send(ctx, rows[from:from+fitting(sizes[from:])])
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, answered...)
+		if len(answered) == 0 || results[len(results)-1].Err != nil {
+			break
+		}
+	}
+	for len(results) < len(requests) {
+		results = append(results, commands.Result{Err: commands.ErrNotTried})
+	}
+	return results, nil
+}
+
+// fitting is how many rows one request holds, at least one.
+func fitting(sizes []int) int {
+	n, bytes := 0, 0
+	for _, size := range sizes {
+		if bytes += size; n > 0 && bytes > mostRowBytes {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// send sends rows in one request. The server answers at least one of them, and those up
+// to the first that failed, or to where its answer became too long.
+func (b *serverBooker) send(ctx context.Context, rows []serverRow) ([]commands.Result, error) {
 	var answer struct {
 		Results []serverResult `json:"results"`
 	}
-	body := map[string]any{"rows": rows}
-	if err := b.p.Post(ctx, "/import", uuid.NewString(), body, &answer); err != nil {
+	if err := b.p.Post(ctx, "/import", uuid.NewString(), map[string]any{"rows": rows}, &answer); err != nil {
 		return nil, err
 	}
-	results := make([]commands.Result, len(requests))
-	for i := range results {
-		if i >= len(answer.Results) {
-			results[i].Err = commands.ErrNotTried
-			continue
-		}
+	results := make([]commands.Result, 0, len(rows))
+	for i := range answer.Results {
 		r, err := answer.Results[i].result()
 		if err != nil {
 			return nil, err
 		}
-		results[i] = r
+		results = append(results, r)
 	}
 	return results, nil
 }

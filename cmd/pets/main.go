@@ -45,8 +45,15 @@ type app struct {
 	// ask puts a question to whoever sits at a terminal, if anybody does.
 	ask func(question string) (yes, terminal bool)
 
+	// childEnv is what a process needs that bench starts, for tests.
+	childEnv []string
+
 	// patience is how long a request to the server is tried for; 0 is the client's own.
 	patience time.Duration
+
+	// acceptRollback is why a server goes on with a store that was rolled back; empty for
+	// not.
+	acceptRollback string
 
 	config    config.Config
 	store     string

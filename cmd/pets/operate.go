@@ -47,11 +47,16 @@ func (a *app) carryOut(ctx context.Context, o order) (commands.Answer, error) {
 	if err != nil {
 		return commands.Answer{}, errors.Join(err, store.Close())
 	}
+	watch, err := a.watchFor(ctx, store, o.command)
+	if err != nil {
+		return commands.Answer{}, errors.Join(err, store.Close())
+	}
 	engine := commands.NewEngine(store, commands.EngineOptions{
-		Options: commands.Options{Now: a.clock(), Snapshots: a.snapshots(store)}, Latch: commands.NewLatchFile(filepath.Join(dir, latchName)),
+		Options: commands.Options{Now: a.clock(), Snapshots: watch.snapshots()}, Latch: commands.NewLatchFile(filepath.Join(dir, latchName)),
 	})
 	answer, err := a.byEngine(ctx, engine, o.command)
 	engine.Close()
+	watch.close()
 	return answer, errors.Join(err, store.Close())
 }
 

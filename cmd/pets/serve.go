@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -31,6 +32,7 @@ type serveFlags struct {
 	tlsCert, tlsKey string
 	tlsSelf, demo   bool
 	allowPlaintext  bool
+	acceptRollback  string
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -49,6 +51,7 @@ func (a *app) serveCommand() *cobra.Command {
 	c.Flags().StringVar(&f.tlsKey, "tls-key", "", "PEM `file` of its private key (PETS_TLS_KEY)")
 	c.Flags().BoolVar(&f.tlsSelf, "tls-self", false, "make a certificate of our own (PETS_TLS_SELF)")
 	c.Flags().BoolVar(&f.allowPlaintext, "allow-plaintext", false, "answer other machines without TLS (PETS_ALLOW_PLAINTEXT)")
+	c.Flags().StringVar(&f.acceptRollback, "accept-rollback", "", "go on with a store that was rolled back, for this `reason`, which is recorded; what it touches is stopped")
 	c.Flags().BoolVar(&f.demo, "demo", false, "play the demo week through the API, then stay up")
 	return c
 }
@@ -65,6 +68,11 @@ func (f serveFlags) settle(c *config.Config) error {
 	}
 	c.TLSSelf = c.TLSSelf || f.tlsSelf
 	c.AllowPlaintext = c.AllowPlaintext || f.allowPlaintext
+	if f.acceptRollback != "" {
+		if err := domain.CheckReason("--accept-rollback", f.acceptRollback); err != nil {
+			return errUsage{err}
+		}
+	}
 	if err := c.ValidateServer(); err != nil {
 		return errUsage{err}
 	}
@@ -81,6 +89,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 	if f.demo {
 		return a.serveDemo(ctx)
 	}
+	a.acceptRollback = f.acceptRollback
 	s, err := a.newServer(a.clock())
 	if err != nil {
 		return err
@@ -101,8 +110,11 @@ type server struct {
 	custody *commands.Custody
 	vault   *custody.Keys
 	now     func() time.Time
+	// witness is that of the store.
+	witness *watch
 
 	listener       net.Listener
+	socket         *httpapi.Socket // nil where none can be made
 	metricsAddress string
 	secure         *tls.Config
 	work           sync.WaitGroup
@@ -110,12 +122,19 @@ type server struct {
 }
 
 // newServer opens the store and the listener; nothing is answered yet.
-func (a *app) newServer(now func() time.Time) (*server, error) {
+func (a *app) newServer(now func() time.Time) (_ *server, err error) {
 	s := &server{app: a, log: slog.New(slog.NewJSONHandler(a.err, nil)), now: now}
-	var err error
 	if s.store, err = a.openWriter(); err != nil {
 		return nil, err
 	}
+	if err = s.openWitness(); err != nil {
+		return nil, errors.Join(err, s.store.Close())
+	}
+	defer func() {
+		if err != nil {
+			s.witness.close()
+		}
+	}()
 	// After the store: a certificate of our own lies in its folder.
 	if s.secure, err = a.serverTLS(); err != nil {
 		return nil, errors.Join(err, s.store.Close())
@@ -134,9 +153,9 @@ func (a *app) newServer(now func() time.Time) (*server, error) {
 		monotonic = nil
 	}
 	s.keys = projections.NewKeyring(s.store)
-	snapshots := a.snapshots(s.store)
+	snapshots := s.witness.saver
 	s.engine = commands.NewEngine(s.store, commands.EngineOptions{
-		Options: commands.Options{Now: now, Monotonic: monotonic, Snapshots: snapshots, Jumped: s.jumped}, Latch: commands.NewLatchFile(filepath.Join(dir, latchName)),
+		Options: commands.Options{Now: now, Monotonic: monotonic, Snapshots: snapshots, Jumped: s.jumped, Folding: s.folding}, Latch: commands.NewLatchFile(filepath.Join(dir, latchName)),
 		Failed: func(what string, err error) {
 			s.log.Error("the engine has a problem", "what", what, "error", err.Error())
 		},
@@ -152,10 +171,25 @@ func (a *app) newServer(now func() time.Time) (*server, error) {
 	s.api = httpapi.New(httpapi.Config{
 		Engine: s.engine, Store: s.store, Keys: s.keys, Defaults: a.config.Policy, Treasury: &treasury, Snapshots: snapshots,
 		Custody: s.custody, Nudge: s.custody.Nudge, LiveReady: s.liveReady,
-		Rate: float64(a.config.RateLimit), Burst: a.config.RateBurst, Now: now, Log: s.log, Observe: s.meter.Request,
+		Rate: float64(a.config.RateLimit), Burst: a.config.RateBurst, BytesPerDay: a.config.BytesPerDay, Limited: s.meter.Limited,
+		Now: now, Log: s.log, Observe: s.meter.Request,
 	})
-	s.meter.Watch(s.api)
+	s.meter.Watch(s.api, nil)
+	s.openSocket()
 	return s, nil
+}
+
+// openSocket makes the stop socket. The server answers without it all the same:
+// there are keys.
+func (s *server) openSocket() {
+	dir := s.app.config.ServerDir()
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		s.socket, err = httpapi.ListenSocket(dir)
+	}
+	if err != nil {
+		s.log.Error("there is no stop socket: on this machine, too, a stop needs an API key", "error", err.Error())
+	}
 }
 
 // jumped says that somebody, or something, moved the wall clock.
@@ -178,6 +212,9 @@ func (s *server) run(ctx context.Context, ready func(context.Context) error) (er
 	go func() {
 		served <- httpapi.Serve(ctx, httpapi.NewServer(s.api, s.log, s.secure), s.listener, s.api.EndStreams)
 	}()
+	if s.socket != nil {
+		s.work.Go(func() { s.serveSocket(ctx) })
+	}
 	s.work.Go(func() { s.follow(ctx) })
 	s.work.Go(func() { s.api.Flush(ctx) })
 	s.work.Go(func() { s.api.WatchLegs(ctx) })
@@ -200,11 +237,24 @@ func (s *server) run(ctx context.Context, ready func(context.Context) error) (er
 	}
 }
 
+func (s *server) serveSocket(ctx context.Context) {
+	if err := s.socket.Serve(ctx, s.api, s.log); err != nil && ctx.Err() == nil {
+		s.log.Error("the stop socket is not answered any more", "error", err.Error())
+	}
+}
+
 // open folds every stream, makes the first key if there is none, and opens the
-// routes. Until then everything under /v1 is answered 503.
+// routes. Until then everything under /v1 is answered 503, but for what stops: that
+// needs the keys alone, and at the stop socket not even those.
 func (s *server) open(ctx context.Context) error {
 	start := time.Now()
+	if err := s.api.KeysKnown(ctx); err != nil {
+		return err
+	}
 	if err := s.engine.Load(ctx, s.progress); err != nil {
+		return err
+	}
+	if err := s.witnessed(ctx); err != nil {
 		return err
 	}
 	if err := s.firstKey(ctx); err != nil {
@@ -217,12 +267,18 @@ func (s *server) open(ctx context.Context) error {
 		return err
 	}
 	s.runCustody(ctx)
+	s.work.Go(func() { s.audit(ctx) })
 	s.log.Info("ready", "address", s.url(), "folded_in", time.Since(start).Round(time.Millisecond).String(), "version", version)
 	return nil
 }
 
 func (s *server) progress(stream string, done, total int) {
 	s.log.Info("folded", "stream", stream, "streams", done, "of", total)
+}
+
+// folding says that the history of one stream takes long.
+func (s *server) folding(stream string, at, total uint64) {
+	s.log.Info("folding", "stream", stream, "records", at, "of", total)
 }
 
 func (s *server) follow(ctx context.Context) {
@@ -322,6 +378,7 @@ func (s *server) shut() error {
 	s.work.Wait()
 	s.closeCustody()
 	s.engine.Close()
+	s.witness.close()
 	err := s.store.Close()
 	s.log.Info("stopped")
 	return err

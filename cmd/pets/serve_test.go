@@ -66,10 +66,21 @@ func serveAt(t *testing.T, address, folder string, env ...string) *process {
 // serveIn starts it in a working folder, where an .env may be.
 func serveIn(t *testing.T, dir, address, folder string, env ...string) *process {
 	t.Helper()
+	return serveFlagged(t, nil, dir, address, folder, env...)
+}
+
+// serveFolderWith is serveFolder with more flags.
+func serveFolderWith(t *testing.T, folder string, flags []string) *process {
+	t.Helper()
+	return serveFlagged(t, flags, t.TempDir(), "127.0.0.1:0", folder)
+}
+
+func serveFlagged(t *testing.T, flags []string, dir, address, folder string, env ...string) *process {
+	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	p := &process{t: t, out: &lockedBuffer{}, errs: &lockedBuffer{}}
-	p.cmd = exec.Command(self, "serve", "--store", "embedded:"+folder, "--listen", address, "--metrics-listen", "127.0.0.1:0")
+	p.cmd = exec.Command(self, append([]string{"serve", "--store", "embedded:" + folder, "--listen", address, "--metrics-listen", "127.0.0.1:0"}, flags...)...)
 	p.cmd.Dir = dir
 	p.cmd.Env = append(os.Environ(), asCommand+"=1", "PETS_ADMIN_KEY="+adminKey)
 	p.cmd.Env = append(p.cmd.Env, env...)

@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"pets/commands"
 	"pets/domain"
 	"pets/eventstore/embedded"
-	"pets/internal/snapshot"
 )
 
 // snapshotDir is the folder of disposable caches inside a store's folder.
@@ -42,11 +40,6 @@ func (a *app) openWriter() (*embedded.Store, error) {
 		_, _ = fmt.Fprintf(a.err, "pets: warning: an append that a crash cut short was set aside in %s (%d bytes); it had never been acknowledged\n", torn.File, torn.Bytes)
 	}
 	return store, nil
-}
-
-func (a *app) snapshots(store *embedded.Store) *snapshot.Folder {
-	dir, _ := a.config.StoreDir()
-	return snapshot.In(filepath.Join(dir, snapshotDir), store)
 }
 
 func (a *app) stream() string { return commands.Stream(a.config.Portfolio) }

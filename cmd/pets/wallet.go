@@ -141,13 +141,18 @@ func (a *app) eitherWay(ctx context.Context, direct func(*commands.Engine) error
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}
+	watch, err := a.watchFor(ctx, store, nil)
+	if err != nil {
+		return errors.Join(err, store.Close())
+	}
 	engine := commands.NewEngine(store, commands.EngineOptions{
-		Options: commands.Options{Now: a.clock(), Snapshots: a.snapshots(store)}, Latch: commands.NewLatchFile(filepath.Join(dir, latchName)),
+		Options: commands.Options{Now: a.clock(), Snapshots: watch.snapshots()}, Latch: commands.NewLatchFile(filepath.Join(dir, latchName)),
 	})
 	if err = engine.Load(ctx, nil); err == nil {
 		err = direct(engine)
 	}
 	engine.Close()
+	watch.close()
 	return errors.Join(err, store.Close())
 }
 

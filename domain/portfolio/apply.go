@@ -110,7 +110,7 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 		s.applyReset(at, e)
 	case *domain.EmergencyStopEngaged:
 		s.halt(e.BotsStopped, e.PermitsRevoked)
-		if e.Kind != domain.StopPortfolioDrawdown { // a person's word on all bots, not a trip
+		if e.Requested() != domain.StopPortfolioDrawdown { // a person's word on all bots, not a trip
 			for _, b := range s.Bots {
 				b.Halted = false
 			}
@@ -118,8 +118,11 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 		if !s.Stop.Engaged {
 			s.Stop = Stop{Engaged: true, Since: at.Time}
 		}
-		// The last word says why: a breach reported after a manual stop has to be seen.
-		s.Stop.Kind, s.Stop.Reason = e.Kind, e.Reason
+		// The last word says why: a breach reported after a manual stop has to be seen. One
+		// that asked for less leaves the reason of the graver kind beside it.
+		if s.Stop.Kind = e.Kind; e.RequestedKind == "" {
+			s.Stop.Reason = e.Reason
+		}
 		// Somebody wants to stop: an open request to clear is no longer what it asked for.
 		s.Stop.Request, s.Stop.Requester = "", ""
 	case *domain.EmergencyStopClearRequested:

@@ -260,6 +260,7 @@ func TestRegistrarDoesNotApproveProposals(t *testing.T) {
 	require.Equal(t, h.s.Custody.Wallets["cold-9"].Address, x.To)
 	approve := func(d *Decision) error { return d.ApproveTransfer(x.Transfer, x.Hash) }
 	h.as(domain.RoleApprover, "alice").refused(domain.CodeDenied, approve)
+	h.as(domain.RoleApprover, "Alice").refused(domain.CodeDenied, approve)
 	h.as(domain.RoleApprover, "paul").must(approve)
 
 	// What a person asked for has its two people.

@@ -747,3 +747,19 @@ func TestHotWalletWithoutAKey(t *testing.T) {
 	require.False(t, h.send("hot-1", "hot-9", "1").NeedsApproval())
 	require.False(t, h.send("hot-1", "hot-2", "1").NeedsApproval())
 }
+
+// "Every other two-person act": whoever has no key any more that works asked for nothing
+// that can be approved, and another case of a name is the same person, also of the one
+// who registered the wallet that the server proposes to pay.
+func TestApprovingTakesALivingOther(t *testing.T) {
+	h := funded(t)
+	x := h.send("hot", "cold", "100")
+	approve := func(living ...string) func(*Decision) error {
+		return func(d *Decision) error { d.Living(living); return d.ApproveTransfer(x.Transfer, x.Hash) }
+	}
+	h.as(domain.RoleApprover, "OLGA").refused(domain.CodeDenied, approve("olga"))
+	h.as(domain.RoleApprover, "paul").refused(domain.CodeDenied, approve("paul"))
+	h.must(approve("paul", "Olga"))
+	h.as(domain.RoleApprover, "Paul").must(approve("paul"))
+	require.Equal(t, []string{"command.noted"}, h.types(), "it was approved before")
+}

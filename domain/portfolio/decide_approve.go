@@ -15,9 +15,9 @@ func (d *Decision) ApproveTransfer(id, hash string) error {
 		return err
 	}
 	switch {
-	case t.User == d.caller.User:
+	case domain.SameUser(t.User, d.caller.User):
 		return domain.Errorf(domain.CodeDenied, "the user who asked for a transfer cannot approve it; it takes two people")
-	case t.User == domain.ServerUser && d.s.registrar(t) == d.caller.User:
+	case domain.SameUser(t.User, domain.ServerUser) && domain.SameUser(d.s.registrar(t), d.caller.User):
 		return domain.Errorf(domain.CodeDenied, "the user who registered the wallet that receives it cannot approve what the server proposes; it takes two people")
 	case t.Lapsed(d.now):
 		return domain.Errorf(domain.CodeConflict, "the transfer waited for too long, and has expired")
@@ -25,11 +25,14 @@ func (d *Decision) ApproveTransfer(id, hash string) error {
 		return tampered("hash")
 	case hash != t.Hash:
 		return &domain.Error{Code: domain.CodeConflict, Field: "hash", Message: "is not that of the transfer: look at what is asked for, and approve its hash"}
-	case t.Status != treasury.Requested && t.ApprovedBy == d.caller.User && t.ApprovedHash == hash && (t.Open() || t.Status == treasury.Confirmed):
+	case t.Status != treasury.Requested && domain.SameUser(t.ApprovedBy, d.caller.User) && t.ApprovedHash == hash && (t.Open() || t.Status == treasury.Confirmed):
 		d.Note(domain.NotedUnchanged, "the transfer was approved before")
 		return nil
 	case t.Status != treasury.Requested:
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s; an approval is used once", t.Status)
+	}
+	if err := d.requireLiving(t.User); err != nil {
+		return err
 	}
 	d.emit(&domain.TransferApproved{Transfer: id, Hash: hash, User: d.caller.User})
 	return nil

@@ -118,7 +118,9 @@ func (d *Decision) ResetBreaker(key risk.Key, reason string, rebase bool) error 
 }
 
 // EngageStop halts the portfolio at once: bots stop, permits not yet placed are
-// revoked. Only two people together can clear it.
+// revoked. Only two people together can clear it. A lesser kind than the one that is
+// engaged leaves that one in force: who stops by hand after a breach was reported does
+// not take the report back.
 func (d *Decision) EngageStop(kind, reason string) error {
 	if err := d.requireOpen(); err != nil {
 		return err
@@ -126,10 +128,19 @@ func (d *Decision) EngageStop(kind, reason string) error {
 	if err := CheckStop(kind, reason); err != nil {
 		return err
 	}
-	d.emit(&domain.EmergencyStopEngaged{
-		Kind: kind, Reason: reason, BotsStopped: d.s.runningBots(""), PermitsRevoked: d.s.unplacedPermits("", d),
-	})
+	d.engage(kind, reason)
 	return nil
+}
+
+// engage records an emergency stop under the kind that is in force with it.
+func (d *Decision) engage(kind, reason string) {
+	e := &domain.EmergencyStopEngaged{
+		Kind: domain.GraverStop(kind, d.s.Stop.Kind), Reason: reason, BotsStopped: d.s.runningBots(""), PermitsRevoked: d.s.unplacedPermits("", d),
+	}
+	if e.Kind != kind {
+		e.RequestedKind = kind
+	}
+	d.emit(e)
 }
 
 // CheckStop refuses a stop that no portfolio would take.
@@ -166,8 +177,11 @@ func (d *Decision) ConfirmClear(request string) error {
 	if request == "" || request != d.s.Stop.Request {
 		return &domain.Error{Code: domain.CodeNotFound, Field: "request", Message: "is not the open request to clear the emergency stop"}
 	}
-	if d.caller.User == d.s.Stop.Requester {
+	if domain.SameUser(d.caller.User, d.s.Stop.Requester) {
 		return domain.Errorf(domain.CodeDenied, "the user who requested the clearing cannot confirm it; it takes two people")
+	}
+	if err := d.requireLiving(d.s.Stop.Requester); err != nil {
+		return err
 	}
 	d.emit(&domain.EmergencyStopCleared{Request: request, RequestedBy: d.s.Stop.Requester, ConfirmedBy: d.caller.User})
 	return nil

@@ -116,8 +116,11 @@ func (d *Decision) ConfirmOverride(id string) error {
 	case o.ConfirmedBy != "":
 		d.Note(domain.NotedUnchanged, "the override was confirmed before")
 		return nil
-	case o.User == d.caller.User:
+	case domain.SameUser(o.User, d.caller.User):
 		return domain.Errorf(domain.CodeDenied, "the user who asked for an override cannot confirm it; it takes two people")
+	}
+	if err := d.requireLiving(o.User); err != nil {
+		return err
 	}
 	e := &domain.OverrideRecorded{
 		Override: id, Kind: o.Kind, Portfolio: o.Portfolio, Limits: o.Limits, Reason: o.Reason, RequestedBy: o.User, ConfirmedBy: d.caller.User,

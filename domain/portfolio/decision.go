@@ -2,6 +2,7 @@ package portfolio
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"pets/domain"
@@ -21,6 +22,9 @@ type Decision struct {
 	now    time.Time
 	caller domain.Caller
 	events []domain.Event
+	// living are the users with an API key that works, if known.
+	living      []string
+	livingKnown bool
 	// cause is the revision of the record that moved a value.
 	cause uint64
 	// legs are the permits that the legs of an arbitrage would get, of those checked
@@ -123,6 +127,21 @@ func (d *Decision) fact(e domain.Event) *Effects {
 	d.emit(e)
 	d.cause = d.s.Next - 1
 	return d.s.Effects()
+}
+
+// Living says which users have an API key that works. A decision in which one person
+// confirms what another asked for needs it: who lost the last key has no say any more.
+// Where nobody keeps keys, it is not said, and not asked.
+func (d *Decision) Living(users []string) { d.living, d.livingKnown = users, true }
+
+// requireLiving refuses to confirm what somebody asked for whose keys are all revoked.
+// The server and the people on its machine have none that could be.
+func (d *Decision) requireLiving(user string) error {
+	same := func(other string) bool { return domain.SameUser(user, other) }
+	if !d.livingKnown || domain.SameUser(user, domain.ServerUser) || domain.LocalUser(user) || slices.ContainsFunc(d.living, same) {
+		return nil
+	}
+	return domain.Errorf(domain.CodeDenied, "%s asked for this and has no API key any more that works; somebody else has to ask for it anew", user)
 }
 
 // note answers a command that has nothing more to record.

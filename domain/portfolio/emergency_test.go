@@ -122,7 +122,7 @@ func TestClearingWaitsForThePortfolioDrawdown(t *testing.T) {
 	request := h.requestClear(domain.RoleOperator, "olga")
 	h.operator().lose("a", "40")
 	require.Equal(t, []string{"portfolio_drawdown"}, h.tripped())
-	require.Equal(t, domain.StopManual, h.s.Stop.Kind)
+	require.Equal(t, domain.StopPortfolioDrawdown, h.s.Stop.Kind, "a trip is graver than a stop by hand")
 	h.as(domain.RoleApprover, "paul").refused(domain.CodeHalted, confirmClear(request))
 	h.operator().refused(domain.CodeHalted, func(d *Decision) error { return d.RequestClear("it is out") })
 	h.reset(domain.PortfolioDrawdown, "", true)
@@ -161,4 +161,89 @@ func TestClearOnTheMorningAfter(t *testing.T) {
 	require.Equal(t, "c"+domain.PermitName(h.s.Next - 1)[1:], request)
 	h.after(24*time.Hour).as(domain.RoleApprover, "paul").must(confirmClear(request))
 	require.Equal(t, []string{"day.opened", "emergency_stop.cleared"}, h.types())
+}
+
+// "The event carries the effective kind and `requested_kind`; manual <
+// portfolio_drawdown < system_error < security_breach": the gravest kind stays in force
+// with its reason, whatever is asked for afterwards, until two people clear it.
+func TestALesserStopReplacesNoGraverOne(t *testing.T) {
+	asked := []string{domain.StopManual, domain.StopSystemError, domain.StopSecurityBreach}
+	for _, standing := range asked {
+		for _, kind := range asked {
+			h := halts(t)
+			h.must(func(d *Decision) error { return d.EngageStop(standing, "first") })
+			h.must(func(d *Decision) error { return d.EngageStop(kind, "second") })
+			e, want, reason := lastOf[*domain.EmergencyStopEngaged](h), domain.GraverStop(standing, kind), "second"
+			require.Equal(t, []string{want, kind, "second"}, []string{e.Kind, e.Requested(), e.Reason})
+			if want != kind {
+				reason = "first"
+			} else {
+				require.Empty(t, e.RequestedKind, "it says nothing that kind does not")
+			}
+			require.Equal(t, []string{want, reason}, []string{h.s.Stop.Kind, h.s.Stop.Reason})
+			request := h.requestClear(domain.RoleOperator, "olga")
+			h.as(domain.RoleApprover, "paul").must(confirmClear(request))
+			h.operator().must(func(d *Decision) error { return d.EngageStop(domain.StopManual, "third") })
+			require.Equal(t, domain.StopManual, h.s.Stop.Kind, "what was cleared is over")
+		}
+	}
+}
+
+// A trip of portfolio_drawdown makes a manual stop graver, and leaves graver ones as
+// they are; a stop by hand after the trip is a person's word all the same.
+func TestPortfolioDrawdownAmongStops(t *testing.T) {
+	for standing, want := range map[string]string{
+		domain.StopManual: domain.StopPortfolioDrawdown, domain.StopSystemError: domain.StopSystemError, domain.StopSecurityBreach: domain.StopSecurityBreach,
+	} {
+		h := paper(t, "100", only(domain.PortfolioDrawdown, "0.4"))
+		h.engage(standing)
+		h.lose("a", "40")
+		require.Equal(t, []string{"portfolio_drawdown"}, h.tripped())
+		require.Equal(t, want, h.s.Stop.Kind)
+	}
+	h := paper(t, "100", only(domain.PortfolioDrawdown, "0.4"))
+	h.lose("a", "40")
+	require.True(t, h.botOf("a").Halted)
+	h.engage(domain.StopManual)
+	require.Equal(t, domain.StopPortfolioDrawdown, h.s.Stop.Kind)
+	require.False(t, h.botOf("a").Halted, "a person stopped it, so it closes nothing by itself")
+}
+
+// In the streams of earlier builds the last kind is the one in force, without
+// requested_kind: they fold as they did.
+func TestOldStopsFoldAsTheyDid(t *testing.T) {
+	h := halts(t)
+	h.engage(domain.StopSecurityBreach)
+	h.apply(&domain.EmergencyStopEngaged{Kind: domain.StopManual, Reason: "an earlier build"})
+	require.Equal(t, []string{domain.StopManual, "an earlier build"}, []string{h.s.Stop.Kind, h.s.Stop.Reason})
+}
+
+// "A clear needs a requester whose key still lives."
+func TestClearingNeedsALivingRequester(t *testing.T) {
+	confirm := func(living []string, request string) func(*Decision) error {
+		return func(d *Decision) error { d.Living(living); return d.ConfirmClear(request) }
+	}
+	h := halts(t)
+	h.engage(domain.StopManual)
+	request := h.requestClear(domain.RoleOperator, "olga")
+	h.as(domain.RoleApprover, "paul")
+	h.refused(domain.CodeDenied, confirm([]string{"paul", "olg", "olga2"}, request))
+	h.refused(domain.CodeDenied, confirm(nil, request))
+	h.must(confirm([]string{"paul", "Olga"}, request))
+	for _, local := range []string{"os:alice", domain.ServerUser} { // they have no key that could be revoked
+		h.operator().engage(domain.StopManual)
+		request := h.requestClear(domain.RoleOperator, local)
+		h.as(domain.RoleApprover, "paul").must(confirm([]string{"paul"}, request))
+	}
+}
+
+// "Users are compared case-folded everywhere": Olga is no second person to olga.
+func TestCaseMakesNoSecondPerson(t *testing.T) {
+	h := halts(t)
+	h.engage(domain.StopManual)
+	request := h.requestClear(domain.RoleOperator, "olga")
+	for _, same := range []string{"olga", "Olga", "OLGA"} {
+		h.as(domain.RoleApprover, same).refused(domain.CodeDenied, confirmClear(request))
+	}
+	h.as(domain.RoleApprover, "paul").must(confirmClear(request))
 }

@@ -100,12 +100,9 @@ func (d *Decision) trip(key risk.Key, value domain.Decimal) {
 		BotsStopped: s.runningBots(only), PermitsRevoked: s.unplacedPermits(only, d),
 		ClosePositions: s.Policy.ClosePositionsOnTrip,
 	})
-	if key.Breaker == domain.PortfolioDrawdown && !s.Stop.Engaged {
-		d.emit(&domain.EmergencyStopEngaged{
-			Kind:        domain.StopPortfolioDrawdown,
-			Reason:      "portfolio_drawdown tripped at " + value.Ratio().String() + ", limit " + s.Policy.MaxPortfolioDrawdownPct.String(),
-			BotsStopped: s.runningBots(""), PermitsRevoked: s.unplacedPermits("", d),
-		})
+	// It engages the emergency stop, or makes a lesser one graver.
+	if key.Breaker == domain.PortfolioDrawdown && domain.GraverStop(s.Stop.Kind, domain.StopPortfolioDrawdown) != s.Stop.Kind {
+		d.engage(domain.StopPortfolioDrawdown, "portfolio_drawdown tripped at "+value.Ratio().String()+", limit "+s.Policy.MaxPortfolioDrawdownPct.String())
 	}
 }
 

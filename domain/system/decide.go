@@ -74,8 +74,8 @@ func checkKey(e *domain.APIKeyIssued) error {
 		return err
 	}
 	switch {
-	case e.User == domain.ServerUser:
-		return domain.Invalid("user", "is the server's own name: what it does and what people do must not look alike")
+	case domain.ReservedUser(e.User):
+		return domain.Invalid("user", "is reserved for the machine itself, as server, system, import and os:… are: what it does and what people do must not look alike; choose another name")
 	case !slices.Contains(roles, e.Role):
 		return domain.Invalid("role", "must be bot, feed, operator, approver, admin or auditor")
 	case e.Role == domain.RoleBot && (e.Portfolio == "" || e.Bot == ""):

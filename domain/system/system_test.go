@@ -138,3 +138,22 @@ func TestRecordDenials(t *testing.T) {
 	_, err = decide(t, s, func(d *Decision) error { return d.RecordDenials(make([]domain.AccessDenied, maxDenials+1)) })
 	require.Equal(t, domain.CodeInvalid, domain.CodeOf(err))
 }
+
+// "`system`, `import`, `os:*` cannot be issued", in any case, also not as the first key.
+// A key of such a name that an earlier build issued goes on working.
+func TestReservedUsersGetNoKey(t *testing.T) {
+	for _, user := range []string{"system", "SYSTEM", "import", "Import", "os:alice", "OS:alice", "server", "Server"} {
+		s := started(t)
+		_, err := decide(t, s, func(d *Decision) error {
+			return d.IssueKey(&domain.APIKeyIssued{User: user, Role: domain.RoleOperator, Hash: hash(1)})
+		})
+		require.Equal(t, domain.CodeInvalid, domain.CodeOf(err), user)
+		require.ErrorContains(t, err, "is reserved for the machine itself")
+		_, err = decide(t, New(), func(d *Decision) error { return d.Bootstrap(user, hash(1)) })
+		require.Equal(t, domain.CodeInvalid, domain.CodeOf(err), user)
+		s.Apply(domain.Stamp{Revision: s.Next, Time: noon}, &domain.APIKeyIssued{Key: "k1", User: user, Role: domain.RoleOperator, Hash: hash(1)})
+		old, works := s.ByHash(hash(1))
+		require.True(t, works)
+		require.Equal(t, user, old.User)
+	}
+}

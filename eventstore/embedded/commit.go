@@ -29,7 +29,7 @@ type committer struct {
 
 func (s *Store) startCommitter() error {
 	c := &committer{store: s, seg: *s.lastSegment(), end: s.index.end, heads: map[string]eventstore.Expected{}}
-	size, err := c.seg.file.Size()
+	size, err := sizeOf(c.seg.file)
 	if err != nil {
 		return fmt.Errorf("size of %s: %w", c.seg.path, err)
 	}
@@ -125,7 +125,7 @@ func (c *committer) head(stream string) eventstore.Expected {
 func (c *committer) flush() {
 	if len(c.accepted) > 0 {
 		if err := c.commit(); err != nil {
-			c.poison(err)
+			c.store.poison(err)
 		}
 	}
 	if p := c.store.poisoned.Load(); p != nil {
@@ -157,6 +157,12 @@ func (c *committer) commit() error {
 	if err := c.seg.file.Datasync(); err != nil {
 		return fmt.Errorf("flush %s: %w", c.seg.path, err)
 	}
+	// What was flushed may be a file that no start will find: nobody is told then.
+	if !c.store.looked.within(busyCheck) {
+		if err := c.store.stillThere(); err != nil {
+			return err
+		}
+	}
 	// ---- THE COMMIT POINT of every append in the group ----
 	// A crash from here on: all of them are there at the next start, and an
 	// appender that heard nothing finds its ids in the stream.
@@ -166,6 +172,9 @@ func (c *committer) commit() error {
 	if err := c.store.mark.write(c.end); err != nil {
 		return err
 	}
+	w := &written{mark: c.end, file: c.seg.file, name: segmentName(c.seg.base), offset: int64(c.end-c.seg.base) - int64(len(c.buf))} //nolint:gosec // an offset in a file
+	copy(w.header[:], c.buf)
+	c.store.written.Store(w)
 	// And readers in this process. Only then are the appenders answered, so that
 	// who was answered finds the records wherever it looks.
 	if err := c.store.index.publish(c.frames...); err != nil {
@@ -198,15 +207,19 @@ func (c *committer) roll() {
 	if c.store.poisoned.Load() != nil {
 		return
 	}
+	if err := c.store.allThere(); err != nil {
+		c.store.poison(err)
+		return
+	}
 	// An old mark costs the next start after a power cut time, and its judgement
 	// of a torn tail strictness: with this, it is at most one segment old.
 	if err := c.store.mark.file.Datasync(); err != nil {
-		c.poison(fmt.Errorf("flush durable mark: %w", err))
+		c.store.poison(fmt.Errorf("flush durable mark: %w", err))
 		return
 	}
 	seg, size, err := c.nextSegment()
 	if err != nil {
-		c.poison(err)
+		c.store.poison(err)
 		return
 	}
 	c.seg, c.size, c.end, c.indexed = seg, size, seg.firstFrame(), seg.base
@@ -215,21 +228,16 @@ func (c *committer) roll() {
 
 // nextSegment is the spare, if there is one, and else one that grows.
 func (c *committer) nextSegment() (segment, uint64, error) {
-	fsys, dir, id := c.store.options.FS, c.store.dir, c.store.uuid
+	folder, dir, id := c.store.folder, c.store.dir, c.store.uuid
 	if f := c.store.filler; f != nil {
 		if spare := f.take(); spare != nil {
-			seg, err := spare.adopt(fsys, dir, id, c.end)
+			seg, err := spare.adopt(folder, dir, id, c.end)
 			if err == nil {
 				f.renamed()
 			}
 			return seg, spare.size, err
 		}
 	}
-	seg, err := createSegment(fsys, dir, id, c.end, segmentHeaderLen)
+	seg, err := createSegment(folder, dir, id, c.end, segmentHeaderLen)
 	return seg, segmentHeaderLen, err
-}
-
-// poison ends all writing until the store is opened anew.
-func (c *committer) poison(cause error) {
-	c.store.poisoned.Store(&eventstore.Unavailable{Poisoned: true, Cause: cause})
 }

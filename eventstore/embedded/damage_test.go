@@ -155,6 +155,27 @@ func TestForeignFolder(t *testing.T) {
 	require.ErrorAs(t, err, &foreign)
 	require.Empty(t, empty.contents())
 
+	// Who only wants a store that is there makes none.
+	for _, made := range []bool{false, true} {
+		none := newFaultFS(t, 1)
+		none.dirs[dir] = made
+		_, err = embedded.Open(dir, embedded.Options{FS: none, Existing: true})
+		require.ErrorAs(t, err, &foreign)
+		require.Equal(t, made, none.dirs[dir])
+		require.Empty(t, none.live)
+	}
+
+	// What a server keeps beside its events may be there before the store is.
+	server := newFaultFS(t, 1)
+	server.dirs[dir] = true
+	for _, name := range []string{"server.lock", "stop.sock", "emergency-stop.json", "snapshots", "tls"} {
+		server = server.with(name, "")
+	}
+	require.NoError(t, server.mustOpen().Close())
+	_, err = server.without("durable").without("00000000000000000000.seg").with("stop.sock.bak", "").open(0)
+	require.ErrorAs(t, err, &foreign, "exactly these names")
+	require.ErrorContains(t, err, "stop.sock.bak")
+
 	// A store does not mind what others put beside it, for instance an index.
 	s, acked := small(t, 0)
 	requireKept(t, s.with("00000000000000000000.idx", "?").mustOpen(), acked)

@@ -3,6 +3,7 @@ package embedded
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"pets/eventstore"
 )
@@ -15,10 +16,31 @@ type LockedError struct {
 
 func (e *LockedError) Error() string {
 	if e.PID == 0 {
-		return e.Dir + ": locked by another process"
+		return fmt.Sprintf("%s: locked by another process, which fuser -v %s names", e.Dir, filepath.Join(e.Dir, markName))
 	}
 	return fmt.Sprintf("%s: locked by pid %d", e.Dir, e.PID)
 }
+
+// MovedError: the folder, or a file in it, is not what the store has open any
+// more: it was moved, replaced, removed or restored under a writer.
+type MovedError struct {
+	Dir, What string
+	Cause     error // why it could not be looked at, if that is what was in the way
+	Reader    bool  // it was only read
+}
+
+func (e *MovedError) Error() string {
+	text := fmt.Sprintf("%s was changed under this process: %s", e.Dir, e.What)
+	if e.Cause != nil {
+		text += ": " + e.Cause.Error()
+	}
+	if e.Reader {
+		return text + ". Read it again from the beginning"
+	}
+	return text + ". Nothing more is written. Stop the server, keep what is at this path and what was there before, and find out with pets verify which of them goes further: start on that one"
+}
+
+func (e *MovedError) Unwrap() error { return e.Cause }
 
 // DamageError: something on disk is not what was written there. The store
 // neither repairs nor skips it, and has changed nothing.
@@ -31,12 +53,17 @@ type DamageError struct {
 	Revision uint64
 	Reason   string
 	Cause    error // an I/O error, if that is what was in the way
+	// Remedy is what to do, where it is not to restore a backup.
+	Remedy string
 }
 
 func (e *DamageError) Error() string {
 	where := fmt.Sprintf("%s is damaged at byte %d", e.File, e.Offset)
 	if e.Stream != "" {
 		where += fmt.Sprintf(" (stream %s, revision %d)", e.Stream, e.Revision)
+	}
+	if e.Remedy != "" {
+		return where + ": " + e.Reason + "; " + e.Remedy
 	}
 	return where + ": " + e.Reason + "; nothing was changed: keep a copy of the folder, then restore it from a backup"
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unsafe"
 
 	"pets/eventstore/embedded"
 )
@@ -24,13 +25,15 @@ import (
 type faultFS struct {
 	t testing.TB
 
-	mu     sync.Mutex
-	rng    *rand.Rand
-	dirs   map[string]bool
-	live   map[string]*inode // names as programs see them
-	safe   map[string]*inode // names as they are on disk
-	writer map[string]bool   // locks held by a writer
-	probes map[string]int
+	mu      sync.Mutex
+	rng     *rand.Rand
+	dirs    map[string]bool
+	live    map[string]*inode // names as programs see them
+	safe    map[string]*inode // names as they are on disk
+	writer  map[*inode]bool   // locks held by a writer
+	probes  map[*inode]int
+	swapped bool   // the path of the store names another folder
+	room    uint64 // what Free answers
 
 	ops     int
 	failAt  int  // the operation that fails, counted from 1; 0 never
@@ -64,8 +67,9 @@ func newFaultFS(t testing.TB, seed uint64) *faultFS {
 		dirs:   map[string]bool{"/": true},
 		live:   map[string]*inode{},
 		safe:   map[string]*inode{},
-		writer: map[string]bool{},
-		probes: map[string]int{},
+		writer: map[*inode]bool{},
+		probes: map[*inode]int{},
+		room:   1 << 40,
 	}
 }
 
@@ -197,12 +201,28 @@ func (f *faultFS) Mkdir(dir string) error {
 	return err
 }
 
-func (f *faultFS) ReadDir(dir string) ([]string, error) {
-	err, _ := f.do("readdir", dir, false)
+func (f *faultFS) OpenDir(dir string) (embedded.Dir, error) {
+	err, _ := f.do("opendir", dir, false)
 	defer f.mu.Unlock()
 	if err == nil && !f.dirs[dir] {
 		err = fs.ErrNotExist
 	}
+	if err != nil {
+		return nil, err
+	}
+	return faultDir{f, dir}, nil
+}
+
+// faultDir is an open folder.
+type faultDir struct {
+	*faultFS
+	dir string
+}
+
+func (d faultDir) ReadDir() ([]string, error) {
+	f, dir := d.faultFS, d.dir
+	err, _ := f.do("readdir", dir, false)
+	defer f.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +236,8 @@ func (f *faultFS) ReadDir(dir string) ([]string, error) {
 	return names, nil
 }
 
-func (f *faultFS) Open(path string, mode embedded.Mode) (embedded.File, error) {
+func (d faultDir) Open(name string, mode embedded.Mode) (embedded.File, error) {
+	f, path := d.faultFS, filepath.Join(d.dir, name)
 	err, half := f.do("open", path, mode == embedded.Create)
 	defer f.mu.Unlock()
 	if err != nil && !(half && mode == embedded.Create) {
@@ -240,7 +261,8 @@ func (f *faultFS) Open(path string, mode embedded.Mode) (embedded.File, error) {
 	return &faultFile{fs: f, inode: n, mode: mode}, nil
 }
 
-func (f *faultFS) Rename(from, to string) error {
+func (d faultDir) Rename(from, to string) error {
+	f, from, to := d.faultFS, filepath.Join(d.dir, from), filepath.Join(d.dir, to)
 	err, half := f.do("rename", from, true)
 	defer f.mu.Unlock()
 	if err == nil || half && f.rng.IntN(2) == 0 {
@@ -254,7 +276,8 @@ func (f *faultFS) Rename(from, to string) error {
 	return err
 }
 
-func (f *faultFS) SyncDir(dir string) error {
+func (d faultDir) SyncDir() error {
+	f, dir := d.faultFS, d.dir
 	err, _ := f.do("syncdir", dir, true)
 	defer f.mu.Unlock()
 	if err != nil {
@@ -273,38 +296,77 @@ func (f *faultFS) SyncDir(dir string) error {
 	return nil
 }
 
-func (f *faultFS) Lock(path string, writer bool) (io.Closer, error) {
+func (d faultDir) Lock(name string, mode embedded.Mode) (embedded.File, error) {
+	f, path := d.faultFS, filepath.Join(d.dir, name)
 	err, _ := f.do("lock", path, false)
 	defer f.mu.Unlock()
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case f.writer[path]:
-		return nil, &embedded.LockedError{Dir: filepath.Dir(path), PID: 4711}
-	case writer:
-		f.writer[path] = true
-		f.live[path] = &inode{dirty: map[int]bool{}}
-	case f.live[path] == nil:
-		return nil, fs.ErrNotExist
-	default:
-		f.probes[path]++
 	}
-	return unlock(func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		if writer {
-			f.writer[path] = false
-		} else {
-			f.probes[path]--
-		}
-	}), nil
+	n := f.live[path]
+	if n == nil && mode == embedded.Create {
+		n = &inode{dirty: map[int]bool{}, name: path}
+		f.live[path] = n
+	}
+	switch {
+	case n == nil:
+		return nil, fs.ErrNotExist
+	case f.writer[n]:
+		return nil, &embedded.LockedError{Dir: d.dir, PID: 4711}
+	}
+	n.name = path
+	if mode == embedded.Read {
+		f.probes[n]++
+	} else {
+		f.writer[n] = true
+	}
+	return lockedFile{&faultFile{fs: f, inode: n, mode: mode}}, nil
 }
 
-type unlock func()
+// lockedFile gives its lock back when it is closed.
+type lockedFile struct{ *faultFile }
 
-func (u unlock) Close() error {
-	u()
+func (l lockedFile) Close() error {
+	l.fs.mu.Lock()
+	defer l.fs.mu.Unlock()
+	if l.mode == embedded.Read {
+		l.fs.probes[l.inode]--
+	} else {
+		delete(l.fs.writer, l.inode)
+	}
 	return nil
+}
+
+// Stat and Self are asked by the clock, so they are no operations that are counted.
+func (d faultDir) Stat(name string) (embedded.Stat, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if name == "" {
+		other := embedded.FileID{}
+		if d.swapped {
+			other.Device++
+		}
+		return embedded.Stat{ID: other}, nil
+	}
+	n := d.live[filepath.Join(d.dir, name)]
+	if n == nil {
+		return embedded.Stat{}, fs.ErrNotExist
+	}
+	return n.stat(), nil
+}
+
+func (d faultDir) Self() (embedded.Stat, error) { return embedded.Stat{}, nil }
+
+func (d faultDir) Free() (uint64, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.room, nil
+}
+
+func (d faultDir) Close() error { return nil }
+
+func (n *inode) stat() embedded.Stat {
+	return embedded.Stat{ID: embedded.FileID{Inode: uint64(uintptr(unsafe.Pointer(n)))}, Size: uint64(len(n.cache))}
 }
 
 // faultFile is an open file.
@@ -379,10 +441,10 @@ func (f *faultFS) partOf(n *inode, size, off int) int {
 	return end - off
 }
 
-func (h *faultFile) Size() (uint64, error) {
-	err, _ := h.fs.do("size", h.path(), false)
+func (h *faultFile) Stat() (embedded.Stat, error) {
+	h.fs.mu.Lock()
 	defer h.fs.mu.Unlock()
-	return uint64(len(h.inode.cache)), err
+	return h.inode.stat(), nil
 }
 
 func (h *faultFile) Truncate(size uint64) error {
@@ -437,8 +499,13 @@ func (f *faultFS) mustHoldLock(h *faultFile) {
 	if h.mode == embedded.Read {
 		f.t.Errorf("%s was opened for reading, and is written", h.inode.name)
 	}
-	if !f.writer[filepath.Join(filepath.Dir(h.inode.name), "LOCK")] {
+	folder := filepath.Dir(h.inode.name)
+	lock, mark := f.live[filepath.Join(folder, "LOCK")], f.live[filepath.Join(folder, "durable")]
+	if lock == nil || !f.writer[lock] {
 		f.t.Errorf("%s is written without the lock", h.inode.name)
+	}
+	if mark != nil && !f.writer[mark] {
+		f.t.Errorf("%s is written without the lock of the mark", h.inode.name)
 	}
 }
 

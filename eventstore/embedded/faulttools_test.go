@@ -88,6 +88,20 @@ func (f *faultFS) openReadOnly() (*embedded.Store, error) {
 	return embedded.OpenReadOnly(dir, embedded.Options{FS: f})
 }
 
+// onDirs is a file system whose folders are wrapped.
+type onDirs struct {
+	embedded.FS
+	wrap func(embedded.Dir) embedded.Dir
+}
+
+func (o onDirs) OpenDir(dir string) (embedded.Dir, error) {
+	d, err := o.FS.OpenDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	return o.wrap(d), nil
+}
+
 // mustOpen opens for writing and closes at the end of the test.
 func (f *faultFS) mustOpen() *embedded.Store {
 	f.t.Helper()

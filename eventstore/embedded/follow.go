@@ -21,6 +21,17 @@ func (s *Store) refresh() error {
 		return closedError()
 	default:
 	}
+	// A reader that goes on in a folder which was swapped would show what nobody
+	// can find any more, or mix the files of two stores.
+	if p := s.poisoned.Load(); p != nil {
+		return p
+	}
+	if !s.looked.within(busyCheck) {
+		if err := s.stillThere(); err != nil {
+			s.poison(err)
+			return s.poisoned.Load()
+		}
+	}
 	if err := s.follow(); err != nil {
 		return &eventstore.Unavailable{Cause: err}
 	}
@@ -62,7 +73,7 @@ func (s *Store) openNext(base uint64, reason error) (segment, error) {
 	if last := s.index.segs[len(s.index.segs)-1]; base <= last.base {
 		return segment{}, reason // the log goes on beyond it
 	}
-	next, err := openSegment(s.options.FS, s.dir, base, s.uuid, Read)
+	next, err := openSegment(s.folder, s.dir, base, s.uuid, Read)
 	if errors.Is(err, fs.ErrNotExist) {
 		return segment{}, reason
 	}

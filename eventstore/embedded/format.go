@@ -18,10 +18,11 @@ import (
 // A store is a folder:
 //
 //	LOCK                      locked (flock) by the one writer; holds its pid in decimal
-//	durable                   the durable mark: a lower bound of what is safe on disk
+//	durable                   the durable mark: a lower bound of what is safe on disk; locked as well
 //	<position>.seg            segments; the name is the 20-digit decimal position of their first byte
 //	<position>.idx            the index of a sealed segment; disposable (see sealed.go)
 //	torn-<position>-<n>.bin   bytes set aside by recovery; never read again
+//	refused-<position>-<n>.idx  an index that left out frames; never read again
 //	*.tmp                     a file under construction; never read. spare.tmp is the next
 //	                          segment, filled ahead; empty after a clean end
 //

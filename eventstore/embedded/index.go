@@ -102,6 +102,48 @@ func (x *index) view() (segments, uint64) {
 	return x.segs, x.end
 }
 
+// forget leaves the segments, and nothing that is in them.
+func (x *index) forget() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.streams, x.sparse, x.frames, x.records = map[string]*streamIndex{}, nil, 0, 0
+	x.end = x.segs[0].firstFrame()
+}
+
+// between counts the frames from one position to another.
+func (x *index) between(from, to uint64) int {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	n := 0
+	for _, s := range x.streams {
+		before := func(position uint64) int {
+			return sort.Search(len(s.refs), func(i int) bool { return s.refs[i].position >= position })
+		}
+		n += before(to) - before(from)
+	}
+	return n
+}
+
+// holds reports whether a frame that was read is known: its place, its first
+// revision, and the one that comes after it.
+func (x *index) holds(h *frameHeader, name []byte) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	s := x.streams[string(name)]
+	if s == nil {
+		return false
+	}
+	i := sort.Search(len(s.refs), func(i int) bool { return s.refs[i].first > h.first })
+	if i == 0 || s.refs[i-1] != (frameRef{position: h.position, first: h.first}) {
+		return false
+	}
+	next := s.next
+	if i < len(s.refs) {
+		next = s.refs[i].first
+	}
+	return next == h.first+h.records
+}
+
 // last returns the revision of the last record of a stream, or NoStream.
 func (x *index) last(stream string) eventstore.Expected {
 	x.mu.RLock()

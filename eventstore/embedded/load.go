@@ -27,7 +27,7 @@ func (s *Store) loadRest() (rest uint64, err error) {
 		return 0, err
 	}
 	seg := s.lastSegment()
-	size, err := seg.file.Size()
+	size, err := sizeOf(seg.file)
 	if err != nil {
 		return 0, fmt.Errorf("size of %s: %w", seg.path, err)
 	}
@@ -149,11 +149,14 @@ func (s *Store) recover() error {
 	if err != nil {
 		return err
 	}
-	rest, err := s.loadRest()
+	var rest uint64
+	err = s.load(func() error {
+		if rest, err = s.loadRest(); err != nil {
+			return err
+		}
+		return s.checkMark(position)
+	})
 	if err != nil {
-		return err
-	}
-	if err := s.checkMark(position); err != nil {
 		return err
 	}
 	if rest > 0 {
@@ -164,7 +167,7 @@ func (s *Store) recover() error {
 	if err := s.writeAgain(position); err != nil {
 		return err
 	}
-	if err := s.options.FS.SyncDir(s.dir); err != nil {
+	if err := s.folder.SyncDir(); err != nil {
 		return fmt.Errorf("flush folder: %w", err)
 	}
 	if err := s.mark.write(s.index.end); err != nil {
@@ -185,11 +188,11 @@ func (s *Store) setAside(rest uint64) error {
 	if err != nil {
 		return err
 	}
-	path, err := s.tornPath(end)
+	name, err := s.freeName(fmt.Sprintf("%s%d", tornPrefix, end), ".bin")
 	if err != nil {
 		return err
 	}
-	file, err := createFile(s.options.FS, path, b)
+	file, err := createFile(s.folder, name, b)
 	if err != nil {
 		return fmt.Errorf("set torn bytes aside: %w", err)
 	}
@@ -202,13 +205,13 @@ func (s *Store) setAside(rest uint64) error {
 	if err := seg.file.Sync(); err != nil {
 		return fmt.Errorf("cut torn bytes: %w", err)
 	}
-	s.torn = Torn{Bytes: rest, File: path}
+	s.torn = Torn{Bytes: rest, File: filepath.Join(s.dir, name)}
 	return nil
 }
 
-// tornPath returns a name that no earlier torn tail has.
-func (s *Store) tornPath(position uint64) (string, error) {
-	names, err := s.options.FS.ReadDir(s.dir)
+// freeName returns a name that nothing in the folder has yet.
+func (s *Store) freeName(prefix, suffix string) (string, error) {
+	names, err := s.folder.ReadDir()
 	if err != nil {
 		return "", fmt.Errorf("list folder: %w", err)
 	}
@@ -217,9 +220,8 @@ func (s *Store) tornPath(position uint64) (string, error) {
 		taken[name] = true
 	}
 	for n := 1; ; n++ {
-		name := fmt.Sprintf("%s%d-%d.bin", tornPrefix, position, n)
-		if !taken[name] {
-			return filepath.Join(s.dir, name), nil
+		if name := fmt.Sprintf("%s-%d%s", prefix, n, suffix); !taken[name] {
+			return name, nil
 		}
 	}
 }

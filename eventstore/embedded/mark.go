@@ -21,9 +21,10 @@ type mark struct {
 	slot  int64 // which the next write goes to: not the one that counts
 }
 
-func openMark(fsys FS, dir string, mode Mode) (*mark, error) {
+// openMark opens the mark to read it.
+func openMark(folder Dir, dir string) (*mark, error) {
 	path := filepath.Join(dir, markName)
-	f, err := fsys.Open(path, mode)
+	f, err := folder.Open(markName, Read)
 	if err != nil {
 		return nil, fmt.Errorf("open durable mark: %w", err)
 	}
@@ -42,11 +43,22 @@ func newMark(store uuid.UUID) []byte {
 // written, or a crash interrupted that: the other one is then the last that was
 // true. Only when neither is whole is the mark damaged.
 func (m *mark) read() (uint64, error) {
+	position, next, err := m.look()
+	if err != nil {
+		return 0, err
+	}
+	m.store, m.slot = next.store, next.slot
+	return position, nil
+}
+
+// look reads the position of the mark, and changes nothing: it may be called
+// beside the writer.
+func (m *mark) look() (position uint64, next mark, err error) {
 	b := make([]byte, markSlots*sectorLen)
 	if _, err := m.file.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
-		return 0, fmt.Errorf("read durable mark: %w", err)
+		return 0, next, fmt.Errorf("read durable mark: %w", err)
 	}
-	var position uint64
+	next.store = m.store
 	var wrong error
 	found := false
 	for slot := range int64(markSlots) {
@@ -54,17 +66,17 @@ func (m *mark) read() (uint64, error) {
 		switch {
 		case err != nil:
 			wrong = damagedBy(m.path, uint64(slot)*sectorLen, err)
-		case m.store != uuid.Nil && store != m.store:
-			return 0, &DamageError{File: m.path, Reason: fmt.Sprintf("the durable mark belongs to store %s, not %s", store, m.store)}
+		case next.store != uuid.Nil && store != next.store:
+			return 0, next, &DamageError{File: m.path, Reason: fmt.Sprintf("the durable mark belongs to store %s, not %s", store, next.store)}
 		case !found || at > position:
-			m.store, position, found = store, at, true
-			m.slot = (slot + 1) % markSlots
+			next.store, position, found = store, at, true
+			next.slot = (slot + 1) % markSlots
 		}
 	}
 	if !found {
-		return 0, wrong
+		return 0, next, wrong
 	}
-	return position, nil
+	return position, next, nil
 }
 
 // write moves the mark.

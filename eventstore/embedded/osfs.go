@@ -4,138 +4,155 @@ package embedded
 
 import (
 	"errors"
-	"fmt"
-	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
-	"time"
+	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"pets/internal/owner"
 )
 
 // osFS is the file system of the machine.
 type osFS struct{}
 
-func (osFS) Mkdir(dir string) error { return os.Mkdir(dir, 0o700) }
+// Mkdir gives the new folder to the owner of the one it is in: a folder that root
+// makes for a service must be one that the service can use.
+func (osFS) Mkdir(dir string) error {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(owner.Adopt(d, filepath.Dir(dir)), d.Close())
+}
 
-func (osFS) ReadDir(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
+func (osFS) OpenDir(dir string) (Dir, error) {
+	path, err := filepath.Abs(dir) // so that a process that changes its folder does not lose this one
 	if err != nil {
 		return nil, err
 	}
-	names := make([]string, len(entries))
-	for i, e := range entries {
-		names[i] = e.Name()
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, err
 	}
-	return names, nil
+	self, err := root.Open(".")
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return &osDir{root: root, self: self, path: path, shown: dir}, nil
 }
 
-func (osFS) Open(path string, mode Mode) (File, error) {
+// osDir is an open folder of the machine. All names in it are looked up from its
+// handle (openat, renameat), never by its path.
+type osDir struct {
+	root  *os.Root
+	self  *os.File
+	path  string // absolute
+	shown string // as it was given, for messages
+}
+
+func (d *osDir) ReadDir() ([]string, error) {
+	again, err := d.root.Open(".") // a handle of its own: reading moves it
+	if err != nil {
+		return nil, d.named(".", err)
+	}
+	defer func() { _ = again.Close() }() // it was only read
+	entries, err := again.ReadDir(-1)
+	if err != nil {
+		return nil, d.named(".", err)
+	}
+	return sortedNames(entries), nil
+}
+
+func (d *osDir) Open(name string, mode Mode) (File, error) {
 	flags := map[Mode]int{Read: os.O_RDONLY, Write: os.O_RDWR, Create: os.O_RDWR | os.O_CREATE | os.O_TRUNC}[mode]
-	f, err := os.OpenFile(path, flags, 0o600)
+	f, err := d.open(name, flags)
 	if err != nil {
 		return nil, err
 	}
 	return osFile{f}, nil
 }
 
-func (osFS) Rename(from, to string) error { return os.Rename(from, to) }
-
-func (osFS) SyncDir(dir string) error {
-	d, err := os.Open(dir)
+// open opens a file. One that may be new gets the owner of the folder, so that
+// what root does in the folder of a service does not keep the service out of it.
+func (d *osDir) open(name string, flags int) (*os.File, error) {
+	f, err := d.root.OpenFile(name, flags, 0o600)
 	if err != nil {
-		return err
+		return nil, d.named(name, err)
 	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-// Lock uses flock, which belongs to the open file: it ends with the process
-// however that ends, and keeps out a second writer of the same process too.
-func (osFS) Lock(path string, writer bool) (io.Closer, error) {
-	flags, how := os.O_RDONLY, unix.LOCK_SH
-	if writer {
-		flags, how = os.O_RDWR|os.O_CREATE, unix.LOCK_EX
-	}
-	f, err := os.OpenFile(path, flags, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := flock(f, how); err != nil {
-		pid := readPID(f)
-		_ = f.Close() // nothing was written through it
-		switch {
-		case errors.Is(err, errProbed):
-			return nil, &LockedError{Dir: filepath.Dir(path)}
-		case errors.Is(err, unix.EWOULDBLOCK):
-			return nil, &LockedError{Dir: filepath.Dir(path), PID: pid}
+	if flags&os.O_CREATE != 0 {
+		if err := owner.Like(f, d.self); err != nil {
+			return nil, errors.Join(d.named(name, err), f.Close())
 		}
-		return nil, fmt.Errorf("lock %s: %w", path, err)
-	}
-	if !writer {
-		return f, nil
-	}
-	if err := writePID(f); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
 	}
 	return f, nil
 }
 
-// errProbed: no writer holds the lock, but readers hold it for too long.
-var errProbed = errors.New("locked by readers")
+func (d *osDir) Rename(from, to string) error { return d.named(from, d.root.Rename(from, to)) }
 
-// flock takes the lock without waiting for a writer. A writer waits a moment
-// for probes, which hold the lock shared and only while they look: whoever
-// cannot get even a shared lock has a writer in the way, and gives up at once.
-func flock(f *os.File, how int) error {
-	const patience, pause = 5 * time.Second, 2 * time.Millisecond
-	fd := int(f.Fd())
-	for waited := time.Duration(0); waited < patience; waited += pause {
-		err := unix.Flock(fd, how|unix.LOCK_NB)
-		if how == unix.LOCK_SH || !errors.Is(err, unix.EWOULDBLOCK) {
-			return err
-		}
-		if err := unix.Flock(fd, unix.LOCK_SH|unix.LOCK_NB); err != nil {
-			return err
-		}
-		if err := unix.Flock(fd, unix.LOCK_UN); err != nil {
-			return err
-		}
-		time.Sleep(pause)
+func (d *osDir) SyncDir() error { return d.self.Sync() }
+
+func (d *osDir) Close() error { return errors.Join(d.self.Close(), d.root.Close()) }
+
+// Stat is made often: it asks the kernel and makes nothing.
+func (d *osDir) Stat(name string) (Stat, error) {
+	if name == "" {
+		return statBy("stat", d.path, func(s *unix.Stat_t) error { return unix.Stat(d.path, s) })
 	}
-	return errProbed
+	return statOf(d.self, "fstatat", filepath.Join(d.shown, name), func(fd int, s *unix.Stat_t) error { return unix.Fstatat(fd, name, s, 0) })
 }
 
-func writePID(f *os.File) error {
-	if err := f.Truncate(0); err != nil {
-		return err
+func (d *osDir) Self() (Stat, error) { return statOf(d.self, "fstat", d.shown, unix.Fstat) }
+
+func (d *osDir) Free() (uint64, error) { return freeOn(d.self) }
+
+// named gives an error of a name in the folder the whole path: the handle knows
+// it, the error does not.
+func (d *osDir) named(name string, err error) error {
+	var path *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &path):
+		return &fs.PathError{Op: path.Op, Path: filepath.Join(d.shown, name), Err: path.Err}
+	case errors.As(err, &link):
+		return &os.LinkError{Op: link.Op, Old: filepath.Join(d.shown, link.Old), New: filepath.Join(d.shown, link.New), Err: link.Err}
 	}
-	_, err := f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
 	return err
 }
 
-// readPID returns the pid in a lock file, or 0: it only serves the message.
-func readPID(f *os.File) int {
-	b := make([]byte, 20)
-	n, _ := f.ReadAt(b, 0)
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b[:n])))
+// statOf asks with the handle of an open file.
+func statOf(f *os.File, op, path string, ask func(fd int, s *unix.Stat_t) error) (Stat, error) {
+	conn, err := f.SyscallConn()
 	if err != nil {
-		return 0
+		return Stat{}, err
 	}
-	return pid
+	return statBy(op, path, func(s *unix.Stat_t) error {
+		var failed error
+		err := conn.Control(func(fd uintptr) { failed = ask(int(fd), s) })
+		return errors.Join(err, failed)
+	})
+}
+
+func statBy(op, path string, ask func(s *unix.Stat_t) error) (Stat, error) {
+	var s unix.Stat_t
+	err := ask(&s)
+	for errors.Is(err, unix.EINTR) {
+		err = ask(&s)
+	}
+	if err != nil {
+		return Stat{}, &fs.PathError{Op: op, Path: path, Err: err}
+	}
+	return Stat{ID: FileID{Device: uint64(s.Dev), Inode: s.Ino}, Size: uint64(s.Size)}, nil //nolint:unconvert,gosec // the type of Dev depends on the system, sizes are not negative
 }
 
 // osFile is a file of the machine.
 type osFile struct{ *os.File }
 
-func (f osFile) Size() (uint64, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return 0, err
-	}
-	return uint64(info.Size()), nil //nolint:gosec // sizes are not negative
-}
+func (f osFile) Stat() (Stat, error) { return statOf(f.File, "fstat", f.Name(), unix.Fstat) }
 
 func (f osFile) Truncate(size uint64) error { return f.File.Truncate(int64(size)) } //nolint:gosec // far below 2^63
 
@@ -146,4 +163,13 @@ func (f osFile) Datasync() error { return datasync(f.File) }
 // that was tried and lost data.
 func cannotFlush(err error) bool {
 	return errors.Is(err, unix.EROFS) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EBADF)
+}
+
+func sortedNames(entries []fs.DirEntry) []string {
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	slices.Sort(names)
+	return names
 }

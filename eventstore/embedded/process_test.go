@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -78,7 +79,13 @@ type writer struct {
 
 func startWriter(t *testing.T, folder string, acked map[string]int) *writer {
 	t.Helper()
-	c := exec.Command(os.Args[0])
+	return startWriterAs(t, os.Args[0], folder, acked, nil)
+}
+
+func startWriterAs(t *testing.T, binary, folder string, acked map[string]int, as *syscall.SysProcAttr) *writer {
+	t.Helper()
+	c := exec.Command(binary)
+	c.SysProcAttr = as
 	c.Env = append(os.Environ(), childFolder+"="+folder)
 	c.Stderr = os.Stderr
 	out, err := c.StdoutPipe()

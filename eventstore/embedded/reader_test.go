@@ -1,7 +1,6 @@
 package embedded_test
 
 import (
-	"io"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -138,11 +137,11 @@ func TestReadOnlyFolder(t *testing.T) {
 	require.Equal(t, names, list(t, folder), "a reader makes no file")
 
 	// A reader that may not flush shows what is there; one whose flush fails does not.
-	r, err = embedded.OpenReadOnly(folder, embedded.Options{FS: flushFails{syscall.EROFS}})
+	r, err = embedded.OpenReadOnly(folder, embedded.Options{FS: withFlush(syscall.EROFS)})
 	require.NoError(t, err)
 	require.Len(t, storetest.All(t, r.ReadStream(t.Context(), "s", 0)), 5)
 	require.NoError(t, r.Close())
-	_, err = embedded.OpenReadOnly(folder, embedded.Options{FS: flushFails{syscall.EIO}})
+	_, err = embedded.OpenReadOnly(folder, embedded.Options{FS: withFlush(syscall.EIO)})
 	require.ErrorIs(t, err, syscall.EIO)
 }
 
@@ -157,19 +156,20 @@ func list(t testing.TB, folder string) []string {
 	return names
 }
 
-// flushFails is the real file system, but for flushes.
-type flushFails struct{ err error }
-
-func (f flushFails) Mkdir(dir string) error               { return embedded.OS.Mkdir(dir) }
-func (f flushFails) ReadDir(dir string) ([]string, error) { return embedded.OS.ReadDir(dir) }
-func (f flushFails) Rename(from, to string) error         { return embedded.OS.Rename(from, to) }
-func (f flushFails) SyncDir(string) error                 { return f.err }
-func (f flushFails) Lock(path string, writer bool) (io.Closer, error) {
-	return embedded.OS.Lock(path, writer)
+func withFlush(err error) embedded.FS {
+	return onDirs{embedded.OS, func(d embedded.Dir) embedded.Dir { return flushFails{d, err} }}
 }
 
-func (f flushFails) Open(path string, mode embedded.Mode) (embedded.File, error) {
-	file, err := embedded.OS.Open(path, mode)
+// flushFails is a folder of the real file system, but for flushes.
+type flushFails struct {
+	embedded.Dir
+	err error
+}
+
+func (f flushFails) SyncDir() error { return f.err }
+
+func (f flushFails) Open(name string, mode embedded.Mode) (embedded.File, error) {
+	file, err := f.Dir.Open(name, mode)
 	return flushFailsFile{file, f.err}, err
 }
 

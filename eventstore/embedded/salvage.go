@@ -100,7 +100,7 @@ func (h Hole) String() string {
 func Salvage(ctx context.Context, dir, target string, options SalvageOptions) (SalvageReport, error) {
 	options.Options = options.withDefaults()
 	s := &salvage{
-		options: options, fs: options.FS, dir: filepath.Clean(dir), limit: ^uint64(0),
+		options: options, dir: filepath.Clean(dir), limit: ^uint64(0),
 		report: SalvageReport{Source: filepath.Clean(dir), Target: filepath.Clean(target), Places: []Place{}, Holes: []Hole{}},
 	}
 	if err := s.run(ctx); err != nil {
@@ -113,7 +113,7 @@ func Salvage(ctx context.Context, dir, target string, options SalvageOptions) (S
 // hands each sound frame to the copy (salvage_copy.go).
 type salvage struct {
 	options SalvageOptions
-	fs      FS
+	source  Dir
 	dir     string
 	report  SalvageReport
 
@@ -129,13 +129,20 @@ func (s *salvage) run(ctx context.Context) error {
 	if err := s.checkTarget(); err != nil {
 		return err
 	}
-	probe, err := s.keepWritersOut()
+	source, err := s.options.FS.OpenDir(s.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &NotStoreError{Dir: s.dir, Reason: "the folder does not exist"}
+	}
 	if err != nil {
 		return err
 	}
-	if probe != nil {
-		defer func() { _ = probe.Close() }() // it was only read
+	defer func() { _ = source.Close() }() // it was only read
+	s.source = source
+	held, err := s.keepWritersOut()
+	if err != nil {
+		return err
 	}
+	defer func() { _ = held.Close() }() // see above
 	files, err := s.sources()
 	if err != nil {
 		return err
@@ -161,10 +168,15 @@ func (s *salvage) checkTarget() error {
 	if inside, err := filepath.Rel(from, to); err == nil && inside != ".." && !strings.HasPrefix(inside, ".."+string(filepath.Separator)) {
 		return &eventstore.Invalid{Reason: "the target must not be in the folder to be salvaged"}
 	}
-	names, err := s.fs.ReadDir(s.report.Target)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	target, err := s.options.FS.OpenDir(s.report.Target)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("list target: %w", err)
+	}
+	names, err := target.ReadDir()
+	switch err = errors.Join(err, target.Close()); {
 	case err != nil:
 		return fmt.Errorf("list target: %w", err)
 	case len(names) > 0:
@@ -191,7 +203,7 @@ func (s *salvage) copyAll(ctx context.Context, files []sourceFile) error {
 	if err != nil {
 		return err
 	}
-	file, err := createFile(s.fs, filepath.Join(s.report.Target, salvageName), append(b, '\n'))
+	file, err := createFile(s.copyInto.store.folder, salvageName, append(b, '\n'))
 	if err != nil {
 		return fmt.Errorf("write %s: %w", salvageName, err)
 	}

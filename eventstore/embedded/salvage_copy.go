@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 	"unicode/utf8"
 
@@ -38,7 +37,7 @@ func newSalvageCopy(report *SalvageReport, options Options) (*salvageCopy, error
 	}
 	return &salvageCopy{
 		report: report, store: store, streams: map[string]*salvagedStream{},
-		unplaced: sideFile{fs: options.FS, path: filepath.Join(report.Target, unplacedName)},
+		unplaced: sideFile{folder: store.folder, name: unplacedName},
 	}, nil
 }
 
@@ -144,11 +143,11 @@ func (c *salvageCopy) close() error {
 
 // sideFile is written as a whole, under its name only when it is complete.
 type sideFile struct {
-	fs   FS
-	path string
-	file File // nil until there is something to write
-	buf  []byte
-	at   int64
+	folder Dir
+	name   string
+	file   File // nil until there is something to write
+	buf    []byte
+	at     int64
 }
 
 // unplacedRecord is one line of unplaced.jsonl. Metadata and data are given as
@@ -167,7 +166,7 @@ type unplacedRecord struct {
 
 func (f *sideFile) frame(stream string, h *frameHeader, frame []byte) error {
 	if f.file == nil {
-		file, err := f.fs.Open(f.path+tmpSuffix, Create)
+		file, err := f.folder.Open(f.name+tmpSuffix, Create)
 		if err != nil {
 			return err
 		}
@@ -226,8 +225,5 @@ func (f *sideFile) finish() error {
 	if err := file.Close(); err != nil {
 		return err
 	}
-	if err := f.fs.Rename(f.path+tmpSuffix, f.path); err != nil {
-		return err
-	}
-	return f.fs.SyncDir(filepath.Dir(f.path))
+	return giveName(f.folder, f.name)
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,27 +22,24 @@ type sourceFile struct {
 	wrong error
 }
 
-// keepWritersOut takes the lock for reading, so that nothing changes meanwhile.
+// keepWritersOut takes the locks for reading, so that nothing changes meanwhile.
 // If a writer has it, the mark says up to where its log does not change.
-func (s *salvage) keepWritersOut() (io.Closer, error) {
-	probe, err := s.fs.Lock(filepath.Join(s.dir, lockName), false)
+func (s *salvage) keepWritersOut() (probes, error) {
+	held, err := probe(s.source)
 	var locked *LockedError
-	switch {
-	case err == nil, errors.Is(err, fs.ErrNotExist): // without a lock file it is a copy, and nobody writes
-		return probe, nil
-	case errors.As(err, &locked):
-		position, _, err := s.readMark()
-		if err != nil {
-			return nil, errors.Join(locked, err)
-		}
-		s.limit = position
-		return nil, nil //nolint:nilnil // nothing to be given back
+	if !errors.As(err, &locked) {
+		return held, err
 	}
-	return nil, err
+	position, _, err := s.readMark()
+	if err != nil {
+		return nil, errors.Join(locked, err)
+	}
+	s.limit = position
+	return nil, nil
 }
 
 func (s *salvage) readMark() (uint64, uuid.UUID, error) {
-	m, err := openMark(s.fs, s.dir, Read)
+	m, err := openMark(s.source, s.dir)
 	if err != nil {
 		return 0, uuid.Nil, err
 	}
@@ -56,10 +51,7 @@ func (s *salvage) readMark() (uint64, uuid.UUID, error) {
 // sources returns the segments of the store in order, and reports what is wrong
 // with the mark, with names, and with headers.
 func (s *salvage) sources() ([]sourceFile, error) {
-	names, err := s.fs.ReadDir(s.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &NotStoreError{Dir: s.dir, Reason: "the folder does not exist"}
-	}
+	names, err := s.source.ReadDir()
 	if err != nil {
 		return nil, fmt.Errorf("list folder: %w", err)
 	}
@@ -99,13 +91,13 @@ func (s *salvage) sources() ([]sourceFile, error) {
 func (s *salvage) look(name string) sourceFile {
 	f := sourceFile{path: filepath.Join(s.dir, name)}
 	f.base, f.named = segmentBase(name)
-	file, err := s.fs.Open(f.path, Read)
+	file, err := s.source.Open(filepath.Base(f.path), Read)
 	if err != nil {
 		f.wrong = err
 		return f
 	}
 	defer func() { _ = file.Close() }() // it was only read
-	if f.size, f.wrong = file.Size(); f.wrong != nil {
+	if f.size, f.wrong = sizeOf(file); f.wrong != nil {
 		return f
 	}
 	b := make([]byte, segmentHeaderLen)
@@ -230,12 +222,12 @@ type unreadable struct {
 // readAll returns a file up to the limit, with zeros where the disk does not
 // answer. Around a bad sector, it asks again for smaller and smaller pieces.
 func (s *salvage) readAll(f *sourceFile) ([]byte, []unreadable, error) {
-	file, err := s.fs.Open(f.path, Read)
+	file, err := s.source.Open(filepath.Base(f.path), Read)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer func() { _ = file.Close() }() // it was only read
-	size, err := file.Size()
+	size, err := sizeOf(file)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -304,7 +304,12 @@ func TestSalvageUnreadable(t *testing.T) {
 	all := records(t, f)
 	name, content := f.lastSegment()
 	for at := 0; at+sector <= len(content); at += sector {
-		bad := badSector{FS: f, path: dir + "/" + name, from: int64(at)}
+		bad := onDirs{f, func(d embedded.Dir) embedded.Dir {
+			if d.(faultDir).dir != dir {
+				return d
+			}
+			return badSector{Dir: d, name: name, from: int64(at)}
+		}}
 		report, err := embedded.Salvage(t.Context(), dir, target, embedded.SalvageOptions{Options: embedded.Options{FS: bad}})
 		require.NoError(t, err)
 		requireCopy(t, f, report, all, "bad sector")
@@ -320,14 +325,14 @@ func TestSalvageUnreadable(t *testing.T) {
 }
 
 type badSector struct {
-	embedded.FS
-	path string
+	embedded.Dir
+	name string
 	from int64
 }
 
-func (b badSector) Open(path string, mode embedded.Mode) (embedded.File, error) {
-	file, err := b.FS.Open(path, mode)
-	if path != b.path || err != nil {
+func (b badSector) Open(name string, mode embedded.Mode) (embedded.File, error) {
+	file, err := b.Dir.Open(name, mode)
+	if name != b.name || err != nil {
 		return file, err
 	}
 	return badSectorFile{file, b.from}, nil

@@ -3,7 +3,6 @@ package embedded
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"github.com/google/uuid"
@@ -43,8 +42,8 @@ const (
 
 var errNoIndex = errors.New("the index of the segment is of no use")
 
-func sealedPath(seg *segment) string {
-	return strings.TrimSuffix(seg.path, segmentSuffix) + sealedSuffix
+func sealedName(base uint64) string {
+	return strings.TrimSuffix(segmentName(base), segmentSuffix) + sealedSuffix
 }
 
 // sealedStream is what a sealed segment has of one stream.
@@ -129,13 +128,13 @@ func (s *sealedStream) encode(b []byte) []byte {
 // readSealed returns the index of a segment that ends at limit, if there is one
 // that belongs to just this segment. Whatever else may be the matter with it is no
 // reason to worry: the segment itself is there.
-func readSealed(fsys FS, store uuid.UUID, seg *segment, limit uint64) (sealedIndex, error) {
-	file, err := fsys.Open(sealedPath(seg), Read)
+func readSealed(folder Dir, store uuid.UUID, seg *segment, limit uint64) (sealedIndex, error) {
+	file, err := folder.Open(sealedName(seg.base), Read)
 	if err != nil {
 		return sealedIndex{}, err
 	}
 	defer func() { _ = file.Close() }() // it was only read
-	size, err := file.Size()
+	size, err := sizeOf(file)
 	if err != nil || size < sealedHeaderLen {
 		return sealedIndex{}, errors.Join(errNoIndex, err)
 	}
@@ -151,16 +150,17 @@ func readSealed(fsys FS, store uuid.UUID, seg *segment, limit uint64) (sealedInd
 		checksum(b[sealedHeaderLen:]) != le.Uint32(b[52:]) {
 		return sealedIndex{}, errNoIndex
 	}
-	if err := endsWith(seg, end, seg.base+uint64(le.Uint32(b[56:]))*alignment, le.Uint32(b[48:])); err != nil {
+	last := seg.base + uint64(le.Uint32(b[56:]))*alignment
+	if err := endsWith(seg, end, last, le.Uint32(b[48:])); err != nil {
 		return sealedIndex{}, err
 	}
-	return decodeSealed(b, seg.base, end)
+	return decodeSealed(b, seg.base, end, last)
 }
 
 // endsWith checks that the last frame of a segment is the one that an index was
 // made of: so the segment is that one, and it is not cut short.
 func endsWith(seg *segment, end, position uint64, sum uint32) error {
-	size, err := seg.file.Size()
+	size, err := sizeOf(seg.file)
 	if err != nil || seg.base+size < end || position < seg.firstFrame() || position+frameHeaderLen > end {
 		return errors.Join(errNoIndex, err)
 	}
@@ -175,8 +175,9 @@ func endsWith(seg *segment, end, position uint64, sum uint32) error {
 	return nil
 }
 
-// decodeSealed trusts no length, although the checksum is right.
-func decodeSealed(b []byte, base, end uint64) (sealedIndex, error) {
+// decodeSealed trusts no length, although the checksum is right. Last is the
+// position of the last frame.
+func decodeSealed(b []byte, base, end, last uint64) (sealedIndex, error) {
 	x := sealedIndex{base: base, end: end}
 	streams := le.Uint32(b[12:])
 	b = b[sealedHeaderLen:]
@@ -207,7 +208,7 @@ func decodeSealed(b []byte, base, end uint64) (sealedIndex, error) {
 	if len(b) > 0 {
 		return sealedIndex{}, errNoIndex
 	}
-	return x, nil
+	return x, x.checkTiles(last)
 }
 
 // check makes sure that frames and revisions rise, from the first on.
@@ -292,19 +293,34 @@ func (s *Store) loadSealed() error {
 // useIndex makes the frames of a segment known that its index knows, if there is
 // one of use and nothing of the segment is known yet.
 func (s *Store) useIndex(seg *segment, limit uint64) {
-	if s.index.end > seg.firstFrame() {
+	if s.distrust || s.index.end > seg.firstFrame() {
 		return
 	}
-	if x, err := readSealed(s.options.FS, s.uuid, seg, limit); err == nil {
-		_ = s.index.addSealed(&x) // else it adds nothing, and the segment is read
+	if x, err := readSealed(s.folder, s.uuid, seg, limit); err == nil {
+		err = s.index.addSealed(&x) // else it adds nothing, and the segment is read
+		s.believed = s.believed || err == nil
 	}
+}
+
+// load runs what reads the log. If that meets damage, it may be that of an index
+// which was believed: the log is then read once more, from its first byte, and
+// only what that says counts.
+func (s *Store) load(read func() error) error {
+	err := read()
+	var damage *DamageError
+	if !s.believed || !errors.As(err, &damage) {
+		return err
+	}
+	s.distrust, s.indexed, s.unindexed = true, 0, nil
+	s.index.forget()
+	return read()
 }
 
 // loadFinished makes the finished part of the last segment known, as far as its
 // index goes. It holds only what was flushed, wherever the mark is.
 func (s *Store) loadFinished() error {
 	seg := s.lastSegment()
-	size, err := seg.file.Size()
+	size, err := sizeOf(seg.file)
 	if err != nil {
 		return fmt.Errorf("size of %s: %w", seg.path, err)
 	}
@@ -316,7 +332,7 @@ func (s *Store) loadFinished() error {
 // scanSealed reads what is not known of a sealed segment, to its last byte.
 func (s *Store) scanSealed(c *cursor, i int) error {
 	seg, limit := &s.index.segs[i], s.index.segs[i+1].base
-	size, err := seg.file.Size()
+	size, err := sizeOf(seg.file)
 	if err != nil {
 		return fmt.Errorf("size of %s: %w", seg.path, err)
 	}
@@ -337,17 +353,16 @@ func (s *Store) writeSealed(segs segments, i int, end uint64) error {
 	if s.poisoned.Load() != nil {
 		return errNotWanted
 	}
-	path := filepath.Clean(sealedPath(&segs[i]))
-	file, err := s.options.FS.Open(path+tmpSuffix, Create)
+	if !s.roomFor(uint64(len(b))) {
+		return errScarce
+	}
+	name := sealedName(segs[i].base)
+	file, err := writeTmp(s.folder, name, b)
 	if err != nil {
 		return err
 	}
-	_, err = file.WriteAt(b, 0)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err = errors.Join(err, file.Close()); err != nil {
+	if err := file.Close(); err != nil {
 		return err
 	}
-	return s.options.FS.Rename(path+tmpSuffix, path)
+	return s.folder.Rename(name+tmpSuffix, name)
 }

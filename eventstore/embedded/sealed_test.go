@@ -164,7 +164,7 @@ func TestIndexOfAnotherEnd(t *testing.T) {
 func TestIndexerFails(t *testing.T) {
 	for _, failing := range []string{"open", "write", "sync", "rename"} {
 		f := newFaultFS(t, 1)
-		disk := noIndexes{f, failing}
+		disk := onDirs{f, func(d embedded.Dir) embedded.Dir { return noIndexes{d, failing} }}
 		s, err := embedded.Open(dir, embedded.Options{FS: disk, SegmentBytes: 700})
 		require.NoError(t, err)
 		acked := fill(t, s)
@@ -175,7 +175,7 @@ func TestIndexerFails(t *testing.T) {
 }
 
 type noIndexes struct {
-	embedded.FS
+	embedded.Dir
 	failing string
 }
 
@@ -190,7 +190,7 @@ func (n noIndexes) Open(path string, mode embedded.Mode) (embedded.File, error) 
 	if err := n.fails("open", path); err != nil {
 		return nil, err
 	}
-	file, err := n.FS.Open(path, mode)
+	file, err := n.Dir.Open(path, mode)
 	return noIndexesFile{file, n, path}, err
 }
 
@@ -198,7 +198,7 @@ func (n noIndexes) Rename(from, to string) error {
 	if err := n.fails("rename", from); err != nil {
 		return err
 	}
-	return n.FS.Rename(from, to)
+	return n.Dir.Rename(from, to)
 }
 
 type noIndexesFile struct {

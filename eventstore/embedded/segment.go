@@ -18,6 +18,7 @@ const (
 	markName      = "durable"
 	segmentSuffix = ".seg"
 	tornPrefix    = "torn-"
+	refusedPrefix = "refused-"
 	tmpSuffix     = ".tmp"
 )
 
@@ -75,13 +76,13 @@ func segmentBase(name string) (uint64, bool) {
 // crash before the rename leaves a .tmp file that the next attempt replaces.
 // The folder is flushed before the segment is returned, so a frame in it can
 // never be acknowledged and then vanish with its file.
-func createSegment(fsys FS, dir string, store uuid.UUID, base, size uint64) (segment, error) {
+func createSegment(folder Dir, dir string, store uuid.UUID, base, size uint64) (segment, error) {
 	s := newSegment(dir, base)
 	header := segmentHeader{store: store, base: base}.encode(time.Now())
 	if more := int(size) - len(header); more > 0 { //nolint:gosec // a megabyte at most
 		header = append(header, make([]byte, more)...)
 	}
-	file, err := createFile(fsys, s.path, header)
+	file, err := createFile(folder, segmentName(base), header)
 	if err != nil {
 		return segment{}, fmt.Errorf("create segment: %w", err)
 	}
@@ -91,34 +92,47 @@ func createSegment(fsys FS, dir string, store uuid.UUID, base, size uint64) (seg
 
 // createFile makes a file that is there whole or not at all, also after a
 // power cut, and leaves it open.
-func createFile(fsys FS, path string, content []byte) (File, error) {
-	file, err := fsys.Open(path+tmpSuffix, Create)
+func createFile(folder Dir, name string, content []byte) (File, error) {
+	file, err := writeTmp(folder, name, content)
 	if err != nil {
 		return nil, err
 	}
-	err = func() error {
-		if _, err := file.WriteAt(content, 0); err != nil {
-			return err
-		}
-		if err := file.Sync(); err != nil {
-			return err
-		}
-		if err := fsys.Rename(path+tmpSuffix, path); err != nil {
-			return err
-		}
-		return fsys.SyncDir(filepath.Dir(path))
-	}()
+	if err := giveName(folder, name); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+// writeTmp makes the content of a file safe under the name that it has while it
+// is made.
+func writeTmp(folder Dir, name string, content []byte) (File, error) {
+	file, err := folder.Open(name+tmpSuffix, Create)
+	if err != nil {
+		return nil, err
+	}
+	_, err = file.WriteAt(content, 0)
+	if err == nil {
+		err = file.Sync()
+	}
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	return file, nil
 }
 
+// giveName gives a file that is safe its name, which is safe too then.
+func giveName(folder Dir, name string) error {
+	if err := folder.Rename(name+tmpSuffix, name); err != nil {
+		return err
+	}
+	return folder.SyncDir()
+}
+
 // openSegment opens a segment and checks that its header is what its name and
 // the store say.
-func openSegment(fsys FS, dir string, base uint64, store uuid.UUID, mode Mode) (segment, error) {
+func openSegment(folder Dir, dir string, base uint64, store uuid.UUID, mode Mode) (segment, error) {
 	s := newSegment(dir, base)
-	file, err := fsys.Open(s.path, mode)
+	file, err := folder.Open(segmentName(base), mode)
 	if err != nil {
 		return segment{}, fmt.Errorf("open segment: %w", err)
 	}

@@ -3,7 +3,6 @@ package embedded
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -36,10 +35,14 @@ type filler struct {
 	wanted chan uint64 // the size of the next spare
 	work   sync.WaitGroup
 
-	mu    sync.Mutex
-	state fillerState
-	ready *spare
+	mu     sync.Mutex
+	state  fillerState
+	ready  *spare
+	scarce time.Time // when there was no room for a spare
 }
+
+// scarceAge is how long a disk without room for a spare is not asked again.
+const scarceAge = 10 * time.Second
 
 // fillerState keeps one spare from being made over another: the file that has
 // the name may be one that the committer is about to take, or has just taken.
@@ -67,6 +70,13 @@ func startFiller(s *Store) *filler {
 func (f *filler) run() {
 	for size := range f.wanted {
 		file, err := f.fill(size)
+		if errors.Is(err, errScarce) {
+			f.giveBack(file)
+			f.mu.Lock()
+			f.scarce, f.state = time.Now(), idle
+			f.mu.Unlock()
+			continue
+		}
 		if err != nil { // and stays filling: nothing is tried again
 			f.giveBack(file)
 			continue
@@ -81,7 +91,7 @@ func (f *filler) run() {
 func (f *filler) want(size uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.state == idle {
+	if f.state == idle && time.Since(f.scarce) >= scarceAge {
 		f.state = filling
 		f.wanted <- size // has room: it was empty, or the state another
 	}
@@ -111,12 +121,13 @@ func (f *filler) renamed() {
 	f.state, f.ready = idle, nil
 }
 
-func (f *filler) path() string { return filepath.Join(f.store.dir, spareName) }
-
 // fill makes a file of zeros, step by step. The file is returned with an error
 // too.
 func (f *filler) fill(size uint64) (File, error) {
-	file, err := f.store.options.FS.Open(f.path(), Create)
+	if !f.store.roomFor(size) {
+		return nil, errScarce
+	}
+	file, err := f.store.folder.Open(spareName, Create)
 	if err != nil {
 		return nil, err
 	}
@@ -124,6 +135,9 @@ func (f *filler) fill(size uint64) (File, error) {
 	for at := uint64(0); at < size; at += uint64(len(zeros)) {
 		if f.over() {
 			return file, errNotWanted
+		}
+		if !f.store.roomFor(size - at) {
+			return file, errScarce
 		}
 		if _, err := file.WriteAt(zeros[:min(size-at, uint64(len(zeros)))], int64(at)); err != nil {
 			return file, err
@@ -135,7 +149,10 @@ func (f *filler) fill(size uint64) (File, error) {
 	return file, nil
 }
 
-var errNotWanted = errors.New("the store is closed or poisoned")
+var (
+	errNotWanted = errors.New("the store is closed or poisoned")
+	errScarce    = errors.New("the disk has no room for what is only a convenience")
+)
 
 func (f *filler) over() bool {
 	select {
@@ -172,7 +189,7 @@ func nextSize(size, most uint64) uint64 {
 
 // adopt makes the spare the segment that begins at base. As with createSegment,
 // it gets its name only when its header is safe.
-func (s *spare) adopt(fsys FS, dir string, store uuid.UUID, base uint64) (segment, error) {
+func (s *spare) adopt(folder Dir, dir string, store uuid.UUID, base uint64) (segment, error) {
 	seg := newSegment(dir, base)
 	seg.file = s.file
 	err := func() error {
@@ -182,10 +199,10 @@ func (s *spare) adopt(fsys FS, dir string, store uuid.UUID, base uint64) (segmen
 		if err := s.file.Sync(); err != nil {
 			return err
 		}
-		if err := fsys.Rename(filepath.Join(dir, spareName), seg.path); err != nil {
+		if err := folder.Rename(spareName, segmentName(base)); err != nil {
 			return err
 		}
-		return fsys.SyncDir(dir)
+		return folder.SyncDir()
 	}()
 	if err != nil {
 		return segment{}, errors.Join(fmt.Errorf("create segment: %w", err), s.file.Close())

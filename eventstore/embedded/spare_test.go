@@ -86,9 +86,13 @@ func TestFilledAhead(t *testing.T) {
 	require.NoError(t, r.Close())
 }
 
-// spareFS is the real disk, but for what is done to the spare.
+func onSpare(write func() error) embedded.FS {
+	return onDirs{embedded.OS, func(d embedded.Dir) embedded.Dir { return spareFS{d, write} }}
+}
+
+// spareFS is a folder of the real disk, but for what is done to the spare.
 type spareFS struct {
-	embedded.FS
+	embedded.Dir
 	write func() error // before each write to the spare
 }
 
@@ -97,9 +101,9 @@ type spareFile struct {
 	write func() error
 }
 
-func (f spareFS) Open(path string, mode embedded.Mode) (embedded.File, error) {
-	file, err := f.FS.Open(path, mode)
-	if err != nil || filepath.Base(path) != spareName {
+func (f spareFS) Open(name string, mode embedded.Mode) (embedded.File, error) {
+	file, err := f.Dir.Open(name, mode)
+	if err != nil || name != spareName {
 		return file, err
 	}
 	return spareFile{file, f.write}, nil
@@ -118,12 +122,12 @@ func TestFillerFails(t *testing.T) {
 	for _, after := range []int32{0, 1} {
 		folder := t.TempDir()
 		var writes atomic.Int32
-		disk := spareFS{embedded.OS, func() error {
+		disk := onSpare(func() error {
 			if writes.Add(1) > after {
 				return syscall.ENOSPC
 			}
 			return nil
-		}}
+		})
 		s, err := embedded.Open(folder, embedded.Options{FS: disk})
 		require.NoError(t, err)
 		appendKilobytes(t, s, 3<<10)
@@ -144,15 +148,53 @@ func requireLength(t *testing.T, folder string, n int) {
 	require.NoError(t, s.Close())
 }
 
+// TestFillerLeavesReserve: "below a reserve only stops and facts are taken, before
+// ENOSPC poisons": nothing that is only a convenience eats the reserve, and appends
+// go on in a segment that grows.
+func TestFillerLeavesReserve(t *testing.T) {
+	for _, room := range []uint64{0, 64 << 20, 64<<20 + 1<<20, 1 << 40} {
+		f := newFaultFS(t, 1)
+		f.room = room
+		s, err := embedded.Open(dir, embedded.Options{FS: f, Reserve: 64 << 20})
+		require.NoError(t, err)
+		free, err := s.Free()
+		require.NoError(t, err)
+		require.Equal(t, room, free)
+		appendKilobytes(t, s, 3<<10)
+		if room == 1<<40 {
+			waitFor(t, func() bool { return len(f.segmentNames()) > 1 })
+		} else {
+			require.Len(t, f.segmentNames(), 1, "it grows")
+			require.NotContains(t, f.contents(), spareName)
+		}
+		require.NoError(t, s.Health().Poisoned)
+		require.NoError(t, s.Close())
+		require.Equal(t, room > 64<<20, len(f.indexes()) > 0, "an index is a convenience too")
+	}
+}
+
+// TestFree: what the machine says, cheaply.
+func TestFree(t *testing.T) {
+	folder := t.TempDir()
+	s, err := embedded.Open(folder, embedded.Options{})
+	require.NoError(t, err)
+	var disk syscall.Statfs_t
+	require.NoError(t, syscall.Statfs(folder, &disk))
+	free, err := s.Free()
+	require.NoError(t, err)
+	require.InDelta(t, float64(disk.Bavail)*float64(disk.Bsize), float64(free), 4<<30, "others write to it, too")
+	require.NoError(t, s.Close())
+}
+
 // TestFillerIsLate: nobody waits for it; the segment grows until the next one is
 // ready, and no spare is begun over one that is not yet in place.
 func TestFillerIsLate(t *testing.T) {
 	folder := t.TempDir()
 	hold := make(chan struct{})
-	disk := spareFS{embedded.OS, func() error {
+	disk := onSpare(func() error {
 		<-hold
 		return nil
-	}}
+	})
 	s, err := embedded.Open(folder, embedded.Options{FS: disk})
 	require.NoError(t, err)
 	appendKilobytes(t, s, 2<<10)
@@ -172,12 +214,12 @@ func TestFillerIsLate(t *testing.T) {
 func TestAdoptFails(t *testing.T) {
 	folder := t.TempDir()
 	var failing atomic.Bool
-	disk := spareFS{embedded.OS, func() error {
+	disk := onSpare(func() error {
 		if failing.Load() {
 			return syscall.EIO
 		}
 		return nil
-	}}
+	})
 	s, err := embedded.Open(folder, embedded.Options{FS: disk})
 	require.NoError(t, err)
 	appendKilobytes(t, s, 512)

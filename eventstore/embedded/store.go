@@ -12,7 +12,6 @@ package embedded
 import (
 	"context"
 	"errors"
-	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +33,16 @@ type Options struct {
 	// full of zeros: for disks where that brings nothing, such as those that
 	// never write to the same place twice.
 	NoFill bool
+	// Existing refuses to make a store where there is none: Open answers with a
+	// *[NotStoreError] then, and makes nothing.
+	Existing bool
+	// Reserve is how much of the disk is left free for the log itself: below it, no
+	// segment is made ahead and no index is written. Appends go on.
+	Reserve uint64
+	// Trouble, if not nil, is called when the store is poisoned, and when the check
+	// that follows opening finds damage: at most once for each, from a goroutine of
+	// its own. It may call the store.
+	Trouble func(error)
 	// FS is the disk; that of the machine if nil.
 	FS FS
 }
@@ -59,18 +68,27 @@ type Store struct {
 	uuid     uuid.UUID
 	index    *index
 	mark     *mark
-	lock     io.Closer // nil when read-only
+	folder   Dir
+	lock     File // nil when read-only
 	torn     Torn
 	// indexed is how far the index of the last segment went when it was opened.
 	indexed uint64
 	// unindexed are the sealed segments that had no index when the store was opened.
 	unindexed []int
+	// believed: an index was; distrust: none is.
+	believed, distrust bool
 
 	queue     *queue
 	committer *committer
 	filler    *filler // nil with NoFill
 	indexer   *indexer
 	poisoned  atomic.Pointer[eventstore.Unavailable]
+	looked    looked // at the folder, by stillThere
+	written   atomic.Pointer[written]
+	damaged   atomic.Pointer[error]
+	checked   atomic.Bool
+	free      free
+	work      sync.WaitGroup // of watch and check
 
 	refreshing sync.Mutex // one at a time looks for what the writer added
 
@@ -159,6 +177,7 @@ func (s *Store) Close() error {
 			if s.filler != nil {
 				s.filler.stop()
 			}
+			s.work.Wait()
 			s.indexer.work.Wait()
 			s.indexer.last(s.committer.end - s.committer.indexed)
 		}
@@ -183,6 +202,9 @@ func (s *Store) release() error {
 	}
 	if s.lock != nil {
 		failed = errors.Join(failed, s.lock.Close()) // last: until here nobody else may write
+	}
+	if s.folder != nil {
+		failed = errors.Join(failed, s.folder.Close())
 	}
 	return failed
 }

@@ -122,10 +122,10 @@ func (f *faultFS) tearBytes() {
 // out of the disk. If the tests found nothing wrong with it, they would find
 // nothing at all.
 
-type noFlush struct{ embedded.FS }
+type noFlush struct{ embedded.Dir }
 
-func (c noFlush) Open(path string, mode embedded.Mode) (embedded.File, error) {
-	f, err := c.FS.Open(path, mode)
+func (c noFlush) Open(name string, mode embedded.Mode) (embedded.File, error) {
+	f, err := c.Dir.Open(name, mode)
 	if err != nil {
 		return nil, err
 	}
@@ -137,9 +137,9 @@ type noFlushFile struct{ embedded.File }
 func (noFlushFile) Sync() error     { return nil }
 func (noFlushFile) Datasync() error { return nil }
 
-type noDirFlush struct{ embedded.FS }
+type noDirFlush struct{ embedded.Dir }
 
-func (noDirFlush) SyncDir(string) error { return nil }
+func (noDirFlush) SyncDir() error { return nil }
 
 // witness takes the complaints of a disk with teeth.
 type witness struct {
@@ -152,10 +152,10 @@ func (w *witness) Errorf(string, ...any) { w.complaints++ }
 // TestTortureControls: "negative controls (no fsync, no directory fsync) that
 // must fail".
 func TestTortureControls(t *testing.T) {
-	controls := map[string]func(embedded.FS) embedded.FS{
-		"no fsync":           func(f embedded.FS) embedded.FS { return noFlush{f} },
-		"no directory fsync": func(f embedded.FS) embedded.FS { return noDirFlush{f} },
-		"sound":              func(f embedded.FS) embedded.FS { return f },
+	controls := map[string]func(embedded.Dir) embedded.Dir{
+		"no fsync":           func(d embedded.Dir) embedded.Dir { return noFlush{d} },
+		"no directory fsync": func(d embedded.Dir) embedded.Dir { return noDirFlush{d} },
+		"sound":              func(d embedded.Dir) embedded.Dir { return d },
 	}
 	const seeds = 40
 	for name, spoil := range controls {
@@ -163,7 +163,7 @@ func TestTortureControls(t *testing.T) {
 		for seed := range uint64(seeds) {
 			w := &witness{TB: t}
 			f := newFaultFS(w, seed)
-			s, err := embedded.Open(dir, embedded.Options{FS: spoil(f), SegmentBytes: crashSegment})
+			s, err := embedded.Open(dir, embedded.Options{FS: onDirs{f, spoil}, SegmentBytes: crashSegment})
 			require.NoError(t, err)
 			acked := work(t, s, 20)
 			cut := f.powerCut()

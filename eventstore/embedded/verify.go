@@ -3,8 +3,6 @@ package embedded
 import (
 	"context"
 	"fmt"
-
-	"pets/eventstore"
 )
 
 // Report is what [Store.Verify] found, all of it sound.
@@ -15,8 +13,8 @@ type Report struct {
 }
 
 // Verify reads every frame that is durable when it begins from disk again and
-// checks it: checksums, the chain of segments and of revisions, and that each
-// record can be decoded. It holds nobody up. Progress, if not nil, is called
+// checks it: checksums, the chain of segments and of revisions, that each record
+// can be decoded, and that the indexes know it. It holds nobody up. Progress, if not nil, is called
 // with bytes after each megabyte or so. The first thing that is wrong is an
 // Unavailable that wraps a *[DamageError].
 func (s *Store) Verify(ctx context.Context, progress func(done, total int64)) (Report, error) {
@@ -84,7 +82,7 @@ func (v *verification) segment(ctx context.Context, i int) error {
 	if i+1 == len(segs) {
 		return nil // what stands behind the end is being written, or was judged when the store was opened
 	}
-	size, err := seg.file.Size()
+	size, err := sizeOf(seg.file)
 	if err == nil {
 		err = blankAfter(seg, limit-seg.base, size)
 	}
@@ -100,8 +98,8 @@ func (v *verification) frame(seg *segment, h *frameHeader, b []byte) error {
 	if next := v.next[string(name)]; err == nil && h.first != next {
 		err = fmt.Errorf("revision %d follows where %d must", h.first, next)
 	}
-	if err == nil && eventstore.Expected(h.first+h.records-1) > v.store.index.last(string(name)) { //nolint:gosec // far below 2^63
-		err = fmt.Errorf("the frame is not known to this process")
+	if err == nil && !v.store.index.holds(h, name) {
+		return v.store.wrongFrame(seg, h, b)
 	}
 	if err != nil {
 		damage := seg.damage(h.position, err.Error())

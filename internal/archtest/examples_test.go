@@ -72,6 +72,11 @@ var examples = []example{
 	{"no float touches money", "domain/chart.go", `var y float64`, "float64"},
 	{"no float touches money", "internal/bench/a.go", `var y float64`, ""},
 
+	{"users are compared by SameUser", "domain/portfolio/a.go", `var x = d.caller.User == d.s.Stop.Requester`, "User is compared by =="},
+	{"users are compared by SameUser", "internal/httpapi/a.go", `var x = name != t.ApprovedBy`, "ApprovedBy is compared by !="},
+	{"users are compared by SameUser", "commands/a.go", `var x = c.User == domain.ServerUser`, "use domain.SameUser"},
+	{"users are compared by SameUser", "commands/a.go", `var x = c.User == "" || u.User != nil || domain.SameUser(a.User, b.User)`, ""},
+
 	{"functions have at most 70 lines", "cmd/pets/a.go", "func f() {" + strings.Repeat("\n", 72) + "}", "f has 71 lines"},
 	{"functions have at most 70 lines", "cmd/pets/a.go", "func f() {" + strings.Repeat("\n", 71) + "}", ""},
 	{"functions have at most 70 lines", "cmd/pets/a_test.go", "var f = func() {" + strings.Repeat("\n", 72) + "}", "literal has 71 lines"},

@@ -52,6 +52,7 @@ var rules = []rule{
 	{"the domain reads no clock and no randomness", checkDomainCalls},
 	{"the domain starts no goroutine", checkDomainGoroutines},
 	{"no float touches money", checkFloats},
+	{"users are compared by SameUser", checkUsers},
 	{"functions have at most 70 lines", checkFunctionLines},
 	{"source files have at most 600 lines", checkFileLines},
 }
@@ -223,4 +224,41 @@ func checkFileLines(s source) []string {
 		return []string{fmt.Sprintf("%s: has %d lines; the most is %d", s.path, lines, maxFileLines)}
 	}
 	return nil
+}
+
+// userNames end the fields that hold the name of a person.
+var userNames = []string{"User", "Requester", "RequestedBy", "ConfirmedBy", "ApprovedBy", "Actor", "ServerUser"}
+
+// checkUsers: two names of one person may differ in case, so == would take one person
+// for two. To compare with "" is to ask whether there is a name.
+func checkUsers(s source) []string {
+	if s.test() {
+		return nil
+	}
+	var out []string
+	ast.Inspect(s.file, func(n ast.Node) bool {
+		e, ok := n.(*ast.BinaryExpr)
+		if !ok || e.Op != token.EQL && e.Op != token.NEQ || isNothing(e.X) || isNothing(e.Y) {
+			return true
+		}
+		for _, side := range []ast.Expr{e.X, e.Y} {
+			if sel, ok := side.(*ast.SelectorExpr); ok && matchesAny(userNames, sel.Sel.Name) {
+				out = append(out, s.at(e.Pos(), "%s is compared by %s: use domain.SameUser", sel.Sel.Name, e.Op))
+				break
+			}
+		}
+		return true
+	})
+	return out
+}
+
+// isNothing: nil or an empty text.
+func isNothing(e ast.Expr) bool {
+	switch e := e.(type) {
+	case *ast.Ident:
+		return e.Name == "nil"
+	case *ast.BasicLit:
+		return e.Value == `""`
+	}
+	return false
 }

@@ -1,5 +1,5 @@
-// Package bench measures the speed of the store as ratios: to what the disk itself
-// can do, and to other stores.
+// Package bench measures the speed of the store as ratios, to what the disk itself
+// can do and to other stores, and sums up how long requests took.
 //
 // It owns the method. Absolute figures swing tenfold with what else a machine
 // does, so all contenders are open at once and take turns of 200 ms, and a ratio
@@ -76,13 +76,11 @@ func Run(ctx context.Context, o Options) (results []Measured, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	r := &run{o: o, dir: dir, folder: filepath.Join(dir, "store"), next: slices.Repeat([]eventstore.Expected{eventstore.NoStream}, writers)}
-	for w := range writers {
-		r.streams = append(r.streams, fmt.Sprintf("portfolio-%d", w))
-	}
-	if r.store, err = embedded.Open(r.folder, embedded.Options{}); err != nil {
+	r, err := newRun(o, filepath.Join(dir, "store"))
+	if err != nil {
 		return nil, err
 	}
+	r.dir = dir
 	results, err = r.appends(ctx)
 	if err == nil {
 		err = r.grow(ctx)
@@ -97,13 +95,29 @@ func Run(ctx context.Context, o Options) (results []Measured, err error) {
 	return append(results, opening...), err
 }
 
+// newRun opens a store for writers that have appended nothing yet.
+func newRun(o Options, folder string) (*run, error) {
+	r := &run{o: o, folder: folder, next: slices.Repeat([]eventstore.Expected{eventstore.NoStream}, writers)}
+	for w := range writers {
+		r.streams = append(r.streams, fmt.Sprintf("portfolio-%d", w))
+	}
+	var err error
+	r.store, err = embedded.Open(folder, embedded.Options{})
+	return r, err
+}
+
 // append puts one record at the end of a writer's stream. Like a writer of
 // package commands, it does not give up: a context would be paid for each time.
 func (r *run) append(writer int) error {
-	record := eventstore.Proposed{ID: r.id(writer), Type: "fill.recorded.v1", Time: time.Now(), Metadata: filler[:50], Data: filler[:bytes-50]}
-	_, err := r.store.Append(context.Background(), r.streams[writer], r.next[writer], []eventstore.Proposed{record})
-	r.next[writer]++
+	_, err := r.put(writer)
 	return err
+}
+
+func (r *run) put(writer int) (eventstore.Appended, error) {
+	record := eventstore.Proposed{ID: r.id(writer), Type: "fill.recorded.v1", Time: time.Now(), Metadata: filler[:50], Data: filler[:bytes-50]}
+	appended, err := r.store.Append(context.Background(), r.streams[writer], r.next[writer], []eventstore.Proposed{record})
+	r.next[writer]++
+	return appended, err
 }
 
 // id counts: to draw ids at random is not what is measured.
@@ -134,10 +148,10 @@ func (r *run) appends(ctx context.Context) (results []Measured, err error) {
 	}
 	closers = append(closers, one.f)
 	all := []Contender{
-		{"store, 64 writers", writers, func(w int) error { return r.append(w) }},
-		{"floor, 64 writers", writers, func(int) error { return many.together(filler) }},
-		{"store, one caller", 1, func(w int) error { return r.append(w) }},
-		{"raw, one caller", 1, func(int) error { return one.alone(filler) }},
+		{Name: "store, 64 writers", Writers: writers, Work: func(w int) error { return r.append(w) }},
+		{Name: "floor, 64 writers", Writers: writers, Work: func(int) error { return many.together(filler) }},
+		{Name: "store, one caller", Writers: 1, Work: func(w int) error { return r.append(w) }},
+		{Name: "raw, one caller", Writers: 1, Work: func(int) error { return one.alone(filler) }},
 	}
 	for _, rival := range r.o.Rivals {
 		put, closer, err := rival.Open(filepath.Join(r.dir, rival.Name))
@@ -145,7 +159,7 @@ func (r *run) appends(ctx context.Context) (results []Measured, err error) {
 			return nil, fmt.Errorf("open %s: %w", rival.Name, err)
 		}
 		closers = append(closers, closer)
-		all = append(all, Contender{rival.Name, writers, func(w int) error { return put(w, filler) }})
+		all = append(all, Contender{Name: rival.Name, Writers: writers, Work: func(w int) error { return put(w, filler) }})
 	}
 	figures, err := Turns(ctx, r.o.Rounds, all, r.o.Progress)
 	if err != nil {
@@ -161,7 +175,7 @@ func (r *run) appends(ctx context.Context) (results []Measured, err error) {
 
 // grow appends until the store has the events that it is to be opened with.
 func (r *run) grow(ctx context.Context) error {
-	store := Contender{"store", writers, func(w int) error { return r.append(w) }}
+	store := Contender{Name: "store", Writers: writers, Work: r.append}
 	for {
 		have := 0
 		for _, n := range r.next {
@@ -171,7 +185,7 @@ func (r *run) grow(ctx context.Context) error {
 		if have >= r.o.Events {
 			return nil
 		}
-		if _, _, err := store.turn(); err != nil {
+		if _, _, err := store.turn(ctx); err != nil {
 			return err
 		}
 	}
@@ -184,7 +198,11 @@ func (r *run) opens(ctx context.Context) ([]Measured, error) {
 	if err := link(r.folder, bare, ".idx"); err != nil {
 		return nil, err
 	}
-	figures, err := Turns(ctx, r.o.Rounds, []Contender{{"crashed", 1, opening(crashed)}, {"closed", 1, opening(r.folder)}, {"scan", 1, opening(bare)}}, r.o.Progress)
+	figures, err := Turns(ctx, r.o.Rounds, []Contender{
+		{Name: "crashed", Writers: 1, Work: opening(crashed)},
+		{Name: "closed", Writers: 1, Work: opening(r.folder)},
+		{Name: "scan", Writers: 1, Work: opening(bare)},
+	}, r.o.Progress)
 	if err != nil {
 		return nil, err
 	}

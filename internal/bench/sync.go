@@ -9,5 +9,5 @@ func Sync(dir string) (Contender, io.Closer, error) {
 	if err != nil {
 		return Contender{}, nil, err
 	}
-	return Contender{"raw write and fdatasync", 1, func(int) error { return raw.alone(filler) }}, raw.f, nil
+	return Contender{Name: "raw write and fdatasync", Writers: 1, Work: func(int) error { return raw.alone(filler) }}, raw.f, nil
 }

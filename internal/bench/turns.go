@@ -17,6 +17,9 @@ type Contender struct {
 	Writers int
 	// Work does one operation for a writer.
 	Work func(writer int) error
+	// Settle, which may be nil, ends a turn: it waits for what the work has left to be
+	// done, and its time counts.
+	Settle func(ctx context.Context) error
 }
 
 // Progress is told how far a measurement is; it may be nil.
@@ -31,7 +34,7 @@ func Turns(ctx context.Context, rounds int, all []Contender, tell Progress) ([][
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			rate, median, err := all[i].turn()
+			rate, median, err := all[i].turn(ctx)
 			if err != nil {
 				return nil, err
 			}
@@ -51,7 +54,7 @@ func Turns(ctx context.Context, rounds int, all []Contender, tell Progress) ([][
 
 // turn lets a contender work for a while and returns how many operations it did
 // in a second, and how long the middle one took when there is one writer.
-func (c *Contender) turn() (rate, median float64, err error) {
+func (c *Contender) turn(ctx context.Context) (rate, median float64, err error) {
 	var group sync.WaitGroup
 	counts, errs := make([]int, c.Writers), make([]error, c.Writers)
 	var took []float64
@@ -77,6 +80,11 @@ func (c *Contender) turn() (rate, median float64, err error) {
 		}
 		total += counts[w]
 	}
+	if c.Settle != nil {
+		if err := c.Settle(ctx); err != nil {
+			return 0, 0, err
+		}
+	}
 	return float64(total) / time.Since(began).Seconds(), middle(took), nil
 }
 
@@ -99,8 +107,12 @@ func (m Measured) Lines() []string {
 	if !m.OK {
 		verdict = "MISSED"
 	}
+	first := fmt.Sprintf("goal %-3d %.2f   %s   %s", m.Goal, m.Ratio, m.Want, verdict)
+	if m.Goal == 0 { // a figure without a goal
+		first = fmt.Sprintf("         %.2f", m.Ratio)
+	}
 	return []string{
-		fmt.Sprintf("goal %-3d %.2f   %s   %s", m.Goal, m.Ratio, m.Want, verdict),
+		first,
 		"         " + m.What,
 		fmt.Sprintf("         %.0f ÷ %.0f %s", m.Ours, m.Theirs, m.Unit),
 	}

@@ -21,6 +21,7 @@ import (
 const (
 	maxBody      = 64 << 10 // of a command
 	maxBatchBody = 2 << 20  // of a batch of 1,000
+	sendPiece    = 64 << 10 // of an answer, at a time
 	answerWithin = 10 * time.Second
 	// custodyWithin bounds what asks a chain, rotateWithin what opens every key.
 	custodyWithin = 60 * time.Second
@@ -42,6 +43,8 @@ type Engine interface {
 	Stop(ctx context.Context, portfolio string, r commands.Request) (answer commands.Answer, recorded bool, err error)
 	// StopAll does it for every portfolio there is.
 	StopAll(ctx context.Context, r commands.Request) ([]commands.Stopped, error)
+	// StopBot takes one bot out of trading in the same way.
+	StopBot(ctx context.Context, portfolio string, r commands.Request) (answer commands.Answer, recorded bool, err error)
 	// Portfolios lists what exists, sorted.
 	Portfolios(ctx context.Context) ([]string, error)
 }
@@ -64,10 +67,17 @@ type Config struct {
 	Defaults func(domain.Mode) (domain.Policy, error)
 	// Snapshots shorten the way to a moment in the past; may be nil.
 	Snapshots projections.Snapshots
-	// Rate is how many requests a second one key may send, with Burst at once; 0
-	// is no limit.
+	// Rate is how many commands a second one key may send, with Burst at once; 0
+	// is no limit. Facts have a bound of their own, stops have none.
 	Rate  float64
 	Burst int
+	// Health is asked how engine and store are doing; nil is always well.
+	Health func() Health
+	// BytesPerDay bounds what a key's permits, denials, notes and reads cause; 0 is no
+	// limit.
+	BytesPerDay int64
+	// Limited is told of every refusal by a bound, and the role of who met it; may be nil.
+	Limited func(bound, role string)
 	// Now is the wall clock; time.Now by default.
 	Now func() time.Time
 	Log *slog.Logger
@@ -84,12 +94,22 @@ type API struct {
 	views   *views
 	denials *denials
 	limits  *limiters
-	streams *streamSlots
-	folds   chan struct{} // a place for each fold of the past under way
-	log     *slog.Logger
-	now     func() time.Time
-	mux     *http.ServeMux
-	ready   atomic.Bool
+	budgets *budgets
+	bodies  *room // memory for bodies, and for answers under way
+	answers *room
+	pasts   *pastLooks
+	// inFlight are the requests under way, streams the event streams.
+	inFlight *places
+	streams  *places
+	log      *slog.Logger
+	now      func() time.Time
+	mux      *http.ServeMux
+	local    *http.ServeMux // what the stop socket answers
+	// known: every key there was at the start is folded, and so is every revocation.
+	known atomic.Bool
+	ready atomic.Bool
+	// sendWithin is how long a reader may take to accept a piece of an answer.
+	sendWithin time.Duration
 	// closing ends the event streams when the server stops.
 	closing context.Context //nolint:containedctx // ends with Close
 	close   context.CancelFunc
@@ -104,27 +124,55 @@ func New(c Config) *API {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	a := &API{
-		config: c, engine: c.Engine, keys: c.Keys, log: c.Log, now: c.Now, mux: http.NewServeMux(),
-		limits: newLimiters(c.Rate, c.Burst), streams: newStreamSlots(), folds: make(chan struct{}, maxFolds),
+		config: c, engine: c.Engine, keys: c.Keys, log: c.Log, now: c.Now, mux: http.NewServeMux(), local: http.NewServeMux(),
+		limits:     newLimiters(c.Rate, c.Burst),
+		inFlight:   newPlaces(maxInFlight, maxInFlightPerKey, inFlightForPeople),
+		streams:    newPlaces(maxStreams, maxStreamsPerKey, streamsForPeople),
+		sendWithin: sendWithin,
+		budgets:    newBudgets(c.BytesPerDay), bodies: newRoom(), answers: newRoom(), pasts: newPastLooks(),
 	}
 	a.closing, a.close = context.WithCancel(context.Background())
 	a.views = newViews(a.closing, c.Store, c.Log)
 	a.denials = newDenials(a.recordDenials)
 	for i := range table {
 		row := &table[i]
-		a.mux.HandleFunc(row.method+" "+row.path, func(w http.ResponseWriter, r *http.Request) { a.serve(row, w, r) })
+		handle := func(w http.ResponseWriter, r *http.Request) { a.serve(row, w, r) }
+		a.mux.HandleFunc(row.method+" "+row.path, handle)
+		if row.urgent {
+			a.local.HandleFunc(row.method+" "+row.path, handle)
+		}
 	}
-	a.mux.HandleFunc("/", a.unknown)
+	for _, mux := range []*http.ServeMux{a.mux, a.local} {
+		mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { unknown(mux, w, r) })
+		mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "alive\n") })
+		mux.HandleFunc("GET /readyz", a.readyz)
+	}
 	a.mux.HandleFunc("GET /openapi.json", a.openapi)
-	a.mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "alive\n") })
-	a.mux.HandleFunc("GET /readyz", a.readyz)
 	return a
 }
 
+// KeysKnown folds the API keys as they stand now. From then on the routes that
+// stop something are open: a stop must not wait for portfolios to be folded.
+func (a *API) KeysKnown(ctx context.Context) error {
+	switch head, err := a.config.Store.Head(ctx, commands.SystemStream); {
+	case err == nil:
+		if err := a.keys.Wait(ctx, head); err != nil {
+			return err
+		}
+	case !errors.As(err, new(*eventstore.NotFound)):
+		return err
+	}
+	a.known.Store(true)
+	return nil
+}
+
 // Ready folds the live view of every portfolio and then opens the routes. Until
-// it returns, everything under /v1 is answered 503: a state that is not whole is
-// no state to decide on.
+// it returns, everything under /v1 but what stops is answered 503: a state that is
+// not whole is no state to decide on.
 func (a *API) Ready(ctx context.Context) error {
+	if err := a.KeysKnown(ctx); err != nil {
+		return err
+	}
 	ids, err := a.engine.Portfolios(ctx)
 	if err != nil {
 		return err
@@ -172,6 +220,11 @@ type request struct {
 	r   *http.Request
 	row *route
 	key key
+	// placed: it has a place among those under way.
+	placed bool
+	// What is held of the memory for bodies and answers.
+	body, held *lease
+	dry        bool // nothing is to be recorded: the answer is a read
 }
 
 func (q *request) portfolio() string { return q.r.PathValue("portfolio") }
@@ -180,9 +233,11 @@ func (q *request) portfolio() string { return q.r.PathValue("portfolio") }
 // and only then what was asked.
 func (a *API) serve(row *route, w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	rec := &recorder{ResponseWriter: w}
+	rec := &recorder{ResponseWriter: w, out: http.NewResponseController(w), within: a.sendWithin, until: start.Add(ofServer.response)}
 	q := &request{api: a, w: rec, r: r, row: row}
 	defer func() {
+		q.leave()
+		q.done()
 		if p := recover(); p != nil {
 			a.log.Error("a request panicked", "route", row.name, "panic", p, "stack", string(debug.Stack()))
 			if !rec.wrote {
@@ -195,17 +250,26 @@ func (a *API) serve(row *route, w http.ResponseWriter, r *http.Request) {
 	}()
 	err := a.guard(q)
 	if err == nil {
-		err = row.handle(q)
+		err = q.handle()
 	}
 	if err != nil {
 		a.refuse(q, err)
+		return
 	}
+	q.sent(rec.bytes)
 }
 
 // guard is the one place that decides whether a request is let in.
 func (a *API) guard(q *request) error {
-	if !a.ready.Load() {
+	if !a.ready.Load() && !q.row.urgent {
 		return domain.Errorf(domain.CodeUnavailable, "the history is still being folded; see /readyz")
+	}
+	if caller, ok := localIn(q.r.Context()); ok && q.row.urgent {
+		q.key = key{id: caller.User, caller: caller}
+		return nil
+	}
+	if !a.known.Load() {
+		return domain.Errorf(domain.CodeUnavailable, "the API keys are not folded yet; on the server's own machine pets stop needs none")
 	}
 	source := sourceOf(q.r)
 	k, err := a.authenticate(q.r)
@@ -217,11 +281,14 @@ func (a *API) guard(q *request) error {
 		return err
 	}
 	q.key = k
-	if !q.row.urgent && !a.limits.allow(k.id, a.now()) {
-		a.denials.note(source, k.id, q.row.name, domain.CodeRateLimited, a.now())
-		return domain.Errorf(domain.CodeRateLimited, "the key sends too many requests")
+	q.conn().keyed(k.id)
+	if err := q.admit(); err != nil {
+		return err
 	}
-	return authorise(k, q.row, q.r)
+	if err := authorise(k, q.row, q.r); err != nil {
+		return err
+	}
+	return q.enter()
 }
 
 // refuse answers with a problem, and notes who was denied.
@@ -251,12 +318,12 @@ func (a *API) logDefect(q *request, err error) {
 }
 
 // unknown answers what no route matches: another method's path, or none's.
-func (a *API) unknown(w http.ResponseWriter, r *http.Request) {
+func unknown(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
 	var allowed []string
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
 		other := r.Clone(r.Context())
 		other.Method = method
-		if _, pattern := a.mux.Handler(other); pattern != "/" {
+		if _, pattern := mux.Handler(other); pattern != "/" {
 			allowed = append(allowed, method)
 		}
 	}
@@ -270,29 +337,6 @@ func (a *API) unknown(w http.ResponseWriter, r *http.Request) {
 	p := problemOf(domain.Errorf(domain.CodeInvalid, "the route has another method"))
 	p.Status = http.StatusMethodNotAllowed
 	writeProblem(w, p)
-}
-
-func (a *API) readyz(w http.ResponseWriter, _ *http.Request) {
-	switch reason := a.notReady(); reason {
-	case "":
-		writeText(w, http.StatusOK, "ready\n")
-	default:
-		writeText(w, http.StatusServiceUnavailable, reason+"\n")
-	}
-}
-
-// notReady says why commands cannot be answered, "" where they can.
-func (a *API) notReady() string {
-	switch {
-	case !a.ready.Load():
-		return "not ready: the history is still being folded"
-	case a.keys.Broken() != nil:
-		return "not ready: the system stream cannot be followed"
-	}
-	if broken := a.views.broken(); broken != "" {
-		return "not ready: portfolio " + broken + " cannot be followed"
-	}
-	return ""
 }
 
 // EachState shows the live state of every portfolio, one after another.
@@ -310,26 +354,29 @@ func (a *API) EachState(look func(*portfolio.State)) {
 	}
 }
 
-// IsReady reports whether commands are answered.
-func (a *API) IsReady() bool { return a.notReady() == "" }
-
 func writeText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(text)) // a caller who has gone needs no answer
 }
 
-// recorder remembers what was answered.
+// recorder remembers what was answered, and gives its reader a bounded time to
+// take it: who asks and never reads would hold a place for as long as he likes.
 type recorder struct {
 	http.ResponseWriter
+	out    *http.ResponseController
+	within time.Duration // for a piece of the answer
+	until  time.Time     // for all of it; zero for an event stream
 	status int
 	wrote  bool
+	bytes  int64 // of the body
 }
 
 // WriteHeader implements http.ResponseWriter.
 func (r *recorder) WriteHeader(status int) {
 	if !r.wrote {
 		r.status, r.wrote = status, true
+		r.hurry()
 	}
 	r.ResponseWriter.WriteHeader(status)
 }
@@ -339,7 +386,25 @@ func (r *recorder) Write(b []byte) (int, error) {
 	if !r.wrote {
 		r.status, r.wrote = http.StatusOK, true
 	}
-	return r.ResponseWriter.Write(b)
+	n := 0
+	for {
+		piece := b[n:min(len(b), n+sendPiece)]
+		r.hurry()
+		sent, err := r.ResponseWriter.Write(piece)
+		r.bytes += int64(sent)
+		if n += sent; err != nil || n == len(b) {
+			return n, err
+		}
+	}
+}
+
+// hurry moves the deadline on, for the next piece.
+func (r *recorder) hurry() {
+	at := time.Now().Add(r.within)
+	if !r.until.IsZero() && r.until.Before(at) {
+		at = r.until
+	}
+	_ = r.out.SetWriteDeadline(at) // where there is none to move, all is well
 }
 
 // Unwrap lets http.ResponseController reach deadlines and flushes.

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -42,13 +43,16 @@ type batchResult struct {
 	Replayed bool     `json:"replayed,omitempty"`
 	Answer   any      `json:"answer,omitempty"`
 	Problem  *Problem `json:"problem,omitempty"`
+	// Short: the answers of the batch were too long, and this one is without its reasons
+	// and events. The command again, by itself and under its key, is answered whole.
+	Short bool `json:"short,omitempty"`
 }
 
 func batchRoute() route {
 	return route{
 		method: http.MethodPost, path: inPortfolio + "/batch", name: "batch", roles: batchRoles, handle: runBatch,
 		summary: "Up to 1,000 commands in one request; each is atomic, the batch is not; answers by index",
-		body:    reflect.TypeFor[batchBody](), answer: reflect.TypeFor[batchAnswer](), maxBody: maxBatchBody,
+		body:    reflect.TypeFor[batchBody](), answer: reflect.TypeFor[batchAnswer](), maxBody: maxBatchBody, batch: true,
 	}
 }
 
@@ -90,11 +94,21 @@ func runBatch(q *request) error {
 	if len(b.Commands) == 0 || len(b.Commands) > maxBatch {
 		return domain.Invalid("commands", "must hold 1 to %d", maxBatch)
 	}
+	if err := q.makeRoom(min(answerRoom, smallAnswer+int64(len(b.Commands))*roomForCommand)); err != nil {
+		return err
+	}
 	out := batchAnswer{Results: make([]batchResult, len(b.Commands))}
+	refused, err := q.chargeBatch(b.Commands)
+	if err != nil {
+		return err
+	}
 	var requests []commands.Request
 	var at []int // where in the batch a request comes from
 	for i, item := range b.Commands {
 		r, err := item.request(q.key.caller)
+		if limit := refused[item.class()]; limit != nil {
+			err = limit
+		}
 		if err != nil {
 			out.Results[i] = failed(err)
 			continue
@@ -109,17 +123,107 @@ func runBatch(q *request) error {
 			return err
 		}
 		for n, r := range results {
+			q.recorded(b.Commands[at[n]].class(), &r.Answer)
 			out.Results[at[n]] = q.batched(r)
 		}
 	}
-	writeJSON(q.w, http.StatusOK, out)
-	return nil
+	return q.deliverBatch(&out)
+}
+
+// class is that of the command the item names.
+func (item *batchItem) class() commands.Class { return commands.ClassNamed(item.Command) }
+
+// chargeBatch counts the commands of a batch by their classes, before any of them is
+// looked at. Those of a class that are too many are refused together; the others go on:
+// what has happened, and what stops something, must not wait because it came in one
+// request with permits. Where nothing is left, the batch is refused as a whole.
+func (q *request) chargeBatch(items []batchItem) (refused map[commands.Class]error, err error) {
+	counts, permits := map[commands.Class]int{}, false
+	for i := range items {
+		counts[items[i].class()]++
+		permits = permits || items[i].Command == askPermitName
+	}
+	refused = map[commands.Class]error{}
+	left := len(items)
+	for _, class := range []commands.Class{commands.ClassOther, commands.ClassFact} {
+		n := counts[class]
+		if n == 0 {
+			continue
+		}
+		err := q.chargeClass(class, n, permits)
+		if err == nil {
+			continue
+		}
+		if left -= n; left == 0 {
+			return nil, err
+		}
+		refused[class] = err
+	}
+	return refused, nil
+}
+
+// chargeClass asks for the bytes first: who has none left must not lose commands of the
+// second over it.
+func (q *request) chargeClass(class commands.Class, n int, permits bool) error {
+	if class == commands.ClassOther && (!q.key.person() || permits) {
+		if err := q.withinBudget(); err != nil {
+			return err
+		}
+	}
+	return q.charge(class, n)
+}
+
+// roomForCommand is the room that a batch takes for the answer to each of its commands:
+// ten times what most answers need.
+const roomForCommand = 4 << 10
+
+// deliverBatch answers a batch. What was decided cannot be refused any more for being
+// long to tell: answers that do not fit are shortened to what has to be known at once.
+func (q *request) deliverBatch(v *batchAnswer) error {
+	var out bytes.Buffer
+	whole := int(q.held.bytes * 3 / 4) // the rest is for what is shortened
+	out.WriteString(`{"results":[`)
+	for i := range v.Results {
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		before := out.Len()
+		if err := appendJSON(&out, &v.Results[i]); err != nil {
+			return err
+		}
+		if out.Len() > whole {
+			out.Truncate(before)
+			if err := appendJSON(&out, shortened(v.Results[i])); err != nil {
+				return err
+			}
+		}
+		v.Results[i] = batchResult{} // it is written
+	}
+	out.WriteString("]}\n")
+	return q.write(out.Bytes())
+}
+
+// shortened keeps of an answer what its sender has to know now: what was decided, and
+// what to do.
+func shortened(r batchResult) batchResult {
+	r.Short = r.Answer != nil
+	switch a := r.Answer.(type) {
+	case *commands.Answer:
+		r.Answer = &commands.Answer{Revision: a.Revision, Events: []commands.EventRef{}, Directives: a.Directives, ID: a.ID}
+	case permitAnswered:
+		a.Reasons, a.Events = []domain.Reason{}, []commands.EventRef{}
+		r.Answer = a
+	}
+	return r
 }
 
 func (item *batchItem) request(caller domain.Caller) (commands.Request, error) {
 	k, err := checkKey("idempotency_key", item.IdempotencyKey)
 	if err != nil {
 		return commands.Request{}, err
+	}
+	if len(item.Body) > maxBody {
+		return commands.Request{}, domain.Errorf(domain.CodeTooLarge, "the body of a command is over %d bytes", maxBody)
 	}
 	make, known := batchable[item.Command]
 	if !known {

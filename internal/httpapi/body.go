@@ -28,6 +28,9 @@ func (q *request) readBody(into any) error {
 	if q.row.maxBody > 0 {
 		most = q.row.maxBody
 	}
+	if err := q.bodyRoom(most); err != nil {
+		return err
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(q.w, q.r.Body, most))
 	if err != nil {
 		return bodyError(err, most)
@@ -36,7 +39,21 @@ func (q *request) readBody(into any) error {
 	return strict.Decode(body, into)
 }
 
-// unhurried lifts the read deadline once there is nothing left to read: net/http
+// handle answers a request that was let in. What a GET brings along is read, and
+// thrown away, under the deadline of a body: only then may the answer take its
+// time.
+func (q *request) handle() error {
+	if q.row.body == nil {
+		if _, err := io.Copy(io.Discard, http.MaxBytesReader(q.w, q.r.Body, maxBody)); err != nil {
+			return bodyError(err, maxBody)
+		}
+		q.unhurried()
+	}
+	return q.row.handle(q)
+}
+
+// unhurried lifts the read deadline once there is nothing left to read, and never
+// before: a body that does not end would hold its connection for ever. net/http
 // watches the connection meanwhile, and would take the deadline for a client that
 // has hung up, in the middle of a long answer.
 func (q *request) unhurried() {

@@ -118,22 +118,33 @@ func custodyRoutes() []route {
 		nudging(post("/rebalance", "Propose a move between the wallets, where one is due", func(_ emptyBody, _ *http.Request) commands.Command { return commands.ProposeRebalance{} })),
 		custom("/reconcile", "Hold the ledger against the chain; a difference stops outgoing transfers", func(_ emptyBody, _ *http.Request) commands.Reconcile { return commands.Reconcile{} }, Custody.Reconcile),
 
-		by(readers[1:], get("/wallets", "wallets", "The wallets, without anything of their keys", func(l *looker) (walletsAnswer, error) {
-			return walletsAnswer{l.head(), projections.WalletsOf(l.state)}, nil
+		by(readers[1:], get("/wallets", "wallets", "The wallets, without anything of their keys", walletsView, paging...)),
+		by(readers[1:], get("/address-book", "address_book", "The addresses that transfers may go to", bookView, paging...)),
+		by(readers[1:], get("/treasury", "treasury", "Where the money lies, where it should, and what stands in the way", func(l *looker) (*treasuryAnswer, error) {
+			return &treasuryAnswer{l.head(), projections.TreasuryOf(l.state, l.now)}, nil
 		})),
-		by(readers[1:], get("/address-book", "address_book", "The addresses that transfers may go to", func(l *looker) (bookAnswer, error) {
-			return bookAnswer{l.head(), projections.BookOf(l.state)}, nil
-		})),
-		by(readers[1:], get("/treasury", "treasury", "Where the money lies, where it should, and what stands in the way", func(l *looker) (treasuryAnswer, error) {
-			return treasuryAnswer{l.head(), projections.TreasuryOf(l.state, l.now)}, nil
-		})),
-		by(readers[1:], get("/transfers", "transfers", "Transfers, oldest first: those that are open, and the last 1,000 that are over", func(l *looker) (transfersAnswer, error) {
-			return transfersAnswer{l.head(), projections.TransfersOf(l.state, func(*treasury.Transfer) bool { return true })}, nil
-		})),
-		by(readers[1:], get("/approvals", "approvals", "Transfers that wait for a second person", func(l *looker) (transfersAnswer, error) {
-			return transfersAnswer{l.head(), projections.TransfersOf(l.state, func(t *treasury.Transfer) bool { return t.Status == treasury.Requested && !t.Lapsed(l.now) })}, nil
-		})),
+		by(readers[1:], get("/transfers", "transfers", "Transfers, oldest first: those that are open, and the last 1,000 that are over", func(l *looker) (*transfersAnswer, error) {
+			return transfersView(l, func(*treasury.Transfer) bool { return true })
+		}, paging...)),
+		by(readers[1:], get("/approvals", "approvals", "Transfers that wait for a second person", func(l *looker) (*transfersAnswer, error) {
+			return transfersView(l, func(t *treasury.Transfer) bool { return t.Status == treasury.Requested && !t.Lapsed(l.now) })
+		}, paging...)),
 	}
+}
+
+func walletsView(l *looker) (*walletsAnswer, error) {
+	v := &walletsAnswer{Head: l.head(), Wallets: projections.WalletsOf(l.state)}
+	return v, v.page(l.values, listOf("wallets", &v.Wallets, func(w *projections.Wallet) string { return w.Wallet }))
+}
+
+func bookView(l *looker) (*bookAnswer, error) {
+	v := &bookAnswer{Head: l.head(), Addresses: projections.BookOf(l.state)}
+	return v, v.page(l.values, listOf("addresses", &v.Addresses, func(c *projections.Contact) string { return joined(c.Chain, c.Address) }))
+}
+
+func transfersView(l *looker, which func(*treasury.Transfer) bool) (*transfersAnswer, error) {
+	v := &transfersAnswer{Head: l.head(), Transfers: projections.TransfersOf(l.state, which)}
+	return v, v.page(l.values, listOf("transfers", &v.Transfers, func(t *projections.Transfer) string { return t.Transfer }))
 }
 
 // Answers of custody's reads.
@@ -141,14 +152,17 @@ type (
 	walletsAnswer struct {
 		Head
 		Wallets []projections.Wallet `json:"wallets"`
+		Pages
 	}
 	bookAnswer struct {
 		Head
 		Addresses []projections.Contact `json:"addresses"`
+		Pages
 	}
 	transfersAnswer struct {
 		Head
 		Transfers []projections.Transfer `json:"transfers"`
+		Pages
 	}
 	treasuryAnswer struct {
 		Head
@@ -187,13 +201,19 @@ func sendTo(q *request, c commands.Command, send func(Custody, context.Context, 
 	q.patient(custodyWithin)
 	ctx, cancel := context.WithTimeout(q.r.Context(), custodyWithin)
 	defer cancel()
-	return send(q.api.config.Custody, ctx, q.portfolio(), r)
+	answer, err := send(q.api.config.Custody, ctx, q.portfolio(), r)
+	q.recorded(commands.ClassOf(c), &answer)
+	return answer, err
 }
 
 // patient gives an answer more time than others have: a chain is asked, or every key
 // is opened.
 func (q *request) patient(within time.Duration) {
-	_ = http.NewResponseController(q.w).SetWriteDeadline(time.Now().Add(within + answerWithin)) // where there is none to move, all is well
+	until := time.Now().Add(within + answerWithin)
+	_ = http.NewResponseController(q.w).SetWriteDeadline(until) // where there is none to move, all is well
+	if rec, ok := q.w.(*recorder); ok {
+		rec.until = until
+	}
 }
 
 // custodial makes the request of a command that goes through custody.
@@ -321,6 +341,7 @@ func (q *request) signOrder(b signBody) error {
 	ctx, cancel := context.WithTimeout(q.r.Context(), answerWithin)
 	defer cancel()
 	answer, signature, err := q.api.config.Custody.SignOrder(ctx, q.portfolio(), r)
+	q.recorded(commands.ClassOther, &answer)
 	if err != nil {
 		return err
 	}
@@ -335,6 +356,7 @@ func (q *request) signTransfer(transfer string) error {
 	ctx, cancel := context.WithTimeout(q.r.Context(), answerWithin)
 	defer cancel()
 	answer, signed, err := q.api.config.Custody.SignTransfer(ctx, q.portfolio(), r)
+	q.recorded(commands.ClassOther, &answer)
 	if err != nil {
 		return err
 	}
@@ -378,10 +400,10 @@ func keyStatus(q *request) error {
 		return errNoCustody
 	}
 	v, err := q.api.config.Custody.KeyStatus(q.r.Context())
-	if err == nil {
-		writeJSON(q.w, http.StatusOK, v)
+	if err != nil {
+		return err
 	}
-	return err
+	return q.deliver(v)
 }
 
 func rotateKeys(q *request) error {

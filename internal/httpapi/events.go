@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -42,14 +43,17 @@ func eventsRoute() route {
 			{"min_revision", "wait until at least this revision is folded, for up to 5 s"},
 			{"after", "only events after this revision"},
 			{"types", "only types that begin with one of these, separated by commas, such as breaker,fill.recorded"},
-			{"limit", "at most this many: 1 to 1000, 100 by default"},
+			{"limit", "at most this many: 1 to 1000, 100 by default; fewer where they would be over 4 MiB"},
 		},
 	}
 }
 
-// maxScanned bounds how many records one answer looks at: a filter that finds
-// little gets an empty page with a next, not the whole history in one request.
-const maxScanned = 20_000
+// What one answer looks at, at the most: a filter that finds little gets an empty page
+// with a next, not the whole history in one request.
+const (
+	maxScanned      = 20_000
+	maxScannedBytes = 64 << 20
+)
 
 func listEvents(q *request) error {
 	values, err := q.query()
@@ -71,32 +75,110 @@ func listEvents(q *request) error {
 	if err := q.waitFor(m); err != nil {
 		return err
 	}
-	v := eventsAnswer{Portfolio: q.portfolio(), Events: []eventAnswer{}}
-	f := q.filter(values.Get("types"))
-	scanned := 0
-	for rec, err := range q.api.config.Store.ReadStream(q.r.Context(), commands.Stream(q.portfolio()), uint64(after+1)) { //nolint:gosec // ≥ -1
-		if err != nil {
+	if err := q.makeRoom(answerRoom); err != nil {
+		return err
+	}
+	page := &eventPage{limit: limit}
+	if err := page.open(q.portfolio()); err != nil {
+		return err
+	}
+	if err := page.fill(q.r.Context(), q.filter(values.Get("types")), m.at, uint64(after+1)); err != nil { //nolint:gosec // ≥ -1
+		return err
+	}
+	b, err := page.close()
+	if err != nil {
+		return err
+	}
+	return q.write(b)
+}
+
+// eventPage is one page of events as it is written: an [eventsAnswer], record by record,
+// so that no page is held twice. Events may be large: a page ends by their bytes, too.
+type eventPage struct {
+	out   bytes.Buffer
+	limit int
+	shown int
+	next  *uint64
+
+	scanned, scannedBytes int
+}
+
+func (p *eventPage) open(portfolio string) error {
+	p.out.WriteString(`{"portfolio":`)
+	if err := appendJSON(&p.out, portfolio); err != nil {
+		return err
+	}
+	p.out.WriteString(`,"events":[`)
+	return nil
+}
+
+// fill reads until the page is full, or the history ends.
+func (p *eventPage) fill(ctx context.Context, f *filter, at projections.Point, from uint64) error {
+	for rec, err := range f.store.ReadStream(ctx, f.stream, from) {
+		switch {
+		case err != nil:
 			return unavailable(err)
+		case !at.Includes(rec):
+			return nil
+		case p.full():
+			p.endBefore(rec.Revision)
+			return nil
 		}
-		if !m.at.Includes(rec) {
-			break
-		}
-		if len(v.Events) == limit || scanned == maxScanned {
-			next := rec.Revision - 1
-			v.Next = &next
-			break
-		}
-		scanned++
-		shown, err := f.show(q.r.Context(), rec)
+		p.scanned++
+		p.scannedBytes += len(rec.Data) + len(rec.Metadata)
+		fitted, err := p.add(ctx, f, rec)
 		if err != nil {
 			return err
 		}
-		if shown != nil {
-			v.Events = append(v.Events, *shown)
+		if !fitted {
+			p.endBefore(rec.Revision)
+			return nil
 		}
 	}
-	writeJSON(q.w, http.StatusOK, v)
 	return nil
+}
+
+func (p *eventPage) full() bool {
+	return p.shown == p.limit || p.scanned == maxScanned || p.scannedBytes >= maxScannedBytes
+}
+
+func (p *eventPage) endBefore(revision uint64) {
+	next := revision - 1
+	p.next = &next
+}
+
+// pageEnd is more than the end of a page takes.
+const pageEnd = 64
+
+// add writes what of a record is shown. One that does not fit any more is taken back; the
+// first of a page always stays, so that every page gets on.
+func (p *eventPage) add(ctx context.Context, f *filter, rec eventstore.Record) (fitted bool, err error) {
+	shown, err := f.show(ctx, rec)
+	if err != nil || shown == nil {
+		return err == nil, err
+	}
+	before := p.out.Len()
+	if p.shown > 0 {
+		p.out.WriteByte(',')
+	}
+	if err := appendJSON(&p.out, shown); err != nil {
+		return false, err
+	}
+	if p.shown > 0 && p.out.Len() > maxAnswer-pageEnd {
+		p.out.Truncate(before)
+		return false, nil
+	}
+	p.shown++
+	return true, nil
+}
+
+func (p *eventPage) close() ([]byte, error) {
+	p.out.WriteString(`],"next":`)
+	if err := appendJSON(&p.out, p.next); err != nil {
+		return nil, err
+	}
+	p.out.WriteString("}\n")
+	return p.out.Bytes(), nil
 }
 
 // waitFor makes sure that the portfolio is there and has what ?min_revision= and

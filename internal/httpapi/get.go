@@ -1,8 +1,8 @@
 package httpapi
 
 import (
-	"net/http"
 	"net/url"
+	"sort"
 	"strconv"
 	"time"
 
@@ -26,7 +26,7 @@ type looker struct {
 }
 
 // show answers a GET with a view of a portfolio.
-func show[T any](q *request, view func(*looker) (T, error)) error {
+func show[T any](q *request, view func(*looker) (*T, error)) error {
 	if err := q.exists(); err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func show[T any](q *request, view func(*looker) (T, error)) error {
 	if err != nil {
 		return err
 	}
-	var out T
+	var out *T
 	var revision uint64
 	err = q.api.look(q.r.Context(), q.portfolio(), m, func(s *portfolio.State, with riders) error {
 		l.state, l.with, revision = s, with, s.Next-1
@@ -47,8 +47,10 @@ func show[T any](q *request, view func(*looker) (T, error)) error {
 	}
 	// Written outside the look: a slow reader must not hold the view.
 	q.w.Header().Set("Pets-Revision", strconv.FormatUint(revision, 10))
-	writeJSON(q.w, http.StatusOK, out)
-	return nil
+	if both, ok := any(out).(*any); ok {
+		return q.deliver(*both)
+	}
+	return q.deliver(out)
 }
 
 func (q *request) looker() (*looker, moment, error) {
@@ -90,71 +92,118 @@ type portfolioAnswer struct {
 	EmergencyStop projections.EmergencyStop `json:"emergency_stop"`
 	Bots          []string                  `json:"bots"`
 	Policy        domain.Policy             `json:"policy"`
+	Pages
 }
 
-func portfolioView(l *looker) (portfolioAnswer, error) {
+func portfolioView(l *looker) (*portfolioAnswer, error) {
 	s := l.state
-	v := portfolioAnswer{
+	v := &portfolioAnswer{
 		Head: l.head(), Mode: s.Mode, Clock: s.Clock, BaseAsset: s.BaseAsset, BaseDecimals: s.BaseDecimals, Gate: s.Gate,
 		EmergencyStop: projections.EmergencyStopOf(s), Bots: s.BotIDs(), Policy: s.Policy.Clone(),
 	}
 	if l.own {
 		v.Bots = []string{l.bot}
 	}
-	return v, nil
+	return v, v.page(l.values, listOf("bots", &v.Bots, func(id *string) string { return *id }))
 }
 
-func stateView(l *looker) (any, error) {
-	if l.own {
-		return projections.OwnStateOf(l.state, l.bot), nil
+// What /state and /stats answer, and what of it a bot's key sees.
+type (
+	stateAnswer struct {
+		projections.State
+		Pages
 	}
-	return projections.StateOf(l.state), nil
+	ownStateAnswer struct {
+		projections.OwnState
+		Pages
+	}
+	statsAnswer struct {
+		projections.Stats
+		Pages
+	}
+	ownStats struct {
+		Bots []projections.BotStats `json:"bots"`
+		Pages
+	}
+)
+
+func stateView(l *looker) (*any, error) {
+	if l.own {
+		v := &ownStateAnswer{OwnState: projections.OwnStateOf(l.state, l.bot)}
+		return boxed(v), v.page(l.values, botList(&v.Bots), breakerList(&v.Breakers), positionList(&v.Positions))
+	}
+	v := &stateAnswer{State: projections.StateOf(l.state)}
+	overrides := listOf("overrides", &v.Overrides, func(o *projections.Override) string { return o.Override })
+	return boxed(v), v.page(l.values, botList(&v.Bots), breakerList(&v.Breakers), positionList(&v.Positions), overrides)
 }
 
-func statsView(l *looker) (any, error) {
+func botList(all *[]projections.Bot) list {
+	return listOf("bots", all, func(b *projections.Bot) string { return b.Bot })
+}
+
+func breakerList(all *[]projections.Breaker) list {
+	return listOf("breakers", all, func(b *projections.Breaker) string {
+		if b.Bot == nil {
+			return joined(b.Breaker)
+		}
+		return joined(b.Breaker, *b.Bot)
+	})
+}
+
+func positionList(all *[]projections.Position) list {
+	return listOf("positions", all, func(p *projections.Position) string { return joined(p.Market, p.Outcome, p.Bot) })
+}
+
+func statsView(l *looker) (*any, error) {
 	stats, err := l.with.stats.View(l.state, golive.DefaultLimits())
 	if err != nil {
 		return nil, err
 	}
 	if !l.own {
-		return stats, nil
+		v := &statsAnswer{Stats: stats}
+		return boxed(v), v.page(l.values, statsList(&v.Bots))
 	}
-	mine := ownStats{Bots: []projections.BotStats{}}
+	mine := &ownStats{Bots: []projections.BotStats{}}
 	for _, b := range stats.Bots {
 		if b.Bot == l.bot {
 			mine.Bots = append(mine.Bots, b)
 		}
 	}
-	return mine, nil
+	return boxed(mine), mine.page(l.values, statsList(&mine.Bots))
 }
 
-// ownStats is what a bot's key sees of the statistics.
-type ownStats struct {
-	Bots []projections.BotStats `json:"bots"`
+func statsList(all *[]projections.BotStats) list {
+	return listOf("bots", all, func(b *projections.BotStats) string { return b.Bot })
 }
+
+// boxed lets a view answer bots with another type than people.
+func boxed(v any) *any { return &v }
 
 type balancesAnswer struct {
 	Head
 	projections.Balances
+	Pages
 }
 
-func balancesView(l *looker) (balancesAnswer, error) {
-	return balancesAnswer{l.head(), projections.BalancesOf(l.state).Of(l.bot)}, nil
+func balancesView(l *looker) (*balancesAnswer, error) {
+	v := &balancesAnswer{Head: l.head(), Balances: projections.BalancesOf(l.state).Of(l.bot)}
+	return v, v.page(l.values, listOf("accounts", &v.Accounts, func(b *projections.Balance) string { return joined(b.Asset, b.Account) }))
 }
 
 type positionsAnswer struct {
 	Head
 	Positions []projections.Position `json:"positions"`
+	Pages
 }
 
-func positionsView(l *looker) (positionsAnswer, error) {
-	v := positionsAnswer{l.head(), []projections.Position{}}
+func positionsView(l *looker) (*positionsAnswer, error) {
+	v := &positionsAnswer{Head: l.head(), Positions: []projections.Position{}}
 	for _, p := range projections.PositionsOf(l.state) {
 		if l.bot == "" || p.Bot == l.bot {
 			v.Positions = append(v.Positions, p)
 		}
 	}
-	return v, nil
+	return v, v.page(l.values, positionList(&v.Positions))
 }
 
 type tradesAnswer struct {
@@ -164,8 +213,16 @@ type tradesAnswer struct {
 	Next *int `json:"next"`
 }
 
-func tradesView(l *looker) (tradesAnswer, error) {
-	v := tradesAnswer{Head: l.head(), Trades: []projections.Trade{}}
+// count and keep implement paged.
+func (v *tradesAnswer) count() int { return len(v.Trades) }
+
+func (v *tradesAnswer) keep(n int) {
+	v.Trades = v.Trades[:n]
+	v.Next = &v.Trades[n-1].Number
+}
+
+func tradesView(l *looker) (*tradesAnswer, error) {
+	v := &tradesAnswer{Head: l.head()}
 	after, err := number(l.values, "after", 0, 0, 1<<31-1)
 	if err != nil {
 		return v, err
@@ -174,16 +231,9 @@ func tradesView(l *looker) (tradesAnswer, error) {
 	if err != nil {
 		return v, err
 	}
-	for _, t := range l.with.stats.Trades().List(l.bot) {
-		if t.Number <= after {
-			continue
-		}
-		if len(v.Trades) == limit {
-			next := v.Trades[limit-1].Number
-			v.Next = &next
-			break
-		}
-		v.Trades = append(v.Trades, t)
+	more := false
+	if v.Trades, more = l.with.stats.Trades().Page(l.bot, after, limit); more {
+		v.keep(limit)
 	}
 	return v, nil
 }
@@ -191,39 +241,56 @@ func tradesView(l *looker) (tradesAnswer, error) {
 type permitsAnswer struct {
 	Head
 	Permits []projections.Permit `json:"permits"`
+	Pages
 }
 
-func permitsView(l *looker) (permitsAnswer, error) {
+func permitsView(l *looker) (*permitsAnswer, error) {
 	now := l.now
 	if l.values.Get("at") != "" || l.state.Clock == domain.ClockImported {
 		now = l.state.Time // what was live then
 	}
-	return permitsAnswer{l.head(), projections.PermitsOf(l.state, l.bot, now)}, nil
+	v := &permitsAnswer{Head: l.head(), Permits: projections.PermitsOf(l.state, l.bot, now)}
+	return v, v.page(l.values, listOf("permits", &v.Permits, func(p *projections.Permit) string { return p.Permit }))
 }
 
 type breakersAnswer struct {
 	Head
 	EmergencyStop projections.EmergencyStop `json:"emergency_stop"`
 	Breakers      []projections.Breaker     `json:"breakers"`
+	Pages
 }
 
-func breakersView(l *looker) (breakersAnswer, error) {
-	v := breakersAnswer{l.head(), projections.EmergencyStopOf(l.state), []projections.Breaker{}}
+func breakersView(l *looker) (*breakersAnswer, error) {
+	v := &breakersAnswer{Head: l.head(), EmergencyStop: projections.EmergencyStopOf(l.state), Breakers: []projections.Breaker{}}
 	for _, b := range projections.BreakersOf(l.state) {
 		if !l.own || b.Bot == nil || *b.Bot == l.bot {
 			v.Breakers = append(v.Breakers, b)
 		}
 	}
-	return v, nil
+	return v, v.page(l.values, breakerList(&v.Breakers))
 }
+
+// mostPoints is how many points one answer has: about [maxAnswer] bytes.
+const mostPoints = 20_000
 
 type equityAnswer struct {
 	Head
 	Points []projections.EquityPoint `json:"points"`
+	// Next is the revision to ask after for the rest of the points; it is not there where
+	// these are all.
+	Next *uint64 `json:"next,omitempty"`
 }
 
-func equityView(l *looker) (equityAnswer, error) {
-	v := equityAnswer{Head: l.head()}
+// count and keep implement paged.
+func (v *equityAnswer) count() int { return len(v.Points) }
+
+func (v *equityAnswer) keep(n int) {
+	v.Points = v.Points[:n]
+	v.Next = &v.Points[n-1].Revision
+}
+
+func equityView(l *looker) (*equityAnswer, error) {
+	v := &equityAnswer{Head: l.head()}
 	from, err := instant(l.values, "from")
 	if err != nil {
 		return v, err
@@ -236,19 +303,28 @@ func equityView(l *looker) (equityAnswer, error) {
 	if err != nil {
 		return v, err
 	}
+	after, err := number(l.values, "after", -1, 0, 1<<62)
+	if err != nil {
+		return v, err
+	}
 	v.Points = l.with.equity.Points(from, to, points)
+	v.Points = v.Points[sort.Search(len(v.Points), func(i int) bool { return int64(v.Points[i].Revision) > int64(after) }):] //nolint:gosec // revisions stay far below 2^63
+	if len(v.Points) > mostPoints {
+		v.keep(mostPoints)
+	}
 	return v, nil
 }
 
 func listPortfolios(q *request) error {
-	if _, err := q.query(); err != nil {
+	values, err := q.query()
+	if err != nil {
 		return err
 	}
 	ids, err := q.api.engine.Portfolios(q.r.Context())
 	if err != nil {
 		return err
 	}
-	v := portfolioList{Portfolios: []portfolioSummary{}}
+	v := &portfolioList{Portfolios: []portfolioSummary{}}
 	for _, id := range ids {
 		if q.key.portfolio != "" && q.key.portfolio != id {
 			continue
@@ -261,6 +337,8 @@ func listPortfolios(q *request) error {
 			return err
 		}
 	}
-	writeJSON(q.w, http.StatusOK, v)
-	return nil
+	if err := v.page(values, listOf("portfolios", &v.Portfolios, func(p *portfolioSummary) string { return p.Portfolio })); err != nil {
+		return err
+	}
+	return q.deliver(v)
 }

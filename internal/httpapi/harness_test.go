@@ -42,6 +42,8 @@ type rigged struct {
 	keys   map[string]string // of a server before this one on the same store
 	now    func() time.Time
 	rate   float64
+	burst  int   // 10 by default
+	perDay int64 // bytes of a key
 	latch  string
 	noKeys bool
 }
@@ -63,7 +65,7 @@ func newRig(t testing.TB, o rigged) *rig {
 	r.ring = projections.NewKeyring(o.store)
 	go func() { _ = r.ring.Run(ctx) }()
 	r.api = New(Config{
-		Engine: r.engine, Store: o.store, Keys: r.ring, Rate: o.rate, Burst: 10, Now: o.now,
+		Engine: r.engine, Store: o.store, Keys: r.ring, Rate: o.rate, Burst: max(o.burst, 10), BytesPerDay: o.perDay, Now: o.now,
 		Defaults: func(m domain.Mode) (domain.Policy, error) { return domain.DefaultPolicy(m), nil },
 	})
 	require.NoError(t, r.engine.Load(ctx, nil))

@@ -1,11 +1,13 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"reflect"
+	"slices"
 	"time"
 
 	"pets/commands"
@@ -15,8 +17,12 @@ import (
 
 // Limits of one request of an import: as many rows as the writer takes at once.
 const (
-	maxImportBody = 16 << 20
+	maxImportBody = 4 << 20
 	importWithin  = 30 * time.Second
+	// importStep is how many rows are booked before it is seen how long their answer is.
+	importStep = 128
+	// importEnough ends an answer: the rows after it were not tried.
+	importEnough = maxAnswer / 2
 )
 
 // importBody is POST …/import: rows of files in order, as pets import sends them.
@@ -38,7 +44,9 @@ type importRow struct {
 	Newcomers *commands.Newcomers `json:"newcomers,omitempty"`
 }
 
-// importAnswer answers by index; what comes after the first problem was not tried.
+// importAnswer answers by index; what comes after the first problem was not tried. Where
+// there is none, and the answer is shorter than the request, it had become too long: send
+// the rows after it again.
 type importAnswer struct {
 	Results []importResult `json:"results"`
 }
@@ -84,28 +92,65 @@ func importRows(q *request) error {
 		}
 		requests[i] = r
 	}
-	ctx, cancel := context.WithTimeout(q.r.Context(), importWithin)
-	defer cancel()
-	results, err := q.api.engine.DoAll(ctx, q.portfolio(), requests)
-	if err != nil {
+	if err := q.makeRoom(answerRoom); err != nil {
 		return err
 	}
-	out := importAnswer{Results: make([]importResult, 0, len(results))}
-	for _, r := range results {
-		if errors.Is(r.Err, commands.ErrNotTried) {
-			break
-		}
-		v, err := q.imported(r)
+	ctx, cancel := context.WithTimeout(q.r.Context(), importWithin)
+	defer cancel()
+	var out bytes.Buffer
+	out.WriteString(`{"results":[`)
+	for step := range slices.Chunk(requests, importStep) {
+		results, err := q.api.engine.DoAll(ctx, q.portfolio(), step)
 		if err != nil {
 			return err
 		}
-		out.Results = append(out.Results, v)
+		more, err := q.bookedRows(&out, results)
+		if err != nil {
+			return err
+		}
+		if !more {
+			break
+		}
 	}
-	writeJSON(q.w, http.StatusOK, out)
-	return nil
+	out.WriteString("]}\n")
+	return q.write(out.Bytes())
 }
 
+// bookedRows adds what became of rows to the answer; more is false where none are to be
+// booked after them.
+func (q *request) bookedRows(out *bytes.Buffer, results []commands.Result) (more bool, err error) {
+	for _, r := range results {
+		if errors.Is(r.Err, commands.ErrNotTried) {
+			return false, nil
+		}
+		v, err := q.imported(r)
+		if err != nil {
+			return false, err
+		}
+		if out.Bytes()[out.Len()-1] != '[' {
+			out.WriteByte(',')
+		}
+		before := out.Len()
+		if err := appendJSON(out, v); err != nil {
+			return false, err
+		}
+		if out.Len() > maxAnswer-importStep*smallResult { // it is booked, and said to be, without its events
+			out.Truncate(before)
+			if err := appendJSON(out, importResult{Revision: v.Revision, Replayed: v.Replayed, Problem: v.Problem, Newcomer: v.Newcomer}); err != nil {
+				return false, err
+			}
+		}
+	}
+	return out.Len() < importEnough, nil
+}
+
+// smallResult is more than the result of a row without its events takes.
+const smallResult = 1 << 10
+
 func (row *importRow) request(caller domain.Caller) (commands.Request, error) {
+	if len(row.Body) > maxBody {
+		return commands.Request{}, domain.Errorf(domain.CodeTooLarge, "the body of a row is over %d bytes", maxBody)
+	}
 	c := commands.Importable(row.Command)
 	if c == nil {
 		return commands.Request{}, domain.Invalid("rows", "hold a command that an import does not send")

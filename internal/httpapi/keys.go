@@ -54,6 +54,7 @@ type issueAnswer struct {
 
 type keyList struct {
 	Keys []keyAnswer `json:"keys"`
+	Pages
 }
 
 // keyAnswer is a key without its secret.
@@ -140,6 +141,7 @@ func (q *request) system(r commands.Request) (commands.Answer, error) {
 	if err != nil {
 		return answer, err
 	}
+	q.recorded(commands.ClassOf(r.Command), &answer)
 	if err := q.api.keys.Wait(q.r.Context(), answer.Revision); err != nil {
 		return answer, &domain.Error{Code: domain.CodeUnavailable, Message: "it is recorded, but not in force here yet", Cause: err}
 	}
@@ -147,15 +149,18 @@ func (q *request) system(r commands.Request) (commands.Answer, error) {
 }
 
 func listKeys(q *request) error {
-	if _, err := q.query(); err != nil {
+	values, err := q.query()
+	if err != nil {
 		return err
 	}
-	v := keyList{Keys: []keyAnswer{}}
+	v := &keyList{Keys: []keyAnswer{}}
 	for _, k := range q.api.keys.List() {
 		v.Keys = append(v.Keys, keyOf(k))
 	}
-	writeJSON(q.w, http.StatusOK, v)
-	return nil
+	if err := v.page(values, listOf("keys", &v.Keys, func(k *keyAnswer) string { return k.Key })); err != nil {
+		return err
+	}
+	return q.deliver(v)
 }
 
 func keyOf(k projections.Key) keyAnswer {

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"pets/commands"
 )
 
 // Requests without a valid key, per source: slow enough that guessing is
@@ -15,36 +17,70 @@ const (
 	maxStrangers  = 10_000
 )
 
-// limiters bound how often a key, or a source without one, may ask.
+// factsPerCommand is how many facts a key may report for each permit, read or other
+// command it may send: an order that was permitted is placed, filled in parts, and
+// released. They are counted apart, so that a flood of permits never keeps a bot from
+// saying what has happened.
+const factsPerCommand = 4
+
+// limiters bound how many commands a key may send, and how often a source without one
+// may ask. Stops are counted nowhere.
 type limiters struct {
 	rate  rate.Limit
 	burst int
 
 	mu        sync.Mutex
-	keys      map[string]*rate.Limiter // by key id: bounded by the keys there are
+	keys      map[string]*quota        // by key id: bounded by the keys there are
 	strangers map[string]*rate.Limiter // by source
 }
+
+// quota is what one key may still send now.
+type quota struct{ others, facts *rate.Limiter }
 
 func newLimiters(perSecond float64, burst int) *limiters {
 	return &limiters{
 		rate: rate.Limit(perSecond), burst: burst,
-		keys: map[string]*rate.Limiter{}, strangers: map[string]*rate.Limiter{},
+		keys: map[string]*quota{}, strangers: map[string]*rate.Limiter{},
 	}
 }
 
-// allow takes one request of a key.
-func (l *limiters) allow(key string, now time.Time) bool {
-	if l.rate <= 0 {
-		return true
+// take counts n commands of a class, all or none. Where they are too many now, it says
+// how long to wait; where they are too many at once, ever is false.
+func (l *limiters) take(key string, class commands.Class, n int, now time.Time) (wait time.Duration, ever bool) {
+	if l.rate <= 0 || class == commands.ClassStop || n == 0 {
+		return 0, true
 	}
+	limiter := l.of(key).others
+	if class == commands.ClassFact {
+		limiter = l.of(key).facts
+	}
+	taken := limiter.ReserveN(now, n)
+	if !taken.OK() {
+		return 0, false
+	}
+	if wait = taken.DelayFrom(now); wait > 0 {
+		taken.CancelAt(now)
+	}
+	return wait, true
+}
+
+func (l *limiters) of(key string) *quota {
 	l.mu.Lock()
-	limiter := l.keys[key]
-	if limiter == nil {
-		limiter = rate.NewLimiter(l.rate, l.burst)
-		l.keys[key] = limiter
+	defer l.mu.Unlock()
+	q := l.keys[key]
+	if q == nil {
+		q = &quota{rate.NewLimiter(l.rate, l.burst), rate.NewLimiter(factsPerCommand*l.rate, factsPerCommand*l.burst)}
+		l.keys[key] = q
 	}
-	l.mu.Unlock()
-	return limiter.AllowN(now, 1)
+	return q
+}
+
+// most is how many commands of a class may come at once.
+func (l *limiters) most(class commands.Class) int {
+	if class == commands.ClassFact {
+		return factsPerCommand * l.burst
+	}
+	return l.burst
 }
 
 // stranger takes one request without a valid key.

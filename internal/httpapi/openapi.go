@@ -205,6 +205,12 @@ func operation(registry huma.Registry, row *route) *huma.Operation {
 		"200":     {Description: ok, Content: map[string]*huma.MediaType{media: {Schema: answer}}},
 		"default": {Description: "A problem; its type is urn:pets:problem:<code>", Content: map[string]*huma.MediaType{"application/problem+json": {Schema: registry.Schema(reflect.TypeFor[Problem](), true, "Problem")}}},
 	}
+	if row.urgent {
+		op.Responses["202"] = &huma.Response{
+			Description: "It holds, and is recorded as soon as it can be",
+			Content:     map[string]*huma.MediaType{media: {Schema: answer}},
+		}
+	}
 	return op
 }
 

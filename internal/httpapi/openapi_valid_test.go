@@ -3,6 +3,7 @@ package httpapi
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -73,7 +74,7 @@ func (p *promises) check(req *http.Request, a answered) error {
 	if row == nil {
 		return nil // no route: /livez, or nothing
 	}
-	status, media := "200", "application~1json"
+	status, media := strconv.Itoa(a.status), "application~1json"
 	switch {
 	case strings.HasPrefix(a.header.Get("Content-Type"), "application/problem+json"):
 		status, media = "default", "application~1problem+json"

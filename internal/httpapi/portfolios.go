@@ -58,6 +58,7 @@ func openPortfolio(q *request) error {
 	if err != nil {
 		return err
 	}
+	q.recorded(commands.ClassOf(c), &answer)
 	q.answer(&answer)
 	return nil
 }

@@ -68,7 +68,9 @@ func (q *request) send(c commands.Command) (commands.Answer, error) {
 	}
 	ctx, cancel := context.WithTimeout(q.r.Context(), answerWithin)
 	defer cancel()
-	return q.api.engine.Do(ctx, q.portfolio(), commands.Request{Caller: q.key.caller, Key: k, Command: c})
+	answer, err := q.api.engine.Do(ctx, q.portfolio(), commands.Request{Caller: q.key.caller, Key: k, Command: c})
+	q.recorded(commands.ClassOf(c), &answer)
+	return answer, err
 }
 
 // exists keeps names that are no portfolio's out of everything behind.

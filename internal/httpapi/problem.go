@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
+	"strconv"
+	"time"
 
 	"pets/domain"
 )
@@ -19,6 +22,9 @@ type Problem struct {
 	Detail string `json:"detail"`
 	// Field is the field of the request that is wrong, where one is.
 	Field string `json:"field,omitempty"`
+
+	// retryAfter is when sending it again may be answered otherwise, zero for soon.
+	retryAfter time.Duration
 }
 
 // problemType is the prefix of every problem's type.
@@ -77,6 +83,10 @@ func problemOf(err error) Problem {
 	default:
 		p.Detail = "a defect was found; it is in the server's log"
 	}
+	var later *laterError
+	if errors.As(err, &later) {
+		p.retryAfter = later.after
+	}
 	return p
 }
 
@@ -88,7 +98,7 @@ func writeProblem(w http.ResponseWriter, p Problem) {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="pets"`)
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		h.Set("Retry-After", "1")
+		h.Set("Retry-After", strconv.FormatInt(int64(max(1, seconds(p.retryAfter)/time.Second)), 10))
 	}
 	w.WriteHeader(p.Status)
 	_ = encode(w, p) // a caller who has gone needs no answer
@@ -101,7 +111,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_ = encode(w, v)
 }
 
-func encode(w http.ResponseWriter, v any) error {
+func encode(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)

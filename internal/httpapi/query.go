@@ -17,7 +17,6 @@ func asDomain(err error, e **domain.Error) bool { return errors.As(err, e) }
 // query reads the parameters of a GET; one that the route does not know, or that
 // is there twice, is refused.
 func (q *request) query() (url.Values, error) {
-	q.unhurried()
 	values, err := url.ParseQuery(q.r.URL.RawQuery)
 	if err != nil {
 		return nil, domain.Invalid("query", "cannot be read")
@@ -36,7 +35,7 @@ func (q *request) query() (url.Values, error) {
 
 // moment reads ?at= and ?min_revision=.
 func (q *request) moment(values url.Values) (moment, error) {
-	m := moment{history: q.row.history}
+	m := moment{history: q.row.history, who: q.key, room: func() error { return q.makeRoom(answerRoom) }}
 	at, err := projections.ParsePoint(values.Get("at"))
 	if err != nil {
 		return m, err

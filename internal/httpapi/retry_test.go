@@ -112,7 +112,7 @@ func TestKilledBetweenAppendAndAnswer(t *testing.T) {
 }
 
 // "Restart while tripped stays tripped, from the first millisecond on": nothing
-// under /v1 is answered before everything is folded.
+// under /v1 is answered before everything is folded, but for what stops.
 func TestRestartWhileTripped(t *testing.T) {
 	store := memory.New()
 	r := newRig(t, rigged{store: store}).opened()
@@ -127,6 +127,9 @@ func TestRestartWhileTripped(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, fresh.call("", http.MethodGet, "/readyz", "", "").status)
 	require.Equal(t, http.StatusOK, fresh.call("", http.MethodGet, "/livez", "", "").status)
 	for i := range table {
+		if table[i].urgent {
+			continue // TestStopsDuringStartUp
+		}
 		a := fresh.call("admin", table[i].method, concrete(table[i].path), uuid.NewString(), "{}")
 		require.Equal(t, domain.CodeUnavailable, a.code(t), table[i].short())
 	}

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"net/http"
 	"reflect"
 
@@ -52,6 +51,7 @@ func resetBreaker(q *request) error {
 	if !b.DryRun {
 		return q.do(commands.ResetBreaker{Breaker: breaker, Bot: b.Bot, Reason: b.Reason, Rebase: b.Rebase})
 	}
+	q.dry = true
 	if err := q.exists(); err != nil {
 		return err
 	}
@@ -77,98 +77,8 @@ func resetBreaker(q *request) error {
 	return nil
 }
 
-// stopBody engages the emergency stop.
-type stopBody struct {
-	Kind   string `json:"kind"` // manual, system_error or security_breach
-	Reason string `json:"reason"`
-}
-
-// stopAnswer: recorded is false (and the status 202) while the store cannot take
-// it; the stop holds all the same, and is recorded as soon as it can be.
-type stopAnswer struct {
-	Recorded bool `json:"recorded"`
-	commands.Answer
-}
-
-// stopAllAnswer has one line for each portfolio.
-type stopAllAnswer struct {
-	Portfolios []commands.Stopped `json:"portfolios"`
-}
-
-func stopRoute() route {
-	c := commands.EngageStop{}
-	return route{
-		method: http.MethodPost, path: inPortfolio + "/emergency-stop", name: c.Name(), roles: c.Roles(), handle: engageStop,
-		summary: "Stop everything in the portfolio, at once", command: c.Name(), urgent: true,
-		body: reflect.TypeFor[stopBody](), answer: reflect.TypeFor[stopAnswer](),
-	}
-}
-
-func stopAllRoute() route {
-	return route{
-		method: http.MethodPost, path: "/v1/emergency-stop", name: "engage_stop_everywhere", roles: commands.EngageStop{}.Roles(), global: true,
-		summary: "Stop every portfolio, at once", handle: engageAll, urgent: true,
-		body: reflect.TypeFor[stopBody](), answer: reflect.TypeFor[stopAllAnswer](),
-	}
-}
-
-// stopRequest reads what both have in common.
-func (q *request) stopRequest() (commands.Request, error) {
-	var b stopBody
-	if err := q.readBody(&b); err != nil {
-		return commands.Request{}, err
-	}
-	k, err := idempotencyKey(q.r)
-	return commands.Request{Caller: q.key.caller, Key: k, Command: commands.EngageStop{Kind: b.Kind, Reason: b.Reason}}, err
-}
-
-func engageStop(q *request) error {
-	r, err := q.stopRequest()
-	if err != nil {
-		return err
-	}
-	if err := q.exists(); err != nil {
-		return err
-	}
-	// Not the request's context: a stop goes on when its caller has hung up.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(q.r.Context()), answerWithin)
-	defer cancel()
-	answer, recorded, err := q.api.engine.Stop(ctx, q.portfolio(), r)
-	if err != nil {
-		return err
-	}
-	if answer.Replayed {
-		q.w.Header().Set("Idempotency-Replayed", "true")
-	}
-	status := http.StatusOK
-	if !recorded {
-		status = http.StatusAccepted
-		answer = commands.Answer{Events: []commands.EventRef{}, Directives: []commands.Directive{}}
-	}
-	writeJSON(q.w, status, stopAnswer{recorded, answer})
-	return nil
-}
-
-func engageAll(q *request) error {
-	r, err := q.stopRequest()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(q.r.Context()), answerWithin)
-	defer cancel()
-	all, err := q.api.engine.StopAll(ctx, r)
-	if err != nil {
-		return err
-	}
-	status := http.StatusOK
-	for _, s := range all {
-		if !s.Recorded && s.Refused == "" {
-			status = http.StatusAccepted
-		}
-	}
-	writeJSON(q.w, status, stopAllAnswer{all})
-	return nil
-}
+// askPermitName is the command that bots flood a server with, if they do.
+var askPermitName = commands.AskPermit{}.Name()
 
 func permitRoute() route {
 	c := commands.AskPermit{}
@@ -200,6 +110,7 @@ func askPermit(q *request) error {
 }
 
 func (q *request) preview(c commands.AskPermit) error {
+	q.dry = true
 	if err := commands.Allowed(q.key.caller, c); err != nil {
 		return err
 	}

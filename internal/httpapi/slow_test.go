@@ -59,10 +59,10 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 			defer c.Close()
 			began := time.Now()
 			_, _ = io.WriteString(c, start)
-			_ = c.SetReadDeadline(began.Add(requestWithin + 5*time.Second))
+			_ = c.SetReadDeadline(began.Add(ofServer.request + 5*time.Second))
 			b, err := io.ReadAll(bufio.NewReader(c))
 			took := time.Since(began)
-			if err != nil || took > requestWithin+time.Second {
+			if err != nil || took > ofServer.request+time.Second {
 				t.Errorf("%s: closed only after %s: %v", name, took, err)
 			}
 			if strings.Contains(string(b), "200 OK") {
@@ -124,12 +124,12 @@ func TestALongAnswerIsNotCutOff(t *testing.T) {
 
 	// A stream outlives the deadline of its request.
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*requestWithin)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*ofServer.request)
 	defer cancel()
 	messages, resp := r.listen(ctx, "operator", "", "")
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 	next(t, messages)
-	time.Sleep(requestWithin + 500*time.Millisecond)
+	time.Sleep(ofServer.request + 500*time.Millisecond)
 	r.must("operator", main+"/deposits", `{"wallet":"hot","amount":"1"}`)
 	require.Equal(t, "event", next(t, messages).event, "the stream lives after %s", time.Since(began))
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
-	"sync"
 	"time"
 
 	"pets/commands"
@@ -19,18 +18,18 @@ import (
 const (
 	// heartbeat is how often a stream with nothing to say says that it lives.
 	heartbeat = 15 * time.Second
-	// sendWithin is how long a reader may take to accept one event.
+	// sendWithin is how long a reader may take to accept one event, or a piece of
+	// another answer.
 	sendWithin = 10 * time.Second
-	// streamAhead is how many events are read ahead of a slow reader.
-	streamAhead = 256
-	// maxStreams and maxStreamsPerKey bound what is held open.
-	maxStreams       = 512
-	maxStreamsPerKey = 32
+	// streamAhead is how many events are read ahead of a slow reader, streamAheadBytes how
+	// much of them: events may be large.
+	streamAhead      = 256
+	streamAheadBytes = 256 << 10
 )
 
 func streamRoute() route {
 	return route{
-		method: http.MethodGet, path: inPortfolio + "/stream", name: "stream", roles: readers, handle: streamEvents,
+		method: http.MethodGet, path: inPortfolio + "/stream", name: "stream", roles: readers, handle: streamEvents, streams: true,
 		summary: "The events as they become durable, and what bots have to do (text/event-stream); resumes by Last-Event-ID",
 		answer:  reflect.TypeFor[eventAnswer](),
 		params: []param{
@@ -69,11 +68,14 @@ func streamEvents(q *request) error {
 	if err != nil {
 		return err
 	}
-	if !q.api.streams.take(q.key.id) {
-		return domain.Errorf(domain.CodeRateLimited, "too many event streams are open")
+	if err := q.mayResume(from); err != nil {
+		return err
 	}
-	defer q.api.streams.release(q.key.id)
-	s := &sse{q: q, out: http.NewResponseController(q.w), filter: q.filter(values.Get("types"))}
+	if err := q.stream(); err != nil {
+		return err
+	}
+	defer q.endStream()
+	s := &sse{q: q, out: http.NewResponseController(q.w), filter: q.filter(values.Get("types")), ahead: newAhead(streamAheadBytes)}
 	return s.run(from)
 }
 
@@ -101,11 +103,26 @@ func (q *request) resumeFrom(after string) (uint64, error) {
 	return n + 1, nil
 }
 
+// mayResume refuses a stream of what has been recorded to a key that has used up its
+// bytes. One of what is still to come may always be opened, and is never cut: a bot has
+// to hear that it must stop.
+func (q *request) mayResume(from uint64) error {
+	head, err := q.api.config.Store.Head(q.r.Context(), commands.Stream(q.portfolio()))
+	if err != nil {
+		return unavailable(err)
+	}
+	if from > head {
+		return nil
+	}
+	return q.withinBudget()
+}
+
 // sse is one open event stream.
 type sse struct {
 	q      *request
 	out    *http.ResponseController
 	filter *filter
+	ahead  *ahead
 }
 
 func (s *sse) run(from uint64) error {
@@ -113,10 +130,6 @@ func (s *sse) run(from uint64) error {
 	defer cancel()
 	stop := context.AfterFunc(s.q.api.closing, cancel)
 	defer stop()
-	// The server's own read deadline would end the request in its middle.
-	if err := s.out.SetReadDeadline(time.Time{}); err != nil {
-		return domain.Errorf(domain.CodeInternal, "the connection cannot stream")
-	}
 	h := s.q.w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
@@ -143,6 +156,9 @@ func (s *sse) read(ctx context.Context, from uint64, records chan<- eventstore.R
 		if err != nil {
 			return // the reader resumes after the last event it has
 		}
+		if !s.ahead.add(ctx, len(rec.Data)+len(rec.Metadata)) {
+			return
+		}
 		select {
 		case records <- rec:
 		case <-ctx.Done():
@@ -166,6 +182,7 @@ func (s *sse) write(ctx context.Context, records <-chan eventstore.Record) {
 			if err = s.valid(); err == nil {
 				err = s.record(ctx, rec)
 			}
+			s.ahead.sent(len(rec.Data) + len(rec.Metadata))
 		case <-beat.C:
 			if err = s.valid(); err == nil {
 				err = s.send(": alive\n\n")
@@ -245,12 +262,10 @@ func (s *sse) message(name, id string, v any) error {
 // send writes one message and flushes it; a reader who does not take it in time
 // is cut off, and resumes.
 func (s *sse) send(text string) error {
-	if err := s.out.SetWriteDeadline(time.Now().Add(sendWithin)); err != nil {
-		return err
-	}
 	if _, err := s.q.w.Write([]byte(text)); err != nil {
 		return err
 	}
+	s.q.api.budgets.spend(s.q.key.id, int64(len(text)), s.q.api.now())
 	return s.out.Flush()
 }
 
@@ -294,31 +309,21 @@ func (q *request) standing(s *portfolio.State) []commands.Directive {
 	return q.directed(all)
 }
 
-// streamSlots bound how many event streams are open.
-type streamSlots struct {
-	mu    sync.Mutex
-	open  int
-	byKey map[string]int
+// stream changes the place of a request for one of an event stream: it is no
+// request under way for hours.
+func (q *request) stream() error {
+	if err := q.api.streams.take(q.key); err != nil {
+		return err
+	}
+	q.conn().hold()
+	q.leave()
+	if rec, ok := q.w.(*recorder); ok {
+		rec.until = time.Time{}
+	}
+	return nil
 }
 
-func newStreamSlots() *streamSlots { return &streamSlots{byKey: map[string]int{}} }
-
-func (s *streamSlots) take(key string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open >= maxStreams || s.byKey[key] >= maxStreamsPerKey {
-		return false
-	}
-	s.open++
-	s.byKey[key]++
-	return true
-}
-
-func (s *streamSlots) release(key string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.open--
-	if s.byKey[key]--; s.byKey[key] == 0 {
-		delete(s.byKey, key)
-	}
+func (q *request) endStream() {
+	q.conn().release()
+	q.api.streams.release(q.key)
 }

@@ -7,7 +7,6 @@ import (
 
 	"pets/commands"
 	"pets/domain"
-	"pets/projections"
 )
 
 // route is one row of the table: what is asked, who may ask it, what answers.
@@ -29,8 +28,13 @@ type route struct {
 	also    reflect.Type
 	maxBody int64
 	handle  func(*request) error
-	// urgent routes are not held up by the rate of their key: they stop things.
+	// urgent routes stop things: no rate and no other request holds them up, they are
+	// open before the history is folded, and the stop socket answers them.
 	urgent bool
+	// batch: each command of the request counts for itself, once it is known.
+	batch bool
+	// streams: the answer goes on until somebody ends it.
+	streams bool
 	// command is the literal of the command the route sends, "" for none.
 	command string
 }
@@ -58,9 +62,9 @@ func portfolioRoutes() []route {
 		openRoute(),
 		{
 			method: http.MethodGet, path: "/v1/portfolios", name: "list_portfolios", roles: readers, handle: listPortfolios,
-			summary: "The portfolios there are; a key that is bound to one sees that one", answer: reflect.TypeFor[portfolioList](),
+			summary: "The portfolios there are; a key that is bound to one sees that one", answer: reflect.TypeFor[portfolioList](), params: paging,
 		},
-		get("", "get_portfolio", "One portfolio: mode, clock, policy, where it stands", portfolioView),
+		get("", "get_portfolio", "One portfolio: mode, clock, policy, where it stands", portfolioView, paging...),
 		limitsRoute(),
 	}
 }
@@ -81,9 +85,7 @@ func botRoutes() []route {
 		post("/bots/{bot}/start", "Let a bot ask for permits", func(_ emptyBody, r *http.Request) commands.Command {
 			return commands.StartBot{Bot: r.PathValue("bot")}
 		}),
-		post("/bots/{bot}/stop", "Take a bot out of trading", func(b reasonBody, r *http.Request) commands.Command {
-			return commands.StopBot{Bot: r.PathValue("bot"), Reason: b.Reason}
-		}),
+		stopBotRoute(),
 		post("/bots/{bot}/allocate", "Move capital to a bot, or back where negative", func(b amountBody, r *http.Request) commands.Command {
 			return commands.AllocateCapital{Bot: r.PathValue("bot"), Amount: b.Amount}
 		}),
@@ -133,19 +135,23 @@ func riskRoutes() []route {
 func readRoutes() []route {
 	bot := param{"bot", "only this bot"}
 	return []route{
-		answering[projections.State, projections.OwnState](get("/state", "state", "Equity, drawdown, breakers, bots and positions; a bot's key gets its own share", stateView)),
-		answering[projections.Stats, ownStats](past(get("/stats", "stats", "Statistics of closed trades, and where each breaker would first have tripped", statsView))),
-		get("/balances", "balances", "The double-entry books; each asset sums to zero", balancesView),
-		get("/positions", "positions", "What is held", positionsView, bot),
+		answering[stateAnswer, ownStateAnswer](get("/state", "state", "Equity, drawdown, breakers, bots and positions; a bot's key gets its own share", stateView, paging...)),
+		answering[statsAnswer, ownStats](past(get("/stats", "stats", "Statistics of closed trades, and where each breaker would first have tripped", statsView, paging...))),
+		get("/balances", "balances", "The double-entry books; each asset sums to zero", balancesView, paging...),
+		get("/positions", "positions", "What is held", positionsView, with(bot)...),
 		past(get("/trades", "trades", "What was closed, newest last", tradesView, bot, param{"after", "only trades with a number above this"}, param{"limit", "at most this many: 1 to 1000, 100 by default"})),
-		get("/permits", "permits", "Permits that are live: granted, or working at a venue", permitsView, bot),
-		get("/breakers", "breakers", "Every breaker: status, value, limit", breakersView),
+		get("/permits", "permits", "Permits that are live: granted, or working at a venue", permitsView, with(bot)...),
+		get("/breakers", "breakers", "Every breaker: status, value, limit", breakersView, paging...),
 		// The money of the whole is not a bot's to see; its own is in its state.
 		by(readers[1:], past(get("/equity", "equity", "Equity over time", equityView,
-			param{"from", "RFC 3339 time"}, param{"to", "RFC 3339 time"}, param{"points", "thinned to about this many: 3 to 100000, 500 by default"}))),
+			param{"from", "RFC 3339 time"}, param{"to", "RFC 3339 time"}, param{"points", "thinned to about this many: 3 to 100000, 500 by default"},
+			param{"after", "only points of revisions above this"}))),
 		eventsRoute(), streamRoute(),
 	}
 }
+
+// with adds the parameters of paging to others.
+func with(more ...param) []param { return append(more, paging...) }
 
 // answering documents what a route answers that answers bots with less.
 func answering[T, Own any](r route) route {
@@ -170,7 +176,7 @@ func keyRoutes() []route {
 		issueRoute(),
 		{
 			method: http.MethodGet, path: "/v1/api-keys", name: "list_api_keys", roles: keyLists, global: true, handle: listKeys,
-			summary: "The API keys there are, without their secrets", answer: reflect.TypeFor[keyList](),
+			summary: "The API keys there are, without their secrets", answer: reflect.TypeFor[keyList](), params: paging,
 		},
 		revokeRoute(),
 	}
@@ -178,7 +184,7 @@ func keyRoutes() []route {
 
 // get is a route that looks at a portfolio. Every one takes ?at= and
 // ?min_revision=.
-func get[T any](path, name, summary string, view func(*looker) (T, error), more ...param) route {
+func get[T any](path, name, summary string, view func(*looker) (*T, error), more ...param) route {
 	return route{
 		method: http.MethodGet, path: inPortfolio + path, name: name, summary: summary, roles: readers,
 		params: append([]param{
@@ -217,4 +223,5 @@ type portfolioSummary struct {
 
 type portfolioList struct {
 	Portfolios []portfolioSummary `json:"portfolios"`
+	Pages
 }

@@ -15,13 +15,8 @@ import (
 	"pets/projections"
 )
 
-const (
-	// maxFolds bounds how many moments of the past are folded at a time: each
-	// may cost a whole history.
-	maxFolds = 4
-	// maxWait bounds ?min_revision=.
-	maxWait = 5 * time.Second
-)
+// maxWait bounds ?min_revision=.
+const maxWait = 5 * time.Second
 
 // views are the live read models, one per portfolio, each following its stream.
 type views struct {
@@ -126,6 +121,17 @@ type moment struct {
 	at      projections.Point
 	min     *uint64
 	history bool // riders are needed
+	who     key
+	// room takes room for the answer before anything is shown; nil for an answer that
+	// needs none of its own.
+	room func() error
+}
+
+func (m moment) makeRoom() error {
+	if m.room == nil {
+		return nil
+	}
+	return m.room()
 }
 
 // look shows a portfolio as it stands, or as it was. The state must not be kept.
@@ -148,6 +154,9 @@ func (a *API) look(ctx context.Context, id string, m moment, show func(*portfoli
 	}
 	if m.at.Revision != nil || m.at.Time != nil {
 		return a.lookBack(ctx, id, m, show)
+	}
+	if err := m.makeRoom(); err != nil {
+		return err
 	}
 	return shown(v.runner, v.riders, show)
 }
@@ -181,26 +190,4 @@ func (a *API) reached(ctx context.Context, id string, v *view, m moment) error {
 		return domain.Errorf(domain.CodeUnavailable, "revision %d has not come within %s", least, maxWait)
 	}
 	return nil
-}
-
-// lookBack folds the history anew up to a moment.
-func (a *API) lookBack(ctx context.Context, id string, m moment, show func(*portfolio.State, riders) error) error {
-	select {
-	case a.folds <- struct{}{}:
-		defer func() { <-a.folds }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	var with riders
-	var list []projections.Projection
-	if m.history {
-		with = newRiders()
-		list = with.list()
-	}
-	r := projections.NewRunner(a.config.Store, commands.Stream(id), list...)
-	r.UseSnapshot(a.config.Snapshots, m.at)
-	if err := r.CatchUp(ctx, m.at); err != nil {
-		return err
-	}
-	return shown(r, with, show)
 }

@@ -33,9 +33,11 @@ type Metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
+	limited  *prometheus.CounterVec
 	jumps    prometheus.Counter
 	custody  *prometheus.CounterVec
 	keyAge   prometheus.Gauge
+	audits   prometheus.Counter
 }
 
 // New returns metrics without portfolios; see [Metrics.Watch].
@@ -53,13 +55,19 @@ func New() *Metrics {
 			Name: "pets_clock_jumps_total", Help: "Times the wall clock was seen to move by more than 5 s against the monotonic one; each portfolio counts it.",
 		}),
 	}
+	m.limited = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "pets_limited_total", Help: "Refusals because a key met a bound: commands or facts a second, or its bytes of a day; by the role of the key.",
+	}, []string{"bound", "role"})
 	m.custody = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "pets_custody_problems_total", Help: "What keys, transfers and the chain needed a person for.",
 	}, []string{"portfolio"})
 	m.keyAge = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "pets_encryption_key_age_seconds", Help: "Age of the encryption key of the keystore; it is due for rotation at 90 days (7776000).",
 	})
-	m.registry.MustRegister(m.requests, m.seconds, m.jumps, m.custody, m.keyAge, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.audits = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "pets_audit_mismatches_total", Help: "Streams in which what is decided on, a snapshot or the hash tree is not what the history says; their portfolios are stopped.",
+	})
+	m.registry.MustRegister(m.requests, m.seconds, m.limited, m.jumps, m.custody, m.keyAge, m.audits, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -68,6 +76,9 @@ func (m *Metrics) Request(route string, status int, took time.Duration) {
 	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
 	m.seconds.WithLabelValues(route).Observe(took.Seconds())
 }
+
+// Limited counts a refusal by a bound that a key met.
+func (m *Metrics) Limited(bound, role string) { m.limited.WithLabelValues(bound, role).Inc() }
 
 // ClockJump counts a wall clock that was moved, as seen by one stream.
 func (m *Metrics) ClockJump() { m.jumps.Inc() }
@@ -78,8 +89,14 @@ func (m *Metrics) CustodyProblem(portfolio string) { m.custody.WithLabelValues(p
 // KeyAge shows how old the encryption key is.
 func (m *Metrics) KeyAge(age time.Duration) { m.keyAge.Set(age.Seconds()) }
 
-// Watch shows the portfolios of a source from now on.
-func (m *Metrics) Watch(s Source) { m.registry.MustRegister(&states{s}) }
+// Watch shows the portfolios of a source, and how the store is doing, from now on;
+// health may be nil.
+func (m *Metrics) Watch(s Source, health func() Health) {
+	m.registry.MustRegister(&states{s})
+	if health != nil {
+		m.registry.MustRegister(store(health))
+	}
+}
 
 // Handler answers GET /metrics.
 func (m *Metrics) Handler() http.Handler {

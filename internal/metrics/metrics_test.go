@@ -53,7 +53,9 @@ func some(t *testing.T) *portfolio.State {
 func scrape(t *testing.T) string {
 	t.Helper()
 	m := New()
-	m.Watch(one{some(t)})
+	m.Watch(one{some(t)}, func() Health {
+		return Health{Damaged: true, DiskFree: 1 << 30, DiskReserve: 1 << 26, StopsPending: 2}
+	})
 	m.Request("ask_permit", 200, 300*time.Microsecond)
 	w := httptest.NewRecorder()
 	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
@@ -77,6 +79,11 @@ func TestMetrics(t *testing.T) {
 		`pets_breaker_limit{bot="",breaker="daily_loss",portfolio="main"} 0.05`,
 		`pets_emergency_stop{portfolio="main"} 0`,
 		`pets_bot_running{bot="alpha",portfolio="main"} 0`,
+		`pets_store_poisoned 0`,
+		`pets_store_damaged 1`,
+		`pets_disk_free_bytes 1.073741824e+09`,
+		`pets_disk_reserve_bytes 6.7108864e+07`,
+		`pets_stops_pending 2`,
 		`pets_http_requests_total{route="ask_permit",status="200"} 1`,
 	} {
 		require.Contains(t, text, line+"\n")

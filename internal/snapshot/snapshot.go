@@ -1,10 +1,12 @@
 // Package snapshot keeps disposable caches of folded state as files beside the
 // log.
 //
-// It owns their files and their checksums. It refuses to be trusted: a snapshot
-// that is missing, cut short, altered, or of a record that is no longer where it
-// was is ignored, and the stream is folded instead. Deleting the folder costs
-// time and nothing else.
+// It owns their files. It refuses to trust them: a snapshot is used only if the SHA-256
+// of its file, header and all, stands in the witness, which lies in another folder, and
+// if the record that it was taken at is still there. A file carries the root of the
+// stream's hash tree that it belongs to. One that is missing, cut short, altered, of
+// another stream, or that no witness knows is as good as none, and the stream is folded
+// instead. Deleting the folder costs time and nothing else.
 package snapshot
 
 import (
@@ -16,15 +18,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
 	"pets/eventstore"
 )
-
-// keep is how many snapshots of one kind and stream stay.
-const keep = 2
 
 // maxBytes bounds a snapshot; a larger one is neither written nor read.
 const maxBytes = 1 << 30
@@ -32,140 +30,146 @@ const maxBytes = 1 << 30
 // tempSuffix marks a file that is being written.
 const tempSuffix = ".tmp"
 
-// Folder is a folder of snapshots of one store. One goroutine may save while
-// others load.
+// Knower says which snapshots are to be believed: the witness does.
+type Knower interface {
+	// Newest returns the newest snapshot of a kind that was made of a stream when it
+	// had at most so many records: its size and the SHA-256 of its file.
+	Newest(kind, stream string, atMost uint64) (size uint64, hash eventstore.Hash, ok bool)
+}
+
+// Witness is a Knower that takes in new ones.
+type Witness interface {
+	Knower
+	// Want asks for the head of a stream at a size, to be waited for.
+	Want(stream string, size uint64) func(context.Context) (eventstore.TreeHead, error)
+	// Keep takes in the hash of a file; it returns the sizes of those of its kind that
+	// are not known any more.
+	Keep(kind, stream string, size uint64, hash eventstore.Hash) (dropped []uint64)
+}
+
+// Folder is a folder of snapshots of one store, for readers.
 type Folder struct {
 	dir   string
 	store eventstore.Store
+	knows Knower
 	limit int // maxBytes, but in tests
 }
 
-// In returns the folder of snapshots at dir, for the given store. The folder is
-// created by the first Save.
-func In(dir string, store eventstore.Store) *Folder { return &Folder{dir, store, maxBytes} }
-
-// name is kind@stream@revision with the stream in hex: streams are not file names.
-func (f *Folder) name(kind, stream string, revision uint64) string {
-	return f.prefix(kind, stream) + strconv.FormatUint(revision, 10)
+// In returns the folder of snapshots at dir, for the given store.
+func In(dir string, store eventstore.Store, knows Knower) *Folder {
+	return &Folder{dir, store, knows, maxBytes}
 }
 
-func (f *Folder) prefix(kind, stream string) string {
-	return kind + "@" + hex.EncodeToString([]byte(stream)) + "@"
+// path is kind@stream@revision with the stream in hex: streams are not file names.
+func (f *Folder) path(kind, stream string, size uint64) string {
+	return filepath.Join(f.dir, kind+"@"+hex.EncodeToString([]byte(stream))+"@"+strconv.FormatUint(size-1, 10))
 }
 
 // Load returns the newest usable snapshot with a revision ≤ atMost, or nil.
 func (f *Folder) Load(kind, stream string, atMost uint64) (revision uint64, data []byte) {
-	for _, rev := range slices.Backward(f.revisions(kind, stream)) {
-		if rev > atMost {
-			continue
+	most := max(atMost, atMost+1) // a size is one more than a revision
+	for {
+		size, hash, ok := f.knows.Newest(kind, stream, most)
+		if !ok {
+			return 0, nil
 		}
-		if data, ok := f.read(kind, stream, rev); ok {
-			return rev, data
+		if data, ok := f.read(kind, stream, size, hash); ok {
+			return size - 1, data
 		}
+		most = size - 1
 	}
-	return 0, nil
 }
 
-// read checks the file against its own checksum and against the record it says
-// it was taken at.
-func (f *Folder) read(kind, stream string, revision uint64) ([]byte, bool) {
-	path := filepath.Join(f.dir, f.name(kind, stream, revision))
+// read checks the file against the witness, and the log against the file.
+func (f *Folder) read(kind, stream string, size uint64, hash eventstore.Hash) ([]byte, bool) {
+	path := f.path(kind, stream, size)
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() || info.Size() > int64(f.limit) {
 		return nil, false
 	}
 	b, err := os.ReadFile(path)
-	if err != nil {
+	if err != nil || sha256.Sum256(b) != hash {
 		return nil, false
 	}
-	header, data, ok := bytes.Cut(b, []byte("\n"))
+	head, data, ok := bytes.Cut(b, []byte("\n"))
 	if !ok {
 		return nil, false
 	}
-	want, err := f.header(stream, revision, data)
-	if err != nil || want != string(header) {
+	leaf, err := f.leafAt(stream, size)
+	if err != nil || !bytes.HasSuffix(head, []byte(" "+leaf.String())) {
 		return nil, false
 	}
 	return data, true
 }
 
-// header ties a snapshot to its bytes and to the record it ends with.
-func (f *Folder) header(stream string, revision uint64, data []byte) (string, error) {
-	id, err := f.recordAt(stream, revision)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(data)
-	return "pets snapshot 1 " + id + " " + hex.EncodeToString(sum[:]), nil
+// header ties a snapshot to its stream and to what stood in it.
+func header(kind, stream string, h eventstore.TreeHead) string {
+	return fmt.Sprintf("pets snapshot 2 %s %s %d %s %s\n", kind, hex.EncodeToString([]byte(stream)), h.Size, h.Root, h.Leaf)
 }
 
-func (f *Folder) recordAt(stream string, revision uint64) (string, error) {
-	for rec, err := range f.store.ReadStream(context.Background(), stream, revision) {
+// leafAt is the leaf of the last of so many records, read from the log.
+func (f *Folder) leafAt(stream string, size uint64) (eventstore.Hash, error) {
+	for rec, err := range f.store.ReadStream(context.Background(), stream, size-1) {
 		if err != nil {
-			return "", err
+			return eventstore.Hash{}, err
 		}
-		return rec.ID.String(), nil
+		return eventstore.LeafHash(&rec), nil
 	}
-	return "", fmt.Errorf("snapshot: stream %s has no revision %d", stream, revision)
+	return eventstore.Hash{}, fmt.Errorf("snapshot: stream %s has no record %d", stream, size-1)
 }
 
-func (f *Folder) revisions(kind, stream string) []uint64 {
+// write does without a copy of the data, which may be large, and returns the hash of
+// the file. No flush is needed: what a power cut leaves half written has another hash.
+func write(path, head string, data []byte) (eventstore.Hash, error) {
+	file, err := os.OpenFile(path+tempSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return eventstore.Hash{}, err
+	}
+	_, err1 := file.WriteString(head)
+	_, err2 := file.Write(data)
+	err = errors.Join(err1, err2, file.Close())
+	if err == nil {
+		err = os.Rename(path+tempSuffix, path)
+	}
+	if err != nil {
+		_ = os.Remove(path + tempSuffix)
+		return eventstore.Hash{}, err
+	}
+	h := sha256.New()
+	h.Write([]byte(head))
+	h.Write(data)
+	return eventstore.Hash(h.Sum(nil)), nil
+}
+
+// sweep removes the files of snapshots that the witness does not know: left half written
+// by a crash, or of a build that had no witness. What is not ours stays.
+func (f *Folder) sweep() {
 	entries, err := os.ReadDir(f.dir)
 	if err != nil {
-		return nil
+		return // there is no folder yet, or it stays as it is
 	}
-	prefix := f.prefix(kind, stream)
-	var revs []uint64
 	for _, e := range entries {
-		rest, ok := strings.CutPrefix(e.Name(), prefix)
-		if !ok {
+		kind, stream, size, ok := parseName(strings.TrimSuffix(e.Name(), tempSuffix))
+		if !ok || e.IsDir() {
 			continue
 		}
-		if n, err := strconv.ParseUint(rest, 10, 64); err == nil && f.name(kind, stream, n) == e.Name() {
-			revs = append(revs, n)
-		}
-	}
-	slices.Sort(revs)
-	return revs
-}
-
-// Save stores a snapshot and removes all but the newest. A failure leaves the
-// older ones as they are: a cache that cannot be written is done without. No
-// flush is needed: what a power cut leaves half written has another checksum.
-func (f *Folder) Save(kind, stream string, revision uint64, data []byte) {
-	header, err := f.header(stream, revision, data)
-	if err != nil || len(header)+1+len(data) > f.limit || os.MkdirAll(f.dir, 0o700) != nil {
-		return
-	}
-	path := filepath.Join(f.dir, f.name(kind, stream, revision))
-	if write(path+tempSuffix, header, data) != nil || os.Rename(path+tempSuffix, path) != nil {
-		_ = os.Remove(path + tempSuffix)
-		return
-	}
-	f.prune(kind, stream)
-}
-
-// write does without a copy of the data, which may be large.
-func write(path, header string, data []byte) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err1 := file.WriteString(header + "\n")
-	_, err2 := file.Write(data)
-	return errors.Join(err1, err2, file.Close())
-}
-
-// prune removes all but the newest, and what a crash left half written.
-func (f *Folder) prune(kind, stream string) {
-	revs := f.revisions(kind, stream)
-	for _, old := range revs[:max(0, len(revs)-keep)] {
-		_ = os.Remove(filepath.Join(f.dir, f.name(kind, stream, old)))
-	}
-	entries, _ := os.ReadDir(f.dir) // what cannot be listed stays
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), f.prefix(kind, stream)) && strings.HasSuffix(e.Name(), tempSuffix) {
+		known, _, ok := f.knows.Newest(kind, stream, size)
+		if !ok || known != size || strings.HasSuffix(e.Name(), tempSuffix) {
 			_ = os.Remove(filepath.Join(f.dir, e.Name()))
 		}
 	}
+}
+
+// parseName is the reverse of path.
+func parseName(name string) (kind, stream string, size uint64, ok bool) {
+	parts := strings.Split(name, "@")
+	if len(parts) != 3 {
+		return "", "", 0, false
+	}
+	raw, err1 := hex.DecodeString(parts[1])
+	revision, err2 := strconv.ParseUint(parts[2], 10, 63)
+	if err1 != nil || err2 != nil || parts[2] != strconv.FormatUint(revision, 10) {
+		return "", "", 0, false
+	}
+	return parts[0], string(raw), revision + 1, true
 }

@@ -1,10 +1,14 @@
 package snapshot
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,15 +34,97 @@ func filled(t *testing.T, series string) eventstore.Store {
 	return store
 }
 
-func folder(t *testing.T) *Folder {
+// book is a witness in memory, of a store that it reads by itself.
+type book struct {
+	store eventstore.Store
+	mu    sync.Mutex
+	known map[string]map[uint64]eventstore.Hash
+}
+
+func newBook(store eventstore.Store) *book {
+	return &book{store: store, known: map[string]map[uint64]eventstore.Hash{}}
+}
+
+func (b *book) Newest(kind, stream string, atMost uint64) (size uint64, hash eventstore.Hash, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for at, h := range b.known[kind+"@"+stream] {
+		if at <= atMost && at > size {
+			size, hash, ok = at, h, true
+		}
+	}
+	return size, hash, ok
+}
+
+func (b *book) Keep(kind, stream string, size uint64, hash eventstore.Hash) (dropped []uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	of := b.known[kind+"@"+stream]
+	if of == nil {
+		of = map[uint64]eventstore.Hash{}
+		b.known[kind+"@"+stream] = of
+	}
+	of[size] = hash
+	for len(of) > 2 {
+		least := slices.Min(slices.Collect(maps.Keys(of)))
+		delete(of, least)
+		dropped = append(dropped, least)
+	}
+	return dropped
+}
+
+func (b *book) Want(stream string, size uint64) func(context.Context) (eventstore.TreeHead, error) {
+	return func(ctx context.Context) (eventstore.TreeHead, error) {
+		var f eventstore.Frontier
+		for rec, err := range b.store.ReadStream(ctx, stream, 0) {
+			if err != nil {
+				return eventstore.TreeHead{}, err
+			}
+			leaf := eventstore.LeafHash(&rec)
+			if f.Append(leaf); f.Size() == size {
+				return eventstore.TreeHead{Size: size, Root: f.Root(), Leaf: leaf}, nil
+			}
+		}
+		return eventstore.TreeHead{}, errors.New("there is no such record")
+	}
+}
+
+// saver is a Saver whose Save waits until the file is written.
+type saver struct{ *Saver }
+
+func (s saver) Save(kind, stream string, revision uint64, data []byte) {
+	s.Saver.Save(kind, stream, revision, data)
+	s.Flush()
+}
+
+// on opens a folder of snapshots of a store.
+func on(t *testing.T, dir string, store eventstore.Store, b *book) saver {
 	t.Helper()
-	return In(filepath.Join(t.TempDir(), "snapshots"), filled(t, "a"))
+	s := NewSaver(dir, store, b)
+	t.Cleanup(func() { s.Close(context.Background()) })
+	return saver{s}
+}
+
+func folder(t *testing.T) saver {
+	t.Helper()
+	store := filled(t, "a")
+	return on(t, filepath.Join(t.TempDir(), "snapshots"), store, newBook(store))
+}
+
+// name is that of the file of a revision.
+func (f *Folder) name(kind, stream string, revision uint64) string {
+	return filepath.Base(f.path(kind, stream, revision+1))
+}
+
+// loader is what snapshots are read from.
+type loader interface {
+	Load(kind, stream string, atMost uint64) (uint64, []byte)
 }
 
 func data(n uint64) []byte { return fmt.Appendf(nil, "state at %d\nand\x00more", n) }
 
 // files are the names in the folder.
-func files(t *testing.T, f *Folder) []string {
+func files(t *testing.T, f saver) []string {
 	t.Helper()
 	entries, err := os.ReadDir(f.dir)
 	require.NoError(t, err)
@@ -49,14 +135,14 @@ func files(t *testing.T, f *Folder) []string {
 	return names
 }
 
-func requireLoad(t *testing.T, f *Folder, atMost, want uint64) {
+func requireLoad(t *testing.T, f loader, atMost, want uint64) {
 	t.Helper()
 	revision, got := f.Load("state", stream, atMost)
 	require.Equal(t, want, revision)
 	require.Equal(t, string(data(want)), string(got))
 }
 
-func requireNone(t *testing.T, f *Folder, kind, stream string, atMost uint64) {
+func requireNone(t *testing.T, f loader, kind, stream string, atMost uint64) {
 	t.Helper()
 	revision, got := f.Load(kind, stream, atMost)
 	require.Zero(t, revision)
@@ -92,7 +178,7 @@ func TestAnEmptySnapshot(t *testing.T) {
 // Streams may be called anything.
 func TestAnyStreamName(t *testing.T) {
 	store := memory.New()
-	f := In(t.TempDir(), store)
+	f := on(t, t.TempDir(), store, newBook(store))
 	for i, name := range []string{"../../etc/passwd", "a@b@1", "a", "A", strings.Repeat("x", 74)} {
 		storetest.Must(t, store, name, eventstore.NoStream, storetest.Propose(name, 0, 2))
 		f.Save("state", name, 1, data(uint64(i)))
@@ -147,22 +233,60 @@ func TestEveryOtherLengthIsSeen(t *testing.T) {
 	requireLoad(t, f, newest, 9)
 }
 
-// "… or of a record that is no longer where it was": another store, a shorter one
-// (restored from a backup), or a file under another revision's name.
+// "… and if the record that it was taken at is still there": another store, a shorter
+// one (put back from a copy), or one whose history went on in another way, all with the
+// witness of the first.
 func TestASnapshotOfAnotherHistoryIsIgnored(t *testing.T) {
 	f := folder(t)
 	f.Save("state", stream, 9, data(9))
-	requireNone(t, In(f.dir, filled(t, "b")), "state", stream, newest)
-	requireNone(t, In(f.dir, memory.New()), "state", stream, newest)
+	requireNone(t, In(f.dir, filled(t, "b"), f.witness), "state", stream, newest)
+	requireNone(t, In(f.dir, memory.New(), f.witness), "state", stream, newest)
 
 	short := memory.New()
 	storetest.Must(t, short, stream, eventstore.NoStream, storetest.Propose("a", 0, 9))
-	requireNone(t, In(f.dir, short), "state", stream, newest)
+	requireNone(t, In(f.dir, short, f.witness), "state", stream, newest)
 	storetest.Must(t, short, stream, eventstore.At(8), storetest.Propose("a", 9, 1))
-	requireLoad(t, In(f.dir, short), newest, 9) // the same history
+	requireLoad(t, In(f.dir, short, f.witness), newest, 9) // the same history
+}
 
-	require.NoError(t, os.Rename(filepath.Join(f.dir, f.name("state", stream, 9)), filepath.Join(f.dir, f.name("state", stream, 8))))
-	requireNone(t, f, "state", stream, newest)
+// "… only if the SHA-256 of its file, header and all, stands in the witness": one that
+// was edited and given a checksum of its own, one of another portfolio or revision under
+// this one's name, and one of a witness that was lost are as good as none.
+func TestOnlyTheWitnessIsBelieved(t *testing.T) {
+	f := folder(t)
+	storetest.Must(t, f.store, "portfolio-b", eventstore.NoStream, storetest.Propose("b", 0, 10))
+	f.Save("state", stream, 8, data(8))
+	f.Save("state", stream, 9, data(9))
+	f.Save("state", "portfolio-b", 9, data(99))
+	path := f.path("state", stream, 10)
+	good, err := os.ReadFile(path)
+	require.NoError(t, err)
+
+	edited := bytes.Replace(good, []byte("state at 9"), []byte("state at 7"), 1)
+	require.NotEqual(t, good, edited)
+	others, err := os.ReadFile(f.path("state", "portfolio-b", 10))
+	require.NoError(t, err)
+	older, err := os.ReadFile(f.path("state", stream, 9))
+	require.NoError(t, err)
+	for name, b := range map[string][]byte{"edited": edited, "another portfolio's": others, "another revision's": older} {
+		require.NoError(t, os.WriteFile(path, b, 0o600), name)
+		requireLoad(t, f, newest, 8)
+	}
+	require.NoError(t, os.WriteFile(path, good, 0o600))
+	requireLoad(t, f, newest, 9)
+	requireNone(t, In(f.dir, f.store, newBook(f.store)), "state", stream, newest)
+}
+
+// "A file carries the root of the stream's hash tree that it belongs to."
+func TestAFileCarriesItsRoot(t *testing.T) {
+	f := folder(t)
+	f.Save("state", stream, 9, data(9))
+	head, err := f.witness.Want(stream, 10)(t.Context())
+	require.NoError(t, err)
+	b, err := os.ReadFile(f.path("state", stream, 10))
+	require.NoError(t, err)
+	require.Equal(t, header("state", stream, head)+string(data(9)), string(b))
+	require.Contains(t, string(b), head.Root.String())
 }
 
 // A snapshot beyond the end of the stream is not saved: it cannot be tied to a record.
@@ -172,25 +296,26 @@ func TestNothingIsSavedBeyondTheEnd(t *testing.T) {
 	require.NoDirExists(t, f.dir)
 }
 
-// What a crash left half written is ignored, and goes with the next save; what is
-// not ours stays.
-func TestLeftoversAreIgnored(t *testing.T) {
+// "removes from it what the witness does not know": what a crash left half written,
+// and what a build without a witness wrote; what is not ours stays.
+func TestLeftoversGo(t *testing.T) {
 	f := folder(t)
 	f.Save("state", stream, 4, data(4))
-	good, err := os.ReadFile(filepath.Join(f.dir, f.name("state", stream, 4)))
+	good, err := os.ReadFile(f.path("state", stream, 5))
 	require.NoError(t, err)
 	put := func(name string) { require.NoError(t, os.WriteFile(filepath.Join(f.dir, name), good, 0o600)) }
 	put(f.name("state", stream, 9) + ".tmp")
+	put(f.name("state", stream, 3))
 	put(f.name("state", stream, 0) + "5")
 	put(f.name("state", stream, 5) + "x")
 	put("readme")
 	require.NoError(t, os.Mkdir(filepath.Join(f.dir, f.name("state", stream, 7)), 0o700))
 	requireLoad(t, f, newest, 4)
-	f.Save("state", stream, 8, data(8))
-	requireLoad(t, f, newest, 8)
-	require.NotContains(t, files(t, f), f.name("state", stream, 9)+".tmp")
-	require.Contains(t, files(t, f), "readme")
-	require.Contains(t, files(t, f), f.name("state", stream, 0)+"5")
+	again := on(t, f.dir, f.store, f.witness.(*book))
+	requireLoad(t, again, newest, 4)
+	require.ElementsMatch(t, []string{
+		f.name("state", stream, 4), f.name("state", stream, 5) + "x", f.name("state", stream, 0) + "5", f.name("state", stream, 7), "readme",
+	}, files(t, f))
 }
 
 // "maxBytes": at the limit it is kept; above it it is not written, and those
@@ -253,9 +378,34 @@ func TestOnTheRealEngine(t *testing.T) {
 	require.NoError(t, err)
 	defer store.Close()
 	storetest.Must(t, store, stream, eventstore.NoStream, storetest.Propose("a", 0, 10))
-	In(filepath.Join(dir, "snapshots"), store).Save("state", stream, 9, data(9))
+	f := on(t, filepath.Join(dir, "snapshots"), store, newBook(store))
+	f.Save("state", stream, 9, data(9))
 	reader, err := embedded.OpenReadOnly(dir, embedded.Options{})
 	require.NoError(t, err)
 	defer reader.Close()
-	requireLoad(t, In(filepath.Join(dir, "snapshots"), reader), newest, 9)
+	requireLoad(t, In(filepath.Join(dir, "snapshots"), reader, f.witness), newest, 9)
+}
+
+// "Whoever saves one does not wait for the root that it belongs to": not even if it
+// never comes, and Close ends with its context.
+func TestSavingDoesNotWait(t *testing.T) {
+	store := filled(t, "a")
+	s := NewSaver(filepath.Join(t.TempDir(), "snapshots"), store, never{newBook(store)})
+	s.Save("state", stream, 9, data(9))
+	s.Save("state", stream, 8, data(8))
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	s.Close(over)
+	require.NoDirExists(t, s.dir)
+	s.Save("state", stream, 9, data(9)) // after the end: done without
+}
+
+// never is a witness whose roots do not come.
+type never struct{ *book }
+
+func (never) Want(string, uint64) func(context.Context) (eventstore.TreeHead, error) {
+	return func(ctx context.Context) (eventstore.TreeHead, error) {
+		<-ctx.Done()
+		return eventstore.TreeHead{}, ctx.Err()
+	}
 }

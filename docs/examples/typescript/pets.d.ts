@@ -1299,6 +1299,7 @@ export interface components {
         };
         BalancesAnswer: {
             accounts: components["schemas"]["Balance"][];
+            next?: string;
             portfolio: string;
             /** Format: int64 */
             revision: number;
@@ -1323,11 +1324,13 @@ export interface components {
             answer?: unknown;
             problem?: components["schemas"]["Problem"];
             replayed?: boolean;
+            short?: boolean;
             /** Format: int64 */
             status: number;
         };
         BookAnswer: {
             addresses: components["schemas"]["Contact"][];
+            next?: string;
             portfolio: string;
             /** Format: int64 */
             revision: number;
@@ -1453,6 +1456,7 @@ export interface components {
         BreakersAnswer: {
             breakers: components["schemas"]["Breaker"][];
             emergency_stop: components["schemas"]["EmergencyStop"];
+            next?: string;
             portfolio: string;
             /** Format: int64 */
             revision: number;
@@ -1657,6 +1661,8 @@ export interface components {
         };
         EmptyBody: Record<string, never>;
         EquityAnswer: {
+            /** Format: int64 */
+            next?: number;
             points: components["schemas"]["EquityPoint"][];
             portfolio: string;
             /** Format: int64 */
@@ -1795,6 +1801,7 @@ export interface components {
         };
         KeyList: {
             keys: components["schemas"]["KeyAnswer"][];
+            next?: string;
         };
         KeyStatus: {
             /**
@@ -1984,7 +1991,7 @@ export interface components {
             reason: string;
             requested_by: string;
         };
-        OwnState: {
+        OwnStateAnswer: {
             base_asset: string;
             bots: components["schemas"]["Bot"][];
             breakers: components["schemas"]["Breaker"][];
@@ -1992,6 +1999,7 @@ export interface components {
             emergency_stop: components["schemas"]["EmergencyStop"];
             /** @enum {string} */
             mode: "paper" | "live";
+            next?: string;
             policy: components["schemas"]["Policy"];
             portfolio: string;
             positions: components["schemas"]["Position"][];
@@ -2002,6 +2010,7 @@ export interface components {
         };
         OwnStats: {
             bots: components["schemas"]["BotStats"][];
+            next?: string;
         };
         PaperFill: {
             /**
@@ -2139,6 +2148,7 @@ export interface components {
             sure_payout?: string;
         };
         PermitsAnswer: {
+            next?: string;
             permits: components["schemas"]["Permit"][];
             portfolio: string;
             /** Format: int64 */
@@ -2238,6 +2248,7 @@ export interface components {
             gate?: components["schemas"]["Gate"];
             /** @enum {string} */
             mode: "paper" | "live";
+            next?: string;
             policy: components["schemas"]["Policy"];
             portfolio: string;
             /** Format: int64 */
@@ -2246,6 +2257,7 @@ export interface components {
             time: string;
         };
         PortfolioList: {
+            next?: string;
             portfolios: components["schemas"]["PortfolioSummary"][];
         };
         PortfolioSummary: {
@@ -2288,6 +2300,7 @@ export interface components {
             unrealised_pnl: string;
         };
         PositionsAnswer: {
+            next?: string;
             portfolio: string;
             positions: components["schemas"]["Position"][];
             /** Format: int64 */
@@ -2708,7 +2721,7 @@ export interface components {
             message: string;
             value?: string;
         };
-        State: {
+        StateAnswer: {
             base_asset: string;
             bots: components["schemas"]["Bot"][];
             breakers: components["schemas"]["Breaker"][];
@@ -2732,6 +2745,7 @@ export interface components {
             lifetime_peak: string;
             /** @enum {string} */
             mode: "paper" | "live";
+            next?: string;
             overrides: components["schemas"]["Override"][];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -2751,8 +2765,9 @@ export interface components {
             /** Format: date-time */
             time: string;
         };
-        Stats: {
+        StatsAnswer: {
             bots: components["schemas"]["BotStats"][];
+            next?: string;
             portfolio: components["schemas"]["ScopeStats"];
         };
         StopAllAnswer: {
@@ -2870,6 +2885,7 @@ export interface components {
             wallet: string;
         };
         TransfersAnswer: {
+            next?: string;
             portfolio: string;
             /** Format: int64 */
             revision: number;
@@ -2980,6 +2996,7 @@ export interface components {
             path?: string;
         };
         WalletsAnswer: {
+            next?: string;
             portfolio: string;
             /** Format: int64 */
             revision: number;
@@ -2998,7 +3015,12 @@ export type $defs = Record<string, never>;
 export interface operations {
     list_api_keys: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description what next said: go on behind it */
+                after?: string;
+                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
+                limit?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3121,6 +3143,15 @@ export interface operations {
                     "application/json": components["schemas"]["StopAllAnswer"];
                 };
             };
+            /** @description It holds, and is recorded as soon as it can be */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StopAllAnswer"];
+                };
+            };
             /** @description A problem; its type is urn:pets:problem:<code> */
             default: {
                 headers: {
@@ -3196,7 +3227,12 @@ export interface operations {
     };
     list_portfolios: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description what next said: go on behind it */
+                after?: string;
+                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
+                limit?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3266,6 +3302,10 @@ export interface operations {
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
                 min_revision?: string;
+                /** @description what next said: go on behind it */
+                after?: string;
+                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
+                limit?: string;
             };
             header?: never;
             path: {
@@ -3302,6 +3342,10 @@ export interface operations {
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
                 min_revision?: string;
+                /** @description what next said: go on behind it */
+                after?: string;
+                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
+                limit?: string;
             };
             header?: never;
             path: {
@@ -3452,6 +3496,10 @@ export interface operations {
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
                 min_revision?: string;
+                /** @description what next said: go on behind it */
+                after?: string;
+                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
+                limit?: string;
             };
             header?: never;
             path: {
@@ -3488,6 +3536,10 @@ export interface operations {
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
                 min_revision?: string;
+                /** @description what next said: go on behind it */
+                after?: string;
+                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
+                limit?: string;
             };
             header?: never;
             path: {
@@ -3693,7 +3745,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Answer"];
+                    "application/json": components["schemas"]["StopAnswer"];
+                };
+            };
+            /** @description It holds, and is recorded as soon as it can be */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StopAnswer"];
                 };
             };
             /** @description A problem; its type is urn:pets:problem:<code> */
@@ -3714,6 +3775,10 @@ export interface operations {
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
                 min_revision?: string;
+                /** @description what next said: go on behind it */
+                after?: string;
+                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
+                limit?: string;
             };
             header?: never;
             path: {
@@ -3847,6 +3912,15 @@ export interface operations {
                     "application/json": components["schemas"]["StopAnswer"];
                 };
             };
+            /** @description It holds, and is recorded as soon as it can be */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StopAnswer"];
+                };
+            };
             /** @description A problem; its type is urn:pets:problem:<code> */
             default: {
                 headers: {
@@ -3948,6 +4022,8 @@ export interface operations {
                 to?: string;
                 /** @description thinned to about this many: 3 to 100000, 500 by default */
                 points?: string;
+                /** @description only points of revisions above this */
+                after?: string;
             };
             header?: never;
             path: {
@@ -3988,7 +4064,7 @@ export interface operations {
                 after?: string;
                 /** @description only types that begin with one of these, separated by commas, such as breaker,fill.recorded */
                 types?: string;
-                /** @description at most this many: 1 to 1000, 100 by default */
+                /** @description at most this many: 1 to 1000, 100 by default; fewer where they would be over 4 MiB */
                 limit?: string;
             };
             header?: never;
@@ -4408,6 +4484,10 @@ export interface operations {
                 min_revision?: string;
                 /** @description only this bot */
                 bot?: string;
+                /** @description what next said: go on behind it */
+                after?: string;
+                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
+                limit?: string;
             };
             header?: never;
             path: {
@@ -4565,6 +4645,10 @@ export interface operations {
                 min_revision?: string;
                 /** @description only this bot */
                 bot?: string;
+                /** @description what next said: go on behind it */
+                after?: string;
+                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
+                limit?: string;
             };
             header?: never;
             path: {
@@ -4753,6 +4837,10 @@ export interface operations {
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
                 min_revision?: string;
+                /** @description what next said: go on behind it */
+                after?: string;
+                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
+                limit?: string;
             };
             header?: never;
             path: {
@@ -4768,7 +4856,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["State"] | components["schemas"]["OwnState"];
+                    "application/json": components["schemas"]["StateAnswer"] | components["schemas"]["OwnStateAnswer"];
                 };
             };
             /** @description A problem; its type is urn:pets:problem:<code> */
@@ -4789,6 +4877,10 @@ export interface operations {
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
                 min_revision?: string;
+                /** @description what next said: go on behind it */
+                after?: string;
+                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
+                limit?: string;
             };
             header?: never;
             path: {
@@ -4804,7 +4896,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Stats"] | components["schemas"]["OwnStats"];
+                    "application/json": components["schemas"]["StatsAnswer"] | components["schemas"]["OwnStats"];
                 };
             };
             /** @description A problem; its type is urn:pets:problem:<code> */
@@ -4944,6 +5036,10 @@ export interface operations {
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
                 min_revision?: string;
+                /** @description what next said: go on behind it */
+                after?: string;
+                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
+                limit?: string;
             };
             header?: never;
             path: {
@@ -5209,6 +5305,10 @@ export interface operations {
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
                 min_revision?: string;
+                /** @description what next said: go on behind it */
+                after?: string;
+                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
+                limit?: string;
             };
             header?: never;
             path: {

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// measured runs pets bench in process; the processes that it starts are this test binary,
+// which behaves as pets.
+func measured(t *testing.T, into any, args ...string) {
+	t.Helper()
+	dir := t.TempDir()
+	var out, errs bytes.Buffer
+	a := &app{out: &out, err: &errs, dir: dir, childEnv: []string{asCommand + "=1"}}
+	code := a.run(t.Context(), append([]string{"bench", "--json"}, append(args, "--dir", dir)...))
+	require.Equal(t, 0, code, "%s", &errs)
+	require.NoError(t, json.Unmarshal(out.Bytes(), into), "%s", &out)
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left, "what a measurement makes is gone afterwards")
+}
+
+// A stop is measured by every way there is, on an idle server and beside each load, and
+// the load does what it is there for. How long it takes is not for a test to say.
+func TestBenchStops(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts four servers")
+	}
+	var rows []struct {
+		What          string
+		Count, Failed int
+		FirstFailure  string `json:"first_failure"`
+		Load          []string
+	}
+	measured(t, &rows, "stops", "--stops", "4", "--own", "3", "--callers", "2", "--seconds", "20", "--permits", "2", "--batches", "2", "--batch-size", "10",
+		"--readers", "1", "--history", "1000", "--strangers", "3", "--half-bodies", "2", "--warm-up", "0")
+	kinds := map[string]int{}
+	for _, r := range rows {
+		require.Zero(t, r.Failed, "%s: %s", r.What, r.FirstFailure)
+		kind, _, _ := strings.Cut(r.What, ",")
+		kinds[kind]++
+		want := 4
+		if strings.Contains(r.What, "itself") {
+			want = 3
+		}
+		require.Equal(t, want, r.Count, r.What)
+		if !strings.Contains(r.What, "idle") {
+			require.Contains(t, r.Load[0], "permits/s", r.What)
+		}
+	}
+	require.Equal(t, kinds["emergency stop"], kinds["bot stop"])
+	require.Contains(t, []int{4, 8}, kinds["bot stop"], "over TCP, and over the stop socket where there is one")
+	s := newShell(t)
+	s.fails(2, []string{"at least 1"}, "bench", "stops", "--stops", "0")
+	s.fails(2, []string{"busy", "crowded"}, "bench", "stops", "--stages", "busy")
+}
+
+// "10,000 portfolios: stop everything ≤ 2 s, all recorded": what is measured is read from
+// the log, portfolio by portfolio.
+func TestBenchPortfolios(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts two servers")
+	}
+	var rows []took
+	measured(t, &rows, "portfolios", "-n", "7")
+	require.Len(t, rows, 5)
+	for _, r := range rows {
+		require.Positive(t, r.Seconds, r.What)
+		require.Zero(t, r.Missing, r.What)
+	}
+	require.Contains(t, took{What: "x", Seconds: 3, Want: 2}.line(), "MISSED")
+	require.Contains(t, took{What: "x", Seconds: 1, Want: 2, Missing: 1}.line(), "MISSED")
+	require.Contains(t, took{What: "x", Seconds: 1, Want: 2}.line(), "reached")
+	newShell(t).fails(2, []string{"--number"}, "bench", "portfolios", "-n", "0")
+}
+
+func TestBenchHashes(t *testing.T) {
+	var rows []struct {
+		What  string
+		Ratio float64
+	}
+	measured(t, &rows, "hashes", "--rounds", "1")
+	require.Len(t, rows, 1)
+	require.Positive(t, rows[0].Ratio)
+	newShell(t).fails(2, []string{"--rounds"}, "bench", "hashes", "--rounds", "0")
+}

@@ -1,0 +1,328 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/commands"
+	"pets/commands/client"
+	"pets/eventstore/embedded"
+)
+
+// traded is a folder in which a server has traded with bot alpha in portfolio main.
+type traded struct {
+	t        *testing.T
+	folder   string
+	server   *process
+	operator string
+	main     *client.Portfolio
+}
+
+func newTraded(t *testing.T) *traded {
+	t.Helper()
+	d := &traded{t: t, folder: filepath.Join(t.TempDir(), "store")}
+	d.server = serveFolder(t, d.folder)
+	r := d.server.pets(d.folder, adminKey, "apikey", "issue", "--user", "olga", "--role", "operator")
+	require.Equal(t, 0, r.code, r.err)
+	d.operator = secretPattern.FindString(r.out)
+	d.connect()
+	d.send("/v1/portfolios", "open", map[string]any{"id": "main", "mode": "paper"})
+	d.post("/deposits", "deposit", map[string]any{"wallet": "hot", "amount": "1000"})
+	d.post("/bots", "bot", map[string]any{"id": "alpha", "capital": "500"})
+	d.post("/bots/alpha/start", "start", struct{}{})
+	d.lose("t1")
+	return d
+}
+
+func (d *traded) connect() { d.main = d.server.client(d.operator).Portfolio("main") }
+
+func (d *traded) send(path, key string, body any) {
+	d.t.Helper()
+	require.NoError(d.t, d.server.client(d.operator).Send(d.t.Context(), http.MethodPost, path, key, body, nil))
+}
+
+func (d *traded) post(path, key string, body any) {
+	d.t.Helper()
+	require.NoError(d.t, d.main.Post(d.t.Context(), path, key, body, nil), path)
+}
+
+func (d *traded) lose(id string) {
+	d.t.Helper()
+	d.post("/trades", id, map[string]any{"bot": "alpha", "market": "m", "pnl": "-5", "trade_id": id})
+}
+
+// trip loses until consecutive_losses has tripped.
+func (d *traded) trip() { d.lose("t2"); d.lose("t3") }
+
+// allowed asks for a permit.
+func (d *traded) allowed() bool {
+	d.t.Helper()
+	var answer struct{ Allowed *bool }
+	err := d.main.Post(d.t.Context(), "/permits", "permit"+time.Now().String(), map[string]any{
+		"bot": "alpha", "market": "m", "outcome": "YES", "side": "buy", "quantity": "1", "limit_price": "0.1",
+	}, &answer)
+	require.NoError(d.t, err)
+	require.NotNil(d.t, answer.Allowed)
+	return *answer.Allowed
+}
+
+// stop ends the server as an operator does.
+func (d *traded) stop() {
+	d.t.Helper()
+	require.NoError(d.t, d.server.cmd.Process.Signal(os.Interrupt))
+	require.NoError(d.t, d.server.cmd.Wait())
+}
+
+func (d *traded) start() {
+	d.t.Helper()
+	d.server = serveFolder(d.t, d.folder)
+	d.connect()
+}
+
+// copy is cp -a of the folder.
+func (d *traded) copy(to string) {
+	d.t.Helper()
+	out, err := exec.Command("cp", "-a", d.folder, to).CombinedOutput()
+	require.NoError(d.t, err, "%s", out)
+}
+
+// putBack renames an older copy over the folder, as a restore does.
+func (d *traded) putBack(from string) {
+	d.t.Helper()
+	require.NoError(d.t, os.RemoveAll(d.folder))
+	require.NoError(d.t, os.Rename(from, d.folder))
+}
+
+// refuses runs pets serve on the folder, which has to end at once with status 1 and
+// these words.
+func (d *traded) refuses(words ...string) {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(d.t.Context(), 30*time.Second)
+	defer cancel()
+	self, err := os.Executable()
+	require.NoError(d.t, err)
+	c := exec.CommandContext(ctx, self, "serve", "--store", "embedded:"+d.folder, "--listen", "127.0.0.1:0", "--metrics-listen", "off")
+	c.Dir, c.Env = d.t.TempDir(), append(os.Environ(), asCommand+"=1")
+	out, err := c.CombinedOutput()
+	var exit *exec.ExitError
+	require.ErrorAs(d.t, err, &exit, "%s", out)
+	require.Equal(d.t, 1, exit.ExitCode(), "%s", out)
+	require.NotContains(d.t, string(out), `"msg":"ready"`)
+	for _, w := range words {
+		require.Contains(d.t, string(out), w)
+	}
+}
+
+// "Decisions trust a snapshot that nothing compares with the log: an edited one untrips
+// a breaker for the writer only." It is not believed any more.
+func TestAnEditedSnapshotUntripsNothing(t *testing.T) {
+	d := newTraded(t)
+	require.True(t, d.allowed())
+	d.trip()
+	require.False(t, d.allowed())
+	d.stop()
+	require.Positive(t, editSnapshots(t, d.folder))
+	d.start()
+	require.False(t, d.allowed(), "the breaker has tripped, whatever the snapshot says")
+}
+
+// editSnapshots lets bots run again and breakers be fine, in the snapshots of states, and
+// makes their own checksums right where they have one. It returns how many it changed.
+func editSnapshots(t *testing.T, folder string) (edited int) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, "snapshots", "state@*"))
+	require.NoError(t, err)
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		require.NoError(t, err)
+		head, data, _ := bytes.Cut(b, []byte("\n"))
+		was := string(data)
+		for from, to := range map[string]string{`"tripped"`: `"ok"`, `"stopped","halted":true`: `"running"`, `"lll","losses":3`: `"","losses":0`} {
+			data = bytes.ReplaceAll(data, []byte(from), []byte(to))
+		}
+		if string(data) == was {
+			continue
+		}
+		if strings.HasPrefix(string(head), "pets snapshot 1 ") {
+			sum := sha256.Sum256(data)
+			head = append(head[:len(head)-64], hex.EncodeToString(sum[:])...)
+		}
+		require.NoError(t, os.WriteFile(file, append(append(head, '\n'), data...), 0o600))
+		edited++
+	}
+	return edited
+}
+
+// "A folder rolled back to an older copy is unnoticed (breaker untripped)." A start on it
+// is refused, says by how much and what to do, and changes nothing.
+func TestARolledBackFolderIsRefused(t *testing.T) {
+	d := newTraded(t)
+	older := filepath.Join(t.TempDir(), "older")
+	d.stop()
+	d.copy(older)
+	d.start()
+	d.trip()
+	require.False(t, d.allowed())
+	d.stop()
+	newest := filepath.Join(t.TempDir(), "newest")
+	d.copy(newest)
+
+	d.putBack(older)
+	for range 2 { // a second attempt is no other
+		d.refuses("was rolled back", "portfolio-main: ", "records were there", "Put back the newest copy", "--accept-rollback")
+	}
+	d.putBack(newest)
+	d.start()
+	require.False(t, d.allowed(), "with the newest copy all is as it was")
+}
+
+// "… until a person says --accept-rollback REASON, recorded": then it starts, the record
+// says what was missing, by whom and why, and what it touches is stopped.
+func TestARollbackIsAcceptedByAPerson(t *testing.T) {
+	d := newTraded(t)
+	older := filepath.Join(t.TempDir(), "older")
+	d.stop()
+	d.copy(older)
+	d.start()
+	d.trip()
+	d.stop()
+	d.putBack(older)
+	d.refuses("was rolled back")
+
+	d.server = serveFolderWith(t, d.folder, []string{"--accept-rollback", "the disk is gone, noon is the newest copy"})
+	d.connect()
+	require.False(t, d.allowed(), "the portfolio is stopped, although the breaker is untripped")
+	r := d.server.pets(d.folder, adminKey, "events", "-p", "main", "--json")
+	require.Equal(t, 0, r.code, r.err)
+	require.Contains(t, r.out, `"kind":"system_error"`)
+	require.Contains(t, systemEvents(t, d.folder), `"reason":"the disk is gone, noon is the newest copy","streams":[{"stream":"portfolio-main","witnessed":`)
+	require.Contains(t, d.server.errs.String(), "a store that was rolled back is gone on with")
+	d.stop()
+	d.start() // from here on it is as any other
+	require.False(t, d.allowed())
+}
+
+// systemEvents is the system stream as text.
+func systemEvents(t *testing.T, folder string) string {
+	t.Helper()
+	store, err := embedded.OpenReadOnly(folder, embedded.Options{})
+	require.NoError(t, err)
+	defer store.Close()
+	var b strings.Builder
+	for rec, err := range store.ReadStream(t.Context(), commands.SystemStream, 0) {
+		require.NoError(t, err)
+		b.WriteString(rec.Type + " " + string(rec.Data) + " " + string(rec.Metadata) + "\n")
+	}
+	return b.String()
+}
+
+// "A folder rolled back and then grown beyond the head with other events": the leaf tells.
+func TestARolledBackFolderThatGrewIsRefused(t *testing.T) {
+	d := newTraded(t)
+	older := filepath.Join(t.TempDir(), "older")
+	d.stop()
+	d.copy(older)
+	d.start()
+	d.trip()
+	d.stop()
+	witness := d.folder + "-witness"
+	kept := filepath.Join(t.TempDir(), "kept")
+	require.NoError(t, os.Rename(witness, kept))
+	d.putBack(older)
+	d.start() // without its witness nobody notices
+	for i := range 20 {
+		d.post("/deposits", fmt.Sprint("more", i), map[string]any{"wallet": "hot", "amount": "1"})
+	}
+	d.stop()
+	require.NoError(t, os.RemoveAll(witness))
+	require.NoError(t, os.Rename(kept, witness))
+	d.refuses("was rolled back", "is not the one that was there")
+}
+
+// "A stop must never be refused because of the witness", and it is there when the store
+// is refused later; every other command that opens the folder is refused like a start.
+func TestAStopOnARolledBackFolder(t *testing.T) {
+	d := newTraded(t)
+	older := filepath.Join(t.TempDir(), "older")
+	d.stop()
+	d.copy(older)
+	d.start()
+	d.trip()
+	d.stop()
+	d.putBack(older)
+	run := func(args ...string) ran {
+		var out, errs bytes.Buffer
+		a := &app{out: &out, err: &errs, environ: []string{"PETS_STORE=embedded:" + d.folder}, dir: t.TempDir()}
+		return ran{a.run(t.Context(), args), out.String(), errs.String()}
+	}
+	for _, args := range [][]string{{"start", "alpha"}, {"reset", "consecutive_losses", "--bot", "alpha", "--reason", "r"}} {
+		r := run(args...)
+		require.Equal(t, 1, r.code, args)
+		require.Contains(t, r.err, "was rolled back", args)
+	}
+	r := run("stop", "--emergency", "--reason", "what is this folder?")
+	require.Equal(t, 0, r.code, r.err)
+	require.Contains(t, r.err, "warning")
+	require.Contains(t, r.err, "was rolled back")
+	r = run("stop", "alpha")
+	require.Equal(t, 0, r.code, r.err)
+	r = run("state", "--json")
+	require.Equal(t, 0, r.code, r.err)
+	require.Contains(t, r.out, `"engaged": true`)
+	d.refuses("was rolled back")
+}
+
+// "Readers: the same rule; no witness, no snapshots": what a reader of the folder shows
+// does not come from an edited snapshot.
+func TestAReaderBelievesNoEditedSnapshot(t *testing.T) {
+	d := newTraded(t)
+	d.trip()
+	d.stop()
+	state := func() string {
+		var out, errs bytes.Buffer
+		a := &app{out: &out, err: &errs, environ: []string{"PETS_STORE=embedded:" + d.folder}, dir: t.TempDir()}
+		require.Equal(t, 0, a.run(t.Context(), []string{"state", "--json"}), errs.String())
+		return out.String()
+	}
+	want := state()
+	require.Contains(t, want, "tripped")
+	require.Positive(t, editSnapshots(t, d.folder))
+	require.Equal(t, want, state())
+	require.NoError(t, os.RemoveAll(d.folder+"-witness"))
+	require.Equal(t, want, state())
+}
+
+// "No witness at all for a store that has events: made anew, with a log line"; one of
+// another store, as after rm -rf and a start, is refused.
+func TestAWitnessThatIsMissingOrAnothers(t *testing.T) {
+	d := newTraded(t)
+	require.NotContains(t, d.server.errs.String(), "there is no witness", "a new store has had none")
+	d.stop()
+	require.NoError(t, os.RemoveAll(d.folder+"-witness"))
+	d.start()
+	require.Contains(t, d.server.errs.String(), "there is no witness")
+	d.stop()
+	require.FileExists(t, filepath.Join(d.folder+"-witness", "witness"))
+	require.NoError(t, os.RemoveAll(d.folder))
+	d.refuses("is of another store")
+}
+
+// "A witness that cannot be written: the server goes on, but says so."
+func TestAServerWithoutAPlaceForItsWitness(t *testing.T) {
+	p := serveFolder(t, filepath.Join(t.TempDir(), "store"), "PETS_WITNESS=/proc/nobody-makes-a-folder-here")
+	require.Contains(t, p.errs.String(), "cannot be written")
+	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
+	require.NoError(t, p.cmd.Wait())
+}

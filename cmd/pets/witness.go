@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/eventstore/embedded"
+	"pets/internal/metrics"
+	"pets/internal/snapshot"
+	"pets/internal/witness"
+)
+
+// closeWithin bounds what is still hashed and written to the witness in the end; what
+// it does not come to is read by the next start.
+const closeWithin = 5 * time.Second
+
+// watch is what stands beside a store that is written to: its witness, and the
+// snapshots that the witness knows.
+type watch struct {
+	keeper  *witness.Keeper // nil where a stop goes on without
+	saver   *snapshot.Saver
+	opened  witness.Opened
+	started bool
+}
+
+// watching says how a store is watched.
+type watching struct {
+	// accept goes on with a store that was rolled back; the caller records it.
+	accept bool
+	// stopping opens the store to stop something: that is refused for nothing.
+	stopping bool
+	// warn is told, in a sentence, of what a person should look at.
+	warn func(text string)
+	// hashed is told how many records were read, while there are many.
+	hashed func(records uint64)
+}
+
+// openWatch compares the store with its witness, before anything is decided. One that
+// was rolled back is refused, but for a stop: that goes on without a witness, and is
+// there when the store is refused later.
+func (a *app) openWatch(ctx context.Context, store *embedded.Store, o watching) (*watch, error) {
+	dir := a.config.WitnessDir()
+	keeper, opened, err := witness.Open(ctx, witness.Options{
+		Dir: dir, Owner: a.config.ServerDir(), Store: store, ID: store.UUID(), Urgent: commands.WitnessedAtOnce, Hashed: o.hashed,
+		Failed: func(what string, err error) { o.warn(what + ": " + err.Error()) },
+	}, o.accept)
+	switch {
+	case err != nil && o.stopping:
+		o.warn(err.Error() + ". What stops something goes on all the same")
+		return &watch{}, nil
+	case err != nil:
+		return nil, err
+	}
+	if opened.New {
+		if streams, err := store.Streams(ctx); err == nil && len(streams) > 0 {
+			o.warn("there is no witness in " + dir + ": one is made anew. Nobody can tell whether this store was rolled back before now; if there was a witness, find out who removed it")
+		}
+	}
+	return &watch{keeper: keeper, saver: snapshot.NewSaver(a.snapshotDir(), store, keeper), opened: opened}, nil
+}
+
+// watchFor watches a store that one command of the command line is written to.
+func (a *app) watchFor(ctx context.Context, store *embedded.Store, c commands.Command) (*watch, error) {
+	w, err := a.openWatch(ctx, store, watching{stopping: c != nil && commands.ClassOf(c) == commands.ClassStop, warn: a.caution})
+	if err == nil {
+		w.start()
+	}
+	return w, err
+}
+
+func (a *app) caution(text string) { _, _ = fmt.Fprintln(a.err, "pets: warning: "+text) }
+
+// start begins to write the witness.
+func (w *watch) start() {
+	if w.keeper != nil {
+		w.keeper.Start()
+		w.started = true
+	}
+}
+
+// snapshots are nil where there is no witness that could know them.
+func (w *watch) snapshots() commands.Snapshots {
+	if w.saver == nil {
+		return nil
+	}
+	return w.saver
+}
+
+// close writes the snapshots that wait, and then what the witness has not seen yet.
+// Whoever writes to the store is closed before, the store itself after.
+func (w *watch) close() {
+	if w.keeper == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
+	defer cancel()
+	if !w.started {
+		cancel() // nothing was decided that a snapshot could be of
+	}
+	w.saver.Close(ctx)
+	if !w.started {
+		w.keeper.Abandon()
+		return
+	}
+	_ = w.keeper.Close(ctx) // it has told of what went wrong
+}
+
+func (a *app) snapshotDir() string { return filepath.Join(a.config.ServerDir(), snapshotDir) }
+
+// snapshots are those of a store that is only read.
+func (a *app) snapshots(store *embedded.Store) *snapshot.Folder {
+	return snapshot.In(a.snapshotDir(), store, witness.Read(a.config.WitnessDir(), store.UUID()))
+}
+
+// openWitness opens the witness of a server.
+func (s *server) openWitness() (err error) {
+	s.witness, err = s.app.openWatch(context.Background(), s.store, watching{
+		accept: s.app.acceptRollback != "", warn: func(text string) { s.log.Warn(text) },
+		hashed: func(n uint64) { s.log.Info("the witness catches up with the log", "records", n) },
+	})
+	return err
+}
+
+// witnessed records a rollback that was accepted, if there is one, and begins to write
+// the witness: in this order, because the witness forgets what was missing.
+func (s *server) witnessed(ctx context.Context) error {
+	opened := s.witness.opened
+	if opened.Torn > 0 {
+		s.log.Info("the last entry of the witness was cut short by a crash and is left out", "bytes", opened.Torn)
+	}
+	switch {
+	case opened.Accepted():
+		if err := s.acceptRollback(ctx); err != nil {
+			return fmt.Errorf("the rollback could not be recorded, so it is not accepted: %w", err)
+		}
+	case s.app.acceptRollback != "":
+		s.log.Warn("--accept-rollback was given, and there is nothing to accept; leave it out")
+	}
+	s.witness.start()
+	s.meter.WatchWitness(s.witness.metrics)
+	return nil
+}
+
+func (s *server) acceptRollback(ctx context.Context) error {
+	r := commands.Rollback{Reason: s.app.acceptRollback}
+	if damage := s.witness.opened.Damage; damage != nil {
+		r.Witness = damage.Error()
+	}
+	for _, d := range s.witness.opened.Differences {
+		r.Streams = append(r.Streams, domain.RolledBack{Stream: d.Stream, Witnessed: d.Witnessed, Found: d.Found})
+	}
+	if err := s.engine.AcceptRollback(ctx, domain.Caller{User: osUser(), Role: domain.RoleOperator}, r); err != nil {
+		return err
+	}
+	s.log.Warn("a store that was rolled back is gone on with; every portfolio that it touches is stopped. Look at what is missing before anybody clears a stop, and revoke again the keys that were revoked",
+		"reason", r.Reason, "streams", len(r.Streams))
+	return nil
+}
+
+func (w *watch) metrics() metrics.Witness {
+	s := w.keeper.Status()
+	return metrics.Witness{Written: s.Written, Failures: s.Failures, Streams: s.Streams, OK: s.Err == nil}
+}
+
+// auditShare keeps the audit to a quarter of one core.
+const auditShare = 3
+
+// audit compares everything with its history once, after the start.
+func (s *server) audit(ctx context.Context) {
+	start := time.Now()
+	done, err := s.engine.Audit(ctx, commands.AuditOptions{
+		Want: s.witness.keeper.Want, Share: auditShare,
+		Found: func(stream, what string) {
+			s.meter.AuditMismatch()
+			s.log.Error("the books and the history differ; what they concern is stopped", "stream", stream, "what", what)
+		},
+	})
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		s.log.Error("the history could not be compared with what is decided on", "streams", done.Streams, "error", err.Error())
+	default:
+		s.log.Info("the history was compared with what is decided on", "streams", done.Streams, "records", done.Records,
+			"differing", done.Differing, "took", time.Since(start).Round(time.Millisecond).String())
+	}
+	if mismatch := (*witness.MismatchError)(nil); errors.As(s.witness.keeper.Status().Err, &mismatch) {
+		s.log.Error("the log does not go on where the witness left off", "error", mismatch.Error())
+	}
+}

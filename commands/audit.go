@@ -1,0 +1,372 @@
+package commands
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"pets/domain"
+	"pets/eventstore"
+)
+
+// An audit folds every stream once more, from its first record and without any
+// snapshot, and compares: what the writers decide against, what a snapshot said, and the
+// root of the hash tree that is kept while records are appended. Where something differs
+// the portfolio is stopped: the books and the history no longer say the same, and
+// nobody knows which decisions rest on what is wrong.
+
+// AuditOptions of [Engine.Audit].
+type AuditOptions struct {
+	// Want asks for the head of a stream's hash tree at a size, which is waited for with
+	// what it returns; nil compares none. The witness keeps them.
+	Want func(stream string, size uint64) func(context.Context) (eventstore.TreeHead, error)
+	// Share is how long the audit rests for each moment of work: 3 leaves it a quarter
+	// of one core. 0 is for tests.
+	Share time.Duration
+	// Found is told of each stream in which something differs, before its portfolio is
+	// stopped; it may be nil.
+	Found func(stream, what string)
+}
+
+// Audited is what an audit has looked at.
+type Audited struct {
+	Streams, Records, Differing uint64
+}
+
+const (
+	// auditStep is how many records are folded between two rests.
+	auditStep = 256
+	// auditRoot bounds the wait for a root that the witness has not come to yet.
+	auditRoot = time.Minute
+	// maxLiveFills bounds the states that are hashed while their writer waits: some 25 ms.
+	// Larger ones are compared with the snapshot that they were restored from.
+	maxLiveFills = 20_000
+	// auditTries bounds how often a state that moves on is caught up with.
+	auditTries = 5
+)
+
+// origin is what a state was restored from: the size of the stream at that time, and
+// hashes of state and index. A size of 0 is the beginning, and needs none.
+type origin struct {
+	size         uint64
+	state, index eventstore.Hash
+}
+
+func newOrigin(size uint64, state []byte, x index) origin {
+	o := origin{size: size, state: sha256.Sum256(state)}
+	for id, e := range x {
+		addEntry(&o.index, id, e)
+	}
+	return o
+}
+
+// addEntry adds the hash of an entry to a sum that does not depend on their order: an
+// index is a map.
+func addEntry(sum *eventstore.Hash, id uuid.UUID, e indexEntry) {
+	var b [indexEntryBytes]byte
+	copy(b[:], id[:])
+	binary.BigEndian.PutUint64(b[16:], e.first)
+	binary.BigEndian.PutUint32(b[24:], e.count)
+	copy(b[28:], e.hash[:])
+	h := sha256.Sum256(b[:])
+	for i := 0; i < len(sum); i += 8 {
+		n := binary.BigEndian.Uint64(sum[i:]) + binary.BigEndian.Uint64(h[i:])
+		binary.BigEndian.PutUint64(sum[i:], n)
+	}
+}
+
+// Audit audits every stream there is, one after another. An error means that some of
+// it could not be done, the first that it met; what differs is no error of the audit.
+func (e *Engine) Audit(ctx context.Context, o AuditOptions) (Audited, error) {
+	if o.Found == nil {
+		o.Found = func(string, string) {}
+	}
+	ids, err := e.Portfolios(ctx)
+	if err != nil {
+		return Audited{}, err
+	}
+	a := &audit{options: o, began: time.Now()}
+	a.one(ctx, e.system, func(what string) {
+		e.SystemErrorAll(ctx, ids, "the system stream, which says whose keys work: "+what)
+	})
+	for _, id := range ids {
+		w, err := e.writer(ctx, id, false)
+		if err != nil {
+			return a.done, err
+		}
+		a.one(ctx, w, func(what string) { e.SystemErrorAll(ctx, []string{id}, what) })
+		if ctx.Err() != nil {
+			return a.done, ctx.Err()
+		}
+	}
+	return a.done, a.failed
+}
+
+// one audits one stream. Where that fails the others are audited all the same.
+func (a *audit) one(ctx context.Context, w *Writer, stop func(what string)) {
+	what, err := a.stream(ctx, w)
+	if err != nil && a.failed == nil {
+		a.failed = fmt.Errorf("stream %s could not be audited: %w", w.stream, err)
+	}
+	if what != "" {
+		a.options.Found(w.stream, what)
+		stop(what)
+	}
+}
+
+// SystemErrorAll stops portfolios in which something does not add up; all of them hold
+// before the first is recorded.
+func (e *Engine) SystemErrorAll(ctx context.Context, ids []string, reason string) {
+	reason = plain(reason)
+	for _, id := range ids {
+		_, _, _ = e.stops.pending.add(e.stops.ours(id, domain.StopSystemError, reason), true)
+	}
+	e.stops.save()
+	e.stops.pass(ctx)
+	e.stops.keepTrying(retryStop)
+}
+
+// maxStopReason leaves room below what a reason may have.
+const maxStopReason = 300
+
+// plain makes a text that came from anywhere fit to be a reason.
+func plain(reason string) string {
+	reason = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
+			return ' '
+		}
+		return r
+	}, reason)
+	if len(reason) > maxStopReason {
+		reason = strings.ToValidUTF8(reason[:maxStopReason], "") + " …"
+	}
+	return reason
+}
+
+type audit struct {
+	options AuditOptions
+	done    Audited
+	failed  error // the first
+	began   time.Time
+}
+
+// rest keeps the audit to its share of a core.
+func (a *audit) rest(ctx context.Context) error {
+	if a.done.Records%auditStep != 0 || a.options.Share == 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(a.options.Share * time.Since(a.began))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	a.began = time.Now()
+	return ctx.Err()
+}
+
+// seen is what a writer showed of its state.
+type seen struct {
+	size   uint64
+	hash   string // "" for not taken
+	origin origin
+}
+
+func (w *Writer) seen(ctx context.Context) (s seen, err error) {
+	err = w.lookAt(ctx, func(f stateFold) (err error) {
+		s.size, _ = f.head()
+		s.origin = w.origin
+		if p, ok := f.(*portfolioFold); ok && len(p.s.Fills) <= maxLiveFills {
+			s.hash, err = p.s.Hash()
+		}
+		return err
+	})
+	return s, err
+}
+
+// refold is a stream being folded anew.
+type refold struct {
+	state    stateFold
+	frontier eventstore.Frontier
+	index    eventstore.Hash
+	last     uuid.UUID // command whose records are being read
+	entry    indexEntry
+	differs  string
+}
+
+// stream audits one stream; what differs is told in words, "" for nothing.
+func (a *audit) stream(ctx context.Context, w *Writer) (string, error) {
+	live, err := w.seen(ctx)
+	if err != nil {
+		return "", err
+	}
+	if live.size == 0 {
+		return "", nil
+	}
+	var root func(context.Context) (eventstore.TreeHead, error)
+	if a.options.Want != nil {
+		root = a.options.Want(w.stream, live.size)
+	}
+	r := &refold{state: w.blank()}
+	if err := a.fold(ctx, w, r, live); err != nil {
+		return "", err
+	}
+	a.done.Streams++
+	what := r.differs
+	if what == "" {
+		what, err = r.compare(ctx, live, root)
+	}
+	if what == "" && err == nil {
+		what, err = a.system(ctx, w, r)
+	}
+	if what != "" {
+		a.done.Differing++
+	}
+	return what, err
+}
+
+var errFolded = errors.New("the audit has come as far as it looked")
+
+// fold folds the records before live.size, and compares with the origin on the way.
+func (a *audit) fold(ctx context.Context, w *Writer, r *refold, live seen) error {
+	err := eventstore.Walk(ctx, w.store, w.stream, r.frontier.Size(), func(rec eventstore.Record) error {
+		if rec.Revision == live.size {
+			return errFolded
+		}
+		if err := r.apply(rec); err != nil {
+			r.differs = "its history does not decode: " + err.Error()
+			return errFolded
+		}
+		if rec.Revision+1 == live.origin.size {
+			r.meet(live.origin)
+		}
+		a.done.Records++
+		return a.rest(ctx)
+	})
+	if errors.Is(err, errFolded) {
+		return nil
+	}
+	if err == nil && r.frontier.Size() < live.size {
+		r.differs = fmt.Sprintf("its history has %d records where %d were decided on", r.frontier.Size(), live.size)
+	}
+	return err
+}
+
+func (r *refold) apply(rec eventstore.Record) error {
+	r.frontier.Append(eventstore.LeafHash(&rec))
+	e, err := domain.Decode(rec.Type, rec.Data)
+	if err != nil {
+		return err
+	}
+	r.state.apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
+	return r.command(rec)
+}
+
+// command follows the index without keeping it: the records of a command follow one
+// another.
+func (r *refold) command(rec eventstore.Record) error {
+	m, err := domain.DecodeMetadata(rec.Metadata)
+	if err != nil {
+		return err
+	}
+	id, err := uuid.Parse(m.CommandID)
+	if err != nil {
+		return err
+	}
+	if id != r.last {
+		r.flush()
+		one := index{}
+		if err := one.apply(rec); err != nil {
+			return err
+		}
+		r.last, r.entry = id, one[id]
+		return nil
+	}
+	r.entry.count++
+	return nil
+}
+
+func (r *refold) flush() {
+	if r.entry.count > 0 {
+		addEntry(&r.index, r.last, r.entry)
+	}
+	r.last, r.entry = uuid.Nil, indexEntry{}
+}
+
+// meet compares with what a snapshot said.
+func (r *refold) meet(o origin) {
+	r.flush()
+	p, ok := r.state.(*portfolioFold)
+	if !ok {
+		return
+	}
+	hash, err := p.s.Hash()
+	switch {
+	case err != nil:
+		r.differs = "its state cannot be hashed: " + err.Error()
+	case hash != hex.EncodeToString(o.state[:]):
+		r.differs = fmt.Sprintf("the snapshot at revision %d, which its state was restored from, is not what its history folds to", o.size-1)
+	case r.index != o.index:
+		r.differs = fmt.Sprintf("the snapshot of its commands at revision %d is not what its history says", o.size-1)
+	}
+}
+
+// compare compares with the live state and the live root.
+func (r *refold) compare(ctx context.Context, live seen, root func(context.Context) (eventstore.TreeHead, error)) (string, error) {
+	if p, ok := r.state.(*portfolioFold); ok && live.hash != "" {
+		hash, err := p.s.Hash()
+		if err != nil || hash != live.hash {
+			return fmt.Sprintf("the state that is decided on at revision %d is not what its history folds to", live.size-1), nil //nolint:nilerr // a state without a hash differs
+		}
+	}
+	if root == nil {
+		return "", nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, auditRoot)
+	defer cancel()
+	head, err := root(ctx)
+	if err != nil {
+		return "", fmt.Errorf("the root of the history that is kept is not known: %w", err)
+	}
+	if head.Root != r.frontier.Root() {
+		return fmt.Sprintf("the hash tree of its history at revision %d has another root than the one that was kept while it was written", live.size-1), nil
+	}
+	return "", nil
+}
+
+// system compares the state of the system stream, which is small, as a whole.
+func (a *audit) system(ctx context.Context, w *Writer, r *refold) (string, error) {
+	fresh, ok := r.state.(*systemFold)
+	if !ok {
+		return "", nil
+	}
+	for range auditTries {
+		var size uint64
+		same := false
+		err := w.lookAt(ctx, func(f stateFold) error {
+			size, _ = f.head()
+			same = size == fresh.s.Next && reflect.DeepEqual(f, r.state)
+			return nil
+		})
+		if err != nil || same {
+			return "", err
+		}
+		if size == fresh.s.Next {
+			return fmt.Sprintf("what is decided on at revision %d is not what its history folds to", size-1), nil
+		}
+		if err := a.fold(ctx, w, r, seen{size: size}); err != nil {
+			return "", err
+		}
+	}
+	return "", nil // it moves on all the time; its root was compared
+}

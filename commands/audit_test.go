@@ -1,0 +1,312 @@
+package commands
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/domain/risk"
+	"pets/eventstore"
+	"pets/eventstore/memory"
+)
+
+// audited is an engine with two portfolios that have traded, and what an audit of it said.
+type audited struct {
+	t      *testing.T
+	store  eventstore.Store
+	engine *Engine
+	cache  *cache
+	said   []string
+}
+
+func newAudited(t *testing.T) *audited {
+	t.Helper()
+	a := &audited{t: t, store: memory.New(), cache: &cache{}}
+	a.start()
+	_, err := a.engine.System(t.Context(), Request{Caller: alice, Key: "key", Command: BootstrapKey{User: "alice", Hash: strings.Repeat("ab", 32)}})
+	require.NoError(t, err)
+	for _, id := range []string{"main", "other"} {
+		open := openMain()
+		open.ID = id
+		for i, c := range []Command{
+			open, deposit("1000"),
+			RegisterBot{ID: "a", Capital: dec("500"), Start: true},
+			RecordTrade{Bot: "a", Market: "m", PnL: dec("-5"), TradeID: "1"},
+			RecordTrade{Bot: "a", Market: "m", PnL: dec("-5"), TradeID: "2"},
+			RecordTrade{Bot: "a", Market: "m", PnL: dec("-5"), TradeID: "3"}, // trips
+		} {
+			_, err := a.engine.Do(t.Context(), id, Request{Caller: olga, Key: fmt.Sprint(i), Command: c})
+			require.NoError(t, err)
+		}
+	}
+	return a
+}
+
+func (a *audited) start() {
+	a.engine = NewEngine(a.store, EngineOptions{Options: Options{Snapshots: a.cache}})
+	a.t.Cleanup(a.engine.Close)
+	require.NoError(a.t, a.engine.Load(a.t.Context(), nil))
+}
+
+// want hashes a stream from its beginning, as the witness does while it grows.
+func (a *audited) want(stream string, size uint64) func(context.Context) (eventstore.TreeHead, error) {
+	return func(ctx context.Context) (eventstore.TreeHead, error) {
+		var f eventstore.Frontier
+		for rec, err := range a.store.ReadStream(ctx, stream, 0) {
+			if err != nil {
+				return eventstore.TreeHead{}, err
+			}
+			if f.Size() < size {
+				f.Append(eventstore.LeafHash(&rec))
+			}
+		}
+		return eventstore.TreeHead{Size: size, Root: f.Root()}, nil
+	}
+}
+
+func (a *audited) audit(want func(string, uint64) func(context.Context) (eventstore.TreeHead, error)) Audited {
+	a.t.Helper()
+	a.said = nil
+	done, err := a.engine.Audit(a.t.Context(), AuditOptions{Want: want, Found: func(stream, what string) { a.said = append(a.said, stream+": "+what) }})
+	require.NoError(a.t, err)
+	return done
+}
+
+// stopped is the kind of the emergency stop of a portfolio, "" for none.
+func (a *audited) stopped(id string) (kind string) {
+	a.t.Helper()
+	w, err := a.engine.writer(a.t.Context(), id, false)
+	require.NoError(a.t, err)
+	require.NoError(a.t, w.look(a.t.Context(), func(s *portfolio.State) error {
+		if s.Stop.Engaged {
+			kind = s.Stop.Kind
+		}
+		return nil
+	}))
+	return kind
+}
+
+// "A paced background fold from revision 0 must meet the live state's hash and the live
+// roots": where nothing is wrong it stops nothing, from the beginning and from snapshots.
+func TestAnAuditOfWhatIsRight(t *testing.T) {
+	a := newAudited(t)
+	for range 2 {
+		done := a.audit(a.want)
+		require.Equal(t, Audited{Streams: 3, Records: done.Records}, done)
+		require.Greater(t, done.Records, uint64(12))
+		require.Empty(t, a.said)
+		a.engine.Close() // saves
+		a.start()
+		w, err := a.engine.writer(t.Context(), "main", false)
+		require.NoError(t, err)
+		require.Positive(t, w.origin.size, "it was restored from a snapshot")
+	}
+	require.Empty(t, a.stopped("main"))
+}
+
+// "Differs → system_error stop": a live state that was corrupted in memory.
+func TestACorruptedLiveStateIsStopped(t *testing.T) {
+	a := newAudited(t)
+	w, err := a.engine.writer(t.Context(), "main", false)
+	require.NoError(t, err)
+	require.NoError(t, w.look(t.Context(), func(s *portfolio.State) error {
+		for _, b := range s.Breakers {
+			b.Status = risk.OK
+		}
+		return nil
+	}))
+	done := a.audit(a.want)
+	require.EqualValues(t, 1, done.Differing)
+	require.Len(t, a.said, 1)
+	require.Contains(t, a.said[0], "portfolio-main: the state that is decided on")
+	require.Equal(t, domain.StopSystemError, a.stopped("main"))
+	require.Empty(t, a.stopped("other"))
+}
+
+// A snapshot that was believed and is not what the history folds to: of the state, and of
+// the commands, where one that is missing would let a retry act twice.
+func TestAnUntrueSnapshotIsStopped(t *testing.T) {
+	for kind, change := range map[string]func([]byte) []byte{
+		SnapshotState: func(b []byte) []byte { return []byte(strings.ReplaceAll(string(b), `"tripped"`, `"ok"`)) },
+		SnapshotIndex: func(b []byte) []byte { return b[:len(b)-indexEntryBytes] },
+	} {
+		t.Run(kind, func(t *testing.T) {
+			a := newAudited(t)
+			a.engine.Close()
+			for i, s := range a.cache.saved {
+				if s.kind == kind && s.stream == Stream("main") {
+					a.cache.saved[i].data = change(s.data)
+				}
+			}
+			a.start()
+			done := a.audit(a.want)
+			require.EqualValues(t, 1, done.Differing)
+			require.Contains(t, a.said[0], "the snapshot ")
+			require.Equal(t, domain.StopSystemError, a.stopped("main"))
+			require.Empty(t, a.stopped("other"))
+		})
+	}
+}
+
+// "… and the live roots": another root stops the portfolio; one of the system stream, which
+// says whose keys work, all of them.
+func TestAnotherRootIsStopped(t *testing.T) {
+	for stream, stopped := range map[string][]string{Stream("other"): {"other"}, SystemStream: {"main", "other"}} {
+		a := newAudited(t)
+		a.audit(func(of string, size uint64) func(context.Context) (eventstore.TreeHead, error) {
+			if of != stream {
+				return a.want(of, size)
+			}
+			return func(context.Context) (eventstore.TreeHead, error) {
+				return eventstore.TreeHead{Size: size, Root: sha256.Sum256([]byte("another history"))}, nil
+			}
+		})
+		require.Len(t, a.said, 1)
+		require.Contains(t, a.said[0], stream+": the hash tree")
+		for _, id := range []string{"main", "other"} {
+			want := ""
+			if slices.Contains(stopped, id) {
+				want = domain.StopSystemError
+			}
+			require.Equal(t, want, a.stopped(id), "%s, root of %s", id, stream)
+		}
+	}
+}
+
+// A root that is not known is no difference: nothing is stopped, the others are audited,
+// and the audit says that it was not whole.
+func TestARootThatIsNotKnownStopsNothing(t *testing.T) {
+	a := newAudited(t)
+	lost := errors.New("the witness is behind")
+	done, err := a.engine.Audit(t.Context(), AuditOptions{Want: func(stream string, size uint64) func(context.Context) (eventstore.TreeHead, error) {
+		if stream == Stream("main") {
+			return func(context.Context) (eventstore.TreeHead, error) { return eventstore.TreeHead{}, lost }
+		}
+		return a.want(stream, size)
+	}})
+	require.ErrorIs(t, err, lost)
+	require.ErrorContains(t, err, "portfolio-main")
+	require.EqualValues(t, 3, done.Streams)
+	require.Empty(t, a.stopped("main"))
+}
+
+// While trading goes on the audit compares at the revision it looked at.
+func TestAnAuditWhileTradingGoesOn(t *testing.T) {
+	a := newAudited(t)
+	ctx, stop := context.WithCancel(t.Context())
+	traded := make(chan int)
+	go func() {
+		n := 0
+		for ; ctx.Err() == nil; n++ {
+			_, err := a.engine.Do(context.WithoutCancel(ctx), "main", Request{Caller: olga, Key: fmt.Sprint("d", n), Command: deposit("1")})
+			if err != nil {
+				t.Error(err)
+				break
+			}
+			if _, err := a.engine.System(context.WithoutCancel(ctx), Request{Caller: alice, Key: fmt.Sprint("k", n), Command: RecordDenials{Denials: []domain.AccessDenied{{Source: "192.0.2.1", Code: "denied", Count: 1}}}}); err != nil {
+				t.Error(err)
+				break
+			}
+		}
+		traded <- n
+	}()
+	for range 5 {
+		a.audit(a.want)
+		require.Empty(t, a.said)
+	}
+	stop()
+	require.Positive(t, <-traded)
+	require.Empty(t, a.stopped("main"))
+}
+
+// "Accepting is recorded", and every portfolio that it touches is stopped: those that
+// differ; all of them where the system stream does, or nobody knows.
+func TestAnAcceptedRollbackStopsWhatItTouches(t *testing.T) {
+	back := func(stream string) []domain.RolledBack {
+		return []domain.RolledBack{{Stream: stream, Witnessed: 9, Found: 3}}
+	}
+	for name, tt := range map[string]struct {
+		r       Rollback
+		stopped string
+	}{
+		"one portfolio":               {Rollback{Reason: "disk gone", Streams: back("portfolio-main")}, "main"},
+		"one that is gone altogether": {Rollback{Reason: "disk gone", Streams: back("portfolio-gone")}, ""},
+		"the system stream":           {Rollback{Reason: "disk gone", Streams: back("system")}, "main other"},
+		"a damaged witness":           {Rollback{Reason: "disk gone", Witness: "it is damaged"}, "main other"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAudited(t)
+			os := domain.Caller{User: "os:olga", Role: domain.RoleOperator}
+			require.NoError(t, a.engine.AcceptRollback(t.Context(), os, tt.r))
+			var last eventstore.Record
+			for rec, err := range a.store.ReadStream(t.Context(), SystemStream, 0) {
+				require.NoError(t, err)
+				last = rec
+			}
+			require.Equal(t, domain.RollbackAcceptedType, last.Type)
+			require.Contains(t, string(last.Metadata), "os:olga")
+			e, err := domain.Decode(last.Type, last.Data)
+			require.NoError(t, err)
+			require.Equal(t, &domain.RollbackAccepted{Reason: "disk gone", Witness: tt.r.Witness, Streams: tt.r.Streams}, e)
+			for _, id := range []string{"main", "other"} {
+				want := ""
+				if strings.Contains(tt.stopped, id) {
+					want = domain.StopSystemError
+				}
+				require.Equal(t, want, a.stopped(id), id)
+			}
+		})
+	}
+}
+
+// More streams than a record names are counted.
+func TestAnAcceptedRollbackOfManyStreams(t *testing.T) {
+	a := newAudited(t)
+	var all []domain.RolledBack
+	for i := range 2_500 {
+		all = append(all, domain.RolledBack{Stream: fmt.Sprint("portfolio-p", i), Witnessed: 9, Found: 3})
+	}
+	all = append(all, domain.RolledBack{Stream: "portfolio-main", Witnessed: 99})
+	require.NoError(t, a.engine.AcceptRollback(t.Context(), olga, Rollback{Reason: "r", Streams: all}))
+	require.Equal(t, domain.StopSystemError, a.stopped("main"), "also one that the record does not name")
+}
+
+// A reason without words, or nothing to accept, is refused.
+func TestAnAcceptedRollbackNeedsAReason(t *testing.T) {
+	a := newAudited(t)
+	requireCode(t, domain.CodeInvalid, a.engine.AcceptRollback(t.Context(), olga, Rollback{Witness: "damaged"}))
+	requireCode(t, domain.CodeInvalid, a.engine.AcceptRollback(t.Context(), olga, Rollback{Reason: "r"}))
+	require.Empty(t, a.stopped("main"))
+}
+
+// "After each stop, trip, revocation."
+func TestWhatStopsIsWitnessedAtOnce(t *testing.T) {
+	for _, eventType := range []string{"emergency_stop.engaged.v1", "breaker.tripped.v1", "bot.stopped.v1", "api_key.revoked.v1"} {
+		require.True(t, WitnessedAtOnce(eventType), eventType)
+		require.Contains(t, domain.EventTypes(), eventType)
+	}
+	require.False(t, WitnessedAtOnce(domain.PermitGrantedType))
+}
+
+// "Fold from zero, with progress": a long fold says how far it is.
+func TestALongFoldTellsHowFarItIs(t *testing.T) {
+	a := newAudited(t)
+	var said []uint64
+	w := NewWriter(a.store, "main", Options{Folding: func(stream string, at, total uint64) {
+		require.Equal(t, Stream("main"), stream)
+		said = append(said, at, total)
+	}})
+	defer w.Close()
+	w.folding(4096)
+	head, err := a.store.Head(t.Context(), Stream("main"))
+	require.NoError(t, err)
+	require.Equal(t, []uint64{4096, head + 1}, said)
+}

@@ -1,0 +1,92 @@
+package commands
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+)
+
+var paul = domain.Caller{User: "paul", Role: domain.RoleApprover}
+
+// issueKey issues a key and returns its name.
+func (e *engined) issueKey(user string, role domain.Role) string {
+	e.t.Helper()
+	a, err := e.engine.System(e.t.Context(), Request{Caller: alice, Key: uuid.NewString(), Command: IssueKey{User: user, Role: role, Hash: fmt.Sprintf("%x", sha256.Sum256([]byte(uuid.NewString())))}})
+	require.NoError(e.t, err)
+	return a.ID
+}
+
+func (e *engined) revokeKey(key string) {
+	e.t.Helper()
+	_, err := e.engine.System(e.t.Context(), Request{Caller: alice, Key: uuid.NewString(), Command: RevokeKey{Key: key}})
+	require.NoError(e.t, err)
+}
+
+// "A clear needs a requester whose key still lives", and so does an override: the
+// engine looks into the system stream when the second person confirms.
+func TestNobodyConfirmsForSomebodyWhoseKeysAreRevoked(t *testing.T) {
+	acts := map[string]struct {
+		request Command
+		confirm func(id string) Command
+	}{
+		"clear": {RequestClear{Reason: "over"}, func(id string) Command { return ConfirmClear{Request: id} }},
+		"override": {
+			RequestOverride{Kind: domain.OverrideGoLive, Portfolio: "live", Reason: "we traded before"},
+			func(id string) Command { return ConfirmOverride{Override: id} },
+		},
+	}
+	for name, act := range acts {
+		t.Run(name, func(t *testing.T) {
+			e := newEngined(t).opened("main")
+			e.issueKey("alice", domain.RoleAdmin)
+			first, second := e.issueKey("olga", domain.RoleOperator), e.issueKey("Olga", domain.RoleAuditor)
+			e.issueKey("paul", domain.RoleApprover)
+			e.stop("main")
+			id := e.must("main", olga, act.request).ID
+			e.revokeKey(first)
+			e.revokeKey(second)
+			_, err := e.do("main", paul, act.confirm(id))
+			requireCode(t, domain.CodeDenied, err)
+			require.ErrorContains(t, err, "olga asked for this and has no API key any more that works")
+			e.issueKey("OLGA", domain.RoleFeed)
+			key := uuid.NewString()
+			confirm := Request{Caller: paul, Key: key, Command: act.confirm(id)}
+			_, err = e.engine.Do(t.Context(), "main", confirm)
+			require.NoError(t, err, "any key of hers will do")
+			again, err := e.engine.Do(t.Context(), "main", confirm)
+			require.NoError(t, err)
+			require.True(t, again.Replayed)
+		})
+	}
+}
+
+// Where the system stream cannot be read nobody knows whose keys work, and nothing is
+// confirmed; what needs no second person goes on.
+func TestConfirmingNeedsTheSystemStream(t *testing.T) {
+	e := newEngined(t).opened("main")
+	e.issueKey("olga", domain.RoleOperator)
+	e.stop("main")
+	id := e.must("main", olga, RequestClear{Reason: "over"}).ID
+	e.store.mu.Lock()
+	e.store.readErr = errDown
+	e.store.mu.Unlock()
+	_, err := e.do("main", paul, ConfirmClear{Request: id})
+	requireCode(t, domain.CodeUnavailable, err)
+	e.must("main", olga, StopBot{Bot: "a"})
+}
+
+// Every command in which a second person says yes is decided with the living: one that
+// is added to the commands has to be added to the list.
+func TestEveryConfirmationAsksForTheLiving(t *testing.T) {
+	require.ElementsMatch(t, []string{"confirm_clear", "confirm_override", "approve_transfer"}, confirming)
+	for _, row := range mayDo {
+		c := row.command("a")
+		second := len(c.Roles()) == 1 && c.Roles()[0] == domain.RoleApprover
+		require.Equal(t, second, contains(confirming, c.Name()), "%s: only an approver's word confirms another's", c.Name())
+	}
+}

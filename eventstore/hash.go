@@ -1,0 +1,149 @@
+package eventstore
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math/bits"
+	"sync"
+)
+
+// Hash is a SHA-256.
+type Hash [sha256.Size]byte
+
+func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+
+// Prefixes of RFC 6962: no leaf can pass for a node, nor the other way round.
+const (
+	leafPrefix = 0x00
+	nodePrefix = 0x01
+)
+
+// AppendLeaf appends what a leaf is the SHA-256 of, and returns the longer slice:
+//
+//	0x00, then seven fields, each its length in bytes as 4 bytes big-endian
+//	and then its bytes:
+//
+//	stream    as it is stored, UTF-8
+//	revision  8 bytes, big-endian
+//	id        the 16 bytes of the UUID
+//	type      as it is stored, UTF-8
+//	time      8 bytes, big-endian: nanoseconds since 1970-01-01T00:00:00Z, signed
+//	metadata  as it is stored
+//	data      as it is stored
+//
+// The position is no part of it: it differs between engines, and says nothing that
+// the revision does not. Stored bytes are hashed, never re-encoded ones.
+func AppendLeaf(b []byte, r *Record) []byte {
+	b = append(b, leafPrefix)
+	b = appendField(b, r.Stream)
+	b = binary.BigEndian.AppendUint32(b, 8)
+	b = binary.BigEndian.AppendUint64(b, r.Revision)
+	b = appendField(b, r.ID[:])
+	b = appendField(b, r.Type)
+	b = binary.BigEndian.AppendUint32(b, 8)
+	b = binary.BigEndian.AppendUint64(b, uint64(r.Time.UnixNano())) //nolint:gosec // the same bits
+	b = appendField(b, r.Metadata)
+	return appendField(b, r.Data)
+}
+
+func appendField[T string | []byte](b []byte, field T) []byte {
+	b = binary.BigEndian.AppendUint32(b, uint32(len(field))) //nolint:gosec // bounded by Check
+	return append(b, field...)
+}
+
+// leaves are the buffers of LeafHash: it runs once for every record there is.
+var leaves = sync.Pool{New: func() any { return new([]byte) }}
+
+// LeafHash is the hash of one record, the leaf of its stream's tree; see
+// [AppendLeaf] for what is hashed.
+func LeafHash(r *Record) Hash {
+	b := leaves.Get().(*[]byte) //nolint:forcetypeassert // nothing else is put there
+	*b = AppendLeaf((*b)[:0], r)
+	h := sha256.Sum256(*b)
+	leaves.Put(b)
+	return h
+}
+
+// Frontier is the tree of RFC 6962 over the leaves of one stream, kept as what it
+// takes to go on: the roots of its whole subtrees, the largest first. It grows with
+// the logarithm of the stream. The zero Frontier is the empty tree.
+type Frontier struct {
+	size  uint64
+	nodes []Hash // one for each bit that is set in size
+}
+
+// Size is the number of leaves.
+func (f *Frontier) Size() uint64 { return f.size }
+
+// Append adds the next leaf.
+func (f *Frontier) Append(leaf Hash) {
+	for n := f.size; n&1 == 1; n >>= 1 {
+		last := len(f.nodes) - 1
+		leaf = node(&f.nodes[last], &leaf)
+		f.nodes = f.nodes[:last]
+	}
+	f.nodes = append(f.nodes, leaf)
+	f.size++
+}
+
+// Root is the root of the tree, that of the empty tree being SHA-256 of nothing.
+func (f *Frontier) Root() Hash {
+	if f.size == 0 {
+		return sha256.Sum256(nil)
+	}
+	last := len(f.nodes) - 1
+	root := f.nodes[last]
+	for i := last - 1; i >= 0; i-- {
+		root = node(&f.nodes[i], &root)
+	}
+	return root
+}
+
+func node(left, right *Hash) Hash {
+	var b [1 + 2*sha256.Size]byte
+	b[0] = nodePrefix
+	copy(b[1:], left[:])
+	copy(b[1+sha256.Size:], right[:])
+	return sha256.Sum256(b[:])
+}
+
+// Clone returns a frontier that goes its own way.
+func (f *Frontier) Clone() Frontier {
+	return Frontier{f.size, append([]Hash(nil), f.nodes...)}
+}
+
+// AppendTo appends the frontier to b: the size in 8 bytes, big-endian, and the nodes.
+func (f *Frontier) AppendTo(b []byte) []byte {
+	b = binary.BigEndian.AppendUint64(b, f.size)
+	for i := range f.nodes {
+		b = append(b, f.nodes[i][:]...)
+	}
+	return b
+}
+
+// CutFrontier reads what AppendTo wrote from the beginning of b and returns the rest.
+func CutFrontier(b []byte) (Frontier, []byte, error) {
+	if len(b) < 8 {
+		return Frontier{}, nil, fmt.Errorf("eventstore: a frontier of %d bytes is cut short", len(b))
+	}
+	f := Frontier{size: binary.BigEndian.Uint64(b)}
+	b = b[8:]
+	n := bits.OnesCount64(f.size)
+	if len(b) < n*sha256.Size {
+		return Frontier{}, nil, fmt.Errorf("eventstore: a frontier of %d leaves has %d nodes; %d bytes are too few", f.size, n, len(b))
+	}
+	for range n {
+		f.nodes = append(f.nodes, Hash(b[:sha256.Size]))
+		b = b[sha256.Size:]
+	}
+	return f, b, nil
+}
+
+// TreeHead says what a stream held when it had Size records: the root over all of
+// them and the leaf of the last, which is zero where there is none.
+type TreeHead struct {
+	Size       uint64
+	Root, Leaf Hash
+}

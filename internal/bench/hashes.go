@@ -1,0 +1,156 @@
+package bench
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"pets/eventstore"
+)
+
+// Follower reads every record of a store as it comes and keeps hashes of them, until
+// the context ends. level is told after each record where it is.
+type Follower func(ctx context.Context, store eventstore.Store, level func(eventstore.Position)) error
+
+// StandIn is a follower that does the arithmetic of RFC 6962 and keeps nothing else: a
+// leaf hash for each record and the frontier of each stream. It is what the hashes cost
+// at the least; it is no witness.
+func StandIn(ctx context.Context, store eventstore.Store, level func(eventstore.Position)) error {
+	trees := map[string]*frontier{}
+	for r, err := range store.SubscribeAll(ctx, eventstore.Position{}) {
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		t := trees[r.Stream]
+		if t == nil {
+			t = &frontier{}
+			trees[r.Stream] = t
+		}
+		t.add(leaf(&t.scratch, r))
+		level(r.Position)
+	}
+	return nil
+}
+
+// leaf hashes a record as it is stored, after the prefix that tells leaves from nodes.
+func leaf(scratch *[]byte, r eventstore.Record) [sha256.Size]byte {
+	b := append((*scratch)[:0], 0)
+	b = append(append(b, r.ID[:]...), r.Type...)
+	b = append(append(b, r.Metadata...), r.Data...)
+	*scratch = b // the next record has its room
+	return sha256.Sum256(b)
+}
+
+// frontier are the hashes of the perfect subtrees that a tree of n leaves consists of.
+type frontier struct {
+	n       uint64
+	nodes   [][sha256.Size]byte
+	scratch []byte
+}
+
+func (t *frontier) add(hash [sha256.Size]byte) {
+	for n := t.n; n&1 == 1; n >>= 1 {
+		left := t.nodes[len(t.nodes)-1]
+		t.nodes = t.nodes[:len(t.nodes)-1]
+		hash = sha256.Sum256(slices.Concat([]byte{1}, left[:], hash[:]))
+	}
+	t.nodes = append(t.nodes, hash)
+	t.n++
+}
+
+// followed is a store with somebody who follows it.
+type followed struct {
+	*run
+	mu     sync.Mutex
+	at     eventstore.Position // of the follower
+	last   eventstore.Position // of what was appended
+	failed error
+}
+
+// RunHashes measures appends a second with a follower ÷ without one. A turn with a
+// follower ends when the follower has come as far as the appends: what it is behind
+// would otherwise be paid for in the turn of the other.
+func RunHashes(ctx context.Context, o Options, name string, follow Follower) (m Measured, err error) {
+	if o.Rounds < 1 {
+		return m, errors.New("rounds must be at least 1")
+	}
+	dir, err := os.MkdirTemp(o.Dir, "pets-bench-")
+	if err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	bare, err := newRun(o, filepath.Join(dir, "without"))
+	if err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, bare.store.Close()) }()
+	hashed, err := newRun(o, filepath.Join(dir, "with"))
+	if err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, hashed.store.Close()) }()
+	f := &followed{run: hashed}
+	following, stop := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer stop()
+	group.Go(func() { f.end(follow(following, hashed.store, f.level)) })
+	figures, err := Turns(ctx, o.Rounds, []Contender{
+		{Name: "with", Writers: writers, Work: f.append, Settle: f.settle},
+		{Name: "without", Writers: writers, Work: bare.append},
+	}, o.Progress)
+	if err != nil {
+		return m, err
+	}
+	m = compare(0, fmt.Sprintf("durable events/s, 64 writers: with hashes (%s), until it has them all ÷ without", name), "events/s", figures[0], figures[1])
+	m.Want, m.OK = "printed", true
+	return m, nil
+}
+
+func (f *followed) append(writer int) error {
+	appended, err := f.put(writer)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if appended.Position.Compare(f.last) > 0 {
+		f.last = appended.Position
+	}
+	return f.failed
+}
+
+func (f *followed) level(at eventstore.Position) {
+	f.mu.Lock()
+	f.at = at
+	f.mu.Unlock()
+}
+
+func (f *followed) end(err error) {
+	f.mu.Lock()
+	f.failed = err
+	f.mu.Unlock()
+}
+
+// settle waits until the follower is level with the appends.
+func (f *followed) settle(ctx context.Context) error {
+	for ctx.Err() == nil {
+		f.mu.Lock()
+		level, err := f.at.Compare(f.last) >= 0, f.failed
+		f.mu.Unlock()
+		if level || err != nil {
+			return err
+		}
+		time.Sleep(50 * time.Microsecond)
+	}
+	return ctx.Err()
+}

@@ -1,0 +1,271 @@
+package httpapi
+
+import (
+	linked "container/list"
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// bounds are those of the connections of one listener. A connection is its source's
+// until it has sent a valid key, and that key's from then on: bots behind one proxy,
+// or on this machine, are not one another's strangers.
+type bounds struct {
+	all int
+	// Without a valid key: of one source, and of those that came within the last
+	// settle. A newcomer gets that long to say who it is, and is not closed for
+	// others that come as fast as they can.
+	source, newcomers int
+	settle            time.Duration
+	// key bounds those of one key.
+	key int
+}
+
+// ofListener has room for 32 requests and 32 event streams of a key, and as many
+// connections again at rest.
+var ofListener = bounds{all: 4_096, source: 64, newcomers: 1_024, settle: time.Second, key: 128}
+
+// conns are the connections of a listener. None is ever refused because others
+// idle: the one that has gone longest without being of use is closed instead.
+// Refused is only a connection that finds every other one busy with a request.
+type conns struct {
+	net.Listener
+	bounds bounds
+	now    func() time.Time
+
+	mu      sync.Mutex
+	unknown groups // by source
+	known   groups // by key, those of most recent use last
+}
+
+// groups are connections in two orders: all of them, and those that belong
+// together.
+type groups struct {
+	all linked.List
+	of  map[string]*linked.List
+}
+
+// conn is one connection. It is busy while it carries requests that were let in.
+type conn struct {
+	net.Conn
+	conns *conns
+	busy  atomic.Int32
+	since time.Time
+
+	// Where it stands; guarded by conns.mu.
+	in       *groups // nil once it is closed
+	group    string
+	all, own *linked.Element
+}
+
+func newConns(l net.Listener, b bounds) *conns {
+	return &conns{
+		Listener: l, bounds: b, now: time.Now,
+		unknown: groups{of: map[string]*linked.List{}}, known: groups{of: map[string]*linked.List{}},
+	}
+}
+
+// Accept implements net.Listener.
+func (c *conns) Accept() (net.Conn, error) {
+	for {
+		raw, err := c.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if n, ok := c.admit(raw); ok {
+			return n, nil
+		}
+		_ = raw.Close() // it was told nothing yet
+	}
+}
+
+// admit makes room for a new connection and takes it in.
+func (c *conns) admit(raw net.Conn) (*conn, bool) {
+	n := &conn{Conn: raw, conns: c, since: c.now()}
+	source := groupOf(raw.RemoteAddr())
+	c.mu.Lock()
+	out := c.surplus(source, n.since)
+	room := true
+	if len(out) == 0 && c.unknown.all.Len()+c.known.all.Len() >= c.bounds.all {
+		last := oldest(&c.unknown.all)
+		if last == nil {
+			last = oldest(&c.known.all)
+		}
+		if room = last != nil; room {
+			c.remove(last)
+			out = append(out, last)
+		}
+	}
+	if room {
+		c.put(n, &c.unknown, source)
+	}
+	c.mu.Unlock()
+	for _, o := range out {
+		o.cut()
+	}
+	return n, room
+}
+
+// surplus takes out what a source has too many of, its newest to come included: who
+// has had time to say who it is, or the oldest where too many come at once.
+func (c *conns) surplus(source string, now time.Time) (out []*conn) {
+	for {
+		size := c.unknown.size(source)
+		if size < c.bounds.source {
+			return out
+		}
+		n := oldest(c.unknown.of[source])
+		if n == nil || now.Sub(n.since) < c.bounds.settle && size < c.bounds.newcomers {
+			return out
+		}
+		c.remove(n)
+		out = append(out, n)
+	}
+}
+
+// keyed notes that a connection has sent a valid key.
+func (c *conns) keyed(n *conn, key string) {
+	c.mu.Lock()
+	var out *conn
+	switch {
+	case n.in == nil: // cut meanwhile
+	case n.in == &c.known && n.group == key:
+		c.known.all.MoveToBack(n.all)
+		c.known.of[key].MoveToBack(n.own)
+	default:
+		c.remove(n)
+		if c.known.size(key) >= c.bounds.key {
+			out = oldest(c.known.of[key])
+			c.remove(out)
+		}
+		c.put(n, &c.known, key)
+	}
+	c.mu.Unlock()
+	out.cut()
+}
+
+func (c *conns) put(n *conn, g *groups, name string) {
+	own := g.of[name]
+	if own == nil {
+		own = linked.New()
+		g.of[name] = own
+	}
+	n.in, n.group, n.all, n.own = g, name, g.all.PushBack(n), own.PushBack(n)
+}
+
+func (c *conns) remove(n *conn) {
+	if n == nil || n.in == nil {
+		return
+	}
+	g, own := n.in, n.in.of[n.group]
+	g.all.Remove(n.all)
+	if own.Remove(n.own); own.Len() == 0 {
+		delete(g.of, n.group)
+	}
+	n.in = nil
+}
+
+func (g *groups) size(name string) int {
+	if own := g.of[name]; own != nil {
+		return own.Len()
+	}
+	return 0
+}
+
+// oldest is the first connection that carries no request, nil where all do.
+func oldest(l *linked.List) *conn {
+	for e := l.Front(); e != nil; e = e.Next() {
+		if n, ok := e.Value.(*conn); ok && n.busy.Load() == 0 {
+			return n
+		}
+	}
+	return nil
+}
+
+// cut closes a connection under whoever serves it. Below TLS: a farewell could
+// wait for a reader who takes nothing.
+func (n *conn) cut() {
+	if n != nil {
+		_ = n.Conn.Close() // it is gone either way
+	}
+}
+
+// Close implements net.Conn.
+func (n *conn) Close() error {
+	n.conns.mu.Lock()
+	n.conns.remove(n)
+	n.conns.mu.Unlock()
+	return n.Conn.Close()
+}
+
+// CloseWrite lets net/http say goodbye to a client that has not sent everything.
+func (n *conn) CloseWrite() error {
+	if half, ok := n.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// connOf is the connection below what net/http serves, nil if it is none of ours.
+func connOf(c net.Conn) *conn {
+	if below, ok := c.(interface{ NetConn() net.Conn }); ok { // TLS
+		c = below.NetConn()
+	}
+	n, _ := c.(*conn)
+	return n
+}
+
+// connKey is where a request's context has its connection.
+type connKey struct{}
+
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, connOf(c))
+}
+
+// connIn is the connection of a request, nil in a server without bounds.
+func connIn(ctx context.Context) *conn {
+	n, _ := ctx.Value(connKey{}).(*conn)
+	return n
+}
+
+// keyed notes that the connection has sent a valid key.
+func (n *conn) keyed(key string) {
+	if n != nil {
+		n.conns.keyed(n, key)
+	}
+}
+
+// hold keeps the connection from being closed for others until [conn.release].
+func (n *conn) hold() {
+	if n != nil {
+		n.busy.Add(1)
+	}
+}
+
+func (n *conn) release() {
+	if n != nil {
+		n.busy.Add(-1)
+	}
+}
+
+// groupOf is what counts as one source: an IPv4 address, or the 64 bits of an
+// IPv6 one that a provider gives to one customer.
+func groupOf(a net.Addr) string {
+	at, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return a.Network()
+	}
+	ip := at.Addr().Unmap()
+	if ip.Is4() {
+		return ip.String()
+	}
+	p, err := ip.WithZone("").Prefix(64)
+	if err != nil {
+		return ip.String()
+	}
+	return p.String()
+}

@@ -1,0 +1,75 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// Health is how what is behind the API is doing. Zero is well.
+type Health struct {
+	// Poisoned: a write or a flush failed, and the store takes nothing before it is
+	// opened anew.
+	Poisoned error
+	// Damaged: something in the store does not read as it was written.
+	Damaged error
+	// Free is the space left for the store, Reserve what of it is kept for stops and
+	// for what has happened. A Reserve of 0 is none.
+	Free, Reserve int64
+	// PendingStops are emergency stops that hold, and are not recorded yet.
+	PendingStops int
+	// WitnessBehind: the witness cannot be written, so that a store that is put back
+	// to an older copy would not be noticed.
+	WitnessBehind error
+}
+
+// health asks those who know.
+func (a *API) health() Health {
+	if a.config.Health == nil {
+		return Health{}
+	}
+	return a.config.Health()
+}
+
+func (a *API) readyz(w http.ResponseWriter, _ *http.Request) {
+	status, lines := http.StatusOK, []string{"ready"}
+	h := a.health()
+	if reasons := a.notReady(h); len(reasons) > 0 {
+		status, lines = http.StatusServiceUnavailable, reasons
+	}
+	writeText(w, status, strings.Join(append(lines, h.warnings()...), "\n")+"\n")
+}
+
+// notReady lists why commands cannot be answered, nothing where they can. What
+// went wrong inside is for the log: errors name files.
+func (a *API) notReady(h Health) []string {
+	var all []string
+	why := func(is bool, format string, args ...any) {
+		if is {
+			all = append(all, "not ready: "+fmt.Sprintf(format, args...))
+		}
+	}
+	why(!a.ready.Load(), "the history is still being folded")
+	why(a.keys.Broken() != nil, "the system stream cannot be followed")
+	broken := a.views.broken()
+	why(broken != "", "portfolio %s cannot be followed", broken)
+	why(h.Poisoned != nil, "the store takes no more events: a write or a flush failed. Look at the disk, then start the server again")
+	why(h.Damaged != nil, "the store is damaged; see the server's log, and docs/reliability.md")
+	why(h.Reserve > 0 && h.Free < h.Reserve, "the disk has %d bytes left, less than the %d kept free; only stops and what has happened are taken", h.Free, h.Reserve)
+	return all
+}
+
+// warnings are what a person should look at although commands are answered.
+func (h Health) warnings() []string {
+	var all []string
+	if h.PendingStops > 0 {
+		all = append(all, fmt.Sprintf("warning: emergency stops that hold and are not recorded yet: %d", h.PendingStops))
+	}
+	if h.WitnessBehind != nil {
+		all = append(all, "warning: the witness cannot be written: a store that is put back to an older copy would not be noticed")
+	}
+	return all
+}
+
+// IsReady reports whether commands are answered.
+func (a *API) IsReady() bool { return len(a.notReady(a.health())) == 0 }

@@ -1,0 +1,48 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// "Ready means that commands work": each reason why they do not is a line of its
+// own, and tells nothing of the machine.
+func TestReadyMeansThatCommandsWork(t *testing.T) {
+	r := newRig(t, rigged{}).opened()
+	var h Health
+	r.api.config.Health = func() Health { return h }
+	inside := errors.New("write /var/lib/pets/00000000000000000000.seg: input/output error")
+	for want, is := range map[string]Health{
+		"not ready: the store takes no more events: a write or a flush failed. Look at the disk, then start the server again\n": {Poisoned: inside},
+		"not ready: the store is damaged; see the server's log, and docs/reliability.md\n":                                      {Damaged: inside},
+		"not ready: the disk has 9 bytes left, less than the 10 kept free; only stops and what has happened are taken\n":        {Free: 9, Reserve: 10},
+	} {
+		h = is
+		a := r.call("", http.MethodGet, "/readyz", "", "")
+		require.Equal(t, http.StatusServiceUnavailable, a.status)
+		require.Equal(t, want, a.body)
+		require.False(t, r.api.IsReady())
+		require.Equal(t, http.StatusOK, r.call("", http.MethodGet, "/livez", "", "").status)
+	}
+	h = Health{Poisoned: inside, Damaged: inside, Reserve: 1, PendingStops: 2, WitnessBehind: inside}
+	a := r.call("", http.MethodGet, "/readyz", "", "")
+	require.Regexp(t, `^(not ready: .+\n){3}warning: emergency stops .+: 2\nwarning: the witness .+\n$`, a.body)
+	require.NotContains(t, a.body, "/var")
+
+	for want, is := range map[string]Health{
+		"ready\n": {Free: 10, Reserve: 10},
+		"ready\nwarning: emergency stops that hold and are not recorded yet: 2\n": {PendingStops: 2},
+	} {
+		h = is
+		a := r.call("", http.MethodGet, "/readyz", "", "")
+		require.Equal(t, http.StatusOK, a.status)
+		require.Equal(t, want, a.body)
+		require.True(t, r.api.IsReady())
+	}
+	h = Health{}
+	r.api.config.Health = nil
+	require.True(t, r.api.IsReady())
+}

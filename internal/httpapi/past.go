@@ -1,0 +1,131 @@
+package httpapi
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/projections"
+)
+
+// Looks at the past. Each folds a history anew, and holds all of it that its view needs
+// until it is answered: how much that is, is up to the history. So there are few at a
+// time.
+const (
+	// maxPasts is how many are under way at a time; one more is kept for people.
+	maxPasts    = 2
+	pastsPeople = 1
+	// maxPastsWaiting is how many may wait for one of those, and how long.
+	maxPastsWaiting = 16
+	pastQueueWithin = 10 * time.Second
+	// pastWithin bounds one look.
+	pastWithin = 25 * time.Second
+)
+
+// pastLooks bounds the looks at the past: one of each key, and a few of all keys.
+type pastLooks struct {
+	mu      sync.Mutex
+	byKey   map[string]bool
+	running int
+	waiting int
+	freed   chan struct{}
+	// most is the highest that running has been; for tests.
+	most int
+}
+
+func newPastLooks() *pastLooks {
+	return &pastLooks{byKey: map[string]bool{}, freed: make(chan struct{})}
+}
+
+// take waits for a place. A second look of the same key is refused at once: it would
+// only wait for the first.
+func (p *pastLooks) take(ctx context.Context, k key) (leave func(), err error) {
+	if err := p.enter(k.id); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, pastQueueWithin)
+	defer cancel()
+	for {
+		began, freed := p.begin(k)
+		if began {
+			return func() { p.end(k.id) }, nil
+		}
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.waiting--
+			delete(p.byKey, k.id)
+			return nil, domain.Errorf(domain.CodeUnavailable, "others are looking at the past (?at=), which is done for %d at a time; ask again in a moment", maxPasts)
+		}
+	}
+}
+
+func (p *pastLooks) enter(id string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.byKey[id]:
+		return domain.Errorf(domain.CodeRateLimited, "the key is looking at the past (?at=) already: one look at a time")
+	case p.waiting >= maxPastsWaiting:
+		return domain.Errorf(domain.CodeUnavailable, "too many wait for a look at the past (?at=); ask again in a moment")
+	}
+	p.byKey[id] = true
+	p.waiting++
+	return nil
+}
+
+func (p *pastLooks) begin(k key) (began bool, freed <-chan struct{}) {
+	most := maxPasts
+	if k.person() {
+		most += pastsPeople
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.running >= most {
+		return false, p.freed
+	}
+	p.waiting--
+	p.running++
+	p.most = max(p.most, p.running)
+	return true, nil
+}
+
+func (p *pastLooks) end(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.running--
+	delete(p.byKey, id)
+	close(p.freed)
+	p.freed = make(chan struct{})
+}
+
+// lookBack folds the history anew up to a moment. It ends when its client goes away.
+func (a *API) lookBack(ctx context.Context, id string, m moment, show func(*portfolio.State, riders) error) error {
+	leave, err := a.pasts.take(ctx, m.who)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	ctx, cancel := context.WithTimeout(ctx, pastWithin)
+	defer cancel()
+	var with riders
+	var list []projections.Projection
+	if m.history {
+		with = newRiders()
+		list = with.list()
+	}
+	r := projections.NewRunner(a.config.Store, commands.Stream(id), list...)
+	r.UseSnapshot(a.config.Snapshots, m.at)
+	if err := r.CatchUp(ctx, m.at); err != nil {
+		return err
+	}
+	if err := m.makeRoom(); err != nil {
+		return err
+	}
+	return shown(r, with, show)
+}

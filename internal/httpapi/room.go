@@ -1,0 +1,102 @@
+package httpapi
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"pets/domain"
+)
+
+// Memory that requests may hold at a time: what is being read of bodies, and what is
+// being written of answers. A client that reads slowly, or not at all, holds its answer;
+// without a bound for all of them, a few dozen of such clients are gigabytes.
+const (
+	roomInAll   = 64 << 20
+	roomForKey  = 16 << 20 // of one key: a flood of its own does not keep others waiting
+	roomPeople  = 16 << 20 // kept for those who may have to act
+	roomWithin  = 5 * time.Second
+	answerRoom  = maxAnswer // taken before an answer is made: how long it gets is not known yet
+	maxAnswer   = 4 << 20   // the most that one answer holds; lists go on in the next page
+	smallAnswer = 64 << 10  // written in one go
+)
+
+// room hands out bytes of memory. Who finds none waits for a while.
+type room struct {
+	mu    sync.Mutex
+	used  int64
+	byKey map[string]int64
+	freed chan struct{} // closed when something was given back, and made anew
+	// most is the highest that used has been; for tests.
+	most int64
+}
+
+func newRoom() *room { return &room{byKey: map[string]int64{}, freed: make(chan struct{})} }
+
+// lease is what a request holds of a room. A nil lease is none.
+type lease struct {
+	room  *room
+	key   string
+	bytes int64
+}
+
+// take waits until there is room for so many bytes.
+func (r *room) take(ctx context.Context, k key, bytes int64) (*lease, error) {
+	ctx, cancel := context.WithTimeout(ctx, roomWithin)
+	defer cancel()
+	for {
+		l, freed := r.try(k, bytes)
+		if l != nil {
+			return l, nil
+		}
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return nil, domain.Errorf(domain.CodeUnavailable, "too many large requests are under way; send it again in a moment, with a smaller limit where the route has one")
+		}
+	}
+}
+
+func (r *room) try(k key, bytes int64) (*lease, <-chan struct{}) {
+	most := int64(roomInAll - roomPeople)
+	if k.person() {
+		most = roomInAll
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.used+bytes > most || r.byKey[k.id]+bytes > roomForKey {
+		return nil, r.freed
+	}
+	r.used += bytes
+	r.byKey[k.id] += bytes
+	r.most = max(r.most, r.used)
+	return &lease{r, k.id, bytes}, nil
+}
+
+// keep gives back what is above so many bytes.
+func (l *lease) keep(bytes int64) {
+	if l == nil || bytes >= l.bytes {
+		return
+	}
+	r := l.room
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.used -= l.bytes - bytes
+	if r.byKey[l.key] -= l.bytes - bytes; r.byKey[l.key] == 0 {
+		delete(r.byKey, l.key)
+	}
+	l.bytes = bytes
+	close(r.freed)
+	r.freed = make(chan struct{})
+}
+
+// person reports whether a key is of somebody who may have to act: to stop, to clear, to
+// get money out. Some of every bound is kept for them.
+func (k key) person() bool {
+	switch k.caller.Role {
+	case domain.RoleOperator, domain.RoleApprover, domain.RoleAdmin:
+		return true
+	default:
+		return false
+	}
+}

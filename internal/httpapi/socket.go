@@ -1,0 +1,206 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"pets/domain"
+)
+
+// SocketName is the stop socket's file in the server's folder.
+const SocketName = "stop.sock"
+
+// boundsOfSocket are those of the stop socket. Only those who may stop everything can
+// connect to it; a program of theirs gone wild still leaves room.
+var boundsOfSocket = bounds{all: 64, source: 64, newcomers: 64, key: 64}
+
+// ofSocket are its deadlines: who stops something does not linger.
+var ofSocket = deadlines{header: 4 * time.Second, request: 4 * time.Second, response: 40 * time.Second, idle: 5 * time.Second}
+
+// Socket is the way in that strangers cannot fill: a Unix socket in the server's
+// folder that answers the routes which stop something, and /livez and /readyz.
+// Its file has mode 0600, and the kernel says who is at the other end: the owner of
+// the server or of its folder, and root, need no API key.
+type Socket struct {
+	path     string
+	listener *net.UnixListener
+	file     fs.FileInfo       // what stands at path, to remove no other server's
+	users    map[uint32]string // who needs no key, by user id
+}
+
+// ListenSocket makes the socket in a folder. Whoever calls it holds the folder's
+// lock: a socket that is there already is then a dead server's, and is replaced.
+// Anything else of that name is somebody's file, and stays.
+func ListenSocket(dir string) (*Socket, error) {
+	path := filepath.Join(dir, SocketName)
+	switch old, err := os.Lstat(path); {
+	case err == nil && old.Mode().Type() != fs.ModeSocket:
+		return nil, fmt.Errorf("%s is no socket; remove it, or name another folder in PETS_DIR", path)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	folder, err := os.Stat(dir)
+	if err != nil {
+		return nil, err
+	}
+	// It gets its mode and its owner where nobody else can reach it, and only then its
+	// name: it is never more open than it should be.
+	private, err := os.MkdirTemp(dir, "stop-*.new")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(private) }() // it is empty, or its socket is of no use
+	s := &Socket{path: path, users: admitted(folder)}
+	if s.listener, err = bind(private); err != nil {
+		return nil, err
+	}
+	if err := s.place(filepath.Join(private, SocketName), folder); err != nil {
+		return nil, errors.Join(err, s.listener.Close())
+	}
+	return s, nil
+}
+
+// place gives the socket its mode, its owner and its name.
+func (s *Socket) place(from string, folder fs.FileInfo) error {
+	if err := os.Chmod(from, 0o600); err != nil {
+		return err
+	}
+	if of, ok := folder.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 && of.Uid != 0 {
+		if err := os.Lchown(from, int(of.Uid), int(of.Gid)); err != nil {
+			return err
+		}
+	}
+	if err := os.Rename(from, s.path); err != nil {
+		return err
+	}
+	var err error
+	s.file, err = os.Lstat(s.path)
+	return err
+}
+
+// bind makes the socket in a folder. Its address has room for about a hundred
+// bytes; a folder with a longer path is reached by its handle.
+func bind(dir string) (*net.UnixListener, error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = d.Close() }() // it is read only
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: short(dir, d), Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	l.SetUnlinkOnClose(false) // by then it has another name
+	return l, nil
+}
+
+// maxAddress is how long the address of a Unix socket may be: 108 bytes on Linux,
+// 104 elsewhere, one of them a zero.
+const maxAddress = 103
+
+// short is the address of the socket in an open folder.
+func short(dir string, d *os.File) string {
+	path := filepath.Join(dir, SocketName)
+	if len(path) <= maxAddress {
+		return path
+	}
+	return fmt.Sprintf("/proc/self/fd/%d/%s", d.Fd(), SocketName)
+}
+
+// DialSocket connects to the stop socket of a folder.
+func DialSocket(ctx context.Context, dir string) (net.Conn, error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = d.Close() }() // it is read only
+	return new(net.Dialer).DialContext(ctx, "unix", short(dir, d))
+}
+
+// admitted are the users who need no key: whoever runs the server or owns its
+// folder can stop it by other means, and root can do anything. Their names are
+// looked up now, not when somebody is in a hurry.
+func admitted(folder fs.FileInfo) map[uint32]string {
+	ids := []uint32{0, uint32(os.Geteuid())} //nolint:gosec // a user id
+	if of, ok := folder.Sys().(*syscall.Stat_t); ok {
+		ids = append(ids, of.Uid)
+	}
+	users := map[uint32]string{}
+	for _, id := range ids {
+		name := strconv.FormatUint(uint64(id), 10)
+		if u, err := user.LookupId(name); err == nil && u.Username != "" {
+			name = u.Username
+		}
+		users[id] = "os:" + name
+	}
+	return users
+}
+
+// Path is where the socket stands.
+func (s *Socket) Path() string { return s.path }
+
+// Serve answers on the socket until the context ends. It has a server and bounds of
+// its own: nothing that fills the other listeners fills this one.
+func (s *Socket) Serve(ctx context.Context, a *API, log *slog.Logger) error {
+	server := newServer(a.local, log, nil, ofSocket)
+	server.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		return s.withCaller(withConn(ctx, c), c)
+	}
+	err := serve(ctx, server, newConns(s.listener, boundsOfSocket), func() {})
+	s.remove()
+	return err
+}
+
+// Close removes a socket that is not served.
+func (s *Socket) Close() error {
+	s.remove()
+	return s.listener.Close()
+}
+
+// remove takes the socket's name away, unless it stands for another one by now.
+func (s *Socket) remove() {
+	if now, err := os.Lstat(s.path); err == nil && os.SameFile(now, s.file) {
+		_ = os.Remove(s.path) // the next start replaces it
+	}
+}
+
+// localKey is where the context of a request from the stop socket has its caller.
+type localKey struct{}
+
+// withCaller notes who is at the other end. Who is not admitted, and got here all
+// the same, needs a key as everywhere.
+func (s *Socket) withCaller(ctx context.Context, c net.Conn) context.Context {
+	n := connOf(c)
+	if n == nil {
+		return ctx
+	}
+	at, ok := n.Conn.(*net.UnixConn)
+	if !ok {
+		return ctx
+	}
+	uid, err := peerOf(at)
+	if err != nil {
+		return ctx
+	}
+	name, ok := s.users[uid]
+	if !ok {
+		return ctx
+	}
+	return context.WithValue(ctx, localKey{}, domain.Caller{User: name, Role: domain.RoleOperator})
+}
+
+// localIn is the caller of a request from the stop socket who needs no key.
+func localIn(ctx context.Context) (domain.Caller, bool) {
+	c, ok := ctx.Value(localKey{}).(domain.Caller)
+	return c, ok
+}

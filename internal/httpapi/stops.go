@@ -1,0 +1,146 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+	"time"
+
+	"pets/commands"
+)
+
+// latchWithin is how long a stop waits to be recorded while the history is still
+// being folded: it holds from the first moment, and that is the answer.
+const latchWithin = time.Second
+
+// stopBody engages the emergency stop.
+type stopBody struct {
+	Kind   string `json:"kind"` // manual, system_error or security_breach
+	Reason string `json:"reason"`
+}
+
+// stopAnswer: recorded is false (and the status 202) while the store cannot take
+// it; the stop holds all the same, and is recorded as soon as it can be.
+type stopAnswer struct {
+	Recorded bool `json:"recorded"`
+	commands.Answer
+}
+
+// stopAllAnswer has one line for each portfolio.
+type stopAllAnswer struct {
+	Portfolios []commands.Stopped `json:"portfolios"`
+}
+
+func stopRoute() route {
+	c := commands.EngageStop{}
+	return route{
+		method: http.MethodPost, path: inPortfolio + "/emergency-stop", name: c.Name(), roles: c.Roles(), handle: engageStop,
+		summary: "Stop everything in the portfolio, at once", command: c.Name(), urgent: true,
+		body: reflect.TypeFor[stopBody](), answer: reflect.TypeFor[stopAnswer](),
+	}
+}
+
+func stopAllRoute() route {
+	return route{
+		method: http.MethodPost, path: "/v1/emergency-stop", name: "engage_stop_everywhere", roles: commands.EngageStop{}.Roles(), global: true,
+		summary: "Stop every portfolio, at once", handle: engageAll, urgent: true,
+		body: reflect.TypeFor[stopBody](), answer: reflect.TypeFor[stopAllAnswer](),
+	}
+}
+
+func stopBotRoute() route {
+	c := commands.StopBot{}
+	return route{
+		method: http.MethodPost, path: inPortfolio + "/bots/{bot}/stop", name: c.Name(), roles: c.Roles(), handle: stopBot,
+		summary: "Take a bot out of trading", command: c.Name(), urgent: true,
+		body: reflect.TypeFor[reasonBody](), answer: reflect.TypeFor[stopAnswer](),
+	}
+}
+
+// stopRequest reads what both have in common.
+func (q *request) stopRequest() (commands.Request, error) {
+	var b stopBody
+	if err := q.readBody(&b); err != nil {
+		return commands.Request{}, err
+	}
+	k, err := idempotencyKey(q.r)
+	return commands.Request{Caller: q.key.caller, Key: k, Command: commands.EngageStop{Kind: b.Kind, Reason: b.Reason}}, err
+}
+
+// stopping is the context of a stop. Not the request's: a stop goes on when its
+// caller has hung up. Meanwhile its connection is not closed to make room.
+func (q *request) stopping() (context.Context, context.CancelFunc) {
+	within := answerWithin
+	if !q.api.ready.Load() {
+		within = latchWithin
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(q.r.Context()), within)
+	q.conn().hold()
+	return ctx, func() { cancel(); q.conn().release() }
+}
+
+func engageStop(q *request) error {
+	r, err := q.stopRequest()
+	if err != nil {
+		return err
+	}
+	return q.stopOne(r, q.api.engine.Stop)
+}
+
+func stopBot(q *request) error {
+	var b reasonBody
+	if err := q.readBody(&b); err != nil {
+		return err
+	}
+	k, err := idempotencyKey(q.r)
+	if err != nil {
+		return err
+	}
+	return q.stopOne(commands.Request{
+		Caller: q.key.caller, Key: k, Command: commands.StopBot{Bot: q.r.PathValue("bot"), Reason: b.Reason},
+	}, q.api.engine.StopBot)
+}
+
+// stopOne sends what stops something in one portfolio.
+func (q *request) stopOne(r commands.Request, stop func(context.Context, string, commands.Request) (commands.Answer, bool, error)) error {
+	if err := q.exists(); err != nil {
+		return err
+	}
+	ctx, cancel := q.stopping()
+	answer, recorded, err := stop(ctx, q.portfolio(), r)
+	cancel()
+	if err != nil {
+		return err
+	}
+	if answer.Replayed {
+		q.w.Header().Set("Idempotency-Replayed", "true")
+	}
+	status := http.StatusOK
+	if !recorded {
+		status = http.StatusAccepted
+		answer = commands.Answer{Events: []commands.EventRef{}, Directives: []commands.Directive{}}
+	}
+	writeJSON(q.w, status, stopAnswer{recorded, answer})
+	return nil
+}
+
+func engageAll(q *request) error {
+	r, err := q.stopRequest()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := q.stopping()
+	all, err := q.api.engine.StopAll(ctx, r)
+	cancel()
+	if err != nil {
+		return err
+	}
+	status := http.StatusOK
+	for _, s := range all {
+		if !s.Recorded && s.Refused == "" {
+			status = http.StatusAccepted
+		}
+	}
+	writeJSON(q.w, status, stopAllAnswer{all})
+	return nil
+}

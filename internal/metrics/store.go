@@ -1,0 +1,41 @@
+package metrics
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Health is how store and engine are doing.
+type Health struct {
+	Poisoned, Damaged bool
+	// DiskFree is the space left for the store, DiskReserve what of it is kept; both
+	// in bytes.
+	DiskFree, DiskReserve int64
+	StopsPending          int
+}
+
+// The series of the store, which has no portfolio.
+var (
+	poisoned     = desc("store_poisoned", "1 when a write or a flush failed: nothing is taken before the server is started again.")
+	damaged      = desc("store_damaged", "1 when something in the store does not read as it was written.")
+	diskFree     = desc("disk_free_bytes", "Space left for the store.")
+	diskReserve  = desc("disk_reserve_bytes", "Space that is kept for stops and for what has happened; 0 is none.")
+	stopsPending = desc("stops_pending", "Emergency stops that hold and are not recorded yet.")
+)
+
+// store reads how the store is doing at the moment it is asked for.
+type store func() Health
+
+// Describe implements prometheus.Collector.
+func (store) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{poisoned, damaged, diskFree, diskReserve, stopsPending} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (s store) Collect(out chan<- prometheus.Metric) {
+	h := s()
+	gauge(out, poisoned, truth(h.Poisoned))
+	gauge(out, damaged, truth(h.Damaged))
+	gauge(out, diskFree, float64(h.DiskFree))
+	gauge(out, diskReserve, float64(h.DiskReserve))
+	gauge(out, stopsPending, float64(h.StopsPending))
+}

@@ -1,0 +1,139 @@
+package snapshot
+
+import (
+	"context"
+	"os"
+	"sync"
+	"time"
+
+	"pets/eventstore"
+)
+
+const (
+	// maxWaiting bounds the bytes of snapshots that wait to be written; what would go
+	// beyond it is done without.
+	maxWaiting = 256 << 20
+	// rootWithin is how long a snapshot waits for the root it belongs to.
+	rootWithin = 30 * time.Second
+)
+
+// Saver is a Folder that snapshots are saved to. They are written by a goroutine of its
+// own: whoever saves one does not wait for the root that it belongs to, nor for the disk.
+type Saver struct {
+	*Folder
+	witness Witness
+	ctx     context.Context //nolint:containedctx // ends with the context given to Close
+	cancel  context.CancelFunc
+
+	mu      sync.Mutex
+	moved   sync.Cond
+	waiting []unsaved
+	bytes   int
+	busy    bool
+	closed  bool
+	work    sync.WaitGroup
+}
+
+// unsaved is a snapshot that waits to be written.
+type unsaved struct {
+	kind, stream string
+	size         uint64
+	data         []byte
+	head         func(context.Context) (eventstore.TreeHead, error)
+}
+
+// NewSaver returns the folder of snapshots at dir, and removes from it what the witness
+// does not know. The folder is created by the first Save.
+func NewSaver(dir string, store eventstore.Store, w Witness) *Saver {
+	s := &Saver{Folder: In(dir, store, w), witness: w}
+	s.moved.L = &s.mu
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.sweep()
+	s.work.Go(s.run)
+	return s
+}
+
+// Save stores a snapshot of the state after a revision, which is durable, soon. A
+// failure leaves the older ones as they are: a cache that cannot be written is done
+// without. The data must not be changed afterwards.
+func (s *Saver) Save(kind, stream string, revision uint64, data []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.bytes+len(data) > maxWaiting && len(s.waiting) > 0 {
+		return
+	}
+	s.waiting = append(s.waiting, unsaved{kind, stream, revision + 1, data, s.witness.Want(stream, revision+1)})
+	s.bytes += len(data)
+	s.moved.Broadcast()
+}
+
+// Close writes what still waits, as far as the context allows.
+func (s *Saver) Close(ctx context.Context) {
+	defer context.AfterFunc(ctx, s.cancel)()
+	s.mu.Lock()
+	s.closed = true
+	s.moved.Broadcast()
+	s.mu.Unlock()
+	s.work.Wait()
+	s.cancel()
+}
+
+// Flush returns when nothing waits any more.
+func (s *Saver) Flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.busy || len(s.waiting) > 0 {
+		s.moved.Wait()
+	}
+}
+
+func (s *Saver) run() {
+	for {
+		u, ok := s.next()
+		if !ok {
+			return
+		}
+		s.save(u)
+		s.mu.Lock()
+		s.busy = false
+		s.moved.Broadcast()
+		s.mu.Unlock()
+	}
+}
+
+func (s *Saver) next() (unsaved, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.waiting) == 0 {
+		if s.closed {
+			return unsaved{}, false
+		}
+		s.moved.Wait()
+	}
+	u := s.waiting[0]
+	s.waiting[0] = unsaved{} // its bytes are not kept by the slice
+	s.waiting, s.bytes, s.busy = s.waiting[1:], s.bytes-len(u.data), true
+	return u, true
+}
+
+// save writes one snapshot, then tells the witness, then removes those that are not
+// known any more. A crash in between leaves a file that nobody believes.
+func (s *Saver) save(u unsaved) {
+	ctx, cancel := context.WithTimeout(s.ctx, rootWithin)
+	defer cancel()
+	head, err := u.head(ctx)
+	if err != nil {
+		return
+	}
+	text := header(u.kind, u.stream, head)
+	if len(text)+len(u.data) > s.limit || os.MkdirAll(s.dir, 0o700) != nil {
+		return
+	}
+	hash, err := write(s.path(u.kind, u.stream, u.size), text, u.data)
+	if err != nil {
+		return
+	}
+	for _, size := range s.witness.Keep(u.kind, u.stream, u.size, hash) {
+		_ = os.Remove(s.path(u.kind, u.stream, size))
+	}
+}

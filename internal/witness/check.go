@@ -1,0 +1,118 @@
+package witness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"pets/eventstore"
+)
+
+// Difference is a stream that holds less than was witnessed, or something else.
+type Difference struct {
+	Stream string
+	// Witnessed and Found are numbers of records. Where Found is not less, the last
+	// record that was witnessed is not the one that stands there.
+	Witnessed, Found uint64
+}
+
+func (d Difference) String() string {
+	if d.Found < d.Witnessed {
+		return fmt.Sprintf("%s: %d records were there, %d are left", d.Stream, d.Witnessed, d.Found)
+	}
+	return fmt.Sprintf("%s: record %d is not the one that was there", d.Stream, d.Witnessed-1)
+}
+
+// RolledBackError: the log is behind what was witnessed of it. Nothing was changed.
+type RolledBackError struct {
+	Dir         string
+	Differences []Difference
+}
+
+// shown is how many streams an error names.
+const shown = 5
+
+func (e *RolledBackError) Error() string {
+	var names []string
+	for _, d := range e.Differences[:min(shown, len(e.Differences))] {
+		names = append(names, d.String())
+	}
+	if more := len(e.Differences) - shown; more > 0 {
+		names = append(names, fmt.Sprintf("and %d streams more", more))
+	}
+	return fmt.Sprintf("the store was rolled back: the witness in %s saw more than is there (%s). Most likely an older copy of the folder was put back, so that a breaker that has tripped, an emergency stop or a revoked key may be missing. Put back the newest copy. Only if there is none, go on without what is missing: pets serve --accept-rollback \"REASON\"",
+		e.Dir, strings.Join(names, "; "))
+}
+
+// DamagedError: the file of the witness is there and says nothing that can be relied
+// on, so that nobody knows whether the log was rolled back. Nothing was changed.
+type DamagedError struct {
+	Dir   string
+	Cause error
+}
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("the witness in %s cannot be used (%v), so that nobody knows whether the store is the newest there was. Put the file back from a copy, or look at the store and go on without: pets serve --accept-rollback \"REASON\"", e.Dir, e.Cause)
+}
+
+func (e *DamagedError) Unwrap() error { return e.Cause }
+
+// OtherStoreError: the witness is of another store.
+type OtherStoreError struct {
+	Dir           string
+	Theirs, Store uuid.UUID
+}
+
+func (e *OtherStoreError) Error() string {
+	return fmt.Sprintf("the witness in %s is of another store (%s; this one is %s). If this store was made anew in the place of the other one, events that were acknowledged may be missing: put the other one back. If both are right, name another folder with PETS_WITNESS; if the other store is gone on purpose, move its witness away", e.Dir, e.Theirs, e.Store)
+}
+
+// InUseError: another process writes the witness.
+type InUseError struct{ Dir string }
+
+func (e *InUseError) Error() string {
+	return fmt.Sprintf("the witness in %s is in use by another process, which serves a copy of this store; only one of the two may go on", e.Dir)
+}
+
+// differences compares the log with a book.
+func differences(ctx context.Context, store eventstore.Store, k *book) ([]Difference, error) {
+	var found []Difference
+	for _, name := range k.names() {
+		d := Difference{Stream: name, Witnessed: k.entries[name].frontier.Size()}
+		same, err := d.compare(ctx, store, k.entries[name].leaf)
+		if err != nil {
+			return nil, err
+		}
+		if !same {
+			found = append(found, d)
+		}
+	}
+	return found, nil
+}
+
+// compare looks at one stream: its head, and its record at the one that was witnessed.
+// That everything before it is the same, too, is what the root is compared for, after
+// the start: to know it takes a reading of the whole history.
+func (d *Difference) compare(ctx context.Context, store eventstore.Store, leaf eventstore.Hash) (same bool, err error) {
+	head, err := store.Head(ctx, d.Stream)
+	var missing *eventstore.NotFound
+	switch {
+	case errors.As(err, &missing):
+		return d.Witnessed == 0, nil
+	case err != nil:
+		return false, err
+	}
+	if d.Found = head + 1; d.Found < d.Witnessed || d.Witnessed == 0 {
+		return d.Witnessed == 0, nil
+	}
+	for rec, err := range store.ReadStream(ctx, d.Stream, d.Witnessed-1) {
+		if err != nil {
+			return false, err
+		}
+		return eventstore.LeafHash(&rec) == leaf, nil
+	}
+	return false, fmt.Errorf("stream %s: record %d cannot be read", d.Stream, d.Witnessed-1)
+}

@@ -1,0 +1,428 @@
+package witness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"pets/eventstore"
+)
+
+// Options of a Keeper.
+type Options struct {
+	// Dir is the folder of the witness; it is made if there is none.
+	Dir string
+	// Owner is a path whose owner the folder gets when root makes it; may be empty.
+	Owner string
+	// Store is what is witnessed, and ID its UUID.
+	Store eventstore.Store
+	ID    uuid.UUID
+	// Urgent says which types of events are written at once; may be nil.
+	Urgent func(eventType string) bool
+	// Failed is told, once, of each thing that goes wrong in the background; may be nil.
+	Failed func(what string, err error)
+	// Hashed is told now and then how many records were hashed, while the keeper
+	// catches up with the log; may be nil.
+	Hashed func(records uint64)
+	// Every is how often what moved is written at the latest, Soon how long an urgent
+	// event waits for company. A minute and 20 ms if 0.
+	Every, Soon time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	if o.Urgent == nil {
+		o.Urgent = func(string) bool { return false }
+	}
+	if o.Failed == nil {
+		o.Failed = func(string, error) {}
+	}
+	if o.Hashed == nil {
+		o.Hashed = func(uint64) {}
+	}
+	if o.Every == 0 {
+		o.Every = time.Minute
+	}
+	if o.Soon == 0 {
+		o.Soon = 20 * time.Millisecond
+	}
+	return o
+}
+
+// tree is one stream as far as it was followed.
+type tree struct {
+	entry
+	base    eventstore.Frontier // as it was written last: where to go on from for an earlier root
+	waiting []waiter
+	moved   bool // since it was written
+}
+
+type waiter struct {
+	size uint64
+	head chan eventstore.TreeHead
+}
+
+// Keeper follows a store and writes its witness.
+type Keeper struct {
+	o    Options
+	disk *disk
+	held io.Closer // the lock; nil where there is none
+
+	mu       sync.Mutex
+	trees    map[string]*tree
+	moved    []string // names of those that moved since they were written
+	position eventstore.Position
+	broken   error // why the store is not followed any more
+	status   Status
+
+	urgent chan struct{}
+	ctx    context.Context //nolint:containedctx // ends with Close
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+	closed chan struct{}
+}
+
+// Status is how the witness is doing.
+type Status struct {
+	// Streams are those it knows; Records how many it has hashed since the start.
+	Streams int
+	Records uint64
+	// Written is when it was last written, Failures how often it could not be.
+	Written  time.Time
+	Failures uint64
+	// Err says why it cannot be written, or why the store is not followed; nil while all
+	// is well.
+	Err error
+}
+
+// Opened says what a witness was opened over.
+type Opened struct {
+	// New: there was none.
+	New bool
+	// Torn bytes of a last entry, cut short by a crash, were left out.
+	Torn int
+	// Differences and Damage are what was accepted, if that was asked for.
+	Differences []Difference
+	Damage      error
+}
+
+// Accepted reports that something was accepted that has to be recorded.
+func (o Opened) Accepted() bool { return len(o.Differences) > 0 || o.Damage != nil }
+
+// Open reads the witness of a store and compares the two. A store that holds less than
+// was witnessed, or something else, is a *[RolledBackError]; a witness that cannot be
+// relied on a *[DamagedError]; with accept, both are let through and the witness is begun
+// anew. That it is of another store (*[OtherStoreError]) or in use (*[InUseError]) is not
+// let through. Nothing is written before [Keeper.Start].
+func Open(ctx context.Context, o Options, accept bool) (*Keeper, Opened, error) {
+	k := &Keeper{
+		o: o.withDefaults(), disk: &disk{dir: o.Dir, owner: o.Owner},
+		trees: map[string]*tree{}, urgent: make(chan struct{}, 1), closed: make(chan struct{}),
+	}
+	k.ctx, k.cancel = context.WithCancel(context.Background())
+	opened, err := k.open(ctx, accept)
+	if err != nil {
+		k.cancel()
+		return nil, opened, errors.Join(err, k.unlock())
+	}
+	return k, opened, nil
+}
+
+func (k *Keeper) open(ctx context.Context, accept bool) (opened Opened, err error) {
+	if k.held, err = k.disk.lock(); errors.Is(err, errInUse) {
+		return opened, &InUseError{k.o.Dir}
+	} else if err != nil {
+		k.failed(err)
+	}
+	b, err := readBook(k.o.Dir)
+	switch {
+	case err != nil && !accept:
+		return opened, &DamagedError{k.o.Dir, err}
+	case err != nil:
+		opened.Damage = err
+		return opened, nil
+	case b == nil:
+		opened.New = true
+		return opened, nil
+	case b.store != k.o.ID:
+		return opened, &OtherStoreError{k.o.Dir, b.store, k.o.ID}
+	}
+	opened.Torn = b.torn
+	if opened.Differences, err = differences(ctx, k.o.Store, b); err != nil {
+		return opened, err
+	}
+	switch {
+	case len(opened.Differences) > 0 && !accept:
+		return opened, &RolledBackError{k.o.Dir, opened.Differences}
+	case len(opened.Differences) > 0:
+		return opened, nil // nothing of the old book is believed: all is hashed anew, and no snapshot is used
+	}
+	k.position, k.status.Written = b.position, b.written
+	for name, e := range b.entries {
+		k.trees[name] = &tree{entry: *e, base: e.frontier.Clone()}
+	}
+	return opened, nil
+}
+
+func (k *Keeper) unlock() error {
+	if k.held == nil {
+		return nil
+	}
+	held := k.held
+	k.held = nil
+	return held.Close()
+}
+
+// Start begins to follow the store and to write.
+func (k *Keeper) Start() {
+	k.work.Go(k.follow)
+	k.work.Go(k.passes)
+}
+
+// Close reads on to the end of the log, as far as the context allows, writes what that
+// brought and lets go of the folder. What it did not come to is read by the next start.
+func (k *Keeper) Close(ctx context.Context) error {
+	k.cancel()
+	k.work.Wait()
+	k.mu.Lock()
+	follows := k.broken == nil
+	k.mu.Unlock()
+	if follows {
+		if err := k.read(ctx, 0); err != nil && ctx.Err() == nil {
+			k.stop(err)
+		}
+	}
+	k.write()
+	close(k.closed)
+	k.disk.close()
+	return errors.Join(k.Status().Err, k.unlock())
+}
+
+// Abandon lets go of a keeper that was not started, and writes nothing.
+func (k *Keeper) Abandon() {
+	k.cancel()
+	close(k.closed)
+	_ = k.unlock() // nothing was written under it
+}
+
+// Status says how the witness is doing.
+func (k *Keeper) Status() Status {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := k.status
+	s.Streams = len(k.trees)
+	if k.broken != nil {
+		s.Err = k.broken
+	}
+	return s
+}
+
+// follow reads what came since the witness was written, with pauses, because there
+// may be much of it and others are at work; then what comes.
+func (k *Keeper) follow() {
+	err := k.read(k.ctx, catchUpShare)
+	if err == nil {
+		k.hurry() // a whole file: it shows at once whether one can be written
+		k.mu.Lock()
+		position := k.position
+		k.mu.Unlock()
+		for rec, failed := range k.o.Store.SubscribeAll(k.ctx, position) {
+			if err = failed; err == nil {
+				err = k.note(&rec)
+			}
+			if err != nil {
+				break
+			}
+		}
+	}
+	if err != nil && k.ctx.Err() == nil {
+		k.stop(err)
+	}
+}
+
+const (
+	// catchUpShare: for a moment of work the keeper rests so many.
+	catchUpShare = 3
+	// paceEvery is how many records are read between two rests.
+	paceEvery = 512
+	// tellEvery is how often Hashed is called.
+	tellEvery = 5 * time.Second
+)
+
+// read reads on to the end of the log, and rests between, share times as long as it
+// works.
+func (k *Keeper) read(ctx context.Context, share time.Duration) error {
+	k.mu.Lock()
+	position := k.position
+	k.mu.Unlock()
+	n, began, told := uint64(0), time.Now(), time.Now()
+	for rec, err := range k.o.Store.ReadAll(ctx, position) {
+		if err != nil {
+			return err
+		}
+		if err := k.note(&rec); err != nil {
+			return err
+		}
+		if n++; n%paceEvery > 0 {
+			continue
+		}
+		if time.Since(told) >= tellEvery {
+			told = time.Now()
+			k.o.Hashed(n)
+		}
+		if share > 0 {
+			rest(ctx, share*time.Since(began))
+			began = time.Now()
+		}
+	}
+	return nil
+}
+
+func rest(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// MismatchError: the log does not go on where the witness left off.
+type MismatchError struct {
+	Stream      string
+	Found, Next uint64
+}
+
+func (e *MismatchError) Error() string {
+	return fmt.Sprintf("stream %s: the log goes on with revision %d where the witness expects %d", e.Stream, e.Found, e.Next)
+}
+
+// note takes one durable record into its tree.
+func (k *Keeper) note(rec *eventstore.Record) error {
+	leaf := eventstore.LeafHash(rec)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	t := k.trees[rec.Stream]
+	if t == nil {
+		t = &tree{}
+		k.trees[rec.Stream] = t
+	}
+	if rec.Revision != t.frontier.Size() {
+		return &MismatchError{rec.Stream, rec.Revision, t.frontier.Size()}
+	}
+	t.frontier.Append(leaf)
+	t.leaf = leaf
+	k.position = rec.Position
+	k.status.Records++
+	k.touch(rec.Stream, t)
+	if len(t.waiting) > 0 {
+		t.serve()
+	}
+	if k.o.Urgent(rec.Type) {
+		k.hurry()
+	}
+	return nil
+}
+
+func (k *Keeper) touch(stream string, t *tree) {
+	if !t.moved {
+		t.moved = true
+		k.moved = append(k.moved, stream)
+	}
+}
+
+// hurry asks for a pass now, which one that is about to be made will do for.
+func (k *Keeper) hurry() {
+	select {
+	case k.urgent <- struct{}{}:
+	default:
+	}
+}
+
+// stop notes why the store is not followed any more. Those who wait for a root learn it
+// when their patience ends.
+func (k *Keeper) stop(err error) {
+	k.mu.Lock()
+	k.broken = err
+	k.mu.Unlock()
+	k.o.Failed("the store is not witnessed any more", err)
+}
+
+// passes writes what moved, each minute and soon after what is urgent.
+func (k *Keeper) passes() {
+	tick := time.NewTicker(k.o.Every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-k.ctx.Done():
+			return
+		case <-tick.C:
+		case <-k.urgent:
+			rest(k.ctx, k.o.Soon)
+		}
+		k.write()
+	}
+}
+
+// write writes one pass: everything that moved since the last, all of it read from the
+// log and durable there.
+func (k *Keeper) write() {
+	b, whole := k.pass()
+	if b == nil {
+		return
+	}
+	var err error
+	if whole {
+		err = k.disk.replace(b)
+	} else {
+		err = k.disk.append(b)
+	}
+	k.failed(err)
+}
+
+// pass encodes what moved, or everything where the file has to be written anew.
+func (k *Keeper) pass() (b []byte, whole bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	whole = k.disk.full()
+	if len(k.moved) == 0 && !whole {
+		return nil, false
+	}
+	if whole {
+		b = appendHeader(b, k.o.ID)
+	}
+	p := newPass(b, k.position, time.Now())
+	for name, t := range k.trees {
+		if t.frontier.Size() == 0 || !whole && !t.moved {
+			continue
+		}
+		p.add(name, &t.entry)
+	}
+	for _, name := range k.moved {
+		t := k.trees[name]
+		t.moved, t.base = false, t.frontier.Clone()
+	}
+	k.moved = k.moved[:0]
+	return p.bytes(), whole
+}
+
+// failed notes whether the witness could be written. What was in a pass that could not
+// is in the next, which is a whole file.
+func (k *Keeper) failed(err error) {
+	k.mu.Lock()
+	first := err != nil && k.status.Err == nil
+	k.status.Err = err
+	if err != nil {
+		k.status.Failures++
+	} else {
+		k.status.Written = time.Now()
+	}
+	k.mu.Unlock()
+	if first {
+		k.o.Failed("the witness in "+k.o.Dir+" cannot be written: a store that is rolled back from now on goes unnoticed", err)
+	}
+}

@@ -1,0 +1,155 @@
+package historytest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Values are the leaves of a JSON tree by their path, /bots/alpha/cash. An object
+// or a list is a leaf as well: {} at its path and a slash, or its length as [3].
+type Values map[string]string
+
+// flatten makes the leaves of anything that encodes to JSON.
+func flatten(v any) (Values, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	var tree any
+	if err := dec.Decode(&tree); err != nil {
+		return nil, err
+	}
+	out := Values{}
+	out.add("", tree)
+	return out, nil
+}
+
+// escapes are those of a JSON pointer: names have slashes.
+var escapes = strings.NewReplacer("~", "~0", "/", "~1")
+
+func (v Values) add(path string, tree any) {
+	switch t := tree.(type) {
+	case map[string]any:
+		v[path+"/"] = "{}"
+		for key, below := range t {
+			v.add(path+"/"+escapes.Replace(key), below)
+		}
+	case []any:
+		if named, ok := byName(path, t); ok {
+			v.add(path, named)
+			return
+		}
+		v[path+"/"] = "[" + strconv.Itoa(len(t)) + "]"
+		for i, below := range t {
+			v.add(path+"/"+strconv.Itoa(i), below)
+		}
+	case string:
+		v[path] = strconv.Quote(t)
+	case nil:
+		v[path] = "null"
+	default: // a number or a truth value
+		v[path] = fmt.Sprint(t)
+	}
+}
+
+// sets are the lists that are read as sets, and the fields that name what is in them: a
+// row that comes between two others moves nothing.
+var sets = map[string][]string{
+	"instruments": {"market", "outcome"}, "fills": {"id"}, "breakers": {"breaker", "bot"}, "closed_breakers": {"breaker"},
+	"accounts": {"asset", "account"}, "bots": {"bot"}, "positions": {"bot", "market", "outcome"}, "overrides": {"override"},
+}
+
+func byName(path string, list []any) (map[string]any, bool) {
+	fields, ok := sets[path[strings.LastIndexByte(path, '/')+1:]]
+	if !ok || len(list) == 0 {
+		return nil, false
+	}
+	out := map[string]any{}
+	for _, item := range list {
+		row, isRow := item.(map[string]any)
+		if !isRow {
+			return nil, false
+		}
+		name := make([]string, len(fields))
+		for i, field := range fields {
+			if row[field] != nil {
+				b, _ := json.Marshal(row[field]) // it was read from JSON
+				name[i] = strings.Trim(string(b), `"`)
+			}
+		}
+		out[strings.Join(name, "|")] = item
+	}
+	return out, len(out) == len(list)
+}
+
+// since returns what must be set and removed to come from before to v.
+func (v Values) since(before Values) (changed Values, removed []string) {
+	changed = Values{}
+	for path, value := range v {
+		if old, had := before[path]; !had || old != value {
+			changed[path] = value
+		}
+	}
+	for path := range before {
+		if _, has := v[path]; !has {
+			removed = append(removed, path)
+		}
+	}
+	slices.Sort(removed)
+	return changed, removed
+}
+
+// step goes on to what stood after a record.
+func (v Values) step(s Step) {
+	maps.Copy(v, s.Changed)
+	for _, path := range s.Removed {
+		delete(v, path)
+	}
+}
+
+// empty are the values that say nothing.
+var empty = map[string]bool{
+	"{}": true, "[0]": true, "null": true, "false": true, "0": true, `""`: true, `"0"`: true, `"0s"`: true, `"0001-01-01T00:00:00Z"`: true,
+}
+
+// Added are the keys that later builds have added and that say something about older
+// streams too, each with the reason why those still mean the same. A * in a path
+// stands for one name.
+var Added = map[string]string{}
+
+// differences holds got against what was recorded, by the rule of the package.
+func (v Values) differences(got Values, most int) []string {
+	var found []string
+	for _, path := range slices.Sorted(maps.Keys(v)) {
+		value, has := got[path]
+		switch {
+		case !has:
+			found = append(found, fmt.Sprintf("%s was %s and is missing", path, v[path]))
+		case value != v[path]:
+			found = append(found, fmt.Sprintf("%s was %s and is %s", path, v[path], value))
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(got)) {
+		if _, had := v[path]; !had && !empty[got[path]] && !wasAdded(path) {
+			found = append(found, fmt.Sprintf("%s was not there and is %s", path, got[path]))
+		}
+	}
+	return found[:min(len(found), most)]
+}
+
+func wasAdded(path string) bool {
+	names := strings.Split(path, "/")
+	for pattern := range Added {
+		if slices.EqualFunc(strings.Split(pattern, "/"), names, func(p, n string) bool { return p == "*" || p == n }) {
+			return true
+		}
+	}
+	return false
+}
