@@ -51,7 +51,7 @@ func newAudited(t *testing.T) *audited {
 }
 
 func (a *audited) start() {
-	a.engine = NewEngine(a.store, EngineOptions{Options: Options{Snapshots: a.cache, worthSaving: 1}})
+	a.engine = NewEngine(a.store, EngineOptions{Options: Options{Snapshots: a.cache}})
 	a.t.Cleanup(a.engine.Close)
 	require.NoError(a.t, a.engine.Load(a.t.Context(), nil))
 }

@@ -33,9 +33,13 @@ const (
 // closesAtOnce is how many writers save their snapshots at the same time.
 const closesAtOnce = 16
 
-// worthSaving is how many events a writer of an engine must have added for a snapshot when
-// it is closed: fewer are folded faster than a snapshot is read.
-const worthSaving = 500
+// Among more than manyWriters, one saves a snapshot when it is closed only if it has added
+// worthSaving events since the last: fewer are folded as fast as a snapshot is read, and
+// thousands of files would make the end of a server long, and its next start.
+const (
+	manyWriters = 100
+	worthSaving = 500
+)
 
 // Engine has one writer for each portfolio there is, and one for the system
 // stream. It refuses commands for portfolios that do not exist before anything is
@@ -266,9 +270,6 @@ func (e *Engine) writer(ctx context.Context, id string, opens bool) (*Writer, er
 	o.Hold = func(bot string) error { return e.stops.pending.hold(id, bot) }
 	o.poisoned = e.stops.poisonedBy
 	o.unsound = func(reason string) { e.unsound(id, reason) }
-	if o.worthSaving == 0 {
-		o.worthSaving = worthSaving
-	}
 	w := NewWriter(e.store, id, o)
 	e.writers[id] = w
 	return w, nil
@@ -342,7 +343,12 @@ func (e *Engine) Close() {
 	}
 	e.mu.Unlock()
 	e.stops.close()
-	inParallel(len(writers), closesAtOnce, func(i int) { writers[i].Close() })
+	inParallel(len(writers), closesAtOnce, func(i int) {
+		if len(writers) > manyWriters {
+			writers[i].worthSaving.Store(worthSaving)
+		}
+		writers[i].Close()
+	})
 	e.system.Close()
 }
 

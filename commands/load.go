@@ -95,18 +95,23 @@ func (w *Writer) restore() (state stateFold, idx index, next uint64) {
 const maxSnapshots = 4
 
 // saveSnapshot caches what is durable; a cache that cannot be written is done
-// without.
+// without. It is written beside the loop, one at a time: nobody waits for a cache.
 func (w *Writer) saveSnapshot() {
-	if w.options.Snapshots == nil || w.state == nil || w.durable == w.snapshot {
+	if w.options.Snapshots == nil || w.state == nil || w.durable == w.snapshot || w.saving.Load() {
 		return
 	}
 	state := w.state.snapshot()
 	if state == nil {
 		return
 	}
-	w.options.Snapshots.Save(SnapshotIndex, w.stream, w.durable-1, w.index.marshal())
-	w.options.Snapshots.Save(SnapshotState, w.stream, w.durable-1, state)
+	at, known := w.durable-1, w.index.marshal()
 	w.snapshot = w.durable
+	w.saving.Store(true)
+	w.saves.Go(func() {
+		defer w.saving.Store(false)
+		w.options.Snapshots.Save(SnapshotIndex, w.stream, at, known)
+		w.options.Snapshots.Save(SnapshotState, w.stream, at, state)
+	})
 }
 
 func encodeJSON(v any) ([]byte, error) {

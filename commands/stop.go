@@ -195,11 +195,11 @@ func (e *Engine) securityBreach(ctx context.Context, id, reason string) {
 }
 
 func (e *Engine) stopOurselves(ctx context.Context, id, kind, reason string) {
+	if reason = plain(reason); domain.CheckReason("reason", reason) != nil { // a stop must not fail for its words
+		reason = "something does not add up; the server's log says what"
+	}
 	if e.stops.standing(ctx, id, kind, reason) {
 		return
-	}
-	if domain.CheckReason("reason", reason) != nil { // a stop must not fail for its words
-		reason = "something does not add up; the server's log says what"
 	}
 	l, isNew, err := e.stops.pending.add(e.stops.ours(id, kind, reason), true)
 	if err != nil || !isNew {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -79,9 +80,6 @@ type Options struct {
 	// that the books do not add up. Both are called before anybody is answered.
 	poisoned func(err error)
 	unsound  func(reason string)
-	// worthSaving is how many events make a snapshot worth its time when the writer
-	// is closed.
-	worthSaving uint64
 }
 
 // Writer decides the commands of one stream: a portfolio's, or the system's. One
@@ -100,6 +98,10 @@ type Writer struct {
 	stop    context.CancelFunc
 	done    chan struct{}
 	folded  atomic.Bool // the stream was folded, once
+	saving  atomic.Bool // a snapshot is being written
+	saves   sync.WaitGroup
+	// worthSaving is how many events make a snapshot worth its time at the end.
+	worthSaving atomic.Uint64
 
 	// Private to the goroutine. state and index run ahead of what is durable
 	// while a group is decided; both are nil after any failure and are then
@@ -288,8 +290,10 @@ func (w *Writer) run() {
 			w.saveSnapshot()
 		}
 	}
-	if w.durable >= w.snapshot+w.options.worthSaving {
+	w.saves.Wait()
+	if w.durable >= w.snapshot+w.worthSaving.Load() {
 		w.saveSnapshot()
+		w.saves.Wait()
 	}
 }
 

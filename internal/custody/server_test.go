@@ -46,6 +46,7 @@ func (w *world) serve(store eventstore.Store, change ...func(*commands.CustodyOp
 	s := &server{world: w, store: store, truth: store}
 	s.engine = commands.NewEngine(store, commands.EngineOptions{Options: commands.Options{Now: w.now}})
 	w.t.Cleanup(s.engine.Close)
+	require.NoError(w.t, s.engine.Load(w.t.Context(), nil))
 	s.options = commands.CustodyOptions{
 		Signer: custody.NewKeys(w.keys, w.ring), Chain: w.chain(), Orders: w.shapes.Read, Watch: s.watch, Now: w.now, LookAgain: time.Millisecond,
 	}
