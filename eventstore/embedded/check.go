@@ -21,6 +21,9 @@ const checkPause = 20 * time.Millisecond
 // check reads what was there when the store was opened, and says what it found.
 func (s *Store) check() {
 	segs, end := s.index.view()
+	if !s.rest(s.options.CheckAfter) {
+		return
+	}
 	c := checking{store: s, cursor: cursor{segs: segs}, end: end}
 	err := c.run()
 	select {

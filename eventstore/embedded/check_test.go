@@ -84,7 +84,7 @@ func TestIndexLeavesOut(t *testing.T) {
 func requireCaught(t *testing.T, f *faultFS, all []eventstore.Record, name, when string) (atOpen bool) {
 	t.Helper()
 	told := make(chan error, 2)
-	s, err := embedded.Open(dir, embedded.Options{FS: f, NoFill: true, Trouble: func(err error) { told <- err }})
+	s, err := embedded.Open(dir, embedded.Options{FS: f, NoFill: true, CheckAfter: 1, Trouble: func(err error) { told <- err }})
 	require.NoError(t, err, when)
 	defer func() { require.NoError(t, s.Close()) }()
 	health := waitForCheck(t, s)
@@ -102,7 +102,7 @@ func requireCaught(t *testing.T, f *faultFS, all []eventstore.Record, name, when
 	requirePoisoned(t, err)
 	require.Contains(t, f.contents(), "refused-"+strings.TrimSuffix(name, ".idx")+"-1.idx", when)
 
-	again, err := f.restart().open(0)
+	again, err := embedded.Open(dir, embedded.Options{FS: f.restart(), NoFill: true, CheckAfter: 1})
 	require.NoError(t, err, when)
 	require.True(t, waitForCheck(t, again).Checked, when)
 	requireSound(t, again, all, when)
@@ -148,7 +148,7 @@ func TestCheckFindsFlip(t *testing.T) {
 	b[500] ^= 1
 	require.NoError(t, os.WriteFile(segment, b, 0o600))
 
-	s, err = embedded.Open(folder, embedded.Options{})
+	s, err = embedded.Open(folder, embedded.Options{CheckAfter: 1})
 	require.NoError(t, err)
 	damage := requireDamage(t, waitForCheck(t, s).Damaged, "flip")
 	require.Equal(t, segment, damage.File)
@@ -163,7 +163,7 @@ func TestCheckOfDiskThatDoesNotAnswer(t *testing.T) {
 	f, _ := longer(t)
 	name := f.segmentNames()[0]
 	disk := onDirs{f, func(d embedded.Dir) embedded.Dir { return badSector{Dir: d, name: name, from: 800} }}
-	s, err := embedded.Open(dir, embedded.Options{FS: disk, NoFill: true})
+	s, err := embedded.Open(dir, embedded.Options{FS: disk, NoFill: true, CheckAfter: 1})
 	require.NoError(t, err)
 	health := waitForCheck(t, s)
 	require.Error(t, health.Damaged)

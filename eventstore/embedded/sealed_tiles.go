@@ -1,10 +1,6 @@
 package embedded
 
-import (
-	"math/bits"
-
-	"pets/eventstore"
-)
+import "math/bits"
 
 // tiles are the places of a segment where a frame begins by its index: one bit
 // for each 8 bytes.
@@ -23,33 +19,44 @@ func (t tiles) put(tile uint64) bool {
 	return true
 }
 
-// after returns the next tile behind one where a frame begins, or end.
-func (t tiles) after(tile, end uint64) uint64 {
-	for at := tile + 1; at < end; at = (at/64 + 1) * 64 {
-		if rest := t[at/64] >> (at % 64); rest != 0 {
-			return min(at+uint64(bits.TrailingZeros64(rest)), end) //nolint:gosec // not negative
+// widest returns the first tile with a frame, and the most tiles from one frame to
+// the next one, or to the end.
+func (t tiles) widest(end uint64) (first, most uint64) {
+	last := end
+	for i, word := range t {
+		for ; word != 0; word &= word - 1 {
+			at := uint64(i*64 + bits.TrailingZeros64(word)) //nolint:gosec // not negative
+			if last == end {
+				first = at
+			} else {
+				most = max(most, at-last)
+			}
+			last = at
 		}
 	}
-	return end
+	return first, max(most, end-last)
 }
 
 // checkTiles checks that the frames of all streams together can be a segment:
 // they begin at its first byte and end with its last frame, no two stand at one
-// place, each has room for its records, and between two of them there is not more
+// place, the waymarks are among them, and from one to the next there is not more
 // than a frame can fill. A frame that is left out where frames are small is not
-// seen by this: that is what the check in the background is for.
+// seen by this: that is what the check in the background is for. This one is on
+// the way of every start, and must not take longer than the index saves.
 func (x *sealedIndex) checkTiles(last uint64) error {
 	size := (x.end - x.base) / alignment
 	t := make(tiles, size/64+1)
 	for i := range x.streams {
-		for b := x.streams[i].frames; len(b) > 0; b = b[sealedFrameLen:] {
+		for b := x.streams[i].frames; len(b) >= sealedFrameLen; b = b[sealedFrameLen:] {
 			if !t.put(uint64(le.Uint32(b))) {
 				return errNoIndex
 			}
 		}
 	}
-	const first = segmentHeaderLen / alignment
-	if t.after(0, size) != first || !t.has((last-x.base)/alignment) {
+	if first, most := t.widest(size); first != segmentHeaderLen/alignment || most > maxFrameLen/alignment {
+		return errNoIndex
+	}
+	if !t.has((last - x.base) / alignment) {
 		return errNoIndex
 	}
 	for b := x.waymarks; len(b) >= 4; b = b[4:] {
@@ -57,27 +64,5 @@ func (x *sealedIndex) checkTiles(last uint64) error {
 			return errNoIndex
 		}
 	}
-	for i := range x.streams {
-		if !x.streams[i].fits(t, size) {
-			return errNoIndex
-		}
-	}
 	return nil
-}
-
-// fits reports whether each frame of the stream has as many bytes, up to the next
-// frame of any stream, as its records need at least and a frame has at most.
-func (s *sealedStream) fits(t tiles, size uint64) bool {
-	for b := s.frames; len(b) > 0; b = b[sealedFrameLen:] {
-		from, next := uint64(le.Uint32(b[4:])), s.next-s.first
-		if len(b) > sealedFrameLen {
-			next = uint64(le.Uint32(b[sealedFrameLen+4:]))
-		}
-		tile, records := uint64(le.Uint32(b)), next-from
-		room := (t.after(tile, size) - tile) * alignment
-		if records > eventstore.MaxAppendRecords || room > maxFrameLen || room < frameHeaderLen+uint64(len(s.name))+records*recordLen {
-			return false
-		}
-	}
-	return true
 }

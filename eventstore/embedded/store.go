@@ -39,6 +39,9 @@ type Options struct {
 	// Reserve is how much of the disk is left free for the log itself: below it, no
 	// segment is made ahead and no index is written. Appends go on.
 	Reserve uint64
+	// CheckAfter is how long after opening for writing the check of the whole log
+	// begins, so that it is not in the way of a start; a second if 0.
+	CheckAfter time.Duration
 	// Trouble, if not nil, is called when the store is poisoned, and when the check
 	// that follows opening finds damage: at most once for each, from a goroutine of
 	// its own. It may call the store.
@@ -53,6 +56,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.PollInterval == 0 {
 		o.PollInterval = 10 * time.Millisecond
+	}
+	if o.CheckAfter == 0 {
+		o.CheckAfter = time.Second
 	}
 	if o.FS == nil {
 		o.FS = osFS{}
