@@ -103,7 +103,7 @@ func newPass(b []byte, position eventstore.Position, now time.Time) *pass {
 	p.b = be.AppendUint64(p.b, position.Commit)
 	p.b = be.AppendUint64(p.b, position.Prepare)
 	p.b = be.AppendUint64(p.b, uint64(now.UnixNano()))
-	p.b = be.AppendUint32(p.b, 0)                      // the count, see bytes
+	p.b = be.AppendUint32(p.b, 0) // the count, see bytes
 	return p
 }
 
