@@ -310,3 +310,20 @@ func TestALongFoldTellsHowFarItIs(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []uint64{4096, head + 1}, said)
 }
+
+// A key that was revoked and works again, in memory only: all portfolios are stopped.
+func TestACorruptedKeyringStopsEverything(t *testing.T) {
+	a := newAudited(t)
+	a.audit(a.want)
+	require.Empty(t, a.said)
+	require.NoError(t, a.engine.system.lookAt(t.Context(), func(f stateFold) error {
+		s := f.(*systemFold).s
+		s.Apply(domain.Stamp{Revision: s.Next - 1, Time: s.Time}, &domain.APIKeyRevoked{Key: "k0"})
+		return nil
+	}))
+	a.audit(a.want)
+	require.Len(t, a.said, 1)
+	require.Contains(t, a.said[0], "system: what is decided on")
+	require.Equal(t, domain.StopSystemError, a.stopped("main"))
+	require.Equal(t, domain.StopSystemError, a.stopped("other"))
+}

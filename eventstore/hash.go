@@ -43,7 +43,7 @@ func AppendLeaf(b []byte, r *Record) []byte {
 	b = appendField(b, r.ID[:])
 	b = appendField(b, r.Type)
 	b = binary.BigEndian.AppendUint32(b, 8)
-	b = binary.BigEndian.AppendUint64(b, uint64(r.Time.UnixNano())) //nolint:gosec // the same bits
+	b = binary.BigEndian.AppendUint64(b, uint64(r.Time.UnixNano()))
 	b = appendField(b, r.Metadata)
 	return appendField(b, r.Data)
 }
@@ -59,7 +59,10 @@ var leaves = sync.Pool{New: func() any { return new([]byte) }}
 // LeafHash is the hash of one record, the leaf of its stream's tree; see
 // [AppendLeaf] for what is hashed.
 func LeafHash(r *Record) Hash {
-	b := leaves.Get().(*[]byte) //nolint:forcetypeassert // nothing else is put there
+	b, ok := leaves.Get().(*[]byte)
+	if !ok {
+		b = new([]byte)
+	}
 	*b = AppendLeaf((*b)[:0], r)
 	h := sha256.Sum256(*b)
 	leaves.Put(b)

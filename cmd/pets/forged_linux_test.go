@@ -26,7 +26,7 @@ func TestAForgedHistoryIsStopped(t *testing.T) {
 	require.NoError(t, os.RemoveAll(filepath.Join(d.folder, "snapshots")))
 	forge(t, d.folder, "deposit.recorded.v1", `"amount":"1000"`, `"amount":"9000"`)
 	d.start()
-	require.Eventually(t, func() bool { return !d.allowed() }, 20*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { allowed, err := d.ask(); return err == nil && !allowed }, 20*time.Second, 20*time.Millisecond)
 	require.Contains(t, d.server.errs.String(), "the hash tree of its history")
 	r := d.server.pets(d.folder, adminKey, "events", "-p", "main", "--json")
 	require.Contains(t, r.out, `"kind":"system_error"`)

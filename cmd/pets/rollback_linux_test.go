@@ -69,13 +69,18 @@ func (d *traded) trip() { d.lose("t2"); d.lose("t3") }
 // allowed asks for a permit.
 func (d *traded) allowed() bool {
 	d.t.Helper()
-	var answer struct{ Allowed *bool }
+	allowed, err := d.ask()
+	require.NoError(d.t, err)
+	return allowed
+}
+
+// ask asks for a permit, which is an error while a stop waits to be recorded.
+func (d *traded) ask() (bool, error) {
+	var answer struct{ Allowed bool }
 	err := d.main.Post(d.t.Context(), "/permits", "permit"+time.Now().String(), map[string]any{
 		"bot": "alpha", "market": "m", "outcome": "YES", "side": "buy", "quantity": "1", "limit_price": "0.1",
 	}, &answer)
-	require.NoError(d.t, err)
-	require.NotNil(d.t, answer.Allowed)
-	return *answer.Allowed
+	return answer.Allowed, err
 }
 
 // stop ends the server as an operator does.

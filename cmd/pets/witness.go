@@ -128,7 +128,7 @@ func (a *app) snapshots(store *embedded.Store) *snapshot.Folder {
 // openWitness opens the witness of a server.
 func (s *server) openWitness() (err error) {
 	s.witness, err = s.app.openWatch(context.Background(), s.store, watching{
-		accept: s.app.acceptRollback != "", warn: func(text string) { s.log.Warn(text) },
+		accept: s.app.acceptRollback != "", warn: func(text string) { s.log.Warn("somebody should look at the witness", "what", text) },
 		differs: s.differs,
 		hashed:  func(n uint64) { s.log.Info("the witness catches up with the log", "records", n) },
 	})

@@ -102,8 +102,8 @@ func newPass(b []byte, position eventstore.Position, now time.Time) *pass {
 	p.b = append(p.b, make([]byte, passLen-len(passMagic))...)
 	p.b = be.AppendUint64(p.b, position.Commit)
 	p.b = be.AppendUint64(p.b, position.Prepare)
-	p.b = be.AppendUint64(p.b, uint64(now.UnixNano())) //nolint:gosec // the same bits
-	p.b = be.AppendUint32(p.b, 0)                      // the count, see bytes
+	p.b = be.AppendUint64(p.b, uint64(now.UnixNano()))
+	p.b = be.AppendUint32(p.b, 0) // the count, see bytes
 	return p
 }
 
@@ -113,9 +113,9 @@ func (p *pass) add(stream string, e *entry) {
 	p.b = append(p.b, stream...)
 	p.b = append(p.b, e.leaf[:]...)
 	p.b = e.frontier.AppendTo(p.b)
-	p.b = append(p.b, byte(len(e.snapshots)))
+	p.b = append(p.b, byte(len(e.snapshots))) //nolint:gosec // two of each kind
 	for _, s := range e.snapshots {
-		p.b = append(p.b, byte(len(s.kind)))
+		p.b = append(p.b, byte(len(s.kind))) //nolint:gosec // at most maxKindLen
 		p.b = append(p.b, s.kind...)
 		p.b = be.AppendUint64(p.b, s.size)
 		p.b = append(p.b, s.hash[:]...)
