@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -117,26 +118,64 @@ func short(dir string, d *os.File) string {
 	return fmt.Sprintf("/proc/self/fd/%d/%s", d.Fd(), SocketName)
 }
 
-// DialSocket connects to the stop socket of a folder.
+// DialSocket connects to the stop socket of a folder. In a folder that others can
+// write to, the socket may be anybody's: it has to be served by somebody who may do
+// as he likes there, for who is told that all is stopped looks no further.
 func DialSocket(ctx context.Context, dir string) (net.Conn, error) {
 	d, err := os.Open(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = d.Close() }() // it is read only
-	return new(net.Dialer).DialContext(ctx, "unix", short(dir, d))
+	folder, err := d.Stat()
+	if err != nil {
+		return nil, err
+	}
+	c, err := new(net.Dialer).DialContext(ctx, "unix", short(dir, d))
+	if err != nil {
+		return nil, err
+	}
+	if err := trusted(c, owners(folder)); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// trusted refuses a socket that is served by none of these users. Where the kernel does not say who
+// does, nobody can be refused.
+func trusted(c net.Conn, by []uint32) error {
+	at, ok := c.(*net.UnixConn)
+	if !ok {
+		return nil
+	}
+	uid, err := peerOf(at)
+	switch {
+	case errors.Is(err, errors.ErrUnsupported):
+		return nil
+	case err != nil:
+		return err
+	}
+	if !slices.Contains(by, uid) {
+		return domain.Errorf(domain.CodeDenied, "the stop socket is served by user %d, who neither owns the folder nor is you or root; nothing was sent there", uid)
+	}
+	return nil
+}
+
+// owners may do as they like with a folder, as far as this process can tell.
+func owners(folder fs.FileInfo) []uint32 {
+	ids := []uint32{0, uint32(os.Geteuid())} //nolint:gosec // a user id
+	if of, ok := folder.Sys().(*syscall.Stat_t); ok {
+		ids = append(ids, of.Uid)
+	}
+	return ids
 }
 
 // admitted are the users who need no key: whoever runs the server or owns its
 // folder can stop it by other means, and root can do anything. Their names are
 // looked up now, not when somebody is in a hurry.
 func admitted(folder fs.FileInfo) map[uint32]string {
-	ids := []uint32{0, uint32(os.Geteuid())} //nolint:gosec // a user id
-	if of, ok := folder.Sys().(*syscall.Stat_t); ok {
-		ids = append(ids, of.Uid)
-	}
 	users := map[uint32]string{}
-	for _, id := range ids {
+	for _, id := range owners(folder) {
 		name := strconv.FormatUint(uint64(id), 10)
 		if u, err := user.LookupId(name); err == nil && u.Username != "" {
 			name = u.Username

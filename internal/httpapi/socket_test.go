@@ -243,3 +243,21 @@ func TestStopSocketBelongsToTheFoldersOwner(t *testing.T) {
 	require.Equal(t, fs.ModeSocket|0o600, file.Mode())
 	require.Equal(t, map[uint32]string{0: "os:root", owner: "os:54321"}, s.users)
 }
+
+// A socket that somebody else put there is not believed.
+func TestStopSocketOfAStranger(t *testing.T) {
+	dir := t.TempDir()
+	s, err := ListenSocket(dir)
+	require.NoError(t, err)
+	defer s.Close()
+	c, err := DialSocket(t.Context(), dir)
+	require.NoError(t, err)
+	defer c.Close()
+	require.NoError(t, trusted(c, []uint32{4_000_000, uint32(os.Geteuid())}))
+	err = trusted(c, []uint32{4_000_000})
+	require.Equal(t, domain.CodeDenied, domain.CodeOf(err))
+	folder, err := os.Stat(dir)
+	require.NoError(t, err)
+	require.Contains(t, owners(folder), uint32(0))
+	require.Contains(t, owners(folder), uint32(os.Geteuid()))
+}
