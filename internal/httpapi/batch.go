@@ -174,8 +174,8 @@ func (q *request) chargeClass(class commands.Class, n int, permits bool) error {
 }
 
 // roomForCommand is the room that a batch takes for the answer to each of its commands:
-// ten times what most answers need.
-const roomForCommand = 4 << 10
+// five times what most answers need.
+const roomForCommand = 2 << 10
 
 // deliverBatch answers a batch. What was decided cannot be refused any more for being
 // long to tell: answers that do not fit are shortened to what has to be known at once.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"pets/commands"
 	"pets/domain"
 )
 
@@ -33,7 +34,7 @@ func (q *request) makeRoom(bytes int64) error {
 // bodyRoom takes room for a body before it is read, and while it is decided on. Stops
 // never wait for room: theirs are small.
 func (q *request) bodyRoom(most int64) error {
-	if q.row.urgent {
+	if q.row.class() == commands.ClassStop {
 		return nil
 	}
 	if n := q.r.ContentLength; n >= 0 && n < most {

@@ -103,7 +103,7 @@ func TestDeafReadersAreCutOff(t *testing.T) {
 	r.folded()
 	for range 8 {
 		c := deaf(t, address, r.keys["operator"], main+"/events?limit=1000")
-		require.NoError(t, c.(*net.TCPConn).SetReadBuffer(4096)) //nolint:errcheck,forcetypeassert // it is TCP
+		require.NoError(t, c.(*net.TCPConn).SetReadBuffer(4096))
 	}
 	held := func() int64 {
 		r.api.answers.mu.Lock()

@@ -42,7 +42,7 @@ func (r *rig) append(stream, bot string, events ...domain.Event) {
 			}
 			group = append(group, p)
 		}
-		_, err := r.store.Append(context.Background(), stream, eventstore.Expected(int64(at)-1), group) //nolint:gosec // small
+		_, err := r.store.Append(context.Background(), stream, eventstore.Expected(int64(at)-1), group)
 		require.NoError(r.t, err)
 		at += uint64(len(group))
 	}
@@ -141,7 +141,7 @@ func (r *rig) grown(n int) *rig {
 	require.NoError(r.t, err)
 	for i := range n {
 		keys = append(keys, &domain.APIKeyIssued{
-			Key: fmt.Sprintf("k%d", head+1+uint64(i)), User: "u", Role: domain.RoleAuditor, Hash: fmt.Sprintf("%064x", i), Note: long(i) + long(i), //nolint:gosec // small
+			Key: fmt.Sprintf("k%d", head+1+uint64(i)), User: "u", Role: domain.RoleAuditor, Hash: fmt.Sprintf("%064x", i), Note: long(i) + long(i),
 		})
 	}
 	r.append(commands.SystemStream, "", keys...)
