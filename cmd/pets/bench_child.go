@@ -20,7 +20,7 @@ import (
 
 // benchPatience is how long a server may take to start before a measurement is given
 // up.
-const benchPatience = 5 * time.Minute
+const benchPatience = 2 * time.Minute
 
 // childCommand is this binary again, in a folder of its own and without the settings
 // of whoever measures: a limit in their environment would be measured too.
