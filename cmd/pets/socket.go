@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/url"
 	"os"
@@ -13,14 +12,8 @@ import (
 
 	"pets/commands/client"
 	"pets/domain"
+	"pets/internal/httpapi"
 )
-
-// socketName is the way in that cannot be filled: the owner of the folder, and root, stop
-// things through it without a key, whatever the network is busy with.
-const socketName = "stop.sock"
-
-// maxSocketPath is what the address of a socket may have; the system cuts it off there.
-const maxSocketPath = 100
 
 // socket is the stop socket of the server that holds a folder.
 type socket struct {
@@ -52,7 +45,7 @@ func (a *app) socketBeside(address string) *socket {
 
 // answering returns a socket if somebody listens at it.
 func answering(s *socket) *socket {
-	if info, err := os.Stat(filepath.Join(s.dir, socketName)); err != nil || info.Mode()&os.ModeSocket == 0 {
+	if info, err := os.Stat(filepath.Join(s.dir, httpapi.SocketName)); err != nil || info.Mode()&os.ModeSocket == 0 {
 		return nil
 	}
 	c, err := s.dial(context.Background())
@@ -63,20 +56,11 @@ func answering(s *socket) *socket {
 	return s
 }
 
-// dial connects. A path that is too long for the address of a socket is gone by way of the
-// open folder.
+// dial connects.
 func (s *socket) dial(ctx context.Context) (net.Conn, error) {
-	d := net.Dialer{Timeout: 5 * time.Second}
-	path := filepath.Join(s.dir, socketName)
-	if len(path) <= maxSocketPath {
-		return d.DialContext(ctx, "unix", path)
-	}
-	dir, err := os.Open(s.dir)
-	if err != nil {
-		return nil, err
-	}
-	defer dir.Close() //nolint:errcheck // it was only the way
-	return d.DialContext(ctx, "unix", fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), socketName))
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return httpapi.DialSocket(ctx, s.dir)
 }
 
 func sameFolder(a, b string) bool {

@@ -19,6 +19,7 @@ import (
 
 	"pets/commands"
 	"pets/eventstore/embedded"
+	"pets/internal/httpapi"
 )
 
 // What a command does with the rule for targets.
@@ -430,7 +431,7 @@ func listenAt(t *testing.T, dir string) *stopSocket {
 	here, err := os.Getwd()
 	require.NoError(t, err)
 	require.NoError(t, os.Chdir(dir))
-	l, err := net.Listen("unix", socketName)
+	l, err := net.Listen("unix", httpapi.SocketName)
 	require.NoError(t, os.Chdir(here))
 	require.NoError(t, err)
 	s := &stopSocket{status: http.StatusOK, answer: map[string]any{"revision": 7, "recorded": true}}
@@ -539,14 +540,14 @@ func TestTheSocketOfAnotherServerIsNotUsed(t *testing.T) {
 // that lets this user not in does not keep it from the server.
 func TestADeadSocket(t *testing.T) {
 	s := small(t)
-	l, err := (&net.ListenConfig{}).Listen(context.Background(), "unix", filepath.Join(s.store(), socketName))
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "unix", filepath.Join(s.store(), httpapi.SocketName))
 	require.NoError(t, err)
 	l.(*net.UnixListener).SetUnlinkOnClose(false)
 	require.NoError(t, l.Close())
 	r := s.run("stop", "alpha")
 	require.Contains(t, r.err, "an imported portfolio takes only imports", "asked of the folder")
 	require.Contains(t, r.err, "pets: acting on the folder "+s.store())
-	require.NoError(t, os.Remove(filepath.Join(s.store(), socketName)))
+	require.NoError(t, os.Remove(filepath.Join(s.store(), httpapi.SocketName)))
 
 	socket := listenAt(t, s.store())
 	socket.says(http.StatusForbidden, map[string]any{"type": "urn:pets:problem:denied", "detail": "not for you"})
