@@ -29,6 +29,9 @@ type Answer struct {
 	// Signature is set for requests to sign. It does not hold the signature itself: that
 	// is in no record.
 	Signature *SignatureAnswer `json:"signature,omitempty"`
+	// ClockBehind is by how much the wall clock was behind the last record, so that this
+	// has that record's time.
+	ClockBehind domain.Duration `json:"clock_behind,omitzero"`
 	// Replayed reports that the command had been accepted before. It is not part
 	// of the answer.
 	Replayed bool `json:"-"`
@@ -244,7 +247,7 @@ func (w *Writer) answer(g *group) {
 		case s.err != nil:
 			s.finish(Result{Err: s.err})
 		case s.job.brief && s.known == nil:
-			s.finish(Result{Answer: Answer{Revision: s.records[n-1].Revision, events: s.events}})
+			s.finish(Result{Answer: Answer{Revision: s.records[n-1].Revision, ClockBehind: domain.Duration(s.behind), events: s.events}})
 		default:
 			s.job.later = append(s.job.later, s)
 			s.finish(Result{})
@@ -264,6 +267,7 @@ func (w *Writer) complete(j *job) {
 			result.Answer, result.Err = p.recall(s)
 		} else {
 			result.Answer, result.Err = p.build(s.records, s.events)
+			result.Answer.ClockBehind = domain.Duration(s.behind)
 		}
 	}
 }
@@ -328,6 +332,9 @@ func (p *pointed) recall(s *step) (Answer, error) {
 		}
 	}
 	a, err := p.build(records, events)
+	if m, bad := domain.DecodeMetadata(records[0].Metadata); bad == nil {
+		a.ClockBehind = m.ClockBehind
+	}
 	// After an ambiguous append we find what we have just sent ourselves.
 	own := s.sent && records[0].ID == recordID(w.subject, s.command, w.options.Instance, 0)
 	a.Replayed = !own

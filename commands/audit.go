@@ -46,6 +46,8 @@ type Audited struct {
 const (
 	// auditStep is how many records are folded between two rests.
 	auditStep = 256
+	// auditRest bounds one rest.
+	auditRest = 250 * time.Millisecond
 	// auditRoot bounds the wait for a root that the witness has not come to yet.
 	auditRoot = time.Minute
 	// maxLiveFills bounds the states that are hashed while their writer waits: some 25 ms.
@@ -96,15 +98,13 @@ func (e *Engine) Audit(ctx context.Context, o AuditOptions) (Audited, error) {
 		return Audited{}, err
 	}
 	a := &audit{options: o, began: time.Now()}
-	a.one(ctx, e.system, func(what string) {
-		e.SystemErrorAll(ctx, ids, "the system stream, which says whose keys work: "+what)
-	})
+	a.one(ctx, e, e.system)
 	for _, id := range ids {
 		w, err := e.writer(ctx, id, false)
 		if err != nil {
 			return a.done, err
 		}
-		a.one(ctx, w, func(what string) { e.SystemErrorAll(ctx, []string{id}, what) })
+		a.one(ctx, e, w)
 		if ctx.Err() != nil {
 			return a.done, ctx.Err()
 		}
@@ -113,15 +113,31 @@ func (e *Engine) Audit(ctx context.Context, o AuditOptions) (Audited, error) {
 }
 
 // one audits one stream. Where that fails the others are audited all the same.
-func (a *audit) one(ctx context.Context, w *Writer, stop func(what string)) {
+func (a *audit) one(ctx context.Context, e *Engine, w *Writer) {
 	what, err := a.stream(ctx, w)
 	if err != nil && a.failed == nil {
 		a.failed = fmt.Errorf("stream %s could not be audited: %w", w.stream, err)
 	}
 	if what != "" {
 		a.options.Found(w.stream, what)
-		stop(what)
+		e.StopDiffering(ctx, w.stream, what)
 	}
+}
+
+// StopDiffering stops, as system_error, what a stream concerns in which something does
+// not add up: its portfolio; all of them for the system stream, which says whose keys
+// work.
+func (e *Engine) StopDiffering(ctx context.Context, stream, what string) {
+	if id, ok := strings.CutPrefix(stream, streamPrefix); ok {
+		e.SystemErrorAll(ctx, []string{id}, what)
+		return
+	}
+	ids, err := e.Portfolios(ctx)
+	if err != nil {
+		e.options.Failed("the portfolios that are to be stopped cannot be listed", err)
+		return
+	}
+	e.SystemErrorAll(ctx, ids, "the system stream: "+what)
 }
 
 // SystemErrorAll stops portfolios in which something does not add up; all of them hold
@@ -131,7 +147,7 @@ func (e *Engine) SystemErrorAll(ctx context.Context, ids []string, reason string
 	for _, id := range ids {
 		_, _, _ = e.stops.pending.add(e.stops.ours(id, domain.StopSystemError, reason), true)
 	}
-	e.stops.save()
+	e.stops.background(e.stops.save)
 	e.stops.pass(ctx)
 	e.stops.keepTrying(retryStop)
 }
@@ -165,7 +181,7 @@ func (a *audit) rest(ctx context.Context) error {
 	if a.done.Records%auditStep != 0 || a.options.Share == 0 {
 		return ctx.Err()
 	}
-	t := time.NewTimer(a.options.Share * time.Since(a.began))
+	t := time.NewTimer(min(a.options.Share*time.Since(a.began), auditRest))
 	defer t.Stop()
 	select {
 	case <-t.C:

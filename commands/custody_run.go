@@ -156,7 +156,8 @@ func (l *loop) once(ctx context.Context, id string, p *tended) {
 	wallets, hot := 0, false
 	err := l.c.glance(ctx, id, func(s *portfolio.State) error {
 		p.paper, wallets = s.IsOpen() && s.Mode != domain.ModeLive, len(s.Custody.Wallets)
-		hot = s.HotTooLong(l.c.o.Now().UTC())
+		now, _ := s.ClockAt(l.c.o.Now())
+		hot = s.HotTooLong(now)
 		return nil
 	})
 	switch {

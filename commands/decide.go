@@ -37,6 +37,8 @@ type step struct {
 	// sent, by any attempt: what is found in the stream may be our own.
 	sent     bool
 	attempts int // that were overtaken
+	// behind is by how much the wall clock was behind the last record when it was decided.
+	behind time.Duration
 }
 
 func (s *step) request() *Request { return &s.job.requests[s.i] }
@@ -149,10 +151,11 @@ func (w *Writer) judge(g *group, s *step) error {
 	if err := w.scarce(r.Command); err != nil {
 		return err
 	}
-	now, err := w.clock(r)
+	now, behind, err := w.clock(r)
 	if err != nil {
 		return err
 	}
+	s.behind = behind
 	return w.record(g, s, hash, now)
 }
 
@@ -222,30 +225,27 @@ func (w *Writer) scarce(c Command) error {
 	}
 }
 
-// clock gives the record time of a request: the row's for an import, otherwise
-// ours, clamped to the last record when it is up to 2 s behind.
-func (w *Writer) clock(r *Request) (time.Time, error) {
+// clock gives the record time of a request: the row's for an import, otherwise ours, and
+// that of the last record when ours is behind it: behind says by how much, where it is
+// more than 2 s.
+func (w *Writer) clock(r *Request) (now time.Time, behind time.Duration, err error) {
 	_, last := w.state.head()
 	if r.Import != nil {
 		at := r.Import.At.UTC()
 		if at.Before(last) {
-			return at, domain.Errorf(domain.CodeClock, "the row's time %s lies before the portfolio's last record at %s; history is only appended to, so import older files first, or into a new portfolio",
+			return at, 0, domain.Errorf(domain.CodeClock, "the row's time %s lies before the portfolio's last record at %s; history is only appended to, so import older files first, or into a new portfolio",
 				at.Format(time.RFC3339Nano), last.Format(time.RFC3339Nano))
 		}
-		return at, nil
+		return at, 0, nil
 	}
 	if w.state.imported() {
-		return last, nil // a reset of an imported portfolio belongs where its history ends
+		return last, 0, nil // a reset of an imported portfolio belongs where its history ends
 	}
 	wall := w.options.Now()
 	w.jump.look(wall)
-	now := wall.Round(0).UTC()
-	if behind := last.Sub(now); behind > clockTolerance {
-		return now, domain.Errorf(domain.CodeClock, "our clock is %s behind the last record; nothing is decided until it is right", behind.Round(time.Millisecond))
-	} else if behind > 0 {
-		now = last
-	}
-	return now, nil
+	now, behind = w.state.clock(wall)
+	w.still.look(wall, behind)
+	return now, behind, nil
 }
 
 // record lets the domain decide, and adds the records to the group.
@@ -256,6 +256,7 @@ func (w *Writer) record(g *group, s *step, hash requestDigest, now time.Time) er
 	if err != nil {
 		return err
 	}
+	at.still = w.still.standing()
 	events, dirty, err := w.state.decide(at, s.request())
 	var records []eventstore.Proposed
 	size := 0
@@ -274,6 +275,7 @@ func (w *Writer) record(g *group, s *step, hash requestDigest, now time.Time) er
 	w.index[s.command] = indexEntry{first: first, count: uint32(len(records)), hash: hash} //nolint:gosec // bounded by encode
 	s.events, s.sent = events, true
 	w.jump.recorded(by, s.command)
+	w.still.recorded(events, now)
 	return nil
 }
 
@@ -321,5 +323,6 @@ func (w *Writer) metadata(s *step, hash requestDigest) domain.Metadata {
 	if r.Import != nil {
 		m.Source = r.Import.Source
 	}
+	m.ClockBehind = domain.Duration(s.behind)
 	return m
 }

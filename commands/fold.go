@@ -16,6 +16,9 @@ type stateFold interface {
 	apply(at domain.Stamp, e domain.Event)
 	// head returns the revision the next event gets, and the time of the last one.
 	head() (next uint64, last time.Time)
+	// clock returns the time of a record that is made while the wall clock shows wall, and
+	// by how much the wall clock is behind the last one, 0 for not.
+	clock(wall time.Time) (now time.Time, behind time.Duration)
 	// admissible says whether the stream takes a request at all.
 	admissible(r *Request) error
 	// balanced reports whether the books add up.
@@ -39,6 +42,8 @@ type circumstances struct {
 	now time.Time // of recording
 	// jumped is by how much the wall clock was moved since the command before, 0 for not.
 	jumped time.Duration
+	// still: the wall clock is behind the last record.
+	still portfolio.Standstill
 	// living are the users with an API key that works, if they are known and the command
 	// needs them.
 	living      []string
@@ -75,6 +80,8 @@ func (f *portfolioFold) apply(at domain.Stamp, e domain.Event) { f.s.Apply(at, e
 
 func (f *portfolioFold) head() (uint64, time.Time) { return f.s.Next, f.s.Time }
 
+func (f *portfolioFold) clock(wall time.Time) (time.Time, time.Duration) { return f.s.ClockAt(wall) }
+
 func (f *portfolioFold) balanced() bool { return len(f.s.Book.TrialBalance()) == 0 }
 
 func (f *portfolioFold) botOf(permit string) string {
@@ -95,7 +102,15 @@ func (f *portfolioFold) decide(at circumstances, r *Request) ([]domain.Event, bo
 	if at.livingKnown {
 		d.Living(at.living)
 	}
+	d.Behind(at.still)
+	d.Jumped(at.jumped)
+	if at.still.Behind > 0 {
+		if err := clockRefuses(d, r.Command); err != nil {
+			return nil, false, err
+		}
+	}
 	d.ClockJumped(at.jumped)
+	d.TimeStands()
 	return finish(d, c.Decide(d))
 }
 
@@ -122,6 +137,18 @@ type systemFold struct{ s *system.State }
 func (f *systemFold) apply(at domain.Stamp, e domain.Event) { f.s.Apply(at, e) }
 
 func (f *systemFold) head() (uint64, time.Time) { return f.s.Next, f.s.Time }
+
+// clock: nothing in the system stream is decided by the time, so a wall clock that is
+// behind keeps nothing from it: everything is taken at the time of the last record.
+func (f *systemFold) clock(wall time.Time) (now time.Time, behind time.Duration) {
+	if now = wall.Round(0).UTC(); !now.Before(f.s.Time) {
+		return now, 0
+	}
+	if behind = f.s.Time.Sub(now); behind <= portfolio.ClockTolerance {
+		behind = 0
+	}
+	return f.s.Time, behind
+}
 
 func (f *systemFold) balanced() bool { return true }
 

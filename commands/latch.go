@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pets/domain"
+	"pets/internal/owner"
 )
 
 // Bounds of what is read of a marker file. They are on entries, not on the whole file:
@@ -147,8 +148,7 @@ func (l *LatchFile) Write(all []PendingStop) error {
 	if err != nil {
 		return err
 	}
-	ownedLikeFolder(f)
-	err = writePending(f, all)
+	err = errors.Join(owner.Keep(f), writePending(f, all))
 	if err == nil {
 		err = f.Sync()
 	}

@@ -34,6 +34,7 @@ func (w *Writer) load() error {
 	w.state, w.index, w.durable, w.snapshot = state, idx, next, from
 	w.folded.Store(true)
 	w.weigh()
+	w.askAhead()
 	return nil
 }
 

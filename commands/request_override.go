@@ -9,7 +9,7 @@ import (
 
 // RequestOverride is the first of two people.
 type RequestOverride struct {
-	Kind      string          `json:"kind"` // go_live or limits
+	Kind      string          `json:"kind"` // go_live, limits, treasury_policy, transfer or clock
 	Portfolio string          `json:"portfolio,omitempty"`
 	Limits    json.RawMessage `json:"limits,omitempty"`
 	Reason    string          `json:"reason"`

@@ -26,9 +26,9 @@ func (c *Custody) Work(ctx context.Context, id string) (progressed bool, err err
 			return nil
 		}
 		for _, t := range s.Custody.OpenTransfers() {
-			open = append(open, copyOf(t))
+			open = append(open, onWall(s, copyOf(t)))
 		}
-		now := c.o.Now().UTC()
+		now, _ := s.ClockAt(c.o.Now())
 		overdue, propose = s.TransfersOverdue(now), s.PlanRebalance().Why == "" && !declinedLately(s, now)
 		return nil
 	})
@@ -266,6 +266,14 @@ func (c *Custody) push(ctx context.Context, id string, t *treasury.Transfer, out
 		return c.reprice(ctx, id, t)
 	}
 	return false, nil
+}
+
+// onWall moves the times of a transfer to the wall clock, where two people agreed that
+// the stream's clock is another.
+func onWall(s *portfolio.State, t *treasury.Transfer) *treasury.Transfer {
+	offset := -time.Duration(s.ClockOffset)
+	t.ExpiresAt, t.SentAt = t.ExpiresAt.Add(offset), t.SentAt.Add(offset)
+	return t
 }
 
 // stuck: it has waited for so long that it gets a higher fee.

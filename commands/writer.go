@@ -21,11 +21,10 @@ const (
 	// MaxRequests bounds one DoAll.
 	MaxRequests = 4096
 
-	maxLooks       = 16     // calls that only look, served between two groups
-	maxAttempts    = 20     // appends tried for one group before it is given up
-	maxYields      = 8      // times the writer steps aside before it decides
-	snapshotEvery  = 50_000 // events between snapshots, and at least an eighth of the stream
-	clockTolerance = 2 * time.Second
+	maxLooks      = 16     // calls that only look, served between two groups
+	maxAttempts   = 20     // appends tried for one group before it is given up
+	maxYields     = 8      // times the writer steps aside before it decides
+	snapshotEvery = 50_000 // events between snapshots, and at least an eighth of the stream
 )
 
 // Snapshots keeps disposable caches of folded state. Losing one costs time,
@@ -53,6 +52,10 @@ type Options struct {
 	Monotonic func() time.Duration
 	// Jumped is told of a wall clock that was moved; it may be nil.
 	Jumped func(stream string, by time.Duration)
+	// Ahead is told, once the stream is folded, of a wall clock that is more than 24 h
+	// ahead of the last record. It may be the clock, or a quiet day: nothing is refused,
+	// and a person is asked. It may be nil.
+	Ahead func(stream string, by time.Duration)
 	// Instance distinguishes writers; random by default.
 	Instance uuid.UUID
 	// Snapshots may be nil.
@@ -111,6 +114,8 @@ type Writer struct {
 	poisoned error   // of the store: it takes no append until it is opened anew
 	carried  []*step // of groups that were overtaken, to be decided again
 	jump     jump
+	still    standstill
+	asked    bool // whether the clock is ahead, once
 }
 
 // job is one call: one or several requests, in order.
@@ -173,7 +178,7 @@ func newWriter(store eventstore.Store, subject, stream string, o Options, blank 
 		store: store, subject: subject, stream: stream, blank: blank, options: o,
 		queue: newQueue(), done: make(chan struct{}),
 	}
-	w.jump.monotonic = o.Monotonic
+	w.jump.monotonic, w.still.monotonic = o.Monotonic, o.Monotonic
 	w.jump.noticed = func(by time.Duration) {
 		if o.Jumped != nil {
 			o.Jumped(stream, by)
@@ -372,6 +377,7 @@ func (w *Writer) process(g *group) {
 	}
 	err := w.commit(g)
 	w.jump.settled(err == nil)
+	w.still.settled(err == nil)
 	if err != nil || g.spoiled {
 		w.discard()
 	}

@@ -16,6 +16,8 @@ const (
 	OverrideTreasury = "treasury_policy"
 	// OverrideTransfer ends a transfer of which the server cannot find out what became.
 	OverrideTransfer = "transfer"
+	// OverrideClock lets time run on from the last record though the wall clock is behind.
+	OverrideClock = "clock"
 )
 
 // OverrideRequested is the first of the two people.
@@ -26,10 +28,12 @@ type OverrideRequested struct {
 	// Portfolio is the live portfolio that go_live opens.
 	Portfolio string `json:"portfolio,omitempty"`
 	// Limits is the JSON object of policy keys that limits sets.
-	Limits    json.RawMessage `json:"limits,omitempty"`
-	Reason    string          `json:"reason"`
-	User      string          `json:"user"`
-	ExpiresAt time.Time       `json:"expires_at"`
+	Limits json.RawMessage `json:"limits,omitempty"`
+	// Offset is what clock adds to the wall clock, as of now.
+	Offset    Duration  `json:"offset,omitzero"`
+	Reason    string    `json:"reason"`
+	User      string    `json:"user"`
+	ExpiresAt time.Time `json:"expires_at"`
 }
 
 // OverrideRecorded is the second, another user. What it allows is in force from
@@ -39,7 +43,10 @@ type OverrideRecorded struct {
 	Kind      string          `json:"kind"`
 	Portfolio string          `json:"portfolio,omitempty"`
 	Limits    json.RawMessage `json:"limits,omitempty"`
-	Reason    string          `json:"reason"`
+	// Offset is what clock adds to the wall clock from here on: time runs on from this
+	// record at the wall clock's pace.
+	Offset Duration `json:"offset,omitzero"`
+	Reason string   `json:"reason"`
 	// RequestedBy and ConfirmedBy are two users.
 	RequestedBy string `json:"requested_by"`
 	ConfirmedBy string `json:"confirmed_by"`

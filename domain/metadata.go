@@ -20,6 +20,9 @@ type Metadata struct {
 	// record time is the row's own.
 	ImportedAt *time.Time `json:"imported_at,omitempty"`
 	Source     string     `json:"source,omitempty"`
+	// ClockBehind is by how much the wall clock was behind the record before: time stood
+	// still, and the wall clock showed the record's time less this.
+	ClockBehind Duration `json:"clock_behind,omitzero"`
 }
 
 // DecodeMetadata reads the metadata of a record. Fields this build does not know

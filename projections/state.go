@@ -13,23 +13,25 @@ import (
 // State is what `pets state` and GET …/state answer (section 10): amounts as
 // exact decimal strings, ratios at 12 decimals, counts as numbers.
 type State struct {
-	Portfolio      string         `json:"portfolio"`
-	Revision       uint64         `json:"revision"`
-	Time           time.Time      `json:"time"`
-	Mode           domain.Mode    `json:"mode"`
-	Clock          domain.Clock   `json:"clock"`
-	BaseAsset      string         `json:"base_asset"`
-	Equity         domain.Decimal `json:"equity"`
-	RealisedEquity domain.Decimal `json:"realised_equity"`
-	Peak           domain.Decimal `json:"peak"`
-	LifetimePeak   domain.Decimal `json:"lifetime_peak"`
-	Drawdown       domain.Decimal `json:"drawdown"`
-	Day            Day            `json:"day"`
-	EmergencyStop  EmergencyStop  `json:"emergency_stop"`
-	Bots           []Bot          `json:"bots"`
-	Breakers       []Breaker      `json:"breakers"`
-	Positions      []Position     `json:"positions"`
-	Policy         domain.Policy  `json:"policy"`
+	Portfolio string    `json:"portfolio"`
+	Revision  uint64    `json:"revision"`
+	Time      time.Time `json:"time"`
+	// ClockOffset is what two people agreed to add to the wall clock.
+	ClockOffset    domain.Duration `json:"clock_offset,omitzero"`
+	Mode           domain.Mode     `json:"mode"`
+	Clock          domain.Clock    `json:"clock"`
+	BaseAsset      string          `json:"base_asset"`
+	Equity         domain.Decimal  `json:"equity"`
+	RealisedEquity domain.Decimal  `json:"realised_equity"`
+	Peak           domain.Decimal  `json:"peak"`
+	LifetimePeak   domain.Decimal  `json:"lifetime_peak"`
+	Drawdown       domain.Decimal  `json:"drawdown"`
+	Day            Day             `json:"day"`
+	EmergencyStop  EmergencyStop   `json:"emergency_stop"`
+	Bots           []Bot           `json:"bots"`
+	Breakers       []Breaker       `json:"breakers"`
+	Positions      []Position      `json:"positions"`
+	Policy         domain.Policy   `json:"policy"`
 	// Overrides are what two people decided together, oldest first.
 	Overrides []Override `json:"overrides"`
 }
@@ -44,6 +46,8 @@ type Override struct {
 	RequestedBy string          `json:"requested_by"`
 	ConfirmedBy string          `json:"confirmed_by"`
 	At          time.Time       `json:"at"`
+	// Offset is what an override of kind clock adds to the wall clock.
+	Offset domain.Duration `json:"offset,omitzero"`
 }
 
 // OverridesOf lists the overrides that were confirmed.
@@ -51,7 +55,7 @@ func OverridesOf(s *portfolio.State) []Override {
 	out := []Override{}
 	for _, o := range s.Overrides {
 		if o.ConfirmedBy != "" {
-			out = append(out, Override{o.ID, o.Kind, o.Portfolio, o.Limits, o.Reason, o.User, o.ConfirmedBy, o.At})
+			out = append(out, Override{o.ID, o.Kind, o.Portfolio, o.Limits, o.Reason, o.User, o.ConfirmedBy, o.At, o.Offset})
 		}
 	}
 	slices.SortFunc(out, func(a, b Override) int { return a.At.Compare(b.At) })
@@ -106,7 +110,7 @@ type Breaker struct {
 func StateOf(s *portfolio.State) State {
 	equity := s.Equity()
 	v := State{
-		Portfolio: s.Portfolio, Revision: lastRevision(s), Time: s.Time, Mode: s.Mode, Clock: s.Clock, BaseAsset: s.BaseAsset,
+		Portfolio: s.Portfolio, Revision: lastRevision(s), Time: s.Time, ClockOffset: s.ClockOffset, Mode: s.Mode, Clock: s.Clock, BaseAsset: s.BaseAsset,
 		Equity: equity, RealisedEquity: s.RealisedEquity(), Peak: s.Refs.Peak, LifetimePeak: s.Refs.LifetimePeak,
 		Drawdown:      s.Refs.Drawdown(equity).Ratio(),
 		Day:           Day{Date: s.Day, Open: s.Refs.DayOpen, Loss: s.Refs.DailyLoss(equity).Ratio()},

@@ -86,9 +86,9 @@ func describeRisk(event domain.Event) string {
 	case *domain.EmergencyStopCleared:
 		return "emergency stop cleared (" + e.Request + ")"
 	case *domain.OverrideRequested:
-		return fmt.Sprintf("%s asks for override %s (%s): %s", e.User, e.Override, what(e.Kind, e.Portfolio, e.Limits), e.Reason)
+		return fmt.Sprintf("%s asks for override %s (%s): %s", e.User, e.Override, what(e.Kind, e.Portfolio, e.Limits, e.Offset), e.Reason)
 	case *domain.OverrideRecorded:
-		return fmt.Sprintf("override %s by %s and %s (%s): %s", e.Override, e.RequestedBy, e.ConfirmedBy, what(e.Kind, e.Portfolio, e.Limits), e.Reason)
+		return fmt.Sprintf("override %s by %s and %s (%s): %s", e.Override, e.RequestedBy, e.ConfirmedBy, what(e.Kind, e.Portfolio, e.Limits, e.Offset), e.Reason)
 	default:
 		return describeCustody(event)
 	}
@@ -126,9 +126,12 @@ func stopKind(e *domain.EmergencyStopEngaged) string {
 }
 
 // what an override allows.
-func what(kind, portfolio string, limits []byte) string {
-	if kind == domain.OverrideGoLive {
+func what(kind, portfolio string, limits []byte, offset domain.Duration) string {
+	switch kind {
+	case domain.OverrideGoLive:
 		return "open live portfolio " + portfolio
+	case domain.OverrideClock:
+		return fmt.Sprintf("time runs on from the last record, %s ahead of the wall clock", offset)
 	}
 	return kind + " " + string(limits)
 }

@@ -51,7 +51,7 @@ var verbs = map[string]scenarioVerb{
 	"confirm-clear":  {"REQUEST|last", confirmClearVerb},
 	"aside":          {"ROW_KEY", asideVerb},
 	"limits":         {`POLICY_KEY=VALUE … reason="…"`, limitsVerb},
-	"override":       {`go_live portfolio=ID | limits|treasury_policy|transfer KEY=VALUE … reason="…"`, overrideVerb},
+	"override":       {`go_live portfolio=ID | clock | limits|treasury_policy|transfer KEY=VALUE … reason="…"`, overrideVerb},
 	"agree":          {"OVERRIDE|last", agreeVerb},
 	"wallet":         {"WALLET hot|cold ADDRESS", walletVerb},
 	"key":            {"WALLET created|recovered", keyVerb},
@@ -408,7 +408,7 @@ func limitsVerb(_ *scenario, a *args) []commands.Command {
 // overrideVerb asks for an override; agreeVerb is the second person.
 func overrideVerb(_ *scenario, a *args) []commands.Command {
 	c := commands.RequestOverride{Kind: a.word("the kind"), Portfolio: a.option("portfolio"), Reason: a.option("reason")}
-	if c.Kind != domain.OverrideGoLive {
+	if c.Kind != domain.OverrideGoLive && c.Kind != domain.OverrideClock {
 		c.Limits = policyPatch(a)
 	}
 	return one(c)

@@ -20,7 +20,7 @@ func (a *app) addressBookCommand() *cobra.Command {
 		Example: "  pets address-book\n  pets address-book add --chain eip155:137 --address 0x… --label exchange\n  pets address-book remove --address 0x… --reason \"account closed\"",
 	}
 	at(c, &moment)
-	ls := &cobra.Command{Use: "list", Short: "The addresses, by label", Args: usageArgs(cobra.NoArgs), RunE: list}
+	ls := &cobra.Command{Use: "list", Short: "The addresses, by label", Args: cobra.NoArgs, RunE: list}
 	at(ls, &moment)
 	c.AddCommand(ls, a.addAddressCommand(), a.removeAddressCommand())
 	return c
@@ -53,7 +53,7 @@ func bookRows(all []projections.Contact) [][]string {
 func (a *app) addAddressCommand() *cobra.Command {
 	body := commands.AddAddress{}
 	c := &cobra.Command{
-		Use: "add --address 0x… --label TEXT", Short: "Put an address into the book (through the server, with an admin's key)", Args: usageArgs(cobra.NoArgs),
+		Use: "add --address 0x… --label TEXT", Short: "Put an address into the book (through the server, with an admin's key)", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if body.Address == "" || body.Label == "" {
 				return errUsage{domain.Invalid("--address", "and --label are needed")}
@@ -77,7 +77,7 @@ func (a *app) addAddressCommand() *cobra.Command {
 func (a *app) removeAddressCommand() *cobra.Command {
 	body := commands.RemoveAddress{}
 	c := &cobra.Command{
-		Use: "remove --address 0x… --reason TEXT", Short: "Take an address out of the book (through the server)", Args: usageArgs(cobra.NoArgs),
+		Use: "remove --address 0x… --reason TEXT", Short: "Take an address out of the book (through the server)", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if body.Address == "" {
 				return errUsage{domain.Invalid("--address", "is needed")}

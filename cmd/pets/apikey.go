@@ -86,7 +86,7 @@ func (a *app) revokeKeyCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why; it is kept with the record")
-	return c
+	return stops(c)
 }
 
 func (a *app) listKeysCommand() *cobra.Command {

@@ -41,7 +41,7 @@ func (a *app) approveCommand() *cobra.Command {
 }
 
 func (a *app) approve(ctx context.Context, id, hash string, yes bool) error {
-	if err := a.needsServer(); err != nil {
+	if err := a.actsOnServer(); err != nil {
 		return err
 	}
 	v, err := a.transfersNow(ctx, 0)
@@ -168,5 +168,5 @@ func (a *app) rejectCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why; it is kept with the record")
-	return c
+	return stops(c)
 }

@@ -108,7 +108,7 @@ func TestFailures(t *testing.T) {
 		{[]string{"trades", "--bot", "gamma"}, []string{"no bot gamma", "alpha, beta"}},
 		{[]string{"import", "--capital", "5", missing}, []string{"none.csv", "no such file"}},
 		{[]string{"import", "--capital", "5", s.dir}, []string{"is a directory"}},
-		{[]string{"state", "--store", "embedded:" + filepath.Join(s.dir, "elsewhere")}, []string{"there is no store at", "import something first"}},
+		{[]string{"state", "--store", "embedded:" + filepath.Join(s.dir, "elsewhere")}, []string{"there is no store at", "name the server with --server or PETS_SERVER, or the folder with --store"}},
 		{[]string{"verify", "--store", "embedded:" + s.dir}, []string{"is not an event store"}},
 	} {
 		s.fails(1, c.words, c.args...)

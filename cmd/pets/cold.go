@@ -33,7 +33,7 @@ type coldFlags struct {
 func (a *app) coldSignCommand() *cobra.Command {
 	var f coldFlags
 	c := &cobra.Command{
-		Use: "sign FILE", Short: "Sign an exported transfer from typed words, on a machine without network", Args: usageArgs(cobra.ExactArgs(1)),
+		Use: "sign FILE", Short: "Sign an exported transfer from typed words, on a machine without network", Args: cobra.ExactArgs(1),
 		Long: "Reads a file of pets cold export, says in plain words what it pays, and signs it with the key that\n" +
 			"typed words give. It opens no store, reads no .env, speaks to no network and keeps no key. The signed\n" +
 			"file goes back with pets cold import: whoever has it can send the transfer, and only that one.",
@@ -46,7 +46,7 @@ func (a *app) coldSignCommand() *cobra.Command {
 	c.Flags().StringVar(&f.registry, "registry", "", "a JSON `file` of chains and assets, instead of what is built in")
 	c.Flags().IntVar(&f.words, "words", 24, "how many words there are: 12, 15, 18, 21 or 24")
 	indexFlag(c, &f.index)
-	return c
+	return local(c)
 }
 
 func (a *app) coldSign(ctx context.Context, file string, f coldFlags) error {

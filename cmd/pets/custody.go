@@ -1,8 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 
+	"pets/domain"
 	"pets/internal/chain"
 	"pets/internal/custody"
 	"pets/internal/typeddata"
@@ -25,9 +29,20 @@ func (a *app) shapes() (*typeddata.Shapes, error) {
 	return typeddata.ReadShapes(a.config.OrderShapes)
 }
 
-// openKeys opens the keystore, nil where ENCRYPTION_KEY is not set. From then on the
-// memory of the process is kept out of core dumps and away from other processes.
+// openKeys opens the keystore, nil where ENCRYPTION_KEY is not set. It makes none: see
+// makeKeys.
 func (a *app) openKeys() (*custody.Keys, error) {
+	if a.config.EncryptionKey.Reveal() != "" {
+		if _, err := os.Stat(a.config.Keystore); errors.Is(err, fs.ErrNotExist) {
+			return nil, domain.Errorf(domain.CodeNotFound, "there is no keystore at %s (PETS_KEYSTORE); pets wallet create and pets wallet recover make one", a.config.Keystore)
+		}
+	}
+	return a.makeKeys()
+}
+
+// makeKeys opens the keystore, and makes its folder where it is missing. From then on the
+// memory of the process is kept out of core dumps and away from other processes.
+func (a *app) makeKeys() (*custody.Keys, error) {
 	current := a.config.EncryptionKey.Reveal()
 	if current == "" {
 		return nil, nil

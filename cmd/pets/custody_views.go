@@ -60,20 +60,17 @@ func treasuryOf(s *portfolio.State) treasuryView {
 	return treasuryView{headOf(s), projections.TreasuryOf(s, s.Time)}
 }
 
-// readView asks the server where there is a key for it and no moment of the past is asked
-// about; else it folds the store, which may lie beside a running server.
+// readView asks the server that is named, or folds the folder, which may lie beside a
+// running server.
 func readView[V any](ctx context.Context, a *app, at, path string, of func(*portfolio.State) V) (V, error) {
 	var v V
-	if at == "" && a.config.Key.Reveal() != "" {
-		return v, a.toServer(ctx, http.MethodGet, path, nil, &v)
+	if asks, err := a.asksServer(); err != nil || asks {
+		return v, errors.Join(err, a.view(ctx, at, path, nil, &v))
 	}
 	err := a.look(ctx, at, nil, func(s *portfolio.State) error {
 		v = of(s)
 		return nil
 	})
-	if err != nil && at == "" && domain.CodeOf(err) == domain.CodeNotFound {
-		err = fmt.Errorf("%w; or set PETS_SERVER and PETS_KEY to ask a running server", err)
-	}
 	return v, err
 }
 
@@ -152,15 +149,6 @@ func (n *names) chainName(id string) string {
 		return id + " (not in the asset registry here)"
 	}
 	return c.Name + " (" + id + ")"
-}
-
-// needsServer refuses a command that goes through the server only, before anything else
-// is done or shown.
-func (a *app) needsServer() error {
-	if a.config.Key.Reveal() == "" {
-		return errUsage{domain.Invalid("PETS_KEY", "is needed: this goes to the running server, with an API key")}
-	}
-	return nil
 }
 
 // decimalFlag is an amount on the command line.

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"net/url"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,17 +33,17 @@ func (a *app) equityCommand() *cobra.Command {
 			if points < 0 || (points > 0 && points < projections.LeastPoints) {
 				return errUsage{domain.Invalid("--points", "must be 0 (all) or at least %d", projections.LeastPoints)}
 			}
+			if svg != "" {
+				points = svgMostPoints
+			}
 			series := projections.NewEquity()
-			return a.look(c.Context(), moment, []projections.Projection{series}, func(*portfolio.State) error {
-				if svg != "" {
-					return a.saveChart(svg, series.Points(first, last, svgMostPoints))
+			return a.lookEither(c.Context(), moment, []projections.Projection{series}, func() error {
+				v, err := a.askEquity(c.Context(), moment, first, last, points)
+				if err != nil {
+					return err
 				}
-				v := series.Points(first, last, points)
-				if a.json {
-					return a.printJSON(v)
-				}
-				return a.drawEquity(v)
-			})
+				return a.showEquity(svg, v)
+			}, func(*portfolio.State) error { return a.showEquity(svg, series.Points(first, last, points)) })
 		},
 	}
 	at(c, &moment)
@@ -48,6 +52,38 @@ func (a *app) equityCommand() *cobra.Command {
 	c.Flags().StringVar(&svg, "svg", "", "draw a picture into this new file (- for standard output)")
 	c.Flags().IntVar(&points, "points", 0, "at most this many points, and every trip besides; lows and highs are kept (0: all)")
 	return c
+}
+
+func (a *app) showEquity(svg string, v []projections.EquityPoint) error {
+	switch {
+	case svg != "":
+		return a.saveChart(svg, v)
+	case a.json:
+		return a.printJSON(v)
+	}
+	return a.drawEquity(v)
+}
+
+// mostPoints is how many points a server answers at most.
+const mostPoints = 100_000
+
+// askEquity reads the series from the server, which thins what is longer than mostPoints.
+func (a *app) askEquity(ctx context.Context, moment string, from, to time.Time, points int) ([]projections.EquityPoint, error) {
+	values := url.Values{"points": {strconv.Itoa(mostPoints)}}
+	if points > 0 && points < mostPoints {
+		values.Set("points", strconv.Itoa(points))
+	}
+	for name, t := range map[string]time.Time{"from": from, "to": to} {
+		if !t.IsZero() {
+			values.Set(name, t.Format(time.RFC3339Nano))
+		}
+	}
+	var v struct{ Points []projections.EquityPoint }
+	err := a.view(ctx, moment, "/equity", values, &v)
+	if err == nil && points == 0 && len(v.Points) >= mostPoints {
+		_, _ = fmt.Fprintf(a.err, "pets: note: the series is longer than the %d points that a server answers, and thinned: lows, highs and trips are kept. On the folder (--store) it is whole\n", mostPoints)
+	}
+	return v.Points, err
 }
 
 // saveChart draws the picture. A file that exists is not overwritten.

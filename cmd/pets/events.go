@@ -23,7 +23,8 @@ type eventLine struct {
 	Type     string          `json:"type"`
 	User     string          `json:"user"`
 	Data     json.RawMessage `json:"data"`
-	Metadata json.RawMessage `json:"metadata"`
+	// Metadata is not told to a bot's key.
+	Metadata json.RawMessage `json:"metadata,omitempty"`
 }
 
 // eventFilter is what of the history is shown.
@@ -44,6 +45,13 @@ func (a *app) eventsCommand() *cobra.Command {
 			to, err := f.check()
 			if err != nil {
 				return err
+			}
+			asks, err := a.asksServer()
+			switch {
+			case err != nil:
+				return err
+			case asks:
+				return a.askEvents(c.Context(), f)
 			}
 			store, err := a.openReader()
 			if err != nil {
@@ -136,10 +144,14 @@ func (a *app) printEvent(rec eventstore.Record) error {
 	if err != nil {
 		return fmt.Errorf("revision %d: %w", rec.Revision, err)
 	}
+	return a.showEvent(eventLine{rec.Revision, rec.Time, rec.Type, m.Actor, rec.Data, rec.Metadata})
+}
+
+func (a *app) showEvent(rec eventLine) error {
 	if a.json {
 		enc := json.NewEncoder(a.out)
 		enc.SetEscapeHTML(false)
-		return enc.Encode(eventLine{rec.Revision, rec.Time, rec.Type, m.Actor, rec.Data, rec.Metadata})
+		return enc.Encode(rec)
 	}
 	e, err := domain.Decode(rec.Type, rec.Data)
 	if err != nil {

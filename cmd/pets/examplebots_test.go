@@ -232,7 +232,7 @@ func (r *botRig) check(orders int, flags ...string) {
 	r.t.Helper()
 	require.Empty(r.t, r.livePermits(), "a permit leaked")
 	granted, placed, recorded := map[string]bool{}, map[string]int{}, map[string]venueOrder{}
-	for line := range strings.Lines(r.server.pets(r.folder, "", "events", "--json").out) {
+	for line := range strings.Lines(r.server.pets(r.folder, "", "--store=embedded:"+r.folder, "events", "--json").out) {
 		var e struct {
 			Type string
 			Data struct {

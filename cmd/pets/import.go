@@ -13,9 +13,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"pets/commands"
+	"pets/commands/client"
 	"pets/domain"
 	"pets/domain/portfolio"
+	"pets/eventstore"
 	"pets/eventstore/embedded"
+	"pets/eventstore/memory"
 	"pets/internal/importer"
 	"pets/internal/tradefile"
 	"pets/projections"
@@ -82,8 +85,15 @@ func (a *app) importFiles(ctx context.Context, f importFlags, paths []string) er
 	if err != nil {
 		return err
 	}
-	// Refused before a folder is made for nothing.
-	if dir, err := a.config.StoreDir(); err == nil && options.Capital == nil && !isDir(dir) {
+	t, err := a.target()
+	switch {
+	case err != nil:
+		return err
+	case t.url != "":
+		if err := a.actsOnServer(); err != nil {
+			return err
+		}
+	case options.Capital == nil && !isDir(t.dir): // before a folder is made for nothing
 		return needsCapital(a.config.Portfolio)
 	}
 	var aside *badRows
@@ -97,37 +107,64 @@ func (a *app) importFiles(ctx context.Context, f importFlags, paths []string) er
 	return errors.Join(err, aside.close())
 }
 
-// bookPlan books through the server that holds the store, or through a writer of
-// our own where none does.
+// bookPlan books through the server that is named or holds the folder, or through a writer
+// of our own where none does.
 func (a *app) bookPlan(ctx context.Context, plan *tradefile.Plan, o importer.Options) error {
+	t, err := a.target()
+	if err != nil {
+		return err
+	}
+	if t.url != "" {
+		store, err := a.knownThere(ctx)
+		if err != nil {
+			return err
+		}
+		return a.bookThere(ctx, store, plan, o)
+	}
 	store, err := a.openWriter()
 	var locked *embedded.LockedError
-	switch {
-	case errors.As(err, &locked) && a.config.Key.Reveal() == "":
-		return viaServer(locked)
-	case errors.As(err, &locked):
-		booker, done, err := a.serverBooker()
-		if err != nil {
+	if errors.As(err, &locked) {
+		if err := a.throughServer(t.dir, locked); err != nil {
 			return err
 		}
 		reader, err := a.openReader()
 		if err != nil {
-			return errors.Join(err, done())
+			return err
 		}
-		o.Chunk = serverChunk
-		return errors.Join(a.importPlan(ctx, reader, booker, plan, o), reader.Close(), done())
-	case err != nil:
+		return errors.Join(a.bookThere(ctx, reader, plan, o), reader.Close())
+	}
+	if err != nil {
 		return err
 	}
-	watch, err := a.watchFor(ctx, store, nil)
+	a.acting("the folder "+t.dir+", which no server holds", true)
+	watch, err := a.watchFor(ctx, store.Store, false)
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}
 	writer := commands.NewWriter(store, a.config.Portfolio, commands.Options{Snapshots: watch.snapshots()})
-	err = a.importPlan(ctx, store, writer, plan, o)
+	err = a.importPlan(ctx, store.Store, writer, plan, o)
 	writer.Close()
 	watch.close()
 	return errors.Join(err, store.Close())
+}
+
+// bookThere books through a server; store has what the portfolio is now.
+func (a *app) bookThere(ctx context.Context, store eventstore.Store, plan *tradefile.Plan, o importer.Options) error {
+	booker, done, err := a.serverBooker()
+	if err != nil {
+		return err
+	}
+	o.Chunk = serverChunk
+	return errors.Join(a.importPlan(ctx, store, booker, plan, o), done())
+}
+
+// knownThere is what a server knows of the portfolio; a new one has no history.
+func (a *app) knownThere(ctx context.Context) (eventstore.Store, error) {
+	store, err := a.history(ctx)
+	if client.CodeOf(err) == domain.CodeNotFound {
+		return memory.New(), nil
+	}
+	return store, err
 }
 
 // serverChunk is how many rows one request to a server has.
@@ -176,7 +213,7 @@ func osUser() string {
 	return "os:" + strconv.Itoa(os.Getuid())
 }
 
-func (a *app) importPlan(ctx context.Context, store *embedded.Store, booker importer.Booker, plan *tradefile.Plan, o importer.Options) error {
+func (a *app) importPlan(ctx context.Context, store eventstore.Store, booker importer.Booker, plan *tradefile.Plan, o importer.Options) error {
 	existing, err := a.existing(ctx, store)
 	if err != nil {
 		return err
@@ -223,9 +260,11 @@ func (a *app) sayHowFar(s importer.Summary) {
 }
 
 // existing folds the portfolio as it stands, nil when there is none.
-func (a *app) existing(ctx context.Context, store *embedded.Store) (*portfolio.State, error) {
+func (a *app) existing(ctx context.Context, store eventstore.Store) (*portfolio.State, error) {
 	r := projections.NewRunner(store, a.stream())
-	r.UseSnapshot(a.snapshots(store), projections.Point{})
+	if onDisk, ok := store.(*embedded.Store); ok {
+		r.UseSnapshot(a.snapshots(onDisk), projections.Point{})
+	}
 	if err := r.CatchUp(ctx, projections.Point{}); err != nil {
 		return nil, err
 	}

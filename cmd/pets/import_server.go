@@ -147,9 +147,14 @@ func withoutField(p *client.Problem) string {
 	return p.Detail
 }
 
-// serverBooker connects to the server that holds the store.
+// serverBooker connects to the server of this run.
 func (a *app) serverBooker() (*serverBooker, func() error, error) {
-	c, err := client.New(client.Options{URL: a.serverURL(), Key: a.config.Key.Reveal(), CAFile: a.config.CAFile})
+	r, err := a.remote()
+	if err != nil {
+		return nil, nil, err
+	}
+	a.acting(r.String(), true)
+	c, err := client.New(client.Options{URL: r.url, Key: a.config.Key.Reveal(), CAFile: r.ca})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -87,7 +87,7 @@ func (c *console) run(words []string) []string {
 		text = string(b)
 	case "pets":
 		r := c.shell.run(words[1:]...)
-		text = r.out + r.err
+		text = r.out + besides(r.err)
 	default:
 		c.t.Fatalf("%s is no command of the page", words[0])
 	}

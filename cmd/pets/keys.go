@@ -21,8 +21,8 @@ func (a *app) keysCommand() *cobra.Command {
 }
 
 func (a *app) generateKeyCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "generate", Short: "Make a new encryption key, for ENCRYPTION_KEY", Args: usageArgs(cobra.NoArgs),
+	return local(&cobra.Command{
+		Use: "generate", Short: "Make a new encryption key, for ENCRYPTION_KEY", Args: cobra.NoArgs,
 		Long: "Prints a new Fernet key on standard output, and on standard error where it belongs. It is kept nowhere.",
 		RunE: func(*cobra.Command, []string) error {
 			p, notes := &printer{w: a.out}, &printer{w: a.err}
@@ -37,7 +37,7 @@ func (a *app) generateKeyCommand() *cobra.Command {
 			notes.line("pets keys rotate has sealed everything under the new one.")
 			return errors.Join(p.err, notes.err)
 		},
-	}
+	})
 }
 
 // keyStatus is what `pets keys status --json` prints.
@@ -51,7 +51,7 @@ type keyStatus struct {
 
 func (a *app) keyStatusCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "status", Short: "Which key seals what, how old it is, and whether a rotation is due or open", Args: usageArgs(cobra.NoArgs),
+		Use: "status", Short: "Which key seals what, how old it is, and whether a rotation is due or open", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			v, err := a.keyStatus(c.Context())
 			if err != nil {
@@ -70,7 +70,7 @@ func (a *app) keyStatusCommand() *cobra.Command {
 
 func (a *app) keyStatus(ctx context.Context) (keyStatus, error) {
 	v := keyStatus{Retired: []string{}, Removable: []string{}}
-	err := a.eitherWay(ctx, func(e *commands.Engine) error {
+	err := a.eitherWay(ctx, nothing, func(e *commands.Engine) error {
 		keys, err := a.openKeys()
 		if err == nil && keys == nil {
 			err = errUsage{domain.Invalid("ENCRYPTION_KEY", "is not set: there is no key to say anything about. Make one with: pets keys generate")}

@@ -81,7 +81,7 @@ func TestRotateHere(t *testing.T) {
 
 	r = s.run("keys", "rotate")
 	require.Equal(t, 0, r.code, r.err)
-	require.Equal(t, "sealed 1 of 2: spare\nsealed 2 of 2: trading\n", r.err)
+	require.Equal(t, "sealed 1 of 2: spare\nsealed 2 of 2: trading\n", besides(r.err))
 	require.Contains(t, r.out, "is complete: everything is sealed under "+keyID(t, key))
 	out = s.ok("keys", "status")
 	require.Contains(t, out, keyID(t, former)+"  seals nothing any more: take it out")
@@ -134,9 +134,9 @@ func TestRotateKilled(t *testing.T) {
 // Without a store, a keystore or a key it says which is missing, and makes none.
 func TestKeysOfNothing(t *testing.T) {
 	s := newShell(t)
-	s.fails(1, []string{"there is no store here"}, "keys", "status")
-	s.fails(1, []string{"there is no store here"}, "keys", "rotate")
-	s.fails(1, []string{"there is no store here"}, "wallet", "verify")
+	s.fails(1, []string{"there is no store at"}, "keys", "status")
+	s.fails(1, []string{"there is no store at"}, "keys", "rotate")
+	s.fails(1, []string{"there is no store at"}, "wallet", "verify")
 	s.fails(2, []string{"ENCRYPTION_KEY is not set"}, "wallet", "verify", "--offline")
 	s.fails(2, []string{"unknown command \"sing\""}, "wallet", "sing")
 	s.fails(2, []string{"accepts 1 arg"}, "wallet", "record")

@@ -13,7 +13,7 @@ import (
 func (a *app) rotateKeysCommand() *cobra.Command {
 	var reason string
 	c := &cobra.Command{
-		Use: "rotate", Short: "Seal every key in the keystore under ENCRYPTION_KEY", Args: usageArgs(cobra.NoArgs),
+		Use: "rotate", Short: "Seal every key in the keystore under ENCRYPTION_KEY", Args: cobra.NoArgs,
 		Long: "Re-encrypts every key under the current encryption key, opens each again and compares it, and records\n" +
 			"that none is left under a former one. Before: a new key in ENCRYPTION_KEY, the former one in\n" +
 			"ENCRYPTION_KEYS_RETIRED, and the server, where one runs, restarted with them. Interrupted anywhere, it\n" +
@@ -35,7 +35,7 @@ func (a *app) rotateKeysCommand() *cobra.Command {
 // record names the person.
 func (a *app) rotateKeys(ctx context.Context, reason string) (commands.RotationReport, error) {
 	var report commands.RotationReport
-	err := a.eitherWay(ctx, func(e *commands.Engine) error {
+	err := a.eitherWay(ctx, theStore, func(e *commands.Engine) error {
 		keys, err := a.keystore()
 		if err != nil {
 			return err

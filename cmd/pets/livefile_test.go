@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -108,6 +111,84 @@ func TestStopWithBadSettings(t *testing.T) {
 		require.Contains(t, r.out, "EMERGENCY STOP engaged in real")
 		require.Contains(t, r.err, "stopping all the same")
 		require.NotContains(t, r.err, "abc")
+	}
+}
+
+// "A stop never fails because of .env: it ignores a bad one and says so": whatever lies
+// there, and whatever the environment says.
+func TestStopWithAnyEnvFile(t *testing.T) {
+	for name, c := range map[string]struct {
+		put func(path string) error
+		env []string
+	}{
+		"a folder": {put: func(path string) error { return os.Mkdir(path, 0o700) }},
+		"a pipe":   {put: func(path string) error { return syscall.Mkfifo(path, 0o600) }},
+		"no end":   {put: func(path string) error { return os.Symlink("/dev/zero", path) }},
+		"a gigabyte": {put: func(path string) error {
+			return errors.Join(os.WriteFile(path, []byte("X=1\n"), 0o600), os.Truncate(path, 1<<30))
+		}},
+		"binary":         {put: func(path string) error { return os.WriteFile(path, []byte("\x00\x01\xff\n\x7fELF"), 0o600) }},
+		"a loop":         {put: func(path string) error { return os.Symlink(path, path) }},
+		"a bad limit":    {env: []string{"MAX_DAILY_LOSS_PCT=5"}},
+		"a bad key":      {env: []string{"PETS_KEY=two words"}},
+		"no certificate": {env: []string{"PETS_CA=/nonexistent"}},
+		"a bad witness":  {env: []string{"PETS_WITNESS=a\x01b"}},
+	} {
+		dir := t.TempDir()
+		liveStore(t, filepath.Join(dir, "store"))
+		if c.put != nil {
+			require.NoError(t, c.put(filepath.Join(dir, ".env")), name)
+		}
+		s := &shell{t: t, dir: dir, ctx: t.Context(), env: append(c.env, "PETS_STORE=embedded:"+filepath.Join(dir, "store"), "PETS_PORTFOLIO=real")}
+		r := s.run("stop", "--emergency", "--reason", "drill")
+		require.Equal(t, 0, r.code, "%s: %s", name, r.err)
+		require.Contains(t, r.out, "EMERGENCY STOP engaged in real", name)
+		require.Contains(t, r.err, "stopping all the same", name)
+		require.Less(t, strings.Count(r.err, "\n"), 8, "%s: %s", name, r.err)
+	}
+}
+
+// A server that is named in a way nobody understands was not stopped, whatever was stopped
+// here; and nothing is revoked or rejected in its place.
+func TestStopWithAServerThatNobodyUnderstands(t *testing.T) {
+	dir := t.TempDir()
+	liveStore(t, filepath.Join(dir, "store"))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, ".env"), []byte("PETS_SERVER=10.0.0.5:7433\n"), 0o600))
+	s := &shell{t: t, dir: dir, ctx: t.Context(), env: []string{"PETS_PORTFOLIO=real", "PETS_KEY=" + someKey, "PETS_STORE=embedded:" + filepath.Join(dir, "store")}}
+	r := s.run("stop", "--emergency", "--reason", "drill")
+	require.Equal(t, 1, r.code, r.err)
+	require.Contains(t, r.out, "EMERGENCY STOP engaged in real")
+	require.Contains(t, r.err, "PETS_SERVER was to name was NOT stopped")
+	require.Contains(t, r.err, "name it with --server")
+	s.fails(2, []string{"PETS_SERVER must be"}, "apikey", "revoke", "k1")
+	s.fails(2, []string{"PETS_SERVER must be"}, "reject", "x1", "--reason", "x")
+	require.Contains(t, s.run("--store", "embedded:"+filepath.Join(dir, "store"), "stop", "--emergency", "--reason", "again").out, "engaged")
+}
+
+// "sudo pets stop leaves root's files in the folder, and the service does not start": what
+// is made belongs to the owner of the folder.
+func TestFilesOfRootBelongToTheOwner(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	const service = 54321
+	s := newShell(t)
+	liveStore(t, s.store())
+	require.NoError(t, filepath.WalkDir(s.store(), func(path string, _ os.DirEntry, err error) error {
+		return errors.Join(err, os.Chown(path, service, service))
+	}))
+	s.ok("-p", "real", "stop", "--emergency", "--reason", "drill")
+	a := &app{out: io.Discard, err: io.Discard}
+	a.config.Store, a.config.Listen = "embedded:"+s.store(), "127.0.0.1:7433"
+	_, _, err := a.selfSigned(filepath.Join(s.store(), tlsName))
+	require.NoError(t, err)
+	require.NoError(t, a.latch().Write([]commands.PendingStop{{Portfolio: "real"}}))
+	for _, name := range []string{lockName, latchName, tlsName, tlsName + "/key.pem", tlsName + "/cert.pem"} {
+		info, err := os.Stat(filepath.Join(s.store(), name))
+		require.NoError(t, err)
+		stat, ok := info.Sys().(*syscall.Stat_t)
+		require.True(t, ok)
+		require.Equal(t, []uint32{service, service}, []uint32{stat.Uid, stat.Gid}, name)
 	}
 }
 

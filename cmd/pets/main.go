@@ -56,9 +56,14 @@ type app struct {
 	acceptRollback string
 
 	config    config.Config
+	server    string
 	store     string
 	portfolio string
 	json      bool
+
+	found *remote // the server of this run, once it was looked for
+	named string  // what was last said to be acted on
+	lost  error   // what is wrong with PETS_SERVER, where a stop went on without it
 }
 
 func (a *app) clock() func() time.Time {
@@ -105,12 +110,13 @@ func (a *app) root() *cobra.Command {
 		Use:           "pets",
 		Short:         "An event-sourced ledger and risk engine for trading bots",
 		SilenceErrors: true, SilenceUsage: true,
-		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return a.configure(c.Name()) },
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return a.configure(c) },
 		Args:              cobra.NoArgs,
 		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.store, "store", "", "where the events are kept, such as embedded:./pets-data (PETS_STORE)")
+	flags.StringVar(&a.server, "server", "", "the server to go to, such as http://127.0.0.1:7433 (PETS_SERVER; PETS_KEY is sent)")
+	flags.StringVar(&a.store, "store", "", "the folder to go to, such as embedded:./pets-data (PETS_STORE)")
 	flags.StringVarP(&a.portfolio, "portfolio", "p", "", "the portfolio (PETS_PORTFOLIO, main by default)")
 	flags.BoolVar(&a.json, "json", false, "answer in JSON")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
@@ -118,17 +124,24 @@ func (a *app) root() *cobra.Command {
 	})
 	root.AddCommand(
 		a.importCommand(), a.stateCommand(), a.statsCommand(), a.balancesCommand(), a.positionsCommand(), a.tradesCommand(),
-		a.equityCommand(), a.eventsCommand(), a.verifyCommand(), a.benchCommand(), a.serveCommand(), a.versionCommand(),
+		a.equityCommand(), a.eventsCommand(), a.permitsCommand(), a.breakersCommand(),
+		local(a.verifyCommand()), local(a.benchCommand()), a.serveCommand(), local(a.versionCommand()),
 		a.startCommand(), a.stopCommand(), a.resetCommand(), a.clearCommand(), a.apikeyCommand(),
 		a.walletCommand(), a.keysCommand(), a.coldCommand(),
 	)
 	root.AddCommand(a.moneyCommands()...)
 	root.CompletionOptions.HiddenDefaultCmd = true
-	for _, c := range root.Commands() {
-		c.Args = usageArgs(c.Args)
-	}
+	wrongIsUsage(root)
 	root.Args, root.SuggestionsMinimumDistance = knownCommand, 2
 	return root
+}
+
+// wrongIsUsage makes wrong arguments a usage error in every command below one.
+func wrongIsUsage(above *cobra.Command) {
+	for _, c := range above.Commands() {
+		c.Args = usageArgs(c.Args)
+		wrongIsUsage(c)
+	}
 }
 
 // usageArgs makes a wrong number of arguments a usage error.
@@ -165,24 +178,18 @@ func onFlag(flag string, err error) error {
 	return errUsage{err}
 }
 
-// configure reads the environment; flags of the same names win.
-func (a *app) configure(command string) error {
-	c, err := config.Load(a.dir, a.environ)
-	if err != nil && command == "stop" {
-		_, _ = fmt.Fprintln(a.err, "pets: warning: stopping all the same:", err)
-		c, err = config.LoadToStop(a.dir, a.environ)
-	}
+// configure reads the environment; flags of the same names win. What stops something is
+// not kept from it by anything that is wrong there.
+func (a *app) configure(command *cobra.Command) error {
+	c, err := a.settings(is(command, noteStops))
 	if err != nil {
 		return err
 	}
 	for _, w := range c.Warnings {
 		_, _ = fmt.Fprintln(a.err, "pets: warning:", w)
 	}
-	if a.store != "" {
-		c.Store = a.store
-		if _, err := c.StoreDir(); err != nil {
-			return errUsage{err}
-		}
+	if err := a.settleTarget(&c, command); err != nil {
+		return err
 	}
 	if a.portfolio != "" {
 		if err := domain.CheckID("--portfolio", a.portfolio); err != nil {
@@ -191,5 +198,23 @@ func (a *app) configure(command string) error {
 		c.Portfolio = a.portfolio
 	}
 	a.config = c
+	if a.lost != nil && command.Name() != "stop" { // a revocation elsewhere would be another key's
+		return errUsage{a.lost}
+	}
 	return nil
+}
+
+func (a *app) settings(toStop bool) (config.Config, error) {
+	if !toStop {
+		return config.Load(a.dir, a.environ)
+	}
+	c, ignored := config.LoadToStop(a.dir, a.environ)
+	for _, err := range ignored {
+		_, _ = fmt.Fprintln(a.err, "pets: warning: stopping all the same, without what cannot be read:", err)
+		var e *domain.Error
+		if errors.As(err, &e) && e.Field == "PETS_SERVER" && a.server == "" && a.store == "" {
+			a.lost = err
+		}
+	}
+	return c, nil
 }

@@ -191,16 +191,21 @@ func (w *moneyWorld) proposed() string {
 	return list.Transfers[0].Transfer
 }
 
+// beside names the folder, which goes before PETS_SERVER.
+func (w *moneyWorld) beside() string { return "--store=embedded:" + filepath.Join(w.dir, "store") }
+
 // readsAreTheSame: reads may also open the store read-only beside the server, where there
 // is no key, and the answers are those of the server; --at tells of the past.
 func (w *moneyWorld) readsAreTheSame() {
 	for _, view := range []string{"transfers", "approvals", "treasury", "address-book"} {
-		require.JSONEq(w.t, w.ok("bob", view, "--json"), w.ok("nobody", view, "--json"), view)
+		require.JSONEq(w.t, w.ok("bob", view, "--json"), w.ok("nobody", w.beside(), view, "--json"), view)
+		require.JSONEq(w.t, w.ok("bob", view, "--json", "--at", "9"), w.ok("nobody", w.beside(), view, "--json", "--at", "9"), view)
+		w.refused("nobody", 2, "PETS_KEY is needed", view)
 	}
-	require.Contains(w.t, w.ok("nobody", "transfers", "x9"), "our cold wallet vault-1")
+	require.Contains(w.t, w.ok("nobody", w.beside(), "transfers", "x9"), "our cold wallet vault-1")
 	require.Contains(w.t, w.ok("bob", "transfers", "x9", "--at", "9"), "waits for a second person")
-	require.Contains(w.t, w.ok("nobody", "treasury", "--at", "9"), "16.00 %")
-	require.Contains(w.t, w.ok("nobody", "approvals", "--at", "9"), "x9  internal")
-	require.Contains(w.t, w.ok("nobody", "transfers", "--open"), "no transfers")
-	w.refused("nobody", 1, "there is no transfer", "transfers", "x9", "--at", "8")
+	require.Contains(w.t, w.ok("nobody", w.beside(), "treasury", "--at", "9"), "16.00 %")
+	require.Contains(w.t, w.ok("nobody", w.beside(), "approvals", "--at", "9"), "x9  internal")
+	require.Contains(w.t, w.ok("nobody", w.beside(), "transfers", "--open"), "no transfers")
+	w.refused("nobody", 1, "there is no transfer", w.beside(), "transfers", "x9", "--at", "8")
 }

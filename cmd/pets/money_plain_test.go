@@ -72,11 +72,12 @@ func TestMoneyNeedsAKey(t *testing.T) {
 		{"wallet", "sweep", "--to", "cold", "--reason", "x"},
 		{"cold", "export", "x1"},
 	} {
-		s.fails(2, []string{"PETS_KEY is needed"}, args...)
+		s.fails(1, []string{"there is no store at", "name the server with --server or PETS_SERVER"}, args...)
+		s.fails(2, []string{"PETS_KEY is needed"}, append([]string{"--server", "http://127.0.0.1:1"}, args...)...)
 	}
 	// What only reads may read the store; where there is none, both ways are named.
 	for _, args := range [][]string{{"transfers"}, {"transfers", "x1"}, {"approvals"}, {"treasury"}, {"address-book"}, {"address-book", "list"}} {
-		s.fails(1, []string{"there is no store", "PETS_SERVER and PETS_KEY"}, args...)
+		s.fails(1, []string{"there is no store at", "name the server with --server or PETS_SERVER"}, args...)
 	}
 }
 

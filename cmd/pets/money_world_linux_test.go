@@ -47,6 +47,7 @@ type moneyWorld struct {
 	keys     map[string]string // by user
 	hot      string
 	cold     string // its words, testWords, are on no machine of the server
+	away     string // where the people work: a folder of the server's machine, or ("") none
 
 	mu  sync.Mutex
 	now time.Time
@@ -112,9 +113,22 @@ func (w *moneyWorld) minutes(n int) {
 }
 
 func (w *moneyWorld) environ(more ...string) []string {
-	return append([]string{
-		"PETS_STORE=embedded:" + filepath.Join(w.dir, "store"), "PETS_ASSET_REGISTRY=" + w.registry, "PETS_CHAIN=eip155:1337",
-	}, more...)
+	return append(append(w.chain(), "PETS_STORE=embedded:"+filepath.Join(w.dir, "store")), more...)
+}
+
+// chain are the settings that a chain of its own needs.
+func (w *moneyWorld) chain() []string {
+	return []string{"PETS_ASSET_REGISTRY=" + w.registry, "PETS_CHAIN=eip155:1337"}
+}
+
+// seat is where somebody sits, and what is set there: beside the server's store, or away
+// from it with nothing but its address and a key.
+func (w *moneyWorld) seat(who string) (dir string, environ []string) {
+	server := []string{"PETS_SERVER=" + w.url, "PETS_KEY=" + w.keys[who]}
+	if w.away != "" {
+		return w.away, append(w.chain(), server...)
+	}
+	return w.t.TempDir(), w.environ(server...)
 }
 
 // serve starts pets serve in this process and waits until it is ready.
@@ -174,8 +188,9 @@ func (w *moneyWorld) petsAsked(who string, ask func(screen io.Writer, question s
 	w.t.Helper()
 	w.minutes(1)
 	var out, errs bytes.Buffer
+	dir, environ := w.seat(who)
 	a := &app{
-		out: &out, err: &errs, wall: w.wall, patience: 20 * time.Second, dir: w.t.TempDir(), environ: w.environ("PETS_SERVER="+w.url, "PETS_KEY="+w.keys[who]),
+		out: &out, err: &errs, wall: w.wall, patience: 20 * time.Second, dir: dir, environ: environ,
 		ask: func(question string) (bool, bool) { return ask(&out, question) },
 	}
 	code := a.run(w.t.Context(), args)

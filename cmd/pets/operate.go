@@ -2,22 +2,17 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"path/filepath"
-	"strings"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"pets/commands"
-	"pets/commands/client"
 	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/domain/risk"
-	"pets/eventstore/embedded"
 )
 
 // order is what an operator wants done: as a request to the server that holds the
@@ -28,87 +23,21 @@ type order struct {
 	command commands.Command
 }
 
-// carryOut sends an order to the server when one holds the store, and else opens
+// carryOut sends an order to the server that is named or holds the folder, and else opens
 // the folder as os:<user>, role operator.
 func (a *app) carryOut(ctx context.Context, o order) (commands.Answer, error) {
-	store, err := a.openWriter()
-	var locked *embedded.LockedError
-	if errors.As(err, &locked) {
-		if a.config.Key.Reveal() == "" {
-			return commands.Answer{}, viaServer(locked)
-		}
-		var answer commands.Answer
-		return answer, a.toServer(ctx, http.MethodPost, o.path, o.body, &answer)
-	}
-	if err != nil {
-		return commands.Answer{}, err
-	}
-	dir, err := a.config.StoreDir()
-	if err != nil {
-		return commands.Answer{}, errors.Join(err, store.Close())
-	}
-	watch, err := a.watchFor(ctx, store, o.command)
-	if err != nil {
-		return commands.Answer{}, errors.Join(err, store.Close())
-	}
-	engine := commands.NewEngine(store, commands.EngineOptions{
-		Options: commands.Options{Now: a.clock(), Snapshots: watch.snapshots()}, Latch: commands.NewLatchFile(filepath.Join(dir, latchName)),
-	})
-	answer, err := a.byEngine(ctx, engine, o.command)
-	engine.Close()
-	watch.close()
-	return answer, errors.Join(err, store.Close())
-}
-
-// byEngine carries out a command here. A stop that a server could not record
-// comes first, and one that cannot be recorded now holds in its marker file.
-func (a *app) byEngine(ctx context.Context, engine *commands.Engine, c commands.Command) (commands.Answer, error) {
-	if err := engine.Load(ctx, nil); err != nil {
-		return commands.Answer{}, err
-	}
-	r := commands.Request{Caller: domain.Caller{User: osUser(), Role: domain.RoleOperator}, Key: uuid.NewString(), Command: c}
-	if _, stops := c.(commands.EngageStop); !stops {
-		return engine.Do(ctx, a.config.Portfolio, r)
-	}
-	answer, recorded, err := engine.Stop(ctx, a.config.Portfolio, r)
-	if err == nil && !recorded {
-		err = domain.Errorf(domain.CodeUnavailable, "the store cannot take the stop now; it is marked, and the next start records it before anything else")
-	}
+	var answer commands.Answer
+	err := a.way(ctx, aPortfolio, commands.ClassOf(o.command) == commands.ClassStop, func(e *commands.Engine) error {
+		var err error
+		answer, err = e.Do(ctx, a.config.Portfolio, a.own(o.command))
+		return err
+	}, func() error { return a.toServer(ctx, http.MethodPost, o.path, o.body, &answer) })
 	return answer, err
 }
 
-// viaServer says how to write to a store that somebody else holds.
-func viaServer(locked *embedded.LockedError) error {
-	return fmt.Errorf("%w; where that is pets serve, set PETS_KEY, and this goes through it", locked)
-}
-
-// toServer sends one request with PETS_KEY to PETS_SERVER.
-func (a *app) toServer(ctx context.Context, method, path string, body, into any) error {
-	if a.config.Key.Reveal() == "" {
-		return errUsage{domain.Invalid("PETS_KEY", "is needed: this goes to the running server, with an API key")}
-	}
-	c, err := client.New(client.Options{URL: a.serverURL(), Key: a.config.Key.Reveal(), CAFile: a.config.CAFile, Patience: a.patience})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = c.Close() }() // nothing is kept
-	if !strings.HasPrefix(path, "/v1/") {
-		path = "/v1/portfolios/" + url.PathEscape(a.config.Portfolio) + path
-	}
-	if method == http.MethodGet {
-		return c.Get(ctx, path, into)
-	}
-	return c.Send(ctx, method, path, uuid.NewString(), body, into)
-}
-
-// defaultServer is asked where no server is named and one holds the folder.
-const defaultServer = "http://127.0.0.1:7433"
-
-func (a *app) serverURL() string {
-	if a.config.Server == "" {
-		return defaultServer
-	}
-	return a.config.Server
+// own is a command of the person at this machine.
+func (a *app) own(c commands.Command) commands.Request {
+	return commands.Request{Caller: domain.Caller{User: osUser(), Role: domain.RoleOperator}, Key: uuid.NewString(), Command: c}
 }
 
 // done says what an order recorded.
@@ -118,6 +47,9 @@ func (a *app) done(answer commands.Answer, what string) error {
 	}
 	p := &printer{w: a.out}
 	p.line("%s (revision %d)", what, answer.Revision)
+	if answer.ClockBehind > 0 {
+		p.line("  the clock is %s behind the last record, whose time this has", answer.ClockBehind)
+	}
 	for _, d := range answer.Directives {
 		p.line("  %s: %v (%s)", d.Action, d.Bots, d.Reason)
 	}
@@ -136,79 +68,6 @@ func (a *app) startCommand() *cobra.Command {
 			return a.done(answer, bot+" may ask for permits")
 		},
 	}
-}
-
-func (a *app) stopCommand() *cobra.Command {
-	var emergency, everywhere bool
-	var kind, reason string
-	c := &cobra.Command{
-		Use: "stop BOT | --emergency", Short: "Take a bot out of trading, or stop everything at once", Args: cobra.MaximumNArgs(1),
-		Example: "  pets stop alpha --reason \"odd fills\"\n  pets stop --emergency --reason \"the feed is lying\"\n  pets stop --emergency --everywhere --kind security_breach --reason \"a key leaked\"",
-		RunE: func(c *cobra.Command, args []string) error {
-			switch {
-			case emergency == (len(args) == 1):
-				return errUsage{errors.New("name one bot, or --emergency")}
-			case everywhere && !emergency:
-				return errUsage{errors.New("--everywhere goes with --emergency")}
-			case !emergency:
-				answer, err := a.carryOut(c.Context(), order{"/bots/" + url.PathEscape(args[0]) + "/stop", reasonOf(reason), commands.StopBot{Bot: args[0], Reason: reason}})
-				if err != nil {
-					return err
-				}
-				return a.done(answer, args[0]+" is stopped")
-			case everywhere:
-				return a.stopEverywhere(c.Context(), kind, reason)
-			}
-			answer, err := a.carryOut(c.Context(), order{"/emergency-stop", stopOf(kind, reason), commands.EngageStop{Kind: kind, Reason: reason}})
-			if err != nil {
-				return err
-			}
-			return a.done(answer, "EMERGENCY STOP engaged in "+a.config.Portfolio)
-		},
-	}
-	c.Flags().BoolVar(&emergency, "emergency", false, "stop everything in the portfolio; two people clear it")
-	c.Flags().BoolVar(&everywhere, "everywhere", false, "with --emergency: in every portfolio (a running server does it)")
-	c.Flags().StringVar(&kind, "kind", domain.StopManual, "manual, system_error or security_breach")
-	c.Flags().StringVar(&reason, "reason", "", "why; it is kept with the record")
-	return c
-}
-
-func reasonOf(reason string) any {
-	return struct {
-		Reason string `json:"reason,omitempty"`
-	}{reason}
-}
-
-func stopOf(kind, reason string) any {
-	return struct {
-		Kind   string `json:"kind"`
-		Reason string `json:"reason"`
-	}{kind, reason}
-}
-
-// stopEverywhere asks the server, which holds every portfolio at once.
-func (a *app) stopEverywhere(ctx context.Context, kind, reason string) error {
-	var answer struct {
-		Portfolios []commands.Stopped `json:"portfolios"`
-	}
-	if err := a.toServer(ctx, http.MethodPost, "/v1/emergency-stop", stopOf(kind, reason), &answer); err != nil {
-		return err
-	}
-	if a.json {
-		return a.printJSON(answer)
-	}
-	p := &printer{w: a.out}
-	for _, s := range answer.Portfolios {
-		state := "recorded"
-		switch {
-		case s.Refused != "":
-			state = s.Refused
-		case !s.Recorded:
-			state = "HOLDS, but is not recorded yet"
-		}
-		p.line("EMERGENCY STOP engaged in %s: %s", s.Portfolio, state)
-	}
-	return p.err
 }
 
 func (a *app) resetCommand() *cobra.Command {
@@ -266,10 +125,14 @@ func (a *app) clearCommand() *cobra.Command {
 	return c
 }
 
-// previewReset asks what a reset would do; it reads, so it needs no server.
+// previewReset asks what a reset would do; it reads.
 func (a *app) previewReset(ctx context.Context, breaker, bot string, rebase bool) error {
+	if asks, err := a.asksServer(); err != nil || asks {
+		return a.askPreview(ctx, breaker, bot, rebase, err)
+	}
 	return a.look(ctx, "", nil, func(s *portfolio.State) error {
-		v, err := s.PreviewReset(risk.Key{Breaker: breaker, Bot: bot}, rebase, a.clock()())
+		now, _ := s.ClockAt(a.clock()())
+		v, err := s.PreviewReset(risk.Key{Breaker: breaker, Bot: bot}, rebase, now)
 		if err != nil {
 			return err
 		}
@@ -277,21 +140,44 @@ func (a *app) previewReset(ctx context.Context, breaker, bot string, rebase bool
 			Breaker: breaker, Bot: bot, Tripped: v.Tripped, Before: v.Before.Ratio(), After: v.After.Ratio(), Limit: v.Limit,
 			WouldRetrip: v.WouldRetrip, OpenPositions: v.OpenPositions, EventsSince: v.Since,
 		}
-		if a.json {
-			return a.printJSON(answer)
-		}
-		p := &printer{w: a.out}
-		verdict := "it would hold"
-		switch {
-		case !v.Tripped:
-			verdict = "it is not tripped: a reset would be refused"
-		case v.WouldRetrip:
-			verdict = "it would trip again at once: a reset would be refused; see --rebase"
-		}
-		p.line("%s: %s → %s, limit %s: %s", v.Key, answer.Before, answer.After, v.Limit, verdict)
-		p.line("%d open positions, %d events since the trip", v.OpenPositions, v.Since)
-		return p.err
+		return a.printPreview(answer)
 	})
+}
+
+// askPreview asks the server, which records nothing of it.
+func (a *app) askPreview(ctx context.Context, breaker, bot string, rebase bool, err error) error {
+	if err == nil {
+		err = a.needsServer()
+	}
+	if err != nil {
+		return err
+	}
+	body := map[string]any{"rebase": rebase, "dry_run": true}
+	if bot != "" {
+		body["bot"] = bot
+	}
+	var v resetPreview
+	if err := a.exchange(ctx, a.found, http.MethodPost, "/breakers/"+url.PathEscape(breaker)+"/reset", body, &v); err != nil {
+		return err
+	}
+	return a.printPreview(v)
+}
+
+func (a *app) printPreview(v resetPreview) error {
+	if a.json {
+		return a.printJSON(v)
+	}
+	p := &printer{w: a.out}
+	verdict := "it would hold"
+	switch {
+	case !v.Tripped:
+		verdict = "it is not tripped: a reset would be refused"
+	case v.WouldRetrip:
+		verdict = "it would trip again at once: a reset would be refused; see --rebase"
+	}
+	p.line("%s: %s → %s, limit %s: %s", risk.Key{Breaker: v.Breaker, Bot: v.Bot}, v.Before, v.After, v.Limit, verdict)
+	p.line("%d open positions, %d events since the trip", v.OpenPositions, v.EventsSince)
+	return p.err
 }
 
 // resetPreview is what `pets reset --dry-run --json` prints.

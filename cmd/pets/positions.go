@@ -12,20 +12,31 @@ func (a *app) positionsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "positions", Short: "Open positions with cost, mark and unrealised P&L", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.look(c.Context(), moment, nil, func(s *portfolio.State) error {
-				v := projections.PositionsOf(s)
-				if a.json {
-					return a.printJSON(v)
+			return a.lookEither(c.Context(), moment, nil, func() error {
+				var v struct{ Positions []projections.Position }
+				if err := a.view(c.Context(), moment, "/positions", nil, &v); err != nil {
+					return err
 				}
-				if len(v) == 0 {
-					p := &printer{w: a.out}
-					p.line("no open positions")
-					return p.err
-				}
-				return a.table(positionRows(v))
-			})
+				return a.showPositions(v.Positions)
+			}, func(s *portfolio.State) error { return a.showPositions(projections.PositionsOf(s)) })
 		},
 	}
 	at(c, &moment)
 	return c
+}
+
+func (a *app) showPositions(v []projections.Position) error {
+	if a.json {
+		return a.printJSON(v)
+	}
+	return a.printPositions(v)
+}
+
+func (a *app) printPositions(v []projections.Position) error {
+	if len(v) == 0 {
+		p := &printer{w: a.out}
+		p.line("no open positions")
+		return p.err
+	}
+	return a.table(positionRows(v))
 }

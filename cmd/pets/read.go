@@ -18,6 +18,19 @@ func at(c *cobra.Command, into *string) {
 	c.Flags().StringVar(into, "at", "", "as of this revision or RFC 3339 time (default: now)")
 }
 
+// lookEither asks the server that is named (there), or folds the folder and shows that
+// (here).
+func (a *app) lookEither(ctx context.Context, moment string, riders []projections.Projection, there func() error, here func(*portfolio.State) error) error {
+	asks, err := a.asksServer()
+	switch {
+	case err != nil:
+		return err
+	case asks:
+		return there()
+	}
+	return a.look(ctx, moment, riders, here)
+}
+
 // look folds the portfolio up to --at and shows it. Riders see every event on
 // the way; without any, a snapshot shortens the way.
 func (a *app) look(ctx context.Context, atFlag string, riders []projections.Projection, show func(*portfolio.State) error) error {

@@ -22,7 +22,7 @@ func (a *app) rebalanceCommand() *cobra.Command {
 }
 
 func (a *app) rebalance(ctx context.Context) error {
-	if err := a.needsServer(); err != nil {
+	if err := a.actsOnServer(); err != nil {
 		return err
 	}
 	t, err := a.request(ctx, "/rebalance", struct{}{})

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -53,7 +52,7 @@ func (a *app) serveCommand() *cobra.Command {
 	c.Flags().BoolVar(&f.allowPlaintext, "allow-plaintext", false, "answer other machines without TLS (PETS_ALLOW_PLAINTEXT)")
 	c.Flags().StringVar(&f.acceptRollback, "accept-rollback", "", "go on with a store that was rolled back, for this `reason`, which is recorded; what it touches is stopped")
 	c.Flags().BoolVar(&f.demo, "demo", false, "play the demo week through the API, then stay up")
-	return c
+	return local(c)
 }
 
 // settle puts the flags over the settings.
@@ -102,6 +101,7 @@ type server struct {
 	app    *app
 	log    *slog.Logger
 	store  *embedded.Store
+	lock   *serverLock // of PETS_DIR
 	engine *commands.Engine
 	keys   *projections.Keyring
 	api    *httpapi.API
@@ -124,27 +124,28 @@ type server struct {
 // newServer opens the store and the listener; nothing is answered yet.
 func (a *app) newServer(now func() time.Time) (_ *server, err error) {
 	s := &server{app: a, log: slog.New(slog.NewJSONHandler(a.err, nil)), now: now}
-	if s.store, err = a.openWriter(); err != nil {
+	w, err := a.openWriter()
+	if err != nil {
 		return nil, err
 	}
+	s.store, s.lock = w.Store, w.lock
 	if err = s.openWitness(); err != nil {
-		return nil, errors.Join(err, s.store.Close())
+		return nil, errors.Join(err, s.letGo())
 	}
 	defer func() {
 		if err != nil {
 			s.witness.close()
 		}
 	}()
-	// After the store: a certificate of our own lies in its folder.
+	// After the lock: a certificate of our own lies in PETS_DIR.
 	if s.secure, err = a.serverTLS(); err != nil {
-		return nil, errors.Join(err, s.store.Close())
+		return nil, errors.Join(err, s.letGo())
 	}
 	if s.listener, err = net.Listen("tcp", a.config.Listen); err != nil {
-		return nil, errors.Join(fmt.Errorf("listen at %s: %w", a.config.Listen, err), s.store.Close())
+		return nil, errors.Join(fmt.Errorf("listen at %s: %w", a.config.Listen, err), s.letGo())
 	}
-	dir, err := a.config.StoreDir()
-	if err != nil {
-		return nil, errors.Join(err, s.listener.Close(), s.store.Close())
+	if err := s.lock.answersAt(s.url()); err != nil {
+		return nil, errors.Join(err, s.listener.Close(), s.letGo())
 	}
 	s.meter = metrics.New()
 	started := time.Now()
@@ -155,7 +156,7 @@ func (a *app) newServer(now func() time.Time) (_ *server, err error) {
 	s.keys = projections.NewKeyring(s.store)
 	snapshots := s.witness.saver
 	s.engine = commands.NewEngine(s.store, commands.EngineOptions{
-		Options: commands.Options{Now: now, Monotonic: monotonic, Snapshots: snapshots, Jumped: s.jumped, Folding: s.folding}, Latch: commands.NewLatchFile(filepath.Join(dir, latchName)),
+		Options: commands.Options{Now: now, Monotonic: monotonic, Snapshots: snapshots, Jumped: s.jumped, Folding: s.folding, Ahead: s.ahead}, Latch: a.latch(),
 		Failed: func(what string, err error) {
 			s.log.Error("the engine has a problem", "what", what, "error", err.Error())
 		},
@@ -166,15 +167,16 @@ func (a *app) newServer(now func() time.Time) (_ *server, err error) {
 	}
 	if err != nil {
 		s.engine.Close()
-		return nil, errors.Join(err, s.listener.Close(), s.store.Close())
+		return nil, errors.Join(err, s.listener.Close(), s.letGo())
 	}
 	s.api = httpapi.New(httpapi.Config{
 		Engine: s.engine, Store: s.store, Keys: s.keys, Defaults: a.config.Policy, Treasury: &treasury, Snapshots: snapshots,
 		Custody: s.custody, Nudge: s.custody.Nudge, LiveReady: s.liveReady,
 		Rate: float64(a.config.RateLimit), Burst: a.config.RateBurst, BytesPerDay: a.config.BytesPerDay, Limited: s.meter.Limited,
 		Now: now, Log: s.log, Observe: s.meter.Request,
+		Health: s.health,
 	})
-	s.meter.Watch(s.api, nil)
+	s.meter.Watch(s.api, s.healthForMetrics)
 	s.openSocket()
 	return s, nil
 }
@@ -199,8 +201,15 @@ func (s *server) jumped(stream string, by time.Duration) {
 		"stream", stream, "by", by.Round(time.Millisecond).String())
 }
 
-// latchName is the marker file of an emergency stop that is not recorded yet.
-const latchName = "emergency-stop.json"
+// ahead asks whether the wall clock is right: time that has been recorded never goes back.
+func (s *server) ahead(stream string, by time.Duration) {
+	s.meter.ClockAhead()
+	s.log.Warn("the wall clock is far ahead of the last record. That is as it should be if nothing has happened for so long; otherwise stop the server and set the clock, for time that is recorded never goes back",
+		"stream", stream, "by", by.Round(time.Second).String())
+}
+
+// letGo closes what is on disk.
+func (s *server) letGo() error { return errors.Join(s.store.Close(), s.lock.Close()) }
 
 // run folds everything, opens the routes, and answers until the context ends.
 // ready is called once the routes are open; what it returns ends the server.
@@ -379,7 +388,7 @@ func (s *server) shut() error {
 	s.closeCustody()
 	s.engine.Close()
 	s.witness.close()
-	err := s.store.Close()
+	err := s.letGo()
 	s.log.Info("stopped")
 	return err
 }

@@ -16,7 +16,7 @@ const keyAgeEvery = time.Hour
 // openCustody opens keys and chain, as far as they are configured, and ties them to the
 // engine.
 func (s *server) openCustody() error {
-	keys, err := s.app.openKeys()
+	keys, err := s.app.makeKeys()
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"pets/internal/owner"
 )
 
 // selfYears is how long a certificate of our own is good for.
@@ -27,11 +29,8 @@ func (a *app) serverTLS() (*tls.Config, error) {
 	cert, key := a.config.TLSCert, a.config.TLSKey
 	switch {
 	case a.config.TLSSelf:
-		dir, err := a.config.StoreDir()
-		if err != nil {
-			return nil, err
-		}
-		if cert, key, err = a.selfSigned(filepath.Join(dir, "tls")); err != nil {
+		var err error
+		if cert, key, err = a.selfSigned(filepath.Join(a.config.ServerDir(), tlsName)); err != nil {
 			return nil, fmt.Errorf("make a certificate: %w", err)
 		}
 	case cert == "":
@@ -48,6 +47,11 @@ func (a *app) serverTLS() (*tls.Config, error) {
 // that whoever pinned it goes on. Its fingerprint is shown at every start.
 func (a *app) selfSigned(dir string) (certFile, keyFile string, err error) {
 	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	if _, err := os.Stat(certFile); errors.Is(err, fs.ErrNotExist) {
+		if err := a.formerCertificate(dir, certFile, keyFile); err != nil {
+			return "", "", err
+		}
+	}
 	if _, err := os.Stat(certFile); errors.Is(err, fs.ErrNotExist) {
 		if err := makeCertificate(dir, certFile, keyFile, a.config.Listen); err != nil {
 			return "", "", err
@@ -66,7 +70,7 @@ func (a *app) selfSigned(dir string) (certFile, keyFile string, err error) {
 }
 
 func makeCertificate(dir, certFile, keyFile, listen string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := owner.MkdirAll(dir); err != nil {
 		return err
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -94,10 +98,38 @@ func makeCertificate(dir, certFile, keyFile, listen string) error {
 		return err
 	}
 	// The key first: a certificate that is there always has one.
-	if err := os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: rawKey}), 0o600); err != nil {
+	if err := writeOwned(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: rawKey})); err != nil {
 		return err
 	}
-	return os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600)
+	return writeOwned(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+// writeOwned writes a file that belongs to the owner of its folder.
+func writeOwned(path string, content []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	return errors.Join(err, owner.Keep(f), f.Close())
+}
+
+// formerCertificate brings along the certificate that lies in the store's folder, where it
+// lay before there was a PETS_DIR: whoever pinned it goes on.
+func (a *app) formerCertificate(dir, certFile, keyFile string) error {
+	store, err := a.config.StoreDir()
+	if err != nil || sameFolder(store, a.config.ServerDir()) {
+		return err
+	}
+	key, err1 := os.ReadFile(filepath.Join(store, tlsName, filepath.Base(keyFile)))
+	cert, err2 := os.ReadFile(filepath.Join(store, tlsName, filepath.Base(certFile)))
+	if err1 != nil || err2 != nil {
+		return nil // there is none
+	}
+	if err := owner.MkdirAll(dir); err != nil {
+		return err
+	}
+	return errors.Join(writeOwned(keyFile, key), writeOwned(certFile, cert))
 }
 
 // addHost adds the name that clients on other machines will use.

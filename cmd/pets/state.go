@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -21,7 +22,7 @@ func (a *app) stateCommand() *cobra.Command {
 		Use: "state", Short: "Equity, drawdown, breakers, bots and positions, now or as of any moment", Args: cobra.NoArgs,
 		Example: "  pets state\n  pets state --at 2026-01-15T12:00:00Z --json",
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.look(c.Context(), moment, nil, func(s *portfolio.State) error {
+			return a.lookEither(c.Context(), moment, nil, func() error { return a.askState(c.Context(), moment) }, func(s *portfolio.State) error {
 				v := projections.StateOf(s)
 				if a.json {
 					return a.printJSON(v)
@@ -32,6 +33,56 @@ func (a *app) stateCommand() *cobra.Command {
 	}
 	at(c, &moment)
 	return c
+}
+
+// askState shows the state as a server has it. A bot's key is told its own share.
+func (a *app) askState(ctx context.Context, moment string) error {
+	var raw json.RawMessage
+	if err := a.view(ctx, moment, "/state", nil, &raw); err != nil {
+		return err
+	}
+	var whole struct{ Equity *domain.Decimal }
+	if err := json.Unmarshal(raw, &whole); err != nil {
+		return err
+	}
+	if whole.Equity == nil {
+		var v projections.OwnState
+		if err := json.Unmarshal(raw, &v); err != nil {
+			return err
+		}
+		if a.json {
+			return a.printJSON(v)
+		}
+		return a.printOwnState(v)
+	}
+	var v projections.State
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(v)
+	}
+	return a.printState(v)
+}
+
+// printOwnState is printState without the portfolio's money.
+func (a *app) printOwnState(v projections.OwnState) error {
+	p := &printer{w: a.out}
+	p.line("%s  (%s, clock %s)  revision %d  %s UTC", v.Portfolio, v.Mode, v.Clock, v.Revision, clock(v.Time))
+	a.sayStop(p, v.EmergencyStop)
+	p.line("")
+	if p.err != nil {
+		return p.err
+	}
+	return a.printTables(p, v.Breakers, v.Bots, v.Positions)
+}
+
+func (a *app) sayStop(p *printer, stop projections.EmergencyStop) {
+	if stop.Engaged {
+		p.line("")
+		p.line("EMERGENCY STOP  %s since %s UTC", *stop.Kind, clock(*stop.Since))
+		p.line("                %s", *stop.Reason)
+	}
 }
 
 // noPortfolio says which portfolios there are instead.
@@ -53,28 +104,27 @@ func (a *app) printState(v projections.State) error {
 	p.line("equity    %s %s   (realised %s)", money(v.Equity), v.BaseAsset, money(v.RealisedEquity))
 	p.line("drawdown  %s from peak %s   (lifetime peak %s)", percent(v.Drawdown), money(v.Peak), money(v.LifetimePeak))
 	p.line("day       %s opened at %s, loss %s", v.Day.Date, money(v.Day.Open), percent(v.Day.Loss))
-	if v.EmergencyStop.Engaged {
-		p.line("")
-		p.line("EMERGENCY STOP  %s since %s UTC", *v.EmergencyStop.Kind, clock(*v.EmergencyStop.Since))
-		p.line("                %s", *v.EmergencyStop.Reason)
+	a.sayStop(p, v.EmergencyStop)
+	p.line("")
+	if p.err != nil {
+		return p.err
+	}
+	return a.printTables(p, v.Breakers, v.Bots, v.Positions)
+}
+
+func (a *app) printTables(p *printer, breakers []projections.Breaker, bots []projections.Bot, positions []projections.Position) error {
+	if err := a.table(breakerRows(breakers)); err != nil {
+		return err
+	}
+	p.line("")
+	if err := a.table(botRows(bots)); err != nil {
+		return err
 	}
 	p.line("")
 	if p.err != nil {
 		return p.err
 	}
-	if err := a.table(breakerRows(v.Breakers)); err != nil {
-		return err
-	}
-	p.line("")
-	if err := a.table(botRows(v.Bots)); err != nil {
-		return err
-	}
-	p.line("")
-	if len(v.Positions) == 0 {
-		p.line("no open positions")
-		return p.err
-	}
-	return a.table(positionRows(v.Positions))
+	return a.printPositions(positions)
 }
 
 func breakerRows(all []projections.Breaker) [][]string {
@@ -96,10 +146,16 @@ func breakerRows(all []projections.Breaker) [][]string {
 	return rows
 }
 
-// plain shows a streak as it is and a ratio as a percentage.
+// plain shows a streak as it is and a ratio as a percentage. A ratio that a server sent
+// comes as text.
 func plain(v any) string {
-	if d, ok := v.(domain.Decimal); ok {
-		return percent(d)
+	switch v := v.(type) {
+	case domain.Decimal:
+		return percent(v)
+	case string:
+		if d, err := domain.ParseDecimal(v); err == nil {
+			return percent(d)
+		}
 	}
 	return fmt.Sprint(v)
 }

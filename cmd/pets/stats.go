@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -29,7 +30,8 @@ func (a *app) statsCommand() *cobra.Command {
 				return errUsage{err}
 			}
 			fold := projections.NewStats()
-			return a.look(c.Context(), moment, []projections.Projection{fold}, func(s *portfolio.State) error {
+			riders := []projections.Projection{fold}
+			show := func(s *portfolio.State) error {
 				v, err := fold.View(s, held)
 				if err != nil {
 					return err
@@ -38,7 +40,13 @@ func (a *app) statsCommand() *cobra.Command {
 					return a.printJSON(v)
 				}
 				return a.printStats(v)
-			})
+			}
+			return a.lookEither(c.Context(), moment, riders, func() error {
+				if len(limits) > 0 { // a server answers for the usual limits only
+					return a.lookThere(c.Context(), moment, riders, show)
+				}
+				return a.askStats(c.Context(), moment)
+			}, show)
 		},
 	}
 	at(c, &moment)
@@ -90,6 +98,27 @@ func parseLimits(flags []string) (golive.Limits, error) {
 	return held, nil
 }
 
+// askStats shows what the server works out. A bot's key is told its own share.
+func (a *app) askStats(ctx context.Context, moment string) error {
+	var v struct {
+		Portfolio *projections.ScopeStats `json:"portfolio,omitempty"`
+		Bots      []projections.BotStats  `json:"bots"`
+	}
+	if err := a.view(ctx, moment, "/stats", nil, &v); err != nil {
+		return err
+	}
+	switch {
+	case a.json:
+		return a.printJSON(v)
+	case v.Portfolio != nil:
+		return a.printStats(projections.Stats{Portfolio: *v.Portfolio, Bots: v.Bots})
+	}
+	if err := a.table(botStatRows(v.Bots)); err != nil {
+		return err
+	}
+	return a.printClosedBreakers(projections.Stats{Bots: v.Bots})
+}
+
 // printStats shows the portfolio in full, and a row for each bot.
 func (a *app) printStats(v projections.Stats) error {
 	s := &v.Portfolio
@@ -104,18 +133,22 @@ func (a *app) printStats(v projections.Stats) error {
 	if p.err != nil {
 		return p.err
 	}
+	if err := a.table(botStatRows(v.Bots)); err != nil {
+		return err
+	}
+	return a.printClosedBreakers(v)
+}
+
+func botStatRows(bots []projections.BotStats) [][]string {
 	rows := [][]string{{"BOT", "TRADES", "W/L/N", "WIN RATE", "FACTOR", "NET P&L", "FEES", "STREAK", "MAX DD", "AT MARKS"}}
-	for _, b := range v.Bots {
+	for _, b := range bots {
 		rows = append(rows, []string{
 			cut(b.Bot, 16), fmt.Sprint(b.Trades), fmt.Sprintf("%d/%d/%d", b.Wins, b.Losses, b.Neutral),
 			optional(b.WinRate, percent), optional(b.ProfitFactor, factor), money(b.NetPnL), money(b.Fees),
 			fmt.Sprint(b.LongestLossStreak), percent(b.MaxDrawdown.Ratio), percent(b.MaxDrawdownMarked.Ratio),
 		})
 	}
-	if err := a.table(rows); err != nil {
-		return err
-	}
-	return a.printClosedBreakers(v)
+	return rows
 }
 
 func closedDrawdown(m projections.ClosedDrawdown) string {

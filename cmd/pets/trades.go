@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,21 +20,54 @@ func (a *app) tradesCommand() *cobra.Command {
 		Use: "trades", Short: "Closed trades in closing order", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			trades := projections.NewTrades()
-			return a.look(c.Context(), moment, []projections.Projection{trades}, func(s *portfolio.State) error {
-				if bot != "" && s.Bots[bot] == nil {
-					return domain.Errorf(domain.CodeNotFound, "there is no bot %s in portfolio %s; it has %s", bot, s.Portfolio, strings.Join(s.BotIDs(), ", "))
+			return a.lookEither(c.Context(), moment, []projections.Projection{trades}, func() error {
+				return a.askTrades(c.Context(), moment, bot)
+			}, func(s *portfolio.State) error {
+				if err := a.hasBot(bot, s.BotIDs()); err != nil {
+					return err
 				}
-				v := trades.List(bot)
-				if a.json {
-					return a.printJSON(v)
-				}
-				return a.table(tradeRows(v))
+				return a.showTrades(trades.List(bot))
 			})
 		},
 	}
 	at(c, &moment)
 	c.Flags().StringVar(&bot, "bot", "", "only this bot's")
 	return c
+}
+
+// hasBot refuses a bot ("" for all) that the portfolio does not have.
+func (a *app) hasBot(bot string, bots []string) error {
+	if bot == "" || slices.Contains(bots, bot) {
+		return nil
+	}
+	return domain.Errorf(domain.CodeNotFound, "there is no bot %s in portfolio %s; it has %s", bot, a.config.Portfolio, strings.Join(bots, ", "))
+}
+
+// askTrades reads them from the server.
+func (a *app) askTrades(ctx context.Context, moment, bot string) error {
+	values := url.Values{"limit": {most}}
+	if bot != "" {
+		var about struct{ Bots []string }
+		if err := a.view(ctx, moment, "", nil, &about); err != nil {
+			return err
+		}
+		if err := a.hasBot(bot, about.Bots); err != nil {
+			return err
+		}
+		values.Set("bot", bot)
+	}
+	var v struct{ Trades []projections.Trade }
+	if err := a.view(ctx, moment, "/trades", values, &v); err != nil {
+		return err
+	}
+	return a.showTrades(v.Trades)
+}
+
+func (a *app) showTrades(v []projections.Trade) error {
+	if a.json {
+		return a.printJSON(v)
+	}
+	return a.table(tradeRows(v))
 }
 
 // tradeRows leaves entry and exit to --json: a row is to fit a terminal.

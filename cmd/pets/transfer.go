@@ -57,7 +57,7 @@ func checkTransfer(t *commands.RequestTransfer) error {
 
 // requestTransfer asks for it, and shows what was recorded.
 func (a *app) requestTransfer(ctx context.Context, body commands.RequestTransfer, wait bool) error {
-	if err := a.needsServer(); err != nil {
+	if err := a.actsOnServer(); err != nil {
 		return err
 	}
 	t, err := a.requestOne(ctx, body)

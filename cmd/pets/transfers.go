@@ -20,7 +20,7 @@ func (a *app) transfersCommand() *cobra.Command {
 	var open, follow bool
 	c := &cobra.Command{
 		Use: "transfers [ID]", Short: "The transfers, or one of them with all of its numbers", Args: cobra.MaximumNArgs(1),
-		Long:    "Asks the server where PETS_KEY is set and --at is not, else reads the store.",
+		Long:    "Asks the server of --server or PETS_SERVER, else reads the folder.",
 		Example: "  pets transfers --open\n  pets transfers x41\n  pets transfers x41 --follow",
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {

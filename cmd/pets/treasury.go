@@ -152,7 +152,7 @@ var treasuryKeys = []string{"hot_wallet_percentage", "min_rebalance_usd", "appro
 func (a *app) treasurySetCommand() *cobra.Command {
 	var reason string
 	c := &cobra.Command{
-		Use: "set KEY=VALUE…", Short: "Change rules of the treasury (through the server)", Args: usageArgs(cobra.MinimumNArgs(1)),
+		Use: "set KEY=VALUE…", Short: "Change rules of the treasury (through the server)", Args: cobra.MinimumNArgs(1),
 		Long:    "The keys: " + strings.Join(treasuryKeys, ", ") + ".\nOf a live portfolio, what is looser than its default takes two people.",
 		Example: "  pets treasury set approval_threshold_usd=0 --reason \"every transfer is approved\"",
 		RunE: func(c *cobra.Command, args []string) error {

@@ -7,19 +7,15 @@ import (
 	"io/fs"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"pets/commands"
 	"pets/commands/client"
 	"pets/domain"
-	"pets/domain/portfolio"
 	"pets/domain/treasury"
-	"pets/eventstore/embedded"
 	"pets/internal/chain"
 	"pets/internal/custody"
 	"pets/internal/vault"
@@ -43,39 +39,12 @@ func group(use, short string, subcommands ...*cobra.Command) *cobra.Command {
 	return c
 }
 
-// errNowhere: there is no store here, and no way to a server.
-var errNowhere = domain.Errorf(domain.CodeNotFound, "there is no store here (--store, PETS_STORE), and PETS_KEY, with which a server could be asked, is not set")
-
-// hasStore reports whether the store's folder is there. None is made for these commands.
-func (a *app) hasStore() bool {
-	dir, err := a.config.StoreDir()
-	if err != nil {
-		return false
-	}
-	_, err = os.Stat(dir)
-	return err == nil
-}
-
-// registered are the wallets of the portfolio, from the store's folder (beside a running
-// server, too) or, where there is none, from the server. Where there is neither it is an
-// error for which nowhere is true.
+// registered are the wallets of the portfolio, from the server that is named, or from the
+// folder, beside a running server, too. Where there is neither it is an error for which
+// nowhere is true.
 func (a *app) registered(ctx context.Context) ([]projections.Wallet, error) {
-	if a.hasStore() {
-		var wallets []projections.Wallet
-		err := a.look(ctx, "", nil, func(s *portfolio.State) error {
-			wallets = projections.WalletsOf(s)
-			return nil
-		})
-		return wallets, err
-	}
-	if a.config.Key.Reveal() == "" {
-		return nil, errNowhere
-	}
-	var answer struct {
-		Wallets []projections.Wallet `json:"wallets"`
-	}
-	err := a.fromServer(ctx, "/wallets", &answer)
-	return answer.Wallets, err
+	v, err := readView(ctx, a, "", "/wallets", walletsOf)
+	return v.Wallets, err
 }
 
 // reachWithin is how long commands that can do without a server try to reach one.
@@ -100,13 +69,11 @@ func (a *app) maybeRegistered(ctx context.Context) (wallets []projections.Wallet
 			return nil, err, nil
 		}
 		return nil, nil, err
-	case domain.CodeOf(err) == domain.CodeNotFound, !a.hasStore() && domain.CodeOf(err) == domain.CodeInternal:
+	case nowhere(err), domain.CodeOf(err) == domain.CodeNotFound, a.found != nil && domain.CodeOf(err) == domain.CodeInternal:
 		return nil, err, nil // no store, no portfolio, no connection
 	}
 	return nil, nil, err
 }
-
-func nowhere(err error) bool { return errors.Is(err, errNowhere) }
 
 // registeredAs finds one of them by its name, nil for none.
 func registeredAs(wallets []projections.Wallet, name string) *projections.Wallet {
@@ -117,68 +84,22 @@ func registeredAs(wallets []projections.Wallet, name string) *projections.Wallet
 	return &wallets[i]
 }
 
-// eitherWay calls direct with an engine on the store where no server holds it, and served
-// where one does, or where there is no store here.
-func (a *app) eitherWay(ctx context.Context, direct func(*commands.Engine) error, served func() error) error {
-	if !a.hasStore() {
-		if a.config.Key.Reveal() == "" {
-			return errNowhere
-		}
-		return served()
-	}
-	store, err := a.openWriter()
-	var locked *embedded.LockedError
-	if errors.As(err, &locked) {
-		if a.config.Key.Reveal() == "" {
-			return viaServer(locked)
-		}
-		return served()
-	}
-	if err != nil {
-		return err
-	}
-	dir, err := a.config.StoreDir()
-	if err != nil {
-		return errors.Join(err, store.Close())
-	}
-	watch, err := a.watchFor(ctx, store, nil)
-	if err != nil {
-		return errors.Join(err, store.Close())
-	}
-	engine := commands.NewEngine(store, commands.EngineOptions{
-		Options: commands.Options{Now: a.clock(), Snapshots: watch.snapshots()}, Latch: commands.NewLatchFile(filepath.Join(dir, latchName)),
-	})
-	if err = engine.Load(ctx, nil); err == nil {
-		err = direct(engine)
-	}
-	engine.Close()
-	watch.close()
-	return errors.Join(err, store.Close())
-}
-
-// report sends what was done with a wallet's key to whoever keeps the book.
-func (a *app) report(ctx context.Context, o order) (commands.Answer, error) {
-	if a.hasStore() {
-		return a.carryOut(ctx, o)
-	}
-	if a.config.Key.Reveal() == "" {
-		return commands.Answer{}, errNowhere
-	}
-	var answer commands.Answer
-	return answer, a.toServer(ctx, "POST", o.path, o.body, &answer)
-}
-
 func (a *app) fromServer(ctx context.Context, path string, into any) error {
 	return a.toServer(ctx, "GET", path, nil, into)
 }
 
 // keystore opens the keys, for commands that cannot do without. Keys are of wallets, and
 // those of live portfolios, so a .env that others can read is refused.
-func (a *app) keystore() (*custody.Keys, error) {
+func (a *app) keystore() (*custody.Keys, error) { return a.privately(a.openKeys) }
+
+// newKeystore is keystore for commands that put a key in, which may be the first one.
+func (a *app) newKeystore() (*custody.Keys, error) { return a.privately(a.makeKeys) }
+
+func (a *app) privately(open func() (*custody.Keys, error)) (*custody.Keys, error) {
 	if err := a.checkEnvFile(); err != nil {
 		return nil, fmt.Errorf("a .env that others can read is refused where keys are used: %w", err)
 	}
-	keys, err := a.openKeys()
+	keys, err := open()
 	if err == nil && keys == nil {
 		err = errUsage{domain.Invalid("ENCRYPTION_KEY", "is not set: keys are only kept encrypted. Make one with: pets keys generate")}
 	}

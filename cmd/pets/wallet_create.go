@@ -23,7 +23,7 @@ type createFlags struct {
 func (a *app) createWalletCommand() *cobra.Command {
 	var f createFlags
 	c := &cobra.Command{
-		Use: "create NAME", Short: "Draw a new key; its 24 words are shown once, on a terminal, and three are asked back", Args: usageArgs(cobra.ExactArgs(1)),
+		Use: "create NAME", Short: "Draw a new key; its 24 words are shown once, on a terminal, and three are asked back", Args: cobra.ExactArgs(1),
 		Long: "Draws 24 words, shows them once on a terminal, asks three back, derives m/44'/60'/0'/0/i and puts\n" +
 			"the key into the keystore, encrypted under ENCRYPTION_KEY. With an admin's PETS_KEY the wallet is\n" +
 			"registered with the running server as well; else it says what is left to do.\n\n" +
@@ -108,7 +108,7 @@ func drawWords(ctx context.Context, p *prompter) (*vault.Mnemonic, error) {
 // createHot puts a new key into the keystore. The key comes first: a wallet is registered
 // with its address, so nothing is registered whose key may be missing.
 func (a *app) createHot(ctx context.Context, p *prompter, name string, f createFlags) error {
-	keys, err := a.keystore()
+	keys, err := a.newKeystore()
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ type walletList struct {
 
 func (a *app) listWalletsCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "The wallets, which keys are here and how sealed, and when recovery was last tried", Args: usageArgs(cobra.NoArgs),
+		Use: "list", Short: "The wallets, which keys are here and how sealed, and when recovery was last tried", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			v, err := a.walletList(c.Context())
 			if err != nil {

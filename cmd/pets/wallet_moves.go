@@ -21,7 +21,7 @@ func (a *app) walletMoves() []*cobra.Command {
 func (a *app) walletRegisterCommand() *cobra.Command {
 	body := commands.RegisterWallet{}
 	c := &cobra.Command{
-		Use: "register NAME --place hot|cold --address 0x…", Args: usageArgs(cobra.ExactArgs(1)),
+		Use: "register NAME --place hot|cold --address 0x…", Args: cobra.ExactArgs(1),
 		Short: "Make a wallet known, the main one of its place (through the server, with an admin's key)",
 		Long: "Its address belongs to this portfolio from then on. Its place, chain and address are final;\n" +
 			"registered again it may have more assets. The key of a cold wallet is never on this machine.",

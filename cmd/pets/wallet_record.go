@@ -15,7 +15,7 @@ func (a *app) recordWalletCommand() *cobra.Command {
 	var recovered, tested bool
 	var address string
 	c := &cobra.Command{
-		Use: "record NAME", Short: "Record what was done with a wallet's key while no server was there", Args: usageArgs(cobra.ExactArgs(1)),
+		Use: "record NAME", Short: "Record what was done with a wallet's key while no server was there", Args: cobra.ExactArgs(1),
 		Long: "Says that the key in the keystore is the wallet's: created here, or with --recovered brought back\n" +
 			"from its words. With --tested it says that a drill elsewhere, on the machine of a cold wallet, gave\n" +
 			"--address.",
@@ -59,7 +59,7 @@ func (a *app) recordTested(ctx context.Context, name, text string) error {
 	if _, err := a.recordable(ctx, name); err != nil {
 		return err
 	}
-	answer, err := a.report(ctx, testedOrder(name, address))
+	answer, err := a.carryOut(ctx, testedOrder(name, address))
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (a *app) recordKey(ctx context.Context, name string, recovered bool) error 
 	if recovered {
 		origin = domain.KeyRecovered
 	}
-	answer, err := a.report(ctx, keyOrder(name, address, origin, path, e.KeyID))
+	answer, err := a.carryOut(ctx, keyOrder(name, address, origin, path, e.KeyID))
 	if err != nil {
 		return err
 	}

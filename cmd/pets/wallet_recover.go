@@ -29,7 +29,7 @@ type recoverFlags struct {
 func (a *app) recoverWalletCommand() *cobra.Command {
 	var f recoverFlags
 	c := &cobra.Command{
-		Use: "recover NAME", Short: "Bring a wallet's key back from its words, or try that with --drill", Args: usageArgs(cobra.ExactArgs(1)),
+		Use: "recover NAME", Short: "Bring a wallet's key back from its words, or try that with --drill", Args: cobra.ExactArgs(1),
 		Long: "Asks for the words on a terminal, without showing them, derives the account, compares its address with\n" +
 			"the one that is expected, and puts the key into the keystore. Then the server reads from the chain what\n" +
 			"the wallet holds, and a small test transfer can be asked for.\n\n" +
@@ -70,7 +70,7 @@ func (a *app) recoverWallet(ctx context.Context, f recoverFlags) error {
 	if f.drill {
 		return a.drill(ctx, p, f)
 	}
-	keys, err := a.keystore()
+	keys, err := a.newKeystore()
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (a *app) drill(ctx context.Context, p *prompter, f recoverFlags) error {
 		p.say("    %s", later)
 		return nil
 	}
-	answer, err := a.report(ctx, testedOrder(f.name, f.expected))
+	answer, err := a.carryOut(ctx, testedOrder(f.name, f.expected))
 	if err != nil {
 		p.say("That is NOT recorded. What is left to do:")
 		p.say("    %s", later)
@@ -195,7 +195,7 @@ func (a *app) bookRecovered(ctx context.Context, p *prompter, f recoverFlags, ke
 		p.say("    pets wallet verify %s --load", f.name)
 		return nil
 	}
-	answer, err := a.report(ctx, keyOrder(f.name, f.expected, domain.KeyRecovered, vault.Path(f.index), keyID))
+	answer, err := a.carryOut(ctx, keyOrder(f.name, f.expected, domain.KeyRecovered, vault.Path(f.index), keyID))
 	if err != nil {
 		p.say("That it was recovered is NOT recorded. What is left to do:")
 		p.say("    %s", record)

@@ -112,6 +112,8 @@ func TestWalletsThroughTheServer(t *testing.T) {
 
 	// Without a key for the server, beside it: said, not guessed.
 	c.setEnv("PETS_KEY", "")
+	c.fails(2, []string{"PETS_KEY is needed"}, "keys", "status")
+	c.setEnv("PETS_SERVER", "")
 	c.fails(1, []string{"locked by pid", "PETS_KEY"}, "keys", "status")
 	c.fails(1, []string{"locked by pid", "PETS_KEY"}, "wallet", "verify")
 	require.Contains(t, c.ok("wallet", "list"), "trading")

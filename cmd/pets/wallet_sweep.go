@@ -20,7 +20,7 @@ func (a *app) walletSweepCommand() *cobra.Command {
 	var fee decimalFlag
 	var yes bool
 	c := &cobra.Command{
-		Use: "sweep --to cold|ADDRESS --reason TEXT", Args: usageArgs(cobra.NoArgs),
+		Use: "sweep --to cold|ADDRESS --reason TEXT", Args: cobra.NoArgs,
 		Short: "Empty the hot wallets in an emergency stop, each transfer with an approval (through the server)",
 		Long: "Reads from the chain what the hot wallets hold, prints what would be moved, asks, and requests one\n" +
 			"transfer for each asset of each wallet, the coin that fees are paid in last. The recipient has to have\n" +
@@ -45,7 +45,7 @@ func (a *app) walletSweepCommand() *cobra.Command {
 
 // sweep plans, asks, and requests.
 func (a *app) sweep(ctx context.Context, to, reason string, fee domain.Decimal, yes bool) error {
-	if err := a.needsServer(); err != nil {
+	if err := a.actsOnServer(); err != nil {
 		return err
 	}
 	plan, err := a.planSweep(ctx, fee)

@@ -34,7 +34,7 @@ type verdict struct {
 func (a *app) verifyWalletCommand() *cobra.Command {
 	var offline, load bool
 	c := &cobra.Command{
-		Use: "verify [NAME]", Short: "Open a wallet's key, or every one, and compare it with its address", Args: usageArgs(cobra.MaximumNArgs(1)),
+		Use: "verify [NAME]", Short: "Open a wallet's key, or every one, and compare it with its address", Args: cobra.MaximumNArgs(1),
 		Long: "Opens keys, compares each with its file and with the registered address, and records key.used:\n" +
 			"through the server where one runs, else here. --load has the server read from the chain, too, what\n" +
 			"the wallet holds. --offline looks at the keystore alone, and needs no store.",
@@ -141,7 +141,7 @@ func (a *app) verifyWallets(ctx context.Context, args []string, load bool) ([]ve
 		}
 		found = append(found, v)
 	}
-	err = a.eitherWay(ctx, func(e *commands.Engine) error {
+	err = a.eitherWay(ctx, aPortfolio, func(e *commands.Engine) error {
 		if load {
 			return errUsage{errors.New("--load: no server runs here, and only one reads the chain")}
 		}

@@ -36,6 +36,9 @@ type watching struct {
 	stopping bool
 	// warn is told, in a sentence, of what a person should look at.
 	warn func(text string)
+	// differs is told of a stream that does not go on where the witness left off; it may
+	// be nil.
+	differs func(stream, what string)
 	// hashed is told how many records were read, while there are many.
 	hashed func(records uint64)
 }
@@ -47,7 +50,12 @@ func (a *app) openWatch(ctx context.Context, store *embedded.Store, o watching) 
 	dir := a.config.WitnessDir()
 	keeper, opened, err := witness.Open(ctx, witness.Options{
 		Dir: dir, Owner: a.config.ServerDir(), Store: store, ID: store.UUID(), Urgent: commands.WitnessedAtOnce, Hashed: o.hashed,
-		Failed: func(what string, err error) { o.warn(what + ": " + err.Error()) },
+		Failed: func(what string, err error) {
+			o.warn(what + ": " + err.Error())
+			if mismatch := (*witness.MismatchError)(nil); errors.As(err, &mismatch) && o.differs != nil {
+				o.differs(mismatch.Stream, err.Error())
+			}
+		},
 	}, o.accept)
 	switch {
 	case err != nil && o.stopping:
@@ -65,8 +73,8 @@ func (a *app) openWatch(ctx context.Context, store *embedded.Store, o watching) 
 }
 
 // watchFor watches a store that one command of the command line is written to.
-func (a *app) watchFor(ctx context.Context, store *embedded.Store, c commands.Command) (*watch, error) {
-	w, err := a.openWatch(ctx, store, watching{stopping: c != nil && commands.ClassOf(c) == commands.ClassStop, warn: a.caution})
+func (a *app) watchFor(ctx context.Context, store *embedded.Store, stopping bool) (*watch, error) {
+	w, err := a.openWatch(ctx, store, watching{stopping: stopping, warn: a.caution})
 	if err == nil {
 		w.start()
 	}
@@ -121,7 +129,8 @@ func (a *app) snapshots(store *embedded.Store) *snapshot.Folder {
 func (s *server) openWitness() (err error) {
 	s.witness, err = s.app.openWatch(context.Background(), s.store, watching{
 		accept: s.app.acceptRollback != "", warn: func(text string) { s.log.Warn(text) },
-		hashed: func(n uint64) { s.log.Info("the witness catches up with the log", "records", n) },
+		differs: s.differs,
+		hashed:  func(n uint64) { s.log.Info("the witness catches up with the log", "records", n) },
 	})
 	return err
 }
@@ -175,10 +184,7 @@ func (s *server) audit(ctx context.Context) {
 	start := time.Now()
 	done, err := s.engine.Audit(ctx, commands.AuditOptions{
 		Want: s.witness.keeper.Want, Share: auditShare,
-		Found: func(stream, what string) {
-			s.meter.AuditMismatch()
-			s.log.Error("the books and the history differ; what they concern is stopped", "stream", stream, "what", what)
-		},
+		Found: s.differing,
 	})
 	switch {
 	case ctx.Err() != nil:
@@ -188,7 +194,16 @@ func (s *server) audit(ctx context.Context) {
 		s.log.Info("the history was compared with what is decided on", "streams", done.Streams, "records", done.Records,
 			"differing", done.Differing, "took", time.Since(start).Round(time.Millisecond).String())
 	}
-	if mismatch := (*witness.MismatchError)(nil); errors.As(s.witness.keeper.Status().Err, &mismatch) {
-		s.log.Error("the log does not go on where the witness left off", "error", mismatch.Error())
-	}
+}
+
+// differing says that something does not add up; what it concerns is stopped.
+func (s *server) differing(stream, what string) {
+	s.meter.AuditMismatch()
+	s.log.Error("the books and the history differ; what they concern is stopped", "stream", stream, "what", what)
+}
+
+// differs stops what a stream concerns that the witness cannot follow any more.
+func (s *server) differs(stream, what string) {
+	s.differing(stream, what)
+	s.engine.StopDiffering(context.Background(), stream, what)
 }

@@ -18,9 +18,11 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -49,6 +51,9 @@ type Options struct {
 	KeysFile string
 	// CAFile is a PEM file with the certificate of a server that signed its own.
 	CAFile string
+	// Dial connects to the server some other way than by its URL, such as through a
+	// socket in a folder; no proxy is asked then.
+	Dial func(ctx context.Context) (net.Conn, error)
 	// Patience is how long one command is tried for; DefaultPatience by default.
 	Patience time.Duration
 	// OnDirective is told what the server says bots have to do: in answers and on
@@ -75,6 +80,10 @@ func New(o Options) (*Client, error) {
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, MaxIdleConns: 256, MaxIdleConnsPerHost: 256, IdleConnTimeout: 50 * time.Second,
 		ResponseHeaderTimeout: 45 * time.Second, TLSHandshakeTimeout: 10 * time.Second,
+	}
+	if o.Dial != nil {
+		transport.Proxy = nil
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return o.Dial(ctx) }
 	}
 	if o.CAFile != "" {
 		pem, err := os.ReadFile(o.CAFile)
@@ -117,6 +126,8 @@ type Problem struct {
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
 	Field  string `json:"field,omitempty"`
+	// RetryAfter is when the server said that it may answer otherwise, zero for soon.
+	RetryAfter time.Duration `json:"-"`
 }
 
 func (p *Problem) Error() string {
@@ -174,7 +185,14 @@ func (c *Client) retry(ctx context.Context, try func() error) error {
 		if err == nil || final(err) {
 			return err
 		}
-		timer := time.NewTimer(pause/2 + rand.N(pause/2)) //nolint:gosec // spreading retries needs no secrecy
+		wait := pause/2 + rand.N(pause/2) //nolint:gosec // spreading retries needs no secrecy
+		if later := told(err); later > wait {
+			wait = later
+		}
+		if end, _ := ctx.Deadline(); time.Now().Add(wait).After(end) && wait > longestPause {
+			return fmt.Errorf("given up: %w", err) // there will be no other answer before the end
+		}
+		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
@@ -182,6 +200,15 @@ func (c *Client) retry(ctx context.Context, try func() error) error {
 			return fmt.Errorf("given up: %w", err)
 		}
 	}
+}
+
+// told is how long a server says to wait, zero where it only says "soon".
+func told(err error) time.Duration {
+	var p *Problem
+	if !errors.As(err, &p) || p.RetryAfter <= time.Second {
+		return 0
+	}
+	return p.RetryAfter
 }
 
 // final: the server has decided. Anything else (no connection, no answer, too
@@ -223,7 +250,7 @@ func (c *Client) send(ctx context.Context, method, path, key string, body []byte
 		return fmt.Errorf("%s %s: %w", method, path, quiet(err))
 	}
 	if resp.StatusCode >= http.StatusMultipleChoices {
-		return problemOf(resp.StatusCode, raw)
+		return later(problemOf(resp.StatusCode, raw), resp.Header.Get("Retry-After"))
 	}
 	return c.take(raw, into)
 }
@@ -253,6 +280,15 @@ func problemOf(status int, raw []byte) error {
 		}
 	}
 	return p
+}
+
+// later adds to a problem when it may be over.
+func later(err error, retryAfter string) error {
+	var p *Problem
+	if seconds, bad := strconv.Atoi(retryAfter); bad == nil && errors.As(err, &p) {
+		p.RetryAfter = time.Duration(seconds) * time.Second
+	}
+	return err
 }
 
 // take decodes an answer and hands on its directives.

@@ -90,6 +90,35 @@ func TestRetries(t *testing.T) {
 	}
 }
 
+// A server that says when it may answer otherwise is not asked before; where that is after
+// the end of the client's patience, it is not asked again.
+func TestRetryAfter(t *testing.T) {
+	wait := "2"
+	var asked []time.Time
+	a := &answers{reply: func(w http.ResponseWriter, _ *http.Request, n int) {
+		asked = append(asked, time.Now())
+		if n == 1 {
+			w.Header().Set("Retry-After", wait)
+			problem(w, 429, "rate_limited")
+			return
+		}
+		_, _ = w.Write([]byte(`{"revision":7,"events":[],"directives":[]}`))
+	}}
+	c := talk(t, a, Options{})
+	_, err := c.Portfolio("main").RecordFill(t.Context(), "order 1", commands.RecordFill{})
+	require.NoError(t, err)
+	require.Len(t, asked, 2)
+	require.GreaterOrEqual(t, asked[1].Sub(asked[0]), 2*time.Second)
+
+	wait, a.keys = "3600", nil
+	_, err = c.Portfolio("main").RecordFill(t.Context(), "order 2", commands.RecordFill{})
+	require.Equal(t, domain.CodeRateLimited, CodeOf(err))
+	require.Len(t, a.keys, 1)
+	var p *Problem
+	require.ErrorAs(t, err, &p)
+	require.Equal(t, time.Hour, p.RetryAfter)
+}
+
 // "Keeps its idempotency keys in a file across restarts."
 func TestKeysSurviveARestart(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "keys")

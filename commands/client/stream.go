@@ -30,6 +30,8 @@ type Event struct {
 	Type     string          `json:"type"`
 	User     string          `json:"user"`
 	Data     json.RawMessage `json:"data"`
+	// Metadata says who did it and why; a bot's key is not shown it.
+	Metadata json.RawMessage `json:"metadata"`
 }
 
 // Follow hands on the events of a portfolio after a revision (nil: from now on)

@@ -66,6 +66,9 @@ func (d *Decision) AskArbitrage(r ArbitrageRequest) error {
 		d.denyArbitrage(a)
 		return nil
 	}
+	if err := d.RefusedByClock(); err != nil {
+		return err
+	}
 	name := domain.ArbitrageName(d.s.Next)
 	e := &domain.ArbitragePermitted{Arbitrage: name, Bot: a.bot, Cost: a.cost, SurePayout: a.sure, Deadline: a.deadline}
 	for i := range a.legs {

@@ -24,6 +24,9 @@ type Override struct {
 	Reason    string          `json:"reason"`
 	User      string          `json:"user"`
 	ExpiresAt time.Time       `json:"expires_at,omitzero"`
+	// Offset of kind clock is what the wall clock was to be set forward by, when it was
+	// asked for and then when it was confirmed.
+	Offset domain.Duration `json:"offset,omitzero"`
 	// ConfirmedBy and At are set once the second person agreed.
 	ConfirmedBy string    `json:"confirmed_by,omitempty"`
 	At          time.Time `json:"at,omitzero"`
@@ -32,7 +35,7 @@ type Override struct {
 // RequestOverride is the first of two people: go_live in a paper portfolio, for
 // the live portfolio it names; limits or treasury_policy in a live one, for
 // limits or treasury rules that are looser than their defaults; transfer, for what has
-// become of one.
+// become of one; clock, to go on with a wall clock that is behind the last record.
 func (d *Decision) RequestOverride(kind, portfolio string, limits json.RawMessage, reason string) error {
 	if err := d.requireOpen(); err != nil {
 		return err
@@ -57,14 +60,22 @@ func (d *Decision) RequestOverride(kind, portfolio string, limits json.RawMessag
 		if _, _, err := d.settlementOf(portfolio, limits); err != nil {
 			return err
 		}
+	case domain.OverrideClock:
+		if err := d.checkClockOverride(portfolio, limits); err != nil {
+			return err
+		}
 	default:
-		return domain.Invalid("kind", "must be go_live, limits, treasury_policy or transfer")
+		return domain.Invalid("kind", "must be go_live, limits, treasury_policy, transfer or clock")
 	}
 	d.due()
-	d.emit(&domain.OverrideRequested{
+	e := &domain.OverrideRequested{
 		Override: domain.OverrideName(d.s.Next), Kind: kind, Portfolio: portfolio, Limits: limits, Reason: reason,
 		User: d.caller.User, ExpiresAt: d.now.Add(overrideTTL),
-	})
+	}
+	if kind == domain.OverrideClock {
+		e.Offset = d.clockOffset()
+	}
+	d.emit(e)
 	return nil
 }
 
@@ -137,6 +148,8 @@ func (d *Decision) ConfirmOverride(id string) error {
 		d.emit(e)
 		d.changeTreasury(p, o.Reason)
 		return nil
+	case domain.OverrideClock:
+		return d.acceptClock(o, e)
 	case domain.OverrideTransfer:
 		s, t, err := d.settlementOf(o.Portfolio, o.Limits) // as it stands by now
 		if err != nil {
@@ -172,13 +185,17 @@ func (s *State) requestOverride(e *domain.OverrideRequested) {
 	}
 	s.Overrides[e.Override] = &Override{
 		ID: e.Override, Kind: e.Kind, Portfolio: e.Portfolio, Limits: e.Limits, Reason: e.Reason, User: e.User, ExpiresAt: e.ExpiresAt,
+		Offset: e.Offset,
 	}
 }
 
 func (s *State) recordOverride(at domain.Stamp, e *domain.OverrideRecorded) {
 	s.Overrides[e.Override] = &Override{
 		ID: e.Override, Kind: e.Kind, Portfolio: e.Portfolio, Limits: e.Limits, Reason: e.Reason, User: e.RequestedBy,
-		ConfirmedBy: e.ConfirmedBy, At: at.Time,
+		ConfirmedBy: e.ConfirmedBy, At: at.Time, Offset: e.Offset,
+	}
+	if e.Kind == domain.OverrideClock {
+		s.ClockOffset = e.Offset
 	}
 }
 
@@ -206,7 +223,7 @@ func (d *Decision) checkGate(e *domain.PortfolioOpened, ev *Evidence) error {
 		return &domain.Error{Code: domain.CodeDenied, Field: "gate", Message: "must lie in a paper portfolio with a clock of its own"}
 	case o.Portfolio != e.Portfolio:
 		return &domain.Error{Code: domain.CodeDenied, Field: "gate", Message: "is for another portfolio than this"}
-	case d.now.Sub(ev.Time) > gateMaxAge:
+	case d.now.Sub(ev.Time).Abs() > gateMaxAge: // one of the two clocks may run apart from the world
 		return &domain.Error{Code: domain.CodeDenied, Field: "gate", Message: "is older than 7 days"}
 	}
 	def := domain.DefaultPolicy(domain.ModeLive)

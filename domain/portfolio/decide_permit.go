@@ -56,6 +56,11 @@ func (d *Decision) AskPermit(r PermitRequest) error {
 		d.deny(o, c.reasons)
 		return nil
 	}
+	if !c.reducing() {
+		if err := d.RefusedByClock(); err != nil {
+			return err
+		}
+	}
 	permit := d.grant(c, d.now.Add(ttl), "")
 	if o.PaperFill {
 		d.fillOnPaper(permit)
@@ -237,7 +242,7 @@ func (d *Decision) live(permits map[string]*risk.Permit) iter.Seq[*risk.Permit] 
 			}
 		}
 		for _, p := range permits {
-			if p.Live(d.now) && !yield(p) {
+			if p.Live(d.now) && !d.over(p) && !yield(p) {
 				return
 			}
 		}
@@ -458,7 +463,7 @@ func (d *Decision) PlacePermit(id string, expires *time.Time) error {
 	if err != nil {
 		return err
 	}
-	if expires != nil && !d.now.Before(*expires) {
+	if expires = d.inStream(expires); expires != nil && !d.now.Before(*expires) {
 		return domain.Invalid("expires_at", "lies in the past")
 	}
 	if p.Placed {
@@ -466,7 +471,7 @@ func (d *Decision) PlacePermit(id string, expires *time.Time) error {
 		if expires != nil {
 			said = *expires
 		}
-		if !p.ExpiresAt.Equal(said) {
+		if !p.ExpiresAt.Equal(said) && d.still.Behind == 0 { // else times cannot be compared
 			return &domain.Error{Code: domain.CodeConflict, Field: "expires_at", Message: "differs from what the order was placed with; cancel it, release its permit and ask for a new one"}
 		}
 		d.Note(domain.NotedUnchanged, "the order is already working")

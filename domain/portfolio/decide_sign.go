@@ -42,18 +42,19 @@ func (d *Decision) SignOrder(r SignRequest) error {
 	w := d.s.Custody.Main(domain.WalletHot)
 	d.emit(&domain.SignatureMade{
 		Purpose: domain.PurposeOrder, Bot: p.Bot, Permit: p.ID, Wallet: w.Wallet, Address: w.Address, Digest: r.Order.Digest,
-		Shape: r.Order.Shape, ExpiresAt: r.Order.ExpiresAt,
+		Shape: r.Order.Shape, ExpiresAt: d.inStream(r.Order.ExpiresAt),
 	})
 	return nil
 }
 
-// SignObstacles says why an order may not be signed at a time; nothing is recorded. A
-// clock that is behind the last record makes nothing live again that is over.
-func (s *State) SignObstacles(now time.Time, caller domain.Caller, r SignRequest) []domain.SignatureObstacle {
-	if now.Before(s.Time) {
-		now = s.Time
-	}
-	return s.Begin(now, caller).signObstacles(r, s.Permits[r.Permit])
+// SignObstacles says why an order may not be signed while the wall clock shows wall;
+// nothing is recorded. A clock that is behind the last record makes nothing live again
+// that is over.
+func (s *State) SignObstacles(wall time.Time, caller domain.Caller, r SignRequest) []domain.SignatureObstacle {
+	now, behind := s.ClockAt(wall)
+	d := s.Begin(now, caller)
+	d.Behind(Standstill{Behind: behind})
+	return d.signObstacles(r, s.Permits[r.Permit])
 }
 
 func checkSignRequest(r SignRequest) error {
@@ -120,8 +121,8 @@ func (d *Decision) signObstacles(r SignRequest, p *risk.Permit) []domain.Signatu
 	if !again { // what was signed was held against the permit as it was then
 		signTerms(&found, r, p)
 	}
-	if e := r.Order.ExpiresAt; e != nil && !d.now.Before(*e) {
-		found.add(domain.SignExpiry, e.Format(time.RFC3339), "", "the order is over already")
+	if e := d.inStream(r.Order.ExpiresAt); e != nil && !d.now.Before(*e) {
+		found.add(domain.SignExpiry, r.Order.ExpiresAt.Format(time.RFC3339), "", "the order is over already")
 	}
 	return found
 }

@@ -22,6 +22,9 @@ type Decision struct {
 	now    time.Time
 	caller domain.Caller
 	events []domain.Event
+	// still: time stands still in the stream; jumped: by how much the clock was moved.
+	still  Standstill
+	jumped time.Duration
 	// living are the users with an API key that works, if known.
 	living      []string
 	livingKnown bool
@@ -119,7 +122,12 @@ func (d *Decision) ClockJumped(by time.Duration) {
 		return
 	}
 	d.emit(&domain.ClockJumped{By: domain.Duration(by), PermitsExpired: d.s.unplacedPermits("", d)})
+	d.jumped = 0
 }
+
+// Jumped says by how much the wall clock was moved, before [Decision.ClockJumped] records
+// it.
+func (d *Decision) Jumped(by time.Duration) { d.jumped = by }
 
 // fact emits the event that moves values, and remembers it as the cause of what
 // the breakers make of it.

@@ -17,9 +17,12 @@ type PermitPreview struct {
 }
 
 // PreviewPermit runs every check of a permit and records nothing. It changes
-// nothing either: any number may look at the same state.
-func (s *State) PreviewPermit(now time.Time, caller domain.Caller, r PermitRequest) (PermitPreview, error) {
-	d := &Decision{s: s, now: now, caller: caller}
+// nothing either: any number may look at the same state. wall is what the wall clock shows.
+func (s *State) PreviewPermit(wall time.Time, caller domain.Caller, r PermitRequest) (PermitPreview, error) {
+	d := s.lookAt(wall, caller)
+	if err := d.PermitRefusedByClock(r); err != nil {
+		return PermitPreview{}, err
+	}
 	o, _, err := d.checkOrder(r)
 	if err != nil {
 		return PermitPreview{}, err
@@ -32,8 +35,11 @@ func (s *State) PreviewPermit(now time.Time, caller domain.Caller, r PermitReque
 }
 
 // PreviewArbitrage is PreviewPermit for legs that are asked for together.
-func (s *State) PreviewArbitrage(now time.Time, caller domain.Caller, r ArbitrageRequest) (PermitPreview, error) {
-	d := &Decision{s: s, now: now, caller: caller}
+func (s *State) PreviewArbitrage(wall time.Time, caller domain.Caller, r ArbitrageRequest) (PermitPreview, error) {
+	d := s.lookAt(wall, caller)
+	if err := d.RefusedByClock(); err != nil {
+		return PermitPreview{}, err
+	}
 	a, err := d.readArbitrage(r)
 	if err != nil {
 		return PermitPreview{}, err
@@ -45,6 +51,12 @@ func (s *State) PreviewArbitrage(now time.Time, caller domain.Caller, r Arbitrag
 	p := previewOf(a.reasons, a.reserve)
 	p.Cost, p.SurePayout = &a.cost, &a.sure
 	return p, nil
+}
+
+// lookAt begins a decision that records nothing.
+func (s *State) lookAt(wall time.Time, caller domain.Caller) *Decision {
+	now, behind := s.ClockAt(wall)
+	return &Decision{s: s, now: now, caller: caller, still: Standstill{Behind: behind}}
 }
 
 func previewOf(reasons []domain.Reason, reserve domain.Decimal) PermitPreview {

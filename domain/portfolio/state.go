@@ -32,6 +32,8 @@ type State struct {
 	// Next is the revision the next event gets; Time that of the last one.
 	Next uint64    `json:"next"`
 	Time time.Time `json:"time"`
+	// ClockOffset is what two people agreed to add to the wall clock (clock.go).
+	ClockOffset domain.Duration `json:"clock_offset,omitzero"`
 	// Day is the open calendar day, 2006-01-02 in the policy's zone.
 	Day string `json:"day"`
 	// DayHold keeps a new day from opening before it, after a change of zone.

@@ -47,7 +47,7 @@ var table = []allowance{
 	{pkg: "eventstore/storetest", may: []string{"eventstore"}},
 
 	// A decision never waits for, or trusts, a read model.
-	{pkg: "commands", may: []string{"domain", "domain/...", "eventstore"}},
+	{pkg: "commands", may: []string{"domain", "domain/...", "eventstore", "internal/owner"}},
 	// The client has the commands' own types as its bodies and answers.
 	{pkg: "commands/client", may: []string{"domain", "commands"}, tests: []string{"internal/httpapi", "projections"}},
 	{pkg: "projections", may: []string{"domain", "domain/...", "eventstore"}},
@@ -72,7 +72,7 @@ var table = []allowance{
 	{pkg: "internal/strict", may: []string{"domain"}},
 	{pkg: "internal/httpapi", may: []string{"domain", "domain/...", "eventstore", "commands", "projections", "internal/strict"}, tests: []string{"commands/client"}},
 	{pkg: "internal/metrics", may: []string{"domain", "domain/..."}, tests: []string{"commands", "projections"}},
-	{pkg: "internal/snapshot", may: []string{"eventstore"}},
+	{pkg: "internal/snapshot", may: []string{"eventstore", "internal/owner"}},
 	// Bytes only, like an engine: which events are urgent is handed in.
 	{pkg: "internal/witness", may: []string{"eventstore"}, tests: []string{"internal/snapshot"}},
 	{pkg: "internal/tradefile", may: []string{"domain"}},

@@ -38,16 +38,16 @@ type Config struct {
 	MetricsListen  string `env:"PETS_METRICS_LISTEN" envDefault:"127.0.0.1:7434" rule:"host:port, or off" doc:"Where pets serve shows its metrics to Prometheus, apart from the API."`
 	TLSCert        string `env:"PETS_TLS_CERT" envDefault:"" rule:"a PEM file, together with PETS_TLS_KEY" doc:"The certificate of the API."`
 	TLSKey         string `env:"PETS_TLS_KEY" envDefault:"" rule:"a PEM file, together with PETS_TLS_CERT" doc:"The private key of that certificate."`
-	TLSSelf        bool   `env:"PETS_TLS_SELF" envDefault:"false" rule:"true or false" doc:"Make a certificate of our own, kept in the store's folder; its fingerprint is shown at every start."`
+	TLSSelf        bool   `env:"PETS_TLS_SELF" envDefault:"false" rule:"true or false" doc:"Make a certificate of our own, kept in PETS_DIR; its fingerprint is shown at every start."`
 	AllowPlaintext bool   `env:"PETS_ALLOW_PLAINTEXT" envDefault:"false" rule:"true or false" doc:"Answer other machines without TLS: only behind something that adds it."`
 	RateLimit      int    `env:"PETS_RATE_LIMIT" envDefault:"2000" rule:"a whole number, 0 to 1000000" doc:"How many commands and reads a second one API key may send; a batch counts its commands. Facts (fills, settlements, marks, flows, releases) have four times as many of their own; stops are never counted. 0 is no limit."`
 	RateBurst      int    `env:"PETS_RATE_BURST" envDefault:"4000" rule:"a whole number, 1 to 1000000" doc:"How many of them may come at once: no fewer than the largest batch of a bot, which may hold 1000."`
 	BytesPerDay    int64  `env:"PETS_BYTES_PER_DAY" envDefault:"1073741824" rule:"a whole number of bytes, 0 to 1099511627776" doc:"How many bytes of permits, denials, notes and reads one API key may cause in a day; they come back steadily. 0 is no limit. Fills, settlements, marks, flows, releases and stops are never counted."`
 	DiskReserve    int64  `env:"PETS_DISK_RESERVE" envDefault:"67108864" rule:"a whole number of bytes, 0 to 1099511627776" doc:"Free space, in bytes, that is kept for stops and for what has happened: below it nothing else is taken."`
 	AdminKey       Secret `env:"PETS_ADMIN_KEY" envDefault:"" rule:"at least 32 printable characters without spaces" doc:"The first admin key, read at the first start only. Without it one is made, and shown once."`
-	Server         string `env:"PETS_SERVER" envDefault:"" rule:"http://host:port or https://host:port" doc:"The server that every command but serve goes to. Left empty: the folder of PETS_STORE is opened, or, where a server holds it, http://127.0.0.1:7433 is asked."`
+	Server         string `env:"PETS_SERVER" envDefault:"" rule:"http://host:port or https://host:port" doc:"The server that commands go to. Left empty: they open the folder of PETS_STORE, and what acts goes through the server that holds it (http://127.0.0.1:7433 where that does not say where it listens). --server and --store go before it."`
 	Key            Secret `env:"PETS_KEY" envDefault:"" rule:"an API key" doc:"The API key they send."`
-	CAFile         string `env:"PETS_CA" envDefault:"" rule:"a PEM file" doc:"The certificate they trust, for a server with one of its own."`
+	CAFile         string `env:"PETS_CA" envDefault:"" rule:"a PEM file" doc:"The certificate they trust, for a server with one of its own. Not needed where that server's PETS_DIR is on this machine."`
 
 	EncryptionKey         Secret          `env:"ENCRYPTION_KEY" envDefault:"" rule:"a Fernet key, as pets keys generate makes it" doc:"What the private keys of hot wallets are encrypted with. Without it pets serve has no keystore: it signs nothing."`
 	EncryptionKeysRetired Secret          `env:"ENCRYPTION_KEYS_RETIRED" envDefault:"" rule:"Fernet keys, separated by commas" doc:"Former encryption keys, until pets keys rotate has sealed everything under the current one."`
@@ -127,22 +127,46 @@ func Load(dir string, environ []string) (Config, error) {
 // toStop are the variables that stopping something needs.
 var toStop = []string{"PETS_STORE", "PETS_DIR", "PETS_PORTFOLIO", "PETS_SERVER", "PETS_KEY", "PETS_CA"}
 
-// LoadToStop reads only what it takes to reach a server, or a store, and stop something:
-// a mistake elsewhere must not keep anybody from that.
-func LoadToStop(dir string, environ []string) (Config, error) {
-	all := lenient(dir)
-	for name, value := range environment(environ) {
-		all[name] = value
+// LoadToStop reads what it takes to reach a server, or a store, and stop something: a
+// mistake in the settings must not keep anybody from that, so it never fails. What could
+// not be read, and each value that cannot be used and has its default instead, is in the
+// second answer: the caller says so.
+func LoadToStop(dir string, environ []string) (Config, []error) {
+	found, ignored := lenient(dir)
+	if len(ignored) == 0 {
+		c, err := Load(dir, environ)
+		if err == nil {
+			return c, nil
+		}
+		ignored = append(ignored, err)
 	}
+	maps.Copy(found, environment(environ))
 	values := map[string]string{}
 	for _, name := range toStop {
-		values[name] = all[name]
+		if err := alone(name, found[name]); err == nil {
+			values[name] = found[name]
+		} else if !said(ignored, err) {
+			ignored = append(ignored, err)
+		}
 	}
 	var c Config
-	if err := parse(&c, values); err != nil {
-		return Config{}, err
+	if err := parse(&c, values); err != nil { // each was tried alone: they do not touch each other
+		ignored = append(ignored, err)
 	}
-	return c, c.validate()
+	return c, ignored
+}
+
+// alone tries one value beside the defaults of all others.
+func alone(name, value string) error {
+	var c Config
+	if err := parse(&c, map[string]string{name: value}); err != nil {
+		return err
+	}
+	return c.validate()
+}
+
+func said(all []error, err error) bool {
+	return slices.ContainsFunc(all, func(e error) bool { return e.Error() == err.Error() })
 }
 
 // environment takes NAME=value apart; of a name that stands twice the first

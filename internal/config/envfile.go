@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -102,25 +103,72 @@ func lineError(number int, message string) error {
 }
 
 // lenient reads what it can of a .env file, and skips every line that readEnvFile would
-// refuse. It is for stopping things, which a typing error must not keep anybody from.
-func lenient(dir string) map[string]string {
-	values := map[string]string{}
-	text, err := os.ReadFile(filepath.Join(dir, envFile))
-	if err != nil || len(text) > maxEnvFile {
-		return values
+// refuse. It is for stopping things, which no file must keep anybody from: one that is no
+// file, that never ends or that nobody writes to is not even opened.
+func lenient(dir string) (values map[string]string, ignored []error) {
+	values = map[string]string{}
+	text, err := beginning(filepath.Join(dir, envFile))
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return values, nil
+	case err != nil:
+		return values, []error{unreadable(err)}
+	case len(text) > maxEnvFile:
+		ignored = append(ignored, domain.Errorf(domain.CodeInvalid, "%s is larger than %d KiB: what stands behind that is not read", envFile, maxEnvFile>>10))
+		text = text[:bytes.LastIndexByte(text[:maxEnvFile], '\n')+1]
+	}
+	number := 0
+	skipped := func(what string) {
+		if len(ignored) < maxSkipped { // a file that is none has thousands
+			ignored = append(ignored, lineError(number, what))
+		}
 	}
 	for line := range strings.Lines(string(text)) {
+		number++
 		line = strings.Trim(line, " \t\r\n")
-		if line == "" || checkEnvFile(line) != nil {
+		if line == "" || line[0] == '#' {
 			continue
 		}
-		if one, err := godotenv.Unmarshal(line); err == nil {
-			for name, value := range one {
-				if _, twice := values[name]; !twice {
-					values[name] = value
-				}
+		one, err := assigned(line)
+		if err != nil {
+			skipped("cannot be read")
+			continue
+		}
+		for name, value := range one {
+			if _, twice := values[name]; twice {
+				skipped(name + " stands in the file twice; the first counts")
+				continue
 			}
+			values[name] = value
 		}
 	}
-	return values
+	return values, ignored
+}
+
+// maxSkipped bounds how many lines are named.
+const maxSkipped = 3
+
+// assigned reads one line.
+func assigned(line string) (map[string]string, error) {
+	if err := checkEnvFile(line); err != nil {
+		return nil, err
+	}
+	return godotenv.Unmarshal(line)
+}
+
+// beginning reads as much of a file as an .env may have, and a byte more.
+func beginning(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("it is not a plain file")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // read only
+	return io.ReadAll(io.LimitReader(f, maxEnvFile+1))
 }

@@ -1,9 +1,11 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/joho/godotenv"
@@ -88,4 +90,51 @@ func TestAcceptedValuesComeBackVerbatim(t *testing.T) {
 			t.Fatalf("want %q, got %q", inner, got)
 		}
 	})
+}
+
+// "A stop never fails because of .env: it ignores a bad one and says so", and what in it
+// is needed to find the server is used where it can be read.
+func TestLoadToStopNeverFails(t *testing.T) {
+	const found = "PETS_SERVER=http://10.0.0.5:7433\nPETS_KEY=key\n"
+	for name, c := range map[string]struct {
+		file    string
+		environ []string
+		server  string
+		said    string
+	}{
+		"binary":          {file: "\x00\x01\xff\n\x7fELF\n" + found, server: "http://10.0.0.5:7433", said: "line 1"},
+		"a limit":         {file: found + "MAX_DAILY_LOSS_PCT=5\n", server: "http://10.0.0.5:7433", said: "MAX_DAILY_LOSS_PCT"},
+		"no assignment":   {file: found + "FOO BAR\n", server: "http://10.0.0.5:7433", said: "line 3"},
+		"twice":           {file: found + "PETS_SERVER=http://10.0.0.6:1\n", server: "http://10.0.0.5:7433", said: "PETS_SERVER stands in the file twice"},
+		"too large":       {file: found + strings.Repeat("# comment\n", 10_000), server: "http://10.0.0.5:7433", said: "larger than 64 KiB"},
+		"a store":         {file: found + "PETS_STORE=sqlite:x\n", server: "http://10.0.0.5:7433", said: "PETS_STORE must be"},
+		"a server":        {file: "PETS_SERVER=10.0.0.5:7433\n", said: "PETS_SERVER must be"},
+		"a portfolio":     {file: found + "PETS_PORTFOLIO=../x\n", server: "http://10.0.0.5:7433", said: "PETS_PORTFOLIO"},
+		"the environment": {file: found, environ: []string{"PETS_STORE=x", "PETS_CA=/nonexistent", "PETS_RATE_BURST=many"}, server: "http://10.0.0.5:7433", said: "PETS_CA"},
+	} {
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, envFile), []byte(c.file), 0o600))
+		got, ignored := LoadToStop(dir, c.environ)
+		require.Equal(t, c.server, got.Server, name)
+		require.Equal(t, "embedded:./pets-data", got.Store, name)
+		require.Equal(t, "main", got.Portfolio, name)
+		require.Contains(t, errors.Join(ignored...).Error(), c.said, name)
+		require.Less(t, len(ignored), 8, name)
+	}
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, envFile), 0o700))
+	_, ignored := LoadToStop(dir, []string{"PETS_SERVER=http://10.0.0.5:7433"})
+	require.Contains(t, errors.Join(ignored...).Error(), ".env cannot be read")
+	c, ignored := LoadToStop(t.TempDir(), []string{"PETS_SERVER=http://10.0.0.5:7433"})
+	require.Empty(t, ignored)
+	require.Equal(t, "http://10.0.0.5:7433", c.Server)
+}
+
+// A pipe that nobody writes to would keep a stop waiting for ever.
+func TestLoadToStopOpensNoPipe(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, envFile), 0o600))
+	_, ignored := LoadToStop(dir, nil)
+	require.Len(t, ignored, 1)
+	require.ErrorContains(t, ignored[0], ".env cannot be read")
 }

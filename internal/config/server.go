@@ -51,7 +51,7 @@ func (c Config) ValidateServer() error {
 			return domain.Invalid("PETS_CA", "must be a PEM file that can be read")
 		}
 	}
-	return checkServer(c.Server)
+	return CheckServer("PETS_SERVER", c.Server)
 }
 
 func goodAdminKey(k string) bool {
@@ -71,14 +71,15 @@ func checkListen(name, address string) error {
 	return nil
 }
 
-// checkServer does not repeat the address: it may hold a password.
-func checkServer(address string) error {
+// CheckServer checks the address of a server, which came from the variable or flag of a
+// name, and does not repeat it: it may hold a password.
+func CheckServer(name, address string) error {
 	if address == "" {
 		return nil // none is named
 	}
 	u, err := url.Parse(address)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || (u.Path != "" && u.Path != "/") {
-		return domain.Invalid("PETS_SERVER", "must be http://host:port or https://host:port")
+		return domain.Invalid(name, "must be http://host:port or https://host:port")
 	}
 	return nil
 }

@@ -288,7 +288,11 @@ func (a *API) guard(q *request) error {
 	if err := authorise(k, q.row, q.r); err != nil {
 		return err
 	}
-	return q.enter()
+	err = q.enter()
+	if err != nil {
+		a.denials.note(source, k.id, q.row.name, domain.CodeRateLimited, a.now())
+	}
+	return err
 }
 
 // refuse answers with a problem, and notes who was denied.

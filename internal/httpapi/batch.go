@@ -250,7 +250,7 @@ func (q *request) batched(r commands.Result) batchResult {
 	a := r.Answer
 	v := batchResult{Status: http.StatusOK, Replayed: a.Replayed, Answer: &a}
 	if a.Permit != nil {
-		v.Answer = permitAnswered{PermitAnswer: *a.Permit, Revision: a.Revision, Events: a.Events, Directives: a.Directives}
+		v.Answer = permitAnswerOf(&a)
 	}
 	return v
 }

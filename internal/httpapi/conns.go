@@ -1,7 +1,7 @@
 package httpapi
 
 import (
-	linked "container/list"
+	chain "container/list"
 	"context"
 	"errors"
 	"net"
@@ -45,8 +45,8 @@ type conns struct {
 // groups are connections in two orders: all of them, and those that belong
 // together.
 type groups struct {
-	all linked.List
-	of  map[string]*linked.List
+	all chain.List
+	of  map[string]*chain.List
 }
 
 // conn is one connection. It is busy while it carries requests that were let in.
@@ -59,13 +59,13 @@ type conn struct {
 	// Where it stands; guarded by conns.mu.
 	in       *groups // nil once it is closed
 	group    string
-	all, own *linked.Element
+	all, own *chain.Element
 }
 
 func newConns(l net.Listener, b bounds) *conns {
 	return &conns{
 		Listener: l, bounds: b, now: time.Now,
-		unknown: groups{of: map[string]*linked.List{}}, known: groups{of: map[string]*linked.List{}},
+		unknown: groups{of: map[string]*chain.List{}}, known: groups{of: map[string]*chain.List{}},
 	}
 }
 
@@ -151,7 +151,7 @@ func (c *conns) keyed(n *conn, key string) {
 func (c *conns) put(n *conn, g *groups, name string) {
 	own := g.of[name]
 	if own == nil {
-		own = linked.New()
+		own = chain.New()
 		g.of[name] = own
 	}
 	n.in, n.group, n.all, n.own = g, name, g.all.PushBack(n), own.PushBack(n)
@@ -177,7 +177,7 @@ func (g *groups) size(name string) int {
 }
 
 // oldest is the first connection that carries no request, nil where all do.
-func oldest(l *linked.List) *conn {
+func oldest(l *chain.List) *conn {
 	for e := l.Front(); e != nil; e = e.Next() {
 		if n, ok := e.Value.(*conn); ok && n.busy.Load() == 0 {
 			return n

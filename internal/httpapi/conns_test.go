@@ -192,7 +192,7 @@ func TestNobodyIsLockedOut(t *testing.T) {
 	half := "Content-Length: 1000\r\n\r\n{"
 	askPermit := fmt.Sprintf("POST %s/permits HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nIdempotency-Key: 6f1c1b1e-8a51-4a3b-9d3c-1f0f4f0d2a11\r\nContent-Type: application/json\r\n",
 		main, r.keys["alpha"])
-	crowd(t, address, "", 2_100)
+	crowd(t, address, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", 2_100) // and rest for a minute
 	require.Equal(t, http.StatusOK, r.prompt(t, "operator", "GET", main+"/state", ""))
 	crowd(t, address, askPermit+half, 2_060)
 	crowd(t, address, "POST /v1/emergency-stop HTTP/1.1\r\nHost: x\r\n"+half, 300)

@@ -82,6 +82,8 @@ type signAnswer struct {
 	commands.SignatureAnswer
 	Revision uint64              `json:"revision"`
 	Events   []commands.EventRef `json:"events"`
+	// ClockBehind is by how much the wall clock was behind the last record.
+	ClockBehind domain.Duration `json:"clock_behind,omitzero"`
 	// Signature is 0x, r, s and v (27 or 28), of an order.
 	Signature string `json:"signature,omitempty"`
 	// Raw is the signed transaction of a transfer, TxHash its hash.
@@ -121,13 +123,13 @@ func custodyRoutes() []route {
 		by(readers[1:], get("/wallets", "wallets", "The wallets, without anything of their keys", walletsView, paging...)),
 		by(readers[1:], get("/address-book", "address_book", "The addresses that transfers may go to", bookView, paging...)),
 		by(readers[1:], get("/treasury", "treasury", "Where the money lies, where it should, and what stands in the way", func(l *looker) (*treasuryAnswer, error) {
-			return &treasuryAnswer{l.head(), projections.TreasuryOf(l.state, l.now)}, nil
+			return &treasuryAnswer{l.head(), projections.TreasuryOf(l.state, l.clock())}, nil
 		})),
 		by(readers[1:], get("/transfers", "transfers", "Transfers, oldest first: those that are open, and the last 1,000 that are over", func(l *looker) (*transfersAnswer, error) {
 			return transfersView(l, func(*treasury.Transfer) bool { return true })
 		}, paging...)),
 		by(readers[1:], get("/approvals", "approvals", "Transfers that wait for a second person", func(l *looker) (*transfersAnswer, error) {
-			return transfersView(l, func(t *treasury.Transfer) bool { return t.Status == treasury.Requested && !t.Lapsed(l.now) })
+			return transfersView(l, func(t *treasury.Transfer) bool { return t.Status == treasury.Requested && !t.Lapsed(l.clock()) })
 		}, paging...)),
 	}
 }
@@ -373,7 +375,7 @@ func (q *request) answerSigned(a *commands.Answer, v signAnswer) error {
 	if a.Replayed {
 		q.w.Header().Set("Idempotency-Replayed", "true")
 	}
-	v.SignatureAnswer, v.Revision, v.Events = *a.Signature, a.Revision, a.Events
+	v.SignatureAnswer, v.Revision, v.Events, v.ClockBehind = *a.Signature, a.Revision, a.Events, a.ClockBehind
 	writeJSON(q.w, http.StatusOK, v)
 	return nil
 }

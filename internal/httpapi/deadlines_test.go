@@ -18,8 +18,9 @@ import (
 	"pets/domain"
 )
 
-// hasty are short deadlines, so that a test need not wait for those of a server.
-var hasty = deadlines{header: time.Second, request: time.Second, response: 3 * time.Second, idle: 2 * time.Second}
+// hasty are short deadlines, so that a test need not wait for those of a server; a
+// connection at rest stays as long as it does there.
+var hasty = deadlines{header: time.Second, request: time.Second, response: 3 * time.Second, idle: time.Minute}
 
 // closedWithin is far more than any of them, and far less than for ever.
 const closedWithin = 12 * time.Second

@@ -77,7 +77,7 @@ func deaf(t *testing.T, address, token, path string) net.Conn {
 func TestUnreadPagesTakeLittleMemory(t *testing.T) {
 	r, address := served(t)
 	r.append("portfolio-main", "alpha", largeDenials(200, 300_000)...)
-	require.Equal(t, http.StatusOK, r.get("approver", main+"/events?after=9&limit=1").status, "they are folded")
+	r.folded()
 	h := watchHeap()
 	for i := range 48 {
 		deaf(t, address, r.keys[[]string{"alpha", "beta", "auditor", "operator"}[i%4]], main+"/events?limit=1000")
@@ -100,7 +100,7 @@ func TestDeafReadersAreCutOff(t *testing.T) {
 	t.Parallel()
 	r, address := served(t)
 	r.append("portfolio-main", "alpha", largeDenials(40, 300_000)...)
-	require.Equal(t, http.StatusOK, r.get("approver", main+"/events?after=9&limit=1").status, "they are folded")
+	r.folded()
 	for range 8 {
 		c := deaf(t, address, r.keys["operator"], main+"/events?limit=1000")
 		require.NoError(t, c.(*net.TCPConn).SetReadBuffer(4096)) //nolint:errcheck,forcetypeassert // it is TCP
@@ -198,6 +198,17 @@ func looks(r *rig, who ...string) <-chan int {
 	return statuses
 }
 
+func arrived(t *testing.T, statuses <-chan int) int {
+	t.Helper()
+	select {
+	case status := <-statuses:
+		return status
+	case <-time.After(30 * time.Second):
+		require.FailNow(t, "no answer came")
+		return 0
+	}
+}
+
 func of(n int, who string) []string {
 	var out []string
 	for range n {
@@ -212,11 +223,11 @@ func TestOneLookAtThePastPerKey(t *testing.T) {
 	statuses := looks(r, of(16, "operator")...)
 	got := map[int]int{}
 	for range 15 {
-		got[<-statuses]++
+		got[arrived(t, statuses)]++
 	}
 	require.Equal(t, map[int]int{http.StatusTooManyRequests: 15}, got)
 	close(store.gate)
-	require.Equal(t, http.StatusOK, <-statuses)
+	require.Equal(t, http.StatusOK, arrived(t, statuses))
 	require.Equal(t, int32(1), store.most.Load())
 	require.Equal(t, http.StatusOK, r.get("operator", main+"/state?at=3").status, "one after another is fine")
 }
@@ -252,9 +263,9 @@ func TestFewLooksAtThePast(t *testing.T) {
 	require.Eventually(t, func() bool { return waiting() == 3 }, 10*time.Second, time.Millisecond, "who went away does not wait any more")
 
 	close(store.gate)
-	require.Equal(t, http.StatusOK, <-person)
+	require.Equal(t, http.StatusOK, arrived(t, person))
 	for range 5 {
-		require.Equal(t, http.StatusOK, <-statuses)
+		require.Equal(t, http.StatusOK, arrived(t, statuses))
 	}
 	require.LessOrEqual(t, store.most.Load(), int32(maxPasts+pastsPeople))
 }
@@ -302,6 +313,7 @@ func TestAheadIsBoundByBytes(t *testing.T) {
 func TestAStreamOfLargeEvents(t *testing.T) {
 	r := newRig(t, rigged{}).opened()
 	r.append("portfolio-main", "alpha", largeDenials(8, 300_000)...)
+	r.folded()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	messages, resp := r.listen(ctx, "alpha", "?types=permit&after=0", "")
@@ -352,6 +364,7 @@ func TestItemsHaveTheBoundOfCommands(t *testing.T) {
 func TestAConnectionGoesOnAfterALargeAnswer(t *testing.T) {
 	r, address := served(t)
 	r.append("portfolio-main", "alpha", largeDenials(20, 300_000)...)
+	r.folded()
 	c := deaf(t, address, r.keys["operator"], main+"/events?limit=1000")
 	in := bufio.NewReader(c)
 	for range 2 {

@@ -69,6 +69,12 @@ func (q *request) looker() (*looker, moment, error) {
 	return &looker{q: q, values: values, bot: bot, own: q.key.caller.Role == domain.RoleBot, now: q.api.now()}, m, nil
 }
 
+// clock is now by the portfolio's clock.
+func (l *looker) clock() time.Time {
+	now, _ := l.state.ClockAt(l.now)
+	return now
+}
+
 // Head is what every view of a portfolio begins with. It is exported for the
 // document: embedded, its fields stand in each answer.
 type Head struct {
@@ -245,7 +251,7 @@ type permitsAnswer struct {
 }
 
 func permitsView(l *looker) (*permitsAnswer, error) {
-	now := l.now
+	now := l.clock()
 	if l.values.Get("at") != "" || l.state.Clock == domain.ClockImported {
 		now = l.state.Time // what was live then
 	}

@@ -48,7 +48,13 @@ func (r *rig) append(stream, bot string, events ...domain.Event) {
 	}
 }
 
-// denials of a bot, each of about so many bytes.
+// folded waits until the view of the portfolio has everything.
+func (r *rig) folded() {
+	r.t.Helper()
+	require.Eventually(r.t, func() bool { return r.get("operator", main+"?limit=1").status == http.StatusOK }, time.Minute, time.Millisecond)
+}
+
+// largeDenials are denials of a bot, each of about so many bytes.
 func largeDenials(n, bytes int) []domain.Event {
 	events := make([]domain.Event, n)
 	for i := range events {
@@ -68,6 +74,7 @@ func largeDenials(n, bytes int) []domain.Event {
 func TestPagesOfLargeEvents(t *testing.T) {
 	r := newRig(t, rigged{}).opened()
 	r.append("portfolio-main", "alpha", largeDenials(60, 300_000)...)
+	r.folded()
 	for who, sees := range map[string]func(eventstore.Record) bool{
 		"operator": func(eventstore.Record) bool { return true },
 		"alpha":    func(rec eventstore.Record) bool { return rec.Type == (&domain.PermitDenied{}).EventType() },
@@ -138,6 +145,7 @@ func (r *rig) grown(n int) *rig {
 		})
 	}
 	r.append(commands.SystemStream, "", keys...)
+	r.folded()
 	return r
 }
 
@@ -152,7 +160,7 @@ var mustBeWhole = map[string]map[string]int{
 // Every GET of the table answers at most 4 MiB at a time, whatever the portfolio has grown
 // to, and its pages hold every element once.
 func TestEveryReadIsPaged(t *testing.T) {
-	const n = 4_500
+	const n = 4_100
 	r := newRig(t, rigged{}).opened().grown(n)
 	for i := range table {
 		row := &table[i]

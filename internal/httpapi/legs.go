@@ -40,7 +40,8 @@ func (a *API) timeOutLegs(ctx context.Context) {
 		}
 		overdue, key := "", ""
 		v.runner.Read(func(s *portfolio.State) {
-			overdue = s.OverdueLegs(a.now().UTC())
+			now, _ := s.ClockAt(a.now())
+			overdue = s.OverdueLegs(now)
 			key = fmt.Sprintf("time-out-%s-%d", overdue, s.Next) // what is noted once must not hold up the next
 		})
 		if overdue == "" {

@@ -22,7 +22,7 @@ const (
 	maxPastsWaiting = 16
 	pastQueueWithin = 10 * time.Second
 	// pastWithin bounds one look.
-	pastWithin = 25 * time.Second
+	pastWithin = 28 * time.Second
 )
 
 // pastLooks bounds the looks at the past: one of each key, and a few of all keys.

@@ -131,7 +131,7 @@ func overrideRoute() route {
 	c := commands.RequestOverride{}
 	return route{
 		method: http.MethodPost, path: inPortfolio + "/overrides", name: c.Name(), roles: c.Roles(), handle: requestOverride,
-		summary: "The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, or what became of a transfer", command: c.Name(),
+		summary: "The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, what became of a transfer, or the clock", command: c.Name(),
 		body: reflect.TypeFor[commands.RequestOverride](), answer: reflect.TypeFor[commands.Answer](),
 	}
 }

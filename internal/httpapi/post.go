@@ -84,8 +84,14 @@ type permitAnswered struct {
 	Revision   uint64               `json:"revision"`
 	Events     []commands.EventRef  `json:"events"`
 	Directives []commands.Directive `json:"directives"`
+	// ClockBehind is by how much the wall clock was behind the last record.
+	ClockBehind domain.Duration `json:"clock_behind,omitzero"`
 	// Preview: nothing was recorded, and there is no permit.
 	Preview bool `json:"preview,omitempty"`
+}
+
+func permitAnswerOf(a *commands.Answer) permitAnswered {
+	return permitAnswered{PermitAnswer: *a.Permit, Revision: a.Revision, Events: a.Events, Directives: a.Directives, ClockBehind: a.ClockBehind}
 }
 
 // answer writes what a command is answered with. A retry gets the first answer;
@@ -95,7 +101,7 @@ func (q *request) answer(a *commands.Answer) {
 		q.w.Header().Set("Idempotency-Replayed", "true")
 	}
 	if a.Permit != nil {
-		writeJSON(q.w, http.StatusOK, permitAnswered{PermitAnswer: *a.Permit, Revision: a.Revision, Events: a.Events, Directives: a.Directives})
+		writeJSON(q.w, http.StatusOK, permitAnswerOf(a))
 		return
 	}
 	writeJSON(q.w, http.StatusOK, a)

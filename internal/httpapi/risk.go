@@ -57,7 +57,8 @@ func resetBreaker(q *request) error {
 	}
 	var v resetPreview
 	err := q.api.look(q.r.Context(), q.portfolio(), moment{}, func(s *portfolio.State, _ riders) error {
-		p, err := s.PreviewReset(risk.Key{Breaker: breaker, Bot: b.Bot}, b.Rebase, q.api.now())
+		now, _ := s.ClockAt(q.api.now())
+		p, err := s.PreviewReset(risk.Key{Breaker: breaker, Bot: b.Bot}, b.Rebase, now)
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -219,4 +220,26 @@ func TestStopSocketWhileAllElseIsFull(t *testing.T) {
 	}
 	require.Equal(t, "alive\n", call("GET", "/livez", "").body)
 	require.Equal(t, http.StatusOK, call("POST", "/v1/emergency-stop", `{"kind":"manual","reason":"smoke"}`).status)
+}
+
+// "0600; peer uid = owner or root": started by root, the socket is the folder
+// owner's, who needs no key either.
+func TestStopSocketBelongsToTheFoldersOwner(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a file away")
+	}
+	const owner = 54_321
+	dir := t.TempDir()
+	require.NoError(t, os.Chown(dir, owner, owner))
+	s, err := ListenSocket(dir)
+	require.NoError(t, err)
+	defer s.Close()
+	file, err := os.Lstat(s.path)
+	require.NoError(t, err)
+	of, ok := file.Sys().(*syscall.Stat_t)
+	require.True(t, ok)
+	require.EqualValues(t, owner, of.Uid)
+	require.EqualValues(t, owner, of.Gid)
+	require.Equal(t, fs.ModeSocket|0o600, file.Mode())
+	require.Equal(t, map[uint32]string{0: "os:root", owner: "os:54321"}, s.users)
 }

@@ -35,6 +35,7 @@ type Metrics struct {
 	seconds  *prometheus.HistogramVec
 	limited  *prometheus.CounterVec
 	jumps    prometheus.Counter
+	ahead    prometheus.Gauge
 	custody  *prometheus.CounterVec
 	keyAge   prometheus.Gauge
 	audits   prometheus.Counter
@@ -58,6 +59,9 @@ func New() *Metrics {
 	m.limited = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "pets_limited_total", Help: "Refusals because a key met a bound: commands or facts a second, or its bytes of a day; by the role of the key.",
 	}, []string{"bound", "role"})
+	m.ahead = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "pets_clock_ahead_streams", Help: "Streams whose last record was more than 24 h old by the wall clock when they were folded; is the clock right?",
+	})
 	m.custody = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "pets_custody_problems_total", Help: "What keys, transfers and the chain needed a person for.",
 	}, []string{"portfolio"})
@@ -67,7 +71,7 @@ func New() *Metrics {
 	m.audits = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "pets_audit_mismatches_total", Help: "Streams in which what is decided on, a snapshot or the hash tree is not what the history says; their portfolios are stopped.",
 	})
-	m.registry.MustRegister(m.requests, m.seconds, m.limited, m.jumps, m.custody, m.keyAge, m.audits, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.requests, m.seconds, m.limited, m.jumps, m.ahead, m.custody, m.keyAge, m.audits, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -82,6 +86,9 @@ func (m *Metrics) Limited(bound, role string) { m.limited.WithLabelValues(bound,
 
 // ClockJump counts a wall clock that was moved, as seen by one stream.
 func (m *Metrics) ClockJump() { m.jumps.Inc() }
+
+// ClockAhead counts a stream whose last record is old by the wall clock.
+func (m *Metrics) ClockAhead() { m.ahead.Inc() }
 
 // CustodyProblem counts something that a person has to look at.
 func (m *Metrics) CustodyProblem(portfolio string) { m.custody.WithLabelValues(portfolio).Inc() }

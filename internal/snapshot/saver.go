@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pets/eventstore"
+	"pets/internal/owner"
 )
 
 const (
@@ -126,7 +127,7 @@ func (s *Saver) save(u unsaved) {
 		return
 	}
 	text := header(u.kind, u.stream, head)
-	if len(text)+len(u.data) > s.limit || os.MkdirAll(s.dir, 0o700) != nil {
+	if len(text)+len(u.data) > s.limit || owner.MkdirAll(s.dir) != nil {
 		return
 	}
 	hash, err := write(s.path(u.kind, u.stream, u.size), text, u.data)

@@ -22,6 +22,7 @@ import (
 	"strings"
 
 	"pets/eventstore"
+	"pets/internal/owner"
 )
 
 // maxBytes bounds a snapshot; a larger one is neither written nor read.
@@ -127,7 +128,7 @@ func write(path, head string, data []byte) (eventstore.Hash, error) {
 	}
 	_, err1 := file.WriteString(head)
 	_, err2 := file.Write(data)
-	err = errors.Join(err1, err2, file.Close())
+	err = errors.Join(err1, err2, owner.Keep(file), file.Close())
 	if err == nil {
 		err = os.Rename(path+tempSuffix, path)
 	}

@@ -247,6 +247,8 @@ func (k *Keeper) follow() {
 const (
 	// catchUpShare: for a moment of work the keeper rests so many.
 	catchUpShare = 3
+	// maxRest bounds one rest.
+	maxRest = 250 * time.Millisecond
 	// paceEvery is how many records are read between two rests.
 	paceEvery = 512
 	// tellEvery is how often Hashed is called.
@@ -275,7 +277,7 @@ func (k *Keeper) read(ctx context.Context, share time.Duration) error {
 			k.o.Hashed(n)
 		}
 		if share > 0 {
-			rest(ctx, share*time.Since(began))
+			rest(ctx, min(share*time.Since(began), maxRest))
 			began = time.Now()
 		}
 	}

@@ -686,7 +686,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, or what became of a transfer
+         * The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, what became of a transfer, or the clock
          * @description Roles: operator, approver, admin.
          */
         post: operations["request_override"];
@@ -1232,6 +1232,11 @@ export interface components {
             amount: string;
         };
         Answer: {
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            clock_behind?: string;
             directives: components["schemas"]["Directive"][];
             events: components["schemas"]["EventRef"][];
             id?: string;
@@ -1768,6 +1773,11 @@ export interface components {
             source: string;
         };
         IssueAnswer: {
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            clock_behind?: string;
             directives: components["schemas"]["Directive"][];
             events: components["schemas"]["EventRef"][];
             id?: string;
@@ -1986,6 +1996,11 @@ export interface components {
             confirmed_by: string;
             kind: string;
             limits?: unknown;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            offset?: string;
             override: string;
             portfolio?: string;
             reason: string;
@@ -2118,6 +2133,11 @@ export interface components {
         PermitAnswered: {
             allowed: boolean;
             arbitrage?: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            clock_behind?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -2681,6 +2701,11 @@ export interface components {
         };
         SignAnswer: {
             address?: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            clock_behind?: string;
             digest?: string;
             events: components["schemas"]["EventRef"][];
             permit?: string;
@@ -2726,6 +2751,11 @@ export interface components {
             bots: components["schemas"]["Bot"][];
             breakers: components["schemas"]["Breaker"][];
             clock: string;
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            clock_offset?: string;
             day: components["schemas"]["Day"];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -2774,6 +2804,11 @@ export interface components {
             portfolios: components["schemas"]["Stopped"][];
         };
         StopAnswer: {
+            /**
+             * @description A duration such as 30s, 15m or 1h.
+             * @example 30s
+             */
+            clock_behind?: string;
             directives: components["schemas"]["Directive"][];
             events: components["schemas"]["EventRef"][];
             id?: string;

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"pets/commands/client"
+)
+
+// errEnough ends reading: as many events as were asked for are shown.
+var errEnough = errors.New("enough")
+
+// askEvents shows the history as the server tells it to the key.
+func (a *app) askEvents(ctx context.Context, f eventFilter) error {
+	shown, last := 0, uint64(max(f.after, 0))
+	show := func(e eventLine) error {
+		last = max(last, e.Revision)
+		if !f.wants(e.Type) {
+			return nil
+		}
+		if err := a.showEvent(e); err != nil {
+			return err
+		}
+		if shown++; shown == f.limit {
+			return errEnough
+		}
+		return nil
+	}
+	err := a.eachEvent(ctx, f, show)
+	if err == nil && f.follow {
+		err = a.followEvents(ctx, last, show)
+	}
+	switch {
+	case errors.Is(err, errEnough), f.follow && err != nil && ctx.Err() != nil:
+		return nil // an interruption is how following ends
+	}
+	return err
+}
+
+// eachEvent hands on the events that there are, page by page.
+func (a *app) eachEvent(ctx context.Context, f eventFilter, take func(eventLine) error) error {
+	values := url.Values{"limit": {most}}
+	if f.limit > 0 && f.limit < 1000 {
+		values.Set("limit", strconv.Itoa(f.limit))
+	}
+	if f.after >= 0 {
+		values.Set("after", strconv.FormatInt(f.after, 10))
+	}
+	if len(f.types) > 0 {
+		values.Set("types", strings.Join(f.types, ","))
+	}
+	for {
+		var v struct {
+			part
+			Events []eventLine
+		}
+		if err := a.view(ctx, f.at, "/events", values, &v); err != nil {
+			return err
+		}
+		for _, e := range v.Events {
+			if err := take(e); err != nil {
+				return err
+			}
+		}
+		if v.last() {
+			return nil
+		}
+		values.Set("after", v.after())
+	}
+}
+
+// followEvents goes on with events as they come.
+func (a *app) followEvents(ctx context.Context, after uint64, take func(eventLine) error) error {
+	r, err := a.remote()
+	if err != nil {
+		return err
+	}
+	c, err := client.New(client.Options{URL: r.url, Key: a.config.Key.Reveal(), CAFile: r.ca})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }() // nothing is kept
+	return c.Portfolio(a.config.Portfolio).Follow(ctx, &after, func(e client.Event) error {
+		return take(eventLine{e.Revision, e.Time, e.Type, e.User, e.Data, e.Metadata})
+	})
+}

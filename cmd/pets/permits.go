@@ -1,0 +1,67 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/projections"
+)
+
+func (a *app) permitsCommand() *cobra.Command {
+	var moment, bot string
+	c := &cobra.Command{
+		Use: "permits", Short: "Permits that are live: granted, or working at a venue", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.lookEither(c.Context(), moment, nil, func() error {
+				var about struct{ Bots []string }
+				if err := a.view(c.Context(), moment, "", nil, &about); err != nil {
+					return err
+				}
+				if err := a.hasBot(bot, about.Bots); err != nil {
+					return err
+				}
+				var v struct{ Permits []projections.Permit }
+				if err := a.view(c.Context(), moment, "/permits", onlyBot(bot), &v); err != nil {
+					return err
+				}
+				return a.showPermits(v.Permits)
+			}, func(s *portfolio.State) error {
+				if err := a.hasBot(bot, s.BotIDs()); err != nil {
+					return err
+				}
+				now := a.clock()()
+				if moment != "" || s.Clock == domain.ClockImported {
+					now = s.Time // what was live then
+				}
+				return a.showPermits(projections.PermitsOf(s, bot, now))
+			})
+		},
+	}
+	at(c, &moment)
+	c.Flags().StringVar(&bot, "bot", "", "only this bot's")
+	return c
+}
+
+func (a *app) showPermits(v []projections.Permit) error {
+	if a.json {
+		return a.printJSON(v)
+	}
+	if len(v) == 0 {
+		p := &printer{w: a.out}
+		p.line("no live permits")
+		return p.err
+	}
+	rows := [][]string{{"PERMIT", "BOT", "MARKET", "OUTCOME", "SIDE", "QUANTITY", "LEFT", "LIMIT", "RESERVED", "STATUS", "EXPIRES"}}
+	for _, p := range v {
+		expires := "-"
+		if p.ExpiresAt != nil {
+			expires = clock(*p.ExpiresAt)
+		}
+		rows = append(rows, []string{
+			p.Permit, cut(p.Bot, 12), cut(p.Market, 24), cut(p.Outcome, 8), string(p.Side), money(p.Quantity), money(p.Left),
+			money(p.LimitPrice), money(p.Reserved), p.Status, expires,
+		})
+	}
+	return a.table(rows)
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pets/domain"
+	"pets/internal/owner"
+)
+
+// lockName is the file that whoever uses PETS_DIR holds locked. It says who that is; its
+// content counts only while it is locked.
+const lockName = "server.lock"
+
+// holder is who holds the folder.
+type holder struct {
+	PID int `json:"pid"`
+	// URL is where a server answers, "" for a command that writes to the folder.
+	URL string `json:"url,omitempty"`
+	// Store is the folder of its store.
+	Store string `json:"store"`
+}
+
+// of reports whether the holder's store is the one in a folder.
+func (h holder) of(dir string) bool {
+	theirs, err1 := os.Stat(h.Store)
+	ours, err2 := os.Stat(dir)
+	return err1 == nil && err2 == nil && os.SameFile(theirs, ours)
+}
+
+// dirLockedError: another process uses the folder, for another store.
+type dirLockedError struct {
+	dir string
+	by  holder
+}
+
+func (e *dirLockedError) Error() string {
+	return fmt.Sprintf("%s (PETS_DIR): locked by pid %d, for the store at %s", e.dir, e.by.PID, e.by.Store)
+}
+
+// serverLock holds PETS_DIR for one process.
+type serverLock struct {
+	f  *os.File
+	by holder
+}
+
+// lockServerDir takes the folder, which is made where it is missing. The lock of the store
+// is taken first, everywhere.
+func lockServerDir(dir, store string) (*serverLock, error) {
+	if err := owner.MkdirAll(dir); err != nil {
+		return nil, fmt.Errorf("make PETS_DIR: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock PETS_DIR: %w", err)
+	}
+	if err := flockAlone(f); err != nil {
+		by := readHolder(f)
+		_ = f.Close() // nothing was written through it
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, &dirLockedError{dir, by}
+		}
+		return nil, fmt.Errorf("lock PETS_DIR: %w", err)
+	}
+	if err := belongs(dir, readHolder(f), store); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	absolute, err := filepath.Abs(store)
+	if err != nil {
+		absolute = store
+	}
+	l := &serverLock{f, holder{PID: os.Getpid(), Store: absolute}}
+	if err := errors.Join(owner.Keep(f), l.write()); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock PETS_DIR: %w", err), f.Close())
+	}
+	return l, nil
+}
+
+// belongs refuses a folder that was used for another store, which is still there: the stops
+// that wait in it are those of that store, and would be recorded in this one.
+func belongs(dir string, last holder, store string) error {
+	if last.Store == "" || last.of(store) || !hasStore(last.Store) {
+		return nil
+	}
+	return domain.Errorf(domain.CodeConflict, "%s (PETS_DIR) belongs to the store at %s, and this is %s: set PETS_DIR to a folder of its own", dir, last.Store, store)
+}
+
+// flockAlone takes the lock without waiting for another holder; those who only look hold
+// it shared, for a moment, and are waited for.
+func flockAlone(f *os.File) error {
+	const patience, pause = 5 * time.Second, 2 * time.Millisecond
+	fd := int(f.Fd())
+	for waited := time.Duration(0); ; waited += pause {
+		err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) || waited >= patience {
+			return err
+		}
+		if err := unix.Flock(fd, unix.LOCK_SH|unix.LOCK_NB); err != nil {
+			return err
+		}
+		if err := unix.Flock(fd, unix.LOCK_UN); err != nil {
+			return err
+		}
+		time.Sleep(pause)
+	}
+}
+
+// answersAt says where the server that holds the folder is to be found from this machine.
+func (l *serverLock) answersAt(address string) error {
+	l.by.URL = fromHere(address)
+	return l.write()
+}
+
+// fromHere puts this machine in place of "every address there is".
+func fromHere(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	if ip := net.ParseIP(u.Hostname()); ip != nil && ip.IsUnspecified() {
+		u.Host = net.JoinHostPort("127.0.0.1", u.Port())
+	}
+	return u.String()
+}
+
+func (l *serverLock) write() error {
+	b, err := json.Marshal(l.by)
+	if err != nil {
+		return err
+	}
+	if err := l.f.Truncate(0); err != nil {
+		return err
+	}
+	_, err = l.f.WriteAt(append(b, '\n'), 0)
+	return err
+}
+
+// Close lets go of the folder.
+func (l *serverLock) Close() error { return l.f.Close() }
+
+// holderOf says who holds a folder, if anybody does.
+func holderOf(dir string) (holder, bool) {
+	f, err := os.Open(filepath.Join(dir, lockName))
+	if err != nil {
+		return holder{}, false
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
+	if !heldByOther(f) {
+		return holder{}, false
+	}
+	return readHolder(f), true
+}
+
+// readHolder returns what a lock file says, as far as it can be read.
+func readHolder(f *os.File) holder {
+	var h holder
+	b := make([]byte, 16<<10)
+	n, _ := f.ReadAt(b, 0)
+	_ = json.Unmarshal(b[:n], &h) // a holder that says nothing is one nobody knows
+	return h
+}
+
+// heldByOther reports whether somebody else has a file locked for writing.
+func heldByOther(f *os.File) bool {
+	err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+	if err == nil {
+		_ = unix.Flock(int(f.Fd()), unix.LOCK_UN) // closing it does the same
+	}
+	return errors.Is(err, unix.EWOULDBLOCK)
+}
+
+// isLocked reports whether somebody writes to the store in a folder: its writer holds one
+// of these files.
+func isLocked(dir string) bool {
+	for _, name := range []string{"LOCK", "durable"} {
+		f, err := os.Open(filepath.Join(dir, name))
+		if err != nil {
+			continue
+		}
+		is := heldByOther(f)
+		_ = f.Close() // nothing was written
+		if is {
+			return true
+		}
+	}
+	return false
+}

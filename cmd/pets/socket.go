@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"pets/commands/client"
+	"pets/domain"
+)
+
+// socketName is the way in that cannot be filled: the owner of the folder, and root, stop
+// things through it without a key, whatever the network is busy with.
+const socketName = "stop.sock"
+
+// maxSocketPath is what the address of a socket may have; the system cuts it off there.
+const maxSocketPath = 100
+
+// socket is the stop socket of the server that holds a folder.
+type socket struct {
+	dir   string // where it lies
+	store string // the folder of the store
+}
+
+// socketOf is the stop socket of whoever holds a store's folder, nil where there is none.
+// A socket that is not known to be that server's is not used: it would stop another one.
+func (a *app) socketOf(store string) *socket {
+	dir := a.config.ServerDir()
+	h, held := holderOf(dir)
+	if held && !h.of(store) || !held && !sameFolder(dir, store) {
+		return nil
+	}
+	return answering(&socket{dir, store})
+}
+
+// socketBeside is the stop socket of a server that is named by its address, where the lock
+// in PETS_DIR says that it is the same one.
+func (a *app) socketBeside(address string) *socket {
+	dir := a.config.ServerDir()
+	h, held := holderOf(dir)
+	if !held || h.URL == "" || !sameServer(h.URL, address) {
+		return nil
+	}
+	return answering(&socket{dir, h.Store})
+}
+
+// answering returns a socket if somebody listens at it.
+func answering(s *socket) *socket {
+	if info, err := os.Stat(filepath.Join(s.dir, socketName)); err != nil || info.Mode()&os.ModeSocket == 0 {
+		return nil
+	}
+	c, err := s.dial(context.Background())
+	if err != nil {
+		return nil
+	}
+	_ = c.Close() // it was only a question
+	return s
+}
+
+// dial connects. A path that is too long for the address of a socket is gone by way of the
+// open folder.
+func (s *socket) dial(ctx context.Context) (net.Conn, error) {
+	d := net.Dialer{Timeout: 5 * time.Second}
+	path := filepath.Join(s.dir, socketName)
+	if len(path) <= maxSocketPath {
+		return d.DialContext(ctx, "unix", path)
+	}
+	dir, err := os.Open(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close() //nolint:errcheck // it was only the way
+	return d.DialContext(ctx, "unix", fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), socketName))
+}
+
+func sameFolder(a, b string) bool {
+	x, err1 := os.Stat(a)
+	y, err2 := os.Stat(b)
+	return err1 == nil && err2 == nil && os.SameFile(x, y)
+}
+
+// sameServer reports whether two addresses are of one server on this machine.
+func sameServer(a, b string) bool {
+	x, err1 := url.Parse(a)
+	y, err2 := url.Parse(b)
+	return err1 == nil && err2 == nil && x.Scheme == y.Scheme && portOf(x) == portOf(y) &&
+		(x.Hostname() == y.Hostname() || onLoopback(x) && onLoopback(y))
+}
+
+func portOf(u *url.URL) string {
+	switch {
+	case u.Port() != "":
+		return u.Port()
+	case u.Scheme == "https":
+		return "443"
+	}
+	return "80"
+}
+
+func onLoopback(u *url.URL) bool {
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// localCA is the certificate of a server on this machine that made its own; PETS_CA goes
+// before it.
+func (a *app) localCA(address string) string {
+	own := filepath.Join(a.config.ServerDir(), tlsName, "cert.pem")
+	if u, err := url.Parse(address); err != nil || u.Scheme != "https" || a.config.CAFile != "" {
+		return a.config.CAFile
+	}
+	if _, err := os.Stat(own); err != nil {
+		return ""
+	}
+	return own
+}
+
+// decided reports whether an answer is the server's decision, which no other way to it
+// would change.
+func decided(err error) bool {
+	var p *client.Problem
+	if !errors.As(err, &p) {
+		return false
+	}
+	open := []domain.Code{domain.CodeUnavailable, domain.CodeRateLimited, domain.CodeUnauthenticated, domain.CodeDenied}
+	return !slices.Contains(open, p.Code())
+}

@@ -1,0 +1,268 @@
+package commands
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/eventstore"
+)
+
+// yearAhead is a portfolio in which one record was made under a clock that was a year
+// ahead; the clock is right again, and the server was restarted.
+func yearAhead(t testing.TB) *twoClocks {
+	m := newTwoClocks(t)
+	m.opened("a")
+	m.must(olga, fill("a", "1", "buy", "10", "0.5"))
+	m.clock.add(365 * 24 * time.Hour)
+	m.must(olga, deposit("1"))
+	m.clock.add(-364 * 24 * time.Hour)
+	m.restart()
+	return m
+}
+
+func sell(quantity string) AskPermit {
+	c := permit("a", quantity)
+	c.Side = domain.Sell
+	return c
+}
+
+// Every command of a portfolio, by whether it is refused for a wrong clock: "it refuses
+// what opens (permits that open, starts, resets, transfers, signatures of orders that
+// open) with `clock`", and nothing that is a fact, a mark, or stops or reduces.
+func TestWhatAWrongClockRefuses(t *testing.T) {
+	refused := `add_address allocate_capital approve_transfer ask_permit broadcast_transfer change_limits change_treasury_policy
+		confirm_clear open_portfolio prepare_transfer propose_rebalance register_bot register_wallet reprice_transfer
+		request_clear request_override request_transfer reset_breaker sign_transfer start_bot`
+	m := yearAhead(t)
+	all := len(m.records())
+	found := map[string]bool{}
+	for _, row := range mayDo {
+		c, ok := row.command("a").(PortfolioCommand)
+		if !ok {
+			continue
+		}
+		switch c.(type) {
+		case OpenPortfolio:
+			c = openMain()
+		case AskPermit:
+			c = permit("a", "1")
+		}
+		role := domain.Role(strings.Fields(row.roles)[0])
+		caller := domain.Caller{User: "u", Role: role}
+		if role == domain.RoleBot {
+			caller.Bot = "a"
+		}
+		if c.Name() == "engage_stop" || c.Name() == "stop_bot" {
+			continue // they are taken, and would change what comes after: see below
+		}
+		_, err := m.do(caller, uuid.NewString(), c)
+		if domain.CodeOf(err) == domain.CodeClock {
+			found[c.Name()] = true
+			require.Equal(t, ClassOther, ClassOf(c))
+		}
+	}
+	want := map[string]bool{}
+	for _, name := range strings.Fields(refused) {
+		want[name] = true
+	}
+	require.Equal(t, want, found)
+	require.GreaterOrEqual(t, len(m.records()), all)
+	m.must(olga, StopBot{Bot: "a"})
+	m.must(olga, manual())
+	m.check()
+}
+
+// "With today's meaning of opening and reducing": an order that only closes what is held
+// passes, one that opens any part of it does not, and neither does an arbitrage.
+func TestClosingPassesAWrongClock(t *testing.T) {
+	m := yearAhead(t)
+	bot := botCaller("a")
+	m.refused(domain.CodeClock, bot, permit("a", "1"))
+	m.refused(domain.CodeClock, bot, sell("10.01"))
+	legs := AskPermit{Bot: "a", Intent: domain.IntentArbitrage, Legs: []Leg{{}, {}}}
+	m.refused(domain.CodeClock, bot, legs)
+	for _, c := range []AskPermit{permit("a", "1"), sell("11"), {Bot: "a", Intent: domain.IntentArbitrage, Legs: []Leg{{}, {}}}} {
+		_, err := c.Preview(fold(t, m.store), m.clock.Now(), bot)
+		requireCode(t, domain.CodeClock, err)
+	}
+	p, err := sell("10").Preview(fold(t, m.store), m.clock.Now(), bot)
+	require.NoError(t, err)
+	require.True(t, p.Allowed)
+	first := m.must(bot, sell("6"))
+	require.True(t, first.Permit.Allowed)
+	require.Equal(t, domain.Duration(364*24*time.Hour), first.ClockBehind)
+	m.refused(domain.CodeClock, bot, sell("5")) // the first closes 6 of 10
+	require.True(t, m.must(bot, sell("4")).Permit.Allowed)
+	m.must(bot, PlacePermit{Permit: first.Permit.PermitID})
+	exec := fill("a", "2", "sell", "6", "0.5")
+	exec.PermitID = first.Permit.PermitID
+	m.must(bot, exec)
+	m.check()
+}
+
+// A permit must not live for ever while time stands still: it ends by the clock that
+// nobody sets, and with a restart, after which nobody knows how long it was held.
+func TestPermitsEndWhileTimeStandsStill(t *testing.T) {
+	m := yearAhead(t)
+	bot := botCaller("a")
+	held, placed := m.must(bot, sell("1")).Permit.PermitID, m.must(bot, sell("2")).Permit.PermitID
+	m.must(bot, PlacePermit{Permit: placed})
+	m.pass(29 * time.Second)
+	later := m.must(bot, sell("3")).Permit.PermitID
+	require.NotNil(t, fold(t, m.store).Permits[held])
+	m.pass(time.Second)
+	a := m.must(olga, deposit("1"))
+	require.Equal(t, []string{domain.PermitReleasedType, domain.DepositRecordedType}, types(a))
+	s := fold(t, m.store)
+	require.Nil(t, s.Permits[held])
+	require.NotNil(t, s.Permits[placed], "an order that rests keeps its permit")
+	require.NotNil(t, s.Permits[later])
+	m.refused(domain.CodeNotFound, bot, PlacePermit{Permit: held})
+
+	m.restart()
+	require.True(t, m.must(bot, sell("8")).Permit.Allowed, "what the restart ended closes nothing any more")
+	require.Nil(t, fold(t, m.store).Permits[later])
+	jumps := m.jumps()
+	require.Equal(t, domain.ClockJumped{By: domain.Duration(-364*24*time.Hour + 30*time.Second), PermitsExpired: []string{later}}, jumps[len(jumps)-1])
+	m.check()
+}
+
+// What ended is ended once, however often the store does not take it.
+func TestAStandstillSurvivesFailedAppends(t *testing.T) {
+	m := yearAhead(t)
+	bot := botCaller("a")
+	held := m.must(bot, sell("1")).Permit.PermitID
+	m.pass(31 * time.Second)
+	m.store.plan(fault{err: &eventstore.Unavailable{}}, fault{err: &eventstore.Conflict{}}, fault{err: &eventstore.Ambiguous{}, write: true})
+	m.refused(domain.CodeUnavailable, olga, deposit("1"))
+	a := m.must(olga, deposit("2"))
+	require.Equal(t, []string{domain.PermitReleasedType, domain.DepositRecordedType}, types(a))
+	require.Equal(t, []string{domain.DepositRecordedType}, types(m.must(olga, deposit("3"))))
+	require.Nil(t, fold(t, m.store).Permits[held])
+	m.check()
+}
+
+// Permits that were granted before the clock fell behind have expired, as with any jump.
+func TestFallingBehindEndsPermits(t *testing.T) {
+	m := newTwoClocks(t)
+	m.opened("a")
+	first := m.must(botCaller("a"), permit("a", "1")).Permit.PermitID
+	m.clock.add(-time.Hour)
+	m.restart() // so that nothing was seen to jump
+	a := m.must(olga, deposit("1"))
+	require.Equal(t, []string{domain.ClockJumpedType, domain.DepositRecordedType}, types(a))
+	require.Nil(t, fold(t, m.store).Permits[first])
+	m.must(olga, deposit("1"))
+	require.Len(t, m.jumps(), 1)
+	m.check()
+}
+
+// "Two people may accept the clock: time then runs on from the last record at the wall
+// clock's pace; the override records the offset."
+func TestTwoPeopleAcceptTheClock(t *testing.T) {
+	m := yearAhead(t)
+	last := fold(t, m.store).Time
+	peter := domain.Caller{User: "peter", Role: domain.RoleApprover}
+	m.refused(domain.CodeClock, olga, RequestOverride{Kind: domain.OverrideGoLive, Portfolio: "real", Reason: "no"})
+	id := m.must(olga, RequestOverride{Kind: domain.OverrideClock, Reason: "the year was wrong"}).ID
+	m.pass(time.Minute)
+	m.refused(domain.CodeDenied, domain.Caller{User: "Olga", Role: domain.RoleApprover}, ConfirmOverride{Override: id})
+	m.must(peter, ConfirmOverride{Override: id})
+	s := fold(t, m.store)
+	require.Equal(t, last, s.Time)
+	require.Equal(t, domain.Duration(364*24*time.Hour-time.Minute), s.ClockOffset)
+	m.restart()
+	m.pass(10 * time.Second)
+	a := m.must(botCaller("a"), permit("a", "1"))
+	require.True(t, a.Permit.Allowed)
+	require.Zero(t, a.ClockBehind)
+	require.Equal(t, last.Add(10*time.Second), fold(t, m.store).Time)
+	expires := m.clock.Now().Add(time.Hour) // of the order, by the venue's clock
+	m.must(botCaller("a"), PlacePermit{Permit: a.Permit.PermitID, ExpiresAt: &expires})
+	require.Equal(t, last.Add(10*time.Second+time.Hour), fold(t, m.store).Permits[a.Permit.PermitID].ExpiresAt)
+	m.refused(domain.CodeConflict, olga, RequestOverride{Kind: domain.OverrideClock, Reason: "again"})
+	m.check()
+}
+
+// Both people have to have seen the same clock: one that was moved meanwhile, or a day
+// that passed by it, is another question.
+func TestAcceptingAnotherClock(t *testing.T) {
+	peter := domain.Caller{User: "peter", Role: domain.RoleApprover}
+	for name, moved := range map[string]time.Duration{"back": -time.Hour, "a day on": 24*time.Hour + 1, "right": 364 * 24 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			m := yearAhead(t)
+			id := m.must(olga, RequestOverride{Kind: domain.OverrideClock, Reason: "the year was wrong"}).ID
+			m.clock.add(moved)
+			m.refused(domain.CodeConflict, peter, ConfirmOverride{Override: id})
+			m.check()
+		})
+	}
+}
+
+// "If it is in the system stream, the keys": nothing there is decided by the time, so a
+// wrong clock keeps nobody from revoking, issuing or recording denials.
+func TestTheSystemStreamUnderAWrongClock(t *testing.T) {
+	store, wall := newFaulty(t), newClock()
+	w := NewSystemWriter(store, Options{Now: wall.Now})
+	t.Cleanup(w.Close)
+	do := func(c Command) Answer {
+		a, err := w.Do(t.Context(), Request{Caller: alice, Key: uuid.NewString(), Command: c})
+		require.NoError(t, err, c.Name())
+		return a
+	}
+	hash := func(c string) string { return strings.Repeat(c, 64) }
+	do(BootstrapKey{User: "alice", Hash: hash("a")})
+	wall.add(365 * 24 * time.Hour)
+	olgas := do(IssueKey{User: "olga", Role: domain.RoleOperator, Hash: hash("b")}).ID
+	wall.add(-365 * 24 * time.Hour)
+	for _, c := range []Command{
+		RevokeKey{Key: olgas},
+		RecordDenials{Denials: []domain.AccessDenied{{Source: "192.0.2.1", Code: "denied", Count: 1}}},
+		IssueKey{User: "paul", Role: domain.RoleApprover, Hash: hash("c")},
+		ClaimWallet{Address: someAddress, Wallet: "hot-1", Portfolio: "main"},
+		StartKeyRotation{To: "0a0a0a0a"},
+	} {
+		require.Equal(t, domain.Duration(365*24*time.Hour), do(c).ClockBehind, c.Name())
+	}
+}
+
+// "A clock more than 24 h ahead of the last record at start is asked about, not refused",
+// once.
+func TestAClockFarAheadIsAskedAbout(t *testing.T) {
+	for ahead, asked := range map[time.Duration]bool{24 * time.Hour: false, 24*time.Hour + 1: true, -time.Hour: false} {
+		r := newRig(t).opened("a")
+		r.clock.add(ahead)
+		r.w.Close()
+		var told []time.Duration
+		r.w = r.writer(Options{Ahead: func(stream string, by time.Duration) {
+			require.Equal(t, Stream("main"), stream)
+			told = append(told, by)
+		}})
+		require.NoError(t, r.w.Load(r.ctx()))
+		r.must(olga, deposit("1"))
+		if asked {
+			require.Equal(t, []time.Duration{ahead}, told)
+		} else {
+			require.Empty(t, told)
+		}
+		r.check()
+	}
+}
+
+// What two people accepted holds after a start from a snapshot, too.
+func TestTheSnapshotKeepsTheOffset(t *testing.T) {
+	m := yearAhead(t)
+	id := m.must(olga, RequestOverride{Kind: domain.OverrideClock, Reason: "the year was wrong"}).ID
+	m.must(domain.Caller{User: "peter", Role: domain.RoleApprover}, ConfirmOverride{Override: id})
+	b, err := fold(t, m.store).Snapshot()
+	require.NoError(t, err)
+	restored, err := portfolio.Restore(b)
+	require.NoError(t, err)
+	require.Equal(t, domain.Duration(364*24*time.Hour), restored.ClockOffset)
+}
