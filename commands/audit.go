@@ -147,7 +147,7 @@ func (e *Engine) SystemErrorAll(ctx context.Context, ids []string, reason string
 	for _, id := range ids {
 		_, _, _ = e.stops.pending.add(e.stops.ours(id, domain.StopSystemError, reason), true)
 	}
-	e.stops.save()
+	e.stops.background(e.stops.save)
 	e.stops.pass(ctx)
 	e.stops.keepTrying(retryStop)
 }
