@@ -49,8 +49,10 @@ func (d *Decision) TimeStands() {
 	if !d.s.IsOpen() || d.imported() {
 		return
 	}
-	if unplaced := d.s.unplacedPermits("", d); d.still.Entered && len(unplaced) > 0 {
-		d.emit(&domain.ClockJumped{By: domain.Duration(-d.still.Behind), PermitsExpired: unplaced})
+	if d.still.Entered { // nearly never: to list the permits takes longer than to decide
+		if unplaced := d.s.unplacedPermits("", d); len(unplaced) > 0 {
+			d.emit(&domain.ClockJumped{By: domain.Duration(-d.still.Behind), PermitsExpired: unplaced})
+		}
 	}
 	for _, id := range d.still.Overdue {
 		if p := d.s.Permits[id]; p != nil && !p.Working {
