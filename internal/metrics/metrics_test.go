@@ -54,6 +54,8 @@ func scrape(t *testing.T) string {
 	t.Helper()
 	m := New()
 	m.Watch(one{some(t)})
+	m.WatchWitness(func() Witness { return Witness{Written: time.UnixMilli(1_500), Failures: 2, Streams: 3, OK: true} })
+	m.AuditMismatch()
 	m.Request("ask_permit", 200, 300*time.Microsecond)
 	w := httptest.NewRecorder()
 	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
@@ -66,6 +68,11 @@ func TestMetrics(t *testing.T) {
 	text := scrape(t)
 	for _, line := range []string{
 		`pets_ready 1`,
+		`pets_witness_ok 1`,
+		`pets_witness_written_timestamp_seconds 1.5`,
+		`pets_witness_failures_total 2`,
+		`pets_witness_streams 3`,
+		`pets_audit_mismatches_total 1`,
 		`pets_equity_usd{bot="",portfolio="main"} 940`,
 		`pets_equity_usd{bot="alpha",portfolio="main"} 340`,
 		`pets_daily_loss_ratio{portfolio="main"} 0.06`,
