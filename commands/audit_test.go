@@ -327,3 +327,31 @@ func TestACorruptedKeyringStopsEverything(t *testing.T) {
 	require.Equal(t, domain.StopSystemError, a.stopped("main"))
 	require.Equal(t, domain.StopSystemError, a.stopped("other"))
 }
+
+// Every kind of event of the system stream, decided here, is to an audit what it is when
+// it is read again: a difference in how it is held would stop everything for nothing.
+func TestAnAuditOfEverySystemEvent(t *testing.T) {
+	a := newAudited(t)
+	const address = "0x9858EfFD232B4033E47d90003D41EC34EcaEda94"
+	do := func(caller domain.Caller, c Command) Answer {
+		t.Helper()
+		answer, err := a.engine.System(t.Context(), Request{Caller: caller, Key: fmt.Sprintf("%T%v", c, c), Command: c})
+		require.NoError(t, err)
+		a.audit(a.want)
+		require.Empty(t, a.said, "after %T", c)
+		return answer
+	}
+	key := do(alice, IssueKey{User: "bob", Role: domain.RoleBot, Portfolio: "main", Bot: "a", Hash: strings.Repeat("cd", 32)})
+	do(alice, RevokeKey{Key: key.ID, Reason: "lost"})
+	do(alice, RecordDenials{Denials: []domain.AccessDenied{{Source: "192.0.2.1", Code: "denied", Count: 1}}})
+	do(olga, AcceptRollback{Reason: "r", Witness: "damaged"})
+	do(alice, ClaimWallet{Address: address, Wallet: "hot-1", Portfolio: "main"})
+	do(alice, StartKeyRotation{To: "aaaaaaaa"})
+	rotation := do(alice, StartKeyRotation{To: "aaaaaaaa", Wallets: []string{"hot-1"}, Reason: "scheduled"})
+	do(alice, RecordReencrypted{Rotation: rotation.ID, Wallet: "hot-1", Address: address, From: "bbbbbbbb", To: "aaaaaaaa"})
+	do(alice, CompleteKeyRotation{Rotation: rotation.ID})
+	a.engine.Close()
+	a.start()
+	a.audit(a.want)
+	require.Empty(t, a.said)
+}
