@@ -6,5 +6,7 @@
 // that GETs read, and the event stream. It refuses to decide anything about
 // money: a POST becomes one command of package commands, and what that answers
 // is what the caller gets. It answers nothing under /v1 before every stream is
-// folded, and it never repeats what a caller sent.
+// folded, and it never repeats what a caller sent. What one key may send, read and
+// hold in memory is bounded (limits.go, budget.go, room.go, past.go); what stops
+// something is not.
 package httpapi
