@@ -121,7 +121,8 @@ func TestRotateKilled(t *testing.T) {
 	require.Eventually(t, func() bool { return strings.Contains(errs.String(), "sealed 3 of 24: w02\n") }, 10*time.Second, 100*time.Microsecond)
 	require.NoError(t, c.Process.Kill())
 	_ = c.Wait()
-	if open := s.ok("keys", "status"); !strings.Contains(open, "ROTATION OPEN") {
+	// What was killed may have had no time for its witness: that is said once.
+	if open := s.run("keys", "status").out; !strings.Contains(open, "ROTATION OPEN") {
 		t.Log("it was faster than the kill")
 	}
 	r := s.run("keys", "rotate")

@@ -45,8 +45,15 @@ func TestServerHasAStopSocket(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, fs.ModeSocket|0o600, file.Mode())
 	require.Equal(t, http.StatusOK, stopBySocket(t, dir))
-	r := p.pets(folder, "", "events", "--json", "--type", "emergency_stop")
+	r := p.pets(folder, "", "--store=embedded:"+folder, "events", "--json", "--type", "emergency_stop")
 	require.Contains(t, r.out, osUser())
+	here := &shell{t: t, dir: t.TempDir(), ctx: t.Context(), env: []string{"PETS_STORE=embedded:" + folder, "PETS_DIR=" + dir}}
+	for _, args := range [][]string{{"stop", "--emergency", "--reason", "x"}, {"stop", "--emergency", "--everywhere", "--reason", "x"}} {
+		r = here.run(args...)
+		require.Equal(t, 0, r.code, r.err)
+		require.Contains(t, r.err, "by its stop socket")
+		require.Contains(t, r.out, "EMERGENCY STOP engaged in main")
+	}
 
 	require.NoError(t, p.cmd.Process.Kill())
 	_ = p.cmd.Wait()
