@@ -2,12 +2,10 @@ package bench
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -15,57 +13,8 @@ import (
 )
 
 // Follower reads every record of a store as it comes and keeps hashes of them, until
-// the context ends. level is told after each record where it is.
+// the context ends. level is told how far it is, after each record or now and then.
 type Follower func(ctx context.Context, store eventstore.Store, level func(eventstore.Position)) error
-
-// StandIn is a follower that does the arithmetic of RFC 6962 and keeps nothing else: a
-// leaf hash for each record and the frontier of each stream. It is what the hashes cost
-// at the least; it is no witness.
-func StandIn(ctx context.Context, store eventstore.Store, level func(eventstore.Position)) error {
-	trees := map[string]*frontier{}
-	for r, err := range store.SubscribeAll(ctx, eventstore.Position{}) {
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return err
-		}
-		t := trees[r.Stream]
-		if t == nil {
-			t = &frontier{}
-			trees[r.Stream] = t
-		}
-		t.add(leaf(&t.scratch, r))
-		level(r.Position)
-	}
-	return nil
-}
-
-// leaf hashes a record as it is stored, after the prefix that tells leaves from nodes.
-func leaf(scratch *[]byte, r eventstore.Record) [sha256.Size]byte {
-	b := append((*scratch)[:0], 0)
-	b = append(append(b, r.ID[:]...), r.Type...)
-	b = append(append(b, r.Metadata...), r.Data...)
-	*scratch = b // the next record has its room
-	return sha256.Sum256(b)
-}
-
-// frontier are the hashes of the perfect subtrees that a tree of n leaves consists of.
-type frontier struct {
-	n       uint64
-	nodes   [][sha256.Size]byte
-	scratch []byte
-}
-
-func (t *frontier) add(hash [sha256.Size]byte) {
-	for n := t.n; n&1 == 1; n >>= 1 {
-		left := t.nodes[len(t.nodes)-1]
-		t.nodes = t.nodes[:len(t.nodes)-1]
-		hash = sha256.Sum256(slices.Concat([]byte{1}, left[:], hash[:]))
-	}
-	t.nodes = append(t.nodes, hash)
-	t.n++
-}
 
 // followed is a store with somebody who follows it.
 type followed struct {

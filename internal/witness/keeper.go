@@ -91,6 +91,8 @@ type Status struct {
 	// Streams are those it knows; Records how many it has hashed since the start.
 	Streams int
 	Records uint64
+	// Position is that of the last record it has hashed.
+	Position eventstore.Position
 	// Written is when it was last written, Failures how often it could not be.
 	Written  time.Time
 	Failures uint64
@@ -214,7 +216,7 @@ func (k *Keeper) Status() Status {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	s := k.status
-	s.Streams = len(k.trees)
+	s.Streams, s.Position = len(k.trees), k.position
 	if k.broken != nil {
 		s.Err = k.broken
 	}
