@@ -194,6 +194,11 @@ func systemStream(t *testing.T) eventstore.Store {
 		})
 		require.NoError(t, err, "%d %s", i, c.Name())
 	}
+	_, err := w.Do(context.Background(), commands.Request{
+		Caller: domain.Caller{User: "os:olga", Role: domain.RoleOperator}, Key: "rollback",
+		Command: commands.AcceptRollback{Reason: "the disk is gone", Streams: []domain.RolledBack{{Stream: "portfolio-main", Witnessed: 7, Found: 5}}},
+	})
+	require.NoError(t, err)
 	return store
 }
 
