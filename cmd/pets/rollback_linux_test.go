@@ -188,9 +188,24 @@ func TestARolledBackFolderIsRefused(t *testing.T) {
 	for range 2 { // a second attempt is no other
 		d.refuses("was rolled back", "portfolio-main: ", "records were there", "Put back the newest copy", "--accept-rollback")
 	}
+	r := d.verify()
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.out, "DIFFERS")
+	require.Contains(t, r.out, "records were there")
 	d.putBack(newest)
+	r = d.verify()
+	require.Equal(t, 0, r.code, r.err)
+	require.Contains(t, r.out, "all of it is there")
 	d.start()
 	require.False(t, d.allowed(), "with the newest copy all is as it was")
+}
+
+// verify runs pets verify on the folder of the settings.
+func (d *traded) verify() ran {
+	d.t.Helper()
+	s := newShell(d.t)
+	s.env = []string{"PETS_STORE=embedded:" + d.folder}
+	return s.run("verify")
 }
 
 // "… until a person says --accept-rollback REASON, recorded": then it starts, the record

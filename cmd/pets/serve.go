@@ -277,7 +277,7 @@ func (s *server) open(ctx context.Context) error {
 		return err
 	}
 	s.runCustody(ctx)
-	s.work.Go(func() { s.audit(ctx) })
+	s.work.Go(func() { s.audits(ctx) })
 	s.log.Info("ready", "address", s.url(), "folded_in", time.Since(start).Round(time.Millisecond).String(), "version", version)
 	return nil
 }

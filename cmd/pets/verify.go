@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"pets/commands"
 	"pets/domain"
 	"pets/eventstore/embedded"
+	"pets/internal/witness"
 	"pets/replay"
 )
 
@@ -18,7 +20,17 @@ type verifyAnswer struct {
 	Store      verifiedLog           `json:"store"`
 	Portfolios []replay.Verified     `json:"portfolios"`
 	System     replay.VerifiedSystem `json:"system"`
+	Witness    *verifiedWitness      `json:"witness,omitempty"`
 	OK         bool                  `json:"ok"`
+}
+
+// verifiedWitness is what the witness of the store says to it.
+type verifiedWitness struct {
+	Dir     string     `json:"dir"`
+	Written *time.Time `json:"written,omitempty"` // none: there is no witness
+	Streams int        `json:"streams"`
+	// Problems are what differs; where there are any, the history is not what it was.
+	Problems []string `json:"problems"`
 }
 
 // verifiedLog is what was found sound of the log.
@@ -37,7 +49,8 @@ func (a *app) verifyCommand() *cobra.Command {
 		Use: "verify", Short: "Check every byte of the log and fold every portfolio from its beginning", Args: cobra.NoArgs,
 		Long: "Checks every frame of the log (checksums, revisions, chain of segments), then folds every\n" +
 			"portfolio from its beginning without snapshots: every event decodes, time does not go back,\n" +
-			"all postings sum to zero, and books, trades and positions agree. Works beside a running writer.\n" +
+			"all postings sum to zero, and books, trades and positions agree. Then it compares every stream with\n" +
+			"the witness, unless --store names the folder, which may be a copy. Works beside a running writer.\n" +
 			"With --salvage DIR it copies all that is sound of a damaged store into a new one in DIR, says\n" +
 			"what is not, and leaves the damaged one as it is; with anything to say, it fails.",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -147,7 +160,10 @@ func (a *app) verify(ctx context.Context, store *embedded.Store) error {
 	if v.System, err = replay.VerifySystem(ctx, store); err != nil {
 		return err
 	}
-	v.OK = v.OK && len(v.System.Problems) == 0
+	if v.Witness, err = a.verifyWitness(ctx, store); err != nil {
+		return err
+	}
+	v.OK = v.OK && len(v.System.Problems) == 0 && (v.Witness == nil || len(v.Witness.Problems) == 0)
 	if err := a.printVerified(v); err != nil {
 		return err
 	}
@@ -183,5 +199,61 @@ func (a *app) printVerified(v verifyAnswer) error {
 	for _, problem := range v.System.Problems {
 		p.line("           revision %d: %s", problem.Revision, problem.What)
 	}
+	v.Witness.print(p)
 	return p.err
 }
+
+// verifyWitness compares the store of the settings with its witness. One that --store
+// names may be a copy, which is older than what the witness saw, as it should be.
+func (a *app) verifyWitness(ctx context.Context, store *embedded.Store) (*verifiedWitness, error) {
+	if a.store != "" {
+		return nil, nil //nolint:nilnil // it is not compared
+	}
+	found, err := witness.Compare(ctx, a.config.WitnessDir(), store, store.UUID())
+	v := &verifiedWitness{Dir: found.Dir, Streams: found.Streams, Problems: []string{}}
+	if !found.Written.IsZero() {
+		v.Written = &found.Written
+	}
+	var damaged *witness.DamagedError
+	var other *witness.OtherStoreError
+	switch {
+	case errors.As(err, &damaged), errors.As(err, &other):
+		v.Problems = append(v.Problems, err.Error())
+	case err != nil:
+		return nil, err
+	}
+	for _, d := range found.Differences {
+		v.Problems = append(v.Problems, d.String())
+	}
+	for _, stream := range found.Changed {
+		v.Problems = append(v.Problems, stream+": a record is not the one that was witnessed")
+	}
+	return v, nil
+}
+
+func (v *verifiedWitness) print(p *printer) {
+	switch {
+	case v == nil:
+		return
+	case v.Written == nil && len(v.Problems) == 0:
+		p.line("witness    there is none in %s: whether the store was rolled back cannot be told", v.Dir)
+	case len(v.Problems) == 0:
+		p.line("witness    %s saw %d streams until %s: all of it is there", v.Dir, v.Streams, clock(*v.Written))
+	default:
+		p.line("witness    %s DIFFERS", v.Dir)
+	}
+	list(p, "           ", texts(v.Problems))
+}
+
+// texts are lines that are shown as they are.
+func texts(lines []string) []text {
+	all := make([]text, len(lines))
+	for i, l := range lines {
+		all[i] = text(l)
+	}
+	return all
+}
+
+type text string
+
+func (t text) String() string { return string(t) }

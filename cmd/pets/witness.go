@@ -179,7 +179,28 @@ func (w *watch) metrics() metrics.Witness {
 // auditShare keeps the audit to a quarter of one core.
 const auditShare = 3
 
-// audit compares everything with its history once, after the start.
+// auditEvery is how often everything is compared with its history; auditRest, how many
+// times as long as it took it is left alone at the least.
+const (
+	auditEvery = time.Hour
+	auditRest  = 10
+)
+
+// audits compares everything with its history after the start, and then each hour.
+func (s *server) audits(ctx context.Context) {
+	for ctx.Err() == nil {
+		start := time.Now()
+		s.audit(ctx)
+		timer := time.NewTimer(max(auditEvery, auditRest*time.Since(start)))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+		}
+	}
+}
+
+// audit compares everything with its history once.
 func (s *server) audit(ctx context.Context) {
 	start := time.Now()
 	done, err := s.engine.Audit(ctx, commands.AuditOptions{
