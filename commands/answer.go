@@ -35,6 +35,9 @@ type Answer struct {
 	// Replayed reports that the command had been accepted before. It is not part
 	// of the answer.
 	Replayed bool `json:"-"`
+	// Kept reports of a stop that is not recorded yet that a restart finds it. It is not
+	// part of the answer.
+	Kept bool `json:"-"`
 
 	events []domain.Event
 	stored int

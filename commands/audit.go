@@ -141,13 +141,17 @@ func (e *Engine) StopDiffering(ctx context.Context, stream, what string) {
 }
 
 // SystemErrorAll stops portfolios in which something does not add up; all of them hold
-// before the first is recorded.
+// before the first is recorded. To say the same again does nothing while that stop
+// stands: it would drop a request to clear it.
 func (e *Engine) SystemErrorAll(ctx context.Context, ids []string, reason string) {
 	reason = plain(reason)
 	for _, id := range ids {
+		if e.stops.standing(ctx, id, domain.StopSystemError, reason) {
+			continue
+		}
 		_, _, _ = e.stops.pending.add(e.stops.ours(id, domain.StopSystemError, reason), true)
 	}
-	e.stops.background(e.stops.save)
+	e.stops.background(e.stops.saveLater)
 	e.stops.pass(ctx)
 	e.stops.keepTrying(retryStop)
 }

@@ -19,6 +19,9 @@ type EngineOptions struct {
 	Options
 	// Latch may be nil: stops are then kept in memory only.
 	Latch *LatchFile
+	// LatchRoom makes the room for stops in it before there is one, so that a full disk
+	// keeps none from being marked.
+	LatchRoom bool
 	// Failed is told of what goes wrong in the background; it may be nil.
 	Failed func(what string, err error)
 }
@@ -82,6 +85,9 @@ func (e *Engine) Load(ctx context.Context, told func(stream string, done, total 
 			e.phase.Store(phaseNew)
 		}
 	}()
+	if e.stops.behind.Load() {
+		e.stops.keepTrying(retryStop)
+	}
 	ids, err := e.Portfolios(ctx)
 	if err != nil {
 		return err
@@ -103,6 +109,16 @@ func (e *Engine) Load(ctx context.Context, told func(stream string, done, total 
 	e.phase.Store(phaseLoaded)
 	e.stops.keepTrying(0)
 	return nil
+}
+
+// LoadSound folds what can be folded, where [Engine.Load] failed: whoever has to stop
+// something does not wait until all of a store is whole.
+func (e *Engine) LoadSound(ctx context.Context) {
+	ids, err := e.Portfolios(ctx)
+	if err != nil {
+		return
+	}
+	inParallel(len(ids), 2*runtime.GOMAXPROCS(0), func(i int) { _ = e.loadOne(ctx, ids[i]) }) // the others all the same
 }
 
 func (e *Engine) loadOne(ctx context.Context, id string) error {
@@ -153,6 +169,8 @@ type Health struct {
 	Poisoned error
 	// PendingStops counts the stops that hold but are not recorded yet.
 	PendingStops int
+	// UnkeptStops counts those that hold in memory only: a restart forgets them.
+	UnkeptStops int
 	// Loaded: every stream was folded.
 	Loaded bool
 }
@@ -165,7 +183,11 @@ func (e *Engine) Health() Health {
 			e.stops.poisonedBy(err)
 		}
 	}
-	return Health{Poisoned: e.stops.poisoned(), PendingStops: int(e.stops.pending.count.Load()), Loaded: e.phase.Load() == phaseLoaded}
+	h := Health{Poisoned: e.stops.poisoned(), PendingStops: int(e.stops.pending.count.Load()), Loaded: e.phase.Load() == phaseLoaded}
+	if e.stops.unkept.Load() {
+		h.UnkeptStops = h.PendingStops
+	}
+	return h
 }
 
 // Portfolios lists the portfolios there are, sorted.

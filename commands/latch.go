@@ -6,14 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"pets/domain"
-	"pets/internal/owner"
 )
 
 // Bounds of what is read of a marker file. They are on entries, not on the whole file:
@@ -52,36 +50,100 @@ func (p *PendingStop) command() Command {
 	return EngageStop{Kind: p.Kind, Reason: p.Reason}
 }
 
-// LatchFile keeps stops that are not recorded yet where a restart finds them: a
-// marker file, written anew as a whole each time. An empty or missing file means that
-// there are none.
+// LatchFile keeps stops that are not recorded yet where a restart finds them: a marker
+// file, and copies of it in other folders. An empty or missing file means that there
+// are none. It works by the handles of its folders: what takes the place of one is not
+// written to.
 type LatchFile struct {
 	path string
 
-	mu sync.Mutex
+	mu     sync.Mutex
+	places []*place // that it is written to
+	former []*place // that it is read from, until what they held is elsewhere
 }
 
 // NewLatchFile returns the latch in a file, which need not exist.
-func NewLatchFile(path string) *LatchFile { return &LatchFile{path: path} }
+func NewLatchFile(path string) *LatchFile {
+	return &LatchFile{path: path, places: []*place{{path: path}}}
+}
 
-// Read returns what is pending. With an error, it is what could be read: somebody wanted
-// to stop more than that, and nobody knows what.
-func (l *LatchFile) Read() ([]PendingStop, error) {
+// CopyTo keeps a copy in another file, whose folder is made where it is missing. It is
+// called before anything is read or written, as [LatchFile.Former] is.
+func (l *LatchFile) CopyTo(path string) { l.places = append(l.places, &place{path: path, makes: true}) }
+
+// MayMakeFolder has the folder of the file made where it is missing or was removed.
+func (l *LatchFile) MayMakeFolder() { l.places[0].makes = true }
+
+// Former names a file of before: what it holds is read, and it is removed as soon as that
+// stands where it belongs.
+func (l *LatchFile) Former(path string) { l.former = append(l.former, &place{path: path}) }
+
+// Read returns what is pending in any of its places. With an error, it is what could be
+// read: somebody wanted to stop more than that, and nobody knows what.
+func (l *LatchFile) Read() (all []PendingStop, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	f, err := os.Open(l.path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("read the marker of emergency stops: %w", err)
+	seen := map[PendingStop]bool{}
+	for _, p := range l.all() {
+		found, failed := p.read()
+		if p.unread = failed != nil; p.unread {
+			err = errors.Join(err, fmt.Errorf("the marker of emergency stops %s cannot be understood: %w", p.path, failed))
+		}
+		for _, stop := range found {
+			if !seen[stop] {
+				seen[stop] = true
+				all = append(all, stop)
+			}
+		}
 	}
-	defer func() { _ = f.Close() }() // it was only read
-	all, err := readPending(f)
-	if err != nil {
-		return all, fmt.Errorf("the marker of emergency stops %s cannot be understood: %w", l.path, err)
+	return all, err
+}
+
+func (l *LatchFile) all() []*place { return append(slices.Clip(l.places), l.former...) }
+
+// SetAside renames what could not be understood, so that a person can look at it, and
+// returns its new names.
+func (l *LatchFile) SetAside(now time.Time) (names string, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []string
+	// An entry that makes no sense stands in a file that could be read.
+	sound := !slices.ContainsFunc(l.all(), func(p *place) bool { return p.unread })
+	for _, p := range l.all() {
+		if !p.unread && !(sound && p.there()) {
+			continue
+		}
+		name, failed := p.setAside(now)
+		all, err = append(all, name), errors.Join(err, failed)
 	}
-	return all, nil
+	return strings.Join(all, " and "), err
+}
+
+// Write replaces what is pending, durably, in all its places.
+func (l *LatchFile) Write(all []PendingStop) error {
+	_, err := l.keep(all, 0)
+	return err
+}
+
+// keep is Write of a version of what is pending; a place that has it is left alone.
+// kept: at least one place has it now, where the next start looks.
+func (l *LatchFile) keep(all []PendingStop, version uint64) (kept bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range l.places {
+		if failed := p.keep(all, version); failed != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", p.path, failed))
+			continue
+		}
+		kept = true
+	}
+	for kept && len(l.former) > 0 {
+		if failed := l.former[0].remove(); failed != nil {
+			return kept, errors.Join(err, failed)
+		}
+		l.former = l.former[1:]
+	}
+	return kept, err
 }
 
 // readPending reads a JSON list of stops, one after the other.
@@ -95,7 +157,7 @@ func readPending(r io.Reader) ([]PendingStop, error) {
 	case err != nil:
 		return nil, err
 	case begin == nil: // "null", as an empty list was once written
-		return nil, nil
+		return nil, ended(dec)
 	case begin != json.Delim('['):
 		return nil, errors.New("it is no list")
 	}
@@ -111,8 +173,22 @@ func readPending(r io.Reader) ([]PendingStop, error) {
 		}
 		all = append(all, p)
 	}
-	_, err = dec.Token()
-	return all, err
+	if _, err := dec.Token(); err != nil {
+		return all, err
+	}
+	in.left = maxPendingBytes
+	return all, ended(dec)
+}
+
+// ended refuses what stands behind the list: somebody may have wanted to stop that.
+func ended(dec *json.Decoder) error {
+	switch _, err := dec.Token(); {
+	case err == nil:
+		return errors.New("something stands behind its list")
+	case !errors.Is(err, io.EOF):
+		return err
+	}
+	return nil
 }
 
 // allowance is a reader that ends with an error after so many bytes.
@@ -128,41 +204,6 @@ func (a *allowance) Read(p []byte) (int, error) {
 	n, err := a.r.Read(p[:min(len(p), a.left)])
 	a.left -= n
 	return n, err
-}
-
-// SetAside renames a file that cannot be understood, so that a person can look at it, and
-// returns its new name.
-func (l *LatchFile) SetAside(now time.Time) (string, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	name := l.path + ".unreadable-" + now.UTC().Format("20060102T150405.000000000")
-	return name, os.Rename(l.path, name)
-}
-
-// Write replaces what is pending, durably.
-func (l *LatchFile) Write(all []PendingStop) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	tmp := l.path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	err = errors.Join(owner.Keep(f), writePending(f, all))
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, l.path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(l.path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // writePending writes a JSON list, a line for each stop.

@@ -2,6 +2,8 @@ package commands
 
 import (
 	"context"
+	"strings"
+	"unicode"
 
 	"pets/domain"
 	"pets/domain/portfolio"
@@ -14,6 +16,9 @@ type Stopped struct {
 	// Recorded is false while the store cannot take it; the stop holds all the
 	// same.
 	Recorded bool   `json:"recorded"`
+	// Kept is missing where it is recorded. It is false while the stop holds in memory
+	// only, because it could not be marked anywhere: a restart forgets it.
+	Kept     *bool  `json:"kept,omitempty"`
 	Revision uint64 `json:"revision,omitempty"`
 	// Refused says why the portfolio takes no stop at all: an imported one, in which
 	// nothing is traded.
@@ -22,7 +27,8 @@ type Stopped struct {
 
 // Stop engages the emergency stop of a portfolio. It holds from the moment this is
 // called, also before and while the engine loads; recorded is false while the store
-// cannot take it, or its stream is not folded yet.
+// cannot take it, or its stream is not folded yet. [Answer.Kept] then says whether a
+// restart finds it.
 func (e *Engine) Stop(ctx context.Context, id string, r Request) (answer Answer, recorded bool, err error) {
 	p, err := e.stopOf(&r)
 	if err != nil {
@@ -58,7 +64,7 @@ func (e *Engine) StopAll(ctx context.Context, r Request) ([]Stopped, error) {
 	for i, id := range ids {
 		own[i] = p
 		own[i].Portfolio = id
-		all[i], _, _ = e.stops.pending.add(own[i], false) // an emergency stop always fits
+		all[i], _, _ = e.stops.pending.add(own[i], e.phase.Load() != phaseLoaded) // an emergency stop always fits
 	}
 	e.stops.save()
 	out := make([]Stopped, len(ids))
@@ -72,7 +78,12 @@ func (e *Engine) StopAll(ctx context.Context, r Request) ([]Stopped, error) {
 			out[i].Recorded, out[i].Revision = true, answer.Revision
 		}
 	})
-	e.stops.save()
+	kept := e.stops.save()
+	for i := range out {
+		if !out[i].Recorded && out[i].Refused == "" {
+			out[i].Kept = &kept
+		}
+	}
 	e.stops.keepTrying(retryStop)
 	return out, nil
 }
@@ -93,15 +104,17 @@ func (e *Engine) engage(ctx context.Context, p PendingStop) (answer Answer, reco
 	answer, recorded, err = e.stops.attempt(patient, l, p)
 	done()
 	if recorded || err != nil {
-		e.stops.background(e.stops.save)
+		e.stops.background(e.stops.saveLater)
 		return answer, recorded, err
 	}
-	e.stops.save()
-	return Answer{}, false, nil
+	return Answer{Kept: e.stops.save()}, false, nil
 }
 
 // errStopHolds answers a stop that was sent as any other command and is not recorded yet.
 var errStopHolds = domain.Errorf(domain.CodeUnavailable, "the stop holds from now on, but cannot be recorded yet; it will be as soon as the store takes it")
+
+// errStopInMemory is the same where the marker file cannot be written either.
+var errStopInMemory = domain.Errorf(domain.CodeUnavailable, "the stop holds in memory only: it can be neither recorded nor marked in its file, and a restart forgets it")
 
 // doStop sends a stop as a command. handled is false for every other command.
 func (e *Engine) doStop(ctx context.Context, id string, r Request) (answer Answer, handled bool, err error) {
@@ -115,7 +128,9 @@ func (e *Engine) doStop(ctx context.Context, id string, r Request) (answer Answe
 		return Answer{}, false, nil
 	}
 	if err == nil && !recorded {
-		err = errStopHolds
+		if err = errStopHolds; !answer.Kept && e.options.Latch != nil {
+			err = errStopInMemory
+		}
 	}
 	return answer, true, err
 }
@@ -205,20 +220,30 @@ func (e *Engine) stopOurselves(ctx context.Context, id, kind, reason string) {
 	if err != nil || !isNew {
 		return
 	}
-	e.stops.background(e.stops.save)
+	e.stops.background(e.stops.saveLater)
 	if e.folded(id) {
 		e.stops.settle(ctx, l)
-		e.stops.background(e.stops.save)
+		e.stops.background(e.stops.saveLater)
 	}
 	e.stops.keepTrying(retryStop)
+}
+
+// topic is a reason without its numbers: the same finding at a later revision is no other.
+func topic(reason string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsDigit(r) {
+			return -1
+		}
+		return r
+	}, reason)
 }
 
 // standing reports whether the server stopped a portfolio for this reason, and that stop
 // was not cleared since.
 func (s *stops) standing(ctx context.Context, id, kind, reason string) bool {
 	s.mu.Lock()
-	reported := s.reported[id] == reason
-	s.reported[id] = reason
+	reported := s.reported[id] == topic(reason)
+	s.reported[id] = topic(reason)
 	s.mu.Unlock()
 	if !s.engine.folded(id) {
 		return false
@@ -226,7 +251,7 @@ func (s *stops) standing(ctx context.Context, id, kind, reason string) bool {
 	standing := false
 	err := s.engine.look(ctx, id, func(p *portfolio.State) error {
 		asBad := p.Stop.Kind == kind || p.Stop.Kind == domain.StopSecurityBreach
-		standing = p.Stop.Engaged && (reported && asBad || p.Stop.Reason == reason)
+		standing = p.Stop.Engaged && (reported && asBad || topic(p.Stop.Reason) == topic(reason))
 		return nil
 	})
 	return err == nil && standing
@@ -236,14 +261,14 @@ func (s *stops) standing(ctx context.Context, id, kind, reason string) bool {
 // portfolio that could let a bot trade.
 func (e *Engine) unsound(id, reason string) {
 	e.stops.mu.Lock()
-	reported := e.stops.reported[id] == reason
+	reported := e.stops.reported[id] == topic(reason)
 	e.stops.mu.Unlock()
 	if !reported { // the writer waits for this: it holds before anybody is answered
 		_, _, _ = e.stops.pending.add(e.stops.ours(id, domain.StopSystemError, reason), true)
 		e.stops.mu.Lock()
-		e.stops.reported[id] = reason
+		e.stops.reported[id] = topic(reason)
 		e.stops.mu.Unlock()
-		e.stops.background(e.stops.save)
+		e.stops.background(e.stops.saveLater)
 		e.stops.keepTrying(0)
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -47,9 +48,15 @@ type stops struct {
 	reported map[string]string
 
 	file    sync.Mutex
-	written uint64 // the moves of pending that the file knows
+	written uint64 // the moves of pending that the file knows, in all its places
 	empty   bool   // and it holds nothing
+	told    string // of what went wrong with it
+	behind  atomic.Bool
+	unkept  atomic.Bool // what is pending stands in no place: a restart forgets it
 }
+
+// unwritten is no number of moves.
+const unwritten = ^uint64(0)
 
 // newStops takes over what a marker file holds: it holds from here on.
 func newStops(e *Engine) *stops {
@@ -75,13 +82,14 @@ func (s *stops) takeOver(file *LatchFile) {
 	}
 	_, s.written = s.pending.list()
 	s.empty = err == nil && len(all) == 0
+	if !s.empty || s.engine.options.LatchRoom { // also to the place that does not have it
+		s.written = unwritten
+	}
 	if err == nil {
+		s.save()
 		return
 	}
 	name, aside := file.SetAside(s.engine.now())
-	if aside != nil {
-		name = file.path
-	}
 	s.engine.options.Failed("the marker file of stops cannot be understood, so every portfolio is stopped; look at "+name, errors.Join(err, aside))
 	s.latchEverything("the marker file of stops could not be understood; what else it held is not known")
 	s.save()
@@ -124,25 +132,53 @@ func (s *stops) background(f func()) {
 }
 
 // save writes the marker file unless it knows everything: whoever waits while it is
-// written finds it up to date. A file that cannot be written is reported, and the stops
-// hold without it.
-func (s *stops) save() {
+// written finds it up to date. A file that cannot be written is reported, and tried again
+// each second; the stops hold without it. kept: a restart finds what is pending.
+func (s *stops) save() (kept bool) {
 	if s.engine.options.Latch == nil {
-		return
+		return false
 	}
 	s.file.Lock()
 	defer s.file.Unlock()
 	all, moves := s.pending.list()
 	if moves == s.written {
-		return
+		return true
 	}
-	if len(all) > 0 || !s.empty { // what came and went meanwhile needs no file
-		if err := s.engine.options.Latch.Write(all); err != nil {
-			s.engine.options.Failed("a stop could not be marked in its file; it holds in memory", err)
-			return
-		}
+	if len(all) == 0 && s.empty && s.written != unwritten { // what came and went meanwhile needs no file
+		s.written = moves
+		return true
 	}
-	s.written, s.empty = moves, len(all) == 0
+	kept, err := s.engine.options.Latch.keep(all, moves+1)
+	s.behind.Store(err != nil)
+	s.unkept.Store(!kept && len(all) > 0)
+	s.report(kept, err)
+	if err == nil {
+		s.written, s.empty = moves, len(all) == 0
+		return true
+	}
+	s.empty = s.empty && len(all) == 0
+	return kept
+}
+
+func (s *stops) saveLater() {
+	s.save()
+	s.keepTrying(retryStop) // does nothing unless something is left
+}
+
+// report tells of what went wrong with the marker file, once.
+func (s *stops) report(kept bool, err error) {
+	told := ""
+	switch {
+	case err == nil:
+	case kept:
+		told = "the stops that wait are not marked in all their files"
+	default:
+		told = "a stop could not be marked in its file; it holds in memory, and a restart forgets it"
+	}
+	if told != s.told && err != nil {
+		s.engine.options.Failed(told, err)
+	}
+	s.told = told
 }
 
 // saveIfSlow writes the marker file unless done is called soon: nobody is told that a
@@ -228,6 +264,7 @@ func (s *stops) settle(ctx context.Context, l *latched) {
 // pass tries to record everything that is pending, portfolio by portfolio, and writes
 // the marker file once.
 func (s *stops) pass(ctx context.Context) {
+	defer s.save()
 	if s.poisoned() != nil || s.engine.phase.Load() == phaseLoading {
 		return
 	}
@@ -244,7 +281,6 @@ func (s *stops) pass(ctx context.Context) {
 			}
 		}
 	})
-	s.save()
 }
 
 // early records what was engaged in a portfolio while the engine folded.
@@ -274,7 +310,7 @@ func (s *stops) ahead(ctx context.Context, id string) {
 func (s *stops) keepTrying(wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.retrying || s.closed || s.pending.count.Load() == 0 {
+	if s.retrying || s.closed || !s.left() {
 		return
 	}
 	s.retrying = true
@@ -299,9 +335,12 @@ func (s *stops) keepTrying(wait time.Duration) {
 func (s *stops) nothingLeft() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.retrying = s.pending.count.Load() > 0
+	s.retrying = s.left()
 	return !s.retrying
 }
+
+// left reports whether there is anything to record, or to mark in the file.
+func (s *stops) left() bool { return s.pending.count.Load() > 0 || s.behind.Load() }
 
 // poisoned returns why the store takes nothing any more, nil while it does.
 func (s *stops) poisoned() error {
@@ -324,6 +363,7 @@ func (s *stops) poisonedBy(err error) {
 	}
 	s.latchEverything("the event store took no more events: a write or a flush failed")
 	s.save()
+	s.keepTrying(retryStop)
 	s.engine.options.Failed("the store is poisoned until it is opened anew; every portfolio is stopped", err)
 }
 

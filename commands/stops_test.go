@@ -78,6 +78,25 @@ func TestAStopWhileHistoriesAreFolded(t *testing.T) {
 	require.True(t, e.engine.Health().Loaded)
 }
 
+// "Recorded as its stream is folded", as the stop of one portfolio is: it does not wait
+// for the portfolios that take longer.
+func TestAStopOfEverythingWhileHistoriesAreFolded(t *testing.T) {
+	e, slow, loaded := restarting(t, "main", "other")
+	soon(t, slow.reading)
+	_, err := e.engine.StopAll(t.Context(), Request{Caller: olga, Key: uuid.NewString(), Command: manual()})
+	require.NoError(t, err)
+	for _, p := range []string{"main", "other"} {
+		for _, l := range e.engine.stops.pending.of(p) {
+			require.True(t, l.early, p)
+		}
+	}
+	close(slow.gate)
+	require.NoError(t, soon(t, loaded))
+	for _, p := range []string{"main", "other"} {
+		require.Equal(t, []string{domain.StopManual}, e.engaged(p), "before the engine is ready")
+	}
+}
+
 // The same for everything, and where loading has not even begun.
 func TestStopEverythingBeforeAnythingIsFolded(t *testing.T) {
 	e := newEngined(t).opened("main", "other")
@@ -86,7 +105,8 @@ func TestStopEverythingBeforeAnythingIsFolded(t *testing.T) {
 	t.Cleanup(e.engine.Close)
 	all, err := e.engine.StopAll(t.Context(), Request{Caller: olga, Key: uuid.NewString(), Command: manual()})
 	require.NoError(t, err)
-	require.Equal(t, []Stopped{{Portfolio: "main"}, {Portfolio: "other"}}, all)
+	kept := true
+	require.Equal(t, []Stopped{{Portfolio: "main", Kept: &kept}, {Portfolio: "other", Kept: &kept}}, all)
 	require.NoError(t, e.engine.Load(t.Context(), nil))
 	_, err = e.do("other", botCaller("a"), permit("a", "1"))
 	if err == nil { // it was recorded by now
@@ -113,7 +133,8 @@ func TestStopWhereTheStoreDoesNotAnswer(t *testing.T) {
 	require.False(t, recorded)
 	all, err := e.engine.StopAll(t.Context(), Request{Caller: olga, Key: uuid.NewString(), Command: manual()})
 	require.NoError(t, err)
-	require.Equal(t, []Stopped{{Portfolio: everywhere}}, all)
+	kept := true
+	require.Equal(t, []Stopped{{Portfolio: everywhere, Kept: &kept}}, all)
 	for _, p := range []string{"main", "other"} {
 		require.ErrorContains(t, e.engine.stops.pending.hold(p, "a"), "manual")
 	}

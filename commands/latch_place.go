@@ -1,0 +1,274 @@
+package commands
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/google/uuid"
+
+	"pets/domain"
+	"pets/internal/owner"
+)
+
+// errElsewhere: the folder that was opened is not where the next start looks.
+var errElsewhere = errors.New("its folder was moved, replaced or removed since it was opened; what stands there now was left alone")
+
+// place is one file that pending stops are kept in. Its folder and the file stay open:
+// what is written needs no room, no name and no right that it has not had from the start.
+type place struct {
+	path  string
+	makes bool // the folder, where it is missing
+
+	root    *os.Root // nil until it is needed and there
+	file    *os.File // nil unless it has two lists, see slots
+	unread  bool     // it could not be understood
+	current bool     // it has the version
+	version uint64
+}
+
+func (p *place) name() string { return filepath.Base(p.path) }
+
+// enter opens the folder. An error that it is not there is one of fs.ErrNotExist.
+func (p *place) enter(making bool) (err error) {
+	if p.root != nil {
+		return nil
+	}
+	dir := filepath.Dir(p.path)
+	if making && p.makes {
+		if err := owner.MkdirAll(dir); err != nil {
+			return err
+		}
+	}
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return &fs.PathError{Op: "open", Path: dir, Err: syscall.ENOTDIR}
+	}
+	p.root, err = os.OpenRoot(dir)
+	return err
+}
+
+// leave forgets the handles.
+func (p *place) leave() {
+	p.close()
+	if p.root != nil {
+		_ = p.root.Close()
+		p.root = nil
+	}
+}
+
+func (p *place) close() {
+	if p.file != nil {
+		_ = p.file.Close() // everything that was acknowledged in it is flushed
+		p.file = nil
+	}
+}
+
+// read returns what the file holds.
+func (p *place) read() ([]PendingStop, error) {
+	p.close()
+	f, err := p.open()
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR): // no folder, no stops in it
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	list, ok, err := newestSlot(f)
+	if err != nil || !ok {
+		defer func() { _ = f.Close() }() // it was only read
+		if err != nil {
+			return nil, err
+		}
+		return readPending(f) // of a build before this
+	}
+	p.file = f
+	return readPending(list)
+}
+
+// open opens the file, which has to be one: neither a pipe nor a device is waited for.
+func (p *place) open() (*os.File, error) {
+	if err := p.enter(false); err != nil {
+		return nil, err
+	}
+	info, err := p.root.Stat(p.name())
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("it is no regular file")
+	}
+	f, err := p.root.OpenFile(p.name(), os.O_RDWR|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err = f.Stat(); err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is no regular file")
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// keep writes a version of what is pending, unless it is there.
+func (p *place) keep(all []PendingStop, version uint64) error {
+	if p.current && p.version == version && version != 0 && p.stands() == nil {
+		return nil
+	}
+	p.current, p.version = false, version
+	err := p.write(all)
+	p.current = err == nil
+	return err
+}
+
+func (p *place) write(all []PendingStop) error {
+	var text bytes.Buffer
+	if err := writePending(&text, all); err != nil {
+		return err
+	}
+	if err := p.enter(true); err != nil {
+		return err
+	}
+	if p.file != nil && p.named() && fitsSlot(p.file, text.Len()) {
+		if err := writeSlot(p.file, text.Bytes()); err == nil {
+			return p.stands()
+		}
+		// A write that failed may have reached the disk or not: a new file is sure.
+	}
+	err := p.replace(text.Bytes())
+	if errors.Is(err, fs.ErrNotExist) && p.makes { // the folder was removed
+		p.leave()
+		if err = p.enter(true); err == nil {
+			err = p.replace(text.Bytes())
+		}
+	}
+	if err != nil && p.file != nil {
+		err = p.squeeze(all, text.Bytes(), err)
+	}
+	return errors.Join(err, p.stands())
+}
+
+// squeeze writes into the room there is. What does not fit becomes one stop of everything.
+func (p *place) squeeze(all []PendingStop, text []byte, failed error) error {
+	if !fitsSlot(p.file, len(text)) {
+		var short bytes.Buffer
+		if err := writePending(&short, []PendingStop{everything(all)}); err != nil {
+			return err
+		}
+		text = short.Bytes()
+	}
+	if err := writeSlot(p.file, text); err != nil {
+		return errors.Join(failed, err)
+	}
+	return nil
+}
+
+// everything stands for more stops than there is room for.
+func everything(all []PendingStop) PendingStop {
+	kind := domain.StopSystemError
+	for _, p := range all {
+		if p.Kind == domain.StopSecurityBreach {
+			kind = p.Kind
+		}
+	}
+	return PendingStop{
+		Portfolio: everywhere, Caller: serverCaller, Key: uuid.NewString(), Kind: kind, At: all[len(all)-1].At,
+		Reason: fmt.Sprintf("%d stops waited to be recorded, and the disk had no room to mark them one by one", len(all)),
+	}
+}
+
+// replace makes a file with room, and puts it in the place of the one there is.
+func (p *place) replace(text []byte) error {
+	tmp := p.name() + ".tmp"
+	f, err := p.root.OpenFile(tmp, os.O_CREATE|os.O_RDWR|os.O_TRUNC|syscall.O_NONBLOCK, 0o600)
+	if err != nil {
+		return err
+	}
+	dir, err := p.root.Open(".")
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	defer func() { _ = dir.Close() }() // it is read only
+	err = errors.Join(owner.Like(f, dir), makeSlots(f, text))
+	if err == nil {
+		err = p.root.Rename(tmp, p.name())
+	}
+	if err == nil {
+		err = dir.Sync()
+	}
+	if err != nil {
+		_ = p.root.Remove(tmp) // what it took is of use elsewhere
+		return errors.Join(err, f.Close())
+	}
+	p.close()
+	p.file = f
+	return nil
+}
+
+// named reports whether the name in the folder is still the file's.
+func (p *place) named() bool {
+	there, err := p.root.Stat(p.name())
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist) // nobody may look: it is there as far as anybody knows
+	}
+	ours, err := p.file.Stat()
+	return err == nil && os.SameFile(there, ours)
+}
+
+// stands reports whether the next start finds the file.
+func (p *place) stands() error {
+	there, err := os.Stat(p.path)
+	switch {
+	case p.file == nil:
+		return nil // whoever asks has an error of his own
+	case errors.Is(err, fs.ErrNotExist):
+		return errElsewhere
+	case err != nil:
+		return nil //nolint:nilerr // nobody may look: no start succeeds before that is mended
+	}
+	ours, err := p.file.Stat()
+	if err != nil || !os.SameFile(there, ours) {
+		return errElsewhere
+	}
+	return nil
+}
+
+// there reports whether there is a file.
+func (p *place) there() bool {
+	if p.enter(false) != nil {
+		return false
+	}
+	_, err := p.root.Lstat(p.name())
+	return err == nil
+}
+
+func (p *place) setAside(now time.Time) (string, error) {
+	p.close()
+	suffix := ".unreadable-" + now.UTC().Format("20060102T150405.000000000")
+	if err := p.enter(false); err != nil {
+		return p.path, err
+	}
+	if err := p.root.Rename(p.name(), p.name()+suffix); err != nil {
+		return p.path, err
+	}
+	return p.path + suffix, nil
+}
+
+// remove takes the file away.
+func (p *place) remove() error {
+	p.close()
+	err := p.enter(false)
+	if err == nil {
+		err = p.root.Remove(p.name())
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	p.leave()
+	return err
+}
