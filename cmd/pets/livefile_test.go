@@ -184,7 +184,7 @@ func TestFilesOfRootBelongToTheOwner(t *testing.T) {
 	a.config.Store, a.config.Listen = "embedded:"+s.store(), "127.0.0.1:7433"
 	_, _, err := a.selfSigned(filepath.Join(s.store(), tlsName))
 	require.NoError(t, err)
-	require.NoError(t, a.latch().Write([]commands.PendingStop{{Portfolio: "real"}}))
+	require.NoError(t, a.latch(nil).Write([]commands.PendingStop{{Portfolio: "real"}}))
 	for _, name := range []string{lockName, latchName, tlsName, tlsName + "/key.pem", tlsName + "/cert.pem"} {
 		left = append(left, filepath.Join(s.store(), name))
 	}

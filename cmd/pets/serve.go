@@ -156,7 +156,7 @@ func (a *app) newServer(now func() time.Time) (_ *server, err error) {
 	s.keys = projections.NewKeyring(s.store)
 	snapshots := s.witness.saver
 	s.engine = commands.NewEngine(s.store, commands.EngineOptions{
-		Options: commands.Options{Now: now, Monotonic: monotonic, Snapshots: snapshots, Jumped: s.jumped, Folding: s.folding, Ahead: s.ahead, Scarce: s.scarce}, Latch: a.latch(),
+		Options: commands.Options{Now: now, Monotonic: monotonic, Snapshots: snapshots, Jumped: s.jumped, Folding: s.folding, Ahead: s.ahead, Scarce: s.scarce}, Latch: a.latch(s.witness), LatchRoom: true,
 		Failed: func(what string, err error) {
 			s.log.Error("the engine has a problem", "what", what, "error", err.Error())
 		},

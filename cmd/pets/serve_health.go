@@ -15,7 +15,7 @@ const healthEvery = time.Second
 // health is how what is behind the API is doing.
 func (s *server) health() httpapi.Health {
 	store, engine := s.store.Health(), s.engine.Health()
-	h := httpapi.Health{Poisoned: engine.Poisoned, Damaged: store.Damaged, PendingStops: engine.PendingStops}
+	h := httpapi.Health{Poisoned: engine.Poisoned, Damaged: store.Damaged, PendingStops: engine.PendingStops, UnkeptStops: engine.UnkeptStops}
 	if h.Poisoned == nil {
 		h.Poisoned = store.Poisoned
 	}
@@ -32,7 +32,7 @@ func (s *server) healthForMetrics() metrics.Health {
 	h := s.health()
 	return metrics.Health{
 		Poisoned: h.Poisoned != nil, Damaged: h.Damaged != nil,
-		DiskFree: h.Free, DiskReserve: h.Reserve, StopsPending: h.PendingStops,
+		DiskFree: h.Free, DiskReserve: h.Reserve, StopsPending: h.PendingStops, StopsUnkept: h.UnkeptStops,
 	}
 }
 

@@ -67,10 +67,10 @@ func (a *app) stop(ctx context.Context, f stopFlags) error {
 		var answer stopAnswer
 		err := a.halt(ctx, o.path, o.body, &answer, func(e *commands.Engine) error {
 			found, recorded, err := e.StopBot(ctx, a.config.Portfolio, a.own(o.command))
-			answer = stopAnswer{found, &recorded}
+			answer = stopAnswer{Answer: found, Recorded: &recorded}
 			if err == nil && !recorded {
 				answer.Events, answer.Directives = []commands.EventRef{}, []commands.Directive{}
-				err = a.marked(a.config.Portfolio)
+				err = marked(a.config.Portfolio, found.Kept)
 			}
 			return err
 		})
@@ -83,10 +83,10 @@ func (a *app) stop(ctx context.Context, f stopFlags) error {
 	err := a.halt(ctx, "/emergency-stop", stopOf(f.kind, f.reason), &answer, func(e *commands.Engine) error {
 		r := a.own(commands.EngageStop{Kind: f.kind, Reason: f.reason})
 		found, recorded, err := e.Stop(ctx, a.config.Portfolio, r)
-		answer = stopAnswer{found, &recorded}
+		answer = stopAnswer{Answer: found, Recorded: &recorded}
 		if err == nil && !recorded {
 			answer.Events, answer.Directives = []commands.EventRef{}, []commands.Directive{}
-			err = a.marked(a.config.Portfolio)
+			err = marked(a.config.Portfolio, found.Kept)
 		}
 		return err
 	})
@@ -101,19 +101,29 @@ func (a *app) stop(ctx context.Context, f stopFlags) error {
 type stopAnswer struct {
 	commands.Answer
 	Recorded *bool `json:"recorded,omitempty"`
+	// Kept is false where a restart forgets it, and missing where it is recorded.
+	Kept *bool `json:"kept,omitempty"`
 }
 
 // stopped says what became of a stop. One that is not recorded yet holds all the same.
 func (a *app) stopped(answer stopAnswer, what, subject string) error {
+	var err error
+	if unkept(answer.Kept) {
+		err = errInMemory
+	}
 	switch {
 	case a.json:
-		return a.printJSON(answer)
+		return errors.Join(a.printJSON(answer), err)
 	case answer.Recorded == nil || *answer.Recorded:
 		return a.done(answer.Answer, what)
 	}
 	p := &printer{w: a.out}
-	p.line("%s: HOLDS, but is not recorded yet; it is recorded before anything else", subject)
-	return p.err
+	if err != nil {
+		p.line("%s: %s", subject, heldInMemory)
+	} else {
+		p.line("%s: HOLDS, but is not recorded yet; it is recorded before anything else", subject)
+	}
+	return errors.Join(p.err, err)
 }
 
 // halt stops something where it runs: at the server that is named, else at the one that
@@ -179,13 +189,21 @@ func (a *app) bySocket(ctx context.Context, way *socket, path string, body, into
 
 // marked makes sure that a stop that could not be recorded will be: it has to stand in the
 // marker file, for this process is about to end.
-func (a *app) marked(portfolio string) error {
-	waiting, err := a.latch().Read()
-	if err == nil && slices.ContainsFunc(waiting, func(p commands.PendingStop) bool { return p.Portfolio == portfolio }) {
+func marked(portfolio string, kept bool) error {
+	if kept {
 		return nil
 	}
-	return errors.Join(domain.Errorf(domain.CodeUnavailable, "the stop of %s could be neither recorded nor marked: it does NOT hold", portfolio), err)
+	return domain.Errorf(domain.CodeUnavailable, "the stop of %s could be neither recorded nor marked: it does NOT hold", portfolio)
 }
+
+// heldInMemory says of a stop that a server holds what its operator has to do.
+const heldInMemory = "HOLDS IN MEMORY ONLY: it could not be written anywhere and a restart forgets it; keep the server running, or stop the bots themselves, until pets_stops_unkept is 0 (make room on the disk, or mend the folders of PETS_DIR and PETS_WITNESS: it is tried again each second)"
+
+// errInMemory makes a stop that a restart forgets no success.
+var errInMemory = errors.New("the server could write the stop nowhere: it is not safe from a restart")
+
+// unkept reports whether an answer says that a restart forgets a stop.
+func unkept(kept *bool) bool { return kept != nil && !*kept }
 
 func reasonOf(reason string) any {
 	return struct {
@@ -211,8 +229,8 @@ func (a *app) stopEverywhere(ctx context.Context, f stopFlags) error {
 		all, err := e.StopAll(ctx, a.own(commands.EngageStop{Kind: f.kind, Reason: f.reason}))
 		answer.Portfolios = all
 		for _, s := range all {
-			if err == nil && !s.Recorded && s.Refused == "" {
-				err = a.marked(s.Portfolio)
+			if !s.Recorded && s.Refused == "" {
+				err = errors.Join(err, marked(s.Portfolio, s.Kept != nil && *s.Kept))
 			}
 		}
 		return err
@@ -220,8 +238,11 @@ func (a *app) stopEverywhere(ctx context.Context, f stopFlags) error {
 	if err != nil {
 		return err
 	}
+	if slices.ContainsFunc(answer.Portfolios, func(s commands.Stopped) bool { return unkept(s.Kept) }) {
+		err = errInMemory
+	}
 	if a.json {
-		return a.printJSON(answer)
+		return errors.Join(a.printJSON(answer), err)
 	}
 	p := &printer{w: a.out}
 	for _, s := range answer.Portfolios {
@@ -229,10 +250,12 @@ func (a *app) stopEverywhere(ctx context.Context, f stopFlags) error {
 		switch {
 		case s.Refused != "":
 			state = s.Refused
+		case unkept(s.Kept):
+			state = heldInMemory
 		case !s.Recorded:
 			state = "HOLDS, but is not recorded yet"
 		}
 		p.line("EMERGENCY STOP engaged in %s: %s", s.Portfolio, state)
 	}
-	return p.err
+	return errors.Join(p.err, err)
 }

@@ -74,40 +74,23 @@ func (a *app) openWriter() (*writing, error) {
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	w := &writing{store, lock}
-	if err := a.takeOverLatch(dir); err != nil {
-		return nil, errors.Join(err, w.Close())
-	}
-	return w, nil
+	return &writing{store, lock}, nil
 }
 
-// takeOverLatch brings stops that wait in the store's folder, where they lay before there
-// was a PETS_DIR, to where they are looked for now. Both are kept where both hold any.
-func (a *app) takeOverLatch(store string) error {
-	if sameFolder(store, a.config.ServerDir()) {
-		return nil
+// latch is where stops are kept that are not recorded yet: in PETS_DIR, and in the folder
+// of the witness where this store has one. Before there was a PETS_DIR they lay in the
+// store's folder.
+func (a *app) latch(w *watch) *commands.LatchFile {
+	dir := a.config.ServerDir()
+	l := commands.NewLatchFile(filepath.Join(dir, latchName))
+	if store, err := a.config.StoreDir(); err == nil && !sameFolder(store, dir) {
+		l.MayMakeFolder()
+		l.Former(filepath.Join(store, latchName))
 	}
-	former := filepath.Join(store, latchName)
-	if _, err := os.Stat(former); errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if w != nil && w.keeper != nil { // else the folder may be of another store
+		l.CopyTo(filepath.Join(a.config.WitnessDir(), latchName))
 	}
-	waiting, err := commands.NewLatchFile(former).Read()
-	if err != nil || len(waiting) == 0 {
-		return err
-	}
-	latch := a.latch()
-	here, err := latch.Read()
-	if err != nil {
-		return err
-	}
-	if err := latch.Write(append(waiting, here...)); err != nil {
-		return fmt.Errorf("take over the stops of %s: %w", former, err)
-	}
-	return os.Remove(former)
-}
-
-func (a *app) latch() *commands.LatchFile {
-	return commands.NewLatchFile(filepath.Join(a.config.ServerDir(), latchName))
+	return l
 }
 
 func (a *app) stream() string { return commands.Stream(a.config.Portfolio) }
@@ -156,9 +139,15 @@ func (a *app) way(ctx context.Context, changes scope, stopping bool, direct func
 	}
 	var failures failures
 	engine := commands.NewEngine(store, commands.EngineOptions{
-		Options: commands.Options{Now: a.clock(), Snapshots: watch.snapshots()}, Latch: a.latch(), Failed: failures.add,
+		Options: commands.Options{Now: a.clock(), Snapshots: watch.snapshots()}, Latch: a.latch(watch), Failed: failures.add,
 	})
-	if err = engine.Load(ctx, nil); err == nil {
+	err = engine.Load(ctx, nil)
+	if err != nil && stopping { // what can be folded is stopped and recorded, the rest is stopped
+		a.caution("the store cannot be folded as a whole; what stops something goes on all the same: " + err.Error())
+		engine.LoadSound(ctx)
+		err = nil
+	}
+	if err == nil {
 		err = direct(engine)
 	}
 	engine.Close()

@@ -18,6 +18,11 @@ type Health struct {
 	Free, Reserve int64
 	// PendingStops are emergency stops that hold, and are not recorded yet.
 	PendingStops int
+	// UnkeptStops are those that a restart forgets: they could not be written anywhere.
+	UnkeptStops int
+	// NoLocalStop: on this machine, too, a stop needs an API key, because there is no
+	// stop socket, or PETS_DIR is not this server's any more.
+	NoLocalStop error
 	// WitnessBehind: the witness cannot be written, so that a store that is put back
 	// to an older copy would not be noticed.
 	WitnessBehind error
@@ -64,6 +69,12 @@ func (h Health) warnings() []string {
 	var all []string
 	if h.PendingStops > 0 {
 		all = append(all, fmt.Sprintf("warning: emergency stops that hold and are not recorded yet: %d", h.PendingStops))
+	}
+	if h.UnkeptStops > 0 {
+		all = append(all, fmt.Sprintf("warning: stops that hold in memory only, because they could not be written anywhere; a restart forgets them: %d", h.UnkeptStops))
+	}
+	if h.NoLocalStop != nil {
+		all = append(all, "warning: the stop socket or the lock in PETS_DIR is gone and cannot be made anew; pets stop on this machine needs a key. See the server's log")
 	}
 	if h.WitnessBehind != nil {
 		all = append(all, "warning: the witness cannot be written: a store that is put back to an older copy would not be noticed")

@@ -20,9 +20,12 @@ type stopBody struct {
 }
 
 // stopAnswer: recorded is false (and the status 202) while the store cannot take
-// it; the stop holds all the same, and is recorded as soon as it can be.
+// it; the stop holds all the same, and is recorded as soon as it can be. kept is
+// missing where it is recorded, and false while it could not be written anywhere: a
+// restart forgets it.
 type stopAnswer struct {
-	Recorded bool `json:"recorded"`
+	Recorded bool  `json:"recorded"`
+	Kept     *bool `json:"kept,omitempty"`
 	commands.Answer
 }
 
@@ -115,12 +118,14 @@ func (q *request) stopOne(r commands.Request, stop func(context.Context, string,
 	if answer.Replayed {
 		q.w.Header().Set("Idempotency-Replayed", "true")
 	}
-	status := http.StatusOK
+	status, out := http.StatusOK, stopAnswer{Recorded: recorded}
 	if !recorded {
-		status = http.StatusAccepted
+		kept := answer.Kept
+		status, out.Kept = http.StatusAccepted, &kept
 		answer = commands.Answer{Events: []commands.EventRef{}, Directives: []commands.Directive{}}
 	}
-	writeJSON(q.w, status, stopAnswer{recorded, answer})
+	out.Answer = answer
+	writeJSON(q.w, status, out)
 	return nil
 }
 

@@ -9,6 +9,8 @@ type Health struct {
 	// in bytes.
 	DiskFree, DiskReserve int64
 	StopsPending          int
+	// StopsUnkept are those of them that a restart forgets.
+	StopsUnkept int
 }
 
 // The series of the store, which has no portfolio.
@@ -18,6 +20,7 @@ var (
 	diskFree     = desc("disk_free_bytes", "Space left for the store.")
 	diskReserve  = desc("disk_reserve_bytes", "Space that is kept for stops and for what has happened; 0 is none.")
 	stopsPending = desc("stops_pending", "Emergency stops that hold and are not recorded yet.")
+	stopsUnkept  = desc("stops_unkept", "Stops that hold in memory only: they could not be written anywhere, and a restart forgets them.")
 )
 
 // store reads how the store is doing at the moment it is asked for.
@@ -25,7 +28,7 @@ type store func() Health
 
 // Describe implements prometheus.Collector.
 func (store) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{poisoned, damaged, diskFree, diskReserve, stopsPending} {
+	for _, d := range []*prometheus.Desc{poisoned, damaged, diskFree, diskReserve, stopsPending, stopsUnkept} {
 		out <- d
 	}
 }
@@ -38,4 +41,5 @@ func (s store) Collect(out chan<- prometheus.Metric) {
 	gauge(out, diskFree, float64(h.DiskFree))
 	gauge(out, diskReserve, float64(h.DiskReserve))
 	gauge(out, stopsPending, float64(h.StopsPending))
+	gauge(out, stopsUnkept, float64(h.StopsUnkept))
 }

@@ -2812,6 +2812,7 @@ export interface components {
             directives: components["schemas"]["Directive"][];
             events: components["schemas"]["EventRef"][];
             id?: string;
+            kept?: boolean;
             permit?: components["schemas"]["PermitAnswer"];
             recorded: boolean;
             /** Format: int64 */
@@ -2823,6 +2824,7 @@ export interface components {
             reason: string;
         };
         Stopped: {
+            kept?: boolean;
             portfolio: string;
             recorded: boolean;
             refused?: string;
