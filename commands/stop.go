@@ -15,7 +15,7 @@ type Stopped struct {
 	Portfolio string `json:"portfolio"`
 	// Recorded is false while the store cannot take it; the stop holds all the
 	// same.
-	Recorded bool   `json:"recorded"`
+	Recorded bool `json:"recorded"`
 	// Kept is missing where it is recorded. It is false while the stop holds in memory
 	// only, because it could not be marked anywhere: a restart forgets it.
 	Kept     *bool  `json:"kept,omitempty"`

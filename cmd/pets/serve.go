@@ -8,8 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -115,6 +115,9 @@ type server struct {
 
 	listener       net.Listener
 	socket         *httpapi.Socket // nil where none can be made
+	endSocket      context.CancelFunc
+	noLocalStop    atomic.Pointer[error] // why there is none
+	ownDir         bool                  // PETS_DIR is not the folder of the store
 	metricsAddress string
 	secure         *tls.Config
 	work           sync.WaitGroup
@@ -129,6 +132,8 @@ func (a *app) newServer(now func() time.Time) (_ *server, err error) {
 		return nil, err
 	}
 	s.store, s.lock = w.Store, w.lock
+	store, err := a.config.StoreDir()
+	s.ownDir = err == nil && !sameFolder(store, a.config.ServerDir())
 	if err = s.openWitness(); err != nil {
 		return nil, errors.Join(err, s.letGo())
 	}
@@ -181,19 +186,6 @@ func (a *app) newServer(now func() time.Time) (_ *server, err error) {
 	return s, nil
 }
 
-// openSocket makes the stop socket. The server answers without it all the same:
-// there are keys.
-func (s *server) openSocket() {
-	dir := s.app.config.ServerDir()
-	err := os.MkdirAll(dir, 0o700)
-	if err == nil {
-		s.socket, err = httpapi.ListenSocket(dir)
-	}
-	if err != nil {
-		s.log.Error("there is no stop socket: on this machine, too, a stop needs an API key", "error", err.Error())
-	}
-}
-
 // jumped says that somebody, or something, moved the wall clock.
 func (s *server) jumped(stream string, by time.Duration) {
 	s.meter.ClockJump()
@@ -222,7 +214,7 @@ func (s *server) run(ctx context.Context, ready func(context.Context) error) (er
 		served <- httpapi.Serve(ctx, httpapi.NewServer(s.api, s.log, s.secure), s.listener, s.api.EndStreams)
 	}()
 	if s.socket != nil {
-		s.work.Go(func() { s.serveSocket(ctx) })
+		s.answerSocket(ctx)
 	}
 	s.work.Go(func() { s.follow(ctx) })
 	s.work.Go(func() { s.watchHealth(ctx) })
@@ -244,12 +236,6 @@ func (s *server) run(ctx context.Context, ready func(context.Context) error) (er
 		return err
 	case <-ctx.Done():
 		return <-served
-	}
-}
-
-func (s *server) serveSocket(ctx context.Context) {
-	if err := s.socket.Serve(ctx, s.api, s.log); err != nil && ctx.Err() == nil {
-		s.log.Error("the stop socket is not answered any more", "error", err.Error())
 	}
 }
 

@@ -16,6 +16,9 @@ const healthEvery = time.Second
 func (s *server) health() httpapi.Health {
 	store, engine := s.store.Health(), s.engine.Health()
 	h := httpapi.Health{Poisoned: engine.Poisoned, Damaged: store.Damaged, PendingStops: engine.PendingStops, UnkeptStops: engine.UnkeptStops}
+	if local := s.noLocalStop.Load(); local != nil {
+		h.NoLocalStop = *local
+	}
 	if h.Poisoned == nil {
 		h.Poisoned = store.Poisoned
 	}
@@ -59,6 +62,7 @@ func (s *server) watchHealth(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		s.watchLocal(ctx)
 		h := s.health()
 		if h.Damaged != nil && !damaged {
 			s.log.Error("the store is damaged", "error", h.Damaged.Error())

@@ -48,8 +48,10 @@ func (e *dirLockedError) Error() string {
 
 // serverLock holds PETS_DIR for one process.
 type serverLock struct {
-	f  *os.File
-	by holder
+	dir    string
+	folder *os.Root
+	f      *os.File
+	by     holder
 }
 
 // lockServerDir takes the folder, which is made where it is missing. The lock of the store
@@ -77,9 +79,13 @@ func lockServerDir(dir, store string) (*serverLock, error) {
 	if err != nil {
 		absolute = store
 	}
-	l := &serverLock{f, holder{PID: os.Getpid(), Store: absolute}}
-	if err := errors.Join(owner.Keep(f), l.write()); err != nil {
+	folder, err := os.OpenRoot(dir)
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock PETS_DIR: %w", err), f.Close())
+	}
+	l := &serverLock{dir, folder, f, holder{PID: os.Getpid(), Store: absolute}}
+	if err := errors.Join(owner.Keep(f), l.write()); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock PETS_DIR: %w", err), l.Close())
 	}
 	return l, nil
 }
@@ -144,7 +150,7 @@ func (l *serverLock) write() error {
 }
 
 // Close lets go of the folder.
-func (l *serverLock) Close() error { return l.f.Close() }
+func (l *serverLock) Close() error { return errors.Join(l.f.Close(), l.folder.Close()) }
 
 // holderOf says who holds a folder, if anybody does.
 func holderOf(dir string) (holder, bool) {

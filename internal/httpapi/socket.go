@@ -188,6 +188,12 @@ func admitted(folder fs.FileInfo) map[uint32]string {
 // Path is where the socket stands.
 func (s *Socket) Path() string { return s.path }
 
+// Stands reports whether its name is still this socket's.
+func (s *Socket) Stands() bool {
+	now, err := os.Lstat(s.path)
+	return err == nil && os.SameFile(now, s.file)
+}
+
 // Serve answers on the socket until the context ends. It has a server and bounds of
 // its own: nothing that fills the other listeners fills this one.
 func (s *Socket) Serve(ctx context.Context, a *API, log *slog.Logger) error {
@@ -208,7 +214,7 @@ func (s *Socket) Close() error {
 
 // remove takes the socket's name away, unless it stands for another one by now.
 func (s *Socket) remove() {
-	if now, err := os.Lstat(s.path); err == nil && os.SameFile(now, s.file) {
+	if s.Stands() {
 		_ = os.Remove(s.path) // the next start replaces it
 	}
 }
