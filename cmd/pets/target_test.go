@@ -490,6 +490,19 @@ func TestStopsGoThroughTheSocket(t *testing.T) {
 		socket.says(http.StatusAccepted, map[string]any{"recorded": false})
 		require.Contains(t, s.ok("stop", "--emergency", "--reason", "x"), "HOLDS, but is not recorded yet")
 		require.Contains(t, s.ok("stop", "--emergency", "--reason", "x", "--json"), `"recorded": false`)
+		// Unless a restart forgets it.
+		socket.says(http.StatusAccepted, map[string]any{"recorded": false, "kept": true})
+		require.Contains(t, s.ok("stop", "--emergency", "--reason", "x"), "HOLDS, but is not recorded yet")
+		socket.says(http.StatusAccepted, map[string]any{"recorded": false, "kept": false})
+		for _, args := range [][]string{{"--emergency"}, {"alpha"}} {
+			r = s.run(append([]string{"stop", "--reason", "x"}, args...)...)
+			require.Equal(t, 1, r.code)
+			require.Contains(t, r.out, "HOLDS IN MEMORY ONLY")
+		}
+		socket.says(http.StatusAccepted, map[string]any{"portfolios": []any{map[string]any{"portfolio": "main", "recorded": false, "kept": false}}})
+		r = s.run("stop", "--emergency", "--everywhere", "--reason", "x")
+		require.Equal(t, 1, r.code)
+		require.Contains(t, r.out, "engaged in main: HOLDS IN MEMORY ONLY")
 		socket.says(http.StatusAccepted, map[string]any{"portfolios": []any{map[string]any{"portfolio": "main", "recorded": false}}})
 		socket.heard()
 		require.Contains(t, s.ok("stop", "--emergency", "--everywhere", "--reason", "x"), "engaged in main: HOLDS, but is not recorded yet")

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/eventstore"
+	"pets/eventstore/embedded"
+	"pets/eventstore/storetest"
+)
+
+// servedOnce is a folder with a portfolio that trades, in which no server runs any more.
+func servedOnce(t *testing.T) *shell {
+	t.Helper()
+	s := newShell(t)
+	p := serveFolder(t, s.store())
+	require.NoError(t, p.client(adminKey).Send(t.Context(), http.MethodPost, "/v1/portfolios", "open", map[string]any{"id": "main", "mode": "paper"}, nil))
+	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
+	require.NoError(t, p.cmd.Wait())
+	return s
+}
+
+// foreign puts an event that this program does not know into a stream.
+func (s *shell) foreign(stream string) {
+	s.t.Helper()
+	store, err := embedded.Open(s.store(), embedded.Options{})
+	require.NoError(s.t, err)
+	storetest.Must(s.t, store, stream, eventstore.NoStream, storetest.Propose(stream, 0, 1))
+	require.NoError(s.t, store.Close())
+}
+
+// "A person can always stop": one stream that cannot be read keeps nobody from stopping
+// the others, and is stopped itself.
+func TestAStreamThatCannotBeReadKeepsNobodyFromStopping(t *testing.T) {
+	s := servedOnce(t)
+	s.foreign("portfolio-x")
+	r := s.run("-p", "main", "stop", "--emergency", "--reason", "smoke")
+	require.Equal(t, 0, r.code, r.err)
+	require.Contains(t, r.out, "EMERGENCY STOP engaged in main")
+	require.NotContains(t, r.out, "HOLDS")
+	r = s.run("stop", "--emergency", "--everywhere", "--kind", "security_breach", "--reason", "a key leaked")
+	require.Equal(t, 0, r.code, r.err)
+	require.Contains(t, r.out, "EMERGENCY STOP engaged in main: recorded")
+	require.Contains(t, r.out, "EMERGENCY STOP engaged in x: HOLDS")
+	waiting, err := commands.NewLatchFile(filepath.Join(s.store(), latchName)).Read()
+	require.NoError(t, err)
+	require.Len(t, waiting, 1)
+	require.Equal(t, []string{"x", domain.StopSecurityBreach}, []string{waiting[0].Portfolio, waiting[0].Kind})
+}
+
+// "Compare kind, bot and key": an older stop of the same portfolio in the marker is not the
+// one that somebody wants now; where that one can be written nowhere, it is no success.
+func TestAnOlderMarkerIsNotTheStopThatIsAskedFor(t *testing.T) {
+	s := servedOnce(t)
+	s.foreign("portfolio-x")
+	marker := filepath.Join(s.store(), latchName)
+	old := `[{"portfolio":"x","caller":{"User":"olga","Role":"operator"},"key":"k","kind":"manual","reason":"before","at":"2026-03-10T12:00:00Z"}]`
+	require.NoError(t, os.WriteFile(marker, []byte(old), 0o600))
+	require.NoError(t, os.Remove(filepath.Join(s.store()+"-witness", latchName)))
+	for _, dir := range []string{s.store(), s.store() + "-witness"} { // nothing can be made there
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, latchName+".tmp"), 0o700))
+	}
+	for _, args := range [][]string{{"--emergency", "--kind", "security_breach"}, {"alpha"}, {"--emergency", "--everywhere", "--kind", "security_breach"}} {
+		r := s.run(append([]string{"-p", "x", "stop", "--reason", "now"}, args...)...)
+		require.Equal(t, 1, r.code, r.out)
+		require.Contains(t, r.err, "does NOT hold")
+	}
+}
+
+// "A damaged one blocks stop and serve": a marker in the store's folder of before there was a
+// PETS_DIR is judged as the one in PETS_DIR is.
+func TestADamagedFormerMarkerBlocksNothing(t *testing.T) {
+	s := servedOnce(t)
+	marker := filepath.Join(s.store(), latchName)
+	require.NoError(t, os.WriteFile(marker, []byte(`[{"portf`), 0o600))
+	s.env = append(s.env, "PETS_DIR="+filepath.Join(t.TempDir(), "dir"))
+	r := s.run("-p", "main", "stop", "--emergency", "--reason", "smoke")
+	require.Equal(t, 0, r.code, r.err)
+	require.Contains(t, r.err, "cannot be understood, so every portfolio is stopped")
+	aside, err := filepath.Glob(marker + ".unreadable-*")
+	require.NoError(t, err)
+	require.Len(t, aside, 1)
+	require.NoFileExists(t, marker)
+}
