@@ -191,7 +191,7 @@ func TestAMarkerIsTriedAgain(t *testing.T) {
 
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "one"), 0o700))
 	e.eventually(func() bool { return e.engine.Health().UnkeptStops == 0 }, "one place is enough")
-	e.eventually(func() bool { return strings.Contains(told(), "not marked in all their files") }, "which is told")
+	e.eventually(func() bool { return strings.Contains(told(), "cannot be written in both its folders") }, "which is told")
 	require.NoError(t, os.Remove(filepath.Join(dir, "file")))
 	e.eventually(func() bool {
 		got, err := NewLatchFile(f.other).Read()

@@ -151,7 +151,7 @@ func (s *stops) save() (kept bool) {
 	kept, err := s.engine.options.Latch.keep(all, moves+1)
 	s.behind.Store(err != nil)
 	s.unkept.Store(!kept && len(all) > 0)
-	s.report(kept, err)
+	s.report(kept, len(all), err)
 	if err == nil {
 		s.written, s.empty = moves, len(all) == 0
 		return true
@@ -166,12 +166,14 @@ func (s *stops) saveLater() {
 }
 
 // report tells of what went wrong with the marker file, once.
-func (s *stops) report(kept bool, err error) {
+func (s *stops) report(kept bool, pending int, err error) {
 	told := ""
 	switch {
 	case err == nil:
 	case kept:
-		told = "the stops that wait are not marked in all their files"
+		told = "the marker of stops cannot be written in both its folders"
+	case pending == 0:
+		told = "there is no room for stops on the disk: one that cannot be recorded would hold in memory only"
 	default:
 		told = "a stop could not be marked in its file; it holds in memory, and a restart forgets it"
 	}

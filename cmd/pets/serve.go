@@ -133,7 +133,7 @@ func (a *app) newServer(now func() time.Time) (_ *server, err error) {
 	}
 	s.store, s.lock = w.Store, w.lock
 	store, err := a.config.StoreDir()
-	s.ownDir = err == nil && !sameFolder(store, a.config.ServerDir())
+	s.ownDir = err == nil && apart(store, a.config.ServerDir())
 	if err = s.openWitness(); err != nil {
 		return nil, errors.Join(err, s.letGo())
 	}

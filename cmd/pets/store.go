@@ -83,7 +83,7 @@ func (a *app) openWriter() (*writing, error) {
 func (a *app) latch(w *watch) *commands.LatchFile {
 	dir := a.config.ServerDir()
 	l := commands.NewLatchFile(filepath.Join(dir, latchName))
-	if store, err := a.config.StoreDir(); err == nil && !sameFolder(store, dir) {
+	if store, err := a.config.StoreDir(); err == nil && apart(store, dir) {
 		l.MayMakeFolder()
 		l.Former(filepath.Join(store, latchName))
 	}
@@ -91,6 +91,13 @@ func (a *app) latch(w *watch) *commands.LatchFile {
 		l.CopyTo(filepath.Join(a.config.WitnessDir(), latchName))
 	}
 	return l
+}
+
+// apart reports whether two folders are there and are not the same.
+func apart(one, other string) bool {
+	a, err1 := os.Stat(one)
+	b, err2 := os.Stat(other)
+	return err1 == nil && err2 == nil && !os.SameFile(a, b)
 }
 
 func (a *app) stream() string { return commands.Stream(a.config.Portfolio) }
