@@ -192,6 +192,13 @@ func (a *app) configure(command *cobra.Command) error {
 	if err := a.settleTarget(&c, command); err != nil {
 		return err
 	}
+	if err := c.ValidateFolders(); a.store != "" && err != nil { // the settings were right for another folder
+		if !is(command, noteStops) {
+			return errUsage{err}
+		}
+		a.caution(err.Error() + ". What stops something goes on all the same, with the witness in its usual place")
+		c.Witness = ""
+	}
 	if a.portfolio != "" {
 		if err := domain.CheckID("--portfolio", a.portfolio); err != nil {
 			return errUsage{err}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/google/uuid"
+
 	"pets/commands"
 	"pets/eventstore/embedded"
 )
@@ -44,22 +46,20 @@ type writing struct {
 // Close lets go of both.
 func (w *writing) Close() error { return errors.Join(w.Store.Close(), w.lock.Close()) }
 
-// openExisting opens the store for writing. It makes none: only pets serve and pets import
-// do.
-func (a *app) openExisting() (*writing, error) {
-	dir, err := a.config.StoreDir()
-	if err == nil && !hasStore(dir) {
-		err = noStore(dir)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return a.openWriter()
+// opening says what a store is opened for writing for.
+type opening struct {
+	// making makes a store where there is none: only pets serve and pets import do.
+	making bool
+	// stopping: to stop something is refused for nothing that can be gone around.
+	stopping bool
 }
 
-// openWriter opens it for writing, creating it where there is none.
-func (a *app) openWriter() (*writing, error) {
+// openWriter opens the store for writing.
+func (a *app) openWriter(o opening) (*writing, error) {
 	dir, err := a.config.StoreDir()
+	if err == nil && !o.making && !hasStore(dir) {
+		err = noStore(dir)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (a *app) openWriter() (*writing, error) {
 	if torn := store.Torn(); torn.Bytes > 0 {
 		_, _ = fmt.Fprintf(a.err, "pets: warning: an append that a crash cut short was set aside in %s (%d bytes); it had never been acknowledged\n", torn.File, torn.Bytes)
 	}
-	lock, err := lockServerDir(a.config.ServerDir(), dir)
+	lock, err := a.lockDir(dir, store.UUID(), o.stopping)
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -79,6 +79,18 @@ func (a *app) openWriter() (*writing, error) {
 		return nil, errors.Join(err, w.Close())
 	}
 	return w, nil
+}
+
+// lockDir takes PETS_DIR. Where that belongs to another store, a stop goes on with the
+// folder of its own: what waits there is taken over when there is a right PETS_DIR.
+func (a *app) lockDir(store string, id uuid.UUID, stopping bool) (*serverLock, error) {
+	lock, err := lockServerDir(a.config.ServerDir(), store, id)
+	if other := (*otherStoreError)(nil); !stopping || !errors.As(err, &other) {
+		return lock, err
+	}
+	a.caution(err.Error() + ". What stops something goes on all the same, with the folder of the store")
+	a.config.Dir = ""
+	return lockServerDir(a.config.ServerDir(), store, id)
 }
 
 // takeOverLatch brings stops that wait in the store's folder, where they lay before there
@@ -136,7 +148,7 @@ func (a *app) way(ctx context.Context, changes scope, stopping bool, direct func
 	case t.url != "":
 		return served()
 	}
-	store, err := a.openExisting()
+	store, err := a.openWriter(opening{stopping: stopping})
 	var locked *embedded.LockedError
 	if errors.As(err, &locked) {
 		if err := a.throughServer(t.dir, locked); err != nil {

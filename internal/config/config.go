@@ -31,7 +31,7 @@ import (
 type Config struct {
 	Store     string `env:"PETS_STORE" envDefault:"embedded:./pets-data" rule:"embedded:DIR, such as embedded:./pets-data" doc:"Where the events are kept: embedded:DIR is a folder on this machine."`
 	Dir       string `env:"PETS_DIR" envDefault:"" rule:"a folder" doc:"Where a server keeps what is no event: pending emergency stops, the stop socket, caches. Left empty: the folder of an embedded store, else ./pets-data."`
-	Witness   string `env:"PETS_WITNESS" envDefault:"" rule:"a folder, not inside PETS_DIR" doc:"Where the server notes how far the history had come, so that a store that was put back to an older copy is noticed; better on another disk. Left empty: PETS_DIR with -witness behind it."`
+	Witness   string `env:"PETS_WITNESS" envDefault:"" rule:"a folder outside of PETS_DIR and of the folder of the store" doc:"Where the server notes how far the history had come, so that a store that was put back to an older copy is noticed; better on another disk. Left empty: the path of PETS_DIR with -witness behind it."`
 	Portfolio string `env:"PETS_PORTFOLIO" envDefault:"main" rule:"1 to 64 letters, digits, dots, underscores and dashes" doc:"The portfolio a command means when it names none."`
 
 	Listen         string `env:"PETS_LISTEN" envDefault:"127.0.0.1:7433" rule:"host:port" doc:"Where pets serve answers. Other addresses than this machine's own need TLS."`
@@ -299,7 +299,7 @@ func (c Config) validate() error {
 	if err := c.ValidateServer(); err != nil {
 		return err
 	}
-	if err := c.validateFolders(); err != nil {
+	if err := c.ValidateFolders(); err != nil {
 		return err
 	}
 	if err := c.validateCustody(); err != nil {
