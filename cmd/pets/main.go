@@ -192,7 +192,7 @@ func (a *app) configure(command *cobra.Command) error {
 	if err := a.settleTarget(&c, command); err != nil {
 		return err
 	}
-	if err := c.ValidateFolders(); a.store != "" && err != nil { // the settings were right for another folder
+	if err := c.ValidateFolders(); err != nil { // they may have been right for another folder
 		if !is(command, noteStops) {
 			return errUsage{err}
 		}

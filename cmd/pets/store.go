@@ -12,7 +12,9 @@ import (
 	"github.com/google/uuid"
 
 	"pets/commands"
+	"pets/domain"
 	"pets/eventstore/embedded"
+	"pets/internal/witness"
 )
 
 // Names in PETS_DIR, which is the store's folder by default.
@@ -57,8 +59,8 @@ type opening struct {
 // openWriter opens the store for writing.
 func (a *app) openWriter(o opening) (*writing, error) {
 	dir, err := a.config.StoreDir()
-	if err == nil && !o.making && !hasStore(dir) {
-		err = noStore(dir)
+	if err == nil && !hasStore(dir) {
+		err = a.mayMake(dir, o)
 	}
 	if err != nil {
 		return nil, err
@@ -79,6 +81,18 @@ func (a *app) openWriter(o opening) (*writing, error) {
 		return nil, errors.Join(err, w.Close())
 	}
 	return w, nil
+}
+
+// mayMake refuses to make a store, or where one was before: that is not there any more,
+// and an empty one in its place would look as if nothing had ever happened.
+func (a *app) mayMake(dir string, o opening) error {
+	if !o.making {
+		return noStore(dir)
+	}
+	if beside := a.config.WitnessDir(); a.acceptRollback == "" && witness.There(beside) {
+		return domain.Errorf(domain.CodeConflict, "there is no store at %s, and the witness in %s is of one that was: its folder is gone, was moved, or is not mounted. Put it back. If both are right, and this is to be a new store beside it, name another folder with PETS_WITNESS. Only if there is no copy, begin anew: pets serve --accept-rollback \"REASON\"", dir, beside)
+	}
+	return nil
 }
 
 // lockDir takes PETS_DIR. Where that belongs to another store, a stop goes on with the
