@@ -67,10 +67,9 @@ type Options struct {
 	// error refuses it. It is how a stop holds that cannot be recorded yet. bot is
 	// who would trade, "" where that is no bot. It may be nil.
 	Hold func(bot string) error
-	// Living lists the users with an API key that works, and those with one that was
-	// revoked; known is false where no key was ever issued. It is asked before one person
-	// confirms what another asked for. Where it is nil nobody keeps keys.
-	Living func() (users, revoked []string, known bool, err error)
+	// Living is asked whose keys work, before one person confirms what another asked for
+	// in the record of a revision. Where it is nil nobody keeps keys.
+	Living func(stream string, asked uint64) (Keyholders, error)
 	// Scarce is asked before a command is decided that neither stops anything nor
 	// records what has happened (see [ClassOf]): an error says that the disk has too
 	// little space left for it. It may be nil.
