@@ -98,6 +98,8 @@ type Writer struct {
 	done    chan struct{}
 	folded  atomic.Bool // the stream was folded, once
 	saving  atomic.Bool // a snapshot is being written
+	// reached is the last record's time by the wall clock, in nanoseconds since 1970.
+	reached atomic.Int64
 	saves   sync.WaitGroup
 	// worthSaving is how many events make a snapshot worth its time at the end.
 	worthSaving atomic.Uint64
@@ -377,6 +379,7 @@ func (w *Writer) process(g *group) {
 	err := w.commit(g)
 	w.jump.settled(err == nil)
 	w.still.settled(err == nil)
+	w.noteTime()
 	if err != nil || g.spoiled {
 		w.discard()
 	}

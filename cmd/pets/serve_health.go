@@ -15,7 +15,7 @@ const healthEvery = time.Second
 // health is how what is behind the API is doing.
 func (s *server) health() httpapi.Health {
 	store, engine := s.store.Health(), s.engine.Health()
-	h := httpapi.Health{Poisoned: engine.Poisoned, Damaged: store.Damaged, PendingStops: engine.PendingStops}
+	h := httpapi.Health{Poisoned: engine.Poisoned, Damaged: store.Damaged, PendingStops: engine.PendingStops, ClockBehind: engine.ClockBehind}
 	if h.Poisoned == nil {
 		h.Poisoned = store.Poisoned
 	}
@@ -32,7 +32,7 @@ func (s *server) healthForMetrics() metrics.Health {
 	h := s.health()
 	return metrics.Health{
 		Poisoned: h.Poisoned != nil, Damaged: h.Damaged != nil,
-		DiskFree: h.Free, DiskReserve: h.Reserve, StopsPending: h.PendingStops,
+		DiskFree: h.Free, DiskReserve: h.Reserve, StopsPending: h.PendingStops, ClockBehind: h.ClockBehind,
 	}
 }
 
@@ -52,7 +52,7 @@ func (s *server) scarce() error {
 func (s *server) watchHealth(ctx context.Context) {
 	tick := time.NewTicker(healthEvery)
 	defer tick.Stop()
-	low, damaged := false, false
+	low, damaged, still := false, false, false
 	for {
 		select {
 		case <-ctx.Done():
@@ -66,6 +66,11 @@ func (s *server) watchHealth(ctx context.Context) {
 		if is := h.Free < h.Reserve; is != low {
 			low = is
 			s.log.Warn("free space of the store", "bytes", h.Free, "reserve", h.Reserve, "only_stops_and_facts", low)
+		}
+		if is := h.ClockBehind > 0; is != still {
+			still = is
+			s.log.Warn("the wall clock is behind the last record: nothing is started or opened before it has caught up; look at what sets this machine's time",
+				"by", h.ClockBehind.Round(time.Second).String(), "stands_still", still)
 		}
 		damaged = h.Damaged != nil
 	}

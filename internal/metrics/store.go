@@ -1,6 +1,10 @@
 package metrics
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Health is how store and engine are doing.
 type Health struct {
@@ -9,6 +13,8 @@ type Health struct {
 	// in bytes.
 	DiskFree, DiskReserve int64
 	StopsPending          int
+	// ClockBehind is by how much the wall clock is behind the last record.
+	ClockBehind time.Duration
 }
 
 // The series of the store, which has no portfolio.
@@ -18,6 +24,7 @@ var (
 	diskFree     = desc("disk_free_bytes", "Space left for the store.")
 	diskReserve  = desc("disk_reserve_bytes", "Space that is kept for stops and for what has happened; 0 is none.")
 	stopsPending = desc("stops_pending", "Emergency stops that hold and are not recorded yet.")
+	clockBehind  = desc("clock_behind_seconds", "By how much the wall clock is behind the last record of a stream: nothing is opened there meanwhile; 0 for not.")
 )
 
 // store reads how the store is doing at the moment it is asked for.
@@ -25,7 +32,7 @@ type store func() Health
 
 // Describe implements prometheus.Collector.
 func (store) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{poisoned, damaged, diskFree, diskReserve, stopsPending} {
+	for _, d := range []*prometheus.Desc{poisoned, damaged, diskFree, diskReserve, stopsPending, clockBehind} {
 		out <- d
 	}
 }
@@ -38,4 +45,5 @@ func (s store) Collect(out chan<- prometheus.Metric) {
 	gauge(out, diskFree, float64(h.DiskFree))
 	gauge(out, diskReserve, float64(h.DiskReserve))
 	gauge(out, stopsPending, float64(h.StopsPending))
+	gauge(out, clockBehind, h.ClockBehind.Seconds())
 }
