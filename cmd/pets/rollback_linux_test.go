@@ -301,6 +301,17 @@ func TestAStopOnARolledBackFolder(t *testing.T) {
 	r = run("state", "--json")
 	require.Equal(t, 0, r.code, r.err)
 	require.Contains(t, r.out, `"engaged": true`)
+	// Who looks at the folder of the settings is told, and who names a copy is not.
+	for _, args := range [][]string{{"state"}, {"events"}, {"breakers"}, {"trades"}, {"stats"}, {"equity"}, {"balances"}, {"positions"}, {"permits"}} {
+		r = run(args...)
+		require.Equal(t, 0, r.code, r.err)
+		require.Contains(t, r.err, "warning: what is shown may be out of date", args)
+		require.Contains(t, r.err, "records were there", args)
+		require.Equal(t, 1, strings.Count(r.err, "\n"), r.err)
+		r = run(append(args, "--store", "embedded:"+d.folder)...)
+		require.Equal(t, 0, r.code, r.err)
+		require.Empty(t, r.err)
+	}
 	d.refuses("was rolled back")
 }
 

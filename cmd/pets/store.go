@@ -39,6 +39,19 @@ func (a *app) openReader() (*embedded.Store, error) {
 	return embedded.OpenReadOnly(dir, embedded.Options{})
 }
 
+// openLooker is openReader for those who show what is there: they say so where the witness
+// of the store has seen more. A folder that a flag names may be a copy, which has less.
+func (a *app) openLooker(ctx context.Context) (*embedded.Store, error) {
+	seen := witness.See(a.config.WitnessDir()) // before the store is opened, whose writer goes on
+	store, err := a.openReader()
+	if err == nil && a.store == "" {
+		if missing := seen.Missing(ctx, store, store.UUID()); missing != nil {
+			a.caution("what is shown may be out of date, or not all: " + missing.Error())
+		}
+	}
+	return store, err
+}
+
 // writing is a store that is open for writing, with PETS_DIR, which belongs to it.
 type writing struct {
 	*embedded.Store
