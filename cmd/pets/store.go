@@ -72,13 +72,14 @@ type opening struct {
 // openWriter opens the store for writing.
 func (a *app) openWriter(o opening) (*writing, error) {
 	dir, err := a.config.StoreDir()
-	if err == nil && !hasStore(dir) {
-		err = a.mayMake(dir, o)
-	}
 	if err != nil {
 		return nil, err
 	}
-	store, err := embedded.Open(dir, embedded.Options{Reserve: uint64(a.config.DiskReserve)}) //nolint:gosec // not negative
+	none := a.mayMake(dir, o)
+	store, err := embedded.Open(dir, embedded.Options{Existing: none != nil, Reserve: uint64(a.config.DiskReserve)}) //nolint:gosec // not negative
+	if no := (*embedded.NotStoreError)(nil); none != nil && errors.As(err, &no) && !hasStore(dir) {
+		return nil, none
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -96,8 +97,8 @@ func (a *app) openWriter(o opening) (*writing, error) {
 	return w, nil
 }
 
-// mayMake refuses to make a store, or where one was before: that is not there any more,
-// and an empty one in its place would look as if nothing had ever happened.
+// mayMake says why no store is made where there is none: the command makes none, or one was
+// there, and an empty one in its place would look as if nothing had ever happened.
 func (a *app) mayMake(dir string, o opening) error {
 	if !o.making {
 		return noStore(dir)

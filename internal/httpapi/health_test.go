@@ -35,7 +35,7 @@ func TestReadyMeansThatCommandsWork(t *testing.T) {
 
 	for want, is := range map[string]Health{
 		"ready\n": {Free: 10, Reserve: 10},
-		"ready\nwarning: emergency stops that hold and are not recorded yet: 2\n": {PendingStops: 2},
+		"ready\nwarning: emergency stops that hold and are not recorded yet: 2\n":                                                                                           {PendingStops: 2},
 		"ready\nwarning: the wall clock is 8760h0m0s behind the last record: nothing is started or opened before it has caught up; look at what sets this machine's time\n": {ClockBehind: 365 * 24 * time.Hour},
 	} {
 		h = is
