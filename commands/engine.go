@@ -173,6 +173,9 @@ type Health struct {
 	UnkeptStops int
 	// Loaded: every stream was folded.
 	Loaded bool
+	// ClockBehind is by how much the wall clock is behind the last record of a stream, the
+	// most of all; 0 while time goes on everywhere.
+	ClockBehind time.Duration
 }
 
 // Health says how the engine does; it is cheap. Where the store knows that it is poisoned
@@ -183,11 +186,22 @@ func (e *Engine) Health() Health {
 			e.stops.poisonedBy(err)
 		}
 	}
-	h := Health{Poisoned: e.stops.poisoned(), PendingStops: int(e.stops.pending.count.Load()), Loaded: e.phase.Load() == phaseLoaded}
+	h := Health{Poisoned: e.stops.poisoned(), PendingStops: int(e.stops.pending.count.Load()), Loaded: e.phase.Load() == phaseLoaded, ClockBehind: e.clockBehind()}
 	if e.stops.unkept.Load() {
 		h.UnkeptStops = h.PendingStops
 	}
 	return h
+}
+
+func (e *Engine) clockBehind() time.Duration {
+	wall := e.system.options.Now()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	most := e.system.behind(wall)
+	for _, w := range e.writers {
+		most = max(most, w.behind(wall))
+	}
+	return most
 }
 
 // Portfolios lists the portfolios there are, sorted.

@@ -44,10 +44,8 @@ type circumstances struct {
 	jumped time.Duration
 	// still: the wall clock is behind the last record.
 	still portfolio.Standstill
-	// living are the users with an API key that works, revoked those with one that was
-	// revoked, if they are known and the command needs them.
-	living, revoked []string
-	livingKnown     bool
+	// keyholders are those who matter to a command that confirms another.
+	keyholders Keyholders
 }
 
 // decision is what both kinds of decisions have in common.
@@ -99,8 +97,8 @@ func (f *portfolioFold) decide(at circumstances, r *Request) ([]domain.Event, bo
 		return nil, false, errWrongStream(r.Command)
 	}
 	d := f.s.Begin(at.now, r.Caller)
-	if at.livingKnown {
-		d.Living(at.living, at.revoked)
+	if h := at.keyholders; h.Known {
+		d.Living(h.Living, h.Revoked, h.Since)
 	}
 	d.Behind(at.still)
 	d.Jumped(at.jumped)

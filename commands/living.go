@@ -2,7 +2,10 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +18,22 @@ import (
 // are decided with the users whose keys work.
 var confirming = []string{ConfirmClear{}.Name(), ConfirmOverride{}.Name(), ApproveTransfer{}.Name()}
 
+// asked is the revision of the record that a command confirms: the names of requests end
+// with it. What has another name is none, and is not found when it is decided.
+func asked(c Command) uint64 {
+	var name string
+	switch c := c.(type) {
+	case ConfirmClear:
+		name = c.Request
+	case ConfirmOverride:
+		name = c.Override
+	case ApproveTransfer:
+		name = c.Transfer
+	}
+	revision, _ := strconv.ParseUint(strings.TrimLeft(name, "abcdefghijklmnopqrstuvwxyz"), 10, 64) // 0 is before every revocation
+	return revision
+}
+
 // circumstances gathers what a command is decided on.
 func (w *Writer) circumstances(r *Request, now time.Time, jumped time.Duration) (circumstances, error) {
 	c := circumstances{now: now, jumped: jumped}
@@ -22,8 +41,17 @@ func (w *Writer) circumstances(r *Request, now time.Time, jumped time.Duration) 
 		return c, nil
 	}
 	var err error
-	c.living, c.revoked, c.livingKnown, err = w.options.Living()
+	c.keyholders, err = w.options.Living(w.stream, asked(r.Command))
 	return c, err
+}
+
+// Keyholders are those who have, or had, API keys.
+type Keyholders struct {
+	// Living have a key that works, Revoked one that was revoked, and Since one that was
+	// revoked after what is decided on was asked for.
+	Living, Revoked, Since []string
+	// Known is false where no key was ever issued.
+	Known bool
 }
 
 // keyholders follows the system stream when it is asked, so that a key revoked a moment
@@ -31,8 +59,16 @@ func (w *Writer) circumstances(r *Request, now time.Time, jumped time.Duration) 
 type keyholders struct {
 	store eventstore.Store
 
-	mu sync.Mutex
-	s  *system.State
+	mu          sync.Mutex
+	s           *system.State
+	revocations []revocation
+}
+
+// revocation is where in the log a key was revoked: clocks are no help to tell what came
+// first, they may stand still, and each stream has its own.
+type revocation struct {
+	key string
+	at  eventstore.Position
 }
 
 func newKeyholders(store eventstore.Store) *keyholders {
@@ -40,7 +76,7 @@ func newKeyholders(store eventstore.Store) *keyholders {
 }
 
 // living implements [Options.Living].
-func (k *keyholders) living() (users, revoked []string, known bool, err error) {
+func (k *keyholders) living(stream string, asked uint64) (h Keyholders, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	err = eventstore.Walk(context.Background(), k.store, SystemStream, k.s.Next, func(rec eventstore.Record) error {
@@ -48,18 +84,51 @@ func (k *keyholders) living() (users, revoked []string, known bool, err error) {
 		if err == nil {
 			k.s.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
 		}
+		if e, is := e.(*domain.APIKeyRevoked); is {
+			k.revocations = append(k.revocations, revocation{e.Key, rec.Position})
+		}
 		return err
 	})
+	var since []string
+	if err == nil {
+		since, err = k.since(stream, asked)
+	}
 	if err != nil {
-		return nil, nil, false, &domain.Error{Code: domain.CodeUnavailable, Message: "whose keys work cannot be read now; nothing is confirmed", Cause: err}
+		return h, &domain.Error{Code: domain.CodeUnavailable, Message: "whose keys work cannot be read now; nothing is confirmed", Cause: err}
 	}
 	keys := k.s.Keys()
 	for _, key := range keys {
 		if key.RevokedAt == nil {
-			users = append(users, key.User)
-		} else {
-			revoked = append(revoked, key.User)
+			h.Living = append(h.Living, key.User)
+			continue
+		}
+		h.Revoked = append(h.Revoked, key.User)
+		if slices.Contains(since, key.ID) {
+			h.Since = append(h.Since, key.User)
 		}
 	}
-	return users, revoked, len(keys) > 0, nil
+	h.Known = len(keys) > 0
+	return h, nil
+}
+
+// since are the keys that were revoked after a record. One that is not written yet comes
+// after all of them.
+func (k *keyholders) since(stream string, asked uint64) (keys []string, err error) {
+	var request *eventstore.Record
+	for rec, err := range k.store.ReadStream(context.Background(), stream, asked) {
+		if missing := (*eventstore.NotFound)(nil); errors.As(err, &missing) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		request = &rec
+		break
+	}
+	for _, r := range k.revocations {
+		if request != nil && r.at.Compare(request.Position) > 0 {
+			keys = append(keys, r.key)
+		}
+	}
+	return keys, nil
 }

@@ -52,8 +52,14 @@ func TestNobodyConfirmsForSomebodyWhoseKeysAreRevoked(t *testing.T) {
 			e.revokeKey(second)
 			_, err := e.do("main", paul, act.confirm(id))
 			requireCode(t, domain.CodeDenied, err)
-			require.ErrorContains(t, err, "olga asked for this and has no API key any more that works")
+			require.ErrorContains(t, err, "an API key of olga was revoked after this was asked for")
 			e.issueKey("OLGA", domain.RoleFeed)
+			_, err = e.do("main", paul, act.confirm(id))
+			requireCode(t, domain.CodeDenied, err)
+			require.ErrorContains(t, err, "an API key of olga was revoked after this was asked for", "a new key does not stand for what a thief asked")
+			// What is asked for after that is hers.
+			e.revokeKey(e.issueKey("eve", domain.RoleOperator))
+			id = e.must("main", olga, act.request).ID
 			key := uuid.NewString()
 			confirm := Request{Caller: paul, Key: key, Command: act.confirm(id)}
 			_, err = e.engine.Do(t.Context(), "main", confirm)
@@ -63,6 +69,23 @@ func TestNobodyConfirmsForSomebodyWhoseKeysAreRevoked(t *testing.T) {
 			require.True(t, again.Replayed)
 		})
 	}
+}
+
+// "A thief's request survives the exchange of keys": not where a key of the requester was
+// revoked since, whatever other keys of theirs live.
+func TestARequestIsVoidOnceAKeyOfItsUserIsRevoked(t *testing.T) {
+	e := newEngined(t).opened("main")
+	e.issueKey("alice", domain.RoleAdmin)
+	stolen := e.issueKey("olga", domain.RoleOperator)
+	e.issueKey("olga", domain.RoleOperator) // it lives all along
+	e.issueKey("paul", domain.RoleApprover)
+	e.stop("main")
+	id := e.must("main", olga, RequestClear{Reason: "over"}).ID
+	e.revokeKey(stolen)
+	_, err := e.do("main", paul, ConfirmClear{Request: id})
+	requireCode(t, domain.CodeDenied, err)
+	require.ErrorContains(t, err, "an API key of olga was revoked after this was asked for")
+	e.must("main", paul, ConfirmClear{Request: e.must("main", olga, RequestClear{Reason: "it was me"}).ID})
 }
 
 // Where the system stream cannot be read nobody knows whose keys work, and nothing is

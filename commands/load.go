@@ -35,6 +35,7 @@ func (w *Writer) load() error {
 	w.folded.Store(true)
 	w.weigh()
 	w.askAhead()
+	w.noteTime()
 	return nil
 }
 

@@ -23,6 +23,29 @@ func (w *Writer) askAhead() {
 	}
 }
 
+// noteTime keeps the time that the wall clock has to show for the stream's to go on, for
+// those who ask how far behind it is when nothing is decided.
+func (w *Writer) noteTime() {
+	if w.state == nil {
+		return // it is folded again before anything is decided
+	}
+	var since1970 time.Duration
+	if !w.state.imported() {
+		_, since1970 = w.state.clock(time.Unix(0, 0))
+	}
+	w.reached.Store(int64(since1970))
+}
+
+// behind is by how much the wall clock is behind the stream's last record; 0 for no more
+// than the tolerance.
+func (w *Writer) behind(wall time.Time) time.Duration {
+	behind := time.Unix(0, w.reached.Load()).Sub(wall)
+	if behind <= portfolio.ClockTolerance {
+		return 0
+	}
+	return behind
+}
+
 // standstill is what the writer knows while the wall clock is behind the last record, so
 // that the stream's time stands still. Permits that are granted meanwhile end by a clock
 // that goes on.

@@ -266,3 +266,28 @@ func TestTheSnapshotKeepsTheOffset(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, domain.Duration(364*24*time.Hour), restored.ClockOffset)
 }
+
+// "Ready though starts get 503": by how much the wall clock is behind is known right after
+// the start, without any command, and as long as it is so.
+func TestTheEngineKnowsThatTimeStandsStill(t *testing.T) {
+	store, wall := newFaulty(t), newClock()
+	start := func() *Engine {
+		e := NewEngine(store, EngineOptions{Options: Options{Now: wall.Now}})
+		t.Cleanup(e.Close)
+		require.NoError(t, e.Load(t.Context(), nil))
+		return e
+	}
+	e := start()
+	require.Zero(t, e.Health().ClockBehind)
+	_, err := e.Do(t.Context(), "main", Request{Caller: alice, Key: "k", Command: OpenPortfolio{ID: "main", Mode: domain.ModePaper, BaseAsset: "USDC", BaseDecimals: 6, Defaults: domain.DefaultPolicy(domain.ModePaper)}})
+	require.NoError(t, err)
+	require.Zero(t, e.Health().ClockBehind)
+	wall.add(-365 * 24 * time.Hour)
+	for _, engine := range []*Engine{e, start()} {
+		require.Equal(t, 365*24*time.Hour, engine.Health().ClockBehind)
+	}
+	wall.add(364 * 24 * time.Hour)
+	require.Equal(t, 24*time.Hour, e.Health().ClockBehind)
+	wall.add(24*time.Hour - time.Second)
+	require.Zero(t, e.Health().ClockBehind, "a second is no standstill")
+}

@@ -67,10 +67,9 @@ type Options struct {
 	// error refuses it. It is how a stop holds that cannot be recorded yet. bot is
 	// who would trade, "" where that is no bot. It may be nil.
 	Hold func(bot string) error
-	// Living lists the users with an API key that works, and those with one that was
-	// revoked; known is false where no key was ever issued. It is asked before one person
-	// confirms what another asked for. Where it is nil nobody keeps keys.
-	Living func() (users, revoked []string, known bool, err error)
+	// Living is asked whose keys work, before one person confirms what another asked for
+	// in the record of a revision. Where it is nil nobody keeps keys.
+	Living func(stream string, asked uint64) (Keyholders, error)
 	// Scarce is asked before a command is decided that neither stops anything nor
 	// records what has happened (see [ClassOf]): an error says that the disk has too
 	// little space left for it. It may be nil.
@@ -99,6 +98,8 @@ type Writer struct {
 	done    chan struct{}
 	folded  atomic.Bool // the stream was folded, once
 	saving  atomic.Bool // a snapshot is being written
+	// reached is the last record's time by the wall clock, in nanoseconds since 1970.
+	reached atomic.Int64
 	saves   sync.WaitGroup
 	// worthSaving is how many events make a snapshot worth its time at the end.
 	worthSaving atomic.Uint64
@@ -378,6 +379,7 @@ func (w *Writer) process(g *group) {
 	err := w.commit(g)
 	w.jump.settled(err == nil)
 	w.still.settled(err == nil)
+	w.noteTime()
 	if err != nil || g.spoiled {
 		w.discard()
 	}

@@ -53,7 +53,7 @@ func (a *app) eventsCommand() *cobra.Command {
 			case asks:
 				return a.askEvents(c.Context(), f)
 			}
-			store, err := a.openReader()
+			store, err := a.openLooker(c.Context())
 			if err != nil {
 				return err
 			}

@@ -121,7 +121,7 @@ func (a *app) bookPlan(ctx context.Context, plan *tradefile.Plan, o importer.Opt
 		}
 		return a.bookThere(ctx, store, plan, o)
 	}
-	store, err := a.openWriter()
+	store, err := a.openWriter(opening{making: true})
 	var locked *embedded.LockedError
 	if errors.As(err, &locked) {
 		if err := a.throughServer(t.dir, locked); err != nil {

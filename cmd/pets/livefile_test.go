@@ -118,17 +118,18 @@ func TestStopWithBadSettings(t *testing.T) {
 // there, and whatever the environment says.
 func TestStopWithAnyEnvFile(t *testing.T) {
 	for name, c := range map[string]struct {
-		put func(path string) error
-		env []string
+		put    func(path string) error
+		env    []string
+		unsure bool // PETS_SERVER may stand in it
 	}{
-		"a folder": {put: func(path string) error { return os.Mkdir(path, 0o700) }},
-		"a pipe":   {put: func(path string) error { return syscall.Mkfifo(path, 0o600) }},
-		"no end":   {put: func(path string) error { return os.Symlink("/dev/zero", path) }},
+		"a folder": {put: func(path string) error { return os.Mkdir(path, 0o700) }, unsure: true},
+		"a pipe":   {put: func(path string) error { return syscall.Mkfifo(path, 0o600) }, unsure: true},
+		"no end":   {put: func(path string) error { return os.Symlink("/dev/zero", path) }, unsure: true},
 		"a gigabyte": {put: func(path string) error {
 			return errors.Join(os.WriteFile(path, []byte("X=1\n"), 0o600), os.Truncate(path, 1<<30))
-		}},
+		}, unsure: true},
 		"binary":         {put: func(path string) error { return os.WriteFile(path, []byte("\x00\x01\xff\n\x7fELF"), 0o600) }},
-		"a loop":         {put: func(path string) error { return os.Symlink(path, path) }},
+		"a loop":         {put: func(path string) error { return os.Symlink(path, path) }, unsure: true},
 		"a bad limit":    {env: []string{"MAX_DAILY_LOSS_PCT=5"}},
 		"a bad key":      {env: []string{"PETS_KEY=two words"}},
 		"no certificate": {env: []string{"PETS_CA=/nonexistent"}},
@@ -141,10 +142,51 @@ func TestStopWithAnyEnvFile(t *testing.T) {
 		}
 		s := &shell{t: t, dir: dir, ctx: t.Context(), env: append(c.env, "PETS_STORE=embedded:"+filepath.Join(dir, "store"), "PETS_PORTFOLIO=real")}
 		r := s.run("stop", "--emergency", "--reason", "drill")
-		require.Equal(t, 0, r.code, "%s: %s", name, r.err)
+		require.Equal(t, c.unsure, r.code == 1, "%s: %s", name, r.err)
 		require.Contains(t, r.out, "EMERGENCY STOP engaged in real", name)
 		require.Contains(t, r.err, "stopping all the same", name)
 		require.Less(t, strings.Count(r.err, "\n"), 8, "%s: %s", name, r.err)
+		r = s.run("--store", "embedded:"+filepath.Join(dir, "store"), "stop", "--emergency", "--reason", "drill")
+		require.Equal(t, 0, r.code, "%s, with a store that is named: %s", name, r.err)
+	}
+}
+
+// "What was meant was NOT stopped": settings that were to name the store, its folder or the
+// portfolio, and that nobody understands, let a stop go on here, but never look like
+// success. A flag that names it is beyond doubt.
+func TestAStopThatMayHaveBeenMeantForAnother(t *testing.T) {
+	for name, c := range map[string]struct {
+		file string
+		env  []string
+		says string
+	}{
+		"a store":           {env: []string{"PETS_STORE=embeded:/x"}, says: "the store that was meant was NOT stopped"},
+		"a store's line":    {file: "PETS_STORE=\"embedded:/x\n", says: "name it with --store"},
+		"a store's name":    {env: []string{"PETS_STOER=embedded:/x"}, says: "PETS_STORE cannot be understood"},
+		"no assignment":     {file: "PETS_STORE embedded:/x\n", says: "PETS_STORE cannot be understood"},
+		"twice":             {file: "PETS_STORE=embedded:./pets-data\nPETS_STORE=embedded:/x\n", says: "name it with --store"},
+		"a folder":          {env: []string{"PETS_DIR=a\x01b"}, says: "the store that was meant was NOT stopped"},
+		"a portfolio":       {env: []string{"PETS_PORTFOLIO=../x"}, says: "name it with -p"},
+		"a portfolio's":     {file: "PETS_PORTFOLIO='x\n", says: "name it with -p"},
+		"whatever it names": {file: strings.Repeat("# comment\n", 10_000), says: "name it with --server, --store"},
+	} {
+		dir := t.TempDir()
+		t.Chdir(dir)
+		liveStore(t, "pets-data")
+		if c.file != "" {
+			require.NoError(t, os.WriteFile(".env", []byte(c.file), 0o600))
+		}
+		s := &shell{t: t, dir: dir, ctx: t.Context(), env: c.env}
+		r := s.run("stop", "--emergency", "--reason", "drill")
+		require.Equal(t, 1, r.code, "%s: %s", name, r.err)
+		require.Contains(t, r.out, "EMERGENCY STOP engaged in main", name)
+		require.Contains(t, r.err, c.says, name)
+		r = s.run("stop", "--emergency", "--reason", "drill", "--store", "embedded:./pets-data", "-p", "main")
+		require.Equal(t, 0, r.code, "%s: %s", name, r.err)
+		if strings.Contains(c.says, "-p") {
+			r = s.run("stop", "--emergency", "--everywhere", "--reason", "drill")
+			require.Equal(t, 0, r.code, "%s: %s", name, r.err)
+		}
 	}
 }
 
@@ -158,10 +200,10 @@ func TestStopWithAServerThatNobodyUnderstands(t *testing.T) {
 	r := s.run("stop", "--emergency", "--reason", "drill")
 	require.Equal(t, 1, r.code, r.err)
 	require.Contains(t, r.out, "EMERGENCY STOP engaged in real")
-	require.Contains(t, r.err, "PETS_SERVER was to name was NOT stopped")
+	require.Contains(t, r.err, "the server that was meant was NOT stopped")
 	require.Contains(t, r.err, "name it with --server")
-	s.fails(2, []string{"PETS_SERVER must be"}, "apikey", "revoke", "k1")
-	s.fails(2, []string{"PETS_SERVER must be"}, "reject", "x1", "--reason", "x")
+	s.fails(2, []string{"PETS_SERVER must be", "the server that was meant is not known"}, "apikey", "revoke", "k1")
+	s.fails(2, []string{"PETS_SERVER must be", "the server that was meant is not known"}, "reject", "x1", "--reason", "x")
 	require.Contains(t, s.run("--store", "embedded:"+filepath.Join(dir, "store"), "stop", "--emergency", "--reason", "again").out, "engaged")
 }
 

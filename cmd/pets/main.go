@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -63,7 +64,7 @@ type app struct {
 
 	found *remote // the server of this run, once it was looked for
 	named string  // what was last said to be acted on
-	lost  error   // what is wrong with PETS_SERVER, where a stop went on without it
+	lost  error   // why a stop that went on may have been meant for something else
 }
 
 func (a *app) clock() func() time.Time {
@@ -181,7 +182,7 @@ func onFlag(flag string, err error) error {
 // configure reads the environment; flags of the same names win. What stops something is
 // not kept from it by anything that is wrong there.
 func (a *app) configure(command *cobra.Command) error {
-	c, err := a.settings(is(command, noteStops))
+	c, err := a.settings(command)
 	if err != nil {
 		return err
 	}
@@ -190,6 +191,13 @@ func (a *app) configure(command *cobra.Command) error {
 	}
 	if err := a.settleTarget(&c, command); err != nil {
 		return err
+	}
+	if err := c.ValidateFolders(); err != nil { // they may have been right for another folder
+		if !is(command, noteStops) {
+			return errUsage{err}
+		}
+		a.caution(err.Error() + ". What stops something goes on all the same, with the witness in its usual place")
+		c.Witness = ""
 	}
 	if a.portfolio != "" {
 		if err := domain.CheckID("--portfolio", a.portfolio); err != nil {
@@ -204,17 +212,50 @@ func (a *app) configure(command *cobra.Command) error {
 	return nil
 }
 
-func (a *app) settings(toStop bool) (config.Config, error) {
-	if !toStop {
+func (a *app) settings(command *cobra.Command) (config.Config, error) {
+	if !is(command, noteStops) {
 		return config.Load(a.dir, a.environ)
 	}
 	c, ignored := config.LoadToStop(a.dir, a.environ)
-	for _, err := range ignored {
+	for _, err := range ignored.Errors {
 		_, _ = fmt.Fprintln(a.err, "pets: warning: stopping all the same, without what cannot be read:", err)
-		var e *domain.Error
-		if errors.As(err, &e) && e.Field == "PETS_SERVER" && a.server == "" && a.store == "" {
-			a.lost = err
+	}
+	a.lost = a.notMeant(c, ignored.Unsure, command)
+	return c, nil
+}
+
+// notMeant: settings that nobody understands may have been to name another target than the
+// one that is acted on. Flags name it beyond doubt.
+func (a *app) notMeant(c config.Config, unsure []string, command *cobra.Command) error {
+	everywhere, _ := command.Flags().GetBool("everywhere") // false where there is no such flag
+	if a.portfolio != "" || everywhere || command.Name() == "revoke" {
+		unsure = slices.DeleteFunc(unsure, func(name string) bool { return name == "PETS_PORTFOLIO" })
+	}
+	switch in := func(name string) bool { return slices.Contains(unsure, name) }; {
+	case a.server != "" || a.store != "":
+		unsure = slices.DeleteFunc(unsure, func(name string) bool { return name != "PETS_PORTFOLIO" })
+	case c.Server != "" && !in("PETS_SERVER"): // it goes before the folder
+		unsure = slices.DeleteFunc(unsure, func(name string) bool { return name == "PETS_STORE" || name == "PETS_DIR" })
+	}
+	if len(unsure) == 0 {
+		return nil
+	}
+	what, flags := []string{}, []string{}
+	for _, name := range unsure {
+		n := named[name]
+		if !slices.Contains(what, n.what) {
+			what, flags = append(what, n.what), append(flags, n.flag)
 		}
 	}
-	return c, nil
+	missed := "was NOT stopped"
+	if command.Name() != "stop" {
+		missed = "is not known"
+	}
+	return domain.Errorf(domain.CodeInvalid, "the %s that was meant %s: what the settings say of %s cannot be understood; name it with %s",
+		strings.Join(what, " or "), missed, strings.Join(unsure, ", "), strings.Join(flags, ", "))
+}
+
+// named says what a variable names, and which flag names the same.
+var named = map[string]struct{ what, flag string }{
+	"PETS_SERVER": {"server", "--server"}, "PETS_STORE": {"store", "--store"}, "PETS_DIR": {"store", "--store"}, "PETS_PORTFOLIO": {"portfolio", "-p"},
 }

@@ -38,7 +38,7 @@ func (a *app) look(ctx context.Context, atFlag string, riders []projections.Proj
 	if err != nil {
 		return onFlag("--at", err)
 	}
-	store, err := a.openReader()
+	store, err := a.openLooker(ctx)
 	if err != nil {
 		return err
 	}

@@ -301,6 +301,17 @@ func TestAStopOnARolledBackFolder(t *testing.T) {
 	r = run("state", "--json")
 	require.Equal(t, 0, r.code, r.err)
 	require.Contains(t, r.out, `"engaged": true`)
+	// Who looks at the folder of the settings is told, and who names a copy is not.
+	for _, args := range [][]string{{"state"}, {"events"}, {"breakers"}, {"trades"}, {"stats"}, {"equity"}, {"balances"}, {"positions"}, {"permits"}} {
+		r = run(args...)
+		require.Equal(t, 0, r.code, r.err)
+		require.Contains(t, r.err, "warning: what is shown may be out of date", args)
+		require.Contains(t, r.err, "records were there", args)
+		require.Equal(t, 1, strings.Count(r.err, "\n"), r.err)
+		r = run(append(args, "--store", "embedded:"+d.folder)...)
+		require.Equal(t, 0, r.code, r.err)
+		require.Empty(t, r.err)
+	}
 	d.refuses("was rolled back")
 }
 
@@ -336,7 +347,76 @@ func TestAWitnessThatIsMissingOrAnothers(t *testing.T) {
 	d.stop()
 	require.FileExists(t, filepath.Join(d.folder+"-witness", "witness"))
 	require.NoError(t, os.RemoveAll(d.folder))
-	d.refuses("is of another store")
+	d.refuses("there is no store at", "Put it back", "--accept-rollback")
+	require.NoDirExists(t, d.folder, "nothing was made in its place")
+	other := filepath.Join(t.TempDir(), "other")
+	p := serveFolder(t, other)
+	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
+	require.NoError(t, p.cmd.Wait())
+	require.NoError(t, os.CopyFS(d.folder, os.DirFS(other)))
+	d.refuses("is of another store", "--accept-rollback")
+}
+
+// "A refused start leaves no store behind", whichever command could make one.
+func TestNoStoreIsMadeWhereOneWas(t *testing.T) {
+	s := small(t)
+	require.NoError(t, os.RemoveAll(s.store()))
+	for _, args := range [][]string{
+		append([]string{"import", "--capital", "100"}, s.smallFiles()...),
+		{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "off"},
+		{"serve", "--demo", "--listen", "127.0.0.1:0", "--metrics-listen", "off", "--store", "embedded:" + s.store()},
+	} {
+		s.fails(1, []string{"there is no store at", "Put it back", "PETS_WITNESS"}, args...)
+		require.NoDirExists(t, s.store(), args)
+	}
+	s.env = append(s.env, "PETS_WITNESS="+filepath.Join(s.dir, "another"))
+	r := s.run(append([]string{"import", "--capital", "100"}, s.smallFiles()...)...)
+	require.Equal(t, 0, r.code, r.err)
+}
+
+// "A salvaged store is accepted like a rollback": recorded, everything stopped, and the
+// witness of the damaged one kept.
+func TestASalvagedStoreIsAccepted(t *testing.T) {
+	d := newTraded(t)
+	require.True(t, d.allowed())
+	d.stop()
+	rescued := filepath.Join(t.TempDir(), "rescued")
+	s := newShell(t)
+	s.env = []string{"PETS_STORE=embedded:" + d.folder}
+	r := s.run("verify", "--salvage", rescued)
+	require.Equal(t, 0, r.code, r.err)
+	require.NoError(t, os.Rename(d.folder, d.folder+".damaged"))
+	require.NoError(t, os.Rename(rescued, d.folder))
+	d.refuses("is of another store", "salvaged", "--accept-rollback")
+
+	d.server = serveFolderWith(t, d.folder, []string{"--accept-rollback", " salvaged after the disk failed "})
+	d.connect()
+	require.False(t, d.allowed(), "nobody knows what is missing: everything is stopped")
+	require.Contains(t, systemEvents(t, d.folder), `rollback.accepted.v1 {"reason":"salvaged after the disk failed","witness":"it is of another store (`)
+	events := d.server.pets(d.folder, adminKey, "events", "-p", "main", "--json")
+	require.Contains(t, events.out, `"kind":"system_error"`)
+	d.stop()
+	kept, err := filepath.Glob(filepath.Join(d.folder+"-witness", "witness.until-*"))
+	require.NoError(t, err)
+	require.Len(t, kept, 1)
+	d.start()
+	require.False(t, d.allowed())
+}
+
+// A store whose witness is gone is gone on with by a person, too, if they say so; a reason
+// of blanks is none.
+func TestAMissingWitnessIsAccepted(t *testing.T) {
+	d := newTraded(t)
+	d.stop()
+	require.NoError(t, os.RemoveAll(d.folder+"-witness"))
+	s := newShell(t)
+	for _, blank := range []string{"", "   ", "\t"} {
+		s.fails(2, []string{"--accept-rollback is missing"}, "serve", "--store", "embedded:"+d.folder, "--accept-rollback", blank)
+	}
+	d.server = serveFolderWith(t, d.folder, []string{"--accept-rollback", "the disk of the witness is gone"})
+	d.connect()
+	require.False(t, d.allowed())
+	require.Contains(t, systemEvents(t, d.folder), "there is none, although the store has events")
 }
 
 // "A witness that cannot be written: the server goes on, but says so."

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,7 +43,15 @@ func (a *app) serveCommand() *cobra.Command {
 			"interrupted. The first start makes one admin key and shows it once, or takes PETS_ADMIN_KEY.\n" +
 			"--demo plays a bundled week of three bots through the API of a server on a fresh folder.",
 		Example: "  pets serve\n  pets serve --demo\n  pets serve --listen 0.0.0.0:7433 --tls-self",
-		RunE:    func(c *cobra.Command, _ []string) error { return a.serve(c.Context(), f) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			if accept := c.Flags().Lookup("accept-rollback"); accept.Changed {
+				f.acceptRollback = strings.TrimSpace(f.acceptRollback)
+				if err := domain.CheckReason("--accept-rollback", f.acceptRollback); err != nil {
+					return errUsage{err}
+				}
+			}
+			return a.serve(c.Context(), f)
+		},
 	}
 	c.Flags().StringVar(&f.listen, "listen", "", "host:port to answer at (PETS_LISTEN)")
 	c.Flags().StringVar(&f.metrics, "metrics-listen", "", "host:port for Prometheus, or off (PETS_METRICS_LISTEN)")
@@ -50,7 +59,7 @@ func (a *app) serveCommand() *cobra.Command {
 	c.Flags().StringVar(&f.tlsKey, "tls-key", "", "PEM `file` of its private key (PETS_TLS_KEY)")
 	c.Flags().BoolVar(&f.tlsSelf, "tls-self", false, "make a certificate of our own (PETS_TLS_SELF)")
 	c.Flags().BoolVar(&f.allowPlaintext, "allow-plaintext", false, "answer other machines without TLS (PETS_ALLOW_PLAINTEXT)")
-	c.Flags().StringVar(&f.acceptRollback, "accept-rollback", "", "go on with a store that was rolled back, for this `reason`, which is recorded; what it touches is stopped")
+	c.Flags().StringVar(&f.acceptRollback, "accept-rollback", "", "go on with a store that was rolled back or salvaged, for this `reason`, which is recorded; what it touches is stopped")
 	c.Flags().BoolVar(&f.demo, "demo", false, "play the demo week through the API, then stay up")
 	return local(c)
 }
@@ -67,11 +76,6 @@ func (f serveFlags) settle(c *config.Config) error {
 	}
 	c.TLSSelf = c.TLSSelf || f.tlsSelf
 	c.AllowPlaintext = c.AllowPlaintext || f.allowPlaintext
-	if f.acceptRollback != "" {
-		if err := domain.CheckReason("--accept-rollback", f.acceptRollback); err != nil {
-			return errUsage{err}
-		}
-	}
 	if err := c.ValidateServer(); err != nil {
 		return errUsage{err}
 	}
@@ -127,7 +131,7 @@ type server struct {
 // newServer opens the store and the listener; nothing is answered yet.
 func (a *app) newServer(now func() time.Time) (_ *server, err error) {
 	s := &server{app: a, log: slog.New(slog.NewJSONHandler(a.err, nil)), now: now}
-	w, err := a.openWriter()
+	w, err := a.openWriter(opening{making: true})
 	if err != nil {
 		return nil, err
 	}

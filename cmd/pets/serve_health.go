@@ -15,7 +15,7 @@ const healthEvery = time.Second
 // health is how what is behind the API is doing.
 func (s *server) health() httpapi.Health {
 	store, engine := s.store.Health(), s.engine.Health()
-	h := httpapi.Health{Poisoned: engine.Poisoned, Damaged: store.Damaged, PendingStops: engine.PendingStops, UnkeptStops: engine.UnkeptStops}
+	h := httpapi.Health{Poisoned: engine.Poisoned, Damaged: store.Damaged, PendingStops: engine.PendingStops, UnkeptStops: engine.UnkeptStops, ClockBehind: engine.ClockBehind}
 	if local := s.noLocalStop.Load(); local != nil {
 		h.NoLocalStop = *local
 	}
@@ -35,7 +35,7 @@ func (s *server) healthForMetrics() metrics.Health {
 	h := s.health()
 	return metrics.Health{
 		Poisoned: h.Poisoned != nil, Damaged: h.Damaged != nil,
-		DiskFree: h.Free, DiskReserve: h.Reserve, StopsPending: h.PendingStops, StopsUnkept: h.UnkeptStops,
+		DiskFree: h.Free, DiskReserve: h.Reserve, StopsPending: h.PendingStops, StopsUnkept: h.UnkeptStops, ClockBehind: h.ClockBehind,
 	}
 }
 
@@ -55,7 +55,7 @@ func (s *server) scarce() error {
 func (s *server) watchHealth(ctx context.Context) {
 	tick := time.NewTicker(healthEvery)
 	defer tick.Stop()
-	low, damaged := false, false
+	low, damaged, still := false, false, false
 	for {
 		select {
 		case <-ctx.Done():
@@ -70,6 +70,11 @@ func (s *server) watchHealth(ctx context.Context) {
 		if is := h.Free < h.Reserve; is != low {
 			low = is
 			s.log.Warn("free space of the store", "bytes", h.Free, "reserve", h.Reserve, "only_stops_and_facts", low)
+		}
+		if is := h.ClockBehind > 0; is != still {
+			still = is
+			s.log.Warn("the wall clock is behind the last record: nothing is started or opened before it has caught up; look at what sets this machine's time",
+				"by", h.ClockBehind.Round(time.Second).String(), "stands_still", still)
 		}
 		damaged = h.Damaged != nil
 	}

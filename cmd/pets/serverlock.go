@@ -10,9 +10,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
 
-	"pets/domain"
 	"pets/internal/owner"
 )
 
@@ -25,8 +25,9 @@ type holder struct {
 	PID int `json:"pid"`
 	// URL is where a server answers, "" for a command that writes to the folder.
 	URL string `json:"url,omitempty"`
-	// Store is the folder of its store.
-	Store string `json:"store"`
+	// Store is the folder of its store, ID what the store is called.
+	Store string    `json:"store"`
+	ID    uuid.UUID `json:"id,omitzero"`
 }
 
 // of reports whether the holder's store is the one in a folder.
@@ -54,9 +55,16 @@ type serverLock struct {
 	by     holder
 }
 
+// otherStoreError: the folder was used for another store, which is still there.
+type otherStoreError struct{ dir, theirs, store string }
+
+func (e *otherStoreError) Error() string {
+	return fmt.Sprintf("%s (PETS_DIR) belongs to the store at %s, and this is %s: set PETS_DIR to a folder of its own", e.dir, e.theirs, e.store)
+}
+
 // lockServerDir takes the folder, which is made where it is missing. The lock of the store
 // is taken first, everywhere.
-func lockServerDir(dir, store string) (*serverLock, error) {
+func lockServerDir(dir, store string, id uuid.UUID) (*serverLock, error) {
 	if err := owner.MkdirAll(dir); err != nil {
 		return nil, fmt.Errorf("make PETS_DIR: %w", err)
 	}
@@ -72,7 +80,7 @@ func lockServerDir(dir, store string) (*serverLock, error) {
 		}
 		return nil, fmt.Errorf("lock PETS_DIR: %w", err)
 	}
-	if err := belongs(dir, readHolder(f), store); err != nil {
+	if err := belongs(dir, readHolder(f), store, id); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	absolute, err := filepath.Abs(store)
@@ -83,7 +91,7 @@ func lockServerDir(dir, store string) (*serverLock, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock PETS_DIR: %w", err), f.Close())
 	}
-	l := &serverLock{dir, folder, f, holder{PID: os.Getpid(), Store: absolute}}
+	l := &serverLock{dir, folder, f, holder{PID: os.Getpid(), Store: absolute, ID: id}}
 	if err := errors.Join(owner.Keep(f), l.write()); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock PETS_DIR: %w", err), l.Close())
 	}
@@ -91,12 +99,14 @@ func lockServerDir(dir, store string) (*serverLock, error) {
 }
 
 // belongs refuses a folder that was used for another store, which is still there: the stops
-// that wait in it are those of that store, and would be recorded in this one.
-func belongs(dir string, last holder, store string) error {
-	if last.Store == "" || last.of(store) || !hasStore(last.Store) {
+// that wait in it are those of that store, and would be recorded in this one. What lies in
+// the store's own folder came with the store, also where that is a copy, and a copy is the
+// same store.
+func belongs(dir string, last holder, store string, id uuid.UUID) error {
+	if last.Store == "" || last.of(store) || last.ID == id && id != uuid.Nil || sameFolder(dir, store) || !hasStore(last.Store) {
 		return nil
 	}
-	return domain.Errorf(domain.CodeConflict, "%s (PETS_DIR) belongs to the store at %s, and this is %s: set PETS_DIR to a folder of its own", dir, last.Store, store)
+	return &otherStoreError{dir, last.Store, store}
 }
 
 // flockAlone takes the lock without waiting for another holder; those who only look hold

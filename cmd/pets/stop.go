@@ -32,7 +32,7 @@ func (a *app) stopCommand() *cobra.Command {
 			case len(args) == 1:
 				f.bot = args[0]
 			}
-			return errors.Join(a.stop(c.Context(), f), a.serverLost())
+			return errors.Join(a.stop(c.Context(), f), a.targetLost())
 		},
 	}
 	c.Flags().BoolVar(&f.emergency, "emergency", false, "stop everything in the portfolio; two people clear it")
@@ -49,13 +49,13 @@ type stopFlags struct {
 	kind, reason          string
 }
 
-// serverLost: a server was named in the settings in a way that nobody understands. What is
+// targetLost: something was named in the settings in a way that nobody understands. What is
 // stopped here may not be what was meant, and that must not look like success.
-func (a *app) serverLost() error {
+func (a *app) targetLost() error {
 	if a.lost == nil {
 		return nil
 	}
-	return fmt.Errorf("what is said above was done here; a server that PETS_SERVER was to name was NOT stopped: %w; name it with --server", a.lost)
+	return fmt.Errorf("what is said above was done; but %w", a.lost)
 }
 
 func (a *app) stop(ctx context.Context, f stopFlags) error {

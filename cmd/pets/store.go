@@ -9,8 +9,12 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/google/uuid"
+
 	"pets/commands"
+	"pets/domain"
 	"pets/eventstore/embedded"
+	"pets/internal/witness"
 )
 
 // Names in PETS_DIR, which is the store's folder by default.
@@ -35,6 +39,19 @@ func (a *app) openReader() (*embedded.Store, error) {
 	return embedded.OpenReadOnly(dir, embedded.Options{})
 }
 
+// openLooker is openReader for those who show what is there: they say so where the witness
+// of the store has seen more. A folder that a flag names may be a copy, which has less.
+func (a *app) openLooker(ctx context.Context) (*embedded.Store, error) {
+	seen := witness.See(a.config.WitnessDir()) // before the store is opened, whose writer goes on
+	store, err := a.openReader()
+	if err == nil && a.store == "" {
+		if missing := seen.Missing(ctx, store, store.UUID()); missing != nil {
+			a.caution("what is shown may be out of date, or not all: " + missing.Error())
+		}
+	}
+	return store, err
+}
+
 // writing is a store that is open for writing, with PETS_DIR, which belongs to it.
 type writing struct {
 	*embedded.Store
@@ -44,37 +61,60 @@ type writing struct {
 // Close lets go of both.
 func (w *writing) Close() error { return errors.Join(w.Store.Close(), w.lock.Close()) }
 
-// openExisting opens the store for writing. It makes none: only pets serve and pets import
-// do.
-func (a *app) openExisting() (*writing, error) {
-	dir, err := a.config.StoreDir()
-	if err == nil && !hasStore(dir) {
-		err = noStore(dir)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return a.openWriter()
+// opening says what a store is opened for writing for.
+type opening struct {
+	// making makes a store where there is none: only pets serve and pets import do.
+	making bool
+	// stopping: to stop something is refused for nothing that can be gone around.
+	stopping bool
 }
 
-// openWriter opens it for writing, creating it where there is none.
-func (a *app) openWriter() (*writing, error) {
+// openWriter opens the store for writing.
+func (a *app) openWriter(o opening) (*writing, error) {
 	dir, err := a.config.StoreDir()
 	if err != nil {
 		return nil, err
 	}
-	store, err := embedded.Open(dir, embedded.Options{Reserve: uint64(a.config.DiskReserve)}) //nolint:gosec // not negative
+	none := a.mayMake(dir, o)
+	store, err := embedded.Open(dir, embedded.Options{Existing: none != nil, Reserve: uint64(a.config.DiskReserve)}) //nolint:gosec // not negative
+	if no := (*embedded.NotStoreError)(nil); none != nil && errors.As(err, &no) && !hasStore(dir) {
+		return nil, none
+	}
 	if err != nil {
 		return nil, err
 	}
 	if torn := store.Torn(); torn.Bytes > 0 {
 		_, _ = fmt.Fprintf(a.err, "pets: warning: an append that a crash cut short was set aside in %s (%d bytes); it had never been acknowledged\n", torn.File, torn.Bytes)
 	}
-	lock, err := lockServerDir(a.config.ServerDir(), dir)
+	lock, err := a.lockDir(dir, store.UUID(), o.stopping)
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	return &writing{store, lock}, nil
+}
+
+// mayMake says why no store is made where there is none: the command makes none, or one was
+// there, and an empty one in its place would look as if nothing had ever happened.
+func (a *app) mayMake(dir string, o opening) error {
+	if !o.making {
+		return noStore(dir)
+	}
+	if beside := a.config.WitnessDir(); a.acceptRollback == "" && witness.There(beside) {
+		return domain.Errorf(domain.CodeConflict, "there is no store at %s, and the witness in %s is of one that was: its folder is gone, was moved, or is not mounted. Put it back. If both are right, and this is to be a new store beside it, name another folder with PETS_WITNESS. Only if there is no copy, begin anew: pets serve --accept-rollback \"REASON\"", dir, beside)
+	}
+	return nil
+}
+
+// lockDir takes PETS_DIR. Where that belongs to another store, a stop goes on with the
+// folder of its own: what waits there is taken over when there is a right PETS_DIR.
+func (a *app) lockDir(store string, id uuid.UUID, stopping bool) (*serverLock, error) {
+	lock, err := lockServerDir(a.config.ServerDir(), store, id)
+	if other := (*otherStoreError)(nil); !stopping || !errors.As(err, &other) {
+		return lock, err
+	}
+	a.caution(err.Error() + ". What stops something goes on all the same, with the folder of the store")
+	a.config.Dir = ""
+	return lockServerDir(a.config.ServerDir(), store, id)
 }
 
 // latch is where stops are kept that are not recorded yet: in PETS_DIR, and in the folder
@@ -126,7 +166,7 @@ func (a *app) way(ctx context.Context, changes scope, stopping bool, direct func
 	case t.url != "":
 		return served()
 	}
-	store, err := a.openExisting()
+	store, err := a.openWriter(opening{stopping: stopping})
 	var locked *embedded.LockedError
 	if errors.As(err, &locked) {
 		if err := a.throughServer(t.dir, locked); err != nil {

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
@@ -309,7 +310,8 @@ func TestTheHolderOfTheFolderIsFound(t *testing.T) {
 	require.Contains(t, r.err, "pets: acting on server "+p.url)
 	h, is := holderOf(folder)
 	require.True(t, is)
-	require.Equal(t, holder{PID: p.cmd.Process.Pid, URL: p.url, Store: folder}, h)
+	require.Equal(t, holder{PID: p.cmd.Process.Pid, URL: p.url, Store: folder, ID: h.ID}, h)
+	require.NotZero(t, h.ID)
 
 	require.NoError(t, p.cmd.Process.Kill())
 	_, _ = p.cmd.Process.Wait()
@@ -331,7 +333,7 @@ func TestAFolderThatIsHeldByNoServer(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, defaultServer, r.url)
 
-	lock, err := lockServerDir(s.store(), s.store())
+	lock, err := lockServerDir(s.store(), s.store(), uuid.Nil)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, lock.Close()) }()
 	a.found = nil
@@ -377,26 +379,83 @@ func TestPetsDir(t *testing.T) {
 // A stop that waits in PETS_DIR is one of its store: another store does not take it.
 func TestPetsDirOfAnotherStore(t *testing.T) {
 	dir := t.TempDir()
-	one, other := small(t), small(t)
+	one, other := small(t), newShell(t)
+	liveStore(t, other.store())
 	one.env, other.env = append(one.env, "PETS_DIR="+dir), append(other.env, "PETS_DIR="+dir)
 	one.ok("reset", "daily_loss", "--dry-run")
-	lock, err := lockServerDir(dir, one.store())
+	lock, err := lockServerDir(dir, one.store(), uuid.Nil)
 	require.NoError(t, err)
 	require.NoError(t, lock.Close())
 	latch := commands.NewLatchFile(filepath.Join(dir, latchName))
 	require.NoError(t, latch.Write([]commands.PendingStop{{Portfolio: "main", Key: "k", Kind: "manual", Reason: "of the first"}}))
-	r := other.run("stop", "alpha")
-	require.Equal(t, 1, r.code, r.err)
+	other.fails(1, []string{"belongs to the store at " + one.store()}, "start", "alpha")
+	// A stop goes on, and leaves what waits there alone.
+	r := other.run("stop", "--emergency", "--reason", "drill")
+	require.Equal(t, 0, r.code, r.err)
 	require.Contains(t, r.err, "belongs to the store at "+one.store())
+	require.Contains(t, r.out, "engaged in main")
 	waiting, err := latch.Read()
 	require.NoError(t, err)
 	require.Len(t, waiting, 1)
 	// A store that was moved keeps its folder.
 	moved := filepath.Join(t.TempDir(), "moved")
 	require.NoError(t, os.Rename(one.store(), moved))
-	lock, err = lockServerDir(dir, moved)
+	lock, err = lockServerDir(dir, moved, uuid.Nil)
 	require.NoError(t, err)
 	require.NoError(t, lock.Close())
+}
+
+// "A person can always stop", and get out by the steps that are documented: a copy of a
+// store brings its server.lock along, which names the store that was copied.
+func TestACopyOfAStore(t *testing.T) {
+	s, own := newShell(t), newShell(t) // the second has its own folder for PETS_DIR
+	s.env = append(s.env, "PETS_DIR="+filepath.Join(s.dir, "run"))
+	works := func(shell *shell, folder string) {
+		t.Helper()
+		r := shell.run("stop", "--emergency", "--reason", "drill", "--store", "embedded:"+folder)
+		require.Equal(t, 0, r.code, r.err)
+		require.NotContains(t, r.err, "belongs to the store")
+		r = shell.run("start", "alpha", "--store", "embedded:"+folder)
+		require.Contains(t, r.err, "bot is not registered", "it was looked for")
+	}
+	for _, shell := range []*shell{s, own} {
+		liveStore(t, shell.store())
+		works(shell, shell.store())
+		copied := filepath.Join(shell.dir, "copied")
+		require.NoError(t, os.CopyFS(copied, os.DirFS(shell.store())))
+		works(shell, copied)
+	}
+	// A symbolic link that is switched to the copy.
+	link, copied := filepath.Join(own.dir, "link"), filepath.Join(own.dir, "second")
+	require.NoError(t, os.Symlink(own.store(), link))
+	works(own, link)
+	require.NoError(t, os.CopyFS(copied, os.DirFS(own.store())))
+	require.NoError(t, os.Remove(link))
+	require.NoError(t, os.Symlink(copied, link))
+	works(own, link)
+}
+
+// "Beside PETS_DIR and never in it", wherever the command stands, and also where a flag
+// names the folder: a copy of a store in "." does not take its witness along.
+func TestTheWitnessIsNeverInTheStore(t *testing.T) {
+	top := t.TempDir()
+	dir := filepath.Join(top, "store")
+	liveStore(t, dir)
+	t.Chdir(dir)
+	s := &shell{t: t, dir: t.TempDir(), ctx: t.Context()}
+	stop := []string{"stop", "--emergency", "--reason", "drill", "--store", "embedded:."}
+	r := s.run(stop...)
+	require.Equal(t, 0, r.code, r.err)
+	require.FileExists(t, filepath.Join(top, "store-witness", "witness"))
+	for _, name := range files(t, dir) {
+		require.NotContains(t, name, "witness")
+	}
+	s.env = []string{"PETS_WITNESS=" + filepath.Join(dir, "w")} // right for the store of the settings
+	s.fails(2, []string{"PETS_WITNESS must be"}, "start", "alpha", "--store", "embedded:.")
+	r = s.run(stop...)
+	require.Equal(t, 0, r.code, r.err)
+	require.Contains(t, r.err, "PETS_WITNESS must be")
+	require.NoFileExists(t, filepath.Join(dir, "w", "witness"))
 }
 
 // A certificate that others have pinned stays when PETS_DIR is set.
@@ -474,7 +533,7 @@ func TestStopsGoThroughTheSocket(t *testing.T) {
 		dir := filepath.Join(s.dir, below, "dir")
 		require.NoError(t, os.MkdirAll(dir, 0o700))
 		s.env = append(s.env, "PETS_DIR="+dir, "HTTP_PROXY=http://127.0.0.1:1")
-		lock, err := lockServerDir(dir, s.store())
+		lock, err := lockServerDir(dir, s.store(), uuid.Nil)
 		require.NoError(t, err)
 		socket := listenAt(t, dir)
 
@@ -520,7 +579,7 @@ func TestStopsGoThroughTheSocket(t *testing.T) {
 func TestTheSocketOfAnotherServerIsNotUsed(t *testing.T) {
 	s := small(t)
 	dir := t.TempDir()
-	lock, err := lockServerDir(dir, t.TempDir())
+	lock, err := lockServerDir(dir, t.TempDir(), uuid.Nil)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, lock.Close()) }()
 	require.NoError(t, lock.answersAt("http://127.0.0.1:7999"))

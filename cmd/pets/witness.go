@@ -64,7 +64,7 @@ func (a *app) openWatch(ctx context.Context, store *embedded.Store, o watching) 
 	case err != nil:
 		return nil, err
 	}
-	if opened.New {
+	if opened.New && opened.Damage == nil {
 		if streams, err := store.Streams(ctx); err == nil && len(streams) > 0 {
 			o.warn("there is no witness in " + dir + ": one is made anew. Nobody can tell whether this store was rolled back before now; if there was a witness, find out who removed it")
 		}
@@ -166,7 +166,7 @@ func (s *server) acceptRollback(ctx context.Context) error {
 	if err := s.engine.AcceptRollback(ctx, domain.Caller{User: osUser(), Role: domain.RoleOperator}, r); err != nil {
 		return err
 	}
-	s.log.Warn("a store that was rolled back is gone on with; every portfolio that it touches is stopped. Look at what is missing before anybody clears a stop, and revoke again the keys that were revoked",
+	s.log.Warn("a store that was rolled back is gone on with; every portfolio that it touches is stopped, all of them where nobody knows what is missing. Look at what is missing before anybody clears a stop, and revoke again the keys that were revoked",
 		"reason", r.Reason, "streams", len(r.Streams))
 	return nil
 }

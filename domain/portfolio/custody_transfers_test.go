@@ -755,10 +755,14 @@ func TestApprovingTakesALivingOther(t *testing.T) {
 	h := funded(t)
 	x := h.send("hot", "cold", "100")
 	approve := func(living ...string) func(*Decision) error {
-		return func(d *Decision) error { d.Living(living, nil); return d.ApproveTransfer(x.Transfer, x.Hash) }
+		return func(d *Decision) error { d.Living(living, nil, nil); return d.ApproveTransfer(x.Transfer, x.Hash) }
 	}
 	h.as(domain.RoleApprover, "OLGA").refused(domain.CodeDenied, approve("olga"))
 	h.as(domain.RoleApprover, "paul").refused(domain.CodeDenied, approve("paul"))
+	h.refused(domain.CodeDenied, func(d *Decision) error {
+		d.Living([]string{"paul", "olga"}, []string{"Olga"}, []string{"Olga"}) // with a key that was revoked since
+		return d.ApproveTransfer(x.Transfer, x.Hash)
+	})
 	h.must(approve("paul", "Olga"))
 	h.as(domain.RoleApprover, "Paul").must(approve("paul"))
 	require.Equal(t, []string{"command.noted"}, h.types(), "it was approved before")

@@ -27,8 +27,8 @@ type Decision struct {
 	jumped time.Duration
 	// living are the users with an API key that works, revoked those with one that was
 	// revoked, if known.
-	living, revoked []string
-	livingKnown     bool
+	living, revoked, since []string
+	livingKnown            bool
 	// cause is the revision of the record that moved a value.
 	cause uint64
 	// legs are the permits that the legs of an arbitrage would get, of those checked
@@ -138,21 +138,28 @@ func (d *Decision) fact(e domain.Event) *Effects {
 	return d.s.Effects()
 }
 
-// Living says which users have an API key that works, and which have one that was
-// revoked. A decision in which one person confirms what another asked for needs it: who
-// lost the last key has no say any more. Where nobody keeps keys, it is not said, and not
-// asked.
-func (d *Decision) Living(users, revoked []string) {
-	d.living, d.revoked, d.livingKnown = users, revoked, true
+// Living says which users have an API key that works, which have one that was revoked, and
+// which of them had one revoked since what is decided on was asked for. A decision in which
+// one person confirms what another asked for needs it: who lost the last key has no say any
+// more, and a key that was taken away may be the one that asked. Where nobody keeps keys, it
+// is not said, and not asked.
+func (d *Decision) Living(users, revoked, since []string) {
+	d.living, d.revoked, d.since, d.livingKnown = users, revoked, since, true
 }
 
-// requireLiving refuses to confirm what somebody asked for whose keys are all revoked.
+// requireLiving refuses to confirm what somebody asked for whose keys are all revoked, or
+// who had one revoked since: new keys after a theft do not stand for what the thief asked.
 // The server and the people on its machine need none; a key of such a name, which earlier
 // builds issued, can be revoked all the same.
 func (d *Decision) requireLiving(user string) error {
 	same := func(other string) bool { return domain.SameUser(user, other) }
 	keyless := domain.SameUser(user, domain.ServerUser) || domain.LocalUser(user)
-	if !d.livingKnown || slices.ContainsFunc(d.living, same) || keyless && !slices.ContainsFunc(d.revoked, same) {
+	switch {
+	case !d.livingKnown:
+		return nil
+	case slices.ContainsFunc(d.since, same):
+		return domain.Errorf(domain.CodeDenied, "an API key of %s was revoked after this was asked for, and may be the one that asked; it has to be asked for anew", user)
+	case slices.ContainsFunc(d.living, same) || keyless && !slices.ContainsFunc(d.revoked, same):
 		return nil
 	}
 	return domain.Errorf(domain.CodeDenied, "%s asked for this and has no API key any more that works; somebody else has to ask for it anew", user)

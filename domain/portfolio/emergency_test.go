@@ -221,7 +221,7 @@ func TestOldStopsFoldAsTheyDid(t *testing.T) {
 // "A clear needs a requester whose key still lives."
 func TestClearingNeedsALivingRequester(t *testing.T) {
 	confirm := func(living []string, request string) func(*Decision) error {
-		return func(d *Decision) error { d.Living(living, nil); return d.ConfirmClear(request) }
+		return func(d *Decision) error { d.Living(living, nil, nil); return d.ConfirmClear(request) }
 	}
 	h := halts(t)
 	h.engage(domain.StopManual)
@@ -234,7 +234,7 @@ func TestClearingNeedsALivingRequester(t *testing.T) {
 		h.operator().engage(domain.StopManual)
 		request := h.requestClear(domain.RoleOperator, local)
 		h.as(domain.RoleApprover, "paul").refused(domain.CodeDenied, func(d *Decision) error {
-			d.Living([]string{"paul"}, []string{local}) // but had one, of an earlier build
+			d.Living([]string{"paul"}, []string{local}, nil) // but had one, of an earlier build
 			return d.ConfirmClear(request)
 		})
 		h.must(confirm([]string{"paul"}, request))

@@ -74,7 +74,7 @@ var table = []allowance{
 	{pkg: "internal/metrics", may: []string{"domain", "domain/..."}, tests: []string{"commands", "projections"}},
 	{pkg: "internal/snapshot", may: []string{"eventstore", "internal/owner"}},
 	// Bytes only, like an engine: which events are urgent is handed in.
-	{pkg: "internal/witness", may: []string{"eventstore"}, tests: []string{"internal/snapshot"}},
+	{pkg: "internal/witness", may: []string{"eventstore", "internal/owner"}, tests: []string{"internal/snapshot"}},
 	{pkg: "internal/tradefile", may: []string{"domain"}},
 	{pkg: "internal/importer", may: []string{"domain", "domain/...", "commands", "internal/tradefile"}},
 	{pkg: "internal/owner"},

@@ -31,7 +31,7 @@ import (
 type Config struct {
 	Store     string `env:"PETS_STORE" envDefault:"embedded:./pets-data" rule:"embedded:DIR, such as embedded:./pets-data" doc:"Where the events are kept: embedded:DIR is a folder on this machine."`
 	Dir       string `env:"PETS_DIR" envDefault:"" rule:"a folder" doc:"Where a server keeps what is no event: pending emergency stops, the stop socket, caches. Left empty: the folder of an embedded store, else ./pets-data."`
-	Witness   string `env:"PETS_WITNESS" envDefault:"" rule:"a folder, not inside PETS_DIR" doc:"Where the server notes how far the history had come, so that a store that was put back to an older copy is noticed; better on another disk. Left empty: PETS_DIR with -witness behind it."`
+	Witness   string `env:"PETS_WITNESS" envDefault:"" rule:"a folder outside of PETS_DIR and of the folder of the store" doc:"Where the server notes how far the history had come, so that a store that was put back to an older copy is noticed; better on another disk. Left empty: the path of PETS_DIR with -witness behind it."`
 	Portfolio string `env:"PETS_PORTFOLIO" envDefault:"main" rule:"1 to 64 letters, digits, dots, underscores and dashes" doc:"The portfolio a command means when it names none."`
 
 	Listen         string `env:"PETS_LISTEN" envDefault:"127.0.0.1:7433" rule:"host:port" doc:"Where pets serve answers. Other addresses than this machine's own need TLS."`
@@ -125,35 +125,75 @@ func Load(dir string, environ []string) (Config, error) {
 }
 
 // toStop are the variables that stopping something needs.
-var toStop = []string{"PETS_STORE", "PETS_DIR", "PETS_PORTFOLIO", "PETS_SERVER", "PETS_KEY", "PETS_CA"}
+var toStop = []string{"PETS_STORE", "PETS_DIR", "PETS_WITNESS", "PETS_PORTFOLIO", "PETS_SERVER", "PETS_KEY", "PETS_CA"}
+
+// targets are those that say what is meant.
+var targets = []string{"PETS_SERVER", "PETS_STORE", "PETS_DIR", "PETS_PORTFOLIO"}
+
+// Ignored is what [LoadToStop] went on without.
+type Ignored struct {
+	Errors []error
+	// Unsure are the variables that say what is meant (PETS_SERVER, PETS_STORE, PETS_DIR,
+	// PETS_PORTFOLIO) and were given, or may have been, in a way that nobody understands:
+	// something else than what is stopped may have been meant.
+	Unsure []string
+}
 
 // LoadToStop reads what it takes to reach a server, or a store, and stop something: a
 // mistake in the settings must not keep anybody from that, so it never fails. What could
 // not be read, and each value that cannot be used and has its default instead, is in the
 // second answer: the caller says so.
-func LoadToStop(dir string, environ []string) (Config, []error) {
-	found, ignored := lenient(dir)
-	if len(ignored) == 0 {
+func LoadToStop(dir string, environ []string) (Config, Ignored) {
+	values, file := lenient(dir)
+	fromFile := slices.Collect(maps.Keys(values))
+	given := environment(environ)
+	maps.Copy(values, given)
+	var ignored Ignored
+	for _, name := range file.Unsure {
+		if _, wins := given[name]; !wins {
+			ignored.Unsure = append(ignored.Unsure, name)
+		}
+	}
+	ignored.Unsure = append(ignored.Unsure, misspelt(values)...)
+	ignored.Errors = file.Errors
+	if len(ignored.Errors) == 0 {
 		c, err := Load(dir, environ)
 		if err == nil {
-			return c, nil
+			return c, ignored.inOrder()
 		}
-		ignored = append(ignored, err)
+		ignored.Errors = append(ignored.Errors, err)
 	}
-	maps.Copy(found, environment(environ))
-	values := map[string]string{}
+	usable := map[string]string{}
 	for _, name := range toStop {
-		if err := alone(name, found[name]); err == nil {
-			values[name] = found[name]
-		} else if !said(ignored, err) {
-			ignored = append(ignored, err)
+		err := alone(name, values[name])
+		if err == nil {
+			usable[name] = values[name]
+			continue
+		}
+		if !said(ignored.Errors, err) {
+			ignored.Errors = append(ignored.Errors, err)
+		}
+		if slices.Contains(targets, name) {
+			ignored.Unsure = append(ignored.Unsure, name)
 		}
 	}
 	var c Config
-	if err := parse(&c, values); err != nil { // each was tried alone: they do not touch each other
-		ignored = append(ignored, err)
+	if err := parse(&c, usable); err != nil { // each was tried alone: they do not touch each other
+		ignored.Errors = append(ignored.Errors, err)
 	}
-	return c, ignored
+	c.Warnings = warnings(values, fromFile)
+	return c, ignored.inOrder()
+}
+
+// inOrder has each variable once, the one that goes before the others first.
+func (i Ignored) inOrder() Ignored {
+	var unsure []string
+	for _, name := range targets {
+		if slices.Contains(i.Unsure, name) {
+			unsure = append(unsure, name)
+		}
+	}
+	return Ignored{i.Errors, unsure}
 }
 
 // alone tries one value beside the defaults of all others.
@@ -259,7 +299,7 @@ func (c Config) validate() error {
 	if err := c.ValidateServer(); err != nil {
 		return err
 	}
-	if err := c.validateFolders(); err != nil {
+	if err := c.ValidateFolders(); err != nil {
 		return err
 	}
 	if err := c.validateCustody(); err != nil {

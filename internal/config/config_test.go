@@ -252,11 +252,17 @@ func TestEnvExample(t *testing.T) {
 // "Everything of a server that is no event lies in PETS_DIR (default ./pets-data)", and
 // the witness beside it, so that an old copy of the one does not bring back the other.
 func TestServerFolders(t *testing.T) {
+	here := t.TempDir()
+	t.Chdir(here)
 	for _, tc := range []struct {
 		environ      []string
 		dir, witness string
 	}{
-		{nil, "pets-data", "pets-data-witness"},
+		{nil, "pets-data", filepath.Join(here, "pets-data-witness")},
+		{[]string{"PETS_STORE=embedded:."}, ".", here + "-witness"},
+		{[]string{"PETS_STORE=embedded:x/.."}, ".", here + "-witness"},
+		{[]string{"PETS_STORE=embedded:.."}, "..", filepath.Dir(here) + "-witness"},
+		{[]string{"PETS_STORE=embedded:/a", "PETS_DIR=/a/run"}, "/a/run", "/a-witness"},
 		{[]string{"PETS_STORE=embedded:/var/lib/pets/"}, "/var/lib/pets", "/var/lib/pets-witness"},
 		{[]string{"PETS_STORE=embedded:/a", "PETS_DIR=/b"}, "/b", "/b-witness"},
 		{[]string{"PETS_DIR=/b", "PETS_WITNESS=/c"}, "/b", "/c"},
@@ -268,5 +274,37 @@ func TestServerFolders(t *testing.T) {
 	for _, bad := range []string{"PETS_WITNESS=./pets-data", "PETS_WITNESS=pets-data/witness", "PETS_DIR=a\tb"} {
 		_, err := load(t, "", bad)
 		require.Error(t, err, bad)
+	}
+}
+
+// "Never in it": however the two are written, and whichever way leads there.
+func TestAWitnessInTheFolder(t *testing.T) {
+	here := t.TempDir()
+	t.Chdir(here)
+	require.NoError(t, os.MkdirAll("store/deep", 0o700))
+	require.NoError(t, os.Symlink("store", "link"))
+	require.NoError(t, os.Symlink(filepath.Join(here, "store", "deep"), "way"))
+	require.NoError(t, os.Symlink("store", "other-witness"))
+	require.NoError(t, os.Mkdir("other", 0o700))
+	for _, bad := range [][]string{
+		{"PETS_STORE=embedded:.", "PETS_WITNESS=" + filepath.Join(here, "w")},
+		{"PETS_STORE=embedded:store", "PETS_WITNESS=" + filepath.Join(here, "store", "w")},
+		{"PETS_STORE=embedded:" + filepath.Join(here, "store"), "PETS_WITNESS=store/w"},
+		{"PETS_DIR=store", "PETS_WITNESS=" + filepath.Join(here, "store", "w")},
+		{"PETS_STORE=embedded:store", "PETS_WITNESS=way"},
+		{"PETS_STORE=embedded:store", "PETS_WITNESS=way/deeper/still"},
+		{"PETS_STORE=embedded:link", "PETS_WITNESS=store/w"},
+		{"PETS_STORE=embedded:store", "PETS_DIR=run", "PETS_WITNESS=store/w"}, // it would go with the store
+	} {
+		_, err := load(t, "", bad...)
+		require.ErrorContains(t, err, "PETS_WITNESS must be", bad)
+	}
+	for _, unset := range [][]string{{"PETS_STORE=embedded:/"}, {"PETS_STORE=embedded:store", "PETS_DIR=other"}} {
+		_, err := load(t, "", unset...)
+		require.ErrorContains(t, err, "PETS_WITNESS is not set, and its default lies in", unset)
+	}
+	for _, good := range [][]string{{"PETS_STORE=embedded:."}, {"PETS_STORE=embedded:link"}, {"PETS_STORE=embedded:store", "PETS_WITNESS=storeroom"}, {"PETS_STORE=embedded:store", "PETS_WITNESS=..w"}} {
+		c := mustLoad(t, "", good...)
+		require.NotContains(t, c.WitnessDir(), "store/", good)
 	}
 }

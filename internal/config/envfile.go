@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/joho/godotenv"
@@ -105,23 +106,27 @@ func lineError(number int, message string) error {
 // lenient reads what it can of a .env file, and skips every line that readEnvFile would
 // refuse. It is for stopping things, which no file must keep anybody from: one that is no
 // file, that never ends or that nobody writes to is not even opened.
-func lenient(dir string) (values map[string]string, ignored []error) {
+func lenient(dir string) (values map[string]string, ignored Ignored) {
 	values = map[string]string{}
 	text, err := beginning(filepath.Join(dir, envFile))
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return values, nil
+		return values, Ignored{}
 	case err != nil:
-		return values, []error{unreadable(err)}
+		return values, Ignored{[]error{unreadable(err)}, slices.Clone(targets)}
 	case len(text) > maxEnvFile:
-		ignored = append(ignored, domain.Errorf(domain.CodeInvalid, "%s is larger than %d KiB: what stands behind that is not read", envFile, maxEnvFile>>10))
+		ignored = Ignored{
+			[]error{domain.Errorf(domain.CodeInvalid, "%s is larger than %d KiB: what stands behind that is not read", envFile, maxEnvFile>>10)},
+			slices.Clone(targets),
+		}
 		text = text[:bytes.LastIndexByte(text[:maxEnvFile], '\n')+1]
 	}
 	number := 0
-	skipped := func(what string) {
-		if len(ignored) < maxSkipped { // a file that is none has thousands
-			ignored = append(ignored, lineError(number, what))
+	skipped := func(line, what string) {
+		if len(ignored.Errors) < maxSkipped { // a file that is none has thousands
+			ignored.Errors = append(ignored.Errors, lineError(number, what))
 		}
+		ignored.Unsure = append(ignored.Unsure, mayName(line)...)
 	}
 	for line := range strings.Lines(string(text)) {
 		number++
@@ -131,18 +136,35 @@ func lenient(dir string) (values map[string]string, ignored []error) {
 		}
 		one, err := assigned(line)
 		if err != nil {
-			skipped("cannot be read")
+			skipped(line, "cannot be read")
 			continue
 		}
 		for name, value := range one {
 			if _, twice := values[name]; twice {
-				skipped(name + " stands in the file twice; the first counts")
+				skipped(line, name+" stands in the file twice; the first counts")
 				continue
 			}
 			values[name] = value
 		}
 	}
 	return values, ignored
+}
+
+// mayName are the variables that say what is meant and that a line which cannot be read
+// may have been to set.
+func mayName(line string) []string {
+	before, _, is := strings.Cut(line, "=")
+	if !is {
+		before = line
+	}
+	before = strings.ToUpper(before)
+	var out []string
+	for _, name := range targets {
+		if strings.Contains(before, name) {
+			out = append(out, name)
+		}
+	}
+	return append(out, misspelt(map[string]string{strings.TrimSpace(strings.TrimPrefix(before, "EXPORT ")): line})...)
 }
 
 // maxSkipped bounds how many lines are named.

@@ -118,16 +118,52 @@ func TestLoadToStopNeverFails(t *testing.T) {
 		require.Equal(t, c.server, got.Server, name)
 		require.Equal(t, "embedded:./pets-data", got.Store, name)
 		require.Equal(t, "main", got.Portfolio, name)
-		require.Contains(t, errors.Join(ignored...).Error(), c.said, name)
-		require.Less(t, len(ignored), 8, name)
+		require.Contains(t, errors.Join(ignored.Errors...).Error(), c.said, name)
+		require.Less(t, len(ignored.Errors), 8, name)
 	}
 	dir := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(dir, envFile), 0o700))
 	_, ignored := LoadToStop(dir, []string{"PETS_SERVER=http://10.0.0.5:7433"})
-	require.Contains(t, errors.Join(ignored...).Error(), ".env cannot be read")
+	require.Contains(t, errors.Join(ignored.Errors...).Error(), ".env cannot be read")
 	c, ignored := LoadToStop(t.TempDir(), []string{"PETS_SERVER=http://10.0.0.5:7433"})
-	require.Empty(t, ignored)
+	require.Empty(t, ignored.Errors)
 	require.Equal(t, "http://10.0.0.5:7433", c.Server)
+}
+
+// "The environment wins", also over what nobody understands in the file, and what says
+// nothing of a target leaves no doubt of it.
+func TestWhatIsUnsure(t *testing.T) {
+	all := []string{"PETS_SERVER", "PETS_STORE", "PETS_DIR", "PETS_PORTFOLIO"}
+	for _, c := range []struct {
+		file    string
+		environ []string
+		unsure  []string
+	}{
+		{file: "FOO BAR\nPETS_WITNESS='a\n"},
+		{file: "FOO='PETS_STORE=x\n"},
+		{file: "PETS_STORE='x\n", unsure: []string{"PETS_STORE"}},
+		{file: "export PETS_STORE='x\n", environ: []string{"PETS_STORE=embedded:x"}},
+		{file: "pets_server http://x\n", unsure: []string{"PETS_SERVER"}},
+		{file: "PETS_SEVER='http://x\n", unsure: []string{"PETS_SERVER"}},
+		{file: "PETS_DIR=a\nPETS_DIR=a\n", unsure: []string{"PETS_DIR"}},
+		{file: strings.Repeat("# comment\n", 10_000), unsure: all},
+		{file: strings.Repeat("# comment\n", 10_000), environ: []string{"PETS_SERVER=http://x", "PETS_DIR=", "PETS_STORE=embedded:x"}, unsure: []string{"PETS_PORTFOLIO"}},
+		{environ: []string{"PETS_STOER=embedded:x"}, unsure: []string{"PETS_STORE"}},
+		{environ: []string{"PETS_STOER=embedded:x", "PETS_STORE=embedded:x"}},
+		{environ: []string{"MAX_DAILY_LOSS_PCT=5", "PETS_WITNESS=a\tb", "PETS_CA=/nonexistent"}},
+	} {
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, envFile), []byte(c.file), 0o600))
+		_, ignored := LoadToStop(dir, c.environ)
+		require.Equal(t, c.unsure, ignored.Unsure, "%q %q", c.file, c.environ)
+	}
+}
+
+// "What a stop needs": a witness that is named is the one that a local stop writes.
+func TestTheWitnessOfAStop(t *testing.T) {
+	c, ignored := LoadToStop(t.TempDir(), []string{"PETS_WITNESS=/w", "MAX_DAILY_LOSS_PCT=5"})
+	require.Len(t, ignored.Errors, 1)
+	require.Equal(t, "/w", c.WitnessDir())
 }
 
 // A pipe that nobody writes to would keep a stop waiting for ever.
@@ -135,6 +171,6 @@ func TestLoadToStopOpensNoPipe(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, syscall.Mkfifo(filepath.Join(dir, envFile), 0o600))
 	_, ignored := LoadToStop(dir, nil)
-	require.Len(t, ignored, 1)
-	require.ErrorContains(t, ignored[0], ".env cannot be read")
+	require.Len(t, ignored.Errors, 1)
+	require.ErrorContains(t, ignored.Errors[0], ".env cannot be read")
 }

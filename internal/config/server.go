@@ -109,28 +109,3 @@ func (c Config) ServerDir() string {
 	}
 	return "pets-data"
 }
-
-// WitnessDir is the folder of the witness: beside [Config.ServerDir] and never in it, so
-// that putting back an old copy of the one does not put back the other.
-func (c Config) WitnessDir() string {
-	if c.Witness != "" {
-		return filepath.Clean(c.Witness)
-	}
-	return c.ServerDir() + "-witness"
-}
-
-// validateFolders refuses a witness that would be put back together with what it is to
-// testify against.
-func (c Config) validateFolders() error {
-	if strings.ContainsFunc(c.Dir, control) {
-		return domain.Invalid("PETS_DIR", "must be %s", lookup("Dir").rule)
-	}
-	if strings.ContainsFunc(c.Witness, control) {
-		return domain.Invalid("PETS_WITNESS", "must be %s", lookup("Witness").rule)
-	}
-	within, err := filepath.Rel(c.ServerDir(), c.WitnessDir())
-	if err == nil && within != ".." && !strings.HasPrefix(within, ".."+string(filepath.Separator)) {
-		return domain.Invalid("PETS_WITNESS", "must be %s", lookup("Witness").rule)
-	}
-	return nil
-}

@@ -74,6 +74,24 @@ func warnings(values map[string]string, fromFile []string) []string {
 	return out
 }
 
+// misspelt are the variables that say what is meant, are not set, and are most likely
+// what another name was to be.
+func misspelt(values map[string]string) []string {
+	var known, out []string
+	for _, v := range variables() {
+		known = append(known, v.name)
+	}
+	for name := range values {
+		if slices.Contains(known, name) || slices.Contains(elsewhere, name) {
+			continue
+		}
+		if near := nearest(name, known); slices.Contains(targets, near) && values[near] == "" {
+			out = append(out, near)
+		}
+	}
+	return out
+}
+
 // nearest returns the known name that a name is most likely meant to be, or "".
 func nearest(name string, known []string) string {
 	upper := strings.ToUpper(name)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // Health is how what is behind the API is doing. Zero is well.
@@ -26,6 +27,9 @@ type Health struct {
 	// WitnessBehind: the witness cannot be written, so that a store that is put back
 	// to an older copy would not be noticed.
 	WitnessBehind error
+	// ClockBehind is by how much the wall clock is behind what is recorded: nothing that
+	// opens exposure is taken meanwhile. 0 for not.
+	ClockBehind time.Duration
 }
 
 // health asks those who know.
@@ -78,6 +82,9 @@ func (h Health) warnings() []string {
 	}
 	if h.WitnessBehind != nil {
 		all = append(all, "warning: the witness cannot be written: a store that is put back to an older copy would not be noticed")
+	}
+	if h.ClockBehind > 0 {
+		all = append(all, fmt.Sprintf("warning: the wall clock is %s behind the last record: nothing is started or opened before it has caught up; look at what sets this machine's time", h.ClockBehind.Round(time.Second)))
 	}
 	return all
 }

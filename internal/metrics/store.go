@@ -1,6 +1,10 @@
 package metrics
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Health is how store and engine are doing.
 type Health struct {
@@ -11,6 +15,8 @@ type Health struct {
 	StopsPending          int
 	// StopsUnkept are those of them that a restart forgets.
 	StopsUnkept int
+	// ClockBehind is by how much the wall clock is behind the last record.
+	ClockBehind time.Duration
 }
 
 // The series of the store, which has no portfolio.
@@ -21,6 +27,7 @@ var (
 	diskReserve  = desc("disk_reserve_bytes", "Space that is kept for stops and for what has happened; 0 is none.")
 	stopsPending = desc("stops_pending", "Emergency stops that hold and are not recorded yet.")
 	stopsUnkept  = desc("stops_unkept", "Stops that hold in memory only: they could not be written anywhere, and a restart forgets them.")
+	clockBehind  = desc("clock_behind_seconds", "By how much the wall clock is behind the last record of a stream: nothing is opened there meanwhile; 0 for not.")
 )
 
 // store reads how the store is doing at the moment it is asked for.
@@ -28,7 +35,7 @@ type store func() Health
 
 // Describe implements prometheus.Collector.
 func (store) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{poisoned, damaged, diskFree, diskReserve, stopsPending, stopsUnkept} {
+	for _, d := range []*prometheus.Desc{poisoned, damaged, diskFree, diskReserve, stopsPending, stopsUnkept, clockBehind} {
 		out <- d
 	}
 }
@@ -42,4 +49,5 @@ func (s store) Collect(out chan<- prometheus.Metric) {
 	gauge(out, diskReserve, float64(h.DiskReserve))
 	gauge(out, stopsPending, float64(h.StopsPending))
 	gauge(out, stopsUnkept, float64(h.StopsUnkept))
+	gauge(out, clockBehind, h.ClockBehind.Seconds())
 }

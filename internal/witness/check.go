@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/google/uuid"
@@ -67,7 +69,16 @@ type OtherStoreError struct {
 }
 
 func (e *OtherStoreError) Error() string {
-	return fmt.Sprintf("the witness in %s is of another store (%s; this one is %s). If this store was made anew in the place of the other one, events that were acknowledged may be missing: put the other one back. If both are right, name another folder with PETS_WITNESS; if the other store is gone on purpose, move its witness away", e.Dir, e.Theirs, e.Store)
+	return fmt.Sprintf("the witness in %s is of another store (%s; this one is %s). If this store was put or made in the place of the other one, events that were acknowledged may be missing: put the other one back. If both are right, name another folder with PETS_WITNESS. Only if the other store is gone, or this one was salvaged from it, go on: pets serve --accept-rollback \"REASON\"", e.Dir, e.Theirs, e.Store)
+}
+
+// errNone is what is accepted where there is no witness although the store has events.
+var errNone = errors.New("there is none, although the store has events")
+
+// There reports whether a folder holds a witness, of whatever store, or what was one.
+func There(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, fileName))
+	return err == nil
 }
 
 // InUseError: another process writes the witness.

@@ -3,9 +3,13 @@ package witness
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
+
+	"pets/internal/owner"
 )
 
 // Names in the folder of a witness.
@@ -23,6 +27,7 @@ type disk struct {
 	file  *os.File // nil until a whole file was written
 	size  int64
 	least int64 // its size when it was last written whole
+	aside bool  // the file that is there is kept when the first is written
 }
 
 // compactFrom is the size below which a file is never written anew.
@@ -61,9 +66,14 @@ func (d *disk) replace(b []byte) error {
 	if err != nil {
 		return err
 	}
-	giveTo(tmp, d.dir)
-	_, err = f.Write(b)
+	err = owner.Adopt(f, d.dir)
+	if err == nil {
+		_, err = f.Write(b)
+	}
 	err = errors.Join(err, syncData(f, err))
+	if err == nil {
+		err = d.keepAside()
+	}
 	if err == nil {
 		err = os.Rename(tmp, filepath.Join(d.dir, fileName))
 	}
@@ -77,16 +87,55 @@ func (d *disk) replace(b []byte) error {
 	return nil
 }
 
+// keepAside gives the file that is there another name, once: it is the only one that
+// knows what is missing.
+func (d *disk) keepAside() error {
+	if !d.aside {
+		return nil
+	}
+	old := filepath.Join(d.dir, fileName)
+	kept := old + ".until-" + time.Now().UTC().Format("20060102T150405Z")
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(kept); errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		kept = fmt.Sprintf("%s.until-%s-%d", old, time.Now().UTC().Format("20060102T150405Z"), n)
+	}
+	if err := os.Rename(old, kept); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	d.aside = false
+	return nil
+}
+
 // make makes the folder if there is none.
 func (d *disk) make() error {
 	if _, err := os.Stat(d.dir); err == nil {
 		return nil
 	}
-	if err := os.MkdirAll(d.dir, 0o700); err != nil {
+	if err := owner.MkdirAll(filepath.Dir(d.dir)); err != nil {
 		return err
 	}
-	giveTo(d.dir, d.owner)
+	if err := os.Mkdir(d.dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := d.adopt(); err != nil {
+		return err
+	}
 	return syncDir(filepath.Dir(d.dir))
+}
+
+// adopt gives the folder, if root made it, to the owner of the server's own.
+func (d *disk) adopt() error {
+	f, err := os.Open(d.dir)
+	if err != nil {
+		return err
+	}
+	like := d.owner
+	if like == "" {
+		like = filepath.Dir(d.dir)
+	}
+	return errors.Join(owner.Adopt(f, like), f.Close())
 }
 
 func (d *disk) close() {
@@ -106,7 +155,7 @@ func syncDir(dir string) error {
 
 // readBook reads the file of a folder; nil means that there is none.
 func readBook(dir string) (*book, error) {
-	b, err := os.ReadFile(filepath.Join(dir, fileName))
+	b, err := readFile(filepath.Join(dir, fileName))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil //nolint:nilnil // no file is no book
@@ -114,4 +163,27 @@ func readBook(dir string) (*book, error) {
 		return nil, fmt.Errorf("it cannot be read: %w", err)
 	}
 	return parse(b)
+}
+
+// maxFile bounds what is read into memory: a million streams take some 600 MB.
+const maxFile = 2 << 30
+
+// readFile reads a plain file. A link, a device or a pipe in its place is not followed,
+// nor waited for.
+func readFile(path string) ([]byte, error) {
+	f, err := openPlain(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // read only
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is not a plain file")
+	case info.Size() > maxFile:
+		return nil, fmt.Errorf("it has %d bytes; the most is %d", info.Size(), maxFile)
+	}
+	return io.ReadAll(io.LimitReader(f, maxFile+1))
 }

@@ -8,25 +8,16 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"pets/internal/owner"
 )
 
-// giveTo gives a new file to the owner of another when root made it: a command that a
-// person ran with sudo must not leave files that the service cannot write. It is tried,
-// and what fails shows when the service comes to it.
-func giveTo(path, like string) {
-	if os.Geteuid() != 0 || like == "" {
-		return
-	}
-	info, err := os.Stat(like)
-	if err != nil {
-		return
-	}
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid != 0 {
-		_ = os.Lchown(path, int(stat.Uid), int(stat.Gid))
-	}
+// openPlain opens a file for reading without following a link and without waiting for
+// the other end of a pipe.
+func openPlain(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 }
 
 // errInUse: another process writes this witness.
@@ -42,7 +33,9 @@ func (d *disk) lock() (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	giveTo(path, d.dir)
+	if err := owner.Adopt(f, d.dir); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		_ = f.Close() // nothing was written through it
 		if errors.Is(err, unix.EWOULDBLOCK) {

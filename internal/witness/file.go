@@ -144,11 +144,14 @@ func parse(b []byte) (*book, error) {
 	case be.Uint32(b[8:]) != version:
 		return nil, fmt.Errorf("it has version %d; this build reads %d", be.Uint32(b[8:]), version)
 	}
+	if len(b) == headerLen {
+		return nil, fmt.Errorf("it ends before its first pass")
+	}
 	k := &book{store: uuid.UUID(b[12:28]), entries: map[string]*entry{}}
 	for at := headerLen; at < len(b); {
 		body, err := cutPass(b[at:])
 		if err != nil {
-			if torn(b[at:], at) {
+			if at > headerLen && torn(b[at:], at) { // the first came with the name of the file, whole
 				k.torn = len(b) - at
 				return k, nil
 			}

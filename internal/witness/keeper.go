@@ -107,7 +107,9 @@ type Opened struct {
 	New bool
 	// Torn bytes of a last entry, cut short by a crash, were left out.
 	Torn int
-	// Differences and Damage are what was accepted, if that was asked for.
+	// Differences and Damage are what was accepted, if that was asked for. Damage says why
+	// nobody knows what is missing: the witness cannot be relied on, is of another store,
+	// or is not there although the store has events.
 	Differences []Difference
 	Damage      error
 }
@@ -117,9 +119,10 @@ func (o Opened) Accepted() bool { return len(o.Differences) > 0 || o.Damage != n
 
 // Open reads the witness of a store and compares the two. A store that holds less than
 // was witnessed, or something else, is a *[RolledBackError]; a witness that cannot be
-// relied on a *[DamagedError]; with accept, both are let through and the witness is begun
-// anew. That it is of another store (*[OtherStoreError]) or in use (*[InUseError]) is not
-// let through. Nothing is written before [Keeper.Start].
+// relied on a *[DamagedError], and one of another store an *[OtherStoreError]. With
+// accept, all of them are let through, the witness is begun anew, and the file there was
+// is kept aside. That it is in use (*[InUseError]) is not let through. Nothing is written
+// before [Keeper.Start].
 func Open(ctx context.Context, o Options, accept bool) (*Keeper, Opened, error) {
 	k := &Keeper{
 		o: o.withDefaults(), disk: &disk{dir: o.Dir, owner: o.Owner},
@@ -142,25 +145,33 @@ func (k *Keeper) open(ctx context.Context, accept bool) (opened Opened, err erro
 	}
 	b, err := readBook(k.o.Dir)
 	switch {
-	case err != nil && !accept:
-		return opened, &DamagedError{k.o.Dir, err}
 	case err != nil:
-		opened.Damage = err
-		return opened, nil
+		err = &DamagedError{k.o.Dir, err}
+	case b != nil && b.store != k.o.ID:
+		err = &OtherStoreError{k.o.Dir, b.store, k.o.ID}
 	case b == nil:
 		opened.New = true
-		return opened, nil
-	case b.store != k.o.ID:
-		return opened, &OtherStoreError{k.o.Dir, b.store, k.o.ID}
-	}
-	opened.Torn = b.torn
-	if opened.Differences, err = differences(ctx, k.o.Store, b); err != nil {
+		if accept {
+			opened.Damage, err = k.unseen(ctx)
+		}
 		return opened, err
 	}
+	if err == nil {
+		opened.Torn = b.torn
+		if opened.Differences, err = differences(ctx, k.o.Store, b); err != nil {
+			return opened, err // the store cannot be read
+		}
+	}
 	switch {
+	case err != nil && !accept:
+		return opened, err
+	case err != nil:
+		opened.Damage, k.disk.aside = cause(err), true
+		return opened, nil
 	case len(opened.Differences) > 0 && !accept:
 		return opened, &RolledBackError{k.o.Dir, opened.Differences}
 	case len(opened.Differences) > 0:
+		k.disk.aside = true
 		return opened, nil // nothing of the old book is believed: all is hashed anew, and no snapshot is used
 	}
 	k.position, k.status.Written = b.position, b.written
@@ -168,6 +179,28 @@ func (k *Keeper) open(ctx context.Context, accept bool) (opened Opened, err erro
 		k.trees[name] = &tree{entry: *e, base: e.frontier.Clone()}
 	}
 	return opened, nil
+}
+
+// cause is what is wrong with a witness, without what to do about it.
+func cause(err error) error {
+	var damaged *DamagedError
+	var other *OtherStoreError
+	switch {
+	case errors.As(err, &damaged):
+		return damaged.Cause
+	case errors.As(err, &other):
+		return fmt.Errorf("it is of another store (%s; this one is %s)", other.Theirs, other.Store)
+	}
+	return err
+}
+
+// unseen is what is wrong with a store that nobody has witnessed: nothing if it is empty.
+func (k *Keeper) unseen(ctx context.Context) (what, err error) {
+	streams, err := k.o.Store.Streams(ctx)
+	if err == nil && len(streams) > 0 {
+		what = errNone
+	}
+	return what, err
 }
 
 func (k *Keeper) unlock() error {

@@ -1,6 +1,9 @@
 package witness
 
 import (
+	"context"
+	"errors"
+
 	"github.com/google/uuid"
 
 	"pets/eventstore"
@@ -29,4 +32,48 @@ func (r *Reader) Newest(kind, stream string, atMost uint64) (size uint64, hash e
 	}
 	s, ok := e.newest(kind, atMost)
 	return s.size, s.hash, ok
+}
+
+// Seen is what a witness had seen at a moment, for a process that only reads: a store that
+// is opened after that has to hold it.
+type Seen struct {
+	dir  string
+	book *book // nil where there is none that can be used
+}
+
+// See reads the witness in a folder.
+func See(dir string) Seen {
+	b, err := readBook(dir)
+	if err != nil {
+		b = nil
+	}
+	return Seen{dir, b}
+}
+
+// Missing compares the heads of a store with what was seen: an error is an
+// *[OtherStoreError] or a *[RolledBackError]. No record is read.
+func (s Seen) Missing(ctx context.Context, store eventstore.Store, id uuid.UUID) error {
+	switch {
+	case s.book == nil:
+		return nil
+	case s.book.store != id:
+		return &OtherStoreError{s.dir, s.book.store, id}
+	}
+	var found []Difference
+	for _, name := range s.book.names() {
+		d := Difference{Stream: name, Witnessed: s.book.entries[name].frontier.Size()}
+		head, err := store.Head(ctx, name)
+		if missing := (*eventstore.NotFound)(nil); err != nil && !errors.As(err, &missing) {
+			return nil // whoever reads on learns it
+		} else if err == nil {
+			d.Found = head + 1
+		}
+		if d.Found < d.Witnessed {
+			found = append(found, d)
+		}
+	}
+	if len(found) > 0 {
+		return &RolledBackError{s.dir, found}
+	}
+	return nil
 }

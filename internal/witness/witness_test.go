@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -292,25 +293,112 @@ func TestNoWitnessAndAnOldOne(t *testing.T) {
 	require.EqualValues(t, 1, r.book().entries["portfolio-new"].frontier.Size())
 }
 
-// "A witness of another store at the same path: refused", also with accept: it may be
-// needed.
-func TestTheWitnessOfAnotherStoreIsLeftAlone(t *testing.T) {
+// "A witness of another store at the same path: refused", and with accept gone on without;
+// the file is kept, for it may be needed.
+func TestTheWitnessOfAnotherStore(t *testing.T) {
 	r := rolled(t, 10)
 	o := r.options()
 	o.ID = uuid.New()
 	before, err := os.ReadFile(r.file())
 	require.NoError(t, err)
-	for _, accept := range []bool{false, true} {
-		_, _, err := Open(t.Context(), o, accept)
-		var other *OtherStoreError
-		require.ErrorAs(t, err, &other)
-		require.Equal(t, id, other.Theirs)
-	}
-	after, err := os.ReadFile(r.file())
-	require.NoError(t, err)
-	require.Equal(t, before, after)
+	_, _, err = Open(t.Context(), o, false)
+	var other *OtherStoreError
+	require.ErrorAs(t, err, &other)
+	require.Equal(t, id, other.Theirs)
+	require.Contains(t, other.Error(), "--accept-rollback")
 	_, _, ok := Read(r.dir, o.ID).Newest("state", "portfolio-a", 99)
 	require.False(t, ok)
+
+	k, opened, err := Open(t.Context(), o, true)
+	require.NoError(t, err)
+	require.True(t, opened.Accepted())
+	require.ErrorContains(t, opened.Damage, "is of another store")
+	require.Equal(t, before, r.read(fileName), "nothing is written before what is accepted is recorded")
+	k.Start()
+	r.close(k)
+	require.Equal(t, o.ID, r.book().store)
+	require.Equal(t, before, r.read(r.kept()))
+	k, opened, err = Open(t.Context(), o, false)
+	require.NoError(t, err)
+	require.Equal(t, Opened{}, opened)
+	k.Abandon()
+}
+
+func (r *rig) read(name string) []byte {
+	r.t.Helper()
+	b, err := os.ReadFile(filepath.Join(r.dir, name))
+	require.NoError(r.t, err)
+	return b
+}
+
+// kept is the name of the file that was kept aside.
+func (r *rig) kept() string {
+	r.t.Helper()
+	found, err := filepath.Glob(r.file() + ".until-*")
+	require.NoError(r.t, err)
+	require.Len(r.t, found, 1)
+	return filepath.Base(found[0])
+}
+
+// "No witness though the store has events" is accepted only if that is asked for, and then
+// it is something that is accepted. A store without events has none.
+func TestNoWitnessIsAccepted(t *testing.T) {
+	r := newRig(t)
+	k, opened, err := Open(t.Context(), r.options(), true)
+	require.NoError(t, err)
+	require.False(t, opened.Accepted(), "there is nothing")
+	k.Abandon()
+	r.grow("portfolio-a", 3)
+	k, opened, err = Open(t.Context(), r.options(), false)
+	require.NoError(t, err)
+	require.Equal(t, Opened{New: true}, opened)
+	k.Abandon()
+	k, opened, err = Open(t.Context(), r.options(), true)
+	require.NoError(t, err)
+	require.True(t, opened.Accepted())
+	require.ErrorContains(t, opened.Damage, "although the store has events")
+	k.Abandon()
+}
+
+// "Must be a regular file, bounded": what lies in the place of the witness is neither
+// followed nor waited for nor read for ever, and is kept aside when that is accepted.
+func TestWhatIsNoPlainFile(t *testing.T) {
+	for name, put := range map[string]func(path string) error{
+		"a link":     func(path string) error { return os.Symlink("/dev/zero", path) },
+		"a loop":     func(path string) error { return os.Symlink(path, path) },
+		"a pipe":     func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"a folder":   func(path string) error { return os.Mkdir(path, 0o700) },
+		"a terabyte": func(path string) error { return errors.Join(os.WriteFile(path, nil, 0o600), os.Truncate(path, 1<<40)) },
+	} {
+		r := newRig(t)
+		r.grow("portfolio-a", 3)
+		require.NoError(t, os.MkdirAll(r.dir, 0o700))
+		require.NoError(t, put(r.file()), name)
+		var damaged *DamagedError
+		_, _, err := Open(t.Context(), r.options(), false)
+		require.ErrorAs(t, err, &damaged, name)
+		require.True(t, There(r.dir))
+		require.Empty(t, Read(r.dir, id).entries)
+		k, opened, err := Open(t.Context(), r.options(), true)
+		require.NoError(t, err, name)
+		require.Error(t, opened.Damage, name)
+		k.Start()
+		r.close(k)
+		r.kept()
+		r.close(r.open())
+	}
+}
+
+// "A first pass is renamed in whole": a file without a whole pass is no torn one.
+func TestAFileWithoutAPassIsDamage(t *testing.T) {
+	r, good, last := twoPasses(t)
+	for n := range last {
+		require.NoError(t, os.WriteFile(r.file(), good[:n], 0o600))
+		_, err := readBook(r.dir)
+		require.Error(t, err, "%d bytes", n)
+	}
+	require.NoError(t, os.WriteFile(r.file(), good[:last], 0o600))
+	require.Len(t, r.book().entries, 1)
 }
 
 // "A lock": two processes with copies of one store do not share a witness.
