@@ -50,6 +50,8 @@ type app struct {
 
 	// patience is how long a request to the server is tried for; 0 is the client's own.
 	patience time.Duration
+	// within bounds such a request, also one that is under way; 0 is no bound.
+	within time.Duration
 
 	// acceptRollback is why a server goes on with a store that was rolled back; empty for
 	// not.
@@ -62,6 +64,7 @@ type app struct {
 	json      bool
 
 	found *remote // the server of this run, once it was looked for
+	waits string  // what was last said to be waited for
 	named string  // what was last said to be acted on
 	lost  error   // what is wrong with PETS_SERVER, where a stop went on without it
 }
@@ -97,7 +100,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 		_, _ = fmt.Fprintln(a.err, "pets: interrupted")
 		return 1
 	}
-	_, _ = fmt.Fprintln(a.err, "pets:", err)
+	_, _ = fmt.Fprintln(a.err, "pets:", strings.ReplaceAll(err.Error(), "\n", "\npets: ")) // each of several errors
 	var usage errUsage
 	if errors.As(err, &usage) {
 		return 2

@@ -170,13 +170,18 @@ func (a *app) holder(dir string) (*remote, error) {
 
 // exchange sends one request to a server.
 func (a *app) exchange(ctx context.Context, r *remote, method, path string, body, into any) error {
-	o := client.Options{URL: r.url, Key: a.config.Key.Reveal(), CAFile: r.ca, Patience: a.patience}
+	o := a.asking(r)
 	if r.way != nil { // who may connect to the socket needs no key, and a wrong one would be refused
 		o.URL, o.Key, o.Dial = "http://stop.sock", "", r.way.dial
-		o.Patience = cmp.Or(a.patience, socketPatience)
+		o.Patience, o.Within = cmp.Or(a.patience, socketPatience), socketPatience
 	} else if o.Key == "" {
 		return needsKey()
 	}
+	return explained(r, a.send(ctx, o, method, path, body, into))
+}
+
+// send sends one request.
+func (a *app) send(ctx context.Context, o client.Options, method, path string, body, into any) error {
 	c, err := client.New(o)
 	if err != nil {
 		return err

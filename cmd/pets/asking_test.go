@@ -1,0 +1,85 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+)
+
+// "Errors that cannot mend are not waited for": a person learns at once what is wrong, and
+// for a stop, that it did not happen and what to do next.
+func TestWhatCannotMendIsSaidAtOnce(t *testing.T) {
+	plain := newListener(t)
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	defer secure.Close()
+	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, nobody.Close())
+	for name, c := range map[string]struct{ url, want string }{
+		"nobody listens": {"http://" + nobody.Addr().String(), "nobody listens there"},
+		"no TLS":         {strings.Replace(plain.URL, "http:", "https:", 1), "begins with http://"},
+		"TLS":            {strings.Replace(secure.URL, "https:", "http:", 1), "begins with https://"},
+		"certificate":    {secure.URL, "PETS_CA"},
+	} {
+		for _, args := range [][]string{{"stop", "alpha"}, {"stop", "--emergency"}, {"stop", "--emergency", "--everywhere"}, {"state"}, {"start", "alpha"}, {"events", "--follow"}} {
+			s := newShell(t)
+			s.env = append(s.env, "PETS_KEY="+someKey, "PETS_SERVER="+c.url)
+			start := time.Now()
+			r := s.run(args...)
+			require.Less(t, time.Since(start), 10*time.Second, "%s: %v", name, args)
+			require.Equal(t, 1, r.code, "%s: %v", name, args)
+			require.Contains(t, r.err, c.want, "%s: %v", name, args)
+			require.Contains(t, r.err, c.url, "%s: %v", name, args)
+			stops := args[0] == "stop"
+			require.Equal(t, stops, strings.Contains(r.err, "pets: NOT stopped: "), r.err)
+			require.Equal(t, stops, strings.Contains(r.err, "sudo pets stop --emergency"), r.err)
+		}
+	}
+}
+
+// "The first way has bounds that also cut a request under way": a server that is stopped
+// like a process takes what it is sent and never answers. The socket is the second way.
+func TestAFrozenServer(t *testing.T) {
+	frozen, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, frozen.Close()) }()
+	s := small(t)
+	lock, err := lockServerDir(s.store(), s.store())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, lock.Close()) }()
+	require.NoError(t, lock.answersAt("http://"+frozen.Addr().String()))
+	socket := listenAt(t, s.store())
+	s.env = append(s.env, "PETS_KEY="+someKey, "PETS_SERVER=http://"+frozen.Addr().String())
+	start := time.Now()
+	r := s.run("stop", "--emergency")
+	require.Less(t, time.Since(start), 15*time.Second)
+	require.Equal(t, 0, r.code, r.err)
+	require.Contains(t, r.err, "no answer within 3s")
+	require.Len(t, socket.heard(), 1)
+}
+
+// A person in a hurry can always stop: the reason may be left out, of the folder and of a
+// server; the API still wants one.
+func TestAStopNeedsNoReason(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "store")
+	p := serveFolder(t, folder)
+	require.NoError(t, p.client(adminKey).Send(t.Context(), http.MethodPost, "/v1/portfolios", "open", map[string]any{"id": "main", "mode": "paper"}, nil))
+	s := &shell{t: t, dir: t.TempDir(), ctx: t.Context()}
+	for _, more := range [][]string{nil, {"--everywhere"}, {"--reason", " "}} {
+		require.Contains(t, s.ok(append([]string{"stop", "--emergency", "--store", "embedded:" + folder}, more...)...), "engaged", more)
+	}
+	require.Contains(t, s.ok("events", "--type", domain.EmergencyStopEngagedType, "--store", "embedded:"+folder), unreasoned)
+	p.cmd.Process.Kill() //nolint:errcheck // it may have ended
+	_, _ = p.cmd.Process.Wait()
+	r := s.run("stop", "--emergency", "--store", "embedded:"+folder) // it warns of the witness
+	require.Equal(t, 0, r.code, r.err)
+	require.Contains(t, r.out, "engaged")
+}
