@@ -225,6 +225,9 @@ func (s *server) run(ctx context.Context, ready func(context.Context) error) (er
 		s.work.Go(func() { s.serveSocket(ctx) })
 	}
 	s.work.Go(func() { s.follow(ctx) })
+	before := s.store.End() // what is recorded from here on is news
+	s.work.Go(func() { s.tell(ctx, before) })
+	s.work.Go(func() { s.tellPending(ctx) })
 	s.work.Go(func() { s.watchHealth(ctx) })
 	s.work.Go(func() { s.api.Flush(ctx) })
 	s.work.Go(func() { s.api.WatchLegs(ctx) })
