@@ -1,9 +1,11 @@
 package main
 
 import (
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
+	"pets/eventstore/embedded"
 )
 
 // "Errors that cannot mend are not waited for": a person learns at once what is wrong, and
@@ -82,4 +85,30 @@ func TestAStopNeedsNoReason(t *testing.T) {
 	r := s.run("stop", "--emergency", "--store", "embedded:"+folder) // it warns of the witness
 	require.Equal(t, 0, r.code, r.err)
 	require.Contains(t, r.out, "engaged")
+}
+
+// A folder that was moved under a live server is that server's still, by its socket and by
+// its address; and where PETS_DIR is held for another store, no address is guessed.
+func TestAFolderThatWasMovedUnderItsServer(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "store")
+	p := serveFolder(t, folder)
+	require.NoError(t, p.client(adminKey).Send(t.Context(), http.MethodPost, "/v1/portfolios", "open", map[string]any{"id": "main", "mode": "paper"}, nil))
+	gone := filepath.Join(filepath.Dir(folder), "gone")
+	require.NoError(t, os.Rename(folder, gone))
+	s := &shell{t: t, dir: t.TempDir(), ctx: t.Context(), env: []string{"PETS_STORE=embedded:" + gone}}
+	r := s.run("stop", "--emergency")
+	require.Contains(t, r.err, "acting on the server that holds "+gone+", by its stop socket")
+	require.Equal(t, 0, r.code, r.err)
+	a := &app{err: io.Discard, out: io.Discard}
+	a.config.Store = "embedded:" + gone
+	found, err := a.remote()
+	require.NoError(t, err)
+	require.Equal(t, p.url, found.url)
+
+	other := small(t)
+	store, err := embedded.Open(other.store(), embedded.Options{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, store.Close()) }()
+	other.env = append(other.env, "PETS_DIR="+gone, "PETS_KEY="+someKey)
+	other.fails(1, []string{"NOT stopped", "nobody says where the server of this store answers"}, "stop", "--emergency")
 }

@@ -26,7 +26,7 @@ type socket struct {
 func (a *app) socketOf(store string) *socket {
 	dir := a.config.ServerDir()
 	h, held := holderOf(dir)
-	if held && !h.of(store) || !held && !sameFolder(dir, store) {
+	if held && !a.holds(h, store) || !held && !sameFolder(dir, store) {
 		return nil
 	}
 	return answering(&socket{dir, store})

@@ -152,14 +152,22 @@ func (a *app) remote() (*remote, error) {
 	return a.holder(t.dir)
 }
 
+// holds reports whether whoever holds PETS_DIR holds the store in a folder. Where the two
+// are one, it does by whatever name: the folder was moved under it.
+func (a *app) holds(h holder, dir string) bool {
+	return h.of(dir) || sameFolder(a.config.ServerDir(), dir)
+}
+
 // holder is the server that holds a folder.
 func (a *app) holder(dir string) (*remote, error) {
 	h, held := holderOf(a.config.ServerDir())
 	switch {
-	case held && h.of(dir) && h.URL != "":
+	case held && a.holds(h, dir) && h.URL != "":
 		a.found = &remote{url: h.URL, ca: a.localCA(h.URL)}
-	case held && h.of(dir):
+	case held && a.holds(h, dir):
 		return nil, domain.Errorf(domain.CodeUnavailable, "%s: locked by pid %d, which is no server, or not one yet; try again, or name the server with --server", dir, h.PID)
+	case held && isLocked(dir):
+		return nil, domain.Errorf(domain.CodeUnavailable, "%s is locked, and %s (PETS_DIR) by pid %d for the store at %s: nobody says where the server of this store answers; name it with --server, or set PETS_DIR to its folder", dir, a.config.ServerDir(), h.PID, h.Store)
 	case isLocked(dir):
 		a.found = &remote{url: defaultServer, ca: a.config.CAFile}
 	default:
