@@ -112,3 +112,18 @@ func TestAFolderThatWasMovedUnderItsServer(t *testing.T) {
 	other.env = append(other.env, "PETS_DIR="+gone, "PETS_KEY="+someKey)
 	other.fails(1, []string{"NOT stopped", "nobody says where the server of this store answers"}, "stop", "--emergency")
 }
+
+// "A setting that is missing is not 'try again'": what a server without a keystore is asked
+// about keys is answered once, and its log does not repeat it.
+func TestAServerWithoutAKeystoreSaysSoOnce(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "store")
+	p := serveFolder(t, folder)
+	for _, args := range [][]string{{"keys", "status"}, {"keys", "rotate"}} {
+		start := time.Now()
+		r := p.pets(folder, adminKey, args...)
+		require.Equal(t, 1, r.code, args)
+		require.Contains(t, r.err, "ENCRYPTION_KEY is not set", args)
+		require.Less(t, time.Since(start), 10*time.Second, args)
+	}
+	require.NotContains(t, p.errs.String(), "unavailable")
+}
