@@ -42,6 +42,8 @@ type app struct {
 	// For tests: another wall clock, and a word once the demo was played.
 	wall   func() time.Time
 	played func()
+	// madeUp is a clock that plays a story, as the demo does.
+	madeUp bool
 	// ask puts a question to whoever sits at a terminal, if anybody does.
 	ask func(question string) (yes, terminal bool)
 

@@ -150,13 +150,17 @@ func (a *app) newServer(now func() time.Time) (_ *server, err error) {
 	s.meter = metrics.New()
 	started := time.Now()
 	monotonic := func() time.Duration { return time.Since(started) }
-	if a.wall != nil { // a clock that is made up jumps as it likes
+	ahead := s.ahead
+	if a.wall != nil || a.madeUp { // such a clock jumps as it likes, and nobody is to look at it
 		monotonic = nil
+	}
+	if a.madeUp {
+		ahead = nil
 	}
 	s.keys = projections.NewKeyring(s.store)
 	snapshots := s.witness.saver
 	s.engine = commands.NewEngine(s.store, commands.EngineOptions{
-		Options: commands.Options{Now: now, Monotonic: monotonic, Snapshots: snapshots, Jumped: s.jumped, Folding: s.folding, Ahead: s.ahead, Scarce: s.scarce}, Latch: a.latch(),
+		Options: commands.Options{Now: now, Monotonic: monotonic, Snapshots: snapshots, Jumped: s.jumped, Folding: s.folding, Ahead: ahead, Scarce: s.scarce}, Latch: a.latch(),
 		Failed: func(what string, err error) {
 			s.log.Error("the engine has a problem", "what", what, "error", err.Error())
 		},
