@@ -127,3 +127,16 @@ func TestAServerWithoutAKeystoreSaysSoOnce(t *testing.T) {
 	}
 	require.NotContains(t, p.errs.String(), "unavailable")
 }
+
+// "PETS_CA is not needed where that server's PETS_DIR is on this machine", also where the
+// server is named.
+func TestTheCertificateOfANamedServerHere(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "store")
+	p := serveFolder(t, folder, "PETS_TLS_SELF=true")
+	s := &shell{t: t, dir: t.TempDir(), ctx: t.Context(), env: []string{"PETS_STORE=embedded:" + folder, "PETS_KEY=" + adminKey}}
+	require.Contains(t, s.ok("--server", p.url, "apikey", "list"), "admin")
+	s.env = append(s.env, "PETS_SERVER="+strings.Replace(p.url, "127.0.0.1", "localhost", 1))
+	require.Contains(t, s.ok("apikey", "list"), "admin")
+	s.env[0] = "PETS_STORE=embedded:" + t.TempDir()
+	s.fails(1, []string{"unknown authority", "PETS_CA"}, "--server", p.url, "apikey", "list")
+}

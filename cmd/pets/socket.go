@@ -105,6 +105,16 @@ func (a *app) localCA(address string) string {
 	return own
 }
 
+// trusted is the certificate by which a server that is named is trusted: PETS_CA, or that
+// of PETS_DIR where its lock says that it is the same server.
+func (a *app) trusted(address string) string {
+	h, held := holderOf(a.config.ServerDir())
+	if a.config.CAFile != "" || a.config.TLSCert != "" || !held || h.URL == "" || !sameServer(h.URL, address) {
+		return a.config.CAFile
+	}
+	return a.localCA(h.URL)
+}
+
 // decided reports whether an answer is the server's decision, which no other way to it
 // would change.
 func decided(err error) bool {

@@ -144,7 +144,7 @@ func (a *app) remote() (*remote, error) {
 	case err != nil:
 		return nil, err
 	case t.url != "":
-		a.found = &remote{url: t.url, ca: a.config.CAFile}
+		a.found = &remote{url: t.url, ca: a.trusted(t.url)}
 		return a.found, nil
 	case !hasStore(t.dir):
 		return nil, noStore(t.dir)
