@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
+	"strings"
 	"syscall"
 	"time"
 
@@ -55,12 +57,15 @@ func (a *app) bounded(another bool) func() {
 }
 
 // explained says where it failed, and what a person can do about it.
-func explained(r *remote, err error) error {
+func (a *app) explained(ctx context.Context, r *remote, o client.Options, err error) error {
+	var problem *client.Problem
 	var certificate *tls.CertificateVerificationError
 	var name *net.DNSError
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &problem):
+		return a.portfolioNamed(ctx, r, o, problem, err)
 	case errors.As(err, &certificate):
 		return fmt.Errorf("%s: %w; where it made its certificate itself, set PETS_CA to a copy of its tls/cert.pem (PETS_DIR of its machine)", r, err)
 	case errors.Is(err, client.ErrWrongScheme):
@@ -71,6 +76,44 @@ func explained(r *remote, err error) error {
 		return fmt.Errorf("%s: nobody listens there: %w", r, err)
 	}
 	return err
+}
+
+// portfolioNamed is what a server says of a portfolio that it has not, or not yet, in the
+// words that are said of a folder. Every other problem stays as it is.
+func (a *app) portfolioNamed(ctx context.Context, r *remote, o client.Options, p *client.Problem, err error) error {
+	said := *p
+	switch {
+	case p.Code() != domain.CodeNotFound || r.way != nil:
+		return err
+	case p.Detail == "the portfolio did not exist yet at that time":
+		said.Detail = notYet(a.config.Portfolio).Message
+	case p.Detail == "there is no such portfolio":
+		var there struct {
+			Portfolios []struct {
+				Portfolio string `json:"portfolio"`
+			} `json:"portfolios"`
+		}
+		o.Patience, o.Within = refusedFor, refusedFor
+		if a.send(ctx, o, http.MethodGet, "/v1/portfolios", nil, &there) != nil || len(there.Portfolios) == 0 {
+			return err
+		}
+		ids := make([]string, len(there.Portfolios))
+		for i, one := range there.Portfolios {
+			ids[i] = one.Portfolio
+		}
+		said.Detail = notThere(a.config.Portfolio, ids).Message
+	default:
+		return err
+	}
+	return &said
+}
+
+func notYet(portfolio string) *domain.Error {
+	return domain.Errorf(domain.CodeNotFound, "portfolio %s did not exist yet at that time", portfolio)
+}
+
+func notThere(portfolio string, ids []string) *domain.Error {
+	return domain.Errorf(domain.CodeNotFound, "there is no portfolio %s in this store; it has %s (--portfolio NAME)", portfolio, strings.Join(ids, ", "))
 }
 
 // unreasoned is the reason of a person in a hurry: a stop is never refused for want of one.

@@ -140,3 +140,23 @@ func TestTheCertificateOfANamedServerHere(t *testing.T) {
 	s.env[0] = "PETS_STORE=embedded:" + t.TempDir()
 	s.fails(1, []string{"unknown authority", "PETS_CA"}, "--server", p.url, "apikey", "list")
 }
+
+// "Same text for both": what is said of a portfolio that is not there, or was not there
+// yet, by a server and by a folder.
+func TestAPortfolioThatIsNotThere(t *testing.T) {
+	p, folder, keys := played(t)
+	here := &shell{t: t, dir: t.TempDir(), ctx: t.Context(), env: []string{"PETS_STORE=embedded:" + folder}}
+	there := &shell{t: t, dir: t.TempDir(), ctx: t.Context(), env: []string{"PETS_SERVER=" + p.url, "PETS_KEY=" + keys["ann"]}}
+	for _, command := range []string{"state", "stats", "balances", "positions", "trades", "equity", "events", "permits", "breakers"} {
+		for _, more := range []string{"-p nope", "--at 2020-01-01T00:00:00Z", "-p nope --at 3"} {
+			args := here.line(command, more)
+			want := here.run(args...)
+			if command != "events" || more[0] == '-' && more[1] == 'p' { // no event is one of that time
+				require.Contains(t, want.err, "portfolio", args)
+			}
+			require.Equal(t, want, there.run(args...), args)
+		}
+	}
+	operator := &shell{t: t, dir: t.TempDir(), ctx: t.Context(), env: []string{"PETS_SERVER=" + p.url, "PETS_KEY=" + keys["olga"]}}
+	operator.fails(1, []string{"NOT stopped: there is no portfolio nope in this store; it has main"}, "-p", "nope", "stop", "--emergency")
+}

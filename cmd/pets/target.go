@@ -185,7 +185,7 @@ func (a *app) exchange(ctx context.Context, r *remote, method, path string, body
 	} else if o.Key == "" {
 		return needsKey()
 	}
-	return explained(r, a.send(ctx, o, method, path, body, into))
+	return a.explained(ctx, r, o, a.send(ctx, o, method, path, body, into))
 }
 
 // send sends one request.
