@@ -191,10 +191,11 @@ func NewCustody(e *Engine, o CustodyOptions) *Custody {
 	return &Custody{engine: e, o: o, nudge: make(chan struct{}, 1), breaches: map[string]bool{}}
 }
 
+// What no later attempt finds otherwise: this server was started without it.
 var (
-	errNoSigner = domain.Errorf(domain.CodeUnavailable, "no keystore is open: ENCRYPTION_KEY is not set")
-	errNoChain  = domain.Errorf(domain.CodeUnavailable, "no chain is known: PETS_RPC_URLS is not set")
-	errNoShapes = domain.Errorf(domain.CodeUnavailable, "no shapes of typed data are known")
+	errNoSigner = domain.Errorf(domain.CodeConflict, "no keystore is open: ENCRYPTION_KEY is not set")
+	errNoChain  = domain.Errorf(domain.CodeConflict, "no chain is known: PETS_RPC_URLS is not set")
+	errNoShapes = domain.Errorf(domain.CodeConflict, "no shapes of typed data are known")
 )
 
 // breach engages the emergency stop: somebody, or something, has changed what must not

@@ -66,6 +66,7 @@ func (a *app) serveDemo(ctx context.Context) error {
 	weeks := clock.real().Sub(last) / (7 * 24 * time.Hour) * (7 * 24 * time.Hour)
 	first := script[0].at.Truncate(24 * time.Hour).Add(weeks)
 	clock.played.Store(&first)
+	a.madeUp = true
 	s, err := a.newServer(clock.now)
 	if err != nil {
 		return err

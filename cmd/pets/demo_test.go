@@ -64,3 +64,17 @@ func TestDemoRefusesAFolderWithADemo(t *testing.T) {
 	require.Equal(t, 1, again.code)
 	require.Contains(t, again.err, "fresh folder")
 }
+
+// Somebody reads the log of their first server: the week plays by a clock that is made up,
+// and nobody is to look at that. By the machine's own clock, as it is run.
+func TestTheLogOfTheDemoIsItsStory(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var out, errs bytes.Buffer
+	a := &app{out: &out, err: &errs, dir: t.TempDir(), played: stop}
+	code := a.run(ctx, []string{"serve", "--demo", "--store", "embedded:" + filepath.Join(t.TempDir(), "week"), "--listen", "127.0.0.1:0", "--metrics-listen", "off"})
+	require.Equal(t, 0, code, errs.String())
+	require.Contains(t, errs.String(), "TRIPPED consecutive_losses of breakout")
+	require.NotContains(t, errs.String(), "wall clock")
+	require.LessOrEqual(t, strings.Count(errs.String(), `"level":"WARN"`), 3, errs.String())
+}

@@ -78,7 +78,7 @@ func (a *app) followEvents(ctx context.Context, after uint64, take func(eventLin
 	if err != nil {
 		return err
 	}
-	c, err := client.New(client.Options{URL: r.url, Key: a.config.Key.Reveal(), CAFile: r.ca})
+	c, err := client.New(a.asking(r))
 	if err != nil {
 		return err
 	}

@@ -154,7 +154,7 @@ func (a *app) serverBooker() (*serverBooker, func() error, error) {
 		return nil, nil, err
 	}
 	a.acting(r.String(), true)
-	c, err := client.New(client.Options{URL: r.url, Key: a.config.Key.Reveal(), CAFile: r.ca})
+	c, err := client.New(a.asking(r))
 	if err != nil {
 		return nil, nil, err
 	}

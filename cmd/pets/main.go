@@ -43,6 +43,8 @@ type app struct {
 	// For tests: another wall clock, and a word once the demo was played.
 	wall   func() time.Time
 	played func()
+	// madeUp is a clock that plays a story, as the demo does.
+	madeUp bool
 	// ask puts a question to whoever sits at a terminal, if anybody does.
 	ask func(question string) (yes, terminal bool)
 
@@ -51,6 +53,8 @@ type app struct {
 
 	// patience is how long a request to the server is tried for; 0 is the client's own.
 	patience time.Duration
+	// within bounds such a request, also one that is under way; 0 is no bound.
+	within time.Duration
 
 	// acceptRollback is why a server goes on with a store that was rolled back; empty for
 	// not.
@@ -63,6 +67,7 @@ type app struct {
 	json      bool
 
 	found *remote // the server of this run, once it was looked for
+	waits string  // what was last said to be waited for
 	named string  // what was last said to be acted on
 	lost  error   // why a stop that went on may have been meant for something else
 }
@@ -98,7 +103,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 		_, _ = fmt.Fprintln(a.err, "pets: interrupted")
 		return 1
 	}
-	_, _ = fmt.Fprintln(a.err, "pets:", err)
+	_, _ = fmt.Fprintln(a.err, "pets:", strings.ReplaceAll(err.Error(), "\n", "\npets: ")) // each of several errors
 	var usage errUsage
 	if errors.As(err, &usage) {
 		return 2

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/eventstore"
 	"pets/eventstore/embedded"
@@ -60,7 +59,7 @@ func (a *app) lookIn(ctx context.Context, store *embedded.Store, to projections.
 		case s.IsOpen():
 			shown = show(s)
 		default:
-			shown = domain.Errorf(domain.CodeNotFound, "portfolio %s did not exist yet at that time", a.config.Portfolio)
+			shown = notYet(a.config.Portfolio)
 		}
 	})
 	return shown

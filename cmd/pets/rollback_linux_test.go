@@ -296,6 +296,7 @@ func TestAStopOnARolledBackFolder(t *testing.T) {
 	require.Equal(t, 0, r.code, r.err)
 	require.Contains(t, r.err, "warning")
 	require.Contains(t, r.err, "was rolled back")
+	require.Contains(t, r.err, "once another copy is put back, stop again")
 	r = run("stop", "alpha")
 	require.Equal(t, 0, r.code, r.err)
 	r = run("state", "--json")

@@ -159,13 +159,17 @@ func (a *app) newServer(now func() time.Time) (_ *server, err error) {
 	s.meter = metrics.New()
 	started := time.Now()
 	monotonic := func() time.Duration { return time.Since(started) }
-	if a.wall != nil { // a clock that is made up jumps as it likes
+	ahead := s.ahead
+	if a.wall != nil || a.madeUp { // such a clock jumps as it likes, and nobody is to look at it
 		monotonic = nil
+	}
+	if a.madeUp {
+		ahead = nil
 	}
 	s.keys = projections.NewKeyring(s.store)
 	snapshots := s.witness.saver
 	s.engine = commands.NewEngine(s.store, commands.EngineOptions{
-		Options: commands.Options{Now: now, Monotonic: monotonic, Snapshots: snapshots, Jumped: s.jumped, Folding: s.folding, Ahead: s.ahead, Scarce: s.scarce}, Latch: a.latch(s.witness), LatchRoom: true,
+		Options: commands.Options{Now: now, Monotonic: monotonic, Snapshots: snapshots, Jumped: s.jumped, Folding: s.folding, Ahead: ahead, Scarce: s.scarce}, Latch: a.latch(s.witness), LatchRoom: true,
 		Failed: func(what string, err error) {
 			s.log.Error("the engine has a problem", "what", what, "error", err.Error())
 		},
@@ -221,6 +225,9 @@ func (s *server) run(ctx context.Context, ready func(context.Context) error) (er
 		s.answerSocket(ctx)
 	}
 	s.work.Go(func() { s.follow(ctx) })
+	before := s.store.End() // what is recorded from here on is news
+	s.work.Go(func() { s.tell(ctx, before) })
+	s.work.Go(func() { s.tellPending(ctx) })
 	s.work.Go(func() { s.watchHealth(ctx) })
 	s.work.Go(func() { s.api.Flush(ctx) })
 	s.work.Go(func() { s.api.WatchLegs(ctx) })

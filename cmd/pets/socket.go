@@ -26,7 +26,7 @@ type socket struct {
 func (a *app) socketOf(store string) *socket {
 	dir := a.config.ServerDir()
 	h, held := holderOf(dir)
-	if held && !h.of(store) || !held && !sameFolder(dir, store) {
+	if held && !a.holds(h, store) || !held && !sameFolder(dir, store) {
 		return nil
 	}
 	return answering(&socket{dir, store})
@@ -103,6 +103,16 @@ func (a *app) localCA(address string) string {
 		return ""
 	}
 	return own
+}
+
+// trusted is the certificate by which a server that is named is trusted: PETS_CA, or that
+// of PETS_DIR where its lock says that it is the same server.
+func (a *app) trusted(address string) string {
+	h, held := holderOf(a.config.ServerDir())
+	if a.config.CAFile != "" || a.config.TLSCert != "" || !held || h.URL == "" || !sameServer(h.URL, address) {
+		return a.config.CAFile
+	}
+	return a.localCA(h.URL)
 }
 
 // decided reports whether an answer is the server's decision, which no other way to it

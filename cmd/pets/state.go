@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -94,7 +93,7 @@ func (a *app) noPortfolio(ctx context.Context, store eventstore.Store) error {
 	if len(ids) == 0 {
 		return domain.Errorf(domain.CodeNotFound, "the store is empty; import something first")
 	}
-	return domain.Errorf(domain.CodeNotFound, "there is no portfolio %s in this store; it has %s (--portfolio NAME)", a.config.Portfolio, strings.Join(ids, ", "))
+	return notThere(a.config.Portfolio, ids)
 }
 
 func (a *app) printState(v projections.State) error {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,13 +33,17 @@ func (a *app) stopCommand() *cobra.Command {
 			case len(args) == 1:
 				f.bot = args[0]
 			}
-			return errors.Join(a.stop(c.Context(), f), a.targetLost())
+			if f.emergency && strings.TrimSpace(f.reason) == "" {
+				f.reason = unreasoned
+			}
+			err := a.notStopped(a.stop(c.Context(), f))
+			return errors.Join(err, a.targetLost(err == nil))
 		},
 	}
 	c.Flags().BoolVar(&f.emergency, "emergency", false, "stop everything in the portfolio; two people clear it")
 	c.Flags().BoolVar(&f.everywhere, "everywhere", false, "with --emergency: in every portfolio")
 	c.Flags().StringVar(&f.kind, "kind", domain.StopManual, "manual, system_error or security_breach")
-	c.Flags().StringVar(&f.reason, "reason", "", "why; it is kept with the record")
+	c.Flags().StringVar(&f.reason, "reason", "", "why; it is kept with the record (for --emergency: "+unreasoned+")")
 	return stops(c)
 }
 
@@ -51,9 +56,12 @@ type stopFlags struct {
 
 // targetLost: something was named in the settings in a way that nobody understands. What is
 // stopped here may not be what was meant, and that must not look like success.
-func (a *app) targetLost() error {
-	if a.lost == nil {
+func (a *app) targetLost(done bool) error {
+	switch {
+	case a.lost == nil:
 		return nil
+	case !done:
+		return fmt.Errorf("and %w", a.lost)
 	}
 	return fmt.Errorf("what is said above was done; but %w", a.lost)
 }
@@ -136,9 +144,11 @@ func (a *app) halt(ctx context.Context, path string, body, into any, direct func
 	if t.url != "" {
 		return a.haltServer(ctx, t.url, path, body, into)
 	}
-	if done, err := a.bySocket(ctx, a.socketOf(t.dir), path, body, into); done {
+	way := a.socketOf(t.dir)
+	if done, err := a.bySocket(ctx, way, path, body, into); done {
 		return err
 	}
+	defer a.bounded(way != nil)()
 	changes := aPortfolio
 	if path == everywherePath {
 		changes = theStore
@@ -149,17 +159,15 @@ func (a *app) halt(ctx context.Context, path string, body, into any, direct func
 // socketAfter is how long a named server that could be reached by its socket is tried for.
 const socketAfter = 3 * time.Second
 
-// socketPatience is how long a socket whose server is busy is tried for, before the next way.
+// socketPatience is how long a socket whose server is busy is tried for, before the next way,
+// and a server for which there is no other way. All of them together stay below 15 s.
 const socketPatience = 10 * time.Second
 
 // haltServer goes to the server that is named. Its socket is the second way, where it is
 // on this machine and known to be the same server's.
 func (a *app) haltServer(ctx context.Context, address, path string, body, into any) error {
 	way := a.socketBeside(address)
-	if way != nil && a.patience == 0 {
-		a.patience = socketAfter
-		defer func() { a.patience = 0 }()
-	}
+	defer a.bounded(way != nil)()
 	err := a.toServer(ctx, http.MethodPost, path, body, into)
 	if err == nil || decided(err) || way == nil {
 		return err

@@ -144,7 +144,7 @@ func (a *app) remote() (*remote, error) {
 	case err != nil:
 		return nil, err
 	case t.url != "":
-		a.found = &remote{url: t.url, ca: a.config.CAFile}
+		a.found = &remote{url: t.url, ca: a.trusted(t.url)}
 		return a.found, nil
 	case !hasStore(t.dir):
 		return nil, noStore(t.dir)
@@ -152,14 +152,22 @@ func (a *app) remote() (*remote, error) {
 	return a.holder(t.dir)
 }
 
+// holds reports whether whoever holds PETS_DIR holds the store in a folder. Where the two
+// are one, it does by whatever name: the folder was moved under it.
+func (a *app) holds(h holder, dir string) bool {
+	return h.of(dir) || sameFolder(a.config.ServerDir(), dir)
+}
+
 // holder is the server that holds a folder.
 func (a *app) holder(dir string) (*remote, error) {
 	h, held := holderOf(a.config.ServerDir())
 	switch {
-	case held && h.of(dir) && h.URL != "":
+	case held && a.holds(h, dir) && h.URL != "":
 		a.found = &remote{url: h.URL, ca: a.localCA(h.URL)}
-	case held && h.of(dir):
+	case held && a.holds(h, dir):
 		return nil, domain.Errorf(domain.CodeUnavailable, "%s: locked by pid %d, which is no server, or not one yet; try again, or name the server with --server", dir, h.PID)
+	case held && isLocked(dir):
+		return nil, domain.Errorf(domain.CodeUnavailable, "%s is locked, and %s (PETS_DIR) by pid %d for the store at %s: nobody says where the server of this store answers; name it with --server, or set PETS_DIR to its folder", dir, a.config.ServerDir(), h.PID, h.Store)
 	case isLocked(dir):
 		a.found = &remote{url: defaultServer, ca: a.config.CAFile}
 	default:
@@ -170,13 +178,18 @@ func (a *app) holder(dir string) (*remote, error) {
 
 // exchange sends one request to a server.
 func (a *app) exchange(ctx context.Context, r *remote, method, path string, body, into any) error {
-	o := client.Options{URL: r.url, Key: a.config.Key.Reveal(), CAFile: r.ca, Patience: a.patience}
+	o := a.asking(r)
 	if r.way != nil { // who may connect to the socket needs no key, and a wrong one would be refused
 		o.URL, o.Key, o.Dial = "http://stop.sock", "", r.way.dial
-		o.Patience = cmp.Or(a.patience, socketPatience)
+		o.Patience, o.Within = cmp.Or(a.patience, socketPatience), socketPatience
 	} else if o.Key == "" {
 		return needsKey()
 	}
+	return a.explained(ctx, r, o, a.send(ctx, o, method, path, body, into))
+}
+
+// send sends one request.
+func (a *app) send(ctx context.Context, o client.Options, method, path string, body, into any) error {
 	c, err := client.New(o)
 	if err != nil {
 		return err

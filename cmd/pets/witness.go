@@ -59,7 +59,7 @@ func (a *app) openWatch(ctx context.Context, store *embedded.Store, o watching) 
 	}, o.accept)
 	switch {
 	case err != nil && o.stopping:
-		o.warn(err.Error() + ". What stops something goes on all the same")
+		o.warn(err.Error() + ". What stops something goes on all the same, and is recorded in this copy only: once another copy is put back, stop again")
 		return &watch{}, nil
 	case err != nil:
 		return nil, err

@@ -17,7 +17,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -36,6 +35,8 @@ const (
 	// firstPause and longestPause bound the time between two attempts.
 	firstPause   = 20 * time.Millisecond
 	longestPause = 2 * time.Second
+	// longestAnswer is how long one request is waited for.
+	longestAnswer = 45 * time.Second
 	// DefaultPatience is how long a command is tried for.
 	DefaultPatience = 30 * time.Second
 )
@@ -54,8 +55,16 @@ type Options struct {
 	// Dial connects to the server some other way than by its URL, such as through a
 	// socket in a folder; no proxy is asked then.
 	Dial func(ctx context.Context) (net.Conn, error)
-	// Patience is how long one command is tried for; DefaultPatience by default.
+	// Patience is how long one command is tried for; DefaultPatience by default. A request
+	// that is under way then is still waited for.
 	Patience time.Duration
+	// Within bounds one command in all, and ends a request that is under way; 0 is no bound.
+	Within time.Duration
+	// Refused is how long to try where nobody listens; 0 is as long as anything else.
+	Refused time.Duration
+	// Waiting is told once of a command for which there is no answer yet: why, nil where the
+	// server just takes its time, and how long it is still tried for. It may be nil.
+	Waiting func(why error, left time.Duration)
 	// OnDirective is told what the server says bots have to do: in answers and on
 	// the event stream. It may be nil.
 	OnDirective func(commands.Directive)
@@ -68,6 +77,9 @@ type Client struct {
 	http     *http.Client
 	keys     *keyFile
 	patience time.Duration
+	within   time.Duration
+	refused  time.Duration
+	waiting  func(why error, left time.Duration)
 	direct   func(commands.Directive)
 }
 
@@ -79,7 +91,7 @@ func New(o Options) (*Client, error) {
 	}
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, MaxIdleConns: 256, MaxIdleConnsPerHost: 256, IdleConnTimeout: 50 * time.Second,
-		ResponseHeaderTimeout: 45 * time.Second, TLSHandshakeTimeout: 10 * time.Second,
+		ResponseHeaderTimeout: longestAnswer, TLSHandshakeTimeout: 10 * time.Second,
 	}
 	if o.Dial != nil {
 		transport.Proxy = nil
@@ -103,6 +115,7 @@ func New(o Options) (*Client, error) {
 	c := &Client{
 		base: strings.TrimSuffix(u.Scheme+"://"+u.Host, "/"), key: func() string { return o.Key }, keys: keys,
 		http: &http.Client{Transport: transport}, patience: o.Patience, direct: o.OnDirective,
+		within: o.Within, refused: o.Refused, waiting: o.Waiting,
 	}
 	if c.patience <= 0 {
 		c.patience = DefaultPatience
@@ -153,7 +166,7 @@ func CodeOf(err error) domain.Code {
 
 // Get reads a view, such as /v1/portfolios/main/state, into a value.
 func (c *Client) Get(ctx context.Context, path string, into any) error {
-	return c.retry(ctx, func() error { return c.send(ctx, http.MethodGet, path, "", nil, into) })
+	return c.retry(ctx, func(ctx context.Context) error { return c.send(ctx, http.MethodGet, path, "", nil, into) })
 }
 
 // Send sends a command under a reference: the same reference again is the same
@@ -168,63 +181,12 @@ func (c *Client) Send(ctx context.Context, method, path, reference string, body,
 	if err != nil {
 		return fmt.Errorf("encode the command: %w", err)
 	}
-	return c.retry(ctx, func() error { return c.send(ctx, method, path, key, raw, into) })
+	return c.retry(ctx, func(ctx context.Context) error { return c.send(ctx, method, path, key, raw, into) })
 }
 
 // Forget lets go of a reference whose command is done with: the reference may
 // then stand for another command.
 func (c *Client) Forget(reference string) error { return c.keys.forget(reference) }
-
-// retry tries until there is an answer that counts. What may have happened
-// without an answer is safe to send again: it has the same key.
-func (c *Client) retry(ctx context.Context, try func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, c.patience)
-	defer cancel()
-	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		err := try()
-		if err == nil || final(err) {
-			return err
-		}
-		wait := pause/2 + rand.N(pause/2) //nolint:gosec // spreading retries needs no secrecy
-		if later := told(err); later > wait {
-			wait = later
-		}
-		if end, _ := ctx.Deadline(); time.Now().Add(wait).After(end) && wait > longestPause {
-			return fmt.Errorf("given up: %w", err) // there will be no other answer before the end
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return fmt.Errorf("given up: %w", err)
-		}
-	}
-}
-
-// told is how long a server says to wait, zero where it only says "soon".
-func told(err error) time.Duration {
-	var p *Problem
-	if !errors.As(err, &p) || p.RetryAfter <= time.Second {
-		return 0
-	}
-	return p.RetryAfter
-}
-
-// final: the server has decided. Anything else (no connection, no answer, too
-// many requests, not ready) may be different in a moment.
-func final(err error) bool {
-	var p *Problem
-	if !errors.As(err, &p) {
-		return errors.Is(err, errUnreadable)
-	}
-	switch p.Code() {
-	case domain.CodeUnavailable, domain.CodeRateLimited, domain.CodeClock:
-		return false
-	default:
-		return true
-	}
-}
 
 var errUnreadable = errors.New("the answer cannot be read")
 
@@ -242,7 +204,7 @@ func (c *Client) send(ctx context.Context, method, path, key string, body []byte
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, path, quiet(err))
+		return fmt.Errorf("%s %s: %w", method, path, schemed(quiet(err)))
 	}
 	defer func() { _ = resp.Body.Close() }() // it was read to its end, or is of no use
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
@@ -277,6 +239,9 @@ func problemOf(status int, raw []byte) error {
 		p.Type, p.Title = "urn:pets:problem:"+string(domain.CodeUnavailable), "an answer that is not pets'"
 		if status < http.StatusInternalServerError {
 			p.Type = "about:blank"
+		}
+		if bytes.Contains(raw, []byte("HTTP request to an HTTPS server")) { // the words of Go's net/http
+			return fmt.Errorf("%w: it speaks TLS: its address begins with https://", ErrWrongScheme)
 		}
 	}
 	return p

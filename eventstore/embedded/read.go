@@ -30,6 +30,12 @@ func (s *Store) ReadAll(ctx context.Context, after eventstore.Position) iter.Seq
 	}
 }
 
+// End is the position after which the next record will come.
+func (s *Store) End() eventstore.Position {
+	_, end := s.index.view()
+	return eventstore.Position{Commit: end}
+}
+
 // SubscribeStream implements [eventstore.Store].
 func (s *Store) SubscribeStream(ctx context.Context, stream string, from uint64) iter.Seq2[eventstore.Record, error] {
 	return func(yield func(eventstore.Record, error) bool) {

@@ -43,15 +43,10 @@ var (
 //	NAME='any $ # text'  without ' and \
 //	NAME="any # text"    without " ' $ and \
 func readEnvFile(dir string) (map[string]string, error) {
-	f, err := os.Open(filepath.Join(dir, envFile))
+	text, err := beginning(filepath.Join(dir, envFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return map[string]string{}, nil
 	}
-	if err != nil {
-		return nil, unreadable(err)
-	}
-	defer f.Close() //nolint:errcheck // read only
-	text, err := io.ReadAll(io.LimitReader(f, maxEnvFile+1))
 	if err != nil {
 		return nil, unreadable(err)
 	}
@@ -178,7 +173,8 @@ func assigned(line string) (map[string]string, error) {
 	return godotenv.Unmarshal(line)
 }
 
-// beginning reads as much of a file as an .env may have, and a byte more.
+// beginning reads as much of a file as an .env may have, and a byte more. A pipe is not
+// opened: that would wait for somebody to write to it.
 func beginning(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -50,7 +50,7 @@ func known(err error) error {
 
 func (c *Chain) here(id string) error {
 	if id != c.client.Chain().ID {
-		return domain.Errorf(domain.CodeUnavailable, "the endpoints are of %s, not of %s", c.client.Chain().ID, id)
+		return domain.Errorf(domain.CodeConflict, "the endpoints are of %s, not of %s", c.client.Chain().ID, id)
 	}
 	return nil
 }

@@ -117,7 +117,7 @@ func TestAWalletOnAnotherChainIsNotRegistered(t *testing.T) {
 	_, err = s.custody.RegisterWallet(s.ctx(), main, by(alice, commands.RegisterWallet{
 		Wallet: "far", Place: domain.WalletCold, Chain: "eip155:7", Address: chaintest.Named("far").Hex(),
 	}))
-	s.code(domain.CodeUnavailable, err)
+	s.code(domain.CodeConflict, err)
 	s.agrees()
 }
 

@@ -146,7 +146,7 @@ func TestAnotherChainIsNotAsked(t *testing.T) {
 	t.Cleanup(client.Close)
 	other := w.serve(s.truth, func(o *commands.CustodyOptions) { o.Chain = custody.NewChain(r, client) })
 	calls := w.a.Calls("eth_getTransactionReceipt")
-	s.code(domain.CodeUnavailable, other.work())
+	s.code(domain.CodeConflict, other.work())
 	require.Equal(t, calls, w.a.Calls("eth_getTransactionReceipt"))
 	require.Equal(t, treasury.Broadcast, s.transfer(id).Status)
 }
@@ -159,7 +159,7 @@ func TestACustodyWithoutKeysOrChain(t *testing.T) {
 	s := w.opened(store)
 	id := s.ask(commands.RequestTransfer{From: "hot", To: "cold", Amount: dec("10")})
 	bare := w.serve(store, func(o *commands.CustodyOptions) { *o = commands.CustodyOptions{Now: w.now} })
-	s.code(domain.CodeUnavailable, bare.work())
+	s.code(domain.CodeConflict, bare.work())
 	for _, err := range []error{
 		errorOf(bare.custody.Reconcile(s.ctx(), main, by(olga, commands.Reconcile{}))),
 		errorOf(bare.custody.RegisterWallet(s.ctx(), main, by(alice, commands.RegisterWallet{}))),
@@ -168,13 +168,13 @@ func TestACustodyWithoutKeysOrChain(t *testing.T) {
 		errorOf(bare.custody.VerifyWallet(s.ctx(), main, by(alice, commands.UseKey{Wallet: "hot-1", Purpose: "verify"}))),
 		errorOf(bare.custody.ImportSigned(s.ctx(), main, by(olga, commands.SignTransfer{Transfer: id, Raw: "0x00"}))),
 	} {
-		s.code(domain.CodeUnavailable, err)
+		s.code(domain.CodeConflict, err)
 	}
 	_, err := bare.custody.ReadOrder(w.typed(tenShares))
-	s.code(domain.CodeUnavailable, err)
+	s.code(domain.CodeConflict, err)
 	require.NoError(t, s.work())
 	_, _, err = bare.custody.SignTransfer(s.ctx(), main, by(olga, commands.SignTransfer{Transfer: id}))
-	s.code(domain.CodeUnavailable, err)
+	s.code(domain.CodeConflict, err)
 	s.until(id, treasury.Confirmed)
 }
 

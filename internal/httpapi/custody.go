@@ -38,7 +38,7 @@ type Custody interface {
 	KeyStatus(ctx context.Context) (commands.KeyStatus, error)
 }
 
-var errNoCustody = domain.Errorf(domain.CodeUnavailable, "this server has no keystore and no chain; see docs/custody.md")
+var errNoCustody = domain.Errorf(domain.CodeConflict, "this server has no keystore and no chain; see docs/custody.md")
 
 // Bodies of custody's routes.
 type (

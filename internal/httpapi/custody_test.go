@@ -158,10 +158,10 @@ func TestNoCustody(t *testing.T) {
 			who = "admin"
 		}
 		a := r.post(who, main+path, body)
-		require.Equal(t, http.StatusServiceUnavailable, a.status, "%s: %s", path, a.body)
+		require.Equal(t, http.StatusConflict, a.status, "%s: %s", path, a.body)
 	}
-	require.Equal(t, http.StatusServiceUnavailable, r.get("admin", "/v1/keys").status)
-	require.Equal(t, http.StatusServiceUnavailable, r.post("admin", "/v1/keys/rotate", "").status)
+	require.Equal(t, http.StatusConflict, r.get("admin", "/v1/keys").status)
+	require.Equal(t, http.StatusConflict, r.post("admin", "/v1/keys/rotate", "").status)
 	require.Len(t, r.records("portfolio-main"), before)
 }
 

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+
+	"pets/commands/client"
+	"pets/domain"
+)
+
+// refusedFor is how long a server on this machine is tried for where nobody listens: long
+// enough for one that is being started again.
+const refusedFor = time.Second
+
+// asking are the options of a client that asks a server for a person, who wants to know
+// what is waited for.
+func (a *app) asking(r *remote) client.Options {
+	o := client.Options{URL: r.url, Key: a.config.Key.Reveal(), CAFile: r.ca, Patience: a.patience, Within: a.within}
+	if u, err := url.Parse(r.url); r.way != nil || err == nil && onLoopback(u) {
+		o.Refused = refusedFor
+	}
+	o.Waiting = func(why error, left time.Duration) {
+		reason := "it takes its time"
+		if why != nil {
+			reason = why.Error()
+		}
+		if a.waits == r.String() {
+			return
+		}
+		a.waits = r.String()
+		_, _ = fmt.Fprintf(a.err, "pets: waiting for %s: %s; %d s more; Ctrl-C ends it\n", r, reason, int(left.Seconds()+0.5))
+	}
+	return o
+}
+
+// bounded bounds what a stop waits for one server, until what it returns is called: short
+// where there is another way.
+func (a *app) bounded(another bool) func() {
+	patience, within := a.patience, a.within
+	a.within = socketPatience
+	if another {
+		a.within = socketAfter
+	}
+	if a.patience == 0 {
+		a.patience = a.within
+	}
+	return func() { a.patience, a.within = patience, within }
+}
+
+// explained says where it failed, and what a person can do about it.
+func (a *app) explained(ctx context.Context, r *remote, o client.Options, err error) error {
+	var problem *client.Problem
+	var certificate *tls.CertificateVerificationError
+	var name *net.DNSError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &problem):
+		return a.portfolioNamed(ctx, r, o, problem, err)
+	case errors.As(err, &certificate):
+		return fmt.Errorf("%s: %w; where it made its certificate itself, set PETS_CA to a copy of its tls/cert.pem (PETS_DIR of its machine)", r, err)
+	case errors.Is(err, client.ErrWrongScheme):
+		return fmt.Errorf("%s: %w", r, err)
+	case errors.As(err, &name) && name.IsNotFound:
+		return fmt.Errorf("%s: there is no such host: %w", r, err)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%s: nobody listens there: %w", r, err)
+	}
+	return err
+}
+
+// portfolioNamed is what a server says of a portfolio that it has not, or not yet, in the
+// words that are said of a folder. Every other problem stays as it is.
+func (a *app) portfolioNamed(ctx context.Context, r *remote, o client.Options, p *client.Problem, err error) error {
+	said := *p
+	switch {
+	case p.Code() != domain.CodeNotFound || r.way != nil:
+		return err
+	case p.Detail == "the portfolio did not exist yet at that time":
+		said.Detail = notYet(a.config.Portfolio).Message
+	case p.Detail == "there is no such portfolio":
+		var there struct {
+			Portfolios []struct {
+				Portfolio string `json:"portfolio"`
+			} `json:"portfolios"`
+		}
+		o.Patience, o.Within = refusedFor, refusedFor
+		if a.send(ctx, o, http.MethodGet, "/v1/portfolios", nil, &there) != nil || len(there.Portfolios) == 0 {
+			return err
+		}
+		ids := make([]string, len(there.Portfolios))
+		for i, one := range there.Portfolios {
+			ids[i] = one.Portfolio
+		}
+		said.Detail = notThere(a.config.Portfolio, ids).Message
+	default:
+		return err
+	}
+	return &said
+}
+
+func notYet(portfolio string) *domain.Error {
+	return domain.Errorf(domain.CodeNotFound, "portfolio %s did not exist yet at that time", portfolio)
+}
+
+func notThere(portfolio string, ids []string) *domain.Error {
+	return domain.Errorf(domain.CodeNotFound, "there is no portfolio %s in this store; it has %s (--portfolio NAME)", portfolio, strings.Join(ids, ", "))
+}
+
+// unreasoned is the reason of a person in a hurry: a stop is never refused for want of one.
+const unreasoned = "stopped by a person, who gave no reason"
+
+// notStopped says of a stop that failed that nothing was stopped, and, unless the server
+// has decided, what to do next.
+func (a *app) notStopped(err error) error {
+	if err == nil || decided(err) || domain.CodeOf(err) == domain.CodeInvalid && !nowhere(err) {
+		return wrapped("NOT stopped: %w", err)
+	}
+	what := "NOT stopped"
+	if lost(err) {
+		what += ", as far as anybody knows here"
+	}
+	if errors.Is(err, context.Canceled) { // the last word is only that it was interrupted
+		_, _ = fmt.Fprintln(a.err, "pets:", what)
+	}
+	return fmt.Errorf("%s: %w. Next: on the machine of the server, `sudo pets stop --emergency --store embedded:DIR`, which goes by its stop socket and needs no key; or name another server with --server", what, err)
+}
+
+func wrapped(format string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf(format, err)
+}
+
+// lost reports whether a request was sent, as far as is known, and not answered.
+func lost(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout() ||
+		errors.Is(err, client.ErrNoAnswer) || errors.Is(err, context.Canceled) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+	"pets/eventstore/embedded"
+)
+
+// "Errors that cannot mend are not waited for": a person learns at once what is wrong, and
+// for a stop, that it did not happen and what to do next.
+func TestWhatCannotMendIsSaidAtOnce(t *testing.T) {
+	plain := newListener(t)
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	defer secure.Close()
+	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, nobody.Close())
+	for name, c := range map[string]struct{ url, want string }{
+		"nobody listens": {"http://" + nobody.Addr().String(), "nobody listens there"},
+		"no TLS":         {strings.Replace(plain.URL, "http:", "https:", 1), "begins with http://"},
+		"TLS":            {strings.Replace(secure.URL, "https:", "http:", 1), "begins with https://"},
+		"certificate":    {secure.URL, "PETS_CA"},
+	} {
+		for _, args := range [][]string{{"stop", "alpha"}, {"stop", "--emergency"}, {"stop", "--emergency", "--everywhere"}, {"state"}, {"start", "alpha"}, {"events", "--follow"}} {
+			s := newShell(t)
+			s.env = append(s.env, "PETS_KEY="+someKey, "PETS_SERVER="+c.url)
+			start := time.Now()
+			r := s.run(args...)
+			require.Less(t, time.Since(start), 10*time.Second, "%s: %v", name, args)
+			require.Equal(t, 1, r.code, "%s: %v", name, args)
+			require.Contains(t, r.err, c.want, "%s: %v", name, args)
+			require.Contains(t, r.err, c.url, "%s: %v", name, args)
+			stops := args[0] == "stop"
+			require.Equal(t, stops, strings.Contains(r.err, "pets: NOT stopped: "), r.err)
+			require.Equal(t, stops, strings.Contains(r.err, "sudo pets stop --emergency"), r.err)
+		}
+	}
+}
+
+// "The first way has bounds that also cut a request under way": a server that is stopped
+// like a process takes what it is sent and never answers. The socket is the second way.
+func TestAFrozenServer(t *testing.T) {
+	frozen, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, frozen.Close()) }()
+	s := small(t)
+	lock, err := lockServerDir(s.store(), s.store())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, lock.Close()) }()
+	require.NoError(t, lock.answersAt("http://"+frozen.Addr().String()))
+	socket := listenAt(t, s.store())
+	s.env = append(s.env, "PETS_KEY="+someKey, "PETS_SERVER=http://"+frozen.Addr().String())
+	start := time.Now()
+	r := s.run("stop", "--emergency")
+	require.Less(t, time.Since(start), 15*time.Second)
+	require.Equal(t, 0, r.code, r.err)
+	require.Contains(t, r.err, "no answer within 3s")
+	require.Len(t, socket.heard(), 1)
+}
+
+// A person in a hurry can always stop: the reason may be left out, of the folder and of a
+// server; the API still wants one.
+func TestAStopNeedsNoReason(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "store")
+	p := serveFolder(t, folder)
+	require.NoError(t, p.client(adminKey).Send(t.Context(), http.MethodPost, "/v1/portfolios", "open", map[string]any{"id": "main", "mode": "paper"}, nil))
+	s := &shell{t: t, dir: t.TempDir(), ctx: t.Context()}
+	for _, more := range [][]string{nil, {"--everywhere"}, {"--reason", " "}} {
+		require.Contains(t, s.ok(append([]string{"stop", "--emergency", "--store", "embedded:" + folder}, more...)...), "engaged", more)
+	}
+	require.Contains(t, s.ok("events", "--type", domain.EmergencyStopEngagedType, "--store", "embedded:"+folder), unreasoned)
+	p.cmd.Process.Kill() //nolint:errcheck // it may have ended
+	_, _ = p.cmd.Process.Wait()
+	r := s.run("stop", "--emergency", "--store", "embedded:"+folder) // it warns of the witness
+	require.Equal(t, 0, r.code, r.err)
+	require.Contains(t, r.out, "engaged")
+}
+
+// A folder that was moved under a live server is that server's still, by its socket and by
+// its address; and where PETS_DIR is held for another store, no address is guessed.
+func TestAFolderThatWasMovedUnderItsServer(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "store")
+	p := serveFolder(t, folder)
+	require.NoError(t, p.client(adminKey).Send(t.Context(), http.MethodPost, "/v1/portfolios", "open", map[string]any{"id": "main", "mode": "paper"}, nil))
+	gone := filepath.Join(filepath.Dir(folder), "gone")
+	require.NoError(t, os.Rename(folder, gone))
+	s := &shell{t: t, dir: t.TempDir(), ctx: t.Context(), env: []string{"PETS_STORE=embedded:" + gone}}
+	r := s.run("stop", "--emergency")
+	require.Contains(t, r.err, "acting on the server that holds "+gone+", by its stop socket")
+	require.Equal(t, 0, r.code, r.err)
+	a := &app{err: io.Discard, out: io.Discard}
+	a.config.Store = "embedded:" + gone
+	found, err := a.remote()
+	require.NoError(t, err)
+	require.Equal(t, p.url, found.url)
+
+	other := small(t)
+	store, err := embedded.Open(other.store(), embedded.Options{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, store.Close()) }()
+	other.env = append(other.env, "PETS_DIR="+gone, "PETS_KEY="+someKey)
+	other.fails(1, []string{"NOT stopped", "nobody says where the server of this store answers"}, "stop", "--emergency")
+}
+
+// "A setting that is missing is not 'try again'": what a server without a keystore is asked
+// about keys is answered once, and its log does not repeat it.
+func TestAServerWithoutAKeystoreSaysSoOnce(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "store")
+	p := serveFolder(t, folder)
+	for _, args := range [][]string{{"keys", "status"}, {"keys", "rotate"}} {
+		start := time.Now()
+		r := p.pets(folder, adminKey, args...)
+		require.Equal(t, 1, r.code, args)
+		require.Contains(t, r.err, "ENCRYPTION_KEY is not set", args)
+		require.Less(t, time.Since(start), 10*time.Second, args)
+	}
+	require.NotContains(t, p.errs.String(), "unavailable")
+}
+
+// "PETS_CA is not needed where that server's PETS_DIR is on this machine", also where the
+// server is named.
+func TestTheCertificateOfANamedServerHere(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "store")
+	p := serveFolder(t, folder, "PETS_TLS_SELF=true")
+	s := &shell{t: t, dir: t.TempDir(), ctx: t.Context(), env: []string{"PETS_STORE=embedded:" + folder, "PETS_KEY=" + adminKey}}
+	require.Contains(t, s.ok("--server", p.url, "apikey", "list"), "admin")
+	s.env = append(s.env, "PETS_SERVER="+strings.Replace(p.url, "127.0.0.1", "localhost", 1))
+	require.Contains(t, s.ok("apikey", "list"), "admin")
+	s.env[0] = "PETS_STORE=embedded:" + t.TempDir()
+	s.fails(1, []string{"unknown authority", "PETS_CA"}, "--server", p.url, "apikey", "list")
+}
+
+// "Same text for both": what is said of a portfolio that is not there, or was not there
+// yet, by a server and by a folder.
+func TestAPortfolioThatIsNotThere(t *testing.T) {
+	p, folder, keys := played(t)
+	here := &shell{t: t, dir: t.TempDir(), ctx: t.Context(), env: []string{"PETS_STORE=embedded:" + folder}}
+	there := &shell{t: t, dir: t.TempDir(), ctx: t.Context(), env: []string{"PETS_SERVER=" + p.url, "PETS_KEY=" + keys["ann"]}}
+	for _, command := range []string{"state", "stats", "balances", "positions", "trades", "equity", "events", "permits", "breakers"} {
+		for _, more := range []string{"-p nope", "--at 2020-01-01T00:00:00Z", "-p nope --at 3"} {
+			args := here.line(command, more)
+			want := here.run(args...)
+			if command != "events" || more[0] == '-' && more[1] == 'p' { // no event is one of that time
+				require.Contains(t, want.err, "portfolio", args)
+			}
+			require.Equal(t, want, there.run(args...), args)
+		}
+	}
+	operator := &shell{t: t, dir: t.TempDir(), ctx: t.Context(), env: []string{"PETS_SERVER=" + p.url, "PETS_KEY=" + keys["olga"]}}
+	operator.fails(1, []string{"NOT stopped: there is no portfolio nope in this store; it has main"}, "-p", "nope", "stop", "--emergency")
+}

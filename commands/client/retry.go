@@ -1,0 +1,193 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"syscall"
+	"time"
+
+	"pets/domain"
+)
+
+const (
+	// tellAfter is when somebody who waits is told that a command does not get through.
+	tellAfter = time.Second
+	// tellSlow is when he is told that the server takes its time.
+	tellSlow = 3 * time.Second
+)
+
+// ErrWrongScheme: the server is spoken to with http:// where it speaks https://, or the
+// other way round.
+var ErrWrongScheme = errors.New("wrong scheme")
+
+// ErrNoAnswer: a request was under way when the time for it was over. Whether it was
+// carried out is not known.
+var ErrNoAnswer = errors.New("no answer")
+
+// retry tries until there is an answer that counts. What may have happened
+// without an answer is safe to send again: it has the same key.
+func (c *Client) retry(ctx context.Context, try func(context.Context) error) error {
+	request := ctx // of a request under way, which only Within cuts
+	if c.within > 0 {
+		var cut context.CancelFunc
+		request, cut = context.WithTimeoutCause(ctx, c.within, fmt.Errorf("%w within %s", ErrNoAnswer, c.within))
+		defer cut()
+	}
+	ctx, cancel := context.WithTimeout(request, c.patience)
+	defer cancel()
+	w := c.tell(ctx)
+	defer w.end()
+	start := time.Now()
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		err := try(request)
+		if err == nil || final(err) {
+			return err
+		}
+		if request.Err() != nil {
+			return cutOff(context.Cause(request), w.failed(nil))
+		}
+		w.failed(err)
+		wait := pause/2 + rand.N(pause/2) //nolint:gosec // spreading retries needs no secrecy
+		if later := told(err); later > wait {
+			wait = later
+		}
+		if end, _ := ctx.Deadline(); time.Now().Add(wait).After(end) && wait > longestPause {
+			return fmt.Errorf("given up: %w", err) // there will be no other answer before the end
+		}
+		if errors.Is(err, syscall.ECONNREFUSED) && c.refused > 0 && time.Since(start)+wait > c.refused {
+			return fmt.Errorf("given up: %w", err)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return fmt.Errorf("given up: %w", err)
+		}
+	}
+}
+
+// cutOff says why a request was ended that was under way, and what came before it.
+func cutOff(why, before error) error {
+	if before == nil {
+		return fmt.Errorf("given up: %w", why)
+	}
+	return fmt.Errorf("given up: %w; before that: %w", why, before)
+}
+
+// teller tells somebody that a command is still waited for.
+type teller struct {
+	mu          sync.Mutex
+	last        error
+	said, ended bool
+	timers      [2]*time.Timer
+	tell        func(why error)
+}
+
+func (c *Client) tell(ctx context.Context) *teller {
+	w := &teller{}
+	if c.waiting == nil {
+		return w
+	}
+	w.tell = func(why error) {
+		end, _ := ctx.Deadline()
+		left := time.Until(end)
+		if why == nil && c.within == 0 { // a request under way is waited for longer
+			left = longestAnswer - tellSlow
+		}
+		c.waiting(why, left)
+	}
+	w.timers = [2]*time.Timer{
+		time.AfterFunc(tellAfter, func() { w.say(false) }),
+		time.AfterFunc(tellSlow, func() { w.say(true) }),
+	}
+	return w
+}
+
+// say speaks up once: early where something went wrong.
+func (w *teller) say(late bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended || w.said || w.last == nil && !late {
+		return
+	}
+	w.said = true
+	w.tell(w.last)
+}
+
+// failed notes why there is no answer, and returns the last reason there was.
+func (w *teller) failed(err error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		w.last = err
+	}
+	return w.last
+}
+
+func (w *teller) end() {
+	for _, t := range w.timers {
+		if t != nil {
+			t.Stop()
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended = true
+}
+
+// told is how long a server says to wait, zero where it only says "soon".
+func told(err error) time.Duration {
+	var p *Problem
+	if !errors.As(err, &p) || p.RetryAfter <= time.Second {
+		return 0
+	}
+	return p.RetryAfter
+}
+
+// final: the server has decided, or waiting does not mend what is wrong. Anything else (no
+// connection, no answer, too many requests, not ready) may be different in a moment.
+func final(err error) bool {
+	var p *Problem
+	if !errors.As(err, &p) {
+		return hopeless(err)
+	}
+	switch p.Code() {
+	case domain.CodeUnavailable, domain.CodeRateLimited, domain.CodeClock:
+		return false
+	default:
+		return true
+	}
+}
+
+// hopeless: the address, the certificate or the scheme is wrong, the answer is none of this
+// program's, or whoever answers is not trusted.
+func hopeless(err error) bool {
+	var name *net.DNSError
+	var certificate *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	switch {
+	case errors.Is(err, errUnreadable), errors.Is(err, http.ErrSchemeMismatch), errors.Is(err, ErrWrongScheme):
+		return true
+	case errors.As(err, &certificate), errors.As(err, &record):
+		return true
+	case errors.As(err, &name):
+		return name.IsNotFound
+	}
+	return errors.Is(err, fs.ErrPermission) || domain.CodeOf(err) == domain.CodeDenied
+}
+
+// schemed says which scheme would be right.
+func schemed(err error) error {
+	if errors.Is(err, http.ErrSchemeMismatch) {
+		return fmt.Errorf("%w: it speaks no TLS: its address begins with http://", ErrWrongScheme)
+	}
+	return err
+}

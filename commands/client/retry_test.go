@@ -1,0 +1,108 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+)
+
+// "Errors that waiting cannot mend end at once": the name, the scheme, the certificate, who
+// answers. Each is tried once.
+func TestWhatWaitingDoesNotMend(t *testing.T) {
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	defer secure.Close()
+	dials := atomic.Int32{}
+	failing := func(err error) func(context.Context) (net.Conn, error) {
+		return func(context.Context) (net.Conn, error) {
+			dials.Add(1)
+			return nil, err
+		}
+	}
+	for name, c := range map[string]struct {
+		options Options
+		want    string
+	}{
+		"name":        {Options{URL: "http://x", Dial: failing(&net.DNSError{Err: "no such host", Name: "x", IsNotFound: true})}, "no such host"},
+		"not trusted": {Options{URL: "http://x", Dial: failing(domain.Errorf(domain.CodeDenied, "not his"))}, "not his"},
+		"not allowed": {Options{URL: "http://x", Dial: failing(&net.OpError{Op: "dial", Err: syscall.EACCES})}, "permission denied"},
+		"no TLS":      {Options{URL: strings.Replace(plain.URL, "http:", "https:", 1)}, "begins with http://"},
+		"TLS":         {Options{URL: strings.Replace(secure.URL, "https:", "http:", 1)}, "begins with https://"},
+		"certificate": {Options{URL: secure.URL}, "unknown authority"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dials.Store(0)
+			cl, err := New(c.options)
+			require.NoError(t, err)
+			defer func() { require.NoError(t, cl.Close()) }()
+			err = cl.Get(t.Context(), "/v1/x", nil)
+			require.ErrorContains(t, err, c.want)
+			require.NotContains(t, err.Error(), "given up", "it was not waited for")
+			require.LessOrEqual(t, dials.Load(), int32(1))
+		})
+	}
+}
+
+// "Go client used by bots keeps its retry semantics": a name server that is down, and a
+// server that is being started again, are waited for. Whoever asks for it gives up sooner
+// where nobody listens, and is told meanwhile.
+func TestWhatMayMend(t *testing.T) {
+	for name, err := range map[string]error{
+		"name server": &net.DNSError{Err: "server misbehaving", IsTemporary: true},
+		"refused":     &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED},
+	} {
+		dials := atomic.Int32{}
+		dial := func(context.Context) (net.Conn, error) {
+			dials.Add(1)
+			return nil, err
+		}
+		c, err := New(Options{URL: "http://x", Dial: dial, Patience: 300 * time.Millisecond})
+		require.NoError(t, err)
+		require.ErrorContains(t, c.Get(t.Context(), "/v1/x", nil), "given up", name)
+		require.Greater(t, dials.Load(), int32(2), name)
+	}
+	var why error
+	c, err := New(Options{
+		URL: "http://x", Refused: 1500 * time.Millisecond, Waiting: func(err error, _ time.Duration) { why = err },
+		Dial: func(context.Context) (net.Conn, error) { return nil, syscall.ECONNREFUSED },
+	})
+	require.NoError(t, err)
+	start := time.Now()
+	require.ErrorIs(t, c.Get(t.Context(), "/v1/x", nil), syscall.ECONNREFUSED)
+	require.Less(t, time.Since(start), 10*time.Second, "not as long as its patience")
+	require.ErrorIs(t, why, syscall.ECONNREFUSED)
+}
+
+// "Bounds that also cut a request under way": a server that takes a request and never
+// answers.
+func TestWithin(t *testing.T) {
+	release := make(chan struct{})
+	defer close(release)
+	a := &answers{reply: func(_ http.ResponseWriter, r *http.Request, _ int) {
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	}}
+	c := talk(t, a, Options{Within: 200 * time.Millisecond})
+	start := time.Now()
+	err := c.Send(t.Context(), http.MethodPost, "/v1/x", "x", struct{}{}, nil)
+	require.ErrorIs(t, err, ErrNoAnswer)
+	require.Less(t, time.Since(start), 10*time.Second)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	require.True(t, errors.Is(c.Send(ctx, http.MethodPost, "/v1/x", "y", struct{}{}, nil), context.Canceled))
+}
