@@ -126,7 +126,7 @@ func New(c Config) *API {
 	a := &API{
 		config: c, engine: c.Engine, keys: c.Keys, log: c.Log, now: c.Now, mux: http.NewServeMux(), local: http.NewServeMux(),
 		limits:     newLimiters(c.Rate, c.Burst),
-		inFlight:   newPlaces(maxInFlight, maxInFlightPerKey, inFlightForPeople),
+		inFlight:   newPlaces(maxInFlight, maxInFlightPerKey, inFlightForPeople).keeping(inFlightForFacts, inFlightForFactsPerKey),
 		streams:    newPlaces(maxStreams, maxStreamsPerKey, streamsForPeople),
 		sendWithin: sendWithin,
 		budgets:    newBudgets(c.BytesPerDay), bodies: newRoom(), answers: newRoom(), pasts: newPastLooks(),
@@ -222,6 +222,7 @@ type request struct {
 	key key
 	// placed: it has a place among those under way.
 	placed bool
+	let    bool // it was let in: what is written to its reader counts
 	// What is held of the memory for bodies and answers.
 	body, held *lease
 	dry        bool // nothing is to be recorded: the answer is a read
@@ -244,19 +245,19 @@ func (a *API) serve(row *route, w http.ResponseWriter, r *http.Request) {
 				writeProblem(rec, problemOf(domain.Errorf(domain.CodeInternal, "a defect was found; it is in the server's log")))
 			}
 		}
+		q.sent(rec.bytes)
 		if a.config.Observe != nil {
 			a.config.Observe(row.name, rec.status, time.Since(start))
 		}
 	}()
 	err := a.guard(q)
 	if err == nil {
+		q.let = true
 		err = q.handle()
 	}
 	if err != nil {
 		a.refuse(q, err)
-		return
 	}
-	q.sent(rec.bytes)
 }
 
 // guard is the one place that decides whether a request is let in.

@@ -201,10 +201,10 @@ func sendTo(q *request, c commands.Command, send func(Custody, context.Context, 
 		return commands.Answer{}, err
 	}
 	q.patient(custodyWithin)
-	ctx, cancel := context.WithTimeout(q.r.Context(), custodyWithin)
+	ctx, cancel := q.deciding(custodyWithin)
 	defer cancel()
 	answer, err := send(q.api.config.Custody, ctx, q.portfolio(), r)
-	q.recorded(commands.ClassOf(c), &answer)
+	q.decided(commands.ClassOf(c), &answer, err)
 	return answer, err
 }
 
@@ -340,10 +340,10 @@ func (q *request) signOrder(b signBody) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(q.r.Context(), answerWithin)
+	ctx, cancel := q.deciding(answerWithin)
 	defer cancel()
 	answer, signature, err := q.api.config.Custody.SignOrder(ctx, q.portfolio(), r)
-	q.recorded(commands.ClassOther, &answer)
+	q.decided(commands.ClassOther, &answer, err)
 	if err != nil {
 		return err
 	}
@@ -355,10 +355,10 @@ func (q *request) signTransfer(transfer string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(q.r.Context(), answerWithin)
+	ctx, cancel := q.deciding(answerWithin)
 	defer cancel()
 	answer, signed, err := q.api.config.Custody.SignTransfer(ctx, q.portfolio(), r)
-	q.recorded(commands.ClassOther, &answer)
+	q.decided(commands.ClassOther, &answer, err)
 	if err != nil {
 		return err
 	}
@@ -417,8 +417,7 @@ func rotateKeys(q *request) error {
 		return errNoCustody
 	}
 	q.patient(rotateWithin)
-	// Not the request's context: a rotation goes on when its caller has hung up.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(q.r.Context()), rotateWithin)
+	ctx, cancel := q.deciding(rotateWithin)
 	defer cancel()
 	v, err := q.api.config.Custody.RotateKeys(ctx, q.key.caller, b.Reason)
 	if err == nil {

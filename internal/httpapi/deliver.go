@@ -26,7 +26,7 @@ func (q *request) makeRoom(bytes int64) error {
 	if q.held != nil {
 		return nil
 	}
-	l, err := q.api.answers.take(q.r.Context(), q.key, bytes)
+	l, err := q.api.answers.take(q.r.Context(), q.key, q.row.class(), bytes)
 	q.held = l
 	return err
 }
@@ -40,7 +40,7 @@ func (q *request) bodyRoom(most int64) error {
 	if n := q.r.ContentLength; n >= 0 && n < most {
 		most = n
 	}
-	l, err := q.api.bodies.take(q.r.Context(), q.key, most)
+	l, err := q.api.bodies.take(q.r.Context(), q.key, q.row.class(), most)
 	q.body = l
 	return err
 }
