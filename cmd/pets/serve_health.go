@@ -48,7 +48,9 @@ func (s *server) scarce() error {
 }
 
 // watchHealth finds what no command has met yet: a folder that was changed under the
-// server, damage that the check behind the start has found. Everything is stopped then.
+// server, damage that the check behind the start has found. Asking is what stops everything: an
+// engine whose store is poisoned engages the emergency stop when its health is asked for
+// ([commands.Engine.Health]). Damage alone, and a disk that is nearly full, stop nothing.
 func (s *server) watchHealth(ctx context.Context) {
 	tick := time.NewTicker(healthEvery)
 	defer tick.Stop()

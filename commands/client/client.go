@@ -178,6 +178,7 @@ func (c *Client) Forget(reference string) error { return c.keys.forget(reference
 // retry tries until there is an answer that counts. What may have happened
 // without an answer is safe to send again: it has the same key.
 func (c *Client) retry(ctx context.Context, try func() error) error {
+	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, c.patience)
 	defer cancel()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
@@ -190,14 +191,14 @@ func (c *Client) retry(ctx context.Context, try func() error) error {
 			wait = later
 		}
 		if end, _ := ctx.Deadline(); time.Now().Add(wait).After(end) && wait > longestPause {
-			return fmt.Errorf("given up: %w", err) // there will be no other answer before the end
+			return fmt.Errorf("the server says to come back after more than the %s that this waits: %w", c.patience, err) // there will be no other answer before the end
 		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return fmt.Errorf("given up: %w", err)
+			return fmt.Errorf("no answer after %s: %w", time.Since(began).Round(100*time.Millisecond), err)
 		}
 	}
 }
