@@ -52,7 +52,7 @@ func TestNobodyConfirmsForSomebodyWhoseKeysAreRevoked(t *testing.T) {
 			e.revokeKey(second)
 			_, err := e.do("main", paul, act.confirm(id))
 			requireCode(t, domain.CodeDenied, err)
-			require.ErrorContains(t, err, "olga asked for this and has no API key any more that works")
+			require.ErrorContains(t, err, "olga asked for this, and all API keys of that user are revoked")
 			e.issueKey("OLGA", domain.RoleFeed)
 			key := uuid.NewString()
 			confirm := Request{Caller: paul, Key: key, Command: act.confirm(id)}

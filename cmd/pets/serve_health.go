@@ -9,7 +9,7 @@ import (
 	"pets/internal/metrics"
 )
 
-// healthEvery is how often the server looks at itself where nobody asks.
+// healthEvery is how often the server checks its health by itself.
 const healthEvery = time.Second
 
 // health is how what is behind the API is doing.
@@ -37,8 +37,8 @@ func (s *server) healthForMetrics() metrics.Health {
 }
 
 // scarce refuses what is neither a stop nor a fact while the disk has less left than is
-// kept for those. Where nobody can tell how much that is, nothing is refused: the next
-// append will say.
+// kept for those. Where that cannot be told, nothing is refused: the next
+// append will fail if the disk is full.
 func (s *server) scarce() error {
 	free, err := s.store.Free()
 	if reserve := s.app.config.DiskReserve; err == nil && int64(free) < reserve { //nolint:gosec // sizes of disks

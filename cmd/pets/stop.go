@@ -49,7 +49,7 @@ type stopFlags struct {
 	kind, reason          string
 }
 
-// serverLost: a server was named in the settings in a way that nobody understands. What is
+// serverLost: the settings name a server by an address that cannot be parsed. What is
 // stopped here may not be what was meant, and that must not look like success.
 func (a *app) serverLost() error {
 	if a.lost == nil {

@@ -146,7 +146,7 @@ func (d *Decision) Living(users, revoked []string) {
 	d.living, d.revoked, d.livingKnown = users, revoked, true
 }
 
-// requireLiving refuses to confirm what somebody asked for whose keys are all revoked.
+// requireLiving refuses to confirm the request of a user whose keys are all revoked.
 // The server and the people on its machine need none; a key of such a name, which earlier
 // builds issued, can be revoked all the same.
 func (d *Decision) requireLiving(user string) error {
@@ -155,7 +155,7 @@ func (d *Decision) requireLiving(user string) error {
 	if !d.livingKnown || slices.ContainsFunc(d.living, same) || keyless && !slices.ContainsFunc(d.revoked, same) {
 		return nil
 	}
-	return domain.Errorf(domain.CodeDenied, "%s asked for this and has no API key any more that works; somebody else has to ask for it anew", user)
+	return domain.Errorf(domain.CodeDenied, "%s asked for this, and all API keys of that user are revoked: another person has to ask for it anew", user)
 }
 
 // note answers a command that has nothing more to record.

@@ -30,7 +30,7 @@ type Custody interface {
 	SignTransfer(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, commands.SignedTransaction, error)
 	// ImportSigned takes what a cold wallet has signed elsewhere.
 	ImportSigned(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
-	// Reconcile holds the ledger against the chain.
+	// Reconcile compares the ledger with the chain.
 	Reconcile(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
 	// RotateKeys seals every key under the current encryption key; KeyStatus says how
 	// they stand.
@@ -118,7 +118,7 @@ func custodyRoutes() []route {
 		}),
 		importSignedRoute(), signRoute(),
 		nudging(post("/rebalance", "Propose a move between the wallets, where one is due", func(_ emptyBody, _ *http.Request) commands.Command { return commands.ProposeRebalance{} })),
-		custom("/reconcile", "Hold the ledger against the chain; a difference stops outgoing transfers", func(_ emptyBody, _ *http.Request) commands.Reconcile { return commands.Reconcile{} }, Custody.Reconcile),
+		custom("/reconcile", "Reconcile the ledger with the chain; a difference stops outgoing transfers", func(_ emptyBody, _ *http.Request) commands.Reconcile { return commands.Reconcile{} }, Custody.Reconcile),
 
 		by(readers[1:], get("/wallets", "wallets", "The wallets, without anything of their keys", walletsView, paging...)),
 		by(readers[1:], get("/address-book", "address_book", "The addresses that transfers may go to", bookView, paging...)),
