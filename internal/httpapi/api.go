@@ -23,6 +23,9 @@ const (
 	maxBatchBody = 2 << 20  // of a batch of 1,000
 	sendPiece    = 64 << 10 // of an answer, at a time
 	answerWithin = 10 * time.Second
+	// deliverWithin is how long a reader may take for a whole answer: one that is slower
+	// asks for smaller pages.
+	deliverWithin = 30 * time.Second
 	// custodyWithin bounds what asks a chain, rotateWithin what opens every key.
 	custodyWithin = 60 * time.Second
 	rotateWithin  = 10 * time.Minute
@@ -234,7 +237,7 @@ func (q *request) portfolio() string { return q.r.PathValue("portfolio") }
 // and only then what was asked.
 func (a *API) serve(row *route, w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	rec := &recorder{ResponseWriter: w, out: http.NewResponseController(w), within: a.sendWithin, until: start.Add(ofServer.response)}
+	rec := &recorder{ResponseWriter: w, out: http.NewResponseController(w), within: a.sendWithin, most: deliverWithin}
 	q := &request{api: a, w: rec, r: r, row: row}
 	defer func() {
 		q.leave()
@@ -371,7 +374,10 @@ type recorder struct {
 	http.ResponseWriter
 	out    *http.ResponseController
 	within time.Duration // for a piece of the answer
-	until  time.Time     // for all of it; zero for an event stream
+	// most is for all of it, 0 for an event stream: from its first byte on, for what was
+	// waited for before is not the reader's fault.
+	most   time.Duration
+	until  time.Time
 	status int
 	wrote  bool
 	bytes  int64 // of the body
@@ -380,7 +386,7 @@ type recorder struct {
 // WriteHeader implements http.ResponseWriter.
 func (r *recorder) WriteHeader(status int) {
 	if !r.wrote {
-		r.status, r.wrote = status, true
+		r.begin(status)
 		r.hurry()
 	}
 	r.ResponseWriter.WriteHeader(status)
@@ -389,7 +395,7 @@ func (r *recorder) WriteHeader(status int) {
 // Write implements http.ResponseWriter.
 func (r *recorder) Write(b []byte) (int, error) {
 	if !r.wrote {
-		r.status, r.wrote = http.StatusOK, true
+		r.begin(http.StatusOK)
 	}
 	n := 0
 	for {
@@ -400,6 +406,13 @@ func (r *recorder) Write(b []byte) (int, error) {
 		if n += sent; err != nil || n == len(b) {
 			return n, err
 		}
+	}
+}
+
+func (r *recorder) begin(status int) {
+	r.status, r.wrote = status, true
+	if r.most > 0 {
+		r.until = time.Now().Add(r.most)
 	}
 }
 

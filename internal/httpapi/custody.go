@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
-	"time"
 
 	"pets/commands"
 	"pets/domain"
@@ -200,22 +199,11 @@ func sendTo(q *request, c commands.Command, send func(Custody, context.Context, 
 	if err != nil {
 		return commands.Answer{}, err
 	}
-	q.patient(custodyWithin)
 	ctx, cancel := q.deciding(custodyWithin)
 	defer cancel()
 	answer, err := send(q.api.config.Custody, ctx, q.portfolio(), r)
 	q.decided(commands.ClassOf(c), &answer, err)
 	return answer, err
-}
-
-// patient gives an answer more time than others have: a chain is asked, or every key
-// is opened.
-func (q *request) patient(within time.Duration) {
-	until := time.Now().Add(within + answerWithin)
-	_ = http.NewResponseController(q.w).SetWriteDeadline(until) // where there is none to move, all is well
-	if rec, ok := q.w.(*recorder); ok {
-		rec.until = until
-	}
 }
 
 // custodial makes the request of a command that goes through custody.
@@ -416,7 +404,6 @@ func rotateKeys(q *request) error {
 	if q.api.config.Custody == nil {
 		return errNoCustody
 	}
-	q.patient(rotateWithin)
 	ctx, cancel := q.deciding(rotateWithin)
 	defer cancel()
 	v, err := q.api.config.Custody.RotateKeys(ctx, q.key.caller, b.Reason)

@@ -194,6 +194,32 @@ func TestNoRouteWaitsForAReaderWhoDoesNotRead(t *testing.T) {
 	})
 }
 
+// An answer that took long to make has as much time to be sent as any other: after a
+// queue of 10 s and a fold of 28 s, 2 s were left of the 40 s that a response may take.
+func TestTheTimeToSendBeginsWithTheFirstByte(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	ours, theirs := net.Pipe()
+	l := newPipes()
+	s := newServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		rec := &recorder{ResponseWriter: w, out: http.NewResponseController(w), within: time.Minute, most: time.Minute}
+		<-release
+		_, _ = rec.Write([]byte("late"))
+	}), slog.New(slog.DiscardHandler), nil, deadlines{header: time.Second, request: time.Second, response: 10 * time.Millisecond, idle: time.Minute})
+	go func() { _ = s.Serve(l) }()
+	t.Cleanup(func() { _ = s.Close() })
+	l.dialed <- theirs
+	defer ours.Close()
+	_, err := io.WriteString(ours, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	require.NoError(t, err)
+	time.Sleep(100 * time.Millisecond) // far longer than a response may take
+	close(release)
+	_ = ours.SetReadDeadline(time.Now().Add(closedWithin))
+	answer, err := io.ReadAll(ours)
+	require.NoError(t, err)
+	require.Contains(t, string(answer), "late")
+}
+
 // What a server is started with is no longer than what was tested.
 func TestDeadlinesOfAServer(t *testing.T) {
 	for _, d := range []deadlines{ofServer, ofSocket} {

@@ -319,7 +319,7 @@ func (q *request) stream() error {
 	q.conn().hold()
 	q.leave()
 	if rec, ok := q.w.(*recorder); ok {
-		rec.until = time.Time{}
+		rec.most = 0
 	}
 	return nil
 }
