@@ -127,12 +127,20 @@ func (a *Answer) Closed() int {
 	return n
 }
 
+// size is how many bytes records add to the history.
+func size(records []eventstore.Record) int {
+	n := 0
+	for i := range records {
+		n += len(records[i].Type) + len(records[i].Metadata) + len(records[i].Data)
+	}
+	return n
+}
+
 // answerOf builds the answer from the command's records, already decoded.
 func answerOf(records []eventstore.Record, events []domain.Event) Answer {
-	a := Answer{Events: make([]EventRef, 0, len(records)), Directives: []Directive{}, events: events}
+	a := Answer{Events: make([]EventRef, 0, len(records)), Directives: []Directive{}, events: events, stored: size(records)}
 	for i, rec := range records {
 		a.Revision = rec.Revision
-		a.stored += len(rec.Type) + len(rec.Metadata) + len(rec.Data)
 		a.Events = append(a.Events, EventRef{rec.Revision, rec.Type, rec.ID})
 		a.add(events[i])
 	}
@@ -250,7 +258,7 @@ func (w *Writer) answer(g *group) {
 		case s.err != nil:
 			s.finish(Result{Err: s.err})
 		case s.job.brief && s.known == nil:
-			s.finish(Result{Answer: Answer{Revision: s.records[n-1].Revision, ClockBehind: domain.Duration(s.behind), events: s.events}})
+			s.finish(Result{Answer: Answer{Revision: s.records[n-1].Revision, ClockBehind: domain.Duration(s.behind), events: s.events, stored: size(s.records)}})
 		default:
 			s.job.later = append(s.job.later, s)
 			s.finish(Result{})

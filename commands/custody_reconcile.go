@@ -17,7 +17,7 @@ const looks = 3
 // The readings are of before, so this says nothing.
 var errMovedOn = domain.Errorf(domain.CodeConflict, "the ledger has changed since the chain was read; reconcile again")
 
-// Reconcile holds the ledger against the chain. A difference is looked at three times
+// Reconcile compares the ledger with the chain. A difference is looked at three times
 // before it is recorded; then it is an event, an alert, and stops outgoing transfers.
 func (c *Custody) Reconcile(ctx context.Context, id string, r Request) (Answer, error) {
 	cmd, ok := r.Command.(Reconcile)

@@ -7,7 +7,7 @@ import (
 	"pets/domain/portfolio"
 )
 
-// Reconcile holds the ledger against the chain. What the chain says is no part of the body: see
+// Reconcile compares the ledger with the chain. What the chain says is no part of the body: see
 // [Custody.Reconcile].
 type Reconcile struct {
 	Block     uint64              `json:"-"`

@@ -180,6 +180,7 @@ func TestEveryWayToStopHolds(t *testing.T) {
 	}
 	for name, stop := range ways {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each waits for a second until it is recorded
 			e := newEngined(t).opened("main")
 			e.store.plan(fault{err: errDown})
 			requireCode(t, domain.CodeUnavailable, stop(e))

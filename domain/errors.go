@@ -11,7 +11,7 @@ type Code string
 
 // The error codes.
 const (
-	CodeInvalid             Code = "invalid"              // the request can never be right
+	CodeInvalid             Code = "invalid"              // invalid request: sending it again does not help
 	CodeUnauthenticated     Code = "unauthenticated"      // nobody we know
 	CodeDenied              Code = "denied"               // known, but not allowed to
 	CodeNotFound            Code = "not_found"            // no such portfolio, bot, fill, …

@@ -154,7 +154,7 @@ type TransferFailed struct {
 	Fee      Decimal `json:"fee,omitzero"` // in the chain's coin
 }
 
-// BalanceReconciled holds the ledger against the chain. A difference stops outgoing
+// BalanceReconciled reconciles the ledger with the chain. A difference stops outgoing
 // transfers until it is explained.
 type BalanceReconciled struct {
 	Block     uint64               `json:"block"`

@@ -145,7 +145,7 @@ type Treasury struct {
 	// for not. From 24 h on, IncreasesDenied.
 	HotAboveSince   *time.Time `json:"hot_above_since"`
 	IncreasesDenied bool       `json:"increases_denied"`
-	// ReconciledAt is when the ledger was last held against the chain; Differences are
+	// ReconciledAt is when the ledger was last reconciled with the chain; Differences are
 	// those that nobody has explained: outgoing transfers wait for that.
 	ReconciledAt *time.Time   `json:"reconciled_at"`
 	Differences  []Difference `json:"differences"`

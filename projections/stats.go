@@ -98,7 +98,7 @@ func (f *StatsFold) Apply(rec eventstore.Record, e domain.Event, s *portfolio.St
 }
 
 // View computes the statistics. limits are those of the portfolio's merged
-// series; bots are held against their own.
+// series; each bot has its own.
 func (f *StatsFold) View(s *portfolio.State, limits golive.Limits) (Stats, error) {
 	zone := time.UTC
 	if s.IsOpen() {

@@ -25,7 +25,7 @@ func (a *app) coldExportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "export ID", Short: "Write the transaction of a prepared transfer into a file, for the machine with the key", Args: cobra.ExactArgs(1),
 		Long: "The file holds no secret: the payment that was approved, and the transaction that makes it.\n" +
-			"Before it is written the transaction's own bytes are held against the payment.",
+			"Before it is written the transaction's own bytes are compared with the payment.",
 		Example: "  pets cold export x41 --out /media/stick/x41.cold.json",
 		RunE:    func(c *cobra.Command, args []string) error { return a.coldExport(c.Context(), args[0], out) },
 	}
@@ -106,7 +106,7 @@ func (a *app) unsignedOf(t *projections.Transfer) (*coldUnsigned, error) {
 func (a *app) coldImportCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "import FILE", Short: "Bring the transaction that the machine with the key has signed; the server sends it", Args: cobra.ExactArgs(1),
-		Long:    "The server holds the signed bytes against the prepared transaction, field by field, before it takes them.",
+		Long:    "The server compares the signed bytes with the prepared transaction, field by field, before it takes them.",
 		Example: "  pets cold import /media/stick/x41.signed.json",
 		RunE:    func(c *cobra.Command, args []string) error { return a.coldImport(c.Context(), args[0]) },
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -58,9 +59,10 @@ func (a *app) serveDemo(ctx context.Context) error {
 		}
 	}
 	admin, _ := httpapi.NewToken()
-	a.config.Dir, a.config.Witness = "", "" // those of the demo's own folder
 	a.config.Store, a.config.Portfolio, a.config.AdminKey = "embedded:"+dir, demoPortfolio, config.NewSecret(admin)
-	a.config.Dir, a.config.Witness = "", "" // everything of it lies in its own folder
+	// Everything of it lies in its own folder, the witness, too: a demo that was removed is
+	// gone, and the next one in its place is not taken for a store that was rolled back.
+	a.config.Dir, a.config.Witness = "", filepath.Join(dir, "witness")
 	clock := &demoClock{real: a.clock()}
 	last := script[len(script)-1].at
 	weeks := clock.real().Sub(last) / (7 * 24 * time.Hour) * (7 * 24 * time.Hour)
@@ -72,8 +74,10 @@ func (a *app) serveDemo(ctx context.Context) error {
 		return err
 	}
 	if _, exists, err := s.engine.SystemHead(ctx); err != nil || exists {
-		s.witness.close()
-		return errors.Join(err, domain.Errorf(domain.CodeConflict, "%s holds a store already; play the demo into a fresh folder", dir), s.listener.Close(), s.letGo())
+		if err == nil {
+			err = domain.Errorf(domain.CodeConflict, "%s holds a store already; play the demo into a fresh folder", dir)
+		}
+		return errors.Join(err, s.discard())
 	}
 	return s.run(ctx, func(ctx context.Context) error {
 		d := &demoPlay{app: a, ctx: ctx, server: s, clock: clock, shift: weeks, p: &printer{w: a.out}, fills: map[domain.Instrument]domain.Decimal{}}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"pets/internal/httpapi"
 )
 
 // demo plays the demo week, as of the Monday after it was written, into a folder
@@ -63,6 +65,15 @@ func TestDemoRefusesAFolderWithADemo(t *testing.T) {
 	again := s.demo(week)
 	require.Equal(t, 1, again.code)
 	require.Contains(t, again.err, "fresh folder")
+	require.NoFileExists(t, filepath.Join(week, httpapi.SocketName), "who is refused leaves no way in behind that nobody answers")
+
+	require.NoError(t, os.RemoveAll(week))
+	s.playedDemo(week) // a demo that was removed is no store that was rolled back
+	entries, err := os.ReadDir(s.dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		require.NotContains(t, e.Name(), "witness", "all of the demo lies in its folder")
+	}
 }
 
 // Somebody reads the log of their first server: the week plays by a clock that is made up,

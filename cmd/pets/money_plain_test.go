@@ -92,7 +92,7 @@ func TestMoneyWithoutAServer(t *testing.T) {
 			environ: []string{"PETS_SERVER=" + closed.URL, "PETS_KEY=some-key-0123456789-0123456789-0123456789"},
 		}
 		require.Equal(t, 1, a.run(t.Context(), args), "%v: %s", args, errs.String())
-		require.Contains(t, errs.String(), "given up")
+		require.Contains(t, errs.String(), "no answer after")
 		require.NotContains(t, errs.String(), "some-key")
 		require.Empty(t, out.String())
 	}

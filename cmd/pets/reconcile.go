@@ -66,7 +66,7 @@ func (a *app) whyNoProposal(ctx context.Context) error {
 
 func (a *app) reconcileCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "reconcile", Short: "Hold the ledger against the chain; exit 1 when they differ (through the server)", Args: cobra.NoArgs,
+		Use: "reconcile", Short: "Reconcile the ledger with the chain; exit 1 when they differ (through the server)", Args: cobra.NoArgs,
 		Long: "A difference is looked at three times before it is recorded. It stops outgoing transfers until an\n" +
 			"adjustment explains it, or ledger and chain agree again.",
 		RunE: func(c *cobra.Command, _ []string) error {

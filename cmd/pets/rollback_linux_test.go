@@ -228,7 +228,7 @@ func TestARollbackIsAcceptedByAPerson(t *testing.T) {
 	require.Equal(t, 0, r.code, r.err)
 	require.Contains(t, r.out, `"kind":"system_error"`)
 	require.Contains(t, systemEvents(t, d.folder), `"reason":"the disk is gone, noon is the newest copy","streams":[{"stream":"portfolio-main","witnessed":`)
-	require.Contains(t, d.server.errs.String(), "a store that was rolled back is gone on with")
+	require.Contains(t, d.server.errs.String(), "the store was rolled back, and that was accepted")
 	d.stop()
 	d.start() // from here on it is as any other
 	require.False(t, d.allowed())

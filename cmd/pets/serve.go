@@ -211,6 +211,16 @@ func (s *server) ahead(stream string, by time.Duration) {
 // letGo closes what is on disk.
 func (s *server) letGo() error { return errors.Join(s.store.Close(), s.lock.Close()) }
 
+// discard closes a server that was made and is not run.
+func (s *server) discard() error {
+	err := s.listener.Close()
+	if s.socket != nil {
+		err = errors.Join(err, s.socket.Close())
+	}
+	s.stop = func() {}
+	return errors.Join(err, s.shut())
+}
+
 // run folds everything, opens the routes, and answers until the context ends.
 // ready is called once the routes are open; what it returns ends the server.
 func (s *server) run(ctx context.Context, ready func(context.Context) error) (err error) {
@@ -218,9 +228,9 @@ func (s *server) run(ctx context.Context, ready func(context.Context) error) (er
 	s.stop = stop
 	defer func() { err = errors.Join(err, s.shut()) }()
 	served := make(chan error, 1)
-	go func() {
+	s.work.Go(func() {
 		served <- httpapi.Serve(ctx, httpapi.NewServer(s.api, s.log, s.secure), s.listener, s.api.EndStreams)
-	}()
+	})
 	if s.socket != nil {
 		s.answerSocket(ctx)
 	}

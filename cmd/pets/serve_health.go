@@ -9,7 +9,7 @@ import (
 	"pets/internal/metrics"
 )
 
-// healthEvery is how often the server looks at itself where nobody asks.
+// healthEvery is how often the server checks its health by itself.
 const healthEvery = time.Second
 
 // health is how what is behind the API is doing.
@@ -40,8 +40,8 @@ func (s *server) healthForMetrics() metrics.Health {
 }
 
 // scarce refuses what is neither a stop nor a fact while the disk has less left than is
-// kept for those. Where nobody can tell how much that is, nothing is refused: the next
-// append will say.
+// kept for those. Where that cannot be told, nothing is refused: the next
+// append will fail if the disk is full.
 func (s *server) scarce() error {
 	free, err := s.store.Free()
 	if reserve := s.app.config.DiskReserve; err == nil && int64(free) < reserve { //nolint:gosec // sizes of disks
@@ -51,7 +51,9 @@ func (s *server) scarce() error {
 }
 
 // watchHealth finds what no command has met yet: a folder that was changed under the
-// server, damage that the check behind the start has found. Everything is stopped then.
+// server, damage that the check behind the start has found. Asking is what stops everything: an
+// engine whose store is poisoned engages the emergency stop when its health is asked for
+// ([commands.Engine.Health]). Damage alone, and a disk that is nearly full, stop nothing.
 func (s *server) watchHealth(ctx context.Context) {
 	tick := time.NewTicker(healthEvery)
 	defer tick.Stop()

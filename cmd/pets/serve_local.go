@@ -18,7 +18,7 @@ import (
 // there are keys.
 func (s *server) openSocket() {
 	dir := s.app.config.ServerDir()
-	err := os.MkdirAll(dir, 0o700)
+	err := owner.MkdirAll(dir)
 	if err == nil {
 		s.socket, err = httpapi.ListenSocket(dir)
 	}

@@ -87,7 +87,7 @@ func (s *server) tellPending(ctx context.Context) {
 
 // pending says what the first of them is, as far as the marker file knows.
 func (s *server) pending() []any {
-	all, err := s.app.latch().Read()
+	all, err := s.app.latch(s.witness).Read()
 	if err != nil || len(all) == 0 {
 		return nil
 	}

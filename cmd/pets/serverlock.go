@@ -180,11 +180,11 @@ func readHolder(f *os.File) holder {
 	var h holder
 	b := make([]byte, 16<<10)
 	n, _ := f.ReadAt(b, 0)
-	_ = json.Unmarshal(b[:n], &h) // a holder that says nothing is one nobody knows
+	_ = json.Unmarshal(b[:n], &h) // a holder that says nothing is unknown
 	return h
 }
 
-// heldByOther reports whether somebody else has a file locked for writing.
+// heldByOther reports whether another process has a file locked for writing.
 func heldByOther(f *os.File) bool {
 	err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
 	if err == nil {
@@ -193,7 +193,7 @@ func heldByOther(f *os.File) bool {
 	return errors.Is(err, unix.EWOULDBLOCK)
 }
 
-// isLocked reports whether somebody writes to the store in a folder: its writer holds one
+// isLocked reports whether a process writes to the store in a folder: its writer holds one
 // of these files.
 func isLocked(dir string) bool {
 	for _, name := range []string{"LOCK", "durable"} {

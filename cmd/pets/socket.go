@@ -21,7 +21,7 @@ type socket struct {
 	store string // the folder of the store
 }
 
-// socketOf is the stop socket of whoever holds a store's folder, nil where there is none.
+// socketOf is the stop socket of the server that holds a store's folder, nil where there is none.
 // A socket that is not known to be that server's is not used: it would stop another one.
 func (a *app) socketOf(store string) *socket {
 	dir := a.config.ServerDir()
@@ -43,7 +43,7 @@ func (a *app) socketBeside(address string) *socket {
 	return answering(&socket{dir, h.Store})
 }
 
-// answering returns a socket if somebody listens at it.
+// answering returns a socket if a server listens at it.
 func answering(s *socket) *socket {
 	if info, err := os.Stat(filepath.Join(s.dir, httpapi.SocketName)); err != nil || info.Mode()&os.ModeSocket == 0 {
 		return nil

@@ -128,7 +128,7 @@ func (a *app) snapshots(store *embedded.Store) *snapshot.Folder {
 // openWitness opens the witness of a server.
 func (s *server) openWitness() (err error) {
 	s.witness, err = s.app.openWatch(context.Background(), s.store, watching{
-		accept: s.app.acceptRollback != "", warn: func(text string) { s.log.Warn("somebody should look at the witness", "what", text) },
+		accept: s.app.acceptRollback != "", warn: func(text string) { s.log.Warn("the witness needs a look", "what", text) },
 		differs: s.differs,
 		hashed:  func(n uint64) { s.log.Info("the witness catches up with the log", "records", n) },
 	})
@@ -166,7 +166,7 @@ func (s *server) acceptRollback(ctx context.Context) error {
 	if err := s.engine.AcceptRollback(ctx, domain.Caller{User: osUser(), Role: domain.RoleOperator}, r); err != nil {
 		return err
 	}
-	s.log.Warn("a store that was rolled back is gone on with; every portfolio that it touches is stopped, all of them where nobody knows what is missing. Look at what is missing before anybody clears a stop, and revoke again the keys that were revoked",
+	s.log.Warn("the store was rolled back, and that was accepted; every portfolio that it touches is stopped, all of them where it is not known what is missing. Find out what is missing before a stop is cleared, and revoke again the keys that were revoked",
 		"reason", r.Reason, "streams", len(r.Streams))
 	return nil
 }

@@ -59,17 +59,17 @@ func (c *Client) retry(ctx context.Context, try func(context.Context) error) err
 			wait = later
 		}
 		if end, _ := ctx.Deadline(); time.Now().Add(wait).After(end) && wait > longestPause {
-			return fmt.Errorf("given up: %w", err) // there will be no other answer before the end
+			return fmt.Errorf("the server says to come back after more than the %s that this waits: %w", c.patience, err) // there will be no other answer before the end
 		}
 		if errors.Is(err, syscall.ECONNREFUSED) && c.refused > 0 && time.Since(start)+wait > c.refused {
-			return fmt.Errorf("given up: %w", err)
+			return fmt.Errorf("no answer after %s: %w", time.Since(start).Round(100*time.Millisecond), err)
 		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return fmt.Errorf("given up: %w", err)
+			return fmt.Errorf("no answer after %s: %w", time.Since(start).Round(100*time.Millisecond), err)
 		}
 	}
 }
@@ -77,9 +77,9 @@ func (c *Client) retry(ctx context.Context, try func(context.Context) error) err
 // cutOff says why a request was ended that was under way, and what came before it.
 func cutOff(why, before error) error {
 	if before == nil {
-		return fmt.Errorf("given up: %w", why)
+		return why
 	}
-	return fmt.Errorf("given up: %w; before that: %w", why, before)
+	return fmt.Errorf("%w; before that: %w", why, before)
 }
 
 // teller tells somebody that a command is still waited for.

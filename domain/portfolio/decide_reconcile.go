@@ -16,7 +16,7 @@ type Reading struct {
 	Amount domain.Decimal
 }
 
-// Reconcile holds the ledger against the chain, per place and asset. A difference stops
+// Reconcile compares the ledger with the chain, per place and asset. A difference stops
 // outgoing transfers until an adjustment explains it, or ledger and chain agree again.
 func (d *Decision) Reconcile(block uint64, blockTime time.Time, readings []Reading) error {
 	if err := d.requireLive(); err != nil {

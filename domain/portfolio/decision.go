@@ -162,7 +162,7 @@ func (d *Decision) requireLiving(user string) error {
 	case slices.ContainsFunc(d.living, same) || keyless && !slices.ContainsFunc(d.revoked, same):
 		return nil
 	}
-	return domain.Errorf(domain.CodeDenied, "%s asked for this and has no API key any more that works; somebody else has to ask for it anew", user)
+	return domain.Errorf(domain.CodeDenied, "%s asked for this, and all API keys of that user are revoked: another person has to ask for it anew", user)
 }
 
 // note answers a command that has nothing more to record.

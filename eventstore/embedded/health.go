@@ -55,7 +55,7 @@ func (s *Store) Free() (uint64, error) {
 }
 
 // roomFor reports whether a file that is only a convenience may be made: not if it
-// takes what Options.Reserve keeps for the log. If nobody knows, it may.
+// takes what Options.Reserve keeps for the log. If that cannot be told, it may.
 func (s *Store) roomFor(size uint64) bool {
 	left, err := s.Free()
 	return err != nil || left >= size+s.options.Reserve

@@ -180,7 +180,7 @@ func (s *Store) poison(cause error) {
 	}
 }
 
-// tell calls Options.Trouble, which may call the store: nobody waits for it.
+// tell calls Options.Trouble, which may call the store, in a goroutine of its own.
 func (s *Store) tell(err error) {
 	if s.options.Trouble != nil {
 		go s.options.Trouble(err)

@@ -14,7 +14,7 @@ type Report struct {
 
 // Verify reads every frame that is durable when it begins from disk again and
 // checks it: checksums, the chain of segments and of revisions, that each record
-// can be decoded, and that the indexes know it. It holds nobody up. Progress, if not nil, is called
+// can be decoded, and that the indexes know it. It blocks no other reader or writer. Progress, if not nil, is called
 // with bytes after each megabyte or so. The first thing that is wrong is an
 // Unavailable that wraps a *[DamageError].
 func (s *Store) Verify(ctx context.Context, progress func(done, total int64)) (Report, error) {

@@ -57,7 +57,7 @@ type Config struct {
 	RPCTestChain          bool            `env:"PETS_RPC_TEST_CHAIN" envDefault:"false" rule:"true or false" doc:"Believe a single endpoint, also for live portfolios: for drills on a test chain, where nothing can be lost."`
 	AssetRegistry         string          `env:"PETS_ASSET_REGISTRY" envDefault:"" rule:"a JSON file" doc:"What is known of chains and assets, instead of what is built in."`
 	OrderShapes           string          `env:"PETS_ORDER_SHAPES" envDefault:"" rule:"a JSON file" doc:"The shapes of typed data that are signed, instead of what is built in."`
-	ReconcileEvery        domain.Duration `env:"PETS_RECONCILE_EVERY" envDefault:"15m" rule:"a duration from 1m to 24h" doc:"How often the ledger is held against the chain."`
+	ReconcileEvery        domain.Duration `env:"PETS_RECONCILE_EVERY" envDefault:"15m" rule:"a duration from 1m to 24h" doc:"How often the ledger is reconciled with the chain."`
 
 	HotWalletPercentage  domain.Decimal  `env:"HOT_WALLET_PERCENTAGE" envDefault:"0.15" rule:"a fraction from 0.10 to 0.20" doc:"The share of the total that the hot wallet should hold, deployed positions included."`
 	MinRebalanceUSD      domain.Decimal  `env:"MIN_REBALANCE_USD" envDefault:"50" rule:"an amount of the base asset, not negative" doc:"The smallest move between the wallets that is proposed."`

@@ -23,6 +23,9 @@ const (
 	maxBatchBody = 2 << 20  // of a batch of 1,000
 	sendPiece    = 64 << 10 // of an answer, at a time
 	answerWithin = 10 * time.Second
+	// deliverWithin is how long a reader may take for a whole answer: one that is slower
+	// asks for smaller pages.
+	deliverWithin = 30 * time.Second
 	// custodyWithin bounds what asks a chain, rotateWithin what opens every key.
 	custodyWithin = 60 * time.Second
 	rotateWithin  = 10 * time.Minute
@@ -126,7 +129,7 @@ func New(c Config) *API {
 	a := &API{
 		config: c, engine: c.Engine, keys: c.Keys, log: c.Log, now: c.Now, mux: http.NewServeMux(), local: http.NewServeMux(),
 		limits:     newLimiters(c.Rate, c.Burst),
-		inFlight:   newPlaces(maxInFlight, maxInFlightPerKey, inFlightForPeople),
+		inFlight:   newPlaces(maxInFlight, maxInFlightPerKey, inFlightForPeople).keeping(inFlightForFacts, inFlightForFactsPerKey),
 		streams:    newPlaces(maxStreams, maxStreamsPerKey, streamsForPeople),
 		sendWithin: sendWithin,
 		budgets:    newBudgets(c.BytesPerDay), bodies: newRoom(), answers: newRoom(), pasts: newPastLooks(),
@@ -222,6 +225,7 @@ type request struct {
 	key key
 	// placed: it has a place among those under way.
 	placed bool
+	let    bool // it was let in: what is written to its reader counts
 	// What is held of the memory for bodies and answers.
 	body, held *lease
 	dry        bool // nothing is to be recorded: the answer is a read
@@ -233,7 +237,7 @@ func (q *request) portfolio() string { return q.r.PathValue("portfolio") }
 // and only then what was asked.
 func (a *API) serve(row *route, w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
-	rec := &recorder{ResponseWriter: w, out: http.NewResponseController(w), within: a.sendWithin, until: start.Add(ofServer.response)}
+	rec := &recorder{ResponseWriter: w, out: http.NewResponseController(w), within: a.sendWithin, most: deliverWithin}
 	q := &request{api: a, w: rec, r: r, row: row}
 	defer func() {
 		q.leave()
@@ -244,19 +248,19 @@ func (a *API) serve(row *route, w http.ResponseWriter, r *http.Request) {
 				writeProblem(rec, problemOf(domain.Errorf(domain.CodeInternal, "a defect was found; it is in the server's log")))
 			}
 		}
+		q.sent(rec.bytes)
 		if a.config.Observe != nil {
 			a.config.Observe(row.name, rec.status, time.Since(start))
 		}
 	}()
 	err := a.guard(q)
 	if err == nil {
+		q.let = true
 		err = q.handle()
 	}
 	if err != nil {
 		a.refuse(q, err)
-		return
 	}
-	q.sent(rec.bytes)
 }
 
 // guard is the one place that decides whether a request is let in.
@@ -370,7 +374,10 @@ type recorder struct {
 	http.ResponseWriter
 	out    *http.ResponseController
 	within time.Duration // for a piece of the answer
-	until  time.Time     // for all of it; zero for an event stream
+	// most is for all of it, 0 for an event stream: from its first byte on, for what was
+	// waited for before is not the reader's fault.
+	most   time.Duration
+	until  time.Time
 	status int
 	wrote  bool
 	bytes  int64 // of the body
@@ -379,7 +386,7 @@ type recorder struct {
 // WriteHeader implements http.ResponseWriter.
 func (r *recorder) WriteHeader(status int) {
 	if !r.wrote {
-		r.status, r.wrote = status, true
+		r.begin(status)
 		r.hurry()
 	}
 	r.ResponseWriter.WriteHeader(status)
@@ -388,7 +395,7 @@ func (r *recorder) WriteHeader(status int) {
 // Write implements http.ResponseWriter.
 func (r *recorder) Write(b []byte) (int, error) {
 	if !r.wrote {
-		r.status, r.wrote = http.StatusOK, true
+		r.begin(http.StatusOK)
 	}
 	n := 0
 	for {
@@ -399,6 +406,13 @@ func (r *recorder) Write(b []byte) (int, error) {
 		if n += sent; err != nil || n == len(b) {
 			return n, err
 		}
+	}
+}
+
+func (r *recorder) begin(status int) {
+	r.status, r.wrote = status, true
+	if r.most > 0 {
+		r.until = time.Now().Add(r.most)
 	}
 }
 

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"net/http"
 	"reflect"
@@ -116,14 +115,17 @@ func runBatch(q *request) error {
 		requests, at = append(requests, r), append(at, i)
 	}
 	if len(requests) > 0 {
-		ctx, cancel := context.WithTimeout(q.r.Context(), batchWithin)
+		ctx, cancel := q.deciding(batchWithin)
 		defer cancel()
 		results, err := q.api.engine.DoEach(ctx, q.portfolio(), requests)
 		if err != nil {
+			for _, r := range requests {
+				q.unknown(commands.ClassOf(r.Command), err)
+			}
 			return err
 		}
 		for n, r := range results {
-			q.recorded(b.Commands[at[n]].class(), &r.Answer)
+			q.decided(b.Commands[at[n]].class(), &r.Answer, r.Err)
 			out.Results[at[n]] = q.batched(r)
 		}
 	}

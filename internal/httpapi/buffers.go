@@ -3,7 +3,7 @@ package httpapi
 import "net"
 
 // sendBuffer is what the system may keep of an answer on its way. By itself it would grow
-// to a whole page for every reader that does not read, out of sight of any bound here.
+// to a whole page for every reader that does not read, out of sight of every bound here.
 const sendBuffer = 256 << 10
 
 // buffered is a listener whose connections have a send buffer of that size.

@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"context"
+	"errors"
 	"math"
 	"net/http"
 	"time"
@@ -99,17 +101,29 @@ func (q *request) limited(bound string, after time.Duration, format string, args
 	return &laterError{domain.Errorf(domain.CodeRateLimited, format, args...), after}
 }
 
-// recorded takes what a command added to the history from its key's bytes.
-func (q *request) recorded(class commands.Class, a *commands.Answer) {
+// decided takes what a command added to the history from its key's bytes.
+func (q *request) decided(class commands.Class, a *commands.Answer, err error) {
 	if class == commands.ClassOther {
 		q.api.budgets.spend(q.key.id, int64(a.Stored()), q.api.now())
 	}
+	q.unknown(class, err)
 }
 
-// sent takes what a read was answered with from its key's bytes. A stream counts as it
-// goes.
+// unknownBytes is counted for a command of which no answer came in time: it may have been
+// recorded, and a retry that finds it costs nothing more.
+const unknownBytes = 1 << 10
+
+// unknown counts a command that was given up at its deadline.
+func (q *request) unknown(class commands.Class, err error) {
+	if class == commands.ClassOther && errors.Is(err, context.DeadlineExceeded) {
+		q.api.budgets.spend(q.key.id, unknownBytes, q.api.now())
+	}
+}
+
+// sent takes what a read that was let in was answered with from its key's bytes, a
+// problem too, and however far its reader got. A stream counts as it goes.
 func (q *request) sent(bytes int64) {
-	if q.row.reads() && !q.row.streams || q.dry {
+	if q.let && (q.row.reads() && !q.row.streams || q.dry) {
 		q.api.budgets.spend(q.key.id, bytes, q.api.now())
 	}
 }

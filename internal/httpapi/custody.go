@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
-	"time"
 
 	"pets/commands"
 	"pets/domain"
@@ -30,7 +29,7 @@ type Custody interface {
 	SignTransfer(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, commands.SignedTransaction, error)
 	// ImportSigned takes what a cold wallet has signed elsewhere.
 	ImportSigned(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
-	// Reconcile holds the ledger against the chain.
+	// Reconcile compares the ledger with the chain.
 	Reconcile(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
 	// RotateKeys seals every key under the current encryption key; KeyStatus says how
 	// they stand.
@@ -118,7 +117,7 @@ func custodyRoutes() []route {
 		}),
 		importSignedRoute(), signRoute(),
 		nudging(post("/rebalance", "Propose a move between the wallets, where one is due", func(_ emptyBody, _ *http.Request) commands.Command { return commands.ProposeRebalance{} })),
-		custom("/reconcile", "Hold the ledger against the chain; a difference stops outgoing transfers", func(_ emptyBody, _ *http.Request) commands.Reconcile { return commands.Reconcile{} }, Custody.Reconcile),
+		custom("/reconcile", "Reconcile the ledger with the chain; a difference stops outgoing transfers", func(_ emptyBody, _ *http.Request) commands.Reconcile { return commands.Reconcile{} }, Custody.Reconcile),
 
 		by(readers[1:], get("/wallets", "wallets", "The wallets, without anything of their keys", walletsView, paging...)),
 		by(readers[1:], get("/address-book", "address_book", "The addresses that transfers may go to", bookView, paging...)),
@@ -200,22 +199,11 @@ func sendTo(q *request, c commands.Command, send func(Custody, context.Context, 
 	if err != nil {
 		return commands.Answer{}, err
 	}
-	q.patient(custodyWithin)
-	ctx, cancel := context.WithTimeout(q.r.Context(), custodyWithin)
+	ctx, cancel := q.deciding(custodyWithin)
 	defer cancel()
 	answer, err := send(q.api.config.Custody, ctx, q.portfolio(), r)
-	q.recorded(commands.ClassOf(c), &answer)
+	q.decided(commands.ClassOf(c), &answer, err)
 	return answer, err
-}
-
-// patient gives an answer more time than others have: a chain is asked, or every key
-// is opened.
-func (q *request) patient(within time.Duration) {
-	until := time.Now().Add(within + answerWithin)
-	_ = http.NewResponseController(q.w).SetWriteDeadline(until) // where there is none to move, all is well
-	if rec, ok := q.w.(*recorder); ok {
-		rec.until = until
-	}
 }
 
 // custodial makes the request of a command that goes through custody.
@@ -340,10 +328,10 @@ func (q *request) signOrder(b signBody) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(q.r.Context(), answerWithin)
+	ctx, cancel := q.deciding(answerWithin)
 	defer cancel()
 	answer, signature, err := q.api.config.Custody.SignOrder(ctx, q.portfolio(), r)
-	q.recorded(commands.ClassOther, &answer)
+	q.decided(commands.ClassOther, &answer, err)
 	if err != nil {
 		return err
 	}
@@ -355,10 +343,10 @@ func (q *request) signTransfer(transfer string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(q.r.Context(), answerWithin)
+	ctx, cancel := q.deciding(answerWithin)
 	defer cancel()
 	answer, signed, err := q.api.config.Custody.SignTransfer(ctx, q.portfolio(), r)
-	q.recorded(commands.ClassOther, &answer)
+	q.decided(commands.ClassOther, &answer, err)
 	if err != nil {
 		return err
 	}
@@ -416,9 +404,7 @@ func rotateKeys(q *request) error {
 	if q.api.config.Custody == nil {
 		return errNoCustody
 	}
-	q.patient(rotateWithin)
-	// Not the request's context: a rotation goes on when its caller has hung up.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(q.r.Context()), rotateWithin)
+	ctx, cancel := q.deciding(rotateWithin)
 	defer cancel()
 	v, err := q.api.config.Custody.RotateKeys(ctx, q.key.caller, b.Reason)
 	if err == nil {

@@ -68,7 +68,7 @@ var unfinished = map[string]string{
 // everyRoute runs a check for each route, several at a time: fewer than one key may
 // have under way.
 func everyRoute(rows []route, check func(*route)) {
-	slots := make(chan struct{}, maxInFlightPerKey-8)
+	slots := make(chan struct{}, maxInFlightPerKey-inFlightForFactsPerKey)
 	var all sync.WaitGroup
 	for i := range rows {
 		slots <- struct{}{}
@@ -103,17 +103,19 @@ func TestNoRouteWaitsForARequestThatDoesNotEnd(t *testing.T) {
 		t.Skip("waits for time-outs")
 	}
 	t.Parallel()
-	r := newRig(t, rigged{}).opened()
-	address := r.onTCP(ofListener)
-	rows := append(siblings(), table...)
 	for name, rest := range unfinished {
-		everyRoute(rows, func(row *route) {
-			if err := r.abandon(address, r.header(row)+rest); err != nil {
-				t.Errorf("%s, %s: %v", row.short(), name, err)
-			}
+		t.Run(name, func(t *testing.T) { // each waits for its own server: they wait together
+			t.Parallel()
+			r := newRig(t, rigged{}).opened()
+			address := r.onTCP(ofListener)
+			everyRoute(append(siblings(), table...), func(row *route) {
+				if err := r.abandon(address, r.header(row)+rest); err != nil {
+					t.Errorf("%s: %v", row.short(), err)
+				}
+			})
+			require.Equal(t, http.StatusOK, r.get("operator", main+"/state").status, "others are answered")
 		})
 	}
-	require.Equal(t, http.StatusOK, r.get("operator", main+"/state").status, "others are answered")
 }
 
 // abandon sends the beginning of a request and waits until the server hangs up.
@@ -190,6 +192,32 @@ func TestNoRouteWaitsForAReaderWhoDoesNotRead(t *testing.T) {
 			t.Errorf("%s: not closed within %s: %v", row.short(), closedWithin, err)
 		}
 	})
+}
+
+// An answer that took long to make has as much time to be sent as any other: after a
+// queue of 10 s and a fold of 28 s, 2 s were left of the 40 s that a response may take.
+func TestTheTimeToSendBeginsWithTheFirstByte(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	ours, theirs := net.Pipe()
+	l := newPipes()
+	s := newServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		rec := &recorder{ResponseWriter: w, out: http.NewResponseController(w), within: time.Minute, most: time.Minute}
+		<-release
+		_, _ = rec.Write([]byte("late"))
+	}), slog.New(slog.DiscardHandler), nil, deadlines{header: time.Second, request: time.Second, response: 10 * time.Millisecond, idle: time.Minute})
+	go func() { _ = s.Serve(l) }()
+	t.Cleanup(func() { _ = s.Close() })
+	l.dialed <- theirs
+	defer ours.Close()
+	_, err := io.WriteString(ours, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	require.NoError(t, err)
+	time.Sleep(100 * time.Millisecond) // far longer than a response may take
+	close(release)
+	_ = ours.SetReadDeadline(time.Now().Add(closedWithin))
+	answer, err := io.ReadAll(ours)
+	require.NoError(t, err)
+	require.Contains(t, string(answer), "late")
 }
 
 // What a server is started with is no longer than what was tested.

@@ -5,19 +5,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
-	"time"
 
 	"pets/commands"
 	"pets/domain"
-)
-
-const (
-	// deliverWithin bounds the writing of one answer: a reader that is slower than that
-	// asks for smaller pages.
-	deliverWithin = 30 * time.Second
-	// chunkWithin is how long a reader may take for each chunk of it.
-	chunkWithin = 10 * time.Second
-	chunkBytes  = 64 << 10
 )
 
 // makeRoom takes room for an answer whose length is not known yet; what it does not need
@@ -26,7 +16,7 @@ func (q *request) makeRoom(bytes int64) error {
 	if q.held != nil {
 		return nil
 	}
-	l, err := q.api.answers.take(q.r.Context(), q.key, bytes)
+	l, err := q.api.answers.take(q.r.Context(), q.key, q.row.class(), bytes)
 	q.held = l
 	return err
 }
@@ -40,7 +30,7 @@ func (q *request) bodyRoom(most int64) error {
 	if n := q.r.ContentLength; n >= 0 && n < most {
 		most = n
 	}
-	l, err := q.api.bodies.take(q.r.Context(), q.key, most)
+	l, err := q.api.bodies.take(q.r.Context(), q.key, q.row.class(), most)
 	q.body = l
 	return err
 }
@@ -92,8 +82,8 @@ func encodeAnswer(v any) ([]byte, error) {
 	}
 }
 
-// write sends a whole answer. A reader has to take it chunk by chunk: one that takes
-// nothing is cut off, and holds no memory for longer than that.
+// write sends a whole answer. A reader has to take it piece by piece ([recorder]): one
+// that takes nothing is cut off, and holds no memory for longer than that.
 func (q *request) write(b []byte) error {
 	q.held.keep(int64(len(b)))
 	h := q.w.Header()
@@ -104,26 +94,10 @@ func (q *request) write(b []byte) error {
 		_, _ = q.w.Write(b) // a caller who has gone needs no answer
 		return nil
 	}
-	out := http.NewResponseController(q.w)
-	end := time.Now().Add(deliverWithin)
-	for len(b) > 0 {
-		chunk := b[:min(len(b), chunkBytes)]
-		b = b[len(chunk):]
-		_ = out.SetWriteDeadline(earlier(end, time.Now().Add(chunkWithin))) // where there is none to move, all is well
-		if _, err := q.w.Write(chunk); err != nil {
-			return err // the reader has gone, or is cut off
-		}
+	if _, err := q.w.Write(b); err != nil {
+		return err // the reader has gone, or is cut off
 	}
-	err := out.Flush()
-	_ = out.SetWriteDeadline(time.Time{}) // the next request of the connection has its own
-	return err
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
+	return http.NewResponseController(q.w).Flush() // while the answer is still held
 }
 
 // appendJSON encodes a value as part of an answer that is made piece by piece.

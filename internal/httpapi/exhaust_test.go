@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"pets/commands"
 	"pets/domain"
 	"pets/eventstore"
 	"pets/eventstore/memory"
@@ -123,21 +124,24 @@ func TestRoom(t *testing.T) {
 	defer cancel()
 	var taken []*lease
 	for i := range 3 {
-		l, err := r.take(t.Context(), who(fmt.Sprint("bot", i), domain.RoleBot), roomForKey)
+		l, err := r.take(t.Context(), who(fmt.Sprint("bot", i), domain.RoleBot), commands.ClassOther, roomForKey)
 		require.NoError(t, err)
 		taken = append(taken, l)
 	}
-	_, err := r.take(short, who("bot0", domain.RoleBot), 1)
+	_, err := r.take(short, who("bot0", domain.RoleBot), commands.ClassOther, 1)
 	require.Equal(t, domain.CodeUnavailable, domain.CodeOf(err), "it has its own share already")
-	_, err = r.take(short, who("bot9", domain.RoleBot), 1)
+	_, err = r.take(short, who("bot9", domain.RoleBot), commands.ClassOther, 1)
 	require.Error(t, err, "the rest is for people")
-	person, err := r.take(short, who("olga", domain.RoleOperator), roomForKey)
+	fact, err := r.take(t.Context(), who("bot0", domain.RoleBot), commands.ClassFact, maxBody)
+	require.NoError(t, err, "a fact is small, and finds room")
+	fact.keep(0)
+	person, err := r.take(short, who("olga", domain.RoleOperator), commands.ClassOther, roomForKey)
 	require.NoError(t, err)
 	person.keep(0)
 
 	waited := make(chan error, 1)
 	go func() {
-		_, err := r.take(context.Background(), who("bot9", domain.RoleBot), 100)
+		_, err := r.take(context.Background(), who("bot9", domain.RoleBot), commands.ClassOther, 100)
 		waited <- err
 	}()
 	taken[0].keep(10)

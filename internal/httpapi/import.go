@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -95,12 +94,16 @@ func importRows(q *request) error {
 	if err := q.makeRoom(answerRoom); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(q.r.Context(), importWithin)
+	ctx, cancel := q.deciding(importWithin)
 	defer cancel()
 	var out bytes.Buffer
 	out.WriteString(`{"results":[`)
 	for step := range slices.Chunk(requests, importStep) {
+		if q.r.Context().Err() != nil {
+			return q.r.Context().Err() // the sender has gone: what is not begun is not booked
+		}
 		results, err := q.api.engine.DoAll(ctx, q.portfolio(), step)
+		q.decidedRows(step, results, err)
 		if err != nil {
 			return err
 		}
@@ -114,6 +117,18 @@ func importRows(q *request) error {
 	}
 	out.WriteString("]}\n")
 	return q.write(out.Bytes())
+}
+
+// decidedRows counts what rows recorded that were no facts by themselves.
+func (q *request) decidedRows(rows []commands.Request, results []commands.Result, err error) {
+	for i := range rows {
+		class := commands.ClassOf(rows[i].Command)
+		if err != nil {
+			q.unknown(class, err)
+			continue
+		}
+		q.decided(class, &results[i].Answer, results[i].Err)
+	}
 }
 
 // bookedRows adds what became of rows to the answer; more is false where none are to be

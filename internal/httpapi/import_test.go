@@ -18,7 +18,7 @@ import (
 // An import whose answer would be too long is answered for the rows that were booked; the
 // rest, sent again, is booked then, and nothing twice.
 func TestALongImportAnswer(t *testing.T) {
-	r := newRig(t, rigged{})
+	r := newRig(t, rigged{now: newHands().now, perDay: 1 << 30})
 	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	olga := domain.Caller{User: "olga", Role: domain.RoleOperator}
 	_, err := r.engine.DoAll(context.Background(), "past", []commands.Request{{
@@ -56,4 +56,18 @@ func TestALongImportAnswer(t *testing.T) {
 		}
 	}
 	require.Equal(t, len(rows), trades)
+
+	// What a row records that is no fact is counted: that it was set aside.
+	size := func() (n int) {
+		for _, rec := range r.records("portfolio-past") {
+			n += len(rec.Type) + len(rec.Metadata) + len(rec.Data)
+		}
+		return n
+	}
+	before, charged := size(), r.charged(1<<30)
+	a := r.post("operator", "/v1/portfolios/past/import",
+		`{"rows":[{"key":"aside","at":"2026-01-03T00:00:00Z","source":"f:9","command":"set_row_aside","reason":"unknown","body":{"row":"k"}}]}`)
+	require.Equal(t, http.StatusOK, a.status, a.body)
+	require.Greater(t, size(), before, a.body)
+	require.Equal(t, size()-before, r.charged(1<<30)-charged)
 }

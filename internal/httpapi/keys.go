@@ -137,12 +137,14 @@ func revokeKey(q *request) error {
 // system sends a command to the system stream and waits until the keyring has
 // it: a key that was revoked is refused from this answer on.
 func (q *request) system(r commands.Request) (commands.Answer, error) {
-	answer, err := q.api.engine.System(q.r.Context(), r)
+	ctx, cancel := q.deciding(answerWithin)
+	defer cancel()
+	answer, err := q.api.engine.System(ctx, r)
+	q.decided(commands.ClassOf(r.Command), &answer, err)
 	if err != nil {
 		return answer, err
 	}
-	q.recorded(commands.ClassOf(r.Command), &answer)
-	if err := q.api.keys.Wait(q.r.Context(), answer.Revision); err != nil {
+	if err := q.api.keys.Wait(ctx, answer.Revision); err != nil {
 		return answer, &domain.Error{Code: domain.CodeUnavailable, Message: "it is recorded, but not in force here yet", Cause: err}
 	}
 	return answer, nil

@@ -3,15 +3,19 @@ package httpapi
 import (
 	"sync"
 
+	"pets/commands"
 	"pets/domain"
 )
 
 // Bounds of what is under way at a time. A part of each is kept for people, so
-// that the keys of machines can never take all of it.
+// that the keys of machines can never take all of it, and a part of the requests, of
+// each key and of all, for facts: a key's reads never keep it from saying what happened.
 const (
-	maxInFlight       = 1_024
-	maxInFlightPerKey = 32
-	inFlightForPeople = 256
+	maxInFlight            = 1_024
+	maxInFlightPerKey      = 32
+	inFlightForPeople      = 256
+	inFlightForFacts       = 128
+	inFlightForFactsPerKey = 8
 
 	maxStreams       = 512
 	maxStreamsPerKey = 32
@@ -20,7 +24,8 @@ const (
 
 // places are what requests, or event streams, hold while they are under way.
 type places struct {
-	most, perKey, forPeople int
+	most, perKey, forPeople  int
+	forFacts, forFactsPerKey int
 
 	mu    sync.Mutex
 	taken int
@@ -31,17 +36,27 @@ func newPlaces(most, perKey, forPeople int) *places {
 	return &places{most: most, perKey: perKey, forPeople: forPeople, byKey: map[string]int{}}
 }
 
+// keeping keeps some of all places, and of each key's, for facts.
+func (p *places) keeping(ofAll, ofKey int) *places {
+	p.forFacts, p.forFactsPerKey = ofAll, ofKey
+	return p
+}
+
 // take takes a place for a key, and says what is full where there is none.
-func (p *places) take(k key) error {
+func (p *places) take(k key, class commands.Class) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	most := p.most
-	if !isPerson(k.caller.Role) {
+	most, perKey := p.most, p.perKey
+	if !k.person() {
 		most -= p.forPeople
 	}
+	if class != commands.ClassFact {
+		most -= p.forFacts
+		perKey -= p.forFactsPerKey
+	}
 	switch {
-	case p.byKey[k.id] >= p.perKey:
-		return domain.Errorf(domain.CodeRateLimited, "the key has %d of them under way already", p.perKey)
+	case p.byKey[k.id] >= perKey:
+		return domain.Errorf(domain.CodeRateLimited, "the key has %d of them under way already", perKey)
 	case p.taken >= most:
 		return domain.Errorf(domain.CodeRateLimited, "the server has as many of them under way as it takes")
 	}
@@ -60,18 +75,14 @@ func (p *places) release(k key) {
 	}
 }
 
-// isPerson: roles of people who act. Dashboards and feeds are machines here.
-func isPerson(r domain.Role) bool {
-	return r == domain.RoleOperator || r == domain.RoleApprover || r == domain.RoleAdmin
-}
-
 // enter takes a request's place: its connection stays, and it counts, until
 // [request.leave]. A route that stops something needs none.
 func (q *request) enter() error {
-	if q.row.urgent {
+	class := q.row.class()
+	if class == commands.ClassStop {
 		return nil
 	}
-	if err := q.api.inFlight.take(q.key); err != nil {
+	if err := q.api.inFlight.take(q.key, class); err != nil {
 		return err
 	}
 	q.placed = true

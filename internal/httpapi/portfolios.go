@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"reflect"
@@ -52,13 +51,13 @@ func openPortfolio(q *request) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(q.r.Context(), answerWithin)
+	ctx, cancel := q.deciding(answerWithin)
 	defer cancel()
 	answer, err := q.api.engine.Do(ctx, b.ID, commands.Request{Caller: q.key.caller, Key: k, Command: c})
+	q.decided(commands.ClassOf(c), &answer, err)
 	if err != nil {
 		return err
 	}
-	q.recorded(commands.ClassOf(c), &answer)
 	q.answer(&answer)
 	return nil
 }

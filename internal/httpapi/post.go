@@ -66,11 +66,21 @@ func (q *request) send(c commands.Command) (commands.Answer, error) {
 	if err != nil {
 		return commands.Answer{}, err
 	}
-	ctx, cancel := context.WithTimeout(q.r.Context(), answerWithin)
+	ctx, cancel := q.deciding(answerWithin)
 	defer cancel()
 	answer, err := q.api.engine.Do(ctx, q.portfolio(), commands.Request{Caller: q.key.caller, Key: k, Command: c})
-	q.recorded(commands.ClassOf(c), &answer)
+	q.decided(commands.ClassOf(c), &answer, err)
 	return answer, err
+}
+
+// deciding is the context of a command. Not the request's: a command whose caller has
+// hung up is decided, and what it recorded is counted, as if the caller had waited for
+// the answer; the same Idempotency-Key gets it. Meanwhile the connection is not closed to
+// make room.
+func (q *request) deciding(within time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(q.r.Context()), within)
+	q.conn().hold()
+	return ctx, func() { cancel(); q.conn().release() }
 }
 
 // exists keeps names that are no portfolio's out of everything behind.

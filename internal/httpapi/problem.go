@@ -49,7 +49,7 @@ var statuses = map[domain.Code]int{
 }
 
 var titles = map[domain.Code]string{
-	domain.CodeInvalid:             "The request can never be right",
+	domain.CodeInvalid:             "Invalid request",
 	domain.CodeUnauthenticated:     "No valid API key",
 	domain.CodeDenied:              "Not allowed",
 	domain.CodeNotFound:            "Not found",

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"pets/commands"
 	"pets/domain"
 )
 
@@ -15,6 +16,8 @@ const (
 	roomInAll   = 64 << 20
 	roomForKey  = 16 << 20 // of one key: a flood of its own does not keep others waiting
 	roomPeople  = 16 << 20 // kept for those who may have to act
+	roomFacts   = 4 << 20  // more than all of it, for facts, which are small
+	roomFactKey = 1 << 20  // more than a key's, for its facts
 	roomWithin  = 5 * time.Second
 	answerRoom  = maxAnswer // taken before an answer is made: how long it gets is not known yet
 	maxAnswer   = 4 << 20   // the most that one answer holds; lists go on in the next page
@@ -41,11 +44,11 @@ type lease struct {
 }
 
 // take waits until there is room for so many bytes.
-func (r *room) take(ctx context.Context, k key, bytes int64) (*lease, error) {
+func (r *room) take(ctx context.Context, k key, class commands.Class, bytes int64) (*lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, roomWithin)
 	defer cancel()
 	for {
-		l, freed := r.try(k, bytes)
+		l, freed := r.try(k, class, bytes)
 		if l != nil {
 			return l, nil
 		}
@@ -57,14 +60,18 @@ func (r *room) take(ctx context.Context, k key, bytes int64) (*lease, error) {
 	}
 }
 
-func (r *room) try(k key, bytes int64) (*lease, <-chan struct{}) {
-	most := int64(roomInAll - roomPeople)
+func (r *room) try(k key, class commands.Class, bytes int64) (*lease, <-chan struct{}) {
+	most, mostOfKey := int64(roomInAll-roomPeople), int64(roomForKey)
 	if k.person() {
 		most = roomInAll
 	}
+	if class == commands.ClassFact {
+		most += roomFacts
+		mostOfKey += roomFactKey
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.used+bytes > most || r.byKey[k.id]+bytes > roomForKey {
+	if r.used+bytes > most || r.byKey[k.id]+bytes > mostOfKey {
 		return nil, r.freed
 	}
 	r.used += bytes
@@ -90,8 +97,8 @@ func (l *lease) keep(bytes int64) {
 	r.freed = make(chan struct{})
 }
 
-// person reports whether a key is of somebody who may have to act: to stop, to clear, to
-// get money out. Some of every bound is kept for them.
+// person reports whether a key is of a person who may have to act: to stop, to clear, to
+// get money out. Some of every bound is kept for them. Dashboards and feeds are machines.
 func (k key) person() bool {
 	switch k.caller.Role {
 	case domain.RoleOperator, domain.RoleApprover, domain.RoleAdmin:

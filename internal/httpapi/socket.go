@@ -41,12 +41,12 @@ type Socket struct {
 
 // ListenSocket makes the socket in a folder. Whoever calls it holds the folder's
 // lock: a socket that is there already is then a dead server's, and is replaced.
-// Anything else of that name is somebody's file, and stays.
+// Anything else of that name stays.
 func ListenSocket(dir string) (*Socket, error) {
 	path := filepath.Join(dir, SocketName)
 	switch old, err := os.Lstat(path); {
 	case err == nil && old.Mode().Type() != fs.ModeSocket:
-		return nil, fmt.Errorf("%s is no socket; remove it, or name another folder in PETS_DIR", path)
+		return nil, fmt.Errorf("%s is no socket, and the server needs that name for the socket that stops everything: move it elsewhere, or name another folder in PETS_DIR", path)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}

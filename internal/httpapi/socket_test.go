@@ -176,7 +176,7 @@ func TestStopSocketFile(t *testing.T) {
 	} {
 		require.NoError(t, make(), what)
 		_, err := ListenSocket(dir)
-		require.ErrorContains(t, err, "is no socket; remove it", what)
+		require.ErrorContains(t, err, "is no socket, and the server needs that name", what)
 		require.NoError(t, os.Remove(path))
 	}
 	require.FileExists(t, elsewhere)

@@ -70,16 +70,14 @@ func (q *request) stopRequest() (commands.Request, error) {
 	return commands.Request{Caller: q.key.caller, Key: k, Command: commands.EngageStop{Kind: b.Kind, Reason: b.Reason}}, err
 }
 
-// stopping is the context of a stop. Not the request's: a stop goes on when its
-// caller has hung up. Meanwhile its connection is not closed to make room.
+// stopping is the context of a stop: it goes on when its caller has hung up, as every
+// command does.
 func (q *request) stopping() (context.Context, context.CancelFunc) {
 	within := answerWithin
 	if !q.api.ready.Load() {
 		within = latchWithin
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(q.r.Context()), within)
-	q.conn().hold()
-	return ctx, func() { cancel(); q.conn().release() }
+	return q.deciding(within)
 }
 
 func engageStop(q *request) error {

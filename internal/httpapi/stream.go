@@ -262,10 +262,11 @@ func (s *sse) message(name, id string, v any) error {
 // send writes one message and flushes it; a reader who does not take it in time
 // is cut off, and resumes.
 func (s *sse) send(text string) error {
-	if _, err := s.q.w.Write([]byte(text)); err != nil {
+	n, err := s.q.w.Write([]byte(text))
+	s.q.api.budgets.spend(s.q.key.id, int64(n), s.q.api.now())
+	if err != nil {
 		return err
 	}
-	s.q.api.budgets.spend(s.q.key.id, int64(len(text)), s.q.api.now())
 	return s.out.Flush()
 }
 
@@ -312,13 +313,13 @@ func (q *request) standing(s *portfolio.State) []commands.Directive {
 // stream changes the place of a request for one of an event stream: it is no
 // request under way for hours.
 func (q *request) stream() error {
-	if err := q.api.streams.take(q.key); err != nil {
+	if err := q.api.streams.take(q.key, commands.ClassOther); err != nil {
 		return err
 	}
 	q.conn().hold()
 	q.leave()
 	if rec, ok := q.w.(*recorder); ok {
-		rec.until = time.Time{}
+		rec.most = 0
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ var (
 	openMoves   = desc("transfers_open", "Transfers to which something can still happen.", "portfolio")
 	approvals   = desc("transfers_waiting_for_approval", "Transfers that wait for a second person.", "portfolio")
 	differences = desc("reconciliation_differences", "Differences between ledger and chain that nobody has explained.", "portfolio")
-	reconciled  = desc("reconciled_timestamp_seconds", "When the ledger was last held against the chain; 0 for never.", "portfolio")
+	reconciled  = desc("reconciled_timestamp_seconds", "When the ledger was last reconciled with the chain; 0 for never.", "portfolio")
 )
 
 var custodySeries = []*prometheus.Desc{hotShare, coldUSD, transitUSD, hotAbove, openMoves, approvals, differences, reconciled}
