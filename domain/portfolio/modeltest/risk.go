@@ -193,7 +193,7 @@ func (m *Model) trip(a Alarm) {
 	m.halt(only)
 	if a.Name == Portfolio {
 		m.Stop.Asked = ""
-		if !m.Stop.On {
+		if !m.Stop.ByDrawdown { // also where a person stopped everything before: this is graver
 			m.Stop.On, m.Stop.ByDrawdown = true, true
 			m.halt("")
 		}
@@ -286,7 +286,7 @@ func (m *Model) Emergency() {
 	for _, b := range m.bots {
 		b.tripped = false
 	}
-	m.Stop.On, m.Stop.ByDrawdown, m.Stop.Asked = true, false, ""
+	m.Stop.On, m.Stop.Asked = true, "" // one by drawdown is graver, and stays
 }
 
 // AskClear is the first of two people, Clear the second.
