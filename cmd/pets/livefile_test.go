@@ -160,7 +160,7 @@ func TestAStopThatMayHaveBeenMeantForAnother(t *testing.T) {
 		env  []string
 		says string
 	}{
-		"a store":           {env: []string{"PETS_STORE=embeded:/x"}, says: "the store that was meant was NOT stopped"},
+		"a store":           {env: []string{"PETS_STORE=embed:/x"}, says: "the store that was meant was NOT stopped"},
 		"a store's line":    {file: "PETS_STORE=\"embedded:/x\n", says: "name it with --store"},
 		"a store's name":    {env: []string{"PETS_STOER=embedded:/x"}, says: "PETS_STORE cannot be understood"},
 		"no assignment":     {file: "PETS_STORE embedded:/x\n", says: "PETS_STORE cannot be understood"},
