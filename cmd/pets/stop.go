@@ -32,7 +32,7 @@ func (a *app) stopCommand() *cobra.Command {
 			case len(args) == 1:
 				f.bot = args[0]
 			}
-			return errors.Join(a.stop(c.Context(), f), a.targetLost())
+			return a.meant(a.stop(c.Context(), f))
 		},
 	}
 	c.Flags().BoolVar(&f.emergency, "emergency", false, "stop everything in the portfolio; two people clear it")
@@ -49,11 +49,14 @@ type stopFlags struct {
 	kind, reason          string
 }
 
-// targetLost: something was named in the settings in a way that nobody understands. What is
+// meant: something was named in the settings in a way that nobody understands. What is
 // stopped here may not be what was meant, and that must not look like success.
-func (a *app) targetLost() error {
-	if a.lost == nil {
-		return nil
+func (a *app) meant(err error) error {
+	switch {
+	case a.lost == nil:
+		return err
+	case err != nil:
+		return errors.Join(err, a.lost)
 	}
 	return fmt.Errorf("what is said above was done; but %w", a.lost)
 }
