@@ -160,7 +160,7 @@ func TestAStopThatMayHaveBeenMeantForAnother(t *testing.T) {
 		env  []string
 		says string
 	}{
-		"a store":           {env: []string{"PETS_STORE=embeded:/x"}, says: "the store that was meant was NOT stopped"},
+		"a store":           {env: []string{"PETS_STORE=embed:/x"}, says: "the store that was meant was NOT stopped"},
 		"a store's line":    {file: "PETS_STORE=\"embedded:/x\n", says: "name it with --store"},
 		"a store's name":    {env: []string{"PETS_STOER=embedded:/x"}, says: "PETS_STORE cannot be understood"},
 		"no assignment":     {file: "PETS_STORE embedded:/x\n", says: "PETS_STORE cannot be understood"},
@@ -183,6 +183,13 @@ func TestAStopThatMayHaveBeenMeantForAnother(t *testing.T) {
 		require.Contains(t, r.err, c.says, name)
 		r = s.run("stop", "--emergency", "--reason", "drill", "--store", "embedded:./pets-data", "-p", "main")
 		require.Equal(t, 0, r.code, "%s: %s", name, r.err)
+		require.NoError(t, os.Rename("pets-data", "elsewhere"))
+		r = s.run("stop", "--emergency", "--reason", "drill")
+		require.Equal(t, 1, r.code, "%s: %s", name, r.err)
+		require.Contains(t, r.err, "there is no store at", name)
+		require.Contains(t, r.err, "was NOT stopped", name)
+		require.NotContains(t, r.err, "was done", name)
+		require.NoError(t, os.Rename("elsewhere", "pets-data"))
 		if strings.Contains(c.says, "-p") {
 			r = s.run("stop", "--emergency", "--everywhere", "--reason", "drill")
 			require.Equal(t, 0, r.code, "%s: %s", name, r.err)

@@ -36,8 +36,7 @@ func (a *app) stopCommand() *cobra.Command {
 			if f.emergency && strings.TrimSpace(f.reason) == "" {
 				f.reason = unreasoned
 			}
-			err := a.notStopped(a.stop(c.Context(), f))
-			return errors.Join(err, a.targetLost(err == nil))
+			return a.meant(a.notStopped(a.stop(c.Context(), f)))
 		},
 	}
 	c.Flags().BoolVar(&f.emergency, "emergency", false, "stop everything in the portfolio; two people clear it")
@@ -54,14 +53,14 @@ type stopFlags struct {
 	kind, reason          string
 }
 
-// targetLost: something was named in the settings in a way that nobody understands. What is
+// meant: something was named in the settings in a way that nobody understands. What is
 // stopped here may not be what was meant, and that must not look like success.
-func (a *app) targetLost(done bool) error {
+func (a *app) meant(err error) error {
 	switch {
 	case a.lost == nil:
-		return nil
-	case !done:
-		return fmt.Errorf("and %w", a.lost)
+		return err
+	case err != nil:
+		return errors.Join(err, a.lost)
 	}
 	return fmt.Errorf("what is said above was done; but %w", a.lost)
 }
