@@ -106,9 +106,17 @@ func (c *Client) tell(ctx context.Context) *teller {
 	}
 	w.timers = [2]*time.Timer{
 		time.AfterFunc(tellAfter, func() { w.say(false) }),
-		time.AfterFunc(tellSlow, func() { w.say(true) }),
+		time.AfterFunc(c.tellSlow(), func() { w.say(true) }),
 	}
 	return w
+}
+
+// tellSlow is sooner where there is a bound.
+func (c *Client) tellSlow() time.Duration {
+	if c.within > 0 {
+		return tellAfter
+	}
+	return tellSlow
 }
 
 // say speaks up once: early where something went wrong.
