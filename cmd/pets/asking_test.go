@@ -82,7 +82,7 @@ func TestAStopNeedsNoReason(t *testing.T) {
 		require.Contains(t, s.ok(append([]string{"stop", "--emergency", "--store", "embedded:" + folder}, more...)...), "engaged", more)
 	}
 	require.Contains(t, s.ok("events", "--type", domain.EmergencyStopEngagedType, "--store", "embedded:"+folder), unreasoned)
-	p.cmd.Process.Kill() //nolint:errcheck // it may have ended
+	require.NoError(t, p.cmd.Process.Kill())
 	_, _ = p.cmd.Process.Wait()
 	r := s.run("stop", "--emergency", "--store", "embedded:"+folder) // it warns of the witness
 	require.Equal(t, 0, r.code, r.err)
