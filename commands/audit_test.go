@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -202,7 +203,7 @@ func TestARootThatIsNotKnownStopsNothing(t *testing.T) {
 func TestAnAuditWhileTradingGoesOn(t *testing.T) {
 	a := newAudited(t)
 	ctx, stop := context.WithCancel(t.Context())
-	traded := make(chan int)
+	traded, began := make(chan int), make(chan struct{})
 	go func() {
 		n := 0
 		for ; ctx.Err() == nil; n++ {
@@ -215,9 +216,17 @@ func TestAnAuditWhileTradingGoesOn(t *testing.T) {
 				t.Error(err)
 				break
 			}
+			if n == 0 {
+				close(began)
+			}
 		}
 		traded <- n
 	}()
+	select {
+	case <-began:
+	case <-time.After(30 * time.Second):
+		t.Fatal("nothing is traded")
+	}
 	for range 5 {
 		a.audit(a.want)
 		require.Empty(t, a.said)

@@ -239,7 +239,7 @@ func TestNoKeyIsOpenedForNothing(t *testing.T) {
 	_, _, err = d.custody.SignOrder(d.ctx(), "main", Request{Caller: domain.Caller{User: "f", Role: domain.RoleFeed}, Key: "k", Command: d.request.Command})
 	requireCode(t, domain.CodeDenied, err)
 	_, _, err = NewCustody(d.engine, CustodyOptions{}).SignOrder(d.ctx(), "main", d.request)
-	requireCode(t, domain.CodeUnavailable, err)
+	requireCode(t, domain.CodeConflict, err)
 	require.Zero(t, d.signer.signed)
 }
 

@@ -132,7 +132,20 @@ func (a *app) notStopped(err error) error {
 	if errors.Is(err, context.Canceled) { // the last word is only that it was interrupted
 		_, _ = fmt.Fprintln(a.err, "pets:", what)
 	}
-	return fmt.Errorf("%s: %w. Next: on the machine of the server, `sudo pets stop --emergency --store embedded:DIR`, which goes by its stop socket and needs no key; or name another server with --server", what, err)
+	return fmt.Errorf("%s: %w. Next: %s", what, err, a.afterNoStop(lost(err)))
+}
+
+// afterNoStop is what to do when a stop did not get through.
+func (a *app) afterNoStop(silent bool) string {
+	t, err := a.target()
+	way := a.socketBeside(t.url)
+	if t.url == "" && err == nil {
+		way = a.socketOf(t.dir)
+	}
+	if h, held := holderOf(a.config.ServerDir()); silent && way != nil && held {
+		return fmt.Sprintf("the server on this machine answers neither way: end it (kill -9 %d), and stop again; that is written into its folder", h.PID)
+	}
+	return "on the machine of the server, `sudo pets stop --emergency --store embedded:DIR`, which goes by its stop socket and needs no key; or name another server with --server"
 }
 
 func wrapped(format string, err error) error {

@@ -7,10 +7,13 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
@@ -55,7 +58,7 @@ func TestAFrozenServer(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, frozen.Close()) }()
 	s := small(t)
-	lock, err := lockServerDir(s.store(), s.store())
+	lock, err := lockServerDir(s.store(), s.store(), uuid.Nil)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, lock.Close()) }()
 	require.NoError(t, lock.answersAt("http://"+frozen.Addr().String()))
@@ -80,7 +83,7 @@ func TestAStopNeedsNoReason(t *testing.T) {
 		require.Contains(t, s.ok(append([]string{"stop", "--emergency", "--store", "embedded:" + folder}, more...)...), "engaged", more)
 	}
 	require.Contains(t, s.ok("events", "--type", domain.EmergencyStopEngagedType, "--store", "embedded:"+folder), unreasoned)
-	p.cmd.Process.Kill() //nolint:errcheck // it may have ended
+	require.NoError(t, p.cmd.Process.Kill())
 	_, _ = p.cmd.Process.Wait()
 	r := s.run("stop", "--emergency", "--store", "embedded:"+folder) // it warns of the witness
 	require.Equal(t, 0, r.code, r.err)
@@ -159,4 +162,41 @@ func TestAPortfolioThatIsNotThere(t *testing.T) {
 	}
 	operator := &shell{t: t, dir: t.TempDir(), ctx: t.Context(), env: []string{"PETS_SERVER=" + p.url, "PETS_KEY=" + keys["olga"]}}
 	operator.fails(1, []string{"NOT stopped: there is no portfolio nope in this store; it has main"}, "-p", "nope", "stop", "--emergency")
+}
+
+// Settings that nobody understands, and nothing to stop here: nothing was done, and no line
+// says that something was. Each line says whose it is.
+func TestNothingWasStoppedAndASettingIsBad(t *testing.T) {
+	s := newShell(t)
+	s.env = append(s.env, "PETS_SERVER=nonsense")
+	r := s.run("stop", "--emergency")
+	require.Equal(t, 1, r.code)
+	require.Empty(t, r.out)
+	require.Contains(t, r.err, "pets: NOT stopped: there is no store at")
+	require.NotContains(t, r.err, "was done")
+	for line := range strings.Lines(r.err) {
+		require.True(t, strings.HasPrefix(line, "pets: "), line)
+	}
+}
+
+// A server that answers neither way, like a process that is stopped: the stop ends, and
+// says what is left to do; and that works.
+func TestAServerThatAnswersNeitherWay(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "store")
+	p := serveFolder(t, folder)
+	require.NoError(t, p.client(adminKey).Send(t.Context(), http.MethodPost, "/v1/portfolios", "open", map[string]any{"id": "main", "mode": "paper"}, nil))
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGSTOP))
+	s := &shell{t: t, dir: t.TempDir(), ctx: t.Context(), env: []string{"PETS_STORE=embedded:" + folder, "PETS_SERVER=" + p.url, "PETS_KEY=" + adminKey}}
+	start := time.Now()
+	r := s.run("stop", "--emergency")
+	require.Less(t, time.Since(start), 25*time.Second, "15 s, and some for a busy machine")
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.err, "pets: waiting for ")
+	require.Contains(t, r.err, "pets: NOT stopped")
+	require.Contains(t, r.err, "kill -9 "+strconv.Itoa(p.cmd.Process.Pid))
+	require.NoError(t, p.cmd.Process.Kill())
+	_, _ = p.cmd.Process.Wait()
+	r = s.run("--store", "embedded:"+folder, "stop", "--emergency")
+	require.Equal(t, 0, r.code, r.err)
+	require.Contains(t, r.out, "engaged")
 }

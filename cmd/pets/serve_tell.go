@@ -57,7 +57,7 @@ func (s *server) tellOne(ctx context.Context, level slog.Level, rec eventstore.R
 	if m, err := domain.DecodeMetadata(rec.Metadata); err == nil {
 		about = append(about, "user", m.Actor, "command", m.Command)
 	}
-	s.log.Log(ctx, level, what, about...)
+	s.log.Log(ctx, level, what, about...) //nolint:sloglint // the words are those of the event
 }
 
 // tellPending logs that stops hold which are not recorded yet, and when all of them are.

@@ -166,8 +166,9 @@ const socketPatience = 10 * time.Second
 // on this machine and known to be the same server's.
 func (a *app) haltServer(ctx context.Context, address, path string, body, into any) error {
 	way := a.socketBeside(address)
-	defer a.bounded(way != nil)()
+	unbound := a.bounded(way != nil)
 	err := a.toServer(ctx, http.MethodPost, path, body, into)
+	unbound()
 	if err == nil || decided(err) || way == nil {
 		return err
 	}

@@ -19,8 +19,9 @@ import (
 const (
 	// tellAfter is when somebody who waits is told that a command does not get through.
 	tellAfter = time.Second
-	// tellSlow is when he is told that the server takes its time.
-	tellSlow = 3 * time.Second
+	// tellSlow is when he is told that the server takes its time; some things take six
+	// seconds.
+	tellSlow = 10 * time.Second
 )
 
 // ErrWrongScheme: the server is spoken to with http:// where it speaks https://, or the
@@ -51,7 +52,7 @@ func (c *Client) retry(ctx context.Context, try func(context.Context) error) err
 			return err
 		}
 		if request.Err() != nil {
-			return cutOff(context.Cause(request), w.failed(nil))
+			return cutOff(context.Cause(request), w.reason())
 		}
 		w.failed(err)
 		wait := pause/2 + rand.N(pause/2) //nolint:gosec // spreading retries needs no secrecy
@@ -106,9 +107,17 @@ func (c *Client) tell(ctx context.Context) *teller {
 	}
 	w.timers = [2]*time.Timer{
 		time.AfterFunc(tellAfter, func() { w.say(false) }),
-		time.AfterFunc(tellSlow, func() { w.say(true) }),
+		time.AfterFunc(c.tellSlow(), func() { w.say(true) }),
 	}
 	return w
+}
+
+// tellSlow is sooner where there is a bound.
+func (c *Client) tellSlow() time.Duration {
+	if c.within > 0 {
+		return tellAfter
+	}
+	return tellSlow
 }
 
 // say speaks up once: early where something went wrong.
@@ -122,13 +131,17 @@ func (w *teller) say(late bool) {
 	w.tell(w.last)
 }
 
-// failed notes why there is no answer, and returns the last reason there was.
-func (w *teller) failed(err error) error {
+// failed notes why there is no answer.
+func (w *teller) failed(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err != nil {
-		w.last = err
-	}
+	w.last = err
+}
+
+// reason is why there was none the last time.
+func (w *teller) reason() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	return w.last
 }
 
