@@ -287,7 +287,8 @@ func TestOtherShapes(t *testing.T) {
 		files files.path files.format files.rows files.bad`), keys(imported))
 	s.json(&verified, "verify")
 	require.Equal(t, words(`ok system system.events system.keys system.live system.problems store store.segments store.frames store.records store.streams store.bytes store.torn_bytes
-		portfolios portfolios.portfolio portfolios.events portfolios.from portfolios.to portfolios.trades portfolios.state_hash portfolios.problems`), keys(verified))
+		portfolios portfolios.portfolio portfolios.events portfolios.from portfolios.to portfolios.trades portfolios.state_hash portfolios.problems
+		witness witness.dir witness.written witness.streams witness.problems`), keys(verified))
 	shapes := map[string]string{
 		"trades":    "number trade bot market outcome direction closed_by opened_at closed_at revision quantity entry_notional exit_notional fee pnl result trade_id revised",
 		"positions": "bot market outcome quantity cost mark unrealised_pnl oversold trade",

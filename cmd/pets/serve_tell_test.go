@@ -110,7 +110,7 @@ func TestTheLogTellsWhatIsNotRecorded(t *testing.T) {
 	log := &lockedBuffer{}
 	a := &app{}
 	a.config.Store = "embedded:" + dir
-	engine := commands.NewEngine(store, commands.EngineOptions{Options: commands.Options{Now: time.Now}, Latch: a.latch()})
+	engine := commands.NewEngine(store, commands.EngineOptions{Options: commands.Options{Now: time.Now}, Latch: a.latch(nil)})
 	defer engine.Close()
 	require.NoError(t, engine.Load(t.Context(), nil))
 	_, err = engine.Do(t.Context(), "main", a.own(commands.OpenPortfolio{ID: "main", Mode: domain.ModePaper, BaseAsset: "USDC", BaseDecimals: 6, Defaults: domain.DefaultPolicy(domain.ModePaper)}))

@@ -76,6 +76,7 @@ func (s *Socket) place(from string, folder fs.FileInfo) error {
 	if err := os.Chmod(from, 0o600); err != nil {
 		return err
 	}
+	// By its name: package owner works on open files, and a socket cannot be opened.
 	if of, ok := folder.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 && of.Uid != 0 {
 		if err := os.Lchown(from, int(of.Uid), int(of.Gid)); err != nil {
 			return err
@@ -184,9 +185,6 @@ func admitted(folder fs.FileInfo) map[uint32]string {
 	}
 	return users
 }
-
-// Path is where the socket stands.
-func (s *Socket) Path() string { return s.path }
 
 // Stands reports whether its name is still this socket's.
 func (s *Socket) Stands() bool {
