@@ -71,10 +71,10 @@ type Options struct {
 	// revoked; known is false where no key was ever issued. It is asked before one person
 	// confirms what another asked for. Where it is nil nobody keeps keys.
 	Living func() (users, revoked []string, known bool, err error)
-	// Scarce is asked before a command is decided that neither stops anything nor
-	// records what has happened (see [ClassOf]): an error says that the disk has too
-	// little space left for it. It may be nil.
-	Scarce func() error
+	// Scarce is asked before a command is decided that stops nothing: an error says
+	// that the disk has too little space left for its class (see [ClassOf]). It may be
+	// nil.
+	Scarce func(Class) error
 
 	// Of the engine: poisoned is told that the store takes no more appends, unsound
 	// that the books do not add up. Both are called before anybody is answered.

@@ -109,6 +109,9 @@ func runBatch(q *request) error {
 		if limit := refused[item.class()]; limit != nil && (err != nil || !q.escapes(limit, r.Command)) {
 			err = limit
 		}
+		if err == nil {
+			err = q.weigh(r.Command, len(item.Body))
+		}
 		if err != nil {
 			out.Results[i] = failed(err)
 			continue

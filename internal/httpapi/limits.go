@@ -41,7 +41,7 @@ type limiters struct {
 type asking struct{ keyless, open *rate.Limiter }
 
 // quota is what one key may still send now.
-type quota struct{ others, facts *rate.Limiter }
+type quota struct{ others, facts, bytes *rate.Limiter }
 
 func newLimiters(perSecond float64, burst int) *limiters {
 	return &limiters{
@@ -70,15 +70,37 @@ func (l *limiters) take(key string, class commands.Class, n int, now time.Time) 
 	return wait, true
 }
 
+// takeBytes counts bytes of facts, and says how long to wait where they are too many.
+func (l *limiters) takeBytes(key string, bytes int, now time.Time) time.Duration {
+	if l.rate <= 0 {
+		return 0
+	}
+	taken := l.of(key).bytes.ReserveN(now, min(bytes, factBytesBurst))
+	wait := taken.DelayFrom(now)
+	if wait > 0 {
+		taken.CancelAt(now)
+	}
+	return wait
+}
+
 func (l *limiters) of(key string) *quota {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	q := l.keys[key]
 	if q == nil {
-		q = &quota{rate.NewLimiter(l.rate, l.burst), rate.NewLimiter(factsPerCommand*l.rate, factsPerCommand*l.burst)}
+		q = &quota{
+			others: rate.NewLimiter(l.rate, l.burst),
+			facts:  rate.NewLimiter(factsPerCommand*l.rate, factsPerCommand*l.burst),
+			bytes:  rate.NewLimiter(factBytes, factBytesBurst),
+		}
 		l.keys[key] = q
 	}
 	return q
+}
+
+// oneFact is how long a key waits for one more fact.
+func (l *limiters) oneFact() time.Duration {
+	return time.Duration(float64(time.Second) / float64(factsPerCommand*l.rate))
 }
 
 // most is how many commands of a class may come at once.

@@ -209,7 +209,11 @@ func post[B any](path, summary string, build func(B, *http.Request) commands.Com
 			if err := q.readBody(&b); err != nil {
 				return err
 			}
-			return q.do(build(b, q.r))
+			c := build(b, q.r)
+			if err := q.weigh(c, int(max(0, q.r.ContentLength))); err != nil {
+				return err
+			}
+			return q.do(c)
 		},
 	}
 }
