@@ -234,7 +234,11 @@ func (s *Store) freeZeros(seg *segment, end uint64) error {
 			return fmt.Errorf("free the spare segment: %w", err)
 		}
 	}
-	if err := seg.file.Truncate(end - seg.base); err != nil {
+	size, err := sizeOf(seg.file)
+	if err == nil && size > end-seg.base {
+		err = seg.file.Truncate(end - seg.base)
+	}
+	if err != nil {
 		return fmt.Errorf("free the zeros behind torn bytes: %w", err)
 	}
 	return nil

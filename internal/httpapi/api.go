@@ -264,7 +264,7 @@ func (a *API) serve(row *route, w http.ResponseWriter, r *http.Request) {
 
 // guard is the one place that decides whether a request is let in.
 func (a *API) guard(q *request) error {
-	if !a.ready.Load() && !q.row.urgent {
+	if !a.ready.Load() && !q.row.urgent && !q.row.early {
 		return domain.Errorf(domain.CodeUnavailable, "the history is still being folded; see /readyz")
 	}
 	if caller, ok := localIn(q.r.Context()); ok && q.row.urgent {
