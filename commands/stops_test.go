@@ -561,3 +561,12 @@ func TestAScarceDiskTakesStopsAndFacts(t *testing.T) {
 	scarce.Store(false)
 	e.must("main", olga, RegisterBot{ID: "b"})
 }
+
+// Who stopped something that is not there was told that it holds: the log says whose stop
+// it was, and that it stops nothing.
+func TestARefusedStopSaysWhose(t *testing.T) {
+	bot := PendingStop{Portfolio: "main", Caller: olga, Kind: kindBot, Bot: "zzz"}
+	require.Equal(t, "the stop of bot zzz in portfolio main, asked for by "+olga.User+", was refused and stops nothing", bot.refused())
+	all := PendingStop{Portfolio: "mian", Caller: olga, Kind: domain.StopManual}
+	require.Contains(t, all.refused(), "(manual) of portfolio mian, asked for by "+olga.User)
+}
