@@ -208,21 +208,22 @@ func (w *Writer) held(c Command) error {
 	return nil
 }
 
-// scarce refuses what is neither a stop nor a fact while the disk has too little space
-// left: what is left is kept for those.
+// scarce refuses what is not a stop while the disk has too little space left for its
+// class: what is left is kept for facts, and the last of it for stops.
 func (w *Writer) scarce(c Command) error {
-	if w.options.Scarce == nil || ClassOf(c) != ClassOther {
+	class := ClassOf(c)
+	if w.options.Scarce == nil || class == ClassStop {
 		return nil
 	}
-	err := w.options.Scarce()
+	err := w.options.Scarce(class)
 	if err == nil {
 		return nil
 	}
-	return &domain.Error{
-		Code:    domain.CodeUnavailable,
-		Message: "the disk of the store is nearly full: only stops are taken, and what has already happened (fills, settlements, marks, deposits, withdrawals, releases); free some space, and this is taken again",
-		Cause:   err,
+	message := "the disk of the store is nearly full: only stops are taken, and what has already happened (fills, settlements, marks, deposits, withdrawals, releases); free some space, and this is taken again"
+	if class == ClassFact {
+		message = "the disk of the store is as good as full: what is left is for stops; keep this, free some space, and send it again with the same Idempotency-Key"
 	}
+	return &domain.Error{Code: domain.CodeUnavailable, Message: message, Cause: err}
 }
 
 // clock gives the record time of a request: the row's for an import, otherwise ours, and

@@ -50,6 +50,15 @@ func (p *PendingStop) command() Command {
 	return EngageStop{Kind: p.Kind, Reason: p.Reason}
 }
 
+// refused says whose stop holds no longer. Its sender was told that it holds, when nobody
+// could know yet whether there is what it names.
+func (p *PendingStop) refused() string {
+	if p.Kind == kindBot {
+		return fmt.Sprintf("the stop of bot %s in portfolio %s, asked for by %s, was refused and stops nothing", p.Bot, p.Portfolio, p.Caller.User)
+	}
+	return fmt.Sprintf("the emergency stop (%s) of portfolio %s, asked for by %s, was refused and stops nothing", p.Kind, p.Portfolio, p.Caller.User)
+}
+
 // LatchFile keeps stops that are not recorded yet where a restart finds them: a marker
 // file, and copies of it in other folders. An empty or missing file means that there
 // are none. It works by the handles of its folders: what takes the place of one is not

@@ -3,7 +3,6 @@ package commands
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -258,7 +257,7 @@ func (s *stops) settle(ctx context.Context, l *latched) {
 		return
 	}
 	if err != nil {
-		s.engine.options.Failed(fmt.Sprintf("a stop (%s) of portfolio %s was refused", p.Kind, p.Portfolio), err)
+		s.engine.options.Failed(p.refused(), err)
 	}
 	s.pending.drop(l)
 }

@@ -531,10 +531,10 @@ func TestBalancesThatDoNotAddUpStopThePortfolio(t *testing.T) {
 // "Below a reserve only stops and facts are taken": item by item, and the answers of what
 // was taken before are given.
 func TestAScarceDiskTakesStopsAndFacts(t *testing.T) {
-	scarce := atomic.Bool{}
+	scarce, full := atomic.Bool{}, atomic.Bool{}
 	store := newFaulty(t)
-	engine := NewEngine(store, EngineOptions{Options: Options{Now: newClock().Now, Scarce: func() error {
-		if scarce.Load() {
+	engine := NewEngine(store, EngineOptions{Options: Options{Now: newClock().Now, Scarce: func(class Class) error {
+		if scarce.Load() && class == ClassOther || full.Load() {
 			return errors.New("12 MB are free, the reserve is 64 MB")
 		}
 		return nil
@@ -567,7 +567,28 @@ func TestAScarceDiskTakesStopsAndFacts(t *testing.T) {
 	}
 	require.True(t, results[6].Answer.Replayed)
 	same(t, first, results[6].Answer)
+
+	// "Below a quarter of it only stops and revocations."
+	full.Store(true)
+	results, err = engine.DoEach(t.Context(), "main", []Request{
+		{Caller: botCaller("a"), Key: "7", Command: fill("a", "g", "buy", "1", "0.5")},
+		{Caller: olga, Key: "8", Command: StopBot{Bot: "a"}},
+	})
+	require.NoError(t, err)
+	requireCode(t, domain.CodeUnavailable, results[0].Err)
+	require.ErrorContains(t, results[0].Err, "same Idempotency-Key")
+	require.NoError(t, results[1].Err)
 	require.True(t, e.stop("main"))
+	full.Store(false)
 	scarce.Store(false)
 	e.must("main", olga, RegisterBot{ID: "b"})
+}
+
+// Who stopped something that is not there was told that it holds: the log says whose stop
+// it was, and that it stops nothing.
+func TestARefusedStopSaysWhose(t *testing.T) {
+	bot := PendingStop{Portfolio: "main", Caller: olga, Kind: kindBot, Bot: "zzz"}
+	require.Equal(t, "the stop of bot zzz in portfolio main, asked for by "+olga.User+", was refused and stops nothing", bot.refused())
+	all := PendingStop{Portfolio: "mian", Caller: olga, Kind: domain.StopManual}
+	require.Contains(t, all.refused(), "(manual) of portfolio mian, asked for by "+olga.User)
 }

@@ -70,10 +70,10 @@ type Options struct {
 	// Living is asked whose keys work, before one person confirms what another asked for
 	// in the record of a revision. Where it is nil nobody keeps keys.
 	Living func(stream string, asked uint64) (Keyholders, error)
-	// Scarce is asked before a command is decided that neither stops anything nor
-	// records what has happened (see [ClassOf]): an error says that the disk has too
-	// little space left for it. It may be nil.
-	Scarce func() error
+	// Scarce is asked before a command is decided that stops nothing: an error says
+	// that the disk has too little space left for its class (see [ClassOf]). It may be
+	// nil.
+	Scarce func(Class) error
 
 	// Of the engine: poisoned is told that the store takes no more appends, unsound
 	// that the books do not add up. Both are called before anybody is answered.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"pets/commands"
 	"pets/internal/httpapi"
 	"pets/internal/metrics"
 )
@@ -39,13 +40,30 @@ func (s *server) healthForMetrics() metrics.Health {
 	}
 }
 
-// scarce refuses what is neither a stop nor a fact while the disk has less left than is
-// kept for those. Where that cannot be told, nothing is refused: the next
-// append will fail if the disk is full.
-func (s *server) scarce() error {
+// scarce refuses what is no stop while the disk has less left than is kept for others:
+// PETS_DISK_RESERVE for facts and stops, and the last quarter of it for stops alone. A
+// key that reports without end, or a long fault of a feed, must not take the room of a
+// stop. Where nobody can tell how much is left, nothing is refused: the next append will
+// say.
+func (s *server) scarce(class commands.Class) error {
 	free, err := s.store.Free()
-	if reserve := s.app.config.DiskReserve; err == nil && int64(free) < reserve { //nolint:gosec // sizes of disks
-		return fmt.Errorf("%d bytes are free, and PETS_DISK_RESERVE keeps %d", free, reserve)
+	if err != nil {
+		return nil
+	}
+	return scarceFor(class, int64(free), s.app.config.DiskReserve) //nolint:gosec // sizes of disks
+}
+
+func scarceFor(class commands.Class, free, reserve int64) error {
+	keeps := reserve
+	switch class {
+	case commands.ClassStop:
+		return nil
+	case commands.ClassFact:
+		keeps /= 4
+	default:
+	}
+	if free < keeps {
+		return fmt.Errorf("%d bytes are free, and PETS_DISK_RESERVE keeps %d", free, keeps)
 	}
 	return nil
 }

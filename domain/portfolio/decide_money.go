@@ -1,6 +1,7 @@
 package portfolio
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -217,6 +218,9 @@ func (d *Decision) MarkPrices(marks []domain.Mark) error {
 		if err := d.checkMark(m); err != nil {
 			return err
 		}
+		if err := d.checkNewMark(m); err != nil {
+			return err
+		}
 		// The payout is the last mark: a settled outcome has no other price.
 		if in := d.s.Instruments[domain.Instrument{Market: m.Market, Outcome: m.Outcome}]; in != nil && in.Payout != nil {
 			continue
@@ -230,6 +234,35 @@ func (d *Decision) MarkPrices(marks []domain.Mark) error {
 	moved := d.fact(&domain.PriceMarked{Source: d.caller.Role, Marks: kept}).Moved
 	d.evaluate(moved)
 	d.fillRestingOnPaper(kept)
+	return nil
+}
+
+// What a bot's marks may bring into a portfolio by themselves. Each is kept for good, so
+// a bot that makes up names would fill the memory.
+const (
+	maxMarkedByBots = 10_000
+	maxAssetsByBots = 1_000
+)
+
+// checkNewMark refuses a bot's mark of something that nobody has registered, traded or
+// marked before, once a portfolio has that many.
+func (d *Decision) checkNewMark(m domain.Mark) error {
+	if d.caller.Role != domain.RoleBot {
+		return nil
+	}
+	if m.Asset != "" {
+		if d.s.Assets[m.Asset] == nil && len(d.s.Assets) >= maxAssetsByBots {
+			return domain.Errorf(domain.CodeDenied, "the portfolio has %d assets, and none of this name: the first mark of another comes from a key of role feed or operator", len(d.s.Assets))
+		}
+		return nil
+	}
+	in := domain.Instrument{Market: m.Market, Outcome: m.Outcome}
+	if market := d.s.Markets[m.Market]; market != nil && slices.Contains(market.Outcomes, m.Outcome) {
+		return nil
+	}
+	if d.s.Instruments[in] == nil && len(d.s.Instruments) >= maxMarkedByBots {
+		return domain.Errorf(domain.CodeDenied, "the portfolio has %d outcomes with a mark, and none of this name: register the market first, or let a key of role feed or operator mark it", len(d.s.Instruments))
+	}
 	return nil
 }
 

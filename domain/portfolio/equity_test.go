@@ -1,6 +1,7 @@
 package portfolio
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -99,6 +100,42 @@ func TestMarkBeforeTheAsset(t *testing.T) {
 	h.refused(domain.CodeInvalid, func(d *Decision) error { return d.MarkPrices([]domain.Mark{{Asset: "ETH", Price: dec("-1")}}) })
 	h.refused(domain.CodeInvalid, func(d *Decision) error {
 		return d.MarkPrices([]domain.Mark{{Asset: "ETH", Market: "m", Price: dec("1")}})
+	})
+}
+
+// A bot that marks names it makes up does not fill a portfolio: beyond 10,000 outcomes it
+// marks only what is known. What has happened is recorded all the same.
+func TestMarksOfMadeUpNames(t *testing.T) {
+	h := trading(t)
+	bot := domain.Caller{User: "a", Role: domain.RoleBot, Bot: "a"}
+	marks := func(market string, n int) func(d *Decision) error {
+		all := make([]domain.Mark, n)
+		for i := range all {
+			all[i] = domain.Mark{Market: market, Outcome: fmt.Sprintf("o%d", i), Price: dec("0.5")}
+		}
+		return func(d *Decision) error { d.caller = bot; return d.MarkPrices(all) }
+	}
+	h.must(func(d *Decision) error {
+		return d.RegisterMarket(&domain.MarketRegistered{Market: "real", Kind: domain.KindOutcome, Outcomes: []string{"o0", "o1"}})
+	})
+	for i := range maxMarkedByBots / 1000 {
+		h.must(marks(fmt.Sprintf("made-up-%d", i), 1000))
+	}
+	h.refused(domain.CodeDenied, marks("another", 1))
+	h.refused(domain.CodeDenied, marks("real", 3))
+	h.must(marks("real", 2))
+	h.must(marks("made-up-0", 2))
+	h.mark("another", "YES", "0.5")
+	h.must(func(d *Decision) error {
+		all := make([]domain.Mark, maxAssetsByBots)
+		for i := range all {
+			all[i] = domain.Mark{Asset: fmt.Sprintf("T%d", i), Price: dec("1")}
+		}
+		return d.MarkPrices(all)
+	})
+	h.refused(domain.CodeDenied, func(d *Decision) error {
+		d.caller = bot
+		return d.MarkPrices([]domain.Mark{{Asset: "NEW", Price: dec("1")}})
 	})
 }
 

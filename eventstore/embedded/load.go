@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
+	"syscall"
 )
 
 // withoutZeroSectors returns how many bytes of a torn tail, which begins at offset
@@ -193,6 +195,11 @@ func (s *Store) setAside(rest uint64) error {
 		return err
 	}
 	file, err := createFile(s.folder, name, b)
+	if errors.Is(err, syscall.ENOSPC) {
+		if err = s.freeZeros(seg, end+rest); err == nil {
+			file, err = createFile(s.folder, name, b)
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("set torn bytes aside: %w", err)
 	}
@@ -206,6 +213,34 @@ func (s *Store) setAside(rest uint64) error {
 		return fmt.Errorf("cut torn bytes: %w", err)
 	}
 	s.torn = Torn{Bytes: rest, File: filepath.Join(s.dir, name)}
+	return nil
+}
+
+// freeZeros gives back the room of what holds only zeros: the spare that the writer
+// before left, and the end of the last segment behind a torn tail. On a full disk there
+// is no other room to set the tail aside in, and a store that cannot be opened takes no
+// stop.
+func (s *Store) freeZeros(seg *segment, end uint64) error {
+	names, err := s.folder.ReadDir()
+	if err != nil {
+		return fmt.Errorf("list folder: %w", err)
+	}
+	if slices.Contains(names, spareName) {
+		spare, err := s.folder.Open(spareName, Write)
+		if err != nil {
+			return fmt.Errorf("free the spare segment: %w", err)
+		}
+		if err := errors.Join(spare.Truncate(0), spare.Sync(), spare.Close()); err != nil {
+			return fmt.Errorf("free the spare segment: %w", err)
+		}
+	}
+	size, err := sizeOf(seg.file)
+	if err == nil && size > end-seg.base {
+		err = seg.file.Truncate(end - seg.base)
+	}
+	if err != nil {
+		return fmt.Errorf("free the zeros behind torn bytes: %w", err)
+	}
 	return nil
 }
 

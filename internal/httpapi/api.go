@@ -108,6 +108,10 @@ type API struct {
 	now      func() time.Time
 	mux      *http.ServeMux
 	local    *http.ServeMux // what the stop socket answers
+	// guarded are the patterns of mux that ask for a key; documents are the places of
+	// those who take the OpenAPI document.
+	guarded   map[string]bool
+	documents chan struct{}
 	// known: every key there was at the start is folded, and so is every revocation.
 	known atomic.Bool
 	ready atomic.Bool
@@ -133,6 +137,7 @@ func New(c Config) *API {
 		streams:    newPlaces(maxStreams, maxStreamsPerKey, streamsForPeople),
 		sendWithin: sendWithin,
 		budgets:    newBudgets(c.BytesPerDay), bodies: newRoom(), answers: newRoom(), pasts: newPastLooks(),
+		guarded: map[string]bool{}, documents: make(chan struct{}, maxDocuments),
 	}
 	a.closing, a.close = context.WithCancel(context.Background())
 	a.views = newViews(a.closing, c.Store, c.Log)
@@ -141,6 +146,7 @@ func New(c Config) *API {
 		row := &table[i]
 		handle := func(w http.ResponseWriter, r *http.Request) { a.serve(row, w, r) }
 		a.mux.HandleFunc(row.method+" "+row.path, handle)
+		a.guarded[row.method+" "+row.path] = true
 		if row.urgent {
 			a.local.HandleFunc(row.method+" "+row.path, handle)
 		}
@@ -213,9 +219,6 @@ func (a *API) Close(ctx context.Context) {
 // under way, and a stream would never end by itself.
 func (a *API) EndStreams() { a.close() }
 
-// ServeHTTP implements http.Handler.
-func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
-
 // request is one request on its way to its answer.
 type request struct {
 	api *API
@@ -265,7 +268,7 @@ func (a *API) serve(row *route, w http.ResponseWriter, r *http.Request) {
 
 // guard is the one place that decides whether a request is let in.
 func (a *API) guard(q *request) error {
-	if !a.ready.Load() && !q.row.urgent {
+	if !a.ready.Load() && !q.row.urgent && !q.row.early {
 		return domain.Errorf(domain.CodeUnavailable, "the history is still being folded; see /readyz")
 	}
 	if caller, ok := localIn(q.r.Context()); ok && q.row.urgent {
@@ -278,11 +281,7 @@ func (a *API) guard(q *request) error {
 	source := sourceOf(q.r)
 	k, err := a.authenticate(q.r)
 	if err != nil {
-		if !a.limits.stranger(source, a.now()) {
-			err = domain.Errorf(domain.CodeRateLimited, "too many requests without a valid key")
-		}
-		a.denials.note(source, "", q.row.name, domain.CodeUnauthenticated, a.now())
-		return err
+		return a.refuseStranger(q, err)
 	}
 	q.key = k
 	q.conn().keyed(k.id)
@@ -312,6 +311,9 @@ func (a *API) refuse(q *request, err error) {
 	}
 	if rec, ok := q.w.(*recorder); ok && rec.wrote {
 		return // an event stream that ended: its client sees the end
+	}
+	if p.Status == http.StatusForbidden || p.Status == http.StatusTooManyRequests {
+		a.slowDown(q)
 	}
 	writeProblem(q.w, p)
 }

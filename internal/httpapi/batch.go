@@ -105,8 +105,11 @@ func runBatch(q *request) error {
 	var at []int // where in the batch a request comes from
 	for i, item := range b.Commands {
 		r, err := item.request(q.key.caller)
-		if limit := refused[item.class()]; limit != nil {
+		if limit := refused[item.class()]; limit != nil && (err != nil || !q.escapes(limit, r.Command)) {
 			err = limit
+		}
+		if err == nil {
+			err = q.weigh(r.Command, len(item.Body))
 		}
 		if err != nil {
 			out.Results[i] = failed(err)
@@ -140,10 +143,11 @@ func (item *batchItem) class() commands.Class { return commands.ClassNamed(item.
 // what has happened, and what stops something, must not wait because it came in one
 // request with permits. Where nothing is left, the batch is refused as a whole.
 func (q *request) chargeBatch(items []batchItem) (refused map[commands.Class]error, err error) {
-	counts, permits := map[commands.Class]int{}, false
+	counts, permits, closing := map[commands.Class]int{}, false, false
 	for i := range items {
 		counts[items[i].class()]++
 		permits = permits || items[i].Command == askPermitName
+		closing = closing || bytes.Contains(items[i].Body, []byte(`"reduce_only"`))
 	}
 	refused = map[commands.Class]error{}
 	left := len(items)
@@ -156,7 +160,7 @@ func (q *request) chargeBatch(items []batchItem) (refused map[commands.Class]err
 		if err == nil {
 			continue
 		}
-		if left -= n; left == 0 {
+		if left -= n; left == 0 && !closing {
 			return nil, err
 		}
 		refused[class] = err

@@ -227,7 +227,7 @@ func TestDenialsAreRecorded(t *testing.T) {
 
 // Limits per key, and for those without one.
 func TestRateLimits(t *testing.T) {
-	r := newRig(t, rigged{rate: 0.001})
+	r := newRig(t, rigged{now: newHands().now, rate: 0.001})
 	refused := 0
 	for range 15 {
 		if a := r.get("auditor", "/v1/portfolios"); a.status == http.StatusTooManyRequests {

@@ -15,6 +15,7 @@ import (
 type laterError struct {
 	refusal *domain.Error
 	after   time.Duration
+	bound   string
 }
 
 func (e *laterError) Error() string { return e.refusal.Error() }
@@ -77,8 +78,13 @@ func (q *request) solvent(class commands.Class) error {
 	if class != commands.ClassOther || q.row.streams {
 		return nil
 	}
-	permit := q.row.command == askPermitName
-	if q.key.person() && !q.row.reads() && !permit {
+	if q.row.command == askPermitName {
+		return nil // once it is known what is asked for: [request.affordable]
+	}
+	if q.key.person() && !q.row.reads() {
+		return nil
+	}
+	if q.overspent() && q.mayLook(q.api.now()) {
 		return nil
 	}
 	return q.withinBudget()
@@ -89,7 +95,7 @@ func (q *request) withinBudget() error {
 	if wait <= 0 {
 		return nil
 	}
-	return q.limited(boundBytes, wait, "the key has used up its bytes of a day (PETS_BYTES_PER_DAY) with permits, denials, notes and reads; some are free again in %s. Fills, settlements, marks, flows, releases and stops go on", seconds(wait))
+	return q.limited(boundBytes, wait, "the key has used up its bytes of a day (PETS_BYTES_PER_DAY) with permits, denials, notes and reads; some are free again in %s. Fills, settlements, marks, flows, releases and stops go on, and so do permits with reduce_only that would be granted", seconds(wait))
 }
 
 // limited makes the refusal, and counts it where people look.
@@ -98,7 +104,7 @@ func (q *request) limited(bound string, after time.Duration, format string, args
 	if q.api.config.Limited != nil {
 		q.api.config.Limited(bound, string(q.key.caller.Role))
 	}
-	return &laterError{domain.Errorf(domain.CodeRateLimited, format, args...), after}
+	return &laterError{domain.Errorf(domain.CodeRateLimited, format, args...), after, bound}
 }
 
 // decided takes what a command added to the history from its key's bytes.

@@ -54,7 +54,9 @@ type conn struct {
 	net.Conn
 	conns *conns
 	busy  atomic.Int32
-	since time.Time
+	// answers are those it got before it showed a valid key.
+	answers atomic.Int32
+	since   time.Time
 
 	// Where it stands; guarded by conns.mu.
 	in       *groups // nil once it is closed
@@ -124,6 +126,42 @@ func (c *conns) surplus(source string, now time.Time) (out []*conn) {
 		}
 		c.remove(n)
 		out = append(out, n)
+	}
+}
+
+// sweep closes what sources have too many of, whether or not they open another: who has
+// had time to say who it is, and did not.
+func (c *conns) sweep() {
+	now := c.now()
+	var out []*conn
+	c.mu.Lock()
+	for _, own := range c.unknown.of {
+		for own.Len() > c.bounds.source {
+			n := oldest(own)
+			if n == nil || now.Sub(n.since) < c.bounds.settle {
+				break
+			}
+			c.remove(n)
+			out = append(out, n)
+		}
+	}
+	c.mu.Unlock()
+	for _, o := range out {
+		o.cut()
+	}
+}
+
+// sweeping sweeps every second until the context ends.
+func (c *conns) sweeping(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			c.sweep()
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
@@ -237,6 +275,13 @@ func (n *conn) keyed(key string) {
 	if n != nil {
 		n.conns.keyed(n, key)
 	}
+}
+
+// stranger: it has not sent a valid key yet.
+func (n *conn) stranger() bool {
+	n.conns.mu.Lock()
+	defer n.conns.mu.Unlock()
+	return n.in != &n.conns.known
 }
 
 // hold keeps the connection from being closed for others until [conn.release].

@@ -80,7 +80,7 @@ func issueRoute() route {
 func revokeRoute() route {
 	return route{
 		method: http.MethodDelete, path: "/v1/api-keys/{key}", name: "revoke_api_key", roles: admins, global: true, handle: revokeKey,
-		summary: "Revoke an API key; it is refused from this answer on", command: commands.RevokeKey{}.Name(),
+		summary: "Revoke an API key; it is refused from this answer on", command: commands.RevokeKey{}.Name(), early: true,
 		body: reflect.TypeFor[reasonBody](), answer: reflect.TypeFor[commands.Answer](),
 	}
 }

@@ -31,16 +31,22 @@ type limiters struct {
 
 	mu        sync.Mutex
 	keys      map[string]*quota        // by key id: bounded by the keys there are
-	strangers map[string]*rate.Limiter // by source
+	refusals  map[string]*rate.Limiter // by key id
+	ways      map[string]*wayOut       // by key id
+	strangers map[string]*asking       // by source
 }
 
+// asking is what a source may still ask without a valid key: of routes that want one,
+// and of those that do not.
+type asking struct{ keyless, open *rate.Limiter }
+
 // quota is what one key may still send now.
-type quota struct{ others, facts *rate.Limiter }
+type quota struct{ others, facts, bytes *rate.Limiter }
 
 func newLimiters(perSecond float64, burst int) *limiters {
 	return &limiters{
 		rate: rate.Limit(perSecond), burst: burst,
-		keys: map[string]*quota{}, strangers: map[string]*rate.Limiter{},
+		keys: map[string]*quota{}, refusals: map[string]*rate.Limiter{}, ways: map[string]*wayOut{}, strangers: map[string]*asking{},
 	}
 }
 
@@ -64,15 +70,37 @@ func (l *limiters) take(key string, class commands.Class, n int, now time.Time) 
 	return wait, true
 }
 
+// takeBytes counts bytes of facts, and says how long to wait where they are too many.
+func (l *limiters) takeBytes(key string, bytes int, now time.Time) time.Duration {
+	if l.rate <= 0 {
+		return 0
+	}
+	taken := l.of(key).bytes.ReserveN(now, min(bytes, factBytesBurst))
+	wait := taken.DelayFrom(now)
+	if wait > 0 {
+		taken.CancelAt(now)
+	}
+	return wait
+}
+
 func (l *limiters) of(key string) *quota {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	q := l.keys[key]
 	if q == nil {
-		q = &quota{rate.NewLimiter(l.rate, l.burst), rate.NewLimiter(factsPerCommand*l.rate, factsPerCommand*l.burst)}
+		q = &quota{
+			others: rate.NewLimiter(l.rate, l.burst),
+			facts:  rate.NewLimiter(factsPerCommand*l.rate, factsPerCommand*l.burst),
+			bytes:  rate.NewLimiter(factBytes, factBytesBurst),
+		}
 		l.keys[key] = q
 	}
 	return q
+}
+
+// oneFact is how long a key waits for one more fact.
+func (l *limiters) oneFact() time.Duration {
+	return time.Duration(float64(time.Second) / float64(factsPerCommand*l.rate))
 }
 
 // most is how many commands of a class may come at once.
@@ -85,15 +113,36 @@ func (l *limiters) most(class commands.Class) int {
 
 // stranger takes one request without a valid key.
 func (l *limiters) stranger(source string, now time.Time) bool {
+	return l.asking(source).keyless.AllowN(now, 1)
+}
+
+// open takes one request to a route that needs none.
+func (l *limiters) open(source string, now time.Time) bool {
+	return l.asking(source).open.AllowN(now, 1)
+}
+
+func (l *limiters) asking(source string) *asking {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	limiter := l.strangers[source]
-	if limiter == nil {
+	a := l.strangers[source]
+	if a == nil {
 		if len(l.strangers) >= maxStrangers { // forgetting them is milder than growing
 			clear(l.strangers)
 		}
-		limiter = rate.NewLimiter(strangerRate, strangerBurst)
-		l.strangers[source] = limiter
+		a = &asking{rate.NewLimiter(strangerRate, strangerBurst), rate.NewLimiter(openRate, openBurst)}
+		l.strangers[source] = a
 	}
-	return limiter.AllowN(now, 1)
+	return a
+}
+
+// refusal takes one refusal of a key; false where they are too many.
+func (l *limiters) refusal(key string, now time.Time) bool {
+	l.mu.Lock()
+	r := l.refusals[key]
+	if r == nil {
+		r = rate.NewLimiter(refusalRate, refusalBurst)
+		l.refusals[key] = r
+	}
+	l.mu.Unlock()
+	return r.AllowN(now, 1)
 }

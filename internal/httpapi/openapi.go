@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -259,6 +260,9 @@ func parameters(row *route) []*huma.Param {
 	return out
 }
 
+// documentWithin is how long one reader may take for the document.
+const documentWithin = 5 * time.Second
+
 // document is made once: it is the same for every caller.
 var document = sync.OnceValues(func() ([]byte, error) { return OpenAPI("v1") })
 
@@ -268,7 +272,15 @@ func (a *API) openapi(w http.ResponseWriter, _ *http.Request) {
 		writeProblem(w, problemOf(domain.Errorf(domain.CodeInternal, "the document cannot be made")))
 		return
 	}
-	w.Header().Set("Content-Type", "application/openapi+json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(doc)))
-	_, _ = w.Write(doc) // a caller who has gone needs no answer
+	w.Header().Set("Connection", "close") // it is long, and nobody needs it twice
+	release, ok := a.documentPlace()
+	if !ok {
+		writeProblem(w, problemOf(domain.Errorf(domain.CodeUnavailable, "too many are reading the document; ask again in a moment")))
+		return
+	}
+	defer release()
+	out := &recorder{ResponseWriter: w, out: http.NewResponseController(w), within: a.sendWithin, until: time.Now().Add(documentWithin)}
+	out.Header().Set("Content-Type", "application/openapi+json")
+	out.Header().Set("Content-Length", strconv.Itoa(len(doc)))
+	_, _ = out.Write(doc) // a caller who has gone needs no answer
 }

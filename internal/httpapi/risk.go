@@ -100,6 +100,9 @@ func askPermit(q *request) error {
 	if err := q.readBody(&c); err != nil {
 		return err
 	}
+	if err := q.affordable(c); err != nil {
+		return err
+	}
 	switch values.Get("preview") {
 	case "", "false":
 		return q.do(c)

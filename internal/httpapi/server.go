@@ -43,7 +43,9 @@ func newServer(h http.Handler, log *slog.Logger, secure *tls.Config, d deadlines
 		Handler: h, TLSConfig: secure, Protocols: protocols,
 		ReadHeaderTimeout: d.header, ReadTimeout: d.request, WriteTimeout: d.response, IdleTimeout: d.idle,
 		MaxHeaderBytes: maxHeader,
-		ErrorLog:       slog.NewLogLogger(quiet{log.Handler()}, slog.LevelDebug),
+		// OPTIONS * is answered as every other request is, and counted.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(quiet{log.Handler()}, slog.LevelDebug),
 	}
 }
 
@@ -67,6 +69,9 @@ func serve(ctx context.Context, s *http.Server, c *conns, drain func()) error {
 	if s.ConnContext == nil {
 		s.ConnContext = withConn
 	}
+	sweeping, swept := context.WithCancel(ctx)
+	defer swept()
+	go c.sweeping(sweeping)
 	failed := make(chan error, 1)
 	go func() { failed <- s.Serve(l) }()
 	select {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"crypto/sha256"
 	"iter"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"pets/commands"
@@ -113,6 +115,8 @@ func TestStopsDuringStartUp(t *testing.T) {
 
 	for _, row := range table {
 		switch {
+		case row.early:
+			revokesEarly(t, r, ring, row)
 		case !row.urgent:
 			a := r.post("operator", concrete(row.path), "{}")
 			require.NotContains(t, []int{http.StatusOK, http.StatusAccepted}, a.status, row.short())
@@ -140,4 +144,22 @@ func TestStopsDuringStartUp(t *testing.T) {
 		return strings.Contains(r.get("operator", main+"/state").body, `"engaged":true`)
 	}, closedWithin, 10*time.Millisecond, "and is recorded")
 	require.Equal(t, domain.CodeHalted, r.post("operator", main+"/bots/alpha/start", "").code(t))
+}
+
+// "Revoked keys" are among what is never held up: no portfolio is needed for it.
+func revokesEarly(t *testing.T, r *rig, ring *projections.Keyring, row route) {
+	t.Helper()
+	issued := r.post("admin", "/v1/api-keys", `{"user":"x","role":"auditor"}`)
+	require.Equal(t, domain.CodeUnavailable, issued.code(t), "others wait")
+	for _, k := range ring.List() {
+		if k.User != "feed" {
+			continue
+		}
+		a := r.call("admin", row.method, "/v1/api-keys/"+k.ID, uuid.NewString(), `{"reason":"stolen"}`)
+		require.Equal(t, http.StatusOK, a.status, a.body)
+		again, ok := ring.Lookup(sha256.Sum256([]byte(r.keys["feed"])))
+		require.False(t, ok, again.ID)
+		return
+	}
+	require.Fail(t, "the feed has no key")
 }

@@ -31,6 +31,8 @@ type route struct {
 	// urgent routes stop things: no rate and no other request holds them up, they are
 	// open before the history is folded, and the stop socket answers them.
 	urgent bool
+	// early routes are open as soon as the keys are folded: they need no portfolio.
+	early bool
 	// batch: each command of the request counts for itself, once it is known.
 	batch bool
 	// streams: the answer goes on until somebody ends it.
@@ -209,7 +211,11 @@ func post[B any](path, summary string, build func(B, *http.Request) commands.Com
 			if err := q.readBody(&b); err != nil {
 				return err
 			}
-			return q.do(build(b, q.r))
+			c := build(b, q.r)
+			if err := q.weigh(c, int(max(0, q.r.ContentLength))); err != nil {
+				return err
+			}
+			return q.do(c)
 		},
 	}
 }

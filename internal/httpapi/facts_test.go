@@ -1,0 +1,96 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/commands"
+	"pets/domain"
+)
+
+// marksOf marks n outcomes, each once.
+func marksOf(n int, padding string) string {
+	return `{"marks":[` + strings.Join(repeated(n, func(i int) string {
+		return fmt.Sprintf(`{"market":"m%s","outcome":"o%d","price":"0.5"}`, padding, i)
+	}), ",") + `]}`
+}
+
+// "Marks are counted one by one": a command of n takes n of the facts a key may send, by
+// itself and in a batch. Those refused take nothing of it.
+func TestEachMarkIsAFact(t *testing.T) {
+	clock := newHands()
+	r := newRig(t, rigged{now: clock.now, rate: 1, burst: 100}).opened()
+	require.Equal(t, http.StatusOK, r.post("alpha", main+"/marks", marksOf(390, "")).status)
+	a := r.post("alpha", main+"/marks", marksOf(50, ""))
+	require.Equal(t, http.StatusTooManyRequests, a.status, "10 are left")
+	clock.pass(retryAfter(t, a))
+	require.Equal(t, http.StatusOK, r.post("alpha", main+"/marks", marksOf(50, "")).status, "after the time it was told")
+
+	clock.pass(time.Minute)
+	a = r.post("alpha", main+"/batch", batchOf(item("mark_prices", marksOf(200, "")), item("mark_prices", marksOf(200, "")), item("stop_bot", `{"bot":"beta"}`)))
+	var v batchAnswer
+	a.into(t, &v)
+	require.Equal(t, http.StatusOK, v.Results[0].Status)
+	require.Equal(t, http.StatusTooManyRequests, v.Results[1].Status, a.body)
+	require.NotEqual(t, http.StatusTooManyRequests, v.Results[2].Status)
+}
+
+// Every fact that holds a list is counted by it.
+func TestFactsThatHoldLists(t *testing.T) {
+	for name, make := range batchable {
+		v := reflect.ValueOf(make()).Elem()
+		c, ok := v.Interface().(commands.Command)
+		require.True(t, ok, name)
+		if commands.ClassOf(c) != commands.ClassFact {
+			continue
+		}
+		for i := range v.NumField() {
+			if f := v.Field(i); f.Kind() == reflect.Slice {
+				f.Set(reflect.MakeSlice(f.Type(), 7, 7))
+				c, _ = v.Interface().(commands.Command)
+				require.Equal(t, 7, parts(c), name)
+			}
+		}
+	}
+}
+
+// "Facts have a byte bound of their own": a key that reports megabytes for long is told
+// to wait, although it sends few; stops never.
+func TestFactsHaveARateOfBytes(t *testing.T) {
+	clock := newHands()
+	r := newRig(t, rigged{now: clock.now, rate: 1_000_000, burst: 1_000_000}).opened()
+	long := strings.Repeat("x", 190)
+	r.api.limits.of(r.api.keyID(t, r.keys["alpha"])).bytes.ReserveN(clock.now(), factBytesBurst-100_000)
+	sent := 0
+	var a answered
+	for ; ; sent++ {
+		require.Less(t, sent, 100)
+		if a = r.post("alpha", main+"/marks", marksOf(100, long)); a.status != http.StatusOK {
+			break
+		}
+	}
+	require.Positive(t, sent)
+	require.Equal(t, domain.CodeRateLimited, a.code(t))
+	require.Equal(t, time.Second, retryAfter(t, a))
+	require.Equal(t, http.StatusOK, r.post("beta", main+"/marks", marksOf(1, "")).status, "others have their own")
+	require.Equal(t, http.StatusOK, r.post("operator", main+"/bots/alpha/stop", `{}`).status)
+	clock.pass(time.Second)
+	require.Equal(t, http.StatusOK, r.post("alpha", main+"/marks", marksOf(100, long)).status)
+}
+
+// keyID is the id of a key.
+func (a *API) keyID(t *testing.T, token string) string {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodGet, "/", http.NoBody)
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer "+token)
+	k, err := a.authenticate(req)
+	require.NoError(t, err)
+	return k.id
+}
