@@ -70,11 +70,11 @@ var table = []allowance{
 	{pkg: "internal/chain/chaintest"},
 	{pkg: "internal/config", may: []string{"domain"}},
 	{pkg: "internal/strict", may: []string{"domain"}},
-	{pkg: "internal/httpapi", may: []string{"domain", "domain/...", "eventstore", "commands", "projections", "internal/strict"}, tests: []string{"commands/client"}},
+	{pkg: "internal/httpapi", may: []string{"domain", "domain/...", "eventstore", "commands", "projections", "internal/strict", "internal/owner"}, tests: []string{"commands/client"}},
 	{pkg: "internal/metrics", may: []string{"domain", "domain/..."}, tests: []string{"commands", "projections"}},
 	{pkg: "internal/snapshot", may: []string{"eventstore", "internal/owner"}},
 	// Bytes only, like an engine: which events are urgent is handed in.
-	{pkg: "internal/witness", may: []string{"eventstore"}, tests: []string{"internal/snapshot"}},
+	{pkg: "internal/witness", may: []string{"eventstore", "internal/owner"}, tests: []string{"internal/snapshot"}},
 	{pkg: "internal/tradefile", may: []string{"domain"}},
 	{pkg: "internal/importer", may: []string{"domain", "domain/...", "commands", "internal/tradefile"}},
 	{pkg: "internal/owner"},

@@ -29,15 +29,13 @@ func MkdirAll(dir string) error {
 			return err
 		}
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return nil // somebody else was faster
-		}
-		return err
-	}
-	d, err := os.Open(dir)
+	root, err := OpenRoot(filepath.Dir(dir))
 	if err != nil {
 		return err
 	}
-	return errors.Join(Keep(d), d.Close())
+	made, err := Mkdir(root, filepath.Base(dir))
+	if err != nil {
+		return errors.Join(err, root.Close())
+	}
+	return errors.Join(made.Close(), root.Close())
 }
