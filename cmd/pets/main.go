@@ -64,6 +64,8 @@ type app struct {
 	found *remote // the server of this run, once it was looked for
 	named string  // what was last said to be acted on
 	lost  error   // what is wrong with PETS_SERVER, where a stop went on without it
+
+	stopping bool // what this run does is to stop something
 }
 
 func (a *app) clock() func() time.Time {

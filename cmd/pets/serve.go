@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"time"
 
@@ -22,6 +21,7 @@ import (
 	"pets/internal/custody"
 	"pets/internal/httpapi"
 	"pets/internal/metrics"
+	"pets/internal/owner"
 	"pets/projections"
 )
 
@@ -185,7 +185,7 @@ func (a *app) newServer(now func() time.Time) (_ *server, err error) {
 // there are keys.
 func (s *server) openSocket() {
 	dir := s.app.config.ServerDir()
-	err := os.MkdirAll(dir, 0o700)
+	err := owner.MkdirAll(dir)
 	if err == nil {
 		s.socket, err = httpapi.ListenSocket(dir)
 	}

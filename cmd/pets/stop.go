@@ -32,6 +32,7 @@ func (a *app) stopCommand() *cobra.Command {
 			case len(args) == 1:
 				f.bot = args[0]
 			}
+			a.stopping = true
 			return errors.Join(a.stop(c.Context(), f), a.serverLost())
 		},
 	}

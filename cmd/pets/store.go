@@ -38,11 +38,16 @@ func (a *app) openReader() (*embedded.Store, error) {
 // writing is a store that is open for writing, with PETS_DIR, which belongs to it.
 type writing struct {
 	*embedded.Store
-	lock *serverLock
+	lock *serverLock // nil where a stop goes on without
 }
 
 // Close lets go of both.
-func (w *writing) Close() error { return errors.Join(w.Store.Close(), w.lock.Close()) }
+func (w *writing) Close() error {
+	if w.lock == nil {
+		return w.Store.Close()
+	}
+	return errors.Join(w.Store.Close(), w.lock.Close())
+}
 
 // openExisting opens the store for writing. It makes none: only pets serve and pets import
 // do.
@@ -70,7 +75,7 @@ func (a *app) openWriter() (*writing, error) {
 	if torn := store.Torn(); torn.Bytes > 0 {
 		_, _ = fmt.Fprintf(a.err, "pets: warning: an append that a crash cut short was set aside in %s (%d bytes); it had never been acknowledged\n", torn.File, torn.Bytes)
 	}
-	lock, err := lockServerDir(a.config.ServerDir(), dir)
+	lock, err := a.lockAround(dir, func(in string) (*serverLock, error) { return lockServerDir(in, dir) })
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}

@@ -154,13 +154,18 @@ func (a *app) remote() (*remote, error) {
 
 // holder is the server that holds a folder.
 func (a *app) holder(dir string) (*remote, error) {
-	h, held := holderOf(a.config.ServerDir())
+	h, held, err := believed(a.config.ServerDir())
+	writes, stranger := isLocked(dir)
 	switch {
+	case err != nil:
+		return nil, unsent(err)
 	case held && h.of(dir) && h.URL != "":
 		a.found = &remote{url: h.URL, ca: a.localCA(h.URL)}
 	case held && h.of(dir):
 		return nil, domain.Errorf(domain.CodeUnavailable, "%s: locked by pid %d, which is no server, or not one yet; try again, or name the server with --server", dir, h.PID)
-	case isLocked(dir):
+	case stranger != nil:
+		return nil, unsent(stranger)
+	case writes:
 		a.found = &remote{url: defaultServer, ca: a.config.CAFile}
 	default:
 		return nil, domain.Errorf(domain.CodeUnavailable, "no server holds %s, and this goes through one: start pets serve, or name the server with --server or PETS_SERVER", dir)

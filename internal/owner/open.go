@@ -126,7 +126,9 @@ func ReadFile(root *os.Root, name string) ([]byte, error) {
 }
 
 // Mkdir opens a folder in a folder, and makes it where it is missing.
-func Mkdir(root *os.Root, name string) (*os.Root, error) {
+func Mkdir(root *os.Root, name string) (*os.Root, error) { return mkdir(root, name, root) }
+
+func mkdir(root *os.Root, name string, like *os.Root) (*os.Root, error) {
 	made := root.Mkdir(name, 0o700)
 	if made != nil && !errors.Is(made, fs.ErrExist) {
 		return nil, made
@@ -135,7 +137,7 @@ func Mkdir(root *os.Root, name string) (*os.Root, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(itself(root, name, sub), adoptNew(root, sub, made)); err != nil {
+	if err := errors.Join(itself(root, name, sub), adoptNew(like, sub, made)); err != nil {
 		return nil, errors.Join(err, sub.Close())
 	}
 	return sub, nil
@@ -157,9 +159,8 @@ func itself(root *os.Root, name string, sub *os.Root) error {
 	return nil
 }
 
-// adoptNew gives a folder that was just made, and is still empty, the owner of the one
-// that it is in.
-func adoptNew(root, sub *os.Root, made error) error {
+// adoptNew gives a folder that was just made, and is still empty, the owner of another.
+func adoptNew(like, sub *os.Root, made error) error {
 	if made != nil || os.Geteuid() != 0 {
 		return nil
 	}
@@ -171,7 +172,7 @@ func adoptNew(root, sub *os.Root, made error) error {
 	if names, _ := f.Readdirnames(1); len(names) > 0 {
 		return nil // it was exchanged
 	}
-	return likeRoot(f, root)
+	return likeRoot(f, like)
 }
 
 func likeRoot(f *os.File, root *os.Root) error {

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"pets/internal/owner"
 )
 
 // Names in the folder of a witness.
@@ -56,16 +58,19 @@ func (d *disk) replace(b []byte) error {
 	if err := d.make(); err != nil {
 		return err
 	}
-	tmp := filepath.Join(d.dir, tmpName)
-	f, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	root, err := owner.OpenRoot(d.dir)
 	if err != nil {
 		return err
 	}
-	giveTo(tmp, d.dir)
+	defer root.Close() //nolint:errcheck // its files have handles of their own
+	f, err := owner.Create(root, tmpName)
+	if err != nil {
+		return err
+	}
 	_, err = f.Write(b)
 	err = errors.Join(err, syncData(f, err))
 	if err == nil {
-		err = os.Rename(tmp, filepath.Join(d.dir, fileName))
+		err = root.Rename(tmpName, fileName)
 	}
 	if err == nil {
 		err = syncDir(d.dir)
@@ -82,10 +87,9 @@ func (d *disk) make() error {
 	if _, err := os.Stat(d.dir); err == nil {
 		return nil
 	}
-	if err := os.MkdirAll(d.dir, 0o700); err != nil {
+	if err := owner.MkdirLike(d.dir, d.owner); err != nil {
 		return err
 	}
-	giveTo(d.dir, d.owner)
 	return syncDir(filepath.Dir(d.dir))
 }
 
@@ -106,7 +110,7 @@ func syncDir(dir string) error {
 
 // readBook reads the file of a folder; nil means that there is none.
 func readBook(dir string) (*book, error) {
-	b, err := os.ReadFile(filepath.Join(dir, fileName))
+	b, err := readPlain(dir, fileName)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil //nolint:nilnil // no file is no book
@@ -114,4 +118,14 @@ func readBook(dir string) (*book, error) {
 		return nil, fmt.Errorf("it cannot be read: %w", err)
 	}
 	return parse(b)
+}
+
+// readPlain reads a plain file of a folder: no link is followed, no pipe waited for.
+func readPlain(dir, name string) ([]byte, error) {
+	root, err := owner.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close() //nolint:errcheck // nothing is written through it
+	return owner.ReadFile(root, name)
 }
