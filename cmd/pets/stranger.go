@@ -99,14 +99,16 @@ func (a *app) lockAround(store string, lock func(dir string) (*serverLock, error
 		return l, err
 	}
 	a.caution(err.Error() + ". What stops something goes on all the same")
-	if sameFolder(store, a.config.ServerDir()) {
+	if a.config.Dir == "" || sameFolder(store, a.config.Dir) {
 		return nil, nil //nolint:nilnil // without
 	}
 	a.config.Dir = ""
 	return a.lockAround(store, lock)
 }
 
+// fromStranger: it may be somebody else's doing that the lock cannot be had, also where he
+// has put a file there that only he may open.
 func fromStranger(err error) bool {
 	stranger, notPlain := (*strangerError)(nil), (*owner.NotPlainError)(nil)
-	return errors.As(err, &stranger) || errors.As(err, &notPlain)
+	return errors.As(err, &stranger) || errors.As(err, &notPlain) || errors.Is(err, fs.ErrPermission)
 }

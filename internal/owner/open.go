@@ -1,6 +1,7 @@
 package owner
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -233,14 +234,6 @@ func checked(root *os.Root, name string, f *os.File, writing bool) error {
 }
 
 func notPlain(root *os.Root, name string, info fs.FileInfo) error {
-	what := "no plain file"
-	switch info.Mode().Type() {
-	case fs.ModeSymlink:
-		what = "a link to something else"
-	case fs.ModeDir:
-		what = "a folder"
-	case fs.ModeNamedPipe:
-		what = "a pipe"
-	}
-	return &NotPlainError{filepath.Join(root.Name(), name), what}
+	kinds := map[fs.FileMode]string{fs.ModeSymlink: "a link to something else", fs.ModeDir: "a folder", fs.ModeNamedPipe: "a pipe"}
+	return &NotPlainError{filepath.Join(root.Name(), name), cmp.Or(kinds[info.Mode().Type()], "no plain file")}
 }
