@@ -18,7 +18,7 @@ type NotPlainError struct {
 }
 
 func (e *NotPlainError) Error() string {
-	return fmt.Sprintf("%s is %s, which is not used; find out who put it there, and remove it", e.Path, e.What)
+	return fmt.Sprintf("%s is %s: it is not used; find out who put it there, and remove it", e.Path, e.What)
 }
 
 // OpenRoot opens a folder. For root, a link that somebody else has put on the way has to
@@ -235,5 +235,5 @@ func checked(root *os.Root, name string, f *os.File, writing bool) error {
 
 func notPlain(root *os.Root, name string, info fs.FileInfo) error {
 	kinds := map[fs.FileMode]string{fs.ModeSymlink: "a link to something else", fs.ModeDir: "a folder", fs.ModeNamedPipe: "a pipe"}
-	return &NotPlainError{filepath.Join(root.Name(), name), cmp.Or(kinds[info.Mode().Type()], "no plain file")}
+	return &NotPlainError{filepath.Join(root.Name(), name), "no regular file, but " + cmp.Or(kinds[info.Mode().Type()], "a device or a socket")}
 }
