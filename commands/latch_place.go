@@ -48,7 +48,7 @@ func (p *place) enter(making bool) (err error) {
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
 		return &fs.PathError{Op: "open", Path: dir, Err: syscall.ENOTDIR}
 	}
-	p.root, err = os.OpenRoot(dir)
+	p.root, err = owner.OpenRoot(dir)
 	return err
 }
 
@@ -95,24 +95,7 @@ func (p *place) open() (*os.File, error) {
 	if err := p.enter(false); err != nil {
 		return nil, err
 	}
-	info, err := p.root.Stat(p.name())
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("it is no regular file")
-	}
-	f, err := p.root.OpenFile(p.name(), os.O_RDWR|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	if info, err = f.Stat(); err == nil && !info.Mode().IsRegular() {
-		err = errors.New("it is no regular file")
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
+	return owner.Open(p.root, p.name(), os.O_RDWR)
 }
 
 // keep writes a version of what is pending, unless it is there.
@@ -185,7 +168,7 @@ func everything(all []PendingStop) PendingStop {
 // replace makes a file with room, and puts it in the place of the one there is.
 func (p *place) replace(text []byte) error {
 	tmp := p.name() + ".tmp"
-	f, err := p.root.OpenFile(tmp, os.O_CREATE|os.O_RDWR|os.O_TRUNC|syscall.O_NONBLOCK, 0o600)
+	f, err := owner.Create(p.root, tmp)
 	if err != nil {
 		return err
 	}
@@ -194,7 +177,7 @@ func (p *place) replace(text []byte) error {
 		return errors.Join(err, f.Close())
 	}
 	defer func() { _ = dir.Close() }() // it is read only
-	err = errors.Join(owner.Like(f, dir), makeSlots(f, text))
+	err = makeSlots(f, text)
 	if err == nil {
 		err = p.root.Rename(tmp, p.name())
 	}

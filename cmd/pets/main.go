@@ -70,6 +70,8 @@ type app struct {
 	waits string  // what was last said to be waited for
 	named string  // what was last said to be acted on
 	lost  error   // why a stop that went on may have been meant for something else
+
+	stopping bool // what this run does is to stop something
 }
 
 func (a *app) clock() func() time.Time {

@@ -47,17 +47,20 @@ func (a *app) serverTLS() (*tls.Config, error) {
 // that whoever pinned it goes on. Its fingerprint is shown at every start.
 func (a *app) selfSigned(dir string) (certFile, keyFile string, err error) {
 	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	if _, err := os.Stat(certFile); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(certFile); errors.Is(err, fs.ErrNotExist) {
 		if err := a.formerCertificate(dir, certFile, keyFile); err != nil {
 			return "", "", err
 		}
 	}
-	if _, err := os.Stat(certFile); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(certFile); errors.Is(err, fs.ErrNotExist) {
 		if err := makeCertificate(dir, certFile, keyFile, a.config.Listen); err != nil {
 			return "", "", err
 		}
 	}
-	raw, err := os.ReadFile(certFile)
+	raw, err := readOwned(certFile)
+	if err == nil {
+		_, err = readOwned(keyFile) // as what it is, before others read it
+	}
 	if err != nil {
 		return "", "", err
 	}
@@ -106,12 +109,21 @@ func makeCertificate(dir, certFile, keyFile, listen string) error {
 
 // writeOwned writes a file that belongs to the owner of its folder.
 func writeOwned(path string, content []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	root, err := owner.OpenRoot(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(content)
-	return errors.Join(err, owner.Keep(f), f.Close())
+	return errors.Join(owner.Replace(root, filepath.Base(path), content), root.Close())
+}
+
+// readOwned reads a plain file.
+func readOwned(path string) ([]byte, error) {
+	root, err := owner.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close() //nolint:errcheck // nothing is written through it
+	return owner.ReadFile(root, filepath.Base(path))
 }
 
 // formerCertificate brings along the certificate that lies in the store's folder, where it
@@ -121,8 +133,8 @@ func (a *app) formerCertificate(dir, certFile, keyFile string) error {
 	if err != nil || sameFolder(store, a.config.ServerDir()) {
 		return err
 	}
-	key, err1 := os.ReadFile(filepath.Join(store, tlsName, filepath.Base(keyFile)))
-	cert, err2 := os.ReadFile(filepath.Join(store, tlsName, filepath.Base(certFile)))
+	key, err1 := readOwned(filepath.Join(store, tlsName, filepath.Base(keyFile)))
+	cert, err2 := readOwned(filepath.Join(store, tlsName, filepath.Base(certFile)))
 	if err1 != nil || err2 != nil {
 		return nil // there is none
 	}

@@ -68,13 +68,16 @@ func lockServerDir(dir, store string, id uuid.UUID) (*serverLock, error) {
 	if err := owner.MkdirAll(dir); err != nil {
 		return nil, fmt.Errorf("make PETS_DIR: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := openLock(dir)
 	if err != nil {
 		return nil, fmt.Errorf("lock PETS_DIR: %w", err)
 	}
 	if err := flockAlone(f); err != nil {
-		by := readHolder(f)
+		by, stranger := readHolder(f), distrusted(dir, f)
 		_ = f.Close() // nothing was written through it
+		if errors.Is(err, unix.EWOULDBLOCK) && stranger != nil {
+			return nil, stranger
+		}
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, &dirLockedError{dir, by}
 		}
@@ -87,12 +90,12 @@ func lockServerDir(dir, store string, id uuid.UUID) (*serverLock, error) {
 	if err != nil {
 		absolute = store
 	}
-	folder, err := os.OpenRoot(dir)
+	folder, err := owner.OpenRoot(dir)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock PETS_DIR: %w", err), f.Close())
 	}
 	l := &serverLock{dir, folder, f, holder{PID: os.Getpid(), Store: absolute, ID: id}}
-	if err := errors.Join(owner.Keep(f), l.write()); err != nil {
+	if err := errors.Join(l.write(), owner.Keep(f)); err != nil { // in this order: what was in it is nobody's
 		return nil, errors.Join(fmt.Errorf("lock PETS_DIR: %w", err), l.Close())
 	}
 	return l, nil
@@ -164,15 +167,8 @@ func (l *serverLock) Close() error { return errors.Join(l.f.Close(), l.folder.Cl
 
 // holderOf says who holds a folder, if anybody does.
 func holderOf(dir string) (holder, bool) {
-	f, err := os.Open(filepath.Join(dir, lockName))
-	if err != nil {
-		return holder{}, false
-	}
-	defer f.Close() //nolint:errcheck // nothing was written
-	if !heldByOther(f) {
-		return holder{}, false
-	}
-	return readHolder(f), true
+	h, held, err := believed(dir)
+	return h, held && err == nil
 }
 
 // readHolder returns what a lock file says, as far as it can be read.
@@ -193,19 +189,19 @@ func heldByOther(f *os.File) bool {
 	return errors.Is(err, unix.EWOULDBLOCK)
 }
 
-// isLocked reports whether a process writes to the store in a folder: its writer holds one
-// of these files.
-func isLocked(dir string) bool {
+// isLocked reports whether somebody writes to the store in a folder: its writer holds one
+// of these files. Who holds one that others could have put there is a stranger.
+func isLocked(dir string) (is bool, stranger error) {
 	for _, name := range []string{"LOCK", "durable"} {
-		f, err := os.Open(filepath.Join(dir, name))
+		f, err := openPlain(dir, name, os.O_RDONLY)
 		if err != nil {
 			continue
 		}
-		is := heldByOther(f)
+		is, stranger := heldByOther(f), distrusted(dir, f)
 		_ = f.Close() // nothing was written
 		if is {
-			return true
+			return true, stranger
 		}
 	}
-	return false
+	return false, nil
 }

@@ -45,7 +45,7 @@ func (a *app) socketBeside(address string) *socket {
 
 // answering returns a socket if a server listens at it.
 func answering(s *socket) *socket {
-	if info, err := os.Stat(filepath.Join(s.dir, httpapi.SocketName)); err != nil || info.Mode()&os.ModeSocket == 0 {
+	if info, err := os.Lstat(filepath.Join(s.dir, httpapi.SocketName)); err != nil || info.Mode()&os.ModeSocket == 0 {
 		return nil
 	}
 	c, err := s.dial(context.Background())
@@ -99,7 +99,7 @@ func (a *app) localCA(address string) string {
 	if u, err := url.Parse(address); err != nil || u.Scheme != "https" || a.config.CAFile != "" {
 		return a.config.CAFile
 	}
-	if _, err := os.Stat(own); err != nil {
+	if info, err := os.Lstat(own); err != nil || !info.Mode().IsRegular() {
 		return ""
 	}
 	return own

@@ -33,6 +33,7 @@ func (a *app) stopCommand() *cobra.Command {
 			case len(args) == 1:
 				f.bot = args[0]
 			}
+			a.stopping = true
 			if f.emergency && strings.TrimSpace(f.reason) == "" {
 				f.reason = unreasoned
 			}

@@ -55,11 +55,16 @@ func (a *app) openLooker(ctx context.Context) (*embedded.Store, error) {
 // writing is a store that is open for writing, with PETS_DIR, which belongs to it.
 type writing struct {
 	*embedded.Store
-	lock *serverLock
+	lock *serverLock // nil where a stop goes on without
 }
 
 // Close lets go of both.
-func (w *writing) Close() error { return errors.Join(w.Store.Close(), w.lock.Close()) }
+func (w *writing) Close() error {
+	if w.lock == nil {
+		return w.Store.Close()
+	}
+	return errors.Join(w.Store.Close(), w.lock.Close())
+}
 
 // opening says what a store is opened for writing for.
 type opening struct {
@@ -108,13 +113,14 @@ func (a *app) mayMake(dir string, o opening) error {
 // lockDir takes PETS_DIR. Where that belongs to another store, a stop goes on with the
 // folder of its own: what waits there is taken over when there is a right PETS_DIR.
 func (a *app) lockDir(store string, id uuid.UUID, stopping bool) (*serverLock, error) {
-	lock, err := lockServerDir(a.config.ServerDir(), store, id)
+	take := func(in string) (*serverLock, error) { return lockServerDir(in, store, id) }
+	lock, err := a.lockAround(store, take)
 	if other := (*otherStoreError)(nil); !stopping || !errors.As(err, &other) {
 		return lock, err
 	}
 	a.caution(err.Error() + ". What stops something goes on all the same, with the folder of the store")
 	a.config.Dir = ""
-	return lockServerDir(a.config.ServerDir(), store, id)
+	return a.lockAround(store, take)
 }
 
 // latch is where stops are kept that are not recorded yet: in PETS_DIR, and in the folder

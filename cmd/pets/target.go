@@ -160,15 +160,20 @@ func (a *app) holds(h holder, dir string) bool {
 
 // holder is the server that holds a folder.
 func (a *app) holder(dir string) (*remote, error) {
-	h, held := holderOf(a.config.ServerDir())
+	h, held, err := believed(a.config.ServerDir())
+	writes, stranger := isLocked(dir)
 	switch {
+	case err != nil:
+		return nil, unsent(err)
 	case held && a.holds(h, dir) && h.URL != "":
 		a.found = &remote{url: h.URL, ca: a.localCA(h.URL)}
 	case held && a.holds(h, dir):
 		return nil, domain.Errorf(domain.CodeUnavailable, "%s: locked by pid %d, which is no server, or not one yet; try again, or name the server with --server", dir, h.PID)
-	case held && isLocked(dir):
+	case stranger != nil:
+		return nil, unsent(stranger)
+	case held && writes:
 		return nil, domain.Errorf(domain.CodeUnavailable, "%s is locked, and %s (PETS_DIR) by pid %d for the store at %s: nobody says where the server of this store answers; name it with --server, or set PETS_DIR to its folder", dir, a.config.ServerDir(), h.PID, h.Store)
-	case isLocked(dir):
+	case writes:
 		a.found = &remote{url: defaultServer, ca: a.config.CAFile}
 	default:
 		return nil, domain.Errorf(domain.CodeUnavailable, "no server holds %s, and this goes through one: start pets serve, or name the server with --server or PETS_SERVER", dir)

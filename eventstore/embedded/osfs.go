@@ -20,14 +20,7 @@ type osFS struct{}
 // Mkdir gives the new folder to the owner of the one it is in: a folder that root
 // makes for a service must be one that the service can use.
 func (osFS) Mkdir(dir string) error {
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(owner.Adopt(d, filepath.Dir(dir)), d.Close())
+	return owner.MkdirAll(dir)
 }
 
 func (osFS) OpenDir(dir string) (Dir, error) {
@@ -35,7 +28,7 @@ func (osFS) OpenDir(dir string) (Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := os.OpenRoot(path)
+	root, err := owner.OpenRoot(path)
 	if err != nil {
 		return nil, err
 	}
@@ -77,19 +70,12 @@ func (d *osDir) Open(name string, mode Mode) (File, error) {
 	return osFile{f}, nil
 }
 
-// open opens a file. One that may be new gets the owner of the folder, so that
-// what root does in the folder of a service does not keep the service out of it.
+// open opens a file. One that is new gets the owner of the folder, so that what
+// root does in the folder of a service does not keep the service out of it; what
+// the service has put in its place must not be a way to the files of root.
 func (d *osDir) open(name string, flags int) (*os.File, error) {
-	f, err := d.root.OpenFile(name, flags, 0o600)
-	if err != nil {
-		return nil, d.named(name, err)
-	}
-	if flags&os.O_CREATE != 0 {
-		if err := owner.Like(f, d.self); err != nil {
-			return nil, errors.Join(d.named(name, err), f.Close())
-		}
-	}
-	return f, nil
+	f, err := owner.Open(d.root, name, flags)
+	return f, d.named(name, err)
 }
 
 func (d *osDir) Rename(from, to string) error { return d.named(from, d.root.Rename(from, to)) }

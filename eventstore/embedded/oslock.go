@@ -84,7 +84,7 @@ func writePID(f *os.File) error {
 
 // lockedBy returns the pid in the lock file, or 0: it only serves the message.
 func (d *osDir) lockedBy() int {
-	f, err := d.root.Open(lockName)
+	f, err := d.open(lockName, os.O_RDONLY)
 	if err != nil {
 		return 0
 	}

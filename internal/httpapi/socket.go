@@ -15,7 +15,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/google/uuid"
+
 	"pets/domain"
+	"pets/internal/owner"
 )
 
 // SocketName is the stop socket's file in the server's folder.
@@ -56,49 +59,84 @@ func ListenSocket(dir string) (*Socket, error) {
 	}
 	// It gets its mode and its owner where nobody else can reach it, and only then its
 	// name: it is never more open than it should be.
-	private, err := os.MkdirTemp(dir, "stop-*.new")
+	// Everything is done by handles: the folder may be of somebody who puts a link there.
+	root, err := owner.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = os.RemoveAll(private) }() // it is empty, or its socket is of no use
+	defer root.Close() //nolint:errcheck // nothing is written through it
+	name := "stop-" + uuid.NewString() + ".new"
+	private, err := makePrivate(root, name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		_ = private.Remove(SocketName) // it has its name, or is of no use
+		_ = private.Close()
+		_ = root.Remove(name) // it is empty
+	}()
 	s := &Socket{path: path, users: admitted(folder)}
 	if s.listener, err = bind(private); err != nil {
 		return nil, err
 	}
-	if err := s.place(filepath.Join(private, SocketName), folder); err != nil {
+	if err := s.place(private, root, name, folder); err != nil {
 		return nil, errors.Join(err, s.listener.Close())
 	}
 	return s, nil
 }
 
+// makePrivate makes a folder that nobody else can enter, and refuses what somebody has
+// put in its place meanwhile.
+func makePrivate(root *os.Root, name string) (*os.Root, error) {
+	if err := root.Mkdir(name, 0o700); err != nil {
+		return nil, err
+	}
+	private, err := root.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := private.Stat(".")
+	if err == nil && (info.Mode().Perm()&0o077 != 0 || !ours(info)) {
+		err = fmt.Errorf("%s is not the folder that was just made", private.Name())
+	}
+	if err != nil {
+		return nil, errors.Join(err, private.Close())
+	}
+	return private, nil
+}
+
 // place gives the socket its mode, its owner and its name.
-func (s *Socket) place(from string, folder fs.FileInfo) error {
-	if err := os.Chmod(from, 0o600); err != nil {
+func (s *Socket) place(private, root *os.Root, name string, folder fs.FileInfo) error {
+	if err := private.Chmod(SocketName, 0o600); err != nil {
 		return err
 	}
 	// By its name: package owner works on open files, and a socket cannot be opened.
 	if of, ok := folder.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 && of.Uid != 0 {
-		if err := os.Lchown(from, int(of.Uid), int(of.Gid)); err != nil {
+		if err := private.Lchown(SocketName, int(of.Uid), int(of.Gid)); err != nil {
 			return err
 		}
 	}
-	if err := os.Rename(from, s.path); err != nil {
+	if err := root.Rename(filepath.Join(name, SocketName), SocketName); err != nil {
 		return err
 	}
 	var err error
-	s.file, err = os.Lstat(s.path)
+	s.file, err = root.Lstat(SocketName)
 	return err
 }
 
 // bind makes the socket in a folder. Its address has room for about a hundred
 // bytes; a folder with a longer path is reached by its handle.
-func bind(dir string) (*net.UnixListener, error) {
-	d, err := os.Open(dir)
+func bind(dir *os.Root) (*net.UnixListener, error) {
+	d, err := dir.Open(".")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = d.Close() }() // it is read only
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: short(dir, d), Net: "unix"})
+	address := byHandle(d)
+	if _, err := os.Stat(filepath.Dir(address)); err != nil { // not Linux
+		address = short(dir.Name(), d)
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: address, Net: "unix"})
 	if err != nil {
 		return nil, err
 	}
@@ -116,8 +154,10 @@ func short(dir string, d *os.File) string {
 	if len(path) <= maxAddress {
 		return path
 	}
-	return fmt.Sprintf("/proc/self/fd/%d/%s", d.Fd(), SocketName)
+	return byHandle(d)
 }
+
+func byHandle(d *os.File) string { return fmt.Sprintf("/proc/self/fd/%d/%s", d.Fd(), SocketName) }
 
 // DialSocket connects to the stop socket of a folder. In a folder that others can
 // write to, the socket may be anybody's: it has to be served by somebody who may do
@@ -131,6 +171,10 @@ func DialSocket(ctx context.Context, dir string) (net.Conn, error) {
 	folder, err := d.Stat()
 	if err != nil {
 		return nil, err
+	}
+	// A link may lead to the socket of another server, which would stop instead.
+	if info, err := os.Lstat(filepath.Join(dir, SocketName)); err != nil || info.Mode().Type() != fs.ModeSocket {
+		return nil, errors.Join(err, fmt.Errorf("%s is no socket", filepath.Join(dir, SocketName)))
 	}
 	c, err := new(net.Dialer).DialContext(ctx, "unix", short(dir, d))
 	if err != nil {
@@ -169,6 +213,11 @@ func owners(folder fs.FileInfo) []uint32 {
 		ids = append(ids, of.Uid)
 	}
 	return ids
+}
+
+func ours(info fs.FileInfo) bool {
+	of, ok := info.Sys().(*syscall.Stat_t)
+	return !ok || of.Uid == uint32(os.Geteuid()) //nolint:gosec // a user id
 }
 
 // admitted are the users who need no key: whoever runs the server or owns its

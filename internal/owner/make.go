@@ -13,7 +13,11 @@ func Keep(f *os.File) error { return Adopt(f, filepath.Dir(f.Name())) }
 
 // MkdirAll makes a folder that only its owner can enter, and those above it that are
 // missing, each of the owner of the one above.
-func MkdirAll(dir string) error {
+func MkdirAll(dir string) error { return MkdirLike(dir, "") }
+
+// MkdirLike is [MkdirAll], but the folder itself gets the owner of another one, if one is
+// named.
+func MkdirLike(dir, other string) error {
 	dir = filepath.Clean(dir)
 	info, err := os.Stat(dir)
 	switch {
@@ -29,15 +33,21 @@ func MkdirAll(dir string) error {
 			return err
 		}
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return nil // somebody else was faster
-		}
-		return err
-	}
-	d, err := os.Open(dir)
+	root, err := OpenRoot(filepath.Dir(dir))
 	if err != nil {
 		return err
 	}
-	return errors.Join(Keep(d), d.Close())
+	defer root.Close() //nolint:errcheck // nothing is written through it
+	like := root
+	if other != "" {
+		if like, err = OpenRoot(other); err != nil {
+			return err
+		}
+		defer like.Close() //nolint:errcheck // nothing is written through it
+	}
+	made, err := mkdir(root, filepath.Base(dir), like)
+	if err != nil {
+		return err
+	}
+	return made.Close()
 }

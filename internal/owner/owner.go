@@ -2,6 +2,11 @@
 // service: a new file or folder gets the owner of the folder it is in. It does
 // nothing for anybody but root, and never takes a file away from an owner who is
 // not root.
+//
+// Whoever owns such a folder may put anything there in the place of a file, for root to
+// write to. So files are opened by the handle of their folder, see [Open], [Create] and
+// [OpenRoot]: what is no plain file, or has a name elsewhere, is refused, and only what is
+// new changes its owner.
 package owner
 
 import (

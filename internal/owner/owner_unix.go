@@ -4,6 +4,7 @@ package owner
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"syscall"
 )
@@ -38,4 +39,15 @@ func ids(f, dir *os.File) (of, is *syscall.Stat_t, err error) {
 		return nil, nil, errors.ErrUnsupported
 	}
 	return of, is, nil
+}
+
+// linked reports whether an open file may be somebody else's, put into a folder by another
+// name. The owner of a folder that nobody else can write to may link his files as he likes.
+func linked(file, folder fs.FileInfo) bool {
+	is, knowsIs := file.Sys().(*syscall.Stat_t)
+	of, knowsOf := folder.Sys().(*syscall.Stat_t)
+	if !knowsIs || !knowsOf || is.Nlink == 1 {
+		return false
+	}
+	return is.Uid != of.Uid || folder.Mode().Perm()&0o022 != 0
 }

@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"context"
-	"os"
 	"sync"
 	"time"
 
@@ -130,11 +129,16 @@ func (s *Saver) save(u unsaved) {
 	if len(text)+len(u.data) > s.limit || owner.MkdirAll(s.dir) != nil {
 		return
 	}
-	hash, err := write(s.path(u.kind, u.stream, u.size), text, u.data)
+	root, err := owner.OpenRoot(s.dir)
+	if err != nil {
+		return
+	}
+	defer root.Close() //nolint:errcheck // nothing is written through it
+	hash, err := write(root, name(u.kind, u.stream, u.size), text, u.data)
 	if err != nil {
 		return
 	}
 	for _, size := range s.witness.Keep(u.kind, u.stream, u.size, hash) {
-		_ = os.Remove(s.path(u.kind, u.stream, size))
+		_ = root.Remove(name(u.kind, u.stream, size))
 	}
 }

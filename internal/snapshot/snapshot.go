@@ -16,8 +16,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -61,9 +61,9 @@ func In(dir string, store eventstore.Store, knows Knower) *Folder {
 	return &Folder{dir, store, knows, maxBytes}
 }
 
-// path is kind@stream@revision with the stream in hex: streams are not file names.
-func (f *Folder) path(kind, stream string, size uint64) string {
-	return filepath.Join(f.dir, kind+"@"+hex.EncodeToString([]byte(stream))+"@"+strconv.FormatUint(size-1, 10))
+// name is kind@stream@revision with the stream in hex: streams are not file names.
+func name(kind, stream string, size uint64) string {
+	return kind + "@" + hex.EncodeToString([]byte(stream)) + "@" + strconv.FormatUint(size-1, 10)
 }
 
 // Load returns the newest usable snapshot with a revision ≤ atMost, or nil.
@@ -83,12 +83,7 @@ func (f *Folder) Load(kind, stream string, atMost uint64) (revision uint64, data
 
 // read checks the file against the witness, and the log against the file.
 func (f *Folder) read(kind, stream string, size uint64, hash eventstore.Hash) ([]byte, bool) {
-	path := f.path(kind, stream, size)
-	info, err := os.Stat(path)
-	if err != nil || !info.Mode().IsRegular() || info.Size() > int64(f.limit) {
-		return nil, false
-	}
-	b, err := os.ReadFile(path)
+	b, err := f.file(name(kind, stream, size))
 	if err != nil || sha256.Sum256(b) != hash {
 		return nil, false
 	}
@@ -101,6 +96,23 @@ func (f *Folder) read(kind, stream string, size uint64, hash eventstore.Hash) ([
 		return nil, false
 	}
 	return data, true
+}
+
+// file reads a file of the folder.
+func (f *Folder) file(name string) ([]byte, error) {
+	root, err := owner.OpenRoot(f.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close() //nolint:errcheck // nothing is written through it
+	info, err := root.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > int64(f.limit) {
+		return nil, fmt.Errorf("snapshot: %s has more than %d bytes", name, f.limit)
+	}
+	return owner.ReadFile(root, name)
 }
 
 // header ties a snapshot to its stream and to what stood in it.
@@ -121,19 +133,19 @@ func (f *Folder) leafAt(stream string, size uint64) (eventstore.Hash, error) {
 
 // write does without a copy of the data, which may be large, and returns the hash of
 // the file. No flush is needed: what a power cut leaves half written has another hash.
-func write(path, head string, data []byte) (eventstore.Hash, error) {
-	file, err := os.OpenFile(path+tempSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+func write(root *os.Root, name, head string, data []byte) (eventstore.Hash, error) {
+	file, err := owner.Create(root, name+tempSuffix)
 	if err != nil {
 		return eventstore.Hash{}, err
 	}
 	_, err1 := file.WriteString(head)
 	_, err2 := file.Write(data)
-	err = errors.Join(err1, err2, owner.Keep(file), file.Close())
+	err = errors.Join(err1, err2, file.Close())
 	if err == nil {
-		err = os.Rename(path+tempSuffix, path)
+		err = root.Rename(name+tempSuffix, name)
 	}
 	if err != nil {
-		_ = os.Remove(path + tempSuffix)
+		_ = root.Remove(name + tempSuffix)
 		return eventstore.Hash{}, err
 	}
 	h := sha256.New()
@@ -145,9 +157,14 @@ func write(path, head string, data []byte) (eventstore.Hash, error) {
 // sweep removes the files of snapshots that the witness does not know: left half written
 // by a crash, or of a build that had no witness. What is not ours stays.
 func (f *Folder) sweep() {
-	entries, err := os.ReadDir(f.dir)
+	root, err := owner.OpenRoot(f.dir)
 	if err != nil {
 		return // there is no folder yet, or it stays as it is
+	}
+	defer root.Close() //nolint:errcheck // nothing is written through it
+	entries, err := fs.ReadDir(root.FS(), ".")
+	if err != nil {
+		return
 	}
 	for _, e := range entries {
 		kind, stream, size, ok := parseName(strings.TrimSuffix(e.Name(), tempSuffix))
@@ -156,12 +173,12 @@ func (f *Folder) sweep() {
 		}
 		known, _, ok := f.knows.Newest(kind, stream, size)
 		if !ok || known != size || strings.HasSuffix(e.Name(), tempSuffix) {
-			_ = os.Remove(filepath.Join(f.dir, e.Name()))
+			_ = root.Remove(e.Name())
 		}
 	}
 }
 
-// parseName is the reverse of path.
+// parseName is the reverse of name.
 func parseName(name string) (kind, stream string, size uint64, ok bool) {
 	parts := strings.Split(name, "@")
 	if len(parts) != 3 {

@@ -27,6 +27,10 @@ const (
 )
 
 // filled is a store with 10 records in the stream.
+func (f *Folder) path(kind, stream string, size uint64) string {
+	return filepath.Join(f.dir, name(kind, stream, size))
+}
+
 func filled(t *testing.T, series string) eventstore.Store {
 	t.Helper()
 	store := memory.New()

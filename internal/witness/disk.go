@@ -61,21 +61,22 @@ func (d *disk) replace(b []byte) error {
 	if err := d.make(); err != nil {
 		return err
 	}
-	tmp := filepath.Join(d.dir, tmpName)
-	f, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	root, err := owner.OpenRoot(d.dir)
 	if err != nil {
 		return err
 	}
-	err = owner.Adopt(f, d.dir)
-	if err == nil {
-		_, err = f.Write(b)
+	defer root.Close() //nolint:errcheck // its files have handles of their own
+	f, err := owner.Create(root, tmpName)
+	if err != nil {
+		return err
 	}
+	_, err = f.Write(b)
 	err = errors.Join(err, syncData(f, err))
 	if err == nil {
 		err = d.keepAside()
 	}
 	if err == nil {
-		err = os.Rename(tmp, filepath.Join(d.dir, fileName))
+		err = root.Rename(tmpName, fileName)
 	}
 	if err == nil {
 		err = syncDir(d.dir)
@@ -113,29 +114,10 @@ func (d *disk) make() error {
 	if _, err := os.Stat(d.dir); err == nil {
 		return nil
 	}
-	if err := owner.MkdirAll(filepath.Dir(d.dir)); err != nil {
-		return err
-	}
-	if err := os.Mkdir(d.dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	if err := d.adopt(); err != nil {
+	if err := owner.MkdirLike(d.dir, d.owner); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(d.dir))
-}
-
-// adopt gives the folder, if root made it, to the owner of the server's own.
-func (d *disk) adopt() error {
-	f, err := os.Open(d.dir)
-	if err != nil {
-		return err
-	}
-	like := d.owner
-	if like == "" {
-		like = filepath.Dir(d.dir)
-	}
-	return errors.Join(owner.Adopt(f, like), f.Close())
 }
 
 func (d *disk) close() {
@@ -155,7 +137,7 @@ func syncDir(dir string) error {
 
 // readBook reads the file of a folder; nil means that there is none.
 func readBook(dir string) (*book, error) {
-	b, err := readFile(filepath.Join(dir, fileName))
+	b, err := readPlain(dir, fileName)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil //nolint:nilnil // no file is no book
@@ -168,10 +150,14 @@ func readBook(dir string) (*book, error) {
 // maxFile bounds what is read into memory: a million streams take some 600 MB.
 const maxFile = 2 << 30
 
-// readFile reads a plain file. A link, a device or a pipe in its place is not followed,
-// nor waited for.
-func readFile(path string) ([]byte, error) {
-	f, err := openPlain(path)
+// readPlain reads a plain file of a folder: no link is followed, no pipe waited for.
+func readPlain(dir, name string) ([]byte, error) {
+	root, err := owner.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close() //nolint:errcheck // nothing is written through it
+	f, err := owner.Open(root, name, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
@@ -180,8 +166,6 @@ func readFile(path string) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, errors.New("it is not a plain file")
 	case info.Size() > maxFile:
 		return nil, fmt.Errorf("it has %d bytes; the most is %d", info.Size(), maxFile)
 	}

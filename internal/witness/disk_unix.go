@@ -7,18 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
 	"pets/internal/owner"
 )
-
-// openPlain opens a file for reading without following a link and without waiting for
-// the other end of a pipe.
-func openPlain(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-}
 
 // errInUse: another process writes this witness.
 var errInUse = errors.New("another process writes it")
@@ -28,20 +21,21 @@ func (d *disk) lock() (io.Closer, error) {
 	if err := d.make(); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(d.dir, lockName)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	root, err := owner.OpenRoot(d.dir)
 	if err != nil {
 		return nil, err
 	}
-	if err := owner.Adopt(f, d.dir); err != nil {
-		return nil, errors.Join(err, f.Close())
+	defer root.Close() //nolint:errcheck // its files have handles of their own
+	f, err := owner.Open(root, lockName, os.O_RDWR|os.O_CREATE)
+	if err != nil {
+		return nil, err
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		_ = f.Close() // nothing was written through it
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, errInUse
 		}
-		return nil, fmt.Errorf("lock %s: %w", path, err)
+		return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
 	}
 	return f, nil
 }
