@@ -291,6 +291,8 @@ func TestHandshakesThatDoNotEnd(t *testing.T) {
 	req.Header.Set("Authorization", "Bearer "+r.keys["operator"])
 	resp, err := client.Do(req)
 	require.NoError(t, err)
+	_, err = io.Copy(io.Discard, resp.Body) // else the client hangs up
+	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 	c.mu.Lock()
