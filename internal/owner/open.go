@@ -18,7 +18,7 @@ type NotPlainError struct {
 }
 
 func (e *NotPlainError) Error() string {
-	return fmt.Sprintf("%s is %s: it is not used; find out who put it there, and remove it", e.Path, e.What)
+	return fmt.Sprintf("%s is %s: it is not used; find out who put it there, and move it away", e.Path, e.What)
 }
 
 // OpenRoot opens a folder. For root, a link that somebody else has put on the way has to

@@ -96,7 +96,7 @@ func startServer(t *testing.T, binary, folder string) *served {
 	s := &served{t: t}
 	s.cmd = exec.Command(binary, "serve", "--store", "embedded:"+folder, "--listen", "127.0.0.1:0", "--metrics-listen", "off")
 	s.cmd.Dir = t.TempDir()
-	s.cmd.Env = append(os.Environ(), "PETS_ADMIN_KEY="+torturedKey, "PETS_DISK_RESERVE=1000000", "PETS_RATE_LIMIT=1000000", "PETS_RATE_BURST=1000000")
+	s.cmd.Env = append(os.Environ(), "PETS_ADMIN_KEY="+torturedKey, "PETS_DISK_RESERVE=0", "PETS_RATE_LIMIT=1000000", "PETS_RATE_BURST=1000000")
 	out, err := s.cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, s.cmd.Start())
