@@ -830,7 +830,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Hold the ledger against the chain; a difference stops outgoing transfers
+         * Reconcile the ledger with the chain; a difference stops outgoing transfers
          * @description Roles: operator, admin.
          */
         post: operations["reconcile"];
