@@ -25,6 +25,8 @@ type stateFold interface {
 	balanced() bool
 	// botOf is the bot of an open permit, "" for none.
 	botOf(permit string) string
+	// unplaced are the permits that can still be placed.
+	unplaced() []string
 	// imported: its times come from the rows of files.
 	imported() bool
 	// decide lets a command decide. The events are applied already when it
@@ -89,6 +91,8 @@ func (f *portfolioFold) botOf(permit string) string {
 	return ""
 }
 
+func (f *portfolioFold) unplaced() []string { return f.s.Unplaced() }
+
 func (f *portfolioFold) imported() bool { return f.s.Clock == domain.ClockImported }
 
 func (f *portfolioFold) decide(at circumstances, r *Request) ([]domain.Event, bool, error) {
@@ -151,6 +155,8 @@ func (f *systemFold) clock(wall time.Time) (now time.Time, behind time.Duration)
 func (f *systemFold) balanced() bool { return true }
 
 func (f *systemFold) botOf(string) string { return "" }
+
+func (f *systemFold) unplaced() []string { return nil }
 
 func (f *systemFold) imported() bool { return false }
 

@@ -24,12 +24,14 @@ func newTwoClocks(t testing.TB) *twoClocks {
 	return m
 }
 
-func (m *twoClocks) restart() {
+func (m *twoClocks) restart() { m.again(Options{}) }
+
+// again restarts the writer with other options.
+func (m *twoClocks) again(o Options) {
 	m.w.Close()
-	m.w = m.writer(Options{
-		Monotonic: func() time.Duration { return m.elapsed },
-		Jumped:    func(_ string, by time.Duration) { m.seen = append(m.seen, by) },
-	})
+	o.Monotonic = func() time.Duration { return m.elapsed }
+	o.Jumped = func(_ string, by time.Duration) { m.seen = append(m.seen, by) }
+	m.w = m.writer(o)
 }
 
 func (m *twoClocks) pass(d time.Duration) { m.elapsed += d; m.clock.add(d) }

@@ -31,7 +31,11 @@ func (w *Writer) load() error {
 	if err != nil {
 		return &domain.Error{Code: domain.CodeUnavailable, Message: "the history cannot be read; nothing is decided", Cause: err}
 	}
+	known := w.durable
 	w.state, w.index, w.durable, w.snapshot = state, idx, next, from
+	if err := w.takeOver(known); err != nil {
+		return err
+	}
 	w.folded.Store(true)
 	w.weigh()
 	w.askAhead()

@@ -81,7 +81,11 @@ func (w *Writer) catchUp() error {
 		w.discard() // part of it may be folded
 		return &domain.Error{Code: domain.CodeUnavailable, Message: "the history cannot be read; nothing is decided", Cause: err}
 	}
+	known := w.durable
 	w.durable = next
+	if err := w.takeOver(known); err != nil {
+		return err
+	}
 	w.weigh()
 	return nil
 }

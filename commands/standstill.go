@@ -5,6 +5,7 @@ import (
 
 	"pets/domain"
 	"pets/domain/portfolio"
+	"pets/eventstore"
 )
 
 // aheadTolerance is how far the wall clock may be ahead of the last record at the start
@@ -63,13 +64,25 @@ type standstill struct {
 
 // look takes note of the clocks before a request is decided.
 func (k *standstill) look(wall time.Time, behind time.Duration) {
-	k.elapsed = time.Duration(wall.UnixNano())
-	if k.monotonic != nil {
-		k.elapsed = k.monotonic()
-	}
+	k.elapsed = k.reads(wall)
 	if k.behind = behind; behind == 0 {
 		k.entered = false
 	}
+}
+
+// reads is what the clock shows that goes on.
+func (k *standstill) reads(wall time.Time) time.Duration {
+	if k.monotonic != nil {
+		return k.monotonic()
+	}
+	return time.Duration(wall.UnixNano())
+}
+
+func (k *standstill) endsAt(permit string, end time.Duration) {
+	if k.ends == nil {
+		k.ends = map[string]time.Duration{}
+	}
+	k.ends[permit] = end
 }
 
 // standing is what the decision has to know. As with a jump, a few seconds make no
@@ -95,10 +108,8 @@ func (k *standstill) recorded(events []domain.Event, now time.Time) {
 		case !ok:
 		case k.behind == 0: // the name may be that of one that was never stored
 			delete(k.ends, e.Permit)
-		case k.ends == nil:
-			k.ends = map[string]time.Duration{e.Permit: k.elapsed + e.ExpiresAt.Sub(now)}
 		default:
-			k.ends[e.Permit] = k.elapsed + e.ExpiresAt.Sub(now)
+			k.endsAt(e.Permit, k.elapsed+e.ExpiresAt.Sub(now))
 		}
 	}
 }
@@ -112,6 +123,54 @@ func (k *standstill) settled(durable bool) {
 		}
 	}
 	k.inGroup, k.handed = false, nil
+}
+
+// takeOver takes note of when permits end that somebody else granted while time stood
+// still, from revision known on: another server, or this one before it was started anew.
+// What was folded for the first time has been held for nobody knows how long, and ends with
+// the next command; what another server has just granted is held from now on.
+func (w *Writer) takeOver(known uint64) error {
+	for _, id := range w.state.unplaced() {
+		at, ok := domain.PermitRevision(id)
+		if _, ours := w.still.ends[id]; ours || !ok || at < known {
+			continue
+		}
+		held, err := w.grantedStanding(at)
+		if err != nil {
+			w.discard()
+			w.durable = known // to be asked again
+			return &domain.Error{Code: domain.CodeUnavailable, Message: "the history cannot be read; nothing is decided", Cause: err}
+		}
+		if held <= 0 {
+			continue
+		}
+		if known == 0 {
+			held = 0
+		} else {
+			held += w.still.reads(w.options.Now())
+		}
+		w.still.endsAt(id, held)
+	}
+	return nil
+}
+
+// grantedStanding is for how long the permit that a record granted was to be held, 0 for
+// one that was granted while time went on. As with a jump, a few seconds make no
+// difference to a permit.
+func (w *Writer) grantedStanding(revision uint64) (time.Duration, error) {
+	rec, err := eventstore.One(w.ctx, w.store, w.stream, revision)
+	if err != nil {
+		return 0, err
+	}
+	m, err := domain.DecodeMetadata(rec.Metadata)
+	if err != nil || time.Duration(m.ClockBehind) <= jumpTolerance {
+		return 0, err
+	}
+	event, err := domain.Decode(rec.Type, rec.Data)
+	if e, ok := event.(*domain.PermitGranted); ok {
+		return e.ExpiresAt.Sub(rec.Time), nil
+	}
+	return 0, err
 }
 
 // clockJudge is a command of which the domain says whether it opens anything.

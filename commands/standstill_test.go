@@ -133,6 +133,55 @@ func TestPermitsEndWhileTimeStandsStill(t *testing.T) {
 	m.check()
 }
 
+// What was granted while time stood still ends with a restart, also if the clock is right
+// again by the first command, and if the state comes from a snapshot.
+func TestARestartAfterAStandstill(t *testing.T) {
+	for name, o := range map[string]Options{"folded": {}, "snapshot": {Snapshots: &cache{}}} {
+		t.Run(name, func(t *testing.T) {
+			m := newTwoClocks(t)
+			m.opened("a")
+			m.must(olga, fill("a", "1", "buy", "10", "0.5"))
+			m.clock.add(time.Minute)
+			m.must(olga, deposit("1"))
+			m.clock.add(-time.Minute)
+			m.again(o)
+			bot := botCaller("a")
+			held, placed := m.must(bot, sell("1")).Permit.PermitID, m.must(bot, sell("2")).Permit.PermitID
+			m.must(bot, PlacePermit{Permit: placed})
+			m.again(o)
+			m.pass(time.Minute + time.Second)
+			a := m.must(bot, sell("3"))
+			require.Equal(t, []string{domain.PermitReleasedType, domain.PermitGrantedType}, types(a))
+			s := fold(t, m.store)
+			require.Nil(t, s.Permits[held])
+			require.NotNil(t, s.Permits[placed])
+			require.NotNil(t, s.Permits[a.Permit.PermitID])
+			require.Len(t, m.must(olga, deposit("1")).events, 1, "it is ended once")
+			m.again(o)
+			m.must(bot, PlacePermit{Permit: a.Permit.PermitID})
+			m.check()
+		})
+	}
+}
+
+// What another server grants while time stands still is held from when this one sees it.
+func TestAPermitOfAnotherServerInAStandstill(t *testing.T) {
+	m := yearAhead(t)
+	other := m.rig.writer(Options{Monotonic: func() time.Duration { return m.elapsed }})
+	m.must(olga, deposit("1"))
+	held, err := other.Do(m.ctx(), Request{Caller: botCaller("a"), Key: "other", Command: sell("1")})
+	require.NoError(t, err)
+	require.True(t, held.Permit.Allowed)
+	m.must(olga, deposit("1"))
+	m.pass(29 * time.Second)
+	m.must(olga, deposit("1"))
+	require.NotNil(t, fold(t, m.store).Permits[held.Permit.PermitID])
+	m.pass(time.Second)
+	m.must(olga, deposit("1"))
+	require.Nil(t, fold(t, m.store).Permits[held.Permit.PermitID])
+	m.check()
+}
+
 // What ended is ended once, however often the store does not take it.
 func TestAStandstillSurvivesFailedAppends(t *testing.T) {
 	m := yearAhead(t)

@@ -2,6 +2,8 @@ package domain
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -115,6 +117,14 @@ func TradeName(revision uint64) string { return recordName("t", revision) }
 
 // PermitName names the permit granted by a record: p and the revision.
 func PermitName(revision uint64) string { return recordName("p", revision) }
+
+// PermitRevision is the revision of the record that granted a permit; false for a name that
+// is none of a permit.
+func PermitRevision(permit string) (uint64, bool) {
+	digits, ok := strings.CutPrefix(permit, "p")
+	n, err := strconv.ParseUint(digits, 10, 64)
+	return n, ok && err == nil
+}
 
 // ArbitrageName names the arbitrage permitted by a record: a and the revision.
 func ArbitrageName(revision uint64) string { return recordName("a", revision) }

@@ -31,3 +31,14 @@ func Walk(ctx context.Context, store Store, stream string, from uint64, apply fu
 	}
 	return nil
 }
+
+// One reads the record at a revision.
+func One(ctx context.Context, store Store, stream string, revision uint64) (Record, error) {
+	for rec, err := range store.ReadStream(ctx, stream, revision) {
+		if err == nil && rec.Revision != revision {
+			err = fmt.Errorf("stream %s: revision %d stands where %d belongs", stream, rec.Revision, revision)
+		}
+		return rec, err
+	}
+	return Record{}, fmt.Errorf("stream %s: nothing stands at revision %d", stream, revision)
+}

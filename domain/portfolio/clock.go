@@ -56,7 +56,7 @@ func (d *Decision) TimeStands() {
 	}
 	for _, id := range d.still.Overdue {
 		if p := d.s.Permits[id]; p != nil && !p.Working {
-			d.emit(&domain.PermitReleased{Permit: id, Reason: "it was held for its whole time while the clock was behind"})
+			d.emit(&domain.PermitReleased{Permit: id, Reason: "its time was over while the clock was behind"})
 		}
 	}
 	d.still.Entered, d.still.Overdue = false, nil

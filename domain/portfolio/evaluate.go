@@ -144,6 +144,12 @@ func (s *State) unplacedPermits(only string, d *Decision) []string {
 	})
 }
 
+// Unplaced are the permits that could still be placed at the time of the last record, in
+// the order they were granted.
+func (s *State) Unplaced() []string {
+	return s.permitIDs(func(p *risk.Permit) bool { return !p.Working && p.Live(s.Time) })
+}
+
 func (s *State) permitIDs(keep func(*risk.Permit) bool) []string { return idsOf(s.Permits, keep) }
 
 func idsOf(permits map[string]*risk.Permit, keep func(*risk.Permit) bool) []string {
