@@ -36,10 +36,16 @@ type index struct {
 	sparse  []uint64 // positions of some frames, rising
 	frames  uint64
 	records uint64
-	changed chan struct{} // closed when end moves; nil while nobody waits
+	// changed is closed when end moves, nil while nobody waits for that; grew are closed
+	// when their stream gets longer, so that an append wakes only those whom it concerns:
+	// thousands follow one portfolio each.
+	changed chan struct{}
+	grew    map[string]chan struct{}
 }
 
-func newIndex() *index { return &index{streams: map[string]*streamIndex{}} }
+func newIndex() *index {
+	return &index{streams: map[string]*streamIndex{}, grew: map[string]chan struct{}{}}
+}
 
 // placed is a frame that stands at its position.
 type placed struct {
@@ -59,6 +65,12 @@ func (x *index) publish(frames ...placed) error {
 	if x.changed != nil {
 		close(x.changed)
 		x.changed = nil
+	}
+	for i := range frames {
+		if waited, ok := x.grew[string(frames[i].name)]; ok {
+			close(waited)
+			delete(x.grew, string(frames[i].name))
+		}
 	}
 	return nil
 }
@@ -190,17 +202,43 @@ func (x *index) names() []string {
 	return names
 }
 
+// longer reports whether the log is longer than end.
+func (x *index) longer(end uint64) bool {
+	_, now := x.view()
+	return now > end
+}
+
 // grown returns a channel that is closed once the log is longer than end.
 func (x *index) grown(end uint64) <-chan struct{} {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.end > end {
-		now := make(chan struct{})
-		close(now)
-		return now
+		return already
 	}
 	if x.changed == nil {
 		x.changed = make(chan struct{})
 	}
 	return x.changed
 }
+
+// streamGrown returns a channel that is closed once a stream has a revision.
+func (x *index) streamGrown(stream string, revision uint64) <-chan struct{} {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if s := x.streams[stream]; s != nil && s.next > revision {
+		return already
+	}
+	waited, ok := x.grew[stream]
+	if !ok {
+		waited = make(chan struct{})
+		x.grew[stream] = waited
+	}
+	return waited
+}
+
+// already is closed.
+var already = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()

@@ -78,19 +78,19 @@ func (s *Store) each(ctx context.Context, r *reading, follow bool, yield func(ev
 			yield(eventstore.Record{}, err)
 			return
 		}
-		if _, now := s.index.view(); now > end {
+		if r.more(end) {
 			continue
 		}
 		if !follow {
 			return
 		}
-		s.wait(ctx, end)
+		s.wait(ctx, r, end)
 	}
 }
 
-// wait returns when the log may be longer than end, or the context or the store
-// has ended.
-func (s *Store) wait(ctx context.Context, end uint64) {
+// wait returns when a reading may have more than there was when the log ended at end, or
+// the context or the store has ended.
+func (s *Store) wait(ctx context.Context, r *reading, end uint64) {
 	var grown <-chan struct{}
 	var poll <-chan time.Time
 	if s.readOnly {
@@ -98,7 +98,7 @@ func (s *Store) wait(ctx context.Context, end uint64) {
 		defer timer.Stop()
 		poll = timer.C
 	} else {
-		grown = s.index.grown(end)
+		grown = r.grown(end)
 	}
 	select {
 	case <-grown:
@@ -133,6 +133,22 @@ func (s *Store) inStream(stream string, from uint64) *reading {
 
 func (s *Store) inAll(after eventstore.Position) *reading {
 	return &reading{store: s, all: true, at: s.index.before(after.Commit), after: after.Commit, strings: map[string]string{}}
+}
+
+// more reports whether something came after the log ended at end.
+func (r *reading) more(end uint64) bool {
+	if r.all {
+		return r.store.index.longer(end)
+	}
+	return len(r.store.index.refs(r.stream, r.from)) > 0
+}
+
+// grown is closed when there is something that was not there when the log ended at end.
+func (r *reading) grown(end uint64) <-chan struct{} {
+	if r.all {
+		return r.store.index.grown(end)
+	}
+	return r.store.index.streamGrown(r.stream, r.from)
 }
 
 // next returns the records of the next frame that has any for this reading, or

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -433,11 +435,14 @@ func (k *Keeper) pass() (b []byte, whole bool) {
 		b = appendHeader(b, k.o.ID)
 	}
 	p := newPass(b, k.position, time.Now())
-	for name, t := range k.trees {
-		if t.frontier.Size() == 0 || !whole && !t.moved {
-			continue
+	names := k.moved // the others are looked at only where the file is written anew
+	if whole {
+		names = slices.Collect(maps.Keys(k.trees))
+	}
+	for _, name := range names {
+		if t := k.trees[name]; t.frontier.Size() > 0 {
+			p.add(name, &t.entry)
 		}
-		p.add(name, &t.entry)
 	}
 	for _, name := range k.moved {
 		t := k.trees[name]
