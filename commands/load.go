@@ -3,6 +3,7 @@ package commands
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -19,7 +20,7 @@ func (w *Writer) load() error {
 	if w.state != nil {
 		return nil
 	}
-	state, idx, from := w.restore()
+	state, idx, from := w.fromSnapshot()
 	next, told := from, time.Now()
 	err := eventstore.Walk(w.ctx, w.store, w.stream, from, func(rec eventstore.Record) error {
 		if next = rec.Revision + 1; next%foldingStep == 0 && time.Since(told) >= foldingEvery {
@@ -33,6 +34,7 @@ func (w *Writer) load() error {
 	}
 	known := w.durable
 	w.state, w.index, w.durable, w.snapshot = state, idx, next, from
+	w.saved.Store(from)
 	if err := w.takeOver(known); err != nil {
 		return err
 	}
@@ -60,13 +62,19 @@ func (w *Writer) folding(at uint64) {
 	w.options.Folding(w.stream, at, head+1)
 }
 
+// fromSnapshot returns what is decided against as of the newest snapshot, and notes it for
+// the audit.
+func (w *Writer) fromSnapshot() (state stateFold, idx index, next uint64) {
+	state, idx, next, w.origin = w.restore()
+	return state, idx, next
+}
+
 // restore returns the newest state and index snapshots of the same revision, or
 // empty ones.
-func (w *Writer) restore() (state stateFold, idx index, next uint64) {
+func (w *Writer) restore() (state stateFold, idx index, next uint64, from origin) {
 	s := w.options.Snapshots
-	w.origin = origin{}
 	if s == nil {
-		return w.blank(), index{}, 0
+		return w.blank(), index{}, 0, origin{}
 	}
 	atMost := ^uint64(0)
 	for range maxSnapshots {
@@ -85,38 +93,66 @@ func (w *Writer) restore() (state stateFold, idx index, next uint64) {
 		state := w.blank()
 		idx, err := unmarshalIndex(indexBytes)
 		if err == nil && state.restore(stateBytes, at+1) {
-			w.origin = newOrigin(at+1, stateBytes, idx)
-			return state, idx, at + 1
+			return state, idx, at + 1, newOrigin(at+1, stateBytes, idx)
 		}
 		if at == 0 {
 			break
 		}
 		atMost = at - 1
 	}
-	return w.blank(), index{}, 0
+	return w.blank(), index{}, 0, origin{}
 }
 
 // maxSnapshots bounds the search for a pair of snapshots.
 const maxSnapshots = 4
 
-// saveSnapshot caches what is durable; a cache that cannot be written is done
-// without. It is written beside the loop, one at a time: nobody waits for a cache.
+// saveSnapshot caches what is durable; a cache that cannot be written is done without. Only
+// at the end: to encode a large state takes a second, for which nobody waits while
+// commands come. See saveBeside.
 func (w *Writer) saveSnapshot() {
-	if w.options.Snapshots == nil || w.state == nil || w.durable == w.snapshot || w.saving.Load() {
+	if w.options.Snapshots == nil || w.state == nil || w.durable == w.saved.Load() {
 		return
 	}
-	state := w.state.snapshot()
-	if state == nil {
+	w.keep(w.state, w.index, w.durable)
+}
+
+// saveBeside caches what is durable beside the loop, one at a time, from a fold of its own:
+// the newest snapshot, and what came after it.
+func (w *Writer) saveBeside() {
+	if w.options.Snapshots == nil || w.state == nil || w.saving.Load() {
 		return
 	}
-	at, known := w.durable-1, w.index.marshal()
-	w.snapshot = w.durable
+	upTo := w.durable
+	w.snapshot = upTo
 	w.saving.Store(true)
 	w.saves.Go(func() {
 		defer w.saving.Store(false)
-		w.options.Snapshots.Save(SnapshotIndex, w.stream, at, known)
-		w.options.Snapshots.Save(SnapshotState, w.stream, at, state)
+		state, idx, next, _ := w.restore()
+		err := eventstore.Walk(w.ctx, w.store, w.stream, next, func(rec eventstore.Record) error {
+			if rec.Revision == upTo {
+				return errFolded
+			}
+			if err := w.ctx.Err(); err != nil {
+				return err
+			}
+			next = rec.Revision + 1
+			return foldRecord(state, idx, rec)
+		})
+		if next == upTo && (err == nil || errors.Is(err, errFolded)) {
+			w.keep(state, idx, upTo)
+		}
 	})
+}
+
+// keep caches a fold of the records before next.
+func (w *Writer) keep(f stateFold, known index, next uint64) {
+	state := f.snapshot()
+	if state == nil {
+		return
+	}
+	w.options.Snapshots.Save(SnapshotIndex, w.stream, next-1, known.marshal())
+	w.options.Snapshots.Save(SnapshotState, w.stream, next-1, state)
+	w.saved.Store(next)
 }
 
 func encodeJSON(v any) ([]byte, error) {

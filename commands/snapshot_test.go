@@ -6,10 +6,12 @@ import (
 	"regexp"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
+	"pets/domain/portfolio"
 )
 
 // cache is a Snapshots whose content a test can damage.
@@ -45,6 +47,12 @@ func (c *cache) Save(kind, stream string, revision uint64, data []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.saved = append(c.saved, cached{kind, stream, revision, data})
+}
+
+func (c *cache) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.saved)
 }
 
 // snapshots has two pairs of snapshots of a stream that has gone on since.
@@ -172,6 +180,64 @@ func TestCloseSavesASnapshot(t *testing.T) {
 	r.w.Close()
 	require.Len(t, fresh.saved, 2, "the whole history was folded: keep that")
 	r.check()
+}
+
+// gated holds those who load a snapshot until it is opened.
+type gated struct {
+	cache
+	asked, open chan struct{}
+}
+
+func (c *gated) Load(kind, stream string, atMost uint64) (uint64, []byte) {
+	select {
+	case c.asked <- struct{}{}:
+		<-c.open
+	default: // nobody waits for it
+	}
+	return c.cache.Load(kind, stream, atMost)
+}
+
+// A large state takes a second to encode, which no stop may wait for: the snapshots that
+// are made while commands come are made beside the loop, from a fold of their own.
+func TestCommandsGoOnWhileASnapshotIsMade(t *testing.T) {
+	r, c := newRig(t), &gated{asked: make(chan struct{}), open: make(chan struct{})}
+	r.w.Close()
+	r.w = r.writer(Options{Snapshots: c, SnapshotEvery: 40})
+	r.opened("a")
+	made, opened := make(chan struct{}), sync.OnceFunc(func() { close(c.open) })
+	defer opened()
+	go func() { defer close(made); <-c.asked }()
+	for i := 0; ; i++ {
+		require.Less(t, i, 1000, "no snapshot is begun")
+		r.must(olga, deposit("1"))
+		select {
+		case <-made:
+		case <-time.After(time.Millisecond):
+			continue
+		}
+		break
+	}
+	r.must(olga, StopBot{Bot: "a"}) // while it is being made
+	require.Zero(t, c.count())
+	opened()
+	require.Eventually(t, func() bool { return c.count() > 0 }, 10*time.Second, time.Millisecond)
+	r.w.Close()
+	for _, kept := range c.saved {
+		s := portfolio.New()
+		if kept.kind != SnapshotState {
+			continue
+		}
+		for _, rec := range r.records()[:kept.revision+1] {
+			e, err := domain.Decode(rec.Type, rec.Data)
+			require.NoError(t, err)
+			s.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
+		}
+		b, err := s.Snapshot()
+		require.NoError(t, err)
+		require.Equal(t, string(b), string(kept.data))
+	}
+	r.check()
+	r.checkIndex()
 }
 
 // A state that runs ahead of what is durable is never saved.

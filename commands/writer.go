@@ -60,6 +60,8 @@ type Options struct {
 	Instance uuid.UUID
 	// Snapshots may be nil.
 	Snapshots Snapshots
+	// SnapshotEvery is how many events lie between snapshots at the least; 0: 50,000.
+	SnapshotEvery uint64
 	// Folding is told now and then how far the history of a stream is folded, while that
 	// takes long; it may be nil.
 	Folding func(stream string, at, total uint64)
@@ -96,8 +98,9 @@ type Writer struct {
 	ctx     context.Context //nolint:containedctx // ends with Close
 	stop    context.CancelFunc
 	done    chan struct{}
-	folded  atomic.Bool // the stream was folded, once
-	saving  atomic.Bool // a snapshot is being written
+	folded  atomic.Bool   // the stream was folded, once
+	saving  atomic.Bool   // a snapshot is being made beside the loop
+	saved   atomic.Uint64 // durable at the newest snapshot that was kept
 	// reached is the last record's time by the wall clock, in nanoseconds since 1970.
 	reached atomic.Int64
 	saves   sync.WaitGroup
@@ -110,7 +113,7 @@ type Writer struct {
 	state    stateFold
 	index    index
 	durable  uint64  // the revision the next durable record gets
-	snapshot uint64  // durable at the last snapshot
+	snapshot uint64  // durable when a snapshot was last made, or begun
 	origin   origin  // what the state was restored from
 	poisoned error   // of the store: it takes no append until it is opened anew
 	carried  []*step // of groups that were overtaken, to be decided again
@@ -171,6 +174,9 @@ func newWriter(store eventstore.Store, subject, stream string, o Options, blank 
 			start := time.Now()
 			o.Monotonic = func() time.Duration { return time.Since(start) }
 		}
+	}
+	if o.SnapshotEvery == 0 {
+		o.SnapshotEvery = snapshotEvery
 	}
 	if o.Instance == uuid.Nil {
 		o.Instance = uuid.New()
@@ -287,14 +293,13 @@ func (w *Writer) run() {
 		w.serveLooks()
 		w.gather()
 		w.process(w.decideGroup())
-		if w.durable >= w.snapshot+max(snapshotEvery, w.durable/8) {
-			w.saveSnapshot()
+		if w.durable >= w.snapshot+max(w.options.SnapshotEvery, w.durable/8) {
+			w.saveBeside()
 		}
 	}
 	w.saves.Wait()
-	if w.durable >= w.snapshot+w.worthSaving.Load() {
+	if w.durable >= w.saved.Load()+w.worthSaving.Load() {
 		w.saveSnapshot()
-		w.saves.Wait()
 	}
 }
 
