@@ -15,6 +15,7 @@ import (
 	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/domain/treasury"
+	"pets/internal/notice"
 )
 
 // Signer opens a wallet's key for one signature. Keys never leave it.
@@ -145,8 +146,8 @@ type CustodyOptions struct {
 	// Orders reads EIP-712 typed data of known shapes.
 	Orders func(typedData []byte) (domain.TypedOrder, [32]byte, error)
 	Sealer Sealer
-	// Watch is told what a person should know; it may be nil.
-	Watch func(portfolio, what string, err error)
+	// Notify is told what a person should know; it may be nil.
+	Notify notice.Notify
 	// RepriceAfter is how long a transaction may wait before it gets a higher fee; 0 is
 	// five minutes.
 	RepriceAfter time.Duration
@@ -176,8 +177,8 @@ func NewCustody(e *Engine, o CustodyOptions) *Custody {
 	if o.Now == nil {
 		o.Now = e.now
 	}
-	if o.Watch == nil {
-		o.Watch = func(string, string, error) {}
+	if o.Notify == nil {
+		o.Notify = func(notice.Notice) {}
 	}
 	if o.RepriceAfter == 0 {
 		o.RepriceAfter = 5 * time.Minute
@@ -201,6 +202,7 @@ var (
 // breach engages the emergency stop: somebody, or something, has changed what must not
 // change. "security_breach (mutated approval, blob of another address)".
 func (c *Custody) breach(ctx context.Context, id, what string) {
+	detail := what
 	what = "security breach: " + what
 	c.mu.Lock()
 	reported := c.breaches[id+" "+what]
@@ -215,7 +217,7 @@ func (c *Custody) breach(ctx context.Context, id, what string) {
 	if standing {
 		return
 	}
-	c.o.Watch(id, what, nil)
+	c.o.Notify(notice.Notice{Kind: notice.SecurityBreach, Portfolio: id, Detail: detail})
 	c.engine.securityBreach(ctx, id, what)
 }
 

@@ -8,6 +8,7 @@ import (
 	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/domain/treasury"
+	"pets/internal/notice"
 )
 
 // looks is how often a difference is looked at before it is recorded.
@@ -68,7 +69,7 @@ func (c *Custody) watchDifferences(id string, a *Answer) {
 		}
 		for _, l := range found.Lines {
 			if !l.Difference.IsZero() {
-				c.o.Watch(id, "ledger and chain differ: "+l.Asset+" in "+l.Place+" by "+l.Difference.String(), nil)
+				c.o.Notify(notice.Notice{Kind: notice.BalanceDiffers, Portfolio: id, Subject: l.Asset + " in " + l.Place, Detail: "by " + l.Difference.String()})
 			}
 		}
 	}

@@ -3,7 +3,6 @@ package commands
 import (
 	"context"
 	"errors"
-	"regexp"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -12,6 +11,7 @@ import (
 
 	"pets/domain"
 	"pets/domain/portfolio"
+	"pets/internal/notice"
 )
 
 // Bounds of the loop.
@@ -20,9 +20,6 @@ const (
 	maxSteps = 20
 	// reconcileSoon is when a reconciliation that could not be made is tried again.
 	reconcileSoon = 30 * time.Second
-	// toldFor is how long a problem that is not met any more stays told: one that comes
-	// and goes is one problem.
-	toldFor = 10 * time.Minute
 	// leaveWithin is how long the loop waits, when it ends, for what it has begun. All of
 	// it can be killed anywhere.
 	leaveWithin = 10 * time.Second
@@ -45,7 +42,7 @@ func (c *Custody) Nudge() {
 // Run takes the transfers of every live portfolio on, and reconciles each at the start
 // and from then on as often as is asked for, until the context ends. Each portfolio has
 // a goroutine while something is done for it, so that one that hangs holds up no other.
-// Whatever fails is tried again; Watch hears of it once.
+// Whatever fails is tried again; Notify hears of it once.
 func (c *Custody) Run(ctx context.Context, o RunOptions) {
 	if o.Every <= 0 {
 		o.Every = 2 * time.Second
@@ -53,7 +50,7 @@ func (c *Custody) Run(ctx context.Context, o RunOptions) {
 	if o.ReconcileEvery <= 0 {
 		o.ReconcileEvery = 10 * time.Minute
 	}
-	l := &loop{c: c, o: o, tended: map[string]*tended{}}
+	l := &loop{c: c, o: o, once: notice.NewOnce(c.o.Now, c.o.Notify), tended: map[string]*tended{}}
 	tick := time.NewTicker(o.Every)
 	defer tick.Stop()
 	for {
@@ -73,7 +70,7 @@ type loop struct {
 	c      *Custody
 	o      RunOptions
 	under  sync.WaitGroup
-	told   told
+	once   *notice.Once
 	tended map[string]*tended // by portfolio; the loop's goroutine only
 }
 
@@ -85,7 +82,6 @@ type tended struct {
 	// Those of the goroutine that is busy.
 	paper bool // its mode never changes
 	due   time.Time
-	told  told
 }
 
 func (l *loop) round(ctx context.Context) {
@@ -94,7 +90,7 @@ func (l *loop) round(ctx context.Context) {
 	ids, err := l.c.engine.Portfolios(listing)
 	if err != nil {
 		if ctx.Err() == nil {
-			l.told.tell(l.c, "", "the portfolios cannot be listed", err)
+			l.once.Tell(notice.Notice{Kind: notice.PortfolioUnread, Err: err})
 		}
 		return
 	}
@@ -137,7 +133,7 @@ func (p *tended) end() bool {
 func (l *loop) tend(ctx context.Context, id string, p *tended) {
 	for {
 		if ctx.Err() == nil && !p.paper {
-			l.once(ctx, id, p)
+			l.step(ctx, id, p)
 		}
 		if p.end() {
 			return
@@ -145,12 +141,12 @@ func (l *loop) tend(ctx context.Context, id string, p *tended) {
 	}
 }
 
-// once does all that can be done for a portfolio now. A defect in an adapter must not
+// step does all that can be done for a portfolio now. A defect in an adapter must not
 // end the server, nor the care for the other portfolios.
-func (l *loop) once(ctx context.Context, id string, p *tended) {
+func (l *loop) step(ctx context.Context, id string, p *tended) {
 	defer func() {
 		if v := recover(); v != nil {
-			p.told.tell(l.c, id, "a defect was found while transfers were worked on", &Defect{Value: v, Stack: debug.Stack()})
+			l.once.Tell(notice.Notice{Kind: notice.Defect, Portfolio: id, Err: &Defect{Value: v, Stack: debug.Stack()}})
 		}
 	}()
 	wallets, hot := 0, false
@@ -162,13 +158,13 @@ func (l *loop) once(ctx context.Context, id string, p *tended) {
 	})
 	switch {
 	case err != nil:
-		l.tell(ctx, id, p, "the portfolio cannot be looked at", err)
+		l.tell(ctx, notice.PortfolioUnread, id, err)
 		return
 	case p.paper || wallets == 0:
 		return
 	}
 	if hot {
-		l.tell(ctx, id, p, "increases are denied", errHotTooLong)
+		l.tell(ctx, notice.HotTooLong, id, errHotTooLong)
 	}
 	if l.c.o.Chain != nil && !l.c.o.Now().Before(p.due) {
 		l.reconcile(ctx, id, p)
@@ -176,7 +172,7 @@ func (l *loop) once(ctx context.Context, id string, p *tended) {
 	for range maxSteps {
 		progressed, err := l.c.Work(ctx, id)
 		for _, problem := range each(err) {
-			l.tell(ctx, id, p, "a transfer does not go on", problem)
+			l.tell(ctx, notice.TransferStuck, id, problem)
 		}
 		if !progressed || err != nil {
 			return
@@ -192,16 +188,22 @@ func (l *loop) reconcile(ctx context.Context, id string, p *tended) {
 	wait := l.o.ReconcileEvery
 	if err != nil {
 		wait = min(wait, reconcileSoon)
-		l.tell(ctx, id, p, "ledger and chain cannot be compared", err)
+		l.tell(ctx, notice.ChainUnread, id, err)
 	}
 	p.due = l.c.o.Now().Add(wait)
 }
 
 // tell leaves out what only says that the server is stopping.
-func (l *loop) tell(ctx context.Context, id string, p *tended, what string, err error) {
-	if ctx.Err() == nil {
-		p.told.tell(l.c, id, what, err)
+func (l *loop) tell(ctx context.Context, kind notice.Kind, id string, err error) {
+	if ctx.Err() != nil {
+		return
 	}
+	n := notice.Notice{Kind: kind, Portfolio: id, Err: err}
+	var problem *TransferProblem
+	if errors.As(err, &problem) {
+		n.Subject = problem.Transfer
+	}
+	l.once.Tell(n)
 }
 
 // leave waits for what was begun. What does not hear that the context has ended is left.
@@ -214,7 +216,7 @@ func (l *loop) leave() {
 	select {
 	case <-done:
 	case <-time.After(leaveWithin):
-		l.c.o.Watch("", "transfers were still being worked on when the server stopped; they go on when it starts", nil)
+		l.c.o.Notify(notice.Notice{Kind: notice.LeftUnfinished})
 	}
 }
 
@@ -227,33 +229,4 @@ func each(err error) []error {
 		return nil
 	}
 	return []error{err}
-}
-
-// told remembers which problems a person was told of, and when they were last met.
-type told struct{ at map[string]time.Time }
-
-// figures differ each time where the problem is the same.
-var figures = regexp.MustCompile(`[0-9]+`)
-
-// tell tells of a problem unless it was told and has been met since.
-func (t *told) tell(c *Custody, id, what string, err error) {
-	now := c.o.Now()
-	for key, last := range t.at {
-		if now.Sub(last) >= toldFor {
-			delete(t.at, key)
-		}
-	}
-	key := what + figures.ReplaceAllString(err.Error(), "#")
-	var problem *TransferProblem
-	if errors.As(err, &problem) {
-		key = problem.Transfer + " " + key
-	}
-	if t.at == nil {
-		t.at = map[string]time.Time{}
-	}
-	_, known := t.at[key]
-	t.at[key] = now
-	if !known {
-		c.o.Watch(id, what, err)
-	}
 }

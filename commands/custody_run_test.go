@@ -10,31 +10,8 @@ import (
 
 	"pets/domain"
 	"pets/domain/portfolio"
+	"pets/internal/notice"
 )
-
-// "Tells of each problem once": the same one with other figures is the same; one that is
-// gone for ten minutes is told again; the same of another transfer is another.
-func TestAProblemIsToldOnce(t *testing.T) {
-	clock := newClock()
-	var said []string
-	c := &Custody{o: CustodyOptions{Now: clock.Now, Watch: func(id, what string, err error) { said = append(said, id+" "+what+": "+err.Error()) }}}
-	var told told
-	say := func(transfer, text string) int {
-		told.tell(c, "main", "stuck", &TransferProblem{Transfer: transfer, Err: errors.New(text)})
-		return len(said)
-	}
-	require.Equal(t, 1, say("x1", "the newest block is 12s old"))
-	require.Equal(t, 1, say("x1", "the newest block is 120s old"))
-	require.Equal(t, 2, say("x2", "the newest block is 12s old"))
-	require.Equal(t, 3, say("x1", "no endpoint answers"))
-	clock.add(toldFor - time.Second)
-	require.Equal(t, 3, say("x1", "the newest block is 9s old"), "met again")
-	clock.add(toldFor - time.Second)
-	require.Equal(t, 3, say("x1", "the newest block is 9s old"))
-	require.Equal(t, 4, say("x1", "no endpoint answers"), "it was gone for long enough")
-	require.LessOrEqual(t, len(told.at), 3)
-	require.Equal(t, "main stuck: transfer x1: the newest block is 12s old", said[0])
-}
 
 // Problems that were joined are told one by one; what wraps one is one.
 func TestJoinedProblemsAreTakenApart(t *testing.T) {
@@ -68,7 +45,7 @@ func TestAGlanceIsShort(t *testing.T) {
 func TestABreachIsEngagedOnce(t *testing.T) {
 	d := newDesk(t)
 	var said []string
-	d.custody.o.Watch = func(_, what string, _ error) { said = append(said, what) }
+	d.custody.o.Notify = func(n notice.Notice) { said = append(said, n.Text()) }
 	for range 3 {
 		d.custody.breach(d.ctx(), "main", "transfer x1 is not what was approved")
 	}

@@ -11,6 +11,7 @@ import (
 	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/domain/treasury"
+	"pets/internal/notice"
 )
 
 // Work takes every open transfer of a portfolio one step further: prepare, sign, send,
@@ -243,7 +244,7 @@ func (c *Custody) failed(ctx context.Context, id string, t *treasury.Transfer, c
 	})
 	for _, e := range answer.events {
 		if _, recorded := e.(*domain.TransferFailed); recorded {
-			c.o.Watch(id, "transfer "+t.Transfer+" failed: "+code, nil)
+			c.o.Notify(notice.Notice{Kind: notice.TransferFailed, Portfolio: id, Subject: t.Transfer, Detail: code})
 		}
 	}
 	return err

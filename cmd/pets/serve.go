@@ -22,6 +22,8 @@ import (
 	"pets/internal/config"
 	"pets/internal/custody"
 	"pets/internal/httpapi"
+	"pets/internal/legs"
+	"pets/internal/live"
 	"pets/internal/metrics"
 	"pets/projections"
 )
@@ -108,6 +110,7 @@ type server struct {
 	lock   *serverLock // of PETS_DIR
 	engine *commands.Engine
 	keys   *projections.Keyring
+	live   *live.Followers // of every portfolio
 	api    *httpapi.API
 	meter  *metrics.Metrics
 	// custody reaches keys and chain, as far as there are any; vault are the keys.
@@ -182,14 +185,15 @@ func (a *app) newServer(now func() time.Time) (_ *server, err error) {
 		s.engine.Close()
 		return nil, errors.Join(err, s.listener.Close(), s.letGo())
 	}
+	s.live = live.New(s.store, live.Options{Prefix: commands.Stream(""), Log: s.log})
 	s.api = httpapi.New(httpapi.Config{
-		Engine: s.engine, Store: s.store, Keys: s.keys, Defaults: a.config.Policy, Treasury: &treasury, Snapshots: snapshots,
+		Engine: s.engine, Store: s.store, Live: s.live, Keys: s.keys, Defaults: a.config.Policy, Treasury: &treasury, Snapshots: snapshots,
 		Custody: s.custody, Nudge: s.custody.Nudge, LiveReady: s.liveReady,
 		Rate: float64(a.config.RateLimit), Burst: a.config.RateBurst, BytesPerDay: a.config.BytesPerDay, Limited: s.meter.Limited,
 		Now: now, Log: s.log, Observe: s.meter.Request,
 		Health: s.health,
 	})
-	s.meter.Watch(s.api, s.healthForMetrics)
+	s.meter.Watch(s.live, s.api.IsReady, s.healthForMetrics)
 	s.openSocket()
 	return s, nil
 }
@@ -240,7 +244,8 @@ func (s *server) run(ctx context.Context, ready func(context.Context) error) (er
 	s.work.Go(func() { s.tellPending(ctx) })
 	s.work.Go(func() { s.watchHealth(ctx) })
 	s.work.Go(func() { s.api.Flush(ctx) })
-	s.work.Go(func() { s.api.WatchLegs(ctx) })
+	s.work.Go(func() { s.live.Find(ctx) })
+	s.work.Go(func() { (&legs.Watcher{Engine: s.engine, Live: s.live, Now: s.now, Log: s.log}).Run(ctx) })
 	if err := s.serveMetrics(ctx); err != nil {
 		return err
 	}
@@ -392,6 +397,7 @@ func (s *server) shut() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	s.api.Close(ctx)
+	s.live.Close()
 	s.work.Wait()
 	s.closeCustody()
 	s.engine.Close()

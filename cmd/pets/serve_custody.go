@@ -8,6 +8,7 @@ import (
 
 	"pets/commands"
 	"pets/domain"
+	"pets/internal/notice"
 )
 
 // keyAgeEvery is how often the age of the encryption key is looked at.
@@ -28,7 +29,7 @@ func (s *server) openCustody() error {
 	if err != nil {
 		return err
 	}
-	o := commands.CustodyOptions{Orders: shapes.Read, Watch: s.watch, Now: s.now}
+	o := commands.CustodyOptions{Orders: shapes.Read, Notify: s.notify, Now: s.now}
 	if keys != nil {
 		o.Signer, o.Sealer = keys, keys
 	}
@@ -40,12 +41,15 @@ func (s *server) openCustody() error {
 	return nil
 }
 
-// watch says what a person should know.
-func (s *server) watch(portfolio, what string, err error) {
-	s.meter.CustodyProblem(portfolio)
-	attributes := []any{"portfolio", portfolio, "what", what}
-	if err != nil {
-		attributes = append(attributes, "error", err.Error())
+// notify logs and counts what a person should know.
+func (s *server) notify(n notice.Notice) {
+	s.meter.CustodyProblem(n.Portfolio)
+	attributes := []any{"portfolio", n.Portfolio, "kind", string(n.Kind), "what", n.Text()}
+	if n.Subject != "" {
+		attributes = append(attributes, "subject", n.Subject)
+	}
+	if n.Err != nil {
+		attributes = append(attributes, "error", n.Err.Error())
 	}
 	s.log.Error("custody needs a person", attributes...)
 }
@@ -114,11 +118,11 @@ func (s *server) runCustody(ctx context.Context) {
 func (s *server) checkKeys() {
 	problems, err := s.vault.Check()
 	if err != nil {
-		s.watch("", "the keystore cannot be looked at", err)
+		s.notify(notice.Notice{Kind: notice.KeystoreUnread, Err: err})
 		return
 	}
 	for wallet, err := range problems {
-		s.watch("", "the key of wallet "+wallet+" cannot be used", err)
+		s.notify(notice.Notice{Kind: notice.KeyUnusable, Subject: "wallet " + wallet, Err: err})
 	}
 }
 

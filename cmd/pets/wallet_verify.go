@@ -14,6 +14,7 @@ import (
 
 	"pets/commands"
 	"pets/domain"
+	"pets/internal/notice"
 	"pets/internal/vault"
 )
 
@@ -168,7 +169,7 @@ func (a *app) verifyHere(ctx context.Context, e *commands.Engine, names []string
 		return err
 	}
 	defer keys.Wipe()
-	c := commands.NewCustody(e, commands.CustodyOptions{Signer: keys, Now: a.clock(), Watch: a.watchHere})
+	c := commands.NewCustody(e, commands.CustodyOptions{Signer: keys, Now: a.clock(), Notify: a.notifyHere})
 	for _, name := range names {
 		answer, err := c.VerifyWallet(ctx, a.config.Portfolio, commands.Request{
 			Caller: domain.Caller{User: osUser(), Role: domain.RoleOperator}, Key: uuid.NewString(),
@@ -179,9 +180,9 @@ func (a *app) verifyHere(ctx context.Context, e *commands.Engine, names []string
 	return nil
 }
 
-// watchHere tells the person at this machine what a server would log as an error.
-func (a *app) watchHere(portfolio, what string, _ error) {
-	_, _ = fmt.Fprintf(a.err, "pets: portfolio %s: %s\n", portfolio, what)
+// notifyHere tells the person at this machine what a server would log as an error.
+func (a *app) notifyHere(n notice.Notice) {
+	_, _ = fmt.Fprintf(a.err, "pets: portfolio %s: %s\n", n.Portfolio, n.Text())
 }
 
 // nobodyLooked tells a key that was not opened from one that is bad: at 3 a.m. the

@@ -47,9 +47,9 @@ var table = []allowance{
 	{pkg: "eventstore/storetest", may: []string{"eventstore"}},
 
 	// A decision never waits for, or trusts, a read model.
-	{pkg: "commands", may: []string{"domain", "domain/...", "eventstore", "internal/owner"}},
+	{pkg: "commands", may: []string{"domain", "domain/...", "eventstore", "internal/notice", "internal/owner"}},
 	// The client has the commands' own types as its bodies and answers.
-	{pkg: "commands/client", may: []string{"domain", "commands"}, tests: []string{"internal/httpapi", "projections"}},
+	{pkg: "commands/client", may: []string{"domain", "commands"}, tests: []string{"internal/httpapi", "internal/live", "projections"}},
 	{pkg: "projections", may: []string{"domain", "domain/...", "eventstore"}},
 	// A replay has nothing within reach that could act on the world.
 	{pkg: "replay", may: []string{"domain", "domain/...", "eventstore", "eventstore/memory", "projections", "commands"}, tests: []string{"replay/historytest", "internal/snapshot"}},
@@ -64,13 +64,13 @@ var table = []allowance{
 	// Keys: nobody but the glue of custody, and the command line, may reach them.
 	{pkg: "internal/vault", may: []string{"domain"}},
 	// custody is the glue of keys, chain and typed data with the commands that need them.
-	{pkg: "internal/custody", may: []string{"domain", "domain/...", "commands", "internal/chain", "internal/typeddata", "internal/vault"}, tests: []string{"internal/chain/chaintest", "eventstore", "eventstore/memory", "eventstore/embedded"}},
+	{pkg: "internal/custody", may: []string{"domain", "domain/...", "commands", "internal/chain", "internal/typeddata", "internal/vault"}, tests: []string{"internal/notice", "internal/chain/chaintest", "eventstore", "eventstore/memory", "eventstore/embedded"}},
 	// The chain is asked by those who move money, and by no replay.
 	{pkg: "internal/chain", may: []string{"domain"}, tests: []string{"internal/chain/chaintest"}},
 	{pkg: "internal/chain/chaintest"},
 	{pkg: "internal/config", may: []string{"domain"}},
 	{pkg: "internal/strict", may: []string{"domain"}},
-	{pkg: "internal/httpapi", may: []string{"domain", "domain/...", "eventstore", "commands", "projections", "internal/strict", "internal/owner"}, tests: []string{"commands/client"}},
+	{pkg: "internal/httpapi", may: []string{"domain", "domain/...", "eventstore", "commands", "projections", "internal/live", "internal/strict", "internal/owner"}, tests: []string{"commands/client", "internal/legs"}},
 	{pkg: "internal/metrics", may: []string{"domain", "domain/..."}, tests: []string{"commands", "projections"}},
 	{pkg: "internal/snapshot", may: []string{"eventstore", "internal/owner"}},
 	// Bytes only, like an engine: which events are urgent is handed in.
@@ -78,6 +78,11 @@ var table = []allowance{
 	{pkg: "internal/tradefile", may: []string{"domain"}},
 	{pkg: "internal/importer", may: []string{"domain", "domain/...", "commands", "internal/tradefile"}},
 	{pkg: "internal/owner"},
+	// What a person should know: whoever finds it, and whoever shows it.
+	{pkg: "internal/notice", may: []string{"domain"}},
+	{pkg: "internal/legs", may: []string{"domain", "domain/portfolio", "commands", "internal/live"}},
+	// One fold of each portfolio, for all who read.
+	{pkg: "internal/live", may: []string{"domain", "domain/...", "eventstore", "projections"}},
 	{pkg: "internal/shareddata"},
 	// Measures the store; the module of its rivals is beside it.
 	{pkg: "internal/bench", may: []string{"eventstore", "eventstore/embedded"}},

@@ -29,7 +29,7 @@ func TestADifferenceStopsTransfers(t *testing.T) {
 	first, err := s.custody.Reconcile(s.ctx(), main, ask)
 	require.NoError(t, err)
 	require.Equal(t, map[string]domain.Decimal{"hot|" + coin: by1}, s.state().Custody.Differences)
-	require.True(t, s.heard("ledger and chain differ: COIN in hot by "+by1.String()))
+	require.True(t, s.heard("ledger and chain differ: COIN in hot: by "+by1.String()))
 	again, err := s.custody.Reconcile(s.ctx(), main, ask)
 	require.NoError(t, err)
 	require.Equal(t, first.Revision, again.Revision, "the same request is answered with the first answer")

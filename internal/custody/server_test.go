@@ -19,6 +19,7 @@ import (
 	"pets/eventstore/memory"
 	"pets/internal/chain/chaintest"
 	"pets/internal/custody"
+	"pets/internal/notice"
 )
 
 // patience bounds every wait; a test that reaches it hangs.
@@ -48,7 +49,7 @@ func (w *world) serve(store eventstore.Store, change ...func(*commands.CustodyOp
 	w.t.Cleanup(s.engine.Close)
 	require.NoError(w.t, s.engine.Load(w.t.Context(), nil))
 	s.options = commands.CustodyOptions{
-		Signer: custody.NewKeys(w.keys, w.ring), Chain: w.chain(), Orders: w.shapes.Read, Watch: s.watch, Now: w.now, LookAgain: time.Millisecond,
+		Signer: custody.NewKeys(w.keys, w.ring), Chain: w.chain(), Orders: w.shapes.Read, Notify: s.notify, Now: w.now, LookAgain: time.Millisecond,
 	}
 	for _, c := range change {
 		c(&s.options)
@@ -57,11 +58,12 @@ func (w *world) serve(store eventstore.Store, change ...func(*commands.CustodyOp
 	return s
 }
 
-func (s *server) watch(_, what string, err error) {
+func (s *server) notify(n notice.Notice) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err != nil {
-		what += ": " + err.Error()
+	what := n.Text()
+	if n.Err != nil {
+		what += ": " + n.Err.Error()
 	}
 	s.watched = append(s.watched, what)
 }

@@ -12,8 +12,8 @@ import (
 
 	"pets/commands"
 	"pets/domain"
-	"pets/domain/portfolio"
 	"pets/eventstore"
+	"pets/internal/live"
 	"pets/projections"
 )
 
@@ -68,6 +68,9 @@ type Config struct {
 	Treasury *domain.TreasuryPolicy
 	// Defaults returns the policy a new portfolio of a mode starts from.
 	Defaults func(domain.Mode) (domain.Policy, error)
+	// Live follows the portfolios; it has to be there, with nothing opened yet. Who made
+	// it closes it, after the API.
+	Live *live.Followers
 	// Snapshots shorten the way to a moment in the past; may be nil.
 	Snapshots projections.Snapshots
 	// Rate is how many commands a second one key may send, with Burst at once; 0
@@ -94,7 +97,8 @@ type API struct {
 	config  Config
 	engine  Engine
 	keys    *projections.Keyring
-	views   *views
+	live    *live.Followers
+	riders  attached
 	denials *denials
 	limits  *limiters
 	budgets *budgets
@@ -140,7 +144,7 @@ func New(c Config) *API {
 		guarded: map[string]bool{}, documents: make(chan struct{}, maxDocuments),
 	}
 	a.closing, a.close = context.WithCancel(context.Background())
-	a.views = newViews(a.closing, c.Store, c.Log)
+	a.live, a.riders = c.Live, attach(c.Live)
 	a.denials = newDenials(a.recordDenials)
 	for i := range table {
 		row := &table[i]
@@ -175,43 +179,25 @@ func (a *API) KeysKnown(ctx context.Context) error {
 	return nil
 }
 
-// Ready folds the live view of every portfolio and then opens the routes. Until
+// Ready waits until every portfolio is followed to its end, and then opens the routes. Until
 // it returns, everything under /v1 but what stops is answered 503: a state that is
 // not whole is no state to decide on.
 func (a *API) Ready(ctx context.Context) error {
 	if err := a.KeysKnown(ctx); err != nil {
 		return err
 	}
-	ids, err := a.engine.Portfolios(ctx)
-	if err != nil {
+	if err := a.live.Reached(ctx); err != nil {
 		return err
-	}
-	for _, id := range ids {
-		v, err := a.views.open(ctx, id)
-		if err != nil {
-			return err
-		}
-		if v == nil {
-			continue
-		}
-		head, err := a.config.Store.Head(ctx, commands.Stream(id))
-		if err != nil {
-			return err
-		}
-		if err := v.runner.Wait(ctx, head); err != nil {
-			return err
-		}
 	}
 	a.ready.Store(true)
 	return nil
 }
 
-// Close ends the event streams and the live views, and records what was denied
+// Close ends the event streams, and records what was denied
 // since the last minute.
 func (a *API) Close(ctx context.Context) {
 	a.ready.Store(false)
 	a.close()
-	a.views.wait()
 	a.denials.flush(ctx)
 }
 
@@ -347,21 +333,6 @@ func unknown(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
 	p := problemOf(domain.Errorf(domain.CodeInvalid, "the route has another method"))
 	p.Status = http.StatusMethodNotAllowed
 	writeProblem(w, p)
-}
-
-// EachState shows the live state of every portfolio, one after another.
-func (a *API) EachState(look func(*portfolio.State)) {
-	for _, id := range a.views.ids() {
-		v, err := a.views.open(a.closing, id)
-		if err != nil || v == nil {
-			continue
-		}
-		v.runner.Read(func(s *portfolio.State) {
-			if s.IsOpen() {
-				look(s)
-			}
-		})
-	}
 }
 
 func writeText(w http.ResponseWriter, status int, text string) {

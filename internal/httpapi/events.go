@@ -187,14 +187,11 @@ func (q *request) waitFor(m moment) error {
 	if err := q.exists(); err != nil {
 		return err
 	}
-	v, err := q.api.views.open(q.r.Context(), q.portfolio())
-	switch {
-	case err != nil:
+	p, err := q.api.followed(q.r.Context(), q.portfolio())
+	if err != nil {
 		return err
-	case v == nil:
-		return domain.Errorf(domain.CodeNotFound, "there is no such portfolio")
 	}
-	if err := q.api.reached(q.r.Context(), q.portfolio(), v, m); err != nil {
+	if err := reached(q.r.Context(), p, m); err != nil {
 		return err
 	}
 	if m.at.Revision == nil {

@@ -19,6 +19,7 @@ import (
 	"pets/domain"
 	"pets/eventstore"
 	"pets/eventstore/memory"
+	"pets/internal/live"
 	"pets/projections"
 )
 
@@ -28,6 +29,7 @@ type rig struct {
 	store  eventstore.Store
 	engine *commands.Engine
 	ring   *projections.Keyring
+	live   *live.Followers
 	api    *API
 	http   *httptest.Server
 	base   string            // where requests go
@@ -64,8 +66,9 @@ func newRig(t testing.TB, o rigged) *rig {
 	})
 	r.ring = projections.NewKeyring(o.store)
 	go func() { _ = r.ring.Run(ctx) }()
+	r.live = live.New(o.store, live.Options{Prefix: commands.Stream("")})
 	r.api = New(Config{
-		Engine: r.engine, Store: o.store, Keys: r.ring, Rate: o.rate, Burst: max(o.burst, 10), BytesPerDay: o.perDay, Now: o.now,
+		Engine: r.engine, Store: o.store, Live: r.live, Keys: r.ring, Rate: o.rate, Burst: max(o.burst, 10), BytesPerDay: o.perDay, Now: o.now,
 		Defaults: func(m domain.Mode) (domain.Policy, error) { return domain.DefaultPolicy(m), nil },
 	})
 	require.NoError(t, r.engine.Load(ctx, nil))
@@ -91,6 +94,7 @@ func (r *rig) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	r.api.Close(ctx)
+	r.live.Close()
 	r.stop()
 	r.engine.Close()
 	r.stop = nil

@@ -60,7 +60,7 @@ func (a *API) notReady(h Health) []string {
 	}
 	why(!a.ready.Load(), "the history is still being folded")
 	why(a.keys.Broken() != nil, "the system stream cannot be followed")
-	broken := a.views.broken()
+	broken := a.live.Broken()
 	why(broken != "", "portfolio %s cannot be followed", broken)
 	why(h.Poisoned != nil, "the store takes no more events: a write or a flush failed. Look at the disk, then start the server again")
 	why(h.Damaged != nil, "the store is damaged; see the server's log, and docs/reliability.md")

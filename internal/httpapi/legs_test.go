@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
+	"pets/internal/legs"
 )
 
 // arbitrage is a pair of legs of which the first lies in a blocked zone.
@@ -59,7 +61,8 @@ func TestLegsTimeOutByThemselves(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	// Nobody has looked at the portfolio yet, and nobody does.
-	go r.api.WatchLegs(ctx)
+	go r.live.Find(ctx)
+	go (&legs.Watcher{Engine: r.engine, Live: r.live, Now: time.Now, Log: slog.New(slog.DiscardHandler)}).Run(ctx)
 	head := len(r.records("portfolio-main"))
 	require.Eventually(t, func() bool { return len(r.records("portfolio-main")) > head }, 5*time.Second, 20*time.Millisecond)
 	messages, _ := r.listen(ctx, "beta", "?after="+strconv.Itoa(head-1), "")

@@ -8,6 +8,7 @@ import (
 	"pets/commands"
 	"pets/domain"
 	"pets/domain/portfolio"
+	"pets/internal/live"
 	"pets/projections"
 )
 
@@ -116,8 +117,8 @@ func (a *API) lookBack(ctx context.Context, id string, m moment, show func(*port
 	var with riders
 	var list []projections.Projection
 	if m.history {
-		with = newRiders()
-		list = with.list()
+		with = riders{projections.NewStats(), projections.NewEquity()}
+		list = []projections.Projection{with.stats, with.equity}
 	}
 	r := projections.NewRunner(a.config.Store, commands.Stream(id), list...)
 	r.UseSnapshot(a.config.Snapshots, m.at)
@@ -127,5 +128,5 @@ func (a *API) lookBack(ctx context.Context, id string, m moment, show func(*port
 	if err := m.makeRoom(); err != nil {
 		return err
 	}
-	return shown(r, with, show)
+	return live.Show(r, func(s *portfolio.State) error { return show(s, with) })
 }

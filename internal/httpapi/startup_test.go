@@ -18,6 +18,7 @@ import (
 	"pets/domain"
 	"pets/eventstore"
 	"pets/eventstore/memory"
+	"pets/internal/live"
 	"pets/projections"
 )
 
@@ -87,7 +88,9 @@ func TestStopsDuringStartUp(t *testing.T) {
 	defer engine.Close()
 	ring := projections.NewKeyring(slow)
 	go func() { _ = ring.Run(ctx) }()
-	api := New(Config{Engine: engine, Store: slow, Keys: ring, Defaults: func(m domain.Mode) (domain.Policy, error) { return domain.DefaultPolicy(m), nil }})
+	follow := live.New(slow, live.Options{Prefix: commands.Stream("")})
+	defer follow.Close()
+	api := New(Config{Engine: engine, Store: slow, Live: follow, Keys: ring, Defaults: func(m domain.Mode) (domain.Policy, error) { return domain.DefaultPolicy(m), nil }})
 	engine.api = api
 	defer api.Close(ctx)
 	server := httptest.NewServer(api)

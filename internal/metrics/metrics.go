@@ -23,9 +23,7 @@ import (
 // Source shows the state of every portfolio, one after another. A state must not
 // be kept.
 type Source interface {
-	EachState(look func(*portfolio.State))
-	// IsReady reports whether the server answers commands.
-	IsReady() bool
+	Each(look func(*portfolio.State))
 }
 
 // Metrics collects what /metrics shows.
@@ -96,10 +94,10 @@ func (m *Metrics) CustodyProblem(portfolio string) { m.custody.WithLabelValues(p
 // KeyAge shows how old the encryption key is.
 func (m *Metrics) KeyAge(age time.Duration) { m.keyAge.Set(age.Seconds()) }
 
-// Watch shows the portfolios of a source, and how the store is doing, from now on;
-// health may be nil.
-func (m *Metrics) Watch(s Source, health func() Health) {
-	m.registry.MustRegister(&states{s})
+// Watch shows the portfolios of a source, whether the server answers commands, and how the
+// store is doing, from now on; health may be nil.
+func (m *Metrics) Watch(s Source, isReady func() bool, health func() Health) {
+	m.registry.MustRegister(&states{s, isReady})
 	if health != nil {
 		m.registry.MustRegister(store(health))
 	}
@@ -112,7 +110,10 @@ func (m *Metrics) Handler() http.Handler {
 
 // states reads the portfolios at the moment they are asked for: a gauge that is
 // kept beside the state could be wrong, this cannot.
-type states struct{ source Source }
+type states struct {
+	source  Source
+	isReady func() bool
+}
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("pets_"+name, help, labels, nil)
@@ -154,9 +155,9 @@ func (s *states) Describe(out chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (s *states) Collect(out chan<- prometheus.Metric) {
-	gauge(out, ready, truth(s.source.IsReady()))
+	gauge(out, ready, truth(s.isReady()))
 	var found []prometheus.Metric // sent after the look: a slow scrape must not hold a state
-	s.source.EachState(func(st *portfolio.State) { found = append(found, ofState(st)...) })
+	s.source.Each(func(st *portfolio.State) { found = append(found, ofState(st)...) })
 	for _, m := range found {
 		out <- m
 	}

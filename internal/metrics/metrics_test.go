@@ -17,8 +17,7 @@ import (
 // one is a source with one portfolio.
 type one struct{ s *portfolio.State }
 
-func (o one) EachState(look func(*portfolio.State)) { look(o.s) }
-func (o one) IsReady() bool                         { return true }
+func (o one) Each(look func(*portfolio.State)) { look(o.s) }
 
 func some(t *testing.T) *portfolio.State {
 	t.Helper()
@@ -53,7 +52,7 @@ func some(t *testing.T) *portfolio.State {
 func scrape(t *testing.T) string {
 	t.Helper()
 	m := New()
-	m.Watch(one{some(t)}, func() Health {
+	m.Watch(one{some(t)}, func() bool { return true }, func() Health {
 		return Health{Damaged: true, DiskFree: 1 << 30, DiskReserve: 1 << 26, StopsPending: 2, StopsUnkept: 1, ClockBehind: 90 * time.Second}
 	})
 	m.WatchWitness(func() Witness { return Witness{Written: time.UnixMilli(1_500), Failures: 2, Streams: 3, OK: true} })

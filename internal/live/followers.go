@@ -1,0 +1,179 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/eventstore"
+	"pets/projections"
+)
+
+// findEvery is how often it is looked whether there are new portfolios. One that is asked
+// for is found at once.
+const findEvery = time.Second
+
+// Options of Followers.
+type Options struct {
+	// Prefix begins the names of the streams of portfolios; the id is the rest.
+	Prefix string
+	// Log is told of what cannot be followed any more; nil is told nothing.
+	Log *slog.Logger
+}
+
+// Followers follow all portfolios of a store.
+type Followers struct {
+	store   eventstore.Store
+	options Options
+	ctx     context.Context //nolint:containedctx // ends all followers
+	end     context.CancelFunc
+	running sync.WaitGroup
+
+	mu    sync.Mutex
+	made  []attachment
+	all   map[string]*Portfolio
+	ended bool
+}
+
+// New returns followers that follow nothing yet; see [Attach], [Followers.Open] and
+// [Followers.Find].
+func New(store eventstore.Store, o Options) *Followers {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	f := &Followers{store: store, options: o, all: map[string]*Portfolio{}}
+	f.ctx, f.end = context.WithCancel(context.Background())
+	return f
+}
+
+// Close ends all followers, and waits for them.
+func (f *Followers) Close() {
+	f.mu.Lock()
+	f.ended = true
+	f.mu.Unlock()
+	f.end()
+	f.running.Wait()
+}
+
+// Open returns the follower of a portfolio, nil where there is no such portfolio. One that
+// another server opened is found here, too. The error is that the store does not answer.
+func (f *Followers) Open(ctx context.Context, id string) (*Portfolio, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if known := f.all[id]; known != nil {
+		return known, nil
+	}
+	if domain.CheckID("portfolio", id) != nil {
+		return nil, nil
+	}
+	stream := f.options.Prefix + id
+	switch _, err := f.store.Head(ctx, stream); {
+	case errors.As(err, new(*eventstore.NotFound)):
+		return nil, nil
+	case err != nil:
+		return nil, unavailable(err)
+	case f.ended:
+		return nil, domain.Errorf(domain.CodeUnavailable, "the server is stopping")
+	}
+	p := &Portfolio{store: f.store, id: id, stream: stream, log: f.options.Log}
+	riders := make([]projections.Projection, 0, len(f.made))
+	for _, a := range f.made {
+		r := &rider{of: a, portfolio: p, Reader: a.newReader(id)}
+		p.riders, riders = append(p.riders, r), append(riders, r)
+	}
+	p.runner = projections.NewRunner(f.store, stream, riders...)
+	f.all[id] = p
+	f.running.Go(func() { p.follow(f.ctx) })
+	return p, nil
+}
+
+func unavailable(err error) error {
+	return &domain.Error{Code: domain.CodeUnavailable, Message: "the store does not answer", Cause: err}
+}
+
+// Find follows every portfolio there is, and those to come, until the context ends.
+func (f *Followers) Find(ctx context.Context) {
+	tick := time.NewTicker(findEvery)
+	defer tick.Stop()
+	for {
+		_, _ = f.openAll(ctx) // a store that does not answer is asked again
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// openAll opens every portfolio there is.
+func (f *Followers) openAll(ctx context.Context) ([]*Portfolio, error) {
+	names, err := f.store.Streams(ctx)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	var all []*Portfolio
+	for _, name := range names {
+		id, is := strings.CutPrefix(name, f.options.Prefix)
+		if !is {
+			continue
+		}
+		p, err := f.Open(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if p != nil {
+			all = append(all, p)
+		}
+	}
+	return all, nil
+}
+
+// Reached returns when every portfolio there is has been folded to its end.
+func (f *Followers) Reached(ctx context.Context) error {
+	all, err := f.openAll(ctx)
+	for _, p := range all {
+		if err == nil {
+			err = p.Reach(ctx, 0)
+		}
+	}
+	return err
+}
+
+// Broken names a portfolio that cannot be followed any more, "" where all are.
+func (f *Followers) Broken() string {
+	for _, p := range f.list() {
+		if p.broken.Load() != nil {
+			return p.id
+		}
+	}
+	return ""
+}
+
+// Each shows the state of every portfolio that is followed and open, one after another,
+// sorted by name. A state must not be kept.
+func (f *Followers) Each(look func(*portfolio.State)) {
+	for _, p := range f.list() {
+		_ = p.Read(func(s *portfolio.State) error { // one that is not open is left out
+			look(s)
+			return nil
+		})
+	}
+}
+
+// list are those that are followed, sorted.
+func (f *Followers) list() []*Portfolio {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := make([]*Portfolio, 0, len(f.all))
+	for _, p := range f.all {
+		all = append(all, p)
+	}
+	slices.SortFunc(all, func(a, b *Portfolio) int { return strings.Compare(a.id, b.id) })
+	return all
+}
