@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -118,7 +119,7 @@ func TestPermitsEndWhileTimeStandsStill(t *testing.T) {
 	require.NotNil(t, fold(t, m.store).Permits[held])
 	m.pass(time.Second)
 	a := m.must(olga, deposit("1"))
-	require.Equal(t, []string{domain.PermitReleasedType, domain.DepositRecordedType}, types(a))
+	require.Equal(t, []string{domain.ClockJumpedType, domain.DepositRecordedType}, types(a))
 	s := fold(t, m.store)
 	require.Nil(t, s.Permits[held])
 	require.NotNil(t, s.Permits[placed], "an order that rests keeps its permit")
@@ -151,7 +152,7 @@ func TestARestartAfterAStandstill(t *testing.T) {
 			m.again(o)
 			m.pass(time.Minute + time.Second)
 			a := m.must(bot, sell("3"))
-			require.Equal(t, []string{domain.PermitReleasedType, domain.PermitGrantedType}, types(a))
+			require.Equal(t, []string{domain.ClockJumpedType, domain.PermitGrantedType}, types(a))
 			s := fold(t, m.store)
 			require.Nil(t, s.Permits[held])
 			require.NotNil(t, s.Permits[placed])
@@ -182,6 +183,48 @@ func TestAPermitOfAnotherServerInAStandstill(t *testing.T) {
 	m.check()
 }
 
+// "Stops are never refused for the clock": however many permits have ended meanwhile, what
+// says so fits the record of a stop. 2,000 are what two bots may have.
+func TestManyPermitsThatEndedBlockNoStop(t *testing.T) {
+	for _, restarted := range []bool{false, true} {
+		t.Run(fmt.Sprint("restarted ", restarted), func(t *testing.T) {
+			m := newTwoClocks(t)
+			m.must(olga, openMain())
+			m.must(olga, deposit("10000"))
+			for _, bot := range []string{"a", "b"} {
+				m.must(olga, RegisterBot{ID: bot, Capital: dec("2000"), Start: true})
+				m.must(olga, fill(bot, "1", "buy", "1000", "0.5"))
+			}
+			m.clock.add(time.Hour)
+			m.must(olga, deposit("1"))
+			m.clock.add(-59 * time.Minute)
+			m.must(olga, deposit("1"))
+			for _, bot := range []string{"a", "b"} {
+				var batch []Request
+				for i := range 1000 {
+					c := permit(bot, "1")
+					c.Side, c.LimitPrice, c.ReduceOnly = domain.Sell, dec("0.9"), true
+					batch = append(batch, Request{Caller: botCaller(bot), Key: fmt.Sprint(bot, i), Command: c})
+				}
+				results, err := m.w.DoEach(m.ctx(), batch)
+				require.NoError(t, err)
+				for _, r := range results {
+					require.NoError(t, r.Err)
+				}
+			}
+			require.Len(t, fold(t, m.store).Unplaced(), 2000)
+			m.pass(31 * time.Second)
+			if restarted {
+				m.clock.add(2 * time.Hour)
+				m.restart()
+			}
+			require.Len(t, m.must(olga, manual()).events, 2)
+			require.Empty(t, fold(t, m.store).Unplaced())
+			m.check()
+		})
+	}
+}
+
 // What ended is ended once, however often the store does not take it.
 func TestAStandstillSurvivesFailedAppends(t *testing.T) {
 	m := yearAhead(t)
@@ -191,7 +234,7 @@ func TestAStandstillSurvivesFailedAppends(t *testing.T) {
 	m.store.plan(fault{err: &eventstore.Unavailable{}}, fault{err: &eventstore.Conflict{}}, fault{err: &eventstore.Ambiguous{}, write: true})
 	m.refused(domain.CodeUnavailable, olga, deposit("1"))
 	a := m.must(olga, deposit("2"))
-	require.Equal(t, []string{domain.PermitReleasedType, domain.DepositRecordedType}, types(a))
+	require.Equal(t, []string{domain.ClockJumpedType, domain.DepositRecordedType}, types(a))
 	require.Equal(t, []string{domain.DepositRecordedType}, types(m.must(olga, deposit("3"))))
 	require.Nil(t, fold(t, m.store).Permits[held])
 	m.check()

@@ -207,14 +207,19 @@ func (s *stops) try(ctx context.Context, p PendingStop) (Answer, error) {
 	return w.Do(ctx, Request{Caller: p.Caller, Key: p.Key, Command: p.command()})
 }
 
-// waits: the store could not take it now, so it may be able to later. Anything
-// else is a refusal.
+// waits: a stop that could not be recorded now may be later, and holds until then. That
+// includes what is no fault of the stop: a defect, or a record that would be too large.
+// Anything else is a refusal.
 func waits(err error) bool {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return true
 	}
-	code := domain.CodeOf(err)
-	return code == domain.CodeUnavailable || code == domain.CodeClock || code == domain.CodeInternal
+	switch domain.CodeOf(err) {
+	case domain.CodeUnavailable, domain.CodeClock, domain.CodeInternal, domain.CodeTooLarge:
+		return true
+	default:
+		return false
+	}
 }
 
 // attempt records a stop for whoever engages it, if its stream is folded, and lets go of

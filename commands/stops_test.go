@@ -592,3 +592,31 @@ func TestARefusedStopSaysWhose(t *testing.T) {
 	all := PendingStop{Portfolio: "mian", Caller: olga, Kind: domain.StopManual}
 	require.Contains(t, all.refused(), "(manual) of portfolio mian, asked for by "+olga.User)
 }
+
+// What was refused to one of two people who stop the same still holds for the other, who
+// was told so.
+func TestARefusedStopLeavesThatOfTheOthers(t *testing.T) {
+	s := newPending()
+	first := PendingStop{Portfolio: "main", Caller: olga, Key: "1", Kind: domain.StopManual, Reason: "smoke"}
+	second := first
+	second.Caller, second.Key = alice, "2"
+	l, isNew, err := s.add(first, false)
+	require.NoError(t, err)
+	require.True(t, isNew)
+	_, isNew, err = s.add(second, false)
+	require.NoError(t, err)
+	require.False(t, isNew)
+	s.dropUnshared(l)
+	require.Error(t, s.hold("main", "a"))
+}
+
+// A stop that cannot be recorded for no fault of its own holds, and is tried again; one
+// that makes no sense is refused.
+func TestWhichStopsWait(t *testing.T) {
+	for code, want := range map[domain.Code]bool{
+		domain.CodeUnavailable: true, domain.CodeClock: true, domain.CodeInternal: true, domain.CodeTooLarge: true,
+		domain.CodeInvalid: false, domain.CodeNotFound: false, domain.CodeDenied: false, domain.CodeConflict: false, domain.CodeIdempotencyMismatch: false,
+	} {
+		require.Equal(t, want, waits(domain.Errorf(code, "x")), code)
+	}
+}

@@ -2,6 +2,7 @@ package portfolio
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"pets/domain"
@@ -54,10 +55,13 @@ func (d *Decision) TimeStands() {
 			d.emit(&domain.ClockJumped{By: domain.Duration(-d.still.Behind), PermitsExpired: unplaced})
 		}
 	}
-	for _, id := range d.still.Overdue {
-		if p := d.s.Permits[id]; p != nil && !p.Working {
-			d.emit(&domain.PermitReleased{Permit: id, Reason: "its time was over while the clock was behind"})
-		}
+	// One event for all: a stop that had to carry one for each would not fit an append.
+	over := slices.DeleteFunc(slices.Clone(d.still.Overdue), func(id string) bool {
+		p := d.s.Permits[id]
+		return p == nil || p.Working
+	})
+	if slices.SortFunc(over, comparePermits); len(over) > 0 {
+		d.emit(&domain.ClockJumped{By: domain.Duration(-d.still.Behind), PermitsExpired: over})
 	}
 	d.still.Entered, d.still.Overdue = false, nil
 }
