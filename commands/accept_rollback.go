@@ -71,7 +71,7 @@ func (e *Engine) AcceptRollback(ctx context.Context, by domain.Caller, r Rollbac
 // WitnessedAtOnce says which events the witness has to hear of at once: what stops
 // something must not be undone by putting an older copy of the store back.
 func WitnessedAtOnce(eventType string) bool {
-	switch eventType {
+	switch domain.CurrentType(eventType) {
 	case domain.EmergencyStopEngagedType, domain.BreakerTrippedType, domain.BotStoppedType, domain.APIKeyRevokedType,
 		domain.TransferRejectedType, domain.RollbackAcceptedType:
 		return true

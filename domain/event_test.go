@@ -36,8 +36,9 @@ func later(t testing.TB, eventType string) [][]byte {
 	return all
 }
 
-// Section 2: “Every version has a golden file for ever.” What was written by an
-// older build has to mean the same to this one: never change a golden file.
+// “Every version has a golden file for ever.” What was written by an older build has to
+// mean the same to this one: never change a golden file. Of an old version it is what
+// its own struct reads; [Decode] makes the current one of it.
 func TestGoldenEvents(t *testing.T) {
 	for _, eventType := range EventTypes() {
 		t.Run(eventType, func(t *testing.T) {
@@ -45,11 +46,13 @@ func TestGoldenEvents(t *testing.T) {
 			for _, stored := range append([][]byte{golden(t, eventType)}, later(t, eventType)...) {
 				e, err := Decode(eventType, stored)
 				require.NoError(t, err)
-				require.Equal(t, eventType, e.EventType())
-				again, err := Encode(e)
+				require.Equal(t, CurrentType(eventType), e.EventType())
+				read := events.byLiteral[eventType].blank()
+				require.NoError(t, json.Unmarshal(stored, read))
+				again, err := encodeJSON(read)
 				require.NoError(t, err)
 				require.Equal(t, string(stored), string(again))
-				fields(reflect.ValueOf(e).Elem(), "", found, set)
+				fields(reflect.ValueOf(read).Elem(), "", found, set)
 			}
 			require.NotEmpty(t, found)
 			require.Equal(t, found, set, "the golden files set every field")
@@ -98,37 +101,28 @@ func fields(v reflect.Value, path string, found, set map[string]bool) {
 	}
 }
 
-// Section 2: “A Type is a literal such as fill.recorded.v1”, and the list of
-// types, the switch and the golden files name the same ones.
+// “A Type is a literal such as fill.recorded.v1”, and the registry and the golden files
+// name the same ones.
 func TestEventTypesAreClosed(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "events", "*.json"))
 	require.NoError(t, err)
 	files = slices.DeleteFunc(files, func(f string) bool { return strings.Contains(f, "+") })
 	require.Len(t, EventTypes(), len(files), "a golden file belongs to a type")
-	seen, structs := map[string]bool{}, map[reflect.Type]bool{}
 	for _, eventType := range EventTypes() {
 		require.Regexp(t, `^[a-z_]+\.[a-z_]+\.v[1-9]$`, eventType)
-		require.False(t, seen[eventType], "%s stands twice", eventType)
-		seen[eventType] = true
-		e := blank(eventType)
-		require.NotNil(t, e, eventType)
-		require.Equal(t, eventType, e.EventType())
-		require.False(t, structs[reflect.TypeOf(e)], "%T has two names", e)
-		structs[reflect.TypeOf(e)] = true
 	}
 }
 
-// Section 2: “an unknown type or version is an error that stops the reader,
-// never a skip.”
+// “An unknown type or version is an error that stops the reader, never a skip.”
 func TestDecodeUnknownType(t *testing.T) {
-	for _, eventType := range []string{"", "fill.recorded", "fill.recorded.v2", "Fill.Recorded.v1", "fill.recorded.v1 ", "*domain.FillRecorded"} {
+	for _, eventType := range []string{"", "fill.recorded", "fill.recorded.v9", "Fill.Recorded.v1", "fill.recorded.v1 ", "*domain.FillRecorded"} {
 		_, err := Decode(eventType, []byte("{}"))
 		var unknown *UnknownTypeError
 		require.ErrorAs(t, err, &unknown, eventType)
 		require.Equal(t, eventType, unknown.Type)
 	}
-	_, err := Decode("fill.recorded.v2", []byte("{}"))
-	require.EqualError(t, err, `event type "fill.recorded.v2" is not known to this version of pets; it was written by a newer one`)
+	_, err := Decode("fill.recorded.v9", []byte("{}"))
+	require.EqualError(t, err, `event type "fill.recorded.v9" is not known to this version of pets; it was written by a newer one`)
 }
 
 // What does not fit the type is an error, never a guess.
@@ -202,7 +196,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		written, err := Encode(e)
 		require.NoError(t, err)
-		back, err := Decode(eventType, written)
+		back, err := Decode(e.EventType(), written)
 		require.NoError(t, err, "%s", written)
 		again, err := Encode(back)
 		require.NoError(t, err)

@@ -64,13 +64,13 @@ const (
 )
 
 // EventType implements Event.
-func (*ArbitragePermitted) EventType() string { return ArbitragePermittedType }
+func (e *ArbitragePermitted) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*ArbitrageDenied) EventType() string { return ArbitrageDeniedType }
+func (e *ArbitrageDenied) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*ArbitrageTimedOut) EventType() string { return ArbitrageTimedOutType }
+func (e *ArbitrageTimedOut) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*ClockJumped) EventType() string { return ClockJumpedType }
+func (e *ClockJumped) EventType() string { return typeOf(e) }

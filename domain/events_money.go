@@ -57,13 +57,13 @@ const (
 )
 
 // EventType implements Event.
-func (*DepositRecorded) EventType() string { return DepositRecordedType }
+func (e *DepositRecorded) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*WithdrawalRecorded) EventType() string { return WithdrawalRecordedType }
+func (e *WithdrawalRecorded) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*FeeRecorded) EventType() string { return FeeRecordedType }
+func (e *FeeRecorded) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*AdjustmentPosted) EventType() string { return AdjustmentPostedType }
+func (e *AdjustmentPosted) EventType() string { return typeOf(e) }

@@ -62,7 +62,7 @@ const (
 )
 
 // EventType implements Event.
-func (*OverrideRequested) EventType() string { return OverrideRequestedType }
+func (e *OverrideRequested) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*OverrideRecorded) EventType() string { return OverrideRecordedType }
+func (e *OverrideRecorded) EventType() string { return typeOf(e) }

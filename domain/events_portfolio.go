@@ -134,25 +134,25 @@ const (
 )
 
 // EventType implements Event.
-func (*PortfolioOpened) EventType() string { return PortfolioOpenedType }
+func (e *PortfolioOpened) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*LimitsChanged) EventType() string { return LimitsChangedType }
+func (e *LimitsChanged) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*CommandNoted) EventType() string { return CommandNotedType }
+func (e *CommandNoted) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*MarketRegistered) EventType() string { return MarketRegisteredType }
+func (e *MarketRegistered) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*BotRegistered) EventType() string { return BotRegisteredType }
+func (e *BotRegistered) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*BotCapitalAllocated) EventType() string { return BotCapitalAllocatedType }
+func (e *BotCapitalAllocated) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*BotStarted) EventType() string { return BotStartedType }
+func (e *BotStarted) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*BotStopped) EventType() string { return BotStoppedType }
+func (e *BotStopped) EventType() string { return typeOf(e) }

@@ -229,28 +229,28 @@ const (
 )
 
 // EventType implements Event.
-func (*PermitGranted) EventType() string { return PermitGrantedType }
+func (e *PermitGranted) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*PermitDenied) EventType() string { return PermitDeniedType }
+func (e *PermitDenied) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*PermitPlaced) EventType() string { return PermitPlacedType }
+func (e *PermitPlaced) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*PermitReleased) EventType() string { return PermitReleasedType }
+func (e *PermitReleased) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*DayOpened) EventType() string { return DayOpenedType }
+func (e *DayOpened) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*BreakerWarned) EventType() string { return BreakerWarnedType }
+func (e *BreakerWarned) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*BreakerTripped) EventType() string { return BreakerTrippedType }
+func (e *BreakerTripped) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*BreakerReset) EventType() string { return BreakerResetType }
+func (e *BreakerReset) EventType() string { return typeOf(e) }
 
 // Requested is the kind that was asked for.
 func (e *EmergencyStopEngaged) Requested() string {
@@ -261,10 +261,10 @@ func (e *EmergencyStopEngaged) Requested() string {
 }
 
 // EventType implements Event.
-func (*EmergencyStopEngaged) EventType() string { return EmergencyStopEngagedType }
+func (e *EmergencyStopEngaged) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*EmergencyStopClearRequested) EventType() string { return EmergencyStopClearRequestedType }
+func (e *EmergencyStopClearRequested) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*EmergencyStopCleared) EventType() string { return EmergencyStopClearedType }
+func (e *EmergencyStopCleared) EventType() string { return typeOf(e) }

@@ -49,13 +49,13 @@ const (
 )
 
 // EventType implements Event.
-func (*WalletClaimed) EventType() string { return WalletClaimedType }
+func (e *WalletClaimed) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*KeyRotationStarted) EventType() string { return KeyRotationStartedType }
+func (e *KeyRotationStarted) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*KeyReencrypted) EventType() string { return KeyReencryptedType }
+func (e *KeyReencrypted) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*KeyRotationCompleted) EventType() string { return KeyRotationCompletedType }
+func (e *KeyRotationCompleted) EventType() string { return typeOf(e) }

@@ -72,13 +72,13 @@ const (
 )
 
 // EventType implements Event.
-func (*APIKeyIssued) EventType() string { return APIKeyIssuedType }
+func (e *APIKeyIssued) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*APIKeyRevoked) EventType() string { return APIKeyRevokedType }
+func (e *APIKeyRevoked) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*AccessDenied) EventType() string { return AccessDeniedType }
+func (e *AccessDenied) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*RollbackAccepted) EventType() string { return RollbackAcceptedType }
+func (e *RollbackAccepted) EventType() string { return typeOf(e) }

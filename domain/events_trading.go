@@ -189,22 +189,22 @@ const (
 )
 
 // EventType implements Event.
-func (*FillRecorded) EventType() string { return FillRecordedType }
+func (e *FillRecorded) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*FillConfirmed) EventType() string { return FillConfirmedType }
+func (e *FillConfirmed) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*FillVoided) EventType() string { return FillVoidedType }
+func (e *FillVoided) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*MarketSettled) EventType() string { return MarketSettledType }
+func (e *MarketSettled) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*PriceMarked) EventType() string { return PriceMarkedType }
+func (e *PriceMarked) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*TradeClosed) EventType() string { return TradeClosedType }
+func (e *TradeClosed) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*TradeRevised) EventType() string { return TradeRevisedType }
+func (e *TradeRevised) EventType() string { return typeOf(e) }

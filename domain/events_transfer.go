@@ -212,37 +212,37 @@ const (
 )
 
 // EventType implements Event.
-func (*TransferRequested) EventType() string { return TransferRequestedType }
+func (e *TransferRequested) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*TransferApproved) EventType() string { return TransferApprovedType }
+func (e *TransferApproved) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*TransferRejected) EventType() string { return TransferRejectedType }
+func (e *TransferRejected) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*TransferExpired) EventType() string { return TransferExpiredType }
+func (e *TransferExpired) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*TransferPrepared) EventType() string { return TransferPreparedType }
+func (e *TransferPrepared) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*TransferSigned) EventType() string { return TransferSignedType }
+func (e *TransferSigned) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*TransferBroadcast) EventType() string { return TransferBroadcastType }
+func (e *TransferBroadcast) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*TransferRepriced) EventType() string { return TransferRepricedType }
+func (e *TransferRepriced) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*TransferConfirmed) EventType() string { return TransferConfirmedType }
+func (e *TransferConfirmed) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*TransferFailed) EventType() string { return TransferFailedType }
+func (e *TransferFailed) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*BalanceReconciled) EventType() string { return BalanceReconciledType }
+func (e *BalanceReconciled) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*TreasuryPolicyChanged) EventType() string { return TreasuryPolicyChangedType }
+func (e *TreasuryPolicyChanged) EventType() string { return typeOf(e) }

@@ -210,31 +210,31 @@ const (
 )
 
 // EventType implements Event.
-func (*WalletRegistered) EventType() string { return WalletRegisteredType }
+func (e *WalletRegistered) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*WalletLoaded) EventType() string { return WalletLoadedType }
+func (e *WalletLoaded) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*WalletRecoveryTested) EventType() string { return WalletRecoveryTestedType }
+func (e *WalletRecoveryTested) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*KeyCreated) EventType() string { return KeyCreatedType }
+func (e *KeyCreated) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*KeyImported) EventType() string { return KeyImportedType }
+func (e *KeyImported) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*KeyUsed) EventType() string { return KeyUsedType }
+func (e *KeyUsed) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*AddressAdded) EventType() string { return AddressAddedType }
+func (e *AddressAdded) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*AddressRemoved) EventType() string { return AddressRemovedType }
+func (e *AddressRemoved) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*SignatureMade) EventType() string { return SignatureMadeType }
+func (e *SignatureMade) EventType() string { return typeOf(e) }
 
 // EventType implements Event.
-func (*SignatureRefused) EventType() string { return SignatureRefusedType }
+func (e *SignatureRefused) EventType() string { return typeOf(e) }

@@ -54,7 +54,7 @@ func TestSemanticsIsComplete(t *testing.T) {
 	require.NoError(t, err)
 	page := string(bytes)
 	for _, eventType := range domain.EventTypes() {
-		require.Contains(t, page, "`"+strings.TrimSuffix(eventType, ".v1")+"`")
+		require.Contains(t, page, "`"+domain.EventName(eventType)+"`")
 	}
 	lists := []struct {
 		file, form string

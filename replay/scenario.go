@@ -299,7 +299,7 @@ func (s *scenario) printReasons(reasons []domain.Reason) {
 
 // sentence is an event as `pets events` shows it, without revision and time.
 func sentence(e domain.Event) string {
-	return fmt.Sprintf("%-22s %s", strings.TrimSuffix(e.EventType(), ".v1"), Describe(e))
+	return fmt.Sprintf("%-22s %s", domain.EventName(e.EventType()), Describe(e))
 }
 
 func reason(r domain.Reason) string {

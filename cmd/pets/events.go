@@ -25,6 +25,8 @@ type eventLine struct {
 	Data     json.RawMessage `json:"data"`
 	// Metadata is not told to a bot's key.
 	Metadata json.RawMessage `json:"metadata,omitempty"`
+	// Stored is what stands in the stream, where that is an older version of the event.
+	Stored *domain.RawEvent `json:"stored,omitempty"`
 }
 
 // eventFilter is what of the history is shown.
@@ -105,7 +107,7 @@ func (a *app) printEvents(ctx context.Context, store eventstore.Store, f eventFi
 		if !to.Includes(rec) {
 			return nil
 		}
-		if !f.wants(rec.Type) {
+		if !f.wants(domain.CurrentType(rec.Type)) {
 			continue
 		}
 		if err := a.printEvent(rec); err != nil {
@@ -132,7 +134,7 @@ func (a *app) reached(ctx context.Context, store eventstore.Store, f eventFilter
 
 func (f *eventFilter) wants(eventType string) bool {
 	for _, t := range f.types {
-		if strings.HasPrefix(eventType, t) {
+		if strings.HasPrefix(eventType, domain.CurrentType(t)) {
 			return true
 		}
 	}
@@ -144,7 +146,16 @@ func (a *app) printEvent(rec eventstore.Record) error {
 	if err != nil {
 		return fmt.Errorf("revision %d: %w", rec.Revision, err)
 	}
-	return a.showEvent(eventLine{rec.Revision, rec.Time, rec.Type, m.Actor, rec.Data, rec.Metadata})
+	stored := domain.RawEvent{Type: rec.Type, Data: rec.Data}
+	current, err := stored.Current()
+	if err != nil {
+		return fmt.Errorf("revision %d: %w", rec.Revision, err)
+	}
+	line := eventLine{Revision: rec.Revision, Time: rec.Time, Type: current.Type, User: m.Actor, Data: current.Data, Metadata: rec.Metadata}
+	if current.Type != stored.Type {
+		line.Stored = &stored
+	}
+	return a.showEvent(line)
 }
 
 func (a *app) showEvent(rec eventLine) error {
@@ -157,6 +168,6 @@ func (a *app) showEvent(rec eventLine) error {
 	if err != nil {
 		return fmt.Errorf("revision %d: %w", rec.Revision, err)
 	}
-	_, err = fmt.Fprintf(a.out, "%6d  %s  %-22s %s\n", rec.Revision, clock(rec.Time), strings.TrimSuffix(rec.Type, ".v1"), replay.Describe(e))
+	_, err = fmt.Fprintf(a.out, "%6d  %s  %-22s %s\n", rec.Revision, clock(rec.Time), domain.EventName(rec.Type), replay.Describe(e))
 	return err
 }

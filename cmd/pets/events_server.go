@@ -84,6 +84,6 @@ func (a *app) followEvents(ctx context.Context, after uint64, take func(eventLin
 	}
 	defer func() { _ = c.Close() }() // nothing is kept
 	return c.Portfolio(a.config.Portfolio).Follow(ctx, &after, func(e client.Event) error {
-		return take(eventLine{e.Revision, e.Time, e.Type, e.User, e.Data, e.Metadata})
+		return take(eventLine(e))
 	})
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -93,11 +92,7 @@ func (a *app) reconciled(ctx context.Context) (*domain.BalanceReconciled, error)
 			continue
 		}
 		var list struct {
-			Events []struct {
-				Revision uint64          `json:"revision"`
-				Type     string          `json:"type"`
-				Data     json.RawMessage `json:"data"`
-			} `json:"events"`
+			Events []eventLine `json:"events"`
 		}
 		path := fmt.Sprintf("/events?after=%d&limit=1&min_revision=%d", ref.Revision-1, ref.Revision)
 		if err := a.toServer(ctx, http.MethodGet, path, nil, &list); err != nil {
@@ -106,8 +101,14 @@ func (a *app) reconciled(ctx context.Context) (*domain.BalanceReconciled, error)
 		if len(list.Events) != 1 || list.Events[0].Revision != ref.Revision {
 			break
 		}
-		e := &domain.BalanceReconciled{}
-		return e, json.Unmarshal(list.Events[0].Data, e)
+		e, err := domain.Decode(list.Events[0].Type, list.Events[0].Data)
+		if err != nil {
+			return nil, err
+		}
+		if reconciled, is := e.(*domain.BalanceReconciled); is {
+			return reconciled, nil
+		}
+		break
 	}
 	return nil, domain.Errorf(domain.CodeInternal, "the server answered, but its record of the comparison is not to be found (revision %d)", answer.Revision)
 }

@@ -39,7 +39,7 @@ func (s *server) tell(ctx context.Context, after eventstore.Position) {
 			}
 			return
 		}
-		if level, is := notable[rec.Type]; is {
+		if level, is := notable[domain.CurrentType(rec.Type)]; is {
 			s.tellOne(ctx, level, rec)
 		}
 	}

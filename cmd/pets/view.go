@@ -135,8 +135,12 @@ func (a *app) history(ctx context.Context) (eventstore.Store, error) {
 		if e.Revision > 0 {
 			expected = eventstore.At(e.Revision - 1)
 		}
+		stored := domain.RawEvent{Type: e.Type, Data: e.Data}
+		if e.Stored != nil {
+			stored = *e.Stored
+		}
 		_, err := store.Append(ctx, a.stream(), expected, []eventstore.Proposed{{
-			ID: uuid.New(), Type: e.Type, Time: e.Time, Metadata: e.Metadata, Data: e.Data,
+			ID: uuid.New(), Type: stored.Type, Time: e.Time, Metadata: e.Metadata, Data: stored.Data,
 		}})
 		return err
 	})

@@ -228,19 +228,22 @@ func (a *app) loadWallet(ctx context.Context, name string) (*domain.WalletLoaded
 		return nil, domain.Errorf(domain.CodeInternal, "the server did not say where the balances are recorded")
 	}
 	var history struct {
-		Events []struct {
-			Revision uint64
-			Data     *domain.WalletLoaded `json:"data"`
-		} `json:"events"`
+		Events []eventLine `json:"events"`
 	}
 	path := fmt.Sprintf("/events?after=%d&limit=1&types=%s&min_revision=%d", answer.Revision-1, domain.WalletLoadedType, answer.Revision)
 	if err := a.fromServer(ctx, path, &history); err != nil {
 		return nil, err
 	}
-	if len(history.Events) != 1 || history.Events[0].Data == nil || history.Events[0].Data.Wallet != name {
-		return nil, domain.Errorf(domain.CodeInternal, "revision %d does not hold the balances", answer.Revision)
+	if len(history.Events) == 1 {
+		e, err := domain.Decode(history.Events[0].Type, history.Events[0].Data)
+		if err != nil {
+			return nil, err
+		}
+		if loaded, is := e.(*domain.WalletLoaded); is && loaded.Wallet == name {
+			return loaded, nil
+		}
 	}
-	return history.Events[0].Data, nil
+	return nil, domain.Errorf(domain.CodeInternal, "revision %d does not hold the balances", answer.Revision)
 }
 
 func sayBalances(p *printer, name string, loaded *domain.WalletLoaded) {

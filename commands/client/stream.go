@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pets/commands"
+	"pets/domain"
 )
 
 const (
@@ -32,6 +33,8 @@ type Event struct {
 	Data     json.RawMessage `json:"data"`
 	// Metadata says who did it and why; a bot's key is not shown it.
 	Metadata json.RawMessage `json:"metadata"`
+	// Stored is what stands in the stream, where that is an older version of the event.
+	Stored *domain.RawEvent `json:"stored"`
 }
 
 // Follow hands on the events of a portfolio after a revision (nil: from now on)

@@ -202,7 +202,7 @@ func (h *harness) types() []string { return typesOf(h.step) }
 func typesOf(events []domain.Event) []string {
 	out := make([]string, len(events))
 	for i, e := range events {
-		out[i] = strings.TrimSuffix(e.EventType(), ".v1")
+		out[i] = domain.EventName(e.EventType())
 	}
 	return out
 }

@@ -705,7 +705,7 @@ func anyEvent(r *rapid.T) domain.Event {
 	arbitrary(r, reflect.ValueOf(e).Elem())
 	data, err := domain.Encode(e)
 	require.NoError(r, err)
-	e, err = domain.Decode(eventType, data)
+	e, err = domain.Decode(e.EventType(), data)
 	require.NoError(r, err, "%s", data)
 	return e
 }

@@ -25,6 +25,9 @@ type eventAnswer struct {
 	Data     json.RawMessage `json:"data"`
 	// Metadata is not shown to a bot: it says who else did what.
 	Metadata json.RawMessage `json:"metadata,omitempty"`
+	// Stored is what stands in the stream, where that is an older version of the event.
+	// Ids and hashes are over that. It is not shown to a bot.
+	Stored *domain.RawEvent `json:"stored,omitempty"`
 }
 
 type eventsAnswer struct {
@@ -227,7 +230,7 @@ func (q *request) filter(types string) *filter {
 	}
 	for t := range strings.SplitSeq(types, ",") {
 		if t = strings.TrimSpace(t); t != "" {
-			f.types = append(f.types, t)
+			f.types = append(f.types, domain.CurrentType(t))
 		}
 	}
 	return f
@@ -245,34 +248,48 @@ func (f *filter) wants(eventType string) bool {
 	return false
 }
 
-// show renders a record as its reader may see it, nil for not at all.
+// show renders a record as its reader may see it, nil for not at all. Everybody gets the
+// version of an event that this build writes, whichever is stored.
 func (f *filter) show(ctx context.Context, rec eventstore.Record) (*eventAnswer, error) {
-	if !f.wants(rec.Type) {
+	if !f.wants(domain.CurrentType(rec.Type)) {
 		return nil, nil
 	}
 	meta, err := domain.DecodeMetadata(rec.Metadata)
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	v := &eventAnswer{Revision: rec.Revision, Time: rec.Time, Type: rec.Type, User: meta.Actor, Data: rec.Data, Metadata: rec.Metadata}
-	if f.bot == "" {
-		return v, nil
+	v := &eventAnswer{Revision: rec.Revision, Time: rec.Time, User: meta.Actor}
+	if f.bot != "" {
+		return f.own(ctx, rec, meta, v)
 	}
+	stored := domain.RawEvent{Type: rec.Type, Data: rec.Data}
+	current, err := stored.Current()
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	v.Type, v.Data, v.Metadata = current.Type, current.Data, rec.Metadata
+	if current.Type != stored.Type {
+		v.Stored = &stored
+	}
+	return v, nil
+}
+
+// own completes what a bot sees of a record, nil for nothing.
+func (f *filter) own(ctx context.Context, rec eventstore.Record, meta domain.Metadata, v *eventAnswer) (*eventAnswer, error) {
 	e, err := domain.Decode(rec.Type, rec.Data)
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	own := projections.OwnEvent(e, f.bot, func(permit string) string { return f.owner(ctx, permit) })
-	if _, noted := e.(*domain.CommandNoted); noted && meta.Bot == f.bot {
-		own = e
-	}
+	holds := func(permit string) bool { return f.owner(ctx, permit) == f.bot }
+	own := domain.Viewer{Bot: f.bot, Holds: holds, Asked: meta.Bot == f.bot}.Sees(e)
 	if own == nil {
 		return nil, nil
 	}
-	if v.Data, err = domain.Encode(own); err != nil {
+	shown, err := domain.RawOf(own)
+	if err != nil {
 		return nil, unavailable(err)
 	}
-	v.Metadata = nil
+	v.Type, v.Data = shown.Type, shown.Data
 	return v, nil
 }
 

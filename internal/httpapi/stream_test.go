@@ -98,7 +98,7 @@ func TestStream(t *testing.T) {
 	r.must("beta", main+"/fills", fillBodyOf("beta", "f1", "1", "0.5"))
 	m = next(t, messages)
 	require.Equal(t, "event", m.event, "what alpha did is not shown")
-	require.Contains(t, m.data, `"fill.recorded.v1"`)
+	require.Contains(t, m.data, domain.FillRecordedType)
 	require.NotContains(t, m.data, "metadata")
 	last := m.id
 

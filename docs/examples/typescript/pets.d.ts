@@ -1707,6 +1707,7 @@ export interface components {
             metadata?: unknown;
             /** Format: int64 */
             revision: number;
+            stored?: components["schemas"]["RawEvent"];
             /** Format: date-time */
             time: string;
             type: string;
@@ -2358,6 +2359,10 @@ export interface components {
         };
         RawBody: {
             raw: string;
+        };
+        RawEvent: {
+            data: unknown;
+            type: string;
         };
         Reason: {
             /** @enum {string} */

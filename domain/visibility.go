@@ -1,0 +1,85 @@
+package domain
+
+import (
+	"reflect"
+	"slices"
+)
+
+// Viewer is a bot that reads events with its key. It sees its own money, orders and
+// breakers, and of everything else only what it has to know to trade: what the
+// registry's rows say, and nothing of an event that has no row.
+type Viewer struct {
+	Bot string
+	// Holds says whether a permit is the bot's.
+	Holds func(permit string) bool
+	// Asked says that the bot itself sent the command that the event belongs to.
+	Asked bool
+}
+
+// Sees returns what the bot sees of an event, nil for nothing. The event itself is not
+// changed: what is shown with parts left out is a copy.
+func (v Viewer) Sees(e Event) Event {
+	r, known := events.byType[reflect.TypeOf(e)]
+	if !known || r.bots == nil {
+		return nil
+	}
+	return r.bots(e, v)
+}
+
+func ownJump(e *ClockJumped, v Viewer) *ClockJumped {
+	return &ClockJumped{By: e.By, PermitsExpired: v.ownPermits(e.PermitsExpired)}
+}
+
+func ownSettlement(e *MarketSettled, v Viewer) *MarketSettled {
+	if v.elsewhere(e.Bot) {
+		return nil
+	}
+	c := *e
+	c.Holders, c.PermitsReleased, c.Finding = nil, nil, false
+	for _, h := range e.Holders {
+		if h.Bot == v.Bot {
+			c.Holders = append(c.Holders, h)
+		}
+	}
+	return &c
+}
+
+// ownTrip shows a trip of the bot's own breaker, or of the portfolio's without its money.
+// What another bot tripped is told as a directive, not as that bot's affairs.
+func ownTrip(e *BreakerTripped, v Viewer) *BreakerTripped {
+	if v.elsewhere(e.Bot) {
+		return nil
+	}
+	c := *e
+	c.BotsStopped, c.PermitsRevoked = v.only(e.BotsStopped), v.ownPermits(e.PermitsRevoked)
+	if e.Bot == "" {
+		c.Equity, c.Reference = nil, nil
+	}
+	return &c
+}
+
+func ownStop(e *EmergencyStopEngaged, v Viewer) *EmergencyStopEngaged {
+	c := *e
+	c.BotsStopped, c.PermitsRevoked = v.only(e.BotsStopped), v.ownPermits(e.PermitsRevoked)
+	return &c
+}
+
+// elsewhere reports whether an event is about another bot; about none is about all.
+func (v Viewer) elsewhere(bot string) bool { return bot != "" && bot != v.Bot }
+
+func (v Viewer) only(bots []string) []string {
+	if slices.Contains(bots, v.Bot) {
+		return []string{v.Bot}
+	}
+	return nil
+}
+
+func (v Viewer) ownPermits(permits []string) []string {
+	var own []string
+	for _, p := range permits {
+		if v.Holds(p) {
+			own = append(own, p)
+		}
+	}
+	return own
+}

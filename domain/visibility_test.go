@@ -1,0 +1,94 @@
+package domain
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A bot that no event is about sees of every event there is either nothing or
+// something that names no bot, no permit, no person's doing and no money of
+// others: what is not listed is hidden, also of events to come.
+func TestAStrangerSeesNothingOfOthers(t *testing.T) {
+	shown := 0
+	stranger := Viewer{Bot: "stranger", Holds: nobody}
+	for _, eventType := range EventTypes() {
+		e, err := Decode(eventType, golden(t, eventType))
+		require.NoError(t, err)
+		before, err := Encode(e)
+		require.NoError(t, err)
+		own := stranger.Sees(e)
+		if own == nil {
+			continue
+		}
+		shown++
+		seen, err := Encode(own)
+		require.NoError(t, err)
+		for _, secret := range []string{`"bot":"`, `"bots_stopped"`, `"permits_revoked"`, `"holders"`, `"equity"`, `"reference"`, `"permits_released"`} {
+			if e.EventType() == MarketSettledType && secret == `"bot":"` {
+				continue
+			}
+			require.False(t, strings.Contains(string(seen), secret), "%s shows %s: %s", eventType, secret, seen)
+		}
+		again, err := Encode(e)
+		require.NoError(t, err)
+		require.Equal(t, string(before), string(again), "the event itself is not changed")
+	}
+	require.GreaterOrEqual(t, shown, 5)
+}
+
+func nobody(string) bool { return false }
+
+// Its own it sees whole.
+func TestABotSeesItsOwn(t *testing.T) {
+	a := Viewer{Bot: "a", Holds: func(permit string) bool { return permit == "p1" }}
+	b := Viewer{Bot: "b", Holds: func(permit string) bool { return permit == "p2" }}
+	trip := &BreakerTripped{Breaker: ConsecutiveLosses, Scope: "bot", Bot: "a", BotsStopped: []string{"a", "b"}, PermitsRevoked: []string{"p1", "p2"}}
+	own, ok := a.Sees(trip).(*BreakerTripped)
+	require.True(t, ok)
+	require.Equal(t, []string{"a"}, own.BotsStopped)
+	require.Equal(t, []string{"p1"}, own.PermitsRevoked)
+	require.Nil(t, b.Sees(trip), "another bot's affairs")
+	require.Len(t, trip.BotsStopped, 2)
+
+	settled := &MarketSettled{Holders: []Holder{{Bot: "a"}, {Bot: "b"}}, PermitsReleased: []string{"p2"}}
+	mine, ok := b.Sees(settled).(*MarketSettled)
+	require.True(t, ok)
+	require.Equal(t, []Holder{{Bot: "b"}}, mine.Holders)
+	require.NotNil(t, b.Sees(&PermitPlaced{Permit: "p2"}))
+	require.Nil(t, a.Sees(&PermitPlaced{Permit: "p2"}))
+	require.NotNil(t, a.Sees(&FillRecorded{FillID: FillID{Bot: "a"}}))
+	require.Nil(t, a.Sees(&DayOpened{}))
+	require.Nil(t, a.Sees(&DepositRecorded{}))
+	require.Nil(t, a.Sees(&CommandNoted{}), "what became of another's command")
+	require.NotNil(t, Viewer{Bot: "a", Holds: nobody, Asked: true}.Sees(&CommandNoted{}))
+}
+
+// Of custody a bot sees its own signatures, made and refused, whole: the order it
+// places names the wallet that signed it. Nothing of transfers, wallets, keys,
+// reconciliation and the treasury's rules; of a signature under a transfer nothing.
+func TestABotSeesOnlyItsSignatures(t *testing.T) {
+	a, b, alpha := Viewer{Bot: "a", Holds: nobody}, Viewer{Bot: "b", Holds: nobody}, Viewer{Bot: "alpha", Holds: nobody}
+	made := &SignatureMade{Purpose: PurposeOrder, Bot: "a", Permit: "p1", Wallet: "hot-1", Address: "0x98"}
+	require.Equal(t, made, a.Sees(made))
+	require.Nil(t, b.Sees(made))
+	refused := &SignatureRefused{Purpose: PurposeOrder, Bot: "a", Permit: "p1", Reasons: []SignatureObstacle{{Code: SignPrice}}}
+	require.Equal(t, refused, a.Sees(refused))
+	require.Nil(t, b.Sees(refused))
+	require.Nil(t, a.Sees(&SignatureMade{Purpose: PurposeTransfer, Transfer: "x1", Wallet: "hot-1"}))
+	require.NotNil(t, a.Sees(&MarketRegistered{Market: "m", Tokens: map[string]string{"YES": "7"}}))
+	hidden := 0
+	for _, eventType := range EventTypes() {
+		family, _, _ := strings.Cut(eventType, ".")
+		switch family {
+		case "wallet", "key", "address_book", "transfer", "balance", "treasury_policy":
+			hidden++
+			e, err := Decode(eventType, golden(t, eventType))
+			require.NoError(t, err)
+			require.Nil(t, a.Sees(e), eventType)
+			require.Nil(t, alpha.Sees(e), eventType)
+		}
+	}
+	require.GreaterOrEqual(t, hidden, 20)
+}
