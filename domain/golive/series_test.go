@@ -59,7 +59,7 @@ func computeOf(steps []Step) *Stats {
 func breakers(s *Stats) string {
 	var out []string
 	for _, b := range s.ClosedBreakers {
-		out = append(out, b.Breaker+" "+strconv.Itoa(b.Trade)+" "+b.Value.Ratio().String())
+		out = append(out, b.Rule.Name+" "+strconv.Itoa(b.Trade)+" "+b.Value.Ratio().String())
 	}
 	return strings.Join(out, "; ")
 }
@@ -123,7 +123,7 @@ func TestRatiosTripAtTheirLimit(t *testing.T) {
 func TestFirstTrips(t *testing.T) {
 	require.Equal(t, "consecutive_losses 3 3; daily_loss 3 0.3; bot_drawdown 3 0.3", breakers(compute("f+1000 -1 -1 -298 -100 -100 -100")))
 	require.Equal(t, "daily_loss 1 0.06; consecutive_losses 3 3", breakers(compute("f+1000 -60 -1 -1 -1")))
-	own := Compute(series("f+1000 -60 -1 -1 -1"), Limits{2, dec("0.061"), dec("0.06")}, time.UTC)
+	own := Compute(series("f+1000 -60 -1 -1 -1"), Limits{domain.ConsecutiveLosses: dec("2"), domain.DailyLoss: dec("0.061"), domain.BotDrawdown: dec("0.06")}, time.UTC)
 	require.Equal(t, "bot_drawdown 1 0.06; consecutive_losses 2 2; daily_loss 2 0.061", breakers(&own))
 }
 
@@ -265,5 +265,5 @@ func TestLimits(t *testing.T) {
 	p := domain.DefaultPolicy(domain.ModePaper)
 	require.Equal(t, DefaultLimits(), LimitsOf(&p))
 	p.MaxConsecutiveLosses, p.MaxDailyLossPct, p.MaxBotDrawdownPct = 7, dec("0.01"), dec("0.02")
-	require.Equal(t, Limits{7, dec("0.01"), dec("0.02")}, LimitsOf(&p))
+	require.Equal(t, Limits{domain.ConsecutiveLosses: dec("7"), domain.DailyLoss: dec("0.01"), domain.BotDrawdown: dec("0.02")}, LimitsOf(&p))
 }

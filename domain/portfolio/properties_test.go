@@ -248,10 +248,18 @@ func (s *tempest) anyReport() {
 	}
 }
 
+func breakerNames() []string {
+	var names []string
+	for r := range risk.Rules() {
+		names = append(names, r.Name)
+	}
+	return names
+}
+
 func (s *tempest) anyReset() {
-	bot, breaker := s.anyBot(), pick(s, "breaker", domain.ConsecutiveLosses, domain.DailyLoss, domain.BotDrawdown, domain.PortfolioDrawdown)
+	bot, breaker := s.anyBot(), pick(s, "breaker", breakerNames()...)
 	key := risk.Key{Breaker: breaker}
-	if risk.IsBotScoped(breaker) {
+	if isOfBot(breaker) {
 		key.Bot = bot
 	}
 	s.run("reset", func(d *Decision) error { return d.ResetBreaker(key, "x", pick(s, "rebase", false, true)) })

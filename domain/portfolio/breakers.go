@@ -1,0 +1,188 @@
+package portfolio
+
+import (
+	"slices"
+	"time"
+
+	"pets/domain"
+	"pets/domain/risk"
+)
+
+// BreakerReading is what one breaker stands at. Rule is nil for one that this build
+// does not know: a newer one wrote its trip. There is no value or limit then, nor
+// where it is off.
+type BreakerReading struct {
+	risk.Breaker
+	Rule         *risk.Rule
+	On           bool
+	Value, Limit domain.Decimal
+}
+
+// ReadBreaker returns what a breaker stands at with the last record.
+func (s *State) ReadBreaker(key risk.Key) BreakerReading { return s.readBreaker(key, s.Time, false) }
+
+// readBreakerAt is the same at a later time at which nothing else has happened: a day
+// or an hour may have begun.
+func (s *State) readBreakerAt(key risk.Key, now time.Time) BreakerReading {
+	_, isNew := s.newDay(now)
+	return s.readBreaker(key, now, isNew)
+}
+
+func (s *State) readBreaker(key risk.Key, now time.Time, newDay bool) BreakerReading {
+	out := BreakerReading{Breaker: s.Breaker(key)}
+	rule, ok := risk.RuleOf(key.Breaker)
+	if !ok {
+		return out
+	}
+	out.Rule, out.On = rule, rule.IsOn(&s.Policy)
+	if subject, found := s.subject(rule, key.Bot); found && out.On {
+		subject.Time, subject.NewDay = now, newDay
+		out.Value, out.Limit = rule.Value(subject), rule.Limit(&s.Policy)
+	}
+	return out
+}
+
+// Breaker returns the status of a breaker and the revision that set it.
+func (s *State) Breaker(key risk.Key) risk.Breaker {
+	if b := s.Breakers[key]; b != nil {
+		return *b
+	}
+	return risk.Breaker{Status: risk.OK}
+}
+
+// BreakerKeys lists every breaker the portfolio has, in the order they are
+// evaluated: those that are on, and those that have tripped or warned, known or not.
+func (s *State) BreakerKeys() []risk.Key {
+	var keys []risk.Key
+	ids := s.BotIDs()
+	for r := range risk.Rules() {
+		if r.IsOn(&s.Policy) {
+			keys = append(keys, keysOf(r, ids)...)
+		}
+	}
+	for key := range s.Breakers {
+		if !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, risk.Compare)
+	return keys
+}
+
+// keysOf are the breakers that a row stands for.
+func keysOf(r *risk.Rule, bots []string) []risk.Key {
+	if r.Scope != risk.OfBot {
+		return []risk.Key{{Breaker: r.Name}}
+	}
+	keys := make([]risk.Key, len(bots))
+	for i, id := range bots {
+		keys[i] = risk.Key{Breaker: r.Name, Bot: id}
+	}
+	return keys
+}
+
+// subject is what a rule measures with the last record; false for a bot that there
+// is not.
+func (s *State) subject(r *risk.Rule, bot string) (risk.Subject, bool) {
+	if r.Scope != risk.OfBot {
+		return risk.Subject{Refs: &s.Refs, Equity: s.Equity(), Time: s.Time}, true
+	}
+	b := s.Bots[bot]
+	if b == nil {
+		return risk.Subject{}, false
+	}
+	return risk.Subject{Refs: &b.Refs, Equity: b.Equity(), Streak: &b.Streak, Closings: b.Closings, Time: s.Time}, true
+}
+
+// each runs what a rule does with all that it is kept for.
+func (s *State) each(r *risk.Rule, do func(risk.Subject)) {
+	for _, key := range keysOf(r, s.BotIDs()) {
+		if subject, ok := s.subject(r, key.Bot); ok {
+			do(subject)
+		}
+	}
+}
+
+// passHours tells the rules that follow hours what was in force when they began:
+// nothing of the event that comes with this time has been applied yet.
+func (s *State) passHours() {
+	for r := range risk.Rules() {
+		if r.Hour != nil && r.IsOn(&s.Policy) {
+			s.each(r, r.Hour)
+		}
+	}
+}
+
+// openDay opens a day for every breaker that counts by days. The equity is the
+// portfolio's, as its record says.
+func (s *State) openDay(e *domain.DayOpened) {
+	s.Day = e.Date
+	for r := range risk.Rules() {
+		if r.Day != nil && r.IsOn(&s.Policy) {
+			s.each(r, func(subject risk.Subject) {
+				if r.Scope == risk.OfPortfolio {
+					subject.Equity = e.Equity
+				}
+				r.Day(subject)
+			})
+		}
+	}
+}
+
+// setPolicy changes the rules. A breaker that comes on measures from this moment.
+func (s *State) setPolicy(p domain.Policy) {
+	old := s.Policy
+	s.Policy = p
+	for r := range risk.Rules() {
+		was, is := r.IsOn(&old), r.IsOn(&p)
+		if r.On != nil && is && !was {
+			s.each(r, r.On)
+		}
+		if r.Off != nil && was && !is {
+			s.each(r, r.Off)
+		}
+	}
+}
+
+// rearm takes back warnings whose value has fallen far enough below their level. One
+// of a breaker that this build does not know stays: it cannot be judged.
+func (s *State) rearm() {
+	for key, b := range s.Breakers {
+		if b.Status != risk.Warned {
+			continue
+		}
+		if now := s.ReadBreaker(key); now.Rule != nil && now.Rule.Rearms(&s.Policy, now.Value) {
+			delete(s.Breakers, key)
+		}
+	}
+}
+
+func (s *State) applyTrip(at domain.Stamp, e *domain.BreakerTripped) {
+	s.Breakers[risk.Key{Breaker: e.Breaker, Bot: e.Bot}] = &risk.Breaker{Status: risk.Tripped, Revision: at.Revision, Stops: e.Stops}
+	s.halt(e.BotsStopped, e.PermitsRevoked)
+	if r, ok := risk.RuleOf(e.Breaker); ok && r.Stop != "" {
+		// It engages the emergency stop anew: what was asked before knew nothing of it.
+		s.Stop.Request, s.Stop.Requester = "", ""
+	}
+}
+
+func (s *State) applyReset(e *domain.BreakerReset) {
+	delete(s.Breakers, risk.Key{Breaker: e.Breaker, Bot: e.Bot})
+	r, ok := risk.RuleOf(e.Breaker)
+	if !ok {
+		return
+	}
+	do := r.Reset
+	if do == nil && e.Rebase {
+		do = r.Rebase
+	}
+	if do == nil {
+		return
+	}
+	if r.Scope == risk.OfBot {
+		s.bot(e.Bot)
+	}
+	if subject, found := s.subject(r, e.Bot); found {
+		do(subject)
+	}
+}
