@@ -34,6 +34,9 @@ type Policy struct {
 	MaxDailyLossPct         Decimal `json:"max_daily_loss_pct"`
 	MaxBotDrawdownPct       Decimal `json:"max_bot_drawdown_pct"`
 	MaxPortfolioDrawdownPct Decimal `json:"max_portfolio_drawdown_pct"`
+	// MaxBotDailyLossPct and MaxRollingLossPct are fractions as well; 0 is off.
+	MaxBotDailyLossPct Decimal `json:"max_bot_daily_loss_pct,omitzero"`
+	MaxRollingLossPct  Decimal `json:"max_rolling_loss_pct,omitzero"`
 	// BreakerWarnAt is the fraction of a limit at which a breaker warns.
 	BreakerWarnAt Decimal `json:"breaker_warn_at"`
 	// BreakerStops is StopAll, or StopBot to narrow a bot-scoped breaker to its bot.
@@ -168,6 +171,8 @@ func (p *Policy) validateOptional() error {
 		return Invalid("max_orders_per_minute", "must be 0 to %d; 0 is no limit", maxOrdersPerMinute)
 	}
 	for _, r := range []ratio{
+		{"max_bot_daily_loss_pct", p.MaxBotDailyLossPct},
+		{"max_rolling_loss_pct", p.MaxRollingLossPct},
 		{"max_bot_capital_pct", p.MaxBotCapitalPct},
 		{"max_category_exposure_pct", p.MaxCategoryExposurePct},
 	} {

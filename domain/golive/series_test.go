@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"pets/domain"
+	"pets/domain/risk"
 )
 
 var noon = time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
@@ -266,4 +267,27 @@ func TestLimits(t *testing.T) {
 	require.Equal(t, DefaultLimits(), LimitsOf(&p))
 	p.MaxConsecutiveLosses, p.MaxDailyLossPct, p.MaxBotDrawdownPct = 7, dec("0.01"), dec("0.02")
 	require.Equal(t, Limits{domain.ConsecutiveLosses: dec("7"), domain.DailyLoss: dec("0.01"), domain.BotDrawdown: dec("0.02")}, LimitsOf(&p))
+}
+
+// Statistics range over the table of breakers: one that is off by default is judged where
+// its limit is asked for, and nowhere else. A loss that midnight divides is one of 25 hours.
+func TestOptionalBreakersOnClosedTrades(t *testing.T) {
+	evening := time.Date(2026, 3, 1, 23, 30, 0, 0, time.UTC)
+	trade := func(after time.Duration, pnl string) Step {
+		return Step{Trade: &Trade{Bot: "a", Time: evening.Add(after), PnL: dec(pnl), Result: resultOf(dec(pnl))}}
+	}
+	steps := []Step{{Flow: dec("1000")}, trade(0, "-60"), trade(time.Hour, "-39.9"), {Flow: dec("900.1")}, trade(24*time.Hour, "-0.2"), trade(26*time.Hour, "-99")}
+	limits := Limits{risk.RollingLoss: dec("0.1")}
+	s := Compute(steps, limits, time.UTC)
+	require.Equal(t, "rolling_loss 3 0.1", breakers(&s), "flows scale what it is measured from")
+	s = Compute(steps[:5], Limits{risk.RollingLoss: dec("0.100100000001")}, time.UTC)
+	require.Empty(t, breakers(&s))
+	s = Compute(append(steps[:4:4], steps[5]), limits, time.UTC)
+	require.Empty(t, breakers(&s), "26 hours later the first loss is forgotten")
+	s = Compute(steps, Limits{risk.BotDailyLoss: dec("0.05")}, time.UTC)
+	require.Equal(t, "bot_daily_loss 1 0.06", breakers(&s))
+	p := domain.DefaultPolicy(domain.ModePaper)
+	require.NotContains(t, LimitsOf(&p), risk.RollingLoss)
+	p.MaxRollingLossPct = dec("0.2")
+	require.Equal(t, dec("0.2"), LimitsOf(&p)[risk.RollingLoss])
 }

@@ -8,9 +8,9 @@ import (
 	"pets/domain/risk"
 )
 
-// BreakerReading is what one breaker stands at. Rule is nil for one that this build
-// does not know: a newer one wrote its trip. There is no value or limit then, nor
-// where it is off.
+// BreakerReading is the status of one breaker with its value and its limit. Rule is
+// nil for a breaker that this build does not know, because a newer one wrote its trip.
+// Value and Limit are 0 for such a breaker, and for one that is off.
 type BreakerReading struct {
 	risk.Breaker
 	Rule         *risk.Rule
@@ -18,11 +18,11 @@ type BreakerReading struct {
 	Value, Limit domain.Decimal
 }
 
-// ReadBreaker returns what a breaker stands at with the last record.
+// ReadBreaker reads a breaker as of the last record.
 func (s *State) ReadBreaker(key risk.Key) BreakerReading { return s.readBreaker(key, s.Time, false) }
 
-// readBreakerAt is the same at a later time at which nothing else has happened: a day
-// or an hour may have begun.
+// readBreakerAt reads it as of a later time. Nothing was recorded since, but a new day
+// or hour may have begun.
 func (s *State) readBreakerAt(key risk.Key, now time.Time) BreakerReading {
 	_, isNew := s.newDay(now)
 	return s.readBreaker(key, now, isNew)
@@ -69,7 +69,7 @@ func (s *State) BreakerKeys() []risk.Key {
 	return keys
 }
 
-// keysOf are the breakers that a row stands for.
+// keysOf lists the breakers of one rule: one for each bot, or the portfolio's.
 func keysOf(r *risk.Rule, bots []string) []risk.Key {
 	if r.Scope != risk.OfBot {
 		return []risk.Key{{Breaker: r.Name}}
@@ -81,8 +81,8 @@ func keysOf(r *risk.Rule, bots []string) []risk.Key {
 	return keys
 }
 
-// subject is what a rule measures with the last record; false for a bot that there
-// is not.
+// subject is what a rule measures, as of the last record; false where there is no such
+// bot.
 func (s *State) subject(r *risk.Rule, bot string) (risk.Subject, bool) {
 	if r.Scope != risk.OfBot {
 		return risk.Subject{Refs: &s.Refs, Equity: s.Equity(), Time: s.Time}, true
@@ -94,17 +94,21 @@ func (s *State) subject(r *risk.Rule, bot string) (risk.Subject, bool) {
 	return risk.Subject{Refs: &b.Refs, Equity: b.Equity(), Streak: &b.Streak, Closings: b.Closings, Time: s.Time}, true
 }
 
-// each runs what a rule does with all that it is kept for.
+// each calls do for everything a rule is kept for: the portfolio, or every bot.
 func (s *State) each(r *risk.Rule, do func(risk.Subject)) {
-	for _, key := range keysOf(r, s.BotIDs()) {
+	var ids []string
+	if r.Scope == risk.OfBot {
+		ids = s.BotIDs()
+	}
+	for _, key := range keysOf(r, ids) {
 		if subject, ok := s.subject(r, key.Bot); ok {
 			do(subject)
 		}
 	}
 }
 
-// passHours tells the rules that follow hours what was in force when they began:
-// nothing of the event that comes with this time has been applied yet.
+// passHours runs before an event is applied: the equity is still the one that was in
+// force when the hours up to the event began.
 func (s *State) passHours() {
 	for r := range risk.Rules() {
 		if r.Hour != nil && r.IsOn(&s.Policy) {
@@ -113,8 +117,8 @@ func (s *State) passHours() {
 	}
 }
 
-// openDay opens a day for every breaker that counts by days. The equity is the
-// portfolio's, as its record says.
+// openDay opens a day for every breaker that counts by days. The portfolio's equity is
+// the one in the record.
 func (s *State) openDay(e *domain.DayOpened) {
 	s.Day = e.Date
 	for r := range risk.Rules() {
@@ -129,7 +133,8 @@ func (s *State) openDay(e *domain.DayOpened) {
 	}
 }
 
-// setPolicy changes the rules. A breaker that comes on measures from this moment.
+// setPolicy replaces the policy. A breaker that is switched on measures from this
+// moment.
 func (s *State) setPolicy(p domain.Policy) {
 	old := s.Policy
 	s.Policy = p
@@ -144,8 +149,8 @@ func (s *State) setPolicy(p domain.Policy) {
 	}
 }
 
-// rearm takes back warnings whose value has fallen far enough below their level. One
-// of a breaker that this build does not know stays: it cannot be judged.
+// rearm takes back warnings whose value has fallen far enough below their level. A
+// warning of an unknown breaker stays, because its value is unknown.
 func (s *State) rearm() {
 	for key, b := range s.Breakers {
 		if b.Status != risk.Warned {

@@ -7,12 +7,15 @@ import (
 	"pets/domain/risk"
 )
 
-// evaluate holds the breakers against what has just changed: row by row of
-// risk.Rules, and of a bot's breaker each bot that moved. It runs in the decision
-// that emitted the cause, so a trip stands in the same append.
+// evaluate judges the breakers after a change, in the order of risk.Rules; of the
+// breakers that are kept per bot, those of the bots whose values changed. It runs in the
+// decision that emitted the cause, so a trip stands in the same append.
 func (d *Decision) evaluate(bots []string) {
 	bots = slices.Sorted(slices.Values(bots))
 	for r := range risk.Rules() {
+		if !r.IsOn(&d.s.Policy) {
+			continue
+		}
 		for _, key := range keysOf(r, bots) {
 			d.judge(r, key)
 		}

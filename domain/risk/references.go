@@ -25,6 +25,8 @@ type References struct {
 	Carried Ratios `json:"carried,omitzero"`
 	// Max is the largest drawdown from the lifetime peak that was ever marked.
 	Max Drawdown `json:"max,omitzero"`
+	// Hours are there while rolling_loss is on.
+	Hours *Hours `json:"hours,omitempty"`
 }
 
 // Ratios of the three references, each a fraction.
@@ -94,6 +96,7 @@ func (r *References) Perform(equity domain.Decimal) {
 	}
 	r.Peak = r.Peak.Max(equity)
 	r.LifetimePeak = r.LifetimePeak.Max(equity)
+	r.Hours.raise(equity)
 	if ratio := r.lifetime(equity); r.Max.Ratio.Less(ratio) {
 		r.Max = Drawdown{Ratio: ratio, Abs: r.LifetimePeak.Sub(equity), Peak: r.LifetimePeak, Trough: equity}
 	}
@@ -126,7 +129,13 @@ func (r *References) Flow(before, flow domain.Decimal, open bool) {
 
 // values are all reference values: what a flow does, it does to each of them.
 func (r *References) values() []*domain.Decimal {
-	return []*domain.Decimal{&r.Peak, &r.LifetimePeak, &r.DayOpen}
+	all := []*domain.Decimal{&r.Peak, &r.LifetimePeak, &r.DayOpen}
+	if r.Hours != nil {
+		for i := range r.Hours.Highs {
+			all = append(all, &r.Hours.Highs[i])
+		}
+	}
+	return all
 }
 
 // ratios are how far equity is below each of the values.
@@ -135,6 +144,9 @@ func (r *References) ratios(equity domain.Decimal) []domain.Decimal {
 	all := make([]domain.Decimal, len(values))
 	if r.asleep(equity) {
 		copy(all, []domain.Decimal{r.Carried.Drawdown, r.Carried.Lifetime, r.Carried.Daily})
+		if r.Hours != nil {
+			copy(all[3:], r.Hours.Carried) // nil where it was switched on since: all 0
+		}
 		return all
 	}
 	for i, v := range values {
@@ -159,6 +171,9 @@ func (r *References) carry(before, after, flow domain.Decimal, open bool) {
 
 func (r *References) rest(ratios []domain.Decimal) {
 	r.Carried, r.Dormant = Ratios{ratios[0], ratios[1], ratios[2]}, true
+	if r.Hours != nil {
+		r.Hours.Carried = ratios[3:]
+	}
 }
 
 func (r *References) scale(before, after domain.Decimal) {
@@ -173,6 +188,9 @@ func (r *References) seed(before, after, flow domain.Decimal) {
 		*v = seedOne(*v, ratios[i], after, flow)
 	}
 	r.Capital, r.Dormant, r.Carried = true, false, Ratios{}
+	if r.Hours != nil {
+		r.Hours.Carried = nil
+	}
 }
 
 // seedOne: where the carried ratio is 1 no reference can keep it at a positive

@@ -225,6 +225,9 @@ func TestFlowNeverMovesARatio(t *testing.T) {
 	least, most := num("0.000001"), num("0.000000000001")
 	rapid.Check(t, func(t *rapid.T) {
 		s := &scope{}
+		hours, _ := RuleOf(RollingLoss)
+		hour := int64(0)
+		hours.On(s.at(hour))
 		s.flow("1000")
 		for range rapid.IntRange(1, 12).Draw(t, "steps") {
 			if rapid.Bool().Draw(t, "performs") {
@@ -234,6 +237,8 @@ func TestFlowNeverMovesARatio(t *testing.T) {
 			if rapid.IntRange(0, 4).Draw(t, "day") == 0 {
 				s.openDay()
 			}
+			hour += rapid.Int64Range(0, 9).Draw(t, "hours")
+			hours.Hour(s.at(hour))
 			if rapid.IntRange(0, 6).Draw(t, "rebase") == 0 {
 				s.Rebase(s.equity)
 			}
@@ -255,7 +260,13 @@ func TestFlowNeverMovesARatio(t *testing.T) {
 // Whatever is withdrawn to the last and brought back, the ratios are what they were.
 func TestRestKeepsRatios(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		s := (&scope{}).flow("1000")
+		s := &scope{}
+		hours, _ := RuleOf(RollingLoss)
+		hours.On(s.at(0))
+		s.flow("1000")
+		s.perform("500")
+		hours.Hour(s.at(3))
+		s.perform("-500")
 		s.perform(domain.FromInt(rapid.Int64Range(-999_999, 100_000).Draw(t, "loss")).Div(domain.FromInt(1000)).String())
 		was := s.ratios(s.equity)
 		s.flow(s.equity.Neg().String())

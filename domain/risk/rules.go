@@ -48,22 +48,21 @@ type Rule struct {
 	Whole bool
 	// Value is what the limit is compared with.
 	Value func(Subject) domain.Decimal
-	// From is the equity that the value is measured from, as a trip shows it.
-	// Exactly those that have none are judged without capital: a count.
+	// From is the equity that a ratio is measured from; breaker.tripped shows it. A
+	// count has none, and is evaluated even where there is no capital.
 	From func(Subject) domain.Decimal
-	// Reset is what every reset does, after which the value is 0; Rebase is what only a
-	// reset with rebase does: it measures from the equity now. A rule has one of the two.
+	// A rule has one of the two. Reset runs on every reset and makes the value 0. Rebase
+	// runs only on a reset with rebase, and makes the rule measure from the equity now.
 	Reset, Rebase func(Subject)
 	// Stop is the emergency stop that its trip engages, "" for none.
 	Stop string
-	// OnClosed: statistics judge closed trades by it, too.
+	// OnClosed: the statistics of closed trades apply it, too.
 	OnClosed bool
 
-	// What time does to it, nil for nothing. Day: a calendar day opens. Hour: time has
-	// come to Subject.Time and nothing else has happened yet.
-	Day, Hour func(Subject)
-	// On and Off: its limit went from 0 to another, or back.
-	On, Off func(Subject)
+	// These may be nil. Day runs when a calendar day opens. Hour runs before every event,
+	// with the time of the event and the equity before it. On and Off run when the limit
+	// changes from 0 to another value, and back.
+	Day, Hour, On, Off func(Subject)
 }
 
 // rules are all breakers, in the order they are evaluated.
@@ -79,6 +78,8 @@ var rules = mustHold([]Rule{
 		Limit: func(p *domain.Policy) domain.Decimal { return p.MaxDailyLossPct },
 		Value: dayLoss, From: dayOpen, Rebase: openDay, Day: openDay,
 	},
+	botDailyLoss,
+	rollingLoss,
 	{
 		Name: domain.BotDrawdown, Scope: OfBot, Key: "max_bot_drawdown_pct", Default: domain.MustDecimal("0.25"), OnClosed: true,
 		Limit: func(p *domain.Policy) domain.Decimal { return p.MaxBotDrawdownPct },
@@ -118,9 +119,9 @@ func Rules() iter.Seq[*Rule] {
 	}
 }
 
-// RuleOf is the only way from a name to a breaker. A name may come from a newer
-// build's stream, from an address or from a flag: whoever asks has to say what
-// happens where there is no such breaker.
+// RuleOf is the only way from a name to a breaker. A name comes from a stream, which a
+// newer build may have written, from a URL or from a flag, so the caller has to handle
+// a name that is not in the table.
 func RuleOf(name string) (*Rule, bool) {
 	i := slices.IndexFunc(rules, func(r Rule) bool { return r.Name == name })
 	if i < 0 {
@@ -145,7 +146,7 @@ func (r *Rule) Optional() bool { return r.Default.IsZero() }
 // IsOn reports whether a policy has it.
 func (r *Rule) IsOn(p *domain.Policy) bool { return !r.Optional() || r.Limit(p).Sign() > 0 }
 
-// Looser reports that policy a lets it go further than b does.
+// Looser reports whether policy a allows a higher value than policy b.
 func (r *Rule) Looser(a, b *domain.Policy) bool {
 	if !r.IsOn(a) || !r.IsOn(b) {
 		return r.IsOn(b)
@@ -153,7 +154,7 @@ func (r *Rule) Looser(a, b *domain.Policy) bool {
 	return r.Limit(b).Less(r.Limit(a))
 }
 
-// mustHold refuses, before the program does anything, a table that has a hole.
+// mustHold panics at the start of the program where a row of the table is incomplete.
 func mustHold(table []Rule) []Rule {
 	for i := range table {
 		if err := table[i].complete(); err != nil {
@@ -183,8 +184,8 @@ func (r *Rule) complete() error {
 	return r.fitsPolicy()
 }
 
-// fitsPolicy: the key is one of the policy, Limit reads it, and its check refuses
-// what cannot be meant.
+// fitsPolicy checks that the policy has the key and the default, that Limit reads that
+// key, and that Validate refuses a bad value of it.
 func (r *Rule) fitsPolicy() error {
 	p := domain.DefaultPolicy(domain.ModeLive)
 	if r.Limit(&p) != r.Default {

@@ -54,7 +54,7 @@ func TestTheTable(t *testing.T) {
 		require.True(t, ok)
 		require.Same(t, r, found)
 	}
-	require.Equal(t, []string{"consecutive_losses", "daily_loss", "bot_drawdown", "portfolio_drawdown"}, names)
+	require.Equal(t, []string{"consecutive_losses", "daily_loss", "bot_daily_loss", "rolling_loss", "bot_drawdown", "portfolio_drawdown"}, names)
 	for _, name := range []string{"", "portfolio", "market_loss", "Daily_Loss"} {
 		_, ok := RuleOf(name)
 		require.False(t, ok, name)
@@ -62,7 +62,7 @@ func TestTheTable(t *testing.T) {
 	for range Rules() {
 		break // a reader may leave
 	}
-	require.Equal(t, "consecutive_losses, daily_loss, bot_drawdown or portfolio_drawdown", Names())
+	require.Equal(t, "consecutive_losses, daily_loss, bot_daily_loss, rolling_loss, bot_drawdown or portfolio_drawdown", Names())
 }
 
 // Breakers stand in the order of the table, bot by bot, unknown ones behind them.
