@@ -95,7 +95,8 @@ type Bot struct {
 }
 
 // Breaker is one breaker; Bot is null for the portfolio's. Value and Limit are
-// numbers for a streak, decimal strings for a ratio. Revision is that of the
+// numbers for a streak, decimal strings for a ratio, null for a breaker that this
+// build does not know; 0 for one that was switched off after it tripped. Revision is that of the
 // record that warned or tripped it.
 type Breaker struct {
 	Breaker  string      `json:"breaker"`
@@ -160,10 +161,10 @@ func botOf(s *portfolio.State, b *portfolio.Bot) Bot {
 }
 
 func breakerOf(s *portfolio.State, key risk.Key) Breaker {
-	b := s.Breaker(key)
-	v := Breaker{
-		Breaker: key.Breaker, Status: b.Status,
-		Value: shown(key.Breaker, s.BreakerValue(key)), Limit: shown(key.Breaker, risk.LimitOf(&s.Policy, key.Breaker)),
+	b := s.ReadBreaker(key)
+	v := Breaker{Breaker: key.Breaker, Status: b.Status}
+	if b.Rule != nil {
+		v.Value, v.Limit = shown(b.Rule, b.Value), shown(b.Rule, b.Limit)
 	}
 	if key.Bot != "" {
 		v.Bot = &key.Bot
@@ -174,9 +175,9 @@ func breakerOf(s *portfolio.State, key risk.Key) Breaker {
 	return v
 }
 
-// shown gives a streak as a number and a ratio as a decimal.
-func shown(breaker string, value domain.Decimal) any {
-	if breaker == domain.ConsecutiveLosses {
+// shown gives a count as a number and a ratio as a decimal.
+func shown(r *risk.Rule, value domain.Decimal) any {
+	if r.Whole {
 		return value.Int()
 	}
 	return value.Ratio()

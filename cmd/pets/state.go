@@ -149,6 +149,8 @@ func breakerRows(all []projections.Breaker) [][]string {
 // comes as text.
 func plain(v any) string {
 	switch v := v.(type) {
+	case nil: // of a breaker that this build does not know
+		return "-"
 	case domain.Decimal:
 		return percent(v)
 	case string:

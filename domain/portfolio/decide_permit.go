@@ -288,23 +288,25 @@ func (d *Decision) checkLimits(c *check, b *Bot) {
 	if b == nil {
 		return
 	}
-	for _, key := range []risk.Key{
-		{Breaker: domain.ConsecutiveLosses, Bot: b.ID},
-		{Breaker: domain.DailyLoss},
-		{Breaker: domain.BotDrawdown, Bot: b.ID},
-		{Breaker: domain.PortfolioDrawdown},
-	} {
-		// On the day of the question: a preview opens none.
-		value, limit := d.s.valueAt(key, d.now), risk.LimitOf(&d.s.Policy, key.Breaker)
-		if value.AtLeast(limit) && d.s.breaker(key).Status != risk.Tripped {
-			c.fail(domain.ReasonLimitReached, value.Ratio().String(), limit.String(), "%s is at its limit", key)
+	for r := range risk.Rules() {
+		for _, key := range keysOf(r, []string{b.ID}) {
+			// On the day of the question: a preview opens none.
+			at := d.s.readBreakerAt(key, d.now)
+			if at.Rule.Reached(&d.s.Policy, at.Value) && at.Status != risk.Tripped {
+				c.fail(domain.ReasonLimitReached, at.Value.Ratio().String(), at.Limit.String(), "%s is at its limit", key)
+			}
 		}
 	}
 }
 
-// display returns value and limit of a breaker as answers show them.
+// display returns value and limit of a breaker as answers show them, empty where it
+// has none.
 func (s *State) display(key risk.Key) (value, limit string) {
-	return s.BreakerValue(key).Ratio().String(), risk.LimitOf(&s.Policy, key.Breaker).String()
+	b := s.ReadBreaker(key)
+	if !b.On {
+		return "", ""
+	}
+	return b.Value.Ratio().String(), b.Limit.String()
 }
 
 // checkMarketOf: registry, settlement, prices and zones.

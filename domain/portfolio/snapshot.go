@@ -122,8 +122,13 @@ func Restore(b []byte) (*State, error) {
 // complete: JSON takes null for anything, the fold takes it for nothing.
 func (in *snapshot) complete() bool {
 	s := in.State
-	if s == nil || s.Book == nil || !filled(s.Assets) || !filled(s.Bots) || !filled(s.Markets) || !filled(s.Permits) || !filled(s.Arbitrages) || !filled(s.Overrides) || !s.Custody.complete() {
+	if s == nil || s.Book == nil || !filled(s.Assets) || !filled(s.Bots) || !filled(s.Markets) || !filled(s.Permits) || !filled(s.Arbitrages) || !filled(s.Overrides) || !s.Custody.complete() || !s.Refs.Hours.Complete() {
 		return false
+	}
+	for _, b := range s.Bots {
+		if !b.Refs.Hours.Complete() {
+			return false
+		}
 	}
 	for _, i := range in.Instruments {
 		if i == nil || slices.Contains(i.Holdings, nil) {
