@@ -23,8 +23,7 @@ import (
 // oneState is what metrics look at.
 type oneState struct{ s *portfolio.State }
 
-func (o oneState) EachState(look func(*portfolio.State)) { look(o.s) }
-func (oneState) IsReady() bool                           { return true }
+func (o oneState) Each(look func(*portfolio.State)) { look(o.s) }
 
 // withLimit is a portfolio with a bot in which a breaker is on, as far as it can be.
 func withLimit(t *testing.T, r *risk.Rule) *portfolio.State {
@@ -84,7 +83,7 @@ func strangers(t *testing.T, r *risk.Rule) []string {
 	known("statistics", err == nil || inTable && !r.OnClosed)
 
 	m := metrics.New()
-	m.Watch(oneState{s}, nil)
+	m.Watch(oneState{s}, func() bool { return true }, nil)
 	answer := httptest.NewRecorder()
 	m.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	known("metrics", strings.Contains(answer.Body.String(), `pets_breaker_limit{bot="`+keyOf(r).Bot+`",breaker="`+r.Name+`"`))
@@ -150,7 +149,7 @@ func TestAnUnknownBreakerIsShownWithoutNumbers(t *testing.T) {
 	require.Equal(t, []string{"market_loss", "-", "TRIPPED", "-", "-", "revision 2"}, rows[len(rows)-1])
 
 	m := metrics.New()
-	m.Watch(oneState{s}, nil)
+	m.Watch(oneState{s}, func() bool { return true }, nil)
 	answer := httptest.NewRecorder()
 	m.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	require.Contains(t, answer.Body.String(), `pets_breaker_tripped{bot="",breaker="market_loss",portfolio="main"} 1`)
