@@ -57,7 +57,7 @@ func TestRefused(t *testing.T) {
 		"misspelled":             {`{"marekt":"m","amount":"1"}`, "marekt is no field of this request; did you mean market?"},
 		"another's name":         {`{"ticker":"m","amount":"1"}`, "ticker is no field of this request; did you mean market?"},
 		"another's, nested":      {`{"market":"m","amount":"1","one":{"name":"b","limit_price":"2"}}`, "one.limit_price is no field of this request; did you mean price?"},
-		"in an array":            {`{"market":"m","amount":"1","inner":[{"name":"a","price":"1"},{"nmae":"b"}]}`, "inner[1].nmae is no field of this request; did you mean name?"},
+		"in an array":            {`{"market":"m","amount":"1","inner":[{"name":"a","price":"1"},{"nam":"b"}]}`, "inner[1].nam is no field of this request; did you mean name?"},
 		"like none":              {`{"market":"m","amount":"1","leverage":"5"}`, "leverage is no field of this request; it has amount, market, at, fee, inner, n, numbers, one, outcome, ttl, yes"},
 		"too long for a name":    {`{"market":"m","` + strings.Repeat("a", 33) + `":"1"}`, "body has a field near byte 13 that this request does not know; it has amount"},
 		"hidden":                 {`{"market":"m","amount":"1","Hidden":"s3cr3t"}`, "Hidden is no field of this request"},
