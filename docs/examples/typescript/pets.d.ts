@@ -1238,37 +1238,51 @@ export interface components {
              */
             clock_behind?: string;
             directives: components["schemas"]["Directive"][];
+            /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
             id?: string;
             permit?: components["schemas"]["PermitAnswer"];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
             signature?: components["schemas"]["SignatureAnswer"];
         };
         /** @description One order: market, outcome, side, quantity and limit_price. Or an arbitrage: intent arbitrage and legs, and none of these. */
         AskPermit: {
+            /** @description The bot's id */
             bot: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee?: string;
-            /** @enum {string} */
+            /**
+             * @description What the order is for; directional by default
+             * @enum {string}
+             */
             intent?: "directional" | "arbitrage" | "market_making";
-            /** @enum {string} */
+            /**
+             * @description What kind it is
+             * @enum {string}
+             */
             kind?: "outcome" | "spot" | "perp";
             /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             leg_timeout?: string;
+            /** @description The orders of an arbitrage */
             legs?: components["schemas"]["Leg"][];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             limit_price?: string;
+            /** @description The market's id */
             market?: string;
+            /** @description The outcome of the market that is traded */
             outcome?: string;
             paper_fill?: boolean;
             /**
@@ -1276,8 +1290,12 @@ export interface components {
              * @example 12.5
              */
             quantity?: string;
+            /** @description Only reduce what is held */
             reduce_only?: boolean;
-            /** @enum {string} */
+            /**
+             * @description buy or sell
+             * @enum {string}
+             */
             side?: "buy" | "sell";
             /**
              * @description A duration such as 30s, 15m or 1h.
@@ -1304,14 +1322,22 @@ export interface components {
         };
         BalancesAnswer: {
             accounts: components["schemas"]["Balance"][];
+            /** @description What to ask after for the next page */
             next?: string;
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
             sums: {
                 [key: string]: string;
             };
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         BatchAnswer: {
@@ -1330,19 +1356,31 @@ export interface components {
             problem?: components["schemas"]["Problem"];
             replayed?: boolean;
             short?: boolean;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Where it stands
+             */
             status: number;
         };
         BookAnswer: {
             addresses: components["schemas"]["Contact"][];
+            /** @description What to ask after for the next page */
             next?: string;
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         Bot: {
+            /** @description The bot's id */
             bot: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -1380,7 +1418,10 @@ export interface components {
              * @example 12.5
              */
             realised_pnl: string;
-            /** @enum {string} */
+            /**
+             * @description Where it stands
+             * @enum {string}
+             */
             status: "registered" | "running" | "stopped";
             /** Format: int64 */
             trades: number;
@@ -1388,6 +1429,7 @@ export interface components {
             wins: number;
         };
         BotStats: {
+            /** @description The bot's id */
             bot: string;
             closed_breakers: components["schemas"]["ClosedBreaker"][];
             /**
@@ -1449,23 +1491,40 @@ export interface components {
             wins: number;
         };
         Breaker: {
+            /** @description The bot's id */
             bot: string | null;
+            /** @description The breaker's name */
             breaker: string;
+            /** @description The limit */
             limit: unknown;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number | null;
-            /** @enum {string} */
+            /**
+             * @description Where it stands
+             * @enum {string}
+             */
             status: "ok" | "warned" | "tripped";
             value: unknown;
         };
         BreakersAnswer: {
             breakers: components["schemas"]["Breaker"][];
             emergency_stop: components["schemas"]["EmergencyStop"];
+            /** @description What to ask after for the next page */
             next?: string;
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         Change_limits_body: {
@@ -1544,12 +1603,17 @@ export interface components {
              * @example 30s
              */
             permit_ttl?: string;
+            /** @description Why, for people and the record */
             reason: string;
             zone_bounds?: string[];
         };
         ClosedBreaker: {
+            /** @description The breaker's name */
             breaker: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
             /** Format: int64 */
             trade: number;
@@ -1624,15 +1688,22 @@ export interface components {
         Directive: {
             /** @enum {string} */
             action: "stop" | "close_positions";
+            /** @description Ids of bots */
             bots: string[];
+            /** @description Why, for people and the record */
             reason: string;
         };
         DirectiveMessage: {
             /** @enum {string} */
             action: "stop" | "close_positions";
+            /** @description Ids of bots */
             bots: string[];
+            /** @description Why, for people and the record */
             reason: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
         };
         Drawdown: {
@@ -1659,20 +1730,32 @@ export interface components {
         };
         EmergencyStop: {
             engaged: boolean;
+            /** @description What kind it is */
             kind: string | null;
+            /** @description Why, for people and the record */
             reason: string | null;
             /** Format: date-time */
             since: string | null;
         };
         EmptyBody: Record<string, never>;
         EquityAnswer: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description What to ask after for the next page
+             */
             next?: number;
             points: components["schemas"]["EquityPoint"][];
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         EquityPoint: {
@@ -1696,43 +1779,75 @@ export interface components {
              * @example 12.5
              */
             realised_equity: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
             tripped?: string;
         };
         EventAnswer: {
             data: unknown;
             metadata?: unknown;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
+            /** @description The type */
             type: string;
+            /** @description The person */
             user: string;
         };
         EventRef: {
             id: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
+            /** @description The type */
             type: string;
         };
         EventsAnswer: {
+            /** @description What was recorded */
             events: components["schemas"]["EventAnswer"][];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description What to ask after for the next page
+             */
             next: number | null;
+            /** @description The portfolio's id */
             portfolio: string;
         };
         FillBody: {
+            /** @description The bot's id */
             bot: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The number of the leg at the venue
+             */
             leg?: number;
+            /** @description The venue, part of the identity of a fill */
             venue?: string;
         };
         Gate: {
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
         };
         HashBody: {
@@ -1740,8 +1855,12 @@ export interface components {
         };
         Hello: {
             directives: components["schemas"]["Directive"][];
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
         };
         ImportAnswer: {
@@ -1752,23 +1871,32 @@ export interface components {
         };
         ImportEvent: {
             data: unknown;
+            /** @description The type */
             type: string;
         };
         ImportResult: {
+            /** @description What was recorded */
             events?: components["schemas"]["ImportEvent"][];
             newcomer?: boolean;
             problem?: components["schemas"]["Problem"];
             replayed?: boolean;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
         };
         ImportRow: {
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             at: string;
             body: unknown;
             command: string;
             key: string;
             newcomers?: components["schemas"]["Newcomers"];
+            /** @description Why, for people and the record */
             reason?: string;
             source: string;
         };
@@ -1779,38 +1907,51 @@ export interface components {
              */
             clock_behind?: string;
             directives: components["schemas"]["Directive"][];
+            /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
             id?: string;
             key: string;
             permit?: components["schemas"]["PermitAnswer"];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
             secret?: string;
             signature?: components["schemas"]["SignatureAnswer"];
         };
         IssueBody: {
+            /** @description The bot's id */
             bot?: string;
+            /** @description A note for people */
             note?: string;
+            /** @description The portfolio's id */
             portfolio?: string;
             /** @enum {string} */
             role: "bot" | "feed" | "operator" | "approver" | "admin" | "auditor";
+            /** @description The person */
             user: string;
         };
         KeyAnswer: {
+            /** @description The bot's id */
             bot?: string;
             /** Format: date-time */
             issued_at: string;
             key: string;
+            /** @description A note for people */
             note?: string;
+            /** @description The portfolio's id */
             portfolio?: string;
             /** Format: date-time */
             revoked_at: string | null;
             /** @enum {string} */
             role: "bot" | "feed" | "operator" | "approver" | "admin" | "auditor";
+            /** @description The person */
             user: string;
         };
         KeyList: {
             keys: components["schemas"]["KeyAnswer"][];
+            /** @description What to ask after for the next page */
             next?: string;
         };
         KeyStatus: {
@@ -1839,25 +1980,34 @@ export interface components {
              * @example 12.5
              */
             fee?: string;
-            /** @enum {string} */
+            /**
+             * @description What kind it is
+             * @enum {string}
+             */
             kind?: "outcome" | "spot" | "perp";
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             limit_price: string;
+            /** @description The market's id */
             market: string;
+            /** @description The outcome of the market that is traded */
             outcome?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             quantity: string;
-            /** @enum {string} */
+            /**
+             * @description buy or sell
+             * @enum {string}
+             */
             side: "buy" | "sell";
         };
         LegAnswer: {
             fill?: components["schemas"]["PaperFill"];
+            /** @description The permit under which the order was placed */
             permit_id: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -1945,7 +2095,9 @@ export interface components {
         };
         Mark: {
             asset?: string;
+            /** @description The market's id */
             market?: string;
+            /** @description The outcome of the market that is traded */
             outcome?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -1957,17 +2109,23 @@ export interface components {
             marks: components["schemas"]["Mark"][];
         };
         NeededReason: {
+            /** @description Why, for people and the record */
             reason: string;
         };
         Newcomers: {
+            /** @description The bot's id */
             bot?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             capital?: string;
-            /** @enum {string} */
+            /**
+             * @description What kind it is
+             * @enum {string}
+             */
             kind?: "outcome" | "spot" | "perp";
+            /** @description The market's id */
             market?: string;
         };
         OpenBody: {
@@ -1977,11 +2135,15 @@ export interface components {
             gate?: components["schemas"]["Gate"];
             id: string;
             limits?: components["schemas"]["Limits"];
-            /** @enum {string} */
+            /**
+             * @description paper or live
+             * @enum {string}
+             */
             mode: "paper" | "live";
         };
         OpenRotation: {
             left: string[];
+            /** @description Why, for people and the record */
             reason?: string;
             rotation: string;
             /** Format: date-time */
@@ -1991,9 +2153,13 @@ export interface components {
             total: number;
         };
         Override: {
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             at: string;
             confirmed_by: string;
+            /** @description What kind it is */
             kind: string;
             limits?: unknown;
             /**
@@ -2002,29 +2168,45 @@ export interface components {
              */
             offset?: string;
             override: string;
+            /** @description The portfolio's id */
             portfolio?: string;
+            /** @description Why, for people and the record */
             reason: string;
             requested_by: string;
         };
         OwnStateAnswer: {
             base_asset: string;
+            /** @description Ids of bots */
             bots: components["schemas"]["Bot"][];
             breakers: components["schemas"]["Breaker"][];
             clock: string;
             emergency_stop: components["schemas"]["EmergencyStop"];
-            /** @enum {string} */
+            /**
+             * @description paper or live
+             * @enum {string}
+             */
             mode: "paper" | "live";
+            /** @description What to ask after for the next page */
             next?: string;
             policy: components["schemas"]["Policy"];
+            /** @description The portfolio's id */
             portfolio: string;
             positions: components["schemas"]["Position"][];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         OwnStats: {
+            /** @description Ids of bots */
             bots: components["schemas"]["BotStats"][];
+            /** @description What to ask after for the next page */
             next?: string;
         };
         PaperFill: {
@@ -2048,7 +2230,9 @@ export interface components {
              * @example 12.5
              */
             quantity: string;
+            /** @description The venue's id of the fill or trade: reported twice it is recorded once */
             trade_id: string;
+            /** @description The venue, part of the identity of a fill */
             venue: string;
         };
         Payment: {
@@ -2069,10 +2253,17 @@ export interface components {
         };
         Permit: {
             arbitrage?: string;
+            /** @description The bot's id */
             bot: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Until when it is good
+             */
             expires_at: string | null;
-            /** @enum {string} */
+            /**
+             * @description What the order is for; directional by default
+             * @enum {string}
+             */
             intent?: "directional" | "arbitrage" | "market_making";
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -2084,9 +2275,12 @@ export interface components {
              * @example 12.5
              */
             limit_price: string;
+            /** @description The market's id */
             market: string;
+            /** @description The outcome of the market that is traded */
             outcome: string;
             paper_fill?: boolean;
+            /** @description The permit under which the order was placed */
             permit_id: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -2098,9 +2292,15 @@ export interface components {
              * @example 12.5
              */
             reserved: string;
-            /** @enum {string} */
+            /**
+             * @description buy or sell
+             * @enum {string}
+             */
             side: "buy" | "sell";
-            /** @enum {string} */
+            /**
+             * @description Where it stands
+             * @enum {string}
+             */
             status: "granted" | "working";
         };
         PermitAnswer: {
@@ -2111,13 +2311,22 @@ export interface components {
              * @example 12.5
              */
             cost?: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Until when it holds
+             */
             deadline?: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Until when it is good
+             */
             expires_at?: string;
             fill?: components["schemas"]["PaperFill"];
+            /** @description The orders of an arbitrage */
             legs?: components["schemas"]["LegAnswer"][];
+            /** @description The permit under which the order was placed */
             permit_id?: string;
+            /** @description Every reason that was found */
             reasons: components["schemas"]["Reason"][];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -2143,23 +2352,36 @@ export interface components {
              * @example 12.5
              */
             cost?: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Until when it holds
+             */
             deadline?: string;
             directives: components["schemas"]["Directive"][];
+            /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Until when it is good
+             */
             expires_at?: string;
             fill?: components["schemas"]["PaperFill"];
+            /** @description The orders of an arbitrage */
             legs?: components["schemas"]["LegAnswer"][];
+            /** @description The permit under which the order was placed */
             permit_id?: string;
             preview?: boolean;
+            /** @description Every reason that was found */
             reasons: components["schemas"]["Reason"][];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             reserved: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -2168,16 +2390,27 @@ export interface components {
             sure_payout?: string;
         };
         PermitsAnswer: {
+            /** @description What to ask after for the next page */
             next?: string;
             permits: components["schemas"]["Permit"][];
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         PlacedBody: {
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Until when it is good
+             */
             expires_at?: string;
         };
         Policy: {
@@ -2262,32 +2495,53 @@ export interface components {
             base_asset: string;
             /** Format: int64 */
             base_decimals: number;
+            /** @description Ids of bots */
             bots: string[];
             clock: string;
             emergency_stop: components["schemas"]["EmergencyStop"];
             gate?: components["schemas"]["Gate"];
-            /** @enum {string} */
+            /**
+             * @description paper or live
+             * @enum {string}
+             */
             mode: "paper" | "live";
+            /** @description What to ask after for the next page */
             next?: string;
             policy: components["schemas"]["Policy"];
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         PortfolioList: {
+            /** @description What to ask after for the next page */
             next?: string;
             portfolios: components["schemas"]["PortfolioSummary"][];
         };
         PortfolioSummary: {
-            /** @enum {string} */
+            /**
+             * @description paper or live
+             * @enum {string}
+             */
             mode: "paper" | "live";
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
         };
         Position: {
+            /** @description The bot's id */
             bot: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -2299,12 +2553,14 @@ export interface components {
              * @example 12.5
              */
             mark: string | null;
+            /** @description The market's id */
             market: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             open_leg?: string;
+            /** @description The outcome of the market that is traded */
             outcome: string;
             oversold: boolean;
             /**
@@ -2320,12 +2576,20 @@ export interface components {
             unrealised_pnl: string;
         };
         PositionsAnswer: {
+            /** @description What to ask after for the next page */
             next?: string;
+            /** @description The portfolio's id */
             portfolio: string;
             positions: components["schemas"]["Position"][];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         PostAdjustment: {
@@ -2336,15 +2600,22 @@ export interface components {
              */
             amount: string;
             asset?: string;
+            /** @description Why, for people and the record */
             reason: string;
         };
         Problem: {
             detail: string;
             field?: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Where it stands
+             */
             status: number;
             title: string;
-            /** @enum {string} */
+            /**
+             * @description The type
+             * @enum {string}
+             */
             type: "urn:pets:problem:invalid" | "urn:pets:problem:unauthenticated" | "urn:pets:problem:denied" | "urn:pets:problem:not_found" | "urn:pets:problem:conflict" | "urn:pets:problem:would_retrip" | "urn:pets:problem:trade_id_conflict" | "urn:pets:problem:idempotency_mismatch" | "urn:pets:problem:halted" | "urn:pets:problem:too_large" | "urn:pets:problem:rate_limited" | "urn:pets:problem:clock" | "urn:pets:problem:unavailable" | "urn:pets:problem:internal";
         };
         Proposal: {
@@ -2362,13 +2633,18 @@ export interface components {
         Reason: {
             /** @enum {string} */
             code: "emergency_stop" | "breaker_tripped" | "limit_reached" | "bot_unknown" | "bot_stopped" | "market_mismatch" | "market_settled" | "zone_blocked" | "insufficient_cash" | "max_order" | "max_position" | "max_open_positions" | "bot_capital" | "category_exposure" | "order_rate" | "stale_mark" | "not_reducing" | "legs_invalid" | "legs_not_profitable" | "inventory_cap";
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The number of the leg at the venue
+             */
             leg?: number;
+            /** @description The limit */
             limit?: string;
             message: string;
             value?: string;
         };
         ReasonBody: {
+            /** @description Why, for people and the record */
             reason?: string;
         };
         Rebalance: {
@@ -2446,6 +2722,7 @@ export interface components {
             amount: string;
             asset?: string;
             tx?: string;
+            /** @description The wallet's name */
             wallet: string;
         };
         RecordFee: {
@@ -2455,27 +2732,39 @@ export interface components {
              */
             amount: string;
             asset?: string;
+            /** @description The bot's id */
             bot?: string;
+            /** @description What kind it is */
             kind: string;
         };
         RecordFill: {
+            /** @description The bot's id */
             bot: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it happened at the venue, where that is not now
+             */
             effective_at?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee?: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The number of the leg at the venue
+             */
             leg?: number;
+            /** @description The market's id */
             market: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             notional?: string;
+            /** @description The outcome of the market that is traded */
             outcome?: string;
+            /** @description The permit under which the order was placed */
             permit_id?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -2487,28 +2776,42 @@ export interface components {
              * @example 12.5
              */
             quantity: string;
-            /** @enum {string} */
+            /**
+             * @description buy or sell
+             * @enum {string}
+             */
             side: "buy" | "sell";
-            /** @enum {string} */
+            /**
+             * @description Where it stands
+             * @enum {string}
+             */
             status?: "confirmed" | "provisional";
+            /** @description The venue's id of the fill or trade: reported twice it is recorded once */
             trade_id: string;
+            /** @description The venue, part of the identity of a fill */
             venue?: string;
         };
         RecordTrade: {
+            /** @description The bot's id */
             bot: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it happened at the venue, where that is not now
+             */
             effective_at?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee?: string;
+            /** @description The market's id */
             market: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             pnl: string;
+            /** @description The venue's id of the fill or trade: reported twice it is recorded once */
             trade_id: string;
         };
         RecordWithdrawal: {
@@ -2519,6 +2822,7 @@ export interface components {
             amount: string;
             asset?: string;
             tx?: string;
+            /** @description The wallet's name */
             wallet: string;
         };
         RegisterBody: {
@@ -2533,14 +2837,21 @@ export interface components {
              * @example 12.5
              */
             inventory_cap?: string;
-            /** @enum {string} */
+            /**
+             * @description What kind it is
+             * @enum {string}
+             */
             kind?: "directional" | "market_maker";
             strategy?: string;
         };
         RegisterMarket: {
             category?: string;
-            /** @enum {string} */
+            /**
+             * @description What kind it is
+             * @enum {string}
+             */
             kind: "outcome" | "spot" | "perp";
+            /** @description The market's id */
             market: string;
             outcomes?: string[];
             tokens?: {
@@ -2554,17 +2865,22 @@ export interface components {
             };
             chain: string;
             place: string;
+            /** @description The wallet's name */
             wallet: string;
         };
         RemoveAddress: {
             address: string;
             chain: string;
+            /** @description Why, for people and the record */
             reason: string;
         };
         RequestOverride: {
+            /** @description What kind it is */
             kind: string;
             limits?: unknown;
+            /** @description The portfolio's id */
             portfolio?: string;
+            /** @description Why, for people and the record */
             reason: string;
         };
         RequestTransfer: {
@@ -2580,6 +2896,7 @@ export interface components {
              * @example 12.5
              */
             highest_fee?: string;
+            /** @description Why, for people and the record */
             reason: string;
             sweep?: boolean;
             to: string;
@@ -2588,11 +2905,15 @@ export interface components {
             address: string;
             from: string;
             to: string;
+            /** @description The wallet's name */
             wallet: string;
         };
         ResetBody: {
+            /** @description The bot's id */
             bot?: string;
+            /** @description Say what would happen, and record nothing */
             dry_run?: boolean;
+            /** @description Why, for people and the record */
             reason?: string;
             rebase?: boolean;
         };
@@ -2607,7 +2928,9 @@ export interface components {
              * @example 12.5
              */
             before: string;
+            /** @description The bot's id */
             bot: string | null;
+            /** @description The breaker's name */
             breaker: string;
             /** Format: int64 */
             events_since: number;
@@ -2618,7 +2941,10 @@ export interface components {
             limit: string;
             /** Format: int64 */
             open_positions: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
             tripped: boolean;
             would_retrip: boolean;
@@ -2690,8 +3016,11 @@ export interface components {
             wins: number;
         };
         SettleMarket: {
+            /** @description The bot's id */
             bot?: string;
+            /** @description The market's id */
             market: string;
+            /** @description The outcome of the market that is traded */
             outcome?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -2707,19 +3036,25 @@ export interface components {
              */
             clock_behind?: string;
             digest?: string;
+            /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
             permit?: string;
             /** @enum {string} */
             purpose: "order" | "transfer";
             raw?: string;
+            /** @description Every reason that was found */
             reasons: components["schemas"]["SignatureObstacle"][];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
             shape?: string;
             signature?: string;
             signed: boolean;
             transfer?: string;
             tx_hash?: string;
+            /** @description The wallet's name */
             wallet?: string;
         };
         SignBody: {
@@ -2733,21 +3068,25 @@ export interface components {
             permit?: string;
             /** @enum {string} */
             purpose: "order" | "transfer";
+            /** @description Every reason that was found */
             reasons: components["schemas"]["SignatureObstacle"][];
             shape?: string;
             signed: boolean;
             transfer?: string;
+            /** @description The wallet's name */
             wallet?: string;
         };
         SignatureObstacle: {
             /** @enum {string} */
             code: "emergency_stop" | "breaker_tripped" | "bot_stopped" | "permit_unknown" | "permit_used" | "wallet_unknown" | "wrong_signer" | "wrong_token" | "wrong_asset" | "wrong_side" | "quantity" | "price" | "fee" | "expiry" | "market_settled" | "paper_portfolio";
+            /** @description The limit */
             limit?: string;
             message: string;
             value?: string;
         };
         StateAnswer: {
             base_asset: string;
+            /** @description Ids of bots */
             bots: components["schemas"]["Bot"][];
             breakers: components["schemas"]["Breaker"][];
             clock: string;
@@ -2773,8 +3112,12 @@ export interface components {
              * @example 12.5
              */
             lifetime_peak: string;
-            /** @enum {string} */
+            /**
+             * @description paper or live
+             * @enum {string}
+             */
             mode: "paper" | "live";
+            /** @description What to ask after for the next page */
             next?: string;
             overrides: components["schemas"]["Override"][];
             /**
@@ -2783,6 +3126,7 @@ export interface components {
              */
             peak: string;
             policy: components["schemas"]["Policy"];
+            /** @description The portfolio's id */
             portfolio: string;
             positions: components["schemas"]["Position"][];
             /**
@@ -2790,13 +3134,21 @@ export interface components {
              * @example 12.5
              */
             realised_equity: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         StatsAnswer: {
+            /** @description Ids of bots */
             bots: components["schemas"]["BotStats"][];
+            /** @description What to ask after for the next page */
             next?: string;
             portfolio: components["schemas"]["ScopeStats"];
         };
@@ -2810,28 +3162,39 @@ export interface components {
              */
             clock_behind?: string;
             directives: components["schemas"]["Directive"][];
+            /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
             id?: string;
             kept?: boolean;
             permit?: components["schemas"]["PermitAnswer"];
             recorded: boolean;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
             signature?: components["schemas"]["SignatureAnswer"];
         };
         StopBody: {
+            /** @description What kind it is */
             kind: string;
+            /** @description Why, for people and the record */
             reason: string;
         };
         Stopped: {
             kept?: boolean;
+            /** @description The portfolio's id */
             portfolio: string;
             recorded: boolean;
             refused?: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision?: number;
         };
         Trade: {
+            /** @description The bot's id */
             bot: string;
             /** Format: date-time */
             closed_at: string;
@@ -2852,11 +3215,13 @@ export interface components {
              * @example 12.5
              */
             fee: string;
+            /** @description The market's id */
             market: string;
             /** Format: int64 */
             number: number;
             /** Format: date-time */
             opened_at: string | null;
+            /** @description The outcome of the market that is traded */
             outcome: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -2870,18 +3235,32 @@ export interface components {
             quantity: string;
             result: string;
             revised: boolean;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
             trade: string;
+            /** @description The venue's id of the fill or trade: reported twice it is recorded once */
             trade_id: string;
         };
         TradesAnswer: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description What to ask after for the next page
+             */
             next: number | null;
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
             trades: components["schemas"]["Trade"][];
         };
@@ -2896,7 +3275,10 @@ export interface components {
             detail?: string;
             /** Format: date-time */
             ended_at: string | null;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Until when it is good
+             */
             expires_at: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -2906,27 +3288,43 @@ export interface components {
             from: string;
             gas_asset: string;
             hash: string;
-            /** @enum {string} */
+            /**
+             * @description What kind it is
+             * @enum {string}
+             */
             kind: "internal" | "rebalance" | "withdrawal" | "sweep";
             payment: components["schemas"]["Payment"];
+            /** @description Why, for people and the record */
             reason: string;
             rebalance?: components["schemas"]["Rebalance"];
             /** Format: date-time */
             requested_at: string;
             requested_by: string;
-            /** @enum {string} */
+            /**
+             * @description Where it stands
+             * @enum {string}
+             */
             status: "requested" | "approved" | "rejected" | "expired" | "prepared" | "signed" | "broadcast" | "confirmed" | "failed";
             to: string;
             transfer: string;
             tx_hash?: string;
+            /** @description The wallet's name */
             wallet: string;
         };
         TransfersAnswer: {
+            /** @description What to ask after for the next page */
             next?: string;
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
             transfers: components["schemas"]["Transfer"][];
         };
@@ -2937,13 +3335,20 @@ export interface components {
             hot_above_since: string | null;
             increases_denied: boolean;
             policy: components["schemas"]["TreasuryPolicy"];
+            /** @description The portfolio's id */
             portfolio: string;
             proposal?: components["schemas"]["Proposal"];
             /** Format: date-time */
             reconciled_at: string | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
             why?: string;
         };
@@ -2973,6 +3378,7 @@ export interface components {
              * @example 12.5
              */
             min_rebalance_usd?: string;
+            /** @description Why, for people and the record */
             reason: string;
         };
         TreasuryPolicy: {
@@ -3016,6 +3422,7 @@ export interface components {
             recovery_tested_at: string | null;
             /** Format: date-time */
             registered_at: string;
+            /** @description The wallet's name */
             wallet: string;
         };
         WalletAsset: {
@@ -3033,16 +3440,115 @@ export interface components {
             path?: string;
         };
         WalletsAnswer: {
+            /** @description What to ask after for the next page */
             next?: string;
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
             wallets: components["schemas"]["Wallet"][];
         };
     };
-    responses: never;
+    responses: {
+        /** @description It contradicts what is recorded, or the settings of the server; detail says what. */
+        Conflict: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The role of the key may not do this, or not here. */
+        Denied: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The Idempotency-Key was used for another request. */
+        IdempotencyMismatch: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The request is not valid; field says where. */
+        Invalid: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description There is no such thing. */
+        NotFound: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description A problem; its type is urn:pets:problem:<code>. */
+        Problem: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description A bound of the key or of the server is reached: wait as long as Retry-After says, and send it again with the same key. */
+        RateLimited: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description It is too large: split it. */
+        TooLarge: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description There is no valid API key. */
+        Unauthenticated: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Nothing was decided, or the answer did not come in time: send it again with the same key. */
+        Unavailable: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+    };
     parameters: never;
     requestBodies: never;
     headers: never;
@@ -3053,10 +3559,10 @@ export interface operations {
     list_api_keys: {
         parameters: {
             query?: {
-                /** @description what next said: go on behind it */
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path?: never;
@@ -3073,15 +3579,15 @@ export interface operations {
                     "application/json": components["schemas"]["KeyList"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     issue_api_key: {
@@ -3109,15 +3615,16 @@ export interface operations {
                     "application/json": components["schemas"]["IssueAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     revoke_api_key: {
@@ -3128,6 +3635,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The API key's id, not its secret */
                 key: string;
             };
             cookie?: never;
@@ -3147,21 +3655,25 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     engage_stop_everywhere: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3189,15 +3701,16 @@ export interface operations {
                     "application/json": components["schemas"]["StopAllAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     key_status: {
@@ -3218,15 +3731,15 @@ export interface operations {
                     "application/json": components["schemas"]["KeyStatus"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     start_key_rotation: {
@@ -3251,24 +3764,24 @@ export interface operations {
                     "application/json": components["schemas"]["RotationReport"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     list_portfolios: {
         parameters: {
             query?: {
-                /** @description what next said: go on behind it */
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path?: never;
@@ -3285,15 +3798,15 @@ export interface operations {
                     "application/json": components["schemas"]["PortfolioList"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     open_portfolio: {
@@ -3321,15 +3834,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     get_portfolio: {
@@ -3338,14 +3852,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3361,15 +3876,15 @@ export interface operations {
                     "application/json": components["schemas"]["PortfolioAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     address_book: {
@@ -3378,14 +3893,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3401,15 +3917,15 @@ export interface operations {
                     "application/json": components["schemas"]["BookAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     add_address: {
@@ -3420,6 +3936,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3439,15 +3956,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     remove_address: {
@@ -3458,6 +3976,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3477,15 +3996,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     post_adjustment: {
@@ -3496,6 +4016,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3515,15 +4036,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     approvals: {
@@ -3532,14 +4054,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3555,15 +4078,15 @@ export interface operations {
                     "application/json": components["schemas"]["TransfersAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     balances: {
@@ -3572,14 +4095,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3595,15 +4119,15 @@ export interface operations {
                     "application/json": components["schemas"]["BalancesAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     batch: {
@@ -3611,6 +4135,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3630,15 +4155,15 @@ export interface operations {
                     "application/json": components["schemas"]["BatchAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     register_bot: {
@@ -3649,6 +4174,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3668,15 +4194,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     allocate_capital: {
@@ -3687,7 +4214,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The bot's id */
                 bot: string;
             };
             cookie?: never;
@@ -3707,15 +4236,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     start_bot: {
@@ -3726,7 +4256,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The bot's id */
                 bot: string;
             };
             cookie?: never;
@@ -3746,15 +4278,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     stop_bot: {
@@ -3765,7 +4298,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The bot's id */
                 bot: string;
             };
             cookie?: never;
@@ -3794,15 +4329,16 @@ export interface operations {
                     "application/json": components["schemas"]["StopAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     breakers: {
@@ -3811,14 +4347,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3834,26 +4371,28 @@ export interface operations {
                     "application/json": components["schemas"]["BreakersAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     reset_breaker: {
         parameters: {
             query?: never;
-            header: {
-                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
-                "Idempotency-Key": string;
+            header?: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries. Needed for all but what records nothing */
+                "Idempotency-Key"?: string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The breaker's name, such as consecutive_losses */
                 breaker: string;
             };
             cookie?: never;
@@ -3873,15 +4412,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"] | components["schemas"]["ResetPreview"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     record_deposit: {
@@ -3892,6 +4432,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3911,15 +4452,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     engage_stop: {
@@ -3930,6 +4472,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3958,15 +4501,16 @@ export interface operations {
                     "application/json": components["schemas"]["StopAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     request_clear: {
@@ -3977,6 +4521,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3996,15 +4541,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     confirm_clear: {
@@ -4015,7 +4561,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The id of the request to clear the stop */
                 request: string;
             };
             cookie?: never;
@@ -4035,15 +4583,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     equity: {
@@ -4052,18 +4601,19 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description RFC 3339 time */
+                min_revision?: number;
+                /** @description only points from this time on */
                 from?: string;
-                /** @description RFC 3339 time */
+                /** @description only points up to this time */
                 to?: string;
-                /** @description thinned to about this many: 3 to 100000, 500 by default */
-                points?: string;
+                /** @description thinned to about this many */
+                points?: number;
                 /** @description only points of revisions above this */
-                after?: string;
+                after?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4079,15 +4629,15 @@ export interface operations {
                     "application/json": components["schemas"]["EquityAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     events: {
@@ -4096,16 +4646,17 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
+                min_revision?: number;
                 /** @description only events after this revision */
-                after?: string;
+                after?: number;
                 /** @description only types that begin with one of these, separated by commas, such as breaker,fill.recorded */
                 types?: string;
-                /** @description at most this many: 1 to 1000, 100 by default; fewer where they would be over 4 MiB */
-                limit?: string;
+                /** @description at most this many; fewer where they would be over 4 MiB */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4121,15 +4672,15 @@ export interface operations {
                     "application/json": components["schemas"]["EventsAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     record_fee: {
@@ -4140,6 +4691,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4159,15 +4711,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     record_fill: {
@@ -4178,6 +4731,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4197,15 +4751,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     confirm_fill: {
@@ -4216,7 +4771,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The fill's trade_id */
                 trade_id: string;
             };
             cookie?: never;
@@ -4236,15 +4793,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     void_fill: {
@@ -4255,7 +4813,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The fill's trade_id */
                 trade_id: string;
             };
             cookie?: never;
@@ -4275,15 +4835,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     import_rows: {
@@ -4291,6 +4852,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4310,15 +4872,15 @@ export interface operations {
                     "application/json": components["schemas"]["ImportAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     change_limits: {
@@ -4329,6 +4891,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4348,15 +4911,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     register_market: {
@@ -4367,6 +4931,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4386,15 +4951,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     mark_prices: {
@@ -4405,6 +4971,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4424,15 +4991,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     request_override: {
@@ -4443,6 +5011,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4462,15 +5031,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     confirm_override: {
@@ -4481,7 +5051,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The override's id */
                 override: string;
             };
             cookie?: never;
@@ -4501,15 +5073,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     permits: {
@@ -4518,16 +5091,17 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
+                min_revision?: number;
                 /** @description only this bot */
                 bot?: string;
-                /** @description what next said: go on behind it */
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4543,28 +5117,29 @@ export interface operations {
                     "application/json": components["schemas"]["PermitsAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     ask_permit: {
         parameters: {
             query?: {
-                /** @description true: run every check, record nothing, reserve nothing; needs no Idempotency-Key */
-                preview?: string;
+                /** @description run every check, record nothing, reserve nothing; needs no Idempotency-Key */
+                preview?: boolean;
             };
-            header: {
-                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
-                "Idempotency-Key": string;
+            header?: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries. Needed for all but what records nothing */
+                "Idempotency-Key"?: string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4584,15 +5159,16 @@ export interface operations {
                     "application/json": components["schemas"]["PermitAnswered"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     place_permit: {
@@ -4603,7 +5179,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The permit's id: permit_id of the answer that granted it */
                 permit: string;
             };
             cookie?: never;
@@ -4623,15 +5201,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     release_permit: {
@@ -4642,7 +5221,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The permit's id: permit_id of the answer that granted it */
                 permit: string;
             };
             cookie?: never;
@@ -4662,15 +5243,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     positions: {
@@ -4679,16 +5261,17 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
+                min_revision?: number;
                 /** @description only this bot */
                 bot?: string;
-                /** @description what next said: go on behind it */
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4704,15 +5287,15 @@ export interface operations {
                     "application/json": components["schemas"]["PositionsAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     propose_rebalance: {
@@ -4723,6 +5306,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4742,15 +5326,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     reconcile: {
@@ -4761,6 +5346,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4780,15 +5366,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     settle_market: {
@@ -4799,6 +5386,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4818,15 +5406,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     sign_order: {
@@ -4837,6 +5426,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4856,15 +5446,16 @@ export interface operations {
                     "application/json": components["schemas"]["SignAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     state: {
@@ -4873,14 +5464,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4896,15 +5488,15 @@ export interface operations {
                     "application/json": components["schemas"]["StateAnswer"] | components["schemas"]["OwnStateAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     stats: {
@@ -4913,14 +5505,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4936,15 +5529,15 @@ export interface operations {
                     "application/json": components["schemas"]["StatsAnswer"] | components["schemas"]["OwnStats"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     stream: {
@@ -4953,13 +5546,14 @@ export interface operations {
                 /** @description only types that begin with one of these, separated by commas; directives always come */
                 types?: string;
                 /** @description begin after this revision instead of now; Last-Event-ID wins */
-                after?: string;
+                after?: number;
             };
             header?: {
                 /** @description Resume after this revision */
-                "Last-Event-ID"?: string;
+                "Last-Event-ID"?: number;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4972,18 +5566,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": components["schemas"]["EventAnswer"];
+                    "text/event-stream": components["schemas"]["Hello"] | components["schemas"]["EventAnswer"] | components["schemas"]["DirectiveMessage"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     trades: {
@@ -4992,16 +5586,17 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
+                min_revision?: number;
                 /** @description only this bot */
                 bot?: string;
                 /** @description only trades with a number above this */
-                after?: string;
-                /** @description at most this many: 1 to 1000, 100 by default */
-                limit?: string;
+                after?: number;
+                /** @description at most this many */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5017,15 +5612,15 @@ export interface operations {
                     "application/json": components["schemas"]["TradesAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     record_trade: {
@@ -5036,6 +5631,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5055,15 +5651,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     transfers: {
@@ -5072,14 +5669,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5095,15 +5693,15 @@ export interface operations {
                     "application/json": components["schemas"]["TransfersAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     request_transfer: {
@@ -5114,6 +5712,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5133,15 +5732,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     approve_transfer: {
@@ -5152,7 +5752,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The transfer's id */
                 transfer: string;
             };
             cookie?: never;
@@ -5172,15 +5774,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     reject_transfer: {
@@ -5191,7 +5794,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The transfer's id */
                 transfer: string;
             };
             cookie?: never;
@@ -5211,15 +5816,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     import_signed: {
@@ -5230,7 +5836,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The transfer's id */
                 transfer: string;
             };
             cookie?: never;
@@ -5250,15 +5858,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     treasury: {
@@ -5267,10 +5876,11 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
+                min_revision?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5286,15 +5896,15 @@ export interface operations {
                     "application/json": components["schemas"]["TreasuryAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     change_treasury_policy: {
@@ -5305,6 +5915,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5324,15 +5935,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     wallets: {
@@ -5341,14 +5953,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5364,15 +5977,15 @@ export interface operations {
                     "application/json": components["schemas"]["WalletsAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     register_wallet: {
@@ -5383,6 +5996,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5402,15 +6016,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     record_key: {
@@ -5421,7 +6036,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The wallet's name */
                 wallet: string;
             };
             cookie?: never;
@@ -5441,15 +6058,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     load_wallet: {
@@ -5460,7 +6078,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The wallet's name */
                 wallet: string;
             };
             cookie?: never;
@@ -5480,15 +6100,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     test_recovery: {
@@ -5499,7 +6120,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The wallet's name */
                 wallet: string;
             };
             cookie?: never;
@@ -5519,15 +6142,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     use_key: {
@@ -5538,7 +6162,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The wallet's name */
                 wallet: string;
             };
             cookie?: never;
@@ -5558,15 +6184,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     record_withdrawal: {
@@ -5577,6 +6204,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5596,15 +6224,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
 }
