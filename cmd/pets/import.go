@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -77,11 +78,17 @@ func someFile(_ *cobra.Command, args []string) error {
 	return nil
 }
 
+// importGC is how much garbage may gather during an import, in percent of what is kept.
+const importGC = 40
+
 func (a *app) importFiles(ctx context.Context, f importFlags, paths []string) error {
 	options, err := a.importOptions(f)
 	if err != nil {
 		return errUsage{err}
 	}
+	// Most of what an import holds stays until its end, so the collector's default, as much
+	// garbage as there is to keep, would double the memory of a long one.
+	defer debug.SetGCPercent(debug.SetGCPercent(importGC))
 	bar := a.progress("reading", 0)
 	plan, err := tradefile.Read(ctx, paths, tradefile.Options{Bot: f.bot, AsTrades: f.asTrades, KeepBad: f.skipBad != "", Round: f.round}, bar.to)
 	bar.finish()
