@@ -40,7 +40,8 @@ type Plan struct {
 func (p *Plan) Len() int { return len(p.places) }
 
 // All returns the rows by time; ties by order of files, then of rows. Each is read again
-// from the text that Read has checked, which nobody can change meanwhile.
+// from the text that Read has checked, which nobody can change meanwhile. The rows are for
+// one goroutine.
 func (p *Plan) All() iter.Seq[*Row] {
 	return func(yield func(*Row) bool) {
 		var n occurrences
