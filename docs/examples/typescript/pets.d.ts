@@ -1217,16 +1217,19 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         AddAddress: {
+            /** @description The address on the chain */
             address: string;
+            /** @description The chain's id */
             chain: string;
             label: string;
         };
         AddressBody: {
+            /** @description The address on the chain */
             address: string;
         };
         AmountBody: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             amount: string;
@@ -1237,6 +1240,7 @@ export interface components {
              * @example 30s
              */
             clock_behind?: string;
+            /** @description What bots have to do now */
             directives: components["schemas"]["Directive"][];
             /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
@@ -1254,7 +1258,7 @@ export interface components {
             /** @description The bot's id */
             bot: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fee of the whole order, where it can have one; the fee_bps of the limits by default. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee?: string;
@@ -1263,10 +1267,7 @@ export interface components {
              * @enum {string}
              */
             intent?: "directional" | "arbitrage" | "market_making";
-            /**
-             * @description What kind it is
-             * @enum {string}
-             */
+            /** @enum {string} */
             kind?: "outcome" | "spot" | "perp";
             /**
              * @description A duration such as 30s, 15m or 1h.
@@ -1276,7 +1277,7 @@ export interface components {
             /** @description The orders of an arbitrage */
             legs?: components["schemas"]["Leg"][];
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The worst price that the order accepts. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             limit_price?: string;
@@ -1284,9 +1285,10 @@ export interface components {
             market?: string;
             /** @description The outcome of the market that is traded */
             outcome?: string;
+            /** @description In a paper portfolio: let the engine fill the order */
             paper_fill?: boolean;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much: of an order or a fill above 0, and side says which way it goes; of a position below 0 where it is short. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             quantity?: string;
@@ -1304,15 +1306,19 @@ export interface components {
             ttl?: string;
         };
         Attempt: {
+            /** @description What is signed: 0x and hex */
             digest: string;
             /** Format: int64 */
             nonce: number;
             sent: boolean;
             transaction: unknown;
+            /** @description The transaction's hash on the chain */
             tx_hash?: string;
         };
         Balance: {
+            /** @description The account in the double-entry books */
             account: string;
+            /** @description The asset, such as USDC */
             asset: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -1341,25 +1347,28 @@ export interface components {
             time: string;
         };
         BatchAnswer: {
+            /** @description The answers, in the order of the commands */
             results: components["schemas"]["BatchResult"][];
         };
         BatchBody: {
+            /** @description The commands, in order */
             commands: components["schemas"]["BatchItem"][];
         };
         BatchItem: {
+            /** @description The fields of the command */
             body: unknown;
+            /** @description The name of the command */
             command: string;
+            /** @description The UUID of the command */
             idempotency_key: string;
         };
         BatchResult: {
             answer?: unknown;
             problem?: components["schemas"]["Problem"];
             replayed?: boolean;
+            /** @description Left out what made the answer too long */
             short?: boolean;
-            /**
-             * Format: int64
-             * @description Where it stands
-             */
+            /** Format: int64 */
             status: number;
         };
         BookAnswer: {
@@ -1400,13 +1409,19 @@ export interface components {
              */
             equity: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Fees paid. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fees: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many lost
+             */
             losses: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many neither won nor lost
+             */
             neutral: number;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -1418,14 +1433,17 @@ export interface components {
              * @example 12.5
              */
             realised_pnl: string;
-            /**
-             * @description Where it stands
-             * @enum {string}
-             */
+            /** @enum {string} */
             status: "registered" | "running" | "stopped";
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Closed trades
+             */
             trades: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many won
+             */
             wins: number;
         };
         BotStats: {
@@ -1433,7 +1451,7 @@ export interface components {
             bot: string;
             closed_breakers: components["schemas"]["ClosedBreaker"][];
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Fees paid. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fees: string;
@@ -1454,7 +1472,10 @@ export interface components {
             gross_profit: string;
             /** Format: int64 */
             longest_loss_streak: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many lost
+             */
             losses: number;
             max_drawdown: components["schemas"]["ClosedDrawdown"];
             max_drawdown_marked: components["schemas"]["Drawdown"];
@@ -1463,7 +1484,10 @@ export interface components {
              * @example 12.5
              */
             net_pnl: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many neither won nor lost
+             */
             neutral: number;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -1480,14 +1504,20 @@ export interface components {
              * @example 12.5
              */
             realised_pnl: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Closed trades
+             */
             trades: number;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             win_rate: string | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many won
+             */
             wins: number;
         };
         Breaker: {
@@ -1495,17 +1525,13 @@ export interface components {
             bot: string | null;
             /** @description The breaker's name */
             breaker: string;
-            /** @description The limit */
             limit: unknown;
             /**
              * Format: int64
              * @description The place in the portfolio's history
              */
             revision: number | null;
-            /**
-             * @description Where it stands
-             * @enum {string}
-             */
+            /** @enum {string} */
             status: "ok" | "warned" | "tripped";
             value: unknown;
         };
@@ -1615,7 +1641,10 @@ export interface components {
              * @description The time of it
              */
             time: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The id of the trade
+             */
             trade: number;
             value: unknown;
         };
@@ -1659,7 +1688,9 @@ export interface components {
             /** Format: date-time */
             added_at: string;
             added_by: string;
+            /** @description The address on the chain */
             address: string;
+            /** @description The chain's id */
             chain: string;
             label: string;
         };
@@ -1677,6 +1708,7 @@ export interface components {
             open: string;
         };
         Difference: {
+            /** @description The asset, such as USDC */
             asset: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -1686,17 +1718,23 @@ export interface components {
             place: string;
         };
         Directive: {
-            /** @enum {string} */
+            /**
+             * @description What to do
+             * @enum {string}
+             */
             action: "stop" | "close_positions";
-            /** @description Ids of bots */
+            /** @description The bots */
             bots: string[];
             /** @description Why, for people and the record */
             reason: string;
         };
         DirectiveMessage: {
-            /** @enum {string} */
+            /**
+             * @description What to do
+             * @enum {string}
+             */
             action: "stop" | "close_positions";
-            /** @description Ids of bots */
+            /** @description The bots */
             bots: string[];
             /** @description Why, for people and the record */
             reason: string;
@@ -1730,7 +1768,6 @@ export interface components {
         };
         EmergencyStop: {
             engaged: boolean;
-            /** @description What kind it is */
             kind: string | null;
             /** @description Why, for people and the record */
             reason: string | null;
@@ -1789,9 +1826,11 @@ export interface components {
              * @description The time of it
              */
             time: string;
+            /** @description Whether it is tripped */
             tripped?: string;
         };
         EventAnswer: {
+            /** @description The event as it is stored */
             data: unknown;
             metadata?: unknown;
             /**
@@ -1804,7 +1843,6 @@ export interface components {
              * @description The time of it
              */
             time: string;
-            /** @description The type */
             type: string;
             /** @description The person */
             user: string;
@@ -1816,7 +1854,6 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
-            /** @description The type */
             type: string;
         };
         EventsAnswer: {
@@ -1854,6 +1891,7 @@ export interface components {
             hash: string;
         };
         Hello: {
+            /** @description What bots have to do now */
             directives: components["schemas"]["Directive"][];
             /** @description The portfolio's id */
             portfolio: string;
@@ -1864,14 +1902,15 @@ export interface components {
             revision: number;
         };
         ImportAnswer: {
+            /** @description The answers, in the order of the commands */
             results: components["schemas"]["ImportResult"][];
         };
         ImportBody: {
             rows: components["schemas"]["ImportRow"][];
         };
         ImportEvent: {
+            /** @description The event as it is stored */
             data: unknown;
-            /** @description The type */
             type: string;
         };
         ImportResult: {
@@ -1887,12 +1926,11 @@ export interface components {
             revision: number;
         };
         ImportRow: {
-            /**
-             * Format: date-time
-             * @description The time of it
-             */
+            /** Format: date-time */
             at: string;
+            /** @description The fields of the command */
             body: unknown;
+            /** @description The name of the command */
             command: string;
             key: string;
             newcomers?: components["schemas"]["Newcomers"];
@@ -1906,6 +1944,7 @@ export interface components {
              * @example 30s
              */
             clock_behind?: string;
+            /** @description What bots have to do now */
             directives: components["schemas"]["Directive"][];
             /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
@@ -1927,7 +1966,10 @@ export interface components {
             note?: string;
             /** @description The portfolio's id */
             portfolio?: string;
-            /** @enum {string} */
+            /**
+             * @description What the key may do
+             * @enum {string}
+             */
             role: "bot" | "feed" | "operator" | "approver" | "admin" | "auditor";
             /** @description The person */
             user: string;
@@ -1944,7 +1986,10 @@ export interface components {
             portfolio?: string;
             /** Format: date-time */
             revoked_at: string | null;
-            /** @enum {string} */
+            /**
+             * @description What the key may do
+             * @enum {string}
+             */
             role: "bot" | "feed" | "operator" | "approver" | "admin" | "auditor";
             /** @description The person */
             user: string;
@@ -1976,17 +2021,14 @@ export interface components {
         };
         Leg: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fee of the whole leg, where it can have one; the fee_bps of the limits by default. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee?: string;
-            /**
-             * @description What kind it is
-             * @enum {string}
-             */
+            /** @enum {string} */
             kind?: "outcome" | "spot" | "perp";
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The worst price that the order accepts. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             limit_price: string;
@@ -1995,7 +2037,7 @@ export interface components {
             /** @description The outcome of the market that is traded */
             outcome?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much: of an order or a fill above 0, and side says which way it goes; of a position below 0 where it is short. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             quantity: string;
@@ -2007,10 +2049,10 @@ export interface components {
         };
         LegAnswer: {
             fill?: components["schemas"]["PaperFill"];
-            /** @description The permit under which the order was placed */
+            /** @description The permit's id, under which the order is placed */
             permit_id: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The cash that is reserved for the order. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             reserved: string;
@@ -2094,13 +2136,14 @@ export interface components {
             zone_bounds?: string[];
         };
         Mark: {
+            /** @description The asset, such as USDC */
             asset?: string;
             /** @description The market's id */
             market?: string;
             /** @description The outcome of the market that is traded */
             outcome?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The price of one. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             price: string;
@@ -2116,19 +2159,17 @@ export interface components {
             /** @description The bot's id */
             bot?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The capital of the bot, out of the treasury. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             capital?: string;
-            /**
-             * @description What kind it is
-             * @enum {string}
-             */
+            /** @enum {string} */
             kind?: "outcome" | "spot" | "perp";
             /** @description The market's id */
             market?: string;
         };
         OpenBody: {
+            /** @description The asset in which the portfolio is valued */
             base_asset?: string;
             /** Format: int64 */
             base_decimals?: number;
@@ -2153,13 +2194,9 @@ export interface components {
             total: number;
         };
         Override: {
-            /**
-             * Format: date-time
-             * @description The time of it
-             */
+            /** Format: date-time */
             at: string;
             confirmed_by: string;
-            /** @description What kind it is */
             kind: string;
             limits?: unknown;
             /**
@@ -2175,8 +2212,9 @@ export interface components {
             requested_by: string;
         };
         OwnStateAnswer: {
+            /** @description The asset in which the portfolio is valued */
             base_asset: string;
-            /** @description Ids of bots */
+            /** @description The bots */
             bots: components["schemas"]["Bot"][];
             breakers: components["schemas"]["Breaker"][];
             clock: string;
@@ -2191,6 +2229,7 @@ export interface components {
             policy: components["schemas"]["Policy"];
             /** @description The portfolio's id */
             portfolio: string;
+            /** @description What is held */
             positions: components["schemas"]["Position"][];
             /**
              * Format: int64
@@ -2204,29 +2243,29 @@ export interface components {
             time: string;
         };
         OwnStats: {
-            /** @description Ids of bots */
+            /** @description The bots */
             bots: components["schemas"]["BotStats"][];
             /** @description What to ask after for the next page */
             next?: string;
         };
         PaperFill: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fee. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The cash that moved, without the fee; quantity times price where it is left out. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             notional: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The price of one. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             price: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much: of an order or a fill above 0, and side says which way it goes; of a position below 0 where it is short. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             quantity: string;
@@ -2237,11 +2276,12 @@ export interface components {
         };
         Payment: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             amount: string;
             asset_id: string;
+            /** @description The chain's id */
             chain: string;
             from: string;
             /**
@@ -2252,6 +2292,7 @@ export interface components {
             to: string;
         };
         Permit: {
+            /** @description The id of the arbitrage */
             arbitrage?: string;
             /** @description The bot's id */
             bot: string;
@@ -2271,7 +2312,7 @@ export interface components {
              */
             left: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The worst price that the order accepts. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             limit_price: string;
@@ -2279,16 +2320,17 @@ export interface components {
             market: string;
             /** @description The outcome of the market that is traded */
             outcome: string;
+            /** @description In a paper portfolio: let the engine fill the order */
             paper_fill?: boolean;
-            /** @description The permit under which the order was placed */
+            /** @description The permit's id, under which the order is placed */
             permit_id: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much: of an order or a fill above 0, and side says which way it goes; of a position below 0 where it is short. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             quantity: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The cash that is reserved for the order. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             reserved: string;
@@ -2297,24 +2339,20 @@ export interface components {
              * @enum {string}
              */
             side: "buy" | "sell";
-            /**
-             * @description Where it stands
-             * @enum {string}
-             */
+            /** @enum {string} */
             status: "granted" | "working";
         };
         PermitAnswer: {
+            /** @description Whether the order may be placed */
             allowed: boolean;
+            /** @description The id of the arbitrage */
             arbitrage?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What it costs. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             cost?: string;
-            /**
-             * Format: date-time
-             * @description Until when it holds
-             */
+            /** Format: date-time */
             deadline?: string;
             /**
              * Format: date-time
@@ -2324,12 +2362,12 @@ export interface components {
             fill?: components["schemas"]["PaperFill"];
             /** @description The orders of an arbitrage */
             legs?: components["schemas"]["LegAnswer"][];
-            /** @description The permit under which the order was placed */
+            /** @description The permit's id, under which the order is placed */
             permit_id?: string;
             /** @description Every reason that was found */
             reasons: components["schemas"]["Reason"][];
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The cash that is reserved for the order. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             reserved: string;
@@ -2340,7 +2378,9 @@ export interface components {
             sure_payout?: string;
         };
         PermitAnswered: {
+            /** @description Whether the order may be placed */
             allowed: boolean;
+            /** @description The id of the arbitrage */
             arbitrage?: string;
             /**
              * @description A duration such as 30s, 15m or 1h.
@@ -2348,15 +2388,13 @@ export interface components {
              */
             clock_behind?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What it costs. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             cost?: string;
-            /**
-             * Format: date-time
-             * @description Until when it holds
-             */
+            /** Format: date-time */
             deadline?: string;
+            /** @description What bots have to do now */
             directives: components["schemas"]["Directive"][];
             /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
@@ -2368,13 +2406,13 @@ export interface components {
             fill?: components["schemas"]["PaperFill"];
             /** @description The orders of an arbitrage */
             legs?: components["schemas"]["LegAnswer"][];
-            /** @description The permit under which the order was placed */
+            /** @description The permit's id, under which the order is placed */
             permit_id?: string;
             preview?: boolean;
             /** @description Every reason that was found */
             reasons: components["schemas"]["Reason"][];
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The cash that is reserved for the order. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             reserved: string;
@@ -2492,10 +2530,11 @@ export interface components {
             zone_bounds: string[];
         };
         PortfolioAnswer: {
+            /** @description The asset in which the portfolio is valued */
             base_asset: string;
             /** Format: int64 */
             base_decimals: number;
-            /** @description Ids of bots */
+            /** @description The bots */
             bots: string[];
             clock: string;
             emergency_stop: components["schemas"]["EmergencyStop"];
@@ -2544,12 +2583,12 @@ export interface components {
             /** @description The bot's id */
             bot: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What it costs. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             cost: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The last price that was recorded. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             mark: string | null;
@@ -2564,10 +2603,11 @@ export interface components {
             outcome: string;
             oversold: boolean;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much: of an order or a fill above 0, and side says which way it goes; of a position below 0 where it is short. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             quantity: string;
+            /** @description The id of the trade */
             trade: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -2580,6 +2620,7 @@ export interface components {
             next?: string;
             /** @description The portfolio's id */
             portfolio: string;
+            /** @description What is held */
             positions: components["schemas"]["Position"][];
             /**
              * Format: int64
@@ -2593,34 +2634,31 @@ export interface components {
             time: string;
         };
         PostAdjustment: {
+            /** @description The account in the double-entry books */
             account: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             amount: string;
+            /** @description The asset, such as USDC */
             asset?: string;
             /** @description Why, for people and the record */
             reason: string;
         };
         Problem: {
+            /** @description For a person */
             detail: string;
             field?: string;
-            /**
-             * Format: int64
-             * @description Where it stands
-             */
+            /** Format: int64 */
             status: number;
             title: string;
-            /**
-             * @description The type
-             * @enum {string}
-             */
+            /** @enum {string} */
             type: "urn:pets:problem:invalid" | "urn:pets:problem:unauthenticated" | "urn:pets:problem:denied" | "urn:pets:problem:not_found" | "urn:pets:problem:conflict" | "urn:pets:problem:would_retrip" | "urn:pets:problem:trade_id_conflict" | "urn:pets:problem:idempotency_mismatch" | "urn:pets:problem:halted" | "urn:pets:problem:too_large" | "urn:pets:problem:rate_limited" | "urn:pets:problem:clock" | "urn:pets:problem:unavailable" | "urn:pets:problem:internal";
         };
         Proposal: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             amount: string;
@@ -2635,11 +2673,11 @@ export interface components {
             code: "emergency_stop" | "breaker_tripped" | "limit_reached" | "bot_unknown" | "bot_stopped" | "market_mismatch" | "market_settled" | "zone_blocked" | "insufficient_cash" | "max_order" | "max_position" | "max_open_positions" | "bot_capital" | "category_exposure" | "order_rate" | "stale_mark" | "not_reducing" | "legs_invalid" | "legs_not_profitable" | "inventory_cap";
             /**
              * Format: int64
-             * @description The number of the leg at the venue
+             * @description The leg it is about, from 1
              */
             leg?: number;
-            /** @description The limit */
             limit?: string;
+            /** @description For a person */
             message: string;
             value?: string;
         };
@@ -2716,10 +2754,11 @@ export interface components {
         };
         RecordDeposit: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             amount: string;
+            /** @description The asset, such as USDC */
             asset?: string;
             tx?: string;
             /** @description The wallet's name */
@@ -2727,14 +2766,14 @@ export interface components {
         };
         RecordFee: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             amount: string;
+            /** @description The asset, such as USDC */
             asset?: string;
             /** @description The bot's id */
             bot?: string;
-            /** @description What kind it is */
             kind: string;
         };
         RecordFill: {
@@ -2746,7 +2785,7 @@ export interface components {
              */
             effective_at?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fee that was paid. More than the permit names is flagged permit_exceeded. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee?: string;
@@ -2758,21 +2797,21 @@ export interface components {
             /** @description The market's id */
             market: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The cash that moved, without the fee; quantity times price where it is left out. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             notional?: string;
             /** @description The outcome of the market that is traded */
             outcome?: string;
-            /** @description The permit under which the order was placed */
+            /** @description The permit's id, under which the order is placed */
             permit_id?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The price of one. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             price: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much: of an order or a fill above 0, and side says which way it goes; of a position below 0 where it is short. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             quantity: string;
@@ -2781,10 +2820,7 @@ export interface components {
              * @enum {string}
              */
             side: "buy" | "sell";
-            /**
-             * @description Where it stands
-             * @enum {string}
-             */
+            /** @enum {string} */
             status?: "confirmed" | "provisional";
             /** @description The venue's id of the fill or trade: reported twice it is recorded once */
             trade_id: string;
@@ -2800,14 +2836,14 @@ export interface components {
              */
             effective_at?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fee. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee?: string;
             /** @description The market's id */
             market: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Profit or loss, net of fees. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             pnl: string;
@@ -2816,10 +2852,11 @@ export interface components {
         };
         RecordWithdrawal: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             amount: string;
+            /** @description The asset, such as USDC */
             asset?: string;
             tx?: string;
             /** @description The wallet's name */
@@ -2827,7 +2864,7 @@ export interface components {
         };
         RegisterBody: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The capital of the bot, out of the treasury. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             capital: string;
@@ -2837,19 +2874,14 @@ export interface components {
              * @example 12.5
              */
             inventory_cap?: string;
-            /**
-             * @description What kind it is
-             * @enum {string}
-             */
+            /** @enum {string} */
             kind?: "directional" | "market_maker";
+            /** @description The strategy's name, for people */
             strategy?: string;
         };
         RegisterMarket: {
             category?: string;
-            /**
-             * @description What kind it is
-             * @enum {string}
-             */
+            /** @enum {string} */
             kind: "outcome" | "spot" | "perp";
             /** @description The market's id */
             market: string;
@@ -2859,23 +2891,26 @@ export interface components {
             };
         };
         RegisterWallet: {
+            /** @description The address on the chain */
             address: string;
             assets?: {
                 [key: string]: string;
             };
+            /** @description The chain's id */
             chain: string;
             place: string;
             /** @description The wallet's name */
             wallet: string;
         };
         RemoveAddress: {
+            /** @description The address on the chain */
             address: string;
+            /** @description The chain's id */
             chain: string;
             /** @description Why, for people and the record */
             reason: string;
         };
         RequestOverride: {
-            /** @description What kind it is */
             kind: string;
             limits?: unknown;
             /** @description The portfolio's id */
@@ -2885,10 +2920,11 @@ export interface components {
         };
         RequestTransfer: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             amount?: string;
+            /** @description The asset, such as USDC */
             asset?: string;
             from: string;
             /**
@@ -2902,6 +2938,7 @@ export interface components {
             to: string;
         };
         Resealed: {
+            /** @description The address on the chain */
             address: string;
             from: string;
             to: string;
@@ -2946,6 +2983,7 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
+            /** @description Whether it is tripped */
             tripped: boolean;
             would_retrip: boolean;
         };
@@ -2958,7 +2996,7 @@ export interface components {
         ScopeStats: {
             closed_breakers: components["schemas"]["ClosedBreaker"][];
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Fees paid. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fees: string;
@@ -2979,7 +3017,10 @@ export interface components {
             gross_profit: string;
             /** Format: int64 */
             longest_loss_streak: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many lost
+             */
             losses: number;
             max_drawdown: components["schemas"]["ClosedDrawdown"];
             max_drawdown_marked: components["schemas"]["Drawdown"];
@@ -2988,7 +3029,10 @@ export interface components {
              * @example 12.5
              */
             net_pnl: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many neither won nor lost
+             */
             neutral: number;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -3005,14 +3049,20 @@ export interface components {
              * @example 12.5
              */
             realised_pnl: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Closed trades
+             */
             trades: number;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             win_rate: string | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many won
+             */
             wins: number;
         };
         SettleMarket: {
@@ -3029,15 +3079,18 @@ export interface components {
             payout: string;
         };
         SignAnswer: {
+            /** @description The address on the chain */
             address?: string;
             /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             clock_behind?: string;
+            /** @description What is signed: 0x and hex */
             digest?: string;
             /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
+            /** @description The permit's id */
             permit?: string;
             /** @enum {string} */
             purpose: "order" | "transfer";
@@ -3052,19 +3105,26 @@ export interface components {
             shape?: string;
             signature?: string;
             signed: boolean;
+            /** @description The transfer's id */
             transfer?: string;
+            /** @description The transaction's hash on the chain */
             tx_hash?: string;
             /** @description The wallet's name */
             wallet?: string;
         };
         SignBody: {
+            /** @description The permit's id */
             permit?: string;
+            /** @description The transfer's id */
             transfer?: string;
             typed_data?: unknown;
         };
         SignatureAnswer: {
+            /** @description The address on the chain */
             address?: string;
+            /** @description What is signed: 0x and hex */
             digest?: string;
+            /** @description The permit's id */
             permit?: string;
             /** @enum {string} */
             purpose: "order" | "transfer";
@@ -3072,6 +3132,7 @@ export interface components {
             reasons: components["schemas"]["SignatureObstacle"][];
             shape?: string;
             signed: boolean;
+            /** @description The transfer's id */
             transfer?: string;
             /** @description The wallet's name */
             wallet?: string;
@@ -3079,14 +3140,15 @@ export interface components {
         SignatureObstacle: {
             /** @enum {string} */
             code: "emergency_stop" | "breaker_tripped" | "bot_stopped" | "permit_unknown" | "permit_used" | "wallet_unknown" | "wrong_signer" | "wrong_token" | "wrong_asset" | "wrong_side" | "quantity" | "price" | "fee" | "expiry" | "market_settled" | "paper_portfolio";
-            /** @description The limit */
             limit?: string;
+            /** @description For a person */
             message: string;
             value?: string;
         };
         StateAnswer: {
+            /** @description The asset in which the portfolio is valued */
             base_asset: string;
-            /** @description Ids of bots */
+            /** @description The bots */
             bots: components["schemas"]["Bot"][];
             breakers: components["schemas"]["Breaker"][];
             clock: string;
@@ -3128,6 +3190,7 @@ export interface components {
             policy: components["schemas"]["Policy"];
             /** @description The portfolio's id */
             portfolio: string;
+            /** @description What is held */
             positions: components["schemas"]["Position"][];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -3146,7 +3209,7 @@ export interface components {
             time: string;
         };
         StatsAnswer: {
-            /** @description Ids of bots */
+            /** @description The bots */
             bots: components["schemas"]["BotStats"][];
             /** @description What to ask after for the next page */
             next?: string;
@@ -3161,6 +3224,7 @@ export interface components {
              * @example 30s
              */
             clock_behind?: string;
+            /** @description What bots have to do now */
             directives: components["schemas"]["Directive"][];
             /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
@@ -3176,7 +3240,6 @@ export interface components {
             signature?: components["schemas"]["SignatureAnswer"];
         };
         StopBody: {
-            /** @description What kind it is */
             kind: string;
             /** @description Why, for people and the record */
             reason: string;
@@ -3211,7 +3274,7 @@ export interface components {
              */
             exit_notional: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fee. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee: string;
@@ -3224,12 +3287,12 @@ export interface components {
             /** @description The outcome of the market that is traded */
             outcome: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Profit or loss, net of fees. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             pnl: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much: of an order or a fill above 0, and side says which way it goes; of a position below 0 where it is short. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             quantity: string;
@@ -3240,6 +3303,7 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
+            /** @description The id of the trade */
             trade: string;
             /** @description The venue's id of the fill or trade: reported twice it is recorded once */
             trade_id: string;
@@ -3262,16 +3326,19 @@ export interface components {
              * @description The time of it
              */
             time: string;
+            /** @description Closed trades */
             trades: components["schemas"]["Trade"][];
         };
         Transfer: {
             approval_for: string[];
             approved_by?: string;
+            /** @description The asset, such as USDC */
             asset: string;
             attempts: components["schemas"]["Attempt"][];
             /** Format: int64 */
             block?: number;
             code?: string;
+            /** @description For a person */
             detail?: string;
             /** Format: date-time */
             ended_at: string | null;
@@ -3281,17 +3348,14 @@ export interface components {
              */
             expires_at: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fee. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee?: string;
             from: string;
             gas_asset: string;
             hash: string;
-            /**
-             * @description What kind it is
-             * @enum {string}
-             */
+            /** @enum {string} */
             kind: "internal" | "rebalance" | "withdrawal" | "sweep";
             payment: components["schemas"]["Payment"];
             /** @description Why, for people and the record */
@@ -3300,13 +3364,12 @@ export interface components {
             /** Format: date-time */
             requested_at: string;
             requested_by: string;
-            /**
-             * @description Where it stands
-             * @enum {string}
-             */
+            /** @enum {string} */
             status: "requested" | "approved" | "rejected" | "expired" | "prepared" | "signed" | "broadcast" | "confirmed" | "failed";
             to: string;
+            /** @description The transfer's id */
             transfer: string;
+            /** @description The transaction's hash on the chain */
             tx_hash?: string;
             /** @description The wallet's name */
             wallet: string;
@@ -3409,8 +3472,10 @@ export interface components {
             min_rebalance_usd: string;
         };
         Wallet: {
+            /** @description The address on the chain */
             address: string;
             assets: components["schemas"]["WalletAsset"][];
+            /** @description The chain's id */
             chain: string;
             key_id?: string;
             /** Format: date-time */
@@ -3426,6 +3491,7 @@ export interface components {
             wallet: string;
         };
         WalletAsset: {
+            /** @description The asset, such as USDC */
             asset: string;
             /** Format: int64 */
             decimals: number;
@@ -3433,6 +3499,7 @@ export interface components {
             native?: boolean;
         };
         WalletKeyBody: {
+            /** @description The address on the chain */
             address: string;
             key_id: string;
             /** @enum {string} */
