@@ -38,7 +38,7 @@ type importFlags struct {
 type importAnswer struct {
 	importer.Summary
 	BadRows         int            `json:"bad_rows"`
-	Rounded         int            `json:"rounded"` // numbers, with --round
+	Rounded         int            `json:"rounded,omitzero"` // numbers, with --round
 	Files           []importedFile `json:"files"`
 	Seconds         float64        `json:"seconds"`
 	EventsPerSecond float64        `json:"events_per_second"`
