@@ -45,7 +45,7 @@ type breakerEntry struct {
 // Snapshot returns the whole state as canonical JSON: the same state always
 // gives the same bytes.
 func (s *State) Snapshot() ([]byte, error) {
-	out := snapshot{Version: Version, State: s, Instruments: s.SortedInstruments()}
+	out := snapshot{Version: Version, State: s, Instruments: s.SortedInstruments(), Fills: slices.Grow([]fillEntry(nil), len(s.Fills))}
 	for id, ref := range s.Fills {
 		entry := fillEntry{ID: id, FillRef: ref}
 		if in, ok := s.Provisional[id]; ok {

@@ -37,7 +37,7 @@ func resetRoute() route {
 	c := commands.ResetBreaker{}
 	return route{
 		method: http.MethodPost, path: inPortfolio + "/breakers/{breaker}/reset", name: c.Name(), roles: c.Roles(), handle: resetBreaker,
-		summary: "Reset a tripped breaker, with a reason; dry_run says what would happen and needs no Idempotency-Key", command: c.Name(),
+		summary: "Reset a tripped breaker, with a reason; dry_run says what would happen and needs no Idempotency-Key", command: c.Name(), key: keyUnlessDry,
 		body: reflect.TypeFor[resetBody](), answer: reflect.TypeFor[commands.Answer](), also: reflect.TypeFor[resetPreview](),
 	}
 }
@@ -87,7 +87,7 @@ func permitRoute() route {
 		method: http.MethodPost, path: inPortfolio + "/permits", name: c.Name(), roles: c.Roles(), handle: askPermit,
 		summary: "May I trade? A check and a reservation in one; a denial is an answer, with every reason", command: c.Name(),
 		body: reflect.TypeFor[commands.AskPermit](), answer: reflect.TypeFor[permitAnswered](),
-		params: []param{{"preview", "true: run every check, record nothing, reserve nothing; needs no Idempotency-Key"}},
+		params: []param{boolParam("preview", "run every check, record nothing, reserve nothing; needs no Idempotency-Key")}, key: keyUnlessDry,
 	}
 }
 

@@ -46,7 +46,7 @@ func stopRoute() route {
 func stopAllRoute() route {
 	return route{
 		method: http.MethodPost, path: "/v1/emergency-stop", name: "engage_stop_everywhere", roles: commands.EngageStop{}.Roles(), global: true,
-		summary: "Stop every portfolio, at once", handle: engageAll, urgent: true,
+		summary: "Stop every portfolio, at once", handle: engageAll, urgent: true, key: keyAlways,
 		body: reflect.TypeFor[stopBody](), answer: reflect.TypeFor[stopAllAnswer](),
 	}
 }

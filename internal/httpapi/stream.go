@@ -33,8 +33,8 @@ func streamRoute() route {
 		summary: "The events as they become durable, and what bots have to do (text/event-stream); resumes by Last-Event-ID",
 		answer:  reflect.TypeFor[eventAnswer](),
 		params: []param{
-			{"types", "only types that begin with one of these, separated by commas; directives always come"},
-			{"after", "begin after this revision instead of now; Last-Event-ID wins"},
+			textParam("types", "only types that begin with one of these, separated by commas; directives always come"),
+			revisionParam("after", "begin after this revision instead of now; Last-Event-ID wins"),
 		},
 	}
 }

@@ -1217,16 +1217,19 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         AddAddress: {
+            /** @description The address on the chain */
             address: string;
+            /** @description The chain's id */
             chain: string;
             label: string;
         };
         AddressBody: {
+            /** @description The address on the chain */
             address: string;
         };
         AmountBody: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             amount: string;
@@ -1237,23 +1240,32 @@ export interface components {
              * @example 30s
              */
             clock_behind?: string;
+            /** @description What bots have to do now */
             directives: components["schemas"]["Directive"][];
+            /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
             id?: string;
             permit?: components["schemas"]["PermitAnswer"];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
             signature?: components["schemas"]["SignatureAnswer"];
         };
         /** @description One order: market, outcome, side, quantity and limit_price. Or an arbitrage: intent arbitrage and legs, and none of these. */
         AskPermit: {
+            /** @description The bot's id */
             bot: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fee of the whole order, where it can have one; the fee_bps of the limits by default. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee?: string;
-            /** @enum {string} */
+            /**
+             * @description What the order is for; directional by default
+             * @enum {string}
+             */
             intent?: "directional" | "arbitrage" | "market_making";
             /** @enum {string} */
             kind?: "outcome" | "spot" | "perp";
@@ -1262,22 +1274,30 @@ export interface components {
              * @example 30s
              */
             leg_timeout?: string;
+            /** @description The orders of an arbitrage */
             legs?: components["schemas"]["Leg"][];
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The worst price that the order accepts. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             limit_price?: string;
+            /** @description The market's id */
             market?: string;
+            /** @description The outcome of the market that is traded */
             outcome?: string;
+            /** @description In a paper portfolio: let the engine fill the order */
             paper_fill?: boolean;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much: of an order or a fill above 0, and side says which way it goes; of a position below 0 where it is short. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             quantity?: string;
+            /** @description Only reduce what is held */
             reduce_only?: boolean;
-            /** @enum {string} */
+            /**
+             * @description buy or sell
+             * @enum {string}
+             */
             side?: "buy" | "sell";
             /**
              * @description A duration such as 30s, 15m or 1h.
@@ -1286,15 +1306,19 @@ export interface components {
             ttl?: string;
         };
         Attempt: {
+            /** @description What is signed: 0x and hex */
             digest: string;
             /** Format: int64 */
             nonce: number;
             sent: boolean;
             transaction: unknown;
+            /** @description The transaction's hash on the chain */
             tx_hash?: string;
         };
         Balance: {
+            /** @description The account in the double-entry books */
             account: string;
+            /** @description The asset, such as USDC */
             asset: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -1304,45 +1328,68 @@ export interface components {
         };
         BalancesAnswer: {
             accounts: components["schemas"]["Balance"][];
+            /** @description What to ask after for the next page */
             next?: string;
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
             sums: {
                 [key: string]: string;
             };
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         BatchAnswer: {
+            /** @description The answers, in the order of the commands */
             results: components["schemas"]["BatchResult"][];
         };
         BatchBody: {
+            /** @description The commands, in order */
             commands: components["schemas"]["BatchItem"][];
         };
         BatchItem: {
+            /** @description The fields of the command */
             body: unknown;
+            /** @description The name of the command */
             command: string;
+            /** @description The UUID of the command */
             idempotency_key: string;
         };
         BatchResult: {
             answer?: unknown;
             problem?: components["schemas"]["Problem"];
             replayed?: boolean;
+            /** @description Left out what made the answer too long */
             short?: boolean;
             /** Format: int64 */
             status: number;
         };
         BookAnswer: {
             addresses: components["schemas"]["Contact"][];
+            /** @description What to ask after for the next page */
             next?: string;
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         Bot: {
+            /** @description The bot's id */
             bot: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -1362,13 +1409,19 @@ export interface components {
              */
             equity: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Fees paid. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fees: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many lost
+             */
             losses: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many neither won nor lost
+             */
             neutral: number;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -1382,16 +1435,23 @@ export interface components {
             realised_pnl: string;
             /** @enum {string} */
             status: "registered" | "running" | "stopped";
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Closed trades
+             */
             trades: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many won
+             */
             wins: number;
         };
         BotStats: {
+            /** @description The bot's id */
             bot: string;
             closed_breakers: components["schemas"]["ClosedBreaker"][];
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Fees paid. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fees: string;
@@ -1412,7 +1472,10 @@ export interface components {
             gross_profit: string;
             /** Format: int64 */
             longest_loss_streak: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many lost
+             */
             losses: number;
             max_drawdown: components["schemas"]["ClosedDrawdown"];
             max_drawdown_marked: components["schemas"]["Drawdown"];
@@ -1421,7 +1484,10 @@ export interface components {
              * @example 12.5
              */
             net_pnl: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many neither won nor lost
+             */
             neutral: number;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -1438,21 +1504,32 @@ export interface components {
              * @example 12.5
              */
             realised_pnl: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Closed trades
+             */
             trades: number;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             win_rate: string | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many won
+             */
             wins: number;
         };
         Breaker: {
+            /** @description The bot's id */
             bot: string | null;
+            /** @description The breaker's name */
             breaker: string;
             limit: unknown;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number | null;
             /** @enum {string} */
             status: "ok" | "warned" | "tripped";
@@ -1461,11 +1538,19 @@ export interface components {
         BreakersAnswer: {
             breakers: components["schemas"]["Breaker"][];
             emergency_stop: components["schemas"]["EmergencyStop"];
+            /** @description What to ask after for the next page */
             next?: string;
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         Change_limits_body: {
@@ -1498,6 +1583,11 @@ export interface components {
              * @example 12.5
              */
             max_bot_capital_pct?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            max_bot_daily_loss_pct?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -1538,20 +1628,33 @@ export interface components {
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
+            max_rolling_loss_pct?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
             paper_slippage_bps?: string;
             /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             permit_ttl?: string;
+            /** @description Why, for people and the record */
             reason: string;
             zone_bounds?: string[];
         };
         ClosedBreaker: {
+            /** @description The breaker's name */
             breaker: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The id of the trade
+             */
             trade: number;
             value: unknown;
         };
@@ -1595,7 +1698,9 @@ export interface components {
             /** Format: date-time */
             added_at: string;
             added_by: string;
+            /** @description The address on the chain */
             address: string;
+            /** @description The chain's id */
             chain: string;
             label: string;
         };
@@ -1613,6 +1718,7 @@ export interface components {
             open: string;
         };
         Difference: {
+            /** @description The asset, such as USDC */
             asset: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -1622,17 +1728,30 @@ export interface components {
             place: string;
         };
         Directive: {
-            /** @enum {string} */
+            /**
+             * @description What to do
+             * @enum {string}
+             */
             action: "stop" | "close_positions";
+            /** @description The bots */
             bots: string[];
+            /** @description Why, for people and the record */
             reason: string;
         };
         DirectiveMessage: {
-            /** @enum {string} */
+            /**
+             * @description What to do
+             * @enum {string}
+             */
             action: "stop" | "close_positions";
+            /** @description The bots */
             bots: string[];
+            /** @description Why, for people and the record */
             reason: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
         };
         Drawdown: {
@@ -1660,19 +1779,30 @@ export interface components {
         EmergencyStop: {
             engaged: boolean;
             kind: string | null;
+            /** @description Why, for people and the record */
             reason: string | null;
             /** Format: date-time */
             since: string | null;
         };
         EmptyBody: Record<string, never>;
         EquityAnswer: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description What to ask after for the next page
+             */
             next?: number;
             points: components["schemas"]["EquityPoint"][];
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         EquityPoint: {
@@ -1696,80 +1826,126 @@ export interface components {
              * @example 12.5
              */
             realised_equity: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
+            /** @description Whether it is tripped */
             tripped?: string;
         };
         EventAnswer: {
+            /** @description The event as it is stored */
             data: unknown;
             metadata?: unknown;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
             stored?: components["schemas"]["RawEvent"];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
             type: string;
+            /** @description The person */
             user: string;
         };
         EventRef: {
             id: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
             type: string;
         };
         EventsAnswer: {
+            /** @description What was recorded */
             events: components["schemas"]["EventAnswer"][];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description What to ask after for the next page
+             */
             next: number | null;
+            /** @description The portfolio's id */
             portfolio: string;
         };
         FillBody: {
+            /** @description The bot's id */
             bot: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The number of the leg at the venue
+             */
             leg?: number;
+            /** @description The venue, part of the identity of a fill */
             venue?: string;
         };
         Gate: {
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
         };
         HashBody: {
             hash: string;
         };
         Hello: {
+            /** @description What bots have to do now */
             directives: components["schemas"]["Directive"][];
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
         };
         ImportAnswer: {
+            /** @description The answers, in the order of the commands */
             results: components["schemas"]["ImportResult"][];
         };
         ImportBody: {
             rows: components["schemas"]["ImportRow"][];
         };
         ImportEvent: {
+            /** @description The event as it is stored */
             data: unknown;
             type: string;
         };
         ImportResult: {
+            /** @description What was recorded */
             events?: components["schemas"]["ImportEvent"][];
             newcomer?: boolean;
             problem?: components["schemas"]["Problem"];
             replayed?: boolean;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
         };
         ImportRow: {
             /** Format: date-time */
             at: string;
+            /** @description The fields of the command */
             body: unknown;
+            /** @description The name of the command */
             command: string;
             key: string;
             newcomers?: components["schemas"]["Newcomers"];
+            /** @description Why, for people and the record */
             reason?: string;
             source: string;
         };
@@ -1779,39 +1955,59 @@ export interface components {
              * @example 30s
              */
             clock_behind?: string;
+            /** @description What bots have to do now */
             directives: components["schemas"]["Directive"][];
+            /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
             id?: string;
             key: string;
             permit?: components["schemas"]["PermitAnswer"];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
             secret?: string;
             signature?: components["schemas"]["SignatureAnswer"];
         };
         IssueBody: {
+            /** @description The bot's id */
             bot?: string;
+            /** @description A note for people */
             note?: string;
+            /** @description The portfolio's id */
             portfolio?: string;
-            /** @enum {string} */
+            /**
+             * @description What the key may do
+             * @enum {string}
+             */
             role: "bot" | "feed" | "operator" | "approver" | "admin" | "auditor";
+            /** @description The person */
             user: string;
         };
         KeyAnswer: {
+            /** @description The bot's id */
             bot?: string;
             /** Format: date-time */
             issued_at: string;
             key: string;
+            /** @description A note for people */
             note?: string;
+            /** @description The portfolio's id */
             portfolio?: string;
             /** Format: date-time */
             revoked_at: string | null;
-            /** @enum {string} */
+            /**
+             * @description What the key may do
+             * @enum {string}
+             */
             role: "bot" | "feed" | "operator" | "approver" | "admin" | "auditor";
+            /** @description The person */
             user: string;
         };
         KeyList: {
             keys: components["schemas"]["KeyAnswer"][];
+            /** @description What to ask after for the next page */
             next?: string;
         };
         KeyStatus: {
@@ -1836,32 +2032,38 @@ export interface components {
         };
         Leg: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fee of the whole leg, where it can have one; the fee_bps of the limits by default. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee?: string;
             /** @enum {string} */
             kind?: "outcome" | "spot" | "perp";
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The worst price that the order accepts. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             limit_price: string;
+            /** @description The market's id */
             market: string;
+            /** @description The outcome of the market that is traded */
             outcome?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much: of an order or a fill above 0, and side says which way it goes; of a position below 0 where it is short. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             quantity: string;
-            /** @enum {string} */
+            /**
+             * @description buy or sell
+             * @enum {string}
+             */
             side: "buy" | "sell";
         };
         LegAnswer: {
             fill?: components["schemas"]["PaperFill"];
+            /** @description The permit's id, under which the order is placed */
             permit_id: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The cash that is reserved for the order. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             reserved: string;
@@ -1896,6 +2098,11 @@ export interface components {
              * @example 12.5
              */
             max_bot_capital_pct?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            max_bot_daily_loss_pct?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -1936,6 +2143,11 @@ export interface components {
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
+            max_rolling_loss_pct?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
             paper_slippage_bps?: string;
             /**
              * @description A duration such as 30s, 15m or 1h.
@@ -1945,11 +2157,14 @@ export interface components {
             zone_bounds?: string[];
         };
         Mark: {
+            /** @description The asset, such as USDC */
             asset?: string;
+            /** @description The market's id */
             market?: string;
+            /** @description The outcome of the market that is traded */
             outcome?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The price of one. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             price: string;
@@ -1958,31 +2173,39 @@ export interface components {
             marks: components["schemas"]["Mark"][];
         };
         NeededReason: {
+            /** @description Why, for people and the record */
             reason: string;
         };
         Newcomers: {
+            /** @description The bot's id */
             bot?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The capital of the bot, out of the treasury. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             capital?: string;
             /** @enum {string} */
             kind?: "outcome" | "spot" | "perp";
+            /** @description The market's id */
             market?: string;
         };
         OpenBody: {
+            /** @description The asset in which the portfolio is valued */
             base_asset?: string;
             /** Format: int64 */
             base_decimals?: number;
             gate?: components["schemas"]["Gate"];
             id: string;
             limits?: components["schemas"]["Limits"];
-            /** @enum {string} */
+            /**
+             * @description paper or live
+             * @enum {string}
+             */
             mode: "paper" | "live";
         };
         OpenRotation: {
             left: string[];
+            /** @description Why, for people and the record */
             reason?: string;
             rotation: string;
             /** Format: date-time */
@@ -2003,62 +2226,83 @@ export interface components {
              */
             offset?: string;
             override: string;
+            /** @description The portfolio's id */
             portfolio?: string;
+            /** @description Why, for people and the record */
             reason: string;
             requested_by: string;
         };
         OwnStateAnswer: {
+            /** @description The asset in which the portfolio is valued */
             base_asset: string;
+            /** @description The bots */
             bots: components["schemas"]["Bot"][];
             breakers: components["schemas"]["Breaker"][];
             clock: string;
             emergency_stop: components["schemas"]["EmergencyStop"];
-            /** @enum {string} */
+            /**
+             * @description paper or live
+             * @enum {string}
+             */
             mode: "paper" | "live";
+            /** @description What to ask after for the next page */
             next?: string;
             policy: components["schemas"]["Policy"];
+            /** @description The portfolio's id */
             portfolio: string;
+            /** @description What is held */
             positions: components["schemas"]["Position"][];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         OwnStats: {
+            /** @description The bots */
             bots: components["schemas"]["BotStats"][];
+            /** @description What to ask after for the next page */
             next?: string;
         };
         PaperFill: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fee. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The cash that moved, without the fee; quantity times price where it is left out. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             notional: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The price of one. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             price: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much: of an order or a fill above 0, and side says which way it goes; of a position below 0 where it is short. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             quantity: string;
+            /** @description The venue's id of the fill or trade: reported twice it is recorded once */
             trade_id: string;
+            /** @description The venue, part of the identity of a fill */
             venue: string;
         };
         Payment: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             amount: string;
             asset_id: string;
+            /** @description The chain's id */
             chain: string;
             from: string;
             /**
@@ -2069,11 +2313,19 @@ export interface components {
             to: string;
         };
         Permit: {
+            /** @description The id of the arbitrage */
             arbitrage?: string;
+            /** @description The bot's id */
             bot: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Until when it is good
+             */
             expires_at: string | null;
-            /** @enum {string} */
+            /**
+             * @description What the order is for; directional by default
+             * @enum {string}
+             */
             intent?: "directional" | "arbitrage" | "market_making";
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -2081,47 +2333,62 @@ export interface components {
              */
             left: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The worst price that the order accepts. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             limit_price: string;
+            /** @description The market's id */
             market: string;
+            /** @description The outcome of the market that is traded */
             outcome: string;
+            /** @description In a paper portfolio: let the engine fill the order */
             paper_fill?: boolean;
+            /** @description The permit's id, under which the order is placed */
             permit_id: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much: of an order or a fill above 0, and side says which way it goes; of a position below 0 where it is short. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             quantity: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The cash that is reserved for the order. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             reserved: string;
-            /** @enum {string} */
+            /**
+             * @description buy or sell
+             * @enum {string}
+             */
             side: "buy" | "sell";
             /** @enum {string} */
             status: "granted" | "working";
         };
         PermitAnswer: {
+            /** @description Whether the order may be placed */
             allowed: boolean;
+            /** @description The id of the arbitrage */
             arbitrage?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What it costs. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             cost?: string;
             /** Format: date-time */
             deadline?: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Until when it is good
+             */
             expires_at?: string;
             fill?: components["schemas"]["PaperFill"];
+            /** @description The orders of an arbitrage */
             legs?: components["schemas"]["LegAnswer"][];
+            /** @description The permit's id, under which the order is placed */
             permit_id?: string;
+            /** @description Every reason that was found */
             reasons: components["schemas"]["Reason"][];
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The cash that is reserved for the order. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             reserved: string;
@@ -2132,7 +2399,9 @@ export interface components {
             sure_payout?: string;
         };
         PermitAnswered: {
+            /** @description Whether the order may be placed */
             allowed: boolean;
+            /** @description The id of the arbitrage */
             arbitrage?: string;
             /**
              * @description A duration such as 30s, 15m or 1h.
@@ -2140,27 +2409,38 @@ export interface components {
              */
             clock_behind?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What it costs. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             cost?: string;
             /** Format: date-time */
             deadline?: string;
+            /** @description What bots have to do now */
             directives: components["schemas"]["Directive"][];
+            /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Until when it is good
+             */
             expires_at?: string;
             fill?: components["schemas"]["PaperFill"];
+            /** @description The orders of an arbitrage */
             legs?: components["schemas"]["LegAnswer"][];
+            /** @description The permit's id, under which the order is placed */
             permit_id?: string;
             preview?: boolean;
+            /** @description Every reason that was found */
             reasons: components["schemas"]["Reason"][];
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The cash that is reserved for the order. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             reserved: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -2169,16 +2449,27 @@ export interface components {
             sure_payout?: string;
         };
         PermitsAnswer: {
+            /** @description What to ask after for the next page */
             next?: string;
             permits: components["schemas"]["Permit"][];
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         PlacedBody: {
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Until when it is good
+             */
             expires_at?: string;
         };
         Policy: {
@@ -2211,6 +2502,11 @@ export interface components {
              * @example 12.5
              */
             max_bot_capital_pct?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            max_bot_daily_loss_pct?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -2251,6 +2547,11 @@ export interface components {
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
+            max_rolling_loss_pct?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
             paper_slippage_bps?: string;
             /**
              * @description A duration such as 30s, 15m or 1h.
@@ -2260,59 +2561,84 @@ export interface components {
             zone_bounds: string[];
         };
         PortfolioAnswer: {
+            /** @description The asset in which the portfolio is valued */
             base_asset: string;
             /** Format: int64 */
             base_decimals: number;
+            /** @description The bots */
             bots: string[];
             clock: string;
             emergency_stop: components["schemas"]["EmergencyStop"];
             gate?: components["schemas"]["Gate"];
-            /** @enum {string} */
+            /**
+             * @description paper or live
+             * @enum {string}
+             */
             mode: "paper" | "live";
+            /** @description What to ask after for the next page */
             next?: string;
             policy: components["schemas"]["Policy"];
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         PortfolioList: {
+            /** @description What to ask after for the next page */
             next?: string;
             portfolios: components["schemas"]["PortfolioSummary"][];
         };
         PortfolioSummary: {
-            /** @enum {string} */
+            /**
+             * @description paper or live
+             * @enum {string}
+             */
             mode: "paper" | "live";
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
         };
         Position: {
+            /** @description The bot's id */
             bot: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What it costs. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             cost: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The last price that was recorded. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             mark: string | null;
+            /** @description The market's id */
             market: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             open_leg?: string;
+            /** @description The outcome of the market that is traded */
             outcome: string;
             oversold: boolean;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much: of an order or a fill above 0, and side says which way it goes; of a position below 0 where it is short. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             quantity: string;
+            /** @description The id of the trade */
             trade: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -2321,25 +2647,38 @@ export interface components {
             unrealised_pnl: string;
         };
         PositionsAnswer: {
+            /** @description What to ask after for the next page */
             next?: string;
+            /** @description The portfolio's id */
             portfolio: string;
+            /** @description What is held */
             positions: components["schemas"]["Position"][];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         PostAdjustment: {
+            /** @description The account in the double-entry books */
             account: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             amount: string;
+            /** @description The asset, such as USDC */
             asset?: string;
+            /** @description Why, for people and the record */
             reason: string;
         };
         Problem: {
+            /** @description For a person */
             detail: string;
             field?: string;
             /** Format: int64 */
@@ -2350,7 +2689,7 @@ export interface components {
         };
         Proposal: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             amount: string;
@@ -2361,19 +2700,25 @@ export interface components {
             raw: string;
         };
         RawEvent: {
+            /** @description The event as it is stored */
             data: unknown;
             type: string;
         };
         Reason: {
             /** @enum {string} */
             code: "emergency_stop" | "breaker_tripped" | "limit_reached" | "bot_unknown" | "bot_stopped" | "market_mismatch" | "market_settled" | "zone_blocked" | "insufficient_cash" | "max_order" | "max_position" | "max_open_positions" | "bot_capital" | "category_exposure" | "order_rate" | "stale_mark" | "not_reducing" | "legs_invalid" | "legs_not_profitable" | "inventory_cap";
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The leg it is about, from 1
+             */
             leg?: number;
             limit?: string;
+            /** @description For a person */
             message: string;
             value?: string;
         };
         ReasonBody: {
+            /** @description Why, for people and the record */
             reason?: string;
         };
         Rebalance: {
@@ -2445,90 +2790,117 @@ export interface components {
         };
         RecordDeposit: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             amount: string;
+            /** @description The asset, such as USDC */
             asset?: string;
             tx?: string;
+            /** @description The wallet's name */
             wallet: string;
         };
         RecordFee: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             amount: string;
+            /** @description The asset, such as USDC */
             asset?: string;
+            /** @description The bot's id */
             bot?: string;
             kind: string;
         };
         RecordFill: {
+            /** @description The bot's id */
             bot: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it happened at the venue, where that is not now
+             */
             effective_at?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fee that was paid. More than the permit names is flagged permit_exceeded. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee?: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The number of the leg at the venue
+             */
             leg?: number;
+            /** @description The market's id */
             market: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The cash that moved, without the fee; quantity times price where it is left out. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             notional?: string;
+            /** @description The outcome of the market that is traded */
             outcome?: string;
+            /** @description The permit's id, under which the order is placed */
             permit_id?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The price of one. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             price: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much: of an order or a fill above 0, and side says which way it goes; of a position below 0 where it is short. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             quantity: string;
-            /** @enum {string} */
+            /**
+             * @description buy or sell
+             * @enum {string}
+             */
             side: "buy" | "sell";
             /** @enum {string} */
             status?: "confirmed" | "provisional";
+            /** @description The venue's id of the fill or trade: reported twice it is recorded once */
             trade_id: string;
+            /** @description The venue, part of the identity of a fill */
             venue?: string;
         };
         RecordTrade: {
+            /** @description The bot's id */
             bot: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it happened at the venue, where that is not now
+             */
             effective_at?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fee. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee?: string;
+            /** @description The market's id */
             market: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Profit or loss, net of fees. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             pnl: string;
+            /** @description The venue's id of the fill or trade: reported twice it is recorded once */
             trade_id: string;
         };
         RecordWithdrawal: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             amount: string;
+            /** @description The asset, such as USDC */
             asset?: string;
             tx?: string;
+            /** @description The wallet's name */
             wallet: string;
         };
         RegisterBody: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The capital of the bot, out of the treasury. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             capital: string;
@@ -2540,12 +2912,14 @@ export interface components {
             inventory_cap?: string;
             /** @enum {string} */
             kind?: "directional" | "market_maker";
+            /** @description The strategy's name, for people */
             strategy?: string;
         };
         RegisterMarket: {
             category?: string;
             /** @enum {string} */
             kind: "outcome" | "spot" | "perp";
+            /** @description The market's id */
             market: string;
             outcomes?: string[];
             tokens?: {
@@ -2553,31 +2927,40 @@ export interface components {
             };
         };
         RegisterWallet: {
+            /** @description The address on the chain */
             address: string;
             assets?: {
                 [key: string]: string;
             };
+            /** @description The chain's id */
             chain: string;
             place: string;
+            /** @description The wallet's name */
             wallet: string;
         };
         RemoveAddress: {
+            /** @description The address on the chain */
             address: string;
+            /** @description The chain's id */
             chain: string;
+            /** @description Why, for people and the record */
             reason: string;
         };
         RequestOverride: {
             kind: string;
             limits?: unknown;
+            /** @description The portfolio's id */
             portfolio?: string;
+            /** @description Why, for people and the record */
             reason: string;
         };
         RequestTransfer: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             amount?: string;
+            /** @description The asset, such as USDC */
             asset?: string;
             from: string;
             /**
@@ -2585,19 +2968,25 @@ export interface components {
              * @example 12.5
              */
             highest_fee?: string;
+            /** @description Why, for people and the record */
             reason: string;
             sweep?: boolean;
             to: string;
         };
         Resealed: {
+            /** @description The address on the chain */
             address: string;
             from: string;
             to: string;
+            /** @description The wallet's name */
             wallet: string;
         };
         ResetBody: {
+            /** @description The bot's id */
             bot?: string;
+            /** @description Say what would happen, and record nothing */
             dry_run?: boolean;
+            /** @description Why, for people and the record */
             reason?: string;
             rebase?: boolean;
         };
@@ -2612,7 +3001,9 @@ export interface components {
              * @example 12.5
              */
             before: string;
+            /** @description The bot's id */
             bot: string | null;
+            /** @description The breaker's name */
             breaker: string;
             /** Format: int64 */
             events_since: number;
@@ -2623,8 +3014,12 @@ export interface components {
             limit: string;
             /** Format: int64 */
             open_positions: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
+            /** @description Whether it is tripped */
             tripped: boolean;
             would_retrip: boolean;
         };
@@ -2637,7 +3032,7 @@ export interface components {
         ScopeStats: {
             closed_breakers: components["schemas"]["ClosedBreaker"][];
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Fees paid. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fees: string;
@@ -2658,7 +3053,10 @@ export interface components {
             gross_profit: string;
             /** Format: int64 */
             longest_loss_streak: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many lost
+             */
             losses: number;
             max_drawdown: components["schemas"]["ClosedDrawdown"];
             max_drawdown_marked: components["schemas"]["Drawdown"];
@@ -2667,7 +3065,10 @@ export interface components {
              * @example 12.5
              */
             net_pnl: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many neither won nor lost
+             */
             neutral: number;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -2684,19 +3085,28 @@ export interface components {
              * @example 12.5
              */
             realised_pnl: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Closed trades
+             */
             trades: number;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             win_rate: string | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many won
+             */
             wins: number;
         };
         SettleMarket: {
+            /** @description The bot's id */
             bot?: string;
+            /** @description The market's id */
             market: string;
+            /** @description The outcome of the market that is traded */
             outcome?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -2705,54 +3115,76 @@ export interface components {
             payout: string;
         };
         SignAnswer: {
+            /** @description The address on the chain */
             address?: string;
             /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             clock_behind?: string;
+            /** @description What is signed: 0x and hex */
             digest?: string;
+            /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
+            /** @description The permit's id */
             permit?: string;
             /** @enum {string} */
             purpose: "order" | "transfer";
             raw?: string;
+            /** @description Every reason that was found */
             reasons: components["schemas"]["SignatureObstacle"][];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
             shape?: string;
             signature?: string;
             signed: boolean;
+            /** @description The transfer's id */
             transfer?: string;
+            /** @description The transaction's hash on the chain */
             tx_hash?: string;
+            /** @description The wallet's name */
             wallet?: string;
         };
         SignBody: {
+            /** @description The permit's id */
             permit?: string;
+            /** @description The transfer's id */
             transfer?: string;
             typed_data?: unknown;
         };
         SignatureAnswer: {
+            /** @description The address on the chain */
             address?: string;
+            /** @description What is signed: 0x and hex */
             digest?: string;
+            /** @description The permit's id */
             permit?: string;
             /** @enum {string} */
             purpose: "order" | "transfer";
+            /** @description Every reason that was found */
             reasons: components["schemas"]["SignatureObstacle"][];
             shape?: string;
             signed: boolean;
+            /** @description The transfer's id */
             transfer?: string;
+            /** @description The wallet's name */
             wallet?: string;
         };
         SignatureObstacle: {
             /** @enum {string} */
             code: "emergency_stop" | "breaker_tripped" | "bot_stopped" | "permit_unknown" | "permit_used" | "wallet_unknown" | "wrong_signer" | "wrong_token" | "wrong_asset" | "wrong_side" | "quantity" | "price" | "fee" | "expiry" | "market_settled" | "paper_portfolio";
             limit?: string;
+            /** @description For a person */
             message: string;
             value?: string;
         };
         StateAnswer: {
+            /** @description The asset in which the portfolio is valued */
             base_asset: string;
+            /** @description The bots */
             bots: components["schemas"]["Bot"][];
             breakers: components["schemas"]["Breaker"][];
             clock: string;
@@ -2778,8 +3210,12 @@ export interface components {
              * @example 12.5
              */
             lifetime_peak: string;
-            /** @enum {string} */
+            /**
+             * @description paper or live
+             * @enum {string}
+             */
             mode: "paper" | "live";
+            /** @description What to ask after for the next page */
             next?: string;
             overrides: components["schemas"]["Override"][];
             /**
@@ -2788,20 +3224,30 @@ export interface components {
              */
             peak: string;
             policy: components["schemas"]["Policy"];
+            /** @description The portfolio's id */
             portfolio: string;
+            /** @description What is held */
             positions: components["schemas"]["Position"][];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             realised_equity: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         StatsAnswer: {
+            /** @description The bots */
             bots: components["schemas"]["BotStats"][];
+            /** @description What to ask after for the next page */
             next?: string;
             portfolio: components["schemas"]["ScopeStats"];
         };
@@ -2814,29 +3260,40 @@ export interface components {
              * @example 30s
              */
             clock_behind?: string;
+            /** @description What bots have to do now */
             directives: components["schemas"]["Directive"][];
+            /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
             id?: string;
             kept?: boolean;
             permit?: components["schemas"]["PermitAnswer"];
             recorded: boolean;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
             signature?: components["schemas"]["SignatureAnswer"];
         };
         StopBody: {
             kind: string;
+            /** @description Why, for people and the record */
             reason: string;
         };
         Stopped: {
             kept?: boolean;
+            /** @description The portfolio's id */
             portfolio: string;
             recorded: boolean;
             refused?: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision?: number;
         };
         Trade: {
+            /** @description The bot's id */
             bot: string;
             /** Format: date-time */
             closed_at: string;
@@ -2853,58 +3310,81 @@ export interface components {
              */
             exit_notional: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fee. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee: string;
+            /** @description The market's id */
             market: string;
             /** Format: int64 */
             number: number;
             /** Format: date-time */
             opened_at: string | null;
+            /** @description The outcome of the market that is traded */
             outcome: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Profit or loss, net of fees. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             pnl: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much: of an order or a fill above 0, and side says which way it goes; of a position below 0 where it is short. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             quantity: string;
             result: string;
             revised: boolean;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
+            /** @description The id of the trade */
             trade: string;
+            /** @description The venue's id of the fill or trade: reported twice it is recorded once */
             trade_id: string;
         };
         TradesAnswer: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description What to ask after for the next page
+             */
             next: number | null;
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
+            /** @description Closed trades */
             trades: components["schemas"]["Trade"][];
         };
         Transfer: {
             approval_for: string[];
             approved_by?: string;
+            /** @description The asset, such as USDC */
             asset: string;
             attempts: components["schemas"]["Attempt"][];
             /** Format: int64 */
             block?: number;
             code?: string;
+            /** @description For a person */
             detail?: string;
             /** Format: date-time */
             ended_at: string | null;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Until when it is good
+             */
             expires_at: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fee. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee?: string;
@@ -2914,6 +3394,7 @@ export interface components {
             /** @enum {string} */
             kind: "internal" | "rebalance" | "withdrawal" | "sweep";
             payment: components["schemas"]["Payment"];
+            /** @description Why, for people and the record */
             reason: string;
             rebalance?: components["schemas"]["Rebalance"];
             /** Format: date-time */
@@ -2922,16 +3403,27 @@ export interface components {
             /** @enum {string} */
             status: "requested" | "approved" | "rejected" | "expired" | "prepared" | "signed" | "broadcast" | "confirmed" | "failed";
             to: string;
+            /** @description The transfer's id */
             transfer: string;
+            /** @description The transaction's hash on the chain */
             tx_hash?: string;
+            /** @description The wallet's name */
             wallet: string;
         };
         TransfersAnswer: {
+            /** @description What to ask after for the next page */
             next?: string;
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
             transfers: components["schemas"]["Transfer"][];
         };
@@ -2942,13 +3434,20 @@ export interface components {
             hot_above_since: string | null;
             increases_denied: boolean;
             policy: components["schemas"]["TreasuryPolicy"];
+            /** @description The portfolio's id */
             portfolio: string;
             proposal?: components["schemas"]["Proposal"];
             /** Format: date-time */
             reconciled_at: string | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
             why?: string;
         };
@@ -2978,6 +3477,7 @@ export interface components {
              * @example 12.5
              */
             min_rebalance_usd?: string;
+            /** @description Why, for people and the record */
             reason: string;
         };
         TreasuryPolicy: {
@@ -3008,8 +3508,10 @@ export interface components {
             min_rebalance_usd: string;
         };
         Wallet: {
+            /** @description The address on the chain */
             address: string;
             assets: components["schemas"]["WalletAsset"][];
+            /** @description The chain's id */
             chain: string;
             key_id?: string;
             /** Format: date-time */
@@ -3021,9 +3523,11 @@ export interface components {
             recovery_tested_at: string | null;
             /** Format: date-time */
             registered_at: string;
+            /** @description The wallet's name */
             wallet: string;
         };
         WalletAsset: {
+            /** @description The asset, such as USDC */
             asset: string;
             /** Format: int64 */
             decimals: number;
@@ -3031,6 +3535,7 @@ export interface components {
             native?: boolean;
         };
         WalletKeyBody: {
+            /** @description The address on the chain */
             address: string;
             key_id: string;
             /** @enum {string} */
@@ -3038,16 +3543,115 @@ export interface components {
             path?: string;
         };
         WalletsAnswer: {
+            /** @description What to ask after for the next page */
             next?: string;
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
             wallets: components["schemas"]["Wallet"][];
         };
     };
-    responses: never;
+    responses: {
+        /** @description It contradicts what is recorded, or the settings of the server; detail says what. */
+        Conflict: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The role of the key may not do this, or not here. */
+        Denied: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The Idempotency-Key was used for another request. */
+        IdempotencyMismatch: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The request is not valid; field says where. */
+        Invalid: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description There is no such thing. */
+        NotFound: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description A problem; its type is urn:pets:problem:<code>. */
+        Problem: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description A bound of the key or of the server is reached: wait as long as Retry-After says, and send it again with the same key. */
+        RateLimited: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description It is too large: split it. */
+        TooLarge: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description There is no valid API key. */
+        Unauthenticated: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Nothing was decided, or the answer did not come in time: send it again with the same key. */
+        Unavailable: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+    };
     parameters: never;
     requestBodies: never;
     headers: never;
@@ -3058,10 +3662,10 @@ export interface operations {
     list_api_keys: {
         parameters: {
             query?: {
-                /** @description what next said: go on behind it */
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path?: never;
@@ -3078,15 +3682,15 @@ export interface operations {
                     "application/json": components["schemas"]["KeyList"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     issue_api_key: {
@@ -3114,15 +3718,16 @@ export interface operations {
                     "application/json": components["schemas"]["IssueAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     revoke_api_key: {
@@ -3133,6 +3738,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The API key's id, not its secret */
                 key: string;
             };
             cookie?: never;
@@ -3152,21 +3758,25 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     engage_stop_everywhere: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3194,15 +3804,16 @@ export interface operations {
                     "application/json": components["schemas"]["StopAllAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     key_status: {
@@ -3223,15 +3834,15 @@ export interface operations {
                     "application/json": components["schemas"]["KeyStatus"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     start_key_rotation: {
@@ -3256,24 +3867,24 @@ export interface operations {
                     "application/json": components["schemas"]["RotationReport"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     list_portfolios: {
         parameters: {
             query?: {
-                /** @description what next said: go on behind it */
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path?: never;
@@ -3290,15 +3901,15 @@ export interface operations {
                     "application/json": components["schemas"]["PortfolioList"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     open_portfolio: {
@@ -3326,15 +3937,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     get_portfolio: {
@@ -3343,14 +3955,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3366,15 +3979,15 @@ export interface operations {
                     "application/json": components["schemas"]["PortfolioAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     address_book: {
@@ -3383,14 +3996,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3406,15 +4020,15 @@ export interface operations {
                     "application/json": components["schemas"]["BookAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     add_address: {
@@ -3425,6 +4039,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3444,15 +4059,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     remove_address: {
@@ -3463,6 +4079,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3482,15 +4099,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     post_adjustment: {
@@ -3501,6 +4119,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3520,15 +4139,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     approvals: {
@@ -3537,14 +4157,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3560,15 +4181,15 @@ export interface operations {
                     "application/json": components["schemas"]["TransfersAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     balances: {
@@ -3577,14 +4198,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3600,15 +4222,15 @@ export interface operations {
                     "application/json": components["schemas"]["BalancesAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     batch: {
@@ -3616,6 +4238,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3635,15 +4258,15 @@ export interface operations {
                     "application/json": components["schemas"]["BatchAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     register_bot: {
@@ -3654,6 +4277,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3673,15 +4297,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     allocate_capital: {
@@ -3692,7 +4317,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The bot's id */
                 bot: string;
             };
             cookie?: never;
@@ -3712,15 +4339,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     start_bot: {
@@ -3731,7 +4359,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The bot's id */
                 bot: string;
             };
             cookie?: never;
@@ -3751,15 +4381,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     stop_bot: {
@@ -3770,7 +4401,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The bot's id */
                 bot: string;
             };
             cookie?: never;
@@ -3799,15 +4432,16 @@ export interface operations {
                     "application/json": components["schemas"]["StopAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     breakers: {
@@ -3816,14 +4450,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3839,26 +4474,28 @@ export interface operations {
                     "application/json": components["schemas"]["BreakersAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     reset_breaker: {
         parameters: {
             query?: never;
-            header: {
-                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
-                "Idempotency-Key": string;
+            header?: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries. Needed for all but what records nothing */
+                "Idempotency-Key"?: string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The breaker's name, such as consecutive_losses */
                 breaker: string;
             };
             cookie?: never;
@@ -3878,15 +4515,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"] | components["schemas"]["ResetPreview"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     record_deposit: {
@@ -3897,6 +4535,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3916,15 +4555,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     engage_stop: {
@@ -3935,6 +4575,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3963,15 +4604,16 @@ export interface operations {
                     "application/json": components["schemas"]["StopAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     request_clear: {
@@ -3982,6 +4624,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4001,15 +4644,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     confirm_clear: {
@@ -4020,7 +4664,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The id of the request to clear the stop */
                 request: string;
             };
             cookie?: never;
@@ -4040,15 +4686,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     equity: {
@@ -4057,18 +4704,19 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description RFC 3339 time */
+                min_revision?: number;
+                /** @description only points from this time on */
                 from?: string;
-                /** @description RFC 3339 time */
+                /** @description only points up to this time */
                 to?: string;
-                /** @description thinned to about this many: 3 to 100000, 500 by default */
-                points?: string;
+                /** @description thinned to about this many */
+                points?: number;
                 /** @description only points of revisions above this */
-                after?: string;
+                after?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4084,15 +4732,15 @@ export interface operations {
                     "application/json": components["schemas"]["EquityAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     events: {
@@ -4101,16 +4749,17 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
+                min_revision?: number;
                 /** @description only events after this revision */
-                after?: string;
+                after?: number;
                 /** @description only types that begin with one of these, separated by commas, such as breaker,fill.recorded */
                 types?: string;
-                /** @description at most this many: 1 to 1000, 100 by default; fewer where they would be over 4 MiB */
-                limit?: string;
+                /** @description at most this many; fewer where they would be over 4 MiB */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4126,15 +4775,15 @@ export interface operations {
                     "application/json": components["schemas"]["EventsAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     record_fee: {
@@ -4145,6 +4794,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4164,15 +4814,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     record_fill: {
@@ -4183,6 +4834,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4202,15 +4854,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     confirm_fill: {
@@ -4221,7 +4874,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The fill's trade_id */
                 trade_id: string;
             };
             cookie?: never;
@@ -4241,15 +4896,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     void_fill: {
@@ -4260,7 +4916,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The fill's trade_id */
                 trade_id: string;
             };
             cookie?: never;
@@ -4280,15 +4938,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     import_rows: {
@@ -4296,6 +4955,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4315,15 +4975,15 @@ export interface operations {
                     "application/json": components["schemas"]["ImportAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     change_limits: {
@@ -4334,6 +4994,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4353,15 +5014,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     register_market: {
@@ -4372,6 +5034,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4391,15 +5054,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     mark_prices: {
@@ -4410,6 +5074,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4429,15 +5094,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     request_override: {
@@ -4448,6 +5114,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4467,15 +5134,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     confirm_override: {
@@ -4486,7 +5154,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The override's id */
                 override: string;
             };
             cookie?: never;
@@ -4506,15 +5176,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     permits: {
@@ -4523,16 +5194,17 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
+                min_revision?: number;
                 /** @description only this bot */
                 bot?: string;
-                /** @description what next said: go on behind it */
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4548,28 +5220,29 @@ export interface operations {
                     "application/json": components["schemas"]["PermitsAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     ask_permit: {
         parameters: {
             query?: {
-                /** @description true: run every check, record nothing, reserve nothing; needs no Idempotency-Key */
-                preview?: string;
+                /** @description run every check, record nothing, reserve nothing; needs no Idempotency-Key */
+                preview?: boolean;
             };
-            header: {
-                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
-                "Idempotency-Key": string;
+            header?: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries. Needed for all but what records nothing */
+                "Idempotency-Key"?: string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4589,15 +5262,16 @@ export interface operations {
                     "application/json": components["schemas"]["PermitAnswered"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     place_permit: {
@@ -4608,7 +5282,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The permit's id: permit_id of the answer that granted it */
                 permit: string;
             };
             cookie?: never;
@@ -4628,15 +5304,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     release_permit: {
@@ -4647,7 +5324,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The permit's id: permit_id of the answer that granted it */
                 permit: string;
             };
             cookie?: never;
@@ -4667,15 +5346,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     positions: {
@@ -4684,16 +5364,17 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
+                min_revision?: number;
                 /** @description only this bot */
                 bot?: string;
-                /** @description what next said: go on behind it */
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4709,15 +5390,15 @@ export interface operations {
                     "application/json": components["schemas"]["PositionsAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     propose_rebalance: {
@@ -4728,6 +5409,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4747,15 +5429,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     reconcile: {
@@ -4766,6 +5449,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4785,15 +5469,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     settle_market: {
@@ -4804,6 +5489,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4823,15 +5509,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     sign_order: {
@@ -4842,6 +5529,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4861,15 +5549,16 @@ export interface operations {
                     "application/json": components["schemas"]["SignAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     state: {
@@ -4878,14 +5567,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4901,15 +5591,15 @@ export interface operations {
                     "application/json": components["schemas"]["StateAnswer"] | components["schemas"]["OwnStateAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     stats: {
@@ -4918,14 +5608,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4941,15 +5632,15 @@ export interface operations {
                     "application/json": components["schemas"]["StatsAnswer"] | components["schemas"]["OwnStats"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     stream: {
@@ -4958,13 +5649,14 @@ export interface operations {
                 /** @description only types that begin with one of these, separated by commas; directives always come */
                 types?: string;
                 /** @description begin after this revision instead of now; Last-Event-ID wins */
-                after?: string;
+                after?: number;
             };
             header?: {
                 /** @description Resume after this revision */
-                "Last-Event-ID"?: string;
+                "Last-Event-ID"?: number;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4977,18 +5669,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": components["schemas"]["EventAnswer"];
+                    "text/event-stream": components["schemas"]["Hello"] | components["schemas"]["EventAnswer"] | components["schemas"]["DirectiveMessage"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     trades: {
@@ -4997,16 +5689,17 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
+                min_revision?: number;
                 /** @description only this bot */
                 bot?: string;
                 /** @description only trades with a number above this */
-                after?: string;
-                /** @description at most this many: 1 to 1000, 100 by default */
-                limit?: string;
+                after?: number;
+                /** @description at most this many */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5022,15 +5715,15 @@ export interface operations {
                     "application/json": components["schemas"]["TradesAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     record_trade: {
@@ -5041,6 +5734,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5060,15 +5754,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     transfers: {
@@ -5077,14 +5772,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5100,15 +5796,15 @@ export interface operations {
                     "application/json": components["schemas"]["TransfersAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     request_transfer: {
@@ -5119,6 +5815,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5138,15 +5835,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     approve_transfer: {
@@ -5157,7 +5855,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The transfer's id */
                 transfer: string;
             };
             cookie?: never;
@@ -5177,15 +5877,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     reject_transfer: {
@@ -5196,7 +5897,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The transfer's id */
                 transfer: string;
             };
             cookie?: never;
@@ -5216,15 +5919,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     import_signed: {
@@ -5235,7 +5939,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The transfer's id */
                 transfer: string;
             };
             cookie?: never;
@@ -5255,15 +5961,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     treasury: {
@@ -5272,10 +5979,11 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
+                min_revision?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5291,15 +5999,15 @@ export interface operations {
                     "application/json": components["schemas"]["TreasuryAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     change_treasury_policy: {
@@ -5310,6 +6018,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5329,15 +6038,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     wallets: {
@@ -5346,14 +6056,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5369,15 +6080,15 @@ export interface operations {
                     "application/json": components["schemas"]["WalletsAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     register_wallet: {
@@ -5388,6 +6099,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5407,15 +6119,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     record_key: {
@@ -5426,7 +6139,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The wallet's name */
                 wallet: string;
             };
             cookie?: never;
@@ -5446,15 +6161,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     load_wallet: {
@@ -5465,7 +6181,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The wallet's name */
                 wallet: string;
             };
             cookie?: never;
@@ -5485,15 +6203,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     test_recovery: {
@@ -5504,7 +6223,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The wallet's name */
                 wallet: string;
             };
             cookie?: never;
@@ -5524,15 +6245,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     use_key: {
@@ -5543,7 +6265,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The wallet's name */
                 wallet: string;
             };
             cookie?: never;
@@ -5563,15 +6287,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     record_withdrawal: {
@@ -5582,6 +6307,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5601,15 +6327,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
 }
