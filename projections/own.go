@@ -70,7 +70,7 @@ func OwnEvent(e domain.Event, bot string, owner func(permit string) string) doma
 	case *domain.BreakerReset:
 		return ifOwn(e, e.Bot == bot || e.Bot == "")
 	case *domain.ClockJumped:
-		return &domain.ClockJumped{By: e.By, PermitsExpired: ownPermits(e.PermitsExpired, bot, owner)}
+		return &domain.ClockJumped{By: e.By, PermitsExpired: ownPermits(e.PermitsExpired, bot, owner), OrdersKept: ownPermits(e.OrdersKept, bot, owner), Moved: e.Moved}
 	case *domain.PermitPlaced:
 		return ifOwn(e, owner(e.Permit) == bot)
 	case *domain.PermitReleased:
