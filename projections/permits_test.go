@@ -28,7 +28,7 @@ func TestPermitsExpireByTheWallClock(t *testing.T) {
 		&domain.PermitGranted{Permit: "p3", Order: order, ExpiresAt: now.Add(30 * time.Second), Ahead: domain.Duration(ahead)},
 		&domain.PermitPlaced{Permit: "p3"},
 	} {
-		s.Apply(domain.Stamp{Revision: uint64(i), Time: now}, e) //nolint:gosec // few
+		s.Apply(domain.Stamp{Revision: uint64(i), Time: now}, e)
 	}
 	ends := func(now time.Time) map[string]*time.Time {
 		all := map[string]*time.Time{}
