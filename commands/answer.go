@@ -153,8 +153,9 @@ func (a *Answer) add(event domain.Event) {
 	case *domain.PermitGranted:
 		a.addGranted(e)
 	case *domain.ArbitragePermitted:
+		deadline := e.Deadline.Add(-time.Duration(e.Ahead))
 		a.Permit = &PermitAnswer{
-			Allowed: true, Reasons: []domain.Reason{}, Arbitrage: e.Arbitrage, Deadline: &e.Deadline, Cost: &e.Cost, SurePayout: &e.SurePayout,
+			Allowed: true, Reasons: []domain.Reason{}, Arbitrage: e.Arbitrage, Deadline: &deadline, Cost: &e.Cost, SurePayout: &e.SurePayout,
 		}
 	case *domain.FillRecorded:
 		a.addPaperFill(e)
@@ -181,7 +182,7 @@ func (a *Answer) add(event domain.Event) {
 
 // addGranted adds a permit: the one that was asked for, or that of a leg.
 func (a *Answer) addGranted(e *domain.PermitGranted) {
-	at := e.ExpiresAt
+	at := e.ExpiresAt.Add(-time.Duration(e.Ahead)) // by the wall clock, with which bots compare
 	if e.Arbitrage == "" || a.Permit == nil {
 		a.Permit = &PermitAnswer{Allowed: true, PermitID: e.Permit, ExpiresAt: &at, Reserved: e.Reserved, Reasons: []domain.Reason{}}
 		return

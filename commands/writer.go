@@ -99,6 +99,7 @@ type Writer struct {
 	stop    context.CancelFunc
 	done    chan struct{}
 	folded  atomic.Bool   // the stream was folded, once
+	timed   atomic.Bool   // a permit may hold that is going to end by the time
 	saving  atomic.Bool   // a snapshot is being made beside the loop
 	saved   atomic.Uint64 // durable at the newest snapshot that was kept
 	// reached is the last record's time by the wall clock, in nanoseconds since 1970.
@@ -186,7 +187,7 @@ func newWriter(store eventstore.Store, subject, stream string, o Options, blank 
 		queue: newQueue(), done: make(chan struct{}),
 	}
 	w.jump.monotonic, w.still.monotonic = o.Monotonic, o.Monotonic
-	w.jump.noticed = func(by time.Duration) {
+	w.jump.onNotice = func(by time.Duration) {
 		if o.Jumped != nil {
 			o.Jumped(stream, by)
 		}
@@ -385,6 +386,7 @@ func (w *Writer) process(g *group) {
 	w.jump.settled(err == nil)
 	w.still.settled(err == nil)
 	w.noteTime()
+	w.timed.Store(true)
 	if err != nil || g.spoiled {
 		w.discard()
 	}
