@@ -148,7 +148,7 @@ func (w *Writer) judge(g *group, s *step) error {
 	if err := w.held(r.Command); err != nil {
 		return err
 	}
-	if err := w.scarce(r.Command); err != nil {
+	if err := w.options.scarce(ClassOf(r.Command)); err != nil {
 		return err
 	}
 	now, behind, err := w.clock(r)
@@ -208,14 +208,16 @@ func (w *Writer) held(c Command) error {
 	return nil
 }
 
+// Takes says why no command of a class is taken now, whatever it asks.
+func (e *Engine) Takes(class Class) error { return e.options.scarce(class) }
+
 // scarce refuses what is not a stop while the disk has too little space left for its
 // class: what is left is kept for facts, and the last of it for stops.
-func (w *Writer) scarce(c Command) error {
-	class := ClassOf(c)
-	if w.options.Scarce == nil || class == ClassStop {
+func (o *Options) scarce(class Class) error {
+	if o.Scarce == nil || class == ClassStop {
 		return nil
 	}
-	err := w.options.Scarce(class)
+	err := o.Scarce(class)
 	if err == nil {
 		return nil
 	}

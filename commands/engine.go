@@ -256,7 +256,12 @@ func (e *Engine) Do(ctx context.Context, portfolio string, r Request) (Answer, e
 	if err != nil && opens {
 		e.dropUnopened(portfolio, w)
 	}
-	return answer, err
+	if err != nil {
+		return answer, err
+	}
+	results := []Result{{Answer: answer}}
+	e.asOfNow(ctx, portfolio, []Request{r}, results)
+	return results[0].Answer, results[0].Err
 }
 
 // DoEach sends several commands, each decided on its own; see [Writer.DoEach]. Stops of
@@ -269,6 +274,9 @@ func (e *Engine) DoEach(ctx context.Context, portfolio string, requests []Reques
 	e.stops.ahead(ctx, portfolio)
 	results, err := w.DoEach(ctx, requests)
 	e.keep(portfolio, requests, results)
+	if err == nil {
+		e.asOfNow(ctx, portfolio, requests, results)
+	}
 	return results, err
 }
 

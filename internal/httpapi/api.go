@@ -48,6 +48,12 @@ type Engine interface {
 	StopAll(ctx context.Context, r commands.Request) ([]commands.Stopped, error)
 	// StopBot takes one bot out of trading in the same way.
 	StopBot(ctx context.Context, portfolio string, r commands.Request) (answer commands.Answer, recorded bool, err error)
+	// Pending are the stops of a portfolio that hold and are not recorded yet;
+	// PendingChanged is closed when the next one holds.
+	Pending(portfolio string) []commands.PendingStop
+	PendingChanged() <-chan struct{}
+	// Takes says why no command of a class is taken now, whatever it asks.
+	Takes(class commands.Class) error
 	// Portfolios lists what exists, sorted.
 	Portfolios(ctx context.Context) ([]string, error)
 }

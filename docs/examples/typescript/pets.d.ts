@@ -1375,6 +1375,7 @@ export interface components {
              * @example 12.5
              */
             peak: string;
+            pending?: boolean;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -1625,12 +1626,14 @@ export interface components {
             /** @enum {string} */
             action: "stop" | "close_positions";
             bots: string[];
+            pending?: boolean;
             reason: string;
         };
         DirectiveMessage: {
             /** @enum {string} */
             action: "stop" | "close_positions";
             bots: string[];
+            pending?: boolean;
             reason: string;
             /** Format: int64 */
             revision: number;
@@ -1660,6 +1663,7 @@ export interface components {
         EmergencyStop: {
             engaged: boolean;
             kind: string | null;
+            pending?: boolean;
             reason: string | null;
             /** Format: date-time */
             since: string | null;
@@ -1864,6 +1868,8 @@ export interface components {
              * @example 12.5
              */
             reserved: string;
+            /** @enum {string} */
+            status?: "working" | "over" | "held";
         };
         Limits: {
             blocked_zones?: number[];
@@ -2124,6 +2130,8 @@ export interface components {
              * @example 12.5
              */
             reserved: string;
+            /** @enum {string} */
+            status?: "working" | "over" | "held";
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -2161,6 +2169,8 @@ export interface components {
             reserved: string;
             /** Format: int64 */
             revision: number;
+            /** @enum {string} */
+            status?: "working" | "over" | "held";
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
