@@ -148,6 +148,11 @@ func (w *Writer) judge(g *group, s *step) error {
 	if err := w.held(r.Command); err != nil {
 		return err
 	}
+	if w.options.overtaken != nil && GoesOn(r.Command.Name()) {
+		if err := w.options.overtaken(goesOnOf(r.Command), r.Seen); err != nil {
+			return err
+		}
+	}
 	if err := w.options.scarce(ClassOf(r.Command)); err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ type pending struct {
 	last  uint64
 	moves uint64 // changes of what is pending
 	added chan struct{}
+	came  arrivals
 }
 
 // latched is one stop that holds.
@@ -38,7 +39,9 @@ type latched struct {
 	tried bool
 }
 
-func newPending() *pending { return &pending{by: map[string][]*latched{}, added: make(chan struct{})} }
+func newPending() *pending {
+	return &pending{by: map[string][]*latched{}, added: make(chan struct{}), came: arrivals{last: 1, latest: map[stopped]uint64{}}}
+}
 
 func (l *latched) is(p *PendingStop) bool { return l.Kind == p.Kind && l.Bot == p.Bot }
 
@@ -46,6 +49,11 @@ func (l *latched) is(p *PendingStop) bool { return l.Kind == p.Kind && l.Bot == 
 func (s *pending) add(p PendingStop, early bool) (l *latched, isNew bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.came.stop(stopped{p.Portfolio, p.Bot})
+	return s.put(p, early)
+}
+
+func (s *pending) put(p PendingStop, early bool) (l *latched, isNew bool, err error) {
 	bots := 0
 	for _, l := range s.by[p.Portfolio] {
 		if l.is(&p) {
@@ -141,7 +149,9 @@ func (s *pending) spread(ids []string) {
 		for _, id := range ids {
 			p := l.PendingStop
 			p.Portfolio = id
-			_, _, _ = s.add(p, false) // emergency stops are not bounded
+			s.mu.Lock()
+			_, _, _ = s.put(p, false) // emergency stops are not bounded
+			s.mu.Unlock()
 		}
 		s.drop(l) // after the others: it holds throughout
 	}
