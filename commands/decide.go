@@ -227,7 +227,7 @@ func (o *Options) scarce(class Class) error {
 		return nil
 	}
 	message := "the disk of the store is nearly full: only stops are taken, and what has already happened (fills, settlements, marks, deposits, withdrawals, releases); free some space, and this is taken again"
-	if class == ClassFact {
+	if o.Scarce(ClassFact) != nil {
 		message = "the disk of the store is as good as full: what is left is for stops; keep this, free some space, and send it again with the same Idempotency-Key"
 	}
 	return &domain.Error{Code: domain.CodeUnavailable, Message: message, Cause: err}

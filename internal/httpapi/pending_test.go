@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/commands"
+	"pets/domain"
 	"pets/eventstore/memory"
 	"pets/projections"
 )
@@ -148,4 +149,22 @@ func TestAReplayedPermitAfterAStop(t *testing.T) {
 	require.Equal(t, []commands.Directive{{Action: "stop", Bots: []string{"alpha"}, Reason: "emergency stop: manual"}}, is.Directives)
 	batch := r.post("alpha", main+"/batch", `{"commands":[{"idempotency_key":"`+key+`","command":"ask_permit","body":`+permitBody("alpha", "1")+`}]}`)
 	require.Contains(t, batch.body, strings.TrimSpace(again.body))
+}
+
+// A preview "asks the same": what would not be taken at all is not previewed as allowed.
+func TestAPreviewOnAFullDisk(t *testing.T) {
+	r := newRig(t, rigged{}).opened()
+	preview := func() answered {
+		return r.call("alpha", http.MethodPost, main+"/permits?preview=true", "", permitBody("alpha", "1"))
+	}
+	require.Contains(t, preview().body, `"allowed":true`)
+	r.api.engine = &full{r.engine}
+	require.Equal(t, domain.CodeUnavailable, preview().code(t))
+}
+
+// full is an engine whose disk is full.
+type full struct{ *commands.Engine }
+
+func (*full) Takes(commands.Class) error {
+	return domain.Errorf(domain.CodeUnavailable, "the disk is full")
 }
