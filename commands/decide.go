@@ -119,7 +119,7 @@ func (w *Writer) judge(g *group, s *step) error {
 	if err := check(r); err != nil {
 		return err
 	}
-	hash, err := requestHash(w.subject, r)
+	body, err := canonical(r)
 	if err != nil {
 		return err
 	}
@@ -130,15 +130,16 @@ func (w *Writer) judge(g *group, s *step) error {
 		return g.unreadable
 	}
 	s.judged = true
-	s.command = CommandID(r.owner(), r.Key)
-	if known, ok := w.index[s.command]; ok {
-		if known.hash != hash {
-			return domain.Errorf(domain.CodeIdempotencyMismatch, "this Idempotency-Key was used for another request")
-		}
-		s.known = &known
+	command, known, found, err := w.index.recorded(w.subject, r, body)
+	if err != nil {
+		return err
+	}
+	if found {
+		s.command, s.known = command, &known
 		w.recallJump(s.command, known)
 		return nil
 	}
+	s.command = commandID(r.scope(), r.Key)
 	if w.poisoned != nil {
 		return asUnavailable(w.poisoned)
 	}
@@ -161,7 +162,7 @@ func (w *Writer) judge(g *group, s *step) error {
 		return err
 	}
 	s.behind = behind
-	return w.record(g, s, hash, now)
+	return w.record(g, s, requestHash(r.scope(), w.subject, r, body), now)
 }
 
 // recallJump looks whether a command that tried to record a jump did: its records may
