@@ -240,3 +240,18 @@ func TestAReplayCarriesTodaysDirectives(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, again.Directives)
 }
+
+// A stop that is sent again after somebody started the bot anew stops nothing, and says so.
+func TestAReplayedStopDirectsNobody(t *testing.T) {
+	e, _ := clocked(t)
+	stop := Request{Caller: olga, Key: "K", Command: StopBot{Bot: "a"}}
+	first, _, err := e.engine.StopBot(t.Context(), "main", stop)
+	require.NoError(t, err)
+	require.True(t, directs(first.Directives, ActionStop, "a"))
+	e.must("main", olga, StartBot{Bot: "a"})
+	again, recorded, err := e.engine.StopBot(t.Context(), "main", stop)
+	require.NoError(t, err)
+	require.True(t, recorded)
+	require.True(t, again.Replayed)
+	require.Empty(t, again.Directives)
+}

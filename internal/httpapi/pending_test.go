@@ -30,6 +30,23 @@ func told(t *testing.T, messages <-chan heard) directiveMessage {
 	}
 }
 
+// showsPendingStop looks at every view that has the emergency stop, as a person and a bot.
+func (r *rig) showsPendingStop() {
+	r.t.Helper()
+	for _, path := range []string{"/state", "/breakers", ""} {
+		for _, who := range []string{"operator", "alpha"} {
+			var v struct {
+				EmergencyStop projections.EmergencyStop `json:"emergency_stop"`
+			}
+			r.get(who, main+path).into(r.t, &v)
+			require.True(r.t, v.EmergencyStop.Engaged, path)
+			require.True(r.t, v.EmergencyStop.Pending, path)
+			require.Equal(r.t, "manual", *v.EmergencyStop.Kind)
+			require.Equal(r.t, "smoke", *v.EmergencyStop.Reason)
+		}
+	}
+}
+
 // "A GET sees everything that was acknowledged before it was asked": also a stop that was
 // answered 202, wherever a bot or a person looks.
 func TestAStopThatIsNotRecordedIsSeenEverywhere(t *testing.T) {
@@ -71,18 +88,7 @@ func TestAStopThatIsNotRecordedIsSeenEverywhere(t *testing.T) {
 	require.Equal(t, http.StatusAccepted, a.status, a.body)
 	require.Contains(t, a.body, `"bots":["beta"]`)
 	require.Equal(t, []string{"beta"}, told(t, all).Bots)
-	for _, path := range []string{"/state", "/breakers", ""} {
-		for _, who := range []string{"operator", "alpha"} {
-			var v struct {
-				EmergencyStop projections.EmergencyStop `json:"emergency_stop"`
-			}
-			r.get(who, main+path).into(t, &v)
-			require.True(t, v.EmergencyStop.Engaged, path)
-			require.True(t, v.EmergencyStop.Pending, path)
-			require.Equal(t, "manual", *v.EmergencyStop.Kind)
-			require.Equal(t, "smoke", *v.EmergencyStop.Reason)
-		}
-	}
+	r.showsPendingStop()
 	var permits permitsAnswer
 	r.get("operator", main+"/permits").into(t, &permits)
 	require.Len(t, permits.Permits, 1, "the granted one may not be placed any more")
