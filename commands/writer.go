@@ -81,6 +81,8 @@ type Options struct {
 	// that the books do not add up. Both are called before anybody is answered.
 	poisoned func(err error)
 	unsound  func(reason string)
+	// overtaken refuses what would undo a stop that came after it.
+	overtaken func(bot string, seen uint64) error
 }
 
 // Writer decides the commands of one stream: a portfolio's, or the system's. One

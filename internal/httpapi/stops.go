@@ -120,7 +120,8 @@ func (q *request) stopOne(r commands.Request, stop func(context.Context, string,
 	if !recorded {
 		kept := answer.Kept
 		status, out.Kept = http.StatusAccepted, &kept
-		answer = commands.Answer{Events: []commands.EventRef{}, Directives: []commands.Directive{}}
+		answer = commands.Answer{Events: []commands.EventRef{}}
+		answer.Directives, _ = q.pendingDirectives()
 	}
 	out.Answer = answer
 	writeJSON(q.w, status, out)
