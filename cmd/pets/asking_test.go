@@ -113,7 +113,7 @@ func TestAFolderThatWasMovedUnderItsServer(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, store.Close()) }()
 	other.env = append(other.env, "PETS_DIR="+gone, "PETS_KEY="+someKey)
-	other.fails(1, []string{"NOT stopped", "nobody says where the server of this store answers"}, "stop", "--emergency")
+	other.fails(1, []string{"NOT stopped", "says where a server of this store answers"}, "stop", "--emergency")
 }
 
 // "A setting that is missing is not 'try again'": what a server without a keystore is asked
