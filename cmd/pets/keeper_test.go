@@ -72,5 +72,9 @@ func TestAFolderThatIsPetsDirOfAnotherStore(t *testing.T) {
 	s.fails(1, []string{"NOT stopped", "says where a server of this store answers"}, "stop", "--emergency")
 	s.fails(1, []string{"says where a server of this store answers"}, "apikey", "list")
 	require.NoError(t, store.Close())
+	// Nobody serves it: it is stopped, and the marker of the other one is left alone.
+	r := s.run("stop", "--emergency", "--store", "embedded:"+s.store())
+	require.Equal(t, 0, r.code, r.err)
+	require.Contains(t, r.err, "(PETS_DIR): locked by pid")
 	require.NotContains(t, q.pets(other, adminKey, "breakers").out, "EMERGENCY STOP  manual")
 }

@@ -71,7 +71,8 @@ type app struct {
 	named string  // what was last said to be acted on
 	lost  error   // why a stop that went on may have been meant for something else
 
-	stopping bool // what this run does is to stop something
+	stopping  bool // what this run does is to stop something
+	unlatched bool // the marker of stops that PETS_DIR has is another store's
 }
 
 func (a *app) clock() func() time.Time {

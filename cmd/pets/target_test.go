@@ -370,7 +370,8 @@ func TestPetsDir(t *testing.T) {
 	require.Equal(t, 1, r.code, r.out)
 	require.Contains(t, r.err, "locked by pid")
 	require.Contains(t, r.err, s.store())
-	require.NotContains(t, r.err, "acting", "neither the folder nor the other store's server")
+	require.Contains(t, r.err, "acting on the folder "+other.store(), "not on the other store's server")
+	require.Contains(t, r.err, "which was NOT stopped; name the store with --store")
 	// The server is found by its folder, and by the certificate that it made.
 	here := &shell{t: t, dir: t.TempDir(), ctx: t.Context(), env: append([]string{"PETS_DIR=" + dir, "PETS_KEY=" + adminKey}, s.env...)}
 	require.Contains(t, here.ok("apikey", "list"), "admin")
@@ -590,6 +591,7 @@ func TestTheSocketOfAnotherServerIsNotUsed(t *testing.T) {
 	r := s.run("stop", "--emergency", "--reason", "x")
 	require.Equal(t, 1, r.code, r.out)
 	require.Contains(t, r.err, "locked by pid")
+	require.Empty(t, socket.heard())
 	named := &shell{t: t, dir: s.dir, ctx: t.Context(), env: append([]string{"PETS_SERVER=" + server.URL, "PETS_KEY=" + someKey}, s.env...)}
 	named.fails(1, []string{"not now"}, "stop", "--emergency", "--reason", "x")
 	require.Empty(t, socket.heard())
