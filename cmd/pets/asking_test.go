@@ -200,3 +200,27 @@ func TestAServerThatAnswersNeitherWay(t *testing.T) {
 	require.Equal(t, 0, r.code, r.err)
 	require.Contains(t, r.out, "engaged")
 }
+
+// "What cannot be read in .env or the environment is passed over, and said": a PETS_CA that
+// is no certificate keeps nobody from a server that needs none, and is named where it
+// does.
+func TestACertificateThatIsNone(t *testing.T) {
+	plain, secure := newListener(t), httptest.NewTLSServer(http.NotFoundHandler())
+	defer secure.Close()
+	s := newShell(t)
+	junk, pipe := s.file("ca.pem", "-----BEGIN CERTIFICATE-----", "junk"), filepath.Join(s.dir, "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	for path, why := range map[string]string{junk: "holds no PEM certificate", pipe: "is not a plain file", s.dir: "is not a plain file", "/nowhere": "there is no such file"} {
+		s.env = []string{"PETS_CA=" + path, "PETS_KEY=" + someKey}
+		for _, args := range [][]string{{"stop", "--emergency"}, {"stop", "alpha"}, {"apikey", "revoke", "k1"}, {"reject", "x1", "--reason", "x"}} {
+			r := s.run(append(args, "--server", plain.URL)...)
+			require.Contains(t, r.err, "not now", "%v: the server was asked", args)
+			require.Contains(t, r.err, "PETS_CA must be a PEM file that can be read", args)
+			require.NotEmpty(t, plain.heard())
+			r = s.run(append(args, "--server", secure.URL)...)
+			require.Equal(t, 1, r.code, args)
+			require.Contains(t, r.err, why, args)
+			require.Contains(t, r.err, "set PETS_CA to a copy of its tls/cert.pem", args)
+		}
+	}
+}
