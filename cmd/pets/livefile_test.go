@@ -129,6 +129,7 @@ func TestStopWithAnyEnvFile(t *testing.T) {
 			return errors.Join(os.WriteFile(path, []byte("X=1\n"), 0o600), os.Truncate(path, 1<<30))
 		}, unsure: true},
 		"binary":         {put: func(path string) error { return os.WriteFile(path, []byte("\x00\x01\xff\n\x7fELF"), 0o600) }},
+		"a dead link":    {put: func(path string) error { return os.Symlink(path+".gone", path) }, unsure: true},
 		"a loop":         {put: func(path string) error { return os.Symlink(path, path) }, unsure: true},
 		"a bad limit":    {env: []string{"MAX_DAILY_LOSS_PCT=5"}},
 		"a bad key":      {env: []string{"PETS_KEY=two words"}},
@@ -160,15 +161,20 @@ func TestAStopThatMayHaveBeenMeantForAnother(t *testing.T) {
 		env  []string
 		says string
 	}{
-		"a store":           {env: []string{"PETS_STORE=embed:/x"}, says: "the store that was meant was NOT stopped"},
-		"a store's line":    {file: "PETS_STORE=\"embedded:/x\n", says: "name it with --store"},
-		"a store's name":    {env: []string{"PETS_STOER=embedded:/x"}, says: "PETS_STORE cannot be understood"},
-		"no assignment":     {file: "PETS_STORE embedded:/x\n", says: "PETS_STORE cannot be understood"},
-		"twice":             {file: "PETS_STORE=embedded:./pets-data\nPETS_STORE=embedded:/x\n", says: "name it with --store"},
-		"a folder":          {env: []string{"PETS_DIR=a\x01b"}, says: "the store that was meant was NOT stopped"},
-		"a portfolio":       {env: []string{"PETS_PORTFOLIO=../x"}, says: "name it with -p"},
-		"a portfolio's":     {file: "PETS_PORTFOLIO='x\n", says: "name it with -p"},
-		"whatever it names": {file: strings.Repeat("# comment\n", 10_000), says: "name it with --server, --store"},
+		"a store":            {env: []string{"PETS_STORE=embed:/x"}, says: "the store that was meant was NOT stopped"},
+		"a store's line":     {file: "PETS_STORE=\"embedded:/x\n", says: "name it with --store"},
+		"a store's name":     {env: []string{"PETS_STOER=embedded:/x"}, says: "PETS_STORE cannot be understood"},
+		"a server's name":    {file: "SERVER=http://x\n", says: "name it with --server"},
+		"a server's URL":     {env: []string{"PETS_SERVER_URL=http://x"}, says: "the server that was meant was NOT stopped"},
+		"some host":          {file: "export PETS_HOST=10.0.0.5\n", says: "PETS_SERVER cannot be understood"},
+		"some URL":           {env: []string{"PETS_URL=http://x"}, says: "name it with --server"},
+		"a portfolio's name": {file: "PORTFOLIO=real\n", says: "name it with -p"},
+		"no assignment":      {file: "PETS_STORE embedded:/x\n", says: "PETS_STORE cannot be understood"},
+		"twice":              {file: "PETS_STORE=embedded:./pets-data\nPETS_STORE=embedded:/x\n", says: "name it with --store"},
+		"a folder":           {env: []string{"PETS_DIR=a\x01b"}, says: "the store that was meant was NOT stopped"},
+		"a portfolio":        {env: []string{"PETS_PORTFOLIO=../x"}, says: "name it with -p"},
+		"a portfolio's":      {file: "PETS_PORTFOLIO='x\n", says: "name it with -p"},
+		"whatever it names":  {file: strings.Repeat("# comment\n", 10_000), says: "name it with --server, --store"},
 	} {
 		dir := t.TempDir()
 		t.Chdir(dir)
@@ -181,6 +187,14 @@ func TestAStopThatMayHaveBeenMeantForAnother(t *testing.T) {
 		require.Equal(t, 1, r.code, "%s: %s", name, r.err)
 		require.Contains(t, r.out, "EMERGENCY STOP engaged in main", name)
 		require.Contains(t, r.err, c.says, name)
+		for _, r := range reached { // what acts otherwise does not go on at all
+			if r.how != acts && r.how != through || r.command == "stop" || r.command == "import" {
+				continue
+			}
+			ran := s.run(s.line(r.command, r.more)...)
+			require.NotZero(t, ran.code, "%s: %s", name, r.command)
+			require.NotContains(t, ran.err, "acting", "%s: %s", name, r.command)
+		}
 		r = s.run("stop", "--emergency", "--reason", "drill", "--store", "embedded:./pets-data", "-p", "main")
 		require.Equal(t, 0, r.code, "%s: %s", name, r.err)
 		require.NoError(t, os.Rename("pets-data", "elsewhere"))

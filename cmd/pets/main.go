@@ -70,6 +70,7 @@ type app struct {
 	waits string  // what was last said to be waited for
 	named string  // what was last said to be acted on
 	lost  error   // why a stop that went on may have been meant for something else
+	doubt error   // the same of any other command that acts, which does not go on
 
 	stopping  bool // what this run does is to stop something
 	unlatched bool // the marker of stops that PETS_DIR has is another store's
@@ -222,7 +223,11 @@ func (a *app) configure(command *cobra.Command) error {
 
 func (a *app) settings(command *cobra.Command) (config.Config, error) {
 	if !is(command, noteStops) {
-		return config.Load(a.dir, a.environ)
+		c, err := config.Load(a.dir, a.environ)
+		if err == nil {
+			a.doubt = a.notMeant(c, c.Unsure, command)
+		}
+		return c, err
 	}
 	c, ignored := config.LoadToStop(a.dir, a.environ)
 	for _, err := range ignored.Errors {

@@ -188,6 +188,10 @@ func (a *app) way(ctx context.Context, changes scope, stopping bool, direct func
 		return err
 	case t.url != "":
 		return served()
+	case changes != nothing:
+		if err := a.sure(); err != nil {
+			return err
+		}
 	}
 	store, err := a.openWriter(opening{stopping: stopping})
 	var locked *embedded.LockedError

@@ -216,6 +216,9 @@ func (a *app) toServer(ctx context.Context, method, path string, body, into any)
 		return needsKey()
 	}
 	if method != http.MethodGet {
+		if err := a.sure(); err != nil {
+			return err
+		}
 		a.acting(r.String(), !strings.HasPrefix(path, "/v1/"))
 	}
 	return a.exchange(ctx, r, method, path, body, into)
@@ -238,8 +241,20 @@ func (a *app) actsOnServer() error {
 	if err := a.needsServer(); err != nil {
 		return err
 	}
+	if err := a.sure(); err != nil {
+		return err
+	}
 	a.acting(a.found.String(), true)
 	return nil
+}
+
+// sure refuses to act where the settings may have been to name something else than what
+// would be acted on. What stops something goes on, and fails in the end.
+func (a *app) sure() error {
+	if a.doubt == nil {
+		return nil
+	}
+	return errUsage{a.doubt}
 }
 
 // acting names, on standard error and before it is done, what is acted on.

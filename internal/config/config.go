@@ -95,6 +95,10 @@ type Config struct {
 	// Warnings are about names that nothing reads: most likely a limit that is
 	// misspelt, and so not in force. To be shown, not to be stopped by.
 	Warnings []string `env:"-"`
+
+	// Unsure are the variables that say what is meant and that an unknown name may have
+	// been to set. What acts does not go to a folder by default then.
+	Unsure []string `env:"-"`
 }
 
 // Load reads the environment (as os.Environ gives it) and, for what is not set
@@ -117,7 +121,7 @@ func Load(dir string, environ []string) (Config, error) {
 	if err := c.validate(); err != nil {
 		return Config{}, err
 	}
-	c.Warnings = warnings(values, fromFile)
+	c.Warnings, c.Unsure = warnings(values, fromFile), misspelt(values, fromFile)
 	if path := filepath.Join(dir, envFile); len(fromFile) > 0 {
 		c.EnvFile = path
 	}
@@ -154,7 +158,7 @@ func LoadToStop(dir string, environ []string) (Config, Ignored) {
 			ignored.Unsure = append(ignored.Unsure, name)
 		}
 	}
-	ignored.Unsure = append(ignored.Unsure, misspelt(values)...)
+	ignored.Unsure = append(ignored.Unsure, misspelt(values, fromFile)...)
 	ignored.Errors = file.Errors
 	if len(ignored.Errors) == 0 {
 		c, err := Load(dir, environ)
