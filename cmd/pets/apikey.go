@@ -79,7 +79,7 @@ func (a *app) revokeKeyCommand() *cobra.Command {
 		Use: "revoke KEY", Short: "Revoke a key by its id; it is refused at once", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			var answer commands.Answer
-			if err := a.toServer(c.Context(), http.MethodDelete, "/v1/api-keys/"+url.PathEscape(args[0]), reasonOf(reason), &answer); err != nil {
+			if err := a.toServer(c.Context(), http.MethodDelete, "/v1/api-keys/"+url.PathEscape(args[0]), reasonOf(a.printable(reason)), &answer); err != nil {
 				return err
 			}
 			return a.done(answer, args[0]+" is revoked")

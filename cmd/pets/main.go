@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"pets/domain"
@@ -154,9 +155,13 @@ func wrongIsUsage(above *cobra.Command) {
 	}
 }
 
-// usageArgs makes a wrong number of arguments a usage error.
+// usageArgs makes a wrong number of arguments a usage error, and an empty one, which is
+// most likely a variable that is not set.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
+		if err := given(c, args); err != nil {
+			return err
+		}
 		if check == nil {
 			return nil
 		}
@@ -166,6 +171,37 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 		return nil
 	}
 }
+
+// freeText are the flags that may be empty: they say why, and name nothing. A stop is not
+// refused for want of a kind either.
+var freeText = []string{"reason", "note", "label", "accept-rollback", "kind"}
+
+// given refuses a flag or an argument that was given empty: --server "$PROD" without a PROD
+// would go somewhere else than where it was sent.
+func given(c *cobra.Command, args []string) error {
+	empty := ""
+	c.Flags().Visit(func(f *pflag.Flag) {
+		values := []string{f.Value.String()}
+		if list, is := f.Value.(pflag.SliceValue); is {
+			values = list.GetSlice()
+		}
+		if len(values) == 0 {
+			values = []string{""}
+		}
+		if slices.ContainsFunc(values, blank) && !slices.Contains(freeText, f.Name) {
+			empty = "--" + f.Name
+		}
+	})
+	if empty == "" && slices.ContainsFunc(args, blank) {
+		empty = "an argument of " + c.CommandPath()
+	}
+	if empty == "" {
+		return nil
+	}
+	return errUsage{fmt.Errorf("%s is empty: give it a value, or leave it out; is a variable not set?", empty)}
+}
+
+func blank(text string) bool { return strings.TrimSpace(text) == "" }
 
 // knownCommand refuses what is no subcommand, and guesses what was meant.
 func knownCommand(c *cobra.Command, args []string) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -34,7 +37,8 @@ func (a *app) stopCommand() *cobra.Command {
 				f.bot = args[0]
 			}
 			a.stopping = true
-			if f.emergency && strings.TrimSpace(f.reason) == "" {
+			f.kind, f.reason = cmp.Or(strings.TrimSpace(f.kind), domain.StopManual), a.printable(f.reason)
+			if f.emergency && f.reason == "" {
 				f.reason = unreasoned
 			}
 			return a.meant(a.notStopped(a.stop(c.Context(), f)))
@@ -45,6 +49,27 @@ func (a *app) stopCommand() *cobra.Command {
 	c.Flags().StringVar(&f.kind, "kind", domain.StopManual, "manual, system_error or security_breach")
 	c.Flags().StringVar(&f.reason, "reason", "", "why; it is kept with the record (for --emergency: "+unreasoned+")")
 	return stops(c)
+}
+
+// printable is a reason as it can be recorded, so that no stop is refused for its words:
+// on one line, and no longer than a reason may be.
+func (a *app) printable(reason string) string {
+	line := strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(reason, " "))
+	line = strings.Join(strings.Fields(line), " ")
+	cut := line
+	for cut != "" && domain.CheckReason("--reason", cut) != nil {
+		_, last := utf8.DecodeLastRuneInString(cut)
+		cut = cut[:len(cut)-last]
+	}
+	if cut != line {
+		a.caution(fmt.Sprintf("--reason is too long: its first %d bytes are kept with the record", len(cut)))
+	}
+	return cut
 }
 
 // stopFlags are what is to be stopped, and why.
