@@ -24,7 +24,7 @@ const refusedFor = time.Second
 // asking are the options of a client that asks a server for a person, who wants to know
 // what is waited for.
 func (a *app) asking(r *remote) client.Options {
-	o := client.Options{URL: r.url, Key: a.config.Key.Reveal(), CAFile: r.ca, Patience: a.patience, Within: a.within}
+	o := client.Options{URL: r.url, Key: a.config.Key.Reveal(), CAFile: r.ca, Patience: a.patience, Within: a.within, OwnKeys: true}
 	if u, err := url.Parse(r.url); r.way != nil || err == nil && onLoopback(u) {
 		o.Refused = refusedFor
 	}
@@ -122,6 +122,9 @@ const unreasoned = "stopped by a person, who gave no reason"
 // notStopped says of a stop that failed that nothing was stopped, and, unless the server
 // has decided, what to do next.
 func (a *app) notStopped(err error) error {
+	if told := (*toldError)(nil); errors.As(err, &told) {
+		return err
+	}
 	if err == nil || decided(err) || domain.CodeOf(err) == domain.CodeInvalid && !nowhere(err) {
 		return wrapped("NOT stopped: %w", err)
 	}

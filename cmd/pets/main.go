@@ -73,6 +73,9 @@ type app struct {
 	lost  error   // why a stop that went on may have been meant for something else
 	doubt error   // the same of any other command that acts, which does not go on
 
+	again  string        // the Idempotency-Key of a command that may be sent more than once
+	settle time.Duration // how long a stop that holds is watched, for tests; 0 is settleFor
+
 	stopping  bool // what this run does is to stop something
 	unlatched bool // the marker of stops that PETS_DIR has is another store's
 }

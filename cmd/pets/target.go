@@ -203,7 +203,7 @@ func (a *app) send(ctx context.Context, o client.Options, method, path string, b
 		}
 		return json.Unmarshal(raw, into)
 	}
-	return c.Send(ctx, method, path, uuid.NewString(), body, into)
+	return c.Send(ctx, method, path, cmp.Or(a.again, uuid.NewString()), body, into)
 }
 
 // toServer sends one request with PETS_KEY to the server of this run.

@@ -50,6 +50,8 @@ type Options struct {
 	// KeysFile is where Idempotency-Keys are kept across restarts; "" keeps them
 	// in memory only.
 	KeysFile string
+	// OwnKeys: a reference is itself the Idempotency-Key, a UUID that the caller keeps.
+	OwnKeys bool
 	// CAFile is a PEM file with the certificate of a server that signed its own.
 	CAFile string
 	// Dial connects to the server some other way than by its URL, such as through a
@@ -76,6 +78,7 @@ type Client struct {
 	key      func() string
 	http     *http.Client
 	keys     *keyFile
+	own      bool
 	patience time.Duration
 	within   time.Duration
 	refused  time.Duration
@@ -113,7 +116,7 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		base: strings.TrimSuffix(u.Scheme+"://"+u.Host, "/"), key: func() string { return o.Key }, keys: keys,
+		base: strings.TrimSuffix(u.Scheme+"://"+u.Host, "/"), key: func() string { return o.Key }, keys: keys, own: o.OwnKeys,
 		http: &http.Client{Transport: transport}, patience: o.Patience, direct: o.OnDirective,
 		within: o.Within, refused: o.Refused, waiting: o.Waiting,
 	}
@@ -173,9 +176,12 @@ func (c *Client) Get(ctx context.Context, path string, into any) error {
 // command, whatever happened in between. Give every command its own. Once it was
 // answered, or refused for good, [Client.Forget] lets go of the reference.
 func (c *Client) Send(ctx context.Context, method, path, reference string, body, into any) error {
-	key, err := c.keys.keyOf(reference)
-	if err != nil {
-		return err
+	key := reference
+	if !c.own {
+		var err error
+		if key, err = c.keys.keyOf(reference); err != nil {
+			return err
+		}
 	}
 	raw, err := json.Marshal(body)
 	if err != nil {
