@@ -76,6 +76,8 @@ type app struct {
 	again  string        // the Idempotency-Key of a command that may be sent more than once
 	settle time.Duration // how long a stop that holds is watched, for tests; 0 is settleFor
 
+	bySocketErr error // why a stop socket that was tried is no way
+
 	stopping  bool // what this run does is to stop something
 	unlatched bool // the marker of stops that PETS_DIR has is another store's
 }

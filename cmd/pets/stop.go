@@ -278,6 +278,7 @@ func (a *app) bySocket(ctx context.Context, way *socket, path string, body, into
 	a.acting(r.String(), path != everywherePath)
 	err = a.exchange(ctx, r, http.MethodPost, path, body, into)
 	if err != nil && !decided(err) {
+		a.bySocketErr = err
 		_, _ = fmt.Fprintf(a.err, "pets: warning: %s: %v\n", r, err)
 		return false, nil
 	}
