@@ -64,6 +64,8 @@ func (a *app) explained(ctx context.Context, r *remote, o client.Options, err er
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &problem) && problem.Code() == client.CodeForeign:
+		return fmt.Errorf("%s: %w (status %d): something else answers there, such as another program or the metrics of pets serve; its API is at PETS_LISTEN of its machine", r, err, problem.Status)
 	case errors.As(err, &problem):
 		return a.portfolioNamed(ctx, r, o, problem, err)
 	case errors.As(err, &certificate):

@@ -31,7 +31,10 @@ func TestWhatCannotMendIsSaidAtOnce(t *testing.T) {
 	nobody, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, nobody.Close())
+	metrics := httptest.NewServer(http.NotFoundHandler())
+	defer metrics.Close()
 	for name, c := range map[string]struct{ url, want string }{
+		"no API":         {metrics.URL, "something else answers there"},
 		"nobody listens": {"http://" + nobody.Addr().String(), "nobody listens there"},
 		"no TLS":         {strings.Replace(plain.URL, "http:", "https:", 1), "begins with http://"},
 		"TLS":            {strings.Replace(secure.URL, "https:", "http:", 1), "begins with https://"},

@@ -149,7 +149,7 @@ func (a *app) trusted(address string) string {
 // would change.
 func decided(err error) bool {
 	var p *client.Problem
-	if !errors.As(err, &p) {
+	if !errors.As(err, &p) || p.Code() == client.CodeForeign {
 		return false
 	}
 	open := []domain.Code{domain.CodeUnavailable, domain.CodeRateLimited, domain.CodeUnauthenticated, domain.CodeDenied}

@@ -158,6 +158,9 @@ func (p *Problem) Code() domain.Code {
 	return domain.Code(strings.TrimPrefix(p.Type, "urn:pets:problem:"))
 }
 
+// CodeForeign is the code of an answer that is no pets server's.
+const CodeForeign domain.Code = "about:blank"
+
 // CodeOf returns the code of the Problem in err's chain, "" where there is none.
 func CodeOf(err error) domain.Code {
 	var p *Problem
@@ -244,7 +247,7 @@ func problemOf(status int, raw []byte) error {
 	if err := json.Unmarshal(raw, p); err != nil || p.Type == "" {
 		p.Type, p.Title = "urn:pets:problem:"+string(domain.CodeUnavailable), "an answer that is not pets'"
 		if status < http.StatusInternalServerError {
-			p.Type = "about:blank"
+			p.Type = string(CodeForeign)
 		}
 		if bytes.Contains(raw, []byte("HTTP request to an HTTPS server")) { // the words of Go's net/http
 			return fmt.Errorf("%w: it speaks TLS: its address begins with https://", ErrWrongScheme)

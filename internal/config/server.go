@@ -105,6 +105,11 @@ func CheckServer(name, address string) error {
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || (u.Path != "" && u.Path != "/") {
 		return domain.Invalid(name, "must be http://host:port or https://host:port")
 	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return domain.Invalid(name, "must be http://host:port or https://host:port, with a port from 1 to 65535")
+		}
+	}
 	return nil
 }
 
