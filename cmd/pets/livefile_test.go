@@ -260,6 +260,28 @@ func TestFilesOfRootBelongToTheOwner(t *testing.T) {
 	}
 }
 
+// A setting that a view does not need keeps nobody from asking a server for it; what acts,
+// and what looks into a folder, is refused.
+func TestAViewOfAServerWithABadSetting(t *testing.T) {
+	server := newListener(t)
+	s := small(t)
+	for _, bad := range []string{"MAX_DAILY_LOSS_PCT=5", "PETS_CA=" + s.file("ca.pem", "junk"), "PETS_RATE_BURST=many"} {
+		require.NoError(t, os.WriteFile(filepath.Join(s.dir, ".env"), []byte("PETS_SERVER="+server.URL+"\nPETS_KEY="+someKey+"\n"+bad+"\n"), 0o600))
+		for _, view := range []string{"state", "stats", "balances", "positions", "trades", "equity", "events", "permits", "breakers"} {
+			r := s.run(view)
+			require.Contains(t, r.err, "pets: warning: asking the server all the same", view)
+			require.NotEmpty(t, server.heard(), view)
+			name, _, _ := strings.Cut(bad, "=")
+			s.fails(1, []string{name + " must be"}, view, "--store", strings.TrimPrefix(s.env[0], "PETS_STORE="))
+		}
+		s.fails(1, []string{" must be"}, "start", "alpha")
+		require.Empty(t, server.heard())
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(s.dir, ".env"), []byte("PETS_KEY="+someKey+"\nMAX_DAILY_LOSS_PCT=5\nPETS_PORTFOLIO='x\n"), 0o600))
+	s.fails(2, []string{"name it with -p"}, "state", "--server", server.URL)
+	require.Empty(t, server.heard())
+}
+
 // . and .. are no names: in the path of a request they would mean another portfolio, or
 // all of them.
 func TestDotsAreNoPortfolio(t *testing.T) {

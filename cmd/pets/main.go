@@ -139,8 +139,8 @@ func (a *app) root() *cobra.Command {
 		return errUsage{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})
 	root.AddCommand(
-		a.importCommand(), a.stateCommand(), a.statsCommand(), a.balancesCommand(), a.positionsCommand(), a.tradesCommand(),
-		a.equityCommand(), a.eventsCommand(), a.permitsCommand(), a.breakersCommand(),
+		a.importCommand(), views(a.stateCommand()), views(a.statsCommand()), views(a.balancesCommand()), views(a.positionsCommand()),
+		views(a.tradesCommand()), views(a.equityCommand()), views(a.eventsCommand()), views(a.permitsCommand()), views(a.breakersCommand()),
 		local(a.verifyCommand()), local(a.benchCommand()), a.serveCommand(), local(a.versionCommand()),
 		a.startCommand(), a.stopCommand(), a.resetCommand(), a.clearCommand(), a.apikeyCommand(),
 		a.walletCommand(), a.keysCommand(), a.coldCommand(),
@@ -263,19 +263,30 @@ func (a *app) configure(command *cobra.Command) error {
 }
 
 func (a *app) settings(command *cobra.Command) (config.Config, error) {
-	if !is(command, noteStops) {
-		c, err := config.Load(a.dir, a.environ)
-		if err == nil {
-			a.doubt = a.notMeant(c, c.Unsure, command)
-		}
-		return c, err
+	if is(command, noteStops) {
+		c, ignored := config.LoadToStop(a.dir, a.environ)
+		return a.without(c, ignored, command, "stopping"), nil
 	}
-	c, ignored := config.LoadToStop(a.dir, a.environ)
+	c, err := config.Load(a.dir, a.environ)
+	if err != nil && is(command, noteViews) { // a server is asked with few of them
+		c, ignored := config.LoadToStop(a.dir, a.environ)
+		if a.server != "" || a.store == "" && c.Server != "" {
+			return a.without(c, ignored, command, "asking the server"), nil
+		}
+	}
+	if err == nil {
+		a.doubt = a.notMeant(c, c.Unsure, command)
+	}
+	return c, err
+}
+
+// without says what is gone on without.
+func (a *app) without(c config.Config, ignored config.Ignored, command *cobra.Command, doing string) config.Config {
 	for _, err := range ignored.Errors {
-		_, _ = fmt.Fprintln(a.err, "pets: warning: stopping all the same, without what cannot be read:", err)
+		a.caution(doing + " all the same, without what cannot be read: " + err.Error())
 	}
 	a.lost = a.notMeant(c, ignored.Unsure, command)
-	return c, nil
+	return c
 }
 
 // notMeant: settings that nobody understands may have been to name another target than the

@@ -70,14 +70,17 @@ func (a *app) asksServer() (bool, error) {
 }
 
 // Commands that go to neither server nor store, or to a store on this machine by their
-// nature, say so; those that stop something are not kept from it by bad settings.
+// nature, say so; those that stop something are not kept from it by bad settings, and those
+// that show a view are not kept from asking a server.
 const (
 	noteLocal = "local"
 	noteStops = "stops"
+	noteViews = "views"
 )
 
 func local(c *cobra.Command) *cobra.Command { return noted(c, noteLocal) }
 func stops(c *cobra.Command) *cobra.Command { return noted(c, noteStops) }
+func views(c *cobra.Command) *cobra.Command { return noted(c, noteViews) }
 
 func noted(c *cobra.Command, note string) *cobra.Command {
 	if c.Annotations == nil {
