@@ -78,3 +78,46 @@ func TestAFolderThatIsPetsDirOfAnotherStore(t *testing.T) {
 	require.Contains(t, r.err, "(PETS_DIR): locked by pid")
 	require.NotContains(t, q.pets(other, adminKey, "breakers").out, "EMERGENCY STOP  manual")
 }
+
+// "A person can always stop", also while the server starts: a command that holds the folder
+// for a moment ends no start, and a server that is not to be reached yet no stop.
+func TestAStartAndACommandWaitForEachOther(t *testing.T) {
+	for _, own := range []bool{false, true} {
+		s := newShell(t)
+		liveStore(t, s.store())
+		var env []string
+		if own {
+			env = append(env, "PETS_DIR="+filepath.Join(s.dir, "run"))
+		}
+		store, err := embedded.Open(s.store(), embedded.Options{})
+		require.NoError(t, err)
+		done := make(chan error, 1)
+		go func() {
+			time.Sleep(1500 * time.Millisecond)
+			done <- store.Close()
+		}()
+		p := serveFolder(t, s.store(), env...)
+		require.NoError(t, <-done)
+		require.Contains(t, p.errs.String(), "pets: waiting up to 10s: the folder of the store or PETS_DIR is held: ")
+
+		// Another server is not waited for.
+		s.env = append(s.env, env...)
+		begin := time.Now()
+		s.fails(1, []string{"locked by pid"}, "serve", "--listen", "127.0.0.1:0", "--metrics-listen", "off")
+		require.Less(t, time.Since(begin), folderPatience)
+	}
+	s := newShell(t)
+	liveStore(t, s.store())
+	store, err := embedded.Open(s.store(), embedded.Options{})
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	go func() {
+		time.Sleep(1500 * time.Millisecond)
+		done <- store.Close()
+	}()
+	r := s.run("-p", "real", "stop", "--emergency")
+	require.NoError(t, <-done)
+	require.Equal(t, 0, r.code, r.err)
+	require.Contains(t, r.err, "pets: waiting up to 4s: whoever holds it is no server, or not one yet")
+	require.Contains(t, r.out, "engaged in real")
+}

@@ -135,7 +135,7 @@ type server struct {
 // newServer opens the store and the listener; nothing is answered yet.
 func (a *app) newServer(now func() time.Time) (_ *server, err error) {
 	s := &server{app: a, log: slog.New(slog.NewJSONHandler(a.err, nil)), now: now}
-	w, err := a.openWriter(opening{making: true})
+	w, err := a.openPatiently()
 	if err != nil {
 		return nil, err
 	}

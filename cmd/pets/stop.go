@@ -232,6 +232,7 @@ func (a *app) halt(ctx context.Context, path string, body, into any, direct func
 	if t.url != "" {
 		return a.haltServer(ctx, t.url, path, body, into)
 	}
+	a.awaitHolder(ctx, t.dir)
 	way := a.socketOf(t.dir)
 	if done, err := a.bySocket(ctx, way, path, body, into); done {
 		return err
