@@ -67,6 +67,9 @@ type Options struct {
 	// Waiting is told once of a command for which there is no answer yet: why, nil where the
 	// server just takes its time, and how long it is still tried for. It may be nil.
 	Waiting func(why error, left time.Duration)
+	// Lost is told that the connection of [Portfolio.Follow] is lost, and being made again,
+	// and why; with nil, that it is there again. It may be nil.
+	Lost func(why error)
 	// OnDirective is told what the server says bots have to do: in answers and on
 	// the event stream. It may be nil.
 	OnDirective func(commands.Directive)
@@ -83,6 +86,7 @@ type Client struct {
 	within   time.Duration
 	refused  time.Duration
 	waiting  func(why error, left time.Duration)
+	lost     func(why error)
 	direct   func(commands.Directive)
 }
 
@@ -118,7 +122,7 @@ func New(o Options) (*Client, error) {
 	c := &Client{
 		base: strings.TrimSuffix(u.Scheme+"://"+u.Host, "/"), key: func() string { return o.Key }, keys: keys, own: o.OwnKeys,
 		http: &http.Client{Transport: transport}, patience: o.Patience, direct: o.OnDirective,
-		within: o.Within, refused: o.Refused, waiting: o.Waiting,
+		within: o.Within, refused: o.Refused, waiting: o.Waiting, lost: o.Lost,
 	}
 	if c.patience <= 0 {
 		c.patience = DefaultPatience
