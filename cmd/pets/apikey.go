@@ -47,8 +47,11 @@ func (a *app) issueKeyCommand() *cobra.Command {
 	}{}
 	c := &cobra.Command{
 		Use: "issue", Short: "Issue a key; its secret is shown once", Args: cobra.NoArgs,
-		Example: "  pets apikey issue --user alice --role operator\n  pets apikey issue --user alpha-host --role bot --bot alpha",
+		Long: "--portfolio binds the key to one portfolio; without it the key is for every one. A key of role admin\n" +
+			"is bound to none, one of role bot to --bot in --portfolio, or in PETS_PORTFOLIO.",
+		Example: "  pets apikey issue --user alice --role operator\n  pets apikey issue --user bob --role operator --portfolio paper\n  pets apikey issue --user alpha-host --role bot --bot alpha",
 		RunE: func(c *cobra.Command, _ []string) error {
+			body.Portfolio = a.portfolio // a key is bound by what is said here, not by a setting
 			if body.Bot != "" {
 				body.Portfolio = a.config.Portfolio
 			}
@@ -60,7 +63,14 @@ func (a *app) issueKeyCommand() *cobra.Command {
 				return a.printJSON(key)
 			}
 			p := &printer{w: a.out}
-			p.line("%s for %s, role %s. Shown once and stored nowhere:", key.Key, body.User, body.Role)
+			of := "for every portfolio"
+			switch {
+			case body.Bot != "":
+				of = "for bot " + body.Bot + " of portfolio " + body.Portfolio + " only"
+			case body.Portfolio != "":
+				of = "for portfolio " + body.Portfolio + " only"
+			}
+			p.line("%s for %s, role %s, %s. Shown once and stored nowhere:", key.Key, body.User, body.Role, of)
 			p.line("")
 			p.line("    %s", key.Secret)
 			return p.err

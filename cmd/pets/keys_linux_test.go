@@ -69,7 +69,24 @@ func TestRotateHere(t *testing.T) {
 	// The former key is needed, and missing: nothing is lost, and it says what to do.
 	key := vault.GenerateKey()
 	s.setEnv("ENCRYPTION_KEY", key)
-	r := s.run("keys", "rotate", "--reason", "90 days")
+	r := s.run("keys", "status")
+	require.Equal(t, 1, r.code, r.out)
+	require.Contains(t, r.out, keyID(t, former)+"  spare, trading  CANNOT BE OPENED")
+	require.NotContains(t, r.out, "nothing is sealed,")
+	require.Contains(t, r.err, "spare, trading cannot be opened with this ENCRYPTION_KEY: sealed under "+keyID(t, former))
+	r = s.run("keys", "status", "--json")
+	require.Equal(t, 1, r.code)
+	readJSON(t, r.out, &v)
+	require.Equal(t, []string{keyID(t, former)}, v.Unopenable)
+	for env, says := range map[string]string{
+		"ENCRYPTION_KEY=":       "ENCRYPTION_KEY is not set, and the keystore is not empty",
+		"ENCRYPTION_KEY=" + key: "keys of the keystore cannot be opened",
+	} {
+		p := serveFolder(t, filepath.Join(t.TempDir(), "store"), "PETS_KEYSTORE="+s.keys(), env)
+		require.Contains(t, p.errs.String(), says)
+	}
+	v.Unopenable = nil
+	r = s.run("keys", "rotate", "--reason", "90 days")
 	require.Equal(t, 1, r.code)
 	require.Contains(t, r.err, "run pets keys rotate again to go on")
 	require.Contains(t, r.err, keyID(t, former))

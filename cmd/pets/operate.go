@@ -104,7 +104,7 @@ func (a *app) resetCommand() *cobra.Command {
 func (a *app) clearCommand() *cobra.Command {
 	var reason, confirm string
 	c := &cobra.Command{
-		Use: "clear", Short: "Clear the emergency stop: one person asks, another confirms (through the server)", Args: cobra.NoArgs,
+		Use: "clear", Short: "Clear the emergency stop: an operator asks, an approver confirms (through the server)", Args: cobra.NoArgs,
 		Example: "  pets clear --reason \"the feed is back\"\n  pets clear --confirm c812",
 		RunE: func(c *cobra.Command, _ []string) error {
 			var answer commands.Answer
@@ -117,11 +117,11 @@ func (a *app) clearCommand() *cobra.Command {
 			if err := a.toServer(c.Context(), http.MethodPost, "/emergency-stop/clear", reasonOf(reason), &answer); err != nil {
 				return err
 			}
-			return a.done(answer, fmt.Sprintf("asked; another user confirms with: pets clear --confirm %s", answer.ID))
+			return a.done(answer, fmt.Sprintf("asked; another user, with a key of role approver, confirms with: pets clear --confirm %s", answer.ID))
 		},
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why; it is kept with the record")
-	c.Flags().StringVar(&confirm, "confirm", "", "confirm this `request` of another user")
+	c.Flags().StringVar(&confirm, "confirm", "", "confirm this `request` of another user, with a key of role approver")
 	return c
 }
 

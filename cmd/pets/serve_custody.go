@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"pets/commands"
 	"pets/domain"
+	"pets/internal/custody"
 	"pets/internal/notice"
 )
 
@@ -38,7 +42,32 @@ func (s *server) openCustody() error {
 	}
 	s.custody = commands.NewCustody(s.engine, o)
 	s.vault = keys
+	s.warnOfSealed(keys)
 	return nil
+}
+
+// warnOfSealed says in the log that the keystore has keys that this server cannot open:
+// their wallets sign nothing, and pay nothing out.
+func (s *server) warnOfSealed(keys *custody.Keys) {
+	dir := s.app.config.Keystore
+	if keys == nil {
+		files, _ := os.ReadDir(dir) // most often there is none
+		if slices.ContainsFunc(files, func(f os.DirEntry) bool { return strings.HasSuffix(f.Name(), ".key") }) {
+			s.log.Warn("ENCRYPTION_KEY is not set, and the keystore is not empty: this server signs nothing", "keystore", dir)
+		}
+		return
+	}
+	under, err := keys.SealedUnder()
+	_, retired, err2 := s.app.keyIDs()
+	if err := errors.Join(err, err2); err != nil {
+		s.log.Warn("the keystore cannot be listed", "keystore", dir, "error", err.Error())
+		return
+	}
+	for id, wallets := range under {
+		if id != keys.Current() && !slices.Contains(retired, id) {
+			s.log.Warn("keys of the keystore cannot be opened: they are sealed under a key that is neither ENCRYPTION_KEY nor in ENCRYPTION_KEYS_RETIRED", "keystore", dir, "key", id, "wallets", strings.Join(wallets, ", "))
+		}
+	}
 }
 
 // notify logs and counts what a person should know.
