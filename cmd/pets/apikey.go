@@ -59,8 +59,9 @@ func (a *app) issueKeyCommand() *cobra.Command {
 			if err := a.toServer(c.Context(), http.MethodPost, "/v1/api-keys", body, &key); err != nil {
 				return err
 			}
+			const unseen = " is issued, and its secret, which is shown once, is lost: revoke it, and issue another"
 			if a.json {
-				return a.printJSON(key)
+				return told(key.Key+unseen, a.printJSON(key))
 			}
 			p := &printer{w: a.out}
 			of := "for every portfolio"
@@ -73,7 +74,7 @@ func (a *app) issueKeyCommand() *cobra.Command {
 			p.line("%s for %s, role %s, %s. Shown once and stored nowhere:", key.Key, body.User, body.Role, of)
 			p.line("")
 			p.line("    %s", key.Secret)
-			return p.err
+			return told(key.Key+unseen, p.err)
 		},
 	}
 	c.Flags().StringVar(&body.User, "user", "", "the person or machine behind the key; two-person rules compare it")

@@ -22,7 +22,7 @@ const (
 
 // openPatiently opens the store for a server. A folder that another server holds is not
 // waited for.
-func (a *app) openPatiently() (*writing, error) {
+func (a *app) openPatiently(ctx context.Context) (*writing, error) {
 	wait := a.patiently("the folder of the store or PETS_DIR is held", folderPatience)
 	for {
 		w, err := a.openWriter(opening{making: true})
@@ -40,7 +40,7 @@ func (a *app) openPatiently() (*writing, error) {
 		default:
 			return w, err
 		}
-		if !wait(context.Background(), err) {
+		if !wait(ctx, err) {
 			return nil, err
 		}
 	}

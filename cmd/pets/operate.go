@@ -43,7 +43,7 @@ func (a *app) own(c commands.Command) commands.Request {
 // done says what an order recorded.
 func (a *app) done(answer commands.Answer, what string) error {
 	if a.json {
-		return a.printJSON(answer)
+		return told(what, a.printJSON(answer))
 	}
 	p := &printer{w: a.out}
 	p.line("%s (revision %d)", what, answer.Revision)
@@ -53,7 +53,7 @@ func (a *app) done(answer commands.Answer, what string) error {
 	for _, d := range answer.Directives {
 		p.line("  %s: %v (%s)", d.Action, d.Bots, d.Reason)
 	}
-	return p.err
+	return told(what, p.err)
 }
 
 func (a *app) startCommand() *cobra.Command {

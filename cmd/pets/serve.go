@@ -95,7 +95,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 		return a.serveDemo(ctx)
 	}
 	a.acceptRollback = f.acceptRollback
-	s, err := a.newServer(a.clock())
+	s, err := a.newServer(ctx, a.clock())
 	if err != nil {
 		return err
 	}
@@ -133,9 +133,9 @@ type server struct {
 }
 
 // newServer opens the store and the listener; nothing is answered yet.
-func (a *app) newServer(now func() time.Time) (_ *server, err error) {
+func (a *app) newServer(ctx context.Context, now func() time.Time) (_ *server, err error) {
 	s := &server{app: a, log: slog.New(slog.NewJSONHandler(a.err, nil)), now: now}
-	w, err := a.openPatiently()
+	w, err := a.openPatiently(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -187,7 +187,8 @@ type stopAnswer struct {
 // restart forgets it.
 func (s *stopAnswer) held() bool { return s.Recorded == nil || *s.Recorded || unkept(s.Kept) }
 
-// toldError is what went wrong after something was stopped: that it was not must not be said.
+// toldError is what went wrong after something was done, as to stop it: that it was not must
+// not be said.
 type toldError struct{ error }
 
 func (e *toldError) Unwrap() error { return e.error }
@@ -215,7 +216,7 @@ func (a *app) stopped(answer stopAnswer, what, subject, until string) error {
 	case a.json:
 		p.err = a.printJSON(answer)
 	case recorded:
-		p.err = a.done(answer.Answer, what)
+		return a.done(answer.Answer, what)
 	default:
 		p.line("%s", what)
 	}

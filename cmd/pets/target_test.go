@@ -716,7 +716,8 @@ func TestAnAnswerThatCannotBeWritten(t *testing.T) {
 	p := serveFolder(t, s.store())
 	p.openMain()
 	require.NoError(t, p.client(adminKey).Portfolio("main").Post(t.Context(), "/bots", "bot", map[string]any{"id": "alpha", "capital": "0"}, nil))
-	for _, args := range [][]string{{"stop", "alpha"}, {"stop", "alpha", "--json"}, {"stop", "--emergency"}, {"stop", "--emergency", "--everywhere"}, {"stop", "--emergency", "--everywhere", "--json"}} {
+	s.env = append(s.env, "PETS_KEY="+adminKey)
+	for _, args := range [][]string{{"apikey", "issue", "--user", "olga", "--role", "operator"}, {"apikey", "revoke", "k1"}, {"stop", "alpha"}, {"stop", "alpha", "--json"}, {"stop", "--emergency"}, {"stop", "--emergency", "--everywhere"}, {"stop", "--emergency", "--everywhere", "--json"}} {
 		var errs bytes.Buffer
 		c := s.process(args...)
 		c.Stdout, c.Stderr = full, &errs
