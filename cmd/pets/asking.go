@@ -127,7 +127,7 @@ func (a *app) notStopped(err error) error {
 	if told := (*toldError)(nil); errors.As(err, &told) {
 		return err
 	}
-	if err == nil || decided(err) || domain.CodeOf(err) == domain.CodeInvalid && !nowhere(err) {
+	if err == nil || decided(err) || refused(err) {
 		return wrapped("NOT stopped: %w", err)
 	}
 	what := "NOT stopped"
@@ -138,6 +138,12 @@ func (a *app) notStopped(err error) error {
 		_, _ = fmt.Fprintln(a.err, "pets:", what)
 	}
 	return fmt.Errorf("%s: %w. Next: %s", what, err, a.afterNoStop(err))
+}
+
+// refused reports whether the engine on a folder has decided, which nothing here would change.
+func refused(err error) bool {
+	code := domain.CodeOf(err)
+	return code != "" && code != domain.CodeUnavailable && code != domain.CodeInternal && !nowhere(err)
 }
 
 // afterNoStop is what to do when a stop did not get through; never what was just tried.

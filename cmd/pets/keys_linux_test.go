@@ -78,13 +78,8 @@ func TestRotateHere(t *testing.T) {
 	require.Equal(t, 1, r.code)
 	readJSON(t, r.out, &v)
 	require.Equal(t, []string{keyID(t, former)}, v.Unopenable)
-	for env, says := range map[string]string{
-		"ENCRYPTION_KEY=":       "ENCRYPTION_KEY is not set, and the keystore is not empty",
-		"ENCRYPTION_KEY=" + key: "keys of the keystore cannot be opened",
-	} {
-		p := serveFolder(t, filepath.Join(t.TempDir(), "store"), "PETS_KEYSTORE="+s.keys(), env)
-		require.Contains(t, p.errs.String(), says)
-	}
+	p := serveFolder(t, filepath.Join(t.TempDir(), "store"), "PETS_KEYSTORE="+s.keys(), "ENCRYPTION_KEY=")
+	require.Contains(t, p.errs.String(), "ENCRYPTION_KEY is not set, and the keystore is not empty")
 	v.Unopenable = nil
 	r = s.run("keys", "rotate", "--reason", "90 days")
 	require.Equal(t, 1, r.code)

@@ -11,7 +11,6 @@ import (
 
 	"pets/commands"
 	"pets/domain"
-	"pets/internal/custody"
 	"pets/internal/notice"
 )
 
@@ -42,31 +41,19 @@ func (s *server) openCustody() error {
 	}
 	s.custody = commands.NewCustody(s.engine, o)
 	s.vault = keys
-	s.warnOfSealed(keys)
+	if keys == nil {
+		s.warnOfSealed()
+	}
 	return nil
 }
 
-// warnOfSealed says in the log that the keystore has keys that this server cannot open:
-// their wallets sign nothing, and pay nothing out.
-func (s *server) warnOfSealed(keys *custody.Keys) {
+// warnOfSealed says that there are keys and no ENCRYPTION_KEY: their wallets sign nothing.
+// Those that another key has sealed are found when all are opened.
+func (s *server) warnOfSealed() {
 	dir := s.app.config.Keystore
-	if keys == nil {
-		files, _ := os.ReadDir(dir) // most often there is none
-		if slices.ContainsFunc(files, func(f os.DirEntry) bool { return strings.HasSuffix(f.Name(), ".key") }) {
-			s.log.Warn("ENCRYPTION_KEY is not set, and the keystore is not empty: this server signs nothing", "keystore", dir)
-		}
-		return
-	}
-	under, err := keys.SealedUnder()
-	_, retired, err2 := s.app.keyIDs()
-	if err := errors.Join(err, err2); err != nil {
-		s.log.Warn("the keystore cannot be listed", "keystore", dir, "error", err.Error())
-		return
-	}
-	for id, wallets := range under {
-		if id != keys.Current() && !slices.Contains(retired, id) {
-			s.log.Warn("keys of the keystore cannot be opened: they are sealed under a key that is neither ENCRYPTION_KEY nor in ENCRYPTION_KEYS_RETIRED", "keystore", dir, "key", id, "wallets", strings.Join(wallets, ", "))
-		}
+	files, _ := os.ReadDir(dir) // most often there is none
+	if slices.ContainsFunc(files, func(f os.DirEntry) bool { return strings.HasSuffix(f.Name(), ".key") }) {
+		s.log.Warn("ENCRYPTION_KEY is not set, and the keystore is not empty: this server signs nothing", "keystore", dir)
 	}
 }
 

@@ -631,6 +631,7 @@ func TestADeadSocket(t *testing.T) {
 	require.NoError(t, l.Close())
 	r := s.run("stop", "alpha")
 	require.Contains(t, r.err, "an imported portfolio takes only imports", "asked of the folder")
+	require.NotContains(t, r.err, "Next:", "that is decided")
 	require.Contains(t, r.err, "pets: acting on the folder "+s.store())
 	require.NoError(t, os.Remove(filepath.Join(s.store(), httpapi.SocketName)))
 
