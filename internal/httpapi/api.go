@@ -218,6 +218,7 @@ type request struct {
 	// What is held of the memory for bodies and answers.
 	body, held *lease
 	dry        bool // nothing is to be recorded: the answer is a read
+	bodyBytes  int  // that were read: what the header says of them is the client's word
 }
 
 func (q *request) portfolio() string { return q.r.PathValue("portfolio") }
@@ -288,6 +289,8 @@ func (a *API) guard(q *request) error {
 func (a *API) refuse(q *request, err error) {
 	p := problemOf(err)
 	switch {
+	case p.Status == http.StatusUnauthorized && q.let: // its key was revoked meanwhile
+		a.denials.note(sourceOf(q.r), q.key.id, q.row.name, domain.CodeUnauthenticated, a.now())
 	case p.Status == http.StatusForbidden:
 		a.denials.note(sourceOf(q.r), q.key.id, q.row.name, domain.CodeDenied, a.now())
 	case p.Status == http.StatusInternalServerError:

@@ -71,6 +71,9 @@ func resetBreaker(q *request) error {
 		}
 		return nil
 	})
+	if err == nil {
+		err = q.entitled()
+	}
 	if err != nil {
 		return err
 	}
@@ -128,6 +131,9 @@ func (q *request) preview(c commands.AskPermit) error {
 		v.PermitAnswer = commands.PermitAnswer{Allowed: p.Allowed, Reserved: p.Reserved, Reasons: p.Reasons, Cost: p.Cost, SurePayout: p.SurePayout}
 		return err
 	})
+	if err == nil {
+		err = q.entitled()
+	}
 	if err != nil {
 		return err
 	}

@@ -195,10 +195,7 @@ func (s *sse) write(ctx context.Context, records <-chan eventstore.Record) {
 }
 
 // valid makes sure that the key still is: a stream must not outlive it.
-func (s *sse) valid() error {
-	_, err := s.q.api.authenticate(s.q.r)
-	return err
-}
+func (s *sse) valid() error { return s.q.entitled() }
 
 // hello says where the stream begins and what stands, so that a bot that comes
 // back after a stop it did not see knows of it.
