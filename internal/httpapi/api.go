@@ -84,6 +84,8 @@ type Config struct {
 	BytesPerDay int64
 	// Limited is told of every refusal by a bound, and the role of who met it; may be nil.
 	Limited func(bound, role string)
+	// Files are those of the listeners; nil are as many as there may ever be.
+	Files *Files
 	// Now is the wall clock; time.Now by default.
 	Now func() time.Time
 	Log *slog.Logger
@@ -134,15 +136,17 @@ func New(c Config) *API {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.Files == nil {
+		c.Files = &Files{api: ofListener}
+	}
 	a := &API{
 		config: c, engine: c.Engine, keys: c.Keys, log: c.Log, now: c.Now, mux: http.NewServeMux(), local: http.NewServeMux(),
 		limits:     newLimiters(c.Rate, c.Burst),
-		inFlight:   newPlaces(maxInFlight, maxInFlightPerKey, inFlightForPeople).keeping(inFlightForFacts, inFlightForFactsPerKey),
-		streams:    newPlaces(maxStreams, maxStreamsPerKey, streamsForPeople),
 		sendWithin: sendWithin,
 		budgets:    newBudgets(c.BytesPerDay), bodies: newRoom(), answers: newRoom(), pasts: newPastLooks(),
 		guarded: map[string]bool{}, documents: make(chan struct{}, maxDocuments),
 	}
+	a.inFlight, a.streams = c.Files.places()
 	a.closing, a.close = context.WithCancel(context.Background())
 	a.live, a.riders = c.Live, attach(c.Live)
 	a.denials = newDenials(a.recordDenials)
