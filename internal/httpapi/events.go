@@ -81,7 +81,8 @@ func listEvents(q *request) error {
 	if err := q.makeRoom(answerRoom); err != nil {
 		return err
 	}
-	page := &eventPage{limit: limit}
+	page := &eventPage{limit: limit, look: func() (func(), bool) { return q.api.pasts.try(q.key) }}
+	defer func() { page.end(); q.passedOver(page.passedBytes) }()
 	if err := page.open(q.portfolio()); err != nil {
 		return err
 	}
@@ -104,6 +105,32 @@ type eventPage struct {
 	next  *uint64
 
 	scanned, scannedBytes int
+
+	// passed are the records that were read and are not shown. Beyond a few of them the
+	// page is a look at the past, and needs a place: look takes it, leave gives it back.
+	passed      int
+	passedBytes int64
+	look        func() (leave func(), ok bool)
+	leave       func()
+	pace        pace
+}
+
+// end gives the page's place back.
+func (p *eventPage) end() {
+	if p.leave != nil {
+		p.leave()
+		p.leave = nil
+	}
+}
+
+// goesOn reports whether more may be passed over: where there is no place now, the page
+// ends, and its next goes on.
+func (p *eventPage) goesOn() (ok bool) {
+	if p.passed < shortReplay || p.leave != nil {
+		return true
+	}
+	p.leave, ok = p.look()
+	return ok
 }
 
 func (p *eventPage) open(portfolio string) error {
@@ -123,15 +150,21 @@ func (p *eventPage) fill(ctx context.Context, f *filter, at projections.Point, f
 			return unavailable(err)
 		case !at.Includes(rec):
 			return nil
-		case p.full():
+		case p.full() || !p.goesOn():
 			p.endBefore(rec.Revision)
 			return nil
 		}
 		p.scanned++
 		p.scannedBytes += len(rec.Data) + len(rec.Metadata)
+		shown := p.shown
 		fitted, err := p.add(ctx, f, rec)
 		if err != nil {
 			return err
+		}
+		if fitted && p.shown == shown {
+			p.passed++
+			p.passedBytes += int64(len(rec.Data) + len(rec.Metadata))
+			p.pace.step(ctx)
 		}
 		if !fitted {
 			p.endBefore(rec.Revision)
