@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"runtime/debug"
 	"sync/atomic"
@@ -202,7 +201,7 @@ func (a *API) Ready(ctx context.Context) error {
 func (a *API) Close(ctx context.Context) {
 	a.ready.Store(false)
 	a.close()
-	a.denials.flush(ctx)
+	a.denials.flush(ctx, a.now(), true)
 }
 
 // EndStreams ends the event streams only: a graceful stop waits for the requests
@@ -408,11 +407,5 @@ func (r *recorder) hurry() {
 // Unwrap lets http.ResponseController reach deadlines and flushes.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// sourceOf is the address a request came from, without its port.
-func sourceOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return "unknown"
-	}
-	return host
-}
+// sourceOf is where a request came from, as [sourceAt] counts it.
+func sourceOf(r *http.Request) string { return sourceAt(r.RemoteAddr, "unknown") }

@@ -325,12 +325,14 @@ func (n *conn) release() {
 	}
 }
 
-// groupOf is what counts as one source: an IPv4 address, or the 64 bits of an
-// IPv6 one that a provider gives to one customer.
-func groupOf(a net.Addr) string {
-	at, err := netip.ParseAddrPort(a.String())
+func groupOf(a net.Addr) string { return sourceAt(a.String(), a.Network()) }
+
+// sourceAt is what counts as one source: an IPv4 address, or the 64 bits of an IPv6 one
+// that a provider gives to one customer.
+func sourceAt(address, otherwise string) string {
+	at, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return a.Network()
+		return otherwise
 	}
 	ip := at.Addr().Unmap()
 	if ip.Is4() {
