@@ -18,11 +18,12 @@ import (
 
 // eventAnswer is one event as GET …/events and the stream show it.
 type eventAnswer struct {
-	Revision uint64          `json:"revision"`
-	Time     time.Time       `json:"time"`
-	Type     string          `json:"type"`
-	User     string          `json:"user"`
-	Data     json.RawMessage `json:"data"`
+	Revision uint64    `json:"revision"`
+	Time     time.Time `json:"time"`
+	Type     string    `json:"type"`
+	// User is who did it. A bot is told of itself only: it is empty for what others did.
+	User string          `json:"user"`
+	Data json.RawMessage `json:"data"`
 	// Metadata is not shown to a bot: it says who else did what.
 	Metadata json.RawMessage `json:"metadata,omitempty"`
 	// Stored is what stands in the stream, where that is an older version of the event.
@@ -314,9 +315,13 @@ func (f *filter) own(ctx context.Context, rec eventstore.Record, meta domain.Met
 		return nil, unavailable(err)
 	}
 	holds := func(permit string) bool { return f.owner(ctx, permit) == f.bot }
-	own := domain.Viewer{Bot: f.bot, Holds: holds, Asked: meta.Bot == f.bot}.Sees(e)
+	asked := meta.Bot == f.bot
+	own := domain.Viewer{Bot: f.bot, Holds: holds, Asked: asked}.Sees(e)
 	if own == nil {
 		return nil, nil
+	}
+	if !asked {
+		v.User = "" // a price is for all, and who marked it is not
 	}
 	shown, err := domain.RawOf(own)
 	if err != nil {
