@@ -44,7 +44,7 @@ func NewFiles() (*Files, error) {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return nil, err
 	}
-	return shareOut(int(min(uint64(limit.Cur), mostFiles)), openFiles()) //nolint:gosec,unconvert // at most 2^20; its type differs by system
+	return shareOut(int(min(uint64(limit.Cur), mostFiles)), openFiles()) //nolint:unconvert // its type differs by system
 }
 
 func openFiles() (n int) {
