@@ -116,15 +116,8 @@ func (p *replay) passed(ctx context.Context, rec *eventstore.Record, sent int64)
 
 // try takes a place if there is one now.
 func (p *pastLooks) try(k key) (leave func(), ok bool) {
-	if p.enter(k.id) != nil {
-		return nil, false
-	}
-	if began, _ := p.begin(k); began {
-		return func() { p.end(k.id) }, true
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.waiting--
-	delete(p.byKey, k.id)
-	return nil, false
+	now, cancel := context.WithCancel(context.Background())
+	cancel() // it waits for none
+	leave, err := p.take(now, k)
+	return leave, err == nil
 }
