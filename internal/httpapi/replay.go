@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"pets/commands"
-	"pets/domain"
 	"pets/eventstore"
 )
 
@@ -63,9 +62,8 @@ type replay struct {
 }
 
 // replay begins a replay from a revision; nil where nothing lies between. It is refused
-// to a key that has used up its bytes, and, from far back, to one that is looking at the
-// past already. A stream of what is still to come may always be opened, and is never
-// cut: a bot has to hear that it must stop.
+// to a key that has used up its bytes. A stream of what is still to come may always be
+// opened, and is never cut: a bot has to hear that it must stop.
 func (q *request) replay(from uint64) (*replay, error) {
 	head, err := q.api.config.Store.Head(q.r.Context(), commands.Stream(q.portfolio()))
 	if err != nil {
@@ -74,19 +72,7 @@ func (q *request) replay(from uint64) (*replay, error) {
 	if from > head {
 		return nil, nil
 	}
-	if err := q.withinBudget(); err != nil {
-		return nil, err
-	}
-	p := &replay{q: q, until: head}
-	if head-from < shortReplay {
-		return p, nil
-	}
-	p.leave, err = q.api.pasts.take(q.r.Context(), q.key)
-	if err != nil {
-		return nil, domain.Errorf(domain.CodeOf(err), "a stream that begins more than %d records back looks at the past. Begin nearer, or ask again: %s", shortReplay, err)
-	}
-	p.ends = time.Now().Add(pastWithin)
-	return p, nil
+	return &replay{q: q, until: head}, q.withinBudget()
 }
 
 // end gives back what a replay holds.
@@ -101,15 +87,24 @@ func (p *replay) end() {
 var errGoOn = errors.New("the replay took too long, or too much")
 
 // passed counts a record that was read, of which so many bytes were sent. over: it was
-// the last of them.
+// the last of them. Beyond a few it needs a place. It does not wait for one: nobody who
+// comes back is kept from hearing what stands now.
 func (p *replay) passed(ctx context.Context, rec *eventstore.Record, sent int64) (over bool, err error) {
 	p.q.passedOver(int64(len(rec.Data)+len(rec.Metadata)) - sent)
 	if rec.Revision >= p.until {
 		p.end()
 		return true, nil
 	}
-	if p.leave != nil && time.Now().After(p.ends) || p.pace.step(ctx) && p.q.overspent() {
+	rested := p.pace.step(ctx)
+	switch {
+	case rested && p.q.overspent(), p.leave != nil && time.Now().After(p.ends):
 		return false, errGoOn
+	case p.leave == nil && p.pace.read >= shortReplay:
+		var ok bool
+		if p.leave, ok = p.q.api.pasts.try(p.q.key); !ok {
+			return false, errGoOn
+		}
+		p.ends = time.Now().Add(pastWithin)
 	}
 	return false, nil
 }

@@ -78,9 +78,6 @@ func streamEvents(q *request) error {
 		return err
 	}
 	defer q.endStream()
-	if err := q.entitled(); err != nil { // it may have waited for a place
-		return err
-	}
 	s := &sse{q: q, out: http.NewResponseController(q.w), filter: q.filter(values.Get("types")), ahead: newAhead(streamAheadBytes), past: past}
 	return s.run(from)
 }
@@ -117,8 +114,8 @@ type sse struct {
 	ahead  *ahead
 	past   *replay // nil once it is over
 	bytes  int64   // that were sent
-	// at is the last record that was dealt with, told the last that the reader has heard of.
-	at, told uint64
+	// at is the last record that was dealt with, shown the last that the reader has heard of.
+	at, shown uint64
 }
 
 func (s *sse) run(from uint64) error {
@@ -212,10 +209,10 @@ func (s *sse) deal(ctx context.Context, rec *eventstore.Record) error {
 // beat says that the stream lives, and how far it has come: a reader whose filter lets
 // little through does not begin again where it was.
 func (s *sse) beat() error {
-	if s.at == s.told {
+	if s.at == s.shown {
 		return s.send(": alive\n\n")
 	}
-	s.told = s.at
+	s.shown = s.at
 	return s.send(fmt.Sprintf("id: %d\n: alive\n\n", s.at))
 }
 
@@ -276,7 +273,7 @@ func (s *sse) message(name, id string, v any) error {
 		return err
 	}
 	if id != "" {
-		s.told, _ = strconv.ParseUint(id, 10, 64) // it is a revision
+		s.shown, _ = strconv.ParseUint(id, 10, 64) // it is a revision
 		id = "id: " + id + "\n"
 	}
 	return s.send(fmt.Sprintf("%sevent: %s\ndata: %s\n\n", id, name, data))
