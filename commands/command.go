@@ -50,6 +50,9 @@ type Request struct {
 	// answer at once. nil is for callers without a key: the server, and people on its
 	// machine.
 	Entitled func() error
+	// Seen is how many stops had come when this came first ([Engine.StopsSeen]); 0 is for
+	// the engine to note. It matters to what lets trading go on.
+	Seen uint64
 }
 
 // Import places a row of a file in time.
