@@ -184,6 +184,11 @@ func check(r *Request) error {
 	if r.Key == "" || len(r.Key) > MaxKeyBytes {
 		return domain.Invalid("Idempotency-Key", "is required and has at most %d bytes; keep one UUID per command", MaxKeyBytes)
 	}
+	if r.Entitled != nil {
+		if err := r.Entitled(); err != nil {
+			return err
+		}
+	}
 	return authorise(r)
 }
 

@@ -9,20 +9,37 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // asCommand makes the test binary behave as pets itself, for tests that need
 // another process.
 const asCommand = "TEST_BINARY_IS_THE_COMMAND"
 
+// withFiles is how many files it may open then.
+const withFiles = "TEST_BINARY_HAS_FILES"
+
+func limitFiles(most string) {
+	n, err := strconv.ParseUint(most, 10, 63)
+	if err != nil {
+		return
+	}
+	limit := unix.Rlimit{Cur: n, Max: n}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		panic(err)
+	}
+}
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) == "1" {
+		limitFiles(os.Getenv(withFiles))
 		main()
 	}
 	code := m.Run()

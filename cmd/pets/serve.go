@@ -122,6 +122,7 @@ type server struct {
 	witness *watch
 
 	listener       net.Listener
+	files          *httpapi.Files  // shared out among the listeners
 	socket         *httpapi.Socket // nil where none can be made
 	endSocket      context.CancelFunc
 	noLocalStop    atomic.Pointer[error] // why there is none
@@ -153,6 +154,9 @@ func (a *app) newServer(ctx context.Context, now func() time.Time) (_ *server, e
 	}()
 	// After the lock: a certificate of our own lies in PETS_DIR.
 	if s.secure, err = a.serverTLS(); err != nil {
+		return nil, errors.Join(err, s.letGo())
+	}
+	if s.files, err = httpapi.NewFiles(); err != nil { // the store is open by now
 		return nil, errors.Join(err, s.letGo())
 	}
 	if s.listener, err = net.Listen("tcp", a.config.Listen); err != nil {
@@ -190,7 +194,7 @@ func (a *app) newServer(ctx context.Context, now func() time.Time) (_ *server, e
 	s.live = live.New(s.store, live.Options{Prefix: commands.Stream(""), Log: s.log})
 	s.api = httpapi.New(httpapi.Config{
 		Engine: s.engine, Store: s.store, Live: s.live, Keys: s.keys, Defaults: a.config.Policy, Treasury: &treasury, Snapshots: snapshots,
-		Custody: s.custody, Nudge: s.custody.Nudge, LiveReady: s.liveReady,
+		Files: s.files, Custody: s.custody, Nudge: s.custody.Nudge, LiveReady: s.liveReady,
 		Rate: float64(a.config.RateLimit), Burst: a.config.RateBurst, BytesPerDay: a.config.BytesPerDay, Limited: s.meter.Limited,
 		Now: now, Log: s.log, Observe: s.meter.Request,
 		Health: s.health,
@@ -241,7 +245,7 @@ func (s *server) run(ctx context.Context, ready func(context.Context) error) (er
 	defer func() { err = errors.Join(err, s.shut()) }()
 	served := make(chan error, 1)
 	s.work.Go(func() {
-		served <- httpapi.Serve(ctx, httpapi.NewServer(s.api, s.log, s.secure), s.listener, s.api.EndStreams)
+		served <- s.files.Serve(ctx, httpapi.NewServer(s.api, s.log, s.secure), s.listener, s.api.EndStreams)
 	})
 	if s.socket != nil {
 		s.answerSocket(ctx)
@@ -392,7 +396,7 @@ func (s *server) serveMetrics(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", s.meter.Handler())
 	s.work.Go(func() {
-		if err := httpapi.Serve(ctx, httpapi.NewServer(mux, s.log, nil), l, func() {}); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		if err := s.files.ServeMetrics(ctx, httpapi.NewServer(mux, s.log, nil), l); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			s.log.Error("metrics are not served any more", "error", err.Error())
 		}
 	})

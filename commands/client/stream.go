@@ -201,7 +201,7 @@ type message struct{ id, name, data string }
 // line adds a line and reports whether the message is whole.
 func (m *message) line(text string) bool {
 	if text == "" {
-		return m.data != ""
+		return m.data != "" || m.id != "" // an id by itself says how far the stream has come
 	}
 	field, value, _ := strings.Cut(text, ":")
 	value = strings.TrimPrefix(value, " ")

@@ -92,11 +92,11 @@ class Bot:
                     name, _, value = line.decode().strip().partition(": ")
                     if name:
                         message[name] = value
-                    elif "data" in message:
-                        data = json.loads(message["data"])
-                        if message["event"] == "hello":  # what stands now, and where the stream begins
+                    elif message:  # one with an id alone says how far the stream has come
+                        data, event = json.loads(message.get("data", "{}")), message.get("event")
+                        if event == "hello":  # what stands now, and where the stream begins
                             last = last or {"Last-Event-ID": str(data["revision"])}
-                        self.obey([data] if message["event"] == "directive" else data.get("directives") or [])
+                        self.obey([data] if event == "directive" else data.get("directives") or [])
                         last = {"Last-Event-ID": message["id"]} if "id" in message else last
                         message = {}
             except (OSError, ValueError, http.client.HTTPException) as e:

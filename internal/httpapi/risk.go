@@ -71,6 +71,9 @@ func resetBreaker(q *request) error {
 		}
 		return nil
 	})
+	if err == nil {
+		err = q.entitled()
+	}
 	if err != nil {
 		return err
 	}
@@ -133,6 +136,9 @@ func (q *request) preview(c commands.AskPermit) error {
 		v.hold(pending, c.Bot)
 		return err
 	})
+	if err == nil {
+		err = q.entitled()
+	}
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -72,14 +73,16 @@ func streamEvents(q *request) error {
 	if err != nil {
 		return err
 	}
-	if err := q.mayResume(from); err != nil {
+	past, err := q.replay(from)
+	if err != nil {
 		return err
 	}
+	defer past.end()
 	if err := q.stream(); err != nil {
 		return err
 	}
 	defer q.endStream()
-	s := &sse{q: q, out: http.NewResponseController(q.w), filter: q.filter(values.Get("types")), ahead: newAhead(streamAheadBytes)}
+	s := &sse{q: q, out: http.NewResponseController(q.w), filter: q.filter(values.Get("types")), ahead: newAhead(streamAheadBytes), past: past}
 	return s.run(from)
 }
 
@@ -107,26 +110,16 @@ func (q *request) resumeFrom(after string) (uint64, error) {
 	return n + 1, nil
 }
 
-// mayResume refuses a stream of what has been recorded to a key that has used up its
-// bytes. One of what is still to come may always be opened, and is never cut: a bot has
-// to hear that it must stop.
-func (q *request) mayResume(from uint64) error {
-	head, err := q.api.config.Store.Head(q.r.Context(), commands.Stream(q.portfolio()))
-	if err != nil {
-		return unavailable(err)
-	}
-	if from > head {
-		return nil
-	}
-	return q.withinBudget()
-}
-
 // sse is one open event stream.
 type sse struct {
 	q      *request
 	out    *http.ResponseController
 	filter *filter
 	ahead  *ahead
+	past   *replay // nil once it is over
+	bytes  int64   // that were sent
+	// at is the last record that was dealt with, shown the last that the reader has heard of.
+	at, shown uint64
 	// told are the bots that were told of a stop that is not recorded yet.
 	told map[string]bool
 }
@@ -189,7 +182,7 @@ func (s *sse) write(ctx context.Context, records <-chan eventstore.Record, chang
 				return
 			}
 			if err = s.valid(); err == nil {
-				err = s.record(ctx, rec)
+				err = s.deal(ctx, &rec)
 			}
 			s.ahead.sent(len(rec.Data) + len(rec.Metadata))
 		case <-changed:
@@ -201,7 +194,7 @@ func (s *sse) write(ctx context.Context, records <-chan eventstore.Record, chang
 			}
 		case <-beat.C:
 			if err = s.valid(); err == nil {
-				err = s.send(": alive\n\n")
+				err = s.beat()
 			}
 		}
 		if err != nil {
@@ -229,11 +222,37 @@ func (s *sse) pending() error {
 	return nil
 }
 
-// valid makes sure that the key still is: a stream must not outlive it.
-func (s *sse) valid() error {
-	_, err := s.q.api.authenticate(s.q.r)
+// deal sends what a reader sees of a record, and goes on with the replay where it is of
+// one.
+func (s *sse) deal(ctx context.Context, rec *eventstore.Record) error {
+	before := s.bytes
+	if err := s.record(ctx, *rec); err != nil {
+		return err
+	}
+	s.at = rec.Revision
+	if s.past == nil {
+		return nil
+	}
+	over, err := s.past.passed(ctx, rec, s.bytes-before)
+	if over || err != nil {
+		s.past = nil
+		err = errors.Join(err, s.beat())
+	}
 	return err
 }
+
+// beat says that the stream lives, and how far it has come: a reader whose filter lets
+// little through does not begin again where it was.
+func (s *sse) beat() error {
+	if s.at == s.shown {
+		return s.send(": alive\n\n")
+	}
+	s.shown = s.at
+	return s.send(fmt.Sprintf("id: %d\n: alive\n\n", s.at))
+}
+
+// valid makes sure that the key still is: a stream must not outlive it.
+func (s *sse) valid() error { return s.q.entitled() }
 
 // hello says where the stream begins and what stands, so that a bot that comes
 // back after a stop it did not see knows of it.
@@ -296,6 +315,7 @@ func (s *sse) message(name, id string, v any) error {
 		return err
 	}
 	if id != "" {
+		s.shown, _ = strconv.ParseUint(id, 10, 64) // it is a revision
 		id = "id: " + id + "\n"
 	}
 	return s.send(fmt.Sprintf("%sevent: %s\ndata: %s\n\n", id, name, data))
@@ -305,6 +325,7 @@ func (s *sse) message(name, id string, v any) error {
 // is cut off, and resumes.
 func (s *sse) send(text string) error {
 	n, err := s.q.w.Write([]byte(text))
+	s.bytes += int64(n)
 	s.q.api.budgets.spend(s.q.key.id, int64(n), s.q.api.now())
 	if err != nil {
 		return err
