@@ -77,6 +77,14 @@ type NotStoreError struct {
 
 func (e *NotStoreError) Error() string { return e.Dir + " is not an event store: " + e.Reason }
 
+// UnfinishedError: the folder is what a salvage left that was interrupted. It looks like a
+// sound store, and does not hold all that is sound.
+type UnfinishedError struct{ Dir string }
+
+func (e *UnfinishedError) Error() string {
+	return e.Dir + " is an unfinished salvage, which does not hold all that is sound of the store it was made from: remove this folder, and run pets verify --salvage on that store again; it was only read"
+}
+
 // VersionError: the store was written by a newer program.
 type VersionError struct {
 	File  string

@@ -46,6 +46,8 @@ type Options struct {
 	// that follows opening finds damage: at most once for each, from a goroutine of
 	// its own. It may call the store.
 	Trouble func(error)
+	// salvaging: the store is the copy that [Salvage] makes.
+	salvaging bool
 	// FS is the disk; that of the machine if nil.
 	FS FS
 }
