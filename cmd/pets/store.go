@@ -33,7 +33,7 @@ func (a *app) openReader() (*embedded.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) || storeBelow(dir) != "" {
 		return nil, noStore(dir)
 	}
 	return embedded.OpenReadOnly(dir, embedded.Options{})
@@ -101,7 +101,7 @@ func (a *app) openWriter(o opening) (*writing, error) {
 // mayMake says why no store is made where there is none: the command makes none, or one was
 // there, and an empty one in its place would look as if nothing had ever happened.
 func (a *app) mayMake(dir string, o opening) error {
-	if !o.making {
+	if below := storeBelow(dir); below != "" || !o.making {
 		return noStore(dir)
 	}
 	if beside := a.config.WitnessDir(); a.acceptRollback == "" && witness.There(beside) {

@@ -127,7 +127,11 @@ func (d *disk) make() error {
 	if _, err := os.Stat(d.dir); err == nil {
 		return nil
 	}
-	if err := owner.MkdirLike(d.dir, d.owner); err != nil {
+	like := d.owner
+	if _, err := os.Stat(like); err != nil {
+		like = "" // it was removed, too
+	}
+	if err := owner.MkdirLike(d.dir, like); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(d.dir))
