@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -208,7 +209,12 @@ func (q *request) waitFor(m moment) error {
 }
 
 func unavailable(err error) error {
-	return &domain.Error{Code: domain.CodeUnavailable, Message: "the history cannot be read now", Cause: err}
+	message := "the history cannot be read now"
+	if errors.As(err, new(interface{ Trouble() eventstore.Trouble })) {
+		trouble := eventstore.TroubleOf(err)
+		message = "the history cannot be read: of the store, " + trouble.What + ". " + trouble.Advice
+	}
+	return &domain.Error{Code: domain.CodeUnavailable, Message: message, Cause: err}
 }
 
 // filter decides what of a history a caller sees.

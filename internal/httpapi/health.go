@@ -5,12 +5,14 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"pets/eventstore"
 )
 
 // Health is how what is behind the API is doing. Zero is well.
 type Health struct {
-	// Poisoned: a write or a flush failed, and the store takes nothing before it is
-	// opened anew.
+	// Poisoned: the store takes nothing before it is opened anew, because a write or a flush
+	// failed, its folder was moved, or something in it is damaged.
 	Poisoned error
 	// Damaged: something in the store does not read as it was written.
 	Damaged error
@@ -62,7 +64,8 @@ func (a *API) notReady(h Health) []string {
 	why(a.keys.Broken() != nil, "the system stream cannot be followed")
 	broken := a.live.Broken()
 	why(broken != "", "portfolio %s cannot be followed", broken)
-	why(h.Poisoned != nil, "the store takes no more events: a write or a flush failed. Look at the disk, then start the server again")
+	trouble := eventstore.TroubleOf(h.Damaged, h.Poisoned)
+	why(h.Poisoned != nil, "the store takes no more events: %s. %s", trouble.What, trouble.Advice)
 	why(h.Damaged != nil, "the store is damaged; see the server's log, and docs/reliability.md")
 	why(h.Reserve > 0 && h.Free < h.Reserve, "the disk has %d bytes left, less than the %d kept free; only stops and what has happened are taken", h.Free, h.Reserve)
 	return all

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pets/domain"
+	"pets/eventstore"
 )
 
 // Problem is the body of every answer that is an error: RFC 9457.
@@ -68,6 +69,9 @@ var titles = map[domain.Code]string{
 // problemOf turns an error into what the caller is told. Causes stay inside:
 // they name files, addresses and libraries, and are for the log.
 func problemOf(err error) Problem {
+	if e := (*domain.Error)(nil); !errors.As(err, &e) && errors.As(err, new(*eventstore.Unavailable)) {
+		err = unavailable(err)
+	}
 	code := domain.CodeOf(err)
 	p := Problem{Type: problemType + string(code), Title: titles[code], Status: statuses[code]}
 	var e *domain.Error
