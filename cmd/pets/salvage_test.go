@@ -74,6 +74,6 @@ func TestAnUnfinishedSalvageIsRefused(t *testing.T) {
 	s.playedDemo(s.store())
 	require.NoError(t, os.WriteFile(filepath.Join(s.store(), "salvage.unfinished"), nil, 0o600))
 	for _, args := range [][]string{{"verify"}, {"state"}, {"serve", "--listen", "127.0.0.1:0"}} {
-		s.fails(1, []string{"is an unfinished salvage", "remove this folder"}, args...)
+		s.fails(1, []string{"is an unfinished salvage", "into another folder"}, args...)
 	}
 }

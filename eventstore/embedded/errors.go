@@ -101,7 +101,7 @@ func (e *NotStoreError) Error() string { return e.Dir + " is not an event store:
 type UnfinishedError struct{ Dir string }
 
 func (e *UnfinishedError) Error() string {
-	return e.Dir + " is an unfinished salvage, which does not hold all that is sound of the store it was made from: remove this folder, and run pets verify --salvage on that store again; it was only read"
+	return e.Dir + " is an unfinished salvage, which does not hold all that is sound of the store it was made from: run pets verify --salvage on that store again, into another folder; it was only read"
 }
 
 // VersionError: the store was written by a newer program.

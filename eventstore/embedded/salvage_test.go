@@ -482,7 +482,7 @@ func TestSalvageInterrupted(t *testing.T) {
 	require.Contains(t, slices.Collect(maps.Keys(f.contentsOf(target))), "durable", "there is half a store")
 	requireNoStore(t, f, "interrupted")
 	_, err = f.salvage()
-	require.ErrorContains(t, err, "remove this folder", "it says what to do")
+	require.ErrorContains(t, err, "into another folder", "it says what to do")
 }
 
 // TestSalvageBytes: data that is not canonical JSON comes out byte for byte, and
