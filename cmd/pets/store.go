@@ -86,7 +86,7 @@ func (a *app) openWriter(o opening) (*writing, error) {
 		return nil, none
 	}
 	if err != nil {
-		return nil, err
+		return nil, &unopened{err}
 	}
 	if torn := store.Torn(); torn.Bytes > 0 {
 		_, _ = fmt.Fprintf(a.err, "pets: warning: an append that a crash cut short was set aside in %s (%d bytes); it had never been acknowledged\n", torn.File, torn.Bytes)
@@ -134,10 +134,12 @@ func (a *app) latch(w *watch) *commands.LatchFile {
 		l.Former(filepath.Join(store, latchName))
 	}
 	if w != nil && w.keeper != nil { // else the folder may be of another store
-		l.CopyTo(filepath.Join(a.config.WitnessDir(), latchName))
+		l.CopyTo(a.latchCopy())
 	}
 	return l
 }
+
+func (a *app) latchCopy() string { return filepath.Join(a.config.WitnessDir(), latchName) }
 
 // apart reports whether two folders are there and are not the same.
 func apart(one, other string) bool {
@@ -179,6 +181,9 @@ func (a *app) way(ctx context.Context, changes scope, stopping bool, direct func
 			return err
 		}
 		return served()
+	}
+	if closed := (*unopened)(nil); stopping && errors.As(err, &closed) && closed.mayMark() {
+		return a.markStop(t.dir, closed, direct)
 	}
 	if err != nil {
 		return err
