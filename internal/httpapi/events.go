@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -210,7 +209,7 @@ func (q *request) waitFor(m moment) error {
 
 func unavailable(err error) error {
 	message := "the history cannot be read now"
-	if errors.As(err, new(interface{ Trouble() eventstore.Trouble })) {
+	if troubled(err) {
 		trouble := eventstore.TroubleOf(err)
 		message = "the history cannot be read: of the store, " + trouble.What + ". " + trouble.Advice
 	}

@@ -34,7 +34,7 @@ func TestReadyMeansThatCommandsWork(t *testing.T) {
 		require.False(t, r.api.IsReady())
 		require.Equal(t, http.StatusOK, r.call("", http.MethodGet, "/livez", "", "").status)
 	}
-	moved, damaged := troubled{inside, "moved"}, troubled{inside, "damaged"}
+	moved, damaged := ailing{inside, "moved"}, ailing{inside, "damaged"}
 	for want, is := range map[string]Health{
 		"not ready: the store takes no more events: it is moved. Mend what is moved\n":                                                                                     {Poisoned: moved},
 		"not ready: the store takes no more events: it is damaged. Mend what is damaged\nnot ready: the store is damaged; see the server's log, and docs/reliability.md\n": {Poisoned: inside, Damaged: damaged},
@@ -65,13 +65,13 @@ func TestReadyMeansThatCommandsWork(t *testing.T) {
 	require.True(t, r.api.IsReady())
 }
 
-// troubled is an error that knows what is wrong with a store.
-type troubled struct {
+// ailing is an error that knows what is wrong with a store.
+type ailing struct {
 	error
 	is string
 }
 
-func (t troubled) Trouble() eventstore.Trouble {
+func (t ailing) Trouble() eventstore.Trouble {
 	return eventstore.Trouble{What: "it is " + t.is, Advice: "Mend what is " + t.is}
 }
 
@@ -79,12 +79,13 @@ func (t troubled) Trouble() eventstore.Trouble {
 func TestAHistoryThatIsDamagedIsToldAsThat(t *testing.T) {
 	store := &unread{Store: memory.New()}
 	r := newRig(t, rigged{store: store}).opened()
-	store.reads.Store(&eventstore.Unavailable{Cause: troubled{errors.New("/var/lib/pets/x.seg is damaged"), "damaged"}})
+	store.reads.Store(&eventstore.Unavailable{Cause: ailing{errors.New("/var/lib/pets/x.seg is damaged"), "damaged"}})
 	for _, path := range []string{"/events", "/state?at=3", "/stats?at=3"} {
 		a := r.get("operator", main+path)
 		require.Equal(t, http.StatusServiceUnavailable, a.status, "%s: %s", path, a.body)
 		require.Contains(t, a.body, "Mend what is damaged", path)
 		require.NotContains(t, a.body, "/var", path)
+		require.Equal(t, "60", a.header.Get("Retry-After"), "a command does not wait for it")
 	}
 }
 

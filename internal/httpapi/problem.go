@@ -88,10 +88,22 @@ func problemOf(err error) Problem {
 		p.Detail = "a defect was found; it is in the server's log"
 	}
 	var later *laterError
-	if errors.As(err, &later) {
+	switch {
+	case errors.As(err, &later):
 		p.retryAfter = later.after
+	case troubled(err): // it does not get better by waiting for it
+		p.retryAfter = troubledAfter
 	}
 	return p
+}
+
+// troubledAfter is when it makes sense to ask again for a history that cannot be read.
+const troubledAfter = time.Minute
+
+// troubled: what was read there is damaged, say.
+func troubled(err error) bool {
+	var u *eventstore.Unavailable
+	return errors.As(err, &u) && !u.Poisoned && errors.As(err, new(interface{ Trouble() eventstore.Trouble }))
 }
 
 // writeProblem answers with an error.
