@@ -32,7 +32,7 @@ func (e *unopened) mayMark() bool {
 
 // markStop keeps what direct stops in the marker of PETS_DIR, and in the copy beside the
 // witness where that is of this store.
-func (a *app) markStop(dir string, why *unopened, direct func(*commands.Engine) error) error {
+func (a *app) markStop(dir string, why *unopened, inPortfolio bool, direct func(*commands.Engine) error) error {
 	id, err := embedded.Identify(dir)
 	if err != nil {
 		id = uuid.Nil // the marker in PETS_DIR has to do
@@ -41,7 +41,7 @@ func (a *app) markStop(dir string, why *unopened, direct func(*commands.Engine) 
 	if err != nil {
 		return errors.Join(err, why)
 	}
-	a.acting("the marker of stops in "+a.config.ServerDir()+", because the store cannot be opened for writing", true)
+	a.acting("the marker of stops in "+a.config.ServerDir()+", because the store cannot be opened for writing", inPortfolio)
 	latch := a.latch(nil)
 	if id != uuid.Nil && witness.See(a.config.WitnessDir()).Of(id) {
 		latch.CopyTo(a.latchCopy())

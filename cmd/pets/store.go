@@ -183,7 +183,7 @@ func (a *app) way(ctx context.Context, changes scope, stopping bool, direct func
 		return served()
 	}
 	if closed := (*unopened)(nil); stopping && errors.As(err, &closed) && closed.mayMark() {
-		return a.markStop(t.dir, closed, direct)
+		return a.markStop(t.dir, closed, changes == aPortfolio, direct)
 	}
 	if err != nil {
 		return err
