@@ -17,6 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
+	"pets/eventstore"
+	"pets/eventstore/memory"
 )
 
 // two are a marker file and its copy in another folder, as a server keeps them.
@@ -313,4 +315,29 @@ func TestTheSameFindingAgain(t *testing.T) {
 	e.must("main", domain.Caller{User: "ann", Role: domain.RoleApprover}, ConfirmClear{Request: a.ID})
 	say("9")
 	require.Len(t, e.engaged("main"), 2, "after it was cleared it stops again")
+}
+
+// "The log, /readyz and the commands give the same advice, by what has poisoned it."
+func TestAPoisonedStoreIsToldByWhatIsWrong(t *testing.T) {
+	for advice, cause := range map[string]error{"Look at the disk, then start the server again": errDown, "Find the other folder": elsewhere{}} {
+		poison := &eventstore.Unavailable{Poisoned: true, Cause: cause}
+		answer := asUnavailable(poison)
+		require.Equal(t, domain.CodeUnavailable, domain.CodeOf(answer))
+		require.Contains(t, answer.Error(), advice)
+
+		logged := ""
+		e := NewEngine(memory.New(), EngineOptions{Failed: func(what string, _ error) { logged += what }})
+		e.stops.poisonedBy(poison)
+		e.Close()
+		require.Contains(t, logged, advice)
+	}
+}
+
+// elsewhere is an error that knows what is wrong with a store.
+type elsewhere struct{}
+
+func (elsewhere) Error() string { return "/var/lib/pets was moved" }
+
+func (elsewhere) Trouble() eventstore.Trouble {
+	return eventstore.Trouble{What: "its folder was moved", Advice: "Find the other folder"}
 }

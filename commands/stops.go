@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"pets/domain"
 	"pets/domain/portfolio"
+	"pets/eventstore"
 )
 
 const (
@@ -367,10 +369,15 @@ func (s *stops) poisonedBy(err error) {
 	if known {
 		return
 	}
-	s.latchEverything("the event store took no more events: a write or a flush failed")
+	trouble := eventstore.TroubleOf(err)
+	s.latchEverything("the event store took no more events: " + trouble.What)
 	s.save()
 	s.keepTrying(retryStop)
-	s.engine.options.Failed("the store is poisoned until it is opened anew; every portfolio is stopped", err)
+	what := "the store is poisoned until it is opened anew; every portfolio is stopped"
+	if !strings.Contains(err.Error(), trouble.Advice) {
+		what += ". " + trouble.Advice
+	}
+	s.engine.options.Failed(what, err)
 }
 
 func (s *stops) latchEverything(reason string) {

@@ -530,6 +530,10 @@ func asUnavailable(err error) error {
 	if overtaken(err) {
 		message = "the stream moved on at every attempt; the same Idempotency-Key again tells whether it happened"
 	}
+	if u := (*eventstore.Unavailable)(nil); errors.As(err, &u) && u.Poisoned {
+		trouble := eventstore.TroubleOf(err)
+		message += ". It takes no more: " + trouble.What + ". " + trouble.Advice
+	}
 	return &domain.Error{Code: domain.CodeUnavailable, Message: message, Cause: err}
 }
 

@@ -202,6 +202,22 @@ func (e *Unavailable) Error() string {
 
 func (e *Unavailable) Unwrap() error { return e.Cause }
 
+// Trouble says what is wrong with a store and what to do about it, in words that name
+// nothing of the machine. Logs, /readyz and the command line all say it in these.
+type Trouble struct{ What, Advice string }
+
+// TroubleOf is what the first error says that knows it: one with a method Trouble. Of any other
+// a store is poisoned by a write or a flush.
+func TroubleOf(errs ...error) Trouble {
+	for _, err := range errs {
+		var knows interface{ Trouble() Trouble }
+		if errors.As(err, &knows) {
+			return knows.Trouble()
+		}
+	}
+	return Trouble{"a write or a flush failed", "Look at the disk, then start the server again"}
+}
+
 // Ambiguous: the append was sent and its fate is unknown. The caller reads the
 // stream and looks for its ids before it answers anybody.
 type Ambiguous struct{ Cause error }

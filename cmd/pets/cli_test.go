@@ -92,6 +92,8 @@ func TestUsageErrors(t *testing.T) {
 func TestFailures(t *testing.T) {
 	s := small(t)
 	missing := filepath.Join(s.dir, "none.csv")
+	foreign := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(foreign, "letter.txt"), nil, 0o600))
 	for _, c := range []struct {
 		args  []string
 		words []string
@@ -109,7 +111,8 @@ func TestFailures(t *testing.T) {
 		{[]string{"import", "--capital", "5", missing}, []string{"none.csv", "no such file"}},
 		{[]string{"import", "--capital", "5", s.dir}, []string{"is a directory"}},
 		{[]string{"state", "--store", "embedded:" + filepath.Join(s.dir, "elsewhere")}, []string{"there is no store at", "name the server with --server or PETS_SERVER, or the folder with --store"}},
-		{[]string{"verify", "--store", "embedded:" + s.dir}, []string{"is not an event store"}},
+		{[]string{"verify", "--store", "embedded:" + s.dir}, []string{"there is no store at", "but one lies in " + s.store()}},
+		{[]string{"verify", "--store", "embedded:" + foreign}, []string{"is not an event store"}},
 	} {
 		s.fails(1, c.words, c.args...)
 	}

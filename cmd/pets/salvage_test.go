@@ -66,3 +66,14 @@ func TestVerifySalvage(t *testing.T) {
 	require.True(t, report.Whole())
 	require.Positive(t, report.Records)
 }
+
+// "A salvage that was interrupted leaves a folder that nothing opens": not to verify it, not to
+// look at it, not to serve it.
+func TestAnUnfinishedSalvageIsRefused(t *testing.T) {
+	s := newShell(t)
+	s.playedDemo(s.store())
+	require.NoError(t, os.WriteFile(filepath.Join(s.store(), "salvage.unfinished"), nil, 0o600))
+	for _, args := range [][]string{{"verify"}, {"state"}, {"serve", "--listen", "127.0.0.1:0"}} {
+		s.fails(1, []string{"is an unfinished salvage", "into another folder"}, args...)
+	}
+}

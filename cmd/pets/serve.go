@@ -341,6 +341,11 @@ func (s *server) firstKey(ctx context.Context) error {
 	if token == "" {
 		token, _ = httpapi.NewToken()
 		given = false
+		// Before it is recorded: one that counts and that nobody has seen locks everybody
+		// out; one that was seen and does not count costs another start.
+		if err := s.app.showFirstKey(token); err != nil {
+			return fmt.Errorf("the first admin key could not be shown, so it is not recorded: %w", err)
+		}
 	}
 	answer, err := s.engine.System(ctx, commands.Request{
 		Caller: domain.Caller{User: "system", Role: domain.RoleAdmin}, Key: uuid.NewString(),
@@ -354,16 +359,15 @@ func (s *server) firstKey(ctx context.Context) error {
 	}
 	if given {
 		s.log.Info("PETS_ADMIN_KEY is the first admin key; it is not read again")
-		return nil
 	}
-	s.app.showFirstKey(token)
 	return nil
 }
 
 // showFirstKey prints the one secret this program ever prints.
-func (a *app) showFirstKey(token string) {
+func (a *app) showFirstKey(token string) error {
 	p := &printer{w: a.out}
-	p.line("This store has no API key yet. Its first admin key, shown once and stored nowhere:")
+	p.line("This store has no API key yet. Its first admin key, shown once and stored nowhere; it counts once the")
+	p.line("server says that it is ready (if it is ended before, the next start may show another):")
 	p.line("")
 	p.line("    %s", token)
 	p.line("")
@@ -373,6 +377,7 @@ func (a *app) showFirstKey(token string) {
 		p.line("This output is no terminal. Where it is kept, the key is kept too: issue another admin key and revoke this one.")
 	}
 	p.line("")
+	return p.err
 }
 
 func (s *server) url() string {

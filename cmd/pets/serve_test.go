@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -194,6 +195,48 @@ func TestFirstKeyIsShownOnce(t *testing.T) {
 	again := serveFolder(t, folder, "PETS_ADMIN_KEY=")
 	require.Empty(t, secretPattern.FindString(again.out.String()))
 	require.NoError(t, again.client(key).Get(t.Context(), "/v1/portfolios", nil))
+}
+
+// output is where a server shows its first key.
+type output func(text string) error
+
+func (o output) Write(b []byte) (int, error) { return len(b), o(string(b)) }
+
+// startsOnce runs a server that has to make the first key, until it ends by itself.
+func startsOnce(ctx context.Context, t *testing.T, folder string, out output) (code int, errs string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	var log lockedBuffer
+	a := &app{out: out, err: &log, dir: t.TempDir(), environ: []string{"PETS_STORE=embedded:" + folder, "PETS_METRICS_LISTEN=off"}}
+	code = a.run(ctx, []string{"serve", "--listen", "127.0.0.1:0"})
+	return code, log.String()
+}
+
+// "A key that counts was shown": an interrupt at the moment of showing, or an output that takes
+// nothing, leaves no key behind that nobody knows.
+func TestNoFirstKeyIsRecordedThatNobodySaw(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "store")
+	code, errs := startsOnce(t.Context(), t, folder, func(string) error { return syscall.EPIPE })
+	require.Equal(t, 1, code)
+	require.Contains(t, errs, "could not be shown, so it is not recorded")
+
+	ctx, interrupt := context.WithCancel(t.Context())
+	shown := ""
+	_, _ = startsOnce(ctx, t, folder, func(text string) error {
+		if key := secretPattern.FindString(text); key != "" {
+			shown = key
+			interrupt()
+		}
+		return nil
+	})
+	require.NotEmpty(t, shown, "what was not shown before does not count")
+
+	p := serveFolder(t, folder, "PETS_ADMIN_KEY=")
+	if again := secretPattern.FindString(p.out.String()); again != "" {
+		shown = again
+	}
+	require.NoError(t, p.client(shown).Get(t.Context(), "/v1/portfolios", nil), "somebody has seen the key that counts")
 }
 
 // A server that is killed in the middle of commands loses none that it

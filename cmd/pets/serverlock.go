@@ -85,8 +85,12 @@ func lockServerDir(dir, store string, id uuid.UUID) (*serverLock, error) {
 		}
 		return nil, fmt.Errorf("lock PETS_DIR: %w", err)
 	}
-	if err := belongs(dir, readHolder(f), store, id); err != nil {
+	last := readHolder(f)
+	if err := belongs(dir, last, store, id); err != nil {
 		return nil, errors.Join(err, f.Close())
+	}
+	if id == uuid.Nil && last.of(store) { // the store does not say any more
+		id = last.ID
 	}
 	absolute, err := filepath.Abs(store)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -115,5 +116,53 @@ func TestAPetsDirThatCannotBeMadeKeepsNobodyFromStopping(t *testing.T) {
 		}
 		here := &shell{t: t, dir: s.dir, ctx: t.Context(), env: append([]string{"PETS_DIR=" + dir}, s.env...)}
 		require.Equal(t, 1, here.run("start", "alpha").code, dir)
+	}
+}
+
+// "A stop is kept in the marker where the store cannot be opened for writing, holds at the next
+// start, and is recorded then": one flipped byte, a backup that is restored as the docs say,
+// with the marker of the damaged folder, or with that of the witness only.
+func TestAStopOnADamagedStoreIsKept(t *testing.T) {
+	for name, marked := range map[string]bool{"with the marker": true, "the marker was forgotten": false} {
+		t.Run(name, func(t *testing.T) {
+			s := servedOnce(t)
+			backup := s.store() + "-backup"
+			require.NoError(t, os.CopyFS(backup, os.DirFS(s.store())))
+			segment := filepath.Join(s.store(), "00000000000000000000.seg")
+			b, err := os.ReadFile(segment)
+			require.NoError(t, err)
+			b[130] ^= 4
+			require.NoError(t, os.WriteFile(segment, b, 0o600))
+			require.NoError(t, os.RemoveAll(filepath.Join(s.store(), "00000000000000000000.idx"))) // nothing is believed
+
+			r := s.run("-p", "main", "stop", "--emergency", "--reason", "smoke")
+			require.Equal(t, 0, r.code, r.err)
+			require.Contains(t, r.out, "EMERGENCY STOP in main: HOLDS, but is not recorded yet")
+			require.Contains(t, r.err, "is damaged at byte")
+			require.Contains(t, r.err, "it holds from the next start on, and is recorded then")
+			r = s.run("-p", "main", "stop", "alpha", "--reason", "smoke")
+			require.Equal(t, 0, r.code, r.err)
+			r = s.run("stop", "--emergency", "--everywhere", "--kind", "security_breach", "--reason", "smoke")
+			require.Equal(t, 0, r.code, r.err)
+			after, err := os.ReadFile(segment)
+			require.NoError(t, err)
+			require.Equal(t, b, after, "nothing of the store was changed")
+
+			require.NoError(t, os.Rename(s.store(), s.store()+".old"))
+			require.NoError(t, os.Rename(backup, s.store()))
+			require.NoError(t, os.RemoveAll(filepath.Join(s.store(), latchName)))
+			if marked {
+				b, err := os.ReadFile(filepath.Join(s.store()+".old", latchName))
+				require.NoError(t, err)
+				require.NoError(t, os.WriteFile(filepath.Join(s.store(), latchName), b, 0o600))
+			}
+			p := serveFolder(t, s.store())
+			var state struct {
+				EmergencyStop struct{ Kind string } `json:"emergency_stop"`
+			}
+			require.Eventually(t, func() bool {
+				return p.client(adminKey).Get(t.Context(), "/v1/portfolios/main/state", &state) == nil && state.EmergencyStop.Kind == "security_breach"
+			}, 20*time.Second, 20*time.Millisecond, "%+v", state)
+		})
 	}
 }

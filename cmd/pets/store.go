@@ -34,7 +34,7 @@ func (a *app) openReader() (*embedded.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) || storeBelow(dir) != "" {
 		return nil, noStore(dir)
 	}
 	return embedded.OpenReadOnly(dir, embedded.Options{})
@@ -87,7 +87,7 @@ func (a *app) openWriter(o opening) (*writing, error) {
 		return nil, none
 	}
 	if err != nil {
-		return nil, err
+		return nil, &unopened{err}
 	}
 	if torn := store.Torn(); torn.Bytes > 0 {
 		_, _ = fmt.Fprintf(a.err, "pets: warning: an append that a crash cut short was set aside in %s (%d bytes); it had never been acknowledged\n", torn.File, torn.Bytes)
@@ -102,7 +102,7 @@ func (a *app) openWriter(o opening) (*writing, error) {
 // mayMake says why no store is made where there is none: the command makes none, or one was
 // there, and an empty one in its place would look as if nothing had ever happened.
 func (a *app) mayMake(dir string, o opening) error {
-	if !o.making {
+	if below := storeBelow(dir); below != "" || !o.making {
 		return noStore(dir)
 	}
 	if beside := a.config.WitnessDir(); a.acceptRollback == "" && witness.There(beside) {
@@ -151,10 +151,12 @@ func (a *app) latch(w *watch) *commands.LatchFile {
 		l.Former(filepath.Join(store, latchName))
 	}
 	if w != nil && w.keeper != nil { // else the folder may be of another store
-		l.CopyTo(filepath.Join(a.config.WitnessDir(), latchName))
+		l.CopyTo(a.latchCopy())
 	}
 	return l
 }
+
+func (a *app) latchCopy() string { return filepath.Join(a.config.WitnessDir(), latchName) }
 
 // apart reports whether two folders are there and are not the same.
 func apart(one, other string) bool {
@@ -200,6 +202,9 @@ func (a *app) way(ctx context.Context, changes scope, stopping bool, direct func
 			return err
 		}
 		return served()
+	}
+	if closed := (*unopened)(nil); stopping && errors.As(err, &closed) && closed.mayMark() {
+		return a.markStop(t.dir, closed, changes == aPortfolio, direct)
 	}
 	if err != nil {
 		return err

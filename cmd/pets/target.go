@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/google/uuid"
@@ -125,6 +126,9 @@ func nowhere(err error) bool {
 }
 
 func noStore(dir string) error {
+	if below := storeBelow(dir); below != "" {
+		return nowhereError{domain.Errorf(domain.CodeNotFound, "there is no store at %s, but one lies in %s: most likely it was moved into a folder that was to be given its name. Move it back to where it belongs; nothing was changed", dir, below)}
+	}
 	return nowhereError{domain.Errorf(domain.CodeNotFound, "there is no store at %s; name the server with --server or PETS_SERVER, or the folder with --store embedded:DIR (pets serve and pets import make one)", dir)}
 }
 
@@ -270,6 +274,20 @@ func (a *app) acting(on string, inPortfolio bool) {
 	}
 	a.named = on
 	_, _ = fmt.Fprintln(a.err, "pets: acting on", on)
+}
+
+// storeBelow is a store that lies one level below a folder that holds none, "" for none.
+func storeBelow(dir string) string {
+	entries, err := os.ReadDir(dir)
+	if err != nil || hasStore(dir) {
+		return ""
+	}
+	for _, e := range entries {
+		if below := filepath.Join(dir, e.Name()); e.IsDir() && hasStore(below) {
+			return below
+		}
+	}
+	return ""
 }
 
 // hasStore reports whether a folder holds a store, whole or damaged. None is made by

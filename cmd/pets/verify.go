@@ -59,22 +59,13 @@ func (a *app) verifyCommand() *cobra.Command {
 			}
 			store, err := a.openReader()
 			if err != nil {
-				return adviseSalvage(err)
+				return err
 			}
-			return adviseSalvage(errors.Join(a.verify(c.Context(), store), store.Close()))
+			return errors.Join(a.verify(c.Context(), store), store.Close())
 		},
 	}
 	c.Flags().StringVar(&salvage, "salvage", "", "copy all that is sound into a new store in this `folder`, which must be empty or missing")
 	return c
-}
-
-// adviseSalvage adds to the place of the damage what can be done about it.
-func adviseSalvage(err error) error {
-	var damage *embedded.DamageError
-	if errors.As(err, &damage) {
-		return fmt.Errorf("%w; pets verify --salvage DIR copies out all that is sound", err)
-	}
-	return err
 }
 
 // salvage rescues what it can and reports the rest, on standard output too when

@@ -50,6 +50,8 @@ def read_mark(folder):
 
 def frames(folder):
     """Yields (path, offset, header fields, frame) of every durable frame."""
+    unfinished = os.path.join(folder, "salvage.unfinished")
+    check(not os.path.lexists(unfinished), unfinished, 0, "the folder is an unfinished salvage, and not all there is")
     store, end = read_mark(folder)  # first: what it says is there stays there
     names = sorted(n for n in os.listdir(folder) if re.fullmatch(r"\d{20}\.seg", n))
     bases = [int(n[:20]) for n in names]

@@ -38,7 +38,7 @@ func (s *Store) check() {
 	s.checked.Store(true)
 }
 
-// damage reports what the check found. Damage ends all writing: what is decided
+// damage reports what the check, or a reader, has found. Damage ends all writing: what is decided
 // on records of which some are missing may be wrong. A disk that does not answer
 // is reported only.
 func (s *Store) damage(err error) {
@@ -46,8 +46,10 @@ func (s *Store) damage(err error) {
 	if !errors.As(err, &damage) {
 		err = fmt.Errorf("check the log: %w", err)
 	}
-	s.damaged.Store(&err)
-	s.tell(err)
+	known := s.damaged.Load()
+	if news := known == nil || damage != nil && !errors.As(*known, new(*DamageError)); news && s.damaged.CompareAndSwap(known, &err) {
+		s.tell(err)
+	}
 	if damage != nil {
 		s.poison(err)
 	}

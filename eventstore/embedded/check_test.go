@@ -78,6 +78,27 @@ func TestIndexLeavesOut(t *testing.T) {
 	require.Positive(t, atOpen)
 }
 
+// "An index that knows a frame too many is noticed": also where nothing comes after that frame
+// in its stream, so that the indexes fit each other, and only the count of frames is wrong.
+func TestIndexKnowsTooMany(t *testing.T) {
+	f := newFaultFS(t, 1)
+	s, err := f.open(2500)
+	require.NoError(t, err)
+	storetest.Must(t, s, "a-ends-here", eventstore.NoStream, storetest.Propose("a", 0, 1))
+	storetest.Must(t, s, "a-ends-here", eventstore.At(0), storetest.Propose("a", 1, 1))
+	for i := range 30 {
+		storetest.Must(t, s, "b", eventstore.Expected(i-1), storetest.Propose("b", i, 1))
+	}
+	waitFor(t, func() bool { return len(f.indexes()) >= len(f.segmentNames())-1 })
+	require.NoError(t, s.Close())
+	f = f.restart()
+	name := slices.Sorted(maps.Keys(f.indexes()))[0]
+	require.Equal(t, 2, embedded.IndexedFrames(f.indexes()[name])[0], "the stream that ends there")
+	content := embedded.WithExtraFrame(f.indexes()[name], 0)
+	require.NotEmpty(t, content)
+	require.False(t, requireCaught(t, f.with(name, content), records(t, f), name, "too many"), "the start believes it")
+}
+
 // requireCaught opens a store with an index that leaves something out. If that was
 // not believed, all is there, and it returns true. Else the check poisons the
 // store, and the next start has everything.

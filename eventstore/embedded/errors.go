@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"pets/eventstore"
 )
@@ -37,7 +38,14 @@ func (e *MovedError) Error() string {
 	if e.Reader {
 		return text + ". Read it again from the beginning"
 	}
-	return text + ". Nothing more is written. Stop the server, keep what is at this path and what was there before, and find out with pets verify which of them goes further: start on that one"
+	return text + ". Nothing more is written. " + movedAdvice
+}
+
+const movedAdvice = "Stop the server, keep what is at this path and what was there before, and find out with pets verify which of them goes further: start on that one"
+
+// Trouble says it without names.
+func (e *MovedError) Trouble() eventstore.Trouble {
+	return eventstore.Trouble{What: "its folder, or a file in it, was moved, replaced or removed under the server", Advice: movedAdvice}
 }
 
 func (e *MovedError) Unwrap() error { return e.Cause }
@@ -65,7 +73,18 @@ func (e *DamageError) Error() string {
 	if e.Remedy != "" {
 		return where + ": " + e.Reason + "; " + e.Remedy
 	}
-	return where + ": " + e.Reason + "; nothing was changed: keep a copy of the folder, then restore it from a backup"
+	return where + ": " + e.Reason + "; nothing was changed. " + damageAdvice
+}
+
+const damageAdvice = "Do not start on it again and again: keep a copy of the folder, then restore the last backup, or copy out all that is sound with pets verify --salvage DIR"
+
+// Trouble says it without names.
+func (e *DamageError) Trouble() eventstore.Trouble {
+	t := eventstore.Trouble{What: "something in it is not what was written there", Advice: damageAdvice}
+	if e.Remedy != "" {
+		t.Advice = strings.ToUpper(e.Remedy[:1]) + e.Remedy[1:]
+	}
+	return t
 }
 
 func (e *DamageError) Unwrap() error { return e.Cause }
@@ -76,6 +95,14 @@ type NotStoreError struct {
 }
 
 func (e *NotStoreError) Error() string { return e.Dir + " is not an event store: " + e.Reason }
+
+// UnfinishedError: the folder is what a salvage left that was interrupted. It looks like a
+// sound store, and does not hold all that is sound.
+type UnfinishedError struct{ Dir string }
+
+func (e *UnfinishedError) Error() string {
+	return e.Dir + " is an unfinished salvage, which does not hold all that is sound of the store it was made from: run pets verify --salvage on that store again, into another folder; it was only read"
+}
 
 // VersionError: the store was written by a newer program.
 type VersionError struct {

@@ -11,7 +11,7 @@ type Health struct {
 	// nil.
 	Poisoned error
 	// Damaged is what is wrong on disk, or could not be read, by the check that
-	// follows opening, or nil. Damage poisons; a disk that does not answer does not.
+	// follows opening or by whoever has read there, or nil. Damage poisons; a disk that does not answer does not.
 	Damaged error
 	// Checked: that check has read everything that was there when the store was
 	// opened, and it is what the indexes say.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -21,7 +22,7 @@ import (
 func interleaved(t *testing.T) (dir string, s *embedded.Store) {
 	t.Helper()
 	dir = t.TempDir()
-	s, err := embedded.Open(dir, embedded.Options{SegmentBytes: 32 << 10})
+	s, err := embedded.Open(dir, embedded.Options{SegmentBytes: 32 << 10, CheckAfter: time.Hour})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })
 	for i := range 100 {
@@ -59,7 +60,8 @@ func TestMappedReadsTheSame(t *testing.T) {
 }
 
 // A file that somebody makes shorter under the mapping is an error that names it,
-// not the end of the process.
+// not the end of the process. "Damage that a read meets is known at once, and ends all
+// writing": the check that would find it begins an hour later here.
 func TestMappedSegmentShortened(t *testing.T) {
 	dir, s := interleaved(t)
 	require.Len(t, storetest.All(t, s.ReadStream(t.Context(), "s1", 0)), 100, "mapped by this")
@@ -69,7 +71,11 @@ func TestMappedSegmentShortened(t *testing.T) {
 	var damage *embedded.DamageError
 	require.ErrorAs(t, err, &damage)
 	require.Equal(t, file, damage.File)
-	storetest.Must(t, s, "s9", eventstore.NoStream, storetest.Propose("s9", 0, 1)) // the store goes on
+	health := s.Health()
+	require.ErrorAs(t, health.Damaged, &damage)
+	require.ErrorAs(t, health.Poisoned, &damage)
+	_, err = s.Append(t.Context(), "s9", eventstore.NoStream, storetest.Propose("s9", 0, 1))
+	requirePoisoned(t, err)
 }
 
 // A bit that is flipped in a mapped segment is noticed by whoever reads it.

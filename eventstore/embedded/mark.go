@@ -32,6 +32,23 @@ func openMark(folder Dir, dir string) (*mark, error) {
 }
 
 // newMark returns the content of a mark that was never moved.
+// Identify returns the UUID of the store in a folder, which may be damaged: the mark says
+// it. Nothing is locked or written.
+func Identify(dir string) (uuid.UUID, error) {
+	folder, err := osFS{}.OpenDir(dir)
+	if err != nil {
+		return uuid.Nil, err
+	}
+	defer func() { _ = folder.Close() }() // it was only read
+	m, err := openMark(folder, dir)
+	if err != nil {
+		return uuid.Nil, err
+	}
+	defer func() { _ = m.file.Close() }() // see above
+	_, err = m.read()
+	return m.store, err
+}
+
 func newMark(store uuid.UUID) []byte {
 	b := make([]byte, markSlots*sectorLen)
 	copy(b, encodeMark(store, 0))

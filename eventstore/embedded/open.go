@@ -63,6 +63,11 @@ func (s *Store) openWriter() error {
 	if found, err = s.lockAll(); err != nil {
 		return err
 	}
+	if s.options.salvaging {
+		if err := markUnfinished(s.folder); err != nil {
+			return err
+		}
+	}
 	if !found.store() {
 		if err := s.create(found); err != nil {
 			return err
@@ -250,6 +255,9 @@ func (s *Store) survey() (survey, error) {
 	for _, name := range names {
 		base, isSegment := segmentBase(name)
 		switch {
+		case name == unfinishedName && !s.options.salvaging:
+			return found, &UnfinishedError{s.dir}
+		case name == unfinishedName:
 		case isSegment:
 			found.bases = append(found.bases, base)
 		case name == markName:

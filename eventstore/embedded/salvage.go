@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"pets/eventstore"
@@ -16,6 +17,9 @@ import (
 const (
 	unplacedName = "unplaced.jsonl"
 	salvageName  = "salvage.json"
+	// unfinishedName marks a target from before there is a store in it until the end of the
+	// salvage: nobody opens such a store, which looks sound and is not all there is.
+	unfinishedName = "salvage.unfinished"
 )
 
 // SalvageOptions are the options of [Salvage]; the zero value is right.
@@ -94,7 +98,8 @@ func (h Hole) String() string {
 // stands before its first hole, at the same revisions: nothing can be appended
 // behind a hole without lying about its revision. What comes after it is written
 // to unplaced.jsonl in the target. The report is written there too, as
-// salvage.json and last of all: a target without it is unfinished.
+// salvage.json and last of all. Until then the target is marked as unfinished, and whoever
+// opens it gets an *[UnfinishedError].
 //
 // It holds one segment in memory. A source of a newer format is a *[VersionError].
 func Salvage(ctx context.Context, dir, target string, options SalvageOptions) (SalvageReport, error) {
@@ -179,6 +184,8 @@ func (s *salvage) checkTarget() error {
 	switch err = errors.Join(err, target.Close()); {
 	case err != nil:
 		return fmt.Errorf("list target: %w", err)
+	case slices.Contains(names, unfinishedName):
+		return &UnfinishedError{s.report.Target}
 	case len(names) > 0:
 		return &eventstore.Invalid{Reason: fmt.Sprintf("the target must be empty, but holds %s", names[0])}
 	}
@@ -203,11 +210,27 @@ func (s *salvage) copyAll(ctx context.Context, files []sourceFile) error {
 	if err != nil {
 		return err
 	}
-	file, err := createFile(s.copyInto.store.folder, salvageName, append(b, '\n'))
+	return s.finished(append(b, '\n'))
+}
+
+// finished puts the report in the place of the mark, and then gives it its name: in one
+// step the target is no more unfinished.
+func (s *salvage) finished(report []byte) error {
+	folder := s.copyInto.store.folder
+	file, err := createFile(folder, unfinishedName, report)
+	if err == nil {
+		err = file.Close()
+	}
+	if err == nil {
+		err = folder.Rename(unfinishedName, salvageName)
+	}
+	if err == nil {
+		err = folder.SyncDir()
+	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", salvageName, err)
 	}
-	return file.Close()
+	return nil
 }
 
 func (s *salvage) place(p Place) { s.report.Places = append(s.report.Places, p) }

@@ -31,6 +31,7 @@ type salvageCopy struct {
 type salvagedStream struct{ placed, seen uint64 }
 
 func newSalvageCopy(report *SalvageReport, options Options) (*salvageCopy, error) {
+	options.salvaging = true
 	store, err := Open(report.Target, options)
 	if err != nil {
 		return nil, err
@@ -39,6 +40,15 @@ func newSalvageCopy(report *SalvageReport, options Options) (*salvageCopy, error
 		report: report, store: store, streams: map[string]*salvagedStream{},
 		unplaced: sideFile{folder: store.folder, name: unplacedName},
 	}, nil
+}
+
+// markUnfinished marks the folder of a copy before there is a store in it.
+func markUnfinished(folder Dir) error {
+	file, err := createFile(folder, unfinishedName, []byte("This salvage is unfinished.\n"))
+	if err != nil {
+		return fmt.Errorf("write %s: %w", unfinishedName, err)
+	}
+	return file.Close()
 }
 
 // frame puts a sound frame where it belongs: in the new store if it goes on

@@ -55,6 +55,9 @@ func (s *salvage) sources() ([]sourceFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list folder: %w", err)
 	}
+	if slices.Contains(names, unfinishedName) {
+		return nil, &UnfinishedError{s.dir}
+	}
 	var files []sourceFile
 	for _, name := range names {
 		if strings.HasSuffix(name, segmentSuffix) {

@@ -434,6 +434,8 @@ func TestSalvageFailsCleanly(t *testing.T) {
 			} else if text := after.contentsOf(target)["salvage.json"]; text != "" {
 				require.NoError(t, json.Unmarshal([]byte(text), &report))
 				requireCopy(t, after, report, all, label("operation %d, only its end was not told", i))
+			} else {
+				requireNoStore(t, after, label("operation %d", i))
 			}
 			if ops < i {
 				require.NoError(t, err)
@@ -445,6 +447,42 @@ func TestSalvageFailsCleanly(t *testing.T) {
 			}
 		}
 	}
+}
+
+// requireNoStore: "A target that was not finished is marked, and nobody opens it": neither
+// a writer, nor a reader, nor another salvage.
+func requireNoStore(t testing.TB, f *faultFS, when string) {
+	t.Helper()
+	if len(f.contentsOf(target)) == 0 {
+		return // nothing was made
+	}
+	_, err1 := embedded.OpenReadOnly(target, embedded.Options{FS: f})
+	_, err2 := embedded.Salvage(t.Context(), target, "/again", embedded.SalvageOptions{Options: embedded.Options{FS: f}})
+	_, err3 := embedded.Open(target, embedded.Options{FS: f, Existing: true})
+	for _, err := range []error{err1, err2, err3} {
+		if foreign := (*embedded.NotStoreError)(nil); !errors.As(err, &foreign) {
+			require.ErrorAs(t, err, new(*embedded.UnfinishedError), when)
+		}
+	}
+}
+
+// A salvage that was interrupted half way looks like a sound store: each of its checksums
+// fits. "What an interrupted salvage has left is marked, and opened by nobody."
+func TestSalvageInterrupted(t *testing.T) {
+	f, _ := whole(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	options := embedded.SalvageOptions{Options: embedded.Options{FS: f}}
+	options.Progress = func(done, _ int64) {
+		if done > 0 {
+			cancel()
+		}
+	}
+	_, err := embedded.Salvage(ctx, dir, target, options)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Contains(t, slices.Collect(maps.Keys(f.contentsOf(target))), "durable", "there is half a store")
+	requireNoStore(t, f, "interrupted")
+	_, err = f.salvage()
+	require.ErrorContains(t, err, "into another folder", "it says what to do")
 }
 
 // TestSalvageBytes: data that is not canonical JSON comes out byte for byte, and

@@ -43,9 +43,11 @@ type Options struct {
 	// begins, so that it is not in the way of a start; a second if 0.
 	CheckAfter time.Duration
 	// Trouble, if not nil, is called when the store is poisoned, and when the check
-	// that follows opening finds damage: at most once for each, from a goroutine of
+	// that follows opening, or a reader, finds damage: at most once for each, from a goroutine of
 	// its own. It may call the store.
 	Trouble func(error)
+	// salvaging: the store is the copy that [Salvage] makes.
+	salvaging bool
 	// FS is the disk; that of the machine if nil.
 	FS FS
 }
@@ -169,8 +171,11 @@ func (s *Store) unavailable(err error) error {
 	case <-s.closed:
 		return closedError() // it was Close that took the files away
 	default:
-		return &eventstore.Unavailable{Cause: err}
 	}
+	if !s.readOnly && errors.As(err, new(*DamageError)) {
+		s.damage(err) // whoever met it: the next one decides on it
+	}
+	return &eventstore.Unavailable{Cause: err}
 }
 
 // Close implements [eventstore.Store]. Appends that a group commit has picked up

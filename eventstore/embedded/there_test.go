@@ -310,3 +310,22 @@ func TestReaderOfChangedFolder(t *testing.T) {
 		require.NoError(t, r.Close())
 	}
 }
+
+// "Each second and with each new segment, it looks at all segments": one that was sealed long
+// ago and is cut under the server poisons the store, although nobody reads there.
+func TestSealedSegmentCut(t *testing.T) {
+	folder := t.TempDir()
+	s, err := embedded.Open(folder, embedded.Options{SegmentBytes: 32 << 10, CheckAfter: time.Hour})
+	require.NoError(t, err)
+	defer func() { _ = s.Close() }()
+	for i := range 300 {
+		storetest.Must(t, s, "s", eventstore.Expected(i-1), storetest.Propose("s", i, 1))
+	}
+	oldest := filepath.Join(folder, "00000000000000000000.seg")
+	require.NotEqual(t, oldest, newestSegment(t, folder))
+	must(t, os.Truncate(oldest, 4096))
+	require.Eventually(t, func() bool { return s.Health().Poisoned != nil }, 20*time.Second, 10*time.Millisecond)
+	var moved *embedded.MovedError
+	require.ErrorAs(t, s.Health().Poisoned, &moved)
+	require.Contains(t, moved.What, "it was cut or overwritten")
+}

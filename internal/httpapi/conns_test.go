@@ -10,10 +10,15 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"pets/eventstore"
+	"pets/eventstore/memory"
 )
 
 // from is a connection that comes from some address.
@@ -307,4 +312,52 @@ func TestHandshakesThatDoNotEnd(t *testing.T) {
 	_, err = io.ReadAll(bufio.NewReader(slow))
 	require.NotErrorIs(t, err, context.DeadlineExceeded)
 	require.NotContains(t, fmt.Sprint(err), "timeout")
+}
+
+// appending calls somebody while an append is under way.
+type appending struct {
+	eventstore.Store
+	now atomic.Pointer[func()]
+}
+
+func (a *appending) Append(ctx context.Context, stream string, expected eventstore.Expected, records []eventstore.Proposed) (eventstore.Appended, error) {
+	if now := a.now.Load(); now != nil {
+		(*now)()
+	}
+	return a.Store.Append(ctx, stream, expected, records)
+}
+
+// "Who is being answered is never closed" to make room: a stop takes no place, and while it is
+// decided its connection is as busy as any other.
+func TestAConnectionWhoseStopIsDecidedIsNotCut(t *testing.T) {
+	store := &appending{Store: memory.New()}
+	r := newRig(t, rigged{store: store}).opened()
+	for _, path := range []string{main + "/bots/alpha/stop", main + "/emergency-stop", "/v1/emergency-stop"} {
+		c := newConns(nil, bounds{all: 1, source: 64, newcomers: 64, key: 64})
+		n, _ := come(t, c, "192.0.2.1:1")
+		asked := 0
+		during := func() {
+			_, ok := come(t, c, "192.0.2.2:1")
+			if ok || gone(n) { // in a goroutine of the writer
+				t.Errorf("%s: it was closed while the stop was decided", path)
+			}
+			asked++
+		}
+		body := `{"kind":"security_breach","reason":"smoke"}`
+		if strings.HasSuffix(path, "alpha/stop") {
+			body = `{"reason":"smoke"}`
+		}
+		req := httptest.NewRequestWithContext(withConn(t.Context(), n), http.MethodPost, path, strings.NewReader(body))
+		req.Header.Set("Authorization", "Bearer "+r.keys["operator"])
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Idempotency-Key", uuid.NewString())
+		answer := httptest.NewRecorder()
+		store.now.Store(&during)
+		r.api.ServeHTTP(answer, req)
+		store.now.Store(nil)
+		require.Equal(t, http.StatusOK, answer.Code, answer.Body)
+		require.Positive(t, asked, path)
+		_, ok := come(t, c, "192.0.2.2:1")
+		require.True(t, ok, "%s: afterwards it may be closed", path)
+	}
 }

@@ -245,7 +245,12 @@ func (q *request) waitFor(m moment) error {
 }
 
 func unavailable(err error) error {
-	return &domain.Error{Code: domain.CodeUnavailable, Message: "the history cannot be read now", Cause: err}
+	message := "the history cannot be read now"
+	if troubled(err) {
+		trouble := eventstore.TroubleOf(err)
+		message = "the history cannot be read: of the store, " + trouble.What + ". " + trouble.Advice
+	}
+	return &domain.Error{Code: domain.CodeUnavailable, Message: message, Cause: err}
 }
 
 // filter decides what of a history a caller sees.

@@ -382,3 +382,27 @@ func TestAConnectionGoesOnAfterALargeAnswer(t *testing.T) {
 		require.NoError(t, err)
 	}
 }
+
+// "One more is kept for people": machines that wait, however many, keep no person from it.
+func TestMachinesThatWaitKeepNoPersonFromThePast(t *testing.T) {
+	p := newPastLooks()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	machine := func(i int) key { return key{id: fmt.Sprint("bot", i), caller: domain.Caller{Role: domain.RoleBot}} }
+	for i := range maxPasts + maxPastsWaiting {
+		go func() {
+			if leave, err := p.take(ctx, machine(i)); err == nil {
+				<-ctx.Done()
+				leave()
+			}
+		}()
+		require.Eventually(t, func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.running+p.waiting == i+1 }, 10*time.Second, time.Millisecond)
+	}
+	_, err := p.take(ctx, machine(99))
+	require.ErrorContains(t, err, "too many wait")
+	leave, err := p.take(ctx, key{id: "olga", caller: domain.Caller{Role: domain.RoleOperator}})
+	require.NoError(t, err, "the place that is kept for people is free")
+	leave()
+	require.Zero(t, p.people)
+	require.Equal(t, maxPastsWaiting, p.waiting)
+}

@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"pets/commands"
+	"pets/eventstore"
 )
 
 // Health is how what is behind the API is doing. Zero is well.
 type Health struct {
-	// Poisoned: a write or a flush failed, and the store takes nothing before it is
-	// opened anew.
+	// Poisoned: the store takes nothing before it is opened anew, because a write or a flush
+	// failed, its folder was moved, or something in it is damaged.
 	Poisoned error
 	// Damaged: something in the store does not read as it was written.
 	Damaged error
@@ -64,11 +65,11 @@ func (a *API) notReady(h Health) []string {
 	why(a.keys.Broken() != nil, "the system stream cannot be followed")
 	broken := a.live.Broken()
 	why(broken != "", "portfolio %s cannot be followed", broken)
-	then := "then"
+	trouble, first := eventstore.TroubleOf(h.Damaged, h.Poisoned), ""
 	if h.UnkeptStops > 0 { // as pets stop says
-		then = "and keep the server running until no stop is in memory only; then"
+		first = "Keep the server running until no stop is in memory only. Then: "
 	}
-	why(h.Poisoned != nil, "the store takes no more events: a write or a flush failed. Look at the disk, %s start the server again", then)
+	why(h.Poisoned != nil, "the store takes no more events: %s. %s%s", trouble.What, first, trouble.Advice)
 	why(h.Damaged != nil, "the store is damaged; see the server's log, and docs/reliability.md")
 	taken := "stops and what has happened are"
 	if h.Free < commands.ClassFact.Keeps(h.Reserve) {

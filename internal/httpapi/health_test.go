@@ -1,12 +1,18 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
+	"iter"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"pets/eventstore"
+	"pets/eventstore/memory"
 )
 
 // "Ready means that commands work": each reason why they do not is a line of its
@@ -30,6 +36,14 @@ func TestReadyMeansThatCommandsWork(t *testing.T) {
 		require.False(t, r.api.IsReady())
 		require.Equal(t, http.StatusOK, r.call("", http.MethodGet, "/livez", "", "").status)
 	}
+	moved, damaged := ailing{inside, "moved"}, ailing{inside, "damaged"}
+	for want, is := range map[string]Health{
+		"not ready: the store takes no more events: it is moved. Mend what is moved\n":                                                                                     {Poisoned: moved},
+		"not ready: the store takes no more events: it is damaged. Mend what is damaged\nnot ready: the store is damaged; see the server's log, and docs/reliability.md\n": {Poisoned: inside, Damaged: damaged},
+	} {
+		h = is
+		require.Equal(t, want, r.call("", http.MethodGet, "/readyz", "", "").body, "the advice is that of what is wrong")
+	}
 	h = Health{Poisoned: inside, Damaged: inside, Reserve: 1, PendingStops: 2, WitnessBehind: inside}
 	a := r.call("", http.MethodGet, "/readyz", "", "")
 	require.Regexp(t, `^(not ready: .+\n){3}warning: emergency stops .+: 2\nwarning: the witness .+\n$`, a.body)
@@ -51,4 +65,41 @@ func TestReadyMeansThatCommandsWork(t *testing.T) {
 	h = Health{}
 	r.api.config.Health = nil
 	require.True(t, r.api.IsReady())
+}
+
+// ailing is an error that knows what is wrong with a store.
+type ailing struct {
+	error
+	is string
+}
+
+func (t ailing) Trouble() eventstore.Trouble {
+	return eventstore.Trouble{What: "it is " + t.is, Advice: "Mend what is " + t.is}
+}
+
+// A history that cannot be read is told as what it is, on each way to it, and names no file.
+func TestAHistoryThatIsDamagedIsToldAsThat(t *testing.T) {
+	store := &unread{Store: memory.New()}
+	r := newRig(t, rigged{store: store}).opened()
+	store.reads.Store(&eventstore.Unavailable{Cause: ailing{errors.New("/var/lib/pets/x.seg is damaged"), "damaged"}})
+	for _, path := range []string{"/events", "/state?at=3", "/stats?at=3"} {
+		a := r.get("operator", main+path)
+		require.Equal(t, http.StatusServiceUnavailable, a.status, "%s: %s", path, a.body)
+		require.Contains(t, a.body, "Mend what is damaged", path)
+		require.NotContains(t, a.body, "/var", path)
+		require.Equal(t, "60", a.header.Get("Retry-After"), "a command does not wait for it")
+	}
+}
+
+// unread is a store whose streams cannot be read from some time on.
+type unread struct {
+	eventstore.Store
+	reads atomic.Pointer[eventstore.Unavailable]
+}
+
+func (f *unread) ReadStream(ctx context.Context, stream string, from uint64) iter.Seq2[eventstore.Record, error] {
+	if err := f.reads.Load(); err != nil {
+		return func(yield func(eventstore.Record, error) bool) { yield(eventstore.Record{}, err) }
+	}
+	return f.Store.ReadStream(ctx, stream, from)
 }

@@ -19,7 +19,8 @@ const (
 	// maxPasts is how many are under way at a time; one more is kept for people.
 	maxPasts    = 2
 	pastsPeople = 1
-	// maxPastsWaiting is how many may wait for one of those, and how long.
+	// maxPastsWaiting is how many machines may wait for one of those, and how many people, and
+	// how long.
 	maxPastsWaiting = 16
 	pastQueueWithin = 10 * time.Second
 	// pastWithin bounds one look.
@@ -31,7 +32,8 @@ type pastLooks struct {
 	mu      sync.Mutex
 	byKey   map[string]bool
 	running int
-	waiting int
+	waiting int // all of them
+	people  int // those of them who are people
 	freed   chan struct{}
 	// most is the highest that running has been; for tests.
 	most int
@@ -44,7 +46,7 @@ func newPastLooks() *pastLooks {
 // take waits for a place. A second look of the same key is refused at once: it would
 // only wait for the first.
 func (p *pastLooks) take(ctx context.Context, k key) (leave func(), err error) {
-	if err := p.enter(k.id); err != nil {
+	if err := p.enter(k); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, pastQueueWithin)
@@ -59,24 +61,36 @@ func (p *pastLooks) take(ctx context.Context, k key) (leave func(), err error) {
 		case <-ctx.Done():
 			p.mu.Lock()
 			defer p.mu.Unlock()
-			p.waiting--
+			p.waits(k, -1)
 			delete(p.byKey, k.id)
 			return nil, domain.Errorf(domain.CodeUnavailable, "others are looking at the past (?at=), which is done for %d at a time; ask again in a moment", maxPasts)
 		}
 	}
 }
 
-func (p *pastLooks) enter(id string) error {
+// waits counts who waits. Machines that wait keep no person out.
+func (p *pastLooks) waits(k key, n int) {
+	p.waiting += n
+	if k.person() {
+		p.people += n
+	}
+}
+
+func (p *pastLooks) enter(k key) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	before := p.waiting - p.people
+	if k.person() {
+		before = p.people
+	}
 	switch {
-	case p.byKey[id]:
+	case p.byKey[k.id]:
 		return domain.Errorf(domain.CodeRateLimited, "the key is looking at the past (?at=) already: one look at a time")
-	case p.waiting >= maxPastsWaiting:
+	case before >= maxPastsWaiting:
 		return domain.Errorf(domain.CodeUnavailable, "too many wait for a look at the past (?at=); ask again in a moment")
 	}
-	p.byKey[id] = true
-	p.waiting++
+	p.byKey[k.id] = true
+	p.waits(k, 1)
 	return nil
 }
 
@@ -90,7 +104,7 @@ func (p *pastLooks) begin(k key) (began bool, freed <-chan struct{}) {
 	if p.running >= most {
 		return false, p.freed
 	}
-	p.waiting--
+	p.waits(k, -1)
 	p.running++
 	p.most = max(p.most, p.running)
 	return true, nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pets/domain"
+	"pets/eventstore"
 )
 
 // Problem is the body of every answer that is an error: RFC 9457.
@@ -69,6 +70,9 @@ var titles = map[domain.Code]string{
 // problemOf turns an error into what the caller is told. Causes stay inside:
 // they name files, addresses and libraries, and are for the log.
 func problemOf(err error) Problem {
+	if e := (*domain.Error)(nil); !errors.As(err, &e) && errors.As(err, new(*eventstore.Unavailable)) {
+		err = unavailable(err)
+	}
 	code := domain.CodeOf(err)
 	p := Problem{Type: problemType + string(code), Title: titles[code], Status: statuses[code]}
 	var e *domain.Error
@@ -85,10 +89,22 @@ func problemOf(err error) Problem {
 		p.Detail = "a defect was found; it is in the server's log"
 	}
 	var later *laterError
-	if errors.As(err, &later) {
+	switch {
+	case errors.As(err, &later):
 		p.retryAfter = later.after
+	case troubled(err): // it does not get better by waiting for it
+		p.retryAfter = troubledAfter
 	}
 	return p
+}
+
+// troubledAfter is when it makes sense to ask again for a history that cannot be read.
+const troubledAfter = time.Minute
+
+// troubled: what was read there is damaged, say.
+func troubled(err error) bool {
+	var u *eventstore.Unavailable
+	return errors.As(err, &u) && !u.Poisoned && errors.As(err, new(interface{ Trouble() eventstore.Trouble }))
 }
 
 // writeProblem answers with an error.

@@ -21,7 +21,7 @@ type Health struct {
 
 // The series of the store, which has no portfolio.
 var (
-	poisoned     = desc("store_poisoned", "1 when a write or a flush failed: nothing is taken before the server is started again.")
+	poisoned     = desc("store_poisoned", "1 when nothing is taken before the server is started again: a write or a flush failed, the folder was moved, or something in it is damaged; /readyz says which.")
 	damaged      = desc("store_damaged", "1 when something in the store does not read as it was written.")
 	diskFree     = desc("disk_free_bytes", "Space left for the store.")
 	diskReserve  = desc("disk_reserve_bytes", "Space that is kept for stops and for what has happened; 0 is none.")

@@ -134,6 +134,9 @@ func mkdir(root *os.Root, name string, like *os.Root) (*os.Root, error) {
 	if made != nil && !errors.Is(made, fs.ErrExist) {
 		return nil, made
 	}
+	if info, err := root.Lstat(name); err == nil && !info.IsDir() { // to open a pipe would wait for a reader
+		return nil, notPlain(root, name, info)
+	}
 	sub, err := root.OpenRoot(name)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,9 @@ package snapshot
 
 import (
 	"context"
+	"errors"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -19,8 +22,13 @@ const (
 
 // Saver is a Folder that snapshots are saved to. They are written by a goroutine of its
 // own: whoever saves one does not wait for the root that it belongs to, nor for the disk.
+//
+// It works by the handle of the folder that its own one lies in, which is there when it is
+// made. Once the path names another one, nothing is written: that may be a backup, or the
+// place where a disk is to be mounted.
 type Saver struct {
 	*Folder
+	home    *os.Root // nil where it could not be opened: then nothing is saved
 	witness Witness
 	ctx     context.Context //nolint:containedctx // ends with the context given to Close
 	cancel  context.CancelFunc
@@ -48,6 +56,7 @@ func NewSaver(dir string, store eventstore.Store, w Witness) *Saver {
 	s := &Saver{Folder: In(dir, store, w), witness: w}
 	s.moved.L = &s.mu
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.home, _ = owner.OpenRoot(filepath.Dir(dir))
 	s.sweep()
 	s.work.Go(s.run)
 	return s
@@ -76,6 +85,9 @@ func (s *Saver) Close(ctx context.Context) {
 	s.mu.Unlock()
 	s.work.Wait()
 	s.cancel()
+	if s.home != nil {
+		_ = s.home.Close() // nothing is written through it any more
+	}
 }
 
 // Flush returns when nothing waits any more.
@@ -126,10 +138,10 @@ func (s *Saver) save(u unsaved) {
 		return
 	}
 	text := header(u.kind, u.stream, head)
-	if len(text)+len(u.data) > s.limit || owner.MkdirAll(s.dir) != nil {
+	if len(text)+len(u.data) > s.limit {
 		return
 	}
-	root, err := owner.OpenRoot(s.dir)
+	root, err := s.enter()
 	if err != nil {
 		return
 	}
@@ -141,4 +153,24 @@ func (s *Saver) save(u unsaved) {
 	for _, size := range s.witness.Keep(u.kind, u.stream, u.size, hash) {
 		_ = root.Remove(name(u.kind, u.stream, size))
 	}
+}
+
+// errMoved: the folder that was opened is not what its path names any more.
+var errMoved = errors.New("snapshot: the folder was moved, removed or replaced")
+
+// enter opens the folder of snapshots, and makes it where it is missing.
+func (s *Saver) enter() (*os.Root, error) {
+	if s.home == nil {
+		return nil, errMoved
+	}
+	ours, err1 := s.home.Stat(".")
+	named, err2 := os.Stat(filepath.Dir(s.dir))
+	if err1 != nil || err2 != nil || !os.SameFile(ours, named) {
+		return nil, errMoved
+	}
+	base := filepath.Base(s.dir)
+	if info, err := s.home.Lstat(base); err == nil && info.Mode().Type() == os.ModeSymlink {
+		return owner.OpenRoot(s.dir) // it lies on another disk, say
+	}
+	return owner.Mkdir(s.home, base)
 }

@@ -413,3 +413,41 @@ func (never) Want(string, uint64) func(context.Context) (eventstore.TreeHead, er
 		return eventstore.TreeHead{}, ctx.Err()
 	}
 }
+
+// "Never to the one that took its place": once the path of PETS_DIR names another folder, or
+// none, no snapshot is written, neither there nor anywhere else.
+func TestNothingIsWrittenToWhatTookItsPlace(t *testing.T) {
+	for name, does := range map[string]func(t *testing.T, home string){
+		"moved":   func(t *testing.T, home string) { require.NoError(t, os.Rename(home, home+"-x")) },
+		"removed": func(t *testing.T, home string) { require.NoError(t, os.RemoveAll(home)) },
+		"replaced": func(t *testing.T, home string) {
+			require.NoError(t, os.Rename(home, home+"-x"))
+			require.NoError(t, os.Mkdir(home, 0o700))
+			require.NoError(t, os.WriteFile(filepath.Join(home, "backup"), nil, 0o600))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			home := filepath.Join(t.TempDir(), "pets-data")
+			require.NoError(t, os.Mkdir(home, 0o700))
+			store := filled(t, "a")
+			s := on(t, filepath.Join(home, "snapshots"), store, newBook(store))
+			s.Save("portfolio", stream, 3, []byte("a"))
+			_, data := s.Load("portfolio", stream, newest)
+			require.Equal(t, []byte("a"), data)
+			does(t, home)
+			before := listed(t, filepath.Dir(home))
+			s.Save("portfolio", stream, 5, []byte("b"))
+			require.Equal(t, before, listed(t, filepath.Dir(home)))
+		})
+	}
+}
+
+// listed names everything below a folder.
+func listed(t *testing.T, dir string) (all []string) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		all = append(all, path)
+		return err
+	}))
+	return all
+}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/google/uuid"
+
 	"pets/internal/owner"
 )
 
@@ -23,11 +25,24 @@ const (
 // end of the file unknown; what is written next is then a whole new file.
 type disk struct {
 	dir   string
-	owner string   // new files get the owner of this, when root makes them
-	file  *os.File // nil until a whole file was written
-	size  int64
-	least int64 // its size when it was last written whole
-	aside bool  // the file that is there is kept when the first is written
+	owner string    // new files get the owner of this, when root makes them
+	id    uuid.UUID // of the store
+
+	root *os.Root // the folder; nil until it was entered
+	held *os.File // its lock
+	file *os.File // nil until a whole file was written
+	was  *os.File // what has the name of the file while file is nil; nil where nothing has
+	size int64
+	last lastPass
+	// least is its size when it was last written whole.
+	least int64
+	aside bool // the file that is there is kept when the next whole one is written
+}
+
+// lastPass is how the pass that was written last begins, and where.
+type lastPass struct {
+	at   int64
+	head [passLen]byte
 }
 
 // compactFrom is the size below which a file is never written anew.
@@ -41,9 +56,10 @@ func (d *disk) full() bool { return d.file == nil || d.size > max(compactFrom, 4
 func (d *disk) append(b []byte) error {
 	_, err := d.file.WriteAt(b, d.size)
 	if err = errors.Join(err, syncData(d.file, err)); err != nil {
-		d.close()
+		d.spoiled()
 		return err
 	}
+	d.last = lastPass{d.size, [passLen]byte(b)}
 	d.size += int64(len(b))
 	return nil
 }
@@ -55,18 +71,11 @@ func syncData(f *os.File, failed error) error {
 	return f.Sync()
 }
 
-// replace writes a whole file in the place of the one there is.
+// replace writes a whole file in the place of the one there is. [disk.stands] has said
+// that it may.
 func (d *disk) replace(b []byte) error {
-	d.close()
-	if err := d.make(); err != nil {
-		return err
-	}
-	root, err := owner.OpenRoot(d.dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close() //nolint:errcheck // its files have handles of their own
-	f, err := owner.Create(root, tmpName)
+	d.spoiled()
+	f, err := owner.Create(d.root, tmpName)
 	if err != nil {
 		return err
 	}
@@ -76,35 +85,39 @@ func (d *disk) replace(b []byte) error {
 		err = d.keepAside()
 	}
 	if err == nil {
-		err = root.Rename(tmpName, fileName)
-	}
-	if err == nil {
-		err = syncDir(d.dir)
+		err = d.root.Rename(tmpName, fileName)
 	}
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}
+	d.forget()
+	if err := syncRoot(d.root); err != nil {
+		d.was = f
+		return err
+	}
 	d.file, d.size, d.least = f, int64(len(b)), int64(len(b))
+	d.last = lastPass{headerLen, [passLen]byte(b[headerLen:])}
 	return nil
 }
 
-// keepAside gives the file that is there another name, once: it is the only one that
+// keepAside gives the file that is there another name, once: it may be the only one that
 // knows what is missing.
 func (d *disk) keepAside() error {
 	if !d.aside {
 		return nil
 	}
-	old := filepath.Join(d.dir, fileName)
-	kept := old + ".until-" + time.Now().UTC().Format("20060102T150405Z")
+	base := fileName + ".until-" + time.Now().UTC().Format("20060102T150405Z")
+	kept := base
 	for n := 2; ; n++ {
-		if _, err := os.Lstat(kept); errors.Is(err, fs.ErrNotExist) {
+		if _, err := d.root.Lstat(kept); errors.Is(err, fs.ErrNotExist) {
 			break
 		}
-		kept = fmt.Sprintf("%s.until-%s-%d", old, time.Now().UTC().Format("20060102T150405Z"), n)
+		kept = fmt.Sprintf("%s-%d", base, n)
 	}
-	if err := os.Rename(old, kept); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := d.root.Rename(fileName, kept); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	d.forget()
 	d.aside = false
 	return nil
 }
@@ -114,17 +127,53 @@ func (d *disk) make() error {
 	if _, err := os.Stat(d.dir); err == nil {
 		return nil
 	}
-	if err := owner.MkdirLike(d.dir, d.owner); err != nil {
+	like := d.owner
+	if _, err := os.Stat(like); err != nil {
+		like = "" // it was removed, too
+	}
+	if err := owner.MkdirLike(d.dir, like); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(d.dir))
 }
 
-func (d *disk) close() {
+// spoiled ends appending to the file, which keeps its name for now.
+func (d *disk) spoiled() {
 	if d.file != nil {
-		_ = d.file.Close() // everything that was acknowledged in it is flushed
-		d.file = nil
+		d.forget()
+		d.was, d.file = d.file, nil
 	}
+}
+
+// forget lets go of what had the name while no file was written.
+func (d *disk) forget() {
+	if d.was != nil {
+		_ = d.was.Close() // nothing is written through it any more
+		d.was = nil
+	}
+}
+
+// leave lets go of the folder and of everything in it. What was acknowledged is flushed.
+func (d *disk) leave() error {
+	d.spoiled()
+	d.forget()
+	var err error
+	if d.held != nil {
+		err = d.held.Close()
+	}
+	if d.root != nil {
+		err = errors.Join(err, d.root.Close())
+	}
+	d.held, d.root = nil, nil
+	return err
+}
+
+func syncRoot(root *os.Root) error {
+	f, err := root.Open(".")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 func syncDir(dir string) error {

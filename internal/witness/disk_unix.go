@@ -5,7 +5,6 @@ package witness
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -16,16 +15,8 @@ import (
 // errInUse: another process writes this witness.
 var errInUse = errors.New("another process writes it")
 
-// lock keeps a second writer out until the closer is closed or the process ends.
-func (d *disk) lock() (io.Closer, error) {
-	if err := d.make(); err != nil {
-		return nil, err
-	}
-	root, err := owner.OpenRoot(d.dir)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close() //nolint:errcheck // its files have handles of their own
+// lock keeps a second writer out until the file is closed or the process ends.
+func lock(root *os.Root) (*os.File, error) {
 	f, err := owner.Open(root, lockName, os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, err

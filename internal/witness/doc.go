@@ -4,7 +4,8 @@
 //
 // It owns one append-only file in a folder of its own (file.go describes every
 // byte), the follower that keeps the frontiers as records become durable (keeper.go),
-// and the comparison of a log with what was seen of it before (check.go). A log that
+// the comparison of a log with what was seen of it before (check.go), and the look whether
+// the file still stands where the next start finds it (stands.go). A log that
 // holds less, or something else, than was witnessed is refused: most likely an older
 // copy was put back, and a breaker that had tripped is untripped in it.
 //

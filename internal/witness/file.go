@@ -136,18 +136,14 @@ func (p *pass) bytes() []byte {
 // never reached the disk, is left out: it was not finished when its writer ended. Whatever
 // else does not check out is damage, and an error.
 func parse(b []byte) (*book, error) {
-	switch {
-	case len(b) < headerLen || string(b[:8]) != fileMagic:
-		return nil, fmt.Errorf("it is not the file of a witness")
-	case be.Uint32(b[28:]) != checksum(b[:28]):
-		return nil, fmt.Errorf("its first bytes do not match their checksum")
-	case be.Uint32(b[8:]) != version:
-		return nil, fmt.Errorf("it has version %d; this build reads %d", be.Uint32(b[8:]), version)
+	store, err := parseHeader(b)
+	if err != nil {
+		return nil, err
 	}
 	if len(b) == headerLen {
 		return nil, fmt.Errorf("it ends before its first pass")
 	}
-	k := &book{store: uuid.UUID(b[12:28]), entries: map[string]*entry{}}
+	k := &book{store: store, entries: map[string]*entry{}}
 	for at := headerLen; at < len(b); {
 		body, err := cutPass(b[at:])
 		if err != nil {
@@ -163,6 +159,19 @@ func parse(b []byte) (*book, error) {
 		at += passLen + len(body)
 	}
 	return k, nil
+}
+
+// parseHeader reads the first bytes of a file, which say what store it is of.
+func parseHeader(b []byte) (store uuid.UUID, err error) {
+	switch {
+	case len(b) < headerLen || string(b[:8]) != fileMagic:
+		return store, fmt.Errorf("it is not the file of a witness")
+	case be.Uint32(b[28:]) != checksum(b[:28]):
+		return store, fmt.Errorf("its first bytes do not match their checksum")
+	case be.Uint32(b[8:]) != version:
+		return store, fmt.Errorf("it has version %d; this build reads %d", be.Uint32(b[8:]), version)
+	}
+	return uuid.UUID(b[12:28]), nil
 }
 
 // cutPass returns the body of the pass that b begins with.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"sync"
@@ -34,6 +33,9 @@ type Options struct {
 	// Every is how often what moved is written at the latest, Soon how long an urgent
 	// event waits for company. A minute and 20 ms if 0.
 	Every, Soon time.Duration
+	// Look is how often the keeper looks whether its folder and file are still there. A
+	// second if 0.
+	Look time.Duration
 }
 
 func (o Options) withDefaults() Options {
@@ -51,6 +53,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Soon == 0 {
 		o.Soon = 20 * time.Millisecond
+	}
+	if o.Look == 0 {
+		o.Look = time.Second
 	}
 	return o
 }
@@ -71,8 +76,9 @@ type waiter struct {
 // Keeper follows a store and writes its witness.
 type Keeper struct {
 	o    Options
-	disk *disk
-	held io.Closer // the lock; nil where there is none
+	disk *disk // that of the goroutine of passes
+	// barred: the folder could not be entered, or what stands there is not to be written over.
+	barred bool
 
 	mu       sync.Mutex
 	trees    map[string]*tree
@@ -127,22 +133,24 @@ func (o Opened) Accepted() bool { return len(o.Differences) > 0 || o.Damage != n
 // before [Keeper.Start].
 func Open(ctx context.Context, o Options, accept bool) (*Keeper, Opened, error) {
 	k := &Keeper{
-		o: o.withDefaults(), disk: &disk{dir: o.Dir, owner: o.Owner},
+		o: o.withDefaults(), disk: &disk{dir: o.Dir, owner: o.Owner, id: o.ID},
 		trees: map[string]*tree{}, urgent: make(chan struct{}, 1), closed: make(chan struct{}),
 	}
 	k.ctx, k.cancel = context.WithCancel(context.Background())
 	opened, err := k.open(ctx, accept)
 	if err != nil {
 		k.cancel()
-		return nil, opened, errors.Join(err, k.unlock())
+		return nil, opened, errors.Join(err, k.disk.leave())
 	}
 	return k, opened, nil
 }
 
 func (k *Keeper) open(ctx context.Context, accept bool) (opened Opened, err error) {
-	if k.held, err = k.disk.lock(); errors.Is(err, errInUse) {
-		return opened, &InUseError{k.o.Dir}
+	inUse := (*InUseError)(nil)
+	if err = k.disk.enter(); errors.As(err, &inUse) {
+		return opened, err
 	} else if err != nil {
+		k.barred = true
 		k.failed(err)
 	}
 	b, err := readBook(k.o.Dir)
@@ -205,15 +213,6 @@ func (k *Keeper) unseen(ctx context.Context) (what, err error) {
 	return what, err
 }
 
-func (k *Keeper) unlock() error {
-	if k.held == nil {
-		return nil
-	}
-	held := k.held
-	k.held = nil
-	return held.Close()
-}
-
 // Start begins to follow the store and to write.
 func (k *Keeper) Start() {
 	k.work.Go(k.follow)
@@ -235,15 +234,14 @@ func (k *Keeper) Close(ctx context.Context) error {
 	}
 	k.write()
 	close(k.closed)
-	k.disk.close()
-	return errors.Join(k.Status().Err, k.unlock())
+	return errors.Join(k.Status().Err, k.disk.leave())
 }
 
 // Abandon lets go of a keeper that was not started, and writes nothing.
 func (k *Keeper) Abandon() {
 	k.cancel()
 	close(k.closed)
-	_ = k.unlock() // nothing was written under it
+	_ = k.disk.leave() // nothing was written
 }
 
 // Status says how the witness is doing.
@@ -395,10 +393,16 @@ func (k *Keeper) stop(err error) {
 func (k *Keeper) passes() {
 	tick := time.NewTicker(k.o.Every)
 	defer tick.Stop()
+	look := time.NewTicker(k.o.Look)
+	defer look.Stop()
 	for {
 		select {
 		case <-k.ctx.Done():
 			return
+		case <-look.C:
+			if !k.look() {
+				continue
+			}
 		case <-tick.C:
 		case <-k.urgent:
 			rest(k.ctx, k.o.Soon)
@@ -407,9 +411,34 @@ func (k *Keeper) passes() {
 	}
 }
 
+// look compares the names with what is open, and notes what it has found. anew: all has to
+// be written anew. Nothing may be written while it is barred.
+func (k *Keeper) look() (anew bool) {
+	was := k.barred
+	changed, err := k.disk.stands()
+	if k.barred = err != nil; k.barred {
+		k.failed(err)
+		return false
+	}
+	if anew = changed != nil || was; anew {
+		k.disk.spoiled()
+	}
+	if changed != nil {
+		k.mu.Lock()
+		k.status.Err = changed
+		k.status.Failures++
+		k.mu.Unlock()
+		k.o.Failed("the witness was changed", changed)
+	}
+	return anew
+}
+
 // write writes one pass: everything that moved since the last, all of it read from the
 // log and durable there.
 func (k *Keeper) write() {
+	if k.look(); k.barred {
+		return
+	}
 	b, whole := k.pass()
 	if b == nil {
 		return

@@ -50,6 +50,9 @@ func See(dir string) Seen {
 	return Seen{dir, b}
 }
 
+// Of reports whether it is the witness of a store.
+func (s Seen) Of(id uuid.UUID) bool { return s.book != nil && s.book.store == id }
+
 // Missing compares the heads of a store with what was seen: an error is an
 // *[OtherStoreError] or a *[RolledBackError]. No record is read.
 func (s Seen) Missing(ctx context.Context, store eventstore.Store, id uuid.UUID) error {
