@@ -148,7 +148,7 @@ func (h *Holding) Void(id domain.FillID) (r Refold, ok bool) {
 	if at < 0 {
 		return Refold{}, false
 	}
-	before := fold(h.Base, slices.Clone(h.Tail))
+	before := fold(h.Base, h.Tail)
 	facts := slices.Clone(h.Tail)
 	facts = slices.Delete(facts, at, at+1)
 	rename(h.Base, facts)
@@ -157,9 +157,9 @@ func (h *Holding) Void(id domain.FillID) (r Refold, ok bool) {
 	r.After = Holding{Position: after.position, Base: h.Base, Tail: facts, Closings: h.Closings}
 	r.After.trim()
 	r.Money = after.money.Sub(before.money)
-	open := after.position.Episode.Trade
+	open, was, is := after.position.Episode.Trade, before.byName(), after.byName()
 	for _, old := range before.closed {
-		now := after.find(old.Trade)
+		now := is[old.Trade]
 		switch {
 		case now != nil && *now == old:
 		case now != nil:
@@ -169,7 +169,7 @@ func (h *Holding) Void(id domain.FillID) (r Refold, ok bool) {
 		}
 	}
 	for _, e := range after.closed {
-		if before.find(e.Trade) == nil {
+		if was[e.Trade] == nil {
 			r.Closed = append(r.Closed, e)
 		}
 	}
@@ -182,13 +182,15 @@ type folded struct {
 	closed   []Episode
 }
 
-func (f *folded) find(trade string) *Episode {
+// byName finds the closed episodes by their names; of two that share one, the first.
+func (f *folded) byName() map[string]*Episode {
+	named := make(map[string]*Episode, len(f.closed))
 	for i := range f.closed {
-		if f.closed[i].Trade == trade {
-			return &f.closed[i]
+		if e := &f.closed[i]; named[e.Trade] == nil {
+			named[e.Trade] = e
 		}
 	}
-	return nil
+	return named
 }
 
 func fold(base Position, facts []Fact) folded {
