@@ -56,6 +56,14 @@ func TestARefusedVoidReadsNothing(t *testing.T) {
 	r.must(olga, ConfirmFill{firstBuy.FillID}) // the way out that the refusal names
 	r.check()
 
+	r = newRig(t) // by the fills after it
+	r.w.Close()
+	r.w = r.writer(Options{most: portfolio.Room{Records: 200, Bytes: 1 << 20}})
+	r.opened("a")
+	r.all(r.roundTrips(300))
+	require.ErrorContains(t, r.refused(domain.CodeTooLarge, botCaller("a"), firstBuy), "601 later fills")
+	r.check()
+
 	r = newRig(t) // by its bytes
 	r.w.Close()
 	r.w = r.writer(Options{most: portfolio.Room{Records: 10_000, Bytes: 400 << 10}})

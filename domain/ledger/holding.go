@@ -95,6 +95,14 @@ func (h *Holding) find(id domain.FillID) int {
 	return slices.IndexFunc(h.Tail, func(f Fact) bool { return f.Payout == nil && f.Fill == id })
 }
 
+// Later counts the facts that are remembered after a fill; 0 where it is not.
+func (h *Holding) Later(id domain.FillID) int {
+	if i := h.find(id); i >= 0 {
+		return len(h.Tail) - 1 - i
+	}
+	return 0
+}
+
 // trim moves the base over the leading facts that are final.
 func (h *Holding) trim() {
 	n := 0

@@ -317,6 +317,9 @@ func (d *Decision) VoidFill(id domain.FillID) error {
 // void takes a fill back that can be. How much there is to record is known before anything
 // is: one with too many later trades is refused, and costs no more than this.
 func (d *Decision) void(id domain.FillID) error {
+	if err := d.roomToRefold(id); err != nil {
+		return err
+	}
 	trades := d.revised(id)
 	if err := d.roomFor(trades); err != nil {
 		return err

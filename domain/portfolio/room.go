@@ -20,6 +20,19 @@ const (
 // Room says how much the decision may record.
 func (d *Decision) Room(r Room) { d.room = r }
 
+// laterFills is how many fills after one that is taken back are looked at, for each record
+// that there is room for: a trade has two and more. To look at them takes time as well.
+const laterFills = 3
+
+// roomToRefold refuses what would take too long to find out about.
+func (d *Decision) roomToRefold(id domain.FillID) error {
+	h := d.s.Instruments[d.s.Provisional[id]].Holding(id.Bot)
+	if d.room.Records == 0 || h == nil || h.Later(id) <= laterFills*d.room.Records {
+		return nil
+	}
+	return tooLate(h.Later(id), "fills came after")
+}
+
 // roomFor refuses what would not fit, before anything is emitted.
 func (d *Decision) roomFor(events []domain.Event) error {
 	room := d.room
@@ -27,7 +40,7 @@ func (d *Decision) roomFor(events []domain.Event) error {
 		return nil
 	}
 	if len(events)+besideRecords > room.Records {
-		return tooLate(len(events))
+		return tooLate(len(events), "trades depend on")
 	}
 	bytes := besideBytes
 	for _, e := range events {
@@ -36,13 +49,13 @@ func (d *Decision) roomFor(events []domain.Event) error {
 			return err
 		}
 		if bytes += room.Each + len(e.EventType()) + len(data); bytes > room.Bytes {
-			return tooLate(len(events))
+			return tooLate(len(events), "trades depend on")
 		}
 	}
 	return nil
 }
 
 // tooLate: there is nothing to split, but there is another way to set the books right.
-func tooLate(trades int) error {
-	return domain.Errorf(domain.CodeTooLarge, "the fill cannot be voided any more: it would change %d later trades, which is more than one command may record. Confirm it, and post an adjustment for what it moved", trades)
+func tooLate(n int, what string) error {
+	return domain.Errorf(domain.CodeTooLarge, "the fill cannot be voided any more: %d later %s it, which is more than one command may correct. Confirm it, and post an adjustment for what it moved", n, what)
 }
