@@ -104,7 +104,11 @@ func (a *app) mayMake(dir string, o opening) error {
 	if !o.making {
 		return noStore(dir)
 	}
-	if beside := a.config.WitnessDir(); a.acceptRollback == "" && witness.There(beside) {
+	beside := a.config.WitnessDir()
+	if err := a.trusts(beside); err != nil {
+		return err
+	}
+	if a.acceptRollback == "" && witness.There(beside) {
 		return domain.Errorf(domain.CodeConflict, "there is no store at %s, and the witness in %s is of one that was: its folder is gone, was moved, or is not mounted. Put it back. If both are right, and this is to be a new store beside it, name another folder with PETS_WITNESS. Only if there is no copy, begin anew: pets serve --accept-rollback \"REASON\"", dir, beside)
 	}
 	return nil
@@ -113,7 +117,19 @@ func (a *app) mayMake(dir string, o opening) error {
 // lockDir takes PETS_DIR. Where that belongs to another store, a stop goes on with the
 // folder of its own: what waits there is taken over when there is a right PETS_DIR.
 func (a *app) lockDir(store string, id uuid.UUID, stopping bool) (*serverLock, error) {
-	take := func(in string) (*serverLock, error) { return lockServerDir(in, store, id) }
+	take := func(in string) (*serverLock, error) {
+		if err := a.trusts(in); err != nil {
+			return nil, err
+		}
+		lock, err := lockServerDir(in, store, id)
+		if err != nil {
+			return nil, err
+		}
+		if err := a.trusts(in); err != nil { // it was made by then, if it was not there
+			return nil, errors.Join(err, lock.Close())
+		}
+		return lock, nil
+	}
 	lock, err := a.lockAround(store, take)
 	if other := (*otherStoreError)(nil); !stopping || !errors.As(err, &other) {
 		return lock, err
@@ -129,6 +145,7 @@ func (a *app) lockDir(store string, id uuid.UUID, stopping bool) (*serverLock, e
 func (a *app) latch(w *watch) *commands.LatchFile {
 	dir := a.config.ServerDir()
 	l := commands.NewLatchFile(filepath.Join(dir, latchName))
+	l.Believe(a.trust())
 	if store, err := a.config.StoreDir(); err == nil && apart(store, dir) {
 		l.MayMakeFolder()
 		l.Former(filepath.Join(store, latchName))

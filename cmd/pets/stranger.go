@@ -106,9 +106,22 @@ func (a *app) lockAround(store string, lock func(dir string) (*serverLock, error
 	return a.lockAround(store, lock)
 }
 
+// trust is whose files beside the store are believed.
+func (a *app) trust() owner.Trust {
+	store, err := a.config.StoreDir()
+	if err != nil {
+		return owner.TrustOf(a.config.ServerDir())
+	}
+	return owner.TrustOf(store)
+}
+
+// trusts refuses a folder beside the store that others can have put something into. The
+// marker of stops may be anybody's: it stops all the same, see [commands.LatchFile].
+func (a *app) trusts(dir string) error { return a.trust().Folder(dir, latchName) }
+
 // fromStranger: it may be somebody else's doing that the lock cannot be had, also where he
 // has put a file there that only he may open.
 func fromStranger(err error) bool {
-	stranger, notPlain := (*strangerError)(nil), (*owner.NotPlainError)(nil)
-	return errors.As(err, &stranger) || errors.As(err, &notPlain) || errors.Is(err, fs.ErrPermission)
+	stranger, notPlain, untrusted := (*strangerError)(nil), (*owner.NotPlainError)(nil), (*owner.UntrustedError)(nil)
+	return errors.As(err, &stranger) || errors.As(err, &notPlain) || errors.As(err, &untrusted) || errors.Is(err, fs.ErrPermission)
 }
