@@ -43,8 +43,8 @@ type step struct {
 	attempts int // that were overtaken
 	// behind is by how much the wall clock was behind the last record when it was decided.
 	behind time.Duration
-	// took is how long the decision did, accepted or not.
-	took time.Duration
+	// began is when it was to be decided, took how long that did, accepted or not.
+	began, took time.Duration
 }
 
 func (s *step) request() *Request { return &s.job.requests[s.i] }
@@ -99,6 +99,9 @@ func (w *Writer) decide(g *group, s *step) {
 		if g.spoiled {
 			w.undo(g)
 		}
+		if s.judged {
+			s.took = w.options.elapsed() - s.began
+		}
 		if s.err != nil {
 			s.job.failAt(s.i)
 		}
@@ -142,7 +145,7 @@ func (w *Writer) judge(g *group, s *step) error {
 	if g.unreadable != nil {
 		return g.unreadable
 	}
-	s.judged = true
+	s.judged, s.began = true, w.options.elapsed()
 	if len(g.proposed) == 0 {
 		g.first = w.durable
 	}
@@ -172,10 +175,7 @@ func (w *Writer) judge(g *group, s *step) error {
 		return err
 	}
 	s.behind = behind
-	start := w.options.elapsed()
-	err = w.record(g, s, hash, now)
-	s.took = w.options.elapsed() - start
-	return err
+	return w.record(g, s, hash, now)
 }
 
 // recallJump looks whether a command that tried to record a jump did: its records may

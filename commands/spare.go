@@ -41,14 +41,15 @@ func (w *Writer) learn(g *group) error {
 	if w.spare == nil {
 		return nil
 	}
-	next, _ := w.spare.head()
-	for i, p := range g.proposed[min(max(next, g.first)-g.first, uint64(len(g.proposed))):] {
+	at, _ := w.spare.head()
+	for ; at < g.first+uint64(len(g.proposed)); at++ {
+		p := &g.proposed[at-g.first]
 		e, err := domain.Decode(p.Type, p.Data)
 		if err != nil {
 			w.spare = nil
 			return err
 		}
-		w.spare.apply(domain.Stamp{Revision: max(next, g.first) + uint64(i), Time: p.Time}, e) //nolint:gosec // not negative
+		w.spare.apply(domain.Stamp{Revision: at, Time: p.Time}, e)
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func TestARefusedVoidReadsNothing(t *testing.T) {
 		r.must(botCaller("b"), fill("b", r.key(), "buy", "1", "0.5"))
 	}
 	require.Equal(t, reads, r.store.reads)
-	r.must(olga, ConfirmFill{firstBuy.FillID}) // the way out that the refusal names
+	r.must(olga, ConfirmFill(firstBuy)) // the way out that the refusal names
 	r.check()
 
 	r = newRig(t) // by the fills after it
