@@ -118,6 +118,9 @@ func (a *app) mayMake(dir string, o opening) error {
 // folder of its own: what waits there is taken over when there is a right PETS_DIR.
 func (a *app) lockDir(store string, id uuid.UUID, stopping bool) (*serverLock, error) {
 	take := func(in string) (*serverLock, error) {
+		if _, held, err := believed(in); held && err != nil {
+			return nil, err // which names who holds it
+		}
 		if err := a.trusts(in); err != nil {
 			return nil, err
 		}
