@@ -23,6 +23,8 @@ const (
 
 	maxCommandBytes   = eventstore.MaxAppendBytes - fullBytes
 	maxCommandRecords = eventstore.MaxAppendRecords - fullRecords
+	// maxLaterFills bounds what a void looks at: it takes some 0.1 s, for which everybody waits.
+	maxLaterFills = 24_000
 )
 
 // step is one request on its way to its result.
@@ -65,13 +67,15 @@ type group struct {
 	// that goes on.
 	first uint64
 	began time.Duration
+	// heavy: a step took long. The group ends with it: those before it wait for no other.
+	heavy bool
 	// spoiled: a step was refused after it had changed the state, and there is no spare.
 	// The group ends with it, and the state is thrown away.
 	spoiled bool
 }
 
 func (g *group) full() bool {
-	return g.spoiled || g.bytes >= fullBytes || len(g.proposed) >= fullRecords
+	return g.spoiled || g.heavy || g.bytes >= fullBytes || len(g.proposed) >= fullRecords
 }
 
 // refuses reports whether any refusal rests on the state.

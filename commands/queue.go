@@ -26,7 +26,7 @@ const (
 // command at a time: whoever sends a thousand commands delays himself.
 //
 // Who has kept the writer busy for long, whether with success or not, waits as long again
-// while anybody else does, and while anything is stopped.
+// while anybody else does, and is in nobody else's group until then.
 //
 // Calls of one caller stay in their order, but that a stop overtakes all that is no stop.
 // A call belongs to the stops if all of its commands are stops that its caller may send.
@@ -312,7 +312,7 @@ func (l *lane) next(now time.Duration, besideStop bool) (s *step, last bool) {
 		if t.taken >= fairShare && !alone {
 			continue
 		}
-		if t.until > now && (besideStop || l.inTime(now)) {
+		if t.until > now && (besideStop || l.group > t.taken || l.inTime(now)) {
 			continue
 		}
 		if t.taken == 0 && !slices.Contains(l.served, t) {

@@ -58,7 +58,7 @@ func TestARefusedVoidReadsNothing(t *testing.T) {
 
 	r = newRig(t) // by the fills after it
 	r.w.Close()
-	r.w = r.writer(Options{most: portfolio.Room{Records: 200, Bytes: 1 << 20}})
+	r.w = r.writer(Options{most: portfolio.Room{Records: 1_000, Bytes: 1 << 20, Fills: 600}})
 	r.opened("a")
 	r.all(r.roundTrips(300))
 	require.ErrorContains(t, r.refused(domain.CodeTooLarge, botCaller("a"), firstBuy), "601 later fills")
@@ -187,6 +187,7 @@ func TestHeavyCommandsArePutOff(t *testing.T) {
 		}
 	}
 	require.Equal(t, []string{"olga", "olga", "olga", "olga", "alice", "alice"}, order)
+	require.Len(t, r.store.appends[before+1], 4, "the others do not wait for what is put off")
 
 	// Beside a stop it is not served at all, whoever else waits.
 	outs := []*job{{requests: r.by(alice, deposit("1")), lane: otherLane, key: turnOf(alice)}}

@@ -192,7 +192,7 @@ func newWriter(store eventstore.Store, subject, stream string, o Options, blank 
 		o.elapsed = func() time.Duration { return 0 }
 	}
 	if o.most == (portfolio.Room{}) {
-		o.most = portfolio.Room{Records: maxCommandRecords, Bytes: maxCommandBytes}
+		o.most = portfolio.Room{Records: maxCommandRecords, Bytes: maxCommandBytes, Fills: maxLaterFills}
 	}
 	if o.SnapshotEvery == 0 {
 		o.SnapshotEvery = snapshotEvery
@@ -391,6 +391,7 @@ func (w *Writer) decideGroup() *group {
 		g.steps = append(g.steps, s)
 		w.decide(g, s)
 		if s.took >= heavy {
+			g.heavy = true
 			w.queue.putOff(s.job, w.options.elapsed()+s.took)
 		}
 	}

@@ -6,6 +6,9 @@ import "pets/domain"
 type Room struct {
 	Records int
 	Bytes   int
+	// Fills is how many fills may have come after one that is taken back: all of them are
+	// looked at to find out what would be recorded, which takes time, too.
+	Fills int
 	// Each is what a record takes beside its event.
 	Each int
 }
@@ -20,14 +23,10 @@ const (
 // Room says how much the decision may record.
 func (d *Decision) Room(r Room) { d.room = r }
 
-// laterFills is how many fills after one that is taken back are looked at, for each record
-// that there is room for: a trade has two and more. To look at them takes time as well.
-const laterFills = 3
-
 // roomToRefold refuses what would take too long to find out about.
 func (d *Decision) roomToRefold(id domain.FillID) error {
 	h := d.s.Instruments[d.s.Provisional[id]].Holding(id.Bot)
-	if d.room.Records == 0 || h == nil || h.Later(id) <= laterFills*d.room.Records {
+	if d.room.Fills == 0 || h == nil || h.Later(id) <= d.room.Fills {
 		return nil
 	}
 	return tooLate(h.Later(id), "fills came after")
