@@ -70,6 +70,8 @@ fuzz: ## Fuzz every reader of input for FUZZTIME each
 	go test ./internal/strict -run '^$$' -fuzz FuzzDecode -fuzztime $(FUZZTIME)
 	go test ./internal/httpapi -run '^$$' -fuzz FuzzBodies -fuzztime $(FUZZTIME)
 	go test ./internal/tradefile -run '^$$' -fuzz FuzzRead -fuzztime $(FUZZTIME)
+	go test ./internal/tradefile -run '^$$' -fuzz FuzzNumber -fuzztime $(FUZZTIME)
+	go test ./internal/tradefile -run '^$$' -fuzz FuzzTime -fuzztime $(FUZZTIME)
 	go test ./replay -run '^$$' -fuzz FuzzScenario -fuzztime $(FUZZTIME)
 	go test ./internal/typeddata -run '^$$' -fuzz FuzzRead -fuzztime $(FUZZTIME)
 

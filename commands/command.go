@@ -45,6 +45,9 @@ type Request struct {
 	// Import is set for rows of imported files; only imported portfolios take
 	// them, and they take nothing else but resets.
 	Import *Import
+	// Seen is how many stops had come when this came first ([Engine.StopsSeen]); 0 is for
+	// the engine to note. It matters to what lets trading go on.
+	Seen uint64
 }
 
 // Import places a row of a file in time.

@@ -85,7 +85,7 @@ func (s *storm) compare() {
 		a := modeltest.Alarm{Name: key.Breaker, Bot: key.Bot}
 		status := e.Breaker(key).Status
 		require.Equal(s, m.StatusOf(a), string(status), "%v", key)
-		s.same(m.Value(a), e.BreakerValue(key), "value of %v", key)
+		s.same(m.Value(a), e.ReadBreaker(key).Value, "value of %v", key)
 	}
 	require.Equal(s, m.Stop.On, e.Stop.Engaged, "emergency stop")
 	if e.Stop.Engaged {

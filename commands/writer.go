@@ -86,6 +86,8 @@ type Options struct {
 	most portfolio.Room
 	// elapsed is what decisions are timed by: Monotonic, or a clock that stands still.
 	elapsed func() time.Duration
+	// overtaken refuses what would undo a stop that came after it.
+	overtaken func(bot string, seen uint64) error
 }
 
 // Writer decides the commands of one stream: a portfolio's, or the system's. One
@@ -104,6 +106,7 @@ type Writer struct {
 	stop    context.CancelFunc
 	done    chan struct{}
 	folded  atomic.Bool   // the stream was folded, once
+	timed   atomic.Bool   // a permit may hold that is going to end by the time
 	saving  atomic.Bool   // a snapshot is being made beside the loop
 	saved   atomic.Uint64 // durable at the newest snapshot that was kept
 	// reached is the last record's time by the wall clock, in nanoseconds since 1970.
@@ -205,7 +208,7 @@ func newWriter(store eventstore.Store, subject, stream string, o Options, blank 
 		queue: newQueue(), done: make(chan struct{}),
 	}
 	w.jump.monotonic, w.still.monotonic = o.Monotonic, o.Monotonic
-	w.jump.noticed = func(by time.Duration) {
+	w.jump.onNotice = func(by time.Duration) {
 		if o.Jumped != nil {
 			o.Jumped(stream, by)
 		}
@@ -409,6 +412,7 @@ func (w *Writer) process(g *group) {
 	w.jump.settled(err == nil)
 	w.still.settled(err == nil)
 	w.noteTime()
+	w.timed.Store(true)
 	if err != nil || g.spoiled {
 		w.discard()
 	} else {

@@ -6,7 +6,8 @@ import (
 	_ "time/tzdata" // a day must not depend on what the machine has installed
 )
 
-// Breaker names (section 6).
+// Names of the breakers that every portfolio has. What they are, and which others
+// there are, stands in domain/risk/rules.go.
 const (
 	ConsecutiveLosses = "consecutive_losses"
 	DailyLoss         = "daily_loss"
@@ -33,6 +34,9 @@ type Policy struct {
 	MaxDailyLossPct         Decimal `json:"max_daily_loss_pct"`
 	MaxBotDrawdownPct       Decimal `json:"max_bot_drawdown_pct"`
 	MaxPortfolioDrawdownPct Decimal `json:"max_portfolio_drawdown_pct"`
+	// MaxBotDailyLossPct and MaxRollingLossPct are fractions as well; 0 is off.
+	MaxBotDailyLossPct Decimal `json:"max_bot_daily_loss_pct,omitzero"`
+	MaxRollingLossPct  Decimal `json:"max_rolling_loss_pct,omitzero"`
 	// BreakerWarnAt is the fraction of a limit at which a breaker warns.
 	BreakerWarnAt Decimal `json:"breaker_warn_at"`
 	// BreakerStops is StopAll, or StopBot to narrow a bot-scoped breaker to its bot.
@@ -122,16 +126,12 @@ func (p *Policy) Validate() error {
 	if p.MaxConsecutiveLosses < 1 || p.MaxConsecutiveLosses > 1000 {
 		return Invalid("max_consecutive_losses", "must be 1 to 1000")
 	}
-	ratios := []struct {
-		field string
-		value Decimal
-	}{
+	for _, r := range []ratio{
 		{"max_daily_loss_pct", p.MaxDailyLossPct},
 		{"max_bot_drawdown_pct", p.MaxBotDrawdownPct},
 		{"max_portfolio_drawdown_pct", p.MaxPortfolioDrawdownPct},
 		{"breaker_warn_at", p.BreakerWarnAt},
-	}
-	for _, r := range ratios {
+	} {
 		if err := checkRatio(r.field, r.value); err != nil {
 			return err
 		}
@@ -170,15 +170,25 @@ func (p *Policy) validateOptional() error {
 	case p.MaxOrdersPerMinute < 0 || p.MaxOrdersPerMinute > maxOrdersPerMinute:
 		return Invalid("max_orders_per_minute", "must be 0 to %d; 0 is no limit", maxOrdersPerMinute)
 	}
-	for field, v := range map[string]Decimal{"max_bot_capital_pct": p.MaxBotCapitalPct, "max_category_exposure_pct": p.MaxCategoryExposurePct} {
-		if v.IsZero() {
+	for _, r := range []ratio{
+		{"max_bot_daily_loss_pct", p.MaxBotDailyLossPct},
+		{"max_rolling_loss_pct", p.MaxRollingLossPct},
+		{"max_bot_capital_pct", p.MaxBotCapitalPct},
+		{"max_category_exposure_pct", p.MaxCategoryExposurePct},
+	} {
+		if r.value.IsZero() {
 			continue
 		}
-		if err := checkRatio(field, v); err != nil {
+		if err := checkRatio(r.field, r.value); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+type ratio struct {
+	field string
+	value Decimal
 }
 
 // checkRatio refuses what is not a fraction between 0 and 1, both exclusive,

@@ -27,7 +27,7 @@ func (v Viewer) Sees(e Event) Event {
 }
 
 func ownJump(e *ClockJumped, v Viewer) *ClockJumped {
-	return &ClockJumped{By: e.By, PermitsExpired: v.ownPermits(e.PermitsExpired)}
+	return &ClockJumped{By: e.By, PermitsExpired: v.ownPermits(e.PermitsExpired), OrdersKept: v.ownPermits(e.OrdersKept), Moved: e.Moved}
 }
 
 func ownSettlement(e *MarketSettled, v Viewer) *MarketSettled {

@@ -75,27 +75,32 @@ type EmergencyStop struct {
 	Kind    *string    `json:"kind"`
 	Reason  *string    `json:"reason"`
 	Since   *time.Time `json:"since"`
+	// Pending: it holds, and is not recorded yet.
+	Pending bool `json:"pending,omitempty"`
 }
 
 // Bot is one bot's share.
 type Bot struct {
-	Bot               string              `json:"bot"`
-	Status            portfolio.BotStatus `json:"status"`
-	Cash              domain.Decimal      `json:"cash"`
-	Equity            domain.Decimal      `json:"equity"`
-	Peak              domain.Decimal      `json:"peak"`
-	Drawdown          domain.Decimal      `json:"drawdown"`
-	ConsecutiveLosses int                 `json:"consecutive_losses"`
-	Trades            int                 `json:"trades"`
-	Wins              int                 `json:"wins"`
-	Losses            int                 `json:"losses"`
-	Neutral           int                 `json:"neutral"`
-	RealisedPnL       domain.Decimal      `json:"realised_pnl"`
-	Fees              domain.Decimal      `json:"fees"`
+	Bot    string              `json:"bot"`
+	Status portfolio.BotStatus `json:"status"`
+	// Pending: it is stopped, and the stop is not recorded yet.
+	Pending           bool           `json:"pending,omitempty"`
+	Cash              domain.Decimal `json:"cash"`
+	Equity            domain.Decimal `json:"equity"`
+	Peak              domain.Decimal `json:"peak"`
+	Drawdown          domain.Decimal `json:"drawdown"`
+	ConsecutiveLosses int            `json:"consecutive_losses"`
+	Trades            int            `json:"trades"`
+	Wins              int            `json:"wins"`
+	Losses            int            `json:"losses"`
+	Neutral           int            `json:"neutral"`
+	RealisedPnL       domain.Decimal `json:"realised_pnl"`
+	Fees              domain.Decimal `json:"fees"`
 }
 
 // Breaker is one breaker; Bot is null for the portfolio's. Value and Limit are
-// numbers for a streak, decimal strings for a ratio. Revision is that of the
+// numbers for a streak, decimal strings for a ratio, null for a breaker that this
+// build does not know; 0 for one that was switched off after it tripped. Revision is that of the
 // record that warned or tripped it.
 type Breaker struct {
 	Breaker  string      `json:"breaker"`
@@ -130,7 +135,7 @@ func EmergencyStopOf(s *portfolio.State) EmergencyStop {
 		return EmergencyStop{}
 	}
 	kind, reason, since := s.Stop.Kind, s.Stop.Reason, s.Stop.Since
-	return EmergencyStop{true, &kind, &reason, &since}
+	return EmergencyStop{Engaged: true, Kind: &kind, Reason: &reason, Since: &since}
 }
 
 // BreakersOf lists every breaker in the order they are evaluated.
@@ -160,10 +165,10 @@ func botOf(s *portfolio.State, b *portfolio.Bot) Bot {
 }
 
 func breakerOf(s *portfolio.State, key risk.Key) Breaker {
-	b := s.Breaker(key)
-	v := Breaker{
-		Breaker: key.Breaker, Status: b.Status,
-		Value: shown(key.Breaker, s.BreakerValue(key)), Limit: shown(key.Breaker, risk.LimitOf(&s.Policy, key.Breaker)),
+	b := s.ReadBreaker(key)
+	v := Breaker{Breaker: key.Breaker, Status: b.Status}
+	if b.Rule != nil {
+		v.Value, v.Limit = shown(b.Rule, b.Value), shown(b.Rule, b.Limit)
 	}
 	if key.Bot != "" {
 		v.Bot = &key.Bot
@@ -174,9 +179,9 @@ func breakerOf(s *portfolio.State, key risk.Key) Breaker {
 	return v
 }
 
-// shown gives a streak as a number and a ratio as a decimal.
-func shown(breaker string, value domain.Decimal) any {
-	if breaker == domain.ConsecutiveLosses {
+// shown gives a count as a number and a ratio as a decimal.
+func shown(r *risk.Rule, value domain.Decimal) any {
+	if r.Whole {
 		return value.Int()
 	}
 	return value.Ratio()

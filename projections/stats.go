@@ -145,7 +145,7 @@ func scopeOf(s golive.Stats, marked risk.Drawdown) ScopeStats {
 		MaxDrawdown: drawdownOf(s.MaxDrawdown), MaxDrawdownMarked: marked, ClosedBreakers: []ClosedBreaker{},
 	}
 	for _, b := range s.ClosedBreakers {
-		v.ClosedBreakers = append(v.ClosedBreakers, ClosedBreaker{b.Breaker, b.Trade, b.Time, shown(b.Breaker, b.Value)})
+		v.ClosedBreakers = append(v.ClosedBreakers, ClosedBreaker{b.Rule.Name, b.Trade, b.Time, shown(b.Rule, b.Value)})
 	}
 	return v
 }

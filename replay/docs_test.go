@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
+	"pets/domain/risk"
 )
 
 const semantics = "../docs/semantics.md"
@@ -48,6 +49,18 @@ func TestSemanticsExamples(t *testing.T) {
 	require.Equal(t, string(page), got, "go test ./replay -rewrite writes what is now")
 }
 
+// undocumented is what the page does not have of a breaker: its row in the table of
+// breakers, and that of its key.
+func undocumented(page string, r *risk.Rule) []string {
+	var missing []string
+	for _, text := range []string{"| `" + r.Name + "` |", "| `" + r.Key + "` |", "`" + strings.ToUpper(r.Key) + "`"} {
+		if !strings.Contains(page, text) {
+			missing = append(missing, text)
+		}
+	}
+	return missing
+}
+
 // The page has every name of the closed lists of the code.
 func TestSemanticsIsComplete(t *testing.T) {
 	bytes, err := os.ReadFile(semantics)
@@ -75,6 +88,11 @@ func TestSemanticsIsComplete(t *testing.T) {
 			require.Contains(t, page, "`"+m[1]+"`", "of %s", l.file)
 		}
 	}
+	for r := range risk.Rules() {
+		require.Empty(t, undocumented(page, r))
+	}
+	require.Equal(t, []string{"| `market_loss` |", "| `max_market_loss_pct` |", "`MAX_MARKET_LOSS_PCT`"},
+		undocumented(page, &risk.Rule{Name: "market_loss", Key: "max_market_loss_pct"}), "a breaker that nobody has described")
 	for word := range verbs {
 		require.Regexp(t, `\b`+word+`\b`, page, "the words of scenarios")
 	}

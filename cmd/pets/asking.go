@@ -24,7 +24,7 @@ const refusedFor = time.Second
 // asking are the options of a client that asks a server for a person, who wants to know
 // what is waited for.
 func (a *app) asking(r *remote) client.Options {
-	o := client.Options{URL: r.url, Key: a.config.Key.Reveal(), CAFile: r.ca, Patience: a.patience, Within: a.within}
+	o := client.Options{URL: r.url, Key: a.config.Key.Reveal(), CAFile: r.ca, Patience: a.patience, Within: a.within, Once: a.once}
 	if u, err := url.Parse(r.url); r.way != nil || err == nil && onLoopback(u) {
 		o.Refused = refusedFor
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -199,4 +201,27 @@ func TestAServerThatAnswersNeitherWay(t *testing.T) {
 	r = s.run("--store", "embedded:"+folder, "stop", "--emergency")
 	require.Equal(t, 0, r.code, r.err)
 	require.Contains(t, r.out, "engaged")
+}
+
+// "What lets trading go on is sent once": a start, a reset and a confirmed clear do not wait
+// for a server that is not ready, for somebody may stop meanwhile what they would let go on.
+// What only asks, and every stop, waits.
+func TestWhatLetsTradingGoOnIsSentOnce(t *testing.T) {
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_ = json.NewEncoder(w).Encode(map[string]any{"type": "urn:pets:problem:unavailable", "detail": "the history is still being folded"})
+	}))
+	defer server.Close()
+	for _, args := range [][]string{{"start", "alpha"}, {"reset", "daily_loss", "--reason", "x"}, {"clear", "--confirm", "c1"}} {
+		asked.Store(0)
+		s := newShell(t)
+		s.env = append(s.env, "PETS_KEY="+someKey, "PETS_SERVER="+server.URL)
+		r := s.run(args...)
+		require.Equal(t, 1, r.code, r.out)
+		require.Contains(t, r.err, "sent once, and not again by itself")
+		require.Contains(t, r.err, "the history is still being folded")
+		require.Equal(t, int32(1), asked.Load(), "%v", args)
+	}
 }

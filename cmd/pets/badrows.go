@@ -18,7 +18,6 @@ type badRows struct {
 	file *os.File
 	csv  *csv.Writer
 	seen map[string]bool
-	raw  map[string]map[int]string // by file and line, of files with a row that was refused late
 }
 
 var badRowsHeader = []string{"file", "line", "reason", "row"}
@@ -28,7 +27,7 @@ func openBadRows(path string, bad []tradefile.BadRow) (*badRows, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &badRows{file: file, csv: csv.NewWriter(file), seen: map[string]bool{}, raw: map[string]map[int]string{}}
+	b := &badRows{file: file, csv: csv.NewWriter(file), seen: map[string]bool{}}
 	err = b.read()
 	for _, row := range bad {
 		if err == nil {
@@ -70,14 +69,7 @@ func identity(row []string) string { return strings.Join([]string{row[0], row[1]
 
 // add sets aside a row that can be read, but not booked.
 func (b *badRows) add(row tradefile.Row, reason error) error {
-	if b.raw[row.File] == nil {
-		rows, err := tradefile.RawRows(row.File)
-		if err != nil {
-			return err
-		}
-		b.raw[row.File] = rows
-	}
-	return b.write(row.File, row.Line, reason.Error(), b.raw[row.File][row.Line])
+	return b.write(row.File, row.Line, reason.Error(), row.Raw())
 }
 
 func (b *badRows) close() error {

@@ -71,7 +71,7 @@ func TestUsageErrors(t *testing.T) {
 		{"stats --limit max_bot_drawdown_pct=25", []string{"did you mean 0.25?"}},
 		{"stats --limit MAX_DAILY_LOSS_PCT=0", []string{"above 0"}},
 		{"stats --limit MAX_DAILY_LOSS_PCT=5%", []string{"not a plain decimal number"}},
-		{"stats --limit MAX_DAILY_LOSS=5", []string{"knows MAX_CONSECUTIVE_LOSSES, MAX_DAILY_LOSS_PCT and MAX_BOT_DRAWDOWN_PCT"}},
+		{"stats --limit MAX_DAILY_LOSS=5", []string{"knows MAX_CONSECUTIVE_LOSSES, MAX_DAILY_LOSS_PCT, MAX_BOT_DAILY_LOSS_PCT, MAX_ROLLING_LOSS_PCT and MAX_BOT_DRAWDOWN_PCT"}},
 		{"stats --limit 0.05", []string{"NAME=VALUE"}},
 		{"stats --limit MAX_CONSECUTIVE_LOSSES=0", []string{"whole number"}},
 		{"stats --limit MAX_CONSECUTIVE_LOSSES=2.5", []string{"whole number"}},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -30,12 +31,14 @@ type importFlags struct {
 	bot                 string
 	asTrades            bool
 	skipBad             string
+	round               bool
 }
 
 // importAnswer is what `pets import --json` prints.
 type importAnswer struct {
 	importer.Summary
 	BadRows         int            `json:"bad_rows"`
+	Rounded         int            `json:"rounded,omitzero"` // numbers, with --round
 	Files           []importedFile `json:"files"`
 	Seconds         float64        `json:"seconds"`
 	EventsPerSecond float64        `json:"events_per_second"`
@@ -64,6 +67,7 @@ func (a *app) importCommand() *cobra.Command {
 	c.Flags().StringVar(&f.bot, "bot", "", "bot that owns the rows of files that name none (default: wallet)")
 	c.Flags().BoolVar(&f.asTrades, "as-trades", false, "book resolutions as closed trades at net_pnl_reported")
 	c.Flags().StringVar(&f.skipBad, "skip-bad", "", "set rows that cannot be booked aside in this file and go on")
+	c.Flags().BoolVar(&f.round, "round", false, "round numbers of more than 18 decimals, half to even, and count them")
 	return c
 }
 
@@ -74,13 +78,19 @@ func someFile(_ *cobra.Command, args []string) error {
 	return nil
 }
 
+// importGC is how much garbage may gather during an import, in percent of what is kept.
+const importGC = 40
+
 func (a *app) importFiles(ctx context.Context, f importFlags, paths []string) error {
 	options, err := a.importOptions(f)
 	if err != nil {
 		return errUsage{err}
 	}
+	// Most of what an import holds stays until its end, so the collector's default, as much
+	// garbage as there is to keep, would double the memory of a long one.
+	defer debug.SetGCPercent(debug.SetGCPercent(importGC))
 	bar := a.progress("reading", 0)
-	plan, err := tradefile.Read(ctx, paths, tradefile.Options{Bot: f.bot, AsTrades: f.asTrades, KeepBad: f.skipBad != ""}, bar.to)
+	plan, err := tradefile.Read(ctx, paths, tradefile.Options{Bot: f.bot, AsTrades: f.asTrades, KeepBad: f.skipBad != "", Round: f.round}, bar.to)
 	bar.finish()
 	if err != nil {
 		return err
@@ -102,6 +112,9 @@ func (a *app) importFiles(ctx context.Context, f importFlags, paths []string) er
 			return err
 		}
 		options.SetAside = aside.add
+	}
+	if plan.Len() == 0 { // before a folder is made for nothing
+		return errors.Join(errAllAside(len(plan.Bad)), aside.close())
 	}
 	err = a.bookPlan(ctx, plan, options)
 	return errors.Join(err, aside.close())
@@ -222,13 +235,13 @@ func (a *app) importPlan(ctx context.Context, store eventstore.Store, booker imp
 		return needsCapital(a.config.Portfolio)
 	}
 	o.Existing = existing
-	bar := a.progress("booking", int64(len(plan.Rows)))
-	o.Progress = func(rows int) { bar.to(int64(rows), int64(len(plan.Rows))) }
+	bar := a.progress("booking", int64(plan.Len()))
+	o.Progress = func(rows int) { bar.to(int64(rows), int64(plan.Len())) }
 	start := time.Now()
 	summary, err := importer.Run(ctx, booker, plan, o)
 	seconds := time.Since(start).Seconds()
 	bar.finish()
-	answer := importAnswer{Summary: summary, BadRows: len(plan.Bad), Seconds: seconds}
+	answer := importAnswer{Summary: summary, BadRows: len(plan.Bad), Rounded: plan.Rounded, Seconds: seconds}
 	for _, f := range plan.Files {
 		answer.Files = append(answer.Files, importedFile(f))
 	}
@@ -237,19 +250,27 @@ func (a *app) importPlan(ctx context.Context, store eventstore.Store, booker imp
 	}
 	if err != nil {
 		a.sayHowFar(summary)
-		return located(err)
+		return err
 	}
-	return a.printImport(answer)
+	if err := a.printImport(answer); err != nil {
+		return err
+	}
+	if aside := summary.SetAside + len(plan.Bad); aside > 0 && aside == summary.Rows+len(plan.Bad) {
+		return errAllAside(aside)
+	}
+	return nil
 }
 
-// located looks up in which column of its file a refused row says what was
-// refused.
-func located(err error) error {
-	var row *importer.RowError
-	if errors.As(err, &row) {
-		row.Column = tradefile.ColumnOf(row.Row.File, row.Row.Line, row.Field())
+// errAllAside: a run that could book nothing at all did not do what it was asked for.
+func errAllAside(rows int) error {
+	return domain.Errorf(domain.CodeInvalid, "nothing was booked: %s set aside; the file of --skip-bad says why", were(rows))
+}
+
+func were(rows int) string {
+	if rows == 1 {
+		return "the only row was"
 	}
-	return err
+	return fmt.Sprintf("all %d rows were", rows)
 }
 
 // sayHowFar: what was booked before something went wrong stays booked.
@@ -283,11 +304,18 @@ func (a *app) printImport(v importAnswer) error {
 	}
 	p := &printer{w: a.out}
 	for _, f := range v.Files {
-		p.line("%s: %s, %s", f.Path, f.Format, counted(f.Rows, "row"))
+		only := ""
+		if f.Rows+f.Bad == 0 {
+			only = " (only a header)"
+		}
+		p.line("%s: %s, %s%s", f.Path, f.Format, counted(f.Rows, "row"), only)
 	}
 	p.line("%s: %d booked, %d known from before, %s, %d ignored, %d set aside", counted(v.Rows+v.BadRows, "row"),
 		v.Recorded, v.Known, counted(v.Duplicates, "duplicate"), v.Ignored, v.SetAside+v.BadRows)
 	p.line("%s in %.2f s (%.0f events/s), %s closed", counted(v.Events, "event"), v.Seconds, v.EventsPerSecond, counted(v.Trades, "trade"))
+	if v.Rounded > 0 {
+		p.line("%s of more than 18 decimals rounded, half to even", counted(v.Rounded, "number"))
+	}
 	if v.Findings > 0 {
 		p.line("%s of something nobody held, or of another quantity than was held (reconciliation findings)", counted(v.Findings, "settlement"))
 	}

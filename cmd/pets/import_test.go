@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"pets/internal/shareddata"
 )
 
 const fillsHeader = "time,bot,market,outcome,side,quantity,price,fee,trade_id"
@@ -21,6 +23,7 @@ type summaryJSON struct {
 	Rows, Recorded, Known, Duplicates, Ignored, Findings, Events, Trades, Oversold int
 	SetAside                                                                       int `json:"set_aside"`
 	BadRows                                                                        int `json:"bad_rows"`
+	Rounded                                                                        int
 	Trips                                                                          []struct{ Breaker, Bot, Source string }
 }
 
@@ -129,6 +132,79 @@ func TestSkipBadKeepsWhatItSetsAside(t *testing.T) {
 	info, err := os.Stat(aside)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+}
+
+// "insignificant zeros are accepted, `--round` rounds (half-even) and counts what it
+// rounded, the message names `--round` and not `--skip-bad`"
+func TestImportOfFineNumbers(t *testing.T) {
+	s := newShell(t)
+	zeros := s.file("zeros.csv", fillsHeader, "2026-01-05 10:00:00Z,alpha,m1,YES,buy,1.5E1,0.400000000000000000000,1e-7,a1")
+	var v summaryJSON
+	s.json(&v, "import", "--capital", "100", zeros)
+	require.Equal(t, []int{1, 0}, []int{v.Recorded, v.Rounded})
+	fill := s.events("--type", "fill")[0].Data
+	require.Equal(t, []string{"15", "0.4"}, []string{fill.Quantity, fill.Price})
+	require.Contains(t, s.ok("events", "--json", "--type", "fill"), `"fee":"0.0000001"`)
+
+	fine := s.file("fine.csv", fillsHeader, "2026-01-05 11:00:00Z,alpha,m1,YES,buy,0.1234567890123456785,0.4,1e-19,a2")
+	r := s.run("import", fine)
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.err, "has more than 18 decimals; pass --round")
+	require.NotContains(t, r.err, "--skip-bad")
+	require.Contains(t, s.ok("import", "--round", fine), "2 numbers of more than 18 decimals rounded, half to even")
+	require.Equal(t, "0.123456789012345678", s.events("--type", "fill")[1].Data.Quantity)
+	s.json(&v, "import", "--round", fine)
+	require.Equal(t, []int{1, 0}, []int{v.Known, v.Recorded}, "it rounds to the row that is known")
+}
+
+// "`--skip-bad` that set aside every row exits non-zero": whether they could not be read
+// or not be booked. "a header-only file gets a clear answer".
+func TestImportOfNothing(t *testing.T) {
+	s := newShell(t)
+	aside := filepath.Join(s.dir, "aside.csv")
+	unread := s.file("unread.csv", fillsHeader, "yesterday,alpha,m1,YES,buy,1,0.4,0,a1", "today,alpha,m1,YES,buy,1,0.4,0,a2")
+	s.fails(1, []string{"nothing was booked: all 2 rows were set aside"}, "import", "--capital", "100", "--skip-bad", aside, unread)
+	require.Len(t, readCSV(t, aside), 2)
+	header := s.file("header.csv", fillsHeader)
+	s.fails(1, []string{"header.csv: has a header (fills) and no row below it"}, "import", "--capital", "100", header)
+	_, err := os.Stat(s.store())
+	require.ErrorIs(t, err, os.ErrNotExist)
+
+	good := s.file("good.csv", fillsHeader, "2026-03-01T10:00:00Z,alpha,m1,YES,buy,1,0.4,0,a1")
+	require.Contains(t, s.ok("import", "--capital", "100", good, header), "header.csv: fills, 0 rows (only a header)")
+	refused := s.file("refused.csv", fillsHeader, "2026-03-01T10:00:00Z,alpha,m1,YES,buy,2,0.4,0,a1")
+	r := s.run("import", "--skip-bad", aside, refused)
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.err, "nothing was booked: the only row was set aside")
+	require.Len(t, readCSV(t, aside), 3)
+	// One that was booked, or is known, is something.
+	s.ok("import", "--skip-bad", aside, good, unread)
+}
+
+// "SQLite and JSON files get a message about what they are and that CSV is wanted": also
+// those of other programs, where they are at hand.
+func TestImportOfOtherKindsOfFiles(t *testing.T) {
+	s := newShell(t)
+	samples := filepath.Join(shareddata.Dir(t), "..", "formats", "samples")
+	if _, err := os.Stat(samples); err != nil {
+		t.Skip("no folder formats/samples beside the shared data")
+	}
+	for _, c := range []struct{ pattern, words string }{
+		{"*.sqlite", "is a SQLite database, and CSV is wanted"},
+		{"*.json", "is JSON, and CSV is wanted"},
+		{"*.json.gz", "is JSON, and CSV is wanted"},
+		{"*.zip", "is a spreadsheet or zip archive"},
+		{"*.csv", "the header is of no known format"},
+	} {
+		files, err := filepath.Glob(filepath.Join(samples, c.pattern))
+		require.NoError(t, err)
+		require.NotEmpty(t, files, c.pattern)
+		for _, file := range files {
+			r := s.run("import", "--capital", "100", file)
+			require.Equal(t, 1, r.code, file)
+			require.Contains(t, r.err, c.words, file)
+		}
+	}
 }
 
 // "a second run adds no event; duplicate ids counted"

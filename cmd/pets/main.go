@@ -53,6 +53,8 @@ type app struct {
 
 	// patience is how long a request to the server is tried for; 0 is the client's own.
 	patience time.Duration
+	// once: what is asked lets trading go on, and is not sent again by itself.
+	once bool
 	// within bounds such a request, also one that is under way; 0 is no bound.
 	within time.Duration
 

@@ -27,6 +27,7 @@ type order struct {
 // the folder as os:<user>, role operator.
 func (a *app) carryOut(ctx context.Context, o order) (commands.Answer, error) {
 	var answer commands.Answer
+	a.once = commands.GoesOn(o.command.Name())
 	err := a.way(ctx, aPortfolio, commands.ClassOf(o.command) == commands.ClassStop, func(e *commands.Engine) error {
 		var err error
 		answer, err = e.Do(ctx, a.config.Portfolio, a.own(o.command))
@@ -109,6 +110,7 @@ func (a *app) clearCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			var answer commands.Answer
 			if confirm != "" {
+				a.once = true
 				if err := a.toServer(c.Context(), http.MethodPost, "/emergency-stop/clear/"+url.PathEscape(confirm)+"/confirm", struct{}{}, &answer); err != nil {
 					return err
 				}

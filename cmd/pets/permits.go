@@ -30,7 +30,7 @@ func (a *app) permitsCommand() *cobra.Command {
 				if err := a.hasBot(bot, s.BotIDs()); err != nil {
 					return err
 				}
-				now := a.clock()()
+				now, _ := s.ClockAt(a.clock()())
 				if moment != "" || s.Clock == domain.ClockImported {
 					now = s.Time // what was live then
 				}

@@ -245,6 +245,7 @@ func (s *server) run(ctx context.Context, ready func(context.Context) error) (er
 	s.work.Go(func() { s.watchHealth(ctx) })
 	s.work.Go(func() { s.api.Flush(ctx) })
 	s.work.Go(func() { s.live.Find(ctx) })
+	s.work.Go(func() { s.engine.WatchClocks(ctx) })
 	s.work.Go(func() { (&legs.Watcher{Engine: s.engine, Live: s.live, Now: s.now, Log: s.log}).Run(ctx) })
 	if err := s.serveMetrics(ctx); err != nil {
 		return err

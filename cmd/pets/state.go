@@ -81,6 +81,9 @@ func (a *app) sayStop(p *printer, stop projections.EmergencyStop) {
 		p.line("")
 		p.line("EMERGENCY STOP  %s since %s UTC", *stop.Kind, clock(*stop.Since))
 		p.line("                %s", *stop.Reason)
+		if stop.Pending {
+			p.line("                HOLDS, but is not recorded yet")
+		}
 	}
 }
 
@@ -149,6 +152,8 @@ func breakerRows(all []projections.Breaker) [][]string {
 // comes as text.
 func plain(v any) string {
 	switch v := v.(type) {
+	case nil: // of a breaker that this build does not know
+		return "-"
 	case domain.Decimal:
 		return percent(v)
 	case string:
@@ -162,8 +167,12 @@ func plain(v any) string {
 func botRows(all []projections.Bot) [][]string {
 	rows := [][]string{{"BOT", "STATUS", "EQUITY", "CASH", "DRAWDOWN", "STREAK", "TRADES", "W/L/N", "REALISED", "FEES"}}
 	for _, b := range all {
+		status := string(b.Status)
+		if b.Pending {
+			status += ", not recorded yet"
+		}
 		rows = append(rows, []string{
-			b.Bot, string(b.Status), money(b.Equity), money(b.Cash), percent(b.Drawdown), fmt.Sprint(b.ConsecutiveLosses),
+			b.Bot, status, money(b.Equity), money(b.Cash), percent(b.Drawdown), fmt.Sprint(b.ConsecutiveLosses),
 			fmt.Sprint(b.Trades), fmt.Sprintf("%d/%d/%d", b.Wins, b.Losses, b.Neutral), money(b.RealisedPnL), money(b.Fees),
 		})
 	}

@@ -50,15 +50,34 @@ func (a *app) statsCommand() *cobra.Command {
 		},
 	}
 	at(c, &moment)
-	c.Flags().StringArrayVar(&limits, "limit", nil, "limit of the portfolio's merged series, NAME=VALUE with MAX_CONSECUTIVE_LOSSES, MAX_DAILY_LOSS_PCT or MAX_BOT_DRAWDOWN_PCT")
+	c.Flags().StringArrayVar(&limits, "limit", nil, "limit of the portfolio's merged series, NAME=VALUE with one of "+limitVariables())
 	return c
 }
 
-// limitNames are what --limit knows, by policy key: names as in the environment
-// or the policy.
-var limitNames = map[string]string{
-	"max_consecutive_losses": "losses", "max_daily_loss_pct": "daily",
-	"max_bot_drawdown_pct": "drawdown", "max_portfolio_drawdown_pct": "drawdown",
+// limitRule is the breaker whose limit --limit names, by policy key, as in the
+// environment or the policy. The merged series has the drawdown of a bot.
+func limitRule(key string) (*risk.Rule, bool) {
+	if key == "max_portfolio_drawdown_pct" {
+		return risk.RuleOf(domain.BotDrawdown)
+	}
+	for r := range risk.Rules() {
+		if r.OnClosed && r.Key == key {
+			return r, true
+		}
+	}
+	return nil, false
+}
+
+// limitVariables are the names --limit knows.
+func limitVariables() string {
+	var names []string
+	for r := range risk.Rules() {
+		if r.OnClosed {
+			names = append(names, strings.ToUpper(r.Key))
+		}
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " and " + names[last]
 }
 
 // parseLimits reads NAME=VALUE, each limit at most once.
@@ -67,35 +86,34 @@ func parseLimits(flags []string) (golive.Limits, error) {
 	for _, f := range flags {
 		name, text, ok := strings.Cut(f, "=")
 		name = strings.ToLower(strings.TrimSpace(name))
-		limit := limitNames[name]
+		rule, known := limitRule(name)
 		switch {
 		case !ok:
 			return held, domain.Invalid("--limit", "must be NAME=VALUE, such as MAX_DAILY_LOSS_PCT=0.03")
-		case limit == "":
-			return held, domain.Invalid("--limit", "knows MAX_CONSECUTIVE_LOSSES, MAX_DAILY_LOSS_PCT and MAX_BOT_DRAWDOWN_PCT")
-		case seen[limit]:
+		case !known:
+			return held, domain.Invalid("--limit", "knows %s", limitVariables())
+		case seen[rule.Name]:
 			return held, domain.Invalid("--limit", "names the same limit twice")
 		}
-		seen[limit] = true
-		if limit == "losses" {
-			n, err := strconv.Atoi(text)
-			if err != nil || n < 1 || n > 1000 {
-				return held, domain.Invalid("--limit "+name, "must be a whole number, 1 to 1000")
-			}
-			held.ConsecutiveLosses = n
-			continue
-		}
-		ratio, err := domain.ParseRatio("--limit "+name, text)
+		seen[rule.Name] = true
+		limit, err := parseLimit(rule, "--limit "+name, text)
 		if err != nil {
 			return held, err
 		}
-		if limit == "daily" {
-			held.DailyLoss = ratio
-		} else {
-			held.Drawdown = ratio
-		}
+		held[rule.Name] = limit
 	}
 	return held, nil
+}
+
+func parseLimit(r *risk.Rule, field, text string) (domain.Decimal, error) {
+	if !r.Whole {
+		return domain.ParseRatio(field, text)
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > 1000 {
+		return domain.Zero, domain.Invalid(field, "must be a whole number, 1 to 1000")
+	}
+	return domain.FromInt(int64(n)), nil
 }
 
 // askStats shows what the server works out. A bot's key is told its own share.

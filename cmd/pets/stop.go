@@ -250,6 +250,7 @@ func (a *app) stopEverywhere(ctx context.Context, f stopFlags) error {
 	if slices.ContainsFunc(answer.Portfolios, func(s commands.Stopped) bool { return unkept(s.Kept) }) {
 		err = errInMemory
 	}
+	err = errors.Join(err, notEngaged(answer.Portfolios))
 	if a.json {
 		return errors.Join(a.printJSON(answer), err)
 	}
@@ -258,7 +259,8 @@ func (a *app) stopEverywhere(ctx context.Context, f stopFlags) error {
 		state := "recorded"
 		switch {
 		case s.Refused != "":
-			state = s.Refused
+			p.line("NOT engaged in %s: %s", s.Portfolio, s.Refused)
+			continue
 		case unkept(s.Kept):
 			state = heldInMemory
 		case !s.Recorded:
@@ -267,4 +269,19 @@ func (a *app) stopEverywhere(ctx context.Context, f stopFlags) error {
 		p.line("EMERGENCY STOP engaged in %s: %s", s.Portfolio, state)
 	}
 	return errors.Join(p.err, err)
+}
+
+// notEngaged makes it no success where a portfolio took no stop, as it is none where that
+// portfolio is named alone. The others are stopped all the same.
+func notEngaged(all []commands.Stopped) error {
+	var names []string
+	for _, s := range all {
+		if s.Refused != "" {
+			names = append(names, s.Portfolio)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return domain.Errorf(domain.CodeConflict, "no emergency stop is engaged in %s; in the other portfolios it is (%d of %d)", strings.Join(names, ", "), len(all)-len(names), len(all))
 }

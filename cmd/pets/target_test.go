@@ -645,3 +645,31 @@ func TestStopEverywhereInAFolder(t *testing.T) {
 		require.Contains(t, s.ok("-p", id, "breakers"), "EMERGENCY STOP  manual")
 	}
 }
+
+// An imported portfolio takes no stop, and is not said to be stopped: neither where it is
+// named nor among the others, which are.
+func TestStopEverywhereBesideAnImport(t *testing.T) {
+	s := small(t) // an import
+	alone := s.run("stop", "--emergency", "--reason", "x")
+	require.Equal(t, 1, alone.code)
+	store := s.store()
+	p := serveFolder(t, store)
+	require.NoError(t, p.client(adminKey).Send(t.Context(), http.MethodPost, "/v1/portfolios", "open", map[string]any{"id": "one", "mode": "paper"}, nil))
+	there := &shell{t: t, dir: t.TempDir(), ctx: t.Context(), env: []string{"PETS_SERVER=" + p.url, "PETS_KEY=" + adminKey}}
+	for range 2 {
+		r := there.run("stop", "--emergency", "--everywhere", "--reason", "x")
+		require.Equal(t, alone.code, r.code, r.out)
+		require.Contains(t, r.out, "EMERGENCY STOP engaged in one: recorded")
+		require.Contains(t, r.out, "NOT engaged in main: an imported portfolio takes only imports")
+		require.Contains(t, r.err, "no emergency stop is engaged in main; in the other portfolios it is (1 of 2)")
+		r = there.run("stop", "--emergency", "--everywhere", "--reason", "x", "--json")
+		require.Equal(t, alone.code, r.code)
+		require.Contains(t, strings.Join(strings.Fields(r.out), ""), `"portfolio":"main","recorded":false,"refused":"animported`)
+		if there == s {
+			break
+		}
+		require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
+		require.NoError(t, p.cmd.Wait())
+		there = s // and in the folder
+	}
+}

@@ -60,6 +60,10 @@ type Options struct {
 	Patience time.Duration
 	// Within bounds one command in all, and ends a request that is under way; 0 is no bound.
 	Within time.Duration
+	// Once sends a command once: where there is no answer the caller is told so, and looks
+	// before he sends it again. It is for what lets trading go on: while it waits to be sent
+	// again somebody may stop what it starts.
+	Once bool
 	// Refused is how long to try where nobody listens; 0 is as long as anything else.
 	Refused time.Duration
 	// Waiting is told once of a command for which there is no answer yet: why, nil where the
@@ -79,6 +83,7 @@ type Client struct {
 	patience time.Duration
 	within   time.Duration
 	refused  time.Duration
+	once     bool
 	waiting  func(why error, left time.Duration)
 	direct   func(commands.Directive)
 }
@@ -115,7 +120,7 @@ func New(o Options) (*Client, error) {
 	c := &Client{
 		base: strings.TrimSuffix(u.Scheme+"://"+u.Host, "/"), key: func() string { return o.Key }, keys: keys,
 		http: &http.Client{Transport: transport}, patience: o.Patience, direct: o.OnDirective,
-		within: o.Within, refused: o.Refused, waiting: o.Waiting,
+		within: o.Within, refused: o.Refused, once: o.Once, waiting: o.Waiting,
 	}
 	if c.patience <= 0 {
 		c.patience = DefaultPatience

@@ -124,8 +124,9 @@ class Bot:
         ask = {"bot": self.bot, "market": market, "outcome": outcome, "side": side, "quantity": quantity,
                "limit_price": LIMIT[side], "reduce_only": side == "sell"}
         began, answer = time.monotonic(), self.command("/permits", ask)
-        if not answer or not answer["allowed"]:
-            print("denied:", side, *[reason["code"] for reason in (answer or {}).get("reasons", [])], flush=True)
+        if not answer or not answer["allowed"]:  # a retry is answered as of now: a permit that has ended has a status
+            answer = answer or {}
+            print("denied:", side, answer.get("status", ""), *[reason["code"] for reason in answer.get("reasons", [])], flush=True)
             return 5
         if not self.stop.is_set() and time.monotonic() - began < 10:  # later, the permit may have expired
             self.venue.place(answer["permit_id"], ask)

@@ -29,28 +29,32 @@ type Step struct {
 	Flow  domain.Decimal
 }
 
-// Limits are the three limits the series is held against.
-type Limits struct {
-	ConsecutiveLosses int
-	DailyLoss         domain.Decimal
-	Drawdown          domain.Decimal
-}
+// Limits are what a series is held against: the limit of each breaker that judges
+// closed trades and is on, by its name.
+type Limits map[string]domain.Decimal
 
 // DefaultLimits are those of the merged series of a portfolio: the defaults of a
 // bot, as though the portfolio were one (section 10).
 func DefaultLimits() Limits {
-	return Limits{3, domain.MustDecimal("0.05"), domain.MustDecimal("0.25")}
+	p := domain.DefaultPolicy(domain.ModePaper)
+	return LimitsOf(&p)
 }
 
 // LimitsOf returns a bot's limits under a policy.
 func LimitsOf(p *domain.Policy) Limits {
-	return Limits{p.MaxConsecutiveLosses, p.MaxDailyLossPct, p.MaxBotDrawdownPct}
+	limits := Limits{}
+	for r := range risk.Rules() {
+		if r.OnClosed && r.IsOn(p) {
+			limits[r.Name] = r.Limit(p)
+		}
+	}
+	return limits
 }
 
 // ClosedBreaker is where a breaker would first trip on the closed-trade series
 // alone, if nothing had stopped the bot.
 type ClosedBreaker struct {
-	Breaker string
+	Rule *risk.Rule
 	// Trade counts closed trades from 1.
 	Trade int
 	Time  time.Time
@@ -106,6 +110,7 @@ func (s *Stats) ProfitFactor() *domain.Decimal {
 // section 5; a day opens at the equity after the last close before it.
 func Compute(steps []Step, limits Limits, zone *time.Location) Stats {
 	w := walk{limits: limits, zone: zone}
+	w.each(time.Time{}, func(r *risk.Rule) func(risk.Subject) { return r.On })
 	for i := range steps {
 		if steps[i].Trade != nil {
 			w.close(steps[i].Trade)
@@ -128,7 +133,7 @@ type walk struct {
 	refs   risk.References
 	equity domain.Decimal
 	day    string
-	streak int
+	streak risk.Streak
 	peak   Extreme
 }
 
@@ -147,12 +152,27 @@ func (w *walk) close(t *Trade) {
 	}
 	if day := t.Time.In(w.zone).Format(time.DateOnly); day != w.day {
 		w.day = day
-		w.refs.OpenDay(w.equity)
+		w.each(t.Time, func(r *risk.Rule) func(risk.Subject) { return r.Day })
 	}
+	w.each(t.Time, func(r *risk.Rule) func(risk.Subject) { return r.Hour })
 	w.count(t)
 	w.equity = w.equity.Add(t.PnL)
 	w.measure(t)
 	w.judge(t)
+}
+
+// subject is the scope of the series, as the breakers measure it.
+func (w *walk) subject(at time.Time) risk.Subject {
+	return risk.Subject{Refs: &w.refs, Equity: w.equity, Streak: &w.streak, Time: at}
+}
+
+// each does one of the things that the breakers do with their scope, if they do it.
+func (w *walk) each(at time.Time, what func(*risk.Rule) func(risk.Subject)) {
+	for r := range risk.Rules() {
+		if _, on := w.limits[r.Name]; on && what(r) != nil {
+			what(r)(w.subject(at))
+		}
+	}
 }
 
 func (w *walk) count(t *Trade) {
@@ -168,14 +188,13 @@ func (w *walk) count(t *Trade) {
 	switch t.Result {
 	case domain.Win:
 		s.Wins++
-		w.streak = 0
 	case domain.Loss:
 		s.Losses++
-		w.streak++
 	case domain.Neutral:
 		s.Neutral++
 	}
-	s.LongestLossStreak = max(s.LongestLossStreak, w.streak)
+	w.streak.Close(t.Result)
+	s.LongestLossStreak = max(s.LongestLossStreak, w.streak.Losses)
 }
 
 // measure follows the peak and the deepest fall from it.
@@ -196,19 +215,22 @@ func (w *walk) measure(t *Trade) {
 
 // judge notes the first trade at which each breaker would have tripped.
 func (w *walk) judge(t *Trade) {
-	w.first(domain.ConsecutiveLosses, domain.FromInt(int64(w.streak)), domain.FromInt(int64(w.limits.ConsecutiveLosses)), t)
-	w.first(domain.DailyLoss, w.refs.DailyLoss(w.equity), w.limits.DailyLoss, t)
-	w.first(domain.BotDrawdown, w.refs.Drawdown(w.equity), w.limits.Drawdown, t)
+	for r := range risk.Rules() {
+		if limit, on := w.limits[r.Name]; on {
+			w.first(r, limit, t)
+		}
+	}
 }
 
-func (w *walk) first(breaker string, value, limit domain.Decimal, t *Trade) {
+func (w *walk) first(r *risk.Rule, limit domain.Decimal, t *Trade) {
+	value := r.Value(w.subject(t.Time))
 	if value.Less(limit) {
 		return
 	}
 	for _, b := range w.stats.ClosedBreakers {
-		if b.Breaker == breaker {
+		if b.Rule == r {
 			return
 		}
 	}
-	w.stats.ClosedBreakers = append(w.stats.ClosedBreakers, ClosedBreaker{breaker, w.stats.Trades, t.Time, value})
+	w.stats.ClosedBreakers = append(w.stats.ClosedBreakers, ClosedBreaker{r, w.stats.Trades, t.Time, value})
 }

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"pets/domain"
+	"pets/domain/risk"
 )
 
 var noon = time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
@@ -59,7 +60,7 @@ func computeOf(steps []Step) *Stats {
 func breakers(s *Stats) string {
 	var out []string
 	for _, b := range s.ClosedBreakers {
-		out = append(out, b.Breaker+" "+strconv.Itoa(b.Trade)+" "+b.Value.Ratio().String())
+		out = append(out, b.Rule.Name+" "+strconv.Itoa(b.Trade)+" "+b.Value.Ratio().String())
 	}
 	return strings.Join(out, "; ")
 }
@@ -123,7 +124,7 @@ func TestRatiosTripAtTheirLimit(t *testing.T) {
 func TestFirstTrips(t *testing.T) {
 	require.Equal(t, "consecutive_losses 3 3; daily_loss 3 0.3; bot_drawdown 3 0.3", breakers(compute("f+1000 -1 -1 -298 -100 -100 -100")))
 	require.Equal(t, "daily_loss 1 0.06; consecutive_losses 3 3", breakers(compute("f+1000 -60 -1 -1 -1")))
-	own := Compute(series("f+1000 -60 -1 -1 -1"), Limits{2, dec("0.061"), dec("0.06")}, time.UTC)
+	own := Compute(series("f+1000 -60 -1 -1 -1"), Limits{domain.ConsecutiveLosses: dec("2"), domain.DailyLoss: dec("0.061"), domain.BotDrawdown: dec("0.06")}, time.UTC)
 	require.Equal(t, "bot_drawdown 1 0.06; consecutive_losses 2 2; daily_loss 2 0.061", breakers(&own))
 }
 
@@ -265,5 +266,28 @@ func TestLimits(t *testing.T) {
 	p := domain.DefaultPolicy(domain.ModePaper)
 	require.Equal(t, DefaultLimits(), LimitsOf(&p))
 	p.MaxConsecutiveLosses, p.MaxDailyLossPct, p.MaxBotDrawdownPct = 7, dec("0.01"), dec("0.02")
-	require.Equal(t, Limits{7, dec("0.01"), dec("0.02")}, LimitsOf(&p))
+	require.Equal(t, Limits{domain.ConsecutiveLosses: dec("7"), domain.DailyLoss: dec("0.01"), domain.BotDrawdown: dec("0.02")}, LimitsOf(&p))
+}
+
+// Statistics range over the table of breakers: one that is off by default is judged where
+// its limit is asked for, and nowhere else. A loss that midnight divides is one of 25 hours.
+func TestOptionalBreakersOnClosedTrades(t *testing.T) {
+	evening := time.Date(2026, 3, 1, 23, 30, 0, 0, time.UTC)
+	trade := func(after time.Duration, pnl string) Step {
+		return Step{Trade: &Trade{Bot: "a", Time: evening.Add(after), PnL: dec(pnl), Result: resultOf(dec(pnl))}}
+	}
+	steps := []Step{{Flow: dec("1000")}, trade(0, "-60"), trade(time.Hour, "-39.9"), {Flow: dec("900.1")}, trade(24*time.Hour, "-0.2"), trade(26*time.Hour, "-99")}
+	limits := Limits{risk.RollingLoss: dec("0.1")}
+	s := Compute(steps, limits, time.UTC)
+	require.Equal(t, "rolling_loss 3 0.1", breakers(&s), "flows scale what it is measured from")
+	s = Compute(steps[:5], Limits{risk.RollingLoss: dec("0.100100000001")}, time.UTC)
+	require.Empty(t, breakers(&s))
+	s = Compute(append(steps[:4:4], steps[5]), limits, time.UTC)
+	require.Empty(t, breakers(&s), "26 hours later the first loss is forgotten")
+	s = Compute(steps, Limits{risk.BotDailyLoss: dec("0.05")}, time.UTC)
+	require.Equal(t, "bot_daily_loss 1 0.06", breakers(&s))
+	p := domain.DefaultPolicy(domain.ModePaper)
+	require.NotContains(t, LimitsOf(&p), risk.RollingLoss)
+	p.MaxRollingLossPct = dec("0.2")
+	require.Equal(t, dec("0.2"), LimitsOf(&p)[risk.RollingLoss])
 }

@@ -15,12 +15,13 @@ import (
 func (s *State) Apply(at domain.Stamp, event domain.Event) {
 	s.effects = Effects{Postings: s.effects.Postings[:0], Flows: s.effects.Flows[:0], Moved: s.effects.Moved[:0], Closed: s.effects.Closed[:0]}
 	s.Next, s.Time = at.Revision+1, at.Time
+	s.passHours()
 	switch e := event.(type) {
 	case *domain.PortfolioOpened:
 		s.applyOpened(at, e)
 	case *domain.LimitsChanged:
 		s.holdDay(at, e.Policy.DailyLossTZ)
-		s.Policy = e.Policy
+		s.setPolicy(e.Policy)
 		// Seen from a zone further west the open day may be an earlier one: its
 		// name must not keep the next from opening.
 		if day, err := s.dayOf(at.Time); err == nil && day < s.Day {
@@ -38,8 +39,7 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 		b := s.bot(e.Bot)
 		b.Status, b.Halted = Stopped, false
 	case *domain.DayOpened:
-		s.Day = e.Date
-		s.Refs.OpenDay(e.Equity)
+		s.openDay(e)
 		s.rearm()
 	case *domain.CommandNoted:
 	default:
@@ -97,7 +97,7 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 		}
 	case *domain.PermitPlaced:
 		if p := s.Permits[e.Permit]; p != nil {
-			p.Place(e.ExpiresAt)
+			p.Place(e.ExpiresAt, e.Ahead)
 			s.expires(p)
 		}
 	case *domain.PermitReleased:
@@ -107,7 +107,7 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 	case *domain.BreakerTripped:
 		s.applyTrip(at, e)
 	case *domain.BreakerReset:
-		s.applyReset(at, e)
+		s.applyReset(e)
 	case *domain.EmergencyStopEngaged:
 		s.halt(e.BotsStopped, e.PermitsRevoked)
 		if e.Requested() != domain.StopPortfolioDrawdown { // a person's word on all bots, not a trip
@@ -158,6 +158,7 @@ func (s *State) applyLater(at domain.Stamp, event domain.Event) {
 		for _, id := range e.PermitsExpired {
 			s.dropPermit(id)
 		}
+		s.keepOrders(e)
 	default:
 		s.applyCustody(at, event)
 	}
@@ -165,7 +166,8 @@ func (s *State) applyLater(at domain.Stamp, event domain.Event) {
 
 func (s *State) applyOpened(at domain.Stamp, e *domain.PortfolioOpened) {
 	s.Portfolio, s.Mode, s.Clock = e.Portfolio, e.Mode, e.Clock
-	s.BaseAsset, s.BaseDecimals, s.Policy, s.Gate = e.BaseAsset, e.BaseDecimals, e.Policy, e.Gate
+	s.BaseAsset, s.BaseDecimals, s.Gate = e.BaseAsset, e.BaseDecimals, e.Gate
+	s.setPolicy(e.Policy)
 	if e.Treasury != nil {
 		s.Custody.Policy = *e.Treasury
 	}
@@ -356,42 +358,6 @@ func (s *State) perform() {
 	s.rearm()
 }
 
-// rearm takes back warnings whose value has fallen far enough below their level.
-func (s *State) rearm() {
-	for key, b := range s.Breakers {
-		if b.Status == risk.Warned && risk.Rearms(&s.Policy, key.Breaker, s.BreakerValue(key)) {
-			delete(s.Breakers, key)
-		}
-	}
-}
-
-// BreakerValue returns the value that a breaker compares with its limit.
-func (s *State) BreakerValue(key risk.Key) domain.Decimal {
-	b := s.Bots[key.Bot]
-	if b == nil {
-		b = &Bot{}
-	}
-	switch key.Breaker {
-	case domain.ConsecutiveLosses:
-		return domain.FromInt(int64(b.Streak.Losses))
-	case domain.BotDrawdown:
-		return b.Refs.Drawdown(b.Equity())
-	case domain.DailyLoss:
-		return s.Refs.DailyLoss(s.Equity())
-	default:
-		return s.Refs.Drawdown(s.Equity())
-	}
-}
-
-func (s *State) applyTrip(at domain.Stamp, e *domain.BreakerTripped) {
-	s.Breakers[risk.Key{Breaker: e.Breaker, Bot: e.Bot}] = &risk.Breaker{Status: risk.Tripped, Revision: at.Revision, Stops: e.Stops}
-	s.halt(e.BotsStopped, e.PermitsRevoked)
-	if e.Breaker == domain.PortfolioDrawdown {
-		// It engages the emergency stop anew: what was asked before knew nothing of it.
-		s.Stop.Request, s.Stop.Requester = "", ""
-	}
-}
-
 func (s *State) halt(bots, permits []string) {
 	for _, id := range bots {
 		b := s.bot(id)
@@ -399,28 +365,6 @@ func (s *State) halt(bots, permits []string) {
 	}
 	for _, id := range permits {
 		s.dropPermit(id)
-	}
-}
-
-func (s *State) applyReset(_ domain.Stamp, e *domain.BreakerReset) {
-	delete(s.Breakers, risk.Key{Breaker: e.Breaker, Bot: e.Bot})
-	switch e.Breaker {
-	case domain.ConsecutiveLosses:
-		b := s.bot(e.Bot)
-		b.Streak.Reset(b.Closings)
-	case domain.BotDrawdown:
-		if e.Rebase {
-			b := s.bot(e.Bot)
-			b.Refs.Rebase(b.Equity())
-		}
-	case domain.PortfolioDrawdown:
-		if e.Rebase {
-			s.Refs.Rebase(s.Equity())
-		}
-	case domain.DailyLoss:
-		if e.Rebase {
-			s.Refs.OpenDay(s.Equity())
-		}
 	}
 }
 

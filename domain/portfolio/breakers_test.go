@@ -50,10 +50,15 @@ func (h *harness) tripped() []string {
 	return out
 }
 
+func isOfBot(breaker string) bool {
+	r, ok := risk.RuleOf(breaker)
+	return ok && r.Scope == risk.OfBot
+}
+
 func keyOf(breaker, bot string) risk.Key { return risk.Key{Breaker: breaker, Bot: bot} }
 
 func (h *harness) value(breaker, bot string) domain.Decimal {
-	return h.s.BreakerValue(keyOf(breaker, bot))
+	return h.s.ReadBreaker(keyOf(breaker, bot)).Value
 }
 
 // TestDefaultsTripAtTheirLimits: "consecutive_losses 3, daily_loss 0.05,
@@ -444,7 +449,7 @@ func TestWarnings(t *testing.T) {
 			level := dec(limit).Mul(dec("0.8"))
 			rearm := level.Mul(dec("0.9"))
 			bot := ""
-			if risk.IsBotScoped(breaker) {
+			if isOfBot(breaker) {
 				bot = "a"
 			}
 			h := paper(t, "1", only(breaker, limit))
@@ -573,7 +578,7 @@ func TestResetWithAndWithoutRebase(t *testing.T) {
 	for breaker, limit := range map[string]string{domain.DailyLoss: "0.05", domain.BotDrawdown: "0.25", domain.PortfolioDrawdown: "0.4"} {
 		t.Run(breaker, func(t *testing.T) {
 			bot := ""
-			if risk.IsBotScoped(breaker) {
+			if isOfBot(breaker) {
 				bot = "a"
 			}
 			key := keyOf(breaker, bot)
@@ -681,7 +686,7 @@ func TestExtremeLimits(t *testing.T) {
 	nearlyAll := "0.999999999999999999"
 	for _, breaker := range []string{domain.DailyLoss, domain.BotDrawdown, domain.PortfolioDrawdown} {
 		bot := ""
-		if risk.IsBotScoped(breaker) {
+		if isOfBot(breaker) {
 			bot = "a"
 		}
 		h := paper(t, "1", only(breaker, nearlyAll), func(p *domain.Policy) { p.BreakerWarnAt = dec(nearlyAll) })

@@ -12,6 +12,7 @@ import (
 // never changed in place, so both may point to it.
 func (s *State) Clone() *State {
 	c := *s
+	c.Refs = s.Refs.Clone()
 	c.Book = maps.Clone(s.Book)
 	c.Assets = eachCopied(s.Assets, nil)
 	c.Bots = eachCopied(s.Bots, (*Bot).own)
@@ -44,6 +45,7 @@ func eachCopied[K comparable, V any](m map[K]*V, own func(*V)) map[K]*V {
 }
 
 func (b *Bot) own() {
+	b.Refs = b.Refs.Clone()
 	b.Streak.Results = slices.Clone(b.Streak.Results)
 	b.Denied, b.Granted = slices.Clone(b.Denied), slices.Clone(b.Granted)
 }

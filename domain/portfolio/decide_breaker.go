@@ -21,16 +21,18 @@ type ResetPreview struct {
 
 // PreviewReset answers a dry run at a time.
 func (s *State) PreviewReset(key risk.Key, rebase bool, now time.Time) (ResetPreview, error) {
-	if err := s.checkBreaker(key); err != nil {
+	r, err := s.checkBreaker(key)
+	if err != nil {
 		return ResetPreview{}, err
 	}
-	b := s.breaker(key)
-	p := ResetPreview{
-		Key: key, Tripped: b.Status == risk.Tripped, Before: s.valueAt(key, now),
-		Limit: risk.LimitOf(&s.Policy, key.Breaker),
+	b := s.readBreakerAt(key, now)
+	p := ResetPreview{Key: key, Tripped: b.Status == risk.Tripped, Before: b.Value, After: b.Value, Limit: b.Limit}
+	// With rebase the value is measured from the equity now, which helps only while
+	// there is any.
+	if subject, ok := s.subject(r, key.Bot); ok && (r.Reset != nil || rebase && subject.Equity.Sign() > 0) {
+		p.After = domain.Zero
 	}
-	p.After = s.valueAfterReset(key, rebase, p.Before)
-	p.WouldRetrip = p.After.AtLeast(p.Limit)
+	p.WouldRetrip = r.Reached(&s.Policy, p.After)
 	for id, bot := range s.Bots {
 		if key.Bot == "" || key.Bot == id {
 			p.OpenPositions += bot.Positions
@@ -42,50 +44,21 @@ func (s *State) PreviewReset(key risk.Key, rebase bool, now time.Time) (ResetPre
 	return p, nil
 }
 
-func (s *State) checkBreaker(key risk.Key) error {
-	switch key.Breaker {
-	case domain.ConsecutiveLosses, domain.BotDrawdown:
-		if key.Bot == "" {
-			return domain.Invalid("bot", "is missing: %s is kept per bot", key.Breaker)
-		}
-		if s.Bots[key.Bot] == nil {
-			return &domain.Error{Code: domain.CodeNotFound, Field: "bot", Message: "is not registered in this portfolio"}
-		}
-	case domain.DailyLoss, domain.PortfolioDrawdown:
-		if key.Bot != "" {
-			return domain.Invalid("bot", "does not go with %s, which is the portfolio's", key.Breaker)
-		}
-	default:
-		return &domain.Error{Code: domain.CodeNotFound, Field: "breaker", Message: "must be consecutive_losses, daily_loss, bot_drawdown or portfolio_drawdown"}
+func (s *State) checkBreaker(key risk.Key) (*risk.Rule, error) {
+	r, ok := risk.RuleOf(key.Breaker)
+	switch {
+	case !ok && s.Breakers[key] != nil:
+		return nil, domain.Errorf(domain.CodeNotFound, "breaker %s is not known to this build, which cannot say whether it would trip again; reset it with the build that wrote its trip, or a newer one", key)
+	case !ok:
+		return nil, &domain.Error{Code: domain.CodeNotFound, Field: "breaker", Message: "must be " + risk.Names()}
+	case r.Scope != risk.OfBot && key.Bot != "":
+		return nil, domain.Invalid("bot", "does not go with %s, which is the portfolio's", key.Breaker)
+	case r.Scope == risk.OfBot && key.Bot == "":
+		return nil, domain.Invalid("bot", "is missing: %s is kept per bot", key.Breaker)
+	case r.Scope == risk.OfBot && s.Bots[key.Bot] == nil:
+		return nil, &domain.Error{Code: domain.CodeNotFound, Field: "bot", Message: "is not registered in this portfolio"}
 	}
-	return nil
-}
-
-// valueAt is the value at a time: the first record of a new day opens it, which
-// is before the breaker is reset.
-func (s *State) valueAt(key risk.Key, now time.Time) domain.Decimal {
-	if _, isNew := s.newDay(now); key.Breaker != domain.DailyLoss || !isNew {
-		return s.BreakerValue(key)
-	}
-	refs, equity := s.Refs, s.Equity()
-	refs.OpenDay(equity)
-	return refs.DailyLoss(equity)
-}
-
-// valueAfterReset: the streak starts at 0; with rebase the peak or day-open
-// becomes the equity now, which helps only while there is any.
-func (s *State) valueAfterReset(key risk.Key, rebase bool, value domain.Decimal) domain.Decimal {
-	if key.Breaker == domain.ConsecutiveLosses {
-		return domain.Zero
-	}
-	equity := s.Equity()
-	if b := s.Bots[key.Bot]; b != nil {
-		equity = b.Equity()
-	}
-	if rebase && equity.Sign() > 0 {
-		return domain.Zero
-	}
-	return value
+	return r, nil
 }
 
 // ResetBreaker is a person's decision to go on after a trip. It is refused for a
@@ -197,8 +170,14 @@ func (d *Decision) clearable() error {
 	if !d.s.Stop.Engaged {
 		return domain.Errorf(domain.CodeConflict, "no emergency stop is engaged")
 	}
-	if d.s.breaker(risk.Key{Breaker: domain.PortfolioDrawdown}).Status == risk.Tripped {
-		return domain.Errorf(domain.CodeHalted, "portfolio_drawdown is tripped; reset it first")
+	for _, key := range d.s.BreakerKeys() {
+		switch b := d.s.ReadBreaker(key); {
+		case b.Status != risk.Tripped:
+		case b.Rule == nil:
+			return domain.Errorf(domain.CodeHalted, "breaker %s is tripped, and is not known to this build; reset it with the build that wrote its trip, or a newer one", key)
+		case b.Rule.Stop != "":
+			return domain.Errorf(domain.CodeHalted, "%s is tripped; reset it first", key)
+		}
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pets/domain"
+	"pets/domain/risk"
 )
 
 const (
@@ -237,15 +238,14 @@ func (d *Decision) checkGate(e *domain.PortfolioOpened, ev *Evidence) error {
 	return nil
 }
 
-// looserRules say, key by key, when policy a is looser than b.
-var looserRules = []struct {
+// looserRule says when policy a is looser than b by one key.
+type looserRule struct {
 	key    string
 	looser func(a, b *domain.Policy) bool
-}{
-	{"max_consecutive_losses", func(a, b *domain.Policy) bool { return a.MaxConsecutiveLosses > b.MaxConsecutiveLosses }},
-	{"max_daily_loss_pct", func(a, b *domain.Policy) bool { return b.MaxDailyLossPct.Less(a.MaxDailyLossPct) }},
-	{"max_bot_drawdown_pct", func(a, b *domain.Policy) bool { return b.MaxBotDrawdownPct.Less(a.MaxBotDrawdownPct) }},
-	{"max_portfolio_drawdown_pct", func(a, b *domain.Policy) bool { return b.MaxPortfolioDrawdownPct.Less(a.MaxPortfolioDrawdownPct) }},
+}
+
+// looserRules are those of the breakers, and those beside them.
+var looserRules = append(breakersLooser(), []looserRule{
 	{"breaker_stops", func(a, b *domain.Policy) bool {
 		return a.BreakerStops == domain.StopBot && b.BreakerStops == domain.StopAll
 	}},
@@ -259,6 +259,14 @@ var looserRules = []struct {
 	}},
 	// Other borders may block more here and less there: any others are looser.
 	{"zone_bounds", func(a, b *domain.Policy) bool { return !slices.Equal(a.ZoneBounds, b.ZoneBounds) }},
+}...)
+
+func breakersLooser() []looserRule {
+	var all []looserRule
+	for r := range risk.Rules() {
+		all = append(all, looserRule{r.Key, r.Looser})
+	}
+	return all
 }
 
 // loosened names a limit that is looser than its default in live mode and looser

@@ -71,7 +71,7 @@ func (d *Decision) AskPermit(r PermitRequest) error {
 // grant records that an order may be placed, and returns the name of its permit.
 func (d *Decision) grant(c *check, expires time.Time, arbitrage string) string {
 	e := c.permit(domain.PermitName(d.s.Next), expires)
-	e.Arbitrage = arbitrage
+	e.Arbitrage, e.Ahead = arbitrage, d.clockOffset()
 	d.emit(e)
 	return e.Permit
 }
@@ -288,23 +288,25 @@ func (d *Decision) checkLimits(c *check, b *Bot) {
 	if b == nil {
 		return
 	}
-	for _, key := range []risk.Key{
-		{Breaker: domain.ConsecutiveLosses, Bot: b.ID},
-		{Breaker: domain.DailyLoss},
-		{Breaker: domain.BotDrawdown, Bot: b.ID},
-		{Breaker: domain.PortfolioDrawdown},
-	} {
-		// On the day of the question: a preview opens none.
-		value, limit := d.s.valueAt(key, d.now), risk.LimitOf(&d.s.Policy, key.Breaker)
-		if value.AtLeast(limit) && d.s.breaker(key).Status != risk.Tripped {
-			c.fail(domain.ReasonLimitReached, value.Ratio().String(), limit.String(), "%s is at its limit", key)
+	for r := range risk.Rules() {
+		for _, key := range keysOf(r, []string{b.ID}) {
+			// On the day of the question: a preview opens none.
+			at := d.s.readBreakerAt(key, d.now)
+			if at.Rule.Reached(&d.s.Policy, at.Value) && at.Status != risk.Tripped {
+				c.fail(domain.ReasonLimitReached, at.Value.Ratio().String(), at.Limit.String(), "%s is at its limit", key)
+			}
 		}
 	}
 }
 
-// display returns value and limit of a breaker as answers show them.
+// display returns value and limit of a breaker as answers show them, empty where it
+// has none.
 func (s *State) display(key risk.Key) (value, limit string) {
-	return s.BreakerValue(key).Ratio().String(), risk.LimitOf(&s.Policy, key.Breaker).String()
+	b := s.ReadBreaker(key)
+	if !b.On {
+		return "", ""
+	}
+	return b.Value.Ratio().String(), b.Limit.String()
 }
 
 // checkMarketOf: registry, settlement, prices and zones.
@@ -463,21 +465,20 @@ func (d *Decision) PlacePermit(id string, expires *time.Time) error {
 	if err != nil {
 		return err
 	}
-	if expires = d.inStream(expires); expires != nil && !d.now.Before(*expires) {
+	said, ahead := expires, d.aheadOf(expires)
+	if expires = d.inStream(expires); expires != nil && !d.now.Before(*expires) && !p.Expires(said) {
 		return domain.Invalid("expires_at", "lies in the past")
 	}
 	if p.Placed {
-		said := time.Time{}
-		if expires != nil {
-			said = *expires
-		}
-		if !p.ExpiresAt.Equal(said) && d.still.Behind == 0 { // else times cannot be compared
+		// Of what an earlier build recorded only the time of the stream is known.
+		same := p.Expires(said) || p.Ahead == 0 && (d.still.Behind > 0 || expires != nil && expires.Equal(p.ExpiresAt))
+		if !same {
 			return &domain.Error{Code: domain.CodeConflict, Field: "expires_at", Message: "differs from what the order was placed with; cancel it, release its permit and ask for a new one"}
 		}
 		d.Note(domain.NotedUnchanged, "the order is already working")
 		return nil
 	}
-	d.emit(&domain.PermitPlaced{Permit: id, ExpiresAt: expires})
+	d.emit(&domain.PermitPlaced{Permit: id, ExpiresAt: expires, Ahead: ahead})
 	return nil
 }
 

@@ -50,7 +50,7 @@ func (s *State) haltReason() string {
 		return "the emergency stop is engaged"
 	}
 	for _, key := range s.BreakerKeys() {
-		if s.breaker(key).Status == risk.Tripped {
+		if s.Breaker(key).Status == risk.Tripped {
 			return "breaker " + key.String() + " is tripped"
 		}
 	}

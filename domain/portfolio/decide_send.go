@@ -31,7 +31,7 @@ func (d *Decision) sendable(t *treasury.Transfer) error {
 		return domain.Errorf(domain.CodeHalted, "the emergency stop (%s) is engaged; only a sweep is signed", d.s.Stop.Kind)
 	}
 	for _, key := range d.s.BreakerKeys() {
-		if d.s.breaker(key).Status == risk.Tripped {
+		if d.s.Breaker(key).Status == risk.Tripped {
 			return domain.Errorf(domain.CodeHalted, "breaker %s is tripped; nothing is signed until a person resets it", key)
 		}
 	}

@@ -7,118 +7,74 @@ import (
 	"pets/domain/risk"
 )
 
-// evaluate holds the breakers against what has just changed, in the order of
-// section 6: consecutive_losses of each bot that moved, daily_loss, bot_drawdown
-// of each, portfolio_drawdown. It runs in the decision that emitted the cause,
-// so a trip stands in the same append.
+// evaluate judges the breakers after a change, in the order of risk.Rules; of the
+// breakers that are kept per bot, those of the bots whose values changed. It runs in the
+// decision that emitted the cause, so a trip stands in the same append.
 func (d *Decision) evaluate(bots []string) {
 	bots = slices.Sorted(slices.Values(bots))
-	for _, b := range bots {
-		d.judge(risk.Key{Breaker: domain.ConsecutiveLosses, Bot: b})
+	for r := range risk.Rules() {
+		if !r.IsOn(&d.s.Policy) {
+			continue
+		}
+		for _, key := range keysOf(r, bots) {
+			d.judge(r, key)
+		}
 	}
-	d.judge(risk.Key{Breaker: domain.DailyLoss})
-	for _, b := range bots {
-		d.judge(risk.Key{Breaker: domain.BotDrawdown, Bot: b})
-	}
-	d.judge(risk.Key{Breaker: domain.PortfolioDrawdown})
 }
 
-func (d *Decision) judge(key risk.Key) {
+func (d *Decision) judge(r *risk.Rule, key risk.Key) {
 	s := d.s
-	if !s.evaluated(key) {
+	subject, ok := s.subject(r, key.Bot)
+	if !ok || !evaluated(r, subject) {
 		return
 	}
-	value := s.BreakerValue(key)
-	switch s.breaker(key).Judge(&s.Policy, key.Breaker, value) {
+	value := r.Value(subject)
+	switch s.Breaker(key).Judge(r, &s.Policy, value) {
 	case risk.Trips:
-		d.trip(key, value) // the line that trips a breaker
+		d.trip(r, key, subject) // the line that trips a breaker
 	case risk.Warns:
 		d.emit(&domain.BreakerWarned{
 			Breaker: key.Breaker, Bot: key.Bot, Value: value,
-			Level: risk.WarnLevel(&s.Policy, key.Breaker), Limit: risk.LimitOf(&s.Policy, key.Breaker),
+			Level: r.WarnLevel(&s.Policy), Limit: r.Limit(&s.Policy),
 		})
 	case risk.Quiet:
 	}
 }
 
 // evaluated: a scope whose capital was withdrawn is not looked at until it has
-// capital again; a streak needs none.
-func (s *State) evaluated(key risk.Key) bool {
-	switch {
-	case key.Breaker == domain.ConsecutiveLosses:
-		return s.Bots[key.Bot] != nil
-	case key.Bot == "":
-		return s.Refs.Evaluated(s.Equity())
-	default:
-		b := s.Bots[key.Bot]
-		return b != nil && b.Refs.Evaluated(b.Equity())
-	}
+// capital again; a count needs none.
+func evaluated(r *risk.Rule, s risk.Subject) bool {
+	return r.From == nil || s.Refs.Evaluated(s.Equity)
 }
-
-func (s *State) breaker(key risk.Key) risk.Breaker {
-	if b := s.Breakers[key]; b != nil {
-		return *b
-	}
-	return risk.Breaker{Status: risk.OK}
-}
-
-// BreakerKeys lists every breaker the portfolio has: two of its own and two of
-// each bot, in the order they are evaluated.
-func (s *State) BreakerKeys() []risk.Key {
-	ids := s.BotIDs()
-	keys := make([]risk.Key, 0, 2*len(ids)+2)
-	for _, id := range ids {
-		keys = append(keys, risk.Key{Breaker: domain.ConsecutiveLosses, Bot: id})
-	}
-	keys = append(keys, risk.Key{Breaker: domain.DailyLoss})
-	for _, id := range ids {
-		keys = append(keys, risk.Key{Breaker: domain.BotDrawdown, Bot: id})
-	}
-	return append(keys, risk.Key{Breaker: domain.PortfolioDrawdown})
-}
-
-// Breaker returns the status of a breaker and the revision that set it.
-func (s *State) Breaker(key risk.Key) risk.Breaker { return s.breaker(key) }
 
 // trip records the trip with everything it stops: all running bots, or only the
 // breaker's own where the policy narrows it, and their permits not yet placed.
-// portfolio_drawdown is an emergency stop as well.
-func (d *Decision) trip(key risk.Key, value domain.Decimal) {
+// Some engage an emergency stop as well.
+func (d *Decision) trip(r *risk.Rule, key risk.Key, subject risk.Subject) {
 	s := d.s
-	only := ""
-	if key.Bot != "" && s.Policy.BreakerStops == domain.StopBot {
-		only = key.Bot
-	}
-	stops := domain.StopAll
-	if key.Bot != "" {
+	only, stops := "", domain.StopAll
+	if r.Scope == risk.OfBot {
 		stops = s.Policy.BreakerStops
+		if stops == domain.StopBot {
+			only = key.Bot
+		}
 	}
-	equity, reference := s.measured(key)
-	d.emit(&domain.BreakerTripped{
-		Breaker: key.Breaker, Scope: key.Scope(), Bot: key.Bot, Equity: equity, Reference: reference, Stops: stops,
-		Value: value, Limit: risk.LimitOf(&s.Policy, key.Breaker), Cause: d.cause,
+	value, limit := r.Value(subject), r.Limit(&s.Policy)
+	e := &domain.BreakerTripped{
+		Breaker: key.Breaker, Scope: string(r.Scope), Bot: key.Bot, Stops: stops,
+		Value: value, Limit: limit, Cause: d.cause,
 		BotsStopped: s.runningBots(only), PermitsRevoked: s.unplacedPermits(only, d),
 		ClosePositions: s.Policy.ClosePositionsOnTrip,
-	})
+	}
+	if r.From != nil {
+		reference := r.From(subject)
+		e.Equity, e.Reference = &subject.Equity, &reference
+	}
+	d.emit(e)
 	// It engages the emergency stop, or makes a lesser one graver.
-	if key.Breaker == domain.PortfolioDrawdown && domain.GraverStop(s.Stop.Kind, domain.StopPortfolioDrawdown) != s.Stop.Kind {
-		d.engage(domain.StopPortfolioDrawdown, "portfolio_drawdown tripped at "+value.Ratio().String()+", limit "+s.Policy.MaxPortfolioDrawdownPct.String())
+	if r.Stop != "" && domain.GraverStop(s.Stop.Kind, r.Stop) != s.Stop.Kind {
+		d.engage(r.Stop, key.String()+" tripped at "+value.Ratio().String()+", limit "+limit.String())
 	}
-}
-
-// measured returns the equity a ratio was taken of and the reference it was
-// measured from; a streak has neither.
-func (s *State) measured(key risk.Key) (equity, reference *domain.Decimal) {
-	e, r := s.Equity(), s.Refs.Peak
-	switch key.Breaker {
-	case domain.ConsecutiveLosses:
-		return nil, nil
-	case domain.DailyLoss:
-		r = s.Refs.DayOpen
-	case domain.BotDrawdown:
-		e, r = s.Bots[key.Bot].Equity(), s.Bots[key.Bot].Refs.Peak
-	}
-	return &e, &r
 }
 
 // runningBots lists the bots a stop would stop, all or one.
@@ -183,16 +139,6 @@ func (s *State) haltedBy(bot string) []risk.Key {
 			keys = append(keys, key)
 		}
 	}
-	slices.SortFunc(keys, func(a, b risk.Key) int {
-		if a.Breaker != b.Breaker {
-			return slices.Index(breakerOrder, a.Breaker) - slices.Index(breakerOrder, b.Breaker)
-		}
-		if a.Bot < b.Bot {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(keys, risk.Compare)
 	return keys
 }
-
-var breakerOrder = []string{domain.ConsecutiveLosses, domain.DailyLoss, domain.BotDrawdown, domain.PortfolioDrawdown}

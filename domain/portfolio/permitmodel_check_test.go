@@ -201,7 +201,8 @@ func (k *permitBook) judgeHalted(v *verdict, s *State, bot string, reducing bool
 		{Breaker: domain.PortfolioDrawdown},
 	} {
 		_, tripped := k.tripped[key]
-		v.when(domain.ReasonLimitReached, !tripped && s.valueAt(key, now).AtLeast(risk.LimitOf(&k.policy, key.Breaker)))
+		at := s.readBreakerAt(key, now)
+		v.when(domain.ReasonLimitReached, !tripped && at.Rule.Reached(&k.policy, at.Value))
 	}
 }
 

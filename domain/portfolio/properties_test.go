@@ -243,15 +243,24 @@ func (s *tempest) anyReport() {
 		})
 	case "limits":
 		s.run("limits", func(d *Decision) error {
-			return d.ChangeLimits([]byte(pick(s, "patch", `{"loss_dust":"0"}`, `{"loss_dust":"1"}`, `{"max_daily_loss_pct":"0.03"}`, `{"daily_loss_tz":"Asia/Tokyo"}`, `{"max_orders_per_minute":2}`, `{"max_orders_per_minute":0}`, `{"max_order_usd":"3","max_bot_capital_pct":"0.01"}`)), "x")
+			return d.ChangeLimits([]byte(pick(s, "patch", `{"loss_dust":"0"}`, `{"loss_dust":"1"}`, `{"max_daily_loss_pct":"0.03"}`, `{"max_rolling_loss_pct":"0.1"}`, `{"max_bot_daily_loss_pct":"0.1"}`,
+				`{"max_rolling_loss_pct":"0","max_bot_daily_loss_pct":"0"}`, `{"daily_loss_tz":"Asia/Tokyo"}`, `{"max_orders_per_minute":2}`, `{"max_orders_per_minute":0}`, `{"max_order_usd":"3","max_bot_capital_pct":"0.01"}`)), "x")
 		})
 	}
 }
 
+func breakerNames() []string {
+	var names []string
+	for r := range risk.Rules() {
+		names = append(names, r.Name)
+	}
+	return names
+}
+
 func (s *tempest) anyReset() {
-	bot, breaker := s.anyBot(), pick(s, "breaker", domain.ConsecutiveLosses, domain.DailyLoss, domain.BotDrawdown, domain.PortfolioDrawdown)
+	bot, breaker := s.anyBot(), pick(s, "breaker", breakerNames()...)
 	key := risk.Key{Breaker: breaker}
-	if risk.IsBotScoped(breaker) {
+	if isOfBot(breaker) {
 		key.Bot = bot
 	}
 	s.run("reset", func(d *Decision) error { return d.ResetBreaker(key, "x", pick(s, "rebase", false, true)) })
@@ -323,7 +332,8 @@ func (s *tempest) anyNewcomer() {
 
 func (s *tempest) anyJump() {
 	s.run("jump", func(d *Decision) error {
-		d.ClockJumped(pick(s, "by", -time.Minute, 10*time.Second))
+		by := pick(s, "by", -time.Minute, 10*time.Second)
+		d.ClockJumped(Jump{By: by, Forward: max(by, 0)})
 		return d.TimeOutLegs()
 	})
 }
@@ -660,7 +670,7 @@ func arbitrary(r *rapid.T, v reflect.Value) {
 		v.SetString(rapid.SampledFrom([]string{
 			"a", "b", "zz", "", "m", "YES", "USDC", "ETH", "hot", "cold", "buy", "sell", "confirmed", "provisional", "voided", "oversold",
 			"t1", "t2", "p1", "p2", "trading", "gas", "rebate", "hot:bot/a", "hot:treasury", "report", "fill", "win", "loss", "neutral",
-			domain.ConsecutiveLosses, domain.DailyLoss, domain.BotDrawdown, domain.PortfolioDrawdown, "bot", "portfolio", "all",
+			domain.ConsecutiveLosses, domain.DailyLoss, domain.BotDrawdown, domain.PortfolioDrawdown, risk.BotDailyLoss, risk.RollingLoss, "bot", "portfolio", "all",
 			"x1", "x2", "x3", "hot-1", "cold-1", "external", "withdrawal", "sweep", polygon, friend,
 			"outcome", "spot", "perp", "UTC", "Nowhere/Land", "2026-03-11", "|", "x\x00y",
 		}).Draw(r, "text"))

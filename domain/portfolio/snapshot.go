@@ -45,7 +45,7 @@ type breakerEntry struct {
 // Snapshot returns the whole state as canonical JSON: the same state always
 // gives the same bytes.
 func (s *State) Snapshot() ([]byte, error) {
-	out := snapshot{Version: Version, State: s, Instruments: s.SortedInstruments()}
+	out := snapshot{Version: Version, State: s, Instruments: s.SortedInstruments(), Fills: slices.Grow([]fillEntry(nil), len(s.Fills))}
 	for id, ref := range s.Fills {
 		entry := fillEntry{ID: id, FillRef: ref}
 		if in, ok := s.Provisional[id]; ok {
@@ -122,8 +122,13 @@ func Restore(b []byte) (*State, error) {
 // complete: JSON takes null for anything, the fold takes it for nothing.
 func (in *snapshot) complete() bool {
 	s := in.State
-	if s == nil || s.Book == nil || !filled(s.Assets) || !filled(s.Bots) || !filled(s.Markets) || !filled(s.Permits) || !filled(s.Arbitrages) || !filled(s.Overrides) || !s.Custody.complete() {
+	if s == nil || s.Book == nil || !filled(s.Assets) || !filled(s.Bots) || !filled(s.Markets) || !filled(s.Permits) || !filled(s.Arbitrages) || !filled(s.Overrides) || !s.Custody.complete() || !s.Refs.Hours.Complete() {
 		return false
+	}
+	for _, b := range s.Bots {
+		if !b.Refs.Hours.Complete() {
+			return false
+		}
 	}
 	for _, i := range in.Instruments {
 		if i == nil || slices.Contains(i.Holdings, nil) {

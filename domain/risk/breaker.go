@@ -1,6 +1,10 @@
 package risk
 
-import "pets/domain"
+import (
+	"cmp"
+
+	"pets/domain"
+)
 
 // Status of a breaker.
 type Status string
@@ -19,14 +23,6 @@ type Key struct {
 	Bot     string
 }
 
-// Scope is "bot" or "portfolio".
-func (k Key) Scope() string {
-	if k.Bot != "" {
-		return "bot"
-	}
-	return "portfolio"
-}
-
 func (k Key) String() string {
 	if k.Bot == "" {
 		return k.Breaker
@@ -34,9 +30,19 @@ func (k Key) String() string {
 	return k.Breaker + " of " + k.Bot
 }
 
-// IsBotScoped reports whether a breaker is kept per bot.
-func IsBotScoped(breaker string) bool {
-	return breaker == domain.ConsecutiveLosses || breaker == domain.BotDrawdown
+// Compare orders breakers as they are evaluated, and those that the table does not
+// know behind them.
+func Compare(a, b Key) int {
+	return cmp.Or(cmp.Compare(place(a.Breaker), place(b.Breaker)), cmp.Compare(a.Breaker, b.Breaker), cmp.Compare(a.Bot, b.Bot))
+}
+
+func place(name string) int {
+	for i := range rules {
+		if rules[i].Name == name {
+			return i
+		}
+	}
+	return len(rules)
 }
 
 // Breaker is the remembered state of one breaker; its value follows from equity
@@ -48,36 +54,26 @@ type Breaker struct {
 	Stops string `json:"stops,omitempty"`
 }
 
-// LimitOf returns the limit of a breaker under a policy. The streak's is a
-// count.
-func LimitOf(p *domain.Policy, breaker string) domain.Decimal {
-	switch breaker {
-	case domain.ConsecutiveLosses:
-		return domain.FromInt(int64(p.MaxConsecutiveLosses))
-	case domain.DailyLoss:
-		return p.MaxDailyLossPct
-	case domain.BotDrawdown:
-		return p.MaxBotDrawdownPct
-	default:
-		return p.MaxPortfolioDrawdownPct
+// WarnLevel returns the value at which it warns: warn_at × limit, a count at
+// limit − 1. Zero means it never warns.
+func (r *Rule) WarnLevel(p *domain.Policy) domain.Decimal {
+	if r.Whole {
+		return r.Limit(p).Sub(domain.One)
 	}
-}
-
-// WarnLevel returns the value at which a breaker warns: warn_at × limit, the
-// streak at limit − 1. Zero means it never warns.
-func WarnLevel(p *domain.Policy, breaker string) domain.Decimal {
-	if breaker == domain.ConsecutiveLosses {
-		return domain.FromInt(int64(p.MaxConsecutiveLosses) - 1)
-	}
-	return LimitOf(p, breaker).Mul(p.BreakerWarnAt)
+	return r.Limit(p).Mul(p.BreakerWarnAt)
 }
 
 var rearmAt = domain.MustDecimal("0.9")
 
-// Rearms reports whether a value is far enough below the warning level for the
-// breaker to warn again.
-func Rearms(p *domain.Policy, breaker string, value domain.Decimal) bool {
-	return value.Less(WarnLevel(p, breaker).Mul(rearmAt))
+// Rearms reports whether a value is far enough below the warning level for it to
+// warn again. One that is off has nothing to warn of.
+func (r *Rule) Rearms(p *domain.Policy, value domain.Decimal) bool {
+	return !r.IsOn(p) || value.Less(r.WarnLevel(p).Mul(rearmAt))
+}
+
+// Reached reports whether a value stands at the limit; ≥ trips.
+func (r *Rule) Reached(p *domain.Policy, value domain.Decimal) bool {
+	return r.IsOn(p) && value.AtLeast(r.Limit(p))
 }
 
 // Verdict is what an evaluation finds.
@@ -90,16 +86,16 @@ const (
 	Trips
 )
 
-// Judge compares a value with its levels; ≥ trips. A tripped breaker trips no
+// Judge compares a value with the levels of a rule. A tripped breaker trips no
 // second time, a warned one does not warn again.
-func (b Breaker) Judge(p *domain.Policy, breaker string, value domain.Decimal) Verdict {
-	if b.Status == Tripped {
+func (b Breaker) Judge(r *Rule, p *domain.Policy, value domain.Decimal) Verdict {
+	if b.Status == Tripped || !r.IsOn(p) {
 		return Quiet
 	}
-	if value.AtLeast(LimitOf(p, breaker)) {
+	if r.Reached(p, value) {
 		return Trips
 	}
-	level := WarnLevel(p, breaker)
+	level := r.WarnLevel(p)
 	if b.Status != Warned && level.Sign() > 0 && value.AtLeast(level) {
 		return Warns
 	}

@@ -34,11 +34,11 @@ var defaults = []struct {
 	{domain.PortfolioDrawdown, "portfolio", "0.4", step},
 }
 
-func keyOf(breaker string) Key {
-	if IsBotScoped(breaker) {
-		return Key{Breaker: breaker, Bot: "a"}
-	}
-	return Key{Breaker: breaker}
+func ruleOf(t *testing.T, breaker string) *Rule {
+	t.Helper()
+	r, ok := RuleOf(breaker)
+	require.True(t, ok, breaker)
+	return r
 }
 
 func TestDefaultsOfTheFourBreakers(t *testing.T) {
@@ -48,8 +48,9 @@ func TestDefaultsOfTheFourBreakers(t *testing.T) {
 		require.Equal(t, dec("0.8"), p.BreakerWarnAt)
 		require.Equal(t, domain.StopAll, p.BreakerStops)
 		for _, d := range defaults {
-			require.Equal(t, dec(d.limit), LimitOf(&p, d.breaker), d.breaker)
-			require.Equal(t, d.scope, keyOf(d.breaker).Scope(), d.breaker)
+			r := ruleOf(t, d.breaker)
+			require.Equal(t, dec(d.limit), r.Limit(&p), d.breaker)
+			require.EqualValues(t, d.scope, r.Scope, d.breaker)
 		}
 	}
 }
@@ -61,9 +62,9 @@ func TestTripsAtTheLimitAndAboveItOnly(t *testing.T) {
 		limit := dec(d.limit)
 		for _, status := range []Status{OK, Warned} {
 			b := Breaker{Status: status}
-			require.NotEqual(t, Trips, b.Judge(p, d.breaker, limit.Sub(d.unit)), "%s at limit − 1", d.breaker)
-			require.Equal(t, Trips, b.Judge(p, d.breaker, limit), "%s at the limit", d.breaker)
-			require.Equal(t, Trips, b.Judge(p, d.breaker, limit.Add(d.unit)), "%s at limit + 1", d.breaker)
+			require.NotEqual(t, Trips, b.Judge(ruleOf(t, d.breaker), p, limit.Sub(d.unit)), "%s at limit − 1", d.breaker)
+			require.Equal(t, Trips, b.Judge(ruleOf(t, d.breaker), p, limit), "%s at the limit", d.breaker)
+			require.Equal(t, Trips, b.Judge(ruleOf(t, d.breaker), p, limit.Add(d.unit)), "%s at limit + 1", d.breaker)
 		}
 	}
 }
@@ -73,7 +74,7 @@ func TestTrippedIsQuiet(t *testing.T) {
 	p, b := policy(), Breaker{Status: Tripped}
 	for _, d := range defaults {
 		for _, v := range []string{"0", "0.04", "0.32", "0.5", "1", "2", "3", "4"} {
-			require.Equal(t, Quiet, b.Judge(p, d.breaker, dec(v)), "%s at %s", d.breaker, v)
+			require.Equal(t, Quiet, b.Judge(ruleOf(t, d.breaker), p, dec(v)), "%s at %s", d.breaker, v)
 		}
 	}
 }
@@ -87,16 +88,16 @@ func TestWarnsAtItsLevelOnce(t *testing.T) {
 		if d.breaker == domain.ConsecutiveLosses {
 			level = dec("2")
 		}
-		require.Equal(t, level, WarnLevel(p, d.breaker), d.breaker)
+		require.Equal(t, level, ruleOf(t, d.breaker).WarnLevel(p), d.breaker)
 		ok, warned := Breaker{Status: OK}, Breaker{Status: Warned}
-		require.Equal(t, Quiet, ok.Judge(p, d.breaker, level.Sub(d.unit)), "%s below the level", d.breaker)
-		require.Equal(t, Warns, ok.Judge(p, d.breaker, level), "%s at the level", d.breaker)
+		require.Equal(t, Quiet, ok.Judge(ruleOf(t, d.breaker), p, level.Sub(d.unit)), "%s below the level", d.breaker)
+		require.Equal(t, Warns, ok.Judge(ruleOf(t, d.breaker), p, level), "%s at the level", d.breaker)
 		if d.breaker != domain.ConsecutiveLosses {
-			require.Equal(t, Warns, ok.Judge(p, d.breaker, level.Add(d.unit)), "%s above the level", d.breaker)
-			require.Equal(t, Warns, ok.Judge(p, d.breaker, dec(d.limit).Sub(d.unit)), "%s below the limit", d.breaker)
+			require.Equal(t, Warns, ok.Judge(ruleOf(t, d.breaker), p, level.Add(d.unit)), "%s above the level", d.breaker)
+			require.Equal(t, Warns, ok.Judge(ruleOf(t, d.breaker), p, dec(d.limit).Sub(d.unit)), "%s below the limit", d.breaker)
 		}
-		require.Equal(t, Quiet, warned.Judge(p, d.breaker, level), "%s has warned", d.breaker)
-		require.Equal(t, Trips, ok.Judge(p, d.breaker, dec(d.limit)), "%s trips, and does not warn", d.breaker)
+		require.Equal(t, Quiet, warned.Judge(ruleOf(t, d.breaker), p, level), "%s has warned", d.breaker)
+		require.Equal(t, Trips, ok.Judge(ruleOf(t, d.breaker), p, dec(d.limit)), "%s trips, and does not warn", d.breaker)
 	}
 }
 
@@ -106,12 +107,12 @@ func TestRearmsBelowNineTenthsOfTheWarningLevel(t *testing.T) {
 	for breaker, level := range map[string]string{
 		domain.DailyLoss: "0.036", domain.BotDrawdown: "0.18", domain.PortfolioDrawdown: "0.288",
 	} {
-		require.True(t, Rearms(p, breaker, dec(level).Sub(step)), "%s just below", breaker)
-		require.False(t, Rearms(p, breaker, dec(level)), "%s at 0.9 of the level", breaker)
-		require.False(t, Rearms(p, breaker, dec(level).Add(step)), "%s just above", breaker)
+		require.True(t, ruleOf(t, breaker).Rearms(p, dec(level).Sub(step)), "%s just below", breaker)
+		require.False(t, ruleOf(t, breaker).Rearms(p, dec(level)), "%s at 0.9 of the level", breaker)
+		require.False(t, ruleOf(t, breaker).Rearms(p, dec(level).Add(step)), "%s just above", breaker)
 	}
-	require.True(t, Rearms(p, domain.ConsecutiveLosses, dec("1")), "1 < 1.8")
-	require.False(t, Rearms(p, domain.ConsecutiveLosses, dec("2")))
+	require.True(t, ruleOf(t, domain.ConsecutiveLosses).Rearms(p, dec("1")), "1 < 1.8")
+	require.False(t, ruleOf(t, domain.ConsecutiveLosses).Rearms(p, dec("2")))
 }
 
 // "the streak at limit − 1": of a limit of 1 that is no loss at all, so there is
@@ -119,14 +120,14 @@ func TestRearmsBelowNineTenthsOfTheWarningLevel(t *testing.T) {
 func TestLimitOfOneLossNeverWarns(t *testing.T) {
 	p := policy(func(p *domain.Policy) { p.MaxConsecutiveLosses = 1 })
 	require.NoError(t, p.Validate())
-	require.Equal(t, domain.Zero, WarnLevel(p, domain.ConsecutiveLosses))
-	require.Equal(t, Quiet, Breaker{Status: OK}.Judge(p, domain.ConsecutiveLosses, domain.Zero))
-	require.Equal(t, Trips, Breaker{Status: OK}.Judge(p, domain.ConsecutiveLosses, domain.One))
-	require.False(t, Rearms(p, domain.ConsecutiveLosses, domain.Zero), "nothing to re-arm")
+	require.Equal(t, domain.Zero, ruleOf(t, domain.ConsecutiveLosses).WarnLevel(p))
+	require.Equal(t, Quiet, Breaker{Status: OK}.Judge(ruleOf(t, domain.ConsecutiveLosses), p, domain.Zero))
+	require.Equal(t, Trips, Breaker{Status: OK}.Judge(ruleOf(t, domain.ConsecutiveLosses), p, domain.One))
+	require.False(t, ruleOf(t, domain.ConsecutiveLosses).Rearms(p, domain.Zero), "nothing to re-arm")
 
 	p.MaxConsecutiveLosses = 2
-	require.Equal(t, Warns, Breaker{Status: OK}.Judge(p, domain.ConsecutiveLosses, domain.One))
-	require.True(t, Rearms(p, domain.ConsecutiveLosses, domain.Zero))
+	require.Equal(t, Warns, Breaker{Status: OK}.Judge(ruleOf(t, domain.ConsecutiveLosses), p, domain.One))
+	require.True(t, ruleOf(t, domain.ConsecutiveLosses).Rearms(p, domain.Zero))
 }
 
 // "A configured ratio ≥ 1 is refused": all that lies between 0 and 1 is a limit,
@@ -139,16 +140,16 @@ func TestExtremeLimits(t *testing.T) {
 	})
 	require.NoError(t, p.Validate())
 	ok := Breaker{Status: OK}
-	require.Equal(t, Trips, ok.Judge(p, domain.DailyLoss, smallest), "the smallest loss there is")
-	require.Equal(t, Quiet, ok.Judge(p, domain.DailyLoss, domain.Zero))
-	require.Equal(t, Warns, ok.Judge(p, domain.BotDrawdown, largest.Sub(step)))
-	require.Equal(t, Trips, ok.Judge(p, domain.BotDrawdown, largest))
-	require.Equal(t, Trips, ok.Judge(p, domain.PortfolioDrawdown, domain.One), "everything lost")
-	require.Equal(t, Warns, ok.Judge(p, domain.ConsecutiveLosses, dec("999")))
-	require.Equal(t, Trips, ok.Judge(p, domain.ConsecutiveLosses, dec("1000")))
+	require.Equal(t, Trips, ok.Judge(ruleOf(t, domain.DailyLoss), p, smallest), "the smallest loss there is")
+	require.Equal(t, Quiet, ok.Judge(ruleOf(t, domain.DailyLoss), p, domain.Zero))
+	require.Equal(t, Warns, ok.Judge(ruleOf(t, domain.BotDrawdown), p, largest.Sub(step)))
+	require.Equal(t, Trips, ok.Judge(ruleOf(t, domain.BotDrawdown), p, largest))
+	require.Equal(t, Trips, ok.Judge(ruleOf(t, domain.PortfolioDrawdown), p, domain.One), "everything lost")
+	require.Equal(t, Warns, ok.Judge(ruleOf(t, domain.ConsecutiveLosses), p, dec("999")))
+	require.Equal(t, Trips, ok.Judge(ruleOf(t, domain.ConsecutiveLosses), p, dec("1000")))
 
 	p.BreakerWarnAt = smallest // the level rounds to 0: it would warn of nothing
-	require.Equal(t, Quiet, ok.Judge(p, domain.BotDrawdown, domain.Zero))
+	require.Equal(t, Quiet, ok.Judge(ruleOf(t, domain.BotDrawdown), p, domain.Zero))
 
 	for _, v := range []domain.Decimal{domain.Zero, domain.One, dec("5"), dec("-0.05")} {
 		p := policy(func(p *domain.Policy) { p.MaxDailyLossPct = v })

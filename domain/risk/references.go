@@ -1,5 +1,5 @@
 // Package risk judges: equity against its references (peak, lifetime peak,
-// day-open), the four breakers and their levels, price zones, and what a permit
+// day-open), the breakers (rules.go) and their levels, price zones, and what a permit
 // has to reserve (design, sections 5–7).
 //
 // It owns the arithmetic and the states of breakers and permits. It refuses to
@@ -25,6 +25,8 @@ type References struct {
 	Carried Ratios `json:"carried,omitzero"`
 	// Max is the largest drawdown from the lifetime peak that was ever marked.
 	Max Drawdown `json:"max,omitzero"`
+	// Hours are there while rolling_loss is on.
+	Hours *Hours `json:"hours,omitempty"`
 }
 
 // Ratios of the three references, each a fraction.
@@ -94,6 +96,7 @@ func (r *References) Perform(equity domain.Decimal) {
 	}
 	r.Peak = r.Peak.Max(equity)
 	r.LifetimePeak = r.LifetimePeak.Max(equity)
+	r.Hours.raise(equity)
 	if ratio := r.lifetime(equity); r.Max.Ratio.Less(ratio) {
 		r.Max = Drawdown{Ratio: ratio, Abs: r.LifetimePeak.Sub(equity), Peak: r.LifetimePeak, Trough: equity}
 	}
@@ -124,36 +127,70 @@ func (r *References) Flow(before, flow domain.Decimal, open bool) {
 	}
 }
 
+// values are all reference values: what a flow does, it does to each of them.
+func (r *References) values() []*domain.Decimal {
+	all := []*domain.Decimal{&r.Peak, &r.LifetimePeak, &r.DayOpen}
+	if r.Hours != nil {
+		for i := range r.Hours.Highs {
+			all = append(all, &r.Hours.Highs[i])
+		}
+	}
+	return all
+}
+
+// ratios are how far equity is below each of the values.
+func (r *References) ratios(equity domain.Decimal) []domain.Decimal {
+	values := r.values()
+	all := make([]domain.Decimal, len(values))
+	if r.asleep(equity) {
+		copy(all, []domain.Decimal{r.Carried.Drawdown, r.Carried.Lifetime, r.Carried.Daily})
+		if r.Hours != nil {
+			copy(all[3:], r.Hours.Carried) // nil where it was switched on since: all 0
+		}
+		return all
+	}
+	for i, v := range values {
+		all[i] = r.below(*v, equity)
+	}
+	return all
+}
+
 // carry handles the flows that leave no equity. One that pays off a part of a
 // debt adds to the references as if the whole had come at once: where the ratio
 // is 1, capital in parts must not hide a part of the loss.
 func (r *References) carry(before, after, flow domain.Decimal, open bool) {
 	if !r.Dormant && after.IsZero() && !open {
-		r.Carried, r.Dormant = r.ratios(before), true
+		r.rest(r.ratios(before))
 	}
 	if flow.Sign() > 0 {
-		r.Peak = r.Peak.Add(flow)
-		r.LifetimePeak = r.LifetimePeak.Add(flow)
-		r.DayOpen = r.DayOpen.Add(flow)
+		for _, v := range r.values() {
+			*v = v.Add(flow)
+		}
+	}
+}
+
+func (r *References) rest(ratios []domain.Decimal) {
+	r.Carried, r.Dormant = Ratios{ratios[0], ratios[1], ratios[2]}, true
+	if r.Hours != nil {
+		r.Hours.Carried = ratios[3:]
 	}
 }
 
 func (r *References) scale(before, after domain.Decimal) {
-	r.Peak = domain.MulDiv(r.Peak, after, before)
-	r.LifetimePeak = domain.MulDiv(r.LifetimePeak, after, before)
-	r.DayOpen = domain.MulDiv(r.DayOpen, after, before)
-}
-
-func (r *References) ratios(equity domain.Decimal) Ratios {
-	return Ratios{r.Drawdown(equity), r.lifetime(equity), r.DailyLoss(equity)}
+	for _, v := range r.values() {
+		*v = domain.MulDiv(*v, after, before)
+	}
 }
 
 func (r *References) seed(before, after, flow domain.Decimal) {
-	carried := r.ratios(before)
-	r.Peak = seedOne(r.Peak, carried.Drawdown, after, flow)
-	r.LifetimePeak = seedOne(r.LifetimePeak, carried.Lifetime, after, flow)
-	r.DayOpen = seedOne(r.DayOpen, carried.Daily, after, flow)
+	ratios := r.ratios(before)
+	for i, v := range r.values() {
+		*v = seedOne(*v, ratios[i], after, flow)
+	}
 	r.Capital, r.Dormant, r.Carried = true, false, Ratios{}
+	if r.Hours != nil {
+		r.Hours.Carried = nil
+	}
 }
 
 // seedOne: where the carried ratio is 1 no reference can keep it at a positive

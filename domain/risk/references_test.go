@@ -225,6 +225,9 @@ func TestFlowNeverMovesARatio(t *testing.T) {
 	least, most := num("0.000001"), num("0.000000000001")
 	rapid.Check(t, func(t *rapid.T) {
 		s := &scope{}
+		hours, _ := RuleOf(RollingLoss)
+		hour := int64(0)
+		hours.On(s.at(hour))
 		s.flow("1000")
 		for range rapid.IntRange(1, 12).Draw(t, "steps") {
 			if rapid.Bool().Draw(t, "performs") {
@@ -234,6 +237,8 @@ func TestFlowNeverMovesARatio(t *testing.T) {
 			if rapid.IntRange(0, 4).Draw(t, "day") == 0 {
 				s.openDay()
 			}
+			hour += rapid.Int64Range(0, 9).Draw(t, "hours")
+			hours.Hour(s.at(hour))
 			if rapid.IntRange(0, 6).Draw(t, "rebase") == 0 {
 				s.Rebase(s.equity)
 			}
@@ -244,8 +249,8 @@ func TestFlowNeverMovesARatio(t *testing.T) {
 			was := s.ratios(s.equity)
 			s.flow(num(after).Sub(s.equity).String())
 			now := s.ratios(s.equity)
-			for _, pair := range [][2]domain.Decimal{{was.Drawdown, now.Drawdown}, {was.Daily, now.Daily}, {was.Lifetime, now.Lifetime}} {
-				require.False(t, most.Less(pair[0].Sub(pair[1]).Abs()), "%s became %s at %s", pair[0], pair[1], after)
+			for i := range was {
+				require.False(t, most.Less(was[i].Sub(now[i]).Abs()), "%s became %s at %s", was[i], now[i], after)
 			}
 			require.False(t, s.LifetimePeak.Less(s.Peak.Sub(most)), "the lifetime peak is never below the peak")
 		}
@@ -255,7 +260,13 @@ func TestFlowNeverMovesARatio(t *testing.T) {
 // Whatever is withdrawn to the last and brought back, the ratios are what they were.
 func TestRestKeepsRatios(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		s := (&scope{}).flow("1000")
+		s := &scope{}
+		hours, _ := RuleOf(RollingLoss)
+		hours.On(s.at(0))
+		s.flow("1000")
+		s.perform("500")
+		hours.Hour(s.at(3))
+		s.perform("-500")
 		s.perform(domain.FromInt(rapid.Int64Range(-999_999, 100_000).Draw(t, "loss")).Div(domain.FromInt(1000)).String())
 		was := s.ratios(s.equity)
 		s.flow(s.equity.Neg().String())
@@ -263,8 +274,8 @@ func TestRestKeepsRatios(t *testing.T) {
 		s.flow(domain.FromInt(rapid.Int64Range(1, 1_000_000).Draw(t, "back")).Div(domain.FromInt(100)).String())
 		now := s.ratios(s.equity)
 		tiny := num("0.000000000001")
-		require.False(t, tiny.Less(was.Drawdown.Sub(now.Drawdown).Abs()), "%s %s", was, now)
-		require.False(t, tiny.Less(was.Lifetime.Sub(now.Lifetime).Abs()))
-		require.False(t, tiny.Less(was.Daily.Sub(now.Daily).Abs()))
+		for i := range was {
+			require.False(t, tiny.Less(was[i].Sub(now[i]).Abs()), "%s %s", was, now)
+		}
 	})
 }

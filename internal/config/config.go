@@ -69,6 +69,8 @@ type Config struct {
 	MaxDailyLossPct         domain.Decimal   `env:"MAX_DAILY_LOSS_PCT" envDefault:"0.05" rule:"a fraction above 0 and below 1, such as 0.05 for 5 %" doc:"Breaker daily_loss: trips at this loss of the portfolio since the day opened."`
 	MaxBotDrawdownPct       domain.Decimal   `env:"MAX_BOT_DRAWDOWN_PCT" envDefault:"0.25" rule:"a fraction above 0 and below 1, such as 0.25 for 25 %" doc:"Breaker bot_drawdown: trips at this fall of a bot's equity below its peak."`
 	MaxPortfolioDrawdownPct domain.Decimal   `env:"MAX_PORTFOLIO_DRAWDOWN_PCT" envDefault:"0.40" rule:"a fraction above 0 and below 1, such as 0.40 for 40 %" doc:"Breaker portfolio_drawdown: engages the emergency stop at this fall of the portfolio's equity below its peak."`
+	MaxBotDailyLossPct      *domain.Decimal  `env:"MAX_BOT_DAILY_LOSS_PCT" envDefault:"" rule:"a fraction above 0 and below 1, such as 0.05 for 5 %, or nothing for off" doc:"Breaker bot_daily_loss: trips at this loss of a bot since the day opened."`
+	MaxRollingLossPct       *domain.Decimal  `env:"MAX_ROLLING_LOSS_PCT" envDefault:"" rule:"a fraction above 0 and below 1, such as 0.05 for 5 %, or nothing for off" doc:"Breaker rolling_loss: trips at this fall of the portfolio below its highest equity of this clock hour and the 24 before."`
 	BreakerWarnAt           domain.Decimal   `env:"BREAKER_WARN_AT" envDefault:"0.8" rule:"a fraction above 0 and below 1, such as 0.8 for 80 % of the limit" doc:"How much of its limit a breaker warns at."`
 	BreakerStops            string           `env:"BREAKER_STOPS" envDefault:"all" rule:"all or bot" doc:"What the breaker of one bot stops: all bots, or only that bot."`
 	ClosePositionsOnTrip    bool             `env:"CLOSE_POSITIONS_ON_TRIP" envDefault:"false" rule:"true or false" doc:"Whether a trip asks the bots to close what they hold; permits that only reduce a position stay possible then."`
@@ -335,16 +337,21 @@ func (c Config) Policy(mode domain.Mode) (domain.Policy, error) {
 	p.PaperSlippageBPS = c.PaperSlippageBPS
 	p.MaxOrderUSD, p.MaxPositionUSD = c.MaxOrderUSD, c.MaxPositionUSD
 	p.MaxOpenPositions, p.MaxOrdersPerMinute = c.MaxOpenPositions, c.MaxOrdersPerMinute
-	if c.MaxBotCapitalPct != nil {
-		p.MaxBotCapitalPct = *c.MaxBotCapitalPct
-	}
-	if c.MaxCategoryExposurePct != nil {
-		p.MaxCategoryExposurePct = *c.MaxCategoryExposurePct
-	}
+	setIf(&p.MaxBotDailyLossPct, c.MaxBotDailyLossPct)
+	setIf(&p.MaxRollingLossPct, c.MaxRollingLossPct)
+	setIf(&p.MaxBotCapitalPct, c.MaxBotCapitalPct)
+	setIf(&p.MaxCategoryExposurePct, c.MaxCategoryExposurePct)
 	if err := p.Validate(); err != nil {
 		return domain.Policy{}, inEnvironmentTerms(err)
 	}
 	return p, nil
+}
+
+// setIf leaves what is off as it is.
+func setIf(limit, value *domain.Decimal) {
+	if value != nil {
+		*limit = *value
+	}
 }
 
 // inEnvironmentTerms puts the variable in place of the policy's key, and the

@@ -75,7 +75,7 @@ func TestOneVariableForEachPolicyKey(t *testing.T) {
 func TestEveryVariableReachesThePolicy(t *testing.T) {
 	text := map[string]string{
 		"MAX_CONSECUTIVE_LOSSES": "7", "MAX_DAILY_LOSS_PCT": "0.01", "MAX_BOT_DRAWDOWN_PCT": "0.02",
-		"MAX_PORTFOLIO_DRAWDOWN_PCT": "0.03", "BREAKER_WARN_AT": "0.5", "BREAKER_STOPS": "bot",
+		"MAX_PORTFOLIO_DRAWDOWN_PCT": "0.03", "MAX_BOT_DAILY_LOSS_PCT": "0.04", "MAX_ROLLING_LOSS_PCT": "0.06", "BREAKER_WARN_AT": "0.5", "BREAKER_STOPS": "bot",
 		"CLOSE_POSITIONS_ON_TRIP": "true", "DAILY_LOSS_TZ": "Europe/Berlin", "LOSS_DUST": "0.25",
 		"ZONE_BOUNDS": "0.1, 0.2,0.3,0.4,0.5,0.6", "BLOCKED_ZONES": "1, 5", "PERMIT_TTL": "45s",
 		"MARK_MAX_AGE": "20m", "FEE_BPS": "12.5", "PAPER_SLIPPAGE_BPS": "15", "MAX_ORDER_USD": "100", "MAX_POSITION_USD": "200.5", "MAX_OPEN_POSITIONS": "7",
@@ -91,7 +91,7 @@ func TestEveryVariableReachesThePolicy(t *testing.T) {
 	d := domain.MustDecimal
 	require.Equal(t, domain.Policy{
 		MaxConsecutiveLosses: 7, MaxDailyLossPct: d("0.01"), MaxBotDrawdownPct: d("0.02"),
-		MaxPortfolioDrawdownPct: d("0.03"), BreakerWarnAt: d("0.5"), BreakerStops: domain.StopBot,
+		MaxPortfolioDrawdownPct: d("0.03"), MaxBotDailyLossPct: d("0.04"), MaxRollingLossPct: d("0.06"), BreakerWarnAt: d("0.5"), BreakerStops: domain.StopBot,
 		ClosePositionsOnTrip: true, DailyLossTZ: "Europe/Berlin", LossDust: d("0.25"),
 		ZoneBounds:   []domain.Decimal{d("0.1"), d("0.2"), d("0.3"), d("0.4"), d("0.5"), d("0.6")},
 		BlockedZones: []int{1, 5}, PermitTTL: domain.Duration(45 * time.Second),

@@ -48,6 +48,14 @@ type Engine interface {
 	StopAll(ctx context.Context, r commands.Request) ([]commands.Stopped, error)
 	// StopBot takes one bot out of trading in the same way.
 	StopBot(ctx context.Context, portfolio string, r commands.Request) (answer commands.Answer, recorded bool, err error)
+	// Pending are the stops of a portfolio that hold and are not recorded yet;
+	// PendingChanged is closed when the next one holds.
+	Pending(portfolio string) []commands.PendingStop
+	PendingChanged() <-chan struct{}
+	// StopsSeen is how many stops have come: what comes now has seen them.
+	StopsSeen() uint64
+	// Takes says why no command of a class is taken now, whatever it asks.
+	Takes(class commands.Class) error
 	// Portfolios lists what exists, sorted.
 	Portfolios(ctx context.Context) ([]string, error)
 }
@@ -119,6 +127,7 @@ type API struct {
 	// known: every key there was at the start is folded, and so is every revocation.
 	known atomic.Bool
 	ready atomic.Bool
+	early earlyComers
 	// sendWithin is how long a reader may take to accept a piece of an answer.
 	sendWithin time.Duration
 	// closing ends the event streams when the server stops.
@@ -255,6 +264,7 @@ func (a *API) serve(row *route, w http.ResponseWriter, r *http.Request) {
 // guard is the one place that decides whether a request is let in.
 func (a *API) guard(q *request) error {
 	if !a.ready.Load() && !q.row.urgent && !q.row.early {
+		q.tooEarly()
 		return domain.Errorf(domain.CodeUnavailable, "the history is still being folded; see /readyz")
 	}
 	if caller, ok := localIn(q.r.Context()); ok && q.row.urgent {

@@ -3,8 +3,11 @@ package httpapi
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"reflect"
+	"slices"
+	"strings"
 	"time"
 
 	"pets/commands"
@@ -233,7 +236,7 @@ func (item *batchItem) request(caller domain.Caller) (commands.Request, error) {
 	}
 	make, known := batchable[item.Command]
 	if !known {
-		return commands.Request{}, domain.Invalid("command", "is not one that a batch takes; see /openapi.json")
+		return commands.Request{}, domain.Invalid("command", "is not one that a batch takes: %s", strings.Join(slices.Sorted(maps.Keys(batchable)), ", "))
 	}
 	into := make()
 	if err := strict.Decode(item.Body, into); err != nil {

@@ -42,11 +42,11 @@ func eventsRoute() route {
 		method: http.MethodGet, path: inPortfolio + "/events", name: "events", roles: readers, handle: listEvents,
 		summary: "The history, one event after another; a bot's key sees its own", answer: reflect.TypeFor[eventsAnswer](),
 		params: []param{
-			{"at", "as of this revision or RFC 3339 time"},
-			{"min_revision", "wait until at least this revision is folded, for up to 5 s"},
-			{"after", "only events after this revision"},
-			{"types", "only types that begin with one of these, separated by commas, such as breaker,fill.recorded"},
-			{"limit", "at most this many: 1 to 1000, 100 by default; fewer where they would be over 4 MiB"},
+			textParam("at", "as of this revision or RFC 3339 time"),
+			revisionParam("min_revision", "wait until at least this revision is folded, for up to 5 s"),
+			revisionParam("after", "only events after this revision"),
+			textParam("types", "only types that begin with one of these, separated by commas, such as breaker,fill.recorded"),
+			countParam("limit", "at most this many; fewer where they would be over 4 MiB", 1, 1000, 100),
 		},
 	}
 }

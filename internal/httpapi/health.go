@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"pets/commands"
 )
 
 // Health is how what is behind the API is doing. Zero is well.
@@ -64,7 +66,11 @@ func (a *API) notReady(h Health) []string {
 	why(broken != "", "portfolio %s cannot be followed", broken)
 	why(h.Poisoned != nil, "the store takes no more events: a write or a flush failed. Look at the disk, then start the server again")
 	why(h.Damaged != nil, "the store is damaged; see the server's log, and docs/reliability.md")
-	why(h.Reserve > 0 && h.Free < h.Reserve, "the disk has %d bytes left, less than the %d kept free; only stops and what has happened are taken", h.Free, h.Reserve)
+	taken := "stops and what has happened are"
+	if h.Free < commands.ClassFact.Keeps(h.Reserve) {
+		taken = "what stops something is"
+	}
+	why(h.Reserve > 0 && h.Free < h.Reserve, "the disk has %d bytes left, less than the %d kept free; only %s taken", h.Free, h.Reserve, taken)
 	return all
 }
 

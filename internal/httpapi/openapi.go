@@ -139,10 +139,13 @@ func OpenAPI(version string) ([]byte, error) {
 		Info: &huma.Info{
 			Title: "pets", Version: version,
 			Description: "An event-sourced ledger and risk engine for trading bots. Amounts are exact decimals in strings. " +
-				"Every command carries an Idempotency-Key; the same key and body again get the first answer. Errors are problem+json.",
+				"A command carries an Idempotency-Key; the same key and body again get the first answer, with what has become of a permit, and what bots have to do, as of now. Errors are problem+json.",
 		},
+		Servers: []*huma.Server{{URL: "/", Description: "The server that serves this document; http://127.0.0.1:7433 by default"}},
+		Tags:    tags,
 		Components: &huma.Components{
-			Schemas: registry,
+			Schemas:   registry,
+			Responses: refusals(registry),
 			SecuritySchemes: map[string]*huma.SecurityScheme{
 				"key": {Type: "http", Scheme: "bearer", Description: "An API key: Authorization: Bearer pets_…"},
 			},
@@ -152,10 +155,8 @@ func OpenAPI(version string) ([]byte, error) {
 	for i := range table {
 		doc.AddOperation(operation(registry, &table[i]))
 	}
-	// The messages of the event stream, which no operation answers as a whole.
-	registry.Schema(reflect.TypeFor[hello](), true, "StreamHello")
-	registry.Schema(reflect.TypeFor[directiveMessage](), true, "StreamDirective")
 	problems(registry)
+	describe(registry)
 	raw, err := json.Marshal(doc)
 	if err != nil {
 		return nil, err
@@ -174,7 +175,7 @@ func operation(registry huma.Registry, row *route) *huma.Operation {
 		roles[i] = string(r)
 	}
 	op := &huma.Operation{
-		Method: row.method, Path: row.path, OperationID: row.name, Summary: row.summary,
+		Method: row.method, Path: row.path, OperationID: row.name, Summary: row.summary, Tags: []string{row.tag},
 		Description: "Roles: " + strings.Join(roles, ", ") + ".",
 		Extensions:  map[string]any{"x-roles": roles},
 	}
@@ -190,29 +191,37 @@ func operation(registry huma.Registry, row *route) *huma.Operation {
 			Content:  map[string]*huma.MediaType{"application/json": {Schema: schema}},
 		}
 	}
-	media := "application/json"
-	if row.name == "stream" {
-		media = "text/event-stream"
-	}
+	op.Responses = answers(registry, row)
+	return op
+}
+
+// answers are what a route is answered with: what it was asked for, and the refusals that
+// can come.
+func answers(registry huma.Registry, row *route) map[string]*huma.Response {
+	ok, media := "OK", "application/json"
 	answer := registry.Schema(row.answer, true, row.name+"Answer")
-	if row.also != nil {
+	switch {
+	case row.name == "stream":
+		media = "text/event-stream"
+		ok = "Server-sent events. The data of each is JSON: of hello, which comes first, a Hello; of event an EventAnswer; of directive a DirectiveMessage. The id is the revision to resume after"
+		answer = &huma.Schema{OneOf: []*huma.Schema{
+			registry.Schema(reflect.TypeFor[hello](), true, "StreamHello"), answer,
+			registry.Schema(reflect.TypeFor[directiveMessage](), true, "StreamDirective"),
+		}}
+	case row.also != nil:
 		answer = &huma.Schema{OneOf: []*huma.Schema{answer, registry.Schema(row.also, true, row.name+"Other")}}
 	}
-	ok := "OK"
-	if row.name == "stream" {
-		ok = "Server-sent events. The data of each is JSON: of hello, which comes first, a Hello; of event an EventAnswer; of directive a DirectiveMessage. The id is the revision to resume after"
-	}
-	op.Responses = map[string]*huma.Response{
-		"200":     {Description: ok, Content: map[string]*huma.MediaType{media: {Schema: answer}}},
-		"default": {Description: "A problem; its type is urn:pets:problem:<code>", Content: map[string]*huma.MediaType{"application/problem+json": {Schema: registry.Schema(reflect.TypeFor[Problem](), true, "Problem")}}},
-	}
+	content := map[string]*huma.MediaType{media: {Schema: answer}}
+	all := map[string]*huma.Response{"200": {Description: ok, Content: content}}
 	if row.urgent {
-		op.Responses["202"] = &huma.Response{
-			Description: "It holds, and is recorded as soon as it can be",
-			Content:     map[string]*huma.MediaType{media: {Schema: answer}},
+		all["202"] = &huma.Response{Description: "It holds, and is recorded as soon as it can be", Content: content}
+	}
+	for _, r := range refusalTable {
+		if r.of(row) {
+			all[r.status] = &huma.Response{Ref: "#/components/responses/" + r.name}
 		}
 	}
-	return op
+	return all
 }
 
 // problems closes the list of what a problem's type can be.
@@ -242,20 +251,26 @@ func parameters(row *route) []*huma.Param {
 	text := &huma.Schema{Type: huma.TypeString}
 	for part := range strings.SplitSeq(row.path, "/") {
 		if name, ok := strings.CutPrefix(part, "{"); ok {
-			out = append(out, &huma.Param{Name: strings.TrimSuffix(name, "}"), In: "path", Required: true, Schema: text})
+			name = strings.TrimSuffix(name, "}")
+			out = append(out, &huma.Param{Name: name, In: "path", Required: true, Description: pathWords[name], Schema: text})
 		}
 	}
 	for _, p := range row.params {
-		out = append(out, &huma.Param{Name: p.name, In: "query", Description: p.doc, Schema: text})
+		schema := p.schema
+		if schema == nil {
+			schema = text
+		}
+		out = append(out, &huma.Param{Name: p.name, In: "query", Description: p.doc, Schema: schema})
 	}
-	if row.command != "" {
-		out = append(out, &huma.Param{
-			Name: "Idempotency-Key", In: "header", Required: true, Schema: uuidDoc("").Schema(nil),
-			Description: "A UUID that the client makes for the command, keeps, and sends again when it retries",
-		})
+	if taken, needed := row.keyed(); taken {
+		doc := "A UUID that the client makes for the command, keeps, and sends again when it retries"
+		if !needed {
+			doc += ". Needed for all but what records nothing"
+		}
+		out = append(out, &huma.Param{Name: "Idempotency-Key", In: "header", Required: needed, Schema: uuidDoc("").Schema(nil), Description: doc})
 	}
 	if row.name == "stream" {
-		out = append(out, &huma.Param{Name: "Last-Event-ID", In: "header", Description: "Resume after this revision", Schema: text})
+		out = append(out, &huma.Param{Name: "Last-Event-ID", In: "header", Description: "Resume after this revision", Schema: revisionParam("", "").schema})
 	}
 	return out
 }

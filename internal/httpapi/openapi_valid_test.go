@@ -74,15 +74,18 @@ func (p *promises) check(req *http.Request, a answered) error {
 	if row == nil {
 		return nil // no route: /livez, or nothing
 	}
-	status, media := strconv.Itoa(a.status), "application~1json"
+	media := "application~1json"
 	switch {
 	case strings.HasPrefix(a.header.Get("Content-Type"), "application/problem+json"):
-		status, media = "default", "application~1problem+json"
+		media = "application~1problem+json"
 	case !strings.HasPrefix(a.header.Get("Content-Type"), "application/json"):
 		return nil
 	}
-	path := strings.NewReplacer("~", "~0", "/", "~1", "{", "%7B", "}", "%7D").Replace(row.path)
-	s, err := p.schema(fmt.Sprintf("/paths/%s/%s/responses/%s/content/%s/schema", path, strings.ToLower(row.method), status, media))
+	place, err := p.response(row, a.status)
+	if err != nil {
+		return err
+	}
+	s, err := p.schema(place + "/content/" + media + "/schema")
 	if err != nil {
 		return err
 	}
@@ -94,6 +97,24 @@ func (p *promises) check(req *http.Request, a answered) error {
 		return fmt.Errorf("%s answers what the document does not say: %w\n%s", pattern, err, a.body)
 	}
 	return nil
+}
+
+// response is the place of the answer of a status. "4xx answers": one that the document
+// does not list is a promise broken, and only what is our own fault comes under default.
+func (p *promises) response(row *route, status int) (string, error) {
+	name := strconv.Itoa(status)
+	listed := p.operation(row)["responses"].(map[string]any)
+	if _, ok := listed[name]; !ok {
+		if status < http.StatusInternalServerError {
+			return "", fmt.Errorf("%s answers %d, which the document does not list", row.short(), status)
+		}
+		name = "default"
+	}
+	if ref, ok := listed[name].(map[string]any)["$ref"].(string); ok {
+		return strings.TrimPrefix(ref, "#"), nil
+	}
+	path := strings.NewReplacer("~", "~0", "/", "~1", "{", "%7B", "}", "%7D").Replace(row.path)
+	return fmt.Sprintf("/paths/%s/%s/responses/%s", path, strings.ToLower(row.method), name), nil
 }
 
 // keepsPromise fails a test whose answer is not as documented.

@@ -17,8 +17,8 @@ const maxCursor = 2_048
 
 // paging are the parameters of every route whose lists may be long.
 var paging = []param{
-	{"after", "what next said: go on behind it"},
-	{"limit", "at most this many elements of the lists: 1 to 4000, 4000 by default"},
+	textParam("after", "what next of the page before said: go on behind it"),
+	countParam("limit", "at most this many elements of the lists", 1, mostElements, mostElements),
 }
 
 // Pages says where an answer goes on. It is exported for the document: embedded, its

@@ -18,9 +18,10 @@ type Problem struct {
 	Type   string `json:"type"`
 	Title  string `json:"title"`
 	Status int    `json:"status"`
-	// Detail is for a person. It never repeats what was sent.
+	// Detail is for a person. It never repeats a value that was sent.
 	Detail string `json:"detail"`
-	// Field is the field of the request that is wrong, where one is.
+	// Field is the field of the request that is wrong, where one is. One that the request
+	// does not know is named only where its name cannot be a secret.
 	Field string `json:"field,omitempty"`
 
 	// retryAfter is when sending it again may be answered otherwise, zero for soon.

@@ -37,7 +37,7 @@ func resetRoute() route {
 	c := commands.ResetBreaker{}
 	return route{
 		method: http.MethodPost, path: inPortfolio + "/breakers/{breaker}/reset", name: c.Name(), roles: c.Roles(), handle: resetBreaker,
-		summary: "Reset a tripped breaker, with a reason; dry_run says what would happen and needs no Idempotency-Key", command: c.Name(),
+		summary: "Reset a tripped breaker, with a reason; dry_run says what would happen and needs no Idempotency-Key", command: c.Name(), key: keyUnlessDry,
 		body: reflect.TypeFor[resetBody](), answer: reflect.TypeFor[commands.Answer](), also: reflect.TypeFor[resetPreview](),
 	}
 }
@@ -87,7 +87,7 @@ func permitRoute() route {
 		method: http.MethodPost, path: inPortfolio + "/permits", name: c.Name(), roles: c.Roles(), handle: askPermit,
 		summary: "May I trade? A check and a reservation in one; a denial is an answer, with every reason", command: c.Name(),
 		body: reflect.TypeFor[commands.AskPermit](), answer: reflect.TypeFor[permitAnswered](),
-		params: []param{{"preview", "true: run every check, record nothing, reserve nothing; needs no Idempotency-Key"}},
+		params: []param{boolParam("preview", "run every check, record nothing, reserve nothing; needs no Idempotency-Key")}, key: keyUnlessDry,
 	}
 }
 
@@ -121,11 +121,16 @@ func (q *request) preview(c commands.AskPermit) error {
 	if err := q.exists(); err != nil {
 		return err
 	}
+	if err := q.api.engine.Takes(commands.ClassOf(c)); err != nil {
+		return err
+	}
 	v := permitAnswered{Preview: true, Events: []commands.EventRef{}, Directives: []commands.Directive{}}
+	pending := q.api.engine.Pending(q.portfolio())
 	err := q.api.look(q.r.Context(), q.portfolio(), moment{}, func(s *portfolio.State, _ riders) error {
 		p, err := c.Preview(s, q.api.now().UTC(), q.key.caller)
 		v.Revision = s.Next - 1
 		v.PermitAnswer = commands.PermitAnswer{Allowed: p.Allowed, Reserved: p.Reserved, Reasons: p.Reasons, Cost: p.Cost, SurePayout: p.SurePayout}
+		v.hold(pending, c.Bot)
 		return err
 	})
 	if err != nil {
@@ -133,4 +138,15 @@ func (q *request) preview(c commands.AskPermit) error {
 	}
 	writeJSON(q.w, http.StatusOK, v)
 	return nil
+}
+
+// hold denies what a stop that is not recorded yet keeps from being permitted.
+func (v *permitAnswered) hold(pending []commands.PendingStop, bot string) {
+	for i := range pending {
+		if p := &pending[i]; p.Concerns(bot) {
+			v.Allowed, v.Reserved = false, domain.Zero
+			v.Reasons = append(v.Reasons, p.Obstacle())
+			v.Directives = []commands.Directive{p.Directive(bot)}
+		}
+	}
 }

@@ -46,7 +46,7 @@ func stopRoute() route {
 func stopAllRoute() route {
 	return route{
 		method: http.MethodPost, path: "/v1/emergency-stop", name: "engage_stop_everywhere", roles: commands.EngageStop{}.Roles(), global: true,
-		summary: "Stop every portfolio, at once", handle: engageAll, urgent: true,
+		summary: "Stop every portfolio, at once", handle: engageAll, urgent: true, key: keyAlways,
 		body: reflect.TypeFor[stopBody](), answer: reflect.TypeFor[stopAllAnswer](),
 	}
 }
@@ -120,7 +120,8 @@ func (q *request) stopOne(r commands.Request, stop func(context.Context, string,
 	if !recorded {
 		kept := answer.Kept
 		status, out.Kept = http.StatusAccepted, &kept
-		answer = commands.Answer{Events: []commands.EventRef{}, Directives: []commands.Directive{}}
+		answer = commands.Answer{Events: []commands.EventRef{}}
+		answer.Directives, _ = q.pendingDirectives()
 	}
 	out.Answer = answer
 	writeJSON(q.w, status, out)

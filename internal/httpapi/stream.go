@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 
@@ -25,6 +26,9 @@ const (
 	// much of them: events may be large.
 	streamAhead      = 256
 	streamAheadBytes = 256 << 10
+	// tellPendingAfter is how long a stop may take to be recorded before open streams are
+	// told of it all the same: most are recorded at once, and told as what they are.
+	tellPendingAfter = 50 * time.Millisecond
 )
 
 func streamRoute() route {
@@ -33,8 +37,8 @@ func streamRoute() route {
 		summary: "The events as they become durable, and what bots have to do (text/event-stream); resumes by Last-Event-ID",
 		answer:  reflect.TypeFor[eventAnswer](),
 		params: []param{
-			{"types", "only types that begin with one of these, separated by commas; directives always come"},
-			{"after", "begin after this revision instead of now; Last-Event-ID wins"},
+			textParam("types", "only types that begin with one of these, separated by commas; directives always come"),
+			revisionParam("after", "begin after this revision instead of now; Last-Event-ID wins"),
 		},
 	}
 }
@@ -123,6 +127,8 @@ type sse struct {
 	out    *http.ResponseController
 	filter *filter
 	ahead  *ahead
+	// told are the bots that were told of a stop that is not recorded yet.
+	told map[string]bool
 }
 
 func (s *sse) run(from uint64) error {
@@ -134,6 +140,7 @@ func (s *sse) run(from uint64) error {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
+	changed := s.q.api.engine.PendingChanged()
 	s.q.w.WriteHeader(http.StatusOK)
 	if err := s.hello(from); err != nil {
 		return nil //nolint:nilerr // the reader has gone
@@ -145,7 +152,7 @@ func (s *sse) run(from uint64) error {
 		s.read(ctx, from, records)
 	}()
 	defer func() { cancel(); <-ended }()
-	s.write(ctx, records)
+	s.write(ctx, records, changed)
 	return nil
 }
 
@@ -169,9 +176,11 @@ func (s *sse) read(ctx context.Context, from uint64, records chan<- eventstore.R
 
 // write sends what comes, and a heartbeat where nothing does. The stream ends
 // when the key was revoked, the reader is gone, or the server stops.
-func (s *sse) write(ctx context.Context, records <-chan eventstore.Record) {
-	beat := time.NewTicker(heartbeat)
+func (s *sse) write(ctx context.Context, records <-chan eventstore.Record, changed <-chan struct{}) {
+	beat, soon := time.NewTicker(heartbeat), time.NewTimer(heartbeat)
 	defer beat.Stop()
+	soon.Stop()
+	defer soon.Stop()
 	for {
 		var err error
 		select {
@@ -183,6 +192,13 @@ func (s *sse) write(ctx context.Context, records <-chan eventstore.Record) {
 				err = s.record(ctx, rec)
 			}
 			s.ahead.sent(len(rec.Data) + len(rec.Metadata))
+		case <-changed:
+			changed = s.q.api.engine.PendingChanged()
+			soon.Reset(tellPendingAfter)
+		case <-soon.C:
+			if err = s.valid(); err == nil {
+				err = s.pending()
+			}
 		case <-beat.C:
 			if err = s.valid(); err == nil {
 				err = s.send(": alive\n\n")
@@ -192,6 +208,25 @@ func (s *sse) write(ctx context.Context, records <-chan eventstore.Record) {
 			return
 		}
 	}
+}
+
+// pending tells of the stops that hold and are not recorded yet. Such a message has no id:
+// what is recorded later is told with its revision, as everything is.
+func (s *sse) pending() error {
+	told, revision := s.q.pendingDirectives()
+	now := map[string]bool{}
+	for _, d := range told {
+		for _, bot := range d.Bots {
+			now[bot] = true
+		}
+		if slices.ContainsFunc(d.Bots, func(bot string) bool { return !s.told[bot] }) {
+			if err := s.message("directive", "", directiveMessage{revision, d}); err != nil {
+				return err
+			}
+		}
+	}
+	s.told = now
+	return nil
 }
 
 // valid makes sure that the key still is: a stream must not outlive it.
@@ -204,12 +239,19 @@ func (s *sse) valid() error {
 // back after a stop it did not see knows of it.
 func (s *sse) hello(from uint64) error {
 	var standing []commands.Directive
+	pending := s.q.api.engine.Pending(s.q.portfolio()) // before the state: one that is recorded meanwhile is in it
 	err := s.q.api.look(s.q.r.Context(), s.q.portfolio(), moment{}, func(st *portfolio.State, _ riders) error {
-		standing = s.q.standing(st)
+		standing = s.q.standing(st, pending)
 		return nil
 	})
 	if err != nil {
 		return err
+	}
+	s.told = map[string]bool{}
+	for _, d := range standing {
+		for _, bot := range d.Bots {
+			s.told[bot] = d.Pending
+		}
 	}
 	return s.message("hello", "", hello{s.q.portfolio(), int64(from) - 1, standing}) //nolint:gosec // revisions stay far below 2^63
 }
@@ -280,34 +322,11 @@ func (q *request) directed(all []commands.Directive) []commands.Directive {
 	for _, d := range all {
 		for _, bot := range d.Bots {
 			if bot == q.key.caller.Bot {
-				own = append(own, commands.Directive{Action: d.Action, Bots: []string{bot}, Reason: d.Reason})
+				own = append(own, commands.Directive{Action: d.Action, Bots: []string{bot}, Reason: d.Reason, Pending: d.Pending})
 			}
 		}
 	}
 	return own
-}
-
-// standing are the directives that hold as things are.
-func (q *request) standing(s *portfolio.State) []commands.Directive {
-	var all []commands.Directive
-	for _, id := range s.BotIDs() {
-		b := s.Bots[id]
-		if b.Status == portfolio.Running && !s.Stop.Engaged {
-			continue
-		}
-		reason := "the bot is " + string(b.Status)
-		if s.Stop.Engaged {
-			reason = "emergency stop: " + s.Stop.Kind
-		}
-		all = append(all, commands.Directive{Action: commands.ActionStop, Bots: []string{id}, Reason: reason})
-		if b.Halted && b.Positions > 0 && s.Policy.ClosePositionsOnTrip && !s.Stop.Engaged {
-			all = append(all, commands.Directive{Action: commands.ActionClosePositions, Bots: []string{id}, Reason: reason})
-		}
-	}
-	if all == nil {
-		all = []commands.Directive{}
-	}
-	return q.directed(all)
 }
 
 // stream changes the place of a request for one of an event stream: it is no

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"pets/commands"
 	"pets/domain"
 )
@@ -12,8 +14,10 @@ import (
 // route is one row of the table: what is asked, who may ask it, what answers.
 type route struct {
 	method, path string
-	// name is the operation's id in the OpenAPI document and in metrics.
+	// name is the operation's id in the OpenAPI document and in metrics, tag the group
+	// it stands in there.
 	name    string
+	tag     string
 	summary string
 	roles   []domain.Role
 	// global routes are about no single portfolio: a key that is bound to one may
@@ -39,10 +43,63 @@ type route struct {
 	streams bool
 	// command is the literal of the command the route sends, "" for none.
 	command string
+	// key says whether the route needs an Idempotency-Key.
+	key keyNeed
 }
 
-// param is a parameter of the query.
-type param struct{ name, doc string }
+// keyNeed says whether a route needs an Idempotency-Key.
+type keyNeed int
+
+const (
+	keyByCommand keyNeed = iota // where it sends a command
+	keyAlways
+	keyUnlessDry // not for what records nothing: a preview, a dry run
+)
+
+// keyed resolves keyByCommand: taken says whether a key means anything to the route,
+// needed whether it is refused without.
+func (row *route) keyed() (taken, needed bool) {
+	switch row.key {
+	case keyAlways:
+		return true, true
+	case keyUnlessDry:
+		return true, false
+	default:
+		return row.command != "", row.command != ""
+	}
+}
+
+// param is a parameter of the query; without a schema it is any text.
+type param struct {
+	name, doc string
+	schema    *huma.Schema
+}
+
+func textParam(name, doc string) param { return param{name: name, doc: doc} }
+
+func boolParam(name, doc string) param {
+	return param{name, doc, &huma.Schema{Type: huma.TypeBoolean, Default: false}}
+}
+
+func timeParam(name, doc string) param {
+	return param{name, doc, &huma.Schema{Type: huma.TypeString, Format: "date-time"}}
+}
+
+func revisionParam(name, doc string) param {
+	return param{name, doc, &huma.Schema{Type: huma.TypeInteger, Minimum: new(float64)}}
+}
+
+func countParam(name, doc string, least, most, fallback float64) param {
+	return param{name, doc, &huma.Schema{Type: huma.TypeInteger, Minimum: &least, Maximum: &most, Default: fallback}}
+}
+
+// grouped puts routes into a group of the document.
+func grouped(tag string, routes []route) []route {
+	for i := range routes {
+		routes[i].tag = tag
+	}
+	return routes
+}
 
 // Who reads: everybody but a feed, which only brings prices; a bot's key, which
 // comes first, sees its own only.
@@ -55,7 +112,11 @@ var (
 // table lists every route under /v1: the one place that says who may do what.
 // The order is that of the OpenAPI document. /livez, /readyz and /openapi.json
 // need no key and are not here.
-var table = slices.Concat(portfolioRoutes(), moneyRoutes(), botRoutes(), tradingRoutes(), riskRoutes(), custodyRoutes(), readRoutes(), keyRoutes(), encryptionRoutes())
+var table = slices.Concat(
+	grouped(tagPortfolios, portfolioRoutes()), grouped(tagMoney, moneyRoutes()), grouped(tagBots, botRoutes()),
+	grouped(tagTrading, tradingRoutes()), grouped(tagStops, riskRoutes()), grouped(tagCustody, custodyRoutes()),
+	grouped(tagViews, readRoutes()), grouped(tagKeys, keyRoutes()), grouped(tagKeys, encryptionRoutes()),
+)
 
 const inPortfolio = "/v1/portfolios/{portfolio}"
 
@@ -135,19 +196,19 @@ func riskRoutes() []route {
 }
 
 func readRoutes() []route {
-	bot := param{"bot", "only this bot"}
+	bot := textParam("bot", "only this bot")
 	return []route{
 		answering[stateAnswer, ownStateAnswer](get("/state", "state", "Equity, drawdown, breakers, bots and positions; a bot's key gets its own share", stateView, paging...)),
 		answering[statsAnswer, ownStats](past(get("/stats", "stats", "Statistics of closed trades, and where each breaker would first have tripped", statsView, paging...))),
 		get("/balances", "balances", "The double-entry books; each asset sums to zero", balancesView, paging...),
 		get("/positions", "positions", "What is held", positionsView, with(bot)...),
-		past(get("/trades", "trades", "What was closed, newest last", tradesView, bot, param{"after", "only trades with a number above this"}, param{"limit", "at most this many: 1 to 1000, 100 by default"})),
+		past(get("/trades", "trades", "What was closed, newest last", tradesView, bot, revisionParam("after", "only trades with a number above this"), countParam("limit", "at most this many", 1, 1000, 100))),
 		get("/permits", "permits", "Permits that are live: granted, or working at a venue", permitsView, with(bot)...),
 		get("/breakers", "breakers", "Every breaker: status, value, limit", breakersView, paging...),
 		// The money of the whole is not a bot's to see; its own is in its state.
 		by(readers[1:], past(get("/equity", "equity", "Equity over time", equityView,
-			param{"from", "RFC 3339 time"}, param{"to", "RFC 3339 time"}, param{"points", "thinned to about this many: 3 to 100000, 500 by default"},
-			param{"after", "only points of revisions above this"}))),
+			timeParam("from", "only points from this time on"), timeParam("to", "only points up to this time"), countParam("points", "thinned to about this many", 3, 100_000, 500),
+			revisionParam("after", "only points of revisions above this")))),
 		eventsRoute(), streamRoute(),
 	}
 }
@@ -190,8 +251,8 @@ func get[T any](path, name, summary string, view func(*looker) (*T, error), more
 	return route{
 		method: http.MethodGet, path: inPortfolio + path, name: name, summary: summary, roles: readers,
 		params: append([]param{
-			{"at", "as of this revision or RFC 3339 time"},
-			{"min_revision", "wait until at least this revision is folded, for up to 5 s"},
+			textParam("at", "as of this revision or RFC 3339 time"),
+			revisionParam("min_revision", "wait until at least this revision is folded, for up to 5 s"),
 		}, more...),
 		answer: reflect.TypeFor[T](),
 		handle: func(q *request) error { return show(q, view) },

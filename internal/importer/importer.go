@@ -12,6 +12,7 @@ package importer
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -78,9 +79,6 @@ type Trip struct {
 type RowError struct {
 	Row tradefile.Row
 	Err error
-	// Column is where the field that was refused begins, 0 when that is not known:
-	// the files are the command line's to look into.
-	Column int
 }
 
 // Field is the column that was refused, as the domain calls it.
@@ -97,8 +95,8 @@ func (e *RowError) Field() string {
 }
 
 func (e *RowError) Error() string {
-	if e.Column > 0 {
-		return fmt.Sprintf("%s:%d:%d: %v", e.Row.File, e.Row.Line, e.Column, e.Err)
+	if column := e.Row.Column(e.Field()); column > 0 {
+		return fmt.Sprintf("%s:%d:%d: %v", e.Row.File, e.Row.Line, column, e.Err)
 	}
 	return fmt.Sprintf("%s:%d: %v", e.Row.File, e.Row.Line, e.Err)
 }
@@ -117,13 +115,19 @@ func Run(ctx context.Context, w Booker, plan *tradefile.Plan, o Options) (Summar
 	if o.Chunk <= 0 || o.Chunk > defaultChunk {
 		o.Chunk = defaultChunk
 	}
-	r := &run{ctx: ctx, writer: w, o: o, seen: map[string]bool{}}
-	r.summary = Summary{Rows: len(plan.Rows), Trips: []Trip{}}
-	if err := r.prepare(plan); err != nil {
+	r := &run{ctx: ctx, writer: w, o: o, known: map[rowDigest]struct{}{}}
+	r.summary = Summary{Rows: plan.Len(), Trips: []Trip{}}
+	capital, err := r.prepare(plan)
+	if err != nil {
 		return r.summary, err
 	}
-	for i := range plan.Rows {
-		r.add(&plan.Rows[i])
+	first := true
+	for row := range plan.All() {
+		if first {
+			r.open(row, capital)
+			first = false
+		}
+		r.add(row)
 		if len(r.queue) >= o.Chunk {
 			if err := r.send(); err != nil {
 				return r.summary, err
@@ -138,11 +142,15 @@ type run struct {
 	writer     Booker
 	o          Options
 	botCapital domain.Decimal
-	seen       map[string]bool
+	began      uint64 // the revision of the first record that this run can have made
+	known      map[rowDigest]struct{}
 	queue      []queued
 	done       int
 	summary    Summary
 }
+
+// rowDigest stands for the key of a row, where there may be millions of them.
+type rowDigest [sha256.Size / 2]byte
 
 // queued is a command and the row it comes from; row is nil for what the import
 // adds by itself.
@@ -153,17 +161,18 @@ type queued struct {
 	aside error
 }
 
-// prepare opens the portfolio if it is not there, and settles what a bot gets.
-func (r *run) prepare(plan *tradefile.Plan) error {
+// prepare settles with how much capital the portfolio is opened and what a bot gets.
+func (r *run) prepare(plan *tradefile.Plan) (domain.Decimal, error) {
 	o := &r.o
 	capital := o.Capital
 	switch s := o.Existing; {
 	case s == nil && capital == nil:
-		return domain.Invalid("--capital", "is needed to open portfolio %s", o.Portfolio)
+		return domain.Zero, domain.Invalid("--capital", "is needed to open portfolio %s", o.Portfolio)
 	case s != nil:
 		if err := r.continues(s); err != nil {
-			return err
+			return domain.Zero, err
 		}
+		r.began = s.Next
 		if opened := s.NetDeposits(); capital == nil {
 			capital = &opened
 		}
@@ -174,10 +183,7 @@ func (r *run) prepare(plan *tradefile.Plan) error {
 	case len(plan.Bots) > 0:
 		r.botCapital = capital.Div(domain.FromInt(int64(len(plan.Bots)))).Trunc(baseDecimals)
 	}
-	if len(plan.Rows) > 0 {
-		r.open(&plan.Rows[0], *capital)
-	}
-	return nil
+	return *capital, nil
 }
 
 // continues checks that the flags fit a portfolio that is there.
@@ -320,11 +326,8 @@ func (r *run) count(q *queued, a *commands.Answer) {
 		return
 	}
 	r.done++
-	key := q.request.Key
-	again := r.seen[key]
-	r.seen[key] = true
 	switch {
-	case a.Replayed && again:
+	case a.Replayed && r.again(q.request.Key, a.Revision):
 		s.Duplicates++
 	case a.Replayed:
 		s.Known++
@@ -332,6 +335,20 @@ func (r *run) count(q *queued, a *commands.Answer) {
 		s.Events += len(a.Decoded())
 		r.countEvents(q, a)
 	}
+}
+
+// again reports that a row which was recorded before had come in this run already: it was
+// recorded by this run, or was known when it came first. So only rows that were known are
+// kept, and a run over new files keeps none.
+func (r *run) again(key string, revision uint64) bool {
+	if revision >= r.began {
+		return true
+	}
+	sum := sha256.Sum256([]byte(key))
+	short := rowDigest(sum[:])
+	_, again := r.known[short]
+	r.known[short] = struct{}{}
+	return again
 }
 
 func (r *run) countEvents(q *queued, a *commands.Answer) {

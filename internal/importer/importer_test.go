@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +71,8 @@ func (b *bench) plan() *tradefile.Plan {
 	require.NoError(b.t, err)
 	return plan
 }
+
+func rowsOf(p *tradefile.Plan) []*tradefile.Row { return slices.Collect(p.All()) }
 
 // run imports, as one run of `pets import` does.
 func (b *bench) run(ctx context.Context) (Summary, error) {
@@ -328,7 +331,7 @@ func TestANewRowBeforeTheHeadIsRefused(t *testing.T) {
 	for _, skip := range []func(tradefile.Row, error) error{nil, func(tradefile.Row, error) error { return nil }} {
 		b.o.SetAside = skip // never set aside: it is no fault of the row's
 		_, err := b.run(t.Context())
-		requireRow(t, err, domain.CodeClock, "late.csv:2: ")
+		requireRow(t, err, domain.CodeClock, "late.csv:2:1: ")
 		require.Equal(t, before, records(t, b.store))
 	}
 	b.paths = b.paths[:1]
@@ -363,11 +366,11 @@ func TestABadRowStops(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, bad.files...)
 			_, err := b.run(t.Context())
-			requireRow(t, err, bad.code, "f0.csv:3: ")
+			requireRow(t, err, bad.code, "f0.csv:3:")
 			require.Less(t, b.state().Time.Minute(), 5)
 			before := records(t, b.store)
 			_, err = b.run(t.Context()) // and again
-			requireRow(t, err, bad.code, "f0.csv:3: ")
+			requireRow(t, err, bad.code, "f0.csv:3:")
 			require.Equal(t, before, records(t, b.store))
 		})
 	}
@@ -445,7 +448,7 @@ func TestAFileOfBadRowsThatCannotBeWritten(t *testing.T) {
 	b.o.SetAside = func(tradefile.Row, error) error { return full }
 	_, err := b.run(t.Context())
 	require.ErrorIs(t, err, full)
-	requireRow(t, err, domain.CodeConflict, "f0.csv:3: ")
+	requireRow(t, err, domain.CodeConflict, "f0.csv:3:")
 	n := 0
 	b.o.SetAside = func(tradefile.Row, error) error { n++; return nil }
 	s := b.must()
@@ -528,7 +531,7 @@ func TestAnImportCutOffBeforeItsDeposit(t *testing.T) {
 	plan := b.plan()
 	w := commands.NewWriter(b.store, "main", commands.Options{})
 	r := &run{ctx: t.Context(), writer: w, o: b.o}
-	r.open(&plan.Rows[0], dec("1000"))
+	r.open(rowsOf(plan)[0], dec("1000"))
 	_, err := w.Do(t.Context(), r.queue[0].request)
 	require.NoError(t, err)
 	w.Close()
@@ -633,11 +636,14 @@ func TestProgressReachesTheEnd(t *testing.T) {
 	}
 }
 
-// No rows, no portfolio.
+// No rows, no portfolio, and nobody is asked.
 func TestAnEmptyFile(t *testing.T) {
 	b := newBench(t, tradeHeader)
-	require.Equal(t, Summary{Trips: []Trip{}}, b.must())
-	require.Empty(t, records(t, b.store))
+	_, err := tradefile.Read(t.Context(), b.paths, b.read, nil)
+	require.EqualError(t, err, b.paths[0]+": has a header (closed trades) and no row below it; there is nothing to import")
+	s, err := Run(t.Context(), nil, &tradefile.Plan{}, b.o)
+	require.NoError(t, err)
+	require.Equal(t, Summary{Trips: []Trip{}}, s)
 }
 
 // On the real engine, closed and opened again between the runs.

@@ -75,7 +75,7 @@ func TestARefusedRowLeavesNothingBehind(t *testing.T) {
 			b := newBench(t, bad.files...)
 			for range 2 {
 				_, err := b.run(t.Context())
-				requireRow(t, err, bad.code, "f0.csv:3: "+bad.words)
+				requireRow(t, err, bad.code, bad.words)
 				require.Less(t, b.state().Time.Minute(), 5)
 				require.NotContains(t, b.state().Bots, "new")
 				for _, rec := range records(t, b.store) {
@@ -134,7 +134,7 @@ func TestAKindOfAnEarlierImport(t *testing.T) {
 	b.must()
 	b.file("later.csv", kindHeader+at(2)+",a,BTC,x,buy,1,0.4,0,2,\n"+at(3)+",a,BTC,x,buy,1,9,0,3,perp\n")
 	_, err := b.run(t.Context())
-	requireRow(t, err, domain.CodeConflict, "later.csv:3: kind is perp, but the market is known as spot")
+	requireRow(t, err, domain.CodeConflict, "later.csv:3:42: kind is perp, but the market is known as spot")
 	require.Equal(t, 2, b.count(domain.FillRecordedType))
 }
 
@@ -149,7 +149,7 @@ func TestARowSetAsideIsNotedWithItsReason(t *testing.T) {
 	b.must()
 	require.Equal(t, want, b.notes())
 
-	row := b.plan().Rows[1]
+	row := *rowsOf(b.plan())[1]
 	w := commands.NewWriter(b.store, "main", commands.Options{})
 	defer w.Close()
 	r := &run{o: b.o}
@@ -166,7 +166,7 @@ func TestALongReasonIsCut(t *testing.T) {
 	w := commands.NewWriter(b.store, "main", commands.Options{})
 	defer w.Close()
 	r := &run{o: b.o}
-	row := b.plan().Rows[0]
+	row := *rowsOf(b.plan())[0]
 	_, err := w.Do(t.Context(), r.request("k", &row, commands.SetRowAside{Row: "k", Reason: strings.Repeat("ä", 10_000)}))
 	require.NoError(t, err)
 	require.Less(t, len(b.notes()[0]), 1100)
@@ -206,8 +206,8 @@ func TestTheBodyOfARowIsItsCommand(t *testing.T) {
 	b := week(t)
 	plan := b.plan()
 	kinds := map[string]bool{}
-	for i := range plan.Rows {
-		rich := (&run{botCapital: dec("5")}).commandOf(&plan.Rows[i])
+	for _, row := range rowsOf(plan) {
+		rich := (&run{botCapital: dec("5")}).commandOf(row)
 		if rich == nil {
 			continue
 		}
@@ -236,7 +236,7 @@ func TestRedeemsThatDoNotFit(t *testing.T) {
 		at(5)+",redeem,fits,,,10,,10,x\n"+
 		at(6)+",redeem,short,,,1,,1,x\n")
 	_, err := b.run(t.Context())
-	requireRow(t, err, domain.CodeInvalid, "f0.csv:7: market is held short (-1): nothing is held long")
+	requireRow(t, err, domain.CodeInvalid, "f0.csv:7:29: market is held short (-1): nothing is held long")
 	b = newBench(t, mustRead(t, b.paths[0]))
 	b.o.SetAside = skip
 	s := b.must()

@@ -187,13 +187,14 @@ func ofState(s *portfolio.State) []prometheus.Metric {
 	}
 	out = append(out, ofCustody(s)...)
 	for _, key := range s.BreakerKeys() {
-		at := s.Breaker(key).Status
+		b := s.ReadBreaker(key)
 		out = append(out,
-			metric(value, s.BreakerValue(key).Float(), p, key.Bot, key.Breaker),
-			metric(limit, risk.LimitOf(&s.Policy, key.Breaker).Float(), p, key.Bot, key.Breaker),
-			metric(tripped, truth(at == risk.Tripped), p, key.Bot, key.Breaker),
-			metric(warned, truth(at == risk.Warned), p, key.Bot, key.Breaker),
+			metric(tripped, truth(b.Status == risk.Tripped), p, key.Bot, key.Breaker),
+			metric(warned, truth(b.Status == risk.Warned), p, key.Bot, key.Breaker),
 		)
+		if b.On { // a limit of 0 would read as one that is always reached
+			out = append(out, metric(value, b.Value.Float(), p, key.Bot, key.Breaker), metric(limit, b.Limit.Float(), p, key.Bot, key.Breaker))
+		}
 	}
 	return out
 }

@@ -4,7 +4,9 @@
 // fields in their exact spelling, none twice, none that is required missing or
 // null, valid UTF-8, nothing behind it. It refuses everything else with an
 // error that names the field or the byte, and never the value: what was pasted
-// into the wrong field may be a secret.
+// into the wrong field may be a secret. The name of an unknown field is repeated
+// only where it can be nothing else than a name, and the field that was probably
+// meant is named beside it.
 package strict
 
 import (
@@ -148,7 +150,7 @@ func (s *shape) walkObject(dec *jsontext.Decoder, path string) error {
 		name := token.String()
 		f, known := s.fields[name]
 		if !known {
-			return domain.Invalid(orBody(path), "has a field near byte %d that this request does not know; %s", at, s.guess(name))
+			return s.unknown(path, name, at)
 		}
 		if dec.PeekKind() != 'n' { // null is as good as not there
 			seen[name] = true
@@ -212,17 +214,6 @@ func (s *shape) complete(seen map[string]bool, path string) error {
 		return nil
 	}
 	return domain.Invalid(join(path, missing), "is missing")
-}
-
-// guess says which field may have been meant. The unknown name itself is not
-// repeated: it came from outside.
-func (s *shape) guess(name string) string {
-	for known := range s.fields {
-		if strings.EqualFold(known, name) {
-			return "did you mean " + known + "? Names are spelt exactly"
-		}
-	}
-	return "see /openapi.json for those it has"
 }
 
 func join(path, name string) string {

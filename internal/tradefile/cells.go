@@ -1,6 +1,7 @@
 package tradefile
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -21,8 +22,16 @@ type cells struct {
 	known  map[string]string // texts that passed domain.CheckText
 
 	refused bool
+	tooFine bool // refused only because --round was not given
 	column  column
 	reason  string
+	rounded int // numbers of the row
+}
+
+// read reads one row.
+func (c *cells) read(row []cell) Row {
+	c.row, c.refused, c.tooFine, c.rounded = row, false, false, 0
+	return c.format.read(c)
 }
 
 // refuse ends the row. The reason goes behind "field: " and shows cells through
@@ -114,17 +123,20 @@ func (c *cells) kind() domain.MarketKind {
 	return domain.MarketKind(c.oneOf(colKind, string(domain.KindOutcome), string(domain.KindSpot), string(domain.KindPerp)))
 }
 
-// decimal goes through the domain's own parser: what it takes exactly is what a
-// ledger can hold.
+// decimal is a number that a ledger can hold.
 func (c *cells) decimal(col column) domain.Decimal {
 	s := string(c.raw(col))
-	d, err := domain.ParseDecimal(s)
+	d, rounded, err := parseNumber(s, c.opt.Round)
 	switch {
 	case err == nil:
 	case s == "":
 		c.refuse(col, "%v", err)
 	default:
+		c.tooFine = c.tooFine || !c.refused && errors.Is(err, errTooFine)
 		c.refuse(col, "%s %v", shown(s), err)
+	}
+	if rounded {
+		c.rounded++
 	}
 	return d
 }

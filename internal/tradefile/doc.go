@@ -4,7 +4,8 @@
 // It owns the formats: their columns, how a file is recognised, what each cell
 // may hold, and the identity of a row. It refuses everything it cannot read
 // exactly, with file, line, column, field and reason: no floats, no guessed time
-// zones, no repaired cells, no trimmed names. It writes nothing and knows no
+// zones, no repaired cells, no trimmed names; it rounds a number only where
+// [Options.Round] says so, and counts it. It writes nothing and knows no
 // store, no portfolio and no command: whether a row is new, or contradicts what
 // is recorded, is decided by its reader.
 //
@@ -15,6 +16,11 @@
 // first line names the columns, in any order; the set of names tells the format.
 // Limits: 2 GiB per file unpacked, 5 million rows and 1 million bad rows per
 // run, 64 KiB per row, 1 KB per cell.
+//
+// # Memory
+//
+// A run keeps the text of its files and 32 bytes for each row. [Read] checks every
+// row; [Plan.All] reads them again, from the same bytes.
 //
 // # Order
 //

@@ -18,6 +18,8 @@ type BadRow struct {
 	Field  string // the column's name; empty when the row as a whole is wrong
 	Reason string // shows at most a short, escaped part of the cell
 	Raw    []byte // the row's bytes without the line end, for the --skip-bad file
+	// TooFine: the row can be read with Options.Round.
+	TooFine bool
 }
 
 func (b *BadRow) Error() string {
@@ -25,7 +27,11 @@ func (b *BadRow) Error() string {
 	if b.Field != "" {
 		field = b.Field + ": "
 	}
-	return fmt.Sprintf("%s:%d:%d: %s%s; fix the row or pass --skip-bad FILE", b.File, b.Line, b.Column, field, b.Reason)
+	remedy := "fix the row or pass --skip-bad FILE"
+	if b.TooFine {
+		remedy = "pass --round to round such numbers, half to even"
+	}
+	return fmt.Sprintf("%s:%d:%d: %s%s; %s", b.File, b.Line, b.Column, field, b.Reason, remedy)
 }
 
 // Unwrap gives the error its code, [domain.CodeInvalid].

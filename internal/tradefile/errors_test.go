@@ -45,11 +45,10 @@ var badRowTests = []struct{ name, header, row, want string }{
 	{"side in capitals", fillsHeader, at + "a,m,Yes,BUY,1,0.5,0,T1", `f1.csv:2:30: side: "BUY" is not buy or sell`},
 	{"quantity 0", fillsHeader, at + "a,m,Yes,buy,0.00,0.5,0,T1", `f1.csv:2:34: quantity: "0.00" is not above 0`},
 	{"quantity below 0", fillsHeader, at + "a,m,Yes,buy,-1,0.5,0,T1", `f1.csv:2:34: quantity: "-1" is not above 0`},
-	{"no price", fillsHeader, at + "a,m,Yes,buy,1,,0,T1", `f1.csv:2:36: price: is empty; write a plain number such as 12.5`},
-	{"exponent", fillsHeader, at + "a,m,Yes,buy,1,5e-1,0,T1", `f1.csv:2:36: price: "5e-1" is not a plain decimal number such as -12.5 (no exponent, no spaces, no thousands separators)`},
-	{"decimal comma", fillsHeader, at + `a,m,Yes,buy,1,"0,5",0,T1`, `f1.csv:2:36: price: "0,5" is not a plain decimal number such as -12.5 (no exponent, no spaces, no thousands separators)`},
-	{"not a number", fillsHeader, at + "a,m,Yes,buy,1,NaN,0,T1", `f1.csv:2:36: price: "NaN" is not a plain decimal number such as -12.5 (no exponent, no spaces, no thousands separators)`},
-	{"19 decimals", fillsHeader, at + "a,m,Yes,buy,1,0.1234567890123456789,0,T1", `f1.csv:2:36: price: "0.1234567890123456789" has more than 18 decimals`},
+	{"no price", fillsHeader, at + "a,m,Yes,buy,1,,0,T1", `f1.csv:2:36: price: is empty; write a number such as 12.5`},
+	{"exponent", fillsHeader, at + "a,m,Yes,buy,1,5e,0,T1", `f1.csv:2:36: price: "5e" is not a number such as -12.5 or 1.5e-7 (a point for decimals, no spaces, no thousands separators)`},
+	{"decimal comma", fillsHeader, at + `a,m,Yes,buy,1,"0,5",0,T1`, `f1.csv:2:36: price: "0,5" is not a number such as -12.5 or 1.5e-7 (a point for decimals, no spaces, no thousands separators)`},
+	{"not a number", fillsHeader, at + "a,m,Yes,buy,1,NaN,0,T1", `f1.csv:2:36: price: "NaN" is not a number such as -12.5 or 1.5e-7 (a point for decimals, no spaces, no thousands separators)`},
 	{"too large", fillsHeader, at + "a,m,Yes,buy,1000000000000000,0.5,0,T1", `f1.csv:2:34: quantity: "1000000000000000" is not below 10^15 in absolute value`},
 	{"price below 0", fillsHeader, at + "a,m,Yes,buy,1,-0.5,0,T1", `f1.csv:2:36: price: "-0.5" is below 0`},
 	{"price above 1", fillsHeader, at + "a,m,Yes,buy,1,1.01,0,T1", `f1.csv:2:36: price: "1.01" is above 1 in an outcome market (spot and perp markets need a column kind)`},
@@ -75,7 +74,7 @@ var badRowTests = []struct{ name, header, row, want string }{
 	{"settlement above 1", settleHeader, at + ",m,Yes,1.5", `f1.csv:2:29: payout: "1.5" is above 1`},
 	{"settlement below 0", settleHeader, at + ",m,Yes,-1", `f1.csv:2:29: payout: "-1" is below 0`},
 	{"settlement of a bad bot", settleHeader, at + "ä,m,Yes,1", `f1.csv:2:22: bot: may hold only letters, digits and . _ -`},
-	{"trade without result", "time,bot,market,pnl,fee,trade_id\n", at + "a,m,,0,T1", `f1.csv:2:26: pnl: is empty; write a plain number such as 12.5`},
+	{"trade without result", "time,bot,market,pnl,fee,trade_id\n", at + "a,m,,0,T1", `f1.csv:2:26: pnl: is empty; write a number such as 12.5`},
 
 	{"wallet kind", walletHeader, at + "split,m,Yes,buy,1,0.5,-0.5,x", `f1.csv:2:22: kind: "split" is not trade or redeem or rebate`},
 	{"buy that brings cash", walletHeader, at + "trade,m,Yes,buy,1,0.5,0.5,x", `f1.csv:2:44: cash: "0.5" is above 0, but a buy pays`},
@@ -90,7 +89,7 @@ var badRowTests = []struct{ name, header, row, want string }{
 	{"rebate that costs", walletHeader, at + "rebate,,,,,,-1,x", `f1.csv:2:34: cash: "-1" is below 0; a rebate brings cash`},
 
 	{"order that is no fill", botFillsHeader, at + "x#1,x,a,m,1,buy,0.999,5,CANCELLED", `f1.csv:2:46: status: "CANCELLED" is not PARTIAL or FILLED`},
-	{"resolution without pnl", resolutionsHeader, at + "m,1,1,", `f1.csv:2:28: net_pnl_reported: is empty; write a plain number such as 12.5`},
+	{"resolution without pnl", resolutionsHeader, at + "m,1,1,", `f1.csv:2:28: net_pnl_reported: is empty; write a number such as 12.5`},
 	{"tape time", tapeHeader, "1770000000.457,m,t,Up,buy,0.5,1", `f1.csv:2:1: time_ms: "1770000000.457" is not a whole number of milliseconds since 1970`},
 	{"tape time in nanoseconds", tapeHeader, "1770000000457000000,m,t,Up,buy,0.5,1", `f1.csv:2:1: time_ms: "1770000000457000000" is not in the years 1970 to 2261`},
 }
@@ -112,10 +111,35 @@ func TestBadRowSaysWhereAndWhy(t *testing.T) {
 			}
 			// Kept instead, it leaves the rest of the file readable.
 			kept := mustRead(t, Options{KeepBad: true}, tt.header+tt.row+"\n"+tt.row)
-			if len(kept.Bad) != 2 || len(kept.Rows) != 0 || kept.Files[0].Bad != 2 || kept.Bad[0].Error() != err.Error() {
+			if len(kept.Bad) != 2 || len(kept.rows()) != 0 || kept.Files[0].Bad != 2 || kept.Bad[0].Error() != err.Error() {
 				t.Errorf("kept %+v", kept)
 			}
 		})
+	}
+}
+
+// "the message names --round and not --skip-bad"
+func TestWhatIsTooFineIsToBeRounded(t *testing.T) {
+	const header, row = fillsHeader, at + "a,m,Yes,buy,1,0.1234567890123456785,1e-19,T1"
+	_, err := readText(t, Options{}, header+row)
+	want := `f1.csv:2:36: price: "0.1234567890123456785" has more than 18 decimals; pass --round to round such numbers, half to even`
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	var bad *BadRow
+	if !errors.As(err, &bad) || !bad.TooFine {
+		t.Errorf("%v is not to be mended by rounding", err)
+	}
+	// A row that is refused for something else is not said to be mended by rounding,
+	// and what was rounded in it does not count.
+	p := mustRead(t, Options{Round: true, KeepBad: true}, header+row+"\n"+at+"a,m,Yes,hold,1,0.1234567890123456785,0,T2\n"+
+		at+"a,m,Yes,buy,1,0.5,0.1000000000000000000000,T3\n")
+	rows := p.rows()
+	if p.Rounded != 2 || len(rows) != 2 || p.Bad[0].TooFine || rows[0].Fill.Price.String() != "0.123456789012345678" || !rows[0].Fill.Fee.IsZero() {
+		t.Errorf("%d rounded, got\n%s", p.Rounded, dump(p))
+	}
+	if rows = p.rows(); p.Rounded != 2 || len(rows) != 2 {
+		t.Error("a second look counts again")
 	}
 }
 
@@ -130,6 +154,9 @@ func TestFileThatCannotBeUsedSaysWhy(t *testing.T) {
 		{"empty", []string{""}, "f1.csv: is empty; it needs at least a header line" + known},
 		{"only a byte order mark and blanks", []string{"\ufeff\r\n \n"}, "f1.csv: is empty; it needs at least a header line" + known},
 		{"UTF-16", []string{"\xff\xfet\x00i\x00"}, "f1.csv: is UTF-16 text; save it as UTF-8"},
+		{"SQLite", []string{"SQLite format 3\x00\x10\x00"}, "f1.csv: is a SQLite database, and CSV is wanted; export the trades from it, such as with sqlite3 -header -csv" + known},
+		{"JSON", []string{" \n[{\"id\": 1}]"}, "f1.csv: is JSON, and CSV is wanted; export the trades as CSV" + known},
+		{"JSON, packed", []string{zipped(t, "{}")}, "f1.csv: is JSON, and CSV is wanted; export the trades as CSV" + known},
 		{"spreadsheet", []string{"PK\x03\x04..."}, "f1.csv: is a spreadsheet or zip archive; save it as CSV"},
 		{"binary", []string{"\x00\x01\x02"}, "f1.csv:1:1: the header cannot be read: is not UTF-8 text, or holds a NUL byte"},
 		{"header without end of quote", []string{"time,\"bot\nx"}, "f1.csv:1:6: the header cannot be read: the quote that opens here is not closed"},

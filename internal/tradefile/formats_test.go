@@ -65,8 +65,7 @@ func dump(p *Plan) string {
 		fmt.Fprintf(&b, "%s: %s, %d rows, %d bad\n", filepath.Base(f.Path), f.Format, f.Rows, f.Bad)
 	}
 	fmt.Fprintf(&b, "bots: %s\n", strings.Join(p.Bots, " "))
-	for i := range p.Rows {
-		r := &p.Rows[i]
+	for _, r := range p.rows() {
 		fmt.Fprintf(&b, "%d %s %s\n  %s\n", r.Line, r.Time.Format(time.RFC3339Nano), dumpFact(r), r.Key)
 	}
 	return b.String()
@@ -133,6 +132,9 @@ func mustRead(t *testing.T, opt Options, files ...string) *Plan {
 	return p
 }
 
+// rows are all rows of a plan.
+func (p *Plan) rows() []*Row { return slices.Collect(p.All()) }
+
 const (
 	fillsHeader  = "time,bot,market,outcome,side,quantity,price,fee,trade_id\n"
 	walletHeader = "time,kind,market,outcome,side,quantity,price,cash,tx\n"
@@ -142,7 +144,7 @@ const (
 
 func TestOddButReadable(t *testing.T) {
 	const row = "2026-02-01T10:00:00Z,a,m,Yes,buy,1,0.5,0,T1"
-	want := mustRead(t, Options{}, fillsHeader+row+"\n").Rows[0].Key
+	want := mustRead(t, Options{}, fillsHeader+row+"\n").rows()[0].Key
 	tests := map[string]struct {
 		text string
 		line int
@@ -162,7 +164,7 @@ func TestOddButReadable(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			p := mustRead(t, Options{}, tt.text)
-			if len(p.Rows) != 1 || p.Rows[0].Key != want || p.Rows[0].Line != tt.line {
+			if len(p.rows()) != 1 || p.rows()[0].Key != want || p.rows()[0].Line != tt.line {
 				t.Errorf("got\n%s\nwant one row of line %d with key %s", dump(p), tt.line, want)
 			}
 		})
@@ -174,8 +176,8 @@ func TestLinesAreCountedThroughQuotedLineEnds(t *testing.T) {
 		"2026-02-01T09:00:00Z,rebate,,,,,,1,\"a\nb\r\nc\"\n"+
 		"2026-02-01T09:00:01Z,rebate,,,,,,1,ok\n"+
 		"2026-02-01T09:00:02Z,rebate,,,,,,1,\"a\n\"\"b\",too many\n")
-	if len(p.Rows) != 1 || p.Rows[0].Line != 5 {
-		t.Errorf("rows: %+v; want one, of line 5", p.Rows)
+	if len(p.rows()) != 1 || p.rows()[0].Line != 5 {
+		t.Errorf("rows: %+v; want one, of line 5", p.rows())
 	}
 	if len(p.Bad) != 2 || p.Bad[0].Line != 2 || p.Bad[0].Column != 36 || p.Bad[1].Line != 7 || p.Bad[1].Column != 6 {
 		t.Errorf("bad rows: %+v; want 2:36 and, for the field too many, 7:6", p.Bad)
@@ -187,7 +189,7 @@ func TestLinesAreCountedThroughQuotedLineEnds(t *testing.T) {
 
 func TestHeaderAloneIsNoRows(t *testing.T) {
 	p := mustRead(t, Options{}, fillsHeader, strings.TrimSuffix(settleHeader, "\n"))
-	if len(p.Rows) != 0 || len(p.Files) != 2 || p.Files[1].Format != "settlements" {
+	if len(p.rows()) != 0 || len(p.Files) != 2 || p.Files[1].Format != "settlements" {
 		t.Errorf("got %+v", p)
 	}
 }
@@ -206,19 +208,19 @@ func TestKeysAreMadeAsDocumented(t *testing.T) {
 	rebateSum := sha256.Sum256([]byte(rebate))
 	tests := map[string]struct{ got, want string }{
 		"fill": {
-			mustRead(t, Options{}, "venue,notional,kind,"+fillsHeader+"v,,,2026-02-01T11:00:00.50+01:00,a,m,Yes,buy,1.0,0.50,0,T1").Rows[0].Key,
+			mustRead(t, Options{}, "venue,notional,kind,"+fillsHeader+"v,,,2026-02-01T11:00:00.50+01:00,a,m,Yes,buy,1.0,0.50,0,T1").rows()[0].Key,
 			"fill/" + hash("fill", "a", "v", "T1", "2026-02-01T10:00:00.5Z", "m", "Yes", "", "buy", "1", "0.5", "", "0"),
 		},
 		"fill with notional": {
-			mustRead(t, Options{}, "venue,notional,kind,"+fillsHeader+",0.510,outcome,2026-02-01T10:00:00Z,a,m,Yes,sell,1,0.5,0.1,T1").Rows[0].Key,
+			mustRead(t, Options{}, "venue,notional,kind,"+fillsHeader+",0.510,outcome,2026-02-01T10:00:00Z,a,m,Yes,sell,1,0.5,0.1,T1").rows()[0].Key,
 			"fill/" + hash("fill", "a", "", "T1", "2026-02-01T10:00:00Z", "m", "Yes", "outcome", "sell", "1", "0.5", "0.51", "0.1"),
 		},
 		"trade": {
-			mustRead(t, Options{}, "time,bot,market,pnl,fee,trade_id\n2026-02-01T10:00:00Z,a,m,-2.50,0.1,T1").Rows[0].Key,
+			mustRead(t, Options{}, "time,bot,market,pnl,fee,trade_id\n2026-02-01T10:00:00Z,a,m,-2.50,0.1,T1").rows()[0].Key,
 			"trade/" + hash("trade", "a", "", "T1", "2026-02-01T10:00:00Z", "m", "-2.5", "0.1"),
 		},
 		"wallet": {
-			mustRead(t, Options{Bot: "w"}, walletHeader+rebate+"\r\n"+rebate).Rows[1].Key,
+			mustRead(t, Options{Bot: "w"}, walletHeader+rebate+"\r\n"+rebate).rows()[1].Key,
 			"wallet/w/" + hex.EncodeToString(rebateSum[:]) + "#2",
 		},
 	}
@@ -234,11 +236,11 @@ func TestKeyDependsOnEveryField(t *testing.T) {
 	const header = "kind,venue,notional,time,bot,market,outcome,side,quantity,price,fee,trade_id\n"
 	base := strings.Split("outcome,v,0.5,2026-02-01T10:00:00Z,a,m,Yes,buy,1,0.5,0,T1", ",")
 	other := strings.Split("spot,w,0.6,2026-02-01T10:00:01Z,b,n,No,sell,2,0.6,1,T2", ",")
-	keys := map[string]bool{mustRead(t, Options{}, header+strings.Join(base, ",")).Rows[0].Key: true}
+	keys := map[string]bool{mustRead(t, Options{}, header+strings.Join(base, ",")).rows()[0].Key: true}
 	for i := range base {
 		row := slices.Clone(base)
 		row[i] = other[i]
-		keys[mustRead(t, Options{}, header+strings.Join(row, ",")).Rows[0].Key] = true
+		keys[mustRead(t, Options{}, header+strings.Join(row, ",")).rows()[0].Key] = true
 	}
 	if len(keys) != len(base)+1 {
 		t.Errorf("%d keys of %d rows that differ in one field", len(keys), len(base)+1)
@@ -249,7 +251,7 @@ func TestOneFillHasOneKeyInEveryFormat(t *testing.T) {
 	bot := mustRead(t, Options{}, "time,venue_trade_id,order_id,strategy,market,token_id,side,price,quantity,status\n"+
 		"2026-02-01T10:00:00Z,T1,o,a,m,77,buy,0.5,1,FILLED")
 	plain := mustRead(t, Options{}, "kind,"+fillsHeader+"outcome,2026-02-01T10:00:00Z,a,m,77,buy,1,0.5,0,T1")
-	if bot.Rows[0].Key != plain.Rows[0].Key {
-		t.Errorf("keys %s and %s", bot.Rows[0].Key, plain.Rows[0].Key)
+	if bot.rows()[0].Key != plain.rows()[0].Key {
+		t.Errorf("keys %s and %s", bot.rows()[0].Key, plain.rows()[0].Key)
 	}
 }

@@ -65,9 +65,9 @@ func checkRefusal(t *testing.T, err error) {
 func checkPlan(t *testing.T, p *Plan) {
 	t.Helper()
 	numbered := make(map[string]bool)
-	for i := range p.Rows {
-		row := &p.Rows[i]
-		if i > 0 && row.Time.Before(p.Rows[i-1].Time) {
+	rows := p.rows()
+	for i, row := range rows {
+		if i > 0 && row.Time.Before(rows[i-1].Time) {
 			t.Errorf("row %d is earlier than the one before", i)
 		}
 		facts := 0
@@ -86,7 +86,7 @@ func checkPlan(t *testing.T, p *Plan) {
 			numbered[row.Key] = true
 		}
 	}
-	if f := p.Files[0]; f.Rows != len(p.Rows) || f.Bad != len(p.Bad) {
-		t.Errorf("summary %+v of %d rows and %d bad", f, len(p.Rows), len(p.Bad))
+	if f := p.Files[0]; f.Rows != len(rows) || f.Bad != len(p.Bad) {
+		t.Errorf("summary %+v of %d rows and %d bad", f, len(rows), len(p.Bad))
 	}
 }

@@ -11,16 +11,17 @@ const (
 	tooFine  = "is finer than nanoseconds"
 )
 
-// parseTime reads an RFC 3339 time, or says what is wrong with it. The form is
-// checked here because the time package takes more than RFC 3339 has: a comma
-// for the point, an hour of one digit, an offset of 24 hours, and decimals
-// beyond the ninth, which it drops.
+// parseTime reads an RFC 3339 time, or says what is wrong with it. A space may stand for
+// the T, and t and z for T and Z, as RFC 3339 allows. The form is checked here because
+// the time package takes more than RFC 3339 has: a comma for the point, an hour of one
+// digit, an offset of 24 hours, and decimals beyond the ninth, which it drops.
 func parseTime(s string) (t time.Time, reason string) {
-	zone, ok := cutForm(s, "0000-00-00T00:00:00")
+	day, ok := cutForm(s, "0000-00-00")
+	if !ok || day == "" || !strings.Contains("Tt ", day[:1]) {
+		return t, notATime
+	}
+	zone, ok := cutForm(day[1:], "00:00:00")
 	if !ok {
-		if rest, spaced := cutForm(s, "0000-00-00 00:00:00"); spaced && strings.Trim(rest, ".0123456789") == "" {
-			return t, noZone
-		}
 		return t, notATime
 	}
 	if fraction, ok := strings.CutPrefix(zone, "."); ok {
@@ -38,7 +39,7 @@ func parseTime(s string) (t time.Time, reason string) {
 	if !isZone(zone) {
 		return t, notATime
 	}
-	t, err := time.Parse(time.RFC3339Nano, s)
+	t, err := time.Parse(time.RFC3339Nano, s[:len(s)-len(day)]+"T"+strings.ToUpper(day[1:]))
 	if err != nil {
 		return t, notATime
 	}
@@ -60,7 +61,7 @@ func cutForm(s, form string) (rest string, ok bool) {
 }
 
 func isZone(s string) bool {
-	if s == "Z" {
+	if s == "Z" || s == "z" {
 		return true
 	}
 	for _, form := range []string{"+00:00", "-00:00"} {

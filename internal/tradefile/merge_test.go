@@ -1,12 +1,12 @@
 package tradefile
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 )
@@ -16,16 +16,16 @@ import (
 func TestMergeIsStable(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		seconds := rapid.SliceOfN(rapid.SliceOfN(rapid.IntRange(0, 5), 0, 12), 1, 4).Draw(t, "seconds per file")
-		var rows []Row
+		var places []place
 		for f, file := range seconds {
 			for i, s := range file {
-				rows = append(rows, Row{File: strconv.Itoa(f), Line: i, Time: time.Unix(int64(s), 0).UTC()})
+				places = append(places, place{file: uint32(f), offset: uint32(i), nanos: int64(s)})
 			}
 		}
-		want := slices.Clone(rows)
-		slices.SortStableFunc(want, func(a, b Row) int { return a.Time.Compare(b.Time) })
-		if got := merge(rows); !slices.Equal(got, want) {
-			t.Fatalf("got %v, want %v", got, want)
+		want := slices.Clone(places)
+		slices.SortStableFunc(want, func(a, b place) int { return cmp.Compare(a.nanos, b.nanos) })
+		if merge(places); !slices.Equal(places, want) {
+			t.Fatalf("got %v, want %v", places, want)
 		}
 	})
 }
@@ -38,7 +38,7 @@ func TestFilesAreMergedByTimeThenFileThenRow(t *testing.T) {
 		settleHeader+row(2, "a1")+row(1, "a2")+row(2, "a3"),
 		settleHeader+row(2, "b1")+row(0, "b2")+row(1, "b3"))
 	var got []string
-	for _, r := range p.Rows {
+	for _, r := range p.rows() {
 		got = append(got, r.Settlement.Market)
 	}
 	if want := "b2 a2 b3 a1 a3 b1"; strings.Join(got, " ") != want {
@@ -61,7 +61,7 @@ func TestOccurrencesCountOverAllFilesOfTheRun(t *testing.T) {
 	const twice = "2026-02-01T10:00:00Z,trade,m,Yes,buy,1,0.5,-0.5,\n"
 	p := mustRead(t, Options{}, walletHeader+twice+twice, walletHeader+twice)
 	ids := make(map[string]bool)
-	for i, r := range p.Rows {
+	for i, r := range p.rows() {
 		occurrence := "#" + strconv.Itoa(i+1)
 		if !strings.HasSuffix(r.Key, occurrence) || !strings.HasSuffix(r.Fill.TradeID, occurrence) {
 			t.Errorf("row %d: key %s, trade id %s; want both to end in %s", i, r.Key, r.Fill.TradeID, occurrence)
@@ -76,9 +76,9 @@ func TestOccurrencesCountOverAllFilesOfTheRun(t *testing.T) {
 	}
 	// Which file is named first, and what it is called, changes no key.
 	again := mustRead(t, Options{}, walletHeader+twice, walletHeader+twice+twice)
-	for i, r := range again.Rows {
-		if r.Key != p.Rows[i].Key {
-			t.Errorf("row %d: key %s in another order of files, %s before", i, r.Key, p.Rows[i].Key)
+	for i, r := range again.rows() {
+		if r.Key != p.rows()[i].Key {
+			t.Errorf("row %d: key %s in another order of files, %s before", i, r.Key, p.rows()[i].Key)
 		}
 	}
 }
@@ -90,7 +90,7 @@ func TestBadRowsKeepTheNumbersOfTheOthers(t *testing.T) {
 		"1770000000457,m1,t1,Up,buy,0.97,1.03\n"+
 		"1770000000458,m1,t1,Up,buy,1.97,1.03\n"+
 		"1770000000459,m1,t1,Up,buy,0.97,1.03\n")
-	if len(p.Rows) != 2 || p.Rows[1].Fill.TradeID != "3" || p.Rows[1].Fill.Bot != "bot3" {
+	if len(p.rows()) != 2 || p.rows()[1].Fill.TradeID != "3" || p.rows()[1].Fill.Bot != "bot3" {
 		t.Errorf("got\n%s\nwant trade ids 1 and 3", dump(p))
 	}
 	if f := p.Files[0]; f.Rows != 2 || f.Bad != 1 {

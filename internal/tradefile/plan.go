@@ -3,6 +3,8 @@ package tradefile
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"iter"
 	"slices"
 	"strconv"
 	"time"
@@ -18,14 +20,39 @@ type Options struct {
 	Bot      string // --bot: owner of wallet rows and of --as-trades; empty is [DefaultBot]
 	AsTrades bool   // --as-trades: resolutions are closed trades at net_pnl_reported
 	KeepBad  bool   // --skip-bad: collect bad rows instead of stopping at the first
+	Round    bool   // --round: round numbers that are finer than a ledger keeps
 }
 
-// Plan is everything the files say, in the order in which it happened.
+// Plan is everything the files say, in the order in which it happened. It keeps the
+// text of the files and where in it each row stands, not the rows: those take seven
+// times the room.
 type Plan struct {
-	Rows  []Row         // by time; ties by order of files, then of rows
-	Bad   []BadRow      // with Options.KeepBad: in order of files, then of rows
-	Bots  []string      // in order of first appearance in Rows
-	Files []FileSummary // in the order given
+	Bad     []BadRow      // with Options.KeepBad: in order of files, then of rows
+	Bots    []string      // in order of first appearance in the rows
+	Files   []FileSummary // in the order given
+	Rounded int           // numbers that Options.Round rounded
+
+	files  []*file
+	places []place // by time; ties by order of files, then of rows
+}
+
+// Len is how many rows there are.
+func (p *Plan) Len() int { return len(p.places) }
+
+// All returns the rows by time; ties by order of files, then of rows. Each is read again
+// from the text that Read has checked, which nobody can change meanwhile. The rows are for
+// one goroutine.
+func (p *Plan) All() iter.Seq[*Row] {
+	return func(yield func(*Row) bool) {
+		var n occurrences
+		for _, at := range p.places {
+			row := p.files[at.file].rowAt(at)
+			n.number(row)
+			if !yield(row) {
+				return
+			}
+		}
+	}
 }
 
 // FileSummary says what one file was taken for and how much of it was read.
@@ -48,6 +75,9 @@ type Row struct {
 	Trade      *Trade
 	Redeem     *Redeem
 	Rebate     *Rebate
+
+	file *file
+	at   place
 }
 
 // Fill is an order filled, wholly or in part.
@@ -138,74 +168,81 @@ func Read(ctx context.Context, paths []string, opt Options, progress func(doneBy
 			return nil, err
 		}
 	}
-	return r.plan(), nil
+	p := r.plan()
+	if len(p.places)+len(p.Bad) == 0 {
+		f := p.Files[0]
+		return nil, unusable(f.Path, "has a header (%s) and no row below it; there is nothing to import", f.Format)
+	}
+	return p, nil
 }
 
 // plan merges what was read. The reader is spent afterwards.
 func (r *reader) plan() *Plan {
-	rows := merge(r.rows)
-	number(rows)
-	return &Plan{Rows: rows, Bad: r.bad, Bots: botsOf(rows), Files: r.files}
+	merge(r.places)
+	return &Plan{Bad: r.bad, Bots: r.botsInOrder(), Files: r.summaries, Rounded: r.rounded, files: r.files, places: r.places}
 }
 
-// merge sorts rows by time, stably. Rows are large and mostly in order already,
-// so places are sorted instead of rows, and only where there is something to do.
-func merge(rows []Row) []Row {
-	byTime := func(a, b Row) int { return a.Time.Compare(b.Time) }
-	if slices.IsSortedFunc(rows, byTime) {
-		return rows
-	}
-	type place struct {
-		nanos int64
-		index int
-	}
-	places := make([]place, len(rows))
-	for i := range rows {
-		places[i] = place{rows[i].Time.UnixNano(), i} // cells.inRange keeps times inside int64
-	}
-	slices.SortFunc(places, func(a, b place) int {
-		return cmp.Or(cmp.Compare(a.nanos, b.nanos), cmp.Compare(a.index, b.index))
-	})
-	merged := make([]Row, len(rows))
-	for i, p := range places {
-		merged[i] = rows[p.index]
-	}
-	return merged
+// place is where a row stands: all that is kept of it between checking and booking.
+type place struct {
+	nanos  int64  // its time; cells.inRange keeps it inside int64
+	file   uint32 // in the order given
+	offset uint32 // of its first byte; limits.bytes is 2^31
+	line   uint32
+	number uint32 // in its file, from 1; bad rows count
+	bot    uint32 // in reader.bots, from 1; 0 for none
 }
 
-// number completes the identity of rows without an id. It needs the merged
-// order, because an occurrence number counts over all files of a run.
-func number(rows []Row) {
-	seen := make(map[string]int)
-	for i := range rows {
-		row := &rows[i]
-		if row.hasID() {
-			continue
-		}
-		text := row.Key
-		seen[text]++
-		occurrence := "#" + strconv.Itoa(seen[text])
-		row.Key = text + occurrence
-		id := text[len(text)-hashDigits:][:idDigits] + occurrence
-		switch {
-		case row.Fill != nil:
-			row.Fill.TradeID = id
-		case row.Trade != nil:
-			row.Trade.TradeID = id
-		}
+// merge sorts rows by time; ties by order of files, then of rows.
+func merge(places []place) {
+	byTime := func(a, b place) int {
+		return cmp.Or(cmp.Compare(a.nanos, b.nanos), cmp.Compare(a.file, b.file), cmp.Compare(a.offset, b.offset))
+	}
+	if !slices.IsSortedFunc(places, byTime) {
+		slices.SortFunc(places, byTime)
 	}
 }
 
-// botsOf includes bots that only a settlement names: its command would be refused
+// occurrences completes the identity of rows without an id. It needs the merged order,
+// because an occurrence number counts over all files of a run.
+type occurrences struct {
+	seen map[digest]uint32
+}
+
+// digest stands for a longer text where there are millions of them.
+type digest [sha256.Size / 2]byte
+
+func (o *occurrences) number(row *Row) {
+	if row.hasID() {
+		return
+	}
+	if o.seen == nil {
+		o.seen = make(map[digest]uint32)
+	}
+	text := row.Key
+	sum := sha256.Sum256([]byte(text))
+	short := digest(sum[:])
+	o.seen[short]++
+	occurrence := "#" + strconv.FormatUint(uint64(o.seen[short]), 10)
+	row.Key = text + occurrence
+	id := text[len(text)-hashDigits:][:idDigits] + occurrence
+	switch {
+	case row.Fill != nil:
+		row.Fill.TradeID = id
+	case row.Trade != nil:
+		row.Trade.TradeID = id
+	}
+}
+
+// botsInOrder includes bots that only a settlement names: its command would be refused
 // for a bot nobody registered.
-func botsOf(rows []Row) []string {
+func (r *reader) botsInOrder() []string {
 	var bots []string
-	seen := make(map[string]bool)
-	for i := range rows {
-		bot := rows[i].bot()
-		if bot != "" && !seen[bot] {
-			seen[bot] = true
-			bots = append(bots, bot)
+	seen := make([]bool, 1+len(r.bots))
+	seen[0] = true // no bot
+	for _, at := range r.places {
+		if !seen[at.bot] {
+			seen[at.bot] = true
+			bots = append(bots, r.botNames[at.bot-1])
 		}
 	}
 	return bots

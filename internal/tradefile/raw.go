@@ -1,24 +1,13 @@
 package tradefile
 
-import "bytes"
+// What can be said of a row that was read well and is refused later.
 
-// RawRows returns the rows of a file as they stand there, without the line end,
-// by the line they begin in: for rows that were read well and are refused later.
-func RawRows(path string) (map[int]string, error) {
-	stored, err := load(path, defaultLimits.bytes)
-	if err != nil {
-		return nil, err
+// Raw returns the row as it stands in its file, without the line end.
+func (r *Row) Raw() string {
+	if r.file == nil {
+		return ""
 	}
-	data, err := unpack(path, stored, defaultLimits.bytes)
-	if err != nil {
-		return nil, err
-	}
-	rows := make(map[int]string)
-	s := newScanner(bytes.TrimPrefix(data, utf8BOM), defaultLimits)
-	for s.next() {
-		rows[s.first] = string(s.raw)
-	}
-	return rows, nil
+	return string(r.scan().raw)
 }
 
 // names are the columns that hold, in the formats of venues, what the domain
@@ -28,31 +17,29 @@ var names = map[string]string{
 	colReportedPnL.String(): colPnL.String(), colTimeMs.String(): colTime.String(), colCash.String(): colNotional.String(),
 }
 
-// ColumnOf returns where the cell of a field begins in a row of a file, counted
-// in characters from 1 as editors do, or 0 when the file has no such column: for
-// rows that were read well and are refused later.
-func ColumnOf(path string, line int, field string) int {
-	stored, err := load(path, defaultLimits.bytes)
-	if err != nil {
+// Column returns where the cell of a field begins in the row's line, counted in
+// characters from 1 as editors do, or 0 when the file has no such column.
+func (r *Row) Column(field string) int {
+	if r.file == nil || field == "" {
 		return 0
 	}
-	data, err := unpack(path, stored, defaultLimits.bytes)
-	if err != nil {
-		return 0
-	}
-	s := newScanner(bytes.TrimPrefix(data, utf8BOM), defaultLimits)
 	at := -1
-	if s.next() {
-		for i, c := range s.cells {
-			if name := string(c.text); name == field || (at < 0 && names[name] == field) {
-				at = i
-			}
+	for i, name := range r.file.cells.header {
+		if name == field || (at < 0 && names[name] == field) {
+			at = i
 		}
 	}
-	for at >= 0 && s.next() {
-		if s.first == line && at < len(s.cells) {
-			return s.columnOf(s.cells[at].at)
-		}
+	if at < 0 {
+		return 0
 	}
-	return 0
+	s := r.scan()
+	return s.columnOf(s.cells[at].at)
+}
+
+// scan reads the row's cells again.
+func (r *Row) scan() *scanner {
+	s := newScanner(r.file.scanner.data, r.file.limits)
+	s.seek(r.at)
+	s.next()
+	return s
 }

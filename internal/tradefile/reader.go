@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 
 	"pets/domain"
 )
@@ -14,9 +15,14 @@ type reader struct {
 	opt    Options
 	limits limits
 
-	rows     []Row // in order of files, then of lines
-	bad      []BadRow
-	files    []FileSummary
+	places    []place // in order of files, then of lines
+	bad       []BadRow
+	rounded   int
+	files     []*file
+	summaries []FileSummary
+	bots      map[string]uint32 // places in botNames, from 1
+	botNames  []string
+
 	contents map[[sha256.Size]byte]string // path by content
 	tape     string                       // path of the tape, if there is one
 	known    map[string]string            // see cells.remember
@@ -37,6 +43,7 @@ func newReader(opt Options, l limits) (*reader, error) {
 		opt: opt, limits: l,
 		contents: make(map[[sha256.Size]byte]string),
 		known:    make(map[string]string),
+		bots:     make(map[string]uint32),
 		progress: func(int64, int64) {},
 	}, nil
 }
@@ -57,6 +64,7 @@ func (r *reader) measure(paths []string) error {
 
 // add reads one file from its bytes on disk.
 func (r *reader) add(ctx context.Context, path string, stored []byte) error {
+	size := int64(len(stored))
 	data, err := unpack(path, stored, r.limits.bytes)
 	if err != nil {
 		return err
@@ -75,7 +83,7 @@ func (r *reader) add(ctx context.Context, path string, stored []byte) error {
 		return err
 	}
 	f := &file{
-		reader: r, path: path, stored: int64(len(stored)), scanner: s,
+		reader: r, path: path, index: uint32(len(r.files)), stored: size, scanner: s, // #nosec G115 -- as many as were named
 		cells: cells{layout: l, opt: r.opt, known: r.known},
 	}
 	if l.format.scope != nil {
@@ -84,7 +92,8 @@ func (r *reader) add(ctx context.Context, path string, stored []byte) error {
 	if err := f.read(ctx); err != nil {
 		return err
 	}
-	r.done += int64(len(stored))
+	r.files = append(r.files, f)
+	r.done += size
 	r.progress(r.done, r.total)
 	return nil
 }
@@ -122,10 +131,12 @@ func (r *reader) checkUse(path string, l *layout) error {
 type file struct {
 	*reader
 	path    string
+	index   uint32
 	stored  int64 // bytes on disk
 	scope   string
 	scanner *scanner
 	cells   cells
+	good    int
 	badRows int
 }
 
@@ -133,7 +144,6 @@ type file struct {
 const stepRows = 4096
 
 func (f *file) read(ctx context.Context) error {
-	before := len(f.rows)
 	for f.scanner.next() {
 		f.cells.number++
 		if err := f.readRow(); err != nil {
@@ -141,12 +151,13 @@ func (f *file) read(ctx context.Context) error {
 		}
 		if f.cells.number%stepRows == 0 {
 			f.step()
+			f.reserve()
 			if err := ctx.Err(); err != nil {
 				return err
 			}
 		}
 	}
-	f.files = append(f.files, FileSummary{f.path, f.cells.format.name, len(f.rows) - before, f.badRows})
+	f.summaries = append(f.summaries, FileSummary{f.path, f.cells.format.name, f.good, f.badRows})
 	return ctx.Err()
 }
 
@@ -163,6 +174,7 @@ func (f *file) step() {
 // name of another column.
 func (f *file) readRow() error {
 	s := f.scanner
+	f.cells.tooFine = false
 	if fault := s.fault; fault != nil {
 		return f.refuse(fault)
 	}
@@ -170,18 +182,55 @@ func (f *file) readRow() error {
 		return f.setAsideWidth()
 	}
 	c := &f.cells
-	c.row, c.refused = s.cells, false
-	row := c.format.read(c)
+	row := c.read(s.cells)
 	if c.refused {
 		return f.setAside(s.cells[c.index[c.column]].at, c.column.String(), c.reason)
 	}
-	if len(f.rows) == f.limits.rows {
+	if len(f.places) == f.limits.rows {
 		return f.stopAt(s.cells[0].at, "the files have over %d rows; import them in several runs", f.limits.rows)
 	}
-	row.File, row.Line = f.path, s.first
-	row.Key = f.meaning.identify(&row, f.scope, s.raw)
-	f.rows = append(f.rows, row)
+	f.good++
+	f.rounded += c.rounded
+	f.places = append(f.places, place{
+		nanos: row.Time.UnixNano(), file: f.index, offset: uint32(s.start.offset), line: uint32(s.start.line), // #nosec G115 -- limits.bytes is 2^31
+		number: uint32(c.number), bot: f.botNumber(row.bot()), // #nosec G115 -- no more rows than bytes
+	})
 	return nil
+}
+
+// botNumber is a short name for a bot.
+func (r *reader) botNumber(bot string) uint32 {
+	if bot == "" {
+		return 0
+	}
+	n, ok := r.bots[bot]
+	if !ok {
+		r.botNames = append(r.botNames, bot)
+		n = uint32(len(r.botNames)) // #nosec G115 -- no more bots than rows
+		r.bots[bot] = n
+	}
+	return n
+}
+
+// reserve makes room for the rows that a file probably still has, so that the list need
+// not be copied each time it has grown.
+func (f *file) reserve() {
+	if cap(f.places)-len(f.places) >= stepRows {
+		return
+	}
+	done, left := f.scanner.at.offset, len(f.scanner.data)-f.scanner.at.offset
+	f.places = slices.Grow(f.places, min(2*stepRows+int(int64(left)*int64(f.cells.number)/int64(done)), f.limits.rows))
+}
+
+// rowAt reads a row again that was read well.
+func (f *file) rowAt(at place) *Row {
+	f.scanner.seek(at)
+	f.scanner.next()
+	f.cells.number = int(at.number)
+	row := f.cells.read(f.scanner.cells)
+	row.File, row.Line, row.file, row.at = f.path, int(at.line), f, at
+	row.Key = f.meaning.identify(&row, f.scope, f.scanner.raw)
+	return &row
 }
 
 // refuse turns a fault of form into a bad row, or ends the file where the rows
@@ -212,7 +261,7 @@ func (f *file) setAsideWidth() error {
 func (f *file) setAside(at spot, field, reason string) error {
 	b := BadRow{
 		File: f.path, Line: at.line, Column: f.scanner.columnOf(at), Field: field, Reason: reason,
-		Raw: bytes.Clone(f.scanner.raw),
+		Raw: bytes.Clone(f.scanner.raw), TooFine: f.cells.tooFine,
 	}
 	if !f.opt.KeepBad {
 		return &b

@@ -16,7 +16,7 @@ type scanner struct {
 
 	// The row that next has read.
 	raw   []byte // without the line end
-	first int    // its first line
+	start spot   // its first byte
 	cells []cell // at most limits.cells
 	count int    // how many it has
 	fault *fault
@@ -57,7 +57,7 @@ func (s *scanner) next() bool {
 	if start.offset >= len(s.data) {
 		return false
 	}
-	s.first, s.cells, s.count, s.fault = start.line, s.cells[:0], 0, nil
+	s.start, s.cells, s.count, s.fault = start, s.cells[:0], 0, nil
 	for more := true; more; {
 		if s.byteIs(s.at.offset, '"') {
 			more = s.quoted()
@@ -71,6 +71,11 @@ func (s *scanner) next() bool {
 	}
 	s.checkText(start)
 	return true
+}
+
+// seek goes to the beginning of a row, which is that of a line.
+func (s *scanner) seek(at place) {
+	s.at = spot{int(at.offset), int(at.line), int(at.offset)}
 }
 
 func (s *scanner) skipBlankLines() {

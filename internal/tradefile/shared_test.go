@@ -19,12 +19,12 @@ func readShared(t testing.TB, opt Options, names ...string) *Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := make(map[string]bool, len(p.Rows))
-	for _, r := range p.Rows {
+	keys := make(map[string]bool, p.Len())
+	for _, r := range p.rows() {
 		keys[r.Key] = true
 	}
-	if len(keys) != len(p.Rows) {
-		t.Errorf("%d keys for %d rows", len(keys), len(p.Rows))
+	if len(keys) != p.Len() {
+		t.Errorf("%d keys for %d rows", len(keys), p.Len())
 	}
 	return p
 }
@@ -35,7 +35,7 @@ func TestSharedWallet(t *testing.T) {
 	p := readShared(t, Options{}, "polymarket-wallet.csv")
 	var buys, sells, redeems, rebates, empty int
 	var bought, sold, redeemed, rebated domain.Decimal
-	for _, r := range p.Rows {
+	for _, r := range p.rows() {
 		switch {
 		case r.Redeem != nil:
 			redeems++
@@ -70,11 +70,11 @@ func TestSharedWallet(t *testing.T) {
 // "Fills alone: bought 42,568.32006 tokens for 42,525.75173994 USDC."
 func TestSharedBotFillsWithResolutions(t *testing.T) {
 	p := readShared(t, Options{}, "polymarket-bot-fills.csv", "polymarket-bot-resolutions.csv")
-	if p.Files[0].Rows != 1052 || p.Files[1].Rows != 1007 || len(p.Rows) != 2059 {
+	if p.Files[0].Rows != 1052 || p.Files[1].Rows != 1007 || p.Len() != 2059 {
 		t.Errorf("rows %+v, want 1052 and 1007", p.Files)
 	}
 	var quantity, cost domain.Decimal
-	for _, r := range p.Rows {
+	for _, r := range p.rows() {
 		if r.Fill != nil {
 			quantity = quantity.Add(r.Fill.Quantity)
 			cost = cost.Add(r.Fill.Quantity.Mul(r.Fill.Price))
@@ -83,8 +83,8 @@ func TestSharedBotFillsWithResolutions(t *testing.T) {
 	if quantity.String() != "42568.32006" || cost.String() != "42525.75173994" {
 		t.Errorf("bought %v for %v", quantity, cost)
 	}
-	if p.Rows[0].Settlement == nil || len(p.Bots) != 1 || p.Bots[0] != "sweep" {
-		t.Errorf("first row %+v, bots %v; want a resolution, and sweep", p.Rows[0], p.Bots)
+	if p.rows()[0].Settlement == nil || len(p.Bots) != 1 || p.Bots[0] != "sweep" {
+		t.Errorf("first row %+v, bots %v; want a resolution, and sweep", p.rows()[0], p.Bots)
 	}
 }
 
@@ -92,11 +92,11 @@ func TestSharedBotFillsWithResolutions(t *testing.T) {
 func TestSharedResolutionsAsTrades(t *testing.T) {
 	p := readShared(t, Options{Bot: "sweep", AsTrades: true}, "polymarket-bot-resolutions.csv")
 	var pnl domain.Decimal
-	for _, r := range p.Rows {
+	for _, r := range p.rows() {
 		pnl = pnl.Add(r.Trade.PnL)
 	}
-	if len(p.Rows) != 1007 || pnl.String() != "32.45332006" {
-		t.Errorf("%d trades, pnl %v", len(p.Rows), pnl)
+	if p.Len() != 1007 || pnl.String() != "32.45332006" {
+		t.Errorf("%d trades, pnl %v", p.Len(), pnl)
 	}
 }
 
@@ -105,15 +105,15 @@ func TestSharedTape(t *testing.T) {
 	p := readShared(t, Options{}, "polymarket-tape.csv.gz")
 	var buys int
 	var sum domain.Decimal
-	for i := range p.Rows {
-		f := p.Rows[i].Fill
+	for row := range p.All() {
+		f := row.Fill
 		if f.Side == domain.Buy {
 			buys++
 		}
 		sum = sum.Add(f.Price.Mul(f.Quantity))
 	}
-	if len(p.Rows) != 60612 || buys != 51957 || sum.String() != "772704.394074336" || len(p.Bots) != tapeBots {
-		t.Errorf("%d rows, %d buys, sum %v, bots %v", len(p.Rows), buys, sum, p.Bots)
+	if p.Len() != 60612 || buys != 51957 || sum.String() != "772704.394074336" || len(p.Bots) != tapeBots {
+		t.Errorf("%d rows, %d buys, sum %v, bots %v", p.Len(), buys, sum, p.Bots)
 	}
 }
 
@@ -135,7 +135,7 @@ func BenchmarkReadTape(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		rows += len(p.Rows)
+		rows += p.Len()
 	}
 	b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
 }

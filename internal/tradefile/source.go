@@ -3,6 +3,7 @@ package tradefile
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/binary"
 	"errors"
 	"io"
 	"io/fs"
@@ -57,17 +58,21 @@ func unopened(path string, err error) *FileError {
 	return &FileError{File: path, Err: &domain.Error{Code: code, Message: "cannot be read", Cause: cause}}
 }
 
-// load reads a file whole: rows are hashed as raw bytes, and a run holds all its
-// rows for the merge anyway.
+// load reads a file whole: rows are hashed as raw bytes, and are read again from them
+// when their turn comes.
 func load(path string, most int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, unopened(path, err)
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
-	data, err := readAtMost(f, most)
+	hint := int64(0)
+	if info, err := f.Stat(); err == nil {
+		hint = info.Size()
+	}
+	data, err := readAtMost(f, hint, most)
 	switch {
-	case errors.Is(err, errTooLarge):
+	case errors.Is(err, errFileTooLarge):
 		return nil, unusable(path, "has over %d bytes; split it", most)
 	case err != nil:
 		return nil, unopened(path, err)
@@ -75,19 +80,28 @@ func load(path string, most int64) ([]byte, error) {
 	return data, nil
 }
 
-var errTooLarge = errors.New("too large")
+var errFileTooLarge = errors.New("too large")
 
 // readAtMost reads one byte more than is allowed, so that a full file can be told
-// from one that was cut off.
-func readAtMost(r io.Reader, most int64) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, most+1))
-	if err != nil {
+// from one that was cut off. hint is how many bytes there probably are.
+func readAtMost(r io.Reader, hint, most int64) ([]byte, error) {
+	b := bytes.NewBuffer(make([]byte, 0, min(hint, most)+bytes.MinRead))
+	if _, err := b.ReadFrom(io.LimitReader(r, most+1)); err != nil {
 		return nil, err
 	}
-	if int64(len(data)) > most {
-		return nil, errTooLarge
+	if int64(b.Len()) > most {
+		return nil, errFileTooLarge
 	}
-	return data, nil
+	return b.Bytes(), nil
+}
+
+// unpackedHint is what a gzip file says of its own length, if that can be: deflate packs
+// at most 1032 bytes into one.
+func unpackedHint(stored []byte) int64 {
+	if len(stored) < 4 {
+		return 0
+	}
+	return min(int64(binary.LittleEndian.Uint32(stored[len(stored)-4:])), 1032*int64(len(stored)))
 }
 
 var (
@@ -104,9 +118,9 @@ func unpack(path string, stored []byte, most int64) ([]byte, error) {
 	if err != nil {
 		return nil, unusable(path, "is damaged: %v", err)
 	}
-	data, err := readAtMost(z, most)
+	data, err := readAtMost(z, unpackedHint(stored), most)
 	switch {
-	case errors.Is(err, errTooLarge):
+	case errors.Is(err, errFileTooLarge):
 		return nil, unusable(path, "unpacks to over %d bytes; split it", most)
 	case err != nil:
 		return nil, unusable(path, "is damaged or cut off: %v", err)
@@ -124,6 +138,16 @@ func checkKind(path string, data []byte) error {
 		return unusable(path, "is UTF-16 text; save it as UTF-8")
 	case bytes.HasPrefix(data, []byte("PK\x03\x04")):
 		return unusable(path, "is a spreadsheet or zip archive; save it as CSV")
+	case bytes.HasPrefix(data, []byte("SQLite format 3\x00")):
+		return unusable(path, "is a SQLite database, and CSV is wanted; export the trades from it, such as with sqlite3 -header -csv\n%s", knownFormats())
+	case isJSON(data):
+		return unusable(path, "is JSON, and CSV is wanted; export the trades as CSV\n%s", knownFormats())
 	}
 	return nil
+}
+
+// isJSON: no header begins with a bracket.
+func isJSON(data []byte) bool {
+	text := bytes.TrimLeft(data, " \t\r\n")
+	return len(text) > 0 && (text[0] == '{' || text[0] == '[')
 }

@@ -1217,16 +1217,19 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         AddAddress: {
+            /** @description The address on the chain */
             address: string;
+            /** @description The chain's id */
             chain: string;
             label: string;
         };
         AddressBody: {
+            /** @description The address on the chain */
             address: string;
         };
         AmountBody: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             amount: string;
@@ -1237,23 +1240,32 @@ export interface components {
              * @example 30s
              */
             clock_behind?: string;
+            /** @description What bots have to do now */
             directives: components["schemas"]["Directive"][];
+            /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
             id?: string;
             permit?: components["schemas"]["PermitAnswer"];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
             signature?: components["schemas"]["SignatureAnswer"];
         };
         /** @description One order: market, outcome, side, quantity and limit_price. Or an arbitrage: intent arbitrage and legs, and none of these. */
         AskPermit: {
+            /** @description The bot's id */
             bot: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fee of the whole order, where it can have one; the fee_bps of the limits by default. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee?: string;
-            /** @enum {string} */
+            /**
+             * @description What the order is for; directional by default
+             * @enum {string}
+             */
             intent?: "directional" | "arbitrage" | "market_making";
             /** @enum {string} */
             kind?: "outcome" | "spot" | "perp";
@@ -1262,22 +1274,30 @@ export interface components {
              * @example 30s
              */
             leg_timeout?: string;
+            /** @description The orders of an arbitrage */
             legs?: components["schemas"]["Leg"][];
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The worst price that the order accepts. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             limit_price?: string;
+            /** @description The market's id */
             market?: string;
+            /** @description The outcome of the market that is traded */
             outcome?: string;
+            /** @description In a paper portfolio: let the engine fill the order */
             paper_fill?: boolean;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much: of an order or a fill above 0, and side says which way it goes; of a position below 0 where it is short. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             quantity?: string;
+            /** @description Only reduce what is held */
             reduce_only?: boolean;
-            /** @enum {string} */
+            /**
+             * @description buy or sell
+             * @enum {string}
+             */
             side?: "buy" | "sell";
             /**
              * @description A duration such as 30s, 15m or 1h.
@@ -1286,15 +1306,19 @@ export interface components {
             ttl?: string;
         };
         Attempt: {
+            /** @description What is signed: 0x and hex */
             digest: string;
             /** Format: int64 */
             nonce: number;
             sent: boolean;
             transaction: unknown;
+            /** @description The transaction's hash on the chain */
             tx_hash?: string;
         };
         Balance: {
+            /** @description The account in the double-entry books */
             account: string;
+            /** @description The asset, such as USDC */
             asset: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -1304,45 +1328,68 @@ export interface components {
         };
         BalancesAnswer: {
             accounts: components["schemas"]["Balance"][];
+            /** @description What to ask after for the next page */
             next?: string;
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
             sums: {
                 [key: string]: string;
             };
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         BatchAnswer: {
+            /** @description The answers, in the order of the commands */
             results: components["schemas"]["BatchResult"][];
         };
         BatchBody: {
+            /** @description The commands, in order */
             commands: components["schemas"]["BatchItem"][];
         };
         BatchItem: {
+            /** @description The fields of the command */
             body: unknown;
+            /** @description The name of the command */
             command: string;
+            /** @description The UUID of the command */
             idempotency_key: string;
         };
         BatchResult: {
             answer?: unknown;
             problem?: components["schemas"]["Problem"];
             replayed?: boolean;
+            /** @description Left out what made the answer too long */
             short?: boolean;
             /** Format: int64 */
             status: number;
         };
         BookAnswer: {
             addresses: components["schemas"]["Contact"][];
+            /** @description What to ask after for the next page */
             next?: string;
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         Bot: {
+            /** @description The bot's id */
             bot: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -1362,19 +1409,26 @@ export interface components {
              */
             equity: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Fees paid. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fees: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many lost
+             */
             losses: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many neither won nor lost
+             */
             neutral: number;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             peak: string;
+            pending?: boolean;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -1382,16 +1436,23 @@ export interface components {
             realised_pnl: string;
             /** @enum {string} */
             status: "registered" | "running" | "stopped";
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Closed trades
+             */
             trades: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many won
+             */
             wins: number;
         };
         BotStats: {
+            /** @description The bot's id */
             bot: string;
             closed_breakers: components["schemas"]["ClosedBreaker"][];
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Fees paid. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fees: string;
@@ -1412,7 +1473,10 @@ export interface components {
             gross_profit: string;
             /** Format: int64 */
             longest_loss_streak: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many lost
+             */
             losses: number;
             max_drawdown: components["schemas"]["ClosedDrawdown"];
             max_drawdown_marked: components["schemas"]["Drawdown"];
@@ -1421,7 +1485,10 @@ export interface components {
              * @example 12.5
              */
             net_pnl: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many neither won nor lost
+             */
             neutral: number;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -1438,21 +1505,32 @@ export interface components {
              * @example 12.5
              */
             realised_pnl: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Closed trades
+             */
             trades: number;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             win_rate: string | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many won
+             */
             wins: number;
         };
         Breaker: {
+            /** @description The bot's id */
             bot: string | null;
+            /** @description The breaker's name */
             breaker: string;
             limit: unknown;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number | null;
             /** @enum {string} */
             status: "ok" | "warned" | "tripped";
@@ -1461,11 +1539,19 @@ export interface components {
         BreakersAnswer: {
             breakers: components["schemas"]["Breaker"][];
             emergency_stop: components["schemas"]["EmergencyStop"];
+            /** @description What to ask after for the next page */
             next?: string;
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         Change_limits_body: {
@@ -1498,6 +1584,11 @@ export interface components {
              * @example 12.5
              */
             max_bot_capital_pct?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            max_bot_daily_loss_pct?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -1538,20 +1629,33 @@ export interface components {
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
+            max_rolling_loss_pct?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
             paper_slippage_bps?: string;
             /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             permit_ttl?: string;
+            /** @description Why, for people and the record */
             reason: string;
             zone_bounds?: string[];
         };
         ClosedBreaker: {
+            /** @description The breaker's name */
             breaker: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The id of the trade
+             */
             trade: number;
             value: unknown;
         };
@@ -1595,7 +1699,9 @@ export interface components {
             /** Format: date-time */
             added_at: string;
             added_by: string;
+            /** @description The address on the chain */
             address: string;
+            /** @description The chain's id */
             chain: string;
             label: string;
         };
@@ -1613,6 +1719,7 @@ export interface components {
             open: string;
         };
         Difference: {
+            /** @description The asset, such as USDC */
             asset: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -1622,17 +1729,32 @@ export interface components {
             place: string;
         };
         Directive: {
-            /** @enum {string} */
+            /**
+             * @description What to do
+             * @enum {string}
+             */
             action: "stop" | "close_positions";
+            /** @description The bots */
             bots: string[];
+            pending?: boolean;
+            /** @description Why, for people and the record */
             reason: string;
         };
         DirectiveMessage: {
-            /** @enum {string} */
+            /**
+             * @description What to do
+             * @enum {string}
+             */
             action: "stop" | "close_positions";
+            /** @description The bots */
             bots: string[];
+            pending?: boolean;
+            /** @description Why, for people and the record */
             reason: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
         };
         Drawdown: {
@@ -1660,19 +1782,31 @@ export interface components {
         EmergencyStop: {
             engaged: boolean;
             kind: string | null;
+            pending?: boolean;
+            /** @description Why, for people and the record */
             reason: string | null;
             /** Format: date-time */
             since: string | null;
         };
         EmptyBody: Record<string, never>;
         EquityAnswer: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description What to ask after for the next page
+             */
             next?: number;
             points: components["schemas"]["EquityPoint"][];
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         EquityPoint: {
@@ -1696,80 +1830,126 @@ export interface components {
              * @example 12.5
              */
             realised_equity: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
+            /** @description Whether it is tripped */
             tripped?: string;
         };
         EventAnswer: {
+            /** @description The event as it is stored */
             data: unknown;
             metadata?: unknown;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
             stored?: components["schemas"]["RawEvent"];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
             type: string;
+            /** @description The person */
             user: string;
         };
         EventRef: {
             id: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
             type: string;
         };
         EventsAnswer: {
+            /** @description What was recorded */
             events: components["schemas"]["EventAnswer"][];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description What to ask after for the next page
+             */
             next: number | null;
+            /** @description The portfolio's id */
             portfolio: string;
         };
         FillBody: {
+            /** @description The bot's id */
             bot: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The number of the leg at the venue
+             */
             leg?: number;
+            /** @description The venue, part of the identity of a fill */
             venue?: string;
         };
         Gate: {
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
         };
         HashBody: {
             hash: string;
         };
         Hello: {
+            /** @description What bots have to do now */
             directives: components["schemas"]["Directive"][];
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
         };
         ImportAnswer: {
+            /** @description The answers, in the order of the commands */
             results: components["schemas"]["ImportResult"][];
         };
         ImportBody: {
             rows: components["schemas"]["ImportRow"][];
         };
         ImportEvent: {
+            /** @description The event as it is stored */
             data: unknown;
             type: string;
         };
         ImportResult: {
+            /** @description What was recorded */
             events?: components["schemas"]["ImportEvent"][];
             newcomer?: boolean;
             problem?: components["schemas"]["Problem"];
             replayed?: boolean;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
         };
         ImportRow: {
             /** Format: date-time */
             at: string;
+            /** @description The fields of the command */
             body: unknown;
+            /** @description The name of the command */
             command: string;
             key: string;
             newcomers?: components["schemas"]["Newcomers"];
+            /** @description Why, for people and the record */
             reason?: string;
             source: string;
         };
@@ -1779,39 +1959,59 @@ export interface components {
              * @example 30s
              */
             clock_behind?: string;
+            /** @description What bots have to do now */
             directives: components["schemas"]["Directive"][];
+            /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
             id?: string;
             key: string;
             permit?: components["schemas"]["PermitAnswer"];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
             secret?: string;
             signature?: components["schemas"]["SignatureAnswer"];
         };
         IssueBody: {
+            /** @description The bot's id */
             bot?: string;
+            /** @description A note for people */
             note?: string;
+            /** @description The portfolio's id */
             portfolio?: string;
-            /** @enum {string} */
+            /**
+             * @description What the key may do
+             * @enum {string}
+             */
             role: "bot" | "feed" | "operator" | "approver" | "admin" | "auditor";
+            /** @description The person */
             user: string;
         };
         KeyAnswer: {
+            /** @description The bot's id */
             bot?: string;
             /** Format: date-time */
             issued_at: string;
             key: string;
+            /** @description A note for people */
             note?: string;
+            /** @description The portfolio's id */
             portfolio?: string;
             /** Format: date-time */
             revoked_at: string | null;
-            /** @enum {string} */
+            /**
+             * @description What the key may do
+             * @enum {string}
+             */
             role: "bot" | "feed" | "operator" | "approver" | "admin" | "auditor";
+            /** @description The person */
             user: string;
         };
         KeyList: {
             keys: components["schemas"]["KeyAnswer"][];
+            /** @description What to ask after for the next page */
             next?: string;
         };
         KeyStatus: {
@@ -1836,35 +2036,43 @@ export interface components {
         };
         Leg: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fee of the whole leg, where it can have one; the fee_bps of the limits by default. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee?: string;
             /** @enum {string} */
             kind?: "outcome" | "spot" | "perp";
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The worst price that the order accepts. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             limit_price: string;
+            /** @description The market's id */
             market: string;
+            /** @description The outcome of the market that is traded */
             outcome?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much: of an order or a fill above 0, and side says which way it goes; of a position below 0 where it is short. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             quantity: string;
-            /** @enum {string} */
+            /**
+             * @description buy or sell
+             * @enum {string}
+             */
             side: "buy" | "sell";
         };
         LegAnswer: {
             fill?: components["schemas"]["PaperFill"];
+            /** @description The permit's id, under which the order is placed */
             permit_id: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The cash that is reserved for the order. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             reserved: string;
+            /** @enum {string} */
+            status?: "working" | "over" | "held";
         };
         Limits: {
             blocked_zones?: number[];
@@ -1896,6 +2104,11 @@ export interface components {
              * @example 12.5
              */
             max_bot_capital_pct?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            max_bot_daily_loss_pct?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -1936,6 +2149,11 @@ export interface components {
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
+            max_rolling_loss_pct?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
             paper_slippage_bps?: string;
             /**
              * @description A duration such as 30s, 15m or 1h.
@@ -1945,11 +2163,14 @@ export interface components {
             zone_bounds?: string[];
         };
         Mark: {
+            /** @description The asset, such as USDC */
             asset?: string;
+            /** @description The market's id */
             market?: string;
+            /** @description The outcome of the market that is traded */
             outcome?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The price of one. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             price: string;
@@ -1958,31 +2179,39 @@ export interface components {
             marks: components["schemas"]["Mark"][];
         };
         NeededReason: {
+            /** @description Why, for people and the record */
             reason: string;
         };
         Newcomers: {
+            /** @description The bot's id */
             bot?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The capital of the bot, out of the treasury. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             capital?: string;
             /** @enum {string} */
             kind?: "outcome" | "spot" | "perp";
+            /** @description The market's id */
             market?: string;
         };
         OpenBody: {
+            /** @description The asset in which the portfolio is valued */
             base_asset?: string;
             /** Format: int64 */
             base_decimals?: number;
             gate?: components["schemas"]["Gate"];
             id: string;
             limits?: components["schemas"]["Limits"];
-            /** @enum {string} */
+            /**
+             * @description paper or live
+             * @enum {string}
+             */
             mode: "paper" | "live";
         };
         OpenRotation: {
             left: string[];
+            /** @description Why, for people and the record */
             reason?: string;
             rotation: string;
             /** Format: date-time */
@@ -2003,62 +2232,83 @@ export interface components {
              */
             offset?: string;
             override: string;
+            /** @description The portfolio's id */
             portfolio?: string;
+            /** @description Why, for people and the record */
             reason: string;
             requested_by: string;
         };
         OwnStateAnswer: {
+            /** @description The asset in which the portfolio is valued */
             base_asset: string;
+            /** @description The bots */
             bots: components["schemas"]["Bot"][];
             breakers: components["schemas"]["Breaker"][];
             clock: string;
             emergency_stop: components["schemas"]["EmergencyStop"];
-            /** @enum {string} */
+            /**
+             * @description paper or live
+             * @enum {string}
+             */
             mode: "paper" | "live";
+            /** @description What to ask after for the next page */
             next?: string;
             policy: components["schemas"]["Policy"];
+            /** @description The portfolio's id */
             portfolio: string;
+            /** @description What is held */
             positions: components["schemas"]["Position"][];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         OwnStats: {
+            /** @description The bots */
             bots: components["schemas"]["BotStats"][];
+            /** @description What to ask after for the next page */
             next?: string;
         };
         PaperFill: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fee. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The cash that moved, without the fee; quantity times price where it is left out. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             notional: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The price of one. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             price: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much: of an order or a fill above 0, and side says which way it goes; of a position below 0 where it is short. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             quantity: string;
+            /** @description The venue's id of the fill or trade: reported twice it is recorded once */
             trade_id: string;
+            /** @description The venue, part of the identity of a fill */
             venue: string;
         };
         Payment: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             amount: string;
             asset_id: string;
+            /** @description The chain's id */
             chain: string;
             from: string;
             /**
@@ -2069,11 +2319,19 @@ export interface components {
             to: string;
         };
         Permit: {
+            /** @description The id of the arbitrage */
             arbitrage?: string;
+            /** @description The bot's id */
             bot: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Until when it is good
+             */
             expires_at: string | null;
-            /** @enum {string} */
+            /**
+             * @description What the order is for; directional by default
+             * @enum {string}
+             */
             intent?: "directional" | "arbitrage" | "market_making";
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -2081,50 +2339,67 @@ export interface components {
              */
             left: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The worst price that the order accepts. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             limit_price: string;
+            /** @description The market's id */
             market: string;
+            /** @description The outcome of the market that is traded */
             outcome: string;
+            /** @description In a paper portfolio: let the engine fill the order */
             paper_fill?: boolean;
+            /** @description The permit's id, under which the order is placed */
             permit_id: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much: of an order or a fill above 0, and side says which way it goes; of a position below 0 where it is short. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             quantity: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The cash that is reserved for the order. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             reserved: string;
-            /** @enum {string} */
+            /**
+             * @description buy or sell
+             * @enum {string}
+             */
             side: "buy" | "sell";
             /** @enum {string} */
             status: "granted" | "working";
         };
         PermitAnswer: {
+            /** @description Whether the order may be placed */
             allowed: boolean;
+            /** @description The id of the arbitrage */
             arbitrage?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What it costs. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             cost?: string;
             /** Format: date-time */
             deadline?: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Until when it is good
+             */
             expires_at?: string;
             fill?: components["schemas"]["PaperFill"];
+            /** @description The orders of an arbitrage */
             legs?: components["schemas"]["LegAnswer"][];
+            /** @description The permit's id, under which the order is placed */
             permit_id?: string;
+            /** @description Every reason that was found */
             reasons: components["schemas"]["Reason"][];
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The cash that is reserved for the order. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             reserved: string;
+            /** @enum {string} */
+            status?: "working" | "over" | "held";
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -2132,7 +2407,9 @@ export interface components {
             sure_payout?: string;
         };
         PermitAnswered: {
+            /** @description Whether the order may be placed */
             allowed: boolean;
+            /** @description The id of the arbitrage */
             arbitrage?: string;
             /**
              * @description A duration such as 30s, 15m or 1h.
@@ -2140,28 +2417,41 @@ export interface components {
              */
             clock_behind?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What it costs. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             cost?: string;
             /** Format: date-time */
             deadline?: string;
+            /** @description What bots have to do now */
             directives: components["schemas"]["Directive"][];
+            /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Until when it is good
+             */
             expires_at?: string;
             fill?: components["schemas"]["PaperFill"];
+            /** @description The orders of an arbitrage */
             legs?: components["schemas"]["LegAnswer"][];
+            /** @description The permit's id, under which the order is placed */
             permit_id?: string;
             preview?: boolean;
+            /** @description Every reason that was found */
             reasons: components["schemas"]["Reason"][];
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The cash that is reserved for the order. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             reserved: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
+            /** @enum {string} */
+            status?: "working" | "over" | "held";
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -2169,16 +2459,27 @@ export interface components {
             sure_payout?: string;
         };
         PermitsAnswer: {
+            /** @description What to ask after for the next page */
             next?: string;
             permits: components["schemas"]["Permit"][];
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         PlacedBody: {
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Until when it is good
+             */
             expires_at?: string;
         };
         Policy: {
@@ -2211,6 +2512,11 @@ export interface components {
              * @example 12.5
              */
             max_bot_capital_pct?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            max_bot_daily_loss_pct?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -2251,6 +2557,11 @@ export interface components {
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
+            max_rolling_loss_pct?: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
             paper_slippage_bps?: string;
             /**
              * @description A duration such as 30s, 15m or 1h.
@@ -2260,59 +2571,84 @@ export interface components {
             zone_bounds: string[];
         };
         PortfolioAnswer: {
+            /** @description The asset in which the portfolio is valued */
             base_asset: string;
             /** Format: int64 */
             base_decimals: number;
+            /** @description The bots */
             bots: string[];
             clock: string;
             emergency_stop: components["schemas"]["EmergencyStop"];
             gate?: components["schemas"]["Gate"];
-            /** @enum {string} */
+            /**
+             * @description paper or live
+             * @enum {string}
+             */
             mode: "paper" | "live";
+            /** @description What to ask after for the next page */
             next?: string;
             policy: components["schemas"]["Policy"];
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         PortfolioList: {
+            /** @description What to ask after for the next page */
             next?: string;
             portfolios: components["schemas"]["PortfolioSummary"][];
         };
         PortfolioSummary: {
-            /** @enum {string} */
+            /**
+             * @description paper or live
+             * @enum {string}
+             */
             mode: "paper" | "live";
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
         };
         Position: {
+            /** @description The bot's id */
             bot: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description What it costs. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             cost: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The last price that was recorded. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             mark: string | null;
+            /** @description The market's id */
             market: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             open_leg?: string;
+            /** @description The outcome of the market that is traded */
             outcome: string;
             oversold: boolean;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much: of an order or a fill above 0, and side says which way it goes; of a position below 0 where it is short. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             quantity: string;
+            /** @description The id of the trade */
             trade: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -2321,25 +2657,38 @@ export interface components {
             unrealised_pnl: string;
         };
         PositionsAnswer: {
+            /** @description What to ask after for the next page */
             next?: string;
+            /** @description The portfolio's id */
             portfolio: string;
+            /** @description What is held */
             positions: components["schemas"]["Position"][];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         PostAdjustment: {
+            /** @description The account in the double-entry books */
             account: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             amount: string;
+            /** @description The asset, such as USDC */
             asset?: string;
+            /** @description Why, for people and the record */
             reason: string;
         };
         Problem: {
+            /** @description For a person */
             detail: string;
             field?: string;
             /** Format: int64 */
@@ -2350,7 +2699,7 @@ export interface components {
         };
         Proposal: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             amount: string;
@@ -2361,19 +2710,25 @@ export interface components {
             raw: string;
         };
         RawEvent: {
+            /** @description The event as it is stored */
             data: unknown;
             type: string;
         };
         Reason: {
             /** @enum {string} */
             code: "emergency_stop" | "breaker_tripped" | "limit_reached" | "bot_unknown" | "bot_stopped" | "market_mismatch" | "market_settled" | "zone_blocked" | "insufficient_cash" | "max_order" | "max_position" | "max_open_positions" | "bot_capital" | "category_exposure" | "order_rate" | "stale_mark" | "not_reducing" | "legs_invalid" | "legs_not_profitable" | "inventory_cap";
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The leg it is about, from 1
+             */
             leg?: number;
             limit?: string;
+            /** @description For a person */
             message: string;
             value?: string;
         };
         ReasonBody: {
+            /** @description Why, for people and the record */
             reason?: string;
         };
         Rebalance: {
@@ -2445,90 +2800,117 @@ export interface components {
         };
         RecordDeposit: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             amount: string;
+            /** @description The asset, such as USDC */
             asset?: string;
             tx?: string;
+            /** @description The wallet's name */
             wallet: string;
         };
         RecordFee: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             amount: string;
+            /** @description The asset, such as USDC */
             asset?: string;
+            /** @description The bot's id */
             bot?: string;
             kind: string;
         };
         RecordFill: {
+            /** @description The bot's id */
             bot: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it happened at the venue, where that is not now
+             */
             effective_at?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fee that was paid. More than the permit names is flagged permit_exceeded. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee?: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The number of the leg at the venue
+             */
             leg?: number;
+            /** @description The market's id */
             market: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The cash that moved, without the fee; quantity times price where it is left out. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             notional?: string;
+            /** @description The outcome of the market that is traded */
             outcome?: string;
+            /** @description The permit's id, under which the order is placed */
             permit_id?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The price of one. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             price: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much: of an order or a fill above 0, and side says which way it goes; of a position below 0 where it is short. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             quantity: string;
-            /** @enum {string} */
+            /**
+             * @description buy or sell
+             * @enum {string}
+             */
             side: "buy" | "sell";
             /** @enum {string} */
             status?: "confirmed" | "provisional";
+            /** @description The venue's id of the fill or trade: reported twice it is recorded once */
             trade_id: string;
+            /** @description The venue, part of the identity of a fill */
             venue?: string;
         };
         RecordTrade: {
+            /** @description The bot's id */
             bot: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description When it happened at the venue, where that is not now
+             */
             effective_at?: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fee. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee?: string;
+            /** @description The market's id */
             market: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Profit or loss, net of fees. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             pnl: string;
+            /** @description The venue's id of the fill or trade: reported twice it is recorded once */
             trade_id: string;
         };
         RecordWithdrawal: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             amount: string;
+            /** @description The asset, such as USDC */
             asset?: string;
             tx?: string;
+            /** @description The wallet's name */
             wallet: string;
         };
         RegisterBody: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The capital of the bot, out of the treasury. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             capital: string;
@@ -2540,12 +2922,14 @@ export interface components {
             inventory_cap?: string;
             /** @enum {string} */
             kind?: "directional" | "market_maker";
+            /** @description The strategy's name, for people */
             strategy?: string;
         };
         RegisterMarket: {
             category?: string;
             /** @enum {string} */
             kind: "outcome" | "spot" | "perp";
+            /** @description The market's id */
             market: string;
             outcomes?: string[];
             tokens?: {
@@ -2553,31 +2937,40 @@ export interface components {
             };
         };
         RegisterWallet: {
+            /** @description The address on the chain */
             address: string;
             assets?: {
                 [key: string]: string;
             };
+            /** @description The chain's id */
             chain: string;
             place: string;
+            /** @description The wallet's name */
             wallet: string;
         };
         RemoveAddress: {
+            /** @description The address on the chain */
             address: string;
+            /** @description The chain's id */
             chain: string;
+            /** @description Why, for people and the record */
             reason: string;
         };
         RequestOverride: {
             kind: string;
             limits?: unknown;
+            /** @description The portfolio's id */
             portfolio?: string;
+            /** @description Why, for people and the record */
             reason: string;
         };
         RequestTransfer: {
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             amount?: string;
+            /** @description The asset, such as USDC */
             asset?: string;
             from: string;
             /**
@@ -2585,19 +2978,25 @@ export interface components {
              * @example 12.5
              */
             highest_fee?: string;
+            /** @description Why, for people and the record */
             reason: string;
             sweep?: boolean;
             to: string;
         };
         Resealed: {
+            /** @description The address on the chain */
             address: string;
             from: string;
             to: string;
+            /** @description The wallet's name */
             wallet: string;
         };
         ResetBody: {
+            /** @description The bot's id */
             bot?: string;
+            /** @description Say what would happen, and record nothing */
             dry_run?: boolean;
+            /** @description Why, for people and the record */
             reason?: string;
             rebase?: boolean;
         };
@@ -2612,7 +3011,9 @@ export interface components {
              * @example 12.5
              */
             before: string;
+            /** @description The bot's id */
             bot: string | null;
+            /** @description The breaker's name */
             breaker: string;
             /** Format: int64 */
             events_since: number;
@@ -2623,8 +3024,12 @@ export interface components {
             limit: string;
             /** Format: int64 */
             open_positions: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
+            /** @description Whether it is tripped */
             tripped: boolean;
             would_retrip: boolean;
         };
@@ -2637,7 +3042,7 @@ export interface components {
         ScopeStats: {
             closed_breakers: components["schemas"]["ClosedBreaker"][];
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Fees paid. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fees: string;
@@ -2658,7 +3063,10 @@ export interface components {
             gross_profit: string;
             /** Format: int64 */
             longest_loss_streak: number;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many lost
+             */
             losses: number;
             max_drawdown: components["schemas"]["ClosedDrawdown"];
             max_drawdown_marked: components["schemas"]["Drawdown"];
@@ -2667,7 +3075,10 @@ export interface components {
              * @example 12.5
              */
             net_pnl: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many neither won nor lost
+             */
             neutral: number;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -2684,19 +3095,28 @@ export interface components {
              * @example 12.5
              */
             realised_pnl: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Closed trades
+             */
             trades: number;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             win_rate: string | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description How many won
+             */
             wins: number;
         };
         SettleMarket: {
+            /** @description The bot's id */
             bot?: string;
+            /** @description The market's id */
             market: string;
+            /** @description The outcome of the market that is traded */
             outcome?: string;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -2705,54 +3125,76 @@ export interface components {
             payout: string;
         };
         SignAnswer: {
+            /** @description The address on the chain */
             address?: string;
             /**
              * @description A duration such as 30s, 15m or 1h.
              * @example 30s
              */
             clock_behind?: string;
+            /** @description What is signed: 0x and hex */
             digest?: string;
+            /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
+            /** @description The permit's id */
             permit?: string;
             /** @enum {string} */
             purpose: "order" | "transfer";
             raw?: string;
+            /** @description Every reason that was found */
             reasons: components["schemas"]["SignatureObstacle"][];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
             shape?: string;
             signature?: string;
             signed: boolean;
+            /** @description The transfer's id */
             transfer?: string;
+            /** @description The transaction's hash on the chain */
             tx_hash?: string;
+            /** @description The wallet's name */
             wallet?: string;
         };
         SignBody: {
+            /** @description The permit's id */
             permit?: string;
+            /** @description The transfer's id */
             transfer?: string;
             typed_data?: unknown;
         };
         SignatureAnswer: {
+            /** @description The address on the chain */
             address?: string;
+            /** @description What is signed: 0x and hex */
             digest?: string;
+            /** @description The permit's id */
             permit?: string;
             /** @enum {string} */
             purpose: "order" | "transfer";
+            /** @description Every reason that was found */
             reasons: components["schemas"]["SignatureObstacle"][];
             shape?: string;
             signed: boolean;
+            /** @description The transfer's id */
             transfer?: string;
+            /** @description The wallet's name */
             wallet?: string;
         };
         SignatureObstacle: {
             /** @enum {string} */
             code: "emergency_stop" | "breaker_tripped" | "bot_stopped" | "permit_unknown" | "permit_used" | "wallet_unknown" | "wrong_signer" | "wrong_token" | "wrong_asset" | "wrong_side" | "quantity" | "price" | "fee" | "expiry" | "market_settled" | "paper_portfolio";
             limit?: string;
+            /** @description For a person */
             message: string;
             value?: string;
         };
         StateAnswer: {
+            /** @description The asset in which the portfolio is valued */
             base_asset: string;
+            /** @description The bots */
             bots: components["schemas"]["Bot"][];
             breakers: components["schemas"]["Breaker"][];
             clock: string;
@@ -2778,8 +3220,12 @@ export interface components {
              * @example 12.5
              */
             lifetime_peak: string;
-            /** @enum {string} */
+            /**
+             * @description paper or live
+             * @enum {string}
+             */
             mode: "paper" | "live";
+            /** @description What to ask after for the next page */
             next?: string;
             overrides: components["schemas"]["Override"][];
             /**
@@ -2788,20 +3234,30 @@ export interface components {
              */
             peak: string;
             policy: components["schemas"]["Policy"];
+            /** @description The portfolio's id */
             portfolio: string;
+            /** @description What is held */
             positions: components["schemas"]["Position"][];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             realised_equity: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
         };
         StatsAnswer: {
+            /** @description The bots */
             bots: components["schemas"]["BotStats"][];
+            /** @description What to ask after for the next page */
             next?: string;
             portfolio: components["schemas"]["ScopeStats"];
         };
@@ -2814,29 +3270,40 @@ export interface components {
              * @example 30s
              */
             clock_behind?: string;
+            /** @description What bots have to do now */
             directives: components["schemas"]["Directive"][];
+            /** @description What was recorded */
             events: components["schemas"]["EventRef"][];
             id?: string;
             kept?: boolean;
             permit?: components["schemas"]["PermitAnswer"];
             recorded: boolean;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
             signature?: components["schemas"]["SignatureAnswer"];
         };
         StopBody: {
             kind: string;
+            /** @description Why, for people and the record */
             reason: string;
         };
         Stopped: {
             kept?: boolean;
+            /** @description The portfolio's id */
             portfolio: string;
             recorded: boolean;
             refused?: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision?: number;
         };
         Trade: {
+            /** @description The bot's id */
             bot: string;
             /** Format: date-time */
             closed_at: string;
@@ -2853,58 +3320,81 @@ export interface components {
              */
             exit_notional: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fee. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee: string;
+            /** @description The market's id */
             market: string;
             /** Format: int64 */
             number: number;
             /** Format: date-time */
             opened_at: string | null;
+            /** @description The outcome of the market that is traded */
             outcome: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description Profit or loss, net of fees. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             pnl: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description How much: of an order or a fill above 0, and side says which way it goes; of a position below 0 where it is short. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             quantity: string;
             result: string;
             revised: boolean;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
+            /** @description The id of the trade */
             trade: string;
+            /** @description The venue's id of the fill or trade: reported twice it is recorded once */
             trade_id: string;
         };
         TradesAnswer: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description What to ask after for the next page
+             */
             next: number | null;
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
+            /** @description Closed trades */
             trades: components["schemas"]["Trade"][];
         };
         Transfer: {
             approval_for: string[];
             approved_by?: string;
+            /** @description The asset, such as USDC */
             asset: string;
             attempts: components["schemas"]["Attempt"][];
             /** Format: int64 */
             block?: number;
             code?: string;
+            /** @description For a person */
             detail?: string;
             /** Format: date-time */
             ended_at: string | null;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Until when it is good
+             */
             expires_at: string;
             /**
-             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @description The fee. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
              */
             fee?: string;
@@ -2914,6 +3404,7 @@ export interface components {
             /** @enum {string} */
             kind: "internal" | "rebalance" | "withdrawal" | "sweep";
             payment: components["schemas"]["Payment"];
+            /** @description Why, for people and the record */
             reason: string;
             rebalance?: components["schemas"]["Rebalance"];
             /** Format: date-time */
@@ -2922,16 +3413,27 @@ export interface components {
             /** @enum {string} */
             status: "requested" | "approved" | "rejected" | "expired" | "prepared" | "signed" | "broadcast" | "confirmed" | "failed";
             to: string;
+            /** @description The transfer's id */
             transfer: string;
+            /** @description The transaction's hash on the chain */
             tx_hash?: string;
+            /** @description The wallet's name */
             wallet: string;
         };
         TransfersAnswer: {
+            /** @description What to ask after for the next page */
             next?: string;
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
             transfers: components["schemas"]["Transfer"][];
         };
@@ -2942,13 +3444,20 @@ export interface components {
             hot_above_since: string | null;
             increases_denied: boolean;
             policy: components["schemas"]["TreasuryPolicy"];
+            /** @description The portfolio's id */
             portfolio: string;
             proposal?: components["schemas"]["Proposal"];
             /** Format: date-time */
             reconciled_at: string | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
             why?: string;
         };
@@ -2978,6 +3487,7 @@ export interface components {
              * @example 12.5
              */
             min_rebalance_usd?: string;
+            /** @description Why, for people and the record */
             reason: string;
         };
         TreasuryPolicy: {
@@ -3008,8 +3518,10 @@ export interface components {
             min_rebalance_usd: string;
         };
         Wallet: {
+            /** @description The address on the chain */
             address: string;
             assets: components["schemas"]["WalletAsset"][];
+            /** @description The chain's id */
             chain: string;
             key_id?: string;
             /** Format: date-time */
@@ -3021,9 +3533,11 @@ export interface components {
             recovery_tested_at: string | null;
             /** Format: date-time */
             registered_at: string;
+            /** @description The wallet's name */
             wallet: string;
         };
         WalletAsset: {
+            /** @description The asset, such as USDC */
             asset: string;
             /** Format: int64 */
             decimals: number;
@@ -3031,6 +3545,7 @@ export interface components {
             native?: boolean;
         };
         WalletKeyBody: {
+            /** @description The address on the chain */
             address: string;
             key_id: string;
             /** @enum {string} */
@@ -3038,16 +3553,115 @@ export interface components {
             path?: string;
         };
         WalletsAnswer: {
+            /** @description What to ask after for the next page */
             next?: string;
+            /** @description The portfolio's id */
             portfolio: string;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The place in the portfolio's history
+             */
             revision: number;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The time of it
+             */
             time: string;
             wallets: components["schemas"]["Wallet"][];
         };
     };
-    responses: never;
+    responses: {
+        /** @description It contradicts what is recorded, or the settings of the server; detail says what. */
+        Conflict: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The role of the key may not do this, or not here. */
+        Denied: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The Idempotency-Key was used for another request. */
+        IdempotencyMismatch: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The request is not valid; field says where. */
+        Invalid: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description There is no such thing. */
+        NotFound: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description A problem; its type is urn:pets:problem:<code>. */
+        Problem: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description A bound of the key or of the server is reached: wait as long as Retry-After says, and send it again with the same key. */
+        RateLimited: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description It is too large: split it. */
+        TooLarge: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description There is no valid API key. */
+        Unauthenticated: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Nothing was decided, or the answer did not come in time: send it again with the same key. */
+        Unavailable: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+    };
     parameters: never;
     requestBodies: never;
     headers: never;
@@ -3058,10 +3672,10 @@ export interface operations {
     list_api_keys: {
         parameters: {
             query?: {
-                /** @description what next said: go on behind it */
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path?: never;
@@ -3078,15 +3692,15 @@ export interface operations {
                     "application/json": components["schemas"]["KeyList"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     issue_api_key: {
@@ -3114,15 +3728,16 @@ export interface operations {
                     "application/json": components["schemas"]["IssueAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     revoke_api_key: {
@@ -3133,6 +3748,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The API key's id, not its secret */
                 key: string;
             };
             cookie?: never;
@@ -3152,21 +3768,25 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     engage_stop_everywhere: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
+                "Idempotency-Key": string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3194,15 +3814,16 @@ export interface operations {
                     "application/json": components["schemas"]["StopAllAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     key_status: {
@@ -3223,15 +3844,15 @@ export interface operations {
                     "application/json": components["schemas"]["KeyStatus"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     start_key_rotation: {
@@ -3256,24 +3877,24 @@ export interface operations {
                     "application/json": components["schemas"]["RotationReport"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     list_portfolios: {
         parameters: {
             query?: {
-                /** @description what next said: go on behind it */
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path?: never;
@@ -3290,15 +3911,15 @@ export interface operations {
                     "application/json": components["schemas"]["PortfolioList"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     open_portfolio: {
@@ -3326,15 +3947,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     get_portfolio: {
@@ -3343,14 +3965,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3366,15 +3989,15 @@ export interface operations {
                     "application/json": components["schemas"]["PortfolioAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     address_book: {
@@ -3383,14 +4006,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3406,15 +4030,15 @@ export interface operations {
                     "application/json": components["schemas"]["BookAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     add_address: {
@@ -3425,6 +4049,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3444,15 +4069,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     remove_address: {
@@ -3463,6 +4089,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3482,15 +4109,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     post_adjustment: {
@@ -3501,6 +4129,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3520,15 +4149,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     approvals: {
@@ -3537,14 +4167,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3560,15 +4191,15 @@ export interface operations {
                     "application/json": components["schemas"]["TransfersAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     balances: {
@@ -3577,14 +4208,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3600,15 +4232,15 @@ export interface operations {
                     "application/json": components["schemas"]["BalancesAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     batch: {
@@ -3616,6 +4248,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3635,15 +4268,15 @@ export interface operations {
                     "application/json": components["schemas"]["BatchAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     register_bot: {
@@ -3654,6 +4287,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3673,15 +4307,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     allocate_capital: {
@@ -3692,7 +4327,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The bot's id */
                 bot: string;
             };
             cookie?: never;
@@ -3712,15 +4349,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     start_bot: {
@@ -3731,7 +4369,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The bot's id */
                 bot: string;
             };
             cookie?: never;
@@ -3751,15 +4391,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     stop_bot: {
@@ -3770,7 +4411,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The bot's id */
                 bot: string;
             };
             cookie?: never;
@@ -3799,15 +4442,16 @@ export interface operations {
                     "application/json": components["schemas"]["StopAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     breakers: {
@@ -3816,14 +4460,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3839,26 +4484,28 @@ export interface operations {
                     "application/json": components["schemas"]["BreakersAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     reset_breaker: {
         parameters: {
             query?: never;
-            header: {
-                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
-                "Idempotency-Key": string;
+            header?: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries. Needed for all but what records nothing */
+                "Idempotency-Key"?: string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The breaker's name, such as consecutive_losses */
                 breaker: string;
             };
             cookie?: never;
@@ -3878,15 +4525,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"] | components["schemas"]["ResetPreview"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     record_deposit: {
@@ -3897,6 +4545,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3916,15 +4565,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     engage_stop: {
@@ -3935,6 +4585,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -3963,15 +4614,16 @@ export interface operations {
                     "application/json": components["schemas"]["StopAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     request_clear: {
@@ -3982,6 +4634,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4001,15 +4654,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     confirm_clear: {
@@ -4020,7 +4674,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The id of the request to clear the stop */
                 request: string;
             };
             cookie?: never;
@@ -4040,15 +4696,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     equity: {
@@ -4057,18 +4714,19 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description RFC 3339 time */
+                min_revision?: number;
+                /** @description only points from this time on */
                 from?: string;
-                /** @description RFC 3339 time */
+                /** @description only points up to this time */
                 to?: string;
-                /** @description thinned to about this many: 3 to 100000, 500 by default */
-                points?: string;
+                /** @description thinned to about this many */
+                points?: number;
                 /** @description only points of revisions above this */
-                after?: string;
+                after?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4084,15 +4742,15 @@ export interface operations {
                     "application/json": components["schemas"]["EquityAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     events: {
@@ -4101,16 +4759,17 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
+                min_revision?: number;
                 /** @description only events after this revision */
-                after?: string;
+                after?: number;
                 /** @description only types that begin with one of these, separated by commas, such as breaker,fill.recorded */
                 types?: string;
-                /** @description at most this many: 1 to 1000, 100 by default; fewer where they would be over 4 MiB */
-                limit?: string;
+                /** @description at most this many; fewer where they would be over 4 MiB */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4126,15 +4785,15 @@ export interface operations {
                     "application/json": components["schemas"]["EventsAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     record_fee: {
@@ -4145,6 +4804,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4164,15 +4824,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     record_fill: {
@@ -4183,6 +4844,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4202,15 +4864,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     confirm_fill: {
@@ -4221,7 +4884,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The fill's trade_id */
                 trade_id: string;
             };
             cookie?: never;
@@ -4241,15 +4906,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     void_fill: {
@@ -4260,7 +4926,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The fill's trade_id */
                 trade_id: string;
             };
             cookie?: never;
@@ -4280,15 +4948,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     import_rows: {
@@ -4296,6 +4965,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4315,15 +4985,15 @@ export interface operations {
                     "application/json": components["schemas"]["ImportAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     change_limits: {
@@ -4334,6 +5004,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4353,15 +5024,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     register_market: {
@@ -4372,6 +5044,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4391,15 +5064,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     mark_prices: {
@@ -4410,6 +5084,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4429,15 +5104,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     request_override: {
@@ -4448,6 +5124,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4467,15 +5144,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     confirm_override: {
@@ -4486,7 +5164,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The override's id */
                 override: string;
             };
             cookie?: never;
@@ -4506,15 +5186,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     permits: {
@@ -4523,16 +5204,17 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
+                min_revision?: number;
                 /** @description only this bot */
                 bot?: string;
-                /** @description what next said: go on behind it */
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4548,28 +5230,29 @@ export interface operations {
                     "application/json": components["schemas"]["PermitsAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     ask_permit: {
         parameters: {
             query?: {
-                /** @description true: run every check, record nothing, reserve nothing; needs no Idempotency-Key */
-                preview?: string;
+                /** @description run every check, record nothing, reserve nothing; needs no Idempotency-Key */
+                preview?: boolean;
             };
-            header: {
-                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries */
-                "Idempotency-Key": string;
+            header?: {
+                /** @description A UUID that the client makes for the command, keeps, and sends again when it retries. Needed for all but what records nothing */
+                "Idempotency-Key"?: string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4589,15 +5272,16 @@ export interface operations {
                     "application/json": components["schemas"]["PermitAnswered"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     place_permit: {
@@ -4608,7 +5292,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The permit's id: permit_id of the answer that granted it */
                 permit: string;
             };
             cookie?: never;
@@ -4628,15 +5314,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     release_permit: {
@@ -4647,7 +5334,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The permit's id: permit_id of the answer that granted it */
                 permit: string;
             };
             cookie?: never;
@@ -4667,15 +5356,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     positions: {
@@ -4684,16 +5374,17 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
+                min_revision?: number;
                 /** @description only this bot */
                 bot?: string;
-                /** @description what next said: go on behind it */
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4709,15 +5400,15 @@ export interface operations {
                     "application/json": components["schemas"]["PositionsAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     propose_rebalance: {
@@ -4728,6 +5419,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4747,15 +5439,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     reconcile: {
@@ -4766,6 +5459,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4785,15 +5479,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     settle_market: {
@@ -4804,6 +5499,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4823,15 +5519,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     sign_order: {
@@ -4842,6 +5539,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4861,15 +5559,16 @@ export interface operations {
                     "application/json": components["schemas"]["SignAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     state: {
@@ -4878,14 +5577,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4901,15 +5601,15 @@ export interface operations {
                     "application/json": components["schemas"]["StateAnswer"] | components["schemas"]["OwnStateAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     stats: {
@@ -4918,14 +5618,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4941,15 +5642,15 @@ export interface operations {
                     "application/json": components["schemas"]["StatsAnswer"] | components["schemas"]["OwnStats"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     stream: {
@@ -4958,13 +5659,14 @@ export interface operations {
                 /** @description only types that begin with one of these, separated by commas; directives always come */
                 types?: string;
                 /** @description begin after this revision instead of now; Last-Event-ID wins */
-                after?: string;
+                after?: number;
             };
             header?: {
                 /** @description Resume after this revision */
-                "Last-Event-ID"?: string;
+                "Last-Event-ID"?: number;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -4977,18 +5679,18 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": components["schemas"]["EventAnswer"];
+                    "text/event-stream": components["schemas"]["Hello"] | components["schemas"]["EventAnswer"] | components["schemas"]["DirectiveMessage"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     trades: {
@@ -4997,16 +5699,17 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
+                min_revision?: number;
                 /** @description only this bot */
                 bot?: string;
                 /** @description only trades with a number above this */
-                after?: string;
-                /** @description at most this many: 1 to 1000, 100 by default */
-                limit?: string;
+                after?: number;
+                /** @description at most this many */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5022,15 +5725,15 @@ export interface operations {
                     "application/json": components["schemas"]["TradesAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     record_trade: {
@@ -5041,6 +5744,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5060,15 +5764,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     transfers: {
@@ -5077,14 +5782,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5100,15 +5806,15 @@ export interface operations {
                     "application/json": components["schemas"]["TransfersAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     request_transfer: {
@@ -5119,6 +5825,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5138,15 +5845,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     approve_transfer: {
@@ -5157,7 +5865,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The transfer's id */
                 transfer: string;
             };
             cookie?: never;
@@ -5177,15 +5887,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     reject_transfer: {
@@ -5196,7 +5907,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The transfer's id */
                 transfer: string;
             };
             cookie?: never;
@@ -5216,15 +5929,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     import_signed: {
@@ -5235,7 +5949,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The transfer's id */
                 transfer: string;
             };
             cookie?: never;
@@ -5255,15 +5971,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     treasury: {
@@ -5272,10 +5989,11 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
+                min_revision?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5291,15 +6009,15 @@ export interface operations {
                     "application/json": components["schemas"]["TreasuryAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     change_treasury_policy: {
@@ -5310,6 +6028,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5329,15 +6048,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     wallets: {
@@ -5346,14 +6066,15 @@ export interface operations {
                 /** @description as of this revision or RFC 3339 time */
                 at?: string;
                 /** @description wait until at least this revision is folded, for up to 5 s */
-                min_revision?: string;
-                /** @description what next said: go on behind it */
+                min_revision?: number;
+                /** @description what next of the page before said: go on behind it */
                 after?: string;
-                /** @description at most this many elements of the lists: 1 to 4000, 4000 by default */
-                limit?: string;
+                /** @description at most this many elements of the lists */
+                limit?: number;
             };
             header?: never;
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5369,15 +6090,15 @@ export interface operations {
                     "application/json": components["schemas"]["WalletsAnswer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     register_wallet: {
@@ -5388,6 +6109,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5407,15 +6129,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     record_key: {
@@ -5426,7 +6149,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The wallet's name */
                 wallet: string;
             };
             cookie?: never;
@@ -5446,15 +6171,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     load_wallet: {
@@ -5465,7 +6191,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The wallet's name */
                 wallet: string;
             };
             cookie?: never;
@@ -5485,15 +6213,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     test_recovery: {
@@ -5504,7 +6233,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The wallet's name */
                 wallet: string;
             };
             cookie?: never;
@@ -5524,15 +6255,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     use_key: {
@@ -5543,7 +6275,9 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
+                /** @description The wallet's name */
                 wallet: string;
             };
             cookie?: never;
@@ -5563,15 +6297,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
     record_withdrawal: {
@@ -5582,6 +6317,7 @@ export interface operations {
                 "Idempotency-Key": string;
             };
             path: {
+                /** @description The portfolio's id */
                 portfolio: string;
             };
             cookie?: never;
@@ -5601,15 +6337,16 @@ export interface operations {
                     "application/json": components["schemas"]["Answer"];
                 };
             };
-            /** @description A problem; its type is urn:pets:problem:<code> */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["IdempotencyMismatch"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Problem"];
         };
     };
 }

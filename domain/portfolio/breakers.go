@@ -1,0 +1,193 @@
+package portfolio
+
+import (
+	"slices"
+	"time"
+
+	"pets/domain"
+	"pets/domain/risk"
+)
+
+// BreakerReading is the status of one breaker with its value and its limit. Rule is
+// nil for a breaker that this build does not know, because a newer one wrote its trip.
+// Value and Limit are 0 for such a breaker, and for one that is off.
+type BreakerReading struct {
+	risk.Breaker
+	Rule         *risk.Rule
+	On           bool
+	Value, Limit domain.Decimal
+}
+
+// ReadBreaker reads a breaker as of the last record.
+func (s *State) ReadBreaker(key risk.Key) BreakerReading { return s.readBreaker(key, s.Time, false) }
+
+// readBreakerAt reads it as of a later time. Nothing was recorded since, but a new day
+// or hour may have begun.
+func (s *State) readBreakerAt(key risk.Key, now time.Time) BreakerReading {
+	_, isNew := s.newDay(now)
+	return s.readBreaker(key, now, isNew)
+}
+
+func (s *State) readBreaker(key risk.Key, now time.Time, newDay bool) BreakerReading {
+	out := BreakerReading{Breaker: s.Breaker(key)}
+	rule, ok := risk.RuleOf(key.Breaker)
+	if !ok {
+		return out
+	}
+	out.Rule, out.On = rule, rule.IsOn(&s.Policy)
+	if subject, found := s.subject(rule, key.Bot); found && out.On {
+		subject.Time, subject.NewDay = now, newDay
+		out.Value, out.Limit = rule.Value(subject), rule.Limit(&s.Policy)
+	}
+	return out
+}
+
+// Breaker returns the status of a breaker and the revision that set it.
+func (s *State) Breaker(key risk.Key) risk.Breaker {
+	if b := s.Breakers[key]; b != nil {
+		return *b
+	}
+	return risk.Breaker{Status: risk.OK}
+}
+
+// BreakerKeys lists every breaker the portfolio has, in the order they are
+// evaluated: those that are on, and those that have tripped or warned, known or not.
+func (s *State) BreakerKeys() []risk.Key {
+	var keys []risk.Key
+	ids := s.BotIDs()
+	for r := range risk.Rules() {
+		if r.IsOn(&s.Policy) {
+			keys = append(keys, keysOf(r, ids)...)
+		}
+	}
+	for key := range s.Breakers {
+		if !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, risk.Compare)
+	return keys
+}
+
+// keysOf lists the breakers of one rule: one for each bot, or the portfolio's.
+func keysOf(r *risk.Rule, bots []string) []risk.Key {
+	if r.Scope != risk.OfBot {
+		return []risk.Key{{Breaker: r.Name}}
+	}
+	keys := make([]risk.Key, len(bots))
+	for i, id := range bots {
+		keys[i] = risk.Key{Breaker: r.Name, Bot: id}
+	}
+	return keys
+}
+
+// subject is what a rule measures, as of the last record; false where there is no such
+// bot.
+func (s *State) subject(r *risk.Rule, bot string) (risk.Subject, bool) {
+	if r.Scope != risk.OfBot {
+		return risk.Subject{Refs: &s.Refs, Equity: s.Equity(), Time: s.Time}, true
+	}
+	b := s.Bots[bot]
+	if b == nil {
+		return risk.Subject{}, false
+	}
+	return risk.Subject{Refs: &b.Refs, Equity: b.Equity(), Streak: &b.Streak, Closings: b.Closings, Time: s.Time}, true
+}
+
+// each calls do for everything a rule is kept for: the portfolio, or every bot.
+func (s *State) each(r *risk.Rule, do func(risk.Subject)) {
+	var ids []string
+	if r.Scope == risk.OfBot {
+		ids = s.BotIDs()
+	}
+	for _, key := range keysOf(r, ids) {
+		if subject, ok := s.subject(r, key.Bot); ok {
+			do(subject)
+		}
+	}
+}
+
+// passHours runs before an event is applied: the equity is still the one that was in
+// force when the hours up to the event began.
+func (s *State) passHours() {
+	for r := range risk.Rules() {
+		if r.Hour != nil && r.IsOn(&s.Policy) {
+			s.each(r, r.Hour)
+		}
+	}
+}
+
+// openDay opens a day for every breaker that counts by days. The portfolio's equity is
+// the one in the record.
+func (s *State) openDay(e *domain.DayOpened) {
+	s.Day = e.Date
+	for r := range risk.Rules() {
+		if r.Day != nil && r.IsOn(&s.Policy) {
+			s.each(r, func(subject risk.Subject) {
+				if r.Scope == risk.OfPortfolio {
+					subject.Equity = e.Equity
+				}
+				r.Day(subject)
+			})
+		}
+	}
+}
+
+// setPolicy replaces the policy. A breaker that is switched on measures from this
+// moment.
+func (s *State) setPolicy(p domain.Policy) {
+	old := s.Policy
+	s.Policy = p
+	for r := range risk.Rules() {
+		was, is := r.IsOn(&old), r.IsOn(&p)
+		if r.On != nil && is && !was {
+			s.each(r, r.On)
+		}
+		if r.Off != nil && was && !is {
+			s.each(r, r.Off)
+		}
+	}
+}
+
+// rearm takes back warnings whose value has fallen far enough below their level. A
+// warning of an unknown breaker stays, because its value is unknown.
+func (s *State) rearm() {
+	for key, b := range s.Breakers {
+		if b.Status != risk.Warned {
+			continue
+		}
+		if now := s.ReadBreaker(key); now.Rule != nil && now.Rule.Rearms(&s.Policy, now.Value) {
+			delete(s.Breakers, key)
+		}
+	}
+}
+
+func (s *State) applyTrip(at domain.Stamp, e *domain.BreakerTripped) {
+	s.Breakers[risk.Key{Breaker: e.Breaker, Bot: e.Bot}] = &risk.Breaker{Status: risk.Tripped, Revision: at.Revision, Stops: e.Stops}
+	s.halt(e.BotsStopped, e.PermitsRevoked)
+	if r, ok := risk.RuleOf(e.Breaker); ok && r.Stop != "" {
+		// It engages the emergency stop anew: what was asked before knew nothing of it.
+		s.Stop.Request, s.Stop.Requester = "", ""
+	}
+}
+
+func (s *State) applyReset(e *domain.BreakerReset) {
+	delete(s.Breakers, risk.Key{Breaker: e.Breaker, Bot: e.Bot})
+	r, ok := risk.RuleOf(e.Breaker)
+	if !ok {
+		return
+	}
+	do := r.Reset
+	if do == nil && e.Rebase {
+		do = r.Rebase
+	}
+	if do == nil {
+		return
+	}
+	if r.Scope == risk.OfBot {
+		s.bot(e.Bot)
+	}
+	if subject, found := s.subject(r, e.Bot); found {
+		do(subject)
+	}
+}
