@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -59,6 +60,8 @@ type shell struct {
 	dir string
 	env []string
 	ctx context.Context
+
+	settle time.Duration // how long a stop is watched that holds, 0 for as long as it is
 }
 
 func newShell(t testing.TB) *shell {
@@ -75,13 +78,13 @@ type ran struct {
 
 func (s *shell) run(args ...string) ran {
 	var out, errs bytes.Buffer
-	a := &app{out: &out, err: &errs, environ: s.env, dir: s.dir}
+	a := &app{out: &out, err: &errs, environ: s.env, dir: s.dir, settle: s.settle}
 	code := a.run(s.ctx, args)
 	return ran{code, out.String(), errs.String()}
 }
 
 // actingLine is what a command that acts says of its target.
-var actingLine = regexp.MustCompile(`(?m)^pets: acting on .*\n`)
+var actingLine = regexp.MustCompile(`(?m)^pets: (acting on|it holds; waiting up to) .*\n`)
 
 // besides is what was said on standard error besides that.
 func besides(text string) string { return actingLine.ReplaceAllString(text, "") }

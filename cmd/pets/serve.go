@@ -95,7 +95,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 		return a.serveDemo(ctx)
 	}
 	a.acceptRollback = f.acceptRollback
-	s, err := a.newServer(a.clock())
+	s, err := a.newServer(ctx, a.clock())
 	if err != nil {
 		return err
 	}
@@ -108,6 +108,7 @@ type server struct {
 	log    *slog.Logger
 	store  *embedded.Store
 	lock   *serverLock // of PETS_DIR
+	mark   *serverLock // in the folder of the store, where that is another one
 	engine *commands.Engine
 	keys   *projections.Keyring
 	live   *live.Followers // of every portfolio
@@ -132,15 +133,16 @@ type server struct {
 }
 
 // newServer opens the store and the listener; nothing is answered yet.
-func (a *app) newServer(now func() time.Time) (_ *server, err error) {
+func (a *app) newServer(ctx context.Context, now func() time.Time) (_ *server, err error) {
 	s := &server{app: a, log: slog.New(slog.NewJSONHandler(a.err, nil)), now: now}
-	w, err := a.openWriter(opening{making: true})
+	w, err := a.openPatiently(ctx)
 	if err != nil {
 		return nil, err
 	}
 	s.store, s.lock = w.Store, w.lock
 	store, err := a.config.StoreDir()
 	s.ownDir = err == nil && apart(store, a.config.ServerDir())
+	s.markStore()
 	if err = s.openWitness(); err != nil {
 		return nil, errors.Join(err, s.letGo())
 	}
@@ -156,7 +158,7 @@ func (a *app) newServer(now func() time.Time) (_ *server, err error) {
 	if s.listener, err = net.Listen("tcp", a.config.Listen); err != nil {
 		return nil, errors.Join(fmt.Errorf("listen at %s: %w", a.config.Listen, err), s.letGo())
 	}
-	if err := s.lock.answersAt(s.url()); err != nil {
+	if err := s.answersAt(s.url()); err != nil {
 		return nil, errors.Join(err, s.listener.Close(), s.letGo())
 	}
 	s.meter = metrics.New()
@@ -213,7 +215,13 @@ func (s *server) ahead(stream string, by time.Duration) {
 }
 
 // letGo closes what is on disk.
-func (s *server) letGo() error { return errors.Join(s.store.Close(), s.lock.Close()) }
+func (s *server) letGo() error {
+	err := errors.Join(s.store.Close(), s.lock.Close())
+	if s.mark != nil {
+		err = errors.Join(err, s.mark.Close())
+	}
+	return err
+}
 
 // discard closes a server that was made and is not run.
 func (s *server) discard() error {
