@@ -176,16 +176,14 @@ func TestDoAllIsResumable(t *testing.T) {
 // holders than fit. Nothing of it is recorded, the state is as before, and it can
 // be split by bot.
 func TestATooLargeCommandIsRefused(t *testing.T) {
-	r := newRig(t).opened()
-	const holders = 500
-	long := domain.Instrument{Market: strings.Repeat("m", 256), Outcome: strings.Repeat("o", 256)}
-	name := func(i int) string { return fmt.Sprintf("bot%04d%s", i, strings.Repeat("x", 57)) }
+	r := newRig(t)
+	r.w.Close()
+	r.w = r.writer(Options{most: portfolio.Room{Records: 20, Bytes: 1 << 20}})
+	r.opened()
+	name := func(i int) string { return fmt.Sprintf("bot%d", i) }
 	var requests []Request
-	for i := range holders {
-		bot := name(i)
-		bought := fill(bot, "1", "buy", "1", "0.5")
-		bought.Instrument = long
-		requests = append(requests, r.by(olga, RegisterBot{ID: bot, Capital: dec("1")}, bought)...)
+	for i := range 20 {
+		requests = append(requests, r.by(olga, RegisterBot{ID: name(i), Capital: dec("1")}, fill(name(i), "1", "buy", "1", "0.5"))...)
 	}
 	results, err := r.w.DoAll(r.ctx(), requests)
 	require.NoError(t, err)
@@ -193,7 +191,7 @@ func TestATooLargeCommandIsRefused(t *testing.T) {
 		require.NoError(t, res.Err)
 	}
 	all := len(r.records())
-	settle := SettleMarket{Instrument: long, Payout: dec("1")}
+	settle := SettleMarket{Instrument: domain.Instrument{Market: "m", Outcome: "YES"}, Payout: dec("1")}
 	outs := r.together(r.by(olga, deposit("3"), settle, deposit("4"))...)
 	require.NoError(t, outs[0].err)
 	requireCode(t, domain.CodeTooLarge, outs[1].err)

@@ -14,11 +14,17 @@ import (
 	"pets/eventstore"
 )
 
-// An append is closed once it has this much; one command may add as much again
-// and still fit the store's limits.
+// An append is closed once it has fullBytes or fullRecords. One command may add all that
+// the store takes beyond that: nearly none has more than a few records, but a void corrects
+// every trade that came after its fill, and cannot be split.
 const (
-	fullBytes   = eventstore.MaxAppendBytes / 2
-	fullRecords = eventstore.MaxAppendRecords / 2
+	fullBytes   = 512 << 10
+	fullRecords = 5_000
+
+	maxCommandBytes   = eventstore.MaxAppendBytes - fullBytes
+	maxCommandRecords = eventstore.MaxAppendRecords - fullRecords
+	// maxLaterFills bounds what a void looks at: it takes some 0.1 s, for which everybody waits.
+	maxLaterFills = 24_000
 )
 
 // step is one request on its way to its result.
@@ -39,6 +45,8 @@ type step struct {
 	attempts int // that were overtaken
 	// behind is by how much the wall clock was behind the last record when it was decided.
 	behind time.Duration
+	// began is when it was to be decided, took how long that did, accepted or not.
+	began, took time.Duration
 }
 
 func (s *step) request() *Request { return &s.job.requests[s.i] }
@@ -55,13 +63,19 @@ type group struct {
 	// first; again: some of them were decided before.
 	stops, again bool
 	others       int
-	// spoiled: a step was refused after it had changed the state. The group ends
-	// with it, and the state is thrown away.
+	// first is the revision of the first record; began is when the group was, by a clock
+	// that goes on.
+	first uint64
+	began time.Duration
+	// heavy: a step took long. The group ends with it: those before it wait for no other.
+	heavy bool
+	// spoiled: a step was refused after it had changed the state, and there is no spare.
+	// The group ends with it, and the state is thrown away.
 	spoiled bool
 }
 
 func (g *group) full() bool {
-	return g.spoiled || g.bytes >= fullBytes || len(g.proposed) >= fullRecords
+	return g.spoiled || g.heavy || g.bytes >= fullBytes || len(g.proposed) >= fullRecords
 }
 
 // refuses reports whether any refusal rests on the state.
@@ -85,6 +99,12 @@ func (w *Writer) decide(g *group, s *step) {
 		if p := recover(); p != nil {
 			s.err = &Defect{Value: p, Stack: debug.Stack()}
 			g.spoiled = true
+		}
+		if g.spoiled {
+			w.undo(g)
+		}
+		if s.judged {
+			s.took = w.options.elapsed() - s.began
 		}
 		if s.err != nil {
 			s.job.failAt(s.i)
@@ -129,7 +149,10 @@ func (w *Writer) judge(g *group, s *step) error {
 	if g.unreadable != nil {
 		return g.unreadable
 	}
-	s.judged = true
+	s.judged, s.began = true, w.options.elapsed()
+	if len(g.proposed) == 0 {
+		g.first = w.durable
+	}
 	command, known, found, err := w.index.recorded(w.subject, r, body)
 	if err != nil {
 		return err
@@ -271,10 +294,18 @@ func (w *Writer) record(g *group, s *step, hash requestDigest, now time.Time) er
 		return err
 	}
 	at.still = w.still.standing()
+	if at.room, err = w.room(s, hash); err != nil {
+		return err
+	}
+	late := by.By != 0 || w.state.clocksEnd(at) || w.state.strained()
+	if late || w.wantSpare && w.spare == nil {
+		w.arm(g)
+	}
 	events, dirty, err := w.state.decide(at, s.request())
 	var records []eventstore.Proposed
 	size := 0
 	if err == nil {
+		dirty = true
 		records, size, err = w.encode(s, events, hash, now)
 	}
 	if err != nil {
@@ -310,7 +341,7 @@ func (w *Writer) encode(s *step, events []domain.Event, hash requestDigest, now 
 		}
 		size += records[i].Size()
 	}
-	if size > fullBytes || len(records) > fullRecords {
+	if size > w.options.most.Bytes || len(records) > w.options.most.Records {
 		return nil, 0, domain.Errorf(domain.CodeTooLarge, "the command would record %d events of %d bytes; split it", len(records), size)
 	}
 	// What the store can never take would otherwise fail everything beside it.

@@ -36,6 +36,11 @@ type stateFold interface {
 	// decide lets a command decide. The events are applied already when it
 	// returns; with an error, dirty says that some were.
 	decide(c circumstances, r *Request) (events []domain.Event, dirty bool, err error)
+	// clone returns a copy that lives its own life, nil where the stream is as soon folded.
+	clone() stateFold
+	// strained: an amount has come near the bound of all amounts, so that a command may be
+	// refused after it has changed the state.
+	strained() bool
 	// snapshot returns the state as bytes, nil for a stream that needs none.
 	snapshot() []byte
 	// restore takes a snapshot that restore of the same kind made; false if it is
@@ -50,6 +55,8 @@ type circumstances struct {
 	jumped portfolio.Jump
 	// still: the wall clock is behind the last record, or permits are overdue.
 	still portfolio.Standstill
+	// room is what may be recorded.
+	room portfolio.Room
 	// keyholders are those who matter to a command that confirms another.
 	keyholders Keyholders
 }
@@ -114,6 +121,7 @@ func (f *portfolioFold) decide(at circumstances, r *Request) ([]domain.Event, bo
 	if h := at.keyholders; h.Known {
 		d.Living(h.Living, h.Revoked, h.Since)
 	}
+	d.Room(at.room)
 	d.Behind(at.still)
 	d.Jumped(at.jumped)
 	if at.still.Behind > 0 {
@@ -125,6 +133,10 @@ func (f *portfolioFold) decide(at circumstances, r *Request) ([]domain.Event, bo
 	d.TimeStands()
 	return finish(d, c.Decide(d))
 }
+
+func (f *portfolioFold) clone() stateFold { return &portfolioFold{f.id, f.s.Clone()} }
+
+func (f *portfolioFold) strained() bool { return f.s.Strained() }
 
 func (f *portfolioFold) snapshot() []byte {
 	b, err := f.s.Snapshot()
@@ -189,6 +201,10 @@ func (f *systemFold) decide(at circumstances, r *Request) ([]domain.Event, bool,
 	d := f.s.Begin(at.now, r.Caller)
 	return finish(d, c.DecideSystem(d))
 }
+
+func (f *systemFold) clone() stateFold { return nil }
+
+func (f *systemFold) strained() bool { return false }
 
 func (f *systemFold) snapshot() []byte { return nil }
 

@@ -74,9 +74,11 @@ type faulty struct {
 	// streamsErr is the answer to who asks which streams there are.
 	streamsErr error
 	readErr    error
-	appends    [][]eventstore.Proposed
-	blocked    chan struct{} // gets one when an append waits at its gate
-	attempts   int
+	// reads counts how often a stream was begun to be read.
+	reads    int
+	appends  [][]eventstore.Proposed
+	blocked  chan struct{} // gets one when an append waits at its gate
+	attempts int
 }
 
 func newFaulty(t testing.TB) *faulty {
@@ -180,6 +182,7 @@ func (f *faulty) Streams(ctx context.Context) ([]string, error) {
 func (f *faulty) ReadStream(ctx context.Context, stream string, from uint64) iter.Seq2[eventstore.Record, error] {
 	f.mu.Lock()
 	err := f.readErr
+	f.reads++
 	f.mu.Unlock()
 	if err != nil {
 		return func(yield func(eventstore.Record, error) bool) { yield(eventstore.Record{}, err) }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"pets/domain"
+	"pets/internal/owner"
 )
 
 // Bounds of what is read of a marker file. They are on entries, not on the whole file:
@@ -59,6 +60,25 @@ func (p *PendingStop) refused() string {
 	return fmt.Sprintf("the emergency stop (%s) of portfolio %s, asked for by %s, was refused and stops nothing", p.Kind, p.Portfolio, p.Caller.User)
 }
 
+// disowned is a stop out of a file that somebody else may have written: it stops, for a
+// stop is safe, but in the name of the server. Who is said to have asked for it stands in the
+// reason.
+func (p PendingStop) disowned(why error) PendingStop {
+	said := fmt.Sprintf("a marker file that others could write says that %q (%q) asked for this: %q", p.Caller.User, p.Caller.Role, p.Reason)
+	if len(said) > maxDisowned {
+		said = strings.ToValidUTF8(said[:maxDisowned], "") + "…"
+	}
+	untrusted := (*owner.UntrustedError)(nil)
+	if !errors.As(why, &untrusted) {
+		said = "a marker file whose owner is not known held this stop"
+	}
+	p.Caller, p.Reason = serverCaller, said
+	return p
+}
+
+// maxDisowned keeps such a reason within the bound of reasons.
+const maxDisowned = 400
+
 // LatchFile keeps stops that are not recorded yet where a restart finds them: a marker
 // file, and copies of it in other folders. An empty or missing file means that there
 // are none. It works by the handles of its folders: what takes the place of one is not
@@ -66,6 +86,7 @@ func (p *PendingStop) refused() string {
 type LatchFile struct {
 	path string
 
+	trust  owner.Trust
 	mu     sync.Mutex
 	places []*place // that it is written to
 	former []*place // that it is read from, until what they held is elsewhere
@@ -73,12 +94,16 @@ type LatchFile struct {
 
 // NewLatchFile returns the latch in a file, which need not exist.
 func NewLatchFile(path string) *LatchFile {
-	return &LatchFile{path: path, places: []*place{{path: path}}}
+	return &LatchFile{path: path, trust: owner.TrustOf(), places: []*place{{path: path}}}
 }
 
 // CopyTo keeps a copy in another file, whose folder is made where it is missing. It is
 // called before anything is read or written, as [LatchFile.Former] is.
 func (l *LatchFile) CopyTo(path string) { l.places = append(l.places, &place{path: path, makes: true}) }
+
+// Believe says whose files say who asked for a stop: by default those of this process's user
+// and of root. What somebody else may have written stops all the same, in nobody's name.
+func (l *LatchFile) Believe(t owner.Trust) { l.trust = t }
 
 // MayMakeFolder has the folder of the file made where it is missing or was removed.
 func (l *LatchFile) MayMakeFolder() { l.places[0].makes = true }
@@ -94,7 +119,7 @@ func (l *LatchFile) Read() (all []PendingStop, err error) {
 	defer l.mu.Unlock()
 	seen := map[PendingStop]bool{}
 	for _, p := range l.all() {
-		found, failed := p.read()
+		found, failed := p.read(l.trust)
 		if p.unread = failed != nil; p.unread {
 			err = errors.Join(err, fmt.Errorf("the marker of emergency stops %s cannot be understood: %w", p.path, failed))
 		}

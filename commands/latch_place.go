@@ -69,7 +69,7 @@ func (p *place) close() {
 }
 
 // read returns what the file holds.
-func (p *place) read() ([]PendingStop, error) {
+func (p *place) read(trust owner.Trust) ([]PendingStop, error) {
 	p.close()
 	f, err := p.open()
 	switch {
@@ -78,16 +78,26 @@ func (p *place) read() ([]PendingStop, error) {
 	case err != nil:
 		return nil, err
 	}
+	foreign := trust.File(f)
 	list, ok, err := newestSlot(f)
-	if err != nil || !ok {
+	if err != nil || !ok || foreign != nil {
 		defer func() { _ = f.Close() }() // it was only read
-		if err != nil {
-			return nil, err
-		}
-		return readPending(f) // of a build before this
+	} else {
+		p.file = f
 	}
-	p.file = f
-	return readPending(list)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		list = f // of a build before this
+	}
+	all, err := readPending(list)
+	for i := range all {
+		if foreign != nil {
+			all[i] = all[i].disowned(foreign)
+		}
+	}
+	return all, err
 }
 
 // open opens the file, which has to be one: neither a pipe nor a device is waited for.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"pets/domain"
 )
@@ -14,10 +15,18 @@ const (
 	maxQueued   = 1024 // calls of one caller that wait; beyond it his callers wait to be queued
 	fairShare   = 64   // commands of one caller in a group while others wait
 	besideStops = 64   // other commands in a group that has a stop
+
+	besideStopsFor = 10 * time.Millisecond // and the time to decide them in
+	// heavy is how long a decision may take before its caller is put off for as long again,
+	// while others wait: a thousand times what most take.
+	heavy = 2 * time.Millisecond
 )
 
 // queue is what waits for a writer. Stops are served first, then everybody in turn, a
 // command at a time: whoever sends a thousand commands delays himself.
+//
+// Who has kept the writer busy for long, whether with success or not, waits as long again
+// while anybody else does, and is in nobody else's group until then.
 //
 // Calls of one caller stay in their order, but that a stop overtakes all that is no stop.
 // A call belongs to the stops if all of its commands are stops that its caller may send.
@@ -67,6 +76,7 @@ type turn struct {
 	taken  int             // commands in the group at hand
 	places []chan struct{} // of those who wait to be queued; closed when a place is kept for them
 	kept   int             // places that are kept
+	until  time.Duration   // until when it is put off
 }
 
 func newQueue() *queue {
@@ -169,25 +179,36 @@ func (q *queue) waiting() int {
 }
 
 // begin starts a group: everybody has his whole share again.
-func (q *queue) begin() {
+func (q *queue) begin(now time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for i := range q.lanes {
-		q.lanes[i].begin()
+		q.lanes[i].begin(now)
+	}
+}
+
+// putOff has the caller of a call wait for his next turn. Stops are not put off.
+func (q *queue) putOff(j *job, until time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if t := q.lanes[j.lane].turns[j.key]; t != nil && j.lane == otherLane {
+		t.until = until
 	}
 }
 
 // stop returns the next command that stops something, nil where none waits.
-func (q *queue) stop() *step { return q.next(stopLane) }
+func (q *queue) stop() *step { return q.next(stopLane, 0, false) }
 
 // other returns the command of whoever's turn it is, nil when nobody may add one to the
-// group at hand.
-func (q *queue) other() *step { return q.next(otherLane) }
+// group at hand. Beside a stop nobody may who is put off.
+func (q *queue) other(now time.Duration, besideStop bool) *step {
+	return q.next(otherLane, now, besideStop)
+}
 
-func (q *queue) next(lane int) *step {
+func (q *queue) next(lane int, now time.Duration, besideStop bool) *step {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	s, last := q.lanes[lane].next()
+	s, last := q.lanes[lane].next(now, besideStop)
 	if last {
 		q.length--
 	}
@@ -229,7 +250,7 @@ func (l *lane) turn(key turnKey) *turn {
 }
 
 func (l *lane) forget(t *turn) {
-	if len(t.jobs) == 0 && len(t.places) == 0 && t.kept == 0 && t.taken == 0 && l.turns[t.key] == t {
+	if len(t.jobs) == 0 && len(t.places) == 0 && t.kept == 0 && t.taken == 0 && t.until == 0 && l.turns[t.key] == t {
 		delete(l.turns, t.key)
 	}
 }
@@ -260,18 +281,29 @@ func (t *turn) keepPlace() {
 	}
 }
 
-func (l *lane) begin() {
+func (l *lane) begin(now time.Duration) {
+	late := l.served[:0]
 	for _, t := range l.served {
-		t.taken = 0
+		if t.taken = 0; t.until > now {
+			late = append(late, t) // nobody is forgotten before his time is over
+			continue
+		}
+		t.until = 0
 		l.forget(t)
 	}
-	l.served, l.group = l.served[:0], 0
+	clear(l.served[len(late):])
+	l.served, l.group = late, 0
+}
+
+// inTime reports whether somebody waits who is not put off.
+func (l *lane) inTime(now time.Duration) bool {
+	return slices.ContainsFunc(l.ring, func(t *turn) bool { return t.until <= now })
 }
 
 // next takes one command of whoever's turn it is and has not had his share. Who is alone,
 // in the group and among those who wait, has no share to keep to. last reports that it was
 // the last of its call.
-func (l *lane) next() (s *step, last bool) {
+func (l *lane) next(now time.Duration, besideStop bool) (s *step, last bool) {
 	for range len(l.ring) {
 		t := l.ring[0]
 		copy(l.ring, l.ring[1:])
@@ -280,7 +312,10 @@ func (l *lane) next() (s *step, last bool) {
 		if t.taken >= fairShare && !alone {
 			continue
 		}
-		if t.taken == 0 {
+		if t.until > now && (besideStop || l.group > t.taken || l.inTime(now)) {
+			continue
+		}
+		if t.taken == 0 && !slices.Contains(l.served, t) {
 			l.served = append(l.served, t)
 		}
 		t.taken++

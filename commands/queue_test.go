@@ -101,7 +101,7 @@ func (m *queueModel) takeStop() {
 
 func (m *queueModel) takeOther() {
 	waits := m.waiting(false)
-	s := m.q.other()
+	s := m.q.other(0, false)
 	if s == nil {
 		for caller := range waits {
 			require.GreaterOrEqual(m.t, m.group[caller], fairShare, "who has not had his share is not kept waiting")
@@ -117,7 +117,7 @@ func (m *queueModel) takeOther() {
 }
 
 func (m *queueModel) begin() {
-	m.q.begin()
+	m.q.begin(0)
 	clear(m.group)
 	clear(m.stops)
 	m.total = 0
@@ -150,7 +150,7 @@ func (m *queueModel) drain() {
 			m.take(s, true)
 			taken++
 		}
-		for s := m.q.other(); s != nil; s = m.q.other() {
+		for s := m.q.other(0, false); s != nil; s = m.q.other(0, false) {
 			m.take(s, false)
 			taken++
 		}
@@ -173,7 +173,7 @@ func TestTurnsAreTakenCommandByCommand(t *testing.T) {
 		require.NoError(t, q.put(context.Background(), context.Background(), &job{requests: requests}))
 	}
 	var order string
-	for s := q.other(); s != nil; s = q.other() {
+	for s := q.other(0, false); s != nil; s = q.other(0, false) {
 		order += s.request().Caller.Bot
 	}
 	require.Equal(t, "abcabcabc", order)

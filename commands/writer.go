@@ -81,6 +81,11 @@ type Options struct {
 	// that the books do not add up. Both are called before anybody is answered.
 	poisoned func(err error)
 	unsound  func(reason string)
+
+	// most is what one command may record: maxCommandRecords and maxCommandBytes.
+	most portfolio.Room
+	// elapsed is what decisions are timed by: Monotonic, or a clock that stands still.
+	elapsed func() time.Duration
 	// overtaken refuses what would undo a stop that came after it.
 	overtaken func(bot string, seen uint64) error
 }
@@ -120,9 +125,14 @@ type Writer struct {
 	origin   origin  // what the state was restored from
 	poisoned error   // of the store: it takes no append until it is opened anew
 	carried  []*step // of groups that were overtaken, to be decided again
-	jump     jump
-	still    standstill
-	asked    bool // whether the clock is ahead, once
+	// spare is a second state (spare.go), spareUsed where it was last needed; wantSpare has
+	// one made.
+	spare     stateFold
+	spareUsed uint64
+	wantSpare bool
+	jump      jump
+	still     standstill
+	asked     bool // whether the clock is ahead, once
 }
 
 // job is one call: one or several requests, in order.
@@ -177,6 +187,15 @@ func newWriter(store eventstore.Store, subject, stream string, o Options, blank 
 			start := time.Now()
 			o.Monotonic = func() time.Duration { return time.Since(start) }
 		}
+	}
+	if o.elapsed == nil {
+		o.elapsed = o.Monotonic
+	}
+	if o.elapsed == nil {
+		o.elapsed = func() time.Duration { return 0 }
+	}
+	if o.most == (portfolio.Room{}) {
+		o.most = portfolio.Room{Records: maxCommandRecords, Bytes: maxCommandBytes, Fills: maxLaterFills}
 	}
 	if o.SnapshotEvery == 0 {
 		o.SnapshotEvery = snapshotEvery
@@ -347,7 +366,7 @@ func (w *Writer) take(g *group) *step {
 		g.stops = true
 		return s
 	}
-	if g.stops && g.others >= besideStops {
+	if g.stops && (g.others >= besideStops || w.options.elapsed()-g.began >= besideStopsFor) {
 		return nil
 	}
 	if len(w.carried) > 0 {
@@ -359,7 +378,7 @@ func (w *Writer) take(g *group) *step {
 	if g.again {
 		return nil
 	}
-	s := w.queue.other()
+	s := w.queue.other(w.options.elapsed(), g.stops)
 	if s != nil {
 		g.others++
 	}
@@ -368,11 +387,16 @@ func (w *Writer) take(g *group) *step {
 
 // decideGroup decides as many commands as one append takes.
 func (w *Writer) decideGroup() *group {
-	w.queue.begin()
-	g := &group{again: len(w.carried) > 0}
+	now := w.options.elapsed()
+	w.queue.begin(now)
+	g := &group{again: len(w.carried) > 0, began: now}
 	for s := w.take(g); s != nil; s = w.take(g) {
 		g.steps = append(g.steps, s)
 		w.decide(g, s)
+		if s.took >= heavy {
+			g.heavy = true
+			w.queue.putOff(s.job, w.options.elapsed()+s.took)
+		}
 	}
 	return g
 }
@@ -391,6 +415,8 @@ func (w *Writer) process(g *group) {
 	w.timed.Store(true)
 	if err != nil || g.spoiled {
 		w.discard()
+	} else {
+		w.keepSpare(g)
 	}
 	switch {
 	case err == nil:
@@ -494,7 +520,7 @@ func (w *Writer) weigh() {
 }
 
 // discard throws state and index away; the next decision folds them anew.
-func (w *Writer) discard() { w.state, w.index = nil, nil }
+func (w *Writer) discard() { w.state, w.index, w.spare = nil, nil, nil }
 
 // fail refuses what did not become durable: also its refusals, which were decided on
 // records that now do not exist.

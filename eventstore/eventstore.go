@@ -24,9 +24,9 @@ import (
 const (
 	// MaxAppendBytes bounds the sum of all bytes of one append: types,
 	// metadata, data and 64 bytes of framing for each record.
-	MaxAppendBytes = 1 << 20
+	MaxAppendBytes = 8 << 20
 	// MaxAppendRecords bounds the number of records of one append.
-	MaxAppendRecords = 10_000
+	MaxAppendRecords = 20_000
 	// MaxStreamName and MaxTypeName bound the names, in bytes.
 	MaxStreamName = 200
 	MaxTypeName   = 200

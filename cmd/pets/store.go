@@ -105,7 +105,11 @@ func (a *app) mayMake(dir string, o opening) error {
 	if below := storeBelow(dir); below != "" || !o.making {
 		return noStore(dir)
 	}
-	if beside := a.config.WitnessDir(); a.acceptRollback == "" && witness.There(beside) {
+	beside := a.config.WitnessDir()
+	if err := a.trusts(beside); err != nil {
+		return err
+	}
+	if a.acceptRollback == "" && witness.There(beside) {
 		return domain.Errorf(domain.CodeConflict, "there is no store at %s, and the witness in %s is of one that was: its folder is gone, was moved, or is not mounted. Put it back. If both are right, and this is to be a new store beside it, name another folder with PETS_WITNESS. Only if there is no copy, begin anew: pets serve --accept-rollback \"REASON\"", dir, beside)
 	}
 	return nil
@@ -115,7 +119,7 @@ func (a *app) mayMake(dir string, o opening) error {
 // be written: it goes on with the folder of the store, and where that cannot be locked
 // either, without: the lock of the store, which is held, keeps others out.
 func (a *app) lockDir(store string, id uuid.UUID, stopping bool) (*serverLock, error) {
-	lock, err := lockServerDir(a.config.ServerDir(), store, id)
+	lock, err := a.takeDir(a.config.ServerDir(), store, id)
 	if err == nil || !stopping {
 		return lock, err
 	}
@@ -137,6 +141,24 @@ func (a *app) lockDir(store string, id uuid.UUID, stopping bool) (*serverLock, e
 	return a.lockDir(store, id, stopping)
 }
 
+// takeDir takes the lock of a PETS_DIR that nobody else can have put anything into.
+func (a *app) takeDir(dir, store string, id uuid.UUID) (*serverLock, error) {
+	if _, held, err := believed(dir); held && err != nil {
+		return nil, err // which names who holds it
+	}
+	if err := a.trusts(dir); err != nil {
+		return nil, err
+	}
+	lock, err := lockServerDir(dir, store, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.trusts(dir); err != nil { // it was made by then, if it was not there
+		return nil, errors.Join(err, lock.Close())
+	}
+	return lock, nil
+}
+
 // latch is where stops are kept that are not recorded yet: in PETS_DIR, and in the folder
 // of the witness where this store has one. Before there was a PETS_DIR they lay in the
 // store's folder.
@@ -146,6 +168,7 @@ func (a *app) latch(w *watch) *commands.LatchFile {
 	}
 	dir := a.config.ServerDir()
 	l := commands.NewLatchFile(filepath.Join(dir, latchName))
+	l.Believe(a.trust())
 	if store, err := a.config.StoreDir(); err == nil && apart(store, dir) {
 		l.MayMakeFolder()
 		l.Former(filepath.Join(store, latchName))

@@ -89,3 +89,16 @@ func openPlain(dir, name string, flag int) (*os.File, error) {
 	defer root.Close() //nolint:errcheck // nothing is written through it
 	return owner.Open(root, name, flag)
 }
+
+// trust is whose files beside the store are believed.
+func (a *app) trust() owner.Trust {
+	store, err := a.config.StoreDir()
+	if err != nil {
+		return owner.TrustOf(a.config.ServerDir())
+	}
+	return owner.TrustOf(store)
+}
+
+// trusts refuses a folder beside the store that others can have put something into. The
+// marker of stops may be anybody's: it stops all the same, see [commands.LatchFile].
+func (a *app) trusts(dir string) error { return a.trust().Folder(dir, latchName) }

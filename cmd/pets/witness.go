@@ -11,6 +11,7 @@ import (
 	"pets/domain"
 	"pets/eventstore/embedded"
 	"pets/internal/metrics"
+	"pets/internal/owner"
 	"pets/internal/snapshot"
 	"pets/internal/witness"
 )
@@ -48,7 +49,7 @@ type watching struct {
 // there when the store is refused later.
 func (a *app) openWatch(ctx context.Context, store *embedded.Store, o watching) (*watch, error) {
 	dir := a.config.WitnessDir()
-	keeper, opened, err := witness.Open(ctx, witness.Options{
+	options := witness.Options{
 		Dir: dir, Owner: a.config.ServerDir(), Store: store, ID: store.UUID(), Urgent: commands.WitnessedAtOnce, Hashed: o.hashed,
 		Failed: func(what string, err error) {
 			o.warn(what + ": " + err.Error())
@@ -56,8 +57,12 @@ func (a *app) openWatch(ctx context.Context, store *embedded.Store, o watching) 
 				o.differs(mismatch.Stream, err.Error())
 			}
 		},
-	}, o.accept)
+	}
+	keeper, opened, err := a.openTrusted(ctx, options, o.accept)
 	switch {
+	case err != nil && o.stopping && errors.As(err, new(*owner.UntrustedError)):
+		o.warn(err.Error() + ". What stops something goes on all the same, without the witness")
+		return &watch{}, nil
 	case err != nil && o.stopping:
 		o.warn(err.Error() + ". What stops something goes on all the same, and is recorded in this copy only: once another copy is put back, stop again")
 		return &watch{}, nil
@@ -70,6 +75,23 @@ func (a *app) openWatch(ctx context.Context, store *embedded.Store, o watching) 
 		}
 	}
 	return &watch{keeper: keeper, saver: snapshot.NewSaver(a.snapshotDir(), store, keeper), opened: opened}, nil
+}
+
+// openTrusted opens a witness that nobody else can have made: what it says is believed, and
+// who holds its lock keeps a server from starting.
+func (a *app) openTrusted(ctx context.Context, o witness.Options, accept bool) (*witness.Keeper, witness.Opened, error) {
+	if err := a.trusts(o.Dir); err != nil {
+		return nil, witness.Opened{}, err
+	}
+	keeper, opened, err := witness.Open(ctx, o, accept)
+	if err != nil {
+		return nil, opened, err
+	}
+	if err := a.trusts(o.Dir); err != nil { // it was made by then, if it was not there
+		keeper.Abandon()
+		return nil, opened, err
+	}
+	return keeper, opened, nil
 }
 
 // watchFor watches a store that one command of the command line is written to.
@@ -122,7 +144,12 @@ func (a *app) snapshotDir() string { return filepath.Join(a.config.ServerDir(), 
 
 // snapshots are those of a store that is only read.
 func (a *app) snapshots(store *embedded.Store) *snapshot.Folder {
-	return snapshot.In(a.snapshotDir(), store, witness.Read(a.config.WitnessDir(), store.UUID()))
+	dir := a.config.WitnessDir()
+	if untrusted := (*owner.UntrustedError)(nil); errors.As(a.trusts(dir), &untrusted) {
+		a.caution(untrusted.Error() + ". Histories are folded from their beginning")
+		dir = "" // no snapshot is believed
+	}
+	return snapshot.In(a.snapshotDir(), store, witness.Read(dir, store.UUID()))
 }
 
 // openWitness opens the witness of a server.

@@ -95,6 +95,14 @@ func (h *Holding) find(id domain.FillID) int {
 	return slices.IndexFunc(h.Tail, func(f Fact) bool { return f.Payout == nil && f.Fill == id })
 }
 
+// Later counts the facts that are remembered after a fill; 0 where it is not.
+func (h *Holding) Later(id domain.FillID) int {
+	if i := h.find(id); i >= 0 {
+		return len(h.Tail) - 1 - i
+	}
+	return 0
+}
+
 // trim moves the base over the leading facts that are final.
 func (h *Holding) trim() {
 	n := 0
@@ -148,7 +156,7 @@ func (h *Holding) Void(id domain.FillID) (r Refold, ok bool) {
 	if at < 0 {
 		return Refold{}, false
 	}
-	before := fold(h.Base, slices.Clone(h.Tail))
+	before := fold(h.Base, h.Tail)
 	facts := slices.Clone(h.Tail)
 	facts = slices.Delete(facts, at, at+1)
 	rename(h.Base, facts)
@@ -157,9 +165,9 @@ func (h *Holding) Void(id domain.FillID) (r Refold, ok bool) {
 	r.After = Holding{Position: after.position, Base: h.Base, Tail: facts, Closings: h.Closings}
 	r.After.trim()
 	r.Money = after.money.Sub(before.money)
-	open := after.position.Episode.Trade
+	open, was, is := after.position.Episode.Trade, before.byName(), after.byName()
 	for _, old := range before.closed {
-		now := after.find(old.Trade)
+		now := is[old.Trade]
 		switch {
 		case now != nil && *now == old:
 		case now != nil:
@@ -169,7 +177,7 @@ func (h *Holding) Void(id domain.FillID) (r Refold, ok bool) {
 		}
 	}
 	for _, e := range after.closed {
-		if before.find(e.Trade) == nil {
+		if was[e.Trade] == nil {
 			r.Closed = append(r.Closed, e)
 		}
 	}
@@ -182,13 +190,15 @@ type folded struct {
 	closed   []Episode
 }
 
-func (f *folded) find(trade string) *Episode {
+// byName finds the closed episodes by their names; of two that share one, the first.
+func (f *folded) byName() map[string]*Episode {
+	named := make(map[string]*Episode, len(f.closed))
 	for i := range f.closed {
-		if f.closed[i].Trade == trade {
-			return &f.closed[i]
+		if e := &f.closed[i]; named[e.Trade] == nil {
+			named[e.Trade] = e
 		}
 	}
-	return nil
+	return named
 }
 
 func fold(base Position, facts []Fact) folded {

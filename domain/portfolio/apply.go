@@ -225,11 +225,20 @@ func (s *State) post(postings ...ledger.Posting) {
 
 func (s *State) bound(values ...domain.Decimal) {
 	for _, v := range values {
-		if !v.InRange() {
-			s.overflowed = true
+		if !v.Abs().Less(large) {
+			s.strained = true
+			s.overflowed = s.overflowed || !v.InRange()
 		}
 	}
 }
+
+// large is far above what is traded, and far below the bound of all amounts.
+var large = domain.FromInt(1_000_000_000_000)
+
+// Strained reports that an amount has come near the bound of all amounts since the state was
+// made or restored: a decision may be refused because one would reach it, after it has
+// emitted.
+func (s *State) Strained() bool { return s.strained }
 
 func (s *State) asset(name string) *Asset {
 	a := s.Assets[name]

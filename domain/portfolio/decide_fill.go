@@ -242,11 +242,15 @@ func (d *Decision) improvesUnpermitted(e *domain.FillRecorded, in *Instrument, m
 // closeTrades emits one trade.closed for each episode that ended.
 func (d *Decision) closeTrades(episodes []ClosedEpisode, by string) {
 	for _, c := range episodes {
-		opened := c.OpenedAt
-		d.emit(&domain.TradeClosed{
-			Trade: c.Trade, Bot: c.Bot, Instrument: c.Instrument, Direction: c.Direction(), ClosedBy: by,
-			OpenedAt: &opened, TradeFigures: c.Figures(d.s.Policy.LossDust),
-		})
+		d.emit(d.tradeClosed(c, by))
+	}
+}
+
+func (d *Decision) tradeClosed(c ClosedEpisode, by string) *domain.TradeClosed {
+	opened := c.OpenedAt
+	return &domain.TradeClosed{
+		Trade: c.Trade, Bot: c.Bot, Instrument: c.Instrument, Direction: c.Direction(), ClosedBy: by,
+		OpenedAt: &opened, TradeFigures: c.Figures(d.s.Policy.LossDust),
 	}
 }
 
@@ -307,22 +311,40 @@ func (d *Decision) VoidFill(id domain.FillID) error {
 		d.note("the fill is already voided", ref.Revision)
 		return nil
 	}
-	d.void(id)
+	return d.void(id)
+}
+
+// void takes a fill back that can be. How much there is to record is known before anything
+// is: one with too many later trades is refused, and costs no more than this.
+func (d *Decision) void(id domain.FillID) error {
+	if err := d.roomToRefold(id); err != nil {
+		return err
+	}
+	trades := d.revised(id)
+	if err := d.roomFor(trades); err != nil {
+		return err
+	}
+	moved := append([]string(nil), d.fact(&domain.FillVoided{FillID: id}).Moved...)
+	for _, e := range trades {
+		d.emit(e)
+	}
+	d.evaluate(moved)
+	d.timeOutLegs() // what was complete may not be any more
 	return nil
 }
 
-func (d *Decision) void(id domain.FillID) {
-	s := d.s
-	in := s.Instruments[s.Provisional[id]]
-	var closings map[string]ledger.Closing
-	var refold ledger.Refold
-	if h := in.Holding(id.Bot); h != nil {
-		closings = h.Closings
-		refold, _ = h.Void(id)
+// revised says what becomes of the trades after a fill that is taken back: those that had
+// been closed, and those that end only now.
+func (d *Decision) revised(id domain.FillID) []domain.Event {
+	in := d.s.Instruments[d.s.Provisional[id]]
+	h := in.Holding(id.Bot)
+	if h == nil {
+		return nil
 	}
-	moved := append([]string(nil), d.fact(&domain.FillVoided{FillID: id}).Moved...)
+	refold, _ := h.Void(id)
+	trades := make([]domain.Event, 0, len(refold.Revised)+len(refold.Closed))
 	for _, r := range refold.Revised {
-		was := closings[r.Before.Trade]
+		was := h.Closings[r.Before.Trade]
 		e := &domain.TradeRevised{
 			Trade: r.Before.Trade, Bot: id.Bot, Instrument: in.Instrument, Fill: id, Number: was.Number,
 			Before: r.Before.Figures(was.Dust), Open: r.Open, Void: !r.Open && r.After == nil,
@@ -331,15 +353,12 @@ func (d *Decision) void(id domain.FillID) {
 			after := r.After.Figures(was.Dust)
 			e.After, e.Direction = &after, r.After.Direction()
 		}
-		d.emit(e)
+		trades = append(trades, e)
 	}
-	closed := make([]ClosedEpisode, 0, len(refold.Closed))
 	for _, e := range refold.Closed {
-		closed = append(closed, ClosedEpisode{Bot: id.Bot, Instrument: in.Instrument, Episode: e})
+		trades = append(trades, d.tradeClosed(ClosedEpisode{Bot: id.Bot, Instrument: in.Instrument, Episode: e}, domain.ClosedByVoid))
 	}
-	d.closeTrades(closed, domain.ClosedByVoid)
-	d.evaluate(moved)
-	d.timeOutLegs() // what was complete may not be any more
+	return trades
 }
 
 // RecordTrade books a closed trade of a bot that only knows results. P&L is net;

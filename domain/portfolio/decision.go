@@ -34,6 +34,7 @@ type Decision struct {
 	// legs are the permits that the legs of an arbitrage would get, of those checked
 	// before the one at hand.
 	legs []*risk.Permit
+	room Room // what may be recorded
 	// unbalanced is the type of an event whose postings did not sum to zero.
 	unbalanced string
 }

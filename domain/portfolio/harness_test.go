@@ -127,7 +127,8 @@ func (h *harness) refused(code domain.Code, f func(*Decision) error) error {
 // try runs a decision as the writer does: what is refused leaves no trace.
 func (h *harness) try(f func(*Decision) error) ([]domain.Event, error) {
 	h.t.Helper()
-	first := h.s.Next
+	first, twin := h.s.Next, h.s.Clone()
+	defer h.checkClone(twin, h.hash())
 	d := h.s.Begin(h.now, h.caller)
 	err := f(d)
 	if err == nil {
@@ -586,6 +587,23 @@ func (h *harness) checkHashes() {
 	again, err := h.cold.Snapshot()
 	require.NoError(h.t, err)
 	require.Equal(h.t, string(cold), string(again), "a snapshot restores to another state")
+}
+
+// checkClone: nothing that a decision does to the state is seen by its copy, which the same
+// events bring to the same state.
+func (h *harness) checkClone(twin *State, before string) {
+	h.t.Helper()
+	hash, err := twin.Hash()
+	require.NoError(h.t, err)
+	require.Equal(h.t, before, hash, "a decision has changed the copy of the state")
+	for _, r := range h.log {
+		if r.at.Revision >= twin.Next {
+			twin.Apply(r.at, r.event)
+		}
+	}
+	hash, err = twin.Hash()
+	require.NoError(h.t, err)
+	require.Equal(h.t, h.hash(), hash, "the copy of the state folds to another one")
 }
 
 func (h *harness) checkCaches() {

@@ -69,6 +69,7 @@ type State struct {
 	permits    permitIndex
 	effects    Effects
 	overflowed bool
+	strained   bool
 	zone       *time.Location
 	zoneName   string
 }

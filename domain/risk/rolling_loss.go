@@ -113,3 +113,13 @@ func (r *References) rollingLoss(equity domain.Decimal, now time.Time) domain.De
 	}
 	return loss
 }
+
+// Clone returns references that nothing changes with these.
+func (r References) Clone() References {
+	if r.Hours != nil {
+		h := *r.Hours
+		h.Highs, h.Carried = slices.Clone(h.Highs), slices.Clone(h.Carried)
+		r.Hours = &h
+	}
+	return r
+}

@@ -1,6 +1,10 @@
 package risk
 
-import "pets/domain"
+import (
+	"bytes"
+
+	"pets/domain"
+)
 
 // Streak counts one bot's losing trades in a row: win → 0, loss → +1, neutral →
 // unchanged. It remembers the results since its last reset, one letter each, so
@@ -64,15 +68,9 @@ func (s *Streak) Revise(n int, r domain.Result) {
 		return
 	}
 	s.Results[i] = letter(r)
-	s.Losses = 0
-	for _, l := range s.Results {
-		switch l {
-		case 'w':
-			s.Losses = 0
-		case 'l':
-			s.Losses++
-		}
-	}
+	// A void may revise thousands of trades, one after the other.
+	since := s.Results[bytes.LastIndexByte(s.Results, 'w')+1:]
+	s.Losses = bytes.Count(since, []byte{'l'})
 }
 
 // Reset is a person's decision to count from 0 again.

@@ -112,6 +112,9 @@ func (q *request) decided(class commands.Class, a *commands.Answer, err error) {
 	if class == commands.ClassOther {
 		q.api.budgets.spend(q.key.id, int64(a.Stored()), q.api.now())
 	}
+	if class == commands.ClassFact && a.Stored() > factLarge {
+		q.api.limits.spendBytes(q.key.id, a.Stored(), q.api.now())
+	}
 	q.unknown(class, err)
 }
 

@@ -16,6 +16,9 @@ const (
 	factBytesBurst            = 16 << 20
 	// factOverhead is what a fact costs beside its body: names, times, who sent it.
 	factOverhead = 768
+	// factLarge is what no fact adds to the history but a void that corrects many trades:
+	// those bytes are counted once they are known.
+	factLarge = 64 << 10
 )
 
 const boundFactBytes = "fact_bytes"

@@ -107,6 +107,30 @@ func TestFactsAreWeighedByWhatCame(t *testing.T) {
 	}
 }
 
+// "The bytes that a void adds beyond 64 KiB count among its key's bytes of facts": it says
+// little, and may correct thousands of trades.
+func TestWhatAVoidAddsIsCounted(t *testing.T) {
+	clock := newHands()
+	r := newRig(t, rigged{now: clock.now, rate: 1_000_000, burst: 1_000_000}).opened()
+	r.must("alpha", main+"/fills", strings.Replace(fillBodyOf("alpha", "first", "10", "0.5"), `"bot"`, `"status":"provisional","bot"`, 1))
+	items := make([]string, 0, 401)
+	for i := range 401 {
+		body := fillBodyOf("alpha", fmt.Sprint("f", i), "10", "0.5")
+		if i%2 == 0 {
+			body = strings.Replace(body, `"buy"`, `"sell"`, 1)
+		}
+		items = append(items, fmt.Sprintf(`{"idempotency_key":%q,"command":"record_fill","body":%s}`, uuid.NewString(), body))
+	}
+	r.must("alpha", main+"/batch", `{"commands":[`+strings.Join(items, ",")+`]}`)
+	bytes := r.api.limits.of(r.api.keyID(t, r.keys["alpha"])).bytes
+	bytes.ReserveN(clock.now(), int(bytes.TokensAt(clock.now()))-10_000)
+	r.must("alpha", main+"/fills/first/void", `{"bot":"alpha"}`)
+	require.Less(t, bytes.TokensAt(clock.now()), -50_000.0)
+	next := r.post("alpha", main+"/fills", fillBodyOf("alpha", "next", "10", "0.5"))
+	require.Equal(t, domain.CodeRateLimited, next.code(t))
+	r.must("beta", main+"/fills", fillBodyOf("beta", "b", "1", "0.5"))
+}
+
 // keyID is the id of a key.
 func (a *API) keyID(t *testing.T, token string) string {
 	t.Helper()

@@ -83,6 +83,13 @@ func (l *limiters) takeBytes(key string, bytes int, now time.Time) time.Duration
 	return wait
 }
 
+// spendBytes counts bytes of facts that are recorded already: what comes next waits for it.
+func (l *limiters) spendBytes(key string, bytes int, now time.Time) {
+	if l.rate > 0 {
+		l.of(key).bytes.ReserveN(now, min(bytes, factBytesBurst))
+	}
+}
+
 func (l *limiters) of(key string) *quota {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -51,3 +51,13 @@ func linked(file, folder fs.FileInfo) bool {
 	}
 	return is.Uid != of.Uid || folder.Mode().Perm()&0o022 != 0
 }
+
+func us() uint32 { return uint32(os.Geteuid()) } //nolint:gosec // a user id
+
+func uidOf(info fs.FileInfo) (uid uint32, known bool) {
+	s, known := info.Sys().(*syscall.Stat_t)
+	if !known {
+		return 0, false
+	}
+	return s.Uid, true
+}

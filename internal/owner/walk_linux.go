@@ -22,11 +22,32 @@ type walker struct {
 	owners []uint32 // of the links, but those of root
 }
 
+// way opens a folder, to be looked at, and says whose links led to it, but those of root.
+func way(dir string) (*os.File, []uint32, error) {
+	w, err := descend(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	return os.NewFile(uintptr(w.at), dir), w.owners, nil
+}
+
 // walk opens a folder, to be looked at. Who is not root has nothing to fear from links.
 func walk(dir string) (*os.File, error) {
 	if os.Geteuid() != 0 {
 		return os.Open(dir)
 	}
+	w, err := descend(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.allowed(); err != nil {
+		_ = unix.Close(w.at) // it was only looked at
+		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
+	}
+	return os.NewFile(uintptr(w.at), dir), nil
+}
+
+func descend(dir string) (*walker, error) {
 	path := dir
 	if !filepath.IsAbs(path) {
 		here, err := os.Getwd()
@@ -44,14 +65,11 @@ func walk(dir string) (*os.File, error) {
 			err = w.step(name)
 		}
 	}
-	if err == nil {
-		err = w.allowed()
-	}
 	if err != nil {
 		_ = unix.Close(w.at) // it was only looked at
 		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
 	}
-	return os.NewFile(uintptr(w.at), dir), nil
+	return w, nil
 }
 
 // to goes on from an open folder.

@@ -1,0 +1,75 @@
+package portfolio
+
+import (
+	"maps"
+	"slices"
+
+	"pets/domain/risk"
+	"pets/domain/treasury"
+)
+
+// Clone returns a state of its own that says the same. What an event brought along is
+// never changed in place, so both may point to it.
+func (s *State) Clone() *State {
+	c := *s
+	c.Refs = s.Refs.Clone()
+	c.Book = maps.Clone(s.Book)
+	c.Assets = eachCopied(s.Assets, nil)
+	c.Bots = eachCopied(s.Bots, (*Bot).own)
+	c.Markets = maps.Clone(s.Markets)
+	c.Permits = eachCopied(s.Permits, nil)
+	c.Arbitrages = eachCopied(s.Arbitrages, ownLegs)
+	c.Overrides = eachCopied(s.Overrides, nil)
+	c.Custody = s.Custody.clone()
+	c.Instruments = eachCopied(s.Instruments, (*Instrument).own)
+	c.Fills = maps.Clone(s.Fills)
+	c.Provisional = maps.Clone(s.Provisional)
+	c.Breakers = eachCopied(s.Breakers, nil)
+	c.effects = Effects{}
+	c.indexPermits()
+	return &c
+}
+
+// eachCopied copies a map and what its values point to; own gives a copy what it has to
+// have for itself.
+func eachCopied[K comparable, V any](m map[K]*V, own func(*V)) map[K]*V {
+	c := make(map[K]*V, len(m))
+	for key, v := range m {
+		copied := *v
+		if own != nil {
+			own(&copied)
+		}
+		c[key] = &copied
+	}
+	return c
+}
+
+func (b *Bot) own() {
+	b.Refs = b.Refs.Clone()
+	b.Streak.Results = slices.Clone(b.Streak.Results)
+	b.Denied, b.Granted = slices.Clone(b.Denied), slices.Clone(b.Granted)
+}
+
+func (i *Instrument) own() {
+	i.Marks, i.Holdings = slices.Clone(i.Marks), slices.Clone(i.Holdings)
+	for n, h := range i.Holdings {
+		copied := *h
+		copied.Tail, copied.Closings = slices.Clone(h.Tail), maps.Clone(h.Closings)
+		i.Holdings[n] = &copied
+	}
+}
+
+func ownLegs(a *risk.Arbitrage) {
+	a.Legs = slices.Clone(a.Legs)
+	for i := range a.Legs {
+		a.Legs[i].Provisional = slices.Clone(a.Legs[i].Provisional)
+	}
+}
+
+func (c Custody) clone() Custody {
+	c.Wallets = eachCopied(c.Wallets, nil)
+	c.Book = eachCopied(c.Book, nil)
+	c.Transfers = eachCopied(c.Transfers, func(t *treasury.Transfer) { t.Attempts = slices.Clone(t.Attempts) })
+	c.Ended, c.Differences = slices.Clone(c.Ended), maps.Clone(c.Differences)
+	return c
+}
