@@ -92,7 +92,7 @@ lint: have-tools
 
 .PHONY: race
 race:
-	CGO_ENABLED=1 go test -race ./...
+	CGO_ENABLED=1 go test -race -timeout 30m ./...
 
 # The static build is what is deployed; the one with cgo is what the race
 # detector runs. Neither may break unnoticed.
