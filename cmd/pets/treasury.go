@@ -37,7 +37,7 @@ func (a *app) treasuryCommand() *cobra.Command {
 }
 
 func (a *app) printTreasury(v *treasuryView) error {
-	p := &printer{w: a.out}
+	p := a.printer()
 	f := &v.Figures
 	p.line("%s  revision %d  %s UTC, amounts in the base asset", v.Portfolio, v.Revision, clock(v.Time))
 	p.line("")
