@@ -15,7 +15,8 @@ import (
 
 // Answer is what an accepted command is answered with. It is a pure function of
 // the records it stored, so that a retry, after a restart or at another server,
-// gets the first answer again.
+// gets the first answer again. An [Engine] adds to it how things stand when it is given
+// (recalled.go): whether a permit still allows its order, and what bots have to do.
 type Answer struct {
 	// Revision of the last record of the command.
 	Revision   uint64      `json:"revision"`
@@ -62,11 +63,16 @@ type Directive struct {
 	Action string   `json:"action" enum:"stop,close_positions"`
 	Bots   []string `json:"bots"`
 	Reason string   `json:"reason"`
+	// Pending: the stop holds, and is not recorded yet.
+	Pending bool `json:"pending,omitempty"`
 }
 
 // PermitAnswer answers: may I trade?
 type PermitAnswer struct {
-	Allowed   bool            `json:"allowed"`
+	Allowed bool `json:"allowed"`
+	// Status is missing in the first answer, and in the same answer given again while the
+	// permit is as it was granted. Otherwise nothing is to be placed, and allowed is false.
+	Status    string          `json:"status,omitempty" enum:"working,over,held"`
 	PermitID  string          `json:"permit_id,omitempty"`
 	ExpiresAt *time.Time      `json:"expires_at,omitempty"`
 	Reserved  domain.Decimal  `json:"reserved"`
@@ -84,7 +90,9 @@ type PermitAnswer struct {
 
 // LegAnswer is the permit of one leg.
 type LegAnswer struct {
-	PermitID string         `json:"permit_id"`
+	PermitID string `json:"permit_id"`
+	// Status is missing while the permit is as it was granted.
+	Status   string         `json:"status,omitempty" enum:"working,over,held"`
 	Reserved domain.Decimal `json:"reserved"`
 	Fill     *PaperFill     `json:"fill,omitempty"`
 }
@@ -153,8 +161,9 @@ func (a *Answer) add(event domain.Event) {
 	case *domain.PermitGranted:
 		a.addGranted(e)
 	case *domain.ArbitragePermitted:
+		deadline := e.Deadline.Add(-time.Duration(e.Ahead))
 		a.Permit = &PermitAnswer{
-			Allowed: true, Reasons: []domain.Reason{}, Arbitrage: e.Arbitrage, Deadline: &e.Deadline, Cost: &e.Cost, SurePayout: &e.SurePayout,
+			Allowed: true, Reasons: []domain.Reason{}, Arbitrage: e.Arbitrage, Deadline: &deadline, Cost: &e.Cost, SurePayout: &e.SurePayout,
 		}
 	case *domain.FillRecorded:
 		a.addPaperFill(e)
@@ -181,7 +190,7 @@ func (a *Answer) add(event domain.Event) {
 
 // addGranted adds a permit: the one that was asked for, or that of a leg.
 func (a *Answer) addGranted(e *domain.PermitGranted) {
-	at := e.ExpiresAt
+	at := e.ExpiresAt.Add(-time.Duration(e.Ahead)) // by the wall clock, with which bots compare
 	if e.Arbitrage == "" || a.Permit == nil {
 		a.Permit = &PermitAnswer{Allowed: true, PermitID: e.Permit, ExpiresAt: &at, Reserved: e.Reserved, Reasons: []domain.Reason{}}
 		return
@@ -244,7 +253,7 @@ func direct(told []Directive, action string, bots []string, reason string) []Dir
 	if len(bots) == 0 {
 		return told
 	}
-	return append(told, Directive{action, bots, reason})
+	return append(told, Directive{Action: action, Bots: bots, Reason: reason})
 }
 
 // answer gives every step of a durable group its result. What has to be read or built for

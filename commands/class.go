@@ -54,3 +54,16 @@ func ClassOf(c Command) Class { return ClassNamed(c.Name()) }
 // ClassNamed returns the class of the command of a name; a name that no command has is
 // ClassOther.
 func ClassNamed(name string) Class { return classes[name] }
+
+// Keeps is how much space of a reserve a class has to leave: what is above a
+// quarter of it is for facts, too, and the rest for stops alone.
+func (c Class) Keeps(reserve int64) int64 {
+	switch c {
+	case ClassStop:
+		return 0
+	case ClassFact:
+		return reserve / 4
+	default:
+		return reserve
+	}
+}

@@ -45,6 +45,14 @@ type Request struct {
 	// Import is set for rows of imported files; only imported portfolios take
 	// them, and they take nothing else but resets.
 	Import *Import
+	// Entitled is asked each time the request is decided: an error refuses it. It is how
+	// a key that was revoked while its request was on the way acts no more. It must
+	// answer at once. nil is for callers without a key: the server, and people on its
+	// machine.
+	Entitled func() error
+	// Seen is how many stops had come when this came first ([Engine.StopsSeen]); 0 is for
+	// the engine to note. It matters to what lets trading go on.
+	Seen uint64
 }
 
 // Import places a row of a file in time.

@@ -119,7 +119,7 @@ func (w *Writer) judge(g *group, s *step) error {
 	if err := check(r); err != nil {
 		return err
 	}
-	hash, err := requestHash(w.subject, r)
+	body, err := canonical(r)
 	if err != nil {
 		return err
 	}
@@ -130,15 +130,16 @@ func (w *Writer) judge(g *group, s *step) error {
 		return g.unreadable
 	}
 	s.judged = true
-	s.command = CommandID(r.owner(), r.Key)
-	if known, ok := w.index[s.command]; ok {
-		if known.hash != hash {
-			return domain.Errorf(domain.CodeIdempotencyMismatch, "this Idempotency-Key was used for another request")
-		}
-		s.known = &known
+	command, known, found, err := w.index.recorded(w.subject, r, body)
+	if err != nil {
+		return err
+	}
+	if found {
+		s.command, s.known = command, &known
 		w.recallJump(s.command, known)
 		return nil
 	}
+	s.command = commandID(r.scope(), r.Key)
 	if w.poisoned != nil {
 		return asUnavailable(w.poisoned)
 	}
@@ -148,7 +149,12 @@ func (w *Writer) judge(g *group, s *step) error {
 	if err := w.held(r.Command); err != nil {
 		return err
 	}
-	if err := w.scarce(r.Command); err != nil {
+	if w.options.overtaken != nil && GoesOn(r.Command.Name()) {
+		if err := w.options.overtaken(goesOnOf(r.Command), r.Seen); err != nil {
+			return err
+		}
+	}
+	if err := w.options.scarce(ClassOf(r.Command)); err != nil {
 		return err
 	}
 	now, behind, err := w.clock(r)
@@ -156,7 +162,7 @@ func (w *Writer) judge(g *group, s *step) error {
 		return err
 	}
 	s.behind = behind
-	return w.record(g, s, hash, now)
+	return w.record(g, s, requestHash(r.scope(), w.subject, r, body), now)
 }
 
 // recallJump looks whether a command that tried to record a jump did: its records may
@@ -177,6 +183,11 @@ func check(r *Request) error {
 	}
 	if r.Key == "" || len(r.Key) > MaxKeyBytes {
 		return domain.Invalid("Idempotency-Key", "is required and has at most %d bytes; keep one UUID per command", MaxKeyBytes)
+	}
+	if r.Entitled != nil {
+		if err := r.Entitled(); err != nil {
+			return err
+		}
 	}
 	return authorise(r)
 }
@@ -208,19 +219,21 @@ func (w *Writer) held(c Command) error {
 	return nil
 }
 
+// Takes says why no command of a class is taken now, whatever it asks.
+func (e *Engine) Takes(class Class) error { return e.options.scarce(class) }
+
 // scarce refuses what is not a stop while the disk has too little space left for its
 // class: what is left is kept for facts, and the last of it for stops.
-func (w *Writer) scarce(c Command) error {
-	class := ClassOf(c)
-	if w.options.Scarce == nil || class == ClassStop {
+func (o *Options) scarce(class Class) error {
+	if o.Scarce == nil || class == ClassStop {
 		return nil
 	}
-	err := w.options.Scarce(class)
+	err := o.Scarce(class)
 	if err == nil {
 		return nil
 	}
 	message := "the disk of the store is nearly full: only stops are taken, and what has already happened (fills, settlements, marks, deposits, withdrawals, releases); free some space, and this is taken again"
-	if class == ClassFact {
+	if o.Scarce(ClassFact) != nil {
 		message = "the disk of the store is as good as full: what is left is for stops; keep this, free some space, and send it again with the same Idempotency-Key"
 	}
 	return &domain.Error{Code: domain.CodeUnavailable, Message: message, Cause: err}

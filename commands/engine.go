@@ -246,6 +246,8 @@ func (e *Engine) Do(ctx context.Context, portfolio string, r Request) (Answer, e
 	if answer, handled, err := e.doStop(ctx, portfolio, r); handled {
 		return answer, err
 	}
+	requests := e.arrive(portfolio, []Request{r})
+	r = requests[0]
 	opens := opening(r.Command) != nil
 	w, err := e.writer(ctx, portfolio, opens)
 	if err != nil {
@@ -256,12 +258,18 @@ func (e *Engine) Do(ctx context.Context, portfolio string, r Request) (Answer, e
 	if err != nil && opens {
 		e.dropUnopened(portfolio, w)
 	}
-	return answer, err
+	if err != nil {
+		return answer, err
+	}
+	results := []Result{{Answer: answer}}
+	e.asOfNow(ctx, portfolio, requests, results)
+	return results[0].Answer, results[0].Err
 }
 
 // DoEach sends several commands, each decided on its own; see [Writer.DoEach]. Stops of
 // bots hold even where the store cannot take them.
 func (e *Engine) DoEach(ctx context.Context, portfolio string, requests []Request) ([]Result, error) {
+	requests = e.arrive(portfolio, requests)
 	w, err := e.writer(ctx, portfolio, false)
 	if err != nil {
 		return nil, err
@@ -269,6 +277,9 @@ func (e *Engine) DoEach(ctx context.Context, portfolio string, requests []Reques
 	e.stops.ahead(ctx, portfolio)
 	results, err := w.DoEach(ctx, requests)
 	e.keep(portfolio, requests, results)
+	if err == nil {
+		e.asOfNow(ctx, portfolio, requests, results)
+	}
 	return results, err
 }
 
@@ -304,6 +315,7 @@ func (e *Engine) writer(ctx context.Context, id string, opens bool) (*Writer, er
 	}
 	o := e.options.Options
 	o.Hold = func(bot string) error { return e.stops.pending.hold(id, bot) }
+	o.overtaken = func(bot string, seen uint64) error { return e.stops.pending.overtaken(id, bot, seen) }
 	o.poisoned = e.stops.poisonedBy
 	o.unsound = func(reason string) { e.unsound(id, reason) }
 	w := NewWriter(e.store, id, o)

@@ -25,6 +25,10 @@ type stateFold interface {
 	balanced() bool
 	// botOf is the bot of an open permit, "" for none.
 	botOf(permit string) string
+	// clocksEnd reports whether the clocks have ended anything that no record says, timed
+	// whether a permit holds that is going to end by the time.
+	clocksEnd(c circumstances) bool
+	timed(now time.Time) bool
 	// unplaced are the permits that can still be placed.
 	unplaced() []string
 	// imported: its times come from the rows of files.
@@ -42,9 +46,9 @@ type stateFold interface {
 // circumstances are what a command is decided on besides the state and itself.
 type circumstances struct {
 	now time.Time // of recording
-	// jumped is by how much the wall clock was moved since the command before, 0 for not.
-	jumped time.Duration
-	// still: the wall clock is behind the last record.
+	// jumped: the wall clock was moved since the command before.
+	jumped portfolio.Jump
+	// still: the wall clock is behind the last record, or permits are overdue.
 	still portfolio.Standstill
 	// keyholders are those who matter to a command that confirms another.
 	keyholders Keyholders
@@ -90,6 +94,12 @@ func (f *portfolioFold) botOf(permit string) string {
 	}
 	return ""
 }
+
+func (f *portfolioFold) clocksEnd(at circumstances) bool {
+	return f.s.ClocksEnd(at.now, at.jumped, at.still)
+}
+
+func (f *portfolioFold) timed(now time.Time) bool { return f.s.Timed(now) }
 
 func (f *portfolioFold) unplaced() []string { return f.s.Unplaced() }
 
@@ -155,6 +165,10 @@ func (f *systemFold) clock(wall time.Time) (now time.Time, behind time.Duration)
 func (f *systemFold) balanced() bool { return true }
 
 func (f *systemFold) botOf(string) string { return "" }
+
+func (f *systemFold) clocksEnd(circumstances) bool { return false }
+
+func (f *systemFold) timed(time.Time) bool { return false }
 
 func (f *systemFold) unplaced() []string { return nil }
 

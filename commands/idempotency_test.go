@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
@@ -188,12 +190,12 @@ func TestTheSameKeyForAnotherRequestIsAMismatch(t *testing.T) {
 	r.check()
 }
 
-// "command_id = UUIDv5(caller, Idempotency-Key)": the same key of another caller
-// is another command.
+// "command_id = UUIDv5(scope, Idempotency-Key)": the same key of another user or bot is
+// another command.
 func TestTheSameKeyOfAnotherCallerIsAnotherCommand(t *testing.T) {
 	r := newRig(t).opened("a", "b")
 	callers := []domain.Caller{
-		olga, {User: "otto", Role: domain.RoleOperator}, {User: "olga", Role: domain.RoleAdmin},
+		olga, {User: "otto", Role: domain.RoleOperator}, {User: "olga2", Role: domain.RoleAdmin},
 	}
 	for _, c := range callers {
 		a, err := r.do(c, "k", deposit("1"))
@@ -402,4 +404,86 @@ func TestACallerWhoGivesUpInTheQueueHasDoneNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, a.Replayed)
 	r.check()
+}
+
+// "Once" does not depend on the role or the case of a name: the same body under the same
+// key, sent by one person in any of his roles, happens once, also after a restart; another
+// body is a mismatch.
+func TestOncePerPersonWhateverTheRole(t *testing.T) {
+	onEngines(t, func(t *testing.T, r *rig) {
+		r.opened("a")
+		first, err := r.do(olga, "k", deposit("1"))
+		require.NoError(t, err)
+		all := len(r.records())
+		for range 2 {
+			for _, c := range []domain.Caller{{User: "olga", Role: domain.RoleAdmin}, {User: "Olga", Role: domain.RoleOperator}, {User: "OLGA", Role: domain.RoleAdmin}} {
+				again, err := r.do(c, "k", deposit("1"))
+				require.NoError(t, err, "%v", c)
+				require.True(t, again.Replayed)
+				same(t, first, again)
+				_, err = r.do(c, "k", deposit("2"))
+				requireCode(t, domain.CodeIdempotencyMismatch, err)
+			}
+			r.restart()
+		}
+		require.Len(t, r.records(), all)
+		r.check()
+	})
+}
+
+// "Commands already recorded keep their identity": what an earlier build recorded, whose
+// scope was role, name and bot, is found by whoever sent it, and by the same person in
+// another role, if he asks for the same. What another role asked for was another command.
+func TestCommandsOfEarlierBuildsAreFound(t *testing.T) {
+	r := newRig(t).opened("a")
+	former := func(c domain.Caller, command Command, event domain.Event) {
+		request := Request{Caller: c, Key: "k", Command: command}
+		body, err := canonical(&request)
+		require.NoError(t, err)
+		hash := requestHash(c.FormerScope(), "main", &request, body)
+		id := commandID(c.FormerScope(), "k")
+		meta, err := encodeJSON(domain.Metadata{
+			Actor: c.User, Role: c.Role, Bot: c.Bot, Command: command.Name(), CommandID: id.String(), RequestHash: hex.EncodeToString(hash[:]),
+		})
+		require.NoError(t, err)
+		data, err := domain.Encode(event)
+		require.NoError(t, err)
+		head, err := r.store.Head(t.Context(), r.w.stream)
+		require.NoError(t, err)
+		_, err = r.store.Store.Append(t.Context(), r.w.stream, eventstore.Expected(head), []eventstore.Proposed{
+			{ID: recordID("main", id, uuid.New(), 0), Type: event.EventType(), Time: r.clock.Now(), Metadata: meta, Data: data},
+		})
+		require.NoError(t, err)
+	}
+	former(olga, deposit("5"), &domain.DepositRecorded{Wallet: domain.WalletHot, Amount: dec("5")})
+	trade := RecordFee{Amount: dec("0.5"), Kind: domain.FeeRebate, Bot: "a"}
+	former(botCaller("a"), trade, &domain.FeeRecorded{Amount: dec("0.5"), Kind: domain.FeeRebate, Bot: "a"})
+	r.restart()
+	all := len(r.records())
+	admin := domain.Caller{User: "olga", Role: domain.RoleAdmin}
+	for _, c := range []domain.Caller{olga, admin} {
+		a, err := r.do(c, "k", deposit("5"))
+		require.NoError(t, err)
+		require.True(t, a.Replayed)
+		require.Equal(t, uint64(all-2), a.Revision)
+	}
+	_, err := r.do(olga, "k", deposit("6"))
+	requireCode(t, domain.CodeIdempotencyMismatch, err)
+	require.Len(t, r.records(), all)
+	_, found, _, _ := r.w.index.recorded("main", &Request{Caller: botCaller("a"), Key: "k", Command: trade}, mustBody(t, trade))
+	require.NotZero(t, found.count)
+	a, err := r.do(admin, "k", deposit("7"))
+	require.NoError(t, err)
+	require.False(t, a.Replayed, "it was a command of its own")
+	a, err = r.do(olga, "k", deposit("5"))
+	require.NoError(t, err)
+	require.True(t, a.Replayed, "and this one stays what it was")
+	r.check()
+}
+
+func mustBody(t *testing.T, c Command) []byte {
+	t.Helper()
+	body, err := canonical(&Request{Command: c})
+	require.NoError(t, err)
+	return body
 }

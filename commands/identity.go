@@ -13,10 +13,12 @@ import (
 // namespace is the root of every id this program derives.
 var namespace = uuid.MustParse("7e6d1a52-4c1b-5b7e-9a39-0f4d7e0a7433")
 
-// CommandID is UUIDv5(caller, Idempotency-Key): the same key of two callers is
-// two commands.
-func CommandID(c domain.Caller, key string) uuid.UUID {
-	return uuid.NewSHA1(uuid.NewSHA1(namespace, []byte(c.ID())), []byte(key))
+// CommandID is UUIDv5(scope, Idempotency-Key): the same key of two callers is two commands,
+// and that of one person is one, whatever the role and the case of the name.
+func CommandID(c domain.Caller, key string) uuid.UUID { return commandID(c.Scope(), key) }
+
+func commandID(scope, key string) uuid.UUID {
+	return uuid.NewSHA1(uuid.NewSHA1(namespace, []byte(scope)), []byte(key))
 }
 
 // recordID is UUIDv5(portfolio, command id, writer instance, index): only the
@@ -27,23 +29,49 @@ func recordID(portfolio string, command, instance uuid.UUID, index int) uuid.UUI
 	return uuid.NewSHA1(namespace, []byte(name))
 }
 
-// owner is whose key it is. A row of a file is the same row whoever imports it:
-// who goes on with an import need not be who began it.
-func (r *Request) owner() domain.Caller {
+// importScope is whose keys the rows of files are: a row is the same row whoever imports it,
+// for who goes on with an import need not be who began it.
+const importScope = "operator/import/"
+
+// scope is whose key it is.
+func (r *Request) scope() string {
 	if r.Import != nil {
-		return domain.Caller{User: "import", Role: domain.RoleOperator}
+		return importScope
 	}
-	return r.Caller
+	return r.Caller.Scope()
 }
 
-// requestHash is the SHA-256 of caller, portfolio, command and canonical body.
-func requestHash(portfolio string, r *Request) (hash requestDigest, err error) {
+// formerRoles are the roles under which a person may have sent a command to an earlier
+// build, to which that made another one of it.
+var formerRoles = []domain.Role{domain.RoleOperator, domain.RoleApprover, domain.RoleAdmin, domain.RoleFeed, domain.RoleAuditor}
+
+// formerScopes are where a command of an earlier build may stand: first under the caller's
+// own role, then, for a person, under any.
+func (r *Request) formerScopes() []string {
+	c := r.Caller
+	scopes := make([]string, 0, 1+len(formerRoles))
+	scopes = append(scopes, c.FormerScope())
+	for _, role := range formerRoles {
+		if role != c.Role && c.Bot == "" {
+			scopes = append(scopes, domain.Caller{User: c.User, Role: role}.FormerScope())
+		}
+	}
+	return scopes
+}
+
+// canonical is the canonical body of a request.
+func canonical(r *Request) ([]byte, error) {
 	body, err := json.Marshal(r.Command)
 	if err != nil {
-		return hash, &domain.Error{Code: domain.CodeInvalid, Message: "the command has no canonical form", Cause: err}
+		return nil, &domain.Error{Code: domain.CodeInvalid, Message: "the command has no canonical form", Cause: err}
 	}
+	return body, nil
+}
+
+// requestHash is the SHA-256 of scope, portfolio, command and canonical body.
+func requestHash(scope, portfolio string, r *Request, body []byte) (hash requestDigest) {
 	h := sha256.New()
-	for _, part := range []string{r.owner().ID(), portfolio, r.Command.Name()} {
+	for _, part := range []string{scope, portfolio, r.Command.Name()} {
 		h.Write([]byte(part))
 		h.Write([]byte{0})
 	}
@@ -52,7 +80,38 @@ func requestHash(portfolio string, r *Request) (hash requestDigest, err error) {
 		h.Write([]byte(r.Import.At.UTC().Format("\x00import 2006-01-02T15:04:05.000000000Z")))
 	}
 	h.Sum(hash[:0])
-	return hash, nil
+	return hash
+}
+
+// recorded finds a request among those that were accepted: under its own scope, or where an
+// earlier build has put it. What an earlier build took for a command of its own, because the
+// role was another, is found only if it asked for the same.
+func (x index) recorded(portfolio string, r *Request, body []byte) (command uuid.UUID, known indexEntry, found bool, err error) {
+	look := func(scope string) (same, other bool) {
+		command = commandID(scope, r.Key)
+		known, found = x[command]
+		same = found && known.hash == requestHash(scope, portfolio, r, body)
+		return same, found && !same
+	}
+	same, other := look(r.scope())
+	if same || r.Import != nil {
+		return command, known, same, mismatch(other)
+	}
+	for i, scope := range r.formerScopes() {
+		same, another := look(scope)
+		if same {
+			return command, known, true, nil
+		}
+		other = other || i == 0 && another
+	}
+	return uuid.Nil, indexEntry{}, false, mismatch(other)
+}
+
+func mismatch(is bool) error {
+	if !is {
+		return nil
+	}
+	return domain.Errorf(domain.CodeIdempotencyMismatch, "this Idempotency-Key was used for another request")
 }
 
 // SystemStream is the name of the stream of keys and refusals.

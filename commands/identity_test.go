@@ -26,7 +26,7 @@ func TestMetadataSaysWhoAndWhat(t *testing.T) {
 		require.Equal(t, map[string]any{
 			"actor": "olga", "role": "operator", "command": "register_bot",
 			"command_id":   CommandID(olga, "k").String(),
-			"request_hash": hexHash("operator/olga/", "main", "register_bot", `{"id":"a","capital":"1","start":true}`),
+			"request_hash": hexHash("user/olga/", "main", "register_bot", `{"id":"a","capital":"1","start":true}`),
 		}, raw)
 	}
 	b, err := r.do(botCaller("a"), "k", permit("a", "1"))
@@ -52,7 +52,7 @@ func hexHash(parts ...string) string {
 }
 
 // "Record ID = UUIDv5(portfolio, command_id, writer instance, index)", and
-// "command_id = UUIDv5(caller, Idempotency-Key)". The values are promises to
+// "command_id = UUIDv5(scope, Idempotency-Key)". The values are promises to
 // streams already written.
 func TestIDs(t *testing.T) {
 	r := newRig(t)
@@ -62,13 +62,14 @@ func TestIDs(t *testing.T) {
 	r.opened()
 	a, err := r.do(olga, "k", RegisterBot{ID: "a", Capital: dec("1")})
 	require.NoError(t, err)
-	command := uuid.NewSHA1(uuid.NewSHA1(namespace, []byte("operator/olga/")), []byte("k"))
+	command := uuid.NewSHA1(uuid.NewSHA1(namespace, []byte("user/olga/")), []byte("k"))
 	require.Equal(t, command, CommandID(olga, "k"))
 	for i, ref := range a.Events {
 		name := "main\x00" + command.String() + "\x00" + instance.String() + "\x00" + strconv.Itoa(i)
 		require.Equal(t, uuid.NewSHA1(namespace, []byte(name)), ref.ID)
 	}
-	require.Equal(t, "dc9b879a-7177-55c1-ae1e-eeb4ceb55cb7", CommandID(olga, "k").String())
+	require.Equal(t, "dc9b879a-7177-55c1-ae1e-eeb4ceb55cb7", commandID(olga.FormerScope(), "k").String(), "of earlier builds")
+	require.Equal(t, "b66a3b11-2f50-5781-9785-db50fc273302", CommandID(olga, "k").String())
 	r.check()
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pets/domain"
+	"pets/domain/portfolio"
 	"pets/domain/system"
 	"pets/eventstore"
 )
@@ -35,7 +36,7 @@ func asked(c Command) uint64 {
 }
 
 // circumstances gathers what a command is decided on.
-func (w *Writer) circumstances(r *Request, now time.Time, jumped time.Duration) (circumstances, error) {
+func (w *Writer) circumstances(r *Request, now time.Time, jumped portfolio.Jump) (circumstances, error) {
 	c := circumstances{now: now, jumped: jumped}
 	if w.options.Living == nil || !slices.Contains(confirming, r.Command.Name()) {
 		return c, nil

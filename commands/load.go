@@ -42,6 +42,7 @@ func (w *Writer) load() error {
 	w.weigh()
 	w.askAhead()
 	w.noteTime()
+	w.timed.Store(true)
 	return nil
 }
 

@@ -21,8 +21,10 @@ type pending struct {
 
 	mu    sync.Mutex
 	by    map[string][]*latched // by portfolio
-	next  uint64
+	last  uint64
 	moves uint64 // changes of what is pending
+	added chan struct{}
+	came  arrivals
 }
 
 // latched is one stop that holds.
@@ -37,7 +39,9 @@ type latched struct {
 	tried bool
 }
 
-func newPending() *pending { return &pending{by: map[string][]*latched{}} }
+func newPending() *pending {
+	return &pending{by: map[string][]*latched{}, added: make(chan struct{}), came: arrivals{last: 1, latest: map[stopped]uint64{}}}
+}
 
 func (l *latched) is(p *PendingStop) bool { return l.Kind == p.Kind && l.Bot == p.Bot }
 
@@ -45,6 +49,11 @@ func (l *latched) is(p *PendingStop) bool { return l.Kind == p.Kind && l.Bot == 
 func (s *pending) add(p PendingStop, early bool) (l *latched, isNew bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.came.stop(stopped{p.Portfolio, p.Bot})
+	return s.put(p, early)
+}
+
+func (s *pending) put(p PendingStop, early bool) (l *latched, isNew bool, err error) {
 	bots := 0
 	for _, l := range s.by[p.Portfolio] {
 		if l.is(&p) {
@@ -58,11 +67,13 @@ func (s *pending) add(p PendingStop, early bool) (l *latched, isNew bool, err er
 	if p.Bot != "" && bots >= maxPendingBots {
 		return nil, false, domain.Errorf(domain.CodeUnavailable, "the stops of %d bots of this portfolio wait to be recorded; engage its emergency stop", bots)
 	}
-	s.next++
+	s.last++
 	s.moves++
-	l = &latched{PendingStop: p, order: s.next, early: early}
+	l = &latched{PendingStop: p, order: s.last, early: early}
 	s.by[p.Portfolio] = append(s.by[p.Portfolio], l)
 	s.count.Add(1)
+	close(s.added)
+	s.added = make(chan struct{})
 	return l, true, nil
 }
 
@@ -138,7 +149,9 @@ func (s *pending) spread(ids []string) {
 		for _, id := range ids {
 			p := l.PendingStop
 			p.Portfolio = id
-			_, _, _ = s.add(p, false) // emergency stops are not bounded
+			s.mu.Lock()
+			_, _, _ = s.put(p, false) // emergency stops are not bounded
+			s.mu.Unlock()
 		}
 		s.drop(l) // after the others: it holds throughout
 	}
@@ -163,6 +176,30 @@ func (s *pending) hold(portfolio, bot string) error {
 		}
 	}
 	return nil
+}
+
+// next is closed when the next stop is added.
+func (s *pending) next() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.added
+}
+
+// holding returns the stops that hold in one portfolio, in the order in which they were
+// engaged.
+func (s *pending) holding(portfolio string) []PendingStop {
+	if s.count.Load() == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := slices.Concat(s.by[portfolio], s.by[everywhere])
+	slices.SortFunc(all, func(a, b *latched) int { return cmp.Compare(a.order, b.order) })
+	out := make([]PendingStop, len(all))
+	for i, l := range all {
+		out[i] = l.PendingStop
+	}
+	return out
 }
 
 // of returns what is pending for one portfolio, in the order in which it was engaged.

@@ -1,6 +1,8 @@
 package commands
 
 import (
+	"container/heap"
+	"slices"
 	"time"
 
 	"pets/domain"
@@ -48,18 +50,52 @@ func (w *Writer) behind(wall time.Time) time.Duration {
 }
 
 // standstill is what the writer knows while the wall clock is behind the last record, so
-// that the stream's time stands still. Permits that are granted meanwhile end by a clock
-// that goes on.
+// that the stream's time stands still; and, at any time, when permits end by a clock that
+// goes on, which the wall clock may not.
 type standstill struct {
 	monotonic func() time.Duration // nil: the wall clock goes on, even if it is behind
 	elapsed   time.Duration        // at the request at hand
 	behind    time.Duration        // at the request at hand
 	// entered: permits from before it were ended; by the group at hand, not yet for good.
 	entered, inGroup bool
-	// ends are the permits that were granted meanwhile, each with when it ends; handed are
-	// those that the group at hand ends.
+	// ends are the permits that were granted, each with when it ends, and queue has the next
+	// first. due are those of which the next command has to hear, the first handed of them
+	// with the group at hand: some are placed, or gone, by then.
 	ends   map[string]time.Duration
-	handed []string
+	queue  endHeap
+	due    []string
+	handed int
+	// granted are those of the group at hand. Until they are stored, another may get their
+	// names.
+	granted []end
+}
+
+// end is when a permit ends; only what ends says of it counts.
+type end struct {
+	at     time.Duration
+	permit string
+}
+
+// endHeap has the next to end first.
+type endHeap []end
+
+func (h endHeap) Len() int           { return len(h) }
+func (h endHeap) Less(i, j int) bool { return h[i].at < h[j].at }
+func (h endHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+
+// Push implements heap.Interface.
+func (h *endHeap) Push(x any) {
+	if e, ok := x.(end); ok {
+		*h = append(*h, e)
+	}
+}
+
+// Pop implements heap.Interface.
+func (h *endHeap) Pop() any {
+	old := *h
+	last := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return last
 }
 
 // look takes note of the clocks before a request is decided.
@@ -67,6 +103,13 @@ func (k *standstill) look(wall time.Time, behind time.Duration) {
 	k.elapsed = k.reads(wall)
 	if k.behind = behind; behind == 0 {
 		k.entered = false
+	}
+	for len(k.queue) > 0 && k.queue[0].at <= k.elapsed {
+		e, _ := heap.Pop(&k.queue).(end)
+		if at, known := k.ends[e.permit]; known && at == e.at {
+			delete(k.ends, e.permit)
+			k.due = append(k.due, e.permit)
+		}
 	}
 }
 
@@ -78,38 +121,28 @@ func (k *standstill) reads(wall time.Time) time.Duration {
 	return time.Duration(wall.UnixNano())
 }
 
-func (k *standstill) endsAt(permit string, end time.Duration) {
+// endsAt notes when a permit ends.
+func (k *standstill) endsAt(permit string, at time.Duration) {
 	if k.ends == nil {
 		k.ends = map[string]time.Duration{}
 	}
-	k.ends[permit] = end
+	k.ends[permit] = at
+	heap.Push(&k.queue, end{at, permit})
 }
 
 // standing is what the decision has to know. As with a jump, a few seconds make no
 // difference to a permit.
 func (k *standstill) standing() portfolio.Standstill {
-	at := portfolio.Standstill{Behind: k.behind, Entered: k.behind > jumpTolerance && !k.entered && !k.inGroup}
-	for id, end := range k.ends {
-		if end <= k.elapsed {
-			at.Overdue = append(at.Overdue, id)
-		}
-	}
-	return at
+	return portfolio.Standstill{Behind: k.behind, Entered: k.behind > portfolio.JumpTolerance && !k.entered && !k.inGroup, Overdue: k.due}
 }
 
 // recorded: a command was decided. What it was told is done once the group is durable.
 func (k *standstill) recorded(events []domain.Event, now time.Time) {
-	at := k.standing()
-	k.inGroup = k.inGroup || at.Entered
-	k.handed = append(k.handed, at.Overdue...)
+	k.inGroup = k.inGroup || k.standing().Entered
+	k.handed = len(k.due)
 	for _, event := range events {
-		e, ok := event.(*domain.PermitGranted)
-		switch {
-		case !ok:
-		case k.behind == 0: // the name may be that of one that was never stored
-			delete(k.ends, e.Permit)
-		default:
-			k.endsAt(e.Permit, k.elapsed+e.ExpiresAt.Sub(now))
+		if e, ok := event.(*domain.PermitGranted); ok {
+			k.granted = append(k.granted, end{k.elapsed + e.ExpiresAt.Sub(now), e.Permit})
 		}
 	}
 }
@@ -118,59 +151,66 @@ func (k *standstill) recorded(events []domain.Event, now time.Time) {
 func (k *standstill) settled(durable bool) {
 	if durable {
 		k.entered = k.entered || k.inGroup
-		for _, id := range k.handed {
-			delete(k.ends, id)
+		k.due = slices.Delete(k.due, 0, k.handed)
+		for _, e := range k.granted {
+			k.endsAt(e.permit, e.at)
 		}
 	}
-	k.inGroup, k.handed = false, nil
+	k.inGroup, k.handed, k.granted = false, 0, k.granted[:0]
 }
 
-// takeOver takes note of when permits end that somebody else granted while time stood
-// still, from revision known on: another server, or this one before it was started anew.
-// What was folded for the first time has been held for nobody knows how long, and ends with
-// the next command; what another server has just granted is held from now on.
+// takeOver takes note of when permits end that somebody else granted, from revision known
+// on: another server, or this one before it was started anew. Of those that were granted
+// while time stood still, what was folded for the first time has been held for nobody knows
+// how long, and ends with the next command; what another server has just granted is held
+// from now on. All others have what is left of their time by the wall clock.
 func (w *Writer) takeOver(known uint64) error {
+	wall := w.options.Now()
 	for _, id := range w.state.unplaced() {
 		at, ok := domain.PermitRevision(id)
 		if _, ours := w.still.ends[id]; ours || !ok || at < known {
 			continue
 		}
-		held, err := w.grantedStanding(at)
+		held, left, err := w.grantedStanding(at, wall)
 		if err != nil {
 			w.discard()
 			w.durable = known // to be asked again
 			return &domain.Error{Code: domain.CodeUnavailable, Message: "the history cannot be read; nothing is decided", Cause: err}
 		}
-		if held <= 0 {
-			continue
+		switch {
+		case held <= 0:
+			w.still.endsAt(id, w.still.reads(wall)+left)
+		case known == 0:
+			w.still.endsAt(id, 0)
+		default:
+			w.still.endsAt(id, w.still.reads(wall)+held)
 		}
-		if known == 0 {
-			held = 0
-		} else {
-			held += w.still.reads(w.options.Now())
-		}
-		w.still.endsAt(id, held)
 	}
 	return nil
 }
 
-// grantedStanding is for how long the permit that a record granted was to be held, 0 for
-// one that was granted while time went on. As with a jump, a few seconds make no
-// difference to a permit.
-func (w *Writer) grantedStanding(revision uint64) (time.Duration, error) {
+// grantedStanding is for how long the permit that a record granted was to be held, where
+// time stood still, otherwise 0, and what is left of its time while the wall clock shows
+// wall. As with a jump, a few seconds make no difference to a permit.
+func (w *Writer) grantedStanding(revision uint64, wall time.Time) (held, left time.Duration, err error) {
 	rec, err := eventstore.One(w.ctx, w.store, w.stream, revision)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	m, err := domain.DecodeMetadata(rec.Metadata)
-	if err != nil || time.Duration(m.ClockBehind) <= jumpTolerance {
-		return 0, err
+	if err != nil {
+		return 0, 0, err
 	}
 	event, err := domain.Decode(rec.Type, rec.Data)
-	if e, ok := event.(*domain.PermitGranted); ok {
-		return e.ExpiresAt.Sub(rec.Time), nil
+	e, ok := event.(*domain.PermitGranted)
+	if !ok {
+		return 0, 0, err
 	}
-	return 0, err
+	now, _ := w.state.clock(wall)
+	if time.Duration(m.ClockBehind) > portfolio.JumpTolerance {
+		held = e.ExpiresAt.Sub(rec.Time)
+	}
+	return held, min(e.ExpiresAt.Sub(now), e.ExpiresAt.Sub(rec.Time)), nil
 }
 
 // clockJudge is a command of which the domain says whether it opens anything.

@@ -103,6 +103,11 @@ func (e *Engine) engage(ctx context.Context, p PendingStop) (answer Answer, reco
 	done := e.stops.saveIfSlow()
 	answer, recorded, err = e.stops.attempt(patient, l, p)
 	done()
+	if recorded && answer.Replayed { // it may have been cleared since
+		results := []Result{{Answer: answer}}
+		e.asOfNow(ctx, p.Portfolio, []Request{{Caller: p.Caller, Key: p.Key, Command: p.command()}}, results)
+		answer = results[0].Answer
+	}
 	if recorded || err != nil {
 		e.stops.background(e.stops.saveLater)
 		return answer, recorded, err

@@ -566,7 +566,8 @@ func TestAScarceDiskTakesStopsAndFacts(t *testing.T) {
 		require.NoError(t, res.Err, "%d", i)
 	}
 	require.True(t, results[6].Answer.Replayed)
-	same(t, first, results[6].Answer)
+	require.Equal(t, first.Revision, results[6].Answer.Revision)
+	require.Equal(t, PermitOver, results[6].Answer.Permit.Status, "the bot was stopped before it")
 
 	// "Below a quarter of it only stops and revocations."
 	full.Store(true)
@@ -577,6 +578,11 @@ func TestAScarceDiskTakesStopsAndFacts(t *testing.T) {
 	require.NoError(t, err)
 	requireCode(t, domain.CodeUnavailable, results[0].Err)
 	require.ErrorContains(t, results[0].Err, "same Idempotency-Key")
+	_, err = e.do("main", botCaller("a"), permit("a", "1"))
+	require.ErrorContains(t, err, "what is left is for stops", "nobody is told that facts are taken")
+	requireCode(t, domain.CodeUnavailable, engine.Takes(ClassOther))
+	requireCode(t, domain.CodeUnavailable, engine.Takes(ClassFact))
+	require.NoError(t, engine.Takes(ClassStop))
 	require.NoError(t, results[1].Err)
 	require.True(t, e.stop("main"))
 	full.Store(false)

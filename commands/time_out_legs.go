@@ -5,8 +5,8 @@ import (
 	"pets/domain/portfolio"
 )
 
-// TimeOutLegs records legs of arbitrages that were not filled in time. The server
-// sends it where nothing else happens that would record it.
+// TimeOutLegs records legs of arbitrages that were not filled in time. The server sends it
+// where nothing else happens that would record it, or what the clocks have ended.
 type TimeOutLegs struct{}
 
 // Name implements Command.

@@ -81,6 +81,8 @@ type Options struct {
 	// that the books do not add up. Both are called before anybody is answered.
 	poisoned func(err error)
 	unsound  func(reason string)
+	// overtaken refuses what would undo a stop that came after it.
+	overtaken func(bot string, seen uint64) error
 }
 
 // Writer decides the commands of one stream: a portfolio's, or the system's. One
@@ -99,6 +101,7 @@ type Writer struct {
 	stop    context.CancelFunc
 	done    chan struct{}
 	folded  atomic.Bool   // the stream was folded, once
+	timed   atomic.Bool   // a permit may hold that is going to end by the time
 	saving  atomic.Bool   // a snapshot is being made beside the loop
 	saved   atomic.Uint64 // durable at the newest snapshot that was kept
 	// reached is the last record's time by the wall clock, in nanoseconds since 1970.
@@ -186,7 +189,7 @@ func newWriter(store eventstore.Store, subject, stream string, o Options, blank 
 		queue: newQueue(), done: make(chan struct{}),
 	}
 	w.jump.monotonic, w.still.monotonic = o.Monotonic, o.Monotonic
-	w.jump.noticed = func(by time.Duration) {
+	w.jump.onNotice = func(by time.Duration) {
 		if o.Jumped != nil {
 			o.Jumped(stream, by)
 		}
@@ -385,6 +388,7 @@ func (w *Writer) process(g *group) {
 	w.jump.settled(err == nil)
 	w.still.settled(err == nil)
 	w.noteTime()
+	w.timed.Store(true)
 	if err != nil || g.spoiled {
 		w.discard()
 	}

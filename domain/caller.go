@@ -51,6 +51,10 @@ type Caller struct {
 	Bot string
 }
 
-// ID names the caller for idempotency: the same Idempotency-Key of two callers
-// is two commands.
-func (c Caller) ID() string { return string(c.Role) + "/" + c.User + "/" + c.Bot }
+// Scope names whose Idempotency-Keys they are: the same key of two scopes is two commands.
+// A person is one in all roles, and whatever the case of his name; the bots behind one
+// name are as many as they are.
+func (c Caller) Scope() string { return "user/" + strings.ToLower(c.User) + "/" + c.Bot }
+
+// FormerScope is Scope as earlier builds had it: streams hold commands that stand under it.
+func (c Caller) FormerScope() string { return string(c.Role) + "/" + c.User + "/" + c.Bot }

@@ -14,8 +14,9 @@ type ArbitragePermitted struct {
 	Cost       Decimal `json:"cost"`
 	SurePayout Decimal `json:"sure_payout"`
 	// Deadline is the leg time-out: what is filled of one leg and not of the others
-	// by then is a directional exposure.
+	// by then is a directional exposure. Less Ahead it is by the wall clock.
 	Deadline time.Time `json:"deadline"`
+	Ahead    Duration  `json:"ahead,omitzero"`
 }
 
 // ArbitrageDenied: no leg may be placed, with every reason that was found.
@@ -53,6 +54,10 @@ type ClockJumped struct {
 	By Duration `json:"by"`
 	// PermitsExpired are those permits.
 	PermitsExpired []string `json:"permits_expired,omitempty"`
+	// OrdersKept are permits of orders that rest until an expiry of their own. The venue
+	// does not know our clock, so their expiry is moved by Moved and they stay reserved.
+	OrdersKept []string `json:"orders_kept,omitempty"`
+	Moved      Duration `json:"moved,omitzero"`
 }
 
 // Event types of this file.

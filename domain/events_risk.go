@@ -91,6 +91,9 @@ type PermitGranted struct {
 	Reserved  Decimal   `json:"reserved"`
 	Mark      Decimal   `json:"mark,omitzero"`
 	ExpiresAt time.Time `json:"expires_at"`
+	// Ahead is by how much the time of the stream was ahead of the wall clock: ExpiresAt
+	// less this is by the wall clock.
+	Ahead Duration `json:"ahead,omitzero"`
 	// Arbitrage names what the order is a leg of, "" for nothing.
 	Arbitrage string `json:"arbitrage,omitempty"`
 }
@@ -106,6 +109,8 @@ type PermitDenied struct {
 type PermitPlaced struct {
 	Permit    string     `json:"permit"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	// Ahead: ExpiresAt less this is what the venue was told.
+	Ahead Duration `json:"ahead,omitzero"`
 }
 
 // PermitReleased: the order was cancelled, or never placed.

@@ -25,10 +25,11 @@ type APIKeyRevoked struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// AccessDenied counts refusals of one source within a minute.
+// AccessDenied counts refusals of one source within a minute, or of many sources since
+// they were last counted.
 type AccessDenied struct {
-	// Source is the address the requests came from; Key the id of the key they
-	// came with, empty for none that is valid.
+	// Source is the address the requests came from, or "other"; Key the id of the key
+	// they came with, empty for none that is valid.
 	Source string `json:"source"`
 	Key    string `json:"key,omitempty"`
 	// Code is unauthenticated, denied or rate_limited; Route the last that was

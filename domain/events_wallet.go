@@ -115,8 +115,9 @@ type SignatureMade struct {
 	// Digest is what is signed, in hex; Shape the registry's name for the typed data.
 	Digest string `json:"digest"`
 	Shape  string `json:"shape,omitempty"`
-	// ExpiresAt is the order's own expiry, nil for none.
+	// ExpiresAt is the order's own expiry, nil for none; less Ahead it is what was signed.
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	Ahead     Duration   `json:"ahead,omitzero"`
 }
 
 // SignatureRefused: no, with every reason that was found.

@@ -11,7 +11,7 @@ type Metadata struct {
 	Actor string `json:"actor"` // the user behind the caller
 	Role  Role   `json:"role"`
 	Bot   string `json:"bot,omitempty"`
-	// Command names the command; CommandID is UUIDv5(caller, Idempotency-Key).
+	// Command names the command; CommandID is UUIDv5(scope, Idempotency-Key).
 	Command   string `json:"command"`
 	CommandID string `json:"command_id"`
 	// RequestHash is the SHA-256 of caller, portfolio, command and canonical body.

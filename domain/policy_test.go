@@ -164,7 +164,9 @@ func TestNames(t *testing.T) {
 	require.Equal(t, "t7", TradeName(7))
 	require.Equal(t, "p7", PermitName(7))
 	require.Equal(t, "m / YES", Instrument{"m", "YES"}.String())
-	require.NotEqual(t, Caller{User: "a", Role: RoleBot, Bot: "x"}.ID(), Caller{User: "a", Role: RoleBot, Bot: "y"}.ID())
+	require.NotEqual(t, Caller{User: "a", Role: RoleBot, Bot: "x"}.Scope(), Caller{User: "a", Role: RoleBot, Bot: "y"}.Scope())
+	require.Equal(t, Caller{User: "Olga", Role: RoleAdmin}.Scope(), Caller{User: "olga", Role: RoleOperator}.Scope())
+	require.Equal(t, "admin/Olga/", Caller{User: "Olga", Role: RoleAdmin}.FormerScope())
 }
 
 // Errors carry a code, a field and a cause, and keep them when wrapped.

@@ -18,7 +18,7 @@ import (
 //
 // Nothing else has to know the old version.
 var registry = []row{
-	public[PortfolioOpened](PortfolioOpenedType),
+	partly(PortfolioOpenedType, ownOpening),
 	public[LimitsChanged](LimitsChangedType),
 	seenIf(CommandNotedType, func(_ *CommandNoted, v Viewer) bool { return v.Asked }),
 	public[MarketRegistered](MarketRegisteredType),
@@ -52,10 +52,10 @@ var registry = []row{
 	hidden[DayOpened](DayOpenedType),
 	seenIf(BreakerWarnedType, func(e *BreakerWarned, v Viewer) bool { return !v.elsewhere(e.Bot) }),
 	partly(BreakerTrippedType, ownTrip),
-	seenIf(BreakerResetType, func(e *BreakerReset, v Viewer) bool { return !v.elsewhere(e.Bot) }),
+	partly(BreakerResetType, ownReset),
 	partly(EmergencyStopEngagedType, ownStop),
 	hidden[EmergencyStopClearRequested](EmergencyStopClearRequestedType),
-	public[EmergencyStopCleared](EmergencyStopClearedType),
+	partly(EmergencyStopClearedType, ownClearing),
 	hidden[OverrideRequested](OverrideRequestedType),
 	hidden[OverrideRecorded](OverrideRecordedType),
 

@@ -7,7 +7,8 @@ import (
 
 // Viewer is a bot that reads events with its key. It sees its own money, orders and
 // breakers, and of everything else only what it has to know to trade: what the
-// registry's rows say, and nothing of an event that has no row.
+// registry's rows say, and nothing of an event that has no row. It is never told who did
+// something, unless it was the bot itself.
 type Viewer struct {
 	Bot string
 	// Holds says whether a permit is the bot's.
@@ -26,8 +27,30 @@ func (v Viewer) Sees(e Event) Event {
 	return r.bots(e, v)
 }
 
+// ownOpening leaves out the rules of the treasury, which is not a bot's.
+func ownOpening(e *PortfolioOpened, _ Viewer) *PortfolioOpened {
+	c := *e
+	c.Treasury = nil
+	return &c
+}
+
+func ownReset(e *BreakerReset, v Viewer) *BreakerReset {
+	if v.elsewhere(e.Bot) {
+		return nil
+	}
+	c := *e
+	c.User = ""
+	return &c
+}
+
+func ownClearing(e *EmergencyStopCleared, _ Viewer) *EmergencyStopCleared {
+	c := *e
+	c.RequestedBy, c.ConfirmedBy = "", ""
+	return &c
+}
+
 func ownJump(e *ClockJumped, v Viewer) *ClockJumped {
-	return &ClockJumped{By: e.By, PermitsExpired: v.ownPermits(e.PermitsExpired)}
+	return &ClockJumped{By: e.By, PermitsExpired: v.ownPermits(e.PermitsExpired), OrdersKept: v.ownPermits(e.OrdersKept), Moved: e.Moved}
 }
 
 func ownSettlement(e *MarketSettled, v Viewer) *MarketSettled {

@@ -25,12 +25,13 @@ func TestAStrangerSeesNothingOfOthers(t *testing.T) {
 		shown++
 		seen, err := Encode(own)
 		require.NoError(t, err)
-		for _, secret := range []string{`"bot":"`, `"bots_stopped"`, `"permits_revoked"`, `"holders"`, `"equity"`, `"reference"`, `"permits_released"`} {
+		for _, secret := range []string{`"bot":"`, `"bots_stopped"`, `"permits_revoked"`, `"holders"`, `"equity"`, `"reference"`, `"permits_released"`, `"treasury"`} {
 			if e.EventType() == MarketSettledType && secret == `"bot":"` {
 				continue
 			}
 			require.False(t, strings.Contains(string(seen), secret), "%s shows %s: %s", eventType, secret, seen)
 		}
+		require.NotRegexp(t, `"(user|requested_by|confirmed_by)":"[^"]`, string(seen), "%s names somebody", eventType)
 		again, err := Encode(e)
 		require.NoError(t, err)
 		require.Equal(t, string(before), string(again), "the event itself is not changed")

@@ -20,7 +20,8 @@ type Permit struct {
 	Reserved   domain.Decimal `json:"reserved"`
 	// Status is granted, or working once the order rests at a venue.
 	Status string `json:"status" enum:"granted,working"`
-	// ExpiresAt is null for a working order that has no expiry of its own.
+	// ExpiresAt is by the wall clock; null for a working order that has no expiry of its
+	// own. An order that still works after it is kept because a clock jumped.
 	ExpiresAt *time.Time `json:"expires_at"`
 	// Intent is "" for a directional order.
 	Intent domain.Intent `json:"intent,omitempty"`
@@ -41,7 +42,7 @@ func PermitsOf(s *portfolio.State, bot string, now time.Time) []Permit {
 		}
 		v := Permit{
 			Permit: id, Bot: p.Bot, Market: p.Market, Outcome: p.Outcome, Side: p.Side, Quantity: p.Quantity, Left: p.Left,
-			LimitPrice: p.LimitPrice, Reserved: p.Reserved, Status: "granted", ExpiresAt: when(p.ExpiresAt),
+			LimitPrice: p.LimitPrice, Reserved: p.Reserved, Status: "granted", ExpiresAt: when(p.WallExpiry()),
 			Intent: p.Intent, Arbitrage: p.Arbitrage, PaperFill: p.PaperFill,
 		}
 		if p.Working {

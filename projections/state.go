@@ -75,23 +75,27 @@ type EmergencyStop struct {
 	Kind    *string    `json:"kind"`
 	Reason  *string    `json:"reason"`
 	Since   *time.Time `json:"since"`
+	// Pending: it holds, and is not recorded yet.
+	Pending bool `json:"pending,omitempty"`
 }
 
 // Bot is one bot's share.
 type Bot struct {
-	Bot               string              `json:"bot"`
-	Status            portfolio.BotStatus `json:"status"`
-	Cash              domain.Decimal      `json:"cash"`
-	Equity            domain.Decimal      `json:"equity"`
-	Peak              domain.Decimal      `json:"peak"`
-	Drawdown          domain.Decimal      `json:"drawdown"`
-	ConsecutiveLosses int                 `json:"consecutive_losses"`
-	Trades            int                 `json:"trades"`
-	Wins              int                 `json:"wins"`
-	Losses            int                 `json:"losses"`
-	Neutral           int                 `json:"neutral"`
-	RealisedPnL       domain.Decimal      `json:"realised_pnl"`
-	Fees              domain.Decimal      `json:"fees"`
+	Bot    string              `json:"bot"`
+	Status portfolio.BotStatus `json:"status"`
+	// Pending: it is stopped, and the stop is not recorded yet.
+	Pending           bool           `json:"pending,omitempty"`
+	Cash              domain.Decimal `json:"cash"`
+	Equity            domain.Decimal `json:"equity"`
+	Peak              domain.Decimal `json:"peak"`
+	Drawdown          domain.Decimal `json:"drawdown"`
+	ConsecutiveLosses int            `json:"consecutive_losses"`
+	Trades            int            `json:"trades"`
+	Wins              int            `json:"wins"`
+	Losses            int            `json:"losses"`
+	Neutral           int            `json:"neutral"`
+	RealisedPnL       domain.Decimal `json:"realised_pnl"`
+	Fees              domain.Decimal `json:"fees"`
 }
 
 // Breaker is one breaker; Bot is null for the portfolio's. Value and Limit are
@@ -131,7 +135,7 @@ func EmergencyStopOf(s *portfolio.State) EmergencyStop {
 		return EmergencyStop{}
 	}
 	kind, reason, since := s.Stop.Kind, s.Stop.Reason, s.Stop.Since
-	return EmergencyStop{true, &kind, &reason, &since}
+	return EmergencyStop{Engaged: true, Kind: &kind, Reason: &reason, Since: &since}
 }
 
 // BreakersOf lists every breaker in the order they are evaluated.

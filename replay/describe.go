@@ -128,9 +128,9 @@ func describeSystem(event domain.Event) string {
 		return fmt.Sprintf("the legs of %s of %s were not all filled in time%s%s", e.Arbitrage, e.Bot, openLegs(e.Open), list("; still resting ", e.Resting))
 	case *domain.ClockJumped:
 		if e.By == 0 {
-			return "permits that were granted while the clock was behind" + list(" have expired: ", e.PermitsExpired)
+			return "the monotonic clock ended permits" + list(": expired ", e.PermitsExpired)
 		}
-		return fmt.Sprintf("the clock jumped by %s%s", e.By, list("; expired ", e.PermitsExpired))
+		return fmt.Sprintf("the clock jumped by %s%s", e.By, list("; expired ", e.PermitsExpired)+list("; still resting ", e.OrdersKept))
 	case *domain.APIKeyIssued:
 		return strings.TrimSpace(fmt.Sprintf("API key %s issued to %s, role %s %s", e.Key, e.User, e.Role, strings.Trim(e.Portfolio+"/"+e.Bot, "/")))
 	case *domain.APIKeyRevoked:

@@ -47,8 +47,11 @@ func (a *app) issueKeyCommand() *cobra.Command {
 	}{}
 	c := &cobra.Command{
 		Use: "issue", Short: "Issue a key; its secret is shown once", Args: cobra.NoArgs,
-		Example: "  pets apikey issue --user alice --role operator\n  pets apikey issue --user alpha-host --role bot --bot alpha",
+		Long: "--portfolio binds the key to one portfolio; without it the key is for every one. A key of role admin\n" +
+			"is bound to none, one of role bot to --bot in --portfolio, or in PETS_PORTFOLIO.",
+		Example: "  pets apikey issue --user alice --role operator\n  pets apikey issue --user bob --role operator --portfolio paper\n  pets apikey issue --user alpha-host --role bot --bot alpha",
 		RunE: func(c *cobra.Command, _ []string) error {
+			body.Portfolio = a.portfolio // a key is bound by what is said here, not by a setting
 			if body.Bot != "" {
 				body.Portfolio = a.config.Portfolio
 			}
@@ -56,14 +59,22 @@ func (a *app) issueKeyCommand() *cobra.Command {
 			if err := a.toServer(c.Context(), http.MethodPost, "/v1/api-keys", body, &key); err != nil {
 				return err
 			}
+			const unseen = " is issued, and its secret, which is shown once, is lost: revoke it, and issue another"
 			if a.json {
-				return a.printJSON(key)
+				return told(key.Key+unseen, a.printJSON(key))
 			}
 			p := &printer{w: a.out}
-			p.line("%s for %s, role %s. Shown once and stored nowhere:", key.Key, body.User, body.Role)
+			of := "for every portfolio"
+			switch {
+			case body.Bot != "":
+				of = "for bot " + body.Bot + " of portfolio " + body.Portfolio + " only"
+			case body.Portfolio != "":
+				of = "for portfolio " + body.Portfolio + " only"
+			}
+			p.line("%s for %s, role %s, %s. Shown once and stored nowhere:", key.Key, body.User, body.Role, of)
 			p.line("")
 			p.line("    %s", key.Secret)
-			return p.err
+			return told(key.Key+unseen, p.err)
 		},
 	}
 	c.Flags().StringVar(&body.User, "user", "", "the person or machine behind the key; two-person rules compare it")
@@ -79,7 +90,7 @@ func (a *app) revokeKeyCommand() *cobra.Command {
 		Use: "revoke KEY", Short: "Revoke a key by its id; it is refused at once", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			var answer commands.Answer
-			if err := a.toServer(c.Context(), http.MethodDelete, "/v1/api-keys/"+url.PathEscape(args[0]), reasonOf(reason), &answer); err != nil {
+			if err := a.toServer(c.Context(), http.MethodDelete, "/v1/api-keys/"+url.PathEscape(args[0]), reasonOf(a.printable(reason)), &answer); err != nil {
 				return err
 			}
 			return a.done(answer, args[0]+" is revoked")

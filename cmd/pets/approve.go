@@ -161,7 +161,7 @@ func (a *app) rejectCommand() *cobra.Command {
 				return err
 			}
 			var answer commands.Answer
-			if err := a.toServer(c.Context(), http.MethodPost, transferPath(args[0], "/reject"), reasonOf(reason), &answer); err != nil {
+			if err := a.toServer(c.Context(), http.MethodPost, transferPath(args[0], "/reject"), reasonOf(a.printable(reason)), &answer); err != nil {
 				return err
 			}
 			return a.done(answer, args[0]+" is rejected")

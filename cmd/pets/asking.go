@@ -24,7 +24,7 @@ const refusedFor = time.Second
 // asking are the options of a client that asks a server for a person, who wants to know
 // what is waited for.
 func (a *app) asking(r *remote) client.Options {
-	o := client.Options{URL: r.url, Key: a.config.Key.Reveal(), CAFile: r.ca, Patience: a.patience, Within: a.within}
+	o := client.Options{URL: r.url, Key: a.config.Key.Reveal(), CAFile: r.ca, Patience: a.patience, Within: a.within, Once: a.once, OwnKeys: true}
 	if u, err := url.Parse(r.url); r.way != nil || err == nil && onLoopback(u) {
 		o.Refused = refusedFor
 	}
@@ -64,6 +64,8 @@ func (a *app) explained(ctx context.Context, r *remote, o client.Options, err er
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &problem) && problem.Code() == client.CodeForeign:
+		return fmt.Errorf("%s: %w (status %d): something else answers there, such as another program or the metrics of pets serve; its API is at PETS_LISTEN of its machine", r, err, problem.Status)
 	case errors.As(err, &problem):
 		return a.portfolioNamed(ctx, r, o, problem, err)
 	case errors.As(err, &certificate):
@@ -122,7 +124,10 @@ const unreasoned = "stopped by a person, who gave no reason"
 // notStopped says of a stop that failed that nothing was stopped, and, unless the server
 // has decided, what to do next.
 func (a *app) notStopped(err error) error {
-	if err == nil || decided(err) || domain.CodeOf(err) == domain.CodeInvalid && !nowhere(err) {
+	if told := (*toldError)(nil); errors.As(err, &told) {
+		return err
+	}
+	if err == nil || decided(err) || refused(err) {
 		return wrapped("NOT stopped: %w", err)
 	}
 	what := "NOT stopped"
@@ -132,20 +137,43 @@ func (a *app) notStopped(err error) error {
 	if errors.Is(err, context.Canceled) { // the last word is only that it was interrupted
 		_, _ = fmt.Fprintln(a.err, "pets:", what)
 	}
-	return fmt.Errorf("%s: %w. Next: %s", what, err, a.afterNoStop(lost(err)))
+	return fmt.Errorf("%s: %w. Next: %s", what, err, a.afterNoStop(err))
 }
 
-// afterNoStop is what to do when a stop did not get through.
-func (a *app) afterNoStop(silent bool) string {
-	t, err := a.target()
-	way := a.socketBeside(t.url)
-	if t.url == "" && err == nil {
-		way = a.socketOf(t.dir)
+// refused reports whether the engine on a folder has decided, which nothing here would change.
+func refused(err error) bool {
+	code := domain.CodeOf(err)
+	return code != "" && code != domain.CodeUnavailable && code != domain.CodeInternal && !nowhere(err)
+}
+
+// afterNoStop is what to do when a stop did not get through; never what was just tried.
+func (a *app) afterNoStop(err error) string {
+	const again = "and stop again: that is written into the folder of the store"
+	t, _ := a.target()
+	if t.url != "" {
+		if k := a.keeperAt(t.url); k != nil && (lost(err) || lost(a.bySocketErr)) {
+			return fmt.Sprintf("the server on this machine answers neither way: end it (kill -9 %d), %s", k.PID, again)
+		}
+		return "on the machine of the server, `sudo pets stop --emergency --store embedded:DIR`, which goes by its stop socket and needs no key; or name another server with --server"
 	}
-	if h, held := holderOf(a.config.ServerDir()); silent && way != nil && held {
-		return fmt.Sprintf("the server on this machine answers neither way: end it (kill -9 %d), and stop again; that is written into its folder", h.PID)
+	k, _ := a.keeperOf(t.dir)
+	pid, writes := writerOf(t.dir)
+	if k != nil {
+		pid = k.PID
 	}
-	return "on the machine of the server, `sudo pets stop --emergency --store embedded:DIR`, which goes by its stop socket and needs no key; or name another server with --server"
+	switch {
+	case k != nil && (lost(err) || lost(a.bySocketErr)):
+		return fmt.Sprintf("that server does not answer: end it (kill -9 %d), %s", pid, again)
+	case k != nil && a.bySocketErr != nil:
+		return "stop as the owner of the folder or as root (sudo), whom the stop socket lets in without a key; or set PETS_KEY to a key of role operator"
+	case k != nil:
+		return fmt.Sprintf("its stop socket is not there, so set PETS_KEY to a key of role operator; or end pid %d (kill -9 %d), %s", pid, pid, again)
+	case writes:
+		return fmt.Sprintf("set PETS_DIR as the service of that server has it: its stop.sock lies there, and needs no key; or name the server with --server, and set PETS_KEY; or end pid %d (kill -9 %d), %s", pid, pid, again)
+	case hasStore(t.dir):
+		return "nobody serves that folder, and the stop cannot be written there: look at what is said above, and at the disk; meanwhile end the bots themselves"
+	}
+	return "on the machine of the server, name the folder of its store with --store embedded:DIR (PETS_STORE of its service); from elsewhere, name the server with --server, and set PETS_KEY"
 }
 
 func wrapped(format string, err error) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -9,11 +10,14 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
@@ -29,7 +33,10 @@ func TestWhatCannotMendIsSaidAtOnce(t *testing.T) {
 	nobody, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, nobody.Close())
+	metrics := httptest.NewServer(http.NotFoundHandler())
+	defer metrics.Close()
 	for name, c := range map[string]struct{ url, want string }{
+		"no API":         {metrics.URL, "something else answers there"},
 		"nobody listens": {"http://" + nobody.Addr().String(), "nobody listens there"},
 		"no TLS":         {strings.Replace(plain.URL, "http:", "https:", 1), "begins with http://"},
 		"TLS":            {strings.Replace(secure.URL, "https:", "http:", 1), "begins with https://"},
@@ -113,7 +120,7 @@ func TestAFolderThatWasMovedUnderItsServer(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, store.Close()) }()
 	other.env = append(other.env, "PETS_DIR="+gone, "PETS_KEY="+someKey)
-	other.fails(1, []string{"NOT stopped", "nobody says where the server of this store answers"}, "stop", "--emergency")
+	other.fails(1, []string{"NOT stopped", "says where a server of this store answers"}, "stop", "--emergency")
 }
 
 // "A setting that is missing is not 'try again'": what a server without a keystore is asked
@@ -188,15 +195,75 @@ func TestAServerThatAnswersNeitherWay(t *testing.T) {
 	require.NoError(t, p.cmd.Process.Signal(syscall.SIGSTOP))
 	s := &shell{t: t, dir: t.TempDir(), ctx: t.Context(), env: []string{"PETS_STORE=embedded:" + folder, "PETS_SERVER=" + p.url, "PETS_KEY=" + adminKey}}
 	start := time.Now()
-	r := s.run("stop", "--emergency")
+	var all sync.WaitGroup
+	for _, way := range []struct{ env, args []string }{
+		{s.env, []string{"stop", "--emergency"}},
+		{nil, []string{"stop", "--emergency", "--store", "embedded:" + folder}}, // what the advice said
+		{[]string{"PETS_DIR=" + t.TempDir()}, []string{"stop", "alpha", "--store", "embedded:" + folder}},
+		{[]string{"PETS_KEY=" + adminKey}, []string{"stop", "--emergency", "--store", "embedded:" + folder}},
+	} {
+		here := &shell{t: t, dir: t.TempDir(), ctx: t.Context(), env: way.env}
+		all.Go(func() {
+			r := here.run(way.args...)
+			assert.Equal(t, 1, r.code)
+			assert.Contains(t, r.err, "pets: waiting for ")
+			assert.Contains(t, r.err, "pets: NOT stopped")
+			assert.Contains(t, r.err, "(kill -9 "+strconv.Itoa(p.cmd.Process.Pid)+"), and stop again")
+			assert.NotContains(t, r.err, "sudo pets stop", "that is what was tried")
+		})
+	}
+	all.Wait()
 	require.Less(t, time.Since(start), 25*time.Second, "15 s, and some for a busy machine")
-	require.Equal(t, 1, r.code)
-	require.Contains(t, r.err, "pets: waiting for ")
-	require.Contains(t, r.err, "pets: NOT stopped")
-	require.Contains(t, r.err, "kill -9 "+strconv.Itoa(p.cmd.Process.Pid))
 	require.NoError(t, p.cmd.Process.Kill())
 	_, _ = p.cmd.Process.Wait()
-	r = s.run("--store", "embedded:"+folder, "stop", "--emergency")
+	r := s.run("--store", "embedded:"+folder, "stop", "--emergency")
 	require.Equal(t, 0, r.code, r.err)
 	require.Contains(t, r.out, "engaged")
+}
+
+// "What lets trading go on is sent once": a start, a reset and a confirmed clear do not wait
+// for a server that is not ready, for somebody may stop meanwhile what they would let go on.
+// What only asks, and every stop, waits.
+func TestWhatLetsTradingGoOnIsSentOnce(t *testing.T) {
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_ = json.NewEncoder(w).Encode(map[string]any{"type": "urn:pets:problem:unavailable", "detail": "the history is still being folded"})
+	}))
+	defer server.Close()
+	for _, args := range [][]string{{"start", "alpha"}, {"reset", "daily_loss", "--reason", "x"}, {"clear", "--confirm", "c1"}} {
+		asked.Store(0)
+		s := newShell(t)
+		s.env = append(s.env, "PETS_KEY="+someKey, "PETS_SERVER="+server.URL)
+		r := s.run(args...)
+		require.Equal(t, 1, r.code, r.out)
+		require.Contains(t, r.err, "sent once, and not again by itself")
+		require.Contains(t, r.err, "the history is still being folded")
+		require.Equal(t, int32(1), asked.Load(), "%v", args)
+	}
+}
+
+// "What cannot be read in .env or the environment is passed over, and said": a PETS_CA that
+// is no certificate keeps nobody from a server that needs none, and is named where it
+// does.
+func TestACertificateThatIsNone(t *testing.T) {
+	plain, secure := newListener(t), httptest.NewTLSServer(http.NotFoundHandler())
+	defer secure.Close()
+	s := newShell(t)
+	junk, pipe := s.file("ca.pem", "-----BEGIN CERTIFICATE-----", "junk"), filepath.Join(s.dir, "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	for path, why := range map[string]string{junk: "holds no PEM certificate", pipe: "is not a plain file", s.dir: "is not a plain file", "/nowhere": "there is no such file"} {
+		s.env = []string{"PETS_CA=" + path, "PETS_KEY=" + someKey}
+		for _, args := range [][]string{{"stop", "--emergency"}, {"stop", "alpha"}, {"apikey", "revoke", "k1"}, {"reject", "x1", "--reason", "x"}} {
+			r := s.run(append(args, "--server", plain.URL)...)
+			require.Contains(t, r.err, "not now", "%v: the server was asked", args)
+			require.Contains(t, r.err, "PETS_CA must be a PEM file that can be read", args)
+			require.NotEmpty(t, plain.heard())
+			r = s.run(append(args, "--server", secure.URL)...)
+			require.Equal(t, 1, r.code, args)
+			require.Contains(t, r.err, why, args)
+			require.Contains(t, r.err, "set PETS_CA to a copy of its tls/cert.pem", args)
+		}
+	}
 }

@@ -54,8 +54,9 @@ type childServer struct {
 
 // startServer runs pets serve on a folder, on a port that is free, and waits until it
 // is ready.
-func (a *app) startServer(ctx context.Context, dir, store string) (*childServer, error) {
-	c, err := a.childCommand(ctx, dir, "serve", "--store", "embedded:"+store, "--listen", "127.0.0.1:0", "--metrics-listen", "off")
+func (a *app) startServer(ctx context.Context, dir, store string, flags ...string) (*childServer, error) {
+	args := []string{"serve", "--store", "embedded:" + store, "--listen", "127.0.0.1:0", "--metrics-listen", "off"}
+	c, err := a.childCommand(ctx, dir, append(args, flags...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,8 +35,9 @@ type between struct {
 	// life has to begin with it.
 	unanswered string
 
-	streams sync.Mutex // apart: a command may wait for what comes on a stream
-	lasts   []string   // Last-Event-ID of every stream
+	deaf    atomic.Bool // no stream is opened
+	streams sync.Mutex  // apart: a command may wait for what comes on a stream
+	lasts   []string    // Last-Event-ID of every stream
 }
 
 func newBetween(r *botRig) *between {
@@ -81,6 +83,10 @@ func (b *between) resumed() []string {
 
 func (b *between) get(w http.ResponseWriter, q *http.Request) {
 	if strings.HasSuffix(q.URL.Path, "/stream") {
+		if b.deaf.Load() {
+			http.Error(w, "not now", http.StatusServiceUnavailable)
+			return
+		}
 		b.streams.Lock()
 		b.lasts = append(b.lasts, q.Header.Get("Last-Event-ID"))
 		first := len(b.lasts) == 1

@@ -69,7 +69,7 @@ func (a *app) serveDemo(ctx context.Context) error {
 	first := script[0].at.Truncate(24 * time.Hour).Add(weeks)
 	clock.played.Store(&first)
 	a.madeUp = true
-	s, err := a.newServer(clock.now)
+	s, err := a.newServer(ctx, clock.now)
 	if err != nil {
 		return err
 	}

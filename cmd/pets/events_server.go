@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -78,7 +79,15 @@ func (a *app) followEvents(ctx context.Context, after uint64, take func(eventLin
 	if err != nil {
 		return err
 	}
-	c, err := client.New(a.asking(r))
+	o := a.asking(r)
+	o.Lost = func(why error) {
+		if why == nil {
+			_, _ = fmt.Fprintf(a.err, "pets: connected to %s again\n", r)
+			return
+		}
+		_, _ = fmt.Fprintf(a.err, "pets: the connection to %s is lost: %v; connecting again, and what comes meanwhile is shown then; Ctrl-C ends it\n", r, why)
+	}
+	c, err := client.New(o)
 	if err != nil {
 		return err
 	}

@@ -456,6 +456,31 @@ func TestExampleBotsHearBeforeTheyPlace(t *testing.T) {
 	})
 }
 
+// "A replayed permit that is not as it was granted any more says so": the answer to the
+// permit is lost, and before the bot asks again everything is stopped. It hears nothing of
+// that on its stream, and places nothing.
+func TestExampleBotsAskAgainAfterAStop(t *testing.T) {
+	eachExampleBot(t, map[string]any{}, func(r *botRig) {
+		before := newBetween(r)
+		before.deaf.Store(true)
+		lost := false
+		before.onPost(func(w http.ResponseWriter, q *http.Request, body []byte) {
+			if !lost && len(r.venue()) == 2 && strings.HasSuffix(q.URL.Path, "/permits") {
+				lost = true
+				before.forward(nil, q, body)
+				r.post("/emergency-stop", map[string]string{"kind": "manual", "reason": "the feed is lying"})
+				panic(http.ErrAbortHandler)
+			}
+			before.forward(w, q, body)
+		})
+		b := r.start(before.url)
+		r.eventually("it is told", b, func() bool { return strings.Contains(b.out.String(), "over emergency_stop") })
+		require.Contains(r.t, b.out.String(), "told: stop - emergency stop: manual")
+		r.terminate(b)
+		r.check(2)
+	})
+}
+
 // A trip with close_positions_on_trip: what the bot holds is sold by a permit that
 // only reduces, and that is its last order.
 func TestExampleBotsCloseAfterATrip(t *testing.T) {

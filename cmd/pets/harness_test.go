@@ -9,19 +9,37 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // asCommand makes the test binary behave as pets itself, for tests that need
 // another process.
 const asCommand = "TEST_BINARY_IS_THE_COMMAND"
 
+// withFiles is how many files it may open then.
+const withFiles = "TEST_BINARY_HAS_FILES"
+
+func limitFiles(most string) {
+	n, err := strconv.ParseUint(most, 10, 63)
+	if err != nil {
+		return
+	}
+	limit := unix.Rlimit{Cur: n, Max: n}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		panic(err)
+	}
+}
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) == "1" {
+		limitFiles(os.Getenv(withFiles))
 		main()
 	}
 	code := m.Run()
@@ -59,6 +77,8 @@ type shell struct {
 	dir string
 	env []string
 	ctx context.Context
+
+	settle time.Duration // how long a stop is watched that holds, 0 for as long as it is
 }
 
 func newShell(t testing.TB) *shell {
@@ -75,13 +95,13 @@ type ran struct {
 
 func (s *shell) run(args ...string) ran {
 	var out, errs bytes.Buffer
-	a := &app{out: &out, err: &errs, environ: s.env, dir: s.dir}
+	a := &app{out: &out, err: &errs, environ: s.env, dir: s.dir, settle: s.settle}
 	code := a.run(s.ctx, args)
 	return ran{code, out.String(), errs.String()}
 }
 
 // actingLine is what a command that acts says of its target.
-var actingLine = regexp.MustCompile(`(?m)^pets: acting on .*\n`)
+var actingLine = regexp.MustCompile(`(?m)^pets: (acting on|it holds; waiting up to) .*\n`)
 
 // besides is what was said on standard error besides that.
 func besides(text string) string { return actingLine.ReplaceAllString(text, "") }

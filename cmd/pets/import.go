@@ -124,6 +124,9 @@ func (a *app) importFiles(ctx context.Context, f importFlags, paths []string) er
 // of our own where none does.
 func (a *app) bookPlan(ctx context.Context, plan *tradefile.Plan, o importer.Options) error {
 	t, err := a.target()
+	if err == nil {
+		err = a.sure()
+	}
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func TestKeysAreOpenedAtTheStart(t *testing.T) {
 	done := make(chan int, 1)
 	go func() { done <- a.run(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "off"}) }()
 	require.Eventually(t, func() bool { return strings.Contains(log.String(), `"msg":"ready"`) }, 15*time.Second, 5*time.Millisecond, "%s", log)
-	require.Contains(t, log.String(), "the key of wallet hot-1 cannot be used")
+	require.Contains(t, log.String(), "a key cannot be used: wallet hot-1")
 	stop()
 	require.Zero(t, <-done)
 }

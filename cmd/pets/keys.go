@@ -47,6 +47,24 @@ type keyStatus struct {
 	// nothing uses any more.
 	Retired   []string `json:"retired"`
 	Removable []string `json:"removable"`
+	// Unopenable are the ids of keys that seal wallets and are not here: neither
+	// ENCRYPTION_KEY nor one of ENCRYPTION_KEYS_RETIRED. A server is not asked for its own.
+	Unopenable []string `json:"unopenable,omitempty"`
+}
+
+// locked is why wallets cannot be opened here, nil where all can.
+func (v *keyStatus) locked() error {
+	var wallets []string
+	for _, u := range v.InUse {
+		if slices.Contains(v.Unopenable, u.Key) {
+			wallets = append(wallets, u.Wallets...)
+		}
+	}
+	if len(wallets) == 0 {
+		return nil
+	}
+	return domain.Errorf(domain.CodeConflict, "%s cannot be opened with this ENCRYPTION_KEY: sealed under %s. Set that key as ENCRYPTION_KEY, or put it into ENCRYPTION_KEYS_RETIRED and run pets keys rotate",
+		strings.Join(wallets, ", "), strings.Join(v.Unopenable, ", "))
 }
 
 func (a *app) keyStatusCommand() *cobra.Command {
@@ -61,15 +79,15 @@ func (a *app) keyStatusCommand() *cobra.Command {
 				_, _ = fmt.Fprintln(a.err, "pets: WARNING:", err)
 			}
 			if a.json {
-				return a.printJSON(v)
+				return errors.Join(a.printJSON(v), v.locked())
 			}
-			return a.printKeyStatus(v)
+			return errors.Join(a.printKeyStatus(v), v.locked())
 		},
 	}
 }
 
 func (a *app) keyStatus(ctx context.Context) (keyStatus, error) {
-	v := keyStatus{Retired: []string{}, Removable: []string{}}
+	v, here := keyStatus{Retired: []string{}, Removable: []string{}}, false
 	err := a.eitherWay(ctx, nothing, func(e *commands.Engine) error {
 		keys, err := a.openKeys()
 		if err == nil && keys == nil {
@@ -80,6 +98,7 @@ func (a *app) keyStatus(ctx context.Context) (keyStatus, error) {
 		}
 		defer keys.Wipe()
 		v.KeyStatus, err = e.KeyStatus(ctx, keys, a.clock()().UTC())
+		here = true
 		return err
 	}, func() error { return a.fromServer(ctx, "/v1/keys", &v.KeyStatus) })
 	if err != nil {
@@ -90,6 +109,11 @@ func (a *app) keyStatus(ctx context.Context) (keyStatus, error) {
 		return v, err
 	}
 	v.Retired = append(v.Retired, retired...)
+	for _, u := range v.InUse {
+		if here && u.Key != v.Current && !slices.Contains(retired, u.Key) {
+			v.Unopenable = append(v.Unopenable, u.Key)
+		}
+	}
 	for _, id := range retired {
 		used := slices.ContainsFunc(v.InUse, func(u commands.KeyUse) bool { return u.Key == id })
 		if !used && v.Open == nil && id != v.Current {
@@ -114,7 +138,7 @@ func (a *app) keyIDs() (current string, retired []string, err error) {
 
 func (a *app) printKeyStatus(v keyStatus) error {
 	p := &printer{w: a.out}
-	age := "nothing is sealed, and nothing counts its age yet"
+	age := "nothing is sealed under it, and nothing counts its age yet"
 	if v.Since != nil {
 		age = fmt.Sprintf("%s old", days(time.Duration(v.Age)))
 		switch {
@@ -126,7 +150,14 @@ func (a *app) printKeyStatus(v keyStatus) error {
 	}
 	p.line("current key  %s  (%s)", v.Current, age)
 	for _, u := range v.InUse {
-		p.line("seals        %s  %s", u.Key, strings.Join(u.Wallets, ", "))
+		line := fmt.Sprintf("seals        %s  %s", u.Key, strings.Join(u.Wallets, ", "))
+		switch {
+		case slices.Contains(v.Unopenable, u.Key):
+			line += "  CANNOT BE OPENED: that key is not here"
+		case u.Key != v.Current && v.Open == nil:
+			line += "  (not the current key: ENCRYPTION_KEYS_RETIRED has to have it)"
+		}
+		p.line("%s", line)
 	}
 	if v.Open != nil {
 		p.line("ROTATION OPEN  %s to %s since %s: %d of %d left; pets keys rotate goes on with it", v.Open.Rotation, v.Open.To, clock(v.Open.StartedAt), len(v.Open.Left), v.Open.Total)

@@ -129,6 +129,7 @@ func TestStopWithAnyEnvFile(t *testing.T) {
 			return errors.Join(os.WriteFile(path, []byte("X=1\n"), 0o600), os.Truncate(path, 1<<30))
 		}, unsure: true},
 		"binary":         {put: func(path string) error { return os.WriteFile(path, []byte("\x00\x01\xff\n\x7fELF"), 0o600) }},
+		"a dead link":    {put: func(path string) error { return os.Symlink(path+".gone", path) }, unsure: true},
 		"a loop":         {put: func(path string) error { return os.Symlink(path, path) }, unsure: true},
 		"a bad limit":    {env: []string{"MAX_DAILY_LOSS_PCT=5"}},
 		"a bad key":      {env: []string{"PETS_KEY=two words"}},
@@ -160,15 +161,20 @@ func TestAStopThatMayHaveBeenMeantForAnother(t *testing.T) {
 		env  []string
 		says string
 	}{
-		"a store":           {env: []string{"PETS_STORE=embed:/x"}, says: "the store that was meant was NOT stopped"},
-		"a store's line":    {file: "PETS_STORE=\"embedded:/x\n", says: "name it with --store"},
-		"a store's name":    {env: []string{"PETS_STOER=embedded:/x"}, says: "PETS_STORE cannot be understood"},
-		"no assignment":     {file: "PETS_STORE embedded:/x\n", says: "PETS_STORE cannot be understood"},
-		"twice":             {file: "PETS_STORE=embedded:./pets-data\nPETS_STORE=embedded:/x\n", says: "name it with --store"},
-		"a folder":          {env: []string{"PETS_DIR=a\x01b"}, says: "the store that was meant was NOT stopped"},
-		"a portfolio":       {env: []string{"PETS_PORTFOLIO=../x"}, says: "name it with -p"},
-		"a portfolio's":     {file: "PETS_PORTFOLIO='x\n", says: "name it with -p"},
-		"whatever it names": {file: strings.Repeat("# comment\n", 10_000), says: "name it with --server, --store"},
+		"a store":            {env: []string{"PETS_STORE=embed:/x"}, says: "the store that was meant was NOT stopped"},
+		"a store's line":     {file: "PETS_STORE=\"embedded:/x\n", says: "name it with --store"},
+		"a store's name":     {env: []string{"PETS_STOER=embedded:/x"}, says: "PETS_STORE cannot be understood"},
+		"a server's name":    {file: "SERVER=http://x\n", says: "name it with --server"},
+		"a server's URL":     {env: []string{"PETS_SERVER_URL=http://x"}, says: "the server that was meant was NOT stopped"},
+		"some host":          {file: "export PETS_HOST=10.0.0.5\n", says: "PETS_SERVER cannot be understood"},
+		"some URL":           {env: []string{"PETS_URL=http://x"}, says: "name it with --server"},
+		"a portfolio's name": {file: "PORTFOLIO=real\n", says: "name it with -p"},
+		"no assignment":      {file: "PETS_STORE embedded:/x\n", says: "PETS_STORE cannot be understood"},
+		"twice":              {file: "PETS_STORE=embedded:./pets-data\nPETS_STORE=embedded:/x\n", says: "name it with --store"},
+		"a folder":           {env: []string{"PETS_DIR=a\x01b"}, says: "the store that was meant was NOT stopped"},
+		"a portfolio":        {env: []string{"PETS_PORTFOLIO=../x"}, says: "name it with -p"},
+		"a portfolio's":      {file: "PETS_PORTFOLIO='x\n", says: "name it with -p"},
+		"whatever it names":  {file: strings.Repeat("# comment\n", 10_000), says: "name it with --server, --store"},
 	} {
 		dir := t.TempDir()
 		t.Chdir(dir)
@@ -181,6 +187,14 @@ func TestAStopThatMayHaveBeenMeantForAnother(t *testing.T) {
 		require.Equal(t, 1, r.code, "%s: %s", name, r.err)
 		require.Contains(t, r.out, "EMERGENCY STOP engaged in main", name)
 		require.Contains(t, r.err, c.says, name)
+		for _, r := range reached { // what acts otherwise does not go on at all
+			if r.how != acts && r.how != through || r.command == "stop" || r.command == "import" {
+				continue
+			}
+			ran := s.run(s.line(r.command, r.more)...)
+			require.NotZero(t, ran.code, "%s: %s", name, r.command)
+			require.NotContains(t, ran.err, "acting", "%s: %s", name, r.command)
+		}
 		r = s.run("stop", "--emergency", "--reason", "drill", "--store", "embedded:./pets-data", "-p", "main")
 		require.Equal(t, 0, r.code, "%s: %s", name, r.err)
 		require.NoError(t, os.Rename("pets-data", "elsewhere"))
@@ -244,6 +258,28 @@ func TestFilesOfRootBelongToTheOwner(t *testing.T) {
 		require.True(t, ok)
 		require.Equal(t, []uint32{service, service}, []uint32{stat.Uid, stat.Gid}, name)
 	}
+}
+
+// A setting that a view does not need keeps nobody from asking a server for it; what acts,
+// and what looks into a folder, is refused.
+func TestAViewOfAServerWithABadSetting(t *testing.T) {
+	server := newListener(t)
+	s := small(t)
+	for _, bad := range []string{"MAX_DAILY_LOSS_PCT=5", "PETS_CA=" + s.file("ca.pem", "junk"), "PETS_RATE_BURST=many"} {
+		require.NoError(t, os.WriteFile(filepath.Join(s.dir, ".env"), []byte("PETS_SERVER="+server.URL+"\nPETS_KEY="+someKey+"\n"+bad+"\n"), 0o600))
+		for _, view := range []string{"state", "stats", "balances", "positions", "trades", "equity", "events", "permits", "breakers"} {
+			r := s.run(view)
+			require.Contains(t, r.err, "pets: warning: asking the server all the same", view)
+			require.NotEmpty(t, server.heard(), view)
+			name, _, _ := strings.Cut(bad, "=")
+			s.fails(1, []string{name + " must be"}, view, "--store", strings.TrimPrefix(s.env[0], "PETS_STORE="))
+		}
+		s.fails(1, []string{" must be"}, "start", "alpha")
+		require.Empty(t, server.heard())
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(s.dir, ".env"), []byte("PETS_KEY="+someKey+"\nMAX_DAILY_LOSS_PCT=5\nPETS_PORTFOLIO='x\n"), 0o600))
+	s.fails(2, []string{"name it with -p"}, "state", "--server", server.URL)
+	require.Empty(t, server.heard())
 }
 
 // . and .. are no names: in the path of a request they would mean another portfolio, or

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"pets/domain"
@@ -53,6 +54,8 @@ type app struct {
 
 	// patience is how long a request to the server is tried for; 0 is the client's own.
 	patience time.Duration
+	// once: what is asked lets trading go on, and is not sent again by itself.
+	once bool
 	// within bounds such a request, also one that is under way; 0 is no bound.
 	within time.Duration
 
@@ -70,8 +73,15 @@ type app struct {
 	waits string  // what was last said to be waited for
 	named string  // what was last said to be acted on
 	lost  error   // why a stop that went on may have been meant for something else
+	doubt error   // the same of any other command that acts, which does not go on
 
-	stopping bool // what this run does is to stop something
+	again  string        // the Idempotency-Key of a command that may be sent more than once
+	settle time.Duration // how long a stop that holds is watched, for tests; 0 is settleFor
+
+	bySocketErr error // why a stop socket that was tried is no way
+
+	stopping  bool // what this run does is to stop something
+	unlatched bool // the marker of stops that PETS_DIR has is another store's
 }
 
 func (a *app) clock() func() time.Time {
@@ -131,8 +141,8 @@ func (a *app) root() *cobra.Command {
 		return errUsage{fmt.Errorf("%w; see %s --help", err, c.CommandPath())}
 	})
 	root.AddCommand(
-		a.importCommand(), a.stateCommand(), a.statsCommand(), a.balancesCommand(), a.positionsCommand(), a.tradesCommand(),
-		a.equityCommand(), a.eventsCommand(), a.permitsCommand(), a.breakersCommand(),
+		a.importCommand(), views(a.stateCommand()), views(a.statsCommand()), views(a.balancesCommand()), views(a.positionsCommand()),
+		views(a.tradesCommand()), views(a.equityCommand()), views(a.eventsCommand()), views(a.permitsCommand()), views(a.breakersCommand()),
 		local(a.verifyCommand()), local(a.benchCommand()), a.serveCommand(), local(a.versionCommand()),
 		a.startCommand(), a.stopCommand(), a.resetCommand(), a.clearCommand(), a.apikeyCommand(),
 		a.walletCommand(), a.keysCommand(), a.coldCommand(),
@@ -152,9 +162,13 @@ func wrongIsUsage(above *cobra.Command) {
 	}
 }
 
-// usageArgs makes a wrong number of arguments a usage error.
+// usageArgs makes a wrong number of arguments a usage error, and an empty one, which is
+// most likely a variable that is not set.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
+		if err := given(c, args); err != nil {
+			return err
+		}
 		if check == nil {
 			return nil
 		}
@@ -164,6 +178,37 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 		return nil
 	}
 }
+
+// freeText are the flags that may be empty: they say why, and name nothing. A stop is not
+// refused for want of a kind either.
+var freeText = []string{"reason", "note", "label", "accept-rollback", "kind"}
+
+// given refuses a flag or an argument that was given empty: --server "$PROD" without a PROD
+// would go somewhere else than where it was sent.
+func given(c *cobra.Command, args []string) error {
+	empty := ""
+	c.Flags().Visit(func(f *pflag.Flag) {
+		values := []string{f.Value.String()}
+		if list, is := f.Value.(pflag.SliceValue); is {
+			values = list.GetSlice()
+		}
+		if len(values) == 0 {
+			values = []string{""}
+		}
+		if slices.ContainsFunc(values, blank) && !slices.Contains(freeText, f.Name) {
+			empty = "--" + f.Name
+		}
+	})
+	if empty == "" && slices.ContainsFunc(args, blank) {
+		empty = "an argument of " + c.CommandPath()
+	}
+	if empty == "" {
+		return nil
+	}
+	return errUsage{fmt.Errorf("%s is empty: give it a value, or leave it out; is a variable not set?", empty)}
+}
+
+func blank(text string) bool { return strings.TrimSpace(text) == "" }
 
 // knownCommand refuses what is no subcommand, and guesses what was meant.
 func knownCommand(c *cobra.Command, args []string) error {
@@ -220,15 +265,30 @@ func (a *app) configure(command *cobra.Command) error {
 }
 
 func (a *app) settings(command *cobra.Command) (config.Config, error) {
-	if !is(command, noteStops) {
-		return config.Load(a.dir, a.environ)
+	if is(command, noteStops) {
+		c, ignored := config.LoadToStop(a.dir, a.environ)
+		return a.without(c, ignored, command, "stopping"), nil
 	}
-	c, ignored := config.LoadToStop(a.dir, a.environ)
+	c, err := config.Load(a.dir, a.environ)
+	if err != nil && is(command, noteViews) { // a server is asked with few of them
+		c, ignored := config.LoadToStop(a.dir, a.environ)
+		if a.server != "" || a.store == "" && c.Server != "" {
+			return a.without(c, ignored, command, "asking the server"), nil
+		}
+	}
+	if err == nil {
+		a.doubt = a.notMeant(c, c.Unsure, command)
+	}
+	return c, err
+}
+
+// without says what is gone on without.
+func (a *app) without(c config.Config, ignored config.Ignored, command *cobra.Command, doing string) config.Config {
 	for _, err := range ignored.Errors {
-		_, _ = fmt.Fprintln(a.err, "pets: warning: stopping all the same, without what cannot be read:", err)
+		a.caution(doing + " all the same, without what cannot be read: " + err.Error())
 	}
 	a.lost = a.notMeant(c, ignored.Unsure, command)
-	return c, nil
+	return c
 }
 
 // notMeant: settings that nobody understands may have been to name another target than the

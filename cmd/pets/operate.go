@@ -27,6 +27,7 @@ type order struct {
 // the folder as os:<user>, role operator.
 func (a *app) carryOut(ctx context.Context, o order) (commands.Answer, error) {
 	var answer commands.Answer
+	a.once = commands.GoesOn(o.command.Name())
 	err := a.way(ctx, aPortfolio, commands.ClassOf(o.command) == commands.ClassStop, func(e *commands.Engine) error {
 		var err error
 		answer, err = e.Do(ctx, a.config.Portfolio, a.own(o.command))
@@ -43,7 +44,7 @@ func (a *app) own(c commands.Command) commands.Request {
 // done says what an order recorded.
 func (a *app) done(answer commands.Answer, what string) error {
 	if a.json {
-		return a.printJSON(answer)
+		return told(what, a.printJSON(answer))
 	}
 	p := a.printer()
 	p.line("%s (revision %d)", what, answer.Revision)
@@ -53,7 +54,7 @@ func (a *app) done(answer commands.Answer, what string) error {
 	for _, d := range answer.Directives {
 		p.line("  %s: %v (%s)", d.Action, d.Bots, d.Reason)
 	}
-	return p.err
+	return told(what, p.err)
 }
 
 func (a *app) startCommand() *cobra.Command {
@@ -104,11 +105,12 @@ func (a *app) resetCommand() *cobra.Command {
 func (a *app) clearCommand() *cobra.Command {
 	var reason, confirm string
 	c := &cobra.Command{
-		Use: "clear", Short: "Clear the emergency stop: one person asks, another confirms (through the server)", Args: cobra.NoArgs,
+		Use: "clear", Short: "Clear the emergency stop: an operator asks, an approver confirms (through the server)", Args: cobra.NoArgs,
 		Example: "  pets clear --reason \"the feed is back\"\n  pets clear --confirm c812",
 		RunE: func(c *cobra.Command, _ []string) error {
 			var answer commands.Answer
 			if confirm != "" {
+				a.once = true
 				if err := a.toServer(c.Context(), http.MethodPost, "/emergency-stop/clear/"+url.PathEscape(confirm)+"/confirm", struct{}{}, &answer); err != nil {
 					return err
 				}
@@ -117,11 +119,11 @@ func (a *app) clearCommand() *cobra.Command {
 			if err := a.toServer(c.Context(), http.MethodPost, "/emergency-stop/clear", reasonOf(reason), &answer); err != nil {
 				return err
 			}
-			return a.done(answer, fmt.Sprintf("asked; another user confirms with: pets clear --confirm %s", answer.ID))
+			return a.done(answer, fmt.Sprintf("asked; another user, with a key of role approver, confirms with: pets clear --confirm %s", answer.ID))
 		},
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why; it is kept with the record")
-	c.Flags().StringVar(&confirm, "confirm", "", "confirm this `request` of another user")
+	c.Flags().StringVar(&confirm, "confirm", "", "confirm this `request` of another user, with a key of role approver")
 	return c
 }
 

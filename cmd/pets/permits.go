@@ -46,7 +46,8 @@ func (a *app) asOf(s *portfolio.State, moment string) time.Time {
 	if moment != "" || s.Clock == domain.ClockImported {
 		return s.Time // what was live then
 	}
-	return a.clock()()
+	now, _ := s.ClockAt(a.clock()())
+	return now
 }
 
 func (a *app) showPermits(v []projections.Permit) error {

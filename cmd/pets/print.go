@@ -207,7 +207,9 @@ func (p *printer) line(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	indent, command := hanging(text), ""
 	if before, after, found := strings.Cut(text, ": pets "); found && p.width > 0 && utf8.RuneCountInString(text) > p.width {
-		text, command = before+":", strings.Repeat(" ", indent)+"pets "+after // it is copied, and stays whole
+		revision := recorded.FindString(after)
+		text = before + revision + ":"
+		command = strings.Repeat(" ", indent) + "pets " + strings.TrimSuffix(after, revision) // it is copied, and stays whole
 	}
 	for _, l := range wrap(text, p.width, indent) {
 		p.whole(l)
@@ -233,6 +235,9 @@ func (p *printer) whole(text string) {
 
 // label is the start of a line that has one: "hot share   ".
 var label = regexp.MustCompile(`^ *\S+(?: \S+)*  +`)
+
+// recorded is what stands behind what was done.
+var recorded = regexp.MustCompile(` \(revision \d+\)$`)
 
 // hanging is where a line goes on below itself: beside its label, or two columns in.
 func hanging(text string) int {

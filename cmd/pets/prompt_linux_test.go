@@ -129,7 +129,7 @@ func (s *seat) ends(code int) string {
 	s.t.Helper()
 	select {
 	case got := <-s.ended:
-		time.Sleep(5 * time.Millisecond) // the last bytes are on their way through the terminal
+		s.drain()
 		require.Equal(s.t, code, got, s.output())
 	case <-time.After(15 * time.Second):
 		s.t.Fatal("it does not end: " + s.output())
@@ -138,6 +138,19 @@ func (s *seat) ends(code int) string {
 	require.NoError(s.t, err)
 	require.NotZero(s.t, echo.Lflag&unix.ECHO, "the terminal is put back")
 	return s.output()
+}
+
+// drain waits for the last bytes to come through the terminal: they are there when what is
+// written after them is.
+func (s *seat) drain() {
+	s.t.Helper()
+	const mark = "\x00drained\x00"
+	_, err := s.slave.WriteString(mark)
+	require.NoError(s.t, err)
+	require.Eventually(s.t, func() bool { return strings.HasSuffix(s.output(), mark) }, 10*time.Second, time.Millisecond)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen.Truncate(s.seen.Len() - len(mark))
 }
 
 // Words that nobody has money on: a vector of BIP-39, and the account of it.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +28,29 @@ func (a *app) lookEither(ctx context.Context, moment string, riders []projection
 	case asks:
 		return there()
 	}
+	if moment == "" {
+		a.tellMarked()
+	}
 	return a.look(ctx, moment, riders, here)
+}
+
+// tellMarked tells of the stops that wait in the marker file for the next server: they are
+// in no stream yet.
+func (a *app) tellMarked() {
+	all, err := a.latch(nil).Read()
+	if err != nil {
+		_, _ = fmt.Fprintf(a.err, "pets: warning: %v; the next server stops everything\n", err)
+	}
+	for _, p := range all {
+		if p.Portfolio != a.config.Portfolio && p.Portfolio != "*" {
+			continue
+		}
+		what := "the emergency stop (" + p.Kind + ")"
+		if !p.Emergency() {
+			what = "the stop of bot " + p.Bot
+		}
+		_, _ = fmt.Fprintf(a.err, "pets: warning: %s by %s HOLDS and is not recorded yet: the next server records it before anything else\n", what, p.Caller.User)
+	}
 }
 
 // look folds the portfolio up to --at and shows it. Riders see every event on

@@ -95,7 +95,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 		return a.serveDemo(ctx)
 	}
 	a.acceptRollback = f.acceptRollback
-	s, err := a.newServer(a.clock())
+	s, err := a.newServer(ctx, a.clock())
 	if err != nil {
 		return err
 	}
@@ -108,6 +108,7 @@ type server struct {
 	log    *slog.Logger
 	store  *embedded.Store
 	lock   *serverLock // of PETS_DIR
+	mark   *serverLock // in the folder of the store, where that is another one
 	engine *commands.Engine
 	keys   *projections.Keyring
 	live   *live.Followers // of every portfolio
@@ -121,6 +122,7 @@ type server struct {
 	witness *watch
 
 	listener       net.Listener
+	files          *httpapi.Files  // shared out among the listeners
 	socket         *httpapi.Socket // nil where none can be made
 	endSocket      context.CancelFunc
 	noLocalStop    atomic.Pointer[error] // why there is none
@@ -132,15 +134,16 @@ type server struct {
 }
 
 // newServer opens the store and the listener; nothing is answered yet.
-func (a *app) newServer(now func() time.Time) (_ *server, err error) {
+func (a *app) newServer(ctx context.Context, now func() time.Time) (_ *server, err error) {
 	s := &server{app: a, log: slog.New(slog.NewJSONHandler(a.err, a.logOptions())), now: now}
-	w, err := a.openWriter(opening{making: true})
+	w, err := a.openPatiently(ctx)
 	if err != nil {
 		return nil, err
 	}
 	s.store, s.lock = w.Store, w.lock
 	store, err := a.config.StoreDir()
 	s.ownDir = err == nil && apart(store, a.config.ServerDir())
+	s.markStore()
 	if err = s.openWitness(); err != nil {
 		return nil, errors.Join(err, s.letGo())
 	}
@@ -153,10 +156,13 @@ func (a *app) newServer(now func() time.Time) (_ *server, err error) {
 	if s.secure, err = a.serverTLS(); err != nil {
 		return nil, errors.Join(err, s.letGo())
 	}
+	if s.files, err = httpapi.NewFiles(); err != nil { // the store is open by now
+		return nil, errors.Join(err, s.letGo())
+	}
 	if s.listener, err = net.Listen("tcp", a.config.Listen); err != nil {
 		return nil, errors.Join(fmt.Errorf("listen at %s: %w", a.config.Listen, err), s.letGo())
 	}
-	if err := s.lock.answersAt(s.url()); err != nil {
+	if err := s.answersAt(s.url()); err != nil {
 		return nil, errors.Join(err, s.listener.Close(), s.letGo())
 	}
 	s.meter = metrics.New()
@@ -188,7 +194,7 @@ func (a *app) newServer(now func() time.Time) (_ *server, err error) {
 	s.live = live.New(s.store, live.Options{Prefix: commands.Stream(""), Log: s.log})
 	s.api = httpapi.New(httpapi.Config{
 		Engine: s.engine, Store: s.store, Live: s.live, Keys: s.keys, Defaults: a.config.Policy, Treasury: &treasury, Snapshots: snapshots,
-		Custody: s.custody, Nudge: s.custody.Nudge, LiveReady: s.liveReady,
+		Files: s.files, Custody: s.custody, Nudge: s.custody.Nudge, LiveReady: s.liveReady,
 		Rate: float64(a.config.RateLimit), Burst: a.config.RateBurst, BytesPerDay: a.config.BytesPerDay, Limited: s.meter.Limited,
 		Now: now, Log: s.log, Observe: s.meter.Request,
 		Health: s.health,
@@ -221,7 +227,13 @@ func (s *server) ahead(stream string, by time.Duration) {
 }
 
 // letGo closes what is on disk.
-func (s *server) letGo() error { return errors.Join(s.store.Close(), s.lock.Close()) }
+func (s *server) letGo() error {
+	err := errors.Join(s.store.Close(), s.lock.Close())
+	if s.mark != nil {
+		err = errors.Join(err, s.mark.Close())
+	}
+	return err
+}
 
 // discard closes a server that was made and is not run.
 func (s *server) discard() error {
@@ -241,7 +253,7 @@ func (s *server) run(ctx context.Context, ready func(context.Context) error) (er
 	defer func() { err = errors.Join(err, s.shut()) }()
 	served := make(chan error, 1)
 	s.work.Go(func() {
-		served <- httpapi.Serve(ctx, httpapi.NewServer(s.api, s.log, s.secure), s.listener, s.api.EndStreams)
+		served <- s.files.Serve(ctx, httpapi.NewServer(s.api, s.log, s.secure), s.listener, s.api.EndStreams)
 	})
 	if s.socket != nil {
 		s.answerSocket(ctx)
@@ -253,6 +265,7 @@ func (s *server) run(ctx context.Context, ready func(context.Context) error) (er
 	s.work.Go(func() { s.watchHealth(ctx) })
 	s.work.Go(func() { s.api.Flush(ctx) })
 	s.work.Go(func() { s.live.Find(ctx) })
+	s.work.Go(func() { s.engine.WatchClocks(ctx) })
 	s.work.Go(func() { (&legs.Watcher{Engine: s.engine, Live: s.live, Now: s.now, Log: s.log}).Run(ctx) })
 	if err := s.serveMetrics(ctx); err != nil {
 		return err
@@ -391,7 +404,7 @@ func (s *server) serveMetrics(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", s.meter.Handler())
 	s.work.Go(func() {
-		if err := httpapi.Serve(ctx, httpapi.NewServer(mux, s.log, nil), l, func() {}); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		if err := s.files.ServeMetrics(ctx, httpapi.NewServer(mux, s.log, nil), l); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			s.log.Error("metrics are not served any more", "error", err.Error())
 		}
 	})

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"pets/commands"
@@ -38,7 +41,20 @@ func (s *server) openCustody() error {
 	}
 	s.custody = commands.NewCustody(s.engine, o)
 	s.vault = keys
+	if keys == nil {
+		s.warnOfSealed()
+	}
 	return nil
+}
+
+// warnOfSealed says that there are keys and no ENCRYPTION_KEY: their wallets sign nothing.
+// Those that another key has sealed are found when all are opened.
+func (s *server) warnOfSealed() {
+	dir := s.app.config.Keystore
+	files, _ := os.ReadDir(dir) // most often there is none
+	if slices.ContainsFunc(files, func(f os.DirEntry) bool { return strings.HasSuffix(f.Name(), ".key") }) {
+		s.log.Warn("ENCRYPTION_KEY is not set, and the keystore is not empty: this server signs nothing", "keystore", dir)
+	}
 }
 
 // notify logs and counts what a person should know.

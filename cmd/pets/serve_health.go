@@ -54,15 +54,7 @@ func (s *server) scarce(class commands.Class) error {
 }
 
 func scarceFor(class commands.Class, free, reserve int64) error {
-	keeps := reserve
-	switch class {
-	case commands.ClassStop:
-		return nil
-	case commands.ClassFact:
-		keeps /= 4
-	default:
-	}
-	if free < keeps {
+	if keeps := class.Keeps(reserve); free < keeps {
 		return fmt.Errorf("%d bytes are free, and PETS_DISK_RESERVE keeps %d", free, keeps)
 	}
 	return nil

@@ -14,6 +14,27 @@ import (
 	"pets/internal/owner"
 )
 
+// markStore says in the store's folder who holds it, where PETS_DIR is another one. Without
+// that, whoever names the store needs PETS_DIR as well.
+func (s *server) markStore() {
+	if !s.ownDir {
+		return
+	}
+	var err error
+	if s.mark, err = s.lock.markStore(); err != nil {
+		s.log.Error("the folder of the store does not say which server holds it: pets stop --store finds this one only with the same PETS_DIR", "error", err.Error())
+	}
+}
+
+// answersAt says where this server is to be found.
+func (s *server) answersAt(address string) error {
+	err := s.lock.answersAt(address)
+	if err == nil && s.mark != nil {
+		err = s.mark.answersAt(address)
+	}
+	return err
+}
+
 // openSocket makes the stop socket. The server answers without it all the same:
 // there are keys.
 func (s *server) openSocket() {
@@ -43,7 +64,7 @@ func (s *server) answerSocket(ctx context.Context) {
 // watchLocal makes the way in of this machine anew where somebody removed it, and says so
 // where that cannot be.
 func (s *server) watchLocal(ctx context.Context) {
-	err := s.keepLocal(ctx)
+	err := errors.Join(s.keepLocal(ctx), s.keepMark())
 	last := s.noLocalStop.Load()
 	switch {
 	case err == nil && last != nil:
@@ -82,6 +103,15 @@ func (s *server) keepLocal(ctx context.Context) error {
 	s.socket = socket
 	s.answerSocket(ctx)
 	return nil
+}
+
+// keepMark makes the mark in the store's folder anew if its name is gone.
+func (s *server) keepMark() error {
+	if s.mark == nil {
+		return nil
+	}
+	_, err := s.mark.keep(false)
+	return err
 }
 
 // keep makes the lock file anew if its name is gone; the folder, too, where that may be

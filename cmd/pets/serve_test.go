@@ -147,7 +147,7 @@ func TestCommandsFindTheServer(t *testing.T) {
 	ok("is stopped", operator, "stop", "alpha", "--reason", "odd fills")
 	ok("EMERGENCY STOP engaged in main", operator, "stop", "--emergency", "--reason", "smoke")
 	ok("EMERGENCY STOP engaged in main: recorded", operator, "stop", "--emergency", "--everywhere", "--reason", "smoke")
-	asked := regexp.MustCompile(`c\d+`).FindString(ok("another user confirms", operator, "clear", "--reason", "no fire"))
+	asked := regexp.MustCompile(`c\d+`).FindString(ok("another user, with a key of role approver, confirms", operator, "clear", "--reason", "no fire"))
 	r := p.pets(folder, operator, "clear", "--confirm", asked)
 	require.Equal(t, 1, r.code)
 	require.Contains(t, r.err, "role operator may not do this")
@@ -311,4 +311,37 @@ func TestImportThroughTheServer(t *testing.T) {
 	r = p.pets(folder, "", "--store=embedded:"+folder, "import", "-p", "more", "--capital", "1", filepath.Join(examples, "fills.csv"))
 	require.Equal(t, 1, r.code)
 	require.Contains(t, r.err, "set PETS_KEY")
+}
+
+// "A key of another role may be bound to a portfolio, an admin's may not": --portfolio
+// binds the key, and what it is for is said.
+func TestAKeyIsBoundToThePortfolioThatIsNamed(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "store")
+	p := serveFolder(t, folder)
+	issue := func(args ...string) ran {
+		return p.pets(folder, adminKey, append([]string{"apikey", "issue"}, args...)...)
+	}
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"--user", "olga", "--role", "operator", "--portfolio", "other"}, "role operator, for portfolio other only"},
+		{[]string{"--user", "ann", "--role", "auditor", "-p", "other"}, "role auditor, for portfolio other only"},
+		{[]string{"--user", "bob", "--role", "approver"}, "role approver, for every portfolio"},
+		{[]string{"--user", "host", "--role", "bot", "--bot", "alpha"}, "role bot, for bot alpha of portfolio main only"},
+	} {
+		r := issue(c.args...)
+		require.Equal(t, 0, r.code, r.err)
+		require.Contains(t, r.out, c.says)
+	}
+	r := issue("--user", "eve", "--role", "admin", "--portfolio", "other")
+	require.Equal(t, 1, r.code)
+	require.Contains(t, r.err, "does not go with role admin")
+	var list struct{ Keys []listedKey }
+	readJSON(t, p.pets(folder, adminKey, "apikey", "list", "--json").out, &list)
+	bound := map[string]string{}
+	for _, k := range list.Keys {
+		bound[k.User] = k.Portfolio
+	}
+	require.Equal(t, map[string]string{"admin": "", "olga": "other", "ann": "other", "bob": "", "host": "main"}, bound)
 }

@@ -28,6 +28,8 @@ type holder struct {
 	// Store is the folder of its store, ID what the store is called.
 	Store string    `json:"store"`
 	ID    uuid.UUID `json:"id,omitzero"`
+	// Dir is its PETS_DIR, where this stands in the folder of the store instead.
+	Dir string `json:"dir,omitempty"`
 }
 
 // of reports whether the holder's store is the one in a folder.
@@ -94,7 +96,7 @@ func lockServerDir(dir, store string, id uuid.UUID) (*serverLock, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock PETS_DIR: %w", err), f.Close())
 	}
-	l := &serverLock{dir, folder, f, holder{PID: os.Getpid(), Store: absolute, ID: id}}
+	l := &serverLock{dir: dir, folder: folder, f: f, by: holder{PID: os.Getpid(), Store: absolute, ID: id}}
 	if err := errors.Join(l.write(), owner.Keep(f)); err != nil { // in this order: what was in it is nobody's
 		return nil, errors.Join(fmt.Errorf("lock PETS_DIR: %w", err), l.Close())
 	}
@@ -130,6 +132,31 @@ func flockAlone(f *os.File) error {
 		}
 		time.Sleep(pause)
 	}
+}
+
+// markStore says in the folder of the store, which this process holds, who does and where
+// its PETS_DIR is: whoever names only the store finds its server by that.
+func (l *serverLock) markStore() (*serverLock, error) {
+	store := l.by.Store
+	f, err := openLock(store)
+	if err != nil {
+		return nil, err
+	}
+	if err := flockAlone(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: locked by pid %d: %w", f.Name(), readHolder(f).PID, err), f.Close())
+	}
+	folder, err := owner.OpenRoot(store)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	m := &serverLock{dir: store, folder: folder, f: f, by: l.by}
+	if m.by.Dir, err = filepath.Abs(l.dir); err == nil {
+		err = errors.Join(m.write(), owner.Keep(f))
+	}
+	if err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
 }
 
 // answersAt says where the server that holds the folder is to be found from this machine.

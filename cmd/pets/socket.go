@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -24,23 +25,52 @@ type socket struct {
 // socketOf is the stop socket of the server that holds a store's folder, nil where there is none.
 // A socket that is not known to be that server's is not used: it would stop another one.
 func (a *app) socketOf(store string) *socket {
-	dir := a.config.ServerDir()
-	h, held := holderOf(dir)
-	if held && !a.holds(h, store) || !held && !sameFolder(dir, store) {
+	k, _ := a.keeperOf(store) // a lock that cannot be believed says nothing
+	switch {
+	case k != nil && k.owns():
+		return answering(&socket{k.dir, store})
+	case k != nil:
 		return nil
 	}
-	return answering(&socket{dir, store})
+	if _, held := holderOf(store); held { // by another store's server
+		return nil
+	}
+	return answering(&socket{store, store})
 }
 
-// socketBeside is the stop socket of a server that is named by its address, where the lock
-// in PETS_DIR says that it is the same one.
+// owns reports whether the folder that a holder names as its PETS_DIR is its own, also seen
+// from here.
+func (k *keeper) owns() bool {
+	if k.Dir == "" {
+		return true
+	}
+	h, held := holderOf(k.Dir)
+	return held && h.PID == k.PID && h.ID == k.ID
+}
+
+// socketBeside is the stop socket of a server that is named by its address, where a lock
+// says that it is the same one.
 func (a *app) socketBeside(address string) *socket {
-	dir := a.config.ServerDir()
-	h, held := holderOf(dir)
-	if !held || h.URL == "" || !sameServer(h.URL, address) {
+	k := a.keeperAt(address)
+	if k == nil || !k.owns() {
 		return nil
 	}
-	return answering(&socket{dir, h.Store})
+	return answering(&socket{k.dir, k.Store})
+}
+
+// keeperAt is who answers at an address, as the lock of PETS_DIR or that in the folder of
+// the store says; nil for somebody else.
+func (a *app) keeperAt(address string) *keeper {
+	dirs := []string{a.config.ServerDir()}
+	if store, err := a.config.StoreDir(); err == nil {
+		dirs = a.lockDirs(store)
+	}
+	for _, dir := range dirs {
+		if h, held := holderOf(dir); held && h.URL != "" && sameServer(h.URL, address) {
+			return &keeper{h, cmp.Or(h.Dir, dir)}
+		}
+	}
+	return nil
 }
 
 // answering returns a socket if a server listens at it.
@@ -92,10 +122,10 @@ func onLoopback(u *url.URL) bool {
 	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// localCA is the certificate of a server on this machine that made its own; PETS_CA goes
-// before it.
-func (a *app) localCA(address string) string {
-	own := filepath.Join(a.config.ServerDir(), tlsName, "cert.pem")
+// localCA is the certificate of a server on this machine that made its own, in its
+// PETS_DIR; PETS_CA goes before it.
+func (a *app) localCA(dir, address string) string {
+	own := filepath.Join(dir, tlsName, "cert.pem")
 	if u, err := url.Parse(address); err != nil || u.Scheme != "https" || a.config.CAFile != "" {
 		return a.config.CAFile
 	}
@@ -108,18 +138,18 @@ func (a *app) localCA(address string) string {
 // trusted is the certificate by which a server that is named is trusted: PETS_CA, or that
 // of PETS_DIR where its lock says that it is the same server.
 func (a *app) trusted(address string) string {
-	h, held := holderOf(a.config.ServerDir())
-	if a.config.CAFile != "" || a.config.TLSCert != "" || !held || h.URL == "" || !sameServer(h.URL, address) {
+	k := a.keeperAt(address)
+	if a.config.CAFile != "" || a.config.TLSCert != "" || k == nil {
 		return a.config.CAFile
 	}
-	return a.localCA(h.URL)
+	return a.localCA(k.dir, k.URL)
 }
 
 // decided reports whether an answer is the server's decision, which no other way to it
 // would change.
 func decided(err error) bool {
 	var p *client.Problem
-	if !errors.As(err, &p) {
+	if !errors.As(err, &p) || p.Code() == client.CodeForeign {
 		return false
 	}
 	open := []domain.Code{domain.CodeUnavailable, domain.CodeRateLimited, domain.CodeUnauthenticated, domain.CodeDenied}

@@ -92,6 +92,9 @@ func sayStop(p *printer, stop projections.EmergencyStop, open clearRequest) {
 		if open.id != "" {
 			p.line("                %s asked to clear it (%s): a second person has to confirm", open.user, open.id)
 		}
+		if stop.Pending {
+			p.line("                HOLDS, but is not recorded yet")
+		}
 	}
 }
 
@@ -192,8 +195,12 @@ func plain(v any) string {
 func botRows(all []projections.Bot) [][]string {
 	rows := [][]string{{"BOT", "STATUS", "EQUITY", "CASH", "DRAWDOWN", "STREAK", "W/L/N", "REALISED"}}
 	for _, b := range all {
+		status := string(b.Status)
+		if b.Pending {
+			status += ", not recorded yet"
+		}
 		rows = append(rows, []string{
-			b.Bot, string(b.Status), money(b.Equity), money(b.Cash), percent(b.Drawdown), fmt.Sprint(b.ConsecutiveLosses),
+			b.Bot, status, money(b.Equity), money(b.Cash), percent(b.Drawdown), fmt.Sprint(b.ConsecutiveLosses),
 			fmt.Sprintf("%d/%d/%d", b.Wins, b.Losses, b.Neutral), money(b.RealisedPnL),
 		})
 	}

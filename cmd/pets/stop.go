@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +10,10 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"pets/commands"
@@ -34,7 +38,8 @@ func (a *app) stopCommand() *cobra.Command {
 				f.bot = args[0]
 			}
 			a.stopping = true
-			if f.emergency && strings.TrimSpace(f.reason) == "" {
+			f.kind, f.reason = cmp.Or(strings.TrimSpace(f.kind), domain.StopManual), a.printable(f.reason)
+			if f.emergency && f.reason == "" {
 				f.reason = unreasoned
 			}
 			return a.meant(a.notStopped(a.stop(c.Context(), f)))
@@ -45,6 +50,27 @@ func (a *app) stopCommand() *cobra.Command {
 	c.Flags().StringVar(&f.kind, "kind", domain.StopManual, "manual, system_error or security_breach")
 	c.Flags().StringVar(&f.reason, "reason", "", "why; it is kept with the record (for --emergency: "+unreasoned+")")
 	return stops(c)
+}
+
+// printable is a reason as it can be recorded, so that no stop is refused for its words:
+// on one line, and no longer than a reason may be.
+func (a *app) printable(reason string) string {
+	line := strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(reason, " "))
+	line = strings.Join(strings.Fields(line), " ")
+	cut := line
+	for cut != "" && domain.CheckReason("--reason", cut) != nil {
+		_, last := utf8.DecodeLastRuneInString(cut)
+		cut = cut[:len(cut)-last]
+	}
+	if cut != line {
+		a.caution(fmt.Sprintf("--reason is too long: its first %d bytes are kept with the record", len(cut)))
+	}
+	return cut
 }
 
 // stopFlags are what is to be stopped, and why.
@@ -73,7 +99,7 @@ func (a *app) stop(ctx context.Context, f stopFlags) error {
 	case f.bot != "":
 		o := order{"/bots/" + url.PathEscape(f.bot) + "/stop", reasonOf(f.reason), commands.StopBot{Bot: f.bot, Reason: f.reason}}
 		var answer stopAnswer
-		err := a.halt(ctx, o.path, o.body, &answer, func(e *commands.Engine) error {
+		err := a.haltOne(ctx, o.path, o.body, &answer, func(e *commands.Engine) error {
 			found, recorded, err := e.StopBot(ctx, a.config.Portfolio, a.own(o.command))
 			answer = stopAnswer{Answer: found, Recorded: &recorded}
 			if err == nil && !recorded {
@@ -85,10 +111,10 @@ func (a *app) stop(ctx context.Context, f stopFlags) error {
 		if err != nil {
 			return err
 		}
-		return a.stopped(answer, f.bot+" is stopped", f.bot)
+		return a.stopped(answer, f.bot+" is stopped", f.bot, "recorded before anything else, if there is such a bot: that may not have been checked yet. Look for it in pets events --type bot.stopped, or in the server's log")
 	}
 	var answer stopAnswer
-	err := a.halt(ctx, "/emergency-stop", stopOf(f.kind, f.reason), &answer, func(e *commands.Engine) error {
+	err := a.haltOne(ctx, "/emergency-stop", stopOf(f.kind, f.reason), &answer, func(e *commands.Engine) error {
 		r := a.own(commands.EngageStop{Kind: f.kind, Reason: f.reason})
 		found, recorded, err := e.Stop(ctx, a.config.Portfolio, r)
 		answer = stopAnswer{Answer: found, Recorded: &recorded}
@@ -101,7 +127,51 @@ func (a *app) stop(ctx context.Context, f stopFlags) error {
 	if err != nil {
 		return err
 	}
-	return a.stopped(answer, "EMERGENCY STOP engaged in "+a.config.Portfolio, "EMERGENCY STOP in "+a.config.Portfolio)
+	return a.stopped(answer, "EMERGENCY STOP engaged in "+a.config.Portfolio, "EMERGENCY STOP in "+a.config.Portfolio, "recorded before anything else")
+}
+
+// settleFor is how long a stop that holds is watched until it is recorded or refused: a
+// server that still folds its history does not know yet which bots there are.
+const settleFor = 5 * time.Second
+
+// allOfIt is how long a stop takes at most, whichever ways it goes.
+const allOfIt = 15 * time.Second
+
+// haltOne is halt for one portfolio. Where a server has not recorded the stop yet it is sent
+// again, under the same Idempotency-Key, for some seconds, until it is known what became of it.
+func (a *app) haltOne(ctx context.Context, path string, body any, into *stopAnswer, direct func(*commands.Engine) error) error {
+	a.again = uuid.NewString()
+	served, start := true, time.Now()
+	here := func(e *commands.Engine) error {
+		served = false
+		return direct(e)
+	}
+	err := a.halt(ctx, path, body, into, here)
+	if err != nil || !served || into.held() {
+		return err
+	}
+	wait := min(cmp.Or(a.settle, settleFor), allOfIt-time.Since(start))
+	if wait <= 0 {
+		return nil
+	}
+	_, _ = fmt.Fprintf(a.err, "pets: it holds; waiting up to %s for it to be recorded\n", wait.Round(time.Second))
+	for end := time.Now().Add(wait); ; {
+		select {
+		case <-ctx.Done(): // it holds all the same
+			return nil
+		case <-time.After(wait / 20):
+		}
+		next := stopAnswer{}
+		switch err := a.halt(ctx, path, body, &next, here); {
+		case decided(err), !served: // it has ended since, and this went into its folder
+			return err
+		case err == nil:
+			*into = next
+		}
+		if into.held() || time.Now().After(end) {
+			return nil
+		}
+	}
 }
 
 // stopAnswer is the answer to a stop. Recorded is false where it holds and waits to be
@@ -113,25 +183,44 @@ type stopAnswer struct {
 	Kept *bool `json:"kept,omitempty"`
 }
 
-// stopped says what became of a stop. One that is not recorded yet holds all the same.
-func (a *app) stopped(answer stopAnswer, what, subject string) error {
-	var err error
-	if unkept(answer.Kept) {
-		err = errInMemory
+// held reports whether there is nothing more to learn about it soon: it is recorded, or a
+// restart forgets it.
+func (s *stopAnswer) held() bool { return s.Recorded == nil || *s.Recorded || unkept(s.Kept) }
+
+// toldError is what went wrong after something was done, as to stop it: that it was not must
+// not be said.
+type toldError struct{ error }
+
+func (e *toldError) Unwrap() error { return e.error }
+
+// told makes of an error of printing what was done and could not be printed.
+func told(what string, err error) error {
+	if err == nil {
+		return nil
 	}
+	return &toldError{fmt.Errorf("%s; only this could not be written where it was to be read: %w", what, err)}
+}
+
+// stopped says what became of a stop. One that is not recorded yet holds all the same.
+func (a *app) stopped(answer stopAnswer, what, subject, until string) error {
+	recorded := answer.Recorded == nil || *answer.Recorded
+	var err error
 	switch {
-	case a.json:
-		return errors.Join(a.printJSON(answer), err)
-	case answer.Recorded == nil || *answer.Recorded:
-		return a.done(answer.Answer, what)
+	case unkept(answer.Kept):
+		what, err = subject+": "+heldInMemory, errInMemory
+	case !recorded:
+		what = subject + ": HOLDS, but is not recorded yet; it is " + until
 	}
 	p := &printer{w: a.out}
-	if err != nil {
-		p.line("%s: %s", subject, heldInMemory)
-	} else {
-		p.line("%s: HOLDS, but is not recorded yet; it is recorded before anything else", subject)
+	switch {
+	case a.json:
+		p.err = a.printJSON(answer)
+	case recorded:
+		return a.done(answer.Answer, what)
+	default:
+		p.line("%s", what)
 	}
-	return errors.Join(p.err, err)
+	return errors.Join(told(what, p.err), err)
 }
 
 // halt stops something where it runs: at the server that is named, else at the one that
@@ -144,6 +233,7 @@ func (a *app) halt(ctx context.Context, path string, body, into any, direct func
 	if t.url != "" {
 		return a.haltServer(ctx, t.url, path, body, into)
 	}
+	a.awaitHolder(ctx, t.dir)
 	way := a.socketOf(t.dir)
 	if done, err := a.bySocket(ctx, way, path, body, into); done {
 		return err
@@ -190,6 +280,7 @@ func (a *app) bySocket(ctx context.Context, way *socket, path string, body, into
 	a.acting(r.String(), path != everywherePath)
 	err = a.exchange(ctx, r, http.MethodPost, path, body, into)
 	if err != nil && !decided(err) {
+		a.bySocketErr = err
 		_, _ = fmt.Fprintf(a.err, "pets: warning: %s: %v\n", r, err)
 		return false, nil
 	}
@@ -209,7 +300,7 @@ func marked(portfolio string, kept bool) error {
 const heldInMemory = "HOLDS IN MEMORY ONLY: it could not be written anywhere and a restart forgets it; keep the server running, or stop the bots themselves, until pets_stops_unkept is 0 (make room on the disk, or mend the folders of PETS_DIR and PETS_WITNESS: it is tried again each second)"
 
 // errInMemory makes a stop that a restart forgets no success.
-var errInMemory = errors.New("the server could write the stop nowhere: it is not safe from a restart")
+var errInMemory error = &toldError{errors.New("it holds, but the server could write it nowhere: it is not safe from a restart")}
 
 // unkept reports whether an answer says that a restart forgets a stop.
 func unkept(kept *bool) bool { return kept != nil && !*kept }
@@ -250,15 +341,18 @@ func (a *app) stopEverywhere(ctx context.Context, f stopFlags) error {
 	if slices.ContainsFunc(answer.Portfolios, func(s commands.Stopped) bool { return unkept(s.Kept) }) {
 		err = errInMemory
 	}
+	err = errors.Join(err, notEngaged(answer.Portfolios))
+	const done = "EMERGENCY STOP engaged everywhere"
 	if a.json {
-		return errors.Join(a.printJSON(answer), err)
+		return errors.Join(told(done, a.printJSON(answer)), err)
 	}
 	p := &printer{w: a.out}
 	for _, s := range answer.Portfolios {
 		state := "recorded"
 		switch {
 		case s.Refused != "":
-			state = s.Refused
+			p.line("NOT engaged in %s: %s", s.Portfolio, s.Refused)
+			continue
 		case unkept(s.Kept):
 			state = heldInMemory
 		case !s.Recorded:
@@ -266,5 +360,20 @@ func (a *app) stopEverywhere(ctx context.Context, f stopFlags) error {
 		}
 		p.line("EMERGENCY STOP engaged in %s: %s", s.Portfolio, state)
 	}
-	return errors.Join(p.err, err)
+	return errors.Join(told(done, p.err), err)
+}
+
+// notEngaged makes it no success where a portfolio took no stop, as it is none where that
+// portfolio is named alone. The others are stopped all the same.
+func notEngaged(all []commands.Stopped) error {
+	var names []string
+	for _, s := range all {
+		if s.Refused != "" {
+			names = append(names, s.Portfolio)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return domain.Errorf(domain.CodeConflict, "no emergency stop is engaged in %s; in the other portfolios it is (%d of %d)", strings.Join(names, ", "), len(all)-len(names), len(all))
 }

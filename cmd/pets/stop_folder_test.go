@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -87,4 +88,32 @@ func TestADamagedFormerMarkerBlocksNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, aside, 1)
 	require.NoFileExists(t, marker)
+}
+
+// "A person can always stop": whatever is wrong with PETS_DIR, a store that can be written
+// and that nobody serves is stopped, and what is wrong is said. Another command is refused.
+func TestAPetsDirThatCannotBeMadeKeepsNobodyFromStopping(t *testing.T) {
+	s := newShell(t)
+	liveStore(t, s.store())
+	plain := s.file("plain")
+	link, loop := filepath.Join(s.dir, "link"), filepath.Join(s.dir, "loop")
+	require.NoError(t, os.Symlink(filepath.Join(s.dir, "nothing", "there"), link))
+	require.NoError(t, os.Symlink(loop, loop))
+	for _, dir := range []string{plain, filepath.Join(plain, "below"), link, loop, "/proc/x", "/dev/null", filepath.Join(s.dir, strings.Repeat("x", 300))} {
+		for _, named := range []string{"", "embedded:" + s.store()} {
+			here := &shell{t: t, dir: s.dir, ctx: t.Context(), env: append([]string{"PETS_DIR=" + dir}, s.env...)}
+			args := []string{"stop", "--emergency", "--reason", "drill"}
+			if named != "" {
+				args = append(args, "--store", named)
+			}
+			r := here.run(args...)
+			require.Equal(t, 0, r.code, "%s: %s", dir, r.err)
+			require.Contains(t, r.out, "engaged in main (revision", dir)
+			require.Contains(t, r.err, "PETS_DIR", dir)
+			r = here.run("stop", "--emergency", "--everywhere", "--reason", "drill")
+			require.Equal(t, 0, r.code, "%s: %s", dir, r.err)
+		}
+		here := &shell{t: t, dir: s.dir, ctx: t.Context(), env: append([]string{"PETS_DIR=" + dir}, s.env...)}
+		require.Equal(t, 1, here.run("start", "alpha").code, dir)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/google/uuid"
@@ -110,23 +111,39 @@ func (a *app) mayMake(dir string, o opening) error {
 	return nil
 }
 
-// lockDir takes PETS_DIR. Where that belongs to another store, a stop goes on with the
-// folder of its own: what waits there is taken over when there is a right PETS_DIR.
+// lockDir takes PETS_DIR. Whatever is wrong with that keeps no stop from a store that can
+// be written: it goes on with the folder of the store, and where that cannot be locked
+// either, without: the lock of the store, which is held, keeps others out.
 func (a *app) lockDir(store string, id uuid.UUID, stopping bool) (*serverLock, error) {
-	take := func(in string) (*serverLock, error) { return lockServerDir(in, store, id) }
-	lock, err := a.lockAround(store, take)
-	if other := (*otherStoreError)(nil); !stopping || !errors.As(err, &other) {
+	lock, err := lockServerDir(a.config.ServerDir(), store, id)
+	if err == nil || !stopping {
 		return lock, err
 	}
-	a.caution(err.Error() + ". What stops something goes on all the same, with the folder of the store")
+	text := err.Error()
+	if !strings.Contains(text, "PETS_DIR") {
+		text = "PETS_DIR: " + text
+	}
+	if a.config.Dir == "" || sameFolder(store, a.config.Dir) {
+		a.caution(text + ". What stops something goes on all the same")
+		used := (*dirLockedError)(nil)
+		a.unlatched = errors.As(err, &used) // the marker there is the other one's
+		return nil, nil                     //nolint:nilnil // without
+	}
+	a.caution(text + ". What stops something goes on all the same, with the folder of the store")
+	if used := (*dirLockedError)(nil); errors.As(err, &used) && a.store == "" && a.lost == nil {
+		a.lost = domain.Errorf(domain.CodeInvalid, "the store that was meant may be another one: PETS_DIR is in use for the store at %s, which was NOT stopped; name the store with --store", used.by.Store)
+	}
 	a.config.Dir = ""
-	return a.lockAround(store, take)
+	return a.lockDir(store, id, stopping)
 }
 
 // latch is where stops are kept that are not recorded yet: in PETS_DIR, and in the folder
 // of the witness where this store has one. Before there was a PETS_DIR they lay in the
 // store's folder.
 func (a *app) latch(w *watch) *commands.LatchFile {
+	if a.unlatched {
+		return nil
+	}
 	dir := a.config.ServerDir()
 	l := commands.NewLatchFile(filepath.Join(dir, latchName))
 	if store, err := a.config.StoreDir(); err == nil && apart(store, dir) {
@@ -171,6 +188,10 @@ func (a *app) way(ctx context.Context, changes scope, stopping bool, direct func
 		return err
 	case t.url != "":
 		return served()
+	case changes != nothing:
+		if err := a.sure(); err != nil {
+			return err
+		}
 	}
 	store, err := a.openWriter(opening{stopping: stopping})
 	var locked *embedded.LockedError

@@ -89,26 +89,3 @@ func openPlain(dir, name string, flag int) (*os.File, error) {
 	defer root.Close() //nolint:errcheck // nothing is written through it
 	return owner.Open(root, name, flag)
 }
-
-// lockAround takes the lock of PETS_DIR. Where a stranger holds it, or has made it unusable,
-// a stop goes on with the store's folder, and there without: the lock of the store, which
-// is held, keeps others out.
-func (a *app) lockAround(store string, lock func(dir string) (*serverLock, error)) (*serverLock, error) {
-	l, err := lock(a.config.ServerDir())
-	if !a.stopping || !fromStranger(err) {
-		return l, err
-	}
-	a.caution(err.Error() + ". What stops something goes on all the same")
-	if a.config.Dir == "" || sameFolder(store, a.config.Dir) {
-		return nil, nil //nolint:nilnil // without
-	}
-	a.config.Dir = ""
-	return a.lockAround(store, lock)
-}
-
-// fromStranger: it may be somebody else's doing that the lock cannot be had, also where he
-// has put a file there that only he may open.
-func fromStranger(err error) bool {
-	stranger, notPlain := (*strangerError)(nil), (*owner.NotPlainError)(nil)
-	return errors.As(err, &stranger) || errors.As(err, &notPlain) || errors.Is(err, fs.ErrPermission)
-}

@@ -70,14 +70,17 @@ func (a *app) asksServer() (bool, error) {
 }
 
 // Commands that go to neither server nor store, or to a store on this machine by their
-// nature, say so; those that stop something are not kept from it by bad settings.
+// nature, say so; those that stop something are not kept from it by bad settings, and those
+// that show a view are not kept from asking a server.
 const (
 	noteLocal = "local"
 	noteStops = "stops"
+	noteViews = "views"
 )
 
 func local(c *cobra.Command) *cobra.Command { return noted(c, noteLocal) }
 func stops(c *cobra.Command) *cobra.Command { return noted(c, noteStops) }
+func views(c *cobra.Command) *cobra.Command { return noted(c, noteViews) }
 
 func noted(c *cobra.Command, note string) *cobra.Command {
 	if c.Annotations == nil {
@@ -110,10 +113,6 @@ func (r *remote) String() string {
 	}
 	return "server " + r.url
 }
-
-// defaultServer is asked where no server is named and the folder is locked by one that
-// does not say where it listens.
-const defaultServer = "http://127.0.0.1:7433"
 
 // nowhereError: there is nothing that the command could go to.
 type nowhereError struct{ error }
@@ -152,29 +151,23 @@ func (a *app) remote() (*remote, error) {
 	return a.holder(t.dir)
 }
 
-// holds reports whether whoever holds PETS_DIR holds the store in a folder. Where the two
-// are one, it does by whatever name: the folder was moved under it.
-func (a *app) holds(h holder, dir string) bool {
-	return h.of(dir) || sameFolder(a.config.ServerDir(), dir)
-}
-
-// holder is the server that holds a folder.
+// holder is the server that holds a folder. Where nobody says who that is, nothing is sent:
+// whoever listens at the usual address may hold another store.
 func (a *app) holder(dir string) (*remote, error) {
-	h, held, err := believed(a.config.ServerDir())
-	writes, stranger := isLocked(dir)
+	k, err := a.keeperOf(dir)
+	pid, writes := writerOf(dir)
+	_, stranger := isLocked(dir)
 	switch {
+	case k != nil && k.URL != "":
+		a.found = &remote{url: k.URL, ca: a.localCA(k.dir, k.URL)}
+	case k != nil:
+		return nil, domain.Errorf(domain.CodeUnavailable, "%s: locked by pid %d, which is no server, or not one yet; try again, or name the server with --server", dir, k.PID)
 	case err != nil:
 		return nil, unsent(err)
-	case held && a.holds(h, dir) && h.URL != "":
-		a.found = &remote{url: h.URL, ca: a.localCA(h.URL)}
-	case held && a.holds(h, dir):
-		return nil, domain.Errorf(domain.CodeUnavailable, "%s: locked by pid %d, which is no server, or not one yet; try again, or name the server with --server", dir, h.PID)
 	case stranger != nil:
 		return nil, unsent(stranger)
-	case held && writes:
-		return nil, domain.Errorf(domain.CodeUnavailable, "%s is locked, and %s (PETS_DIR) by pid %d for the store at %s: nobody says where the server of this store answers; name it with --server, or set PETS_DIR to its folder", dir, a.config.ServerDir(), h.PID, h.Store)
 	case writes:
-		a.found = &remote{url: defaultServer, ca: a.config.CAFile}
+		return nil, domain.Errorf(domain.CodeUnavailable, "%s: locked by pid %d, and neither its server.lock nor that of PETS_DIR (%s) says where a server of this store answers; name it with --server, or set PETS_DIR to the folder in which that server keeps its stop.sock", dir, pid, a.config.ServerDir())
 	default:
 		return nil, domain.Errorf(domain.CodeUnavailable, "no server holds %s, and this goes through one: start pets serve, or name the server with --server or PETS_SERVER", dir)
 	}
@@ -213,7 +206,7 @@ func (a *app) send(ctx context.Context, o client.Options, method, path string, b
 		}
 		return json.Unmarshal(raw, into)
 	}
-	return c.Send(ctx, method, path, uuid.NewString(), body, into)
+	return c.Send(ctx, method, path, cmp.Or(a.again, uuid.NewString()), body, into)
 }
 
 // toServer sends one request with PETS_KEY to the server of this run.
@@ -226,6 +219,9 @@ func (a *app) toServer(ctx context.Context, method, path string, body, into any)
 		return needsKey()
 	}
 	if method != http.MethodGet {
+		if err := a.sure(); err != nil {
+			return err
+		}
 		a.acting(r.String(), !strings.HasPrefix(path, "/v1/"))
 	}
 	return a.exchange(ctx, r, method, path, body, into)
@@ -248,8 +244,20 @@ func (a *app) actsOnServer() error {
 	if err := a.needsServer(); err != nil {
 		return err
 	}
+	if err := a.sure(); err != nil {
+		return err
+	}
 	a.acting(a.found.String(), true)
 	return nil
+}
+
+// sure refuses to act where the settings may have been to name something else than what
+// would be acted on. What stops something goes on, and fails in the end.
+func (a *app) sure() error {
+	if a.doubt == nil {
+		return nil
+	}
+	return errUsage{a.doubt}
 }
 
 // acting names, on standard error and before it is done, what is acted on.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -320,8 +321,9 @@ func TestTheHolderOfTheFolderIsFound(t *testing.T) {
 	s.fails(1, []string{"no server holds " + folder}, "apikey", "list")
 }
 
-// A folder that is locked by something that does not say where it listens: 127.0.0.1:7433;
-// by a command that writes to it: that is no server.
+// A folder that is locked by something that does not say where it listens: whoever listens
+// at 127.0.0.1:7433 may hold another store, so nobody is asked. By a command that writes to
+// it: that is no server.
 func TestAFolderThatIsHeldByNoServer(t *testing.T) {
 	s := small(t)
 	store, err := embedded.Open(s.store(), embedded.Options{})
@@ -329,9 +331,8 @@ func TestAFolderThatIsHeldByNoServer(t *testing.T) {
 	defer func() { require.NoError(t, store.Close()) }()
 	a := &app{err: io.Discard, out: io.Discard}
 	a.config.Store = "embedded:" + s.store()
-	r, err := a.remote()
-	require.NoError(t, err)
-	require.Equal(t, defaultServer, r.url)
+	_, err = a.remote()
+	require.ErrorContains(t, err, "says where a server of this store answers; name it with --server, or set PETS_DIR")
 
 	lock, err := lockServerDir(s.store(), s.store(), uuid.Nil)
 	require.NoError(t, err)
@@ -340,7 +341,7 @@ func TestAFolderThatIsHeldByNoServer(t *testing.T) {
 	_, err = a.remote()
 	require.ErrorContains(t, err, "which is no server, or not one yet")
 	require.NoError(t, lock.answersAt("https://[::]:7433"))
-	r, err = a.remote()
+	r, err := a.remote()
 	require.NoError(t, err)
 	require.Equal(t, "https://127.0.0.1:7433", r.url)
 }
@@ -370,7 +371,8 @@ func TestPetsDir(t *testing.T) {
 	require.Equal(t, 1, r.code, r.out)
 	require.Contains(t, r.err, "locked by pid")
 	require.Contains(t, r.err, s.store())
-	require.NotContains(t, r.err, "acting", "neither the folder nor the other store's server")
+	require.Contains(t, r.err, "acting on the folder "+other.store(), "not on the other store's server")
+	require.Contains(t, r.err, "which was NOT stopped; name the store with --store")
 	// The server is found by its folder, and by the certificate that it made.
 	here := &shell{t: t, dir: t.TempDir(), ctx: t.Context(), env: append([]string{"PETS_DIR=" + dir, "PETS_KEY=" + adminKey}, s.env...)}
 	require.Contains(t, here.ok("apikey", "list"), "admin")
@@ -480,8 +482,11 @@ func TestTheCertificateComesAlong(t *testing.T) {
 type stopSocket struct {
 	mu     sync.Mutex
 	sent   []string
+	keys   []string // the Idempotency-Keys
 	status int
 	answer any
+	after  int // how many answers until it says the next
+	next   func()
 }
 
 func listenAt(t *testing.T, dir string) *stopSocket {
@@ -498,6 +503,10 @@ func listenAt(t *testing.T, dir string) *stopSocket {
 		body, _ := io.ReadAll(r.Body)
 		s.mu.Lock()
 		s.sent = append(s.sent, r.URL.Path+" "+strings.TrimSpace(string(body)))
+		s.keys = append(s.keys, r.Header.Get("Idempotency-Key"))
+		if s.next != nil && len(s.keys) > s.after {
+			s.next()
+		}
 		status, answer := s.status, s.answer
 		s.mu.Unlock()
 		if r.Header.Get("Idempotency-Key") == "" {
@@ -530,6 +539,7 @@ func (s *stopSocket) says(status int, answer any) {
 func TestStopsGoThroughTheSocket(t *testing.T) {
 	for _, below := range []string{"", strings.Repeat("long/", 30)} {
 		s := small(t)
+		s.settle = time.Millisecond
 		dir := filepath.Join(s.dir, below, "dir")
 		require.NoError(t, os.MkdirAll(dir, 0o700))
 		s.env = append(s.env, "PETS_DIR="+dir, "HTTP_PROXY=http://127.0.0.1:1")
@@ -557,6 +567,8 @@ func TestStopsGoThroughTheSocket(t *testing.T) {
 			r = s.run(append([]string{"stop", "--reason", "x"}, args...)...)
 			require.Equal(t, 1, r.code)
 			require.Contains(t, r.out, "HOLDS IN MEMORY ONLY")
+			require.Contains(t, r.out, "keep the server running")
+			require.NotContains(t, r.err, "NOT stopped", "it is")
 		}
 		socket.says(http.StatusAccepted, map[string]any{"portfolios": []any{map[string]any{"portfolio": "main", "recorded": false, "kept": false}}})
 		r = s.run("stop", "--emergency", "--everywhere", "--reason", "x")
@@ -590,6 +602,7 @@ func TestTheSocketOfAnotherServerIsNotUsed(t *testing.T) {
 	r := s.run("stop", "--emergency", "--reason", "x")
 	require.Equal(t, 1, r.code, r.out)
 	require.Contains(t, r.err, "locked by pid")
+	require.Empty(t, socket.heard())
 	named := &shell{t: t, dir: s.dir, ctx: t.Context(), env: append([]string{"PETS_SERVER=" + server.URL, "PETS_KEY=" + someKey}, s.env...)}
 	named.fails(1, []string{"not now"}, "stop", "--emergency", "--reason", "x")
 	require.Empty(t, socket.heard())
@@ -618,6 +631,7 @@ func TestADeadSocket(t *testing.T) {
 	require.NoError(t, l.Close())
 	r := s.run("stop", "alpha")
 	require.Contains(t, r.err, "an imported portfolio takes only imports", "asked of the folder")
+	require.NotContains(t, r.err, "Next:", "that is decided")
 	require.Contains(t, r.err, "pets: acting on the folder "+s.store())
 	require.NoError(t, os.Remove(filepath.Join(s.store(), httpapi.SocketName)))
 
@@ -644,4 +658,102 @@ func TestStopEverywhereInAFolder(t *testing.T) {
 		require.Contains(t, out, "EMERGENCY STOP engaged in "+id+": recorded")
 		require.Contains(t, s.ok("-p", id, "breakers"), "EMERGENCY STOP  manual")
 	}
+}
+
+// An imported portfolio takes no stop, and is not said to be stopped: neither where it is
+// named nor among the others, which are.
+func TestStopEverywhereBesideAnImport(t *testing.T) {
+	s := small(t) // an import
+	alone := s.run("stop", "--emergency", "--reason", "x")
+	require.Equal(t, 1, alone.code)
+	store := s.store()
+	p := serveFolder(t, store)
+	require.NoError(t, p.client(adminKey).Send(t.Context(), http.MethodPost, "/v1/portfolios", "open", map[string]any{"id": "one", "mode": "paper"}, nil))
+	there := &shell{t: t, dir: t.TempDir(), ctx: t.Context(), env: []string{"PETS_SERVER=" + p.url, "PETS_KEY=" + adminKey}}
+	for range 2 {
+		r := there.run("stop", "--emergency", "--everywhere", "--reason", "x")
+		require.Equal(t, alone.code, r.code, r.out)
+		require.Contains(t, r.out, "EMERGENCY STOP engaged in one: recorded")
+		require.Contains(t, r.out, "NOT engaged in main: an imported portfolio takes only imports")
+		require.Contains(t, r.err, "no emergency stop is engaged in main; in the other portfolios it is (1 of 2)")
+		r = there.run("stop", "--emergency", "--everywhere", "--reason", "x", "--json")
+		require.Equal(t, alone.code, r.code)
+		require.Contains(t, strings.Join(strings.Fields(r.out), ""), `"portfolio":"main","recorded":false,"refused":"animported`)
+		if there == s {
+			break
+		}
+		require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
+		require.NoError(t, p.cmd.Wait())
+		there = s // and in the folder
+	}
+}
+
+// "names could not be checked": what a server that still folds its history holds is
+// watched for some seconds, under one Idempotency-Key; what is refused then was not stopped.
+func TestWhatBecomesOfAStopThatHolds(t *testing.T) {
+	s := small(t)
+	lock, err := lockServerDir(s.store(), s.store(), uuid.Nil)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, lock.Close()) }()
+	socket := listenAt(t, s.store())
+	for _, args := range [][]string{{"stop", "alhpa"}, {"stop", "--emergency"}} {
+		for _, then := range []struct {
+			status int
+			answer map[string]any
+			code   int
+			says   string
+		}{
+			{http.StatusNotFound, map[string]any{"type": "urn:pets:problem:not_found", "detail": "bot is not registered in this portfolio"}, 1, "NOT stopped: bot is not registered in this portfolio"},
+			{http.StatusOK, map[string]any{"revision": 7, "recorded": true}, 0, "(revision 7)"},
+			{http.StatusAccepted, map[string]any{"recorded": false, "kept": true}, 0, "HOLDS, but is not recorded yet"},
+		} {
+			s.settle = 0
+			if then.status == http.StatusAccepted {
+				s.settle = 200 * time.Millisecond
+			}
+			socket.says(http.StatusAccepted, map[string]any{"recorded": false, "kept": true})
+			socket.mu.Lock()
+			socket.keys, socket.after = nil, 2
+			socket.next = func() { socket.status, socket.answer = then.status, then.answer }
+			socket.mu.Unlock()
+			r := s.run(args...)
+			require.Equal(t, then.code, r.code, "%v: %s", args, r.err)
+			require.Contains(t, r.out+r.err, then.says, args)
+			if then.status == http.StatusAccepted && args[1] != "--emergency" {
+				require.Contains(t, r.out, "if there is such a bot: that may not have been checked yet. Look for it in pets events --type bot.stopped")
+			}
+			socket.mu.Lock()
+			require.GreaterOrEqual(t, len(socket.keys), 3)
+			for _, key := range socket.keys {
+				require.Equal(t, socket.keys[0], key)
+			}
+			socket.next = nil
+			socket.mu.Unlock()
+		}
+	}
+}
+
+// "What is acknowledged is there": that an answer could not be written does not mean that
+// nothing was stopped, and must not be told as that.
+func TestAnAnswerThatCannotBeWritten(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("there is no /dev/full here")
+	}
+	defer func() { require.NoError(t, full.Close()) }()
+	s := newShell(t)
+	p := serveFolder(t, s.store())
+	p.openMain()
+	require.NoError(t, p.client(adminKey).Portfolio("main").Post(t.Context(), "/bots", "bot", map[string]any{"id": "alpha", "capital": "0"}, nil))
+	s.env = append(s.env, "PETS_KEY="+adminKey)
+	for _, args := range [][]string{{"apikey", "issue", "--user", "olga", "--role", "operator"}, {"apikey", "revoke", "k1"}, {"stop", "alpha"}, {"stop", "alpha", "--json"}, {"stop", "--emergency"}, {"stop", "--emergency", "--everywhere"}, {"stop", "--emergency", "--everywhere", "--json"}} {
+		var errs bytes.Buffer
+		c := s.process(args...)
+		c.Stdout, c.Stderr = full, &errs
+		require.Error(t, c.Run())
+		require.Equal(t, 1, c.ProcessState.ExitCode())
+		require.NotContains(t, errs.String(), "NOT stopped", args)
+		require.Contains(t, errs.String(), "only this could not be written where it was to be read", args)
+	}
+	require.Contains(t, p.pets(s.store(), adminKey, "events").out, "emergency_stop.engaged")
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -147,4 +148,40 @@ func TestEventsOfAServerAreFollowed(t *testing.T) {
 	require.NoError(t, p.client(keys["olga"]).Portfolio("main").Post(ctx, "/bots/beta/start", "again", struct{}{}, nil))
 	require.Equal(t, 0, <-ended, "%s", out)
 	require.Len(t, regexp.MustCompile(`(?m)bot\.started`).FindAllString(out.String(), -1), 3, "%s", out)
+}
+
+// Who follows learns that the connection is lost, why, and that it is there again: silence
+// must not look like a quiet market.
+func TestWhoFollowsLearnsThatTheServerIsGone(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "store")
+	p := serveFolder(t, folder)
+	p.openMain()
+	out, errs := &lockedBuffer{}, &lockedBuffer{}
+	a := &app{out: out, err: errs, dir: t.TempDir(), environ: []string{"PETS_SERVER=" + p.url, "PETS_KEY=" + adminKey}}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	ended := make(chan int, 1)
+	go func() { ended <- a.run(ctx, []string{"events", "--follow"}) }()
+	says := func(text string) {
+		t.Helper()
+		require.Eventually(t, func() bool { return strings.Contains(errs.String(), text) }, 30*time.Second, 5*time.Millisecond, "%s", errs)
+	}
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "portfolio.opened") }, 10*time.Second, 5*time.Millisecond)
+	require.NoError(t, p.client(adminKey).Portfolio("main").Post(ctx, "/deposits", "one", map[string]any{"wallet": "hot", "amount": "1"}, nil))
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "deposit.recorded") }, 10*time.Second, 5*time.Millisecond)
+	require.Empty(t, errs.String())
+	require.NoError(t, p.cmd.Process.Kill())
+	_, _ = p.cmd.Process.Wait()
+	says("pets: the connection to server " + p.url + " is lost: ")
+	p = serveAt(t, strings.TrimPrefix(p.url, "http://"), folder)
+	says("pets: connected to server " + p.url + " again")
+	require.NoError(t, p.client(adminKey).Portfolio("main").Post(ctx, "/deposits", "two", map[string]any{"wallet": "hot", "amount": "22"}, nil))
+	require.Eventually(t, func() bool { return strings.Count(out.String(), "deposit.recorded") == 2 }, 10*time.Second, 5*time.Millisecond)
+	require.Equal(t, 1, strings.Count(errs.String(), "is lost"), "once")
+
+	// One that hangs is found out by its silence.
+	require.NoError(t, p.cmd.Process.Signal(syscall.SIGSTOP))
+	says("is lost: nothing was heard for 20s")
+	stop()
+	require.Equal(t, 0, <-ended)
 }

@@ -278,6 +278,6 @@ func (a *app) offerTest(ctx context.Context, p *prompter, f recoverFlags) error 
 	if err := a.toServer(ctx, "POST", "/transfers", body, &answer); err != nil {
 		return fmt.Errorf("ask for the test transfer: %w", err)
 	}
-	p.say("Asked for as %s; it waits for the approval of another user: pets approve %s", answer.ID, answer.ID)
+	p.say("Asked for as %s; it waits for the approval of another user (with a key of role approver): pets approve %s", answer.ID, answer.ID)
 	return nil
 }

@@ -137,7 +137,7 @@ func TestRecoverThroughTheServer(t *testing.T) {
 	seat := c.sitPatiently("wallet", "recover", "trading")
 	seat.waitFor("not shown: ").types(otherWords + "\r").waitFor("Recorded (revision").waitFor("trading holds:").waitFor("100 COIN").waitFor("250 USDC")
 	seat.waitFor("or nothing for none: ").types("1.5\r").waitFor("Ask for a transfer of 1.5 from trading to the cold wallet?").types("yes\r")
-	output := seat.waitFor("it waits for the approval of another user: pets approve x").ends(0)
+	output := seat.waitFor("it waits for the approval of another user (with a key of role approver): pets approve x").ends(0)
 	noTrace(t, "the terminal", []byte(output), otherWords, 0)
 	var open struct {
 		Transfers []struct {

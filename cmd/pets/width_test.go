@@ -97,6 +97,9 @@ func TestACommandStaysWhole(t *testing.T) {
 	p := &printer{w: &out, width: 30}
 	p.line("missing    it lies there: pets verify --store embedded:/somewhere/else")
 	require.Equal(t, "missing    it lies there:\n           pets verify --store embedded:/somewhere/else\n", out.String())
+	out.Reset()
+	p.line("asked; another user confirms with: pets clear --confirm c35 (revision 35)")
+	require.Equal(t, "asked; another user confirms\n  with (revision 35):\n  pets clear --confirm c35\n", out.String())
 }
 
 // What is said to be typed names the portfolio and the store of this run.

@@ -21,7 +21,9 @@ func (c *Client) Portfolio(id string) *Portfolio {
 	return &Portfolio{c, "/v1/portfolios/" + url.PathEscape(id)}
 }
 
-// Permit is the answer to "may I trade?".
+// Permit is the answer to "may I trade?". Where it was lost at first, and asked for again,
+// Allowed says whether the order may be placed now, and Status what became of the permit
+// otherwise. Place nothing unless it is Allowed.
 type Permit struct {
 	commands.PermitAnswer
 	Revision   uint64               `json:"revision"`

@@ -50,6 +50,8 @@ type Options struct {
 	// KeysFile is where Idempotency-Keys are kept across restarts; "" keeps them
 	// in memory only.
 	KeysFile string
+	// OwnKeys: a reference is itself the Idempotency-Key, a UUID that the caller keeps.
+	OwnKeys bool
 	// CAFile is a PEM file with the certificate of a server that signed its own.
 	CAFile string
 	// Dial connects to the server some other way than by its URL, such as through a
@@ -60,11 +62,18 @@ type Options struct {
 	Patience time.Duration
 	// Within bounds one command in all, and ends a request that is under way; 0 is no bound.
 	Within time.Duration
+	// Once sends a command once: where there is no answer the caller is told so, and looks
+	// before he sends it again. It is for what lets trading go on: while it waits to be sent
+	// again somebody may stop what it starts.
+	Once bool
 	// Refused is how long to try where nobody listens; 0 is as long as anything else.
 	Refused time.Duration
 	// Waiting is told once of a command for which there is no answer yet: why, nil where the
 	// server just takes its time, and how long it is still tried for. It may be nil.
 	Waiting func(why error, left time.Duration)
+	// Lost is told that the connection of [Portfolio.Follow] is lost, and being made again,
+	// and why; with nil, that it is there again. It may be nil.
+	Lost func(why error)
 	// OnDirective is told what the server says bots have to do: in answers and on
 	// the event stream. It may be nil.
 	OnDirective func(commands.Directive)
@@ -76,10 +85,13 @@ type Client struct {
 	key      func() string
 	http     *http.Client
 	keys     *keyFile
+	own      bool
 	patience time.Duration
 	within   time.Duration
 	refused  time.Duration
+	once     bool
 	waiting  func(why error, left time.Duration)
+	lost     func(why error)
 	direct   func(commands.Directive)
 }
 
@@ -113,9 +125,9 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		base: strings.TrimSuffix(u.Scheme+"://"+u.Host, "/"), key: func() string { return o.Key }, keys: keys,
+		base: strings.TrimSuffix(u.Scheme+"://"+u.Host, "/"), key: func() string { return o.Key }, keys: keys, own: o.OwnKeys,
 		http: &http.Client{Transport: transport}, patience: o.Patience, direct: o.OnDirective,
-		within: o.Within, refused: o.Refused, waiting: o.Waiting,
+		within: o.Within, refused: o.Refused, once: o.Once, waiting: o.Waiting, lost: o.Lost,
 	}
 	if c.patience <= 0 {
 		c.patience = DefaultPatience
@@ -155,6 +167,9 @@ func (p *Problem) Code() domain.Code {
 	return domain.Code(strings.TrimPrefix(p.Type, "urn:pets:problem:"))
 }
 
+// CodeForeign is the code of an answer that is no pets server's.
+const CodeForeign domain.Code = "about:blank"
+
 // CodeOf returns the code of the Problem in err's chain, "" where there is none.
 func CodeOf(err error) domain.Code {
 	var p *Problem
@@ -173,9 +188,12 @@ func (c *Client) Get(ctx context.Context, path string, into any) error {
 // command, whatever happened in between. Give every command its own. Once it was
 // answered, or refused for good, [Client.Forget] lets go of the reference.
 func (c *Client) Send(ctx context.Context, method, path, reference string, body, into any) error {
-	key, err := c.keys.keyOf(reference)
-	if err != nil {
-		return err
+	key := reference
+	if !c.own {
+		var err error
+		if key, err = c.keys.keyOf(reference); err != nil {
+			return err
+		}
 	}
 	raw, err := json.Marshal(body)
 	if err != nil {
@@ -238,7 +256,7 @@ func problemOf(status int, raw []byte) error {
 	if err := json.Unmarshal(raw, p); err != nil || p.Type == "" {
 		p.Type, p.Title = "urn:pets:problem:"+string(domain.CodeUnavailable), "an answer that is not pets'"
 		if status < http.StatusInternalServerError {
-			p.Type = "about:blank"
+			p.Type = string(CodeForeign)
 		}
 		if bytes.Contains(raw, []byte("HTTP request to an HTTPS server")) { // the words of Go's net/http
 			return fmt.Errorf("%w: it speaks TLS: its address begins with https://", ErrWrongScheme)

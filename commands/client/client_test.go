@@ -196,3 +196,21 @@ func TestErrorsHoldNoSecrets(t *testing.T) {
 	require.NotContains(t, err.Error(), "pets_secret")
 	require.NotContains(t, fmt.Sprintf("%+v %#v", c, *c), "pets_secret")
 }
+
+// A stream that shows little says how far it has come: what was passed over is not read
+// again after a break.
+func TestFollowGoesOnWhereTheStreamWas(t *testing.T) {
+	var lasts []string
+	a := &answers{reply: func(w http.ResponseWriter, r *http.Request, n int) {
+		lasts = append(lasts, r.Header.Get("Last-Event-ID"))
+		if n == 3 {
+			problem(w, 403, "denied")
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprintf(w, "event: hello\ndata: {\"revision\":0,\"directives\":[]}\n\n: alive\n\nid: %d\n: alive\n\n", 7*n)
+	}}
+	err := talk(t, a, Options{}).Portfolio("main").Follow(t.Context(), nil, func(Event) error { return nil })
+	require.Equal(t, domain.CodeDenied, CodeOf(err))
+	require.Equal(t, []string{"", "7", "14"}, lasts)
+}

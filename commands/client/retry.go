@@ -54,6 +54,9 @@ func (c *Client) retry(ctx context.Context, try func(context.Context) error) err
 		if request.Err() != nil {
 			return cutOff(context.Cause(request), w.reason())
 		}
+		if c.once {
+			return fmt.Errorf("sent once, and not again by itself, for somebody may have stopped what it starts meanwhile; look, and send it again: %w", err)
+		}
 		w.failed(err)
 		wait := pause/2 + rand.N(pause/2) //nolint:gosec // spreading retries needs no secrecy
 		if later := told(err); later > wait {

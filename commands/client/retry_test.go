@@ -106,3 +106,20 @@ func TestWithin(t *testing.T) {
 	time.AfterFunc(50*time.Millisecond, cancel)
 	require.True(t, errors.Is(c.Send(ctx, http.MethodPost, "/v1/x", "y", struct{}{}, nil), context.Canceled))
 }
+
+// "What lets trading go on is sent once": while it waits to be sent again somebody may stop
+// what it starts.
+func TestOnce(t *testing.T) {
+	for name, reply := range map[string]func(w http.ResponseWriter){
+		"not ready": func(w http.ResponseWriter) { problem(w, 503, "unavailable") },
+		"no answer": func(http.ResponseWriter) { panic(http.ErrAbortHandler) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := &answers{reply: func(w http.ResponseWriter, _ *http.Request, _ int) { reply(w) }}
+			c := talk(t, a, Options{Once: true})
+			err := c.Portfolio("main").Post(t.Context(), "/bots/a/start", "start", struct{}{}, nil)
+			require.ErrorContains(t, err, "sent once, and not again by itself")
+			require.Len(t, a.keys, 1)
+		})
+	}
+}

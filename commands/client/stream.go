@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"pets/commands"
@@ -21,7 +22,13 @@ const (
 	maxLine = 4 << 20
 	// silence is how long a stream may say nothing before it is taken for dead:
 	// the server says at least that it is alive every 15 s.
-	silence = 45 * time.Second
+	silence = 20 * time.Second
+)
+
+var (
+	errEnded  = errors.New("the server ended the stream")
+	errSilent = fmt.Errorf("nothing was heard for %s, not even that the server is alive", silence)
+	errNoWord = errors.New("there is no answer yet")
 )
 
 // Event is one event of a stream.
@@ -42,7 +49,8 @@ type Event struct {
 // made again, after the last event that was handed on. It returns when the
 // context ends, when event returns an error, or when the server refuses.
 func (p *Portfolio) Follow(ctx context.Context, after *uint64, event func(Event) error) error {
-	f := &follower{p: p, event: event}
+	f := &follower{p: p, event: event, line: newLine(p.c)}
+	defer f.line.end()
 	if after != nil {
 		f.last = strconv.FormatUint(*after, 10)
 	}
@@ -57,6 +65,7 @@ func (p *Portfolio) Follow(ctx context.Context, after *uint64, event func(Event)
 		case final(err):
 			return err
 		}
+		f.line.broke(err)
 		if heard {
 			pause = firstPause
 		}
@@ -77,12 +86,72 @@ type follower struct {
 	p     *Portfolio
 	event func(Event) error
 	last  string // id of the last message handed on
+	line  *line
+}
+
+// line tells somebody who follows that the connection is lost, once it was for a second,
+// and when it is there again.
+type line struct {
+	mu    sync.Mutex
+	c     *Client
+	why   error
+	timer *time.Timer // nil while connected
+	told  bool
+}
+
+func newLine(c *Client) *line {
+	l := &line{c: c}
+	l.broke(errNoWord)
+	return l
+}
+
+// broke notes why there is no connection.
+func (l *line) broke(why error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.why = why
+	if l.timer == nil && l.c.lost != nil {
+		l.timer = time.AfterFunc(tellAfter, l.tell)
+	}
+}
+
+func (l *line) tell() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.timer != nil && !l.told {
+		l.told = true
+		l.c.lost(l.why)
+	}
+}
+
+// stands: there is a connection.
+func (l *line) stands() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.timer != nil {
+		l.timer.Stop()
+		l.timer = nil
+	}
+	if l.told {
+		l.told = false
+		l.c.lost(nil)
+	}
+}
+
+// end: nobody follows any more.
+func (l *line) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.timer != nil {
+		l.timer.Stop()
+		l.timer = nil
+	}
 }
 
 // connect reads one connection to its end.
 func (f *follower) connect(ctx context.Context) (heard bool, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cut := context.WithCancelCause(ctx)
+	defer cut(nil)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.p.c.base+f.p.path+"/stream", http.NoBody)
 	if err != nil {
 		return false, quiet(err)
@@ -101,7 +170,8 @@ func (f *follower) connect(ctx context.Context) (heard bool, err error) {
 		raw, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 		return false, problemOf(resp.StatusCode, raw)
 	}
-	dead := time.AfterFunc(silence, cancel)
+	f.line.stands()
+	dead := time.AfterFunc(silence, func() { cut(errSilent) })
 	defer dead.Stop()
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(make([]byte, 0, 4096), maxLine)
@@ -116,7 +186,13 @@ func (f *follower) connect(ctx context.Context) (heard bool, err error) {
 		}
 		heard, m = true, message{}
 	}
-	return heard, lines.Err()
+	switch err := lines.Err(); {
+	case errors.Is(context.Cause(ctx), errSilent):
+		return heard, errSilent
+	case err != nil:
+		return heard, quiet(err)
+	}
+	return heard, errEnded
 }
 
 // message is one message of text/event-stream as it grows.
@@ -125,7 +201,7 @@ type message struct{ id, name, data string }
 // line adds a line and reports whether the message is whole.
 func (m *message) line(text string) bool {
 	if text == "" {
-		return m.data != ""
+		return m.data != "" || m.id != "" // an id by itself says how far the stream has come
 	}
 	field, value, _ := strings.Cut(text, ":")
 	value = strings.TrimPrefix(value, " ")

@@ -92,11 +92,11 @@ class Bot:
                     name, _, value = line.decode().strip().partition(": ")
                     if name:
                         message[name] = value
-                    elif "data" in message:
-                        data = json.loads(message["data"])
-                        if message["event"] == "hello":  # what stands now, and where the stream begins
+                    elif message:  # one with an id alone says how far the stream has come
+                        data, event = json.loads(message.get("data", "{}")), message.get("event")
+                        if event == "hello":  # what stands now, and where the stream begins
                             last = last or {"Last-Event-ID": str(data["revision"])}
-                        self.obey([data] if message["event"] == "directive" else data.get("directives") or [])
+                        self.obey([data] if event == "directive" else data.get("directives") or [])
                         last = {"Last-Event-ID": message["id"]} if "id" in message else last
                         message = {}
             except (OSError, ValueError, http.client.HTTPException) as e:
@@ -124,8 +124,9 @@ class Bot:
         ask = {"bot": self.bot, "market": market, "outcome": outcome, "side": side, "quantity": quantity,
                "limit_price": LIMIT[side], "reduce_only": side == "sell"}
         began, answer = time.monotonic(), self.command("/permits", ask)
-        if not answer or not answer["allowed"]:
-            print("denied:", side, *[reason["code"] for reason in (answer or {}).get("reasons", [])], flush=True)
+        if not answer or not answer["allowed"]:  # a retry is answered as of now: a permit that has ended has a status
+            answer = answer or {}
+            print("denied:", side, answer.get("status", ""), *[reason["code"] for reason in answer.get("reasons", [])], flush=True)
             return 5
         if not self.stop.is_set() and time.monotonic() - began < 10:  # later, the permit may have expired
             self.venue.place(answer["permit_id"], ask)

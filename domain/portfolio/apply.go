@@ -97,7 +97,7 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 		}
 	case *domain.PermitPlaced:
 		if p := s.Permits[e.Permit]; p != nil {
-			p.Place(e.ExpiresAt)
+			p.Place(e.ExpiresAt, e.Ahead)
 			s.expires(p)
 		}
 	case *domain.PermitReleased:
@@ -158,6 +158,7 @@ func (s *State) applyLater(at domain.Stamp, event domain.Event) {
 		for _, id := range e.PermitsExpired {
 			s.dropPermit(id)
 		}
+		s.keepOrders(e)
 	default:
 		s.applyCustody(at, event)
 	}

@@ -38,7 +38,7 @@ func (s *State) applyCustody(at domain.Stamp, event domain.Event) {
 		s.applyReconciled(at, e)
 	case *domain.SignatureMade:
 		if p := s.Permits[e.Permit]; p != nil {
-			p.Sign(e.Digest, at.Revision, e.ExpiresAt)
+			p.Sign(e.Digest, at.Revision, e.ExpiresAt, e.Ahead)
 			s.expires(p)
 		}
 	case *domain.SignatureRefused:

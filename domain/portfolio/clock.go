@@ -27,6 +27,10 @@ func (s *State) ClockAt(wall time.Time) (now time.Time, behind time.Duration) {
 	return s.Time, behind
 }
 
+// JumpTolerance is how far the wall clock may run apart from one that nobody sets, beyond
+// what keeping a clock right may do: more is a jump.
+const JumpTolerance = 5 * time.Second
+
 // Standstill is what a decision has to know where the wall clock is behind the last
 // record, so that time stands still in the stream.
 type Standstill struct {
@@ -35,14 +39,81 @@ type Standstill struct {
 	// Entered: nothing was decided since it began, so nobody knows how long permits
 	// that are not placed have been held.
 	Entered bool
-	// Overdue are permits that were granted meanwhile, and held for their whole time by a
-	// clock that nobody sets.
+	// Overdue are permits that were held for their whole time by a clock that nobody sets,
+	// also while time goes on: too slowly, perhaps.
 	Overdue []string
+}
+
+// Jump is a wall clock that was moved against one that nobody sets.
+type Jump struct {
+	// By is how far, at once; 0: it was not.
+	By time.Duration
+	// Forward is how far forward, with all jumps that are to be recorded together.
+	Forward time.Duration
 }
 
 // Behind says that time stands still, before [Decision.TimeStands] records what comes of
 // it: what is refused for the clock is refused first, and leaves no trace.
 func (d *Decision) Behind(at Standstill) { d.still = at }
+
+// Jumped says that the wall clock was moved, before [Decision.ClockJumped] records it.
+func (d *Decision) Jumped(j Jump) { d.jumped = j }
+
+// ClockJumped records that the wall clock was moved, before anything is decided by it.
+// Permits that are not placed have expired, because nobody knows how long they have been
+// held. Orders that rest with an expiry are kept for as long as time jumped over: it may
+// be our clock that is wrong, and what is reserved too long costs less than what is free
+// too early.
+func (d *Decision) ClockJumped(j Jump) {
+	d.jumped = Jump{}
+	if j.By != 0 && d.s.IsOpen() && !d.imported() {
+		d.addJump(d.jump(j))
+	}
+}
+
+func (d *Decision) jump(j Jump) *domain.ClockJumped {
+	// What lies further back than the last record, and its jump was too small to be noticed,
+	// the stream does not jump over.
+	over := domain.Duration(min(j.Forward, d.now.Sub(d.s.Time)+JumpTolerance))
+	return d.keepOrders(&domain.ClockJumped{By: domain.Duration(j.By)}, func(*risk.Permit) domain.Duration { return over })
+}
+
+// standsFrom is the same for a stream that is ahead of the wall clock. Where the wall clock
+// is right, the stream is ahead of the venues, too.
+func (d *Decision) standsFrom() *domain.ClockJumped {
+	return d.keepOrders(&domain.ClockJumped{By: domain.Duration(-d.still.Behind)}, func(p *risk.Permit) domain.Duration { return d.clockOffset() - p.Ahead })
+}
+
+// keepOrders says which permits expire with a jump, which orders rest all the same, and by
+// how much the expiry of those has to be moved: the most that any of them needs.
+func (d *Decision) keepOrders(e *domain.ClockJumped, need func(*risk.Permit) domain.Duration) *domain.ClockJumped {
+	e.PermitsExpired = d.s.unplacedPermits("", d)
+	e.OrdersKept = d.s.permitIDs(func(p *risk.Permit) bool {
+		by := need(p)
+		if !p.Rests() || by <= 0 || !d.now.Before(p.ExpiresAt.Add(time.Duration(by))) {
+			return false
+		}
+		e.Moved = max(e.Moved, by)
+		return true
+	})
+	return e
+}
+
+// touches reports that a jump changes what is permitted.
+func touches(e *domain.ClockJumped) bool { return len(e.PermitsExpired)+len(e.OrdersKept) > 0 }
+
+// addJump comes before what else is due by the time: that would forget the orders that are
+// kept.
+func (d *Decision) addJump(e *domain.ClockJumped) {
+	if len(d.events) > 0 {
+		d.add(e)
+		return
+	}
+	d.openDay()
+	d.add(e)
+	d.timeOutLegs()
+	d.expireTransfers()
+}
 
 // TimeStands ends the permits that are over though the stream's time does not show it:
 // none may live for ever because time stands still.
@@ -51,19 +122,42 @@ func (d *Decision) TimeStands() {
 		return
 	}
 	if d.still.Entered { // nearly never: to list the permits takes longer than to decide
-		if unplaced := d.s.unplacedPermits("", d); len(unplaced) > 0 {
-			d.emit(&domain.ClockJumped{By: domain.Duration(-d.still.Behind), PermitsExpired: unplaced})
+		if e := d.standsFrom(); touches(e) {
+			d.addJump(e)
 		}
 	}
 	// One event for all: a stop that had to carry one for each would not fit an append.
-	over := slices.DeleteFunc(slices.Clone(d.still.Overdue), func(id string) bool {
-		p := d.s.Permits[id]
-		return p == nil || p.Working
-	})
+	over := slices.DeleteFunc(slices.Clone(d.still.Overdue), func(id string) bool { return !d.overdue(id) })
 	if slices.SortFunc(over, comparePermits); len(over) > 0 {
 		d.emit(&domain.ClockJumped{By: domain.Duration(-d.still.Behind), PermitsExpired: over})
 	}
 	d.still.Entered, d.still.Overdue = false, nil
+}
+
+// overdue reports that a permit still holds, though it was held for its whole time.
+func (d *Decision) overdue(id string) bool {
+	p := d.s.Permits[id]
+	return p != nil && !p.Working && p.Live(d.now)
+}
+
+// ClocksEnd reports whether the clocks have ended, or moved, anything that no record says:
+// any decision does.
+func (s *State) ClocksEnd(now time.Time, j Jump, still Standstill) bool {
+	if !s.IsOpen() || s.Clock == domain.ClockImported {
+		return false
+	}
+	d := &Decision{s: s, now: now, still: still}
+	return j.By != 0 && touches(d.jump(j)) || still.Entered && touches(d.standsFrom()) || slices.ContainsFunc(still.Overdue, d.overdue)
+}
+
+// Timed reports whether a permit holds that is going to end by the time.
+func (s *State) Timed(now time.Time) bool {
+	for _, p := range s.Permits {
+		if !p.ExpiresAt.IsZero() && p.Live(now) {
+			return true
+		}
+	}
+	return false
 }
 
 // RefusedByClock refuses what opens, or depends on the time, while the clock is behind.
@@ -98,7 +192,7 @@ func (d *Decision) over(p *risk.Permit) bool {
 	if p.Working || d.still.Behind == 0 {
 		return false
 	}
-	if d.still.Entered || d.jumped != 0 {
+	if d.still.Entered || d.jumped.By != 0 {
 		return true
 	}
 	for _, id := range d.still.Overdue {
@@ -177,4 +271,12 @@ func (d *Decision) inStream(t *time.Time) *time.Time {
 	}
 	moved := t.Add(time.Duration(d.clockOffset()))
 	return &moved
+}
+
+// aheadOf is by how much [Decision.inStream] moves a time.
+func (d *Decision) aheadOf(t *time.Time) domain.Duration {
+	if t == nil {
+		return 0
+	}
+	return d.clockOffset()
 }

@@ -70,7 +70,7 @@ func (d *Decision) AskArbitrage(r ArbitrageRequest) error {
 		return err
 	}
 	name := domain.ArbitrageName(d.s.Next)
-	e := &domain.ArbitragePermitted{Arbitrage: name, Bot: a.bot, Cost: a.cost, SurePayout: a.sure, Deadline: a.deadline}
+	e := &domain.ArbitragePermitted{Arbitrage: name, Bot: a.bot, Cost: a.cost, SurePayout: a.sure, Deadline: a.deadline, Ahead: d.clockOffset()}
 	for i := range a.legs {
 		e.Permits = append(e.Permits, domain.PermitName(d.s.Next+1+uint64(i)))
 	}

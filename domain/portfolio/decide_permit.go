@@ -71,7 +71,7 @@ func (d *Decision) AskPermit(r PermitRequest) error {
 // grant records that an order may be placed, and returns the name of its permit.
 func (d *Decision) grant(c *check, expires time.Time, arbitrage string) string {
 	e := c.permit(domain.PermitName(d.s.Next), expires)
-	e.Arbitrage = arbitrage
+	e.Arbitrage, e.Ahead = arbitrage, d.clockOffset()
 	d.emit(e)
 	return e.Permit
 }
@@ -465,21 +465,20 @@ func (d *Decision) PlacePermit(id string, expires *time.Time) error {
 	if err != nil {
 		return err
 	}
-	if expires = d.inStream(expires); expires != nil && !d.now.Before(*expires) {
+	said, ahead := expires, d.aheadOf(expires)
+	if expires = d.inStream(expires); expires != nil && !d.now.Before(*expires) && !p.Expires(said) {
 		return domain.Invalid("expires_at", "lies in the past")
 	}
 	if p.Placed {
-		said := time.Time{}
-		if expires != nil {
-			said = *expires
-		}
-		if !p.ExpiresAt.Equal(said) && d.still.Behind == 0 { // else times cannot be compared
+		// Of what an earlier build recorded only the time of the stream is known.
+		same := p.Expires(said) || p.Ahead == 0 && (d.still.Behind > 0 || expires != nil && expires.Equal(p.ExpiresAt))
+		if !same {
 			return &domain.Error{Code: domain.CodeConflict, Field: "expires_at", Message: "differs from what the order was placed with; cancel it, release its permit and ask for a new one"}
 		}
 		d.Note(domain.NotedUnchanged, "the order is already working")
 		return nil
 	}
-	d.emit(&domain.PermitPlaced{Permit: id, ExpiresAt: expires})
+	d.emit(&domain.PermitPlaced{Permit: id, ExpiresAt: expires, Ahead: ahead})
 	return nil
 }
 

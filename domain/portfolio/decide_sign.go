@@ -42,7 +42,7 @@ func (d *Decision) SignOrder(r SignRequest) error {
 	w := d.s.Custody.Main(domain.WalletHot)
 	d.emit(&domain.SignatureMade{
 		Purpose: domain.PurposeOrder, Bot: p.Bot, Permit: p.ID, Wallet: w.Wallet, Address: w.Address, Digest: r.Order.Digest,
-		Shape: r.Order.Shape, ExpiresAt: d.inStream(r.Order.ExpiresAt),
+		Shape: r.Order.Shape, ExpiresAt: d.inStream(r.Order.ExpiresAt), Ahead: d.aheadOf(r.Order.ExpiresAt),
 	})
 	return nil
 }

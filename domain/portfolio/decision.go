@@ -22,9 +22,9 @@ type Decision struct {
 	now    time.Time
 	caller domain.Caller
 	events []domain.Event
-	// still: time stands still in the stream; jumped: by how much the clock was moved.
+	// still: time stands still in the stream; jumped: the clock was moved.
 	still  Standstill
-	jumped time.Duration
+	jumped Jump
 	// living are the users with an API key that works, revoked those with one that was
 	// revoked, if known.
 	living, revoked, since []string
@@ -114,21 +114,6 @@ func (d *Decision) openDay() {
 		d.add(&domain.DayOpened{Date: day, Equity: d.s.Equity()})
 	}
 }
-
-// ClockJumped records that the wall clock was moved, before anything is decided by
-// it: permits that are not placed have expired (section 2), because nobody knows how
-// long they have been held. 0 is no jump.
-func (d *Decision) ClockJumped(by time.Duration) {
-	if by == 0 || !d.s.IsOpen() || d.imported() {
-		return
-	}
-	d.emit(&domain.ClockJumped{By: domain.Duration(by), PermitsExpired: d.s.unplacedPermits("", d)})
-	d.jumped = 0
-}
-
-// Jumped says by how much the wall clock was moved, before [Decision.ClockJumped] records
-// it.
-func (d *Decision) Jumped(by time.Duration) { d.jumped = by }
 
 // fact emits the event that moves values, and remembers it as the cause of what
 // the breakers make of it.

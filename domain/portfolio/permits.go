@@ -126,6 +126,16 @@ func (s *State) purgePermits(now time.Time) {
 	}
 }
 
+// keepOrders moves the expiry of orders that are said to rest though time jumped over it.
+func (s *State) keepOrders(e *domain.ClockJumped) {
+	for _, id := range e.OrdersKept {
+		if p := s.Permits[id]; p != nil {
+			p.Keep(e.Moved)
+			s.expires(p)
+		}
+	}
+}
+
 // permitsOf are the permits of a bot that are remembered, expired ones too.
 func (s *State) permitsOf(bot string) map[string]*risk.Permit { return s.permits.byBot[bot] }
 

@@ -332,7 +332,8 @@ func (s *tempest) anyNewcomer() {
 
 func (s *tempest) anyJump() {
 	s.run("jump", func(d *Decision) error {
-		d.ClockJumped(pick(s, "by", -time.Minute, 10*time.Second))
+		by := pick(s, "by", -time.Minute, 10*time.Second)
+		d.ClockJumped(Jump{By: by, Forward: max(by, 0)})
 		return d.TimeOutLegs()
 	})
 }

@@ -35,6 +35,9 @@ type Permit struct {
 	// Placed: somebody said so, and with it how long the order rests.
 	Placed    bool      `json:"placed,omitempty"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	// Ahead is by how much ExpiresAt, which is by the time of the stream, lies after the
+	// same moment by the wall clock.
+	Ahead domain.Duration `json:"ahead,omitzero"`
 	// Digest is what was signed under it, "" for nothing: one permit signs one digest.
 	// SignedAt is the revision of that record.
 	Digest   string `json:"digest,omitempty"`
@@ -43,9 +46,9 @@ type Permit struct {
 
 // Sign notes what was signed. The order works from then on: whoever has the
 // signature can place it.
-func (p *Permit) Sign(digest string, revision uint64, expires *time.Time) {
+func (p *Permit) Sign(digest string, revision uint64, expires *time.Time, ahead domain.Duration) {
 	p.Digest, p.SignedAt = digest, revision
-	p.Place(expires)
+	p.Place(expires, ahead)
 }
 
 // Execution is a fill as its permit sees it.
@@ -58,12 +61,41 @@ type Execution struct {
 // Live reports whether the permit still holds at a time.
 func (p *Permit) Live(now time.Time) bool { return p.ExpiresAt.IsZero() || now.Before(p.ExpiresAt) }
 
-// Place makes the permit working until the order's own expiry, nil for none.
-func (p *Permit) Place(expires *time.Time) {
-	p.Working, p.Placed, p.ExpiresAt = true, true, time.Time{}
+// Place makes the permit working until the order's own expiry, nil for none, which less
+// ahead is by the wall clock.
+func (p *Permit) Place(expires *time.Time, ahead domain.Duration) {
+	p.Working, p.Placed, p.ExpiresAt, p.Ahead = true, true, time.Time{}, 0
 	if expires != nil {
-		p.ExpiresAt = *expires
+		p.ExpiresAt, p.Ahead = *expires, ahead
 	}
+}
+
+// Rests reports that the order works until an expiry of its own.
+func (p *Permit) Rests() bool { return p.Working && !p.ExpiresAt.IsZero() }
+
+// Keep moves the expiry of an order that rests: the time of the stream went on without
+// that of the world outside.
+func (p *Permit) Keep(by domain.Duration) {
+	if p.Rests() {
+		p.ExpiresAt, p.Ahead = p.ExpiresAt.Add(time.Duration(by)), p.Ahead+by
+	}
+}
+
+// Expires reports that the venue was told this expiry of the order, nil for none.
+func (p *Permit) Expires(said *time.Time) bool {
+	if said == nil {
+		return p.Placed && p.ExpiresAt.IsZero()
+	}
+	return p.Rests() && p.WallExpiry().Equal(*said)
+}
+
+// WallExpiry is when the permit ends by the wall clock, zero for never. Of an order it is
+// what the venue was told.
+func (p *Permit) WallExpiry() time.Time {
+	if p.ExpiresAt.IsZero() {
+		return time.Time{}
+	}
+	return p.ExpiresAt.Add(-time.Duration(p.Ahead))
 }
 
 // Fill takes a filled quantity off; what is left keeps its own worst case
@@ -74,7 +106,7 @@ func (p *Permit) Fill(x Execution, kind domain.MarketKind) (within bool) {
 	opens := p.Opens(x)
 	within = !p.Left.Less(x.Quantity) && !p.worse(x.Price) && !p.OpeningLeft.Less(opens)
 	if !p.Working { // nothing is filled that does not rest somewhere
-		p.Working, p.ExpiresAt = true, time.Time{}
+		p.Working, p.ExpiresAt, p.Ahead = true, time.Time{}, 0
 	}
 	p.FeePaid = p.FeePaid.Add(x.Fee)
 	p.Left = p.Left.Sub(x.Quantity).Max(domain.Zero)

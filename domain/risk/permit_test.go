@@ -206,7 +206,7 @@ func TestAFillShowsThatTheOrderWasPlaced(t *testing.T) {
 	p.ExpiresAt = at
 	p.Fill(filled("4", "0.5", "0"), domain.KindOutcome)
 	require.True(t, p.Working && !p.Placed && p.ExpiresAt.IsZero())
-	p.Place(&at)
+	p.Place(&at, 0)
 	p.Fill(filled("4", "0.5", "4"), domain.KindOutcome)
 	require.True(t, p.Working && p.Placed)
 	require.Equal(t, at, p.ExpiresAt)

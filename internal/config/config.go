@@ -45,7 +45,7 @@ type Config struct {
 	BytesPerDay    int64  `env:"PETS_BYTES_PER_DAY" envDefault:"1073741824" rule:"a whole number of bytes, 0 to 1099511627776" doc:"How many bytes of permits, denials, notes and reads one API key may cause in a day; they come back steadily. 0 is no limit. Fills, settlements, marks, flows, releases and stops are never counted, and permits that only reduce are granted all the same."`
 	DiskReserve    int64  `env:"PETS_DISK_RESERVE" envDefault:"67108864" rule:"a whole number of bytes, 0 to 1099511627776" doc:"Free space, in bytes, that is kept for stops and for what has happened: below it nothing else is taken, and below a quarter of it only what stops something."`
 	AdminKey       Secret `env:"PETS_ADMIN_KEY" envDefault:"" rule:"at least 32 printable characters without spaces" doc:"The first admin key, read at the first start only. Without it one is made, and shown once."`
-	Server         string `env:"PETS_SERVER" envDefault:"" rule:"http://host:port or https://host:port" doc:"The server that commands go to. Left empty: they open the folder of PETS_STORE, and what acts goes through the server that holds it (http://127.0.0.1:7433 where that does not say where it listens). --server and --store go before it."`
+	Server         string `env:"PETS_SERVER" envDefault:"" rule:"http://host:port or https://host:port" doc:"The server that commands go to. Left empty: they open the folder of PETS_STORE, and what acts goes through the server that holds it, which says in the folder where it listens. --server and --store go before it."`
 	Key            Secret `env:"PETS_KEY" envDefault:"" rule:"an API key" doc:"The API key they send."`
 	CAFile         string `env:"PETS_CA" envDefault:"" rule:"a PEM file" doc:"The certificate they trust, for a server with one of its own. Not needed where that server's PETS_DIR is on this machine."`
 
@@ -97,6 +97,10 @@ type Config struct {
 	// Warnings are about names that nothing reads: most likely a limit that is
 	// misspelt, and so not in force. To be shown, not to be stopped by.
 	Warnings []string `env:"-"`
+
+	// Unsure are the variables that say what is meant and that an unknown name may have
+	// been to set. What acts does not go to a folder by default then.
+	Unsure []string `env:"-"`
 }
 
 // Load reads the environment (as os.Environ gives it) and, for what is not set
@@ -119,7 +123,7 @@ func Load(dir string, environ []string) (Config, error) {
 	if err := c.validate(); err != nil {
 		return Config{}, err
 	}
-	c.Warnings = warnings(values, fromFile)
+	c.Warnings, c.Unsure = warnings(values, fromFile), misspelt(values, fromFile)
 	if path := filepath.Join(dir, envFile); len(fromFile) > 0 {
 		c.EnvFile = path
 	}
@@ -156,7 +160,7 @@ func LoadToStop(dir string, environ []string) (Config, Ignored) {
 			ignored.Unsure = append(ignored.Unsure, name)
 		}
 	}
-	ignored.Unsure = append(ignored.Unsure, misspelt(values)...)
+	ignored.Unsure = append(ignored.Unsure, misspelt(values, fromFile)...)
 	ignored.Errors = file.Errors
 	if len(ignored.Errors) == 0 {
 		c, err := Load(dir, environ)

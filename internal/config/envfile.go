@@ -149,9 +149,6 @@ func lenient(dir string) (values map[string]string, ignored Ignored) {
 // may have been to set.
 func mayName(line string) []string {
 	before, _, is := strings.Cut(line, "=")
-	if !is {
-		before = line
-	}
 	before = strings.ToUpper(before)
 	var out []string
 	for _, name := range targets {
@@ -159,7 +156,11 @@ func mayName(line string) []string {
 			out = append(out, name)
 		}
 	}
-	return append(out, misspelt(map[string]string{strings.TrimSpace(strings.TrimPrefix(before, "EXPORT ")): line})...)
+	name := strings.TrimSpace(strings.TrimPrefix(before, "EXPORT "))
+	if !is {
+		name, _, _ = strings.Cut(name, " ")
+	}
+	return append(out, misspelt(map[string]string{name: line}, []string{name})...)
 }
 
 // maxSkipped bounds how many lines are named.
@@ -177,6 +178,11 @@ func assigned(line string) (map[string]string, error) {
 // opened: that would wait for somebody to write to it.
 func beginning(path string) ([]byte, error) {
 	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		if _, linked := os.Lstat(path); linked == nil {
+			return nil, errors.New("it is a link to a file that is not there")
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -25,3 +25,15 @@ func TestAnEnvFileThatIsNoFile(t *testing.T) {
 		require.ErrorContains(t, err, "plain file", name)
 	}
 }
+
+// An .env is a link to a file that is gone, such as one on a disk that is not mounted: it
+// is one that cannot be read, and no missing one.
+func TestALinkToNothingIsNoMissingFile(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Symlink(filepath.Join(dir, "gone"), filepath.Join(dir, envFile)))
+	_, err := Load(dir, nil)
+	require.ErrorContains(t, err, ".env cannot be read")
+	_, ignored := LoadToStop(dir, nil)
+	require.Len(t, ignored.Errors, 1)
+	require.Equal(t, targets, ignored.Unsure)
+}

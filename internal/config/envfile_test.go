@@ -150,12 +150,25 @@ func TestWhatIsUnsure(t *testing.T) {
 		{file: strings.Repeat("# comment\n", 10_000), environ: []string{"PETS_SERVER=http://x", "PETS_DIR=", "PETS_STORE=embedded:x"}, unsure: []string{"PETS_PORTFOLIO"}},
 		{environ: []string{"PETS_STOER=embedded:x"}, unsure: []string{"PETS_STORE"}},
 		{environ: []string{"PETS_STOER=embedded:x", "PETS_STORE=embedded:x"}},
+		{file: "SERVER=http://x\n", unsure: []string{"PETS_SERVER"}},
+		{file: "MY_HOST=x\n", unsure: []string{"PETS_SERVER"}},
+		{file: "MY_HOST=\nLOG_DIR=x\n"},
+		{file: "SERVER=http://x\n", environ: []string{"PETS_SERVER=http://x"}},
+		{file: "STORE='x\n", unsure: []string{"PETS_STORE"}},
+		{file: "portfolio=x\n", unsure: []string{"PETS_PORTFOLIO"}},
+		{environ: []string{"SERVER=x", "HOSTNAME=x", "STORE=x", "PORTFOLIO=x", "DATA_DIR=x"}},
+		{environ: []string{"PETS_SERVER_URL=http://x"}, unsure: []string{"PETS_SERVER"}},
+		{environ: []string{"PETS_URL=http://x", "PETS_DATA_DIR=x"}, unsure: []string{"PETS_SERVER", "PETS_STORE"}},
+		{environ: []string{"PETS_RPC_URL=http://x", "PETS_BOT=alpha"}},
 		{environ: []string{"MAX_DAILY_LOSS_PCT=5", "PETS_WITNESS=a\tb", "PETS_CA=/nonexistent"}},
 	} {
 		dir := t.TempDir()
 		require.NoError(t, os.WriteFile(filepath.Join(dir, envFile), []byte(c.file), 0o600))
 		_, ignored := LoadToStop(dir, c.environ)
 		require.Equal(t, c.unsure, ignored.Unsure, "%q %q", c.file, c.environ)
+		if all, err := Load(dir, c.environ); err == nil {
+			require.ElementsMatch(t, c.unsure, all.Unsure, "%q %q", c.file, c.environ)
+		}
 	}
 }
 

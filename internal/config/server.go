@@ -1,6 +1,9 @@
 package config
 
 import (
+	"crypto/x509"
+	"errors"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -46,12 +49,33 @@ func (c Config) ValidateServer() error {
 	case c.AdminKey.Reveal() != "" && !goodAdminKey(c.AdminKey.Reveal()):
 		return domain.Invalid("PETS_ADMIN_KEY", "must be %s", lookup("AdminKey").rule)
 	}
-	if c.CAFile != "" {
-		if _, err := os.Stat(c.CAFile); err != nil {
-			return domain.Invalid("PETS_CA", "must be a PEM file that can be read")
-		}
+	if why := checkCA(c.CAFile); why != "" {
+		return domain.Invalid("PETS_CA", "must be a PEM file that can be read: %s. It is needed only for https:// and a server that made its own certificate; set it to a copy of tls/cert.pem in the PETS_DIR of its machine, or leave it empty", why)
 	}
 	return CheckServer("PETS_SERVER", c.Server)
+}
+
+// checkCA says what is wrong with a file of certificates, "" for nothing. A pipe is not
+// opened: that would wait for somebody to write to it.
+func checkCA(path string) string {
+	if path == "" {
+		return ""
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "there is no such file"
+	case err == nil && !info.Mode().IsRegular():
+		return "it is not a plain file"
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "it cannot be read"
+	}
+	if !x509.NewCertPool().AppendCertsFromPEM(text) {
+		return "it holds no PEM certificate"
+	}
+	return ""
 }
 
 func goodAdminKey(k string) bool {
@@ -80,6 +104,11 @@ func CheckServer(name, address string) error {
 	u, err := url.Parse(address)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || (u.Path != "" && u.Path != "/") {
 		return domain.Invalid(name, "must be http://host:port or https://host:port")
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return domain.Invalid(name, "must be http://host:port or https://host:port, with a port from 1 to 65535")
+		}
 	}
 	return nil
 }

@@ -27,6 +27,8 @@ func TestServerSettings(t *testing.T) {
 		{"PETS_ADMIN_KEY=" + canary, "PETS_ADMIN_KEY must be at least 32"},
 		{"PETS_ADMIN_KEY=" + canary + " with spaces in it, long enough", "PETS_ADMIN_KEY must be at least 32"},
 		{"PETS_SERVER=ftp://" + canary, "PETS_SERVER must be"},
+		{"PETS_SERVER=http://127.0.0.1:99999", "PETS_SERVER must be http://host:port or https://host:port, with a port"},
+		{"PETS_SERVER=http://127.0.0.1:0", "with a port from 1 to 65535"},
 		{"PETS_SERVER=https://user:" + canary + "@host:1", "PETS_SERVER must be"},
 	} {
 		_, err := Load(t.TempDir(), []string{tt.setting})

@@ -74,9 +74,9 @@ func warnings(values map[string]string, fromFile []string) []string {
 	return out
 }
 
-// misspelt are the variables that say what is meant, are not set, and are most likely
-// what another name was to be.
-func misspelt(values map[string]string) []string {
+// misspelt are the variables that say what is meant, are not set, and may be what another
+// name was to be.
+func misspelt(values map[string]string, fromFile []string) []string {
 	var known, out []string
 	for _, v := range variables() {
 		known = append(known, v.name)
@@ -85,11 +85,35 @@ func misspelt(values map[string]string) []string {
 		if slices.Contains(known, name) || slices.Contains(elsewhere, name) {
 			continue
 		}
-		if near := nearest(name, known); slices.Contains(targets, near) && values[near] == "" {
+		near := nearest(name, known)
+		if near == "" && values[name] != "" {
+			near = mayMean(name, slices.Contains(fromFile, name))
+		}
+		if slices.Contains(targets, near) && values[near] == "" {
 			out = append(out, near)
 		}
 	}
 	return out
+}
+
+// mayMean is what a name that is far from every known one may have been to set: whoever
+// writes SERVER=… into the .env of this program means one. Of the environment, which is
+// shared with everything else, only names with the prefix count.
+func mayMean(name string, fromFile bool) string {
+	upper := strings.ToUpper(name)
+	own := strings.HasPrefix(upper, "PETS_")
+	has := func(word string) bool { return strings.Contains(upper, word) }
+	switch {
+	case !own && !fromFile:
+		return ""
+	case slices.ContainsFunc([]string{"SERVER", "URL", "HOST", "ADDR"}, has):
+		return "PETS_SERVER"
+	case has("STORE"), own && slices.ContainsFunc([]string{"DIR", "DATA", "FOLDER", "PATH"}, has):
+		return "PETS_STORE"
+	case has("PORTFOLIO"):
+		return "PETS_PORTFOLIO"
+	}
+	return ""
 }
 
 // nearest returns the known name that a name is most likely meant to be, or "".

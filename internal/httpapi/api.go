@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"runtime/debug"
 	"sync/atomic"
@@ -48,6 +47,14 @@ type Engine interface {
 	StopAll(ctx context.Context, r commands.Request) ([]commands.Stopped, error)
 	// StopBot takes one bot out of trading in the same way.
 	StopBot(ctx context.Context, portfolio string, r commands.Request) (answer commands.Answer, recorded bool, err error)
+	// Pending are the stops of a portfolio that hold and are not recorded yet;
+	// PendingChanged is closed when the next one holds.
+	Pending(portfolio string) []commands.PendingStop
+	PendingChanged() <-chan struct{}
+	// StopsSeen is how many stops have come: what comes now has seen them.
+	StopsSeen() uint64
+	// Takes says why no command of a class is taken now, whatever it asks.
+	Takes(class commands.Class) error
 	// Portfolios lists what exists, sorted.
 	Portfolios(ctx context.Context) ([]string, error)
 }
@@ -84,6 +91,8 @@ type Config struct {
 	BytesPerDay int64
 	// Limited is told of every refusal by a bound, and the role of who met it; may be nil.
 	Limited func(bound, role string)
+	// Files are those of the listeners; nil are as many as there may ever be.
+	Files *Files
 	// Now is the wall clock; time.Now by default.
 	Now func() time.Time
 	Log *slog.Logger
@@ -119,6 +128,7 @@ type API struct {
 	// known: every key there was at the start is folded, and so is every revocation.
 	known atomic.Bool
 	ready atomic.Bool
+	early earlyComers
 	// sendWithin is how long a reader may take to accept a piece of an answer.
 	sendWithin time.Duration
 	// closing ends the event streams when the server stops.
@@ -134,15 +144,17 @@ func New(c Config) *API {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.Files == nil {
+		c.Files = &Files{api: ofListener}
+	}
 	a := &API{
 		config: c, engine: c.Engine, keys: c.Keys, log: c.Log, now: c.Now, mux: http.NewServeMux(), local: http.NewServeMux(),
 		limits:     newLimiters(c.Rate, c.Burst),
-		inFlight:   newPlaces(maxInFlight, maxInFlightPerKey, inFlightForPeople).keeping(inFlightForFacts, inFlightForFactsPerKey),
-		streams:    newPlaces(maxStreams, maxStreamsPerKey, streamsForPeople),
 		sendWithin: sendWithin,
 		budgets:    newBudgets(c.BytesPerDay), bodies: newRoom(), answers: newRoom(), pasts: newPastLooks(),
 		guarded: map[string]bool{}, documents: make(chan struct{}, maxDocuments),
 	}
+	a.inFlight, a.streams = c.Files.places()
 	a.closing, a.close = context.WithCancel(context.Background())
 	a.live, a.riders = c.Live, attach(c.Live)
 	a.denials = newDenials(a.recordDenials)
@@ -198,7 +210,7 @@ func (a *API) Ready(ctx context.Context) error {
 func (a *API) Close(ctx context.Context) {
 	a.ready.Store(false)
 	a.close()
-	a.denials.flush(ctx)
+	a.denials.flush(ctx, a.now(), true)
 }
 
 // EndStreams ends the event streams only: a graceful stop waits for the requests
@@ -218,6 +230,7 @@ type request struct {
 	// What is held of the memory for bodies and answers.
 	body, held *lease
 	dry        bool // nothing is to be recorded: the answer is a read
+	bodyBytes  int  // that were read: what the header says of them is the client's word
 }
 
 func (q *request) portfolio() string { return q.r.PathValue("portfolio") }
@@ -255,6 +268,7 @@ func (a *API) serve(row *route, w http.ResponseWriter, r *http.Request) {
 // guard is the one place that decides whether a request is let in.
 func (a *API) guard(q *request) error {
 	if !a.ready.Load() && !q.row.urgent && !q.row.early {
+		q.tooEarly()
 		return domain.Errorf(domain.CodeUnavailable, "the history is still being folded; see /readyz")
 	}
 	if caller, ok := localIn(q.r.Context()); ok && q.row.urgent {
@@ -288,6 +302,8 @@ func (a *API) guard(q *request) error {
 func (a *API) refuse(q *request, err error) {
 	p := problemOf(err)
 	switch {
+	case p.Status == http.StatusUnauthorized && q.let: // its key was revoked meanwhile
+		a.denials.note(sourceOf(q.r), q.key.id, q.row.name, domain.CodeUnauthenticated, a.now())
 	case p.Status == http.StatusForbidden:
 		a.denials.note(sourceOf(q.r), q.key.id, q.row.name, domain.CodeDenied, a.now())
 	case p.Status == http.StatusInternalServerError:
@@ -401,11 +417,5 @@ func (r *recorder) hurry() {
 // Unwrap lets http.ResponseController reach deadlines and flushes.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// sourceOf is the address a request came from, without its port.
-func sourceOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return "unknown"
-	}
-	return host
-}
+// sourceOf is where a request came from, as [sourceAt] counts it.
+func sourceOf(r *http.Request) string { return sourceAt(r.RemoteAddr, "unknown") }

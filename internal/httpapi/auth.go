@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"pets/commands"
 	"pets/domain"
 )
 
@@ -17,6 +18,7 @@ type key struct {
 	id        string
 	caller    domain.Caller
 	portfolio string // the only one it may name, "" for any
+	hash      [sha256.Size]byte
 }
 
 // authenticate finds the key of a request. It says no more than that there is
@@ -27,11 +29,46 @@ func (a *API) authenticate(r *http.Request) (key, error) {
 	if !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > maxToken {
 		return key{}, domain.Errorf(domain.CodeUnauthenticated, "send Authorization: Bearer and an API key")
 	}
-	found, ok := a.keys.Lookup(sha256.Sum256([]byte(token)))
+	hash := sha256.Sum256([]byte(token))
+	found, ok := a.keys.Lookup(hash)
 	if !ok {
-		return key{}, domain.Errorf(domain.CodeUnauthenticated, "the API key is not known, or was revoked")
+		return key{}, errKeyUnknown
 	}
-	return key{id: found.ID, portfolio: found.Portfolio, caller: domain.Caller{User: found.User, Role: found.Role, Bot: found.Bot}}, nil
+	return key{
+		id: found.ID, portfolio: found.Portfolio, hash: hash,
+		caller: domain.Caller{User: found.User, Role: found.Role, Bot: found.Bot},
+	}, nil
+}
+
+var errKeyUnknown = domain.Errorf(domain.CodeUnauthenticated, "the API key is not known, or was revoked")
+
+// entitled refuses a request whose key was revoked after it was let in: "it is refused
+// from this answer on". A body takes its time, and so does a place in a queue; so it is
+// asked when the body is there, when a command is decided, and before what was read is
+// shown.
+func (q *request) entitled() error {
+	if _, local := localIn(q.r.Context()); local {
+		return nil // nobody revokes who owns the machine
+	}
+	return q.api.entitled(q.key)
+}
+
+func (a *API) entitled(k key) error {
+	if _, ok := a.keys.Lookup(k.hash); !ok {
+		return errKeyUnknown
+	}
+	return nil
+}
+
+// asks is a command of the request's caller. It asks for the key once more when it is
+// decided; by then the request itself may be over.
+func (q *request) asks(idempotencyKey string, c commands.Command) commands.Request {
+	r := commands.Request{Caller: q.key.caller, Key: idempotencyKey, Command: c}
+	if _, local := localIn(q.r.Context()); !local {
+		a, k := q.api, q.key
+		r.Entitled = func() error { return a.entitled(k) }
+	}
+	return r
 }
 
 // authorise holds a request against its route's roles and its key's portfolio.

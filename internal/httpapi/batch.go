@@ -3,8 +3,11 @@ package httpapi
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"reflect"
+	"slices"
+	"strings"
 	"time"
 
 	"pets/commands"
@@ -104,7 +107,7 @@ func runBatch(q *request) error {
 	var requests []commands.Request
 	var at []int // where in the batch a request comes from
 	for i, item := range b.Commands {
-		r, err := item.request(q.key.caller)
+		r, err := item.request(q)
 		if limit := refused[item.class()]; limit != nil && (err != nil || !q.escapes(limit, r.Command)) {
 			err = limit
 		}
@@ -223,7 +226,7 @@ func shortened(r batchResult) batchResult {
 	return r
 }
 
-func (item *batchItem) request(caller domain.Caller) (commands.Request, error) {
+func (item *batchItem) request(q *request) (commands.Request, error) {
 	k, err := checkKey("idempotency_key", item.IdempotencyKey)
 	if err != nil {
 		return commands.Request{}, err
@@ -233,7 +236,7 @@ func (item *batchItem) request(caller domain.Caller) (commands.Request, error) {
 	}
 	make, known := batchable[item.Command]
 	if !known {
-		return commands.Request{}, domain.Invalid("command", "is not one that a batch takes; see /openapi.json")
+		return commands.Request{}, domain.Invalid("command", "is not one that a batch takes: %s", strings.Join(slices.Sorted(maps.Keys(batchable)), ", "))
 	}
 	into := make()
 	if err := strict.Decode(item.Body, into); err != nil {
@@ -243,7 +246,7 @@ func (item *batchItem) request(caller domain.Caller) (commands.Request, error) {
 	if !ok {
 		return commands.Request{}, domain.Errorf(domain.CodeInternal, "%s is no command", item.Command)
 	}
-	return commands.Request{Caller: caller, Key: k, Command: c}, nil
+	return q.asks(k, c), nil
 }
 
 func (q *request) batched(r commands.Result) batchResult {

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -205,8 +206,8 @@ func TestDenialsAreRecorded(t *testing.T) {
 		r.post("auditor", main+"/deposits", `{"wallet":"hot","amount":"1"}`)
 		r.call("", http.MethodGet, main+"/state", "", "")
 	}
-	r.api.denials.flush(context.Background())
-	r.api.denials.flush(context.Background())
+	r.api.denials.flush(context.Background(), time.Now(), false)
+	r.api.denials.flush(context.Background(), time.Now(), false)
 	var denied []*domain.AccessDenied
 	for _, rec := range r.records(commands.SystemStream) {
 		if rec.Type == domain.AccessDeniedType {

@@ -14,29 +14,43 @@ import (
 	"pets/internal/strict"
 )
 
-// readBody reads one JSON body, strictly. No body at all is an empty object: a
-// command that needs nothing more than its path says so by sending nothing.
+// readBody reads one JSON body, strictly, and asks for the key once more: the body took
+// its time, and what it asks for is decided next.
 func (q *request) readBody(into any) error {
+	body, err := q.takeBody()
+	if err == nil {
+		err = q.entitled()
+	}
+	if err != nil {
+		return err
+	}
+	return strict.Decode(body, into)
+}
+
+// takeBody reads a body to its end. None at all is an empty object: a command that needs
+// nothing more than its path says so by sending nothing.
+func (q *request) takeBody() ([]byte, error) {
 	if q.r.ContentLength == 0 {
 		q.unhurried()
-		return strict.Decode([]byte("{}"), into)
+		return []byte("{}"), nil
 	}
 	if err := checkContentType(q.r); err != nil {
-		return err
+		return nil, err
 	}
 	most := int64(maxBody)
 	if q.row.maxBody > 0 {
 		most = q.row.maxBody
 	}
 	if err := q.bodyRoom(most); err != nil {
-		return err
+		return nil, err
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(q.w, q.r.Body, most))
 	if err != nil {
-		return bodyError(err, most)
+		return nil, bodyError(err, most)
 	}
 	q.unhurried()
-	return strict.Decode(body, into)
+	q.bodyBytes = len(body)
+	return body, nil
 }
 
 // handle answers a request that was let in. What a GET brings along is read, and
@@ -48,6 +62,9 @@ func (q *request) handle() error {
 			return bodyError(err, maxBody)
 		}
 		q.unhurried()
+		if err := q.entitled(); err != nil {
+			return err
+		}
 	}
 	return q.row.handle(q)
 }

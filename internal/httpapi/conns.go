@@ -36,6 +36,8 @@ type conns struct {
 	net.Listener
 	bounds bounds
 	now    func() time.Time
+	// room makes room where the process has no descriptor left; nil for by its own.
+	room func() bool
 
 	mu      sync.Mutex
 	unknown groups // by source
@@ -76,6 +78,10 @@ func (c *conns) Accept() (net.Conn, error) {
 	for {
 		raw, err := c.Listener.Accept()
 		if err != nil {
+			if outOfFiles(err) && c.makeRoom() {
+				time.Sleep(acceptAgain)
+				continue
+			}
 			return nil, err
 		}
 		if n, ok := c.admit(raw); ok {
@@ -110,6 +116,28 @@ func (c *conns) admit(raw net.Conn) (*conn, bool) {
 		o.cut()
 	}
 	return n, room
+}
+
+func (c *conns) makeRoom() bool {
+	if c.room != nil {
+		return c.room()
+	}
+	return c.closeOldest(true) || c.closeOldest(false)
+}
+
+// closeOldest closes the connection that has gone longest without being of use, of
+// strangers or of keys; false where all of them are busy.
+func (c *conns) closeOldest(strangers bool) bool {
+	of := &c.known
+	if strangers {
+		of = &c.unknown
+	}
+	c.mu.Lock()
+	n := oldest(&of.all)
+	c.remove(n)
+	c.mu.Unlock()
+	n.cut()
+	return n != nil
 }
 
 // surplus takes out what a source has too many of, its newest to come included: who
@@ -297,12 +325,14 @@ func (n *conn) release() {
 	}
 }
 
-// groupOf is what counts as one source: an IPv4 address, or the 64 bits of an
-// IPv6 one that a provider gives to one customer.
-func groupOf(a net.Addr) string {
-	at, err := netip.ParseAddrPort(a.String())
+func groupOf(a net.Addr) string { return sourceAt(a.String(), a.Network()) }
+
+// sourceAt is what counts as one source: an IPv4 address, or the 64 bits of an IPv6 one
+// that a provider gives to one customer.
+func sourceAt(address, otherwise string) string {
+	at, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return a.Network()
+		return otherwise
 	}
 	ip := at.Addr().Unmap()
 	if ip.Is4() {

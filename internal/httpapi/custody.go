@@ -218,7 +218,7 @@ func (q *request) custodial(c commands.Command) (commands.Request, error) {
 	if q.api.config.Custody == nil {
 		return commands.Request{}, errNoCustody
 	}
-	return commands.Request{Caller: q.key.caller, Key: k, Command: c}, nil
+	return q.asks(k, c), nil
 }
 
 // nudging has the transfers looked at as soon as the route was answered.

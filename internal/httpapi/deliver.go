@@ -85,6 +85,11 @@ func encodeAnswer(v any) ([]byte, error) {
 // write sends a whole answer. A reader has to take it piece by piece ([recorder]): one
 // that takes nothing is cut off, and holds no memory for longer than that.
 func (q *request) write(b []byte) error {
+	if q.row.reads() {
+		if err := q.entitled(); err != nil {
+			return err
+		}
+	}
 	q.held.keep(int64(len(b)))
 	h := q.w.Header()
 	h.Set("Content-Type", "application/json")

@@ -1,12 +1,15 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/time/rate"
 
 	"pets/commands"
 	"pets/domain"
@@ -17,8 +20,19 @@ import (
 const maxDenialSources = 1_000
 
 // DenialsEvery is how often what was denied is recorded: one access.denied per
-// source and minute (design, section 9), so that an attack cannot fill the log.
+// source and minute (design, section 9), and no more than may be.
 const DenialsEvery = time.Minute
+
+// What the refusals of one key, and of all strangers together, may add to the log: so
+// many events at once and in a day, of about 400 bytes each. What is beyond that is
+// counted in one event: every start folds them, before anybody can stop anything over
+// TCP.
+const (
+	denialsBurst  = 200
+	denialsPerDay = 500
+	// otherSources stands for the sources that are counted together.
+	otherSources = "other"
+)
 
 // denials counts refusals of access until they are recorded.
 type denials struct {
@@ -26,6 +40,8 @@ type denials struct {
 
 	mu      sync.Mutex
 	pending map[denialKey]*domain.AccessDenied
+	// rates are what may be recorded, by key id; "" are those without.
+	rates map[string]*rate.Limiter
 }
 
 type denialKey struct {
@@ -34,7 +50,7 @@ type denialKey struct {
 }
 
 func newDenials(record func(context.Context, []domain.AccessDenied) error) *denials {
-	return &denials{record: record, pending: map[denialKey]*domain.AccessDenied{}}
+	return &denials{record: record, pending: map[denialKey]*domain.AccessDenied{}, rates: map[string]*rate.Limiter{}}
 }
 
 func (d *denials) note(source, key, route string, code domain.Code, now time.Time) {
@@ -45,7 +61,7 @@ func (d *denials) note(source, key, route string, code domain.Code, now time.Tim
 	e := d.pending[k]
 	if e == nil {
 		if len(d.pending) >= maxDenialSources {
-			k.source = "other"
+			k.source = otherSources
 		}
 		if e = d.pending[k]; e == nil {
 			e = &domain.AccessDenied{Source: k.source, Key: key, Code: string(code), From: now}
@@ -56,29 +72,99 @@ func (d *denials) note(source, key, route string, code domain.Code, now time.Tim
 	e.Route, e.To = route, now
 }
 
-// flush records what is pending. What cannot be recorded now is kept for the
-// next time.
-func (d *denials) flush(ctx context.Context) {
+// flush records what is pending, as far as it may be. What cannot be recorded now is kept
+// for the next time; the last time there is none.
+func (d *denials) flush(ctx context.Context, now time.Time, last bool) {
 	d.mu.Lock()
-	batch := make([]domain.AccessDenied, 0, len(d.pending))
-	for _, e := range d.pending {
-		batch = append(batch, *e)
-	}
-	taken := d.pending
-	d.pending = map[denialKey]*domain.AccessDenied{}
+	batch := d.due(now, last)
 	d.mu.Unlock()
 	if len(batch) == 0 || d.record(ctx, batch) == nil {
 		return
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for k, e := range taken {
-		if now := d.pending[k]; now != nil {
-			now.Count, now.From = now.Count+e.Count, e.From
-		} else if len(d.pending) <= maxDenialSources {
-			d.pending[k] = e
+	for i := range batch {
+		d.keep(&batch[i], batch[i].Source)
+	}
+}
+
+// due takes out what may be recorded.
+func (d *denials) due(now time.Time, last bool) (batch []domain.AccessDenied) {
+	byKey := map[string][]*domain.AccessDenied{}
+	for _, e := range d.pending {
+		byKey[e.Key] = append(byKey[e.Key], e)
+	}
+	d.pending = map[denialKey]*domain.AccessDenied{}
+	for key, all := range byKey {
+		few := d.merged(key, all, now)
+		for _, e := range few {
+			if d.rates[key].AllowN(now, 1) || last {
+				batch = append(batch, *e)
+			} else {
+				d.keep(e, otherSources)
+			}
 		}
 	}
+	return batch
+}
+
+// merged counts sources of a key together where they are more than may be recorded now:
+// the most active ones stay.
+func (d *denials) merged(key string, all []*domain.AccessDenied, now time.Time) []*domain.AccessDenied {
+	left := d.rates[key]
+	if left == nil {
+		left = rate.NewLimiter(denialsPerDay/rate.Limit((24*time.Hour).Seconds()), denialsBurst)
+		d.rates[key] = left
+	}
+	may := int(left.TokensAt(now))
+	if len(all) <= may {
+		return all
+	}
+	slices.SortFunc(all, func(a, b *domain.AccessDenied) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Source, b.Source))
+	})
+	codes := map[string]*domain.AccessDenied{}
+	var few, others []*domain.AccessDenied
+	for i, e := range all {
+		switch first := codes[e.Code]; {
+		case i < may/2: // the others need some, too, now and until there are more
+			few = append(few, e)
+		case first == nil:
+			e.Source, codes[e.Code] = otherSources, e
+			others = append(others, e)
+		default:
+			together(first, e)
+		}
+	}
+	return append(others, few...)
+}
+
+// together counts one in with another.
+func together(with, e *domain.AccessDenied) {
+	with.Count += e.Count
+	if e.From.Before(with.From) {
+		with.From = e.From
+	}
+	if e.To.After(with.To) {
+		with.To, with.Route = e.To, e.Route
+	}
+}
+
+// keep puts back what could not be recorded, under a source.
+func (d *denials) keep(e *domain.AccessDenied, source string) {
+	k := denialKey{source, e.Key, domain.Code(e.Code)}
+	now := d.pending[k]
+	if now == nil && len(d.pending) >= maxDenialSources {
+		k.source = otherSources
+		now = d.pending[k]
+	}
+	if now != nil {
+		together(now, e)
+		return
+	}
+	c := *e
+	c.Source = k.source
+	d.pending[k] = &c
 }
 
 // Flush records refusals every minute until the context ends.
@@ -88,7 +174,7 @@ func (a *API) Flush(ctx context.Context) {
 	for {
 		select {
 		case <-tick.C:
-			a.denials.flush(ctx)
+			a.denials.flush(ctx, a.now(), false)
 		case <-ctx.Done():
 			return
 		}

@@ -18,11 +18,12 @@ import (
 
 // eventAnswer is one event as GET …/events and the stream show it.
 type eventAnswer struct {
-	Revision uint64          `json:"revision"`
-	Time     time.Time       `json:"time"`
-	Type     string          `json:"type"`
-	User     string          `json:"user"`
-	Data     json.RawMessage `json:"data"`
+	Revision uint64    `json:"revision"`
+	Time     time.Time `json:"time"`
+	Type     string    `json:"type"`
+	// User is who did it. A bot is told of itself only: it is empty for what others did.
+	User string          `json:"user"`
+	Data json.RawMessage `json:"data"`
 	// Metadata is not shown to a bot: it says who else did what.
 	Metadata json.RawMessage `json:"metadata,omitempty"`
 	// Stored is what stands in the stream, where that is an older version of the event.
@@ -81,7 +82,8 @@ func listEvents(q *request) error {
 	if err := q.makeRoom(answerRoom); err != nil {
 		return err
 	}
-	page := &eventPage{limit: limit}
+	page := &eventPage{limit: limit, look: func() (func(), bool) { return q.api.pasts.try(q.key) }}
+	defer func() { page.end(); q.passedOver(page.passedBytes) }()
 	if err := page.open(q.portfolio()); err != nil {
 		return err
 	}
@@ -104,6 +106,32 @@ type eventPage struct {
 	next  *uint64
 
 	scanned, scannedBytes int
+
+	// passed are the records that were read and are not shown. Beyond a few of them the
+	// page is a look at the past, and needs a place: look takes it, leave gives it back.
+	passed      int
+	passedBytes int64
+	look        func() (leave func(), ok bool)
+	leave       func()
+	pace        pace
+}
+
+// end gives the page's place back.
+func (p *eventPage) end() {
+	if p.leave != nil {
+		p.leave()
+		p.leave = nil
+	}
+}
+
+// goesOn reports whether more may be passed over: where there is no place now, the page
+// ends, and its next goes on.
+func (p *eventPage) goesOn() (ok bool) {
+	if p.passed < shortReplay || p.leave != nil {
+		return true
+	}
+	p.leave, ok = p.look()
+	return ok
 }
 
 func (p *eventPage) open(portfolio string) error {
@@ -123,15 +151,21 @@ func (p *eventPage) fill(ctx context.Context, f *filter, at projections.Point, f
 			return unavailable(err)
 		case !at.Includes(rec):
 			return nil
-		case p.full():
+		case p.full() || !p.goesOn():
 			p.endBefore(rec.Revision)
 			return nil
 		}
 		p.scanned++
 		p.scannedBytes += len(rec.Data) + len(rec.Metadata)
+		shown := p.shown
 		fitted, err := p.add(ctx, f, rec)
 		if err != nil {
 			return err
+		}
+		if fitted && p.shown == shown {
+			p.passed++
+			p.passedBytes += int64(len(rec.Data) + len(rec.Metadata))
+			p.pace.step(ctx)
 		}
 		if !fitted {
 			p.endBefore(rec.Revision)
@@ -281,9 +315,13 @@ func (f *filter) own(ctx context.Context, rec eventstore.Record, meta domain.Met
 		return nil, unavailable(err)
 	}
 	holds := func(permit string) bool { return f.owner(ctx, permit) == f.bot }
-	own := domain.Viewer{Bot: f.bot, Holds: holds, Asked: meta.Bot == f.bot}.Sees(e)
+	asked := meta.Bot == f.bot
+	own := domain.Viewer{Bot: f.bot, Holds: holds, Asked: asked}.Sees(e)
 	if own == nil {
 		return nil, nil
+	}
+	if !asked {
+		v.User = "" // a price is for all, and who marked it is not
 	}
 	shown, err := domain.RawOf(own)
 	if err != nil {

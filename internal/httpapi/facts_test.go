@@ -2,12 +2,14 @@ package httpapi
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"pets/commands"
@@ -82,6 +84,27 @@ func TestFactsHaveARateOfBytes(t *testing.T) {
 	require.Equal(t, http.StatusOK, r.post("operator", main+"/bots/alpha/stop", `{}`).status)
 	clock.pass(time.Second)
 	require.Equal(t, http.StatusOK, r.post("alpha", main+"/marks", marksOf(100, long)).status)
+}
+
+// "Their bytes" are those that came, not those that a header says: who names no length
+// (Transfer-Encoding: chunked) is counted like anybody else.
+func TestFactsAreWeighedByWhatCame(t *testing.T) {
+	clock := newHands()
+	r := newRig(t, rigged{now: clock.now, rate: 1_000_000, burst: 1_000_000}).opened()
+	bytes := r.api.limits.of(r.api.keyID(t, r.keys["alpha"])).bytes
+	for name, body := range map[string]io.Reader{
+		"with a length":    strings.NewReader(marksOf(100, "")),
+		"without a length": io.MultiReader(strings.NewReader(marksOf(100, ""))),
+	} {
+		before := bytes.TokensAt(clock.now())
+		req, err := http.NewRequest(http.MethodPost, r.base+main+"/marks", body)
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+r.keys["alpha"])
+		req.Header.Set("Idempotency-Key", uuid.NewString())
+		req.Header.Set("Content-Type", "application/json")
+		require.Equal(t, http.StatusOK, r.send(req).status, name)
+		require.InDelta(t, len(marksOf(100, ""))+factOverhead, before-bytes.TokensAt(clock.now()), 1, name)
+	}
 }
 
 // keyID is the id of a key.

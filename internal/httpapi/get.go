@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"pets/commands"
 	"pets/domain"
 	"pets/domain/golive"
 	"pets/domain/portfolio"
@@ -23,6 +24,8 @@ type looker struct {
 	state *portfolio.State
 	with  riders
 	now   time.Time
+	// pending are the stops that hold and are not recorded yet; none in the past.
+	pending []commands.PendingStop
 }
 
 // show answers a GET with a view of a portfolio.
@@ -36,6 +39,9 @@ func show[T any](q *request, view func(*looker) (*T, error)) error {
 	}
 	var out *T
 	var revision uint64
+	if m.at.Revision == nil && m.at.Time == nil { // before the state: one that is recorded meanwhile is in it
+		l.pending = q.api.engine.Pending(q.portfolio())
+	}
 	err = q.api.look(q.r.Context(), q.portfolio(), m, func(s *portfolio.State, with riders) error {
 		l.state, l.with, revision = s, with, s.Next-1
 		var err error
@@ -105,7 +111,7 @@ func portfolioView(l *looker) (*portfolioAnswer, error) {
 	s := l.state
 	v := &portfolioAnswer{
 		Head: l.head(), Mode: s.Mode, Clock: s.Clock, BaseAsset: s.BaseAsset, BaseDecimals: s.BaseDecimals, Gate: s.Gate,
-		EmergencyStop: projections.EmergencyStopOf(s), Bots: s.BotIDs(), Policy: s.Policy.Clone(),
+		EmergencyStop: l.emergencyStop(), Bots: s.BotIDs(), Policy: s.Policy.Clone(),
 	}
 	if l.own {
 		v.Bots = []string{l.bot}
@@ -136,9 +142,13 @@ type (
 func stateView(l *looker) (*any, error) {
 	if l.own {
 		v := &ownStateAnswer{OwnState: projections.OwnStateOf(l.state, l.bot)}
+		v.EmergencyStop = l.emergencyStop()
+		l.stopped(v.Bots)
 		return boxed(v), v.page(l.values, botList(&v.Bots), breakerList(&v.Breakers), positionList(&v.Positions))
 	}
 	v := &stateAnswer{State: projections.StateOf(l.state)}
+	v.EmergencyStop = l.emergencyStop()
+	l.stopped(v.Bots)
 	overrides := listOf("overrides", &v.Overrides, func(o *projections.Override) string { return o.Override })
 	return boxed(v), v.page(l.values, botList(&v.Bots), breakerList(&v.Breakers), positionList(&v.Positions), overrides)
 }
@@ -255,7 +265,7 @@ func permitsView(l *looker) (*permitsAnswer, error) {
 	if l.values.Get("at") != "" || l.state.Clock == domain.ClockImported {
 		now = l.state.Time // what was live then
 	}
-	v := &permitsAnswer{Head: l.head(), Permits: projections.PermitsOf(l.state, l.bot, now)}
+	v := &permitsAnswer{Head: l.head(), Permits: l.usable(projections.PermitsOf(l.state, l.bot, now))}
 	return v, v.page(l.values, listOf("permits", &v.Permits, func(p *projections.Permit) string { return p.Permit }))
 }
 
@@ -267,7 +277,7 @@ type breakersAnswer struct {
 }
 
 func breakersView(l *looker) (*breakersAnswer, error) {
-	v := &breakersAnswer{Head: l.head(), EmergencyStop: projections.EmergencyStopOf(l.state), Breakers: []projections.Breaker{}}
+	v := &breakersAnswer{Head: l.head(), EmergencyStop: l.emergencyStop(), Breakers: []projections.Breaker{}}
 	for _, b := range projections.BreakersOf(l.state) {
 		if !l.own || b.Bot == nil || *b.Bot == l.bot {
 			v.Breakers = append(v.Breakers, b)

@@ -68,7 +68,7 @@ func newRig(t testing.TB, o rigged) *rig {
 	go func() { _ = r.ring.Run(ctx) }()
 	r.live = live.New(o.store, live.Options{Prefix: commands.Stream("")})
 	r.api = New(Config{
-		Engine: r.engine, Store: o.store, Live: r.live, Keys: r.ring, Rate: o.rate, Burst: max(o.burst, 10), BytesPerDay: o.perDay, Now: o.now,
+		Engine: &watched{Engine: r.engine, t: t}, Store: o.store, Live: r.live, Keys: r.ring, Rate: o.rate, Burst: max(o.burst, 10), BytesPerDay: o.perDay, Now: o.now,
 		Defaults: func(m domain.Mode) (domain.Policy, error) { return domain.DefaultPolicy(m), nil },
 	})
 	require.NoError(t, r.engine.Load(ctx, nil))

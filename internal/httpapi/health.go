@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"pets/commands"
 )
 
 // Health is how what is behind the API is doing. Zero is well.
@@ -62,9 +64,17 @@ func (a *API) notReady(h Health) []string {
 	why(a.keys.Broken() != nil, "the system stream cannot be followed")
 	broken := a.live.Broken()
 	why(broken != "", "portfolio %s cannot be followed", broken)
-	why(h.Poisoned != nil, "the store takes no more events: a write or a flush failed. Look at the disk, then start the server again")
+	then := "then"
+	if h.UnkeptStops > 0 { // as pets stop says
+		then = "and keep the server running until no stop is in memory only; then"
+	}
+	why(h.Poisoned != nil, "the store takes no more events: a write or a flush failed. Look at the disk, %s start the server again", then)
 	why(h.Damaged != nil, "the store is damaged; see the server's log, and docs/reliability.md")
-	why(h.Reserve > 0 && h.Free < h.Reserve, "the disk has %d bytes left, less than the %d kept free; only stops and what has happened are taken", h.Free, h.Reserve)
+	taken := "stops and what has happened are"
+	if h.Free < commands.ClassFact.Keeps(h.Reserve) {
+		taken = "what stops something is"
+	}
+	why(h.Reserve > 0 && h.Free < h.Reserve, "the disk has %d bytes left, less than the %d kept free; only %s taken", h.Free, h.Reserve, taken)
 	return all
 }
 
@@ -75,7 +85,7 @@ func (h Health) warnings() []string {
 		all = append(all, fmt.Sprintf("warning: emergency stops that hold and are not recorded yet: %d", h.PendingStops))
 	}
 	if h.UnkeptStops > 0 {
-		all = append(all, fmt.Sprintf("warning: stops that hold in memory only, because they could not be written anywhere; a restart forgets them: %d", h.UnkeptStops))
+		all = append(all, fmt.Sprintf("warning: stops that hold in memory only, because they could not be written anywhere; a restart forgets them, so keep the server running and make room: %d", h.UnkeptStops))
 	}
 	if h.NoLocalStop != nil {
 		all = append(all, "warning: the stop socket or the lock in PETS_DIR is gone and cannot be made anew; pets stop on this machine needs a key. See the server's log")

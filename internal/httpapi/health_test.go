@@ -20,6 +20,8 @@ func TestReadyMeansThatCommandsWork(t *testing.T) {
 		"not ready: the store takes no more events: a write or a flush failed. Look at the disk, then start the server again\n": {Poisoned: inside},
 		"not ready: the store is damaged; see the server's log, and docs/reliability.md\n":                                      {Damaged: inside},
 		"not ready: the disk has 9 bytes left, less than the 10 kept free; only stops and what has happened are taken\n":        {Free: 9, Reserve: 10},
+		// "Below a quarter of the reserve facts wait, too, and only what stops something is taken."
+		"not ready: the disk has 9 bytes left, less than the 40 kept free; only what stops something is taken\n": {Free: 9, Reserve: 40},
 	} {
 		h = is
 		a := r.call("", http.MethodGet, "/readyz", "", "")
@@ -36,7 +38,7 @@ func TestReadyMeansThatCommandsWork(t *testing.T) {
 	for want, is := range map[string]Health{
 		"ready\n": {Free: 10, Reserve: 10},
 		"ready\nwarning: emergency stops that hold and are not recorded yet: 2\n":                                                                                           {PendingStops: 2},
-		"ready\nwarning: stops that hold in memory only, because they could not be written anywhere; a restart forgets them: 3\n":                                           {UnkeptStops: 3},
+		"ready\nwarning: stops that hold in memory only, because they could not be written anywhere; a restart forgets them, so keep the server running and make room: 3\n": {UnkeptStops: 3},
 		"ready\nwarning: the stop socket or the lock in PETS_DIR is gone and cannot be made anew; pets stop on this machine needs a key. See the server's log\n":            {NoLocalStop: inside},
 		"ready\nwarning: the wall clock is 8760h0m0s behind the last record: nothing is started or opened before it has caught up; look at what sets this machine's time\n": {ClockBehind: 365 * 24 * time.Hour},
 	} {

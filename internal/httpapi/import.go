@@ -85,7 +85,7 @@ func importRows(q *request) error {
 	}
 	requests := make([]commands.Request, len(b.Rows))
 	for i := range b.Rows {
-		r, err := b.Rows[i].request(q.key.caller)
+		r, err := b.Rows[i].request(q)
 		if err != nil {
 			return err
 		}
@@ -162,7 +162,7 @@ func (q *request) bookedRows(out *bytes.Buffer, results []commands.Result) (more
 // smallResult is more than the result of a row without its events takes.
 const smallResult = 1 << 10
 
-func (row *importRow) request(caller domain.Caller) (commands.Request, error) {
+func (row *importRow) request(q *request) (commands.Request, error) {
 	if len(row.Body) > maxBody {
 		return commands.Request{}, domain.Errorf(domain.CodeTooLarge, "the body of a row is over %d bytes", maxBody)
 	}
@@ -184,7 +184,9 @@ func (row *importRow) request(caller domain.Caller) (commands.Request, error) {
 	if row.Newcomers != nil {
 		c = commands.ImportRow{PortfolioCommand: c, Newcomers: *row.Newcomers}
 	}
-	return commands.Request{Caller: caller, Key: row.Key, Command: c, Import: &commands.Import{At: row.At, Source: row.Source}}, nil
+	r := q.asks(row.Key, c)
+	r.Import = &commands.Import{At: row.At, Source: row.Source}
+	return r, nil
 }
 
 func (q *request) imported(r commands.Result) (importResult, error) {

@@ -95,9 +95,9 @@ func issueKey(q *request) error {
 		return err
 	}
 	token, hash := NewToken()
-	answer, err := q.system(commands.Request{Caller: q.key.caller, Key: k, Command: commands.IssueKey{
+	answer, err := q.system(q.asks(k, commands.IssueKey{
 		User: b.User, Role: b.Role, Portfolio: b.Portfolio, Bot: b.Bot, Hash: hash, Note: b.Note,
-	}})
+	}))
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func revokeKey(q *request) error {
 	if err != nil {
 		return err
 	}
-	answer, err := q.system(commands.Request{Caller: q.key.caller, Key: k, Command: commands.RevokeKey{Key: q.r.PathValue("key"), Reason: b.Reason}})
+	answer, err := q.system(q.asks(k, commands.RevokeKey{Key: q.r.PathValue("key"), Reason: b.Reason}))
 	if err != nil {
 		return err
 	}

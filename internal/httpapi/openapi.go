@@ -139,7 +139,7 @@ func OpenAPI(version string) ([]byte, error) {
 		Info: &huma.Info{
 			Title: "pets", Version: version,
 			Description: "An event-sourced ledger and risk engine for trading bots. Amounts are exact decimals in strings. " +
-				"A command carries an Idempotency-Key; the same key and body again get the first answer. Errors are problem+json.",
+				"A command carries an Idempotency-Key; the same key and body again get the first answer, with what has become of a permit, and what bots have to do, as of now. Errors are problem+json.",
 		},
 		Servers: []*huma.Server{{URL: "/", Description: "The server that serves this document; http://127.0.0.1:7433 by default"}},
 		Tags:    tags,

@@ -53,7 +53,7 @@ func openPortfolio(q *request) error {
 	}
 	ctx, cancel := q.deciding(answerWithin)
 	defer cancel()
-	answer, err := q.api.engine.Do(ctx, b.ID, commands.Request{Caller: q.key.caller, Key: k, Command: c})
+	answer, err := q.api.engine.Do(ctx, b.ID, q.asks(k, c))
 	q.decided(commands.ClassOf(c), &answer, err)
 	if err != nil {
 		return err

@@ -68,7 +68,9 @@ func (q *request) send(c commands.Command) (commands.Answer, error) {
 	}
 	ctx, cancel := q.deciding(answerWithin)
 	defer cancel()
-	answer, err := q.api.engine.Do(ctx, q.portfolio(), commands.Request{Caller: q.key.caller, Key: k, Command: c})
+	r := q.asks(k, c)
+	r.Seen = q.firstCame()
+	answer, err := q.api.engine.Do(ctx, q.portfolio(), r)
 	q.decided(commands.ClassOf(c), &answer, err)
 	return answer, err
 }

@@ -181,12 +181,12 @@ func TestStopWithoutAStore(t *testing.T) {
 // failing is a store that is down when told to be.
 type failing struct {
 	eventstore.Store
-	down atomic.Bool
+	down, poisoned atomic.Bool
 }
 
 func (f *failing) Append(ctx context.Context, stream string, expected eventstore.Expected, records []eventstore.Proposed) (eventstore.Appended, error) {
 	if f.down.Load() {
-		return eventstore.Appended{}, &eventstore.Unavailable{Cause: io.ErrClosedPipe}
+		return eventstore.Appended{}, &eventstore.Unavailable{Cause: io.ErrClosedPipe, Poisoned: f.poisoned.Load()}
 	}
 	return f.Store.Append(ctx, stream, expected, records)
 }

@@ -71,6 +71,9 @@ func resetBreaker(q *request) error {
 		}
 		return nil
 	})
+	if err == nil {
+		err = q.entitled()
+	}
 	if err != nil {
 		return err
 	}
@@ -121,16 +124,35 @@ func (q *request) preview(c commands.AskPermit) error {
 	if err := q.exists(); err != nil {
 		return err
 	}
+	if err := q.api.engine.Takes(commands.ClassOf(c)); err != nil {
+		return err
+	}
 	v := permitAnswered{Preview: true, Events: []commands.EventRef{}, Directives: []commands.Directive{}}
+	pending := q.api.engine.Pending(q.portfolio())
 	err := q.api.look(q.r.Context(), q.portfolio(), moment{}, func(s *portfolio.State, _ riders) error {
 		p, err := c.Preview(s, q.api.now().UTC(), q.key.caller)
 		v.Revision = s.Next - 1
 		v.PermitAnswer = commands.PermitAnswer{Allowed: p.Allowed, Reserved: p.Reserved, Reasons: p.Reasons, Cost: p.Cost, SurePayout: p.SurePayout}
+		v.hold(pending, c.Bot)
 		return err
 	})
+	if err == nil {
+		err = q.entitled()
+	}
 	if err != nil {
 		return err
 	}
 	writeJSON(q.w, http.StatusOK, v)
 	return nil
+}
+
+// hold denies what a stop that is not recorded yet keeps from being permitted.
+func (v *permitAnswered) hold(pending []commands.PendingStop, bot string) {
+	for i := range pending {
+		if p := &pending[i]; p.Concerns(bot) {
+			v.Allowed, v.Reserved = false, domain.Zero
+			v.Reasons = append(v.Reasons, p.Obstacle())
+			v.Directives = []commands.Directive{p.Directive(bot)}
+		}
+	}
 }

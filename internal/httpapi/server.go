@@ -7,8 +7,6 @@ import (
 	"net"
 	"net/http"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // deadlines bound what a connection may take its time over. The defaults of
@@ -53,14 +51,6 @@ func newServer(h http.Handler, log *slog.Logger, secure *tls.Config, d deadlines
 // somebody asked for them.
 type quiet struct{ slog.Handler }
 
-// Serve answers on a listener until the context ends, then lets requests under
-// way finish. drain is called first: it ends what would never finish by itself.
-func Serve(ctx context.Context, s *http.Server, l net.Listener, drain func()) error {
-	b := ofListener
-	b.all = min(b.all, capacity())
-	return serve(ctx, s, newConns(buffered{l}, b), drain)
-}
-
 func serve(ctx context.Context, s *http.Server, c *conns, drain func()) error {
 	var l net.Listener = c
 	if s.TLSConfig != nil {
@@ -83,14 +73,4 @@ func serve(ctx context.Context, s *http.Server, c *conns, drain func()) error {
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWithin)
 	defer cancel()
 	return s.Shutdown(stop)
-}
-
-// capacity is how many connections a listener may hold: half of the files that the
-// process may open, for the store needs some, too.
-func capacity() int {
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return ofListener.all
-	}
-	return int(min(limit.Cur/2, 1<<20))
 }

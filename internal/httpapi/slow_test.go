@@ -26,7 +26,9 @@ func served(t *testing.T) (*rig, string) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- Serve(ctx, NewServer(r.api, slog.New(slog.DiscardHandler), nil), l, r.api.EndStreams) }()
+	go func() {
+		done <- r.api.config.Files.Serve(ctx, NewServer(r.api, slog.New(slog.DiscardHandler), nil), l, r.api.EndStreams)
+	}()
 	t.Cleanup(func() {
 		cancel()
 		require.NoError(t, <-done)

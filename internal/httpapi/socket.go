@@ -248,7 +248,7 @@ func (s *Socket) Serve(ctx context.Context, a *API, log *slog.Logger) error {
 	server.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		return s.withCaller(withConn(ctx, c), c)
 	}
-	err := serve(ctx, server, newConns(s.listener, boundsOfSocket), func() {})
+	err := a.config.Files.serve(ctx, server, newConns(s.listener, boundsOfSocket), func() {})
 	s.remove()
 	return err
 }

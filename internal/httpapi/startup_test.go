@@ -149,6 +149,44 @@ func TestStopsDuringStartUp(t *testing.T) {
 	require.Equal(t, domain.CodeHalted, r.post("operator", main+"/bots/alpha/start", "").code(t))
 }
 
+// A start that came while the server folded, and is sent again until it is taken, does not
+// undo a stop that was accepted in between: it is refused for good; a new one is not.
+func TestAStartFromBeforeAStopDuringStartUp(t *testing.T) {
+	store := memory.New()
+	r := newRig(t, rigged{store: store}).opened()
+	r.api.ready.Store(false) // as while it folds
+	key, other := uuid.NewString(), uuid.NewString()
+	start := func(bot, key string) answered {
+		return r.call("operator", http.MethodPost, main+"/bots/"+bot+"/start", key, "")
+	}
+	require.Equal(t, domain.CodeUnavailable, start("alpha", key).code(t))
+	require.Equal(t, domain.CodeUnavailable, start("beta", other).code(t))
+	require.Equal(t, domain.CodeUnauthenticated, r.call("", http.MethodPost, main+"/bots/alpha/stop", uuid.NewString(), `{}`).code(t))
+	a := r.post("operator", main+"/bots/alpha/stop", `{}`)
+	require.Equal(t, http.StatusOK, a.status, a.body)
+	require.Equal(t, domain.CodeUnavailable, start("alpha", key).code(t), "what is sent again came when it came first")
+	r.api.ready.Store(true)
+	require.Equal(t, domain.CodeHalted, start("alpha", key).code(t))
+	require.Contains(t, r.get("operator", main+"/state").body, `"bot":"alpha","status":"stopped"`)
+	require.Equal(t, domain.CodeHalted, start("alpha", key).code(t))
+	require.Equal(t, http.StatusOK, start("beta", other).status, "nobody stopped it")
+	require.Equal(t, http.StatusOK, start("alpha", uuid.NewString()).status)
+}
+
+// What is noted of those who came too early is bounded, and of strangers nothing.
+func TestEarlyComersAreBounded(t *testing.T) {
+	var e earlyComers
+	for i := range 3 {
+		e.note(string(rune('a'+i)), uint64(i+1), 2)
+	}
+	e.note("a", 9, 2)
+	require.Equal(t, []uint64{1, 2, 0}, []uint64{e.of("a"), e.of("b"), e.of("c")})
+	r := newRig(t, rigged{}).opened()
+	r.api.ready.Store(false)
+	r.call("", http.MethodPost, main+"/bots/alpha/start", uuid.NewString(), "")
+	require.Empty(t, r.api.early.seen)
+}
+
 // "Revoked keys" are among what is never held up: no portfolio is needed for it.
 func revokesEarly(t *testing.T, r *rig, ring *projections.Keyring, row route) {
 	t.Helper()

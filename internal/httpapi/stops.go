@@ -67,7 +67,7 @@ func (q *request) stopRequest() (commands.Request, error) {
 		return commands.Request{}, err
 	}
 	k, err := idempotencyKey(q.r)
-	return commands.Request{Caller: q.key.caller, Key: k, Command: commands.EngageStop{Kind: b.Kind, Reason: b.Reason}}, err
+	return q.asks(k, commands.EngageStop{Kind: b.Kind, Reason: b.Reason}), err
 }
 
 // stopping is the context of a stop: it goes on when its caller has hung up, as every
@@ -97,9 +97,7 @@ func stopBot(q *request) error {
 	if err != nil {
 		return err
 	}
-	return q.stopOne(commands.Request{
-		Caller: q.key.caller, Key: k, Command: commands.StopBot{Bot: q.r.PathValue("bot"), Reason: b.Reason},
-	}, q.api.engine.StopBot)
+	return q.stopOne(q.asks(k, commands.StopBot{Bot: q.r.PathValue("bot"), Reason: b.Reason}), q.api.engine.StopBot)
 }
 
 // stopOne sends what stops something in one portfolio.
@@ -120,7 +118,8 @@ func (q *request) stopOne(r commands.Request, stop func(context.Context, string,
 	if !recorded {
 		kept := answer.Kept
 		status, out.Kept = http.StatusAccepted, &kept
-		answer = commands.Answer{Events: []commands.EventRef{}, Directives: []commands.Directive{}}
+		answer = commands.Answer{Events: []commands.EventRef{}}
+		answer.Directives, _ = q.pendingDirectives()
 	}
 	out.Answer = answer
 	writeJSON(q.w, status, out)

@@ -3,9 +3,11 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 
@@ -25,6 +27,9 @@ const (
 	// much of them: events may be large.
 	streamAhead      = 256
 	streamAheadBytes = 256 << 10
+	// tellPendingAfter is how long a stop may take to be recorded before open streams are
+	// told of it all the same: most are recorded at once, and told as what they are.
+	tellPendingAfter = 50 * time.Millisecond
 )
 
 func streamRoute() route {
@@ -68,14 +73,16 @@ func streamEvents(q *request) error {
 	if err != nil {
 		return err
 	}
-	if err := q.mayResume(from); err != nil {
+	past, err := q.replay(from)
+	if err != nil {
 		return err
 	}
+	defer past.end()
 	if err := q.stream(); err != nil {
 		return err
 	}
 	defer q.endStream()
-	s := &sse{q: q, out: http.NewResponseController(q.w), filter: q.filter(values.Get("types")), ahead: newAhead(streamAheadBytes)}
+	s := &sse{q: q, out: http.NewResponseController(q.w), filter: q.filter(values.Get("types")), ahead: newAhead(streamAheadBytes), past: past}
 	return s.run(from)
 }
 
@@ -103,26 +110,18 @@ func (q *request) resumeFrom(after string) (uint64, error) {
 	return n + 1, nil
 }
 
-// mayResume refuses a stream of what has been recorded to a key that has used up its
-// bytes. One of what is still to come may always be opened, and is never cut: a bot has
-// to hear that it must stop.
-func (q *request) mayResume(from uint64) error {
-	head, err := q.api.config.Store.Head(q.r.Context(), commands.Stream(q.portfolio()))
-	if err != nil {
-		return unavailable(err)
-	}
-	if from > head {
-		return nil
-	}
-	return q.withinBudget()
-}
-
 // sse is one open event stream.
 type sse struct {
 	q      *request
 	out    *http.ResponseController
 	filter *filter
 	ahead  *ahead
+	past   *replay // nil once it is over
+	bytes  int64   // that were sent
+	// at is the last record that was dealt with, shown the last that the reader has heard of.
+	at, shown uint64
+	// told are the bots that were told of a stop that is not recorded yet.
+	told map[string]bool
 }
 
 func (s *sse) run(from uint64) error {
@@ -134,6 +133,7 @@ func (s *sse) run(from uint64) error {
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
+	changed := s.q.api.engine.PendingChanged()
 	s.q.w.WriteHeader(http.StatusOK)
 	if err := s.hello(from); err != nil {
 		return nil //nolint:nilerr // the reader has gone
@@ -145,7 +145,7 @@ func (s *sse) run(from uint64) error {
 		s.read(ctx, from, records)
 	}()
 	defer func() { cancel(); <-ended }()
-	s.write(ctx, records)
+	s.write(ctx, records, changed)
 	return nil
 }
 
@@ -169,9 +169,11 @@ func (s *sse) read(ctx context.Context, from uint64, records chan<- eventstore.R
 
 // write sends what comes, and a heartbeat where nothing does. The stream ends
 // when the key was revoked, the reader is gone, or the server stops.
-func (s *sse) write(ctx context.Context, records <-chan eventstore.Record) {
-	beat := time.NewTicker(heartbeat)
+func (s *sse) write(ctx context.Context, records <-chan eventstore.Record, changed <-chan struct{}) {
+	beat, soon := time.NewTicker(heartbeat), time.NewTimer(heartbeat)
 	defer beat.Stop()
+	soon.Stop()
+	defer soon.Stop()
 	for {
 		var err error
 		select {
@@ -180,12 +182,19 @@ func (s *sse) write(ctx context.Context, records <-chan eventstore.Record) {
 				return
 			}
 			if err = s.valid(); err == nil {
-				err = s.record(ctx, rec)
+				err = s.deal(ctx, &rec)
 			}
 			s.ahead.sent(len(rec.Data) + len(rec.Metadata))
+		case <-changed:
+			changed = s.q.api.engine.PendingChanged()
+			soon.Reset(tellPendingAfter)
+		case <-soon.C:
+			if err = s.valid(); err == nil {
+				err = s.pending()
+			}
 		case <-beat.C:
 			if err = s.valid(); err == nil {
-				err = s.send(": alive\n\n")
+				err = s.beat()
 			}
 		}
 		if err != nil {
@@ -194,22 +203,74 @@ func (s *sse) write(ctx context.Context, records <-chan eventstore.Record) {
 	}
 }
 
-// valid makes sure that the key still is: a stream must not outlive it.
-func (s *sse) valid() error {
-	_, err := s.q.api.authenticate(s.q.r)
+// pending tells of the stops that hold and are not recorded yet. Such a message has no id:
+// what is recorded later is told with its revision, as everything is.
+func (s *sse) pending() error {
+	told, revision := s.q.pendingDirectives()
+	now := map[string]bool{}
+	for _, d := range told {
+		for _, bot := range d.Bots {
+			now[bot] = true
+		}
+		if slices.ContainsFunc(d.Bots, func(bot string) bool { return !s.told[bot] }) {
+			if err := s.message("directive", "", directiveMessage{revision, d}); err != nil {
+				return err
+			}
+		}
+	}
+	s.told = now
+	return nil
+}
+
+// deal sends what a reader sees of a record, and goes on with the replay where it is of
+// one.
+func (s *sse) deal(ctx context.Context, rec *eventstore.Record) error {
+	before := s.bytes
+	if err := s.record(ctx, *rec); err != nil {
+		return err
+	}
+	s.at = rec.Revision
+	if s.past == nil {
+		return nil
+	}
+	over, err := s.past.passed(ctx, rec, s.bytes-before)
+	if over || err != nil {
+		s.past = nil
+		err = errors.Join(err, s.beat())
+	}
 	return err
 }
+
+// beat says that the stream lives, and how far it has come: a reader whose filter lets
+// little through does not begin again where it was.
+func (s *sse) beat() error {
+	if s.at == s.shown {
+		return s.send(": alive\n\n")
+	}
+	s.shown = s.at
+	return s.send(fmt.Sprintf("id: %d\n: alive\n\n", s.at))
+}
+
+// valid makes sure that the key still is: a stream must not outlive it.
+func (s *sse) valid() error { return s.q.entitled() }
 
 // hello says where the stream begins and what stands, so that a bot that comes
 // back after a stop it did not see knows of it.
 func (s *sse) hello(from uint64) error {
 	var standing []commands.Directive
+	pending := s.q.api.engine.Pending(s.q.portfolio()) // before the state: one that is recorded meanwhile is in it
 	err := s.q.api.look(s.q.r.Context(), s.q.portfolio(), moment{}, func(st *portfolio.State, _ riders) error {
-		standing = s.q.standing(st)
+		standing = s.q.standing(st, pending)
 		return nil
 	})
 	if err != nil {
 		return err
+	}
+	s.told = map[string]bool{}
+	for _, d := range standing {
+		for _, bot := range d.Bots {
+			s.told[bot] = d.Pending
+		}
 	}
 	return s.message("hello", "", hello{s.q.portfolio(), int64(from) - 1, standing}) //nolint:gosec // revisions stay far below 2^63
 }
@@ -254,6 +315,7 @@ func (s *sse) message(name, id string, v any) error {
 		return err
 	}
 	if id != "" {
+		s.shown, _ = strconv.ParseUint(id, 10, 64) // it is a revision
 		id = "id: " + id + "\n"
 	}
 	return s.send(fmt.Sprintf("%sevent: %s\ndata: %s\n\n", id, name, data))
@@ -263,6 +325,7 @@ func (s *sse) message(name, id string, v any) error {
 // is cut off, and resumes.
 func (s *sse) send(text string) error {
 	n, err := s.q.w.Write([]byte(text))
+	s.bytes += int64(n)
 	s.q.api.budgets.spend(s.q.key.id, int64(n), s.q.api.now())
 	if err != nil {
 		return err
@@ -280,34 +343,11 @@ func (q *request) directed(all []commands.Directive) []commands.Directive {
 	for _, d := range all {
 		for _, bot := range d.Bots {
 			if bot == q.key.caller.Bot {
-				own = append(own, commands.Directive{Action: d.Action, Bots: []string{bot}, Reason: d.Reason})
+				own = append(own, commands.Directive{Action: d.Action, Bots: []string{bot}, Reason: d.Reason, Pending: d.Pending})
 			}
 		}
 	}
 	return own
-}
-
-// standing are the directives that hold as things are.
-func (q *request) standing(s *portfolio.State) []commands.Directive {
-	var all []commands.Directive
-	for _, id := range s.BotIDs() {
-		b := s.Bots[id]
-		if b.Status == portfolio.Running && !s.Stop.Engaged {
-			continue
-		}
-		reason := "the bot is " + string(b.Status)
-		if s.Stop.Engaged {
-			reason = "emergency stop: " + s.Stop.Kind
-		}
-		all = append(all, commands.Directive{Action: commands.ActionStop, Bots: []string{id}, Reason: reason})
-		if b.Halted && b.Positions > 0 && s.Policy.ClosePositionsOnTrip && !s.Stop.Engaged {
-			all = append(all, commands.Directive{Action: commands.ActionClosePositions, Bots: []string{id}, Reason: reason})
-		}
-	}
-	if all == nil {
-		all = []commands.Directive{}
-	}
-	return q.directed(all)
 }
 
 // stream changes the place of a request for one of an event stream: it is no

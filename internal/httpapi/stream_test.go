@@ -206,3 +206,41 @@ func TestViewsOfThePast(t *testing.T) {
 	require.Contains(t, r.get("auditor", main+"/positions?at="+strconv.FormatUint(before, 10)).body, `"quantity":"10"`)
 	require.Equal(t, domain.CodeNotFound, r.get("auditor", main+"/state?at=2020-01-01T00:00:00Z").code(t), "it did not exist yet")
 }
+
+// "A bot's key sees … nothing of others": what others did and a bot may see names none of
+// them, in a list and on a stream. Prices are for all.
+func TestABotIsNotToldWho(t *testing.T) {
+	r := newRig(t, rigged{}).opened()
+	messages, _ := r.listen(t.Context(), "beta", "?after=0", "")
+	r.must("alpha", main+"/marks", `{"marks":[{"market":"m","outcome":"YES","price":"0.5"}]}`)
+	r.must("operator", main+"/emergency-stop", `{"kind":"manual","reason":"smoke"}`)
+	var asked struct{ ID string }
+	r.post("operator", main+"/emergency-stop/clear", `{"reason":"no fire"}`).into(t, &asked)
+	r.must("approver", main+"/emergency-stop/clear/"+asked.ID+"/confirm", "")
+	last := r.must("beta", main+"/marks", `{"marks":[{"market":"n","outcome":"YES","price":"0.5"}]}`)
+
+	var page eventsAnswer
+	list := r.get("beta", main+"/events?limit=1000")
+	list.into(t, &page)
+	users := map[string]string{}
+	for _, e := range page.Events {
+		users[string(e.Data)] = e.User
+	}
+	var streamed []string
+	for {
+		m := next(t, messages)
+		streamed = append(streamed, m.data)
+		if m.id == strconv.FormatUint(last, 10) {
+			break
+		}
+	}
+	for _, text := range append(streamed, list.body) {
+		for _, name := range []string{"alpha", "olga", "bob"} {
+			require.NotContains(t, text, name)
+		}
+	}
+	require.Empty(t, users[`{"source":"bot","marks":[{"market":"m","outcome":"YES","price":"0.5"}]}`])
+	require.Contains(t, list.body, `"market":"m"`, "the price itself is shown")
+	require.Equal(t, "beta", users[`{"source":"bot","marks":[{"market":"n","outcome":"YES","price":"0.5"}]}`])
+	require.Contains(t, list.body, "emergency_stop.cleared")
+}

@@ -273,7 +273,7 @@ func post[B any](path, summary string, build func(B, *http.Request) commands.Com
 				return err
 			}
 			c := build(b, q.r)
-			if err := q.weigh(c, int(max(0, q.r.ContentLength))); err != nil {
+			if err := q.weigh(c, q.bodyBytes); err != nil {
 				return err
 			}
 			return q.do(c)

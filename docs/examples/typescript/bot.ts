@@ -172,8 +172,8 @@ class Bot {
     const ask: Ask =
       { bot: this.bot, market, outcome, side, quantity, limit_price: LIMIT[side], reduce_only: side === "sell" };
     const began = performance.now(), answer = await this.command(`${OF}/permits`, ask);
-    if (!answer?.allowed || !answer.permit_id) {
-      console.log("denied:", side, ...(answer?.reasons ?? []).map((reason) => reason.code));
+    if (!answer?.allowed || !answer.permit_id) { // a retry is answered as of now: a permit that has ended has a status
+      console.log("denied:", side, answer?.status ?? "", ...(answer?.reasons ?? []).map((reason) => reason.code));
       return 5000;
     }
     if (!this.stop.signal.aborted && performance.now() - began < 10_000) // later, the permit may have expired

@@ -1428,6 +1428,7 @@ export interface components {
              * @example 12.5
              */
             peak: string;
+            pending?: boolean;
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -1735,6 +1736,7 @@ export interface components {
             action: "stop" | "close_positions";
             /** @description The bots */
             bots: string[];
+            pending?: boolean;
             /** @description Why, for people and the record */
             reason: string;
         };
@@ -1746,6 +1748,7 @@ export interface components {
             action: "stop" | "close_positions";
             /** @description The bots */
             bots: string[];
+            pending?: boolean;
             /** @description Why, for people and the record */
             reason: string;
             /**
@@ -1779,6 +1782,7 @@ export interface components {
         EmergencyStop: {
             engaged: boolean;
             kind: string | null;
+            pending?: boolean;
             /** @description Why, for people and the record */
             reason: string | null;
             /** Format: date-time */
@@ -2067,6 +2071,8 @@ export interface components {
              * @example 12.5
              */
             reserved: string;
+            /** @enum {string} */
+            status?: "working" | "over" | "held";
         };
         Limits: {
             blocked_zones?: number[];
@@ -2392,6 +2398,8 @@ export interface components {
              * @example 12.5
              */
             reserved: string;
+            /** @enum {string} */
+            status?: "working" | "over" | "held";
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -2442,6 +2450,8 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
+            /** @enum {string} */
+            status?: "working" | "over" | "held";
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5

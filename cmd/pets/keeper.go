@@ -1,0 +1,70 @@
+package main
+
+import (
+	"cmp"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// keeper is who holds a store, and says so: in PETS_DIR, and, where that is another folder,
+// in the folder of the store, too. Whoever names the store finds the server that has it
+// open there, and no other.
+type keeper struct {
+	holder
+	dir string // its PETS_DIR
+}
+
+// lockDirs are the folders in which a holder of a store may say who it is.
+func (a *app) lockDirs(store string) []string {
+	if dir := a.config.ServerDir(); !sameFolder(dir, store) {
+		return []string{dir, store}
+	}
+	return []string{store}
+}
+
+// keeperOf finds who holds the store in a folder; nil for nobody who says so. The error is
+// of a lock that cannot be believed.
+func (a *app) keeperOf(store string) (*keeper, error) {
+	var bad error
+	for _, dir := range a.lockDirs(store) {
+		h, held, err := believed(dir)
+		switch {
+		case err != nil:
+			bad = err
+		case held && holds(h, dir, store):
+			return &keeper{h, cmp.Or(h.Dir, dir)}, nil
+		}
+	}
+	return nil, bad
+}
+
+// holds reports whether whoever holds the lock in dir holds a store. Where the lock lies in
+// the store's own folder it does by whatever name, for the folder may have been moved under
+// it; but not where another store's server keeps its files there.
+func holds(h holder, dir, store string) bool {
+	if h.of(store) {
+		return true
+	}
+	pid, writes := writerOf(store)
+	return sameFolder(dir, store) && writes && (pid == 0 || pid == h.PID)
+}
+
+// writerOf says who writes to the store in a folder, if anybody does; 0 is unknown.
+func writerOf(store string) (pid int, writes bool) {
+	if writes, _ = isLocked(store); !writes {
+		return 0, false
+	}
+	f, err := openPlain(store, "LOCK", os.O_RDONLY)
+	if err != nil {
+		return 0, true
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
+	if !heldByOther(f) {
+		return 0, true
+	}
+	b := make([]byte, 20)
+	n, _ := f.ReadAt(b, 0)
+	pid, _ = strconv.Atoi(strings.TrimSpace(string(b[:n]))) // what is no number is unknown
+	return pid, true
+}

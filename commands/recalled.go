@@ -1,0 +1,238 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+)
+
+// What has become of a permit, in an answer that is given again.
+const (
+	// PermitWorking: an order was placed under it already.
+	PermitWorking = "working"
+	// PermitOver: it was used up, released or revoked, or has expired.
+	PermitOver = "over"
+	// PermitHeld: a stop holds that is not recorded yet, and ends it then.
+	PermitHeld = "held"
+)
+
+// asOfNow brings answers up to date before they leave. The answer of an accepted command
+// stands in its records for ever; what may be done on it does not. Who asks again is told
+// what a bot has to do now, and is not invited to place an order under a permit that has
+// ended. Where that cannot be found out there is no answer: the same key again asks once more.
+func (e *Engine) asOfNow(ctx context.Context, id string, requests []Request, results []Result) {
+	var again []int
+	for i := range results {
+		if results[i].Err == nil && results[i].Answer.Replayed {
+			again = append(again, i)
+		}
+	}
+	if len(again) > 0 {
+		err := e.renew(ctx, id, requests, results, again)
+		for _, i := range again {
+			if err != nil && results[i].Answer.Permit != nil {
+				results[i] = Result{Err: err}
+			}
+		}
+	}
+	pending := e.Pending(id)
+	if len(pending) == 0 {
+		return
+	}
+	for i := range results {
+		if a := &results[i].Answer; results[i].Err == nil {
+			a.held(pending, botOf(&requests[i]))
+		}
+	}
+}
+
+// botOf is the bot that a command acts for, "" for none.
+func botOf(r *Request) string {
+	if bot := r.Command.Actor(); bot != "" {
+		return bot
+	}
+	return r.Caller.Bot
+}
+
+// renew looks, at the head of the stream, what has become of what was answered before.
+func (e *Engine) renew(ctx context.Context, id string, requests []Request, results []Result, again []int) error {
+	w, err := e.writer(ctx, id, false)
+	if err != nil {
+		return err
+	}
+	return w.lookAt(ctx, func(fold stateFold) error {
+		p, ok := fold.(*portfolioFold)
+		if !ok {
+			return nil
+		}
+		standing := Standing(p.s, nil)
+		live := w.livePermits(p.s)
+		for _, i := range again {
+			a, bot := &results[i].Answer, botOf(&requests[i])
+			a.Directives = renewed(a.Directives, standing, bot)
+			if a.Permit != nil && a.Permit.Allowed {
+				a.Permit = a.Permit.renewed(live, obstacles(p.s, bot))
+			}
+		}
+		return nil
+	})
+}
+
+// livePermits says what has become of permits, as the next command would find them.
+func (w *Writer) livePermits(s *portfolio.State) func(permit string, deadline *time.Time) (status string) {
+	wall := w.options.Now()
+	w.jump.look(wall)
+	now, behind := s.ClockAt(wall)
+	w.still.look(wall, behind)
+	at := w.still.standing()
+	ended := w.jump.pending().By != 0 || at.Entered // what is not placed ends with the next command
+	return func(permit string, deadline *time.Time) string {
+		p := s.Permits[permit]
+		switch {
+		case p == nil || !p.Live(now):
+			return PermitOver
+		case p.Working:
+			return PermitWorking
+		case ended || slices.Contains(at.Overdue, permit) || deadline != nil && !now.Before(*deadline):
+			return PermitOver
+		}
+		return ""
+	}
+}
+
+// renewed is a permit that was granted before, as it is now. Only one that is still as it
+// was granted allows anything; what the engine has filled on paper is not placed by anybody.
+func (p *PermitAnswer) renewed(live func(permit string, deadline *time.Time) string, why []domain.Reason) *PermitAnswer {
+	c := *p
+	c.Legs = slices.Clone(p.Legs)
+	if p.Arbitrage == "" && p.Fill == nil {
+		c.Status = live(p.PermitID, nil)
+	}
+	for i := range c.Legs {
+		leg := &c.Legs[i]
+		if leg.Fill == nil {
+			leg.Status = live(leg.PermitID, p.Deadline)
+		}
+		if c.Status == "" || leg.Status == PermitOver {
+			c.Status = leg.Status
+		}
+	}
+	if c.Status != "" {
+		c.Allowed, c.Reasons = false, why
+	}
+	return &c
+}
+
+// obstacles are the reasons why a bot may not trade at all now.
+func obstacles(s *portfolio.State, bot string) []domain.Reason {
+	why := []domain.Reason{}
+	if s.Stop.Engaged {
+		why = append(why, domain.Reason{Code: domain.ReasonEmergencyStop, Value: s.Stop.Kind, Message: "the emergency stop is engaged"})
+	}
+	if b := s.Bots[bot]; b != nil && b.Status != portfolio.Running {
+		why = append(why, domain.Reason{Code: domain.ReasonBotStopped, Value: string(b.Status), Message: fmt.Sprintf("the bot is %s; an operator has to start it", b.Status)})
+	}
+	return why
+}
+
+// renewed are the directives of an answer that is given again: those of the first that
+// still stand, and what else the bot has to do now.
+func renewed(first, standing []Directive, bot string) []Directive {
+	out := []Directive{}
+	for _, d := range first {
+		still := slices.DeleteFunc(slices.Clone(d.Bots), func(b string) bool { return !directs(standing, d.Action, b) })
+		out = direct(out, d.Action, still, d.Reason)
+	}
+	for _, d := range standing {
+		if slices.Contains(d.Bots, bot) && !directs(out, d.Action, bot) {
+			out = append(out, Directive{Action: d.Action, Bots: []string{bot}, Reason: d.Reason, Pending: d.Pending})
+		}
+	}
+	return out
+}
+
+func directs(all []Directive, action, bot string) bool {
+	return slices.ContainsFunc(all, func(d Directive) bool { return d.Action == action && slices.Contains(d.Bots, bot) })
+}
+
+// held adds to an answer what the stops that are not recorded yet mean for the bot.
+func (a *Answer) held(pending []PendingStop, bot string) {
+	i := slices.IndexFunc(pending, func(p PendingStop) bool { return bot != "" && p.Concerns(bot) })
+	if i < 0 {
+		return
+	}
+	p := &pending[i]
+	if !directs(a.Directives, ActionStop, bot) {
+		a.Directives = append(slices.Clip(a.Directives), p.Directive(bot))
+	}
+	if a.Permit == nil || !a.Permit.Allowed || a.Permit.Fill != nil { // what was filled on paper is filled
+		return
+	}
+	c := *a.Permit
+	c.Allowed, c.Status, c.Reasons = false, PermitHeld, []domain.Reason{p.Obstacle()}
+	a.Permit = &c
+}
+
+// Concerns reports whether a bot may not trade while the stop holds.
+func (p *PendingStop) Concerns(bot string) bool { return p.Kind != kindBot || p.Bot == bot }
+
+// Directive tells a bot that the stop concerns what to do.
+func (p *PendingStop) Directive(bot string) Directive {
+	return Directive{Action: ActionStop, Bots: []string{bot}, Reason: p.tells(), Pending: true}
+}
+
+// tells is the reason that a directive gives.
+func (p *PendingStop) tells() string {
+	if p.Kind == kindBot {
+		return "the bot is stopped (not recorded yet)"
+	}
+	return "emergency stop: " + p.Kind + " (not recorded yet)"
+}
+
+// Obstacle is the reason not to permit anything while the stop holds.
+func (p *PendingStop) Obstacle() domain.Reason {
+	if p.Kind == kindBot {
+		return domain.Reason{Code: domain.ReasonBotStopped, Value: string(portfolio.Stopped), Message: "a stop of the bot holds that is not recorded yet"}
+	}
+	return domain.Reason{Code: domain.ReasonEmergencyStop, Value: p.Kind, Message: "an emergency stop holds that is not recorded yet"}
+}
+
+// Emergency reports whether the stop is of all bots.
+func (p *PendingStop) Emergency() bool { return p.Kind != kindBot }
+
+// Pending are the stops of a portfolio that hold and are not recorded yet, in the order in
+// which they were engaged.
+func (e *Engine) Pending(id string) []PendingStop { return e.stops.pending.holding(id) }
+
+// PendingChanged is closed when the next stop holds.
+func (e *Engine) PendingChanged() <-chan struct{} { return e.stops.pending.next() }
+
+// Standing are the directives that hold as things are. A stop that is not recorded yet
+// holds like any other.
+func Standing(s *portfolio.State, pending []PendingStop) []Directive {
+	all := []Directive{}
+	for _, id := range s.BotIDs() {
+		b := s.Bots[id]
+		emergency := s.Stop.Engaged || slices.ContainsFunc(pending, func(p PendingStop) bool { return p.Emergency() })
+		d := Directive{Action: ActionStop, Bots: []string{id}}
+		switch i := slices.IndexFunc(pending, func(p PendingStop) bool { return p.Concerns(id) }); {
+		case s.Stop.Engaged:
+			d.Reason = "emergency stop: " + s.Stop.Kind
+		case i >= 0 && (b.Status == portfolio.Running || emergency):
+			d.Reason, d.Pending = pending[i].tells(), true
+		case b.Status != portfolio.Running:
+			d.Reason = "the bot is " + string(b.Status)
+		default:
+			continue
+		}
+		all = append(all, d)
+		if b.Halted && b.Positions > 0 && s.Policy.ClosePositionsOnTrip && !emergency {
+			all = append(all, Directive{Action: ActionClosePositions, Bots: []string{id}, Reason: d.Reason})
+		}
+	}
+	return all
+}

@@ -1,0 +1,132 @@
+package commands
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+	"pets/eventstore"
+)
+
+// watch is one round of [Engine.WatchClocks] for one portfolio.
+func (m *twoClocks) watch() {
+	m.t.Helper()
+	if m.w.timed.Load() {
+		require.NoError(m.t, m.w.recordClocks(m.ctx()))
+	}
+}
+
+// "/permits lists dead permits as granted while the clock is behind": what the clocks have
+// ended is recorded though nothing else happens, also after a start.
+func TestTheServerRecordsWhatTheClocksEnd(t *testing.T) {
+	m := newTwoClocks(t)
+	m.opened("a")
+	bot := botCaller("a")
+	m.must(olga, fill("a", "1", "buy", "10", "0.5"))
+	opens := m.must(bot, permit("a", "1")).Permit.PermitID
+	require.Contains(t, m.listed(), opens)
+	m.clock.add(-time.Hour)
+	m.watch()
+	require.Empty(t, m.listed(), "it ended with the jump")
+
+	m.must(bot, sell("1"))
+	m.pass(29 * time.Second)
+	m.watch()
+	require.Len(t, m.listed(), 1)
+	m.pass(time.Second)
+	m.watch()
+	require.Empty(t, m.listed(), "its time is over")
+
+	m.must(bot, sell("1"))
+	m.restart()
+	require.NoError(t, m.w.Load(m.ctx()))
+	m.watch()
+	require.Empty(t, m.listed(), "a restart ends what was granted while time stood still")
+	m.check()
+}
+
+// A jump that nothing follows is recorded, too, so that what rests is listed again.
+func TestTheServerRecordsAJump(t *testing.T) {
+	m := newTwoClocks(t)
+	m.opened("a")
+	id, expires := m.resting()
+	m.clock.add(time.Hour)
+	m.watch()
+	require.Equal(t, map[string]time.Time{id: expires}, m.listed())
+	require.Len(t, m.jumps(), 1)
+	m.check()
+}
+
+// The watch records nothing where there is nothing to say, and does not look where no
+// permit can end.
+func TestTheWatchIsQuiet(t *testing.T) {
+	m := newTwoClocks(t)
+	m.opened("a")
+	m.must(botCaller("a"), permit("a", "1"))
+	rests := m.must(botCaller("a"), permit("a", "1")).Permit.PermitID
+	m.must(botCaller("a"), PlacePermit{Permit: rests})
+	all := len(m.records())
+	for range 31 {
+		require.True(t, m.w.timed.Load())
+		m.watch()
+		m.pass(time.Second)
+	}
+	m.watch()
+	require.False(t, m.w.timed.Load(), "an order without an expiry does not end by the time")
+	m.clock.add(time.Hour)
+	m.watch()
+	require.Len(t, m.records(), all, "a permit that expires in its time needs no record")
+	m.check()
+}
+
+// What cannot be recorded now is tried again, and said once it is.
+func TestTheWatchTriesAgain(t *testing.T) {
+	m := newTwoClocks(t)
+	m.opened("a")
+	m.must(botCaller("a"), permit("a", "1"))
+	m.clock.add(-time.Hour)
+	m.store.plan(fault{err: &eventstore.Unavailable{}})
+	requireCode(t, domain.CodeUnavailable, m.w.recordClocks(m.ctx()))
+	m.watch()
+	require.Empty(t, m.listed())
+	m.check()
+}
+
+// The engine looks in every portfolio, and notices a clock that is moved, or stands still,
+// where nothing happens at all.
+func TestTheEngineWatchesTheClocks(t *testing.T) {
+	store, wall, elapsed := newFaulty(t), newClock(), time.Duration(0)
+	var mu sync.Mutex // two streams notice the same
+	var seen []string
+	e := NewEngine(store, EngineOptions{Options: Options{
+		Now: wall.Now, Monotonic: func() time.Duration { return elapsed },
+		Jumped: func(stream string, _ time.Duration) {
+			mu.Lock()
+			defer mu.Unlock()
+			seen = append(seen, stream)
+		},
+	}})
+	t.Cleanup(e.Close)
+	require.NoError(t, e.watchClocks(t.Context()), "nothing is folded yet")
+	require.NoError(t, e.Load(t.Context(), nil))
+	require.NoError(t, e.watchClocks(t.Context()))
+	elapsed += 6 * time.Second
+	require.NoError(t, e.watchClocks(t.Context()))
+	require.Equal(t, []string{SystemStream}, seen)
+	for i, c := range []Command{openMain(), deposit("10000"), RegisterBot{ID: "a", Capital: dec("1000"), Start: true}, permit("a", "1")} {
+		caller := olga
+		if c.Name() == "ask_permit" {
+			caller = botCaller("a")
+		}
+		_, err := e.Do(t.Context(), "main", Request{Caller: caller, Key: string(rune('k' + i)), Command: c})
+		require.NoError(t, err)
+	}
+	require.Len(t, fold(t, store).Permits, 1)
+	elapsed += 6 * time.Second
+	require.NoError(t, e.watchClocks(t.Context()))
+	require.Empty(t, fold(t, store).Permits)
+	require.ElementsMatch(t, []string{SystemStream, SystemStream, Stream("main")}, seen)
+}

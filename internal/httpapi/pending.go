@@ -1,0 +1,87 @@
+package httpapi
+
+import (
+	"slices"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/projections"
+)
+
+// What was acknowledged is seen, also a stop that the store could not take yet: views,
+// previews, directives and streams show a portfolio as the stops that hold leave it.
+
+// emergencyStop is the emergency stop that holds, recorded or not; the graver of two.
+func (l *looker) emergencyStop() projections.EmergencyStop {
+	v := projections.EmergencyStopOf(l.state)
+	for i := range l.pending {
+		p := &l.pending[i]
+		if !p.Emergency() || v.Engaged && domain.GraverStop(p.Kind, *v.Kind) == *v.Kind {
+			continue
+		}
+		v = projections.EmergencyStop{Engaged: true, Kind: &p.Kind, Reason: &p.Reason, Since: &p.At, Pending: true}
+	}
+	return v
+}
+
+// held reports whether a stop of a bot holds that is not recorded yet.
+func (l *looker) held(bot string) bool {
+	return slices.ContainsFunc(l.pending, func(p commands.PendingStop) bool { return p.Concerns(bot) })
+}
+
+// stopped shows bots as they are: one whose stop holds does not run.
+func (l *looker) stopped(bots []projections.Bot) {
+	for i := range bots {
+		if b := &bots[i]; b.Status == portfolio.Running && l.held(b.Bot) {
+			b.Status, b.Pending = portfolio.Stopped, true
+		}
+	}
+}
+
+// usable leaves out the permits under which nothing may be placed any more: a stop that
+// holds ends them when it is recorded.
+func (l *looker) usable(all []projections.Permit) []projections.Permit {
+	return slices.DeleteFunc(all, func(p projections.Permit) bool { return p.Status == "granted" && l.held(p.Bot) })
+}
+
+// standing are the directives that hold as things are, for the caller. pending was asked
+// for before the state.
+func (q *request) standing(s *portfolio.State, pending []commands.PendingStop) []commands.Directive {
+	return q.directed(commands.Standing(s, pending))
+}
+
+// pendingDirectives are what the stops that are not recorded yet ask of bots. They wait for
+// nothing: the store may not answer. Before the portfolio is folded only the bots that are
+// named are known, and the caller's own.
+func (q *request) pendingDirectives() (told []commands.Directive, revision uint64) {
+	told = []commands.Directive{}
+	pending := q.api.engine.Pending(q.portfolio())
+	if len(pending) == 0 {
+		return told, 0
+	}
+	if q.api.ready.Load() {
+		p, err := q.api.followed(q.r.Context(), q.portfolio())
+		if err == nil {
+			err = p.Read(func(s *portfolio.State) error {
+				told, revision = q.standing(s, pending), s.Next-1
+				return nil
+			})
+		}
+		if err == nil {
+			return slices.DeleteFunc(told, func(d commands.Directive) bool { return !d.Pending }), revision
+		}
+	}
+	bots := []string{q.key.caller.Bot}
+	for i := range pending {
+		if pending[i].Bot != "" {
+			bots = append(bots, pending[i].Bot)
+		}
+	}
+	for _, bot := range bots {
+		if i := slices.IndexFunc(pending, func(p commands.PendingStop) bool { return bot != "" && p.Concerns(bot) }); i >= 0 {
+			told = append(told, pending[i].Directive(bot))
+		}
+	}
+	return q.directed(told), revision
+}
