@@ -7,6 +7,30 @@ import (
 	"pets/domain"
 )
 
+// DescribeBy is Describe, and names who did it where a person decided it and the text
+// does not name them already. An empty user is not known, or not told.
+func DescribeBy(event domain.Event, user string) string {
+	text := Describe(event)
+	if user == "" || !decidedByPerson(event) {
+		return text
+	}
+	return text + "; by " + user
+}
+
+// decidedByPerson: an operator's stop, say, and not the stop that came with a trip, which
+// has the name of whoever sent the fill.
+func decidedByPerson(event domain.Event) bool {
+	switch event.(type) {
+	case *domain.EmergencyStopEngaged, *domain.BreakerReset, *domain.BotStarted, *domain.BotStopped, *domain.BotRegistered,
+		*domain.PortfolioOpened, *domain.LimitsChanged, *domain.BotCapitalAllocated, *domain.DepositRecorded, *domain.WithdrawalRecorded,
+		*domain.FeeRecorded, *domain.AdjustmentPosted, *domain.MarketRegistered, *domain.FillVoided, *domain.TreasuryPolicyChanged,
+		*domain.AddressRemoved, *domain.WalletRegistered, *domain.RollbackAccepted, *domain.APIKeyIssued, *domain.APIKeyRevoked,
+		*domain.KeyRotationStarted:
+		return true
+	}
+	return false
+}
+
 // Describe says in one line what an event was, for a person.
 func Describe(event domain.Event) string {
 	switch e := event.(type) {
@@ -84,7 +108,7 @@ func describeRisk(event domain.Event) string {
 	case *domain.EmergencyStopClearRequested:
 		return fmt.Sprintf("%s asks to clear the emergency stop (%s): %s", e.User, e.Request, e.Reason)
 	case *domain.EmergencyStopCleared:
-		return "emergency stop cleared (" + e.Request + ")"
+		return fmt.Sprintf("emergency stop cleared (%s): %s asked, %s confirmed", e.Request, e.RequestedBy, e.ConfirmedBy)
 	case *domain.OverrideRequested:
 		return fmt.Sprintf("%s asks for override %s (%s): %s", e.User, e.Override, what(e.Kind, e.Portfolio, e.Limits, e.Offset), e.Reason)
 	case *domain.OverrideRecorded:

@@ -35,7 +35,7 @@ func (a *app) printBook(ctx context.Context, moment string) error {
 		return a.printJSON(v)
 	}
 	if len(v.Addresses) == 0 {
-		p := &printer{w: a.out}
+		p := a.printer()
 		p.line("the address book is empty: transfers go between wallets only")
 		return p.err
 	}

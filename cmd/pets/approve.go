@@ -108,7 +108,7 @@ func (a *app) showForApproval(ctx context.Context, t *projections.Transfer) erro
 	if err != nil {
 		return err
 	}
-	p := &printer{w: a.out}
+	p := a.printer()
 	p.line("%s  %s", t.Transfer, inWords(t))
 	p.line("")
 	showPayment(p, t, n)

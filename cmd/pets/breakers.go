@@ -40,7 +40,12 @@ func (a *app) showBreakers(v breakersView) error {
 	if err := a.table(breakerRows(v.Breakers)); err != nil {
 		return err
 	}
-	p := &printer{w: a.out}
-	a.sayStop(p, v.EmergencyStop)
+	p := a.printer()
+	sayStop(p, v.EmergencyStop, clearRequest{})
+	if v.EmergencyStop.Engaged || len(trippedOf(v.Breakers)) > 0 {
+		p.line("")
+		p.line("What to do next stands at the end of:")
+		a.command(p, "state")
+	}
 	return p.err
 }

@@ -3,61 +3,83 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
+	"sort"
 	"strings"
 
 	"pets/projections"
 )
 
-// Size of the chart in the terminal, in characters.
+// Size of the chart in the terminal, in characters. It is as wide as the terminal, less
+// what stands to the left of it.
 const (
-	chartWidth  = 72
-	chartHeight = 12
+	chartLeft    = 14
+	chartWidest  = 106
+	chartHeight  = 12
+	chartLeftPad = chartLeft - 2
 )
 
-// drawEquity draws equity over the records of a history, with ! under the
-// columns in which a breaker tripped. Floats are for the eye only.
-func (a *app) drawEquity(points []projections.EquityPoint) error {
-	p := &printer{w: a.out}
+// drawEquity draws equity over the records of a history, with a letter under the columns
+// in which something stopped, or went on. Floats are for the eye only.
+func (a *app) drawEquity(points []projections.EquityPoint, marks []chartMark) error {
+	p := a.printer()
 	if len(points) == 0 {
 		p.line("no equity yet")
 		return p.err
 	}
-	columns, trips := chartColumns(points)
-	low, high := math.Inf(1), math.Inf(-1)
-	for _, y := range columns {
-		low, high = min(low, y), max(high, y)
-	}
+	columns := chartColumns(points, max(min(a.width()-chartLeft, chartWidest), 10))
+	low, high := slices.Min(columns), slices.Max(columns)
 	for row := chartHeight; row >= 0; row-- {
 		level := low + (high-low)*float64(row)/chartHeight
 		label := ""
 		if row%4 == 0 {
 			label = fmt.Sprintf("%.2f", level)
 		}
-		p.line("%12s │%s", label, chartRow(columns, low, high, row))
+		p.whole(fmt.Sprintf("%*s │%s", chartLeftPad, label, chartRow(columns, low, high, row)))
 	}
-	p.line("%12s └%s", "", strings.Repeat("─", len(columns)))
-	legend := ""
-	if trips = strings.TrimRight(trips, " "); trips != "" {
-		p.line("%12s  %s", "", trips)
-		legend = "; ! a breaker tripped"
+	p.whole(fmt.Sprintf("%*s └%s", chartLeftPad, "", strings.Repeat("─", len(columns))))
+	under, legend := chartMarkRow(points, marks, len(columns))
+	if under != "" {
+		p.whole(fmt.Sprintf("%*s  %s", chartLeftPad, "", under))
 	}
-	p.line("%12s  %s … %s UTC, %d points%s", "", clock(points[0].Time), clock(points[len(points)-1].Time), len(points), legend)
+	p.whole(fmt.Sprintf("%*s  %s … %s UTC", chartLeftPad, "", clock(points[0].Time), clock(points[len(points)-1].Time)))
+	p.say(chartLeft, "%d points%s", len(points), legend)
 	return p.err
 }
 
-// chartColumns spreads the points over the width; each column shows its last.
-func chartColumns(points []projections.EquityPoint) (columns []float64, trips string) {
-	n := min(chartWidth, len(points))
-	columns = make([]float64, n)
-	marks := []byte(strings.Repeat(" ", n))
+// chartColumns spreads the points over at most width columns; each shows its last.
+func chartColumns(points []projections.EquityPoint, width int) []float64 {
+	n := min(width, len(points))
+	columns := make([]float64, n)
 	for i, pt := range points {
-		c := i * n / len(points)
-		columns[c] = pt.Equity.Float()
-		if pt.Tripped != "" {
-			marks[c] = '!'
+		columns[i*n/len(points)] = pt.Equity.Float()
+	}
+	return columns
+}
+
+// chartMarkRow is what stands under the columns, and what its letters mean.
+func chartMarkRow(points []projections.EquityPoint, marks []chartMark, columns int) (under, legend string) {
+	row := []byte(strings.Repeat(" ", columns))
+	kinds := make([]markKind, columns)
+	seen := make([]bool, len(markKinds))
+	for _, m := range marks {
+		after := sort.Search(len(points), func(i int) bool { return points[i].Revision > m.revision })
+		c := max(after-1, 0) * columns / len(points)
+		if row[c] == ' ' || m.kind > kinds[c] {
+			row[c], kinds[c] = markKinds[m.kind].symbol, m.kind
 		}
 	}
-	return columns, string(marks)
+	for c, symbol := range row {
+		if symbol != ' ' {
+			seen[kinds[c]] = true
+		}
+	}
+	for kind := len(markKinds) - 1; kind >= 0; kind-- {
+		if seen[kind] {
+			legend += fmt.Sprintf("; %c %s", markKinds[kind].symbol, markKinds[kind].what)
+		}
+	}
+	return strings.TrimRight(string(row), " "), legend
 }
 
 func chartRow(columns []float64, low, high float64, row int) string {

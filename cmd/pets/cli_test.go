@@ -409,22 +409,6 @@ func TestEveryCommandTakesAt(t *testing.T) {
 	}
 }
 
-// A person reads it on a terminal of 100 columns.
-func TestTextFitsATerminal(t *testing.T) {
-	fits := func(s *shell, commands ...string) {
-		for _, command := range commands {
-			for line := range strings.Lines(s.ok(command)) {
-				line = strings.TrimSuffix(line, "\n")
-				require.LessOrEqual(t, len([]rune(line)), 100, "%s: %s", command, line)
-				require.Equal(t, strings.TrimRight(line, " "), line, command)
-			}
-		}
-	}
-	fits(small(t), "state", "stats", "balances", "positions", "trades", "equity")
-	fits(wallet(t, "250"), "state", "stats", "balances", "positions", "trades", "equity")
-	fits(tapeShell(t), "state", "stats")
-}
-
 // Numbers of a column stand under each other; a ratio is cut, not rounded, so that
 // what is below a limit never looks as if it had reached it.
 func TestTable(t *testing.T) {

@@ -80,7 +80,7 @@ func (a *app) serveDemo(ctx context.Context) error {
 		return errors.Join(err, s.discard())
 	}
 	return s.run(ctx, func(ctx context.Context) error {
-		d := &demoPlay{app: a, ctx: ctx, server: s, clock: clock, shift: weeks, p: &printer{w: a.out}, fills: map[domain.Instrument]domain.Decimal{}}
+		d := &demoPlay{app: a, ctx: ctx, server: s, clock: clock, shift: weeks, p: a.printer(), fills: map[domain.Instrument]domain.Decimal{}}
 		err := d.play(script, admin)
 		clock.played.Store(nil)
 		if err == nil {
@@ -136,7 +136,8 @@ func (d *demoPlay) send(who, path string, body any) error {
 }
 
 func (d *demoPlay) play(script []scriptStep, admin string) error {
-	d.p.line("One week, three bots, %s USDC, over the HTTP API. Every order asks first: may I trade?", demoCapital)
+	d.p.line("One week, three bots, %s USDC, over the HTTP API.", demoCapital)
+	d.p.line("Every order asks first: may I trade?")
 	d.p.line("")
 	d.reasons, d.missed = map[domain.ReasonCode]int{}, map[domain.Instrument][]domain.Order{}
 	if err := d.open(admin); err != nil {
@@ -286,7 +287,7 @@ func (d *demoPlay) watch(events []commands.EventRef) error {
 			if err != nil {
 				return err
 			}
-			d.p.line("%s", d.clock.now().Format("15:04:05")+"   >>> "+replay.Describe(e))
+			d.p.line("%s  >>>  %s", d.clock.now().Format("15:04:05"), replay.Describe(e))
 		}
 	}
 	return nil
@@ -305,7 +306,7 @@ func (d *demoPlay) endDay() error {
 	if err := d.callers["operator"].Get(d.ctx, fmt.Sprintf("/state?min_revision=%d", head), &state); err != nil {
 		return err
 	}
-	d.p.line("%s  equity %9s   %2d orders asked, %2d allowed, %2d trades closed", d.day, state.Equity.Round(2), d.asked, d.allowed, d.trades)
+	d.p.line("%s  equity %9s   %2d orders, %2d allowed, %2d trades closed", d.day, state.Equity.Round(2), d.asked, d.allowed, d.trades)
 	d.asked, d.allowed, d.trades = 0, 0, 0
 	return d.p.err
 }
@@ -323,55 +324,72 @@ func (d *demoPlay) look(show func(*portfolio.State) error, riders ...projections
 func (d *demoPlay) report(dir string) error {
 	p := d.p
 	p.line("")
-	p.line("WHY   the records that led to it (pets events shows all of them)")
+	p.line("WHY")
 	if err := d.why(); err != nil {
 		return err
 	}
 	p.line("")
-	p.line("After the trip %d orders were refused. Filled at their limits they would have made %s USDC.", d.refusals, d.saved.Round(2))
+	p.line("After the trip %d orders were refused.", d.refusals)
+	p.line("Filled at their limits they would have made %s USDC.", d.saved.Round(2))
 	p.line("")
 	p.line("STATE")
-	series := projections.NewEquity()
+	series, marks := projections.NewEquity(), &chartMarks{}
 	err := d.look(func(s *portfolio.State) error {
-		if err := d.app.printState(projections.StateOf(s)); err != nil {
+		// What to do next stands at the end, with the keys that it takes.
+		if err := d.app.printState(projections.StateOf(s), stateExtra{past: true}); err != nil {
 			return err
 		}
 		p.line("")
 		p.line("EQUITY")
-		return d.app.drawEquity(series.Points(time.Time{}, time.Time{}, 0))
-	}, series)
+		return d.app.drawEquity(series.Points(time.Time{}, time.Time{}, 0), marks.all)
+	}, series, marks)
 	d.next(dir)
 	return errors.Join(err, p.err)
 }
 
-// next says what to open now that the server is up.
+// next says what to try now that the server is up.
 func (d *demoPlay) next(dir string) {
 	p, url := d.p, d.server.url()
-	p.line("The server stays up at %s until you press Ctrl-C. Its keys are for this demo only:", url)
 	p.line("")
-	p.line("  export OPERATOR=%s", d.keys["operator"])
-	p.line("  export BOT=%s", d.keys["breakout"])
+	p.line("YOUR TURN")
+	p.line("The server stays up at %s until you press Ctrl-C.", url)
+	p.line("Its keys are for this demo only. In another terminal:")
 	p.line("")
-	p.line("Ask it, in another terminal:")
 	for _, c := range []string{
-		`curl -s -H "Authorization: Bearer $OPERATOR" ` + url + "/v1/portfolios/demo/state",
-		`curl -s -H "Authorization: Bearer $OPERATOR" "` + url + `/v1/portfolios/demo/events?types=breaker,trade&limit=5"`,
-		`curl -N -H "Authorization: Bearer $BOT" "` + url + `/v1/portfolios/demo/stream?after=0"`,
-		`curl -s -H "Authorization: Bearer $BOT" -H "Idempotency-Key: $(cat /proc/sys/kernel/random/uuid)" -H "Content-Type: application/json" \`,
-		`     -d '{"bot":"breakout","market":"late","outcome":"YES","side":"buy","quantity":"10","limit_price":"0.30"}' ` + url + "/v1/portfolios/demo/permits",
+		"alias pets='go run ./cmd/pets'",
+		"export PETS_SERVER=" + url + " PETS_PORTFOLIO=" + demoPortfolio,
+		"export PETS_KEY=" + d.keys["operator"],
+		"pets state",
+		"pets events --type tripped,trade --limit 5",
+		"pets equity --svg week.svg",
+		"pets reset consecutive_losses --bot breakout --dry-run",
+		"pets reset consecutive_losses --bot breakout --reason \"three bad markets\"",
+		"pets start breakout",
 	} {
-		p.line("  %s", c)
+		p.whole("  " + c)
+	}
+	p.line("")
+	p.line("What a bot hears, and how it asks:")
+	p.line("")
+	for _, c := range []string{
+		"export BOT=" + d.keys["breakout"],
+		"export API=" + url + "/v1/portfolios/" + demoPortfolio,
+		`curl -N -H "Authorization: Bearer $BOT" "$API/stream?after=0"`,
+		`curl -s -H "Authorization: Bearer $BOT" -H "Idempotency-Key: ask-1" \`,
+		`     -H "Content-Type: application/json" "$API/permits" \`,
+		`     -d '{"bot":"breakout","market":"late","outcome":"YES","side":"buy",`,
+		`          "quantity":"10","limit_price":"0.30"}'`,
+	} {
+		p.whole("  " + c)
 	}
 	if d.server.app.config.MetricsListen != "off" {
-		p.line("  curl -s http://%s/metrics | grep pets_breaker", d.server.metricsAddress)
+		p.whole("  curl -s http://" + d.server.metricsAddress + "/metrics | grep pets_breaker")
 	}
 	p.line("")
-	p.line("Or look at its folder beside it:")
-	for _, c := range []string{"events --type breaker,trade", "stats", "equity --svg week.svg", "verify"} {
-		p.line("  go run ./cmd/pets %-28s --store embedded:%s -p demo", c, dir)
-	}
+	p.line("All of the API:         %s/openapi.json", url)
+	p.line("What the log adds up to:")
 	p.line("")
-	p.line("What is served: %s/openapi.json", url)
+	p.whole("  pets verify --store " + quoted("embedded:"+dir))
 }
 
 // why prints the trip and the closed trades of its bot that led to it.
@@ -403,11 +421,13 @@ func (d *demoPlay) why() error {
 		}
 		closed, isClose := e.(*domain.TradeClosed)
 		if rec.Revision == d.tripped || rec.Revision == tripped.Cause || (isClose && closed.Bot == tripped.Bot) {
-			lines = append(lines, fmt.Sprintf("  %4d  %s  %s", rec.Revision, clock(rec.Time), replay.Describe(e)))
+			lines = append(lines, fmt.Sprintf("  %4d  %s  %s", rec.Revision, rec.Time.UTC().Format("Mon 15:04:05"), replay.Describe(e)))
 		}
 	}
 	for _, line := range lines[max(0, len(lines)-most-1):] {
-		d.p.line("%s", line)
+		for _, l := range wrap(line, d.p.width, len("   236  Thu 20:44:10  ")-1) {
+			d.p.whole(l)
+		}
 	}
 	return d.p.err
 }

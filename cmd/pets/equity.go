@@ -36,14 +36,17 @@ func (a *app) equityCommand() *cobra.Command {
 			if svg != "" {
 				points = svgMostPoints
 			}
-			series := projections.NewEquity()
-			return a.lookEither(c.Context(), moment, []projections.Projection{series}, func() error {
+			series, marks := projections.NewEquity(), &chartMarks{from: first, to: last}
+			return a.lookEither(c.Context(), moment, []projections.Projection{series, marks}, func() error {
 				v, err := a.askEquity(c.Context(), moment, first, last, points)
+				if err == nil && (svg != "" || !a.json) {
+					err = a.askMarks(c.Context(), moment, marks)
+				}
 				if err != nil {
 					return err
 				}
-				return a.showEquity(svg, v)
-			}, func(*portfolio.State) error { return a.showEquity(svg, series.Points(first, last, points)) })
+				return a.showEquity(svg, v, marks.all)
+			}, func(*portfolio.State) error { return a.showEquity(svg, series.Points(first, last, points), marks.all) })
 		},
 	}
 	at(c, &moment)
@@ -54,14 +57,14 @@ func (a *app) equityCommand() *cobra.Command {
 	return c
 }
 
-func (a *app) showEquity(svg string, v []projections.EquityPoint) error {
+func (a *app) showEquity(svg string, v []projections.EquityPoint, marks []chartMark) error {
 	switch {
 	case svg != "":
-		return a.saveChart(svg, v)
+		return a.saveChart(svg, v, marks)
 	case a.json:
 		return a.printJSON(v)
 	}
-	return a.drawEquity(v)
+	return a.drawEquity(v, marks)
 }
 
 // mostPoints is how many points a server answers at most.
@@ -87,8 +90,8 @@ func (a *app) askEquity(ctx context.Context, moment string, from, to time.Time, 
 }
 
 // saveChart draws the picture. A file that exists is not overwritten.
-func (a *app) saveChart(path string, points []projections.EquityPoint) error {
-	chart := newEquityChart("Equity of portfolio "+a.config.Portfolio, points)
+func (a *app) saveChart(path string, points []projections.EquityPoint, marks []chartMark) error {
+	chart := newEquityChart("Equity of portfolio "+a.config.Portfolio, points, marks)
 	if path == "-" {
 		return chart.write(a.out)
 	}

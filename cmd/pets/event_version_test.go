@@ -88,8 +88,8 @@ func TestAnOldEventFolds(t *testing.T) {
 func TestAnOldEventIsListed(t *testing.T) {
 	s := upgraded(t, inShares)
 	text := s.ok("events", "--type", "fill.recorded")
-	require.Contains(t, text, "fill.recorded          alpha bought 100 × m1/YES at 0.04")
-	require.Contains(t, text, "fill.recorded          beta bought 60 × m2/YES at 0.05")
+	require.Contains(t, text, "fill.recorded\n        alpha bought 100 × m1/YES at 0.04")
+	require.Contains(t, text, "fill.recorded\n        beta bought 60 × m2/YES at 0.05")
 	require.NotContains(t, text, ".v")
 	asJSON := s.ok("events", "--type", "fill.recorded", "--json")
 	require.Equal(t, 2, strings.Count(asJSON, `"type":"fill.recorded.v2","user":`))

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -41,8 +43,10 @@ type eventFilter struct {
 func (a *app) eventsCommand() *cobra.Command {
 	f := eventFilter{}
 	c := &cobra.Command{
-		Use: "events", Short: "The history, one event a line", Args: cobra.NoArgs,
-		Example: "  pets events --type breaker,emergency_stop\n  pets events --after 100 --limit 20 --json\n  pets events --follow",
+		Use: "events", Short: "The history, event by event", Args: cobra.NoArgs,
+		Long: "The history, event by event. What does not fit the terminal goes on below;\n--json has one event a line.\n\n" +
+			"--type takes the beginning of a type (breaker is breaker.tripped and the like)\nor a word of one (tripped).",
+		Example: "  pets events --type breaker,emergency_stop\n  pets events --type tripped,reset\n  pets events --after 100 --limit 20 --json\n  pets events --follow",
 		RunE: func(c *cobra.Command, _ []string) error {
 			to, err := f.check()
 			if err != nil {
@@ -63,7 +67,7 @@ func (a *app) eventsCommand() *cobra.Command {
 		},
 	}
 	at(c, &f.at)
-	c.Flags().StringSliceVar(&f.types, "type", nil, "only types that begin with one of these, such as breaker or fill.recorded")
+	c.Flags().StringSliceVar(&f.types, "type", nil, "only these types, such as breaker, tripped or fill.recorded")
 	c.Flags().Int64Var(&f.after, "after", -1, "only after this revision")
 	c.Flags().IntVar(&f.limit, "limit", 0, "at most this many (0: all)")
 	c.Flags().BoolVarP(&f.follow, "follow", "f", false, "go on with events as they come, until interrupted")
@@ -81,7 +85,65 @@ func (f *eventFilter) check() (projections.Point, error) {
 	case f.limit < 0:
 		return to, errUsage{domain.Invalid("--limit", "must not be negative")}
 	}
+	if f.types, err = knownTypes(f.types); err != nil {
+		return to, errUsage{err}
+	}
 	return to, nil
+}
+
+// knownTypes turns what a person calls types of events into what types begin with: the
+// beginning of a type stands for itself, any other word for the types that have a word
+// that begins so. What is neither would silently match nothing, and is refused.
+func knownTypes(asked []string) ([]string, error) {
+	var out []string
+	for _, word := range asked {
+		word = strings.TrimSuffix(strings.ToLower(strings.TrimSpace(word)), ".*")
+		if word == "" {
+			continue
+		}
+		begins, has := false, []string{}
+		for _, t := range domain.EventTypes() {
+			begins = begins || strings.HasPrefix(t, word)
+			if slices.ContainsFunc(wordsOf(t), func(w string) bool { return strings.HasPrefix(w, word) }) && !slices.Contains(out, t) {
+				has = append(has, t)
+			}
+		}
+		switch {
+		case begins:
+			out = append(out, word)
+		case len(has) > 0:
+			out = append(out, has...)
+		default:
+			return nil, domain.Invalid("--type", "%q is no type of event; there are:\n%s", word, typeList())
+		}
+	}
+	return out, nil
+}
+
+// wordsOf are those of a type without its version: emergency, stop, cleared.
+func wordsOf(eventType string) []string {
+	return strings.FieldsFunc(domain.EventName(eventType), func(r rune) bool { return r == '.' || r == '_' })
+}
+
+// typeList names the types of events, a line for those of one subject.
+func typeList() string {
+	var lines []string
+	known := map[string]int{} // subject → line
+	for _, t := range domain.EventTypes() {
+		subject, what, _ := strings.Cut(domain.EventName(t), ".")
+		i, found := known[subject]
+		switch {
+		case !found:
+			known[subject] = len(lines)
+			lines = append(lines, fmt.Sprintf("  %-17s %s", subject, what))
+		case domain.CurrentType(t) == t: // an old version has the same name
+			lines[i] += ", " + what
+		}
+	}
+	for i, l := range lines {
+		lines[i] = strings.Join(wrap(l, usualWidth-len("pets: "), 20), "\n")
+	}
+	return strings.Join(lines, "\n")
 }
 
 func (a *app) printEvents(ctx context.Context, store eventstore.Store, f eventFilter, to projections.Point) error {
@@ -168,6 +230,20 @@ func (a *app) showEvent(rec eventLine) error {
 	if err != nil {
 		return fmt.Errorf("revision %d: %w", rec.Revision, err)
 	}
-	_, err = fmt.Fprintf(a.out, "%6d  %s  %-22s %s\n", rec.Revision, clock(rec.Time), domain.EventName(rec.Type), replay.Describe(e))
-	return err
+	p := a.printer()
+	head := fmt.Sprintf("%6d  %s  ", rec.Revision, clock(rec.Time))
+	p.event(head, domain.EventName(rec.Type), replay.DescribeBy(e, rec.User))
+	return p.err
+}
+
+// event writes an event on one line, or below its name where that is too long.
+func (p *printer) event(head, name, what string) {
+	const below = 8
+	line := fmt.Sprintf("%s%-22s %s", head, name, what)
+	if p.width <= 0 || utf8.RuneCountInString(line) <= p.width {
+		p.whole(line)
+		return
+	}
+	p.whole(head + name)
+	p.say(below, "%s", what)
 }

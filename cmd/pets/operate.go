@@ -46,7 +46,7 @@ func (a *app) done(answer commands.Answer, what string) error {
 	if a.json {
 		return told(what, a.printJSON(answer))
 	}
-	p := &printer{w: a.out}
+	p := a.printer()
 	p.line("%s (revision %d)", what, answer.Revision)
 	if answer.ClockBehind > 0 {
 		p.line("  the clock is %s behind the last record, whose time this has", answer.ClockBehind)
@@ -169,7 +169,7 @@ func (a *app) printPreview(v resetPreview) error {
 	if a.json {
 		return a.printJSON(v)
 	}
-	p := &printer{w: a.out}
+	p := a.printer()
 	verdict := "it would hold"
 	switch {
 	case !v.Tripped:

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"pets/domain"
@@ -30,11 +32,7 @@ func (a *app) permitsCommand() *cobra.Command {
 				if err := a.hasBot(bot, s.BotIDs()); err != nil {
 					return err
 				}
-				now, _ := s.ClockAt(a.clock()())
-				if moment != "" || s.Clock == domain.ClockImported {
-					now = s.Time // what was live then
-				}
-				return a.showPermits(projections.PermitsOf(s, bot, now))
+				return a.showPermits(projections.PermitsOf(s, bot, a.asOf(s, moment)))
 			})
 		},
 	}
@@ -43,25 +41,38 @@ func (a *app) permitsCommand() *cobra.Command {
 	return c
 }
 
+// asOf is the time by which a permit of a state is live or has expired.
+func (a *app) asOf(s *portfolio.State, moment string) time.Time {
+	if moment != "" || s.Clock == domain.ClockImported {
+		return s.Time // what was live then
+	}
+	now, _ := s.ClockAt(a.clock()())
+	return now
+}
+
 func (a *app) showPermits(v []projections.Permit) error {
 	if a.json {
 		return a.printJSON(v)
 	}
 	if len(v) == 0 {
-		p := &printer{w: a.out}
+		p := a.printer()
 		p.line("no live permits")
 		return p.err
 	}
-	rows := [][]string{{"PERMIT", "BOT", "MARKET", "OUTCOME", "SIDE", "QUANTITY", "LEFT", "LIMIT", "RESERVED", "STATUS", "EXPIRES"}}
-	for _, p := range v {
+	return a.table(permitRows(v))
+}
+
+func permitRows(all []projections.Permit) [][]string {
+	rows := [][]string{{"PERMIT", "BOT", "MARKET", "SIDE", "QUANTITY", "LEFT", "LIMIT", "RESERVED", "STATUS", "EXPIRES"}}
+	for _, p := range all {
 		expires := "-"
 		if p.ExpiresAt != nil {
 			expires = clock(*p.ExpiresAt)
 		}
 		rows = append(rows, []string{
-			p.Permit, cut(p.Bot, 12), cut(p.Market, 24), cut(p.Outcome, 8), string(p.Side), money(p.Quantity), money(p.Left),
+			p.Permit, cut(p.Bot, 12), instrument(p.Market, p.Outcome), string(p.Side), money(p.Quantity), money(p.Left),
 			money(p.LimitPrice), money(p.Reserved), p.Status, expires,
 		})
 	}
-	return a.table(rows)
+	return rows
 }

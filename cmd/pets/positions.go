@@ -34,7 +34,7 @@ func (a *app) showPositions(v []projections.Position) error {
 
 func (a *app) printPositions(v []projections.Position) error {
 	if len(v) == 0 {
-		p := &printer{w: a.out}
+		p := a.printer()
 		p.line("no open positions")
 		return p.err
 	}

@@ -4,10 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"golang.org/x/term"
 
 	"pets/domain"
 )
@@ -23,26 +28,110 @@ func (a *app) printJSON(v any) error {
 // number is a cell that is aligned at its decimal point.
 var number = regexp.MustCompile(`^(<?-?[0-9]+)((?:\.[0-9]+)?(?: %)?)$`)
 
+// squeezable are the columns of which the middle may be left out, by heading, and the
+// width that is kept of each. JSON has the whole of them.
+var squeezable = map[string]int{"MARKET": 12, "BOT": 8, "ACCOUNT": 30}
+
+// gap stands between two columns.
+const gap = 2
+
 // table writes rows in columns; the first is the heading. A column of numbers is
-// aligned at the decimal point, any other to the left.
+// aligned at the decimal point, any other to the left. What is wider than the terminal
+// is squeezed where that may be, and else written in blocks below each other, each with
+// the columns that tell the rows apart.
 func (a *app) table(rows [][]string) error {
-	lines := make([]strings.Builder, len(rows))
-	for c := range rows[0] {
-		cells := column(rows, c)
-		width := 0
-		for _, cell := range cells {
-			width = max(width, utf8.RuneCountInString(cell))
-		}
-		for i, cell := range cells {
-			lines[i].WriteString(cell + strings.Repeat(" ", width-utf8.RuneCountInString(cell)+2))
-		}
+	columns := make([][]string, len(rows[0]))
+	widths := make([]int, len(columns))
+	for c := range columns {
+		columns[c] = column(rows, c)
+		widths[c] = widest(columns[c])
 	}
-	for i := range lines {
-		if _, err := fmt.Fprintln(a.out, strings.TrimRight(lines[i].String(), " ")); err != nil {
-			return err
+	squeeze(rows[0], columns, widths, a.width())
+	for i, block := range blocks(widths, telling(rows), a.width()) {
+		if i > 0 {
+			if _, err := fmt.Fprintln(a.out); err != nil {
+				return err
+			}
+		}
+		for row := range rows {
+			var line strings.Builder
+			for _, c := range block {
+				cell := columns[c][row]
+				line.WriteString(cell + strings.Repeat(" ", widths[c]-utf8.RuneCountInString(cell)+gap))
+			}
+			if _, err := fmt.Fprintln(a.out, strings.TrimRight(line.String(), " ")); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+func widest(cells []string) int {
+	width := 0
+	for _, cell := range cells {
+		width = max(width, utf8.RuneCountInString(cell))
+	}
+	return width
+}
+
+// squeeze takes what is too much from the widest of the columns that may be squeezed,
+// until the table fits or none of them can give more.
+func squeeze(heading []string, columns [][]string, widths []int, width int) {
+	total := -gap
+	for _, w := range widths {
+		total += w + gap
+	}
+	for total > width {
+		most := -1
+		for c, name := range heading {
+			least, may := squeezable[name]
+			if may && widths[c] > least && (most < 0 || widths[c] > widths[most]) {
+				most = c
+			}
+		}
+		if most < 0 {
+			return
+		}
+		less := min(total-width, widths[most]-squeezable[heading[most]])
+		widths[most], total = widths[most]-less, total-less
+		for i, cell := range columns[most] {
+			columns[most][i] = middle(cell, widths[most])
+		}
+	}
+}
+
+// telling is how many of the first columns it takes to tell rows apart, where one or two
+// can.
+func telling(rows [][]string) int {
+	for n := 1; n <= min(2, len(rows[0])); n++ {
+		seen := map[string]bool{}
+		for _, r := range rows {
+			seen[strings.Join(r[:n], "\x00")] = true
+		}
+		if len(seen) == len(rows) {
+			return n
+		}
+	}
+	return 1
+}
+
+// blocks deals the columns out to blocks that fit; the first of them stand in each.
+func blocks(widths []int, first, width int) [][]int {
+	var head []int
+	used := -gap
+	for c := range first {
+		head, used = append(head, c), used+gap+widths[c]
+	}
+	all, begin := [][]int{slices.Clone(head)}, used
+	for c := first; c < len(widths); c++ {
+		last := len(all) - 1
+		if used+gap+widths[c] > width && len(all[last]) > first {
+			all, used, last = append(all, slices.Clone(head)), begin, last+1
+		}
+		all[last], used = append(all[last], c), used+gap+widths[c]
+	}
+	return all
 }
 
 // column returns the cells of a column, padded on the left where it is one of
@@ -83,15 +172,109 @@ func column(rows [][]string, c int) []string {
 
 func missing(cell string) bool { return cell == "" || cell == "-" }
 
-// printer writes lines and remembers the first failure.
-type printer struct {
-	w   io.Writer
-	err error
+// usualWidth is how wide a terminal is taken to be where nothing says so.
+const usualWidth = 80
+
+// width is how many columns a line of text may have: COLUMNS, else the terminal's.
+func (a *app) width() int {
+	for _, v := range slices.Backward(a.environ) {
+		if text, found := strings.CutPrefix(v, "COLUMNS="); found {
+			if n, err := strconv.Atoi(text); err == nil && n > 0 {
+				return n
+			}
+			break
+		}
+	}
+	if f, ok := a.out.(*os.File); ok {
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
+			return n
+		}
+	}
+	return usualWidth
 }
 
+// printer writes lines and remembers the first failure. With a width, it wraps them.
+type printer struct {
+	w     io.Writer
+	width int
+	err   error
+}
+
+// printer wraps lines to the width of this run.
+func (a *app) printer() *printer { return &printer{w: a.out, width: a.width()} }
+
 func (p *printer) line(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	indent, command := hanging(text), ""
+	if before, after, found := strings.Cut(text, ": pets "); found && p.width > 0 && utf8.RuneCountInString(text) > p.width {
+		revision := recorded.FindString(after)
+		text = before + revision + ":"
+		command = strings.Repeat(" ", indent) + "pets " + strings.TrimSuffix(after, revision) // it is copied, and stays whole
+	}
+	for _, l := range wrap(text, p.width, indent) {
+		p.whole(l)
+	}
+	if command != "" {
+		p.whole(command)
+	}
+}
+
+// say writes a sentence that goes on where it began.
+func (p *printer) say(indent int, format string, args ...any) {
+	for _, l := range wrap(strings.Repeat(" ", indent)+fmt.Sprintf(format, args...), p.width, indent) {
+		p.whole(l)
+	}
+}
+
+// whole writes a line that must not be wrapped, such as a command.
+func (p *printer) whole(text string) {
 	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.w, format+"\n", args...)
+		_, p.err = fmt.Fprintln(p.w, text)
+	}
+}
+
+// label is the start of a line that has one: "hot share   ".
+var label = regexp.MustCompile(`^ *\S+(?: \S+)*  +`)
+
+// recorded is what stands behind what was done.
+var recorded = regexp.MustCompile(` \(revision \d+\)$`)
+
+// hanging is where a line goes on below itself: beside its label, or two columns in.
+func hanging(text string) int {
+	const mostLabel = 24
+	if l := label.FindString(text); l != "" && len(l) <= mostLabel {
+		return utf8.RuneCountInString(l)
+	}
+	return len(text) - len(strings.TrimLeft(text, " ")) + 2
+}
+
+// wrap breaks a text at spaces into lines of at most width columns (0: any number), all
+// but the first of them indented. A word that is longer stays whole.
+func wrap(text string, width, indent int) []string {
+	var lines []string
+	for line := []rune(text); ; {
+		if width <= 0 || len(line) <= width {
+			return append(lines, string(line))
+		}
+		start := 0
+		if lines != nil {
+			start = indent
+		}
+		for start < len(line) && line[start] == ' ' {
+			start++
+		}
+		at := -1
+		for i := start; i < len(line) && (i <= width || at < 0); i++ {
+			if line[i] == ' ' && line[i-1] != ' ' {
+				at = i
+			}
+		}
+		if at < 0 {
+			return append(lines, string(line))
+		}
+		lines = append(lines, string(line[:at]))
+		rest := strings.TrimLeft(string(line[at:]), " ")
+		line = []rune(strings.Repeat(" ", indent) + rest)
 	}
 }
 
@@ -120,4 +303,23 @@ func cut(s string, width int) string {
 		return s
 	}
 	return string(r[:width-1]) + "…"
+}
+
+// middle keeps a cell to a width by leaving out what is in its middle: the end of a name
+// often tells it from another.
+func middle(s string, width int) string {
+	r := []rune(s)
+	if len(r) <= width || width < 3 {
+		return s
+	}
+	end := (width - 1) / 3
+	return string(r[:width-1-end]) + "…" + string(r[len(r)-end:])
+}
+
+// instrument is a market and its outcome, in a cell.
+func instrument(market, outcome string) string {
+	if outcome == "" {
+		return market
+	}
+	return market + "/" + middle(outcome, 12)
 }

@@ -45,7 +45,7 @@ func (a *app) whyNoProposal(ctx context.Context) error {
 	if a.json {
 		return a.printJSON(v)
 	}
-	p := &printer{w: a.out}
+	p := a.printer()
 	p.line("nothing new is proposed: %s", v.Why)
 	list, err := a.transfersNow(ctx, 0)
 	if err != nil {
@@ -117,7 +117,7 @@ func (a *app) printReconciled(e *domain.BalanceReconciled) error {
 	if a.json {
 		return a.printJSON(e)
 	}
-	p := &printer{w: a.out}
+	p := a.printer()
 	p.line("block %d of %s UTC", e.Block, clock(e.BlockTime))
 	p.line("")
 	if p.err != nil {

@@ -135,7 +135,7 @@ type server struct {
 
 // newServer opens the store and the listener; nothing is answered yet.
 func (a *app) newServer(ctx context.Context, now func() time.Time) (_ *server, err error) {
-	s := &server{app: a, log: slog.New(slog.NewJSONHandler(a.err, nil)), now: now}
+	s := &server{app: a, log: slog.New(slog.NewJSONHandler(a.err, a.logOptions())), now: now}
 	w, err := a.openPatiently(ctx)
 	if err != nil {
 		return nil, err
@@ -202,6 +202,14 @@ func (a *app) newServer(ctx context.Context, now func() time.Time) (_ *server, e
 	s.meter.Watch(s.live, s.api.IsReady, s.healthForMetrics)
 	s.openSocket()
 	return s, nil
+}
+
+// logOptions: the demo tells its story itself, and its log holds errors only.
+func (a *app) logOptions() *slog.HandlerOptions {
+	if a.madeUp {
+		return &slog.HandlerOptions{Level: slog.LevelError}
+	}
+	return nil
 }
 
 // jumped says that somebody, or something, moved the wall clock.

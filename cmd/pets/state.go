@@ -26,7 +26,7 @@ func (a *app) stateCommand() *cobra.Command {
 				if a.json {
 					return a.printJSON(v)
 				}
-				return a.printState(v)
+				return a.printState(v, stateExtra{projections.PermitsOf(s, "", a.asOf(s, moment)), clearOf(s), moment != ""})
 			})
 		},
 	}
@@ -52,7 +52,11 @@ func (a *app) askState(ctx context.Context, moment string) error {
 		if a.json {
 			return a.printJSON(v)
 		}
-		return a.printOwnState(v)
+		b, err := a.askExtra(ctx, moment, projections.EmergencyStop{})
+		if err != nil {
+			return err
+		}
+		return a.printOwnState(v, b.permits)
 	}
 	var v projections.State
 	if err := json.Unmarshal(raw, &v); err != nil {
@@ -61,26 +65,33 @@ func (a *app) askState(ctx context.Context, moment string) error {
 	if a.json {
 		return a.printJSON(v)
 	}
-	return a.printState(v)
+	b, err := a.askExtra(ctx, moment, v.EmergencyStop)
+	if err != nil {
+		return err
+	}
+	return a.printState(v, b)
 }
 
 // printOwnState is printState without the portfolio's money.
-func (a *app) printOwnState(v projections.OwnState) error {
-	p := &printer{w: a.out}
+func (a *app) printOwnState(v projections.OwnState, permits []projections.Permit) error {
+	p := a.printer()
 	p.line("%s  (%s, clock %s)  revision %d  %s UTC", v.Portfolio, v.Mode, v.Clock, v.Revision, clock(v.Time))
-	a.sayStop(p, v.EmergencyStop)
+	sayStop(p, v.EmergencyStop, clearRequest{})
 	p.line("")
 	if p.err != nil {
 		return p.err
 	}
-	return a.printTables(p, v.Breakers, v.Bots, v.Positions)
+	return a.printTables(p, v.Breakers, v.Bots, v.Positions, permits)
 }
 
-func (a *app) sayStop(p *printer, stop projections.EmergencyStop) {
+func sayStop(p *printer, stop projections.EmergencyStop, open clearRequest) {
 	if stop.Engaged {
 		p.line("")
 		p.line("EMERGENCY STOP  %s since %s UTC", *stop.Kind, clock(*stop.Since))
 		p.line("                %s", *stop.Reason)
+		if open.id != "" {
+			p.line("                %s asked to clear it (%s): a second person has to confirm", open.user, open.id)
+		}
 		if stop.Pending {
 			p.line("                HOLDS, but is not recorded yet")
 		}
@@ -99,22 +110,28 @@ func (a *app) noPortfolio(ctx context.Context, store eventstore.Store) error {
 	return notThere(a.config.Portfolio, ids)
 }
 
-func (a *app) printState(v projections.State) error {
-	p := &printer{w: a.out}
+func (a *app) printState(v projections.State, b stateExtra) error {
+	p := a.printer()
 	p.line("%s  (%s, clock %s)  revision %d  %s UTC", v.Portfolio, v.Mode, v.Clock, v.Revision, clock(v.Time))
 	p.line("")
 	p.line("equity    %s %s   (realised %s)", money(v.Equity), v.BaseAsset, money(v.RealisedEquity))
 	p.line("drawdown  %s from peak %s   (lifetime peak %s)", percent(v.Drawdown), money(v.Peak), money(v.LifetimePeak))
 	p.line("day       %s opened at %s, loss %s", v.Day.Date, money(v.Day.Open), percent(v.Day.Loss))
-	a.sayStop(p, v.EmergencyStop)
+	sayStop(p, v.EmergencyStop, b.clear)
 	p.line("")
 	if p.err != nil {
 		return p.err
 	}
-	return a.printTables(p, v.Breakers, v.Bots, v.Positions)
+	if err := a.printTables(p, v.Breakers, v.Bots, v.Positions, b.permits); err != nil {
+		return err
+	}
+	if !b.past {
+		a.sayWayOut(p, nextSteps{v.EmergencyStop, b.clear, v.Breakers, v.Bots, v.Clock == domain.ClockImported})
+	}
+	return p.err
 }
 
-func (a *app) printTables(p *printer, breakers []projections.Breaker, bots []projections.Bot, positions []projections.Position) error {
+func (a *app) printTables(p *printer, breakers []projections.Breaker, bots []projections.Bot, positions []projections.Position, permits []projections.Permit) error {
 	if err := a.table(breakerRows(breakers)); err != nil {
 		return err
 	}
@@ -126,7 +143,18 @@ func (a *app) printTables(p *printer, breakers []projections.Breaker, bots []pro
 	if p.err != nil {
 		return p.err
 	}
-	return a.printPositions(positions)
+	if err := a.printPositions(positions); err != nil {
+		return err
+	}
+	if len(permits) == 0 {
+		p.line("no live orders")
+		return p.err
+	}
+	p.line("")
+	if p.err != nil {
+		return p.err
+	}
+	return a.table(permitRows(permits))
 }
 
 func breakerRows(all []projections.Breaker) [][]string {
@@ -165,7 +193,7 @@ func plain(v any) string {
 }
 
 func botRows(all []projections.Bot) [][]string {
-	rows := [][]string{{"BOT", "STATUS", "EQUITY", "CASH", "DRAWDOWN", "STREAK", "TRADES", "W/L/N", "REALISED", "FEES"}}
+	rows := [][]string{{"BOT", "STATUS", "EQUITY", "CASH", "DRAWDOWN", "STREAK", "W/L/N", "REALISED"}}
 	for _, b := range all {
 		status := string(b.Status)
 		if b.Pending {
@@ -173,14 +201,14 @@ func botRows(all []projections.Bot) [][]string {
 		}
 		rows = append(rows, []string{
 			b.Bot, status, money(b.Equity), money(b.Cash), percent(b.Drawdown), fmt.Sprint(b.ConsecutiveLosses),
-			fmt.Sprint(b.Trades), fmt.Sprintf("%d/%d/%d", b.Wins, b.Losses, b.Neutral), money(b.RealisedPnL), money(b.Fees),
+			fmt.Sprintf("%d/%d/%d", b.Wins, b.Losses, b.Neutral), money(b.RealisedPnL),
 		})
 	}
 	return rows
 }
 
 func positionRows(all []projections.Position) [][]string {
-	rows := [][]string{{"BOT", "MARKET", "OUTCOME", "QUANTITY", "COST", "MARK", "UNREALISED", ""}}
+	rows := [][]string{{"BOT", "MARKET", "QUANTITY", "COST", "MARK", "UNREALISED", ""}}
 	for _, p := range all {
 		mark, note := "-", ""
 		if p.Mark != nil {
@@ -190,7 +218,7 @@ func positionRows(all []projections.Position) [][]string {
 			note = "oversold"
 		}
 		rows = append(rows, []string{
-			cut(p.Bot, 12), cut(p.Market, 30), cut(p.Outcome, 10), money(p.Quantity), money(p.Cost), mark, money(p.UnrealisedPnL), note,
+			cut(p.Bot, 12), instrument(p.Market, p.Outcome), money(p.Quantity), money(p.Cost), mark, money(p.UnrealisedPnL), note,
 		})
 	}
 	return rows

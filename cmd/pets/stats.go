@@ -140,7 +140,7 @@ func (a *app) askStats(ctx context.Context, moment string) error {
 // printStats shows the portfolio in full, and a row for each bot.
 func (a *app) printStats(v projections.Stats) error {
 	s := &v.Portfolio
-	p := &printer{w: a.out}
+	p := a.printer()
 	p.line("trades              %d: %d wins, %d losses, %d neutral; win rate %s", s.Trades, s.Wins, s.Losses, s.Neutral, optional(s.WinRate, percent))
 	p.line("net P&L             %s = profit %s - loss %s; profit factor %s; fees %s", money(s.NetPnL), money(s.GrossProfit), money(s.GrossLoss), optional(s.ProfitFactor, factor), money(s.Fees))
 	p.line("equity              %s at the opening, %s after the last close (closed trades only)", money(s.OpeningCapital), money(s.FinalEquity))
@@ -158,10 +158,10 @@ func (a *app) printStats(v projections.Stats) error {
 }
 
 func botStatRows(bots []projections.BotStats) [][]string {
-	rows := [][]string{{"BOT", "TRADES", "W/L/N", "WIN RATE", "FACTOR", "NET P&L", "FEES", "STREAK", "MAX DD", "AT MARKS"}}
+	rows := [][]string{{"BOT", "W/L/N", "WIN RATE", "FACTOR", "NET P&L", "FEES", "STREAK", "MAX DD", "AT MARKS"}}
 	for _, b := range bots {
 		rows = append(rows, []string{
-			cut(b.Bot, 16), fmt.Sprint(b.Trades), fmt.Sprintf("%d/%d/%d", b.Wins, b.Losses, b.Neutral),
+			cut(b.Bot, 16), fmt.Sprintf("%d/%d/%d", b.Wins, b.Losses, b.Neutral),
 			optional(b.WinRate, percent), optional(b.ProfitFactor, factor), money(b.NetPnL), money(b.Fees),
 			fmt.Sprint(b.LongestLossStreak), percent(b.MaxDrawdown.Ratio), percent(b.MaxDrawdownMarked.Ratio),
 		})
@@ -200,7 +200,7 @@ func (a *app) printClosedBreakers(v projections.Stats) error {
 	for _, b := range v.Bots {
 		add(b.Bot, b.ClosedBreakers)
 	}
-	p := &printer{w: a.out}
+	p := a.printer()
 	p.line("")
 	if len(rows) == 1 {
 		p.line("no breaker would have tripped on the closed trades alone")

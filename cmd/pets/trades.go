@@ -70,17 +70,17 @@ func (a *app) showTrades(v []projections.Trade) error {
 	return a.table(tradeRows(v))
 }
 
-// tradeRows leaves entry and exit to --json: a row is to fit a terminal.
+// tradeRows leaves entry, exit and fee to --json: a row is to fit a terminal.
 func tradeRows(all []projections.Trade) [][]string {
-	rows := [][]string{{"#", "CLOSED", "BOT", "MARKET", "OUTCOME", "QUANTITY", "FEE", "P&L", "RESULT"}}
+	rows := [][]string{{"#", "CLOSED", "BOT", "MARKET", "QUANTITY", "P&L", "RESULT"}}
 	for _, t := range all {
 		result := string(t.Result)
 		if t.Revised {
 			result += " (revised)"
 		}
 		rows = append(rows, []string{
-			fmt.Sprint(t.Number), clock(t.ClosedAt), cut(t.Bot, 12), cut(t.Market, 24), cut(t.Outcome, 8),
-			money(t.Quantity), money(t.Fee), money(t.PnL), result,
+			fmt.Sprint(t.Number), clock(t.ClosedAt), cut(t.Bot, 12), instrument(t.Market, t.Outcome),
+			money(t.Quantity), money(t.PnL), result,
 		})
 	}
 	return rows

@@ -62,7 +62,7 @@ func (a *app) listTransfers(ctx context.Context, moment string, keep func(*proje
 		return a.printJSON(v)
 	}
 	if len(v.Transfers) == 0 {
-		p := &printer{w: a.out}
+		p := a.printer()
 		p.line("no transfers")
 		return p.err
 	}
@@ -101,7 +101,7 @@ func (a *app) listApprovals(ctx context.Context, moment string) error {
 	if a.json {
 		return a.printJSON(v)
 	}
-	p := &printer{w: a.out}
+	p := a.printer()
 	if len(v.Transfers) == 0 {
 		p.line("nothing waits for an approval")
 		return p.err
@@ -133,7 +133,7 @@ func (a *app) showTransfer(ctx context.Context, id, moment string) error {
 	if err != nil {
 		return err
 	}
-	p := &printer{w: a.out}
+	p := a.printer()
 	p.line("%s  %s", t.Transfer, inWords(t))
 	p.line("%s", statusLine(t))
 	p.line("")
@@ -179,7 +179,7 @@ func (a *app) followTransfer(ctx context.Context, id string) error {
 	if err := a.needsServer(); err != nil {
 		return err
 	}
-	p := &printer{w: a.out}
+	p := a.printer()
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
 	for shown := ""; ; {

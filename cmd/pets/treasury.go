@@ -12,6 +12,7 @@ import (
 
 	"pets/commands"
 	"pets/domain"
+	"pets/domain/portfolio"
 )
 
 func (a *app) treasuryCommand() *cobra.Command {
@@ -37,7 +38,7 @@ func (a *app) treasuryCommand() *cobra.Command {
 }
 
 func (a *app) printTreasury(v *treasuryView) error {
-	p := &printer{w: a.out}
+	p := a.printer()
 	f := &v.Figures
 	p.line("%s  revision %d  %s UTC, amounts in the base asset", v.Portfolio, v.Revision, clock(v.Time))
 	p.line("")
@@ -70,7 +71,7 @@ func (a *app) printTreasury(v *treasuryView) error {
 	case v.Proposal != nil:
 		p.line("proposal    %s from %s to %s: pets rebalance", v.Proposal.Amount, v.Proposal.From, v.Proposal.To)
 		for _, l := range explainRebalance(f, &v.Proposal.Amount, v.Proposal.From == domain.WalletCold) {
-			p.line("              %s", l)
+			p.line("            %s", l)
 		}
 	default:
 		p.line("proposal    none: %s", v.Why)
@@ -81,14 +82,7 @@ func (a *app) printTreasury(v *treasuryView) error {
 
 // printWatch prints what has to be watched, and the rules.
 func printWatch(p *printer, v *treasuryView) {
-	switch {
-	case v.HotAboveSince == nil:
-		p.line("hot share   not above 20 %%")
-	case v.IncreasesDenied:
-		p.line("hot share   ABOVE 20 %% since %s UTC, for 24 h and more: increases are denied", clock(*v.HotAboveSince))
-	default:
-		p.line("hot share   ABOVE 20 %% since %s UTC; after 24 h increases are denied", clock(*v.HotAboveSince))
-	}
+	p.line("hot share   %s", hotShare(v))
 	if v.ReconciledAt == nil {
 		p.line("reconciled  never: pets reconcile")
 	} else {
@@ -98,8 +92,26 @@ func printWatch(p *printer, v *treasuryView) {
 		p.line("DIFFERENCE  in %s the chain has %s; outgoing transfers wait until it is explained", d.Place, moreOrLess(d.Difference, d.Asset))
 	}
 	r := &v.Policy
-	p.line("rules       hot_wallet_percentage %s, min_rebalance_usd %s, approval_threshold_usd %s, approval_ttl %s, max_transfer_fee %s",
+	p.line("rules       hot_wallet_percentage=%s min_rebalance_usd=%s approval_threshold_usd=%s approval_ttl=%s max_transfer_fee=%s",
 		r.HotWalletPercentage, r.MinRebalanceUSD, r.ApprovalThresholdUSD, r.ApprovalTTL, r.MaxTransferFee)
+}
+
+// hotShare says what the rule of 20 % makes of the hot wallet. It is judged after every
+// record and only where there are two wallets; a transfer from hot to hot is as hot as before
+// there, which is not so in the figures.
+func hotShare(v *treasuryView) string {
+	share := shareOf(v.Figures.Hot, v.Figures.Total)
+	switch {
+	case v.HotAboveSince != nil && v.IncreasesDenied:
+		return fmt.Sprintf("ABOVE 20 %% since %s UTC, for 24 h and more: increases are denied", clock(*v.HotAboveSince))
+	case v.HotAboveSince != nil:
+		return fmt.Sprintf("ABOVE 20 %% since %s UTC; after 24 h increases are denied", clock(*v.HotAboveSince))
+	case v.Why == portfolio.NoTwoWallets:
+		return fmt.Sprintf("%s, and no rule limits it: the limit of 20 %% is for a live portfolio that has a hot and a cold wallet", percent(share))
+	case domain.MaxHotShare.Less(share):
+		return fmt.Sprintf("%s by the figures above; the 24 h after which increases are denied are not running", percent(share))
+	}
+	return "not above 20 %"
 }
 
 func moreOrLess(difference domain.Decimal, asset string) string {
@@ -142,7 +154,7 @@ func drawShares(f *domain.Rebalance) []string {
 		fmt.Sprintf("%13s │%s", "", strings.TrimRight(string(bounds), " ")),
 		fmt.Sprintf("%13s └%s", "", strings.Repeat("─", shareWidth+1)),
 		fmt.Sprintf("%13s  0 %%%16s10 %%%16s20 %%%16s30 %%", "", "", "", ""),
-		fmt.Sprintf("%13s  [ low %s   ^ target %s   ] high %s   ! 20 %%, at most for 24 h", "", percent(shareOf(f.Low, f.Total)), percent(shareOf(f.Target, f.Total)), percent(shareOf(f.High, f.Total))),
+		fmt.Sprintf("%13s  [ low %s  ^ target %s  ] high %s  ! 20 %%", "", percent(shareOf(f.Low, f.Total)), percent(shareOf(f.Target, f.Total)), percent(shareOf(f.High, f.Total))),
 	}
 }
 

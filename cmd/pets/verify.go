@@ -100,7 +100,7 @@ func (a *app) printSalvaged(r *embedded.SalvageReport) error {
 	if a.json {
 		return a.printJSON(r)
 	}
-	p := &printer{w: a.out}
+	p := a.printer()
 	p.line("copied     %d records in %d frames, %d streams, to %s", r.Records, r.Frames, r.Streams, r.Target)
 	if r.TornBytes > 0 {
 		p.line("           %d bytes of an append that was never acknowledged stood at the end", r.TornBytes)
@@ -168,7 +168,7 @@ func (a *app) printVerified(v verifyAnswer) error {
 	if a.json {
 		return a.printJSON(v)
 	}
-	p := &printer{w: a.out}
+	p := a.printer()
 	p.line("log        %d records in %d frames, %d segments, %d bytes: every checksum fits", v.Store.Records, v.Store.Frames, v.Store.Segments, v.Store.Bytes)
 	if v.Store.TornBytes > 0 {
 		p.line("           %d bytes of an append that was never acknowledged stand at its end", v.Store.TornBytes)

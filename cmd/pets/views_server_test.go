@@ -68,7 +68,7 @@ func TestViewsOfAServerAreThoseOfTheFolder(t *testing.T) {
 	at := here.events()[12].Time
 	for _, line := range []string{
 		"state", "stats", "balances", "positions", "trades", "equity", "events", "permits", "breakers",
-		"trades --bot beta", "permits --bot beta", "events --type permit,fill --limit 3", "events --after 5 --limit 4", "events --type nothing",
+		"trades --bot beta", "permits --bot beta", "events --type permit,fill --limit 3", "events --after 5 --limit 4", "events --type arbitrage",
 		"stats --limit MAX_DAILY_LOSS_PCT=0.001 --limit MAX_CONSECUTIVE_LOSSES=1", "equity --points 3",
 		"transfers", "approvals", "treasury", "address-book",
 	} {

@@ -182,7 +182,7 @@ func TestCreate(t *testing.T) {
 	require.Contains(t, s.ok("wallet", "list"), "the key of trading is here and not recorded; run: pets wallet record trading")
 	r = s.run("wallet", "record", "trading")
 	require.Equal(t, 0, r.code, r.err)
-	require.Contains(t, r.out, "is in the keystore")
+	require.Contains(t, strings.Join(strings.Fields(r.out), " "), "is in the keystore")
 	require.Contains(t, r.err, "there is no witness", "this test has made the store by hand")
 	s.fails(1, []string{"recorded already"}, "wallet", "record", "trading")
 	list := s.ok("wallet", "list")

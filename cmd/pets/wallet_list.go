@@ -136,7 +136,7 @@ func (a *app) printWallets(v walletList) error {
 	for _, s := range v.Unregistered {
 		rows = append(rows, []string{s.Wallet, "NOT REGISTERED", "-", s.Address, "sealed under " + s.KeyID, "-", "-"})
 	}
-	p := &printer{w: a.out}
+	p := a.printer()
 	if len(rows) == 1 {
 		p.line("no wallets, and no keys; see docs/custody.md")
 		return p.err

@@ -16,6 +16,10 @@ type RebalancePlan struct {
 	Why string
 }
 
+// NoTwoWallets is why nothing is moved, and no share of the hot wallet is watched, where
+// there are not two wallets to share.
+const NoTwoWallets = "a live portfolio with a hot and a cold wallet is needed"
+
 // PlanRebalance works out what to move between the wallets. "Never while anything is
 // tripped" is for what comes out of cold; "only in live portfolios with both wallets;
 // one open proposal at a time".
@@ -25,7 +29,7 @@ func (s *State) planRebalance(now time.Time) RebalancePlan {
 	p := RebalancePlan{}
 	if !s.hasBothWallets() {
 		p.Rebalance = treasury.Figures(s.holdingsAt(now), &s.Custody.Policy)
-		p.Why = "a live portfolio with a hot and a cold wallet is needed"
+		p.Why = NoTwoWallets
 		return p
 	}
 	hot, cold := s.Custody.Main(domain.WalletHot), s.Custody.Main(domain.WalletCold)
