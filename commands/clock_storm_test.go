@@ -82,9 +82,9 @@ func (m *twoClocks) storm(t *testing.T, rt *rapid.T, granted grantedAt, rests re
 	case "open":
 		a, err := m.do(botCaller("a"), uuid.NewString(), permit("a", "1"))
 		require.Equal(t, behind > 0, domain.CodeOf(err) == domain.CodeClock, "%v", err)
-		granted.note(a, m.elapsed)
+		granted.note(a, m.elapsed.now())
 	case "close":
-		granted.note(m.must(botCaller("a"), sell("1")), m.elapsed)
+		granted.note(m.must(botCaller("a"), sell("1")), m.elapsed.now())
 	case "place":
 		rest := rapid.SampledFrom([]time.Duration{time.Minute, 10 * time.Minute, 2 * time.Hour}).Draw(rt, "rests")
 		expires := m.clock.Now().Add(rest)
@@ -93,14 +93,14 @@ func (m *twoClocks) storm(t *testing.T, rt *rapid.T, granted grantedAt, rests re
 			if _, err := m.do(botCaller("a"), uuid.NewString(), PlacePermit{Permit: id, ExpiresAt: &expires}); err != nil {
 				requireCode(t, domain.CodeNotFound, err)
 			} else {
-				rests[id] = m.elapsed + rest
+				rests[id] = m.elapsed.now() + rest
 			}
 		}
 	}
 	after := fold(t, m.store)
 	if after.Next > before.Next { // something was decided
-		granted.check(t, after, m.elapsed)
-		rests.check(t, after, m.elapsed)
+		granted.check(t, after, m.elapsed.now())
+		rests.check(t, after, m.elapsed.now())
 	}
 }
 

@@ -144,9 +144,10 @@ func TestSmallStepsAddUp(t *testing.T) {
 				m.clock.add(-4 * time.Second)
 			}
 		},
-		"frozen": func(m *twoClocks, _ int) { m.elapsed += 2 * time.Second },
+		"frozen": func(m *twoClocks, _ int) { m.elapsed.add(2 * time.Second) },
 		"slow": func(m *twoClocks, _ int) {
-			m.elapsed, m.clock.now = m.elapsed+2*time.Second, m.clock.Now().Add(1500*time.Millisecond)
+			m.elapsed.add(2 * time.Second)
+			m.clock.add(1500 * time.Millisecond)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -170,7 +171,7 @@ func TestAPermitEndsByTheMonotonicClock(t *testing.T) {
 	m.opened("a")
 	id := m.must(botCaller("a"), permit("a", "1")).Permit.PermitID
 	m.pass(26 * time.Second)
-	m.elapsed += 4 * time.Second
+	m.elapsed.add(4 * time.Second)
 	a := m.must(olga, deposit("1"))
 	require.Empty(t, m.seen)
 	require.Equal(t, []string{domain.ClockJumpedType, domain.DepositRecordedType}, types(a))
@@ -184,15 +185,15 @@ func TestASlewIsNoJump(t *testing.T) {
 	m.opened("a")
 	for _, step := range []time.Duration{time.Second, time.Minute, time.Hour, 24 * time.Hour} {
 		for range 50 {
-			m.elapsed += step
+			m.elapsed.add(step)
 			m.clock.add(step - step/2000)
 			m.must(olga, deposit("1"))
-			m.elapsed += step
+			m.elapsed.add(step)
 			m.clock.add(step + step/2000)
 			m.must(olga, deposit("1"))
 		}
 		for range 50 {
-			m.elapsed += step
+			m.elapsed.add(step)
 			m.clock.add(step - step/2000)
 			m.must(olga, deposit("1"))
 		}

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 // twoClocks is a machine: time passes on both of its clocks, and somebody sets one.
 type twoClocks struct {
 	*rig
-	elapsed time.Duration
+	elapsed ticks
 	seen    []time.Duration
 }
 
@@ -29,12 +30,12 @@ func (m *twoClocks) restart() { m.again(Options{}) }
 // again restarts the writer with other options.
 func (m *twoClocks) again(o Options) {
 	m.w.Close()
-	o.Monotonic = func() time.Duration { return m.elapsed }
+	o.Monotonic = m.elapsed.now
 	o.Jumped = func(_ string, by time.Duration) { m.seen = append(m.seen, by) }
 	m.w = m.writer(o)
 }
 
-func (m *twoClocks) pass(d time.Duration) { m.elapsed += d; m.clock.add(d) }
+func (m *twoClocks) pass(d time.Duration) { m.elapsed.add(d); m.clock.add(d) }
 
 func (m *twoClocks) jumps() []domain.ClockJumped {
 	var all []domain.ClockJumped
@@ -194,3 +195,10 @@ func TestAnotherServersRecordIsNoJump(t *testing.T) {
 	require.Len(t, m.jumps(), 1)
 	m.check()
 }
+
+// ticks is the monotonic clock of a test; writers read it from their own goroutines.
+type ticks struct{ n atomic.Int64 }
+
+func (c *ticks) add(d time.Duration) { c.n.Add(int64(d)) }
+
+func (c *ticks) now() time.Duration { return time.Duration(c.n.Load()) }

@@ -168,7 +168,7 @@ func TestARestartAfterAStandstill(t *testing.T) {
 // What another server grants while time stands still is held from when this one sees it.
 func TestAPermitOfAnotherServerInAStandstill(t *testing.T) {
 	m := yearAhead(t)
-	other := m.rig.writer(Options{Monotonic: func() time.Duration { return m.elapsed }})
+	other := m.rig.writer(Options{Monotonic: m.elapsed.now})
 	m.must(olga, deposit("1"))
 	held, err := other.Do(m.ctx(), Request{Caller: botCaller("a"), Key: "other", Command: sell("1")})
 	require.NoError(t, err)

@@ -98,11 +98,11 @@ func TestTheWatchTriesAgain(t *testing.T) {
 // The engine looks in every portfolio, and notices a clock that is moved, or stands still,
 // where nothing happens at all.
 func TestTheEngineWatchesTheClocks(t *testing.T) {
-	store, wall, elapsed := newFaulty(t), newClock(), time.Duration(0)
+	store, wall, elapsed := newFaulty(t), newClock(), &ticks{}
 	var mu sync.Mutex // two streams notice the same
 	var seen []string
 	e := NewEngine(store, EngineOptions{Options: Options{
-		Now: wall.Now, Monotonic: func() time.Duration { return elapsed },
+		Now: wall.Now, Monotonic: elapsed.now,
 		Jumped: func(stream string, _ time.Duration) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -113,7 +113,7 @@ func TestTheEngineWatchesTheClocks(t *testing.T) {
 	require.NoError(t, e.watchClocks(t.Context()), "nothing is folded yet")
 	require.NoError(t, e.Load(t.Context(), nil))
 	require.NoError(t, e.watchClocks(t.Context()))
-	elapsed += 6 * time.Second
+	elapsed.add(6 * time.Second)
 	require.NoError(t, e.watchClocks(t.Context()))
 	require.Equal(t, []string{SystemStream}, seen)
 	for i, c := range []Command{openMain(), deposit("10000"), RegisterBot{ID: "a", Capital: dec("1000"), Start: true}, permit("a", "1")} {
@@ -125,7 +125,7 @@ func TestTheEngineWatchesTheClocks(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Len(t, fold(t, store).Permits, 1)
-	elapsed += 6 * time.Second
+	elapsed.add(6 * time.Second)
 	require.NoError(t, e.watchClocks(t.Context()))
 	require.Empty(t, fold(t, store).Permits)
 	require.ElementsMatch(t, []string{SystemStream, SystemStream, Stream("main")}, seen)

@@ -119,6 +119,8 @@ func TestOnce(t *testing.T) {
 			c := talk(t, a, Options{Once: true})
 			err := c.Portfolio("main").Post(t.Context(), "/bots/a/start", "start", struct{}{}, nil)
 			require.ErrorContains(t, err, "sent once, and not again by itself")
+			a.mu.Lock()
+			defer a.mu.Unlock()
 			require.Len(t, a.keys, 1)
 		})
 	}
