@@ -68,8 +68,9 @@ var table = []allowance{
 	// The chain is asked by those who move money, and by no replay.
 	{pkg: "internal/chain", may: []string{"domain"}, tests: []string{"internal/chain/chaintest"}},
 	{pkg: "internal/chain/chaintest"},
-	{pkg: "internal/config", may: []string{"domain"}},
-	{pkg: "internal/strict", may: []string{"domain"}},
+	{pkg: "internal/spelling"},
+	{pkg: "internal/config", may: []string{"domain", "internal/spelling"}},
+	{pkg: "internal/strict", may: []string{"domain", "internal/spelling"}},
 	{pkg: "internal/httpapi", may: []string{"domain", "domain/...", "eventstore", "commands", "projections", "internal/live", "internal/strict", "internal/owner"}, tests: []string{"commands/client", "internal/legs"}},
 	{pkg: "internal/metrics", may: []string{"domain", "domain/..."}, tests: []string{"commands", "projections"}},
 	{pkg: "internal/snapshot", may: []string{"eventstore", "internal/owner"}},

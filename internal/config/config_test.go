@@ -222,15 +222,6 @@ func TestUnknownNamesAreWarnings(t *testing.T) {
 	}, c.Warnings)
 }
 
-func TestDistance(t *testing.T) {
-	for _, tc := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"abc", "abc", 0}, {"abc", "abd", 1}, {"abc", "ab", 1}, {"ab", "cab", 1}, {"abcd", "badc", 3}, {"a", "abcdefgh", 4}} {
-		require.Equal(t, tc.want, distance(tc.a, tc.b), tc.a+" "+tc.b)
-	}
-}
-
 // .env.example is what the struct says, and says what the defaults say.
 func TestEnvExample(t *testing.T) {
 	path := filepath.Join("..", "..", ".env.example")

@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"pets/internal/spelling"
 )
 
 // variable is one field of [Config] as its tags describe it.
@@ -123,35 +125,10 @@ func nearest(name string, known []string) string {
 	for _, k := range known {
 		// A policy variable has no prefix, and adding one is an easy mistake.
 		for _, candidate := range []string{upper, strings.TrimPrefix(upper, "PETS_")} {
-			if d := distance(candidate, k); d < least && 3*d < len(k) {
+			if d := spelling.Distance(candidate, k); d < least && 3*d < len(k) {
 				best, least = k, d
 			}
 		}
 	}
 	return best
-}
-
-// distance is the number of letters to insert, delete or replace to make a b,
-// or more than maxTypos.
-func distance(a, b string) int {
-	if max(len(a), len(b))-min(len(a), len(b)) > maxTypos {
-		return maxTypos + 1
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, diagonal+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"pets/domain"
+	"pets/internal/spelling"
 )
 
 // maxNamed bounds the names that an error repeats.
@@ -64,7 +65,7 @@ func (s *shape) nearest(name string) string {
 	}
 	best, distance := "", 1+len(plain)/4 // one slip, and one more for every four letters
 	for _, known := range names {
-		if d := slips(plain, plainName(known)); d < min(distance+1, len(plain)) {
+		if d := spelling.Distance(plain, plainName(known)); d < min(distance+1, len(plain)) {
 			best, distance = known, d-1
 		}
 	}
@@ -73,27 +74,6 @@ func (s *shape) nearest(name string) string {
 
 // plainName makes limitPrice and Limit_Price the same name as limit_price.
 func plainName(s string) string { return strings.ToLower(strings.ReplaceAll(s, "_", "")) }
-
-// slips is the least number of letters put in, left out or exchanged that make b of a.
-func slips(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			exchanged := diagonal
-			if a[i] != b[j] {
-				exchanged++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(exchanged, diagonal+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
-}
 
 // known lists the fields there are, those that are required first.
 func (s *shape) known() string {
