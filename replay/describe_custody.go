@@ -71,7 +71,7 @@ func requested(e *domain.TransferRequested) string {
 	if to == domain.PlaceExternal {
 		to = e.To
 	}
-	approval := "; nobody has to approve it"
+	approval := "; it needs no approval"
 	if len(e.ApprovalFor) > 0 {
 		approval = "; a second person has to approve it: " + strings.Join(e.ApprovalFor, ", ")
 	}

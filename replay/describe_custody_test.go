@@ -32,7 +32,7 @@ func TestCustodyDescriptions(t *testing.T) {
 		"olga asks for withdrawal x7: 500 USDC from hot-1 to 0x1111 (rent); a second person has to approve it: it leaves the portfolio": &domain.TransferRequested{
 			Transfer: "x7", Kind: domain.TransferWithdrawal, Wallet: "hot-1", FromPlace: "hot", ToPlace: domain.PlaceExternal, Asset: "USDC", Payment: payment, Reason: "rent", User: "olga", ApprovalFor: []string{"it leaves the portfolio"},
 		},
-		"olga asks for internal x7: 500 USDC from hot-1 to hot (move); nobody has to approve it": &domain.TransferRequested{
+		"olga asks for internal x7: 500 USDC from hot-1 to hot (move); it needs no approval": &domain.TransferRequested{
 			Transfer: "x7", Kind: domain.TransferInternal, Wallet: "hot-1", FromPlace: "hot", ToPlace: "hot", Asset: "USDC", Payment: payment, Reason: "move", User: "olga",
 		},
 		"olga asks for override o7 (treasury_policy {\"approval_ttl\":\"48h\"}): holidays": &domain.OverrideRequested{

@@ -26,11 +26,11 @@ func (a *app) approveCommand() *cobra.Command {
 		Use: "approve ID", Short: "Agree, as the second of two people, to exactly the transfer that is shown (through the server)", Args: cobra.ExactArgs(1),
 		Long: "Shows the whole payment as the server has it, and asks. What is approved is the hash of what was\n" +
 			"shown: the hash is worked out here from those very lines, and the server refuses any other.\n" +
-			"Without a terminal nobody can be asked: --hash says then which payment was looked at, and agrees to it.",
+			"Without a terminal, --hash says which payment was looked at, and confirms it.",
 		Example: "  pets approve x41\n  pets approve x41 --hash 3f0c…",
 		RunE: func(c *cobra.Command, args []string) error {
 			if yes && hash == "" {
-				return errUsage{domain.Invalid("--yes", "needs --hash: without it nobody has looked at what is approved")}
+				return errUsage{domain.Invalid("--yes", "needs --hash: it says which payment was looked at")}
 			}
 			return a.approve(c.Context(), args[0], hash, yes)
 		},
@@ -136,7 +136,7 @@ func (a *app) agreed(question string, said bool, flag string) error {
 	case !terminal && said, yes:
 		return nil
 	case !terminal:
-		return errUsage{errors.New("nobody can be asked without a terminal: add " + flag)}
+		return errUsage{errors.New("there is no terminal to ask at: add " + flag)}
 	}
 	return errors.New("not agreed to; nothing was sent")
 }

@@ -75,7 +75,7 @@ func (a *app) explained(ctx context.Context, r *remote, o client.Options, err er
 	case errors.As(err, &name) && name.IsNotFound:
 		return fmt.Errorf("%s: there is no such host: %w", r, err)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("%s: nobody listens there: %w", r, err)
+		return fmt.Errorf("%s: no server listens there: %w", r, err)
 	}
 	return err
 }
@@ -171,7 +171,7 @@ func (a *app) afterNoStop(err error) string {
 	case writes:
 		return fmt.Sprintf("set PETS_DIR as the service of that server has it: its stop.sock lies there, and needs no key; or name the server with --server, and set PETS_KEY; or end pid %d (kill -9 %d), %s", pid, pid, again)
 	case hasStore(t.dir):
-		return "nobody serves that folder, and the stop cannot be written there: look at what is said above, and at the disk; meanwhile end the bots themselves"
+		return "no server uses that folder, and the stop cannot be written there: see the error above, and check the disk; meanwhile end the bots themselves"
 	}
 	return "on the machine of the server, name the folder of its store with --store embedded:DIR (PETS_STORE of its service); from elsewhere, name the server with --server, and set PETS_KEY"
 }

@@ -37,7 +37,7 @@ func TestWhatCannotMendIsSaidAtOnce(t *testing.T) {
 	defer metrics.Close()
 	for name, c := range map[string]struct{ url, want string }{
 		"no API":         {metrics.URL, "something else answers there"},
-		"nobody listens": {"http://" + nobody.Addr().String(), "nobody listens there"},
+		"nobody listens": {"http://" + nobody.Addr().String(), "no server listens there"},
 		"no TLS":         {strings.Replace(plain.URL, "http:", "https:", 1), "begins with http://"},
 		"TLS":            {strings.Replace(secure.URL, "https:", "http:", 1), "begins with https://"},
 		"certificate":    {secure.URL, "PETS_CA"},

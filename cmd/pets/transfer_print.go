@@ -161,7 +161,7 @@ func statusLine(t *projections.Transfer) string {
 	case treasury.Rejected:
 		return "rejected: " + t.Detail
 	case treasury.Expired:
-		return "expired: nobody approved it, or it was not prepared, in time"
+		return "expired: it was not approved, or not prepared, in time"
 	}
 	return string(t.Status)
 }

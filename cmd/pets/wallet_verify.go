@@ -43,7 +43,7 @@ func (a *app) verifyWalletCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case offline && load:
-				return errUsage{errors.New("--offline asks nobody, so it cannot --load")}
+				return errUsage{errors.New("--offline asks no server, so it cannot --load")}
 			case load && len(args) == 0:
 				return errUsage{errors.New("--load is for one wallet: name it")}
 			case offline:

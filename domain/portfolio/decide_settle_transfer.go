@@ -40,7 +40,7 @@ func (d *Decision) settlementOf(portfolio string, raw json.RawMessage) (s Transf
 	case portfolio != "":
 		return s, t, domain.Invalid("portfolio", "does not go with transfer: it is this portfolio's")
 	case t.Status != treasury.Signed && t.Status != treasury.Broadcast:
-		return s, t, domain.Errorf(domain.CodeConflict, "the transfer is %s: it is not on its way, so nobody has to say what became of it", d.statusOf(t))
+		return s, t, domain.Errorf(domain.CodeConflict, "the transfer is %s: it is not on its way, so there is no outcome to record", d.statusOf(t))
 	case s.Outcome != string(treasury.Confirmed) && s.Outcome != string(treasury.Failed):
 		return s, t, domain.Invalid("limits.outcome", "must be confirmed or failed")
 	case !isTxHash(s.TxHash) || s.Block == 0:

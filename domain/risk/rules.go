@@ -175,7 +175,7 @@ func (r *Rule) complete() error {
 	case r.Scope != OfBot && r.Scope != OfPortfolio:
 		return fmt.Errorf("has no scope")
 	case (r.Reset == nil) == (r.Rebase == nil):
-		return fmt.Errorf("has to have either a reset or a rebase, or nobody could go on after a trip")
+		return fmt.Errorf("has to have either a reset or a rebase, or no person could end a trip")
 	case r.Whole != (r.From == nil):
 		return fmt.Errorf("is a ratio that is measured from nothing, or a count that is measured from something")
 	case r.Stop != "" && r.Stop != domain.StopPortfolioDrawdown:

@@ -15,7 +15,7 @@ var (
 	hotAbove    = desc("hot_share_above_since_timestamp_seconds", "Since when the hot wallet holds more than 0.2 of the total; 0 for not.", "portfolio")
 	openMoves   = desc("transfers_open", "Transfers to which something can still happen.", "portfolio")
 	approvals   = desc("transfers_waiting_for_approval", "Transfers that wait for a second person.", "portfolio")
-	differences = desc("reconciliation_differences", "Differences between ledger and chain that nobody has explained.", "portfolio")
+	differences = desc("reconciliation_differences", "Differences between ledger and chain that are not explained yet.", "portfolio")
 	reconciled  = desc("reconciled_timestamp_seconds", "When the ledger was last reconciled with the chain; 0 for never.", "portfolio")
 )
 

@@ -73,7 +73,7 @@ func (r *reading) text(which role) string {
 func (r *reading) nothingElse() {
 	for _, f := range r.sh.fields {
 		if f.role == roleZero && !r.values[f.name].zero {
-			r.refuse(r.at.field(f.name), "must be zero: nobody here knows what it would agree to")
+			r.refuse(r.at.field(f.name), "must be zero: what it would agree to is not known here")
 		}
 	}
 	if v, p, ok := r.get(roleTaker); ok && !v.zero && !r.sh.anyTaker {

@@ -57,7 +57,7 @@ type DamagedError struct {
 }
 
 func (e *DamagedError) Error() string {
-	return fmt.Sprintf("the witness in %s cannot be used (%v), so that nobody knows whether the store is the newest there was. Put the file back from a copy, or look at the store and go on without: pets serve --accept-rollback \"REASON\"", e.Dir, e.Cause)
+	return fmt.Sprintf("the witness in %s cannot be used (%v), so whether the store is the newest there was is not known. Put the file back from a copy, or look at the store and go on without: pets serve --accept-rollback \"REASON\"", e.Dir, e.Cause)
 }
 
 func (e *DamagedError) Unwrap() error { return e.Cause }
