@@ -21,7 +21,7 @@ func TestARowWithAHoleIsAStartError(t *testing.T) {
 		"or a value":                     func(r *Rule) { r.Value = nil },
 		"has no scope":                   func(r *Rule) { r.Scope = "market" },
 		"either a reset or a rebase":     func(r *Rule) { r.Rebase = nil },
-		"a reset or a rebase, or nobody": func(r *Rule) { r.Reset = r.Rebase },
+		"a reset or a rebase, or no person": func(r *Rule) { r.Reset = r.Rebase },
 		"measured from nothing":          func(r *Rule) { r.From = nil },
 		"a count that is measured":       func(r *Rule) { r.Whole = true },
 		"a kind that no breaker has":     func(r *Rule) { r.Stop = domain.StopManual },
