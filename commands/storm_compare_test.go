@@ -176,10 +176,15 @@ func (s *storm) noOverrun(a AskPermit, before modeltest.Num) {
 		return
 	}
 	require.Equal(s, string(portfolio.Running), m.Status(a.Bot))
-	// Of a bot that facts have overdrawn, an order that buys a short back and more may
-	// use the cover it sets free; it leaves no less than there was.
+	// Of a bot that facts have overdrawn, an order that buys a short back and more may use
+	// the cover it sets free, for its fee, too. Once it is filled the bot is overdrawn no
+	// more; until then it has no less than there was, but for that fee.
 	if free := m.Free(a.Bot); free.Sign() < 0 {
-		require.GreaterOrEqual(s, free.Cmp(before), 0, "free cash of %s", a.Bot)
+		zero := modeltest.N("0")
+		filled := zero.Sub(zero.Add(before, m.Relief(p)), m.Reserved(p))
+		require.GreaterOrEqual(s, filled.Sign(), 0, "free cash of %s once the order is filled: %s", a.Bot, filled.FloatString(18))
+		fee := zero.Sub(m.Reserved(p), zero.Mul(p.Left, p.Limit))
+		require.GreaterOrEqual(s, zero.Add(free, fee).Cmp(before), 0, "free cash of %s", a.Bot)
 	}
 	within := func(limit, value modeltest.Num, what string) {
 		if limit != nil {

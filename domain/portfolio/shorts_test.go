@@ -145,6 +145,29 @@ func TestBuyingAPerpBack(t *testing.T) {
 	h.denied(domain.ReasonInsufficientCash, order("a", "perp", "X", buy, "8.000000000000000001", "250"))
 }
 
+// "Buying a short back may use the part of its cover that belongs to what closes", for what
+// it opens besides and for its fee too, to the last cent: 4000 are left once the cover is
+// free.
+func TestBuyingBackAndMoreOfAnOverdrawnShort(t *testing.T) {
+	for fee, allowed := range map[string]bool{"7": true, "7.01": false, "7.000000000000000001": false} {
+		h := perp(t)
+		h.fill("a", "perp", "X", sell, "30", "100") // without a permit
+		require.Equal(t, "-2000", h.free("a"), "4000 of cash, 6000 of cover")
+		o, named := order("a", "perp", "X", buy, "33", "121"), dec(fee)
+		h.must(func(d *Decision) error { return d.AskPermit(PermitRequest{Order: o, Fee: &named}) })
+		granted := stepOf[*domain.PermitGranted](h)
+		require.Equal(t, allowed, len(granted) == 1, "a fee of %s: %v", fee, h.step)
+		if !allowed {
+			require.Equal(t, []domain.ReasonCode{domain.ReasonInsufficientCash}, h.reasons())
+			continue
+		}
+		require.Equal(t, "-2007", h.free("a"), "the fee is not covered before it is filled")
+		h.fill("a", "perp", "X", buy, "33", "121", withPermit(granted[0].Permit), withFee(fee))
+		require.Equal(t, "0", h.free("a"))
+		h.check()
+	}
+}
+
 // Whatever a bot is permitted to sell of a perp, while its price stands still it
 // is never short of more than its capital.
 func TestNoStormOfShortsOutgrowsTheCapital(t *testing.T) {

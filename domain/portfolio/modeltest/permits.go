@@ -112,6 +112,9 @@ func (m *Model) relief(id string, thing Thing, closing Num) Num {
 	return muldiv(m.cover(id, thing), smaller(closing, abs(p.Quantity)), abs(p.Quantity))
 }
 
+// Relief is the part of a cover that a permit sets free by what it closes.
+func (m *Model) Relief(p *Permit) Num { return m.relief(p.Bot, p.Thing, p.closing) }
+
 // Free cash of a bot.
 func (m *Model) Free(id string) Num {
 	free := m.Cash(id)
