@@ -36,7 +36,10 @@ type latched struct {
 	// early: engaged while the engine folded. It is recorded as soon as its stream is
 	// folded; what a marker file held waits until everything is.
 	early bool
+	// tried: somebody has tried to record it; under is closed when the latest attempt has
+	// ended, nil where none is under way.
 	tried bool
+	under chan struct{}
 }
 
 func newPending() *pending {
@@ -138,6 +141,38 @@ func (s *pending) first(l *latched) bool {
 	first := !l.tried
 	l.tried = true
 	return first
+}
+
+// trying notes that a stop is being recorded, until the function it returns is called.
+func (s *pending) trying(l *latched) (done func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tries(l)
+}
+
+// firstTry is trying for whoever finds that a stop was never tried. Everybody else gets what
+// is closed when the attempt under way has ended, nil where none is.
+func (s *pending) firstTry(l *latched) (done func(), under <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.tried {
+		return nil, l.under
+	}
+	return s.tries(l), nil
+}
+
+// tries is trying; the lock is held.
+func (s *pending) tries(l *latched) (done func()) {
+	under := make(chan struct{})
+	l.tried, l.under = true, under
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if l.under == under {
+			l.under = nil
+		}
+		close(under)
+	}
 }
 
 // spread puts a stop of every portfolio in the place of one of everything.

@@ -253,7 +253,12 @@ func (s *stops) attempt(ctx context.Context, l *latched, p PendingStop) (answer 
 
 // settle records a stop in the background.
 func (s *stops) settle(ctx context.Context, l *latched) {
-	s.pending.first(l)
+	done := s.pending.trying(l)
+	defer done()
+	s.record(ctx, l)
+}
+
+func (s *stops) record(ctx context.Context, l *latched) {
 	p := s.pending.stop(l)
 	_, err := s.try(ctx, p)
 	if domain.CodeOf(err) == domain.CodeIdempotencyMismatch {
@@ -301,14 +306,23 @@ func (s *stops) early(ctx context.Context, id string) {
 }
 
 // ahead records what a marker file held for a portfolio before a command of that
-// portfolio is decided. It is tried once: after that it only holds.
+// portfolio is decided, or waits for whoever is doing so. It is tried once: after that it
+// only holds.
 func (s *stops) ahead(ctx context.Context, id string) {
 	if s.engine.phase.Load() != phaseLoaded {
 		return
 	}
 	for _, l := range s.pending.of(id) {
-		if s.pending.first(l) {
-			s.settle(ctx, l)
+		done, under := s.pending.firstTry(l)
+		switch {
+		case done != nil:
+			s.record(ctx, l)
+			done()
+		case under != nil:
+			select {
+			case <-under:
+			case <-ctx.Done():
+			}
 		}
 	}
 }

@@ -300,6 +300,27 @@ func TestWhatWasPendingIsRecordedAfterTheStart(t *testing.T) {
 	require.Equal(t, []string{domain.StopManual}, e.engaged("other"))
 }
 
+// "The first command of a portfolio finds it recorded", also where somebody is about to
+// record it: the command waits for him, and for nobody once he has tried.
+func TestACommandWaitsForAStopThatIsBeingRecorded(t *testing.T) {
+	s := newPending()
+	l, _, err := s.add(PendingStop{Portfolio: "main", Caller: olga, Key: "k", Kind: domain.StopManual, Reason: "smoke"}, false)
+	require.NoError(t, err)
+	done := s.trying(l)
+	mine, under := s.firstTry(l)
+	require.Nil(t, mine)
+	select {
+	case <-under:
+		t.Fatal("it is being recorded")
+	default:
+	}
+	done()
+	<-under
+	mine, under = s.firstTry(l)
+	require.Nil(t, mine)
+	require.Nil(t, under, "it was tried, and holds")
+}
+
 // A file of the build before is read: its entries stand in one line.
 func TestTheOldMarkerFileIsRead(t *testing.T) {
 	e := newEngined(t).opened("main")
