@@ -150,7 +150,7 @@ func (r *Runner) Follow(ctx context.Context) error {
 	}()
 	defer func() {
 		end()
-		for range come { //nolint:revive // until the subscription has ended
+		for range come { // until the subscription has ended
 		}
 	}()
 	for rec := range come {

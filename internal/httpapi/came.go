@@ -34,8 +34,10 @@ type comers struct {
 // holder is what one holder of keys has open, the oldest first.
 type holder struct {
 	by    map[string]*chain.Element
-	order chain.List
+	order chain.List // of *comer
 }
+
+func comerOf(e *chain.Element) *comer { return e.Value.(*comer) } //nolint:errcheck,forcetypeassert // nothing else is in it
 
 type comer struct {
 	name string
@@ -58,12 +60,12 @@ func (c *comers) note(scope, name string, seen uint64, most int) (first uint64, 
 		c.of[scope] = h
 	}
 	if e := h.by[name]; e != nil {
-		k := e.Value.(*comer) //nolint:forcetypeassert // nothing else is in it
+		k := comerOf(e)
 		k.seen = min(k.seen, seen)
 		return k.seen, 0
 	}
 	if len(h.by) >= most {
-		return 0, h.order.Front().Value.(*comer).at.Add(cameFor).Sub(now) //nolint:forcetypeassert // as above
+		return 0, comerOf(h.order.Front()).at.Add(cameFor).Sub(now)
 	}
 	h.by[name] = h.order.PushBack(&comer{name, seen, now})
 	return seen, 0
@@ -74,7 +76,7 @@ func (c *comers) first(scope, name string, seen uint64) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if h := c.expired(scope, c.clock()); h != nil && h.by[name] != nil {
-		seen = min(seen, h.by[name].Value.(*comer).seen) //nolint:forcetypeassert // as above
+		seen = min(seen, comerOf(h.by[name]).seen)
 	}
 	return seen
 }
@@ -98,14 +100,14 @@ func (c *comers) clock() time.Time {
 // expired is what a holder has open, without what is too old; nil for nothing.
 func (c *comers) expired(scope string, now time.Time) *holder {
 	h := c.of[scope]
-	for h != nil && h.order.Len() > 0 && now.Sub(h.order.Front().Value.(*comer).at) >= cameFor { //nolint:forcetypeassert // as above
+	for h != nil && h.order.Len() > 0 && now.Sub(comerOf(h.order.Front()).at) >= cameFor {
 		c.drop(scope, h, h.order.Front())
 	}
 	return c.of[scope]
 }
 
 func (c *comers) drop(scope string, h *holder, e *chain.Element) {
-	delete(h.by, e.Value.(*comer).name) //nolint:forcetypeassert // as above
+	delete(h.by, comerOf(e).name)
 	h.order.Remove(e)
 	if h.order.Len() == 0 {
 		delete(c.of, scope)

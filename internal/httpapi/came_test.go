@@ -80,7 +80,7 @@ func TestAStartThatCameTooOften(t *testing.T) {
 			clock := newHands()
 			r := newRig(t, rigged{now: clock.now, rate: 1, burst: 10})
 			r.opened()
-			for r.started(false, uuid.NewString()) != http.StatusTooManyRequests { //nolint:revive // until its burst is gone
+			for r.started(false, uuid.NewString()) != http.StatusTooManyRequests {
 			}
 			key := uuid.NewString()
 			require.Equal(t, http.StatusTooManyRequests, r.started(batch, key))
@@ -116,7 +116,7 @@ func TestAStartWhoseBodyIsOnItsWay(t *testing.T) {
 				}
 				conn, err := net.Dial("tcp", strings.TrimPrefix(r.base, "http://"))
 				require.NoError(t, err)
-				defer conn.Close() //nolint:errcheck // the test is over
+				defer conn.Close()
 				require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
 				length := fmt.Sprintf("Content-Length: %d", len(c.body))
 				first, rest := c.body[:1], c.body[1:]
