@@ -216,3 +216,35 @@ func TestABatchThatStopsAndStartsAgain(t *testing.T) {
 	require.NotContains(t, a.body, "problem")
 	require.Contains(t, r.get("operator", main+"/state").body, `"bot":"alpha","status":"running"`)
 }
+
+// "10,000 of a user at a time: while so many are open, further ones are refused
+// (`rate_limited`, 429)"; what is open already is decided, and stops are not concerned.
+func TestTooManyOpenStarts(t *testing.T) {
+	r := newRig(t, rigged{}).opened()
+	key := uuid.NewString()
+	for i := range maxCame - 1 {
+		_, wait := r.api.came.note("user/olga/", fmt.Sprint(i), 1, maxCame)
+		require.Zero(t, wait)
+	}
+	require.Equal(t, domain.CodeNotFound, r.call("operator", http.MethodPost, main+"/bots/nobody/start", key, "").code(t))
+	require.Equal(t, domain.CodeNotFound, r.call("operator", http.MethodPost, main+"/bots/nobody/start", key, "").code(t))
+	a := r.post("operator", main+"/bots/alpha/start", "")
+	require.Equal(t, domain.CodeRateLimited, a.code(t))
+	require.NotEmpty(t, a.header.Get("Retry-After"))
+	require.Equal(t, http.StatusTooManyRequests, r.started(true, uuid.NewString()))
+	r.stopAlpha()
+	require.Equal(t, http.StatusOK, r.post("admin", main+"/bots/alpha/start", "").status, "of another user")
+}
+
+// A start that was recorded is answered as it was, whatever stopped the bot since.
+func TestAStartThatWasTakenIsReplayed(t *testing.T) {
+	r := newRig(t, rigged{}).opened()
+	r.stopAlpha()
+	key := uuid.NewString()
+	require.Equal(t, http.StatusOK, r.started(false, key))
+	r.stopAlpha()
+	a := r.call("operator", http.MethodPost, main+"/bots/alpha/start", key, "")
+	require.Equal(t, http.StatusOK, a.status)
+	require.Equal(t, "true", a.header.Get("Idempotency-Replayed"))
+	require.Contains(t, r.get("operator", main+"/state").body, `"bot":"alpha","status":"stopped"`)
+}
