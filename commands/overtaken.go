@@ -25,6 +25,8 @@ func goesOnOf(c Command) string {
 		return c.Bot
 	case ResetBreaker:
 		return c.Bot
+	case *ResetBreaker:
+		return c.Bot
 	}
 	return ""
 }
@@ -89,29 +91,40 @@ func (s *pending) overtaken(portfolio, bot string, seen uint64) error {
 }
 
 // arrive notes, of what lets trading go on, which stops it has seen; and of stops that are
-// sent together, that they have come.
+// sent together, that they have come. Those are no later stops to what is sent with them:
+// what had seen every other one has seen them, too.
 func (e *Engine) arrive(portfolio string, requests []Request) []Request {
+	var stops []stopped
+	lets := false
 	for i := range requests {
 		if p, err := e.stopOfBot(&requests[i]); err == nil {
-			e.stops.pending.arrive(stopped{portfolio, p.Bot})
+			stops = append(stops, stopped{portfolio, p.Bot})
 		}
+		lets = lets || requests[i].letsGoOn()
 	}
-	lets := func(r Request) bool { return r.Seen == 0 && r.Command != nil && GoesOn(r.Command.Name()) }
-	if !slices.ContainsFunc(requests, lets) {
+	if !lets && len(stops) == 0 {
 		return requests
 	}
-	requests = slices.Clone(requests) // they are the caller's
-	seen := e.StopsSeen()
-	for i := range requests {
-		if lets(requests[i]) {
-			requests[i].Seen = seen
-		}
+	if lets {
+		requests = slices.Clone(requests) // they are the caller's
 	}
+	e.stops.pending.arrive(portfolio, stops, requests)
 	return requests
 }
 
-func (s *pending) arrive(what stopped) {
+func (r *Request) letsGoOn() bool { return r.Command != nil && GoesOn(r.Command.Name()) }
+
+func (s *pending) arrive(portfolio string, stops []stopped, requests []Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.came.stop(what)
+	seen := s.came.last + uint64(len(stops))
+	for i := range requests {
+		r := &requests[i]
+		if r.letsGoOn() && (r.Seen == 0 || !s.came.since(portfolio, goesOnOf(r.Command), r.Seen)) {
+			r.Seen = seen
+		}
+	}
+	for _, what := range stops {
+		s.came.stop(what)
+	}
 }

@@ -198,19 +198,14 @@ func (s *pending) hold(portfolio, bot string) error {
 	if s.count.Load() == 0 {
 		return nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, id := range []string{portfolio, everywhere} {
-		for _, l := range s.by[id] {
-			switch {
-			case l.Kind != kindBot:
-				return domain.Errorf(domain.CodeHalted, "an emergency stop (%s) holds that could not be recorded yet", l.Kind)
-			case l.Bot == bot:
-				return domain.Errorf(domain.CodeHalted, "a stop of bot %s holds that could not be recorded yet", bot)
-			}
-		}
+	all := s.holding(portfolio)
+	switch p := Gravest(all, bot); {
+	case p == nil:
+		return nil
+	case p.Emergency():
+		return domain.Errorf(domain.CodeHalted, "an emergency stop (%s) holds that could not be recorded yet", p.Kind)
 	}
-	return nil
+	return domain.Errorf(domain.CodeHalted, "a stop of bot %s holds that could not be recorded yet", bot)
 }
 
 // next is closed when the next stop is added.

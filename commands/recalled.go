@@ -31,16 +31,17 @@ func (e *Engine) asOfNow(ctx context.Context, id string, requests []Request, res
 			again = append(again, i)
 		}
 	}
+	pending := e.Pending(id)
 	if len(again) > 0 {
-		err := e.renew(ctx, id, requests, results, again)
+		err := e.renew(ctx, id, requests, results, again, pending)
 		for _, i := range again {
 			if err != nil && results[i].Answer.Permit != nil {
 				results[i] = Result{Err: err}
 			}
 		}
 	}
-	pending := e.Pending(id)
-	if len(pending) == 0 {
+	// What is recorded since it was asked for is in the state only if that was looked at later.
+	if pending = append(e.Pending(id), pending...); len(pending) == 0 {
 		return
 	}
 	for i := range results {
@@ -59,7 +60,7 @@ func botOf(r *Request) string {
 }
 
 // renew looks, at the head of the stream, what has become of what was answered before.
-func (e *Engine) renew(ctx context.Context, id string, requests []Request, results []Result, again []int) error {
+func (e *Engine) renew(ctx context.Context, id string, requests []Request, results []Result, again []int, pending []PendingStop) error {
 	w, err := e.writer(ctx, id, false)
 	if err != nil {
 		return err
@@ -69,7 +70,7 @@ func (e *Engine) renew(ctx context.Context, id string, requests []Request, resul
 		if !ok {
 			return nil
 		}
-		standing := Standing(p.s, nil)
+		standing := Standing(p.s, pending)
 		live := w.livePermits(p.s)
 		for _, i := range again {
 			a, bot := &results[i].Answer, botOf(&requests[i])
@@ -161,21 +162,69 @@ func directs(all []Directive, action, bot string) bool {
 
 // held adds to an answer what the stops that are not recorded yet mean for the bot.
 func (a *Answer) held(pending []PendingStop, bot string) {
-	i := slices.IndexFunc(pending, func(p PendingStop) bool { return bot != "" && p.Concerns(bot) })
-	if i < 0 {
+	p := Gravest(pending, bot)
+	if bot == "" || p == nil {
 		return
 	}
-	p := &pending[i]
 	if !directs(a.Directives, ActionStop, bot) {
 		a.Directives = append(slices.Clip(a.Directives), p.Directive(bot))
 	}
-	if a.Permit == nil || !a.Permit.Allowed || a.Permit.Fill != nil { // what was filled on paper is filled
+	if a.Permit == nil || !a.Permit.Allowed && a.Permit.Status == "" || a.Permit.Fill != nil { // what was filled on paper is filled
 		return
 	}
 	c := *a.Permit
-	c.Allowed, c.Status, c.Reasons = false, PermitHeld, []domain.Reason{p.Obstacle()}
+	if c.Allowed {
+		c.Allowed, c.Status, c.Reasons = false, PermitHeld, nil
+	}
+	c.Reasons = p.Against(c.Reasons)
 	a.Permit = &c
 }
+
+// Gravest is the stop, of those that concern a bot, that is named to it: an emergency stop
+// before one of the bot, the gravest, and of those the first. For no bot ("") it is the
+// gravest emergency stop. It is nil where none holds.
+func Gravest(pending []PendingStop, bot string) *PendingStop {
+	var found *PendingStop
+	for i := range pending {
+		p := &pending[i]
+		if p.Concerns(bot) && (found == nil || domain.GraverStop(found.Kind, p.Kind) != found.Kind) {
+			found = p
+		}
+	}
+	return found
+}
+
+// Graver is the emergency stop that is in force although it is not recorded yet: nil where
+// there is none, or where the recorded one is as grave.
+func Graver(s *portfolio.State, pending []PendingStop) *PendingStop {
+	p := Gravest(pending, "")
+	if p == nil || s.Stop.Engaged && domain.GraverStop(s.Stop.Kind, p.Kind) == s.Stop.Kind {
+		return nil
+	}
+	return p
+}
+
+// Against adds to reasons those of the stop, where they do not say as much already. An
+// emergency stop stops the bot, too.
+func (p *PendingStop) Against(why []domain.Reason) []domain.Reason {
+	own := []domain.Reason{p.Obstacle()}
+	if p.Emergency() {
+		own = append(own, botStopped)
+	}
+	out := slices.Clone(why)
+	for _, r := range own {
+		i := slices.IndexFunc(out, func(o domain.Reason) bool { return o.Code == r.Code })
+		switch {
+		case i < 0:
+			out = append(out, r)
+		case r.Code == domain.ReasonEmergencyStop && domain.GraverStop(out[i].Value, p.Kind) != out[i].Value:
+			out[i] = r
+		}
+	}
+	return out
+}
+
+var botStopped = domain.Reason{Code: domain.ReasonBotStopped, Value: string(portfolio.Stopped), Message: "a stop of the bot holds that is not recorded yet"}
 
 // Concerns reports whether a bot may not trade while the stop holds.
 func (p *PendingStop) Concerns(bot string) bool { return p.Kind != kindBot || p.Bot == bot }
@@ -196,7 +245,7 @@ func (p *PendingStop) tells() string {
 // Obstacle is the reason not to permit anything while the stop holds.
 func (p *PendingStop) Obstacle() domain.Reason {
 	if p.Kind == kindBot {
-		return domain.Reason{Code: domain.ReasonBotStopped, Value: string(portfolio.Stopped), Message: "a stop of the bot holds that is not recorded yet"}
+		return botStopped
 	}
 	return domain.Reason{Code: domain.ReasonEmergencyStop, Value: p.Kind, Message: "an emergency stop holds that is not recorded yet"}
 }
@@ -215,15 +264,18 @@ func (e *Engine) PendingChanged() <-chan struct{} { return e.stops.pending.next(
 // holds like any other.
 func Standing(s *portfolio.State, pending []PendingStop) []Directive {
 	all := []Directive{}
+	graver := Graver(s, pending)
 	for _, id := range s.BotIDs() {
 		b := s.Bots[id]
-		emergency := s.Stop.Engaged || slices.ContainsFunc(pending, func(p PendingStop) bool { return p.Emergency() })
+		emergency := s.Stop.Engaged || graver != nil
 		d := Directive{Action: ActionStop, Bots: []string{id}}
-		switch i := slices.IndexFunc(pending, func(p PendingStop) bool { return p.Concerns(id) }); {
+		switch p := Gravest(pending, id); {
+		case graver != nil:
+			d.Reason, d.Pending = graver.tells(), true
 		case s.Stop.Engaged:
 			d.Reason = "emergency stop: " + s.Stop.Kind
-		case i >= 0 && (b.Status == portfolio.Running || emergency):
-			d.Reason, d.Pending = pending[i].tells(), true
+		case p != nil && b.Status == portfolio.Running:
+			d.Reason, d.Pending = p.tells(), true
 		case b.Status != portfolio.Running:
 			d.Reason = "the bot is " + string(b.Status)
 		default:

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
+	"pets/domain/portfolio"
 )
 
 // clocked is an engine with one bot, whose clock a test sets.
@@ -254,4 +255,66 @@ func TestAReplayedStopDirectsNobody(t *testing.T) {
 	require.True(t, recorded)
 	require.True(t, again.Replayed)
 	require.Empty(t, again.Directives)
+}
+
+// "In `reasons` what stands against trading now": also while a stop is not recorded yet,
+// and of a permit under which an order works; and of two emergency stops the graver is
+// named, wherever one is named.
+func TestTheGraverOfTwoHeldStopsIsNamed(t *testing.T) {
+	e := newEngined(t).opened("main")
+	ask := func(key string) Answer {
+		t.Helper()
+		a, err := e.engine.Do(t.Context(), "main", Request{Caller: botCaller("a"), Key: key, Command: permit("a", "1")})
+		require.NoError(t, err)
+		return a
+	}
+	working := ask("working").Permit.PermitID
+	ask("granted")
+	e.must("main", botCaller("a"), PlacePermit{Permit: working})
+	e.store.plan(fault{err: errPoisoned})
+	require.False(t, e.stopBot("main", "a"))
+	for _, kind := range []string{domain.StopSystemError, domain.StopSecurityBreach, domain.StopManual} {
+		_, recorded, err := e.engine.Stop(t.Context(), "main", Request{Caller: olga, Key: uuid.NewString(), Command: EngageStop{Kind: kind, Reason: kind}})
+		require.NoError(t, err)
+		require.False(t, recorded)
+	}
+	for key, status := range map[string]string{"working": PermitWorking, "granted": PermitHeld} {
+		a := ask(key)
+		require.Equal(t, status, a.Permit.Status)
+		require.Len(t, a.Permit.Reasons, 2)
+		require.Equal(t, domain.ReasonEmergencyStop, a.Permit.Reasons[0].Code)
+		require.Equal(t, domain.StopSecurityBreach, a.Permit.Reasons[0].Value)
+		require.Equal(t, domain.ReasonBotStopped, a.Permit.Reasons[1].Code)
+		require.Len(t, a.Directives, 1)
+		require.Equal(t, "emergency stop: security_breach (not recorded yet)", a.Directives[0].Reason)
+	}
+	pending := e.engine.Pending("main")
+	require.NoError(t, e.engine.look(t.Context(), "main", func(s *portfolio.State) error {
+		require.Equal(t, domain.StopSecurityBreach, Graver(s, pending).Kind)
+		for _, d := range Standing(s, pending) {
+			require.Contains(t, d.Reason, domain.StopSecurityBreach)
+		}
+		return nil
+	}))
+	require.ErrorContains(t, e.engine.stops.pending.hold("main", "a"), "security_breach")
+}
+
+// A recorded stop that is as grave is named as it is recorded; one that is less, is not.
+func TestAHeldStopAndARecordedOne(t *testing.T) {
+	s := portfolio.New()
+	s.Stop = portfolio.Stop{Engaged: true, Kind: domain.StopSystemError}
+	pending := func(kind string) []PendingStop { return []PendingStop{{Kind: kind}} }
+	require.Nil(t, Graver(s, nil))
+	require.Nil(t, Graver(s, pending(domain.StopManual)))
+	require.Nil(t, Graver(s, pending(domain.StopSystemError)))
+	require.Nil(t, Graver(s, []PendingStop{{Kind: kindBot, Bot: "a"}}))
+	require.Equal(t, domain.StopSecurityBreach, Graver(s, pending(domain.StopSecurityBreach)).Kind)
+	recorded := []domain.Reason{{Code: domain.ReasonEmergencyStop, Value: domain.StopSystemError, Message: "recorded"}}
+	for kind, named := range map[string]string{domain.StopManual: domain.StopSystemError, domain.StopSecurityBreach: domain.StopSecurityBreach} {
+		p := PendingStop{Kind: kind}
+		why := p.Against(recorded)
+		require.Len(t, why, 2)
+		require.Equal(t, named, why[0].Value)
+	}
+	require.Equal(t, "recorded", recorded[0].Message)
 }

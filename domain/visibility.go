@@ -53,12 +53,18 @@ func ownJump(e *ClockJumped, v Viewer) *ClockJumped {
 	return &ClockJumped{By: e.By, PermitsExpired: v.ownPermits(e.PermitsExpired), OrdersKept: v.ownPermits(e.OrdersKept), Moved: e.Moved}
 }
 
+// ownSettlement shows what was paid out to the bot, and which of its permits ended: those
+// on the outcome end with every settlement of it, also with one that is only another bot's.
 func ownSettlement(e *MarketSettled, v Viewer) *MarketSettled {
-	if v.elsewhere(e.Bot) {
-		return nil
-	}
 	c := *e
-	c.Holders, c.PermitsReleased, c.Finding = nil, nil, false
+	c.Holders, c.PermitsReleased, c.Finding = nil, v.ownPermits(e.PermitsReleased), false
+	if v.elsewhere(e.Bot) {
+		if len(c.PermitsReleased) == 0 {
+			return nil
+		}
+		c.Bot = ""
+		return &c
+	}
 	for _, h := range e.Holders {
 		if h.Bot == v.Bot {
 			c.Holders = append(c.Holders, h)
@@ -68,14 +74,18 @@ func ownSettlement(e *MarketSettled, v Viewer) *MarketSettled {
 }
 
 // ownTrip shows a trip of the bot's own breaker, or of the portfolio's without its money.
-// What another bot tripped is told as a directive, not as that bot's affairs.
+// Of another bot's it shows what that did to this one, and nothing where it did nothing:
+// neither whose it is, nor its figures.
 func ownTrip(e *BreakerTripped, v Viewer) *BreakerTripped {
-	if v.elsewhere(e.Bot) {
-		return nil
-	}
 	c := *e
 	c.BotsStopped, c.PermitsRevoked = v.only(e.BotsStopped), v.ownPermits(e.PermitsRevoked)
-	if e.Bot == "" {
+	if v.elsewhere(e.Bot) {
+		if len(c.BotsStopped)+len(c.PermitsRevoked) == 0 {
+			return nil
+		}
+		c.Bot, c.Value, c.Limit, c.Cause = "", Zero, Zero, 0
+	}
+	if e.Bot != v.Bot {
 		c.Equity, c.Reference = nil, nil
 	}
 	return &c

@@ -50,13 +50,13 @@ func TestABotSeesItsOwn(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, []string{"a"}, own.BotsStopped)
 	require.Equal(t, []string{"p1"}, own.PermitsRevoked)
-	require.Nil(t, b.Sees(trip), "another bot's affairs")
 	require.Len(t, trip.BotsStopped, 2)
 
 	settled := &MarketSettled{Holders: []Holder{{Bot: "a"}, {Bot: "b"}}, PermitsReleased: []string{"p2"}}
 	mine, ok := b.Sees(settled).(*MarketSettled)
 	require.True(t, ok)
 	require.Equal(t, []Holder{{Bot: "b"}}, mine.Holders)
+	require.Equal(t, []string{"p2"}, mine.PermitsReleased)
 	require.NotNil(t, b.Sees(&PermitPlaced{Permit: "p2"}))
 	require.Nil(t, a.Sees(&PermitPlaced{Permit: "p2"}))
 	require.NotNil(t, a.Sees(&FillRecorded{FillID: FillID{Bot: "a"}}))
@@ -92,4 +92,31 @@ func TestABotSeesOnlyItsSignatures(t *testing.T) {
 		}
 	}
 	require.GreaterOrEqual(t, hidden, 20)
+}
+
+// "Of what another bot did that ended its permits or stopped it, it is told that, and
+// nothing else": neither the other's name nor a figure of it.
+func TestABotSeesWhatAnotherDidToIt(t *testing.T) {
+	b := Viewer{Bot: "b", Holds: func(permit string) bool { return permit == "p2" }}
+	unconcerned := Viewer{Bot: "c", Holds: nobody}
+	one := MustDecimal("1")
+	trip := &BreakerTripped{
+		Breaker: BotDrawdown, Scope: "bot", Bot: "a", Value: one, Limit: one, Equity: &one, Reference: &one, Cause: 7, Stops: "all",
+		BotsStopped: []string{"a", "b"}, PermitsRevoked: []string{"p1", "p2"}, ClosePositions: true,
+	}
+	require.Equal(t, &BreakerTripped{
+		Breaker: BotDrawdown, Scope: "bot", Stops: "all", BotsStopped: []string{"b"}, PermitsRevoked: []string{"p2"}, ClosePositions: true,
+	}, b.Sees(trip))
+	require.Nil(t, unconcerned.Sees(trip), "another bot's affairs")
+	require.Equal(t, "a", trip.Bot)
+	trip.Bot, trip.Scope = "", "portfolio"
+	whole, ok := unconcerned.Sees(trip).(*BreakerTripped)
+	require.True(t, ok)
+	require.Equal(t, one, whole.Value, "the portfolio's is everybody's")
+	require.Nil(t, whole.Equity)
+
+	yes := Instrument{Market: "m", Outcome: "YES"}
+	settled := &MarketSettled{Instrument: yes, Payout: one, Bot: "a", Holders: []Holder{{Bot: "a"}}, PermitsReleased: []string{"p1", "p2"}, Finding: true}
+	require.Equal(t, &MarketSettled{Instrument: yes, Payout: one, PermitsReleased: []string{"p2"}}, b.Sees(settled))
+	require.Nil(t, unconcerned.Sees(settled))
 }

@@ -66,7 +66,9 @@ type Runner struct {
 
 	mu    sync.RWMutex
 	state *portfolio.State
-	moved chan struct{} // closed when the state moves; nil while nobody waits
+	moved chan struct{} // closed when awaited is folded; nil while nobody waits
+	// awaited is the lowest revision that somebody waits for: a record before it wakes nobody.
+	awaited uint64
 }
 
 // NewRunner returns a runner at the beginning of a stream.
@@ -120,32 +122,72 @@ func Beyond(revision, last uint64) error {
 	return domain.Invalid("at", "revision %d lies beyond the end of the history: its last revision is %d", revision, last)
 }
 
-// Follow applies records as they become durable, until the context ends.
+// foldAtOnce is how many records are folded at most while nobody reads.
+const foldAtOnce = 256
+
+// Follow applies records as they become durable, until the context ends. What has come
+// already is applied together: between two of thousands that are appended at once, not
+// everybody who reads is waited for.
 func (r *Runner) Follow(ctx context.Context) error {
 	r.mu.RLock()
 	from := r.state.Next
 	r.mu.RUnlock()
-	for rec, err := range r.store.SubscribeStream(ctx, r.stream, from) {
-		if err != nil {
+	following, end := context.WithCancel(ctx)
+	come := make(chan eventstore.Record, foldAtOnce)
+	var ended error
+	go func() {
+		defer close(come)
+		for rec, err := range r.store.SubscribeStream(following, r.stream, from) {
+			if ended = err; err != nil {
+				return
+			}
+			select {
+			case come <- rec:
+			case <-following.Done():
+				return
+			}
+		}
+	}()
+	defer func() {
+		end()
+		for range come { // until the subscription has ended
+		}
+	}()
+	for rec := range come {
+		if err := r.fold(rec, come); err != nil {
 			return err
 		}
-		if err := r.applyLocked(rec); err != nil {
-			return err
-		}
+	}
+	if ended != nil {
+		return ended
 	}
 	return ctx.Err()
 }
 
-func (r *Runner) applyLocked(rec eventstore.Record) error {
+// fold applies a record, and what else has come.
+func (r *Runner) fold(rec eventstore.Record, come <-chan eventstore.Record) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	defer r.announce()
-	return r.apply(rec)
+	for n := 1; ; n++ {
+		if err := r.apply(rec); err != nil || n == foldAtOnce {
+			return err
+		}
+		select {
+		case next, more := <-come:
+			if !more {
+				return nil
+			}
+			rec = next
+		default:
+			return nil
+		}
+	}
 }
 
-// announce wakes those who wait for a revision. The lock is held.
+// announce wakes those who wait for a revision that is there. The lock is held.
 func (r *Runner) announce() {
-	if r.moved != nil {
+	if r.moved != nil && r.state.Next > r.awaited {
 		close(r.moved)
 		r.moved = nil
 	}
@@ -156,8 +198,11 @@ func (r *Runner) Wait(ctx context.Context, revision uint64) error {
 	for {
 		r.mu.Lock()
 		there := r.state.Next > revision
-		if !there && r.moved == nil {
-			r.moved = make(chan struct{})
+		if !there {
+			if r.moved == nil {
+				r.moved, r.awaited = make(chan struct{}), revision
+			}
+			r.awaited = min(r.awaited, revision)
 		}
 		moved := r.moved
 		r.mu.Unlock()

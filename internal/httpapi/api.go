@@ -128,7 +128,7 @@ type API struct {
 	// known: every key there was at the start is folded, and so is every revocation.
 	known atomic.Bool
 	ready atomic.Bool
-	early earlyComers
+	came  comers
 	// sendWithin is how long a reader may take to accept a piece of an answer.
 	sendWithin time.Duration
 	// closing ends the event streams when the server stops.
@@ -229,8 +229,9 @@ type request struct {
 	let    bool // it was let in: what is written to its reader counts
 	// What is held of the memory for bodies and answers.
 	body, held *lease
-	dry        bool // nothing is to be recorded: the answer is a read
-	bodyBytes  int  // that were read: what the header says of them is the client's word
+	dry        bool   // nothing is to be recorded: the answer is a read
+	seen       uint64 // stops that had come when it came first
+	bodyBytes  int    // that were read: what the header says of them is the client's word
 }
 
 func (q *request) portfolio() string { return q.r.PathValue("portfolio") }
@@ -241,6 +242,7 @@ func (a *API) serve(row *route, w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	rec := &recorder{ResponseWriter: w, out: http.NewResponseController(w), within: a.sendWithin, most: deliverWithin}
 	q := &request{api: a, w: rec, r: r, row: row}
+	q.arrives()
 	defer func() {
 		q.leave()
 		q.done()
@@ -268,7 +270,7 @@ func (a *API) serve(row *route, w http.ResponseWriter, r *http.Request) {
 // guard is the one place that decides whether a request is let in.
 func (a *API) guard(q *request) error {
 	if !a.ready.Load() && !q.row.urgent && !q.row.early {
-		q.tooEarly()
+		q.cameEarly()
 		return domain.Errorf(domain.CodeUnavailable, "the history is still being folded; see /readyz")
 	}
 	if caller, ok := localIn(q.r.Context()); ok && q.row.urgent {
@@ -285,6 +287,9 @@ func (a *API) guard(q *request) error {
 	}
 	q.key = k
 	q.conn().keyed(k.id)
+	if err := q.cameIn(); err != nil {
+		return err
+	}
 	if err := q.admit(); err != nil {
 		return err
 	}

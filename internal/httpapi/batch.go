@@ -32,6 +32,9 @@ type batchItem struct {
 	IdempotencyKey string          `json:"idempotency_key"`
 	Command        string          `json:"command"`
 	Body           json.RawMessage `json:"body"`
+
+	seen uint64 // as [commands.Request.Seen]
+	late error  // it could not be noted
 }
 
 // batchAnswer answers by index.
@@ -96,6 +99,7 @@ func runBatch(q *request) error {
 	if len(b.Commands) == 0 || len(b.Commands) > maxBatch {
 		return domain.Invalid("commands", "must hold 1 to %d", maxBatch)
 	}
+	q.batchCame(b.Commands)
 	if err := q.makeRoom(min(answerRoom, smallAnswer+int64(len(b.Commands))*roomForCommand)); err != nil {
 		return err
 	}
@@ -132,6 +136,7 @@ func runBatch(q *request) error {
 		}
 		for n, r := range results {
 			q.decided(b.Commands[at[n]].class(), &r.Answer, r.Err)
+			q.taken(&requests[n], r.Err)
 			out.Results[at[n]] = q.batched(r)
 		}
 	}
@@ -246,7 +251,9 @@ func (item *batchItem) request(q *request) (commands.Request, error) {
 	if !ok {
 		return commands.Request{}, domain.Errorf(domain.CodeInternal, "%s is no command", item.Command)
 	}
-	return q.asks(k, c), nil
+	r := q.asks(k, c)
+	r.Seen = item.seen
+	return r, item.late
 }
 
 func (q *request) batched(r commands.Result) batchResult {

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"pets/commands"
-	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/projections"
 )
@@ -12,17 +11,21 @@ import (
 // What was acknowledged is seen, also a stop that the store could not take yet: views,
 // previews, directives and streams show a portfolio as the stops that hold leave it.
 
-// emergencyStop is the emergency stop that holds, recorded or not; the graver of two.
+// emergencyStop is the emergency stop that holds, recorded or not; the graver of two, and
+// since the first.
 func (l *looker) emergencyStop() projections.EmergencyStop {
 	v := projections.EmergencyStopOf(l.state)
-	for i := range l.pending {
-		p := &l.pending[i]
-		if !p.Emergency() || v.Engaged && domain.GraverStop(p.Kind, *v.Kind) == *v.Kind {
-			continue
-		}
-		v = projections.EmergencyStop{Engaged: true, Kind: &p.Kind, Reason: &p.Reason, Since: &p.At, Pending: true}
+	p := commands.Graver(l.state, l.pending)
+	if p == nil {
+		return v
 	}
-	return v
+	since := v.Since
+	for i := range l.pending {
+		if at := &l.pending[i].At; l.pending[i].Emergency() && (since == nil || at.Before(*since)) {
+			since = at
+		}
+	}
+	return projections.EmergencyStop{Engaged: true, Kind: &p.Kind, Reason: &p.Reason, Since: since, Pending: true}
 }
 
 // held reports whether a stop of a bot holds that is not recorded yet.
@@ -79,8 +82,8 @@ func (q *request) pendingDirectives() (told []commands.Directive, revision uint6
 		}
 	}
 	for _, bot := range bots {
-		if i := slices.IndexFunc(pending, func(p commands.PendingStop) bool { return bot != "" && p.Concerns(bot) }); i >= 0 {
-			told = append(told, pending[i].Directive(bot))
+		if p := commands.Gravest(pending, bot); bot != "" && p != nil {
+			told = append(told, p.Directive(bot))
 		}
 	}
 	return q.directed(told), revision

@@ -12,6 +12,7 @@ import (
 
 	"pets/commands"
 	"pets/domain"
+	"pets/domain/portfolio"
 	"pets/eventstore/memory"
 	"pets/projections"
 )
@@ -173,4 +174,23 @@ type full struct{ *commands.Engine }
 
 func (*full) Takes(commands.Class) error {
 	return domain.Errorf(domain.CodeUnavailable, "the disk is full")
+}
+
+// "The graver of two …; its `since` is when the first was engaged."
+func TestTheGraverOfTwoPendingStopsIsShown(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	later, latest := at.Add(time.Hour), at.Add(2*time.Hour)
+	s := portfolio.New()
+	l := &looker{state: s, pending: []commands.PendingStop{
+		{Kind: domain.StopSystemError, Reason: "one", At: later}, {Kind: domain.StopSecurityBreach, Reason: "two", At: latest},
+	}}
+	v := l.emergencyStop()
+	require.Equal(t, []string{domain.StopSecurityBreach, "two"}, []string{*v.Kind, *v.Reason})
+	require.Equal(t, later, *v.Since)
+	s.Stop = portfolio.Stop{Engaged: true, Kind: domain.StopManual, Since: at}
+	v = l.emergencyStop()
+	require.True(t, v.Pending)
+	require.Equal(t, at, *v.Since)
+	s.Stop.Kind = domain.StopSecurityBreach
+	require.False(t, l.emergencyStop().Pending)
 }

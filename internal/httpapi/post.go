@@ -69,8 +69,9 @@ func (q *request) send(c commands.Command) (commands.Answer, error) {
 	ctx, cancel := q.deciding(answerWithin)
 	defer cancel()
 	r := q.asks(k, c)
-	r.Seen = q.firstCame()
+	r.Seen = q.seen
 	answer, err := q.api.engine.Do(ctx, q.portfolio(), r)
+	q.taken(&r, err)
 	q.decided(commands.ClassOf(c), &answer, err)
 	return answer, err
 }

@@ -148,11 +148,9 @@ func (q *request) preview(c commands.AskPermit) error {
 
 // hold denies what a stop that is not recorded yet keeps from being permitted.
 func (v *permitAnswered) hold(pending []commands.PendingStop, bot string) {
-	for i := range pending {
-		if p := &pending[i]; p.Concerns(bot) {
-			v.Allowed, v.Reserved = false, domain.Zero
-			v.Reasons = append(v.Reasons, p.Obstacle())
-			v.Directives = []commands.Directive{p.Directive(bot)}
-		}
+	if p := commands.Gravest(pending, bot); p != nil {
+		v.Allowed, v.Reserved = false, domain.Zero
+		v.Reasons = p.Against(v.Reasons)
+		v.Directives = []commands.Directive{p.Directive(bot)}
 	}
 }

@@ -173,20 +173,6 @@ func TestAStartFromBeforeAStopDuringStartUp(t *testing.T) {
 	require.Equal(t, http.StatusOK, start("alpha", uuid.NewString()).status)
 }
 
-// What is noted of those who came too early is bounded, and of strangers nothing.
-func TestEarlyComersAreBounded(t *testing.T) {
-	var e earlyComers
-	for i := range 3 {
-		e.note(string(rune('a'+i)), uint64(i+1), 2)
-	}
-	e.note("a", 9, 2)
-	require.Equal(t, []uint64{1, 2, 0}, []uint64{e.of("a"), e.of("b"), e.of("c")})
-	r := newRig(t, rigged{}).opened()
-	r.api.ready.Store(false)
-	r.call("", http.MethodPost, main+"/bots/alpha/start", uuid.NewString(), "")
-	require.Empty(t, r.api.early.seen)
-}
-
 // "Revoked keys" are among what is never held up: no portfolio is needed for it.
 func revokesEarly(t *testing.T, r *rig, ring *projections.Keyring, row route) {
 	t.Helper()

@@ -106,7 +106,11 @@ func TestStream(t *testing.T) {
 	began := time.Now()
 	r.must("alpha", main+"/trades", `{"bot":"alpha","market":"x","pnl":"-1","trade_id":"t2"}`)
 	m = next(t, messages)
-	require.Equal(t, "directive", m.event, "of another bot's trip only the directive")
+	require.Equal(t, "event", m.event, "of another bot's trip what it did to this one")
+	require.Contains(t, m.data, `"bots_stopped":["beta"]`)
+	require.NotContains(t, m.data, "alpha")
+	m = next(t, messages)
+	require.Equal(t, "directive", m.event)
 	var d directiveMessage
 	require.NoError(t, json.Unmarshal([]byte(m.data), &d))
 	require.Equal(t, commands.ActionStop, d.Action)
@@ -117,6 +121,7 @@ func TestStream(t *testing.T) {
 	// Who was away hears what it missed, and in a fresh stream what stands.
 	again, _ := r.listen(ctx, "beta", "", last)
 	require.Equal(t, "hello", next(t, again).event)
+	require.Contains(t, next(t, again).data, domain.BreakerTrippedType)
 	missed := next(t, again)
 	require.Equal(t, "directive", missed.event)
 	require.Equal(t, m.id, missed.id)

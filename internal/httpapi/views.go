@@ -106,8 +106,12 @@ func reached(ctx context.Context, p *live.Portfolio, m moment) error {
 	ctx, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
 	err := p.Reach(ctx, least)
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return domain.Errorf(domain.CodeUnavailable, "revision %d has not come within %s", least, maxWait)
+	var behind *live.BehindError
+	switch {
+	case !errors.As(err, &behind):
+		return err
+	case behind.Recorded:
+		return domain.Errorf(domain.CodeUnavailable, "revision %d is recorded, and was not read within %s; ask again", behind.Revision, maxWait)
 	}
-	return err
+	return domain.Errorf(domain.CodeUnavailable, "revision %d has not come within %s", behind.Revision, maxWait)
 }

@@ -243,3 +243,35 @@ func TestAStoreThatDoesNotAnswer(t *testing.T) {
 	require.Equal(t, domain.CodeUnavailable, domain.CodeOf(err))
 	require.Equal(t, domain.CodeUnavailable, domain.CodeOf(f.Reached(t.Context())))
 }
+
+// What was waited for in vain is told by its revision, and whether it is recorded.
+func TestARevisionThatDoesNotCome(t *testing.T) {
+	w := newWorld(t, "a")
+	a := w.open("a")
+	require.NoError(t, w.reach(a))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	var behind *live.BehindError
+	require.ErrorAs(t, a.Reach(ctx, 7), &behind)
+	require.Equal(t, uint64(7), behind.Revision)
+	require.False(t, behind.Recorded)
+
+	gate := make(chan struct{})
+	live.Attach(w.live, "the slow one", func(string) gated { return gate })
+	w.append("b", &domain.PortfolioOpened{Portfolio: "b", Mode: domain.ModePaper, Clock: domain.ClockWall, BaseAsset: "USDC", BaseDecimals: 6, Policy: domain.DefaultPolicy(domain.ModePaper)})
+	w.deposit("b", "1")
+	b := w.open("b")
+	short, end := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer end()
+	err := b.Reach(short, 0)
+	close(gate)
+	require.ErrorAs(t, err, &behind)
+	require.Equal(t, uint64(1), behind.Revision)
+	require.True(t, behind.Recorded)
+	require.NoError(t, w.reach(b))
+}
+
+// gated is a reader that waits before its first record.
+type gated chan struct{}
+
+func (g gated) Apply(eventstore.Record, domain.Event, *portfolio.State) { <-g }

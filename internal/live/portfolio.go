@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 
@@ -39,6 +40,20 @@ func (p *Portfolio) follow(ctx context.Context) {
 // ID is the portfolio's name.
 func (p *Portfolio) ID() string { return p.id }
 
+// BehindError says which revision was waited for in vain.
+type BehindError struct {
+	Revision uint64
+	Recorded bool // it stands in the log: what follows has not folded it yet
+	cause    error
+}
+
+func (e *BehindError) Error() string {
+	return fmt.Sprintf("revision %d is not folded: %v", e.Revision, e.cause)
+}
+
+// Unwrap gives why it was waited no longer.
+func (e *BehindError) Unwrap() error { return e.cause }
+
 // Reach returns when everything is folded that was durable before the question, whoever
 // wrote it, and the revision at least. It ends with the context.
 func (p *Portfolio) Reach(ctx context.Context, least uint64) error {
@@ -49,7 +64,10 @@ func (p *Portfolio) Reach(ctx context.Context, least uint64) error {
 	if err != nil {
 		return unavailable(err)
 	}
-	return p.runner.Wait(ctx, max(head, least))
+	if err := p.runner.Wait(ctx, max(head, least)); err != nil {
+		return &BehindError{Revision: max(head, least), Recorded: head >= least, cause: err}
+	}
+	return nil
 }
 
 // Broken says why the portfolio is not followed any more, nil where it is.
