@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -115,4 +116,86 @@ func TestAFreshVolumeIsAPlaceForAStore(t *testing.T) {
 	out, err := s.command(serviceID, nil, "import", rows, "--store", "embedded:"+fresh, "-p", "x", "--capital", "100").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	require.True(t, hasStore(fresh), "%s", out)
+}
+
+// "The folder of the witness and PETS_DIR, and what lies directly in them, have to belong to
+// the server's user, to root, or to the owner of the store's folder; no link of anybody else
+// may lead to them": also where somebody makes one under a running server. It is told, no
+// warning is missing, and nothing is written there, until it was moved away.
+func TestAStrangersFolderUnderARunningServer(t *testing.T) {
+	const stranger = 4999
+	s := newService(t)
+	require.NoError(t, os.Chmod(s.home, 0o1777)) // sticky, as /tmp is
+	s.folder("own", serviceID, serviceID, 0o700)
+	plants := map[string]func(dir string) error{
+		"a folder": func(dir string) error {
+			return errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o777), os.Chown(dir, stranger, stranger))
+		},
+		"a link to a folder of the server's user": func(dir string) error {
+			return errors.Join(os.Symlink(filepath.Join(s.home, "own"), dir), os.Lchown(dir, stranger, stranger))
+		},
+	}
+	for _, uid := range []uint32{0, serviceID} {
+		for what, plant := range plants {
+			store := filepath.Join(s.home, "store")
+			server := s.start(uid, store)
+			witness := store + "-witness"
+			require.FileExists(t, filepath.Join(witness, latchName))
+			require.NotContains(t, server.readyz(), "witness")
+			r := server.pets(store, adminKey, "apikey", "issue", "--user", "olga", "--role", "operator")
+			require.Equal(t, 0, r.code, r.err)
+			operator := secretPattern.FindString(r.out)
+			open := map[string]any{"id": "main", "mode": "paper"}
+			require.NoError(t, server.client(operator).Send(t.Context(), http.MethodPost, "/v1/portfolios", "open", open, nil))
+			planted := filepath.Join(s.home, "planted")
+			require.NoError(t, plant(planted))
+			require.NoError(t, os.RemoveAll(witness))
+			// Faster than the server, which makes it anew within a second.
+			if err := os.Rename(planted, witness); err != nil {
+				require.NoError(t, os.RemoveAll(witness))
+				require.NoError(t, os.Rename(planted, witness))
+			}
+			warned := func() bool { return strings.Contains(server.readyz(), "warning: the witness") }
+			require.Eventually(t, warned, 10*time.Second, 20*time.Millisecond, what)
+			require.Contains(t, server.errs.String(), "user 4999", what)
+			// A stop holds all the same, and leaves nothing there.
+			r = server.pets(store, operator, "stop", "--emergency", "-p", "main", "--reason", "drill")
+			require.Equal(t, 0, r.code, r.err)
+			files, err := os.ReadDir(witness)
+			require.NoError(t, err)
+			require.Empty(t, files, what)
+
+			require.NoError(t, os.RemoveAll(witness))
+			require.Eventually(t, func() bool { return !warned() }, 10*time.Second, 20*time.Millisecond, what)
+			require.FileExists(t, filepath.Join(witness, "witness"), what)
+			s.end(server)
+			require.NoError(t, os.RemoveAll(store))
+			require.NoError(t, os.RemoveAll(witness))
+		}
+	}
+}
+
+// The same of a PETS_DIR of its own, which the server makes anew where it was removed.
+func TestAStrangersPetsDirUnderARunningServer(t *testing.T) {
+	const stranger = 4999
+	s := newService(t)
+	require.NoError(t, os.Chmod(s.home, 0o1777))
+	store := s.folder("store", serviceID, serviceID, 0o700)
+	s.folder("witness", serviceID, serviceID, 0o700)
+	dir := s.folder("dir", serviceID, serviceID, 0o700)
+	server := s.start(serviceID, store, "PETS_DIR="+dir, "PETS_WITNESS="+filepath.Join(s.home, "witness"))
+	planted := s.folder("planted", stranger, stranger, 0o777)
+	require.NoError(t, os.RemoveAll(dir))
+	if err := os.Rename(planted, dir); err != nil {
+		require.NoError(t, os.RemoveAll(dir))
+		require.NoError(t, os.Rename(planted, dir))
+	}
+	require.Eventually(t, func() bool { return strings.Contains(server.readyz(), "warning: the stop socket") }, 10*time.Second, 20*time.Millisecond)
+	require.Contains(t, server.errs.String(), "user 4999 owns it")
+	files, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, files)
+	require.NoError(t, os.RemoveAll(dir))
+	require.Eventually(t, func() bool { return !strings.Contains(server.readyz(), "warning: the stop socket") }, 10*time.Second, 20*time.Millisecond)
+	s.end(server)
 }

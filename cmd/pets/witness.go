@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -48,9 +49,9 @@ type watching struct {
 // was rolled back is refused, but for a stop: that goes on without a witness, and is
 // there when the store is refused later.
 func (a *app) openWatch(ctx context.Context, store *embedded.Store, o watching) (*watch, error) {
-	dir := a.config.WitnessDir()
+	dir, trust := a.config.WitnessDir(), a.trust()
 	options := witness.Options{
-		Dir: dir, Owner: a.config.ServerDir(), Store: store, ID: store.UUID(), Urgent: commands.WitnessedAtOnce, Hashed: o.hashed,
+		Dir: dir, Enter: func(dir string) (*os.Root, error) { return trust.OpenRoot(dir, latchName) }, Owner: a.config.ServerDir(), Store: store, ID: store.UUID(), Urgent: commands.WitnessedAtOnce, Hashed: o.hashed,
 		Failed: func(what string, err error) {
 			o.warn(what + ": " + err.Error())
 			if mismatch := (*witness.MismatchError)(nil); errors.As(err, &mismatch) && o.differs != nil {
