@@ -199,3 +199,70 @@ func TestAStrangersPetsDirUnderARunningServer(t *testing.T) {
 	require.Eventually(t, func() bool { return !strings.Contains(server.readyz(), "warning: the stop socket") }, 10*time.Second, 20*time.Millisecond)
 	s.end(server)
 }
+
+// "The server takes the right to write from the group of a folder of its own user": a volume
+// that is given to a group at each mount (chgrp -R, chmod -R g+rwX, g+s), and a backup that
+// was restored with a umask of 002, are started on as they are.
+func TestAVolumeOfAGroup(t *testing.T) {
+	s := newService(t)
+	volume := s.folder("volume", 0, serviceGroup, os.ModeSetgid|0o775)
+	store, witness := filepath.Join(volume, "pets"), filepath.Join(volume, "pets-witness")
+	mount := func() { // as the kubelet does it
+		require.NoError(t, filepath.WalkDir(volume, func(path string, d os.DirEntry, err error) error {
+			require.NoError(t, err)
+			info, err := d.Info()
+			require.NoError(t, err)
+			mode := info.Mode() | 0o060
+			if d.IsDir() {
+				mode |= os.ModeSetgid | 0o010
+			}
+			return errors.Join(os.Lchown(path, -1, serviceGroup), os.Chmod(path, mode))
+		}))
+	}
+	for n := range 3 {
+		mount()
+		server := s.start(serviceID, store)
+		if n > 0 {
+			require.Contains(t, server.errs.String(), "the group of "+store+" could write to it (its mode was 0770); that was taken away")
+			require.Contains(t, server.errs.String(), "the group of "+witness+" could write to it")
+		}
+		require.NotContains(t, server.readyz(), "warning")
+		for _, dir := range []string{store, witness} {
+			require.NoError(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+				require.NoError(t, err)
+				if info, err := d.Info(); err == nil && filepath.Dir(path) != filepath.Join(store, snapshotDir) && d.Name() != snapshotDir {
+					require.Zero(t, info.Mode().Perm()&0o022, path)
+				}
+				return nil
+			}))
+		}
+		s.end(server)
+	}
+	// As the page on backups says it, with a umask of 002.
+	restore := exec.Command("sh", "-c", `umask 002; mv pets pets.old; mkdir pets; cp pets.old/durable pets/; cp pets.old/*.seg pets/; cp pets.old/emergency-stop.json pets/`)
+	restore.Dir = volume
+	restore.SysProcAttr = s.command(serviceID, nil).SysProcAttr
+	out, err := restore.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	s.end(s.start(serviceID, store))
+}
+
+// What everybody may write to is refused as before, and so is what a group may that the
+// server is not in, or what is not the server's own.
+func TestAFolderOfOthersStaysRefused(t *testing.T) {
+	s := newService(t)
+	for name, dir := range map[string]string{
+		"everybody":           s.folder("everybody", serviceID, serviceGroup, 0o777),
+		"a group of others":   s.folder("group", serviceID, 4799, 0o770),
+		"root's, for a group": s.folder("roots", 0, serviceGroup, os.ModeSetgid|0o775),
+	} {
+		before, err := os.Stat(dir)
+		require.NoError(t, err)
+		out, err := s.command(serviceID, nil, "serve", "--store", "embedded:"+dir, "--listen", "127.0.0.1:0", "--metrics-listen", "off").CombinedOutput()
+		require.Error(t, err, name)
+		require.Contains(t, string(out), "chmod go-w", name)
+		after, err := os.Stat(dir)
+		require.NoError(t, err)
+		require.Equal(t, before.Mode(), after.Mode(), name)
+	}
+}

@@ -81,6 +81,7 @@ func (a *app) openWatch(ctx context.Context, store *embedded.Store, o watching) 
 // openTrusted opens a witness that nobody else can have made: what it says is believed, and
 // who holds its lock keeps a server from starting.
 func (a *app) openTrusted(ctx context.Context, o witness.Options, accept bool) (*witness.Keeper, witness.Opened, error) {
+	a.closes(o.Dir)
 	if err := a.trusts(o.Dir); err != nil {
 		return nil, witness.Opened{}, err
 	}
