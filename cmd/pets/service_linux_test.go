@@ -266,3 +266,20 @@ func TestAFolderOfOthersStaysRefused(t *testing.T) {
 		require.Equal(t, before.Mode(), after.Mode(), name)
 	}
 }
+
+// "If the service may not make a folder there, the server runs without; the log and /readyz
+// say why and what to do": the store of a service lies in a folder of root's.
+func TestAWitnessThatMayNotBeMadeSaysWhatToDo(t *testing.T) {
+	s := newService(t)
+	store := s.folder("x", serviceID, serviceID, 0o700)
+	server := s.start(serviceID, store)
+	for _, text := range []string{server.readyz(), server.errs.String()} {
+		require.Contains(t, text, "the server's user may not make or write its folder")
+		require.Contains(t, text, "name another folder with PETS_WITNESS")
+	}
+	require.NotContains(t, server.readyz(), s.home, "what is told to everybody names no file")
+	s.folder("x-witness", serviceID, serviceID, 0o700)
+	require.Eventually(t, func() bool { return !strings.Contains(server.readyz(), "witness") }, 10*time.Second, 20*time.Millisecond)
+	s.end(server)
+	s.end(s.start(serviceID, store, "PETS_WITNESS="+s.folder("named", serviceID, serviceID, 0o700)))
+}

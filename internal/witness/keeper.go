@@ -506,6 +506,9 @@ func (k *Keeper) failed(err error) {
 	news := k.said != "" && k.said != was
 	k.mu.Unlock()
 	if news {
+		if unadvised(err) {
+			err = fmt.Errorf("%w: %s", err, Advice(err))
+		}
 		k.o.Failed("the witness in "+k.o.Dir+" cannot be written: a store that is rolled back from now on goes unnoticed", err)
 	}
 }
