@@ -165,7 +165,7 @@ func (l *LatchFile) keep(all []PendingStop, version uint64) (kept bool, err erro
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, p := range l.places {
-		if failed := p.keep(all, version); failed != nil {
+		if failed := p.keep(all, version, l.trust); failed != nil {
 			err = errors.Join(err, fmt.Errorf("%s: %w", p.path, failed))
 			continue
 		}

@@ -35,20 +35,29 @@ type place struct {
 func (p *place) name() string { return filepath.Base(p.path) }
 
 // enter opens the folder. An error that it is not there is one of fs.ErrNotExist.
-func (p *place) enter(making bool) (err error) {
+func (p *place) enter() (err error) {
 	if p.root != nil {
 		return nil
 	}
 	dir := filepath.Dir(p.path)
-	if making && p.makes {
-		if err := owner.MkdirAll(dir); err != nil {
-			return err
-		}
-	}
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
 		return &fs.PathError{Op: "open", Path: dir, Err: syscall.ENOTDIR}
 	}
 	p.root, err = owner.OpenRoot(dir)
+	return err
+}
+
+// enterToWrite is enter, and makes the folder where that may be. Whoever makes it first gets
+// nothing: what has the name of one that was removed has to be of those who are believed.
+func (p *place) enterToWrite(trust owner.Trust) (err error) {
+	if p.root != nil || !p.makes {
+		return p.enter()
+	}
+	dir := filepath.Dir(p.path)
+	if err := owner.MkdirAll(dir); err != nil {
+		return err
+	}
+	p.root, err = trust.OpenRoot(dir, p.name())
 	return err
 }
 
@@ -102,29 +111,29 @@ func (p *place) read(trust owner.Trust) ([]PendingStop, error) {
 
 // open opens the file, which has to be one: neither a pipe nor a device is waited for.
 func (p *place) open() (*os.File, error) {
-	if err := p.enter(false); err != nil {
+	if err := p.enter(); err != nil {
 		return nil, err
 	}
 	return owner.Open(p.root, p.name(), os.O_RDWR)
 }
 
 // keep writes a version of what is pending, unless it is there.
-func (p *place) keep(all []PendingStop, version uint64) error {
+func (p *place) keep(all []PendingStop, version uint64, trust owner.Trust) error {
 	if p.current && p.version == version && version != 0 && p.stands() == nil {
 		return nil
 	}
 	p.current, p.version = false, version
-	err := p.write(all)
+	err := p.write(all, trust)
 	p.current = err == nil
 	return err
 }
 
-func (p *place) write(all []PendingStop) error {
+func (p *place) write(all []PendingStop, trust owner.Trust) error {
 	var text bytes.Buffer
 	if err := writePending(&text, all); err != nil {
 		return err
 	}
-	if err := p.enter(true); err != nil {
+	if err := p.enterToWrite(trust); err != nil {
 		return err
 	}
 	if p.file != nil && p.named() && fitsSlot(p.file, text.Len()) {
@@ -136,7 +145,7 @@ func (p *place) write(all []PendingStop) error {
 	err := p.replace(text.Bytes())
 	if errors.Is(err, fs.ErrNotExist) && p.makes { // the folder was removed
 		p.leave()
-		if err = p.enter(true); err == nil {
+		if err = p.enterToWrite(trust); err == nil {
 			err = p.replace(text.Bytes())
 		}
 	}
@@ -233,7 +242,7 @@ func (p *place) stands() error {
 
 // there reports whether there is a file.
 func (p *place) there() bool {
-	if p.enter(false) != nil {
+	if p.enter() != nil {
 		return false
 	}
 	_, err := p.root.Lstat(p.name())
@@ -243,7 +252,7 @@ func (p *place) there() bool {
 func (p *place) setAside(now time.Time) (string, error) {
 	p.close()
 	suffix := ".unreadable-" + now.UTC().Format("20060102T150405.000000000")
-	if err := p.enter(false); err != nil {
+	if err := p.enter(); err != nil {
 		return p.path, err
 	}
 	if err := p.root.Rename(p.name(), p.name()+suffix); err != nil {
@@ -255,7 +264,7 @@ func (p *place) setAside(now time.Time) (string, error) {
 // remove takes the file away.
 func (p *place) remove() error {
 	p.close()
-	err := p.enter(false)
+	err := p.enter()
 	if err == nil {
 		err = p.root.Remove(p.name())
 	}

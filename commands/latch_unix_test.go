@@ -96,3 +96,32 @@ func flat(path string) error {
 	}
 	return errors.Join(writePending(f, all), f.Close())
 }
+
+// "Nothing is written there, neither the witness nor the copy of the marker of stops": the
+// folder of a copy that was removed, and made by somebody else.
+func TestNoCopyOfTheMarkerInAStrangersFolder(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root makes the folders of others")
+	}
+	const stranger = 4999
+	dir := t.TempDir()
+	copied := filepath.Join(dir, "witness")
+	file := NewLatchFile(filepath.Join(dir, "latch.json"))
+	file.CopyTo(filepath.Join(copied, "latch.json"))
+	stop := []PendingStop{{Portfolio: "main", Caller: olga, Key: "k", Kind: domain.StopManual, Reason: "smoke", At: noon}}
+	require.NoError(t, file.Write(stop))
+	require.NoError(t, os.RemoveAll(copied))
+	require.NoError(t, os.Mkdir(copied, 0o700))
+	require.NoError(t, os.Chown(copied, stranger, stranger))
+	for range 2 {
+		kept, err := file.keep(stop, 0)
+		require.True(t, kept, "the other one has it")
+		require.ErrorContains(t, err, copied)
+		files, err := os.ReadDir(copied)
+		require.NoError(t, err)
+		require.Empty(t, files)
+	}
+	require.NoError(t, os.RemoveAll(copied))
+	require.NoError(t, file.Write(stop))
+	require.FileExists(t, filepath.Join(copied, "latch.json"))
+}

@@ -172,7 +172,7 @@ func (s *stops) report(kept bool, pending int, err error) {
 	switch {
 	case err == nil:
 	case kept:
-		told = "the marker of stops cannot be written in both its folders"
+		told = "the marker of stops cannot be written in both its folders, that of the server (PETS_DIR) and that of the witness (PETS_WITNESS)"
 	case pending == 0:
 		told = "there is no room for stops on the disk: one that cannot be recorded would hold in memory only"
 	default:

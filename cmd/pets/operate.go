@@ -13,6 +13,7 @@ import (
 	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/domain/risk"
+	"pets/projections"
 )
 
 // order is what an operator wants done: as a request to the server that holds the
@@ -142,7 +143,7 @@ func (a *app) previewReset(ctx context.Context, breaker, bot string, rebase bool
 			Breaker: breaker, Bot: bot, Tripped: v.Tripped, Before: v.Before.Ratio(), After: v.After.Ratio(), Limit: v.Limit,
 			WouldRetrip: v.WouldRetrip, OpenPositions: v.OpenPositions, EventsSince: v.Since,
 		}
-		return a.printPreview(answer)
+		return a.printPreview(answer, func() (projections.State, error) { return projections.StateOf(s), nil })
 	})
 }
 
@@ -162,24 +163,44 @@ func (a *app) askPreview(ctx context.Context, breaker, bot string, rebase bool, 
 	if err := a.exchange(ctx, a.found, http.MethodPost, "/breakers/"+url.PathEscape(breaker)+"/reset", body, &v); err != nil {
 		return err
 	}
-	return a.printPreview(v)
+	return a.printPreview(v, func() (state projections.State, err error) { return state, a.view(ctx, "", "/state", nil, &state) })
 }
 
-func (a *app) printPreview(v resetPreview) error {
+// printPreview says what a reset would do, and looks at the state where it would be refused.
+func (a *app) printPreview(v resetPreview, look func() (projections.State, error)) error {
 	if a.json {
 		return a.printJSON(v)
 	}
 	p := a.printer()
-	verdict := "it would hold"
+	verdict, short := "it would hold", lack{}
 	switch {
 	case !v.Tripped:
 		verdict = "it is not tripped: a reset would be refused"
 	case v.WouldRetrip:
 		verdict = "it would trip again at once: a reset would be refused; see --rebase"
+		state, err := look()
+		if err != nil {
+			return err
+		}
+		if short = stepsOf(state, clearRequest{}).lacking([]projections.Breaker{v.breaker()}); short.any() {
+			verdict = "it would trip again at once, with --rebase and without: a reset would be refused while the equity is not above 0"
+		}
 	}
 	p.line("%s: %s → %s, limit %s: %s", risk.Key{Breaker: v.Breaker, Bot: v.Bot}, v.Before, v.After, v.Limit, verdict)
 	p.line("%d open positions, %d events since the trip", v.OpenPositions, v.EventsSince)
+	if a.sayMoney(p, short); short.any() {
+		p.say(2, "Then reset it:")
+		a.command(p, append(resetOf(v.breaker()), "--rebase", "--reason", `"…"`)...)
+	}
 	return p.err
+}
+
+func (v resetPreview) breaker() projections.Breaker {
+	b := projections.Breaker{Breaker: v.Breaker}
+	if v.Bot != "" {
+		b.Bot = &v.Bot
+	}
+	return b
 }
 
 // resetPreview is what `pets reset --dry-run --json` prints.

@@ -25,6 +25,7 @@ import (
 	"pets/internal/legs"
 	"pets/internal/live"
 	"pets/internal/metrics"
+	"pets/internal/owner"
 	"pets/projections"
 )
 
@@ -126,6 +127,7 @@ type server struct {
 	socket         *httpapi.Socket // nil where none can be made
 	endSocket      context.CancelFunc
 	noLocalStop    atomic.Pointer[error] // why there is none
+	trust          owner.Trust           // as it was when the store was opened
 	ownDir         bool                  // PETS_DIR is not the folder of the store
 	metricsAddress string
 	secure         *tls.Config
@@ -140,7 +142,7 @@ func (a *app) newServer(ctx context.Context, now func() time.Time) (_ *server, e
 	if err != nil {
 		return nil, err
 	}
-	s.store, s.lock = w.Store, w.lock
+	s.store, s.lock, s.trust = w.Store, w.lock, a.trust()
 	store, err := a.config.StoreDir()
 	s.ownDir = err == nil && apart(store, a.config.ServerDir())
 	s.markStore()

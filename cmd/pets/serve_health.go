@@ -8,6 +8,7 @@ import (
 	"pets/commands"
 	"pets/internal/httpapi"
 	"pets/internal/metrics"
+	"pets/internal/witness"
 )
 
 // healthEvery is how often the server checks its health by itself.
@@ -27,7 +28,9 @@ func (s *server) health() httpapi.Health {
 		h.Free, h.Reserve = int64(free), s.app.config.DiskReserve //nolint:gosec // sizes of disks
 	}
 	if s.witness.keeper != nil {
-		h.WitnessBehind = s.witness.keeper.Status().Err
+		if h.WitnessBehind = s.witness.keeper.Status().Err; h.WitnessBehind != nil {
+			h.WitnessAdvice = witness.Advice(h.WitnessBehind)
+		}
 	}
 	return h
 }

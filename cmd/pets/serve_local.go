@@ -82,7 +82,7 @@ func (s *server) watchLocal(ctx context.Context) {
 // lock the folder may be another server's.
 func (s *server) keepLocal(ctx context.Context) error {
 	dir := s.app.config.ServerDir()
-	anew, err := s.lock.keep(s.ownDir)
+	anew, err := s.lock.keep(s.ownDir, s.trust)
 	if err != nil {
 		return err
 	}
@@ -110,13 +110,13 @@ func (s *server) keepMark() error {
 	if s.mark == nil {
 		return nil
 	}
-	_, err := s.mark.keep(false)
+	_, err := s.mark.keep(false, s.trust)
 	return err
 }
 
 // keep makes the lock file anew if its name is gone; the folder, too, where that may be
 // and it was removed. What stands in its place is left alone.
-func (l *serverLock) keep(makes bool) (anew bool, err error) {
+func (l *serverLock) keep(makes bool, trust owner.Trust) (anew bool, err error) {
 	there, err := os.Stat(filepath.Join(l.dir, lockName))
 	switch {
 	case err == nil:
@@ -127,7 +127,7 @@ func (l *serverLock) keep(makes bool) (anew bool, err error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return false, err
 	}
-	folder, err := l.enter(makes)
+	folder, err := l.enter(makes, trust)
 	if err != nil {
 		return false, err
 	}
@@ -141,8 +141,8 @@ func (l *serverLock) keep(makes bool) (anew bool, err error) {
 }
 
 // enter opens the folder again, which has to be the one that was locked, or to have taken
-// the place of one that was removed.
-func (l *serverLock) enter(makes bool) (*os.Root, error) {
+// the place of one that was removed, and to be of those who are believed.
+func (l *serverLock) enter(makes bool, trust owner.Trust) (*os.Root, error) {
 	ours, err := l.folder.Open(".")
 	if err != nil {
 		return nil, err
@@ -157,7 +157,7 @@ func (l *serverLock) enter(makes bool) (*os.Root, error) {
 		if err := owner.MkdirAll(l.dir); err != nil {
 			return nil, err
 		}
-		return os.OpenRoot(l.dir)
+		return trust.OpenRoot(l.dir, latchName)
 	}
 	there, err := os.Stat(l.dir)
 	if err != nil {

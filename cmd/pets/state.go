@@ -126,7 +126,7 @@ func (a *app) printState(v projections.State, b stateExtra) error {
 		return err
 	}
 	if !b.past {
-		a.sayWayOut(p, nextSteps{v.EmergencyStop, b.clear, v.Breakers, v.Bots, v.Clock == domain.ClockImported})
+		a.sayWayOut(p, stepsOf(v, b.clear))
 	}
 	return p.err
 }

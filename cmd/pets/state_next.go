@@ -68,6 +68,7 @@ type nextSteps struct {
 	// imported: the portfolio keeps the clock of its files. It shows what would have
 	// happened: its bots are not started again, and its stop is not cleared.
 	imported bool
+	equity   domain.Decimal
 }
 
 // sayWayOut prints the commands that lead out of a stop, in the order in which they work:
@@ -80,7 +81,7 @@ func (a *app) sayWayOut(p *printer, n nextSteps) {
 	}
 	p.line("")
 	p.line("WHAT TO DO NEXT")
-	a.sayResets(p, tripped)
+	a.sayResets(p, n, tripped)
 	if n.imported {
 		p.say(2, "This portfolio shows what would have happened: its bots are not started again, and its emergency stop is not cleared.")
 		return
@@ -101,7 +102,7 @@ func trippedOf(all []projections.Breaker) []projections.Breaker {
 	return tripped
 }
 
-func (a *app) sayResets(p *printer, tripped []projections.Breaker) {
+func (a *app) sayResets(p *printer, n nextSteps, tripped []projections.Breaker) {
 	if len(tripped) == 0 {
 		return
 	}
@@ -110,9 +111,14 @@ func (a *app) sayResets(p *printer, tripped []projections.Breaker) {
 	for _, b := range tripped {
 		a.command(p, append(resetOf(b), "--dry-run")...)
 	}
+	a.sayMoney(p, n.lacking(tripped))
 	p.say(2, "Then reset it, as an operator, and say why. Where it would trip again at once, --rebase counts from the equity now:")
 	for _, b := range tripped {
-		a.command(p, append(resetOf(b), "--reason", `"…"`)...)
+		words := resetOf(b)
+		if atLimit(b) {
+			words = append(words, "--rebase")
+		}
+		a.command(p, append(words, "--reason", `"…"`)...)
 	}
 }
 
@@ -162,14 +168,20 @@ func (a *app) sayStarts(p *printer, bots []projections.Bot) {
 // command prints a command as it has to be typed: with the flags of this run that say
 // which portfolio of which store is meant. One that is too long goes on below.
 func (a *app) command(p *printer, words ...string) {
+	words = append([]string{"pets"}, words...)
 	for _, f := range []struct{ name, value string }{{"-p", a.portfolio}, {"--server", a.server}, {"--store", a.store}} {
 		if f.value != "" {
 			words = append(words, f.name, quoted(f.value))
 		}
 	}
+	p.command(words)
+}
+
+// command prints the words of one; what does not fit goes on below.
+func (p *printer) command(words []string) {
 	const indent, more = "    ", "      "
-	line := indent + "pets"
-	for _, w := range words {
+	line := indent + words[0]
+	for _, w := range words[1:] {
 		if p.width > 0 && utf8.RuneCountInString(line+" "+w+` \\`) > p.width && strings.TrimSpace(line) != "" {
 			p.whole(line + ` \`)
 			line = more + w

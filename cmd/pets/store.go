@@ -106,6 +106,7 @@ func (a *app) mayMake(dir string, o opening) error {
 		return noStore(dir)
 	}
 	beside := a.config.WitnessDir()
+	a.closes(beside)
 	if err := a.trusts(beside); err != nil {
 		return err
 	}
@@ -146,6 +147,7 @@ func (a *app) takeDir(dir, store string, id uuid.UUID) (*serverLock, error) {
 	if _, held, err := believed(dir); held && err != nil {
 		return nil, err // which names who holds it
 	}
+	a.closes(dir)
 	if err := a.trusts(dir); err != nil {
 		return nil, err
 	}

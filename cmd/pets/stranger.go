@@ -102,3 +102,14 @@ func (a *app) trust() owner.Trust {
 // trusts refuses a folder beside the store that others can have put something into. The
 // marker of stops may be anybody's: it stops all the same, see [commands.LatchFile].
 func (a *app) trusts(dir string) error { return a.trust().Folder(dir, latchName) }
+
+// closes takes the right to write from the group of a folder of our own, and says so.
+func (a *app) closes(dir string) {
+	was, err := a.trust().CloseToGroup(dir)
+	if err != nil {
+		a.caution(fmt.Sprintf("whether the group may write to %s could not be changed: %v", dir, err))
+	}
+	if was != 0 {
+		a.caution(fmt.Sprintf("the group of %s could write to it (its mode was %04o); that was taken away. A volume that gives everything to a group at each mount, and a umask of 002, do that; if it was neither, find out who did, and what was changed in it", dir, was.Perm()))
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -276,14 +277,19 @@ func (a *app) acting(on string, inPortfolio bool) {
 	_, _ = fmt.Fprintln(a.err, "pets: acting on", on)
 }
 
-// storeBelow is a store that lies one level below a folder that holds none, "" for none.
+// storeBelow is a store that lies one level below a folder that holds none, "" for none. A
+// folder below that cannot be listed is none: a volume has root's lost+found from the start.
 func storeBelow(dir string) string {
 	entries, err := os.ReadDir(dir)
-	if err != nil || hasStore(dir) {
+	if err != nil || holdsStore(entries) {
 		return ""
 	}
 	for _, e := range entries {
-		if below := filepath.Join(dir, e.Name()); e.IsDir() && hasStore(below) {
+		if !e.IsDir() {
+			continue
+		}
+		below := filepath.Join(dir, e.Name())
+		if inside, err := os.ReadDir(below); err == nil && holdsStore(inside) {
 			return below
 		}
 	}
@@ -297,10 +303,11 @@ func hasStore(dir string) bool {
 	if err != nil {
 		return !errors.Is(err, os.ErrNotExist) // what cannot be listed is for the store to judge
 	}
-	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), ".seg") || e.Name() == "durable" {
-			return true
-		}
-	}
-	return false
+	return holdsStore(entries)
+}
+
+func holdsStore(entries []os.DirEntry) bool {
+	return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
+		return strings.HasSuffix(e.Name(), ".seg") || e.Name() == "durable"
+	})
 }

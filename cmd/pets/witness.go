@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -48,9 +49,9 @@ type watching struct {
 // was rolled back is refused, but for a stop: that goes on without a witness, and is
 // there when the store is refused later.
 func (a *app) openWatch(ctx context.Context, store *embedded.Store, o watching) (*watch, error) {
-	dir := a.config.WitnessDir()
+	dir, trust := a.config.WitnessDir(), a.trust()
 	options := witness.Options{
-		Dir: dir, Owner: a.config.ServerDir(), Store: store, ID: store.UUID(), Urgent: commands.WitnessedAtOnce, Hashed: o.hashed,
+		Dir: dir, Enter: func(dir string) (*os.Root, error) { return trust.OpenRoot(dir, latchName) }, Owner: a.config.ServerDir(), Store: store, ID: store.UUID(), Urgent: commands.WitnessedAtOnce, Hashed: o.hashed,
 		Failed: func(what string, err error) {
 			o.warn(what + ": " + err.Error())
 			if mismatch := (*witness.MismatchError)(nil); errors.As(err, &mismatch) && o.differs != nil {
@@ -80,6 +81,7 @@ func (a *app) openWatch(ctx context.Context, store *embedded.Store, o watching) 
 // openTrusted opens a witness that nobody else can have made: what it says is believed, and
 // who holds its lock keeps a server from starting.
 func (a *app) openTrusted(ctx context.Context, o witness.Options, accept bool) (*witness.Keeper, witness.Opened, error) {
+	a.closes(o.Dir)
 	if err := a.trusts(o.Dir); err != nil {
 		return nil, witness.Opened{}, err
 	}

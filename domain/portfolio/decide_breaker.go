@@ -82,12 +82,34 @@ func (d *Decision) ResetBreaker(key risk.Key, reason string, rebase bool) error 
 		return domain.Errorf(domain.CodeConflict, "%s is not tripped", key)
 	}
 	if p.WouldRetrip {
+		if err := d.s.lacksEquity(key); err != nil {
+			return err
+		}
 		return domain.Errorf(domain.CodeWouldRetrip, "%s would trip again at once: value %s, limit %s; reset with rebase to count from the equity now", key, p.After.Ratio(), p.Limit)
 	}
 	d.emit(&domain.BreakerReset{
 		Breaker: key.Breaker, Bot: key.Bot, Reason: reason, Rebase: rebase, User: d.caller.User, Before: p.Before, After: p.After,
 	})
 	return nil
+}
+
+// lacksEquity says what leads out where a rebase cannot, because there is nothing to measure
+// from: nil where it can.
+func (s *State) lacksEquity(key risk.Key) error {
+	r, _ := risk.RuleOf(key.Breaker)
+	subject, ok := s.subject(r, key.Bot)
+	if !ok || r.Rebase == nil || subject.Equity.Sign() > 0 {
+		return nil
+	}
+	needs := subject.Equity.Neg()
+	if r.Scope == risk.OfBot {
+		return domain.Errorf(domain.CodeWouldRetrip,
+			"%s would trip again at once, with rebase and without: the bot's equity is %s, and has to be above 0. Allocate more than %s to it (POST /v1/portfolios/%s/bots/%s/allocate; where hot:treasury has less, record the deposit first that pays for it: POST /v1/portfolios/%s/deposits), then reset with rebase",
+			key, subject.Equity, needs, s.Portfolio, key.Bot, s.Portfolio)
+	}
+	return domain.Errorf(domain.CodeWouldRetrip,
+		"%s would trip again at once, with rebase and without: the portfolio's equity is %s, and has to be above 0. Record a deposit of more than %s once it has arrived (POST /v1/portfolios/%s/deposits), then reset with rebase",
+		key, subject.Equity, needs, s.Portfolio)
 }
 
 // EngageStop halts the portfolio at once: bots stop, permits not yet placed are

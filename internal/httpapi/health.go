@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strings"
@@ -30,6 +31,8 @@ type Health struct {
 	// WitnessBehind: the witness cannot be written, so that a store that is put back
 	// to an older copy would not be noticed.
 	WitnessBehind error
+	// WitnessAdvice says why, and what to do, without a name of a file.
+	WitnessAdvice string
 	// ClockBehind is by how much the wall clock is behind what is recorded: nothing that
 	// opens exposure is taken meanwhile. 0 for not.
 	ClockBehind time.Duration
@@ -92,7 +95,7 @@ func (h Health) warnings() []string {
 		all = append(all, "warning: the stop socket or the lock in PETS_DIR is gone and cannot be made anew; pets stop on this machine needs a key. See the server's log")
 	}
 	if h.WitnessBehind != nil {
-		all = append(all, "warning: the witness cannot be written: a store that is put back to an older copy would not be noticed")
+		all = append(all, "warning: the witness cannot be written: a store that is put back to an older copy would not be noticed: "+cmp.Or(h.WitnessAdvice, "see the server's log"))
 	}
 	if h.ClockBehind > 0 {
 		all = append(all, fmt.Sprintf("warning: the wall clock is %s behind the last record: nothing is started or opened before it has caught up; look at what sets this machine's time", h.ClockBehind.Round(time.Second)))

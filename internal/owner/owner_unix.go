@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"syscall"
 )
 
@@ -60,4 +61,11 @@ func uidOf(info fs.FileInfo) (uid uint32, known bool) {
 		return 0, false
 	}
 	return s.Uid, true
+}
+
+// inGroupOf reports whether the process is in the group of a file.
+func inGroupOf(info fs.FileInfo) bool {
+	s, known := info.Sys().(*syscall.Stat_t)
+	groups, err := os.Getgroups()
+	return known && err == nil && slices.Contains(append(groups, os.Getegid()), int(s.Gid))
 }

@@ -61,6 +61,67 @@ func (t Trust) Folder(dir string, but ...string) error {
 		return err
 	}
 	defer f.Close() //nolint:errcheck // it was only looked at
+	if err := t.own(dir, f, links); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	return t.within(dir, entries, but)
+}
+
+// OpenRoot is [OpenRoot] of a folder that [Trust.Folder] does not refuse. What was judged is
+// what was opened, whatever has its name by now. One that is not there is an error of
+// fs.ErrNotExist.
+func (t Trust) OpenRoot(dir string, but ...string) (*os.Root, error) {
+	at, links, err := way(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := t.dangling(dir); err != nil {
+			return nil, err
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer at.Close() //nolint:errcheck // it was only looked at
+	if err := t.own(dir, at, links); err != nil {
+		return nil, err
+	}
+	root, err := OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.opened(dir, at, root, but); err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return root, nil
+}
+
+// opened judges what lies in a folder that was just opened, and that it is the one that was
+// looked at.
+func (t Trust) opened(dir string, at *os.File, root *os.Root, but []string) error {
+	looked, err1 := at.Stat()
+	is, err2 := root.Stat(".")
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	if !os.SameFile(looked, is) {
+		return fmt.Errorf("%s was exchanged while it was opened", dir)
+	}
+	f, err := root.Open(".")
+	if err != nil {
+		return err
+	}
+	entries, err := f.ReadDir(-1)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return t.within(dir, entries, but)
+}
+
+// own judges a folder by itself, and the links that led to it.
+func (t Trust) own(dir string, f *os.File, links []uint32) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
@@ -76,7 +137,7 @@ func (t Trust) Folder(dir string, but ...string) error {
 	if info.Mode().Perm()&0o022 != 0 {
 		return &UntrustedError{dir, fmt.Sprintf("others than its owner may write to the folder (its mode is %04o); chmod go-w it, or name a folder in it that nobody else can write to", info.Mode().Perm())}
 	}
-	return t.within(dir, but)
+	return nil
 }
 
 // dangling refuses somebody else's link to nothing: what is made goes where it leads.
@@ -89,11 +150,7 @@ func (t Trust) dangling(dir string) error {
 }
 
 // within looks at what lies in a folder.
-func (t Trust) within(dir string, but []string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
+func (t Trust) within(dir string, entries []os.DirEntry, but []string) error {
 	for _, entry := range entries {
 		if slices.Contains(but, entry.Name()) {
 			continue

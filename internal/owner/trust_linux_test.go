@@ -1,8 +1,10 @@
 package owner_test
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -50,6 +52,17 @@ func TestTrust(t *testing.T) {
 		file(folder(service, 0o700), 0), file(folder(0, 0o700), service), filepath.Join(above, "none"), link(service, "none"),
 	} {
 		require.NoError(t, trust.Folder(right), right)
+		root, err := trust.OpenRoot(right)
+		if _, none := os.Stat(right); none != nil {
+			require.ErrorIs(t, err, fs.ErrNotExist)
+			continue
+		}
+		if err != nil && strings.HasPrefix(filepath.Base(right), "link") { // root reads there, and does not write
+			require.ErrorContains(t, err, "a link that user 4711 has made leads to a folder of user 0")
+			continue
+		}
+		require.NoError(t, err, right)
+		require.NoError(t, root.Close())
 	}
 	for wrong, words := range map[string]string{
 		folder(stranger, 0o700):                                             "user 99 owns it, and only what belongs to user 0, 4711 is believed; chown",
@@ -64,6 +77,9 @@ func TestTrust(t *testing.T) {
 	} {
 		err := trust.Folder(wrong)
 		untrusted := (*owner.UntrustedError)(nil)
+		require.ErrorAs(t, err, &untrusted, wrong)
+		require.ErrorContains(t, err, words)
+		_, err = trust.OpenRoot(wrong)
 		require.ErrorAs(t, err, &untrusted, wrong)
 		require.ErrorContains(t, err, words)
 	}

@@ -27,6 +27,7 @@ type disk struct {
 	dir   string
 	owner string    // new files get the owner of this, when root makes them
 	id    uuid.UUID // of the store
+	open  func(dir string) (*os.Root, error)
 
 	root *os.Root // the folder; nil until it was entered
 	held *os.File // its lock

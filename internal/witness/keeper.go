@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"pets/eventstore"
+	"pets/internal/owner"
 )
 
 // Options of a Keeper.
@@ -20,6 +22,10 @@ type Options struct {
 	Dir string
 	// Owner is a path whose owner the folder gets when root makes it; may be empty.
 	Owner string
+	// Enter opens the folder for writing, or refuses it, each time that the keeper looks
+	// whether it still stands, and before anything is written in it. One that is not there
+	// is an error of fs.ErrNotExist. Any folder is right if it is nil.
+	Enter func(dir string) (*os.Root, error)
 	// Store is what is witnessed, and ID its UUID.
 	Store eventstore.Store
 	ID    uuid.UUID
@@ -44,6 +50,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Failed == nil {
 		o.Failed = func(string, error) {}
+	}
+	if o.Enter == nil {
+		o.Enter = owner.OpenRoot
 	}
 	if o.Hashed == nil {
 		o.Hashed = func(uint64) {}
@@ -86,6 +95,7 @@ type Keeper struct {
 	position eventstore.Position
 	broken   error // why the store is not followed any more
 	status   Status
+	said     string // the error that was told last, "" since all is well
 
 	urgent chan struct{}
 	ctx    context.Context //nolint:containedctx // ends with Close
@@ -132,8 +142,9 @@ func (o Opened) Accepted() bool { return len(o.Differences) > 0 || o.Damage != n
 // is kept aside. That it is in use (*[InUseError]) is not let through. Nothing is written
 // before [Keeper.Start].
 func Open(ctx context.Context, o Options, accept bool) (*Keeper, Opened, error) {
+	o = o.withDefaults()
 	k := &Keeper{
-		o: o.withDefaults(), disk: &disk{dir: o.Dir, owner: o.Owner, id: o.ID},
+		o: o, disk: &disk{dir: o.Dir, owner: o.Owner, id: o.ID, open: o.Enter},
 		trees: map[string]*tree{}, urgent: make(chan struct{}, 1), closed: make(chan struct{}),
 	}
 	k.ctx, k.cancel = context.WithCancel(context.Background())
@@ -146,8 +157,7 @@ func Open(ctx context.Context, o Options, accept bool) (*Keeper, Opened, error) 
 }
 
 func (k *Keeper) open(ctx context.Context, accept bool) (opened Opened, err error) {
-	inUse := (*InUseError)(nil)
-	if err = k.disk.enter(); errors.As(err, &inUse) {
+	if err = k.disk.enter(); errors.As(err, new(*InUseError)) || errors.As(err, new(*owner.UntrustedError)) {
 		return opened, err
 	} else if err != nil {
 		k.barred = true
@@ -485,15 +495,20 @@ func (k *Keeper) pass() (b []byte, whole bool) {
 // is in the next, which is a whole file.
 func (k *Keeper) failed(err error) {
 	k.mu.Lock()
-	first := err != nil && k.status.Err == nil
 	k.status.Err = err
-	if err != nil {
+	was := k.said
+	if k.said = ""; err != nil {
+		k.said = err.Error()
 		k.status.Failures++
 	} else {
 		k.status.Written = time.Now()
 	}
+	news := k.said != "" && k.said != was
 	k.mu.Unlock()
-	if first {
+	if news {
+		if unadvised(err) {
+			err = fmt.Errorf("%w: %s", err, Advice(err))
+		}
 		k.o.Failed("the witness in "+k.o.Dir+" cannot be written: a store that is rolled back from now on goes unnoticed", err)
 	}
 }

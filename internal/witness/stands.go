@@ -70,30 +70,46 @@ func (d *disk) stands() (changed, err error) {
 	return nil, err
 }
 
+// folderStands opens the folder that has the name now, each time, so that one that nobody
+// should believe is neither written to nor followed.
 func (d *disk) folderStands() (changed string, err error) {
+	named, err := d.open(d.dir)
+	missing := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !missing {
+		return "", err
+	}
 	if d.root != nil {
-		ours, err := d.root.Stat(".")
-		if err != nil {
-			return "", err
+		if !missing {
+			same, err := sameRoot(named, d.root)
+			if same || err != nil {
+				return "", errors.Join(err, named.Close())
+			}
 		}
-		named, err := os.Stat(d.dir)
-		switch {
-		case err == nil && os.SameFile(named, ours):
-			return "", nil
-		case err == nil:
+		changed = "it is not there any more"
+		if !missing {
 			changed = "another folder has its name now"
-		case errors.Is(err, fs.ErrNotExist):
-			changed = "it is not there any more"
-		default:
-			return "", err
 		}
 		_ = d.leave() // of a folder that no start looks into
 	}
-	if err := d.make(); err != nil {
-		return changed, err
+	if missing {
+		if err := d.make(); err != nil {
+			return changed, err
+		}
+		if named, err = d.open(d.dir); err != nil {
+			return changed, err
+		}
 	}
-	d.root, err = owner.OpenRoot(d.dir)
-	return changed, err
+	d.root = named
+	return changed, nil
+}
+
+func sameRoot(one, other *os.Root) (bool, error) {
+	a, err1 := one.Stat(".")
+	b, err2 := other.Stat(".")
+	if err := errors.Join(err1, err2); err != nil {
+		return false, err
+	}
+	return os.SameFile(a, b), nil
 }
 
 // lockStands takes the lock, again where the name of its file is not that of the open one.

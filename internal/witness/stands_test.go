@@ -5,11 +5,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"pets/internal/owner"
 )
 
 // watched is a keeper whose witness has been written twice: old is the file of before the
@@ -158,4 +161,21 @@ func TestAFolderOfAnotherWriterIsLeftAlone(t *testing.T) {
 	require.ErrorAs(t, k.Close(t.Context()), new(*InUseError))
 	require.Equal(t, old, r.read(fileName))
 	require.NoError(t, errors.Join(held.Close(), root.Close()))
+}
+
+// "/readyz says why and what to do": for each thing that can be wrong, in words of its own.
+func TestAdvice(t *testing.T) {
+	for words, err := range map[string]error{
+		"chown it or move it away":      &owner.UntrustedError{Path: "p", Why: "w"},
+		"to where it belongs":           &ForeignError{"p", errors.New("x")},
+		"End one of the two":            &InUseError{"p"},
+		"Find out who did that":         &ChangedError{"p", "x"},
+		"Make it for that user":         &os.PathError{Op: "mkdirat", Path: "p", Err: syscall.EACCES},
+		"no room on its disk":           &os.PathError{Op: "write", Path: "p", Err: syscall.ENOSPC},
+		"may not make or write":         &os.PathError{Op: "write", Path: "p", Err: syscall.EROFS},
+		"see the server's log; another": errors.New("p"),
+	} {
+		require.Contains(t, Advice(err), words)
+		require.NotContains(t, Advice(err), " p ")
+	}
 }
