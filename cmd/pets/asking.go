@@ -24,7 +24,7 @@ const refusedFor = time.Second
 // asking are the options of a client that asks a server for a person, who wants to know
 // what is waited for.
 func (a *app) asking(r *remote) client.Options {
-	o := client.Options{URL: r.url, Key: a.config.Key.Reveal(), CAFile: r.ca, Patience: a.patience, Within: a.within, Once: a.once, OwnKeys: true}
+	o := client.Options{URL: r.url, Key: a.config.Key.Reveal(), CAFile: r.ca, Proof: r.proof, Patience: a.patience, Within: a.within, Once: a.once, OwnKeys: true}
 	if u, err := url.Parse(r.url); r.way != nil || err == nil && onLoopback(u) {
 		o.Refused = refusedFor
 	}
@@ -152,24 +152,23 @@ func (a *app) afterNoStop(err error) string {
 	t, _ := a.target()
 	if t.url != "" {
 		if k := a.keeperAt(t.url); k != nil && (lost(err) || lost(a.bySocketErr)) {
-			return fmt.Sprintf("the server on this machine answers neither way: end it (kill -9 %d), %s", k.PID, again)
+			return fmt.Sprintf("the server on this machine answers neither way: %s, %s", endIt(k.Store), again)
 		}
 		return "on the machine of the server, `sudo pets stop --emergency --store embedded:DIR`, which goes by its stop socket and needs no key; or name another server with --server"
 	}
 	k, _ := a.keeperOf(t.dir)
-	pid, writes := writerOf(t.dir)
-	if k != nil {
-		pid = k.PID
-	}
+	_, writes := writerOf(t.dir)
 	switch {
+	case barred(t.dir) != nil:
+		return "run this as the owner of the folder or as root: `sudo pets stop`"
 	case k != nil && (lost(err) || lost(a.bySocketErr)):
-		return fmt.Sprintf("that server does not answer: end it (kill -9 %d), %s", pid, again)
+		return fmt.Sprintf("that server does not answer: %s, %s", endIt(t.dir), again)
 	case k != nil && a.bySocketErr != nil:
 		return "stop as the owner of the folder or as root (sudo), whom the stop socket lets in without a key; or set PETS_KEY to a key of role operator"
 	case k != nil:
-		return fmt.Sprintf("its stop socket is not there, so set PETS_KEY to a key of role operator; or end pid %d (kill -9 %d), %s", pid, pid, again)
+		return fmt.Sprintf("its stop socket is not there, so set PETS_KEY to a key of role operator; or %s, %s", endIt(t.dir), again)
 	case writes:
-		return fmt.Sprintf("set PETS_DIR as the service of that server has it: its stop.sock lies there, and needs no key; or name the server with --server, and set PETS_KEY; or end pid %d (kill -9 %d), %s", pid, pid, again)
+		return fmt.Sprintf("set PETS_DIR as the service of that server has it: its stop.sock lies there, and needs no key; or name the server with --server, and set PETS_KEY; or %s, %s", endIt(t.dir), again)
 	case hasStore(t.dir):
 		return "no server uses that folder, and the stop cannot be written there: see the error above, and check the disk; meanwhile end the bots themselves"
 	}

@@ -70,6 +70,9 @@ func (a *app) serveDemo(ctx context.Context) error {
 	clock.played.Store(&first)
 	a.madeUp = true
 	s, err := a.newServer(ctx, clock.now)
+	if err != nil && a.store == "" { // the folder is this run's own, and nobody was told of it
+		return errors.Join(err, os.RemoveAll(dir))
+	}
 	if err != nil {
 		return err
 	}
@@ -375,7 +378,8 @@ func (d *demoPlay) next(dir string) {
 		"export BOT=" + d.keys["breakout"],
 		"export API=" + url + "/v1/portfolios/" + demoPortfolio,
 		`curl -N -H "Authorization: Bearer $BOT" "$API/stream?after=0"`,
-		`curl -s -H "Authorization: Bearer $BOT" -H "Idempotency-Key: ask-1" \`,
+		`curl -s -H "Authorization: Bearer $BOT" \`,
+		`     -H "Idempotency-Key: 7d0c1f5e-3a52-4b8e-9c41-5f2a6be0d913" \`,
 		`     -H "Content-Type: application/json" "$API/permits" \`,
 		`     -d '{"bot":"breakout","market":"late","outcome":"YES","side":"buy",`,
 		`          "quantity":"10","limit_price":"0.30"}'`,

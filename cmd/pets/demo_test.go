@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -134,6 +136,23 @@ func TestTheDemoSaysWhatToType(t *testing.T) {
 	require.Equal(t, 6, said, turn)
 	require.Contains(t, s.ok("events", "--type", "reset,started"), "; by operator")
 	require.NotContains(t, s.ok("state"), "TRIPPED")
+	askAsTheDemoSays(t, turn)
 	stop()
 	require.Equal(t, 0, <-typed, errs.String())
+}
+
+// askAsTheDemoSays runs the request of a bot that the demo prints.
+func askAsTheDemoSays(t *testing.T, turn string) {
+	t.Helper()
+	if _, err := exec.LookPath("curl"); err != nil {
+		missingTool(t, "curl is not there")
+	}
+	_, ask, _ := strings.Cut(turn, "What a bot hears")
+	exports := regexp.MustCompile(`(?m)^ *export (BOT|API)=.*$`).FindAllString(ask, -1)
+	require.Len(t, exports, 2)
+	request := regexp.MustCompile(`(?s)curl -s -H "Authorization.*?}'`).FindString(ask)
+	require.NotEmpty(t, request)
+	out, err := exec.Command("bash", "-c", strings.Join(exports, "\n")+"\n"+request).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Contains(t, string(out), `"allowed":`)
 }

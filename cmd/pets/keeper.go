@@ -2,9 +2,15 @@ package main
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
+
+	"pets/domain"
 )
 
 // keeper is who holds a store, and says so: in PETS_DIR, and, where that is another folder,
@@ -67,4 +73,36 @@ func writerOf(store string) (pid int, writes bool) {
 	n, _ := f.ReadAt(b, 0)
 	pid, _ = strconv.Atoi(strings.TrimSpace(string(b[:n]))) // what is no number is unknown
 	return pid, true
+}
+
+// endIt says how to end the process that holds a store. Only the kernel is believed about
+// its number: what a lock says is that of another process where the server runs in a
+// namespace of its own.
+func endIt(store string) string {
+	for _, name := range []string{"LOCK", "durable"} {
+		f, err := openPlain(store, name, os.O_RDONLY)
+		if err != nil {
+			continue
+		}
+		pid := flockPID(f)
+		_ = f.Close() // nothing was written
+		if pid != 0 {
+			return fmt.Sprintf("end it (kill -9 %d)", pid)
+		}
+	}
+	return fmt.Sprintf("end the process that `sudo fuser -v %s` names; where it runs in a container, end that", filepath.Join(store, "durable"))
+}
+
+// barred is why a store's folder cannot be looked into by this user, nil where it can.
+func barred(store string) error {
+	for _, name := range []string{"LOCK", "durable", lockName} {
+		f, err := openPlain(store, name, os.O_RDONLY)
+		switch {
+		case err == nil:
+			_ = f.Close() // nothing was written
+		case errors.Is(err, fs.ErrPermission):
+			return domain.Errorf(domain.CodeDenied, "%s cannot be looked into by this user: run this as the owner of the folder or as root (sudo), or name the server with --server", store)
+		}
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
@@ -38,7 +39,10 @@ func (a *app) lookEither(ctx context.Context, moment string, riders []projection
 // in no stream yet.
 func (a *app) tellMarked() {
 	all, err := a.latch(nil).Read()
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		_, _ = fmt.Fprintf(a.err, "pets: warning: the marker of stops cannot be read by this user: a stop that waits in it is not shown: %v\n", err)
+	case err != nil:
 		_, _ = fmt.Fprintf(a.err, "pets: warning: %v; the next server stops everything\n", err)
 	}
 	for _, p := range all {

@@ -195,7 +195,7 @@ func (a *app) newServer(ctx context.Context, now func() time.Time) (_ *server, e
 	}
 	s.live = live.New(s.store, live.Options{Prefix: commands.Stream(""), Log: s.log})
 	s.api = httpapi.New(httpapi.Config{
-		Engine: s.engine, Store: s.store, Live: s.live, Keys: s.keys, Defaults: a.config.Policy, Treasury: &treasury, Snapshots: snapshots,
+		Engine: s.engine, Store: s.store, Live: s.live, Proof: s.lock.by.Proof, Keys: s.keys, Defaults: a.config.Policy, Treasury: &treasury, Snapshots: snapshots,
 		Files: s.files, Custody: s.custody, Nudge: s.custody.Nudge, LiveReady: s.liveReady,
 		Rate: float64(a.config.RateLimit), Burst: a.config.RateBurst, BytesPerDay: a.config.BytesPerDay, Limited: s.meter.Limited,
 		Now: now, Log: s.log, Observe: s.meter.Request,

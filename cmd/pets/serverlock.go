@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pets/internal/owner"
+	"pets/internal/proof"
 )
 
 // lockName is the file that whoever uses PETS_DIR holds locked. It says who that is; its
@@ -28,6 +29,8 @@ type holder struct {
 	// Store is the folder of its store, ID what the store is called.
 	Store string    `json:"store"`
 	ID    uuid.UUID `json:"id,omitzero"`
+	// Proof is the secret by which a server is known that was found here.
+	Proof string `json:"proof,omitempty"`
 	// Dir is its PETS_DIR, where this stands in the folder of the store instead.
 	Dir string `json:"dir,omitempty"`
 }
@@ -100,7 +103,7 @@ func lockServerDir(dir, store string, id uuid.UUID) (*serverLock, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock PETS_DIR: %w", err), f.Close())
 	}
-	l := &serverLock{dir: dir, folder: folder, f: f, by: holder{PID: os.Getpid(), Store: absolute, ID: id}}
+	l := &serverLock{dir: dir, folder: folder, f: f, by: holder{PID: os.Getpid(), Store: absolute, ID: id, Proof: proof.New()}}
 	if err := errors.Join(l.write(), owner.Keep(f)); err != nil { // in this order: what was in it is nobody's
 		return nil, errors.Join(fmt.Errorf("lock PETS_DIR: %w", err), l.Close())
 	}
@@ -194,7 +197,12 @@ func (l *serverLock) write() error {
 }
 
 // Close lets go of the folder.
-func (l *serverLock) Close() error { return errors.Join(l.f.Close(), l.folder.Close()) }
+func (l *serverLock) Close() error {
+	if l == nil { // a stop that goes on without
+		return nil
+	}
+	return errors.Join(l.f.Close(), l.folder.Close())
+}
 
 // holderOf says who holds a folder, if anybody does.
 func holderOf(dir string) (holder, bool) {

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"iter"
+	"os"
 
 	"github.com/google/uuid"
 
@@ -22,12 +24,12 @@ type unopened struct{ error }
 func (e *unopened) Unwrap() error { return e.error }
 
 // mayMark reports whether a stop may go into the marker instead: there is a store, it is the
-// one that is meant, and nobody else has it open.
+// one that is meant, no other process has it open, and this user may write to it.
 func (e *unopened) mayMark() bool {
 	var locked *embedded.LockedError
 	var none *embedded.NotStoreError
 	var half *embedded.UnfinishedError
-	return !errors.As(e.error, &locked) && !errors.As(e.error, &none) && !errors.As(e.error, &half)
+	return !errors.As(e.error, &locked) && !errors.As(e.error, &none) && !errors.As(e.error, &half) && (os.Geteuid() == 0 || !errors.Is(e.error, fs.ErrPermission))
 }
 
 // markStop keeps what direct stops in the marker of PETS_DIR, and in the copy beside the
@@ -41,8 +43,11 @@ func (a *app) markStop(dir string, why *unopened, inPortfolio bool, direct func(
 	if err != nil {
 		return errors.Join(err, why)
 	}
-	a.acting("the marker of stops in "+a.config.ServerDir()+", because the store cannot be opened for writing", inPortfolio)
 	latch := a.latch(nil)
+	if err := a.writable(latch); err != nil {
+		return errors.Join(why, err, lock.Close())
+	}
+	a.acting("the marker of stops in "+a.config.ServerDir()+", because the store cannot be opened for writing", inPortfolio)
 	if id != uuid.Nil && witness.See(a.config.WitnessDir()).Of(id) {
 		latch.CopyTo(a.latchCopy())
 	}
@@ -59,6 +64,21 @@ func (a *app) markStop(dir string, why *unopened, inPortfolio bool, direct func(
 	a.caution("the store cannot be opened for writing: " + why.Error())
 	a.caution("what is stopped is kept in " + latchName + " in " + a.config.ServerDir() + "; it holds from the next start on, and is recorded then. Take that file along when the folder is restored (docs/reliability.md, 6)")
 	return lock.Close()
+}
+
+// writable finds out whether the marker takes a stop before anybody is told that it does. One
+// that cannot be understood stops everything, and is left to the engine.
+func (a *app) writable(latch *commands.LatchFile) error {
+	if a.unlatched {
+		return errors.New("the marker of stops in " + a.config.ServerDir() + " is in use for another store")
+	}
+	all, err := latch.Read()
+	if err == nil {
+		err = latch.Write(all)
+	} else if !errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	return wrapped("the marker of stops cannot be written either: %w", err)
 }
 
 // shut is a store that could not be opened.

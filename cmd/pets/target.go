@@ -106,7 +106,9 @@ func is(c *cobra.Command, note string) bool {
 type remote struct {
 	url string
 	ca  string // the certificate it is trusted by
-	way *socket
+	// proof is what it has to know, where it was found and not named.
+	proof string
+	way   *socket
 }
 
 func (r *remote) String() string {
@@ -159,12 +161,17 @@ func (a *app) remote() (*remote, error) {
 // holder is the server that holds a folder. Where nobody says who that is, nothing is sent:
 // whoever listens at the usual address may hold another store.
 func (a *app) holder(dir string) (*remote, error) {
+	if err := barred(dir); err != nil {
+		return nil, err
+	}
 	k, err := a.keeperOf(dir)
 	pid, writes := writerOf(dir)
 	_, stranger := isLocked(dir)
 	switch {
+	case k != nil && k.URL != "" && k.Proof == "":
+		return nil, domain.Errorf(domain.CodeUnavailable, "%s: its lock says that a server of an earlier build answers at %s, which cannot prove that it is that server: name it with --server", dir, k.URL)
 	case k != nil && k.URL != "":
-		a.found = &remote{url: k.URL, ca: a.localCA(k.dir, k.URL)}
+		a.found = &remote{url: k.URL, ca: a.localCA(k.dir, k.URL), proof: k.Proof}
 	case k != nil:
 		return nil, domain.Errorf(domain.CodeUnavailable, "%s: locked by pid %d, which is no server, or not one yet; try again, or name the server with --server", dir, k.PID)
 	case err != nil:

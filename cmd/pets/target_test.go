@@ -311,8 +311,9 @@ func TestTheHolderOfTheFolderIsFound(t *testing.T) {
 	require.Contains(t, r.err, "pets: acting on server "+p.url)
 	h, is := holderOf(folder)
 	require.True(t, is)
-	require.Equal(t, holder{PID: p.cmd.Process.Pid, URL: p.url, Store: folder, ID: h.ID}, h)
+	require.Equal(t, holder{PID: p.cmd.Process.Pid, URL: p.url, Store: folder, ID: h.ID, Proof: h.Proof}, h)
 	require.NotZero(t, h.ID)
+	require.Len(t, h.Proof, 64)
 
 	require.NoError(t, p.cmd.Process.Kill())
 	_, _ = p.cmd.Process.Wait()

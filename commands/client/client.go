@@ -19,14 +19,17 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"pets/commands"
 	"pets/domain"
+	"pets/internal/proof"
 )
 
 const (
@@ -54,6 +57,9 @@ type Options struct {
 	OwnKeys bool
 	// CAFile is a PEM file with the certificate of a server that signed its own.
 	CAFile string
+	// Proof is a secret that the server shares with whoever found its address: it has to
+	// prove that it knows it before it is sent the key. "" asks for no proof.
+	Proof string
 	// Dial connects to the server some other way than by its URL, such as through a
 	// socket in a folder; no proxy is asked then.
 	Dial func(ctx context.Context) (net.Conn, error)
@@ -83,6 +89,8 @@ type Options struct {
 type Client struct {
 	base     string
 	key      func() string
+	proof    func() string
+	proved   *atomic.Bool
 	http     *http.Client
 	keys     *keyFile
 	own      bool
@@ -125,7 +133,7 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		base: strings.TrimSuffix(u.Scheme+"://"+u.Host, "/"), key: func() string { return o.Key }, keys: keys, own: o.OwnKeys,
+		base: strings.TrimSuffix(u.Scheme+"://"+u.Host, "/"), key: func() string { return o.Key }, proof: func() string { return o.Proof }, proved: &atomic.Bool{}, keys: keys, own: o.OwnKeys,
 		http: &http.Client{Transport: transport}, patience: o.Patience, direct: o.OnDirective,
 		within: o.Within, refused: o.Refused, once: o.Once, waiting: o.Waiting, lost: o.Lost,
 	}
@@ -220,7 +228,7 @@ func (c *Client) send(ctx context.Context, method, path, key string, body []byte
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	resp, err := c.http.Do(req)
+	resp, err := c.do(req)
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", method, path, schemed(quiet(err)))
 	}
@@ -234,6 +242,46 @@ func (c *Client) send(ctx context.Context, method, path, key string, body []byte
 	}
 	return c.take(raw, into)
 }
+
+// ErrStranger: what answers at the address is not the server that was found.
+var ErrStranger = errors.New("what answers there is not the server whose lock names this address; nothing was sent to it")
+
+// do sends a request, to whoever has proved who it is.
+func (c *Client) do(req *http.Request) (*http.Response, error) {
+	if err := c.ask(req.Context()); err != nil {
+		return nil, err
+	}
+	return c.http.Do(req)
+}
+
+// ask asks, once, for the proof that is wanted.
+func (c *Client) ask(ctx context.Context) error {
+	if c.proof() == "" || c.proved.Load() {
+		return nil
+	}
+	at := ""
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { at = i.Conn.RemoteAddr().String() }})
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/livez", http.NoBody)
+	if err != nil {
+		return err
+	}
+	challenge := proof.New()
+	req.Header.Set(proof.Challenge, challenge)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }() // it says nothing else
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxProofBody))
+	if !proof.Holds(c.proof(), challenge, at, resp.Header.Get(proof.Answer)) {
+		return ErrStranger
+	}
+	c.proved.Store(true)
+	return nil
+}
+
+// maxProofBody is read of the answer, so that its connection can be used again.
+const maxProofBody = 4 << 10
 
 func (c *Client) authorise(req *http.Request) {
 	if k := c.key(); k != "" {

@@ -161,7 +161,7 @@ func (f *follower) connect(ctx context.Context) (heard bool, err error) {
 	if f.last != "" {
 		req.Header.Set("Last-Event-ID", f.last)
 	}
-	resp, err := f.p.c.http.Do(req)
+	resp, err := f.p.c.do(req)
 	if err != nil {
 		return false, quiet(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"pets/domain"
 	"pets/eventstore"
 	"pets/internal/live"
+	"pets/internal/proof"
 	"pets/projections"
 )
 
@@ -78,6 +79,9 @@ type Config struct {
 	// Live follows the portfolios; it has to be there, with nothing opened yet. Who made
 	// it closes it, after the API.
 	Live *live.Followers
+	// Proof is the secret of the lock, by which whoever found the server there knows it
+	// (GET /livez); "" for none.
+	Proof string
 	// Snapshots shorten the way to a moment in the past; may be nil.
 	Snapshots projections.Snapshots
 	// Rate is how many commands a second one key may send, with Burst at once; 0
@@ -169,7 +173,10 @@ func New(c Config) *API {
 	}
 	for _, mux := range []*http.ServeMux{a.mux, a.local} {
 		mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { unknown(mux, w, r) })
-		mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "alive\n") })
+		mux.HandleFunc("GET /livez", func(w http.ResponseWriter, r *http.Request) {
+			proof.Give(w, r, c.Proof)
+			writeText(w, http.StatusOK, "alive\n")
+		})
 		mux.HandleFunc("GET /readyz", a.readyz)
 	}
 	a.mux.HandleFunc("GET /openapi.json", a.openapi)
