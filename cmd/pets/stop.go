@@ -99,7 +99,7 @@ func (a *app) stop(ctx context.Context, f stopFlags) error {
 	case f.bot != "":
 		o := order{"/bots/" + url.PathEscape(f.bot) + "/stop", reasonOf(f.reason), commands.StopBot{Bot: f.bot, Reason: f.reason}}
 		var answer stopAnswer
-		err := a.haltOne(ctx, o.path, o.body, &answer, func(e *commands.Engine) error {
+		err := haltWatched(ctx, a, o.path, o.body, &answer, func(e *commands.Engine) error {
 			found, recorded, err := e.StopBot(ctx, a.config.Portfolio, a.own(o.command))
 			answer = stopAnswer{Answer: found, Recorded: &recorded}
 			if err == nil && !recorded {
@@ -114,7 +114,7 @@ func (a *app) stop(ctx context.Context, f stopFlags) error {
 		return a.stopped(answer, f.bot+" is stopped", f.bot, "recorded before anything else, if there is such a bot: that may not have been checked yet. Look for it in pets events --type bot.stopped, or in the server's log")
 	}
 	var answer stopAnswer
-	err := a.haltOne(ctx, "/emergency-stop", stopOf(f.kind, f.reason), &answer, func(e *commands.Engine) error {
+	err := haltWatched(ctx, a, "/emergency-stop", stopOf(f.kind, f.reason), &answer, func(e *commands.Engine) error {
 		r := a.own(commands.EngageStop{Kind: f.kind, Reason: f.reason})
 		found, recorded, err := e.Stop(ctx, a.config.Portfolio, r)
 		answer = stopAnswer{Answer: found, Recorded: &recorded}
@@ -137,9 +137,15 @@ const settleFor = 5 * time.Second
 // allOfIt is how long a stop takes at most, whichever ways it goes.
 const allOfIt = 15 * time.Second
 
-// haltOne is halt for one portfolio. Where a server has not recorded the stop yet it is sent
-// again, under the same Idempotency-Key, for some seconds, until it is known what became of it.
-func (a *app) haltOne(ctx context.Context, path string, body any, into *stopAnswer, direct func(*commands.Engine) error) error {
+// settling is the answer to a stop, of which there may be more to learn soon.
+type settling[T any] interface {
+	*T
+	held() bool
+}
+
+// haltWatched is halt. Where a server has not recorded the stop yet it is sent again, under
+// the same Idempotency-Key, for some seconds, until it is known what became of it.
+func haltWatched[T any, P settling[T]](ctx context.Context, a *app, path string, body any, into P, direct func(*commands.Engine) error) error {
 	a.again = uuid.NewString()
 	served, start := true, time.Now()
 	here := func(e *commands.Engine) error {
@@ -161,7 +167,7 @@ func (a *app) haltOne(ctx context.Context, path string, body any, into *stopAnsw
 			return nil
 		case <-time.After(wait / 20):
 		}
-		next := stopAnswer{}
+		var next T
 		switch err := a.halt(ctx, path, body, &next, here); {
 		case decided(err), !served: // it has ended since, and this went into its folder
 			return err
@@ -320,12 +326,22 @@ func stopOf(kind, reason string) any {
 
 const everywherePath = "/v1/emergency-stop"
 
+// stoppedAll is the answer to a stop of everything.
+type stoppedAll struct {
+	Portfolios []commands.Stopped `json:"portfolios"`
+}
+
+// held is [stopAnswer.held] for all of them.
+func (s *stoppedAll) held() bool {
+	return !slices.ContainsFunc(s.Portfolios, func(one commands.Stopped) bool {
+		return !one.Recorded && one.Refused == "" && !unkept(one.Kept)
+	})
+}
+
 // stopEverywhere stops every portfolio of the server, or of the folder.
 func (a *app) stopEverywhere(ctx context.Context, f stopFlags) error {
-	var answer struct {
-		Portfolios []commands.Stopped `json:"portfolios"`
-	}
-	err := a.halt(ctx, everywherePath, stopOf(f.kind, f.reason), &answer, func(e *commands.Engine) error {
+	var answer stoppedAll
+	err := haltWatched(ctx, a, everywherePath, stopOf(f.kind, f.reason), &answer, func(e *commands.Engine) error {
 		all, err := e.StopAll(ctx, a.own(commands.EngageStop{Kind: f.kind, Reason: f.reason}))
 		answer.Portfolios = all
 		for _, s := range all {

@@ -578,7 +578,11 @@ func TestStopsGoThroughTheSocket(t *testing.T) {
 		socket.says(http.StatusAccepted, map[string]any{"portfolios": []any{map[string]any{"portfolio": "main", "recorded": false}}})
 		socket.heard()
 		require.Contains(t, s.ok("stop", "--emergency", "--everywhere", "--reason", "x"), "engaged in main: HOLDS, but is not recorded yet")
-		require.Equal(t, []string{`/v1/emergency-stop {"kind":"manual","reason":"x"}`}, socket.heard())
+		heard := socket.heard() // it is watched, like a stop of one portfolio
+		require.NotEmpty(t, heard)
+		for _, request := range heard {
+			require.Equal(t, `/v1/emergency-stop {"kind":"manual","reason":"x"}`, request)
+		}
 
 		// What the server decides is decided.
 		socket.says(http.StatusNotFound, map[string]any{"type": "urn:pets:problem:not_found", "detail": "there is no such portfolio"})
@@ -731,6 +735,44 @@ func TestWhatBecomesOfAStopThatHolds(t *testing.T) {
 			socket.next = nil
 			socket.mu.Unlock()
 		}
+	}
+}
+
+// A stop of everything is watched like any other: what is refused once the history is folded
+// was not stopped.
+func TestWhatBecomesOfAStopOfEverything(t *testing.T) {
+	s := small(t)
+	lock, err := lockServerDir(s.store(), s.store(), uuid.Nil)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, lock.Close()) }()
+	socket := listenAt(t, s.store())
+	answer := func(rows ...map[string]any) map[string]any { return map[string]any{"portfolios": rows} }
+	held := map[string]any{"portfolio": "imp", "recorded": false, "kept": true}
+	for says, then := range map[string]struct {
+		answer map[string]any
+		code   int
+	}{
+		"NOT engaged in imp: an imported portfolio":   {answer(map[string]any{"portfolio": "imp", "recorded": false, "refused": "an imported portfolio"}), 1},
+		"EMERGENCY STOP engaged in imp: recorded":     {answer(map[string]any{"portfolio": "imp", "recorded": true}), 0},
+		"imp: HOLDS, but is not recorded yet":         {answer(held), 0},
+		"EMERGENCY STOP engaged in other: recorded\n": {answer(map[string]any{"portfolio": "imp", "recorded": true}, map[string]any{"portfolio": "other", "recorded": true}), 0},
+	} {
+		s.settle = 300 * time.Millisecond
+		socket.says(http.StatusAccepted, answer(held))
+		socket.mu.Lock()
+		socket.keys, socket.after = nil, 2
+		socket.next = func() { socket.status, socket.answer = http.StatusOK, then.answer }
+		socket.mu.Unlock()
+		r := s.run("stop", "--emergency", "--everywhere")
+		require.Equal(t, then.code, r.code, "%s: %s", says, r.err)
+		require.Contains(t, r.out+r.err, says)
+		socket.mu.Lock()
+		require.GreaterOrEqual(t, len(socket.keys), 3, says)
+		for _, key := range socket.keys {
+			require.Equal(t, socket.keys[0], key)
+		}
+		socket.next = nil
+		socket.mu.Unlock()
 	}
 }
 
