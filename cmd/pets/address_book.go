@@ -56,7 +56,7 @@ func (a *app) addAddressCommand() *cobra.Command {
 		Use: "add --address 0x… --label TEXT", Short: "Put an address into the book (through the server, with an admin's key)", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if body.Address == "" || body.Label == "" {
-				return errUsage{domain.Invalid("--address", "and --label are needed")}
+				return usage(domain.Invalid("--address", "and --label are needed"))
 			}
 			if body.Chain == "" {
 				body.Chain = a.config.Chain
@@ -80,7 +80,7 @@ func (a *app) removeAddressCommand() *cobra.Command {
 		Use: "remove --address 0x… --reason TEXT", Short: "Take an address out of the book (through the server)", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if body.Address == "" {
-				return errUsage{domain.Invalid("--address", "is needed")}
+				return usage(domain.Invalid("--address", "is needed"))
 			}
 			if err := reasonNeeded(body.Reason); err != nil {
 				return err

@@ -35,7 +35,7 @@ func newAPIShell(t *testing.T) *apiShell {
 	ctx, stop := context.WithCancel(t.Context())
 	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	errs := &lockedBuffer{}
-	a := &app{out: io.Discard, err: errs, dir: dir, wall: func() time.Time { return noon }, environ: []string{
+	a := &app{place: place{err: errs, wall: func() time.Time { return noon }}, out: io.Discard, dir: dir, environ: []string{
 		"PETS_ADMIN_KEY=" + adminKey, "PETS_STORE=embedded:" + filepath.Join(dir, "store"),
 	}}
 	ended := make(chan int, 1)

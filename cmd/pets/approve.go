@@ -30,7 +30,7 @@ func (a *app) approveCommand() *cobra.Command {
 		Example: "  pets approve x41\n  pets approve x41 --hash 3f0c…",
 		RunE: func(c *cobra.Command, args []string) error {
 			if yes && hash == "" {
-				return errUsage{domain.Invalid("--yes", "needs --hash: it says which payment was looked at")}
+				return usage(domain.Invalid("--yes", "needs --hash: it says which payment was looked at"))
 			}
 			return a.approve(c.Context(), args[0], hash, yes)
 		},
@@ -136,7 +136,7 @@ func (a *app) agreed(question string, said bool, flag string) error {
 	case !terminal && said, yes:
 		return nil
 	case !terminal:
-		return errUsage{errors.New("there is no terminal to ask at: add " + flag)}
+		return usage(errors.New("there is no terminal to ask at: add " + flag))
 	}
 	return errors.New("not agreed to; nothing was sent")
 }

@@ -189,3 +189,10 @@ func lost(err error) bool {
 		errors.Is(err, client.ErrNoAnswer) || errors.Is(err, context.Canceled) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
 }
+
+// socketAfter is how long a named server that could be reached by its socket is tried for.
+const socketAfter = 3 * time.Second
+
+// socketPatience is how long a socket whose server is busy is tried for, before the next way,
+// and a server for which there is no other way. All of them together stay below 15 s.
+const socketPatience = 10 * time.Second

@@ -109,7 +109,7 @@ func TestAFolderThatWasMovedUnderItsServer(t *testing.T) {
 	r := s.run("stop", "--emergency")
 	require.Contains(t, r.err, "acting on the server that holds "+gone+", by its stop socket")
 	require.Equal(t, 0, r.code, r.err)
-	a := &app{err: io.Discard, out: io.Discard}
+	a := &app{place: place{err: io.Discard}, out: io.Discard}
 	a.config.Store = "embedded:" + gone
 	found, err := a.remote()
 	require.NoError(t, err)

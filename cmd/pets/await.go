@@ -22,7 +22,7 @@ const (
 
 // openPatiently opens the store for a server. A folder that another server holds is not
 // waited for.
-func (a *app) openPatiently(ctx context.Context) (*writing, error) {
+func (a *place) openPatiently(ctx context.Context) (*writing, error) {
 	wait := a.patiently("the folder of the store or PETS_DIR is held", folderPatience)
 	for {
 		w, err := a.openWriter(opening{making: true})
@@ -46,26 +46,9 @@ func (a *app) openPatiently(ctx context.Context) (*writing, error) {
 	}
 }
 
-// awaitHolder waits until whoever holds a store is a server that answers, or lets go of it.
-func (a *app) awaitHolder(ctx context.Context, store string) {
-	wait := a.patiently("whoever holds it is no server, or not one yet", holderPatience)
-	for {
-		pid, writes := writerOf(store)
-		if !writes || a.socketOf(store) != nil {
-			return
-		}
-		if k, _ := a.keeperOf(store); k != nil && k.URL != "" {
-			return
-		}
-		if !wait(ctx, fmt.Errorf("%s: locked by pid %d", store, pid)) {
-			return
-		}
-	}
-}
-
 // patiently returns a function that pauses, and says after a second what is waited for. It
 // reports false once it has waited long enough.
-func (a *app) patiently(what string, patience time.Duration) func(ctx context.Context, why error) bool {
+func (a *place) patiently(what string, patience time.Duration) func(ctx context.Context, why error) bool {
 	start, said := time.Now(), false
 	return func(ctx context.Context, why error) bool {
 		waited := time.Since(start)

@@ -28,7 +28,7 @@ func (a *app) benchCommand() *cobra.Command {
 
 func (a *app) bench(ctx context.Context, o bench.Options) error {
 	if o.Rounds < 1 || o.Events < 1 {
-		return errUsage{errors.New("--rounds and --events must be at least 1")}
+		return usage(errors.New("--rounds and --events must be at least 1"))
 	}
 	bars := map[string]*bar{}
 	o.Progress = func(what string, done, total int64) {

@@ -30,7 +30,7 @@ func (a *app) benchHashesCommand() *cobra.Command {
 
 func (a *app) benchHashes(ctx context.Context, o bench.Options) error {
 	if o.Rounds < 1 {
-		return errUsage{errors.New("--rounds must be at least 1")}
+		return usage(errors.New("--rounds must be at least 1"))
 	}
 	m, err := bench.RunHashes(ctx, o, "leaf and tree of each stream, and the witness", a.keepWitness)
 	if err != nil {

@@ -61,7 +61,7 @@ func (a *app) goals56(ctx context.Context, o bench.Options) (results []bench.Mea
 	b.config.Dir, b.config.Witness = "", "" // they lie beside the store, and go with it
 	b.config.Listen, b.config.MetricsListen, b.config.RateLimit = "127.0.0.1:0", "off", 0
 	b.config.BytesPerDay = 0
-	s, err := b.newServer(ctx, time.Now)
+	s, err := newServer(ctx, &b, time.Now)
 	if err != nil {
 		return nil, err
 	}

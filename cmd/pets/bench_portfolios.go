@@ -15,7 +15,6 @@ import (
 	"pets/commands"
 	"pets/domain"
 	"pets/eventstore"
-	"pets/eventstore/embedded"
 )
 
 // portfoliosOptions say how much pets bench portfolios measures.
@@ -75,7 +74,7 @@ func (a *app) benchPortfoliosCommand() *cobra.Command {
 
 func (a *app) benchPortfolios(ctx context.Context, o portfoliosOptions) (err error) {
 	if o.n < 1 || o.seconds < 1 {
-		return errUsage{errors.New("--number and --seconds must be at least 1")}
+		return usage(errors.New("--number and --seconds must be at least 1"))
 	}
 	dir, err := os.MkdirTemp(o.dir, "pets-bench-")
 	if err != nil {
@@ -186,7 +185,7 @@ func stopEverything(ctx context.Context, s *childServer, admin string, o portfol
 // withoutStop counts the portfolios whose stream has no emergency stop. It reads the
 // files, as nothing else of the server's is needed to believe it.
 func withoutStop(ctx context.Context, folder string, n int) (int, error) {
-	store, err := embedded.OpenReadOnly(folder, embedded.Options{})
+	store, err := readFolder(folder)
 	if err != nil {
 		return n, err
 	}

@@ -11,7 +11,6 @@ import (
 
 	"pets/commands"
 	"pets/domain"
-	"pets/eventstore/embedded"
 	"pets/internal/httpapi"
 )
 
@@ -24,11 +23,11 @@ type seeder struct {
 
 // seed makes a store in a folder and closes it again.
 func seed(ctx context.Context, folder string, fill func(*seeder) error) (err error) {
-	store, err := embedded.Open(folder, embedded.Options{})
+	store, engine, err := freshEngine(folder)
 	if err != nil {
 		return err
 	}
-	s := &seeder{engine: commands.NewEngine(store, commands.EngineOptions{}), caller: domain.Caller{User: "admin", Role: domain.RoleAdmin}}
+	s := &seeder{engine: engine, caller: domain.Caller{User: "admin", Role: domain.RoleAdmin}}
 	defer func() {
 		s.engine.Close()
 		err = errors.Join(err, store.Close())

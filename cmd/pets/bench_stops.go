@@ -68,15 +68,15 @@ func (a *app) benchStopsCommand() *cobra.Command {
 func (o *stopOptions) check() error {
 	for _, n := range []int{o.stops, o.own, o.callers, o.seconds, o.permits, o.batches, o.size, o.readers, o.historyLen, o.perSource} {
 		if n < 1 {
-			return errUsage{errors.New("every count but those of strangers and half bodies must be at least 1")}
+			return usage(errors.New("every count but those of strangers and half bodies must be at least 1"))
 		}
 	}
 	if o.strangers < 0 || o.halfBodies < 0 || o.warmUp < 0 || o.size > 1000 {
-		return errUsage{errors.New("--strangers, --half-bodies and --warm-up must not be negative, --batch-size not above 1000")}
+		return usage(errors.New("--strangers, --half-bodies and --warm-up must not be negative, --batch-size not above 1000"))
 	}
 	for _, name := range o.stages {
 		if !slices.Contains(stages, name) {
-			return errUsage{fmt.Errorf("--stages has %q; there are %s", name, strings.Join(stages, ", "))}
+			return usage(fmt.Errorf("--stages has %q; there are %s", name, strings.Join(stages, ", ")))
 		}
 	}
 	return nil

@@ -16,7 +16,7 @@ func measured(t *testing.T, into any, args ...string) {
 	t.Helper()
 	dir := t.TempDir()
 	var out, errs bytes.Buffer
-	a := &app{out: &out, err: &errs, dir: dir, childEnv: []string{asCommand + "=1"}}
+	a := &app{place: place{err: &errs}, out: &out, dir: dir, childEnv: []string{asCommand + "=1"}}
 	code := a.run(t.Context(), append([]string{"bench", "--json"}, append(args, "--dir", dir)...))
 	require.Equal(t, 0, code, "%s", &errs)
 	require.NoError(t, json.Unmarshal(out.Bytes(), into), "%s", &out)

@@ -21,7 +21,7 @@ const (
 
 // drawEquity draws equity over the records of a history, with a letter under the columns
 // in which something stopped, or went on. Floats are for the eye only.
-func (a *app) drawEquity(points []projections.EquityPoint, marks []chartMark) error {
+func drawEquity(a *app, points []projections.EquityPoint, marks []chartMark) error {
 	p := a.printer()
 	if len(points) == 0 {
 		p.line("no equity yet")

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"time"
 
 	"pets/domain"
@@ -72,15 +71,4 @@ func (c *chartMarks) add(revision uint64, at time.Time, e domain.Event) {
 		return
 	}
 	c.all = append(c.all, m)
-}
-
-// askMarks reads them from the server.
-func (a *app) askMarks(ctx context.Context, moment string, into *chartMarks) error {
-	return a.eachEvent(ctx, eventFilter{at: moment, after: -1, types: markTypes}, func(line eventLine) error {
-		e, err := domain.Decode(line.Type, line.Data)
-		if err == nil {
-			into.add(line.Revision, line.Time, e)
-		}
-		return err
-	})
 }

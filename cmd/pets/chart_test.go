@@ -158,7 +158,7 @@ func TestChartInTheTerminal(t *testing.T) {
 	marks.add(100, start, &domain.BreakerReset{Breaker: domain.DailyLoss})
 	marks.add(100, start.Add(-time.Second), &domain.EmergencyStopCleared{})
 	marks.add(100, start.Add(6*time.Hour), &domain.EmergencyStopCleared{})
-	require.NoError(t, a.drawEquity(series(start, 5*time.Hour), marks.all))
+	require.NoError(t, drawEquity(a, series(start, 5*time.Hour), marks.all))
 	fits(t, 80, out.String())
 	require.Regexp(t, `(?m)^ {46}S {32}R$`, out.String())
 	require.Contains(t, out.String(), "101 points; S emergency stop; R breaker reset\n")

@@ -118,7 +118,7 @@ func (a *app) coldImport(ctx context.Context, name string) error {
 		return err
 	}
 	if file.Portfolio != a.config.Portfolio {
-		return errUsage{domain.Invalid("portfolio", "of the file is %q, and this is %s; see --portfolio", file.Portfolio, a.config.Portfolio)}
+		return usage(domain.Invalid("portfolio", "of the file is %q, and this is %s; see --portfolio", file.Portfolio, a.config.Portfolio))
 	}
 	body := struct {
 		Raw string `json:"raw"`

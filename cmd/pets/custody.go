@@ -14,7 +14,7 @@ import (
 )
 
 // registry is what is known of chains and assets.
-func (a *app) registry() (*chain.Registry, error) {
+func (a *place) registry() (*chain.Registry, error) {
 	if a.config.AssetRegistry == "" {
 		return chain.Default()
 	}
@@ -22,7 +22,7 @@ func (a *app) registry() (*chain.Registry, error) {
 }
 
 // shapes are the kinds of typed data that are signed.
-func (a *app) shapes() (*typeddata.Shapes, error) {
+func (a *place) shapes() (*typeddata.Shapes, error) {
 	if a.config.OrderShapes == "" {
 		return typeddata.Default()
 	}
@@ -31,7 +31,7 @@ func (a *app) shapes() (*typeddata.Shapes, error) {
 
 // openKeys opens the keystore, nil where ENCRYPTION_KEY is not set. It makes none: see
 // makeKeys.
-func (a *app) openKeys() (*custody.Keys, error) {
+func (a *place) openKeys() (*custody.Keys, error) {
 	if a.config.EncryptionKey.Reveal() != "" {
 		if _, err := os.Stat(a.config.Keystore); errors.Is(err, fs.ErrNotExist) {
 			return nil, domain.Errorf(domain.CodeNotFound, "there is no keystore at %s (PETS_KEYSTORE); pets wallet create and pets wallet recover make one", a.config.Keystore)
@@ -42,7 +42,7 @@ func (a *app) openKeys() (*custody.Keys, error) {
 
 // makeKeys opens the keystore, and makes its folder where it is missing. From then on the
 // memory of the process is kept out of core dumps and away from other processes.
-func (a *app) makeKeys() (*custody.Keys, error) {
+func (a *place) makeKeys() (*custody.Keys, error) {
 	current := a.config.EncryptionKey.Reveal()
 	if current == "" {
 		return nil, nil
@@ -64,7 +64,7 @@ func (a *app) makeKeys() (*custody.Keys, error) {
 
 // openChain makes a client of the chain, nil where PETS_RPC_URLS is not set. Nothing is
 // asked yet.
-func (a *app) openChain() (*custody.Chain, error) {
+func (a *place) openChain() (*custody.Chain, error) {
 	endpoints := a.config.Endpoints()
 	if len(endpoints) == 0 {
 		return nil, nil
@@ -89,9 +89,32 @@ func (a *app) openChain() (*custody.Chain, error) {
 }
 
 // checkEnvFile refuses a .env file that others can read: it holds the keys to the money.
-func (a *app) checkEnvFile() error {
+func (a *place) checkEnvFile() error {
 	if a.config.EnvFile == "" {
 		return nil
 	}
 	return vault.CheckSecretFile(a.config.EnvFile)
+}
+
+// sealedKeys lists what lies in the keystore, without opening a key. None is made where
+// there is no folder. It needs no encryption key: names, addresses and key ids are there
+// for all who can list the folder.
+func (a *place) sealedKeys() ([]vault.Entry, error) {
+	if _, err := os.Stat(a.config.Keystore); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	current := a.config.EncryptionKey.Reveal()
+	if current == "" {
+		current = vault.GenerateKey() // opens nothing; listing needs nothing opened
+	}
+	ring, err := vault.ParseKeyring(current, "")
+	if err != nil {
+		return nil, err
+	}
+	defer ring.Wipe()
+	store, err := vault.Open(a.config.Keystore, ring)
+	if err != nil {
+		return nil, err
+	}
+	return store.List()
 }

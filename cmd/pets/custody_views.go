@@ -176,7 +176,7 @@ func (a *app) moneyCommands() []*cobra.Command {
 // reasonNeeded refuses a command without a reason before anything is sent.
 func reasonNeeded(reason string) error {
 	if strings.TrimSpace(reason) == "" {
-		return errUsage{domain.Invalid("--reason", "is needed; it is kept with the record")}
+		return usage(domain.Invalid("--reason", "is needed; it is kept with the record"))
 	}
 	return nil
 }

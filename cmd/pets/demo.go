@@ -69,7 +69,7 @@ func (a *app) serveDemo(ctx context.Context) error {
 	first := script[0].at.Truncate(24 * time.Hour).Add(weeks)
 	clock.played.Store(&first)
 	a.madeUp = true
-	s, err := a.newServer(ctx, clock.now)
+	s, err := newServer(ctx, a, clock.now)
 	if err != nil && a.store == "" { // the folder is this run's own, and nobody was told of it
 		return errors.Join(err, os.RemoveAll(dir))
 	}
@@ -339,12 +339,12 @@ func (d *demoPlay) report(dir string) error {
 	series, marks := projections.NewEquity(), &chartMarks{}
 	err := d.look(func(s *portfolio.State) error {
 		// What to do next stands at the end, with the keys that it takes.
-		if err := d.app.printState(projections.StateOf(s), stateExtra{past: true}); err != nil {
+		if err := printState(d.app, projections.StateOf(s), stateExtra{past: true}); err != nil {
 			return err
 		}
 		p.line("")
 		p.line("EQUITY")
-		return d.app.drawEquity(series.Points(time.Time{}, time.Time{}, 0), marks.all)
+		return drawEquity(d.app, series.Points(time.Time{}, time.Time{}, 0), marks.all)
 	}, series, marks)
 	d.next(dir)
 	return errors.Join(err, p.err)

@@ -25,7 +25,7 @@ func (s *shell) demo(folder string) ran {
 	defer stop()
 	var out, errs bytes.Buffer
 	monday := time.Date(2026, 3, 9, 8, 0, 0, 0, time.UTC)
-	a := &app{out: &out, err: &errs, environ: s.env, dir: s.dir, wall: func() time.Time { return monday }, played: stop}
+	a := &app{place: place{err: &errs, wall: func() time.Time { return monday }}, out: &out, environ: s.env, dir: s.dir, played: stop}
 	code := a.run(ctx, []string{"serve", "--demo", "--store", "embedded:" + folder, "--listen", "127.0.0.1:0", "--metrics-listen", "off"})
 	return ran{code, out.String(), errs.String()}
 }
@@ -92,7 +92,7 @@ func TestTheDemoIsQuiet(t *testing.T) {
 	defer stop()
 	var out, errs bytes.Buffer
 	store := "embedded:" + filepath.Join(s.dir, "week")
-	a := &app{out: &out, err: &errs, dir: s.dir, played: stop}
+	a := &app{place: place{err: &errs}, out: &out, dir: s.dir, played: stop}
 	code := a.run(ctx, []string{"serve", "--demo", "--store", store, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"})
 	require.Equal(t, 0, code, errs.String())
 	require.Empty(t, errs.String())
@@ -110,7 +110,7 @@ func TestTheDemoSaysWhatToType(t *testing.T) {
 	defer stop()
 	var out, errs bytes.Buffer
 	played, typed := make(chan struct{}), make(chan int, 1)
-	a := &app{out: &out, err: &errs, dir: s.dir, played: func() { close(played) }}
+	a := &app{place: place{err: &errs}, out: &out, dir: s.dir, played: func() { close(played) }}
 	go func() {
 		typed <- a.run(ctx, []string{"serve", "--demo", "--store", "embedded:" + filepath.Join(s.dir, "week"), "--listen", "127.0.0.1:0", "--metrics-listen", "off"})
 	}()

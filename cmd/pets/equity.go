@@ -24,14 +24,14 @@ func (a *app) equityCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			first, err := parseTime("--from", from)
 			if err != nil {
-				return errUsage{err}
+				return usage(err)
 			}
 			last, err := parseTime("--to", to)
 			if err != nil {
-				return errUsage{err}
+				return usage(err)
 			}
 			if points < 0 || (points > 0 && points < projections.LeastPoints) {
-				return errUsage{domain.Invalid("--points", "must be 0 (all) or at least %d", projections.LeastPoints)}
+				return usage(domain.Invalid("--points", "must be 0 (all) or at least %d", projections.LeastPoints))
 			}
 			if svg != "" {
 				points = svgMostPoints
@@ -64,7 +64,7 @@ func (a *app) showEquity(svg string, v []projections.EquityPoint, marks []chartM
 	case a.json:
 		return a.printJSON(v)
 	}
-	return a.drawEquity(v, marks)
+	return drawEquity(a, v, marks)
 }
 
 // mostPoints is how many points a server answers at most.
@@ -111,4 +111,15 @@ func parseTime(flag, text string) (time.Time, error) {
 		return t, domain.Invalid(flag, "must be a time such as 2026-01-15T09:00:00Z")
 	}
 	return t, nil
+}
+
+// askMarks reads them from the server.
+func (a *app) askMarks(ctx context.Context, moment string, into *chartMarks) error {
+	return a.eachEvent(ctx, eventQuery{at: moment, after: -1, types: markTypes}, func(line eventLine) error {
+		e, err := domain.Decode(line.Type, line.Data)
+		if err == nil {
+			into.add(line.Revision, line.Time, e)
+		}
+		return err
+	})
 }

@@ -148,7 +148,7 @@ func (s *shell) servedHere() (address string) {
 	s.t.Helper()
 	ctx, stop := context.WithCancel(s.t.Context())
 	errs := &lockedBuffer{}
-	a := &app{out: errs, err: errs, dir: s.dir, environ: append([]string{"PETS_ADMIN_KEY=" + adminKey}, s.env...)}
+	a := &app{place: place{err: errs}, out: errs, dir: s.dir, environ: append([]string{"PETS_ADMIN_KEY=" + adminKey}, s.env...)}
 	ended := make(chan int, 1)
 	go func() { ended <- a.run(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "off"}) }()
 	s.t.Cleanup(func() { stop(); require.Zero(s.t, <-ended, errs.String()) })

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -18,25 +17,9 @@ import (
 	"pets/replay"
 )
 
-// eventLine is one object of `pets events --json`.
-type eventLine struct {
-	Revision uint64          `json:"revision"`
-	Time     time.Time       `json:"time"`
-	Type     string          `json:"type"`
-	User     string          `json:"user"`
-	Data     json.RawMessage `json:"data"`
-	// Metadata is not told to a bot's key.
-	Metadata json.RawMessage `json:"metadata,omitempty"`
-	// Stored is what stands in the stream, where that is an older version of the event.
-	Stored *domain.RawEvent `json:"stored,omitempty"`
-}
-
 // eventFilter is what of the history is shown.
 type eventFilter struct {
-	at     string
-	types  []string
-	after  int64
-	limit  int
+	eventQuery
 	follow bool
 }
 
@@ -81,12 +64,12 @@ func (f *eventFilter) check() (projections.Point, error) {
 	case err != nil:
 		return to, onFlag("--at", err)
 	case f.after < -1:
-		return to, errUsage{domain.Invalid("--after", "must be a revision: 0 or above")}
+		return to, usage(domain.Invalid("--after", "must be a revision: 0 or above"))
 	case f.limit < 0:
-		return to, errUsage{domain.Invalid("--limit", "must not be negative")}
+		return to, usage(domain.Invalid("--limit", "must not be negative"))
 	}
 	if f.types, err = knownTypes(f.types); err != nil {
-		return to, errUsage{err}
+		return to, usage(err)
 	}
 	return to, nil
 }
@@ -232,12 +215,12 @@ func (a *app) showEvent(rec eventLine) error {
 	}
 	p := a.printer()
 	head := fmt.Sprintf("%6d  %s  ", rec.Revision, clock(rec.Time))
-	p.event(head, domain.EventName(rec.Type), replay.DescribeBy(e, rec.User))
+	printOneEvent(p, head, domain.EventName(rec.Type), replay.DescribeBy(e, rec.User))
 	return p.err
 }
 
-// event writes an event on one line, or below its name where that is too long.
-func (p *printer) event(head, name, what string) {
+// printOneEvent writes an event on one line, or below its name where that is too long.
+func printOneEvent(p *printer, head, name, what string) {
 	const below = 8
 	line := fmt.Sprintf("%s%-22s %s", head, name, what)
 	if p.width <= 0 || utf8.RuneCountInString(line) <= p.width {

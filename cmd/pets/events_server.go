@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
-	"strconv"
-	"strings"
 
 	"pets/commands/client"
 )
@@ -30,7 +27,7 @@ func (a *app) askEvents(ctx context.Context, f eventFilter) error {
 		}
 		return nil
 	}
-	err := a.eachEvent(ctx, f, show)
+	err := a.eachEvent(ctx, f.eventQuery, show)
 	if err == nil && f.follow {
 		err = a.followEvents(ctx, last, show)
 	}
@@ -39,38 +36,6 @@ func (a *app) askEvents(ctx context.Context, f eventFilter) error {
 		return nil // an interruption is how following ends
 	}
 	return err
-}
-
-// eachEvent hands on the events that there are, page by page.
-func (a *app) eachEvent(ctx context.Context, f eventFilter, take func(eventLine) error) error {
-	values := url.Values{"limit": {most}}
-	if f.limit > 0 && f.limit < 1000 {
-		values.Set("limit", strconv.Itoa(f.limit))
-	}
-	if f.after >= 0 {
-		values.Set("after", strconv.FormatInt(f.after, 10))
-	}
-	if len(f.types) > 0 {
-		values.Set("types", strings.Join(f.types, ","))
-	}
-	for {
-		var v struct {
-			part
-			Events []eventLine
-		}
-		if err := a.view(ctx, f.at, "/events", values, &v); err != nil {
-			return err
-		}
-		for _, e := range v.Events {
-			if err := take(e); err != nil {
-				return err
-			}
-		}
-		if v.last() {
-			return nil
-		}
-		values.Set("after", v.after())
-	}
 }
 
 // followEvents goes on with events as they come.

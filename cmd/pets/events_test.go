@@ -39,7 +39,7 @@ func TestKnownTypes(t *testing.T) {
 	for _, eventType := range domain.EventTypes() {
 		got, err := knownTypes([]string{domain.EventName(eventType)})
 		require.NoError(t, err)
-		require.True(t, (&eventFilter{types: got}).wants(domain.CurrentType(eventType)), eventType)
+		require.True(t, (&eventFilter{eventQuery: eventQuery{types: got}}).wants(domain.CurrentType(eventType)), eventType)
 	}
 }
 

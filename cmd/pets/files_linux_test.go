@@ -22,7 +22,7 @@ func TestStrangersTakeNoFiles(t *testing.T) {
 	require.NoError(t, err)
 	metrics := free.Addr().String()
 	require.NoError(t, free.Close())
-	a := &app{err: io.Discard, childEnv: []string{asCommand + "=1", withFiles + "=" + fmt.Sprint(files)}}
+	a := &app{place: place{err: io.Discard}, childEnv: []string{asCommand + "=1", withFiles + "=" + fmt.Sprint(files)}}
 	store := v.server.dir
 	v.server, err = a.startServer(t.Context(), t.TempDir(), store, "--metrics-listen", metrics)
 	require.NoError(t, err)
@@ -41,7 +41,7 @@ func TestStrangersTakeNoFiles(t *testing.T) {
 	v.stopsWithin(v.way("tcp"), "other")
 	v.stopsWithin(v.way("socket"), "main")
 
-	none := &app{err: io.Discard, childEnv: []string{asCommand + "=1", withFiles + "=100"}}
+	none := &app{place: place{err: io.Discard}, childEnv: []string{asCommand + "=1", withFiles + "=100"}}
 	require.NoError(t, v.server.kill())
 	_, err = none.startServer(t.Context(), t.TempDir(), store)
 	require.ErrorContains(t, err, "raise the limit", "too few to be of any use")

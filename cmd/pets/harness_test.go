@@ -95,7 +95,7 @@ type ran struct {
 
 func (s *shell) run(args ...string) ran {
 	var out, errs bytes.Buffer
-	a := &app{out: &out, err: &errs, environ: s.env, dir: s.dir, settle: s.settle}
+	a := &app{place: place{err: &errs}, out: &out, environ: s.env, dir: s.dir, settle: s.settle}
 	code := a.run(s.ctx, args)
 	return ran{code, out.String(), errs.String()}
 }

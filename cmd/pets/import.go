@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/user"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -18,7 +17,6 @@ import (
 	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/eventstore"
-	"pets/eventstore/embedded"
 	"pets/eventstore/memory"
 	"pets/internal/importer"
 	"pets/internal/tradefile"
@@ -84,7 +82,7 @@ const importGC = 40
 func (a *app) importFiles(ctx context.Context, f importFlags, paths []string) error {
 	options, err := a.importOptions(f)
 	if err != nil {
-		return errUsage{err}
+		return usage(err)
 	}
 	// Most of what an import holds stays until its end, so the collector's default, as much
 	// garbage as there is to keep, would double the memory of a long one.
@@ -138,7 +136,7 @@ func (a *app) bookPlan(ctx context.Context, plan *tradefile.Plan, o importer.Opt
 		return a.bookThere(ctx, store, plan, o)
 	}
 	store, err := a.openWriter(opening{making: true})
-	var locked *embedded.LockedError
+	var locked *lockedError
 	if errors.As(err, &locked) {
 		if err := a.throughServer(t.dir, locked); err != nil {
 			return err
@@ -192,7 +190,7 @@ func isDir(path string) bool {
 }
 
 func needsCapital(portfolioID string) error {
-	return errUsage{domain.Invalid("--capital", "is needed to open portfolio %s", portfolioID)}
+	return usage(domain.Invalid("--capital", "is needed to open portfolio %s", portfolioID))
 }
 
 func (a *app) importOptions(f importFlags) (importer.Options, error) {
@@ -220,13 +218,6 @@ func amount(flag, text string) (*domain.Decimal, error) {
 		return nil, domain.Invalid(flag, "must not be negative")
 	}
 	return &d, nil
-}
-
-func osUser() string {
-	if u, err := user.Current(); err == nil && u.Username != "" {
-		return "os:" + u.Username
-	}
-	return "os:" + strconv.Itoa(os.Getuid())
 }
 
 func (a *app) importPlan(ctx context.Context, store eventstore.Store, booker importer.Booker, plan *tradefile.Plan, o importer.Options) error {
@@ -286,7 +277,7 @@ func (a *app) sayHowFar(s importer.Summary) {
 // existing folds the portfolio as it stands, nil when there is none.
 func (a *app) existing(ctx context.Context, store eventstore.Store) (*portfolio.State, error) {
 	r := projections.NewRunner(store, a.stream())
-	if onDisk, ok := store.(*embedded.Store); ok {
+	if onDisk, ok := store.(*diskStore); ok {
 		r.UseSnapshot(a.snapshots(onDisk), projections.Point{})
 	}
 	if err := r.CatchUp(ctx, projections.Point{}); err != nil {

@@ -22,7 +22,7 @@ type keeper struct {
 }
 
 // lockDirs are the folders in which a holder of a store may say who it is.
-func (a *app) lockDirs(store string) []string {
+func (a *place) lockDirs(store string) []string {
 	if dir := a.config.ServerDir(); !sameFolder(dir, store) {
 		return []string{dir, store}
 	}
@@ -31,7 +31,7 @@ func (a *app) lockDirs(store string) []string {
 
 // keeperOf finds who holds the store in a folder; nil for nobody who says so. The error is
 // of a lock that cannot be believed.
-func (a *app) keeperOf(store string) (*keeper, error) {
+func (a *place) keeperOf(store string) (*keeper, error) {
 	var bad error
 	for _, dir := range a.lockDirs(store) {
 		h, held, err := believed(dir)

@@ -20,7 +20,7 @@ func TestKeysAreOpenedAtTheStart(t *testing.T) {
 	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
 	defer stop()
 	log := &syncBuffer{}
-	a := &app{out: &syncBuffer{}, err: log, dir: dir, environ: []string{
+	a := &app{place: place{err: log}, out: &syncBuffer{}, dir: dir, environ: []string{
 		"PETS_STORE=embedded:" + filepath.Join(dir, "store"), "PETS_KEYSTORE=" + filepath.Join(dir, "keys"), "ENCRYPTION_KEY=" + vault.GenerateKey(),
 	}}
 	done := make(chan int, 1)

@@ -91,7 +91,7 @@ func (a *app) keyStatus(ctx context.Context) (keyStatus, error) {
 	err := a.eitherWay(ctx, nothing, func(e *commands.Engine) error {
 		keys, err := a.openKeys()
 		if err == nil && keys == nil {
-			err = errUsage{domain.Invalid("ENCRYPTION_KEY", "is not set: there is no key to say anything about. Make one with: pets keys generate")}
+			err = usage(domain.Invalid("ENCRYPTION_KEY", "is not set: there is no key to say anything about. Make one with: pets keys generate"))
 		}
 		if err != nil {
 			return err

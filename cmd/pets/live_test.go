@@ -72,7 +72,7 @@ func TestFollow(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var out, errs syncBuffer
-	a := &app{out: &out, err: &errs, environ: s.env, dir: s.dir}
+	a := &app{place: place{err: &errs}, out: &out, environ: s.env, dir: s.dir}
 	ended := make(chan int, 1)
 	go func() { ended <- a.run(ctx, []string{"events", "--follow", "--json"}) }()
 	lines := func() int { return strings.Count(out.String(), "\n") }

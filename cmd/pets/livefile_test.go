@@ -51,7 +51,7 @@ func TestEnvFileOfOthersIsRefusedLive(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		out, errs := &syncBuffer{}, &syncBuffer{}
-		a := &app{out: out, err: errs, dir: dir, environ: []string{"PETS_STORE=embedded:" + filepath.Join(dir, "store")}}
+		a := &app{place: place{err: errs}, out: out, dir: dir, environ: []string{"PETS_STORE=embedded:" + filepath.Join(dir, "store")}}
 		done := make(chan int, 1)
 		go func() {
 			done <- a.run(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "off"})
@@ -243,7 +243,7 @@ func TestFilesOfRootBelongToTheOwner(t *testing.T) {
 	r := s.run("-p", "real", "stop", "--emergency", "--reason", "drill")
 	require.Equal(t, 0, r.code, r.err)
 	left := files(t, filepath.Dir(s.store()))[1:] // beside the store, too
-	a := &app{out: io.Discard, err: io.Discard}
+	a := &app{place: place{err: io.Discard}, out: io.Discard}
 	a.config.Store, a.config.Listen = "embedded:"+s.store(), "127.0.0.1:7433"
 	_, _, err := a.selfSigned(filepath.Join(s.store(), tlsName))
 	require.NoError(t, err)

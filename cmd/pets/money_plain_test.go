@@ -87,10 +87,7 @@ func TestMoneyWithoutAServer(t *testing.T) {
 	closed.Close()
 	for _, args := range [][]string{{"approve", "x1"}, {"transfers"}, {"reconcile"}, {"wallet", "sweep", "--to", "cold", "--reason", "x"}} {
 		var out, errs bytes.Buffer
-		a := &app{
-			out: &out, err: &errs, dir: t.TempDir(), patience: 100 * time.Millisecond,
-			environ: []string{"PETS_SERVER=" + closed.URL, "PETS_KEY=some-key-0123456789-0123456789-0123456789"},
-		}
+		a := &app{place: place{err: &errs}, out: &out, dir: t.TempDir(), patience: 100 * time.Millisecond, environ: []string{"PETS_SERVER=" + closed.URL, "PETS_KEY=some-key-0123456789-0123456789-0123456789"}}
 		require.Equal(t, 1, a.run(t.Context(), args), "%v: %s", args, errs.String())
 		require.Contains(t, errs.String(), "no answer after")
 		require.NotContains(t, errs.String(), "some-key")
@@ -161,10 +158,7 @@ func fakeServer(t *testing.T, answers map[string]any) (*app, *bytes.Buffer, *byt
 	}))
 	t.Cleanup(server.Close)
 	var out, errs bytes.Buffer
-	return &app{
-		out: &out, err: &errs, dir: t.TempDir(), patience: time.Second,
-		environ: []string{"PETS_SERVER=" + server.URL, "PETS_KEY=some-key-0123456789-0123456789-0123456789"},
-	}, &out, &errs, &sent
+	return &app{place: place{err: &errs}, out: &out, dir: t.TempDir(), patience: time.Second, environ: []string{"PETS_SERVER=" + server.URL, "PETS_KEY=some-key-0123456789-0123456789-0123456789"}}, &out, &errs, &sent
 }
 
 // "Sends the hash that was shown, never fetched again": and nothing at all where the

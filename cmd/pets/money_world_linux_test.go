@@ -134,7 +134,7 @@ func (w *moneyWorld) seat(who string) (dir string, environ []string) {
 // serve starts pets serve in this process and waits until it is ready.
 func (w *moneyWorld) serve() {
 	ctx, stop := context.WithCancel(context.Background())
-	a := &app{out: io.Discard, err: w.log, dir: w.dir, wall: w.wall, environ: w.environ(
+	a := &app{place: place{err: w.log, wall: w.wall}, out: io.Discard, dir: w.dir, environ: w.environ(
 		"PETS_ADMIN_KEY="+adminKey, "PETS_RPC_URLS="+w.proxy.URL(), "PETS_RPC_TEST_CHAIN=true", "PETS_KEYSTORE="+filepath.Join(w.dir, "keystore"),
 		"ENCRYPTION_KEY="+testEncryptionKey, "PETS_RECONCILE_EVERY=24h")}
 	ended := make(chan int, 1)
@@ -189,10 +189,7 @@ func (w *moneyWorld) petsAsked(who string, ask func(screen io.Writer, question s
 	w.minutes(1)
 	var out, errs bytes.Buffer
 	dir, environ := w.seat(who)
-	a := &app{
-		out: &out, err: &errs, wall: w.wall, patience: 20 * time.Second, dir: dir, environ: environ,
-		ask: func(question string) (bool, bool) { return ask(&out, question) },
-	}
+	a := &app{place: place{err: &errs, wall: w.wall}, out: &out, patience: 20 * time.Second, dir: dir, environ: environ, ask: func(question string) (bool, bool) { return ask(&out, question) }}
 	code := a.run(w.t.Context(), args)
 	w.t.Logf("%s$ pets %s\n%s%s", who, strings.Join(args, " "), out.String(), errs.String())
 	return ran{code, out.String(), errs.String()}

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"pets/commands"
@@ -15,48 +14,6 @@ import (
 	"pets/domain/risk"
 	"pets/projections"
 )
-
-// order is what an operator wants done: as a request to the server that holds the
-// store, or as a command where none does.
-type order struct {
-	path    string // below the portfolio, or a whole one that begins with /v1
-	body    any
-	command commands.Command
-}
-
-// carryOut sends an order to the server that is named or holds the folder, and else opens
-// the folder as os:<user>, role operator.
-func (a *app) carryOut(ctx context.Context, o order) (commands.Answer, error) {
-	var answer commands.Answer
-	a.once = commands.GoesOn(o.command.Name())
-	err := a.way(ctx, aPortfolio, commands.ClassOf(o.command) == commands.ClassStop, func(e *commands.Engine) error {
-		var err error
-		answer, err = e.Do(ctx, a.config.Portfolio, a.own(o.command))
-		return err
-	}, func() error { return a.toServer(ctx, http.MethodPost, o.path, o.body, &answer) })
-	return answer, err
-}
-
-// own is a command of the person at this machine.
-func (a *app) own(c commands.Command) commands.Request {
-	return commands.Request{Caller: domain.Caller{User: osUser(), Role: domain.RoleOperator}, Key: uuid.NewString(), Command: c}
-}
-
-// done says what an order recorded.
-func (a *app) done(answer commands.Answer, what string) error {
-	if a.json {
-		return told(what, a.printJSON(answer))
-	}
-	p := a.printer()
-	p.line("%s (revision %d)", what, answer.Revision)
-	if answer.ClockBehind > 0 {
-		p.line("  the clock is %s behind the last record, whose time this has", answer.ClockBehind)
-	}
-	for _, d := range answer.Directives {
-		p.line("  %s: %v (%s)", d.Action, d.Bots, d.Reason)
-	}
-	return told(what, p.err)
-}
 
 func (a *app) startCommand() *cobra.Command {
 	return &cobra.Command{
@@ -188,7 +145,7 @@ func (a *app) printPreview(v resetPreview, look func() (projections.State, error
 	}
 	p.line("%s: %s → %s, limit %s: %s", risk.Key{Breaker: v.Breaker, Bot: v.Bot}, v.Before, v.After, v.Limit, verdict)
 	p.line("%d open positions, %d events since the trip", v.OpenPositions, v.EventsSince)
-	if a.sayMoney(p, short); short.any() {
+	if sayMoney(a, p, short); short.any() {
 		p.say(2, "Then reset it:")
 		a.command(p, append(resetOf(v.breaker()), "--rebase", "--reason", `"…"`)...)
 	}

@@ -61,18 +61,3 @@ func (a *app) showPermits(v []projections.Permit) error {
 	}
 	return a.table(permitRows(v))
 }
-
-func permitRows(all []projections.Permit) [][]string {
-	rows := [][]string{{"PERMIT", "BOT", "MARKET", "SIDE", "QUANTITY", "LEFT", "LIMIT", "RESERVED", "STATUS", "EXPIRES"}}
-	for _, p := range all {
-		expires := "-"
-		if p.ExpiresAt != nil {
-			expires = clock(*p.ExpiresAt)
-		}
-		rows = append(rows, []string{
-			p.Permit, cut(p.Bot, 12), instrument(p.Market, p.Outcome), string(p.Side), money(p.Quantity), money(p.Left),
-			money(p.LimitPrice), money(p.Reserved), p.Status, expires,
-		})
-	}
-	return rows
-}

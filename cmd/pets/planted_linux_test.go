@@ -154,7 +154,7 @@ func stopsOrSays(t *testing.T, folder, name string) {
 // possible.
 func serverFiles(t *testing.T, folder string) {
 	t.Helper()
-	a := &app{out: io.Discard, err: io.Discard}
+	a := &app{place: place{err: io.Discard}, out: io.Discard}
 	a.config.Store, a.config.Listen = "embedded:"+folder, "127.0.0.1:7433"
 	within(t, "a certificate of one's own", func() { _, _, _ = a.selfSigned(filepath.Join(folder, tlsName)) })
 	within(t, "the marker file", func() {

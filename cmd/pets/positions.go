@@ -29,14 +29,5 @@ func (a *app) showPositions(v []projections.Position) error {
 	if a.json {
 		return a.printJSON(v)
 	}
-	return a.printPositions(v)
-}
-
-func (a *app) printPositions(v []projections.Position) error {
-	if len(v) == 0 {
-		p := a.printer()
-		p.line("no open positions")
-		return p.err
-	}
-	return a.table(positionRows(v))
+	return printPositions(a, v)
 }

@@ -323,3 +323,54 @@ func instrument(market, outcome string) string {
 	}
 	return market + "/" + middle(outcome, 12)
 }
+
+// command prints a command as it has to be typed: with the flags of this run that say
+// which portfolio of which store is meant. One that is too long goes on below.
+func (a *app) command(p *printer, words ...string) {
+	words = append([]string{"pets"}, words...)
+	for _, f := range []struct{ name, value string }{{"-p", a.portfolio}, {"--server", a.server}, {"--store", a.store}} {
+		if f.value != "" {
+			words = append(words, f.name, quoted(f.value))
+		}
+	}
+	p.command(words)
+}
+
+// command prints the words of one; what does not fit goes on below.
+func (p *printer) command(words []string) {
+	const indent, more = "    ", "      "
+	line := indent + words[0]
+	for _, w := range words[1:] {
+		if p.width > 0 && utf8.RuneCountInString(line+" "+w+` \\`) > p.width && strings.TrimSpace(line) != "" {
+			p.whole(line + ` \`)
+			line = more + w
+			continue
+		}
+		line += " " + w
+	}
+	p.whole(line)
+}
+
+// quoted is a word for a shell.
+func quoted(word string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+,=", r)
+	}
+	if strings.TrimFunc(word, plain) == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// days shows a duration that is long.
+func days(d time.Duration) string {
+	n := int(d / (24 * time.Hour))
+	switch {
+	case n <= 0:
+		return "less than a day"
+	case n == 1:
+		return "1 day"
+	default:
+		return fmt.Sprintf("%d days", n)
+	}
+}

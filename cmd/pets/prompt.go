@@ -49,9 +49,9 @@ func (a *app) prompter(command string) (*prompter, error) {
 	out, ok := a.out.(*os.File)
 	switch {
 	case a.in == nil || !term.IsTerminal(int(a.in.Fd())):
-		return nil, errUsage{fmt.Errorf("%s: standard input is no terminal; words are typed by a person, and never piped in or read from a file", command)}
+		return nil, usage(fmt.Errorf("%s: standard input is no terminal; words are typed by a person, and never piped in or read from a file", command))
 	case !ok || !term.IsTerminal(int(out.Fd())):
-		return nil, errUsage{fmt.Errorf("%s: standard output is no terminal; what is shown and asked there must not end up in a file or another program", command)}
+		return nil, usage(fmt.Errorf("%s: standard output is no terminal; what is shown and asked there must not end up in a file or another program", command))
 	}
 	return &prompter{in: a.in, out: out}, nil
 }
@@ -109,7 +109,7 @@ func parseWords(typed []byte, words int) (*vault.Mnemonic, error) {
 // checkWords accepts the lengths that BIP-39 knows.
 func checkWords(words int) error {
 	if !slices.Contains([]int{12, 15, 18, 21, 24}, words) {
-		return errUsage{domain.Invalid("--words", "must be 12, 15, 18, 21 or 24")}
+		return usage(domain.Invalid("--words", "must be 12, 15, 18, 21 or 24"))
 	}
 	return nil
 }
@@ -177,7 +177,7 @@ func (t *typing) press(key byte) error {
 		// No key of an answer.
 	case len(t.b) >= maxTyped-2:
 		_, _ = io.WriteString(t.p.out, "\r\n")
-		return errUsage{errors.New("the answer is too long")}
+		return usage(errors.New("the answer is too long"))
 	default:
 		t.b = append(t.b, key)
 		if t.echo {

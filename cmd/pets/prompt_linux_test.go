@@ -79,7 +79,7 @@ func (s *shell) sitWith(ctx context.Context, change func(*app), args ...string) 
 	t, ok := s.t.(*testing.T)
 	require.True(s.t, ok)
 	seat := newSeat(t)
-	a := &app{in: seat.slave, out: seat.slave, err: seat.slave, environ: s.env, dir: s.dir, patience: 200 * time.Millisecond}
+	a := &app{place: place{err: seat.slave}, in: seat.slave, out: seat.slave, environ: s.env, dir: s.dir, patience: 200 * time.Millisecond}
 	if change != nil {
 		change(a)
 	}
@@ -320,7 +320,7 @@ func TestOnlyAtATerminal(t *testing.T) {
 		s.fails(2, []string{"standard input is no terminal"}, args...)
 		seat := newSeat(t)
 		var out, errs bytes.Buffer
-		a := &app{in: seat.slave, out: &out, err: &errs, environ: s.env, dir: s.dir}
+		a := &app{place: place{err: &errs}, in: seat.slave, out: &out, environ: s.env, dir: s.dir}
 		require.Equal(t, 2, a.run(t.Context(), args))
 		require.Empty(t, out.String())
 		require.Contains(t, errs.String(), "standard output is no terminal")

@@ -8,10 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/eventstore"
-	"pets/eventstore/embedded"
 	"pets/projections"
+	"pets/replay"
 )
 
 // at adds --at, the moment a reading command looks at.
@@ -71,7 +72,7 @@ func (a *app) look(ctx context.Context, atFlag string, riders []projections.Proj
 	return errors.Join(a.lookIn(ctx, store, to, riders, show), store.Close())
 }
 
-func (a *app) lookIn(ctx context.Context, store *embedded.Store, to projections.Point, riders []projections.Projection, show func(*portfolio.State) error) error {
+func (a *app) lookIn(ctx context.Context, store *diskStore, to projections.Point, riders []projections.Projection, show func(*portfolio.State) error) error {
 	if err := a.exists(ctx, store); err != nil {
 		return err
 	}
@@ -101,4 +102,16 @@ func (a *app) exists(ctx context.Context, store eventstore.Store) error {
 		return a.noPortfolio(ctx, store)
 	}
 	return err
+}
+
+// noPortfolio says which portfolios there are instead.
+func (a *app) noPortfolio(ctx context.Context, store eventstore.Store) error {
+	ids, err := replay.Portfolios(ctx, store)
+	if err != nil {
+		return err
+	}
+	if len(ids) == 0 {
+		return domain.Errorf(domain.CodeNotFound, "the store is empty; import something first")
+	}
+	return notThere(a.config.Portfolio, ids)
 }

@@ -284,7 +284,7 @@ func TestAStopOnARolledBackFolder(t *testing.T) {
 	d.putBack(older)
 	run := func(args ...string) ran {
 		var out, errs bytes.Buffer
-		a := &app{out: &out, err: &errs, environ: []string{"PETS_STORE=embedded:" + d.folder}, dir: t.TempDir()}
+		a := &app{place: place{err: &errs}, out: &out, environ: []string{"PETS_STORE=embedded:" + d.folder}, dir: t.TempDir()}
 		return ran{a.run(t.Context(), args), out.String(), errs.String()}
 	}
 	for _, args := range [][]string{{"start", "alpha"}, {"reset", "consecutive_losses", "--bot", "alpha", "--reason", "r"}} {
@@ -324,7 +324,7 @@ func TestAReaderBelievesNoEditedSnapshot(t *testing.T) {
 	d.stop()
 	state := func() string {
 		var out, errs bytes.Buffer
-		a := &app{out: &out, err: &errs, environ: []string{"PETS_STORE=embedded:" + d.folder}, dir: t.TempDir()}
+		a := &app{place: place{err: &errs}, out: &out, environ: []string{"PETS_STORE=embedded:" + d.folder}, dir: t.TempDir()}
 		require.Equal(t, 0, a.run(t.Context(), []string{"state", "--json"}), errs.String())
 		return out.String()
 	}

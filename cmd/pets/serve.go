@@ -18,7 +18,6 @@ import (
 
 	"pets/commands"
 	"pets/domain"
-	"pets/eventstore/embedded"
 	"pets/internal/config"
 	"pets/internal/custody"
 	"pets/internal/httpapi"
@@ -50,7 +49,7 @@ func (a *app) serveCommand() *cobra.Command {
 			if accept := c.Flags().Lookup("accept-rollback"); accept.Changed {
 				f.acceptRollback = strings.TrimSpace(f.acceptRollback)
 				if err := domain.CheckReason("--accept-rollback", f.acceptRollback); err != nil {
-					return errUsage{err}
+					return usage(err)
 				}
 			}
 			return a.serve(c.Context(), f)
@@ -80,10 +79,10 @@ func (f serveFlags) settle(c *config.Config) error {
 	c.TLSSelf = c.TLSSelf || f.tlsSelf
 	c.AllowPlaintext = c.AllowPlaintext || f.allowPlaintext
 	if err := c.ValidateServer(); err != nil {
-		return errUsage{err}
+		return usage(err)
 	}
 	if !config.IsLoopback(c.Listen) && c.TLSCert == "" && !c.TLSSelf && !c.AllowPlaintext {
-		return errUsage{domain.Invalid("--listen", "is an address that other machines reach, and API keys would go there in clear: add --tls-cert and --tls-key, or --tls-self, or --allow-plaintext where something else adds TLS")}
+		return usage(domain.Invalid("--listen", "is an address that other machines reach, and API keys would go there in clear: add --tls-cert and --tls-key, or --tls-self, or --allow-plaintext where something else adds TLS"))
 	}
 	return nil
 }
@@ -96,7 +95,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 		return a.serveDemo(ctx)
 	}
 	a.acceptRollback = f.acceptRollback
-	s, err := a.newServer(ctx, a.clock())
+	s, err := newServer(ctx, a, a.clock())
 	if err != nil {
 		return err
 	}
@@ -107,7 +106,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 type server struct {
 	app    *app
 	log    *slog.Logger
-	store  *embedded.Store
+	store  *diskStore
 	lock   *serverLock // of PETS_DIR
 	mark   *serverLock // in the folder of the store, where that is another one
 	engine *commands.Engine
@@ -136,7 +135,7 @@ type server struct {
 }
 
 // newServer opens the store and the listener; nothing is answered yet.
-func (a *app) newServer(ctx context.Context, now func() time.Time) (_ *server, err error) {
+func newServer(ctx context.Context, a *app, now func() time.Time) (_ *server, err error) {
 	s := &server{app: a, log: slog.New(slog.NewJSONHandler(a.err, a.logOptions())), now: now}
 	w, err := a.openPatiently(ctx)
 	if err != nil {
@@ -179,8 +178,8 @@ func (a *app) newServer(ctx context.Context, now func() time.Time) (_ *server, e
 	}
 	s.keys = projections.NewKeyring(s.store)
 	snapshots := s.witness.saver
-	s.engine = commands.NewEngine(s.store, commands.EngineOptions{
-		Options: commands.Options{Now: now, Monotonic: monotonic, Snapshots: snapshots, Jumped: s.jumped, Folding: s.folding, Ahead: ahead, Scarce: s.scarce}, Latch: a.latch(s.witness), LatchRoom: true,
+	s.engine = a.engine(s.store, s.witness, commands.EngineOptions{
+		Options: commands.Options{Now: now, Monotonic: monotonic, Jumped: s.jumped, Folding: s.folding, Ahead: ahead, Scarce: s.scarce}, LatchRoom: true,
 		Failed: func(what string, err error) {
 			s.log.Error("the engine has a problem", "what", what, "error", err.Error())
 		},
@@ -313,7 +312,7 @@ func (s *server) open(ctx context.Context) error {
 	}
 	s.runCustody(ctx)
 	s.work.Go(func() { s.audits(ctx) })
-	s.log.Info("ready", "address", s.url(), "folded_in", time.Since(start).Round(time.Millisecond).String(), "version", version)
+	s.log.Info("ready", "address", s.url(), "folded_in", time.Since(start).Round(time.Millisecond).String(), "version", s.app.version)
 	return nil
 }
 

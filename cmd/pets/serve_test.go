@@ -112,7 +112,7 @@ func (p *process) client(key string) *client.Client {
 func (p *process) pets(folder, key string, args ...string) ran {
 	p.t.Helper()
 	var out, errs bytes.Buffer
-	a := &app{out: &out, err: &errs, environ: []string{"PETS_STORE=embedded:" + folder, "PETS_SERVER=" + p.url, "PETS_KEY=" + key}, dir: p.t.TempDir()}
+	a := &app{place: place{err: &errs}, out: &out, environ: []string{"PETS_STORE=embedded:" + folder, "PETS_SERVER=" + p.url, "PETS_KEY=" + key}, dir: p.t.TempDir()}
 	code := a.run(p.t.Context(), args)
 	return ran{code, out.String(), errs.String()}
 }
@@ -208,7 +208,7 @@ func startsOnce(ctx context.Context, t *testing.T, folder string, out output) (c
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	var log lockedBuffer
-	a := &app{out: out, err: &log, dir: t.TempDir(), environ: []string{"PETS_STORE=embedded:" + folder, "PETS_METRICS_LISTEN=off"}}
+	a := &app{place: place{err: &log}, out: out, dir: t.TempDir(), environ: []string{"PETS_STORE=embedded:" + folder, "PETS_METRICS_LISTEN=off"}}
 	code = a.run(ctx, []string{"serve", "--listen", "127.0.0.1:0"})
 	return code, log.String()
 }

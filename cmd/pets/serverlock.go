@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -243,4 +244,76 @@ func isLocked(dir string) (is bool, stranger error) {
 		}
 	}
 	return false, nil
+}
+
+// keep makes the lock file anew if its name is gone; the folder, too, where that may be
+// and it was removed. What stands in its place is left alone.
+func (l *serverLock) keep(makes bool, trust owner.Trust) (anew bool, err error) {
+	there, err := os.Stat(filepath.Join(l.dir, lockName))
+	switch {
+	case err == nil:
+		if ours, err := l.f.Stat(); err == nil && os.SameFile(there, ours) {
+			return false, nil
+		}
+		return false, fmt.Errorf("another file stands in the place of %s", filepath.Join(l.dir, lockName))
+	case !errors.Is(err, fs.ErrNotExist):
+		return false, err
+	}
+	folder, err := l.enter(makes, trust)
+	if err != nil {
+		return false, err
+	}
+	f, err := takeLock(folder)
+	if err != nil {
+		return false, errors.Join(fmt.Errorf("lock PETS_DIR anew: %w", err), folder.Close())
+	}
+	old := *l
+	l.folder, l.f = folder, f
+	return true, errors.Join(l.write(), old.Close())
+}
+
+// enter opens the folder again, which has to be the one that was locked, or to have taken
+// the place of one that was removed, and to be of those who are believed.
+func (l *serverLock) enter(makes bool, trust owner.Trust) (*os.Root, error) {
+	ours, err := l.folder.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer ours.Close() //nolint:errcheck // nothing was written
+	var stat unix.Stat_t
+	if err := unix.Fstat(int(ours.Fd()), &stat); err != nil {
+		return nil, err
+	}
+	removed := stat.Nlink == 0
+	if removed && makes {
+		if err := owner.MkdirAll(l.dir); err != nil {
+			return nil, err
+		}
+		return trust.OpenRoot(l.dir, latchName)
+	}
+	there, err := os.Stat(l.dir)
+	if err != nil {
+		return nil, err
+	}
+	if is, err := ours.Stat(); err != nil || !os.SameFile(is, there) {
+		return nil, errors.Join(fmt.Errorf("another folder stands in the place of %s", l.dir), err)
+	}
+	return os.OpenRoot(l.dir)
+}
+
+// takeLock makes the lock file in a folder that has none, and locks it.
+func takeLock(folder *os.Root) (*os.File, error) {
+	f, err := folder.OpenFile(lockName, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := folder.Open(".")
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	defer dir.Close() //nolint:errcheck // nothing was written
+	if err := errors.Join(flockAlone(f), owner.Like(f, dir)); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"os"
@@ -93,12 +94,6 @@ func (s *socket) dial(ctx context.Context) (net.Conn, error) {
 	return httpapi.DialSocket(ctx, s.dir)
 }
 
-func sameFolder(a, b string) bool {
-	x, err1 := os.Stat(a)
-	y, err2 := os.Stat(b)
-	return err1 == nil && err2 == nil && os.SameFile(x, y)
-}
-
 // sameServer reports whether two addresses are of one server on this machine.
 func sameServer(a, b string) bool {
 	x, err1 := url.Parse(a)
@@ -154,4 +149,21 @@ func decided(err error) bool {
 	}
 	open := []domain.Code{domain.CodeUnavailable, domain.CodeRateLimited, domain.CodeUnauthenticated, domain.CodeDenied}
 	return !slices.Contains(open, p.Code())
+}
+
+// awaitHolder waits until whoever holds a store is a server that answers, or lets go of it.
+func (a *app) awaitHolder(ctx context.Context, store string) {
+	wait := a.patiently("whoever holds it is no server, or not one yet", holderPatience)
+	for {
+		pid, writes := writerOf(store)
+		if !writes || a.socketOf(store) != nil {
+			return
+		}
+		if k, _ := a.keeperOf(store); k != nil && k.URL != "" {
+			return
+		}
+		if !wait(ctx, fmt.Errorf("%s: locked by pid %d", store, pid)) {
+			return
+		}
+	}
 }

@@ -68,7 +68,7 @@ func (n nextSteps) lackOf(bot string) []botLack {
 }
 
 // sayMoney prints the requests that have to come before a reset.
-func (a *app) sayMoney(p *printer, l lack) {
+func sayMoney(a *app, p *printer, l lack) {
 	if !l.any() {
 		return
 	}
@@ -78,16 +78,16 @@ func (a *app) sayMoney(p *printer, l lack) {
 	} else {
 		p.say(2, "Where hot:treasury (see pets balances) has less than %s, record a deposit that has arrived:", l.deposit)
 	}
-	a.curl(p, "/deposits", fmt.Sprintf(`{"wallet":"hot","amount":"%s"}`, l.deposit))
+	curl(a, p, "/deposits", fmt.Sprintf(`{"wallet":"hot","amount":"%s"}`, l.deposit))
 	for _, b := range l.bots {
 		p.say(2, "%s has an equity of %s; give it more than it lacks:", b.bot, b.equity)
-		a.curl(p, "/bots/"+url.PathEscape(b.bot)+"/allocate", fmt.Sprintf(`{"amount":"%s"}`, b.give))
+		curl(a, p, "/bots/"+url.PathEscape(b.bot)+"/allocate", fmt.Sprintf(`{"amount":"%s"}`, b.give))
 	}
 }
 
 // curl prints a request to the portfolio. Its key is made here: who sends it twice has sent it
 // once.
-func (a *app) curl(p *printer, path, body string) {
+func curl(a *app, p *printer, path, body string) {
 	server := "http://" + a.config.Listen
 	words := []string{"curl", "-fsS", "-X", "POST"}
 	if a.found != nil {

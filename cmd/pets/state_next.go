@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"strings"
-	"unicode/utf8"
 
 	"pets/domain"
 	"pets/domain/portfolio"
@@ -30,22 +28,22 @@ func clearOf(s *portfolio.State) clearRequest {
 }
 
 // askExtra asks a server for it. A bot's key is told its own orders, and no request.
-func (a *app) askExtra(ctx context.Context, moment string, stop projections.EmergencyStop) (stateExtra, error) {
+func askExtra(ctx context.Context, a *app, moment string, stop projections.EmergencyStop) (stateExtra, error) {
 	var v struct{ Permits []projections.Permit }
 	if err := a.view(ctx, moment, "/permits", nil, &v); err != nil {
 		return stateExtra{}, err
 	}
-	open, err := a.askClear(ctx, moment, stop)
+	open, err := askClear(ctx, a, moment, stop)
 	return stateExtra{v.Permits, open, moment != ""}, err
 }
 
 // askClear finds the open request among the events: no view of a server has it.
-func (a *app) askClear(ctx context.Context, moment string, stop projections.EmergencyStop) (clearRequest, error) {
+func askClear(ctx context.Context, a *app, moment string, stop projections.EmergencyStop) (clearRequest, error) {
 	var open clearRequest
 	if !stop.Engaged {
 		return open, nil
 	}
-	err := a.eachEvent(ctx, eventFilter{at: moment, after: -1, types: []string{"emergency_stop."}}, func(line eventLine) error {
+	err := a.eachEvent(ctx, eventQuery{at: moment, after: -1, types: []string{"emergency_stop."}}, func(line eventLine) error {
 		e, err := domain.Decode(line.Type, line.Data)
 		if err != nil {
 			return err
@@ -74,22 +72,22 @@ type nextSteps struct {
 // sayWayOut prints the commands that lead out of a stop, in the order in which they work:
 // breakers first, for the emergency stop is not cleared while one of them is tripped that
 // engages it; the bots last.
-func (a *app) sayWayOut(p *printer, n nextSteps) {
+func sayWayOut(a *app, p *printer, n nextSteps) {
 	tripped := trippedOf(n.breakers)
 	if len(tripped) == 0 && !n.stop.Engaged {
 		return
 	}
 	p.line("")
 	p.line("WHAT TO DO NEXT")
-	a.sayResets(p, n, tripped)
+	sayResets(a, p, n, tripped)
 	if n.imported {
 		p.say(2, "This portfolio shows what would have happened: its bots are not started again, and its emergency stop is not cleared.")
 		return
 	}
 	if n.stop.Engaged {
-		a.sayClear(p, n.clear)
+		sayClear(a, p, n.clear)
 	}
-	a.sayStarts(p, n.bots)
+	sayStarts(a, p, n.bots)
 }
 
 func trippedOf(all []projections.Breaker) []projections.Breaker {
@@ -102,7 +100,7 @@ func trippedOf(all []projections.Breaker) []projections.Breaker {
 	return tripped
 }
 
-func (a *app) sayResets(p *printer, n nextSteps, tripped []projections.Breaker) {
+func sayResets(a *app, p *printer, n nextSteps, tripped []projections.Breaker) {
 	if len(tripped) == 0 {
 		return
 	}
@@ -111,7 +109,7 @@ func (a *app) sayResets(p *printer, n nextSteps, tripped []projections.Breaker) 
 	for _, b := range tripped {
 		a.command(p, append(resetOf(b), "--dry-run")...)
 	}
-	a.sayMoney(p, n.lacking(tripped))
+	sayMoney(a, p, n.lacking(tripped))
 	p.say(2, "Then reset it, as an operator, and say why. Where it would trip again at once, --rebase counts from the equity now:")
 	for _, b := range tripped {
 		words := resetOf(b)
@@ -130,7 +128,7 @@ func resetOf(b projections.Breaker) []string {
 	return words
 }
 
-func (a *app) sayClear(p *printer, open clearRequest) {
+func sayClear(a *app, p *printer, open clearRequest) {
 	if open.id != "" {
 		p.say(2, "%s asked to clear the emergency stop (%s). Another person confirms, as an approver:", open.user, open.id)
 		a.command(p, "clear", "--confirm", open.id)
@@ -143,7 +141,7 @@ func (a *app) sayClear(p *printer, open clearRequest) {
 }
 
 // sayStarts: a reset and a clearing leave the bots stopped.
-func (a *app) sayStarts(p *printer, bots []projections.Bot) {
+func sayStarts(a *app, p *printer, bots []projections.Bot) {
 	const most = 5
 	var stopped []string
 	for _, b := range bots {
@@ -163,42 +161,4 @@ func (a *app) sayStarts(p *printer, bots []projections.Bot) {
 			a.command(p, "start", bot)
 		}
 	}
-}
-
-// command prints a command as it has to be typed: with the flags of this run that say
-// which portfolio of which store is meant. One that is too long goes on below.
-func (a *app) command(p *printer, words ...string) {
-	words = append([]string{"pets"}, words...)
-	for _, f := range []struct{ name, value string }{{"-p", a.portfolio}, {"--server", a.server}, {"--store", a.store}} {
-		if f.value != "" {
-			words = append(words, f.name, quoted(f.value))
-		}
-	}
-	p.command(words)
-}
-
-// command prints the words of one; what does not fit goes on below.
-func (p *printer) command(words []string) {
-	const indent, more = "    ", "      "
-	line := indent + words[0]
-	for _, w := range words[1:] {
-		if p.width > 0 && utf8.RuneCountInString(line+" "+w+` \\`) > p.width && strings.TrimSpace(line) != "" {
-			p.whole(line + ` \`)
-			line = more + w
-			continue
-		}
-		line += " " + w
-	}
-	p.whole(line)
-}
-
-// quoted is a word for a shell.
-func quoted(word string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+,=", r)
-	}
-	if strings.TrimFunc(word, plain) == "" {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

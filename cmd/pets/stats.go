@@ -27,7 +27,7 @@ func (a *app) statsCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			held, err := parseLimits(limits)
 			if err != nil {
-				return errUsage{err}
+				return usage(err)
 			}
 			fold := projections.NewStats()
 			riders := []projections.Projection{fold}

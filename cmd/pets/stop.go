@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -31,9 +29,9 @@ func (a *app) stopCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case f.emergency == (len(args) == 1):
-				return errUsage{errors.New("name one bot, or --emergency")}
+				return usage(errors.New("name one bot, or --emergency"))
 			case f.everywhere && !f.emergency:
-				return errUsage{errors.New("--everywhere goes with --emergency")}
+				return usage(errors.New("--everywhere goes with --emergency"))
 			case len(args) == 1:
 				f.bot = args[0]
 			}
@@ -50,27 +48,6 @@ func (a *app) stopCommand() *cobra.Command {
 	c.Flags().StringVar(&f.kind, "kind", domain.StopManual, "manual, system_error or security_breach")
 	c.Flags().StringVar(&f.reason, "reason", "", "why; it is kept with the record (for --emergency: "+unreasoned+")")
 	return stops(c)
-}
-
-// printable is a reason as it can be recorded, so that no stop is refused for its words:
-// on one line, and no longer than a reason may be.
-func (a *app) printable(reason string) string {
-	line := strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(reason, " "))
-	line = strings.Join(strings.Fields(line), " ")
-	cut := line
-	for cut != "" && domain.CheckReason("--reason", cut) != nil {
-		_, last := utf8.DecodeLastRuneInString(cut)
-		cut = cut[:len(cut)-last]
-	}
-	if cut != line {
-		a.caution(fmt.Sprintf("--reason is too long: its first %d bytes are kept with the record", len(cut)))
-	}
-	return cut
 }
 
 // stopFlags are what is to be stopped, and why.
@@ -193,19 +170,7 @@ type stopAnswer struct {
 // restart forgets it.
 func (s *stopAnswer) held() bool { return s.Recorded == nil || *s.Recorded || unkept(s.Kept) }
 
-// toldError is what went wrong after something was done, as to stop it: that it was not must
-// not be said.
-type toldError struct{ error }
-
 func (e *toldError) Unwrap() error { return e.error }
-
-// told makes of an error of printing what was done and could not be printed.
-func told(what string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &toldError{fmt.Errorf("%s; only this could not be written where it was to be read: %w", what, err)}
-}
 
 // stopped says what became of a stop. One that is not recorded yet holds all the same.
 func (a *app) stopped(answer stopAnswer, what, subject, until string) error {
@@ -251,13 +216,6 @@ func (a *app) halt(ctx context.Context, path string, body, into any, direct func
 	}
 	return a.way(ctx, changes, true, direct, func() error { return a.toServer(ctx, http.MethodPost, path, body, into) })
 }
-
-// socketAfter is how long a named server that could be reached by its socket is tried for.
-const socketAfter = 3 * time.Second
-
-// socketPatience is how long a socket whose server is busy is tried for, before the next way,
-// and a server for which there is no other way. All of them together stay below 15 s.
-const socketPatience = 10 * time.Second
 
 // haltServer goes to the server that is named. Its socket is the second way, where it is
 // on this machine and known to be the same server's.
@@ -310,12 +268,6 @@ var errInMemory error = &toldError{errors.New("it holds, but the server could wr
 
 // unkept reports whether an answer says that a restart forgets a stop.
 func unkept(kept *bool) bool { return kept != nil && !*kept }
-
-func reasonOf(reason string) any {
-	return struct {
-		Reason string `json:"reason,omitempty"`
-	}{reason}
-}
 
 func stopOf(kind, reason string) any {
 	return struct {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"iter"
 	"os"
@@ -34,7 +35,7 @@ func (e *unopened) mayMark() bool {
 
 // markStop keeps what direct stops in the marker of PETS_DIR, and in the copy beside the
 // witness where that is of this store.
-func (a *app) markStop(dir string, why *unopened, inPortfolio bool, direct func(*commands.Engine) error) error {
+func (a *place) markStop(dir string, why *unopened, acting func(marker string), direct func(*commands.Engine) error) error {
 	id, err := embedded.Identify(dir)
 	if err != nil {
 		id = uuid.Nil // the marker in PETS_DIR has to do
@@ -47,7 +48,7 @@ func (a *app) markStop(dir string, why *unopened, inPortfolio bool, direct func(
 	if err := a.writable(latch); err != nil {
 		return errors.Join(why, err, lock.Close())
 	}
-	a.acting("the marker of stops in "+a.config.ServerDir()+", because the store cannot be opened for writing", inPortfolio)
+	acting("the marker of stops in " + a.config.ServerDir() + ", because the store cannot be opened for writing")
 	if id != uuid.Nil && witness.See(a.config.WitnessDir()).Of(id) {
 		latch.CopyTo(a.latchCopy())
 	}
@@ -68,7 +69,7 @@ func (a *app) markStop(dir string, why *unopened, inPortfolio bool, direct func(
 
 // writable finds out whether the marker takes a stop before anybody is told that it does. One
 // that cannot be understood stops everything, and is left to the engine.
-func (a *app) writable(latch *commands.LatchFile) error {
+func (a *place) writable(latch *commands.LatchFile) error {
 	if a.unlatched {
 		return errors.New("the marker of stops in " + a.config.ServerDir() + " is in use for another store")
 	}
@@ -78,7 +79,10 @@ func (a *app) writable(latch *commands.LatchFile) error {
 	} else if !errors.Is(err, fs.ErrPermission) {
 		return nil
 	}
-	return wrapped("the marker of stops cannot be written either: %w", err)
+	if err != nil {
+		return fmt.Errorf("the marker of stops cannot be written either: %w", err)
+	}
+	return nil
 }
 
 // shut is a store that could not be opened.

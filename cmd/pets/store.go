@@ -4,17 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
 	"pets/commands"
 	"pets/domain"
+	"pets/eventstore"
 	"pets/eventstore/embedded"
+	"pets/internal/config"
 	"pets/internal/witness"
 )
 
@@ -28,8 +33,51 @@ const (
 	tlsName = "tls"
 )
 
+// place is where a run works: the folders that its settings name, and what they turned out
+// to be.
+type place struct {
+	config config.Config
+	store  string           // what --store names
+	err    io.Writer        // who is warned
+	wall   func() time.Time // another clock, for tests
+
+	// acceptRollback is why a server goes on with a store that was rolled back; empty for
+	// not.
+	acceptRollback string
+
+	lost      error // why a stop that went on may have been meant for something else
+	unlatched bool  // the marker of stops that PETS_DIR has is another store's
+}
+
+// What this package hands out, under its own names: nobody else imports the engine.
+type (
+	diskStore     = embedded.Store
+	lockedError   = embedded.LockedError
+	salvageReport = embedded.SalvageReport
+)
+
+// readFolder opens the store in a folder for reading, beside a running writer.
+func readFolder(dir string) (*diskStore, error) {
+	return embedded.OpenReadOnly(dir, embedded.Options{})
+}
+
+// freshEngine is one over a store of a measurement, with nothing beside it. The caller closes
+// both, the engine first.
+func freshEngine(dir string) (*diskStore, *commands.Engine, error) {
+	store, err := embedded.Open(dir, embedded.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	return store, commands.NewEngine(store, commands.EngineOptions{}), nil
+}
+
+// salvage copies what is sound of the store in a folder into a new one.
+func salvage(ctx context.Context, dir, target string, progress func(done, total int64)) (salvageReport, error) {
+	return embedded.Salvage(ctx, dir, target, embedded.SalvageOptions{Progress: progress})
+}
+
 // openReader opens the store's folder for reading, beside a running writer.
-func (a *app) openReader() (*embedded.Store, error) {
+func (a *place) openReader() (*diskStore, error) {
 	dir, err := a.config.StoreDir()
 	if err != nil {
 		return nil, err
@@ -37,12 +85,12 @@ func (a *app) openReader() (*embedded.Store, error) {
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) || storeBelow(dir) != "" {
 		return nil, noStore(dir)
 	}
-	return embedded.OpenReadOnly(dir, embedded.Options{})
+	return readFolder(dir)
 }
 
 // openLooker is openReader for those who show what is there: they say so where the witness
 // of the store has seen more. A folder that a flag names may be a copy, which has less.
-func (a *app) openLooker(ctx context.Context) (*embedded.Store, error) {
+func (a *place) openLooker(ctx context.Context) (*diskStore, error) {
 	seen := witness.See(a.config.WitnessDir()) // before the store is opened, whose writer goes on
 	store, err := a.openReader()
 	if err == nil && a.store == "" {
@@ -76,7 +124,7 @@ type opening struct {
 }
 
 // openWriter opens the store for writing.
-func (a *app) openWriter(o opening) (*writing, error) {
+func (a *place) openWriter(o opening) (*writing, error) {
 	dir, err := a.config.StoreDir()
 	if err != nil {
 		return nil, err
@@ -101,7 +149,7 @@ func (a *app) openWriter(o opening) (*writing, error) {
 
 // mayMake says why no store is made where there is none: the command makes none, or one was
 // there, and an empty one in its place would look as if nothing had ever happened.
-func (a *app) mayMake(dir string, o opening) error {
+func (a *place) mayMake(dir string, o opening) error {
 	if below := storeBelow(dir); below != "" || !o.making {
 		return noStore(dir)
 	}
@@ -119,7 +167,7 @@ func (a *app) mayMake(dir string, o opening) error {
 // lockDir takes PETS_DIR. Whatever is wrong with that keeps no stop from a store that can
 // be written: it goes on with the folder of the store, and where that cannot be locked
 // either, without: the lock of the store, which is held, keeps others out.
-func (a *app) lockDir(store string, id uuid.UUID, stopping bool) (*serverLock, error) {
+func (a *place) lockDir(store string, id uuid.UUID, stopping bool) (*serverLock, error) {
 	lock, err := a.takeDir(a.config.ServerDir(), store, id)
 	if err == nil || !stopping {
 		return lock, err
@@ -143,7 +191,7 @@ func (a *app) lockDir(store string, id uuid.UUID, stopping bool) (*serverLock, e
 }
 
 // takeDir takes the lock of a PETS_DIR that nobody else can have put anything into.
-func (a *app) takeDir(dir, store string, id uuid.UUID) (*serverLock, error) {
+func (a *place) takeDir(dir, store string, id uuid.UUID) (*serverLock, error) {
 	if _, held, err := believed(dir); held && err != nil {
 		return nil, err // which names who holds it
 	}
@@ -164,7 +212,7 @@ func (a *app) takeDir(dir, store string, id uuid.UUID) (*serverLock, error) {
 // latch is where stops are kept that are not recorded yet: in PETS_DIR, and in the folder
 // of the witness where this store has one. Before there was a PETS_DIR they lay in the
 // store's folder.
-func (a *app) latch(w *watch) *commands.LatchFile {
+func (a *place) latch(w *watch) *commands.LatchFile {
 	if a.unlatched {
 		return nil
 	}
@@ -181,7 +229,7 @@ func (a *app) latch(w *watch) *commands.LatchFile {
 	return l
 }
 
-func (a *app) latchCopy() string { return filepath.Join(a.config.WitnessDir(), latchName) }
+func (a *place) latchCopy() string { return filepath.Join(a.config.WitnessDir(), latchName) }
 
 // apart reports whether two folders are there and are not the same.
 func apart(one, other string) bool {
@@ -190,61 +238,96 @@ func apart(one, other string) bool {
 	return err1 == nil && err2 == nil && !os.SameFile(a, b)
 }
 
-func (a *app) stream() string { return commands.Stream(a.config.Portfolio) }
+func (a *place) stream() string { return commands.Stream(a.config.Portfolio) }
 
-// scope is what a command changes.
-type scope int
-
-const (
-	nothing scope = iota
-	aPortfolio
-	theStore
-)
-
-// eitherWay calls direct with an engine on the folder where no server is named and none
-// holds it, and served where one is or does.
-func (a *app) eitherWay(ctx context.Context, changes scope, direct func(*commands.Engine) error, served func() error) error {
-	return a.way(ctx, changes, false, direct, served)
+// failures are what an engine says from its background, to be shown when it has ended.
+type failures struct {
+	mu    sync.Mutex
+	lines []string
 }
 
-// way is eitherWay, but what stops something is not kept from a folder that was rolled back.
-func (a *app) way(ctx context.Context, changes scope, stopping bool, direct func(*commands.Engine) error, served func() error) error {
-	t, err := a.target()
-	switch {
-	case err != nil:
-		return err
-	case t.url != "":
-		return served()
-	case changes != nothing:
-		if err := a.sure(); err != nil {
-			return err
+func (f *failures) add(what string, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lines = append(f.lines, fmt.Sprintf("%s: %v", what, err))
+}
+
+// nowhereError: there is nothing that the command could go to.
+type nowhereError struct{ error }
+
+func (e nowhereError) Unwrap() error { return e.error }
+
+func nowhereTo(err error) error { return nowhereError{err} }
+
+func nowhere(err error) bool {
+	var e nowhereError
+	return errors.As(err, &e)
+}
+
+func noStore(dir string) error {
+	if below := storeBelow(dir); below != "" {
+		return nowhereTo(domain.Errorf(domain.CodeNotFound, "there is no store at %s, but one lies in %s: most likely it was moved into a folder that was to be given its name. Move it back to where it belongs; nothing was changed", dir, below))
+	}
+	return nowhereTo(domain.Errorf(domain.CodeNotFound, "there is no store at %s; name the server with --server or PETS_SERVER, or the folder with --store embedded:DIR (pets serve and pets import make one)", dir))
+}
+
+// storeBelow is a store that lies one level below a folder that holds none, "" for none. A
+// folder below that cannot be listed is none: a volume has root's lost+found from the start.
+func storeBelow(dir string) string {
+	entries, err := os.ReadDir(dir)
+	if err != nil || holdsStore(entries) {
+		return ""
+	}
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		below := filepath.Join(dir, e.Name())
+		if inside, err := os.ReadDir(below); err == nil && holdsStore(inside) {
+			return below
 		}
 	}
-	store, err := a.openWriter(opening{stopping: stopping})
-	var locked *embedded.LockedError
-	if errors.As(err, &locked) {
-		if err := a.throughServer(t.dir, locked); err != nil {
-			return err
-		}
-		return served()
-	}
-	if closed := (*unopened)(nil); stopping && errors.As(err, &closed) && closed.mayMark() {
-		return a.markStop(t.dir, closed, changes == aPortfolio, direct)
-	}
+	return ""
+}
+
+// hasStore reports whether a folder holds a store, whole or damaged. None is made by
+// looking.
+func hasStore(dir string) bool {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return err
+		return !errors.Is(err, os.ErrNotExist) // what cannot be listed is for the store to judge
 	}
-	if changes != nothing {
-		a.acting("the folder "+t.dir+", which no server holds", changes == aPortfolio)
+	return holdsStore(entries)
+}
+
+func holdsStore(entries []os.DirEntry) bool {
+	return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
+		return strings.HasSuffix(e.Name(), ".seg") || e.Name() == "durable"
+	})
+}
+
+func sameFolder(a, b string) bool {
+	x, err1 := os.Stat(a)
+	y, err2 := os.Stat(b)
+	return err1 == nil && err2 == nil && os.SameFile(x, y)
+}
+
+func (a *place) clock() func() time.Time {
+	if a.wall != nil {
+		return a.wall
 	}
+	return time.Now
+}
+
+// work calls direct with an engine on a store that is open for writing, and closes both. What
+// stops something goes on with what can be folded.
+func (a *place) work(ctx context.Context, store *writing, stopping bool, direct func(*commands.Engine) error) error {
 	watch, err := a.watchFor(ctx, store.Store, stopping)
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}
 	var failures failures
-	engine := commands.NewEngine(store, commands.EngineOptions{
-		Options: commands.Options{Now: a.clock(), Snapshots: watch.snapshots()}, Latch: a.latch(watch), Failed: failures.add,
-	})
+	engine := a.engine(store, watch, commands.EngineOptions{Options: commands.Options{Now: a.clock()}, Failed: failures.add})
 	err = engine.Load(ctx, nil)
 	if err != nil && stopping { // what can be folded is stopped and recorded, the rest is stopped
 		a.caution("the store cannot be folded as a whole; what stops something goes on all the same: " + err.Error())
@@ -262,25 +345,8 @@ func (a *app) way(ctx context.Context, changes scope, stopping bool, direct func
 	return errors.Join(err, store.Close())
 }
 
-// failures are what an engine says from its background, to be shown when it has ended.
-type failures struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (f *failures) add(what string, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.lines = append(f.lines, fmt.Sprintf("%s: %v", what, err))
-}
-
-// throughServer finds the server that holds a folder; there has to be a key for it.
-func (a *app) throughServer(dir string, locked *embedded.LockedError) error {
-	if _, err := a.holder(dir); err != nil {
-		return err
-	}
-	if a.config.Key.Reveal() == "" {
-		return fmt.Errorf("%w; where that is pets serve, set PETS_KEY, and this goes through it", locked)
-	}
-	return nil
+// engine is one over a store that is watched, with the marker of stops that belongs to it.
+func (a *place) engine(store eventstore.Store, w *watch, o commands.EngineOptions) *commands.Engine {
+	o.Snapshots, o.Latch = w.snapshots(), a.latch(w)
+	return commands.NewEngine(store, o)
 }

@@ -91,7 +91,7 @@ func openPlain(dir, name string, flag int) (*os.File, error) {
 }
 
 // trust is whose files beside the store are believed.
-func (a *app) trust() owner.Trust {
+func (a *place) trust() owner.Trust {
 	store, err := a.config.StoreDir()
 	if err != nil {
 		return owner.TrustOf(a.config.ServerDir())
@@ -101,10 +101,10 @@ func (a *app) trust() owner.Trust {
 
 // trusts refuses a folder beside the store that others can have put something into. The
 // marker of stops may be anybody's: it stops all the same, see [commands.LatchFile].
-func (a *app) trusts(dir string) error { return a.trust().Folder(dir, latchName) }
+func (a *place) trusts(dir string) error { return a.trust().Folder(dir, latchName) }
 
 // closes takes the right to write from the group of a folder of our own, and says so.
-func (a *app) closes(dir string) {
+func (a *place) closes(dir string) {
 	was, err := a.trust().CloseToGroup(dir)
 	if err != nil {
 		a.caution(fmt.Sprintf("whether the group may write to %s could not be changed: %v", dir, err))

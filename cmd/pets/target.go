@@ -8,9 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -37,18 +34,18 @@ func (a *app) settleTarget(c *config.Config, command *cobra.Command) error {
 	local := is(command, noteLocal)
 	switch {
 	case a.server != "" && a.store != "":
-		return errUsage{errors.New("--server and --store exclude each other: a command goes to a server or to a folder")}
+		return usage(errors.New("--server and --store exclude each other: a command goes to a server or to a folder"))
 	case a.server != "" && local:
-		return errUsage{fmt.Errorf("%s works on this machine: --server does not go with it", command.CommandPath())}
+		return usage(fmt.Errorf("%s works on this machine: --server does not go with it", command.CommandPath()))
 	case a.server != "":
 		if err := config.CheckServer("--server", a.server); err != nil {
-			return errUsage{err}
+			return usage(err)
 		}
 		c.Server = a.server
 	case a.store != "":
 		c.Store, c.Server = a.store, ""
 		if _, err := c.StoreDir(); err != nil {
-			return errUsage{err}
+			return usage(err)
 		}
 	case local && command.Name() == "verify" && c.Server != "":
 		dir, _ := c.StoreDir()
@@ -118,25 +115,8 @@ func (r *remote) String() string {
 	return "server " + r.url
 }
 
-// nowhereError: there is nothing that the command could go to.
-type nowhereError struct{ error }
-
-func (e nowhereError) Unwrap() error { return e.error }
-
-func nowhere(err error) bool {
-	var e nowhereError
-	return errors.As(err, &e)
-}
-
-func noStore(dir string) error {
-	if below := storeBelow(dir); below != "" {
-		return nowhereError{domain.Errorf(domain.CodeNotFound, "there is no store at %s, but one lies in %s: most likely it was moved into a folder that was to be given its name. Move it back to where it belongs; nothing was changed", dir, below)}
-	}
-	return nowhereError{domain.Errorf(domain.CodeNotFound, "there is no store at %s; name the server with --server or PETS_SERVER, or the folder with --store embedded:DIR (pets serve and pets import make one)", dir)}
-}
-
 func needsKey() error {
-	return nowhereError{errUsage{domain.Invalid("PETS_KEY", "is needed: this goes to a running server, with an API key")}}
+	return nowhereTo(usage(domain.Invalid("PETS_KEY", "is needed: this goes to a running server, with an API key")))
 }
 
 // remote is the server that this run goes to: the one that is named, or the one that holds
@@ -269,7 +249,7 @@ func (a *app) sure() error {
 	if a.doubt == nil {
 		return nil
 	}
-	return errUsage{a.doubt}
+	return usage(a.doubt)
 }
 
 // acting names, on standard error and before it is done, what is acted on.
@@ -282,39 +262,4 @@ func (a *app) acting(on string, inPortfolio bool) {
 	}
 	a.named = on
 	_, _ = fmt.Fprintln(a.err, "pets: acting on", on)
-}
-
-// storeBelow is a store that lies one level below a folder that holds none, "" for none. A
-// folder below that cannot be listed is none: a volume has root's lost+found from the start.
-func storeBelow(dir string) string {
-	entries, err := os.ReadDir(dir)
-	if err != nil || holdsStore(entries) {
-		return ""
-	}
-	for _, e := range entries {
-		if !e.IsDir() {
-			continue
-		}
-		below := filepath.Join(dir, e.Name())
-		if inside, err := os.ReadDir(below); err == nil && holdsStore(inside) {
-			return below
-		}
-	}
-	return ""
-}
-
-// hasStore reports whether a folder holds a store, whole or damaged. None is made by
-// looking.
-func hasStore(dir string) bool {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return !errors.Is(err, os.ErrNotExist) // what cannot be listed is for the store to judge
-	}
-	return holdsStore(entries)
-}
-
-func holdsStore(entries []os.DirEntry) bool {
-	return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
-		return strings.HasSuffix(e.Name(), ".seg") || e.Name() == "durable"
-	})
 }

@@ -330,7 +330,7 @@ func TestAFolderThatIsHeldByNoServer(t *testing.T) {
 	store, err := embedded.Open(s.store(), embedded.Options{})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, store.Close()) }()
-	a := &app{err: io.Discard, out: io.Discard}
+	a := &app{place: place{err: io.Discard}, out: io.Discard}
 	a.config.Store = "embedded:" + s.store()
 	_, err = a.remote()
 	require.ErrorContains(t, err, "says where a server of this store answers; name it with --server, or set PETS_DIR")
@@ -464,7 +464,7 @@ func TestTheWitnessIsNeverInTheStore(t *testing.T) {
 // A certificate that others have pinned stays when PETS_DIR is set.
 func TestTheCertificateComesAlong(t *testing.T) {
 	store, dir := t.TempDir(), filepath.Join(t.TempDir(), "dir")
-	a := &app{out: io.Discard, err: io.Discard}
+	a := &app{place: place{err: io.Discard}, out: io.Discard}
 	a.config.Store, a.config.Listen = "embedded:"+store, "127.0.0.1:7433"
 	cert, _, err := a.selfSigned(filepath.Join(store, tlsName))
 	require.NoError(t, err)

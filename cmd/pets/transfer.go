@@ -25,7 +25,7 @@ func (a *app) transferCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			body.Amount, body.HighestFee = amount.Decimal, fee.Decimal
 			if c.Flags().Changed("highest-fee") && fee.Sign() <= 0 {
-				return errUsage{domain.Invalid("--highest-fee", "must be above 0; leave it out for max_transfer_fee")}
+				return usage(domain.Invalid("--highest-fee", "must be above 0; leave it out for max_transfer_fee"))
 			}
 			if err := checkTransfer(&body); err != nil {
 				return err
@@ -46,11 +46,11 @@ func (a *app) transferCommand() *cobra.Command {
 func checkTransfer(t *commands.RequestTransfer) error {
 	for _, f := range []struct{ flag, value string }{{"--from", t.From}, {"--to", t.To}} {
 		if f.value == "" {
-			return errUsage{domain.Invalid(f.flag, "is needed: hot, cold, or the name of a wallet")}
+			return usage(domain.Invalid(f.flag, "is needed: hot, cold, or the name of a wallet"))
 		}
 	}
 	if t.Amount.Sign() <= 0 {
-		return errUsage{domain.Invalid("--amount", "must be above 0")}
+		return usage(domain.Invalid("--amount", "must be above 0"))
 	}
 	return reasonNeeded(t.Reason)
 }

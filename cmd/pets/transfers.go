@@ -25,11 +25,11 @@ func (a *app) transfersCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case follow && (len(args) == 0 || moment != ""):
-				return errUsage{errors.New("--follow needs the id of one transfer, and does not go with --at")}
+				return usage(errors.New("--follow needs the id of one transfer, and does not go with --at"))
 			case follow:
 				return a.followTransfer(c.Context(), args[0])
 			case len(args) == 1 && open:
-				return errUsage{errors.New("--open goes with the list, not with one transfer")}
+				return usage(errors.New("--open goes with the list, not with one transfer"))
 			case len(args) == 1:
 				return a.showTransfer(c.Context(), args[0], moment)
 			}

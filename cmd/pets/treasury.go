@@ -173,7 +173,7 @@ func (a *app) treasurySetCommand() *cobra.Command {
 			}
 			body, err := treasuryPatch(args)
 			if err != nil {
-				return errUsage{err}
+				return usage(err)
 			}
 			return a.changeTreasury(c.Context(), body, reason)
 		},

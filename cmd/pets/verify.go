@@ -10,7 +10,6 @@ import (
 
 	"pets/commands"
 	"pets/domain"
-	"pets/eventstore/embedded"
 	"pets/internal/witness"
 	"pets/replay"
 )
@@ -72,14 +71,14 @@ func (a *app) verifyCommand() *cobra.Command {
 // it fails: the report is the answer.
 func (a *app) salvage(ctx context.Context, target string) error {
 	if target == "" {
-		return errUsage{errors.New("--salvage needs the folder of the new store")}
+		return usage(errors.New("--salvage needs the folder of the new store"))
 	}
 	dir, err := a.config.StoreDir()
 	if err != nil {
 		return err
 	}
 	bar := a.progress("salvaging", 0)
-	report, err := embedded.Salvage(ctx, dir, target, embedded.SalvageOptions{Progress: bar.to})
+	report, err := salvage(ctx, dir, target, bar.to)
 	bar.finish()
 	if err != nil {
 		return err
@@ -96,7 +95,7 @@ func (a *app) salvage(ctx context.Context, target string) error {
 // maxListed bounds what a person is shown of one kind; salvage.json has it all.
 const maxListed = 100
 
-func (a *app) printSalvaged(r *embedded.SalvageReport) error {
+func (a *app) printSalvaged(r *salvageReport) error {
 	if a.json {
 		return a.printJSON(r)
 	}
@@ -126,7 +125,7 @@ func list[T fmt.Stringer](p *printer, label string, items []T) {
 	}
 }
 
-func (a *app) verify(ctx context.Context, store *embedded.Store) error {
+func (a *app) verify(ctx context.Context, store *diskStore) error {
 	bar := a.progress("checking the log", 0)
 	report, err := store.Verify(ctx, func(done, total int64) { bar.to(done, total) })
 	bar.finish()
@@ -196,7 +195,7 @@ func (a *app) printVerified(v verifyAnswer) error {
 
 // verifyWitness compares the store of the settings with its witness. One that --store
 // names may be a copy, which is older than what the witness saw, as it should be.
-func (a *app) verifyWitness(ctx context.Context, store *embedded.Store) (*verifiedWitness, error) {
+func (a *app) verifyWitness(ctx context.Context, store *diskStore) (*verifiedWitness, error) {
 	if a.store != "" {
 		return nil, nil //nolint:nilnil // it is not compared
 	}

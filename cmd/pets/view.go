@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -126,7 +127,7 @@ const most = "1000"
 func (a *app) history(ctx context.Context) (eventstore.Store, error) {
 	store := memory.New()
 	next := uint64(0)
-	err := a.eachEvent(ctx, eventFilter{after: -1}, func(e eventLine) error {
+	err := a.eachEvent(ctx, eventQuery{after: -1}, func(e eventLine) error {
 		if e.Revision != next || e.Metadata == nil {
 			return domain.Errorf(domain.CodeDenied, "this needs the whole history, and the key sees a part of it only")
 		}
@@ -164,4 +165,58 @@ func (a *app) lookThere(ctx context.Context, moment string, riders []projections
 	var shown error
 	r.Read(func(s *portfolio.State) { shown = show(s) })
 	return shown
+}
+
+// eventLine is one object of `pets events --json`.
+type eventLine struct {
+	Revision uint64          `json:"revision"`
+	Time     time.Time       `json:"time"`
+	Type     string          `json:"type"`
+	User     string          `json:"user"`
+	Data     json.RawMessage `json:"data"`
+	// Metadata is not told to a bot's key.
+	Metadata json.RawMessage `json:"metadata,omitempty"`
+	// Stored is what stands in the stream, where that is an older version of the event.
+	Stored *domain.RawEvent `json:"stored,omitempty"`
+}
+
+// eventQuery is what of a history is asked for: types are what they begin with, and after
+// is -1 for all.
+type eventQuery struct {
+	at    string
+	types []string
+	after int64
+	limit int
+}
+
+// eachEvent hands on the events that there are, page by page.
+func (a *app) eachEvent(ctx context.Context, f eventQuery, take func(eventLine) error) error {
+	values := url.Values{"limit": {most}}
+	if f.limit > 0 && f.limit < 1000 {
+		values.Set("limit", strconv.Itoa(f.limit))
+	}
+	if f.after >= 0 {
+		values.Set("after", strconv.FormatInt(f.after, 10))
+	}
+	if len(f.types) > 0 {
+		values.Set("types", strings.Join(f.types, ","))
+	}
+	for {
+		var v struct {
+			part
+			Events []eventLine
+		}
+		if err := a.view(ctx, f.at, "/events", values, &v); err != nil {
+			return err
+		}
+		for _, e := range v.Events {
+			if err := take(e); err != nil {
+				return err
+			}
+		}
+		if v.last() {
+			return nil
+		}
+		values.Set("after", v.after())
+	}
 }

@@ -141,7 +141,7 @@ func TestEventsOfAServerAreFollowed(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	out, errs := &lockedBuffer{}, &lockedBuffer{}
-	a := &app{out: out, err: errs, dir: t.TempDir(), environ: []string{"PETS_SERVER=" + p.url, "PETS_KEY=" + keys["ann"]}}
+	a := &app{place: place{err: errs}, out: out, dir: t.TempDir(), environ: []string{"PETS_SERVER=" + p.url, "PETS_KEY=" + keys["ann"]}}
 	ended := make(chan int, 1)
 	go func() { ended <- a.run(ctx, []string{"events", "--follow", "--type", "bot.st", "--limit", "4"}) }()
 	require.Eventually(t, func() bool { return strings.Contains(out.String(), "bot.stopped") }, 10*time.Second, 5*time.Millisecond, "%s%s", out, errs)
@@ -157,7 +157,7 @@ func TestWhoFollowsLearnsThatTheServerIsGone(t *testing.T) {
 	p := serveFolder(t, folder)
 	p.openMain()
 	out, errs := &lockedBuffer{}, &lockedBuffer{}
-	a := &app{out: out, err: errs, dir: t.TempDir(), environ: []string{"PETS_SERVER=" + p.url, "PETS_KEY=" + adminKey}}
+	a := &app{place: place{err: errs}, out: out, dir: t.TempDir(), environ: []string{"PETS_SERVER=" + p.url, "PETS_KEY=" + adminKey}}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	ended := make(chan int, 1)

@@ -3,10 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"math"
-	"os"
 	"slices"
 	"strconv"
 	"time"
@@ -17,7 +14,6 @@ import (
 	"pets/domain"
 	"pets/domain/treasury"
 	"pets/internal/chain"
-	"pets/internal/custody"
 	"pets/internal/vault"
 	"pets/projections"
 )
@@ -27,16 +23,6 @@ func (a *app) walletCommand() *cobra.Command {
 		a.createWalletCommand(), a.recoverWalletCommand(), a.recordWalletCommand(), a.verifyWalletCommand(), a.listWalletsCommand(),
 	}
 	return group("wallet", "Wallets and their keys: create, register, recover, verify, list, sweep", append(own, a.walletMoves()...)...)
-}
-
-// group is a command that only has subcommands.
-func group(use, short string, subcommands ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{
-		Use: use, Short: short, Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
-	c.AddCommand(subcommands...)
-	return c
 }
 
 // registered are the wallets of the portfolio, from the server that is named, or from the
@@ -84,51 +70,6 @@ func registeredAs(wallets []projections.Wallet, name string) *projections.Wallet
 	return &wallets[i]
 }
 
-func (a *app) fromServer(ctx context.Context, path string, into any) error {
-	return a.toServer(ctx, "GET", path, nil, into)
-}
-
-// keystore opens the keys, for commands that cannot do without. Keys are of wallets, and
-// those of live portfolios, so a .env that others can read is refused.
-func (a *app) keystore() (*custody.Keys, error) { return a.privately(a.openKeys) }
-
-// newKeystore is keystore for commands that put a key in, which may be the first one.
-func (a *app) newKeystore() (*custody.Keys, error) { return a.privately(a.makeKeys) }
-
-func (a *app) privately(open func() (*custody.Keys, error)) (*custody.Keys, error) {
-	if err := a.checkEnvFile(); err != nil {
-		return nil, fmt.Errorf("a .env that others can read is refused where keys are used: %w", err)
-	}
-	keys, err := open()
-	if err == nil && keys == nil {
-		err = errUsage{domain.Invalid("ENCRYPTION_KEY", "is not set: keys are only kept encrypted. Make one with: pets keys generate")}
-	}
-	return keys, err
-}
-
-// sealedKeys lists what lies in the keystore, without opening a key. None is made where
-// there is no folder. It needs no encryption key: names, addresses and key ids are there
-// for all who can list the folder.
-func (a *app) sealedKeys() ([]vault.Entry, error) {
-	if _, err := os.Stat(a.config.Keystore); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	current := a.config.EncryptionKey.Reveal()
-	if current == "" {
-		current = vault.GenerateKey() // opens nothing; listing needs nothing opened
-	}
-	ring, err := vault.ParseKeyring(current, "")
-	if err != nil {
-		return nil, err
-	}
-	defer ring.Wipe()
-	store, err := vault.Open(a.config.Keystore, ring)
-	if err != nil {
-		return nil, err
-	}
-	return store.List()
-}
-
 // sealedAs finds the key of a wallet in a list, nil for none.
 func sealedAs(entries []vault.Entry, name string) *vault.Entry {
 	i := slices.IndexFunc(entries, func(e vault.Entry) bool { return e.Wallet == name })
@@ -146,7 +87,7 @@ func checkWallet(name, place, chainID string) error {
 		Assets: []domain.WalletAsset{{Asset: "coin", ID: chainID + "/coin", Native: true}},
 	})
 	if err != nil {
-		return errUsage{err}
+		return usage(err)
 	}
 	return nil
 }
@@ -155,7 +96,7 @@ func checkWallet(name, place, chainID string) error {
 func addressOf(flag, text string) (vault.Address, error) {
 	address, err := chain.ParseAddress(text)
 	if err != nil {
-		return vault.Address{}, errUsage{domain.Invalid(flag, "%v", err)}
+		return vault.Address{}, usage(domain.Invalid(flag, "%v", err))
 	}
 	return vault.Address(address), nil
 }

@@ -178,16 +178,3 @@ func ago(now time.Time, t *time.Time) string {
 	}
 	return clock(*t)[:10] + " (" + days(now.Sub(*t)) + " ago)"
 }
-
-// days shows a duration that is long.
-func days(d time.Duration) string {
-	n := int(d / (24 * time.Hour))
-	switch {
-	case n <= 0:
-		return "less than a day"
-	case n == 1:
-		return "1 day"
-	default:
-		return fmt.Sprintf("%d days", n)
-	}
-}

@@ -45,9 +45,9 @@ func (a *app) walletRegisterCommand() *cobra.Command {
 func (a *app) registerWallet(ctx context.Context, body commands.RegisterWallet) error {
 	switch {
 	case body.Place != domain.WalletHot && body.Place != domain.WalletCold:
-		return errUsage{domain.Invalid("--place", "must be hot or cold")}
+		return usage(domain.Invalid("--place", "must be hot or cold"))
 	case body.Address == "":
-		return errUsage{domain.Invalid("--address", "is needed")}
+		return usage(domain.Invalid("--address", "is needed"))
 	}
 	var answer commands.Answer
 	if err := a.toServer(ctx, http.MethodPost, "/wallets", body, &answer); err != nil {

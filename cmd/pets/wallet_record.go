@@ -23,9 +23,9 @@ func (a *app) recordWalletCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case tested && recovered:
-				return errUsage{errors.New("--tested and --recovered are two records")}
+				return usage(errors.New("--tested and --recovered are two records"))
 			case tested != (address != ""):
-				return errUsage{errors.New("--tested and --address go together: the address that the drill has shown")}
+				return usage(errors.New("--tested and --address go together: the address that the drill has shown"))
 			case tested:
 				return a.recordTested(c.Context(), args[0], address)
 			}

@@ -39,7 +39,7 @@ func (a *app) recoverWalletCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			f.name = args[0]
 			if err := domain.CheckID("wallet", f.name); err != nil {
-				return errUsage{err}
+				return usage(err)
 			}
 			if err := checkWords(f.words); err != nil {
 				return err
@@ -119,7 +119,7 @@ func (a *app) expectAddress(ctx context.Context, f *recoverFlags) error {
 	f.wallet = registeredAs(wallets, f.name)
 	switch {
 	case f.wallet == nil && f.address == "":
-		return errUsage{domain.Invalid("--address", "is needed: wallet %s is not registered as far as can be seen from here, and words are never taken for right unseen", f.name)}
+		return usage(domain.Invalid("--address", "is needed: wallet %s is not registered as far as can be seen from here, and words are never taken for right unseen", f.name))
 	case f.wallet == nil:
 		return nil
 	}

@@ -28,7 +28,7 @@ func (a *app) walletSweepCommand() *cobra.Command {
 		Example: "  pets stop --emergency --kind security_breach --reason \"a key leaked\"\n  pets wallet sweep --to cold --reason \"a key leaked\"",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if to == "" {
-				return errUsage{domain.Invalid("--to", "is needed: cold, the name of a cold wallet, or an address of the book")}
+				return usage(domain.Invalid("--to", "is needed: cold, the name of a cold wallet, or an address of the book"))
 			}
 			if err := reasonNeeded(reason); err != nil {
 				return err

@@ -43,9 +43,9 @@ func (a *app) verifyWalletCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case offline && load:
-				return errUsage{errors.New("--offline asks no server, so it cannot --load")}
+				return usage(errors.New("--offline asks no server, so it cannot --load"))
 			case load && len(args) == 0:
-				return errUsage{errors.New("--load is for one wallet: name it")}
+				return usage(errors.New("--load is for one wallet: name it"))
 			case offline:
 				return a.verifyKeystore(args)
 			}
@@ -144,7 +144,7 @@ func (a *app) verifyWallets(ctx context.Context, args []string, load bool) ([]ve
 	}
 	err = a.eitherWay(ctx, aPortfolio, func(e *commands.Engine) error {
 		if load {
-			return errUsage{errors.New("--load: no server runs here, and only one reads the chain")}
+			return usage(errors.New("--load: no server runs here, and only one reads the chain"))
 		}
 		return a.verifyHere(ctx, e, names, add)
 	}, func() error {

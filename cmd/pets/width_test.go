@@ -105,7 +105,7 @@ func TestACommandStaysWhole(t *testing.T) {
 // What is said to be typed names the portfolio and the store of this run.
 func TestCommandsThatAreSaid(t *testing.T) {
 	var out strings.Builder
-	a := &app{out: &out, environ: []string{"COLUMNS=60"}, portfolio: "other", store: "embedded:/var/my store"}
+	a := &app{place: place{store: "embedded:/var/my store"}, out: &out, environ: []string{"COLUMNS=60"}, portfolio: "other"}
 	p := a.printer()
 	a.command(p, "reset", "consecutive_losses", "--bot", "alpha", "--dry-run")
 	require.Equal(t, "    pets reset consecutive_losses --bot alpha --dry-run \\\n      -p other --store 'embedded:/var/my store'\n", out.String())

@@ -9,9 +9,6 @@ import (
 	"time"
 
 	"pets/commands"
-	"pets/domain"
-	"pets/eventstore/embedded"
-	"pets/internal/metrics"
 	"pets/internal/owner"
 	"pets/internal/snapshot"
 	"pets/internal/witness"
@@ -48,7 +45,7 @@ type watching struct {
 // openWatch compares the store with its witness, before anything is decided. One that
 // was rolled back is refused, but for a stop: that goes on without a witness, and is
 // there when the store is refused later.
-func (a *app) openWatch(ctx context.Context, store *embedded.Store, o watching) (*watch, error) {
+func (a *place) openWatch(ctx context.Context, store *diskStore, o watching) (*watch, error) {
 	dir, trust := a.config.WitnessDir(), a.trust()
 	options := witness.Options{
 		Dir: dir, Enter: func(dir string) (*os.Root, error) { return trust.OpenRoot(dir, latchName) }, Owner: a.config.ServerDir(), Store: store, ID: store.UUID(), Urgent: commands.WitnessedAtOnce, Hashed: o.hashed,
@@ -80,7 +77,7 @@ func (a *app) openWatch(ctx context.Context, store *embedded.Store, o watching) 
 
 // openTrusted opens a witness that nobody else can have made: what it says is believed, and
 // who holds its lock keeps a server from starting.
-func (a *app) openTrusted(ctx context.Context, o witness.Options, accept bool) (*witness.Keeper, witness.Opened, error) {
+func (a *place) openTrusted(ctx context.Context, o witness.Options, accept bool) (*witness.Keeper, witness.Opened, error) {
 	a.closes(o.Dir)
 	if err := a.trusts(o.Dir); err != nil {
 		return nil, witness.Opened{}, err
@@ -97,7 +94,7 @@ func (a *app) openTrusted(ctx context.Context, o witness.Options, accept bool) (
 }
 
 // watchFor watches a store that one command of the command line is written to.
-func (a *app) watchFor(ctx context.Context, store *embedded.Store, stopping bool) (*watch, error) {
+func (a *place) watchFor(ctx context.Context, store *diskStore, stopping bool) (*watch, error) {
 	w, err := a.openWatch(ctx, store, watching{stopping: stopping, warn: a.caution})
 	if err == nil {
 		w.start()
@@ -105,7 +102,7 @@ func (a *app) watchFor(ctx context.Context, store *embedded.Store, stopping bool
 	return w, err
 }
 
-func (a *app) caution(text string) { _, _ = fmt.Fprintln(a.err, "pets: warning: "+text) }
+func (a *place) caution(text string) { _, _ = fmt.Fprintln(a.err, "pets: warning: "+text) }
 
 // start begins to write the witness.
 func (w *watch) start() {
@@ -142,118 +139,14 @@ func (w *watch) close() {
 	_ = w.keeper.Close(ctx) // it has told of what went wrong
 }
 
-func (a *app) snapshotDir() string { return filepath.Join(a.config.ServerDir(), snapshotDir) }
+func (a *place) snapshotDir() string { return filepath.Join(a.config.ServerDir(), snapshotDir) }
 
 // snapshots are those of a store that is only read.
-func (a *app) snapshots(store *embedded.Store) *snapshot.Folder {
+func (a *place) snapshots(store *diskStore) *snapshot.Folder {
 	dir := a.config.WitnessDir()
 	if untrusted := (*owner.UntrustedError)(nil); errors.As(a.trusts(dir), &untrusted) {
 		a.caution(untrusted.Error() + ". Histories are folded from their beginning")
 		dir = "" // no snapshot is believed
 	}
 	return snapshot.In(a.snapshotDir(), store, witness.Read(dir, store.UUID()))
-}
-
-// openWitness opens the witness of a server.
-func (s *server) openWitness() (err error) {
-	s.witness, err = s.app.openWatch(context.Background(), s.store, watching{
-		accept: s.app.acceptRollback != "", warn: func(text string) { s.log.Warn("the witness needs a look", "what", text) },
-		differs: s.differs,
-		hashed:  func(n uint64) { s.log.Info("the witness catches up with the log", "records", n) },
-	})
-	return err
-}
-
-// witnessed records a rollback that was accepted, if there is one, and begins to write
-// the witness: in this order, because the witness forgets what was missing.
-func (s *server) witnessed(ctx context.Context) error {
-	opened := s.witness.opened
-	if opened.Torn > 0 {
-		s.log.Info("the last entry of the witness was cut short by a crash and is left out", "bytes", opened.Torn)
-	}
-	switch {
-	case opened.Accepted():
-		if err := s.acceptRollback(ctx); err != nil {
-			return fmt.Errorf("the rollback could not be recorded, so it is not accepted: %w", err)
-		}
-	case s.app.acceptRollback != "":
-		s.log.Warn("--accept-rollback was given, and there is nothing to accept; leave it out")
-	}
-	s.witness.start()
-	s.meter.WatchWitness(s.witness.metrics)
-	return nil
-}
-
-func (s *server) acceptRollback(ctx context.Context) error {
-	r := commands.Rollback{Reason: s.app.acceptRollback}
-	if damage := s.witness.opened.Damage; damage != nil {
-		r.Witness = damage.Error()
-	}
-	for _, d := range s.witness.opened.Differences {
-		r.Streams = append(r.Streams, domain.RolledBack{Stream: d.Stream, Witnessed: d.Witnessed, Found: d.Found})
-	}
-	if err := s.engine.AcceptRollback(ctx, domain.Caller{User: osUser(), Role: domain.RoleOperator}, r); err != nil {
-		return err
-	}
-	s.log.Warn("the store was rolled back, and that was accepted; every portfolio that it touches is stopped, all of them where it is not known what is missing. Find out what is missing before a stop is cleared, and revoke again the keys that were revoked",
-		"reason", r.Reason, "streams", len(r.Streams))
-	return nil
-}
-
-func (w *watch) metrics() metrics.Witness {
-	s := w.keeper.Status()
-	return metrics.Witness{Written: s.Written, Failures: s.Failures, Streams: s.Streams, OK: s.Err == nil}
-}
-
-// auditShare keeps the audit to a quarter of one core.
-const auditShare = 3
-
-// auditEvery is how often everything is compared with its history; auditRest, how many
-// times as long as it took it is left alone at the least.
-const (
-	auditEvery = time.Hour
-	auditRest  = 10
-)
-
-// audits compares everything with its history after the start, and then each hour.
-func (s *server) audits(ctx context.Context) {
-	for ctx.Err() == nil {
-		start := time.Now()
-		s.audit(ctx)
-		timer := time.NewTimer(max(auditEvery, auditRest*time.Since(start)))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-		}
-	}
-}
-
-// audit compares everything with its history once.
-func (s *server) audit(ctx context.Context) {
-	start := time.Now()
-	done, err := s.engine.Audit(ctx, commands.AuditOptions{
-		Want: s.witness.keeper.Want, Share: auditShare,
-		Found: s.differing,
-	})
-	switch {
-	case ctx.Err() != nil:
-	case err != nil:
-		s.log.Error("the history could not be compared with what is decided on", "streams", done.Streams, "error", err.Error())
-	default:
-		s.log.Info("the history was compared with what is decided on", "streams", done.Streams, "records", done.Records,
-			"differing", done.Differing, "took", time.Since(start).Round(time.Millisecond).String())
-	}
-}
-
-// differing says that something does not add up; what it concerns is stopped.
-func (s *server) differing(stream, what string) {
-	s.meter.AuditMismatch()
-	s.log.Error("the books and the history differ; what they concern is stopped", "stream", stream, "what", what)
-}
-
-// differs stops what a stream concerns that the witness cannot follow any more.
-func (s *server) differs(stream, what string) {
-	s.differing(stream, what)
-	s.engine.StopDiffering(context.Background(), stream, what)
 }
