@@ -39,13 +39,12 @@ type app struct {
 
 	// played is told once the demo was played, for tests.
 	played func()
+	// binary is what bench starts as pets, for tests; "" is this very binary.
+	binary string
 	// madeUp is a clock that plays a story, as the demo does.
 	madeUp bool
 	// ask puts a question to whoever sits at a terminal, if anybody does.
 	ask func(question string) (yes, terminal bool)
-
-	// childEnv is what a process needs that bench starts, for tests.
-	childEnv []string
 
 	// patience is how long a request to the server is tried for; 0 is the client's own.
 	patience time.Duration
@@ -84,58 +83,6 @@ func (e errUsage) Unwrap() error { return e.error }
 
 // usage makes what was typed the reason of an error.
 func usage(err error) error { return errUsage{err} }
-
-func (a *app) run(ctx context.Context, args []string) int {
-	root := a.root()
-	root.SetArgs(args)
-	root.SetOut(a.out)
-	root.SetErr(a.err)
-	err := root.ExecuteContext(ctx)
-	switch {
-	case err == nil:
-		return 0
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		_, _ = fmt.Fprintln(a.err, "pets: interrupted")
-		return 1
-	}
-	_, _ = fmt.Fprintln(a.err, "pets:", strings.ReplaceAll(err.Error(), "\n", "\npets: ")) // each of several errors
-	var usage errUsage
-	if errors.As(err, &usage) {
-		return 2
-	}
-	return 1
-}
-
-func (a *app) root() *cobra.Command {
-	root := &cobra.Command{
-		Use:           "pets",
-		Short:         "An event-sourced ledger and risk engine for trading bots",
-		SilenceErrors: true, SilenceUsage: true,
-		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return a.configure(c) },
-		Args:              cobra.NoArgs,
-		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
-	flags := root.PersistentFlags()
-	flags.StringVar(&a.server, "server", "", "the server to go to, such as http://127.0.0.1:7433 (PETS_SERVER; PETS_KEY is sent)")
-	flags.StringVar(&a.store, "store", "", "the folder to go to, such as embedded:./pets-data (PETS_STORE)")
-	flags.StringVarP(&a.portfolio, "portfolio", "p", "", "the portfolio (PETS_PORTFOLIO, main by default)")
-	flags.BoolVar(&a.json, "json", false, "answer in JSON")
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usage(fmt.Errorf("%w; see %s --help", err, c.CommandPath()))
-	})
-	root.AddCommand(
-		a.importCommand(), views(a.stateCommand()), views(a.statsCommand()), views(a.balancesCommand()), views(a.positionsCommand()),
-		views(a.tradesCommand()), views(a.equityCommand()), views(a.eventsCommand()), views(a.permitsCommand()), views(a.breakersCommand()),
-		local(a.verifyCommand()), local(a.benchCommand()), a.serveCommand(), local(a.versionCommand()),
-		a.startCommand(), a.stopCommand(), a.resetCommand(), a.clearCommand(), a.apikeyCommand(),
-		a.walletCommand(), a.keysCommand(), a.coldCommand(),
-	)
-	root.AddCommand(a.moneyCommands()...)
-	root.CompletionOptions.HiddenDefaultCmd = true
-	wrongIsUsage(root)
-	root.Args, root.SuggestionsMinimumDistance = knownCommand, 2
-	return root
-}
 
 // wrongIsUsage makes wrong arguments a usage error in every command below one.
 func wrongIsUsage(above *cobra.Command) {
@@ -335,4 +282,76 @@ func (a *app) versionText() string {
 		return info.Main.Version
 	}
 	return "(devel)"
+}
+
+// topic is what a person wants to do; the help shows commands by it.
+type topic string
+
+const (
+	lookBack   topic = "look back"
+	operate    topic = "operate"
+	moneyTopic topic = "money"
+	keysTopic  topic = "keys"
+	setUp      topic = "set up"
+)
+
+// topics are all of them, as the help shows them.
+var topics = []topic{lookBack, operate, moneyTopic, keysTopic, setUp}
+
+// under puts commands under a topic.
+func under(t topic, commands ...*cobra.Command) []*cobra.Command {
+	for _, c := range commands {
+		c.GroupID = string(t)
+	}
+	return commands
+}
+
+// runCommands runs a command line that has these commands.
+func (a *app) runCommands(ctx context.Context, args []string, commands ...*cobra.Command) int {
+	root := a.root(commands...)
+	root.SetArgs(args)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		_, _ = fmt.Fprintln(a.err, "pets: interrupted")
+		return 1
+	}
+	_, _ = fmt.Fprintln(a.err, "pets:", strings.ReplaceAll(err.Error(), "\n", "\npets: ")) // each of several errors
+	var usage errUsage
+	if errors.As(err, &usage) {
+		return 2
+	}
+	return 1
+}
+
+// root is a command line that has these commands.
+func (a *app) root(commands ...*cobra.Command) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "pets",
+		Short:         "An event-sourced ledger and risk engine for trading bots",
+		SilenceErrors: true, SilenceUsage: true,
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error { return a.configure(c) },
+		Args:              cobra.NoArgs,
+		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.server, "server", "", "the server to go to, such as http://127.0.0.1:7433 (PETS_SERVER; PETS_KEY is sent)")
+	flags.StringVar(&a.store, "store", "", "the folder to go to, such as embedded:./pets-data (PETS_STORE)")
+	flags.StringVarP(&a.portfolio, "portfolio", "p", "", "the portfolio (PETS_PORTFOLIO, main by default)")
+	flags.BoolVar(&a.json, "json", false, "answer in JSON")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usage(fmt.Errorf("%w; see %s --help", err, c.CommandPath()))
+	})
+	for _, t := range topics {
+		root.AddGroup(&cobra.Group{ID: string(t), Title: strings.ToUpper(string(t))})
+	}
+	root.AddCommand(commands...)
+	root.CompletionOptions.HiddenDefaultCmd = true
+	wrongIsUsage(root)
+	root.Args, root.SuggestionsMinimumDistance = knownCommand, 2
+	return root
 }

@@ -56,7 +56,7 @@ func attackFolder(t *testing.T, fill func(*seeder) error) *attacked {
 		}
 		return fill(s)
 	}))
-	a := &app{place: place{err: io.Discard}, childEnv: []string{asCommand + "=1"}}
+	a := &app{place: place{err: io.Discard}, binary: petsBinary(t)}
 	var err error
 	v.server, err = a.startServer(ctx, dir, folder)
 	require.NoError(t, err)

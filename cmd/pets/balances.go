@@ -42,3 +42,10 @@ func (a *app) showBalances(v projections.Balances) error {
 	}
 	return a.table(rows)
 }
+
+// lookCommands are the commands of this room.
+func lookCommands(a *app) []*cobra.Command {
+	return under(lookBack,
+		views(a.stateCommand()), views(a.statsCommand()), views(a.balancesCommand()), views(a.positionsCommand()), views(a.tradesCommand()),
+		views(a.equityCommand()), views(a.eventsCommand()), views(a.permitsCommand()), views(a.breakersCommand()), local(a.verifyCommand()))
+}

@@ -64,3 +64,8 @@ func (a *app) printMeasured(results []bench.Measured) error {
 	}
 	return p.err
 }
+
+// benchCommands are the commands of this room.
+func benchCommands(a *app) []*cobra.Command {
+	return under(setUp, local(a.benchCommand()))
+}

@@ -25,9 +25,12 @@ const benchPatience = 2 * time.Minute
 // childCommand is this binary again, in a folder of its own and without the settings
 // of whoever measures: a limit in their environment would be measured too.
 func (a *app) childCommand(ctx context.Context, dir string, args ...string) (*exec.Cmd, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
+	self := a.binary
+	if self == "" {
+		var err error
+		if self, err = os.Executable(); err != nil {
+			return nil, err
+		}
 	}
 	c := exec.CommandContext(ctx, self, args...) //nolint:gosec // this very binary
 	c.Dir = dir
@@ -36,7 +39,6 @@ func (a *app) childCommand(ctx context.Context, dir string, args ...string) (*ex
 			c.Env = append(c.Env, name+"="+v)
 		}
 	}
-	c.Env = append(c.Env, a.childEnv...)
 	c.WaitDelay = 5 * time.Second
 	return c, nil
 }

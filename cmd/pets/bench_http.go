@@ -169,7 +169,7 @@ func (h *benchHTTP) open(ctx context.Context, admin string) error {
 		if err := p.Post(ctx, "/bots/"+id+"/start", "start "+id, struct{}{}, nil); err != nil {
 			return err
 		}
-		var key issuedKey
+		var key struct{ Secret string }
 		body := map[string]string{"user": id, "role": "bot", "portfolio": "bench", "bot": id}
 		if err := c.Send(ctx, http.MethodPost, "/v1/api-keys", "key "+id, body, &key); err != nil {
 			return err

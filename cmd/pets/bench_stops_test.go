@@ -3,21 +3,61 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// measured runs pets bench in process; the processes that it starts are this test binary,
-// which behaves as pets.
+var built struct {
+	sync.Once
+	path string
+	err  error
+}
+
+// petsBinary is pets, built once.
+func petsBinary(t *testing.T) string {
+	t.Helper()
+	built.Do(func() {
+		dir, err := os.MkdirTemp("", "pets-bench-test-")
+		if err != nil {
+			built.err = err
+			return
+		}
+		built.path = filepath.Join(dir, "pets")
+		out, err := exec.Command("go", "build", "-o", built.path, "pets/cmd/pets").CombinedOutput()
+		if err != nil {
+			built.err = fmt.Errorf("%w: %s", err, out)
+		}
+	})
+	require.NoError(t, built.err)
+	return built.path
+}
+
+// mistaken runs pets bench with something wrong in its command line.
+func mistaken(t *testing.T, words []string, args ...string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	a := &app{place: place{err: &errs}, out: &out, dir: t.TempDir()}
+	require.Equal(t, 2, a.runCommands(t.Context(), args, benchCommands(a)...), "%s", &errs)
+	require.Empty(t, out.String())
+	for _, w := range words {
+		require.Contains(t, errs.String(), w)
+	}
+}
+
+// measured runs pets bench in process, which starts the pets that was built.
 func measured(t *testing.T, into any, args ...string) {
 	t.Helper()
 	dir := t.TempDir()
 	var out, errs bytes.Buffer
-	a := &app{place: place{err: &errs}, out: &out, dir: dir, childEnv: []string{asCommand + "=1"}}
-	code := a.run(t.Context(), append([]string{"bench", "--json"}, append(args, "--dir", dir)...))
+	a := &app{place: place{err: &errs}, out: &out, dir: dir, binary: petsBinary(t)}
+	code := a.runCommands(t.Context(), append([]string{"bench", "--json"}, append(args, "--dir", dir)...), benchCommands(a)...)
 	require.Equal(t, 0, code, "%s", &errs)
 	require.NoError(t, json.Unmarshal(out.Bytes(), into), "%s", &out)
 	left, err := os.ReadDir(dir)
@@ -55,9 +95,8 @@ func TestBenchStops(t *testing.T) {
 	}
 	require.Equal(t, kinds["emergency stop"], kinds["bot stop"])
 	require.Contains(t, []int{4, 8}, kinds["bot stop"], "over TCP, and over the stop socket where there is one")
-	s := newShell(t)
-	s.fails(2, []string{"at least 1"}, "bench", "stops", "--stops", "0")
-	s.fails(2, []string{"busy", "crowded"}, "bench", "stops", "--stages", "busy")
+	mistaken(t, []string{"at least 1"}, "bench", "stops", "--stops", "0")
+	mistaken(t, []string{"busy", "crowded"}, "bench", "stops", "--stages", "busy")
 }
 
 // "10,000 portfolios: stop everything ≤ 2 s, all recorded": what is measured is read from
@@ -76,7 +115,7 @@ func TestBenchPortfolios(t *testing.T) {
 	require.Contains(t, took{What: "x", Seconds: 3, Want: 2}.line(), "MISSED")
 	require.Contains(t, took{What: "x", Seconds: 1, Want: 2, Missing: 1}.line(), "MISSED")
 	require.Contains(t, took{What: "x", Seconds: 1, Want: 2}.line(), "reached")
-	newShell(t).fails(2, []string{"--number"}, "bench", "portfolios", "-n", "0")
+	mistaken(t, []string{"--number"}, "bench", "portfolios", "-n", "0")
 }
 
 func TestBenchHashes(t *testing.T) {
@@ -87,5 +126,5 @@ func TestBenchHashes(t *testing.T) {
 	measured(t, &rows, "hashes", "--rounds", "1")
 	require.Len(t, rows, 1)
 	require.Positive(t, rows[0].Ratio)
-	newShell(t).fails(2, []string{"--rounds"}, "bench", "hashes", "--rounds", "0")
+	mistaken(t, []string{"--rounds"}, "bench", "hashes", "--rounds", "0")
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -20,29 +19,6 @@ import (
 	"pets/eventstore/embedded"
 	"pets/projections"
 )
-
-// small imports two days of two bots: two losses, a win, and one position left open.
-func small(t testing.TB) *shell {
-	t.Helper()
-	s := newShell(t)
-	s.ok(append([]string{"import", "--capital", "100"}, s.smallFiles()...)...)
-	return s
-}
-
-func (s *shell) smallFiles() []string {
-	s.t.Helper()
-	return []string{
-		s.file("fills.csv", "time,bot,market,outcome,side,quantity,price,fee,trade_id",
-			"2026-03-01T10:00:00Z,alpha,m1,YES,buy,10,0.4,0.01,a1",
-			"2026-03-01T11:00:00Z,alpha,m1,YES,sell,10,0.3,0.01,a2",
-			"2026-03-01T12:00:00Z,beta,m1,YES,buy,10,0.5,0,b1",
-			"2026-03-02T09:00:00Z,alpha,m2,NO,buy,5,0.2,0,a3",
-			"2026-03-02T12:00:00.5Z,beta,m3,YES,buy,3,0.3333,0,b2"),
-		s.file("settlements.csv", "time,bot,market,outcome,payout",
-			"2026-03-02T10:00:00Z,,m1,YES,1",
-			"2026-03-02T11:00:00Z,alpha,m2,NO,0"),
-	}
-}
 
 // "Exit status: 0 fine, 1 failed, 2 usage."
 func TestUsageErrors(t *testing.T) {
@@ -407,29 +383,6 @@ func TestEveryCommandTakesAt(t *testing.T) {
 		require.Equal(t, then.ok(command, "--json"), s.ok(command, "--json", "--at", "2026-03-04T00:00:00Z"), command)
 		require.Equal(t, then.ok(command), s.ok(command, "--at", last), command)
 	}
-}
-
-// Numbers of a column stand under each other; a ratio is cut, not rounded, so that
-// what is below a limit never looks as if it had reached it.
-func TestTable(t *testing.T) {
-	var out strings.Builder
-	a := &app{out: &out}
-	require.NoError(t, a.table([][]string{
-		{"NAME", "VALUE", "RATIO", "W/L"},
-		{"é…", "12.5", percent(domain.MustDecimal("0.04999999")), "1/2"},
-		{"bot", "-1003", percent(domain.MustDecimal("0.00001")), "10/2"},
-		{"none", "-", percent(domain.Zero), ""},
-	}))
-	require.Equal(t, strings.Join([]string{
-		"NAME    VALUE    RATIO  W/L",
-		"é…       12.5   4.99 %  1/2",
-		"bot   -1003    <0.01 %  10/2",
-		"none      -     0.00 %",
-		"",
-	}, "\n"), out.String())
-	require.Equal(t, "5.00 %", percent(domain.MustDecimal("0.05")))
-	require.Equal(t, "100.00 %", percent(domain.One))
-	require.Equal(t, "-0.5", fmt.Sprint(money(domain.MustDecimal("-0.5"))))
 }
 
 func TestHelpAndVersion(t *testing.T) {

@@ -42,13 +42,6 @@ func unsignedTransfer(t testing.TB, from string) coldUnsigned {
 	return f
 }
 
-func (s *shell) carry(name string, v any) string {
-	s.t.Helper()
-	text, err := json.MarshalIndent(v, "", "  ")
-	require.NoError(s.t, err)
-	return s.file(name, string(text))
-}
-
 // brokenHome is the folder of a machine on which nothing of the product works but this.
 func brokenHome(t testing.TB) *shell {
 	s := newShell(t)

@@ -165,12 +165,11 @@ func (d *decimalFlag) Set(s string) error {
 	return nil
 }
 
-// moneyCommands are those that look after the money: transfers, approvals, treasury.
-func (a *app) moneyCommands() []*cobra.Command {
-	return []*cobra.Command{
+// moneyCommands are those that look after the money: transfers, approvals, treasury, wallets.
+func moneyCommands(a *app) []*cobra.Command {
+	return under(moneyTopic,
 		a.transferCommand(), a.transfersCommand(), a.approvalsCommand(), a.approveCommand(), a.rejectCommand(),
-		a.treasuryCommand(), a.rebalanceCommand(), a.reconcileCommand(), a.addressBookCommand(),
-	}
+		a.treasuryCommand(), a.rebalanceCommand(), a.reconcileCommand(), a.addressBookCommand(), a.walletCommand(), a.coldCommand())
 }
 
 // reasonNeeded refuses a command without a reason before anything is sent.

@@ -199,7 +199,7 @@ func (d *desk) unknown(line string) (string, bool) {
 		return "", false
 	}
 	args := strings.Fields(line)[1:]
-	c, _, err := (&app{}).root().Find(args)
+	c, _, err := root((&app{})).Find(args)
 	if err == nil && !c.HasSubCommands() {
 		return "", false
 	}

@@ -47,7 +47,7 @@ func (c *demoClock) now() time.Time {
 
 // serveDemo runs a server on a fresh folder, plays the week through its API, and
 // stays up.
-func (a *app) serveDemo(ctx context.Context) error {
+func serveDemo(ctx context.Context, a *app) error {
 	script, err := demoScript()
 	if err != nil {
 		return err

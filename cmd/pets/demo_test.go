@@ -9,33 +9,12 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
 	"pets/internal/httpapi"
 )
-
-// demo plays the demo week, as of the Monday after it was written, into a folder
-// and stops the server then.
-func (s *shell) demo(folder string) ran {
-	s.t.Helper()
-	ctx, stop := context.WithCancel(s.ctx)
-	defer stop()
-	var out, errs bytes.Buffer
-	monday := time.Date(2026, 3, 9, 8, 0, 0, 0, time.UTC)
-	a := &app{place: place{err: &errs, wall: func() time.Time { return monday }}, out: &out, environ: s.env, dir: s.dir, played: stop}
-	code := a.run(ctx, []string{"serve", "--demo", "--store", "embedded:" + folder, "--listen", "127.0.0.1:0", "--metrics-listen", "off"})
-	return ran{code, out.String(), errs.String()}
-}
-
-func (s *shell) playedDemo(folder string) string {
-	s.t.Helper()
-	r := s.demo(folder)
-	require.Equal(s.t, 0, r.code, r.err)
-	return r.out
-}
 
 // The demo trips a breaker in the same append as the third loss, refuses every
 // order after it, and says why; the week it leaves behind verifies.
@@ -93,7 +72,7 @@ func TestTheDemoIsQuiet(t *testing.T) {
 	var out, errs bytes.Buffer
 	store := "embedded:" + filepath.Join(s.dir, "week")
 	a := &app{place: place{err: &errs}, out: &out, dir: s.dir, played: stop}
-	code := a.run(ctx, []string{"serve", "--demo", "--store", store, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"})
+	code := run(ctx, a, []string{"serve", "--demo", "--store", store, "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"})
 	require.Equal(t, 0, code, errs.String())
 	require.Empty(t, errs.String())
 	history := s.ok("events", "-p", "demo", "--store", store, "--json")
@@ -112,7 +91,7 @@ func TestTheDemoSaysWhatToType(t *testing.T) {
 	played, typed := make(chan struct{}), make(chan int, 1)
 	a := &app{place: place{err: &errs}, out: &out, dir: s.dir, played: func() { close(played) }}
 	go func() {
-		typed <- a.run(ctx, []string{"serve", "--demo", "--store", "embedded:" + filepath.Join(s.dir, "week"), "--listen", "127.0.0.1:0", "--metrics-listen", "off"})
+		typed <- run(ctx, a, []string{"serve", "--demo", "--store", "embedded:" + filepath.Join(s.dir, "week"), "--listen", "127.0.0.1:0", "--metrics-listen", "off"})
 	}()
 	<-played
 	_, turn, _ := strings.Cut(out.String(), "YOUR TURN")

@@ -7,41 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"pets/domain"
 )
-
-// "a type is matched as a word or prefix people use (breaker → breaker.*), an unknown type
-// is a usage error that lists the known ones".
-func TestKnownTypes(t *testing.T) {
-	for asked, want := range map[string][]string{
-		"":                 nil,
-		"breaker":          {"breaker"},
-		"breaker.*":        {"breaker"},
-		"Breaker.Tripped":  {"breaker.tripped"},
-		"fill.recorded.v1": {"fill.recorded.v1"},
-		"tripped":          {domain.BreakerTrippedType},
-		"reset,closed":     {domain.BreakerResetType, domain.TradeClosedType},
-		"emergency":        {"emergency"},
-		"stop": {
-			domain.BotStoppedType, domain.EmergencyStopEngagedType, domain.EmergencyStopClearRequestedType, domain.EmergencyStopClearedType,
-		},
-	} {
-		got, err := knownTypes(strings.Split(asked, ","))
-		require.NoError(t, err, asked)
-		require.Equal(t, want, got, asked)
-	}
-	for _, asked := range []string{"breker", "breaker.trip.ped", "v1", "fill.recorded.v9"} {
-		_, err := knownTypes([]string{"bot", asked})
-		require.ErrorContains(t, err, asked)
-		fits(t, usualWidth-len("pets: "), strings.SplitN(err.Error(), "\n", 2)[1])
-	}
-	for _, eventType := range domain.EventTypes() {
-		got, err := knownTypes([]string{domain.EventName(eventType)})
-		require.NoError(t, err)
-		require.True(t, (&eventFilter{eventQuery: eventQuery{types: got}}).wants(domain.CurrentType(eventType)), eventType)
-	}
-}
 
 // On a folder and at a server alike: what is asked for, and what is refused.
 func TestEventsByType(t *testing.T) {
@@ -111,34 +77,4 @@ func TestStateSaysWhatToDoNext(t *testing.T) {
 	require.Contains(t, w.ok(w.olga, "events", "--type", "cleared"), "emergency stop cleared ("+request+"): olga asked, bob confirmed")
 	require.NotContains(t, w.ok(w.olga, "state"), "WHAT TO DO NEXT")
 	w.ok(w.olga, "start", "alpha")
-}
-
-// twoPeople are an operator, an approver and a paper portfolio with one bot.
-type twoPeople struct {
-	*process
-	folder, olga, bob string
-}
-
-func (p *process) twoPeople(folder string) *twoPeople {
-	p.t.Helper()
-	w := &twoPeople{process: p, folder: folder}
-	w.olga, w.bob = w.issue("--user", "olga", "--role", "operator"), w.issue("--user", "bob", "--role", "approver")
-	operator, ctx := p.client(w.olga), p.t.Context()
-	require.NoError(p.t, operator.Send(ctx, "POST", "/v1/portfolios", "open", map[string]any{"id": "main", "mode": "paper"}, nil))
-	main := operator.Portfolio("main")
-	require.NoError(p.t, main.Post(ctx, "/deposits", "deposit", map[string]any{"wallet": "hot", "amount": "1000"}, nil))
-	require.NoError(p.t, main.Post(ctx, "/bots", "bot", map[string]any{"id": "alpha", "capital": "500"}, nil))
-	return w
-}
-
-func (w *twoPeople) issue(args ...string) string {
-	w.t.Helper()
-	return secretPattern.FindString(w.ok(adminKey, append([]string{"apikey", "issue"}, args...)...))
-}
-
-func (w *twoPeople) ok(key string, args ...string) string {
-	w.t.Helper()
-	r := w.pets(w.folder, key, args...)
-	require.Equal(w.t, 0, r.code, "%v: %s", args, r.err)
-	return r.out
 }

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -498,26 +497,20 @@ func TestExampleBotsCloseAfterATrip(t *testing.T) {
 	})
 }
 
-var typescript struct {
-	once   sync.Once
-	dir    string
-	failed string
-}
-
 // builtTypescript builds the bot into a folder of its own, once.
 func builtTypescript(t *testing.T) string {
 	t.Helper()
 	needTypescript(t)
-	typescript.once.Do(func() {
+	typescript.Do(func() {
 		dir, err := os.MkdirTemp("", "pets-bot-")
 		require.NoError(t, err)
 		typescript.dir = dir
 		if out, err := npmExec(`tsc --outDir "` + dir + `"`); err != nil {
-			typescript.failed = out
+			typescript.out = out
 		}
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "package.json"), []byte(`{"type":"module"}`), 0o600))
 	})
-	require.Empty(t, typescript.failed)
+	require.Empty(t, typescript.out)
 	return typescript.dir
 }
 

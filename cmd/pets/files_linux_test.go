@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +24,7 @@ func TestStrangersTakeNoFiles(t *testing.T) {
 	require.NoError(t, err)
 	metrics := free.Addr().String()
 	require.NoError(t, free.Close())
-	a := &app{place: place{err: io.Discard}, childEnv: []string{asCommand + "=1", withFiles + "=" + fmt.Sprint(files)}}
+	a := &app{place: place{err: io.Discard}, binary: withFiles(t, files)}
 	store := v.server.dir
 	v.server, err = a.startServer(t.Context(), t.TempDir(), store, "--metrics-listen", metrics)
 	require.NoError(t, err)
@@ -41,10 +43,19 @@ func TestStrangersTakeNoFiles(t *testing.T) {
 	v.stopsWithin(v.way("tcp"), "other")
 	v.stopsWithin(v.way("socket"), "main")
 
-	none := &app{place: place{err: io.Discard}, childEnv: []string{asCommand + "=1", withFiles + "=100"}}
+	none := &app{place: place{err: io.Discard}, binary: withFiles(t, 100)}
 	require.NoError(t, v.server.kill())
 	_, err = none.startServer(t.Context(), t.TempDir(), store)
 	require.ErrorContains(t, err, "raise the limit", "too few to be of any use")
 	v.server, err = a.startServer(t.Context(), t.TempDir(), store)
 	require.NoError(t, err)
+}
+
+// withFiles is pets, which may open so many files.
+func withFiles(t *testing.T, files int) string {
+	t.Helper()
+	script := filepath.Join(t.TempDir(), "pets")
+	text := fmt.Sprintf("#!/bin/sh\nulimit -n %d && exec %s \"$@\"\n", files, petsBinary(t))
+	require.NoError(t, os.WriteFile(script, []byte(text), 0o700)) //nolint:gosec // it is run
+	return script
 }

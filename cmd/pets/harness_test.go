@@ -9,45 +9,29 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 )
 
 // asCommand makes the test binary behave as pets itself, for tests that need
 // another process.
 const asCommand = "TEST_BINARY_IS_THE_COMMAND"
 
-// withFiles is how many files it may open then.
-const withFiles = "TEST_BINARY_HAS_FILES"
-
-func limitFiles(most string) {
-	n, err := strconv.ParseUint(most, 10, 63)
-	if err != nil {
-		return
-	}
-	limit := unix.Rlimit{Cur: n, Max: n}
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		panic(err)
-	}
-}
-
-func TestMain(m *testing.M) {
+// mainOf is the TestMain of a package whose tests run the whole command line, also in a
+// process of its own. What is prepared once for all tests is removed in the end.
+func mainOf(m *testing.M, prepared ...*once) {
 	if os.Getenv(asCommand) == "1" {
-		limitFiles(os.Getenv(withFiles))
-		main()
+		os.Exit(mainOfPets(""))
 	}
 	code := m.Run()
-	if tape.dir != "" {
-		_ = os.RemoveAll(tape.dir)
-	}
-	if typescript.dir != "" {
-		_ = os.RemoveAll(typescript.dir)
+	for _, p := range prepared {
+		if p.dir != "" {
+			_ = os.RemoveAll(p.dir)
+		}
 	}
 	os.Exit(code)
 }
@@ -96,7 +80,7 @@ type ran struct {
 func (s *shell) run(args ...string) ran {
 	var out, errs bytes.Buffer
 	a := &app{place: place{err: &errs}, out: &out, environ: s.env, dir: s.dir, settle: s.settle}
-	code := a.run(s.ctx, args)
+	code := run(s.ctx, a, args)
 	return ran{code, out.String(), errs.String()}
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,34 +14,6 @@ import (
 
 	"pets/internal/shareddata"
 )
-
-const fillsHeader = "time,bot,market,outcome,side,quantity,price,fee,trade_id"
-
-// summaryJSON is what pets import --json answers.
-type summaryJSON struct {
-	Rows, Recorded, Known, Duplicates, Ignored, Findings, Events, Trades, Oversold int
-	SetAside                                                                       int `json:"set_aside"`
-	BadRows                                                                        int `json:"bad_rows"`
-	Rounded                                                                        int
-	Trips                                                                          []struct{ Breaker, Bot, Source string }
-}
-
-// history is the part of the events that must not depend on how and when they
-// were imported.
-func (s *shell) history(args ...string) []string {
-	s.t.Helper()
-	var out []string
-	for line := range strings.Lines(s.ok(append([]string{"events", "--json"}, args...)...)) {
-		var e struct {
-			Revision   int
-			Time, Type string
-			Data       json.RawMessage
-		}
-		readJSON(s.t, line, &e)
-		out = append(out, fmt.Sprint(e.Revision, e.Time, e.Type, string(e.Data)))
-	}
-	return out
-}
 
 // "a bad row stops with file, line, column and reason before anything of that row
 // is written"
@@ -245,21 +216,6 @@ func TestImportOfAGrownFile(t *testing.T) {
 	whole := newShell(t)
 	whole.ok("import", "--capital", "100", whole.file("f.csv", rows...))
 	require.Equal(t, whole.history(), s.history())
-}
-
-// manyFills is long enough to be interrupted.
-func (s *shell) manyFills(n int) string {
-	s.t.Helper()
-	rows := []string{fillsHeader}
-	at := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
-	for i := range n {
-		side, price := "buy", 30+i%40
-		if i/5%2 == 1 {
-			side = "sell"
-		}
-		rows = append(rows, fmt.Sprintf("%s,bot%d,m%d,YES,%s,%d,0.%d,0.01,t%d", at.Add(time.Duration(i)*7*time.Second).Format(time.RFC3339), i%5, i%5, side, 1+i%7, price, i))
-	}
-	return s.file("many.csv", rows...)
 }
 
 // "an interrupted run goes on where it stopped": whether it was asked to stop or

@@ -1,27 +1,18 @@
 package main
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// go test ./cmd/pets -run ImportDocs -rewrite writes the answers in
-// docs/import.md anew. Read the difference before you keep it.
-var rewrite = flag.Bool("rewrite", false, "write the answers in docs/import.md anew")
-
 const (
 	importPage     = "docs/import.md"
 	importExamples = "docs/examples/import"
 )
-
-// speed is what an import says about the machine it ran on.
-var speed = regexp.MustCompile(`\d+\.\d+ s \(\d+ events/s\)`)
 
 // Every console block of docs/import.md is run in a folder of its own, beside the
 // files of docs/examples/import, and answers what the page says.

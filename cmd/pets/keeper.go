@@ -106,3 +106,13 @@ func barred(store string) error {
 	}
 	return nil
 }
+
+// owns reports whether the folder that a holder names as its PETS_DIR is its own, also seen
+// from here.
+func (k *keeper) owns() bool {
+	if k.Dir == "" {
+		return true
+	}
+	h, held := holderOf(k.Dir)
+	return held && h.PID == k.PID && h.ID == k.ID
+}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,12 +10,6 @@ import (
 
 	"pets/eventstore/embedded"
 )
-
-// openMain opens the portfolio main at a server.
-func (p *process) openMain() {
-	p.t.Helper()
-	require.NoError(p.t, p.client(adminKey).Send(p.t.Context(), http.MethodPost, "/v1/portfolios", "open", map[string]any{"id": "main", "mode": "paper"}, nil))
-}
 
 // "--server, --store and -p leave no doubt": the server that holds the store is found by the
 // store alone, wherever its PETS_DIR is and whatever PETS_DIR says here; no other server is

@@ -24,7 +24,7 @@ func TestKeysAreOpenedAtTheStart(t *testing.T) {
 		"PETS_STORE=embedded:" + filepath.Join(dir, "store"), "PETS_KEYSTORE=" + filepath.Join(dir, "keys"), "ENCRYPTION_KEY=" + vault.GenerateKey(),
 	}}
 	done := make(chan int, 1)
-	go func() { done <- a.run(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "off"}) }()
+	go func() { done <- run(ctx, a, []string{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "off"}) }()
 	require.Eventually(t, func() bool { return strings.Contains(log.String(), `"msg":"ready"`) }, 15*time.Second, 5*time.Millisecond, "%s", log)
 	require.Contains(t, log.String(), "a key cannot be used: wallet hot-1")
 	stop()

@@ -180,3 +180,8 @@ func (a *app) printKeyStatus(v keyStatus) error {
 	}
 	return p.err
 }
+
+// keyCommands are the commands of this room.
+func keyCommands(a *app) []*cobra.Command {
+	return under(keysTopic, a.apikeyCommand(), a.keysCommand())
+}

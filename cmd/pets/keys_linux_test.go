@@ -12,23 +12,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"pets/commands"
 	"pets/domain"
 	"pets/internal/custody"
 	"pets/internal/vault"
 )
-
-// recovered puts the key of words into the keystore, at a terminal.
-func (s *shell) recovered(name, words, address string) {
-	s.t.Helper()
-	s.sit("wallet", "recover", name, "--address", address).waitFor("not shown: ").types(words + "\r").ends(0)
-}
-
-func keyID(t testing.TB, key string) string {
-	t.Helper()
-	ring, err := vault.ParseKeyring(key, "")
-	require.NoError(t, err)
-	return ring.Current()
-}
 
 // "pets keys generate": the key alone on standard output, so that it can be piped into a
 // file, and what to do with it beside it.
@@ -58,7 +46,10 @@ func TestRotateHere(t *testing.T) {
 	out := s.ok("keys", "status")
 	require.Contains(t, out, "current key  "+keyID(t, former))
 	require.Contains(t, out, "spare, trading")
-	var v keyStatus
+	var v struct {
+		commands.KeyStatus
+		Retired, Removable, Unopenable []string
+	}
 	s.json(&v, "keys", "status")
 	require.False(t, v.Due)
 	require.Empty(t, v.Retired)
@@ -121,7 +112,10 @@ func TestRotateKilled(t *testing.T) {
 	m, err := vault.ParseMnemonic([]byte(otherWords))
 	require.NoError(t, err)
 	for i := range uint32(wallets) {
-		_, err := storeKey(custody.NewKeys(store, ring), m, fmt.Sprintf("w%02d", i), i)
+		err := m.Derive(vault.Path(i), nil, func(k *vault.PrivateKey) error {
+			_, err := custody.NewKeys(store, ring).Create(fmt.Sprintf("w%02d", i), vault.Path(i), k)
+			return err
+		})
 		require.NoError(t, err)
 	}
 	s.setEnv("ENCRYPTION_KEY", key)
@@ -187,7 +181,10 @@ func TestBadKeystore(t *testing.T) {
 	}
 	var v struct {
 		OK      bool
-		Wallets []verdict
+		Wallets []struct {
+			Wallet, Address, Problem string
+			OK                       bool
+		}
 	}
 	r = s.run("wallet", "verify", "--json")
 	readJSON(t, r.out, &v)

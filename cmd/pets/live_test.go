@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -47,24 +46,6 @@ func TestReadersBesideAWriter(t *testing.T) {
 	t.Logf("%d looks while %d events were written", looks, last+1)
 }
 
-// syncBuffer is written by a command and read by a test.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (w *syncBuffer) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.b.Write(p)
-}
-
-func (w *syncBuffer) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.b.String()
-}
-
 // "events --follow": events that another process appends are seen as they come,
 // each once and in order, until it is interrupted, which is how it ends well.
 func TestFollow(t *testing.T) {
@@ -74,7 +55,7 @@ func TestFollow(t *testing.T) {
 	var out, errs syncBuffer
 	a := &app{place: place{err: &errs}, out: &out, environ: s.env, dir: s.dir}
 	ended := make(chan int, 1)
-	go func() { ended <- a.run(ctx, []string{"events", "--follow", "--json"}) }()
+	go func() { ended <- run(ctx, a, []string{"events", "--follow", "--json"}) }()
 	lines := func() int { return strings.Count(out.String(), "\n") }
 	require.Eventually(t, func() bool { return lines() == 20 }, 5*time.Second, time.Millisecond, "first what is there")
 

@@ -11,38 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"pets/commands"
-	"pets/domain"
-	"pets/eventstore/embedded"
 )
-
-// liveStore makes a store in which portfolio real is live: two people have overridden
-// the gate in a paper portfolio.
-func liveStore(t *testing.T, dir string) {
-	t.Helper()
-	store, err := embedded.Open(dir, embedded.Options{})
-	require.NoError(t, err)
-	defer func() { require.NoError(t, store.Close()) }()
-	e := commands.NewEngine(store, commands.EngineOptions{})
-	defer e.Close()
-	do := func(user string, role domain.Role, portfolio string, c commands.Command) commands.Answer {
-		a, err := e.Do(t.Context(), portfolio, commands.Request{Caller: domain.Caller{User: user, Role: role}, Key: uuid.NewString(), Command: c})
-		require.NoError(t, err)
-		return a
-	}
-	open := commands.OpenPortfolio{ID: "main", Mode: domain.ModePaper, BaseAsset: "USDC", BaseDecimals: 6, Defaults: domain.DefaultPolicy(domain.ModePaper)}
-	do("olga", domain.RoleOperator, "main", open)
-	asked := do("olga", domain.RoleOperator, "main", commands.RequestOverride{Kind: domain.OverrideGoLive, Portfolio: "real", Reason: "a month on paper"})
-	agreed := do("bob", domain.RoleApprover, "main", commands.ConfirmOverride{Override: asked.ID})
-	gate := domain.Gate{Portfolio: "main", Revision: agreed.Revision}
-	evidence, err := commands.ReadEvidence(t.Context(), store, gate)
-	require.NoError(t, err)
-	open.ID, open.Mode, open.Gate, open.Evidence, open.Defaults = "real", domain.ModeLive, &gate, evidence, domain.DefaultPolicy(domain.ModeLive)
-	do("olga", domain.RoleOperator, "real", open)
-}
 
 // "A .env that others can read (not 600) is refused in live mode." Without a live
 // portfolio it is a warning.
@@ -54,7 +26,7 @@ func TestEnvFileOfOthersIsRefusedLive(t *testing.T) {
 		a := &app{place: place{err: errs}, out: out, dir: dir, environ: []string{"PETS_STORE=embedded:" + filepath.Join(dir, "store")}}
 		done := make(chan int, 1)
 		go func() {
-			done <- a.run(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "off"})
+			done <- run(ctx, a, []string{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "off"})
 		}()
 		deadline := time.Now().Add(20 * time.Second)
 		for {
@@ -289,4 +261,22 @@ func TestDotsAreNoPortfolio(t *testing.T) {
 	for _, name := range []string{".", "..", ".hidden"} {
 		s.fails(2, []string{"must not begin with a dot"}, "-p", name, "stop", "--emergency", "--reason", "x")
 	}
+}
+
+// A certificate that others have pinned stays when PETS_DIR is set.
+func TestTheCertificateComesAlong(t *testing.T) {
+	store, dir := t.TempDir(), filepath.Join(t.TempDir(), "dir")
+	a := &app{place: place{err: io.Discard}, out: io.Discard}
+	a.config.Store, a.config.Listen = "embedded:"+store, "127.0.0.1:7433"
+	cert, _, err := a.selfSigned(filepath.Join(store, tlsName))
+	require.NoError(t, err)
+	want, err := os.ReadFile(cert)
+	require.NoError(t, err)
+	a.config.Dir = dir
+	cert, _, err = a.selfSigned(filepath.Join(dir, tlsName))
+	require.NoError(t, err)
+	got, err := os.ReadFile(cert)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	require.Equal(t, filepath.Join(dir, tlsName, "cert.pem"), cert)
 }

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"os"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -51,63 +49,4 @@ func TestMemoryHoldsNoWords(t *testing.T) {
 	seat.noPairs(words, " ")
 	seat.noPairs(shown, "\n")
 	seat.types("\x03").ends(1)
-}
-
-// ownSeat is a terminal with a process of its own at it.
-type ownSeat struct {
-	*seat
-	pid int
-}
-
-func (s *shell) atSeat(t *testing.T, args ...string) *ownSeat {
-	t.Helper()
-	seat := newSeat(t)
-	c := s.process(args...)
-	c.Stdin, c.Stdout, c.Stderr = seat.slave, seat.slave, seat.slave
-	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	require.NoError(t, c.Start())
-	go func() { _ = c.Wait(); seat.ended <- c.ProcessState.ExitCode() }()
-	return &ownSeat{seat, c.Process.Pid}
-}
-
-func (s *ownSeat) noEcho(words []string) {
-	s.t.Helper()
-	notEchoed(s.t, s.output(), strings.Join(words[2:4], " "))
-}
-
-// noPairs says that no two words stand in memory beside each other.
-func (s *ownSeat) noPairs(words []string, between string) {
-	s.t.Helper()
-	var pairs [][]byte
-	for i := 1; i < len(words); i++ {
-		pairs = append(pairs, []byte(words[i-1]+between+words[i]))
-	}
-	require.False(s.t, s.inMemory(pairs...))
-}
-
-// inMemory looks through all that the process can write to.
-func (s *ownSeat) inMemory(needles ...[]byte) bool {
-	s.t.Helper()
-	maps, err := os.Open(fmt.Sprintf("/proc/%d/maps", s.pid))
-	require.NoError(s.t, err)
-	defer maps.Close()
-	memory, err := os.Open(fmt.Sprintf("/proc/%d/mem", s.pid))
-	require.NoError(s.t, err)
-	defer memory.Close()
-	found := false
-	for lines := bufio.NewScanner(maps); lines.Scan() && !found; {
-		var from, to uint64
-		var mode string
-		_, err := fmt.Sscanf(lines.Text(), "%x-%x %s", &from, &to, &mode)
-		require.NoError(s.t, err)
-		if !strings.HasPrefix(mode, "rw") || to-from > 1<<30 {
-			continue
-		}
-		b := make([]byte, to-from)
-		n, _ := memory.ReadAt(b, int64(from)) // parts of it may not be there
-		for _, needle := range needles {
-			found = found || bytes.Contains(b[:n], needle)
-		}
-	}
-	return found
 }

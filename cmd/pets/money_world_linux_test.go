@@ -138,7 +138,7 @@ func (w *moneyWorld) serve() {
 		"PETS_ADMIN_KEY="+adminKey, "PETS_RPC_URLS="+w.proxy.URL(), "PETS_RPC_TEST_CHAIN=true", "PETS_KEYSTORE="+filepath.Join(w.dir, "keystore"),
 		"ENCRYPTION_KEY="+testEncryptionKey, "PETS_RECONCILE_EVERY=24h")}
 	ended := make(chan int, 1)
-	go func() { ended <- a.run(ctx, []string{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "off"}) }()
+	go func() { ended <- run(ctx, a, []string{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "off"}) }()
 	w.t.Cleanup(func() { stop(); require.Zero(w.t, <-ended, w.log.String()) })
 	address := regexp.MustCompile(`"address":"([^"]+)"`)
 	require.Eventually(w.t, func() bool { return address.MatchString(w.log.String()) }, 20*time.Second, 5*time.Millisecond, "%s", w.log)
@@ -190,7 +190,7 @@ func (w *moneyWorld) petsAsked(who string, ask func(screen io.Writer, question s
 	var out, errs bytes.Buffer
 	dir, environ := w.seat(who)
 	a := &app{place: place{err: &errs, wall: w.wall}, out: &out, patience: 20 * time.Second, dir: dir, environ: environ, ask: func(question string) (bool, bool) { return ask(&out, question) }}
-	code := a.run(w.t.Context(), args)
+	code := run(w.t.Context(), a, args)
 	w.t.Logf("%s$ pets %s\n%s%s", who, strings.Join(args, " "), out.String(), errs.String())
 	return ran{code, out.String(), errs.String()}
 }

@@ -172,3 +172,8 @@ type resetPreview struct {
 	OpenPositions int            `json:"open_positions"`
 	EventsSince   uint64         `json:"events_since"`
 }
+
+// operateCommands are the commands of this room.
+func operateCommands(a *app) []*cobra.Command {
+	return under(operate, a.startCommand(), a.stopCommand(), a.resetCommand(), a.clearCommand())
+}

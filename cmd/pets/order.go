@@ -94,3 +94,5 @@ func (a *app) printable(reason string) string {
 	}
 	return cut
 }
+
+func (e *toldError) Unwrap() error { return e.error }

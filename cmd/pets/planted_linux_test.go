@@ -13,10 +13,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
 	"pets/commands"
+	"pets/domain"
 	"pets/internal/httpapi"
 )
 
@@ -31,7 +33,19 @@ func ofService(t *testing.T) (folder string) {
 	}
 	home := t.TempDir()
 	folder = filepath.Join(home, "s")
-	require.NoError(t, seed(t.Context(), folder, func(s *seeder) error { return s.open(t.Context(), "main", "alpha") }))
+	store, engine, err := freshEngine(folder)
+	require.NoError(t, err)
+	require.NoError(t, engine.Load(t.Context(), nil))
+	for _, c := range []commands.Command{
+		commands.OpenPortfolio{ID: "main", Mode: domain.ModePaper, BaseAsset: "USDC", BaseDecimals: 6, Policy: domain.DefaultPolicy(domain.ModePaper)},
+		commands.RecordDeposit{Wallet: domain.WalletHot, Amount: domain.MustDecimal("1000000000")},
+		commands.RegisterBot{ID: "alpha", Capital: domain.MustDecimal("100000"), Start: true},
+	} {
+		_, err := engine.Do(t.Context(), "main", commands.Request{Caller: domain.Caller{User: "admin", Role: domain.RoleAdmin}, Key: uuid.NewString(), Command: c})
+		require.NoError(t, err)
+	}
+	engine.Close()
+	require.NoError(t, store.Close())
 	giveAway(t, home)
 	return folder
 }

@@ -21,36 +21,6 @@ import (
 // `pets events` against the second computation of plain_test.go, on all three
 // files.
 
-type stateJSON struct {
-	Revision        int
-	Time            string
-	Equity          string
-	RealisedEquity  string `json:"realised_equity"`
-	Peak            string
-	LifetimePeak    string `json:"lifetime_peak"`
-	Drawdown        string
-	Day             struct{ Date, Open, Loss string }
-	EmergencyStop   struct{ Engaged bool } `json:"emergency_stop"`
-	BaseAsset, Mode string
-	Bots            []struct {
-		Bot, Status, Cash, Equity, Peak, Drawdown, Fees string
-		ConsecutiveLosses                               int `json:"consecutive_losses"`
-		Trades, Wins, Losses, Neutral                   int
-		RealisedPnL                                     string `json:"realised_pnl"`
-	}
-	Breakers []struct {
-		Breaker, Status string
-		Bot             *string
-		Value, Limit    any
-		Revision        *int
-	}
-	Positions []struct {
-		Bot, Market, Outcome, Quantity, Cost, Mark string
-		UnrealisedPnL                              string `json:"unrealised_pnl"`
-		Oversold                                   bool
-	}
-}
-
 // check holds a state against the second computation as it stands.
 func (p *ledgerByHand) check(got *stateJSON) {
 	p.t.Helper()
@@ -234,9 +204,6 @@ func TestMarkedBotFills(t *testing.T) {
 	follow(t, s, p, s.events(), rows, func(i int) bool { return i%250 == 249 })
 	require.Empty(t, p.trips)
 }
-
-// tape is the import of section 3, shared by the tests that need it.
-var tape once
 
 const (
 	tapeCapital    = "75000" // little enough for every breaker to trip

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"encoding/csv"
 	"math/big"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -74,25 +72,6 @@ type tradeJSON struct {
 	PnL           string `json:"pnl"`
 	Result        string
 	TradeID       string `json:"trade_id"`
-}
-
-// readCSV returns the rows of a file by column name.
-func readCSV(t testing.TB, path string) []map[string]string {
-	t.Helper()
-	f, err := os.Open(path)
-	require.NoError(t, err)
-	defer f.Close()
-	all, err := csv.NewReader(f).ReadAll()
-	require.NoError(t, err)
-	out := make([]map[string]string, 0, len(all)-1)
-	for _, cells := range all[1:] {
-		row := map[string]string{}
-		for i, name := range all[0] {
-			row[name] = cells[i]
-		}
-		out = append(out, row)
-	}
-	return out
 }
 
 func sharedFiles(t testing.TB, names ...string) []string {

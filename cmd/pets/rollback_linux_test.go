@@ -285,7 +285,7 @@ func TestAStopOnARolledBackFolder(t *testing.T) {
 	run := func(args ...string) ran {
 		var out, errs bytes.Buffer
 		a := &app{place: place{err: &errs}, out: &out, environ: []string{"PETS_STORE=embedded:" + d.folder}, dir: t.TempDir()}
-		return ran{a.run(t.Context(), args), out.String(), errs.String()}
+		return ran{run(t.Context(), a, args), out.String(), errs.String()}
 	}
 	for _, args := range [][]string{{"start", "alpha"}, {"reset", "consecutive_losses", "--bot", "alpha", "--reason", "r"}} {
 		r := run(args...)
@@ -325,7 +325,7 @@ func TestAReaderBelievesNoEditedSnapshot(t *testing.T) {
 	state := func() string {
 		var out, errs bytes.Buffer
 		a := &app{place: place{err: &errs}, out: &out, environ: []string{"PETS_STORE=embedded:" + d.folder}, dir: t.TempDir()}
-		require.Equal(t, 0, a.run(t.Context(), []string{"state", "--json"}), errs.String())
+		require.Equal(t, 0, run(t.Context(), a, []string{"state", "--json"}), errs.String())
 		return out.String()
 	}
 	want := state()

@@ -37,7 +37,8 @@ type serveFlags struct {
 	acceptRollback  string
 }
 
-func (a *app) serveCommand() *cobra.Command {
+// serveCommand is pets serve; play runs its demo.
+func (a *app) serveCommand(play func(context.Context, *app) error) *cobra.Command {
 	var f serveFlags
 	c := &cobra.Command{
 		Use: "serve", Short: "Answer bots, operators and dashboards over HTTP", Args: cobra.NoArgs,
@@ -52,7 +53,7 @@ func (a *app) serveCommand() *cobra.Command {
 					return usage(err)
 				}
 			}
-			return a.serve(c.Context(), f)
+			return a.serve(c.Context(), f, play)
 		},
 	}
 	c.Flags().StringVar(&f.listen, "listen", "", "host:port to answer at (PETS_LISTEN)")
@@ -87,12 +88,12 @@ func (f serveFlags) settle(c *config.Config) error {
 	return nil
 }
 
-func (a *app) serve(ctx context.Context, f serveFlags) error {
+func (a *app) serve(ctx context.Context, f serveFlags, play func(context.Context, *app) error) error {
 	if err := f.settle(&a.config); err != nil {
 		return err
 	}
 	if f.demo {
-		return a.serveDemo(ctx)
+		return play(ctx, a)
 	}
 	a.acceptRollback = f.acceptRollback
 	s, err := newServer(ctx, a, a.clock())
@@ -432,4 +433,9 @@ func (s *server) shut() error {
 	err := s.letGo()
 	s.log.Info("stopped")
 	return err
+}
+
+// serveCommands are the commands of this room.
+func serveCommands(a *app, play func(context.Context, *app) error) []*cobra.Command {
+	return under(setUp, a.serveCommand(play))
 }

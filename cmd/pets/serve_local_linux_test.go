@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -13,22 +12,6 @@ import (
 
 	"pets/internal/httpapi"
 )
-
-// stands reports whether a process holds a folder and answers at its socket.
-func (p *process) stands(dir, store string) bool {
-	h, held := holderOf(dir)
-	return held && h.PID == p.cmd.Process.Pid && h.of(store) && h.URL == p.url && answering(&socket{dir, store}) != nil
-}
-
-func (p *process) readyz() string {
-	p.t.Helper()
-	resp, err := http.Get(p.url + "/readyz")
-	require.NoError(p.t, err)
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	require.NoError(p.t, err)
-	return string(b)
-}
 
 // "A person can always stop": lock and socket that somebody removes under a server are made
 // anew, and so is a PETS_DIR of its own.

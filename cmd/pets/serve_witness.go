@@ -36,7 +36,7 @@ func (s *server) witnessed(ctx context.Context) error {
 		s.log.Warn("--accept-rollback was given, and there is nothing to accept; leave it out")
 	}
 	s.witness.start()
-	s.meter.WatchWitness(s.witness.metrics)
+	s.meter.WatchWitness(s.witnessMetrics)
 	return nil
 }
 
@@ -56,9 +56,9 @@ func (s *server) acceptRollback(ctx context.Context) error {
 	return nil
 }
 
-func (w *watch) metrics() metrics.Witness {
-	s := w.keeper.Status()
-	return metrics.Witness{Written: s.Written, Failures: s.Failures, Streams: s.Streams, OK: s.Err == nil}
+func (s *server) witnessMetrics() metrics.Witness {
+	now := s.witness.keeper.Status()
+	return metrics.Witness{Written: now.Written, Failures: now.Failures, Streams: now.Streams, OK: now.Err == nil}
 }
 
 // auditShare keeps the audit to a quarter of one core.

@@ -39,16 +39,6 @@ func (a *app) socketOf(store string) *socket {
 	return answering(&socket{store, store})
 }
 
-// owns reports whether the folder that a holder names as its PETS_DIR is its own, also seen
-// from here.
-func (k *keeper) owns() bool {
-	if k.Dir == "" {
-		return true
-	}
-	h, held := holderOf(k.Dir)
-	return held && h.PID == k.PID && h.ID == k.ID
-}
-
 // socketBeside is the stop socket of a server that is named by its address, where a lock
 // says that it is the same one.
 func (a *app) socketBeside(address string) *socket {

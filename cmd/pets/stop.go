@@ -170,8 +170,6 @@ type stopAnswer struct {
 // restart forgets it.
 func (s *stopAnswer) held() bool { return s.Recorded == nil || *s.Recorded || unkept(s.Kept) }
 
-func (e *toldError) Unwrap() error { return e.error }
-
 // stopped says what became of a stop. One that is not recorded yet holds all the same.
 func (a *app) stopped(answer stopAnswer, what, subject, until string) error {
 	recorded := answer.Recorded == nil || *answer.Recorded

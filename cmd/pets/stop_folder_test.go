@@ -12,9 +12,6 @@ import (
 
 	"pets/commands"
 	"pets/domain"
-	"pets/eventstore"
-	"pets/eventstore/embedded"
-	"pets/eventstore/storetest"
 )
 
 // servedOnce is a folder with a portfolio that trades, in which no server runs any more.
@@ -26,15 +23,6 @@ func servedOnce(t *testing.T) *shell {
 	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
 	require.NoError(t, p.cmd.Wait())
 	return s
-}
-
-// foreign puts an event that this program does not know into a stream.
-func (s *shell) foreign(stream string) {
-	s.t.Helper()
-	store, err := embedded.Open(s.store(), embedded.Options{})
-	require.NoError(s.t, err)
-	storetest.Must(s.t, store, stream, eventstore.NoStream, storetest.Propose(stream, 0, 1))
-	require.NoError(s.t, store.Close())
 }
 
 // "A person can always stop": one stream that cannot be read keeps nobody from stopping

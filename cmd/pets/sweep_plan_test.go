@@ -177,7 +177,7 @@ func TestSweepGoesOnAfterARefusal(t *testing.T) {
 		"GET /transfers": transfersView{},
 	})
 	a.ask = func(string) (bool, bool) { return true, true }
-	require.Equal(t, 1, a.run(t.Context(), []string{"wallet", "sweep", "--to", "cold", "--reason", "a key leaked"}))
+	require.Equal(t, 1, a.runCommands(t.Context(), []string{"wallet", "sweep", "--to", "cold", "--reason", "a key leaked"}, moneyCommands(a)...))
 	for _, asset := range []string{"USDC", "pUSD", "POL"} {
 		require.Contains(t, errs.String(), asset+" of wallet hot-1 was not asked for: there is no /transfers")
 	}

@@ -28,7 +28,7 @@ func TestAFolderOfSomebodyElseIsNotTaken(t *testing.T) {
 		t.Helper()
 		var out, errs bytes.Buffer
 		a := &app{place: place{err: &errs}, out: &out, environ: []string{"PETS_STORE=embedded:" + d.folder}, dir: t.TempDir()}
-		require.Equal(t, 0, a.run(t.Context(), []string{"stop", "--emergency", "--reason", "smoke"}), errs.String())
+		require.Equal(t, 0, run(t.Context(), a, []string{"stop", "--emergency", "--reason", "smoke"}), errs.String())
 		require.Contains(t, errs.String(), words)
 		require.Contains(t, errs.String(), "goes on all the same")
 	}

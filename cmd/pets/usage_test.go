@@ -34,7 +34,7 @@ func TestWrongFlagsAndArgumentsAreUsageErrors(t *testing.T) {
 func TestAnEmptyFlagIsAUsageError(t *testing.T) {
 	s := small(t)
 	before := files(t, s.dir)
-	root := (&app{}).root()
+	root := root((&app{}))
 	for _, r := range reached {
 		c, _, err := root.Find(strings.Fields(r.command))
 		require.NoError(t, err)

@@ -22,3 +22,8 @@ func (a *app) versionCommand() *cobra.Command {
 		},
 	}
 }
+
+// setupCommands are the commands of this room.
+func setupCommands(a *app) []*cobra.Command {
+	return under(setUp, a.importCommand(), local(a.versionCommand()))
+}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,50 +13,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 )
-
-// played is a server with a portfolio in which something of everything has happened, the
-// folder it holds, and keys by user.
-func played(t *testing.T) (p *process, folder string, keys map[string]string) {
-	t.Helper()
-	folder = filepath.Join(t.TempDir(), "store")
-	p = serveFolder(t, folder)
-	keys = map[string]string{}
-	for user, args := range map[string][]string{
-		"olga": {"--role", "operator"}, "ann": {"--role", "auditor"}, "alpha": {"--role", "bot", "--bot", "alpha"},
-	} {
-		r := p.pets(folder, adminKey, append([]string{"apikey", "issue", "--user", user}, args...)...)
-		require.Equal(t, 0, r.code, r.err)
-		keys[user] = secretPattern.FindString(r.out)
-	}
-	c := p.client(keys["olga"])
-	require.NoError(t, c.Send(t.Context(), http.MethodPost, "/v1/portfolios", "open", map[string]any{"id": "main", "mode": "paper"}, nil))
-	main := c.Portfolio("main")
-	post := func(path string, body any) {
-		t.Helper()
-		require.NoError(t, main.Post(t.Context(), path, path+time.Now().String(), body, nil), path)
-	}
-	post("/deposits", map[string]any{"wallet": "hot", "amount": "1000"})
-	for _, bot := range []string{"alpha", "beta"} {
-		post("/bots", map[string]any{"id": bot, "capital": "500"})
-		post("/bots/"+bot+"/start", struct{}{})
-		ask := map[string]any{"bot": bot, "market": "m<1>", "outcome": "YES", "side": "buy", "quantity": "10", "limit_price": "0.4"}
-		var permit struct {
-			Permit string `json:"permit_id"`
-		}
-		require.NoError(t, main.Post(t.Context(), "/permits", "permit of "+bot, ask, &permit))
-		post("/permits/"+permit.Permit+"/placed", struct{}{})
-		for i, side := range []string{"buy", "sell"} {
-			post("/fills", map[string]any{
-				"bot": bot, "market": "m<1>", "outcome": "YES", "side": side, "quantity": "5", "price": []string{"0.4", "0.3"}[i], "fee": "0.01",
-				"trade_id": bot + side,
-			})
-		}
-		post("/fills", map[string]any{"bot": bot, "market": "m2", "outcome": "NO", "side": "buy", "quantity": "7", "price": "0.333", "fee": "0", "trade_id": bot + "open"})
-	}
-	post("/marks", map[string]any{"marks": []any{map[string]any{"market": "m2", "outcome": "NO", "price": "0.4"}}})
-	post("/bots/beta/stop", map[string]any{"reason": "a < b & c"})
-	return p, folder, keys
-}
 
 // "state events positions balances trades stats equity permits breakers work against a
 // server": to the letter what they say of the folder, as text and as JSON, now and then.
@@ -143,7 +98,7 @@ func TestEventsOfAServerAreFollowed(t *testing.T) {
 	out, errs := &lockedBuffer{}, &lockedBuffer{}
 	a := &app{place: place{err: errs}, out: out, dir: t.TempDir(), environ: []string{"PETS_SERVER=" + p.url, "PETS_KEY=" + keys["ann"]}}
 	ended := make(chan int, 1)
-	go func() { ended <- a.run(ctx, []string{"events", "--follow", "--type", "bot.st", "--limit", "4"}) }()
+	go func() { ended <- run(ctx, a, []string{"events", "--follow", "--type", "bot.st", "--limit", "4"}) }()
 	require.Eventually(t, func() bool { return strings.Contains(out.String(), "bot.stopped") }, 10*time.Second, 5*time.Millisecond, "%s%s", out, errs)
 	require.NoError(t, p.client(keys["olga"]).Portfolio("main").Post(ctx, "/bots/beta/start", "again", struct{}{}, nil))
 	require.Equal(t, 0, <-ended, "%s", out)
@@ -161,7 +116,7 @@ func TestWhoFollowsLearnsThatTheServerIsGone(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	ended := make(chan int, 1)
-	go func() { ended <- a.run(ctx, []string{"events", "--follow"}) }()
+	go func() { ended <- run(ctx, a, []string{"events", "--follow"}) }()
 	says := func(text string) {
 		t.Helper()
 		require.Eventually(t, func() bool { return strings.Contains(errs.String(), text) }, 30*time.Second, 5*time.Millisecond, "%s", errs)

@@ -162,7 +162,7 @@ func TestRecoverThroughTheServer(t *testing.T) {
 // status is that of a failure.
 func TestHalfWays(t *testing.T) {
 	c := withChain(t)
-	var issued issuedKey
+	var issued struct{ Secret string }
 	require.NoError(t, c.server.client(adminKey).Send(c.ctx, http.MethodPost, "/v1/api-keys", "k", map[string]any{"user": "olga", "role": "operator"}, &issued))
 	c.setEnv("PETS_KEY", issued.Secret)
 	seat := c.sitPatiently("wallet", "create", "trading")

@@ -1,0 +1,13 @@
+package main
+
+import (
+	"flag"
+	"regexp"
+)
+
+// go test ./cmd/pets -run ImportDocs -rewrite writes the answers in
+// docs/import.md anew. Read the difference before you keep it.
+var rewrite = flag.Bool("rewrite", false, "write the answers in docs/import.md anew")
+
+// speed is what an import says about the machine it ran on.
+var speed = regexp.MustCompile(`\d+\.\d+ s \(\d+ events/s\)`)

@@ -1,0 +1,19 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// fits holds every line of a text to a width.
+func fits(t *testing.T, width int, text string) {
+	t.Helper()
+	require.NotEmpty(t, text)
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		require.LessOrEqual(t, len([]rune(line)), width, "%s", line)
+		require.Equal(t, strings.TrimRight(line, " "), line)
+	}
+}
