@@ -1,8 +1,13 @@
+// Command pets is the one binary of the product; internal/pets has its command line.
 package main
 
-import "os"
+import (
+	"os"
+
+	"pets/internal/pets"
+)
 
 // version is set by the linker; a plain `go build` takes it from the module.
 var version = ""
 
-func main() { os.Exit(mainOfPets(version)) }
+func main() { os.Exit(pets.Main(version)) }

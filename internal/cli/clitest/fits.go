@@ -1,0 +1,20 @@
+// Package clitest is what the tests of every room need, also of insides: it imports no room.
+package clitest
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Fits holds every line of a text to a width.
+func Fits(t *testing.T, width int, text string) {
+	t.Helper()
+	require.NotEmpty(t, text)
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		require.LessOrEqual(t, len([]rune(line)), width, "%s", line)
+		require.Equal(t, strings.TrimRight(line, " "), line)
+	}
+}

@@ -1,0 +1,116 @@
+package show
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+
+	"github.com/google/uuid"
+
+	"pets/domain"
+	"pets/domain/risk"
+	"pets/projections"
+
+	"pets/internal/cli"
+)
+
+// A rebase measures from the equity now, so it leads nowhere while there is none: then money
+// comes first. The command line has no word for that; an API key of an operator has.
+
+// stepsOf is what a state tells of the way out.
+func StepsOf(v projections.State, open ClearRequest) nextSteps {
+	return nextSteps{v.EmergencyStop, open, v.Breakers, v.Bots, v.Clock == domain.ClockImported, v.Equity}
+}
+
+// lack is the money without which a breaker that has tripped cannot be reset.
+type Lack struct {
+	bots      []botLack
+	portfolio bool
+	deposit   domain.Decimal // enough for all of it, wherever the money is
+}
+
+type botLack struct {
+	bot          string
+	equity, give domain.Decimal
+}
+
+func (l Lack) Any() bool { return l.portfolio || len(l.bots) > 0 }
+
+// lacking finds it: one unit more than what is missing lifts equity above 0.
+func (n nextSteps) Lacking(tripped []projections.Breaker) Lack {
+	var l Lack
+	seen := map[string]bool{}
+	for _, b := range tripped {
+		r, ok := risk.RuleOf(b.Breaker)
+		switch {
+		case !ok || r.Rebase == nil:
+		case b.Bot == nil:
+			l.portfolio = l.portfolio || n.equity.Sign() <= 0
+		case !seen[*b.Bot]:
+			seen[*b.Bot] = true
+			l.bots = append(l.bots, n.lackOf(*b.Bot)...)
+		}
+	}
+	for _, b := range l.bots {
+		l.deposit = l.deposit.Add(b.give)
+	}
+	if l.portfolio {
+		l.deposit = l.deposit.Max(domain.One.Sub(n.equity))
+	}
+	return l
+}
+
+func (n nextSteps) lackOf(bot string) []botLack {
+	for _, b := range n.bots {
+		if b.Bot == bot && b.Equity.Sign() <= 0 {
+			return []botLack{{bot, b.Equity, domain.One.Sub(b.Equity)}}
+		}
+	}
+	return nil
+}
+
+// sayMoney prints the requests that have to come before a reset.
+func SayMoney(a *cli.App, p *cli.Printer, l Lack) {
+	if !l.Any() {
+		return
+	}
+	p.Say(2, "A reset needs equity above 0, with --rebase and without. Money comes first, with the key of an operator, at a server:")
+	if l.portfolio {
+		p.Say(2, "Record a deposit that has arrived (this much is the least that is enough):")
+	} else {
+		p.Say(2, "Where hot:treasury (see pets balances) has less than %s, record a deposit that has arrived:", l.deposit)
+	}
+	curl(a, p, "/deposits", fmt.Sprintf(`{"wallet":"hot","amount":"%s"}`, l.deposit))
+	for _, b := range l.bots {
+		p.Say(2, "%s has an equity of %s; give it more than it lacks:", b.bot, b.equity)
+		curl(a, p, "/bots/"+url.PathEscape(b.bot)+"/allocate", fmt.Sprintf(`{"amount":"%s"}`, b.give))
+	}
+}
+
+// curl prints a request to the portfolio. Its key is made here: who sends it twice has sent it
+// once.
+func curl(a *cli.App, p *cli.Printer, path, body string) {
+	server := "http://" + a.Config.Listen
+	words := []string{"curl", "-fsS", "-X", "POST"}
+	if a.Found != nil {
+		server = cmp.Or(a.Found.URL, server)
+		if a.Found.CA != "" {
+			words = append(words, "--cacert", cli.Quoted(a.Found.CA))
+		}
+	}
+	p.Command(append(words,
+		cli.Quoted(server+"/v1/portfolios/"+url.PathEscape(a.Config.Portfolio)+path),
+		`-H "Authorization: Bearer $PETS_KEY"`, `-H "Idempotency-Key: `+uuid.NewString()+`"`,
+		`-H "Content-Type: application/json"`, "-d "+cli.Quoted(body)))
+}
+
+// atLimit reports whether a breaker that has tripped would trip again at once.
+func atLimit(b projections.Breaker) bool {
+	r, ok := risk.RuleOf(b.Breaker)
+	if !ok || r.Rebase == nil {
+		return false
+	}
+	value, err1 := domain.ParseDecimal(fmt.Sprint(b.Value))
+	limit, err2 := domain.ParseDecimal(fmt.Sprint(b.Limit))
+	return err1 == nil && err2 == nil && limit.Sign() > 0 && !value.Less(limit)
+}

@@ -1,0 +1,14 @@
+package petstest
+
+import (
+	"encoding/json"
+
+	"github.com/stretchr/testify/require"
+)
+
+func (s *Shell) Carry(name string, v any) string {
+	s.T.Helper()
+	text, err := json.MarshalIndent(v, "", "  ")
+	require.NoError(s.T, err)
+	return s.File(name, string(text))
+}

@@ -1,0 +1,35 @@
+package petstest
+
+import (
+	"io"
+	"net/http"
+
+	"pets/internal/httpapi"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/internal/open"
+)
+
+func (p *Process) Readyz() string {
+	p.T.Helper()
+	resp, err := http.Get(p.URL + "/readyz")
+	require.NoError(p.T, err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(p.T, err)
+	return string(b)
+}
+
+// stands reports whether a process holds a folder and answers at its socket.
+func (p *Process) Stands(dir, store string) bool {
+	h, held := open.HolderOf(dir)
+	if !held || h.PID != p.Cmd.Process.Pid || !h.Of(store) || h.URL != p.URL {
+		return false
+	}
+	c, err := httpapi.DialSocket(p.T.Context(), dir)
+	if err != nil {
+		return false
+	}
+	return c.Close() == nil
+}

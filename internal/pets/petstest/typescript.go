@@ -1,0 +1,3 @@
+package petstest
+
+var Typescript once
