@@ -31,7 +31,7 @@ import (
 	"pets/internal/open"
 )
 
-// app is one run of the command line.
+// App is one run of the command line.
 type App struct {
 	open.Place
 	In      *os.File // who types; nil for nobody
@@ -40,18 +40,18 @@ type App struct {
 	Dir     string // where .env is looked for
 	Version string // of the build; "" for that of the module
 
-	// played is told once the demo was played, for tests.
+	// Played is told once the demo was played, for tests.
 	Played func()
-	// binary is what bench starts as pets, for tests; "" is this very binary.
+	// Binary is what bench starts as pets, for tests; "" is this very binary.
 	Binary string
-	// madeUp is a clock that plays a story, as the demo does.
+	// MadeUp is a clock that plays a story, as the demo does.
 	MadeUp bool
-	// ask puts a question to whoever sits at a terminal, if anybody does.
+	// Ask puts a question to whoever sits at a terminal, if anybody does.
 	Ask func(question string) (yes, terminal bool)
 
-	// patience is how long a request to the server is tried for; 0 is the client's own.
+	// Patience is how long a request to the server is tried for; 0 is the client's own.
 	Patience time.Duration
-	// once: what is asked lets trading go on, and is not sent again by itself.
+	// Once: what is asked lets trading go on, and is not sent again by itself.
 	Once bool
 	// within bounds such a request, also one that is under way; 0 is no bound.
 	within time.Duration
@@ -73,7 +73,7 @@ type App struct {
 	Stopping bool // what this run does is to stop something
 }
 
-// terminal reports whether somebody reads what is printed.
+// Terminal reports whether somebody reads what is printed.
 func (a *App) Terminal() bool {
 	f, ok := a.Out.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
@@ -84,7 +84,7 @@ type errUsage struct{ error }
 
 func (e errUsage) Unwrap() error { return e.error }
 
-// usage makes what was typed the reason of an error.
+// Usage makes what was typed the reason of an error.
 func Usage(err error) error { return errUsage{err} }
 
 // wrongIsUsage makes wrong arguments a usage error in every command below one.
@@ -155,7 +155,7 @@ func knownCommand(c *cobra.Command, args []string) error {
 	return Usage(fmt.Errorf("there is no command %q%s; see pets --help", args[0], guess))
 }
 
-// onFlag names the flag in an error about its value.
+// OnFlag names the flag in an error about its value.
 func OnFlag(flag string, err error) error {
 	var e *domain.Error
 	if errors.As(err, &e) {
@@ -260,6 +260,7 @@ var named = map[string]struct{ what, flag string }{
 	"PETS_SERVER": {"server", "--server"}, "PETS_STORE": {"store", "--store"}, "PETS_DIR": {"store", "--store"}, "PETS_PORTFOLIO": {"portfolio", "-p"},
 }
 
+// OSUser is who runs this, as records name him: os:NAME.
 func OSUser() string {
 	if u, err := user.Current(); err == nil && u.Username != "" {
 		return "os:" + u.Username
@@ -267,7 +268,7 @@ func OSUser() string {
 	return "os:" + strconv.Itoa(os.Getuid())
 }
 
-// group is a command that only has subcommands.
+// Group is a command that only has subcommands.
 func Group(use, short string, subcommands ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: short, Args: cobra.NoArgs,
@@ -277,6 +278,7 @@ func Group(use, short string, subcommands ...*cobra.Command) *cobra.Command {
 	return c
 }
 
+// VersionText is the version of this build.
 func (a *App) VersionText() string {
 	if a.Version != "" {
 		return a.Version
@@ -291,6 +293,7 @@ func (a *App) VersionText() string {
 type topic string
 
 const (
+	// What a person wants to do.
 	LookBack   topic = "look back"
 	Operate    topic = "operate"
 	MoneyTopic topic = "money"
@@ -301,7 +304,7 @@ const (
 // topics are all of them, as the help shows them.
 var topics = []topic{LookBack, Operate, MoneyTopic, KeysTopic, SetUp}
 
-// under puts commands under a topic.
+// Under puts commands under a topic.
 func Under(t topic, commands ...*cobra.Command) []*cobra.Command {
 	for _, c := range commands {
 		c.GroupID = string(t)
@@ -309,7 +312,7 @@ func Under(t topic, commands ...*cobra.Command) []*cobra.Command {
 	return commands
 }
 
-// runCommands runs a command line that has these commands.
+// RunCommands runs a command line that has these commands.
 func (a *App) RunCommands(ctx context.Context, args []string, commands ...*cobra.Command) int {
 	root := a.Root(commands...)
 	root.SetArgs(args)
@@ -331,7 +334,7 @@ func (a *App) RunCommands(ctx context.Context, args []string, commands ...*cobra
 	return 1
 }
 
-// root is a command line that has these commands.
+// Root is a command line that has these commands.
 func (a *App) Root(commands ...*cobra.Command) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "pets",

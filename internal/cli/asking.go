@@ -23,7 +23,7 @@ import (
 // enough for one that is being started again.
 const refusedFor = time.Second
 
-// asking are the options of a client that asks a server for a person, who wants to know
+// Asking are the options of a client that asks a server for a person, who wants to know
 // what is waited for.
 func (a *App) Asking(r *Remote) client.Options {
 	o := client.Options{URL: r.URL, Key: a.Config.Key.Reveal(), CAFile: r.CA, Proof: r.proof, Patience: a.Patience, Within: a.within, Once: a.Once, OwnKeys: true}
@@ -44,7 +44,7 @@ func (a *App) Asking(r *Remote) client.Options {
 	return o
 }
 
-// bounded bounds what a stop waits for one server, until what it returns is called: short
+// Bounded bounds what a stop waits for one server, until what it returns is called: short
 // where there is another way.
 func (a *App) Bounded(another bool) func() {
 	patience, within := a.Patience, a.within
@@ -120,10 +120,10 @@ func notThere(portfolio string, ids []string) *domain.Error {
 	return domain.Errorf(domain.CodeNotFound, "there is no portfolio %s in this store; it has %s (--portfolio NAME)", portfolio, strings.Join(ids, ", "))
 }
 
-// unreasoned is the reason of a person in a hurry: a stop is never refused for want of one.
+// Unreasoned is the reason of a person in a hurry: a stop is never refused for want of one.
 const Unreasoned = "stopped by a person, who gave no reason"
 
-// notStopped says of a stop that failed that nothing was stopped, and, unless the server
+// NotStopped says of a stop that failed that nothing was stopped, and, unless the server
 // has decided, what to do next.
 func (a *App) NotStopped(err error) error {
 	if told := (*ToldError)(nil); errors.As(err, &told) {

@@ -14,7 +14,7 @@ import (
 	"pets/domain"
 )
 
-// order is what an operator wants done: as a request to the server that holds the
+// Order is what an operator wants done: as a request to the server that holds the
 // store, or as a command where none does.
 type Order struct {
 	Path    string // below the portfolio, or a whole one that begins with /v1
@@ -22,7 +22,7 @@ type Order struct {
 	Command commands.Command
 }
 
-// carryOut sends an order to the server that is named or holds the folder, and else opens
+// CarryOut sends an order to the server that is named or holds the folder, and else opens
 // the folder as os:<user>, role operator.
 func (a *App) CarryOut(ctx context.Context, o Order) (commands.Answer, error) {
 	var answer commands.Answer
@@ -35,12 +35,12 @@ func (a *App) CarryOut(ctx context.Context, o Order) (commands.Answer, error) {
 	return answer, err
 }
 
-// own is a command of the person at this machine.
+// Own is a command of the person at this machine.
 func (a *App) Own(c commands.Command) commands.Request {
 	return commands.Request{Caller: domain.Caller{User: OSUser(), Role: domain.RoleOperator}, Key: uuid.NewString(), Command: c}
 }
 
-// done says what an order recorded.
+// Done says what an order recorded.
 func (a *App) Done(answer commands.Answer, what string) error {
 	if a.JSON {
 		return Told(what, a.PrintJSON(answer))
@@ -56,13 +56,13 @@ func (a *App) Done(answer commands.Answer, what string) error {
 	return Told(what, p.Err)
 }
 
-// toldError is what went wrong after something was done, as to stop it: that it was not must
+// ToldError is what went wrong after something was done, as to stop it: that it was not must
 // not be said.
 type ToldError struct{ Err error }
 
 func (e *ToldError) Error() string { return e.Err.Error() }
 
-// told makes of an error of printing what was done and could not be printed.
+// Told makes of an error of printing what was done and could not be printed.
 func Told(what string, err error) error {
 	if err == nil {
 		return nil
@@ -70,13 +70,14 @@ func Told(what string, err error) error {
 	return &ToldError{Err: fmt.Errorf("%s; only this could not be written where it was to be read: %w", what, err)}
 }
 
+// ReasonOf is a body that has a reason and nothing else.
 func ReasonOf(reason string) any {
 	return struct {
 		Reason string `json:"reason,omitempty"`
 	}{reason}
 }
 
-// printable is a reason as it can be recorded, so that no stop is refused for its words:
+// Printable is a reason as it can be recorded, so that no stop is refused for its words:
 // on one line, and no longer than a reason may be.
 func (a *App) Printable(reason string) string {
 	line := strings.Map(func(r rune) rune {

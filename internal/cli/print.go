@@ -17,7 +17,7 @@ import (
 	"pets/domain"
 )
 
-// printJSON writes one indented JSON document.
+// PrintJSON writes one indented JSON document.
 func (a *App) PrintJSON(v any) error {
 	enc := json.NewEncoder(a.Out)
 	enc.SetEscapeHTML(false)
@@ -35,7 +35,7 @@ var squeezable = map[string]int{"MARKET": 12, "BOT": 8, "ACCOUNT": 30}
 // gap stands between two columns.
 const gap = 2
 
-// table writes rows in columns; the first is the heading. A column of numbers is
+// Table writes rows in columns; the first is the heading. A column of numbers is
 // aligned at the decimal point, any other to the left. What is wider than the terminal
 // is squeezed where that may be, and else written in blocks below each other, each with
 // the columns that tell the rows apart.
@@ -172,10 +172,10 @@ func column(rows [][]string, c int) []string {
 
 func missing(cell string) bool { return cell == "" || cell == "-" }
 
-// usualWidth is how wide a terminal is taken to be where nothing says so.
+// UsualWidth is how wide a terminal is taken to be where nothing says so.
 const UsualWidth = 80
 
-// width is how many columns a line of text may have: COLUMNS, else the terminal's.
+// Width is how many columns a line of text may have: COLUMNS, else the terminal's.
 func (a *App) Width() int {
 	for _, v := range slices.Backward(a.Environ) {
 		if text, found := strings.CutPrefix(v, "COLUMNS="); found {
@@ -193,16 +193,17 @@ func (a *App) Width() int {
 	return UsualWidth
 }
 
-// printer writes lines and remembers the first failure. With a width, it wraps them.
+// Printer writes lines and remembers the first failure. With a width, it wraps them.
 type Printer struct {
 	W     io.Writer
 	Width int
 	Err   error
 }
 
-// printer wraps lines to the width of this run.
+// Printer wraps lines to the width of this run.
 func (a *App) Printer() *Printer { return &Printer{W: a.Out, Width: a.Width()} }
 
+// Line writes one line, or what it wraps to. A command at its end stays whole.
 func (p *Printer) Line(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	indent, command := hanging(text), ""
@@ -219,14 +220,14 @@ func (p *Printer) Line(format string, args ...any) {
 	}
 }
 
-// say writes a sentence that goes on where it began.
+// Say writes a sentence that goes on where it began.
 func (p *Printer) Say(indent int, format string, args ...any) {
 	for _, l := range Wrap(strings.Repeat(" ", indent)+fmt.Sprintf(format, args...), p.Width, indent) {
 		p.Whole(l)
 	}
 }
 
-// whole writes a line that must not be wrapped, such as a command.
+// Whole writes a line that must not be wrapped, such as a command.
 func (p *Printer) Whole(text string) {
 	if p.Err == nil {
 		_, p.Err = fmt.Fprintln(p.W, text)
@@ -248,7 +249,7 @@ func hanging(text string) int {
 	return len(text) - len(strings.TrimLeft(text, " ")) + 2
 }
 
-// wrap breaks a text at spaces into lines of at most width columns (0: any number), all
+// Wrap breaks a text at spaces into lines of at most width columns (0: any number), all
 // but the first of them indented. A word that is longer stays whole.
 func Wrap(text string, width, indent int) []string {
 	var lines []string
@@ -278,7 +279,7 @@ func Wrap(text string, width, indent int) []string {
 	}
 }
 
-// percent shows a ratio to a person: 0.0312 is 3.12 %. It is cut, not rounded, so
+// Percent shows a ratio to a person: 0.0312 is 3.12 %. It is cut, not rounded, so
 // that what is still below a limit never looks as if it had reached it.
 func Percent(d domain.Decimal) string {
 	p := d.Mul(domain.FromInt(100))
@@ -291,12 +292,13 @@ func Percent(d domain.Decimal) string {
 	return whole + "." + (fraction + "00")[:2] + " %"
 }
 
-// money shows an amount to a person, with at most 6 decimals; JSON has them all.
+// Money shows an amount to a person, with at most 6 decimals; JSON has them all.
 func Money(d domain.Decimal) string { return d.Round(6).String() }
 
+// Clock shows a time to a person, in UTC.
 func Clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
 
-// cut keeps a cell to a width, as token ids have 77 digits.
+// Cut keeps a cell to a width, as token ids have 77 digits.
 func Cut(s string, width int) string {
 	r := []rune(s)
 	if len(r) <= width {
@@ -316,7 +318,7 @@ func middle(s string, width int) string {
 	return string(r[:width-1-end]) + "…" + string(r[len(r)-end:])
 }
 
-// instrument is a market and its outcome, in a cell.
+// Instrument is a market and its outcome, in a cell.
 func Instrument(market, outcome string) string {
 	if outcome == "" {
 		return market
@@ -324,7 +326,7 @@ func Instrument(market, outcome string) string {
 	return market + "/" + middle(outcome, 12)
 }
 
-// command prints a command as it has to be typed: with the flags of this run that say
+// Command prints a command as it has to be typed: with the flags of this run that say
 // which portfolio of which store is meant. One that is too long goes on below.
 func (a *App) Command(p *Printer, words ...string) {
 	words = append([]string{"pets"}, words...)
@@ -336,7 +338,7 @@ func (a *App) Command(p *Printer, words ...string) {
 	p.Command(words)
 }
 
-// command prints the words of one; what does not fit goes on below.
+// Command prints the words of one; what does not fit goes on below.
 func (p *Printer) Command(words []string) {
 	const indent, more = "    ", "      "
 	line := indent + words[0]
@@ -351,7 +353,7 @@ func (p *Printer) Command(words []string) {
 	p.Whole(line)
 }
 
-// quoted is a word for a shell.
+// Quoted is a word for a shell.
 func Quoted(word string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+,=", r)
@@ -362,7 +364,7 @@ func Quoted(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// days shows a duration that is long.
+// Days shows a duration that is long.
 func Days(d time.Duration) string {
 	n := int(d / (24 * time.Hour))
 	switch {

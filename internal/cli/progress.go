@@ -8,12 +8,12 @@ import (
 	"golang.org/x/term"
 )
 
-// bar is a progress bar on a terminal, and nothing where nobody looks.
+// Bar is a progress bar on a terminal, and nothing where nobody looks.
 type Bar struct {
 	p *progressbar.ProgressBar
 }
 
-// progress starts a bar; total 0 is not known yet.
+// Progress starts a bar; total 0 is not known yet.
 func (a *App) Progress(what string, total int64) *Bar {
 	f, ok := a.Err.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
@@ -29,6 +29,7 @@ func (a *App) Progress(what string, total int64) *Bar {
 	)}
 }
 
+// To moves the bar.
 func (b *Bar) To(done, total int64) {
 	if b.p == nil {
 		return
@@ -39,6 +40,7 @@ func (b *Bar) To(done, total int64) {
 	_ = b.p.Set64(done)
 }
 
+// Finish takes the bar away.
 func (b *Bar) Finish() {
 	if b.p != nil {
 		_ = b.p.Finish()

@@ -34,7 +34,7 @@ const (
 
 var errInterrupted = errors.New("interrupted; nothing was kept")
 
-// prompter asks a person at a terminal. It owns the modes of the terminal: while it
+// Prompter asks a person at a terminal. It owns the modes of the terminal: while it
 // waits, nothing is echoed but what it writes itself, and Ctrl-C is a key like any
 // other, so that the modes are put back before the program ends. It refuses to ask
 // where nobody sits.
@@ -43,7 +43,7 @@ type Prompter struct {
 	pressed [1]byte // the one place where keys arrive; a cell of its own for each would leave them all behind
 }
 
-// prompter returns one, or a usage error where input or output is no terminal: secrets
+// Prompter returns one, or a usage error where input or output is no terminal: secrets
 // that are typed or shown must not come from, or go to, a file or another program.
 func (a *App) Prompter(command string) (*Prompter, error) {
 	out, ok := a.Out.(*os.File)
@@ -56,7 +56,7 @@ func (a *App) Prompter(command string) (*Prompter, error) {
 	return &Prompter{in: a.In, out: out}, nil
 }
 
-// line asks, and returns what was typed, which is shown.
+// Line asks, and returns what was typed, which is shown.
 func (p *Prompter) Line(ctx context.Context, question string) (string, error) {
 	text, err := p.read(ctx, question, true, func([]byte) string { return "" })
 	return strings.TrimSpace(string(text)), err
@@ -67,7 +67,7 @@ func (p *Prompter) secret(ctx context.Context, question string) ([]byte, error) 
 	return p.read(ctx, question, false, func([]byte) string { return "" })
 }
 
-// mnemonic asks for words, on one line or several, that are not shown. What is wrong is
+// Mnemonic asks for words, on one line or several, that are not shown. What is wrong is
 // said by position, and may be typed again.
 func (p *Prompter) Mnemonic(ctx context.Context, words int) (*vault.Mnemonic, error) {
 	more := func(typed []byte) string {
@@ -106,7 +106,7 @@ func parseWords(typed []byte, words int) (*vault.Mnemonic, error) {
 	return m, err
 }
 
-// checkWords accepts the lengths that BIP-39 knows.
+// CheckWords accepts the lengths that BIP-39 knows.
 func CheckWords(words int) error {
 	if !slices.Contains([]int{12, 15, 18, 21, 24}, words) {
 		return Usage(domain.Invalid("--words", "must be 12, 15, 18, 21 or 24"))
@@ -224,12 +224,12 @@ func (p *Prompter) key(ctx context.Context) (byte, error) {
 	}
 }
 
-// say writes a line to the person.
+// Say writes a line to the person.
 func (p *Prompter) Say(format string, args ...any) {
 	_, _ = fmt.Fprintf(p.out, format+"\n", args...) // a terminal that is gone is met at the next question
 }
 
-// agrees asks for the word yes.
+// Agrees asks for the word yes.
 func (p *Prompter) Agrees(ctx context.Context, question string) (bool, error) {
 	answer, err := p.Line(ctx, question+" Type yes, or nothing for no: ")
 	return strings.EqualFold(answer, "yes"), err
@@ -245,7 +245,7 @@ const (
 	showWidth   = 24
 )
 
-// showOnce shows words on the alternate screen until Enter is pressed, and wipes that
+// ShowOnce shows words on the alternate screen until Enter is pressed, and wipes that
 // screen, and the scrollback of terminals that have no other one, however it ends.
 func (p *Prompter) ShowOnce(ctx context.Context, m *vault.Mnemonic) (err error) {
 	defer func() {
@@ -285,7 +285,7 @@ func (c columns) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// askBack has three words typed back: "asked back". Nobody who cannot give them has
+// AskBack has three words typed back: "asked back". Nobody who cannot give them has
 // written them down.
 func (p *Prompter) AskBack(ctx context.Context, m *vault.Mnemonic) error {
 	for try := 1; ; try++ {

@@ -17,12 +17,12 @@ import (
 	"pets/internal/open"
 )
 
-// at adds --at, the moment a reading command looks at.
+// AtFlag adds --at, the moment a reading command looks at.
 func AtFlag(c *cobra.Command, into *string) {
 	c.Flags().StringVar(into, "at", "", "as of this revision or RFC 3339 time (default: now)")
 }
 
-// lookEither asks the server that is named (there), or folds the folder and shows that
+// LookEither asks the server that is named (there), or folds the folder and shows that
 // (here).
 func (a *App) LookEither(ctx context.Context, moment string, riders []projections.Projection, there func() error, here func(*portfolio.State) error) error {
 	asks, err := a.AsksServer()
@@ -60,7 +60,7 @@ func (a *App) tellMarked() {
 	}
 }
 
-// look folds the portfolio up to --at and shows it. Riders see every event on
+// Look folds the portfolio up to --at and shows it. Riders see every event on
 // the way; without any, a snapshot shortens the way.
 func (a *App) Look(ctx context.Context, atFlag string, riders []projections.Projection, show func(*portfolio.State) error) error {
 	to, err := projections.ParsePoint(atFlag)
@@ -74,6 +74,7 @@ func (a *App) Look(ctx context.Context, atFlag string, riders []projections.Proj
 	return errors.Join(a.LookIn(ctx, store, to, riders, show), store.Close())
 }
 
+// LookIn is Look in a store that is open.
 func (a *App) LookIn(ctx context.Context, store *open.Store, to projections.Point, riders []projections.Projection, show func(*portfolio.State) error) error {
 	if err := a.Exists(ctx, store); err != nil {
 		return err
@@ -95,7 +96,7 @@ func (a *App) LookIn(ctx context.Context, store *open.Store, to projections.Poin
 	return shown
 }
 
-// exists makes sure that the portfolio has a history, whatever moment of it is
+// Exists makes sure that the portfolio has a history, whatever moment of it is
 // asked about.
 func (a *App) Exists(ctx context.Context, store eventstore.Store) error {
 	_, err := store.Head(ctx, a.Stream())

@@ -19,13 +19,13 @@ import (
 	"pets/internal/open"
 )
 
-// socket is the stop socket of the server that holds a folder.
+// Socket is the stop socket of the server that holds a folder.
 type Socket struct {
 	dir   string // where it lies
 	store string // the folder of the store
 }
 
-// socketOf is the stop socket of the server that holds a store's folder, nil where there is none.
+// SocketOf is the stop socket of the server that holds a store's folder, nil where there is none.
 // A socket that is not known to be that server's is not used: it would stop another one.
 func (a *App) SocketOf(store string) *Socket {
 	k, _ := a.KeeperOf(store) // a lock that cannot be believed says nothing
@@ -41,7 +41,7 @@ func (a *App) SocketOf(store string) *Socket {
 	return answering(&Socket{store, store})
 }
 
-// socketBeside is the stop socket of a server that is named by its address, where a lock
+// SocketBeside is the stop socket of a server that is named by its address, where a lock
 // says that it is the same one.
 func (a *App) SocketBeside(address string) *Socket {
 	k := a.keeperAt(address)
@@ -112,7 +112,7 @@ func onLoopback(u *url.URL) bool {
 // localCA is the certificate of a server on this machine that made its own, in its
 // PETS_DIR; PETS_CA goes before it.
 func (a *App) localCA(dir, address string) string {
-	own := filepath.Join(dir, open.TlsName, "cert.pem")
+	own := filepath.Join(dir, open.TLSName, "cert.pem")
 	if u, err := url.Parse(address); err != nil || u.Scheme != "https" || a.Config.CAFile != "" {
 		return a.Config.CAFile
 	}
@@ -132,7 +132,7 @@ func (a *App) trusted(address string) string {
 	return a.localCA(k.Dir, k.URL)
 }
 
-// decided reports whether an answer is the server's decision, which no other way to it
+// Decided reports whether an answer is the server's decision, which no other way to it
 // would change.
 func Decided(err error) bool {
 	var p *client.Problem
@@ -143,7 +143,7 @@ func Decided(err error) bool {
 	return !slices.Contains(open, p.Code())
 }
 
-// awaitHolder waits until whoever holds a store is a server that answers, or lets go of it.
+// AwaitHolder waits until whoever holds a store is a server that answers, or lets go of it.
 func (a *App) AwaitHolder(ctx context.Context, store string) {
 	wait := a.Patiently("whoever holds it is no server, or not one yet", open.HolderPatience)
 	for {

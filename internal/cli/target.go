@@ -24,7 +24,7 @@ import (
 // PETS_STORE. A folder that a server holds is read beside it, and acted on through it.
 // See docs/decisions/0024.
 
-// target is what a command goes to: a server, or a folder.
+// Target is what a command goes to: a server, or a folder.
 type Target struct {
 	URL string // of the server, "" for a folder
 	Dir string
@@ -56,6 +56,7 @@ func (a *App) settleTarget(c *config.Config, command *cobra.Command) error {
 	return nil
 }
 
+// Target is what this run goes to.
 func (a *App) Target() (Target, error) {
 	if a.Config.Server != "" {
 		return Target{URL: strings.TrimSuffix(a.Config.Server, "/")}, nil
@@ -64,7 +65,7 @@ func (a *App) Target() (Target, error) {
 	return Target{Dir: dir}, err
 }
 
-// asksServer reports whether a reading command goes to a server.
+// AsksServer reports whether a reading command goes to a server.
 func (a *App) AsksServer() (bool, error) {
 	t, err := a.Target()
 	return t.URL != "", err
@@ -79,8 +80,11 @@ const (
 	noteViews = "views"
 )
 
+// Local marks a command that works on this machine by its nature.
 func Local(c *cobra.Command) *cobra.Command { return noted(c, noteLocal) }
+// Stops marks a command that bad settings do not keep from stopping something.
 func Stops(c *cobra.Command) *cobra.Command { return noted(c, noteStops) }
+// Views marks a command that shows a view, which bad settings do not keep from asking a server.
 func Views(c *cobra.Command) *cobra.Command { return noted(c, noteViews) }
 
 func noted(c *cobra.Command, note string) *cobra.Command {
@@ -101,7 +105,7 @@ func is(c *cobra.Command, note string) bool {
 	return false
 }
 
-// remote is a server, and the way to it.
+// Remote is a server, and the way to it.
 type Remote struct {
 	URL string
 	CA  string // the certificate it is trusted by
@@ -121,7 +125,7 @@ func needsKey() error {
 	return open.Nowhere(Usage(domain.Invalid("PETS_KEY", "is needed: this goes to a running server, with an API key")))
 }
 
-// remote is the server that this run goes to: the one that is named, or the one that holds
+// Remote is the server that this run goes to: the one that is named, or the one that holds
 // the folder. It is looked for once.
 func (a *App) Remote() (*Remote, error) {
 	if a.Found != nil {
@@ -168,7 +172,7 @@ func (a *App) holder(dir string) (*Remote, error) {
 	return a.Found, nil
 }
 
-// exchange sends one request to a server.
+// Exchange sends one request to a server.
 func (a *App) Exchange(ctx context.Context, r *Remote, method, path string, body, into any) error {
 	o := a.Asking(r)
 	if r.Way != nil { // who may connect to the socket needs no key, and a wrong one would be refused
@@ -203,7 +207,7 @@ func (a *App) send(ctx context.Context, o client.Options, method, path string, b
 	return c.Send(ctx, method, path, cmp.Or(a.Again, uuid.NewString()), body, into)
 }
 
-// toServer sends one request with PETS_KEY to the server of this run.
+// ToServer sends one request with PETS_KEY to the server of this run.
 func (a *App) ToServer(ctx context.Context, method, path string, body, into any) error {
 	r, err := a.Remote()
 	if err != nil {
@@ -221,7 +225,7 @@ func (a *App) ToServer(ctx context.Context, method, path string, body, into any)
 	return a.Exchange(ctx, r, method, path, body, into)
 }
 
-// needsServer refuses a command that goes through a server only, before anything else is
+// NeedsServer refuses a command that goes through a server only, before anything else is
 // done or shown.
 func (a *App) NeedsServer() error {
 	if _, err := a.Remote(); err != nil {
@@ -233,7 +237,7 @@ func (a *App) NeedsServer() error {
 	return nil
 }
 
-// actsOnServer is needsServer for a command that goes on to change something there.
+// ActsOnServer is NeedsServer for a command that goes on to change something there.
 func (a *App) ActsOnServer() error {
 	if err := a.NeedsServer(); err != nil {
 		return err
@@ -245,7 +249,7 @@ func (a *App) ActsOnServer() error {
 	return nil
 }
 
-// sure refuses to act where the settings may have been to name something else than what
+// Sure refuses to act where the settings may have been to name something else than what
 // would be acted on. What stops something goes on, and fails in the end.
 func (a *App) Sure() error {
 	if a.doubt == nil {
@@ -254,7 +258,7 @@ func (a *App) Sure() error {
 	return Usage(a.doubt)
 }
 
-// acting names, on standard error and before it is done, what is acted on.
+// Acting names, on standard error and before it is done, what is acted on.
 func (a *App) Acting(on string, inPortfolio bool) {
 	if inPortfolio {
 		on += ", portfolio " + a.Config.Portfolio

@@ -20,7 +20,7 @@ import (
 	"pets/projections"
 )
 
-// view reads a view of the portfolio from the server of this run, as of a moment ("" for
+// View reads a view of the portfolio from the server of this run, as of a moment ("" for
 // now).
 func (a *App) View(ctx context.Context, moment, path string, values url.Values, into any) error {
 	if _, err := projections.ParsePoint(moment); err != nil {
@@ -111,7 +111,7 @@ func joinedTo(all map[string]json.RawMessage, raw json.RawMessage) (map[string]j
 	return all, nil
 }
 
-// onlyBot asks for one bot, or ("") for all.
+// OnlyBot asks for one bot, or ("") for all.
 func OnlyBot(bot string) url.Values {
 	if bot == "" {
 		return nil
@@ -119,10 +119,10 @@ func OnlyBot(bot string) url.Values {
 	return url.Values{"bot": {bot}}
 }
 
-// most is how much a server puts into one part of an answer.
+// MostInAPart is how much a server puts into one part of an answer.
 const MostInAPart = "1000"
 
-// history brings the events of the portfolio from the server into memory, for what no
+// History brings the events of the portfolio from the server into memory, for what no
 // view of the server answers. It takes a key that sees all of them.
 func (a *App) History(ctx context.Context) (eventstore.Store, error) {
 	store := memory.New()
@@ -148,7 +148,7 @@ func (a *App) History(ctx context.Context) (eventstore.Store, error) {
 	return store, err
 }
 
-// lookThere is look over the history of a server: riders see every event.
+// LookThere is look over the history of a server: riders see every event.
 func (a *App) LookThere(ctx context.Context, moment string, riders []projections.Projection, show func(*portfolio.State) error) error {
 	to, err := projections.ParsePoint(moment)
 	if err != nil {
@@ -167,7 +167,7 @@ func (a *App) LookThere(ctx context.Context, moment string, riders []projections
 	return shown
 }
 
-// eventLine is one object of `pets events --json`.
+// EventLine is one object of `pets events --json`.
 type EventLine struct {
 	Revision uint64          `json:"revision"`
 	Time     time.Time       `json:"time"`
@@ -180,7 +180,7 @@ type EventLine struct {
 	Stored *domain.RawEvent `json:"stored,omitempty"`
 }
 
-// eventQuery is what of a history is asked for: types are what they begin with, and after
+// EventQuery is what of a history is asked for: types are what they begin with, and after
 // is -1 for all.
 type EventQuery struct {
 	At    string
@@ -189,7 +189,7 @@ type EventQuery struct {
 	Limit int
 }
 
-// eachEvent hands on the events that there are, page by page.
+// EachEvent hands on the events that there are, page by page.
 func (a *App) EachEvent(ctx context.Context, f EventQuery, take func(EventLine) error) error {
 	values := url.Values{"limit": {MostInAPart}}
 	if f.Limit > 0 && f.Limit < 1000 {

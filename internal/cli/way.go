@@ -12,15 +12,16 @@ import (
 	"pets/internal/open"
 )
 
+// FromServer reads something from the server of this run.
 func (a *App) FromServer(ctx context.Context, path string, into any) error {
 	return a.ToServer(ctx, "GET", path, nil, into)
 }
 
-// keystore opens the keys, for commands that cannot do without. Keys are of wallets, and
+// Keystore opens the keys, for commands that cannot do without. Keys are of wallets, and
 // those of live portfolios, so a .env that others can read is refused.
 func (a *App) Keystore() (*custody.Keys, error) { return a.privately(a.OpenKeys) }
 
-// newKeystore is keystore for commands that put a key in, which may be the first one.
+// NewKeystore is keystore for commands that put a key in, which may be the first one.
 func (a *App) NewKeystore() (*custody.Keys, error) { return a.privately(a.MakeKeys) }
 
 func (a *App) privately(open func() (*custody.Keys, error)) (*custody.Keys, error) {
@@ -38,18 +39,19 @@ func (a *App) privately(open func() (*custody.Keys, error)) (*custody.Keys, erro
 type scope int
 
 const (
+	// What there is to change.
 	Nothing scope = iota
 	APortfolio
 	TheStore
 )
 
-// eitherWay calls direct with an engine on the folder where no server is named and none
+// EitherWay calls direct with an engine on the folder where no server is named and none
 // holds it, and served where one is or does.
 func (a *App) EitherWay(ctx context.Context, changes scope, direct func(*commands.Engine) error, served func() error) error {
 	return a.Way(ctx, changes, false, direct, served)
 }
 
-// way is eitherWay, but what stops something is not kept from a folder that was rolled back.
+// Way is EitherWay, but what stops something is not kept from a folder that was rolled back.
 func (a *App) Way(ctx context.Context, changes scope, stopping bool, direct func(*commands.Engine) error, served func() error) error {
 	t, err := a.Target()
 	switch {
@@ -82,7 +84,7 @@ func (a *App) Way(ctx context.Context, changes scope, stopping bool, direct func
 	return a.Work(ctx, store, stopping, direct)
 }
 
-// throughServer finds the server that holds a folder; there has to be a key for it.
+// ThroughServer finds the server that holds a folder; there has to be a key for it.
 func (a *App) ThroughServer(dir string, locked *open.LockedError) error {
 	if _, err := a.holder(dir); err != nil {
 		return err

@@ -12,15 +12,15 @@ import (
 // Commands hold a folder for a moment, and a server that starts is not to be reached for
 // another. Neither ends a start, or a stop: each waits for the other.
 const (
-	// folderPatience is how long a server waits for a folder that a command holds.
+	// FolderPatience is how long a server waits for a folder that a command holds.
 	FolderPatience = 10 * time.Second
-	// holderPatience is how long a stop waits for a holder that is no server yet.
+	// HolderPatience is how long a stop waits for a holder that is no server yet.
 	HolderPatience = 4 * time.Second
 	// folderPause is how often both look.
 	folderPause = 50 * time.Millisecond
 )
 
-// openPatiently opens the store for a server. A folder that another server holds is not
+// OpenPatiently opens the store for a server. A folder that another server holds is not
 // waited for.
 func (a *Place) OpenPatiently(ctx context.Context) (*writing, error) {
 	wait := a.Patiently("the folder of the store or PETS_DIR is held", FolderPatience)
@@ -46,7 +46,7 @@ func (a *Place) OpenPatiently(ctx context.Context) (*writing, error) {
 	}
 }
 
-// patiently returns a function that pauses, and says after a second what is waited for. It
+// Patiently returns a function that pauses, and says after a second what is waited for. It
 // reports false once it has waited long enough.
 func (a *Place) Patiently(what string, patience time.Duration) func(ctx context.Context, why error) bool {
 	start, said := time.Now(), false

@@ -13,7 +13,7 @@ import (
 	"pets/internal/vault"
 )
 
-// registry is what is known of chains and assets.
+// Registry is what is known of chains and assets.
 func (a *Place) Registry() (*chain.Registry, error) {
 	if a.Config.AssetRegistry == "" {
 		return chain.Default()
@@ -21,7 +21,7 @@ func (a *Place) Registry() (*chain.Registry, error) {
 	return chain.ReadRegistry(a.Config.AssetRegistry)
 }
 
-// shapes are the kinds of typed data that are signed.
+// Shapes are the kinds of typed data that are signed.
 func (a *Place) Shapes() (*typeddata.Shapes, error) {
 	if a.Config.OrderShapes == "" {
 		return typeddata.Default()
@@ -29,8 +29,8 @@ func (a *Place) Shapes() (*typeddata.Shapes, error) {
 	return typeddata.ReadShapes(a.Config.OrderShapes)
 }
 
-// openKeys opens the keystore, nil where ENCRYPTION_KEY is not set. It makes none: see
-// makeKeys.
+// OpenKeys opens the keystore, nil where ENCRYPTION_KEY is not set. It makes none: see
+// MakeKeys.
 func (a *Place) OpenKeys() (*custody.Keys, error) {
 	if a.Config.EncryptionKey.Reveal() != "" {
 		if _, err := os.Stat(a.Config.Keystore); errors.Is(err, fs.ErrNotExist) {
@@ -40,7 +40,7 @@ func (a *Place) OpenKeys() (*custody.Keys, error) {
 	return a.MakeKeys()
 }
 
-// makeKeys opens the keystore, and makes its folder where it is missing. From then on the
+// MakeKeys opens the keystore, and makes its folder where it is missing. From then on the
 // memory of the process is kept out of core dumps and away from other processes.
 func (a *Place) MakeKeys() (*custody.Keys, error) {
 	current := a.Config.EncryptionKey.Reveal()
@@ -62,7 +62,7 @@ func (a *Place) MakeKeys() (*custody.Keys, error) {
 	return custody.NewKeys(store, ring), nil
 }
 
-// openChain makes a client of the chain, nil where PETS_RPC_URLS is not set. Nothing is
+// OpenChain makes a client of the chain, nil where PETS_RPC_URLS is not set. Nothing is
 // asked yet.
 func (a *Place) OpenChain() (*custody.Chain, error) {
 	endpoints := a.Config.Endpoints()
@@ -88,7 +88,7 @@ func (a *Place) OpenChain() (*custody.Chain, error) {
 	return custody.NewChain(registry, client), nil
 }
 
-// checkEnvFile refuses a .env file that others can read: it holds the keys to the money.
+// CheckEnvFile refuses a .env file that others can read: it holds the keys to the money.
 func (a *Place) CheckEnvFile() error {
 	if a.Config.EnvFile == "" {
 		return nil
@@ -96,7 +96,7 @@ func (a *Place) CheckEnvFile() error {
 	return vault.CheckSecretFile(a.Config.EnvFile)
 }
 
-// sealedKeys lists what lies in the keystore, without opening a key. None is made where
+// SealedKeys lists what lies in the keystore, without opening a key. None is made where
 // there is no folder. It needs no encryption key: names, addresses and key ids are there
 // for all who can list the folder.
 func (a *Place) SealedKeys() ([]vault.Entry, error) {

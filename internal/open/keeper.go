@@ -13,7 +13,7 @@ import (
 	"pets/domain"
 )
 
-// keeper is who holds a store, and says so: in PETS_DIR, and, where that is another folder,
+// Keeper is who holds a store, and says so: in PETS_DIR, and, where that is another folder,
 // in the folder of the store, too. Whoever names the store finds the server that has it
 // open there, and no other.
 type Keeper struct {
@@ -21,7 +21,7 @@ type Keeper struct {
 	Dir string // its PETS_DIR
 }
 
-// lockDirs are the folders in which a holder of a store may say who it is.
+// LockDirs are the folders in which a holder of a store may say who it is.
 func (a *Place) LockDirs(store string) []string {
 	if dir := a.Config.ServerDir(); !SameFolder(dir, store) {
 		return []string{dir, store}
@@ -29,7 +29,7 @@ func (a *Place) LockDirs(store string) []string {
 	return []string{store}
 }
 
-// keeperOf finds who holds the store in a folder; nil for nobody who says so. The error is
+// KeeperOf finds who holds the store in a folder; nil for nobody who says so. The error is
 // of a lock that cannot be believed.
 func (a *Place) KeeperOf(store string) (*Keeper, error) {
 	var bad error
@@ -56,7 +56,7 @@ func holds(h Holder, dir, store string) bool {
 	return SameFolder(dir, store) && writes && (pid == 0 || pid == h.PID)
 }
 
-// writerOf says who writes to the store in a folder, if anybody does; 0 is unknown.
+// WriterOf says who writes to the store in a folder, if anybody does; 0 is unknown.
 func WriterOf(store string) (pid int, writes bool) {
 	if writes, _ = IsLocked(store); !writes {
 		return 0, false
@@ -75,7 +75,7 @@ func WriterOf(store string) (pid int, writes bool) {
 	return pid, true
 }
 
-// endIt says how to end the process that holds a store. Only the kernel is believed about
+// EndIt says how to end the process that holds a store. Only the kernel is believed about
 // its number: what a lock says is that of another process where the server runs in a
 // namespace of its own.
 func EndIt(store string) string {
@@ -93,7 +93,7 @@ func EndIt(store string) string {
 	return fmt.Sprintf("end the process that `sudo fuser -v %s` names; where it runs in a container, end that", filepath.Join(store, "durable"))
 }
 
-// barred is why a store's folder cannot be looked into by this user, nil where it can.
+// Barred is why a store's folder cannot be looked into by this user, nil where it can.
 func Barred(store string) error {
 	for _, name := range []string{"LOCK", "durable", LockName} {
 		f, err := openPlain(store, name, os.O_RDONLY)
@@ -107,7 +107,7 @@ func Barred(store string) error {
 	return nil
 }
 
-// owns reports whether the folder that a holder names as its PETS_DIR is its own, also seen
+// Owns reports whether the folder that a holder names as its PETS_DIR is its own, also seen
 // from here.
 func (k *Keeper) Owns() bool {
 	if k.Dir == "" {

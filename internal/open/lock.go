@@ -18,11 +18,11 @@ import (
 	"pets/internal/proof"
 )
 
-// lockName is the file that whoever uses PETS_DIR holds locked. It says who that is; its
+// LockName is the file that whoever uses PETS_DIR holds locked. It says who that is; its
 // content counts only while it is locked.
 const LockName = "server.lock"
 
-// holder is who holds the folder.
+// Holder is who holds the folder.
 type Holder struct {
 	PID int `json:"pid"`
 	// URL is where a server answers, "" for a command that writes to the folder.
@@ -36,7 +36,7 @@ type Holder struct {
 	Dir string `json:"dir,omitempty"`
 }
 
-// of reports whether the holder's store is the one in a folder.
+// Of reports whether the holder's store is the one in a folder.
 func (h Holder) Of(dir string) bool {
 	theirs, err1 := os.Stat(h.Store)
 	ours, err2 := os.Stat(dir)
@@ -53,7 +53,7 @@ func (e *dirLockedError) Error() string {
 	return fmt.Sprintf("%s (PETS_DIR): locked by pid %d, for the store at %s", e.dir, e.by.PID, e.by.Store)
 }
 
-// serverLock holds PETS_DIR for one process.
+// Lock holds PETS_DIR for one process.
 type Lock struct {
 	dir    string
 	folder *os.Root
@@ -68,7 +68,7 @@ func (e *otherStoreError) Error() string {
 	return fmt.Sprintf("%s (PETS_DIR) belongs to the store at %s, and this is %s: set PETS_DIR to a folder of its own", e.dir, e.theirs, e.store)
 }
 
-// lockServerDir takes the folder, which is made where it is missing. The lock of the store
+// LockDir takes the folder, which is made where it is missing. The lock of the store
 // is taken first, everywhere.
 func LockDir(dir, store string, id uuid.UUID) (*Lock, error) {
 	if err := owner.MkdirAll(dir); err != nil {
@@ -142,7 +142,7 @@ func flockAlone(f *os.File) error {
 	}
 }
 
-// markStore says in the folder of the store, which this process holds, who does and where
+// MarkStore says in the folder of the store, which this process holds, who does and where
 // its PETS_DIR is: whoever names only the store finds its server by that.
 func (l *Lock) MarkStore() (*Lock, error) {
 	store := l.By.Store
@@ -167,7 +167,7 @@ func (l *Lock) MarkStore() (*Lock, error) {
 	return m, nil
 }
 
-// answersAt says where the server that holds the folder is to be found from this machine.
+// AnswersAt says where the server that holds the folder is to be found from this machine.
 func (l *Lock) AnswersAt(address string) error {
 	l.By.URL = fromHere(address)
 	return l.write()
@@ -205,7 +205,7 @@ func (l *Lock) Close() error {
 	return errors.Join(l.f.Close(), l.folder.Close())
 }
 
-// holderOf says who holds a folder, if anybody does.
+// HolderOf says who holds a folder, if anybody does.
 func HolderOf(dir string) (Holder, bool) {
 	h, held, err := believed(dir)
 	return h, held && err == nil
@@ -229,7 +229,7 @@ func heldByOther(f *os.File) bool {
 	return errors.Is(err, unix.EWOULDBLOCK)
 }
 
-// isLocked reports whether somebody writes to the store in a folder: its writer holds one
+// IsLocked reports whether somebody writes to the store in a folder: its writer holds one
 // of these files. Who holds one that others could have put there is a stranger.
 func IsLocked(dir string) (is bool, stranger error) {
 	for _, name := range []string{"LOCK", "durable"} {
@@ -246,7 +246,7 @@ func IsLocked(dir string) (is bool, stranger error) {
 	return false, nil
 }
 
-// keep makes the lock file anew if its name is gone; the folder, too, where that may be
+// Keep makes the lock file anew if its name is gone; the folder, too, where that may be
 // and it was removed. What stands in its place is left alone.
 func (l *Lock) Keep(makes bool, trust owner.Trust) (anew bool, err error) {
 	there, err := os.Stat(filepath.Join(l.dir, LockName))

@@ -19,12 +19,12 @@ import (
 // A store that cannot be opened for writing, because something in it is damaged or the disk
 // is full, keeps no stop from being kept: the marker of stops was made for that.
 
-// unopened is why a store could not be opened for writing.
+// Unopened is why a store could not be opened for writing.
 type Unopened struct{ error }
 
 func (e *Unopened) Unwrap() error { return e.error }
 
-// mayMark reports whether a stop may go into the marker instead: there is a store, it is the
+// MayMark reports whether a stop may go into the marker instead: there is a store, it is the
 // one that is meant, no other process has it open, and this user may write to it.
 func (e *Unopened) MayMark() bool {
 	var locked *embedded.LockedError
@@ -33,7 +33,7 @@ func (e *Unopened) MayMark() bool {
 	return !errors.As(e.error, &locked) && !errors.As(e.error, &none) && !errors.As(e.error, &half) && (os.Geteuid() == 0 || !errors.Is(e.error, fs.ErrPermission))
 }
 
-// markStop keeps what direct stops in the marker of PETS_DIR, and in the copy beside the
+// MarkStop keeps what direct stops in the marker of PETS_DIR, and in the copy beside the
 // witness where that is of this store.
 func (a *Place) MarkStop(dir string, why *Unopened, acting func(marker string), direct func(*commands.Engine) error) error {
 	id, err := embedded.Identify(dir)

@@ -31,15 +31,15 @@ import (
 
 // Names in PETS_DIR, which is the store's folder by default.
 const (
-	// snapshotDir is a folder of disposable caches.
+	// SnapshotDir is a folder of disposable caches.
 	SnapshotDir = "snapshots"
-	// latchName is the marker file of an emergency stop that is not recorded yet.
+	// LatchName is the marker file of an emergency stop that is not recorded yet.
 	LatchName = "emergency-stop.json"
-	// tlsName is the folder of a certificate of our own.
-	TlsName = "tls"
+	// TLSName is the folder of a certificate of our own.
+	TLSName = "tls"
 )
 
-// place is where a run works: the folders that its settings name, and what they turned out
+// Place is where a run works: the folders that its settings name, and what they turned out
 // to be.
 type Place struct {
 	Config    config.Config
@@ -47,7 +47,7 @@ type Place struct {
 	Err       io.Writer        // who is warned
 	Wall      func() time.Time // another clock, for tests
 
-	// acceptRollback is why a server goes on with a store that was rolled back; empty for
+	// AcceptRollback is why a server goes on with a store that was rolled back; empty for
 	// not.
 	AcceptRollback string
 
@@ -62,12 +62,12 @@ type (
 	SalvageReport = embedded.SalvageReport
 )
 
-// readFolder opens the store in a folder for reading, beside a running writer.
+// ReadFolder opens the store in a folder for reading, beside a running writer.
 func ReadFolder(dir string) (*Store, error) {
 	return embedded.OpenReadOnly(dir, embedded.Options{})
 }
 
-// freshEngine is one over a store of a measurement, with nothing beside it. The caller closes
+// FreshEngine is one over a store of a measurement, with nothing beside it. The caller closes
 // both, the engine first.
 func FreshEngine(dir string) (*Store, *commands.Engine, error) {
 	store, err := embedded.Open(dir, embedded.Options{})
@@ -77,12 +77,12 @@ func FreshEngine(dir string) (*Store, *commands.Engine, error) {
 	return store, commands.NewEngine(store, commands.EngineOptions{}), nil
 }
 
-// salvage copies what is sound of the store in a folder into a new one.
+// Salvage copies what is sound of the store in a folder into a new one.
 func Salvage(ctx context.Context, dir, target string, progress func(done, total int64)) (SalvageReport, error) {
 	return embedded.Salvage(ctx, dir, target, embedded.SalvageOptions{Progress: progress})
 }
 
-// openReader opens the store's folder for reading, beside a running writer.
+// OpenReader opens the store's folder for reading, beside a running writer.
 func (a *Place) OpenReader() (*Store, error) {
 	dir, err := a.Config.StoreDir()
 	if err != nil {
@@ -94,7 +94,7 @@ func (a *Place) OpenReader() (*Store, error) {
 	return ReadFolder(dir)
 }
 
-// openLooker is openReader for those who show what is there: they say so where the witness
+// OpenLooker is OpenReader for those who show what is there: they say so where the witness
 // of the store has seen more. A folder that a flag names may be a copy, which has less.
 func (a *Place) OpenLooker(ctx context.Context) (*Store, error) {
 	seen := witness.See(a.Config.WitnessDir()) // before the store is opened, whose writer goes on
@@ -121,15 +121,15 @@ func (w *writing) Close() error {
 	return errors.Join(w.Store.Close(), w.Lock.Close())
 }
 
-// opening says what a store is opened for writing for.
+// Opening says what a store is opened for writing for.
 type Opening struct {
-	// making makes a store where there is none: only pets serve and pets import do.
+	// Making makes a store where there is none: only pets serve and pets import do.
 	Making bool
-	// stopping: to stop something is refused for nothing that can be gone around.
+	// Stopping: to stop something is refused for nothing that can be gone around.
 	Stopping bool
 }
 
-// openWriter opens the store for writing.
+// OpenWriter opens the store for writing.
 func (a *Place) OpenWriter(o Opening) (*writing, error) {
 	dir, err := a.Config.StoreDir()
 	if err != nil {
@@ -215,7 +215,7 @@ func (a *Place) takeDir(dir, store string, id uuid.UUID) (*Lock, error) {
 	return lock, nil
 }
 
-// latch is where stops are kept that are not recorded yet: in PETS_DIR, and in the folder
+// Latch is where stops are kept that are not recorded yet: in PETS_DIR, and in the folder
 // of the witness where this store has one. Before there was a PETS_DIR they lay in the
 // store's folder.
 func (a *Place) Latch(w *Watch) *commands.LatchFile {
@@ -237,13 +237,14 @@ func (a *Place) Latch(w *Watch) *commands.LatchFile {
 
 func (a *Place) latchCopy() string { return filepath.Join(a.Config.WitnessDir(), LatchName) }
 
-// apart reports whether two folders are there and are not the same.
+// Apart reports whether two folders are there and are not the same.
 func Apart(one, other string) bool {
 	a, err1 := os.Stat(one)
 	b, err2 := os.Stat(other)
 	return err1 == nil && err2 == nil && !os.SameFile(a, b)
 }
 
+// Stream is that of the portfolio of this run.
 func (a *Place) Stream() string { return commands.Stream(a.Config.Portfolio) }
 
 // failures are what an engine says from its background, to be shown when it has ended.
@@ -263,13 +264,16 @@ type nowhereError struct{ error }
 
 func (e nowhereError) Unwrap() error { return e.error }
 
+// Nowhere makes of an error that there is nothing that the command could go to.
 func Nowhere(err error) error { return nowhereError{err} }
 
+// IsNowhere reports whether that is what an error says.
 func IsNowhere(err error) bool {
 	var e nowhereError
 	return errors.As(err, &e)
 }
 
+// NoStore says that there is no store in a folder, and where one may be.
 func NoStore(dir string) error {
 	if below := storeBelow(dir); below != "" {
 		return Nowhere(domain.Errorf(domain.CodeNotFound, "there is no store at %s, but one lies in %s: most likely it was moved into a folder that was to be given its name. Move it back to where it belongs; nothing was changed", dir, below))
@@ -296,7 +300,7 @@ func storeBelow(dir string) string {
 	return ""
 }
 
-// hasStore reports whether a folder holds a store, whole or damaged. None is made by
+// HasStore reports whether a folder holds a store, whole or damaged. None is made by
 // looking.
 func HasStore(dir string) bool {
 	entries, err := os.ReadDir(dir)
@@ -312,12 +316,14 @@ func holdsStore(entries []os.DirEntry) bool {
 	})
 }
 
+// SameFolder reports whether two paths name one folder that is there.
 func SameFolder(a, b string) bool {
 	x, err1 := os.Stat(a)
 	y, err2 := os.Stat(b)
 	return err1 == nil && err2 == nil && os.SameFile(x, y)
 }
 
+// Clock tells the time.
 func (a *Place) Clock() func() time.Time {
 	if a.Wall != nil {
 		return a.Wall
@@ -325,7 +331,7 @@ func (a *Place) Clock() func() time.Time {
 	return time.Now
 }
 
-// work calls direct with an engine on a store that is open for writing, and closes both. What
+// Work calls direct with an engine on a store that is open for writing, and closes both. What
 // stops something goes on with what can be folded.
 func (a *Place) Work(ctx context.Context, store *writing, stopping bool, direct func(*commands.Engine) error) error {
 	watch, err := a.WatchFor(ctx, store.Store, stopping)
@@ -351,7 +357,7 @@ func (a *Place) Work(ctx context.Context, store *writing, stopping bool, direct 
 	return errors.Join(err, store.Close())
 }
 
-// engine is one over a store that is watched, with the marker of stops that belongs to it.
+// Engine is one over a store that is watched, with the marker of stops that belongs to it.
 func (a *Place) Engine(store eventstore.Store, w *Watch, o commands.EngineOptions) *commands.Engine {
 	o.Snapshots, o.Latch = w.Snapshots(), a.Latch(w)
 	return commands.NewEngine(store, o)

@@ -25,7 +25,7 @@ func (e *strangerError) Error() string {
 	return fmt.Sprintf("%s is locked by %s and cannot be believed: %s", e.path, who, e.why)
 }
 
-// unsent: an API key goes to nobody who is not known.
+// Unsent: an API key goes to nobody who is not known.
 func Unsent(err error) error {
 	return fmt.Errorf("%w. Nothing was sent; name the server with --server", err)
 }
@@ -90,7 +90,7 @@ func openPlain(dir, name string, flag int) (*os.File, error) {
 	return owner.Open(root, name, flag)
 }
 
-// trust is whose files beside the store are believed.
+// Trust is whose files beside the store are believed.
 func (a *Place) Trust() owner.Trust {
 	store, err := a.Config.StoreDir()
 	if err != nil {

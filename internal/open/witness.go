@@ -18,7 +18,7 @@ import (
 // it does not come to is read by the next start.
 const closeWithin = 5 * time.Second
 
-// watch is what stands beside a store that is written to: its witness, and the
+// Watch is what stands beside a store that is written to: its witness, and the
 // snapshots that the witness knows.
 type Watch struct {
 	Keeper  *witness.Keeper // nil where a stop goes on without
@@ -27,22 +27,22 @@ type Watch struct {
 	started bool
 }
 
-// watching says how a store is watched.
+// Watching says how a store is watched.
 type Watching struct {
-	// accept goes on with a store that was rolled back; the caller records it.
+	// Accept goes on with a store that was rolled back; the caller records it.
 	Accept bool
 	// stopping opens the store to stop something: that is refused for nothing.
 	stopping bool
-	// warn is told, in a sentence, of what a person should look at.
+	// Warn is told, in a sentence, of what a person should look at.
 	Warn func(text string)
-	// differs is told of a stream that does not go on where the witness left off; it may
+	// Differs is told of a stream that does not go on where the witness left off; it may
 	// be nil.
 	Differs func(stream, what string)
-	// hashed is told how many records were read, while there are many.
+	// Hashed is told how many records were read, while there are many.
 	Hashed func(records uint64)
 }
 
-// openWatch compares the store with its witness, before anything is decided. One that
+// OpenWatch compares the store with its witness, before anything is decided. One that
 // was rolled back is refused, but for a stop: that goes on without a witness, and is
 // there when the store is refused later.
 func (a *Place) OpenWatch(ctx context.Context, store *Store, o Watching) (*Watch, error) {
@@ -93,7 +93,7 @@ func (a *Place) openTrusted(ctx context.Context, o witness.Options, accept bool)
 	return keeper, opened, nil
 }
 
-// watchFor watches a store that one command of the command line is written to.
+// WatchFor watches a store that one command of the command line is written to.
 func (a *Place) WatchFor(ctx context.Context, store *Store, stopping bool) (*Watch, error) {
 	w, err := a.OpenWatch(ctx, store, Watching{stopping: stopping, Warn: a.Caution})
 	if err == nil {
@@ -102,9 +102,10 @@ func (a *Place) WatchFor(ctx context.Context, store *Store, stopping bool) (*Wat
 	return w, err
 }
 
+// Caution warns the person at the terminal.
 func (a *Place) Caution(text string) { _, _ = fmt.Fprintln(a.Err, "pets: warning: "+text) }
 
-// start begins to write the witness.
+// Start begins to write the witness.
 func (w *Watch) Start() {
 	if w.Keeper != nil {
 		w.Keeper.Start()
@@ -112,7 +113,7 @@ func (w *Watch) Start() {
 	}
 }
 
-// snapshots are nil where there is no witness that could know them.
+// Snapshots are nil where there is no witness that could know them.
 func (w *Watch) Snapshots() commands.Snapshots {
 	if w.Saver == nil {
 		return nil
@@ -120,7 +121,7 @@ func (w *Watch) Snapshots() commands.Snapshots {
 	return w.Saver
 }
 
-// close writes the snapshots that wait, and then what the witness has not seen yet.
+// Close writes the snapshots that wait, and then what the witness has not seen yet.
 // Whoever writes to the store is closed before, the store itself after.
 func (w *Watch) Close() {
 	if w.Keeper == nil {
@@ -141,7 +142,7 @@ func (w *Watch) Close() {
 
 func (a *Place) snapshotDir() string { return filepath.Join(a.Config.ServerDir(), SnapshotDir) }
 
-// snapshots are those of a store that is only read.
+// Snapshots are those of a store that is only read.
 func (a *Place) Snapshots(store *Store) *snapshot.Folder {
 	dir := a.Config.WitnessDir()
 	if untrusted := (*owner.UntrustedError)(nil); errors.As(a.trusts(dir), &untrusted) {

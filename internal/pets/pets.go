@@ -24,7 +24,7 @@ import (
 	"pets/internal/open"
 )
 
-// mainOfPets is the command line of this process; version is that of the build.
+// Main is the command line of this process; version is that of the build.
 func Main(version string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -32,12 +32,12 @@ func Main(version string) int {
 	return Run(ctx, a, os.Args[1:])
 }
 
-// run runs the whole command line.
+// Run runs the whole command line.
 func Run(ctx context.Context, a *cli.App, args []string) int {
 	return a.RunCommands(ctx, args, allCommands(a)...)
 }
 
-// root is the whole command line.
+// Root is the whole command line.
 func Root(a *cli.App) *cobra.Command { return a.Root(allCommands(a)...) }
 
 // allCommands are those of all rooms.

@@ -60,6 +60,6 @@ func withFiles(t *testing.T, files int) string {
 	t.Helper()
 	script := filepath.Join(t.TempDir(), "pets")
 	text := fmt.Sprintf("#!/bin/sh\nulimit -n %d && exec %s \"$@\"\n", files, petsBinary(t))
-	require.NoError(t, os.WriteFile(script, []byte(text), 0o700)) //nolint:gosec // it is run
+	require.NoError(t, os.WriteFile(script, []byte(text), 0o700))
 	return script
 }

@@ -25,7 +25,7 @@ const (
 	chartLeftPad = chartLeft - 2
 )
 
-// drawEquity draws equity over the records of a history, with a letter under the columns
+// Draw draws equity over the records of a history, with a letter under the columns
 // in which something stopped, or went on. Floats are for the eye only.
 func Draw(a *cli.App, points []projections.EquityPoint, marks []Mark) error {
 	p := a.Printer()

@@ -31,7 +31,7 @@ var markKinds = []struct {
 	markStopped: {'S', "emergency stop", `stroke="#7f0000" stroke-width="2"`, "#7f0000"},
 }
 
-// chartMark is a stop, or an end of one.
+// Mark is a stop, or an end of one.
 type Mark struct {
 	revision uint64
 	time     time.Time
@@ -39,10 +39,10 @@ type Mark struct {
 	label    string
 }
 
-// markTypes are the types of events that are marked.
+// MarkTypes are the types of events that are marked.
 var MarkTypes = []string{domain.BreakerTrippedType, domain.BreakerResetType, domain.EmergencyStopEngagedType, domain.EmergencyStopClearedType}
 
-// chartMarks collects the marks between two times (zero: unbounded).
+// Marks collects the marks between two times (zero: unbounded).
 type Marks struct {
 	From, To time.Time
 	All      []Mark
@@ -53,6 +53,7 @@ func (c *Marks) Apply(rec eventstore.Record, e domain.Event, _ *portfolio.State)
 	c.Add(rec.Revision, rec.Time, e)
 }
 
+// Add adds the mark of an event, if it has one.
 func (c *Marks) Add(revision uint64, at time.Time, e domain.Event) {
 	if at.Before(c.From) || !c.To.IsZero() && at.After(c.To) {
 		return

@@ -45,6 +45,7 @@ type svgLabel struct {
 	lane int     // counted from the plot; -1 for none
 }
 
+// NewSVG lays a picture out.
 func NewSVG(title string, points []projections.EquityPoint, marks []Mark) *equityChart {
 	c := &equityChart{title: title, points: points, low: math.Inf(1), high: math.Inf(-1)}
 	for _, p := range points {
@@ -120,7 +121,7 @@ func (c *equityChart) y(v float64) float64 {
 	return float64(c.top()) + svgPlot*(c.high-v)/(c.high-c.low)
 }
 
-// write draws the picture: equity as steps; lines where money came or went, where
+// Write draws the picture: equity as steps; lines where money came or went, where
 // something stopped, and where it went on.
 func (c *equityChart) Write(w io.Writer) error {
 	var b strings.Builder

@@ -55,7 +55,7 @@ func (c *demoClock) now() time.Time {
 	return c.real()
 }
 
-// serveDemo runs a server on a fresh folder, plays the week through its API, and
+// Play runs a server on a fresh folder, plays the week through its API, and
 // stays up.
 func Play(ctx context.Context, a *cli.App) error {
 	script, err := demoScript()

@@ -55,7 +55,7 @@ func TestRotateHere(t *testing.T) {
 		commands.KeyStatus
 		Retired, Removable, Unopenable []string
 	}
-	s.Json(&v, "keys", "status")
+	s.JSON(&v, "keys", "status")
 	require.False(t, v.Due)
 	require.Empty(t, v.Retired)
 	late := func(a *cli.App) { a.Wall = func() time.Time { return time.Now().Add(90 * 24 * time.Hour) } }
@@ -94,7 +94,7 @@ func TestRotateHere(t *testing.T) {
 	out = s.Ok("keys", "status")
 	require.Contains(t, out, petstest.KeyID(t, former)+"  seals nothing any more: take it out")
 	require.Contains(t, s.Ok("keys", "rotate"), "already")
-	s.Json(&v, "keys", "status")
+	s.JSON(&v, "keys", "status")
 	require.Equal(t, []string{petstest.KeyID(t, former)}, v.Removable)
 	s.SetEnv("ENCRYPTION_KEYS_RETIRED", "")
 	require.Contains(t, s.Ok("wallet", "verify"), "spare: its key opens")

@@ -44,7 +44,7 @@ func TestReadersBesideAWriter(t *testing.T) {
 		default:
 		}
 		var v petstest.StateJSON
-		s.Json(&v, "state")
+		s.JSON(&v, "state")
 		require.GreaterOrEqual(t, v.Revision, last)
 		last = v.Revision
 		s.Ok([]string{"stats", "events", "verify"}[looks%3], "--json")
@@ -112,7 +112,7 @@ func TestVerify(t *testing.T) {
 			Problems  []any
 		}
 	}
-	s.Json(&v, "verify")
+	s.JSON(&v, "verify")
 	require.True(t, v.OK)
 	require.Equal(t, "20", v.Store["records"].String())
 	require.Len(t, v.Portfolios, 1)
@@ -166,7 +166,7 @@ func TestSnapshotsAreDisposable(t *testing.T) {
 		}
 		require.Equal(t, want, answers(), name)
 		var v petstest.SummaryJSON
-		s.Json(&v, append([]string{"import"}, s.SmallFiles()...)...)
+		s.JSON(&v, append([]string{"import"}, s.SmallFiles()...)...)
 		require.Equal(t, 7, v.Known, name)
 		require.Zero(t, v.Events, name)
 	}

@@ -125,12 +125,12 @@ func TestEnvironment(t *testing.T) {
 		Portfolio string
 		Policy    map[string]any
 	}
-	s.Json(&v, "state")
+	s.JSON(&v, "state")
 	require.Equal(t, "filed", v.Portfolio)
 	require.Equal(t, "0.02", v.Policy["max_daily_loss_pct"], "the environment wins over .env")
 	require.Equal(t, "0.2", v.Policy["max_bot_drawdown_pct"])
 	s.Ok("import", "--capital", "100", "-p", "flagged", files[0])
-	s.Json(&v, "state", "--portfolio", "flagged")
+	s.JSON(&v, "state", "--portfolio", "flagged")
 	require.Equal(t, "flagged", v.Portfolio)
 	s.Fails(1, []string{"there is no store"}, "state", "--store", "embedded:"+filepath.Join(s.Dir, "none"))
 
@@ -182,7 +182,7 @@ func without(all []string, prefix string) []string {
 func TestStateShape(t *testing.T) {
 	s := petstest.Small(t)
 	var v map[string]any
-	s.Json(&v, "state")
+	s.JSON(&v, "state")
 	require.Equal(t, words(`portfolio revision time mode clock equity realised_equity peak lifetime_peak drawdown overrides
 		day day.date day.open day.loss emergency_stop emergency_stop.engaged emergency_stop.kind emergency_stop.reason emergency_stop.since
 		bots bots.bot bots.status bots.cash bots.equity bots.peak bots.drawdown bots.consecutive_losses bots.trades bots.wins bots.losses
@@ -225,7 +225,7 @@ const scopeKeys = `trades wins losses neutral win_rate profit_factor net_pnl gro
 func TestStatsShape(t *testing.T) {
 	s := petstest.Small(t)
 	var v map[string]any
-	s.Json(&v, "stats", "--limit", "MAX_CONSECUTIVE_LOSSES=1")
+	s.JSON(&v, "stats", "--limit", "MAX_CONSECUTIVE_LOSSES=1")
 	require.Equal(t, []string{"bots", "portfolio"}, slices.Sorted(maps.Keys(v)))
 	more := " realised_pnl opening_capital final_equity max_drawdown.peak_trade max_drawdown.peak_time max_drawdown.trough_trade max_drawdown.trough_time"
 	require.Equal(t, words(scopeKeys+more+" closed_breakers.breaker closed_breakers.trade closed_breakers.time closed_breakers.value"), keys(v["portfolio"]))
@@ -263,10 +263,10 @@ func TestEventsShape(t *testing.T) {
 func TestOtherShapes(t *testing.T) {
 	s := petstest.Small(t)
 	var imported, verified any
-	s.Json(&imported, append([]string{"import"}, s.SmallFiles()...)...)
+	s.JSON(&imported, append([]string{"import"}, s.SmallFiles()...)...)
 	require.Equal(t, words(`rows recorded known duplicates ignored findings set_aside events trades oversold trips bad_rows seconds events_per_second
 		files files.path files.format files.rows files.bad`), keys(imported))
-	s.Json(&verified, "verify")
+	s.JSON(&verified, "verify")
 	require.Equal(t, words(`ok system system.events system.keys system.live system.problems store store.segments store.frames store.records store.streams store.bytes store.torn_bytes
 		portfolios portfolios.portfolio portfolios.events portfolios.from portfolios.to portfolios.trades portfolios.state_hash portfolios.problems
 		witness witness.dir witness.written witness.streams witness.problems`), keys(verified))
@@ -279,18 +279,18 @@ func TestOtherShapes(t *testing.T) {
 	}
 	for command, want := range shapes {
 		var v any
-		s.Json(&v, command)
+		s.JSON(&v, command)
 		require.Equal(t, words(want), keys(v), command)
 	}
 	for _, empty := range [][]string{{"trades", "--at", "0"}, {"positions", "--at", "0"}, {"equity", "--at", "0"}} {
 		require.Equal(t, "[]\n", s.Ok(append(empty, "--json")...), "an empty list is [], never null: %v", empty)
 	}
 	var v map[string]any
-	s.Json(&v, "state", "--at", "0")
+	s.JSON(&v, "state", "--at", "0")
 	for _, list := range []string{"bots", "positions"} {
 		require.Equal(t, []any{}, v[list], list)
 	}
-	s.Json(&v, "stats", "--at", "0")
+	s.JSON(&v, "stats", "--at", "0")
 	p, _ := v["portfolio"].(map[string]any)
 	require.Nil(t, p["win_rate"])
 	require.Nil(t, p["profit_factor"])
@@ -305,7 +305,7 @@ func TestNumbersInAnswers(t *testing.T) {
 	for name, s := range map[string]*petstest.Shell{"small": petstest.Small(t), "wallet": wallet(t, "250")} {
 		for _, command := range []string{"state", "stats", "balances", "positions", "trades", "equity"} {
 			var v any
-			s.Json(&v, command)
+			s.JSON(&v, command)
 			checkNumbers(t, name+" "+command, "", v)
 		}
 	}

@@ -104,7 +104,7 @@ func follow(t *testing.T, s *petstest.Shell, p *ledgerByHand, events []petstest.
 		RealisedEquity   string `json:"realised_equity"`
 		Flow             string
 	}
-	s.Json(&points, "equity")
+	s.JSON(&points, "equity")
 	require.Equal(t, "1", strconv.Itoa(points[0].Revision), "the first point is the deposit")
 	n, seen := 1, 1
 	for i, r := range rows {
@@ -117,7 +117,7 @@ func follow(t *testing.T, s *petstest.Shell, p *ledgerByHand, events []petstest.
 		}
 		if sample(i) || i == len(rows)-1 {
 			var state petstest.StateJSON
-			s.Json(&state, "state", "--at", strconv.Itoa(last[r.source]))
+			s.JSON(&state, "state", "--at", strconv.Itoa(last[r.source]))
 			p.check(&state)
 		}
 	}
@@ -302,7 +302,7 @@ func TestMarkedTape(t *testing.T) {
 	}
 	t.Logf("trips: %v", kinds)
 	var v statsJSON
-	s.Json(&v, "stats")
+	s.JSON(&v, "stats")
 	require.Equal(t, len(p.closedPnL), v.Portfolio.Trades)
 	p.checkClosed(petstest.Rat(t, tapeCapital), &v.Portfolio)
 }

@@ -120,7 +120,7 @@ func TestProofWalletEpisodes(t *testing.T) {
 	s := wallet(t, "1000")
 	want := petstest.ReadCSV(t, sharedFiles(t, "polymarket-wallet-episodes.csv")[0])
 	var trades []tradeJSON
-	s.Json(&trades, "trades")
+	s.JSON(&trades, "trades")
 	require.Len(t, want, 47)
 	require.Len(t, trades, 47)
 	sources := map[int]string{}
@@ -208,14 +208,14 @@ func TestProofWalletMarkets(t *testing.T) {
 		require.Zero(t, petstest.Rat(t, want).Cmp(kinds[kind]), "cash of %s: want %s, got %s", kind, want, kinds[kind].FloatString(6))
 	}
 	var trades []tradeJSON
-	s.Json(&trades, "trades")
+	s.JSON(&trades, "trades")
 	pnl, closed := sums{}, map[string]int{}
 	for _, tr := range trades {
 		pnl.add(tr.Market, petstest.Rat(t, tr.PnL))
 		closed[tr.Market]++
 	}
 	var positions []struct{ Market, Outcome, Quantity, Cost string }
-	s.Json(&positions, "positions")
+	s.JSON(&positions, "positions")
 	quantity, cost := sums{}, sums{}
 	for _, p := range positions {
 		quantity.add(p.Market, petstest.Rat(t, p.Quantity))
@@ -245,7 +245,7 @@ func TestProofWalletMarkets(t *testing.T) {
 		Accounts []struct{ Account, Balance string }
 		Sums     map[string]string
 	}
-	s.Json(&books, "balances")
+	s.JSON(&books, "balances")
 	require.Equal(t, map[string]string{"USDC": "0"}, books.Sums)
 	for _, a := range books.Accounts {
 		if a.Account == "hot:bot/wallet" {
@@ -258,7 +258,7 @@ func TestProofWalletMarkets(t *testing.T) {
 func TestProofWalletStats(t *testing.T) {
 	s := wallet(t, "1000")
 	var v statsJSON
-	s.Json(&v, "stats")
+	s.JSON(&v, "stats")
 	for _, got := range v.both(t) {
 		// "wins / losses / zero 11 / 34 / 2"; "realised pnl -32.56 (gross profit 94.55, gross loss 127.11)"
 		require.Equal(t, []int{47, 11, 34, 2}, []int{got.Trades, got.Wins, got.Losses, got.Neutral})
@@ -294,8 +294,8 @@ func TestProofWalletStats(t *testing.T) {
 		}
 	}
 	var trades []tradeJSON
-	s.Json(&trades, "trades")
-	s.Json(&state, "state", "--at", strconv.Itoa(trades[44].Revision))
+	s.JSON(&trades, "trades")
+	s.JSON(&state, "state", "--at", strconv.Itoa(trades[44].Revision))
 	require.Equal(t, "2026-01-17T20:43:10Z", trades[44].ClosedAt)
 	require.Equal(t, 13, state.Bots[0].ConsecutiveLosses)
 	require.Equal(t, "win", trades[45].Result)
@@ -305,9 +305,9 @@ func TestProofWalletStats(t *testing.T) {
 func TestProofWalletBreakersAt250(t *testing.T) {
 	s := wallet(t, "250")
 	var v statsJSON
-	s.Json(&v, "stats")
+	s.JSON(&v, "stats")
 	var trades []tradeJSON
-	s.Json(&trades, "trades")
+	s.JSON(&trades, "trades")
 	// equity after the n-th closed trade
 	after := func(n int) *big.Rat {
 		sum := petstest.Rat(t, "250")
@@ -333,7 +333,7 @@ func TestProofWalletBreakersAt250(t *testing.T) {
 		petstest.Same(t, "262.85", got.MaxDrawdown.Peak)
 	}
 	// Another limit is another question: --limit asks about the portfolio only.
-	s.Json(&v, "stats", "--limit", "MAX_DAILY_LOSS_PCT=0.06", "--limit", "max_bot_drawdown_pct=0.28", "--limit", "MAX_CONSECUTIVE_LOSSES=13")
+	s.JSON(&v, "stats", "--limit", "MAX_DAILY_LOSS_PCT=0.06", "--limit", "max_bot_drawdown_pct=0.28", "--limit", "MAX_CONSECUTIVE_LOSSES=13")
 	require.Len(t, v.Portfolio.ClosedBreakers, 2)
 	require.Equal(t, 45, v.Portfolio.ClosedBreakers[1].Trade, "the 13th loss in a row is trade 45")
 	require.Len(t, v.Bots[0].ClosedBreakers, 3)
@@ -356,7 +356,7 @@ func TestProofBotAsTrades(t *testing.T) {
 	s.Ok("import", "--capital", "1000", "--as-trades", "--bot", "sweep", resolutions)
 	s.Ok("import", "-p", "hundred", "--capital", "100", "--as-trades", resolutions)
 	var v statsJSON
-	s.Json(&v, "stats")
+	s.JSON(&v, "stats")
 	for _, got := range v.both(t) {
 		require.Equal(t, []int{1007, 1005, 2, 0}, []int{got.Trades, got.Wins, got.Losses, got.Neutral})
 		petstest.Same(t, "32.45332006", got.NetPnL)
@@ -379,7 +379,7 @@ func TestProofBotAsTrades(t *testing.T) {
 		require.Empty(t, got.ClosedBreakers, "3 losses: never; daily 5 %%: never; drawdown 25 %%: never")
 	}
 	var trades []tradeJSON
-	s.Json(&trades, "trades")
+	s.JSON(&trades, "trades")
 	// "the two losses, -4.995 each, are closed trades 52 … and 55 …"
 	for n, at := range map[int]string{52: "2026-03-02T17:34:58.967486Z", 55: "2026-03-02T18:50:56.315002Z"} {
 		petstest.Same(t, "-4.995", trades[n-1].PnL)
@@ -391,7 +391,7 @@ func TestProofBotAsTrades(t *testing.T) {
 
 	// "breakers, opening capital 100: 3 losses: never; daily 5 %: closed trade 55 at
 	// 2026-03-02T18:50:56.315002Z (… ~0.097971622702); drawdown 25 %: never (largest ~0.099546157299)"
-	s.Json(&v, "stats", "-p", "hundred")
+	s.JSON(&v, "stats", "-p", "hundred")
 	for _, got := range v.both(t) {
 		require.Len(t, got.ClosedBreakers, 1)
 		b := got.ClosedBreakers[0]
@@ -405,12 +405,12 @@ func TestProofBotFills(t *testing.T) {
 	files := sharedFiles(t, "polymarket-bot-fills.csv", "polymarket-bot-resolutions.csv")
 	s := petstest.New(t)
 	var summary struct{ Rows, Recorded, Findings, Duplicates, Oversold int }
-	s.Json(&summary, "import", "--capital", "1000", files[0], files[1])
+	s.JSON(&summary, "import", "--capital", "1000", files[0], files[1])
 	require.Equal(t, 2059, summary.Recorded)
 	require.Equal(t, 125, summary.Findings, "125 resolutions have no fill")
 	require.Zero(t, summary.Duplicates+summary.Oversold)
 	var v statsJSON
-	s.Json(&v, "stats")
+	s.JSON(&v, "stats")
 	for _, got := range v.both(t) {
 		require.Equal(t, []int{882, 882, 0, 0}, []int{got.Trades, got.Wins, got.Losses, got.Neutral})
 		petstest.Same(t, "41.81332006", got.NetPnL)
@@ -425,14 +425,14 @@ func TestProofBotFills(t *testing.T) {
 		require.Empty(t, got.ClosedBreakers)
 	}
 	var trades []tradeJSON
-	s.Json(&trades, "trades")
+	s.JSON(&trades, "trades")
 	day, sum := worstDay(t, trades)
 	require.Equal(t, "2026-03-05", day)
 	require.Zero(t, petstest.Rat(t, "0.76262").Cmp(petstest.Rat(t, sum)))
 
 	// "17 filled tokens (755 tokens, cost 754.245) never resolve inside the file"
 	var positions []struct{ Quantity, Cost string }
-	s.Json(&positions, "positions")
+	s.JSON(&positions, "positions")
 	quantity, cost := new(big.Rat), new(big.Rat)
 	for _, p := range positions {
 		quantity.Add(quantity, petstest.Rat(t, p.Quantity))

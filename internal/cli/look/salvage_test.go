@@ -65,7 +65,7 @@ func TestVerifySalvage(t *testing.T) {
 
 	// A sound store is copied, and that is all there is to say.
 	var report embedded.SalvageReport
-	s.Json(&report, "verify", "--store", "embedded:"+target, "--salvage", filepath.Join(s.Dir, "again"))
+	s.JSON(&report, "verify", "--store", "embedded:"+target, "--salvage", filepath.Join(s.Dir, "again"))
 	require.True(t, report.Whole())
 	require.Positive(t, report.Records)
 }

@@ -226,10 +226,10 @@ func TestFilesOfRootBelongToTheOwner(t *testing.T) {
 	left := petstest.Files(t, filepath.Dir(s.Store()))[1:] // beside the store, too
 	a := &cli.App{Place: open.Place{Err: io.Discard}, Out: io.Discard}
 	a.Config.Store, a.Config.Listen = "embedded:"+s.Store(), "127.0.0.1:7433"
-	_, _, err := serve.SelfSigned(a, filepath.Join(s.Store(), open.TlsName))
+	_, _, err := serve.SelfSigned(a, filepath.Join(s.Store(), open.TLSName))
 	require.NoError(t, err)
 	require.NoError(t, a.Latch(nil).Write([]commands.PendingStop{{Portfolio: "real"}}))
-	for _, name := range []string{open.LockName, open.LatchName, open.TlsName, open.TlsName + "/key.pem", open.TlsName + "/cert.pem"} {
+	for _, name := range []string{open.LockName, open.LatchName, open.TLSName, open.TLSName + "/key.pem", open.TLSName + "/cert.pem"} {
 		left = append(left, filepath.Join(s.Store(), name))
 	}
 	for _, name := range left {
@@ -277,15 +277,15 @@ func TestTheCertificateComesAlong(t *testing.T) {
 	store, dir := t.TempDir(), filepath.Join(t.TempDir(), "dir")
 	a := &cli.App{Place: open.Place{Err: io.Discard}, Out: io.Discard}
 	a.Config.Store, a.Config.Listen = "embedded:"+store, "127.0.0.1:7433"
-	cert, _, err := serve.SelfSigned(a, filepath.Join(store, open.TlsName))
+	cert, _, err := serve.SelfSigned(a, filepath.Join(store, open.TLSName))
 	require.NoError(t, err)
 	want, err := os.ReadFile(cert)
 	require.NoError(t, err)
 	a.Config.Dir = dir
-	cert, _, err = serve.SelfSigned(a, filepath.Join(dir, open.TlsName))
+	cert, _, err = serve.SelfSigned(a, filepath.Join(dir, open.TLSName))
 	require.NoError(t, err)
 	got, err := os.ReadFile(cert)
 	require.NoError(t, err)
 	require.Equal(t, want, got)
-	require.Equal(t, filepath.Join(dir, open.TlsName, "cert.pem"), cert)
+	require.Equal(t, filepath.Join(dir, open.TLSName, "cert.pem"), cert)
 }

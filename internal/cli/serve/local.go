@@ -8,7 +8,7 @@ import (
 	"pets/internal/owner"
 )
 
-// markStore says in the store's folder who holds it, where PETS_DIR is another one. Without
+// MarkStore says in the store's folder who holds it, where PETS_DIR is another one. Without
 // that, whoever names the store needs PETS_DIR as well.
 func (s *Server) markStore() {
 	if !s.ownDir {
@@ -20,7 +20,7 @@ func (s *Server) markStore() {
 	}
 }
 
-// answersAt says where this server is to be found.
+// AnswersAt says where this server is to be found.
 func (s *Server) answersAt(address string) error {
 	err := s.lock.AnswersAt(address)
 	if err == nil && s.mark != nil {

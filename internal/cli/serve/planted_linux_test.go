@@ -176,7 +176,7 @@ func serverFiles(t *testing.T, folder string) {
 	t.Helper()
 	a := &cli.App{Place: open.Place{Err: io.Discard}, Out: io.Discard}
 	a.Config.Store, a.Config.Listen = "embedded:"+folder, "127.0.0.1:7433"
-	within(t, "a certificate of one's own", func() { _, _, _ = serve.SelfSigned(a, filepath.Join(folder, open.TlsName)) })
+	within(t, "a certificate of one's own", func() { _, _, _ = serve.SelfSigned(a, filepath.Join(folder, open.TLSName)) })
 	within(t, "the marker file", func() {
 		_ = commands.NewLatchFile(filepath.Join(folder, open.LatchName)).Write([]commands.PendingStop{{Portfolio: "main", Key: "k", Kind: "manual", Reason: "x"}})
 	})

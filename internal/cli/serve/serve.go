@@ -106,7 +106,7 @@ func (a *app) serve(ctx context.Context, f serveFlags, play func(context.Context
 	return s.Run(ctx, nil)
 }
 
-// server is one pets serve: the store, what writes to it, what answers.
+// Server is one pets serve: the store, what writes to it, what answers.
 type Server struct {
 	app    *app
 	Log    *slog.Logger
@@ -241,7 +241,7 @@ func (s *Server) letGo() error {
 	return err
 }
 
-// discard closes a server that was made and is not run.
+// Discard closes a server that was made and is not run.
 func (s *Server) Discard() error {
 	err := s.listener.Close()
 	if s.socket != nil {
@@ -251,7 +251,7 @@ func (s *Server) Discard() error {
 	return errors.Join(err, s.shut())
 }
 
-// run folds everything, opens the routes, and answers until the context ends.
+// Run folds everything, opens the routes, and answers until the context ends.
 // ready is called once the routes are open; what it returns ends the server.
 func (s *Server) Run(ctx context.Context, ready func(context.Context) error) (err error) {
 	ctx, stop := context.WithCancel(ctx)
@@ -394,6 +394,7 @@ func (a *app) showFirstKey(token string) error {
 	return p.Err
 }
 
+// URL is where the API answers.
 func (s *Server) URL() string {
 	scheme := "http"
 	if s.secure != nil {

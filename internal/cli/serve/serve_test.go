@@ -26,7 +26,7 @@ import (
 	"pets/internal/pets/petstest"
 )
 
-// serveFolderWith is serveFolder with more flags.
+// serveFolderWith is ServeFolder with more flags.
 func serveFolderWith(t *testing.T, folder string, flags []string) *petstest.Process {
 	t.Helper()
 	return petstest.ServeFlagged(t, flags, t.TempDir(), "127.0.0.1:0", folder)

@@ -32,7 +32,7 @@ func (a *app) serverTLS() (*tls.Config, error) {
 	switch {
 	case a.Config.TLSSelf:
 		var err error
-		if cert, key, err = a.selfSigned(filepath.Join(a.Config.ServerDir(), open.TlsName)); err != nil {
+		if cert, key, err = a.selfSigned(filepath.Join(a.Config.ServerDir(), open.TLSName)); err != nil {
 			return nil, fmt.Errorf("make a certificate: %w", err)
 		}
 	case cert == "":
@@ -45,7 +45,7 @@ func (a *app) serverTLS() (*tls.Config, error) {
 	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
 }
 
-// selfSigned makes a certificate of our own, or finds the one made before, so
+// SelfSigned makes a certificate of our own, or finds the one made before, so
 // that whoever pinned it goes on. Its fingerprint is shown at every start.
 func (a *app) selfSigned(dir string) (certFile, keyFile string, err error) {
 	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
@@ -135,8 +135,8 @@ func (a *app) formerCertificate(dir, certFile, keyFile string) error {
 	if err != nil || open.SameFolder(store, a.Config.ServerDir()) {
 		return err
 	}
-	key, err1 := readOwned(filepath.Join(store, open.TlsName, filepath.Base(keyFile)))
-	cert, err2 := readOwned(filepath.Join(store, open.TlsName, filepath.Base(certFile)))
+	key, err1 := readOwned(filepath.Join(store, open.TLSName, filepath.Base(keyFile)))
+	cert, err2 := readOwned(filepath.Join(store, open.TLSName, filepath.Base(certFile)))
 	if err1 != nil || err2 != nil {
 		return nil // there is none
 	}

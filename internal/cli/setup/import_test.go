@@ -53,7 +53,7 @@ func TestImportStopsAtARefusedRow(t *testing.T) {
 	// "--skip-bad FILE sets bad rows aside and says how many", and goes on.
 	aside := filepath.Join(s.Dir, "aside.csv")
 	var v petstest.SummaryJSON
-	s.Json(&v, "import", "--skip-bad", aside, file)
+	s.JSON(&v, "import", "--skip-bad", aside, file)
 	require.Equal(t, []int{1, 1, 1}, []int{v.Known, v.Recorded, v.SetAside})
 	rows := petstest.ReadCSV(t, aside)
 	require.Equal(t, []map[string]string{{
@@ -62,7 +62,7 @@ func TestImportStopsAtARefusedRow(t *testing.T) {
 	}}, rows)
 	before, err := os.ReadFile(aside)
 	require.NoError(t, err)
-	s.Json(&v, "import", "--skip-bad", aside, file)
+	s.JSON(&v, "import", "--skip-bad", aside, file)
 	require.Equal(t, []int{2, 0, 1}, []int{v.Known, v.Recorded, v.SetAside})
 	after, err := os.ReadFile(aside)
 	require.NoError(t, err)
@@ -113,7 +113,7 @@ func TestImportOfFineNumbers(t *testing.T) {
 	s := petstest.New(t)
 	zeros := s.File("zeros.csv", petstest.FillsHeader, "2026-01-05 10:00:00Z,alpha,m1,YES,buy,1.5E1,0.400000000000000000000,1e-7,a1")
 	var v petstest.SummaryJSON
-	s.Json(&v, "import", "--capital", "100", zeros)
+	s.JSON(&v, "import", "--capital", "100", zeros)
 	require.Equal(t, []int{1, 0}, []int{v.Recorded, v.Rounded})
 	fill := s.Events("--type", "fill")[0].Data
 	require.Equal(t, []string{"15", "0.4"}, []string{fill.Quantity, fill.Price})
@@ -126,7 +126,7 @@ func TestImportOfFineNumbers(t *testing.T) {
 	require.NotContains(t, r.Err, "--skip-bad")
 	require.Contains(t, s.Ok("import", "--round", fine), "2 numbers of more than 18 decimals rounded, half to even")
 	require.Equal(t, "0.123456789012345678", s.Events("--type", "fill")[1].Data.Quantity)
-	s.Json(&v, "import", "--round", fine)
+	s.JSON(&v, "import", "--round", fine)
 	require.Equal(t, []int{1, 0}, []int{v.Known, v.Recorded}, "it rounds to the row that is known")
 }
 
@@ -185,7 +185,7 @@ func TestSecondImportAddsNothing(t *testing.T) {
 	s := petstest.Small(t)
 	before := s.Ok("events", "--json")
 	var v petstest.SummaryJSON
-	s.Json(&v, append([]string{"import", "--capital", "100"}, s.SmallFiles()...)...)
+	s.JSON(&v, append([]string{"import", "--capital", "100"}, s.SmallFiles()...)...)
 	require.Equal(t, 7, v.Known)
 	require.Zero(t, v.Events+v.Recorded+v.Duplicates+v.Trades)
 	require.Equal(t, before, s.Ok("events", "--json"))
@@ -195,7 +195,7 @@ func TestSecondImportAddsNothing(t *testing.T) {
 	again := s.File("again.csv", petstest.FillsHeader,
 		"2026-03-03T10:00:00Z,alpha,m1,NO,buy,1,0.4,0,c1",
 		"2026-03-03T10:00:00Z,alpha,m1,NO,buy,1,0.4,0,c1")
-	s.Json(&v, "import", again)
+	s.JSON(&v, "import", again)
 	require.Equal(t, []int{1, 1}, []int{v.Recorded, v.Duplicates})
 	// "a first new row before the head is refused"
 	old := s.File("old.csv", petstest.FillsHeader, "2026-02-01T10:00:00Z,alpha,m1,NO,buy,1,0.4,0,d1")
@@ -213,7 +213,7 @@ func TestImportOfAGrownFile(t *testing.T) {
 	s.Ok("import", "--capital", "100", file)
 	s.File("f.csv", rows...)
 	var v petstest.SummaryJSON
-	s.Json(&v, "import", file)
+	s.JSON(&v, "import", file)
 	require.Equal(t, []int{10, 10, 10}, []int{v.Known, v.Recorded, v.Events})
 	whole := petstest.New(t)
 	whole.Ok("import", "--capital", "100", whole.File("f.csv", rows...))
@@ -279,7 +279,7 @@ func TestBotCapital(t *testing.T) {
 			Accounts []struct{ Account, Balance string }
 		}
 		registered := s.Events("--type", "bot.registered")
-		s.Json(&books, "balances", "--at", strconv.Itoa(registered[2].Revision+2))
+		s.JSON(&books, "balances", "--at", strconv.Itoa(registered[2].Revision+2))
 		balances := map[string]string{}
 		for _, a := range books.Accounts {
 			balances[a.Account] = a.Balance
@@ -321,7 +321,7 @@ func TestFactsAfterATrip(t *testing.T) {
 		rows = append(rows, fmt.Sprintf("2026-03-01T10:00:%02dZ,alpha,m,-1,0,t%d", i, i))
 	}
 	var v petstest.SummaryJSON
-	s.Json(&v, "import", "--capital", "1000", s.File("t.csv", rows...))
+	s.JSON(&v, "import", "--capital", "1000", s.File("t.csv", rows...))
 	require.Len(t, v.Trips, 1)
 	require.Equal(t, "consecutive_losses alpha t.csv:4", v.Trips[0].Breaker+" "+v.Trips[0].Bot+" "+v.Trips[0].Source)
 	flagged := 0
@@ -333,7 +333,7 @@ func TestFactsAfterATrip(t *testing.T) {
 	}
 	require.Equal(t, 3, flagged, "those after the third")
 	var state petstest.StateJSON
-	s.Json(&state, "state")
+	s.JSON(&state, "state")
 	require.Equal(t, "stopped", state.Bots[0].Status)
 	require.Equal(t, 6, state.Bots[0].ConsecutiveLosses)
 	require.Equal(t, "tripped", state.Breakers[0].Status)

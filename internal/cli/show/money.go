@@ -17,12 +17,12 @@ import (
 // A rebase measures from the equity now, so it leads nowhere while there is none: then money
 // comes first. The command line has no word for that; an API key of an operator has.
 
-// stepsOf is what a state tells of the way out.
+// StepsOf is what a state tells of the way out.
 func StepsOf(v projections.State, open ClearRequest) nextSteps {
 	return nextSteps{v.EmergencyStop, open, v.Breakers, v.Bots, v.Clock == domain.ClockImported, v.Equity}
 }
 
-// lack is the money without which a breaker that has tripped cannot be reset.
+// Lack is the money without which a breaker that has tripped cannot be reset.
 type Lack struct {
 	bots      []botLack
 	portfolio bool
@@ -34,9 +34,10 @@ type botLack struct {
 	equity, give domain.Decimal
 }
 
+// Any reports whether anything is lacking.
 func (l Lack) Any() bool { return l.portfolio || len(l.bots) > 0 }
 
-// lacking finds it: one unit more than what is missing lifts equity above 0.
+// Lacking finds it: one unit more than what is missing lifts equity above 0.
 func (n nextSteps) Lacking(tripped []projections.Breaker) Lack {
 	var l Lack
 	seen := map[string]bool{}
@@ -69,7 +70,7 @@ func (n nextSteps) lackOf(bot string) []botLack {
 	return nil
 }
 
-// sayMoney prints the requests that have to come before a reset.
+// SayMoney prints the requests that have to come before a reset.
 func SayMoney(a *cli.App, p *cli.Printer, l Lack) {
 	if !l.Any() {
 		return

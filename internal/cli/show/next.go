@@ -11,7 +11,7 @@ import (
 	"pets/internal/cli"
 )
 
-// stateExtra is what a person has to know beside the state: which orders may still be
+// Extra is what a person has to know beside the state: which orders may still be
 // filled, and whether somebody asked to clear the emergency stop.
 type Extra struct {
 	Permits []projections.Permit
@@ -19,9 +19,10 @@ type Extra struct {
 	Past    bool // of a moment that is over: nothing can be done about it
 }
 
-// clearRequest is an open request to clear the emergency stop; empty for none.
+// ClearRequest is an open request to clear the emergency stop; empty for none.
 type ClearRequest struct{ id, user string }
 
+// ClearOf is the open request of a portfolio.
 func ClearOf(s *portfolio.State) ClearRequest {
 	if !s.Stop.Engaged {
 		return ClearRequest{}
@@ -29,7 +30,7 @@ func ClearOf(s *portfolio.State) ClearRequest {
 	return ClearRequest{s.Stop.Request, s.Stop.Requester}
 }
 
-// askExtra asks a server for it. A bot's key is told its own orders, and no request.
+// AskExtra asks a server for it. A bot's key is told its own orders, and no request.
 func AskExtra(ctx context.Context, a *cli.App, moment string, stop projections.EmergencyStop) (Extra, error) {
 	var v struct{ Permits []projections.Permit }
 	if err := a.View(ctx, moment, "/permits", nil, &v); err != nil {
@@ -92,6 +93,7 @@ func sayWayOut(a *cli.App, p *cli.Printer, n nextSteps) {
 	sayStarts(a, p, n.bots)
 }
 
+// TrippedOf are the breakers that are tripped.
 func TrippedOf(all []projections.Breaker) []projections.Breaker {
 	var tripped []projections.Breaker
 	for _, b := range all {
@@ -122,6 +124,7 @@ func sayResets(a *cli.App, p *cli.Printer, n nextSteps, tripped []projections.Br
 	}
 }
 
+// ResetOf is the command that resets a breaker, without its reason.
 func ResetOf(b projections.Breaker) []string {
 	words := []string{"reset", b.Breaker}
 	if b.Bot != nil {

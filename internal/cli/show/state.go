@@ -15,6 +15,7 @@ import (
 	"pets/internal/cli"
 )
 
+// PrintState prints a state, and what to do next where something is stopped.
 func PrintState(a *cli.App, v projections.State, b Extra) error {
 	p := a.Printer()
 	p.Line("%s  (%s, clock %s)  revision %d  %s UTC", v.Portfolio, v.Mode, v.Clock, v.Revision, cli.Clock(v.Time))
@@ -62,7 +63,7 @@ func printTables(a *cli.App, p *cli.Printer, breakers []projections.Breaker, bot
 	return a.Table(PermitRows(permits))
 }
 
-// printOwnState is printState without the portfolio's money.
+// PrintOwnState is PrintState without the portfolio's money.
 func PrintOwnState(a *cli.App, v projections.OwnState, permits []projections.Permit) error {
 	p := a.Printer()
 	p.Line("%s  (%s, clock %s)  revision %d  %s UTC", v.Portfolio, v.Mode, v.Clock, v.Revision, cli.Clock(v.Time))
@@ -74,6 +75,7 @@ func PrintOwnState(a *cli.App, v projections.OwnState, permits []projections.Per
 	return printTables(a, p, v.Breakers, v.Bots, v.Positions, permits)
 }
 
+// SayStop prints the emergency stop, where one is engaged.
 func SayStop(p *cli.Printer, stop projections.EmergencyStop, open ClearRequest) {
 	if stop.Engaged {
 		p.Line("")
@@ -88,6 +90,7 @@ func SayStop(p *cli.Printer, stop projections.EmergencyStop, open ClearRequest) 
 	}
 }
 
+// BreakerRows are breakers as a table.
 func BreakerRows(all []projections.Breaker) [][]string {
 	rows := [][]string{{"BREAKER", "BOT", "STATUS", "VALUE", "LIMIT", "SINCE"}}
 	for _, b := range all {
@@ -107,7 +110,7 @@ func BreakerRows(all []projections.Breaker) [][]string {
 	return rows
 }
 
-// plain shows a streak as it is and a ratio as a percentage. A ratio that a server sent
+// Plain shows a streak as it is and a ratio as a percentage. A ratio that a server sent
 // comes as text.
 func Plain(v any) string {
 	switch v := v.(type) {
@@ -155,6 +158,7 @@ func positionRows(all []projections.Position) [][]string {
 	return rows
 }
 
+// PermitRows are live orders as a table.
 func PermitRows(all []projections.Permit) [][]string {
 	rows := [][]string{{"PERMIT", "BOT", "MARKET", "SIDE", "QUANTITY", "LEFT", "LIMIT", "RESERVED", "STATUS", "EXPIRES"}}
 	for _, p := range all {
@@ -170,6 +174,7 @@ func PermitRows(all []projections.Permit) [][]string {
 	return rows
 }
 
+// PrintPositions prints the open positions.
 func PrintPositions(a *cli.App, v []projections.Position) error {
 	if len(v) == 0 {
 		p := a.Printer()

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// readCSV returns the rows of a file by column name.
+// ReadCSV returns the rows of a file by column name.
 func ReadCSV(t testing.TB, path string) []map[string]string {
 	t.Helper()
 	f, err := os.Open(path)

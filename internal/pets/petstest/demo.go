@@ -12,7 +12,7 @@ import (
 	"pets/internal/pets"
 )
 
-// demo plays the demo week, as of the Monday after it was written, into a folder
+// Demo plays the demo week, as of the Monday after it was written, into a folder
 // and stops the server then.
 func (s *Shell) Demo(folder string) Ran {
 	s.T.Helper()
@@ -25,6 +25,7 @@ func (s *Shell) Demo(folder string) Ran {
 	return Ran{code, out.String(), errs.String()}
 }
 
+// PlayedDemo plays the demo into a folder and ends its server.
 func (s *Shell) PlayedDemo(folder string) string {
 	s.T.Helper()
 	r := s.Demo(folder)

@@ -7,9 +7,10 @@ import (
 	"time"
 )
 
+// FillsHeader is the first line of a file of fills.
 const FillsHeader = "time,bot,market,outcome,side,quantity,price,fee,trade_id"
 
-// history is the part of the events that must not depend on how and when they
+// History is the part of the events that must not depend on how and when they
 // were imported.
 func (s *Shell) History(args ...string) []string {
 	s.T.Helper()
@@ -26,7 +27,7 @@ func (s *Shell) History(args ...string) []string {
 	return out
 }
 
-// manyFills is long enough to be interrupted.
+// ManyFills is long enough to be interrupted.
 func (s *Shell) ManyFills(n int) string {
 	s.T.Helper()
 	rows := []string{FillsHeader}
@@ -41,7 +42,7 @@ func (s *Shell) ManyFills(n int) string {
 	return s.File("many.csv", rows...)
 }
 
-// summaryJSON is what pets import --json answers.
+// SummaryJSON is what pets import --json answers.
 type SummaryJSON struct {
 	Rows, Recorded, Known, Duplicates, Ignored, Findings, Events, Trades, Oversold int
 	SetAside                                                                       int `json:"set_aside"`

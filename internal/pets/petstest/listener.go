@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// files are all names below a folder.
+// Files are all names below a folder.
 func Files(t *testing.T, dir string) []string {
 	t.Helper()
 	var all []string
@@ -39,6 +39,7 @@ func (l *listener) Heard() []string {
 	return all
 }
 
+// NewListener listens and keeps what it hears.
 func NewListener(t *testing.T) *listener {
 	t.Helper()
 	l := &listener{}
@@ -56,7 +57,7 @@ func NewListener(t *testing.T) *listener {
 // What a command does with the rule for targets.
 type reach string
 
-// reached are all commands with arguments they can be run with. A new one that is not here
+// Reached are all commands with arguments they can be run with. A new one that is not here
 // fails the test below.
 var Reached = []struct {
 	Command string
@@ -117,6 +118,7 @@ var Reached = []struct {
 }
 
 const (
+	// What a command reaches.
 	AtHome  reach = "works on this machine by its nature"
 	reads   reach = "reads"
 	Acts    reach = "acts, in a folder or at a server"
@@ -126,10 +128,11 @@ const (
 	Seated  reach = "needs a terminal, or the files of another machine; its tests are its own"
 )
 
-// line is the command line of a row.
+// Line is the command line of a row.
 func (s *Shell) Line(command, more string) []string {
 	more = strings.ReplaceAll(more, "FILE", filepath.Join(s.Dir, "fills.csv"))
 	return append(strings.Fields(command), strings.Fields(more)...)
 }
 
+// SomeKey is the form of an API key, and none of any server.
 const SomeKey = "some-key-0123456789-0123456789-0123456789"

@@ -11,7 +11,7 @@ import (
 	"pets/internal/open"
 )
 
-// liveStore makes a store in which portfolio real is live: two people have overridden
+// LiveStore makes a store in which portfolio real is live: two people have overridden
 // the gate in a paper portfolio.
 func LiveStore(t *testing.T, dir string) {
 	t.Helper()

@@ -18,7 +18,7 @@ type ownSeat struct {
 	pid int
 }
 
-// inMemory looks through all that the process can write to.
+// InMemory looks through all that the process can write to.
 func (s *ownSeat) InMemory(needles ...[]byte) bool {
 	s.t.Helper()
 	maps, err := os.Open(fmt.Sprintf("/proc/%d/maps", s.pid))
@@ -50,7 +50,7 @@ func (s *ownSeat) NoEcho(words []string) {
 	NotEchoed(s.t, s.Output(), strings.Join(words[2:4], " "))
 }
 
-// noPairs says that no two words stand in memory beside each other.
+// NoPairs says that no two words stand in memory beside each other.
 func (s *ownSeat) NoPairs(words []string, between string) {
 	s.t.Helper()
 	var pairs [][]byte
@@ -60,6 +60,7 @@ func (s *ownSeat) NoPairs(words []string, between string) {
 	require.False(s.t, s.InMemory(pairs...))
 }
 
+// AtSeat runs a command at a terminal, in a process of its own.
 func (s *Shell) AtSeat(t *testing.T, args ...string) *ownSeat {
 	t.Helper()
 	seat := NewSeat(t)

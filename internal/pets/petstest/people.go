@@ -2,6 +2,7 @@ package petstest
 
 import "github.com/stretchr/testify/require"
 
+// TwoPeople issues keys to an operator and an approver.
 func (p *Process) TwoPeople(folder string) *twoPeople {
 	p.T.Helper()
 	w := &twoPeople{Process: p, folder: folder}
@@ -14,7 +15,7 @@ func (p *Process) TwoPeople(folder string) *twoPeople {
 	return w
 }
 
-// twoPeople are an operator, an approver and a paper portfolio with one bot.
+// TwoPeople are an operator, an approver and a paper portfolio with one bot.
 type twoPeople struct {
 	*Process
 	folder, Olga, Bob string

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// played is a server with a portfolio in which something of everything has happened, the
+// Played is a server with a portfolio in which something of everything has happened, the
 // folder it holds, and keys by user.
 func Played(t *testing.T) (p *Process, folder string, keys map[string]string) {
 	t.Helper()

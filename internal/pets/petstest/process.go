@@ -22,9 +22,10 @@ import (
 	"pets/internal/pets"
 )
 
+// AdminKey is that of every server of a test.
 const AdminKey = "test-admin-key-0123456789-0123456789-0123456789"
 
-// process is a pets serve in a process of its own, on a folder.
+// Process is a pets serve in a process of its own, on a folder.
 type Process struct {
 	T    *testing.T
 	Cmd  *exec.Cmd
@@ -33,6 +34,7 @@ type Process struct {
 	Errs *clitest.Buffer
 }
 
+// Client asks the server with a key.
 func (p *Process) Client(key string) *client.Client {
 	p.T.Helper()
 	c, err := client.New(client.Options{URL: p.URL, Key: key})
@@ -40,7 +42,7 @@ func (p *Process) Client(key string) *client.Client {
 	return c
 }
 
-// pets runs the command line against the folder and the server.
+// Pets runs the command line against the folder and the server.
 func (p *Process) Pets(folder, key string, args ...string) Ran {
 	p.T.Helper()
 	var out, errs bytes.Buffer
@@ -49,14 +51,16 @@ func (p *Process) Pets(folder, key string, args ...string) Ran {
 	return Ran{code, out.String(), errs.String()}
 }
 
+// SecretPattern matches an API key.
 var SecretPattern = regexp.MustCompile(`pets_[A-Za-z0-9_-]{43}`)
 
-// serveAt starts it at an address, such as that of one which was killed.
+// ServeAt starts it at an address, such as that of one which was killed.
 func ServeAt(t *testing.T, address, folder string, env ...string) *Process {
 	t.Helper()
 	return ServeIn(t, t.TempDir(), address, folder, env...) // without an .env
 }
 
+// ServeFlagged starts a server with flags of its own, in a folder of its own.
 func ServeFlagged(t *testing.T, flags []string, dir, address, folder string, env ...string) *Process {
 	t.Helper()
 	self, err := os.Executable()
@@ -82,13 +86,13 @@ func ServeFlagged(t *testing.T, flags []string, dir, address, folder string, env
 	return p
 }
 
-// serveFolder starts a server and waits until it is ready.
+// ServeFolder starts a server and waits until it is ready.
 func ServeFolder(t *testing.T, folder string, env ...string) *Process {
 	t.Helper()
 	return ServeAt(t, "127.0.0.1:0", folder, env...)
 }
 
-// serveIn starts it in a working folder, where an .env may be.
+// ServeIn starts it in a working folder, where an .env may be.
 func ServeIn(t *testing.T, dir, address, folder string, env ...string) *Process {
 	t.Helper()
 	return ServeFlagged(t, nil, dir, address, folder, env...)

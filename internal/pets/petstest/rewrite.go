@@ -9,5 +9,5 @@ import (
 // docs/import.md anew. Read the difference before you keep it.
 var Rewrite = flag.Bool("rewrite", false, "write the answers in docs/import.md anew")
 
-// speed is what an import says about the machine it ran on.
+// Speed is what an import says about the machine it ran on.
 var Speed = regexp.MustCompile(`\d+\.\d+ s \(\d+ events/s\)`)

@@ -29,6 +29,7 @@ import (
 	"pets/internal/pets"
 )
 
+// AccountOf is the address of one account of some words.
 func AccountOf(t testing.TB, words string, index uint32) string {
 	t.Helper()
 	m, err := vault.RecoverMnemonic([]byte(words))
@@ -39,7 +40,7 @@ func AccountOf(t testing.TB, words string, index uint32) string {
 	return address.String()
 }
 
-// accountOf derives an address with the product's own code; secretOf its private key with
+// AccountOf derives an address with the product's own code; secretOf its private key with
 // other people's, to look for it.
 // derived is the address of one account of some words.
 func Derived(m *vault.Mnemonic, index uint32) (address vault.Address, err error) {
@@ -59,7 +60,7 @@ func (l lastOfSeat) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(l.s.Outp
 
 func (l lastOfSeat) String() string { return l.s.Output() }
 
-// newSeat opens a pseudoterminal.
+// NewSeat opens a pseudoterminal.
 func NewSeat(t *testing.T) *Seat {
 	t.Helper()
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
@@ -88,7 +89,7 @@ func NewSeat(t *testing.T) *Seat {
 	return s
 }
 
-// noTrace says that neither a key nor words are in a text, in any way they could be
+// NoTrace says that neither a key nor words are in a text, in any way they could be
 // written.
 func NoTrace(t testing.TB, where string, text []byte, words string, index uint32) {
 	t.Helper()
@@ -109,7 +110,7 @@ func NoTrace(t testing.TB, where string, text []byte, words string, index uint32
 	}
 }
 
-// noTraceOnDisk looks through everything in a folder.
+// NoTraceOnDisk looks through everything in a folder.
 func NoTraceOnDisk(t testing.TB, dir, words string, index uint32) {
 	t.Helper()
 	files := 0
@@ -125,7 +126,7 @@ func NoTraceOnDisk(t testing.TB, dir, words string, index uint32) {
 	require.NotZero(t, files)
 }
 
-// notEchoed says that no word of some stood on a terminal.
+// NotEchoed says that no word of some stood on a terminal.
 func NotEchoed(t testing.TB, output, words string) {
 	t.Helper()
 	for _, w := range strings.Fields(words) {
@@ -133,7 +134,7 @@ func NotEchoed(t testing.TB, output, words string) {
 	}
 }
 
-// seat is a real pseudoterminal and the command line at it, in process.
+// Seat is a real pseudoterminal and the command line at it, in process.
 type Seat struct {
 	t      *testing.T
 	master *os.File
@@ -158,7 +159,7 @@ func (s *Seat) drain() {
 	s.seen.Truncate(s.seen.Len() - len(mark))
 }
 
-// ends waits for the command, and returns all that stood on the terminal.
+// Ends waits for the command, and returns all that stood on the terminal.
 func (s *Seat) Ends(code int) string {
 	s.t.Helper()
 	select {
@@ -174,13 +175,14 @@ func (s *Seat) Ends(code int) string {
 	return s.Output()
 }
 
+// Output is all that the terminal was sent.
 func (s *Seat) Output() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.seen.String()
 }
 
-// types presses keys, as a person would; \r is Enter.
+// Types presses keys, as a person would; \r is Enter.
 func (s *Seat) Types(keys string) *Seat {
 	s.t.Helper()
 	_, err := s.master.WriteString(keys)
@@ -188,7 +190,7 @@ func (s *Seat) Types(keys string) *Seat {
 	return s
 }
 
-// waitFor waits until a text stands on the terminal after the one before.
+// WaitFor waits until a text stands on the terminal after the one before.
 func (s *Seat) WaitFor(text string) *Seat {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
@@ -215,7 +217,7 @@ func secretOf(t testing.TB, words string, index uint32) []byte {
 	return private.Serialize()
 }
 
-// sit runs a command at a terminal.
+// Sit runs a command at a terminal.
 func (s *Shell) Sit(args ...string) *Seat {
 	s.T.Helper()
 	t, ok := s.T.(*testing.T)
@@ -223,6 +225,7 @@ func (s *Shell) Sit(args ...string) *Seat {
 	return s.SitWith(t.Context(), nil, args...)
 }
 
+// SitWith runs a command at a terminal, after a change of the run.
 func (s *Shell) SitWith(ctx context.Context, change func(*cli.App), args ...string) *Seat {
 	s.T.Helper()
 	t, ok := s.T.(*testing.T)

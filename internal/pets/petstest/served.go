@@ -14,7 +14,7 @@ import (
 	"pets/internal/pets"
 )
 
-// servedHere serves the store in this process, so that it is the build of the test.
+// ServedHere serves the store in this process, so that it is the build of the test.
 func (s *Shell) ServedHere() (address string) {
 	s.T.Helper()
 	ctx, stop := context.WithCancel(s.T.Context())

@@ -25,11 +25,11 @@ import (
 	"pets/internal/pets"
 )
 
-// asCommand makes the test binary behave as pets itself, for tests that need
+// AsCommand makes the test binary behave as pets itself, for tests that need
 // another process.
 const AsCommand = "TEST_BINARY_IS_THE_COMMAND"
 
-// mainOf is the TestMain of a package whose tests run the whole command line, also in a
+// Main is the TestMain of a package whose tests run the whole command line, also in a
 // process of its own. What is prepared once for all tests is removed in the end.
 func Main(m *testing.M, prepared ...*once) {
 	if os.Getenv(AsCommand) == "1" {
@@ -44,7 +44,7 @@ func Main(m *testing.M, prepared ...*once) {
 	os.Exit(code)
 }
 
-// need skips a test whose tool is missing, or fails it where all must be there.
+// Need skips a test whose tool is missing, or fails it where all must be there.
 func Need(t *testing.T, tools ...string) {
 	t.Helper()
 	for _, tool := range tools {
@@ -54,6 +54,7 @@ func Need(t *testing.T, tools ...string) {
 	}
 }
 
+// MissingTool skips a test, or fails it where all tools must be there.
 func MissingTool(t *testing.T, what string) {
 	t.Helper()
 	if os.Getenv("PETS_REQUIRE_TOOLS") == "1" {
@@ -62,7 +63,7 @@ func MissingTool(t *testing.T, what string) {
 	t.Skip(what)
 }
 
-// shell is a working folder with a store in it, and the command line run there in
+// Shell is a working folder with a store in it, and the command line run there in
 // process.
 type Shell struct {
 	T   testing.TB
@@ -73,18 +74,20 @@ type Shell struct {
 	Settle time.Duration // how long a stop is watched that holds, 0 for as long as it is
 }
 
+// New is a shell in a fresh folder.
 func New(t testing.TB) *Shell {
 	t.Helper()
 	dir := t.TempDir()
 	return &Shell{T: t, Dir: dir, Ctx: t.Context(), Env: []string{"PETS_STORE=embedded:" + filepath.Join(dir, "store")}}
 }
 
-// ran is what one run of the command line left.
+// Ran is what one run of the command line left.
 type Ran struct {
 	Code     int
 	Out, Err string
 }
 
+// Run runs one command line.
 func (s *Shell) Run(args ...string) Ran {
 	var out, errs bytes.Buffer
 	a := &cli.App{Place: open.Place{Err: &errs}, Out: &out, Environ: s.Env, Dir: s.Dir, Settle: s.Settle}
@@ -92,13 +95,13 @@ func (s *Shell) Run(args ...string) Ran {
 	return Ran{code, out.String(), errs.String()}
 }
 
-// actingLine is what a command that acts says of its target.
+// ActingLine is what a command that acts says of its target.
 var ActingLine = regexp.MustCompile(`(?m)^pets: (acting on|it holds; waiting up to) .*\n`)
 
-// besides is what was said on standard error besides that.
+// Besides is what was said on standard error besides that.
 func Besides(text string) string { return ActingLine.ReplaceAllString(text, "") }
 
-// ok runs a command that has to succeed, without a word on standard error but what it acts
+// Ok runs a command that has to succeed, without a word on standard error but what it acts
 // on.
 func (s *Shell) Ok(args ...string) string {
 	s.T.Helper()
@@ -108,7 +111,7 @@ func (s *Shell) Ok(args ...string) string {
 	return r.Out
 }
 
-// fails runs a command that has to fail with a status, answers nothing on
+// Fails runs a command that has to fail with a status, answers nothing on
 // standard output, and says on standard error what a person needs to know.
 func (s *Shell) Fails(code int, words []string, args ...string) {
 	s.T.Helper()
@@ -121,13 +124,14 @@ func (s *Shell) Fails(code int, words []string, args ...string) {
 	}
 }
 
-// json runs a command with --json and reads its answer. Numbers stay text: what
+// Json runs a command with --json and reads its answer. Numbers stay text: what
 // is an amount must be a string, and no float ever touches it.
-func (s *Shell) Json(into any, args ...string) {
+func (s *Shell) JSON(into any, args ...string) {
 	s.T.Helper()
 	ReadJSON(s.T, s.Ok(append(args, "--json")...), into)
 }
 
+// ReadJSON reads an answer.
 func ReadJSON(t testing.TB, text string, into any) {
 	t.Helper()
 	dec := json.NewDecoder(strings.NewReader(text))
@@ -135,7 +139,7 @@ func ReadJSON(t testing.TB, text string, into any) {
 	require.NoError(t, dec.Decode(into), text)
 }
 
-// events reads the history of the portfolio.
+// Events reads the history of the portfolio.
 func (s *Shell) Events(args ...string) []EventJSON {
 	s.T.Helper()
 	var all []EventJSON
@@ -147,7 +151,7 @@ func (s *Shell) Events(args ...string) []EventJSON {
 	return all
 }
 
-// eventJSON is one line of pets events --json, with the fields tests look at.
+// EventJSON is one line of pets events --json, with the fields tests look at.
 type EventJSON struct {
 	Revision int    `json:"revision"`
 	Time     string `json:"time"`
@@ -165,7 +169,7 @@ type EventJSON struct {
 	Metadata struct{ Actor, Command, Source string } `json:"metadata"`
 }
 
-// process is pets in a process of its own, in the shell's folder.
+// Process is pets in a process of its own, in the shell's folder.
 func (s *Shell) Process(args ...string) *exec.Cmd {
 	s.T.Helper()
 	exe, err := os.Executable()
@@ -175,7 +179,7 @@ func (s *Shell) Process(args ...string) *exec.Cmd {
 	return c
 }
 
-// file writes a file into the shell's folder and returns its path.
+// File writes a file into the shell's folder and returns its path.
 func (s *Shell) File(name string, lines ...string) string {
 	s.T.Helper()
 	path := filepath.Join(s.Dir, name)
@@ -183,9 +187,10 @@ func (s *Shell) File(name string, lines ...string) string {
 	return path
 }
 
+// Store is the folder of the store.
 func (s *Shell) Store() string { return filepath.Join(s.Dir, "store") }
 
-// rat reads an exact decimal.
+// Rat reads an exact decimal.
 func Rat(t testing.TB, text string) *big.Rat {
 	t.Helper()
 	r, ok := new(big.Rat).SetString(text)
@@ -193,7 +198,7 @@ func Rat(t testing.TB, text string) *big.Rat {
 	return r
 }
 
-// same compares an answer with a reference to the last digit, and makes sure that
+// Same compares an answer with a reference to the last digit, and makes sure that
 // the answer is canonical: no trailing zeros, no "-0".
 func Same(t testing.TB, want, got string, about ...any) {
 	t.Helper()
@@ -201,6 +206,7 @@ func Same(t testing.TB, want, got string, about ...any) {
 	Canonical(t, got)
 }
 
+// Canonical holds a number to its one form.
 func Canonical(t testing.TB, text string) {
 	t.Helper()
 	if strings.Contains(text, ".") {

@@ -2,6 +2,7 @@ package petstest
 
 import "testing"
 
+// SmallFiles writes the files of a small import.
 func (s *Shell) SmallFiles() []string {
 	s.T.Helper()
 	return []string{
@@ -17,7 +18,7 @@ func (s *Shell) SmallFiles() []string {
 	}
 }
 
-// small imports two days of two bots: two losses, a win, and one position left open.
+// Small imports two days of two bots: two losses, a win, and one position left open.
 func Small(t testing.TB) *Shell {
 	t.Helper()
 	s := New(t)

@@ -11,6 +11,7 @@ import (
 	"pets/internal/open"
 )
 
+// Readyz is what the server says of itself.
 func (p *Process) Readyz() string {
 	p.T.Helper()
 	resp, err := http.Get(p.URL + "/readyz")
@@ -21,7 +22,7 @@ func (p *Process) Readyz() string {
 	return string(b)
 }
 
-// stands reports whether a process holds a folder and answers at its socket.
+// Stands reports whether a process holds a folder and answers at its socket.
 func (p *Process) Stands(dir, store string) bool {
 	h, held := open.HolderOf(dir)
 	if !held || h.PID != p.Cmd.Process.Pid || !h.Of(store) || h.URL != p.URL {

@@ -1,5 +1,6 @@
 package petstest
 
+// StateJSON is what tests read of pets state --json.
 type StateJSON struct {
 	Revision        int
 	Time            string
@@ -30,5 +31,5 @@ type StateJSON struct {
 	}
 }
 
-// tape is the import of section 3, shared by the tests that need it.
+// Tape is the import of section 3, shared by the tests that need it.
 var Tape once

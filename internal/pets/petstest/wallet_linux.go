@@ -18,17 +18,19 @@ import (
 )
 
 var (
+	// ShownWord is a word as the screen shows it.
 	ShownWord = regexp.MustCompile(`(\d+)\. ([a-z]+)`)
 	AskedWord = regexp.MustCompile(`Word (\d+) \(not shown\): $`)
 )
 
+// Atoi reads a number.
 func Atoi(t testing.TB, text string) int {
 	n, err := strconv.Atoi(text)
 	require.NoError(t, err)
 	return n
 }
 
-// liveShell is a folder with a live portfolio and a keystore's settings.
+// LiveShell is a folder with a live portfolio and a keystore's settings.
 func LiveShell(t testing.TB) *Shell {
 	t.Helper()
 	s := New(t)
@@ -50,7 +52,7 @@ func LiveShell(t testing.TB) *Shell {
 	return s
 }
 
-// giveBack answers the three questions.
+// GiveBack answers the three questions.
 func (s *Seat) GiveBack(words []string) {
 	s.t.Helper()
 	for range vault.Asked {
@@ -61,7 +63,7 @@ func (s *Seat) GiveBack(words []string) {
 	}
 }
 
-// readWords reads the words off the screen, as a person does.
+// ReadWords reads the words off the screen, as a person does.
 func (s *Seat) ReadWords() []string {
 	s.t.Helper()
 	s.WaitFor("three are asked back: ")
@@ -94,6 +96,7 @@ func (s *Shell) engine(f func(*commands.Engine)) {
 	require.NoError(s.T, store.Close())
 }
 
+// GetEnv reads a setting of the shell.
 func (s *Shell) GetEnv(name string) string {
 	for _, entry := range s.Env {
 		if v, ok := strings.CutPrefix(entry, name+"="); ok {
@@ -103,9 +106,10 @@ func (s *Shell) GetEnv(name string) string {
 	return ""
 }
 
+// Keys is the folder of the keystore.
 func (s *Shell) Keys() string { return filepath.Join(s.Dir, "keys") }
 
-// register makes a wallet known, as an admin's server does.
+// Register makes a wallet known, as an admin's server does.
 func (s *Shell) Register(name, place, address string) {
 	s.T.Helper()
 	s.engine(func(e *commands.Engine) {
@@ -121,7 +125,7 @@ func (s *Shell) Register(name, place, address string) {
 	})
 }
 
-// setEnv puts another value for a variable.
+// SetEnv puts another value for a variable.
 func (s *Shell) SetEnv(name, value string) {
 	for i, entry := range s.Env {
 		if strings.HasPrefix(entry, name+"=") {
@@ -132,7 +136,7 @@ func (s *Shell) SetEnv(name, value string) {
 	s.Env = append(s.Env, name+"="+value)
 }
 
-// walletEvents are the types of events about wallets and keys.
+// WalletEvents are the types of events about wallets and keys.
 func (s *Shell) WalletEvents() []string {
 	s.T.Helper()
 	var types []string
