@@ -27,7 +27,6 @@ import (
 
 	"pets/domain"
 	"pets/internal/config"
-
 	"pets/internal/open"
 )
 

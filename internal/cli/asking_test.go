@@ -22,7 +22,6 @@ import (
 
 	"pets/domain"
 	"pets/eventstore/embedded"
-
 	"pets/internal/cli"
 	"pets/internal/open"
 	"pets/internal/pets/petstest"

@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/eventstore/embedded"
-
 	"pets/internal/open"
 	"pets/internal/pets/petstest"
 )

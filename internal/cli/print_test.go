@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
-
 	"pets/internal/open"
 )
 

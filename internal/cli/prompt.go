@@ -229,12 +229,6 @@ func (p *Prompter) Say(format string, args ...any) {
 	_, _ = fmt.Fprintf(p.out, format+"\n", args...) // a terminal that is gone is met at the next question
 }
 
-// Agrees asks for the word yes.
-func (p *Prompter) Agrees(ctx context.Context, question string) (bool, error) {
-	answer, err := p.Line(ctx, question+" Type yes, or nothing for no: ")
-	return strings.EqualFold(answer, "yes"), err
-}
-
 // Control sequences of terminals (ECMA-48, and xterm's alternate screen).
 const (
 	otherScreen = "\x1b[?1049h"

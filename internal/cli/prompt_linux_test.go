@@ -12,12 +12,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pets/internal/vault"
-
 	"pets/internal/cli"
 	"pets/internal/open"
 	"pets/internal/pets"
 	"pets/internal/pets/petstest"
+	"pets/internal/vault"
 )
 
 // "typed, no echo": in one line or several, with corrections; nothing of it is shown, and

@@ -11,10 +11,9 @@ import (
 	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/eventstore"
+	"pets/internal/open"
 	"pets/projections"
 	"pets/replay"
-
-	"pets/internal/open"
 )
 
 // AtFlag adds --at, the moment a reading command looks at.

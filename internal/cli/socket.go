@@ -15,7 +15,6 @@ import (
 	"pets/commands/client"
 	"pets/domain"
 	"pets/internal/httpapi"
-
 	"pets/internal/open"
 )
 

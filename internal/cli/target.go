@@ -16,7 +16,6 @@ import (
 	"pets/commands/client"
 	"pets/domain"
 	"pets/internal/config"
-
 	"pets/internal/open"
 )
 
@@ -78,12 +77,15 @@ const (
 	noteLocal = "local"
 	noteStops = "stops"
 	noteViews = "views"
+	noteAsks  = "asks"
 )
 
 // Local marks a command that works on this machine by its nature.
 func Local(c *cobra.Command) *cobra.Command { return noted(c, noteLocal) }
+
 // Stops marks a command that bad settings do not keep from stopping something.
 func Stops(c *cobra.Command) *cobra.Command { return noted(c, noteStops) }
+
 // Views marks a command that shows a view, which bad settings do not keep from asking a server.
 func Views(c *cobra.Command) *cobra.Command { return noted(c, noteViews) }
 

@@ -20,9 +20,8 @@ import (
 
 	"pets/commands"
 	"pets/eventstore/embedded"
-	"pets/internal/httpapi"
-
 	"pets/internal/cli"
+	"pets/internal/httpapi"
 	"pets/internal/open"
 	"pets/internal/pets"
 	"pets/internal/pets/petstest"

@@ -15,14 +15,12 @@ import (
 	"testing"
 	"time"
 
-	"pets/internal/cli"
-
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"pets/commands"
 	"pets/domain"
-
+	"pets/internal/cli"
 	"pets/internal/open"
 )
 

@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"pets/internal/bench"
-
 	"pets/internal/cli"
 )
 

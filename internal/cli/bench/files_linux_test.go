@@ -10,10 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"pets/internal/cli"
-
 	"github.com/stretchr/testify/require"
 
+	"pets/internal/cli"
 	"pets/internal/open"
 )
 

@@ -12,9 +12,8 @@ import (
 	"pets/commands"
 	"pets/eventstore"
 	"pets/internal/bench"
-	"pets/internal/witness"
-
 	"pets/internal/cli"
+	"pets/internal/witness"
 )
 
 func (a *app) benchHashesCommand() *cobra.Command {

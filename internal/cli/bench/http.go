@@ -22,10 +22,9 @@ import (
 	"pets/commands/client"
 	"pets/domain"
 	"pets/internal/bench"
+	"pets/internal/cli/serve"
 	"pets/internal/config"
 	"pets/internal/httpapi"
-
-	"pets/internal/cli/serve"
 )
 
 // httpClients is how many ask at once, each for a bot of its own.

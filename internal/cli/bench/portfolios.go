@@ -15,7 +15,6 @@ import (
 	"pets/commands"
 	"pets/domain"
 	"pets/eventstore"
-
 	"pets/internal/cli"
 	"pets/internal/open"
 )

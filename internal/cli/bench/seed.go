@@ -12,7 +12,6 @@ import (
 	"pets/commands"
 	"pets/domain"
 	"pets/internal/httpapi"
-
 	"pets/internal/open"
 )
 

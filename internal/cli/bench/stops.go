@@ -15,7 +15,6 @@ import (
 
 	"pets/domain"
 	"pets/internal/bench"
-
 	"pets/internal/cli"
 )
 

@@ -11,10 +11,9 @@ import (
 	"sync"
 	"testing"
 
-	"pets/internal/cli"
-
 	"github.com/stretchr/testify/require"
 
+	"pets/internal/cli"
 	"pets/internal/open"
 )
 

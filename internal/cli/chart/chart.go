@@ -11,9 +11,8 @@ import (
 	"sort"
 	"strings"
 
-	"pets/projections"
-
 	"pets/internal/cli"
+	"pets/projections"
 )
 
 // Size of the chart in the terminal, in characters. It is as wide as the terminal, less

@@ -8,14 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"pets/internal/cli/clitest"
-
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
-	"pets/projections"
-
 	"pets/internal/cli"
+	"pets/internal/cli/clitest"
+	"pets/projections"
 )
 
 // series is equity over a span, in a hundred steps.

@@ -16,11 +16,10 @@ import (
 	"testing"
 	"time"
 
-	"pets/internal/cli/clitest"
-
 	"github.com/stretchr/testify/require"
 
 	"pets/internal/cli"
+	"pets/internal/cli/clitest"
 	"pets/internal/open"
 	"pets/internal/pets"
 	"pets/internal/pets/petstest"

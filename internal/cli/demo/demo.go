@@ -20,15 +20,14 @@ import (
 	"pets/commands/client"
 	"pets/domain"
 	"pets/domain/portfolio"
-	"pets/internal/config"
-	"pets/internal/httpapi"
-	"pets/projections"
-	"pets/replay"
-
 	"pets/internal/cli"
 	"pets/internal/cli/chart"
 	"pets/internal/cli/serve"
 	"pets/internal/cli/show"
+	"pets/internal/config"
+	"pets/internal/httpapi"
+	"pets/projections"
+	"pets/replay"
 )
 
 // Capital of the demo and of each of its bots.

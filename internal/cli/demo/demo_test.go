@@ -10,14 +10,12 @@ import (
 	"strings"
 	"testing"
 
-	"pets/internal/cli/clitest"
-
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
-	"pets/internal/httpapi"
-
 	"pets/internal/cli"
+	"pets/internal/cli/clitest"
+	"pets/internal/httpapi"
 	"pets/internal/open"
 	"pets/internal/pets"
 	"pets/internal/pets/petstest"

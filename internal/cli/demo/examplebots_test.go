@@ -16,14 +16,12 @@ import (
 	"testing"
 	"time"
 
-	"pets/internal/cli/clitest"
-
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"pets/commands/client"
 	"pets/domain"
-
+	"pets/internal/cli/clitest"
 	"pets/internal/pets/petstest"
 )
 

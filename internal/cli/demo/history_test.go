@@ -8,9 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/eventstore/embedded"
-	"pets/replay/historytest"
-
 	"pets/internal/pets/petstest"
+	"pets/replay/historytest"
 )
 
 // The demo's part of: go test ./replay ./internal/cli/demo -run TestRecordHistory -record-history NAME.

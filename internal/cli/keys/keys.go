@@ -12,9 +12,8 @@ import (
 
 	"pets/commands"
 	"pets/domain"
-	"pets/internal/vault"
-
 	"pets/internal/cli"
+	"pets/internal/vault"
 )
 
 func (a *app) keysCommand() *cobra.Command {

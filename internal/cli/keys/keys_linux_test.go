@@ -10,17 +10,15 @@ import (
 	"testing"
 	"time"
 
-	"pets/internal/cli/clitest"
-
 	"github.com/stretchr/testify/require"
 
 	"pets/commands"
 	"pets/domain"
-	"pets/internal/custody"
-	"pets/internal/vault"
-
 	"pets/internal/cli"
+	"pets/internal/cli/clitest"
+	"pets/internal/custody"
 	"pets/internal/pets/petstest"
+	"pets/internal/vault"
 )
 
 // "pets keys generate": the key alone on standard output, so that it can be piped into a

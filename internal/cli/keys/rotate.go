@@ -8,7 +8,6 @@ import (
 
 	"pets/commands"
 	"pets/domain"
-
 	"pets/internal/cli"
 )
 

@@ -7,9 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"pets/domain/portfolio"
-	"pets/projections"
-
 	"pets/internal/cli"
+	"pets/projections"
 )
 
 func (a *app) balancesCommand() *cobra.Command {

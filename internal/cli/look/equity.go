@@ -13,10 +13,9 @@ import (
 
 	"pets/domain"
 	"pets/domain/portfolio"
-	"pets/projections"
-
 	"pets/internal/cli"
 	"pets/internal/cli/chart"
+	"pets/projections"
 )
 
 func (a *app) equityCommand() *cobra.Command {

@@ -12,11 +12,10 @@ import (
 	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/eventstore/embedded"
-	"pets/projections"
-	"pets/replay"
-
 	"pets/internal/open"
 	"pets/internal/pets/petstest"
+	"pets/projections"
+	"pets/replay"
 )
 
 // fillByLots is fill.recorded.v1 as it is stored today, in a build whose v2 counts in

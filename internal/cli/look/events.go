@@ -13,10 +13,9 @@ import (
 
 	"pets/domain"
 	"pets/eventstore"
+	"pets/internal/cli"
 	"pets/projections"
 	"pets/replay"
-
-	"pets/internal/cli"
 )
 
 // eventFilter is what of the history is shown.

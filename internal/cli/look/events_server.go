@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"pets/commands/client"
-
 	"pets/internal/cli"
 )
 

@@ -6,11 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"pets/internal/cli/clitest"
-
 	"github.com/stretchr/testify/require"
 
 	"pets/internal/cli"
+	"pets/internal/cli/clitest"
 	"pets/internal/pets/petstest"
 )
 

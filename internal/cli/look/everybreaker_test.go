@@ -15,12 +15,11 @@ import (
 	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/domain/risk"
+	"pets/internal/cli/look"
+	"pets/internal/cli/show"
 	"pets/internal/config"
 	"pets/internal/metrics"
 	"pets/projections"
-
-	"pets/internal/cli/look"
-	"pets/internal/cli/show"
 )
 
 // oneState is what metrics look at.

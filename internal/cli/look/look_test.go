@@ -17,9 +17,8 @@ import (
 	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/eventstore/embedded"
-	"pets/projections"
-
 	"pets/internal/pets/petstest"
+	"pets/projections"
 )
 
 // "Exit status: 0 fine, 1 failed, 2 usage."

@@ -7,10 +7,9 @@ import (
 
 	"pets/domain"
 	"pets/domain/portfolio"
-	"pets/projections"
-
 	"pets/internal/cli"
 	"pets/internal/cli/show"
+	"pets/projections"
 )
 
 func (a *app) permitsCommand() *cobra.Command {

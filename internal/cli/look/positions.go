@@ -4,10 +4,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"pets/domain/portfolio"
-	"pets/projections"
-
 	"pets/internal/cli"
 	"pets/internal/cli/show"
+	"pets/projections"
 )
 
 func (a *app) positionsCommand() *cobra.Command {

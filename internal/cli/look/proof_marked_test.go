@@ -14,9 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pets/internal/shareddata"
-
 	"pets/internal/pets/petstest"
+	"pets/internal/shareddata"
 )
 
 // Marked equity, its references and the trips of `pets state`, `pets equity` and

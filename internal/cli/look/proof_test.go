@@ -9,9 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pets/internal/shareddata"
-
 	"pets/internal/pets/petstest"
+	"pets/internal/shareddata"
 )
 
 // Proof on real input: every trade result of shared/data/README.md, quoted where

@@ -10,7 +10,6 @@ import (
 
 	"pets/eventstore"
 	"pets/eventstore/embedded"
-
 	"pets/internal/pets/petstest"
 )
 

@@ -10,12 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"pets/internal/cli/clitest"
-
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"pets/internal/cli"
+	"pets/internal/cli/clitest"
 	"pets/internal/open"
 	"pets/internal/pets"
 	"pets/internal/pets/petstest"

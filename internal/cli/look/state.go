@@ -8,10 +8,9 @@ import (
 
 	"pets/domain"
 	"pets/domain/portfolio"
-	"pets/projections"
-
 	"pets/internal/cli"
 	"pets/internal/cli/show"
+	"pets/projections"
 )
 
 func (a *app) stateCommand() *cobra.Command {

@@ -12,10 +12,9 @@ import (
 	"pets/domain/golive"
 	"pets/domain/portfolio"
 	"pets/domain/risk"
-	"pets/projections"
-
 	"pets/internal/cli"
 	"pets/internal/cli/show"
+	"pets/projections"
 )
 
 func (a *app) statsCommand() *cobra.Command {

@@ -11,9 +11,8 @@ import (
 
 	"pets/domain"
 	"pets/domain/portfolio"
-	"pets/projections"
-
 	"pets/internal/cli"
+	"pets/projections"
 )
 
 func (a *app) tradesCommand() *cobra.Command {

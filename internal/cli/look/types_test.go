@@ -4,13 +4,11 @@ import (
 	"strings"
 	"testing"
 
-	"pets/internal/cli/clitest"
-
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
-
 	"pets/internal/cli"
+	"pets/internal/cli/clitest"
 )
 
 // "a type is matched as a word or prefix people use (breaker → breaker.*), an unknown type

@@ -10,11 +10,10 @@ import (
 
 	"pets/commands"
 	"pets/domain"
-	"pets/internal/witness"
-	"pets/replay"
-
 	"pets/internal/cli"
 	"pets/internal/open"
+	"pets/internal/witness"
+	"pets/replay"
 )
 
 // verifyAnswer is what `pets verify --json` prints.

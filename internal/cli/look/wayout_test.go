@@ -10,12 +10,10 @@ import (
 	"strings"
 	"testing"
 
-	"pets/internal/cli/clitest"
-
 	"github.com/stretchr/testify/require"
 
 	"pets/domain/risk"
-
+	"pets/internal/cli/clitest"
 	"pets/internal/pets/petstest"
 )
 

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"pets/internal/cli/clitest"
-
 	"pets/internal/pets/petstest"
 )
 

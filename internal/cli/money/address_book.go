@@ -9,9 +9,8 @@ import (
 
 	"pets/commands"
 	"pets/domain"
-	"pets/projections"
-
 	"pets/internal/cli"
+	"pets/projections"
 )
 
 func (a *app) addressBookCommand() *cobra.Command {

@@ -1,24 +1,18 @@
 package money
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"pets/commands"
 	"pets/domain"
 	"pets/domain/treasury"
-	"pets/projections"
-
 	"pets/internal/cli"
+	"pets/projections"
 )
 
 func (a *app) approveCommand() *cobra.Command {
@@ -38,7 +32,7 @@ func (a *app) approveCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&hash, "hash", "", "the hash of the payment that was looked at; any other is refused")
-	c.Flags().BoolVar(&yes, "yes", false, "with --hash: do not ask on a terminal")
+	cli.AskFirst(c, &yes, "with --hash: do not ask on a terminal")
 	return c
 }
 
@@ -62,10 +56,9 @@ func (a *app) approve(ctx context.Context, id, hash string, yes bool) error {
 			return err
 		}
 	}
-	if !yes {
-		if err := a.agreed(fmt.Sprintf("Approve %s?", id), hash != "", "--hash, with the hash of the payment that was looked at"); err != nil {
-			return err
-		}
+	question := cli.Question{Text: fmt.Sprintf("Approve %s?", id), Yes: yes, Seen: hash != "", Flag: "--hash, with the hash of the payment that was looked at"}
+	if err := a.Agree(ctx, question); err != nil {
+		return err
 	}
 	// The hash of what was shown, never one that is fetched now.
 	var answer commands.Answer
@@ -121,37 +114,6 @@ func (a *app) showForApproval(ctx context.Context, t *projections.Transfer) erro
 		return err
 	}
 	return p.Err
-}
-
-// agreed asks a person. Without a terminal there is none: then a flag has to say that
-// somebody has looked.
-func (a *app) agreed(question string, said bool, flag string) error {
-	ask := a.Ask
-	if ask == nil {
-		ask = askTerminal
-	}
-	yes, terminal := false, false
-	if !a.JSON {
-		yes, terminal = ask(question)
-	}
-	switch {
-	case !terminal && said, yes:
-		return nil
-	case !terminal:
-		return cli.Usage(errors.New("there is no terminal to ask at: add " + flag))
-	}
-	return errors.New("not agreed to; nothing was sent")
-}
-
-// askTerminal wants a y, and takes anything else for a no.
-func askTerminal(question string) (yes, terminal bool) {
-	in := int(os.Stdin.Fd())
-	if !term.IsTerminal(in) || !term.IsTerminal(int(os.Stderr.Fd())) {
-		return false, false
-	}
-	_, _ = fmt.Fprint(os.Stderr, question+" [y/N] ")
-	line, err := bufio.NewReader(os.Stdin).ReadString('\n')
-	return err == nil && strings.EqualFold(strings.TrimSpace(line), "y"), true
 }
 
 func (a *app) rejectCommand() *cobra.Command {

@@ -19,17 +19,15 @@ import (
 	"testing"
 	"time"
 
-	"pets/internal/cli/clitest"
-
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"pets/internal/chain/chaintest"
-	"pets/internal/vault"
-
+	"pets/internal/cli/clitest"
 	"pets/internal/pets/petstest"
+	"pets/internal/vault"
 )
 
 // The build that is deployed takes minutes to make for the first time, so its memory is

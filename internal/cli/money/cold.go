@@ -14,10 +14,9 @@ import (
 	"pets/commands"
 	"pets/domain"
 	"pets/internal/chain"
+	"pets/internal/cli"
 	"pets/internal/custody"
 	"pets/internal/vault"
-
-	"pets/internal/cli"
 )
 
 func (a *app) coldCommand() *cobra.Command {

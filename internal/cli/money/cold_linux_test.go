@@ -16,9 +16,8 @@ import (
 	"pets/domain"
 	"pets/domain/treasury"
 	"pets/internal/chain"
-	"pets/internal/custody"
-
 	"pets/internal/cli/money"
+	"pets/internal/custody"
 	"pets/internal/pets/petstest"
 )
 

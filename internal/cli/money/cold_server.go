@@ -10,10 +10,9 @@ import (
 	"pets/commands"
 	"pets/domain"
 	"pets/domain/treasury"
+	"pets/internal/cli"
 	"pets/internal/custody"
 	"pets/projections"
-
-	"pets/internal/cli"
 )
 
 // coldMoves are the commands of a cold wallet that need the server; the one that signs

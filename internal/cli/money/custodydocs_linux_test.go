@@ -17,7 +17,6 @@ import (
 
 	"pets/commands"
 	"pets/domain"
-
 	"pets/internal/cli"
 	"pets/internal/pets"
 	"pets/internal/pets/petstest"

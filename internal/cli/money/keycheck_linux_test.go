@@ -7,16 +7,14 @@ import (
 	"testing"
 	"time"
 
-	"pets/internal/cli/clitest"
-
 	"github.com/stretchr/testify/require"
 
-	"pets/internal/vault"
-
 	"pets/internal/cli"
+	"pets/internal/cli/clitest"
 	"pets/internal/open"
 	"pets/internal/pets"
 	"pets/internal/pets/petstest"
+	"pets/internal/vault"
 )
 
 // A key that cannot be opened is known when the server starts, and not when a transfer

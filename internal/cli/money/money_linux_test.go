@@ -11,7 +11,6 @@ import (
 
 	"pets/domain"
 	"pets/domain/treasury"
-
 	"pets/internal/cli/money"
 	"pets/internal/pets/petstest"
 )

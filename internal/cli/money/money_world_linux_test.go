@@ -16,8 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"pets/internal/cli/clitest"
-
 	"github.com/ethereum/go-ethereum/common"
 	"github.com/ethereum/go-ethereum/ethclient"
 	"github.com/stretchr/testify/require"
@@ -26,13 +24,13 @@ import (
 	"pets/domain"
 	"pets/domain/treasury"
 	"pets/internal/chain/chaintest"
-	"pets/internal/vault"
-
 	"pets/internal/cli"
+	"pets/internal/cli/clitest"
 	"pets/internal/cli/money"
 	"pets/internal/open"
 	"pets/internal/pets"
 	"pets/internal/pets/petstest"
+	"pets/internal/vault"
 )
 
 const (

@@ -9,16 +9,14 @@ import (
 	"testing"
 	"time"
 
-	"pets/internal/cli"
-
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
 	"pets/domain/risk"
 	"pets/domain/treasury"
-	"pets/projections"
-
+	"pets/internal/cli"
 	"pets/internal/open"
+	"pets/projections"
 )
 
 // A server that shows one payment and names the hash of another is found out, whichever

@@ -15,7 +15,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain/treasury"
-
 	"pets/internal/cli"
 	"pets/internal/pets/petstest"
 )

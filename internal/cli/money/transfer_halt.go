@@ -7,9 +7,8 @@ import (
 	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/domain/risk"
-	"pets/projections"
-
 	"pets/internal/cli"
+	"pets/projections"
 )
 
 // haltView is what of a portfolio's state keeps its transfers.

@@ -6,9 +6,8 @@ import (
 
 	"pets/domain"
 	"pets/domain/treasury"
-	"pets/projections"
-
 	"pets/internal/cli"
+	"pets/projections"
 )
 
 // inWords says what a transfer does, in a line.

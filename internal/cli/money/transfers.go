@@ -12,9 +12,8 @@ import (
 	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/domain/treasury"
-	"pets/projections"
-
 	"pets/internal/cli"
+	"pets/projections"
 )
 
 func (a *app) transfersCommand() *cobra.Command {

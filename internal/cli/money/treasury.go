@@ -13,7 +13,6 @@ import (
 	"pets/commands"
 	"pets/domain"
 	"pets/domain/portfolio"
-
 	"pets/internal/cli"
 )
 

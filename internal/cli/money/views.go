@@ -12,9 +12,8 @@ import (
 	"pets/domain/portfolio"
 	"pets/domain/treasury"
 	"pets/internal/chain"
-	"pets/projections"
-
 	"pets/internal/cli"
+	"pets/projections"
 )
 
 // Views of wallets and transfers, as the server answers them.

@@ -14,11 +14,10 @@ import (
 	"pets/domain"
 	"pets/domain/treasury"
 	"pets/internal/chain"
-	"pets/internal/vault"
-	"pets/projections"
-
 	"pets/internal/cli"
 	"pets/internal/open"
+	"pets/internal/vault"
+	"pets/projections"
 )
 
 func (a *app) walletCommand() *cobra.Command {

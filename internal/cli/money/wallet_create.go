@@ -10,10 +10,9 @@ import (
 
 	"pets/commands"
 	"pets/domain"
+	"pets/internal/cli"
 	"pets/internal/custody"
 	"pets/internal/vault"
-
-	"pets/internal/cli"
 )
 
 // createFlags say where a new wallet is to belong.

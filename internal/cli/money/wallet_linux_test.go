@@ -10,9 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
-	"pets/internal/vault"
-
 	"pets/internal/pets/petstest"
+	"pets/internal/vault"
 )
 
 // afterScreen is what stood on the terminal after the words were wiped off it.

@@ -13,11 +13,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"pets/domain"
-	"pets/internal/vault"
-	"pets/projections"
-
 	"pets/internal/cli"
 	"pets/internal/open"
+	"pets/internal/vault"
+	"pets/projections"
 )
 
 // listedWallet is a registered wallet and what the keystore here has of it.

@@ -10,9 +10,8 @@ import (
 
 	"pets/commands"
 	"pets/domain"
-	"pets/projections"
-
 	"pets/internal/cli"
+	"pets/projections"
 )
 
 // walletMoves are the commands of wallets that go through the server.

@@ -8,9 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"pets/domain"
-	"pets/projections"
-
 	"pets/internal/cli"
+	"pets/projections"
 )
 
 func (a *app) recordWalletCommand() *cobra.Command {

@@ -10,10 +10,9 @@ import (
 
 	"pets/commands"
 	"pets/domain"
+	"pets/internal/cli"
 	"pets/internal/vault"
 	"pets/projections"
-
-	"pets/internal/cli"
 )
 
 // recoverFlags say which wallet typed words are of.
@@ -267,13 +266,13 @@ func (a *app) offerTest(ctx context.Context, p *cli.Prompter, f recoverFlags) er
 	if err != nil {
 		return cli.OnFlag("amount", err)
 	}
-	yes, err := p.Agrees(ctx, fmt.Sprintf("Ask for a transfer of %s from %s to the cold wallet?", amount, f.name))
-	if err != nil {
-		return err
-	}
-	if !yes {
+	err = a.Agree(ctx, cli.Question{Text: fmt.Sprintf("Ask for a transfer of %s from %s to the cold wallet?", amount, f.name), Typing: true})
+	if errors.Is(err, cli.ErrNotAgreed) {
 		p.Say("Nothing was asked for.")
 		return nil
+	}
+	if err != nil {
+		return err
 	}
 	var answer commands.Answer
 	body := commands.RequestTransfer{From: f.name, To: domain.WalletCold, Amount: amount, Reason: "test after recovery"}

@@ -14,10 +14,9 @@ import (
 	"pets/commands"
 	"pets/domain"
 	"pets/internal/chain/chaintest"
-	"pets/internal/vault"
-
 	"pets/internal/cli"
 	"pets/internal/pets/petstest"
+	"pets/internal/vault"
 )
 
 // custodial is a server with a keystore and a real chain, and the command line beside it.

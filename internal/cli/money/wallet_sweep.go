@@ -12,9 +12,8 @@ import (
 	"pets/commands"
 	"pets/commands/client"
 	"pets/domain"
-	"pets/projections"
-
 	"pets/internal/cli"
+	"pets/projections"
 )
 
 func (a *app) walletSweepCommand() *cobra.Command {
@@ -41,7 +40,7 @@ func (a *app) walletSweepCommand() *cobra.Command {
 	c.Flags().StringVar(&to, "to", "", "cold, the name of a cold wallet, or an address of the book")
 	c.Flags().StringVar(&reason, "reason", "", "why; it is kept with the record")
 	c.Flags().Var(&fee, "highest-fee", "the most that each transfer may cost, in the chain's coin (by default max_transfer_fee, or less where the wallet has less)")
-	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	cli.AskFirst(c, &yes, "do not ask")
 	return c
 }
 
@@ -63,10 +62,9 @@ func (a *app) sweep(ctx context.Context, to, reason string, fee domain.Decimal, 
 	if len(moves) == 0 {
 		return domain.Errorf(domain.CodeConflict, "there is nothing to sweep")
 	}
-	if !yes {
-		if err := a.agreed(fmt.Sprintf("Ask for what is to be moved (%d)?", len(moves)), false, "--yes, once the plan was looked at"); err != nil {
-			return err
-		}
+	question := cli.Question{Text: fmt.Sprintf("Ask for what is to be moved (%d)?", len(moves)), Yes: yes, Flag: "--yes, once the plan was looked at"}
+	if err := a.Agree(ctx, question); err != nil {
+		return err
 	}
 	requested, err := a.requestSweeps(ctx, moves, to, reason)
 	return errors.Join(a.printSwept(requested), err)

@@ -14,10 +14,9 @@ import (
 
 	"pets/commands"
 	"pets/domain"
+	"pets/internal/cli"
 	"pets/internal/notice"
 	"pets/internal/vault"
-
-	"pets/internal/cli"
 )
 
 // verdict is what was found of one wallet's key.

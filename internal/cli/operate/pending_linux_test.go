@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/commands"
-
 	"pets/internal/open"
 	"pets/internal/pets/petstest"
 )

@@ -16,7 +16,6 @@ import (
 
 	"pets/commands"
 	"pets/domain"
-
 	"pets/internal/cli"
 )
 

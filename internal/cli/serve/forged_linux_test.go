@@ -13,7 +13,6 @@ import (
 
 	"pets/eventstore"
 	"pets/eventstore/embedded"
-
 	"pets/internal/pets/petstest"
 )
 

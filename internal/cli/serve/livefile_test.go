@@ -11,15 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"pets/internal/cli/serve"
-
-	"pets/internal/cli/clitest"
-
 	"github.com/stretchr/testify/require"
 
 	"pets/commands"
-
 	"pets/internal/cli"
+	"pets/internal/cli/clitest"
+	"pets/internal/cli/serve"
 	"pets/internal/open"
 	"pets/internal/pets"
 	"pets/internal/pets/petstest"

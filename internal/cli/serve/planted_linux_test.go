@@ -13,17 +13,15 @@ import (
 	"testing"
 	"time"
 
-	"pets/internal/cli/serve"
-
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
 	"pets/commands"
 	"pets/domain"
-	"pets/internal/httpapi"
-
 	"pets/internal/cli"
+	"pets/internal/cli/serve"
+	"pets/internal/httpapi"
 	"pets/internal/open"
 	"pets/internal/pets/petstest"
 )

@@ -19,7 +19,6 @@ import (
 	"pets/commands"
 	"pets/commands/client"
 	"pets/eventstore/embedded"
-
 	"pets/internal/cli"
 	"pets/internal/open"
 	"pets/internal/pets"

@@ -18,17 +18,16 @@ import (
 
 	"pets/commands"
 	"pets/domain"
+	"pets/internal/cli"
 	"pets/internal/config"
 	"pets/internal/custody"
 	"pets/internal/httpapi"
 	"pets/internal/legs"
 	"pets/internal/live"
 	"pets/internal/metrics"
+	"pets/internal/open"
 	"pets/internal/owner"
 	"pets/projections"
-
-	"pets/internal/cli"
-	"pets/internal/open"
 )
 
 // serveFlags are flags of the same names as settings; they win.

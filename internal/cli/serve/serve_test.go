@@ -12,15 +12,13 @@ import (
 	"testing"
 	"time"
 
-	"pets/internal/cli/clitest"
-
 	"github.com/stretchr/testify/require"
 
 	"pets/commands"
 	"pets/commands/client"
 	"pets/domain"
-
 	"pets/internal/cli"
+	"pets/internal/cli/clitest"
 	"pets/internal/open"
 	"pets/internal/pets"
 	"pets/internal/pets/petstest"

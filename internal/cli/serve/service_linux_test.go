@@ -14,10 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"pets/internal/cli/clitest"
-
 	"github.com/stretchr/testify/require"
 
+	"pets/internal/cli/clitest"
 	"pets/internal/open"
 	"pets/internal/pets/petstest"
 )

@@ -14,9 +14,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"pets/internal/httpapi"
-
 	"pets/internal/cli"
+	"pets/internal/httpapi"
 	"pets/internal/pets/petstest"
 )
 

@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
-
 	"pets/internal/pets/petstest"
 )
 

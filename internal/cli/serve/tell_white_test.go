@@ -8,15 +8,14 @@ import (
 	"testing"
 	"time"
 
-	"pets/internal/cli"
-	"pets/internal/cli/clitest"
-
 	"github.com/stretchr/testify/require"
 
 	"pets/commands"
 	"pets/domain"
 	"pets/eventstore"
 	"pets/eventstore/embedded"
+	"pets/internal/cli"
+	"pets/internal/cli/clitest"
 )
 
 // "Also a line when a stop holds but is not recorded, and when it is recorded later."

@@ -18,9 +18,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"pets/internal/owner"
-
 	"pets/internal/open"
+	"pets/internal/owner"
 )
 
 // selfYears is how long a certificate of our own is good for.

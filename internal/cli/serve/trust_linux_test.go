@@ -10,7 +10,6 @@ import (
 
 	"pets/commands"
 	"pets/domain"
-
 	"pets/internal/cli"
 	"pets/internal/open"
 	"pets/internal/pets"

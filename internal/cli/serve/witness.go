@@ -7,9 +7,8 @@ import (
 
 	"pets/commands"
 	"pets/domain"
-	"pets/internal/metrics"
-
 	"pets/internal/cli"
+	"pets/internal/metrics"
 	"pets/internal/open"
 )
 

@@ -9,9 +9,8 @@ import (
 	"strings"
 
 	"pets/domain"
-	"pets/internal/tradefile"
-
 	"pets/internal/cli"
+	"pets/internal/tradefile"
 )
 
 // badRows is the file of rows that were set aside, as CSV. An import that is run

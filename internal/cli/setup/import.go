@@ -18,12 +18,11 @@ import (
 	"pets/domain/portfolio"
 	"pets/eventstore"
 	"pets/eventstore/memory"
+	"pets/internal/cli"
 	"pets/internal/importer"
+	"pets/internal/open"
 	"pets/internal/tradefile"
 	"pets/projections"
-
-	"pets/internal/cli"
-	"pets/internal/open"
 )
 
 // importFlags are the flags of `pets import`.

@@ -12,9 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pets/internal/shareddata"
-
 	"pets/internal/pets/petstest"
+	"pets/internal/shareddata"
 )
 
 // "a bad row stops with file, line, column and reason before anything of that row

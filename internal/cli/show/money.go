@@ -9,9 +9,8 @@ import (
 
 	"pets/domain"
 	"pets/domain/risk"
-	"pets/projections"
-
 	"pets/internal/cli"
+	"pets/projections"
 )
 
 // A rebase measures from the equity now, so it leads nowhere while there is none: then money

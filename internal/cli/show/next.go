@@ -6,9 +6,8 @@ import (
 	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/domain/risk"
-	"pets/projections"
-
 	"pets/internal/cli"
+	"pets/projections"
 )
 
 // Extra is what a person has to know beside the state: which orders may still be

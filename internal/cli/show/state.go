@@ -10,9 +10,8 @@ import (
 
 	"pets/domain"
 	"pets/domain/risk"
-	"pets/projections"
-
 	"pets/internal/cli"
+	"pets/projections"
 )
 
 // PrintState prints a state, and what to do next where something is stopped.

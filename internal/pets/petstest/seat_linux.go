@@ -22,11 +22,10 @@ import (
 	"github.com/tyler-smith/go-bip39"
 	"golang.org/x/sys/unix"
 
-	"pets/internal/vault"
-
 	"pets/internal/cli"
 	"pets/internal/open"
 	"pets/internal/pets"
+	"pets/internal/vault"
 )
 
 // AccountOf is the address of one account of some words.

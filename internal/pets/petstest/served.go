@@ -5,11 +5,10 @@ import (
 	"regexp"
 	"time"
 
-	"pets/internal/cli/clitest"
-
 	"github.com/stretchr/testify/require"
 
 	"pets/internal/cli"
+	"pets/internal/cli/clitest"
 	"pets/internal/open"
 	"pets/internal/pets"
 )

@@ -4,10 +4,9 @@ import (
 	"io"
 	"net/http"
 
-	"pets/internal/httpapi"
-
 	"github.com/stretchr/testify/require"
 
+	"pets/internal/httpapi"
 	"pets/internal/open"
 )
 
