@@ -171,7 +171,7 @@ func (a *App) configure(command *cobra.Command) error {
 		return err
 	}
 	for _, w := range c.Warnings {
-		_, _ = fmt.Fprintln(a.Err, "pets: warning:", w)
+		a.Tell("warning: %v", w)
 	}
 	if err := a.settleTarget(&c, command); err != nil {
 		return err
@@ -313,6 +313,7 @@ func Under(t topic, commands ...*cobra.Command) []*cobra.Command {
 
 // RunCommands runs a command line that has these commands.
 func (a *App) RunCommands(ctx context.Context, args []string, commands ...*cobra.Command) int {
+	a.Columns = a.columnsOf(a.Err)
 	root := a.Root(commands...)
 	root.SetArgs(args)
 	root.SetOut(a.Out)
@@ -322,10 +323,12 @@ func (a *App) RunCommands(ctx context.Context, args []string, commands ...*cobra
 	case err == nil:
 		return 0
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		_, _ = fmt.Fprintln(a.Err, "pets: interrupted")
+		a.Tell("interrupted")
 		return 1
 	}
-	_, _ = fmt.Fprintln(a.Err, "pets:", strings.ReplaceAll(err.Error(), "\n", "\npets: ")) // each of several errors
+	for line := range strings.SplitSeq(err.Error(), "\n") { // each of several errors
+		a.Tell("%s", line)
+	}
 	var usage errUsage
 	if errors.As(err, &usage) {
 		return 2
@@ -355,6 +358,9 @@ func (a *App) Root(commands ...*cobra.Command) *cobra.Command {
 		root.AddGroup(&cobra.Group{ID: string(t), Title: strings.ToUpper(string(t))})
 	}
 	root.AddCommand(commands...)
+	root.SetHelpCommandGroupID(string(SetUp))
+	root.SetHelpFunc(a.help)
+	root.SetUsageTemplate(a.usageTemplate(root))
 	root.CompletionOptions.HiddenDefaultCmd = true
 	wrongIsUsage(root)
 	root.Args, root.SuggestionsMinimumDistance = knownCommand, 2

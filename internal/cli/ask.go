@@ -67,7 +67,6 @@ func (a *App) askYes(ctx context.Context, text string) (yes, terminal bool, err 
 	if a.In == nil || !is || !term.IsTerminal(int(a.In.Fd())) || !term.IsTerminal(int(out.Fd())) {
 		return false, false, nil
 	}
-	question := strings.Join(Wrap(text+" [y/N] ", a.Width(), 0), "\r\n")
-	answer, err := (&Prompter{in: a.In, out: out}).Line(ctx, question)
+	answer, err := (&Prompter{in: a.In, out: out, width: a.Columns}).Line(ctx, text+" [y/N] ")
 	return strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes"), true, err
 }

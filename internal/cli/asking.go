@@ -38,7 +38,7 @@ func (a *App) Asking(r *Remote) client.Options {
 			return
 		}
 		a.waits = r.String()
-		_, _ = fmt.Fprintf(a.Err, "pets: waiting for %s: %s; %d s more; Ctrl-C ends it\n", r, reason, int(left.Seconds()+0.5))
+		a.Tell("waiting for %s: %s; %d s more; Ctrl-C ends it", r, reason, int(left.Seconds()+0.5))
 	}
 	return o
 }
@@ -136,7 +136,7 @@ func (a *App) NotStopped(err error) error {
 		what += ", as far as anybody knows here"
 	}
 	if errors.Is(err, context.Canceled) { // the last word is only that it was interrupted
-		_, _ = fmt.Fprintln(a.Err, "pets:", what)
+		a.Tell("%s", what)
 	}
 	return fmt.Errorf("%s: %w. Next: %s", what, err, a.afterNoStop(err))
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"pets/domain"
+	"pets/internal/columns"
 )
 
 // PrintJSON writes one indented JSON document.
@@ -176,7 +178,10 @@ func missing(cell string) bool { return cell == "" || cell == "-" }
 const UsualWidth = 80
 
 // Width is how many columns a line of text may have: COLUMNS, else the terminal's.
-func (a *App) Width() int {
+func (a *App) Width() int { return cmp.Or(a.columnsOf(a.Out), UsualWidth) }
+
+// columnsOf is how wide an output is: COLUMNS, else its terminal's; 0 where nothing says so.
+func (a *App) columnsOf(w io.Writer) int {
 	for _, v := range slices.Backward(a.Environ) {
 		if text, found := strings.CutPrefix(v, "COLUMNS="); found {
 			if n, err := strconv.Atoi(text); err == nil && n > 0 {
@@ -185,12 +190,12 @@ func (a *App) Width() int {
 			break
 		}
 	}
-	if f, ok := a.Out.(*os.File); ok {
+	if f, ok := w.(*os.File); ok {
 		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
 			return n
 		}
 	}
-	return UsualWidth
+	return 0
 }
 
 // Printer writes lines and remembers the first failure. With a width, it wraps them.
@@ -200,19 +205,26 @@ type Printer struct {
 	Err   error
 }
 
+// Messages writes what was done, for a person at a terminal: anywhere else its lines stay
+// whole, for whoever searches them.
+func (a *App) Messages() *Printer { return &Printer{W: a.Out, Width: a.columnsOf(a.Out)} }
+
+// Notes are messages on standard error.
+func (a *App) Notes() *Printer { return &Printer{W: a.Err, Width: a.Columns} }
+
 // Printer wraps lines to the width of this run.
 func (a *App) Printer() *Printer { return &Printer{W: a.Out, Width: a.Width()} }
 
 // Line writes one line, or what it wraps to. A command at its end stays whole.
 func (p *Printer) Line(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	indent, command := hanging(text), ""
+	indent, command := columns.Hanging(text), ""
 	if before, after, found := strings.Cut(text, ": pets "); found && p.Width > 0 && utf8.RuneCountInString(text) > p.Width {
 		revision := recorded.FindString(after)
 		text = before + revision + ":"
 		command = strings.Repeat(" ", indent) + "pets " + strings.TrimSuffix(after, revision) // it is copied, and stays whole
 	}
-	for _, l := range Wrap(text, p.Width, indent) {
+	for _, l := range columns.Wrap(text, p.Width, indent) {
 		p.Whole(l)
 	}
 	if command != "" {
@@ -222,7 +234,7 @@ func (p *Printer) Line(format string, args ...any) {
 
 // Say writes a sentence that goes on where it began.
 func (p *Printer) Say(indent int, format string, args ...any) {
-	for _, l := range Wrap(strings.Repeat(" ", indent)+fmt.Sprintf(format, args...), p.Width, indent) {
+	for _, l := range columns.Wrap(strings.Repeat(" ", indent)+fmt.Sprintf(format, args...), p.Width, indent) {
 		p.Whole(l)
 	}
 }
@@ -234,50 +246,8 @@ func (p *Printer) Whole(text string) {
 	}
 }
 
-// label is the start of a line that has one: "hot share   ".
-var label = regexp.MustCompile(`^ *\S+(?: \S+)*  +`)
-
 // recorded is what stands behind what was done.
 var recorded = regexp.MustCompile(` \(revision \d+\)$`)
-
-// hanging is where a line goes on below itself: beside its label, or two columns in.
-func hanging(text string) int {
-	const mostLabel = 24
-	if l := label.FindString(text); l != "" && len(l) <= mostLabel {
-		return utf8.RuneCountInString(l)
-	}
-	return len(text) - len(strings.TrimLeft(text, " ")) + 2
-}
-
-// Wrap breaks a text at spaces into lines of at most width columns (0: any number), all
-// but the first of them indented. A word that is longer stays whole.
-func Wrap(text string, width, indent int) []string {
-	var lines []string
-	for line := []rune(text); ; {
-		if width <= 0 || len(line) <= width {
-			return append(lines, string(line))
-		}
-		start := 0
-		if lines != nil {
-			start = indent
-		}
-		for start < len(line) && line[start] == ' ' {
-			start++
-		}
-		at := -1
-		for i := start; i < len(line) && (i <= width || at < 0); i++ {
-			if line[i] == ' ' && line[i-1] != ' ' {
-				at = i
-			}
-		}
-		if at < 0 {
-			return append(lines, string(line))
-		}
-		lines = append(lines, string(line[:at]))
-		rest := strings.TrimLeft(string(line[at:]), " ")
-		line = []rune(strings.Repeat(" ", indent) + rest)
-	}
-}
 
 // Percent shows a ratio to a person: 0.0312 is 3.12 %. It is cut, not rounded, so
 // that what is still below a limit never looks as if it had reached it.
@@ -339,13 +309,14 @@ func (a *App) Command(p *Printer, words ...string) {
 }
 
 // Command prints the words of one; what does not fit goes on below.
-func (p *Printer) Command(words []string) {
-	const indent, more = "    ", "      "
+func (p *Printer) Command(words []string) { p.command("    ", words) }
+
+func (p *Printer) command(indent string, words []string) {
 	line := indent + words[0]
 	for _, w := range words[1:] {
 		if p.Width > 0 && utf8.RuneCountInString(line+" "+w+` \\`) > p.Width && strings.TrimSpace(line) != "" {
 			p.Whole(line + ` \`)
-			line = more + w
+			line = indent + "  " + w
 			continue
 		}
 		line += " " + w

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
+	"pets/internal/columns"
 	"pets/internal/open"
 )
 
@@ -52,7 +53,7 @@ func TestWrap(t *testing.T) {
 		{"any width there is", 0, "any width there is"},
 		{"0123456789", 5, "0123456789"},
 	} {
-		require.Equal(t, c.want, strings.Join(Wrap(c.text, c.width, hanging(c.text)), "\n"))
+		require.Equal(t, c.want, strings.Join(columns.Wrap(c.text, c.width, columns.Hanging(c.text)), "\n"))
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"pets/domain"
+	"pets/internal/columns"
 	"pets/internal/vault"
 )
 
@@ -40,6 +41,7 @@ var errInterrupted = errors.New("interrupted; nothing was kept")
 // where nobody sits.
 type Prompter struct {
 	in, out *os.File
+	width   int
 	pressed [1]byte // the one place where keys arrive; a cell of its own for each would leave them all behind
 }
 
@@ -53,7 +55,7 @@ func (a *App) Prompter(command string) (*Prompter, error) {
 	case !ok || !term.IsTerminal(int(out.Fd())):
 		return nil, Usage(fmt.Errorf("%s: standard output is no terminal; what is shown and asked there must not end up in a file or another program", command))
 	}
-	return &Prompter{in: a.In, out: out}, nil
+	return &Prompter{in: a.In, out: out, width: a.Width()}, nil
 }
 
 // Line asks, and returns what was typed, which is shown.
@@ -124,7 +126,7 @@ func (p *Prompter) read(ctx context.Context, question string, echo bool, more fu
 	}
 	defer func() { _ = term.Restore(int(p.in.Fd()), before) }() // what else could be done
 	t := &typing{p: p, echo: echo, b: make([]byte, 0, maxTyped)}
-	if _, err := io.WriteString(p.out, question); err != nil {
+	if _, err := io.WriteString(p.out, strings.Join(columns.Wrap(question, p.width, 2), "\r\n")); err != nil {
 		return nil, err
 	}
 	for {
@@ -226,7 +228,10 @@ func (p *Prompter) key(ctx context.Context) (byte, error) {
 
 // Say writes a line to the person.
 func (p *Prompter) Say(format string, args ...any) {
-	_, _ = fmt.Fprintf(p.out, format+"\n", args...) // a terminal that is gone is met at the next question
+	text := fmt.Sprintf(format, args...)
+	for _, line := range columns.Wrap(text, p.width, columns.Hanging(text)) {
+		_, _ = fmt.Fprintln(p.out, line) // a terminal that is gone is met at the next question
+	}
 }
 
 // Control sequences of terminals (ECMA-48, and xterm's alternate screen).
@@ -251,7 +256,7 @@ func (p *Prompter) ShowOnce(ctx context.Context, m *vault.Mnemonic) (err error) 
 	}
 	p.Say("These words are the key. They are shown this once and kept nowhere.")
 	p.Say("Write them on paper, in order, and let no camera or other person see them.")
-	if err := m.Show(columns{p.out}); err != nil {
+	if err := m.Show(besides{p.out}); err != nil {
 		return err
 	}
 	question := fmt.Sprintf("\x1b[%d;1HPress Enter when they are written down; three are asked back: ", showTop+showRows+1)
@@ -260,11 +265,11 @@ func (p *Prompter) ShowOnce(ctx context.Context, m *vault.Mnemonic) (err error) 
 	return err
 }
 
-// columns puts lines beside each other, so that 24 words fit on any terminal. It keeps
+// besides puts lines beside each other, so that 24 words fit on any terminal. It keeps
 // nothing of them.
-type columns struct{ w io.Writer }
+type besides struct{ w io.Writer }
 
-func (c columns) Write(b []byte) (int, error) {
+func (c besides) Write(b []byte) (int, error) {
 	i := 0
 	for line := range bytes.Lines(b) {
 		at := fmt.Sprintf("\x1b[%d;%dH", showTop+i%showRows, 1+i/showRows*showWidth)

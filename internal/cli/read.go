@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 
 	"github.com/spf13/cobra"
@@ -43,9 +42,9 @@ func (a *App) tellMarked() {
 	all, err := a.Latch(nil).Read()
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		_, _ = fmt.Fprintf(a.Err, "pets: warning: the marker of stops cannot be read by this user: a stop that waits in it is not shown: %v\n", err)
+		a.Tell("warning: the marker of stops cannot be read by this user: a stop that waits in it is not shown: %v", err)
 	case err != nil:
-		_, _ = fmt.Fprintf(a.Err, "pets: warning: %v; the next server stops everything\n", err)
+		a.Tell("warning: %v; the next server stops everything", err)
 	}
 	for _, p := range all {
 		if p.Portfolio != a.Config.Portfolio && p.Portfolio != "*" {
@@ -55,7 +54,7 @@ func (a *App) tellMarked() {
 		if !p.Emergency() {
 			what = "the stop of bot " + p.Bot
 		}
-		_, _ = fmt.Fprintf(a.Err, "pets: warning: %s by %s HOLDS and is not recorded yet: the next server records it before anything else\n", what, p.Caller.User)
+		a.Tell("warning: %s by %s HOLDS and is not recorded yet: the next server records it before anything else", what, p.Caller.User)
 	}
 }
 

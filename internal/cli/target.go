@@ -50,7 +50,7 @@ func (a *App) settleTarget(c *config.Config, command *cobra.Command) error {
 		}
 	case local && command.Name() == "verify" && c.Server != "":
 		dir, _ := c.StoreDir()
-		_, _ = fmt.Fprintf(a.Err, "pets: note: verify looks at the folder %s, not at the server of PETS_SERVER\n", dir)
+		a.Tell("note: verify looks at the folder %s, not at the server of PETS_SERVER", dir)
 	}
 	return nil
 }
@@ -269,5 +269,5 @@ func (a *App) Acting(on string, inPortfolio bool) {
 		return
 	}
 	a.named = on
-	_, _ = fmt.Fprintln(a.Err, "pets: acting on", on)
+	a.Tell("acting on %s", on)
 }

@@ -3,7 +3,6 @@ package open
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"pets/eventstore/embedded"
@@ -57,7 +56,7 @@ func (a *Place) Patiently(what string, patience time.Duration) func(ctx context.
 		}
 		if waited >= time.Second && !said {
 			said = true
-			_, _ = fmt.Fprintf(a.Err, "pets: waiting up to %s: %s: %v\n", patience, what, why)
+			a.Tell("waiting up to %s: %s: %v", patience, what, why)
 		}
 		select {
 		case <-ctx.Done():

@@ -45,6 +45,7 @@ type Place struct {
 	Config    config.Config
 	StoreFlag string           // what --store names
 	Err       io.Writer        // who is warned
+	Columns   int              // how wide that is; 0 keeps lines whole
 	Wall      func() time.Time // another clock, for tests
 
 	// AcceptRollback is why a server goes on with a store that was rolled back; empty for
@@ -144,7 +145,7 @@ func (a *Place) OpenWriter(o Opening) (*writing, error) {
 		return nil, &Unopened{err}
 	}
 	if torn := store.Torn(); torn.Bytes > 0 {
-		_, _ = fmt.Fprintf(a.Err, "pets: warning: an append that a crash cut short was set aside in %s (%d bytes); it had never been acknowledged\n", torn.File, torn.Bytes)
+		a.Tell("warning: an append that a crash cut short was set aside in %s (%d bytes); it had never been acknowledged", torn.File, torn.Bytes)
 	}
 	lock, err := a.lockDir(dir, store.UUID(), o.Stopping)
 	if err != nil {
@@ -352,7 +353,7 @@ func (a *Place) Work(ctx context.Context, store *writing, stopping bool, direct 
 	engine.Close()
 	watch.Close()
 	for _, line := range failures.lines {
-		_, _ = fmt.Fprintln(a.Err, "pets: warning:", line)
+		a.Tell("warning: %v", line)
 	}
 	return errors.Join(err, store.Close())
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pets/commands"
+	"pets/internal/columns"
 	"pets/internal/owner"
 	"pets/internal/snapshot"
 	"pets/internal/witness"
@@ -102,8 +103,16 @@ func (a *Place) WatchFor(ctx context.Context, store *Store, stopping bool) (*Wat
 	return w, err
 }
 
+// Tell says something to the person at the terminal, on standard error.
+func (a *Place) Tell(format string, args ...any) {
+	const more = 6 // beside "pets: "
+	for _, line := range columns.Wrap("pets: "+fmt.Sprintf(format, args...), a.Columns, more) {
+		_, _ = fmt.Fprintln(a.Err, line)
+	}
+}
+
 // Caution warns the person at the terminal.
-func (a *Place) Caution(text string) { _, _ = fmt.Fprintln(a.Err, "pets: warning: "+text) }
+func (a *Place) Caution(text string) { a.Tell("warning: %s", text) }
 
 // Start begins to write the witness.
 func (w *Watch) Start() {

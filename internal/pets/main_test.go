@@ -6,4 +6,4 @@ import (
 	"pets/internal/pets/petstest"
 )
 
-func TestMain(m *testing.M) { petstest.Main(m) }
+func TestMain(m *testing.M) { petstest.Main(m, &petstest.Tape) }

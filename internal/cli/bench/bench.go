@@ -57,7 +57,7 @@ func (a *app) printMeasured(results []bench.Measured) error {
 	if a.JSON {
 		return a.PrintJSON(results)
 	}
-	p := &cli.Printer{W: a.Out}
+	p := a.Messages()
 	for _, m := range results {
 		for _, line := range m.Lines() {
 			p.Line("%s", line)

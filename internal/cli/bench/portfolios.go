@@ -116,7 +116,7 @@ func (a *app) benchPortfolios(ctx context.Context, o portfoliosOptions) (err err
 	if a.JSON {
 		return a.PrintJSON(lines)
 	}
-	p := &cli.Printer{W: a.Out}
+	p := a.Messages()
 	for _, l := range lines {
 		p.Line("%s", l.line())
 	}

@@ -165,14 +165,14 @@ func because(err error) string {
 
 // say tells whoever waits how far it is.
 func (a *app) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(a.Err, "pets: "+format+"\n", args...)
+	a.Tell(""+format+"", args...)
 }
 
 func (a *app) printLatencies(all []bench.Latency) error {
 	if a.JSON {
 		return a.PrintJSON(all)
 	}
-	p := &cli.Printer{W: a.Out}
+	p := a.Messages()
 	for _, l := range all {
 		for _, line := range l.Lines() {
 			p.Line("%s", line)

@@ -18,3 +18,16 @@ func Fits(t *testing.T, width int, text string) {
 		require.Equal(t, strings.TrimRight(line, " "), line)
 	}
 }
+
+// FitsByWords is Fits for texts with paths, addresses and commands: a word that is longer than
+// a line stands alone in it.
+func FitsByWords(t *testing.T, width int, text string) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		words := strings.TrimPrefix(strings.TrimLeft(line, " "), "pets: ")
+		if len([]rune(line)) > width && strings.Contains(words, " ") {
+			t.Errorf("more than %d columns: %s", width, line)
+		}
+	}
+}

@@ -24,6 +24,7 @@ import (
 	"pets/internal/cli/chart"
 	"pets/internal/cli/serve"
 	"pets/internal/cli/show"
+	"pets/internal/columns"
 	"pets/internal/config"
 	"pets/internal/httpapi"
 	"pets/projections"
@@ -438,7 +439,7 @@ func (d *demoPlay) why() error {
 		}
 	}
 	for _, line := range lines[max(0, len(lines)-most-1):] {
-		for _, l := range cli.Wrap(line, d.p.Width, len("   236  Thu 20:44:10  ")-1) {
+		for _, l := range columns.Wrap(line, d.p.Width, len("   236  Thu 20:44:10  ")-1) {
 			d.p.Whole(l)
 		}
 	}

@@ -64,7 +64,7 @@ func (a *app) issueKeyCommand() *cobra.Command {
 			if a.JSON {
 				return cli.Told(key.Key+unseen, a.PrintJSON(key))
 			}
-			p := &cli.Printer{W: a.Out}
+			p := a.Messages()
 			of := "for every portfolio"
 			switch {
 			case body.Bot != "":

@@ -26,7 +26,7 @@ func (a *app) generateKeyCommand() *cobra.Command {
 		Use: "generate", Short: "Make a new encryption key, for ENCRYPTION_KEY", Args: cobra.NoArgs,
 		Long: "Prints a new Fernet key on standard output, and on standard error where it belongs. It is kept nowhere.",
 		RunE: func(*cobra.Command, []string) error {
-			p, notes := &cli.Printer{W: a.Out}, &cli.Printer{W: a.Err}
+			p, notes := a.Messages(), a.Notes()
 			key := vault.GenerateKey()
 			if a.JSON {
 				return a.PrintJSON(map[string]string{"encryption_key": key})
@@ -77,7 +77,7 @@ func (a *app) keyStatusCommand() *cobra.Command {
 				return err
 			}
 			if err := a.CheckEnvFile(); err != nil {
-				_, _ = fmt.Fprintln(a.Err, "pets: WARNING:", err)
+				a.Tell("WARNING: %v", err)
 			}
 			if a.JSON {
 				return errors.Join(a.PrintJSON(v), v.locked())
@@ -138,7 +138,7 @@ func (a *app) keyIDs() (current string, retired []string, err error) {
 }
 
 func (a *app) printKeyStatus(v keyStatus) error {
-	p := &cli.Printer{W: a.Out}
+	p := a.Messages()
 	age := "nothing is sealed under it, and nothing counts its age yet"
 	if v.Since != nil {
 		age = fmt.Sprintf("%s old", cli.Days(time.Duration(v.Age)))

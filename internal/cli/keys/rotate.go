@@ -85,7 +85,7 @@ func (a *app) printRotation(r commands.RotationReport) error {
 	if a.JSON {
 		return a.PrintJSON(r)
 	}
-	p := &cli.Printer{W: a.Out}
+	p := a.Messages()
 	for _, w := range r.Resealed {
 		p.Line("%s  %s  %s → %s", w.Wallet, w.Address, w.From, w.To)
 	}

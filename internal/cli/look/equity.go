@@ -3,7 +3,6 @@ package look
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/url"
 	"os"
 	"strconv"
@@ -86,7 +85,7 @@ func (a *app) askEquity(ctx context.Context, moment string, from, to time.Time, 
 	var v struct{ Points []projections.EquityPoint }
 	err := a.View(ctx, moment, "/equity", values, &v)
 	if err == nil && points == 0 && len(v.Points) >= mostPoints {
-		_, _ = fmt.Fprintf(a.Err, "pets: note: the series is longer than the %d points that a server answers, and thinned: lows, highs and trips are kept. On the folder (--store) it is whole\n", mostPoints)
+		a.Tell("note: the series is longer than the %d points that a server answers, and thinned: lows, highs and trips are kept. On the folder (--store) it is whole", mostPoints)
 	}
 	return v.Points, err
 }

@@ -14,6 +14,7 @@ import (
 	"pets/domain"
 	"pets/eventstore"
 	"pets/internal/cli"
+	"pets/internal/columns"
 	"pets/projections"
 	"pets/replay"
 )
@@ -125,7 +126,7 @@ func typeList() string {
 		}
 	}
 	for i, l := range lines {
-		lines[i] = strings.Join(cli.Wrap(l, cli.UsualWidth-len("pets: "), 20), "\n")
+		lines[i] = strings.Join(columns.Wrap(l, cli.UsualWidth-len("pets: "), 20), "\n")
 	}
 	return strings.Join(lines, "\n")
 }

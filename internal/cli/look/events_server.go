@@ -3,7 +3,6 @@ package look
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"pets/commands/client"
 	"pets/internal/cli"
@@ -48,10 +47,10 @@ func (a *app) followEvents(ctx context.Context, after uint64, take func(cli.Even
 	o := a.Asking(r)
 	o.Lost = func(why error) {
 		if why == nil {
-			_, _ = fmt.Fprintf(a.Err, "pets: connected to %s again\n", r)
+			a.Tell("connected to %s again", r)
 			return
 		}
-		_, _ = fmt.Fprintf(a.Err, "pets: the connection to %s is lost: %v; connecting again, and what comes meanwhile is shown then; Ctrl-C ends it\n", r, why)
+		a.Tell("the connection to %s is lost: %v; connecting again, and what comes meanwhile is shown then; Ctrl-C ends it", r, why)
 	}
 	c, err := client.New(o)
 	if err != nil {

@@ -63,7 +63,7 @@ func (a *app) coldExport(ctx context.Context, id, out string) error {
 	if err != nil {
 		return err
 	}
-	p := &cli.Printer{W: a.Out}
+	p := a.Messages()
 	p.Line("%s  %s", t.Transfer, inWords(t))
 	p.Line("")
 	showPayment(p, t, n)

@@ -111,7 +111,7 @@ func (a *app) showRequested(ctx context.Context, t *projections.Transfer) error 
 	if err != nil {
 		return err
 	}
-	p := &cli.Printer{W: a.Out}
+	p := a.Messages()
 	p.Line("%s is asked for: %s", t.Transfer, inWords(t))
 	p.Line("")
 	showPayment(p, t, n)

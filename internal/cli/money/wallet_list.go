@@ -54,7 +54,7 @@ func (a *app) listWalletsCommand() *cobra.Command {
 				return err
 			}
 			for _, w := range v.Warnings {
-				_, _ = fmt.Fprintln(a.Err, "pets: WARNING:", w)
+				a.Tell("WARNING: %v", w)
 			}
 			if a.JSON {
 				return a.PrintJSON(v)

@@ -61,7 +61,7 @@ func (a *app) registerWallet(ctx context.Context, body commands.RegisterWallet) 
 	if err := a.ToServer(ctx, http.MethodGet, fmt.Sprintf("/wallets?min_revision=%d", answer.Revision), nil, &v); err != nil {
 		return err
 	}
-	p := &cli.Printer{W: a.Out}
+	p := a.Messages()
 	for i := range v.Wallets {
 		if w := &v.Wallets[i]; w.Wallet == body.Wallet {
 			p.Line("%s is the main %s wallet of %s (revision %d)", w.Wallet, w.Place, v.Portfolio, answer.Revision)

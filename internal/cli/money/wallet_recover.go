@@ -215,7 +215,7 @@ func (a *app) bookRecovered(ctx context.Context, p *cli.Prompter, f recoverFlags
 		p.Say("    pets wallet verify %s --load", f.name)
 		return fmt.Errorf("load wallet %s: %w", f.name, err)
 	}
-	sayBalances(&cli.Printer{W: a.Out}, f.name, balances)
+	sayBalances(a.Messages(), f.name, balances)
 	return a.offerTest(ctx, p, f)
 }
 

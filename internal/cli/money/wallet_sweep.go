@@ -105,7 +105,7 @@ func (a *app) planSweep(ctx context.Context, fee domain.Decimal) (*sweepPlan, er
 }
 
 func (a *app) printSweep(plan *sweepPlan, to string) error {
-	p := &cli.Printer{W: a.Out}
+	p := a.Messages()
 	p.Line("sweep to %s, by the balances of block %d:", to, plan.block)
 	p.Line("")
 	if p.Err != nil {
@@ -149,7 +149,7 @@ func (a *app) printSwept(requested []*projections.Transfer) error {
 	if a.JSON {
 		return a.PrintJSON(requested)
 	}
-	p := &cli.Printer{W: a.Out}
+	p := a.Messages()
 	for _, t := range requested {
 		p.Line("%s  %s", t.Transfer, inWords(t))
 		p.Line("     to %s, at most %s %s for fees", t.Payment.To, t.Payment.HighestFee, t.GasAsset)

@@ -183,7 +183,7 @@ func (a *app) verifyHere(ctx context.Context, e *commands.Engine, names []string
 
 // notifyHere tells the person at this machine what a server would log as an error.
 func (a *app) notifyHere(n notice.Notice) {
-	_, _ = fmt.Fprintf(a.Err, "pets: portfolio %s: %s\n", n.Portfolio, n.Text())
+	a.Tell("portfolio %s: %s", n.Portfolio, n.Text())
 }
 
 // nobodyLooked tells a key that was not opened from one that is bad: at 3 a.m. the
@@ -223,7 +223,7 @@ func (a *app) pronounce(found []verdict) error {
 }
 
 func (a *app) printVerdicts(found []verdict) error {
-	p := &cli.Printer{W: a.Out}
+	p := a.Messages()
 	if len(found) == 0 {
 		p.Line("no hot wallets, and nothing to verify")
 	}

@@ -138,7 +138,7 @@ func haltWatched[T any, P settling[T]](ctx context.Context, a *app, path string,
 	if wait <= 0 {
 		return nil
 	}
-	_, _ = fmt.Fprintf(a.Err, "pets: it holds; waiting up to %s for it to be recorded\n", wait.Round(time.Second))
+	a.Tell("it holds; waiting up to %s for it to be recorded", wait.Round(time.Second))
 	for end := time.Now().Add(wait); ; {
 		select {
 		case <-ctx.Done(): // it holds all the same
@@ -181,7 +181,7 @@ func (a *app) stopped(answer stopAnswer, what, subject, until string) error {
 	case !recorded:
 		what = subject + ": HOLDS, but is not recorded yet; it is " + until
 	}
-	p := &cli.Printer{W: a.Out}
+	p := a.Messages()
 	switch {
 	case a.JSON:
 		p.Err = a.PrintJSON(answer)
@@ -226,7 +226,7 @@ func (a *app) haltServer(ctx context.Context, address, path string, body, into a
 	if err == nil || cli.Decided(err) || way == nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(a.Err, "pets: warning: %s: %v\n", address, err)
+	a.Tell("warning: %s: %v", address, err)
 	done, socketErr := a.bySocket(ctx, way, path, body, into)
 	if done {
 		return socketErr
@@ -244,7 +244,7 @@ func (a *app) bySocket(ctx context.Context, way *cli.Socket, path string, body, 
 	err = a.Exchange(ctx, r, http.MethodPost, path, body, into)
 	if err != nil && !cli.Decided(err) {
 		a.BySocketErr = err
-		_, _ = fmt.Fprintf(a.Err, "pets: warning: %s: %v\n", r, err)
+		a.Tell("warning: %s: %v", r, err)
 		return false, nil
 	}
 	return true, err
@@ -313,7 +313,7 @@ func (a *app) stopEverywhere(ctx context.Context, f stopFlags) error {
 	if a.JSON {
 		return errors.Join(cli.Told(done, a.PrintJSON(answer)), err)
 	}
-	p := &cli.Printer{W: a.Out}
+	p := a.Messages()
 	for _, s := range answer.Portfolios {
 		state := "recorded"
 		switch {

@@ -378,7 +378,7 @@ func (s *Server) firstKey(ctx context.Context) error {
 
 // showFirstKey prints the one secret this program ever prints.
 func (a *app) showFirstKey(token string) error {
-	p := &cli.Printer{W: a.Out}
+	p := a.Messages()
 	p.Line("This store has no API key yet. Its first admin key, shown once and stored nowhere; it counts once the")
 	p.Line("server says that it is ready (if it is ended before, the next start may show another):")
 	p.Line("")

@@ -272,7 +272,7 @@ func were(rows int) string {
 // sayHowFar: what was booked before something went wrong stays booked.
 func (a *app) sayHowFar(s importer.Summary) {
 	if done := s.Recorded + s.Known + s.Duplicates + s.Ignored + s.SetAside; done > 0 {
-		_, _ = fmt.Fprintf(a.Err, "pets: stopped after %d of %s; they stay booked, and the same command goes on from there\n", done, counted(s.Rows, "row"))
+		a.Tell("stopped after %d of %s; they stay booked, and the same command goes on from there", done, counted(s.Rows, "row"))
 	}
 }
 
@@ -298,7 +298,7 @@ func (a *app) printImport(v importAnswer) error {
 	if a.JSON {
 		return a.PrintJSON(v)
 	}
-	p := &cli.Printer{W: a.Out}
+	p := a.Messages()
 	for _, f := range v.Files {
 		only := ""
 		if f.Rows+f.Bad == 0 {

@@ -1,4 +1,4 @@
-package look_test
+package pets_test
 
 import (
 	"path/filepath"
