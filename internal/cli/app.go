@@ -291,8 +291,8 @@ func (a *App) VersionText() string {
 // topic is what a person wants to do; the help shows commands by it.
 type topic string
 
+// What a person wants to do.
 const (
-	// What a person wants to do.
 	LookBack   topic = "look back"
 	Operate    topic = "operate"
 	MoneyTopic topic = "money"

@@ -37,8 +37,8 @@ func (a *App) privately(open func() (*custody.Keys, error)) (*custody.Keys, erro
 // scope is what a command changes.
 type scope int
 
+// What there is to change.
 const (
-	// What there is to change.
 	Nothing scope = iota
 	APortfolio
 	TheStore

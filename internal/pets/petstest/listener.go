@@ -117,8 +117,8 @@ var Reached = []struct {
 	{"wallet list", Seated, ""}, // what it cannot ask about, it warns of
 }
 
+// What a command reaches.
 const (
-	// What a command reaches.
 	AtHome  reach = "works on this machine by its nature"
 	reads   reach = "reads"
 	Acts    reach = "acts, in a folder or at a server"

@@ -17,8 +17,8 @@ import (
 	"pets/internal/vault"
 )
 
+// What is read off the screen.
 var (
-	// ShownWord is a word as the screen shows it.
 	ShownWord = regexp.MustCompile(`(\d+)\. ([a-z]+)`)
 	AskedWord = regexp.MustCompile(`Word (\d+) \(not shown\): $`)
 )
