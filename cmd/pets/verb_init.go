@@ -146,7 +146,7 @@ func (a *app) writeEnv(path string, questions []question, keyless bool) (err err
 		set("PETS_ADMIN_KEY", token)
 		set("PETS_KEY", token)
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // a fixed name in the working folder
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

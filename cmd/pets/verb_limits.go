@@ -1,11 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -157,46 +155,46 @@ func nearestLimit(key string) string {
 
 // limitValue reads one value by the type that the policy has for it.
 func limitValue(t reflect.Type, text string) (any, error) {
-	switch t.Kind() {
-	case reflect.Slice:
-		out := []any{}
-		if text == "none" {
-			return out, nil
-		}
-		for word := range strings.SplitSeq(text, ",") {
-			one, err := limitValue(t.Elem(), strings.TrimSpace(word))
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, one)
-		}
-		return out, nil
-	case reflect.Bool:
-		if !slices.Contains([]string{"true", "false"}, text) {
-			return nil, errors.New("must be true or false")
-		}
+	switch kind := t.Kind(); {
+	case kind == reflect.Slice:
+		return limitList(t.Elem(), text)
+	case kind == reflect.Bool && text != "true" && text != "false":
+		return nil, errors.New("must be true or false")
+	case kind == reflect.Bool:
 		return text == "true", nil
-	case reflect.String:
+	case kind == reflect.String:
 		return text, nil
-	}
-	value := reflect.New(t)
-	if t.Kind() == reflect.Int {
+	case kind == reflect.Int:
 		n, err := strconv.Atoi(text)
 		if err != nil {
 			return nil, errors.New("must be a whole number")
 		}
 		return n, nil
-	}
-	quoted, err := json.Marshal(text) // decimals and durations stand in strings
-	if err == nil {
-		err = json.Unmarshal(quoted, value.Interface())
-	}
-	if err != nil {
-		what := "a decimal number, such as 0.05"
-		if t == reflect.TypeFor[domain.Duration]() {
-			what = "a duration, such as 30s"
+	case t == reflect.TypeFor[domain.Duration]():
+		var d domain.Duration
+		if d.UnmarshalText([]byte(text)) != nil {
+			return nil, errors.New("must be a duration, such as 30s")
 		}
-		return nil, fmt.Errorf("must be %s", what)
+		return d, nil
 	}
-	return value.Interface(), nil
+	d, err := domain.ParseDecimal(text)
+	if err != nil {
+		return nil, errors.New("must be a decimal number, such as 0.05")
+	}
+	return d, nil
+}
+
+func limitList(t reflect.Type, text string) (any, error) {
+	out := []any{}
+	if text == "none" {
+		return out, nil
+	}
+	for word := range strings.SplitSeq(text, ",") {
+		one, err := limitValue(t, strings.TrimSpace(word))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, one)
+	}
+	return out, nil
 }
