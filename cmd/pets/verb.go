@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -63,6 +64,9 @@ func (a *app) keyed(err error) error {
 		if !slices.Contains([]domain.Code{domain.CodeUnavailable, domain.CodeRateLimited, domain.CodeClock}, problem.Code()) {
 			return err
 		}
+	case errors.Is(err, context.Canceled): // the last word is only that it was interrupted
+		_, _ = fmt.Fprintf(a.err, "pets: it may have been recorded all the same; sent again with --key %s it happens once\n", a.again)
+		return err
 	case lost(err):
 		return fmt.Errorf("%w\nit may have been recorded all the same; sent again with --key %s it happens once", err, a.again)
 	}

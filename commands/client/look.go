@@ -24,6 +24,7 @@ func (c *Client) Look(ctx context.Context, path string) (Raw, error) {
 		ctx, cancel = context.WithTimeoutCause(ctx, c.within, fmt.Errorf("%w within %s", ErrNoAnswer, c.within))
 		defer cancel()
 	}
+	defer c.tell(ctx).end()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, http.NoBody)
 	if err != nil {
 		return Raw{}, quiet(err)
