@@ -55,7 +55,7 @@ func (a *app) statusCommand() *cobra.Command {
 			"needs a person, and with 1 where something does or nobody answers.",
 		Example: "  pets status\n  pets status || mail -s \"pets needs you\" olga",
 		RunE: func(c *cobra.Command, _ []string) error {
-			a.patience, a.within, a.once = statusWithin, statusWithin, true
+			a.patience, a.within = statusWithin, statusWithin
 			s := status{Portfolios: []portfolioStatus{}, Needs: []attention{}, Unseen: []string{}}
 			failed := a.askStatus(c.Context(), &s)
 			if failed != nil {
