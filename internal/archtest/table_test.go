@@ -107,11 +107,13 @@ var table = []allowance{
 	}, tests: wholeLine},
 	{pkg: "internal/cli/chart", may: room("eventstore", "projections"), tests: []string{"internal/cli/clitest"}},
 	{pkg: "internal/cli/show", may: room("projections"), tests: []string{"internal/cli/clitest"}},
-	{pkg: "internal/cli/look", may: room("eventstore", "internal/cli/chart", "internal/cli/show", "internal/witness", "projections", "replay"), tests: append([]string{"internal/config", "internal/metrics"}, wholeLine...)},
-	{pkg: "internal/cli/operate", may: room("internal/cli/show", "projections"), tests: wholeLine},
-	{pkg: "internal/cli/money", may: room("internal/chain", "internal/custody", "internal/notice", "internal/vault", "projections"), tests: append([]string{"internal/chain/chaintest"}, wholeLine...)},
+	{pkg: "internal/cli/look", may: room("eventstore", "internal/cli/chart", "internal/cli/show", "internal/httpapi", "internal/witness", "projections", "replay"), tests: append([]string{"internal/config", "internal/metrics"}, wholeLine...)},
+	{pkg: "internal/cli/operate", may: room("internal/cli/show", "internal/spelling", "projections", "replay"), tests: wholeLine},
+	{pkg: "internal/cli/money", may: room("internal/chain", "internal/cli/show", "internal/custody", "internal/notice", "internal/vault", "projections"), tests: append([]string{"internal/chain/chaintest"}, wholeLine...)},
 	{pkg: "internal/cli/keys", may: room("internal/vault"), tests: append([]string{"internal/custody"}, wholeLine...)},
-	{pkg: "internal/cli/setup", may: room("eventstore", "eventstore/memory", "internal/importer", "internal/tradefile", "projections"), tests: wholeLine},
+	{pkg: "internal/cli/setup", may: room(
+		"eventstore", "eventstore/memory", "internal/config", "internal/httpapi", "internal/importer", "internal/owner", "internal/tradefile", "projections",
+	), tests: wholeLine},
 	{pkg: "internal/cli/serve", may: room(
 		"eventstore", "internal/config", "internal/custody", "internal/httpapi", "internal/legs", "internal/live", "internal/metrics",
 		"internal/notice", "internal/owner", "internal/witness", "projections", "replay",

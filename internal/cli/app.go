@@ -37,6 +37,7 @@ type App struct {
 	Out     io.Writer
 	Environ []string
 	Dir     string // where .env is looked for
+	Called  string // how this program was called, "" for pets
 	Version string // of the build; "" for that of the module
 
 	// Played is told once the demo was played, for tests.
@@ -53,7 +54,7 @@ type App struct {
 	// Once: what is asked lets trading go on, and is not sent again by itself.
 	Once bool
 	// within bounds such a request, also one that is under way; 0 is no bound.
-	within time.Duration
+	Within time.Duration
 
 	server        string
 	PortfolioFlag string

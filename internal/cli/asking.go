@@ -25,7 +25,7 @@ const refusedFor = time.Second
 // Asking are the options of a client that asks a server for a person, who wants to know
 // what is waited for.
 func (a *App) Asking(r *Remote) client.Options {
-	o := client.Options{URL: r.URL, Key: a.Config.Key.Reveal(), CAFile: r.CA, Proof: r.proof, Patience: a.Patience, Within: a.within, Once: a.Once, OwnKeys: true}
+	o := client.Options{URL: r.URL, Key: a.Config.Key.Reveal(), CAFile: r.CA, Proof: r.proof, Patience: a.Patience, Within: a.Within, Once: a.Once, OwnKeys: true}
 	if u, err := url.Parse(r.URL); r.Way != nil || err == nil && onLoopback(u) {
 		o.Refused = refusedFor
 	}
@@ -46,19 +46,19 @@ func (a *App) Asking(r *Remote) client.Options {
 // Bounded bounds what a stop waits for one server, until what it returns is called: short
 // where there is another way.
 func (a *App) Bounded(another bool) func() {
-	patience, within := a.Patience, a.within
-	a.within = socketPatience
+	patience, within := a.Patience, a.Within
+	a.Within = socketPatience
 	if another {
-		a.within = socketAfter
+		a.Within = socketAfter
 	}
 	if a.Patience == 0 {
-		a.Patience = a.within
+		a.Patience = a.Within
 	}
-	return func() { a.Patience, a.within = patience, within }
+	return func() { a.Patience, a.Within = patience, within }
 }
 
-// explained says where it failed, and what a person can do about it.
-func (a *App) explained(ctx context.Context, r *Remote, o client.Options, err error) error {
+// Explained says where it failed, and what a person can do about it.
+func (a *App) Explained(ctx context.Context, r *Remote, o client.Options, err error) error {
 	var problem *client.Problem
 	var certificate *tls.CertificateVerificationError
 	var name *net.DNSError
@@ -132,8 +132,8 @@ func (a *App) NotStopped(err error) error {
 		return wrapped("NOT stopped: %w", err)
 	}
 	what := "NOT stopped"
-	if lost(err) {
-		what += ", as far as anybody knows here"
+	if lost(err) { // there is no telling
+		what = "NOT stopped, as far as is known here; it may have been recorded all the same"
 	}
 	if errors.Is(err, context.Canceled) { // the last word is only that it was interrupted
 		a.Tell("%s", what)

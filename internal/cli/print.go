@@ -299,7 +299,7 @@ func Instrument(market, outcome string) string {
 // Command prints a command as it has to be typed: with the flags of this run that say
 // which portfolio of which store is meant. One that is too long goes on below.
 func (a *App) Command(p *Printer, words ...string) {
-	words = append([]string{"pets"}, words...)
+	words = append([]string{a.Name()}, words...)
 	for _, f := range []struct{ name, value string }{{"-p", a.PortfolioFlag}, {"--server", a.server}, {"--store", a.StoreFlag}} {
 		if f.value != "" {
 			words = append(words, f.name, Quoted(f.value))

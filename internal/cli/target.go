@@ -183,7 +183,7 @@ func (a *App) Exchange(ctx context.Context, r *Remote, method, path string, body
 	} else if o.Key == "" {
 		return needsKey()
 	}
-	return a.explained(ctx, r, o, a.send(ctx, o, method, path, body, into))
+	return a.Explained(ctx, r, o, a.send(ctx, o, method, path, body, into))
 }
 
 // send sends one request.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -36,7 +37,7 @@ func leaves(c *cobra.Command, path string) []string {
 		}
 		below := strings.TrimSpace(path + " " + sub.Name())
 		all = append(all, leaves(sub, below)...)
-		if !sub.HasSubCommands() || below == "treasury" || below == "address-book" {
+		if !sub.HasSubCommands() || slices.Contains([]string{"treasury", "address-book", "limits", "fill"}, below) {
 			all = append(all, below)
 		}
 	}

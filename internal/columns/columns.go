@@ -65,8 +65,8 @@ func Fit(text string, width int) string {
 	return b.String()
 }
 
-// Flow joins the lines of each paragraph and wraps it anew. Lines that are indented stay as
-// they are.
+// Flow joins the lines of each paragraph and wraps it anew. A line that is indented goes on
+// below itself.
 func Flow(text string, width int) string {
 	var out []string
 	paragraph := ""
@@ -79,7 +79,7 @@ func Flow(text string, width int) string {
 	for _, line := range strings.Split(text, "\n") {
 		if line == "" || strings.HasPrefix(line, " ") {
 			flush()
-			out = append(out, line)
+			out = append(out, Wrap(line, width, Hanging(line))...)
 			continue
 		}
 		paragraph = strings.TrimLeft(paragraph+" "+line, " ")

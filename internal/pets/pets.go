@@ -28,7 +28,7 @@ import (
 func Main(version string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	a := &cli.App{Place: open.Place{Err: os.Stderr}, In: os.Stdin, Out: os.Stdout, Environ: os.Environ(), Dir: ".", Version: version}
+	a := &cli.App{Place: open.Place{Err: os.Stderr}, In: os.Stdin, Out: os.Stdout, Environ: os.Environ(), Dir: ".", Version: version, Called: os.Args[0]}
 	return Run(ctx, a, os.Args[1:])
 }
 

@@ -18,6 +18,6 @@ type app struct{ *cli.App }
 func Commands(c *cli.App) []*cobra.Command {
 	a := &app{c}
 	return cli.Under(cli.LookBack,
-		cli.Views(a.stateCommand()), cli.Views(a.statsCommand()), cli.Views(a.balancesCommand()), cli.Views(a.positionsCommand()), cli.Views(a.tradesCommand()),
+		cli.Views(a.statusCommand()), cli.Views(a.stateCommand()), cli.Views(a.statsCommand()), cli.Views(a.balancesCommand()), cli.Views(a.positionsCommand()), cli.Views(a.tradesCommand()),
 		cli.Views(a.equityCommand()), cli.Views(a.eventsCommand()), cli.Views(a.permitsCommand()), cli.Views(a.breakersCommand()), cli.Local(a.verifyCommand()))
 }

@@ -10,6 +10,7 @@ import (
 	"pets/commands"
 	"pets/domain"
 	"pets/internal/cli"
+	"pets/internal/cli/show"
 	"pets/projections"
 )
 
@@ -28,7 +29,7 @@ func (a *app) addressBookCommand() *cobra.Command {
 }
 
 func (a *app) printBook(ctx context.Context, moment string) error {
-	v, err := readView(ctx, a, moment, "/address-book", bookOf)
+	v, err := readView(ctx, a, moment, "/address-book", show.BookOf)
 	if err != nil {
 		return err
 	}
@@ -83,7 +84,7 @@ func (a *app) removeAddressCommand() *cobra.Command {
 			if body.Address == "" {
 				return cli.Usage(domain.Invalid("--address", "is needed"))
 			}
-			if err := reasonNeeded(body.Reason); err != nil {
+			if err := cli.ReasonNeeded(body.Reason); err != nil {
 				return err
 			}
 			if body.Chain == "" {

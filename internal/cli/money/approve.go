@@ -12,6 +12,7 @@ import (
 	"pets/domain"
 	"pets/domain/treasury"
 	"pets/internal/cli"
+	"pets/internal/cli/show"
 	"pets/projections"
 )
 
@@ -44,7 +45,7 @@ func (a *app) approve(ctx context.Context, id, hash string, yes bool) error {
 	if err != nil {
 		return err
 	}
-	t, err := v.named(id)
+	t, err := v.Named(id)
 	if err != nil {
 		return err
 	}
@@ -104,7 +105,7 @@ func (a *app) showForApproval(ctx context.Context, t *projections.Transfer) erro
 		return err
 	}
 	p := a.Printer()
-	p.Line("%s  %s", t.Transfer, inWords(t))
+	p.Line("%s  %s", t.Transfer, show.InWords(t))
 	p.Line("")
 	showPayment(p, t, n)
 	showApproval(p, t)
@@ -121,7 +122,7 @@ func (a *app) rejectCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "reject ID --reason TEXT", Short: "End a transfer of which nothing was sent (through the server)", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := reasonNeeded(reason); err != nil {
+			if err := cli.ReasonNeeded(reason); err != nil {
 				return err
 			}
 			var answer commands.Answer

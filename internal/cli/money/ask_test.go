@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
+	"pets/internal/cli/show"
 	"pets/projections"
 )
 
@@ -21,18 +22,18 @@ var asking = map[string]struct {
 	sends   string
 }{
 	"approve": {[]string{"approve", "x7"}, map[string]any{
-		"/transfers": transfersView{Transfers: []projections.Transfer{shownTransfer()}}, "/wallets": walletsView{}, "/address-book": bookView{},
+		"/transfers": show.TransfersView{Transfers: []projections.Transfer{shownTransfer()}}, "/wallets": show.WalletsView{}, "/address-book": show.BookView{},
 		"/state": map[string]any{}, "/treasury": map[string]any{}, "/transfers/x7/approve": map[string]any{"revision": 8},
 	}, "/transfers/x7/approve"},
 	"wallet sweep": {[]string{"wallet", "sweep", "--to", "cold", "--reason", "a key leaked"}, map[string]any{
 		"/state":     map[string]any{"emergency_stop": map[string]any{"engaged": true}},
-		"/wallets":   walletsView{Wallets: oneHot},
+		"/wallets":   show.WalletsView{Wallets: oneHot},
 		"/treasury":  map[string]any{"policy": domain.DefaultTreasuryPolicy()},
 		"/reconcile": map[string]any{"revision": 7, "events": []any{map[string]any{"revision": 7, "type": domain.BalanceReconciledType}}},
 		"/events": map[string]any{"events": []any{map[string]any{
 			"revision": 7, "type": domain.BalanceReconciledType, "data": balances(held{"hot-1": {"POL": "10", "USDC": "1000"}}, nil),
 		}}},
-		"GET /transfers": transfersView{Transfers: []projections.Transfer{{Transfer: "x8"}}}, "POST /transfers": map[string]any{"revision": 8, "id": "x8"},
+		"GET /transfers": show.TransfersView{Transfers: []projections.Transfer{{Transfer: "x8"}}}, "POST /transfers": map[string]any{"revision": 8, "id": "x8"},
 	}, "/transfers {"},
 }
 

@@ -11,6 +11,7 @@ import (
 	"pets/domain"
 	"pets/domain/treasury"
 	"pets/internal/cli"
+	"pets/internal/cli/show"
 	"pets/internal/custody"
 	"pets/projections"
 )
@@ -42,7 +43,7 @@ func (a *app) coldExport(ctx context.Context, id, out string) error {
 	if err != nil {
 		return err
 	}
-	t, err := v.named(id)
+	t, err := v.Named(id)
 	if err != nil {
 		return err
 	}
@@ -64,10 +65,10 @@ func (a *app) coldExport(ctx context.Context, id, out string) error {
 		return err
 	}
 	p := a.Messages()
-	p.Line("%s  %s", t.Transfer, inWords(t))
+	p.Line("%s  %s", t.Transfer, show.InWords(t))
 	p.Line("")
 	showPayment(p, t, n)
-	p.Line("  nonce        %d", lastAttempt(t).Nonce)
+	p.Line("  nonce        %d", show.LastAttempt(t).Nonce)
 	p.Line("")
 	p.Line("written to %s", out)
 	p.Line("next: on the machine with the key, pets cold sign %s; it shows the same payment", out)
@@ -76,7 +77,7 @@ func (a *app) coldExport(ctx context.Context, id, out string) error {
 
 // unsignedOf makes the file of a transfer that is ready to be signed elsewhere.
 func (a *app) unsignedOf(t *projections.Transfer) (*coldUnsigned, error) {
-	last := lastAttempt(t)
+	last := show.LastAttempt(t)
 	switch {
 	case t.From != domain.WalletCold:
 		return nil, domain.Errorf(domain.CodeConflict, "%s is sent from a hot wallet: the server signs it by itself", t.Transfer)

@@ -2,14 +2,15 @@ package money
 
 import (
 	"pets/commands"
+	"pets/internal/cli/show"
 	"pets/internal/custody"
 )
 
 // What tests of the whole command line read of this room's answers and files.
 type (
 	ColdUnsigned  = coldUnsigned
-	TransfersView = transfersView
-	TreasuryView  = treasuryView
+	TransfersView = show.TransfersView
+	TreasuryView  = show.TreasuryView
 )
 
 const (

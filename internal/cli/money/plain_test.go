@@ -15,6 +15,7 @@ import (
 	"pets/domain/risk"
 	"pets/domain/treasury"
 	"pets/internal/cli"
+	"pets/internal/cli/show"
 	"pets/internal/open"
 	"pets/projections"
 )
@@ -56,7 +57,7 @@ func TestStatusLines(t *testing.T) {
 		v.Status, v.Attempts, v.Block, v.Fee, v.Code, v.Detail = status, []projections.Attempt{{TxHash: "0xabc"}}, 12, dec("0.1"), "reverted", "because"
 		require.Contains(t, statusLine(&v), words)
 		over := status == treasury.Confirmed || status == treasury.Failed || status == treasury.Rejected || status == treasury.Expired
-		require.Equal(t, over, isOver(&v), status)
+		require.Equal(t, over, show.IsOver(&v), status)
 		require.Equal(t, over, strings.Contains((&app{&cli.App{}}).nextStep(&v), "it is over"), status)
 		v.From = domain.WalletCold
 		if status == treasury.Prepared {
@@ -168,7 +169,7 @@ func fakeServer(t *testing.T, answers map[string]any) (*app, *bytes.Buffer, *byt
 func TestApproveSendsWhatWasShown(t *testing.T) {
 	v := shownTransfer()
 	answers := map[string]any{
-		"/transfers": transfersView{Transfers: []projections.Transfer{v}}, "/wallets": walletsView{}, "/address-book": bookView{},
+		"/transfers": show.TransfersView{Transfers: []projections.Transfer{v}}, "/wallets": show.WalletsView{}, "/address-book": show.BookView{},
 		"/state": map[string]any{}, "/treasury": map[string]any{}, "/transfers/x7/approve": map[string]any{"revision": 8},
 	}
 	a, out, errs, sent := fakeServer(t, answers)
@@ -181,7 +182,7 @@ func TestApproveSendsWhatWasShown(t *testing.T) {
 	require.Contains(t, errs.String(), `there is no transfer "x9"`)
 	changed := shownTransfer()
 	changed.Payment.To = "0x03"
-	answers["/transfers"] = transfersView{Transfers: []projections.Transfer{changed}}
+	answers["/transfers"] = show.TransfersView{Transfers: []projections.Transfer{changed}}
 	require.Equal(t, 1, a.RunCommands(t.Context(), []string{"approve", "x7", "--hash", v.Hash, "--yes"}, Commands(a.App)...))
 	require.Contains(t, errs.String(), "security_breach")
 	require.Len(t, *sent, 1, "nothing more was sent")

@@ -11,6 +11,7 @@ import (
 	"pets/commands"
 	"pets/domain"
 	"pets/internal/cli"
+	"pets/internal/cli/show"
 )
 
 func (a *app) rebalanceCommand() *cobra.Command {
@@ -39,7 +40,7 @@ func (a *app) rebalance(ctx context.Context) error {
 
 // whyNoProposal says why nothing is proposed; a proposal that is open already is shown.
 func (a *app) whyNoProposal(ctx context.Context) error {
-	var v treasuryView
+	var v show.TreasuryView
 	if err := a.ToServer(ctx, http.MethodGet, "/treasury", nil, &v); err != nil {
 		return err
 	}
@@ -53,7 +54,7 @@ func (a *app) whyNoProposal(ctx context.Context) error {
 		return err
 	}
 	for i := range list.Transfers {
-		if t := &list.Transfers[i]; t.Kind == domain.TransferRebalance && !isOver(t) {
+		if t := &list.Transfers[i]; t.Kind == domain.TransferRebalance && !show.IsOver(t) {
 			p.Line("")
 			if p.Err != nil {
 				return p.Err
@@ -150,7 +151,7 @@ func differs(e *domain.BalanceReconciled) error {
 	var found []string
 	for i := range e.Lines {
 		if l := &e.Lines[i]; !l.Difference.IsZero() {
-			found = append(found, fmt.Sprintf("in %s the chain has %s", l.Place, moreOrLess(l.Difference, l.Asset)))
+			found = append(found, fmt.Sprintf("in %s the chain has %s", l.Place, show.MoreOrLess(l.Difference, l.Asset)))
 		}
 	}
 	if len(found) == 0 {

@@ -6,6 +6,7 @@ import (
 
 	"pets/domain"
 	"pets/domain/treasury"
+	"pets/internal/cli/show"
 	"pets/projections"
 )
 
@@ -76,7 +77,7 @@ func (l *sweepLine) read(found *domain.BalanceReconciled) {
 			}
 		}
 		if !line.Difference.IsZero() {
-			l.notes = append(l.notes, fmt.Sprintf("THE CHAIN HAS %s; what it has is moved", moreOrLess(line.Difference, l.asset)))
+			l.notes = append(l.notes, fmt.Sprintf("THE CHAIN HAS %s; what it has is moved", show.MoreOrLess(line.Difference, l.asset)))
 		}
 	}
 }
@@ -89,7 +90,7 @@ func (l *sweepLine) claimed(transfers []projections.Transfer) domain.Decimal {
 	for i := range transfers {
 		t := &transfers[i]
 		sweep, sent := t.Kind == domain.TransferSweep, t.Status == treasury.Broadcast
-		if t.Wallet != l.wallet || t.Asset != l.asset || isOver(t) || !sweep && !sent {
+		if t.Wallet != l.wallet || t.Asset != l.asset || show.IsOver(t) || !sweep && !sent {
 			continue
 		}
 		sum = sum.Add(t.Payment.Amount)
@@ -112,7 +113,7 @@ func payFees(lines []sweepLine, transfers []projections.Transfer, highest domain
 	}
 	free := coin.amount
 	for i := range transfers {
-		if t := &transfers[i]; t.Wallet == coin.wallet && !isOver(t) && (t.Kind == domain.TransferSweep || t.Status == treasury.Broadcast) {
+		if t := &transfers[i]; t.Wallet == coin.wallet && !show.IsOver(t) && (t.Kind == domain.TransferSweep || t.Status == treasury.Broadcast) {
 			free = free.Sub(t.Payment.HighestFee).Max(domain.Zero)
 		}
 	}

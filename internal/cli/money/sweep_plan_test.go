@@ -8,6 +8,7 @@ import (
 
 	"pets/domain"
 	"pets/domain/treasury"
+	"pets/internal/cli/show"
 	"pets/projections"
 )
 
@@ -168,13 +169,13 @@ func sweepOf(id, asset, amount string, status treasury.Status) projections.Trans
 func TestSweepGoesOnAfterARefusal(t *testing.T) {
 	a, out, errs, sent := fakeServer(t, map[string]any{
 		"/state":     map[string]any{"emergency_stop": map[string]any{"engaged": true}},
-		"/wallets":   walletsView{Wallets: oneHot},
+		"/wallets":   show.WalletsView{Wallets: oneHot},
 		"/treasury":  map[string]any{"policy": domain.DefaultTreasuryPolicy()},
 		"/reconcile": map[string]any{"revision": 7, "events": []any{map[string]any{"revision": 7, "type": domain.BalanceReconciledType}}},
 		"/events": map[string]any{"events": []any{map[string]any{
 			"revision": 7, "type": domain.BalanceReconciledType, "data": balances(held{"hot-1": {"POL": "10", "USDC": "1000", "pUSD": "3"}}, nil),
 		}}},
-		"GET /transfers": transfersView{},
+		"GET /transfers": show.TransfersView{},
 	})
 	a.Ask = func(string) (bool, bool) { return true, true }
 	require.Equal(t, 1, a.RunCommands(t.Context(), []string{"wallet", "sweep", "--to", "cold", "--reason", "a key leaked"}, Commands(a.App)...))

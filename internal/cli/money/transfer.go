@@ -9,12 +9,13 @@ import (
 	"pets/commands"
 	"pets/domain"
 	"pets/internal/cli"
+	"pets/internal/cli/show"
 	"pets/projections"
 )
 
 func (a *app) transferCommand() *cobra.Command {
 	body := commands.RequestTransfer{}
-	var amount, fee decimalFlag
+	var amount, fee cli.DecimalFlag
 	var wait bool
 	c := &cobra.Command{
 		Use: "transfer --from WALLET --to WALLET|ADDRESS --amount N --reason TEXT", Args: cobra.NoArgs,
@@ -53,7 +54,7 @@ func checkTransfer(t *commands.RequestTransfer) error {
 	if t.Amount.Sign() <= 0 {
 		return cli.Usage(domain.Invalid("--amount", "must be above 0"))
 	}
-	return reasonNeeded(t.Reason)
+	return cli.ReasonNeeded(t.Reason)
 }
 
 // requestTransfer asks for it, and shows what was recorded.
@@ -102,7 +103,7 @@ func (a *app) request(ctx context.Context, path string, body any) (*projections.
 	if err != nil {
 		return nil, err
 	}
-	return v.named(answer.ID)
+	return v.Named(answer.ID)
 }
 
 // showRequested prints a transfer that was just asked for, and the next step.
@@ -112,7 +113,7 @@ func (a *app) showRequested(ctx context.Context, t *projections.Transfer) error 
 		return err
 	}
 	p := a.Messages()
-	p.Line("%s is asked for: %s", t.Transfer, inWords(t))
+	p.Line("%s is asked for: %s", t.Transfer, show.InWords(t))
 	p.Line("")
 	showPayment(p, t, n)
 	showApproval(p, t)

@@ -8,6 +8,7 @@ import (
 	"pets/domain/portfolio"
 	"pets/domain/risk"
 	"pets/internal/cli"
+	"pets/internal/cli/show"
 	"pets/projections"
 )
 
@@ -25,14 +26,14 @@ func haltOf(s *portfolio.State) haltView {
 // warn says what a transfer will wait for, besides people: "the key sits behind the
 // breaker". A sweep waits for none of it.
 func (a *app) warn(ctx context.Context, moment string, p *cli.Printer, t *projections.Transfer) error {
-	if isOver(t) || t.Kind == domain.TransferSweep {
+	if show.IsOver(t) || t.Kind == domain.TransferSweep {
 		return nil
 	}
 	halt, err := readView(ctx, a, moment, "/state", haltOf)
 	if err != nil {
 		return err
 	}
-	rules, err := readView(ctx, a, moment, "/treasury", treasuryOf)
+	rules, err := readView(ctx, a, moment, "/treasury", show.TreasuryOf)
 	if err != nil {
 		return err
 	}
@@ -60,7 +61,7 @@ func inTheWay(halt *haltView, differences []projections.Difference) []string {
 		lines = append(lines, "BREAKER "+name+" is tripped: nothing of it is signed before a person has reset that")
 	}
 	for _, d := range differences {
-		lines = append(lines, fmt.Sprintf("DIFFERENCE: in %s the chain has %s; nothing of it is signed before that is explained", d.Place, moreOrLess(d.Difference, d.Asset)))
+		lines = append(lines, fmt.Sprintf("DIFFERENCE: in %s the chain has %s; nothing of it is signed before that is explained", d.Place, show.MoreOrLess(d.Difference, d.Asset)))
 	}
 	return lines
 }

@@ -7,17 +7,9 @@ import (
 	"pets/domain"
 	"pets/domain/treasury"
 	"pets/internal/cli"
+	"pets/internal/cli/show"
 	"pets/projections"
 )
-
-// inWords says what a transfer does, in a line.
-func inWords(t *projections.Transfer) string {
-	to := t.To
-	if t.To == domain.PlaceExternal {
-		to = t.Payment.To
-	}
-	return fmt.Sprintf("%s of %s %s from %s to %s", t.Kind, t.Payment.Amount, t.Asset, t.From, to)
-}
 
 // showPayment prints everything that an approval is bound to, but for the id.
 func showPayment(p *cli.Printer, t *projections.Transfer, n *names) {
@@ -69,7 +61,7 @@ func explainRebalance(r *domain.Rebalance, amount *domain.Decimal, fromCold bool
 		fmt.Sprintf("hot        %s = %s cash in the hot wallet + %s positions at cost", r.Hot, r.HotCash, r.Deployed),
 		fmt.Sprintf("total      %s = hot %s + cold %s + on its way %s", r.Total, r.Hot, r.Cold, r.Transit),
 		fmt.Sprintf("share      %s = hot %s ÷ total %s", cli.Percent(r.Share), r.Hot, r.Total),
-		fmt.Sprintf("target     %s = hot_wallet_percentage %s × total %s", r.Target, shareOf(r.Target, r.Total), r.Total),
+		fmt.Sprintf("target     %s = hot_wallet_percentage %s × total %s", r.Target, show.ShareOf(r.Target, r.Total), r.Total),
 		fmt.Sprintf("low        %s = 0.8 × target; below it money comes from cold", r.Low),
 		fmt.Sprintf("high       %s = min(1.2 × target, 0.20 × total); above it money goes to cold", r.High),
 	}
@@ -98,13 +90,6 @@ func explainRebalance(r *domain.Rebalance, amount *domain.Decimal, fromCold bool
 	)
 }
 
-func shareOf(part, total domain.Decimal) domain.Decimal {
-	if total.Sign() <= 0 {
-		return domain.Zero
-	}
-	return part.Div(total).Ratio()
-}
-
 // nextStep is the command that comes next, or what is waited for.
 func (a *app) nextStep(t *projections.Transfer) string {
 	p := ""
@@ -112,7 +97,7 @@ func (a *app) nextStep(t *projections.Transfer) string {
 		p = " --portfolio " + a.PortfolioFlag
 	}
 	cold := t.From == domain.WalletCold
-	last := lastAttempt(t)
+	last := show.LastAttempt(t)
 	switch t.Status {
 	case treasury.Requested:
 		return fmt.Sprintf("somebody else than %s, with the role approver:\n        pets approve %s --hash %s%s", t.RequestedBy, t.Transfer, t.Hash, p)
@@ -129,13 +114,6 @@ func (a *app) nextStep(t *projections.Transfer) string {
 		return "nothing; it is over"
 	}
 	return fmt.Sprintf("the server goes on with it by itself:\n        pets transfers %s --follow%s", t.Transfer, p)
-}
-
-func lastAttempt(t *projections.Transfer) *projections.Attempt {
-	if len(t.Attempts) == 0 {
-		return nil
-	}
-	return &t.Attempts[len(t.Attempts)-1]
 }
 
 // statusLine says in words where a transfer stands.
@@ -165,14 +143,4 @@ func statusLine(t *projections.Transfer) string {
 		return "expired: it was not approved, or not prepared, in time"
 	}
 	return string(t.Status)
-}
-
-// isOver reports whether nothing more can happen.
-func isOver(t *projections.Transfer) bool {
-	switch t.Status {
-	case treasury.Rejected, treasury.Expired, treasury.Confirmed, treasury.Failed:
-		return true
-	default:
-		return false
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"pets/domain/portfolio"
 	"pets/domain/treasury"
 	"pets/internal/cli"
+	"pets/internal/cli/show"
 	"pets/projections"
 )
 
@@ -34,7 +35,7 @@ func (a *app) transfersCommand() *cobra.Command {
 			case len(args) == 1:
 				return a.showTransfer(c.Context(), args[0], moment)
 			}
-			return a.listTransfers(c.Context(), moment, func(t *projections.Transfer) bool { return !open || !isOver(t) })
+			return a.listTransfers(c.Context(), moment, func(t *projections.Transfer) bool { return !open || !show.IsOver(t) })
 		},
 	}
 	cli.AtFlag(c, &moment)
@@ -54,7 +55,7 @@ func (a *app) approvalsCommand() *cobra.Command {
 }
 
 func (a *app) listTransfers(ctx context.Context, moment string, keep func(*projections.Transfer) bool) error {
-	v, err := readView(ctx, a, moment, "/transfers", transfersOf)
+	v, err := readView(ctx, a, moment, "/transfers", show.TransfersOf)
 	if err != nil {
 		return err
 	}
@@ -87,12 +88,12 @@ func recipient(t *projections.Transfer) string {
 
 // listApprovals leaves out those whose time is over: they would be refused.
 func (a *app) listApprovals(ctx context.Context, moment string) error {
-	v, err := readView(ctx, a, moment, "/approvals", func(s *portfolio.State) transfersView {
+	v, err := readView(ctx, a, moment, "/approvals", func(s *portfolio.State) show.TransfersView {
 		now := s.Time
 		if moment == "" {
 			now = a.Clock()()
 		}
-		return transfersView{headOf(s), projections.TransfersOf(s, func(t *treasury.Transfer) bool {
+		return show.TransfersView{ViewHead: show.HeadOf(s), Transfers: projections.TransfersOf(s, func(t *treasury.Transfer) bool {
 			return t.Status == treasury.Requested && !t.Lapsed(now)
 		})}
 	})
@@ -109,7 +110,7 @@ func (a *app) listApprovals(ctx context.Context, moment string) error {
 	}
 	for i := range v.Transfers {
 		t := &v.Transfers[i]
-		p.Line("%s  %s, asked for by %s: %s", t.Transfer, inWords(t), t.RequestedBy, t.Reason)
+		p.Line("%s  %s, asked for by %s: %s", t.Transfer, show.InWords(t), t.RequestedBy, t.Reason)
 		for _, why := range t.ApprovalFor {
 			p.Line("     because %s", why)
 		}
@@ -119,11 +120,11 @@ func (a *app) listApprovals(ctx context.Context, moment string) error {
 }
 
 func (a *app) showTransfer(ctx context.Context, id, moment string) error {
-	v, err := readView(ctx, a, moment, "/transfers", transfersOf)
+	v, err := readView(ctx, a, moment, "/transfers", show.TransfersOf)
 	if err != nil {
 		return err
 	}
-	t, err := v.named(id)
+	t, err := v.Named(id)
 	if err != nil {
 		return err
 	}
@@ -135,7 +136,7 @@ func (a *app) showTransfer(ctx context.Context, id, moment string) error {
 		return err
 	}
 	p := a.Printer()
-	p.Line("%s  %s", t.Transfer, inWords(t))
+	p.Line("%s  %s", t.Transfer, show.InWords(t))
 	p.Line("%s", statusLine(t))
 	p.Line("")
 	showPayment(p, t, n)
@@ -150,7 +151,7 @@ func (a *app) showTransfer(ctx context.Context, id, moment string) error {
 		p.Line("  over since   %s UTC", cli.Clock(*t.EndedAt))
 	}
 	showRebalance(p, t)
-	if !isOver(t) {
+	if !show.IsOver(t) {
 		p.Line("")
 		if err := a.warn(ctx, moment, p, t); err != nil {
 			return err
@@ -188,7 +189,7 @@ func (a *app) followTransfer(ctx context.Context, id string) error {
 		if err != nil {
 			return interrupted(ctx, err)
 		}
-		t, err := v.named(id)
+		t, err := v.Named(id)
 		if err != nil {
 			return err
 		}
@@ -199,7 +200,7 @@ func (a *app) followTransfer(ctx context.Context, id string) error {
 		switch {
 		case p.Err != nil:
 			return p.Err
-		case isOver(t):
+		case show.IsOver(t):
 			return a.ended(t)
 		}
 		select {

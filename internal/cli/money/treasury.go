@@ -5,15 +5,14 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"pets/commands"
 	"pets/domain"
-	"pets/domain/portfolio"
 	"pets/internal/cli"
+	"pets/internal/cli/show"
 )
 
 func (a *app) treasuryCommand() *cobra.Command {
@@ -23,7 +22,7 @@ func (a *app) treasuryCommand() *cobra.Command {
 		Long:    "Asks the server where PETS_KEY is set and --at is not, else reads the store.",
 		Example: "  pets treasury\n  pets treasury --at 2026-01-15T12:00:00Z --json\n  pets treasury set min_rebalance_usd=100 --reason \"fees have gone up\"",
 		RunE: func(c *cobra.Command, _ []string) error {
-			v, err := readView(c.Context(), a, moment, "/treasury", treasuryOf)
+			v, err := readView(c.Context(), a, moment, "/treasury", show.TreasuryOf)
 			if err != nil {
 				return err
 			}
@@ -34,11 +33,11 @@ func (a *app) treasuryCommand() *cobra.Command {
 		},
 	}
 	cli.AtFlag(c, &moment)
-	c.AddCommand(a.treasurySetCommand())
+	c.AddCommand(a.Sends(a.treasurySetCommand()))
 	return c
 }
 
-func (a *app) printTreasury(v *treasuryView) error {
+func (a *app) printTreasury(v *show.TreasuryView) error {
 	p := a.Printer()
 	f := &v.Figures
 	p.Line("%s  revision %d  %s UTC, amounts in the base asset", v.Portfolio, v.Revision, cli.Clock(v.Time))
@@ -58,7 +57,7 @@ func (a *app) printTreasury(v *treasuryView) error {
 		{"on its way", f.Transit},
 		{"total", f.Total},
 	} {
-		rows = append(rows, []string{l.where, cli.Money(l.amount), cli.Percent(shareOf(l.amount, f.Total))})
+		rows = append(rows, []string{l.where, cli.Money(l.amount), cli.Percent(show.ShareOf(l.amount, f.Total))})
 	}
 	if err := a.Table(rows); err != nil {
 		return err
@@ -82,45 +81,19 @@ func (a *app) printTreasury(v *treasuryView) error {
 }
 
 // printWatch prints what has to be watched, and the rules.
-func printWatch(p *cli.Printer, v *treasuryView) {
-	p.Line("hot share   %s", hotShare(v))
+func printWatch(p *cli.Printer, v *show.TreasuryView) {
+	p.Line("hot share   %s", show.HotShare(v))
 	if v.ReconciledAt == nil {
 		p.Line("reconciled  never: pets reconcile")
 	} else {
 		p.Line("reconciled  %s UTC", cli.Clock(*v.ReconciledAt))
 	}
 	for _, d := range v.Differences {
-		p.Line("DIFFERENCE  in %s the chain has %s; outgoing transfers wait until it is explained", d.Place, moreOrLess(d.Difference, d.Asset))
+		p.Line("DIFFERENCE  in %s the chain has %s; outgoing transfers wait until it is explained", d.Place, show.MoreOrLess(d.Difference, d.Asset))
 	}
 	r := &v.Policy
 	p.Line("rules       hot_wallet_percentage=%s min_rebalance_usd=%s approval_threshold_usd=%s approval_ttl=%s max_transfer_fee=%s",
 		r.HotWalletPercentage, r.MinRebalanceUSD, r.ApprovalThresholdUSD, r.ApprovalTTL, r.MaxTransferFee)
-}
-
-// hotShare says what the rule of 20 % makes of the hot wallet. It is judged after every
-// record and only where there are two wallets; a transfer from hot to hot is as hot as before
-// there, which is not so in the figures.
-func hotShare(v *treasuryView) string {
-	share := shareOf(v.Figures.Hot, v.Figures.Total)
-	switch {
-	case v.HotAboveSince != nil && v.IncreasesDenied:
-		return fmt.Sprintf("ABOVE 20 %% since %s UTC, for 24 h and more: increases are denied", cli.Clock(*v.HotAboveSince))
-	case v.HotAboveSince != nil:
-		return fmt.Sprintf("ABOVE 20 %% since %s UTC; after 24 h increases are denied", cli.Clock(*v.HotAboveSince))
-	case v.Why == portfolio.NoTwoWallets:
-		return fmt.Sprintf("%s, and no rule limits it: the limit of 20 %% is for a live portfolio that has a hot and a cold wallet", cli.Percent(share))
-	case domain.MaxHotShare.Less(share):
-		return fmt.Sprintf("%s by the figures above; the 24 h after which increases are denied are not running", cli.Percent(share))
-	}
-	return "not above 20 %"
-}
-
-func moreOrLess(difference domain.Decimal, asset string) string {
-	word := "more"
-	if difference.Sign() < 0 {
-		word = "less"
-	}
-	return fmt.Sprintf("%s %s %s than the ledger", difference.Abs(), asset, word)
 }
 
 // The picture of the hot share: half a percent a character.
@@ -151,28 +124,25 @@ func drawShares(f *domain.Rebalance) []string {
 		bounds[min(max(column(m.at), 0), shareWidth)] = m.mark
 	}
 	return []string{
-		fmt.Sprintf("hot  %8s │%s", cli.Percent(shareOf(f.Hot, f.Total)), bar),
+		fmt.Sprintf("hot  %8s │%s", cli.Percent(show.ShareOf(f.Hot, f.Total)), bar),
 		fmt.Sprintf("%13s │%s", "", strings.TrimRight(string(bounds), " ")),
 		fmt.Sprintf("%13s └%s", "", strings.Repeat("─", shareWidth+1)),
 		fmt.Sprintf("%13s  0 %%%16s10 %%%16s20 %%%16s30 %%", "", "", "", ""),
-		fmt.Sprintf("%13s  [ low %s  ^ target %s  ] high %s  ! 20 %%", "", cli.Percent(shareOf(f.Low, f.Total)), cli.Percent(shareOf(f.Target, f.Total)), cli.Percent(shareOf(f.High, f.Total))),
+		fmt.Sprintf("%13s  [ low %s  ^ target %s  ] high %s  ! 20 %%", "", cli.Percent(show.ShareOf(f.Low, f.Total)), cli.Percent(show.ShareOf(f.Target, f.Total)), cli.Percent(show.ShareOf(f.High, f.Total))),
 	}
 }
-
-// treasuryKeys are the rules that can be set.
-var treasuryKeys = []string{"hot_wallet_percentage", "min_rebalance_usd", "approval_threshold_usd", "approval_ttl", "max_transfer_fee"}
 
 func (a *app) treasurySetCommand() *cobra.Command {
 	var reason string
 	c := &cobra.Command{
 		Use: "set KEY=VALUE…", Short: "Change rules of the treasury (through the server)", Args: cobra.MinimumNArgs(1),
-		Long:    "The keys: " + strings.Join(treasuryKeys, ", ") + ".\nOf a live portfolio, what is looser than its default takes two people.",
+		Long:    "The keys: " + strings.Join(cli.TreasuryKeys, ", ") + ".\nOf a live portfolio, what is looser than its default takes two people.",
 		Example: "  pets treasury set approval_threshold_usd=0 --reason \"every transfer is approved\"",
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := reasonNeeded(reason); err != nil {
+			if err := cli.ReasonNeeded(reason); err != nil {
 				return err
 			}
-			body, err := treasuryPatch(args)
+			body, err := cli.TreasuryPatch(args)
 			if err != nil {
 				return cli.Usage(err)
 			}
@@ -183,25 +153,9 @@ func (a *app) treasurySetCommand() *cobra.Command {
 	return c
 }
 
-func treasuryPatch(pairs []string) (map[string]any, error) {
-	body := map[string]any{}
-	for _, pair := range pairs {
-		key, value, found := strings.Cut(pair, "=")
-		key = strings.ToLower(key)
-		switch {
-		case !found || !slices.Contains(treasuryKeys, key):
-			return nil, domain.Invalid(pair, "must be KEY=VALUE with one of %s", strings.Join(treasuryKeys, ", "))
-		case body[key] != nil:
-			return nil, domain.Invalid(key, "stands twice")
-		}
-		body[key] = value
-	}
-	return body, nil
-}
-
 func (a *app) changeTreasury(ctx context.Context, body map[string]any, reason string) error {
 	changed := make([]string, 0, len(body))
-	for _, key := range treasuryKeys {
+	for _, key := range cli.TreasuryKeys {
 		if v := body[key]; v != nil {
 			changed = append(changed, fmt.Sprintf("%s=%v", key, v))
 		}

@@ -5,59 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
-	"time"
 
-	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/domain/treasury"
 	"pets/internal/chain"
 	"pets/internal/cli"
+	"pets/internal/cli/show"
 	"pets/projections"
 )
-
-// Views of wallets and transfers, as the server answers them.
-type (
-	viewHead struct {
-		Portfolio string    `json:"portfolio"`
-		Revision  uint64    `json:"revision"`
-		Time      time.Time `json:"time"`
-	}
-	transfersView struct {
-		viewHead
-		Transfers []projections.Transfer `json:"transfers"`
-	}
-	walletsView struct {
-		viewHead
-		Wallets []projections.Wallet `json:"wallets"`
-	}
-	bookView struct {
-		viewHead
-		Addresses []projections.Contact `json:"addresses"`
-	}
-	treasuryView struct {
-		viewHead
-		projections.Treasury
-	}
-)
-
-func headOf(s *portfolio.State) viewHead { return viewHead{s.Portfolio, s.Next - 1, s.Time} }
-
-func transfersOf(s *portfolio.State) transfersView {
-	return transfersView{headOf(s), projections.TransfersOf(s, func(*treasury.Transfer) bool { return true })}
-}
-
-func walletsOf(s *portfolio.State) walletsView {
-	return walletsView{headOf(s), projections.WalletsOf(s)}
-}
-
-func bookOf(s *portfolio.State) bookView { return bookView{headOf(s), projections.BookOf(s)} }
-
-// treasuryOf renders it at the time of the last record: what the past could not know is
-// not told of it.
-func treasuryOf(s *portfolio.State) treasuryView {
-	return treasuryView{headOf(s), projections.TreasuryOf(s, s.Time)}
-}
 
 // readView asks the server that is named, or folds the folder, which may lie beside a
 // running server.
@@ -74,23 +29,13 @@ func readView[V any](ctx context.Context, a *app, at, path string, of func(*port
 }
 
 // transfersNow asks the server. After a command it waits for what that recorded.
-func (a *app) transfersNow(ctx context.Context, revision uint64) (transfersView, error) {
-	var v transfersView
+func (a *app) transfersNow(ctx context.Context, revision uint64) (show.TransfersView, error) {
+	var v show.TransfersView
 	path := "/transfers"
 	if revision > 0 {
 		path += fmt.Sprintf("?min_revision=%d", revision)
 	}
 	return v, a.ToServer(ctx, http.MethodGet, path, nil, &v)
-}
-
-// named finds a transfer.
-func (v *transfersView) named(id string) (*projections.Transfer, error) {
-	for i := range v.Transfers {
-		if v.Transfers[i].Transfer == id {
-			return &v.Transfers[i], nil
-		}
-	}
-	return nil, domain.Errorf(domain.CodeNotFound, "there is no transfer %q in %s among those that are open and the last 1,000 that are over; pets transfers lists them", id, v.Portfolio)
 }
 
 // names tell whose an address is, and what an asset is called.
@@ -106,11 +51,11 @@ func (a *app) namesAt(ctx context.Context, at string) (*names, error) {
 	if err != nil {
 		return nil, err
 	}
-	wallets, err := readView(ctx, a, at, "/wallets", walletsOf)
+	wallets, err := readView(ctx, a, at, "/wallets", show.WalletsOf)
 	if err != nil {
 		return nil, err
 	}
-	book, err := readView(ctx, a, at, "/address-book", bookOf)
+	book, err := readView(ctx, a, at, "/address-book", show.BookOf)
 	return &names{wallets.Wallets, book.Addresses, registry}, err
 }
 
@@ -148,26 +93,4 @@ func (n *names) chainName(id string) string {
 		return id + " (not in the asset registry here)"
 	}
 	return c.Name + " (" + id + ")"
-}
-
-// decimalFlag is an amount on the command line.
-type decimalFlag struct{ domain.Decimal }
-
-func (d *decimalFlag) Type() string { return "amount" }
-
-func (d *decimalFlag) Set(s string) error {
-	v, err := domain.ParseDecimal(s)
-	if err != nil {
-		return errors.New("is not a plain decimal number, such as 250 or 0.5")
-	}
-	d.Decimal = v
-	return nil
-}
-
-// reasonNeeded refuses a command without a reason before anything is sent.
-func reasonNeeded(reason string) error {
-	if strings.TrimSpace(reason) == "" {
-		return cli.Usage(domain.Invalid("--reason", "is needed; it is kept with the record"))
-	}
-	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"pets/domain/treasury"
 	"pets/internal/chain"
 	"pets/internal/cli"
+	"pets/internal/cli/show"
 	"pets/internal/open"
 	"pets/internal/vault"
 	"pets/projections"
@@ -31,7 +32,7 @@ func (a *app) walletCommand() *cobra.Command {
 // folder, beside a running server, too. Where there is neither it is an error for which
 // nowhere is true.
 func (a *app) registered(ctx context.Context) ([]projections.Wallet, error) {
-	v, err := readView(ctx, a, "", "/wallets", walletsOf)
+	v, err := readView(ctx, a, "", "/wallets", show.WalletsOf)
 	return v.Wallets, err
 }
 

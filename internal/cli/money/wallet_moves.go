@@ -11,6 +11,7 @@ import (
 	"pets/commands"
 	"pets/domain"
 	"pets/internal/cli"
+	"pets/internal/cli/show"
 	"pets/projections"
 )
 
@@ -57,7 +58,7 @@ func (a *app) registerWallet(ctx context.Context, body commands.RegisterWallet) 
 	if a.JSON {
 		return a.PrintJSON(answer)
 	}
-	var v walletsView
+	var v show.WalletsView
 	if err := a.ToServer(ctx, http.MethodGet, fmt.Sprintf("/wallets?min_revision=%d", answer.Revision), nil, &v); err != nil {
 		return err
 	}

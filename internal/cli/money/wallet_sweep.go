@@ -13,12 +13,13 @@ import (
 	"pets/commands/client"
 	"pets/domain"
 	"pets/internal/cli"
+	"pets/internal/cli/show"
 	"pets/projections"
 )
 
 func (a *app) walletSweepCommand() *cobra.Command {
 	var to, reason string
-	var fee decimalFlag
+	var fee cli.DecimalFlag
 	var yes bool
 	c := &cobra.Command{
 		Use: "sweep --to cold|ADDRESS --reason TEXT", Args: cobra.NoArgs,
@@ -31,7 +32,7 @@ func (a *app) walletSweepCommand() *cobra.Command {
 			if to == "" {
 				return cli.Usage(domain.Invalid("--to", "is needed: cold, the name of a cold wallet, or an address of the book"))
 			}
-			if err := reasonNeeded(reason); err != nil {
+			if err := cli.ReasonNeeded(reason); err != nil {
 				return err
 			}
 			return a.sweep(c.Context(), to, reason, fee.Decimal, yes)
@@ -82,11 +83,11 @@ func (a *app) planSweep(ctx context.Context, fee domain.Decimal) (*sweepPlan, er
 	if !state.EmergencyStop.Engaged {
 		return nil, domain.Errorf(domain.CodeConflict, "a sweep needs an engaged emergency stop: pets stop --emergency --kind security_breach; without one ask for a transfer")
 	}
-	var wallets walletsView
+	var wallets show.WalletsView
 	if err := a.ToServer(ctx, http.MethodGet, "/wallets", nil, &wallets); err != nil {
 		return nil, err
 	}
-	var rules treasuryView
+	var rules show.TreasuryView
 	if err := a.ToServer(ctx, http.MethodGet, "/treasury", nil, &rules); err != nil {
 		return nil, err
 	}
@@ -151,7 +152,7 @@ func (a *app) printSwept(requested []*projections.Transfer) error {
 	}
 	p := a.Messages()
 	for _, t := range requested {
-		p.Line("%s  %s", t.Transfer, inWords(t))
+		p.Line("%s  %s", t.Transfer, show.InWords(t))
 		p.Line("     to %s, at most %s %s for fees", t.Payment.To, t.Payment.HighestFee, t.GasAsset)
 	}
 	if len(requested) > 0 {

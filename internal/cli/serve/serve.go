@@ -202,7 +202,7 @@ func New(ctx context.Context, c *cli.App, now func() time.Time) (_ *Server, err 
 		Files: s.files, Custody: s.custody, Nudge: s.custody.Nudge, LiveReady: s.liveReady,
 		Rate: float64(a.Config.RateLimit), Burst: a.Config.RateBurst, BytesPerDay: a.Config.BytesPerDay, Limited: s.meter.Limited,
 		Now: now, Log: s.Log, Observe: s.meter.Request,
-		Health: s.health,
+		Health: s.health, Version: a.VersionText(), Started: started,
 	})
 	s.meter.Watch(s.live, s.api.IsReady, s.healthForMetrics)
 	s.openSocket()

@@ -17,5 +17,5 @@ type app struct{ *cli.App }
 // Commands are the commands of this room.
 func Commands(c *cli.App) []*cobra.Command {
 	a := &app{c}
-	return cli.Under(cli.SetUp, a.importCommand(), cli.Local(a.versionCommand()))
+	return cli.Under(cli.SetUp, cli.Local(a.initCommand()), a.importCommand(), cli.Local(a.versionCommand()))
 }

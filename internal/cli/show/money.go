@@ -1,11 +1,7 @@
 package show
 
 import (
-	"cmp"
 	"fmt"
-	"net/url"
-
-	"github.com/google/uuid"
 
 	"pets/domain"
 	"pets/domain/risk"
@@ -14,7 +10,7 @@ import (
 )
 
 // A rebase measures from the equity now, so it leads nowhere while there is none: then money
-// comes first. The command line has no word for that; an API key of an operator has.
+// comes first.
 
 // StepsOf is what a state tells of the way out.
 func StepsOf(v projections.State, open ClearRequest) nextSteps {
@@ -69,7 +65,7 @@ func (n nextSteps) lackOf(bot string) []botLack {
 	return nil
 }
 
-// SayMoney prints the requests that have to come before a reset.
+// SayMoney prints the commands that have to come before a reset.
 func SayMoney(a *cli.App, p *cli.Printer, l Lack) {
 	if !l.Any() {
 		return
@@ -80,28 +76,11 @@ func SayMoney(a *cli.App, p *cli.Printer, l Lack) {
 	} else {
 		p.Say(2, "Where hot:treasury (see pets balances) has less than %s, record a deposit that has arrived:", l.deposit)
 	}
-	curl(a, p, "/deposits", fmt.Sprintf(`{"wallet":"hot","amount":"%s"}`, l.deposit))
+	a.Command(p, "deposit", l.deposit.String())
 	for _, b := range l.bots {
 		p.Say(2, "%s has an equity of %s; give it more than it lacks:", b.bot, b.equity)
-		curl(a, p, "/bots/"+url.PathEscape(b.bot)+"/allocate", fmt.Sprintf(`{"amount":"%s"}`, b.give))
+		a.Command(p, "bot", "allocate", b.bot, b.give.String())
 	}
-}
-
-// curl prints a request to the portfolio. Its key is made here: who sends it twice has sent it
-// once.
-func curl(a *cli.App, p *cli.Printer, path, body string) {
-	server := "http://" + a.Config.Listen
-	words := []string{"curl", "-fsS", "-X", "POST"}
-	if a.Found != nil {
-		server = cmp.Or(a.Found.URL, server)
-		if a.Found.CA != "" {
-			words = append(words, "--cacert", cli.Quoted(a.Found.CA))
-		}
-	}
-	p.Command(append(words,
-		cli.Quoted(server+"/v1/portfolios/"+url.PathEscape(a.Config.Portfolio)+path),
-		`-H "Authorization: Bearer $PETS_KEY"`, `-H "Idempotency-Key: `+uuid.NewString()+`"`,
-		`-H "Content-Type: application/json"`, "-d "+cli.Quoted(body)))
 }
 
 // atLimit reports whether a breaker that has tripped would trip again at once.

@@ -19,7 +19,7 @@ type Extra struct {
 }
 
 // ClearRequest is an open request to clear the emergency stop; empty for none.
-type ClearRequest struct{ id, user string }
+type ClearRequest struct{ ID, User string }
 
 // ClearOf is the open request of a portfolio.
 func ClearOf(s *portfolio.State) ClearRequest {
@@ -35,12 +35,12 @@ func AskExtra(ctx context.Context, a *cli.App, moment string, stop projections.E
 	if err := a.View(ctx, moment, "/permits", nil, &v); err != nil {
 		return Extra{}, err
 	}
-	open, err := askClear(ctx, a, moment, stop)
+	open, err := AskClear(ctx, a, moment, stop)
 	return Extra{v.Permits, open, moment != ""}, err
 }
 
-// askClear finds the open request among the events: no view of a server has it.
-func askClear(ctx context.Context, a *cli.App, moment string, stop projections.EmergencyStop) (ClearRequest, error) {
+// AskClear finds the open request among the events: no view of a server has it.
+func AskClear(ctx context.Context, a *cli.App, moment string, stop projections.EmergencyStop) (ClearRequest, error) {
 	var open ClearRequest
 	if !stop.Engaged {
 		return open, nil
@@ -133,9 +133,9 @@ func ResetOf(b projections.Breaker) []string {
 }
 
 func sayClear(a *cli.App, p *cli.Printer, open ClearRequest) {
-	if open.id != "" {
-		p.Say(2, "%s asked to clear the emergency stop (%s). Another person confirms, as an approver:", open.user, open.id)
-		a.Command(p, "clear", "--confirm", open.id)
+	if open.ID != "" {
+		p.Say(2, "%s asked to clear the emergency stop (%s). Another person confirms, as an approver:", open.User, open.ID)
+		a.Command(p, "clear", "--confirm", open.ID)
 		return
 	}
 	p.Say(2, "Clear the emergency stop, when its reason is gone. One person asks, as an operator or an approver:")

@@ -41,7 +41,7 @@ func printTables(a *cli.App, p *cli.Printer, breakers []projections.Breaker, bot
 		return err
 	}
 	p.Line("")
-	if err := a.Table(botRows(bots)); err != nil {
+	if err := a.Table(BotRows(bots)); err != nil {
 		return err
 	}
 	p.Line("")
@@ -80,8 +80,8 @@ func SayStop(p *cli.Printer, stop projections.EmergencyStop, open ClearRequest) 
 		p.Line("")
 		p.Line("EMERGENCY STOP  %s since %s UTC", *stop.Kind, cli.Clock(*stop.Since))
 		p.Line("                %s", *stop.Reason)
-		if open.id != "" {
-			p.Line("                %s asked to clear it (%s): a second person has to confirm", open.user, open.id)
+		if open.ID != "" {
+			p.Line("                %s asked to clear it (%s): a second person has to confirm", open.User, open.ID)
 		}
 		if stop.Pending {
 			p.Line("                HOLDS, but is not recorded yet")
@@ -125,7 +125,7 @@ func Plain(v any) string {
 	return fmt.Sprint(v)
 }
 
-func botRows(all []projections.Bot) [][]string {
+func BotRows(all []projections.Bot) [][]string {
 	rows := [][]string{{"BOT", "STATUS", "EQUITY", "CASH", "DRAWDOWN", "STREAK", "W/L/N", "REALISED"}}
 	for _, b := range all {
 		status := string(b.Status)

@@ -70,6 +70,7 @@ var Reached = []struct {
 	{"serve", AtHome, ""},
 	{"verify", AtHome, ""},
 	{"version", AtHome, ""},
+	{"init", AtHome, "--yes"},
 
 	{"state", reads, ""},
 	{"stats", reads, ""},
@@ -86,6 +87,10 @@ var Reached = []struct {
 	{"address-book", reads, ""},
 	{"address-book list", reads, ""},
 	{"keys status", reads, ""},
+	{"limits", reads, ""},
+	{"portfolio list", reads, ""},
+	{"bot list", reads, ""},
+	{"market list", reads, ""},
 
 	{"start", Acts, "alpha"},
 	{"stop", Acts, "--emergency --reason x"},
@@ -111,6 +116,30 @@ var Reached = []struct {
 	{"wallet sweep", Through, "--to cold --reason x"},
 	{"cold export", Peeks, "x1"},
 
+	{"portfolio open", Through, "new"},
+	{"limits set", Through, "fee_bps=1 --reason x"},
+	{"override request", Through, "clock --reason x"},
+	{"override confirm", Through, "o1"},
+	{"deposit", Through, "1"},
+	{"withdraw", Through, "1"},
+	{"fee", Through, "1 --kind gas"},
+	{"adjust", Through, "hot:treasury --add 1 --reason x"},
+	{"bot add", Through, "new --capital 1"},
+	{"bot allocate", Through, "alpha 1"},
+	{"market add", Through, "m"},
+	{"mark", Through, "m YES 0.5"},
+	{"settle", Through, "m YES 1"},
+	{"permit ask", Through, "--bot alpha --market m --outcome YES --side buy --quantity 1 --limit-price 0.4"},
+	{"permit place", Through, "p1"},
+	{"permit release", Through, "p1"},
+	{"fill", Through, "--bot alpha --market m --outcome YES --side buy --quantity 1 --price 0.4 --trade-id v-1"},
+	{"fill confirm", Through, "v-1 --bot alpha"},
+	{"fill void", Through, "v-1 --bot alpha"},
+	{"trade", Through, "--bot alpha --market m --pnl=-1 --trade-id v-1"},
+	{"sign", Through, "--transfer x1"},
+	{"batch", Through, "BATCH"},
+	{"status", Peeks, ""},
+
 	{"cold import", Seated, ""},
 	{"wallet create", Seated, ""},
 	{"wallet recover", Seated, ""},
@@ -131,7 +160,18 @@ const (
 // Line is the command line of a row.
 func (s *Shell) Line(command, more string) []string {
 	more = strings.ReplaceAll(more, "FILE", filepath.Join(s.Dir, "fills.csv"))
+	if strings.Contains(more, "BATCH") {
+		more = strings.ReplaceAll(more, "BATCH", BatchFile(s.T, `{"commands":[{"command":"mark_prices","body":{"marks":[{"market":"m","outcome":"YES","price":"0.5"}]}}]}`))
+	}
 	return append(strings.Fields(command), strings.Fields(more)...)
+}
+
+// BatchFile is a file for pets batch, in a folder of its own.
+func BatchFile(t testing.TB, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "batch.json")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
 }
 
 // SomeKey is the form of an API key, and none of any server.

@@ -5,7 +5,6 @@
 package petstest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"math/big"
@@ -21,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/internal/cli"
+	"pets/internal/cli/clitest"
 	"pets/internal/open"
 	"pets/internal/pets"
 )
@@ -88,15 +88,20 @@ type Ran struct {
 }
 
 // Run runs one command line.
-func (s *Shell) Run(args ...string) Ran {
-	var out, errs bytes.Buffer
+func (s *Shell) Run(args ...string) Ran { return s.RunWith(func(*cli.App) {}, args...) }
+
+// RunWith is Run with the run changed before.
+func (s *Shell) RunWith(change func(*cli.App), args ...string) Ran {
+	var out, errs clitest.Buffer
 	a := &cli.App{Place: open.Place{Err: &errs}, Out: &out, Environ: s.Env, Dir: s.Dir, Settle: s.Settle}
+	change(a)
 	code := pets.Run(s.Ctx, a, args)
 	return Ran{code, out.String(), errs.String()}
 }
 
-// ActingLine is what a command that acts says of its target.
-var ActingLine = regexp.MustCompile(`(?m)^pets: (acting on|it holds; waiting up to) .*\n`)
+// ActingLine is what a command that acts says of its target, and one that waits of what it
+// waits for.
+var ActingLine = regexp.MustCompile(`(?m)^pets: (acting on|it holds; waiting up to|waiting for) .*\n`)
 
 // Besides is what was said on standard error besides that.
 func Besides(text string) string { return ActingLine.ReplaceAllString(text, "") }
@@ -149,6 +154,12 @@ func (s *Shell) Events(args ...string) []EventJSON {
 		all = append(all, e)
 	}
 	return all
+}
+
+// EventsOf are the events of a type.
+func (s *Shell) EventsOf(name string) []EventJSON {
+	s.T.Helper()
+	return s.Events("--type", name)
 }
 
 // EventJSON is one line of pets events --json, with the fields tests look at.
