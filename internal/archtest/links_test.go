@@ -103,23 +103,46 @@ func TestLinksOfPages(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"#one", "c.md"}, dead)
 
-	checked := 0
-	require.NoError(t, filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() && strings.HasPrefix(d.Name(), ".") && d.Name() != ".." {
-			return fs.SkipDir
-		}
-		if !strings.HasSuffix(path, ".md") {
-			return nil
-		}
-		checked++
+	for _, path := range pages(t) {
 		dead, err := deadLinks(path)
+		require.NoError(t, err)
 		for _, link := range dead {
 			t.Errorf("%s: %s is no file or heading", path, link)
 		}
-		return err
+	}
+}
+
+// pages are all pages of the tree.
+func pages(t *testing.T) []string {
+	t.Helper()
+	var out []string
+	require.NoError(t, filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "node_modules" || strings.HasPrefix(d.Name(), ".") && d.Name() != ".."):
+			return fs.SkipDir
+		case strings.HasSuffix(path, ".md"):
+			out = append(out, path)
+		}
+		return nil
 	}))
-	require.Greater(t, checked, 30)
+	require.Greater(t, len(out), 30)
+	return out
+}
+
+var numbered = regexp.MustCompile(`(?i)\bsections? [0-9]`)
+
+// “Section 5” is no address: a page links to the heading.
+func TestPagesLinkToSections(t *testing.T) {
+	require.Regexp(t, numbered, "see section 5")
+	for _, path := range pages(t) {
+		page, err := os.ReadFile(path)
+		require.NoError(t, err)
+		for _, line := range prose(string(page)) {
+			if numbered.MatchString(line) {
+				t.Errorf("%s: %s", path, line)
+			}
+		}
+	}
 }
