@@ -235,7 +235,7 @@ func TestMarkedBotFills(t *testing.T) {
 	require.Empty(t, p.trips)
 }
 
-// tape is the import of the public tape, shared by the tests that need it.
+// tape is the import of section 3, shared by the tests that need it.
 var tape once
 
 const (
