@@ -17,7 +17,7 @@ var roles = []domain.Role{
 	domain.RoleBot, domain.RoleFeed, domain.RoleOperator, domain.RoleApprover, domain.RoleAdmin, domain.RoleAuditor,
 }
 
-// mayDo is section 9 as a table: "bot (own permits, fills, trades, sign),
+// mayDo is the rule of the roles as a table: "bot (own permits, fills, trades, sign),
 // feed (marks), operator (everything operational), approver (approve, reject,
 // confirm), admin (keys, policy, adjustments), auditor (reads everything,
 // exports). Admin cannot approve; break-glass can only stop things."

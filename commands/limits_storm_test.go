@@ -63,7 +63,7 @@ func shares(live []*domain.PermitGranted) domain.Decimal {
 
 func number(live []*domain.PermitGranted) domain.Decimal { return domain.FromInt(int64(len(live))) }
 
-// limitStorms has every limit of section 7. Equity is 10,000, of which b0 has 1,000
+// limitStorms has every limit of a permit. Equity is 10,000, of which b0 has 1,000
 // and each of the others 100.
 func limitStorms() []limitStorm {
 	same := func(quantity string) func(int) AskPermit {

@@ -89,7 +89,7 @@ func strangers(t *testing.T, r *risk.Rule) []string {
 	known("metrics", strings.Contains(answer.Body.String(), `pets_breaker_limit{bot="`+keyOf(r).Bot+`",breaker="`+r.Name+`"`))
 
 	for place, pattern := range map[string]string{
-		"documentation": "../../docs/*.md", "scenarios": "../../replay/testdata/*.txt", ".env.example": "../../.env.example",
+		"documentation": "../../docs/semantics/*.md", "scenarios": "../../replay/testdata/*.txt", ".env.example": "../../.env.example",
 		"OpenAPI": "../../docs/openapi.json",
 	} {
 		word := r.Name

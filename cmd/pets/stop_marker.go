@@ -62,7 +62,7 @@ func (a *app) markStop(dir string, why *unopened, inPortfolio bool, direct func(
 		return errors.Join(err, why, lock.Close())
 	}
 	a.caution("the store cannot be opened for writing: " + why.Error())
-	a.caution("what is stopped is kept in " + latchName + " in " + a.config.ServerDir() + "; it holds from the next start on, and is recorded then. Take that file along when the folder is restored (docs/reliability.md, 6)")
+	a.caution("what is stopped is kept in " + latchName + " in " + a.config.ServerDir() + "; it holds from the next start on, and is recorded then. Take that file along when the folder is restored (docs/runbooks/store.md)")
 	return lock.Close()
 }
 

@@ -120,7 +120,7 @@ func TestRatiosTripAtTheirLimit(t *testing.T) {
 }
 
 // Each breaker is listed once, at the first trade that trips it, in the order of
-// trades, and at one trade in the order of section 6.
+// trades, and at one trade in the order of the table of breakers.
 func TestFirstTrips(t *testing.T) {
 	require.Equal(t, "consecutive_losses 3 3; daily_loss 3 0.3; bot_drawdown 3 0.3", breakers(compute("f+1000 -1 -1 -298 -100 -100 -100")))
 	require.Equal(t, "daily_loss 1 0.06; consecutive_losses 3 3", breakers(compute("f+1000 -60 -1 -1 -1")))
@@ -190,7 +190,7 @@ func TestOpeningCapital(t *testing.T) {
 	require.Equal(t, "650", compute("f+1000 f-400 f+50").Capital.String())
 }
 
-// "later flows scale its references as in section 5": the worked example. Capital
+// "Later flows scale its references": the worked example. Capital
 // 10,000; equity 9,700; deposit 10,000 → peak 20,309.27…; drawdown stays 3 %.
 func TestFlowsScaleTheReferences(t *testing.T) {
 	before, after := compute("f+10000 -300"), compute("f+10000 -300 f+10000")

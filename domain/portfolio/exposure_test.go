@@ -40,7 +40,7 @@ func askFor(bot, market string, side domain.Side, quantity, price string) Permit
 	return PermitRequest{Order: order(bot, market, "YES", side, quantity, price)}
 }
 
-// Section 7, "the optional limits max_order_usd, max_position_usd, …": each below
+// "the optional limits max_order_usd, max_position_usd, …": each below
 // its limit, at it, and above it.
 func TestOptionalLimits(t *testing.T) {
 	for name, tt := range map[string]struct {

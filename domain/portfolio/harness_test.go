@@ -564,7 +564,7 @@ func (h *harness) follow(e domain.Event) {
 	}
 }
 
-// check holds every invariant of sections 2–5 that can be seen from outside.
+// check checks every invariant that can be seen from outside.
 func (h *harness) check() {
 	h.t.Helper()
 	h.checkHashes()

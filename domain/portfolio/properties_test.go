@@ -158,7 +158,7 @@ func (s *tempest) ratios(bot string) []domain.Decimal {
 	return []domain.Decimal{equity, refs.Drawdown(equity), refs.DailyLoss(equity), life.Drawdown(equity)}
 }
 
-// anyFlow holds the flow against section 5: “Property: |Δ ratio| ≤ 1e-12 across
+// anyFlow checks a flow: “Property: |Δ ratio| ≤ 1e-12 across
 // any flow with E, E+F > 0” (from 0.000001), and “Flows never evaluate
 // breakers”.
 func (s *tempest) anyFlow() {

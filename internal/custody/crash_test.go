@@ -138,7 +138,7 @@ var stores = map[string]func(t *testing.T) func() eventstore.Store{
 	},
 }
 
-// "The state machine of section 8, crash-tested at every step (killed after each event,
+// "The state machine of a transfer, crash-tested at every step (killed after each event,
 // restarted: exactly one transaction on the chain)": killed before and after each append,
 // each signature, each thing asked of the chain.
 func TestATransferKilledAtEveryStep(t *testing.T) {

@@ -73,7 +73,7 @@ func (a *API) notReady(h Health) []string {
 		first = "Keep the server running until no stop is in memory only. Then: "
 	}
 	why(h.Poisoned != nil, "the store takes no more events: %s. %s%s", trouble.What, first, trouble.Advice)
-	why(h.Damaged != nil, "the store is damaged; see the server's log, and docs/reliability.md")
+	why(h.Damaged != nil, "the store is damaged; see the server's log, and docs/runbooks/store.md")
 	taken := "stops and what has happened are"
 	if h.Free < commands.ClassFact.Keeps(h.Reserve) {
 		taken = "what stops something is"
