@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"pets/domain"
-	"pets/domain/golive"
 	"pets/domain/ledger"
+	"pets/domain/tradestats"
 	"pets/projections"
 )
 
@@ -78,7 +78,7 @@ func (s *scenario) lookup(path string) (string, error) {
 	steps := strings.Split(path, ".")
 	var view any = projections.StateOf(s.state)
 	if steps[0] == "stats" {
-		stats, err := s.stats.View(s.state, golive.DefaultLimits())
+		stats, err := s.stats.View(s.state, tradestats.DefaultLimits())
 		if err != nil {
 			return "", err
 		}

@@ -8,8 +8,8 @@ import (
 
 	"pets/commands"
 	"pets/domain"
-	"pets/domain/golive"
 	"pets/domain/portfolio"
+	"pets/domain/tradestats"
 	"pets/projections"
 )
 
@@ -171,7 +171,7 @@ func positionList(all *[]projections.Position) list {
 }
 
 func statsView(l *looker) (*any, error) {
-	stats, err := l.with.stats.View(l.state, golive.DefaultLimits())
+	stats, err := l.with.stats.View(l.state, tradestats.DefaultLimits())
 	if err != nil {
 		return nil, err
 	}

@@ -4,9 +4,9 @@ import (
 	"encoding/json"
 
 	"pets/domain"
-	"pets/domain/golive"
 	"pets/domain/portfolio"
 	"pets/domain/system"
+	"pets/domain/tradestats"
 	"pets/domain/treasury"
 	"pets/eventstore"
 	"pets/projections"
@@ -67,7 +67,7 @@ func (f *portfolioFold) State() (any, error) {
 
 // Views are the answers to every question that needs only this stream.
 func (f *portfolioFold) Views() (any, error) {
-	stats, err := f.stats.View(f.s, golive.DefaultLimits())
+	stats, err := f.stats.View(f.s, tradestats.DefaultLimits())
 	if err != nil {
 		return nil, err
 	}

@@ -1,10 +1,10 @@
-// Package golive computes what decides whether a bot may go live: the
+// Package tradestats computes what decides whether a bot may go live: the
 // statistics of its closed trades (and, later, the paper-trading gate).
 //
 // It owns the closed-trade series and the figures drawn from it. It refuses to
 // look at marks or open positions: everything here follows from closed trades
 // and flows alone, so that it can be checked by hand from an account statement.
-package golive
+package tradestats
 
 import (
 	"time"
