@@ -24,7 +24,7 @@ func TestARowWithAHoleIsAStartError(t *testing.T) {
 		"a reset or a rebase: a person": func(r *Rule) { r.Reset = r.Rebase },
 		"a ratio without a reference":   func(r *Rule) { r.From = nil },
 		"or a count with one":           func(r *Rule) { r.Whole = true },
-		"a kind that no breaker has":    func(r *Rule) { r.Stop = domain.StopManual },
+		"an unknown kind of":            func(r *Rule) { r.Stop = domain.StopManual },
 		"another default than":          func(r *Rule) { r.Default = dec("0.1") },
 		"from the policy's max_market":  func(r *Rule) { r.Key = "max_market_loss_pct" },
 		"limit from the policy's": func(r *Rule) {
@@ -39,7 +39,7 @@ func TestARowWithAHoleIsAStartError(t *testing.T) {
 		require.ErrorContains(t, r.complete(), want)
 		require.Panics(t, func() { mustHold([]Rule{r}) }, want)
 	}
-	require.PanicsWithValue(t, `risk: breaker "daily_loss": its name or key stands in the table twice`, func() {
+	require.PanicsWithValue(t, `risk: breaker "daily_loss": its name or key occurs twice in the table`, func() {
 		mustHold([]Rule{whole(), whole()})
 	})
 }

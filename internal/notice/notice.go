@@ -31,9 +31,9 @@ const (
 	HotTooLong Kind = "hot_too_long"
 	// ChainUnread: ledger and chain cannot be compared.
 	ChainUnread Kind = "chain_unread"
-	// PortfolioUnread: a portfolio, or the list of them, cannot be looked at.
+	// PortfolioUnread: a portfolio, or the list of them, cannot be examined.
 	PortfolioUnread Kind = "portfolio_unread"
-	// KeystoreUnread: the keystore cannot be looked at; KeyUnusable: one key in it cannot be
+	// KeystoreUnread: the keystore cannot be examined; KeyUnusable: one key in it cannot be
 	// used.
 	KeystoreUnread Kind = "keystore_unread"
 	KeyUnusable    Kind = "key_unusable"
@@ -51,8 +51,8 @@ var kinds = map[Kind]string{
 	TransferStuck:   "a transfer does not go on",
 	HotTooLong:      "the hot wallet holds too much; increases are denied",
 	ChainUnread:     "ledger and chain cannot be compared",
-	PortfolioUnread: "a portfolio cannot be looked at",
-	KeystoreUnread:  "the keystore cannot be looked at",
+	PortfolioUnread: "a portfolio cannot be examined",
+	KeystoreUnread:  "the keystore cannot be examined",
 	KeyUnusable:     "a key cannot be used",
 	Defect:          "a defect was found while transfers were worked on",
 	LeftUnfinished:  "transfers were still being worked on when the server stopped; they go on when it starts",
