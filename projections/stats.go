@@ -10,8 +10,8 @@ import (
 	"pets/eventstore"
 )
 
-// Stats is what `pets stats` and GET …/stats answer: figures of closed trades,
-// for the portfolio and for each bot.
+// Stats is the response of `pets stats` and GET …/stats: figures of closed
+// trades, for the portfolio and for each bot.
 type Stats struct {
 	Portfolio ScopeStats `json:"portfolio"`
 	Bots      []BotStats `json:"bots"`
@@ -57,8 +57,8 @@ type ClosedDrawdown struct {
 	TroughTime  *time.Time     `json:"trough_time"`
 }
 
-// ClosedBreaker is where a breaker would first trip on the closed-trade series
-// alone. One that never would is not listed.
+// ClosedBreaker says where a breaker would first trip on the closed-trade series
+// alone. A breaker that never would is not listed.
 type ClosedBreaker struct {
 	Breaker string    `json:"breaker"`
 	Trade   int       `json:"trade"`
@@ -66,8 +66,8 @@ type ClosedBreaker struct {
 	Value   any       `json:"value"`
 }
 
-// StatsFold collects what the statistics need: the trades as they stand and the
-// flows between them.
+// StatsFold collects what the statistics need: the current trades and the flows
+// between them.
 type StatsFold struct {
 	trades *Trades
 	steps  []step

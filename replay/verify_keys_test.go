@@ -32,7 +32,7 @@ func TestVerifyKeys(t *testing.T) {
 		says  string
 	}{
 		{claim("0xA", "main"), ""},
-		{claim("0xa", "other"), "is claimed by portfolio other, and was by main"},
+		{claim("0xa", "other"), "is claimed by portfolio other, but was already claimed by main"},
 		{completed("r9", "b"), "was not there to be"},
 		{start("r3", "b", "w", "v"), ""},
 		{start("r4", "b", "w", "v"), ""}, // with newcomers: it takes the place of the first
@@ -50,7 +50,7 @@ func TestVerifyKeys(t *testing.T) {
 		{completed("r13", "c"), "was not there to be"},
 		{start("r17", "c"), ""},
 		{completed("r17", "c"), ""},
-		{&domain.DepositRecorded{}, "deposit.recorded.v1 does not belong into the system stream"},
+		{&domain.DepositRecorded{}, "deposit.recorded.v1 does not belong in the system stream"},
 	} {
 		what := checkKeys(s, revision, tt.event)
 		if tt.says == "" {

@@ -277,7 +277,7 @@ func TestRecover(t *testing.T) {
 	require.Equal(t, []string{"wallet.registered.v1", "key.imported.v1", "key.used.v1"}, s.walletEvents())
 
 	seat = s.sit("wallet", "recover", "trading")
-	seat.waitFor("is there already").waitFor("pets wallet recover trading --drill").ends(1)
+	seat.waitFor("is already listed").waitFor("pets wallet recover trading --drill").ends(1)
 	seat = s.sit("wallet", "recover", "nobody")
 	seat.waitFor("--address is needed").ends(2)
 

@@ -31,9 +31,8 @@ func openMark(folder Dir, dir string) (*mark, error) {
 	return &mark{file: f, path: path}, nil
 }
 
-// newMark returns the content of a mark that was never moved. Identify returns
-// the UUID of the store in a folder, which may be damaged, as its mark gives it.
-// Nothing is locked or written.
+// Identify returns the UUID of the store in a folder, which may be damaged, as
+// its mark gives it. Nothing is locked or written.
 func Identify(dir string) (uuid.UUID, error) {
 	folder, err := osFS{}.OpenDir(dir)
 	if err != nil {

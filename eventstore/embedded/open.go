@@ -360,8 +360,8 @@ func (s *Store) openFiles(found survey, mode Mode) error {
 	return nil
 }
 
-// openSegments opens the segments that are not open yet. Nobody else has the
-// index at this time.
+// openSegments opens the segments that are not open yet. No other goroutine uses
+// the index at this time.
 func (s *Store) openSegments(found survey, mode Mode) error {
 	for _, base := range found.bases {
 		if n := len(s.index.segs); n > 0 && base <= s.index.segs[n-1].base {

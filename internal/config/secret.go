@@ -32,7 +32,7 @@ func (Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
 
 // MarshalText refuses: a secret is written nowhere.
 func (Secret) MarshalText() ([]byte, error) {
-	return nil, errors.New("a secret is not written anywhere")
+	return nil, errors.New("a secret must not be written")
 }
 
 // UnmarshalText reads one from the environment.

@@ -12,11 +12,11 @@ import (
 	"pets/projections"
 )
 
-// Fold is today's state of a stream, and what readers are shown of it.
+// Fold is the current code's state of a stream, and its views.
 type Fold interface {
 	// Apply folds one stored record, as any reader does.
 	Apply(rec eventstore.Record) error
-	// State is the whole state that decisions are made on.
+	// State is the whole state that decisions are based on.
 	State() (any, error)
 	// Views are what readers are shown.
 	Views() (any, error)
@@ -30,7 +30,7 @@ func NewFold(stream string) Fold {
 	return &portfolioFold{s: portfolio.New(), stats: projections.NewStats(), equity: projections.NewEquity()}
 }
 
-// portfolioFold is a portfolio's.
+// portfolioFold is the fold of a portfolio stream.
 type portfolioFold struct {
 	s      *portfolio.State
 	stats  *projections.StatsFold
@@ -51,7 +51,7 @@ func (f *portfolioFold) Apply(rec eventstore.Record) error {
 	return nil
 }
 
-// State is everything that is in a snapshot, but for the version of its shape.
+// State is everything in a snapshot except the version.
 func (f *portfolioFold) State() (any, error) {
 	b, err := f.s.Snapshot()
 	if err != nil {
