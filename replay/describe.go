@@ -153,7 +153,7 @@ func stopKind(e *domain.EmergencyStopEngaged) string {
 	return e.Kind + " stays in force, " + e.RequestedKind + " was requested"
 }
 
-// describeOverride says what an override allows.
+// what describes the override itself: what it allows.
 func what(kind, portfolio string, limits []byte, offset domain.Duration) string {
 	switch kind {
 	case domain.OverrideGoLive:

@@ -32,7 +32,7 @@ func TestCustodyDescriptions(t *testing.T) {
 		"olga requests withdrawal x7: 500 USDC from hot-1 to 0x1111 (rent); a second person has to approve it: it leaves the portfolio": &domain.TransferRequested{
 			Transfer: "x7", Kind: domain.TransferWithdrawal, Wallet: "hot-1", FromPlace: "hot", ToPlace: domain.PlaceExternal, Asset: "USDC", Payment: payment, Reason: "rent", User: "olga", ApprovalFor: []string{"it leaves the portfolio"},
 		},
-		"olga asks for internal x7: 500 USDC from hot-1 to hot (move); it needs no approval": &domain.TransferRequested{
+		"olga requests internal x7: 500 USDC from hot-1 to hot (move); it needs no approval": &domain.TransferRequested{
 			Transfer: "x7", Kind: domain.TransferInternal, Wallet: "hot-1", FromPlace: "hot", ToPlace: "hot", Asset: "USDC", Payment: payment, Reason: "move", User: "olga",
 		},
 		"olga requests override o7 (treasury_policy {\"approval_ttl\":\"48h\"}): holidays": &domain.OverrideRequested{
@@ -50,7 +50,7 @@ func TestCustodyDescriptions(t *testing.T) {
 		"transfer x7 failed (refused), fee 0":                   &domain.TransferFailed{Transfer: "x7", Code: domain.FailedRefused},
 		"ledger and chain compared at block 7: they agree":      &domain.BalanceReconciled{Block: 7, Lines: []domain.ReconciliationLine{{Place: "hot", Asset: "USDC"}}},
 		"treasury policy changed: smaller moves":                &domain.TreasuryPolicyChanged{Reason: "smaller moves"},
-		"ledger and chain compared at block 7: DIFFERENCE of -5 USDC in hot, POL in hot not judged": &domain.BalanceReconciled{Block: 7, Lines: []domain.ReconciliationLine{
+		"ledger and chain compared at block 7: DIFFERENCE of -5 USDC in hot, POL in hot not compared": &domain.BalanceReconciled{Block: 7, Lines: []domain.ReconciliationLine{
 			{Place: "cold", Asset: "USDC"}, {Place: "hot", Asset: "USDC", Difference: n("-5")}, {Place: "hot", Asset: "POL", Skipped: "a transfer is under way", Difference: n("1")},
 		}},
 	} {

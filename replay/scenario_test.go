@@ -68,7 +68,7 @@ func TestScenarioErrors(t *testing.T) {
 		"at noon":                               "at needs a time such as",
 		"wait soon":                             "wait is not a duration",
 		"wait -1s":                              "wait is not a duration",
-		"as king":                               `"king" is no role`,
+		"as king":                               `"king" is not a role`,
 		"verbose maybe":                         `"maybe" is not on or off`,
 		"open speed=1":                          `unknown field "speed"`,
 		"open max_consecutive_losses=many":      "a policy value has the wrong type",

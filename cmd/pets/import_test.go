@@ -190,9 +190,9 @@ func TestImportOfOtherKindsOfFiles(t *testing.T) {
 		t.Skip("no folder formats/samples beside the shared data")
 	}
 	for _, c := range []struct{ pattern, words string }{
-		{"*.sqlite", "is a SQLite database, and CSV is wanted"},
-		{"*.json", "is JSON, and CSV is wanted"},
-		{"*.json.gz", "is JSON, and CSV is wanted"},
+		{"*.sqlite", "is a SQLite database, not CSV"},
+		{"*.json", "is JSON, not CSV"},
+		{"*.json.gz", "is JSON, not CSV"},
 		{"*.zip", "is a spreadsheet or zip archive"},
 		{"*.csv", "the header is of no known format"},
 	} {
