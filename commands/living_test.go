@@ -52,11 +52,11 @@ func TestNobodyConfirmsForSomebodyWhoseKeysAreRevoked(t *testing.T) {
 			e.revokeKey(second)
 			_, err := e.do("main", paul, act.confirm(id))
 			requireCode(t, domain.CodeDenied, err)
-			require.ErrorContains(t, err, "an API key of olga was revoked after this was asked for")
+			require.ErrorContains(t, err, "an API key of olga was revoked after this was requested")
 			e.issueKey("OLGA", domain.RoleFeed)
 			_, err = e.do("main", paul, act.confirm(id))
 			requireCode(t, domain.CodeDenied, err)
-			require.ErrorContains(t, err, "an API key of olga was revoked after this was asked for", "a new key does not stand for what a thief asked")
+			require.ErrorContains(t, err, "an API key of olga was revoked after this was requested", "a new key does not stand for what a thief asked")
 			// What is asked for after that is hers.
 			e.revokeKey(e.issueKey("eve", domain.RoleOperator))
 			id = e.must("main", olga, act.request).ID
@@ -84,7 +84,7 @@ func TestARequestIsVoidOnceAKeyOfItsUserIsRevoked(t *testing.T) {
 	e.revokeKey(stolen)
 	_, err := e.do("main", paul, ConfirmClear{Request: id})
 	requireCode(t, domain.CodeDenied, err)
-	require.ErrorContains(t, err, "an API key of olga was revoked after this was asked for")
+	require.ErrorContains(t, err, "an API key of olga was revoked after this was requested")
 	e.must("main", paul, ConfirmClear{Request: e.must("main", olga, RequestClear{Reason: "it was me"}).ID})
 }
 

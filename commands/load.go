@@ -11,11 +11,11 @@ import (
 	"pets/eventstore"
 )
 
-// load folds the stream into state and index if they are not there: from the
-// newest snapshot both have, then record by record. Start-up, restart after a
-// failure and catching up after a conflict are this one function. It belongs to
-// the writer, not to the caller who happened to come first: were it to end with
-// his deadline, a long history would never be loaded.
+// load folds the stream into state and index if they are missing: from the newest
+// snapshot that both have, then record by record. Start-up, restart after a
+// failure and catching up after a conflict all use it. It runs in the writer's
+// context, not in that of the first caller, whose deadline could keep a long
+// history from ever being loaded.
 func (w *Writer) load() error {
 	if w.state != nil {
 		return nil
@@ -63,8 +63,7 @@ func (w *Writer) folding(at uint64) {
 	w.options.Folding(w.stream, at, head+1)
 }
 
-// fromSnapshot returns what is decided against as of the newest snapshot, and notes it for
-// the audit.
+// fromSnapshot restores from the newest snapshot, and notes it for the audit.
 func (w *Writer) fromSnapshot() (state stateFold, idx index, next uint64) {
 	state, idx, next, w.origin = w.restore()
 	return state, idx, next
@@ -104,7 +103,7 @@ func (w *Writer) restore() (state stateFold, idx index, next uint64, from origin
 	return w.blank(), index{}, 0, origin{}
 }
 
-// maxSnapshots bounds the search for a pair of snapshots.
+// maxSnapshots limits the search for a pair of snapshots.
 const maxSnapshots = 4
 
 // saveSnapshot caches what is durable; a cache that cannot be written is done without. Only

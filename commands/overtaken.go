@@ -6,17 +6,18 @@ import (
 	"pets/domain"
 )
 
-// maxLatest bounds the names of which the last stop is remembered.
+// maxLatest limits the names whose last stop is remembered.
 const maxLatest = 65_536
 
-// goesOn are the commands by which trading goes on after something stopped it.
+// goesOn are the commands that resume trading after a stop.
 var goesOn = map[string]bool{"start_bot": true, "reset_breaker": true, "confirm_clear": true, "confirm_override": true}
 
-// GoesOn reports whether trading goes on by the command of a name: who stops later than
-// somebody sent it is not to be undone by it, however long it was on its way.
+// GoesOn reports whether a command resumes trading. Such a command must not undo
+// a stop that came after it was sent, however long it was on its way.
 func GoesOn(name string) bool { return goesOn[name] }
 
-// goesOnOf is the bot that goes on, "" where the command is not about one.
+// goesOnOf returns the bot that resumes trading, or "" if the command is not
+// about one.
 func goesOnOf(c Command) string {
 	switch c := c.(type) {
 	case StartBot:
@@ -34,9 +35,9 @@ func goesOnOf(c Command) string {
 // stopped is what a stop concerns: a bot of a portfolio, or ("") all of them.
 type stopped struct{ portfolio, bot string }
 
-// arrivals counts the stops as they come, so that a command that was sent before a stop
-// is known even if it is decided after it. It is kept in memory: what came to another
-// process did not come here.
+// arrivals counts the stops as they arrive, so that a command sent before a stop
+// is recognised even if it is decided after it. It is kept in memory; stops sent
+// to another process are not counted here.
 type arrivals struct {
 	last   uint64
 	latest map[stopped]uint64
@@ -44,7 +45,7 @@ type arrivals struct {
 	floor uint64
 }
 
-// stop notes that a stop has come.
+// stop notes that a stop has arrived.
 func (a *arrivals) stop(s stopped) {
 	a.last++
 	if len(a.latest) >= maxLatest {
@@ -53,7 +54,7 @@ func (a *arrivals) stop(s stopped) {
 	a.latest[s] = a.last
 }
 
-// since reports whether a stop of a bot, or of all, came after so many stops.
+// since reports whether a stop of a bot, or of all, arrived after so many stops.
 func (a *arrivals) since(portfolio, bot string, seen uint64) bool {
 	if a.floor > seen {
 		return true
@@ -74,7 +75,7 @@ func (s *pending) stopsSeen() uint64 {
 	return s.came.last
 }
 
-// StopsSeen is what [Request.Seen] is for a request that comes now.
+// StopsSeen returns the value of [Request.Seen] for a request that arrives now.
 func (e *Engine) StopsSeen() uint64 { return e.stops.pending.stopsSeen() }
 
 // overtaken refuses what would undo a stop that came after it.

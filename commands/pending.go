@@ -10,12 +10,13 @@ import (
 	"pets/domain"
 )
 
-// maxPendingBots bounds the bots of one portfolio whose stops wait to be recorded: their
-// names are not checked before that.
+// maxPendingBots limits the bots of one portfolio whose stops wait to be
+// recorded, because their names are not checked before that.
 const maxPendingBots = 1024
 
-// pending are the stops that hold but are not recorded yet, one for each portfolio and
-// kind, or bot: the second of a kind has nothing to add. It is safe for concurrent use.
+// pending holds the stops that are in force but not recorded yet, one for each
+// portfolio and kind, or bot: a second one of a kind adds nothing. It is safe for
+// concurrent use.
 type pending struct {
 	count atomic.Int64 // so that a command asks for no lock while nothing is pending
 
@@ -27,14 +28,14 @@ type pending struct {
 	came  arrivals
 }
 
-// latched is one stop that holds.
+// latched is one stop in force.
 type latched struct {
 	PendingStop
 	order uint64 // in which they were engaged
-	// shared: somebody else's stop of the same kind relies on it.
+	// shared: another caller's stop of the same kind depends on it.
 	shared bool
-	// early: engaged while the engine folded. It is recorded as soon as its stream is
-	// folded; what a marker file held waits until everything is.
+	// early: engaged while the engine folded. It is recorded as soon as its
+	// stream is folded; stops from a marker file wait until all streams are.
 	early bool
 	// tried: somebody has tried to record it; under is closed when the latest attempt has
 	// ended, nil where none is under way.
@@ -48,7 +49,7 @@ func newPending() *pending {
 
 func (l *latched) is(p *PendingStop) bool { return l.Kind == p.Kind && l.Bot == p.Bot }
 
-// add makes a stop hold. It returns the one that holds, and whether that is new.
+// add puts a stop in force. It returns the stop in force, and whether it is new.
 func (s *pending) add(p PendingStop, early bool) (l *latched, isNew bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,15 +81,15 @@ func (s *pending) put(p PendingStop, early bool) (l *latched, isNew bool, err er
 	return l, true, nil
 }
 
-// drop lets go of a stop that is recorded, or was refused.
+// drop removes a stop that is recorded, or was refused.
 func (s *pending) drop(l *latched) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.remove(l)
 }
 
-// dropUnshared lets go of a stop that was refused to whoever engaged it, unless somebody
-// else relies on it.
+// dropUnshared removes a stop that was refused, unless another caller depends on
+// it.
 func (s *pending) dropUnshared(l *latched) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,8 +111,8 @@ func (s *pending) remove(l *latched) {
 	}
 }
 
-// rekey has a stop recorded under another Idempotency-Key: its own was used for
-// something else.
+// rekey records a stop under another Idempotency-Key, because its own was used
+// for another command.
 func (s *pending) rekey(l *latched, key string) PendingStop {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,14 +128,14 @@ func (s *pending) owned(l *latched, p *PendingStop) bool {
 	return l.Key == p.Key && l.Caller == p.Caller
 }
 
-// stop returns what there is to record.
+// stop returns the command to record.
 func (s *pending) stop(l *latched) PendingStop {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return l.PendingStop
 }
 
-// first reports whether nobody has tried to record a stop before.
+// first reports that recording a stop was never tried.
 func (s *pending) first(l *latched) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -150,8 +151,8 @@ func (s *pending) trying(l *latched) (done func()) {
 	return s.tries(l)
 }
 
-// firstTry is trying for whoever finds that a stop was never tried. Everybody else gets what
-// is closed when the attempt under way has ended, nil where none is.
+// firstTry is trying for a stop that was never tried. Other callers get a channel
+// that is closed when the attempt under way has ended, or nil.
 func (s *pending) firstTry(l *latched) (done func(), under <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -175,7 +176,7 @@ func (s *pending) tries(l *latched) (done func()) {
 	}
 }
 
-// spread puts a stop of every portfolio in the place of one of everything.
+// spread replaces a stop of everything by one for each portfolio.
 func (s *pending) spread(ids []string) {
 	s.mu.Lock()
 	all := slices.Clone(s.by[everywhere])
@@ -188,12 +189,12 @@ func (s *pending) spread(ids []string) {
 			_, _, _ = s.put(p, false) // emergency stops are not bounded
 			s.mu.Unlock()
 		}
-		s.drop(l) // after the others: it holds throughout
+		s.drop(l) // after the others, so that a stop is in force throughout
 	}
 }
 
-// hold refuses what could let a bot trade while a stop waits to be recorded. bot is who
-// would trade, "" where that is no bot.
+// hold refuses what could let a bot trade while a stop waits to be recorded. bot
+// is the bot that would trade, or "".
 func (s *pending) hold(portfolio, bot string) error {
 	if s.count.Load() == 0 {
 		return nil
@@ -208,7 +209,7 @@ func (s *pending) hold(portfolio, bot string) error {
 	return domain.Errorf(domain.CodeHalted, "a stop of bot %s holds that could not be recorded yet", bot)
 }
 
-// next is closed when the next stop is added.
+// next returns a channel that is closed when the next stop is added.
 func (s *pending) next() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()

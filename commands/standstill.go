@@ -10,11 +10,11 @@ import (
 	"pets/eventstore"
 )
 
-// aheadTolerance is how far the wall clock may be ahead of the last record at the start
-// before a person is asked whether it is right.
+// aheadTolerance is how far the wall clock may be ahead of the last record at the
+// start before a person is asked to check it.
 const aheadTolerance = 24 * time.Hour
 
-// askAhead asks, once, about a wall clock that is far ahead of the last record.
+// askAhead reports, once, a wall clock that is far ahead of the last record.
 func (w *Writer) askAhead() {
 	next, last := w.state.head()
 	if w.asked || w.options.Ahead == nil || next == 0 || w.state.imported() {
@@ -39,8 +39,8 @@ func (w *Writer) noteTime() {
 	w.reached.Store(int64(since1970))
 }
 
-// behind is by how much the wall clock is behind the stream's last record; 0 for no more
-// than the tolerance.
+// behind returns how far the wall clock is behind the stream's last record; 0
+// within the tolerance.
 func (w *Writer) behind(wall time.Time) time.Duration {
 	behind := time.Unix(0, w.reached.Load()).Sub(wall)
 	if behind <= portfolio.ClockTolerance {
@@ -98,7 +98,7 @@ func (h *endHeap) Pop() any {
 	return last
 }
 
-// look takes note of the clocks before a request is decided.
+// look reads the clocks before a request is decided.
 func (k *standstill) look(wall time.Time, behind time.Duration) {
 	k.elapsed = k.reads(wall)
 	if k.behind = behind; behind == 0 {
@@ -130,8 +130,8 @@ func (k *standstill) endsAt(permit string, at time.Duration) {
 	heap.Push(&k.queue, end{at, permit})
 }
 
-// standing is what the decision has to know. As with a jump, a few seconds make no
-// difference to a permit.
+// standing returns what the decision has to know about the clocks. As with a
+// jump, a few seconds make no difference to a permit.
 func (k *standstill) standing() portfolio.Standstill {
 	return portfolio.Standstill{Behind: k.behind, Entered: k.behind > portfolio.JumpTolerance && !k.entered && !k.inGroup, Overdue: k.due}
 }
@@ -213,20 +213,21 @@ func (w *Writer) grantedStanding(revision uint64, wall time.Time) (held, left ti
 	return held, min(e.ExpiresAt.Sub(now), e.ExpiresAt.Sub(rec.Time)), nil
 }
 
-// clockJudge is a command of which the domain says whether it opens anything.
+// clockJudge is a command for which the domain decides whether it opens exposure.
 type clockJudge interface {
 	refusedByClock(d *portfolio.Decision) error
 }
 
-// anyClock are the commands, besides facts and stops, that neither open anything nor are
-// decided by the time.
+// anyClock are the commands, besides facts and stops, that neither open exposure
+// nor depend on the time.
 var anyClock = map[string]bool{
 	"register_market": true, "post_adjustment": true, "remove_address": true, "record_key": true, "load_wallet": true,
 	"use_key": true, "test_recovery": true, "set_row_aside": true,
 }
 
-// clockRefuses refuses, while the wall clock is behind the last record, what opens:
-// anything that is not known to be a fact, to stop, to reduce, or not to care.
+// clockRefuses refuses, while the wall clock is behind the last record, every
+// command that is not known to be a fact, a stop, a reduction, or independent of
+// the time.
 func clockRefuses(d *portfolio.Decision, c Command) error {
 	if ClassOf(c) != ClassOther || anyClock[c.Name()] {
 		return nil

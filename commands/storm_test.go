@@ -431,7 +431,7 @@ func (s *storm) fill() {
 	if len(s.names) > 0 && !s.once(4, "unpermitted") {
 		f.PermitID = s.anyPermit()
 		p := s.permits[f.PermitID]
-		if !s.once(6, "of another") {
+		if !s.once(6, "a new one") {
 			f.Bot, f.Instrument = p.Bot, domain.Instrument{Market: p.Thing.Market, Outcome: p.Thing.Outcome}
 			f.Side = map[bool]domain.Side{true: domain.Buy, false: domain.Sell}[p.Buys]
 		}

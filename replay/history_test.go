@@ -95,7 +95,7 @@ func TestAHistoryIsNeverReplaced(t *testing.T) {
 	require.NoError(t, err)
 	before, err := os.ReadFile(file)
 	require.NoError(t, err)
-	require.ErrorContains(t, historytest.Write(file, h), "exists: a recorded history stays as it is")
+	require.ErrorContains(t, historytest.Write(file, h), "exists, and a recorded history is never replaced")
 	require.ErrorContains(t, historytest.Pack(file, t.TempDir()), "exists")
 	after, err := os.ReadFile(file)
 	require.NoError(t, err)

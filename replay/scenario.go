@@ -19,21 +19,22 @@ import (
 	"pets/projections"
 )
 
-// Limits of a scenario. Every step folds the whole history again, so the work
-// grows with the square of its length.
+// Limits of a scenario. Every step folds the whole history again, so the work is
+// quadratic in its length.
 const (
 	maxScenarioLines     = 2000
 	maxScenarioLineBytes = 4096
 )
 
-// scenarioPortfolio is the one portfolio a scenario has.
+// scenarioPortfolio is the only portfolio of a scenario.
 const scenarioPortfolio = "main"
 
 // scenarioStart is the clock of a scenario that does not set it.
 var scenarioStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// ScenarioError is a line that cannot be understood, or a step after which the
-// books do not add up. What a command refuses is no error: it is output.
+// ScenarioError reports a line that cannot be parsed, or a step after which the
+// books are inconsistent. A refused command is not an error; the refusal is
+// output.
 type ScenarioError struct {
 	Name string
 	Line int // from 1
@@ -42,17 +43,18 @@ type ScenarioError struct {
 
 func (e *ScenarioError) Error() string { return fmt.Sprintf("%s:%d: %v", e.Name, e.Line, e.Err) }
 
-// Unwrap returns what is wrong.
+// Unwrap returns the cause.
 func (e *ScenarioError) Unwrap() error { return e.Err }
 
-// RunScenario runs a scenario, a text of one command a line, and writes it again
-// with the output its commands have now: a scenario that holds is written as it
-// was read. Output lines begin with > (or !, for a refusal), comments with #.
+// RunScenario runs a scenario, a text with one command per line, and writes it
+// again with the current output of its commands: a scenario whose output has not
+// changed is written as it was read. Output lines begin with > (or ! for a
+// refusal), comments with #.
 //
 // The commands are real: they go through a [commands.Writer] into a store in
-// memory, against a clock that only the scenario moves. After each of them the
-// history is verified from its beginning, and folded once more through a
-// snapshot. Nothing outside w is touched. name and line stand before errors.
+// memory, with a clock that only the scenario moves. After each of them the
+// history is verified from its beginning and folded once more through a snapshot.
+// Nothing outside w is touched. Errors are prefixed with name and line.
 func RunScenario(ctx context.Context, name string, r io.Reader, w io.Writer) error {
 	return runScenario(ctx, scenarioOptions{name: name, first: 1}, r, w)
 }
@@ -60,9 +62,9 @@ func RunScenario(ctx context.Context, name string, r io.Reader, w io.Writer) err
 // scenarioOptions are what tests vary.
 type scenarioOptions struct {
 	name string
-	// first is the number of the first line: a scenario may stand in a document.
+	// first is the number of the first line, for a scenario inside a document.
 	first int
-	// restart gives every command a writer that has just been started.
+	// restart gives every command a newly started writer.
 	restart bool
 }
 
@@ -105,13 +107,13 @@ type scenario struct {
 	imported       bool
 	verbose, quiet bool
 
-	// Folded from the store, as any reader would.
+	// Folded from the store, as any reader does.
 	state  *portfolio.State
 	trades *projections.Trades
 	stats  *projections.StatsFold
 	equity *projections.Equity
 
-	// What "last" stands for, and how many fills and commands there were.
+	// The value of "last", and the numbers of fills and commands so far.
 	permit, request, override, transfer string
 	fills, commands                     int
 }
@@ -126,8 +128,8 @@ func newScenario(o scenarioOptions, w io.Writer) *scenario {
 	return s
 }
 
-// start begins a writer that has seen nothing. Its instance is fixed, so that the
-// same scenario always stores the same bytes.
+// start starts a new writer. Its instance is fixed, so that the same scenario
+// always stores the same bytes.
 func (s *scenario) start() {
 	s.writer = commands.NewWriter(s.store, scenarioPortfolio, commands.Options{
 		Now:      func() time.Time { return s.now },
@@ -137,7 +139,7 @@ func (s *scenario) start() {
 
 func (s *scenario) close() {
 	s.writer.Close()
-	_ = s.store.Close() // memory has nothing to lose
+	_ = s.store.Close() // a memory store has nothing to lose
 }
 
 func (s *scenario) wrong(number int, err error) error {
@@ -163,7 +165,7 @@ func (s *scenario) line(ctx context.Context, text string) error {
 	}
 	v, ok := verbs[words[0].text]
 	if !ok {
-		return fmt.Errorf("%q is no command; there are %s", words[0].text, strings.Join(scenarioWords(), " "))
+		return fmt.Errorf("%q is not a command; the commands are %s", words[0].text, strings.Join(scenarioWords(), " "))
 	}
 	key := a.option("key")
 	todo := v.build(s, a)
@@ -191,7 +193,7 @@ func (s *scenario) send(ctx context.Context, c commands.Command, key string) err
 	before := s.state.Next
 	answer, refusal := s.do(ctx, c, key)
 	if code := domain.CodeOf(refusal); code == domain.CodeInternal || code == domain.CodeUnavailable {
-		return refusal // of a defect or of the end of the context, not of the command
+		return refusal // caused by a defect or the end of the context, not by the command
 	}
 	if err := s.catchUp(ctx); err != nil {
 		return err
@@ -207,12 +209,12 @@ func (s *scenario) send(ctx context.Context, c commands.Command, key string) err
 	return s.check(ctx)
 }
 
-// do sends the command to the writer; a live opening, which no command can do
-// yet, is stored as the gate would have it.
+// do sends the command to the writer. A live opening, which no command can do
+// yet, is stored directly, as the gate would store it.
 func (s *scenario) do(ctx context.Context, c commands.Command, key string) (commands.Answer, error) {
 	if o, ok := c.(openLive); ok {
 		err := s.appendOpened(ctx, o.event)
-		s.writer.Close() // it may have looked before there was anything
+		s.writer.Close() // it may have looked before there were any records
 		s.start()
 		return commands.Answer{}, err
 	}
@@ -236,7 +238,7 @@ func (s *scenario) appendOpened(ctx context.Context, e *domain.PortfolioOpened) 
 	return err
 }
 
-// catchUp folds what was recorded since the last step, and prints it.
+// catchUp folds what was recorded since the last step and prints it.
 func (s *scenario) catchUp(ctx context.Context) error {
 	return eventstore.Walk(ctx, s.store, commands.Stream(scenarioPortfolio), s.state.Next, func(rec eventstore.Record) error {
 		e, err := domain.Decode(rec.Type, rec.Data)
@@ -253,7 +255,7 @@ func (s *scenario) catchUp(ctx context.Context) error {
 	})
 }
 
-// remember keeps what "last" stands for.
+// remember stores the value of "last".
 func (s *scenario) remember(event domain.Event) {
 	switch e := event.(type) {
 	case *domain.PermitGranted:
@@ -297,7 +299,7 @@ func (s *scenario) printReasons(reasons []domain.Reason) {
 	}
 }
 
-// sentence is an event as `pets events` shows it, without revision and time.
+// sentence returns an event as `pets events` shows it, without revision and time.
 func sentence(e domain.Event) string {
 	return fmt.Sprintf("%-22s %s", domain.EventName(e.EventType()), Describe(e))
 }
@@ -316,7 +318,7 @@ func reason(r domain.Reason) string {
 	return text
 }
 
-// printAgain writes the first answer of a repeated command.
+// printAgain prints the first answer of a repeated command.
 func (s *scenario) printAgain(answer *commands.Answer) {
 	s.out.print("> answered before, nothing recorded:")
 	for _, e := range answer.Decoded() {
@@ -324,8 +326,8 @@ func (s *scenario) printAgain(answer *commands.Answer) {
 	}
 }
 
-// check holds what this run folded step by step against the whole history,
-// verified from its beginning, and against its own snapshot.
+// check compares the state of this run, folded step by step, with the whole
+// history, verified from its beginning, and with its own snapshot.
 func (s *scenario) check(ctx context.Context) error {
 	if s.state.Next == 0 {
 		return nil
@@ -339,7 +341,7 @@ func (s *scenario) check(ctx context.Context) error {
 	case err != nil:
 		return err
 	case len(v.Problems) > 0:
-		return fmt.Errorf("the history does not add up: revision %d: %s", v.Problems[0].Revision, v.Problems[0].What)
+		return fmt.Errorf("the history is inconsistent: revision %d: %s", v.Problems[0].Revision, v.Problems[0].What)
 	case v.StateHash != live:
 		return errors.New("the history folds to another state from its beginning than step by step")
 	}
@@ -359,7 +361,7 @@ func (s *scenario) checkSnapshot(live string) error {
 	if err == nil && again != live {
 		err = errors.New("the snapshot restores another state")
 	}
-	s.state = restored // from here on the run goes on as after a restart
+	s.state = restored // from here on the run continues as after a restart
 	return err
 }
 

@@ -18,8 +18,8 @@ type token struct {
 	quoted bool
 }
 
-// split cuts a line into words. Quotes keep blanks together, also behind the =
-// of an option; \" and \\ stand for themselves in them; # begins a comment.
+// split cuts a line into words. Quotes keep blanks together, also behind the = of
+// an option. Inside quotes \" and \\ are escapes. # begins a comment.
 func split(line string) ([]token, error) {
 	var out []token
 	var word strings.Builder
@@ -52,7 +52,7 @@ func split(line string) ([]token, error) {
 		}
 	}
 	if inQuotes {
-		return nil, errors.New("a quote is not closed")
+		return nil, errors.New("a closing quote is missing")
 	}
 	end()
 	return out, nil
@@ -60,8 +60,8 @@ func split(line string) ([]token, error) {
 
 var optionForm = regexp.MustCompile(`^([a-z][a-z_]*)=`)
 
-// args are the words and options of one line. What is read from them is of use
-// only if finish finds nothing wrong.
+// args are the words and options of one line. Their values are valid only if
+// finish returns no error.
 type args struct {
 	words   []string
 	options map[string]string
@@ -90,14 +90,15 @@ func (a *args) fail(format string, values ...any) {
 	}
 }
 
-// finish returns the first thing that was wrong, or what nobody asked for.
+// finish returns the first error, or an error about a word or an option that was
+// not used.
 func (a *args) finish() error {
 	switch {
 	case a.err != nil:
 	case len(a.words) > 0:
-		a.fail("%q is one word too many", a.words[0])
+		a.fail("unexpected word %q", a.words[0])
 	case len(a.options) > 0:
-		a.fail("%s= means nothing here", slices.Sorted(maps.Keys(a.options))[0])
+		a.fail("unknown option %s=", slices.Sorted(maps.Keys(a.options))[0])
 	}
 	return a.err
 }
@@ -147,12 +148,12 @@ func (a *args) instrument() domain.Instrument {
 // at takes the @ and the price behind it.
 func (a *args) at() domain.Decimal {
 	if sign := a.word("@"); sign != "@" {
-		a.fail("%q stands where @ belongs", sign)
+		a.fail("%q instead of @", sign)
 	}
 	return a.number("the price")
 }
 
-// literal takes a word that has to stand there.
+// literal requires a given word.
 func (a *args) literal(want string) {
 	if w := a.word(want); w != want {
 		a.fail("%q should be %q", w, want)
@@ -214,7 +215,7 @@ func (a *args) time(name string) *time.Time {
 	return &t
 }
 
-// duration reads 31s, 15m or 24h.
+// duration parses a duration such as 31s, 15m or 24h.
 func (a *args) duration(what, text string) time.Duration {
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 {

@@ -13,8 +13,8 @@ import (
 	"pets/domain/treasury"
 )
 
-// scenarioChain is where a scenario's wallets are. There is no chain behind it: a
-// replay cannot reach one, so a scenario says itself what the chain would.
+// scenarioChain is the chain of a scenario's wallets. There is no chain behind
+// it: a scenario states itself what the chain would answer.
 const scenarioChain = "eip155:137"
 
 // walletVerb registers a wallet that holds the base asset and the chain's coin.
@@ -28,7 +28,7 @@ func walletVerb(s *scenario, a *args) []commands.Command {
 	})
 }
 
-// addressOf is a wallet's address, "" of one that is not registered.
+// addressOf returns a wallet's address, or "" for one that is not registered.
 func (s *scenario) addressOf(wallet string) string {
 	if w := s.state.Custody.Wallets[wallet]; w != nil {
 		return w.Address
@@ -36,7 +36,7 @@ func (s *scenario) addressOf(wallet string) string {
 	return ""
 }
 
-// keyVerb, loadedVerb, openedVerb and provenVerb note what was done with a key.
+// keyVerb, loadedVerb, openedVerb and provenVerb record what was done with a key.
 func keyVerb(s *scenario, a *args) []commands.Command {
 	wallet := a.word("the wallet")
 	return one(commands.RecordKey{Wallet: wallet, Address: s.addressOf(wallet), Origin: a.word("created or recovered"), Path: "m/44'/60'/0'/0/0", KeyID: "8b1a9953"})
@@ -82,7 +82,7 @@ func transferVerb(sweep bool) func(*scenario, *args) []commands.Command {
 	}
 }
 
-// approveVerb approves what is asked for, by its hash; hash= approves another.
+// approveVerb approves a transfer by its hash; hash= approves another hash.
 func approveVerb(s *scenario, a *args) []commands.Command {
 	c := commands.ApproveTransfer{Transfer: last(a.word("the transfer"), s.transfer), Hash: a.option("hash")}
 	if t := s.state.Custody.Transfers[c.Transfer]; t != nil && c.Hash == "" {
@@ -95,8 +95,8 @@ func rejectVerb(s *scenario, a *args) []commands.Command {
 	return one(commands.RejectTransfer{Transfer: last(a.word("the transfer"), s.transfer), Reason: a.option("reason")})
 }
 
-// advanceVerb is what the server does with a transfer: prepare, sign, send, and say what
-// the chain has made of it.
+// advanceVerb does what the server does with a transfer: prepare, sign and send
+// it, and record the outcome on the chain.
 func advanceVerb(s *scenario, a *args) []commands.Command {
 	id, step := last(a.word("the transfer"), s.transfer), a.word("the step")
 	fee, code := a.amountOr("fee", domain.Zero), a.option("code")
@@ -129,11 +129,12 @@ func advanceVerb(s *scenario, a *args) []commands.Command {
 		}
 		return one(c)
 	}
-	a.fail("%q is no step; there are prepared, repriced, signed, sent, arrived, failed", step)
+	a.fail("%q is not a step; the steps are prepared, repriced, signed, sent, arrived and failed", step)
 	return nil
 }
 
-// nextNonce keeps the nonce of a transfer that has one, and counts up for others.
+// nextNonce keeps the nonce of a transfer that has one, and returns the next
+// number for others.
 func nextNonce(s *scenario, t *treasury.Transfer) uint64 {
 	if made := t.Last(); made != nil {
 		return made.Nonce
@@ -147,7 +148,8 @@ func nextNonce(s *scenario, t *treasury.Transfer) uint64 {
 	return nonce
 }
 
-// reconcileVerb says what the chain would: WALLET/ASSET=AMOUNT as three words each.
+// reconcileVerb states what the chain would answer, as pairs of WALLET/ASSET and
+// AMOUNT.
 func reconcileVerb(_ *scenario, a *args) []commands.Command {
 	c := commands.Reconcile{Block: 1}
 	for more := true; more; more = a.more() {
@@ -166,8 +168,8 @@ func treasuryVerb(_ *scenario, a *args) []commands.Command {
 	return one(commands.ChangeTreasuryPolicy{Policy: policyPatch(a), Reason: reason})
 }
 
-// signVerb asks for the signature of an order as a bot would, with a quantity and the
-// whole amount that is paid or asked for it.
+// signVerb requests the signature of an order as a bot would, with a quantity and
+// the total amount paid or asked for it.
 func signVerb(s *scenario, a *args) []commands.Command {
 	c := commands.SignOrder{Permit: last(a.word("the permit"), s.permit)}
 	o := &c.Order

@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"pets/domain"
-	"pets/domain/golive"
 	"pets/domain/ledger"
+	"pets/domain/tradestats"
 	"pets/projections"
 )
 
-// lists are the views of show that take a line for each entry.
+// lists are the views of show that print one line for each entry.
 var lists = map[string]func(*scenario) []string{
 	"balances":  (*scenario).balanceLines,
 	"breakers":  (*scenario).breakerLines,
@@ -78,7 +78,7 @@ func (s *scenario) lookup(path string) (string, error) {
 	steps := strings.Split(path, ".")
 	var view any = projections.StateOf(s.state)
 	if steps[0] == "stats" {
-		stats, err := s.stats.View(s.state, golive.DefaultLimits())
+		stats, err := s.stats.View(s.state, tradestats.DefaultLimits())
 		if err != nil {
 			return "", err
 		}
@@ -90,12 +90,12 @@ func (s *scenario) lookup(path string) (string, error) {
 	}
 	found, ok := descend(root, steps)
 	if !ok {
-		return "", fmt.Errorf("show knows no %q", path)
+		return "", fmt.Errorf("show does not know %q", path)
 	}
 	return plain(found), nil
 }
 
-// tree is a view as its reader in JSON sees it.
+// tree converts a view to its JSON form.
 func tree(view any) (map[string]any, error) {
 	b, err := json.Marshal(view)
 	if err != nil {
@@ -108,8 +108,8 @@ func tree(view any) (map[string]any, error) {
 	return root, err
 }
 
-// descend follows a path; the name of a bot stands for its entry among the bots,
-// and streak for consecutive_losses.
+// descend follows a path. A bot's name selects its entry among the bots; streak
+// means consecutive_losses.
 func descend(node any, steps []string) (any, bool) {
 	if len(steps) == 0 {
 		return node, true
@@ -136,7 +136,7 @@ func descend(node any, steps []string) (any, bool) {
 	return nil, false
 }
 
-// plain writes a value without quotes, and what has parts as JSON.
+// plain returns a value without quotes, and a composite value as JSON.
 func plain(v any) string {
 	switch v := v.(type) {
 	case string:

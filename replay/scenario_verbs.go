@@ -106,7 +106,7 @@ func setCaller(s *scenario, a *args) {
 	switch role {
 	case domain.RoleBot, domain.RoleFeed, domain.RoleOperator, domain.RoleApprover, domain.RoleAdmin, domain.RoleAuditor:
 	default:
-		a.fail("%q is no role; there are bot, feed, operator, approver, admin, auditor", role)
+		a.fail("%q is not a role; the roles are bot, feed, operator, approver, admin and auditor", role)
 	}
 	s.caller = domain.Caller{User: a.wordOr(string(role)), Role: role}
 	if role == domain.RoleBot {
@@ -122,7 +122,8 @@ func onOff(a *args) bool {
 	return text == "on"
 }
 
-// openLive stands in for the gate a live portfolio needs and no command can pass yet.
+// openLive replaces the gate that a live portfolio needs and that no command can
+// pass yet.
 type openLive struct {
 	commands.OpenPortfolio
 	event *domain.PortfolioOpened
@@ -148,7 +149,8 @@ func openVerb(s *scenario, a *args) []commands.Command {
 			Policy: c.Policy, Gate: &domain.Gate{Portfolio: gate},
 		}}
 	}
-	// The deposit is an import's, too, before anything says which clock there is.
+	// The deposit counts as an import's, too, until the clock of the portfolio is
+	// known.
 	s.imported = s.imported || (c.Clock == domain.ClockImported && !s.state.IsOpen())
 	if capital.Sign() > 0 {
 		out = append(out, commands.RecordDeposit{Wallet: domain.WalletHot, Amount: capital})
@@ -156,7 +158,7 @@ func openVerb(s *scenario, a *args) []commands.Command {
 	return out
 }
 
-// policyPatch takes all options that are left as policy keys and values.
+// policyPatch takes all remaining options as policy keys and values.
 func policyPatch(a *args) []byte {
 	patch := map[string]json.RawMessage{}
 	for key, text := range a.options {
@@ -165,7 +167,7 @@ func policyPatch(a *args) []byte {
 	clear(a.options)
 	b, err := json.Marshal(patch)
 	if err != nil {
-		a.fail("a policy value is not of its kind: %w", err)
+		a.fail("a policy value has the wrong type: %w", err)
 	}
 	return b
 }
@@ -296,7 +298,7 @@ func arbitrageVerb(_ *scenario, a *args) []commands.Command {
 	return one(c)
 }
 
-// durationOr takes an option that is a duration, 0 where it is not there.
+// durationOr takes an option that is a duration, with default 0.
 func (a *args) durationOr(name string) domain.Duration {
 	text := a.option(name)
 	if text == "" {
@@ -305,7 +307,7 @@ func (a *args) durationOr(name string) domain.Duration {
 	return domain.Duration(a.duration(name+"=", text))
 }
 
-// last replaces the word last by what was named last.
+// last replaces the word last by the name used last.
 func last(text, named string) string {
 	if text == "last" {
 		return named
@@ -321,7 +323,7 @@ func releaseVerb(s *scenario, a *args) []commands.Command {
 	return one(commands.ReleasePermit{Permit: last(a.word("the permit"), s.permit), Reason: a.option("reason")})
 }
 
-// fillVerb reports a fill; one without an id is called f1, f2, and so on.
+// fillVerb reports a fill. A fill without an id is called f1, f2, and so on.
 func fillVerb(side domain.Side) func(*scenario, *args) []commands.Command {
 	return func(s *scenario, a *args) []commands.Command {
 		s.fills++
@@ -358,11 +360,11 @@ func redeemVerb(_ *scenario, a *args) []commands.Command {
 	})
 }
 
-// markVerb takes pairs of a name and a price; a name without a slash is an asset.
+// markVerb takes pairs of a name and a price. A name without a slash is an asset.
 func markVerb(_ *scenario, a *args) []commands.Command {
 	var marks []domain.Mark
 	for more := true; more; more = a.more() {
-		name := a.word("what is marked")
+		name := a.word("the thing to mark")
 		m := domain.Mark{Price: a.number("the price")}
 		if i := strings.LastIndexByte(name, '/'); i >= 0 {
 			m.Market, m.Outcome = name[:i], name[i+1:]
@@ -405,7 +407,7 @@ func limitsVerb(_ *scenario, a *args) []commands.Command {
 	return one(commands.ChangeLimits{Limits: policyPatch(a), Reason: reason})
 }
 
-// overrideVerb asks for an override; agreeVerb is the second person.
+// overrideVerb requests an override; agreeVerb confirms it as a second person.
 func overrideVerb(_ *scenario, a *args) []commands.Command {
 	c := commands.RequestOverride{Kind: a.word("the kind"), Portfolio: a.option("portfolio"), Reason: a.option("reason")}
 	if c.Kind != domain.OverrideGoLive && c.Kind != domain.OverrideClock {

@@ -108,7 +108,7 @@ func TestStateSaysWhatToDoNext(t *testing.T) {
 	fits(t, 80, asked)
 
 	w.ok(w.bob, "clear", "--confirm", request)
-	require.Contains(t, w.ok(w.olga, "events", "--type", "cleared"), "emergency stop cleared ("+request+"): olga asked, bob confirmed")
+	require.Contains(t, w.ok(w.olga, "events", "--type", "cleared"), "emergency stop cleared ("+request+"): requested by olga, confirmed by bob")
 	require.NotContains(t, w.ok(w.olga, "state"), "WHAT TO DO NEXT")
 	w.ok(w.olga, "start", "alpha")
 }

@@ -20,7 +20,7 @@ func TestAPoisonedServerLeavesNothingAtItsPath(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return strings.Contains(d.server.readyz(), "the store takes no more events: its folder, or a file in it, was moved")
 	}, 20*time.Second, 20*time.Millisecond)
-	require.Contains(t, d.server.readyz(), "find out with pets verify which of them goes further")
+	require.Contains(t, d.server.readyz(), "compare them with pets verify")
 	require.NotContains(t, d.server.readyz(), "flush")
 	require.NoError(t, d.server.cmd.Process.Signal(syscall.SIGTERM))
 	_ = d.server.cmd.Wait() // it could not end well

@@ -296,7 +296,7 @@ func TestServerKilledUnderLoad(t *testing.T) {
 func TestPlaintextIsRefused(t *testing.T) {
 	s := newShell(t)
 	s.fails(2, []string{"--tls-self", "API keys would go there in clear"}, "serve", "--listen", "0.0.0.0:0")
-	s.fails(2, []string{"PETS_TLS_CERT", "go together"}, "serve", "--tls-cert", "x.pem")
+	s.fails(2, []string{"PETS_TLS_CERT", "must be set together"}, "serve", "--tls-cert", "x.pem")
 }
 
 // TLS with a certificate of our own, that stays the same over restarts.

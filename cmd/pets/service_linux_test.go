@@ -276,7 +276,7 @@ func TestAWitnessThatMayNotBeMadeSaysWhatToDo(t *testing.T) {
 	store := s.folder("x", serviceID, serviceID, 0o700)
 	server := s.start(serviceID, store)
 	for _, text := range []string{server.readyz(), server.errs.String()} {
-		require.Contains(t, text, "the server's user may not make or write its folder")
+		require.Contains(t, text, "the server's user may not create or write its folder")
 		require.Contains(t, text, "name another folder with PETS_WITNESS")
 	}
 	require.NotContains(t, server.readyz(), s.home, "what is told to everybody names no file")

@@ -5,16 +5,16 @@ import (
 	"pets/domain/risk"
 )
 
-// makesMarkets reports that a bot is registered as a market maker, with the cap that
-// takes the place of the zones.
+// makesMarkets reports that a bot is registered as a market maker, whose cap
+// replaces the zones.
 func (s *State) makesMarkets(bot string) bool {
 	b := s.Bots[bot]
 	return b != nil && b.Kind == domain.BotMarketMaker && b.InventoryCap.Sign() > 0
 }
 
-// checkInventory: whichever orders of a market maker are filled, it must not come to
-// be exposed to more shares of a market than its cap. That binds all of its orders
-// that open exposure, whatever they are said to be for.
+// checkInventory requires that, whichever orders of a market maker are filled,
+// its exposure in a market stays within its cap. This applies to all of its
+// orders that open exposure, whatever their declared intent.
 func (d *Decision) checkInventory(c *check, b *Bot) {
 	if !d.s.makesMarkets(b.ID) {
 		if c.order.Intent == domain.IntentMarketMaking {
@@ -23,12 +23,12 @@ func (d *Decision) checkInventory(c *check, b *Bot) {
 		return
 	}
 	if all := d.inventory(c.order); b.InventoryCap.Less(all) {
-		c.fail(domain.ReasonInventoryCap, all.String(), b.InventoryCap.String(), "the bot could come to be exposed to more shares of the market than its inventory_cap")
+		c.fail(domain.ReasonInventoryCap, all.String(), b.InventoryCap.String(), "the bot's exposure in the market could exceed its inventory_cap")
 	}
 }
 
-// inventory is the most shares of the order's market that its bot may come to be
-// exposed to, when any of its live orders, and this one, are filled.
+// inventory returns the largest exposure, in shares, that the bot may get in the
+// order's market if any of its live orders, and this one, are filled.
 func (d *Decision) inventory(o domain.Order) domain.Decimal {
 	reach := map[string]risk.Reach{}
 	rest := func(outcome string, side domain.Side, quantity domain.Decimal) {
@@ -57,7 +57,7 @@ func (d *Decision) inventory(o domain.Order) domain.Decimal {
 	}
 	known := d.s.outcomesOf(o.Market)
 	for _, outcome := range known {
-		if _, held := reach[outcome]; !held { // one without shares counts, too
+		if _, held := reach[outcome]; !held { // an outcome without shares counts, too
 			reach[outcome] = risk.Reach{}
 		}
 	}

@@ -482,7 +482,7 @@ func TestFillIdentity(t *testing.T) {
 		other := first
 		change(&other)
 		err := h.refused(domain.CodeTradeIDConflict, record(other))
-		require.ErrorContains(t, err, "trade_id is already recorded with other content", name)
+		require.ErrorContains(t, err, "trade_id is already recorded with different content", name)
 	}
 	for _, change := range []func(*FillReport){
 		func(r *FillReport) { r.Bot = "b" },

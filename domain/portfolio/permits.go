@@ -8,24 +8,24 @@ import (
 	"pets/domain/risk"
 )
 
-// permitIndex finds the permits of one bot, and those that have expired, without
-// looking at all others: every question asks for both. It is made of State.Permits
-// and of nothing else, and no snapshot holds it.
+// permitIndex finds the permits of one bot, and the expired ones, without
+// scanning all permits: every request needs both. It is derived from
+// State.Permits and is not part of a snapshot.
 type permitIndex struct {
 	byBot map[string]map[string]*risk.Permit
-	// paper are those that the engine fills, by what they are for.
+	// paper holds the permits that the engine fills, by instrument.
 	paper  map[domain.Instrument]map[string]*risk.Permit
 	expiry expiryHeap
 }
 
-// expiring is when a permit was to expire. A permit that was placed since has
-// another time, and this one means nothing any more.
+// expiring is the time at which a permit was to expire. The entry is outdated if
+// the permit has another time now, because it was placed since.
 type expiring struct {
 	at time.Time
 	id string
 }
 
-// expiryHeap has the next to expire first.
+// expiryHeap orders permits by expiry, the earliest first.
 type expiryHeap []expiring
 
 func (h expiryHeap) Len() int           { return len(h) }
@@ -82,14 +82,14 @@ func (x *permitIndex) dropPaper(p *risk.Permit) {
 	}
 }
 
-// expires notes when a permit ends by itself, anew each time that changes.
+// expires notes when a permit expires, each time that changes.
 func (s *State) expires(p *risk.Permit) {
 	if !p.ExpiresAt.IsZero() {
 		heap.Push(&s.permits.expiry, expiring{p.ExpiresAt, p.ID})
 	}
 }
 
-// dropPermit ends a permit, and with it an arbitrage that has nothing else left.
+// dropPermit ends a permit, and its arbitrage if nothing else of it is left.
 func (s *State) dropPermit(id string) {
 	if p := s.Permits[id]; p != nil {
 		s.forgetPermit(p)
@@ -99,7 +99,7 @@ func (s *State) dropPermit(id string) {
 	}
 }
 
-// forgetPermit forgets one that is used up: its fill is not held yet.
+// forgetPermit forgets a used-up permit, while its fill is not held yet.
 func (s *State) forgetPermit(p *risk.Permit) {
 	id := p.ID
 	delete(s.Permits, id)
@@ -126,7 +126,7 @@ func (s *State) purgePermits(now time.Time) {
 	}
 }
 
-// keepOrders moves the expiry of orders that are said to rest though time jumped over it.
+// keepOrders moves the expiry of resting orders when time jumped over it.
 func (s *State) keepOrders(e *domain.ClockJumped) {
 	for _, id := range e.OrdersKept {
 		if p := s.Permits[id]; p != nil {
@@ -136,10 +136,10 @@ func (s *State) keepOrders(e *domain.ClockJumped) {
 	}
 }
 
-// permitsOf are the permits of a bot that are remembered, expired ones too.
+// permitsOf returns the remembered permits of a bot, including expired ones.
 func (s *State) permitsOf(bot string) map[string]*risk.Permit { return s.permits.byBot[bot] }
 
-// indexPermits makes the index anew, of a state that was restored.
+// indexPermits rebuilds the index of a restored state.
 func (s *State) indexPermits() {
 	s.permits = permitIndex{}
 	for _, p := range s.Permits {

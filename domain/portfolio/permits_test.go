@@ -242,7 +242,7 @@ func TestOrdersOwnExpiry(t *testing.T) {
 	require.Equal(t, []string{"command.noted"}, h.types(), "the same again")
 	for _, other := range []*time.Time{new(expiry.Add(1)), new(expiry.Add(-1)), nil} {
 		err := h.refused(domain.CodeConflict, func(d *Decision) error { return d.PlacePermit(id, other) })
-		require.ErrorContains(t, err, "release its permit and ask for a new one")
+		require.ErrorContains(t, err, "release its permit and request a new one")
 	}
 	endless := h.permit("a", "n", "YES", buy, "1", "0.5")
 	h.place(endless)

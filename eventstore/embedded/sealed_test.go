@@ -156,7 +156,7 @@ func TestIndexOfAnotherEnd(t *testing.T) {
 		requireRefused(t, f.with(name, content[:used-100]), "cut")
 		last := strings.LastIndex(content, "PFRM")
 		requireRefused(t, f.with(name, flip(content, last+20)), "the header of its last frame")
-		requireRefused(t, f.with(name, flip(content, 20)), "its header")
+		requireRefused(t, f.with(name, flip(content, 20)), "segment header")
 	}
 }
 

@@ -17,7 +17,7 @@ type example struct {
 var examples = []example{
 	{"imports follow the table", "domain/a.go", `import "pets/eventstore"`, "domain may not import eventstore"},
 	{"imports follow the table", "domain/ledger/a.go", `import "pets/domain/risk"`, "may not import domain/risk"},
-	{"imports follow the table", "domain/golive/a.go", `import "pets/domain/risk"`, ""},
+	{"imports follow the table", "domain/tradestats/a.go", `import "pets/domain/risk"`, ""},
 	{"imports follow the table", "domain/portfolio/a.go", `import ("pets/domain"; "pets/domain/risk")`, ""},
 	{"imports follow the table", "eventstore/memory/a.go", `import "pets/domain"`, "may not import domain"},
 	{"imports follow the table", "eventstore/memory/a_test.go", `import "pets/eventstore/storetest"`, ""},

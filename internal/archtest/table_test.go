@@ -32,7 +32,7 @@ var table = []allowance{
 	{pkg: "domain/treasury", may: []string{"domain"}},
 	{pkg: "domain/keys", may: []string{"domain"}},
 	// The closed-trade series scales its references by the rule of risk.
-	{pkg: "domain/golive", may: []string{"domain", "domain/risk"}},
+	{pkg: "domain/tradestats", may: []string{"domain", "domain/risk"}},
 	{pkg: "domain/portfolio", may: []string{"domain", "domain/..."}},
 	// A second opinion is none if it shares code with the first.
 	{pkg: "domain/portfolio/modeltest"},

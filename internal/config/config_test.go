@@ -292,7 +292,7 @@ func TestAWitnessInTheFolder(t *testing.T) {
 	}
 	for _, unset := range [][]string{{"PETS_STORE=embedded:/"}, {"PETS_STORE=embedded:store", "PETS_DIR=other"}} {
 		_, err := load(t, "", unset...)
-		require.ErrorContains(t, err, "PETS_WITNESS is not set, and its default lies in", unset)
+		require.ErrorContains(t, err, "PETS_WITNESS is not set, and its default would be in", unset)
 	}
 	for _, good := range [][]string{{"PETS_STORE=embedded:."}, {"PETS_STORE=embedded:link"}, {"PETS_STORE=embedded:store", "PETS_WITNESS=storeroom"}, {"PETS_STORE=embedded:store", "PETS_WITNESS=..w"}} {
 		c := mustLoad(t, "", good...)

@@ -27,7 +27,7 @@ type batchBody struct {
 }
 
 // batchItem is one command of a batch: its name as in the metadata of its events,
-// and its whole body, with what would stand in the path of a request of its own.
+// and its whole body, including what the path of a single request would hold.
 type batchItem struct {
 	IdempotencyKey string          `json:"idempotency_key"`
 	Command        string          `json:"command"`
@@ -37,7 +37,7 @@ type batchItem struct {
 	late error  // it could not be noted
 }
 
-// batchAnswer answers by index.
+// batchAnswer holds the answers by index.
 type batchAnswer struct {
 	Results []batchResult `json:"results"`
 }
@@ -48,8 +48,9 @@ type batchResult struct {
 	Replayed bool     `json:"replayed,omitempty"`
 	Answer   any      `json:"answer,omitempty"`
 	Problem  *Problem `json:"problem,omitempty"`
-	// Short: the answers of the batch were too long, and this one is without its reasons
-	// and events. The command again, by itself and under its key, is answered whole.
+	// Short reports that the answers of the batch were too long and that this one
+	// lacks its reasons and events. The same command sent again by itself, under
+	// its key, is answered in full.
 	Short bool `json:"short,omitempty"`
 }
 
@@ -61,11 +62,11 @@ func batchRoute() route {
 	}
 }
 
-// batchRoles may send a batch; each command of it is authorised by itself.
+// batchRoles may send a batch; each of its commands is authorised by itself.
 var batchRoles = []domain.Role{domain.RoleBot, domain.RoleFeed, domain.RoleOperator, domain.RoleApprover, domain.RoleAdmin}
 
-// batchable makes an empty command by name: every command of a portfolio but the
-// opening of one, which a batch in it cannot do.
+// batchable makes an empty command by name: every command of a portfolio except
+// its opening, which a batch cannot do.
 var batchable = map[string]func() any{
 	"ask_permit":        blank[commands.AskPermit],
 	"place_permit":      blank[commands.PlacePermit],
@@ -109,7 +110,7 @@ func runBatch(q *request) error {
 		return err
 	}
 	var requests []commands.Request
-	var at []int // where in the batch a request comes from
+	var at []int // the place in the batch that a request comes from
 	for i, item := range b.Commands {
 		r, err := item.request(q)
 		if limit := refused[item.class()]; limit != nil && (err != nil || !q.escapes(limit, r.Command)) {
@@ -143,13 +144,13 @@ func runBatch(q *request) error {
 	return q.deliverBatch(&out)
 }
 
-// class is that of the command the item names.
+// class returns the class of the command that the item names.
 func (item *batchItem) class() commands.Class { return commands.ClassNamed(item.Command) }
 
-// chargeBatch counts the commands of a batch by their classes, before any of them is
-// looked at. Those of a class that are too many are refused together; the others go on:
-// what has happened, and what stops something, must not wait because it came in one
-// request with permits. Where nothing is left, the batch is refused as a whole.
+// chargeBatch counts the commands of a batch by class, before any is executed. If
+// there are too many of a class, all commands of that class are refused; the
+// others continue, because facts and stops must not wait for permits in the same
+// request. If nothing is left, the whole batch is refused.
 func (q *request) chargeBatch(items []batchItem) (refused map[commands.Class]error, err error) {
 	counts, permits, closing := map[commands.Class]int{}, false, false
 	for i := range items {
@@ -176,8 +177,8 @@ func (q *request) chargeBatch(items []batchItem) (refused map[commands.Class]err
 	return refused, nil
 }
 
-// chargeClass asks for the bytes first: who has none left must not lose commands of the
-// second over it.
+// chargeClass checks the bytes first, so that a key without bytes does not also
+// lose commands of its rate.
 func (q *request) chargeClass(class commands.Class, n int, permits bool) error {
 	if class == commands.ClassOther && (!q.key.person() || permits) {
 		if err := q.withinBudget(); err != nil {
@@ -187,15 +188,15 @@ func (q *request) chargeClass(class commands.Class, n int, permits bool) error {
 	return q.charge(class, n)
 }
 
-// roomForCommand is the room that a batch takes for the answer to each of its commands:
-// five times what most answers need.
+// roomForCommand is the memory reserved for the answer to each command of a
+// batch: five times what most answers need.
 const roomForCommand = 2 << 10
 
-// deliverBatch answers a batch. What was decided cannot be refused any more for being
-// long to tell: answers that do not fit are shortened to what has to be known at once.
+// deliverBatch answers a batch. Its decisions are final, so answers that do not
+// fit are shortened to what the caller has to know at once.
 func (q *request) deliverBatch(v *batchAnswer) error {
 	var out bytes.Buffer
-	whole := int(q.held.bytes * 3 / 4) // the rest is for what is shortened
+	whole := int(q.held.bytes * 3 / 4) // the rest is for the shortened answers
 	out.WriteString(`{"results":[`)
 	for i := range v.Results {
 		if i > 0 {
@@ -217,8 +218,8 @@ func (q *request) deliverBatch(v *batchAnswer) error {
 	return q.write(out.Bytes())
 }
 
-// shortened keeps of an answer what its sender has to know now: what was decided, and
-// what to do.
+// shortened keeps the part of an answer that its sender has to know now: the
+// decision, and what to do.
 func shortened(r batchResult) batchResult {
 	r.Short = r.Answer != nil
 	switch a := r.Answer.(type) {

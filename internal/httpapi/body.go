@@ -14,8 +14,8 @@ import (
 	"pets/internal/strict"
 )
 
-// readBody reads one JSON body, strictly, and asks for the key once more: the body took
-// its time, and what it asks for is decided next.
+// readBody reads one JSON body, strictly, and then checks the key once more,
+// because reading the body took time.
 func (q *request) readBody(into any) error {
 	body, err := q.takeBody()
 	if err == nil {
@@ -27,8 +27,8 @@ func (q *request) readBody(into any) error {
 	return strict.Decode(body, into)
 }
 
-// takeBody reads a body to its end. None at all is an empty object: a command that needs
-// nothing more than its path says so by sending nothing.
+// takeBody reads a whole body. A missing body is an empty object, for commands
+// whose path says everything.
 func (q *request) takeBody() ([]byte, error) {
 	if q.r.ContentLength == 0 {
 		q.unhurried()
@@ -53,9 +53,8 @@ func (q *request) takeBody() ([]byte, error) {
 	return body, nil
 }
 
-// handle answers a request that was let in. What a GET brings along is read, and
-// thrown away, under the deadline of a body: only then may the answer take its
-// time.
+// handle answers an admitted request. The body of a GET is read and discarded
+// under the deadline of a body; only then may the answer take its time.
 func (q *request) handle() error {
 	if q.row.body == nil {
 		if _, err := io.Copy(io.Discard, http.MaxBytesReader(q.w, q.r.Body, maxBody)); err != nil {
@@ -69,12 +68,12 @@ func (q *request) handle() error {
 	return q.row.handle(q)
 }
 
-// unhurried lifts the read deadline once there is nothing left to read, and never
-// before: a body that does not end would hold its connection for ever. net/http
-// watches the connection meanwhile, and would take the deadline for a client that
-// has hung up, in the middle of a long answer.
+// unhurried lifts the read deadline once nothing is left to read, and never
+// before: a body that does not end would hold its connection forever. net/http
+// reads from the connection meanwhile, and would take the deadline for a
+// disconnected client, in the middle of a long answer.
 func (q *request) unhurried() {
-	_ = http.NewResponseController(q.w).SetReadDeadline(time.Time{}) // where there is none to lift, all is well
+	_ = http.NewResponseController(q.w).SetReadDeadline(time.Time{}) // without support for deadlines there is nothing to lift
 }
 
 func bodyError(err error, most int64) error {
@@ -85,7 +84,7 @@ func bodyError(err error, most int64) error {
 	return domain.Invalid("body", "could not be read to its end")
 }
 
-// checkContentType takes JSON in UTF-8 and nothing else.
+// checkContentType accepts only JSON in UTF-8.
 func checkContentType(r *http.Request) error {
 	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch charset := params["charset"]; {

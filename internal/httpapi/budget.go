@@ -6,19 +6,20 @@ import (
 	"time"
 )
 
-// budgets bound how many bytes a key may cause in a day: what its permits, denials,
-// notes and other commands that are neither fact nor stop add to the history, and what
-// it reads (docs/decisions/0023). A budget refills steadily, so there is no midnight at
-// which everybody may begin again. It is kept in memory: a restart fills it up.
+// budgets limit the bytes that a key may cause in a day: what its permits,
+// denials, notes and other commands that are neither fact nor stop add to the
+// history, and what it reads (docs/decisions/0023). A budget refills steadily, so
+// there is no midnight at which every key may start again. It is kept in memory:
+// a restart refills it.
 type budgets struct {
-	perDay float64 // 0: no bound
+	perDay float64 // 0: no limit
 
 	mu   sync.Mutex
-	keys map[string]*budget // by key id: bounded by the keys there are
+	keys map[string]*budget // by key id: limited by the number of keys
 }
 
-// budget is what one key has left. It may fall below zero by what was under way when it
-// ran out, which is then made up for.
+// budget is what one key has left. It may become negative through requests under
+// way when it ran out; that is deducted from the refill.
 type budget struct {
 	left float64
 	at   time.Time
@@ -38,8 +39,7 @@ func (b *budgets) spend(key string, bytes int64, now time.Time) {
 	b.of(key, now).left -= float64(bytes)
 }
 
-// wait says how long a key has to wait until something is left of its budget, 0 for not
-// at all.
+// wait returns how long a key has to wait until some of its budget is free, or 0.
 func (b *budgets) wait(key string, now time.Time) time.Duration {
 	if b.perDay <= 0 {
 		return 0
@@ -56,8 +56,8 @@ func (b *budgets) wait(key string, now time.Time) time.Duration {
 
 func (b *budgets) perSecond() float64 { return b.perDay / (24 * 60 * 60) }
 
-// of brings a key's budget up to now. A clock that was put back fills up nothing, and
-// takes nothing away.
+// of updates a key's budget to the current time. A clock that was put back
+// neither adds nor removes anything.
 func (b *budgets) of(key string, now time.Time) *budget {
 	k := b.keys[key]
 	if k == nil {

@@ -11,7 +11,7 @@ import (
 	"pets/domain"
 )
 
-// laterError is a refusal that passes by itself: it says when.
+// laterError is a temporary refusal with the time to wait.
 type laterError struct {
 	refusal *domain.Error
 	after   time.Duration
@@ -20,18 +20,18 @@ type laterError struct {
 
 func (e *laterError) Error() string { return e.refusal.Error() }
 
-// Unwrap gives the refusal without its time.
+// Unwrap returns the refusal without its time.
 func (e *laterError) Unwrap() error { return e.refusal }
 
-// Bounds a key can run into, as metrics name them.
+// The limits that a key can reach, as named in metrics.
 const (
 	boundCommands = "commands"
 	boundFacts    = "facts"
 	boundBytes    = "bytes"
 )
 
-// class is what a route is for: its command's class. Routes that stop something are
-// stops whatever they are called; reads are like commands that record nothing.
+// class returns the class of the route's command. Routes that stop something are
+// always stops. Reads count like commands that record nothing.
 func (row *route) class() commands.Class {
 	if row.urgent {
 		return commands.ClassStop
@@ -39,11 +39,12 @@ func (row *route) class() commands.Class {
 	return commands.ClassNamed(row.command)
 }
 
-// reads: the route answers from what is recorded, and its answer may be long.
+// reads reports that the route answers from recorded data, and that its answer
+// may be long.
 func (row *route) reads() bool { return row.method == http.MethodGet }
 
-// admit counts a request against the bounds of its key, before its body is read. A batch
-// is counted by its commands, once they are known ([request.charge]).
+// admit counts a request against the limits of its key, before its body is read.
+// A batch is counted by its commands, once they are known ([request.charge]).
 func (q *request) admit() error {
 	if q.row.batch {
 		return nil
@@ -71,15 +72,15 @@ func (q *request) charge(class commands.Class, n int) error {
 	return q.limited(bound, wait, "the key sends too many commands: %d of them were not looked at. Send them again with the same Idempotency-Keys in %s; a stop is never kept waiting", n, seconds(wait))
 }
 
-// solvent refuses what a key that has used up its bytes may not do any more: read, ask
-// for permits, and, for those who are no person, send anything else that is neither a
-// fact nor a stop.
+// solvent refuses what a key may no longer do after it has used up its bytes:
+// read, request permits, and, for keys of machines, send anything else that is
+// neither a fact nor a stop.
 func (q *request) solvent(class commands.Class) error {
 	if class != commands.ClassOther || q.row.streams {
 		return nil
 	}
 	if q.row.command == askPermitName {
-		return nil // once it is known what is asked for: [request.affordable]
+		return nil // decided once the body is known: [request.affordable]
 	}
 	if q.key.person() && !q.row.reads() {
 		return nil
@@ -98,7 +99,7 @@ func (q *request) withinBudget() error {
 	return q.limited(boundBytes, wait, "the key has used up its bytes of a day (PETS_BYTES_PER_DAY) with permits, denials, notes and reads; some are free again in %s. Fills, settlements, marks, flows, releases and stops go on, and so do permits with reduce_only that would be granted", seconds(wait))
 }
 
-// limited makes the refusal, and counts it where people look.
+// limited returns the refusal, and counts it in the metrics.
 func (q *request) limited(bound string, after time.Duration, format string, args ...any) error {
 	q.api.denials.note(sourceOf(q.r), q.key.id, q.row.name, domain.CodeRateLimited, q.api.now())
 	if q.api.config.Limited != nil {
@@ -107,7 +108,7 @@ func (q *request) limited(bound string, after time.Duration, format string, args
 	return &laterError{domain.Errorf(domain.CodeRateLimited, format, args...), after, bound}
 }
 
-// decided takes what a command added to the history from its key's bytes.
+// decided subtracts what a command added to the history from its key's bytes.
 func (q *request) decided(class commands.Class, a *commands.Answer, err error) {
 	if class == commands.ClassOther {
 		q.api.budgets.spend(q.key.id, int64(a.Stored()), q.api.now())
@@ -118,26 +119,27 @@ func (q *request) decided(class commands.Class, a *commands.Answer, err error) {
 	q.unknown(class, err)
 }
 
-// unknownBytes is counted for a command of which no answer came in time: it may have been
-// recorded, and a retry that finds it costs nothing more.
+// unknownBytes is counted for a command whose answer did not come in time: it may
+// have been recorded. A retry that finds it costs nothing more.
 const unknownBytes = 1 << 10
 
-// unknown counts a command that was given up at its deadline.
+// unknown counts a command that did not finish before its deadline.
 func (q *request) unknown(class commands.Class, err error) {
 	if class == commands.ClassOther && errors.Is(err, context.DeadlineExceeded) {
 		q.api.budgets.spend(q.key.id, unknownBytes, q.api.now())
 	}
 }
 
-// sent takes what a read that was let in was answered with from its key's bytes, a
-// problem too, and however far its reader got. A stream counts as it goes.
+// sent subtracts the bytes of an answer to an admitted read, even of a problem,
+// and however much of it was received. A stream is counted as it goes.
 func (q *request) sent(bytes int64) {
 	if q.let && (q.row.reads() && !q.row.streams || q.dry) {
 		q.api.budgets.spend(q.key.id, bytes, q.api.now())
 	}
 }
 
-// seconds rounds a time to wait up to whole seconds: less than that would not be enough.
+// seconds rounds a waiting time up to whole seconds, because less would be too
+// short.
 func seconds(d time.Duration) time.Duration {
 	return time.Duration(math.Ceil(d.Seconds())) * time.Second
 }

@@ -10,14 +10,14 @@ import (
 	"pets/domain/portfolio"
 )
 
-// What a key may do although its bytes of a day are used up, whoever used them up: see
-// what it holds, and get out of it.
+// What a key may do although its bytes of a day are used up: see what it holds,
+// and close it.
 const (
-	// closingRate and closingBurst bound permits that only reduce, and would be granted:
-	// an order of each is on its way out. They are counted as bytes all the same.
+	// closingRate and closingBurst limit permits that only reduce and would be
+	// granted. Their bytes are counted all the same.
 	closingRate  = 10
 	closingBurst = 100
-	// lookRate and lookBurst bound looks at what is held.
+	// lookRate and lookBurst limit views of what is held.
 	lookRate  = 1
 	lookBurst = 3
 )
@@ -36,12 +36,13 @@ func (l *limiters) wayOut(key string) *wayOut {
 	return w
 }
 
-// looks: the route shows what is held.
+// looks reports that the route shows what is held.
 func (row *route) looks() bool {
 	return row.name == "state" || row.name == "positions" || row.name == "permits"
 }
 
-// affordable refuses a permit to a key that has used up its bytes, unless it leads out.
+// affordable refuses a permit to a key that has used up its bytes, unless the
+// permit only closes.
 func (q *request) affordable(c commands.AskPermit) error {
 	if q.overspent() && q.leadsOut(c) {
 		return nil
@@ -51,8 +52,9 @@ func (q *request) affordable(c commands.AskPermit) error {
 
 func (q *request) overspent() bool { return q.api.budgets.wait(q.key.id, q.api.now()) > 0 }
 
-// leadsOut: the permit only reduces what is held, and would be granted. Others would be
-// a way around the bound: a denial is recorded, too.
+// leadsOut reports that the permit only reduces what is held, and would be
+// granted. Without the second condition denials, which are recorded too, would
+// bypass the limit.
 func (q *request) leadsOut(c commands.AskPermit) bool {
 	if !c.ReduceOnly || commands.Allowed(q.key.caller, c) != nil || q.exists() != nil {
 		return false
@@ -66,15 +68,15 @@ func (q *request) leadsOut(c commands.AskPermit) bool {
 	return err == nil && granted && q.api.limits.wayOut(q.key.id).closings.AllowN(q.api.now(), 1)
 }
 
-// escapes: what a batch is refused for is bytes, and this command of it leads out. It
-// takes its place in the rate, which the commands that were refused did not.
+// escapes reports that a command of a batch that is refused for bytes only
+// closes. It then takes its place in the rate, which refused commands do not.
 func (q *request) escapes(refusal error, c commands.Command) bool {
 	var e *laterError
 	ask, is := c.(commands.AskPermit)
 	return is && errors.As(refusal, &e) && e.bound == boundBytes && q.leadsOut(ask) && q.charge(commands.ClassOther, 1) == nil
 }
 
-// mayLook: the request shows what is held, and not too often.
+// mayLook reports that the request shows what is held, within its rate.
 func (q *request) mayLook(now time.Time) bool {
 	return q.row.looks() && !q.r.URL.Query().Has("at") && q.api.limits.wayOut(q.key.id).looks.AllowN(now, 1)
 }

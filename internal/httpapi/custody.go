@@ -12,27 +12,28 @@ import (
 	"pets/projections"
 )
 
-// Custody is what reaches keys and chains: commands.Custody, or a fake in tests.
+// Custody executes what needs keys and chains: commands.Custody, or a fake in
+// tests.
 type Custody interface {
 	// RegisterWallet claims the wallet's address for the portfolio and registers it.
 	RegisterWallet(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
-	// AddAddress puts an address into the book.
+	// AddAddress adds an address to the book.
 	AddAddress(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
 	// VerifyWallet opens a wallet's key and compares it with its address.
 	VerifyWallet(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
-	// LoadWallet does the same, and reads what the wallet holds from the chain.
+	// LoadWallet does the same, and reads the wallet's balances from the chain.
 	LoadWallet(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
 	// ReadOrder reads typed data of a known shape.
 	ReadOrder(typedData json.RawMessage) (domain.TypedOrder, error)
 	// SignOrder signs under a permit, and SignTransfer under an approved transfer.
 	SignOrder(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, string, error)
 	SignTransfer(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, commands.SignedTransaction, error)
-	// ImportSigned takes what a cold wallet has signed elsewhere.
+	// ImportSigned imports what a cold wallet has signed elsewhere.
 	ImportSigned(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
 	// Reconcile compares the ledger with the chain.
 	Reconcile(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
-	// RotateKeys seals every key under the current encryption key; KeyStatus says how
-	// they stand.
+	// RotateKeys seals every key under the current encryption key. KeyStatus
+	// reports the state of the keys.
 	RotateKeys(ctx context.Context, caller domain.Caller, reason string) (commands.RotationReport, error)
 	KeyStatus(ctx context.Context) (commands.KeyStatus, error)
 }
@@ -51,8 +52,8 @@ type (
 		Address string `json:"address"`
 	}
 	hashBody struct {
-		// Hash is that of the transfer, as …/approvals shows it: what is approved is
-		// exactly this.
+		// Hash is the hash of the transfer, as …/approvals shows it. Exactly this
+		// is approved.
 		Hash string `json:"hash"`
 	}
 	rawBody struct {
@@ -67,7 +68,7 @@ type (
 		MaxTransferFee       *domain.Decimal  `json:"max_transfer_fee,omitempty"`
 		Reason               string           `json:"reason"`
 	}
-	// signBody asks for the signature of an order, or of a transfer.
+	// signBody requests the signature of an order, or of a transfer.
 	signBody struct {
 		Permit string `json:"permit,omitempty"`
 		// TypedData is what eth_signTypedData_v4 takes, of a shape that is known here.
@@ -76,12 +77,13 @@ type (
 	}
 )
 
-// signAnswer: the signature stands in no record, and is given only while it may be.
+// signAnswer holds the signature, which is in no record and is returned only
+// while it may be used.
 type signAnswer struct {
 	commands.SignatureAnswer
 	Revision uint64              `json:"revision"`
 	Events   []commands.EventRef `json:"events"`
-	// ClockBehind is by how much the wall clock was behind the last record.
+	// ClockBehind is how far the wall clock was behind the last record.
 	ClockBehind domain.Duration `json:"clock_behind,omitzero"`
 	// Signature is 0x, r, s and v (27 or 28), of an order.
 	Signature string `json:"signature,omitempty"`
@@ -206,7 +208,7 @@ func sendTo(q *request, c commands.Command, send func(Custody, context.Context, 
 	return answer, err
 }
 
-// custodial makes the request of a command that goes through custody.
+// custodial builds the request of a command that goes through custody.
 func (q *request) custodial(c commands.Command) (commands.Request, error) {
 	if err := q.exists(); err != nil {
 		return commands.Request{}, err
@@ -221,7 +223,7 @@ func (q *request) custodial(c commands.Command) (commands.Request, error) {
 	return q.asks(k, c), nil
 }
 
-// nudging has the transfers looked at as soon as the route was answered.
+// nudging triggers work on transfers as soon as the route was answered.
 func nudging(r route) route {
 	handle := r.handle
 	r.handle = func(q *request) error {
@@ -254,7 +256,7 @@ func treasuryPolicyRoute() route {
 	}
 }
 
-// patch writes the rules that are named, in their own order.
+// patch writes the named rules in the order of the policy.
 func (b treasuryBody) patch() (json.RawMessage, error) {
 	p := treasuryPatch{b.HotWalletPercentage, b.MinRebalanceUSD, b.ApprovalThresholdUSD, b.ApprovalTTL, b.MaxTransferFee}
 	return json.Marshal(p)

@@ -10,8 +10,8 @@ import (
 	"pets/domain"
 )
 
-// makeRoom takes room for an answer whose length is not known yet; what it does not need
-// is given back as soon as it is made.
+// makeRoom reserves memory for an answer of unknown length. What it does not need
+// is released once it is made.
 func (q *request) makeRoom(bytes int64) error {
 	if q.held != nil {
 		return nil
@@ -21,8 +21,8 @@ func (q *request) makeRoom(bytes int64) error {
 	return err
 }
 
-// bodyRoom takes room for a body before it is read, and while it is decided on. Stops
-// never wait for room: theirs are small.
+// bodyRoom reserves memory for a body until it is decided on. Stops never wait
+// for memory; their bodies are small.
 func (q *request) bodyRoom(most int64) error {
 	if q.row.class() == commands.ClassStop {
 		return nil
@@ -35,22 +35,22 @@ func (q *request) bodyRoom(most int64) error {
 	return err
 }
 
-// done gives back what a request held.
+// done releases what a request holds.
 func (q *request) done() {
 	q.held.keep(0)
 	q.body.keep(0)
 }
 
-// paged is an answer whose lists can be cut: what was cut off is in the next page.
+// paged is an answer whose lists can be cut; the rest follows on the next page.
 type paged interface {
-	// count is how many elements its lists have in all.
+	// count returns the number of elements of all its lists.
 	count() int
-	// keep keeps the first n, at least one, and says what to ask after for the rest.
+	// keep keeps the first n, at least one, and sets the cursor for the rest.
 	keep(n int)
 }
 
-// deliver answers a read. The whole answer is made before anything is sent, so that what
-// goes wrong on the way is a problem and not half an answer, and it is at most
+// deliver answers a read. The whole answer is made before anything is sent, so
+// that an error becomes a problem and not half an answer. It is at most
 // [maxAnswer] long.
 func (q *request) deliver(v any) error {
 	if err := q.makeRoom(answerRoom); err != nil {
@@ -82,8 +82,9 @@ func encodeAnswer(v any) ([]byte, error) {
 	}
 }
 
-// write sends a whole answer. A reader has to take it piece by piece ([recorder]): one
-// that takes nothing is cut off, and holds no memory for longer than that.
+// write sends a whole answer. A reader has to read it piece by piece
+// ([recorder]). One that stops reading is disconnected, so it does not hold
+// memory for long.
 func (q *request) write(b []byte) error {
 	if q.row.reads() {
 		if err := q.entitled(); err != nil {
@@ -96,16 +97,16 @@ func (q *request) write(b []byte) error {
 	h.Set("Content-Length", strconv.Itoa(len(b)))
 	q.w.WriteHeader(http.StatusOK)
 	if len(b) <= smallAnswer {
-		_, _ = q.w.Write(b) // a caller who has gone needs no answer
+		_, _ = q.w.Write(b) // a caller who has disconnected needs no answer
 		return nil
 	}
 	if _, err := q.w.Write(b); err != nil {
-		return err // the reader has gone, or is cut off
+		return err // the reader has disconnected, or was
 	}
 	return http.NewResponseController(q.w).Flush() // while the answer is still held
 }
 
-// appendJSON encodes a value as part of an answer that is made piece by piece.
+// appendJSON encodes a value as part of an answer.
 func appendJSON(out *bytes.Buffer, v any) error {
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)

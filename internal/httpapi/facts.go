@@ -8,22 +8,23 @@ import (
 	"pets/commands"
 )
 
-// Facts are outside the bytes of a day, for what has happened has to be told. A key that
-// makes facts up would fill memory and disk with them, so they have a rate of bytes: of a
-// fill, a thousand a second for ever.
+// Facts do not count toward the bytes of a day, because what has happened must
+// always be accepted. To keep a key from filling memory and disk with invented
+// facts, they have a byte rate: enough for a thousand fills a second,
+// permanently.
 const (
 	factBytes      rate.Limit = 1 << 20 // a second
 	factBytesBurst            = 16 << 20
-	// factOverhead is what a fact costs beside its body: names, times, who sent it.
+	// factOverhead is the size of a fact beside its body: names, times, sender.
 	factOverhead = 768
-	// factLarge is what no fact adds to the history but a void that corrects many trades:
-	// those bytes are counted once they are known.
+	// factLarge is more than any fact adds to the history, except a void that
+	// corrects many trades. Those bytes are counted once they are known.
 	factLarge = 64 << 10
 )
 
 const boundFactBytes = "fact_bytes"
 
-// parts is how many facts a command tells at once.
+// parts returns how many facts a command reports at once.
 func parts(c commands.Command) int {
 	if m, is := c.(commands.MarkPrices); is {
 		return len(m.Marks)
@@ -31,9 +32,9 @@ func parts(c commands.Command) int {
 	return 1
 }
 
-// weigh counts what a fact holds, once it is known: each of its parts by the rate of
-// facts, where the first is counted already, and its bytes. Neither stops nor other
-// commands are weighed.
+// weigh counts the content of a fact once it is known: its parts by the rate of
+// facts, of which the first is already counted, and its bytes. Stops and other
+// commands are not counted here.
 func (q *request) weigh(c commands.Command, body int) error {
 	class := commands.ClassOf(c)
 	if class != commands.ClassFact {
@@ -41,7 +42,7 @@ func (q *request) weigh(c commands.Command, body int) error {
 	}
 	if err := q.charge(class, max(0, parts(c)-1)); err != nil {
 		var later *laterError
-		if errors.As(err, &later) { // the one that was counted before is counted again then
+		if errors.As(err, &later) { // the one counted before is counted again in that case
 			later.after += q.api.limits.oneFact()
 		}
 		return err

@@ -18,8 +18,8 @@ import (
 // secrets.
 const tokenPrefix = "pets_"
 
-// NewToken draws an API key of 256 random bits and returns it with its hash,
-// which is all that is ever stored of it.
+// NewToken generates an API key of 256 random bits and returns it with its hash.
+// Only the hash is stored.
 func NewToken() (token, hash string) {
 	b := make([]byte, 32)
 	_, _ = rand.Read(b) // never fails: the program ends if the system has no randomness
@@ -27,7 +27,7 @@ func NewToken() (token, hash string) {
 	return token, HashToken(token)
 }
 
-// HashToken is the SHA-256 of an API key in lower-case hex, as it is stored.
+// HashToken returns the SHA-256 of an API key in lower-case hex, as it is stored.
 func HashToken(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return hex.EncodeToString(sum[:])
@@ -43,8 +43,8 @@ type issueBody struct {
 	Note      string      `json:"note,omitempty"`
 }
 
-// issueAnswer holds the secret once. A retry with the same Idempotency-Key
-// issues nothing new and has no secret to show: it is stored nowhere.
+// issueAnswer holds the secret once. A retry with the same Idempotency-Key issues
+// nothing new and returns no secret, because it is not stored.
 type issueAnswer struct {
 	commands.Answer
 	Key string `json:"key"`
@@ -108,8 +108,8 @@ func issueKey(q *request) error {
 		v.Secret = token
 	}
 	if b.Role == domain.RoleApprover && !answer.Replayed {
-		// "Issuing an approver key is a critical alert": whoever has it is the second of
-		// two people.
+		// "Issuing an approver key is a critical alert": its holder can be the
+		// second of two people.
 		q.api.log.Error("CRITICAL: an approver key was issued", "key", answer.ID, "user", b.User, "by", q.key.caller.User)
 	}
 	q.w.Header().Set("Cache-Control", "no-store")
@@ -134,8 +134,8 @@ func revokeKey(q *request) error {
 	return nil
 }
 
-// system sends a command to the system stream and waits until the keyring has
-// it: a key that was revoked is refused from this answer on.
+// system sends a command to the system stream and waits until the keyring has it:
+// a revoked key is refused from this answer on.
 func (q *request) system(r commands.Request) (commands.Answer, error) {
 	ctx, cancel := q.deciding(answerWithin)
 	defer cancel()

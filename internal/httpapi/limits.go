@@ -9,35 +9,34 @@ import (
 	"pets/commands"
 )
 
-// Requests without a valid key, per source: slow enough that guessing is
-// pointless, fast enough that a misconfigured bot is told why.
+// Rates of requests without a valid key, per source: slow enough to make guessing
+// pointless, fast enough to answer a misconfigured bot.
 const (
 	strangerRate  = 5
 	strangerBurst = 20
 	maxStrangers  = 10_000
 )
 
-// factsPerCommand is how many facts a key may report for each permit, read or other
-// command it may send: an order that was permitted is placed, filled in parts, and
-// released. They are counted apart, so that a flood of permits never keeps a bot from
-// saying what has happened.
+// factsPerCommand is how many facts a key may report for each other command: a
+// permitted order is placed, filled in parts, and released. Facts are counted
+// separately, so that a flood of permits never keeps a bot from reporting facts.
 const factsPerCommand = 4
 
-// limiters bound how many commands a key may send, and how often a source without one
-// may ask. Stops are counted nowhere.
+// limiters limit how many commands a key may send, and the requests of a source
+// without a key. Stops are not counted.
 type limiters struct {
 	rate  rate.Limit
 	burst int
 
 	mu        sync.Mutex
-	keys      map[string]*quota        // by key id: bounded by the keys there are
+	keys      map[string]*quota        // by key id: limited by the number of keys
 	refusals  map[string]*rate.Limiter // by key id
 	ways      map[string]*wayOut       // by key id
 	strangers map[string]*asking       // by source
 }
 
-// asking is what a source may still ask without a valid key: of routes that want one,
-// and of those that do not.
+// asking is what a source may still request without a valid key, of routes that
+// require one and of those that do not.
 type asking struct{ keyless, open *rate.Limiter }
 
 // quota is what one key may still send now.
@@ -50,8 +49,8 @@ func newLimiters(perSecond float64, burst int) *limiters {
 	}
 }
 
-// take counts n commands of a class, all or none. Where they are too many now, it says
-// how long to wait; where they are too many at once, ever is false.
+// take counts n commands of a class, all or none. If there are too many now, it
+// returns how long to wait; if there are too many for any time, ever is false.
 func (l *limiters) take(key string, class commands.Class, n int, now time.Time) (wait time.Duration, ever bool) {
 	if l.rate <= 0 || class == commands.ClassStop || n == 0 {
 		return 0, true
@@ -70,7 +69,8 @@ func (l *limiters) take(key string, class commands.Class, n int, now time.Time) 
 	return wait, true
 }
 
-// takeBytes counts bytes of facts, and says how long to wait where they are too many.
+// takeBytes counts bytes of facts, and returns how long to wait if there are too
+// many.
 func (l *limiters) takeBytes(key string, bytes int, now time.Time) time.Duration {
 	if l.rate <= 0 {
 		return 0
@@ -83,7 +83,8 @@ func (l *limiters) takeBytes(key string, bytes int, now time.Time) time.Duration
 	return wait
 }
 
-// spendBytes counts bytes of facts that are recorded already: what comes next waits for it.
+// spendBytes counts bytes of facts that are already recorded; the next request
+// has to wait for them.
 func (l *limiters) spendBytes(key string, bytes int, now time.Time) {
 	if l.rate > 0 {
 		l.of(key).bytes.ReserveN(now, min(bytes, factBytesBurst))
@@ -110,7 +111,7 @@ func (l *limiters) oneFact() time.Duration {
 	return time.Duration(float64(time.Second) / float64(factsPerCommand*l.rate))
 }
 
-// most is how many commands of a class may come at once.
+// most returns how many commands of a class may be sent at once.
 func (l *limiters) most(class commands.Class) int {
 	if class == commands.ClassFact {
 		return factsPerCommand * l.burst
@@ -133,7 +134,7 @@ func (l *limiters) asking(source string) *asking {
 	defer l.mu.Unlock()
 	a := l.strangers[source]
 	if a == nil {
-		if len(l.strangers) >= maxStrangers { // forgetting them is milder than growing
+		if len(l.strangers) >= maxStrangers { // forgetting the counts is better than growing without limit
 			clear(l.strangers)
 		}
 		a = &asking{rate.NewLimiter(strangerRate, strangerBurst), rate.NewLimiter(openRate, openBurst)}
@@ -142,7 +143,7 @@ func (l *limiters) asking(source string) *asking {
 	return a
 }
 
-// refusal takes one refusal of a key; false where they are too many.
+// refusal counts one refusal of a key. It returns false if there are too many.
 func (l *limiters) refusal(key string, now time.Time) bool {
 	l.mu.Lock()
 	r := l.refusals[key]

@@ -7,9 +7,10 @@ import (
 	"pets/domain"
 )
 
-// Bounds of what is under way at a time. A part of each is kept for people, so
-// that the keys of machines can never take all of it, and a part of the requests, of
-// each key and of all, for facts: a key's reads never keep it from saying what happened.
+// Limits of what is under way at a time. A part is reserved for people, so that
+// the keys of machines can never take all of it, and a part of the requests, of
+// each key and of all, is reserved for facts, so that a key's reads never keep it
+// from reporting.
 const (
 	maxInFlight            = 1_024
 	maxInFlightPerKey      = 32
@@ -22,7 +23,8 @@ const (
 	streamsForPeople = 128
 )
 
-// places are what requests, or event streams, hold while they are under way.
+// places are the slots that requests, or event streams, hold while they are under
+// way.
 type places struct {
 	most, perKey, forPeople  int
 	forFacts, forFactsPerKey int
@@ -36,13 +38,13 @@ func newPlaces(most, perKey, forPeople int) *places {
 	return &places{most: most, perKey: perKey, forPeople: forPeople, byKey: map[string]int{}}
 }
 
-// keeping keeps some of all places, and of each key's, for facts.
+// keeping reserves some of all places, and of each key's, for facts.
 func (p *places) keeping(ofAll, ofKey int) *places {
 	p.forFacts, p.forFactsPerKey = ofAll, ofKey
 	return p
 }
 
-// take takes a place for a key, and says what is full where there is none.
+// take takes a place for a key, or returns what is full.
 func (p *places) take(k key, class commands.Class) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -75,8 +77,8 @@ func (p *places) release(k key) {
 	}
 }
 
-// enter takes a request's place: its connection stays, and it counts, until
-// [request.leave]. A route that stops something needs none.
+// enter takes a request's place: its connection is kept open and counts as busy
+// until [request.leave]. A route that stops something needs none.
 func (q *request) enter() error {
 	class := q.row.class()
 	if class == commands.ClassStop {
@@ -90,7 +92,7 @@ func (q *request) enter() error {
 	return nil
 }
 
-// leave gives the place back; where there is none any more it does nothing.
+// leave releases the place, if the request has one.
 func (q *request) leave() {
 	if !q.placed {
 		return

@@ -9,8 +9,8 @@ import (
 	"pets/domain"
 )
 
-// openBody opens a portfolio. Limits that are not named are the server's
-// defaults at that moment; from then on they stand in the stream.
+// openBody opens a portfolio. Limits that are not named are the server's current
+// defaults; from then on they are in the stream.
 type openBody struct {
 	ID           string          `json:"id"`
 	Mode         domain.Mode     `json:"mode"`
@@ -114,7 +114,7 @@ func changeLimits(q *request) error {
 	if err := q.readBody(body.Interface()); err != nil {
 		return err
 	}
-	// The limits are all fields but the last, which is the reason.
+	// All fields but the last, which is the reason, are limits.
 	limits, last := reflect.New(policyPatch), limitsBody.NumField()-1
 	for i := range last {
 		limits.Elem().Field(i).Set(body.Elem().Field(i))

@@ -9,7 +9,7 @@ import (
 	"pets/domain"
 )
 
-// Bodies of commands whose other fields stand in the path.
+// Bodies of commands whose other fields are in the path.
 type (
 	emptyBody  struct{}
 	reasonBody struct {
@@ -43,7 +43,7 @@ func (b fillBody) id(r *http.Request) domain.FillID {
 	return domain.FillID{Bot: b.Bot, Venue: b.Venue, TradeID: r.PathValue("trade_id"), Leg: b.Leg}
 }
 
-// command leaves starting to a person: only an import starts what it registers.
+// command leaves the start to a person: only an import starts what it registers.
 func (b registerBody) command() commands.Command {
 	return commands.RegisterBot{ID: b.ID, Strategy: b.Strategy, Kind: b.Kind, Capital: b.Capital, InventoryCap: b.InventoryCap}
 }
@@ -76,30 +76,31 @@ func (q *request) send(c commands.Command) (commands.Answer, error) {
 	return answer, err
 }
 
-// deciding is the context of a command. Not the request's: a command whose caller has
-// hung up is decided, and what it recorded is counted, as if the caller had waited for
-// the answer; the same Idempotency-Key gets it. Meanwhile the connection is not closed to
-// make room.
+// deciding returns the context of a command, which differs from the request's: a
+// command whose caller has disconnected is still decided and counted, and the
+// same Idempotency-Key returns its answer. Meanwhile the connection is not closed
+// to make room.
 func (q *request) deciding(within time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(q.r.Context()), within)
 	q.conn().hold()
 	return ctx, func() { cancel(); q.conn().release() }
 }
 
-// exists keeps names that are no portfolio's out of everything behind.
+// exists refuses names of portfolios that do not exist before anything else uses
+// them.
 func (q *request) exists() error {
 	return domain.CheckID("portfolio", q.portfolio())
 }
 
-// permitAnswered is the answer to a permit: what was decided stands on top.
+// permitAnswered is the answer to a permit, with the decision first.
 type permitAnswered struct {
 	commands.PermitAnswer
 	Revision   uint64               `json:"revision"`
 	Events     []commands.EventRef  `json:"events"`
 	Directives []commands.Directive `json:"directives"`
-	// ClockBehind is by how much the wall clock was behind the last record.
+	// ClockBehind is how far the wall clock was behind the last record.
 	ClockBehind domain.Duration `json:"clock_behind,omitzero"`
-	// Preview: nothing was recorded, and there is no permit.
+	// Preview reports that nothing was recorded, and that there is no permit.
 	Preview bool `json:"preview,omitempty"`
 }
 
@@ -107,8 +108,8 @@ func permitAnswerOf(a *commands.Answer) permitAnswered {
 	return permitAnswered{PermitAnswer: *a.Permit, Revision: a.Revision, Events: a.Events, Directives: a.Directives, ClockBehind: a.ClockBehind}
 }
 
-// answer writes what a command is answered with. A retry gets the first answer;
-// a header says that it is one.
+// answer writes the answer of a command. A retry gets the first answer, and a
+// header that says so.
 func (q *request) answer(a *commands.Answer) {
 	if a.Replayed {
 		q.w.Header().Set("Idempotency-Replayed", "true")

@@ -13,7 +13,7 @@ import (
 	"pets/eventstore"
 )
 
-// Problem is the body of every answer that is an error: RFC 9457.
+// Problem is the body of every error answer: RFC 9457.
 type Problem struct {
 	// Type is urn:pets:problem:<code>, a closed list.
 	Type   string `json:"type"`
@@ -25,14 +25,14 @@ type Problem struct {
 	// does not know is named only where its name cannot be a secret.
 	Field string `json:"field,omitempty"`
 
-	// retryAfter is when sending it again may be answered otherwise, zero for soon.
+	// retryAfter is when a retry may get another answer, zero for soon.
 	retryAfter time.Duration
 }
 
 // problemType is the prefix of every problem's type.
 const problemType = "urn:pets:problem:"
 
-// statuses maps every code to its HTTP status: the one table.
+// statuses maps every code to its HTTP status. It is the only such table.
 var statuses = map[domain.Code]int{
 	domain.CodeInvalid:             http.StatusBadRequest,
 	domain.CodeUnauthenticated:     http.StatusUnauthorized,
@@ -67,8 +67,8 @@ var titles = map[domain.Code]string{
 	domain.CodeInternal:            "A defect; nothing was recorded",
 }
 
-// problemOf turns an error into what the caller is told. Causes stay inside:
-// they name files, addresses and libraries, and are for the log.
+// problemOf turns an error into the answer for the caller. Causes are only
+// logged, because they name files, addresses and libraries.
 func problemOf(err error) Problem {
 	if e := (*domain.Error)(nil); !errors.As(err, &e) && errors.As(err, new(*eventstore.Unavailable)) {
 		err = unavailable(err)
@@ -92,16 +92,16 @@ func problemOf(err error) Problem {
 	switch {
 	case errors.As(err, &later):
 		p.retryAfter = later.after
-	case troubled(err): // it does not get better by waiting for it
+	case troubled(err): // waiting does not help
 		p.retryAfter = troubledAfter
 	}
 	return p
 }
 
-// troubledAfter is when it makes sense to ask again for a history that cannot be read.
+// troubledAfter is when to retry a read of a history that cannot be read.
 const troubledAfter = time.Minute
 
-// troubled: what was read there is damaged, say.
+// troubled reports that reading failed, for example because of damage.
 func troubled(err error) bool {
 	var u *eventstore.Unavailable
 	return errors.As(err, &u) && !u.Poisoned && errors.As(err, new(interface{ Trouble() eventstore.Trouble }))
@@ -118,7 +118,7 @@ func writeProblem(w http.ResponseWriter, p Problem) {
 		h.Set("Retry-After", strconv.FormatInt(int64(max(1, seconds(p.retryAfter)/time.Second)), 10))
 	}
 	w.WriteHeader(p.Status)
-	_ = encode(w, p) // a caller who has gone needs no answer
+	_ = encode(w, p) // a caller who has disconnected needs no answer
 }
 
 // writeJSON answers with a value.

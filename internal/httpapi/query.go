@@ -11,11 +11,10 @@ import (
 	"pets/projections"
 )
 
-// asDomain is errors.As for the one type that answers are made of.
+// asDomain is errors.As for the type that answers are made of.
 func asDomain(err error, e **domain.Error) bool { return errors.As(err, e) }
 
-// query reads the parameters of a GET; one that the route does not know, or that
-// is there twice, is refused.
+// query reads the parameters of a GET. It refuses unknown and repeated ones.
 func (q *request) query() (url.Values, error) {
 	values, err := url.ParseQuery(q.r.URL.RawQuery)
 	if err != nil {
@@ -51,7 +50,7 @@ func (q *request) moment(values url.Values) (moment, error) {
 	return m, nil
 }
 
-// number reads a whole number between bounds, fallback where it is not there.
+// number reads a whole number between limits, with a fallback if it is missing.
 func number(values url.Values, name string, fallback, least, most int) (int, error) {
 	text := values.Get(name)
 	if text == "" {
@@ -64,7 +63,7 @@ func number(values url.Values, name string, fallback, least, most int) (int, err
 	return n, nil
 }
 
-// instant reads an RFC 3339 time, zero where it is not there.
+// instant reads an RFC 3339 time, zero if it is missing.
 func instant(values url.Values, name string) (time.Time, error) {
 	text := values.Get(name)
 	if text == "" {

@@ -10,7 +10,7 @@ import (
 	"pets/domain/risk"
 )
 
-// resetBody resets a breaker, or asks what that would do.
+// resetBody resets a breaker, or previews the reset.
 type resetBody struct {
 	Bot    string `json:"bot,omitempty"`
 	Reason string `json:"reason,omitempty"` // needed, except for a dry run
@@ -18,7 +18,7 @@ type resetBody struct {
 	DryRun bool   `json:"dry_run,omitempty"`
 }
 
-// resetPreview says what a reset would do. Nothing is recorded.
+// resetPreview is the effect of a reset. Nothing is recorded.
 type resetPreview struct {
 	Revision      uint64         `json:"revision"`
 	Breaker       string         `json:"breaker"`
@@ -29,7 +29,7 @@ type resetPreview struct {
 	Limit         domain.Decimal `json:"limit"`
 	WouldRetrip   bool           `json:"would_retrip"`
 	OpenPositions int            `json:"open_positions"`
-	// EventsSince is how many records came after the trip.
+	// EventsSince is the number of records after the trip.
 	EventsSince uint64 `json:"events_since"`
 }
 
@@ -81,7 +81,7 @@ func resetBreaker(q *request) error {
 	return nil
 }
 
-// askPermitName is the command that bots flood a server with, if they do.
+// askPermitName is the command that a misbehaving bot sends most.
 var askPermitName = commands.AskPermit{}.Name()
 
 func permitRoute() route {
@@ -146,7 +146,7 @@ func (q *request) preview(c commands.AskPermit) error {
 	return nil
 }
 
-// hold denies what a stop that is not recorded yet keeps from being permitted.
+// hold denies what a stop that is not recorded yet forbids.
 func (v *permitAnswered) hold(pending []commands.PendingStop, bot string) {
 	if p := commands.Gravest(pending, bot); p != nil {
 		v.Allowed, v.Reserved = false, domain.Zero

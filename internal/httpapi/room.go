@@ -9,28 +9,28 @@ import (
 	"pets/domain"
 )
 
-// Memory that requests may hold at a time: what is being read of bodies, and what is
-// being written of answers. A client that reads slowly, or not at all, holds its answer;
-// without a bound for all of them, a few dozen of such clients are gigabytes.
+// Memory that requests may hold at a time, for bodies being read and answers
+// being written. A client that reads slowly, or not at all, holds its answer.
+// Without a common limit a few dozen such clients would hold gigabytes.
 const (
 	roomInAll   = 64 << 20
-	roomForKey  = 16 << 20 // of one key: a flood of its own does not keep others waiting
-	roomPeople  = 16 << 20 // kept for those who may have to act
+	roomForKey  = 16 << 20 // of one key: its own flood does not delay others
+	roomPeople  = 16 << 20 // reserved for people who may have to act
 	roomFacts   = 4 << 20  // more than all of it, for facts, which are small
 	roomFactKey = 1 << 20  // more than a key's, for its facts
 	roomWithin  = 5 * time.Second
-	answerRoom  = maxAnswer // taken before an answer is made: how long it gets is not known yet
-	maxAnswer   = 4 << 20   // the most that one answer holds; lists go on in the next page
+	answerRoom  = maxAnswer // reserved before an answer of unknown length is made
+	maxAnswer   = 4 << 20   // the most that one answer holds; lists continue on the next page
 	smallAnswer = 64 << 10  // written in one go
 )
 
-// room hands out bytes of memory. Who finds none waits for a while.
+// room hands out bytes of memory. A caller that finds none waits for a while.
 type room struct {
 	mu    sync.Mutex
 	used  int64
 	byKey map[string]int64
-	freed chan struct{} // closed when something was given back, and made anew
-	// most is the highest that used has been; for tests.
+	freed chan struct{} // closed when something was released, and then replaced
+	// most is the maximum of used; for tests.
 	most int64
 }
 
@@ -43,7 +43,7 @@ type lease struct {
 	bytes int64
 }
 
-// take waits until there is room for so many bytes.
+// take waits until so many bytes are free.
 func (r *room) take(ctx context.Context, k key, class commands.Class, bytes int64) (*lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, roomWithin)
 	defer cancel()
@@ -80,7 +80,7 @@ func (r *room) try(k key, class commands.Class, bytes int64) (*lease, <-chan str
 	return &lease{r, k.id, bytes}, nil
 }
 
-// keep gives back what is above so many bytes.
+// keep releases what is above so many bytes.
 func (l *lease) keep(bytes int64) {
 	if l == nil || bytes >= l.bytes {
 		return
@@ -97,8 +97,9 @@ func (l *lease) keep(bytes int64) {
 	r.freed = make(chan struct{})
 }
 
-// person reports whether a key is of a person who may have to act: to stop, to clear, to
-// get money out. Some of every bound is kept for them. Dashboards and feeds are machines.
+// person reports whether a key belongs to a person who may have to act: to stop,
+// to clear, to get money out. A part of every limit is reserved for them.
+// Dashboards and feeds count as machines.
 func (k key) person() bool {
 	switch k.caller.Role {
 	case domain.RoleOperator, domain.RoleApprover, domain.RoleAdmin:

@@ -10,7 +10,7 @@ import (
 )
 
 // latchWithin is how long a stop waits to be recorded while the history is still
-// being folded: it holds from the first moment, and that is the answer.
+// being folded. It is in force from the first moment, and the answer says so.
 const latchWithin = time.Second
 
 // stopBody engages the emergency stop.
@@ -19,10 +19,10 @@ type stopBody struct {
 	Reason string `json:"reason"`
 }
 
-// stopAnswer: recorded is false (and the status 202) while the store cannot take
-// it; the stop holds all the same, and is recorded as soon as it can be. kept is
-// missing where it is recorded, and false while it could not be written anywhere: a
-// restart forgets it.
+// stopAnswer answers a stop. recorded is false (and the status 202) while the
+// store cannot record it. The stop is in force all the same, and is recorded as
+// soon as possible. kept is missing if it is recorded, and false if it could not
+// be written anywhere: a restart then forgets it.
 type stopAnswer struct {
 	Recorded bool  `json:"recorded"`
 	Kept     *bool `json:"kept,omitempty"`
@@ -70,8 +70,8 @@ func (q *request) stopRequest() (commands.Request, error) {
 	return q.asks(k, commands.EngageStop{Kind: b.Kind, Reason: b.Reason}), err
 }
 
-// stopping is the context of a stop: it goes on when its caller has hung up, as every
-// command does.
+// stopping returns the context of a stop: like every command, it continues when
+// its caller has disconnected.
 func (q *request) stopping() (context.Context, context.CancelFunc) {
 	within := answerWithin
 	if !q.api.ready.Load() {

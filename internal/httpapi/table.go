@@ -11,17 +11,17 @@ import (
 	"pets/domain"
 )
 
-// route is one row of the table: what is asked, who may ask it, what answers.
+// route is one row of the table: the request, its roles, and its handler.
 type route struct {
 	method, path string
-	// name is the operation's id in the OpenAPI document and in metrics, tag the group
-	// it stands in there.
+	// name is the operation's id in the OpenAPI document and in metrics, tag its
+	// group there.
 	name    string
 	tag     string
 	summary string
 	roles   []domain.Role
-	// global routes are about no single portfolio: a key that is bound to one may
-	// not use them.
+	// global routes do not concern a single portfolio: a key that is bound to one
+	// may not use them.
 	global bool
 	// history: a look into the past needs every event, not only a snapshot.
 	history bool
@@ -32,14 +32,15 @@ type route struct {
 	also    reflect.Type
 	maxBody int64
 	handle  func(*request) error
-	// urgent routes stop things: no rate and no other request holds them up, they are
-	// open before the history is folded, and the stop socket answers them.
+	// urgent routes stop things: no rate and no other request delays them, they
+	// are open before the history is folded, and the stop socket answers them.
 	urgent bool
-	// early routes are open as soon as the keys are folded: they need no portfolio.
+	// early routes are open as soon as the keys are folded, because they need no
+	// portfolio.
 	early bool
-	// batch: each command of the request counts for itself, once it is known.
+	// batch: each command of the request counts by itself, once it is known.
 	batch bool
-	// streams: the answer goes on until somebody ends it.
+	// streams: the answer continues until one side ends it.
 	streams bool
 	// command is the literal of the command the route sends, "" for none.
 	command string
@@ -51,13 +52,13 @@ type route struct {
 type keyNeed int
 
 const (
-	keyByCommand keyNeed = iota // where it sends a command
+	keyByCommand keyNeed = iota // if it sends a command
 	keyAlways
-	keyUnlessDry // not for what records nothing: a preview, a dry run
+	keyUnlessDry // not if it records nothing: a preview, a dry run
 )
 
-// keyed resolves keyByCommand: taken says whether a key means anything to the route,
-// needed whether it is refused without.
+// keyed resolves keyByCommand. taken reports whether the route uses a key, needed
+// whether it requires one.
 func (row *route) keyed() (taken, needed bool) {
 	switch row.key {
 	case keyAlways:
@@ -101,17 +102,17 @@ func grouped(tag string, routes []route) []route {
 	return routes
 }
 
-// Who reads: everybody but a feed, which only brings prices; a bot's key, which
-// comes first, sees its own only.
+// Readers: all roles but a feed, which only sends prices. A bot, which comes
+// first, sees only its own.
 var (
 	readers  = []domain.Role{domain.RoleBot, domain.RoleOperator, domain.RoleApprover, domain.RoleAdmin, domain.RoleAuditor}
 	admins   = []domain.Role{domain.RoleAdmin}
 	keyLists = []domain.Role{domain.RoleAdmin, domain.RoleAuditor}
 )
 
-// table lists every route under /v1: the one place that says who may do what.
-// The order is that of the OpenAPI document. /livez, /readyz and /openapi.json
-// need no key and are not here.
+// table lists every route under /v1. It is the only place that says who may do
+// what. The order is that of the OpenAPI document. /livez, /readyz and
+// /openapi.json need no key and are not here.
 var table = slices.Concat(
 	grouped(tagPortfolios, portfolioRoutes()), grouped(tagMoney, moneyRoutes()), grouped(tagBots, botRoutes()),
 	grouped(tagTrading, tradingRoutes()), grouped(tagStops, riskRoutes()), grouped(tagCustody, custodyRoutes()),
@@ -205,7 +206,8 @@ func readRoutes() []route {
 		past(get("/trades", "trades", "What was closed, newest last", tradesView, bot, revisionParam("after", "only trades with a number above this"), countParam("limit", "at most this many", 1, 1000, 100))),
 		get("/permits", "permits", "Permits that are live: granted, or working at a venue", permitsView, with(bot)...),
 		get("/breakers", "breakers", "Every breaker: status, value, limit", breakersView, paging...),
-		// The money of the whole is not a bot's to see; its own is in its state.
+		// The money of the whole portfolio is hidden from a bot; its own is in
+		// its state.
 		by(readers[1:], past(get("/equity", "equity", "Equity over time", equityView,
 			timeParam("from", "only points from this time on"), timeParam("to", "only points up to this time"), countParam("points", "thinned to about this many", 3, 100_000, 500),
 			revisionParam("after", "only points of revisions above this")))),
@@ -216,13 +218,13 @@ func readRoutes() []route {
 // with adds the parameters of paging to others.
 func with(more ...param) []param { return append(more, paging...) }
 
-// answering documents what a route answers that answers bots with less.
+// answering documents the answer of a route that shows bots less.
 func answering[T, Own any](r route) route {
 	r.answer, r.also = reflect.TypeFor[T](), reflect.TypeFor[Own]()
 	return r
 }
 
-// by narrows who may call a route.
+// by restricts who may call a route.
 func by(roles []domain.Role, r route) route {
 	r.roles = roles
 	return r
@@ -245,7 +247,7 @@ func keyRoutes() []route {
 	}
 }
 
-// get is a route that looks at a portfolio. Every one takes ?at= and
+// get is a route with a view of a portfolio. All of them accept ?at= and
 // ?min_revision=.
 func get[T any](path, name, summary string, view func(*looker) (*T, error), more ...param) route {
 	return route{
@@ -259,8 +261,8 @@ func get[T any](path, name, summary string, view func(*looker) (*T, error), more
 	}
 }
 
-// post is a route whose body, with what the path says, becomes one command. Its
-// roles are the command's.
+// post is a route whose body and path become one command. Its roles are the
+// command's.
 func post[B any](path, summary string, build func(B, *http.Request) commands.Command) route {
 	var blank B
 	c := build(blank, &http.Request{})

@@ -126,7 +126,7 @@ func appendUntilFull(t *testing.T, s *embedded.Store) *ledger {
 		require.True(t, unavailable.Poisoned, err)
 		require.ErrorIs(t, err, unix.ENOSPC)
 		_, err = s.Append(t.Context(), "s1", eventstore.NoStream, storetest.Propose("s1", 0, 1))
-		require.ErrorAs(t, err, &unavailable, "poisoned until it is opened anew")
+		require.ErrorAs(t, err, &unavailable, "poisoned until it is opened again")
 		return acked
 	}
 	t.Fatal("the disk does not get full")

@@ -130,7 +130,7 @@ func TestAKeyStandsOnce(t *testing.T) {
 	for _, retired := range []string{keyA, keyB + "," + keyA, keyB + "," + keyB} {
 		_, err := ParseKeyring(keyA, retired)
 		require.Equal(t, domain.CodeInvalid, domain.CodeOf(err))
-		require.ErrorContains(t, err, "there already")
+		require.ErrorContains(t, err, "already listed")
 		noEcho(t, err, keyA)
 	}
 	for _, retired := range []string{",", keyB + ",", "," + keyB, keyB + ",," + GenerateKey(), keyB + ", " + GenerateKey()} {

@@ -312,7 +312,7 @@ func TestTheWitnessOfAnotherStore(t *testing.T) {
 	k, opened, err := Open(t.Context(), o, true)
 	require.NoError(t, err)
 	require.True(t, opened.Accepted())
-	require.ErrorContains(t, opened.Damage, "is of another store")
+	require.ErrorContains(t, opened.Damage, "belongs to another store")
 	require.Equal(t, before, r.read(fileName), "nothing is written before what is accepted is recorded")
 	k.Start()
 	r.close(k)

@@ -1,4 +1,4 @@
-package golive
+package tradestats
 
 import (
 	"strconv"

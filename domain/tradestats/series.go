@@ -1,10 +1,10 @@
-// Package golive computes what decides whether a bot may go live: the
-// statistics of its closed trades (and, later, the paper-trading gate).
+// Package tradestats computes the statistics of closed trades, which decide
+// whether a bot may go live.
 //
 // It owns the closed-trade series and the figures drawn from it. It refuses to
-// look at marks or open positions: everything here follows from closed trades
-// and flows alone, so that it can be checked by hand from an account statement.
-package golive
+// use marks or open positions: everything follows from closed trades and flows
+// alone, so that it can be checked by hand from an account statement.
+package tradestats
 
 import (
 	"time"
@@ -13,7 +13,7 @@ import (
 	"pets/domain/risk"
 )
 
-// Trade is one closed trade as the series sees it.
+// Trade is one closed trade of the series.
 type Trade struct {
 	Bot    string
 	Time   time.Time // of the record that closed it
@@ -29,12 +29,12 @@ type Step struct {
 	Flow  domain.Decimal
 }
 
-// Limits are what a series is held against: the limit of each breaker that judges
-// closed trades and is on, by its name.
+// Limits are the limits that a series is compared with, by the name of the
+// breaker: one for each breaker that applies to closed trades and is on.
 type Limits map[string]domain.Decimal
 
-// DefaultLimits are those of the merged series of a portfolio: the defaults of a
-// bot, as though the portfolio were one (section 10).
+// DefaultLimits are the limits for the merged series of a portfolio: the defaults
+// of a single bot.
 func DefaultLimits() Limits {
 	p := domain.DefaultPolicy(domain.ModePaper)
 	return LimitsOf(&p)
@@ -51,11 +51,11 @@ func LimitsOf(p *domain.Policy) Limits {
 	return limits
 }
 
-// ClosedBreaker is where a breaker would first trip on the closed-trade series
+// ClosedBreaker says where a breaker would first trip on the closed-trade series
 // alone, if nothing had stopped the bot.
 type ClosedBreaker struct {
 	Rule *risk.Rule
-	// Trade counts closed trades from 1.
+	// Trade is the number of the closed trade, from 1.
 	Trade int
 	Time  time.Time
 	Value domain.Decimal
@@ -75,7 +75,7 @@ type MaxDrawdown struct {
 	Peak, Trough Extreme
 }
 
-// Stats are the figures of one scope's closed trades.
+// Stats are the figures of the closed trades of one scope.
 type Stats struct {
 	Trades, Wins, Losses, Neutral int
 	NetPnL                        domain.Decimal
@@ -106,8 +106,9 @@ func (s *Stats) ProfitFactor() *domain.Decimal {
 }
 
 // Compute walks a series. Days are counted in zone. The series starts at the net
-// flows before the first close; later flows scale its references by the rule of
-// section 5; a day opens at the equity after the last close before it.
+// flows before the first close. Later flows scale its references as
+// [risk.References.Flow] does. A day opens at the equity after the last close
+// before it.
 func Compute(steps []Step, limits Limits, zone *time.Location) Stats {
 	w := walk{limits: limits, zone: zone}
 	w.each(time.Time{}, func(r *risk.Rule) func(risk.Subject) { return r.On })
@@ -141,8 +142,8 @@ func (w *walk) flow(amount domain.Decimal) {
 	before := w.equity
 	w.equity = w.equity.Add(amount)
 	w.refs.Flow(before, amount, false)
-	// A flow moves the level of the peak, not when it was reached; a fall that was
-	// measured before it stays as it was measured.
+	// A flow moves the level of the peak, but not the time it was reached. A
+	// drawdown measured before it keeps its figures.
 	w.peak.Equity = w.refs.LifetimePeak
 }
 
@@ -161,12 +162,12 @@ func (w *walk) close(t *Trade) {
 	w.judge(t)
 }
 
-// subject is the scope of the series, as the breakers measure it.
+// subject returns the scope of the series, as the breakers measure it.
 func (w *walk) subject(at time.Time) risk.Subject {
 	return risk.Subject{Refs: &w.refs, Equity: w.equity, Streak: &w.streak, Time: at}
 }
 
-// each does one of the things that the breakers do with their scope, if they do it.
+// each runs one hook of every breaker that has it.
 func (w *walk) each(at time.Time, what func(*risk.Rule) func(risk.Subject)) {
 	for r := range risk.Rules() {
 		if _, on := w.limits[r.Name]; on && what(r) != nil {
@@ -197,7 +198,7 @@ func (w *walk) count(t *Trade) {
 	s.LongestLossStreak = max(s.LongestLossStreak, w.streak.Losses)
 }
 
-// measure follows the peak and the deepest fall from it.
+// measure updates the peak and the deepest drawdown.
 func (w *walk) measure(t *Trade) {
 	before := w.refs.Max.Ratio
 	oldPeak := w.refs.LifetimePeak
