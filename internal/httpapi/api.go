@@ -66,7 +66,7 @@ type Config struct {
 	Store  eventstore.Store
 	Keys   *projections.Keyring
 	// Custody reaches keys and chains; nil where the server has none.
-	Custody Custody
+	Custody Custodian
 	// Nudge has transfers looked at now; it may be nil.
 	Nudge func()
 	// LiveReady is asked before a live portfolio is opened; it may be nil.

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/commands"
+	"pets/commands/custody"
 	"pets/domain"
 	"pets/domain/portfolio"
 )
@@ -81,13 +82,13 @@ func (f *fakeCustody) SignOrder(ctx context.Context, p string, r commands.Reques
 	return answer, "0x" + strings.Repeat("ab", 65), nil
 }
 
-func (f *fakeCustody) SignTransfer(ctx context.Context, p string, r commands.Request) (commands.Answer, commands.SignedTransaction, error) {
+func (f *fakeCustody) SignTransfer(ctx context.Context, p string, r commands.Request) (commands.Answer, custody.SignedTransaction, error) {
 	c, ok := r.Command.(commands.SignTransfer)
 	require.True(f.t, ok)
 	c.Digest, c.TxHash = digest, "0x"+digest
 	r.Command = c
 	answer, err := f.engine.Do(ctx, p, r)
-	return answer, commands.SignedTransaction{Raw: "0x02", Hash: c.TxHash}, err
+	return answer, custody.SignedTransaction{Raw: "0x02", Hash: c.TxHash}, err
 }
 
 func (f *fakeCustody) ImportSigned(ctx context.Context, p string, r commands.Request) (commands.Answer, error) {
@@ -112,12 +113,12 @@ func (f *fakeCustody) Reconcile(ctx context.Context, p string, r commands.Reques
 	return f.engine.Do(ctx, p, r)
 }
 
-func (f *fakeCustody) RotateKeys(context.Context, domain.Caller, string) (commands.RotationReport, error) {
-	return commands.RotationReport{Rotation: "r1", To: "8b1a9953", Resealed: []commands.Resealed{}, Completed: true}, nil
+func (f *fakeCustody) RotateKeys(context.Context, domain.Caller, string) (custody.RotationReport, error) {
+	return custody.RotationReport{Rotation: "r1", To: "8b1a9953", Resealed: []custody.Resealed{}, Completed: true}, nil
 }
 
-func (f *fakeCustody) KeyStatus(context.Context) (commands.KeyStatus, error) {
-	return commands.KeyStatus{Current: "8b1a9953", InUse: []commands.KeyUse{}}, nil
+func (f *fakeCustody) KeyStatus(context.Context) (custody.KeyStatus, error) {
+	return custody.KeyStatus{Current: "8b1a9953", InUse: []custody.KeyUse{}}, nil
 }
 
 var digest = strings.Repeat("cd", 32)
@@ -192,10 +193,10 @@ func TestWalletRoutes(t *testing.T) {
 	r.get("operator", real+"/address-book").into(t, &book)
 	require.Empty(t, book.Addresses)
 
-	var status commands.KeyStatus
+	var status custody.KeyStatus
 	r.get("admin", "/v1/keys").into(t, &status)
 	require.Equal(t, "8b1a9953", status.Current)
-	var report commands.RotationReport
+	var report custody.RotationReport
 	r.post("admin", "/v1/keys/rotate", `{"reason":"90 days"}`).into(t, &report)
 	require.True(t, report.Completed)
 }
