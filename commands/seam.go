@@ -35,7 +35,7 @@ func (e *Engine) AtHead(ctx context.Context, id string, f func(*portfolio.State)
 // CheckPendingStops refuses with [domain.CodeHalted] while a stop holds in a portfolio
 // that is not recorded yet: an emergency stop or, where bot is not "", a stop of that
 // bot. It may be called within [Engine.AtHead]. The state shows the stops that are
-// recorded; whoever lets something out needs both.
+// recorded: a signature is released only after both are checked.
 func (e *Engine) CheckPendingStops(id, bot string) error { return e.stops.pending.hold(id, bot) }
 
 // EngageSecurityBreach engages the emergency stop of kind security_breach in a

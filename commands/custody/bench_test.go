@@ -12,7 +12,7 @@ import (
 	"pets/eventstore/embedded"
 )
 
-// BenchmarkSignOrder is the whole of one signature: typed data read, state looked at, key
+// BenchmarkSignOrder is the whole of one signature: typed data read, state checked, key
 // opened, signed, decided, appended durably, released. The permit before it and the
 // release after it are not counted.
 //

@@ -130,7 +130,7 @@ func TestTheDigestIsOfTheBytes(t *testing.T) {
 }
 
 // "Same nonce, recipient, amount, within the approved fee": what takes a stuck one's
-// place is held against the approval as well.
+// place is compared with the approval as well.
 func TestARepricedTransactionIsWhatWasApproved(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

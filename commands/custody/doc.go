@@ -4,9 +4,9 @@
 //
 // It owns the order of these steps, one file per topic: wallets.go, signing.go,
 // transfers.go (the steps of a transfer), run.go (the loop that takes them),
-// reconcile.go, rotation.go. Two rules hold in all of it. An act is appended to the
-// stream before it is done, so a crash at any moment is followed by the same step with
-// the same bytes. A signature is released only after its record is appended.
+// reconcile.go, rotation.go. Two rules hold in all of it. The record that allows an
+// act is appended before the act, so a crash at any moment is followed by the same step
+// with the same bytes. A signature is released only after its record is appended.
 //
 // It decides nothing: it sends commands to the engine, which refuses or records them.
 // It knows no key and no endpoint: those are behind the interfaces in outside.go, which

@@ -79,7 +79,8 @@ func (p *pausing) Balances(ctx context.Context, wallets []*treasury.Wallet) (cus
 	return b, err
 }
 
-// A difference is looked at three times: what the ledger hears of a moment later is none.
+// "A difference that is still there at the third comparison is recorded": one that a fill
+// explains a moment later is not.
 func TestADifferenceIsLookedAtAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

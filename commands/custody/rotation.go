@@ -14,20 +14,19 @@ import (
 // once to re-encrypt, once to complete, and again for what turned up meanwhile.
 const maxRotationRounds = 16
 
-// Sealer is the keystore as a rotation needs it: blobs, one for each wallet, each
-// sealed under an encryption key that is named by its id. It may be used from
-// several goroutines and processes at once.
+// Sealer is the keystore as a rotation needs it: a blob for each wallet, sealed under an
+// encryption key that has an id. Several goroutines and processes may use it at once.
 type Sealer interface {
 	// Current is the id of the key that seals now. It stays the same while the
 	// process lives.
 	Current() string
-	// SealedUnder lists the wallets there are by the id of the key that each is
-	// sealed under, as the files are now.
+	// SealedUnder lists the wallets by the id of the key that they are sealed under, as
+	// the files are now.
 	SealedUnder() (map[string][]string, error)
 	// Reencrypt seals one wallet under the current key. When it returns, the new
-	// blob is durable, was opened again and holds the key of the address; after an
-	// error or a crash there is the old blob or the new one, whole. Done again it
-	// checks and flushes, and From is To.
+	// blob is durable, and it was opened again and compared with the address. An error or
+	// a crash leaves the old blob or the new one, whole. If the wallet is sealed under the
+	// current key already, it checks and flushes the blob, and From is To.
 	Reencrypt(wallet string) (Resealed, error)
 }
 
@@ -56,16 +55,16 @@ type RotationReport struct {
 // starts, re-encrypts and records wallet by wallet, and records that none is left under
 // another key.
 //
-// Killed at any instant, it is finished by calling it again, here or on another
-// server: what is left is in the stream and in the files, not in memory. A wallet
-// is re-encrypted only after a record announced it, and every one that was
-// announced gets exactly one record. Where the crash fell between a file and its
-// record, the file is opened and checked once more, and the record says in From
-// what the history knows: the key of the wallet's last key.reencrypted, or
-// "unknown" where it has none, because the blob that named it is gone.
+// If it is killed at any instant, call it again, here or on another server, to finish
+// it: what is left is in the stream and in the files, not in memory. A wallet is
+// re-encrypted only after a record announced it, and every announced wallet gets exactly
+// one record. After a crash between a file and its record, the file is opened and checked
+// once more, and From in the record is what the history knows: the key of the wallet's
+// last key.reencrypted or, without one, "unknown", because the blob that named the key is
+// gone.
 //
-// A wallet that cannot be re-encrypted stops it with an error that names the
-// wallet; the rotation stays open, and the old key is still needed.
+// A wallet that cannot be re-encrypted ends the call with an error that names the wallet.
+// The rotation stays open, and the old key is still needed.
 func (c *Custodian) RotateKeys(ctx context.Context, caller domain.Caller, reason string) (RotationReport, error) {
 	if c.o.Sealer == nil {
 		return RotationReport{}, errNoSigner
@@ -165,9 +164,9 @@ func (r *rotation) round(ctx context.Context) (over bool, err error) {
 	return false, nil
 }
 
-// upToDate reports that nothing is to be done: the last rotation was to this key,
-// and all is sealed under it. Where wallets are sealed under a key that no rotation
-// led to, there is nothing to rotate to: recording one would make the key look new.
+// upToDate reports whether there is nothing to do: the last rotation was to this key, and
+// all wallets are sealed under it. It refuses if they are sealed under a key that no
+// rotation led to: recording a rotation would make the key look new.
 func (r *rotation) upToDate(ctx context.Context, found *findings) (over bool, err error) {
 	if found.isOpen || len(found.pending) > 0 {
 		return false, nil
@@ -178,8 +177,8 @@ func (r *rotation) upToDate(ctx context.Context, found *findings) (over bool, er
 		r.report.Rotation, r.report.Completed = last.Name, true
 		return true, nil
 	case !any && found.sealed > 0:
-		// Unless another server did it all between our reading of the stream and of the
-		// files: then the start is refused, and the next round finds it done.
+		// Another server may have done it all between our reading of the stream and of the
+		// files. The start is then refused, and the next round finds it done.
 		now, err := r.c.engine.SystemState(ctx)
 		if err != nil || now.Encryption().Latest() != found.keys.Latest() {
 			return false, err
@@ -212,8 +211,8 @@ func (r *rotation) reseal(ctx context.Context, found *findings, wallet string) (
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	// Durable when it returns. A crash from here to the record leaves a wallet of
-	// the list under the new key without one: the next call comes by here again.
+	// The new blob is durable when Reencrypt returns. A crash between that and the record
+	// leaves the wallet under the new key, without a record: the next call gets here again.
 	done, err := r.c.o.Sealer.Reencrypt(wallet)
 	if err == nil && (done.Wallet != wallet || done.To != r.to) {
 		err = domain.Errorf(domain.CodeInternal, "the keystore answered for wallet %s and key %s", done.Wallet, done.To)

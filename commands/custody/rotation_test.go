@@ -16,7 +16,7 @@ import (
 	"pets/domain/keys"
 )
 
-// rotating to a key, by nobody who dies.
+// rotate rotates to a key, in a process that lives.
 func (c *chest) rotate(to string) (RotationReport, error) {
 	return c.server(to).rotate(serverCaller, "scheduled")
 }
@@ -79,7 +79,7 @@ func TestNothingToRotate(t *testing.T) {
 	c.rotated(keyB)
 }
 
-// Another server does it all between our look at the stream and that at the files:
+// Another server does it all between our reading of the stream and of the files:
 // that is no reason to refuse.
 func TestAnotherServerWasFaster(t *testing.T) {
 	c := newChest(t, keyA, "a")
@@ -115,7 +115,7 @@ func TestAnotherServerMovedOn(t *testing.T) {
 
 	c = newChest(t, keyA, "a")
 	c.listed = func(n int) {
-		if n == 3 { // the third look at the stream was taken
+		if n == 3 { // the stream was read for the third time
 			c.put("late", keyA)
 			_, err := c.server(keyB).rotate(alice, "a newcomer")
 			require.NoError(t, err)

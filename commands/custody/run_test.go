@@ -142,7 +142,7 @@ func TestOnePortfolioThatHangs(t *testing.T) {
 	stop := s.run(custody.RunOptions{Every: time.Millisecond})
 	s.eventually("reconciled", func() bool { return len(eventsOf[*domain.BalanceReconciled](s)) == 1 })
 
-	// Another live portfolio, with a wallet of its own, is opened and tended meanwhile.
+	// Another live portfolio, with a wallet of its own, is opened and worked for meanwhile.
 	s.second()
 	s.eventually("the other one", func() bool { return strings.Count(streams(s), `"lines":[`) == 2 })
 	close(f.hang)

@@ -188,37 +188,31 @@ func (c *Custodian) checkSignable(ctx context.Context, id string, caller domain.
 // under the same rule: appended first, then released. Anybody who has the bytes can send
 // them, so it is also recorded, before they leave, that they may be on their way.
 func (c *Custodian) SignTransfer(ctx context.Context, id string, r commands.Request) (commands.Answer, SignedTransaction, error) {
-	answer, signed, err := c.signTransfer(ctx, id, r)
+	cmd, err := commandOf[commands.SignTransfer](&r)
+	if err == nil && cmd.Raw != "" {
+		err = domain.Invalid("raw", "does not go with a request to sign; import what a cold wallet signed")
+	}
 	if err != nil {
 		return commands.Answer{}, SignedTransaction{}, err
 	}
-	cmd := commands.BroadcastTransfer{Transfer: answer.transfer, TxHash: signed.Hash}
-	if err := c.tampering(ctx, id, cmd.Transfer, c.act(ctx, id, cmd)); err != nil {
+	answer, signed, err := c.signTransfer(ctx, id, r, cmd)
+	if err != nil {
+		return commands.Answer{}, SignedTransaction{}, err
+	}
+	sent := commands.BroadcastTransfer{Transfer: cmd.Transfer, TxHash: signed.Hash}
+	if err := c.stopIfTampered(ctx, id, cmd.Transfer, c.act(ctx, id, sent)); err != nil {
 		return commands.Answer{}, SignedTransaction{}, err
 	}
 	if err := c.engine.CheckPendingStops(id, ""); err != nil {
 		return commands.Answer{}, SignedTransaction{}, err
 	}
-	return answer.Answer, signed, nil
+	return answer, signed, nil
 }
 
-// signedAnswer is the answer to a request to sign a transfer, and which one.
-type signedAnswer struct {
-	commands.Answer
-	transfer string
-}
-
-// signTransfer signs for the caller within this package, and releases nothing.
-func (c *Custodian) signTransfer(ctx context.Context, id string, r commands.Request) (signedAnswer, SignedTransaction, error) {
-	fail := func(err error) (signedAnswer, SignedTransaction, error) {
-		return signedAnswer{}, SignedTransaction{}, err
-	}
-	cmd, err := commandOf[commands.SignTransfer](&r)
-	if err != nil {
-		return fail(err)
-	}
-	if cmd.Raw != "" {
-		return fail(domain.Invalid("raw", "does not go with a request to sign; import what a cold wallet signed"))
+// signTransfer signs for this package, and releases nothing.
+func (c *Custodian) signTransfer(ctx context.Context, id string, r commands.Request, cmd commands.SignTransfer) (commands.Answer, SignedTransaction, error) {
+	fail := func(err error) (commands.Answer, SignedTransaction, error) {
+		return commands.Answer{}, SignedTransaction{}, err
 	}
 	t, err := c.sendable(ctx, id, cmd.Transfer)
 	if err != nil {
@@ -236,7 +230,7 @@ func (c *Custodian) signTransfer(ctx context.Context, id string, r commands.Requ
 	r.Command = cmd
 	answer, err := c.engine.Do(ctx, id, r)
 	if err != nil {
-		return fail(c.tampering(ctx, id, t.Transfer, err))
+		return fail(c.stopIfTampered(ctx, id, t.Transfer, err))
 	}
 	if answer.Replayed || !madeHere(answer.Decoded()) {
 		// Nothing was appended for this release, so it must be allowed as things are now.
@@ -244,7 +238,7 @@ func (c *Custodian) signTransfer(ctx context.Context, id string, r commands.Requ
 			return fail(err)
 		}
 	}
-	return signedAnswer{answer, cmd.Transfer}, signed, nil
+	return answer, signed, nil
 }
 
 // ImportSigned records the signed transaction of a cold wallet, which was signed on the
@@ -281,7 +275,7 @@ func (c *Custodian) ImportSigned(ctx context.Context, id string, r commands.Requ
 	cmd.Digest, cmd.TxHash = last.Digest, signed.Hash
 	r.Command = cmd
 	answer, err := c.engine.Do(ctx, id, r)
-	return answer, c.tampering(ctx, id, t.Transfer, err)
+	return answer, c.stopIfTampered(ctx, id, t.Transfer, err)
 }
 
 // transfer returns a copy of a transfer as it stands at the head.
@@ -317,12 +311,12 @@ func (c *Custodian) sendable(ctx context.Context, id, name string) (*treasury.Tr
 		t = copyOf(s.Custody.Transfers[name])
 		return nil
 	})
-	return t, c.tampering(ctx, id, name, err)
+	return t, c.stopIfTampered(ctx, id, name, err)
 }
 
-// tampering engages the emergency stop where what is to be sent is not what was
+// stopIfTampered engages the emergency stop if what is to be sent is not what was
 // approved.
-func (c *Custodian) tampering(ctx context.Context, id, transfer string, err error) error {
+func (c *Custodian) stopIfTampered(ctx context.Context, id, transfer string, err error) error {
 	if errors.Is(err, portfolio.ErrTampered) {
 		c.breach(ctx, id, "transfer "+transfer+" is not what was approved")
 	}
@@ -342,7 +336,7 @@ func (c *Custodian) signed(ctx context.Context, id string, t *treasury.Transfer)
 	}
 	if field := t.Matches(says.Says); field != "" || says.Digest != last.Digest || says.Nonce != last.Nonce {
 		err := &domain.Error{Code: domain.CodeDenied, Field: field, Message: "of the transaction differs", Cause: portfolio.ErrTampered}
-		return SignedTransaction{}, c.tampering(ctx, id, t.Transfer, err)
+		return SignedTransaction{}, c.stopIfTampered(ctx, id, t.Transfer, err)
 	}
 	if last.Raw != "" {
 		return c.o.Chain.Accept(last.Transaction, last.Raw)

@@ -137,7 +137,7 @@ func (c *Custodian) prepare(ctx context.Context, id string, t *treasury.Transfer
 	case err != nil:
 		return false, err
 	}
-	err = c.tampering(ctx, id, t.Transfer, c.act(ctx, id, commands.PrepareTransfer{Transfer: t.Transfer, Prepared: p}))
+	err = c.stopIfTampered(ctx, id, t.Transfer, c.act(ctx, id, commands.PrepareTransfer{Transfer: t.Transfer, Prepared: p}))
 	return err == nil, err
 }
 
@@ -147,7 +147,8 @@ func (c *Custodian) signNext(ctx context.Context, id string, t *treasury.Transfe
 	if t.FromPlace != domain.WalletHot {
 		return false, nil
 	}
-	_, _, err := c.signTransfer(ctx, id, asServer(commands.SignTransfer{Transfer: t.Transfer}))
+	cmd := commands.SignTransfer{Transfer: t.Transfer}
+	_, _, err := c.signTransfer(ctx, id, asServer(cmd), cmd)
 	return err == nil, err
 }
 
@@ -180,7 +181,7 @@ func (c *Custodian) broadcast(ctx context.Context, id string, t *treasury.Transf
 	if err != nil {
 		return false, err
 	}
-	if err := c.tampering(ctx, id, t.Transfer, c.act(ctx, id, commands.BroadcastTransfer{Transfer: t.Transfer, TxHash: signed.Hash})); err != nil {
+	if err := c.stopIfTampered(ctx, id, t.Transfer, c.act(ctx, id, commands.BroadcastTransfer{Transfer: t.Transfer, TxHash: signed.Hash})); err != nil {
 		return false, err
 	}
 	// Recorded: from here on the money is in transit, whether a crash comes before the
@@ -310,6 +311,6 @@ func (c *Custodian) reprice(ctx context.Context, id string, t *treasury.Transfer
 	if err != nil {
 		return false, err
 	}
-	err = c.tampering(ctx, id, t.Transfer, c.act(ctx, id, commands.RepriceTransfer{Transfer: t.Transfer, Prepared: p}))
+	err = c.stopIfTampered(ctx, id, t.Transfer, c.act(ctx, id, commands.RepriceTransfer{Transfer: t.Transfer, Prepared: p}))
 	return err == nil, err
 }

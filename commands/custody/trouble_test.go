@@ -51,7 +51,7 @@ func (w *world) foreign(nonce uint64, tip int64) common.Hash {
 		ChainID: big.NewInt(chaintest.ChainID), Nonce: nonce, To: &to, Value: big.NewInt(params.Ether), Gas: 21_000,
 		GasFeeCap: big.NewInt(tip), GasTipCap: big.NewInt(tip),
 	})
-	require.NoError(w.t, w.keys.WithKeyOf("hot-1", vault.Address(w.hot), func(key *vault.PrivateKey) error {
+	require.NoError(w.t, w.keys.WithKeyOf("hot-1", w.hot, func(key *vault.PrivateKey) error {
 		signature, err := key.Sign(signer.Hash(tx))
 		if err == nil {
 			tx, err = tx.WithSignature(signer, signature[:])

@@ -14,7 +14,6 @@ import (
 	"pets/internal/chain"
 	"pets/internal/chain/chaintest"
 	"pets/internal/evm"
-	"pets/internal/vault"
 )
 
 // An address with a wrong checksum is a typing error; "a wallet belongs to one
@@ -177,26 +176,4 @@ func TestACustodyWithoutKeysOrChain(t *testing.T) {
 	_, _, err = bare.custody.SignTransfer(s.ctx(), main, by(olga, commands.SignTransfer{Transfer: id}))
 	s.code(domain.CodeConflict, err)
 	s.until(id, treasury.Confirmed)
-}
-
-// Keys are sealed anew, and sign as before.
-func TestKeysAreResealed(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	old, err := evm.NewKeys(w.keys, w.ring).Sign(t.Context(), "hot-1", w.hot.Hex(), [32]byte{1})
-	require.NoError(t, err)
-	current := vault.GenerateKey()
-	ring, err := vault.ParseKeyring(current, w.secret)
-	require.NoError(t, err)
-	store, err := vault.Open(w.dir, ring)
-	require.NoError(t, err)
-	keys := evm.NewKeys(store, ring)
-	done, err := keys.Reencrypt("hot-1")
-	require.NoError(t, err)
-	require.Equal(t, custody.Resealed{Wallet: "hot-1", Address: w.hot.Hex(), From: w.ring.Current(), To: keys.Current()}, done)
-	again, err := keys.Sign(t.Context(), "hot-1", w.hot.Hex(), [32]byte{1})
-	require.NoError(t, err)
-	require.Equal(t, old, again)
-	require.ErrorIs(t, keys.Verify(t.Context(), "hot-1", w.spare.Hex()), custody.ErrForeignKey)
-	require.Equal(t, domain.CodeInvalid, domain.CodeOf(keys.Verify(t.Context(), "hot-1", "0x1")))
 }
