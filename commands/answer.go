@@ -145,8 +145,9 @@ func (a *Answer) Stored() int {
 	return a.stored
 }
 
-// Told is the answer to an imported row, as another process heard it.
-func Told(revision uint64, replayed bool, events []domain.Event) Answer {
+// NewImportAnswer is the answer to an imported row, as received from the server that
+// recorded it.
+func NewImportAnswer(revision uint64, replayed bool, events []domain.Event) Answer {
 	return Answer{Revision: revision, Replayed: replayed, events: events}
 }
 
