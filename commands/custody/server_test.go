@@ -24,7 +24,7 @@ import (
 )
 
 // patience bounds every wait; a test that reaches it hangs.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 const main = "main"
 
