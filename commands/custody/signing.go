@@ -284,7 +284,7 @@ func (c *Custodian) transfer(ctx context.Context, id, name string) (*treasury.Tr
 	err := c.engine.AtHead(ctx, id, func(s *portfolio.State) error {
 		found := s.Custody.Transfers[name]
 		if found == nil {
-			return &domain.Error{Code: domain.CodeNotFound, Field: "transfer", Message: "is not one of this portfolio"}
+			return &domain.Error{Code: domain.CodeNotFound, Field: "transfer", Message: "is not a transfer of this portfolio"}
 		}
 		t = copyOf(found)
 		return nil
