@@ -50,7 +50,7 @@ torture: ## Torture the event store: SEEDS, KILLS, CUTS and EVENTS say how much
 	go test ./eventstore/embedded -count=1 -timeout 0 -v -run Torture -torture.seeds $(SEEDS)
 	go test ./eventstore/embedded -count=1 -timeout 0 -run 'TestCrashSeeds' -crash.seeds $(SEEDS)
 	go test ./commands -count=1 -timeout 0 -v -run TestBotsAtEveryLimit -storm.rounds $(KILLS)
-	go test ./internal/custody -count=1 -timeout 0 -v -run 'Killed|TwoServers|Storm' -custody.rounds $(CUTS)
+	go test ./commands/custody -count=1 -timeout 0 -v -run 'Killed|TwoServers|Storm' -custody.rounds $(CUTS)
 	PETS_REQUIRE_TOOLS=1 go test ./internal/torture -count=1 -timeout 0 -v \
 		-torture.kills $(KILLS) -torture.cuts $(CUTS) -torture.events $(EVENTS)
 

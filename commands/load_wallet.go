@@ -9,7 +9,7 @@ import (
 type LoadWallet struct {
 	Wallet string `json:"wallet"`
 
-	// What was found is no part of the body: see [Custody.LoadWallet].
+	// What was found is no part of the body: see package commands/custody.
 	Address  string                 `json:"-"`
 	Block    uint64                 `json:"-"`
 	Balances []domain.WalletBalance `json:"-"`

@@ -8,7 +8,7 @@ import (
 )
 
 // Reconcile compares the ledger with the chain. What the chain says is no part of the body: see
-// [Custody.Reconcile].
+// package commands/custody.
 type Reconcile struct {
 	Block     uint64              `json:"-"`
 	BlockTime time.Time           `json:"-"`
@@ -32,7 +32,7 @@ func (c Reconcile) Decide(d *portfolio.Decision) error {
 	if c.Agreed {
 		found, err := d.State().Differences(c.Readings)
 		if err == nil && len(found) > 0 {
-			return errMovedOn
+			return ErrLedgerChanged
 		}
 	}
 	return d.Reconcile(c.Block, c.BlockTime, c.Readings)

@@ -6,7 +6,7 @@ import (
 )
 
 // RegisterWallet makes a wallet of a place and chain known, and the main one of its place. An address
-// belongs to one portfolio: see [Custody.RegisterWallet].
+// belongs to one portfolio: see package commands/custody.
 type RegisterWallet struct {
 	Wallet  string `json:"wallet"`
 	Place   string `json:"place"`

@@ -210,11 +210,6 @@ func (e *Engine) SystemError(ctx context.Context, id, reason string) {
 	e.stopOurselves(ctx, id, domain.StopSystemError, reason)
 }
 
-// securityBreach stops a portfolio in which something was tampered with.
-func (e *Engine) securityBreach(ctx context.Context, id, reason string) {
-	e.stopOurselves(ctx, id, domain.StopSecurityBreach, reason)
-}
-
 func (e *Engine) stopOurselves(ctx context.Context, id, kind, reason string) {
 	if reason = plain(reason); domain.CheckReason("reason", reason) != nil { // a stop must not fail because of its reason
 		reason = "something does not add up; the server's log says what"
@@ -256,7 +251,7 @@ func (s *stops) standing(ctx context.Context, id, kind, reason string) bool {
 		return false
 	}
 	standing := false
-	err := s.engine.look(ctx, id, func(p *portfolio.State) error {
+	err := s.engine.AtHead(ctx, id, func(p *portfolio.State) error {
 		asBad := p.Stop.Kind == kind || p.Stop.Kind == domain.StopSecurityBreach
 		standing = p.Stop.Engaged && (reported && asBad || topic(p.Stop.Reason) == topic(reason))
 		return nil

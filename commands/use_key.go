@@ -10,7 +10,7 @@ type UseKey struct {
 	Wallet  string `json:"wallet"`
 	Purpose string `json:"purpose"`
 
-	// Address is no part of the body: see [Custody.VerifyWallet].
+	// Address is no part of the body: see package commands/custody.
 	Address string `json:"-"`
 }
 

@@ -16,7 +16,7 @@ import (
 	"pets/domain"
 	"pets/domain/treasury"
 	"pets/internal/chain"
-	"pets/internal/custody"
+	"pets/internal/evm"
 )
 
 const (
@@ -136,7 +136,7 @@ func TestColdFile(t *testing.T) {
 		change(&f)
 		got, err := readColdFile(s.carry("f.json", f))
 		if err == nil {
-			_, err = got.check("f.json", custody.NewSignatory(registry))
+			_, err = got.check("f.json", evm.NewSignatory(registry))
 		}
 		return err
 	}

@@ -137,7 +137,7 @@ func (r *serverResult) result() (commands.Result, error) {
 		}
 		events[i] = decoded
 	}
-	return commands.Result{Answer: commands.Told(r.Revision, r.Replayed, events)}, nil
+	return commands.Result{Answer: commands.NewImportAnswer(r.Revision, r.Replayed, events)}, nil
 }
 
 func withoutField(p *client.Problem) string {

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
-	"pets/internal/custody"
+	"pets/internal/evm"
 	"pets/internal/vault"
 )
 
@@ -121,7 +121,7 @@ func TestRotateKilled(t *testing.T) {
 	m, err := vault.ParseMnemonic([]byte(otherWords))
 	require.NoError(t, err)
 	for i := range uint32(wallets) {
-		_, err := storeKey(custody.NewKeys(store, ring), m, fmt.Sprintf("w%02d", i), i)
+		_, err := storeKey(evm.NewKeys(store, ring), m, fmt.Sprintf("w%02d", i), i)
 		require.NoError(t, err)
 	}
 	s.setEnv("ENCRYPTION_KEY", key)

@@ -17,7 +17,7 @@ import (
 	"pets/domain"
 	"pets/domain/treasury"
 	"pets/internal/chain"
-	"pets/internal/custody"
+	"pets/internal/evm"
 	"pets/internal/vault"
 	"pets/projections"
 )
@@ -90,12 +90,12 @@ func (a *app) fromServer(ctx context.Context, path string, into any) error {
 
 // keystore opens the keys, for commands that cannot do without. Keys are of wallets, and
 // those of live portfolios, so a .env that others can read is refused.
-func (a *app) keystore() (*custody.Keys, error) { return a.privately(a.openKeys) }
+func (a *app) keystore() (*evm.Keys, error) { return a.privately(a.openKeys) }
 
 // newKeystore is keystore for commands that put a key in, which may be the first one.
-func (a *app) newKeystore() (*custody.Keys, error) { return a.privately(a.makeKeys) }
+func (a *app) newKeystore() (*evm.Keys, error) { return a.privately(a.makeKeys) }
 
-func (a *app) privately(open func() (*custody.Keys, error)) (*custody.Keys, error) {
+func (a *app) privately(open func() (*evm.Keys, error)) (*evm.Keys, error) {
 	if err := a.checkEnvFile(); err != nil {
 		return nil, fmt.Errorf("a .env that others can read is refused where keys are used: %w", err)
 	}

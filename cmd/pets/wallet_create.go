@@ -10,7 +10,7 @@ import (
 
 	"pets/commands"
 	"pets/domain"
-	"pets/internal/custody"
+	"pets/internal/evm"
 	"pets/internal/vault"
 )
 
@@ -134,7 +134,7 @@ func (a *app) createHot(ctx context.Context, p *prompter, name string, f createF
 
 // refuseTaken refuses a name that a key or a registered wallet has. Where nobody can say
 // what is registered, registering is where it would be found out.
-func (a *app) refuseTaken(ctx context.Context, p *prompter, keys *custody.Keys, name string) error {
+func (a *app) refuseTaken(ctx context.Context, p *prompter, keys *evm.Keys, name string) error {
 	entries, err := keys.List()
 	if err != nil {
 		return err
@@ -157,7 +157,7 @@ func (a *app) refuseTaken(ctx context.Context, p *prompter, keys *custody.Keys, 
 }
 
 // storeKey derives the key of an account and seals it.
-func storeKey(keys *custody.Keys, m *vault.Mnemonic, name string, index uint32) (address vault.Address, err error) {
+func storeKey(keys *evm.Keys, m *vault.Mnemonic, name string, index uint32) (address vault.Address, err error) {
 	err = m.Derive(vault.Path(index), nil, func(k *vault.PrivateKey) error {
 		address, err = keys.Create(name, vault.Path(index), k)
 		return err

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pets/commands"
+	"pets/commands/custody"
 	"pets/domain"
 	"pets/internal/notice"
 	"pets/internal/vault"
@@ -169,7 +170,7 @@ func (a *app) verifyHere(ctx context.Context, e *commands.Engine, names []string
 		return err
 	}
 	defer keys.Wipe()
-	c := commands.NewCustody(e, commands.CustodyOptions{Signer: keys, Now: a.clock(), Notify: a.notifyHere})
+	c := custody.New(e, custody.Options{Signer: keys, Now: a.clock(), Notify: a.notifyHere})
 	for _, name := range names {
 		answer, err := c.VerifyWallet(ctx, a.config.Portfolio, commands.Request{
 			Caller: domain.Caller{User: osUser(), Role: domain.RoleOperator}, Key: uuid.NewString(),

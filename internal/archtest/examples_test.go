@@ -77,6 +77,10 @@ var examples = []example{
 	{"users are compared by SameUser", "commands/a.go", `var x = c.User == domain.ServerUser`, "use domain.SameUser"},
 	{"users are compared by SameUser", "commands/a.go", `var x = c.User == "" || u.User != nil || domain.SameUser(a.User, b.User)`, ""},
 
+	{"only custody uses the seam of commands", "internal/legs/a.go", `func f() { _ = e.AtHead(ctx, "main", nil) }`, "AtHead is for commands/custody"},
+	{"only custody uses the seam of commands", "commands/client/a.go", `var x = commands.CheckRequest(r)`, "CheckRequest"},
+	{"only custody uses the seam of commands", "commands/custody/a.go", `var x = commands.CheckRequest(r)`, ""},
+
 	{"functions have at most 70 lines", "cmd/pets/a.go", "func f() {" + strings.Repeat("\n", 72) + "}", "f has 71 lines"},
 	{"functions have at most 70 lines", "cmd/pets/a.go", "func f() {" + strings.Repeat("\n", 71) + "}", ""},
 	{"functions have at most 70 lines", "cmd/pets/a_test.go", "var f = func() {" + strings.Repeat("\n", 72) + "}", "literal has 71 lines"},

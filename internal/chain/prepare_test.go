@@ -115,7 +115,7 @@ func TestBroadcastErrors(t *testing.T) {
 	broke := chaintest.Named("poor")
 	poor := u
 	poor.From, poor.Nonce = chain.Address(broke.Address), 0
-	signed, err := poor.Sign(w.ctx(), broke.Sign)
+	signed, err := signedBy(t, broke, poor)
 	require.NoError(t, err)
 	_, err = w.live.Broadcast(w.ctx(), signed.Raw)
 	require.ErrorIs(t, err, chain.ErrInsufficientFunds)

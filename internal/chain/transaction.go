@@ -2,7 +2,6 @@ package chain
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"math/big"
 
@@ -142,29 +141,12 @@ func (u Unsigned) signer() types.Signer {
 	return types.NewLondonSigner(new(big.Int).SetUint64(u.ChainID))
 }
 
-// Digest returns what is signed.
+// Digest is what gets signed. Whoever signs it holds the key; this package never does.
 func (u Unsigned) Digest() ([32]byte, error) {
 	if err := u.Check(); err != nil {
 		return [32]byte{}, err
 	}
 	return u.signer().Hash(u.transaction()), nil
-}
-
-// Signer signs a digest. The signature is R, S and a recovery id of 0 or 1. The
-// caller who passes it holds the key; this package never does.
-type Signer func(ctx context.Context, digest [32]byte) (signature [65]byte, err error)
-
-// Sign combines [Unsigned.Digest] and [Unsigned.Assemble].
-func (u Unsigned) Sign(ctx context.Context, sign Signer) (Signed, error) {
-	digest, err := u.Digest()
-	if err != nil {
-		return Signed{}, err
-	}
-	signature, err := sign(ctx, digest)
-	if err != nil {
-		return Signed{}, err
-	}
-	return u.Assemble(signature)
 }
 
 // Signed is a transaction as it is sent. The hash names it on the chain.

@@ -69,7 +69,7 @@ type Config struct {
 	Store  eventstore.Store
 	Keys   *projections.Keyring
 	// Custody reaches keys and chains; nil where the server has none.
-	Custody Custody
+	Custody Custodian
 	// Nudge triggers work on transfers now; it may be nil.
 	Nudge func()
 	// LiveReady is called before a live portfolio is opened; it may be nil.

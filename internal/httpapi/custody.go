@@ -7,14 +7,14 @@ import (
 	"reflect"
 
 	"pets/commands"
+	"pets/commands/custody"
 	"pets/domain"
 	"pets/domain/treasury"
 	"pets/projections"
 )
 
-// Custody executes what needs keys and chains: commands.Custody, or a fake in
-// tests.
-type Custody interface {
+// Custodian reaches keys and chains: a [custody.Custodian], or a fake in tests.
+type Custodian interface {
 	// RegisterWallet claims the wallet's address for the portfolio and registers it.
 	RegisterWallet(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
 	// AddAddress adds an address to the book.
@@ -27,15 +27,15 @@ type Custody interface {
 	ReadOrder(typedData json.RawMessage) (domain.TypedOrder, error)
 	// SignOrder signs under a permit, and SignTransfer under an approved transfer.
 	SignOrder(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, string, error)
-	SignTransfer(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, commands.SignedTransaction, error)
-	// ImportSigned imports what a cold wallet has signed elsewhere.
+	SignTransfer(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, custody.SignedTransaction, error)
+	// ImportSigned takes what a cold wallet has signed elsewhere.
 	ImportSigned(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
 	// Reconcile compares the ledger with the chain.
 	Reconcile(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
-	// RotateKeys seals every key under the current encryption key. KeyStatus
-	// reports the state of the keys.
-	RotateKeys(ctx context.Context, caller domain.Caller, reason string) (commands.RotationReport, error)
-	KeyStatus(ctx context.Context) (commands.KeyStatus, error)
+	// RotateKeys seals every key under the current encryption key. KeyStatus says which
+	// encryption keys are in use, and how far a rotation is.
+	RotateKeys(ctx context.Context, caller domain.Caller, reason string) (custody.RotationReport, error)
+	KeyStatus(ctx context.Context) (custody.KeyStatus, error)
 }
 
 var errNoCustody = domain.Errorf(domain.CodeConflict, "this server has no keystore and no chain; see docs/custody.md")
@@ -94,20 +94,20 @@ type signAnswer struct {
 
 func custodyRoutes() []route {
 	return []route{
-		custom("/wallets", "Register a wallet; its address belongs to this portfolio from then on", walletOf, Custody.RegisterWallet),
+		custom("/wallets", "Register a wallet; its address belongs to this portfolio from then on", walletOf, Custodian.RegisterWallet),
 		post("/wallets/{wallet}/key", "A wallet's key was put into the keystore", func(b walletKeyBody, r *http.Request) commands.Command {
 			return commands.RecordKey{Wallet: r.PathValue("wallet"), Address: b.Address, Origin: b.Origin, Path: b.Path, KeyID: b.KeyID}
 		}),
 		custom("/wallets/{wallet}/verify", "Open a wallet's key and compare it with the address", func(_ emptyBody, r *http.Request) commands.UseKey {
 			return commands.UseKey{Wallet: r.PathValue("wallet"), Purpose: "verify"}
-		}, Custody.VerifyWallet),
+		}, Custodian.VerifyWallet),
 		custom("/wallets/{wallet}/load", "Verify a wallet's key, and record what the chain says it holds", func(_ emptyBody, r *http.Request) commands.LoadWallet {
 			return commands.LoadWallet{Wallet: r.PathValue("wallet")}
-		}, Custody.LoadWallet),
+		}, Custodian.LoadWallet),
 		post("/wallets/{wallet}/recovery-test", "The words of a wallet gave its address; the stored key was not touched", func(b addressBody, r *http.Request) commands.Command {
 			return commands.TestRecovery{Wallet: r.PathValue("wallet"), Address: b.Address}
 		}),
-		custom("/address-book", "Put an address into the book: transfers may go there", func(b commands.AddAddress, _ *http.Request) commands.AddAddress { return b }, Custody.AddAddress),
+		custom("/address-book", "Put an address into the book: transfers may go there", func(b commands.AddAddress, _ *http.Request) commands.AddAddress { return b }, Custodian.AddAddress),
 		post("/address-book/remove", "Take an address out of the book", func(b commands.RemoveAddress, _ *http.Request) commands.Command { return b }),
 		treasuryPolicyRoute(),
 		nudging(post("/transfers", "Ask for money to be moved between wallets, or to an address of the book", func(b commands.RequestTransfer, _ *http.Request) commands.Command { return b })),
@@ -119,7 +119,7 @@ func custodyRoutes() []route {
 		}),
 		importSignedRoute(), signRoute(),
 		nudging(post("/rebalance", "Propose a move between the wallets, where one is due", func(_ emptyBody, _ *http.Request) commands.Command { return commands.ProposeRebalance{} })),
-		custom("/reconcile", "Reconcile the ledger with the chain; a difference stops outgoing transfers", func(_ emptyBody, _ *http.Request) commands.Reconcile { return commands.Reconcile{} }, Custody.Reconcile),
+		custom("/reconcile", "Reconcile the ledger with the chain; a difference stops outgoing transfers", func(_ emptyBody, _ *http.Request) commands.Reconcile { return commands.Reconcile{} }, Custodian.Reconcile),
 
 		by(readers[1:], get("/wallets", "wallets", "The wallets, without anything of their keys", walletsView, paging...)),
 		by(readers[1:], get("/address-book", "address_book", "The addresses that transfers may go to", bookView, paging...)),
@@ -176,7 +176,7 @@ type (
 func walletOf(b commands.RegisterWallet, _ *http.Request) commands.RegisterWallet { return b }
 
 // custom is a route whose command goes through custody.
-func custom[B any, C commands.Command](path, summary string, build func(B, *http.Request) C, send func(Custody, context.Context, string, commands.Request) (commands.Answer, error)) route {
+func custom[B any, C commands.Command](path, summary string, build func(B, *http.Request) C, send func(Custodian, context.Context, string, commands.Request) (commands.Answer, error)) route {
 	var blank C
 	return route{
 		method: http.MethodPost, path: inPortfolio + path, name: blank.Name(), summary: summary, roles: blank.Roles(), command: blank.Name(),
@@ -196,7 +196,7 @@ func custom[B any, C commands.Command](path, summary string, build func(B, *http
 }
 
 // sendTo sends a command through custody.
-func sendTo(q *request, c commands.Command, send func(Custody, context.Context, string, commands.Request) (commands.Answer, error)) (commands.Answer, error) {
+func sendTo(q *request, c commands.Command, send func(Custodian, context.Context, string, commands.Request) (commands.Answer, error)) (commands.Answer, error) {
 	r, err := q.custodial(c)
 	if err != nil {
 		return commands.Answer{}, err
@@ -281,7 +281,7 @@ func importSignedRoute() route {
 			if err := q.readBody(&b); err != nil {
 				return err
 			}
-			answer, err := sendTo(q, commands.SignTransfer{Transfer: q.r.PathValue("transfer"), Raw: b.Raw}, Custody.ImportSigned)
+			answer, err := sendTo(q, commands.SignTransfer{Transfer: q.r.PathValue("transfer"), Raw: b.Raw}, Custodian.ImportSigned)
 			if err == nil {
 				q.answer(&answer)
 			}
@@ -374,12 +374,12 @@ func encryptionRoutes() []route {
 	return []route{
 		{
 			method: http.MethodGet, path: "/v1/keys", name: "key_status", roles: keyLists, global: true, handle: keyStatus,
-			summary: "The encryption keys of the keystore, by their ids: which are in use, how old, and any rotation under way", answer: reflect.TypeFor[commands.KeyStatus](),
+			summary: "The encryption keys of the keystore, by their ids: which are in use, how old, and any rotation under way", answer: reflect.TypeFor[custody.KeyStatus](),
 		},
 		{
 			method: http.MethodPost, path: "/v1/keys/rotate", name: commands.StartKeyRotation{}.Name(), roles: admins, global: true, handle: rotateKeys,
 			summary: "Seal every key under the current encryption key; begun before, it goes on. Done again it changes nothing",
-			body:    reflect.TypeFor[reasonBody](), answer: reflect.TypeFor[commands.RotationReport](),
+			body:    reflect.TypeFor[reasonBody](), answer: reflect.TypeFor[custody.RotationReport](),
 		},
 	}
 }

@@ -201,7 +201,7 @@ func TestHeapProfile(t *testing.T) {
 	require.NoError(t, err)
 	defer m.Wipe()
 	var profile bytes.Buffer
-	require.NoError(t, k.WithKey("w0", func(key *PrivateKey) error {
+	require.NoError(t, k.withKey("w0", func(key *PrivateKey) error {
 		_, err := key.Sign([32]byte{1})
 		for _, name := range []string{"heap", "allocs", "goroutine"} {
 			for debug := range 3 {

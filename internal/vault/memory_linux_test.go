@@ -28,7 +28,7 @@ func childSign() error {
 		return err
 	}
 	for i := range 20 {
-		err := k.WithKey("w0", func(key *PrivateKey) error { return second(key.Sign([32]byte{byte(i)})) })
+		err := k.withKey("w0", func(key *PrivateKey) error { return second(key.Sign([32]byte{byte(i)})) })
 		if err != nil {
 			return err
 		}
@@ -43,7 +43,7 @@ func childSignNaively() error {
 		return err
 	}
 	var kept []byte
-	err = k.WithKey("w0", func(key *PrivateKey) error {
+	err = k.withKey("w0", func(key *PrivateKey) error {
 		return key.use(func(secret *[keyBytes]byte) error {
 			kept = bytes.Clone(secret[:])
 			return nil

@@ -30,7 +30,7 @@ func (k *Keystore) unsealAt(p place, blob []byte) (content, error) {
 // Address returns the address of a wallet's key, derived from the key.
 func (k *Keystore) Address(wallet string) (Address, error) {
 	var address Address
-	err := k.WithKey(wallet, func(key *PrivateKey) error {
+	err := k.withKey(wallet, func(key *PrivateKey) error {
 		address = key.Address()
 		return nil
 	})
@@ -52,11 +52,11 @@ func (k *Keystore) DerivationPath(wallet string) (path string, err error) {
 	return path, err
 }
 
-// WithKey calls f with the key of a wallet. The key exists only during the call
-// and is wiped however f ends, even by a panic. f must not keep anything it is
-// given. f should sign and return, because in a build that erases memory the
-// runtime tracks everything that f allocates. No lock is held meanwhile.
-func (k *Keystore) WithKey(wallet string, f func(*PrivateKey) error) error {
+// withKey calls f with the key of a wallet. The key exists only during the call
+// and is wiped however f ends, also by a panic. Nothing f is given may outlive it.
+// f should sign and return: in a build that erases memory the runtime keeps track
+// of all that f allocates. No lock is held meanwhile.
+func (k *Keystore) withKey(wallet string, f func(*PrivateKey) error) error {
 	return inSecret(func() error {
 		c, err := k.load(wallet)
 		if err != nil {
@@ -67,11 +67,11 @@ func (k *Keystore) WithKey(wallet string, f func(*PrivateKey) error) error {
 	})
 }
 
-// WithKeyOf is [Keystore.WithKey] for a wallet whose address is known from
-// elsewhere. It refuses another key with a [ForeignKeyError]: the key was
-// replaced.
+// WithKeyOf calls f with the key of a wallet whose address is known from elsewhere. It
+// refuses the key of another address with a [ForeignKeyError]: somebody has put another
+// key in its place. The key exists only during the call; see withKey.
 func (k *Keystore) WithKeyOf(wallet string, expected Address, f func(*PrivateKey) error) error {
-	return k.WithKey(wallet, func(key *PrivateKey) error {
+	return k.withKey(wallet, func(key *PrivateKey) error {
 		if key.Address() != expected {
 			return &ForeignKeyError{wallet, expected, key.Address()}
 		}
