@@ -41,5 +41,3 @@ func TestHashesAreForEver(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, strings.Split(string(want), "\n"), strings.Split(b.String(), "\n"))
 }
-
-func nameOf(c Command) string { return c.Name() }

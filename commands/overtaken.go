@@ -9,28 +9,6 @@ import (
 // maxLatest bounds the names of which the last stop is remembered.
 const maxLatest = 65_536
 
-// goesOn are the commands by which trading goes on after something stopped it.
-var goesOn = map[string]bool{"start_bot": true, "reset_breaker": true, "confirm_clear": true, "confirm_override": true}
-
-// GoesOn reports whether trading goes on by the command of a name: who stops later than
-// somebody sent it is not to be undone by it, however long it was on its way.
-func GoesOn(name string) bool { return goesOn[name] }
-
-// goesOnOf is the bot that goes on, "" where the command is not about one.
-func goesOnOf(c Command) string {
-	switch c := c.(type) {
-	case StartBot:
-		return c.Bot
-	case *StartBot:
-		return c.Bot
-	case ResetBreaker:
-		return c.Bot
-	case *ResetBreaker:
-		return c.Bot
-	}
-	return ""
-}
-
 // stopped is what a stop concerns: a bot of a portfolio, or ("") all of them.
 type stopped struct{ portfolio, bot string }
 
@@ -112,7 +90,7 @@ func (e *Engine) arrive(portfolio string, requests []Request) []Request {
 	return requests
 }
 
-func (r *Request) letsGoOn() bool { return r.Command != nil && GoesOn(r.Command.Name()) }
+func (r *Request) letsGoOn() bool { return r.Command != nil && r.Command.spec().GoesOn }
 
 func (s *pending) arrive(portfolio string, stops []stopped, requests []Request) {
 	s.mu.Lock()
@@ -120,7 +98,7 @@ func (s *pending) arrive(portfolio string, stops []stopped, requests []Request) 
 	seen := s.came.last + uint64(len(stops))
 	for i := range requests {
 		r := &requests[i]
-		if r.letsGoOn() && (r.Seen == 0 || !s.came.since(portfolio, goesOnOf(r.Command), r.Seen)) {
+		if r.letsGoOn() && (r.Seen == 0 || !s.came.since(portfolio, about(r.Command), r.Seen)) {
 			r.Seen = seen
 		}
 	}

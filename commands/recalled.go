@@ -53,7 +53,7 @@ func (e *Engine) asOfNow(ctx context.Context, id string, requests []Request, res
 
 // botOf is the bot that a command acts for, "" for none.
 func botOf(r *Request) string {
-	if bot := r.Command.Actor(); bot != "" {
+	if bot := actor(r.Command); bot != "" {
 		return bot
 	}
 	return r.Caller.Bot

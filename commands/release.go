@@ -155,7 +155,7 @@ func (c *Custody) clear(ctx context.Context, id string, caller domain.Caller, cm
 		if err := c.engine.stops.pending.hold(id, s.bot); err != nil {
 			return err
 		}
-		found = state.SignObstacles(c.o.Now().UTC(), caller, cmd.request())
+		found = state.SignObstacles(c.o.Now().UTC(), caller, portfolio.SignRequest(cmd))
 		s.wanted = len(found) == 0
 		if w := state.Custody.Main(domain.WalletHot); w != nil && s.wanted {
 			s.wallet, s.address = w.Wallet, w.Address

@@ -15,8 +15,8 @@ import (
 // SignRequest is what a bot wants signed: an order, under the permit that it was
 // granted for.
 type SignRequest struct {
-	Permit string
-	Order  domain.TypedOrder
+	Permit string            `json:"permit"`
+	Order  domain.TypedOrder `json:"order"`
 }
 
 // SignOrder decides, at the head of the stream, whether an order may be signed. It

@@ -24,7 +24,7 @@ func (q *request) readBody(into any) error {
 	if err != nil {
 		return err
 	}
-	return strict.Decode(body, into)
+	return strict.Decode(body, into, q.row.apart...)
 }
 
 // takeBody reads a body to its end. None at all is an empty object: a command that needs

@@ -117,7 +117,7 @@ func (c *comers) drop(scope string, h *holder, e *chain.Element) {
 // arrives takes the count of stops as soon as the header is there: a stop that is
 // acknowledged while the body is on its way came later.
 func (q *request) arrives() {
-	if q.row.batch || commands.GoesOn(q.row.command) {
+	if q.row.batch || q.row.sends.GoesOn {
 		q.seen = q.api.engine.StopsSeen()
 	}
 }
@@ -140,7 +140,7 @@ func (q *request) comes(key string) (uint64, error) {
 // cameIn notes a request of a caller who is known, before anything else can refuse it.
 // One without a proper key is refused for that, later.
 func (q *request) cameIn() error {
-	if !commands.GoesOn(q.row.command) {
+	if !q.row.sends.GoesOn {
 		return nil
 	}
 	k, err := idempotencyKey(q.r)
@@ -155,7 +155,7 @@ func (q *request) cameIn() error {
 // nothing is noted: it is not read.
 func (q *request) cameEarly() {
 	k, err := idempotencyKey(q.r)
-	if err != nil || !commands.GoesOn(q.row.command) {
+	if err != nil || !q.row.sends.GoesOn {
 		return
 	}
 	if !q.api.known.Load() {
@@ -171,7 +171,7 @@ func (q *request) cameEarly() {
 
 // taken forgets a request that was answered with success.
 func (q *request) taken(r *commands.Request, err error) {
-	if err == nil && commands.GoesOn(r.Command.Name()) {
+	if err == nil && commands.SpecOf(r.Command).GoesOn {
 		name := q.comesAs(r.Key)
 		q.api.came.forget(q.key.caller.Scope(), name)
 		q.api.came.forget(strangers, name)
@@ -183,7 +183,7 @@ func (q *request) taken(r *commands.Request, err error) {
 func (q *request) batchCame(items []batchItem) {
 	for i := range items {
 		item := &items[i]
-		if !commands.GoesOn(item.Command) {
+		if !item.spec().GoesOn {
 			continue
 		}
 		if k, err := checkKey("idempotency_key", item.IdempotencyKey); err == nil {

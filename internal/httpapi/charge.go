@@ -36,7 +36,7 @@ func (row *route) class() commands.Class {
 	if row.urgent {
 		return commands.ClassStop
 	}
-	return commands.ClassNamed(row.command)
+	return row.sends.Class
 }
 
 // reads: the route answers from what is recorded, and its answer may be long.
@@ -78,7 +78,7 @@ func (q *request) solvent(class commands.Class) error {
 	if class != commands.ClassOther || q.row.streams {
 		return nil
 	}
-	if q.row.command == askPermitName {
+	if asksPermit(q.row.sends) {
 		return nil // once it is known what is asked for: [request.affordable]
 	}
 	if q.key.person() && !q.row.reads() {

@@ -9,45 +9,6 @@ import (
 	"pets/domain"
 )
 
-// Bodies of commands whose other fields stand in the path.
-type (
-	emptyBody  struct{}
-	reasonBody struct {
-		Reason string `json:"reason,omitempty"`
-	}
-	neededReason struct {
-		Reason string `json:"reason"`
-	}
-	amountBody struct {
-		Amount domain.Decimal `json:"amount"`
-	}
-	placedBody struct {
-		ExpiresAt *time.Time `json:"expires_at,omitempty"`
-	}
-	fillBody struct {
-		Bot   string `json:"bot"`
-		Venue string `json:"venue,omitempty"`
-		Leg   int    `json:"leg,omitempty"`
-	}
-	registerBody struct {
-		ID       string         `json:"id"`
-		Strategy string         `json:"strategy,omitempty"`
-		Kind     string         `json:"kind,omitempty" enum:"directional,market_maker"`
-		Capital  domain.Decimal `json:"capital"`
-		// InventoryCap is needed for a market maker.
-		InventoryCap domain.Decimal `json:"inventory_cap,omitzero"`
-	}
-)
-
-func (b fillBody) id(r *http.Request) domain.FillID {
-	return domain.FillID{Bot: b.Bot, Venue: b.Venue, TradeID: r.PathValue("trade_id"), Leg: b.Leg}
-}
-
-// command leaves starting to a person: only an import starts what it registers.
-func (b registerBody) command() commands.Command {
-	return commands.RegisterBot{ID: b.ID, Strategy: b.Strategy, Kind: b.Kind, Capital: b.Capital, InventoryCap: b.InventoryCap}
-}
-
 // do sends one command and answers with what it recorded.
 func (q *request) do(c commands.Command) error {
 	answer, err := q.send(c)
