@@ -124,6 +124,9 @@ func (d *Decision) fact(e domain.Event) *Effects {
 	return d.s.Effects()
 }
 
+// Room says how much the decision may record.
+func (d *Decision) Room(r Room) { d.room = r }
+
 // Living says which users have an API key that works, which have one that was revoked, and
 // which of them had one revoked since what is decided on was asked for. A decision in which
 // one person confirms what another asked for needs it: who lost the last key has no say any

@@ -20,9 +20,6 @@ const (
 	besideBytes   = 256 << 10
 )
 
-// Room says how much the decision may record.
-func (d *Decision) Room(r Room) { d.room = r }
-
 // roomToRefold refuses what would take too long to find out about.
 func (d *Decision) roomToRefold(id domain.FillID) error {
 	h := d.s.Instruments[d.s.Provisional[id]].Holding(id.Bot)

@@ -7,6 +7,6 @@
 // money: a POST becomes one command of package commands, and what that answers
 // is what the caller gets. It answers nothing under /v1 before every stream is
 // folded, and it never repeats what a caller sent. What one key may send, read and
-// hold in memory is bounded (limits.go, budget.go, room.go, past.go); what stops
+// hold in memory is bounded (bounds.go, room.go, past.go); what stops
 // something is not.
 package httpapi
