@@ -250,7 +250,7 @@ func (e *Engine) Do(ctx context.Context, portfolio string, r Request) (Answer, e
 	}
 	requests := e.arrive(portfolio, []Request{r})
 	r = requests[0]
-	opens := opening(r.Command) != nil
+	_, opens := as[OpenPortfolio](r.Command)
 	w, err := e.writer(ctx, portfolio, opens)
 	if err != nil {
 		return Answer{}, err
@@ -288,7 +288,10 @@ func (e *Engine) DoEach(ctx context.Context, portfolio string, requests []Reques
 // DoAll sends several commands, stopping at the first that fails; see
 // [Writer.DoAll].
 func (e *Engine) DoAll(ctx context.Context, portfolio string, requests []Request) ([]Result, error) {
-	opens := len(requests) > 0 && opening(requests[0].Command) != nil
+	opens := false
+	if len(requests) > 0 {
+		_, opens = as[OpenPortfolio](requests[0].Command)
+	}
 	w, err := e.writer(ctx, portfolio, opens)
 	if err != nil {
 		return nil, err

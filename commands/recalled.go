@@ -54,7 +54,7 @@ func (e *Engine) asOfNow(ctx context.Context, id string, requests []Request, res
 
 // botOf returns the bot that a command acts for, or "".
 func botOf(r *Request) string {
-	if bot := r.Command.Actor(); bot != "" {
+	if bot := actor(r.Command); bot != "" {
 		return bot
 	}
 	return r.Caller.Bot

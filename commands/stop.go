@@ -125,10 +125,13 @@ var errStopInMemory = domain.Errorf(domain.CodeUnavailable, "the stop holds in m
 // doStop sends a stop as a command. handled is false for every other command.
 func (e *Engine) doStop(ctx context.Context, id string, r Request) (answer Answer, handled bool, err error) {
 	var recorded bool
-	switch r.Command.(type) {
-	case EngageStop, *EngageStop:
+	if r.Command == nil {
+		return Answer{}, false, nil
+	}
+	switch r.Command.spec() {
+	case engageStop:
 		answer, recorded, err = e.Stop(ctx, id, r)
-	case StopBot, *StopBot:
+	case stopBot:
 		answer, recorded, err = e.StopBot(ctx, id, r)
 	default:
 		return Answer{}, false, nil
@@ -170,13 +173,8 @@ func (e *Engine) stopOf(r *Request) (PendingStop, error) {
 	if err := check(r); err != nil {
 		return PendingStop{}, err
 	}
-	var c EngageStop
-	switch given := r.Command.(type) {
-	case EngageStop:
-		c = given
-	case *EngageStop:
-		c = *given
-	default:
+	c, is := as[EngageStop](r.Command)
+	if !is {
 		return PendingStop{}, errWrongStream(r.Command)
 	}
 	return PendingStop{Caller: r.Caller, Key: r.Key, Kind: c.Kind, Reason: c.Reason, At: e.now()}, portfolio.CheckStop(c.Kind, c.Reason)
@@ -186,13 +184,8 @@ func (e *Engine) stopOfBot(r *Request) (PendingStop, error) {
 	if err := check(r); err != nil {
 		return PendingStop{}, err
 	}
-	var c StopBot
-	switch given := r.Command.(type) {
-	case StopBot:
-		c = given
-	case *StopBot:
-		c = *given
-	default:
+	c, is := as[StopBot](r.Command)
+	if !is {
 		return PendingStop{}, errWrongStream(r.Command)
 	}
 	p := PendingStop{Caller: r.Caller, Key: r.Key, Kind: kindBot, Bot: c.Bot, Reason: c.Reason, At: e.now()}

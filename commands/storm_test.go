@@ -196,7 +196,7 @@ func (s *storm) send(by domain.Caller, command Command) (Answer, domain.Code) {
 	s.steps++
 	body, err := json.Marshal(command)
 	require.NoError(s, err)
-	s.Logf("%s %s: %s %s %s", s.clock.Now().Format(time.DateTime), r.Key, by.User, command.Name(), body)
+	s.Logf("%s %s: %s %s %s", s.clock.Now().Format(time.DateTime), r.Key, by.User, nameOf(command), body)
 	for range 100 {
 		answer, err := s.writers[s.below(2, "server")].Do(context.Background(), r)
 		switch code := domain.CodeOf(err); {

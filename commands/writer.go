@@ -126,7 +126,7 @@ type Writer struct {
 	origin   origin  // what the state was restored from
 	poisoned error   // of the store: it takes no append until it is opened anew
 	carried  []*step // of groups that were overtaken, to be decided again
-	// spare is a second state (spare.go), spareUsed where it was last needed; wantSpare has
+	// spare is a second state (load.go), spareUsed where it was last needed; wantSpare has
 	// one made.
 	spare     stateFold
 	spareUsed uint64

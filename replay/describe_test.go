@@ -70,10 +70,10 @@ func TestDescriptions(t *testing.T) {
 // "name who did it": where a person decided it, and the text does not say so already.
 func TestDescribeBy(t *testing.T) {
 	for want, e := range map[string]domain.Event{
-		"EMERGENCY STOP manual: smoke; stopped a; by olga": &domain.EmergencyStopEngaged{Kind: domain.StopManual, Reason: "smoke", BotsStopped: []string{"a"}},
-		"daily_loss reset (0.05 → 0): seen; by olga":       &domain.BreakerReset{Breaker: domain.DailyLoss, Before: domain.MustDecimal("0.05"), Reason: "seen"},
-		"alpha started; by olga":                           &domain.BotStarted{Bot: "alpha"},
-		"bob requests to clear the emergency stop (c7): calm":  &domain.EmergencyStopClearRequested{Request: "c7", User: "bob", Reason: "calm"},
+		"EMERGENCY STOP manual: smoke; stopped a; by olga":    &domain.EmergencyStopEngaged{Kind: domain.StopManual, Reason: "smoke", BotsStopped: []string{"a"}},
+		"daily_loss reset (0.05 → 0): seen; by olga":          &domain.BreakerReset{Breaker: domain.DailyLoss, Before: domain.MustDecimal("0.05"), Reason: "seen"},
+		"alpha started; by olga":                              &domain.BotStarted{Bot: "alpha"},
+		"bob requests to clear the emergency stop (c7): calm": &domain.EmergencyStopClearRequested{Request: "c7", User: "bob", Reason: "calm"},
 		"emergency stop cleared (c7): requested by bob, confirmed by olga": &domain.EmergencyStopCleared{
 			Request: "c7", RequestedBy: "bob", ConfirmedBy: "olga",
 		},

@@ -192,7 +192,7 @@ func systemStream(t *testing.T) eventstore.Store {
 		_, err := w.Do(context.Background(), commands.Request{
 			Caller: domain.Caller{User: "anna", Role: domain.RoleAdmin}, Key: fmt.Sprint("step-", i), Command: c,
 		})
-		require.NoError(t, err, "%d %s", i, c.Name())
+		require.NoError(t, err, "%d %s", i, commands.SpecOf(c).Name)
 	}
 	_, err := w.Do(context.Background(), commands.Request{
 		Caller: domain.Caller{User: "os:olga", Role: domain.RoleOperator}, Key: "rollback",

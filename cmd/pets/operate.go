@@ -28,7 +28,7 @@ type order struct {
 // the folder as os:<user>, role operator.
 func (a *app) carryOut(ctx context.Context, o order) (commands.Answer, error) {
 	var answer commands.Answer
-	a.once = commands.GoesOn(o.command.Name())
+	a.once = commands.SpecOf(o.command).GoesOn
 	err := a.way(ctx, aPortfolio, commands.ClassOf(o.command) == commands.ClassStop, func(e *commands.Engine) error {
 		var err error
 		answer, err = e.Do(ctx, a.config.Portfolio, a.own(o.command))

@@ -8,21 +8,6 @@ import (
 	"pets/domain/risk"
 )
 
-// permitOf returns the permit that a record grants.
-func permitOf(e *domain.PermitGranted) *risk.Permit {
-	return &risk.Permit{
-		ID: e.Permit, Order: e.Order, Arbitrage: e.Arbitrage, Left: e.Quantity, ReducingLeft: e.Reducing,
-		OpeningLeft: e.Quantity.Sub(e.Reducing), Reserved: e.Reserved, Mark: e.Mark, ExpiresAt: e.ExpiresAt, Ahead: e.Ahead,
-	}
-}
-
-// applyLeg links a permit to its arbitrage, whose record came before it.
-func (s *State) applyLeg(p *risk.Permit) {
-	if a := s.Arbitrages[p.Arbitrage]; a != nil {
-		a.Legs = append(a.Legs, risk.Leg{Permit: p.ID, Instrument: p.Instrument, Side: p.Side, Quantity: p.Quantity})
-	}
-}
-
 // fillLeg counts a fill of a leg.
 func (s *State) fillLeg(p *risk.Permit, e *domain.FillRecorded) {
 	a := s.Arbitrages[p.Arbitrage]

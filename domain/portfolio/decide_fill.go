@@ -8,20 +8,22 @@ import (
 	"pets/domain/risk"
 )
 
-// FillReport is a fill as reported by a bot or an importer.
+// FillReport is what a bot or an importer says about one fill: an order was filled,
+// wholly or in part. Its JSON is in request hashes: a field is only ever added, and left
+// out where it is not set.
 type FillReport struct {
 	domain.FillID
 	domain.Instrument
-	Side     domain.Side
-	Quantity domain.Decimal
-	Price    domain.Decimal
+	Side     domain.Side    `json:"side"`
+	Quantity domain.Decimal `json:"quantity"`
+	Price    domain.Decimal `json:"price"`
 	// Notional is the cash that moved, if the venue reports it. It then takes
 	// precedence over price × quantity, and the mark is notional ÷ quantity.
-	Notional    *domain.Decimal
-	Fee         domain.Decimal
-	Permit      string
-	Status      string // confirmed by default
-	EffectiveAt *time.Time
+	Notional    *domain.Decimal `json:"notional,omitempty"`
+	Fee         domain.Decimal  `json:"fee,omitzero"`
+	PermitID    string          `json:"permit_id,omitempty"`
+	Status      string          `json:"status,omitempty" enum:"confirmed,provisional"` // confirmed by default
+	EffectiveAt *time.Time      `json:"effective_at,omitempty"`
 }
 
 // RecordFill books a fill. A fact is refused only if it is malformed; violations
@@ -36,7 +38,7 @@ func (d *Decision) RecordFill(r FillReport) error {
 	}
 	e := &domain.FillRecorded{
 		FillID: r.FillID, Instrument: r.Instrument, Side: r.Side, Quantity: r.Quantity, Price: r.Price,
-		Notional: r.Quantity.Mul(r.Price), Fee: r.Fee, Permit: r.Permit, Status: r.Status, EffectiveAt: r.EffectiveAt,
+		Notional: r.Quantity.Mul(r.Price), Fee: r.Fee, Permit: r.PermitID, Status: r.Status, EffectiveAt: r.EffectiveAt,
 	}
 	if r.Notional != nil {
 		e.Notional = *r.Notional
@@ -111,7 +113,7 @@ func (d *Decision) checkFill(r *FillReport) error {
 	case r.Status != domain.FillConfirmedStatus && r.Status != domain.FillProvisionalStatus:
 		return domain.Invalid("status", "must be confirmed or provisional")
 	}
-	if err := domain.CheckOptionalText("permit_id", r.Permit); err != nil {
+	if err := domain.CheckOptionalText("permit_id", r.PermitID); err != nil {
 		return err
 	}
 	return d.checkPrice("price", r.Market, r.Price)

@@ -14,8 +14,8 @@ import (
 
 // SignRequest is an order that a bot wants signed, with its permit.
 type SignRequest struct {
-	Permit string
-	Order  domain.TypedOrder
+	Permit string            `json:"permit"`
+	Order  domain.TypedOrder `json:"order"`
 }
 
 // SignOrder decides, at the head of the stream, whether an order may be signed.

@@ -7,19 +7,22 @@ import (
 	"pets/domain/treasury"
 )
 
-// TransferRequest is a requested move of money.
+// TransferRequest is what somebody wants to move. Its JSON is in request hashes: a field is
+// only ever added, and left out where it is not set.
 type TransferRequest struct {
 	// From is hot, cold or the name of a wallet. To is one of these, or an
 	// address of the book.
-	From, To string
-	Asset    string // the base asset by default
-	Amount   domain.Decimal
-	// HighestFee is in the chain's coin; 0 is the policy's max_transfer_fee.
-	HighestFee domain.Decimal
-	Reason     string
-	// Sweep empties the hot wallet in an emergency stop. Amount 0 means
-	// everything that the treasury holds there at that time.
-	Sweep bool
+	From  string `json:"from"`
+	To    string `json:"to"`
+	Asset string `json:"asset,omitempty"` // the base asset by default
+	// Amount is needed but for a sweep: there 0 is all that the treasury holds by then.
+	Amount domain.Decimal `json:"amount,omitzero"`
+	// HighestFee is the most that may be paid for it, in the chain's coin; the policy's
+	// max_transfer_fee by default.
+	HighestFee domain.Decimal `json:"highest_fee,omitzero"`
+	Reason     string         `json:"reason"`
+	// Sweep empties the hot wallet in an emergency stop.
+	Sweep bool `json:"sweep,omitempty"`
 }
 
 // RequestTransfer records a requested transfer, bound to its hash. Nothing moves

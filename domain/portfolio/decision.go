@@ -124,6 +124,9 @@ func (d *Decision) fact(e domain.Event) *Effects {
 	return d.s.Effects()
 }
 
+// Room sets how much the decision may record.
+func (d *Decision) Room(r Room) { d.room = r }
+
 // Living sets which users have a live API key, which have a revoked one, and
 // which had one revoked since the request that is decided on. A decision in which
 // one person confirms another's request needs it: a person whose last key was

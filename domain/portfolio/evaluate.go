@@ -130,16 +130,3 @@ func comparePermits(a, b string) int {
 	}
 	return 1
 }
-
-// haltedBy returns the tripped breakers that keep a bot from trading: those that
-// stop all bots, and its own.
-func (s *State) haltedBy(bot string) []risk.Key {
-	var keys []risk.Key
-	for key, b := range s.Breakers {
-		if b.Status == risk.Tripped && (b.Stops == domain.StopAll || key.Bot == bot) {
-			keys = append(keys, key)
-		}
-	}
-	slices.SortFunc(keys, risk.Compare)
-	return keys
-}

@@ -170,7 +170,7 @@ func TestNoStormGetsPastALimit(t *testing.T) {
 							return d.RecordFill(FillReport{
 								FillID:     domain.FillID{Bot: "a", TradeID: fmt.Sprint("f", n)},
 								Instrument: domain.Instrument{Market: o.market, Outcome: "YES"},
-								Side:       buy, Quantity: domain.FromInt(int64(o.quantity)), Price: dec("0.5"), Permit: id,
+								Side:       buy, Quantity: domain.FromInt(int64(o.quantity)), Price: dec("0.5"), PermitID: id,
 							})
 						})
 						if m.held[o.market] == nil {

@@ -262,8 +262,8 @@ func TestOversold(t *testing.T) {
 	require.False(t, oversold("perp", nil, "11"))
 	var id string
 	grant := func(h *harness) { id = h.permit("a", "m", "YES", sell, "11", "0.5") }
-	require.False(t, oversold("m", grant, "11", func(r *FillReport) { r.Permit = id }))
-	require.True(t, oversold("m", grant, "11.5", func(r *FillReport) { r.Permit = id }), "above the permit")
+	require.False(t, oversold("m", grant, "11", func(r *FillReport) { r.PermitID = id }))
+	require.True(t, oversold("m", grant, "11.5", func(r *FillReport) { r.PermitID = id }), "above the permit")
 }
 
 // Buying back ends it; selling further keeps it.
@@ -541,7 +541,7 @@ func TestFillRefusals(t *testing.T) {
 		"quantity times price reaches":     func(r *FillReport) { r.Market, r.Quantity, r.Price = "spot", dec("100000000"), dec("10000000") },
 		"venue has 257 bytes":              func(r *FillReport) { r.Venue = strings.Repeat("v", 257) },
 		"bot may hold only letters":        func(r *FillReport) { r.Bot = "a b" },
-		"permit_id holds a character that": func(r *FillReport) { r.Permit = "\x00" },
+		"permit_id holds a character that": func(r *FillReport) { r.PermitID = "\x00" },
 	} {
 		r := h.report("a", "m", "YES", buy, "10", "0.5")
 		change(&r)

@@ -146,3 +146,69 @@ func (s *State) indexPermits() {
 		s.addPermit(p)
 	}
 }
+
+// permitOf returns the permit that a record grants.
+func permitOf(e *domain.PermitGranted) *risk.Permit {
+	return &risk.Permit{
+		ID: e.Permit, Order: e.Order, Arbitrage: e.Arbitrage, Left: e.Quantity, ReducingLeft: e.Reducing,
+		OpeningLeft: e.Quantity.Sub(e.Reducing), Reserved: e.Reserved, Mark: e.Mark, ExpiresAt: e.ExpiresAt, Ahead: e.Ahead,
+	}
+}
+
+// applyLeg links a permit to its arbitrage, whose record came before it.
+func (s *State) applyLeg(p *risk.Permit) {
+	if a := s.Arbitrages[p.Arbitrage]; a != nil {
+		a.Legs = append(a.Legs, risk.Leg{Permit: p.ID, Instrument: p.Instrument, Side: p.Side, Quantity: p.Quantity})
+	}
+}
+
+// freeCash returns a bot's cash less what its live permits reserve and what its
+// open shorts may still cost. Proceeds of a short sale are not free.
+func (s *State) freeCash(b *Bot, now time.Time) domain.Decimal {
+	free := b.Cash
+	for _, p := range s.permitsOf(b.ID) {
+		if p.Live(now) {
+			free = free.Sub(p.Reserved).Add(p.Relief(s.relief(p.Bot, p.Instrument, p.ReducingLeft)))
+		}
+	}
+	return free.Sub(s.shortCover(b.ID))
+}
+
+// reserved returns what the live permits of a bot reserve.
+func (d *Decision) reserved(b *Bot) domain.Decimal {
+	sum := domain.Zero
+	for p := range d.livePermits(b.ID) {
+		sum = sum.Add(p.Reserved)
+	}
+	return sum
+}
+
+// shortCover returns the cover of all open shorts of a bot.
+func (s *State) shortCover(bot string) domain.Decimal {
+	sum := domain.Zero
+	if s.Bots[bot].Positions == 0 {
+		return sum
+	}
+	for i, in := range s.Instruments {
+		if h := in.Holding(bot); h != nil {
+			sum = sum.Add(risk.ShortCover(h.Quantity, h.Cost, h.Value, s.KindOf(i.Market)))
+		}
+	}
+	return sum
+}
+
+// relief returns the part of a short's cover that buying some of it back
+// releases.
+func (s *State) relief(bot string, i domain.Instrument, closed domain.Decimal) domain.Decimal {
+	in := s.Instruments[i]
+	if in == nil || closed.Sign() <= 0 {
+		return domain.Zero
+	}
+	h := in.Holding(bot)
+	if h == nil || h.Quantity.Sign() >= 0 {
+		return domain.Zero
+	}
+	short := h.Quantity.Abs()
+	cover := risk.ShortCover(h.Quantity, h.Cost, h.Value, s.KindOf(i.Market))
+	return domain.MulDiv(cover, closed.Min(short), short)
+}

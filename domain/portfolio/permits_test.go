@@ -873,7 +873,7 @@ func (w *storm) act(bots []string) {
 // fill fills a part of a permit, or all of it, at its limit or better.
 func (w *storm) fill(p *risk.Permit) {
 	parts := int64(p.Left.Mul(domain.FromInt(100)).Float())
-	r := FillReport{Instrument: p.Instrument, Side: p.Side, Permit: p.ID, Price: p.LimitPrice}
+	r := FillReport{Instrument: p.Instrument, Side: p.Side, PermitID: p.ID, Price: p.LimitPrice}
 	w.ids++
 	r.FillID = domain.FillID{Bot: p.Bot, TradeID: fmt.Sprint(w.ids)}
 	r.Quantity = p.Left

@@ -127,7 +127,7 @@ func (s *tempest) anyFill() {
 		r.Notional = &notional
 	}
 	if ids := slices.Sorted(maps.Keys(s.s.Permits)); len(ids) > 0 && pick(s, "permitted", false, true) {
-		r.Permit = rapid.SampledFrom(ids).Draw(s.r, "permit")
+		r.PermitID = rapid.SampledFrom(ids).Draw(s.r, "permit")
 	}
 	if len(s.fills) > 0 && rapid.IntRange(0, 9).Draw(s.r, "again") == 0 {
 		r = rapid.SampledFrom(s.fills).Draw(s.r, "repeated")

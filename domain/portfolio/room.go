@@ -20,9 +20,6 @@ const (
 	besideBytes   = 256 << 10
 )
 
-// Room sets how much the decision may record.
-func (d *Decision) Room(r Room) { d.room = r }
-
 // roomToRefold refuses a void that would take too long to examine.
 func (d *Decision) roomToRefold(id domain.FillID) error {
 	h := d.s.Instruments[d.s.Provisional[id]].Holding(id.Bot)

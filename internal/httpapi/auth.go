@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"crypto/sha256"
 	"net/http"
 	"slices"
@@ -96,4 +97,10 @@ func own(k key, asked string) (string, error) {
 		return "", domain.Errorf(domain.CodeDenied, "a bot's key sees its own bot only")
 	}
 	return k.caller.Bot, nil
+}
+
+// localIn returns the caller of a request from the stop socket, who needs no key.
+func localIn(ctx context.Context) (domain.Caller, bool) {
+	c, ok := ctx.Value(localKey{}).(domain.Caller)
+	return c, ok
 }

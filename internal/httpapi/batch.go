@@ -3,10 +3,8 @@ package httpapi
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
 	"net/http"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 
@@ -65,29 +63,8 @@ func batchRoute() route {
 // batchRoles may send a batch; each of its commands is authorised by itself.
 var batchRoles = []domain.Role{domain.RoleBot, domain.RoleFeed, domain.RoleOperator, domain.RoleApprover, domain.RoleAdmin}
 
-// batchable makes an empty command by name: every command of a portfolio except
-// its opening, which a batch cannot do.
-var batchable = map[string]func() any{
-	"ask_permit":        blank[commands.AskPermit],
-	"place_permit":      blank[commands.PlacePermit],
-	"release_permit":    blank[commands.ReleasePermit],
-	"record_fill":       blank[commands.RecordFill],
-	"confirm_fill":      blank[commands.ConfirmFill],
-	"void_fill":         blank[commands.VoidFill],
-	"record_trade":      blank[commands.RecordTrade],
-	"settle_market":     blank[commands.SettleMarket],
-	"mark_prices":       blank[commands.MarkPrices],
-	"record_deposit":    blank[commands.RecordDeposit],
-	"record_withdrawal": blank[commands.RecordWithdrawal],
-	"record_fee":        blank[commands.RecordFee],
-	"post_adjustment":   blank[commands.PostAdjustment],
-	"register_market":   blank[commands.RegisterMarket],
-	"allocate_capital":  blank[commands.AllocateCapital],
-	"start_bot":         blank[commands.StartBot],
-	"stop_bot":          blank[commands.StopBot],
-}
-
-func blank[C any]() any { return new(C) }
+// batchable are the commands that a batch takes.
+var batchable = strings.Join(commands.Names(func(s commands.Spec) bool { return s.Batch }), ", ")
 
 func runBatch(q *request) error {
 	if err := q.exists(); err != nil {
@@ -144,8 +121,14 @@ func runBatch(q *request) error {
 	return q.deliverBatch(&out)
 }
 
-// class returns the class of the command that the item names.
-func (item *batchItem) class() commands.Class { return commands.ClassNamed(item.Command) }
+// spec is the row of the command that the item names; an unknown one has none, and is
+// refused when its turn comes.
+func (item *batchItem) spec() commands.Spec {
+	s, _ := commands.SpecNamed(item.Command)
+	return s
+}
+
+func (item *batchItem) class() commands.Class { return item.spec().Class }
 
 // chargeBatch counts the commands of a batch by class, before any is executed. If
 // there are too many of a class, all commands of that class are refused; the
@@ -155,7 +138,7 @@ func (q *request) chargeBatch(items []batchItem) (refused map[commands.Class]err
 	counts, permits, closing := map[commands.Class]int{}, false, false
 	for i := range items {
 		counts[items[i].class()]++
-		permits = permits || items[i].Command == askPermitName
+		permits = permits || asksPermit(items[i].spec())
 		closing = closing || bytes.Contains(items[i].Body, []byte(`"reduce_only"`))
 	}
 	refused = map[commands.Class]error{}
@@ -240,17 +223,13 @@ func (item *batchItem) request(q *request) (commands.Request, error) {
 	if len(item.Body) > maxBody {
 		return commands.Request{}, domain.Errorf(domain.CodeTooLarge, "the body of a command is over %d bytes", maxBody)
 	}
-	make, known := batchable[item.Command]
-	if !known {
-		return commands.Request{}, domain.Invalid("command", "is not one that a batch takes: %s", strings.Join(slices.Sorted(maps.Keys(batchable)), ", "))
+	s := item.spec()
+	if !s.Batch {
+		return commands.Request{}, domain.Invalid("command", "is not one that a batch takes: %s", batchable)
 	}
-	into := make()
-	if err := strict.Decode(item.Body, into); err != nil {
+	c, err := s.Decode(func(into any) error { return strict.Decode(item.Body, into) })
+	if err != nil {
 		return commands.Request{}, err
-	}
-	c, ok := reflect.ValueOf(into).Elem().Interface().(commands.Command)
-	if !ok {
-		return commands.Request{}, domain.Errorf(domain.CodeInternal, "%s is no command", item.Command)
 	}
 	r := q.asks(k, c)
 	r.Seen = item.seen

@@ -122,7 +122,7 @@ func (c *comers) drop(scope string, h *holder, e *chain.Element) {
 // arrives reads the number of stops as soon as the header has arrived: a stop
 // that is acknowledged during the transfer of the body is later.
 func (q *request) arrives() {
-	if q.row.batch || commands.GoesOn(q.row.command) {
+	if q.row.batch || q.row.sends.GoesOn {
 		q.seen = q.api.engine.StopsSeen()
 	}
 }
@@ -145,7 +145,7 @@ func (q *request) comes(key string) (uint64, error) {
 // cameIn notes a request of a known caller, before anything else can refuse it. A
 // request without a proper key is refused later.
 func (q *request) cameIn() error {
-	if !commands.GoesOn(q.row.command) {
+	if !q.row.sends.GoesOn {
 		return nil
 	}
 	k, err := idempotencyKey(q.r)
@@ -160,7 +160,7 @@ func (q *request) cameIn() error {
 // cannot note a batch, because the body is not read.
 func (q *request) cameEarly() {
 	k, err := idempotencyKey(q.r)
-	if err != nil || !commands.GoesOn(q.row.command) {
+	if err != nil || !q.row.sends.GoesOn {
 		return
 	}
 	if !q.api.known.Load() {
@@ -176,7 +176,7 @@ func (q *request) cameEarly() {
 
 // taken forgets a request that was answered with success.
 func (q *request) taken(r *commands.Request, err error) {
-	if err == nil && commands.GoesOn(r.Command.Name()) {
+	if err == nil && commands.SpecOf(r.Command).GoesOn {
 		name := q.comesAs(r.Key)
 		q.api.came.forget(q.key.caller.Scope(), name)
 		q.api.came.forget(strangers, name)
@@ -188,7 +188,7 @@ func (q *request) taken(r *commands.Request, err error) {
 func (q *request) batchCame(items []batchItem) {
 	for i := range items {
 		item := &items[i]
-		if !commands.GoesOn(item.Command) {
+		if !item.spec().GoesOn {
 			continue
 		}
 		if k, err := checkKey("idempotency_key", item.IdempotencyKey); err == nil {

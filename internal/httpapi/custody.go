@@ -40,33 +40,18 @@ type Custodian interface {
 
 var errNoCustody = domain.Errorf(domain.CodeConflict, "this server has no keystore and no chain; see docs/custody.md")
 
-// Bodies of custody's routes.
+// Bodies of custody's routes that are no commands.
 type (
-	walletKeyBody struct {
-		Address string `json:"address"`
-		Origin  string `json:"origin" enum:"created,recovered"`
-		Path    string `json:"path,omitempty"`
-		KeyID   string `json:"key_id"`
-	}
-	addressBody struct {
-		Address string `json:"address"`
-	}
-	hashBody struct {
-		// Hash is the hash of the transfer, as …/approvals shows it. Exactly this
-		// is approved.
-		Hash string `json:"hash"`
+	rotateBody struct {
+		Reason string `json:"reason,omitempty"`
 	}
 	rawBody struct {
 		// Raw are the signed bytes: 0x and hex.
 		Raw string `json:"raw"`
 	}
 	treasuryBody struct {
-		HotWalletPercentage  *domain.Decimal  `json:"hot_wallet_percentage,omitempty"`
-		MinRebalanceUSD      *domain.Decimal  `json:"min_rebalance_usd,omitempty"`
-		ApprovalThresholdUSD *domain.Decimal  `json:"approval_threshold_usd,omitempty"`
-		ApprovalTTL          *domain.Duration `json:"approval_ttl,omitempty"`
-		MaxTransferFee       *domain.Decimal  `json:"max_transfer_fee,omitempty"`
-		Reason               string           `json:"reason"`
+		TreasuryPatch
+		Reason string `json:"reason"`
 	}
 	// signBody requests the signature of an order, or of a transfer.
 	signBody struct {
@@ -94,32 +79,22 @@ type signAnswer struct {
 
 func custodyRoutes() []route {
 	return []route{
-		custom("/wallets", "Register a wallet; its address belongs to this portfolio from then on", walletOf, Custodian.RegisterWallet),
-		post("/wallets/{wallet}/key", "A wallet's key was put into the keystore", func(b walletKeyBody, r *http.Request) commands.Command {
-			return commands.RecordKey{Wallet: r.PathValue("wallet"), Address: b.Address, Origin: b.Origin, Path: b.Path, KeyID: b.KeyID}
-		}),
-		custom("/wallets/{wallet}/verify", "Open a wallet's key and compare it with the address", func(_ emptyBody, r *http.Request) commands.UseKey {
-			return commands.UseKey{Wallet: r.PathValue("wallet"), Purpose: "verify"}
-		}, Custodian.VerifyWallet),
-		custom("/wallets/{wallet}/load", "Verify a wallet's key, and record what the chain says it holds", func(_ emptyBody, r *http.Request) commands.LoadWallet {
-			return commands.LoadWallet{Wallet: r.PathValue("wallet")}
-		}, Custodian.LoadWallet),
-		post("/wallets/{wallet}/recovery-test", "The words of a wallet gave its address; the stored key was not touched", func(b addressBody, r *http.Request) commands.Command {
-			return commands.TestRecovery{Wallet: r.PathValue("wallet"), Address: b.Address}
-		}),
-		custom("/address-book", "Put an address into the book: transfers may go there", func(b commands.AddAddress, _ *http.Request) commands.AddAddress { return b }, Custodian.AddAddress),
-		post("/address-book/remove", "Take an address out of the book", func(b commands.RemoveAddress, _ *http.Request) commands.Command { return b }),
+		custom[commands.RegisterWallet]("/wallets", "Register a wallet; its address belongs to this portfolio from then on", nil, Custodian.RegisterWallet),
+		post("/wallets/{wallet}/key", "A wallet's key was put into the keystore", func(c *commands.RecordKey, r *http.Request) { c.Wallet = r.PathValue("wallet") }),
+		apart(custom("/wallets/{wallet}/verify", "Open a wallet's key and compare it with the address", func(c *commands.UseKey, r *http.Request) {
+			c.Wallet, c.Purpose = r.PathValue("wallet"), "verify"
+		}, Custodian.VerifyWallet), "purpose"),
+		custom("/wallets/{wallet}/load", "Verify a wallet's key, and record what the chain says it holds", func(c *commands.LoadWallet, r *http.Request) { c.Wallet = r.PathValue("wallet") }, Custodian.LoadWallet),
+		post("/wallets/{wallet}/recovery-test", "The words of a wallet gave its address; the stored key was not touched", func(c *commands.TestRecovery, r *http.Request) { c.Wallet = r.PathValue("wallet") }),
+		custom[commands.AddAddress]("/address-book", "Put an address into the book: transfers may go there", nil, Custodian.AddAddress),
+		post[commands.RemoveAddress]("/address-book/remove", "Take an address out of the book", nil),
 		treasuryPolicyRoute(),
-		nudging(post("/transfers", "Ask for money to be moved between wallets, or to an address of the book", func(b commands.RequestTransfer, _ *http.Request) commands.Command { return b })),
-		nudging(post("/transfers/{transfer}/approve", "The second of two people agrees to exactly this transfer, by its hash", func(b hashBody, r *http.Request) commands.Command {
-			return commands.ApproveTransfer{Transfer: r.PathValue("transfer"), Hash: b.Hash}
-		})),
-		post("/transfers/{transfer}/reject", "End a transfer of which nothing was sent", func(b neededReason, r *http.Request) commands.Command {
-			return commands.RejectTransfer{Transfer: r.PathValue("transfer"), Reason: b.Reason}
-		}),
+		nudging(post[commands.RequestTransfer]("/transfers", "Ask for money to be moved between wallets, or to an address of the book", nil)),
+		nudging(post("/transfers/{transfer}/approve", "The second of two people agrees to exactly this transfer, by its hash", func(c *commands.ApproveTransfer, r *http.Request) { c.Transfer = r.PathValue("transfer") })),
+		post("/transfers/{transfer}/reject", "End a transfer of which nothing was sent", func(c *commands.RejectTransfer, r *http.Request) { c.Transfer = r.PathValue("transfer") }),
 		importSignedRoute(), signRoute(),
-		nudging(post("/rebalance", "Propose a move between the wallets, where one is due", func(_ emptyBody, _ *http.Request) commands.Command { return commands.ProposeRebalance{} })),
-		custom("/reconcile", "Reconcile the ledger with the chain; a difference stops outgoing transfers", func(_ emptyBody, _ *http.Request) commands.Reconcile { return commands.Reconcile{} }, Custodian.Reconcile),
+		nudging(post[commands.ProposeRebalance]("/rebalance", "Propose a move between the wallets, where one is due", nil)),
+		custom[commands.Reconcile]("/reconcile", "Reconcile the ledger with the chain; a difference stops outgoing transfers", nil, Custodian.Reconcile),
 
 		by(readers[1:], get("/wallets", "wallets", "The wallets, without anything of their keys", walletsView, paging...)),
 		by(readers[1:], get("/address-book", "address_book", "The addresses that transfers may go to", bookView, paging...)),
@@ -173,26 +148,20 @@ type (
 	}
 )
 
-func walletOf(b commands.RegisterWallet, _ *http.Request) commands.RegisterWallet { return b }
-
 // custom is a route whose command goes through custody.
-func custom[B any, C commands.Command](path, summary string, build func(B, *http.Request) C, send func(Custodian, context.Context, string, commands.Request) (commands.Answer, error)) route {
+func custom[C commands.Command](path, summary string, inPath func(*C, *http.Request), send func(Custodian, context.Context, string, commands.Request) (commands.Answer, error)) route {
 	var blank C
-	return route{
-		method: http.MethodPost, path: inPortfolio + path, name: blank.Name(), summary: summary, roles: blank.Roles(), command: blank.Name(),
-		body: reflect.TypeFor[B](), answer: reflect.TypeFor[commands.Answer](),
-		handle: func(q *request) error {
-			var b B
-			if err := q.readBody(&b); err != nil {
-				return err
-			}
-			answer, err := sendTo(q, build(b, q.r), send)
-			if err == nil {
-				q.answer(&answer)
-			}
+	return sending(blank, inPortfolio+path, summary, func(q *request) error {
+		c, err := readCommand(q, inPath)
+		if err != nil {
 			return err
-		},
-	}
+		}
+		answer, err := sendTo(q, c, send)
+		if err == nil {
+			q.answer(&answer)
+		}
+		return err
+	})
 }
 
 // sendTo sends a command through custody.
@@ -237,33 +206,24 @@ func nudging(r route) route {
 }
 
 func treasuryPolicyRoute() route {
-	c := commands.ChangeTreasuryPolicy{}
-	return route{
-		method: http.MethodPost, path: inPortfolio + "/treasury-policy", name: c.Name(), roles: c.Roles(), command: c.Name(),
-		summary: "Change rules of the treasury, with a reason", body: reflect.TypeFor[treasuryBody](), answer: reflect.TypeFor[commands.Answer](),
-		handle: func(q *request) error {
-			var b treasuryBody
-			if err := q.readBody(&b); err != nil {
-				return err
-			}
-			reason := b.Reason
-			patch, err := b.patch()
-			if err != nil {
-				return err
-			}
-			return q.do(commands.ChangeTreasuryPolicy{Policy: patch, Reason: reason})
-		},
-	}
+	r := sending(commands.ChangeTreasuryPolicy{}, inPortfolio+"/treasury-policy", "Change rules of the treasury, with a reason", func(q *request) error {
+		var b treasuryBody
+		if err := q.readBody(&b); err != nil {
+			return err
+		}
+		patch, err := json.Marshal(b.TreasuryPatch)
+		if err != nil {
+			return err
+		}
+		return q.do(commands.ChangeTreasuryPolicy{Policy: patch, Reason: b.Reason})
+	})
+	r.body = reflect.TypeFor[treasuryBody]()
+	return r
 }
 
-// patch writes the named rules in the order of the policy.
-func (b treasuryBody) patch() (json.RawMessage, error) {
-	p := treasuryPatch{b.HotWalletPercentage, b.MinRebalanceUSD, b.ApprovalThresholdUSD, b.ApprovalTTL, b.MaxTransferFee}
-	return json.Marshal(p)
-}
-
-// treasuryPatch is domain.TreasuryPolicy with every field optional.
-type treasuryPatch struct {
+// TreasuryPatch is domain.TreasuryPolicy with every field optional. It is exported for
+// the document: what is embedded is seen there only then.
+type TreasuryPatch struct {
 	HotWalletPercentage  *domain.Decimal  `json:"hot_wallet_percentage,omitempty"`
 	MinRebalanceUSD      *domain.Decimal  `json:"min_rebalance_usd,omitempty"`
 	ApprovalThresholdUSD *domain.Decimal  `json:"approval_threshold_usd,omitempty"`
@@ -272,31 +232,25 @@ type treasuryPatch struct {
 }
 
 func importSignedRoute() route {
-	c := commands.SignTransfer{}
-	return route{
-		method: http.MethodPost, path: inPortfolio + "/transfers/{transfer}/signed", name: "import_signed", roles: c.Roles(), command: c.Name(),
-		summary: "Bring the transaction that a cold wallet has signed elsewhere", body: reflect.TypeFor[rawBody](), answer: reflect.TypeFor[commands.Answer](),
-		handle: nudging(route{handle: func(q *request) error {
-			var b rawBody
-			if err := q.readBody(&b); err != nil {
-				return err
-			}
-			answer, err := sendTo(q, commands.SignTransfer{Transfer: q.r.PathValue("transfer"), Raw: b.Raw}, Custodian.ImportSigned)
-			if err == nil {
-				q.answer(&answer)
-			}
+	r := sending(commands.SignTransfer{}, inPortfolio+"/transfers/{transfer}/signed", "Bring the transaction that a cold wallet has signed elsewhere", func(q *request) error {
+		var b rawBody
+		if err := q.readBody(&b); err != nil {
 			return err
-		}}).handle,
-	}
+		}
+		answer, err := sendTo(q, commands.SignTransfer{Transfer: q.r.PathValue("transfer"), Raw: b.Raw}, Custodian.ImportSigned)
+		if err == nil {
+			q.answer(&answer)
+		}
+		return err
+	})
+	r.name, r.body = "import_signed", reflect.TypeFor[rawBody]()
+	return nudging(r)
 }
 
 func signRoute() route {
-	return route{
-		method: http.MethodPost, path: inPortfolio + "/sign", name: commands.SignOrder{}.Name(), command: commands.SignOrder{}.Name(),
-		roles:   []domain.Role{domain.RoleBot, domain.RoleOperator},
-		summary: "Sign this: an order under its permit, or an approved transfer. A refusal is an answer, with every reason",
-		body:    reflect.TypeFor[signBody](), answer: reflect.TypeFor[signAnswer](), handle: signIt,
-	}
+	r := sending(commands.SignOrder{}, inPortfolio+"/sign", "Sign this: an order under its permit, or an approved transfer. A refusal is an answer, with every reason", signIt)
+	r.body, r.answer = reflect.TypeFor[signBody](), reflect.TypeFor[signAnswer]()
+	return r
 }
 
 func signIt(q *request) error {
@@ -377,9 +331,9 @@ func encryptionRoutes() []route {
 			summary: "The encryption keys of the keystore, by their ids: which are in use, how old, and any rotation under way", answer: reflect.TypeFor[custody.KeyStatus](),
 		},
 		{
-			method: http.MethodPost, path: "/v1/keys/rotate", name: commands.StartKeyRotation{}.Name(), roles: admins, global: true, handle: rotateKeys,
+			method: http.MethodPost, path: "/v1/keys/rotate", name: commands.SpecOf(commands.StartKeyRotation{}).Name, roles: admins, global: true, handle: rotateKeys,
 			summary: "Seal every key under the current encryption key; begun before, it goes on. Done again it changes nothing",
-			body:    reflect.TypeFor[reasonBody](), answer: reflect.TypeFor[custody.RotationReport](),
+			body:    reflect.TypeFor[rotateBody](), answer: reflect.TypeFor[custody.RotationReport](),
 		},
 	}
 }
@@ -399,7 +353,7 @@ func keyStatus(q *request) error {
 }
 
 func rotateKeys(q *request) error {
-	var b reasonBody
+	var b rotateBody
 	if err := q.readBody(&b); err != nil {
 		return err
 	}

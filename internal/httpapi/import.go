@@ -68,7 +68,7 @@ type importEvent struct {
 
 func importRoute() route {
 	return route{
-		method: http.MethodPost, path: inPortfolio + "/import", name: "import_rows", roles: commands.RegisterBot{}.Roles(), handle: importRows,
+		method: http.MethodPost, path: inPortfolio + "/import", name: "import_rows", roles: commands.SpecOf(commands.RegisterBot{}).Roles, handle: importRows,
 		summary: "Rows of trade files for an imported portfolio, as pets import sends them; stops at the first that fails",
 		body:    reflect.TypeFor[importBody](), answer: reflect.TypeFor[importAnswer](), maxBody: maxImportBody,
 	}
@@ -168,23 +168,24 @@ func (row *importRow) request(q *request) (commands.Request, error) {
 	if len(row.Body) > maxBody {
 		return commands.Request{}, domain.Errorf(domain.CodeTooLarge, "the body of a row is over %d bytes", maxBody)
 	}
-	c := commands.Importable(row.Command)
-	if c == nil {
+	s, _ := commands.SpecNamed(row.Command)
+	if !s.Import {
 		return commands.Request{}, domain.Invalid("rows", "hold a command that an import does not send")
 	}
-	if err := strict.Decode(row.Body, c); err != nil {
+	c, err := s.Decode(func(into any) error { return strict.Decode(row.Body, into) })
+	if err != nil {
 		return commands.Request{}, within("rows", err)
-	}
-	c, ok := reflect.ValueOf(c).Elem().Interface().(commands.PortfolioCommand)
-	if !ok {
-		return commands.Request{}, domain.Errorf(domain.CodeInternal, "%s is no command", row.Command)
 	}
 	if aside, ok := c.(commands.SetRowAside); ok {
 		aside.Reason = row.Reason
 		c = aside
 	}
 	if row.Newcomers != nil {
-		c = commands.ImportRow{PortfolioCommand: c, Newcomers: *row.Newcomers}
+		booked, ok := c.(commands.PortfolioCommand)
+		if !ok {
+			return commands.Request{}, domain.Errorf(domain.CodeInternal, "%s is no command of a portfolio", row.Command)
+		}
+		c = commands.ImportRow{PortfolioCommand: booked, Newcomers: *row.Newcomers}
 	}
 	r := q.asks(row.Key, c)
 	r.Import = &commands.Import{At: row.At, Source: row.Source}

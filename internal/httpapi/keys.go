@@ -33,16 +33,6 @@ func HashToken(token string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// issueBody asks for a new key.
-type issueBody struct {
-	// User is the person or machine behind the key: two-person rules compare it.
-	User      string      `json:"user"`
-	Role      domain.Role `json:"role"`
-	Portfolio string      `json:"portfolio,omitempty"` // the only one it may name
-	Bot       string      `json:"bot,omitempty"`       // for role bot
-	Note      string      `json:"note,omitempty"`
-}
-
 // issueAnswer holds the secret once. A retry with the same Idempotency-Key issues
 // nothing new and returns no secret, because it is not stored.
 type issueAnswer struct {
@@ -70,34 +60,29 @@ type keyAnswer struct {
 }
 
 func issueRoute() route {
-	return route{
-		method: http.MethodPost, path: "/v1/api-keys", name: "issue_api_key", roles: admins, global: true, handle: issueKey,
-		summary: "Issue an API key; the answer shows its secret, once", command: commands.IssueKey{}.Name(),
-		body: reflect.TypeFor[issueBody](), answer: reflect.TypeFor[issueAnswer](),
-	}
+	r := sending(commands.IssueKey{}, "/v1/api-keys", "Issue an API key; the answer shows its secret, once", issueKey)
+	r.global, r.answer = true, reflect.TypeFor[issueAnswer]()
+	return r
 }
 
 func revokeRoute() route {
-	return route{
-		method: http.MethodDelete, path: "/v1/api-keys/{key}", name: "revoke_api_key", roles: admins, global: true, handle: revokeKey,
-		summary: "Revoke an API key; it is refused from this answer on", command: commands.RevokeKey{}.Name(), early: true,
-		body: reflect.TypeFor[reasonBody](), answer: reflect.TypeFor[commands.Answer](),
-	}
+	r := sending(commands.RevokeKey{}, "/v1/api-keys/{key}", "Revoke an API key; it is refused from this answer on", revokeKey)
+	r.method, r.global, r.early = http.MethodDelete, true, true
+	return r
 }
 
 func issueKey(q *request) error {
-	var b issueBody
-	if err := q.readBody(&b); err != nil {
+	var c commands.IssueKey
+	if err := q.readBody(&c); err != nil {
 		return err
 	}
 	k, err := idempotencyKey(q.r)
 	if err != nil {
 		return err
 	}
-	token, hash := NewToken()
-	answer, err := q.system(q.asks(k, commands.IssueKey{
-		User: b.User, Role: b.Role, Portfolio: b.Portfolio, Bot: b.Bot, Hash: hash, Note: b.Note,
-	}))
+	var token string
+	token, c.Hash = NewToken()
+	answer, err := q.system(q.asks(k, c))
 	if err != nil {
 		return err
 	}
@@ -107,10 +92,10 @@ func issueKey(q *request) error {
 	} else {
 		v.Secret = token
 	}
-	if b.Role == domain.RoleApprover && !answer.Replayed {
+	if c.Role == domain.RoleApprover && !answer.Replayed {
 		// "Issuing an approver key is a critical alert": its holder can be the
 		// second of two people.
-		q.api.log.Error("CRITICAL: an approver key was issued", "key", answer.ID, "user", b.User, "by", q.key.caller.User)
+		q.api.log.Error("CRITICAL: an approver key was issued", "key", answer.ID, "user", c.User, "by", q.key.caller.User)
 	}
 	q.w.Header().Set("Cache-Control", "no-store")
 	writeJSON(q.w, http.StatusOK, v)
@@ -118,15 +103,15 @@ func issueKey(q *request) error {
 }
 
 func revokeKey(q *request) error {
-	var b reasonBody
-	if err := q.readBody(&b); err != nil {
+	c := commands.RevokeKey{Key: q.r.PathValue("key")}
+	if err := q.readBody(&c); err != nil {
 		return err
 	}
 	k, err := idempotencyKey(q.r)
 	if err != nil {
 		return err
 	}
-	answer, err := q.system(q.asks(k, commands.RevokeKey{Key: q.r.PathValue("key"), Reason: b.Reason}))
+	answer, err := q.system(q.asks(k, c))
 	if err != nil {
 		return err
 	}

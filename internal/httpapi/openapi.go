@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -233,8 +234,10 @@ func problems(registry huma.Registry) {
 }
 
 func bodySchema(registry huma.Registry, row *route) *huma.Schema {
-	hint := row.name + "_body"
-	s := registry.Schema(row.body, true, hint)
+	if row.body == row.sends.Type() && len(row.apart) > 0 {
+		return withoutApart(registry, row)
+	}
+	s := registry.Schema(row.body, true, row.name+"_body")
 	if row.body == reflect.TypeFor[openBody]() {
 		registry.SchemaFromRef(s.Ref).Properties["limits"] = registry.Schema(policyPatch, true, "limits")
 	}
@@ -244,6 +247,18 @@ func bodySchema(registry huma.Registry, row *route) *huma.Schema {
 		of.Description = "One order: market, outcome, side, quantity and limit_price. Or an arbitrage: intent arbitrage and legs, and none of these."
 	}
 	return s
+}
+
+// withoutApart is the schema of a command without the fields that are no part of the body.
+func withoutApart(registry huma.Registry, row *route) *huma.Schema {
+	s := huma.SchemaFromType(registry, row.body)
+	for _, name := range row.apart {
+		delete(s.Properties, name)
+	}
+	s.Required = slices.DeleteFunc(s.Required, func(name string) bool { return slices.Contains(row.apart, name) })
+	name := row.body.Name() + "Body"
+	registry.Map()[name] = s
+	return &huma.Schema{Ref: "#/components/schemas/" + name}
 }
 
 func parameters(row *route) []*huma.Param {

@@ -55,7 +55,7 @@ func within(outer string, err error) error {
 
 // canonicalTreasury does the same for rules of the treasury.
 func canonicalTreasury(raw json.RawMessage) (json.RawMessage, error) {
-	var p treasuryPatch
+	var p TreasuryPatch
 	if err := strict.Decode(raw, &p); err != nil {
 		return nil, within("limits", err)
 	}

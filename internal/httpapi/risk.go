@@ -34,12 +34,9 @@ type resetPreview struct {
 }
 
 func resetRoute() route {
-	c := commands.ResetBreaker{}
-	return route{
-		method: http.MethodPost, path: inPortfolio + "/breakers/{breaker}/reset", name: c.Name(), roles: c.Roles(), handle: resetBreaker,
-		summary: "Reset a tripped breaker, with a reason; dry_run says what would happen and needs no Idempotency-Key", command: c.Name(), key: keyUnlessDry,
-		body: reflect.TypeFor[resetBody](), answer: reflect.TypeFor[commands.Answer](), also: reflect.TypeFor[resetPreview](),
-	}
+	r := sending(commands.ResetBreaker{}, inPortfolio+"/breakers/{breaker}/reset", "Reset a tripped breaker, with a reason; dry_run says what would happen and needs no Idempotency-Key", resetBreaker)
+	r.body, r.also, r.key = reflect.TypeFor[resetBody](), reflect.TypeFor[resetPreview](), keyUnlessDry
+	return r
 }
 
 func resetBreaker(q *request) error {
@@ -81,17 +78,14 @@ func resetBreaker(q *request) error {
 	return nil
 }
 
-// askPermitName is the command that a misbehaving bot sends most.
-var askPermitName = commands.AskPermit{}.Name()
+// asksPermit: it is the command that bots flood a server with, if they do.
+func asksPermit(s commands.Spec) bool { return s.Name == commands.SpecOf(commands.AskPermit{}).Name }
 
 func permitRoute() route {
-	c := commands.AskPermit{}
-	return route{
-		method: http.MethodPost, path: inPortfolio + "/permits", name: c.Name(), roles: c.Roles(), handle: askPermit,
-		summary: "May I trade? A check and a reservation in one; a denial is an answer, with every reason", command: c.Name(),
-		body: reflect.TypeFor[commands.AskPermit](), answer: reflect.TypeFor[permitAnswered](),
-		params: []param{boolParam("preview", "run every check, record nothing, reserve nothing; needs no Idempotency-Key")}, key: keyUnlessDry,
-	}
+	r := sending(commands.AskPermit{}, inPortfolio+"/permits", "May I trade? A check and a reservation in one; a denial is an answer, with every reason", askPermit)
+	r.params = []param{boolParam("preview", "run every check, record nothing, reserve nothing; needs no Idempotency-Key")}
+	r.answer, r.key = reflect.TypeFor[permitAnswered](), keyUnlessDry
+	return r
 }
 
 func askPermit(q *request) error {

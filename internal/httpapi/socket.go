@@ -294,9 +294,3 @@ func (s *Socket) withCaller(ctx context.Context, c net.Conn) context.Context {
 	}
 	return context.WithValue(ctx, localKey{}, domain.Caller{User: name, Role: domain.RoleOperator})
 }
-
-// localIn returns the caller of a request from the stop socket, who needs no key.
-func localIn(ctx context.Context) (domain.Caller, bool) {
-	c, ok := ctx.Value(localKey{}).(domain.Caller)
-	return c, ok
-}

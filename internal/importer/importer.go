@@ -277,7 +277,7 @@ func (r *run) send() error {
 // accepts no imports.
 func (r *run) refused(q *queued, reason error) error {
 	if q.row == nil {
-		return fmt.Errorf("%s (at %s): %w", q.request.Command.Name(), q.request.Import.Source, reason)
+		return fmt.Errorf("%s (at %s): %w", commands.SpecOf(q.request.Command).Name, q.request.Import.Source, reason)
 	}
 	code := domain.CodeOf(reason)
 	if code == domain.CodeIdempotencyMismatch {

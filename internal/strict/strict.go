@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -30,15 +31,19 @@ import (
 // maxPath limits the field path of an error.
 const maxPath = 120
 
-// Decode decodes body into a struct. A field is optional if its tag says
-// omitempty or omitzero. All others must be present and not null, in nested
-// objects too: a missing payout is not a payout of 0. If a field whose tag says
-// strict:"instead=a,b" is present, a and b need not be. Errors have code invalid
-// and name the field.
-func Decode(body []byte, into any) error {
-	t := reflect.TypeOf(into).Elem()
+// Decode reads body into a struct. A field is optional when its tag says
+// omitempty or omitzero; all others must be there and not be null, in nested
+// objects too: a payout that was left out is not a payout of 0. Where a field whose
+// tag says strict:"instead=a,b" is there, a and b need not be. Fields that are named
+// apart are none of the body's: they keep what they have. Errors have code invalid and
+// name the field.
+func Decode(body []byte, into any, apart ...string) error {
+	s := shapeOf(reflect.TypeOf(into).Elem())
+	if len(apart) > 0 {
+		s = s.without(apart)
+	}
 	dec := jsontext.NewDecoder(bytes.NewBuffer(body))
-	if err := shapeOf(t).walk(dec, ""); err != nil {
+	if err := s.walk(dec, ""); err != nil {
 		return err
 	}
 	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
@@ -74,6 +79,15 @@ func shapeOf(t reflect.Type) *shape {
 	s := newShape(t)
 	shapes.Store(t, s)
 	return s
+}
+
+// without is the shape of an object that lacks some of its fields.
+func (s *shape) without(names []string) *shape {
+	fields := maps.Clone(s.fields)
+	for _, name := range names {
+		delete(fields, name)
+	}
+	return &shape{fields: fields}
 }
 
 var (
