@@ -21,11 +21,55 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
+// newcomer sits in a new folder, where bin/pets and pets are this binary.
+type newcomer struct {
+	*shell
+	bin string
+	log lockedBuffer // of the server
+}
+
+func newNewcomer(t *testing.T) *newcomer {
+	t.Helper()
+	n := &newcomer{shell: &shell{t: t, dir: t.TempDir(), ctx: t.Context()}}
+	n.bin = filepath.Join(n.dir, "bin")
+	self, err := os.Executable()
+	require.NoError(t, err)
+	require.NoError(t, os.Mkdir(n.bin, 0o700))
+	require.NoError(t, os.Symlink(self, filepath.Join(n.bin, "pets")))
+	return n
+}
+
+// shellOf is a line for the shell, as it is typed.
+func (n *newcomer) shellOf(line string) *exec.Cmd {
+	c := exec.CommandContext(n.ctx, "sh", "-c", "exec "+line)
+	c.Dir = n.dir
+	c.Env = []string{"PATH=" + n.bin + ":" + os.Getenv("PATH"), asCommand + "=1", "PETS_METRICS_LISTEN=off"}
+	return c
+}
+
+// types runs a line that has to succeed.
+func (n *newcomer) types(line string) string {
+	n.t.Helper()
+	said, err := n.shellOf(line).CombinedOutput()
+	require.NoError(n.t, err, "%s: %s", line, said)
+	return string(said)
+}
+
+// leaves starts a server, and leaves it running.
+func (n *newcomer) leaves(line string) {
+	n.t.Helper()
+	server := n.shellOf(line)
+	server.Stdout, server.Stderr = &n.log, &n.log
+	require.NoError(n.t, server.Start())
+	n.t.Cleanup(func() { _ = server.Process.Kill(); _, _ = server.Process.Wait() })
+	require.Eventually(n.t, func() bool { return strings.Contains(n.log.String(), `"msg":"ready"`) }, 20*time.Second, 5*time.Millisecond, "%s", &n.log)
+}
+
 // "Those three commands really work when copied": they are run by a shell, in the folder,
-// as pets printed them, with this binary as pets.
+// as pets printed them.
 func TestTheNextThreeCommandsWork(t *testing.T) {
-	s := &shell{t: t, dir: t.TempDir(), ctx: t.Context()}
-	out := s.ok("init", "--yes", "--listen", freeAddress(t), "--max-daily-loss", "0.02", "-p", "trial")
+	n := newNewcomer(t)
+	out := n.ok("init", "--yes", "--listen", freeAddress(t), "--max-daily-loss", "0.02", "-p", "trial")
 	var next []string
 	for line := range strings.Lines(out) {
 		if command, is := strings.CutPrefix(line, "    pets "); is {
@@ -33,39 +77,51 @@ func TestTheNextThreeCommandsWork(t *testing.T) {
 		}
 	}
 	require.Len(t, next, 3, out)
-	bin := t.TempDir()
-	self, err := os.Executable()
-	require.NoError(t, err)
-	require.NoError(t, os.Symlink(self, filepath.Join(bin, "pets")))
-	types := func(line string) *exec.Cmd {
-		c := exec.CommandContext(t.Context(), "sh", "-c", "exec "+line)
-		c.Dir = s.dir
-		c.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), asCommand + "=1", "PETS_METRICS_LISTEN=off"}
-		return c
-	}
-	log := &lockedBuffer{}
-	server := types(next[0])
-	server.Stdout, server.Stderr = log, log
-	require.NoError(t, server.Start())
-	t.Cleanup(func() { _ = server.Process.Kill(); _, _ = server.Process.Wait() })
-	require.Eventually(t, func() bool { return strings.Contains(log.String(), `"msg":"ready"`) }, 20*time.Second, 5*time.Millisecond, "%s", log)
-	for i, want := range []string{"portfolio trial is open", "10000 came into the hot wallet of trial"} {
-		said, err := types(next[i+1]).CombinedOutput()
-		require.NoError(t, err, "%s: %s", next[i+1], said)
-		require.Contains(t, string(said), want)
-	}
-	said, err := types("pets limits").CombinedOutput()
-	require.NoError(t, err)
-	require.Contains(t, string(said), "max_daily_loss_pct          0.02")
-	said, err = types("pets status").CombinedOutput()
-	require.NoError(t, err, "%s", said)
+	n.leaves(next[0])
+	require.Contains(t, n.types(next[1]), "portfolio trial is open")
+	require.Contains(t, n.types(next[2]), "10000 came into the hot wallet of trial")
+	require.Contains(t, n.types("pets limits"), "max_daily_loss_pct          0.02")
+	require.Contains(t, n.types("pets status"), "nothing needs a person")
 
 	// "Never echoes secrets": neither init nor what came after it.
-	env, err := os.ReadFile(filepath.Join(s.dir, ".env"))
+	env, err := os.ReadFile(filepath.Join(n.dir, ".env"))
 	require.NoError(t, err)
 	key := secretPattern.FindString(string(env))
 	require.NotEmpty(t, key)
-	require.NotContains(t, out+log.String(), key)
+	require.NotContains(t, out+n.log.String(), key)
+}
+
+// "From a clone to a first permit by the README alone": the commands of its first minutes,
+// in their order, in a shell.
+func TestTheFirstMinutesOfTheREADME(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	_, section, found := strings.Cut(string(readme), "\n## Your own bots\n")
+	require.True(t, found)
+	section, _, _ = strings.Cut(section, "\n## ")
+	n, last := newNewcomer(t), ""
+	var typed []string
+	for line := range strings.Lines(section) {
+		line, _, _ = strings.Cut(line, "#")
+		line = strings.TrimSpace(line)
+		switch {
+		case !strings.HasPrefix(line, "bin/pets "):
+			continue
+		case line == "bin/pets init": // its questions are answered in another test
+			n.types(line + " --yes --listen " + freeAddress(t))
+		case line == "bin/pets serve":
+			n.leaves(line)
+		default:
+			last = n.types(line)
+			if strings.Contains(line, "permit ask") {
+				require.Contains(t, last, " is permitted: 40 reserved until ")
+				require.Contains(t, last, "    bin/pets permit place p", "what is said to be typed is called as it was called")
+			}
+		}
+		typed = append(typed, line)
+	}
+	require.Len(t, typed, 8, "%v", typed)
+	require.Contains(t, last, "nothing needs a person")
 }
 
 // "Writes .env with mode 0600 (never overwrites one)": also where a link of that name leads

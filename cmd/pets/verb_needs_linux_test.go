@@ -35,7 +35,10 @@ func TestStatusOfTransfers(t *testing.T) {
 	require.Contains(t, said, "pets cold export "+id)
 
 	// The chain is gone: nothing that goes out arrives.
-	w.proxy.Set(func(rw http.ResponseWriter, _ chaintest.Request) bool { rw.WriteHeader(http.StatusBadGateway); return true })
+	w.proxy.Set(func(rw http.ResponseWriter, _ chaintest.Request) bool {
+		rw.WriteHeader(http.StatusBadGateway)
+		return true
+	})
 	out := asked(t, w.ok("olga", "transfer", "--from", "hot", "--to", "cold", "--amount", "5", "--highest-fee", "0.5", "--reason", "drill"))
 	w.ok("bob", "approve", out, "--hash", w.transfer(out).Hash)
 	w.minutes(61)
