@@ -131,8 +131,8 @@ func (a *app) notStopped(err error) error {
 		return wrapped("NOT stopped: %w", err)
 	}
 	what := "NOT stopped"
-	if lost(err) {
-		what += ", as far as anybody knows here"
+	if lost(err) { // there is no telling
+		what = "NOT stopped, as far as is known here; it may have been recorded all the same"
 	}
 	if errors.Is(err, context.Canceled) { // the last word is only that it was interrupted
 		_, _ = fmt.Fprintln(a.err, "pets:", what)

@@ -51,7 +51,7 @@ func TestUsageErrors(t *testing.T) {
 		args  string
 		words []string
 	}{
-		{"stat", []string{`no command "stat"`, "did you mean start or state or stats or stop?", "pets --help"}},
+		{"stat", []string{`no command "stat"`, "did you mean start or state or stats or status or stop?", "pets --help"}},
 		{"frobnicate", []string{`no command "frobnicate"`, "pets --help"}},
 		{"state --foo", []string{"unknown flag: --foo", "pets state --help"}},
 		{"state extra", []string{`"extra"`, "pets state --help"}},

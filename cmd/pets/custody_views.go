@@ -168,7 +168,7 @@ func (d *decimalFlag) Set(s string) error {
 // moneyCommands are those that look after the money: transfers, approvals, treasury.
 func (a *app) moneyCommands() []*cobra.Command {
 	return []*cobra.Command{
-		a.transferCommand(), a.transfersCommand(), a.approvalsCommand(), a.approveCommand(), a.rejectCommand(),
+		a.sends(a.transferCommand()), a.transfersCommand(), a.approvalsCommand(), a.approveCommand(), a.rejectCommand(),
 		a.treasuryCommand(), a.rebalanceCommand(), a.reconcileCommand(), a.addressBookCommand(),
 	}
 }

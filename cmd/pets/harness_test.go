@@ -100,8 +100,9 @@ func (s *shell) run(args ...string) ran {
 	return ran{code, out.String(), errs.String()}
 }
 
-// actingLine is what a command that acts says of its target.
-var actingLine = regexp.MustCompile(`(?m)^pets: (acting on|it holds; waiting up to) .*\n`)
+// actingLine is what a command that acts says of its target, and one that waits of what it
+// waits for.
+var actingLine = regexp.MustCompile(`(?m)^pets: (acting on|it holds; waiting up to|waiting for) .*\n`)
 
 // besides is what was said on standard error besides that.
 func besides(text string) string { return actingLine.ReplaceAllString(text, "") }

@@ -30,7 +30,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, environ: os.Environ(), dir: "."}
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, environ: os.Environ(), dir: ".", called: os.Args[0]}
 	os.Exit(a.run(ctx, os.Args[1:]))
 }
 
@@ -40,6 +40,7 @@ type app struct {
 	out, err io.Writer
 	environ  []string
 	dir      string // where .env is looked for
+	called   string // how this program was called, "" for pets
 
 	// For tests: another wall clock, and a word once the demo was played.
 	wall   func() time.Time
@@ -148,6 +149,7 @@ func (a *app) root() *cobra.Command {
 		a.walletCommand(), a.keysCommand(), a.coldCommand(),
 	)
 	root.AddCommand(a.moneyCommands()...)
+	root.AddCommand(a.verbCommands()...)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	wrongIsUsage(root)
 	root.Args, root.SuggestionsMinimumDistance = knownCommand, 2

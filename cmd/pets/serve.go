@@ -200,7 +200,7 @@ func (a *app) newServer(ctx context.Context, now func() time.Time) (_ *server, e
 		Files: s.files, Custody: s.custody, Nudge: s.custody.Nudge, LiveReady: s.liveReady,
 		Rate: float64(a.config.RateLimit), Burst: a.config.RateBurst, BytesPerDay: a.config.BytesPerDay, Limited: s.meter.Limited,
 		Now: now, Log: s.log, Observe: s.meter.Request,
-		Health: s.health,
+		Health: s.health, Version: versionText(), Started: started,
 	})
 	s.meter.Watch(s.live, s.api.IsReady, s.healthForMetrics)
 	s.openSocket()

@@ -1,11 +1,7 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
-	"net/url"
-
-	"github.com/google/uuid"
 
 	"pets/domain"
 	"pets/domain/risk"
@@ -13,7 +9,7 @@ import (
 )
 
 // A rebase measures from the equity now, so it leads nowhere while there is none: then money
-// comes first. The command line has no word for that; an API key of an operator has.
+// comes first.
 
 // stepsOf is what a state tells of the way out.
 func stepsOf(v projections.State, open clearRequest) nextSteps {
@@ -67,7 +63,7 @@ func (n nextSteps) lackOf(bot string) []botLack {
 	return nil
 }
 
-// sayMoney prints the requests that have to come before a reset.
+// sayMoney prints the commands that have to come before a reset.
 func (a *app) sayMoney(p *printer, l lack) {
 	if !l.any() {
 		return
@@ -78,28 +74,11 @@ func (a *app) sayMoney(p *printer, l lack) {
 	} else {
 		p.say(2, "Where hot:treasury (see pets balances) has less than %s, record a deposit that has arrived:", l.deposit)
 	}
-	a.curl(p, "/deposits", fmt.Sprintf(`{"wallet":"hot","amount":"%s"}`, l.deposit))
+	a.command(p, "deposit", l.deposit.String())
 	for _, b := range l.bots {
 		p.say(2, "%s has an equity of %s; give it more than it lacks:", b.bot, b.equity)
-		a.curl(p, "/bots/"+url.PathEscape(b.bot)+"/allocate", fmt.Sprintf(`{"amount":"%s"}`, b.give))
+		a.command(p, "bot", "allocate", b.bot, b.give.String())
 	}
-}
-
-// curl prints a request to the portfolio. Its key is made here: who sends it twice has sent it
-// once.
-func (a *app) curl(p *printer, path, body string) {
-	server := "http://" + a.config.Listen
-	words := []string{"curl", "-fsS", "-X", "POST"}
-	if a.found != nil {
-		server = cmp.Or(a.found.url, server)
-		if a.found.ca != "" {
-			words = append(words, "--cacert", quoted(a.found.ca))
-		}
-	}
-	p.command(append(words,
-		quoted(server+"/v1/portfolios/"+url.PathEscape(a.config.Portfolio)+path),
-		`-H "Authorization: Bearer $PETS_KEY"`, `-H "Idempotency-Key: `+uuid.NewString()+`"`,
-		`-H "Content-Type: application/json"`, "-d "+quoted(body)))
 }
 
 // atLimit reports whether a breaker that has tripped would trip again at once.

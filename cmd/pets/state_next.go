@@ -168,7 +168,7 @@ func (a *app) sayStarts(p *printer, bots []projections.Bot) {
 // command prints a command as it has to be typed: with the flags of this run that say
 // which portfolio of which store is meant. One that is too long goes on below.
 func (a *app) command(p *printer, words ...string) {
-	words = append([]string{"pets"}, words...)
+	words = append([]string{a.name()}, words...)
 	for _, f := range []struct{ name, value string }{{"-p", a.portfolio}, {"--server", a.server}, {"--store", a.store}} {
 		if f.value != "" {
 			words = append(words, f.name, quoted(f.value))

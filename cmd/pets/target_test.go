@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -50,6 +51,7 @@ var reached = []struct {
 	{"serve", atHome, ""},
 	{"verify", atHome, ""},
 	{"version", atHome, ""},
+	{"init", atHome, "--yes"},
 
 	{"state", reads, ""},
 	{"stats", reads, ""},
@@ -66,6 +68,10 @@ var reached = []struct {
 	{"address-book", reads, ""},
 	{"address-book list", reads, ""},
 	{"keys status", reads, ""},
+	{"limits", reads, ""},
+	{"portfolio list", reads, ""},
+	{"bot list", reads, ""},
+	{"market list", reads, ""},
 
 	{"start", acts, "alpha"},
 	{"stop", acts, "--emergency --reason x"},
@@ -91,6 +97,30 @@ var reached = []struct {
 	{"wallet sweep", through, "--to cold --reason x"},
 	{"cold export", peeks, "x1"},
 
+	{"portfolio open", through, "new"},
+	{"limits set", through, "fee_bps=1 --reason x"},
+	{"override request", through, "clock --reason x"},
+	{"override confirm", through, "o1"},
+	{"deposit", through, "1"},
+	{"withdraw", through, "1"},
+	{"fee", through, "1 --kind gas"},
+	{"adjust", through, "hot:treasury --add 1 --reason x"},
+	{"bot add", through, "new --capital 1"},
+	{"bot allocate", through, "alpha 1"},
+	{"market add", through, "m"},
+	{"mark", through, "m YES 0.5"},
+	{"settle", through, "m YES 1"},
+	{"permit ask", through, "--bot alpha --market m --outcome YES --side buy --quantity 1 --limit-price 0.4"},
+	{"permit place", through, "p1"},
+	{"permit release", through, "p1"},
+	{"fill", through, "--bot alpha --market m --outcome YES --side buy --quantity 1 --price 0.4 --trade-id v-1"},
+	{"fill confirm", through, "v-1 --bot alpha"},
+	{"fill void", through, "v-1 --bot alpha"},
+	{"trade", through, "--bot alpha --market m --pnl=-1 --trade-id v-1"},
+	{"sign", through, "--transfer x1"},
+	{"batch", through, "BATCH"},
+	{"status", peeks, ""},
+
 	{"cold import", seated, ""},
 	{"wallet create", seated, ""},
 	{"wallet recover", seated, ""},
@@ -106,7 +136,7 @@ func leaves(c *cobra.Command, path string) []string {
 		}
 		below := strings.TrimSpace(path + " " + sub.Name())
 		all = append(all, leaves(sub, below)...)
-		if !sub.HasSubCommands() || below == "treasury" || below == "address-book" {
+		if !sub.HasSubCommands() || slices.Contains([]string{"treasury", "address-book", "limits", "fill"}, below) {
 			all = append(all, below)
 		}
 	}
@@ -129,7 +159,18 @@ func TestEveryCommandHasItsTarget(t *testing.T) {
 // line is the command line of a row.
 func (s *shell) line(command, more string) []string {
 	more = strings.ReplaceAll(more, "FILE", filepath.Join(s.dir, "fills.csv"))
+	if strings.Contains(more, "BATCH") {
+		more = strings.ReplaceAll(more, "BATCH", batchFile(s.t, `{"commands":[{"command":"mark_prices","body":{"marks":[{"market":"m","outcome":"YES","price":"0.5"}]}}]}`))
+	}
 	return append(strings.Fields(command), strings.Fields(more)...)
+}
+
+// batchFile is a file for pets batch, in a folder of its own.
+func batchFile(t testing.TB, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "batch.json")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
 }
 
 // listener is a server that answers nothing, and counts what it is asked.

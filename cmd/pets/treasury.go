@@ -33,7 +33,7 @@ func (a *app) treasuryCommand() *cobra.Command {
 		},
 	}
 	at(c, &moment)
-	c.AddCommand(a.treasurySetCommand())
+	c.AddCommand(a.sends(a.treasurySetCommand()))
 	return c
 }
 

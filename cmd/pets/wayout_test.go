@@ -19,7 +19,7 @@ import (
 // what is printed under WHAT TO DO NEXT leads out, run as it stands and in its order, for every
 // breaker, with equity left and without.
 func TestWhatToDoNextLeadsOut(t *testing.T) {
-	need(t, "curl", "sh")
+	need(t, "sh")
 	folder := filepath.Join(t.TempDir(), "store")
 	p := serveFolder(t, folder)
 	w := p.twoPeople(folder)
@@ -65,7 +65,7 @@ func TestWhatToDoNextLeadsOut(t *testing.T) {
 			text := w.ok(w.olga, "state", "-p", id)
 			require.Contains(t, text, "WHAT TO DO NEXT", about...)
 			if r.Rebase != nil && (c.nothing || r.Scope == risk.OfBot && c.pnl != "-700") {
-				require.Contains(t, strings.Join(printedCommands(text), "\n"), "/deposits", about...)
+				require.Contains(t, strings.Join(printedCommands(text), "\n"), "pets deposit", about...)
 			}
 			fits(t, 80, strings.ReplaceAll(text, p.url, "http://127.0.0.1:7433"))
 			request := ""
@@ -125,7 +125,7 @@ func TestARefusedResetSaysTheWayOut(t *testing.T) {
 			}
 			for _, where := range [][]string{{}, {"--store=embedded:" + folder}} {
 				dry := w.ok(w.olga, append(append(where, reset...), "--dry-run")...)
-				require.Contains(t, dry, "/v1/portfolios/main/deposits")
+				require.Contains(t, dry, "    pets deposit 4")
 				require.Contains(t, dry, "pets reset "+breaker+" --rebase")
 				require.Contains(t, strings.Join(strings.Fields(dry), " "), "with --rebase and without")
 			}

@@ -16,13 +16,9 @@ import (
 	"pets/domain"
 )
 
-const (
-	// tellAfter is when somebody who waits is told that a command does not get through.
-	tellAfter = time.Second
-	// tellSlow is when he is told that the server takes its time; some things take six
-	// seconds.
-	tellSlow = 10 * time.Second
-)
+// tellAfter is when somebody who waits is told what for: why a command does not get
+// through, or that the server takes its time.
+const tellAfter = time.Second
 
 // ErrWrongScheme: the server is spoken to with http:// where it speaks https://, or the
 // other way round.
@@ -86,13 +82,12 @@ func cutOff(why, before error) error {
 	return fmt.Errorf("%w; before that: %w", why, before)
 }
 
-// teller tells somebody that a command is still waited for.
+// teller tells somebody, once, that a command is still waited for.
 type teller struct {
-	mu          sync.Mutex
-	last        error
-	said, ended bool
-	timers      [2]*time.Timer
-	tell        func(why error)
+	mu    sync.Mutex
+	last  error
+	ended bool
+	timer *time.Timer
 }
 
 func (c *Client) tell(ctx context.Context) *teller {
@@ -100,38 +95,20 @@ func (c *Client) tell(ctx context.Context) *teller {
 	if c.waiting == nil {
 		return w
 	}
-	w.tell = func(why error) {
+	w.timer = time.AfterFunc(tellAfter, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.ended {
+			return
+		}
 		end, _ := ctx.Deadline()
 		left := time.Until(end)
-		if why == nil && c.within == 0 { // a request under way is waited for longer
-			left = longestAnswer - tellSlow
+		if w.last == nil && c.within == 0 { // a request under way is waited for longer
+			left = longestAnswer - tellAfter
 		}
-		c.waiting(why, left)
-	}
-	w.timers = [2]*time.Timer{
-		time.AfterFunc(tellAfter, func() { w.say(false) }),
-		time.AfterFunc(c.tellSlow(), func() { w.say(true) }),
-	}
+		c.waiting(w.last, left)
+	})
 	return w
-}
-
-// tellSlow is sooner where there is a bound.
-func (c *Client) tellSlow() time.Duration {
-	if c.within > 0 {
-		return tellAfter
-	}
-	return tellSlow
-}
-
-// say speaks up once: early where something went wrong.
-func (w *teller) say(late bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.ended || w.said || w.last == nil && !late {
-		return
-	}
-	w.said = true
-	w.tell(w.last)
 }
 
 // failed notes why there is no answer.
@@ -149,10 +126,8 @@ func (w *teller) reason() error {
 }
 
 func (w *teller) end() {
-	for _, t := range w.timers {
-		if t != nil {
-			t.Stop()
-		}
+	if w.timer != nil {
+		w.timer.Stop()
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

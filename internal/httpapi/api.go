@@ -106,7 +106,10 @@ type Config struct {
 	Log *slog.Logger
 	// Observe is called for every answered request; may be nil.
 	Observe func(route string, status int, took time.Duration)
+	// Version of the server, and when it was started: headers of GET /v1/portfolios, which
+	// wants a key. "" for none.
 	Version string
+	Started time.Time
 }
 
 // API answers HTTP requests.

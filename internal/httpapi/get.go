@@ -333,6 +333,12 @@ func equityView(l *looker) (*equityAnswer, error) {
 	return v, nil
 }
 
+// Headers of the list of portfolios: who answers, for pets status.
+const (
+	VersionHeader = "Pets-Version"
+	StartedHeader = "Pets-Started"
+)
+
 func listPortfolios(q *request) error {
 	values, err := q.query()
 	if err != nil {
@@ -354,6 +360,10 @@ func listPortfolios(q *request) error {
 		if err != nil {
 			return err
 		}
+	}
+	if c := &q.api.config; c.Version != "" {
+		q.w.Header().Set(VersionHeader, c.Version)
+		q.w.Header().Set(StartedHeader, c.Started.UTC().Format(time.RFC3339))
 	}
 	if err := v.page(values, listOf("portfolios", &v.Portfolios, func(p *portfolioSummary) string { return p.Portfolio })); err != nil {
 		return err
