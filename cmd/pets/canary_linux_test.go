@@ -25,6 +25,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/internal/chain/chaintest"
+	"pets/internal/testenv"
 	"pets/internal/vault"
 )
 
@@ -296,6 +297,7 @@ func requireNone(t *testing.T, where string, text []byte, secrets map[string]map
 // of a whole server, after it has signed an order and a transfer and was asked for all it
 // answers. The control is the same search for something that has to be there.
 func TestCanary(t *testing.T) {
+	t.Parallel()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	c := newCanary(t, self, asCommand+"=1")
@@ -330,8 +332,8 @@ func TestCanary(t *testing.T) {
 func TestCanaryInMemory(t *testing.T) {
 	switch {
 	case os.Getuid() != 0:
-		missingTool(t, "only root may look into another process")
-	case !*scanMemory && os.Getenv("PETS_REQUIRE_TOOLS") != "1":
+		testenv.Lacks(t, "only root may look into another process")
+	case !*scanMemory && !testenv.RequireTools:
 		t.Skip("builds the whole program anew; -canary.memory, or PETS_REQUIRE_TOOLS=1, does")
 	}
 	binary := filepath.Join(t.TempDir(), "pets")

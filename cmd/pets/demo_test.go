@@ -15,6 +15,7 @@ import (
 
 	"pets/domain"
 	"pets/internal/httpapi"
+	"pets/internal/testenv"
 )
 
 // demo plays the demo week, as of the Monday after it was written, into a folder
@@ -105,6 +106,7 @@ func TestTheDemoIsQuiet(t *testing.T) {
 
 // What the demo says to type works as it stands, and leads out of the trip.
 func TestTheDemoSaysWhatToType(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -145,7 +147,7 @@ func TestTheDemoSaysWhatToType(t *testing.T) {
 func askAsTheDemoSays(t *testing.T, turn string) {
 	t.Helper()
 	if _, err := exec.LookPath("curl"); err != nil {
-		missingTool(t, "curl is not there")
+		testenv.Lacks(t, "curl is not there")
 	}
 	_, ask, _ := strings.Cut(turn, "What a bot hears")
 	exports := regexp.MustCompile(`(?m)^ *export (BOT|API)=.*$`).FindAllString(ask, -1)

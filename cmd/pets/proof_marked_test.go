@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/internal/shareddata"
+	"pets/internal/testenv"
 )
 
 // Marked equity, its references and the trips of `pets state`, `pets equity` and
@@ -245,7 +246,7 @@ const (
 
 func tapeShell(t testing.TB) *shell {
 	t.Helper()
-	if underRace {
+	if testenv.Race {
 		t.Skip("60,612 rows of arithmetic in one goroutine: nothing for the race detector, and minutes under it")
 	}
 	file := sharedFiles(t, "polymarket-tape.csv.gz")[0]

@@ -242,6 +242,7 @@ func TestNoFirstKeyIsRecordedThatNobodySaw(t *testing.T) {
 // A server that is killed in the middle of commands loses none that it
 // acknowledged, and makes no second one of a retry.
 func TestServerKilledUnderLoad(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	keys := filepath.Join(t.TempDir(), "keys")
 	p := serveFolder(t, folder)

@@ -153,6 +153,7 @@ func TestEventsOfAServerAreFollowed(t *testing.T) {
 // Who follows learns that the connection is lost, why, and that it is there again: silence
 // must not look like a quiet market.
 func TestWhoFollowsLearnsThatTheServerIsGone(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := serveFolder(t, folder)
 	p.openMain()

@@ -13,13 +13,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain/risk"
+	"pets/internal/testenv"
 )
 
 // "Correct beats fast, refuse beats guess … and a person can always stop, and always get out":
 // what is printed under WHAT TO DO NEXT leads out, run as it stands and in its order, for every
 // breaker, with equity left and without.
 func TestWhatToDoNextLeadsOut(t *testing.T) {
-	need(t, "curl", "sh")
+	t.Parallel()
+	testenv.Need(t, "curl", "sh")
 	folder := filepath.Join(t.TempDir(), "store")
 	p := serveFolder(t, folder)
 	w := p.twoPeople(folder)

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"pets/internal/testenv"
 )
 
 // childSign rotates to a new encryption key, signs 20 times, then lets its memory
@@ -137,7 +139,7 @@ func lookInto(t *testing.T, binary, name, dir, line string, secrets map[string][
 	}
 	found, err = scan(command.Process.Pid, secrets)
 	if errors.Is(err, os.ErrPermission) {
-		skipOrFail(t, "the memory of a child cannot be read here: "+err.Error())
+		testenv.Lacks(t, "the memory of a child cannot be read here: %s", err.Error())
 	}
 	require.NoError(t, err)
 	return said, found
@@ -156,7 +158,7 @@ func secretBuild(t *testing.T) string {
 	build := exec.Command("go", "test", "-c", "-o", binary, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOEXPERIMENT=runtimesecret", "GOFLAGS=")
 	if out, err := build.CombinedOutput(); err != nil {
-		skipOrFail(t, "the Go tool cannot build with GOEXPERIMENT=runtimesecret: "+string(out))
+		testenv.Lacks(t, "the Go tool cannot build with GOEXPERIMENT=runtimesecret: %s", string(out))
 	}
 	return binary
 }
