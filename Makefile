@@ -72,7 +72,7 @@ fuzz: ## Fuzz every reader of input for FUZZTIME each
 	go test ./internal/tradefile -run '^$$' -fuzz FuzzRead -fuzztime $(FUZZTIME)
 	go test ./internal/tradefile -run '^$$' -fuzz FuzzNumber -fuzztime $(FUZZTIME)
 	go test ./internal/tradefile -run '^$$' -fuzz FuzzTime -fuzztime $(FUZZTIME)
-	go test ./replay -run '^$$' -fuzz FuzzScenario -fuzztime $(FUZZTIME)
+	go test ./replay/scenario -run '^$$' -fuzz FuzzScenario -fuzztime $(FUZZTIME)
 	go test ./internal/typeddata -run '^$$' -fuzz FuzzRead -fuzztime $(FUZZTIME)
 
 .PHONY: format

@@ -1,6 +1,7 @@
-package replay
+package replay_test
 
 import (
+	"flag"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,7 +13,12 @@ import (
 
 	"pets/domain"
 	"pets/domain/risk"
+	"pets/replay/scenario"
 )
+
+// go test ./replay -rewrite writes the output of every example anew. Read the difference
+// before you keep it.
+var rewrite = flag.Bool("rewrite", false, "write the expected output of examples anew")
 
 const semantics = "../docs/semantics.md"
 
@@ -29,8 +35,10 @@ func TestSemanticsExamples(t *testing.T) {
 			out = append(out, text)
 			block, first = []string{}, i+2
 		case block != nil && text == "```":
-			got := runText(t, scenarioOptions{name: "docs/semantics.md", first: first}, strings.Join(block, "\n")+"\n")
-			out = append(append(out, strings.Split(strings.TrimSuffix(got, "\n"), "\n")...), text)
+			var got strings.Builder
+			o := scenario.Options{Name: "docs/semantics.md", First: first}
+			require.NoError(t, scenario.Run(t.Context(), o, strings.NewReader(strings.Join(block, "\n")+"\n"), &got))
+			out = append(append(out, strings.Split(strings.TrimSuffix(got.String(), "\n"), "\n")...), text)
 			block = nil
 			blocks++
 		case block != nil:
@@ -93,7 +101,7 @@ func TestSemanticsIsComplete(t *testing.T) {
 	}
 	require.Equal(t, []string{"| `market_loss` |", "| `max_market_loss_pct` |", "`MAX_MARKET_LOSS_PCT`"},
 		undocumented(page, &risk.Rule{Name: "market_loss", Key: "max_market_loss_pct"}), "a breaker that nobody has described")
-	for word := range verbs {
+	for _, word := range scenario.Words() {
 		require.Regexp(t, `\b`+word+`\b`, page, "the words of scenarios")
 	}
 }

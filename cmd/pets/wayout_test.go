@@ -25,11 +25,10 @@ func TestWhatToDoNextLeadsOut(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "store")
 	p := serveFolder(t, folder)
 	w := p.twoPeople(folder)
-	bin := t.TempDir()
+	bin, n := t.TempDir(), 0
 	self, err := os.Executable()
 	require.NoError(t, err)
 	require.NoError(t, os.Symlink(self, filepath.Join(bin, "pets")))
-	n := 0
 	for r := range risk.Rules() {
 		limit := `0.07`
 		if r.Whole {

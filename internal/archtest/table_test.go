@@ -52,7 +52,9 @@ var table = []allowance{
 	{pkg: "commands/client", may: []string{"domain", "commands", "internal/proof"}, tests: []string{"internal/httpapi", "internal/live", "projections"}},
 	{pkg: "projections", may: []string{"domain", "domain/...", "eventstore"}},
 	// A replay has nothing within reach that could act on the world.
-	{pkg: "replay", may: []string{"domain", "domain/...", "eventstore", "eventstore/memory", "projections", "commands"}, tests: []string{"replay/historytest", "internal/snapshot"}},
+	{pkg: "replay", may: []string{"domain", "domain/...", "eventstore", "projections"}, tests: []string{"replay/historytest", "replay/scenario", "commands", "internal/snapshot"}},
+	// Tests only: commands against a store in memory, and what they answer.
+	{pkg: "replay/scenario", may: []string{"domain", "domain/...", "eventstore", "eventstore/memory", "projections", "commands", "replay"}},
 	// Tests only: streams as earlier builds wrote them, and what those made of them.
 	{pkg: "replay/historytest", may: []string{"domain", "domain/...", "eventstore", "projections"}},
 

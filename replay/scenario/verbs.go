@@ -1,4 +1,4 @@
-package replay
+package scenario
 
 import (
 	"bytes"
@@ -14,14 +14,14 @@ import (
 	"pets/domain"
 )
 
-// scenarioVerb is one kind of line that becomes commands.
-type scenarioVerb struct {
+// verb is one kind of line that becomes commands.
+type verb struct {
 	usage string
 	build func(*scenario, *args) []commands.Command
 }
 
 // verbs are the commands of a scenario, by the word they begin with.
-var verbs = map[string]scenarioVerb{
+var verbs = map[string]verb{
 	"open":           {"[capital=N] [clock=imported] [asset=USDC] [decimals=6] [POLICY_KEY=VALUE …]", openVerb},
 	"deposit":        {"AMOUNT [ASSET] [wallet=cold] [tx=TEXT]", depositVerb},
 	"withdraw":       {"AMOUNT [ASSET] [wallet=cold] [tx=TEXT]", withdrawVerb},
@@ -83,8 +83,8 @@ var settings = map[string]func(*scenario, *args){
 	"quiet":   func(s *scenario, a *args) { s.quiet = onOff(a) },
 }
 
-// scenarioWords lists the words a line can begin with.
-func scenarioWords() []string {
+// Words lists the words a line can begin with.
+func Words() []string {
 	words := []string{"show"}
 	words = slices.AppendSeq(words, maps.Keys(verbs))
 	words = slices.AppendSeq(words, maps.Keys(settings))
@@ -130,7 +130,7 @@ type openLive struct {
 
 func openVerb(s *scenario, a *args) []commands.Command {
 	c := commands.OpenPortfolio{
-		ID: scenarioPortfolio, Mode: domain.Mode(orElse(a.option("mode"), string(domain.ModePaper))),
+		ID: Portfolio, Mode: domain.Mode(orElse(a.option("mode"), string(domain.ModePaper))),
 		BaseAsset: orElse(a.option("asset"), "USDC"), BaseDecimals: a.integer("decimals", 6),
 		Clock: domain.Clock(orElse(a.option("clock"), string(domain.ClockWall))),
 	}
