@@ -16,9 +16,6 @@ import (
 	"pets/domain/keys"
 )
 
-// Version of the fold: a snapshot of another one is not used.
-const Version = 2
-
 // Key is one API key.
 type Key struct {
 	ID        string

@@ -226,11 +226,11 @@ func TestUnknownNamesAreWarnings(t *testing.T) {
 func TestEnvExample(t *testing.T) {
 	path := filepath.Join("..", "..", ".env.example")
 	if *update {
-		require.NoError(t, os.WriteFile(path, []byte(Example()), 0o644))
+		require.NoError(t, os.WriteFile(path, []byte(exampleFile()), 0o644))
 	}
 	stored, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.Equal(t, Example(), string(stored), "run make env-example")
+	require.Equal(t, exampleFile(), string(stored), "run make env-example")
 
 	want, err := Load(t.TempDir(), nil)
 	require.NoError(t, err)
