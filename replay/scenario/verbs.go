@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -136,9 +135,7 @@ func openVerb(s *scenario, a *args) []commands.Command {
 	}
 	capital, gate := a.amountOr("capital", domain.Zero), a.option("gate")
 	c.Policy = domain.DefaultPolicy(c.Mode)
-	dec := json.NewDecoder(bytes.NewReader(policyPatch(a)))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&c.Policy); err != nil {
+	if err := domain.DecodeObject(policyPatch(a), &c.Policy); err != nil {
 		a.fail("%w", err)
 	}
 	out := []commands.Command{c}
