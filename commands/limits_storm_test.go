@@ -115,7 +115,7 @@ func limitStorms() []limitStorm {
 // say is live together never passes the limit, and what fits is granted. Then all is
 // released.
 func TestBotsAtEveryLimit(t *testing.T) {
-	rounds := testenv.Rounds(20, 100, 10_000) // the 100th is one of two servers
+	rounds := testenv.Rounds(20, 100, 1_000) // the 100th is one of two servers
 	if *stormRounds > 0 {
 		rounds = *stormRounds
 	}

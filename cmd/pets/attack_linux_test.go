@@ -244,9 +244,7 @@ func (v *attacked) revision() int {
 // that nobody reads hold what is capped, not what was asked for. It takes 500,000 marks;
 // TestUnreadPagesTakeLittleMemory of internal/httpapi asks the same of less.
 func TestUnreadPagesHoldLittle(t *testing.T) {
-	if !testenv.Torture {
-		t.Skip("makes a large history; make torture runs it")
-	}
+	testenv.OnlyLong(t, "makes a large history")
 	const pages, most = 48, 1 << 30
 	prices := make([]domain.Mark, 0, 500)
 	v := attackFolder(t, func(s *seeder) error {

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -28,10 +27,6 @@ import (
 	"pets/internal/testenv"
 	"pets/internal/vault"
 )
-
-// The build that is deployed takes minutes to make for the first time, so its memory is
-// looked at where all tools are there, or on request.
-var scanMemory = flag.Bool("canary.memory", false, "build pets as it is deployed, and scan the memory of a server that has signed")
 
 // canary is a server with a keystore whose key the test knows, after it has signed an
 // order and a transfer and was asked everything.
@@ -330,11 +325,9 @@ func TestCanary(t *testing.T) {
 
 // The same of the memory of the server, in the build that is deployed.
 func TestCanaryInMemory(t *testing.T) {
-	switch {
-	case os.Getuid() != 0:
+	testenv.OnlyLong(t, "builds the whole program anew, as it is deployed")
+	if os.Getuid() != 0 {
 		testenv.Lacks(t, "only root may look into another process")
-	case !*scanMemory && !testenv.RequireTools:
-		t.Skip("builds the whole program anew; -canary.memory, or PETS_REQUIRE_TOOLS=1, does")
 	}
 	binary := filepath.Join(t.TempDir(), "pets")
 	build := exec.Command("go", "build", "-trimpath", "-o", binary, ".")

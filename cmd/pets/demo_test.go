@@ -41,6 +41,7 @@ func (s *shell) playedDemo(folder string) string {
 // The demo trips a breaker in the same append as the third loss, refuses every
 // order after it, and says why; the week it leaves behind verifies.
 func TestDemoTripsAndExplains(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	out := s.playedDemo(filepath.Join(s.dir, "week"))
 	require.Contains(t, out, ">>>  TRIPPED consecutive_losses of breakout at 3, limit 3")
@@ -53,6 +54,7 @@ func TestDemoTripsAndExplains(t *testing.T) {
 
 // The picture of the README is drawn from the demo week by the product itself.
 func TestReadmePictureIsOfTheDemoWeek(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	week := "embedded:" + filepath.Join(s.dir, "week")
 	s.playedDemo(filepath.Join(s.dir, "week"))
@@ -67,6 +69,7 @@ func TestReadmePictureIsOfTheDemoWeek(t *testing.T) {
 
 // A second week on top of the first would show neither.
 func TestDemoRefusesAFolderWithADemo(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	week := filepath.Join(s.dir, "week")
 	s.playedDemo(week)
@@ -88,6 +91,7 @@ func TestDemoRefusesAFolderWithADemo(t *testing.T) {
 // terminal or in the history, and no log stands between the lines. By the machine's own
 // clock, as it is run.
 func TestTheDemoIsQuiet(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()

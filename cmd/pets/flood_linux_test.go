@@ -75,7 +75,7 @@ func (v *attacked) flood(request string) {
 
 // Strangers who keep a thousand connections of one address full of requests that need no
 // key, or are refused, do not hold up a stop. A test run tries
-// two kinds of requests, never mind which; make torture each.
+// two kinds of requests, never mind which; a long one each.
 func TestRequestsSentAheadHoldUpNoStop(t *testing.T) {
 	kinds := testenv.Rounds(1, 2, 6)
 	for name, head := range map[string]string{

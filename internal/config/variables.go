@@ -42,7 +42,7 @@ func lookup(field string) variable {
 // elsewhere are PETS_ names that are read, but not by this package.
 var elsewhere = []string{
 	"PETS_REQUIRE_TOOLS", // by tests: a missing tool fails instead of skips
-	"PETS_TORTURE",       // by tests: the rounds that take minutes
+	"PETS_LONG_TESTS",    // by tests: what takes minutes
 	"PETS_BOT",           // by the example bots
 }
 

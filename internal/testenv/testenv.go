@@ -4,7 +4,8 @@
 //
 // It is for test files only, and refuses to know what is tested. Two variables say what
 // cannot be found out: PETS_REQUIRE_TOOLS=1, set in CI, makes a missing tool fail instead
-// of skip; PETS_TORTURE=1, set by make torture, runs the rounds that take minutes.
+// of skip; PETS_LONG_TESTS=1, set by the last step of CI and by make torture, runs what takes
+// minutes.
 package testenv
 
 import (
@@ -18,8 +19,8 @@ import (
 // tools.
 var RequireTools = os.Getenv("PETS_REQUIRE_TOOLS") == "1"
 
-// Torture is set where tests may take as long as they need.
-var Torture = os.Getenv("PETS_TORTURE") == "1"
+// Long is set where tests may take as long as they need.
+var Long = os.Getenv("PETS_LONG_TESTS") == "1"
 
 // Need skips a test that lacks a tool, or fails it where all must be there. It returns the
 // path of the last one.
@@ -59,14 +60,22 @@ func Patient(m *testing.M) (code int) {
 	return m.Run()
 }
 
-// Rounds is how often a test repeats itself: few times under the race detector and with
-// -short, as often as fits into a test run else, and very often in make torture.
-func Rounds(few, usual, torture int) int {
+// Rounds is how often a test repeats itself, or in which steps it walks: few times under the
+// race detector and with -short, as often as fits into a run of all tests, or in full.
+func Rounds(few, usual, long int) int {
 	switch {
-	case Torture:
-		return torture
 	case testing.Short() || Race:
 		return few
+	case Long:
+		return long
 	}
 	return usual
+}
+
+// OnlyLong skips a test that takes too long for a run of all tests, and says what it does.
+func OnlyLong(t testing.TB, what string) {
+	t.Helper()
+	if !Long || Race || testing.Short() {
+		t.Skipf("%s; with PETS_LONG_TESTS=1 it does", what)
+	}
 }

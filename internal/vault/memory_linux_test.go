@@ -148,9 +148,7 @@ func lookInto(t *testing.T, binary, name, dir, line string, secrets map[string][
 // secretBuild builds this test as CGO_ENABLED=0 GOEXPERIMENT=runtimesecret.
 func secretBuild(t *testing.T) string {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("builds everything once more")
-	}
+	testenv.OnlyLong(t, "builds everything once more")
 	if runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" {
 		t.Skip("the runtime erases secrets on amd64 and arm64 only")
 	}
