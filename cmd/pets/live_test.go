@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -48,31 +47,13 @@ func TestReadersBesideAWriter(t *testing.T) {
 	t.Logf("%d looks while %d events were written", looks, last+1)
 }
 
-// syncBuffer is written by a command and read by a test.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (w *syncBuffer) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.b.Write(p)
-}
-
-func (w *syncBuffer) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.b.String()
-}
-
 // "events --follow": events that another process appends are seen as they come,
 // each once and in order, until it is interrupted, which is how it ends well.
 func TestFollow(t *testing.T) {
 	s := small(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	var out, errs syncBuffer
+	var out, errs lockedBuffer
 	a := &app{out: &out, err: &errs, environ: s.env, dir: s.dir}
 	ended := make(chan int, 1)
 	go func() { ended <- a.run(ctx, []string{"events", "--follow", "--json"}) }()

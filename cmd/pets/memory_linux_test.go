@@ -1,10 +1,10 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -91,26 +91,11 @@ func (s *ownSeat) noPairs(words []string, between string) {
 // inMemory looks through all that the process can write to.
 func (s *ownSeat) inMemory(needles ...[]byte) bool {
 	s.t.Helper()
-	maps, err := os.Open(fmt.Sprintf("/proc/%d/maps", s.pid))
-	require.NoError(s.t, err)
-	defer maps.Close()
-	memory, err := os.Open(fmt.Sprintf("/proc/%d/mem", s.pid))
-	require.NoError(s.t, err)
-	defer memory.Close()
-	found := false
-	for lines := bufio.NewScanner(maps); lines.Scan() && !found; {
-		var from, to uint64
-		var mode string
-		_, err := fmt.Sscanf(lines.Text(), "%x-%x %s", &from, &to, &mode)
-		require.NoError(s.t, err)
-		if !strings.HasPrefix(mode, "rw") || to-from > 1<<30 {
-			continue
-		}
-		b := make([]byte, to-from)
-		n, _ := memory.ReadAt(b, int64(from)) // parts of it may not be there
-		for _, needle := range needles {
-			found = found || bytes.Contains(b[:n], needle)
-		}
+	all := map[string][]byte{}
+	for i, needle := range needles {
+		all[strconv.Itoa(i)] = needle
 	}
-	return found
+	found, err := testenv.InMemory(s.pid, "rw", all)
+	require.NoError(s.t, err)
+	return len(found) > 0
 }

@@ -84,7 +84,7 @@ func checkKey(e *domain.APIKeyIssued) error {
 		return domain.Invalid("bot", "goes with role bot only")
 	case e.Role == domain.RoleAdmin && e.Portfolio != "":
 		return domain.Invalid("portfolio", "does not go with role admin: keys and policy are not one portfolio's")
-	case len(e.Hash) != hashLength || !isHex(e.Hash):
+	case len(e.Hash) != hashLength || !domain.IsLowerHex(e.Hash):
 		return domain.Invalid("hash", "must be a SHA-256 in lower-case hex")
 	}
 	for field, id := range map[string]string{"portfolio": e.Portfolio, "bot": e.Bot} {
@@ -96,15 +96,6 @@ func checkKey(e *domain.APIKeyIssued) error {
 		}
 	}
 	return domain.CheckOptionalText("note", e.Note)
-}
-
-func isHex(s string) bool {
-	for _, r := range s {
-		if (r < '0' || r > '9') && (r < 'a' || r > 'f') {
-			return false
-		}
-	}
-	return true
 }
 
 // Bootstrap makes the first key, of an admin. It is refused once there was any:
