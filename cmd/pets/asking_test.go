@@ -196,7 +196,7 @@ func TestAServerThatAnswersNeitherWay(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "store")
 	p := serveFolder(t, folder)
 	require.NoError(t, p.client(adminKey).Send(t.Context(), http.MethodPost, "/v1/portfolios", "open", map[string]any{"id": "main", "mode": "paper"}, nil))
-	require.NoError(t, p.cmd.Process.Signal(syscall.SIGSTOP))
+	p.freeze()
 	s := &shell{t: t, dir: t.TempDir(), ctx: t.Context(), env: []string{"PETS_STORE=embedded:" + folder, "PETS_SERVER=" + p.url, "PETS_KEY=" + adminKey}}
 	start := time.Now()
 	var all sync.WaitGroup

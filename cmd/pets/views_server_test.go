@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -181,7 +180,7 @@ func TestWhoFollowsLearnsThatTheServerIsGone(t *testing.T) {
 	require.Equal(t, 1, strings.Count(errs.String(), "is lost"), "once")
 
 	// One that hangs is found out by its silence.
-	require.NoError(t, p.cmd.Process.Signal(syscall.SIGSTOP))
+	p.freeze()
 	says("is lost: nothing was heard for 20s")
 	stop()
 	require.Equal(t, 0, <-ended)
