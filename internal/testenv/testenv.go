@@ -45,14 +45,15 @@ func Lacks(t testing.TB, format string, args ...any) {
 }
 
 // Patient runs the tests of a package whose parallel tests wait more than they work: eight
-// at a time, however few processors there are, unless -parallel says otherwise.
+// at a time, however few processors there are, unless -parallel says otherwise. Under the
+// race detector they do work.
 func Patient(m *testing.M) (code int) {
 	if !flag.Parsed() {
 		flag.Parse()
 	}
 	asked := false
 	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
-	if !asked {
+	if !asked && !Race {
 		if err := flag.Set("test.parallel", "8"); err != nil {
 			panic(err)
 		}
