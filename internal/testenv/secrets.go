@@ -59,7 +59,7 @@ func InMemory(pid int, mode string, secrets map[string][]byte) (map[string]int, 
 			continue
 		}
 		region := make([]byte, to-from)
-		n, _ := memory.ReadAt(region, int64(from)) //nolint:gosec // an address; some regions the kernel keeps to itself
+		n, _ := memory.ReadAt(region, int64(from)) // some regions the kernel keeps to itself
 		read += n
 		for name, secret := range secrets {
 			if count := bytes.Count(region[:n], secret); count > 0 {
