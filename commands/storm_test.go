@@ -17,6 +17,7 @@ import (
 	"pets/domain/portfolio"
 	"pets/domain/portfolio/modeltest"
 	"pets/eventstore/memory"
+	"pets/internal/testenv"
 )
 
 // storm sends any commands of any bots, in any order, to two servers on one store
@@ -80,9 +81,7 @@ func TestStorm(t *testing.T) {
 		s := newStorm(t, r)
 		defer s.close()
 		steps := 20 + s.below(41, "steps")
-		if testing.Short() || underRace {
-			steps /= 5
-		}
+		steps = max(1, steps*testenv.Rounds(1, 2, 5)/5)
 		for range steps {
 			s.step()
 			s.compare()

@@ -3,9 +3,7 @@ package domain
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"reflect"
 	"time"
 )
@@ -63,19 +61,9 @@ func Decode(eventType string, data []byte) (Event, error) {
 	if !known {
 		return nil, &UnknownTypeError{eventType}
 	}
-	// encoding/json accepts null for any type; the result would be an empty
-	// event.
-	if !bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")) {
-		return nil, fmt.Errorf("decode %s: data is not a JSON object", eventType)
-	}
 	decoded := r.blank()
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(decoded); err != nil {
+	if err := DecodeObject(data, decoded); err != nil {
 		return nil, fmt.Errorf("decode %s: %w", eventType, err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("decode %s: data goes on after the JSON object", eventType)
 	}
 	for r.up != nil {
 		decoded = r.up(decoded)

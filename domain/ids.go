@@ -150,3 +150,13 @@ func CheckUser(field, user string) error {
 	}
 	return nil
 }
+
+// IsLowerHex reports whether a text has lower-case hex digits only.
+func IsLowerHex(s string) bool {
+	for _, r := range s {
+		if (r < '0' || r > '9') && (r < 'a' || r > 'f') {
+			return false
+		}
+	}
+	return true
+}

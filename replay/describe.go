@@ -67,19 +67,19 @@ func Describe(event domain.Event) string {
 func describeTrading(event domain.Event) string {
 	switch e := event.(type) {
 	case *domain.FillRecorded:
-		return fmt.Sprintf("%s %s %s × %s at %s, fee %s%s", e.Bot, verb(e.Side), e.Quantity, short(e.Instrument), e.Price, e.Fee, flags(e.Flags))
+		return fmt.Sprintf("%s %s %s × %s at %s, fee %s%s", e.Bot, verb(e.Side), e.Quantity, Short(e.Instrument), e.Price, e.Fee, flags(e.Flags))
 	case *domain.FillConfirmed:
 		return "fill " + e.FillID.String() + " confirmed"
 	case *domain.FillVoided:
 		return "fill " + e.FillID.String() + " voided"
 	case *domain.MarketSettled:
-		return fmt.Sprintf("%s settled at %s for %s%s", short(e.Instrument), e.Payout, holders(e), list("; released ", e.PermitsReleased))
+		return fmt.Sprintf("%s settled at %s for %s%s", Short(e.Instrument), e.Payout, holders(e), list("; released ", e.PermitsReleased))
 	case *domain.PriceMarked:
 		return fmt.Sprintf("%d marked by %s: %s", len(e.Marks), e.Source, marks(e.Marks))
 	case *domain.TradeClosed:
-		return fmt.Sprintf("%s closed %s of %s: %s of %s, fee %s%s", e.Bot, e.Trade, short(e.Instrument), e.Result, signed(e.PnL), e.Fee, flags(e.Flags))
+		return fmt.Sprintf("%s closed %s of %s: %s of %s, fee %s%s", e.Bot, e.Trade, Short(e.Instrument), e.Result, Signed(e.PnL), e.Fee, flags(e.Flags))
 	case *domain.TradeRevised:
-		return fmt.Sprintf("%s: trade %s of %s revised to %s", e.Bot, e.Trade, signed(e.Before.PnL), revision(e))
+		return fmt.Sprintf("%s: trade %s of %s revised to %s", e.Bot, e.Trade, Signed(e.Before.PnL), revision(e))
 	default:
 		return describeRisk(event)
 	}
@@ -88,9 +88,9 @@ func describeTrading(event domain.Event) string {
 func describeRisk(event domain.Event) string {
 	switch e := event.(type) {
 	case *domain.PermitGranted:
-		return fmt.Sprintf("%s may %s %s × %s at %s (%s, %s reserved)", e.Bot, e.Side, e.Quantity, short(e.Instrument), e.LimitPrice, e.Permit, e.Reserved)
+		return fmt.Sprintf("%s may %s %s × %s at %s (%s, %s reserved)", e.Bot, e.Side, e.Quantity, Short(e.Instrument), e.LimitPrice, e.Permit, e.Reserved)
 	case *domain.PermitDenied:
-		return fmt.Sprintf("%s may not %s %s × %s at %s: %s", e.Bot, e.Side, e.Quantity, short(e.Instrument), e.LimitPrice, reasons(e.Reasons))
+		return fmt.Sprintf("%s may not %s %s × %s at %s: %s", e.Bot, e.Side, e.Quantity, Short(e.Instrument), e.LimitPrice, reasons(e.Reasons))
 	case *domain.PermitPlaced:
 		return e.Permit + " placed"
 	case *domain.PermitReleased:
@@ -178,9 +178,9 @@ func verb(s domain.Side) string {
 	return "sold"
 }
 
-// short shortens an outcome that is a 77-digit token id, to keep the line
-// readable.
-func short(i domain.Instrument) string {
+// Short names an instrument. It shortens an outcome that is a 77-digit token id, to
+// keep the line readable.
+func Short(i domain.Instrument) string {
 	outcome := i.Outcome
 	if len(outcome) > 20 {
 		outcome = outcome[:6] + "…" + outcome[len(outcome)-4:]
@@ -191,7 +191,8 @@ func short(i domain.Instrument) string {
 	return i.Market + "/" + outcome
 }
 
-func signed(d domain.Decimal) string {
+// Signed writes an amount with its sign, a plus as well.
+func Signed(d domain.Decimal) string {
 	if d.Sign() > 0 {
 		return "+" + d.String()
 	}
@@ -230,7 +231,7 @@ func marks(all []domain.Mark) string {
 		}
 		name := m.Asset
 		if name == "" {
-			name = short(domain.Instrument{Market: m.Market, Outcome: m.Outcome})
+			name = Short(domain.Instrument{Market: m.Market, Outcome: m.Outcome})
 		}
 		parts = append(parts, name+" "+m.Price.String())
 	}
@@ -240,7 +241,7 @@ func marks(all []domain.Mark) string {
 func revision(e *domain.TradeRevised) string {
 	switch {
 	case e.After != nil:
-		return signed(e.After.PnL)
+		return Signed(e.After.PnL)
 	case e.Open:
 		return "open"
 	default:
@@ -267,7 +268,7 @@ func scope(breaker, bot string) string {
 func openLegs(open []domain.OpenLeg) string {
 	parts := make([]string, len(open))
 	for i, o := range open {
-		parts[i] = o.Quantity.String() + " × " + short(o.Instrument)
+		parts[i] = o.Quantity.String() + " × " + Short(o.Instrument)
 	}
 	return list("; directional now: ", parts)
 }

@@ -126,7 +126,7 @@ func reconciled(lines []domain.ReconciliationLine) string {
 		case l.Skipped != "":
 			parts = append(parts, fmt.Sprintf("%s in %s not compared", l.Asset, l.Place))
 		case !l.Difference.IsZero():
-			parts = append(parts, fmt.Sprintf("DIFFERENCE of %s %s in %s", signed(l.Difference), l.Asset, l.Place))
+			parts = append(parts, fmt.Sprintf("DIFFERENCE of %s %s in %s", Signed(l.Difference), l.Asset, l.Place))
 		}
 	}
 	if len(parts) == 0 {

@@ -1,6 +1,7 @@
-package replay
+package replay_test
 
 import (
+	"flag"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,7 +13,12 @@ import (
 
 	"pets/domain"
 	"pets/domain/risk"
+	"pets/replay/scenario"
 )
+
+// go test ./replay -rewrite writes the output of every example anew. Read the difference
+// before you keep it.
+var rewrite = flag.Bool("rewrite", false, "write the expected output of examples anew")
 
 // semanticsPages are the index and its pages, by their names in docs.
 func semanticsPages(t *testing.T) []string {
@@ -64,8 +70,10 @@ func runExamples(t *testing.T, name, page string) (got string, blocks int) {
 			out = append(out, text)
 			block, first = []string{}, i+2
 		case block != nil && text == "```":
-			got := runText(t, scenarioOptions{name: name, first: first}, strings.Join(block, "\n")+"\n")
-			out = append(append(out, strings.Split(strings.TrimSuffix(got, "\n"), "\n")...), text)
+			var got strings.Builder
+			o := scenario.Options{Name: name, First: first}
+			require.NoError(t, scenario.Run(t.Context(), o, strings.NewReader(strings.Join(block, "\n")+"\n"), &got))
+			out = append(append(out, strings.Split(strings.TrimSuffix(got.String(), "\n"), "\n")...), text)
 			block = nil
 			blocks++
 		case block != nil:
@@ -124,7 +132,7 @@ func TestSemanticsIsComplete(t *testing.T) {
 	}
 	require.Equal(t, []string{"| `market_loss` |", "| `max_market_loss_pct` |", "`MAX_MARKET_LOSS_PCT`"},
 		undocumented(page, &risk.Rule{Name: "market_loss", Key: "max_market_loss_pct"}), "a breaker that is not documented")
-	for word := range verbs {
+	for _, word := range scenario.Words() {
 		require.Regexp(t, `\b`+word+`\b`, page, "the words of scenarios")
 	}
 }

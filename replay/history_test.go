@@ -1,4 +1,4 @@
-package replay
+package replay_test
 
 import (
 	"maps"
@@ -15,6 +15,7 @@ import (
 	"pets/eventstore"
 	"pets/eventstore/embedded"
 	"pets/internal/snapshot"
+	"pets/replay"
 	"pets/replay/historytest"
 )
 
@@ -147,7 +148,7 @@ func checkFolder(t *testing.T, recorded, dir string, store *embedded.Store) {
 		require.NoError(t, err)
 		require.Empty(t, found, stream)
 		if stream == commands.SystemStream {
-			v, err := VerifySystem(t.Context(), store)
+			v, err := replay.VerifySystem(t.Context(), store)
 			require.NoError(t, err)
 			require.Empty(t, v.Problems)
 			continue

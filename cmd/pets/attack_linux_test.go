@@ -20,6 +20,7 @@ import (
 
 	"pets/commands"
 	"pets/domain"
+	"pets/internal/testenv"
 )
 
 // attacked is a server in a process of its own, with portfolios, bots and keys.
@@ -240,9 +241,10 @@ func (v *attacked) revision() int {
 }
 
 // "48 unread pages of `/events` took 4 GB (the limit counts events, not bytes)": pages
-// that nobody reads hold what is capped, not what was asked for.
+// that nobody reads hold what is capped, not what was asked for. It takes 500,000 marks;
+// TestUnreadPagesTakeLittleMemory of internal/httpapi asks the same of less.
 func TestUnreadPagesHoldLittle(t *testing.T) {
-	t.Parallel()
+	testenv.OnlyLong(t, "makes a large history")
 	const pages, most = 48, 1 << 30
 	prices := make([]domain.Mark, 0, 500)
 	v := attackFolder(t, func(s *seeder) error {

@@ -15,6 +15,7 @@ import (
 
 	"pets/domain"
 	"pets/internal/httpapi"
+	"pets/internal/testenv"
 )
 
 // demo plays the demo week, as of the Monday after it was written, into a folder
@@ -40,6 +41,7 @@ func (s *shell) playedDemo(folder string) string {
 // The demo trips a breaker in the same append as the third loss, refuses every
 // order after it, and says why; the week it leaves behind verifies.
 func TestDemoTripsAndExplains(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	out := s.playedDemo(filepath.Join(s.dir, "week"))
 	require.Contains(t, out, ">>>  TRIPPED consecutive_losses of breakout at 3, limit 3")
@@ -52,6 +54,7 @@ func TestDemoTripsAndExplains(t *testing.T) {
 
 // The picture of the README is drawn from the demo week by the product itself.
 func TestReadmePictureIsOfTheDemoWeek(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	week := "embedded:" + filepath.Join(s.dir, "week")
 	s.playedDemo(filepath.Join(s.dir, "week"))
@@ -66,6 +69,7 @@ func TestReadmePictureIsOfTheDemoWeek(t *testing.T) {
 
 // A second week on top of the first would show neither.
 func TestDemoRefusesAFolderWithADemo(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	week := filepath.Join(s.dir, "week")
 	s.playedDemo(week)
@@ -87,6 +91,7 @@ func TestDemoRefusesAFolderWithADemo(t *testing.T) {
 // terminal or in the history, and no log stands between the lines. By the machine's own
 // clock, as it is run.
 func TestTheDemoIsQuiet(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -105,6 +110,7 @@ func TestTheDemoIsQuiet(t *testing.T) {
 
 // What the demo says to type works as it stands, and leads out of the trip.
 func TestTheDemoSaysWhatToType(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -145,7 +151,7 @@ func TestTheDemoSaysWhatToType(t *testing.T) {
 func askAsTheDemoSays(t *testing.T, turn string) {
 	t.Helper()
 	if _, err := exec.LookPath("curl"); err != nil {
-		missingTool(t, "curl is not there")
+		testenv.Lacks(t, "curl is not there")
 	}
 	_, ask, _ := strings.Cut(turn, "What a bot hears")
 	exports := regexp.MustCompile(`(?m)^ *export (BOT|API)=.*$`).FindAllString(ask, -1)

@@ -22,6 +22,7 @@ import (
 
 	"pets/commands/client"
 	"pets/domain"
+	"pets/internal/testenv"
 )
 
 const (
@@ -37,7 +38,7 @@ var exampleBots = []struct {
 	command func(t *testing.T) []string
 }{
 	{"python", func(t *testing.T) []string {
-		need(t, "python3")
+		testenv.Need(t, "python3")
 		script, err := filepath.Abs(filepath.Join(examplesFolder, "bot.py"))
 		require.NoError(t, err)
 		return []string{"python3", script}
@@ -523,9 +524,9 @@ func builtTypescript(t *testing.T) string {
 
 func needTypescript(t *testing.T) {
 	t.Helper()
-	need(t, "node", "npm")
+	testenv.Need(t, "node", "npm")
 	if _, err := os.Stat(filepath.Join(typescriptFolder, "node_modules", "typescript")); err != nil {
-		missingTool(t, "docs/examples/typescript has no node_modules: run npm ci there")
+		testenv.Lacks(t, "docs/examples/typescript has no node_modules: run npm ci there")
 	}
 }
 

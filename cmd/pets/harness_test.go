@@ -17,6 +17,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"pets/internal/testenv"
 )
 
 // asCommand makes the test binary behave as pets itself, for tests that need
@@ -42,7 +44,7 @@ func TestMain(m *testing.M) {
 		limitFiles(os.Getenv(withFiles))
 		main()
 	}
-	code := m.Run()
+	code := testenv.Patient(m)
 	if tape.dir != "" {
 		_ = os.RemoveAll(tape.dir)
 	}
@@ -50,24 +52,6 @@ func TestMain(m *testing.M) {
 		_ = os.RemoveAll(typescript.dir)
 	}
 	os.Exit(code)
-}
-
-// need skips a test whose tool is missing, or fails it where all must be there.
-func need(t *testing.T, tools ...string) {
-	t.Helper()
-	for _, tool := range tools {
-		if _, err := exec.LookPath(tool); err != nil {
-			missingTool(t, tool+" is not installed")
-		}
-	}
-}
-
-func missingTool(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("PETS_REQUIRE_TOOLS") == "1" {
-		t.Fatal(what + ", and PETS_REQUIRE_TOOLS=1")
-	}
-	t.Skip(what)
 }
 
 // shell is a working folder with a store in it, and the command line run there in

@@ -19,8 +19,8 @@ func TestKeysAreOpenedAtTheStart(t *testing.T) {
 	(&canary{t: t, dir: dir}).sealKey()
 	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
 	defer stop()
-	log := &syncBuffer{}
-	a := &app{out: &syncBuffer{}, err: log, dir: dir, environ: []string{
+	log := &lockedBuffer{}
+	a := &app{out: &lockedBuffer{}, err: log, dir: dir, environ: []string{
 		"PETS_STORE=embedded:" + filepath.Join(dir, "store"), "PETS_KEYSTORE=" + filepath.Join(dir, "keys"), "ENCRYPTION_KEY=" + vault.GenerateKey(),
 	}}
 	done := make(chan int, 1)

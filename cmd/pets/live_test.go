@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 // while another process writes, every reading command answers, and each answer
 // lies at or after the one before.
 func TestReadersBesideAWriter(t *testing.T) {
+	t.Parallel()
 	s := newShell(t)
 	writer := s.process("import", "--capital", "1000", s.manyFills(20_000))
 	var errs strings.Builder
@@ -47,31 +47,13 @@ func TestReadersBesideAWriter(t *testing.T) {
 	t.Logf("%d looks while %d events were written", looks, last+1)
 }
 
-// syncBuffer is written by a command and read by a test.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (w *syncBuffer) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.b.Write(p)
-}
-
-func (w *syncBuffer) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.b.String()
-}
-
 // "events --follow": events that another process appends are seen as they come,
 // each once and in order, until it is interrupted, which is how it ends well.
 func TestFollow(t *testing.T) {
 	s := small(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	var out, errs syncBuffer
+	var out, errs lockedBuffer
 	a := &app{out: &out, err: &errs, environ: s.env, dir: s.dir}
 	ended := make(chan int, 1)
 	go func() { ended <- a.run(ctx, []string{"events", "--follow", "--json"}) }()

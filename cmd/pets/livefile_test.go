@@ -50,7 +50,7 @@ func TestEnvFileOfOthersIsRefusedLive(t *testing.T) {
 	serve := func(dir string) ran {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
-		out, errs := &syncBuffer{}, &syncBuffer{}
+		out, errs := &lockedBuffer{}, &lockedBuffer{}
 		a := &app{out: out, err: errs, dir: dir, environ: []string{"PETS_STORE=embedded:" + filepath.Join(dir, "store")}}
 		done := make(chan int, 1)
 		go func() {

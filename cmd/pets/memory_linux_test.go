@@ -1,27 +1,30 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	"github.com/tyler-smith/go-bip39"
+
+	"pets/internal/testenv"
 )
 
 // "no private key can be … copied out of memory", as far as words on the command line go:
 // once they were shown, or typed and looked at, no two of them stand beside each other in
 // the memory of the process. It is read by root, who alone can.
 func TestMemoryHoldsNoWords(t *testing.T) {
-	if underRace {
+	t.Parallel()
+	if testenv.Race {
 		t.Skip("the race detector's own memory is too much to look through")
 	}
 	if os.Geteuid() != 0 {
-		missingTool(t, "only root can look into a hardened process")
+		testenv.Lacks(t, "only root can look into a hardened process")
 	}
 	s := brokenHome(t)
 	entropy := bytes.Repeat([]byte{0xa5, 0x3c, byte(os.Getpid()), byte(os.Getpid() >> 8)}, 8)
@@ -88,26 +91,11 @@ func (s *ownSeat) noPairs(words []string, between string) {
 // inMemory looks through all that the process can write to.
 func (s *ownSeat) inMemory(needles ...[]byte) bool {
 	s.t.Helper()
-	maps, err := os.Open(fmt.Sprintf("/proc/%d/maps", s.pid))
-	require.NoError(s.t, err)
-	defer maps.Close()
-	memory, err := os.Open(fmt.Sprintf("/proc/%d/mem", s.pid))
-	require.NoError(s.t, err)
-	defer memory.Close()
-	found := false
-	for lines := bufio.NewScanner(maps); lines.Scan() && !found; {
-		var from, to uint64
-		var mode string
-		_, err := fmt.Sscanf(lines.Text(), "%x-%x %s", &from, &to, &mode)
-		require.NoError(s.t, err)
-		if !strings.HasPrefix(mode, "rw") || to-from > 1<<30 {
-			continue
-		}
-		b := make([]byte, to-from)
-		n, _ := memory.ReadAt(b, int64(from)) // parts of it may not be there
-		for _, needle := range needles {
-			found = found || bytes.Contains(b[:n], needle)
-		}
+	all := map[string][]byte{}
+	for i, needle := range needles {
+		all[strconv.Itoa(i)] = needle
 	}
-	return found
+	found, err := testenv.InMemory(s.pid, "rw", all)
+	require.NoError(s.t, err)
+	return len(found) > 0
 }

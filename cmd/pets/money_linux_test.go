@@ -42,6 +42,7 @@ func (w *moneyWorld) opened() *moneyWorld {
 // second person, proposed back, signed by the cold wallet elsewhere, withdrawn to an
 // address of the book, and after a breach swept.
 func TestMoneyEndToEnd(t *testing.T) {
+	t.Parallel()
 	w := newMoneyWorld(t).opened()
 	require.Contains(t, w.ok("olga", "reconcile"), "agrees")
 	w.movesToCold()

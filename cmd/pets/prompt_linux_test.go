@@ -22,6 +22,7 @@ import (
 	"github.com/tyler-smith/go-bip39"
 	"golang.org/x/sys/unix"
 
+	"pets/internal/testenv"
 	"pets/internal/vault"
 )
 
@@ -42,7 +43,7 @@ func newSeat(t *testing.T) *seat {
 	t.Helper()
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
-		missingTool(t, "no pseudoterminal can be opened")
+		testenv.Lacks(t, "no pseudoterminal can be opened")
 	}
 	require.NoError(t, unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0))
 	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)

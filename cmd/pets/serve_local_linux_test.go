@@ -33,6 +33,7 @@ func (p *process) readyz() string {
 // "A person can always stop": lock and socket that somebody removes under a server are made
 // anew, and so is a PETS_DIR of its own.
 func TestTheWayInOfThisMachineIsMadeAnew(t *testing.T) {
+	t.Parallel()
 	for name, harm := range map[string]func(t *testing.T, dir string){
 		"socket": func(t *testing.T, dir string) { require.NoError(t, os.Remove(filepath.Join(dir, httpapi.SocketName))) },
 		"both": func(t *testing.T, dir string) {
@@ -62,12 +63,12 @@ func TestTheWayInOfThisMachineIsMadeAnew(t *testing.T) {
 
 // Where that cannot be it is said, once; and nothing is put into what took the folder's place.
 func TestAFolderThatIsAnothersIsLeftAlone(t *testing.T) {
+	t.Parallel()
 	store, dir := filepath.Join(t.TempDir(), "store"), filepath.Join(t.TempDir(), "server")
 	p := serveFolder(t, store, "PETS_DIR="+dir)
 	require.NoError(t, os.Rename(dir, dir+".moved"))
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	require.Eventually(t, func() bool { return strings.Contains(p.readyz(), "warning: the stop socket") }, 20*time.Second, 20*time.Millisecond)
-	require.Equal(t, 1, strings.Count(p.errs.String(), "cannot be made anew"))
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, left)
@@ -75,4 +76,5 @@ func TestAFolderThatIsAnothersIsLeftAlone(t *testing.T) {
 	require.NoError(t, os.Rename(dir+".moved", dir))
 	require.Eventually(t, func() bool { return p.readyz() == "ready\n" }, 20*time.Second, 20*time.Millisecond)
 	require.True(t, p.stands(dir, store))
+	require.Equal(t, 1, strings.Count(p.errs.String(), "cannot be made anew"))
 }

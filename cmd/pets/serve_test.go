@@ -101,6 +101,17 @@ func serveFlagged(t *testing.T, flags []string, dir, address, folder string, env
 	return p
 }
 
+// freeze stops the process and waits until it stands still: on a busy machine it would
+// answer once more.
+func (p *process) freeze() {
+	p.t.Helper()
+	require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGSTOP))
+	var status syscall.WaitStatus
+	_, err := syscall.Wait4(p.cmd.Process.Pid, &status, syscall.WUNTRACED, nil)
+	require.NoError(p.t, err)
+	require.True(p.t, status.Stopped())
+}
+
 func (p *process) client(key string) *client.Client {
 	p.t.Helper()
 	c, err := client.New(client.Options{URL: p.url, Key: key})
@@ -242,6 +253,7 @@ func TestNoFirstKeyIsRecordedThatNobodySaw(t *testing.T) {
 // A server that is killed in the middle of commands loses none that it
 // acknowledged, and makes no second one of a retry.
 func TestServerKilledUnderLoad(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	keys := filepath.Join(t.TempDir(), "keys")
 	p := serveFolder(t, folder)

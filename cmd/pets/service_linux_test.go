@@ -179,6 +179,7 @@ func TestAStrangersFolderUnderARunningServer(t *testing.T) {
 
 // The same of a PETS_DIR of its own, which the server makes anew where it was removed.
 func TestAStrangersPetsDirUnderARunningServer(t *testing.T) {
+	t.Parallel()
 	const stranger = 4999
 	s := newService(t)
 	require.NoError(t, os.Chmod(s.home, 0o1777))

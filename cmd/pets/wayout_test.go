@@ -13,21 +13,22 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain/risk"
+	"pets/internal/testenv"
 )
 
 // "Correct beats fast, refuse beats guess … and a person can always stop, and always get out":
 // what is printed under WHAT TO DO NEXT leads out, run as it stands and in its order, for every
 // breaker, with equity left and without.
 func TestWhatToDoNextLeadsOut(t *testing.T) {
-	need(t, "sh")
+	t.Parallel()
+	testenv.Need(t, "sh")
 	folder := filepath.Join(t.TempDir(), "store")
 	p := serveFolder(t, folder)
 	w := p.twoPeople(folder)
-	bin := t.TempDir()
+	bin, n := t.TempDir(), 0
 	self, err := os.Executable()
 	require.NoError(t, err)
 	require.NoError(t, os.Symlink(self, filepath.Join(bin, "pets")))
-	n := 0
 	for r := range risk.Rules() {
 		limit := `0.07`
 		if r.Whole {

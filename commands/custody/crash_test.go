@@ -19,10 +19,11 @@ import (
 	"pets/eventstore"
 	"pets/eventstore/embedded"
 	"pets/eventstore/memory"
+	"pets/internal/testenv"
 )
 
-// crashRounds is how many rounds die at random places; make torture has more.
-var crashRounds = flag.Int("custody.rounds", 10, "rounds of transfers that die twice at random, and of two servers")
+// crashRounds is how many rounds die at random places; make torture has hundreds.
+var crashRounds = flag.Int("custody.rounds", 4, "rounds of transfers that die twice at random, and of two servers")
 
 // plainWorld has one endpoint, which never lies: hundreds of transfers are made there.
 func plainWorld(t *testing.T) *world {
@@ -152,7 +153,7 @@ func TestATransferKilledAtEveryStep(t *testing.T) {
 				w := plainWorld(t)
 				j := w.journeys()[i]
 				deaths, names := 0, map[string]bool{}
-				for at, done := 1, false; !done; at++ {
+				for at, done := 1, false; !done; at += testenv.Rounds(3, 1, 1) {
 					for _, before := range []bool{true, false} {
 						died, met := w.die(j, open(t), []int{at}, func() bool { return before })
 						maps.Copy(names, met)
@@ -165,7 +166,7 @@ func TestATransferKilledAtEveryStep(t *testing.T) {
 					require.True(t, names["before "+name] && names["after "+name], name)
 				}
 				require.Equal(t, j.from == w.hot, names["after sign"])
-				require.GreaterOrEqual(t, deaths, 18)
+				require.GreaterOrEqual(t, deaths, testenv.Rounds(6, 18, 18))
 			})
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"pets/domain"
 	"pets/domain/keys"
 	"pets/eventstore/embedded"
+	"pets/internal/testenv"
 )
 
 var wallets = []string{"cold-1", "hot-1", "hot-2"}
@@ -128,10 +129,7 @@ func TestARotationKilledAtEveryStepOnDisk(t *testing.T) {
 // Two servers rotate at once, for the same person or for two, each killed again and
 // again until both have come to the end.
 func TestTwoServersRotateAtOnce(t *testing.T) {
-	rounds, deaths := 300, 0
-	if testing.Short() {
-		rounds = 30
-	}
+	rounds, deaths := testenv.Rounds(30, 100, 300), 0
 	for round := range rounds {
 		rng := rand.New(rand.NewPCG(uint64(round), 7))
 		c := newChest(t, keyA, wallets...)

@@ -141,7 +141,7 @@ func TestAnotherChainIsNotAsked(t *testing.T) {
 	seven := func(p *chaintest.Proxy) { p.Set(chaintest.On("eth_chainId", chaintest.Result(`"0x7"`))) }
 	seven(w.a)
 	seven(w.b)
-	client, err := chain.Dial(s.ctx(), chain.Config{Chain: r.Chains[1], Live: true, Endpoints: []chain.Endpoint{w.a.URL, w.b.URL}})
+	client, err := chain.New(chain.Config{Chain: r.Chains[1], Live: true, Endpoints: []chain.Endpoint{w.a.URL, w.b.URL}})
 	require.NoError(t, err)
 	t.Cleanup(client.Close)
 	other := w.serve(s.truth, func(o *custody.Options) { o.Chain = evm.NewChain(r, client) })

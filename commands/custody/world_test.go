@@ -117,7 +117,7 @@ func (w *world) dial(config chain.Config, urls ...func() string) *chain.Client {
 	for _, url := range urls {
 		config.Endpoints = append(config.Endpoints, func() string { return url() + "/?key=" + canary })
 	}
-	c, err := chain.Dial(context.Background(), config)
+	c, err := chain.New(config)
 	require.NoError(w.t, err)
 	w.t.Cleanup(c.Close)
 	return c
@@ -147,9 +147,9 @@ func (w *world) holds(of common.Address, asset string) domain.Decimal {
 	ctx := context.Background()
 	at, err := w.direct.Head(ctx)
 	require.NoError(w.t, err)
-	units, err := w.direct.Balance(ctx, at, chain.Address(of), a)
+	snapshot, err := w.direct.Balances(ctx, at, []chain.Holding{{Wallet: chain.Address(of), Asset: a}})
 	require.NoError(w.t, err)
-	amount, err := a.Amount(units)
+	amount, err := a.Amount(snapshot.Balances[0])
 	require.NoError(w.t, err)
 	return amount
 }

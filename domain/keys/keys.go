@@ -191,7 +191,7 @@ func (s *State) Due(now time.Time) bool { return s.Age(now) >= RotateEvery }
 
 // CheckID accepts the id of an encryption key: 8 lower-case hex digits.
 func CheckID(field, id string) error {
-	if len(id) != idLength || !isHex(id) || id != strings.ToLower(id) {
+	if len(id) != idLength || !domain.IsLowerHex(id) {
 		return domain.Invalid(field, "must be the id of an encryption key: 8 lower-case hex digits")
 	}
 	return nil
@@ -203,17 +203,8 @@ const addressDigits = 40
 // verify the EIP-55 checksum, because the domain does not hash.
 func CheckAddress(field, address string) error {
 	digits, ok := strings.CutPrefix(address, "0x")
-	if !ok || len(digits) != addressDigits || !isHex(digits) {
+	if !ok || len(digits) != addressDigits || !domain.IsLowerHex(strings.ToLower(digits)) {
 		return domain.Invalid(field, "must be an address: 0x and 40 hex digits")
 	}
 	return nil
-}
-
-func isHex(s string) bool {
-	for _, r := range s {
-		if (r < '0' || r > '9') && (r < 'a' || r > 'f') && (r < 'A' || r > 'F') {
-			return false
-		}
-	}
-	return true
 }

@@ -3,6 +3,7 @@ package portfolio
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 
 	"pets/domain"
@@ -13,7 +14,7 @@ import (
 // applyFill books a fill: permit, position, money, mark.
 func (s *State) applyFill(at domain.Stamp, e *domain.FillRecorded) {
 	ref := FillRef{Revision: at.Revision, Content: contentOfFill(e), Status: Confirmed}
-	if hasFlag(e.Flags, domain.FlagVoided) {
+	if slices.Contains(e.Flags, domain.FlagVoided) {
 		ref.Status = Voided
 		s.Fills[e.FillID] = ref
 		return
@@ -30,7 +31,7 @@ func (s *State) applyFill(at domain.Stamp, e *domain.FillRecorded) {
 	h := in.hold(e.Bot)
 	effect := h.Record(factOf(at, e))
 	s.postBot(b, ledger.PositionOf(s.BaseAsset, b.ID, e.Instrument), effect.Money)
-	h.Oversold = h.Quantity.Sign() < 0 && (h.Oversold || hasFlag(e.Flags, domain.FlagOversold))
+	h.Oversold = h.Quantity.Sign() < 0 && (h.Oversold || slices.Contains(e.Flags, domain.FlagOversold))
 	s.closed(b, in, effect.Closed)
 	s.boundPosition(h.Position)
 	s.reclaim(at, e.Bot, in)
@@ -66,15 +67,6 @@ func (s *State) closed(b *Bot, in *Instrument, e *ledger.Episode) {
 	if e != nil {
 		s.effects.Closed = append(s.effects.Closed, ClosedEpisode{Bot: b.ID, Instrument: in.Instrument, Episode: *e})
 	}
-}
-
-func hasFlag(flags []string, flag string) bool {
-	for _, f := range flags {
-		if f == flag {
-			return true
-		}
-	}
-	return false
 }
 
 func (s *State) usePermit(at domain.Stamp, e *domain.FillRecorded) {

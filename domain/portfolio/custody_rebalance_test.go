@@ -78,7 +78,7 @@ func TestNothingOutOfColdWhileTripped(t *testing.T) {
 		h.depositIn(domain.WalletCold, "", "100000")
 		require.Equal(t, "cold", h.s.PlanRebalance().Move.From)
 		halt(h)
-		require.Contains(t, h.s.PlanRebalance().Why, "nothing is moved out of the cold wallet while", name)
+		require.Contains(t, h.s.PlanRebalance().Why, "nothing comes out of cold while", name)
 		h.must(propose)
 		require.Equal(t, []string{"command.noted"}, h.types())
 		h.withdrawFrom(domain.WalletCold, "", "100000")

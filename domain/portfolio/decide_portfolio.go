@@ -1,10 +1,8 @@
 package portfolio
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"maps"
 	"math/big"
 	"slices"
@@ -90,16 +88,8 @@ func patched(p domain.Policy, patch json.RawMessage) (domain.Policy, error) {
 	// Decoding writes into existing slices, and those belong to the state.
 	p.ZoneBounds, p.BlockedZones = slices.Clone(p.ZoneBounds), slices.Clone(p.BlockedZones)
 	refused := &domain.Error{Code: domain.CodeInvalid, Field: "limits", Message: "must be one JSON object of policy keys and values"}
-	if patch = bytes.TrimSpace(patch); len(patch) == 0 || patch[0] != '{' {
-		return p, refused
-	}
-	dec := json.NewDecoder(bytes.NewReader(patch))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&p); err != nil {
+	if err := domain.DecodeObject(patch, &p); err != nil {
 		refused.Cause = quiet(err)
-		return p, refused
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return p, refused
 	}
 	return p, nil

@@ -169,7 +169,7 @@ func (d *Decision) checkTransaction(t *treasury.Transfer, p PreparedTransaction)
 	return nil
 }
 
-func isDigest(s string) bool { return len(s) == 64 && isLowerHex(s) }
+func isDigest(s string) bool { return len(s) == 64 && domain.IsLowerHex(s) }
 
 // isTxHash reports whether s is the hash of a transaction: 0x and 64 hex digits.
 func isTxHash(s string) bool { return len(s) == 66 && s[:2] == "0x" && isDigest(s[2:]) }

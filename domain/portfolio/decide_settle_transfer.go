@@ -1,10 +1,7 @@
 package portfolio
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 
 	"pets/domain"
 	"pets/domain/treasury"
@@ -26,12 +23,7 @@ type TransferSettlement struct {
 // settlementOf decodes a settlement and finds the transfer that it would end.
 func (d *Decision) settlementOf(portfolio string, raw json.RawMessage) (s TransferSettlement, t *treasury.Transfer, err error) {
 	refused := &domain.Error{Code: domain.CodeInvalid, Field: "limits", Message: "must be {transfer, outcome, tx_hash, block, fee} for an override of kind transfer"}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&s); err != nil {
-		return s, nil, refused
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+	if err := domain.DecodeObject(raw, &s); err != nil {
 		return s, nil, refused
 	}
 	if t, err = d.requireTransfer(s.Transfer); err != nil {

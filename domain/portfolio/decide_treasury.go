@@ -1,10 +1,7 @@
 package portfolio
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 
 	"pets/domain"
 )
@@ -39,16 +36,8 @@ func (d *Decision) changeTreasury(p domain.TreasuryPolicy, reason string) {
 // patchedTreasury returns the rules with the keys of one JSON object replaced.
 func patchedTreasury(p domain.TreasuryPolicy, patch json.RawMessage) (domain.TreasuryPolicy, error) {
 	refused := &domain.Error{Code: domain.CodeInvalid, Field: "treasury", Message: "must be one JSON object of treasury policy keys and values"}
-	if patch = bytes.TrimSpace(patch); len(patch) == 0 || patch[0] != '{' {
-		return p, refused
-	}
-	dec := json.NewDecoder(bytes.NewReader(patch))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&p); err != nil {
+	if err := domain.DecodeObject(patch, &p); err != nil {
 		refused.Cause = quiet(err)
-		return p, refused
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return p, refused
 	}
 	return p, p.Validate()

@@ -152,16 +152,7 @@ func (d *Decision) RecordKey(origin string, e domain.KeyCreated) error {
 	return nil
 }
 
-func isKeyID(s string) bool { return len(s) == 8 && isLowerHex(s) }
-
-func isLowerHex(s string) bool {
-	for _, r := range s {
-		if (r < '0' || r > '9') && (r < 'a' || r > 'f') {
-			return false
-		}
-	}
-	return true
-}
+func isKeyID(s string) bool { return len(s) == 8 && domain.IsLowerHex(s) }
 
 // LoadWallet records that a wallet's key gives its address, and the balances that
 // the chain reports.

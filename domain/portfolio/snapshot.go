@@ -1,14 +1,12 @@
 package portfolio
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -83,13 +81,8 @@ func (s *State) Hash() (string, error) {
 // caller then folds the stream from its beginning.
 func Restore(b []byte) (*State, error) {
 	in := snapshot{State: &State{}}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&in); err != nil {
+	if err := domain.DecodeObject(b, &in); err != nil {
 		return nil, fmt.Errorf("portfolio: snapshot does not decode: %w", err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("portfolio: snapshot has data after its end")
 	}
 	if in.Version != Version {
 		return nil, fmt.Errorf("portfolio: snapshot has version %d, this build writes %d", in.Version, Version)

@@ -85,7 +85,7 @@ func checkKey(e *domain.APIKeyIssued) error {
 		return domain.Invalid("bot", "is allowed only with role bot")
 	case e.Role == domain.RoleAdmin && e.Portfolio != "":
 		return domain.Invalid("portfolio", "is not allowed with role admin: keys and policy do not belong to one portfolio")
-	case len(e.Hash) != hashLength || !isHex(e.Hash):
+	case len(e.Hash) != hashLength || !domain.IsLowerHex(e.Hash):
 		return domain.Invalid("hash", "must be a SHA-256 in lower-case hex")
 	}
 	for field, id := range map[string]string{"portfolio": e.Portfolio, "bot": e.Bot} {
@@ -97,15 +97,6 @@ func checkKey(e *domain.APIKeyIssued) error {
 		}
 	}
 	return domain.CheckOptionalText("note", e.Note)
-}
-
-func isHex(s string) bool {
-	for _, r := range s {
-		if (r < '0' || r > '9') && (r < 'a' || r > 'f') {
-			return false
-		}
-	}
-	return true
 }
 
 // Bootstrap creates the first key, for an admin. It is refused if a key was ever

@@ -17,9 +17,6 @@ import (
 	"pets/domain/keys"
 )
 
-// Version of the fold. A snapshot of another version is not used.
-const Version = 2
-
 // Key is one API key.
 type Key struct {
 	ID        string

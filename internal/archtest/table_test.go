@@ -17,8 +17,8 @@ type allowance struct {
 }
 
 // anyTest is what the test files of every package may import in addition: real
-// engines in temporary folders, and the real trade data.
-var anyTest = []string{"eventstore", "eventstore/...", "internal/shareddata"}
+// engines in temporary folders, the real trade data, and what there is to test with.
+var anyTest = []string{"eventstore", "eventstore/...", "internal/shareddata", "internal/testenv"}
 
 // table says who may import whom (of this project; every package may import
 // itself). The arrows point one way: bytes and vocabulary at the bottom, the
@@ -55,7 +55,9 @@ var table = []allowance{
 	{pkg: "commands/client", may: []string{"domain", "commands", "internal/proof"}, tests: []string{"internal/httpapi", "internal/live", "projections"}},
 	{pkg: "projections", may: []string{"domain", "domain/...", "eventstore"}},
 	// A replay has nothing within reach that could act on the world.
-	{pkg: "replay", may: []string{"domain", "domain/...", "eventstore", "eventstore/memory", "projections", "commands"}, tests: []string{"replay/historytest", "internal/snapshot"}},
+	{pkg: "replay", may: []string{"domain", "domain/...", "eventstore", "projections"}, tests: []string{"replay/historytest", "replay/scenario", "commands", "internal/snapshot"}},
+	// Tests only: commands against a store in memory, and what they answer.
+	{pkg: "replay/scenario", may: []string{"domain", "domain/...", "eventstore", "eventstore/memory", "projections", "commands", "replay"}},
 	// Tests only: streams as earlier builds wrote them, and what those made of them.
 	{pkg: "replay/historytest", may: []string{"domain", "domain/...", "eventstore", "projections"}},
 
@@ -90,6 +92,7 @@ var table = []allowance{
 	// One fold of each portfolio, for all who read.
 	{pkg: "internal/live", may: []string{"domain", "domain/...", "eventstore", "projections"}},
 	{pkg: "internal/shareddata"},
+	{pkg: "internal/testenv"},
 	// Measures the store; the module of its rivals is beside it.
 	{pkg: "internal/bench", may: []string{"eventstore", "eventstore/embedded"}},
 	{pkg: "internal/bench/rivals", may: []string{"internal/bench"}},

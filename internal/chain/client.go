@@ -43,24 +43,7 @@ type Client struct {
 // New returns a client without querying anything: a server has to start, and bots
 // need answers, even while no endpoint is reachable. The chain id is queried
 // together with every head.
-func New(config Config) (*Client, error) { return newClient(config) }
-
-// Dial returns a client after checking the chain id of every endpoint that
-// answers. Enough of them must answer. The others are checked later, because the
-// chain id is queried again with every head.
-func Dial(ctx context.Context, config Config) (*Client, error) {
-	c, err := newClient(config)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := ask(ctx, c, c.endpoints, "the chain id", c.checkChain); err != nil {
-		c.Close()
-		return nil, err
-	}
-	return c, nil
-}
-
-func newClient(config Config) (*Client, error) {
+func New(config Config) (*Client, error) {
 	c := &Client{chain: config.Chain, need: 1, now: config.Now}
 	if config.Live {
 		c.need = liveEndpoints
@@ -283,18 +266,4 @@ func (c *Client) headerAgreed(ctx context.Context, of []*endpoint, number uint64
 func (c *Client) Head(ctx context.Context) (Block, error) {
 	v, err := c.look(ctx)
 	return v.Block, err
-}
-
-// Final returns the newest block with the chain's number of confirmations, for
-// reading balances that no reorganisation will change.
-func (c *Client) Final(ctx context.Context) (Block, error) {
-	v, err := c.look(ctx)
-	if err != nil {
-		return Block{}, err
-	}
-	if v.Number+1 < c.chain.Confirmations {
-		return Block{}, fmt.Errorf("%w: the chain has %d blocks, fewer than its confirmations", ErrUnavailable, v.Number+1)
-	}
-	final, err := c.headerAgreed(ctx, v.of, v.Number+1-c.chain.Confirmations)
-	return final.Block, err
 }

@@ -56,15 +56,6 @@ func (c *Client) Balances(ctx context.Context, at Block, holdings []Holding) (Sn
 	return Snapshot{at, balances}, err
 }
 
-// Balance reads one balance at a block.
-func (c *Client) Balance(ctx context.Context, at Block, wallet Address, asset Asset) (Units, error) {
-	s, err := c.Balances(ctx, at, []Holding{{wallet, asset}})
-	if err != nil {
-		return Units{}, err
-	}
-	return s.Balances[0], nil
-}
-
 func (e *endpoint) balance(ctx context.Context, at common.Hash, h Holding) (Units, error) {
 	if h.Asset.Native() {
 		const call = "eth_getBalance"
@@ -123,25 +114,17 @@ func (e *endpoint) callContract(ctx context.Context, at common.Hash, from, to Ad
 	return contractAnswer{data: answer}, nil
 }
 
-// Nonce returns how many transactions an account has sent up to the end of a
-// block: the nonce of its next one.
-func (c *Client) Nonce(ctx context.Context, at Block, account Address) (uint64, error) {
-	return c.nonceAt(ctx, c.endpoints, at, account)
-}
-
+// nonceAt returns how many transactions an account has sent up to the end of a block: the
+// nonce of its next one.
 func (c *Client) nonceAt(ctx context.Context, of []*endpoint, at Block, account Address) (uint64, error) {
 	return agree(ctx, c, of, fmt.Sprintf("the nonce at block %d", at.Number), func(ctx context.Context, e *endpoint) (uint64, error) {
 		return e.nonce(ctx, account, atBlock(at.Hash))
 	})
 }
 
-// PendingNonce returns the highest nonce that an endpoint would give the
-// account's next transaction, counting those not yet in a block. Endpoints see
-// different pending transactions, so their answers need not agree.
-func (c *Client) PendingNonce(ctx context.Context, account Address) (uint64, error) {
-	return c.pendingNonce(ctx, c.endpoints, account)
-}
-
+// pendingNonce returns the highest nonce that an endpoint would give the account's next
+// transaction, those not yet in a block counted. Endpoints see different ones of these, so
+// their answers need not agree.
 func (c *Client) pendingNonce(ctx context.Context, of []*endpoint, account Address) (uint64, error) {
 	got, err := ask(ctx, c, of, "the pending nonce", func(ctx context.Context, e *endpoint) (uint64, error) {
 		return e.nonce(ctx, account, rpc.BlockNumberOrHashWithNumber(rpc.PendingBlockNumber))
@@ -164,11 +147,7 @@ func (e *endpoint) nonce(ctx context.Context, account Address, at rpc.BlockNumbe
 	return uint64(*n), nil
 }
 
-// IsContract reports whether there is code at an address.
-func (c *Client) IsContract(ctx context.Context, at Block, address Address) (bool, error) {
-	return c.hasCode(ctx, c.endpoints, at, address)
-}
-
+// hasCode reports whether there is code at an address.
 func (c *Client) hasCode(ctx context.Context, of []*endpoint, at Block, address Address) (bool, error) {
 	code, err := agree(ctx, c, of, fmt.Sprintf("the code at block %d", at.Number), func(ctx context.Context, e *endpoint) (common.Hash, error) {
 		var code hexutil.Bytes

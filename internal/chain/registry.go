@@ -64,7 +64,7 @@ type Asset struct {
 	ChainSymbols []string `json:"chain_symbols,omitempty"`
 
 	chain string
-	token Address // zero for the native coin
+	token Address // the contract of an ERC-20 token, zero for the native coin
 }
 
 // Chain is the CAIP-2 id of the asset's chain.
@@ -73,10 +73,7 @@ func (a Asset) Chain() string { return a.chain }
 // Native reports whether a is the coin that fees are paid in.
 func (a Asset) Native() bool { return a.token.IsZero() }
 
-// Token is the contract of an ERC-20 token, the zero address for the native coin.
-func (a Asset) Token() Address { return a.token }
-
-// Units converts an amount to the asset's units. An amount with more decimals
+// Units converts an amount into the asset's units. An amount with more decimals
 // than the asset has is refused, not rounded.
 func (a Asset) Units(amount domain.Decimal) (Units, error) {
 	return scaled("amount", amount, a.Decimals)

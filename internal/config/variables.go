@@ -42,6 +42,7 @@ func lookup(field string) variable {
 // elsewhere lists the PETS_ names that are read by other packages.
 var elsewhere = []string{
 	"PETS_REQUIRE_TOOLS", // by tests: a missing tool fails instead of being skipped
+	"PETS_LONG_TESTS",    // by tests: run what takes minutes
 	"PETS_BOT",           // by the example bots
 }
 

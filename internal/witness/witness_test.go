@@ -649,7 +649,7 @@ func TestAGapIsNoticed(t *testing.T) {
 		var mismatch *MismatchError
 		return errors.As(k.Status().Err, &mismatch)
 	}, patience, time.Millisecond)
-	require.Equal(t, 1, r.failures())
+	require.Eventually(t, func() bool { return r.failures() == 1 }, patience, time.Millisecond, "and said, a moment later")
 	_, err = k.Want("portfolio-a", 9)(t.Context())
 	require.Error(t, err)
 	require.Error(t, k.Close(t.Context()))

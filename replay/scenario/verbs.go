@@ -1,7 +1,6 @@
-package replay
+package scenario
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -14,14 +13,14 @@ import (
 	"pets/domain"
 )
 
-// scenarioVerb is one kind of line that becomes commands.
-type scenarioVerb struct {
+// verb is one kind of line that becomes commands.
+type verb struct {
 	usage string
 	build func(*scenario, *args) []commands.Command
 }
 
 // verbs are the commands of a scenario, by the word they begin with.
-var verbs = map[string]scenarioVerb{
+var verbs = map[string]verb{
 	"open":           {"[capital=N] [clock=imported] [asset=USDC] [decimals=6] [POLICY_KEY=VALUE …]", openVerb},
 	"deposit":        {"AMOUNT [ASSET] [wallet=cold] [tx=TEXT]", depositVerb},
 	"withdraw":       {"AMOUNT [ASSET] [wallet=cold] [tx=TEXT]", withdrawVerb},
@@ -83,8 +82,8 @@ var settings = map[string]func(*scenario, *args){
 	"quiet":   func(s *scenario, a *args) { s.quiet = onOff(a) },
 }
 
-// scenarioWords lists the words a line can begin with.
-func scenarioWords() []string {
+// Words lists the words a line can begin with.
+func Words() []string {
 	words := []string{"show"}
 	words = slices.AppendSeq(words, maps.Keys(verbs))
 	words = slices.AppendSeq(words, maps.Keys(settings))
@@ -131,15 +130,13 @@ type openLive struct {
 
 func openVerb(s *scenario, a *args) []commands.Command {
 	c := commands.OpenPortfolio{
-		ID: scenarioPortfolio, Mode: domain.Mode(orElse(a.option("mode"), string(domain.ModePaper))),
+		ID: Portfolio, Mode: domain.Mode(orElse(a.option("mode"), string(domain.ModePaper))),
 		BaseAsset: orElse(a.option("asset"), "USDC"), BaseDecimals: a.integer("decimals", 6),
 		Clock: domain.Clock(orElse(a.option("clock"), string(domain.ClockWall))),
 	}
 	capital, gate := a.amountOr("capital", domain.Zero), a.option("gate")
 	c.Policy = domain.DefaultPolicy(c.Mode)
-	dec := json.NewDecoder(bytes.NewReader(policyPatch(a)))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&c.Policy); err != nil {
+	if err := domain.DecodeObject(policyPatch(a), &c.Policy); err != nil {
 		a.fail("%w", err)
 	}
 	out := []commands.Command{c}

@@ -25,8 +25,8 @@ const exampleLimits = `
 # not a percentage: 0.05 is 5 %.
 `
 
-// Example returns the text of .env.example.
-func Example() string {
+// exampleFile returns the text of .env.example.
+func exampleFile() string {
 	var b strings.Builder
 	b.WriteString(exampleHead)
 	limits := false

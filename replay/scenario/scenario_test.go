@@ -1,4 +1,4 @@
-package replay
+package scenario
 
 import (
 	"bytes"
@@ -16,37 +16,37 @@ import (
 	"pets/commands"
 )
 
-// go test ./replay -rewrite writes the output of every scenario anew. Read the
+// go test ./replay/scenario -rewrite writes the output of every scenario anew. Read the
 // difference before you keep it.
 var rewrite = flag.Bool("rewrite", false, "write the expected output of scenarios anew")
 
 // runText runs a scenario and returns it with the output it has now.
-func runText(t *testing.T, o scenarioOptions, text string) string {
+func runText(t *testing.T, o Options, text string) string {
 	t.Helper()
 	var out bytes.Buffer
-	if err := runScenario(t.Context(), o, strings.NewReader(text), &out); err != nil {
+	if err := Run(t.Context(), o, strings.NewReader(text), &out); err != nil {
 		t.Fatalf("%v\n\nup to there:\n%s", err, out.String())
 	}
 	return out.String()
 }
 
-// Every scenario under testdata holds, and holds as well when the writer is
+// Every scenario under replay/testdata holds, and holds as well when the writer is
 // started anew before every command.
 func TestScenarios(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
+	files, err := filepath.Glob("../testdata/*.txt")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			want, err := os.ReadFile(file)
 			require.NoError(t, err)
-			got := runText(t, scenarioOptions{name: file, first: 1}, string(want))
+			got := runText(t, Options{Name: file}, string(want))
 			if *rewrite {
 				require.NoError(t, os.WriteFile(file, []byte(got), 0o600))
 				return
 			}
-			require.Equal(t, string(want), got, "go test ./replay -rewrite writes what is now")
-			require.Equal(t, got, runText(t, scenarioOptions{name: file, first: 1, restart: true}, got), "a restart between two commands changes nothing")
+			require.Equal(t, string(want), got, "go test ./replay/scenario -rewrite writes what is now")
+			require.Equal(t, got, runText(t, Options{Name: file, Restart: true}, got), "a restart between two commands changes nothing")
 		})
 	}
 }
@@ -81,9 +81,9 @@ func TestScenarioErrors(t *testing.T) {
 		strings.Repeat("#", 4097):               "the line has over 4096 bytes",
 		strings.Repeat("#\n", 2001) + "#":       "a scenario has at most 2000 lines",
 	} {
-		err := RunScenario(t.Context(), "incident.txt", strings.NewReader("# one\n"+text+"\n"), &bytes.Buffer{})
+		err := Run(t.Context(), Options{Name: "incident.txt"}, strings.NewReader("# one\n"+text+"\n"), &bytes.Buffer{})
 		require.ErrorContains(t, err, want, text)
-		var wrong *ScenarioError
+		var wrong *Error
 		require.ErrorAs(t, err, &wrong)
 		if !strings.Contains(want, "2000") {
 			require.Equal(t, 2, wrong.Line, text)
@@ -95,7 +95,7 @@ func TestScenarioErrors(t *testing.T) {
 // What stands before the line that is wrong is written: it shows how one got there.
 func TestScenarioErrorKeepsTheOutput(t *testing.T) {
 	var out bytes.Buffer
-	err := RunScenario(t.Context(), "x", strings.NewReader("open capital=1\njump\n"), &out)
+	err := Run(t.Context(), Options{Name: "x"}, strings.NewReader("open capital=1\njump\n"), &out)
 	require.ErrorContains(t, err, "x:2: ")
 	require.Contains(t, out.String(), "> deposit.recorded")
 	require.True(t, strings.HasSuffix(out.String(), "jump\n"))
@@ -104,7 +104,7 @@ func TestScenarioErrorKeepsTheOutput(t *testing.T) {
 func TestScenarioEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := RunScenario(ctx, "x", strings.NewReader("open\n"), &bytes.Buffer{})
+	err := Run(ctx, Options{Name: "x"}, strings.NewReader("open\n"), &bytes.Buffer{})
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -115,7 +115,7 @@ var errFull = errors.New("no space left")
 func (fullDisk) Write([]byte) (int, error) { return 0, errFull }
 
 func TestScenarioReportsWhatItCannotWrite(t *testing.T) {
-	require.ErrorIs(t, RunScenario(t.Context(), "x", strings.NewReader("open\n"), fullDisk{}), errFull)
+	require.ErrorIs(t, Run(t.Context(), Options{Name: "x"}, strings.NewReader("open\n"), fullDisk{}), errFull)
 }
 
 // Lines, quotes, comments: what a person types.
@@ -133,23 +133,23 @@ show equity
 `
 	_, err := newArgs([]token{{text: "b=c"}})
 	require.NoError(t, err)
-	err = RunScenario(t.Context(), "x", strings.NewReader(text), &bytes.Buffer{})
+	err = Run(t.Context(), Options{Name: "x"}, strings.NewReader(text), &bytes.Buffer{})
 	require.ErrorContains(t, err, "x:8: the bot is missing")
 
-	got := runText(t, scenarioOptions{first: 1}, strings.Replace(text, "bot b=c\n", "", 1)+"show alpha.streak\n")
+	got := runText(t, Options{}, strings.Replace(text, "bot b=c\n", "", 1)+"show alpha.streak\n")
 	require.NotContains(t, got, "old output")
 	require.Contains(t, got, "> trade.closed           alpha closed t5 of Will it rain, or not? a=b: win of +1, fee 0\n")
 }
 
 // quiet hides what is only preparation, never a refusal.
 func TestQuiet(t *testing.T) {
-	got := runText(t, scenarioOptions{first: 1}, "quiet on\nopen capital=1\nbot a capital=2\nquiet off\nshow equity\n")
+	got := runText(t, Options{}, "quiet on\nopen capital=1\nbot a capital=2\nquiet off\nshow equity\n")
 	require.Equal(t, "quiet on\nopen capital=1\nbot a capital=2\n! invalid: capital is more than the 1 USDC in hot:treasury; record a deposit first\nquiet off\nshow equity\n> equity 1\n", got)
 }
 
 // The same scenario always gives the same text, and its output is a scenario.
 func FuzzScenario(f *testing.F) {
-	files, err := filepath.Glob("testdata/*.txt")
+	files, err := filepath.Glob("../testdata/*.txt")
 	require.NoError(f, err)
 	for _, file := range files {
 		text, err := os.ReadFile(file)
@@ -158,14 +158,14 @@ func FuzzScenario(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		var once, twice bytes.Buffer
-		if err := RunScenario(t.Context(), "fuzz", strings.NewReader(text), &once); err != nil {
-			var wrong *ScenarioError
+		if err := Run(t.Context(), Options{Name: "fuzz"}, strings.NewReader(text), &once); err != nil {
+			var wrong *Error
 			require.ErrorAs(t, err, &wrong)
 			require.NotContains(t, err.Error(), "panicked")
 			require.NotContains(t, err.Error(), "add up")
 			return
 		}
-		require.NoError(t, RunScenario(t.Context(), "fuzz", bytes.NewReader(once.Bytes()), &twice))
+		require.NoError(t, Run(t.Context(), Options{Name: "fuzz"}, bytes.NewReader(once.Bytes()), &twice))
 		require.Equal(t, once.String(), twice.String())
 	})
 }
@@ -173,7 +173,7 @@ func FuzzScenario(f *testing.F) {
 // Every command there is can be typed, and every word is shown by a scenario.
 func TestEveryCommandHasAWord(t *testing.T) {
 	var source []byte
-	for _, file := range []string{"scenario_verbs.go", "scenario_custody.go"} {
+	for _, file := range []string{"verbs.go", "custody.go"} {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
 		source = append(source, text...)
@@ -184,14 +184,14 @@ func TestEveryCommandHasAWord(t *testing.T) {
 	}
 
 	var all strings.Builder
-	scenarios, err := filepath.Glob("testdata/*.txt")
+	scenarios, err := filepath.Glob("../testdata/*.txt")
 	require.NoError(t, err)
 	for _, file := range scenarios {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
 		all.Write(text)
 	}
-	for _, word := range scenarioWords() {
+	for _, word := range Words() {
 		require.True(t, regexp.MustCompile(`(?m)^`+word+`\b`).MatchString(all.String()), "no scenario shows %s", word)
 	}
 }

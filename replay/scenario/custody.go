@@ -1,4 +1,4 @@
-package replay
+package scenario
 
 import (
 	"crypto/sha256"
@@ -13,17 +13,17 @@ import (
 	"pets/domain/treasury"
 )
 
-// scenarioChain is the chain of a scenario's wallets. There is no chain behind
-// it: a scenario states itself what the chain would answer.
-const scenarioChain = "eip155:137"
+// testChain is the chain of a scenario's wallets. There is no chain behind it: a
+// scenario states itself what the chain would answer.
+const testChain = "eip155:137"
 
 // walletVerb registers a wallet that holds the base asset and the chain's coin.
 func walletVerb(s *scenario, a *args) []commands.Command {
 	return one(commands.RegisterWallet{
-		Wallet: a.word("the wallet"), Place: a.word("hot or cold"), Chain: scenarioChain, Address: a.word("the address"),
+		Wallet: a.word("the wallet"), Place: a.word("hot or cold"), Chain: testChain, Address: a.word("the address"),
 		Assets: []domain.WalletAsset{
-			{Asset: s.state.BaseAsset, ID: scenarioChain + "/erc20:0x3c499c542cEF5E3811e1192ce70d8cC03d5c3359", Decimals: s.state.BaseDecimals},
-			{Asset: "POL", ID: scenarioChain + "/slip44:966", Decimals: 18, Native: true},
+			{Asset: s.state.BaseAsset, ID: testChain + "/erc20:0x3c499c542cEF5E3811e1192ce70d8cC03d5c3359", Decimals: s.state.BaseDecimals},
+			{Asset: "POL", ID: testChain + "/slip44:966", Decimals: 18, Native: true},
 		},
 	})
 }
@@ -62,11 +62,11 @@ func provenVerb(s *scenario, a *args) []commands.Command {
 }
 
 func contactVerb(_ *scenario, a *args) []commands.Command {
-	return one(commands.AddAddress{Chain: scenarioChain, Address: a.word("the address"), Label: a.word("the label")})
+	return one(commands.AddAddress{Chain: testChain, Address: a.word("the address"), Label: a.word("the label")})
 }
 
 func forgetVerb(_ *scenario, a *args) []commands.Command {
-	return one(commands.RemoveAddress{Chain: scenarioChain, Address: a.word("the address"), Reason: a.option("reason")})
+	return one(commands.RemoveAddress{Chain: testChain, Address: a.word("the address"), Reason: a.option("reason")})
 }
 
 func transferVerb(sweep bool) func(*scenario, *args) []commands.Command {
@@ -177,7 +177,7 @@ func signVerb(s *scenario, a *args) []commands.Command {
 	o.Quantity = a.number("the quantity")
 	a.literal("for")
 	o.Notional = a.number("the amount")
-	o.Shape, o.Chain, o.Contract, o.Token = "scenario", scenarioChain, "0x4bFb41d5B3570DeFd03C39a9A4D8dE6Bd8B8982E", orElse(a.option("token"), "7")
+	o.Shape, o.Chain, o.Contract, o.Token = "scenario", testChain, "0x4bFb41d5B3570DeFd03C39a9A4D8dE6Bd8B8982E", orElse(a.option("token"), "7")
 	o.FeeBPS, o.ExpiresAt = a.amountOr("fee_bps", domain.Zero), a.time("expires")
 	if w := s.state.Custody.Main(domain.WalletHot); w != nil {
 		o.Signer, o.Maker = w.Address, w.Address

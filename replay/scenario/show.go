@@ -1,4 +1,4 @@
-package replay
+package scenario
 
 import (
 	"bytes"
@@ -12,6 +12,7 @@ import (
 	"pets/domain/ledger"
 	"pets/domain/tradestats"
 	"pets/projections"
+	"pets/replay"
 )
 
 // lists are the views of show that print one line for each entry.
@@ -164,11 +165,11 @@ func (s *scenario) breakerLines() []string {
 	all := projections.StateOf(s.state).Breakers
 	out := make([]string, len(all))
 	for i, b := range all {
-		bot := ""
+		name := b.Breaker
 		if b.Bot != nil {
-			bot = *b.Bot
+			name += " of " + *b.Bot
 		}
-		out[i] = fmt.Sprintf("%s %s at %v, limit %v", scope(b.Breaker, bot), b.Status, b.Value, b.Limit)
+		out[i] = fmt.Sprintf("%s %s at %v, limit %v", name, b.Status, b.Value, b.Limit)
 		if b.Revision != nil {
 			out[i] += fmt.Sprintf(", since revision %d", *b.Revision)
 		}
@@ -185,7 +186,7 @@ func (s *scenario) positionLines() []string {
 			mark = p.Mark.String()
 		}
 		out[i] = fmt.Sprintf("%s %s × %s, cost %s, mark %s, unrealised %s (%s)", p.Bot, p.Quantity,
-			short(domain.Instrument{Market: p.Market, Outcome: p.Outcome}), p.Cost, mark, signed(p.UnrealisedPnL), p.Trade)
+			replay.Short(domain.Instrument{Market: p.Market, Outcome: p.Outcome}), p.Cost, mark, replay.Signed(p.UnrealisedPnL), p.Trade)
 		if p.Oversold {
 			out[i] += " oversold"
 		}
@@ -201,7 +202,7 @@ func (s *scenario) tradeLines() []string {
 	out := make([]string, len(all))
 	for i, t := range all {
 		out[i] = fmt.Sprintf("%d %s %s %s: %s of %s, fee %s, by %s", t.Number, t.Trade, t.Bot,
-			short(domain.Instrument{Market: t.Market, Outcome: t.Outcome}), t.Result, signed(t.PnL), t.Fee, t.ClosedBy)
+			replay.Short(domain.Instrument{Market: t.Market, Outcome: t.Outcome}), t.Result, replay.Signed(t.PnL), t.Fee, t.ClosedBy)
 		if t.Revised {
 			out[i] += ", revised"
 		}
@@ -223,7 +224,7 @@ func (s *scenario) permitLines() []string {
 			until = "to be placed until " + p.ExpiresAt.Format(time.RFC3339)
 		}
 		out = append(out, fmt.Sprintf("%s %s %s %s × %s at %s: %s left, %s reserved, %s", id, p.Bot, p.Side, p.Quantity,
-			short(p.Instrument), p.LimitPrice, p.Left, p.Reserved, until))
+			replay.Short(p.Instrument), p.LimitPrice, p.Left, p.Reserved, until))
 	}
 	slices.Sort(out)
 	return out

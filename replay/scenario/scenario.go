@@ -1,4 +1,4 @@
-package replay
+package scenario
 
 import (
 	"bufio"
@@ -17,67 +17,75 @@ import (
 	"pets/eventstore"
 	"pets/eventstore/memory"
 	"pets/projections"
+	"pets/replay"
 )
 
 // Limits of a scenario. Every step folds the whole history again, so the work is
 // quadratic in its length.
 const (
-	maxScenarioLines     = 2000
-	maxScenarioLineBytes = 4096
+	maxLines     = 2000
+	maxLineBytes = 4096
 )
 
-// scenarioPortfolio is the only portfolio of a scenario.
-const scenarioPortfolio = "main"
+// Portfolio is the only portfolio of a scenario.
+const Portfolio = "main"
 
-// scenarioStart is the clock of a scenario that does not set it.
-var scenarioStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+// Start is the clock of a scenario that does not set it.
+var Start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// ScenarioError reports a line that cannot be parsed, or a step after which the
-// books are inconsistent. A refused command is not an error; the refusal is
-// output.
-type ScenarioError struct {
+// Error reports a line that cannot be parsed, or a step after which the books are
+// inconsistent. A refused command is not an error; the refusal is output.
+type Error struct {
 	Name string
 	Line int // from 1
 	Err  error
 }
 
-func (e *ScenarioError) Error() string { return fmt.Sprintf("%s:%d: %v", e.Name, e.Line, e.Err) }
+func (e *Error) Error() string { return fmt.Sprintf("%s:%d: %v", e.Name, e.Line, e.Err) }
 
 // Unwrap returns the cause.
-func (e *ScenarioError) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error { return e.Err }
 
-// RunScenario runs a scenario, a text with one command per line, and writes it
-// again with the current output of its commands: a scenario whose output has not
-// changed is written as it was read. Output lines begin with > (or ! for a
-// refusal), comments with #.
+// Options of a run.
+type Options struct {
+	Name string // stands before errors
+	// First is the number of the first line, 1 if not given: a scenario may stand in a document.
+	First int
+	// Restart gives every command a writer that has just been started.
+	Restart bool
+}
+
+// Run runs a scenario, a text with one command per line, and writes it again with the
+// current output of its commands: a scenario whose output has not changed is written as it
+// was read. Output lines begin with > (or ! for a refusal), comments with #.
 //
-// The commands are real: they go through a [commands.Writer] into a store in
-// memory, with a clock that only the scenario moves. After each of them the
-// history is verified from its beginning and folded once more through a snapshot.
-// Nothing outside w is touched. Errors are prefixed with name and line.
-func RunScenario(ctx context.Context, name string, r io.Reader, w io.Writer) error {
-	return runScenario(ctx, scenarioOptions{name: name, first: 1}, r, w)
-}
-
-// scenarioOptions are what tests vary.
-type scenarioOptions struct {
-	name string
-	// first is the number of the first line, for a scenario inside a document.
-	first int
-	// restart gives every command a newly started writer.
-	restart bool
-}
-
-func runScenario(ctx context.Context, o scenarioOptions, r io.Reader, w io.Writer) error {
+// The commands are real: they go through a [commands.Writer] into a store in memory,
+// against a clock that only the scenario moves. After each of them the history is
+// verified from its beginning, and folded once more through a snapshot. Nothing outside w
+// is touched.
+func Run(ctx context.Context, o Options, r io.Reader, w io.Writer) error {
 	s := newScenario(o, w)
 	defer s.close()
+	return s.run(ctx, r)
+}
+
+// Store runs a scenario and returns the store that it filled.
+func Store(ctx context.Context, o Options, r io.Reader) (*memory.Store, error) {
+	s := newScenario(o, io.Discard)
+	err := s.run(ctx, r)
+	s.writer.Close()
+	return s.store, err
+}
+
+func (s *scenario) run(ctx context.Context, r io.Reader) error {
 	in := bufio.NewScanner(r)
-	in.Buffer(nil, maxScenarioLineBytes)
-	number := o.first
+	in.Buffer(nil, maxLineBytes)
+	first := max(1, s.options.First)
+	number := first
 	for ; in.Scan(); number++ {
 		text := in.Text()
-		if number-o.first == maxScenarioLines {
-			return s.wrong(number, fmt.Errorf("a scenario has at most %d lines; split it", maxScenarioLines))
+		if number-first == maxLines {
+			return s.wrong(number, fmt.Errorf("a scenario has at most %d lines; split it", maxLines))
 		}
 		if isOutput(text) {
 			continue
@@ -88,7 +96,7 @@ func runScenario(ctx context.Context, o scenarioOptions, r io.Reader, w io.Write
 		}
 	}
 	if errors.Is(in.Err(), bufio.ErrTooLong) {
-		return s.wrong(number, fmt.Errorf("the line has over %d bytes", maxScenarioLineBytes))
+		return s.wrong(number, fmt.Errorf("the line has over %d bytes", maxLineBytes))
 	}
 	return errors.Join(in.Err(), s.out.flush())
 }
@@ -97,7 +105,7 @@ func isOutput(text string) bool { return strings.HasPrefix(text, ">") || strings
 
 // scenario is one run.
 type scenario struct {
-	options scenarioOptions
+	options Options
 	out     *lines
 	store   *memory.Store
 	writer  *commands.Writer
@@ -118,9 +126,9 @@ type scenario struct {
 	fills, commands                     int
 }
 
-func newScenario(o scenarioOptions, w io.Writer) *scenario {
+func newScenario(o Options, w io.Writer) *scenario {
 	s := &scenario{
-		options: o, out: &lines{w: bufio.NewWriter(w)}, store: memory.New(), now: scenarioStart,
+		options: o, out: &lines{w: bufio.NewWriter(w)}, store: memory.New(), now: Start,
 		caller: domain.Caller{User: "olga", Role: domain.RoleOperator},
 		state:  portfolio.New(), trades: projections.NewTrades(), stats: projections.NewStats(), equity: projections.NewEquity(),
 	}
@@ -131,7 +139,7 @@ func newScenario(o scenarioOptions, w io.Writer) *scenario {
 // start starts a new writer. Its instance is fixed, so that the same scenario
 // always stores the same bytes.
 func (s *scenario) start() {
-	s.writer = commands.NewWriter(s.store, scenarioPortfolio, commands.Options{
+	s.writer = commands.NewWriter(s.store, Portfolio, commands.Options{
 		Now:      func() time.Time { return s.now },
 		Instance: uuid.NewSHA1(uuid.NameSpaceOID, []byte("scenario")),
 	})
@@ -143,7 +151,7 @@ func (s *scenario) close() {
 }
 
 func (s *scenario) wrong(number int, err error) error {
-	return errors.Join(&ScenarioError{s.options.name, number, err}, s.out.flush())
+	return errors.Join(&Error{s.options.Name, number, err}, s.out.flush())
 }
 
 // line runs one line of the scenario.
@@ -165,7 +173,7 @@ func (s *scenario) line(ctx context.Context, text string) error {
 	}
 	v, ok := verbs[words[0].text]
 	if !ok {
-		return fmt.Errorf("%q is not a command; the commands are %s", words[0].text, strings.Join(scenarioWords(), " "))
+		return fmt.Errorf("%q is not a command; the commands are %s", words[0].text, strings.Join(Words(), " "))
 	}
 	key := a.option("key")
 	todo := v.build(s, a)
@@ -186,7 +194,7 @@ func (s *scenario) send(ctx context.Context, c commands.Command, key string) err
 	if key == "" {
 		key = fmt.Sprintf("step-%d", s.commands)
 	}
-	if s.options.restart {
+	if s.options.Restart {
 		s.writer.Close()
 		s.start()
 	}
@@ -220,7 +228,7 @@ func (s *scenario) do(ctx context.Context, c commands.Command, key string) (comm
 	}
 	r := commands.Request{Caller: s.caller, Key: key, Command: c}
 	if _, reset := c.(commands.ResetBreaker); s.imported && !reset {
-		r.Import = &commands.Import{At: s.now, Source: s.options.name}
+		r.Import = &commands.Import{At: s.now, Source: s.options.Name}
 	}
 	return s.writer.Do(ctx, r)
 }
@@ -232,7 +240,7 @@ func (s *scenario) appendOpened(ctx context.Context, e *domain.PortfolioOpened) 
 	}
 	id := uuid.NewSHA1(uuid.NameSpaceOID, []byte("live opening"))
 	metadata := fmt.Sprintf(`{"actor":"scenario","role":"admin","command":"open_portfolio","command_id":"%s","request_hash":"%064d"}`, id, 0)
-	_, err = s.store.Append(ctx, commands.Stream(scenarioPortfolio), eventstore.NoStream, []eventstore.Proposed{{
+	_, err = s.store.Append(ctx, commands.Stream(Portfolio), eventstore.NoStream, []eventstore.Proposed{{
 		ID: id, Type: e.EventType(), Time: s.now, Data: data, Metadata: []byte(metadata),
 	}})
 	return err
@@ -240,7 +248,7 @@ func (s *scenario) appendOpened(ctx context.Context, e *domain.PortfolioOpened) 
 
 // catchUp folds what was recorded since the last step and prints it.
 func (s *scenario) catchUp(ctx context.Context) error {
-	return eventstore.Walk(ctx, s.store, commands.Stream(scenarioPortfolio), s.state.Next, func(rec eventstore.Record) error {
+	return eventstore.Walk(ctx, s.store, commands.Stream(Portfolio), s.state.Next, func(rec eventstore.Record) error {
 		e, err := domain.Decode(rec.Type, rec.Data)
 		if err != nil {
 			return err
@@ -301,7 +309,7 @@ func (s *scenario) printReasons(reasons []domain.Reason) {
 
 // sentence returns an event as `pets events` shows it, without revision and time.
 func sentence(e domain.Event) string {
-	return fmt.Sprintf("%-22s %s", domain.EventName(e.EventType()), Describe(e))
+	return fmt.Sprintf("%-22s %s", domain.EventName(e.EventType()), replay.Describe(e))
 }
 
 func reason(r domain.Reason) string {
@@ -336,7 +344,7 @@ func (s *scenario) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	v, err := Verify(ctx, s.store, commands.Stream(scenarioPortfolio), nil)
+	v, err := replay.Verify(ctx, s.store, commands.Stream(Portfolio), nil)
 	switch {
 	case err != nil:
 		return err
