@@ -319,7 +319,7 @@ func TestTheSameFindingAgain(t *testing.T) {
 
 // "The log, /readyz and the commands give the same advice, by what has poisoned it."
 func TestAPoisonedStoreIsToldByWhatIsWrong(t *testing.T) {
-	for advice, cause := range map[string]error{"Look at the disk, then start the server again": errDown, "Find the other folder": elsewhere{}} {
+	for advice, cause := range map[string]error{"Check the disk, then start the server again": errDown, "Find the other folder": elsewhere{}} {
 		poison := &eventstore.Unavailable{Poisoned: true, Cause: cause}
 		answer := asUnavailable(poison)
 		require.Equal(t, domain.CodeUnavailable, domain.CodeOf(answer))

@@ -16,6 +16,7 @@ import (
 
 	"pets/internal/pets/petstest"
 	"pets/internal/shareddata"
+	"pets/internal/testenv"
 )
 
 // Marked equity, its references and the trips of `pets state`, `pets equity` and
@@ -178,6 +179,7 @@ func walletRows(t testing.TB) []plainRow {
 // At 1,000 nothing but the streak trips; at 250 the daily loss does, at 150 the
 // drawdowns of the bot and of the portfolio as well.
 func TestMarkedWallet(t *testing.T) {
+	t.Parallel()
 	for capital, trips := range map[string]int{"1000": 1, "250": 3, "150": 4} {
 		t.Run(capital, func(t *testing.T) {
 			s := wallet(t, capital)
@@ -213,7 +215,7 @@ const (
 
 func tapeShell(t testing.TB) *petstest.Shell {
 	t.Helper()
-	if petstest.UnderRace {
+	if testenv.Race {
 		t.Skip("60,612 rows of arithmetic in one goroutine: nothing for the race detector, and minutes under it")
 	}
 	file := sharedFiles(t, "polymarket-tape.csv.gz")[0]

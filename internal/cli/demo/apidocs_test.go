@@ -23,6 +23,7 @@ import (
 	"pets/internal/open"
 	"pets/internal/pets"
 	"pets/internal/pets/petstest"
+	"pets/internal/testenv"
 )
 
 const apiPage = "docs/api.md"
@@ -36,7 +37,7 @@ type apiShell struct {
 // newAPIShell starts a server in this process, whose clock stands, and a shell.
 func newAPIShell(t *testing.T) *apiShell {
 	t.Helper()
-	petstest.Need(t, "bash", "curl", "python3")
+	testenv.Need(t, "bash", "curl", "python3")
 	dir := t.TempDir()
 	ctx, stop := context.WithCancel(t.Context())
 	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -91,6 +92,7 @@ func (s *apiShell) run(t *testing.T, command string) []string {
 // Every console block of docs/api.md is run, in order, against one server, and
 // answers what the page says; the table of routes is that of the OpenAPI document.
 func TestAPIDocs(t *testing.T) {
+	t.Parallel()
 	root, err := filepath.Abs("../../..")
 	require.NoError(t, err)
 	page, err := os.ReadFile(filepath.Join(root, apiPage))

@@ -19,11 +19,13 @@ import (
 	"pets/internal/open"
 	"pets/internal/pets"
 	"pets/internal/pets/petstest"
+	"pets/internal/testenv"
 )
 
 // The demo trips a breaker in the same append as the third loss, refuses every
 // order after it, and says why; the week it leaves behind verifies.
 func TestDemoTripsAndExplains(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	out := s.PlayedDemo(filepath.Join(s.Dir, "week"))
 	require.Contains(t, out, ">>>  TRIPPED consecutive_losses of breakout at 3, limit 3")
@@ -36,6 +38,7 @@ func TestDemoTripsAndExplains(t *testing.T) {
 
 // The picture of the README is drawn from the demo week by the product itself.
 func TestReadmePictureIsOfTheDemoWeek(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	week := "embedded:" + filepath.Join(s.Dir, "week")
 	s.PlayedDemo(filepath.Join(s.Dir, "week"))
@@ -50,6 +53,7 @@ func TestReadmePictureIsOfTheDemoWeek(t *testing.T) {
 
 // A second week on top of the first would show neither.
 func TestDemoRefusesAFolderWithADemo(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	week := filepath.Join(s.Dir, "week")
 	s.PlayedDemo(week)
@@ -71,6 +75,7 @@ func TestDemoRefusesAFolderWithADemo(t *testing.T) {
 // terminal or in the history, and no log stands between the lines. By the machine's own
 // clock, as it is run.
 func TestTheDemoIsQuiet(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -89,6 +94,7 @@ func TestTheDemoIsQuiet(t *testing.T) {
 
 // What the demo says to type works as it stands, and leads out of the trip.
 func TestTheDemoSaysWhatToType(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -129,7 +135,7 @@ func TestTheDemoSaysWhatToType(t *testing.T) {
 func askAsTheDemoSays(t *testing.T, turn string) {
 	t.Helper()
 	if _, err := exec.LookPath("curl"); err != nil {
-		petstest.MissingTool(t, "curl is not there")
+		testenv.Lacks(t, "curl is not there")
 	}
 	_, ask, _ := strings.Cut(turn, "What a bot hears")
 	exports := regexp.MustCompile(`(?m)^ *export (BOT|API)=.*$`).FindAllString(ask, -1)

@@ -15,6 +15,7 @@ import (
 
 // On a folder and at a server alike: what is asked for, and what is refused.
 func TestEventsByType(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
 	w := p.TwoPeople(folder)
@@ -40,6 +41,7 @@ func TestEventsByType(t *testing.T) {
 // "a tripped state does not say what to do next", "state hides an open clear request and
 // live orders": the commands it says are those that work, with the roles it names.
 func TestStateSaysWhatToDoNext(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
 	w := p.TwoPeople(folder)
@@ -78,7 +80,7 @@ func TestStateSaysWhatToDoNext(t *testing.T) {
 	clitest.Fits(t, 80, asked)
 
 	w.Ok(w.Bob, "clear", "--confirm", request)
-	require.Contains(t, w.Ok(w.Olga, "events", "--type", "cleared"), "emergency stop cleared ("+request+"): olga asked, bob confirmed")
+	require.Contains(t, w.Ok(w.Olga, "events", "--type", "cleared"), "emergency stop cleared ("+request+"): requested by olga, confirmed by bob")
 	require.NotContains(t, w.Ok(w.Olga, "state"), "WHAT TO DO NEXT")
 	w.Ok(w.Olga, "start", "alpha")
 }

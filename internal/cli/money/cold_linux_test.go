@@ -17,7 +17,7 @@ import (
 	"pets/domain/treasury"
 	"pets/internal/chain"
 	"pets/internal/cli/money"
-	"pets/internal/custody"
+	"pets/internal/evm"
 	"pets/internal/pets/petstest"
 )
 
@@ -99,7 +99,7 @@ func TestColdSign(t *testing.T) {
 	require.Len(t, left, 3, "the file, the signed file, .env: no store, no keystore")
 
 	// Never over another file.
-	s.Sit("cold", "sign", file).WaitFor("is there already").Ends(1)
+	s.Sit("cold", "sign", file).WaitFor("is already listed").Ends(1)
 }
 
 // Whoever sits there must read the recipient, and have the words of the sender.
@@ -131,7 +131,7 @@ func TestColdFile(t *testing.T) {
 		change(&f)
 		got, err := money.ReadColdFile(s.Carry("f.json", f))
 		if err == nil {
-			_, err = got.Check("f.json", custody.NewSignatory(registry))
+			_, err = got.Check("f.json", evm.NewSignatory(registry))
 		}
 		return err
 	}

@@ -138,7 +138,7 @@ func (a *app) portfolios(ctx context.Context) (show.PortfolioList, error) {
 	for _, id := range ids {
 		a.Config.Portfolio = id
 		if err := a.Look(ctx, "", nil, func(s *portfolio.State) error {
-			v.Portfolios = append(v.Portfolios, show.ListedPortfolio{id, s.Mode, s.Next - 1})
+			v.Portfolios = append(v.Portfolios, show.ListedPortfolio{Portfolio: id, Mode: s.Mode, Revision: s.Next - 1})
 			return nil
 		}); err != nil {
 			return v, err

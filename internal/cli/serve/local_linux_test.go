@@ -18,6 +18,7 @@ import (
 // "A person can always stop": lock and socket that somebody removes under a server are made
 // anew, and so is a PETS_DIR of its own.
 func TestTheWayInOfThisMachineIsMadeAnew(t *testing.T) {
+	t.Parallel()
 	for name, harm := range map[string]func(t *testing.T, dir string){
 		"socket": func(t *testing.T, dir string) { require.NoError(t, os.Remove(filepath.Join(dir, httpapi.SocketName))) },
 		"both": func(t *testing.T, dir string) {
@@ -47,12 +48,12 @@ func TestTheWayInOfThisMachineIsMadeAnew(t *testing.T) {
 
 // Where that cannot be it is said, once; and nothing is put into what took the folder's place.
 func TestAFolderThatIsAnothersIsLeftAlone(t *testing.T) {
+	t.Parallel()
 	store, dir := filepath.Join(t.TempDir(), "store"), filepath.Join(t.TempDir(), "server")
 	p := petstest.ServeFolder(t, store, "PETS_DIR="+dir)
 	require.NoError(t, os.Rename(dir, dir+".moved"))
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	require.Eventually(t, func() bool { return strings.Contains(p.Readyz(), "warning: the stop socket") }, 20*time.Second, 20*time.Millisecond)
-	require.Equal(t, 1, strings.Count(p.Errs.String(), "cannot be made anew"))
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, left)
@@ -60,4 +61,5 @@ func TestAFolderThatIsAnothersIsLeftAlone(t *testing.T) {
 	require.NoError(t, os.Rename(dir+".moved", dir))
 	require.Eventually(t, func() bool { return p.Readyz() == "ready\n" }, 20*time.Second, 20*time.Millisecond)
 	require.True(t, p.Stands(dir, store))
+	require.Equal(t, 1, strings.Count(p.Errs.String(), "cannot be made anew"))
 }

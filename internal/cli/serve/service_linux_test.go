@@ -183,6 +183,7 @@ func TestAStrangersFolderUnderARunningServer(t *testing.T) {
 
 // The same of a PETS_DIR of its own, which the server makes anew where it was removed.
 func TestAStrangersPetsDirUnderARunningServer(t *testing.T) {
+	t.Parallel()
 	const stranger = 4999
 	s := newService(t)
 	require.NoError(t, os.Chmod(s.home, 0o1777))
@@ -280,7 +281,7 @@ func TestAWitnessThatMayNotBeMadeSaysWhatToDo(t *testing.T) {
 	store := s.folder("x", serviceID, serviceID, 0o700)
 	server := s.start(serviceID, store)
 	for _, text := range []string{server.Readyz(), server.Errs.String()} {
-		require.Contains(t, text, "the server's user may not make or write its folder")
+		require.Contains(t, text, "the server's user may not create or write its folder")
 		require.Contains(t, text, "name another folder with PETS_WITNESS")
 	}
 	require.NotContains(t, server.Readyz(), s.home, "what is told to everybody names no file")

@@ -20,6 +20,7 @@ import (
 // refused with a clear message; a folder writable by group/others likewise. But a stop must
 // not fail because of it: it goes on without the witness and says so."
 func TestAFolderOfSomebodyElseIsNotTaken(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root makes the folders of others")
 	}
@@ -58,7 +59,7 @@ func TestAFolderOfSomebodyElseIsNotTaken(t *testing.T) {
 				require.NoError(t, os.Rename(witness, away))
 				require.NoError(t, os.Symlink(away, witness))
 				return os.Lchown(witness, nobody, nobody)
-			}, "a link that user 65534 has made",
+			}, "a link made by user 65534",
 			func() error { require.NoError(t, os.Remove(witness)); return os.Rename(away, witness) },
 		},
 		"PETS_DIR open to others": {

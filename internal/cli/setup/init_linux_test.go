@@ -97,7 +97,7 @@ func TestTheNextThreeCommandsWork(t *testing.T) {
 // "From a clone to a first permit by the README alone": the commands of its first minutes,
 // in their order, in a shell.
 func TestTheFirstMinutesOfTheREADME(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+	readme, err := os.ReadFile("../../../README.md")
 	require.NoError(t, err)
 	_, section, found := strings.Cut(string(readme), "\n## Your own bots\n")
 	require.True(t, found)
