@@ -391,7 +391,6 @@ func TestAtEqualsAFreshFold(t *testing.T) {
 
 // Every command answers as of a moment what it would have answered then.
 func TestEveryCommandTakesAt(t *testing.T) {
-	t.Parallel()
 	then := newShell(t)
 	files := then.smallFiles()
 	then.ok("import", "--capital", "100", "--bot-capital", "50", files[0])

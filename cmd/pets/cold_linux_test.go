@@ -104,7 +104,7 @@ func TestColdSign(t *testing.T) {
 	require.Len(t, left, 3, "the file, the signed file, .env: no store, no keystore")
 
 	// Never over another file.
-	s.sit("cold", "sign", file).waitFor("is already listed").ends(1)
+	s.sit("cold", "sign", file).waitFor("is there already").ends(1)
 }
 
 // Whoever sits there must read the recipient, and have the words of the sender.

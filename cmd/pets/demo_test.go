@@ -41,7 +41,6 @@ func (s *shell) playedDemo(folder string) string {
 // The demo trips a breaker in the same append as the third loss, refuses every
 // order after it, and says why; the week it leaves behind verifies.
 func TestDemoTripsAndExplains(t *testing.T) {
-	t.Parallel()
 	s := newShell(t)
 	out := s.playedDemo(filepath.Join(s.dir, "week"))
 	require.Contains(t, out, ">>>  TRIPPED consecutive_losses of breakout at 3, limit 3")
@@ -54,7 +53,6 @@ func TestDemoTripsAndExplains(t *testing.T) {
 
 // The picture of the README is drawn from the demo week by the product itself.
 func TestReadmePictureIsOfTheDemoWeek(t *testing.T) {
-	t.Parallel()
 	s := newShell(t)
 	week := "embedded:" + filepath.Join(s.dir, "week")
 	s.playedDemo(filepath.Join(s.dir, "week"))
@@ -69,7 +67,6 @@ func TestReadmePictureIsOfTheDemoWeek(t *testing.T) {
 
 // A second week on top of the first would show neither.
 func TestDemoRefusesAFolderWithADemo(t *testing.T) {
-	t.Parallel()
 	s := newShell(t)
 	week := filepath.Join(s.dir, "week")
 	s.playedDemo(week)
@@ -91,7 +88,6 @@ func TestDemoRefusesAFolderWithADemo(t *testing.T) {
 // terminal or in the history, and no log stands between the lines. By the machine's own
 // clock, as it is run.
 func TestTheDemoIsQuiet(t *testing.T) {
-	t.Parallel()
 	s := newShell(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -110,7 +106,6 @@ func TestTheDemoIsQuiet(t *testing.T) {
 
 // What the demo says to type works as it stands, and leads out of the trip.
 func TestTheDemoSaysWhatToType(t *testing.T) {
-	t.Parallel()
 	s := newShell(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()

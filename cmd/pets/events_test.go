@@ -45,7 +45,6 @@ func TestKnownTypes(t *testing.T) {
 
 // On a folder and at a server alike: what is asked for, and what is refused.
 func TestEventsByType(t *testing.T) {
-	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := serveFolder(t, folder)
 	w := p.twoPeople(folder)
@@ -71,7 +70,6 @@ func TestEventsByType(t *testing.T) {
 // "a tripped state does not say what to do next", "state hides an open clear request and
 // live orders": the commands it says are those that work, with the roles it names.
 func TestStateSaysWhatToDoNext(t *testing.T) {
-	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := serveFolder(t, folder)
 	w := p.twoPeople(folder)

@@ -265,7 +265,6 @@ func (s *shell) manyFills(n int) string {
 // "an interrupted run goes on where it stopped": whether it was asked to stop or
 // killed, the history is in the end the one of an import in one go.
 func TestInterruptedImportGoesOn(t *testing.T) {
-	t.Parallel()
 	const n = 6_000
 	whole := newShell(t)
 	whole.ok("import", "--capital", "1000", whole.manyFills(n))

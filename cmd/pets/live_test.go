@@ -20,7 +20,6 @@ import (
 // while another process writes, every reading command answers, and each answer
 // lies at or after the one before.
 func TestReadersBesideAWriter(t *testing.T) {
-	t.Parallel()
 	s := newShell(t)
 	writer := s.process("import", "--capital", "1000", s.manyFills(20_000))
 	var errs strings.Builder

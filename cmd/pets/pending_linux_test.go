@@ -16,7 +16,6 @@ import (
 // "A GET sees everything that was acknowledged before it was asked": the store was poisoned
 // under a running server, which holds a stop and says so to everybody who looks.
 func TestAHeldStopIsShownOnTheCommandLine(t *testing.T) {
-	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := serveFolder(t, folder)
 	c := p.client(adminKey)

@@ -84,7 +84,7 @@ func TestTheLogTellsWhatWasStopped(t *testing.T) {
 	p = serveFolder(t, folder)
 	require.Equal(t, 0, p.pets(folder, adminKey, "stop", "--emergency", "--reason", "again").code)
 	require.Eventually(t, func() bool { return len(notables(t, p.errs.String())) > 0 }, 10*time.Second, 5*time.Millisecond)
-	require.Equal(t, "EMERGENCY STOP security_breach stays in force, manual was asked for: again", notables(t, p.errs.String())[0].Msg)
+	require.Equal(t, "EMERGENCY STOP security_breach stays in force, manual was requested: again", notables(t, p.errs.String())[0].Msg)
 }
 
 // balky is a store that takes nothing while it balks.
@@ -102,7 +102,6 @@ func (b *balky) Append(ctx context.Context, stream string, expected eventstore.E
 
 // "Also a line when a stop holds but is not recorded, and when it is recorded later."
 func TestTheLogTellsWhatIsNotRecorded(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	opened, err := embedded.Open(dir, embedded.Options{})
 	require.NoError(t, err)

@@ -391,7 +391,7 @@ func TestAKeyIsBoundToThePortfolioThatIsNamed(t *testing.T) {
 	}
 	r := issue("--user", "eve", "--role", "admin", "--portfolio", "other")
 	require.Equal(t, 1, r.code)
-	require.Contains(t, r.err, "does not go with role admin")
+	require.Contains(t, r.err, "is not allowed with role admin")
 	var list struct{ Keys []listedKey }
 	readJSON(t, p.pets(folder, adminKey, "apikey", "list", "--json").out, &list)
 	bound := map[string]string{}

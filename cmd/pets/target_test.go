@@ -252,7 +252,6 @@ func TestServerGoesBeforeTheFolder(t *testing.T) {
 // --store goes before PETS_SERVER: the server is not asked, and what only a server can do
 // is refused.
 func TestStoreGoesBeforePetsServer(t *testing.T) {
-	t.Parallel()
 	server := newListener(t)
 	for _, r := range reached {
 		if r.how == atHome || r.how == seated {
@@ -636,7 +635,6 @@ func TestStopsGoThroughTheSocket(t *testing.T) {
 // A socket is used only where it is known to be that of the server that is meant: it would
 // stop another one, and say that it stopped this one.
 func TestTheSocketOfAnotherServerIsNotUsed(t *testing.T) {
-	t.Parallel()
 	s := small(t)
 	dir := t.TempDir()
 	lock, err := lockServerDir(dir, t.TempDir(), uuid.Nil)
@@ -739,7 +737,6 @@ func TestStopEverywhereBesideAnImport(t *testing.T) {
 // "names could not be checked": what a server that still folds its history holds is
 // watched for some seconds, under one Idempotency-Key; what is refused then was not stopped.
 func TestWhatBecomesOfAStopThatHolds(t *testing.T) {
-	t.Parallel()
 	s := small(t)
 	lock, err := lockServerDir(s.store(), s.store(), uuid.Nil)
 	require.NoError(t, err)

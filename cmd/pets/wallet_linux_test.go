@@ -273,11 +273,11 @@ func TestRecover(t *testing.T) {
 	notEchoed(t, output, testWords)
 	noTrace(t, "the terminal", []byte(output), testWords, 2)
 	noTraceOnDisk(t, s.dir, testWords, 2)
-	require.Contains(t, s.ok("wallet", "verify", "trading"), "is the address of "+address)
+	require.Contains(t, s.ok("wallet", "verify", "trading"), "is that of "+address)
 	require.Equal(t, []string{"wallet.registered.v1", "key.imported.v1", "key.used.v1"}, s.walletEvents())
 
 	seat = s.sit("wallet", "recover", "trading")
-	seat.waitFor("is already listed").waitFor("pets wallet recover trading --drill").ends(1)
+	seat.waitFor("is there already").waitFor("pets wallet recover trading --drill").ends(1)
 	seat = s.sit("wallet", "recover", "nobody")
 	seat.waitFor("--address is needed").ends(2)
 

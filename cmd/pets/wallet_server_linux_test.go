@@ -154,7 +154,7 @@ func TestRecoverThroughTheServer(t *testing.T) {
 	away := newShell(t)
 	away.env = []string{"PETS_SERVER=" + c.server.url, "PETS_KEY=" + adminKey, "PETS_STORE=embedded:" + filepath.Join(away.dir, "none"), "PETS_KEYSTORE=" + away.keys(), "TERM=xterm"}
 	require.Contains(t, away.ok("wallet", "list"), "NOT HERE")
-	require.Contains(t, away.ok("wallet", "verify", "trading"), "is the address of "+otherFirst)
+	require.Contains(t, away.ok("wallet", "verify", "trading"), "is that of "+otherFirst)
 	away.ok("wallet", "record", "vault", "--tested", "--address", accountOf(t, testWords, 0))
 }
 
