@@ -266,7 +266,7 @@ func TestWhatIsNoMarkerFile(t *testing.T) {
 	go func() { _, err := NewLatchFile(path).Read(); done <- err }()
 	select {
 	case err := <-done:
-		require.ErrorContains(t, err, "no regular file")
+		require.ErrorContains(t, err, "not a regular file")
 	case <-time.After(10 * time.Second):
 		t.Fatal("it waits for somebody to write to the pipe")
 	}

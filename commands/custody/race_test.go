@@ -164,10 +164,12 @@ func TestAStormOfSignaturesAndTrips(t *testing.T) {
 	var askers, tripper sync.WaitGroup
 	done := make(chan struct{})
 	tripper.Go(func() {
-		for {
+		for trips := 0; ; trips++ {
 			select {
 			case <-done:
-				return
+				if trips > 3 {
+					return
+				}
 			case <-time.After(time.Duration(rand.IntN(8)) * time.Millisecond):
 			}
 			one.lose("0.01")

@@ -30,7 +30,6 @@ import (
 // "Errors that cannot mend are not waited for": a person learns at once what is wrong, and
 // for a stop, that it did not happen and what to do next.
 func TestWhatCannotMendIsSaidAtOnce(t *testing.T) {
-	t.Parallel()
 	plain := petstest.NewListener(t)
 	secure := httptest.NewTLSServer(http.NotFoundHandler())
 	defer secure.Close()
@@ -65,7 +64,6 @@ func TestWhatCannotMendIsSaidAtOnce(t *testing.T) {
 // "The first way has bounds that also cut a request under way": a server that is stopped
 // like a process takes what it is sent and never answers. The socket is the second way.
 func TestAFrozenServer(t *testing.T) {
-	t.Parallel()
 	frozen, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, frozen.Close()) }()
@@ -105,7 +103,6 @@ func TestAStopNeedsNoReason(t *testing.T) {
 // A folder that was moved under a live server is that server's still, by its socket and by
 // its address; and where PETS_DIR is held for another store, no address is guessed.
 func TestAFolderThatWasMovedUnderItsServer(t *testing.T) {
-	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
 	require.NoError(t, p.Client(petstest.AdminKey).Send(t.Context(), http.MethodPost, "/v1/portfolios", "open", map[string]any{"id": "main", "mode": "paper"}, nil))

@@ -94,7 +94,6 @@ func TestServerGoesBeforeTheFolder(t *testing.T) {
 // --store goes before PETS_SERVER: the server is not asked, and what only a server can do
 // is refused.
 func TestStoreGoesBeforePetsServer(t *testing.T) {
-	t.Parallel()
 	server := petstest.NewListener(t)
 	for _, r := range petstest.Reached {
 		if r.How == petstest.AtHome || r.How == petstest.Seated {
@@ -460,7 +459,6 @@ func TestStopsGoThroughTheSocket(t *testing.T) {
 // A socket is used only where it is known to be that of the server that is meant: it would
 // stop another one, and say that it stopped this one.
 func TestTheSocketOfAnotherServerIsNotUsed(t *testing.T) {
-	t.Parallel()
 	s := petstest.Small(t)
 	dir := t.TempDir()
 	lock, err := open.LockDir(dir, t.TempDir(), uuid.Nil)
@@ -563,7 +561,6 @@ func TestStopEverywhereBesideAnImport(t *testing.T) {
 // "names could not be checked": what a server that still folds its history holds is
 // watched for some seconds, under one Idempotency-Key; what is refused then was not stopped.
 func TestWhatBecomesOfAStopThatHolds(t *testing.T) {
-	t.Parallel()
 	s := petstest.Small(t)
 	lock, err := open.LockDir(s.Store(), s.Store(), uuid.Nil)
 	require.NoError(t, err)

@@ -179,7 +179,6 @@ func walletRows(t testing.TB) []plainRow {
 // At 1,000 nothing but the streak trips; at 250 the daily loss does, at 150 the
 // drawdowns of the bot and of the portfolio as well.
 func TestMarkedWallet(t *testing.T) {
-	t.Parallel()
 	for capital, trips := range map[string]int{"1000": 1, "250": 3, "150": 4} {
 		t.Run(capital, func(t *testing.T) {
 			s := wallet(t, capital)

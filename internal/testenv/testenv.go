@@ -46,7 +46,9 @@ func Lacks(t testing.TB, format string, args ...any) {
 
 // Patient runs the tests of a package whose parallel tests wait more than they work: eight
 // at a time, however few processors there are, unless -parallel says otherwise. Under the
-// race detector they do work.
+// race detector they do work. A test that locks a folder in this process, or runs a program
+// that it has just written, runs alone: between fork and exec the child of another test
+// holds its files.
 func Patient(m *testing.M) (code int) {
 	if !flag.Parsed() {
 		flag.Parse()

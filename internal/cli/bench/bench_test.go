@@ -9,7 +9,6 @@ import (
 // Every goal of the store is measured, in a folder that is gone afterwards. What
 // the ratios are is not for a test to say: a machine may be busy.
 func TestBench(t *testing.T) {
-	t.Parallel()
 	var results []struct {
 		Goal int
 		Unit string

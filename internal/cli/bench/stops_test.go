@@ -71,7 +71,6 @@ func measured(t *testing.T, into any, args ...string) {
 // A stop is measured by every way there is, on an idle server and beside each load, and
 // the load does what it is there for. How long it takes is not for a test to say.
 func TestBenchStops(t *testing.T) {
-	t.Parallel()
 	if testing.Short() {
 		t.Skip("starts four servers")
 	}
@@ -106,7 +105,6 @@ func TestBenchStops(t *testing.T) {
 // "10,000 portfolios: stop everything ≤ 2 s, all recorded": what is measured is read from
 // the log, portfolio by portfolio.
 func TestBenchPortfolios(t *testing.T) {
-	t.Parallel()
 	if testing.Short() {
 		t.Skip("starts two servers")
 	}
@@ -124,7 +122,6 @@ func TestBenchPortfolios(t *testing.T) {
 }
 
 func TestBenchHashes(t *testing.T) {
-	t.Parallel()
 	var rows []struct {
 		What  string
 		Ratio float64

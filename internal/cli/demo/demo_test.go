@@ -25,7 +25,6 @@ import (
 // The demo trips a breaker in the same append as the third loss, refuses every
 // order after it, and says why; the week it leaves behind verifies.
 func TestDemoTripsAndExplains(t *testing.T) {
-	t.Parallel()
 	s := petstest.New(t)
 	out := s.PlayedDemo(filepath.Join(s.Dir, "week"))
 	require.Contains(t, out, ">>>  TRIPPED consecutive_losses of breakout at 3, limit 3")
@@ -38,7 +37,6 @@ func TestDemoTripsAndExplains(t *testing.T) {
 
 // The picture of the README is drawn from the demo week by the product itself.
 func TestReadmePictureIsOfTheDemoWeek(t *testing.T) {
-	t.Parallel()
 	s := petstest.New(t)
 	week := "embedded:" + filepath.Join(s.Dir, "week")
 	s.PlayedDemo(filepath.Join(s.Dir, "week"))
@@ -53,7 +51,6 @@ func TestReadmePictureIsOfTheDemoWeek(t *testing.T) {
 
 // A second week on top of the first would show neither.
 func TestDemoRefusesAFolderWithADemo(t *testing.T) {
-	t.Parallel()
 	s := petstest.New(t)
 	week := filepath.Join(s.Dir, "week")
 	s.PlayedDemo(week)
@@ -75,7 +72,6 @@ func TestDemoRefusesAFolderWithADemo(t *testing.T) {
 // terminal or in the history, and no log stands between the lines. By the machine's own
 // clock, as it is run.
 func TestTheDemoIsQuiet(t *testing.T) {
-	t.Parallel()
 	s := petstest.New(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -94,7 +90,6 @@ func TestTheDemoIsQuiet(t *testing.T) {
 
 // What the demo says to type works as it stands, and leads out of the trip.
 func TestTheDemoSaysWhatToType(t *testing.T) {
-	t.Parallel()
 	s := petstest.New(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()

@@ -18,7 +18,6 @@ var recordHistory = flag.String("record-history", "", "record the golden history
 // TestRecordHistory records the demo week, its folder and what it folds to; without
 // -record-history it only makes sure that it could be, and compares it with itself.
 func TestRecordHistory(t *testing.T) {
-	t.Parallel()
 	dir, build := t.TempDir(), "now"
 	if *recordHistory != "" {
 		build, dir = *recordHistory, filepath.Join("..", "..", "..", "replay", "testdata", "histories", *recordHistory)

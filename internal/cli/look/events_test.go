@@ -15,7 +15,6 @@ import (
 
 // On a folder and at a server alike: what is asked for, and what is refused.
 func TestEventsByType(t *testing.T) {
-	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
 	w := p.TwoPeople(folder)
@@ -41,7 +40,6 @@ func TestEventsByType(t *testing.T) {
 // "a tripped state does not say what to do next", "state hides an open clear request and
 // live orders": the commands it says are those that work, with the roles it names.
 func TestStateSaysWhatToDoNext(t *testing.T) {
-	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
 	w := p.TwoPeople(folder)

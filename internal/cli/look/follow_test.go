@@ -25,7 +25,6 @@ import (
 // while another process writes, every reading command answers, and each answer
 // lies at or after the one before.
 func TestReadersBesideAWriter(t *testing.T) {
-	t.Parallel()
 	s := petstest.New(t)
 	writer := s.Process("import", "--capital", "1000", s.ManyFills(20_000))
 	var errs strings.Builder

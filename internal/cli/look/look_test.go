@@ -325,7 +325,6 @@ func TestAtEqualsAFreshFold(t *testing.T) {
 
 // Every command answers as of a moment what it would have answered then.
 func TestEveryCommandTakesAt(t *testing.T) {
-	t.Parallel()
 	then := petstest.New(t)
 	files := then.SmallFiles()
 	then.Ok("import", "--capital", "100", "--bot-capital", "50", files[0])

@@ -279,7 +279,6 @@ func requireNone(t *testing.T, where string, text []byte, secrets map[string]map
 // of a whole server, after it has signed an order and a transfer and was asked for all it
 // answers. The control is the same search for something that has to be there.
 func TestCanary(t *testing.T) {
-	t.Parallel()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	c := newCanary(t, self, petstest.AsCommand+"=1")

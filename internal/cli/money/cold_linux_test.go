@@ -99,7 +99,7 @@ func TestColdSign(t *testing.T) {
 	require.Len(t, left, 3, "the file, the signed file, .env: no store, no keystore")
 
 	// Never over another file.
-	s.Sit("cold", "sign", file).WaitFor("is already listed").Ends(1)
+	s.Sit("cold", "sign", file).WaitFor("is there already").Ends(1)
 }
 
 // Whoever sits there must read the recipient, and have the words of the sender.

@@ -120,7 +120,7 @@ func (w *moneyWorld) withdraws() {
 	t := w.t
 	const exchange = "0xA4b0D03c2a6cB0A5aD0D2C7C1DB6aC5eE6C7e8b0"
 	to := w.checksummed(exchange)
-	w.refused("olga", 1, "no longer in the address book", "transfer", "--from", "hot", "--to", to, "--amount", "100", "--reason", "pay out")
+	w.refused("olga", 1, "not in the address book", "transfer", "--from", "hot", "--to", to, "--amount", "100", "--reason", "pay out")
 	w.refused("olga", 1, "may not do this", "address-book", "add", "--address", to, "--label", "exchange")
 	w.refused("admin", 1, "EIP-55", "address-book", "add", "--address", strings.ToLower(to), "--label", "exchange")
 	w.ok("admin", "address-book", "add", "--address", to, "--label", "exchange")

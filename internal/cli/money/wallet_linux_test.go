@@ -139,11 +139,11 @@ func TestRecover(t *testing.T) {
 	petstest.NotEchoed(t, output, petstest.TestWords)
 	petstest.NoTrace(t, "the terminal", []byte(output), petstest.TestWords, 2)
 	petstest.NoTraceOnDisk(t, s.Dir, petstest.TestWords, 2)
-	require.Contains(t, s.Ok("wallet", "verify", "trading"), "is the address of "+address)
+	require.Contains(t, s.Ok("wallet", "verify", "trading"), "is that of "+address)
 	require.Equal(t, []string{"wallet.registered.v1", "key.imported.v1", "key.used.v1"}, s.WalletEvents())
 
 	seat = s.Sit("wallet", "recover", "trading")
-	seat.WaitFor("is already listed").WaitFor("pets wallet recover trading --drill").Ends(1)
+	seat.WaitFor("is there already").WaitFor("pets wallet recover trading --drill").Ends(1)
 	seat = s.Sit("wallet", "recover", "nobody")
 	seat.WaitFor("--address is needed").Ends(2)
 

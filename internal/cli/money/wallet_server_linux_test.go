@@ -156,7 +156,7 @@ func TestRecoverThroughTheServer(t *testing.T) {
 	away := petstest.New(t)
 	away.Env = []string{"PETS_SERVER=" + c.server.URL, "PETS_KEY=" + petstest.AdminKey, "PETS_STORE=embedded:" + filepath.Join(away.Dir, "none"), "PETS_KEYSTORE=" + away.Keys(), "TERM=xterm"}
 	require.Contains(t, away.Ok("wallet", "list"), "NOT HERE")
-	require.Contains(t, away.Ok("wallet", "verify", "trading"), "is the address of "+petstest.OtherFirst)
+	require.Contains(t, away.Ok("wallet", "verify", "trading"), "is that of "+petstest.OtherFirst)
 	away.Ok("wallet", "record", "vault", "--tested", "--address", petstest.AccountOf(t, petstest.TestWords, 0))
 }
 

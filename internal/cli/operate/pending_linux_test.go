@@ -18,7 +18,6 @@ import (
 // "A GET sees everything that was acknowledged before it was asked": the store was poisoned
 // under a running server, which holds a stop and says so to everybody who looks.
 func TestAHeldStopIsShownOnTheCommandLine(t *testing.T) {
-	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
 	c := p.Client(petstest.AdminKey)

@@ -83,7 +83,6 @@ func TestAServerThatCannotProveItselfHasToBeNamed(t *testing.T) {
 // "No claim before it is true": somebody who may not write to the folder is told that nothing
 // was stopped, and that it takes sudo.
 func TestAStopByAnotherUserClaimsNothing(t *testing.T) {
-	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root can be another user")
 	}

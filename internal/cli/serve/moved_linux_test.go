@@ -16,7 +16,6 @@ import (
 // "Nothing is put into a backup, or into the place where a disk was mounted": a server whose
 // folder was moved away ends without a trace at its path; and it says all the time what to do.
 func TestAPoisonedServerLeavesNothingAtItsPath(t *testing.T) {
-	t.Parallel()
 	d := newTraded(t)
 	moved := d.folder + "-x"
 	require.NoError(t, os.Rename(d.folder, moved))

@@ -113,7 +113,6 @@ var plantedNames = []string{
 // into it, root who stops there neither touches nor gives away a file of his own, and is
 // not kept waiting; the stop holds, or says what is in its way.
 func TestWhatIsPlantedInAFolder(t *testing.T) {
-	t.Parallel()
 	for _, name := range plantedNames {
 		for _, p := range plants {
 			t.Run(name+" is a "+p.name, func(t *testing.T) {

@@ -291,7 +291,7 @@ func TestAKeyIsBoundToThePortfolioThatIsNamed(t *testing.T) {
 	}
 	r := issue("--user", "eve", "--role", "admin", "--portfolio", "other")
 	require.Equal(t, 1, r.Code)
-	require.Contains(t, r.Err, "does not go with role admin")
+	require.Contains(t, r.Err, "is not allowed with role admin")
 	var list struct {
 		Keys []struct{ User, Portfolio string }
 	}

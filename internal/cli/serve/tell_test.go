@@ -79,5 +79,5 @@ func TestTheLogTellsWhatWasStopped(t *testing.T) {
 	p = petstest.ServeFolder(t, folder)
 	require.Equal(t, 0, p.Pets(folder, petstest.AdminKey, "stop", "--emergency", "--reason", "again").Code)
 	require.Eventually(t, func() bool { return len(notables(t, p.Errs.String())) > 0 }, 10*time.Second, 5*time.Millisecond)
-	require.Equal(t, "EMERGENCY STOP security_breach stays in force, manual was asked for: again", notables(t, p.Errs.String())[0].Msg)
+	require.Equal(t, "EMERGENCY STOP security_breach stays in force, manual was requested: again", notables(t, p.Errs.String())[0].Msg)
 }

@@ -20,7 +20,6 @@ import (
 // refused with a clear message; a folder writable by group/others likewise. But a stop must
 // not fail because of it: it goes on without the witness and says so."
 func TestAFolderOfSomebodyElseIsNotTaken(t *testing.T) {
-	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root makes the folders of others")
 	}

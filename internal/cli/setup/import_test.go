@@ -222,7 +222,6 @@ func TestImportOfAGrownFile(t *testing.T) {
 // "an interrupted run goes on where it stopped": whether it was asked to stop or
 // killed, the history is in the end the one of an import in one go.
 func TestInterruptedImportGoesOn(t *testing.T) {
-	t.Parallel()
 	const n = 6_000
 	whole := petstest.New(t)
 	whole.Ok("import", "--capital", "1000", whole.ManyFills(n))
