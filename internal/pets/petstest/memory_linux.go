@@ -1,0 +1,57 @@
+package petstest
+
+import (
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/internal/testenv"
+)
+
+// ownSeat is a terminal with a process of its own at it.
+type ownSeat struct {
+	*Seat
+	pid int
+}
+
+// InMemory looks through all that the process can write to.
+func (s *ownSeat) InMemory(needles ...[]byte) bool {
+	s.t.Helper()
+	all := map[string][]byte{}
+	for i, needle := range needles {
+		all[strconv.Itoa(i)] = needle
+	}
+	found, err := testenv.InMemory(s.pid, "rw", all)
+	require.NoError(s.t, err)
+	return len(found) > 0
+}
+
+func (s *ownSeat) NoEcho(words []string) {
+	s.t.Helper()
+	NotEchoed(s.t, s.Output(), strings.Join(words[2:4], " "))
+}
+
+// NoPairs says that no two words stand in memory beside each other.
+func (s *ownSeat) NoPairs(words []string, between string) {
+	s.t.Helper()
+	var pairs [][]byte
+	for i := 1; i < len(words); i++ {
+		pairs = append(pairs, []byte(words[i-1]+between+words[i]))
+	}
+	require.False(s.t, s.InMemory(pairs...))
+}
+
+// AtSeat runs a command at a terminal, in a process of its own.
+func (s *Shell) AtSeat(t *testing.T, args ...string) *ownSeat {
+	t.Helper()
+	seat := NewSeat(t)
+	c := s.Process(args...)
+	c.Stdin, c.Stdout, c.Stderr = seat.Slave, seat.Slave, seat.Slave
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	require.NoError(t, c.Start())
+	go func() { _ = c.Wait(); seat.Ended <- c.ProcessState.ExitCode() }()
+	return &ownSeat{seat, c.Process.Pid}
+}
