@@ -38,7 +38,7 @@ func (a *App) Sends(c *cobra.Command) *cobra.Command {
 			}
 			a.Again = id.String()
 		}
-		return a.keyed(OnFlags(c, run(c, args)))
+		return a.keyed(onFlags(c, run(c, args)))
 	}
 	return c
 }
@@ -76,8 +76,8 @@ func neverSent(err error) bool {
 		errors.Is(err, client.ErrStranger) || errors.Is(err, client.ErrWrongScheme) || errors.Is(err, ErrNotPermitted)
 }
 
-// OnFlags names the flag, or the argument, where a server names the field of the request that is wrong.
-func OnFlags(c *cobra.Command, err error) error {
+// onFlags names the flag, or the argument, where a server names the field of the request that is wrong.
+func onFlags(c *cobra.Command, err error) error {
 	var p *client.Problem
 	if !errors.As(err, &p) || p.Field == "" {
 		return err
