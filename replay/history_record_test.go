@@ -24,7 +24,7 @@ import (
 
 // recordHistory names a build:
 //
-//	go test ./replay ./cmd/pets -run TestRecordHistory -record-history NAME
+//	go test ./replay ./internal/cli/demo -run TestRecordHistory -record-history NAME
 //
 // writes what this build stores and folds, for every scenario and the demo week, to
 // replay/testdata/histories/NAME, where it stays for ever. It refuses a name that was

@@ -51,6 +51,7 @@ var rules = []rule{
 	{"the domain does no input or output", checkDomainImports},
 	{"the domain reads no clock and no randomness", checkDomainCalls},
 	{"the domain starts no goroutine", checkDomainGoroutines},
+	{"only internal/open opens engines and keystores", checkOpeners},
 	{"no float touches money", checkFloats},
 	{"users are compared by SameUser", checkUsers},
 	{"functions have at most 70 lines", checkFunctionLines},
@@ -126,6 +127,42 @@ func checkDomainCalls(s source) []string {
 		for _, function := range impure[p] {
 			out = append(out, s.uses(name, function)...)
 		}
+	}
+	return out
+}
+
+// openings are the functions that open what internal/open alone may open.
+var openings = map[string]string{
+	module + "/commands":            "NewEngine",
+	module + "/eventstore/embedded": "Open",
+	module + "/internal/vault":      "Open",
+}
+
+// checkOpeners: a store or a keystore that is opened past internal/open is opened without its
+// lock, its witness and its marker of stops. internal/bench measures the store alone.
+func checkOpeners(s source) []string {
+	if s.test() || s.pkg() == "internal/open" || s.under("internal/bench") {
+		return nil
+	}
+	var out []string
+	for _, spec := range s.file.Imports {
+		p := importPath(spec)
+		function := openings[p]
+		if function == "" {
+			continue
+		}
+		name := path.Base(p)
+		if spec.Name != nil {
+			name = spec.Name.Name
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			if sel, ok := n.(*ast.SelectorExpr); ok && sel.Sel.Name == function {
+				if x, ok := sel.X.(*ast.Ident); ok && x.Name == name {
+					out = append(out, s.at(sel.Pos(), "only internal/open may use %s.%s", name, function))
+				}
+			}
+			return true
+		})
 	}
 	return out
 }

@@ -1,8 +1,0 @@
-//go:build !linux
-
-package main
-
-import "os"
-
-// flockPID is not known here.
-func flockPID(*os.File) int { return 0 }

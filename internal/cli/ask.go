@@ -1,0 +1,72 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// ErrNotAgreed is a no.
+var ErrNotAgreed = errors.New("not agreed to; nothing was sent")
+
+// Question is what a person agrees to before something is done.
+type Question struct {
+	// Text is what is asked, such as "Approve x41?".
+	Text string
+	// Yes: --yes was given, and it is not asked.
+	Yes bool
+	// Seen: a flag names exactly what was looked at. Without a terminal that is a yes.
+	Seen bool
+	// Flag is what to add where there is no terminal to ask at.
+	Flag string
+	// Typing: the command is one of questions and answers, which --json does not change.
+	Typing bool
+}
+
+// AskFirst adds --yes to a command that asks before it does something.
+func AskFirst(c *cobra.Command, yes *bool, usage string) {
+	c.Flags().BoolVar(yes, "yes", false, usage)
+	noted(c, noteAsks)
+}
+
+// Agree is the one way to ask for a yes: y or yes, typed at a terminal. Anything else is a
+// no. Where nobody sits at a terminal, and with --json, nobody is asked, and only what was
+// given on the command line counts.
+func (a *App) Agree(ctx context.Context, q Question) error {
+	if q.Yes {
+		return nil
+	}
+	yes, terminal := false, false
+	if !a.JSON || q.Typing {
+		var err error
+		if yes, terminal, err = a.askYes(ctx, q.Text); err != nil {
+			return err
+		}
+	}
+	switch {
+	case yes, !terminal && q.Seen:
+		return nil
+	case !terminal:
+		return Usage(fmt.Errorf("there is no terminal to ask at: add %s", q.Flag))
+	}
+	return ErrNotAgreed
+}
+
+// askYes asks on standard error, so that an answer on standard output can go elsewhere.
+func (a *App) askYes(ctx context.Context, text string) (yes, terminal bool, err error) {
+	if a.Ask != nil {
+		yes, terminal = a.Ask(text)
+		return yes, terminal, nil
+	}
+	out, is := a.Err.(*os.File)
+	if a.In == nil || !is || !term.IsTerminal(int(a.In.Fd())) || !term.IsTerminal(int(out.Fd())) {
+		return false, false, nil
+	}
+	answer, err := (&Prompter{in: a.In, out: out, width: a.Columns}).Line(ctx, text+" [y/N] ")
+	return strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes"), true, err
+}

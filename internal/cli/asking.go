@@ -1,0 +1,199 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+
+	"pets/commands/client"
+	"pets/domain"
+	"pets/internal/open"
+)
+
+// refusedFor is how long a server on this machine is tried for where nobody listens: long
+// enough for one that is being started again.
+const refusedFor = time.Second
+
+// Asking are the options of a client that asks a server for a person, who wants to know
+// what is waited for.
+func (a *App) Asking(r *Remote) client.Options {
+	o := client.Options{URL: r.URL, Key: a.Config.Key.Reveal(), CAFile: r.CA, Proof: r.proof, Patience: a.Patience, Within: a.Within, Once: a.Once, OwnKeys: true}
+	if u, err := url.Parse(r.URL); r.Way != nil || err == nil && onLoopback(u) {
+		o.Refused = refusedFor
+	}
+	o.Waiting = func(why error, left time.Duration) {
+		reason := "it takes its time"
+		if why != nil {
+			reason = why.Error()
+		}
+		if a.waits == r.String() {
+			return
+		}
+		a.waits = r.String()
+		a.Tell("waiting for %s: %s; %d s more; Ctrl-C ends it", r, reason, int(left.Seconds()+0.5))
+	}
+	return o
+}
+
+// Bounded bounds what a stop waits for one server, until what it returns is called: short
+// where there is another way.
+func (a *App) Bounded(another bool) func() {
+	patience, within := a.Patience, a.Within
+	a.Within = socketPatience
+	if another {
+		a.Within = socketAfter
+	}
+	if a.Patience == 0 {
+		a.Patience = a.Within
+	}
+	return func() { a.Patience, a.Within = patience, within }
+}
+
+// Explained says where it failed, and what a person can do about it.
+func (a *App) Explained(ctx context.Context, r *Remote, o client.Options, err error) error {
+	var problem *client.Problem
+	var certificate *tls.CertificateVerificationError
+	var name *net.DNSError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &problem) && problem.Code() == client.CodeForeign:
+		return fmt.Errorf("%s: %w (status %d): something else answers there, such as another program or the metrics of pets serve; its API is at PETS_LISTEN of its machine", r, err, problem.Status)
+	case errors.As(err, &problem):
+		return a.portfolioNamed(ctx, r, o, problem, err)
+	case errors.As(err, &certificate):
+		return fmt.Errorf("%s: %w; where it made its certificate itself, set PETS_CA to a copy of its tls/cert.pem (PETS_DIR of its machine)", r, err)
+	case errors.Is(err, client.ErrWrongScheme):
+		return fmt.Errorf("%s: %w", r, err)
+	case errors.As(err, &name) && name.IsNotFound:
+		return fmt.Errorf("%s: there is no such host: %w", r, err)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%s: no server listens there: %w", r, err)
+	}
+	return err
+}
+
+// portfolioNamed is what a server says of a portfolio that it has not, or not yet, in the
+// words that are said of a folder. Every other problem stays as it is.
+func (a *App) portfolioNamed(ctx context.Context, r *Remote, o client.Options, p *client.Problem, err error) error {
+	said := *p
+	switch {
+	case p.Code() != domain.CodeNotFound || r.Way != nil:
+		return err
+	case p.Detail == "the portfolio did not exist yet at that time":
+		said.Detail = notYet(a.Config.Portfolio).Message
+	case p.Detail == "there is no such portfolio":
+		var there struct {
+			Portfolios []struct {
+				Portfolio string `json:"portfolio"`
+			} `json:"portfolios"`
+		}
+		o.Patience, o.Within = refusedFor, refusedFor
+		if a.send(ctx, o, http.MethodGet, "/v1/portfolios", nil, &there) != nil || len(there.Portfolios) == 0 {
+			return err
+		}
+		ids := make([]string, len(there.Portfolios))
+		for i, one := range there.Portfolios {
+			ids[i] = one.Portfolio
+		}
+		said.Detail = notThere(a.Config.Portfolio, ids).Message
+	default:
+		return err
+	}
+	return &said
+}
+
+func notYet(portfolio string) *domain.Error {
+	return domain.Errorf(domain.CodeNotFound, "portfolio %s did not exist yet at that time", portfolio)
+}
+
+func notThere(portfolio string, ids []string) *domain.Error {
+	return domain.Errorf(domain.CodeNotFound, "there is no portfolio %s in this store; it has %s (--portfolio NAME)", portfolio, strings.Join(ids, ", "))
+}
+
+// Unreasoned is the reason of a person in a hurry: a stop is never refused for want of one.
+const Unreasoned = "stopped by a person, who gave no reason"
+
+// NotStopped says of a stop that failed that nothing was stopped, and, unless the server
+// has decided, what to do next.
+func (a *App) NotStopped(err error) error {
+	if told := (*ToldError)(nil); errors.As(err, &told) {
+		return err
+	}
+	if err == nil || Decided(err) || refused(err) {
+		return wrapped("NOT stopped: %w", err)
+	}
+	what := "NOT stopped"
+	if lost(err) { // there is no telling
+		what = "NOT stopped, as far as is known here; it may have been recorded all the same"
+	}
+	if errors.Is(err, context.Canceled) { // the last word is only that it was interrupted
+		a.Tell("%s", what)
+	}
+	return fmt.Errorf("%s: %w. Next: %s", what, err, a.afterNoStop(err))
+}
+
+// refused reports whether the engine on a folder has decided, which nothing here would change.
+func refused(err error) bool {
+	code := domain.CodeOf(err)
+	return code != "" && code != domain.CodeUnavailable && code != domain.CodeInternal && !open.IsNowhere(err)
+}
+
+// afterNoStop is what to do when a stop did not get through; never what was just tried.
+func (a *App) afterNoStop(err error) string {
+	const again = "and stop again: that is written into the folder of the store"
+	t, _ := a.Target()
+	if t.URL != "" {
+		if k := a.keeperAt(t.URL); k != nil && (lost(err) || lost(a.BySocketErr)) {
+			return fmt.Sprintf("the server on this machine answers neither way: %s, %s", open.EndIt(k.Store), again)
+		}
+		return "on the machine of the server, `sudo pets stop --emergency --store embedded:DIR`, which goes by its stop socket and needs no key; or name another server with --server"
+	}
+	k, _ := a.KeeperOf(t.Dir)
+	_, writes := open.WriterOf(t.Dir)
+	switch {
+	case open.Barred(t.Dir) != nil:
+		return "run this as the owner of the folder or as root: `sudo pets stop`"
+	case k != nil && (lost(err) || lost(a.BySocketErr)):
+		return fmt.Sprintf("that server does not answer: %s, %s", open.EndIt(t.Dir), again)
+	case k != nil && a.BySocketErr != nil:
+		return "stop as the owner of the folder or as root (sudo), whom the stop socket lets in without a key; or set PETS_KEY to a key of role operator"
+	case k != nil:
+		return fmt.Sprintf("its stop socket is not there, so set PETS_KEY to a key of role operator; or %s, %s", open.EndIt(t.Dir), again)
+	case writes:
+		return fmt.Sprintf("set PETS_DIR as the service of that server has it: its stop.sock lies there, and needs no key; or name the server with --server, and set PETS_KEY; or %s, %s", open.EndIt(t.Dir), again)
+	case open.HasStore(t.Dir):
+		return "no server uses that folder, and the stop cannot be written there: see the error above, and check the disk; meanwhile end the bots themselves"
+	}
+	return "on the machine of the server, name the folder of its store with --store embedded:DIR (PETS_STORE of its service); from elsewhere, name the server with --server, and set PETS_KEY"
+}
+
+func wrapped(format string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf(format, err)
+}
+
+// lost reports whether a request was sent, as far as is known, and not answered.
+func lost(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout() ||
+		errors.Is(err, client.ErrNoAnswer) || errors.Is(err, context.Canceled) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
+}
+
+// socketAfter is how long a named server that could be reached by its socket is tried for.
+const socketAfter = 3 * time.Second
+
+// socketPatience is how long a socket whose server is busy is tried for, before the next way,
+// and a server for which there is no other way. All of them together stay below 15 s.
+const socketPatience = 10 * time.Second

@@ -1,0 +1,23 @@
+package bench
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Every goal of the store is measured, in a folder that is gone afterwards. What
+// the ratios are is not for a test to say: a machine may be busy.
+func TestBench(t *testing.T) {
+	var results []struct {
+		Goal int
+		Unit string
+	}
+	measured(t, &results, "--rounds", "1", "--events", "1000")
+	require.Len(t, results, 7)
+	for i, goal := range []int{1, 4, 10, 10, 5, 5, 6} {
+		require.Equal(t, goal, results[i].Goal)
+		require.NotEmpty(t, results[i].Unit)
+	}
+	mistaken(t, []string{"--rounds"}, "bench", "--rounds", "0")
+}

@@ -1,0 +1,203 @@
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// benchPatience is how long a server may take to start before a measurement is given
+// up.
+const benchPatience = 2 * time.Minute
+
+// childCommand is this binary again, in a folder of its own and without the settings
+// of whoever measures: a limit in their environment would be measured too.
+func (a *app) childCommand(ctx context.Context, dir string, args ...string) (*exec.Cmd, error) {
+	self := a.Binary
+	if self == "" {
+		var err error
+		if self, err = os.Executable(); err != nil {
+			return nil, err
+		}
+	}
+	c := exec.CommandContext(ctx, self, args...) //nolint:gosec // this very binary
+	c.Dir = dir
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "GOMAXPROCS", "GOGC", "GOMEMLIMIT", "GOCOVERDIR"} {
+		if v, ok := os.LookupEnv(name); ok {
+			c.Env = append(c.Env, name+"="+v)
+		}
+	}
+	c.WaitDelay = 5 * time.Second
+	return c, nil
+}
+
+// childServer is pets serve in a process of its own.
+type childServer struct {
+	cmd   *exec.Cmd
+	ended chan error // how its process ended
+	url   string
+	// took is from the start of the process to the line that says it is ready.
+	took time.Duration
+	// dir is the folder that PETS_DIR names: the store's.
+	dir string
+}
+
+// startServer runs pets serve on a folder, on a port that is free, and waits until it
+// is ready.
+func (a *app) startServer(ctx context.Context, dir, store string, flags ...string) (*childServer, error) {
+	args := []string{"serve", "--store", "embedded:" + store, "--listen", "127.0.0.1:0", "--metrics-listen", "off"}
+	c, err := a.childCommand(ctx, dir, append(args, flags...)...)
+	if err != nil {
+		return nil, err
+	}
+	errs, err := c.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	if err := c.Start(); err != nil {
+		return nil, err
+	}
+	s := &childServer{cmd: c, ended: make(chan error, 1), dir: store}
+	ready, last := make(chan string, 1), make(chan string, 1)
+	go func() {
+		last <- readyLine(errs, ready)
+		s.ended <- c.Wait()
+	}()
+	select {
+	case s.url = <-ready:
+		s.took = time.Since(began)
+		return s, nil
+	case text := <-last:
+		return nil, fmt.Errorf("pets serve ended before it was ready: %s", text)
+	case <-time.After(benchPatience):
+		return nil, errors.Join(fmt.Errorf("pets serve is not ready after %s", benchPatience), s.kill())
+	case <-ctx.Done():
+		return nil, errors.Join(ctx.Err(), s.kill())
+	}
+}
+
+// readyLine reads the log of a server to its end, tells the address it is ready at,
+// and returns the last lines.
+func readyLine(log io.Reader, ready chan<- string) string {
+	var tail []string
+	lines := bufio.NewScanner(log)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var l struct{ Msg, Address string }
+		if json.Unmarshal(lines.Bytes(), &l) == nil && l.Msg == "ready" {
+			ready <- l.Address
+		}
+		if tail = append(tail, lines.Text()); len(tail) > 5 {
+			tail = slices.Clone(tail[1:])
+		}
+	}
+	_, _ = io.Copy(io.Discard, log) // a line too long to read must not block the server
+	return strings.Join(tail, "\n")
+}
+
+// socket is the path of the stop socket, "" where the server has none.
+func (s *childServer) socket() string {
+	path := filepath.Join(s.dir, "stop.sock")
+	if info, err := os.Stat(path); err != nil || info.Mode()&os.ModeSocket == 0 {
+		return ""
+	}
+	return path
+}
+
+// shut asks the server to stop, as a service manager does, and says how long it took.
+// One that takes longer than it is given is killed, as a service manager does too.
+func (s *childServer) shut(within time.Duration) (time.Duration, error) {
+	began := time.Now()
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return 0, err
+	}
+	select {
+	case err := <-s.ended:
+		return time.Since(began), err
+	case <-time.After(within):
+		return time.Since(began), errors.Join(fmt.Errorf("pets serve did not end within %s and was killed", within), s.kill())
+	}
+}
+
+// kill ends the process, whatever it does.
+func (s *childServer) kill() error {
+	if err := s.cmd.Process.Kill(); err != nil {
+		return err
+	}
+	var killed *exec.ExitError
+	if err := <-s.ended; !errors.As(err, &killed) {
+		return err
+	}
+	return nil
+}
+
+// childLoad is the process that the load comes from.
+type childLoad struct {
+	cmd    *exec.Cmd
+	mu     sync.Mutex // of what is written
+	orders io.WriteCloser
+	lines  *bufio.Scanner
+	errs   bytes.Buffer
+}
+
+// startLoad runs a load in a process of its own. The plan goes through a pipe: it
+// holds keys.
+func (a *app) startLoad(ctx context.Context, dir string, plan *loadPlan) (*childLoad, error) {
+	c, err := a.childCommand(ctx, dir, "bench", loadName)
+	if err != nil {
+		return nil, err
+	}
+	l := &childLoad{cmd: c}
+	c.Stderr = &l.errs
+	if l.orders, err = c.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	l.lines = bufio.NewScanner(out)
+	l.lines.Buffer(nil, 1<<20)
+	if err := c.Start(); err != nil {
+		return nil, err
+	}
+	return l, l.send(plan)
+}
+
+func (l *childLoad) send(v any) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return json.NewEncoder(l.orders).Encode(v)
+}
+
+// report asks what was sent until now.
+func (l *childLoad) report() (r loadReport, err error) {
+	if err := l.send(loadOrder{Report: true}); err != nil {
+		return r, fmt.Errorf("the load ended: %w: %s", err, bytes.TrimSpace(l.errs.Bytes()))
+	}
+	if !l.lines.Scan() {
+		return r, errors.Join(errors.New("the load ended"), l.lines.Err())
+	}
+	return r, json.Unmarshal(l.lines.Bytes(), &r)
+}
+
+// end has the load stop and waits for its process.
+func (l *childLoad) end() error {
+	if err := errors.Join(l.orders.Close(), l.cmd.Wait()); err != nil {
+		return fmt.Errorf("the load failed: %w: %s", err, bytes.TrimSpace(l.errs.Bytes()))
+	}
+	return nil
+}

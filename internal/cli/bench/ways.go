@@ -1,0 +1,124 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// stopWithin is how long one stop may take before it counts as failed.
+const stopWithin = 10 * time.Second
+
+// stopWay is how a stop gets to the server: each over a connection of its own, as a
+// person's does who types it.
+type stopWay struct {
+	name, title string
+	client      *http.Client
+	base        string
+	key         string // "" where who asks is known otherwise
+}
+
+// stopWays are those that a server has.
+func stopWays(s *childServer, key string) []stopWay {
+	ways := []stopWay{{"tcp", "TCP and a key", &http.Client{Timeout: stopWithin, Transport: &http.Transport{DisableKeepAlives: true}}, s.url, key}}
+	path := s.socket()
+	if path == "" {
+		return ways
+	}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", path)
+	}
+	return append(ways, stopWay{
+		"socket", "the stop socket", &http.Client{Timeout: stopWithin, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}, "http://stop.sock", "",
+	})
+}
+
+// stop stops a portfolio or a bot in it; later is true where the server has accepted
+// the stop and records it later.
+func (w *stopWay) stop(ctx context.Context, kind, portfolio, bot string) (later bool, err error) {
+	path, body := "/emergency-stop", `{"kind":"manual","reason":"pets bench"}`
+	if kind == stopKinds[1] {
+		path, body = "/bots/"+bot+"/stop", `{"reason":"pets bench"}`
+	}
+	status, answer, err := w.post(ctx, "/v1/portfolios/"+portfolio+path, body)
+	switch {
+	case err != nil:
+		return false, err
+	case status == http.StatusOK, status == http.StatusAccepted:
+		return status == http.StatusAccepted, nil
+	}
+	return false, errors.New(problemLine(status, answer))
+}
+
+func (w *stopWay) post(ctx context.Context, path, body string) (int, []byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.base+path, strings.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	if w.key != "" {
+		req.Header.Set("Authorization", "Bearer "+w.key)
+	}
+	req.Header.Set("Idempotency-Key", uuid.NewString())
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := w.client.Do(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer func() { _ = resp.Body.Close() }() // it is read to its end
+	answer, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, answer, err
+}
+
+// startAll starts the bots that are there to be stopped, by a batch for each portfolio.
+func (w *stopWay) startAll(ctx context.Context, n int) error {
+	batches := make([][]string, loadPortfolios)
+	for i := range n {
+		_, bot := stoppable(i)
+		batches[i%loadPortfolios] = append(batches[i%loadPortfolios], `{"idempotency_key":"`+uuid.NewString()+`","command":"start_bot","body":{"bot":"`+bot+`"}}`)
+	}
+	for i, commands := range batches {
+		for len(commands) > 0 {
+			some := commands[:min(len(commands), 1000)]
+			commands = commands[len(some):]
+			if err := w.batch(ctx, loadPortfolio(i), some); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// batch sends commands; one that has nothing to do, because a bot runs already, may
+// be refused.
+func (w *stopWay) batch(ctx context.Context, portfolio string, commands []string) error {
+	status, answer, err := w.post(ctx, "/v1/portfolios/"+portfolio+"/batch", `{"commands":[`+strings.Join(commands, ",")+`]}`)
+	if err != nil {
+		return err
+	}
+	var v struct {
+		Results []struct {
+			Status  int
+			Problem struct{ Detail string }
+		}
+	}
+	if status != http.StatusOK {
+		return errors.New(problemLine(status, answer))
+	}
+	if err := json.Unmarshal(answer, &v); err != nil {
+		return err
+	}
+	for _, r := range v.Results {
+		if r.Status >= http.StatusInternalServerError || r.Status == http.StatusTooManyRequests {
+			return fmt.Errorf("a bot is not started: %d %s", r.Status, r.Problem.Detail)
+		}
+	}
+	return nil
+}

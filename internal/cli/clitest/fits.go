@@ -1,0 +1,33 @@
+// Package clitest is what the tests of every room need, also of insides: it imports no room.
+package clitest
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Fits holds every line of a text to a width.
+func Fits(t *testing.T, width int, text string) {
+	t.Helper()
+	require.NotEmpty(t, text)
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		require.LessOrEqual(t, len([]rune(line)), width, "%s", line)
+		require.Equal(t, strings.TrimRight(line, " "), line)
+	}
+}
+
+// FitsByWords is Fits for texts with paths, addresses and commands: a word that is longer than
+// a line stands alone in it.
+func FitsByWords(t *testing.T, width int, text string) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		words := strings.TrimPrefix(strings.TrimLeft(line, " "), "pets: ")
+		if len([]rune(line)) > width && strings.Contains(words, " ") {
+			t.Errorf("more than %d columns: %s", width, line)
+		}
+	}
+}

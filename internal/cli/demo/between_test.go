@@ -1,0 +1,154 @@
+package demo_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// between stands between a bot and its server, and sees every command. What is not
+// a command passes; the first event stream is cut off after a moment.
+type between struct {
+	url   string
+	proxy *httputil.ReverseProxy
+	bot   chan *os.Process // whom to kill
+
+	mu    sync.Mutex // one command at a time, as the bot sends them
+	post  func(w http.ResponseWriter, q *http.Request, body []byte)
+	known map[string]bool // fills that were reported: a bot reports them again when it starts
+	// unanswered is the command that its sender was killed at, with its key: the next
+	// life has to begin with it.
+	unanswered string
+
+	deaf    atomic.Bool // no stream is opened
+	streams sync.Mutex  // apart: a command may wait for what comes on a stream
+	lasts   []string    // Last-Event-ID of every stream
+}
+
+func newBetween(r *botRig) *between {
+	target, err := url.Parse(r.server.URL)
+	require.NoError(r.t, err)
+	b := &between{bot: make(chan *os.Process, 1), known: map[string]bool{}}
+	b.proxy = &httputil.ReverseProxy{
+		Rewrite:  func(p *httputil.ProxyRequest) { p.SetURL(target) },
+		ErrorLog: log.New(io.Discard, "", 0), // of bots that were killed
+	}
+	server := httptest.NewServer(b)
+	r.t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
+	b.url = server.URL
+	return b
+}
+
+func (b *between) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	if q.Method != http.MethodPost {
+		b.get(w, q)
+		return
+	}
+	body, err := io.ReadAll(q.Body)
+	if err != nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.post(w, q, body)
+}
+
+// onPost says what becomes of commands.
+func (b *between) onPost(do func(w http.ResponseWriter, q *http.Request, body []byte)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.post = do
+}
+
+func (b *between) resumed() []string {
+	b.streams.Lock()
+	defer b.streams.Unlock()
+	return slices.Clone(b.lasts)
+}
+
+func (b *between) get(w http.ResponseWriter, q *http.Request) {
+	if strings.HasSuffix(q.URL.Path, "/stream") {
+		if b.deaf.Load() {
+			http.Error(w, "not now", http.StatusServiceUnavailable)
+			return
+		}
+		b.streams.Lock()
+		b.lasts = append(b.lasts, q.Header.Get("Last-Event-ID"))
+		first := len(b.lasts) == 1
+		b.streams.Unlock()
+		if first {
+			ctx, cancel := context.WithTimeout(q.Context(), 300*time.Millisecond)
+			defer cancel()
+			q = q.WithContext(ctx)
+		}
+	}
+	b.proxy.ServeHTTP(w, q)
+}
+
+// forward lets the server answer; w is nil where nobody is to hear it.
+func (b *between) forward(w http.ResponseWriter, q *http.Request, body []byte) {
+	if w == nil {
+		w = httptest.NewRecorder()
+	}
+	q.Body = io.NopCloser(bytes.NewReader(body))
+	b.proxy.ServeHTTP(w, q)
+}
+
+// killAt kills the next life of the bot at its n-th command, not counting fills that
+// are known: before the server hears of it, before the bot hears the answer, or once
+// it could have heard it.
+func (b *between) killAt(t *testing.T, n int, when string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	first := b.unanswered
+	b.unanswered = ""
+	b.post = func(w http.ResponseWriter, q *http.Request, body []byte) {
+		sent := q.Header.Get("Idempotency-Key") + " " + q.URL.Path + " " + string(body)
+		if first != "" && sent != first {
+			t.Errorf("the journal was to be sent again: %s, not %s", first, sent)
+		}
+		first = ""
+		var fill struct {
+			TradeID string `json:"trade_id"`
+		}
+		if strings.HasSuffix(q.URL.Path, "/fills") && json.Unmarshal(body, &fill) == nil && b.known[fill.TradeID] {
+			b.forward(w, q, body)
+			return
+		}
+		if n--; n > 0 {
+			b.known[fill.TradeID] = true
+			b.forward(w, q, body)
+			return
+		}
+		if n < 0 {
+			panic(http.ErrAbortHandler) // it is being killed
+		}
+		switch when {
+		case "before":
+			b.unanswered = sent
+		case "unheard":
+			b.unanswered = sent
+			b.forward(nil, q, body)
+		case "heard":
+			b.forward(w, q, body)
+			_ = http.NewResponseController(w).Flush() // on its way, before the bot is killed
+		}
+		_ = (<-b.bot).Kill()
+		panic(http.ErrAbortHandler)
+	}
+}

@@ -1,0 +1,9 @@
+package demo_test
+
+import (
+	"testing"
+
+	"pets/internal/pets/petstest"
+)
+
+func TestMain(m *testing.M) { petstest.Main(m, &petstest.Typescript) }

@@ -1,0 +1,20 @@
+// Package keys is the room of keys: those of the API, and those that encrypt the keystore.
+//
+// It owns how they are issued, listed, revoked and rotated from the command line. It refuses
+// to show a secret a second time.
+package keys
+
+import (
+	"github.com/spf13/cobra"
+
+	"pets/internal/cli"
+)
+
+// app is a run of the command line, as this room has it.
+type app struct{ *cli.App }
+
+// Commands are the commands of this room.
+func Commands(c *cli.App) []*cobra.Command {
+	a := &app{c}
+	return cli.Under(cli.KeysTopic, a.apikeyCommand(), a.keysCommand())
+}

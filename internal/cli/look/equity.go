@@ -1,0 +1,126 @@
+package look
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/internal/cli"
+	"pets/internal/cli/chart"
+	"pets/projections"
+)
+
+func (a *app) equityCommand() *cobra.Command {
+	var moment, from, to, svg string
+	var points int
+	c := &cobra.Command{
+		Use: "equity", Short: "Equity over time, drawn in the terminal or as JSON points", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			first, err := parseTime("--from", from)
+			if err != nil {
+				return cli.Usage(err)
+			}
+			last, err := parseTime("--to", to)
+			if err != nil {
+				return cli.Usage(err)
+			}
+			if points < 0 || (points > 0 && points < projections.LeastPoints) {
+				return cli.Usage(domain.Invalid("--points", "must be 0 (all) or at least %d", projections.LeastPoints))
+			}
+			if svg != "" {
+				points = chart.SVGMostPoints
+			}
+			series, marks := projections.NewEquity(), &chart.Marks{From: first, To: last}
+			return a.LookEither(c.Context(), moment, []projections.Projection{series, marks}, func() error {
+				v, err := a.askEquity(c.Context(), moment, first, last, points)
+				if err == nil && (svg != "" || !a.JSON) {
+					err = a.askMarks(c.Context(), moment, marks)
+				}
+				if err != nil {
+					return err
+				}
+				return a.showEquity(svg, v, marks.All)
+			}, func(*portfolio.State) error { return a.showEquity(svg, series.Points(first, last, points), marks.All) })
+		},
+	}
+	cli.AtFlag(c, &moment)
+	c.Flags().StringVar(&from, "from", "", "from this RFC 3339 time")
+	c.Flags().StringVar(&to, "to", "", "to this RFC 3339 time")
+	c.Flags().StringVar(&svg, "svg", "", "draw a picture into this new file (- for standard output)")
+	c.Flags().IntVar(&points, "points", 0, "at most this many points, and every trip besides; lows and highs are kept (0: all)")
+	return c
+}
+
+func (a *app) showEquity(svg string, v []projections.EquityPoint, marks []chart.Mark) error {
+	switch {
+	case svg != "":
+		return a.saveChart(svg, v, marks)
+	case a.JSON:
+		return a.PrintJSON(v)
+	}
+	return chart.Draw(a.App, v, marks)
+}
+
+// mostPoints is how many points a server answers at most.
+const mostPoints = 100_000
+
+// askEquity reads the series from the server, which thins what is longer than mostPoints.
+func (a *app) askEquity(ctx context.Context, moment string, from, to time.Time, points int) ([]projections.EquityPoint, error) {
+	values := url.Values{"points": {strconv.Itoa(mostPoints)}}
+	if points > 0 && points < mostPoints {
+		values.Set("points", strconv.Itoa(points))
+	}
+	for name, t := range map[string]time.Time{"from": from, "to": to} {
+		if !t.IsZero() {
+			values.Set(name, t.Format(time.RFC3339Nano))
+		}
+	}
+	var v struct{ Points []projections.EquityPoint }
+	err := a.View(ctx, moment, "/equity", values, &v)
+	if err == nil && points == 0 && len(v.Points) >= mostPoints {
+		a.Tell("note: the series is longer than the %d points that a server answers, and thinned: lows, highs and trips are kept. On the folder (--store) it is whole", mostPoints)
+	}
+	return v.Points, err
+}
+
+// saveChart draws the picture. A file that exists is not overwritten.
+func (a *app) saveChart(path string, points []projections.EquityPoint, marks []chart.Mark) error {
+	chart := chart.NewSVG("Equity of portfolio "+a.Config.Portfolio, points, marks)
+	if path == "-" {
+		return chart.Write(a.Out)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // a picture to be looked at
+	if err != nil {
+		return err
+	}
+	return errors.Join(chart.Write(f), f.Close())
+}
+
+func parseTime(flag, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return t, domain.Invalid(flag, "must be a time such as 2026-01-15T09:00:00Z")
+	}
+	return t, nil
+}
+
+// askMarks reads them from the server.
+func (a *app) askMarks(ctx context.Context, moment string, into *chart.Marks) error {
+	return a.EachEvent(ctx, cli.EventQuery{At: moment, After: -1, Types: chart.MarkTypes}, func(line cli.EventLine) error {
+		e, err := domain.Decode(line.Type, line.Data)
+		if err == nil {
+			into.Add(line.Revision, line.Time, e)
+		}
+		return err
+	})
+}

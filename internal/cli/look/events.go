@@ -1,0 +1,234 @@
+package look
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"pets/domain"
+	"pets/eventstore"
+	"pets/internal/cli"
+	"pets/internal/columns"
+	"pets/projections"
+	"pets/replay"
+)
+
+// eventFilter is what of the history is shown.
+type eventFilter struct {
+	cli.EventQuery
+	follow bool
+}
+
+func (a *app) eventsCommand() *cobra.Command {
+	f := eventFilter{}
+	c := &cobra.Command{
+		Use: "events", Short: "The history, event by event", Args: cobra.NoArgs,
+		Long: "The history, event by event. What does not fit the terminal goes on below;\n--json has one event a line.\n\n" +
+			"--type takes the beginning of a type (breaker is breaker.tripped and the like)\nor a word of one (tripped).",
+		Example: "  pets events --type breaker,emergency_stop\n  pets events --type tripped,reset\n  pets events --after 100 --limit 20 --json\n  pets events --follow",
+		RunE: func(c *cobra.Command, _ []string) error {
+			to, err := f.check()
+			if err != nil {
+				return err
+			}
+			asks, err := a.AsksServer()
+			switch {
+			case err != nil:
+				return err
+			case asks:
+				return a.askEvents(c.Context(), f)
+			}
+			store, err := a.OpenLooker(c.Context())
+			if err != nil {
+				return err
+			}
+			return errors.Join(a.printEvents(c.Context(), store, f, to), store.Close())
+		},
+	}
+	cli.AtFlag(c, &f.At)
+	c.Flags().StringSliceVar(&f.Types, "type", nil, "only these types, such as breaker, tripped or fill.recorded")
+	c.Flags().Int64Var(&f.After, "after", -1, "only after this revision")
+	c.Flags().IntVar(&f.Limit, "limit", 0, "at most this many (0: all)")
+	c.Flags().BoolVarP(&f.follow, "follow", "f", false, "go on with events as they come, until interrupted")
+	return c
+}
+
+// check reads the flags; what is wrong with them is said before anything is opened.
+func (f *eventFilter) check() (projections.Point, error) {
+	to, err := projections.ParsePoint(f.At)
+	switch {
+	case err != nil:
+		return to, cli.OnFlag("--at", err)
+	case f.After < -1:
+		return to, cli.Usage(domain.Invalid("--after", "must be a revision: 0 or above"))
+	case f.Limit < 0:
+		return to, cli.Usage(domain.Invalid("--limit", "must not be negative"))
+	}
+	if f.Types, err = knownTypes(f.Types); err != nil {
+		return to, cli.Usage(err)
+	}
+	return to, nil
+}
+
+// knownTypes turns what a person calls types of events into what types begin with: the
+// beginning of a type stands for itself, any other word for the types that have a word
+// that begins so. What is neither would silently match nothing, and is refused.
+func knownTypes(asked []string) ([]string, error) {
+	var out []string
+	for _, word := range asked {
+		word = strings.TrimSuffix(strings.ToLower(strings.TrimSpace(word)), ".*")
+		if word == "" {
+			continue
+		}
+		begins, has := false, []string{}
+		for _, t := range domain.EventTypes() {
+			begins = begins || strings.HasPrefix(t, word)
+			if slices.ContainsFunc(wordsOf(t), func(w string) bool { return strings.HasPrefix(w, word) }) && !slices.Contains(out, t) {
+				has = append(has, t)
+			}
+		}
+		switch {
+		case begins:
+			out = append(out, word)
+		case len(has) > 0:
+			out = append(out, has...)
+		default:
+			return nil, domain.Invalid("--type", "%q is no type of event; there are:\n%s", word, typeList())
+		}
+	}
+	return out, nil
+}
+
+// wordsOf are those of a type without its version: emergency, stop, cleared.
+func wordsOf(eventType string) []string {
+	return strings.FieldsFunc(domain.EventName(eventType), func(r rune) bool { return r == '.' || r == '_' })
+}
+
+// typeList names the types of events, a line for those of one subject.
+func typeList() string {
+	var lines []string
+	known := map[string]int{} // subject → line
+	for _, t := range domain.EventTypes() {
+		subject, what, _ := strings.Cut(domain.EventName(t), ".")
+		i, found := known[subject]
+		switch {
+		case !found:
+			known[subject] = len(lines)
+			lines = append(lines, fmt.Sprintf("  %-17s %s", subject, what))
+		case domain.CurrentType(t) == t: // an old version has the same name
+			lines[i] += ", " + what
+		}
+	}
+	for i, l := range lines {
+		lines[i] = strings.Join(columns.Wrap(l, cli.UsualWidth-len("pets: "), 20), "\n")
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (a *app) printEvents(ctx context.Context, store eventstore.Store, f eventFilter, to projections.Point) error {
+	if err := a.Exists(ctx, store); err != nil {
+		return err
+	}
+	if err := a.reached(ctx, store, f, to); err != nil {
+		return err
+	}
+	from := uint64(f.After + 1) //nolint:gosec // ≥ 0 by the check above
+	records := store.ReadStream(ctx, a.Stream(), from)
+	if f.follow {
+		records = store.SubscribeStream(ctx, a.Stream(), from)
+	}
+	shown := 0
+	for rec, err := range records {
+		if f.follow && err != nil && ctx.Err() != nil {
+			return nil // an interruption is how following ends
+		}
+		if err != nil {
+			return err
+		}
+		if !to.Includes(rec) {
+			return nil
+		}
+		if !f.wants(domain.CurrentType(rec.Type)) {
+			continue
+		}
+		if err := a.printEvent(rec); err != nil {
+			return err
+		}
+		if shown++; shown == f.Limit {
+			return nil
+		}
+	}
+	return nil
+}
+
+// reached refuses a revision that has not come yet, except to wait for it.
+func (a *app) reached(ctx context.Context, store eventstore.Store, f eventFilter, to projections.Point) error {
+	if to.Revision == nil || f.follow {
+		return nil
+	}
+	head, err := store.Head(ctx, a.Stream())
+	if err == nil && head < *to.Revision {
+		return projections.Beyond(*to.Revision, head)
+	}
+	return err
+}
+
+func (f *eventFilter) wants(eventType string) bool {
+	for _, t := range f.Types {
+		if strings.HasPrefix(eventType, domain.CurrentType(t)) {
+			return true
+		}
+	}
+	return len(f.Types) == 0
+}
+
+func (a *app) printEvent(rec eventstore.Record) error {
+	m, err := domain.DecodeMetadata(rec.Metadata)
+	if err != nil {
+		return fmt.Errorf("revision %d: %w", rec.Revision, err)
+	}
+	stored := domain.RawEvent{Type: rec.Type, Data: rec.Data}
+	current, err := stored.Current()
+	if err != nil {
+		return fmt.Errorf("revision %d: %w", rec.Revision, err)
+	}
+	line := cli.EventLine{Revision: rec.Revision, Time: rec.Time, Type: current.Type, User: m.Actor, Data: current.Data, Metadata: rec.Metadata}
+	if current.Type != stored.Type {
+		line.Stored = &stored
+	}
+	return a.showEvent(line)
+}
+
+func (a *app) showEvent(rec cli.EventLine) error {
+	if a.JSON {
+		enc := json.NewEncoder(a.Out)
+		enc.SetEscapeHTML(false)
+		return enc.Encode(rec)
+	}
+	e, err := domain.Decode(rec.Type, rec.Data)
+	if err != nil {
+		return fmt.Errorf("revision %d: %w", rec.Revision, err)
+	}
+	p := a.Printer()
+	head := fmt.Sprintf("%6d  %s  ", rec.Revision, cli.Clock(rec.Time))
+	printOneEvent(p, head, domain.EventName(rec.Type), replay.DescribeBy(e, rec.User))
+	return p.Err
+}
+
+// printOneEvent writes an event on one line, or below its name where that is too long.
+func printOneEvent(p *cli.Printer, head, name, what string) {
+	const below = 8
+	line := fmt.Sprintf("%s%-22s %s", head, name, what)
+	if p.Width <= 0 || utf8.RuneCountInString(line) <= p.Width {
+		p.Whole(line)
+		return
+	}
+	p.Whole(head + name)
+	p.Say(below, "%s", what)
+}

@@ -1,0 +1,202 @@
+package look
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"pets/commands/client"
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/domain/treasury"
+	"pets/internal/cli"
+	"pets/internal/cli/show"
+	"pets/projections"
+)
+
+// transferPatience is how long a transfer may be under way before a person looks at it.
+const transferPatience = time.Hour
+
+// portfolioStatus is one portfolio in pets status.
+type portfolioStatus struct {
+	Portfolio string       `json:"portfolio"`
+	Mode      domain.Mode  `json:"mode"`
+	Clock     domain.Clock `json:"clock"`
+	Revision  uint64       `json:"revision"`
+	Running   int          `json:"bots_running"`
+	Bots      int          `json:"bots"`
+}
+
+func (s *portfolioStatus) describe() string {
+	text := fmt.Sprintf("%s, revision %d, %d of %s running", s.Mode, s.Revision, s.Running, howMany(s.Bots, "bot", "bots"))
+	if s.Clock == domain.ClockImported {
+		text += "; imported: it shows what would have happened"
+	}
+	return text
+}
+
+// watched is what pets status reads of a state; a bot's key is told the same of its own.
+type watched struct {
+	Mode          domain.Mode               `json:"mode"`
+	Clock         domain.Clock              `json:"clock"`
+	EmergencyStop projections.EmergencyStop `json:"emergency_stop"`
+	Bots          []projections.Bot         `json:"bots"`
+	Breakers      []projections.Breaker     `json:"breakers"`
+	Positions     []projections.Position    `json:"positions"`
+}
+
+// lookAfter looks at the portfolio that is set. One that was imported shows the past:
+// nothing of it needs anybody.
+func (a *app) lookAfter(ctx context.Context, s *status, one show.ListedPortfolio) error {
+	var v watched
+	if err := a.View(ctx, "", "/state", nil, &v); err != nil {
+		return err
+	}
+	about := portfolioStatus{Portfolio: one.Portfolio, Mode: v.Mode, Clock: v.Clock, Revision: one.Revision, Bots: len(v.Bots)}
+	for _, b := range v.Bots {
+		if b.Status == portfolio.Running {
+			about.Running++
+		}
+	}
+	s.Portfolios = append(s.Portfolios, about)
+	if v.Clock == domain.ClockImported {
+		return nil
+	}
+	found := []attention{}
+	for _, look := range []func(context.Context, *watched) ([]attention, error){a.needsOfState, a.needsOfPermits, a.needsOfTransfers, a.needsOfTreasury, a.needsOfOverrides} {
+		more, err := look(ctx, &v)
+		if client.CodeOf(err) == domain.CodeDenied { // the key may not see it
+			s.Unseen = append(s.Unseen, fmt.Sprintf("of %s, what the role of the key does not show: %v", one.Portfolio, err))
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		found = append(found, more...)
+	}
+	for _, n := range found {
+		n.Portfolio = one.Portfolio
+		s.Needs = append(s.Needs, n)
+	}
+	return nil
+}
+
+func (a *app) needsOfState(ctx context.Context, v *watched) ([]attention, error) {
+	var out []attention
+	state := []string{"state"}
+	if v.EmergencyStop.Engaged {
+		n := attention{What: fmt.Sprintf("EMERGENCY STOP, %s, since %s UTC: %s", *v.EmergencyStop.Kind, cli.Clock(*v.EmergencyStop.Since), *v.EmergencyStop.Reason), Next: state}
+		if v.EmergencyStop.Pending {
+			n.What += "; it HOLDS, and is not recorded yet"
+		}
+		out = append(out, n)
+	}
+	for _, b := range show.TrippedOf(v.Breakers) {
+		name := "breaker " + b.Breaker
+		if b.Bot != nil {
+			name += " of " + *b.Bot
+		}
+		out = append(out, attention{What: name + " is tripped", Next: state})
+	}
+	for _, b := range v.Bots {
+		if b.Pending {
+			out = append(out, attention{What: "the stop of " + b.Bot + " HOLDS, and is not recorded yet", Next: state})
+		}
+	}
+	for _, p := range v.Positions {
+		if !p.OpenLeg.IsZero() {
+			out = append(out, attention{What: fmt.Sprintf("%s holds %s %s/%s of an arbitrage whose other legs were not filled", p.Bot, p.OpenLeg, p.Market, p.Outcome), Next: []string{"positions"}})
+		}
+		if p.Oversold {
+			out = append(out, attention{What: fmt.Sprintf("%s sold more of %s/%s than it had", p.Bot, p.Market, p.Outcome), Next: []string{"positions"}})
+		}
+	}
+	open, err := show.AskClear(ctx, a.App, "", v.EmergencyStop)
+	if err == nil && open.ID != "" {
+		out = append(out, attention{What: fmt.Sprintf("%s asked to clear the emergency stop; another person confirms, as an approver", open.User), Next: []string{"clear", "--confirm", open.ID}})
+	}
+	return out, err
+}
+
+// needsOfPermits: an order that is still taken to work after its own expiry may rest at
+// the venue, or not; nobody but a person can look.
+func (a *app) needsOfPermits(ctx context.Context, _ *watched) ([]attention, error) {
+	var v struct{ Permits []projections.Permit }
+	if err := a.View(ctx, "", "/permits", nil, &v); err != nil {
+		return nil, err
+	}
+	var out []attention
+	for _, p := range v.Permits {
+		if p.ExpiresAt != nil && p.ExpiresAt.Add(time.Minute).Before(a.Clock()()) {
+			out = append(out, attention{
+				What: fmt.Sprintf("the order of permit %s of %s should have ended at %s UTC. Look at the venue; if it does not rest there", p.Permit, p.Bot, cli.Clock(*p.ExpiresAt)),
+				Next: []string{"permit", "release", p.Permit},
+			})
+		}
+	}
+	return out, nil
+}
+
+func (a *app) needsOfTransfers(ctx context.Context, _ *watched) ([]attention, error) {
+	var v show.TransfersView
+	if err := a.View(ctx, "", "/transfers", nil, &v); err != nil {
+		return nil, err
+	}
+	var out []attention
+	for i := range v.Transfers {
+		t := &v.Transfers[i]
+		last := show.LastAttempt(t)
+		switch {
+		case show.IsOver(t):
+		case t.Status == treasury.Requested:
+			out = append(out, attention{What: fmt.Sprintf("%s waits for the approval of somebody else than %s, until %s UTC: %s", t.Transfer, t.RequestedBy, cli.Clock(t.ExpiresAt), show.InWords(t)), Next: []string{"approve", t.Transfer}})
+		case t.From == domain.WalletCold && t.Status == treasury.Prepared && (last == nil || last.TxHash == ""):
+			out = append(out, attention{What: t.Transfer + " waits to be signed where the key of the cold wallet is: " + show.InWords(t), Next: []string{"cold", "export", t.Transfer}})
+		case a.Clock()().Sub(t.RequestedAt) > transferPatience:
+			out = append(out, attention{What: fmt.Sprintf("%s was asked for at %s UTC and is not over: it is %s", t.Transfer, cli.Clock(t.RequestedAt), t.Status), Next: []string{"transfers", t.Transfer}})
+		}
+	}
+	return out, nil
+}
+
+func (a *app) needsOfTreasury(ctx context.Context, v *watched) ([]attention, error) {
+	var t show.TreasuryView
+	if v.Mode != domain.ModeLive {
+		return nil, nil
+	}
+	if err := a.View(ctx, "", "/treasury", nil, &t); err != nil {
+		return nil, err
+	}
+	var out []attention
+	for _, d := range t.Differences {
+		out = append(out, attention{What: fmt.Sprintf("in %s the chain has %s: outgoing transfers wait until it is explained", d.Place, show.MoreOrLess(d.Difference, d.Asset)), Next: []string{"treasury"}})
+	}
+	if t.HotAboveSince != nil {
+		out = append(out, attention{What: "the hot wallet is " + show.HotShare(&t), Next: []string{"treasury"}})
+	}
+	return out, nil
+}
+
+// needsOfOverrides are the requests that wait for a second person.
+func (a *app) needsOfOverrides(ctx context.Context, _ *watched) ([]attention, error) {
+	open := map[string]*domain.OverrideRequested{}
+	var order []string
+	err := a.EachEvent(ctx, cli.EventQuery{After: -1, Types: []string{"override."}}, func(line cli.EventLine) error {
+		e, err := domain.Decode(line.Type, line.Data)
+		switch e := e.(type) {
+		case *domain.OverrideRequested:
+			open[e.Override] = e
+			order = append(order, e.Override)
+		case *domain.OverrideRecorded:
+			delete(open, e.Override)
+		}
+		return err
+	})
+	var out []attention
+	for _, id := range order {
+		if o := open[id]; o != nil && a.Clock()().Before(o.ExpiresAt) {
+			out = append(out, attention{What: fmt.Sprintf("%s asked for override %s (%s); another person confirms, as an approver: %s", o.User, o.Kind, id, o.Reason), Next: []string{"override", "confirm", id}})
+		}
+	}
+	return out, err
+}

@@ -1,0 +1,23 @@
+// Package look is the room of those who look back: the views of a portfolio, its history,
+// and the check of everything (pets verify).
+//
+// It owns which views there are, and how each is asked for and printed. It refuses to change
+// anything: it reads a folder beside a running writer, or asks a server.
+package look
+
+import (
+	"github.com/spf13/cobra"
+
+	"pets/internal/cli"
+)
+
+// app is a run of the command line, as this room has it.
+type app struct{ *cli.App }
+
+// Commands are the commands of this room.
+func Commands(c *cli.App) []*cobra.Command {
+	a := &app{c}
+	return cli.Under(cli.LookBack,
+		cli.Views(a.statusCommand()), cli.Views(a.stateCommand()), cli.Views(a.statsCommand()), cli.Views(a.balancesCommand()), cli.Views(a.positionsCommand()), cli.Views(a.tradesCommand()),
+		cli.Views(a.equityCommand()), cli.Views(a.eventsCommand()), cli.Views(a.permitsCommand()), cli.Views(a.breakersCommand()), cli.Local(a.verifyCommand()))
+}

@@ -1,0 +1,148 @@
+package look_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"pets/internal/cli"
+	"pets/internal/cli/clitest"
+	"pets/internal/open"
+	"pets/internal/pets"
+	"pets/internal/pets/petstest"
+)
+
+// "state events positions balances trades stats equity permits breakers work against a
+// server": to the letter what they say of the folder, as text and as JSON, now and then.
+func TestViewsOfAServerAreThoseOfTheFolder(t *testing.T) {
+	p, folder, keys := petstest.Played(t)
+	here := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: []string{"PETS_STORE=embedded:" + folder}}
+	there := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: []string{"PETS_STORE=embedded:./none", "PETS_SERVER=" + p.URL, "PETS_KEY=" + keys["ann"]}}
+	at := here.Events()[12].Time
+	for _, line := range []string{
+		"state", "stats", "balances", "positions", "trades", "equity", "events", "permits", "breakers",
+		"trades --bot beta", "permits --bot beta", "events --type permit,fill --limit 3", "events --after 5 --limit 4", "events --type arbitrage",
+		"stats --limit MAX_DAILY_LOSS_PCT=0.001 --limit MAX_CONSECUTIVE_LOSSES=1", "equity --points 3",
+		"transfers", "approvals", "treasury", "address-book",
+	} {
+		for _, more := range []string{"", "--json", "--at 12", "--at 12 --json", "--at " + at, "--json --at " + at} {
+			args := strings.Fields(line + " " + more)
+			require.Equal(t, here.Ok(args...), there.Ok(args...), "pets %s", strings.Join(args, " "))
+		}
+	}
+	require.Equal(t, here.Ok("equity", "--svg", "-"), there.Ok("equity", "--svg", "-"))
+	for _, line := range []string{"state --at 999", "events --at 999", "trades --bot gamma", "permits --bot gamma", "state -p other"} {
+		mine, theirs := here.Run(strings.Fields(line)...), there.Run(strings.Fields(line)...)
+		require.Equal(t, 1, mine.Code, line)
+		require.Equal(t, 1, theirs.Code, line)
+		require.Empty(t, theirs.Out, line)
+	}
+	there.Fails(1, []string{"last revision is"}, "state", "--at", "999")
+	there.Fails(1, []string{"no bot gamma", "alpha, beta"}, "trades", "--bot", "gamma")
+	there.Fails(2, []string{"--at must be"}, "state", "--at", "noon")
+	entries, err := os.ReadDir(there.Dir)
+	require.NoError(t, err)
+	require.Empty(t, entries)
+}
+
+// A bot's key is shown its own, and told so where it asks for the whole.
+func TestViewsOfABot(t *testing.T) {
+	p, _, keys := petstest.Played(t)
+	s := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: []string{"PETS_SERVER=" + p.URL, "PETS_KEY=" + keys["alpha"]}}
+	for _, view := range []string{"state", "stats", "balances", "positions", "trades", "events", "permits", "breakers"} {
+		for _, more := range [][]string{{view}, {view, "--json"}} {
+			out := s.Ok(more...)
+			require.NotContains(t, out, "beta", view)
+			require.NotEmpty(t, out, view)
+		}
+	}
+	require.NotContains(t, s.Ok("events", "--json"), "metadata")
+	s.Fails(1, []string{"role bot may not"}, "equity")
+	s.Fails(1, []string{"the key sees a part of it only"}, "stats", "--limit", "MAX_CONSECUTIVE_LOSSES=1")
+	s.Fails(1, []string{"there is no bot beta"}, "trades", "--bot", "beta")
+}
+
+// More than a page: every part is asked for, and all are of one moment.
+func TestViewsComeInParts(t *testing.T) {
+	p, folder, keys := petstest.Played(t)
+	main := p.Client(keys["olga"]).Portfolio("main")
+	const more = 1100
+	batch := make([]any, 0, 100)
+	for n := range more {
+		batch = append(batch, map[string]any{
+			"idempotency_key": uuid.NewString(), "command": "record_trade",
+			"body": map[string]any{"bot": "alpha", "market": "m3", "pnl": "0.001", "fee": "0", "trade_id": "t" + time.Duration(n).String()},
+		})
+		if len(batch) == cap(batch) {
+			require.NoError(t, main.Post(t.Context(), "/batch", "batch"+time.Duration(n).String(), map[string]any{"commands": batch}, nil))
+			batch = batch[:0]
+		}
+	}
+	here := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: []string{"PETS_STORE=embedded:" + folder}}
+	there := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: []string{"PETS_SERVER=" + p.URL, "PETS_KEY=" + keys["ann"]}}
+	for _, view := range []string{"trades", "events"} {
+		out := here.Ok(view)
+		require.Greater(t, strings.Count(out, "\n"), more)
+		require.Equal(t, out, there.Ok(view))
+	}
+	require.Equal(t, here.Ok("events", "--limit", "1050"), there.Ok("events", "--limit", "1050"))
+}
+
+// --follow goes on with what comes, over the server's stream.
+func TestEventsOfAServerAreFollowed(t *testing.T) {
+	p, _, keys := petstest.Played(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	out, errs := &clitest.Buffer{}, &clitest.Buffer{}
+	a := &cli.App{Place: open.Place{Err: errs}, Out: out, Dir: t.TempDir(), Environ: []string{"PETS_SERVER=" + p.URL, "PETS_KEY=" + keys["ann"]}}
+	ended := make(chan int, 1)
+	go func() { ended <- pets.Run(ctx, a, []string{"events", "--follow", "--type", "bot.st", "--limit", "4"}) }()
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "bot.stopped") }, 10*time.Second, 5*time.Millisecond, "%s%s", out, errs)
+	require.NoError(t, p.Client(keys["olga"]).Portfolio("main").Post(ctx, "/bots/beta/start", "again", struct{}{}, nil))
+	require.Equal(t, 0, <-ended, "%s", out)
+	require.Len(t, regexp.MustCompile(`(?m)bot\.started`).FindAllString(out.String(), -1), 3, "%s", out)
+}
+
+// Who follows learns that the connection is lost, why, and that it is there again: silence
+// must not look like a quiet market.
+func TestWhoFollowsLearnsThatTheServerIsGone(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "store")
+	p := petstest.ServeFolder(t, folder)
+	p.OpenMain()
+	out, errs := &clitest.Buffer{}, &clitest.Buffer{}
+	a := &cli.App{Place: open.Place{Err: errs}, Out: out, Dir: t.TempDir(), Environ: []string{"PETS_SERVER=" + p.URL, "PETS_KEY=" + petstest.AdminKey}}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	ended := make(chan int, 1)
+	go func() { ended <- pets.Run(ctx, a, []string{"events", "--follow"}) }()
+	says := func(text string) {
+		t.Helper()
+		require.Eventually(t, func() bool { return strings.Contains(errs.String(), text) }, 30*time.Second, 5*time.Millisecond, "%s", errs)
+	}
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "portfolio.opened") }, 10*time.Second, 5*time.Millisecond)
+	require.NoError(t, p.Client(petstest.AdminKey).Portfolio("main").Post(ctx, "/deposits", "one", map[string]any{"wallet": "hot", "amount": "1"}, nil))
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "deposit.recorded") }, 10*time.Second, 5*time.Millisecond)
+	require.Empty(t, errs.String())
+	require.NoError(t, p.Cmd.Process.Kill())
+	_, _ = p.Cmd.Process.Wait()
+	says("pets: the connection to server " + p.URL + " is lost: ")
+	p = petstest.ServeAt(t, strings.TrimPrefix(p.URL, "http://"), folder)
+	says("pets: connected to server " + p.URL + " again")
+	require.NoError(t, p.Client(petstest.AdminKey).Portfolio("main").Post(ctx, "/deposits", "two", map[string]any{"wallet": "hot", "amount": "22"}, nil))
+	require.Eventually(t, func() bool { return strings.Count(out.String(), "deposit.recorded") == 2 }, 10*time.Second, 5*time.Millisecond)
+	require.Equal(t, 1, strings.Count(errs.String(), "is lost"), "once")
+
+	// One that hangs is found out by its silence.
+	require.NoError(t, p.Cmd.Process.Signal(syscall.SIGSTOP))
+	says("is lost: nothing was heard for 20s")
+	stop()
+	require.Equal(t, 0, <-ended)
+}

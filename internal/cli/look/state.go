@@ -1,0 +1,71 @@
+package look
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/spf13/cobra"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/internal/cli"
+	"pets/internal/cli/show"
+	"pets/projections"
+)
+
+func (a *app) stateCommand() *cobra.Command {
+	var moment string
+	c := &cobra.Command{
+		Use: "state", Short: "Equity, drawdown, breakers, bots and positions, now or as of any moment", Args: cobra.NoArgs,
+		Example: "  pets state\n  pets state --at 2026-01-15T12:00:00Z --json",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.LookEither(c.Context(), moment, nil, func() error { return a.askState(c.Context(), moment) }, func(s *portfolio.State) error {
+				v := projections.StateOf(s)
+				if a.JSON {
+					return a.PrintJSON(v)
+				}
+				return show.PrintState(a.App, v, show.Extra{Permits: projections.PermitsOf(s, "", a.asOf(s, moment)), Clear: show.ClearOf(s), Past: moment != ""})
+			})
+		},
+	}
+	cli.AtFlag(c, &moment)
+	return c
+}
+
+// askState shows the state as a server has it. A bot's key is told its own share.
+func (a *app) askState(ctx context.Context, moment string) error {
+	var raw json.RawMessage
+	if err := a.View(ctx, moment, "/state", nil, &raw); err != nil {
+		return err
+	}
+	var whole struct{ Equity *domain.Decimal }
+	if err := json.Unmarshal(raw, &whole); err != nil {
+		return err
+	}
+	if whole.Equity == nil {
+		var v projections.OwnState
+		if err := json.Unmarshal(raw, &v); err != nil {
+			return err
+		}
+		if a.JSON {
+			return a.PrintJSON(v)
+		}
+		b, err := show.AskExtra(ctx, a.App, moment, projections.EmergencyStop{})
+		if err != nil {
+			return err
+		}
+		return show.PrintOwnState(a.App, v, b.Permits)
+	}
+	var v projections.State
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return err
+	}
+	if a.JSON {
+		return a.PrintJSON(v)
+	}
+	b, err := show.AskExtra(ctx, a.App, moment, v.EmergencyStop)
+	if err != nil {
+		return err
+	}
+	return show.PrintState(a.App, v, b)
+}

@@ -1,0 +1,136 @@
+package look_test
+
+import (
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain/risk"
+	"pets/internal/cli/clitest"
+	"pets/internal/pets/petstest"
+)
+
+// "Correct beats fast, refuse beats guess … and a person can always stop, and always get out":
+// what is printed under WHAT TO DO NEXT leads out, run as it stands and in its order, for every
+// breaker, with equity left and without.
+func TestWhatToDoNextLeadsOut(t *testing.T) {
+	petstest.Need(t, "sh")
+	folder := filepath.Join(t.TempDir(), "store")
+	p := petstest.ServeFolder(t, folder)
+	w := p.TwoPeople(folder)
+	bin := t.TempDir()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	require.NoError(t, os.Symlink(self, filepath.Join(bin, "pets")))
+	n := 0
+	for r := range risk.Rules() {
+		limit := `0.07`
+		if r.Whole {
+			limit = `1`
+		}
+		for _, c := range []struct {
+			deposit, pnl string
+			nothing      bool // is left of the portfolio
+		}{
+			{"2000", "-700", false},  // something is left
+			{"9000", "-1000", false}, // of the bot nothing, and the treasury pays
+			{"9000", "-5400", false}, // it has a debt
+			{"1000", "-1000", true},  // nothing is left of anything
+			{"2000", "-5400", true},  // all of it is a debt
+		} {
+			n++
+			id := "p" + strconv.Itoa(n)
+			about := []any{"%s after a loss of %s of 1000, with a deposit of %s", r.Name, c.pnl, c.deposit}
+			var value any = limit
+			if r.Whole {
+				value = 1
+			}
+			open := map[string]any{"id": id, "mode": "paper", "limits": map[string]any{r.Key: value}}
+			require.NoError(t, p.Client(w.Olga).Send(t.Context(), http.MethodPost, "/v1/portfolios", id, open, nil))
+			main := p.Client(w.Olga).Portfolio(id)
+			post := func(path, key string, body map[string]any) {
+				require.NoError(t, main.Post(t.Context(), path, key, body, nil), about...)
+			}
+			post("/deposits", id+"d", map[string]any{"wallet": "hot", "amount": c.deposit})
+			post("/bots", id+"a", map[string]any{"id": "a", "capital": "1000"})
+			post("/bots", id+"b", map[string]any{"id": "b", "capital": "0"})
+			post("/bots/a/start", id+"s", map[string]any{})
+			post("/trades", id+"t", map[string]any{"bot": "a", "market": "m", "pnl": c.pnl, "trade_id": "t1"})
+
+			text := w.Ok(w.Olga, "state", "-p", id)
+			require.Contains(t, text, "WHAT TO DO NEXT", about...)
+			if r.Rebase != nil && (c.nothing || r.Scope == risk.OfBot && c.pnl != "-700") {
+				require.Contains(t, strings.Join(printedCommands(text), "\n"), "pets deposit", about...)
+			}
+			clitest.Fits(t, 80, strings.ReplaceAll(text, p.URL, "http://127.0.0.1:7433"))
+			request := ""
+			for _, line := range printedCommands(text) {
+				key := w.Olga
+				if strings.Contains(line, "--confirm") {
+					key = w.Bob
+				}
+				line = strings.NewReplacer("REQUEST", request, "…", "looked at it").Replace(line)
+				cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
+				cmd.Dir = bin
+				cmd.Env = []string{petstest.AsCommand + "=1", "PATH=" + bin + ":" + os.Getenv("PATH"), "PETS_SERVER=" + p.URL, "PETS_KEY=" + key}
+				out, err := cmd.CombinedOutput()
+				require.NoError(t, err, "%s, deposit %s, loss %s: %s\n%s\nof\n%s", r.Name, c.deposit, c.pnl, line, out, text)
+				if id := regexp.MustCompile(`--confirm (c\d+)`).FindSubmatch(out); id != nil {
+					request = string(id[1])
+				}
+			}
+			text = w.Ok(w.Olga, "state", "-p", id)
+			require.NotContains(t, text, "WHAT TO DO NEXT", about...)
+			require.Regexp(t, `(?m)^a +running`, text, about...)
+		}
+	}
+}
+
+// printedCommands are the lines of a shell under WHAT TO DO NEXT.
+func printedCommands(text string) []string {
+	_, text, _ = strings.Cut(text, "WHAT TO DO NEXT\n")
+	var all []string
+	for line := range strings.Lines(strings.ReplaceAll(text, "\\\n", "")) {
+		if command := strings.TrimPrefix(line, "    "); command != line {
+			all = append(all, strings.TrimSpace(command))
+		}
+	}
+	return all
+}
+
+// The refusal and the dry run say the same way out: a rebase alone is none.
+func TestARefusedResetSaysTheWayOut(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "store")
+	p := petstest.ServeFolder(t, folder)
+	w := p.TwoPeople(folder)
+	main := p.Client(w.Olga).Portfolio("main")
+	require.NoError(t, main.Post(t.Context(), "/trades", "t", map[string]any{"bot": "alpha", "market": "m", "pnl": "-5400", "trade_id": "t1"}, nil))
+	for _, rebase := range [][]string{nil, {"--rebase"}} {
+		for breaker, words := range map[string][]string{
+			"bot_drawdown --bot alpha": {"the bot's equity is -4900", "Allocate more than 4900 to it (POST /v1/portfolios/main/bots/alpha/allocate", "POST /v1/portfolios/main/deposits"},
+			"daily_loss":               {"the portfolio's equity is -4400", "Record a deposit of more than 4400 once it has arrived (POST /v1/portfolios/main/deposits)"},
+			"portfolio_drawdown":       {"the portfolio's equity is -4400", "Record a deposit of more than 4400"},
+		} {
+			reset := append(append([]string{"reset"}, strings.Fields(breaker)...), rebase...)
+			r := p.Pets(folder, w.Olga, append(reset, "--reason", "x")...)
+			require.NotEqual(t, 0, r.Code)
+			flat := strings.Join(strings.Fields(r.Err), " ")
+			for _, word := range words {
+				require.Contains(t, flat, word)
+			}
+			for _, where := range [][]string{{}, {"--store=embedded:" + folder}} {
+				dry := w.Ok(w.Olga, append(append(where, reset...), "--dry-run")...)
+				require.Contains(t, dry, "    pets deposit 4")
+				require.Contains(t, dry, "pets reset "+breaker+" --rebase")
+				require.Contains(t, strings.Join(strings.Fields(dry), " "), "with --rebase and without")
+			}
+		}
+	}
+}

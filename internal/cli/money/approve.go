@@ -1,0 +1,137 @@
+package money
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/domain/treasury"
+	"pets/internal/cli"
+	"pets/internal/cli/show"
+	"pets/projections"
+)
+
+func (a *app) approveCommand() *cobra.Command {
+	var hash string
+	var yes bool
+	c := &cobra.Command{
+		Use: "approve ID", Short: "Agree, as the second of two people, to exactly the transfer that is shown (through the server)", Args: cobra.ExactArgs(1),
+		Long: "Shows the whole payment as the server has it, and asks. What is approved is the hash of what was\n" +
+			"shown: the hash is worked out here from those very lines, and the server refuses any other.\n" +
+			"Without a terminal, --hash says which payment was looked at, and confirms it.",
+		Example: "  pets approve x41\n  pets approve x41 --hash 3f0c…",
+		RunE: func(c *cobra.Command, args []string) error {
+			if yes && hash == "" {
+				return cli.Usage(domain.Invalid("--yes", "needs --hash: it says which payment was looked at"))
+			}
+			return a.approve(c.Context(), args[0], hash, yes)
+		},
+	}
+	c.Flags().StringVar(&hash, "hash", "", "the hash of the payment that was looked at; any other is refused")
+	cli.AskFirst(c, &yes, "with --hash: do not ask on a terminal")
+	return c
+}
+
+func (a *app) approve(ctx context.Context, id, hash string, yes bool) error {
+	if err := a.ActsOnServer(); err != nil {
+		return err
+	}
+	v, err := a.transfersNow(ctx, 0)
+	if err != nil {
+		return err
+	}
+	t, err := v.Named(id)
+	if err != nil {
+		return err
+	}
+	if err := checkShown(a.Config.Portfolio, t, hash); err != nil {
+		return err
+	}
+	if !a.JSON {
+		if err := a.showForApproval(ctx, t); err != nil {
+			return err
+		}
+	}
+	question := cli.Question{Text: fmt.Sprintf("Approve %s?", id), Yes: yes, Seen: hash != "", Flag: "--hash, with the hash of the payment that was looked at"}
+	if err := a.Agree(ctx, question); err != nil {
+		return err
+	}
+	// The hash of what was shown, never one that is fetched now.
+	var answer commands.Answer
+	if err := a.ToServer(ctx, http.MethodPost, transferPath(id, "/approve"), map[string]string{"hash": t.Hash}, &answer); err != nil {
+		return err
+	}
+	next := "pets transfers " + id + " --follow"
+	if t.From == domain.WalletCold {
+		next = "pets cold export " + id
+	}
+	return a.Done(answer, fmt.Sprintf("%s is approved; next: %s", id, next))
+}
+
+func transferPath(id, what string) string { return "/transfers/" + url.PathEscape(id) + what }
+
+// checkHash works the hash out from what is shown: a server that shows one payment and
+// has another approved is found out here.
+func checkHash(portfolio string, t *projections.Transfer) error {
+	own := treasury.Hash(portfolio, &domain.TransferRequested{Transfer: t.Transfer, Kind: t.Kind, Payment: t.Payment})
+	if own != t.Hash {
+		return domain.Errorf(domain.CodeDenied, "the payment of %s does not have the hash that the server names: do not approve it. Somebody, or something, has changed it: pets stop --emergency --kind security_breach", t.Transfer)
+	}
+	return nil
+}
+
+// checkShown refuses what is not what was looked at, or waits for no approval.
+func checkShown(portfolio string, t *projections.Transfer, hash string) error {
+	if err := checkHash(portfolio, t); err != nil {
+		return err
+	}
+	switch {
+	case hash != "" && hash != t.Hash:
+		return domain.Errorf(domain.CodeConflict, "%s has the hash %s, not the one given: look at it again (pets transfers %s)", t.Transfer, t.Hash, t.Transfer)
+	case t.Status != treasury.Requested:
+		return domain.Errorf(domain.CodeConflict, "%s is %s: there is nothing to approve", t.Transfer, t.Status)
+	}
+	return nil
+}
+
+func (a *app) showForApproval(ctx context.Context, t *projections.Transfer) error {
+	n, err := a.namesAt(ctx, "")
+	if err != nil {
+		return err
+	}
+	p := a.Printer()
+	p.Line("%s  %s", t.Transfer, show.InWords(t))
+	p.Line("")
+	showPayment(p, t, n)
+	showApproval(p, t)
+	showRebalance(p, t)
+	p.Line("")
+	if err := a.warn(ctx, "", p, t); err != nil {
+		return err
+	}
+	return p.Err
+}
+
+func (a *app) rejectCommand() *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use: "reject ID --reason TEXT", Short: "End a transfer of which nothing was sent (through the server)", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := cli.ReasonNeeded(reason); err != nil {
+				return err
+			}
+			var answer commands.Answer
+			if err := a.ToServer(c.Context(), http.MethodPost, transferPath(args[0], "/reject"), cli.ReasonOf(a.Printable(reason)), &answer); err != nil {
+				return err
+			}
+			return a.Done(answer, args[0]+" is rejected")
+		},
+	}
+	c.Flags().StringVar(&reason, "reason", "", "why; it is kept with the record")
+	return cli.Stops(c)
+}

@@ -1,0 +1,195 @@
+package money
+
+import (
+	stdjson "encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/domain/treasury"
+	"pets/internal/custody"
+)
+
+const (
+	// coldFileVersion is that of both files.
+	coldFileVersion = 1
+	// maxCarried bounds them, in bytes: they have some 1,500.
+	maxCarried = 64 << 10
+)
+
+// coldUnsigned is an unsigned transfer that a person carries to the machine of a cold wallet.
+type coldUnsigned struct {
+	Version   int    `json:"pets_cold"` // coldFileVersion
+	Portfolio string `json:"portfolio"`
+	Transfer  string `json:"transfer"`
+	// Hash is what the approval is bound to; Payment what was approved.
+	Hash    string         `json:"hash"`
+	Payment domain.Payment `json:"payment"`
+	// Transaction is what internal/chain made of it, as the events have it.
+	Transaction stdjson.RawMessage `json:"transaction"`
+}
+
+// coldSigned is what is carried back.
+type coldSigned struct {
+	Version   int    `json:"pets_cold_signed"` // coldFileVersion
+	Portfolio string `json:"portfolio"`
+	Transfer  string `json:"transfer"`
+	TxHash    string `json:"tx_hash"`
+	// Raw are the signed bytes, 0x and hex. Whoever has them can send them.
+	Raw string `json:"raw"`
+}
+
+// readColdFile reads an unsigned transfer strictly; its errors name file and field.
+func readColdFile(file string) (*coldUnsigned, error) {
+	var f coldUnsigned
+	if err := readCarried(file, &f); err != nil {
+		return nil, err
+	}
+	if f.Version != coldFileVersion {
+		return nil, domain.Invalid(file+": pets_cold", "is %d; this program reads version %d", f.Version, coldFileVersion)
+	}
+	return &f, nil
+}
+
+// readColdSigned reads a signed one.
+func readColdSigned(file string) (*coldSigned, error) {
+	var f coldSigned
+	if err := readCarried(file, &f); err != nil {
+		if readCarried(file, new(coldUnsigned)) == nil {
+			return nil, domain.Invalid(file, "is not a file that pets cold sign writes: it is the unsigned one, which goes to the machine with the key")
+		}
+		return nil, err
+	}
+	if f.Version != coldFileVersion {
+		return nil, domain.Invalid(file+": pets_cold_signed", "is %d; this program reads version %d", f.Version, coldFileVersion)
+	}
+	return &f, nil
+}
+
+// check refuses a file whose parts do not say the same: what a person reads, what was
+// approved, and what would be signed. It returns what the transaction's own bytes say.
+func (f *coldUnsigned) check(file string, signatory *custody.Signatory) (commands.Prepared, error) {
+	if err := domain.CheckID(file+": portfolio", f.Portfolio); err != nil {
+		return commands.Prepared{}, err
+	}
+	if err := domain.CheckID(file+": transfer", f.Transfer); err != nil {
+		return commands.Prepared{}, err
+	}
+	prepared, err := signatory.Read(f.Transaction)
+	if err != nil {
+		return prepared, fmt.Errorf("%s: %w", file, err)
+	}
+	approved := treasury.Transfer{TransferRequested: domain.TransferRequested{Payment: f.Payment}}
+	if field := approved.Matches(prepared.Says); field != "" {
+		return prepared, domain.Errorf(domain.CodeConflict, "%s: the transaction does not say the same as the payment: its %s differs. Do not sign it, and find out who changed it", file, field)
+	}
+	if !f.intact() {
+		return prepared, domain.Errorf(domain.CodeConflict, "%s: hash is not that of this transfer: something of it was changed after it was approved. Do not sign it", file)
+	}
+	return prepared, nil
+}
+
+// intact reports whether the hash is that of the transfer, as any of the kinds there are.
+func (f *coldUnsigned) intact() bool {
+	for _, kind := range []string{domain.TransferInternal, domain.TransferRebalance, domain.TransferWithdrawal, domain.TransferSweep} {
+		if treasury.Hash(f.Portfolio, &domain.TransferRequested{Transfer: f.Transfer, Kind: kind, Payment: f.Payment}) == f.Hash {
+			return true
+		}
+	}
+	return false
+}
+
+// readCarried reads a file that a person carried: one JSON object of known fields, all of
+// them there, none twice.
+func readCarried(file string, into any) error {
+	r, err := os.Open(file)
+	if err != nil {
+		return fmt.Errorf("%s cannot be read: %w", file, errors.Unwrap(err))
+	}
+	defer r.Close() //nolint:errcheck // read only
+	text, err := io.ReadAll(io.LimitReader(r, maxCarried+1))
+	if err != nil {
+		return fmt.Errorf("%s cannot be read: %w", file, errors.Unwrap(err))
+	}
+	if len(text) > maxCarried {
+		return domain.Errorf(domain.CodeTooLarge, "%s is larger than %d KiB", file, maxCarried>>10)
+	}
+	if err := json.Unmarshal(text, into, json.RejectUnknownMembers(true)); err != nil {
+		return inCarried(file, err)
+	}
+	return complete(file, "", text, reflect.TypeOf(into).Elem())
+}
+
+// complete refuses an object in which a field is missing or null.
+func complete(file, above string, text []byte, t reflect.Type) error {
+	var there map[string]jsontext.Value
+	if err := json.Unmarshal(text, &there); err != nil {
+		return inCarried(file, err)
+	}
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		value := there[name]
+		if value == nil || value.Kind() == 'n' {
+			return domain.Invalid(file+": "+above+name, "is missing")
+		}
+		if nested := t.Field(i).Type; nested == reflect.TypeFor[domain.Payment]() {
+			if err := complete(file, name+".", value, nested); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// inCarried says where a file is wrong, and repeats nothing of it.
+func inCarried(file string, err error) error {
+	var syntax *jsontext.SyntacticError
+	var meaning *json.SemanticError
+	switch {
+	case errors.Is(err, json.ErrUnknownName) && errors.As(err, &meaning):
+		return domain.Invalid(file+": "+dotted(meaning.JSONPointer), "is a field that such a file does not have (byte %d)", meaning.ByteOffset)
+	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntax):
+		return domain.Invalid(file+": "+dotted(syntax.JSONPointer), "stands there twice (byte %d)", syntax.ByteOffset)
+	case errors.As(err, &meaning):
+		return domain.Invalid(file+": "+dotted(meaning.JSONPointer), "does not have the right type (byte %d)", meaning.ByteOffset)
+	case errors.As(err, &syntax):
+		return domain.Errorf(domain.CodeInvalid, "%s is not valid JSON (byte %d)", file, syntax.ByteOffset)
+	default:
+		return domain.Errorf(domain.CodeInvalid, "%s is empty, cut short or not JSON", file)
+	}
+}
+
+func dotted(p jsontext.Pointer) string {
+	return strings.ReplaceAll(strings.TrimPrefix(string(p), "/"), "/", ".")
+}
+
+// writeCarried writes a file that only its owner can read, flushed to disk, and never over
+// another.
+func writeCarried(file string, v any) (err error) {
+	text, err := stdjson.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	w, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("%s cannot be written: %w", file, errors.Unwrap(err))
+	}
+	_, err = w.Write(append(text, '\n'))
+	if err = errors.Join(err, w.Sync(), w.Close()); err != nil {
+		return errors.Join(fmt.Errorf("%s cannot be written", file), err, os.Remove(file))
+	}
+	if dir, e := os.Open(filepath.Dir(file)); e == nil {
+		_ = dir.Sync() // its name, too; some file systems know no such thing
+		_ = dir.Close()
+	}
+	return nil
+}

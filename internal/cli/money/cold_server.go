@@ -1,0 +1,133 @@
+package money
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/spf13/cobra"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/domain/treasury"
+	"pets/internal/cli"
+	"pets/internal/cli/show"
+	"pets/internal/custody"
+	"pets/projections"
+)
+
+// coldMoves are the commands of a cold wallet that need the server; the one that signs
+// needs none.
+func (a *app) coldMoves() []*cobra.Command {
+	return []*cobra.Command{a.coldExportCommand(), a.coldImportCommand()}
+}
+
+func (a *app) coldExportCommand() *cobra.Command {
+	var out string
+	c := &cobra.Command{
+		Use: "export ID", Short: "Write the transaction of a prepared transfer into a file, for the machine with the key", Args: cobra.ExactArgs(1),
+		Long: "The file holds no secret: the payment that was approved, and the transaction that makes it.\n" +
+			"Before it is written the transaction's own bytes are compared with the payment.",
+		Example: "  pets cold export x41 --out /media/stick/x41.cold.json",
+		RunE:    func(c *cobra.Command, args []string) error { return a.coldExport(c.Context(), args[0], out) },
+	}
+	c.Flags().StringVar(&out, "out", "", "the `file` to write (ID.cold.json by default); it must not be there yet")
+	return c
+}
+
+func (a *app) coldExport(ctx context.Context, id, out string) error {
+	if err := a.NeedsServer(); err != nil {
+		return err
+	}
+	v, err := a.transfersNow(ctx, 0)
+	if err != nil {
+		return err
+	}
+	t, err := v.Named(id)
+	if err != nil {
+		return err
+	}
+	file, err := a.unsignedOf(t)
+	if err != nil {
+		return err
+	}
+	if out == "" {
+		out = id + ".cold.json"
+	}
+	if err := writeCarried(out, file); err != nil {
+		return err
+	}
+	if a.JSON {
+		return a.PrintJSON(file)
+	}
+	n, err := a.namesAt(ctx, "")
+	if err != nil {
+		return err
+	}
+	p := a.Messages()
+	p.Line("%s  %s", t.Transfer, show.InWords(t))
+	p.Line("")
+	showPayment(p, t, n)
+	p.Line("  nonce        %d", show.LastAttempt(t).Nonce)
+	p.Line("")
+	p.Line("written to %s", out)
+	p.Line("next: on the machine with the key, pets cold sign %s; it shows the same payment", out)
+	return p.Err
+}
+
+// unsignedOf makes the file of a transfer that is ready to be signed elsewhere.
+func (a *app) unsignedOf(t *projections.Transfer) (*coldUnsigned, error) {
+	last := show.LastAttempt(t)
+	switch {
+	case t.From != domain.WalletCold:
+		return nil, domain.Errorf(domain.CodeConflict, "%s is sent from a hot wallet: the server signs it by itself", t.Transfer)
+	case t.Status == treasury.Requested:
+		return nil, domain.Errorf(domain.CodeConflict, "%s is not approved yet: pets approve %s", t.Transfer, t.Transfer)
+	case t.Status == treasury.Approved:
+		return nil, domain.Errorf(domain.CodeConflict, "%s is not prepared yet: the server does it within seconds, unless another transfer of the wallet or a stop is in the way; wait, and ask again (pets transfers %s)", t.Transfer, t.Transfer)
+	case t.Status != treasury.Prepared || last == nil || last.TxHash != "":
+		return nil, domain.Errorf(domain.CodeConflict, "%s is %s: there is nothing to sign", t.Transfer, t.Status)
+	}
+	if err := checkHash(a.Config.Portfolio, t); err != nil {
+		return nil, err
+	}
+	registry, err := a.Registry()
+	if err != nil {
+		return nil, err
+	}
+	file := &coldUnsigned{
+		Version: coldFileVersion, Portfolio: a.Config.Portfolio, Transfer: t.Transfer, Hash: t.Hash, Payment: t.Payment, Transaction: last.Transaction,
+	}
+	says, err := file.check("transfer "+t.Transfer, custody.NewSignatory(registry))
+	if err == nil && (says.Digest != last.Digest || says.Nonce != last.Nonce) {
+		err = domain.Errorf(domain.CodeConflict, "the transaction of %s is not the one that the server has recorded. Do not sign it, and find out who changed it", t.Transfer)
+	}
+	return file, err
+}
+
+func (a *app) coldImportCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "import FILE", Short: "Bring the transaction that the machine with the key has signed; the server sends it", Args: cobra.ExactArgs(1),
+		Long:    "The server compares the signed bytes with the prepared transaction, field by field, before it takes them.",
+		Example: "  pets cold import /media/stick/x41.signed.json",
+		RunE:    func(c *cobra.Command, args []string) error { return a.coldImport(c.Context(), args[0]) },
+	}
+}
+
+func (a *app) coldImport(ctx context.Context, name string) error {
+	file, err := readColdSigned(name)
+	if err != nil {
+		return err
+	}
+	if file.Portfolio != a.Config.Portfolio {
+		return cli.Usage(domain.Invalid("portfolio", "of the file is %q, and this is %s; see --portfolio", file.Portfolio, a.Config.Portfolio))
+	}
+	body := struct {
+		Raw string `json:"raw"`
+	}{file.Raw}
+	var answer commands.Answer
+	if err := a.ToServer(ctx, http.MethodPost, transferPath(file.Transfer, "/signed"), body, &answer); err != nil {
+		return err
+	}
+	return a.Done(answer, fmt.Sprintf("the signed transaction of %s, %s, is taken; the server sends it: pets transfers %s --follow", file.Transfer, file.TxHash, file.Transfer))
+}

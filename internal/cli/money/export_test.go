@@ -1,0 +1,30 @@
+package money
+
+import (
+	"pets/commands"
+	"pets/internal/cli/show"
+	"pets/internal/custody"
+)
+
+// What tests of the whole command line read of this room's answers and files.
+type (
+	ColdUnsigned  = coldUnsigned
+	TransfersView = show.TransfersView
+	TreasuryView  = show.TreasuryView
+)
+
+const (
+	ColdFileVersion = coldFileVersion
+	LastDigits      = lastDigits
+	MaxCarried      = maxCarried
+)
+
+var (
+	ReadColdFile   = readColdFile
+	ReadColdSigned = readColdSigned
+)
+
+// Check refuses a file that does not say what it should.
+func (f *coldUnsigned) Check(file string, signatory *custody.Signatory) (commands.Prepared, error) {
+	return f.check(file, signatory)
+}

@@ -1,0 +1,307 @@
+package money_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/big"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/ethclient"
+	"github.com/stretchr/testify/require"
+
+	"pets/commands/client"
+	"pets/domain"
+	"pets/domain/treasury"
+	"pets/internal/chain/chaintest"
+	"pets/internal/cli"
+	"pets/internal/cli/clitest"
+	"pets/internal/cli/money"
+	"pets/internal/open"
+	"pets/internal/pets"
+	"pets/internal/pets/petstest"
+	"pets/internal/vault"
+)
+
+const (
+	testEncryptionKey = "blhSVTPOD5qrFMwCmX35zF835jpC69rTo6RwK5Sq_nQ="
+	testConfirmations = 2
+)
+
+// moneyWorld is a chain with a token, a real pets serve with a keystore, a live portfolio
+// that two people opened, and those people. The server's clock goes on by a minute with
+// every command, so that what is printed is the same in every run.
+type moneyWorld struct {
+	t        *testing.T
+	dir      string
+	node     *chaintest.Chain
+	proxy    *chaintest.Proxy
+	token    *chaintest.Token
+	registry string
+	url      string
+	log      *clitest.Buffer
+	keys     map[string]string // by user
+	hot      string
+	cold     string // its words, testWords, are on no machine of the server
+	away     string // where the people work: a folder of the server's machine, or ("") none
+
+	mu  sync.Mutex
+	now time.Time
+}
+
+// fund gives an address tokens and coins.
+func (w *moneyWorld) fund(address string, usd int64, coins int64) {
+	to := common.HexToAddress(address)
+	if usd > 0 {
+		w.token.Mint(to, usd*1_000_000)
+	}
+	if coins > 0 {
+		w.node.Send(&to, new(big.Int).Mul(big.NewInt(coins), big.NewInt(1e18)), nil)
+	}
+}
+
+func newMoneyWorld(t *testing.T) *moneyWorld {
+	t.Helper()
+	w := &moneyWorld{t: t, dir: t.TempDir(), log: &clitest.Buffer{}, keys: map[string]string{"admin": petstest.AdminKey}, cold: petstest.AccountOf(t, petstest.TestWords, 0)}
+	w.now = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+	w.node = chaintest.New(t)
+	w.proxy = w.node.Proxy()
+	w.token = w.node.Deploy("USDC", 6)
+	w.registry = filepath.Join(w.dir, "registry.json")
+	require.NoError(t, os.WriteFile(w.registry, fmt.Appendf(nil, `{
+		"chains": [{"id": "eip155:1337", "name": "Test", "confirmations": %d, "max_lag": 4, "head_max_age": "1h", "max_gas": 300000,
+			"min_tip_gwei": "1", "max_tip_gwei": "5", "max_fee_gwei": "100"}],
+		"assets": [{"id": "eip155:1337/slip44:1", "symbol": "COIN", "decimals": 18},
+			{"id": "eip155:1337/erc20:%s", "symbol": "USDC", "decimals": 6}]}`, testConfirmations, w.token.Hex()), 0o600))
+	w.createKey()
+	w.serve()
+	w.goLive()
+	return w
+}
+
+// createKey puts the hot wallet's key into the keystore.
+func (w *moneyWorld) createKey() {
+	ring, err := vault.ParseKeyring(testEncryptionKey, "")
+	require.NoError(w.t, err)
+	defer ring.Wipe()
+	store, err := vault.Open(filepath.Join(w.dir, "keystore"), ring)
+	require.NoError(w.t, err)
+	words, err := vault.ParseMnemonic([]byte(petstest.OtherWords))
+	require.NoError(w.t, err)
+	defer words.Wipe()
+	require.NoError(w.t, words.Derive(vault.Path(0), nil, func(key *vault.PrivateKey) error {
+		address, err := store.Create("hot-1", vault.Path(0), key)
+		w.hot = address.String()
+		return err
+	}))
+}
+
+func (w *moneyWorld) wall() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
+
+func (w *moneyWorld) minutes(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = w.now.Add(time.Duration(n) * time.Minute)
+}
+
+func (w *moneyWorld) environ(more ...string) []string {
+	return append(append(w.chain(), "PETS_STORE=embedded:"+filepath.Join(w.dir, "store")), more...)
+}
+
+// chain are the settings that a chain of its own needs.
+func (w *moneyWorld) chain() []string {
+	return []string{"PETS_ASSET_REGISTRY=" + w.registry, "PETS_CHAIN=eip155:1337"}
+}
+
+// seat is where somebody sits, and what is set there: beside the server's store, or away
+// from it with nothing but its address and a key.
+func (w *moneyWorld) seat(who string) (dir string, environ []string) {
+	server := []string{"PETS_SERVER=" + w.url, "PETS_KEY=" + w.keys[who]}
+	if w.away != "" {
+		return w.away, append(w.chain(), server...)
+	}
+	return w.t.TempDir(), w.environ(server...)
+}
+
+// serve starts pets serve in this process and waits until it is ready.
+func (w *moneyWorld) serve() {
+	ctx, stop := context.WithCancel(context.Background())
+	a := &cli.App{Place: open.Place{Err: w.log, Wall: w.wall}, Out: io.Discard, Dir: w.dir, Environ: w.environ(
+		"PETS_ADMIN_KEY="+petstest.AdminKey, "PETS_RPC_URLS="+w.proxy.URL(), "PETS_RPC_TEST_CHAIN=true", "PETS_KEYSTORE="+filepath.Join(w.dir, "keystore"),
+		"ENCRYPTION_KEY="+testEncryptionKey, "PETS_RECONCILE_EVERY=24h")}
+	ended := make(chan int, 1)
+	go func() {
+		ended <- pets.Run(ctx, a, []string{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "off"})
+	}()
+	w.t.Cleanup(func() { stop(); require.Zero(w.t, <-ended, w.log.String()) })
+	address := regexp.MustCompile(`"address":"([^"]+)"`)
+	require.Eventually(w.t, func() bool { return address.MatchString(w.log.String()) }, 20*time.Second, 5*time.Millisecond, "%s", w.log)
+	w.url = address.FindStringSubmatch(w.log.String())[1]
+}
+
+// post sends a command that has no place on the command line, or none yet.
+func (w *moneyWorld) post(who, path string, body any, into any) {
+	w.t.Helper()
+	c, err := client.New(client.Options{URL: w.url, Key: w.keys[who]})
+	require.NoError(w.t, err)
+	defer func() { require.NoError(w.t, c.Close()) }()
+	require.NoError(w.t, c.Send(w.t.Context(), http.MethodPost, path, "only", body, into), path)
+}
+
+// get reads a view of main, without moving the clock.
+func (w *moneyWorld) get(path string, into any) {
+	w.t.Helper()
+	c, err := client.New(client.Options{URL: w.url, Key: w.keys["bob"]})
+	require.NoError(w.t, err)
+	defer func() { require.NoError(w.t, c.Close()) }()
+	require.NoError(w.t, c.Get(w.t.Context(), "/v1/portfolios/main"+path, into))
+}
+
+// goLive issues keys, and opens the live portfolio main by the override of two people.
+func (w *moneyWorld) goLive() {
+	for _, k := range []struct{ name, user, role string }{{"olga", "olga", "operator"}, {"bob", "bob", "approver"}, {"olga-approver", "olga", "approver"}} {
+		w.keys[k.name] = petstest.SecretPattern.FindString(w.ok("admin", "apikey", "issue", "--user", k.user, "--role", k.role))
+	}
+	w.post("olga", "/v1/portfolios", map[string]any{"id": "paper", "mode": "paper"}, nil)
+	var asked struct{ ID string }
+	w.post("olga", "/v1/portfolios/paper/overrides", map[string]any{"kind": "go_live", "portfolio": "main", "reason": "a month on paper"}, &asked)
+	var confirmed struct{ Revision uint64 }
+	w.post("bob", "/v1/portfolios/paper/overrides/"+asked.ID+"/confirm", struct{}{}, &confirmed)
+	w.post("olga", "/v1/portfolios", map[string]any{"id": "main", "mode": "live", "gate": map[string]any{"portfolio": "paper", "revision": confirmed.Revision}}, nil)
+}
+
+// pets runs the command line as one of the people, at no terminal. PETS_KEY is theirs;
+// nobody has none.
+func (w *moneyWorld) pets(who string, args ...string) petstest.Ran {
+	w.t.Helper()
+	return w.petsAsked(who, func(io.Writer, string) (bool, bool) { return false, false }, args...)
+}
+
+// petsAsked runs it at a terminal where somebody answers.
+func (w *moneyWorld) petsAsked(who string, ask func(screen io.Writer, question string) (yes, terminal bool), args ...string) petstest.Ran {
+	w.t.Helper()
+	w.minutes(1)
+	var out, errs bytes.Buffer
+	dir, environ := w.seat(who)
+	a := &cli.App{Place: open.Place{Err: &errs, Wall: w.wall}, Out: &out, Patience: 20 * time.Second, Dir: dir, Environ: environ, Ask: func(question string) (bool, bool) { return ask(&out, question) }}
+	code := pets.Run(w.t.Context(), a, args)
+	w.t.Logf("%s$ pets %s\n%s%s", who, strings.Join(args, " "), out.String(), errs.String())
+	return petstest.Ran{Code: code, Out: out.String(), Err: errs.String()}
+}
+
+func (w *moneyWorld) ok(who string, args ...string) string {
+	w.t.Helper()
+	r := w.pets(who, args...)
+	require.Equal(w.t, 0, r.Code, "pets %s: %s%s", strings.Join(args, " "), r.Out, r.Err)
+	return r.Out
+}
+
+// refused runs a command that has to fail with a status and certain words.
+func (w *moneyWorld) refused(who string, code int, words string, args ...string) {
+	w.t.Helper()
+	r := w.pets(who, args...)
+	require.Equal(w.t, code, r.Code, "pets %s: %s%s", strings.Join(args, " "), r.Out, r.Err)
+	require.Contains(w.t, r.Err, words, "pets %s: %s", strings.Join(args, " "), r.Out)
+}
+
+// transferJSON is what the tests look at.
+type transferJSON struct {
+	Transfer, Status, Hash string
+	Kind, From, To         string
+	Payment                domain.Payment
+	Attempts               []struct {
+		Transaction json.RawMessage
+		Digest      string
+		TxHash      string `json:"tx_hash"`
+		Sent        bool
+	}
+	Rebalance *domain.Rebalance
+	Code      string
+}
+
+func (w *moneyWorld) transfer(id string) transferJSON {
+	w.t.Helper()
+	var v transferJSON
+	petstest.ReadJSON(w.t, w.ok("bob", "transfers", id, "--json"), &v)
+	return v
+}
+
+// until waits for a status of a transfer, without moving the clock.
+func (w *moneyWorld) until(id, status string) transferJSON {
+	w.t.Helper()
+	var v transferJSON
+	require.Eventually(w.t, func() bool {
+		var list struct{ Transfers []transferJSON }
+		w.get("/transfers", &list)
+		for _, t := range list.Transfers {
+			if t.Transfer == id {
+				v = t
+			}
+		}
+		return v.Status == status
+	}, 20*time.Second, 20*time.Millisecond, "%s is not %s: %s", id, status, w.log)
+	return v
+}
+
+// mined waits until the node has the transaction of a transfer, and mines blocks until it
+// is final.
+func (w *moneyWorld) mined(t transferJSON) {
+	w.t.Helper()
+	require.NotEmpty(w.t, t.Attempts)
+	hash := common.HexToHash(t.Attempts[len(t.Attempts)-1].TxHash)
+	node, err := ethclient.Dial(w.node.URL())
+	require.NoError(w.t, err)
+	defer node.Close()
+	require.Eventually(w.t, func() bool {
+		_, pending, err := node.TransactionByHash(w.t.Context(), hash)
+		return err == nil && pending
+	}, 20*time.Second, 5*time.Millisecond, "%s was not sent: %s", t.Transfer, w.log)
+	w.node.Mine(testConfirmations)
+}
+
+// confirmed mines a transfer that is approved, and waits until it is recorded.
+func (w *moneyWorld) confirmed(id string) {
+	w.t.Helper()
+	w.mined(w.until(id, string(treasury.Broadcast)))
+	w.until(id, string(treasury.Confirmed))
+}
+
+// signCold is a person at the machine with the key, which has neither network nor store:
+// the recipient's last characters and the words are typed.
+func (w *moneyWorld) signCold(args ...string) string {
+	w.t.Helper()
+	file, err := money.ReadColdFile(args[2])
+	require.NoError(w.t, err)
+	to := file.Payment.To
+	offline := &petstest.Shell{T: w.t, Dir: w.t.TempDir()}
+	seat := offline.Sit(args...)
+	seat.WaitFor("characters: ").Types(to[len(to)-money.LastDigits:] + "\r")
+	return seat.WaitFor("not shown: ").Types(petstest.TestWords + "\r").WaitFor("Signed: 0x").Ends(0)
+}
+
+var transferPattern = regexp.MustCompile(`\bx\d+\b`)
+
+// asked returns the id of a transfer that a command has just asked for.
+func asked(t *testing.T, out string) string {
+	t.Helper()
+	id := transferPattern.FindString(out)
+	require.NotEmpty(t, id, out)
+	return id
+}
+
+// checksummed writes an address as EIP-55 does.
+func (w *moneyWorld) checksummed(address string) string { return common.HexToAddress(address).Hex() }

@@ -1,0 +1,90 @@
+package money_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain/treasury"
+	"pets/internal/chain/chaintest"
+	"pets/internal/cli/clitest"
+	"pets/internal/pets/petstest"
+)
+
+// "Transfers waiting for approval or stuck": one that waits for a second person, one that
+// waits for the machine with the cold key, and one that is not over after an hour.
+func TestStatusOfTransfers(t *testing.T) {
+	w := newMoneyWorld(t).opened()
+	status := func(who string) (string, int) {
+		r := w.pets(who, "status")
+		return strings.Join(strings.Fields(r.Out+r.Err), " "), r.Code
+	}
+	said, code := status("olga")
+	require.Zero(t, code, said)
+	require.Contains(t, said, "main live, revision ")
+	id := asked(t, w.ok("olga", "transfer", "--from", "cold", "--to", "hot", "--amount", "7", "--highest-fee", "0.5", "--reason", "drill"))
+	said, code = status("bob")
+	require.Equal(t, 1, code)
+	require.Contains(t, said, "main: "+id+" waits for the approval of somebody else than olga, until ")
+	require.Contains(t, said, "pets approve "+id)
+	w.ok("bob", "approve", id, "--hash", w.transfer(id).Hash)
+	w.until(id, string(treasury.Prepared))
+	said, _ = status("bob")
+	require.Contains(t, said, id+" waits to be signed where the key of the cold wallet is: internal of 7 USDC from cold to hot")
+	require.Contains(t, said, "pets cold export "+id)
+
+	// The chain is gone: nothing that goes out arrives.
+	w.proxy.Set(func(rw http.ResponseWriter, _ chaintest.Request) bool {
+		rw.WriteHeader(http.StatusBadGateway)
+		return true
+	})
+	out := asked(t, w.ok("olga", "transfer", "--from", "hot", "--to", "cold", "--amount", "5", "--highest-fee", "0.5", "--reason", "drill"))
+	w.ok("bob", "approve", out, "--hash", w.transfer(out).Hash)
+	w.minutes(61)
+	said, _ = status("bob")
+	require.Contains(t, said, out+" was asked for at 2026-03-01 ")
+	require.Contains(t, said, "and is not over: it is ")
+	require.Contains(t, said, "pets transfers "+out)
+}
+
+// "Permits overdue/legs", and what else of a portfolio only a person can settle, as a
+// server tells it.
+func TestStatusOfWhatIsOverdue(t *testing.T) {
+	past := time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
+	answers := map[string]string{
+		"/readyz":        "ready\n",
+		"/v1/portfolios": `{"portfolios":[{"portfolio":"main","mode":"live","revision":9}]}`,
+		"/state": `{"revision":9,"mode":"live","clock":"wall","emergency_stop":{"engaged":false},"breakers":[],
+			"bots":[{"bot":"alpha","status":"stopped","pending":true}],
+			"positions":[{"bot":"alpha","market":"rain","outcome":"YES","quantity":"10","open_leg":"4","oversold":true}]}`,
+		"/permits":   `{"permits":[{"permit_id":"p7","bot":"alpha","status":"working","expires_at":"` + past + `"},{"permit_id":"p8","bot":"alpha","status":"working","expires_at":null}]}`,
+		"/transfers": `{"transfers":[]}`,
+		"/treasury":  `{"hot_above_since":"` + past + `","increases_denied":true,"differences":[{"place":"hot","asset":"USDC","difference":"-5"}]}`,
+		"/events":    `{"events":[]}`,
+	}
+	l := petstest.NewListener(t)
+	l.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write([]byte(answers[strings.TrimPrefix(r.URL.Path, "/v1/portfolios/main")]))
+	})
+	s := petstest.New(t)
+	s.Env = append(s.Env, "PETS_SERVER="+l.URL, "PETS_KEY="+petstest.SomeKey)
+	r := s.Run("status")
+	require.Equal(t, 1, r.Code)
+	said := strings.Join(strings.Fields(r.Out), " ")
+	for _, want := range []string{
+		"the stop of alpha HOLDS, and is not recorded yet",
+		"alpha holds 4 rain/YES of an arbitrage whose other legs were not filled",
+		"alpha sold more of rain/YES than it had",
+		"the order of permit p7 of alpha should have ended at ", "pets permit release p7",
+		"in hot the chain has 5 USDC less than the ledger: outgoing transfers wait until it is explained",
+		"the hot wallet is ABOVE 20 % since ",
+	} {
+		require.Contains(t, said, want)
+	}
+	require.NotContains(t, said, "p8")
+	require.Contains(t, r.Err, "6 things need a person")
+	clitest.Fits(t, 80, r.Out)
+}

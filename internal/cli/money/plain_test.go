@@ -1,0 +1,203 @@
+package money
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+	"pets/domain/risk"
+	"pets/domain/treasury"
+	"pets/internal/cli"
+	"pets/internal/cli/show"
+	"pets/internal/open"
+	"pets/projections"
+)
+
+// A server that shows one payment and names the hash of another is found out, whichever
+// part of it was changed; so is another portfolio's.
+func TestShownPaymentHasItsHash(t *testing.T) {
+	sound := shownTransfer()
+	require.NoError(t, checkShown("main", &sound, ""))
+	require.NoError(t, checkShown("main", &sound, sound.Hash))
+	require.Error(t, checkShown("other", &sound, ""))
+	for name, change := range map[string]func(*projections.Transfer){
+		"id":     func(v *projections.Transfer) { v.Transfer = "x8" },
+		"kind":   func(v *projections.Transfer) { v.Kind = domain.TransferSweep },
+		"chain":  func(v *projections.Transfer) { v.Payment.Chain = "eip155:1" },
+		"asset":  func(v *projections.Transfer) { v.Payment.AssetID = "eip155:137/slip44:966" },
+		"from":   func(v *projections.Transfer) { v.Payment.From = "0x03" },
+		"to":     func(v *projections.Transfer) { v.Payment.To = "0x03" },
+		"amount": func(v *projections.Transfer) { v.Payment.Amount = dec("100.000001") },
+		"fee":    func(v *projections.Transfer) { v.Payment.HighestFee = dec("0.6") },
+		"hash":   func(v *projections.Transfer) { v.Hash = strings.Repeat("0", 64) },
+	} {
+		changed := shownTransfer()
+		change(&changed)
+		err := checkShown("main", &changed, "")
+		require.ErrorContains(t, err, "do not approve it", name)
+		require.Equal(t, domain.CodeDenied, domain.CodeOf(err))
+	}
+}
+
+// Each status is a line that says what it means.
+func TestStatusLines(t *testing.T) {
+	for status, words := range map[treasury.Status]string{
+		treasury.Requested: "waits for a second person", treasury.Approved: "when its turn comes", treasury.Prepared: "nothing is signed yet",
+		treasury.Signed: "not sent yet", treasury.Broadcast: "on its way, 0xabc", treasury.Confirmed: "in block 12, fee 0.1 POL",
+		treasury.Failed: "FAILED (reverted), fee 0.1 POL. because", treasury.Rejected: "rejected: because", treasury.Expired: "in time",
+	} {
+		v := shownTransfer()
+		v.Status, v.Attempts, v.Block, v.Fee, v.Code, v.Detail = status, []projections.Attempt{{TxHash: "0xabc"}}, 12, dec("0.1"), "reverted", "because"
+		require.Contains(t, statusLine(&v), words)
+		over := status == treasury.Confirmed || status == treasury.Failed || status == treasury.Rejected || status == treasury.Expired
+		require.Equal(t, over, show.IsOver(&v), status)
+		require.Equal(t, over, strings.Contains((&app{&cli.App{}}).nextStep(&v), "it is over"), status)
+		v.From = domain.WalletCold
+		if status == treasury.Prepared {
+			require.Contains(t, statusLine(&v), "waits for its signature")
+			require.NotContains(t, (&app{&cli.App{}}).nextStep(&v), "cold export", "it is signed")
+			v.Attempts[0].TxHash = ""
+			require.Contains(t, (&app{&cli.App{PortfolioFlag: "main"}}).nextStep(&v), "pets cold export x7 --portfolio main")
+		}
+	}
+}
+
+// A proposal says where its amount comes from: the whole difference, what can be given,
+// or what the chain's decimals leave of it.
+func TestExplainRebalance(t *testing.T) {
+	r := domain.Rebalance{
+		Hot: dec("2000"), HotCash: dec("1500"), Deployed: dec("500"), Cold: dec("8000"), Total: dec("10000"), Share: dec("0.2"), Target: dec("1500"),
+		Low: dec("1200"), High: dec("1800"), GoesTo: dec("1500"), Available: dec("900"), Smallest: dec("50"),
+	}
+	last := func(amount string, cold bool) string {
+		d := dec(amount)
+		lines := explainRebalance(&r, &d, cold)
+		require.Len(t, lines, 10)
+		return lines[9]
+	}
+	require.Equal(t, "amount     500 = the difference of hot 2000 and 1500", last("500", false))
+	r.Available = dec("300.55")
+	require.Equal(t, "amount     300.5 = what can be given, as 500 would be needed; cut to the decimals of the chain", last("300.5", false))
+	r.Available, r.GoesTo = dec("900"), dec("1425")
+	require.Contains(t, explainRebalance(&r, &r.Smallest, false)[6], "0.95 × target")
+	r.Hot, r.GoesTo = dec("1000.0000001"), dec("1500")
+	require.Equal(t, "amount     499.999999 = the difference of hot 1000.0000001 and 1500, cut to the decimals of the chain", last("499.999999", true))
+	require.Len(t, explainRebalance(&r, nil, false), 6)
+}
+
+// The picture holds for shares of nothing, everything and what is below zero.
+func TestDrawShares(t *testing.T) {
+	require.Equal(t, []string{"no money yet"}, drawShares(&domain.Rebalance{}))
+	total := dec("1000")
+	f := domain.Rebalance{Total: total, Target: dec("150"), Low: dec("120"), High: dec("180")}
+	for hot, bar := range map[string]string{
+		"0": "", "-5": "", "100": strings.Repeat("█", 20), "300": strings.Repeat("█", 60), "1000": strings.Repeat("█", 59) + "▶",
+	} {
+		f.Hot = dec(hot)
+		lines := drawShares(&f)
+		require.True(t, strings.HasSuffix(lines[0], "│"+bar), lines[0])
+		require.Equal(t, strings.Repeat(" ", 24)+"["+"     ^     ]   !", lines[1][strings.Index(lines[1], "│")+len("│"):])
+	}
+}
+
+// What keeps a transfer is said where it is asked for, shown and approved.
+func TestInTheWay(t *testing.T) {
+	require.Empty(t, inTheWay(&haltView{Breakers: []projections.Breaker{{Breaker: "daily_loss", Status: risk.OK}}}, nil))
+	alpha := "alpha"
+	require.Equal(t, []string{
+		"EMERGENCY STOP: nothing of it is signed before two people have cleared that; only pets wallet sweep goes",
+		"BREAKER daily_loss is tripped: nothing of it is signed before a person has reset that",
+		"BREAKER consecutive_losses of alpha is tripped: nothing of it is signed before a person has reset that",
+		"DIFFERENCE: in hot the chain has 25 USDC less than the ledger; nothing of it is signed before that is explained",
+	}, inTheWay(&haltView{
+		EmergencyStop: projections.EmergencyStop{Engaged: true},
+		Breakers:      []projections.Breaker{{Breaker: "daily_loss", Status: risk.Tripped}, {Breaker: "consecutive_losses", Bot: &alpha, Status: risk.Tripped}},
+	}, []projections.Difference{{Place: "hot", Asset: "USDC", Difference: dec("-25")}}))
+}
+
+// A transfer as a server shows it, whose hash is right.
+func shownTransfer() projections.Transfer {
+	v := projections.Transfer{
+		Transfer: "x7", Status: treasury.Requested, Kind: domain.TransferWithdrawal, Wallet: "hot-1", From: "hot", To: "external", Asset: "USDC", GasAsset: "POL",
+		Payment: domain.Payment{
+			Chain: "eip155:137", AssetID: "eip155:137/erc20:0x3c499c542cEF5E3811e1192ce70d8cC03d5c3359", From: "0x01", To: "0x02",
+			Amount: dec("100"), HighestFee: dec("0.5"),
+		},
+		RequestedBy: "olga", ApprovalFor: []string{"it leaves the portfolio"},
+	}
+	v.Hash = treasury.Hash("main", &domain.TransferRequested{Transfer: v.Transfer, Kind: v.Kind, Payment: v.Payment})
+	return v
+}
+
+func dec(s string) domain.Decimal { return domain.MustDecimal(s) }
+
+// fakeServer answers the routes of a table, and keeps what was sent.
+func fakeServer(t *testing.T, answers map[string]any) (*app, *bytes.Buffer, *bytes.Buffer, *[]string) {
+	t.Helper()
+	var sent []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := new(bytes.Buffer)
+		_, _ = body.ReadFrom(r.Body)
+		path := strings.TrimPrefix(r.URL.Path, "/v1/portfolios/main")
+		if r.Method == http.MethodPost {
+			sent = append(sent, path+" "+body.String())
+		}
+		v, ok := answers[path]
+		if !ok {
+			v, ok = answers[r.Method+" "+path]
+		}
+		if !ok {
+			w.WriteHeader(http.StatusNotFound)
+			v = map[string]any{"type": "urn:pets:problem:not_found", "detail": "there is no " + path}
+		}
+		_ = json.NewEncoder(w).Encode(v)
+	}))
+	t.Cleanup(server.Close)
+	var out, errs bytes.Buffer
+	return &app{&cli.App{Place: open.Place{Err: &errs}, Out: &out, Dir: t.TempDir(), Patience: time.Second, Environ: []string{"PETS_SERVER=" + server.URL, "PETS_KEY=some-key-0123456789-0123456789-0123456789"}}}, &out, &errs, &sent
+}
+
+// "Sends the hash that was shown, never fetched again": and nothing at all where the
+// payment does not have it, or an id is not known.
+func TestApproveSendsWhatWasShown(t *testing.T) {
+	v := shownTransfer()
+	answers := map[string]any{
+		"/transfers": show.TransfersView{Transfers: []projections.Transfer{v}}, "/wallets": show.WalletsView{}, "/address-book": show.BookView{},
+		"/state": map[string]any{}, "/treasury": map[string]any{}, "/transfers/x7/approve": map[string]any{"revision": 8},
+	}
+	a, out, errs, sent := fakeServer(t, answers)
+	require.Equal(t, 0, a.RunCommands(t.Context(), []string{"approve", "x7", "--hash", v.Hash, "--yes"}, Commands(a.App)...), errs.String())
+	require.Equal(t, []string{`/transfers/x7/approve {"hash":"` + v.Hash + `"}`}, *sent)
+	require.Contains(t, out.String(), "NOT ONE OF OURS")
+	require.Contains(t, out.String(), "Polygon (eip155:137)")
+
+	require.Equal(t, 1, a.RunCommands(t.Context(), []string{"approve", "x9", "--hash", v.Hash, "--yes"}, Commands(a.App)...))
+	require.Contains(t, errs.String(), `there is no transfer "x9"`)
+	changed := shownTransfer()
+	changed.Payment.To = "0x03"
+	answers["/transfers"] = show.TransfersView{Transfers: []projections.Transfer{changed}}
+	require.Equal(t, 1, a.RunCommands(t.Context(), []string{"approve", "x7", "--hash", v.Hash, "--yes"}, Commands(a.App)...))
+	require.Contains(t, errs.String(), "security_breach")
+	require.Len(t, *sent, 1, "nothing more was sent")
+}
+
+// Where no server answers, that is said, and nothing else is shown.
+func TestMoneyWithoutAServer(t *testing.T) {
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
+	for _, args := range [][]string{{"approve", "x1"}, {"transfers"}, {"reconcile"}, {"wallet", "sweep", "--to", "cold", "--reason", "x"}} {
+		var out, errs bytes.Buffer
+		a := &app{&cli.App{Place: open.Place{Err: &errs}, Out: &out, Dir: t.TempDir(), Patience: 100 * time.Millisecond, Environ: []string{"PETS_SERVER=" + closed.URL, "PETS_KEY=some-key-0123456789-0123456789-0123456789"}}}
+		require.Equal(t, 1, a.RunCommands(t.Context(), args, Commands(a.App)...), "%v: %s", args, errs.String())
+		require.Contains(t, errs.String(), "no answer after")
+		require.NotContains(t, errs.String(), "some-key")
+		require.Empty(t, out.String())
+	}
+}

@@ -1,0 +1,128 @@
+package money
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/internal/cli"
+)
+
+// flow is money that came in from outside, or went out.
+type flow struct{ wallet, asset, tx string }
+
+func (f *flow) flags(c *cobra.Command) {
+	c.Flags().StringVar(&f.wallet, "wallet", domain.WalletHot, "hot or cold")
+	c.Flags().StringVar(&f.asset, "asset", "", "its name in the ledger (the base asset by default)")
+	c.Flags().StringVar(&f.tx, "tx", "", "its transaction on the chain, or any other reference")
+}
+
+// ofAsset is the name of an asset behind an amount, where one was given.
+func ofAsset(asset string) string {
+	if asset == "" {
+		return ""
+	}
+	return " " + asset
+}
+
+func (a *app) depositCommand() *cobra.Command {
+	var f flow
+	c := &cobra.Command{
+		Use: "deposit AMOUNT", Short: "Record money that came in from outside", Args: cobra.ExactArgs(1),
+		Example: "  pets deposit 10000\n  pets deposit 0.5 --asset ETH --wallet cold --tx 0x…",
+		RunE: func(c *cobra.Command, args []string) error {
+			amount, err := cli.AmountArg("AMOUNT", args[0])
+			if err != nil {
+				return err
+			}
+			return a.Post(c.Context(), "/deposits", commands.RecordDeposit{Wallet: f.wallet, Asset: f.asset, Amount: amount, Tx: f.tx},
+				fmt.Sprintf("%s%s came into the %s wallet of %s", amount, ofAsset(f.asset), f.wallet, a.Config.Portfolio))
+		},
+	}
+	f.flags(c)
+	return c
+}
+
+func (a *app) withdrawCommand() *cobra.Command {
+	var f flow
+	c := &cobra.Command{
+		Use: "withdraw AMOUNT", Short: "Record money that went out; nothing is sent by it", Args: cobra.ExactArgs(1),
+		Long:    "Records a withdrawal that has happened. To have money moved between wallets, see pets transfer.",
+		Example: "  pets withdraw 250 --tx 0x…",
+		RunE: func(c *cobra.Command, args []string) error {
+			amount, err := cli.AmountArg("AMOUNT", args[0])
+			if err != nil {
+				return err
+			}
+			return a.Post(c.Context(), "/withdrawals", commands.RecordWithdrawal{Wallet: f.wallet, Asset: f.asset, Amount: amount, Tx: f.tx},
+				fmt.Sprintf("%s%s went out of the %s wallet of %s", amount, ofAsset(f.asset), f.wallet, a.Config.Portfolio))
+		},
+	}
+	f.flags(c)
+	return c
+}
+
+func (a *app) feeCommand() *cobra.Command {
+	body := commands.RecordFee{}
+	c := &cobra.Command{
+		Use: "fee AMOUNT", Short: "Record a fee, or a rebate, that belongs to no fill", Args: cobra.ExactArgs(1),
+		Example: "  pets fee 1.25 --kind gas\n  pets fee 0.40 --kind rebate --bot alpha",
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			if body.Amount, err = cli.AmountArg("AMOUNT", args[0]); err != nil {
+				return err
+			}
+			if err := cli.Needed(c, "kind"); err != nil {
+				return err
+			}
+			payer := "the treasury"
+			if body.Bot != "" {
+				payer = body.Bot
+			}
+			what := fmt.Sprintf("%s paid %s%s (%s)", payer, body.Amount, ofAsset(body.Asset), body.Kind)
+			if body.Kind == domain.FeeRebate {
+				what = fmt.Sprintf("%s got %s%s (%s)", payer, body.Amount, ofAsset(body.Asset), body.Kind)
+			}
+			return a.Post(c.Context(), "/fees", body, what)
+		},
+	}
+	c.Flags().StringVar(&body.Kind, "kind", "", "trading, gas or rebate")
+	c.Flags().StringVar(&body.Bot, "bot", "", "the bot that paid it (the treasury by default)")
+	c.Flags().StringVar(&body.Asset, "asset", "", "its name in the ledger (the base asset by default)")
+	return c
+}
+
+func (a *app) adjustCommand() *cobra.Command {
+	body := commands.PostAdjustment{}
+	var add, take cli.DecimalFlag
+	c := &cobra.Command{
+		Use: "adjust ACCOUNT --add N | --take N", Short: "Correct an account of the books by hand (an admin)", Args: cobra.ExactArgs(1),
+		Long: "Corrects what the books say of hot:treasury, cold:treasury or hot:bot/NAME where they are wrong:\n" +
+			"pets balances shows them. It is for mistakes; money that moved is a deposit, a withdrawal or a fee.",
+		Example: "  pets adjust hot:treasury --take 0.37 --reason \"deposit of 3 March was 9999.63\"",
+		RunE: func(c *cobra.Command, args []string) error {
+			body.Account = args[0]
+			switch {
+			case c.Flags().Changed("add") == c.Flags().Changed("take"):
+				return cli.Usage(domain.Invalid("--add", "or --take is needed, one of the two"))
+			case add.Sign() < 0 || take.Sign() < 0:
+				return cli.Usage(domain.Invalid("--add", "and --take must be above 0"))
+			}
+			if err := cli.ReasonNeeded(body.Reason); err != nil {
+				return err
+			}
+			body.Amount = add.Sub(take.Decimal)
+			what := fmt.Sprintf("%s has %s%s more", body.Account, body.Amount, ofAsset(body.Asset))
+			if body.Amount.Sign() < 0 {
+				what = fmt.Sprintf("%s has %s%s less", body.Account, body.Amount.Abs(), ofAsset(body.Asset))
+			}
+			return a.Post(c.Context(), "/adjustments", body, what)
+		},
+	}
+	c.Flags().Var(&add, "add", "how much more it is to have")
+	c.Flags().Var(&take, "take", "how much less it is to have")
+	c.Flags().StringVar(&body.Asset, "asset", "", "its name in the ledger (the base asset by default)")
+	c.Flags().StringVar(&body.Reason, "reason", "", "why; it is kept with the record")
+	return c
+}

@@ -1,0 +1,24 @@
+// Package money is the room of the money: transfers and their approval, the treasury, the
+// reconciliation with the chain, the address book, wallets and cold signing.
+//
+// It owns what a person is shown before money moves. It refuses to approve anything but what
+// was shown, and to print a key or its words.
+package money
+
+import (
+	"github.com/spf13/cobra"
+
+	"pets/internal/cli"
+)
+
+// app is a run of the command line, as this room has it.
+type app struct{ *cli.App }
+
+// Commands are the commands of this room.
+func Commands(c *cli.App) []*cobra.Command {
+	a := &app{c}
+	return cli.Under(cli.MoneyTopic,
+		a.Sends(a.transferCommand()), a.transfersCommand(), a.approvalsCommand(), a.approveCommand(), a.rejectCommand(),
+		a.treasuryCommand(), a.rebalanceCommand(), a.reconcileCommand(), a.addressBookCommand(), a.walletCommand(), a.coldCommand(),
+		a.Sends(a.depositCommand()), a.Sends(a.withdrawCommand()), a.Sends(a.feeCommand()), a.Sends(a.adjustCommand()))
+}

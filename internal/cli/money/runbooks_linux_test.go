@@ -1,0 +1,199 @@
+package money_test
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain/treasury"
+	"pets/internal/cli"
+	"pets/internal/pets/petstest"
+)
+
+// Every console block of the runbooks is run, in order, by the person whose prompt it
+// has, against a server and a chain, and answers what the page says. What a page cannot
+// show is in comments: <!-- run: confirmed x9 -->. "The breach runbook is tested from a
+// folder without a store": everybody sits in an empty folder, with PETS_SERVER and PETS_KEY.
+func TestRunbooks(t *testing.T) {
+	root, err := filepath.Abs("../../..")
+	require.NoError(t, err)
+	for _, name := range []string{"docs/runbooks/transfers.md", "docs/runbooks/security-breach.md"} {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			page, err := os.ReadFile(filepath.Join(root, name))
+			require.NoError(t, err)
+			b := &runbook{moneyWorld: newMoneyWorld(t).opened()}
+			b.away = t.TempDir()
+			t.Chdir(b.away)
+			if strings.Contains(string(page), "--registry registry.json") { // brought to the machine of the cold wallet
+				facts, err := os.ReadFile(b.registry)
+				require.NoError(t, err)
+				require.NoError(t, os.WriteFile("registry.json", facts, 0o600))
+			}
+			got := b.run(string(page))
+			b.leavesNothing()
+			if *petstest.Rewrite {
+				require.NoError(t, os.WriteFile(filepath.Join(root, name), []byte(got), 0o600))
+				return
+			}
+			require.Equal(t, string(page), got, "go test ./internal/cli/money -run Runbooks -rewrite writes what is now")
+		})
+	}
+}
+
+// runbook is a page that is being run.
+type runbook struct{ *moneyWorld }
+
+var (
+	promptLine = regexp.MustCompile(`^([a-z]+)\$ (.+)$`)
+	stepLine   = regexp.MustCompile(`^<!-- run: (.+) -->$`)
+)
+
+func (b *runbook) run(page string) string {
+	b.t.Helper()
+	var out []string
+	inside, pending, who := false, "", ""
+	for _, line := range strings.Split(page, "\n") {
+		switch prompt := promptLine.FindStringSubmatch(line); {
+		case line == "```console":
+			inside = true
+		case line == "```" && inside:
+			inside = false
+		case !inside:
+			if step := stepLine.FindStringSubmatch(line); step != nil {
+				b.step(strings.Fields(step[1]))
+			}
+		case prompt != nil:
+			who, pending = prompt[1], prompt[2]
+		case pending != "": // the rest of a long command
+			pending = strings.TrimSuffix(pending, `\`) + strings.TrimSpace(line)
+		default: // an answer of last time
+			continue
+		}
+		out = append(out, line)
+		if inside && pending != "" && !strings.HasSuffix(pending, `\`) {
+			out = append(out, b.answer(who, pending)...)
+			pending = ""
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+// answer runs one command of a page.
+func (b *runbook) answer(who, command string) []string {
+	b.t.Helper()
+	began := time.Now()
+	words := splitWords(b.t, command)
+	var text string
+	switch {
+	case who == "vault": // the machine of the cold wallet, at a terminal
+		text = strings.ReplaceAll(b.signCold(words[1:]...), "\r", "")
+	case words[0] == "pets":
+		r := b.petsAsked(who, func(screen io.Writer, question string) (bool, bool) {
+			_, _ = fmt.Fprintln(screen, question+" [y/N] y")
+			return true, true
+		}, words[1:]...)
+		text = b.actedOn(r.Err) + r.Out + petstest.Besides(r.Err)
+		b.newKey(words, text)
+	default:
+		text = b.shell(who, command)
+	}
+	b.t.Logf("%s for %s", time.Since(began).Round(time.Millisecond), command)
+	return b.masked(text)
+}
+
+// actedOn is what a command says of its target, as a page shows it: the address of a test
+// is another one each time.
+func (b *runbook) actedOn(said string) string {
+	return strings.ReplaceAll(strings.Join(petstest.ActingLine.FindAllString(said, -1), ""), b.url, "https://pets.example:7433")
+}
+
+// leavesNothing: where people sit nothing is left but the files that a cold wallet signs.
+func (b *runbook) leavesNothing() {
+	entries, err := os.ReadDir(b.away)
+	require.NoError(b.t, err)
+	for _, e := range entries {
+		require.Regexp(b.t, `^(registry|x\d+\.(cold|signed))\.json$`, e.Name())
+	}
+}
+
+// shell runs what is no command of ours.
+func (b *runbook) shell(who, command string) string {
+	petstest.Need(b.t, "bash", "curl")
+	require.Contains(b.t, b.keys, who, "whose prompt is this?")
+	b.minutes(1)
+	c := exec.Command("bash", "-c", `uuid() { cat /proc/sys/kernel/random/uuid 2>/dev/null || uuidgen; }; `+command)
+	c.Env = append(os.Environ(), "PETS_SERVER="+b.url, "PETS_KEY="+b.keys[who])
+	text, err := c.CombinedOutput()
+	require.NoError(b.t, err, string(text))
+	return string(text)
+}
+
+// newKey has a person use a key from when it was issued on.
+func (b *runbook) newKey(words []string, text string) {
+	secret := petstest.SecretPattern.FindString(text)
+	for i, word := range words {
+		if word == "--user" && secret != "" {
+			b.keys[words[i+1]] = secret
+		}
+	}
+}
+
+// blockTime is the chain's own clock, which nobody moves.
+var blockTime = regexp.MustCompile(`(block \d+ of )\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`)
+
+func (b *runbook) masked(text string) []string {
+	text = blockTime.ReplaceAllString(text, "${1}"+cli.Clock(b.wall()))
+	for _, m := range petstest.Masks[:2] {
+		text = m.Pattern.ReplaceAllString(text, m.With)
+	}
+	lines := strings.Split(strings.Trim(text, "\n"), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	return lines
+}
+
+// step does what is outside of the pages: blocks, time, other machines, other people.
+func (b *runbook) step(words []string) {
+	b.t.Helper()
+	began := time.Now()
+	switch words[0] {
+	case "confirmed": // blocks are made until the transfer is final
+		b.confirmed(words[1])
+	case "prepared":
+		b.until(words[1], string(treasury.Prepared))
+	case "proposed": // the server has looked
+		require.Equal(b.t, words[1], b.proposed())
+	case "arrives": // somebody sends tokens to the hot wallet
+		usd, err := strconv.ParseInt(words[1], 10, 64)
+		require.NoError(b.t, err)
+		b.fund(b.hot, usd, 0)
+	default:
+		require.Fail(b.t, "no such step", words)
+	}
+	b.t.Logf("%s for %v", time.Since(began).Round(time.Millisecond), words)
+}
+
+// splitWords splits a command as a shell does, with double quotes only.
+func splitWords(t *testing.T, command string) []string {
+	t.Helper()
+	var words []string
+	for i, part := range strings.Split(command, `"`) {
+		if i%2 == 1 {
+			words = append(words, part)
+			continue
+		}
+		words = append(words, strings.Fields(part)...)
+	}
+	require.NotEmpty(t, words)
+	return words
+}

@@ -1,0 +1,146 @@
+package money
+
+import (
+	"fmt"
+	"strings"
+
+	"pets/domain"
+	"pets/domain/treasury"
+	"pets/internal/cli"
+	"pets/internal/cli/show"
+	"pets/projections"
+)
+
+// showPayment prints everything that an approval is bound to, but for the id.
+func showPayment(p *cli.Printer, t *projections.Transfer, n *names) {
+	pay := &t.Payment
+	p.Line("  chain        %s", n.chainName(pay.Chain))
+	p.Line("  asset        %s", n.assetName(t))
+	p.Line("               %s", pay.AssetID)
+	p.Line("  amount       %s %s", pay.Amount, t.Asset)
+	p.Line("  from         %s", pay.From)
+	p.Line("               %s", n.whose(pay.Chain, pay.From))
+	p.Line("  to           %s", pay.To)
+	p.Line("               %s", n.whose(pay.Chain, pay.To))
+	p.Line("  highest fee  %s %s", pay.HighestFee, t.GasAsset)
+	p.Line("  reason       %s", t.Reason)
+	p.Line("  asked for    by %s, %s UTC", t.RequestedBy, cli.Clock(t.RequestedAt))
+	p.Line("  hash         %s", t.Hash)
+}
+
+// showApproval says whether a second person is needed, why, and until when.
+func showApproval(p *cli.Printer, t *projections.Transfer) {
+	switch {
+	case len(t.ApprovalFor) == 0:
+		p.Line("  approval     not needed")
+	case t.ApprovedBy != "":
+		p.Line("  approval     by %s", t.ApprovedBy)
+	default:
+		p.Line("  approval     by somebody else than %s, until %s UTC", t.RequestedBy, cli.Clock(t.ExpiresAt))
+		for _, why := range t.ApprovalFor {
+			p.Line("               because %s", why)
+		}
+	}
+}
+
+// showRebalance explains every number of a proposal, in the order of the arithmetic.
+func showRebalance(p *cli.Printer, t *projections.Transfer) {
+	if t.Rebalance == nil {
+		return
+	}
+	p.Line("")
+	p.Line("how the proposal came about, in the base asset:")
+	for _, l := range explainRebalance(t.Rebalance, &t.Payment.Amount, t.From == domain.WalletCold) {
+		p.Line("  %s", l)
+	}
+}
+
+// explainRebalance is a line for each number; amount is nil where nothing is moved.
+func explainRebalance(r *domain.Rebalance, amount *domain.Decimal, fromCold bool) []string {
+	lines := []string{
+		fmt.Sprintf("hot        %s = %s cash in the hot wallet + %s positions at cost", r.Hot, r.HotCash, r.Deployed),
+		fmt.Sprintf("total      %s = hot %s + cold %s + on its way %s", r.Total, r.Hot, r.Cold, r.Transit),
+		fmt.Sprintf("share      %s = hot %s ÷ total %s", cli.Percent(r.Share), r.Hot, r.Total),
+		fmt.Sprintf("target     %s = hot_wallet_percentage %s × total %s", r.Target, show.ShareOf(r.Target, r.Total), r.Total),
+		fmt.Sprintf("low        %s = 0.8 × target; below it money comes from cold", r.Low),
+		fmt.Sprintf("high       %s = min(1.2 × target, 0.20 × total); above it money goes to cold", r.High),
+	}
+	if amount == nil {
+		return lines
+	}
+	goal, wanted := "the target", r.Hot.Sub(r.GoesTo)
+	if r.GoesTo != r.Target {
+		goal = "0.95 × target, because high is less than 1.05 × target"
+	}
+	if fromCold {
+		wanted = r.GoesTo.Sub(r.Hot)
+	}
+	move := fmt.Sprintf("amount     %s = the difference of hot %s and %s", amount, r.Hot, r.GoesTo)
+	switch {
+	case r.Available.Less(wanted):
+		move = fmt.Sprintf("amount     %s = what can be given, as %s would be needed; cut to the decimals of the chain", amount, wanted)
+	case *amount != wanted:
+		move += ", cut to the decimals of the chain"
+	}
+	return append(lines,
+		fmt.Sprintf("goes to    %s is what hot is to be afterwards: %s", r.GoesTo, goal),
+		fmt.Sprintf("available  %s is what the sending wallet can give", r.Available),
+		fmt.Sprintf("smallest   %s = min_rebalance_usd; less is not proposed", r.Smallest),
+		move,
+	)
+}
+
+// nextStep is the command that comes next, or what is waited for.
+func (a *app) nextStep(t *projections.Transfer) string {
+	p := ""
+	if a.PortfolioFlag != "" {
+		p = " --portfolio " + a.PortfolioFlag
+	}
+	cold := t.From == domain.WalletCold
+	last := show.LastAttempt(t)
+	switch t.Status {
+	case treasury.Requested:
+		return fmt.Sprintf("somebody else than %s, with the role approver:\n        pets approve %s --hash %s%s", t.RequestedBy, t.Transfer, t.Hash, p)
+	case treasury.Approved:
+		if cold {
+			return fmt.Sprintf("the server prepares the transaction; then it goes to the machine with the key:\n        pets cold export %s%s", t.Transfer, p)
+		}
+	case treasury.Prepared:
+		if cold && (last == nil || last.TxHash == "") {
+			return fmt.Sprintf("the machine with the key signs it:\n        pets cold export %s%s", t.Transfer, p)
+		}
+	case treasury.Signed, treasury.Broadcast:
+	case treasury.Rejected, treasury.Expired, treasury.Confirmed, treasury.Failed:
+		return "nothing; it is over"
+	}
+	return fmt.Sprintf("the server goes on with it by itself:\n        pets transfers %s --follow%s", t.Transfer, p)
+}
+
+// statusLine says in words where a transfer stands.
+func statusLine(t *projections.Transfer) string {
+	cold := t.From == domain.WalletCold
+	switch t.Status {
+	case treasury.Requested:
+		return "requested: waits for a second person"
+	case treasury.Approved:
+		return "approved: the server prepares it when its turn comes"
+	case treasury.Prepared:
+		if cold {
+			return "prepared: waits for its signature, by pets cold export, sign and import"
+		}
+		return "prepared: nonce and fees are recorded, nothing is signed yet"
+	case treasury.Signed:
+		return "signed: not sent yet"
+	case treasury.Broadcast:
+		return "broadcast: on its way, " + t.Attempts[len(t.Attempts)-1].TxHash
+	case treasury.Confirmed:
+		return fmt.Sprintf("confirmed in block %d, fee %s %s", t.Block, t.Fee, t.GasAsset)
+	case treasury.Failed:
+		return strings.TrimRight(fmt.Sprintf("FAILED (%s), fee %s %s. %s", t.Code, t.Fee, t.GasAsset, t.Detail), " ")
+	case treasury.Rejected:
+		return "rejected: " + t.Detail
+	case treasury.Expired:
+		return "expired: it was not approved, or not prepared, in time"
+	}
+	return string(t.Status)
+}

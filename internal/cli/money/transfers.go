@@ -1,0 +1,231 @@
+package money
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/domain/treasury"
+	"pets/internal/cli"
+	"pets/internal/cli/show"
+	"pets/projections"
+)
+
+func (a *app) transfersCommand() *cobra.Command {
+	var moment string
+	var open, follow bool
+	c := &cobra.Command{
+		Use: "transfers [ID]", Short: "The transfers, or one of them with all of its numbers", Args: cobra.MaximumNArgs(1),
+		Long:    "Asks the server of --server or PETS_SERVER, else reads the folder.",
+		Example: "  pets transfers --open\n  pets transfers x41\n  pets transfers x41 --follow",
+		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case follow && (len(args) == 0 || moment != ""):
+				return cli.Usage(errors.New("--follow needs the id of one transfer, and does not go with --at"))
+			case follow:
+				return a.followTransfer(c.Context(), args[0])
+			case len(args) == 1 && open:
+				return cli.Usage(errors.New("--open goes with the list, not with one transfer"))
+			case len(args) == 1:
+				return a.showTransfer(c.Context(), args[0], moment)
+			}
+			return a.listTransfers(c.Context(), moment, func(t *projections.Transfer) bool { return !open || !show.IsOver(t) })
+		},
+	}
+	cli.AtFlag(c, &moment)
+	c.Flags().BoolVar(&open, "open", false, "only those to which something can still happen")
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "look at it each second until it is over (through the server)")
+	return c
+}
+
+func (a *app) approvalsCommand() *cobra.Command {
+	var moment string
+	c := &cobra.Command{
+		Use: "approvals", Short: "The transfers that wait for a second person", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.listApprovals(c.Context(), moment) },
+	}
+	cli.AtFlag(c, &moment)
+	return c
+}
+
+func (a *app) listTransfers(ctx context.Context, moment string, keep func(*projections.Transfer) bool) error {
+	v, err := readView(ctx, a, moment, "/transfers", show.TransfersOf)
+	if err != nil {
+		return err
+	}
+	v.Transfers = slices.DeleteFunc(v.Transfers, func(t projections.Transfer) bool { return !keep(&t) })
+	if a.JSON {
+		return a.PrintJSON(v)
+	}
+	if len(v.Transfers) == 0 {
+		p := a.Printer()
+		p.Line("no transfers")
+		return p.Err
+	}
+	rows := [][]string{{"ID", "STATUS", "KIND", "AMOUNT", "ASSET", "FROM", "TO", "ASKED FOR BY", "AT", "APPROVED BY"}}
+	for i := range v.Transfers {
+		t := &v.Transfers[i]
+		rows = append(rows, []string{
+			t.Transfer, string(t.Status), t.Kind, t.Payment.Amount.String(), t.Asset, t.Wallet, recipient(t), t.RequestedBy, cli.Clock(t.RequestedAt), t.ApprovedBy,
+		})
+	}
+	return a.Table(rows)
+}
+
+// recipient is a place, or the address of somebody else.
+func recipient(t *projections.Transfer) string {
+	if t.To == domain.PlaceExternal {
+		return t.Payment.To
+	}
+	return t.To
+}
+
+// listApprovals leaves out those whose time is over: they would be refused.
+func (a *app) listApprovals(ctx context.Context, moment string) error {
+	v, err := readView(ctx, a, moment, "/approvals", func(s *portfolio.State) show.TransfersView {
+		now := s.Time
+		if moment == "" {
+			now = a.Clock()()
+		}
+		return show.TransfersView{ViewHead: show.HeadOf(s), Transfers: projections.TransfersOf(s, func(t *treasury.Transfer) bool {
+			return t.Status == treasury.Requested && !t.Lapsed(now)
+		})}
+	})
+	if err != nil {
+		return err
+	}
+	if a.JSON {
+		return a.PrintJSON(v)
+	}
+	p := a.Printer()
+	if len(v.Transfers) == 0 {
+		p.Line("nothing waits for an approval")
+		return p.Err
+	}
+	for i := range v.Transfers {
+		t := &v.Transfers[i]
+		p.Line("%s  %s, asked for by %s: %s", t.Transfer, show.InWords(t), t.RequestedBy, t.Reason)
+		for _, why := range t.ApprovalFor {
+			p.Line("     because %s", why)
+		}
+		p.Line("     until %s UTC: pets approve %s", cli.Clock(t.ExpiresAt), t.Transfer)
+	}
+	return p.Err
+}
+
+func (a *app) showTransfer(ctx context.Context, id, moment string) error {
+	v, err := readView(ctx, a, moment, "/transfers", show.TransfersOf)
+	if err != nil {
+		return err
+	}
+	t, err := v.Named(id)
+	if err != nil {
+		return err
+	}
+	if a.JSON {
+		return a.PrintJSON(t)
+	}
+	n, err := a.namesAt(ctx, moment)
+	if err != nil {
+		return err
+	}
+	p := a.Printer()
+	p.Line("%s  %s", t.Transfer, show.InWords(t))
+	p.Line("%s", statusLine(t))
+	p.Line("")
+	showPayment(p, t, n)
+	showApproval(p, t)
+	for i := range t.Attempts {
+		showAttempt(p, i+1, &t.Attempts[i])
+	}
+	if t.TxHash != "" {
+		p.Line("  on chain     %s, block %d, fee %s %s", t.TxHash, t.Block, t.Fee, t.GasAsset)
+	}
+	if t.EndedAt != nil {
+		p.Line("  over since   %s UTC", cli.Clock(*t.EndedAt))
+	}
+	showRebalance(p, t)
+	if !show.IsOver(t) {
+		p.Line("")
+		if err := a.warn(ctx, moment, p, t); err != nil {
+			return err
+		}
+		p.Line("next: %s", a.nextStep(t))
+	}
+	return p.Err
+}
+
+func showAttempt(p *cli.Printer, n int, at *projections.Attempt) {
+	state := "not signed"
+	switch {
+	case at.Sent:
+		state = at.TxHash + ", sent"
+	case at.TxHash != "":
+		state = at.TxHash + ", not sent"
+	}
+	p.Line("  attempt %-4d nonce %d, %s", n, at.Nonce, state)
+}
+
+// followEvery is how often a transfer is looked at.
+const followEvery = time.Second
+
+// followTransfer prints each change of a transfer until it is over. That it failed, was
+// rejected or has expired is this command's failure, too.
+func (a *app) followTransfer(ctx context.Context, id string) error {
+	if err := a.NeedsServer(); err != nil {
+		return err
+	}
+	p := a.Printer()
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for shown := ""; ; {
+		v, err := a.transfersNow(ctx, 0)
+		if err != nil {
+			return interrupted(ctx, err)
+		}
+		t, err := v.Named(id)
+		if err != nil {
+			return err
+		}
+		if line := statusLine(t); line != shown && !a.JSON {
+			p.Line("%s UTC  %s  %s", cli.Clock(v.Time), id, line)
+			shown = line
+		}
+		switch {
+		case p.Err != nil:
+			return p.Err
+		case show.IsOver(t):
+			return a.ended(t)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil // an interruption is one way for following to end: the transfer goes on
+		}
+	}
+}
+
+func interrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (a *app) ended(t *projections.Transfer) error {
+	if a.JSON {
+		if err := a.PrintJSON(t); err != nil {
+			return err
+		}
+	}
+	if t.Status != treasury.Confirmed {
+		return fmt.Errorf("transfer %s did not arrive: it is %s", t.Transfer, t.Status)
+	}
+	return nil
+}

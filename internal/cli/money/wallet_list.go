@@ -1,0 +1,182 @@
+package money
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pets/domain"
+	"pets/internal/cli"
+	"pets/internal/open"
+	"pets/internal/vault"
+	"pets/projections"
+)
+
+// listedWallet is a registered wallet and what the keystore here has of it.
+type listedWallet struct {
+	projections.Wallet
+	Key *listedSeal `json:"key"` // null where its key is not here
+}
+
+// listedSeal is a key in the keystore, as far as it can be seen without opening it.
+type listedSeal struct {
+	Wallet  string    `json:"wallet"`
+	Address string    `json:"address"`
+	KeyID   string    `json:"key_id"`
+	SealAt  time.Time `json:"sealed_at"`
+}
+
+// walletList is what `pets wallet list --json` prints.
+type walletList struct {
+	Portfolio string         `json:"portfolio"`
+	Wallets   []listedWallet `json:"wallets"`
+	// Unregistered are keys in the keystore that no wallet of the portfolio has.
+	Unregistered []listedSeal `json:"unregistered"`
+	// Warnings are about files that others can read, and the like.
+	Warnings []string `json:"warnings"`
+	// KeysKnown is false where the keystore could not be listed.
+	KeysKnown bool `json:"keys_known"`
+}
+
+func (a *app) listWalletsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "The wallets, which keys are here and how sealed, and when recovery was last tried", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			v, err := a.walletList(c.Context())
+			if err != nil {
+				return err
+			}
+			for _, w := range v.Warnings {
+				a.Tell("WARNING: %v", w)
+			}
+			if a.JSON {
+				return a.PrintJSON(v)
+			}
+			return a.printWallets(v)
+		},
+	}
+}
+
+func (a *app) walletList(ctx context.Context) (walletList, error) {
+	v := walletList{Portfolio: a.Config.Portfolio, Wallets: []listedWallet{}, Unregistered: []listedSeal{}, Warnings: a.exposed()}
+	entries, err := a.SealedKeys()
+	v.KeysKnown = err == nil
+	if err != nil { // the wallets are shown all the same
+		v.Warnings = append(v.Warnings, "the keystore cannot be listed: "+err.Error())
+	}
+	wallets, err := a.registered(ctx)
+	if open.IsNowhere(err) {
+		v.Warnings = append(v.Warnings, "the wallets of the portfolio are not known: "+err.Error())
+	} else if err != nil {
+		return v, err
+	}
+	for _, w := range wallets {
+		l := listedWallet{Wallet: w}
+		if e := sealedAs(entries, w.Wallet); e != nil {
+			s := sealOf(e)
+			l.Key = &s
+			if s.Address != w.Address {
+				v.Warnings = append(v.Warnings, fmt.Sprintf("the key file of wallet %s says %s, and the wallet is registered with %s: somebody has been at the keystore", w.Wallet, s.Address, w.Address))
+			}
+		}
+		v.Wallets = append(v.Wallets, l)
+	}
+	for i := range entries {
+		if registeredAs(wallets, entries[i].Wallet) == nil {
+			v.Unregistered = append(v.Unregistered, sealOf(&entries[i]))
+		}
+	}
+	return v, nil
+}
+
+func sealOf(e *vault.Entry) listedSeal {
+	return listedSeal{e.Wallet, e.Address.String(), e.KeyID, e.Modified.UTC()}
+}
+
+// exposed names what others than its owner can get at, of that which must be secret.
+func (a *app) exposed() []string {
+	warnings := []string{}
+	if err := a.CheckEnvFile(); err != nil {
+		warnings = append(warnings, err.Error())
+	}
+	look := func(path, mend string) {
+		info, err := os.Lstat(path)
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			warnings = append(warnings, fmt.Sprintf("others have access to %s (mode %03o): run chmod %s %s", path, info.Mode().Perm(), mend, path))
+		}
+	}
+	look(a.Config.Keystore, "700")
+	names, err := os.ReadDir(a.Config.Keystore)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		warnings = append(warnings, "the keystore's folder cannot be read: "+err.Error())
+	}
+	for _, entry := range names {
+		if strings.HasSuffix(entry.Name(), ".key") {
+			look(filepath.Join(a.Config.Keystore, entry.Name()), "600")
+		}
+	}
+	return warnings
+}
+
+func (a *app) printWallets(v walletList) error {
+	now := a.Clock()()
+	rows := [][]string{{"WALLET", "PLACE", "CHAIN", "ADDRESS", "KEY", "VERIFIED", "RECOVERY TRIED"}}
+	for _, w := range v.Wallets {
+		place := w.Place
+		if w.Main {
+			place += " (main)"
+		}
+		rows = append(rows, []string{w.Wallet.Wallet, place, w.Chain, w.Address, v.keyCell(&w), ago(now, w.LoadedAt), ago(now, w.RecoveryTestedAt)})
+	}
+	for _, s := range v.Unregistered {
+		rows = append(rows, []string{s.Wallet, "NOT REGISTERED", "-", s.Address, "sealed under " + s.KeyID, "-", "-"})
+	}
+	p := a.Printer()
+	if len(rows) == 1 {
+		p.Line("no wallets, and no keys; see docs/custody.md")
+		return p.Err
+	}
+	if err := a.Table(rows); err != nil {
+		return err
+	}
+	for _, w := range v.Wallets {
+		if w.Key != nil && w.KeyID == "" {
+			p.Line("the key of %s is here and not recorded; run: pets wallet record %s", w.Wallet.Wallet, w.Wallet.Wallet)
+		}
+	}
+	for _, s := range v.Unregistered {
+		p.Line("%s is not registered in %s; an admin runs: pets wallet register %s --place hot --chain %s --address %s", s.Wallet, v.Portfolio, s.Wallet, a.Config.Chain, s.Address)
+	}
+	return p.Err
+}
+
+// keyCell says where a wallet's key is.
+func (v *walletList) keyCell(w *listedWallet) string {
+	switch {
+	case !v.KeysKnown:
+		return "NOT KNOWN"
+	case w.Key != nil && w.Key.Address != w.Address:
+		return "ANOTHER ADDRESS'S"
+	case w.Key != nil:
+		return "sealed under " + w.Key.KeyID
+	case w.Place == domain.WalletCold:
+		return "elsewhere"
+	default:
+		return "NOT HERE"
+	}
+}
+
+// ago says how long something is past.
+func ago(now time.Time, t *time.Time) string {
+	if t == nil {
+		return "never"
+	}
+	return cli.Clock(*t)[:10] + " (" + cli.Days(now.Sub(*t)) + " ago)"
+}

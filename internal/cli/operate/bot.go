@@ -1,0 +1,198 @@
+package operate
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/internal/cli"
+	"pets/internal/cli/show"
+	"pets/projections"
+)
+
+func (a *app) botCommand() *cobra.Command {
+	return cli.Group("bot", "Bots: add, list, give them capital; pets start and pets stop let them trade",
+		a.Sends(a.addBotCommand()), cli.Views(a.listBotsCommand()), a.Sends(a.allocateCommand()))
+}
+
+func (a *app) addBotCommand() *cobra.Command {
+	body := struct {
+		ID           string         `json:"id"`
+		Strategy     string         `json:"strategy,omitempty"`
+		Kind         string         `json:"kind,omitempty"`
+		Capital      domain.Decimal `json:"capital"`
+		InventoryCap domain.Decimal `json:"inventory_cap,omitzero"`
+	}{}
+	var capital, inventory cli.DecimalFlag
+	c := &cobra.Command{
+		Use: "add NAME --capital N", Short: "Register a bot with its capital, out of the hot wallet", Args: cobra.ExactArgs(1),
+		Example: "  pets bot add alpha --capital 2000 --strategy breakout\n  pets bot add beta --capital 1000 --kind market_maker --inventory-cap 500",
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := cli.Needed(c, "capital"); err != nil {
+				return err
+			}
+			body.ID, body.Capital, body.InventoryCap = args[0], capital.Decimal, inventory.Decimal
+			if err := a.Post(c.Context(), "/bots", body, fmt.Sprintf("%s has %s, and is stopped", body.ID, body.Capital)); err != nil {
+				return err
+			}
+			return a.Next("let it ask for permits", "start", body.ID)
+		},
+	}
+	c.Flags().Var(&capital, "capital", "what it may trade with")
+	c.Flags().StringVar(&body.Strategy, "strategy", "", "a word for what it does")
+	c.Flags().StringVar(&body.Kind, "kind", "", "directional (the default) or market_maker")
+	c.Flags().Var(&inventory, "inventory-cap", "of a market maker: the most shares of one market it may be exposed to")
+	return c
+}
+
+func (a *app) listBotsCommand() *cobra.Command {
+	var moment string
+	c := &cobra.Command{
+		Use: "list", Short: "The bots, with their capital and results", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			var v struct {
+				Bots []projections.Bot `json:"bots"`
+			}
+			if err := a.LookEither(c.Context(), moment, nil, func() error {
+				return a.View(c.Context(), moment, "/state", nil, &v)
+			}, func(s *portfolio.State) error {
+				v.Bots = projections.StateOf(s).Bots
+				return nil
+			}); err != nil {
+				return err
+			}
+			switch {
+			case a.JSON:
+				return a.PrintJSON(v)
+			case len(v.Bots) == 0:
+				return a.Next("there is no bot yet; add one", "bot", "add", "NAME", "--capital", "N")
+			}
+			return a.Table(show.BotRows(v.Bots))
+		},
+	}
+	cli.AtFlag(c, &moment)
+	return c
+}
+
+func (a *app) allocateCommand() *cobra.Command {
+	var back bool
+	c := &cobra.Command{
+		Use: "allocate BOT AMOUNT", Short: "Move capital from the treasury to a bot, or back", Args: cobra.ExactArgs(2),
+		Example: "  pets bot allocate alpha 500\n  pets bot allocate alpha 500 --back",
+		RunE: func(c *cobra.Command, args []string) error {
+			bot := args[0]
+			amount, err := cli.AmountArg("AMOUNT", args[1])
+			if err != nil {
+				return err
+			}
+			if amount.Sign() <= 0 {
+				return cli.Usage(domain.Invalid("AMOUNT", "must be above 0; --back moves it back"))
+			}
+			what := fmt.Sprintf("%s got %s", bot, amount)
+			if back {
+				what = fmt.Sprintf("%s gave %s back", bot, amount)
+				amount = amount.Neg()
+			}
+			return a.Post(c.Context(), "/bots/"+url.PathEscape(bot)+"/allocate", map[string]domain.Decimal{"amount": amount}, what)
+		},
+	}
+	c.Flags().BoolVar(&back, "back", false, "from the bot to the treasury")
+	return c
+}
+
+func (a *app) marketCommand() *cobra.Command {
+	return cli.Group("market", "Markets: add, list", a.Sends(a.addMarketCommand()), cli.Views(a.listMarketsCommand()))
+}
+
+func (a *app) addMarketCommand() *cobra.Command {
+	body := commands.RegisterMarket{}
+	var kind string
+	var tokens []string
+	c := &cobra.Command{
+		Use: "add NAME", Short: "Register a market: its kind, outcomes and category", Args: cobra.ExactArgs(1),
+		Long: "A market of outcome shares need not be registered to be traded; one of kind spot or perp has to be.\n" +
+			"Arbitrage needs all outcomes, a limit by category the category, a signature the tokens.",
+		Example: "  pets market add rain-tomorrow --outcomes YES,NO --category weather\n  pets market add ETH-USDC --kind spot --outcomes ETH",
+		RunE: func(c *cobra.Command, args []string) error {
+			body.Market, body.Kind = args[0], domain.MarketKind(kind)
+			for _, pair := range tokens {
+				outcome, id, found := strings.Cut(pair, "=")
+				if !found {
+					return cli.Usage(domain.Invalid("--token", "must be OUTCOME=ID"))
+				}
+				if body.Tokens == nil {
+					body.Tokens = map[string]string{}
+				}
+				body.Tokens[outcome] = id
+			}
+			return a.Post(c.Context(), "/markets", body, fmt.Sprintf("market %s is registered, kind %s", body.Market, body.Kind))
+		},
+	}
+	c.Flags().StringVar(&kind, "kind", string(domain.KindOutcome), "outcome, spot or perp")
+	c.Flags().StringSliceVar(&body.Outcomes, "outcomes", nil, "all of its outcomes, or the asset of a spot or perp")
+	c.Flags().StringVar(&body.Category, "category", "", "what it is limited together with")
+	c.Flags().StringArrayVar(&tokens, "token", nil, "the token of an outcome on the chain, as `OUTCOME=ID`; may be given again")
+	return c
+}
+
+func (a *app) listMarketsCommand() *cobra.Command {
+	var moment string
+	c := &cobra.Command{
+		Use: "list", Short: "The markets that were registered", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			var all []commands.RegisterMarket
+			if err := a.LookEither(c.Context(), moment, nil, func() (err error) {
+				all, err = a.askMarkets(c.Context(), moment)
+				return err
+			}, func(s *portfolio.State) error {
+				for id, m := range s.Markets {
+					all = append(all, commands.RegisterMarket{Market: id, Kind: m.Kind, Outcomes: m.Outcomes, Category: m.Category, Tokens: m.Tokens})
+				}
+				return nil
+			}); err != nil {
+				return err
+			}
+			slices.SortFunc(all, func(x, y commands.RegisterMarket) int { return strings.Compare(x.Market, y.Market) })
+			switch {
+			case a.JSON:
+				return a.PrintJSON(map[string]any{"markets": append([]commands.RegisterMarket{}, all...)})
+			case len(all) == 0:
+				p := a.Printer()
+				p.Line("no market is registered; one of outcome shares need not be")
+				return p.Err
+			}
+			rows := [][]string{{"MARKET", "KIND", "OUTCOMES", "CATEGORY", "TOKENS"}}
+			for _, m := range all {
+				tokens := "-"
+				if len(m.Tokens) > 0 {
+					tokens = fmt.Sprint(len(m.Tokens))
+				}
+				rows = append(rows, []string{m.Market, string(m.Kind), cli.Cut(strings.Join(m.Outcomes, ","), 40), m.Category, tokens})
+			}
+			return a.Table(rows)
+		},
+	}
+	cli.AtFlag(c, &moment)
+	return c
+}
+
+// askMarkets reads them from the history: no view of a server has them.
+func (a *app) askMarkets(ctx context.Context, moment string) ([]commands.RegisterMarket, error) {
+	last := map[string]commands.RegisterMarket{}
+	err := a.EachEvent(ctx, cli.EventQuery{At: moment, After: -1, Types: []string{domain.EventName(domain.MarketRegisteredType)}}, func(line cli.EventLine) error {
+		e, err := domain.Decode(line.Type, line.Data)
+		if m, is := e.(*domain.MarketRegistered); is {
+			last[m.Market] = commands.RegisterMarket{Market: m.Market, Kind: m.Kind, Outcomes: m.Outcomes, Category: m.Category, Tokens: m.Tokens}
+		}
+		return err
+	})
+	return slices.Collect(maps.Values(last)), err
+}

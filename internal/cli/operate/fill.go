@@ -1,0 +1,199 @@
+package operate
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/internal/cli"
+)
+
+func (a *app) fillCommand() *cobra.Command {
+	c := a.Sends(a.recordFillCommand())
+	c.AddCommand(a.Sends(a.endFillCommand("confirm", "A provisional fill is final", "is final")),
+		a.Sends(a.endFillCommand("void", "A provisional fill never happened", "never happened: it is taken out of the books")))
+	return c
+}
+
+func (a *app) recordFillCommand() *cobra.Command {
+	body := commands.RecordFill{}
+	var f orderFlags
+	var notional cli.DecimalFlag
+	var effective string
+	c := &cobra.Command{
+		Use: "fill", Short: "Record that an order was filled, wholly or in part", Args: cobra.NoArgs,
+		Long: "A fill is a fact: it is recorded whatever limits it breaks, and flagged. It is known by bot, venue,\n" +
+			"trade id and leg: the same one again does nothing.",
+		Example: "  pets fill --bot alpha --market rain --outcome YES --side buy --quantity 100 --price 0.39 --fee 0.10 --trade-id v-1 --permit-id p5\n" +
+			"  pets fill confirm v-1 --bot alpha",
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			if err := cli.Needed(c, "bot", "market", "outcome", "side", "quantity", "price", "trade-id"); err != nil {
+				return err
+			}
+			body.Instrument, body.Side = domain.Instrument{Market: f.market, Outcome: f.outcome}, domain.Side(f.side)
+			body.Quantity, body.Price, body.Fee, body.Notional = f.quantity.Decimal, f.price.Decimal, f.fee.Decimal, notional.Given(c, "notional")
+			if body.EffectiveAt, err = instantFlag("--effective-at", effective); err != nil {
+				return err
+			}
+			return a.recordFill(c.Context(), body, fmt.Sprintf("%s: %s at %s is recorded", body.TradeID, &f, body.Price))
+		},
+	}
+	fillIDFlags(c, &body.FillID)
+	c.Flags().StringVar(&body.TradeID, "trade-id", "", "what the venue calls it")
+	f.flags(c, "price", "the price it was filled at")
+	c.Flags().Var(&notional, "notional", "the cash that moved, where the venue says it (quantity × price by default)")
+	c.Flags().StringVar(&body.PermitID, "permit-id", "", "the permit that it was filled under")
+	c.Flags().StringVar(&body.Status, "status", "", "confirmed (the default), or provisional")
+	c.Flags().StringVar(&effective, "effective-at", "", "when it happened, as an RFC 3339 time (now by default)")
+	return c
+}
+
+func fillIDFlags(c *cobra.Command, id *domain.FillID) {
+	c.Flags().StringVar(&id.Bot, "bot", "", "whose fill it is")
+	c.Flags().StringVar(&id.Venue, "venue", "", "where it was traded")
+	c.Flags().IntVar(&id.Leg, "leg", 0, "its number, where one trade id has several")
+}
+
+// recordFill records it, and reads back how it was flagged.
+func (a *app) recordFill(ctx context.Context, body commands.RecordFill, what string) error {
+	answer, err := a.Posted(ctx, "/fills", body, what)
+	if err != nil || a.JSON {
+		return err
+	}
+	p := a.Printer()
+	for _, e := range answer.Events {
+		if domain.EventName(e.Type) != domain.EventName(domain.FillRecordedType) {
+			continue
+		}
+		flags, err := a.flagsOf(ctx, e.Revision)
+		switch {
+		case err != nil:
+			p.Line("  how it was flagged cannot be read: %v", err)
+		case len(flags) > 0:
+			p.Line("  FLAGGED: %s", strings.Join(flags, ", "))
+		}
+	}
+	return cli.Told(what, p.Err)
+}
+
+// flagsOf are those of the fill of a revision.
+func (a *app) flagsOf(ctx context.Context, revision uint64) ([]string, error) {
+	values := url.Values{"limit": {"1"}}
+	if revision > 0 {
+		values.Set("after", strconv.FormatUint(revision-1, 10))
+	}
+	var v struct {
+		Events []struct {
+			Revision uint64
+			Data     struct{ Flags []string }
+		}
+	}
+	if err := a.View(ctx, "", "/events", values, &v); err != nil {
+		return nil, err
+	}
+	for _, e := range v.Events {
+		if e.Revision == revision {
+			return e.Data.Flags, nil
+		}
+	}
+	return nil, nil
+}
+
+// endFillCommand makes an end of a provisional fill.
+func (a *app) endFillCommand(verb, short, became string) *cobra.Command {
+	var id domain.FillID
+	c := &cobra.Command{
+		Use: verb + " TRADE_ID", Short: short, Args: cobra.ExactArgs(1),
+		Example: "  pets fill " + verb + " v-1 --bot alpha",
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := cli.Needed(c, "bot"); err != nil {
+				return err
+			}
+			body := struct {
+				Bot   string `json:"bot"`
+				Venue string `json:"venue,omitempty"`
+				Leg   int    `json:"leg,omitempty"`
+			}{id.Bot, id.Venue, id.Leg}
+			return a.Post(c.Context(), "/fills/"+url.PathEscape(args[0])+"/"+verb, body, args[0]+" "+became)
+		},
+	}
+	fillIDFlags(c, &id)
+	return c
+}
+
+func (a *app) tradeCommand() *cobra.Command {
+	body := commands.RecordTrade{}
+	var pnl, fee cli.DecimalFlag
+	var effective string
+	c := &cobra.Command{
+		Use: "trade", Short: "Record a closed trade of a bot that only knows results", Args: cobra.NoArgs,
+		Example: "  pets trade --bot alpha --market rain --pnl=-30 --fee 0.20 --trade-id loss-1",
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			if err := cli.Needed(c, "bot", "market", "pnl", "trade-id"); err != nil {
+				return err
+			}
+			body.PnL, body.Fee = pnl.Decimal, fee.Decimal
+			if body.EffectiveAt, err = instantFlag("--effective-at", effective); err != nil {
+				return err
+			}
+			return a.Post(c.Context(), "/trades", body, fmt.Sprintf("%s: %s of %s in %s is recorded", body.TradeID, body.PnL, body.Bot, body.Market))
+		},
+	}
+	c.Flags().StringVar(&body.Bot, "bot", "", "whose trade it was")
+	c.Flags().StringVar(&body.Market, "market", "", "where")
+	c.Flags().Var(&pnl, "pnl", "what it won, or lost (--pnl=-30), after fees")
+	c.Flags().Var(&fee, "fee", "how much of that was fees")
+	c.Flags().StringVar(&body.TradeID, "trade-id", "", "what the venue calls it")
+	c.Flags().StringVar(&effective, "effective-at", "", "when it was closed, as an RFC 3339 time (now by default)")
+	return c
+}
+
+func (a *app) markCommand() *cobra.Command {
+	var asset string
+	c := &cobra.Command{
+		Use: "mark MARKET OUTCOME PRICE | --asset NAME PRICE", Short: "Value what is held: the price of an outcome, or of an asset", Args: cobra.RangeArgs(1, 3),
+		Example: "  pets mark rain-tomorrow YES 0.45\n  pets mark ETH-PERP ETH 2490\n  pets mark --asset ETH 2490",
+		RunE: func(c *cobra.Command, args []string) error {
+			price, err := cli.AmountArg("PRICE", args[len(args)-1])
+			if err != nil {
+				return err
+			}
+			mark, what := domain.Mark{Asset: asset, Price: price}, asset
+			switch {
+			case asset != "" && len(args) == 1:
+			case asset == "" && len(args) == 3:
+				mark.Market, mark.Outcome = args[0], args[1]
+				what = domain.Instrument{Market: args[0], Outcome: args[1]}.String()
+			default:
+				return cli.Usage(fmt.Errorf("name MARKET OUTCOME PRICE, or --asset NAME PRICE; see %s --help", c.CommandPath()))
+			}
+			return a.Post(c.Context(), "/marks", commands.MarkPrices{Marks: []domain.Mark{mark}}, fmt.Sprintf("%s is marked at %s", what, price))
+		},
+	}
+	c.Flags().StringVar(&asset, "asset", "", "an asset of the ledger, instead of an outcome")
+	return c
+}
+
+func (a *app) settleCommand() *cobra.Command {
+	body := commands.SettleMarket{}
+	c := &cobra.Command{
+		Use: "settle MARKET OUTCOME PAYOUT", Short: "Pay out one outcome of a market to its holders", Args: cobra.ExactArgs(3),
+		Long:    "PAYOUT is for each share: 1 for the outcome that came, 0 for the others. Each outcome is settled by\nitself.",
+		Example: "  pets settle rain-tomorrow YES 1\n  pets settle rain-tomorrow NO 0",
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			body.Instrument = domain.Instrument{Market: args[0], Outcome: args[1]}
+			if body.Payout, err = cli.AmountArg("PAYOUT", args[2]); err != nil {
+				return err
+			}
+			return a.Post(c.Context(), "/settlements", body, fmt.Sprintf("%s paid %s a share", body.Instrument, body.Payout))
+		},
+	}
+	c.Flags().StringVar(&body.Bot, "bot", "", "pay only this holder")
+	return c
+}

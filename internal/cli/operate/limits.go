@@ -1,0 +1,202 @@
+package operate
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/internal/cli"
+	"pets/internal/cli/show"
+	"pets/internal/spelling"
+)
+
+func (a *app) limitsCommand() *cobra.Command {
+	var moment string
+	c := &cobra.Command{
+		Use: "limits", Short: "The limits of a portfolio; limits set changes them", Args: cobra.NoArgs,
+		Long: "Every _pct is a fraction: 0.05 is 5 %. docs/semantics.md says what each of them does.",
+		RunE: func(c *cobra.Command, _ []string) error {
+			var v struct {
+				show.ViewHead
+				Policy domain.Policy `json:"policy"`
+			}
+			if err := a.LookEither(c.Context(), moment, nil, func() error {
+				return a.View(c.Context(), moment, "", nil, &v)
+			}, func(s *portfolio.State) error {
+				v.ViewHead, v.Policy = show.HeadOf(s), s.Policy.Clone()
+				return nil
+			}); err != nil {
+				return err
+			}
+			if a.JSON {
+				return a.PrintJSON(v)
+			}
+			p := a.Printer()
+			p.Line("%s  revision %d  %s UTC", v.Portfolio, v.Revision, cli.Clock(v.Time))
+			p.Line("")
+			for _, l := range limitsOf(&v.Policy) {
+				p.Line("%-28s%s", l[0], l[1])
+			}
+			return p.Err
+		},
+	}
+	cli.AtFlag(c, &moment)
+	c.AddCommand(a.Sends(a.setLimitsCommand()))
+	return c
+}
+
+// limitsOf lists the key and the value of every limit.
+func limitsOf(p *domain.Policy) [][2]string {
+	var out [][2]string
+	value := reflect.ValueOf(p).Elem()
+	for _, f := range reflect.VisibleFields(value.Type()) {
+		text := fmt.Sprint(value.FieldByIndex(f.Index).Interface())
+		if list := value.FieldByIndex(f.Index); list.Kind() == reflect.Slice {
+			words := make([]string, list.Len())
+			for i := range words {
+				words[i] = fmt.Sprint(list.Index(i).Interface())
+			}
+			text = strings.Join(words, ",")
+			if text == "" {
+				text = "none"
+			}
+		}
+		if strings.Contains(f.Tag.Get("json"), "omitzero") && value.FieldByIndex(f.Index).IsZero() {
+			text += " (off)"
+		}
+		out = append(out, [2]string{limitKey(f), text})
+	}
+	return out
+}
+
+// limitKey is the name of a limit: the key of the policy's JSON.
+func limitKey(f reflect.StructField) string {
+	key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	return key
+}
+
+func (a *app) setLimitsCommand() *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use: "set KEY=VALUE…", Short: "Change limits, for a reason (an admin)", Args: cobra.MinimumNArgs(1),
+		Long: "Changes limits of the portfolio; every breaker is evaluated against the new ones at once. Of a live\n" +
+			"portfolio, what is looser than its default takes two people: see pets override request --help.",
+		Example: "  pets limits set max_daily_loss_pct=0.03 --reason \"smaller bets in August\"\n  pets limits set blocked_zones=none fee_bps=10 --reason \"a venue with fees\"",
+		RunE: func(c *cobra.Command, args []string) error {
+			body, err := limitsPatch("", args)
+			if err != nil {
+				return err
+			}
+			if err := cli.ReasonNeeded(reason); err != nil {
+				return err
+			}
+			body["reason"] = reason
+			return a.Post(c.Context(), "/limits", body, "the limits of "+a.Config.Portfolio+" are changed: "+strings.Join(args, ", "))
+		},
+	}
+	c.Flags().StringVar(&reason, "reason", "", "why; it is kept with the record")
+	return c
+}
+
+// limitsPatch reads KEY=VALUE into the JSON that the API wants of limits, nil for none.
+// Errors name the flag, if the pairs come from one, and the key.
+func limitsPatch(flag string, pairs []string) (map[string]any, error) {
+	var out map[string]any
+	for _, pair := range pairs {
+		key, text, found := strings.Cut(pair, "=")
+		key = strings.ToLower(strings.TrimSpace(key))
+		f, known := limitNamed(key)
+		about := strings.TrimSpace(flag + " " + key)
+		switch {
+		case !found:
+			return nil, cli.Usage(domain.Invalid(strings.TrimSpace(flag+" "+strconv.Quote(pair)), "must be KEY=VALUE, such as max_daily_loss_pct=0.03"))
+		case !known:
+			return nil, cli.Usage(domain.Invalid(about, "is no limit%s; pets limits lists them", nearestLimit(key)))
+		case out[key] != nil:
+			return nil, cli.Usage(domain.Invalid(about, "stands twice"))
+		}
+		value, err := limitValue(f.Type, strings.TrimSpace(text))
+		if err != nil {
+			return nil, cli.Usage(domain.Invalid(about, "%s", err.Error()))
+		}
+		if out == nil {
+			out = map[string]any{}
+		}
+		out[key] = value
+	}
+	return out, nil
+}
+
+func limitNamed(key string) (reflect.StructField, bool) {
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[domain.Policy]()) {
+		if limitKey(f) == key {
+			return f, true
+		}
+	}
+	return reflect.StructField{}, false
+}
+
+func nearestLimit(key string) string {
+	best, least := "", 5
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[domain.Policy]()) {
+		if d := spelling.Distance(key, limitKey(f)); d < least {
+			best, least = limitKey(f), d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return ": did you mean " + best + "?"
+}
+
+// limitValue reads one value by the type that the policy has for it.
+func limitValue(t reflect.Type, text string) (any, error) {
+	switch kind := t.Kind(); {
+	case kind == reflect.Slice:
+		return limitList(t.Elem(), text)
+	case kind == reflect.Bool && text != "true" && text != "false":
+		return nil, errors.New("must be true or false")
+	case kind == reflect.Bool:
+		return text == "true", nil
+	case kind == reflect.String:
+		return text, nil
+	case kind == reflect.Int:
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, errors.New("must be a whole number")
+		}
+		return n, nil
+	case t == reflect.TypeFor[domain.Duration]():
+		var d domain.Duration
+		if d.UnmarshalText([]byte(text)) != nil {
+			return nil, errors.New("must be a duration, such as 30s")
+		}
+		return d, nil
+	}
+	d, err := domain.ParseDecimal(text)
+	if err != nil {
+		return nil, errors.New("must be a decimal number, such as 0.05")
+	}
+	return d, nil
+}
+
+func limitList(t reflect.Type, text string) (any, error) {
+	out := []any{}
+	if text == "none" {
+		return out, nil
+	}
+	for word := range strings.SplitSeq(text, ",") {
+		one, err := limitValue(t, strings.TrimSpace(word))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, one)
+	}
+	return out, nil
+}

@@ -1,0 +1,176 @@
+package operate
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/domain/risk"
+	"pets/internal/cli"
+	"pets/internal/cli/show"
+	"pets/projections"
+)
+
+func (a *app) startCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "start BOT", Short: "Let a bot ask for permits", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			bot := args[0]
+			answer, err := a.CarryOut(c.Context(), cli.Order{Path: "/bots/" + url.PathEscape(bot) + "/start", Body: struct{}{}, Command: commands.StartBot{Bot: bot}})
+			if err != nil {
+				return err
+			}
+			return a.Done(answer, bot+" may ask for permits")
+		},
+	}
+}
+
+func (a *app) resetCommand() *cobra.Command {
+	var bot, reason string
+	var rebase, dry bool
+	c := &cobra.Command{
+		Use: "reset BREAKER", Short: "Reset a tripped breaker; bots are then started one by one", Args: cobra.ExactArgs(1),
+		Example: "  pets reset consecutive_losses --bot alpha --reason \"looked at the three trades\"\n  pets reset daily_loss --rebase --dry-run",
+		RunE: func(c *cobra.Command, args []string) error {
+			if dry {
+				return a.previewReset(c.Context(), args[0], bot, rebase)
+			}
+			body := map[string]any{"reason": reason, "rebase": rebase}
+			if bot != "" {
+				body["bot"] = bot
+			}
+			answer, err := a.CarryOut(c.Context(), cli.Order{
+				Path: "/breakers/" + url.PathEscape(args[0]) + "/reset", Body: body,
+				Command: commands.ResetBreaker{Breaker: args[0], Bot: bot, Reason: reason, Rebase: rebase},
+			})
+			if err != nil {
+				return err
+			}
+			return a.Done(answer, args[0]+" is reset; start the bots one by one")
+		},
+	}
+	c.Flags().StringVar(&bot, "bot", "", "whose breaker, of those that are kept per bot")
+	c.Flags().StringVar(&reason, "reason", "", "why; it is kept with the record")
+	c.Flags().BoolVar(&rebase, "rebase", false, "count from the equity now")
+	c.Flags().BoolVar(&dry, "dry-run", false, "say what would happen, and do nothing")
+	return c
+}
+
+func (a *app) clearCommand() *cobra.Command {
+	var reason, confirm string
+	c := &cobra.Command{
+		Use: "clear", Short: "Clear the emergency stop: an operator asks, an approver confirms (through the server)", Args: cobra.NoArgs,
+		Example: "  pets clear --reason \"the feed is back\"\n  pets clear --confirm c812",
+		RunE: func(c *cobra.Command, _ []string) error {
+			var answer commands.Answer
+			if confirm != "" {
+				a.Once = true
+				if err := a.ToServer(c.Context(), http.MethodPost, "/emergency-stop/clear/"+url.PathEscape(confirm)+"/confirm", struct{}{}, &answer); err != nil {
+					return err
+				}
+				return a.Done(answer, "the emergency stop is cleared; start the bots one by one")
+			}
+			if err := a.ToServer(c.Context(), http.MethodPost, "/emergency-stop/clear", cli.ReasonOf(reason), &answer); err != nil {
+				return err
+			}
+			return a.Done(answer, fmt.Sprintf("asked; another user, with a key of role approver, confirms with: pets clear --confirm %s", answer.ID))
+		},
+	}
+	c.Flags().StringVar(&reason, "reason", "", "why; it is kept with the record")
+	c.Flags().StringVar(&confirm, "confirm", "", "confirm this `request` of another user, with a key of role approver")
+	return c
+}
+
+// previewReset asks what a reset would do; it reads.
+func (a *app) previewReset(ctx context.Context, breaker, bot string, rebase bool) error {
+	if asks, err := a.AsksServer(); err != nil || asks {
+		return a.askPreview(ctx, breaker, bot, rebase, err)
+	}
+	return a.Look(ctx, "", nil, func(s *portfolio.State) error {
+		now, _ := s.ClockAt(a.Clock()())
+		v, err := s.PreviewReset(risk.Key{Breaker: breaker, Bot: bot}, rebase, now)
+		if err != nil {
+			return err
+		}
+		answer := resetPreview{
+			Breaker: breaker, Bot: bot, Tripped: v.Tripped, Before: v.Before.Ratio(), After: v.After.Ratio(), Limit: v.Limit,
+			WouldRetrip: v.WouldRetrip, OpenPositions: v.OpenPositions, EventsSince: v.Since,
+		}
+		return a.printPreview(answer, func() (projections.State, error) { return projections.StateOf(s), nil })
+	})
+}
+
+// askPreview asks the server, which records nothing of it.
+func (a *app) askPreview(ctx context.Context, breaker, bot string, rebase bool, err error) error {
+	if err == nil {
+		err = a.NeedsServer()
+	}
+	if err != nil {
+		return err
+	}
+	body := map[string]any{"rebase": rebase, "dry_run": true}
+	if bot != "" {
+		body["bot"] = bot
+	}
+	var v resetPreview
+	if err := a.Exchange(ctx, a.Found, http.MethodPost, "/breakers/"+url.PathEscape(breaker)+"/reset", body, &v); err != nil {
+		return err
+	}
+	return a.printPreview(v, func() (state projections.State, err error) { return state, a.View(ctx, "", "/state", nil, &state) })
+}
+
+// printPreview says what a reset would do, and looks at the state where it would be refused.
+func (a *app) printPreview(v resetPreview, look func() (projections.State, error)) error {
+	if a.JSON {
+		return a.PrintJSON(v)
+	}
+	p := a.Printer()
+	verdict, short := "it would hold", show.Lack{}
+	switch {
+	case !v.Tripped:
+		verdict = "it is not tripped: a reset would be refused"
+	case v.WouldRetrip:
+		verdict = "it would trip again at once: a reset would be refused; see --rebase"
+		state, err := look()
+		if err != nil {
+			return err
+		}
+		if short = show.StepsOf(state, show.ClearRequest{}).Lacking([]projections.Breaker{v.breaker()}); short.Any() {
+			verdict = "it would trip again at once, with --rebase and without: a reset would be refused while the equity is not above 0"
+		}
+	}
+	p.Line("%s: %s → %s, limit %s: %s", risk.Key{Breaker: v.Breaker, Bot: v.Bot}, v.Before, v.After, v.Limit, verdict)
+	p.Line("%d open positions, %d events since the trip", v.OpenPositions, v.EventsSince)
+	if show.SayMoney(a.App, p, short); short.Any() {
+		p.Say(2, "Then reset it:")
+		a.Command(p, append(show.ResetOf(v.breaker()), "--rebase", "--reason", `"…"`)...)
+	}
+	return p.Err
+}
+
+func (v resetPreview) breaker() projections.Breaker {
+	b := projections.Breaker{Breaker: v.Breaker}
+	if v.Bot != "" {
+		b.Bot = &v.Bot
+	}
+	return b
+}
+
+// resetPreview is what `pets reset --dry-run --json` prints.
+type resetPreview struct {
+	Breaker       string         `json:"breaker"`
+	Bot           string         `json:"bot,omitempty"`
+	Tripped       bool           `json:"tripped"`
+	Before        domain.Decimal `json:"before"`
+	After         domain.Decimal `json:"after"`
+	Limit         domain.Decimal `json:"limit"`
+	WouldRetrip   bool           `json:"would_retrip"`
+	OpenPositions int            `json:"open_positions"`
+	EventsSince   uint64         `json:"events_since"`
+}

@@ -1,0 +1,149 @@
+package operate
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/internal/cli"
+)
+
+// overrideKinds are the rules that two people set aside, each with the pairs it takes.
+var overrideKinds = map[string]func(pairs []string) (map[string]any, error){
+	domain.OverrideGoLive:   noPairs,
+	domain.OverrideClock:    noPairs,
+	domain.OverrideLimits:   func(pairs []string) (map[string]any, error) { return limitsPatch("", pairs) },
+	domain.OverrideTreasury: func(pairs []string) (map[string]any, error) { return usagePairs(cli.TreasuryPatch(pairs)) },
+	domain.OverrideTransfer: func(pairs []string) (map[string]any, error) { return usagePairs(settlementPatch(pairs)) },
+}
+
+func noPairs(pairs []string) (map[string]any, error) {
+	if len(pairs) > 0 {
+		return nil, cli.Usage(domain.Invalid(pairs[0], "does not go with this kind: it takes no KEY=VALUE"))
+	}
+	return nil, nil
+}
+
+func usagePairs(body map[string]any, err error) (map[string]any, error) {
+	if err != nil {
+		return nil, cli.Usage(err)
+	}
+	return body, nil
+}
+
+// settlementPatch reads what became of a transfer.
+func settlementPatch(pairs []string) (map[string]any, error) {
+	keys := []string{"transfer", "outcome", "tx_hash", "block", "fee"}
+	body := map[string]any{}
+	for _, pair := range pairs {
+		key, value, found := strings.Cut(pair, "=")
+		if !found || !slices.Contains(keys, key) {
+			return nil, domain.Invalid(pair, "must be KEY=VALUE with one of %s", strings.Join(keys, ", "))
+		}
+		if body[key] = value; key != "block" {
+			continue
+		}
+		n, err := strconv.ParseUint(value, 10, 64)
+		if err != nil {
+			return nil, domain.Invalid(key, "must be a whole number")
+		}
+		body[key] = n
+	}
+	return body, nil
+}
+
+func (a *app) overrideCommand() *cobra.Command {
+	return cli.Group("override", "What takes two people: one requests it, another confirms", a.Sends(a.requestOverrideCommand()), a.Sends(a.confirmOverrideCommand()))
+}
+
+func (a *app) requestOverrideCommand() *cobra.Command {
+	var live, reason string
+	c := &cobra.Command{
+		Use: "request KIND [KEY=VALUE…]", Short: "Ask, as the first of two people, to set a rule aside", Args: cobra.MinimumNArgs(1),
+		Long: "The kinds:\n" +
+			"  go_live          in a paper portfolio: --for NAME may then be opened in mode live\n" +
+			"  limits           of a live portfolio: KEY=VALUE, looser than the defaults\n" +
+			"  treasury_policy  of a live portfolio: KEY=VALUE, as pets treasury set has them\n" +
+			"  transfer         what became of one: transfer= outcome= tx_hash= block= fee=\n" +
+			"  clock            to go on with a clock that is behind the last record",
+		Example: "  pets override request go_live --for real --reason \"a month on paper\"\n  pets override request limits max_daily_loss_pct=0.10 --reason \"agreed on 3 March\"",
+		RunE: func(c *cobra.Command, args []string) error {
+			kind := strings.ReplaceAll(args[0], "-", "_")
+			read := overrideKinds[kind]
+			switch {
+			case read == nil:
+				return cli.Usage(domain.Invalid("KIND", "must be go_live, limits, treasury_policy, transfer or clock"))
+			case kind == domain.OverrideGoLive:
+				if err := cli.Needed(c, "for"); err != nil {
+					return err
+				}
+			}
+			limits, err := read(args[1:])
+			if err != nil {
+				return err
+			}
+			if err := cli.ReasonNeeded(reason); err != nil {
+				return err
+			}
+			body := commands.RequestOverride{Kind: kind, Portfolio: live, Reason: reason}
+			if limits != nil {
+				if body.Limits, err = json.Marshal(limits); err != nil {
+					return err
+				}
+			}
+			return a.requestOverride(c, body)
+		},
+	}
+	c.Flags().StringVar(&live, "for", "", "with go_live: the live portfolio that is to be opened")
+	c.Flags().StringVar(&reason, "reason", "", "why; it is kept with the record")
+	return c
+}
+
+func (a *app) requestOverride(c *cobra.Command, body commands.RequestOverride) error {
+	var answer commands.Answer
+	if err := a.ToServer(c.Context(), http.MethodPost, "/overrides", body, &answer); err != nil {
+		return err
+	}
+	if err := a.Done(answer, fmt.Sprintf("%s: override %s is asked for; it waits for 24 h", answer.ID, body.Kind)); err != nil {
+		return err
+	}
+	return a.Next("another user, with a key of role approver, confirms it", "override", "confirm", answer.ID)
+}
+
+func (a *app) confirmOverrideCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "confirm ID", Short: "Agree, as the second of two people (an approver)", Args: cobra.ExactArgs(1),
+		Long:    "Look at what it is first: pets events --type override.",
+		Example: "  pets override confirm o57",
+		RunE: func(c *cobra.Command, args []string) error {
+			a.Once = true
+			var answer commands.Answer
+			if err := a.ToServer(c.Context(), http.MethodPost, "/overrides/"+url.PathEscape(args[0])+"/confirm", struct{}{}, &answer); err != nil {
+				return err
+			}
+			if err := a.Done(answer, args[0]+" is confirmed"); err != nil || a.JSON {
+				return err
+			}
+			var v struct {
+				Overrides []struct{ Override, Kind, Portfolio string }
+			}
+			if err := a.View(c.Context(), "", "/state", nil, &v); err != nil {
+				return cli.Told(args[0]+" is confirmed", err)
+			}
+			for _, o := range v.Overrides {
+				if o.Override == args[0] && o.Kind == domain.OverrideGoLive {
+					return a.NextIn("", "open it within 7 days", "portfolio", "open", o.Portfolio, "--mode", "live", "--gate", fmt.Sprintf("%s@%d", a.Config.Portfolio, answer.Revision))
+				}
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,70 @@
+package operate_test
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/commands"
+	"pets/internal/open"
+	"pets/internal/pets/petstest"
+)
+
+// "A GET sees everything that was acknowledged before it was asked": the store was poisoned
+// under a running server, which holds a stop and says so to everybody who looks.
+func TestAHeldStopIsShownOnTheCommandLine(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "store")
+	p := petstest.ServeFolder(t, folder)
+	c := p.Client(petstest.AdminKey)
+	send := func(path, reference string, body, into any) {
+		t.Helper()
+		require.NoError(t, c.Send(context.Background(), http.MethodPost, "/v1/portfolios"+path, reference, body, into))
+	}
+	send("", "open", map[string]any{"id": "main", "mode": "paper"}, nil)
+	send("/main/deposits", "in", map[string]any{"wallet": "hot", "amount": "100"}, nil)
+	send("/main/bots", "bot", map[string]any{"id": "alpha", "capital": "50"}, nil)
+	send("/main/bots/alpha/start", "start", struct{}{}, nil)
+	ask := map[string]any{"bot": "alpha", "market": "m", "outcome": "YES", "side": "buy", "quantity": "1", "limit_price": "0.5"}
+	var permit struct {
+		Allowed bool
+		Status  string
+	}
+	send("/main/permits", "ask", ask, &permit)
+	require.True(t, permit.Allowed)
+	require.NoError(t, os.Rename(filepath.Join(folder, "LOCK"), filepath.Join(folder, "LOCK.x")))
+	require.Eventually(t, func() bool {
+		r, err := http.Get(p.URL + "/readyz")
+		return err == nil && r.Body.Close() == nil && r.StatusCode == http.StatusServiceUnavailable
+	}, 20*time.Second, 50*time.Millisecond, "it notices")
+	var stopped struct{ Recorded, Kept *bool }
+	send("/main/emergency-stop", "stop", map[string]any{"kind": "manual", "reason": "the feed is lying"}, &stopped)
+	require.False(t, *stopped.Recorded)
+	send("/main/permits", "ask", ask, &permit) // the same key again
+	require.False(t, permit.Allowed)
+	require.Equal(t, commands.PermitHeld, permit.Status)
+
+	s := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: []string{"PETS_SERVER=" + p.URL, "PETS_KEY=" + petstest.AdminKey}}
+	for _, command := range []string{"state", "breakers"} {
+		r := s.Run("-p", "main", command)
+		require.Equal(t, 0, r.Code, r.Err)
+		require.Contains(t, r.Out, "EMERGENCY STOP  ")
+		require.Contains(t, r.Out, "HOLDS, but is not recorded yet")
+	}
+	require.Contains(t, s.Run("-p", "main", "state").Out, "stopped, not recorded yet")
+	require.NotContains(t, s.Run("-p", "main", "permits").Out, "granted")
+}
+
+// A stop that waits in the marker of a folder, in which no server runs, is told to whoever
+// looks into the folder.
+func TestAMarkedStopIsTold(t *testing.T) {
+	s := servedOnce(t)
+	require.NotContains(t, s.Run("-p", "main", "state").Err, "HOLDS")
+	require.NoError(t, commands.NewLatchFile(filepath.Join(s.Store(), open.LatchName)).Write([]commands.PendingStop{{Portfolio: "main", Key: "k", Kind: "manual", Reason: "x"}}))
+	require.Contains(t, s.Run("-p", "main", "state").Err, "the emergency stop (manual) by  HOLDS and is not recorded yet")
+	require.NotContains(t, s.Run("-p", "main", "state", "--at", "0").Err, "HOLDS")
+}

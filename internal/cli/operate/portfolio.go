@@ -1,0 +1,148 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/internal/cli"
+	"pets/internal/cli/show"
+	"pets/replay"
+)
+
+func (a *app) portfolioCommand() *cobra.Command {
+	return cli.Group("portfolio", "Portfolios: open, list", a.Sends(a.openPortfolioCommand()), cli.Views(a.listPortfoliosCommand()))
+}
+
+// portfolioBody is the body of POST /v1/portfolios.
+type portfolioBody struct {
+	ID           string         `json:"id"`
+	Mode         domain.Mode    `json:"mode"`
+	BaseAsset    string         `json:"base_asset,omitempty"`
+	BaseDecimals *int           `json:"base_decimals,omitempty"`
+	Limits       map[string]any `json:"limits,omitempty"`
+	Gate         *domain.Gate   `json:"gate,omitempty"`
+}
+
+func (a *app) openPortfolioCommand() *cobra.Command {
+	var body portfolioBody
+	var mode, gate string
+	var decimals int
+	var limits []string
+	c := &cobra.Command{
+		Use: "open NAME", Short: "Open a portfolio", Args: cobra.ExactArgs(1),
+		Long: "Opens a portfolio with the limits of --limit, and for the others those that the server was started\n" +
+			"with. From then on they stand in its history: pets limits shows them. One of mode live takes two\n" +
+			"people before: see pets override request --help.",
+		Example: "  pets portfolio open main\n  pets portfolio open main --limit max_daily_loss_pct=0.03 --limit fee_bps=10\n  pets portfolio open real --mode live --gate main@812",
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			body.ID, body.Mode = args[0], domain.Mode(mode)
+			if a.PortfolioFlag != "" && a.PortfolioFlag != body.ID {
+				return cli.Usage(fmt.Errorf("NAME is %s, and --portfolio is %s: leave --portfolio out", body.ID, a.PortfolioFlag))
+			}
+			if c.Flags().Changed("decimals") {
+				body.BaseDecimals = &decimals
+			}
+			if body.Limits, err = limitsPatch("--limit", limits); err != nil {
+				return err
+			}
+			if body.Gate, err = gateOf(gate); err != nil {
+				return err
+			}
+			return a.openPortfolio(c.Context(), body)
+		},
+	}
+	c.Flags().StringVar(&mode, "mode", string(domain.ModePaper), "paper or live")
+	c.Flags().StringVar(&body.BaseAsset, "asset", "", "what it counts in (USDC by default)")
+	c.Flags().IntVar(&decimals, "decimals", 6, "the decimals of that asset")
+	c.Flags().StringArrayVar(&limits, "limit", nil, "a limit, as `KEY=VALUE`; may be given again")
+	c.Flags().StringVar(&gate, "gate", "", "for live: `PORTFOLIO@REVISION` of the override that lets it go live")
+	return c
+}
+
+func (a *app) openPortfolio(ctx context.Context, body portfolioBody) error {
+	var answer commands.Answer
+	if err := a.ToServer(ctx, http.MethodPost, "/v1/portfolios", body, &answer); err != nil {
+		return err
+	}
+	if err := a.Done(answer, fmt.Sprintf("portfolio %s is open, mode %s", body.ID, body.Mode)); err != nil {
+		return err
+	}
+	in := a.PortfolioFlag
+	if body.ID != a.Config.Portfolio {
+		in = body.ID
+	}
+	return a.NextIn(in, "record the money that it has", "deposit", "10000")
+}
+
+// gateOf reads PORTFOLIO@REVISION.
+func gateOf(text string) (*domain.Gate, error) {
+	if text == "" {
+		return nil, nil
+	}
+	id, at, found := strings.Cut(text, "@")
+	revision, err := strconv.ParseUint(at, 10, 64)
+	if !found || err != nil || domain.CheckID("--gate", id) != nil {
+		return nil, cli.Usage(domain.Invalid("--gate", "must be PORTFOLIO@REVISION, as pets override confirm prints it"))
+	}
+	return &domain.Gate{Portfolio: id, Revision: revision}, nil
+}
+
+func (a *app) listPortfoliosCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "The portfolios there are", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			v, err := a.portfolios(c.Context())
+			if err != nil {
+				return err
+			}
+			if a.JSON {
+				return a.PrintJSON(v)
+			}
+			if len(v.Portfolios) == 0 {
+				return a.Next("there is no portfolio yet; open one", "portfolio", "open", a.Config.Portfolio)
+			}
+			rows := [][]string{{"PORTFOLIO", "MODE", "REVISION"}}
+			for _, one := range v.Portfolios {
+				rows = append(rows, []string{one.Portfolio, string(one.Mode), strconv.FormatUint(one.Revision, 10)})
+			}
+			return a.Table(rows)
+		},
+	}
+}
+
+// portfolios lists them, from the server that is named or from the folder.
+func (a *app) portfolios(ctx context.Context) (show.PortfolioList, error) {
+	var v show.PortfolioList
+	if asks, err := a.AsksServer(); err != nil || asks {
+		return v, errors.Join(err, a.View(ctx, "", "/v1/portfolios", nil, &v))
+	}
+	v.Portfolios = []show.ListedPortfolio{}
+	store, err := a.OpenLooker(ctx)
+	if err != nil {
+		return v, err
+	}
+	ids, err := replay.Portfolios(ctx, store)
+	if err := errors.Join(err, store.Close()); err != nil {
+		return v, err
+	}
+	defer func(id string) { a.Config.Portfolio = id }(a.Config.Portfolio)
+	for _, id := range ids {
+		a.Config.Portfolio = id
+		if err := a.Look(ctx, "", nil, func(s *portfolio.State) error {
+			v.Portfolios = append(v.Portfolios, show.ListedPortfolio{Portfolio: id, Mode: s.Mode, Revision: s.Next - 1})
+			return nil
+		}); err != nil {
+			return v, err
+		}
+	}
+	return v, nil
+}

@@ -1,0 +1,346 @@
+package operate
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/internal/cli"
+)
+
+func (a *app) stopCommand() *cobra.Command {
+	var f stopFlags
+	c := &cobra.Command{
+		Use: "stop BOT | --emergency", Short: "Take a bot out of trading, or stop everything at once", Args: cobra.MaximumNArgs(1),
+		Long: "Goes to the server of --server or PETS_SERVER with PETS_KEY. Where none is named it goes to the one that\n" +
+			"holds the folder: by its stop socket, which needs no key, or with PETS_KEY; and where no server holds the\n" +
+			"folder, the stop is written into it. No mistake in .env keeps it from stopping.",
+		Example: "  pets stop alpha --reason \"odd fills\"\n  pets stop --emergency --reason \"the feed is lying\"\n  pets stop --emergency --everywhere --kind security_breach --reason \"a key leaked\"",
+		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case f.emergency == (len(args) == 1):
+				return cli.Usage(errors.New("name one bot, or --emergency"))
+			case f.everywhere && !f.emergency:
+				return cli.Usage(errors.New("--everywhere goes with --emergency"))
+			case len(args) == 1:
+				f.bot = args[0]
+			}
+			a.Stopping = true
+			f.kind, f.reason = cmp.Or(strings.TrimSpace(f.kind), domain.StopManual), a.Printable(f.reason)
+			if f.emergency && f.reason == "" {
+				f.reason = cli.Unreasoned
+			}
+			return a.meant(a.NotStopped(a.stop(c.Context(), f)))
+		},
+	}
+	c.Flags().BoolVar(&f.emergency, "emergency", false, "stop everything in the portfolio; two people clear it")
+	c.Flags().BoolVar(&f.everywhere, "everywhere", false, "with --emergency: in every portfolio")
+	c.Flags().StringVar(&f.kind, "kind", domain.StopManual, "manual, system_error or security_breach")
+	c.Flags().StringVar(&f.reason, "reason", "", "why; it is kept with the record (for --emergency: "+cli.Unreasoned+")")
+	return cli.Stops(c)
+}
+
+// stopFlags are what is to be stopped, and why.
+type stopFlags struct {
+	bot                   string
+	emergency, everywhere bool
+	kind, reason          string
+}
+
+// meant: something was named in the settings in a way that nobody understands. What is
+// stopped here may not be what was meant, and that must not look like success.
+func (a *app) meant(err error) error {
+	switch {
+	case a.Lost == nil:
+		return err
+	case err != nil:
+		return errors.Join(err, a.Lost)
+	}
+	return fmt.Errorf("what is said above was done; but %w", a.Lost)
+}
+
+func (a *app) stop(ctx context.Context, f stopFlags) error {
+	switch {
+	case f.everywhere:
+		return a.stopEverywhere(ctx, f)
+	case f.bot != "":
+		o := cli.Order{Path: "/bots/" + url.PathEscape(f.bot) + "/stop", Body: cli.ReasonOf(f.reason), Command: commands.StopBot{Bot: f.bot, Reason: f.reason}}
+		var answer stopAnswer
+		err := haltWatched(ctx, a, o.Path, o.Body, &answer, func(e *commands.Engine) error {
+			found, recorded, err := e.StopBot(ctx, a.Config.Portfolio, a.Own(o.Command))
+			answer = stopAnswer{Answer: found, Recorded: &recorded}
+			if err == nil && !recorded {
+				answer.Events, answer.Directives = []commands.EventRef{}, []commands.Directive{}
+				err = marked(a.Config.Portfolio, found.Kept)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return a.stopped(answer, f.bot+" is stopped", f.bot, "recorded before anything else, if there is such a bot: that may not have been checked yet. Look for it in pets events --type bot.stopped, or in the server's log")
+	}
+	var answer stopAnswer
+	err := haltWatched(ctx, a, "/emergency-stop", stopOf(f.kind, f.reason), &answer, func(e *commands.Engine) error {
+		r := a.Own(commands.EngageStop{Kind: f.kind, Reason: f.reason})
+		found, recorded, err := e.Stop(ctx, a.Config.Portfolio, r)
+		answer = stopAnswer{Answer: found, Recorded: &recorded}
+		if err == nil && !recorded {
+			answer.Events, answer.Directives = []commands.EventRef{}, []commands.Directive{}
+			err = marked(a.Config.Portfolio, found.Kept)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return a.stopped(answer, "EMERGENCY STOP engaged in "+a.Config.Portfolio, "EMERGENCY STOP in "+a.Config.Portfolio, "recorded before anything else")
+}
+
+// settleFor is how long a stop that holds is watched until it is recorded or refused: a
+// server that still folds its history does not know yet which bots there are.
+const settleFor = 5 * time.Second
+
+// allOfIt is how long a stop takes at most, whichever ways it goes.
+const allOfIt = 15 * time.Second
+
+// settling is the answer to a stop, of which there may be more to learn soon.
+type settling[T any] interface {
+	*T
+	held() bool
+}
+
+// haltWatched is halt. Where a server has not recorded the stop yet it is sent again, under
+// the same Idempotency-Key, for some seconds, until it is known what became of it.
+func haltWatched[T any, P settling[T]](ctx context.Context, a *app, path string, body any, into P, direct func(*commands.Engine) error) error {
+	a.Again = uuid.NewString()
+	served, start := true, time.Now()
+	here := func(e *commands.Engine) error {
+		served = false
+		return direct(e)
+	}
+	err := a.halt(ctx, path, body, into, here)
+	if err != nil || !served || into.held() {
+		return err
+	}
+	wait := min(cmp.Or(a.Settle, settleFor), allOfIt-time.Since(start))
+	if wait <= 0 {
+		return nil
+	}
+	a.Tell("it holds; waiting up to %s for it to be recorded", wait.Round(time.Second))
+	for end := time.Now().Add(wait); ; {
+		select {
+		case <-ctx.Done(): // it holds all the same
+			return nil
+		case <-time.After(wait / 20):
+		}
+		var next T
+		switch err := a.halt(ctx, path, body, &next, here); {
+		case cli.Decided(err), !served: // it has ended since, and this went into its folder
+			return err
+		case err == nil:
+			*into = next
+		}
+		if into.held() || time.Now().After(end) {
+			return nil
+		}
+	}
+}
+
+// stopAnswer is the answer to a stop. Recorded is false where it holds and waits to be
+// recorded, and missing where that cannot be.
+type stopAnswer struct {
+	commands.Answer
+	Recorded *bool `json:"recorded,omitempty"`
+	// Kept is false where a restart forgets it, and missing where it is recorded.
+	Kept *bool `json:"kept,omitempty"`
+}
+
+// held reports whether there is nothing more to learn about it soon: it is recorded, or a
+// restart forgets it.
+func (s *stopAnswer) held() bool { return s.Recorded == nil || *s.Recorded || unkept(s.Kept) }
+
+// stopped says what became of a stop. One that is not recorded yet holds all the same.
+func (a *app) stopped(answer stopAnswer, what, subject, until string) error {
+	recorded := answer.Recorded == nil || *answer.Recorded
+	var err error
+	switch {
+	case unkept(answer.Kept):
+		what, err = subject+": "+heldInMemory, errInMemory
+	case !recorded:
+		what = subject + ": HOLDS, but is not recorded yet; it is " + until
+	}
+	p := a.Messages()
+	switch {
+	case a.JSON:
+		p.Err = a.PrintJSON(answer)
+	case recorded:
+		return a.Done(answer.Answer, what)
+	default:
+		p.Line("%s", what)
+	}
+	return errors.Join(cli.Told(what, p.Err), err)
+}
+
+// halt stops something where it runs: at the server that is named, else at the one that
+// holds the folder, by its socket where it has one, else in the folder.
+func (a *app) halt(ctx context.Context, path string, body, into any, direct func(*commands.Engine) error) error {
+	t, err := a.Target()
+	if err != nil {
+		return err
+	}
+	if t.URL != "" {
+		return a.haltServer(ctx, t.URL, path, body, into)
+	}
+	a.AwaitHolder(ctx, t.Dir)
+	way := a.SocketOf(t.Dir)
+	if done, err := a.bySocket(ctx, way, path, body, into); done {
+		return err
+	}
+	defer a.Bounded(way != nil)()
+	changes := cli.APortfolio
+	if path == everywherePath {
+		changes = cli.TheStore
+	}
+	return a.Way(ctx, changes, true, direct, func() error { return a.ToServer(ctx, http.MethodPost, path, body, into) })
+}
+
+// haltServer goes to the server that is named. Its socket is the second way, where it is
+// on this machine and known to be the same server's.
+func (a *app) haltServer(ctx context.Context, address, path string, body, into any) error {
+	way := a.SocketBeside(address)
+	unbound := a.Bounded(way != nil)
+	err := a.ToServer(ctx, http.MethodPost, path, body, into)
+	unbound()
+	if err == nil || cli.Decided(err) || way == nil {
+		return err
+	}
+	a.Tell("warning: %s: %v", address, err)
+	done, socketErr := a.bySocket(ctx, way, path, body, into)
+	if done {
+		return socketErr
+	}
+	return err
+}
+
+// bySocket sends a stop through a socket. It is done where the server has decided.
+func (a *app) bySocket(ctx context.Context, way *cli.Socket, path string, body, into any) (done bool, err error) {
+	if way == nil {
+		return false, nil
+	}
+	r := &cli.Remote{Way: way}
+	a.Acting(r.String(), path != everywherePath)
+	err = a.Exchange(ctx, r, http.MethodPost, path, body, into)
+	if err != nil && !cli.Decided(err) {
+		a.BySocketErr = err
+		a.Tell("warning: %s: %v", r, err)
+		return false, nil
+	}
+	return true, err
+}
+
+// marked makes sure that a stop that could not be recorded will be: it has to stand in the
+// marker file, for this process is about to end.
+func marked(portfolio string, kept bool) error {
+	if kept {
+		return nil
+	}
+	return domain.Errorf(domain.CodeUnavailable, "the stop of %s could be neither recorded nor marked: it does NOT hold", portfolio)
+}
+
+// heldInMemory says of a stop that a server holds what its operator has to do.
+const heldInMemory = "HOLDS IN MEMORY ONLY: it could not be written anywhere and a restart forgets it; keep the server running, or stop the bots themselves, until pets_stops_unkept is 0 (make room on the disk, or mend the folders of PETS_DIR and PETS_WITNESS: it is tried again each second)"
+
+// errInMemory makes a stop that a restart forgets no success.
+var errInMemory error = &cli.ToldError{Err: errors.New("it holds, but the server could write it nowhere: it is not safe from a restart")}
+
+// unkept reports whether an answer says that a restart forgets a stop.
+func unkept(kept *bool) bool { return kept != nil && !*kept }
+
+func stopOf(kind, reason string) any {
+	return struct {
+		Kind   string `json:"kind"`
+		Reason string `json:"reason"`
+	}{kind, reason}
+}
+
+const everywherePath = "/v1/emergency-stop"
+
+// stoppedAll is the answer to a stop of everything.
+type stoppedAll struct {
+	Portfolios []commands.Stopped `json:"portfolios"`
+}
+
+// held is [stopAnswer.held] for all of them.
+func (s *stoppedAll) held() bool {
+	return !slices.ContainsFunc(s.Portfolios, func(one commands.Stopped) bool {
+		return !one.Recorded && one.Refused == "" && !unkept(one.Kept)
+	})
+}
+
+// stopEverywhere stops every portfolio of the server, or of the folder.
+func (a *app) stopEverywhere(ctx context.Context, f stopFlags) error {
+	var answer stoppedAll
+	err := haltWatched(ctx, a, everywherePath, stopOf(f.kind, f.reason), &answer, func(e *commands.Engine) error {
+		all, err := e.StopAll(ctx, a.Own(commands.EngageStop{Kind: f.kind, Reason: f.reason}))
+		answer.Portfolios = all
+		for _, s := range all {
+			if !s.Recorded && s.Refused == "" {
+				err = errors.Join(err, marked(s.Portfolio, s.Kept != nil && *s.Kept))
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(answer.Portfolios, func(s commands.Stopped) bool { return unkept(s.Kept) }) {
+		err = errInMemory
+	}
+	err = errors.Join(err, notEngaged(answer.Portfolios))
+	const done = "EMERGENCY STOP engaged everywhere"
+	if a.JSON {
+		return errors.Join(cli.Told(done, a.PrintJSON(answer)), err)
+	}
+	p := a.Messages()
+	for _, s := range answer.Portfolios {
+		state := "recorded"
+		switch {
+		case s.Refused != "":
+			p.Line("NOT engaged in %s: %s", s.Portfolio, s.Refused)
+			continue
+		case unkept(s.Kept):
+			state = heldInMemory
+		case !s.Recorded:
+			state = "HOLDS, but is not recorded yet"
+		}
+		p.Line("EMERGENCY STOP engaged in %s: %s", s.Portfolio, state)
+	}
+	return errors.Join(cli.Told(done, p.Err), err)
+}
+
+// notEngaged makes it no success where a portfolio took no stop, as it is none where that
+// portfolio is named alone. The others are stopped all the same.
+func notEngaged(all []commands.Stopped) error {
+	var names []string
+	for _, s := range all {
+		if s.Refused != "" {
+			names = append(names, s.Portfolio)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return domain.Errorf(domain.CodeConflict, "no emergency stop is engaged in %s; in the other portfolios it is (%d of %d)", strings.Join(names, ", "), len(all)-len(names), len(all))
+}

@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"pets/commands"
+	"pets/domain"
+)
+
+// Order is what an operator wants done: as a request to the server that holds the
+// store, or as a command where none does.
+type Order struct {
+	Path    string // below the portfolio, or a whole one that begins with /v1
+	Body    any
+	Command commands.Command
+}
+
+// CarryOut sends an order to the server that is named or holds the folder, and else opens
+// the folder as os:<user>, role operator.
+func (a *App) CarryOut(ctx context.Context, o Order) (commands.Answer, error) {
+	var answer commands.Answer
+	a.Once = commands.GoesOn(o.Command.Name())
+	err := a.Way(ctx, APortfolio, commands.ClassOf(o.Command) == commands.ClassStop, func(e *commands.Engine) error {
+		var err error
+		answer, err = e.Do(ctx, a.Config.Portfolio, a.Own(o.Command))
+		return err
+	}, func() error { return a.ToServer(ctx, http.MethodPost, o.Path, o.Body, &answer) })
+	return answer, err
+}
+
+// Own is a command of the person at this machine.
+func (a *App) Own(c commands.Command) commands.Request {
+	return commands.Request{Caller: domain.Caller{User: OSUser(), Role: domain.RoleOperator}, Key: uuid.NewString(), Command: c}
+}
+
+// Done says what an order recorded.
+func (a *App) Done(answer commands.Answer, what string) error {
+	if a.JSON {
+		return Told(what, a.PrintJSON(answer))
+	}
+	p := a.Printer()
+	p.Line("%s (revision %d)", what, answer.Revision)
+	if answer.ClockBehind > 0 {
+		p.Line("  the clock is %s behind the last record, whose time this has", answer.ClockBehind)
+	}
+	for _, d := range answer.Directives {
+		p.Line("  %s: %v (%s)", d.Action, d.Bots, d.Reason)
+	}
+	return Told(what, p.Err)
+}
+
+// ToldError is what went wrong after something was done, as to stop it: that it was not must
+// not be said.
+type ToldError struct{ Err error }
+
+func (e *ToldError) Error() string { return e.Err.Error() }
+
+// Told makes of an error of printing what was done and could not be printed.
+func Told(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &ToldError{Err: fmt.Errorf("%s; only this could not be written where it was to be read: %w", what, err)}
+}
+
+// ReasonOf is a body that has a reason and nothing else.
+func ReasonOf(reason string) any {
+	return struct {
+		Reason string `json:"reason,omitempty"`
+	}{reason}
+}
+
+// Printable is a reason as it can be recorded, so that no stop is refused for its words:
+// on one line, and no longer than a reason may be.
+func (a *App) Printable(reason string) string {
+	line := strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(reason, " "))
+	line = strings.Join(strings.Fields(line), " ")
+	cut := line
+	for cut != "" && domain.CheckReason("--reason", cut) != nil {
+		_, last := utf8.DecodeLastRuneInString(cut)
+		cut = cut[:len(cut)-last]
+	}
+	if cut != line {
+		a.Caution(fmt.Sprintf("--reason is too long: its first %d bytes are kept with the record", len(cut)))
+	}
+	return cut
+}
+
+func (e *ToldError) Unwrap() error { return e.Err }

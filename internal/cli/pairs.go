@@ -1,0 +1,27 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+
+	"pets/domain"
+)
+
+func TreasuryPatch(pairs []string) (map[string]any, error) {
+	body := map[string]any{}
+	for _, pair := range pairs {
+		key, value, found := strings.Cut(pair, "=")
+		key = strings.ToLower(key)
+		switch {
+		case !found || !slices.Contains(TreasuryKeys, key):
+			return nil, domain.Invalid(pair, "must be KEY=VALUE with one of %s", strings.Join(TreasuryKeys, ", "))
+		case body[key] != nil:
+			return nil, domain.Invalid(key, "stands twice")
+		}
+		body[key] = value
+	}
+	return body, nil
+}
+
+// TreasuryKeys are the rules that can be set.
+var TreasuryKeys = []string{"hot_wallet_percentage", "min_rebalance_usd", "approval_threshold_usd", "approval_ttl", "max_transfer_fee"}

@@ -1,0 +1,349 @@
+package cli
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+
+	"pets/domain"
+	"pets/internal/columns"
+)
+
+// PrintJSON writes one indented JSON document.
+func (a *App) PrintJSON(v any) error {
+	enc := json.NewEncoder(a.Out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// number is a cell that is aligned at its decimal point.
+var number = regexp.MustCompile(`^(<?-?[0-9]+)((?:\.[0-9]+)?(?: %)?)$`)
+
+// squeezable are the columns of which the middle may be left out, by heading, and the
+// width that is kept of each. JSON has the whole of them.
+var squeezable = map[string]int{"MARKET": 12, "BOT": 8, "ACCOUNT": 30}
+
+// gap stands between two columns.
+const gap = 2
+
+// Table writes rows in columns; the first is the heading. A column of numbers is
+// aligned at the decimal point, any other to the left. What is wider than the terminal
+// is squeezed where that may be, and else written in blocks below each other, each with
+// the columns that tell the rows apart.
+func (a *App) Table(rows [][]string) error {
+	columns := make([][]string, len(rows[0]))
+	widths := make([]int, len(columns))
+	for c := range columns {
+		columns[c] = column(rows, c)
+		widths[c] = widest(columns[c])
+	}
+	squeeze(rows[0], columns, widths, a.Width())
+	for i, block := range blocks(widths, telling(rows), a.Width()) {
+		if i > 0 {
+			if _, err := fmt.Fprintln(a.Out); err != nil {
+				return err
+			}
+		}
+		for row := range rows {
+			var line strings.Builder
+			for _, c := range block {
+				cell := columns[c][row]
+				line.WriteString(cell + strings.Repeat(" ", widths[c]-utf8.RuneCountInString(cell)+gap))
+			}
+			if _, err := fmt.Fprintln(a.Out, strings.TrimRight(line.String(), " ")); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func widest(cells []string) int {
+	width := 0
+	for _, cell := range cells {
+		width = max(width, utf8.RuneCountInString(cell))
+	}
+	return width
+}
+
+// squeeze takes what is too much from the widest of the columns that may be squeezed,
+// until the table fits or none of them can give more.
+func squeeze(heading []string, columns [][]string, widths []int, width int) {
+	total := -gap
+	for _, w := range widths {
+		total += w + gap
+	}
+	for total > width {
+		most := -1
+		for c, name := range heading {
+			least, may := squeezable[name]
+			if may && widths[c] > least && (most < 0 || widths[c] > widths[most]) {
+				most = c
+			}
+		}
+		if most < 0 {
+			return
+		}
+		less := min(total-width, widths[most]-squeezable[heading[most]])
+		widths[most], total = widths[most]-less, total-less
+		for i, cell := range columns[most] {
+			columns[most][i] = middle(cell, widths[most])
+		}
+	}
+}
+
+// telling is how many of the first columns it takes to tell rows apart, where one or two
+// can.
+func telling(rows [][]string) int {
+	for n := 1; n <= min(2, len(rows[0])); n++ {
+		seen := map[string]bool{}
+		for _, r := range rows {
+			seen[strings.Join(r[:n], "\x00")] = true
+		}
+		if len(seen) == len(rows) {
+			return n
+		}
+	}
+	return 1
+}
+
+// blocks deals the columns out to blocks that fit; the first of them stand in each.
+func blocks(widths []int, first, width int) [][]int {
+	var head []int
+	used := -gap
+	for c := range first {
+		head, used = append(head, c), used+gap+widths[c]
+	}
+	all, begin := [][]int{slices.Clone(head)}, used
+	for c := first; c < len(widths); c++ {
+		last := len(all) - 1
+		if used+gap+widths[c] > width && len(all[last]) > first {
+			all, used, last = append(all, slices.Clone(head)), begin, last+1
+		}
+		all[last], used = append(all[last], c), used+gap+widths[c]
+	}
+	return all
+}
+
+// column returns the cells of a column, padded on the left where it is one of
+// numbers; "" and "-" are missing numbers.
+func column(rows [][]string, c int) []string {
+	cells := make([]string, len(rows))
+	whole, tail, numbers := 0, 0, 0
+	for i, r := range rows {
+		cells[i] = r[c]
+		if i == 0 || missing(r[c]) {
+			continue
+		}
+		m := number.FindStringSubmatch(r[c])
+		if m == nil { // text
+			for i := range rows {
+				cells[i] = rows[i][c]
+			}
+			return cells
+		}
+		whole, tail, numbers = max(whole, len(m[1])), max(tail, len(m[2])), numbers+1
+	}
+	if numbers == 0 {
+		return cells
+	}
+	for i, cell := range cells {
+		after := tail
+		if m := number.FindStringSubmatch(cell); m != nil {
+			after -= len(m[2])
+		}
+		if i == 0 { // the heading ends where the numbers end
+			after = 0
+		}
+		width := max(whole+tail, utf8.RuneCountInString(cells[0]))
+		cells[i] = strings.Repeat(" ", max(width-after-utf8.RuneCountInString(cell), 0)) + cell
+	}
+	return cells
+}
+
+func missing(cell string) bool { return cell == "" || cell == "-" }
+
+// UsualWidth is how wide a terminal is taken to be where nothing says so.
+const UsualWidth = 80
+
+// Width is how many columns a line of text may have: COLUMNS, else the terminal's.
+func (a *App) Width() int { return cmp.Or(a.columnsOf(a.Out), UsualWidth) }
+
+// columnsOf is how wide an output is: COLUMNS, else its terminal's; 0 where nothing says so.
+func (a *App) columnsOf(w io.Writer) int {
+	for _, v := range slices.Backward(a.Environ) {
+		if text, found := strings.CutPrefix(v, "COLUMNS="); found {
+			if n, err := strconv.Atoi(text); err == nil && n > 0 {
+				return n
+			}
+			break
+		}
+	}
+	if f, ok := w.(*os.File); ok {
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
+			return n
+		}
+	}
+	return 0
+}
+
+// Printer writes lines and remembers the first failure. With a width, it wraps them.
+type Printer struct {
+	W     io.Writer
+	Width int
+	Err   error
+}
+
+// Messages writes what was done, for a person at a terminal: anywhere else its lines stay
+// whole, for whoever searches them.
+func (a *App) Messages() *Printer { return &Printer{W: a.Out, Width: a.columnsOf(a.Out)} }
+
+// Notes are messages on standard error.
+func (a *App) Notes() *Printer { return &Printer{W: a.Err, Width: a.Columns} }
+
+// Printer wraps lines to the width of this run.
+func (a *App) Printer() *Printer { return &Printer{W: a.Out, Width: a.Width()} }
+
+// Line writes one line, or what it wraps to. A command at its end stays whole.
+func (p *Printer) Line(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	indent, command := columns.Hanging(text), ""
+	if before, after, found := strings.Cut(text, ": pets "); found && p.Width > 0 && utf8.RuneCountInString(text) > p.Width {
+		revision := recorded.FindString(after)
+		text = before + revision + ":"
+		command = strings.Repeat(" ", indent) + "pets " + strings.TrimSuffix(after, revision) // it is copied, and stays whole
+	}
+	for _, l := range columns.Wrap(text, p.Width, indent) {
+		p.Whole(l)
+	}
+	if command != "" {
+		p.Whole(command)
+	}
+}
+
+// Say writes a sentence that goes on where it began.
+func (p *Printer) Say(indent int, format string, args ...any) {
+	for _, l := range columns.Wrap(strings.Repeat(" ", indent)+fmt.Sprintf(format, args...), p.Width, indent) {
+		p.Whole(l)
+	}
+}
+
+// Whole writes a line that must not be wrapped, such as a command.
+func (p *Printer) Whole(text string) {
+	if p.Err == nil {
+		_, p.Err = fmt.Fprintln(p.W, text)
+	}
+}
+
+// recorded is what stands behind what was done.
+var recorded = regexp.MustCompile(` \(revision \d+\)$`)
+
+// Percent shows a ratio to a person: 0.0312 is 3.12 %. It is cut, not rounded, so
+// that what is still below a limit never looks as if it had reached it.
+func Percent(d domain.Decimal) string {
+	p := d.Mul(domain.FromInt(100))
+	cut := p.Trunc(2)
+	if cut.IsZero() && p.Sign() > 0 {
+		return "<0.01 %"
+	}
+	text := cut.String()
+	whole, fraction, _ := strings.Cut(text, ".")
+	return whole + "." + (fraction + "00")[:2] + " %"
+}
+
+// Money shows an amount to a person, with at most 6 decimals; JSON has them all.
+func Money(d domain.Decimal) string { return d.Round(6).String() }
+
+// Clock shows a time to a person, in UTC.
+func Clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
+
+// Cut keeps a cell to a width, as token ids have 77 digits.
+func Cut(s string, width int) string {
+	r := []rune(s)
+	if len(r) <= width {
+		return s
+	}
+	return string(r[:width-1]) + "…"
+}
+
+// middle keeps a cell to a width by leaving out what is in its middle: the end of a name
+// often tells it from another.
+func middle(s string, width int) string {
+	r := []rune(s)
+	if len(r) <= width || width < 3 {
+		return s
+	}
+	end := (width - 1) / 3
+	return string(r[:width-1-end]) + "…" + string(r[len(r)-end:])
+}
+
+// Instrument is a market and its outcome, in a cell.
+func Instrument(market, outcome string) string {
+	if outcome == "" {
+		return market
+	}
+	return market + "/" + middle(outcome, 12)
+}
+
+// Command prints a command as it has to be typed: with the flags of this run that say
+// which portfolio of which store is meant. One that is too long goes on below.
+func (a *App) Command(p *Printer, words ...string) {
+	words = append([]string{a.Name()}, words...)
+	for _, f := range []struct{ name, value string }{{"-p", a.PortfolioFlag}, {"--server", a.server}, {"--store", a.StoreFlag}} {
+		if f.value != "" {
+			words = append(words, f.name, Quoted(f.value))
+		}
+	}
+	p.Command(words)
+}
+
+// Command prints the words of one; what does not fit goes on below.
+func (p *Printer) Command(words []string) { p.command("    ", words) }
+
+func (p *Printer) command(indent string, words []string) {
+	line := indent + words[0]
+	for _, w := range words[1:] {
+		if p.Width > 0 && utf8.RuneCountInString(line+" "+w+` \\`) > p.Width && strings.TrimSpace(line) != "" {
+			p.Whole(line + ` \`)
+			line = indent + "  " + w
+			continue
+		}
+		line += " " + w
+	}
+	p.Whole(line)
+}
+
+// Quoted is a word for a shell.
+func Quoted(word string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+,=", r)
+	}
+	if strings.TrimFunc(word, plain) == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// Days shows a duration that is long.
+func Days(d time.Duration) string {
+	n := int(d / (24 * time.Hour))
+	switch {
+	case n <= 0:
+		return "less than a day"
+	case n == 1:
+		return "1 day"
+	default:
+		return fmt.Sprintf("%d days", n)
+	}
+}

@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/domain"
+	"pets/internal/columns"
+	"pets/internal/open"
+)
+
+// The middle of long names goes first; then the columns go on below, each block with those
+// that tell the rows apart. No number is cut.
+func TestTableThatIsTooWide(t *testing.T) {
+	var out strings.Builder
+	a := &App{Out: &out, Environ: []string{"COLUMNS=200", "COLUMNS=30"}}
+	require.NoError(t, a.Table([][]string{
+		{"BOT", "MARKET", "QUANTITY", "P&L"},
+		{"alpha", "btc-up-thursday-19h/NO", "123456789", "-0.5"},
+		{"beta", "eth/NO", "1", "12.25"},
+	}))
+	require.Equal(t, strings.Join([]string{
+		"BOT    MARKET         QUANTITY",
+		"alpha  btc-up-t…/NO  123456789",
+		"beta   eth/NO                1",
+		"",
+		"BOT      P&L",
+		"alpha  -0.5",
+		"beta   12.25",
+		"",
+	}, "\n"), out.String())
+	out.Reset()
+	require.NoError(t, a.Table([][]string{
+		{"PLACE", "ASSET", "LEDGER", "CHAIN"}, {"hot", "COIN", "1.999912132928140073", "2"}, {"hot", "USDC", "0", "0"},
+	}))
+	require.Equal(t, 2, strings.Count(out.String(), "hot    USDC"), "a place alone does not tell them apart")
+}
+
+// Lines go on below their label; a word that is too long stays whole.
+func TestWrap(t *testing.T) {
+	for _, c := range []struct {
+		text  string
+		width int
+		want  string
+	}{
+		{"hot share   not above it", 80, "hot share   not above it"},
+		{"hot share   not above it at all", 20, "hot share   not\n            above it\n            at all"},
+		{"  Look at what tripped", 14, "  Look at what\n    tripped"},
+		{"one 0x0123456789abcdef two", 10, "one\n  0x0123456789abcdef\n  two"},
+		{"any width there is", 0, "any width there is"},
+		{"0123456789", 5, "0123456789"},
+	} {
+		require.Equal(t, c.want, strings.Join(columns.Wrap(c.text, c.width, columns.Hanging(c.text)), "\n"))
+	}
+}
+
+// A command is copied: it is not broken where it is said in a sentence.
+func TestACommandStaysWhole(t *testing.T) {
+	var out strings.Builder
+	p := &Printer{W: &out, Width: 30}
+	p.Line("missing    it lies there: pets verify --store embedded:/somewhere/else")
+	require.Equal(t, "missing    it lies there:\n           pets verify --store embedded:/somewhere/else\n", out.String())
+	out.Reset()
+	p.Line("asked; another user confirms with: pets clear --confirm c35 (revision 35)")
+	require.Equal(t, "asked; another user confirms\n  with (revision 35):\n  pets clear --confirm c35\n", out.String())
+}
+
+// What is said to be typed names the portfolio and the store of this run.
+func TestCommandsThatAreSaid(t *testing.T) {
+	var out strings.Builder
+	a := &App{Place: open.Place{StoreFlag: "embedded:/var/my store"}, Out: &out, Environ: []string{"COLUMNS=60"}, PortfolioFlag: "other"}
+	p := a.Printer()
+	a.Command(p, "reset", "consecutive_losses", "--bot", "alpha", "--dry-run")
+	require.Equal(t, "    pets reset consecutive_losses --bot alpha --dry-run \\\n      -p other --store 'embedded:/var/my store'\n", out.String())
+	require.Equal(t, `'it'\''s'`, Quoted("it's"))
+}
+
+// Numbers of a column stand under each other; a ratio is cut, not rounded, so that
+// what is below a limit never looks as if it had reached it.
+func TestTable(t *testing.T) {
+	var out strings.Builder
+	a := &App{Out: &out}
+	require.NoError(t, a.Table([][]string{
+		{"NAME", "VALUE", "RATIO", "W/L"},
+		{"é…", "12.5", Percent(domain.MustDecimal("0.04999999")), "1/2"},
+		{"bot", "-1003", Percent(domain.MustDecimal("0.00001")), "10/2"},
+		{"none", "-", Percent(domain.Zero), ""},
+	}))
+	require.Equal(t, strings.Join([]string{
+		"NAME    VALUE    RATIO  W/L",
+		"é…       12.5   4.99 %  1/2",
+		"bot   -1003    <0.01 %  10/2",
+		"none      -     0.00 %",
+		"",
+	}, "\n"), out.String())
+	require.Equal(t, "5.00 %", Percent(domain.MustDecimal("0.05")))
+	require.Equal(t, "100.00 %", Percent(domain.One))
+	require.Equal(t, "-0.5", fmt.Sprint(Money(domain.MustDecimal("-0.5"))))
+}

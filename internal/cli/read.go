@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"github.com/spf13/cobra"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/eventstore"
+	"pets/internal/open"
+	"pets/projections"
+	"pets/replay"
+)
+
+// AtFlag adds --at, the moment a reading command looks at.
+func AtFlag(c *cobra.Command, into *string) {
+	c.Flags().StringVar(into, "at", "", "as of this revision or RFC 3339 time (default: now)")
+}
+
+// LookEither asks the server that is named (there), or folds the folder and shows that
+// (here).
+func (a *App) LookEither(ctx context.Context, moment string, riders []projections.Projection, there func() error, here func(*portfolio.State) error) error {
+	asks, err := a.AsksServer()
+	switch {
+	case err != nil:
+		return err
+	case asks:
+		return there()
+	}
+	if moment == "" {
+		a.tellMarked()
+	}
+	return a.Look(ctx, moment, riders, here)
+}
+
+// tellMarked tells of the stops that wait in the marker file for the next server: they are
+// in no stream yet.
+func (a *App) tellMarked() {
+	all, err := a.Latch(nil).Read()
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		a.Tell("warning: the marker of stops cannot be read by this user: a stop that waits in it is not shown: %v", err)
+	case err != nil:
+		a.Tell("warning: %v; the next server stops everything", err)
+	}
+	for _, p := range all {
+		if p.Portfolio != a.Config.Portfolio && p.Portfolio != "*" {
+			continue
+		}
+		what := "the emergency stop (" + p.Kind + ")"
+		if !p.Emergency() {
+			what = "the stop of bot " + p.Bot
+		}
+		a.Tell("warning: %s by %s HOLDS and is not recorded yet: the next server records it before anything else", what, p.Caller.User)
+	}
+}
+
+// Look folds the portfolio up to --at and shows it. Riders see every event on
+// the way; without any, a snapshot shortens the way.
+func (a *App) Look(ctx context.Context, atFlag string, riders []projections.Projection, show func(*portfolio.State) error) error {
+	to, err := projections.ParsePoint(atFlag)
+	if err != nil {
+		return OnFlag("--at", err)
+	}
+	store, err := a.OpenLooker(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(a.LookIn(ctx, store, to, riders, show), store.Close())
+}
+
+// LookIn is Look in a store that is open.
+func (a *App) LookIn(ctx context.Context, store *open.Store, to projections.Point, riders []projections.Projection, show func(*portfolio.State) error) error {
+	if err := a.Exists(ctx, store); err != nil {
+		return err
+	}
+	r := projections.NewRunner(store, a.Stream(), riders...)
+	r.UseSnapshot(a.Snapshots(store), to)
+	if err := r.CatchUp(ctx, to); err != nil {
+		return err
+	}
+	var shown error
+	r.Read(func(s *portfolio.State) {
+		switch {
+		case s.IsOpen():
+			shown = show(s)
+		default:
+			shown = notYet(a.Config.Portfolio)
+		}
+	})
+	return shown
+}
+
+// Exists makes sure that the portfolio has a history, whatever moment of it is
+// asked about.
+func (a *App) Exists(ctx context.Context, store eventstore.Store) error {
+	_, err := store.Head(ctx, a.Stream())
+	var missing *eventstore.NotFound
+	if errors.As(err, &missing) {
+		return a.noPortfolio(ctx, store)
+	}
+	return err
+}
+
+// noPortfolio says which portfolios there are instead.
+func (a *App) noPortfolio(ctx context.Context, store eventstore.Store) error {
+	ids, err := replay.Portfolios(ctx, store)
+	if err != nil {
+		return err
+	}
+	if len(ids) == 0 {
+		return domain.Errorf(domain.CodeNotFound, "the store is empty; import something first")
+	}
+	return notThere(a.Config.Portfolio, ids)
+}

@@ -1,0 +1,176 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/internal/notice"
+)
+
+// keyAgeEvery is how often the age of the encryption key is looked at.
+const keyAgeEvery = time.Hour
+
+// openCustody opens keys and chain, as far as they are configured, and ties them to the
+// engine.
+func (s *Server) openCustody() error {
+	keys, err := s.app.MakeKeys()
+	if err != nil {
+		return err
+	}
+	at, err := s.app.OpenChain()
+	if err != nil {
+		return err
+	}
+	shapes, err := s.app.Shapes()
+	if err != nil {
+		return err
+	}
+	o := commands.CustodyOptions{Orders: shapes.Read, Notify: s.notify, Now: s.now}
+	if keys != nil {
+		o.Signer, o.Sealer = keys, keys
+	}
+	if at != nil {
+		o.Chain = at
+	}
+	s.custody = commands.NewCustody(s.Engine, o)
+	s.vault = keys
+	if keys == nil {
+		s.warnOfSealed()
+	}
+	return nil
+}
+
+// warnOfSealed says that there are keys and no ENCRYPTION_KEY: their wallets sign nothing.
+// Those that another key has sealed are found when all are opened.
+func (s *Server) warnOfSealed() {
+	dir := s.app.Config.Keystore
+	files, _ := os.ReadDir(dir) // most often there is none
+	if slices.ContainsFunc(files, func(f os.DirEntry) bool { return strings.HasSuffix(f.Name(), ".key") }) {
+		s.Log.Warn("ENCRYPTION_KEY is not set, and the keystore is not empty: this server signs nothing", "keystore", dir)
+	}
+}
+
+// notify logs and counts what a person should know.
+func (s *Server) notify(n notice.Notice) {
+	s.meter.CustodyProblem(n.Portfolio)
+	attributes := []any{"portfolio", n.Portfolio, "kind", string(n.Kind), "what", n.Text()}
+	if n.Subject != "" {
+		attributes = append(attributes, "subject", n.Subject)
+	}
+	if n.Err != nil {
+		attributes = append(attributes, "error", n.Err.Error())
+	}
+	s.Log.Error("custody needs a person", attributes...)
+}
+
+// guardLive is what a server must be before it serves real money: its .env file is
+// nobody else's to read.
+func (s *Server) guardLive(ctx context.Context) error {
+	bad := s.app.CheckEnvFile()
+	if bad == nil {
+		return nil
+	}
+	live, err := s.anyLive(ctx)
+	switch {
+	case err != nil:
+		return err
+	case live != "":
+		return fmt.Errorf("portfolio %s is live: %w", live, bad)
+	}
+	s.Log.Warn("the .env file would be refused for a live portfolio", "error", bad.Error())
+	return nil
+}
+
+// anyLive names a live portfolio, "" for none.
+func (s *Server) anyLive(ctx context.Context) (string, error) {
+	ids, err := s.Engine.Portfolios(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, id := range ids {
+		mode, err := commands.ModeOf(ctx, s.Store, id)
+		if err != nil {
+			return "", err
+		}
+		if mode == domain.ModeLive {
+			return id, nil
+		}
+	}
+	return "", nil
+}
+
+// runCustody moves transfers on, reconciles, and watches the age of the encryption key.
+func (s *Server) runCustody(ctx context.Context) {
+	s.work.Go(func() {
+		s.custody.Run(ctx, commands.RunOptions{ReconcileEvery: time.Duration(s.app.Config.ReconcileEvery)})
+	})
+	if s.vault == nil {
+		return
+	}
+	s.checkKeys()
+	s.work.Go(func() {
+		tick := time.NewTicker(keyAgeEvery)
+		defer tick.Stop()
+		for {
+			s.watchKeyAge(ctx)
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+// checkKeys opens every key once: one that is damaged, or sealed under an encryption key
+// that is not there, is to be known now, and not when a transfer sticks.
+func (s *Server) checkKeys() {
+	problems, err := s.vault.Check()
+	if err != nil {
+		s.notify(notice.Notice{Kind: notice.KeystoreUnread, Err: err})
+		return
+	}
+	for wallet, err := range problems {
+		s.notify(notice.Notice{Kind: notice.KeyUnusable, Subject: "wallet " + wallet, Err: err})
+	}
+}
+
+// watchKeyAge: "Rotation every 90 days: metric, warning".
+func (s *Server) watchKeyAge(ctx context.Context) {
+	status, err := s.custody.KeyStatus(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.Log.Warn("the age of the encryption key is not known", "error", err.Error())
+		}
+		return
+	}
+	s.meter.KeyAge(time.Duration(status.Age))
+	switch {
+	case status.Open != nil:
+		s.Log.Warn("a rotation of the encryption key is not complete; pets keys rotate goes on with it", "rotation", status.Open.Rotation, "left", len(status.Open.Left))
+	case status.Due:
+		s.Log.Warn("the encryption key is due for rotation (every 90 days); see docs/custody.md", "age", status.Age.String())
+	}
+}
+
+// closeCustody wipes what opened the keys.
+func (s *Server) closeCustody() {
+	if s.vault != nil {
+		s.vault.Wipe()
+	}
+}
+
+// liveReady is asked before a live portfolio is opened.
+func (s *Server) liveReady() error {
+	if err := s.app.CheckEnvFile(); err != nil {
+		return &domain.Error{Code: domain.CodeDenied, Message: "a live portfolio is not opened by a server whose .env file others can read", Cause: errors.Unwrap(err)}
+	}
+	return nil
+}

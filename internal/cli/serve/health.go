@@ -1,0 +1,96 @@
+package serve
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"pets/commands"
+	"pets/internal/httpapi"
+	"pets/internal/metrics"
+	"pets/internal/witness"
+)
+
+// healthEvery is how often the server checks its health by itself.
+const healthEvery = time.Second
+
+// health is how what is behind the API is doing.
+func (s *Server) health() httpapi.Health {
+	store, engine := s.Store.Health(), s.Engine.Health()
+	h := httpapi.Health{Poisoned: engine.Poisoned, Damaged: store.Damaged, PendingStops: engine.PendingStops, UnkeptStops: engine.UnkeptStops, ClockBehind: engine.ClockBehind}
+	if local := s.noLocalStop.Load(); local != nil {
+		h.NoLocalStop = *local
+	}
+	if h.Poisoned == nil {
+		h.Poisoned = store.Poisoned
+	}
+	if free, err := s.Store.Free(); err == nil {
+		h.Free, h.Reserve = int64(free), s.app.Config.DiskReserve //nolint:gosec // sizes of disks
+	}
+	if s.witness.Keeper != nil {
+		if h.WitnessBehind = s.witness.Keeper.Status().Err; h.WitnessBehind != nil {
+			h.WitnessAdvice = witness.Advice(h.WitnessBehind)
+		}
+	}
+	return h
+}
+
+func (s *Server) healthForMetrics() metrics.Health {
+	h := s.health()
+	return metrics.Health{
+		Poisoned: h.Poisoned != nil, Damaged: h.Damaged != nil,
+		DiskFree: h.Free, DiskReserve: h.Reserve, StopsPending: h.PendingStops, StopsUnkept: h.UnkeptStops, ClockBehind: h.ClockBehind,
+	}
+}
+
+// scarce refuses what is no stop while the disk has less left than is kept for others:
+// PETS_DISK_RESERVE for facts and stops, and the last quarter of it for stops alone. A
+// key that reports without end, or a long fault of a feed, must not take the room of a
+// stop. Where nobody can tell how much is left, nothing is refused: the next append will
+// say.
+func (s *Server) scarce(class commands.Class) error {
+	free, err := s.Store.Free()
+	if err != nil {
+		return nil
+	}
+	return scarceFor(class, int64(free), s.app.Config.DiskReserve) //nolint:gosec // sizes of disks
+}
+
+func scarceFor(class commands.Class, free, reserve int64) error {
+	if keeps := class.Keeps(reserve); free < keeps {
+		return fmt.Errorf("%d bytes are free, and PETS_DISK_RESERVE keeps %d", free, keeps)
+	}
+	return nil
+}
+
+// watchHealth finds what no command has met yet: a folder that was changed under the
+// server, damage that the check behind the start has found. Asking is what stops everything: an
+// engine whose store is poisoned engages the emergency stop when its health is asked for
+// ([commands.Engine.Health]). Damage alone, and a disk that is nearly full, stop nothing.
+func (s *Server) watchHealth(ctx context.Context) {
+	tick := time.NewTicker(healthEvery)
+	defer tick.Stop()
+	low, damaged, still := false, false, false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		s.watchLocal(ctx)
+		h := s.health()
+		if h.Damaged != nil && !damaged {
+			s.Log.Error("the store is damaged", "error", h.Damaged.Error())
+		}
+		if is := h.Free < h.Reserve; is != low {
+			low = is
+			s.Log.Warn("free space of the store", "bytes", h.Free, "reserve", h.Reserve, "only_stops_and_facts", low)
+		}
+		if is := h.ClockBehind > 0; is != still {
+			still = is
+			s.Log.Warn("the wall clock is behind the last record: nothing is started or opened before it has caught up; look at what sets this machine's time",
+				"by", h.ClockBehind.Round(time.Second).String(), "stands_still", still)
+		}
+		damaged = h.Damaged != nil
+	}
+}

@@ -1,0 +1,9 @@
+package serve_test
+
+import (
+	"testing"
+
+	"pets/internal/pets/petstest"
+)
+
+func TestMain(m *testing.M) { petstest.Main(m) }

@@ -1,0 +1,440 @@
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/internal/cli"
+	"pets/internal/config"
+	"pets/internal/custody"
+	"pets/internal/httpapi"
+	"pets/internal/legs"
+	"pets/internal/live"
+	"pets/internal/metrics"
+	"pets/internal/open"
+	"pets/internal/owner"
+	"pets/projections"
+)
+
+// serveFlags are flags of the same names as settings; they win.
+type serveFlags struct {
+	listen, metrics string
+	tlsCert, tlsKey string
+	tlsSelf, demo   bool
+	allowPlaintext  bool
+	acceptRollback  string
+}
+
+// serveCommand is pets serve; play runs its demo.
+func (a *app) serveCommand(play func(context.Context, *cli.App) error) *cobra.Command {
+	var f serveFlags
+	c := &cobra.Command{
+		Use: "serve", Short: "Answer bots, operators and dashboards over HTTP", Args: cobra.NoArgs,
+		Long: "Opens the store for writing, folds every portfolio, and answers the HTTP API until it is\n" +
+			"interrupted. The first start makes one admin key and shows it once, or takes PETS_ADMIN_KEY.\n" +
+			"--demo plays a bundled week of three bots through the API of a server on a fresh folder.",
+		Example: "  pets serve\n  pets serve --demo\n  pets serve --listen 0.0.0.0:7433 --tls-self",
+		RunE: func(c *cobra.Command, _ []string) error {
+			if accept := c.Flags().Lookup("accept-rollback"); accept.Changed {
+				f.acceptRollback = strings.TrimSpace(f.acceptRollback)
+				if err := domain.CheckReason("--accept-rollback", f.acceptRollback); err != nil {
+					return cli.Usage(err)
+				}
+			}
+			return a.serve(c.Context(), f, play)
+		},
+	}
+	c.Flags().StringVar(&f.listen, "listen", "", "host:port to answer at (PETS_LISTEN)")
+	c.Flags().StringVar(&f.metrics, "metrics-listen", "", "host:port for Prometheus, or off (PETS_METRICS_LISTEN)")
+	c.Flags().StringVar(&f.tlsCert, "tls-cert", "", "PEM `file` of the certificate (PETS_TLS_CERT)")
+	c.Flags().StringVar(&f.tlsKey, "tls-key", "", "PEM `file` of its private key (PETS_TLS_KEY)")
+	c.Flags().BoolVar(&f.tlsSelf, "tls-self", false, "make a certificate of our own (PETS_TLS_SELF)")
+	c.Flags().BoolVar(&f.allowPlaintext, "allow-plaintext", false, "answer other machines without TLS (PETS_ALLOW_PLAINTEXT)")
+	c.Flags().StringVar(&f.acceptRollback, "accept-rollback", "", "go on with a store that was rolled back or salvaged, for this `reason`, which is recorded; what it touches is stopped")
+	c.Flags().BoolVar(&f.demo, "demo", false, "play the demo week through the API, then stay up")
+	return cli.Local(c)
+}
+
+// settle puts the flags over the settings.
+func (f serveFlags) settle(c *config.Config) error {
+	for _, s := range []struct {
+		flag string
+		into *string
+	}{{f.listen, &c.Listen}, {f.metrics, &c.MetricsListen}, {f.tlsCert, &c.TLSCert}, {f.tlsKey, &c.TLSKey}} {
+		if s.flag != "" {
+			*s.into = s.flag
+		}
+	}
+	c.TLSSelf = c.TLSSelf || f.tlsSelf
+	c.AllowPlaintext = c.AllowPlaintext || f.allowPlaintext
+	if err := c.ValidateServer(); err != nil {
+		return cli.Usage(err)
+	}
+	if !config.IsLoopback(c.Listen) && c.TLSCert == "" && !c.TLSSelf && !c.AllowPlaintext {
+		return cli.Usage(domain.Invalid("--listen", "is an address that other machines reach, and API keys would go there in clear: add --tls-cert and --tls-key, or --tls-self, or --allow-plaintext where something else adds TLS"))
+	}
+	return nil
+}
+
+func (a *app) serve(ctx context.Context, f serveFlags, play func(context.Context, *cli.App) error) error {
+	if err := f.settle(&a.Config); err != nil {
+		return err
+	}
+	if f.demo {
+		return play(ctx, a.App)
+	}
+	a.AcceptRollback = f.acceptRollback
+	s, err := New(ctx, a.App, a.Clock())
+	if err != nil {
+		return err
+	}
+	return s.Run(ctx, nil)
+}
+
+// Server is one pets serve: the store, what writes to it, what answers.
+type Server struct {
+	app    *app
+	Log    *slog.Logger
+	Store  *open.Store
+	lock   *open.Lock // of PETS_DIR
+	mark   *open.Lock // in the folder of the store, where that is another one
+	Engine *commands.Engine
+	keys   *projections.Keyring
+	live   *live.Followers // of every portfolio
+	api    *httpapi.API
+	meter  *metrics.Metrics
+	// custody reaches keys and chain, as far as there are any; vault are the keys.
+	custody *commands.Custody
+	vault   *custody.Keys
+	now     func() time.Time
+	// witness is that of the store.
+	witness *open.Watch
+
+	listener       net.Listener
+	files          *httpapi.Files  // shared out among the listeners
+	socket         *httpapi.Socket // nil where none can be made
+	endSocket      context.CancelFunc
+	noLocalStop    atomic.Pointer[error] // why there is none
+	trust          owner.Trust           // as it was when the store was opened
+	ownDir         bool                  // PETS_DIR is not the folder of the store
+	MetricsAddress string
+	secure         *tls.Config
+	work           sync.WaitGroup
+	stop           context.CancelFunc
+}
+
+// New opens the store and the listener; nothing is answered yet.
+func New(ctx context.Context, c *cli.App, now func() time.Time) (_ *Server, err error) {
+	a := &app{c}
+	s := &Server{app: a, Log: slog.New(slog.NewJSONHandler(a.Err, a.logOptions())), now: now}
+	w, err := a.OpenPatiently(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.Store, s.lock, s.trust = w.Store, w.Lock, a.Trust()
+	store, err := a.Config.StoreDir()
+	s.ownDir = err == nil && open.Apart(store, a.Config.ServerDir())
+	s.markStore()
+	if err = s.openWitness(); err != nil {
+		return nil, errors.Join(err, s.letGo())
+	}
+	defer func() {
+		if err != nil {
+			s.witness.Close()
+		}
+	}()
+	// After the lock: a certificate of our own lies in PETS_DIR.
+	if s.secure, err = a.serverTLS(); err != nil {
+		return nil, errors.Join(err, s.letGo())
+	}
+	if s.files, err = httpapi.NewFiles(); err != nil { // the store is open by now
+		return nil, errors.Join(err, s.letGo())
+	}
+	if s.listener, err = net.Listen("tcp", a.Config.Listen); err != nil {
+		return nil, errors.Join(fmt.Errorf("listen at %s: %w", a.Config.Listen, err), s.letGo())
+	}
+	if err := s.answersAt(s.URL()); err != nil {
+		return nil, errors.Join(err, s.listener.Close(), s.letGo())
+	}
+	s.meter = metrics.New()
+	started := time.Now()
+	monotonic := func() time.Duration { return time.Since(started) }
+	ahead := s.ahead
+	if a.Wall != nil || a.MadeUp { // such a clock jumps as it likes, and nobody is to look at it
+		monotonic = nil
+	}
+	if a.MadeUp {
+		ahead = nil
+	}
+	s.keys = projections.NewKeyring(s.Store)
+	snapshots := s.witness.Saver
+	s.Engine = a.Engine(s.Store, s.witness, commands.EngineOptions{
+		Options: commands.Options{Now: now, Monotonic: monotonic, Jumped: s.jumped, Folding: s.folding, Ahead: ahead, Scarce: s.scarce}, LatchRoom: true,
+		Failed: func(what string, err error) {
+			s.Log.Error("the engine has a problem", "what", what, "error", err.Error())
+		},
+	})
+	treasury, err := a.Config.Treasury()
+	if err == nil {
+		err = s.openCustody()
+	}
+	if err != nil {
+		s.Engine.Close()
+		return nil, errors.Join(err, s.listener.Close(), s.letGo())
+	}
+	s.live = live.New(s.Store, live.Options{Prefix: commands.Stream(""), Log: s.Log})
+	s.api = httpapi.New(httpapi.Config{
+		Engine: s.Engine, Store: s.Store, Live: s.live, Proof: s.lock.By.Proof, Keys: s.keys, Defaults: a.Config.Policy, Treasury: &treasury, Snapshots: snapshots,
+		Files: s.files, Custody: s.custody, Nudge: s.custody.Nudge, LiveReady: s.liveReady,
+		Rate: float64(a.Config.RateLimit), Burst: a.Config.RateBurst, BytesPerDay: a.Config.BytesPerDay, Limited: s.meter.Limited,
+		Now: now, Log: s.Log, Observe: s.meter.Request,
+		Health: s.health, Version: a.VersionText(), Started: started,
+	})
+	s.meter.Watch(s.live, s.api.IsReady, s.healthForMetrics)
+	s.openSocket()
+	return s, nil
+}
+
+// logOptions: the demo tells its story itself, and its log holds errors only.
+func (a *app) logOptions() *slog.HandlerOptions {
+	if a.MadeUp {
+		return &slog.HandlerOptions{Level: slog.LevelError}
+	}
+	return nil
+}
+
+// jumped says that somebody, or something, moved the wall clock.
+func (s *Server) jumped(stream string, by time.Duration) {
+	s.meter.ClockJump()
+	s.Log.Warn("the wall clock was moved; permits that are not placed have expired. Look at what sets this machine's time",
+		"stream", stream, "by", by.Round(time.Millisecond).String())
+}
+
+// ahead asks whether the wall clock is right: time that has been recorded never goes back.
+func (s *Server) ahead(stream string, by time.Duration) {
+	s.meter.ClockAhead()
+	s.Log.Warn("the wall clock is far ahead of the last record. That is as it should be if nothing has happened for so long; otherwise stop the server and set the clock, for time that is recorded never goes back",
+		"stream", stream, "by", by.Round(time.Second).String())
+}
+
+// letGo closes what is on disk.
+func (s *Server) letGo() error {
+	err := errors.Join(s.Store.Close(), s.lock.Close())
+	if s.mark != nil {
+		err = errors.Join(err, s.mark.Close())
+	}
+	return err
+}
+
+// Discard closes a server that was made and is not run.
+func (s *Server) Discard() error {
+	err := s.listener.Close()
+	if s.socket != nil {
+		err = errors.Join(err, s.socket.Close())
+	}
+	s.stop = func() {}
+	return errors.Join(err, s.shut())
+}
+
+// Run folds everything, opens the routes, and answers until the context ends.
+// ready is called once the routes are open; what it returns ends the server.
+func (s *Server) Run(ctx context.Context, ready func(context.Context) error) (err error) {
+	ctx, stop := context.WithCancel(ctx)
+	s.stop = stop
+	defer func() { err = errors.Join(err, s.shut()) }()
+	served := make(chan error, 1)
+	s.work.Go(func() {
+		served <- s.files.Serve(ctx, httpapi.NewServer(s.api, s.Log, s.secure), s.listener, s.api.EndStreams)
+	})
+	if s.socket != nil {
+		s.answerSocket(ctx)
+	}
+	s.work.Go(func() { s.follow(ctx) })
+	before := s.Store.End() // what is recorded from here on is news
+	s.work.Go(func() { s.tell(ctx, before) })
+	s.work.Go(func() { s.tellPending(ctx) })
+	s.work.Go(func() { s.watchHealth(ctx) })
+	s.work.Go(func() { s.api.Flush(ctx) })
+	s.work.Go(func() { s.live.Find(ctx) })
+	s.work.Go(func() { s.Engine.WatchClocks(ctx) })
+	s.work.Go(func() { (&legs.Watcher{Engine: s.Engine, Live: s.live, Now: s.now, Log: s.Log}).Run(ctx) })
+	if err := s.serveMetrics(ctx); err != nil {
+		return err
+	}
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	if ready != nil {
+		if err := ready(ctx); err != nil {
+			return err
+		}
+	}
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+		return <-served
+	}
+}
+
+// open folds every stream, makes the first key if there is none, and opens the
+// routes. Until then everything under /v1 is answered 503, but for what stops: that
+// needs the keys alone, and at the stop socket not even those.
+func (s *Server) open(ctx context.Context) error {
+	start := time.Now()
+	if err := s.api.KeysKnown(ctx); err != nil {
+		return err
+	}
+	if err := s.Engine.Load(ctx, s.progress); err != nil {
+		return err
+	}
+	if err := s.witnessed(ctx); err != nil {
+		return err
+	}
+	if err := s.firstKey(ctx); err != nil {
+		return err
+	}
+	if err := s.guardLive(ctx); err != nil {
+		return err
+	}
+	if err := s.api.Ready(ctx); err != nil {
+		return err
+	}
+	s.runCustody(ctx)
+	s.work.Go(func() { s.audits(ctx) })
+	s.Log.Info("ready", "address", s.URL(), "folded_in", time.Since(start).Round(time.Millisecond).String(), "version", s.app.Version)
+	return nil
+}
+
+func (s *Server) progress(stream string, done, total int) {
+	s.Log.Info("folded", "stream", stream, "streams", done, "of", total)
+}
+
+// folding says that the history of one stream takes long.
+func (s *Server) folding(stream string, at, total uint64) {
+	s.Log.Info("folding", "stream", stream, "records", at, "of", total)
+}
+
+func (s *Server) follow(ctx context.Context) {
+	if err := s.keys.Run(ctx); err != nil && ctx.Err() == nil {
+		s.Log.Error("the system stream cannot be followed any more; every key is refused", "error", err.Error())
+	}
+}
+
+// firstKey makes the first admin key of a store that has none: PETS_ADMIN_KEY,
+// or one that is shown once.
+func (s *Server) firstKey(ctx context.Context) error {
+	head, any, err := s.Engine.SystemHead(ctx)
+	if err != nil {
+		return err
+	}
+	if any {
+		if err := s.keys.Wait(ctx, head); err != nil {
+			return err
+		}
+	}
+	if s.keys.Any() {
+		return nil
+	}
+	token, given := s.app.Config.AdminKey.Reveal(), true
+	if token == "" {
+		token, _ = httpapi.NewToken()
+		given = false
+		// Before it is recorded: one that counts and that nobody has seen locks everybody
+		// out; one that was seen and does not count costs another start.
+		if err := s.app.showFirstKey(token); err != nil {
+			return fmt.Errorf("the first admin key could not be shown, so it is not recorded: %w", err)
+		}
+	}
+	answer, err := s.Engine.System(ctx, commands.Request{
+		Caller: domain.Caller{User: "system", Role: domain.RoleAdmin}, Key: uuid.NewString(),
+		Command: commands.BootstrapKey{User: "admin", Hash: httpapi.HashToken(token)},
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.keys.Wait(ctx, answer.Revision); err != nil {
+		return err
+	}
+	if given {
+		s.Log.Info("PETS_ADMIN_KEY is the first admin key; it is not read again")
+	}
+	return nil
+}
+
+// showFirstKey prints the one secret this program ever prints.
+func (a *app) showFirstKey(token string) error {
+	p := a.Messages()
+	p.Line("This store has no API key yet. Its first admin key, shown once and stored nowhere; it counts once the")
+	p.Line("server says that it is ready (if it is ended before, the next start may show another):")
+	p.Line("")
+	p.Line("    %s", token)
+	p.Line("")
+	p.Line("Keep it in a safe place, and issue keys for bots and people with it:")
+	p.Line("    PETS_KEY=… pets apikey issue --user alice --role operator")
+	if !a.Terminal() {
+		p.Line("This output is no terminal. Where it is kept, the key is kept too: issue another admin key and revoke this one.")
+	}
+	p.Line("")
+	return p.Err
+}
+
+// URL is where the API answers.
+func (s *Server) URL() string {
+	scheme := "http"
+	if s.secure != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + s.listener.Addr().String()
+}
+
+// serveMetrics answers Prometheus on a listener of its own.
+func (s *Server) serveMetrics(ctx context.Context) error {
+	if s.app.Config.MetricsListen == "off" {
+		return nil
+	}
+	l, err := net.Listen("tcp", s.app.Config.MetricsListen)
+	if err != nil {
+		return fmt.Errorf("listen at %s for metrics: %w", s.app.Config.MetricsListen, err)
+	}
+	s.MetricsAddress = l.Addr().String()
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", s.meter.Handler())
+	s.work.Go(func() {
+		if err := s.files.ServeMetrics(ctx, httpapi.NewServer(mux, s.Log, nil), l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			s.Log.Error("metrics are not served any more", "error", err.Error())
+		}
+	})
+	return nil
+}
+
+// shut ends everything in order: no more requests, then those that write, then
+// the store.
+func (s *Server) shut() error {
+	s.stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	s.api.Close(ctx)
+	s.live.Close()
+	s.work.Wait()
+	s.closeCustody()
+	s.Engine.Close()
+	s.witness.Close()
+	err := s.letGo()
+	s.Log.Info("stopped")
+	return err
+}

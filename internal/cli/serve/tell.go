@@ -1,0 +1,96 @@
+package serve
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/eventstore"
+	"pets/replay"
+)
+
+// notable are the events that whoever reads the log wants to see there, each as it becomes
+// durable: what was taken out of trading, and what was let back in.
+var notable = map[string]slog.Level{
+	domain.BotStoppedType:           slog.LevelWarn,
+	domain.BreakerTrippedType:       slog.LevelWarn,
+	domain.EmergencyStopEngagedType: slog.LevelWarn,
+	domain.APIKeyRevokedType:        slog.LevelWarn,
+	domain.RollbackAcceptedType:     slog.LevelWarn,
+
+	domain.BotStartedType:                  slog.LevelInfo,
+	domain.BreakerResetType:                slog.LevelInfo,
+	domain.EmergencyStopClearRequestedType: slog.LevelInfo,
+	domain.EmergencyStopClearedType:        slog.LevelInfo,
+	domain.OverrideRequestedType:           slog.LevelInfo,
+	domain.OverrideRecordedType:            slog.LevelInfo,
+	domain.APIKeyIssuedType:                slog.LevelInfo,
+}
+
+// tell logs what is notable of the records after a position, until the context ends.
+func (s *Server) tell(ctx context.Context, after eventstore.Position) {
+	for rec, err := range s.Store.SubscribeAll(ctx, after) {
+		if err != nil {
+			if ctx.Err() == nil {
+				s.Log.Error("stops, trips and starts are not logged any more", "error", err.Error())
+			}
+			return
+		}
+		if level, is := notable[domain.CurrentType(rec.Type)]; is {
+			s.tellOne(ctx, level, rec)
+		}
+	}
+}
+
+func (s *Server) tellOne(ctx context.Context, level slog.Level, rec eventstore.Record) {
+	what := rec.Type
+	if e, err := domain.Decode(rec.Type, rec.Data); err == nil {
+		what = replay.Describe(e)
+	}
+	about := []any{"type", rec.Type, "revision", rec.Revision}
+	if id, is := strings.CutPrefix(rec.Stream, commands.Stream("")); is {
+		about = append(about, "portfolio", id)
+	}
+	if m, err := domain.DecodeMetadata(rec.Metadata); err == nil {
+		about = append(about, "user", m.Actor, "command", m.Command)
+	}
+	s.Log.Log(ctx, level, what, about...) //nolint:sloglint // the words are those of the event
+}
+
+// tellPending logs that stops hold which are not recorded yet, and when all of them are.
+// Most wait for some milliseconds: that is not worth a line.
+func (s *Server) tellPending(ctx context.Context) {
+	tick := time.NewTicker(healthEvery)
+	defer tick.Stop()
+	before, told := 0, false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := s.Engine.Health().PendingStops
+		switch {
+		case now > 0 && before > 0 && !told:
+			told = true
+			s.Log.Warn("stops hold that are not recorded yet", append([]any{"stops", now}, s.pending()...)...)
+		case now == 0 && told:
+			told = false
+			s.Log.Info("every stop that held is recorded")
+		}
+		before = now
+	}
+}
+
+// pending says what the first of them is, as far as the marker file knows.
+func (s *Server) pending() []any {
+	all, err := s.app.Latch(s.witness).Read()
+	if err != nil || len(all) == 0 {
+		return nil
+	}
+	p := all[0]
+	return []any{"portfolio", p.Portfolio, "bot", p.Bot, "kind", p.Kind, "reason", p.Reason, "user", p.Caller.User}
+}

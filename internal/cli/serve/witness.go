@@ -1,0 +1,117 @@
+package serve
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/internal/cli"
+	"pets/internal/metrics"
+	"pets/internal/open"
+)
+
+// openWitness opens the witness of a server.
+func (s *Server) openWitness() (err error) {
+	s.witness, err = s.app.OpenWatch(context.Background(), s.Store, open.Watching{
+		Accept: s.app.AcceptRollback != "", Warn: func(text string) { s.Log.Warn("the witness needs a look", "what", text) },
+		Differs: s.differs,
+		Hashed:  func(n uint64) { s.Log.Info("the witness catches up with the log", "records", n) },
+	})
+	return err
+}
+
+// witnessed records a rollback that was accepted, if there is one, and begins to write
+// the witness: in this order, because the witness forgets what was missing.
+func (s *Server) witnessed(ctx context.Context) error {
+	opened := s.witness.Opened
+	if opened.Torn > 0 {
+		s.Log.Info("the last entry of the witness was cut short by a crash and is left out", "bytes", opened.Torn)
+	}
+	switch {
+	case opened.Accepted():
+		if err := s.acceptRollback(ctx); err != nil {
+			return fmt.Errorf("the rollback could not be recorded, so it is not accepted: %w", err)
+		}
+	case s.app.AcceptRollback != "":
+		s.Log.Warn("--accept-rollback was given, and there is nothing to accept; leave it out")
+	}
+	s.witness.Start()
+	s.meter.WatchWitness(s.witnessMetrics)
+	return nil
+}
+
+func (s *Server) acceptRollback(ctx context.Context) error {
+	r := commands.Rollback{Reason: s.app.AcceptRollback}
+	if damage := s.witness.Opened.Damage; damage != nil {
+		r.Witness = damage.Error()
+	}
+	for _, d := range s.witness.Opened.Differences {
+		r.Streams = append(r.Streams, domain.RolledBack{Stream: d.Stream, Witnessed: d.Witnessed, Found: d.Found})
+	}
+	if err := s.Engine.AcceptRollback(ctx, domain.Caller{User: cli.OSUser(), Role: domain.RoleOperator}, r); err != nil {
+		return err
+	}
+	s.Log.Warn("the store was rolled back, and that was accepted; every portfolio that it touches is stopped, all of them where it is not known what is missing. Find out what is missing before a stop is cleared, and revoke again the keys that were revoked",
+		"reason", r.Reason, "streams", len(r.Streams))
+	return nil
+}
+
+func (s *Server) witnessMetrics() metrics.Witness {
+	now := s.witness.Keeper.Status()
+	return metrics.Witness{Written: now.Written, Failures: now.Failures, Streams: now.Streams, OK: now.Err == nil}
+}
+
+// auditShare keeps the audit to a quarter of one core.
+const auditShare = 3
+
+// auditEvery is how often everything is compared with its history; auditRest, how many
+// times as long as it took it is left alone at the least.
+const (
+	auditEvery = time.Hour
+	auditRest  = 10
+)
+
+// audits compares everything with its history after the start, and then each hour.
+func (s *Server) audits(ctx context.Context) {
+	for ctx.Err() == nil {
+		start := time.Now()
+		s.audit(ctx)
+		timer := time.NewTimer(max(auditEvery, auditRest*time.Since(start)))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+		}
+	}
+}
+
+// audit compares everything with its history once.
+func (s *Server) audit(ctx context.Context) {
+	start := time.Now()
+	done, err := s.Engine.Audit(ctx, commands.AuditOptions{
+		Want: s.witness.Keeper.Want, Share: auditShare,
+		Found: s.differing,
+	})
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		s.Log.Error("the history could not be compared with what is decided on", "streams", done.Streams, "error", err.Error())
+	default:
+		s.Log.Info("the history was compared with what is decided on", "streams", done.Streams, "records", done.Records,
+			"differing", done.Differing, "took", time.Since(start).Round(time.Millisecond).String())
+	}
+}
+
+// differing says that something does not add up; what it concerns is stopped.
+func (s *Server) differing(stream, what string) {
+	s.meter.AuditMismatch()
+	s.Log.Error("the books and the history differ; what they concern is stopped", "stream", stream, "what", what)
+}
+
+// differs stops what a stream concerns that the witness cannot follow any more.
+func (s *Server) differs(stream, what string) {
+	s.differing(stream, what)
+	s.Engine.StopDiffering(context.Background(), stream, what)
+}

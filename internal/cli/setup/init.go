@@ -1,0 +1,202 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"pets/domain"
+	"pets/internal/cli"
+	"pets/internal/config"
+	"pets/internal/httpapi"
+	"pets/internal/owner"
+)
+
+// question is one of those that pets init asks. Its answer is a variable of .env.
+type question struct {
+	variable string
+	flag     string // that answers it
+	text     string
+	answer   string // as it stands: the default, until somebody says something else
+	given    bool   // by its flag
+}
+
+func (a *app) initCommand() *cobra.Command {
+	var listen, loss string
+	var yes, keyless bool
+	c := &cobra.Command{
+		Use: "init", Short: "Write a first .env here, and say which three commands come next", Args: cobra.NoArgs,
+		Long: "Asks five questions, each with a default, and writes .env with mode 600. It never overwrites one, and\n" +
+			"shows no secret. --yes asks nothing; each flag answers one question: --store the first, --portfolio\n" +
+			"the second. .env.example lists every other setting.",
+		Example: "  pets init\n  pets init --yes\n  pets init --yes --store embedded:/var/lib/pets --portfolio paper --listen 127.0.0.1:7500",
+		RunE: func(c *cobra.Command, _ []string) error {
+			questions := []question{
+				{"PETS_STORE", "--store", "Which folder are the events kept in?", a.Config.Store, a.StoreFlag != ""},
+				{"PETS_PORTFOLIO", "--portfolio", "What is the portfolio called?", a.Config.Portfolio, a.PortfolioFlag != ""},
+				{"PETS_LISTEN", "--listen", "Where is the server to answer?", listen, c.Flags().Changed("listen")},
+				{"MAX_DAILY_LOSS_PCT", "--max-daily-loss", "At which loss of a day is everything stopped? 0.05 is 5 %.", loss, c.Flags().Changed("max-daily-loss")},
+			}
+			return a.init(c.Context(), questions, yes, keyless, c.Flags().Changed("no-key"))
+		},
+	}
+	c.Flags().StringVar(&listen, "listen", "127.0.0.1:7433", "where the server is to answer (PETS_LISTEN)")
+	c.Flags().StringVar(&loss, "max-daily-loss", "0.05", "the limit of new portfolios (MAX_DAILY_LOSS_PCT)")
+	c.Flags().BoolVar(&keyless, "no-key", false, "make no admin key: the first start of the server shows one")
+	c.Flags().BoolVar(&yes, "yes", false, "ask nothing, and take the defaults")
+	return c
+}
+
+func (a *app) init(ctx context.Context, questions []question, yes, keyless, keyGiven bool) error {
+	path := filepath.Join(a.Dir, ".env")
+	switch _, err := os.Lstat(path); {
+	case err == nil:
+		return domain.Errorf(domain.CodeConflict, "there is a %s here already, and it is never overwritten: change it, or move it away", path)
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	if !yes {
+		var err error
+		if keyless, err = a.askAll(ctx, questions, keyless, keyGiven); err != nil {
+			return err
+		}
+	}
+	for _, q := range questions {
+		if err := a.checkAnswer(q); err != nil {
+			return cli.Usage(err)
+		}
+	}
+	if err := a.writeEnv(path, questions, keyless); err != nil {
+		return err
+	}
+	return a.sayInitialised(path, questions, keyless)
+}
+
+// askAll asks what no flag has answered.
+func (a *app) askAll(ctx context.Context, questions []question, keyless, keyGiven bool) (bool, error) {
+	p, err := a.Prompter("pets init")
+	if err != nil || a.JSON {
+		return false, cli.Usage(errors.New("there is no terminal to ask at: add --yes, which takes the defaults, and see pets init --help"))
+	}
+	p.Say("Enter takes what stands in brackets; Ctrl-C ends it, and nothing is written.")
+	for i := range questions {
+		q := &questions[i]
+		for !q.given {
+			answer, err := p.Line(ctx, fmt.Sprintf("%s [%s] ", q.text, strings.TrimPrefix(q.answer, "embedded:")))
+			if err != nil {
+				return false, err
+			}
+			tried := *q
+			if answer != "" {
+				tried.answer = answer
+			}
+			if q.variable == "PETS_STORE" && !strings.HasPrefix(tried.answer, "embedded:") {
+				tried.answer = "embedded:" + tried.answer
+			}
+			if err := a.checkAnswer(tried); err != nil {
+				p.Say("%v", err)
+				continue
+			}
+			*q, q.given = tried, true
+		}
+	}
+	if keyGiven {
+		return keyless, nil
+	}
+	answer, err := p.Line(ctx, "Make an admin key and keep it in .env, for the commands typed here? yes or no [yes] ")
+	return strings.HasPrefix(strings.ToLower(answer), "n"), err
+}
+
+// checkAnswer holds an answer to the rule of its variable, as every start does.
+func (a *app) checkAnswer(q question) error {
+	_, err := config.Load(a.Dir, []string{q.variable + "=" + q.answer})
+	if err == nil && strings.ContainsAny(q.answer, "'\\\n") {
+		err = domain.Invalid(q.variable, "may have no quote and no backslash in it")
+	}
+	if err == nil {
+		return nil
+	}
+	return domain.Errorf(domain.CodeInvalid, "%s", strings.ReplaceAll(err.Error(), q.variable, q.flag))
+}
+
+// writeEnv makes the file, which nobody else can read and which was not there.
+func (a *app) writeEnv(path string, questions []question, keyless bool) (err error) {
+	var b strings.Builder
+	b.WriteString("# Written by pets init. .env.example lists every setting, and what it means.\n")
+	set := func(name, value string) {
+		if strings.ContainsAny(value, "$#\"`") {
+			value = "'" + value + "'"
+		}
+		fmt.Fprintf(&b, "%s=%s\n", name, value)
+	}
+	for _, q := range questions {
+		set(q.variable, q.answer)
+		if q.variable == "PETS_LISTEN" && !config.IsLoopback(q.answer) {
+			set("PETS_TLS_SELF", "true")
+		}
+	}
+	if !keyless {
+		token, _ := httpapi.NewToken()
+		b.WriteString("\n# The first admin key, which the first start of the server takes, and commands send.\n")
+		set("PETS_ADMIN_KEY", token)
+		set("PETS_KEY", token)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err = errors.Join(err, f.Close()); err != nil {
+			_ = os.Remove(path) // half of it is of no use
+		}
+	}()
+	if err := owner.Keep(f); err != nil {
+		return err
+	}
+	if _, err := f.WriteString(b.String()); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	_, err = config.Load(a.Dir, nil)
+	return err
+}
+
+// sayInitialised prints what comes next.
+func (a *app) sayInitialised(path string, questions []question, keyless bool) error {
+	name, portfolio := a.Name(), questions[1].answer
+	prefix := ""
+	if keyless {
+		prefix = "PETS_KEY='the key that it shows' "
+	}
+	next := []string{name + " serve", prefix + name + " portfolio open " + portfolio, prefix + name + " deposit 10000"}
+	if a.JSON {
+		return a.PrintJSON(map[string]any{"file": path, "next": next})
+	}
+	p := a.Printer()
+	p.Line("%s is written, with mode 600: nobody else can read it.", path)
+	if !keyless {
+		p.Say(0, "It holds an admin key. Before there is real money, issue every person a key of their own (pets apikey issue), and take that one out.")
+	}
+	for _, q := range questions {
+		for _, entry := range a.Environ {
+			if value, is := strings.CutPrefix(entry, q.variable+"="); is && value != "" && value != q.answer {
+				p.Say(0, "%s is set in the environment, too, and goes before .env.", q.variable)
+			}
+		}
+	}
+	p.Line("")
+	p.Line("next, in a terminal of its own:")
+	p.Whole("    " + next[0])
+	p.Line("and in another one, in this folder:")
+	p.Whole("    " + next[1])
+	p.Whole("    " + next[2])
+	return cli.Told(path+" is written", p.Err)
+}

@@ -1,0 +1,188 @@
+package setup_test
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/internal/cli/clitest"
+	"pets/internal/pets/petstest"
+)
+
+// freeAddress is one of this machine at which nobody listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, l.Close()) }()
+	return l.Addr().String()
+}
+
+// newcomer sits in a new folder, where bin/pets and pets are this binary.
+type newcomer struct {
+	*petstest.Shell
+	bin string
+	log clitest.Buffer // of the server
+}
+
+func newNewcomer(t *testing.T) *newcomer {
+	t.Helper()
+	n := &newcomer{Shell: &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context()}}
+	n.bin = filepath.Join(n.Dir, "bin")
+	self, err := os.Executable()
+	require.NoError(t, err)
+	require.NoError(t, os.Mkdir(n.bin, 0o700))
+	require.NoError(t, os.Symlink(self, filepath.Join(n.bin, "pets")))
+	return n
+}
+
+// shellOf is a line for the shell, as it is typed.
+func (n *newcomer) shellOf(line string) *exec.Cmd {
+	c := exec.CommandContext(n.Ctx, "sh", "-c", "exec "+line)
+	c.Dir = n.Dir
+	c.Env = []string{"PATH=" + n.bin + ":" + os.Getenv("PATH"), petstest.AsCommand + "=1", "PETS_METRICS_LISTEN=off"}
+	return c
+}
+
+// types runs a line that has to succeed.
+func (n *newcomer) types(line string) string {
+	n.T.Helper()
+	said, err := n.shellOf(line).CombinedOutput()
+	require.NoError(n.T, err, "%s: %s", line, said)
+	return string(said)
+}
+
+// leaves starts a server, and leaves it running.
+func (n *newcomer) leaves(line string) {
+	n.T.Helper()
+	server := n.shellOf(line)
+	server.Stdout, server.Stderr = &n.log, &n.log
+	require.NoError(n.T, server.Start())
+	n.T.Cleanup(func() { _ = server.Process.Kill(); _, _ = server.Process.Wait() })
+	require.Eventually(n.T, func() bool { return strings.Contains(n.log.String(), `"msg":"ready"`) }, 20*time.Second, 5*time.Millisecond, "%s", &n.log)
+}
+
+// "Those three commands really work when copied": they are run by a shell, in the folder,
+// as pets printed them.
+func TestTheNextThreeCommandsWork(t *testing.T) {
+	n := newNewcomer(t)
+	out := n.Ok("init", "--yes", "--listen", freeAddress(t), "--max-daily-loss", "0.02", "-p", "trial")
+	var next []string
+	for line := range strings.Lines(out) {
+		if command, is := strings.CutPrefix(line, "    pets "); is {
+			next = append(next, "pets "+strings.TrimSpace(command))
+		}
+	}
+	require.Len(t, next, 3, out)
+	n.leaves(next[0])
+	require.Contains(t, n.types(next[1]), "portfolio trial is open")
+	require.Contains(t, n.types(next[2]), "10000 came into the hot wallet of trial")
+	require.Contains(t, n.types("pets limits"), "max_daily_loss_pct          0.02")
+	require.Contains(t, n.types("pets status"), "nothing needs a person")
+
+	// "Never echoes secrets": neither init nor what came after it.
+	env, err := os.ReadFile(filepath.Join(n.Dir, ".env"))
+	require.NoError(t, err)
+	key := petstest.SecretPattern.FindString(string(env))
+	require.NotEmpty(t, key)
+	require.NotContains(t, out+n.log.String(), key)
+}
+
+// "From a clone to a first permit by the README alone": the commands of its first minutes,
+// in their order, in a shell.
+func TestTheFirstMinutesOfTheREADME(t *testing.T) {
+	readme, err := os.ReadFile("../../../README.md")
+	require.NoError(t, err)
+	_, section, found := strings.Cut(string(readme), "\n## Your own bots\n")
+	require.True(t, found)
+	section, _, _ = strings.Cut(section, "\n## ")
+	n, last := newNewcomer(t), ""
+	var typed []string
+	for line := range strings.Lines(section) {
+		line, _, _ = strings.Cut(line, "#")
+		line = strings.TrimSpace(line)
+		switch {
+		case !strings.HasPrefix(line, "bin/pets "):
+			continue
+		case line == "bin/pets init": // its questions are answered in another test
+			n.types(line + " --yes --listen " + freeAddress(t))
+		case line == "bin/pets serve":
+			n.leaves(line)
+		default:
+			last = n.types(line)
+			if strings.Contains(line, "permit ask") {
+				require.Contains(t, last, " is permitted: 40 reserved until ")
+				require.Contains(t, last, "    bin/pets permit place p", "what is said to be typed is called as it was called")
+			}
+		}
+		typed = append(typed, line)
+	}
+	require.Len(t, typed, 8, "%v", typed)
+	require.Contains(t, last, "nothing needs a person")
+}
+
+// "Writes .env with mode 0600 (never overwrites one)": also where a link of that name leads
+// elsewhere; and nothing is left of one that could not be written.
+func TestInitOverwritesNothing(t *testing.T) {
+	s := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context()}
+	s.Ok("init", "--yes")
+	path := filepath.Join(s.Dir, ".env")
+	info, err := os.Lstat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode())
+	before, err := os.ReadFile(path)
+	require.NoError(t, err)
+	s.Fails(1, []string{"never overwritten"}, "init", "--yes")
+	after, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+
+	other := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context()}
+	target := filepath.Join(t.TempDir(), "elsewhere")
+	require.NoError(t, os.WriteFile(target, []byte("PETS_PORTFOLIO=x\n"), 0o600))
+	require.NoError(t, os.Symlink(target, filepath.Join(other.Dir, ".env")))
+	other.Fails(1, []string{"never overwritten"}, "init", "--yes")
+	text, err := os.ReadFile(target)
+	require.NoError(t, err)
+	require.Equal(t, "PETS_PORTFOLIO=x\n", string(text))
+
+	for _, wrong := range [][]string{{"--listen", "here"}, {"--max-daily-loss", "5"}, {"-p", "a b"}, {"--store", `embedded:it's`}} {
+		none := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context()}
+		none.Fails(2, []string{wrong[0][:2]}, append([]string{"init", "--yes"}, wrong...)...)
+		require.Equal(t, []string{none.Dir}, petstest.Files(t, none.Dir), wrong)
+	}
+	none := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context()}
+	none.Fails(2, []string{"add --yes"}, "init")
+}
+
+// "Five questions at most, each with a default": Enter takes it, and what cannot be is
+// asked again.
+func TestInitAsks(t *testing.T) {
+	s := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: []string{"PETS_PORTFOLIO=fromhere"}}
+	seat := s.Sit("init")
+	seat.WaitFor("events kept in? [./pets-data] ").Types("./my $tore\r")
+	seat.WaitFor("portfolio called? [fromhere] ").Types("trial\r")
+	seat.WaitFor("[127.0.0.1:7433] ").Types("nowhere\r").WaitFor("--listen must be host:port")
+	seat.WaitFor("[127.0.0.1:7433] ").Types("0.0.0.0:7500\r")
+	seat.WaitFor("[0.05] ").Types("\r")
+	seat.WaitFor("[yes] ").Types("no\r")
+	said := seat.WaitFor("is written").Ends(0)
+	require.Contains(t, said, "PETS_PORTFOLIO is set in the environment")
+	require.Contains(t, said, "PETS_KEY='the key that it shows' pets portfolio open trial")
+	env, err := os.ReadFile(filepath.Join(s.Dir, ".env"))
+	require.NoError(t, err)
+	for _, want := range []string{"PETS_STORE='embedded:./my $tore'\n", "PETS_PORTFOLIO=trial\n", "PETS_LISTEN=0.0.0.0:7500\n", "PETS_TLS_SELF=true\n", "MAX_DAILY_LOSS_PCT=0.05\n"} {
+		require.Contains(t, string(env), want)
+	}
+	require.NotContains(t, string(env), "KEY")
+
+	s = &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context()}
+	s.Sit("init").WaitFor("events kept in? ").Types("\x03").WaitFor("nothing was kept").Ends(1)
+	require.Equal(t, []string{s.Dir}, petstest.Files(t, s.Dir))
+}

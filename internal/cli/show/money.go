@@ -1,0 +1,95 @@
+package show
+
+import (
+	"fmt"
+
+	"pets/domain"
+	"pets/domain/risk"
+	"pets/internal/cli"
+	"pets/projections"
+)
+
+// A rebase measures from the equity now, so it leads nowhere while there is none: then money
+// comes first.
+
+// StepsOf is what a state tells of the way out.
+func StepsOf(v projections.State, open ClearRequest) nextSteps {
+	return nextSteps{v.EmergencyStop, open, v.Breakers, v.Bots, v.Clock == domain.ClockImported, v.Equity}
+}
+
+// Lack is the money without which a breaker that has tripped cannot be reset.
+type Lack struct {
+	bots      []botLack
+	portfolio bool
+	deposit   domain.Decimal // enough for all of it, wherever the money is
+}
+
+type botLack struct {
+	bot          string
+	equity, give domain.Decimal
+}
+
+// Any reports whether anything is lacking.
+func (l Lack) Any() bool { return l.portfolio || len(l.bots) > 0 }
+
+// Lacking finds it: one unit more than what is missing lifts equity above 0.
+func (n nextSteps) Lacking(tripped []projections.Breaker) Lack {
+	var l Lack
+	seen := map[string]bool{}
+	for _, b := range tripped {
+		r, ok := risk.RuleOf(b.Breaker)
+		switch {
+		case !ok || r.Rebase == nil:
+		case b.Bot == nil:
+			l.portfolio = l.portfolio || n.equity.Sign() <= 0
+		case !seen[*b.Bot]:
+			seen[*b.Bot] = true
+			l.bots = append(l.bots, n.lackOf(*b.Bot)...)
+		}
+	}
+	for _, b := range l.bots {
+		l.deposit = l.deposit.Add(b.give)
+	}
+	if l.portfolio {
+		l.deposit = l.deposit.Max(domain.One.Sub(n.equity))
+	}
+	return l
+}
+
+func (n nextSteps) lackOf(bot string) []botLack {
+	for _, b := range n.bots {
+		if b.Bot == bot && b.Equity.Sign() <= 0 {
+			return []botLack{{bot, b.Equity, domain.One.Sub(b.Equity)}}
+		}
+	}
+	return nil
+}
+
+// SayMoney prints the commands that have to come before a reset.
+func SayMoney(a *cli.App, p *cli.Printer, l Lack) {
+	if !l.Any() {
+		return
+	}
+	p.Say(2, "A reset needs equity above 0, with --rebase and without. Money comes first, with the key of an operator, at a server:")
+	if l.portfolio {
+		p.Say(2, "Record a deposit that has arrived (this much is the least that is enough):")
+	} else {
+		p.Say(2, "Where hot:treasury (see pets balances) has less than %s, record a deposit that has arrived:", l.deposit)
+	}
+	a.Command(p, "deposit", l.deposit.String())
+	for _, b := range l.bots {
+		p.Say(2, "%s has an equity of %s; give it more than it lacks:", b.bot, b.equity)
+		a.Command(p, "bot", "allocate", b.bot, b.give.String())
+	}
+}
+
+// atLimit reports whether a breaker that has tripped would trip again at once.
+func atLimit(b projections.Breaker) bool {
+	r, ok := risk.RuleOf(b.Breaker)
+	if !ok || r.Rebase == nil {
+		return false
+	}
+	value, err1 := domain.ParseDecimal(fmt.Sprint(b.Value))
+	limit, err2 := domain.ParseDecimal(fmt.Sprint(b.Limit))
+	return err1 == nil && err2 == nil && limit.Sign() > 0 && !value.Less(limit)
+}

@@ -1,0 +1,168 @@
+package show
+
+import (
+	"context"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/domain/risk"
+	"pets/internal/cli"
+	"pets/projections"
+)
+
+// Extra is what a person has to know beside the state: which orders may still be
+// filled, and whether somebody asked to clear the emergency stop.
+type Extra struct {
+	Permits []projections.Permit
+	Clear   ClearRequest
+	Past    bool // of a moment that is over: nothing can be done about it
+}
+
+// ClearRequest is an open request to clear the emergency stop; empty for none.
+type ClearRequest struct{ ID, User string }
+
+// ClearOf is the open request of a portfolio.
+func ClearOf(s *portfolio.State) ClearRequest {
+	if !s.Stop.Engaged {
+		return ClearRequest{}
+	}
+	return ClearRequest{s.Stop.Request, s.Stop.Requester}
+}
+
+// AskExtra asks a server for it. A bot's key is told its own orders, and no request.
+func AskExtra(ctx context.Context, a *cli.App, moment string, stop projections.EmergencyStop) (Extra, error) {
+	var v struct{ Permits []projections.Permit }
+	if err := a.View(ctx, moment, "/permits", nil, &v); err != nil {
+		return Extra{}, err
+	}
+	open, err := AskClear(ctx, a, moment, stop)
+	return Extra{v.Permits, open, moment != ""}, err
+}
+
+// AskClear finds the open request among the events: no view of a server has it.
+func AskClear(ctx context.Context, a *cli.App, moment string, stop projections.EmergencyStop) (ClearRequest, error) {
+	var open ClearRequest
+	if !stop.Engaged {
+		return open, nil
+	}
+	err := a.EachEvent(ctx, cli.EventQuery{At: moment, After: -1, Types: []string{"emergency_stop."}}, func(line cli.EventLine) error {
+		e, err := domain.Decode(line.Type, line.Data)
+		if err != nil {
+			return err
+		}
+		open = ClearRequest{} // a new stop ends the request, and a clearing does
+		if asked, ok := e.(*domain.EmergencyStopClearRequested); ok {
+			open = ClearRequest{asked.Request, asked.User}
+		}
+		return nil
+	})
+	return open, err
+}
+
+// nextSteps is what tells a person what to do next.
+type nextSteps struct {
+	stop     projections.EmergencyStop
+	Clear    ClearRequest
+	breakers []projections.Breaker
+	bots     []projections.Bot
+	// imported: the portfolio keeps the clock of its files. It shows what would have
+	// happened: its bots are not started again, and its stop is not cleared.
+	imported bool
+	equity   domain.Decimal
+}
+
+// sayWayOut prints the commands that lead out of a stop, in the order in which they work:
+// breakers first, for the emergency stop is not cleared while one of them is tripped that
+// engages it; the bots last.
+func sayWayOut(a *cli.App, p *cli.Printer, n nextSteps) {
+	tripped := TrippedOf(n.breakers)
+	if len(tripped) == 0 && !n.stop.Engaged {
+		return
+	}
+	p.Line("")
+	p.Line("WHAT TO DO NEXT")
+	sayResets(a, p, n, tripped)
+	if n.imported {
+		p.Say(2, "This portfolio shows what would have happened: its bots are not started again, and its emergency stop is not cleared.")
+		return
+	}
+	if n.stop.Engaged {
+		sayClear(a, p, n.Clear)
+	}
+	sayStarts(a, p, n.bots)
+}
+
+// TrippedOf are the breakers that are tripped.
+func TrippedOf(all []projections.Breaker) []projections.Breaker {
+	var tripped []projections.Breaker
+	for _, b := range all {
+		if b.Status == risk.Tripped {
+			tripped = append(tripped, b)
+		}
+	}
+	return tripped
+}
+
+func sayResets(a *cli.App, p *cli.Printer, n nextSteps, tripped []projections.Breaker) {
+	if len(tripped) == 0 {
+		return
+	}
+	p.Say(2, "Look at what tripped, and at what a reset would do:")
+	a.Command(p, "events", "--type", "breaker,trade")
+	for _, b := range tripped {
+		a.Command(p, append(ResetOf(b), "--dry-run")...)
+	}
+	SayMoney(a, p, n.Lacking(tripped))
+	p.Say(2, "Then reset it, as an operator, and say why. Where it would trip again at once, --rebase counts from the equity now:")
+	for _, b := range tripped {
+		words := ResetOf(b)
+		if atLimit(b) {
+			words = append(words, "--rebase")
+		}
+		a.Command(p, append(words, "--reason", `"…"`)...)
+	}
+}
+
+// ResetOf is the command that resets a breaker, without its reason.
+func ResetOf(b projections.Breaker) []string {
+	words := []string{"reset", b.Breaker}
+	if b.Bot != nil {
+		words = append(words, "--bot", *b.Bot)
+	}
+	return words
+}
+
+func sayClear(a *cli.App, p *cli.Printer, open ClearRequest) {
+	if open.ID != "" {
+		p.Say(2, "%s asked to clear the emergency stop (%s). Another person confirms, as an approver:", open.User, open.ID)
+		a.Command(p, "clear", "--confirm", open.ID)
+		return
+	}
+	p.Say(2, "Clear the emergency stop, when its reason is gone. One person asks, as an operator or an approver:")
+	a.Command(p, "clear", "--reason", `"…"`)
+	p.Say(2, "Another confirms, as an approver, what the first was answered:")
+	a.Command(p, "clear", "--confirm", "REQUEST")
+}
+
+// sayStarts: a reset and a clearing leave the bots stopped.
+func sayStarts(a *cli.App, p *cli.Printer, bots []projections.Bot) {
+	const most = 5
+	var stopped []string
+	for _, b := range bots {
+		if b.Status == portfolio.Stopped {
+			stopped = append(stopped, b.Bot)
+		}
+	}
+	switch {
+	case len(stopped) == 0:
+		return
+	case len(stopped) > most:
+		p.Say(2, "The bots stay stopped until an operator starts them, one by one:")
+		a.Command(p, "start", "BOT")
+	default:
+		p.Say(2, "The bots stay stopped until an operator starts them, one by one:")
+		for _, bot := range stopped {
+			a.Command(p, "start", bot)
+		}
+	}
+}

@@ -1,0 +1,184 @@
+// Package show is how the state of a portfolio is shown to a person: its tables, and the
+// commands that lead out of a stop.
+//
+// It owns what stands there and in which order. It refuses to fold or to decide: it is handed
+// what a projection made.
+package show
+
+import (
+	"fmt"
+
+	"pets/domain"
+	"pets/domain/risk"
+	"pets/internal/cli"
+	"pets/projections"
+)
+
+// PrintState prints a state, and what to do next where something is stopped.
+func PrintState(a *cli.App, v projections.State, b Extra) error {
+	p := a.Printer()
+	p.Line("%s  (%s, clock %s)  revision %d  %s UTC", v.Portfolio, v.Mode, v.Clock, v.Revision, cli.Clock(v.Time))
+	p.Line("")
+	p.Line("equity    %s %s   (realised %s)", cli.Money(v.Equity), v.BaseAsset, cli.Money(v.RealisedEquity))
+	p.Line("drawdown  %s from peak %s   (lifetime peak %s)", cli.Percent(v.Drawdown), cli.Money(v.Peak), cli.Money(v.LifetimePeak))
+	p.Line("day       %s opened at %s, loss %s", v.Day.Date, cli.Money(v.Day.Open), cli.Percent(v.Day.Loss))
+	SayStop(p, v.EmergencyStop, b.Clear)
+	p.Line("")
+	if p.Err != nil {
+		return p.Err
+	}
+	if err := printTables(a, p, v.Breakers, v.Bots, v.Positions, b.Permits); err != nil {
+		return err
+	}
+	if !b.Past {
+		sayWayOut(a, p, StepsOf(v, b.Clear))
+	}
+	return p.Err
+}
+
+func printTables(a *cli.App, p *cli.Printer, breakers []projections.Breaker, bots []projections.Bot, positions []projections.Position, permits []projections.Permit) error {
+	if err := a.Table(BreakerRows(breakers)); err != nil {
+		return err
+	}
+	p.Line("")
+	if err := a.Table(BotRows(bots)); err != nil {
+		return err
+	}
+	p.Line("")
+	if p.Err != nil {
+		return p.Err
+	}
+	if err := PrintPositions(a, positions); err != nil {
+		return err
+	}
+	if len(permits) == 0 {
+		p.Line("no live orders")
+		return p.Err
+	}
+	p.Line("")
+	if p.Err != nil {
+		return p.Err
+	}
+	return a.Table(PermitRows(permits))
+}
+
+// PrintOwnState is PrintState without the portfolio's money.
+func PrintOwnState(a *cli.App, v projections.OwnState, permits []projections.Permit) error {
+	p := a.Printer()
+	p.Line("%s  (%s, clock %s)  revision %d  %s UTC", v.Portfolio, v.Mode, v.Clock, v.Revision, cli.Clock(v.Time))
+	SayStop(p, v.EmergencyStop, ClearRequest{})
+	p.Line("")
+	if p.Err != nil {
+		return p.Err
+	}
+	return printTables(a, p, v.Breakers, v.Bots, v.Positions, permits)
+}
+
+// SayStop prints the emergency stop, where one is engaged.
+func SayStop(p *cli.Printer, stop projections.EmergencyStop, open ClearRequest) {
+	if stop.Engaged {
+		p.Line("")
+		p.Line("EMERGENCY STOP  %s since %s UTC", *stop.Kind, cli.Clock(*stop.Since))
+		p.Line("                %s", *stop.Reason)
+		if open.ID != "" {
+			p.Line("                %s asked to clear it (%s): a second person has to confirm", open.User, open.ID)
+		}
+		if stop.Pending {
+			p.Line("                HOLDS, but is not recorded yet")
+		}
+	}
+}
+
+// BreakerRows are breakers as a table.
+func BreakerRows(all []projections.Breaker) [][]string {
+	rows := [][]string{{"BREAKER", "BOT", "STATUS", "VALUE", "LIMIT", "SINCE"}}
+	for _, b := range all {
+		bot, since := "-", ""
+		if b.Bot != nil {
+			bot = *b.Bot
+		}
+		if b.Revision != nil {
+			since = fmt.Sprintf("revision %d", *b.Revision)
+		}
+		status := string(b.Status)
+		if b.Status == risk.Tripped {
+			status = "TRIPPED"
+		}
+		rows = append(rows, []string{b.Breaker, bot, status, Plain(b.Value), Plain(b.Limit), since})
+	}
+	return rows
+}
+
+// Plain shows a streak as it is and a ratio as a percentage. A ratio that a server sent
+// comes as text.
+func Plain(v any) string {
+	switch v := v.(type) {
+	case nil: // of a breaker that this build does not know
+		return "-"
+	case domain.Decimal:
+		return cli.Percent(v)
+	case string:
+		if d, err := domain.ParseDecimal(v); err == nil {
+			return cli.Percent(d)
+		}
+	}
+	return fmt.Sprint(v)
+}
+
+func BotRows(all []projections.Bot) [][]string {
+	rows := [][]string{{"BOT", "STATUS", "EQUITY", "CASH", "DRAWDOWN", "STREAK", "W/L/N", "REALISED"}}
+	for _, b := range all {
+		status := string(b.Status)
+		if b.Pending {
+			status += ", not recorded yet"
+		}
+		rows = append(rows, []string{
+			b.Bot, status, cli.Money(b.Equity), cli.Money(b.Cash), cli.Percent(b.Drawdown), fmt.Sprint(b.ConsecutiveLosses),
+			fmt.Sprintf("%d/%d/%d", b.Wins, b.Losses, b.Neutral), cli.Money(b.RealisedPnL),
+		})
+	}
+	return rows
+}
+
+func positionRows(all []projections.Position) [][]string {
+	rows := [][]string{{"BOT", "MARKET", "QUANTITY", "COST", "MARK", "UNREALISED", ""}}
+	for _, p := range all {
+		mark, note := "-", ""
+		if p.Mark != nil {
+			mark = cli.Money(*p.Mark)
+		}
+		if p.Oversold {
+			note = "oversold"
+		}
+		rows = append(rows, []string{
+			cli.Cut(p.Bot, 12), cli.Instrument(p.Market, p.Outcome), cli.Money(p.Quantity), cli.Money(p.Cost), mark, cli.Money(p.UnrealisedPnL), note,
+		})
+	}
+	return rows
+}
+
+// PermitRows are live orders as a table.
+func PermitRows(all []projections.Permit) [][]string {
+	rows := [][]string{{"PERMIT", "BOT", "MARKET", "SIDE", "QUANTITY", "LEFT", "LIMIT", "RESERVED", "STATUS", "EXPIRES"}}
+	for _, p := range all {
+		expires := "-"
+		if p.ExpiresAt != nil {
+			expires = cli.Clock(*p.ExpiresAt)
+		}
+		rows = append(rows, []string{
+			p.Permit, cli.Cut(p.Bot, 12), cli.Instrument(p.Market, p.Outcome), string(p.Side), cli.Money(p.Quantity), cli.Money(p.Left),
+			cli.Money(p.LimitPrice), cli.Money(p.Reserved), p.Status, expires,
+		})
+	}
+	return rows
+}
+
+// PrintPositions prints the open positions.
+func PrintPositions(a *cli.App, v []projections.Position) error {
+	if len(v) == 0 {
+		p := a.Printer()
+		p.Line("no open positions")
+		return p.Err
+	}
+	return a.Table(positionRows(v))
+}

@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"pets/commands/client"
+	"pets/domain"
+	"pets/internal/httpapi"
+	"pets/internal/open"
+)
+
+// Socket is the stop socket of the server that holds a folder.
+type Socket struct {
+	dir   string // where it lies
+	store string // the folder of the store
+}
+
+// SocketOf is the stop socket of the server that holds a store's folder, nil where there is none.
+// A socket that is not known to be that server's is not used: it would stop another one.
+func (a *App) SocketOf(store string) *Socket {
+	k, _ := a.KeeperOf(store) // a lock that cannot be believed says nothing
+	switch {
+	case k != nil && k.Owns():
+		return answering(&Socket{k.Dir, store})
+	case k != nil:
+		return nil
+	}
+	if _, held := open.HolderOf(store); held { // by another store's server
+		return nil
+	}
+	return answering(&Socket{store, store})
+}
+
+// SocketBeside is the stop socket of a server that is named by its address, where a lock
+// says that it is the same one.
+func (a *App) SocketBeside(address string) *Socket {
+	k := a.keeperAt(address)
+	if k == nil || !k.Owns() {
+		return nil
+	}
+	return answering(&Socket{k.Dir, k.Store})
+}
+
+// keeperAt is who answers at an address, as the lock of PETS_DIR or that in the folder of
+// the store says; nil for somebody else.
+func (a *App) keeperAt(address string) *open.Keeper {
+	dirs := []string{a.Config.ServerDir()}
+	if store, err := a.Config.StoreDir(); err == nil {
+		dirs = a.LockDirs(store)
+	}
+	for _, dir := range dirs {
+		if h, held := open.HolderOf(dir); held && h.URL != "" && sameServer(h.URL, address) {
+			return &open.Keeper{Holder: h, Dir: cmp.Or(h.Dir, dir)}
+		}
+	}
+	return nil
+}
+
+// answering returns a socket if a server listens at it.
+func answering(s *Socket) *Socket {
+	if info, err := os.Lstat(filepath.Join(s.dir, httpapi.SocketName)); err != nil || info.Mode()&os.ModeSocket == 0 {
+		return nil
+	}
+	c, err := s.dial(context.Background())
+	if err != nil {
+		return nil
+	}
+	_ = c.Close() // it was only a question
+	return s
+}
+
+// dial connects.
+func (s *Socket) dial(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return httpapi.DialSocket(ctx, s.dir)
+}
+
+// sameServer reports whether two addresses are of one server on this machine.
+func sameServer(a, b string) bool {
+	x, err1 := url.Parse(a)
+	y, err2 := url.Parse(b)
+	return err1 == nil && err2 == nil && x.Scheme == y.Scheme && portOf(x) == portOf(y) &&
+		(x.Hostname() == y.Hostname() || onLoopback(x) && onLoopback(y))
+}
+
+func portOf(u *url.URL) string {
+	switch {
+	case u.Port() != "":
+		return u.Port()
+	case u.Scheme == "https":
+		return "443"
+	}
+	return "80"
+}
+
+func onLoopback(u *url.URL) bool {
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// localCA is the certificate of a server on this machine that made its own, in its
+// PETS_DIR; PETS_CA goes before it.
+func (a *App) localCA(dir, address string) string {
+	own := filepath.Join(dir, open.TLSName, "cert.pem")
+	if u, err := url.Parse(address); err != nil || u.Scheme != "https" || a.Config.CAFile != "" {
+		return a.Config.CAFile
+	}
+	if info, err := os.Lstat(own); err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
+	return own
+}
+
+// trusted is the certificate by which a server that is named is trusted: PETS_CA, or that
+// of PETS_DIR where its lock says that it is the same server.
+func (a *App) trusted(address string) string {
+	k := a.keeperAt(address)
+	if a.Config.CAFile != "" || a.Config.TLSCert != "" || k == nil {
+		return a.Config.CAFile
+	}
+	return a.localCA(k.Dir, k.URL)
+}
+
+// Decided reports whether an answer is the server's decision, which no other way to it
+// would change.
+func Decided(err error) bool {
+	var p *client.Problem
+	if !errors.As(err, &p) || p.Code() == client.CodeForeign {
+		return false
+	}
+	open := []domain.Code{domain.CodeUnavailable, domain.CodeRateLimited, domain.CodeUnauthenticated, domain.CodeDenied}
+	return !slices.Contains(open, p.Code())
+}
+
+// AwaitHolder waits until whoever holds a store is a server that answers, or lets go of it.
+func (a *App) AwaitHolder(ctx context.Context, store string) {
+	wait := a.Patiently("whoever holds it is no server, or not one yet", open.HolderPatience)
+	for {
+		pid, writes := open.WriterOf(store)
+		if !writes || a.SocketOf(store) != nil {
+			return
+		}
+		if k, _ := a.KeeperOf(store); k != nil && k.URL != "" {
+			return
+		}
+		if !wait(ctx, fmt.Errorf("%s: locked by pid %d", store, pid)) {
+			return
+		}
+	}
+}

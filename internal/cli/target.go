@@ -1,0 +1,273 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"pets/commands/client"
+	"pets/domain"
+	"pets/internal/config"
+	"pets/internal/open"
+)
+
+// The one rule for what a command goes to: --server, then --store, then PETS_SERVER, then
+// PETS_STORE. A folder that a server holds is read beside it, and acted on through it.
+// See docs/decisions/0024.
+
+// Target is what a command goes to: a server, or a folder.
+type Target struct {
+	URL string // of the server, "" for a folder
+	Dir string
+}
+
+// settleTarget applies the rule to the settings: of the two that may be set, the one that
+// is meant stays.
+func (a *App) settleTarget(c *config.Config, command *cobra.Command) error {
+	local := is(command, noteLocal)
+	switch {
+	case a.server != "" && a.StoreFlag != "":
+		return Usage(errors.New("--server and --store exclude each other: a command goes to a server or to a folder"))
+	case a.server != "" && local:
+		return Usage(fmt.Errorf("%s works on this machine: --server does not go with it", command.CommandPath()))
+	case a.server != "":
+		if err := config.CheckServer("--server", a.server); err != nil {
+			return Usage(err)
+		}
+		c.Server = a.server
+	case a.StoreFlag != "":
+		c.Store, c.Server = a.StoreFlag, ""
+		if _, err := c.StoreDir(); err != nil {
+			return Usage(err)
+		}
+	case local && command.Name() == "verify" && c.Server != "":
+		dir, _ := c.StoreDir()
+		a.Tell("note: verify looks at the folder %s, not at the server of PETS_SERVER", dir)
+	}
+	return nil
+}
+
+// Target is what this run goes to.
+func (a *App) Target() (Target, error) {
+	if a.Config.Server != "" {
+		return Target{URL: strings.TrimSuffix(a.Config.Server, "/")}, nil
+	}
+	dir, err := a.Config.StoreDir()
+	return Target{Dir: dir}, err
+}
+
+// AsksServer reports whether a reading command goes to a server.
+func (a *App) AsksServer() (bool, error) {
+	t, err := a.Target()
+	return t.URL != "", err
+}
+
+// Commands that go to neither server nor store, or to a store on this machine by their
+// nature, say so; those that stop something are not kept from it by bad settings, and those
+// that show a view are not kept from asking a server.
+const (
+	noteLocal = "local"
+	noteStops = "stops"
+	noteViews = "views"
+	noteAsks  = "asks"
+)
+
+// Local marks a command that works on this machine by its nature.
+func Local(c *cobra.Command) *cobra.Command { return noted(c, noteLocal) }
+
+// Stops marks a command that bad settings do not keep from stopping something.
+func Stops(c *cobra.Command) *cobra.Command { return noted(c, noteStops) }
+
+// Views marks a command that shows a view, which bad settings do not keep from asking a server.
+func Views(c *cobra.Command) *cobra.Command { return noted(c, noteViews) }
+
+func noted(c *cobra.Command, note string) *cobra.Command {
+	if c.Annotations == nil {
+		c.Annotations = map[string]string{}
+	}
+	c.Annotations[note] = "yes"
+	return c
+}
+
+// is reports whether a command, or the group it belongs to, has a note.
+func is(c *cobra.Command, note string) bool {
+	for ; c != nil; c = c.Parent() {
+		if c.Annotations[note] != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// Remote is a server, and the way to it.
+type Remote struct {
+	URL string
+	CA  string // the certificate it is trusted by
+	// proof is what it has to know, where it was found and not named.
+	proof string
+	Way   *Socket
+}
+
+func (r *Remote) String() string {
+	if r.Way != nil {
+		return "the server that holds " + r.Way.store + ", by its stop socket"
+	}
+	return "server " + r.URL
+}
+
+func needsKey() error {
+	return open.Nowhere(Usage(domain.Invalid("PETS_KEY", "is needed: this goes to a running server, with an API key")))
+}
+
+// Remote is the server that this run goes to: the one that is named, or the one that holds
+// the folder. It is looked for once.
+func (a *App) Remote() (*Remote, error) {
+	if a.Found != nil {
+		return a.Found, nil
+	}
+	t, err := a.Target()
+	switch {
+	case err != nil:
+		return nil, err
+	case t.URL != "":
+		a.Found = &Remote{URL: t.URL, CA: a.trusted(t.URL)}
+		return a.Found, nil
+	case !open.HasStore(t.Dir):
+		return nil, open.NoStore(t.Dir)
+	}
+	return a.holder(t.Dir)
+}
+
+// holder is the server that holds a folder. Where nobody says who that is, nothing is sent:
+// whoever listens at the usual address may hold another store.
+func (a *App) holder(dir string) (*Remote, error) {
+	if err := open.Barred(dir); err != nil {
+		return nil, err
+	}
+	k, err := a.KeeperOf(dir)
+	pid, writes := open.WriterOf(dir)
+	_, stranger := open.IsLocked(dir)
+	switch {
+	case k != nil && k.URL != "" && k.Proof == "":
+		return nil, domain.Errorf(domain.CodeUnavailable, "%s: its lock says that a server of an earlier build answers at %s, which cannot prove that it is that server: name it with --server", dir, k.URL)
+	case k != nil && k.URL != "":
+		a.Found = &Remote{URL: k.URL, CA: a.localCA(k.Dir, k.URL), proof: k.Proof}
+	case k != nil:
+		return nil, domain.Errorf(domain.CodeUnavailable, "%s: locked by pid %d, which is no server, or not one yet; try again, or name the server with --server", dir, k.PID)
+	case err != nil:
+		return nil, open.Unsent(err)
+	case stranger != nil:
+		return nil, open.Unsent(stranger)
+	case writes:
+		return nil, domain.Errorf(domain.CodeUnavailable, "%s: locked by pid %d, and neither its server.lock nor that of PETS_DIR (%s) says where a server of this store answers; name it with --server, or set PETS_DIR to the folder in which that server keeps its stop.sock", dir, pid, a.Config.ServerDir())
+	default:
+		return nil, domain.Errorf(domain.CodeUnavailable, "no server holds %s, and this goes through one: start pets serve, or name the server with --server or PETS_SERVER", dir)
+	}
+	return a.Found, nil
+}
+
+// Exchange sends one request to a server.
+func (a *App) Exchange(ctx context.Context, r *Remote, method, path string, body, into any) error {
+	o := a.Asking(r)
+	if r.Way != nil { // who may connect to the socket needs no key, and a wrong one would be refused
+		o.URL, o.Key, o.Dial = "http://stop.sock", "", r.Way.dial
+		o.Patience, o.Within = cmp.Or(a.Patience, socketPatience), socketPatience
+	} else if o.Key == "" {
+		return needsKey()
+	}
+	return a.Explained(ctx, r, o, a.send(ctx, o, method, path, body, into))
+}
+
+// send sends one request.
+func (a *App) send(ctx context.Context, o client.Options, method, path string, body, into any) error {
+	c, err := client.New(o)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }() // nothing is kept
+	if !strings.HasPrefix(path, "/v1/") {
+		path = "/v1/portfolios/" + url.PathEscape(a.Config.Portfolio) + path
+	}
+	switch {
+	case method == http.MethodGet && strings.Contains(path, "/events"):
+		return c.Get(ctx, path, into) // they are asked for part by part
+	case method == http.MethodGet:
+		raw, err := whole(path, func(path string, into *json.RawMessage) error { return c.Get(ctx, path, into) })
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(raw, into)
+	}
+	return c.Send(ctx, method, path, cmp.Or(a.Again, uuid.NewString()), body, into)
+}
+
+// ToServer sends one request with PETS_KEY to the server of this run.
+func (a *App) ToServer(ctx context.Context, method, path string, body, into any) error {
+	r, err := a.Remote()
+	if err != nil {
+		return err
+	}
+	if a.Config.Key.Reveal() == "" {
+		return needsKey()
+	}
+	if method != http.MethodGet {
+		if err := a.Sure(); err != nil {
+			return err
+		}
+		a.Acting(r.String(), !strings.HasPrefix(path, "/v1/"))
+	}
+	return a.Exchange(ctx, r, method, path, body, into)
+}
+
+// NeedsServer refuses a command that goes through a server only, before anything else is
+// done or shown.
+func (a *App) NeedsServer() error {
+	if _, err := a.Remote(); err != nil {
+		return err
+	}
+	if a.Config.Key.Reveal() == "" {
+		return needsKey()
+	}
+	return nil
+}
+
+// ActsOnServer is NeedsServer for a command that goes on to change something there.
+func (a *App) ActsOnServer() error {
+	if err := a.NeedsServer(); err != nil {
+		return err
+	}
+	if err := a.Sure(); err != nil {
+		return err
+	}
+	a.Acting(a.Found.String(), true)
+	return nil
+}
+
+// Sure refuses to act where the settings may have been to name something else than what
+// would be acted on. What stops something goes on, and fails in the end.
+func (a *App) Sure() error {
+	if a.doubt == nil {
+		return nil
+	}
+	return Usage(a.doubt)
+}
+
+// Acting names, on standard error and before it is done, what is acted on.
+func (a *App) Acting(on string, inPortfolio bool) {
+	if inPortfolio {
+		on += ", portfolio " + a.Config.Portfolio
+	}
+	if a.named == on {
+		return
+	}
+	a.named = on
+	a.Tell("acting on %s", on)
+}

@@ -1,0 +1,197 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"pets/commands"
+	"pets/commands/client"
+	"pets/domain"
+)
+
+// The verbs are what a person does with a running server: one command for each route that
+// a person's role may use. They live in verb_*.go; a test loops over the routes.
+
+// sends makes a command one that sends a request which may be sent again: it gets --key,
+// its errors name flags where the server names fields, and where nobody knows what became
+// of the request it says under which key to send it again.
+func (a *App) Sends(c *cobra.Command) *cobra.Command {
+	run, key := c.RunE, ""
+	c.Flags().StringVar(&key, "key", "", "the Idempotency-Key, a UUID: sent again under the same key it happens once")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		a.Again = uuid.NewString()
+		if c.Flags().Changed("key") {
+			id, err := uuid.Parse(key)
+			if err != nil || len(key) != len(uuid.Nil.String()) {
+				return Usage(domain.Invalid("--key", "must be a UUID, such as an earlier run printed"))
+			}
+			a.Again = id.String()
+		}
+		return a.keyed(OnFlags(c, run(c, args)))
+	}
+	return c
+}
+
+// keyed adds to an error that leaves open what was recorded how to send the command again:
+// under the same key. What lets trading go on is not to be sent again like that, and what
+// was refused, or never left this machine, needs no key.
+func (a *App) keyed(err error) error {
+	var problem *client.Problem
+	var refused *domain.Error
+	switch {
+	case err == nil, a.Once, errors.As(err, &refused), neverSent(err):
+		return err
+	case errors.As(err, &problem):
+		if !slices.Contains([]domain.Code{domain.CodeUnavailable, domain.CodeRateLimited, domain.CodeClock}, problem.Code()) {
+			return err
+		}
+	case errors.Is(err, context.Canceled): // the last word is only that it was interrupted
+		a.Tell("it may have been recorded all the same; sent again with --key %s it happens once", a.Again)
+		return err
+	case lost(err):
+		return fmt.Errorf("%w\nit may have been recorded all the same; sent again with --key %s it happens once", err, a.Again)
+	}
+	return fmt.Errorf("%w\nto be sure that it happens once, send it again with --key %s", err, a.Again)
+}
+
+// neverSent reports whether an error is about what was typed or printed here, or about who
+// answers there: then no command was on its way.
+func neverSent(err error) bool {
+	var usage errUsage
+	var said *ToldError
+	var certificate *tls.CertificateVerificationError
+	var name *net.DNSError
+	return errors.As(err, &usage) || errors.As(err, &said) || errors.As(err, &certificate) || errors.As(err, &name) ||
+		errors.Is(err, client.ErrStranger) || errors.Is(err, client.ErrWrongScheme) || errors.Is(err, ErrNotPermitted)
+}
+
+// onFlags names the flag, or the argument, where a server names the field of the request that is wrong.
+func OnFlags(c *cobra.Command, err error) error {
+	var p *client.Problem
+	if !errors.As(err, &p) || p.Field == "" {
+		return err
+	}
+	name, argument := "--"+strings.ReplaceAll(p.Field, "_", "-"), strings.ToUpper(p.Field)
+	about, is := strings.CutPrefix(p.Detail, p.Field+" ")
+	switch {
+	case !is:
+		return err
+	case slices.Contains(strings.Fields(c.Use), argument):
+		name = argument
+	case c.Flags().Lookup(name[2:]) == nil:
+		return err
+	}
+	said := *p
+	said.Detail = name + " " + about
+	return &said
+}
+
+// needed refuses a command that lacks one of its flags.
+func Needed(c *cobra.Command, flags ...string) error {
+	for _, name := range flags {
+		if !c.Flags().Changed(name) {
+			return Usage(domain.Invalid("--"+name, "is needed; see %s --help", c.CommandPath()))
+		}
+	}
+	return nil
+}
+
+// amountArg reads an argument that is an amount.
+func AmountArg(name, text string) (domain.Decimal, error) {
+	d, err := domain.ParseDecimal(text)
+	if err != nil {
+		return d, Usage(domain.Invalid(name, "must be a plain decimal number, such as 250 or 0.5"))
+	}
+	return d, nil
+}
+
+// given is a flag's amount where it was set, nil where not.
+func (d *DecimalFlag) Given(c *cobra.Command, name string) *domain.Decimal {
+	if !c.Flags().Changed(name) {
+		return nil
+	}
+	return &d.Decimal
+}
+
+// next prints the command that most likely comes next, after a word about it.
+func (a *App) Next(what string, words ...string) error {
+	return a.NextIn(a.PortfolioFlag, what, words...)
+}
+
+// nextIn is next for another portfolio, "" for that of the settings.
+func (a *App) NextIn(portfolio, what string, words ...string) error {
+	if a.JSON {
+		return nil
+	}
+	defer func(before string) { a.PortfolioFlag = before }(a.PortfolioFlag)
+	a.PortfolioFlag = portfolio
+	p := a.Printer()
+	p.Say(0, "next: %s:", what)
+	a.Command(p, words...)
+	return p.Err
+}
+
+// name is how this program is called in a command that is printed to be copied: as it was
+// called now, unless that was by the search path or by go run.
+func (a *App) Name() string {
+	if !strings.Contains(a.Called, "/") || filepath.Base(a.Called) != "pets" || strings.HasPrefix(a.Called, os.TempDir()) {
+		return "pets"
+	}
+	return Quoted(a.Called)
+}
+
+// post sends one command to the portfolio and prints what it recorded.
+func (a *App) Post(ctx context.Context, path string, body any, what string) error {
+	_, err := a.Posted(ctx, path, body, what)
+	return err
+}
+
+// posted is post that returns the answer, too. Where everything was recorded before it says so.
+func (a *App) Posted(ctx context.Context, path string, body any, what string) (answer commands.Answer, err error) {
+	if err := a.ToServer(ctx, http.MethodPost, path, body, &answer); err != nil {
+		return answer, err
+	}
+	changes := func(e commands.EventRef) bool {
+		return domain.EventName(e.Type) != domain.EventName(domain.CommandNotedType)
+	}
+	if !slices.ContainsFunc(answer.Events, changes) {
+		what = "nothing has changed; it was so before: " + what
+	}
+	return answer, a.Done(answer, what)
+}
+
+// DecimalFlag is an amount on the command line.
+type DecimalFlag struct{ domain.Decimal }
+
+func (d *DecimalFlag) Type() string { return "amount" }
+
+func (d *DecimalFlag) Set(s string) error {
+	v, err := domain.ParseDecimal(s)
+	if err != nil {
+		return errors.New("is not a plain decimal number, such as 250 or 0.5")
+	}
+	d.Decimal = v
+	return nil
+}
+
+// ErrNotPermitted makes a denial no success, so that a script does not go on to an order.
+var ErrNotPermitted = errors.New("not permitted: place no order")
+
+// ReasonNeeded refuses a command without a reason before anything is sent.
+func ReasonNeeded(reason string) error {
+	if strings.TrimSpace(reason) == "" {
+		return Usage(domain.Invalid("--reason", "is needed; it is kept with the record"))
+	}
+	return nil
+}

@@ -1,0 +1,89 @@
+// Package columns fits text to the width of a terminal.
+//
+// It owns where a line is broken and how it goes on. It refuses to break a word, such as an
+// address or a path that somebody copies.
+package columns
+
+import (
+	"regexp"
+	"strings"
+	"unicode/utf8"
+)
+
+// label is the start of a line that has one: "hot share   ".
+var label = regexp.MustCompile(`^ *\S+(?: \S+)*  +`)
+
+// Hanging is where a line goes on below itself: beside its label, or two columns in.
+func Hanging(text string) int {
+	const mostLabel = 24
+	if l := label.FindString(text); l != "" && len(l) <= mostLabel {
+		return utf8.RuneCountInString(l)
+	}
+	return len(text) - len(strings.TrimLeft(text, " ")) + 2
+}
+
+// Wrap breaks a text at spaces into lines of at most width columns (0: any number), all
+// but the first of them indented. A word that is longer stays whole.
+func Wrap(text string, width, indent int) []string {
+	var lines []string
+	for line := []rune(text); ; {
+		if width <= 0 || len(line) <= width {
+			return append(lines, string(line))
+		}
+		start := 0
+		if lines != nil {
+			start = indent
+		}
+		for start < len(line) && line[start] == ' ' {
+			start++
+		}
+		at := -1
+		for i := start; i < len(line) && (i <= width || at < 0); i++ {
+			if line[i] == ' ' && line[i-1] != ' ' {
+				at = i
+			}
+		}
+		if at < 0 {
+			return append(lines, string(line))
+		}
+		lines = append(lines, string(line[:at]))
+		rest := strings.TrimLeft(string(line[at:]), " ")
+		line = []rune(strings.Repeat(" ", indent) + rest)
+	}
+}
+
+// Fit wraps each line of a text, below itself.
+func Fit(text string, width int) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		end := ""
+		if cut, found := strings.CutSuffix(line, "\n"); found {
+			line, end = cut, "\n"
+		}
+		b.WriteString(strings.Join(Wrap(line, width, Hanging(line)), "\n") + end)
+	}
+	return b.String()
+}
+
+// Flow joins the lines of each paragraph and wraps it anew. A line that is indented goes on
+// below itself.
+func Flow(text string, width int) string {
+	var out []string
+	paragraph := ""
+	flush := func() {
+		if paragraph != "" {
+			out = append(out, Wrap(paragraph, width, 0)...)
+		}
+		paragraph = ""
+	}
+	for _, line := range strings.Split(text, "\n") {
+		if line == "" || strings.HasPrefix(line, " ") {
+			flush()
+			out = append(out, Wrap(line, width, Hanging(line))...)
+			continue
+		}
+		paragraph = strings.TrimLeft(paragraph+" "+line, " ")
+	}
+	flush()
+	return strings.Join(out, "\n")
+}

@@ -1,0 +1,120 @@
+package open
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"pets/domain"
+	"pets/internal/chain"
+	"pets/internal/custody"
+	"pets/internal/typeddata"
+	"pets/internal/vault"
+)
+
+// Registry is what is known of chains and assets.
+func (a *Place) Registry() (*chain.Registry, error) {
+	if a.Config.AssetRegistry == "" {
+		return chain.Default()
+	}
+	return chain.ReadRegistry(a.Config.AssetRegistry)
+}
+
+// Shapes are the kinds of typed data that are signed.
+func (a *Place) Shapes() (*typeddata.Shapes, error) {
+	if a.Config.OrderShapes == "" {
+		return typeddata.Default()
+	}
+	return typeddata.ReadShapes(a.Config.OrderShapes)
+}
+
+// OpenKeys opens the keystore, nil where ENCRYPTION_KEY is not set. It makes none: see
+// MakeKeys.
+func (a *Place) OpenKeys() (*custody.Keys, error) {
+	if a.Config.EncryptionKey.Reveal() != "" {
+		if _, err := os.Stat(a.Config.Keystore); errors.Is(err, fs.ErrNotExist) {
+			return nil, domain.Errorf(domain.CodeNotFound, "there is no keystore at %s (PETS_KEYSTORE); pets wallet create and pets wallet recover make one", a.Config.Keystore)
+		}
+	}
+	return a.MakeKeys()
+}
+
+// MakeKeys opens the keystore, and makes its folder where it is missing. From then on the
+// memory of the process is kept out of core dumps and away from other processes.
+func (a *Place) MakeKeys() (*custody.Keys, error) {
+	current := a.Config.EncryptionKey.Reveal()
+	if current == "" {
+		return nil, nil
+	}
+	if err := vault.Harden(); err != nil {
+		return nil, err
+	}
+	ring, err := vault.ParseKeyring(current, a.Config.EncryptionKeysRetired.Reveal())
+	if err != nil {
+		return nil, err
+	}
+	store, err := vault.Open(a.Config.Keystore, ring)
+	if err != nil {
+		ring.Wipe()
+		return nil, err
+	}
+	return custody.NewKeys(store, ring), nil
+}
+
+// OpenChain makes a client of the chain, nil where PETS_RPC_URLS is not set. Nothing is
+// asked yet.
+func (a *Place) OpenChain() (*custody.Chain, error) {
+	endpoints := a.Config.Endpoints()
+	if len(endpoints) == 0 {
+		return nil, nil
+	}
+	registry, err := a.Registry()
+	if err != nil {
+		return nil, err
+	}
+	facts, err := registry.Chain(a.Config.Chain)
+	if err != nil {
+		return nil, fmt.Errorf("PETS_CHAIN: %w", err)
+	}
+	config := chain.Config{Chain: facts, Live: !a.Config.RPCTestChain}
+	for _, e := range endpoints {
+		config.Endpoints = append(config.Endpoints, e.Reveal)
+	}
+	client, err := chain.New(config)
+	if err != nil {
+		return nil, fmt.Errorf("PETS_RPC_URLS: %w", err)
+	}
+	return custody.NewChain(registry, client), nil
+}
+
+// CheckEnvFile refuses a .env file that others can read: it holds the keys to the money.
+func (a *Place) CheckEnvFile() error {
+	if a.Config.EnvFile == "" {
+		return nil
+	}
+	return vault.CheckSecretFile(a.Config.EnvFile)
+}
+
+// SealedKeys lists what lies in the keystore, without opening a key. None is made where
+// there is no folder. It needs no encryption key: names, addresses and key ids are there
+// for all who can list the folder.
+func (a *Place) SealedKeys() ([]vault.Entry, error) {
+	if _, err := os.Stat(a.Config.Keystore); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	current := a.Config.EncryptionKey.Reveal()
+	if current == "" {
+		current = vault.GenerateKey() // opens nothing; listing needs nothing opened
+	}
+	ring, err := vault.ParseKeyring(current, "")
+	if err != nil {
+		return nil, err
+	}
+	defer ring.Wipe()
+	store, err := vault.Open(a.Config.Keystore, ring)
+	if err != nil {
+		return nil, err
+	}
+	return store.List()
+}

@@ -1,0 +1,319 @@
+package open
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sys/unix"
+
+	"pets/internal/owner"
+	"pets/internal/proof"
+)
+
+// LockName is the file that whoever uses PETS_DIR holds locked. It says who that is; its
+// content counts only while it is locked.
+const LockName = "server.lock"
+
+// Holder is who holds the folder.
+type Holder struct {
+	PID int `json:"pid"`
+	// URL is where a server answers, "" for a command that writes to the folder.
+	URL string `json:"url,omitempty"`
+	// Store is the folder of its store, ID what the store is called.
+	Store string    `json:"store"`
+	ID    uuid.UUID `json:"id,omitzero"`
+	// Proof is the secret by which a server is known that was found here.
+	Proof string `json:"proof,omitempty"`
+	// Dir is its PETS_DIR, where this stands in the folder of the store instead.
+	Dir string `json:"dir,omitempty"`
+}
+
+// Of reports whether the holder's store is the one in a folder.
+func (h Holder) Of(dir string) bool {
+	theirs, err1 := os.Stat(h.Store)
+	ours, err2 := os.Stat(dir)
+	return err1 == nil && err2 == nil && os.SameFile(theirs, ours)
+}
+
+// dirLockedError: another process uses the folder, for another store.
+type dirLockedError struct {
+	dir string
+	by  Holder
+}
+
+func (e *dirLockedError) Error() string {
+	return fmt.Sprintf("%s (PETS_DIR): locked by pid %d, for the store at %s", e.dir, e.by.PID, e.by.Store)
+}
+
+// Lock holds PETS_DIR for one process.
+type Lock struct {
+	dir    string
+	folder *os.Root
+	f      *os.File
+	By     Holder
+}
+
+// otherStoreError: the folder was used for another store, which is still there.
+type otherStoreError struct{ dir, theirs, store string }
+
+func (e *otherStoreError) Error() string {
+	return fmt.Sprintf("%s (PETS_DIR) belongs to the store at %s, and this is %s: set PETS_DIR to a folder of its own", e.dir, e.theirs, e.store)
+}
+
+// LockDir takes the folder, which is made where it is missing. The lock of the store
+// is taken first, everywhere.
+func LockDir(dir, store string, id uuid.UUID) (*Lock, error) {
+	if err := owner.MkdirAll(dir); err != nil {
+		return nil, fmt.Errorf("make PETS_DIR: %w", err)
+	}
+	f, err := openLock(dir)
+	if err != nil {
+		return nil, fmt.Errorf("lock PETS_DIR: %w", err)
+	}
+	if err := flockAlone(f); err != nil {
+		by, stranger := readHolder(f), distrusted(dir, f)
+		_ = f.Close() // nothing was written through it
+		if errors.Is(err, unix.EWOULDBLOCK) && stranger != nil {
+			return nil, stranger
+		}
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, &dirLockedError{dir, by}
+		}
+		return nil, fmt.Errorf("lock PETS_DIR: %w", err)
+	}
+	last := readHolder(f)
+	if err := belongs(dir, last, store, id); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if id == uuid.Nil && last.Of(store) { // the store does not say any more
+		id = last.ID
+	}
+	absolute, err := filepath.Abs(store)
+	if err != nil {
+		absolute = store
+	}
+	folder, err := owner.OpenRoot(dir)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock PETS_DIR: %w", err), f.Close())
+	}
+	l := &Lock{dir: dir, folder: folder, f: f, By: Holder{PID: os.Getpid(), Store: absolute, ID: id, Proof: proof.New()}}
+	if err := errors.Join(l.write(), owner.Keep(f)); err != nil { // in this order: what was in it is nobody's
+		return nil, errors.Join(fmt.Errorf("lock PETS_DIR: %w", err), l.Close())
+	}
+	return l, nil
+}
+
+// belongs refuses a folder that was used for another store, which is still there: the stops
+// that wait in it are those of that store, and would be recorded in this one. What lies in
+// the store's own folder came with the store, also where that is a copy, and a copy is the
+// same store.
+func belongs(dir string, last Holder, store string, id uuid.UUID) error {
+	if last.Store == "" || last.Of(store) || last.ID == id && id != uuid.Nil || SameFolder(dir, store) || !HasStore(last.Store) {
+		return nil
+	}
+	return &otherStoreError{dir, last.Store, store}
+}
+
+// flockAlone takes the lock without waiting for another holder; those who only look hold
+// it shared, for a moment, and are waited for.
+func flockAlone(f *os.File) error {
+	const patience, pause = 5 * time.Second, 2 * time.Millisecond
+	fd := int(f.Fd())
+	for waited := time.Duration(0); ; waited += pause {
+		err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
+		if !errors.Is(err, unix.EWOULDBLOCK) || waited >= patience {
+			return err
+		}
+		if err := unix.Flock(fd, unix.LOCK_SH|unix.LOCK_NB); err != nil {
+			return err
+		}
+		if err := unix.Flock(fd, unix.LOCK_UN); err != nil {
+			return err
+		}
+		time.Sleep(pause)
+	}
+}
+
+// MarkStore says in the folder of the store, which this process holds, who does and where
+// its PETS_DIR is: whoever names only the store finds its server by that.
+func (l *Lock) MarkStore() (*Lock, error) {
+	store := l.By.Store
+	f, err := openLock(store)
+	if err != nil {
+		return nil, err
+	}
+	if err := flockAlone(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: locked by pid %d: %w", f.Name(), readHolder(f).PID, err), f.Close())
+	}
+	folder, err := owner.OpenRoot(store)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	m := &Lock{dir: store, folder: folder, f: f, By: l.By}
+	if m.By.Dir, err = filepath.Abs(l.dir); err == nil {
+		err = errors.Join(m.write(), owner.Keep(f))
+	}
+	if err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
+}
+
+// AnswersAt says where the server that holds the folder is to be found from this machine.
+func (l *Lock) AnswersAt(address string) error {
+	l.By.URL = fromHere(address)
+	return l.write()
+}
+
+// fromHere puts this machine in place of "every address there is".
+func fromHere(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	if ip := net.ParseIP(u.Hostname()); ip != nil && ip.IsUnspecified() {
+		u.Host = net.JoinHostPort("127.0.0.1", u.Port())
+	}
+	return u.String()
+}
+
+func (l *Lock) write() error {
+	b, err := json.Marshal(l.By)
+	if err != nil {
+		return err
+	}
+	if err := l.f.Truncate(0); err != nil {
+		return err
+	}
+	_, err = l.f.WriteAt(append(b, '\n'), 0)
+	return err
+}
+
+// Close lets go of the folder.
+func (l *Lock) Close() error {
+	if l == nil { // a stop that goes on without
+		return nil
+	}
+	return errors.Join(l.f.Close(), l.folder.Close())
+}
+
+// HolderOf says who holds a folder, if anybody does.
+func HolderOf(dir string) (Holder, bool) {
+	h, held, err := believed(dir)
+	return h, held && err == nil
+}
+
+// readHolder returns what a lock file says, as far as it can be read.
+func readHolder(f *os.File) Holder {
+	var h Holder
+	b := make([]byte, 16<<10)
+	n, _ := f.ReadAt(b, 0)
+	_ = json.Unmarshal(b[:n], &h) // a holder that says nothing is unknown
+	return h
+}
+
+// heldByOther reports whether another process has a file locked for writing.
+func heldByOther(f *os.File) bool {
+	err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+	if err == nil {
+		_ = unix.Flock(int(f.Fd()), unix.LOCK_UN) // closing it does the same
+	}
+	return errors.Is(err, unix.EWOULDBLOCK)
+}
+
+// IsLocked reports whether somebody writes to the store in a folder: its writer holds one
+// of these files. Who holds one that others could have put there is a stranger.
+func IsLocked(dir string) (is bool, stranger error) {
+	for _, name := range []string{"LOCK", "durable"} {
+		f, err := openPlain(dir, name, os.O_RDONLY)
+		if err != nil {
+			continue
+		}
+		is, stranger := heldByOther(f), distrusted(dir, f)
+		_ = f.Close() // nothing was written
+		if is {
+			return true, stranger
+		}
+	}
+	return false, nil
+}
+
+// Keep makes the lock file anew if its name is gone; the folder, too, where that may be
+// and it was removed. What stands in its place is left alone.
+func (l *Lock) Keep(makes bool, trust owner.Trust) (anew bool, err error) {
+	there, err := os.Stat(filepath.Join(l.dir, LockName))
+	switch {
+	case err == nil:
+		if ours, err := l.f.Stat(); err == nil && os.SameFile(there, ours) {
+			return false, nil
+		}
+		return false, fmt.Errorf("another file stands in the place of %s", filepath.Join(l.dir, LockName))
+	case !errors.Is(err, fs.ErrNotExist):
+		return false, err
+	}
+	folder, err := l.enter(makes, trust)
+	if err != nil {
+		return false, err
+	}
+	f, err := takeLock(folder)
+	if err != nil {
+		return false, errors.Join(fmt.Errorf("lock PETS_DIR anew: %w", err), folder.Close())
+	}
+	old := *l
+	l.folder, l.f = folder, f
+	return true, errors.Join(l.write(), old.Close())
+}
+
+// enter opens the folder again, which has to be the one that was locked, or to have taken
+// the place of one that was removed, and to be of those who are believed.
+func (l *Lock) enter(makes bool, trust owner.Trust) (*os.Root, error) {
+	ours, err := l.folder.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer ours.Close() //nolint:errcheck // nothing was written
+	var stat unix.Stat_t
+	if err := unix.Fstat(int(ours.Fd()), &stat); err != nil {
+		return nil, err
+	}
+	removed := stat.Nlink == 0
+	if removed && makes {
+		if err := owner.MkdirAll(l.dir); err != nil {
+			return nil, err
+		}
+		return trust.OpenRoot(l.dir, LatchName)
+	}
+	there, err := os.Stat(l.dir)
+	if err != nil {
+		return nil, err
+	}
+	if is, err := ours.Stat(); err != nil || !os.SameFile(is, there) {
+		return nil, errors.Join(fmt.Errorf("another folder stands in the place of %s", l.dir), err)
+	}
+	return os.OpenRoot(l.dir)
+}
+
+// takeLock makes the lock file in a folder that has none, and locks it.
+func takeLock(folder *os.Root) (*os.File, error) {
+	f, err := folder.OpenFile(LockName, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := folder.Open(".")
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	defer dir.Close() //nolint:errcheck // nothing was written
+	if err := errors.Join(flockAlone(f), owner.Like(f, dir)); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}

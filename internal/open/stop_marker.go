@@ -1,0 +1,119 @@
+package open
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+
+	"github.com/google/uuid"
+
+	"pets/commands"
+	"pets/eventstore"
+	"pets/eventstore/embedded"
+	"pets/internal/witness"
+)
+
+// A store that cannot be opened for writing, because something in it is damaged or the disk
+// is full, keeps no stop from being kept: the marker of stops was made for that.
+
+// Unopened is why a store could not be opened for writing.
+type Unopened struct{ error }
+
+func (e *Unopened) Unwrap() error { return e.error }
+
+// MayMark reports whether a stop may go into the marker instead: there is a store, it is the
+// one that is meant, no other process has it open, and this user may write to it.
+func (e *Unopened) MayMark() bool {
+	var locked *embedded.LockedError
+	var none *embedded.NotStoreError
+	var half *embedded.UnfinishedError
+	return !errors.As(e.error, &locked) && !errors.As(e.error, &none) && !errors.As(e.error, &half) && (os.Geteuid() == 0 || !errors.Is(e.error, fs.ErrPermission))
+}
+
+// MarkStop keeps what direct stops in the marker of PETS_DIR, and in the copy beside the
+// witness where that is of this store.
+func (a *Place) MarkStop(dir string, why *Unopened, acting func(marker string), direct func(*commands.Engine) error) error {
+	id, err := embedded.Identify(dir)
+	if err != nil {
+		id = uuid.Nil // the marker in PETS_DIR has to do
+	}
+	lock, err := a.lockDir(dir, id, true)
+	if err != nil {
+		return errors.Join(err, why)
+	}
+	latch := a.Latch(nil)
+	if err := a.writable(latch); err != nil {
+		return errors.Join(why, err, lock.Close())
+	}
+	acting("the marker of stops in " + a.Config.ServerDir() + ", because the store cannot be opened for writing")
+	if id != uuid.Nil && witness.See(a.Config.WitnessDir()).Of(id) {
+		latch.CopyTo(a.latchCopy())
+	}
+	var failures failures
+	engine := commands.NewEngine(shut{why}, commands.EngineOptions{Options: commands.Options{Now: a.Clock()}, Latch: latch, Failed: failures.add})
+	err = direct(engine)
+	engine.Close()
+	for _, line := range failures.lines {
+		a.Caution(line)
+	}
+	if err != nil {
+		return errors.Join(err, why, lock.Close())
+	}
+	a.Caution("the store cannot be opened for writing: " + why.Error())
+	a.Caution("what is stopped is kept in " + LatchName + " in " + a.Config.ServerDir() + "; it holds from the next start on, and is recorded then. Take that file along when the folder is restored (docs/reliability.md, 6)")
+	return lock.Close()
+}
+
+// writable finds out whether the marker takes a stop before anybody is told that it does. One
+// that cannot be understood stops everything, and is left to the engine.
+func (a *Place) writable(latch *commands.LatchFile) error {
+	if a.unlatched {
+		return errors.New("the marker of stops in " + a.Config.ServerDir() + " is in use for another store")
+	}
+	all, err := latch.Read()
+	if err == nil {
+		err = latch.Write(all)
+	} else if !errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("the marker of stops cannot be written either: %w", err)
+	}
+	return nil
+}
+
+// shut is a store that could not be opened.
+type shut struct{ why error }
+
+func (s shut) err() error { return &eventstore.Unavailable{Cause: s.why} }
+
+func (s shut) records() iter.Seq2[eventstore.Record, error] {
+	return func(yield func(eventstore.Record, error) bool) { yield(eventstore.Record{}, s.err()) }
+}
+
+func (s shut) Append(context.Context, string, eventstore.Expected, []eventstore.Proposed) (eventstore.Appended, error) {
+	return eventstore.Appended{}, s.err()
+}
+
+func (s shut) ReadStream(context.Context, string, uint64) iter.Seq2[eventstore.Record, error] {
+	return s.records()
+}
+
+func (s shut) ReadAll(context.Context, eventstore.Position) iter.Seq2[eventstore.Record, error] {
+	return s.records()
+}
+
+func (s shut) SubscribeStream(context.Context, string, uint64) iter.Seq2[eventstore.Record, error] {
+	return s.records()
+}
+
+func (s shut) SubscribeAll(context.Context, eventstore.Position) iter.Seq2[eventstore.Record, error] {
+	return s.records()
+}
+
+func (s shut) Head(context.Context, string) (uint64, error) { return 0, s.err() }
+func (s shut) Streams(context.Context) ([]string, error)    { return nil, s.err() }
+func (s shut) Close() error                                 { return nil }

@@ -1,0 +1,115 @@
+package open
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"syscall"
+
+	"pets/internal/owner"
+)
+
+// strangerError: the lock of PETS_DIR is held, and what stands in it may be anybody's word.
+type strangerError struct {
+	path, why string
+	by        Holder
+}
+
+func (e *strangerError) Error() string {
+	who := "somebody"
+	if e.by.PID != 0 {
+		who = fmt.Sprintf("somebody who claims to be pid %d", e.by.PID)
+	}
+	return fmt.Sprintf("%s is locked by %s and cannot be believed: %s", e.path, who, e.why)
+}
+
+// Unsent: an API key goes to nobody who is not known.
+func Unsent(err error) error {
+	return fmt.Errorf("%w. Nothing was sent; name the server with --server", err)
+}
+
+// believed says who holds a folder, if anybody does. What stands in a lock that others
+// could have written is an error: an API key would go where they say.
+func believed(dir string) (by Holder, held bool, err error) {
+	f, err := openPlain(dir, LockName, os.O_RDONLY)
+	if notPlain := (*owner.NotPlainError)(nil); errors.As(err, &notPlain) {
+		return by, false, err
+	}
+	if err != nil {
+		return by, false, nil //nolint:nilerr // what cannot be read says nothing
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
+	if !heldByOther(f) {
+		return by, false, nil
+	}
+	return readHolder(f), true, distrusted(dir, f)
+}
+
+// distrusted says why a lock that somebody else holds is not believed: it is neither of
+// this user, nor root's, nor of the owner of its folder, or others may write there.
+func distrusted(dir string, lock *os.File) error {
+	folder, err1 := os.Stat(dir)
+	file, err2 := lock.Stat()
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	of, knowsOf := folder.Sys().(*syscall.Stat_t)
+	is, knowsIs := file.Sys().(*syscall.Stat_t)
+	if !knowsOf || !knowsIs {
+		return nil
+	}
+	us := uint32(os.Geteuid()) //nolint:gosec // a user id
+	why := ""
+	switch {
+	case !slices.Contains([]uint32{0, us, of.Uid}, is.Uid):
+		why = fmt.Sprintf("the file is of user %d, who neither owns the folder nor is you or root", is.Uid)
+	case others(file):
+		why = fmt.Sprintf("others than its owner, user %d, may write to the file; set its mode to 0600", is.Uid)
+	case others(folder):
+		why = fmt.Sprintf("others than the owner, user %d, may write to the folder; set its mode to 0700", of.Uid)
+	default:
+		return nil
+	}
+	return &strangerError{lock.Name(), why, readHolder(lock)}
+}
+
+func others(info fs.FileInfo) bool { return info.Mode().Perm()&0o022 != 0 }
+
+// openLock opens the lock of a folder, which is made where it is missing.
+func openLock(dir string) (*os.File, error) { return openPlain(dir, LockName, os.O_RDWR|os.O_CREATE) }
+
+// openPlain opens a plain file of a folder.
+func openPlain(dir, name string, flag int) (*os.File, error) {
+	root, err := owner.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close() //nolint:errcheck // nothing is written through it
+	return owner.Open(root, name, flag)
+}
+
+// Trust is whose files beside the store are believed.
+func (a *Place) Trust() owner.Trust {
+	store, err := a.Config.StoreDir()
+	if err != nil {
+		return owner.TrustOf(a.Config.ServerDir())
+	}
+	return owner.TrustOf(store)
+}
+
+// trusts refuses a folder beside the store that others can have put something into. The
+// marker of stops may be anybody's: it stops all the same, see [commands.LatchFile].
+func (a *Place) trusts(dir string) error { return a.Trust().Folder(dir, LatchName) }
+
+// closes takes the right to write from the group of a folder of our own, and says so.
+func (a *Place) closes(dir string) {
+	was, err := a.Trust().CloseToGroup(dir)
+	if err != nil {
+		a.Caution(fmt.Sprintf("whether the group may write to %s could not be changed: %v", dir, err))
+	}
+	if was != 0 {
+		a.Caution(fmt.Sprintf("the group of %s could write to it (its mode was %04o); that was taken away. A volume that gives everything to a group at each mount, and a umask of 002, do that; if it was neither, find out who did, and what was changed in it", dir, was.Perm()))
+	}
+}

@@ -1,0 +1,46 @@
+// Package pets is the whole command line: it puts the rooms together.
+//
+// It owns which rooms there are. It refuses to hold a command of its own.
+package pets
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"pets/internal/cli"
+	"pets/internal/cli/bench"
+	"pets/internal/cli/demo"
+	"pets/internal/cli/keys"
+	"pets/internal/cli/look"
+	"pets/internal/cli/money"
+	"pets/internal/cli/operate"
+	"pets/internal/cli/serve"
+	"pets/internal/cli/setup"
+	"pets/internal/open"
+)
+
+// Main is the command line of this process; version is that of the build.
+func Main(version string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	a := &cli.App{Place: open.Place{Err: os.Stderr}, In: os.Stdin, Out: os.Stdout, Environ: os.Environ(), Dir: ".", Version: version, Called: os.Args[0]}
+	return Run(ctx, a, os.Args[1:])
+}
+
+// Run runs the whole command line.
+func Run(ctx context.Context, a *cli.App, args []string) int {
+	return a.RunCommands(ctx, args, allCommands(a)...)
+}
+
+// Root is the whole command line.
+func Root(a *cli.App) *cobra.Command { return a.Root(allCommands(a)...) }
+
+// allCommands are those of all rooms.
+func allCommands(a *cli.App) []*cobra.Command {
+	return slices.Concat(look.Commands(a), operate.Commands(a), money.Commands(a), keys.Commands(a), setup.Commands(a), serve.Commands(a, demo.Play), bench.Commands(a))
+}

@@ -1,0 +1,19 @@
+package petstest
+
+import (
+	"github.com/stretchr/testify/require"
+
+	"pets/eventstore"
+	"pets/eventstore/storetest"
+	"pets/internal/open"
+)
+
+// Foreign puts an event that this program does not know into a stream.
+func (s *Shell) Foreign(stream string) {
+	s.T.Helper()
+	store, engine, err := open.FreshEngine(s.Store())
+	require.NoError(s.T, err)
+	engine.Close()
+	storetest.Must(s.T, store, stream, eventstore.NoStream, storetest.Propose(stream, 0, 1))
+	require.NoError(s.T, store.Close())
+}

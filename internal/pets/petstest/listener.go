@@ -1,0 +1,178 @@
+package petstest
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Files are all names below a folder.
+func Files(t *testing.T, dir string) []string {
+	t.Helper()
+	var all []string
+	require.NoError(t, filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		all = append(all, path)
+		return err
+	}))
+	return all
+}
+
+// listener is a server that answers nothing, and counts what it is asked.
+type listener struct {
+	*httptest.Server
+	mu    sync.Mutex
+	asked []string
+}
+
+func (l *listener) Heard() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := l.asked
+	l.asked = nil
+	return all
+}
+
+// NewListener listens and keeps what it hears.
+func NewListener(t *testing.T) *listener {
+	t.Helper()
+	l := &listener{}
+	l.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		l.mu.Lock()
+		l.asked = append(l.asked, r.Method+" "+r.URL.Path)
+		l.mu.Unlock()
+		w.WriteHeader(http.StatusConflict)
+		_ = json.NewEncoder(w).Encode(map[string]any{"type": "urn:pets:problem:conflict", "detail": "not now"})
+	}))
+	t.Cleanup(l.Close)
+	return l
+}
+
+// What a command does with the rule for targets.
+type reach string
+
+// Reached are all commands with arguments they can be run with. A new one that is not here
+// fails the test below.
+var Reached = []struct {
+	Command string
+	How     reach
+	More    string
+}{
+	{"bench", AtHome, "--rounds 0"},
+	{"keys generate", AtHome, ""},
+	{"cold sign", AtHome, "x1.cold.json"},
+	{"serve", AtHome, ""},
+	{"verify", AtHome, ""},
+	{"version", AtHome, ""},
+	{"init", AtHome, "--yes"},
+
+	{"state", reads, ""},
+	{"stats", reads, ""},
+	{"balances", reads, ""},
+	{"positions", reads, ""},
+	{"trades", reads, ""},
+	{"equity", reads, ""},
+	{"events", reads, ""},
+	{"permits", reads, ""},
+	{"breakers", reads, ""},
+	{"transfers", reads, ""},
+	{"approvals", reads, ""},
+	{"treasury", reads, ""},
+	{"address-book", reads, ""},
+	{"address-book list", reads, ""},
+	{"keys status", reads, ""},
+	{"limits", reads, ""},
+	{"portfolio list", reads, ""},
+	{"bot list", reads, ""},
+	{"market list", reads, ""},
+
+	{"start", Acts, "alpha"},
+	{"stop", Acts, "--emergency --reason x"},
+	{"reset", Acts, "daily_loss --reason x"},
+	{"import", Acts, "--capital 5 FILE"},
+	{"keys rotate", Acts, ""},
+	{"wallet verify", looks, ""},
+	{"wallet record", looks, "vault --tested --address 0x8ba1f109551bD432803012645Ac136ddd64DBA72"},
+
+	{"clear", Through, "--reason x"},
+	{"apikey issue", Through, "--user alice --role operator"},
+	{"apikey revoke", Through, "k1"},
+	{"apikey list", Peeks, ""},
+	{"transfer", Through, "--from hot --to cold --amount 1 --reason x"},
+	{"approve", Through, "x1"},
+	{"reject", Through, "x1 --reason x"},
+	{"rebalance", Through, ""},
+	{"reconcile", Through, ""},
+	{"treasury set", Through, "approval_ttl=1h --reason x"},
+	{"address-book add", Through, "--address 0x1 --label x"},
+	{"address-book remove", Through, "--address 0x1 --reason x"},
+	{"wallet register", Through, "hot-1 --place hot --address 0x1"},
+	{"wallet sweep", Through, "--to cold --reason x"},
+	{"cold export", Peeks, "x1"},
+
+	{"portfolio open", Through, "new"},
+	{"limits set", Through, "fee_bps=1 --reason x"},
+	{"override request", Through, "clock --reason x"},
+	{"override confirm", Through, "o1"},
+	{"deposit", Through, "1"},
+	{"withdraw", Through, "1"},
+	{"fee", Through, "1 --kind gas"},
+	{"adjust", Through, "hot:treasury --add 1 --reason x"},
+	{"bot add", Through, "new --capital 1"},
+	{"bot allocate", Through, "alpha 1"},
+	{"market add", Through, "m"},
+	{"mark", Through, "m YES 0.5"},
+	{"settle", Through, "m YES 1"},
+	{"permit ask", Through, "--bot alpha --market m --outcome YES --side buy --quantity 1 --limit-price 0.4"},
+	{"permit place", Through, "p1"},
+	{"permit release", Through, "p1"},
+	{"fill", Through, "--bot alpha --market m --outcome YES --side buy --quantity 1 --price 0.4 --trade-id v-1"},
+	{"fill confirm", Through, "v-1 --bot alpha"},
+	{"fill void", Through, "v-1 --bot alpha"},
+	{"trade", Through, "--bot alpha --market m --pnl=-1 --trade-id v-1"},
+	{"sign", Through, "--transfer x1"},
+	{"batch", Through, "BATCH"},
+	{"status", Peeks, ""},
+
+	{"cold import", Seated, ""},
+	{"wallet create", Seated, ""},
+	{"wallet recover", Seated, ""},
+	{"wallet list", Seated, ""}, // what it cannot ask about, it warns of
+}
+
+// What a command reaches.
+const (
+	AtHome  reach = "works on this machine by its nature"
+	reads   reach = "reads"
+	Acts    reach = "acts, in a folder or at a server"
+	looks   reach = "reads, and acts on what it found"
+	Through reach = "acts, through a server only"
+	Peeks   reach = "reads, through a server only"
+	Seated  reach = "needs a terminal, or the files of another machine; its tests are its own"
+)
+
+// Line is the command line of a row.
+func (s *Shell) Line(command, more string) []string {
+	more = strings.ReplaceAll(more, "FILE", filepath.Join(s.Dir, "fills.csv"))
+	if strings.Contains(more, "BATCH") {
+		more = strings.ReplaceAll(more, "BATCH", BatchFile(s.T, `{"commands":[{"command":"mark_prices","body":{"marks":[{"market":"m","outcome":"YES","price":"0.5"}]}}]}`))
+	}
+	return append(strings.Fields(command), strings.Fields(more)...)
+}
+
+// BatchFile is a file for pets batch, in a folder of its own.
+func BatchFile(t testing.TB, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "batch.json")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+// SomeKey is the form of an API key, and none of any server.
+const SomeKey = "some-key-0123456789-0123456789-0123456789"

@@ -1,0 +1,34 @@
+package petstest
+
+import "github.com/stretchr/testify/require"
+
+// TwoPeople issues keys to an operator and an approver.
+func (p *Process) TwoPeople(folder string) *twoPeople {
+	p.T.Helper()
+	w := &twoPeople{Process: p, folder: folder}
+	w.Olga, w.Bob = w.Issue("--user", "olga", "--role", "operator"), w.Issue("--user", "bob", "--role", "approver")
+	operator, ctx := p.Client(w.Olga), p.T.Context()
+	require.NoError(p.T, operator.Send(ctx, "POST", "/v1/portfolios", "open", map[string]any{"id": "main", "mode": "paper"}, nil))
+	main := operator.Portfolio("main")
+	require.NoError(p.T, main.Post(ctx, "/deposits", "deposit", map[string]any{"wallet": "hot", "amount": "1000"}, nil))
+	require.NoError(p.T, main.Post(ctx, "/bots", "bot", map[string]any{"id": "alpha", "capital": "500"}, nil))
+	return w
+}
+
+// TwoPeople are an operator, an approver and a paper portfolio with one bot.
+type twoPeople struct {
+	*Process
+	folder, Olga, Bob string
+}
+
+func (w *twoPeople) Issue(args ...string) string {
+	w.T.Helper()
+	return SecretPattern.FindString(w.Ok(AdminKey, append([]string{"apikey", "issue"}, args...)...))
+}
+
+func (w *twoPeople) Ok(key string, args ...string) string {
+	w.T.Helper()
+	r := w.Pets(w.folder, key, args...)
+	require.Equal(w.T, 0, r.Code, "%v: %s", args, r.Err)
+	return r.Out
+}

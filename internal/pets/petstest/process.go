@@ -1,0 +1,97 @@
+package petstest
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/commands/client"
+	"pets/internal/cli"
+	"pets/internal/cli/clitest"
+	"pets/internal/open"
+	"pets/internal/pets"
+)
+
+// AdminKey is that of every server of a test.
+const AdminKey = "test-admin-key-0123456789-0123456789-0123456789"
+
+// Process is a pets serve in a process of its own, on a folder.
+type Process struct {
+	T    *testing.T
+	Cmd  *exec.Cmd
+	URL  string
+	Out  *clitest.Buffer
+	Errs *clitest.Buffer
+}
+
+// Client asks the server with a key.
+func (p *Process) Client(key string) *client.Client {
+	p.T.Helper()
+	c, err := client.New(client.Options{URL: p.URL, Key: key})
+	require.NoError(p.T, err)
+	return c
+}
+
+// Pets runs the command line against the folder and the server.
+func (p *Process) Pets(folder, key string, args ...string) Ran {
+	p.T.Helper()
+	var out, errs bytes.Buffer
+	a := &cli.App{Place: open.Place{Err: &errs}, Out: &out, Environ: []string{"PETS_STORE=embedded:" + folder, "PETS_SERVER=" + p.URL, "PETS_KEY=" + key}, Dir: p.T.TempDir()}
+	code := pets.Run(p.T.Context(), a, args)
+	return Ran{code, out.String(), errs.String()}
+}
+
+// SecretPattern matches an API key.
+var SecretPattern = regexp.MustCompile(`pets_[A-Za-z0-9_-]{43}`)
+
+// ServeAt starts it at an address, such as that of one which was killed.
+func ServeAt(t *testing.T, address, folder string, env ...string) *Process {
+	t.Helper()
+	return ServeIn(t, t.TempDir(), address, folder, env...) // without an .env
+}
+
+// ServeFlagged starts a server with flags of its own, in a folder of its own.
+func ServeFlagged(t *testing.T, flags []string, dir, address, folder string, env ...string) *Process {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	p := &Process{T: t, Out: &clitest.Buffer{}, Errs: &clitest.Buffer{}}
+	p.Cmd = exec.Command(self, append([]string{"serve", "--store", "embedded:" + folder, "--listen", address, "--metrics-listen", "127.0.0.1:0"}, flags...)...)
+	p.Cmd.Dir = dir
+	p.Cmd.Env = append(os.Environ(), AsCommand+"=1", "PETS_ADMIN_KEY="+AdminKey)
+	p.Cmd.Env = append(p.Cmd.Env, env...)
+	p.Cmd.Stdout, p.Cmd.Stderr = p.Out, p.Errs
+	require.NoError(t, p.Cmd.Start())
+	t.Cleanup(func() { _ = p.Cmd.Process.Kill(); _, _ = p.Cmd.Process.Wait() })
+	require.Eventually(t, func() bool {
+		lines := bufio.NewScanner(strings.NewReader(p.Errs.String()))
+		for lines.Scan() {
+			var l struct{ Msg, Address string }
+			if json.Unmarshal(lines.Bytes(), &l) == nil && l.Msg == "ready" {
+				p.URL = l.Address
+			}
+		}
+		return p.URL != ""
+	}, 20*time.Second, 5*time.Millisecond, "%s", p.Errs)
+	return p
+}
+
+// ServeFolder starts a server and waits until it is ready.
+func ServeFolder(t *testing.T, folder string, env ...string) *Process {
+	t.Helper()
+	return ServeAt(t, "127.0.0.1:0", folder, env...)
+}
+
+// ServeIn starts it in a working folder, where an .env may be.
+func ServeIn(t *testing.T, dir, address, folder string, env ...string) *Process {
+	t.Helper()
+	return ServeFlagged(t, nil, dir, address, folder, env...)
+}

@@ -1,0 +1,6 @@
+//go:build race
+
+package petstest
+
+// UnderRace: the race detector makes everything some ten times slower.
+const UnderRace = true

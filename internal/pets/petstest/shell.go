@@ -1,0 +1,235 @@
+// Package petstest runs the whole command line for tests: in process, in a process of its
+// own, at a terminal, beside a server.
+//
+// It owns how tests begin and what they clean up. It refuses to be part of the product.
+package petstest
+
+import (
+	"context"
+	"encoding/json"
+	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"pets/internal/cli"
+	"pets/internal/cli/clitest"
+	"pets/internal/open"
+	"pets/internal/pets"
+)
+
+// AsCommand makes the test binary behave as pets itself, for tests that need
+// another process.
+const AsCommand = "TEST_BINARY_IS_THE_COMMAND"
+
+// Main is the TestMain of a package whose tests run the whole command line, also in a
+// process of its own. What is prepared once for all tests is removed in the end.
+func Main(m *testing.M, prepared ...*once) {
+	if os.Getenv(AsCommand) == "1" {
+		os.Exit(pets.Main(""))
+	}
+	code := m.Run()
+	for _, p := range prepared {
+		if p.Dir != "" {
+			_ = os.RemoveAll(p.Dir)
+		}
+	}
+	os.Exit(code)
+}
+
+// Need skips a test whose tool is missing, or fails it where all must be there.
+func Need(t *testing.T, tools ...string) {
+	t.Helper()
+	for _, tool := range tools {
+		if _, err := exec.LookPath(tool); err != nil {
+			MissingTool(t, tool+" is not installed")
+		}
+	}
+}
+
+// MissingTool skips a test, or fails it where all tools must be there.
+func MissingTool(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("PETS_REQUIRE_TOOLS") == "1" {
+		t.Fatal(what + ", and PETS_REQUIRE_TOOLS=1")
+	}
+	t.Skip(what)
+}
+
+// Shell is a working folder with a store in it, and the command line run there in
+// process.
+type Shell struct {
+	T   testing.TB
+	Dir string
+	Env []string
+	Ctx context.Context
+
+	Settle time.Duration // how long a stop is watched that holds, 0 for as long as it is
+}
+
+// New is a shell in a fresh folder.
+func New(t testing.TB) *Shell {
+	t.Helper()
+	dir := t.TempDir()
+	return &Shell{T: t, Dir: dir, Ctx: t.Context(), Env: []string{"PETS_STORE=embedded:" + filepath.Join(dir, "store")}}
+}
+
+// Ran is what one run of the command line left.
+type Ran struct {
+	Code     int
+	Out, Err string
+}
+
+// Run runs one command line.
+func (s *Shell) Run(args ...string) Ran { return s.RunWith(func(*cli.App) {}, args...) }
+
+// RunWith is Run with the run changed before.
+func (s *Shell) RunWith(change func(*cli.App), args ...string) Ran {
+	var out, errs clitest.Buffer
+	a := &cli.App{Place: open.Place{Err: &errs}, Out: &out, Environ: s.Env, Dir: s.Dir, Settle: s.Settle}
+	change(a)
+	code := pets.Run(s.Ctx, a, args)
+	return Ran{code, out.String(), errs.String()}
+}
+
+// ActingLine is what a command that acts says of its target, and one that waits of what it
+// waits for.
+var ActingLine = regexp.MustCompile(`(?m)^pets: (acting on|it holds; waiting up to|waiting for) .*\n`)
+
+// Besides is what was said on standard error besides that.
+func Besides(text string) string { return ActingLine.ReplaceAllString(text, "") }
+
+// Ok runs a command that has to succeed, without a word on standard error but what it acts
+// on.
+func (s *Shell) Ok(args ...string) string {
+	s.T.Helper()
+	r := s.Run(args...)
+	require.Equal(s.T, 0, r.Code, "pets %s: %s", strings.Join(args, " "), r.Err)
+	require.Empty(s.T, Besides(r.Err), "pets %s", strings.Join(args, " "))
+	return r.Out
+}
+
+// Fails runs a command that has to fail with a status, answers nothing on
+// standard output, and says on standard error what a person needs to know.
+func (s *Shell) Fails(code int, words []string, args ...string) {
+	s.T.Helper()
+	r := s.Run(args...)
+	require.Equal(s.T, code, r.Code, "pets %s: %s%s", strings.Join(args, " "), r.Out, r.Err)
+	require.Empty(s.T, r.Out, "pets %s", strings.Join(args, " "))
+	require.True(s.T, strings.HasPrefix(r.Err, "pets: "), r.Err)
+	for _, w := range words {
+		require.Contains(s.T, r.Err, w, "pets %s", strings.Join(args, " "))
+	}
+}
+
+// Json runs a command with --json and reads its answer. Numbers stay text: what
+// is an amount must be a string, and no float ever touches it.
+func (s *Shell) JSON(into any, args ...string) {
+	s.T.Helper()
+	ReadJSON(s.T, s.Ok(append(args, "--json")...), into)
+}
+
+// ReadJSON reads an answer.
+func ReadJSON(t testing.TB, text string, into any) {
+	t.Helper()
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.UseNumber()
+	require.NoError(t, dec.Decode(into), text)
+}
+
+// Events reads the history of the portfolio.
+func (s *Shell) Events(args ...string) []EventJSON {
+	s.T.Helper()
+	var all []EventJSON
+	for line := range strings.Lines(s.Ok(append([]string{"events", "--json"}, args...)...)) {
+		var e EventJSON
+		ReadJSON(s.T, line, &e)
+		all = append(all, e)
+	}
+	return all
+}
+
+// EventsOf are the events of a type.
+func (s *Shell) EventsOf(name string) []EventJSON {
+	s.T.Helper()
+	return s.Events("--type", name)
+}
+
+// EventJSON is one line of pets events --json, with the fields tests look at.
+type EventJSON struct {
+	Revision int    `json:"revision"`
+	Time     string `json:"time"`
+	Type     string `json:"type"`
+	User     string `json:"user"`
+	Data     struct {
+		Bot, Market, Outcome, Side, Quantity, Price, Notional string
+		Payout, Amount, Kind, Breaker, Value, Date, Equity    string
+		TradeID                                               string `json:"trade_id"`
+		Cause                                                 int
+		Finding                                               bool
+		Flags                                                 []string
+		Holders                                               []struct{ Bot, Quantity string }
+	} `json:"data"`
+	Metadata struct{ Actor, Command, Source string } `json:"metadata"`
+}
+
+// Process is pets in a process of its own, in the shell's folder.
+func (s *Shell) Process(args ...string) *exec.Cmd {
+	s.T.Helper()
+	exe, err := os.Executable()
+	require.NoError(s.T, err)
+	c := exec.CommandContext(s.Ctx, exe, args...)
+	c.Dir, c.Env = s.Dir, append([]string{AsCommand + "=1"}, s.Env...)
+	return c
+}
+
+// File writes a file into the shell's folder and returns its path.
+func (s *Shell) File(name string, lines ...string) string {
+	s.T.Helper()
+	path := filepath.Join(s.Dir, name)
+	require.NoError(s.T, os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600))
+	return path
+}
+
+// Store is the folder of the store.
+func (s *Shell) Store() string { return filepath.Join(s.Dir, "store") }
+
+// Rat reads an exact decimal.
+func Rat(t testing.TB, text string) *big.Rat {
+	t.Helper()
+	r, ok := new(big.Rat).SetString(text)
+	require.True(t, ok && !strings.ContainsAny(text, "/eE"), "%q is not a decimal", text)
+	return r
+}
+
+// Same compares an answer with a reference to the last digit, and makes sure that
+// the answer is canonical: no trailing zeros, no "-0".
+func Same(t testing.TB, want, got string, about ...any) {
+	t.Helper()
+	require.Zero(t, Rat(t, want).Cmp(Rat(t, got)), "want %s, got %s (%v)", want, got, about)
+	Canonical(t, got)
+}
+
+// Canonical holds a number to its one form.
+func Canonical(t testing.TB, text string) {
+	t.Helper()
+	if strings.Contains(text, ".") {
+		require.False(t, strings.HasSuffix(text, "0") || strings.HasSuffix(text, "."), "%q has trailing zeros", text)
+	}
+	require.NotEqual(t, "-0", text)
+}
+
+// once runs an expensive preparation for all tests that share it.
+type once struct {
+	sync.Once
+	Dir    string
+	Out    string
+	Events []EventJSON
+}

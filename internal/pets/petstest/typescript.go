@@ -1,0 +1,4 @@
+package petstest
+
+// Typescript is the example bot, built once.
+var Typescript once

@@ -1,0 +1,149 @@
+package petstest
+
+import (
+	"path/filepath"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/internal/open"
+	"pets/internal/vault"
+)
+
+// What is read off the screen.
+var (
+	ShownWord = regexp.MustCompile(`(\d+)\. ([a-z]+)`)
+	AskedWord = regexp.MustCompile(`Word (\d+) \(not shown\): $`)
+)
+
+// Atoi reads a number.
+func Atoi(t testing.TB, text string) int {
+	n, err := strconv.Atoi(text)
+	require.NoError(t, err)
+	return n
+}
+
+// LiveShell is a folder with a live portfolio and a keystore's settings.
+func LiveShell(t testing.TB) *Shell {
+	t.Helper()
+	s := New(t)
+	s.Env = append(s.Env, "PETS_KEYSTORE="+s.Keys(), "ENCRYPTION_KEY="+vault.GenerateKey(), "TERM=xterm")
+	store, e, err := open.FreshEngine(s.Store())
+	require.NoError(t, err)
+	paper, live := domain.DefaultPolicy(domain.ModePaper), domain.DefaultPolicy(domain.ModeLive)
+	s.do(e, "paper", "olga", domain.RoleOperator, commands.OpenPortfolio{ID: "paper", Mode: domain.ModePaper, BaseAsset: "USDC", BaseDecimals: 6, Policy: paper})
+	asked := s.do(e, "paper", "olga", domain.RoleOperator, commands.RequestOverride{Kind: domain.OverrideGoLive, Portfolio: "main", Reason: "a month on paper"})
+	passed := s.do(e, "paper", "bob", domain.RoleApprover, commands.ConfirmOverride{Override: asked.ID})
+	gate := domain.Gate{Portfolio: "paper", Revision: passed.Revision}
+	evidence, err := commands.ReadEvidence(t.Context(), store, gate)
+	require.NoError(t, err)
+	s.do(e, "main", "ada", domain.RoleAdmin, commands.OpenPortfolio{
+		ID: "main", Mode: domain.ModeLive, BaseAsset: "USDC", BaseDecimals: 6, Policy: live, Gate: &gate, Evidence: evidence, Defaults: live,
+	})
+	e.Close()
+	require.NoError(t, store.Close())
+	return s
+}
+
+// GiveBack answers the three questions.
+func (s *Seat) GiveBack(words []string) {
+	s.t.Helper()
+	for range vault.Asked {
+		s.WaitFor("Word ").WaitFor("(not shown): ")
+		asked := AskedWord.FindStringSubmatch(s.Output())
+		require.NotNil(s.t, asked, s.Output())
+		s.Types(words[Atoi(s.t, asked[1])-1] + "\r")
+	}
+}
+
+// ReadWords reads the words off the screen, as a person does.
+func (s *Seat) ReadWords() []string {
+	s.t.Helper()
+	s.WaitFor("three are asked back: ")
+	found := ShownWord.FindAllStringSubmatch(s.Output(), -1)
+	require.Len(s.t, found, 24)
+	sort.Slice(found, func(i, j int) bool { return Atoi(s.t, found[i][1]) < Atoi(s.t, found[j][1]) })
+	var words []string
+	for i, f := range found {
+		require.Equal(s.t, strconv.Itoa(i+1), f[1])
+		words = append(words, f[2])
+	}
+	return words
+}
+
+func (s *Shell) do(e *commands.Engine, portfolio, user string, role domain.Role, c commands.Command) commands.Answer {
+	s.T.Helper()
+	answer, err := e.Do(s.Ctx, portfolio, commands.Request{Caller: domain.Caller{User: user, Role: role}, Key: uuid.NewString(), Command: c})
+	require.NoError(s.T, err)
+	return answer
+}
+
+// engine opens the store here, as a server would.
+func (s *Shell) engine(f func(*commands.Engine)) {
+	s.T.Helper()
+	store, e, err := open.FreshEngine(s.Store())
+	require.NoError(s.T, err)
+	require.NoError(s.T, e.Load(s.Ctx, nil))
+	f(e)
+	e.Close()
+	require.NoError(s.T, store.Close())
+}
+
+// GetEnv reads a setting of the shell.
+func (s *Shell) GetEnv(name string) string {
+	for _, entry := range s.Env {
+		if v, ok := strings.CutPrefix(entry, name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
+// Keys is the folder of the keystore.
+func (s *Shell) Keys() string { return filepath.Join(s.Dir, "keys") }
+
+// Register makes a wallet known, as an admin's server does.
+func (s *Shell) Register(name, place, address string) {
+	s.T.Helper()
+	s.engine(func(e *commands.Engine) {
+		_, err := e.System(s.Ctx, commands.Request{
+			Caller: domain.Caller{User: "ada", Role: domain.RoleAdmin}, Key: uuid.NewString(),
+			Command: commands.ClaimWallet{Address: address, Wallet: name, Portfolio: "main"},
+		})
+		require.NoError(s.T, err)
+		s.do(e, "main", "ada", domain.RoleAdmin, commands.RegisterWallet{Wallet: name, Place: place, Chain: "eip155:137", Address: address, Assets: []domain.WalletAsset{
+			{Asset: "USDC", ID: "eip155:137/erc20:0x3c499c542cEF5E3811e1192ce70d8cC03d5c3359", Decimals: 6},
+			{Asset: "POL", ID: "eip155:137/slip44:966", Decimals: 18, Native: true},
+		}})
+	})
+}
+
+// SetEnv puts another value for a variable.
+func (s *Shell) SetEnv(name, value string) {
+	for i, entry := range s.Env {
+		if strings.HasPrefix(entry, name+"=") {
+			s.Env[i] = name + "=" + value
+			return
+		}
+	}
+	s.Env = append(s.Env, name+"="+value)
+}
+
+// WalletEvents are the types of events about wallets and keys.
+func (s *Shell) WalletEvents() []string {
+	s.T.Helper()
+	var types []string
+	for _, e := range s.Events() {
+		if strings.HasPrefix(e.Type, "wallet.") || strings.HasPrefix(e.Type, "key.") {
+			types = append(types, e.Type)
+		}
+	}
+	return types
+}
