@@ -32,8 +32,10 @@ help: ## List the targets
 build: ## Build bin/pets with its version
 	CGO_ENABLED=0 GOEXPERIMENT=runtimesecret go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/pets ./cmd/pets
 
+# What takes minutes runs its full length with PETS_LONG_TESTS=1 only (internal/testenv):
+# storms, floods, every bit and offset of a file, memory scans of the deployed build.
 .PHONY: test
-test: ## Run all tests
+test: ## Run all tests, each as long as fits into three minutes
 	go test ./...
 
 .PHONY: check
@@ -46,11 +48,13 @@ KILLS  ?= 10000
 CUTS   ?= 500
 EVENTS ?= 10000000
 .PHONY: torture
-torture: ## Torture the event store: SEEDS, KILLS, CUTS and EVENTS say how much
+torture: export PETS_LONG_TESTS = 1
+torture: ## Run every long test, and torture the store: SEEDS, KILLS, CUTS and EVENTS say how much
+	go test ./... -count=1 -timeout 0
 	go test ./eventstore/embedded -count=1 -timeout 0 -v -run Torture -torture.seeds $(SEEDS)
 	go test ./eventstore/embedded -count=1 -timeout 0 -run 'TestCrashSeeds' -crash.seeds $(SEEDS)
 	go test ./commands -count=1 -timeout 0 -v -run TestBotsAtEveryLimit -storm.rounds $(KILLS)
-	go test ./internal/custody -count=1 -timeout 0 -v -run 'Killed|TwoServers|Storm' -custody.rounds $(CUTS)
+	go test ./commands/custody -count=1 -timeout 0 -v -run 'Killed|TwoServers|Storm' -custody.rounds $(CUTS)
 	PETS_REQUIRE_TOOLS=1 go test ./internal/torture -count=1 -timeout 0 -v \
 		-torture.kills $(KILLS) -torture.cuts $(CUTS) -torture.events $(EVENTS)
 
@@ -72,7 +76,7 @@ fuzz: ## Fuzz every reader of input for FUZZTIME each
 	go test ./internal/tradefile -run '^$$' -fuzz FuzzRead -fuzztime $(FUZZTIME)
 	go test ./internal/tradefile -run '^$$' -fuzz FuzzNumber -fuzztime $(FUZZTIME)
 	go test ./internal/tradefile -run '^$$' -fuzz FuzzTime -fuzztime $(FUZZTIME)
-	go test ./replay -run '^$$' -fuzz FuzzScenario -fuzztime $(FUZZTIME)
+	go test ./replay/scenario -run '^$$' -fuzz FuzzScenario -fuzztime $(FUZZTIME)
 	go test ./internal/typeddata -run '^$$' -fuzz FuzzRead -fuzztime $(FUZZTIME)
 
 .PHONY: format
@@ -90,9 +94,12 @@ vet:
 lint: have-tools
 	"$(GOLANGCI)" run ./...
 
+# The race detector makes everything some ten times slower: rounds are few, and fewest in
+# what starts no goroutine.
 .PHONY: race
 race:
-	CGO_ENABLED=1 go test -race -timeout 30m ./...
+	CGO_ENABLED=1 go test -race -short ./domain/... ./replay/...
+	CGO_ENABLED=1 go test -race -timeout 30m $$(go list ./... | grep -v -e /domain -e /replay)
 
 # The static build is what is deployed; the one with cgo is what the race
 # detector runs. Neither may break unnoticed.

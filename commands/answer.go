@@ -107,6 +107,32 @@ type PaperFill struct {
 	Fee      domain.Decimal `json:"fee"`
 }
 
+// SignatureAnswer answers a request to sign.
+type SignatureAnswer struct {
+	Signed   bool   `json:"signed"`
+	Purpose  string `json:"purpose" enum:"order,transfer"`
+	Permit   string `json:"permit,omitempty"`
+	Transfer string `json:"transfer,omitempty"`
+	Wallet   string `json:"wallet,omitempty"`
+	Address  string `json:"address,omitempty"`
+	// Digest is what was signed, 64 hex digits; Shape the name of the typed data's.
+	Digest string `json:"digest,omitempty"`
+	Shape  string `json:"shape,omitempty"`
+	// Reasons are why it was not.
+	Reasons []domain.SignatureObstacle `json:"reasons"`
+}
+
+func signatureMade(e *domain.SignatureMade) *SignatureAnswer {
+	return &SignatureAnswer{
+		Signed: true, Purpose: e.Purpose, Permit: e.Permit, Transfer: e.Transfer, Wallet: e.Wallet, Address: e.Address, Digest: e.Digest,
+		Shape: e.Shape, Reasons: []domain.SignatureObstacle{},
+	}
+}
+
+func signatureRefused(e *domain.SignatureRefused) *SignatureAnswer {
+	return &SignatureAnswer{Purpose: e.Purpose, Permit: e.Permit, Transfer: e.Transfer, Digest: e.Digest, Shape: e.Shape, Reasons: e.Reasons}
+}
+
 // Decoded returns the events of the answer.
 func (a *Answer) Decoded() []domain.Event { return a.events }
 
@@ -119,8 +145,9 @@ func (a *Answer) Stored() int {
 	return a.stored
 }
 
-// Told is the answer to an imported row, as another process heard it.
-func Told(revision uint64, replayed bool, events []domain.Event) Answer {
+// NewImportAnswer is the answer to an imported row, as received from the server that
+// recorded it.
+func NewImportAnswer(revision uint64, replayed bool, events []domain.Event) Answer {
 	return Answer{Revision: revision, Replayed: replayed, events: events}
 }
 

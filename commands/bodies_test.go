@@ -188,7 +188,7 @@ func TestBodiesAreForEver(t *testing.T) {
 	for _, tt := range bodies {
 		body, err := json.Marshal(tt.command)
 		require.NoError(t, err)
-		b.WriteString(tt.command.Name() + " (" + tt.variant + ") " + string(body) + "\n")
+		b.WriteString(nameOf(tt.command) + " (" + tt.variant + ") " + string(body) + "\n")
 	}
 	if *rewriteBodies {
 		require.NoError(t, os.MkdirAll("testdata", 0o750))

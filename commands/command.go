@@ -12,13 +12,8 @@ import (
 // the same fields always give the same bytes. It is a [PortfolioCommand] or a
 // [SystemCommand].
 type Command interface {
-	// Name is the literal written into the metadata and the request hash.
-	Name() string
-	// Roles may send it.
-	Roles() []domain.Role
-	// Actor is the bot it acts for, "" for none; a caller of role bot may only
-	// act for its own.
-	Actor() string
+	// spec is its row of the table: [SpecOf].
+	spec() *Spec
 }
 
 // PortfolioCommand changes a portfolio.
@@ -69,5 +64,3 @@ type Result struct {
 
 // MaxKeyBytes bounds an Idempotency-Key.
 const MaxKeyBytes = 200
-
-var operators = []domain.Role{domain.RoleOperator, domain.RoleAdmin}

@@ -172,8 +172,8 @@ func (w *Writer) judge(g *group, s *step) error {
 	if err := w.held(r.Command); err != nil {
 		return err
 	}
-	if w.options.overtaken != nil && GoesOn(r.Command.Name()) {
-		if err := w.options.overtaken(goesOnOf(r.Command), r.Seen); err != nil {
+	if w.options.overtaken != nil && r.Command.spec().GoesOn {
+		if err := w.options.overtaken(about(r.Command), r.Seen); err != nil {
 			return err
 		}
 	}
@@ -220,26 +220,14 @@ func check(r *Request) error {
 // Nothing else waits for a stop that is not recorded yet: it could only be made
 // harder to record by it.
 func (w *Writer) held(c Command) error {
-	if w.options.Hold == nil {
+	if w.options.Hold == nil || !c.spec().held {
 		return nil
 	}
-	switch c := c.(type) {
-	case AskPermit:
-		return w.options.Hold(c.Bot)
-	case *AskPermit:
-		return w.options.Hold(c.Bot)
-	case StartBot:
-		return w.options.Hold(c.Bot)
-	case *StartBot:
-		return w.options.Hold(c.Bot)
-	case SignOrder:
-		return w.options.Hold(w.state.botOf(c.Permit))
-	case *SignOrder:
-		return w.options.Hold(w.state.botOf(c.Permit))
-	case SignTransfer, *SignTransfer, BroadcastTransfer, *BroadcastTransfer:
-		return w.options.Hold("")
+	bot := about(c)
+	if order, is := as[SignOrder](c); is {
+		bot = w.state.botOf(order.Permit)
 	}
-	return nil
+	return w.options.Hold(bot)
 }
 
 // Takes says why no command of a class is taken now, whatever it asks.
@@ -311,7 +299,7 @@ func (w *Writer) record(g *group, s *step, hash requestDigest, now time.Time) er
 	if err != nil {
 		g.spoiled = dirty
 		if errors.Is(err, portfolio.ErrUnbalanced) {
-			w.notSound("the postings of a command did not sum to zero: " + s.request().Command.Name())
+			w.notSound("the postings of a command did not sum to zero: " + s.request().Command.spec().Name)
 		}
 		return err
 	}
@@ -322,6 +310,33 @@ func (w *Writer) record(g *group, s *step, hash requestDigest, now time.Time) er
 	w.jump.recorded(by, s.command)
 	w.still.recorded(events, now)
 	return nil
+}
+
+// circumstances gathers what a command is decided on.
+func (w *Writer) circumstances(r *Request, now time.Time, jumped portfolio.Jump) (circumstances, error) {
+	c := circumstances{now: now, jumped: jumped}
+	confirms := r.Command.spec().confirms
+	if w.options.Living == nil || confirms == nil {
+		return c, nil
+	}
+	var err error
+	c.keyholders, err = w.options.Living(w.stream, asked(confirms(r.Command)))
+	return c, err
+}
+
+// room is what a command may record of which that is known before anything is emitted.
+func (w *Writer) room(s *step, hash requestDigest) (portfolio.Room, error) {
+	if s.request().Command.spec() != voidFill {
+		return portfolio.Room{}, nil
+	}
+	meta, err := encodeJSON(w.metadata(s, hash))
+	if err != nil {
+		return portfolio.Room{}, err
+	}
+	beside := eventstore.Proposed{Metadata: meta}
+	most := w.options.most
+	most.Each = beside.Size()
+	return most, nil
 }
 
 // encode makes the records of one command, which have to fit one append.
@@ -359,7 +374,7 @@ func (w *Writer) metadata(s *step, hash requestDigest) domain.Metadata {
 	r := s.request()
 	m := domain.Metadata{
 		Actor: r.Caller.User, Role: r.Caller.Role, Bot: r.Caller.Bot,
-		Command: r.Command.Name(), CommandID: s.command.String(), RequestHash: hex.EncodeToString(hash[:]),
+		Command: r.Command.spec().Name, CommandID: s.command.String(), RequestHash: hex.EncodeToString(hash[:]),
 	}
 	if r.Import != nil || w.state.imported() {
 		at := w.options.Now().UTC().Truncate(time.Second)

@@ -13,16 +13,16 @@ import (
 	"pets/eventstore"
 )
 
-// EngineOptions are those of its writers, and where stops are kept that cannot be
-// recorded yet.
+// EngineOptions are the options of its writers, and the place for stops that
+// cannot be recorded yet.
 type EngineOptions struct {
 	Options
 	// Latch may be nil: stops are then kept in memory only.
 	Latch *LatchFile
-	// LatchRoom makes the room for stops in it before there is one, so that a full disk
-	// keeps none from being marked.
+	// LatchRoom allocates space in it in advance, so that a full disk does not
+	// prevent a stop from being marked.
 	LatchRoom bool
-	// Failed is told of what goes wrong in the background; it may be nil.
+	// Failed is called for problems in the background; it may be nil.
 	Failed func(what string, err error)
 }
 
@@ -36,17 +36,19 @@ const (
 // closesAtOnce is how many writers save their snapshots at the same time.
 const closesAtOnce = 16
 
-// Among more than manyWriters, one saves a snapshot when it is closed only if it has added
-// worthSaving events since the last: fewer are folded as fast as a snapshot is read, and
-// thousands of files would make the end of a server long, and its next start.
+// With more than manyWriters, a writer saves a snapshot at close only if it has
+// added worthSaving events since the last one. Fewer are folded as fast as a
+// snapshot is read, and thousands of files would slow down the end of a server
+// and its next start.
 const (
 	manyWriters = 100
 	worthSaving = 500
 )
 
-// Engine has one writer for each portfolio there is, and one for the system
-// stream. It refuses commands for portfolios that do not exist before anything is
-// made for them, and holds emergency stops that the store cannot take (stops.go).
+// Engine has one writer for each portfolio, and one for the system stream. It
+// refuses commands for portfolios that do not exist before it allocates anything
+// for them, and enforces emergency stops that the store cannot record yet
+// (stops.go).
 type Engine struct {
 	store   eventstore.Store
 	options EngineOptions
@@ -59,8 +61,8 @@ type Engine struct {
 	closed  bool
 }
 
-// NewEngine returns an engine; [Engine.Load] makes it ready. What its marker file holds
-// holds from here on.
+// NewEngine returns an engine; [Engine.Load] makes it ready. The stops in its
+// marker file are in force from here on.
 func NewEngine(store eventstore.Store, o EngineOptions) *Engine {
 	if o.Failed == nil {
 		o.Failed = func(string, error) {}
@@ -74,10 +76,10 @@ func NewEngine(store eventstore.Store, o EngineOptions) *Engine {
 	return e
 }
 
-// Load folds every stream, so that the first command does not wait for it. Stops that
-// are engaged meanwhile are recorded as soon as their stream is folded; those that a
-// marker file held are recorded after this, or before the first command of their
-// portfolio. told, which may be nil, hears of every stream that is done.
+// Load folds every stream, so that the first command does not wait for it. Stops
+// engaged meanwhile are recorded as soon as their stream is folded; those from a
+// marker file after this, or before the first command of their portfolio. told,
+// which may be nil, is called for every folded stream.
 func (e *Engine) Load(ctx context.Context, told func(stream string, done, total int)) (err error) {
 	e.phase.Store(phaseLoading)
 	defer func() {
@@ -111,14 +113,14 @@ func (e *Engine) Load(ctx context.Context, told func(stream string, done, total 
 	return nil
 }
 
-// LoadSound folds what can be folded, where [Engine.Load] failed: whoever has to stop
-// something does not wait until all of a store is whole.
+// LoadSound folds what can be folded after [Engine.Load] failed: a stop must not
+// wait until the whole store is intact.
 func (e *Engine) LoadSound(ctx context.Context) {
 	ids, err := e.Portfolios(ctx)
 	if err != nil {
 		return
 	}
-	inParallel(len(ids), 2*runtime.GOMAXPROCS(0), func(i int) { _ = e.loadOne(ctx, ids[i]) }) // the others all the same
+	inParallel(len(ids), 2*runtime.GOMAXPROCS(0), func(i int) { _ = e.loadOne(ctx, ids[i]) }) // continue with the others
 }
 
 func (e *Engine) loadOne(ctx context.Context, id string) error {
@@ -163,23 +165,23 @@ func (p *progress) failed() error {
 	return p.err
 }
 
-// Health is how an engine does.
+// Health is the state of an engine.
 type Health struct {
-	// Poisoned is why the store takes nothing until it is opened anew; nil while it does.
+	// Poisoned is why the store accepts nothing until it is opened again, or nil.
 	Poisoned error
-	// PendingStops counts the stops that hold but are not recorded yet.
+	// PendingStops counts the stops that are in force but not recorded yet.
 	PendingStops int
-	// UnkeptStops counts those that hold in memory only: a restart forgets them.
+	// UnkeptStops counts those that are only in memory: a restart forgets them.
 	UnkeptStops int
 	// Loaded: every stream was folded.
 	Loaded bool
-	// ClockBehind is by how much the wall clock is behind the last record of a stream, the
-	// most of all; 0 while time goes on everywhere.
+	// ClockBehind is how far the wall clock is behind the last record of a
+	// stream, the largest of all streams; 0 if it is not.
 	ClockBehind time.Duration
 }
 
-// Health says how the engine does; it is cheap. Where the store knows that it is poisoned
-// before an append does, this finds out, and stops everything.
+// Health returns the state of the engine; it is cheap. If the store becomes
+// poisoned without an append, this call notices it and stops everything.
 func (e *Engine) Health() Health {
 	if s, ok := e.store.(interface{ Poisoned() error }); ok {
 		if err := s.Poisoned(); err != nil {
@@ -240,15 +242,15 @@ func (e *Engine) head(ctx context.Context, stream string) (head uint64, any bool
 	return head, true, nil
 }
 
-// Do sends one command to the writer of a portfolio; see [Writer.Do]. A stop holds even
-// where this answers that the store cannot take it.
+// Do sends one command to the writer of a portfolio; see [Writer.Do]. A stop is
+// in force even if the answer says that the store cannot record it.
 func (e *Engine) Do(ctx context.Context, portfolio string, r Request) (Answer, error) {
 	if answer, handled, err := e.doStop(ctx, portfolio, r); handled {
 		return answer, err
 	}
 	requests := e.arrive(portfolio, []Request{r})
 	r = requests[0]
-	opens := opening(r.Command) != nil
+	_, opens := as[OpenPortfolio](r.Command)
 	w, err := e.writer(ctx, portfolio, opens)
 	if err != nil {
 		return Answer{}, err
@@ -286,7 +288,10 @@ func (e *Engine) DoEach(ctx context.Context, portfolio string, requests []Reques
 // DoAll sends several commands, stopping at the first that fails; see
 // [Writer.DoAll].
 func (e *Engine) DoAll(ctx context.Context, portfolio string, requests []Request) ([]Result, error) {
-	opens := len(requests) > 0 && opening(requests[0].Command) != nil
+	opens := false
+	if len(requests) > 0 {
+		_, opens = as[OpenPortfolio](requests[0].Command)
+	}
 	w, err := e.writer(ctx, portfolio, opens)
 	if err != nil {
 		return nil, err
@@ -337,7 +342,8 @@ func (e *Engine) ended() error {
 	return nil
 }
 
-// inStore refuses a portfolio that there is not, unless it is about to be opened.
+// inStore refuses a portfolio that does not exist, unless it is about to be
+// opened.
 func (e *Engine) inStore(ctx context.Context, id string, opens bool) error {
 	if err := domain.CheckID("portfolio", id); err != nil {
 		return err
@@ -349,7 +355,7 @@ func (e *Engine) inStore(ctx context.Context, id string, opens bool) error {
 	return err
 }
 
-// exists refuses a portfolio that there is not.
+// exists refuses a portfolio that does not exist.
 func (e *Engine) exists(ctx context.Context, id string) error {
 	if w, err := e.known(id); w != nil || err != nil {
 		return err
@@ -367,8 +373,8 @@ func (e *Engine) folded(id string) bool {
 	return err == nil && w != nil && w.folded.Load()
 }
 
-// dropUnopened lets go of the writer of a portfolio that was not opened after
-// all: names that are tried must not cost memory for ever.
+// dropUnopened drops the writer of a portfolio that was not opened after all, so
+// that attempts with other names do not use memory permanently.
 func (e *Engine) dropUnopened(id string, w *Writer) {
 	if _, exists, err := e.head(context.Background(), Stream(id)); err != nil || exists {
 		return
@@ -381,7 +387,7 @@ func (e *Engine) dropUnopened(id string, w *Writer) {
 	w.Close()
 }
 
-// Close ends every writer after the group at hand.
+// Close ends every writer after its current group.
 func (e *Engine) Close() {
 	e.mu.Lock()
 	e.closed = true

@@ -13,6 +13,7 @@ import (
 
 	"pets/domain"
 	"pets/eventstore/memory"
+	"pets/internal/testenv"
 )
 
 // engined is an engine on a store that can fail.
@@ -256,10 +257,7 @@ func TestDoEach(t *testing.T) {
 // "64 bots at one cash limit, 10,000 rounds, 0 overruns": 64 at a time ask for a
 // twentieth of what there is.
 func Test64AtOneCashLimit(t *testing.T) {
-	rounds := 10_000
-	if testing.Short() || underRace {
-		rounds = 300
-	}
+	rounds := testenv.Rounds(100, 500, 10_000)
 	const each = 500 // rounds on one store, so that memory stays small
 	granted := 0
 	for n := 0; n < rounds; n += each {

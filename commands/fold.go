@@ -78,7 +78,7 @@ func finish(d decision, err error) ([]domain.Event, bool, error) {
 
 // errWrongStream is a defect: somebody sent a command where it does not belong.
 func errWrongStream(c Command) error {
-	return domain.Errorf(domain.CodeInternal, "%s is not a command of this stream", c.Name())
+	return domain.Errorf(domain.CodeInternal, "%s is not a command of this stream", c.spec().Name)
 }
 
 // portfolioFold is the state of a portfolio.
@@ -111,6 +111,31 @@ func (f *portfolioFold) timed(now time.Time) bool { return f.s.Timed(now) }
 func (f *portfolioFold) unplaced() []string { return f.s.Unplaced() }
 
 func (f *portfolioFold) imported() bool { return f.s.Clock == domain.ClockImported }
+
+// admissible keeps portfolios and their clocks apart: an imported portfolio is
+// opened by an import and takes only imports and resets, any other takes none;
+// and a stream holds the portfolio it is named after.
+func (f *portfolioFold) admissible(r *Request) error {
+	if open, is := as[OpenPortfolio](r.Command); is {
+		switch {
+		case open.ID != f.id:
+			return domain.Invalid("id", "does not name this portfolio")
+		case (open.Clock == domain.ClockImported) != (r.Import != nil):
+			return domain.Invalid("clock", "is \"imported\" for an import, and for nothing else")
+		}
+	}
+	if !f.s.IsOpen() {
+		return nil // all but opening is refused by its decision
+	}
+	reset := r.Command.spec() == resetBreaker
+	switch imported := f.s.Clock == domain.ClockImported; {
+	case imported && r.Import == nil && !reset:
+		return domain.Errorf(domain.CodeConflict, "an imported portfolio takes only imports, resets and reads")
+	case !imported && r.Import != nil:
+		return domain.Errorf(domain.CodeConflict, "this portfolio keeps its own clock; import into a portfolio of its own (--portfolio NAME)")
+	}
+	return nil
+}
 
 func (f *portfolioFold) decide(at circumstances, r *Request) ([]domain.Event, bool, error) {
 	c, ok := r.Command.(PortfolioCommand)

@@ -18,7 +18,7 @@ import (
 )
 
 // patience bounds every wait; a test that reaches it hangs.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 var (
 	noon  = time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
@@ -459,7 +459,7 @@ type testCommand struct {
 	f     func(*portfolio.Decision) error
 }
 
-func (testCommand) Name() string                         { return "test" }
-func (testCommand) Roles() []domain.Role                 { return operators }
-func (testCommand) Actor() string                        { return "" }
+var testSpec = &Spec{Name: "test", Blank: testCommand{}, Roles: operators}
+
+func (testCommand) spec() *Spec                          { return testSpec }
 func (c testCommand) Decide(d *portfolio.Decision) error { return c.f(d) }

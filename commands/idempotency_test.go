@@ -120,7 +120,7 @@ func TestEveryAnswerIsRecalledAsItWas(t *testing.T) {
 			requests[i].Key = fmt.Sprint("same-", i)
 			var err error
 			first[i], err = r.w.Do(r.ctx(), requests[i])
-			require.NoError(t, err, "%s", requests[i].Command.Name())
+			require.NoError(t, err, "%s", nameOf(requests[i].Command))
 			stored(t, r.records(), first[i])
 		}
 		all := len(r.records())
@@ -443,7 +443,7 @@ func TestCommandsOfEarlierBuildsAreFound(t *testing.T) {
 		hash := requestHash(c.FormerScope(), "main", &request, body)
 		id := commandID(c.FormerScope(), "k")
 		meta, err := encodeJSON(domain.Metadata{
-			Actor: c.User, Role: c.Role, Bot: c.Bot, Command: command.Name(), CommandID: id.String(), RequestHash: hex.EncodeToString(hash[:]),
+			Actor: c.User, Role: c.Role, Bot: c.Bot, Command: nameOf(command), CommandID: id.String(), RequestHash: hex.EncodeToString(hash[:]),
 		})
 		require.NoError(t, err)
 		data, err := domain.Encode(event)

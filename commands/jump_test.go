@@ -52,7 +52,7 @@ func (m *twoClocks) jumps() []domain.ClockJumped {
 }
 
 // "A wall clock that jumps > 5 s against the monotonic one is recorded and alerted,
-// and permits granted before it count as expired" (design, section 2).
+// and permits granted before it count as expired."
 func TestAClockThatJumps(t *testing.T) {
 	tests := []struct {
 		name    string

@@ -266,7 +266,7 @@ func TestWhatIsNoMarkerFile(t *testing.T) {
 	go func() { _, err := NewLatchFile(path).Read(); done <- err }()
 	select {
 	case err := <-done:
-		require.ErrorContains(t, err, "no regular file")
+		require.ErrorContains(t, err, "not a regular file")
 	case <-time.After(10 * time.Second):
 		t.Fatal("it waits for somebody to write to the pipe")
 	}
@@ -319,7 +319,7 @@ func TestTheSameFindingAgain(t *testing.T) {
 
 // "The log, /readyz and the commands give the same advice, by what has poisoned it."
 func TestAPoisonedStoreIsToldByWhatIsWrong(t *testing.T) {
-	for advice, cause := range map[string]error{"Look at the disk, then start the server again": errDown, "Find the other folder": elsewhere{}} {
+	for advice, cause := range map[string]error{"Check the disk, then start the server again": errDown, "Find the other folder": elsewhere{}} {
 		poison := &eventstore.Unavailable{Poisoned: true, Cause: cause}
 		answer := asUnavailable(poison)
 		require.Equal(t, domain.CodeUnavailable, domain.CodeOf(answer))

@@ -14,11 +14,12 @@ import (
 	"pets/domain"
 	"pets/eventstore"
 	"pets/eventstore/memory"
+	"pets/internal/testenv"
 )
 
-// stormRounds is how many rounds TestBotsAtEveryLimit has for each limit; make
-// torture has 10,000.
-var stormRounds = flag.Int("storm.rounds", 1000, "rounds of 64 askers at each limit")
+// stormRounds is how many rounds TestBotsAtEveryLimit has for each limit, where make
+// torture says so.
+var stormRounds = flag.Int("storm.rounds", 0, "rounds of 64 askers at each limit")
 
 // limitStorm is one limit that 64 askers meet at the same time: fits of them pass.
 type limitStorm struct {
@@ -63,7 +64,7 @@ func shares(live []*domain.PermitGranted) domain.Decimal {
 
 func number(live []*domain.PermitGranted) domain.Decimal { return domain.FromInt(int64(len(live))) }
 
-// limitStorms has every limit of section 7. Equity is 10,000, of which b0 has 1,000
+// limitStorms has every limit of a permit. Equity is 10,000, of which b0 has 1,000
 // and each of the others 100.
 func limitStorms() []limitStorm {
 	same := func(quantity string) func(int) AskPermit {
@@ -114,9 +115,9 @@ func limitStorms() []limitStorm {
 // say is live together never passes the limit, and what fits is granted. Then all is
 // released.
 func TestBotsAtEveryLimit(t *testing.T) {
-	rounds := *stormRounds
-	if testing.Short() || underRace {
-		rounds = min(rounds, 50)
+	rounds := testenv.Rounds(20, 100, 1_000) // the 100th is one of two servers
+	if *stormRounds > 0 {
+		rounds = *stormRounds
 	}
 	for _, l := range limitStorms() {
 		t.Run(l.name, func(t *testing.T) {

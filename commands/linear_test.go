@@ -15,6 +15,7 @@ import (
 
 	"pets/domain"
 	"pets/eventstore/memory"
+	"pets/internal/testenv"
 )
 
 // What clients of a portfolio do, and the plainest model of it there is: one bot
@@ -204,10 +205,7 @@ func (c *linearClient) do(in input, key string, command Command) (input, output)
 // "Linearisability of permits, fills and resets (porcupine, 1,000 histories with
 // faults)."
 func TestLinearisable(t *testing.T) {
-	histories := 1_000
-	if testing.Short() || underRace {
-		histories = 100
-	}
+	histories := testenv.Rounds(50, 300, 1_000)
 	for seed := range histories {
 		ops := history(t, uint64(seed))
 		require.Equal(t, porcupine.Ok, porcupine.CheckOperationsTimeout(linearModel, ops, 20*time.Second), "history %d: %+v", seed, ops)

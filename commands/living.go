@@ -7,44 +7,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"pets/domain"
-	"pets/domain/portfolio"
 	"pets/domain/system"
 	"pets/eventstore"
 )
-
-// confirming are the commands in which one person confirms what another asked for: they
-// are decided with the users whose keys work.
-var confirming = []string{ConfirmClear{}.Name(), ConfirmOverride{}.Name(), ApproveTransfer{}.Name()}
-
-// asked is the revision of the record that a command confirms: the names of requests end
-// with it. What has another name is none, and is not found when it is decided.
-func asked(c Command) uint64 {
-	var name string
-	switch c := c.(type) {
-	case ConfirmClear:
-		name = c.Request
-	case ConfirmOverride:
-		name = c.Override
-	case ApproveTransfer:
-		name = c.Transfer
-	}
-	revision, _ := strconv.ParseUint(strings.TrimLeft(name, "abcdefghijklmnopqrstuvwxyz"), 10, 64) // 0 is before every revocation
-	return revision
-}
-
-// circumstances gathers what a command is decided on.
-func (w *Writer) circumstances(r *Request, now time.Time, jumped portfolio.Jump) (circumstances, error) {
-	c := circumstances{now: now, jumped: jumped}
-	if w.options.Living == nil || !slices.Contains(confirming, r.Command.Name()) {
-		return c, nil
-	}
-	var err error
-	c.keyholders, err = w.options.Living(w.stream, asked(r.Command))
-	return c, err
-}
 
 // Keyholders are those who have, or had, API keys.
 type Keyholders struct {
@@ -74,6 +41,13 @@ type revocation struct {
 
 func newKeyholders(store eventstore.Store) *keyholders {
 	return &keyholders{store: store, s: system.New()}
+}
+
+// asked is the revision of the record of a request: its name ends with it. What has
+// another name is none, and is not found when it is decided.
+func asked(name string) uint64 {
+	revision, _ := strconv.ParseUint(strings.TrimLeft(name, "abcdefghijklmnopqrstuvwxyz"), 10, 64) // 0 is before every revocation
+	return revision
 }
 
 // living implements [Options.Living].

@@ -11,11 +11,11 @@ import (
 	"pets/eventstore"
 )
 
-// load folds the stream into state and index if they are not there: from the
-// newest snapshot both have, then record by record. Start-up, restart after a
-// failure and catching up after a conflict are this one function. It belongs to
-// the writer, not to the caller who happened to come first: were it to end with
-// his deadline, a long history would never be loaded.
+// load folds the stream into state and index if they are missing: from the newest
+// snapshot that both have, then record by record. Start-up, restart after a
+// failure and catching up after a conflict all use it. It runs in the writer's
+// context, not in that of the first caller, whose deadline could keep a long
+// history from ever being loaded.
 func (w *Writer) load() error {
 	if w.state != nil {
 		return nil
@@ -63,8 +63,7 @@ func (w *Writer) folding(at uint64) {
 	w.options.Folding(w.stream, at, head+1)
 }
 
-// fromSnapshot returns what is decided against as of the newest snapshot, and notes it for
-// the audit.
+// fromSnapshot restores from the newest snapshot, and notes it for the audit.
 func (w *Writer) fromSnapshot() (state stateFold, idx index, next uint64) {
 	state, idx, next, w.origin = w.restore()
 	return state, idx, next
@@ -104,7 +103,7 @@ func (w *Writer) restore() (state stateFold, idx index, next uint64, from origin
 	return w.blank(), index{}, 0, origin{}
 }
 
-// maxSnapshots bounds the search for a pair of snapshots.
+// maxSnapshots limits the search for a pair of snapshots.
 const maxSnapshots = 4
 
 // saveSnapshot caches what is durable; a cache that cannot be written is done without. Only
@@ -164,4 +163,62 @@ func encodeJSON(v any) ([]byte, error) {
 		return nil, fmt.Errorf("commands: %w", err)
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// A command that is refused after it has changed the state leaves a state that nothing can
+// be decided against. To fold the stream anew takes seconds where it is long, for which
+// everybody would wait, stops too: whoever can have such a command refused again and again
+// could keep a portfolio from being stopped. So a writer that has met one, or sees that it
+// may, keeps a spare: a second state, that only learns of what is accepted. What a refused
+// command leaves is replaced by a copy of it, and nothing is read. It takes as much memory
+// as the state, and is given up when it was not needed for a long time.
+
+// arm makes the spare before a command is decided that may be refused late.
+func (w *Writer) arm(g *group) {
+	w.spareUsed = w.durable
+	if w.spare == nil {
+		w.spare = w.state.clone()
+	}
+	_ = w.learn(g) // what it cannot learn ends it, and it is done without
+}
+
+// undo replaces the state that a refused command has left. Without a spare the group ends,
+// the stream is folded, and there is one from then on.
+func (w *Writer) undo(g *group) {
+	w.wantSpare = true
+	if w.spare == nil || w.learn(g) != nil {
+		return
+	}
+	if state := w.spare.clone(); state != nil {
+		w.state, w.spareUsed, g.spoiled = state, w.durable, false
+	}
+}
+
+// learn brings the spare up to what the group at hand will record. It folds what is
+// stored, as a restart would.
+func (w *Writer) learn(g *group) error {
+	if w.spare == nil {
+		return nil
+	}
+	at, _ := w.spare.head()
+	for ; at < g.first+uint64(len(g.proposed)); at++ {
+		p := &g.proposed[at-g.first]
+		e, err := domain.Decode(p.Type, p.Data)
+		if err != nil {
+			w.spare = nil
+			return err
+		}
+		w.spare.apply(domain.Stamp{Revision: at, Time: p.Time}, e)
+	}
+	return nil
+}
+
+// keepSpare is called once a group is durable.
+func (w *Writer) keepSpare(g *group) {
+	if w.spare == nil || w.learn(g) != nil {
+		return
+	}
+	if w.durable-w.spareUsed > w.options.SnapshotEvery {
+		w.spare, w.wantSpare = nil, false
+	}
 }

@@ -138,11 +138,3 @@ func TestForgottenStopsCountAsLater(t *testing.T) {
 	require.True(t, a.since("p", "bot0", seen))
 	require.False(t, a.since("p", "bot0", a.last))
 }
-
-// The commands by which trading goes on: one that is added is added by decision.
-func TestWhatLetsTradingGoOn(t *testing.T) {
-	for _, c := range []Command{StartBot{}, ResetBreaker{}, ConfirmClear{}, ConfirmOverride{}} {
-		require.True(t, GoesOn(c.Name()))
-	}
-	require.Len(t, goesOn, 4)
-}

@@ -10,12 +10,13 @@ import (
 	"pets/domain"
 )
 
-// maxPendingBots bounds the bots of one portfolio whose stops wait to be recorded: their
-// names are not checked before that.
+// maxPendingBots limits the bots of one portfolio whose stops wait to be
+// recorded, because their names are not checked before that.
 const maxPendingBots = 1024
 
-// pending are the stops that hold but are not recorded yet, one for each portfolio and
-// kind, or bot: the second of a kind has nothing to add. It is safe for concurrent use.
+// pending holds the stops that are in force but not recorded yet, one for each
+// portfolio and kind, or bot: a second one of a kind adds nothing. It is safe for
+// concurrent use.
 type pending struct {
 	count atomic.Int64 // so that a command asks for no lock while nothing is pending
 
@@ -27,14 +28,14 @@ type pending struct {
 	came  arrivals
 }
 
-// latched is one stop that holds.
+// latched is one stop in force.
 type latched struct {
 	PendingStop
 	order uint64 // in which they were engaged
-	// shared: somebody else's stop of the same kind relies on it.
+	// shared: another caller's stop of the same kind depends on it.
 	shared bool
-	// early: engaged while the engine folded. It is recorded as soon as its stream is
-	// folded; what a marker file held waits until everything is.
+	// early: engaged while the engine folded. It is recorded as soon as its
+	// stream is folded; stops from a marker file wait until all streams are.
 	early bool
 	// tried: somebody has tried to record it; under is closed when the latest attempt has
 	// ended, nil where none is under way.
@@ -48,7 +49,7 @@ func newPending() *pending {
 
 func (l *latched) is(p *PendingStop) bool { return l.Kind == p.Kind && l.Bot == p.Bot }
 
-// add makes a stop hold. It returns the one that holds, and whether that is new.
+// add puts a stop in force. It returns the stop in force, and whether it is new.
 func (s *pending) add(p PendingStop, early bool) (l *latched, isNew bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,15 +81,15 @@ func (s *pending) put(p PendingStop, early bool) (l *latched, isNew bool, err er
 	return l, true, nil
 }
 
-// drop lets go of a stop that is recorded, or was refused.
+// drop removes a stop that is recorded, or was refused.
 func (s *pending) drop(l *latched) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.remove(l)
 }
 
-// dropUnshared lets go of a stop that was refused to whoever engaged it, unless somebody
-// else relies on it.
+// dropUnshared removes a stop that was refused, unless another caller depends on
+// it.
 func (s *pending) dropUnshared(l *latched) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,8 +111,8 @@ func (s *pending) remove(l *latched) {
 	}
 }
 
-// rekey has a stop recorded under another Idempotency-Key: its own was used for
-// something else.
+// rekey records a stop under another Idempotency-Key, because its own was used
+// for another command.
 func (s *pending) rekey(l *latched, key string) PendingStop {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,14 +128,14 @@ func (s *pending) owned(l *latched, p *PendingStop) bool {
 	return l.Key == p.Key && l.Caller == p.Caller
 }
 
-// stop returns what there is to record.
+// stop returns the command to record.
 func (s *pending) stop(l *latched) PendingStop {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return l.PendingStop
 }
 
-// first reports whether nobody has tried to record a stop before.
+// first reports that recording a stop was never tried.
 func (s *pending) first(l *latched) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -150,8 +151,8 @@ func (s *pending) trying(l *latched) (done func()) {
 	return s.tries(l)
 }
 
-// firstTry is trying for whoever finds that a stop was never tried. Everybody else gets what
-// is closed when the attempt under way has ended, nil where none is.
+// firstTry is trying for a stop that was never tried. Other callers get a channel
+// that is closed when the attempt under way has ended, or nil.
 func (s *pending) firstTry(l *latched) (done func(), under <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -175,7 +176,7 @@ func (s *pending) tries(l *latched) (done func()) {
 	}
 }
 
-// spread puts a stop of every portfolio in the place of one of everything.
+// spread replaces a stop of everything by one for each portfolio.
 func (s *pending) spread(ids []string) {
 	s.mu.Lock()
 	all := slices.Clone(s.by[everywhere])
@@ -188,12 +189,12 @@ func (s *pending) spread(ids []string) {
 			_, _, _ = s.put(p, false) // emergency stops are not bounded
 			s.mu.Unlock()
 		}
-		s.drop(l) // after the others: it holds throughout
+		s.drop(l) // after the others, so that a stop is in force throughout
 	}
 }
 
-// hold refuses what could let a bot trade while a stop waits to be recorded. bot is who
-// would trade, "" where that is no bot.
+// hold refuses what could let a bot trade while a stop waits to be recorded. bot
+// is the bot that would trade, or "".
 func (s *pending) hold(portfolio, bot string) error {
 	if s.count.Load() == 0 {
 		return nil
@@ -208,7 +209,7 @@ func (s *pending) hold(portfolio, bot string) error {
 	return domain.Errorf(domain.CodeHalted, "a stop of bot %s holds that could not be recorded yet", bot)
 }
 
-// next is closed when the next stop is added.
+// next returns a channel that is closed when the next stop is added.
 func (s *pending) next() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -267,4 +268,105 @@ func (s *pending) list() ([]PendingStop, uint64) {
 		out[i] = l.PendingStop
 	}
 	return out, s.moves
+}
+
+// maxLatest limits the names whose last stop is remembered.
+const maxLatest = 65_536
+
+// stopped is what a stop concerns: a bot of a portfolio, or ("") all of them.
+type stopped struct{ portfolio, bot string }
+
+// arrivals counts the stops as they arrive, so that a command sent before a stop
+// is recognised even if it is decided after it. It is kept in memory; stops sent
+// to another process are not counted here.
+type arrivals struct {
+	last   uint64
+	latest map[stopped]uint64
+	// floor: what was forgotten came before it.
+	floor uint64
+}
+
+// stop notes that a stop has arrived.
+func (a *arrivals) stop(s stopped) {
+	a.last++
+	if len(a.latest) >= maxLatest {
+		a.latest, a.floor = map[stopped]uint64{}, a.last
+	}
+	a.latest[s] = a.last
+}
+
+// since reports whether a stop of a bot, or of all, arrived after so many stops.
+func (a *arrivals) since(portfolio, bot string, seen uint64) bool {
+	if a.floor > seen {
+		return true
+	}
+	for _, s := range []stopped{{portfolio, bot}, {portfolio, ""}, {everywhere, ""}} {
+		if a.latest[s] > seen {
+			return true
+		}
+	}
+	return false
+}
+
+// stopsSeen is how many stops have come, and one: 0 stands for a request of which nobody
+// noted when it came.
+func (s *pending) stopsSeen() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.came.last
+}
+
+// StopsSeen returns the value of [Request.Seen] for a request that arrives now.
+func (e *Engine) StopsSeen() uint64 { return e.stops.pending.stopsSeen() }
+
+// overtaken refuses what would undo a stop that came after it.
+func (s *pending) overtaken(portfolio, bot string, seen uint64) error {
+	if seen == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.came.since(portfolio, bot, seen) {
+		return nil
+	}
+	return domain.Errorf(domain.CodeHalted, "a stop came after this was first sent, and is not undone by it; look why, and send it anew with a new Idempotency-Key")
+}
+
+// arrive notes, of what lets trading go on, which stops it has seen; and of stops that are
+// sent together, that they have come. Those are no later stops to what is sent with them:
+// what had seen every other one has seen them, too.
+func (e *Engine) arrive(portfolio string, requests []Request) []Request {
+	var stops []stopped
+	lets := false
+	for i := range requests {
+		if p, err := e.stopOfBot(&requests[i]); err == nil {
+			stops = append(stops, stopped{portfolio, p.Bot})
+		}
+		lets = lets || requests[i].letsGoOn()
+	}
+	if !lets && len(stops) == 0 {
+		return requests
+	}
+	if lets {
+		requests = slices.Clone(requests) // they are the caller's
+	}
+	e.stops.pending.arrive(portfolio, stops, requests)
+	return requests
+}
+
+func (r *Request) letsGoOn() bool { return r.Command != nil && r.Command.spec().GoesOn }
+
+func (s *pending) arrive(portfolio string, stops []stopped, requests []Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seen := s.came.last + uint64(len(stops))
+	for i := range requests {
+		r := &requests[i]
+		if r.letsGoOn() && (r.Seen == 0 || !s.came.since(portfolio, about(r.Command), r.Seen)) {
+			r.Seen = seen
+		}
+	}
+	for _, what := range stops {
+		s.came.stop(what)
+	}
 }

@@ -12,28 +12,23 @@ import (
 
 // Limits of the queue.
 const (
-	maxQueued   = 1024 // calls of one caller that wait; beyond it his callers wait to be queued
+	maxQueued   = 1024 // waiting calls of one caller; further calls wait outside the queue
 	fairShare   = 64   // commands of one caller in a group while others wait
 	besideStops = 64   // other commands in a group that has a stop
 
 	besideStopsFor = 10 * time.Millisecond // and the time to decide them in
-	// heavy is how long a decision may take before its caller is put off for as long again,
-	// while others wait: a thousand times what most take.
+	// heavy is how long a decision may take before its caller has to wait for the
+	// same time, while others wait: a thousand times what most decisions take.
 	heavy = 2 * time.Millisecond
 )
 
-// queue is what waits for a writer. Stops are served first, then everybody in turn, a
-// command at a time: whoever sends a thousand commands delays himself.
-//
-// Who has kept the writer busy for long, whether with success or not, waits as long again
-// while anybody else does, and is in nobody else's group until then.
-//
-// Calls of one caller stay in their order, but that a stop overtakes all that is no stop.
-// A call belongs to the stops if all of its commands are stops that its caller may send.
+// queue holds what waits for a writer. Stops are served first, then each caller
+// in turn, one command at a time, so that a caller with a thousand commands
+// delays only itself.
 type queue struct {
 	mu     sync.Mutex
 	lanes  [2]lane
-	looks  []*job // they ask for no decision, and are served between groups
+	looks  []*job // calls that only read the state, served between groups
 	length int    // calls that wait, looks included
 	wake   chan struct{}
 }
@@ -54,9 +49,10 @@ type lane struct {
 	group  int
 }
 
-// turnKey is who takes turns. A bot is one caller, whatever keys and users act for it,
-// and a person is one in all roles: an administrator who issues more keys to either does
-// not give it more turns. Nobody who only trades can name another bot or user.
+// turnKey identifies a caller that takes turns. A bot is one caller, whatever
+// keys and users act for it, and a person is one in all roles: issuing more keys
+// does not give more turns. A caller that only trades cannot name another bot or
+// user.
 type turnKey struct {
 	bot  bool
 	name string
@@ -74,9 +70,9 @@ type turn struct {
 	key    turnKey
 	jobs   []*job
 	taken  int             // commands in the group at hand
-	places []chan struct{} // of those who wait to be queued; closed when a place is kept for them
+	places []chan struct{} // of the callers waiting for a place; closed when a place is reserved for them
 	kept   int             // places that are kept
-	until  time.Duration   // until when it is put off
+	until  time.Duration   // until when the caller has to wait
 }
 
 func newQueue() *queue {
@@ -87,8 +83,8 @@ func newQueue() *queue {
 	return q
 }
 
-// put queues a call. Where too many calls of its caller wait it waits for a place, until
-// one of the contexts ends; stops never wait.
+// put queues a call. If too many calls of its caller are queued it waits for a
+// place, until one of the contexts ends. Stops never wait.
 func (q *queue) put(ctx, closed context.Context, j *job) error {
 	if j.isLook() {
 		q.mu.Lock()
@@ -136,7 +132,7 @@ func (q *queue) queued() {
 	}
 }
 
-// giveUp leaves the line of those who wait to be queued.
+// giveUp leaves the line of callers waiting for a place.
 func (q *queue) giveUp(t *turn, place chan struct{}) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -149,7 +145,8 @@ func (q *queue) giveUp(t *turn, place chan struct{}) {
 	q.lanes[otherLane].forget(t)
 }
 
-// remove takes a call out whose caller has gone. What was taken of it goes on.
+// remove removes a call whose caller has left. The part that was already taken
+// continues.
 func (q *queue) remove(j *job) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -178,7 +175,7 @@ func (q *queue) waiting() int {
 	return q.length
 }
 
-// begin starts a group: everybody has his whole share again.
+// begin starts a group: every caller has its whole share again.
 func (q *queue) begin(now time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -187,7 +184,8 @@ func (q *queue) begin(now time.Duration) {
 	}
 }
 
-// putOff has the caller of a call wait for his next turn. Stops are not put off.
+// putOff makes the caller of a call wait for its next turn. Stops are never
+// delayed.
 func (q *queue) putOff(j *job, until time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -199,8 +197,8 @@ func (q *queue) putOff(j *job, until time.Duration) {
 // stop returns the next command that stops something, nil where none waits.
 func (q *queue) stop() *step { return q.next(stopLane, 0, false) }
 
-// other returns the command of whoever's turn it is, nil when nobody may add one to the
-// group at hand. Beside a stop nobody may who is put off.
+// other returns a command of the caller whose turn it is, or nil if none may be
+// added to the current group. Beside a stop, delayed callers may not add any.
 func (q *queue) other(now time.Duration, besideStop bool) *step {
 	return q.next(otherLane, now, besideStop)
 }
@@ -215,7 +213,8 @@ func (q *queue) next(lane int, now time.Duration, besideStop bool) *step {
 	return s
 }
 
-// look returns the next call that only looks, nil where none waits or a stop does.
+// look returns the next call that only reads the state, or nil if there is none
+// or a stop waits.
 func (q *queue) look() *job {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -228,7 +227,7 @@ func (q *queue) look() *job {
 	return j
 }
 
-// laneOf says where a call waits.
+// laneOf returns the lane in which a call waits.
 func laneOf(j *job) int {
 	for i := range j.requests {
 		r := &j.requests[i]
@@ -262,7 +261,7 @@ func (l *lane) push(t *turn, j *job) {
 	t.jobs = append(t.jobs, j)
 }
 
-// pop takes a call out, and keeps its place for who waits for one.
+// pop removes a call, and reserves its place for a waiting caller.
 func (l *lane) pop(t *turn, i int) {
 	t.jobs = slices.Delete(t.jobs, i, i+1)
 	t.keepPlace()
@@ -285,7 +284,7 @@ func (l *lane) begin(now time.Duration) {
 	late := l.served[:0]
 	for _, t := range l.served {
 		if t.taken = 0; t.until > now {
-			late = append(late, t) // nobody is forgotten before his time is over
+			late = append(late, t) // no caller is forgotten before its wait is over
 			continue
 		}
 		t.until = 0
@@ -295,14 +294,14 @@ func (l *lane) begin(now time.Duration) {
 	l.served, l.group = late, 0
 }
 
-// inTime reports whether somebody waits who is not put off.
+// inTime reports whether a caller waits that is not delayed.
 func (l *lane) inTime(now time.Duration) bool {
 	return slices.ContainsFunc(l.ring, func(t *turn) bool { return t.until <= now })
 }
 
-// next takes one command of whoever's turn it is and has not had his share. Who is alone,
-// in the group and among those who wait, has no share to keep to. last reports that it was
-// the last of its call.
+// next takes one command of the caller whose turn it is and that has not used up
+// its share. A caller that is alone, in the group and in the queue, has no limit.
+// last reports that it was the last of its call.
 func (l *lane) next(now time.Duration, besideStop bool) (s *step, last bool) {
 	for range len(l.ring) {
 		t := l.ring[0]

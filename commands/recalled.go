@@ -10,20 +10,21 @@ import (
 	"pets/domain/portfolio"
 )
 
-// What has become of a permit, in an answer that is given again.
+// The current status of a permit, in a repeated answer.
 const (
-	// PermitWorking: an order was placed under it already.
+	// PermitWorking: an order was already placed under it.
 	PermitWorking = "working"
 	// PermitOver: it was used up, released or revoked, or has expired.
 	PermitOver = "over"
-	// PermitHeld: a stop holds that is not recorded yet, and ends it then.
+	// PermitHeld: a stop that is in force but not recorded yet ends it.
 	PermitHeld = "held"
 )
 
-// asOfNow brings answers up to date before they leave. The answer of an accepted command
-// stands in its records for ever; what may be done on it does not. Who asks again is told
-// what a bot has to do now, and is not invited to place an order under a permit that has
-// ended. Where that cannot be found out there is no answer: the same key again asks once more.
+// asOfNow updates answers before they are sent. The answer of an accepted command
+// is permanent in its records, but what it allows is not. A caller that repeats a
+// request gets the current directives, and no answer that suggests an order under
+// an ended permit. If the current status cannot be determined there is no answer:
+// the caller repeats the request with the same key.
 func (e *Engine) asOfNow(ctx context.Context, id string, requests []Request, results []Result) {
 	var again []int
 	for i := range results {
@@ -51,15 +52,16 @@ func (e *Engine) asOfNow(ctx context.Context, id string, requests []Request, res
 	}
 }
 
-// botOf is the bot that a command acts for, "" for none.
+// botOf returns the bot that a command acts for, or "".
 func botOf(r *Request) string {
-	if bot := r.Command.Actor(); bot != "" {
+	if bot := actor(r.Command); bot != "" {
 		return bot
 	}
 	return r.Caller.Bot
 }
 
-// renew looks, at the head of the stream, what has become of what was answered before.
+// renew determines, at the head of the stream, the current status of earlier
+// answers.
 func (e *Engine) renew(ctx context.Context, id string, requests []Request, results []Result, again []int, pending []PendingStop) error {
 	w, err := e.writer(ctx, id, false)
 	if err != nil {
@@ -83,7 +85,7 @@ func (e *Engine) renew(ctx context.Context, id string, requests []Request, resul
 	})
 }
 
-// livePermits says what has become of permits, as the next command would find them.
+// livePermits returns the status of permits, as the next command would find them.
 func (w *Writer) livePermits(s *portfolio.State) func(permit string, deadline *time.Time) (status string) {
 	wall := w.options.Now()
 	w.jump.look(wall)
@@ -105,8 +107,8 @@ func (w *Writer) livePermits(s *portfolio.State) func(permit string, deadline *t
 	}
 }
 
-// renewed is a permit that was granted before, as it is now. Only one that is still as it
-// was granted allows anything; what the engine has filled on paper is not placed by anybody.
+// renewed returns the current status of an earlier permit. Only an unchanged
+// permit still allows an order; the engine fills paper orders itself.
 func (p *PermitAnswer) renewed(live func(permit string, deadline *time.Time) string, why []domain.Reason) *PermitAnswer {
 	c := *p
 	c.Legs = slices.Clone(p.Legs)
@@ -128,7 +130,7 @@ func (p *PermitAnswer) renewed(live func(permit string, deadline *time.Time) str
 	return &c
 }
 
-// obstacles are the reasons why a bot may not trade at all now.
+// obstacles returns the reasons why a bot may not trade at all now.
 func obstacles(s *portfolio.State, bot string) []domain.Reason {
 	why := []domain.Reason{}
 	if s.Stop.Engaged {
@@ -140,8 +142,8 @@ func obstacles(s *portfolio.State, bot string) []domain.Reason {
 	return why
 }
 
-// renewed are the directives of an answer that is given again: those of the first that
-// still stand, and what else the bot has to do now.
+// renewed returns the directives of a repeated answer: those of the first answer
+// that still apply, and the current ones.
 func renewed(first, standing []Directive, bot string) []Directive {
 	out := []Directive{}
 	for _, d := range first {
@@ -160,7 +162,7 @@ func directs(all []Directive, action, bot string) bool {
 	return slices.ContainsFunc(all, func(d Directive) bool { return d.Action == action && slices.Contains(d.Bots, bot) })
 }
 
-// held adds to an answer what the stops that are not recorded yet mean for the bot.
+// held adds the effect of stops that are not recorded yet to an answer.
 func (a *Answer) held(pending []PendingStop, bot string) {
 	p := Gravest(pending, bot)
 	if bot == "" || p == nil {
@@ -180,9 +182,9 @@ func (a *Answer) held(pending []PendingStop, bot string) {
 	a.Permit = &c
 }
 
-// Gravest is the stop, of those that concern a bot, that is named to it: an emergency stop
-// before one of the bot, the gravest, and of those the first. For no bot ("") it is the
-// gravest emergency stop. It is nil where none holds.
+// Gravest returns the stop that is named to a bot: an emergency stop before one
+// of the bot, the most severe, and of those the first. For no bot ("") it is the
+// most severe emergency stop. It is nil if there is none.
 func Gravest(pending []PendingStop, bot string) *PendingStop {
 	var found *PendingStop
 	for i := range pending {
@@ -194,8 +196,8 @@ func Gravest(pending []PendingStop, bot string) *PendingStop {
 	return found
 }
 
-// Graver is the emergency stop that is in force although it is not recorded yet: nil where
-// there is none, or where the recorded one is as grave.
+// Graver returns the emergency stop in force that is not recorded yet, or nil if
+// there is none or the recorded one is as severe.
 func Graver(s *portfolio.State, pending []PendingStop) *PendingStop {
 	p := Gravest(pending, "")
 	if p == nil || s.Stop.Engaged && domain.GraverStop(s.Stop.Kind, p.Kind) == s.Stop.Kind {
@@ -226,7 +228,7 @@ func (p *PendingStop) Against(why []domain.Reason) []domain.Reason {
 
 var botStopped = domain.Reason{Code: domain.ReasonBotStopped, Value: string(portfolio.Stopped), Message: "a stop of the bot holds that is not recorded yet"}
 
-// Concerns reports whether a bot may not trade while the stop holds.
+// Concerns reports whether a bot may not trade while the stop is in force.
 func (p *PendingStop) Concerns(bot string) bool { return p.Kind != kindBot || p.Bot == bot }
 
 // Directive tells a bot that the stop concerns what to do.
@@ -253,15 +255,15 @@ func (p *PendingStop) Obstacle() domain.Reason {
 // Emergency reports whether the stop is of all bots.
 func (p *PendingStop) Emergency() bool { return p.Kind != kindBot }
 
-// Pending are the stops of a portfolio that hold and are not recorded yet, in the order in
-// which they were engaged.
+// Pending returns the stops of a portfolio that are in force and not recorded
+// yet, in the order in which they were engaged.
 func (e *Engine) Pending(id string) []PendingStop { return e.stops.pending.holding(id) }
 
 // PendingChanged is closed when the next stop holds.
 func (e *Engine) PendingChanged() <-chan struct{} { return e.stops.pending.next() }
 
-// Standing are the directives that hold as things are. A stop that is not recorded yet
-// holds like any other.
+// Standing returns the current directives. A stop that is not recorded yet counts
+// like any other.
 func Standing(s *portfolio.State, pending []PendingStop) []Directive {
 	all := []Directive{}
 	graver := Graver(s, pending)

@@ -289,7 +289,7 @@ func TestTheGraverOfTwoHeldStopsIsNamed(t *testing.T) {
 		require.Equal(t, "emergency stop: security_breach (not recorded yet)", a.Directives[0].Reason)
 	}
 	pending := e.engine.Pending("main")
-	require.NoError(t, e.engine.look(t.Context(), "main", func(s *portfolio.State) error {
+	require.NoError(t, e.engine.AtHead(t.Context(), "main", func(s *portfolio.State) error {
 		require.Equal(t, domain.StopSecurityBreach, Graver(s, pending).Kind)
 		for _, d := range Standing(s, pending) {
 			require.Contains(t, d.Reason, domain.StopSecurityBreach)

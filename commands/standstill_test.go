@@ -59,12 +59,12 @@ func TestWhatAWrongClockRefuses(t *testing.T) {
 		if role == domain.RoleBot {
 			caller.Bot = "a"
 		}
-		if c.Name() == "engage_stop" || c.Name() == "stop_bot" {
+		if nameOf(c) == "engage_stop" || nameOf(c) == "stop_bot" {
 			continue // they are taken, and would change what comes after: see below
 		}
 		_, err := m.do(caller, uuid.NewString(), c)
 		if domain.CodeOf(err) == domain.CodeClock {
-			found[c.Name()] = true
+			found[nameOf(c)] = true
 			require.Equal(t, ClassOther, ClassOf(c))
 		}
 	}
@@ -305,7 +305,7 @@ func TestTheSystemStreamUnderAWrongClock(t *testing.T) {
 	t.Cleanup(w.Close)
 	do := func(c Command) Answer {
 		a, err := w.Do(t.Context(), Request{Caller: alice, Key: uuid.NewString(), Command: c})
-		require.NoError(t, err, c.Name())
+		require.NoError(t, err, nameOf(c))
 		return a
 	}
 	hash := func(c string) string { return strings.Repeat(c, 64) }
@@ -320,7 +320,7 @@ func TestTheSystemStreamUnderAWrongClock(t *testing.T) {
 		ClaimWallet{Address: someAddress, Wallet: "hot-1", Portfolio: "main"},
 		StartKeyRotation{To: "0a0a0a0a"},
 	} {
-		require.Equal(t, domain.Duration(365*24*time.Hour), do(c).ClockBehind, c.Name())
+		require.Equal(t, domain.Duration(365*24*time.Hour), do(c).ClockBehind, nameOf(c))
 	}
 }
 

@@ -9,26 +9,26 @@ import (
 	"pets/domain/portfolio"
 )
 
-// Stopped says what became of a stop in one portfolio.
+// Stopped is the result of a stop in one portfolio.
 type Stopped struct {
-	// Portfolio is "*", for every portfolio, where the store could not list them.
+	// Portfolio is "*", for every portfolio, if the store could not list them.
 	Portfolio string `json:"portfolio"`
-	// Recorded is false while the store cannot take it; the stop holds all the
-	// same.
+	// Recorded is false while the store cannot record it. The stop is in force
+	// all the same.
 	Recorded bool `json:"recorded"`
-	// Kept is missing where it is recorded. It is false while the stop holds in memory
-	// only, because it could not be marked anywhere: a restart forgets it.
+	// Kept is missing if the stop is recorded. It is false while the stop is only
+	// in memory, because no marker could be written: a restart forgets it.
 	Kept     *bool  `json:"kept,omitempty"`
 	Revision uint64 `json:"revision,omitempty"`
-	// Refused says why the portfolio takes no stop at all: an imported one, in which
-	// nothing is traded.
+	// Refused says why the portfolio accepts no stop at all: it is an imported
+	// one, in which nothing is traded.
 	Refused string `json:"refused,omitempty"`
 }
 
-// Stop engages the emergency stop of a portfolio. It holds from the moment this is
-// called, also before and while the engine loads; recorded is false while the store
-// cannot take it, or its stream is not folded yet. [Answer.Kept] then says whether a
-// restart finds it.
+// Stop engages the emergency stop of a portfolio. It is in force from the moment
+// of the call, even before and while the engine loads. recorded is false while
+// the store cannot record it, or its stream is not folded yet. [Answer.Kept] then
+// says whether it survives a restart.
 func (e *Engine) Stop(ctx context.Context, id string, r Request) (answer Answer, recorded bool, err error) {
 	p, err := e.stopOf(&r)
 	if err != nil {
@@ -38,8 +38,8 @@ func (e *Engine) Stop(ctx context.Context, id string, r Request) (answer Answer,
 	return e.engage(ctx, p)
 }
 
-// StopBot takes a bot out of trading, as [Engine.Stop] does a portfolio: it holds from the
-// moment this is called.
+// StopBot stops a bot, as [Engine.Stop] stops a portfolio: it is in force from
+// the moment of the call.
 func (e *Engine) StopBot(ctx context.Context, id string, r Request) (answer Answer, recorded bool, err error) {
 	p, err := e.stopOfBot(&r)
 	if err != nil {
@@ -49,15 +49,15 @@ func (e *Engine) StopBot(ctx context.Context, id string, r Request) (answer Answ
 	return e.engage(ctx, p)
 }
 
-// StopAll engages the emergency stop of every portfolio. All of them hold before
-// the first is recorded.
+// StopAll engages the emergency stop of every portfolio. All of them are in force
+// before the first is recorded.
 func (e *Engine) StopAll(ctx context.Context, r Request) ([]Stopped, error) {
 	p, err := e.stopOf(&r)
 	if err != nil {
 		return nil, err
 	}
 	ids, err := e.Portfolios(ctx)
-	if err != nil { // nobody knows which there are: it holds for whatever there is
+	if err != nil { // the portfolios are unknown, so it covers whatever there is
 		ids = []string{everywhere}
 	}
 	all, own := make([]*latched, len(ids)), make([]PendingStop, len(ids))
@@ -88,7 +88,7 @@ func (e *Engine) StopAll(ctx context.Context, r Request) ([]Stopped, error) {
 	return out, nil
 }
 
-// engage makes a stop hold, and records it if that can be done now.
+// engage puts a stop in force, and records it if that is possible now.
 func (e *Engine) engage(ctx context.Context, p PendingStop) (answer Answer, recorded bool, err error) {
 	if err := e.exists(ctx, p.Portfolio); err != nil && !waits(err) {
 		return Answer{}, false, err
@@ -115,7 +115,8 @@ func (e *Engine) engage(ctx context.Context, p PendingStop) (answer Answer, reco
 	return Answer{Kept: e.stops.save()}, false, nil
 }
 
-// errStopHolds answers a stop that was sent as any other command and is not recorded yet.
+// errStopHolds answers a stop that was sent as an ordinary command and is not
+// recorded yet.
 var errStopHolds = domain.Errorf(domain.CodeUnavailable, "the stop holds from now on, but cannot be recorded yet; it will be as soon as the store takes it")
 
 // errStopInMemory is the same where the marker file cannot be written either.
@@ -124,10 +125,13 @@ var errStopInMemory = domain.Errorf(domain.CodeUnavailable, "the stop holds in m
 // doStop sends a stop as a command. handled is false for every other command.
 func (e *Engine) doStop(ctx context.Context, id string, r Request) (answer Answer, handled bool, err error) {
 	var recorded bool
-	switch r.Command.(type) {
-	case EngageStop, *EngageStop:
+	if r.Command == nil {
+		return Answer{}, false, nil
+	}
+	switch r.Command.spec() {
+	case engageStop:
 		answer, recorded, err = e.Stop(ctx, id, r)
-	case StopBot, *StopBot:
+	case stopBot:
 		answer, recorded, err = e.StopBot(ctx, id, r)
 	default:
 		return Answer{}, false, nil
@@ -140,7 +144,7 @@ func (e *Engine) doStop(ctx context.Context, id string, r Request) (answer Answe
 	return answer, true, err
 }
 
-// keep makes the stops of a batch hold that the store could not take.
+// keep puts the stops of a batch in force that the store could not record.
 func (e *Engine) keep(id string, requests []Request, results []Result) {
 	kept := false
 	for i := range requests {
@@ -163,19 +167,14 @@ func (e *Engine) keep(id string, requests []Request, results []Result) {
 	}
 }
 
-// stopOf refuses, before anything is latched, a stop that could never be
+// stopOf refuses, before anything is in force, a stop that could never be
 // recorded.
 func (e *Engine) stopOf(r *Request) (PendingStop, error) {
 	if err := check(r); err != nil {
 		return PendingStop{}, err
 	}
-	var c EngageStop
-	switch given := r.Command.(type) {
-	case EngageStop:
-		c = given
-	case *EngageStop:
-		c = *given
-	default:
+	c, is := as[EngageStop](r.Command)
+	if !is {
 		return PendingStop{}, errWrongStream(r.Command)
 	}
 	return PendingStop{Caller: r.Caller, Key: r.Key, Kind: c.Kind, Reason: c.Reason, At: e.now()}, portfolio.CheckStop(c.Kind, c.Reason)
@@ -185,13 +184,8 @@ func (e *Engine) stopOfBot(r *Request) (PendingStop, error) {
 	if err := check(r); err != nil {
 		return PendingStop{}, err
 	}
-	var c StopBot
-	switch given := r.Command.(type) {
-	case StopBot:
-		c = given
-	case *StopBot:
-		c = *given
-	default:
+	c, is := as[StopBot](r.Command)
+	if !is {
 		return PendingStop{}, errWrongStream(r.Command)
 	}
 	p := PendingStop{Caller: r.Caller, Key: r.Key, Kind: kindBot, Bot: c.Bot, Reason: c.Reason, At: e.now()}
@@ -203,19 +197,14 @@ func (e *Engine) stopOfBot(r *Request) (PendingStop, error) {
 	return p, domain.CheckID("bot", c.Bot)
 }
 
-// SystemError stops a portfolio in which something does not add up. To say the same again
-// does nothing while that stop stands.
+// SystemError stops a portfolio in which an inconsistency was found. A repeat
+// does nothing while that stop is in force.
 func (e *Engine) SystemError(ctx context.Context, id, reason string) {
 	e.stopOurselves(ctx, id, domain.StopSystemError, reason)
 }
 
-// securityBreach stops a portfolio in which something was tampered with.
-func (e *Engine) securityBreach(ctx context.Context, id, reason string) {
-	e.stopOurselves(ctx, id, domain.StopSecurityBreach, reason)
-}
-
 func (e *Engine) stopOurselves(ctx context.Context, id, kind, reason string) {
-	if reason = plain(reason); domain.CheckReason("reason", reason) != nil { // a stop must not fail for its words
+	if reason = plain(reason); domain.CheckReason("reason", reason) != nil { // a stop must not fail because of its reason
 		reason = "something does not add up; the server's log says what"
 	}
 	if e.stops.standing(ctx, id, kind, reason) {
@@ -233,7 +222,8 @@ func (e *Engine) stopOurselves(ctx context.Context, id, kind, reason string) {
 	e.stops.keepTrying(retryStop)
 }
 
-// topic is a reason without its numbers: the same finding at a later revision is no other.
+// topic is a reason without its numbers: the same finding at a later revision is
+// the same topic.
 func topic(reason string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsDigit(r) {
@@ -243,8 +233,8 @@ func topic(reason string) string {
 	}, reason)
 }
 
-// standing reports whether the server stopped a portfolio for this reason, and that stop
-// was not cleared since.
+// standing reports whether the server stopped a portfolio for this reason, and
+// that stop was not cleared since.
 func (s *stops) standing(ctx context.Context, id, kind, reason string) bool {
 	s.mu.Lock()
 	reported := s.reported[id] == topic(reason)
@@ -254,7 +244,7 @@ func (s *stops) standing(ctx context.Context, id, kind, reason string) bool {
 		return false
 	}
 	standing := false
-	err := s.engine.look(ctx, id, func(p *portfolio.State) error {
+	err := s.engine.AtHead(ctx, id, func(p *portfolio.State) error {
 		asBad := p.Stop.Kind == kind || p.Stop.Kind == domain.StopSecurityBreach
 		standing = p.Stop.Engaged && (reported && asBad || topic(p.Stop.Reason) == topic(reason))
 		return nil
@@ -262,13 +252,13 @@ func (s *stops) standing(ctx context.Context, id, kind, reason string) bool {
 	return err == nil && standing
 }
 
-// unsound is told by a writer whose books do not add up: no more is decided in that
-// portfolio that could let a bot trade.
+// unsound is called by a writer whose books are inconsistent. From then on no
+// command of that portfolio is decided that could let a bot trade.
 func (e *Engine) unsound(id, reason string) {
 	e.stops.mu.Lock()
 	reported := e.stops.reported[id] == topic(reason)
 	e.stops.mu.Unlock()
-	if !reported { // the writer waits for this: it holds before anybody is answered
+	if !reported { // the writer waits for this: the stop is in force before any answer is given
 		_, _, _ = e.stops.pending.add(e.stops.ours(id, domain.StopSystemError, reason), true)
 		e.stops.mu.Lock()
 		e.stops.reported[id] = topic(reason)

@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	// retryStop is how often a stop that is not recorded yet is tried again.
+	// retryStop is how often recording a stop is retried.
 	retryStop = time.Second
-	// stopPatience is how long whoever stops waits for the record. The stop holds
-	// before that, and is recorded later.
+	// stopPatience is how long the caller of a stop waits for the record. The
+	// stop is in force before that, and is recorded later.
 	stopPatience = 2 * time.Second
 	// markAfter is how long a record may take before its stop is marked in the file.
 	markAfter = 10 * time.Millisecond
@@ -28,12 +28,13 @@ const (
 	stopsAtOnce = 256
 )
 
-// serverCaller is who engages a stop that nobody asked for.
+// serverCaller is the caller of a stop that the server engages by itself.
 var serverCaller = domain.Caller{User: domain.ServerUser, Role: domain.RoleAdmin}
 
-// stops records the stops that hold but are not recorded yet, and keeps them in a marker
-// file until then. From the moment somebody wants to stop, no permit is granted, no bot
-// started and nothing signed in that portfolio until the stop stands in its stream.
+// stops records the stops that are in force but not recorded yet, and keeps them
+// in a marker file until then. From the moment of the call, no permit is granted,
+// no bot is started and nothing is signed in that portfolio until the stop is in
+// its stream.
 type stops struct {
 	engine  *Engine
 	pending *pending
@@ -59,7 +60,7 @@ type stops struct {
 // unwritten is no number of moves.
 const unwritten = ^uint64(0)
 
-// newStops takes over what a marker file holds: it holds from here on.
+// newStops takes over what a marker file holds, which is in force from here on.
 func newStops(e *Engine) *stops {
 	s := &stops{engine: e, pending: newPending(), reported: map[string]string{}}
 	s.ctx, s.stop = context.WithCancel(context.Background())
@@ -69,8 +70,8 @@ func newStops(e *Engine) *stops {
 	return s
 }
 
-// takeOver reads a marker file. Somebody may have wanted to stop what is in a file that
-// cannot be understood: everything is stopped then, and people look at it and clear it.
+// takeOver reads a marker file. A file that cannot be understood may hold any
+// stop: everything is stopped then, and people have to check and clear it.
 func (s *stops) takeOver(file *LatchFile) {
 	all, err := file.Read()
 	for _, p := range all {
@@ -120,7 +121,7 @@ func (s *stops) close() {
 	s.save()
 }
 
-// background runs f beside the caller, and close waits for it.
+// background runs f in a goroutine, and close waits for it.
 func (s *stops) background(f func()) {
 	s.mu.Lock()
 	if !s.closed {
@@ -132,9 +133,10 @@ func (s *stops) background(f func()) {
 	f()
 }
 
-// save writes the marker file unless it knows everything: whoever waits while it is
-// written finds it up to date. A file that cannot be written is reported, and tried again
-// each second; the stops hold without it. kept: a restart finds what is pending.
+// save writes the marker file unless it is up to date. Callers that wait for a
+// running write find it up to date. A failed write is reported, and retried each
+// second; the stops are in force without it. kept reports that what is pending
+// survives a restart.
 func (s *stops) save() (kept bool) {
 	if s.engine.options.Latch == nil {
 		return false
@@ -184,8 +186,8 @@ func (s *stops) report(kept bool, pending int, err error) {
 	s.told = told
 }
 
-// saveIfSlow writes the marker file unless done is called soon: nobody is told that a
-// stop holds before it is marked or recorded, and most are recorded at once.
+// saveIfSlow writes the marker file unless done is called soon. A stop is
+// acknowledged only when it is marked or recorded, and most are recorded at once.
 func (s *stops) saveIfSlow() (done func()) {
 	recorded := make(chan struct{})
 	s.background(func() {
@@ -364,15 +366,15 @@ func (s *stops) nothingLeft() bool {
 // left reports whether there is anything to record, or to mark in the file.
 func (s *stops) left() bool { return s.pending.count.Load() > 0 || s.behind.Load() }
 
-// poisoned returns why the store takes nothing any more, nil while it does.
+// poisoned returns why the store accepts nothing any more, or nil.
 func (s *stops) poisoned() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.poison
 }
 
-// poisonedBy latches a stop of everything, once: the store says nothing any more until it
-// is opened anew, and then a person has to look at it.
+// poisonedBy puts a stop of everything in force, once: the store is unusable
+// until it is opened again, and then a person has to check it.
 func (s *stops) poisonedBy(err error) {
 	s.mu.Lock()
 	known := s.poison != nil
@@ -398,7 +400,7 @@ func (s *stops) latchEverything(reason string) {
 	_, _, _ = s.pending.add(s.ours(everywhere, domain.StopSystemError, reason), false) // an emergency stop always fits
 }
 
-// ours is a stop that nobody asked for.
+// ours returns a stop that the server engages by itself.
 func (s *stops) ours(id, kind, reason string) PendingStop {
 	return PendingStop{Portfolio: id, Caller: serverCaller, Key: uuid.NewString(), Kind: kind, Reason: reason, At: s.engine.now()}
 }

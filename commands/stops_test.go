@@ -433,7 +433,7 @@ func TestAPoisonedStoreStopsEverythingWhateverMeetsIt(t *testing.T) {
 			_, _ = e.engine.System(e.t.Context(), Request{Caller: domain.Caller{User: "system", Role: domain.RoleAdmin}, Key: "k", Command: BootstrapKey{User: "anna", Hash: strings.Repeat("0", 64)}})
 		},
 		"Stop":        func(e *engined) { e.stop("main") },
-		"SystemError": func(e *engined) { e.engine.SystemError(e.t.Context(), "main", "does not add up") },
+		"SystemError": func(e *engined) { e.engine.SystemError(e.t.Context(), "main", "is inconsistent") },
 		"its own word": func(e *engined) {
 			e.store.mu.Lock()
 			e.store.poison = errPoisoned

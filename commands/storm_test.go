@@ -17,6 +17,7 @@ import (
 	"pets/domain/portfolio"
 	"pets/domain/portfolio/modeltest"
 	"pets/eventstore/memory"
+	"pets/internal/testenv"
 )
 
 // storm sends any commands of any bots, in any order, to two servers on one store
@@ -80,9 +81,7 @@ func TestStorm(t *testing.T) {
 		s := newStorm(t, r)
 		defer s.close()
 		steps := 20 + s.below(41, "steps")
-		if testing.Short() || underRace {
-			steps /= 5
-		}
+		steps = max(1, steps*testenv.Rounds(1, 2, 5)/5)
 		for range steps {
 			s.step()
 			s.compare()
@@ -196,7 +195,7 @@ func (s *storm) send(by domain.Caller, command Command) (Answer, domain.Code) {
 	s.steps++
 	body, err := json.Marshal(command)
 	require.NoError(s, err)
-	s.Logf("%s %s: %s %s %s", s.clock.Now().Format(time.DateTime), r.Key, by.User, command.Name(), body)
+	s.Logf("%s %s: %s %s %s", s.clock.Now().Format(time.DateTime), r.Key, by.User, nameOf(command), body)
 	for range 100 {
 		answer, err := s.writers[s.below(2, "server")].Do(context.Background(), r)
 		switch code := domain.CodeOf(err); {
@@ -431,7 +430,7 @@ func (s *storm) fill() {
 	if len(s.names) > 0 && !s.once(4, "unpermitted") {
 		f.PermitID = s.anyPermit()
 		p := s.permits[f.PermitID]
-		if !s.once(6, "of another") {
+		if !s.once(6, "a new one") {
 			f.Bot, f.Instrument = p.Bot, domain.Instrument{Market: p.Thing.Market, Outcome: p.Thing.Outcome}
 			f.Side = map[bool]domain.Side{true: domain.Buy, false: domain.Sell}[p.Buys]
 		}

@@ -89,7 +89,7 @@ func TestAStopGoesBeforeAllThatIsQueued(t *testing.T) {
 			next := r.store.appends[before+1]
 			m, err := domain.DecodeMetadata(next[0].Metadata)
 			require.NoError(t, err)
-			require.Equal(t, stop.Name(), m.Command)
+			require.Equal(t, nameOf(stop), m.Command)
 			require.LessOrEqual(t, actors(t, next)["key-a"], besideStops, "and little beside it")
 			r.check()
 		})

@@ -118,7 +118,7 @@ func TestTheEngineWatchesTheClocks(t *testing.T) {
 	require.Equal(t, []string{SystemStream}, seen)
 	for i, c := range []Command{openMain(), deposit("10000"), RegisterBot{ID: "a", Capital: dec("1000"), Start: true}, permit("a", "1")} {
 		caller := olga
-		if c.Name() == "ask_permit" {
+		if nameOf(c) == "ask_permit" {
 			caller = botCaller("a")
 		}
 		_, err := e.Do(t.Context(), "main", Request{Caller: caller, Key: string(rune('k' + i)), Command: c})

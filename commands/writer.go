@@ -21,14 +21,14 @@ const (
 	// MaxRequests bounds one DoAll.
 	MaxRequests = 4096
 
-	maxLooks      = 16     // calls that only look, served between two groups
-	maxAttempts   = 20     // appends tried for one group before it is given up
-	maxYields     = 8      // times the writer steps aside before it decides
+	maxLooks      = 16     // calls that only read the state, served between two groups
+	maxAttempts   = 20     // appends tried for one group before it fails
+	maxYields     = 8      // times the writer yields before it decides
 	snapshotEvery = 50_000 // events between snapshots, and at least an eighth of the stream
 )
 
-// Snapshots keeps disposable caches of folded state. Losing one costs time,
-// never truth: a snapshot that cannot be used is ignored.
+// Snapshots keeps disposable caches of folded state. Losing one costs only time:
+// a snapshot that cannot be used is ignored.
 type Snapshots interface {
 	// Load returns the newest snapshot of a kind with a revision ≤ atMost, or nil.
 	Load(kind, stream string, atMost uint64) (revision uint64, data []byte)
@@ -46,55 +46,56 @@ const (
 type Options struct {
 	// Now is the wall clock; time.Now by default.
 	Now func() time.Time
-	// Monotonic is the time since some moment by a clock that nobody sets: the wall
-	// clock is watched against it. time.Since by default where Now is not given;
-	// where Now is, nil compares nothing.
+	// Monotonic is a monotonic clock that the wall clock is compared with. The
+	// default is time.Since, or no comparison if Now is given.
 	Monotonic func() time.Duration
-	// Jumped is told of a wall clock that was moved; it may be nil.
+	// Jumped is called when the wall clock was moved; it may be nil.
 	Jumped func(stream string, by time.Duration)
-	// Ahead is told, once the stream is folded, of a wall clock that is more than 24 h
-	// ahead of the last record. It may be the clock, or a quiet day: nothing is refused,
-	// and a person is asked. It may be nil.
+	// Ahead is called, once the stream is folded, if the wall clock is more than
+	// 24 h ahead of the last record. The clock may be wrong, or the day was
+	// quiet: nothing is refused, and a person should check. It may be nil.
 	Ahead func(stream string, by time.Duration)
 	// Instance distinguishes writers; random by default.
 	Instance uuid.UUID
 	// Snapshots may be nil.
 	Snapshots Snapshots
-	// SnapshotEvery is how many events lie between snapshots at the least; 0: 50,000.
+	// SnapshotEvery is the least number of events between snapshots; 0: 50,000.
 	SnapshotEvery uint64
-	// Folding is told now and then how far the history of a stream is folded, while that
-	// takes long; it may be nil.
+	// Folding is called from time to time with the progress of a long fold; it
+	// may be nil.
 	Folding func(stream string, at, total uint64)
-	// Hold is asked before a command that could let a bot trade is decided: an
-	// error refuses it. It is how a stop holds that cannot be recorded yet. bot is
-	// who would trade, "" where that is no bot. It may be nil.
+	// Hold is called before a command that could let a bot trade is decided; an
+	// error refuses it. It enforces a stop that cannot be recorded yet. bot is
+	// the bot that would trade, or "". It may be nil.
 	Hold func(bot string) error
-	// Living is asked whose keys work, before one person confirms what another asked for
-	// in the record of a revision. Where it is nil nobody keeps keys.
+	// Living returns whose keys are live, before one person confirms what another
+	// requested in the record of a revision. If it is nil there are no keys.
 	Living func(stream string, asked uint64) (Keyholders, error)
-	// Scarce is asked before a command is decided that stops nothing: an error says
-	// that the disk has too little space left for its class (see [ClassOf]). It may be
-	// nil.
+	// Scarce is called before a command is decided that stops nothing. An error
+	// says that the disk has too little space left for its class (see [ClassOf]).
+	// It may be nil.
 	Scarce func(Class) error
 
-	// Of the engine: poisoned is told that the store takes no more appends, unsound
-	// that the books do not add up. Both are called before anybody is answered.
+	// Set by the engine: poisoned is called when the store accepts no more
+	// appends, unsound when the books are inconsistent. Both are called before
+	// any answer is given.
 	poisoned func(err error)
 	unsound  func(reason string)
 
-	// most is what one command may record: maxCommandRecords and maxCommandBytes.
+	// most limits what one command may record: maxCommandRecords and
+	// maxCommandBytes.
 	most portfolio.Room
-	// elapsed is what decisions are timed by: Monotonic, or a clock that stands still.
+	// elapsed times decisions: Monotonic, or a clock that stands still.
 	elapsed func() time.Duration
 	// overtaken refuses what would undo a stop that came after it.
 	overtaken func(bot string, seen uint64) error
 }
 
 // Writer decides the commands of one stream: a portfolio's, or the system's. One
-// goroutine takes a group of what is queued, stops first and then everybody in turn
-// (queue.go), decides it against the state folded from the stream at revision r, appends
-// the events at r in one durable write, and only then answers. If anything came between,
-// it catches up and decides again.
+// goroutine takes a group of the queued commands, stops first and then each
+// caller in turn (queue.go). It decides them against the state folded from the
+// stream at revision r, appends the events at r in one durable write, and only
+// then answers. If another record came between, it catches up and decides again.
 type Writer struct {
 	store   eventstore.Store
 	subject string // the portfolio's id, or the system stream's name: part of every id
@@ -112,11 +113,11 @@ type Writer struct {
 	// reached is the last record's time by the wall clock, in nanoseconds since 1970.
 	reached atomic.Int64
 	saves   sync.WaitGroup
-	// worthSaving is how many events make a snapshot worth its time at the end.
+	// worthSaving is how many events make a snapshot at the end worthwhile.
 	worthSaving atomic.Uint64
 
-	// Private to the goroutine. state and index run ahead of what is durable
-	// while a group is decided; both are nil after any failure and are then
+	// Private to the goroutine. state and index are ahead of what is durable
+	// while a group is decided. Both are nil after any failure and are then
 	// folded from the stream again.
 	state    stateFold
 	index    index
@@ -125,7 +126,7 @@ type Writer struct {
 	origin   origin  // what the state was restored from
 	poisoned error   // of the store: it takes no append until it is opened anew
 	carried  []*step // of groups that were overtaken, to be decided again
-	// spare is a second state (spare.go), spareUsed where it was last needed; wantSpare has
+	// spare is a second state (load.go), spareUsed where it was last needed; wantSpare has
 	// one made.
 	spare     stateFold
 	spareUsed uint64
@@ -140,11 +141,11 @@ type job struct {
 	ctx      context.Context //nolint:containedctx // it travels with the requests through the queue
 	requests []Request
 	results  []Result
-	// brief leaves out most of the answers: an import only counts. each decides
-	// every request by itself: one that fails does not stop those after it.
+	// brief leaves out most of the answers, for an import, which only counts.
+	// each decides every request by itself: a failure does not stop the others.
 	brief, each bool
-	// load asks only for the stream to be folded, look to be shown the state; err is
-	// what came of it.
+	// load requests only the folding of the stream, look requests a view of the
+	// state; err is the result.
 	load bool
 	look func(stateFold) error
 	err  error
@@ -170,7 +171,7 @@ var ErrNotTried = errors.New("not tried, because a request before it failed")
 var errStopped = domain.Errorf(domain.CodeUnavailable, "the server is stopping")
 
 // NewWriter starts the writer of a portfolio. It reads the stream when the first
-// command comes.
+// command arrives.
 func NewWriter(store eventstore.Store, portfolioID string, o Options) *Writer {
 	return newWriter(store, portfolioID, Stream(portfolioID), o, func() stateFold { return &portfolioFold{portfolioID, portfolio.New()} })
 }
@@ -218,8 +219,9 @@ func newWriter(store eventstore.Store, subject, stream string, o Options, blank 
 	return w
 }
 
-// Do sends one command and waits until its events are durable. When the context
-// ends first the command may still happen; the same key again tells.
+// Do sends one command and waits until its events are durable. If the context
+// ends first the command may still be executed; sending it again with the same
+// key returns the outcome.
 func (w *Writer) Do(ctx context.Context, r Request) (Answer, error) {
 	results, err := w.send(&job{ctx: ctx, requests: []Request{r}})
 	if err != nil {
@@ -248,7 +250,7 @@ func (w *Writer) DoEach(ctx context.Context, requests []Request) ([]Result, erro
 	return w.send(&job{ctx: ctx, requests: requests, each: true})
 }
 
-// Load folds the stream now, instead of when the first command comes.
+// Load folds the stream now, instead of when the first command arrives.
 func (w *Writer) Load(ctx context.Context) error {
 	_, err := w.send(&job{ctx: ctx, load: true})
 	return err
@@ -278,8 +280,8 @@ func (w *Writer) send(j *job) ([]Result, error) {
 	}
 }
 
-// left is what became of a call when the writer has ended: it may have been answered on
-// the way out, or in part.
+// left returns the outcome of a call when the writer has ended: it may have been
+// answered on the way out, or in part.
 func (w *Writer) left(j *job) ([]Result, error) {
 	select {
 	case <-j.done:
@@ -295,8 +297,8 @@ func (w *Writer) left(j *job) ([]Result, error) {
 	return j.results, j.err
 }
 
-// Close ends the goroutine after the group at hand and saves a snapshot. What
-// waits behind that group is refused, and has not happened.
+// Close ends the goroutine after the current group and saves a snapshot. Calls
+// waiting behind that group are refused and have no effect.
 func (w *Writer) Close() {
 	w.stop()
 	<-w.done
@@ -325,7 +327,8 @@ func (w *Writer) run() {
 	}
 }
 
-// serveLooks answers some of those who ask for no decision. They see what is durable.
+// serveLooks answers some of the calls that only read the state. They see what is
+// durable.
 func (w *Writer) serveLooks() {
 	for range maxLooks {
 		j := w.queue.look()
@@ -341,9 +344,9 @@ func (w *Writer) serveLooks() {
 	}
 }
 
-// gather steps aside. Those who were answered a moment ago are about to ask again: as
-// long as stepping aside brings more of them, it does so once more, and one durable
-// write serves all.
+// gather yields. Callers that were just answered are about to send again: as long
+// as yielding brings more of them, it yields once more, and one durable write
+// serves all.
 func (w *Writer) gather() {
 	before := 0
 	for range maxYields {
@@ -356,8 +359,9 @@ func (w *Writer) gather() {
 	}
 }
 
-// take returns the next command of a group, nil when it has all that it may have. Stops
-// that came while it is decided are in it, too; then it ends soon, for their sake.
+// take returns the next command of a group, or nil if the group is full. It
+// includes stops that arrive while the group is decided; the group then ends
+// soon, so that they are recorded.
 func (w *Writer) take(g *group) *step {
 	if g.full() {
 		return nil
@@ -385,7 +389,7 @@ func (w *Writer) take(g *group) *step {
 	return s
 }
 
-// decideGroup decides as many commands as one append takes.
+// decideGroup decides as many commands as fit one append.
 func (w *Writer) decideGroup() *group {
 	now := w.options.elapsed()
 	w.queue.begin(now)
@@ -401,9 +405,9 @@ func (w *Writer) decideGroup() *group {
 	return g
 }
 
-// process gives every step of a group its result: a group is what one append takes. One
-// that was overtaken is decided again, against what the stream holds by then; after any
-// other failure nothing of it is acknowledged.
+// process gives every step of a group its result. A group that was overtaken is
+// decided again, against the current stream. After any other failure nothing of
+// it is acknowledged.
 func (w *Writer) process(g *group) {
 	if len(g.steps) == 0 {
 		return
@@ -421,7 +425,7 @@ func (w *Writer) process(g *group) {
 	switch {
 	case err == nil:
 		w.answer(g)
-		for _, s := range w.carried { // it got on: each append has its own attempts
+		for _, s := range w.carried { // there was progress: each append has its own attempts
 			s.attempts = 0
 		}
 	case overtaken(err):
@@ -431,8 +435,8 @@ func (w *Writer) process(g *group) {
 	}
 }
 
-// again has the steps of a group that was overtaken decided once more, but for those that
-// were too often.
+// again lets the steps of a group that was overtaken be decided once more, except
+// those that were overtaken too often.
 func (w *Writer) again(g *group, err error) {
 	var left, tired []*step
 	for _, s := range g.steps {
@@ -452,15 +456,15 @@ func (w *Writer) commit(g *group) error {
 		return w.confirm(g)
 	}
 	expected := eventstore.Expected(int64(w.durable) - 1) //nolint:gosec // revisions stay far below 2^63
-	// THE commit point. A crash before Append returns may lose the group, and
-	// nobody has been told of it; once it returns, every record survives.
+	// THE commit point. A crash before Append returns may lose the group, which
+	// was not acknowledged. Once it returns, every record survives.
 	done, err := w.store.Append(context.Background(), w.stream, expected, g.proposed)
 	if err != nil {
 		return err
 	}
 	if done.Idempotent {
-		// An attempt we had given up as ambiguous came through after all: what
-		// stands there are its records, not these.
+		// An attempt that counted as ambiguous was stored after all: the records
+		// are those of that attempt, not these.
 		return errOvertaken
 	}
 	w.durable = done.Last + 1
@@ -468,8 +472,8 @@ func (w *Writer) commit(g *group) error {
 	return nil
 }
 
-// confirm makes sure that refusals, which append nothing, rest on the whole
-// stream: another server may have added what makes this command right.
+// confirm makes sure that refusals, which append nothing, are based on the whole
+// stream: another server may have added records that make this command valid.
 func (w *Writer) confirm(g *group) error {
 	if !g.refuses() {
 		return nil
@@ -504,26 +508,26 @@ func overtaken(err error) bool {
 	return errors.Is(err, errOvertaken) || errors.As(err, &conflict) || errors.As(err, &ambiguous)
 }
 
-// notSound has the portfolio stopped: its books do not add up, so that no decision can
-// rest on them.
+// notSound stops the portfolio: its books are inconsistent, so no decision can be
+// based on them.
 func (w *Writer) notSound(reason string) {
 	if w.options.unsound != nil {
 		w.options.unsound(reason)
 	}
 }
 
-// weigh looks whether what was folded adds up.
+// weigh checks that the folded books are consistent.
 func (w *Writer) weigh() {
 	if !w.state.balanced() {
 		w.notSound("the balances of the ledger do not sum to zero")
 	}
 }
 
-// discard throws state and index away; the next decision folds them anew.
+// discard drops state and index; the next decision folds them again.
 func (w *Writer) discard() { w.state, w.index, w.spare = nil, nil, nil }
 
-// fail refuses what did not become durable: also its refusals, which were decided on
-// records that now do not exist.
+// fail refuses what did not become durable, including refusals that were based on
+// records that do not exist now.
 func (w *Writer) fail(steps []*step, err error) {
 	var u *eventstore.Unavailable
 	if errors.As(err, &u) && u.Poisoned {
@@ -563,7 +567,7 @@ func asUnavailable(err error) error {
 	return &domain.Error{Code: domain.CodeUnavailable, Message: message, Cause: err}
 }
 
-// failAt notes a request that failed, unless one before it did.
+// failAt notes a request that failed, unless an earlier one did.
 func (j *job) failAt(i int) {
 	if j.failed == 0 || i < j.failed-1 {
 		j.failed = i + 1

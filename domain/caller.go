@@ -2,8 +2,8 @@ package domain
 
 import "strings"
 
-// Role says what a caller may do (design, section 9). Admin cannot approve,
-// and a bot's key never resets a breaker.
+// Role says what a caller may do. An admin cannot approve, and a bot's key never
+// resets a breaker.
 type Role string
 
 // The roles.
@@ -16,32 +16,34 @@ const (
 	RoleAuditor  Role = "auditor"  // reads everything
 )
 
-// ServerUser is who asks in the name of nobody: the server itself. No key is issued to it.
+// ServerUser is the user of commands that the server sends on its own behalf. No
+// API key is issued to it.
 const ServerUser = "server"
 
-// localPrefix begins the names of people who use the command line on the machine
-// itself: os:alice.
+// localPrefix starts the names of people who use the command line on the machine
+// itself, such as os:alice.
 const localPrefix = "os"
 
-// SameUser reports whether two names are one person's. Case makes no difference: Olga
-// who agrees with olga would be one person twice. Every rule that takes two people
-// compares by it.
+// SameUser reports whether two names belong to the same person. It ignores case,
+// so that nobody can act as a second person by spelling a name differently. Every
+// two-person rule uses it.
 func SameUser(a, b string) bool { return strings.EqualFold(a, b) }
 
-// LocalUser reports whether a name is that of somebody on the machine itself, who needs
-// no API key.
+// LocalUser reports whether a name belongs to a user of the machine itself, who
+// needs no API key.
 func LocalUser(user string) bool {
 	prefix, _, found := strings.Cut(user, ":")
 	return found && strings.EqualFold(prefix, localPrefix)
 }
 
-// ReservedUser reports whether a name stands for the machine and not for a person with
-// an API key: what it does and what people do must not look alike.
+// ReservedUser reports whether a name is reserved for the machine. No API key is
+// issued to such a name, so that records always show whether a person or the
+// machine acted.
 func ReservedUser(user string) bool {
 	return SameUser(user, ServerUser) || SameUser(user, "system") || SameUser(user, "import") || LocalUser(user)
 }
 
-// Caller is who sends a command. Two-person rules compare User.
+// Caller is the sender of a command. Two-person rules compare User.
 type Caller struct {
 	// User is the person or machine account behind the key, such as "alice" or
 	// "os:alice".
@@ -51,10 +53,12 @@ type Caller struct {
 	Bot string
 }
 
-// Scope names whose Idempotency-Keys they are: the same key of two scopes is two commands.
-// A person is one in all roles, and whatever the case of his name; the bots behind one
-// name are as many as they are.
+// Scope returns the namespace of the caller's Idempotency-Keys: the same key in
+// two scopes means two commands. A person has one scope in all roles, whatever
+// the case of the name. Each bot has a scope of its own, even where bots share a
+// user.
 func (c Caller) Scope() string { return "user/" + strings.ToLower(c.User) + "/" + c.Bot }
 
-// FormerScope is Scope as earlier builds had it: streams hold commands that stand under it.
+// FormerScope returns the scope that earlier builds used. Old streams hold
+// commands under it.
 func (c Caller) FormerScope() string { return string(c.Role) + "/" + c.User + "/" + c.Bot }

@@ -9,8 +9,8 @@ import (
 	"github.com/quagmt/udecimal"
 )
 
-// Scale is the number of decimals every amount, price, quantity and ratio is
-// kept at (design, section 3).
+// Scale is the number of decimals that every amount, price, quantity and ratio is
+// kept at.
 const Scale = 18
 
 // Decimal is an exact signed decimal number with up to [Scale] decimals.
@@ -33,9 +33,8 @@ var (
 	One  = FromInt(1)
 )
 
-// limit is 10^15: no amount may reach it (section 3). 15 digits before and 18
-// after the point stay well inside the 128 bits that udecimal adds without
-// allocating.
+// limit is 10^15: every amount stays below it. 15 digits before and 18 after the
+// point stay well inside the 128 bits that udecimal adds without allocating.
 var (
 	limit = FromInt(1_000_000_000_000_000)
 	pow10 = powersOfTen()
@@ -146,14 +145,15 @@ func rescale(u udecimal.Decimal) (Decimal, bool) {
 	return fromUint256(neg, &z), true
 }
 
-// fromUint256 makes a Decimal of z × 10^-18. A coefficient above 128 bits, far
-// outside the accepted range, goes through text: folding must not fail on it.
+// fromUint256 returns z × 10^-18 as a Decimal. A coefficient above 128 bits, far
+// outside the accepted range, is converted through text, because folding must not
+// fail on it.
 func fromUint256(neg bool, z *uint256.Int) Decimal {
 	if z[2]|z[3] != 0 {
 		return fromBig(neg, z.ToBig())
 	}
 	u, err := udecimal.NewFromHiLo(neg, z[1], z[0], Scale)
-	if err != nil { // only for a precision above udecimal's own, which Scale is not
+	if err != nil { // only for a precision above udecimal's own limit; Scale is below it
 		return Zero
 	}
 	return Decimal{u}
@@ -223,8 +223,9 @@ func (d Decimal) Add(e Decimal) Decimal { return canonical(d.d.Add(e.d)) }
 // Sub returns d − e, exactly.
 func (d Decimal) Sub(e Decimal) Decimal { return canonical(d.d.Sub(e.d)) }
 
-// canonical keeps == sound after a fold went out of range and came back:
-// udecimal leaves a sum of huge numbers in its large form, however small it is.
+// canonical keeps == correct after a fold left the range and came back: udecimal
+// keeps the result of adding huge numbers in its large form, however small the
+// result is.
 func canonical(u udecimal.Decimal) Decimal {
 	if _, _, _, _, ok := u.ToHiLo(); ok {
 		return Decimal{u}
@@ -245,7 +246,7 @@ func (d Decimal) Sign() int { return d.d.Sign() }
 // IsZero reports whether d is 0.
 func (d Decimal) IsZero() bool { return d.d.IsZero() }
 
-// Cmp returns −1, 0 or +1 as d is below, equal to or above e.
+// Cmp returns −1, 0 or +1 if d is below, equal to or above e.
 func (d Decimal) Cmp(e Decimal) int { return d.d.Cmp(e.d) }
 
 // Less reports d < e.
@@ -280,8 +281,8 @@ func (d Decimal) Mul(e Decimal) Decimal { return MulDiv(d, e, One) }
 func (d Decimal) Div(e Decimal) Decimal { return MulDiv(d, One, e) }
 
 // MulDiv returns a × b ÷ c, rounded once, half to even, at 18 decimals. The
-// caller makes sure that c is not 0; a quotient by 0 is answered with 0, so
-// that a fold of any stream, however damaged its meaning, ends.
+// caller makes sure that c is not 0. Division by 0 returns 0, so that folding
+// never panics, even on a damaged stream.
 func MulDiv(a, b, c Decimal) Decimal {
 	an, az, aok := a.uint256()
 	bn, bz, bok := b.uint256()
@@ -300,7 +301,7 @@ func MulDiv(a, b, c Decimal) Decimal {
 	return fromUint256(neg, &q)
 }
 
-// roundHalfEven adds one to q when the remainder r of a division by m says so.
+// roundHalfEven adds one to q if the remainder r of a division by m requires it.
 func roundHalfEven(q, r, m *uint256.Int) {
 	var twice uint256.Int
 	twice.Lsh(r, 1) // r < m < 2^128
@@ -356,13 +357,13 @@ func (d Decimal) split(decimals int) (q, r, m uint256.Int, neg, ok bool) {
 	return q, r, m, neg, true
 }
 
-// Ratio returns d as answers show ratios: rounded half to even at 12 decimals.
+// Ratio returns d rounded half to even at 12 decimals, as responses show ratios.
 func (d Decimal) Ratio() Decimal { return d.Round(12) }
 
 // String returns the canonical text: no exponent, no trailing zeros, no sign on 0.
 func (d Decimal) String() string { return d.d.String() }
 
-// Int returns the whole part of a count kept as a Decimal; 0 when it does not fit.
+// Int returns the whole part of d, or 0 if it does not fit an int.
 func (d Decimal) Int() int {
 	n, err := d.d.Int64()
 	if err != nil {
@@ -391,8 +392,8 @@ func (d *Decimal) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// UnmarshalJSON accepts a JSON string only: a JSON number has already been
-// through somebody's float.
+// UnmarshalJSON accepts only a JSON string: a JSON number may already have lost
+// digits in a float.
 func (d *Decimal) UnmarshalJSON(b []byte) error {
 	if len(b) < 2 || b[0] != '"' || b[len(b)-1] != '"' {
 		return errDecimalJSON

@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Section 3: “rejects exponents, NaN, more than 18 decimals, |x| ≥ 10^15”.
+// “rejects exponents, NaN, more than 18 decimals, |x| ≥ 10^15”.
 func TestParseDecimalRefuses(t *testing.T) {
 	const (
 		empty    = "is empty; write a plain number such as 12.5"
@@ -68,7 +68,7 @@ func TestParseDecimalRefuses(t *testing.T) {
 	}
 }
 
-// Section 3: |x| ≥ 10^15 is refused, 18 decimals are kept: limit − 1, limit,
+// |x| ≥ 10^15 is refused, 18 decimals are kept: limit − 1, limit,
 // limit + 1 of both.
 func TestParseDecimalAccepts(t *testing.T) {
 	for text, want := range map[string]string{
@@ -89,7 +89,7 @@ func TestParseDecimalAccepts(t *testing.T) {
 	}
 }
 
-// Section 3: “canonical form on parse (so == is sound)”.
+// “canonical form on parse (so == is sound)”.
 func TestDecimalCanonical(t *testing.T) {
 	one := MustDecimal("1")
 	for _, text := range []string{"+1", "1.0", "01", "1.000000000000000000"} {
@@ -140,7 +140,7 @@ func TestFromInt(t *testing.T) {
 	}
 }
 
-// Section 3: “a product or quotient is rounded half-even at 18 decimals”: exact
+// “a product or quotient is rounded half-even at 18 decimals”: exact
 // ties of both signs, and one unit beside them.
 func TestHalfEvenTies(t *testing.T) {
 	for _, c := range []struct{ a, b, want string }{
@@ -171,7 +171,7 @@ func TestHalfEvenTies(t *testing.T) {
 	}
 }
 
-// Section 3: “a × b ÷ c once”: here two roundings would give 0, resp. 1.
+// “a × b ÷ c once”: here two roundings would give 0, resp. 1.
 func TestMulDivRoundsOnce(t *testing.T) {
 	tiny := MustDecimal("0.000000000000000001")
 	require.True(t, Zero == tiny.Mul(MustDecimal("0.4")))
@@ -221,7 +221,7 @@ func TestRoundAndTrunc(t *testing.T) {
 	require.Equal(t, "0.030000000002", MustDecimal("0.0300000000015").Ratio().String())
 }
 
-// Section 2: “amounts are JSON strings”.
+// “amounts are JSON strings”.
 func TestDecimalJSON(t *testing.T) {
 	for _, text := range []string{"1", "1.5", "-1", "0", "null", "true", "{}", "[]", `["1"]`, `""`, `"1e5"`, `" 1"`, `"1`, `"\u0031"`, `"0.1234567890123456789"`} {
 		d := FromInt(7)

@@ -5,29 +5,29 @@ import (
 	"fmt"
 )
 
-// Code says what kind of refusal an error is; section 9 of the design is the
-// closed list. Adapters map codes to HTTP statuses and exit codes in one table.
+// Code classifies a refusal. The list is closed. Adapters map codes to HTTP
+// statuses and exit codes in one table.
 type Code string
 
 // The error codes.
 const (
 	CodeInvalid             Code = "invalid"              // invalid request: sending it again does not help
-	CodeUnauthenticated     Code = "unauthenticated"      // nobody we know
-	CodeDenied              Code = "denied"               // known, but not allowed to
+	CodeUnauthenticated     Code = "unauthenticated"      // the caller is not known
+	CodeDenied              Code = "denied"               // the caller is known, but not allowed to do this
 	CodeNotFound            Code = "not_found"            // no such portfolio, bot, fill, …
-	CodeConflict            Code = "conflict"             // right in itself, not with what is recorded
+	CodeConflict            Code = "conflict"             // valid in itself, but not in the current state
 	CodeWouldRetrip         Code = "would_retrip"         // the reset would leave value ≥ limit
-	CodeTradeIDConflict     Code = "trade_id_conflict"    // same identity, other content
-	CodeIdempotencyMismatch Code = "idempotency_mismatch" // same Idempotency-Key, other request
+	CodeTradeIDConflict     Code = "trade_id_conflict"    // an existing identity with different content
+	CodeIdempotencyMismatch Code = "idempotency_mismatch" // an existing Idempotency-Key with a different request
 	CodeHalted              Code = "halted"               // a breaker or an emergency stop forbids it
 	CodeTooLarge            Code = "too_large"            // over a size limit
 	CodeRateLimited         Code = "rate_limited"         // over a rate limit
-	CodeClock               Code = "clock"                // our clock, or the row's time, is behind the stream
-	CodeUnavailable         Code = "unavailable"          // the store cannot take it now
+	CodeClock               Code = "clock"                // the wall clock, or the row's time, is behind the stream
+	CodeUnavailable         Code = "unavailable"          // the store cannot write now
 	CodeInternal            Code = "internal"             // a defect; nothing was recorded
 )
 
-// Codes are all of them.
+// Codes lists all codes.
 func Codes() []Code {
 	return []Code{
 		CodeInvalid, CodeUnauthenticated, CodeDenied, CodeNotFound, CodeConflict, CodeWouldRetrip, CodeTradeIDConflict,
@@ -35,9 +35,8 @@ func Codes() []Code {
 	}
 }
 
-// Error is a refusal with a code a program can act on and a sentence a person
-// can. Field names the offending input field, empty where there is none.
-// Messages never hold secrets.
+// Error is a refusal: a code for programs and a sentence for people. Field names
+// the offending input field, or is empty. Messages never hold secrets.
 type Error struct {
 	Code    Code
 	Field   string
@@ -69,7 +68,7 @@ func Invalid(field, format string, args ...any) *Error {
 	return &Error{Code: CodeInvalid, Field: field, Message: fmt.Sprintf(format, args...)}
 }
 
-// CodeOf returns the code of the first Error in err's chain, CodeInternal when
+// CodeOf returns the code of the first Error in err's chain, CodeInternal if
 // there is none, and "" for nil.
 func CodeOf(err error) Code {
 	if err == nil {

@@ -3,30 +3,28 @@ package domain
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"reflect"
 	"time"
 )
 
-// Event is one fact or decision as it stands in a stream. The set of events is
-// closed: the registry has a row for every one of them.
+// Event is one fact or decision that a stream holds. The set of events is closed:
+// the registry has a row for each.
 type Event interface {
-	// EventType is the literal written to disk, which its row gives. It outlives every
-	// Go name.
+	// EventType returns the literal that is stored. It comes from the registry
+	// and never changes, whatever the Go type is called.
 	EventType() string
 }
 
-// Stamp says where and when an event was recorded. Decisions use only Time;
-// what an event says about when it happened is data.
+// Stamp says where and when an event was recorded. Decisions use only Time; the
+// times inside an event are data.
 type Stamp struct {
 	Revision uint64
 	Time     time.Time
 }
 
-// Encode returns the JSON that is stored for an event. What has no row in the registry is
-// refused: nobody could read it back.
+// Encode returns the JSON that is stored for an event. It refuses an event that
+// has no row in the registry, because no reader could decode it.
 func Encode(e Event) ([]byte, error) {
 	if _, known := events.byType[reflect.TypeOf(e)]; !known {
 		return nil, fmt.Errorf("encode %T: the event has no row in the registry", e)
@@ -46,34 +44,26 @@ func encodeJSON(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
-// UnknownTypeError stops a reader: a type or version this build does not know
-// may carry money, so it is never skipped.
+// UnknownTypeError reports a type or version that this build does not know. It
+// stops a reader: an unknown event may carry money, so it is never skipped.
 type UnknownTypeError struct{ Type string }
 
 func (e *UnknownTypeError) Error() string {
 	return fmt.Sprintf("event type %q is not known to this version of pets; it was written by a newer one", e.Type)
 }
 
-// Decode reads a stored event back, in the version that this build writes: an older one
-// goes through its upcasters. An unknown type is an [*UnknownTypeError]; data that does
-// not fit the stored type, unknown fields included, is an error too.
+// Decode reads a stored event in the version that this build writes; an older
+// version goes through its upcasters. An unknown type gives an
+// [*UnknownTypeError]. Data that does not fit the stored type, including unknown
+// fields, is an error too.
 func Decode(eventType string, data []byte) (Event, error) {
 	r, known := events.byLiteral[eventType]
 	if !known {
 		return nil, &UnknownTypeError{eventType}
 	}
-	// json takes null for any type, and would make an event of it that says nothing.
-	if !bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")) {
-		return nil, fmt.Errorf("decode %s: data is not a JSON object", eventType)
-	}
 	decoded := r.blank()
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(decoded); err != nil {
+	if err := DecodeObject(data, decoded); err != nil {
 		return nil, fmt.Errorf("decode %s: %w", eventType, err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("decode %s: data goes on after the JSON object", eventType)
 	}
 	for r.up != nil {
 		decoded = r.up(decoded)
@@ -82,14 +72,15 @@ func Decode(eventType string, data []byte) (Event, error) {
 	return decoded.(Event), nil //nolint:errcheck // a row without an upcaster is one of an Event
 }
 
-// RawEvent is an event as text: its type, and its data in the version of that type.
+// RawEvent is an event as text: its type, and its data in that type's version.
 type RawEvent struct {
 	Type string          `json:"type"`
 	Data json.RawMessage `json:"data"`
 }
 
-// Current returns a stored event in the version that this build writes. One that is of
-// that version already comes back untouched, as does one that this build does not know.
+// Current returns the event in the version that this build writes. An event of
+// that version, or of a type that this build does not know, is returned
+// unchanged.
 func (r RawEvent) Current() (RawEvent, error) {
 	if CurrentType(r.Type) == r.Type {
 		return r, nil
@@ -101,8 +92,8 @@ func (r RawEvent) Current() (RawEvent, error) {
 	return RawOf(e)
 }
 
-// RawOf returns the text of an event, under the type that it has: never under the one
-// that an older version of it was stored as.
+// RawOf returns the text of an event under its current type, never under the type
+// of an older version that it was stored as.
 func RawOf(e Event) (RawEvent, error) {
 	data, err := Encode(e)
 	return RawEvent{e.EventType(), data}, err

@@ -2,65 +2,73 @@ package domain
 
 import "time"
 
-// ArbitragePermitted: the legs, whose permits follow in the same append, may be
-// placed together. Whatever the outcome, they pay more than they cost.
+// ArbitragePermitted records that the legs of an arbitrage may be placed
+// together. Their permits follow in the same append. Filled completely, the legs
+// pay more than they cost in every outcome.
 type ArbitragePermitted struct {
 	Arbitrage string `json:"arbitrage"`
 	Bot       string `json:"bot"`
-	// Permits are those of the legs, in their order.
+	// Permits are the permits of the legs, in the same order.
 	Permits []string `json:"permits"`
-	// Cost is the worst-case cost of all legs with their fees, less what selling
-	// brings in; SurePayout is what they pay in the worst outcome. In base asset.
+	// Cost is the worst-case cost of all legs with fees, less what the sells
+	// bring in. SurePayout is what the legs pay in the worst outcome. Both are in
+	// base asset.
 	Cost       Decimal `json:"cost"`
 	SurePayout Decimal `json:"sure_payout"`
-	// Deadline is the leg time-out: what is filled of one leg and not of the others
-	// by then is a directional exposure. Less Ahead it is by the wall clock.
+	// Deadline is the leg time-out. What is filled of one leg and not matched by
+	// the others by then becomes a directional exposure. Deadline less Ahead is
+	// the deadline by the wall clock.
 	Deadline time.Time `json:"deadline"`
 	Ahead    Duration  `json:"ahead,omitzero"`
 }
 
-// ArbitrageDenied: no leg may be placed, with every reason that was found.
+// ArbitrageDenied records that no leg may be placed, with every reason found.
 type ArbitrageDenied struct {
 	Bot  string  `json:"bot"`
 	Legs []Order `json:"legs"`
-	// Cost and SurePayout are 0 where the legs are not those of an arbitrage.
+	// Cost and SurePayout are 0 if the legs do not form an arbitrage.
 	Cost       Decimal  `json:"cost"`
 	SurePayout Decimal  `json:"sure_payout"`
 	Reasons    []Reason `json:"reasons"`
 }
 
-// ArbitrageTimedOut precedes, in the same append, the first event after the leg
-// time-out of an arbitrage that is not complete.
+// ArbitrageTimedOut records that an arbitrage was incomplete at its leg time-out.
+// It stands directly before the first event after the time-out, in the same
+// append.
 type ArbitrageTimedOut struct {
 	Arbitrage string `json:"arbitrage"`
 	Bot       string `json:"bot"`
-	// Open is what other legs do not cover: directional exposure from now on.
+	// Open is the exposure that the other legs do not cover. It is directional
+	// from now on.
 	Open []OpenLeg `json:"open,omitempty"`
-	// Resting are the permits of legs whose orders still rest at a venue. What is
-	// filled of them is flagged leg_late.
+	// Resting lists the permits of legs whose orders still rest at a venue. Their
+	// later fills are flagged leg_late.
 	Resting []string `json:"resting,omitempty"`
 }
 
-// OpenLeg is the part of a leg that no other leg covers; below 0 for what was sold.
+// OpenLeg is the part of a leg that no other leg covers. It is negative for a
+// sold leg.
 type OpenLeg struct {
 	Instrument
 	Quantity Decimal `json:"quantity"`
 }
 
-// ClockJumped: the wall clock moved against the monotonic one by more than 5 s
-// since the last command. Permits granted before and not placed have expired.
+// ClockJumped records that the wall clock moved by more than 5 s against the
+// monotonic clock since the last command. Permits that were granted before and
+// not placed have expired.
 type ClockJumped struct {
-	// By is how far, negative for back.
+	// By is the size of the jump, negative if the clock went back.
 	By Duration `json:"by"`
-	// PermitsExpired are those permits.
+	// PermitsExpired lists the expired permits.
 	PermitsExpired []string `json:"permits_expired,omitempty"`
-	// OrdersKept are permits of orders that rest until an expiry of their own. The venue
-	// does not know our clock, so their expiry is moved by Moved and they stay reserved.
+	// OrdersKept lists the permits of orders that rest until an expiry of their
+	// own. The venue does not know this server's clock, so their recorded expiry
+	// moves by Moved and they stay reserved.
 	OrdersKept []string `json:"orders_kept,omitempty"`
 	Moved      Duration `json:"moved,omitzero"`
 }
 
-// Event types of this file.
+// The event types of this file.
 const (
 	ArbitragePermittedType = "arbitrage.permitted.v1"
 	ArbitrageDeniedType    = "arbitrage.denied.v1"

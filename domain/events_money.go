@@ -1,12 +1,13 @@
 package domain
 
-// Wallets a deposit can go to.
+// Wallets that a deposit can go to.
 const (
 	WalletHot  = "hot"
 	WalletCold = "cold"
 )
 
-// DepositRecorded: money came in from outside. A flow of the portfolio.
+// DepositRecorded records that money came in from outside. It is a flow of the
+// portfolio.
 type DepositRecorded struct {
 	Wallet string  `json:"wallet"`
 	Asset  string  `json:"asset"`
@@ -14,7 +15,7 @@ type DepositRecorded struct {
 	Tx     string  `json:"tx,omitempty"`
 }
 
-// WithdrawalRecorded: money went out. A flow of the portfolio.
+// WithdrawalRecorded records that money went out. It is a flow of the portfolio.
 type WithdrawalRecorded struct {
 	Wallet string  `json:"wallet"`
 	Asset  string  `json:"asset"`
@@ -29,8 +30,9 @@ const (
 	FeeRebate  = "rebate"  // income:rebates/<bot>
 )
 
-// FeeRecorded is a fee, or a rebate, that belongs to no fill. Performance, not
-// a flow. Amount is positive for all kinds. Without a bot it is the treasury's.
+// FeeRecorded records a fee or a rebate that belongs to no fill. It counts as
+// performance, not as a flow. Amount is positive for all kinds. Without a bot it
+// belongs to the treasury.
 type FeeRecorded struct {
 	Bot    string  `json:"bot,omitempty"`
 	Asset  string  `json:"asset"`
@@ -38,8 +40,8 @@ type FeeRecorded struct {
 	Kind   string  `json:"kind"`
 }
 
-// AdjustmentPosted corrects one asset account against the adjustment account,
-// with a person's reason. Performance, not a flow.
+// AdjustmentPosted corrects one asset account against the adjustment account, for
+// a reason that a person gives. It counts as performance, not as a flow.
 type AdjustmentPosted struct {
 	// Account is hot:treasury, cold:treasury or hot:bot/<id>.
 	Account string  `json:"account"`
@@ -48,7 +50,7 @@ type AdjustmentPosted struct {
 	Reason  string  `json:"reason"`
 }
 
-// Event types of this file.
+// The event types of this file.
 const (
 	DepositRecordedType    = "deposit.recorded.v1"
 	WithdrawalRecordedType = "withdrawal.recorded.v1"

@@ -5,57 +5,59 @@ import (
 	"time"
 )
 
-// What two people can override together.
+// The rules that two people together can override.
 const (
-	// OverrideGoLive opens one live portfolio without a passed gate. It stands in
-	// the stream of a paper portfolio.
+	// OverrideGoLive allows one live portfolio to be opened without a passed
+	// gate. It is recorded in the stream of a paper portfolio.
 	OverrideGoLive = "go_live"
 	// OverrideLimits loosens limits of a live portfolio beyond their defaults.
 	OverrideLimits = "limits"
 	// OverrideTreasury loosens treasury rules of a live portfolio beyond their defaults.
 	OverrideTreasury = "treasury_policy"
-	// OverrideTransfer ends a transfer of which the server cannot find out what became.
+	// OverrideTransfer ends a transfer whose outcome the server cannot determine.
 	OverrideTransfer = "transfer"
-	// OverrideClock lets time run on from the last record though the wall clock is behind.
+	// OverrideClock lets the stream's time continue from the last record although
+	// the wall clock is behind it.
 	OverrideClock = "clock"
 )
 
-// OverrideRequested is the first of the two people.
+// OverrideRequested records the request of the first person.
 type OverrideRequested struct {
-	// Override names it: o<revision of this event>.
+	// Override is the name of the override: o<revision of this event>.
 	Override string `json:"override"`
 	Kind     string `json:"kind"`
-	// Portfolio is the live portfolio that go_live opens.
+	// Portfolio is the live portfolio that a go_live override allows.
 	Portfolio string `json:"portfolio,omitempty"`
 	// Limits is the JSON object of policy keys that limits sets.
 	Limits json.RawMessage `json:"limits,omitempty"`
-	// Offset is what clock adds to the wall clock, as of now.
+	// Offset is added to the wall clock by a clock override, as requested.
 	Offset    Duration  `json:"offset,omitzero"`
 	Reason    string    `json:"reason"`
 	User      string    `json:"user"`
 	ExpiresAt time.Time `json:"expires_at"`
 }
 
-// OverrideRecorded is the second, another user. What it allows is in force from
-// here on; limits.changed follows it in the same append.
+// OverrideRecorded records the confirmation by a second user. The override is in
+// force from here on; for limits, limits.changed follows in the same append.
 type OverrideRecorded struct {
 	Override  string          `json:"override"`
 	Kind      string          `json:"kind"`
 	Portfolio string          `json:"portfolio,omitempty"`
 	Limits    json.RawMessage `json:"limits,omitempty"`
-	// Offset is what clock adds to the wall clock from here on: time runs on from this
-	// record at the wall clock's pace.
+	// Offset is what a clock override adds to the wall clock: from this record
+	// on, the stream's time runs at the wall clock's pace.
 	Offset Duration `json:"offset,omitzero"`
 	Reason string   `json:"reason"`
-	// RequestedBy and ConfirmedBy are two users.
+	// RequestedBy and ConfirmedBy are two different users.
 	RequestedBy string `json:"requested_by"`
 	ConfirmedBy string `json:"confirmed_by"`
 }
 
-// OverrideName names the override that a record asked for: o and the revision.
+// OverrideName returns the name of the override that a record requested: o and
+// the revision.
 func OverrideName(revision uint64) string { return recordName("o", revision) }
 
-// Event types of this file.
+// The event types of this file.
 const (
 	OverrideRequestedType = "override.requested.v1"
 	OverrideRecordedType  = "override.recorded.v1"

@@ -9,12 +9,12 @@ const (
 	ModeLive  Mode = "live"
 )
 
-// Clock says where the times of a portfolio's records come from.
+// Clock says where the record times of a portfolio come from.
 type Clock string
 
 // The clocks.
 const (
-	ClockWall     Clock = "wall"     // our own clock, at the moment of recording
+	ClockWall     Clock = "wall"     // the server's clock, at the moment of recording
 	ClockImported Clock = "imported" // the rows of the imported files
 )
 
@@ -23,18 +23,18 @@ type PortfolioOpened struct {
 	Portfolio string `json:"portfolio"`
 	Mode      Mode   `json:"mode"`
 	Clock     Clock  `json:"clock"`
-	// BaseAsset is what equity, capital and P&L are counted in; BaseDecimals is
-	// what the chain rounds it to.
+	// BaseAsset is the asset that equity, capital and P&L are counted in.
+	// BaseDecimals is the number of decimals that it has on its chain.
 	BaseAsset    string `json:"base_asset"`
 	BaseDecimals int    `json:"base_decimals"`
 	Policy       Policy `json:"policy"`
-	// Treasury has the rules of the treasury; without it the defaults of section 8 hold.
+	// Treasury holds the rules of the treasury, or nil for the defaults.
 	Treasury *TreasuryPolicy `json:"treasury,omitempty"`
-	// Gate is the passed assessment a live portfolio was opened on.
+	// Gate is the passed assessment that a live portfolio was opened on.
 	Gate *Gate `json:"gate,omitempty"`
 }
 
-// Gate points to the record that allowed a live portfolio.
+// Gate points to the record that allowed a live portfolio to be opened.
 type Gate struct {
 	Portfolio string `json:"portfolio"`
 	Revision  uint64 `json:"revision"`
@@ -46,21 +46,21 @@ type LimitsChanged struct {
 	Reason string `json:"reason"`
 }
 
-// CommandNoted records that a command was accepted and had nothing (more) to
-// say, so that its retry can never act later.
+// CommandNoted records a command that was accepted without any other event, so
+// that a retry of it can never take effect later.
 type CommandNoted struct {
-	// Code says why for a program, Note for a person.
+	// Code gives the reason for programs, Note for people.
 	Code string `json:"code"`
 	Note string `json:"note"`
-	// Of is the revision of the record that had already said it.
+	// Of is the revision of the earlier record that the command repeats.
 	Of *uint64 `json:"of,omitempty"`
 }
 
 // Codes of notes.
 const (
-	NotedDuplicate = "duplicate" // a record had said it already; see Of
-	NotedUnchanged = "unchanged" // what was asked for is so already
-	NotedIgnored   = "ignored"   // it has no effect by rule
+	NotedDuplicate = "duplicate" // an earlier record holds the same; see Of
+	NotedUnchanged = "unchanged" // the requested state is already in force
+	NotedIgnored   = "ignored"   // the command has no effect by rule
 	NotedSetAside  = "set_aside" // a row of an import that could not be booked
 	NotedNothing   = "nothing"   // there was nothing to record
 )
@@ -68,21 +68,21 @@ const (
 // MarketKind says what is traded in a market.
 type MarketKind string
 
-// The market kinds. Only outcome markets have zones and prices in 0..1.
+// The market kinds. Only outcome markets have zones and prices between 0 and 1.
 const (
 	KindOutcome MarketKind = "outcome"
 	KindSpot    MarketKind = "spot"
 	KindPerp    MarketKind = "perp"
 )
 
-// MarketRegistered makes the operator's word on a market's kind final.
+// MarketRegistered fixes the kind of a market; it cannot be changed afterwards.
 type MarketRegistered struct {
 	Market   string     `json:"market"`
 	Kind     MarketKind `json:"kind"`
 	Outcomes []string   `json:"outcomes,omitempty"`
 	Category string     `json:"category,omitempty"`
-	// Tokens are the ids of the outcomes' tokens on the chain, decimal: an order that
-	// is to be signed has to name the one of its permit.
+	// Tokens are the on-chain ids of the outcomes' tokens, in decimal. An order
+	// can be signed only if it names the token of its permit's outcome.
 	Tokens map[string]string `json:"tokens,omitempty"`
 }
 
@@ -92,8 +92,8 @@ type BotRegistered struct {
 	Strategy string `json:"strategy,omitempty"`
 	// Kind is directional, the default, or market_maker.
 	Kind string `json:"kind,omitempty"`
-	// InventoryCap is the most shares, or units, that a market maker may come to be
-	// exposed to in any one market; 0 for other bots.
+	// InventoryCap is the largest exposure, in shares or units, that a market
+	// maker may have in any one market. It is 0 for other bots.
 	InventoryCap Decimal `json:"inventory_cap,omitzero"`
 }
 
@@ -115,13 +115,14 @@ type BotStarted struct {
 	Bot string `json:"bot"`
 }
 
-// BotStopped takes that back. Stops by a breaker stand in its trip instead.
+// BotStopped withdraws the permission given by BotStarted. Stops by a breaker are
+// part of its trip instead.
 type BotStopped struct {
 	Bot    string `json:"bot"`
 	Reason string `json:"reason,omitempty"`
 }
 
-// Event types of this file.
+// The event types of this file.
 const (
 	PortfolioOpenedType     = "portfolio.opened.v1"
 	LimitsChangedType       = "limits.changed.v1"

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// ReasonCode says why a permit was denied; section 7 is the closed list.
+// ReasonCode says why a permit was denied. The list is closed.
 type ReasonCode string
 
-// The reason codes that exist so far.
+// The reason codes.
 const (
 	ReasonEmergencyStop    ReasonCode = "emergency_stop"
 	ReasonBreakerTripped   ReasonCode = "breaker_tripped"
@@ -32,7 +32,7 @@ const (
 	ReasonLegsUnprofitable ReasonCode = "legs_not_profitable"
 )
 
-// ReasonCodes are all of them, in the order of section 7.
+// ReasonCodes lists all reason codes, in the order in which answers show them.
 func ReasonCodes() []ReasonCode {
 	return []ReasonCode{
 		ReasonEmergencyStop, ReasonBreakerTripped, ReasonLimitReached, ReasonBotUnknown, ReasonBotStopped, ReasonMarketMismatch,
@@ -42,28 +42,29 @@ func ReasonCodes() []ReasonCode {
 	}
 }
 
-// Reason is one failed check of a permit. Value and Limit are empty where the
-// check compares nothing.
+// Reason is one failed check of a permit. Value and Limit are empty if the check
+// compares nothing.
 type Reason struct {
 	Code    ReasonCode `json:"code"`
 	Value   string     `json:"value,omitempty"`
 	Limit   string     `json:"limit,omitempty"`
 	Message string     `json:"message"`
-	// Leg is the leg of an arbitrage it is about, from 1; 0 for the whole order.
+	// Leg is the number of the arbitrage leg that failed, from 1, or 0 for the
+	// whole order.
 	Leg int `json:"leg,omitempty"`
 }
 
-// Intent says what an order that opens exposure is for.
+// Intent is the purpose of an order that opens exposure.
 type Intent string
 
-// The intents. Anything that is not proven to be one of the others is directional.
+// The intents. An order that is not proven to have another intent is directional.
 const (
 	IntentDirectional  Intent = "directional" // stored as ""
 	IntentArbitrage    Intent = "arbitrage"
 	IntentMarketMaking Intent = "market_making"
 )
 
-// Order is what a bot asks a permit for.
+// Order is the order that a bot requests a permit for.
 type Order struct {
 	Bot string `json:"bot"`
 	Instrument
@@ -74,59 +75,62 @@ type Order struct {
 	ReduceOnly bool    `json:"reduce_only,omitempty"`
 	// Intent is "" for a directional order.
 	Intent Intent `json:"intent,omitempty"`
-	// PaperFill: the engine fills it, in a paper portfolio.
+	// PaperFill reports that the engine fills the order itself, in a paper
+	// portfolio.
 	PaperFill bool `json:"paper_fill,omitempty"`
 }
 
-// PermitGranted: the order may be placed until ExpiresAt. Its worst case is
-// reserved from then on.
+// PermitGranted records that an order may be placed until ExpiresAt. Its worst
+// case is reserved from then on.
 type PermitGranted struct {
 	Permit string `json:"permit"`
 	Order
-	// Reducing is the part of the quantity that only closes what is held; the
+	// Reducing is the part of the quantity that only closes what is held. The
 	// rest opens exposure.
 	Reducing Decimal `json:"reducing"`
-	// Reserved is the cash set aside, in base asset; Mark the price it was taken
-	// at where that is not the limit (an opening sell of a perp).
+	// Reserved is the cash set aside, in base asset. Mark is the price that it
+	// was calculated at, if that is not the limit price (an opening sell of a
+	// perp).
 	Reserved  Decimal   `json:"reserved"`
 	Mark      Decimal   `json:"mark,omitzero"`
 	ExpiresAt time.Time `json:"expires_at"`
-	// Ahead is by how much the time of the stream was ahead of the wall clock: ExpiresAt
-	// less this is by the wall clock.
+	// Ahead is how far the stream's time was ahead of the wall clock: ExpiresAt
+	// less Ahead is the expiry by the wall clock.
 	Ahead Duration `json:"ahead,omitzero"`
-	// Arbitrage names what the order is a leg of, "" for nothing.
+	// Arbitrage is the arbitrage that the order is a leg of, or "".
 	Arbitrage string `json:"arbitrage,omitempty"`
 }
 
-// PermitDenied: no, with every reason that was found.
+// PermitDenied records that an order may not be placed, with every reason found.
 type PermitDenied struct {
 	Order
 	Reasons []Reason `json:"reasons"`
 }
 
-// PermitPlaced: the order rests at the venue. Its reservation stays until it is
-// filled, released or expired by the order's own expiry (none: until then).
+// PermitPlaced records that the order rests at the venue. Its reservation stays
+// until the order is filled or released, or reaches its own expiry, if it has
+// one.
 type PermitPlaced struct {
 	Permit    string     `json:"permit"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
-	// Ahead: ExpiresAt less this is what the venue was told.
+	// ExpiresAt less Ahead is the expiry that the venue was told.
 	Ahead Duration `json:"ahead,omitzero"`
 }
 
-// PermitReleased: the order was cancelled, or never placed.
+// PermitReleased records that the order was cancelled, or was never placed.
 type PermitReleased struct {
 	Permit string `json:"permit"`
 	Reason string `json:"reason,omitempty"`
 }
 
-// DayOpened precedes, in the same append, the first event of a new calendar day
-// in the policy's time zone.
+// DayOpened marks a new calendar day in the policy's time zone. It stands
+// directly before the first event of the day, in the same append.
 type DayOpened struct {
 	Date   string  `json:"date"` // 2006-01-02
 	Equity Decimal `json:"equity"`
 }
 
-// BreakerWarned: the value reached the warning level of its breaker.
+// BreakerWarned records that a value reached the warning level of its breaker.
 type BreakerWarned struct {
 	Breaker string  `json:"breaker"`
 	Bot     string  `json:"bot,omitempty"`
@@ -135,43 +139,44 @@ type BreakerWarned struct {
 	Limit   Decimal `json:"limit"`
 }
 
-// BreakerTripped stands in the same append as its cause. It stays tripped, and
-// trips no second time, until it is reset by a person.
+// BreakerTripped records a trip, in the same append as its cause. The breaker
+// stays tripped, and does not trip again, until a person resets it.
 type BreakerTripped struct {
 	Breaker string `json:"breaker"`
-	// Scope is "bot" or "portfolio"; Bot is set for the former.
+	// Scope is "bot" or "portfolio". Bot is set only for "bot".
 	Scope string  `json:"scope"`
 	Bot   string  `json:"bot,omitempty"`
 	Value Decimal `json:"value"`
 	Limit Decimal `json:"limit"`
-	// Equity is the scope's at the trip, Reference what it was measured from: the
-	// peak, or the day-open. A streak has neither.
+	// Equity is the equity of the scope at the trip. Reference is the value that
+	// the loss was measured from: the peak or the day-open. A streak has neither.
 	Equity    *Decimal `json:"equity,omitempty"`
 	Reference *Decimal `json:"reference,omitempty"`
 	// Cause is the revision of the record that moved the value.
 	Cause uint64 `json:"cause"`
-	// Stops is what the policy had it stop: all, or bot.
+	// Stops is what the trip stopped under the policy: all, or bot.
 	Stops          string   `json:"stops"`
 	BotsStopped    []string `json:"bots_stopped,omitempty"`
 	PermitsRevoked []string `json:"permits_revoked,omitempty"`
-	// ClosePositions: the policy asks the bots to close what they hold.
+	// ClosePositions reports that the policy asks the bots to close their
+	// positions.
 	ClosePositions bool `json:"close_positions,omitempty"`
 }
 
-// BreakerReset is a person's decision to go on.
+// BreakerReset records a person's decision to resume after a trip.
 type BreakerReset struct {
 	Breaker string `json:"breaker"`
 	Bot     string `json:"bot,omitempty"`
 	Reason  string `json:"reason"`
-	// Rebase makes the drawdown peak, or the day-open, the equity now.
+	// Rebase makes the current equity the new drawdown peak or day-open.
 	Rebase bool   `json:"rebase"`
 	User   string `json:"user"`
-	// Before and After are the breaker's value around the reset.
+	// Before and After are the breaker's value before and after the reset.
 	Before Decimal `json:"before"`
 	After  Decimal `json:"after"`
 }
 
-// Kinds of emergency stops (section 6).
+// The kinds of emergency stops.
 const (
 	StopManual            = "manual"
 	StopSystemError       = "system_error"
@@ -179,11 +184,11 @@ const (
 	StopPortfolioDrawdown = "portfolio_drawdown"
 )
 
-// stopKinds are the kinds from the least to the gravest.
+// stopKinds lists the kinds from the least to the most severe.
 var stopKinds = []string{StopManual, StopPortfolioDrawdown, StopSystemError, StopSecurityBreach}
 
-// GraverStop returns the graver of two kinds of emergency stops. A kind that is not
-// known, or none, is graver than nothing.
+// GraverStop returns the more severe of two kinds of emergency stops. An unknown
+// or empty kind counts as more severe than none.
 func GraverStop(a, b string) string {
 	if slices.Index(stopKinds, a) < slices.Index(stopKinds, b) {
 		return b
@@ -191,11 +196,13 @@ func GraverStop(a, b string) string {
 	return a
 }
 
-// EmergencyStopEngaged halts the portfolio until two people clear it.
+// EmergencyStopEngaged records that the portfolio is halted until two people
+// clear the stop.
 type EmergencyStopEngaged struct {
-	// Kind is in force from here on: the gravest since the portfolio was last clear.
-	// RequestedKind is what was asked for now, where that is another. Older streams do
-	// not have it: there, what was asked for last is in force.
+	// Kind is the kind in force from here on: the most severe one since the
+	// portfolio was last clear. RequestedKind is the kind of this request, if it
+	// differs. Older streams lack it; in those, the latest requested kind is in
+	// force.
 	Kind           string   `json:"kind"`
 	RequestedKind  string   `json:"requested_kind,omitempty"`
 	Reason         string   `json:"reason"`
@@ -203,22 +210,23 @@ type EmergencyStopEngaged struct {
 	PermitsRevoked []string `json:"permits_revoked,omitempty"`
 }
 
-// EmergencyStopClearRequested is the first of the two people.
+// EmergencyStopClearRequested records the request of the first person.
 type EmergencyStopClearRequested struct {
 	Request string `json:"request"`
 	Reason  string `json:"reason"`
 	User    string `json:"user"`
 }
 
-// EmergencyStopCleared is the second. The bots stay stopped.
+// EmergencyStopCleared records the confirmation by the second person. The bots
+// stay stopped.
 type EmergencyStopCleared struct {
 	Request string `json:"request"`
-	// RequestedBy and ConfirmedBy are two users.
+	// RequestedBy and ConfirmedBy are two different users.
 	RequestedBy string `json:"requested_by"`
 	ConfirmedBy string `json:"confirmed_by"`
 }
 
-// Event types of this file.
+// The event types of this file.
 const (
 	PermitGrantedType               = "permit.granted.v1"
 	PermitDeniedType                = "permit.denied.v1"
@@ -257,7 +265,7 @@ func (e *BreakerTripped) EventType() string { return typeOf(e) }
 // EventType implements Event.
 func (e *BreakerReset) EventType() string { return typeOf(e) }
 
-// Requested is the kind that was asked for.
+// Requested returns the kind that was requested.
 func (e *EmergencyStopEngaged) Requested() string {
 	if e.RequestedKind != "" {
 		return e.RequestedKind

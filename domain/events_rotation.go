@@ -1,28 +1,29 @@
 package domain
 
-// Events of the system stream about encryption keys and wallets. None holds a key:
-// encryption keys are named by the first 8 hex digits of their SHA-256.
+// Events of the system stream about encryption keys and wallets. No event holds a
+// key; an encryption key is named by the first 8 hex digits of its SHA-256.
 
-// WalletClaimed: the address belongs to this portfolio and no other.
+// WalletClaimed ties an address to one portfolio.
 type WalletClaimed struct {
 	Address   string `json:"address"`
 	Wallet    string `json:"wallet"`
 	Portfolio string `json:"portfolio"`
 }
 
-// KeyRotationStarted: every blob of the keystore is to be sealed under To.
+// KeyRotationStarted records that every blob of the keystore is to be sealed
+// under the key To.
 type KeyRotationStarted struct {
-	// Rotation names it: r<revision of this event>.
+	// Rotation is the name of the rotation: r<revision of this event>.
 	Rotation string `json:"rotation"`
 	To       string `json:"to"`
-	// Wallets are those whose blobs are sealed under another key.
+	// Wallets lists the wallets whose blobs are sealed under another key.
 	Wallets []string `json:"wallets"`
-	// Reason is scheduled or a person's words.
+	// Reason is "scheduled" or a reason that a person gave.
 	Reason string `json:"reason,omitempty"`
 }
 
-// KeyReencrypted: one blob is sealed under the new key, was opened again, and holds
-// the address that it should.
+// KeyReencrypted records that one blob was sealed under the new key, opened
+// again, and found to hold the key of the expected address.
 type KeyReencrypted struct {
 	Rotation string `json:"rotation"`
 	Wallet   string `json:"wallet"`
@@ -31,16 +32,17 @@ type KeyReencrypted struct {
 	To       string `json:"to"`
 }
 
-// KeyRotationCompleted: no blob is left under another key.
+// KeyRotationCompleted records that no blob is left under another key.
 type KeyRotationCompleted struct {
 	Rotation string `json:"rotation"`
 	To       string `json:"to"`
 }
 
-// RotationName names the rotation that a record started: r and the revision.
+// RotationName returns the name of the rotation that a record started: r and the
+// revision.
 func RotationName(revision uint64) string { return recordName("r", revision) }
 
-// Event types of this file.
+// The event types of this file.
 const (
 	WalletClaimedType        = "wallet.claimed.v1"
 	KeyRotationStartedType   = "key.rotation_started.v1"

@@ -2,16 +2,17 @@ package domain
 
 import "time"
 
-// Events of the system stream: who may ask for something, and who tried without.
+// Events of the system stream: API keys and refused requests.
 
-// APIKeyIssued: a key was made. Of the key itself only its hash is known: the
-// key was shown once, to whom it was made for.
+// APIKeyIssued records a new API key. Only the hash of the key is stored; the key
+// itself was shown once.
 type APIKeyIssued struct {
-	// Key names it: k<revision of this event>.
+	// Key is the id of the key: k<revision of this event>.
 	Key  string `json:"key"`
 	User string `json:"user"`
 	Role Role   `json:"role"`
-	// Portfolio is the only one it may name, and Bot the bot of a key of role bot.
+	// Portfolio is the only portfolio that the key may name. Bot is the bot of a
+	// key with role bot.
 	Portfolio string `json:"portfolio,omitempty"`
 	Bot       string `json:"bot,omitempty"`
 	// Hash is the SHA-256 of the key in lower-case hex.
@@ -19,21 +20,21 @@ type APIKeyIssued struct {
 	Note string `json:"note,omitempty"`
 }
 
-// APIKeyRevoked: the key is refused from now on.
+// APIKeyRevoked records that the key is refused from now on.
 type APIKeyRevoked struct {
 	Key    string `json:"key"`
 	Reason string `json:"reason,omitempty"`
 }
 
-// AccessDenied counts refusals of one source within a minute, or of many sources since
-// they were last counted.
+// AccessDenied counts the refused requests of one source within a minute, or of
+// many sources since the last such count.
 type AccessDenied struct {
-	// Source is the address the requests came from, or "other"; Key the id of the key
-	// they came with, empty for none that is valid.
+	// Source is the address that the requests came from, or "other". Key is the
+	// id of their API key, or empty if none was valid.
 	Source string `json:"source"`
 	Key    string `json:"key,omitempty"`
-	// Code is unauthenticated, denied or rate_limited; Route the last that was
-	// asked for.
+	// Code is unauthenticated, denied or rate_limited. Route is the last route
+	// that was requested.
 	Code  string    `json:"code"`
 	Route string    `json:"route,omitempty"`
 	Count int       `json:"count"`
@@ -41,18 +42,21 @@ type AccessDenied struct {
 	To    time.Time `json:"to"`
 }
 
-// RollbackAccepted: a person went on with a store that holds less than was witnessed of
-// it, or whose witness could not be used. What is missing was acknowledged once.
+// RollbackAccepted records that a person continued with a store that holds less
+// than its witness recorded, or whose witness could not be used. The missing
+// records were acknowledged once.
 type RollbackAccepted struct {
 	Reason string `json:"reason"`
-	// Witness says what was wrong with the witness itself, empty for nothing.
+	// Witness says what was wrong with the witness itself, or is empty.
 	Witness string `json:"witness,omitempty"`
-	// Streams are those that differ, at most 1,000; More is the number of others.
+	// Streams are the streams that differ, at most 1,000. More is the number of
+	// further ones.
 	Streams []RolledBack `json:"streams,omitempty"`
 	More    int          `json:"more,omitempty"`
 }
 
-// RolledBack is a stream that holds less than was witnessed, or something else.
+// RolledBack is a stream with fewer records than were witnessed, or with
+// different ones.
 type RolledBack struct {
 	Stream string `json:"stream"`
 	// Witnessed and Found are numbers of records.
@@ -60,10 +64,10 @@ type RolledBack struct {
 	Found     uint64 `json:"found"`
 }
 
-// KeyName names the API key that a record issued: k and the revision.
+// KeyName returns the id of the API key that a record issued: k and the revision.
 func KeyName(revision uint64) string { return recordName("k", revision) }
 
-// Event types of this file.
+// The event types of this file.
 const (
 	APIKeyIssuedType  = "api_key.issued.v1"  //nolint:gosec // a name, no key
 	APIKeyRevokedType = "api_key.revoked.v1" //nolint:gosec // a name, no key

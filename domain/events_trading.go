@@ -17,37 +17,40 @@ const (
 	FillProvisionalStatus = "provisional"
 )
 
-// VenuePaper is where the engine itself fills orders, in paper portfolios.
+// VenuePaper is the venue of the orders that the engine fills itself, in paper
+// portfolios.
 const VenuePaper = "paper"
 
-// Flags of a fill: what was wrong about a fact that is recorded all the same.
+// Flags of a fill. They mark violations; the fill is recorded all the same.
 const (
-	FlagNoPermit       = "no_permit"       // none was named
-	FlagPermitNotLive  = "permit_not_live" // named, but expired, revoked, used up, or another bot's
-	FlagPermitExceeded = "permit_exceeded" // more, or at a worse price, than permitted
-	FlagHalted         = "halted"          // while the bot was stopped or a breaker tripped
-	FlagOversold       = "oversold"        // a negative quantity, no perp, no permit
-	FlagMarketSettled  = "market_settled"  // after the outcome was settled
-	FlagVoided         = "voided"          // its void came first: posts nothing
-	FlagLegLate        = "leg_late"        // of a leg, after its arbitrage timed out: directional
+	FlagNoPermit       = "no_permit"       // the fill names no permit
+	FlagPermitNotLive  = "permit_not_live" // the permit has expired, is revoked or used up, or belongs to another bot
+	FlagPermitExceeded = "permit_exceeded" // more than permitted, or at a worse price
+	FlagHalted         = "halted"          // filled while the bot was stopped or a breaker tripped
+	FlagOversold       = "oversold"        // would make the quantity negative, outside a perp and without a permit
+	FlagMarketSettled  = "market_settled"  // filled after the outcome was settled
+	FlagVoided         = "voided"          // voided before it arrived: posts nothing
+	FlagLegLate        = "leg_late"        // fill of a leg after its arbitrage timed out: directional
 )
 
-// FillRecorded: an order was filled, wholly or in part. A fact; never refused.
+// FillRecorded records that an order was filled, wholly or in part. A fill is a
+// fact and is never refused for a rule.
 type FillRecorded struct {
 	FillID
 	Instrument
 	Side     Side    `json:"side"`
 	Quantity Decimal `json:"quantity"`
 	Price    Decimal `json:"price"`
-	// Notional is the cash that moved, without the fee: given by the venue, or
-	// price × quantity.
+	// Notional is the cash that moved, without the fee: the amount given by the
+	// venue, or price × quantity.
 	Notional Decimal `json:"notional"`
 	Fee      Decimal `json:"fee"`
 	Permit   string  `json:"permit,omitempty"`
 	Status   string  `json:"status"`
-	// EffectiveAt is when it happened by the bot's or the chain's word.
+	// EffectiveAt is the time of the fill as the bot or the chain reports it.
 	EffectiveAt *time.Time `json:"effective_at,omitempty"`
-	// Mark is the price it marks the instrument at; absent when it does not mark.
+	// Mark is the price at which the fill marks the instrument, or nil if it does
+	// not.
 	Mark  *Decimal `json:"mark,omitempty"`
 	Flags []string `json:"flags,omitempty"`
 }
@@ -57,30 +60,31 @@ type FillConfirmed struct {
 	FillID
 }
 
-// FillVoided takes a provisional fill back. Unknown voids a fill that has not
-// come yet: when it comes, it posts nothing.
+// FillVoided reverses a provisional fill. Unknown is set for a fill that has not
+// arrived yet; when it arrives, it posts nothing.
 type FillVoided struct {
 	FillID
 	Unknown bool `json:"unknown,omitempty"`
 }
 
-// MarketSettled: an outcome paid out. The instrument is marked at the payout
-// and everything the holders have left is sold at it.
+// MarketSettled records that an outcome paid out. The instrument is marked at the
+// payout, and everything held of it is sold at that price.
 type MarketSettled struct {
 	Instrument
 	Payout Decimal `json:"payout"`
-	// Bot narrows the settlement to one bot.
+	// Bot limits the settlement to one bot.
 	Bot string `json:"bot,omitempty"`
 	// Holders are in bot-id order.
 	Holders []Holder `json:"holders,omitempty"`
-	// PermitsReleased are the permits on the instrument that ended with it.
+	// PermitsReleased lists the permits on the instrument that ended with the
+	// settlement.
 	PermitsReleased []string `json:"permits_released,omitempty"`
-	// Finding: nobody held it, or what was reported differs from what was held;
-	// reconciliation has to explain it.
+	// Finding is set if no bot held the outcome, or if the reported quantities
+	// differ from the held ones. Reconciliation has to explain it.
 	Finding bool `json:"finding,omitempty"`
 }
 
-// Holder is one bot's share of a settlement.
+// Holder is the share of one bot in a settlement.
 type Holder struct {
 	Bot      string  `json:"bot"`
 	Quantity Decimal `json:"quantity"`
@@ -88,7 +92,7 @@ type Holder struct {
 
 // PriceMarked values instruments and assets.
 type PriceMarked struct {
-	// Source is the role it came from: feed, operator or bot.
+	// Source is the role that sent the marks: feed, operator or bot.
 	Source Role   `json:"source"`
 	Marks  []Mark `json:"marks"`
 }
@@ -101,7 +105,7 @@ type Mark struct {
 	Price   Decimal `json:"price"`
 }
 
-// Result of a closed trade: the sign of its P&L, with |P&L| ≤ loss_dust neutral.
+// Result is the sign of a closed trade's P&L; |P&L| ≤ loss_dust is neutral.
 type Result string
 
 // The results.
@@ -111,7 +115,7 @@ const (
 	Neutral Result = "neutral"
 )
 
-// What closed a trade.
+// The events that close a trade.
 const (
 	ClosedByFill       = "fill"
 	ClosedBySettlement = "settlement"
@@ -125,11 +129,11 @@ const (
 	Short = "short"
 )
 
-// TradeFigures are the numbers of one closed position episode, in base asset.
+// TradeFigures are the figures of one closed position episode, in base asset.
 type TradeFigures struct {
-	Quantity Decimal `json:"quantity,omitzero"` // opened in all, absolute; 0 in a report
-	// EntryNotional is what opening it moved, ExitNotional what closing it
-	// moved, both absolute and without fees.
+	Quantity Decimal `json:"quantity,omitzero"` // total quantity opened, absolute; 0 in a report
+	// EntryNotional is the cash that opening moved, ExitNotional the cash that
+	// closing moved. Both are absolute and without fees.
 	EntryNotional Decimal `json:"entry_notional,omitzero"`
 	ExitNotional  Decimal `json:"exit_notional,omitzero"`
 	Fee           Decimal `json:"fee"`
@@ -138,9 +142,9 @@ type TradeFigures struct {
 	Result Result  `json:"result"`
 }
 
-// TradeClosed ends one position episode (bot, market, outcome): flat → flat, or
-// settlement. It stands in the same append as the fill or settlement that
-// closed it. A reported one is a fact of its own and carries its own postings.
+// TradeClosed ends one position episode (bot, market, outcome), from flat to flat
+// or to settlement. It stands in the same append as the fill or settlement that
+// closed it. A reported trade is a fact of its own and carries its own postings.
 type TradeClosed struct {
 	// Trade is unique in the portfolio: t<revision of the opening fill>, or of
 	// the report.
@@ -151,25 +155,27 @@ type TradeClosed struct {
 	ClosedBy  string     `json:"closed_by"`
 	OpenedAt  *time.Time `json:"opened_at,omitempty"`
 	TradeFigures
-	// TradeID and EffectiveAt are the bot's, for a reported trade.
+	// TradeID and EffectiveAt come from the bot, for a reported trade.
 	TradeID     string     `json:"trade_id,omitempty"`
 	EffectiveAt *time.Time `json:"effective_at,omitempty"`
-	// Flags of a reported trade: halted, when its bot should not have traded.
+	// Flags holds "halted" for a reported trade whose bot should not have traded.
 	Flags []string `json:"flags,omitempty"`
 }
 
-// TradeRevised corrects a closed trade after a void: to other figures, to open
-// again, or to void when its episode merged into an earlier one. The trade
-// keeps its place in the order.
+// TradeRevised corrects a closed trade after a void. The trade gets other
+// figures, is open again, or becomes void because its episode merged into an
+// earlier one. It keeps its place in the order.
 type TradeRevised struct {
 	Trade string `json:"trade"`
 	Bot   string `json:"bot"`
 	Instrument
-	// Fill is the one that was voided.
+	// Fill is the voided fill.
 	Fill FillID `json:"fill"`
-	// Direction is the trade's now; a void can turn it round.
+	// Direction is the direction of the trade after the revision; a void can
+	// reverse it.
 	Direction string `json:"direction,omitempty"`
-	// Number is the place the trade keeps: it was the bot's n-th closing, from 0.
+	// Number is the position of the trade among the bot's closed trades, from 0.
+	// A revision keeps it.
 	Number int           `json:"number"`
 	Before TradeFigures  `json:"before"`
 	After  *TradeFigures `json:"after,omitempty"`
@@ -177,7 +183,7 @@ type TradeRevised struct {
 	Void   bool          `json:"void,omitempty"`
 }
 
-// Event types of this file.
+// The event types of this file.
 const (
 	FillRecordedType  = "fill.recorded.v1"
 	FillConfirmedType = "fill.confirmed.v1"

@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// Kinds of transfers (section 8).
+// The kinds of transfers.
 const (
-	TransferInternal   = "internal"   // between hot and cold, asked for by a person
+	TransferInternal   = "internal"   // between hot and cold, requested by a person
 	TransferRebalance  = "rebalance"  // between hot and cold, proposed by the engine
-	TransferWithdrawal = "withdrawal" // to an address of the book
+	TransferWithdrawal = "withdrawal" // to an address of the address book
 	TransferSweep      = "sweep"      // everything out of the hot wallet, after a breach
 )
 
-// PlaceExternal is where a withdrawal goes.
+// PlaceExternal is the destination of a withdrawal.
 const PlaceExternal = "external"
 
-// Payment is a transfer of money in a person's words. What is approved is its
-// hash; what is signed has to say the same.
+// Payment describes a transfer of money in a form that people can read. An
+// approval is bound to its hash, and the signed transaction has to match it.
 type Payment struct {
 	// Chain is a CAIP-2 id, AssetID a CAIP-19 id, From and To are in EIP-55.
 	Chain   string  `json:"chain"`
@@ -25,102 +25,107 @@ type Payment struct {
 	From    string  `json:"from"`
 	To      string  `json:"to"`
 	Amount  Decimal `json:"amount"`
-	// HighestFee is the most that may be paid for all of it, in the chain's coin.
+	// HighestFee is the largest total fee, in the chain's coin.
 	HighestFee Decimal `json:"highest_fee"`
 }
 
-// TransferRequested is somebody's, or the engine's, wish to move money. Nothing
-// has moved.
+// TransferRequested records a request, by a person or the engine, to move money.
+// Nothing has moved yet.
 type TransferRequested struct {
-	// Transfer names it: x<revision of this event>.
+	// Transfer is the name of the transfer: x<revision of this event>.
 	Transfer string `json:"transfer"`
 	Kind     string `json:"kind"`
-	// Wallet sends; FromPlace and ToPlace are hot, cold or external.
+	// Wallet is the sending wallet. FromPlace and ToPlace are hot, cold or
+	// external.
 	Wallet    string `json:"wallet"`
 	FromPlace string `json:"from_place"`
 	ToPlace   string `json:"to_place"`
-	// Asset is its name in the ledger, GasAsset that of the chain's coin.
+	// Asset is the asset's name in the ledger. GasAsset is the name of the
+	// chain's coin.
 	Asset    string `json:"asset"`
 	GasAsset string `json:"gas_asset"`
 	Payment
 	Reason string `json:"reason"`
 	User   string `json:"user"`
-	// Hash is what an approval is bound to.
+	// Hash is the hash that an approval is bound to.
 	Hash string `json:"hash"`
-	// ApprovalFor says why it needs a second person; empty for not.
+	// ApprovalFor says why a second person has to approve the transfer, or is
+	// empty.
 	ApprovalFor []string `json:"approval_for,omitempty"`
-	// ExpiresAt is when it is over unless it is prepared before.
+	// ExpiresAt is when the transfer expires unless it is prepared before.
 	ExpiresAt time.Time `json:"expires_at"`
-	// Rebalance explains a proposal.
+	// Rebalance holds the figures of a proposal by the engine.
 	Rebalance *Rebalance `json:"rebalance,omitempty"`
 }
 
-// Rebalance has every number that a proposal rests on, in base asset.
+// Rebalance holds every figure that a proposal is based on, in base asset.
 type Rebalance struct {
 	Hot       Decimal `json:"hot"`       // cash in the hot wallet, and positions at cost
-	HotCash   Decimal `json:"hot_cash"`  // of it, cash
-	Deployed  Decimal `json:"deployed"`  // of it, positions at cost
+	HotCash   Decimal `json:"hot_cash"`  // the part that is cash
+	Deployed  Decimal `json:"deployed"`  // the part that is positions, at cost
 	Cold      Decimal `json:"cold"`      // in the cold wallet
-	Transit   Decimal `json:"transit"`   // on its way
-	Total     Decimal `json:"total"`     // all of them
+	Transit   Decimal `json:"transit"`   // in transit
+	Total     Decimal `json:"total"`     // sum of the above
 	Share     Decimal `json:"share"`     // hot ÷ total
 	Target    Decimal `json:"target"`    // hot_wallet_percentage × total
 	Low       Decimal `json:"low"`       // 0.8 × target: below it money comes from cold
 	High      Decimal `json:"high"`      // min(1.2 × target, 0.20 × total): above it money goes to cold
-	GoesTo    Decimal `json:"goes_to"`   // what hot is to be afterwards
+	GoesTo    Decimal `json:"goes_to"`   // hot value after the transfer
 	Available Decimal `json:"available"` // what the sending wallet can give
 	Smallest  Decimal `json:"smallest"`  // min_rebalance_usd
 }
 
-// TransferApproved: the second person agreed to exactly this hash.
+// TransferApproved records that a second person approved exactly this hash.
 type TransferApproved struct {
 	Transfer string `json:"transfer"`
 	Hash     string `json:"hash"`
 	User     string `json:"user"`
 }
 
-// TransferRejected ends one that nothing was sent of.
+// TransferRejected ends a transfer of which nothing was sent.
 type TransferRejected struct {
 	Transfer string `json:"transfer"`
 	User     string `json:"user"`
 	Reason   string `json:"reason"`
 }
 
-// TransferExpired: nobody approved it, or it was not prepared, in time.
+// TransferExpired records that a transfer was not approved or not prepared in
+// time.
 type TransferExpired struct {
 	Transfer string `json:"transfer"`
 }
 
-// TransferPrepared has the transaction with its nonce and fees, before anything is
-// signed. It uses the approval up.
+// TransferPrepared holds the transaction with its nonce and fees, before anything
+// is signed. It uses up the approval.
 type TransferPrepared struct {
 	Transfer string `json:"transfer"`
-	// Transaction is what internal/chain made of the payment; Digest what gets
-	// signed of it, in hex.
+	// Transaction is the transaction that internal/chain built for the payment.
+	// Digest is the value to be signed, in hex.
 	Transaction json.RawMessage `json:"transaction"`
 	Nonce       uint64          `json:"nonce"`
 	Digest      string          `json:"digest"`
 }
 
-// TransferSigned says which transaction the signature makes, before it is sent.
+// TransferSigned records the hash of the signed transaction, before it is sent.
 type TransferSigned struct {
 	Transfer string `json:"transfer"`
 	Digest   string `json:"digest"`
 	TxHash   string `json:"tx_hash"`
-	// Raw are the signed bytes of a cold wallet, which nobody here could sign anew.
-	// A hot wallet's are made again: the same digest gets the same signature.
+	// Raw holds the signed bytes of a cold wallet, which the server cannot sign
+	// again. The signature of a hot wallet is not stored: signing the same digest
+	// gives the same signature.
 	Raw string `json:"raw,omitempty"`
 }
 
-// TransferBroadcast: the transaction may be on its way from now on. The money is in
-// transit.
+// TransferBroadcast records that the transaction may be on its way. The money
+// counts as in transit from now on.
 type TransferBroadcast struct {
 	Transfer string `json:"transfer"`
 	TxHash   string `json:"tx_hash"`
 }
 
-// TransferRepriced replaces a stuck transaction by one with a higher fee: same
-// nonce, recipient and amount, within the approved fee.
+// TransferRepriced replaces a stuck transaction by one with a higher fee and the
+// same nonce, recipient and amount, within the approved fee.
 type TransferRepriced struct {
 	Transfer    string          `json:"transfer"`
 	Transaction json.RawMessage `json:"transaction"`
@@ -128,7 +133,7 @@ type TransferRepriced struct {
 	Digest      string          `json:"digest"`
 }
 
-// TransferConfirmed: the money has arrived, for good.
+// TransferConfirmed records that the money has arrived and the block is final.
 type TransferConfirmed struct {
 	Transfer string  `json:"transfer"`
 	TxHash   string  `json:"tx_hash"`
@@ -136,16 +141,16 @@ type TransferConfirmed struct {
 	Fee      Decimal `json:"fee"` // in the chain's coin
 }
 
-// Why a transfer failed.
+// The reasons why a transfer failed.
 const (
-	FailedReverted = "reverted"  // it is on the chain, and nothing moved but the fee
+	FailedReverted = "reverted"  // the transaction is on the chain, but moved nothing except the fee
 	FailedReplaced = "replaced"  // another transaction used its nonce
-	FailedRefused  = "refused"   // it would fail, or cannot be paid: nothing was sent
-	FailedNotMoved = "not_moved" // it is on the chain, and the token did not move
-	FailedByHand   = "by_hand"   // two people say so
+	FailedRefused  = "refused"   // it would fail, or cannot be paid for: nothing was sent
+	FailedNotMoved = "not_moved" // the transaction is on the chain, but the token did not move
+	FailedByHand   = "by_hand"   // two people declared it failed
 )
 
-// TransferFailed: the money is where it was, less the fee.
+// TransferFailed records that the money stayed where it was, less the fee.
 type TransferFailed struct {
 	Transfer string  `json:"transfer"`
 	Code     string  `json:"code"`
@@ -154,33 +159,35 @@ type TransferFailed struct {
 	Fee      Decimal `json:"fee,omitzero"` // in the chain's coin
 }
 
-// BalanceReconciled reconciles the ledger with the chain. A difference stops outgoing
-// transfers until it is explained.
+// BalanceReconciled records a comparison of the ledger with the chain. A
+// difference blocks outgoing transfers until it is explained.
 type BalanceReconciled struct {
 	Block     uint64               `json:"block"`
 	BlockTime time.Time            `json:"block_time"`
 	Lines     []ReconciliationLine `json:"lines"`
 }
 
-// ReconciliationLine is one asset in one place.
+// ReconciliationLine is the comparison for one asset in one place.
 type ReconciliationLine struct {
 	Place string `json:"place"`
 	Asset string `json:"asset"`
-	// Wallets are those of the place, with what the chain says each of them holds.
+	// Wallets are the wallets of the place, with the balance that the chain
+	// reports for each.
 	Wallets []WalletReading `json:"wallets"`
 	Ledger  Decimal         `json:"ledger"`
-	// InTransit is what the ledger has on its way from there: the chain may, or may
-	// not yet, have taken it off.
+	// InTransit is what the ledger has in transit from the place. The chain may
+	// or may not have deducted it yet.
 	InTransit Decimal `json:"in_transit,omitzero"`
 	Chain     Decimal `json:"chain"`
-	// Difference is chain − (ledger and what moves within the place) where no reading
+	// Difference is chain − (ledger and transfers within the place) if no reading
 	// agrees, else 0.
 	Difference Decimal `json:"difference,omitzero"`
-	// Skipped says why the line was not judged.
+	// Skipped says why the line was not compared.
 	Skipped string `json:"skipped,omitempty"`
 }
 
-// WalletReading is what the chain says one wallet holds of a line's asset.
+// WalletReading is one wallet's balance of a line's asset, as the chain reports
+// it.
 type WalletReading struct {
 	Wallet string  `json:"wallet"`
 	Amount Decimal `json:"amount"`
@@ -192,10 +199,11 @@ type TreasuryPolicyChanged struct {
 	Reason string         `json:"reason"`
 }
 
-// TransferName names the transfer that a record requested: x and the revision.
+// TransferName returns the name of the transfer that a record requested: x and
+// the revision.
 func TransferName(revision uint64) string { return recordName("x", revision) }
 
-// Event types of this file.
+// The event types of this file.
 const (
 	TransferRequestedType     = "transfer.requested.v1"
 	TransferApprovedType      = "transfer.approved.v1"

@@ -15,9 +15,9 @@ const (
 	maxNoteBytes = 1000
 )
 
-// CheckID accepts the ids we hand out meaning to: portfolios and bots. They
-// appear in stream names, account names and metric labels, so they are kept to
-// 1–64 of A–Z a–z 0–9 . _ -.
+// CheckID checks the ids of portfolios and bots. They appear in stream names,
+// account names and metric labels, so they are limited to 1–64 of A–Z a–z 0–9 . _
+// -.
 func CheckID(field, id string) error {
 	if id == "" {
 		return Invalid(field, "is missing")
@@ -30,7 +30,7 @@ func CheckID(field, id string) error {
 			return Invalid(field, "may hold only letters, digits and . _ -")
 		}
 	}
-	if id[0] == '.' { // ids stand in paths of files and of requests, where . and .. mean another
+	if id[0] == '.' { // Ids appear in file paths and request paths, where . and .. have another meaning.
 		return Invalid(field, "must not begin with a dot")
 	}
 	return nil
@@ -40,8 +40,8 @@ func idRune(r rune) bool {
 	return r == '.' || r == '_' || r == '-' || (r >= '0' && r <= '9') || (r >= 'a' && r <= 'z') || (r >= 'A' && r <= 'Z')
 }
 
-// CheckText accepts the names that come from outside: markets, outcomes,
-// venues, trade ids. Any printable text of 1–256 bytes.
+// CheckText checks names that come from outside: markets, outcomes, venues, trade
+// ids. It accepts any printable text of 1–256 bytes.
 func CheckText(field, s string) error {
 	if s == "" {
 		return Invalid(field, "is missing")
@@ -52,7 +52,7 @@ func CheckText(field, s string) error {
 // CheckOptionalText is CheckText for a field that may be empty.
 func CheckOptionalText(field, s string) error { return checkPrintable(field, s, maxTextBytes) }
 
-// CheckReason accepts the sentence a person gives with a decision.
+// CheckReason checks the reason that a person gives for a decision.
 func CheckReason(field, s string) error {
 	if s == "" {
 		return Invalid(field, "is missing; say why, it is kept with the record")
@@ -75,8 +75,8 @@ func checkPrintable(field, s string, most int) error {
 	return nil
 }
 
-// FillID identifies a fill: (bot, venue, trade_id, leg), venue "" and leg 0 by
-// default (section 4). Reported trades share the space under ReportedLeg.
+// FillID identifies a fill by bot, venue, trade id and leg; venue is "" and leg 0
+// by default. Reported trades use the same identifiers under ReportedLeg.
 type FillID struct {
 	Bot     string `json:"bot"`
 	Venue   string `json:"venue,omitempty"`
@@ -84,12 +84,12 @@ type FillID struct {
 	Leg     int    `json:"leg,omitempty"`
 }
 
-// ReportedLeg keeps the trade ids of reported closed trades apart from those of
+// ReportedLeg separates the trade ids of reported closed trades from those of
 // fills.
 const ReportedLeg = -1
 
-// String gives the id as a person would write it: bot/trade, with venue and leg
-// where they are set.
+// String returns the id in readable form: bot/trade, with venue and leg if they
+// are set.
 func (id FillID) String() string {
 	s := id.Bot + "/"
 	if id.Venue != "" {
@@ -102,38 +102,40 @@ func (id FillID) String() string {
 	return s
 }
 
-// Instrument is one outcome of one market (for spot and perp markets, the one
-// thing that is traded there).
+// Instrument is one outcome of one market, or the single instrument of a spot or
+// perp market.
 type Instrument struct {
 	Market  string `json:"market"`
-	Outcome string `json:"outcome,omitempty"` // empty only where a trade is reported by its result
+	Outcome string `json:"outcome,omitempty"` // empty only for a trade that is reported by its result
 }
 
 func (i Instrument) String() string { return i.Market + " / " + i.Outcome }
 
-// TradeName names the position episode that a record opened, and the trade it
-// becomes: t and the revision.
+// TradeName returns the name of the position episode that a record opened, and of
+// the trade it becomes: t and the revision.
 func TradeName(revision uint64) string { return recordName("t", revision) }
 
-// PermitName names the permit granted by a record: p and the revision.
+// PermitName returns the name of the permit granted by a record: p and the
+// revision.
 func PermitName(revision uint64) string { return recordName("p", revision) }
 
-// PermitRevision is the revision of the record that granted a permit; false for a name that
-// is none of a permit.
+// PermitRevision returns the revision of the record that granted a permit. It
+// returns false if the name is not a permit's.
 func PermitRevision(permit string) (uint64, bool) {
 	digits, ok := strings.CutPrefix(permit, "p")
 	n, err := strconv.ParseUint(digits, 10, 64)
 	return n, ok && err == nil
 }
 
-// ArbitrageName names the arbitrage permitted by a record: a and the revision.
+// ArbitrageName returns the name of the arbitrage permitted by a record: a and
+// the revision.
 func ArbitrageName(revision uint64) string { return recordName("a", revision) }
 
-// recordName is a letter for the kind of thing, and the revision that made it.
+// recordName joins the letter of a kind with the revision of the record that
+// created the thing.
 func recordName(kind string, revision uint64) string { return fmt.Sprintf("%s%d", kind, revision) }
 
-// CheckUser accepts the names of people and machines behind API keys: 1–64 of
-// A–Z a–z 0–9 . _ - @ :.
+// CheckUser checks the user names of API keys: 1–64 of A–Z a–z 0–9 . _ - @ :.
 func CheckUser(field, user string) error {
 	if user == "" {
 		return Invalid(field, "is missing")
@@ -147,4 +149,14 @@ func CheckUser(field, user string) error {
 		}
 	}
 	return nil
+}
+
+// IsLowerHex reports whether a text has lower-case hex digits only.
+func IsLowerHex(s string) bool {
+	for _, r := range s {
+		if (r < '0' || r > '9') && (r < 'a' || r > 'f') {
+			return false
+		}
+	}
+	return true
 }

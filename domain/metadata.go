@@ -6,22 +6,24 @@ import (
 	"time"
 )
 
-// Metadata stands beside every event: who asked for it, and by which command.
+// Metadata is stored beside every event: the user and the command that caused it.
 type Metadata struct {
 	Actor string `json:"actor"` // the user behind the caller
 	Role  Role   `json:"role"`
 	Bot   string `json:"bot,omitempty"`
-	// Command names the command; CommandID is UUIDv5(scope, Idempotency-Key).
+	// Command is the name of the command. CommandID is UUIDv5(scope,
+	// Idempotency-Key).
 	Command   string `json:"command"`
 	CommandID string `json:"command_id"`
 	// RequestHash is the SHA-256 of caller, portfolio, command and canonical body.
 	RequestHash string `json:"request_hash"`
-	// ImportedAt and Source (file:line) are set for rows of an import, whose
-	// record time is the row's own.
+	// ImportedAt and Source (file:line) are set for rows of an import, which are
+	// recorded at the row's own time.
 	ImportedAt *time.Time `json:"imported_at,omitempty"`
 	Source     string     `json:"source,omitempty"`
-	// ClockBehind is by how much the wall clock was behind the record before: time stood
-	// still, and the wall clock showed the record's time less this.
+	// ClockBehind is how far the wall clock was behind the previous record. The
+	// stream's time stood still; the wall clock showed the record's time less
+	// ClockBehind.
 	ClockBehind Duration `json:"clock_behind,omitzero"`
 }
 

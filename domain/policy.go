@@ -3,11 +3,11 @@ package domain
 import (
 	"fmt"
 	"time"
-	_ "time/tzdata" // a day must not depend on what the machine has installed
+	_ "time/tzdata" // The embedded zones make a day independent of what the machine has installed.
 )
 
-// Names of the breakers that every portfolio has. What they are, and which others
-// there are, stands in domain/risk/rules.go.
+// The names of the breakers that every portfolio has. domain/risk/rules.go
+// defines these and all others.
 const (
 	ConsecutiveLosses = "consecutive_losses"
 	DailyLoss         = "daily_loss"
@@ -15,16 +15,15 @@ const (
 	PortfolioDrawdown = "portfolio_drawdown"
 )
 
-// What a bot-scoped breaker stops.
+// The values of BreakerStops.
 const (
 	StopAll = "all"
 	StopBot = "bot"
 )
 
-// Policy is the complete rule book of one portfolio. It stands in the stream:
-// portfolio.opened carries it, limits.changed replaces it, and nothing outside
-// the stream is ever consulted. JSON keys are the environment names in lower
-// case.
+// Policy holds all rules of one portfolio. It is stored in the stream:
+// portfolio.opened carries it and limits.changed replaces it. Nothing outside the
+// stream is consulted. The JSON keys are the environment variables in lower case.
 type Policy struct {
 	// MaxConsecutiveLosses trips consecutive_losses at this many losing trades
 	// of one bot in a row.
@@ -34,15 +33,17 @@ type Policy struct {
 	MaxDailyLossPct         Decimal `json:"max_daily_loss_pct"`
 	MaxBotDrawdownPct       Decimal `json:"max_bot_drawdown_pct"`
 	MaxPortfolioDrawdownPct Decimal `json:"max_portfolio_drawdown_pct"`
-	// MaxBotDailyLossPct and MaxRollingLossPct are fractions as well; 0 is off.
+	// MaxBotDailyLossPct and MaxRollingLossPct are fractions as well; 0 switches
+	// the breaker off.
 	MaxBotDailyLossPct Decimal `json:"max_bot_daily_loss_pct,omitzero"`
 	MaxRollingLossPct  Decimal `json:"max_rolling_loss_pct,omitzero"`
 	// BreakerWarnAt is the fraction of a limit at which a breaker warns.
 	BreakerWarnAt Decimal `json:"breaker_warn_at"`
-	// BreakerStops is StopAll, or StopBot to narrow a bot-scoped breaker to its bot.
+	// BreakerStops is StopAll, or StopBot to stop only the bot whose breaker
+	// tripped.
 	BreakerStops string `json:"breaker_stops"`
-	// ClosePositionsOnTrip asks bots to close after a trip and keeps reducing
-	// permits possible while halted.
+	// ClosePositionsOnTrip asks the bots to close their positions after a trip.
+	// Reducing permits stay possible while halted.
 	ClosePositionsOnTrip bool `json:"close_positions_on_trip"`
 	// DailyLossTZ is the IANA time zone whose midnight opens a day.
 	DailyLossTZ string `json:"daily_loss_tz"`
@@ -52,40 +53,42 @@ type Policy struct {
 	ZoneBounds []Decimal `json:"zone_bounds"`
 	// BlockedZones are the zones (1–5) in which exposure may not be increased.
 	BlockedZones []int `json:"blocked_zones"`
-	// PermitTTL bounds the time between a permit and the placing of its order.
+	// PermitTTL limits the time between a permit and the placing of its order.
 	PermitTTL Duration `json:"permit_ttl"`
-	// MarkMaxAge is the age at which a mark is stale; 0 is never.
+	// MarkMaxAge is the age at which a mark becomes stale; 0 means never.
 	MarkMaxAge Duration `json:"mark_max_age"`
-	// FeeBPS is the fee assumed for a permit that names none, in 1/10,000 of the
+	// FeeBPS is the fee assumed for a permit without one, in 1/10,000 of the
 	// notional.
 	FeeBPS Decimal `json:"fee_bps"`
-	// PaperSlippageBPS worsens the mark at which a paper order is filled, in 1/10,000
-	// of it.
+	// PaperSlippageBPS worsens the mark at which a paper order is filled, in
+	// 1/10,000 of it.
 	PaperSlippageBPS Decimal `json:"paper_slippage_bps,omitzero"`
 
-	// Optional limits of a permit that opens exposure (section 7); 0 is none. A
-	// value at its limit is allowed, above it denied.
+	// Optional limits of a permit that opens exposure; 0 means no limit. A value
+	// at its limit is allowed, a value above it is denied.
 	//
-	// MaxOrderUSD bounds the worst case of one order without its fee,
-	// MaxPositionUSD the exposure of one bot in one outcome, both in base asset.
+	// MaxOrderUSD limits the worst case of one order without its fee.
+	// MaxPositionUSD limits the exposure of one bot in one outcome. Both are in
+	// base asset.
 	MaxOrderUSD    Decimal `json:"max_order_usd,omitzero"`
 	MaxPositionUSD Decimal `json:"max_position_usd,omitzero"`
-	// MaxOpenPositions bounds the outcomes in which a bot has, or may get, exposure.
+	// MaxOpenPositions limits the number of outcomes in which a bot has, or may
+	// get, exposure.
 	MaxOpenPositions int `json:"max_open_positions,omitzero"`
-	// MaxBotCapitalPct and MaxCategoryExposurePct bound the exposure of one bot, and
-	// of all bots in the markets of one category, as fractions of the portfolio's
-	// equity.
+	// MaxBotCapitalPct limits the exposure of one bot, and MaxCategoryExposurePct
+	// that of all bots in the markets of one category, as fractions of the
+	// portfolio's equity.
 	MaxBotCapitalPct       Decimal `json:"max_bot_capital_pct,omitzero"`
 	MaxCategoryExposurePct Decimal `json:"max_category_exposure_pct,omitzero"`
-	// MaxOrdersPerMinute bounds the permits that a bot is granted in 60 s.
+	// MaxOrdersPerMinute limits the permits that a bot is granted within 60 s.
 	MaxOrdersPerMinute int `json:"max_orders_per_minute,omitzero"`
 }
 
-// maxOrdersPerMinute is the largest rate that can be asked for: each permit of the
+// maxOrdersPerMinute is the highest configurable rate, because each permit of the
 // last minute is remembered.
 const maxOrdersPerMinute = 10_000
 
-// DefaultPolicy returns the defaults of section 6 for a portfolio of the mode.
+// DefaultPolicy returns the default policy of a portfolio of the given mode.
 func DefaultPolicy(mode Mode) Policy {
 	p := Policy{
 		MaxConsecutiveLosses:    3,
@@ -113,15 +116,14 @@ func decimals(texts ...string) []Decimal {
 	return out
 }
 
-// Clone returns a policy that shares no slice with this one, and none of whose lists
-// is written as null.
+// Clone returns a policy that shares no slice with p and writes no list as null.
 func (p *Policy) Clone() Policy {
 	c := *p
 	c.ZoneBounds, c.BlockedZones = append([]Decimal{}, p.ZoneBounds...), append([]int{}, p.BlockedZones...)
 	return c
 }
 
-// Validate says what is wrong with a policy, field by field, first first.
+// Validate returns the first violation, in the order of the fields.
 func (p *Policy) Validate() error {
 	if p.MaxConsecutiveLosses < 1 || p.MaxConsecutiveLosses > 1000 {
 		return Invalid("max_consecutive_losses", "must be 1 to 1000")
@@ -191,8 +193,8 @@ type ratio struct {
 	value Decimal
 }
 
-// checkRatio refuses what is not a fraction between 0 and 1, both exclusive,
-// and guesses what a percentage was meant to be.
+// checkRatio refuses a value that is not between 0 and 1, both exclusive. If it
+// looks like a percentage, the message suggests the fraction.
 func checkRatio(field string, v Decimal) error {
 	if v.Sign() <= 0 {
 		return Invalid(field, "must be above 0 (a fraction: 0.05 is 5 %%)")

@@ -31,7 +31,7 @@ func TestDefaultPolicy(t *testing.T) {
 	require.Equal(t, Duration(0), DefaultPolicy(ModePaper).MarkMaxAge)
 }
 
-// Section 3: “Ratios are fractions: 0.05 is 5 %. A configured ratio ≥ 1 is
+// “Ratios are fractions: 0.05 is 5 %. A configured ratio ≥ 1 is
 // refused with ‘did you mean 0.05?’.” Limit − 1, limit, limit + 1.
 func TestPolicyRatios(t *testing.T) {
 	ratios := map[string]func(*Policy, Decimal){
@@ -102,7 +102,7 @@ func TestPolicyValidate(t *testing.T) {
 	}
 }
 
-// Section 6: “[lo,hi), last closed: Z1 .05–.20, … Z5 .80–.98”.
+// “[lo,hi), last closed: Z1 .05–.20, … Z5 .80–.98”.
 func TestZones(t *testing.T) {
 	p := DefaultPolicy(ModePaper)
 	for price, want := range map[string]int{

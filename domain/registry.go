@@ -7,12 +7,14 @@ import (
 	"strings"
 )
 
-// registry has a row for every type of event that this build reads. The row says which
-// Go type it is and what a bot's key sees of it. Whatever reads or shows events goes by
-// these rows: [Decode], [EventTypes], [Viewer.Sees], [RawEvent.Current].
+// registry has a row for every type of event that this build reads. The row gives
+// its Go type and what a bot's key sees of it. Everything that reads or shows
+// events uses these rows: [Decode], [EventTypes], [Viewer.Sees],
+// [RawEvent.Current].
 //
-// A change of meaning is a new version. Its struct takes over the row, under the new
-// literal; the old literal gets a row that says how an old event becomes a new one:
+// A change of meaning needs a new version. Its struct takes over the row, under
+// the new literal. The old literal gets a row that converts an old event into a
+// new one:
 //
 //	formerly("fill.recorded.v1", func(old *fillRecordedV1) *FillRecorded { … }),
 //
@@ -67,7 +69,7 @@ var registry = []row{
 	hidden[KeyUsed](KeyUsedType),
 	hidden[AddressAdded](AddressAddedType),
 	hidden[AddressRemoved](AddressRemovedType),
-	// With the wallet and its address: the order that the bot places names them.
+	// Shown with the wallet and its address, because the bot's order names them.
 	ofBot(SignatureMadeType, func(e *SignatureMade) string { return e.Bot }),
 	ofBot(SignatureRefusedType, func(e *SignatureRefused) string { return e.Bot }),
 
@@ -95,16 +97,17 @@ var registry = []row{
 	hidden[KeyRotationCompleted](KeyRotationCompletedType),
 }
 
-// row is what this build knows of one stored type.
+// row describes one stored type.
 type row struct {
 	literal string
 	goType  reflect.Type
 	// blank returns an empty event to decode into.
 	blank func() any
-	// bots returns what a bot sees of an event, nil for nothing. Only current versions have it.
+	// bots returns what a bot sees of an event, or nil for nothing. Only current
+	// versions have it.
 	bots func(Event, Viewer) Event
-	// up turns an event of an old version into one of next; nil for the version that
-	// this build writes.
+	// up turns an event of an old version into one of type next. It is nil for
+	// the version that this build writes.
 	up   func(any) any
 	next reflect.Type
 }
@@ -115,27 +118,28 @@ type eventOf[T any] interface {
 	Event
 }
 
-// hidden is an event that no bot sees.
+// hidden is the row of an event that no bot sees.
 func hidden[T any, P eventOf[T]](literal string) row {
 	return partly(literal, func(P, Viewer) P { return nil })
 }
 
-// public is an event that every bot sees.
+// public is the row of an event that every bot sees.
 func public[T any, P eventOf[T]](literal string) row {
 	return partly(literal, func(e P, _ Viewer) P { return e })
 }
 
-// ofBot is an event about one bot: that one sees it.
+// ofBot is the row of an event about one bot, which only that bot sees.
 func ofBot[T any, P eventOf[T]](literal string, bot func(P) string) row {
 	return seenIf(literal, func(e P, v Viewer) bool { return bot(e) != "" && bot(e) == v.Bot })
 }
 
-// ofPermit is an event about a permit: the bot that holds it sees it.
+// ofPermit is the row of an event about a permit, which only the permit's bot
+// sees.
 func ofPermit[T any, P eventOf[T]](literal string, permit func(P) string) row {
 	return seenIf(literal, func(e P, v Viewer) bool { return v.Holds(permit(e)) })
 }
 
-// seenIf is an event that a bot sees whole, or not at all.
+// seenIf is the row of an event that a bot sees either whole or not at all.
 func seenIf[T any, P eventOf[T]](literal string, sees func(P, Viewer) bool) row {
 	return partly(literal, func(e P, v Viewer) P {
 		if !sees(e, v) {
@@ -145,7 +149,8 @@ func seenIf[T any, P eventOf[T]](literal string, sees func(P, Viewer) bool) row 
 	})
 }
 
-// partly is an event of which a bot sees what shown returns, nil for nothing.
+// partly is the row of an event of which a bot sees what shown returns, or
+// nothing if that is nil.
 func partly[T any, P eventOf[T]](literal string, shown func(P, Viewer) P) row {
 	return row{
 		literal: literal, goType: reflect.TypeFor[P](), blank: func() any { return new(T) },
@@ -160,8 +165,9 @@ func partly[T any, P eventOf[T]](literal string, shown func(P, Viewer) P) row {
 	}
 }
 
-// formerly is an old version: what is stored under the literal is read as the old struct,
-// and everybody gets what up makes of it, which is the next version. Up cannot fail.
+// formerly is the row of an old version. Events stored under the literal are
+// decoded as the old struct and converted by up into the next version. up cannot
+// fail.
 func formerly[T any, Old interface{ *T }, Next any](literal string, up func(Old) Next) row {
 	return row{
 		literal: literal, goType: reflect.TypeFor[Old](), next: reflect.TypeFor[Next](), blank: func() any { return new(T) },
@@ -169,14 +175,15 @@ func formerly[T any, Old interface{ *T }, Next any](literal string, up func(Old)
 	}
 }
 
-// table finds the rows.
+// table holds the rows, indexed by literal and by Go type.
 type table struct {
 	rows      []row
 	byLiteral map[string]row
 	byType    map[reflect.Type]row
 }
 
-// events is the table of this build. A registry that contradicts itself does not start.
+// events is the table of this build. The program does not start if the registry
+// contradicts itself.
 var events = mustTable(registry)
 
 func mustTable(rows []row) table {
@@ -187,8 +194,9 @@ func mustTable(rows []row) table {
 	return t
 }
 
-// newTable checks that every literal and every Go type stands once, and that exactly one
-// version of an event is written: the highest, which all others lead to.
+// newTable checks that each literal and each Go type occurs once, and that
+// exactly one version of an event is written: the highest, which all others are
+// converted to.
 func newTable(rows []row) (table, error) {
 	t := table{rows, map[string]row{}, map[reflect.Type]row{}}
 	written := map[string]row{}
@@ -201,7 +209,7 @@ func newTable(rows []row) (table, error) {
 			return t, fmt.Errorf("%s has two rows", r.literal)
 		}
 		if other, twice := t.byType[r.goType]; twice {
-			return t, fmt.Errorf("%s is both %s and %s", r.goType, other.literal, r.literal)
+			return t, fmt.Errorf("type %s has two rows: %s and %s", r.goType, other.literal, r.literal)
 		}
 		t.byLiteral[r.literal], t.byType[r.goType] = r, r
 		if r.up != nil {
@@ -219,13 +227,14 @@ func newTable(rows []row) (table, error) {
 		next, known := t.byType[r.next]
 		name, version := split(r.literal)
 		if nextName, nextVersion := split(next.literal); !known || nextName != name || nextVersion <= version {
-			return t, fmt.Errorf("%s becomes %s, which is no later version of it", r.literal, r.next)
+			return t, fmt.Errorf("%s is converted to %s, which is not a later version of it", r.literal, r.next)
 		}
 	}
 	return t, nil
 }
 
-// split takes a literal such as fill.recorded.v1 apart; the version is 0 where it has none.
+// split returns the name and the version of a literal such as fill.recorded.v1.
+// The version is 0 if there is none.
 func split(literal string) (name string, version int) {
 	at := strings.LastIndex(literal, ".v")
 	if at < 1 {
@@ -253,8 +262,8 @@ func EventName(eventType string) string {
 	return name
 }
 
-// CurrentType is the version that [Decode] makes of a stored type. Of a type that this
-// build does not know it is the type itself.
+// CurrentType returns the type that [Decode] converts a stored type to. It
+// returns an unknown type unchanged.
 func CurrentType(stored string) string {
 	r, known := events.byLiteral[stored]
 	if !known {
@@ -266,8 +275,8 @@ func CurrentType(stored string) string {
 	return r.literal
 }
 
-// typeOf is the literal that an event is stored under. One that has no row cannot be
-// stored: [Encode] refuses it.
+// typeOf returns the literal that an event is stored under, or "" if it has no
+// row. [Encode] refuses such an event.
 func typeOf(e Event) string {
 	if r, known := events.byType[reflect.TypeOf(e)]; known {
 		return r.literal

@@ -6,22 +6,22 @@ import (
 	"testing"
 )
 
-// PretendVersion is for tests of those who read events: until the test ends, this build is
-// one that writes Next under another literal than it does, and reads what is stored under
-// the old one through up, as a row with [formerly] would have it. Without up that row is
-// missing. It takes a test, and panics outside of one, so it cannot be left on.
+// PretendVersion is for tests of code that reads events. Until the test ends, the
+// registry writes Next under a new literal and converts events stored under the
+// old one with up, as a row made by [formerly] would. If up is nil, that row is
+// missing. It needs a test and panics outside one, so it cannot be left on.
 func PretendVersion[T any, Old interface{ *T }, Next Event](t testing.TB, literal string, up func(Old) Next) {
 	t.Helper()
 	if !testing.Testing() {
-		panic("events of another version are for tests")
+		panic("PretendVersion is only for tests")
 	}
-	t.Setenv("PRETENDED_EVENT", literal) // refuses a test that runs beside others: they would read this table, too
+	t.Setenv("PRETENDED_EVENT", literal) // Setenv refuses a parallel test: other tests would read this registry, too.
 	before := events
 	t.Cleanup(func() { events = before })
 	rows := slices.Clone(before.rows)
 	at := slices.IndexFunc(rows, func(r row) bool { return r.goType == reflect.TypeFor[Next]() })
 	if at < 0 {
-		t.Fatalf("%s is no event", reflect.TypeFor[Next]())
+		t.Fatalf("%s is not an event", reflect.TypeFor[Next]())
 	}
 	stored := rows[at].literal
 	rows[at].literal = literal

@@ -107,15 +107,15 @@ func TestUpcastersFollowEachOther(t *testing.T) {
 func TestARegistryThatContradictsItself(t *testing.T) {
 	up := func(*first) *BotStopped { return &BotStopped{} }
 	for want, rows := range map[string][]row{
-		`"bot.stopped" is not of the form name.v1`:        {hidden[BotStopped]("bot.stopped")},
-		`"bot.stopped.v0" is not of the form name.v1`:     {hidden[BotStopped]("bot.stopped.v0")},
-		`"bot.stopped.vx" is not of the form name.v1`:     {hidden[BotStopped]("bot.stopped.vx")},
-		"bot.stopped.v1 has two rows":                     {hidden[BotStopped]("bot.stopped.v1"), hidden[BotStarted]("bot.stopped.v1")},
-		"is both bot.stopped.v1 and bot.stopped.v2":       {hidden[BotStopped]("bot.stopped.v1"), hidden[BotStopped]("bot.stopped.v2")},
-		"both bot.stopped.v1 and bot.stopped.v2 would be": {hidden[BotStarted]("bot.stopped.v1"), hidden[BotStopped]("bot.stopped.v2")},
-		"bot.stopped.v1 becomes *domain.BotStopped":       {formerly("bot.stopped.v1", up)},
-		"bot.stopped.v2 becomes *domain.BotStopped":       {formerly("bot.stopped.v2", up), hidden[BotStopped]("bot.stopped.v1")},
-		"bot.started.v1 becomes *domain.BotStopped":       {formerly("bot.started.v1", up), hidden[BotStopped]("bot.stopped.v2")},
+		`"bot.stopped" is not of the form name.v1`:          {hidden[BotStopped]("bot.stopped")},
+		`"bot.stopped.v0" is not of the form name.v1`:       {hidden[BotStopped]("bot.stopped.v0")},
+		`"bot.stopped.vx" is not of the form name.v1`:       {hidden[BotStopped]("bot.stopped.vx")},
+		"bot.stopped.v1 has two rows":                       {hidden[BotStopped]("bot.stopped.v1"), hidden[BotStarted]("bot.stopped.v1")},
+		"has two rows: bot.stopped.v1 and bot.stopped.v2":   {hidden[BotStopped]("bot.stopped.v1"), hidden[BotStopped]("bot.stopped.v2")},
+		"both bot.stopped.v1 and bot.stopped.v2 would be":   {hidden[BotStarted]("bot.stopped.v1"), hidden[BotStopped]("bot.stopped.v2")},
+		"bot.stopped.v1 is converted to *domain.BotStopped": {formerly("bot.stopped.v1", up)},
+		"bot.stopped.v2 is converted to *domain.BotStopped": {formerly("bot.stopped.v2", up), hidden[BotStopped]("bot.stopped.v1")},
+		"bot.started.v1 is converted to *domain.BotStopped": {formerly("bot.started.v1", up), hidden[BotStopped]("bot.stopped.v2")},
 	} {
 		_, err := newTable(rows)
 		require.ErrorContains(t, err, want)

@@ -2,25 +2,27 @@ package domain
 
 import "time"
 
-// TreasuryPolicy are the rules for wallets and transfers (section 8). Like the
-// policy it stands in the stream; JSON keys are the environment names in lower case.
+// TreasuryPolicy holds the rules for wallets and transfers. Like Policy it is
+// stored in the stream; the JSON keys are the environment variables in lower
+// case.
 type TreasuryPolicy struct {
-	// HotWalletPercentage is the share of the total that the hot wallet should hold,
-	// 0.10 to 0.20; hot counts deployed positions.
+	// HotWalletPercentage is the share of the total that the hot wallet should
+	// hold, 0.10 to 0.20. Deployed positions count as hot.
 	HotWalletPercentage Decimal `json:"hot_wallet_percentage"`
-	// MinRebalanceUSD is the smallest move between the wallets that is proposed.
+	// MinRebalanceUSD is the smallest move between the wallets that the engine
+	// proposes.
 	MinRebalanceUSD Decimal `json:"min_rebalance_usd"`
-	// ApprovalThresholdUSD: above it, alone or with the unapproved ones of the last 24 h,
-	// a transfer needs a second person.
+	// ApprovalThresholdUSD is the amount above which a transfer needs a second
+	// person, counted alone or with the unapproved transfers of the last 24 h.
 	ApprovalThresholdUSD Decimal `json:"approval_threshold_usd"`
-	// ApprovalTTL is how long a transfer waits to be approved and prepared.
+	// ApprovalTTL is how long a transfer may wait for approval and preparation.
 	ApprovalTTL Duration `json:"approval_ttl"`
-	// MaxTransferFee is the highest fee that a transfer may name, in the chain's coin,
-	// and what one gets that names none.
+	// MaxTransferFee is the highest fee that a transfer may name, in the chain's
+	// coin. A transfer that names none gets this fee.
 	MaxTransferFee Decimal `json:"max_transfer_fee"`
 }
 
-// DefaultTreasuryPolicy returns the defaults of section 8.
+// DefaultTreasuryPolicy returns the default rules.
 func DefaultTreasuryPolicy() TreasuryPolicy {
 	return TreasuryPolicy{
 		HotWalletPercentage:  MustDecimal("0.15"),
@@ -31,12 +33,12 @@ func DefaultTreasuryPolicy() TreasuryPolicy {
 	}
 }
 
-// MaxHotShare is the share of the total above which the hot wallet may not stay.
+// MaxHotShare is the largest share of the total that may stay in the hot wallet.
 var MaxHotShare = MustDecimal("0.20")
 
 var minHotShare = MustDecimal("0.10")
 
-// Validate says what is wrong with the rules, field by field, first first.
+// Validate returns the first violation, in the order of the fields.
 func (p *TreasuryPolicy) Validate() error {
 	switch {
 	case p.HotWalletPercentage.AtLeast(One):
@@ -46,7 +48,7 @@ func (p *TreasuryPolicy) Validate() error {
 	case p.MinRebalanceUSD.Sign() < 0:
 		return Invalid("min_rebalance_usd", "must not be negative")
 	case p.ApprovalThresholdUSD.Sign() < 0:
-		return Invalid("approval_threshold_usd", "must not be negative; 0 has every transfer approved")
+		return Invalid("approval_threshold_usd", "must not be negative; 0 requires approval of every transfer")
 	case p.ApprovalTTL < Duration(time.Minute) || p.ApprovalTTL > Duration(7*24*time.Hour):
 		return Invalid("approval_ttl", "must be between 1m and 168h")
 	case p.MaxTransferFee.Sign() <= 0:

@@ -5,20 +5,20 @@ import (
 	"slices"
 )
 
-// Viewer is a bot that reads events with its key. It sees its own money, orders and
-// breakers, and of everything else only what it has to know to trade: what the
-// registry's rows say, and nothing of an event that has no row. It is never told who did
-// something, unless it was the bot itself.
+// Viewer is a bot that reads events with its key. It sees its own money, orders
+// and breakers. Of everything else it sees only what it needs for trading, as the
+// registry's rows say, and nothing of an event without a row. It does not see who
+// did something, unless it was the bot itself.
 type Viewer struct {
 	Bot string
-	// Holds says whether a permit is the bot's.
+	// Holds reports whether a permit belongs to the bot.
 	Holds func(permit string) bool
-	// Asked says that the bot itself sent the command that the event belongs to.
+	// Asked reports that the bot itself sent the command that caused the event.
 	Asked bool
 }
 
-// Sees returns what the bot sees of an event, nil for nothing. The event itself is not
-// changed: what is shown with parts left out is a copy.
+// Sees returns what the bot sees of an event, or nil for nothing. It does not
+// change the event; if it leaves out parts, it returns a copy.
 func (v Viewer) Sees(e Event) Event {
 	r, known := events.byType[reflect.TypeOf(e)]
 	if !known || r.bots == nil {
@@ -27,7 +27,7 @@ func (v Viewer) Sees(e Event) Event {
 	return r.bots(e, v)
 }
 
-// ownOpening leaves out the rules of the treasury, which is not a bot's.
+// ownOpening leaves out the rules of the treasury, which do not concern a bot.
 func ownOpening(e *PortfolioOpened, _ Viewer) *PortfolioOpened {
 	c := *e
 	c.Treasury = nil
@@ -53,8 +53,9 @@ func ownJump(e *ClockJumped, v Viewer) *ClockJumped {
 	return &ClockJumped{By: e.By, PermitsExpired: v.ownPermits(e.PermitsExpired), OrdersKept: v.ownPermits(e.OrdersKept), Moved: e.Moved}
 }
 
-// ownSettlement shows what was paid out to the bot, and which of its permits ended: those
-// on the outcome end with every settlement of it, also with one that is only another bot's.
+// ownSettlement shows the payout to the bot and which of its permits ended. Every
+// settlement of an outcome ends the permits on it, even one that is limited to
+// another bot.
 func ownSettlement(e *MarketSettled, v Viewer) *MarketSettled {
 	c := *e
 	c.Holders, c.PermitsReleased, c.Finding = nil, v.ownPermits(e.PermitsReleased), false
@@ -73,9 +74,9 @@ func ownSettlement(e *MarketSettled, v Viewer) *MarketSettled {
 	return &c
 }
 
-// ownTrip shows a trip of the bot's own breaker, or of the portfolio's without its money.
-// Of another bot's it shows what that did to this one, and nothing where it did nothing:
-// neither whose it is, nor its figures.
+// ownTrip shows a trip of the bot's own breaker, or of the portfolio's without
+// its amounts. Of another bot's trip it shows only the effect on this bot,
+// without that bot's name or figures, or nothing if there was no effect.
 func ownTrip(e *BreakerTripped, v Viewer) *BreakerTripped {
 	c := *e
 	c.BotsStopped, c.PermitsRevoked = v.only(e.BotsStopped), v.ownPermits(e.PermitsRevoked)
@@ -97,7 +98,8 @@ func ownStop(e *EmergencyStopEngaged, v Viewer) *EmergencyStopEngaged {
 	return &c
 }
 
-// elsewhere reports whether an event is about another bot; about none is about all.
+// elsewhere reports whether an event is about another bot. An event about no bot
+// concerns all.
 func (v Viewer) elsewhere(bot string) bool { return bot != "" && bot != v.Bot }
 
 func (v Viewer) only(bots []string) []string {

@@ -1,11 +1,11 @@
-// Package eventstore is the contract between pets and whatever keeps its
-// events: records in append-only streams, appended at an explicit revision,
-// read back in order, for ever.
+// Package eventstore is the contract between pets and the store of its events:
+// records in append-only streams, appended at an explicit revision and read back
+// in order, kept permanently.
 //
-// It owns [Record], [Store], the errors a store may answer with and the limits
-// every engine keeps. It is about bytes only and refuses to know any event,
-// amount or portfolio. Engines live in the packages below it and all pass the
-// suite in eventstore/storetest.
+// It owns [Record], [Store], the errors that a store may return and the limits
+// that every engine keeps. It handles bytes only and refuses to know any event,
+// amount or portfolio. Engines are in the packages below it; all pass the suite
+// in eventstore/storetest.
 package eventstore
 
 import (
@@ -19,21 +19,21 @@ import (
 	"github.com/google/uuid"
 )
 
-// Limits of one append, the same for every engine, so that what one engine
-// accepts another does not refuse.
+// Limits of one append. They are the same for every engine, so that all engines
+// accept the same appends.
 const (
-	// MaxAppendBytes bounds the sum of all bytes of one append: types,
-	// metadata, data and 64 bytes of framing for each record.
+	// MaxAppendBytes limits the total bytes of one append: types, metadata, data
+	// and 64 bytes of framing for each record.
 	MaxAppendBytes = 8 << 20
-	// MaxAppendRecords bounds the number of records of one append.
+	// MaxAppendRecords limits the number of records of one append.
 	MaxAppendRecords = 20_000
-	// MaxStreamName and MaxTypeName bound the names, in bytes.
+	// MaxStreamName and MaxTypeName limit the names, in bytes.
 	MaxStreamName = 200
 	MaxTypeName   = 200
 )
 
-// Expected is what an append expects of its stream: the revision of its last
-// record, or [NoStream].
+// Expected is the state that an append expects of its stream: the revision of its
+// last record, or [NoStream].
 type Expected int64
 
 // NoStream expects a stream without any record.
@@ -42,8 +42,8 @@ const NoStream Expected = -1
 // At returns the expectation that revision is the last of the stream.
 func At(revision uint64) Expected { return Expected(revision) } //nolint:gosec // revisions stay far below 2^63
 
-// Next returns the revision that the first record of an append with this
-// expectation gets.
+// Next returns the revision of the first record of an append with this
+// expectation.
 func (e Expected) Next() uint64 { return uint64(e + 1) } //nolint:gosec // ≥ -1 by definition
 
 func (e Expected) String() string {
@@ -53,9 +53,9 @@ func (e Expected) String() string {
 	return fmt.Sprintf("revision %d", int64(e))
 }
 
-// Position is the place of a record in the order over all streams of a store.
-// It is opaque: comparable and ordered, with gaps, and means nothing in another
-// store. The zero Position stands before the first record.
+// Position is the place of a record in the order over all streams of a store. It
+// is opaque: it can be compared, has gaps, and means nothing in another store.
+// The zero Position is before the first record.
 type Position struct {
 	Commit, Prepare uint64
 }
@@ -81,9 +81,9 @@ type Record struct {
 	Data     []byte
 }
 
-// Proposed is a record to be appended. The store gives it its stream, revision
-// and position; everything else is kept as it is. Time must be representable
-// in nanoseconds since 1970 as an int64; its zone is dropped.
+// Proposed is a record to be appended. The store adds its stream, revision and
+// position and keeps everything else unchanged. Time must be representable in
+// nanoseconds since 1970 as an int64; its zone is dropped.
 type Proposed struct {
 	ID       uuid.UUID
 	Type     string
@@ -98,22 +98,22 @@ type Appended struct {
 	First, Last uint64
 	// Position is that of the first record.
 	Position Position
-	// Idempotent reports that the same ids already stood at this place and
-	// nothing was written.
+	// Idempotent reports that the same ids were already stored here and nothing
+	// was written.
 	Idempotent bool
 }
 
 // Store keeps streams of records.
 //
-// Durability: a record is visible to any reader, of this process or another,
-// only after it would survive a power cut, and Append returns without error
-// only after all its records are visible. An append is atomic: after a crash
-// all of its records are there or none.
+// Durability: a record becomes visible to readers, in this process or another,
+// only once it would survive a power cut. Append returns without error only after
+// all its records are visible. An append is atomic: after a crash all of its
+// records are there or none.
 //
 // Concurrency: every method may be called from any goroutine.
 //
 // Errors are [Conflict], [NotFound], [TooLarge], [Invalid], [Unavailable] or
-// [Ambiguous] (by errors.As), or the error of the context when it ended before
+// [Ambiguous] (by errors.As), or the error of the context if it ended before
 // anything was sent.
 type Store interface {
 	// Append adds records to the end of the stream, whose last revision must be
@@ -124,8 +124,8 @@ type Store interface {
 
 	// ReadStream yields the records of a stream with revision ≥ from, in order,
 	// up to the last that is durable when the read reaches it. A stream without
-	// records is NotFound; from beyond the end yields nothing. An error ends the
-	// sequence and is its last element.
+	// records is NotFound; from beyond the end yields nothing. An error is the
+	// last element of the sequence.
 	ReadStream(ctx context.Context, stream string, from uint64) iter.Seq2[Record, error]
 
 	// ReadAll yields the records of all streams with a position after the given
@@ -139,9 +139,9 @@ type Store interface {
 	Streams(ctx context.Context) ([]string, error)
 
 	// SubscribeStream yields the records of a stream with revision ≥ from: first
-	// those that are there, then those that come, until the context ends, whose
-	// error is the last element. A stream without records is waited for. Records
-	// come in order, none twice, none left out.
+	// those that are there, then new ones, until the context ends, whose error is
+	// the last element. It waits for a stream without records. Records come in
+	// order, without repeats or gaps.
 	SubscribeStream(ctx context.Context, stream string, from uint64) iter.Seq2[Record, error]
 
 	// SubscribeAll is the same over all streams, after a position.
@@ -149,11 +149,13 @@ type Store interface {
 
 	// Close releases the store. Every later call, and every sequence still being
 	// read, ends with Unavailable; closing again does nothing. An append that
-	// races it is acknowledged and there, or Unavailable and never written.
+	// races with Close is either acknowledged and stored, or Unavailable and
+	// never written.
 	Close() error
 }
 
-// Conflict: the stream was not where the append expected it. Nothing was written.
+// Conflict reports that the stream was not at the expected revision. Nothing was
+// written.
 type Conflict struct {
 	Stream           string
 	Expected, Actual Expected
@@ -163,12 +165,13 @@ func (e *Conflict) Error() string {
 	return fmt.Sprintf("stream %s: expected %s, found %s", e.Stream, e.Expected, e.Actual)
 }
 
-// NotFound: the stream has no records.
+// NotFound reports that the stream has no records.
 type NotFound struct{ Stream string }
 
 func (e *NotFound) Error() string { return fmt.Sprintf("stream %s has no records", e.Stream) }
 
-// TooLarge: the append is over one of the limits. Nothing was written.
+// TooLarge reports that the append exceeds one of the limits. Nothing was
+// written.
 type TooLarge struct {
 	What        string // "bytes" or "records"
 	Size, Limit int
@@ -178,36 +181,37 @@ func (e *TooLarge) Error() string {
 	return fmt.Sprintf("append of %d %s is over the limit of %d", e.Size, e.What, e.Limit)
 }
 
-// Invalid: the arguments can never be accepted (no records, an empty or
+// Invalid reports arguments that are never accepted (no records, an empty or
 // over-long name, a time out of range, a read-only store). Nothing was written.
 type Invalid struct{ Reason string }
 
 func (e *Invalid) Error() string { return "eventstore: " + e.Reason }
 
-// Unavailable: the store cannot answer now, or ever again in this process when
-// Poisoned. The append was not acknowledged and, unless Poisoned, not written.
+// Unavailable reports that the store cannot answer now or, if Poisoned, until it
+// is opened again. The append was not acknowledged and, unless Poisoned, not
+// written.
 type Unavailable struct {
-	// Poisoned: a write or flush failed, so that what is on disk is unknown until
-	// the store is opened anew. Reads of what was durable before go on.
+	// Poisoned is set after a failed write or flush: what is on disk is unknown
+	// until the store is opened again. Reads of what was durable before continue.
 	Poisoned bool
 	Cause    error
 }
 
 func (e *Unavailable) Error() string {
 	if e.Poisoned {
-		return fmt.Sprintf("store is poisoned until it is opened anew: %v", e.Cause)
+		return fmt.Sprintf("store is poisoned until it is opened again: %v", e.Cause)
 	}
 	return fmt.Sprintf("store is unavailable: %v", e.Cause)
 }
 
 func (e *Unavailable) Unwrap() error { return e.Cause }
 
-// Trouble says what is wrong with a store and what to do about it, in words that name
-// nothing of the machine. Logs, /readyz and the command line all say it in these.
+// Trouble describes a problem of a store and what to do about it, without names
+// of the machine. Logs, /readyz and the command line use these words.
 type Trouble struct{ What, Advice string }
 
-// TroubleOf is what the first error says that knows it: one with a method Trouble. Of any other
-// a store is poisoned by a write or a flush.
+// TroubleOf returns the description by the first error in the chain with a method
+// Trouble. For any other error it says that a write or a flush failed.
 func TroubleOf(errs ...error) Trouble {
 	for _, err := range errs {
 		var knows interface{ Trouble() Trouble }
@@ -215,11 +219,11 @@ func TroubleOf(errs ...error) Trouble {
 			return knows.Trouble()
 		}
 	}
-	return Trouble{"a write or a flush failed", "Look at the disk, then start the server again"}
+	return Trouble{"a write or a flush failed", "Check the disk, then start the server again"}
 }
 
-// Ambiguous: the append was sent and its fate is unknown. The caller reads the
-// stream and looks for its ids before it answers anybody.
+// Ambiguous reports that the append was sent and its outcome is unknown. The
+// caller has to look for its ids in the stream before it answers.
 type Ambiguous struct{ Cause error }
 
 func (e *Ambiguous) Error() string {
@@ -228,10 +232,10 @@ func (e *Ambiguous) Error() string {
 
 func (e *Ambiguous) Unwrap() error { return e.Cause }
 
-// ErrClosed is the cause of the Unavailable that a closed store answers with.
+// ErrClosed is the cause of the Unavailable of a closed store.
 var ErrClosed = errors.New("store is closed")
 
-// Check returns the error every engine must answer an append with before it
+// Check returns the error that every engine must give for an append before it
 // looks at the stream: Invalid or TooLarge, or nil.
 func Check(stream string, expected Expected, records []Proposed) error {
 	switch {
@@ -264,7 +268,7 @@ func Check(stream string, expected Expected, records []Proposed) error {
 	return nil
 }
 
-// Size is what a record counts toward [MaxAppendBytes].
+// Size returns what a record counts toward [MaxAppendBytes].
 func (p *Proposed) Size() int { return 64 + len(p.Type) + len(p.Metadata) + len(p.Data) }
 
 func timeInRange(t time.Time) bool {

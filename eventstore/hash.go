@@ -14,13 +14,15 @@ type Hash [sha256.Size]byte
 
 func (h Hash) String() string { return hex.EncodeToString(h[:]) }
 
-// Prefixes of RFC 6962: no leaf can pass for a node, nor the other way round.
+// Prefixes of RFC 6962, so that a leaf cannot be mistaken for a node or the
+// reverse.
 const (
 	leafPrefix = 0x00
 	nodePrefix = 0x01
 )
 
-// AppendLeaf appends what a leaf is the SHA-256 of, and returns the longer slice:
+// AppendLeaf appends the bytes whose SHA-256 is the leaf, and returns the longer
+// slice:
 //
 //	0x00, then seven fields, each its length in bytes as 4 bytes big-endian
 //	and then its bytes:
@@ -33,8 +35,8 @@ const (
 //	metadata  as it is stored
 //	data      as it is stored
 //
-// The position is no part of it: it differs between engines, and says nothing that
-// the revision does not. Stored bytes are hashed, never re-encoded ones.
+// The position is not included: it differs between engines and adds nothing to
+// the revision. Stored bytes are hashed, never re-encoded ones.
 func AppendLeaf(b []byte, r *Record) []byte {
 	b = append(b, leafPrefix)
 	b = appendField(b, r.Stream)
@@ -53,7 +55,7 @@ func appendField[T string | []byte](b []byte, field T) []byte {
 	return append(b, field...)
 }
 
-// leaves are the buffers of LeafHash: it runs once for every record there is.
+// leaves holds buffers for LeafHash, which runs once for every record.
 var leaves = sync.Pool{New: func() any { return new([]byte) }}
 
 // LeafHash is the hash of one record, the leaf of its stream's tree; see
@@ -69,9 +71,10 @@ func LeafHash(r *Record) Hash {
 	return h
 }
 
-// Frontier is the tree of RFC 6962 over the leaves of one stream, kept as what it
-// takes to go on: the roots of its whole subtrees, the largest first. It grows with
-// the logarithm of the stream. The zero Frontier is the empty tree.
+// Frontier is the tree of RFC 6962 over the leaves of one stream, reduced to what
+// is needed to extend it: the roots of its complete subtrees, the largest first.
+// Its size is logarithmic in the length of the stream. The zero Frontier is the
+// empty tree.
 type Frontier struct {
 	size  uint64
 	nodes []Hash // one for each bit that is set in size
@@ -91,7 +94,8 @@ func (f *Frontier) Append(leaf Hash) {
 	f.size++
 }
 
-// Root is the root of the tree, that of the empty tree being SHA-256 of nothing.
+// Root returns the root of the tree. The root of the empty tree is the SHA-256 of
+// no bytes.
 func (f *Frontier) Root() Hash {
 	if f.size == 0 {
 		return sha256.Sum256(nil)
@@ -112,7 +116,7 @@ func node(left, right *Hash) Hash {
 	return sha256.Sum256(b[:])
 }
 
-// Clone returns a frontier that goes its own way.
+// Clone returns an independent copy.
 func (f *Frontier) Clone() Frontier {
 	return Frontier{f.size, append([]Hash(nil), f.nodes...)}
 }
@@ -126,16 +130,17 @@ func (f *Frontier) AppendTo(b []byte) []byte {
 	return b
 }
 
-// CutFrontier reads what AppendTo wrote from the beginning of b and returns the rest.
+// CutFrontier decodes a frontier written by AppendTo from the beginning of b and
+// returns the rest of b.
 func CutFrontier(b []byte) (Frontier, []byte, error) {
 	if len(b) < 8 {
-		return Frontier{}, nil, fmt.Errorf("eventstore: a frontier of %d bytes is cut short", len(b))
+		return Frontier{}, nil, fmt.Errorf("eventstore: a frontier of %d bytes is too short", len(b))
 	}
 	f := Frontier{size: binary.BigEndian.Uint64(b)}
 	b = b[8:]
 	n := bits.OnesCount64(f.size)
 	if len(b) < n*sha256.Size {
-		return Frontier{}, nil, fmt.Errorf("eventstore: a frontier of %d leaves has %d nodes; %d bytes are too few", f.size, n, len(b))
+		return Frontier{}, nil, fmt.Errorf("eventstore: a frontier of %d leaves has %d nodes, but only %d bytes", f.size, n, len(b))
 	}
 	for range n {
 		f.nodes = append(f.nodes, Hash(b[:sha256.Size]))
@@ -144,8 +149,8 @@ func CutFrontier(b []byte) (Frontier, []byte, error) {
 	return f, b, nil
 }
 
-// TreeHead says what a stream held when it had Size records: the root over all of
-// them and the leaf of the last, which is zero where there is none.
+// TreeHead describes a stream with Size records: the root over all of them and
+// the leaf of the last, which is zero if there is none.
 type TreeHead struct {
 	Size       uint64
 	Root, Leaf Hash

@@ -6,11 +6,11 @@ import (
 	"fmt"
 )
 
-// Walk hands every record of a stream from a revision on to apply, in order, and
-// makes sure none is missing. It is the one way the product reads a history:
-// start-up, catching up after a conflict, time travel and verification are all
-// this. A stream without records is walked without a step; an error of apply
-// ends the walk and is returned.
+// Walk passes every record of a stream from a revision on to apply, in order, and
+// makes sure that none is missing. Every part of the product that reads a history
+// uses it: start-up, catching up after a conflict, time travel and verification.
+// A stream without records calls apply zero times. An error of apply ends the
+// walk and is returned.
 func Walk(ctx context.Context, store Store, stream string, from uint64, apply func(Record) error) error {
 	next := from
 	for rec, err := range store.ReadStream(ctx, stream, from) {
@@ -22,7 +22,7 @@ func Walk(ctx context.Context, store Store, stream string, from uint64, apply fu
 			return err
 		}
 		if rec.Revision != next {
-			return fmt.Errorf("stream %s: revision %d stands where %d belongs", stream, rec.Revision, next)
+			return fmt.Errorf("stream %s: found revision %d instead of %d", stream, rec.Revision, next)
 		}
 		next++
 		if err := apply(rec); err != nil {
@@ -36,9 +36,9 @@ func Walk(ctx context.Context, store Store, stream string, from uint64, apply fu
 func One(ctx context.Context, store Store, stream string, revision uint64) (Record, error) {
 	for rec, err := range store.ReadStream(ctx, stream, revision) {
 		if err == nil && rec.Revision != revision {
-			err = fmt.Errorf("stream %s: revision %d stands where %d belongs", stream, rec.Revision, revision)
+			err = fmt.Errorf("stream %s: found revision %d instead of %d", stream, rec.Revision, revision)
 		}
 		return rec, err
 	}
-	return Record{}, fmt.Errorf("stream %s: nothing stands at revision %d", stream, revision)
+	return Record{}, fmt.Errorf("stream %s: revision %d does not exist", stream, revision)
 }

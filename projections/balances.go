@@ -10,8 +10,8 @@ import (
 	"pets/domain/portfolio"
 )
 
-// Balance is one account that is not zero. Debits are positive: assets and
-// expenses normally are, external and income normally are negative.
+// Balance is one account with a nonzero balance. Debits are positive: assets and
+// expenses normally are positive, external and income normally negative.
 type Balance struct {
 	Asset   string         `json:"asset"`
 	Account string         `json:"account"`
@@ -20,8 +20,8 @@ type Balance struct {
 	owner string // the bot, "" for none
 }
 
-// Balances are the books, and what each asset's accounts add up to: zero, or
-// something is wrong.
+// Balances are the books, with the sum of each asset's accounts, which is zero
+// unless the books are wrong.
 type Balances struct {
 	Accounts []Balance                 `json:"accounts"`
 	Sums     map[string]domain.Decimal `json:"sums"`
@@ -33,7 +33,7 @@ var places = []string{
 	ledger.PlaceExternal, ledger.PlaceIncome, ledger.PlaceExpense, ledger.PlaceAdjustment,
 }
 
-// BalancesOf lists the accounts, assets side first.
+// BalancesOf lists the accounts, the assets side first.
 func BalancesOf(s *portfolio.State) Balances {
 	accounts := make([]ledger.Account, 0, len(s.Book))
 	for a := range s.Book {
@@ -51,8 +51,8 @@ func BalancesOf(s *portfolio.State) Balances {
 	return v
 }
 
-// Of keeps one bot's accounts ("": all of them). They are not the whole books, so
-// their sums would say nothing and are left out.
+// Of keeps only one bot's accounts ("" keeps all). Those are not the whole books,
+// so the sums are left out.
 func (v Balances) Of(bot string) Balances {
 	if bot == "" {
 		return v

@@ -10,19 +10,20 @@ import (
 	"pets/domain/treasury"
 )
 
-// Wallet is one wallet of a portfolio, as far as anybody may know it.
+// Wallet is one wallet of a portfolio, without any secret.
 type Wallet struct {
 	Wallet string `json:"wallet"`
 	Place  string `json:"place" enum:"hot,cold"`
-	// Main: transfers from or to the place, proposals and orders are of this wallet.
+	// Main reports that this wallet is used for transfers from or to the place,
+	// for proposals and for orders.
 	Main         bool                 `json:"main"`
 	Chain        string               `json:"chain"`
 	Address      string               `json:"address"`
 	Assets       []domain.WalletAsset `json:"assets"`
-	KeyID        string               `json:"key_id,omitempty"` // "" where the key is elsewhere
+	KeyID        string               `json:"key_id,omitempty"` // "" if its key is kept elsewhere
 	RegisteredAt time.Time            `json:"registered_at"`
-	// LoadedAt is when the key was last compared with the address, RecoveryTestedAt
-	// when its words were last proven to give it.
+	// LoadedAt is when the key was last compared with the address.
+	// RecoveryTestedAt is when its words were last shown to give the address.
 	LoadedAt         *time.Time `json:"loaded_at"`
 	RecoveryTestedAt *time.Time `json:"recovery_tested_at"`
 }
@@ -65,7 +66,7 @@ func BookOf(s *portfolio.State) []Contact {
 	return out
 }
 
-// Transfer is one transfer and how far it is.
+// Transfer is one transfer and its status.
 type Transfer struct {
 	Transfer string          `json:"transfer"`
 	Status   treasury.Status `json:"status"`
@@ -75,18 +76,19 @@ type Transfer struct {
 	To       string          `json:"to"`   // hot, cold or external
 	Asset    string          `json:"asset"`
 	GasAsset string          `json:"gas_asset"`
-	// Payment is what is approved: its hash.
+	// Hash is what an approval is bound to.
 	Payment domain.Payment `json:"payment"`
 	Hash    string         `json:"hash"`
 	Reason  string         `json:"reason"`
-	// ApprovalFor says why a second person has to agree; empty for not.
+	// ApprovalFor says why a second person has to approve it, or is empty.
 	ApprovalFor []string   `json:"approval_for"`
 	RequestedBy string     `json:"requested_by"`
 	RequestedAt time.Time  `json:"requested_at"`
 	ExpiresAt   time.Time  `json:"expires_at"`
 	ApprovedBy  string     `json:"approved_by,omitempty"`
 	EndedAt     *time.Time `json:"ended_at"`
-	// Attempts are the transactions of it, oldest first; at most one of them counts.
+	// Attempts are its transactions, oldest first. At most one of them is
+	// included in the chain.
 	Attempts []Attempt `json:"attempts"`
 	TxHash   string    `json:"tx_hash,omitempty"`
 	Block    uint64    `json:"block,omitempty"`
@@ -94,7 +96,7 @@ type Transfer struct {
 	Fee    domain.Decimal `json:"fee,omitzero"`
 	Code   string         `json:"code,omitempty"`   // why it failed
 	Detail string         `json:"detail,omitempty"` // why it failed, or was rejected
-	// Rebalance explains a proposal.
+	// Rebalance holds the figures of a proposal.
 	Rebalance *domain.Rebalance `json:"rebalance,omitempty"`
 }
 
@@ -107,8 +109,7 @@ type Attempt struct {
 	Sent        bool            `json:"sent"`
 }
 
-// TransfersOf lists the transfers that are remembered, oldest first; only those that
-// keep says.
+// TransfersOf lists the remembered transfers that keep accepts, oldest first.
 func TransfersOf(s *portfolio.State, keep func(*treasury.Transfer) bool) []Transfer {
 	out := []Transfer{}
 	for _, t := range s.Custody.SortedTransfers() {
@@ -119,7 +120,7 @@ func TransfersOf(s *portfolio.State, keep func(*treasury.Transfer) bool) []Trans
 	return out
 }
 
-// TransferOf renders one.
+// TransferOf renders one transfer.
 func TransferOf(t *treasury.Transfer) Transfer {
 	v := Transfer{
 		Transfer: t.Transfer, Status: t.Status, Kind: t.Kind, Wallet: t.Wallet, From: t.FromPlace, To: t.ToPlace, Asset: t.Asset, GasAsset: t.GasAsset,
@@ -133,20 +134,21 @@ func TransferOf(t *treasury.Transfer) Transfer {
 	return v
 }
 
-// Treasury is where the money lies, where it should, and what stands in the way.
+// Treasury says where the money is, where it should be, and what prevents a move.
 type Treasury struct {
 	Policy domain.TreasuryPolicy `json:"policy"`
-	// Figures are the numbers that a proposal would rest on now.
+	// Figures are the current figures of a proposal.
 	Figures domain.Rebalance `json:"figures"`
-	// Proposal is what would be proposed now, absent for nothing; Why says why not.
+	// Proposal is the current proposal, absent if there is none. Why says why
+	// there is none.
 	Proposal *Proposal `json:"proposal,omitempty"`
 	Why      string    `json:"why,omitempty"`
-	// HotAboveSince is since when the hot wallet holds more than 0.20 of the total, null
-	// for not. From 24 h on, IncreasesDenied.
+	// HotAboveSince is when the hot wallet began to hold more than 0.20 of the
+	// total, or null. After 24 h IncreasesDenied is set.
 	HotAboveSince   *time.Time `json:"hot_above_since"`
 	IncreasesDenied bool       `json:"increases_denied"`
-	// ReconciledAt is when the ledger was last reconciled with the chain; Differences are
-	// those that nobody has explained: outgoing transfers wait for that.
+	// ReconciledAt is when the ledger was last reconciled with the chain.
+	// Differences are the unexplained differences; they block outgoing transfers.
 	ReconciledAt *time.Time   `json:"reconciled_at"`
 	Differences  []Difference `json:"differences"`
 }

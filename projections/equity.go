@@ -16,8 +16,8 @@ type EquityPoint struct {
 	Equity         domain.Decimal `json:"equity"`
 	RealisedEquity domain.Decimal `json:"realised_equity"`
 	Drawdown       domain.Decimal `json:"drawdown"`
-	// Flow is the money that came or went with this record (of a thinned series:
-	// since the point before); it is not performance.
+	// Flow is the money that came or went with this record, or, in a thinned
+	// series, since the previous point. It is not performance.
 	Flow domain.Decimal `json:"flow"`
 	// Tripped names the breaker that tripped with this record.
 	Tripped string `json:"tripped,omitempty"`
@@ -56,11 +56,11 @@ func (q *Equity) Apply(rec eventstore.Record, e domain.Event, s *portfolio.State
 const LeastPoints = 3
 
 // Points returns the series between two times (zero: unbounded), thinned to at
-// most most points (0: all; otherwise at least [LeastPoints]) and every trip
-// besides. Thinning keeps, of every stretch, the lowest and the highest equity,
-// its trips and the last point, so that no drawdown disappears from a chart; the
-// flows of the points it drops are added to the next one it keeps, so that money
-// coming or going never looks like performance.
+// most most points (0: all; otherwise at least [LeastPoints]) plus all trips. Of
+// every section, thinning keeps the lowest and the highest equity, its trips and
+// the last point, so that no drawdown disappears from a chart. The flows of
+// dropped points are added to the next point kept, so that deposits and
+// withdrawals never look like performance.
 func (q *Equity) Points(from, to time.Time, most int) []EquityPoint {
 	in := q.between(from, to)
 	if most <= 0 || len(in) <= most {
@@ -74,8 +74,8 @@ func (q *Equity) Points(from, to time.Time, most int) []EquityPoint {
 	return out
 }
 
-// between finds the points of a time without copying the series: it may be as long as
-// the history. Times never go back in it.
+// between finds the points of a period without copying the series, which may be
+// as long as the history. Times in it never decrease.
 func (q *Equity) between(from, to time.Time) []EquityPoint {
 	in := q.points
 	if !from.IsZero() {

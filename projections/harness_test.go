@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
-	"pets/domain/golive"
 	"pets/domain/portfolio"
+	"pets/domain/tradestats"
 	"pets/eventstore"
 	"pets/eventstore/memory"
 )
@@ -203,7 +203,7 @@ func (m *models) answers(t testingT) string {
 	t.Helper()
 	var out string
 	m.Read(func(s *portfolio.State) {
-		stats, err := m.stats.View(s, golive.DefaultLimits())
+		stats, err := m.stats.View(s, tradestats.DefaultLimits())
 		require.NoError(t, err)
 		b, err := json.MarshalIndent([]any{
 			StateOf(s), BalancesOf(s), PositionsOf(s), m.trades.List(""), stats,
@@ -220,7 +220,7 @@ func (m *models) statsOf(t testingT) Stats {
 	var v Stats
 	m.Read(func(s *portfolio.State) {
 		var err error
-		v, err = m.stats.View(s, golive.DefaultLimits())
+		v, err = m.stats.View(s, tradestats.DefaultLimits())
 		require.NoError(t, err)
 	})
 	return v

@@ -13,18 +13,18 @@ import (
 // Key is one API key, without its secret.
 type Key = system.Key
 
-// systemStream is where the keys are; package commands writes it.
+// systemStream is the stream that holds the keys; package commands writes it.
 const systemStream = "system"
 
-// Keyring follows the system stream: who has a key, and for what. A key is known
-// only after it was read back from the store, and none is known before the ring
-// has caught up.
+// Keyring follows the system stream and knows who has an API key and for what. It
+// knows a key only after reading it from the store, and no key before it has
+// caught up.
 type Keyring struct {
 	store eventstore.Store
 
 	mu     sync.RWMutex
 	state  *system.State
-	moved  chan struct{} // closed when the state moves
+	moved  chan struct{} // closed when the state changes
 	broken error
 }
 
@@ -33,8 +33,8 @@ func NewKeyring(store eventstore.Store) *Keyring {
 	return &Keyring{store: store, state: system.New(), moved: make(chan struct{})}
 }
 
-// Run follows the stream until the context ends. After any other error no key is
-// known any more: who was revoked meanwhile could not be told.
+// Run follows the stream until the context ends. After any other error the ring
+// knows no key any more, because it could miss a revocation.
 func (k *Keyring) Run(ctx context.Context) error {
 	err := k.follow(ctx)
 	if ctx.Err() != nil {
@@ -47,7 +47,7 @@ func (k *Keyring) Run(ctx context.Context) error {
 	return err
 }
 
-// wake tells those who wait that something has changed.
+// wake wakes the goroutines that wait for a change.
 func (k *Keyring) wake() {
 	close(k.moved)
 	k.moved = make(chan struct{})
@@ -70,7 +70,7 @@ func (k *Keyring) follow(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// Broken says why the ring cannot follow any more, nil while it does.
+// Broken returns the error that stopped the ring, or nil.
 func (k *Keyring) Broken() error {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -98,10 +98,10 @@ func (k *Keyring) List() []Key {
 	return all
 }
 
-// Any reports whether there ever was a key.
+// Any reports whether a key was ever issued.
 func (k *Keyring) Any() bool { return len(k.List()) > 0 }
 
-// Wait returns when the ring has folded a revision, or never will.
+// Wait returns when the ring has folded a revision, or can no longer do so.
 func (k *Keyring) Wait(ctx context.Context, revision uint64) error {
 	for {
 		k.mu.RLock()

@@ -23,7 +23,8 @@ type OwnState struct {
 	Policy        domain.Policy `json:"policy"`
 }
 
-// OwnStateOf renders what one bot sees: its breakers, and those of the portfolio.
+// OwnStateOf renders what one bot sees, including its breakers and those of the
+// portfolio.
 func OwnStateOf(s *portfolio.State, bot string) OwnState {
 	v := OwnState{
 		Portfolio: s.Portfolio, Revision: lastRevision(s), Time: s.Time, Mode: s.Mode, Clock: s.Clock, BaseAsset: s.BaseAsset,

@@ -7,7 +7,7 @@ import (
 	"pets/domain/portfolio"
 )
 
-// Permit is one permit that still holds.
+// Permit is one live permit.
 type Permit struct {
 	Permit     string         `json:"permit_id"`
 	Bot        string         `json:"bot"`
@@ -20,19 +20,21 @@ type Permit struct {
 	Reserved   domain.Decimal `json:"reserved"`
 	// Status is granted, or working once the order rests at a venue.
 	Status string `json:"status" enum:"granted,working"`
-	// ExpiresAt is by the wall clock; null for a working order that has no expiry of its
-	// own. An order that still works after it is kept because a clock jumped.
+	// ExpiresAt is by the wall clock; null for a working order without an expiry
+	// of its own. An order that still works after this time is kept because a
+	// clock jumped.
 	ExpiresAt *time.Time `json:"expires_at"`
 	// Intent is "" for a directional order.
 	Intent domain.Intent `json:"intent,omitempty"`
-	// Arbitrage names what the order is a leg of.
+	// Arbitrage is the arbitrage that the order is a leg of.
 	Arbitrage string `json:"arbitrage,omitempty"`
-	// PaperFill: the engine fills it, once the mark reaches its limit.
+	// PaperFill reports that the engine fills the order itself, once the mark
+	// reaches its limit.
 	PaperFill bool `json:"paper_fill,omitempty"`
 }
 
-// PermitsOf lists the permits that hold at a time, of one bot or ("") of all, in
-// the order they were granted.
+// PermitsOf lists the live permits at a time, of one bot or ("") of all, in the
+// order they were granted.
 func PermitsOf(s *portfolio.State, bot string, now time.Time) []Permit {
 	out := []Permit{}
 	for _, id := range s.PermitIDs() {

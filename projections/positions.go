@@ -6,8 +6,8 @@ import (
 	"pets/domain/risk"
 )
 
-// Position is one open position. Mark is null for what was never marked; it is
-// then valued at cost.
+// Position is one open position. Mark is null if the instrument was never marked;
+// the position is then valued at cost.
 type Position struct {
 	Bot           string          `json:"bot"`
 	Market        string          `json:"market"`
@@ -18,8 +18,8 @@ type Position struct {
 	UnrealisedPnL domain.Decimal  `json:"unrealised_pnl"`
 	Oversold      bool            `json:"oversold"`
 	Trade         string          `json:"trade"`
-	// OpenLeg is the part that is of an arbitrage whose other legs were not filled in
-	// time, signed like the quantity; absent for nothing.
+	// OpenLeg is the part that belongs to an arbitrage whose other legs were not
+	// filled in time, signed like the quantity; absent if there is none.
 	OpenLeg domain.Decimal `json:"open_leg,omitzero"`
 }
 

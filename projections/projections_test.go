@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
-	"pets/domain/golive"
 	"pets/domain/portfolio"
+	"pets/domain/tradestats"
 	"pets/eventstore"
 )
 
@@ -410,7 +410,7 @@ func TestReadWhileFollowing(t *testing.T) {
 		m.Read(func(s *portfolio.State) {
 			require.Equal(t, s.Cash, s.Equity())
 			require.Len(t, m.trades.List(""), botTrades(s))
-			_, err := m.stats.View(s, golive.DefaultLimits())
+			_, err := m.stats.View(s, tradestats.DefaultLimits())
 			require.NoError(t, err)
 		})
 	}

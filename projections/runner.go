@@ -19,7 +19,7 @@ type Projection interface {
 	Apply(rec eventstore.Record, e domain.Event, s *portfolio.State)
 }
 
-// Point is a moment of a history: a revision, a time, or, when zero, its end.
+// Point is a moment of a history: a revision, a time, or, if zero, its end.
 type Point struct {
 	Revision *uint64
 	Time     *time.Time
@@ -57,8 +57,8 @@ type Snapshots interface {
 	Load(kind, stream string, atMost uint64) (revision uint64, data []byte)
 }
 
-// Runner folds one stream into a state and any projections that ride along. It
-// may be read while it follows the stream.
+// Runner folds one stream into a state and its riders, the projections that see
+// the same events. It may be read while it follows the stream.
 type Runner struct {
 	store  eventstore.Store
 	stream string
@@ -66,8 +66,9 @@ type Runner struct {
 
 	mu    sync.RWMutex
 	state *portfolio.State
-	moved chan struct{} // closed when awaited is folded; nil while nobody waits
-	// awaited is the lowest revision that somebody waits for: a record before it wakes nobody.
+	moved chan struct{} // closed when awaited is folded; nil while nothing waits
+	// awaited is the lowest revision that a reader waits for. Earlier records
+	// wake none.
 	awaited uint64
 }
 
@@ -76,9 +77,9 @@ func NewRunner(store eventstore.Store, stream string, riders ...Projection) *Run
 	return &Runner{store: store, stream: stream, riders: riders, state: portfolio.New()}
 }
 
-// UseSnapshot starts from a cached state at or before the point. Only a runner
-// without riders can: they need the whole history. A snapshot that does not fit
-// is ignored.
+// UseSnapshot starts from a cached state at or before the point. It is only
+// possible without riders, which need the whole history. A snapshot that does not
+// fit is ignored.
 func (r *Runner) UseSnapshot(s Snapshots, to Point) {
 	if s == nil || len(r.riders) > 0 || to.Time != nil {
 		return
@@ -97,7 +98,7 @@ func (r *Runner) UseSnapshot(s Snapshots, to Point) {
 }
 
 // CatchUp folds what is in the store up to a point. A point beyond the end is an
-// error: it asks about a future that is not known.
+// error, because the future is not known.
 func (r *Runner) CatchUp(ctx context.Context, to Point) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -117,17 +118,17 @@ func (r *Runner) CatchUp(ctx context.Context, to Point) error {
 	return nil
 }
 
-// Beyond says that a history does not reach a revision yet.
+// Beyond reports that a history does not reach a revision yet.
 func Beyond(revision, last uint64) error {
 	return domain.Invalid("at", "revision %d lies beyond the end of the history: its last revision is %d", revision, last)
 }
 
-// foldAtOnce is how many records are folded at most while nobody reads.
+// foldAtOnce is how many records are folded at most before readers get a turn.
 const foldAtOnce = 256
 
-// Follow applies records as they become durable, until the context ends. What has come
-// already is applied together: between two of thousands that are appended at once, not
-// everybody who reads is waited for.
+// Follow applies records as they become durable, until the context ends. Records
+// that have already arrived are applied together, so that a large append does not
+// wait for the readers after each record.
 func (r *Runner) Follow(ctx context.Context) error {
 	r.mu.RLock()
 	from := r.state.Next
@@ -164,7 +165,7 @@ func (r *Runner) Follow(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// fold applies a record, and what else has come.
+// fold applies a record and the others that have already arrived.
 func (r *Runner) fold(rec eventstore.Record, come <-chan eventstore.Record) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -185,7 +186,7 @@ func (r *Runner) fold(rec eventstore.Record, come <-chan eventstore.Record) erro
 	}
 }
 
-// announce wakes those who wait for a revision that is there. The lock is held.
+// announce wakes the readers whose revision has been folded. The lock is held.
 func (r *Runner) announce() {
 	if r.moved != nil && r.state.Next > r.awaited {
 		close(r.moved)
@@ -193,7 +194,7 @@ func (r *Runner) announce() {
 	}
 }
 
-// Wait returns when a revision is folded, which somebody has to be following for.
+// Wait returns when a revision is folded. Another goroutine has to run Follow.
 func (r *Runner) Wait(ctx context.Context, revision uint64) error {
 	for {
 		r.mu.Lock()
@@ -217,10 +218,10 @@ func (r *Runner) Wait(ctx context.Context, revision uint64) error {
 	}
 }
 
-// apply folds one record; an event this build does not know stops it.
+// apply folds one record. It fails on an event that this build does not know.
 func (r *Runner) apply(rec eventstore.Record) error {
 	if rec.Revision != r.state.Next {
-		return fmt.Errorf("revision %d stands where %d belongs", rec.Revision, r.state.Next)
+		return fmt.Errorf("found revision %d instead of %d", rec.Revision, r.state.Next)
 	}
 	e, err := domain.Decode(rec.Type, rec.Data)
 	if err != nil {
@@ -236,7 +237,7 @@ func (r *Runner) apply(rec eventstore.Record) error {
 // errReached ends a walk at its point.
 var errReached = errors.New("the point is reached")
 
-// Read gives a consistent look at the state, and at riders, while nothing is
+// Read calls a function with a consistent state and riders, while nothing is
 // applied. The state must not be kept.
 func (r *Runner) Read(look func(s *portfolio.State)) {
 	r.mu.RLock()

@@ -10,8 +10,8 @@ import (
 	"pets/domain/risk"
 )
 
-// State is what `pets state` and GET …/state answer (section 10): amounts as
-// exact decimal strings, ratios at 12 decimals, counts as numbers.
+// State is the response of `pets state` and GET …/state: amounts as exact decimal
+// strings, ratios at 12 decimals, counts as numbers.
 type State struct {
 	Portfolio string    `json:"portfolio"`
 	Revision  uint64    `json:"revision"`
@@ -36,7 +36,7 @@ type State struct {
 	Overrides []Override `json:"overrides"`
 }
 
-// Override is a rule that two people set aside.
+// Override is a confirmed override of a rule.
 type Override struct {
 	Override    string          `json:"override"`
 	Kind        string          `json:"kind"`
@@ -69,21 +69,21 @@ type Day struct {
 	Loss domain.Decimal `json:"loss"`
 }
 
-// EmergencyStop is null-filled while none is engaged.
+// EmergencyStop has null fields while none is engaged.
 type EmergencyStop struct {
 	Engaged bool       `json:"engaged"`
 	Kind    *string    `json:"kind"`
 	Reason  *string    `json:"reason"`
 	Since   *time.Time `json:"since"`
-	// Pending: it holds, and is not recorded yet.
+	// Pending reports that the stop is in force but not recorded yet.
 	Pending bool `json:"pending,omitempty"`
 }
 
-// Bot is one bot's share.
+// Bot is one bot with its share of the money.
 type Bot struct {
 	Bot    string              `json:"bot"`
 	Status portfolio.BotStatus `json:"status"`
-	// Pending: it is stopped, and the stop is not recorded yet.
+	// Pending reports that the bot is stopped but the stop is not recorded yet.
 	Pending           bool           `json:"pending,omitempty"`
 	Cash              domain.Decimal `json:"cash"`
 	Equity            domain.Decimal `json:"equity"`
@@ -179,7 +179,7 @@ func breakerOf(s *portfolio.State, key risk.Key) Breaker {
 	return v
 }
 
-// shown gives a count as a number and a ratio as a decimal.
+// shown returns a count as a number and a ratio as a decimal.
 func shown(r *risk.Rule, value domain.Decimal) any {
 	if r.Whole {
 		return value.Int()

@@ -4,14 +4,14 @@ import (
 	"time"
 
 	"pets/domain"
-	"pets/domain/golive"
 	"pets/domain/portfolio"
 	"pets/domain/risk"
+	"pets/domain/tradestats"
 	"pets/eventstore"
 )
 
-// Stats is what `pets stats` and GET …/stats answer: figures of closed trades,
-// for the portfolio and for each bot.
+// Stats is the response of `pets stats` and GET …/stats: figures of closed
+// trades, for the portfolio and for each bot.
 type Stats struct {
 	Portfolio ScopeStats `json:"portfolio"`
 	Bots      []BotStats `json:"bots"`
@@ -57,8 +57,8 @@ type ClosedDrawdown struct {
 	TroughTime  *time.Time     `json:"trough_time"`
 }
 
-// ClosedBreaker is where a breaker would first trip on the closed-trade series
-// alone. One that never would is not listed.
+// ClosedBreaker says where a breaker would first trip on the closed-trade series
+// alone. A breaker that never would is not listed.
 type ClosedBreaker struct {
 	Breaker string    `json:"breaker"`
 	Trade   int       `json:"trade"`
@@ -66,8 +66,8 @@ type ClosedBreaker struct {
 	Value   any       `json:"value"`
 }
 
-// StatsFold collects what the statistics need: the trades as they stand and the
-// flows between them.
+// StatsFold collects what the statistics need: the current trades and the flows
+// between them.
 type StatsFold struct {
 	trades *Trades
 	steps  []step
@@ -99,7 +99,7 @@ func (f *StatsFold) Apply(rec eventstore.Record, e domain.Event, s *portfolio.St
 
 // View computes the statistics. limits are those of the portfolio's merged
 // series; each bot has its own.
-func (f *StatsFold) View(s *portfolio.State, limits golive.Limits) (Stats, error) {
+func (f *StatsFold) View(s *portfolio.State, limits tradestats.Limits) (Stats, error) {
 	zone := time.UTC
 	if s.IsOpen() {
 		var err error
@@ -107,9 +107,9 @@ func (f *StatsFold) View(s *portfolio.State, limits golive.Limits) (Stats, error
 			return Stats{}, err
 		}
 	}
-	v := Stats{Portfolio: scopeOf(golive.Compute(f.series(""), limits, zone), s.Refs.Max), Bots: make([]BotStats, 0, len(s.Bots))}
+	v := Stats{Portfolio: scopeOf(tradestats.Compute(f.series(""), limits, zone), s.Refs.Max), Bots: make([]BotStats, 0, len(s.Bots))}
 	for _, id := range s.BotIDs() {
-		stats := golive.Compute(f.series(id), golive.LimitsOf(&s.Policy), zone)
+		stats := tradestats.Compute(f.series(id), tradestats.LimitsOf(&s.Policy), zone)
 		v.Bots = append(v.Bots, BotStats{Bot: id, ScopeStats: scopeOf(stats, s.Bots[id].Refs.Max)})
 	}
 	return v, nil
@@ -117,12 +117,12 @@ func (f *StatsFold) View(s *portfolio.State, limits golive.Limits) (Stats, error
 
 // series lists the steps of a scope in stream order: all trades and the
 // portfolio's own flows, or one bot's.
-func (f *StatsFold) series(bot string) []golive.Step {
-	var out []golive.Step
+func (f *StatsFold) series(bot string) []tradestats.Step {
+	var out []tradestats.Step
 	for _, st := range f.steps {
 		if st.trade < 0 {
 			if st.flow.Bot == bot {
-				out = append(out, golive.Step{Flow: st.flow.Amount})
+				out = append(out, tradestats.Step{Flow: st.flow.Amount})
 			}
 			continue
 		}
@@ -130,12 +130,12 @@ func (f *StatsFold) series(bot string) []golive.Step {
 		if t.gone || (bot != "" && t.Bot != bot) {
 			continue
 		}
-		out = append(out, golive.Step{Trade: &golive.Trade{Bot: t.Bot, Time: t.ClosedAt, PnL: t.PnL, Fee: t.Fee, Result: t.Result}})
+		out = append(out, tradestats.Step{Trade: &tradestats.Trade{Bot: t.Bot, Time: t.ClosedAt, PnL: t.PnL, Fee: t.Fee, Result: t.Result}})
 	}
 	return out
 }
 
-func scopeOf(s golive.Stats, marked risk.Drawdown) ScopeStats {
+func scopeOf(s tradestats.Stats, marked risk.Drawdown) ScopeStats {
 	marked.Ratio = marked.Ratio.Ratio()
 	v := ScopeStats{
 		Trades: s.Trades, Wins: s.Wins, Losses: s.Losses, Neutral: s.Neutral,
@@ -150,7 +150,7 @@ func scopeOf(s golive.Stats, marked risk.Drawdown) ScopeStats {
 	return v
 }
 
-func drawdownOf(m golive.MaxDrawdown) ClosedDrawdown {
+func drawdownOf(m tradestats.MaxDrawdown) ClosedDrawdown {
 	return ClosedDrawdown{
 		Abs: m.Abs, Ratio: m.Ratio.Ratio(), Peak: m.Peak.Equity, Trough: m.Trough.Equity,
 		PeakTrade: m.Peak.Trade, PeakTime: when(m.Peak.Time), TroughTrade: m.Trough.Trade, TroughTime: when(m.Trough.Time),

@@ -8,9 +8,9 @@ import (
 	"pets/eventstore"
 )
 
-// Trade is one closed trade as it stands, revisions included.
+// Trade is one closed trade in its current form, including revisions.
 type Trade struct {
-	// Number counts the standing trades of the portfolio from 1.
+	// Number counts the current trades of the portfolio from 1.
 	Number    int        `json:"number"`
 	Trade     string     `json:"trade"`
 	Bot       string     `json:"bot"`
@@ -21,14 +21,14 @@ type Trade struct {
 	OpenedAt  *time.Time `json:"opened_at"`
 	ClosedAt  time.Time  `json:"closed_at"`
 	Revision  uint64     `json:"revision"`
-	// The figures of domain.TradeFigures: here a zero is written, too.
+	// The figures of domain.TradeFigures, including zeros.
 	Quantity      domain.Decimal `json:"quantity"`
 	EntryNotional domain.Decimal `json:"entry_notional"`
 	ExitNotional  domain.Decimal `json:"exit_notional"`
 	Fee           domain.Decimal `json:"fee"`
 	PnL           domain.Decimal `json:"pnl"`
 	Result        domain.Result  `json:"result"`
-	TradeID       string         `json:"trade_id"` // the bot's, of a reported trade
+	TradeID       string         `json:"trade_id"` // reported by the bot, for a reported trade
 	Revised       bool           `json:"revised"`
 
 	gone bool // revised to open or void
@@ -74,7 +74,7 @@ func (t *Trade) set(f domain.TradeFigures) {
 	t.Fee, t.PnL, t.Result = f.Fee, f.PnL, f.Result
 }
 
-// List returns the trades that stand, of one bot or ("") of all.
+// List returns the current trades of one bot or ("") of all.
 func (t *Trades) List(bot string) []Trade {
 	out := make([]Trade, 0, len(t.all))
 	n := 0
@@ -91,9 +91,10 @@ func (t *Trades) List(bot string) []Trade {
 	return out
 }
 
-// Page returns at most limit of the trades that stand, of one bot or ("") of all, with
-// numbers above after; more says whether there are others behind them. Only what it
-// returns is copied: a page of a long history costs no more memory than one of a short.
+// Page returns at most limit of the current trades, of one bot or ("") of all,
+// with numbers above after. more reports whether there are further ones. It
+// copies only what it returns, so a page of a long history needs no more memory
+// than one of a short history.
 func (t *Trades) Page(bot string, after, limit int) (page []Trade, more bool) {
 	page = []Trade{}
 	n := 0

@@ -7,8 +7,8 @@ import (
 	"pets/domain"
 )
 
-// DescribeBy is Describe, and names who did it where a person decided it and the text
-// does not name them already. An empty user is not known, or not told.
+// DescribeBy is Describe, and adds who did it if a person decided it and the text
+// does not name them already. An empty user is unknown, or is not shown.
 func DescribeBy(event domain.Event, user string) string {
 	text := Describe(event)
 	if user == "" || !decidedByPerson(event) {
@@ -17,8 +17,9 @@ func DescribeBy(event domain.Event, user string) string {
 	return text + "; by " + user
 }
 
-// decidedByPerson: an operator's stop, say, and not the stop that came with a trip, which
-// has the name of whoever sent the fill.
+// decidedByPerson reports whether a person decided the event: an operator's stop,
+// for example, but not the stop that came with a trip, which carries the user of
+// the fill.
 func decidedByPerson(event domain.Event) bool {
 	switch event.(type) {
 	case *domain.EmergencyStopEngaged, *domain.BreakerReset, *domain.BotStarted, *domain.BotStopped, *domain.BotRegistered,
@@ -31,7 +32,7 @@ func decidedByPerson(event domain.Event) bool {
 	return false
 }
 
-// Describe says in one line what an event was, for a person.
+// Describe describes an event in one line.
 func Describe(event domain.Event) string {
 	switch e := event.(type) {
 	case *domain.PortfolioOpened:
@@ -66,19 +67,19 @@ func Describe(event domain.Event) string {
 func describeTrading(event domain.Event) string {
 	switch e := event.(type) {
 	case *domain.FillRecorded:
-		return fmt.Sprintf("%s %s %s × %s at %s, fee %s%s", e.Bot, verb(e.Side), e.Quantity, short(e.Instrument), e.Price, e.Fee, flags(e.Flags))
+		return fmt.Sprintf("%s %s %s × %s at %s, fee %s%s", e.Bot, verb(e.Side), e.Quantity, Short(e.Instrument), e.Price, e.Fee, flags(e.Flags))
 	case *domain.FillConfirmed:
 		return "fill " + e.FillID.String() + " confirmed"
 	case *domain.FillVoided:
 		return "fill " + e.FillID.String() + " voided"
 	case *domain.MarketSettled:
-		return fmt.Sprintf("%s settled at %s for %s%s", short(e.Instrument), e.Payout, holders(e), list("; released ", e.PermitsReleased))
+		return fmt.Sprintf("%s settled at %s for %s%s", Short(e.Instrument), e.Payout, holders(e), list("; released ", e.PermitsReleased))
 	case *domain.PriceMarked:
 		return fmt.Sprintf("%d marked by %s: %s", len(e.Marks), e.Source, marks(e.Marks))
 	case *domain.TradeClosed:
-		return fmt.Sprintf("%s closed %s of %s: %s of %s, fee %s%s", e.Bot, e.Trade, short(e.Instrument), e.Result, signed(e.PnL), e.Fee, flags(e.Flags))
+		return fmt.Sprintf("%s closed %s of %s: %s of %s, fee %s%s", e.Bot, e.Trade, Short(e.Instrument), e.Result, Signed(e.PnL), e.Fee, flags(e.Flags))
 	case *domain.TradeRevised:
-		return fmt.Sprintf("%s: trade %s of %s revised to %s", e.Bot, e.Trade, signed(e.Before.PnL), revision(e))
+		return fmt.Sprintf("%s: trade %s of %s revised to %s", e.Bot, e.Trade, Signed(e.Before.PnL), revision(e))
 	default:
 		return describeRisk(event)
 	}
@@ -87,9 +88,9 @@ func describeTrading(event domain.Event) string {
 func describeRisk(event domain.Event) string {
 	switch e := event.(type) {
 	case *domain.PermitGranted:
-		return fmt.Sprintf("%s may %s %s × %s at %s (%s, %s reserved)", e.Bot, e.Side, e.Quantity, short(e.Instrument), e.LimitPrice, e.Permit, e.Reserved)
+		return fmt.Sprintf("%s may %s %s × %s at %s (%s, %s reserved)", e.Bot, e.Side, e.Quantity, Short(e.Instrument), e.LimitPrice, e.Permit, e.Reserved)
 	case *domain.PermitDenied:
-		return fmt.Sprintf("%s may not %s %s × %s at %s: %s", e.Bot, e.Side, e.Quantity, short(e.Instrument), e.LimitPrice, reasons(e.Reasons))
+		return fmt.Sprintf("%s may not %s %s × %s at %s: %s", e.Bot, e.Side, e.Quantity, Short(e.Instrument), e.LimitPrice, reasons(e.Reasons))
 	case *domain.PermitPlaced:
 		return e.Permit + " placed"
 	case *domain.PermitReleased:
@@ -106,11 +107,11 @@ func describeRisk(event domain.Event) string {
 	case *domain.EmergencyStopEngaged:
 		return fmt.Sprintf("EMERGENCY STOP %s: %s%s%s", stopKind(e), e.Reason, list("; stopped ", e.BotsStopped), list("; revoked ", e.PermitsRevoked))
 	case *domain.EmergencyStopClearRequested:
-		return fmt.Sprintf("%s asks to clear the emergency stop (%s): %s", e.User, e.Request, e.Reason)
+		return fmt.Sprintf("%s requests to clear the emergency stop (%s): %s", e.User, e.Request, e.Reason)
 	case *domain.EmergencyStopCleared:
-		return fmt.Sprintf("emergency stop cleared (%s): %s asked, %s confirmed", e.Request, e.RequestedBy, e.ConfirmedBy)
+		return fmt.Sprintf("emergency stop cleared (%s): requested by %s, confirmed by %s", e.Request, e.RequestedBy, e.ConfirmedBy)
 	case *domain.OverrideRequested:
-		return fmt.Sprintf("%s asks for override %s (%s): %s", e.User, e.Override, what(e.Kind, e.Portfolio, e.Limits, e.Offset), e.Reason)
+		return fmt.Sprintf("%s requests override %s (%s): %s", e.User, e.Override, what(e.Kind, e.Portfolio, e.Limits, e.Offset), e.Reason)
 	case *domain.OverrideRecorded:
 		return fmt.Sprintf("override %s by %s and %s (%s): %s", e.Override, e.RequestedBy, e.ConfirmedBy, what(e.Kind, e.Portfolio, e.Limits, e.Offset), e.Reason)
 	default:
@@ -121,7 +122,7 @@ func describeRisk(event domain.Event) string {
 func describeSystem(event domain.Event) string {
 	switch e := event.(type) {
 	case *domain.ArbitragePermitted:
-		return fmt.Sprintf("%s may place %s of %s together: they cost %s and pay %s for sure", e.Bot, strings.Join(e.Permits, ", "), e.Arbitrage, e.Cost, e.SurePayout)
+		return fmt.Sprintf("%s may place %s of %s together: they cost %s and pay at least %s", e.Bot, strings.Join(e.Permits, ", "), e.Arbitrage, e.Cost, e.SurePayout)
 	case *domain.ArbitrageDenied:
 		return fmt.Sprintf("%s may not place %d legs together, at a cost of %s for %s: %s", e.Bot, len(e.Legs), e.Cost, e.SurePayout, reasons(e.Reasons))
 	case *domain.ArbitrageTimedOut:
@@ -144,21 +145,21 @@ func describeSystem(event domain.Event) string {
 	}
 }
 
-// stopKind is the kind that is in force, and what was asked for where that is less.
+// stopKind is the kind in force, and the requested kind if that is less severe.
 func stopKind(e *domain.EmergencyStopEngaged) string {
 	if e.RequestedKind == "" {
 		return e.Kind
 	}
-	return e.Kind + " stays in force, " + e.RequestedKind + " was asked for"
+	return e.Kind + " stays in force, " + e.RequestedKind + " was requested"
 }
 
-// what an override allows.
+// what describes the override itself: what it allows.
 func what(kind, portfolio string, limits []byte, offset domain.Duration) string {
 	switch kind {
 	case domain.OverrideGoLive:
 		return "open live portfolio " + portfolio
 	case domain.OverrideClock:
-		return fmt.Sprintf("time runs on from the last record, %s ahead of the wall clock", offset)
+		return fmt.Sprintf("time continues from the last record, %s ahead of the wall clock", offset)
 	}
 	return kind + " " + string(limits)
 }
@@ -177,8 +178,9 @@ func verb(s domain.Side) string {
 	return "sold"
 }
 
-// short keeps a line readable where an outcome is a 77-digit token id.
-func short(i domain.Instrument) string {
+// Short names an instrument. It shortens an outcome that is a 77-digit token id, to
+// keep the line readable.
+func Short(i domain.Instrument) string {
 	outcome := i.Outcome
 	if len(outcome) > 20 {
 		outcome = outcome[:6] + "…" + outcome[len(outcome)-4:]
@@ -189,7 +191,8 @@ func short(i domain.Instrument) string {
 	return i.Market + "/" + outcome
 }
 
-func signed(d domain.Decimal) string {
+// Signed writes an amount with its sign, a plus as well.
+func Signed(d domain.Decimal) string {
 	if d.Sign() > 0 {
 		return "+" + d.String()
 	}
@@ -213,7 +216,7 @@ func holders(e *domain.MarketSettled) string {
 	}
 	all := strings.Join(names, ", ")
 	if e.Finding {
-		all += ": a finding, another quantity was reported"
+		all += ": a finding, because another quantity was reported"
 	}
 	return all
 }
@@ -228,7 +231,7 @@ func marks(all []domain.Mark) string {
 		}
 		name := m.Asset
 		if name == "" {
-			name = short(domain.Instrument{Market: m.Market, Outcome: m.Outcome})
+			name = Short(domain.Instrument{Market: m.Market, Outcome: m.Outcome})
 		}
 		parts = append(parts, name+" "+m.Price.String())
 	}
@@ -238,7 +241,7 @@ func marks(all []domain.Mark) string {
 func revision(e *domain.TradeRevised) string {
 	switch {
 	case e.After != nil:
-		return signed(e.After.PnL)
+		return Signed(e.After.PnL)
 	case e.Open:
 		return "open"
 	default:
@@ -261,16 +264,17 @@ func scope(breaker, bot string) string {
 	return breaker + " of " + bot
 }
 
-// openLegs says what no other leg covers.
+// openLegs lists what no other leg covers.
 func openLegs(open []domain.OpenLeg) string {
 	parts := make([]string, len(open))
 	for i, o := range open {
-		parts[i] = o.Quantity.String() + " × " + short(o.Instrument)
+		parts[i] = o.Quantity.String() + " × " + Short(o.Instrument)
 	}
 	return list("; directional now: ", parts)
 }
 
-// list says who was stopped, or what was revoked; nothing of nothing.
+// list says who was stopped, or what was revoked. It returns "" for an empty
+// list.
 func list(what string, names []string) string {
 	if len(names) == 0 {
 		return ""

@@ -7,7 +7,7 @@ import (
 	"pets/domain"
 )
 
-// describeCustody says what happened to wallets, keys, transfers and signatures.
+// describeCustody describes events of wallets, keys, transfers and signatures.
 func describeCustody(event domain.Event) string {
 	switch e := event.(type) {
 	case *domain.WalletRegistered:
@@ -15,9 +15,9 @@ func describeCustody(event domain.Event) string {
 	case *domain.WalletLoaded:
 		return fmt.Sprintf("the key of wallet %s gives its address%s at block %d", e.Wallet, balances(e.Balances), e.Block)
 	case *domain.WalletRecoveryTested:
-		return fmt.Sprintf("the words of wallet %s were typed, and give its address", e.Wallet)
+		return fmt.Sprintf("the words of wallet %s were typed and give its address", e.Wallet)
 	case *domain.KeyCreated:
-		return fmt.Sprintf("a key for wallet %s was drawn, sealed under %s", e.Wallet, e.KeyID)
+		return fmt.Sprintf("a key for wallet %s was generated, sealed under %s", e.Wallet, e.KeyID)
 	case *domain.KeyImported:
 		return fmt.Sprintf("the key of wallet %s was recovered from its words, sealed under %s", e.Wallet, e.KeyID)
 	case *domain.KeyUsed:
@@ -25,7 +25,7 @@ func describeCustody(event domain.Event) string {
 	case *domain.AddressAdded:
 		return fmt.Sprintf("%s put %s on %s into the address book: %s", e.User, e.Address, e.Chain, e.Label)
 	case *domain.AddressRemoved:
-		return fmt.Sprintf("%s on %s is in the address book no more: %s", e.Address, e.Chain, e.Reason)
+		return fmt.Sprintf("%s on %s was removed from the address book: %s", e.Address, e.Chain, e.Reason)
 	case *domain.SignatureMade:
 		return signatureMade(e)
 	case *domain.SignatureRefused:
@@ -48,7 +48,7 @@ func describeTransfer(event domain.Event) string {
 	case *domain.TransferRejected:
 		return fmt.Sprintf("%s rejects transfer %s: %s", e.User, e.Transfer, e.Reason)
 	case *domain.TransferExpired:
-		return fmt.Sprintf("transfer %s waited too long, and is over", e.Transfer)
+		return fmt.Sprintf("transfer %s waited too long and expired", e.Transfer)
 	case *domain.TransferPrepared:
 		return fmt.Sprintf("transfer %s became a transaction with nonce %d", e.Transfer, e.Nonce)
 	case *domain.TransferSigned:
@@ -56,7 +56,7 @@ func describeTransfer(event domain.Event) string {
 	case *domain.TransferBroadcast:
 		return fmt.Sprintf("transfer %s is on its way: %s", e.Transfer, e.TxHash)
 	case *domain.TransferRepriced:
-		return fmt.Sprintf("transfer %s is stuck, and gets another fee at nonce %d", e.Transfer, e.Nonce)
+		return fmt.Sprintf("transfer %s is stuck and gets another fee at nonce %d", e.Transfer, e.Nonce)
 	case *domain.TransferConfirmed:
 		return fmt.Sprintf("transfer %s arrived in block %d, fee %s: %s", e.Transfer, e.Block, e.Fee, e.TxHash)
 	case *domain.TransferFailed:
@@ -75,7 +75,7 @@ func requested(e *domain.TransferRequested) string {
 	if len(e.ApprovalFor) > 0 {
 		approval = "; a second person has to approve it: " + strings.Join(e.ApprovalFor, ", ")
 	}
-	return fmt.Sprintf("%s asks for %s %s: %s %s from %s to %s (%s)%s", e.User, e.Kind, e.Transfer, e.Amount, e.Asset, e.Wallet, to, e.Reason, approval)
+	return fmt.Sprintf("%s requests %s %s: %s %s from %s to %s (%s)%s", e.User, e.Kind, e.Transfer, e.Amount, e.Asset, e.Wallet, to, e.Reason, approval)
 }
 
 func signatureMade(e *domain.SignatureMade) string {
@@ -118,15 +118,15 @@ func balances(all []domain.WalletBalance) string {
 	return list(", which holds ", parts)
 }
 
-// reconciled names what differs, and what could not be judged.
+// reconciled lists the differences, and what could not be compared.
 func reconciled(lines []domain.ReconciliationLine) string {
 	var parts []string
 	for _, l := range lines {
 		switch {
 		case l.Skipped != "":
-			parts = append(parts, fmt.Sprintf("%s in %s not judged", l.Asset, l.Place))
+			parts = append(parts, fmt.Sprintf("%s in %s not compared", l.Asset, l.Place))
 		case !l.Difference.IsZero():
-			parts = append(parts, fmt.Sprintf("DIFFERENCE of %s %s in %s", signed(l.Difference), l.Asset, l.Place))
+			parts = append(parts, fmt.Sprintf("DIFFERENCE of %s %s in %s", Signed(l.Difference), l.Asset, l.Place))
 		}
 	}
 	if len(parts) == 0 {

@@ -7,7 +7,7 @@ import (
 	"pets/domain"
 )
 
-// describeKeys goes on with encryption keys and the wallets' claims.
+// describeKeys describes events of encryption keys and the wallets' claims.
 func describeKeys(event domain.Event) string {
 	switch e := event.(type) {
 	case *domain.WalletClaimed:
@@ -23,7 +23,7 @@ func describeKeys(event domain.Event) string {
 	}
 }
 
-// toSeal counts wallets, and names the few of a keystore as it usually is.
+// toSeal counts wallets, and names them if they are few.
 func toSeal(wallets []string) string {
 	const most = 3
 	switch n := len(wallets); {

@@ -52,7 +52,7 @@ func TestDescriptions(t *testing.T) {
 		"m/YES settled at 1 for nobody: a finding": &domain.MarketSettled{
 			Instrument: domain.Instrument{Market: "m", Outcome: "YES"}, Payout: n("1"), Finding: true,
 		},
-		"m/YES settled at 1 for alpha (10): a finding, another quantity was reported": &domain.MarketSettled{
+		"m/YES settled at 1 for alpha (10): a finding, because another quantity was reported": &domain.MarketSettled{
 			Instrument: domain.Instrument{Market: "m", Outcome: "YES"}, Payout: n("1"), Holders: []domain.Holder{{Bot: "alpha", Quantity: n("10")}}, Finding: true,
 		},
 		"alpha: trade t1 of +1 revised to -1": &domain.TradeRevised{
@@ -70,11 +70,11 @@ func TestDescriptions(t *testing.T) {
 // "name who did it": where a person decided it, and the text does not say so already.
 func TestDescribeBy(t *testing.T) {
 	for want, e := range map[string]domain.Event{
-		"EMERGENCY STOP manual: smoke; stopped a; by olga": &domain.EmergencyStopEngaged{Kind: domain.StopManual, Reason: "smoke", BotsStopped: []string{"a"}},
-		"daily_loss reset (0.05 → 0): seen; by olga":       &domain.BreakerReset{Breaker: domain.DailyLoss, Before: domain.MustDecimal("0.05"), Reason: "seen"},
-		"alpha started; by olga":                           &domain.BotStarted{Bot: "alpha"},
-		"bob asks to clear the emergency stop (c7): calm":  &domain.EmergencyStopClearRequested{Request: "c7", User: "bob", Reason: "calm"},
-		"emergency stop cleared (c7): bob asked, olga confirmed": &domain.EmergencyStopCleared{
+		"EMERGENCY STOP manual: smoke; stopped a; by olga":    &domain.EmergencyStopEngaged{Kind: domain.StopManual, Reason: "smoke", BotsStopped: []string{"a"}},
+		"daily_loss reset (0.05 → 0): seen; by olga":          &domain.BreakerReset{Breaker: domain.DailyLoss, Before: domain.MustDecimal("0.05"), Reason: "seen"},
+		"alpha started; by olga":                              &domain.BotStarted{Bot: "alpha"},
+		"bob requests to clear the emergency stop (c7): calm": &domain.EmergencyStopClearRequested{Request: "c7", User: "bob", Reason: "calm"},
+		"emergency stop cleared (c7): requested by bob, confirmed by olga": &domain.EmergencyStopCleared{
 			Request: "c7", RequestedBy: "bob", ConfirmedBy: "olga",
 		},
 		"p1 placed": &domain.PermitPlaced{Permit: "p1"},

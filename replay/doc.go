@@ -1,7 +1,5 @@
-// Package replay looks back: it says in words what each event was, verifies that
-// a history adds up, and runs scenarios, texts of commands and what they answer.
+// Package replay describes events in words and verifies histories.
 //
-// It owns reading, and the format of scenarios. It refuses, by what it imports,
-// to have side effects: no keys, no chain, no alerts, no disk; a scenario runs
-// against a store in memory and a clock of its own.
+// It owns reading. It refuses, by its imports, to have side effects: no keys, no
+// chain, no alerts, no disk, and no commands.
 package replay

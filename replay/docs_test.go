@@ -1,6 +1,7 @@
-package replay
+package replay_test
 
 import (
+	"flag"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,25 +13,67 @@ import (
 
 	"pets/domain"
 	"pets/domain/risk"
+	"pets/replay/scenario"
 )
 
-const semantics = "../docs/semantics.md"
+// go test ./replay -rewrite writes the output of every example anew. Read the difference
+// before you keep it.
+var rewrite = flag.Bool("rewrite", false, "write the expected output of examples anew")
 
-// Every example of the page is a scenario that holds. Each stands for itself:
-// its own portfolio, its own clock.
-func TestSemanticsExamples(t *testing.T) {
-	page, err := os.ReadFile(semantics)
+// semanticsPages are the index and its pages, by their names in docs.
+func semanticsPages(t *testing.T) []string {
+	t.Helper()
+	pages, err := filepath.Glob("../docs/semantics/*.md")
 	require.NoError(t, err)
+	require.Len(t, pages, 6)
+	return append([]string{"../docs/semantics.md"}, pages...)
+}
+
+// semantics returns all of those pages, one after another.
+func semantics(t *testing.T) string {
+	t.Helper()
+	var all strings.Builder
+	for _, name := range semanticsPages(t) {
+		page, err := os.ReadFile(name)
+		require.NoError(t, err)
+		all.Write(page)
+	}
+	return all.String()
+}
+
+// Every example of the pages is a scenario that holds. Each has its own portfolio and
+// its own clock.
+func TestSemanticsExamples(t *testing.T) {
+	blocks := 0
+	for _, name := range semanticsPages(t) {
+		page, err := os.ReadFile(name)
+		require.NoError(t, err)
+		got, n := runExamples(t, strings.TrimPrefix(name, "../"), string(page))
+		blocks += n
+		if *rewrite {
+			require.NoError(t, os.WriteFile(name, []byte(got), 0o600))
+			continue
+		}
+		require.Equal(t, string(page), got, "go test ./replay -rewrite writes what is now")
+	}
+	require.GreaterOrEqual(t, blocks, 27)
+}
+
+// runExamples returns a page with what its examples answer now, and how many it has.
+func runExamples(t *testing.T, name, page string) (got string, blocks int) {
+	t.Helper()
 	var out []string
-	block, first, blocks := []string(nil), 0, 0
-	for i, text := range strings.Split(string(page), "\n") {
+	block, first := []string(nil), 0
+	for i, text := range strings.Split(page, "\n") {
 		switch {
 		case text == "```scenario":
 			out = append(out, text)
 			block, first = []string{}, i+2
 		case block != nil && text == "```":
-			got := runText(t, scenarioOptions{name: "docs/semantics.md", first: first}, strings.Join(block, "\n")+"\n")
-			out = append(append(out, strings.Split(strings.TrimSuffix(got, "\n"), "\n")...), text)
+			var got strings.Builder
+			o := scenario.Options{Name: name, First: first}
+			require.NoError(t, scenario.Run(t.Context(), o, strings.NewReader(strings.Join(block, "\n")+"\n"), &got))
+			out = append(append(out, strings.Split(strings.TrimSuffix(got.String(), "\n"), "\n")...), text)
 			block = nil
 			blocks++
 		case block != nil:
@@ -39,17 +82,11 @@ func TestSemanticsExamples(t *testing.T) {
 			out = append(out, text)
 		}
 	}
-	require.Nil(t, block, "a block is not closed")
-	require.Greater(t, blocks, 10)
-	got := strings.Join(out, "\n")
-	if *rewrite {
-		require.NoError(t, os.WriteFile(semantics, []byte(got), 0o600))
-		return
-	}
-	require.Equal(t, string(page), got, "go test ./replay -rewrite writes what is now")
+	require.Nil(t, block, "%s: a block is not closed", name)
+	return strings.Join(out, "\n"), blocks
 }
 
-// undocumented is what the page does not have of a breaker: its row in the table of
+// undocumented is what the pages do not say about a breaker: its row in the table of
 // breakers, and that of its key.
 func undocumented(page string, r *risk.Rule) []string {
 	var missing []string
@@ -61,11 +98,9 @@ func undocumented(page string, r *risk.Rule) []string {
 	return missing
 }
 
-// The page has every name of the closed lists of the code.
+// The pages have every name of the closed lists of the code.
 func TestSemanticsIsComplete(t *testing.T) {
-	bytes, err := os.ReadFile(semantics)
-	require.NoError(t, err)
-	page := string(bytes)
+	page := semantics(t)
 	for _, eventType := range domain.EventTypes() {
 		require.Contains(t, page, "`"+domain.EventName(eventType)+"`")
 	}
@@ -75,7 +110,6 @@ func TestSemanticsIsComplete(t *testing.T) {
 	}{
 		{"../domain/events_risk.go", `ReasonCode = "([a-z_]+)"`, 11},
 		{"../domain/events_trading.go", `Flag\w+\s+= "([a-z_]+)"`, 7},
-		{"../domain/errors.go", `Code = "([a-z_]+)"`, 14},
 		{"../domain/policy.go", "json:\"([a-z_]+)\"", 13},
 		{"../domain/events_risk.go", `Stop\w+\s+= "([a-z_]+)"`, 4},
 	}
@@ -88,12 +122,17 @@ func TestSemanticsIsComplete(t *testing.T) {
 			require.Contains(t, page, "`"+m[1]+"`", "of %s", l.file)
 		}
 	}
+	api, err := os.ReadFile("../docs/api.md")
+	require.NoError(t, err)
+	for _, code := range domain.Codes() {
+		require.Contains(t, string(api), "\n| `"+string(code)+"` |")
+	}
 	for r := range risk.Rules() {
 		require.Empty(t, undocumented(page, r))
 	}
 	require.Equal(t, []string{"| `market_loss` |", "| `max_market_loss_pct` |", "`MAX_MARKET_LOSS_PCT`"},
-		undocumented(page, &risk.Rule{Name: "market_loss", Key: "max_market_loss_pct"}), "a breaker that nobody has described")
-	for word := range verbs {
+		undocumented(page, &risk.Rule{Name: "market_loss", Key: "max_market_loss_pct"}), "a breaker that is not documented")
+	for _, word := range scenario.Words() {
 		require.Regexp(t, `\b`+word+`\b`, page, "the words of scenarios")
 	}
 }

@@ -1,4 +1,4 @@
-package replay
+package replay_test
 
 import (
 	"context"
@@ -20,6 +20,7 @@ import (
 	"pets/eventstore/embedded"
 	"pets/eventstore/memory"
 	"pets/replay/historytest"
+	"pets/replay/scenario"
 )
 
 // recordHistory names a build:
@@ -82,14 +83,9 @@ func onlyHistory(t *testing.T, store eventstore.Store, build, from string) *hist
 // scenarioStore runs a scenario and returns the store it filled.
 func scenarioStore(t *testing.T, name, text string) eventstore.Store {
 	t.Helper()
-	s := newScenario(scenarioOptions{name: name, first: 1}, &strings.Builder{})
-	t.Cleanup(s.close)
-	for number, l := range strings.Split(text, "\n") {
-		if !isOutput(l) {
-			require.NoError(t, s.line(t.Context(), l), "%s:%d", name, number+1)
-		}
-	}
-	return s.store
+	store, err := scenario.Store(t.Context(), scenario.Options{Name: name}, strings.NewReader(text))
+	require.NoError(t, err)
+	return store
 }
 
 // seldom has what no scenario has: a key that was recovered, a transfer that was priced
@@ -121,7 +117,7 @@ advance last failed code=reverted fee=0.01
 as operator olga
 permit alpha buy m/YES 10 @ 0.5
 `)
-	stream := commands.Stream(scenarioPortfolio)
+	stream := commands.Stream(scenario.Portfolio)
 	head, err := store.Head(t.Context(), stream)
 	require.NoError(t, err)
 	var last eventstore.Record
@@ -164,7 +160,7 @@ func everyEvent(t *testing.T) eventstore.Store {
 // systemStream is a life of API keys, claims and rotations.
 func systemStream(t *testing.T) eventstore.Store {
 	t.Helper()
-	store, now := memory.New(), scenarioStart
+	store, now := memory.New(), scenario.Start
 	w := commands.NewSystemWriter(store, commands.Options{
 		Now: func() time.Time { now = now.Add(time.Hour); return now }, Instance: uuid.NewSHA1(uuid.NameSpaceOID, []byte("system")),
 	})
@@ -192,7 +188,7 @@ func systemStream(t *testing.T) eventstore.Store {
 		_, err := w.Do(context.Background(), commands.Request{
 			Caller: domain.Caller{User: "anna", Role: domain.RoleAdmin}, Key: fmt.Sprint("step-", i), Command: c,
 		})
-		require.NoError(t, err, "%d %s", i, c.Name())
+		require.NoError(t, err, "%d %s", i, commands.SpecOf(c).Name)
 	}
 	_, err := w.Do(context.Background(), commands.Request{
 		Caller: domain.Caller{User: "os:olga", Role: domain.RoleOperator}, Key: "rollback",

@@ -1,4 +1,4 @@
-package replay
+package replay_test
 
 import (
 	"maps"
@@ -15,6 +15,7 @@ import (
 	"pets/eventstore"
 	"pets/eventstore/embedded"
 	"pets/internal/snapshot"
+	"pets/replay"
 	"pets/replay/historytest"
 )
 
@@ -95,7 +96,7 @@ func TestAHistoryIsNeverReplaced(t *testing.T) {
 	require.NoError(t, err)
 	before, err := os.ReadFile(file)
 	require.NoError(t, err)
-	require.ErrorContains(t, historytest.Write(file, h), "exists: a recorded history stays as it is")
+	require.ErrorContains(t, historytest.Write(file, h), "exists, and a recorded history is never replaced")
 	require.ErrorContains(t, historytest.Pack(file, t.TempDir()), "exists")
 	after, err := os.ReadFile(file)
 	require.NoError(t, err)
@@ -147,7 +148,7 @@ func checkFolder(t *testing.T, recorded, dir string, store *embedded.Store) {
 		require.NoError(t, err)
 		require.Empty(t, found, stream)
 		if stream == commands.SystemStream {
-			v, err := VerifySystem(t.Context(), store)
+			v, err := replay.VerifySystem(t.Context(), store)
 			require.NoError(t, err)
 			require.Empty(t, v.Problems)
 			continue

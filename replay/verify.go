@@ -15,7 +15,7 @@ import (
 	"pets/projections"
 )
 
-// Problem is one thing about a history that does not add up.
+// Problem is one inconsistency of a history.
 type Problem struct {
 	Stream   string `json:"stream"`
 	Revision uint64 `json:"revision"`
@@ -33,18 +33,18 @@ type Verified struct {
 	Problems  []Problem `json:"problems"`
 }
 
-// maxProblems ends a report that would only repeat itself.
+// maxProblems ends a report that would otherwise repeat itself.
 const maxProblems = 100
 
 // errEnough ends the walk at maxProblems.
 var errEnough = errors.New("enough problems found")
 
-// Verify folds a portfolio's stream from its beginning and checks at every event
-// that it decodes, that time does not go back, that the postings sum to zero,
-// that every position episode that ended became a trade with the same figures,
-// and, at the end, that the books, the trades and the open positions agree. It
-// trusts no snapshot. An error means that the stream could not be read to its
-// end; problems are in the report.
+// Verify folds a portfolio's stream from its beginning. At every event it checks
+// that it decodes, that time does not go back, that the postings sum to zero, and
+// that every ended position episode became a trade with the same figures. At the
+// end it checks that the books, the trades and the open positions agree. It uses
+// no snapshot. An error means that the stream could not be read to its end;
+// problems are in the report.
 func Verify(ctx context.Context, store eventstore.Store, stream string, progress func(events uint64)) (Verified, error) {
 	v := verifier{stream: stream, state: portfolio.New(), trades: projections.NewTrades()}
 	err := eventstore.Walk(ctx, store, stream, 0, func(rec eventstore.Record) error {
@@ -115,14 +115,14 @@ func (v *verifier) step(rec eventstore.Record) error {
 	return nil
 }
 
-// checkDay: a day opens at the equity of that moment.
+// checkDay requires that a day opens at the equity of that moment.
 func (v *verifier) checkDay(event domain.Event) {
 	if e, ok := event.(*domain.DayOpened); ok && e.Equity != v.state.Equity() {
 		v.problem("day %s opened at %s, but equity was %s", e.Date, e.Equity, v.state.Equity())
 	}
 }
 
-// checkClosed holds every trade.closed against the episode that the fold saw end.
+// checkClosed compares every trade.closed with the episode that the fold saw end.
 func (v *verifier) checkClosed(event domain.Event) {
 	if e, ok := event.(*domain.TradeClosed); ok {
 		v.match(e)
@@ -151,7 +151,7 @@ func (v *verifier) match(e *domain.TradeClosed) {
 	v.problem("trade %s was closed, but no position episode ended", e.Trade)
 }
 
-// finish holds books, trades and open positions against each other.
+// finish compares books, trades and open positions with each other.
 func (v *verifier) finish() {
 	s := v.state
 	v.report.Portfolio = s.Portfolio
@@ -170,13 +170,13 @@ func (v *verifier) finish() {
 		}
 	}
 	if cash != s.Cash || cost != s.Cost {
-		v.problem("cash and cost are kept as %s and %s, the accounts say %s and %s", s.Cash, s.Cost, cash, cost)
+		v.problem("cash and cost are kept as %s and %s, but the accounts give %s and %s", s.Cash, s.Cost, cash, cost)
 	}
 	v.checkIncome()
 }
 
-// checkIncome: what trading earned is what the closed trades and the closed
-// parts of open positions earned.
+// checkIncome requires that the trading income equals that of the closed trades
+// and of the closed parts of open positions.
 func (v *verifier) checkIncome() {
 	s := v.state
 	earned := map[string]domain.Decimal{}
@@ -188,13 +188,13 @@ func (v *verifier) checkIncome() {
 		for _, h := range in.Holdings {
 			earned[h.Bot] = earned[h.Bot].Add(h.Episode.Income)
 			if account := s.Book[ledger.PositionOf(s.BaseAsset, h.Bot, in.Instrument)]; account != h.Cost {
-				v.problem("the position of %s in %s costs %s, its account says %s", h.Bot, in.Instrument, h.Cost, account)
+				v.problem("the position of %s in %s costs %s, but its account has %s", h.Bot, in.Instrument, h.Cost, account)
 			}
 		}
 	}
 	for _, id := range s.BotIDs() {
 		if booked := s.Book[ledger.TradingIncome(s.BaseAsset, id)].Neg(); booked != earned[id] {
-			v.problem("income of %s is booked as %s, its trades say %s", id, booked, earned[id])
+			v.problem("income of %s is booked as %s, but its trades give %s", id, booked, earned[id])
 		}
 	}
 }

@@ -32,25 +32,25 @@ func TestVerifyKeys(t *testing.T) {
 		says  string
 	}{
 		{claim("0xA", "main"), ""},
-		{claim("0xa", "other"), "is claimed by portfolio other, and was by main"},
-		{completed("r9", "b"), "was not there to be"},
+		{claim("0xa", "other"), "is claimed by portfolio other, but was already claimed by main"},
+		{completed("r9", "b"), "is completed, but is not open"},
 		{start("r3", "b", "w", "v"), ""},
 		{start("r4", "b", "w", "v"), ""}, // with newcomers: it takes the place of the first
-		{completed("r4", "b"), "was not there to be"},
+		{completed("r4", "b"), "is completed, but is not open"},
 		{start("r6", "b", "w"), ""},
-		{sealed("r6", "v", "b"), "did not wait for that"},
-		{sealed("r6", "w", "c"), "did not wait for that"},
+		{sealed("r6", "v", "b"), "which was not waiting for it"},
+		{sealed("r6", "w", "c"), "which was not waiting for it"},
 		{start("r9", "b", "w"), ""},
 		{sealed("r9", "w", "b"), ""},
-		{sealed("r9", "w", "b"), "did not wait for that"},
-		{sealed("r4", "w", "b"), "did not wait for that"},
+		{sealed("r9", "w", "b"), "which was not waiting for it"},
+		{sealed("r4", "w", "b"), "which was not waiting for it"},
 		{start("r13", "c"), "while r9 to b is open"},
-		{start("r13", "c"), "where r14 belongs"},
-		{completed("r13", "b"), "was not there to be"},
-		{completed("r13", "c"), "was not there to be"},
+		{start("r13", "c"), "is started instead of r14"},
+		{completed("r13", "b"), "is completed, but is not open"},
+		{completed("r13", "c"), "is completed, but is not open"},
 		{start("r17", "c"), ""},
 		{completed("r17", "c"), ""},
-		{&domain.DepositRecorded{}, "deposit.recorded.v1 does not belong into the system stream"},
+		{&domain.DepositRecorded{}, "deposit.recorded.v1 does not belong in the system stream"},
 	} {
 		what := checkKeys(s, revision, tt.event)
 		if tt.says == "" {

@@ -11,18 +11,18 @@ import (
 	"pets/eventstore"
 )
 
-// VerifiedSystem is what a check of the system stream found.
+// VerifiedSystem is the result of checking the system stream.
 type VerifiedSystem struct {
 	Events   uint64    `json:"events"`
-	Keys     int       `json:"keys"` // there ever were
-	Live     int       `json:"live"` // that work
+	Keys     int       `json:"keys"` // ever issued
+	Live     int       `json:"live"` // live
 	Problems []Problem `json:"problems"`
 }
 
 // VerifySystem folds the system stream from its beginning and checks that every
-// event decodes, that time does not go back, and that what it says fits what it
-// said before. An error means that the stream could not be read to its end. A
-// store without one has nothing to check.
+// event decodes, that time does not go back, and that each event is consistent
+// with the earlier ones. An error means that the stream could not be read to its
+// end. A store without a system stream passes.
 func VerifySystem(ctx context.Context, store eventstore.Store) (VerifiedSystem, error) {
 	found := VerifiedSystem{Problems: []Problem{}}
 	s := system.New()
@@ -39,17 +39,17 @@ func VerifySystem(ctx context.Context, store eventstore.Store) (VerifiedSystem, 
 			return err
 		}
 		if rec.Time.Before(last) {
-			problem(rec, "it was recorded before the one before it")
+			problem(rec, "its time is before that of the previous record")
 		}
 		switch e := e.(type) {
 		case *domain.APIKeyIssued:
 			if e.Key != domain.KeyName(rec.Revision) || known[e.Key] {
-				problem(rec, "a key named %s is issued where %s belongs", e.Key, domain.KeyName(rec.Revision))
+				problem(rec, "a key named %s is issued instead of %s", e.Key, domain.KeyName(rec.Revision))
 			}
 			known[e.Key] = true
 		case *domain.APIKeyRevoked:
 			if !known[e.Key] || revoked[e.Key] {
-				problem(rec, "key %s is revoked, which was not there to be", e.Key)
+				problem(rec, "key %s is revoked, but does not exist", e.Key)
 			}
 			revoked[e.Key] = true
 		case *domain.AccessDenied, *domain.RollbackAccepted, *domain.CommandNoted:

@@ -1,10 +1,10 @@
-// Package keys is the life of the encryption keys that wallets are sealed under,
-// and of the claims that tie a wallet's address to one portfolio.
+// Package keys tracks the encryption keys that wallets are sealed under, and the
+// claims that tie a wallet's address to one portfolio.
 //
 // It owns which rotation is open and what is left of it, when a rotation is due,
 // which key id each wallet was last sealed under, and who claimed an address. It
 // refuses to know any key: encryption keys are named by the first 8 hex digits of
-// their SHA-256, wallets by their names. It decides nothing; package system does.
+// their SHA-256, wallets by their names. Decisions are made in package system.
 package keys
 
 import (
@@ -16,43 +16,45 @@ import (
 )
 
 const (
-	// RotateEvery is how old an encryption key may get ("every 90 days", section 8
-	// of the design): at exactly this age a rotation is due.
+	// RotateEvery is the age of an encryption key at which a rotation is due
+	// ("every 90 days").
 	RotateEvery = 90 * 24 * time.Hour
 
-	// Unknown stands in key.reencrypted for the key that a wallet was sealed under
-	// before, where neither the keystore nor the history can tell any more.
+	// Unknown is the value in key.reencrypted for the previous key of a wallet if
+	// neither the keystore nor the history can tell it.
 	Unknown = "unknown"
 
 	idLength = 8
 )
 
-// Claim says which portfolio an address belongs to, and as which of its wallets.
+// Claim says which portfolio an address belongs to, and which of its wallets it
+// is.
 type Claim struct {
-	Address   string // as it was claimed, in EIP-55
+	Address   string // as claimed, in EIP-55
 	Wallet    string
 	Portfolio string
 }
 
-// Rotation is one replacement of the key that seals.
+// Rotation is one replacement of the encryption key.
 type Rotation struct {
-	// Name is r and Revision, which is that of the record that started it.
+	// Name is r and Revision, the revision of the record that started the
+	// rotation.
 	Name     string
 	Revision uint64
 	// To is the id of the new key.
 	To        string
 	Reason    string
 	StartedAt time.Time
-	// CompletedAt is nil while it is open, and for ever where a later rotation to
-	// the same key took over what was left.
+	// CompletedAt is nil while the rotation is open. It stays nil if a later
+	// rotation to the same key took over the rest.
 	CompletedAt *time.Time
-	// Wallets are those it set out to seal anew; Left those of them without a
-	// record that they are. Both in the order of the record.
+	// Wallets are the wallets to seal again. Left are those of them that have no
+	// record of it yet. Both are in the order of the record.
 	Wallets, Left []string
 }
 
 // State is folded from the system stream. It belongs to the goroutine that folds
-// it; what its methods return is the reader's.
+// it. Its methods return copies.
 type State struct {
 	rotations map[string]*Rotation
 	open      *Rotation
@@ -68,8 +70,8 @@ func New() *State {
 	return &State{rotations: map[string]*Rotation{}, sealed: map[string]string{}, claims: map[string]Claim{}}
 }
 
-// Apply folds one event. It is total: what is recorded has happened, also where
-// no decision would have let it.
+// Apply folds one event. It is total: a recorded event is applied even where no
+// decision would have allowed it.
 func (s *State) Apply(at domain.Stamp, event domain.Event) {
 	switch e := event.(type) {
 	case *domain.WalletClaimed:
@@ -96,14 +98,14 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 
 func (s *State) complete(at domain.Stamp, e *domain.KeyRotationCompleted) {
 	r := s.rotations[e.Rotation]
-	if r == nil { // its start is not in the stream; that it was completed is
+	if r == nil { // the stream holds the completion, but not the start
 		r = &Rotation{Name: e.Rotation, To: e.To, StartedAt: at.Time}
 		s.rotations[e.Rotation] = r
 	}
 	when := at.Time
 	r.CompletedAt = &when
-	// A rotation to the key that is in use already mends a keystore; it makes no
-	// key younger.
+	// A rotation to the current key repairs a keystore; it does not reset the age
+	// of the key.
 	if s.last == nil || s.last.To != e.To {
 		s.since = &when
 	}
@@ -113,14 +115,14 @@ func (s *State) complete(at domain.Stamp, e *domain.KeyRotationCompleted) {
 	}
 }
 
-// know starts the age of the first key: nothing older is known of it.
+// know starts the age of the first key at the first event that mentions one.
 func (s *State) know(at time.Time) {
 	if s.since == nil {
 		s.since = &at
 	}
 }
 
-// Open returns the rotation that is under way.
+// Open returns the open rotation.
 func (s *State) Open() (Rotation, bool) { return s.copyOf(s.open) }
 
 // LastCompleted returns the rotation that was completed last.
@@ -141,8 +143,8 @@ func (s *State) copyOf(r *Rotation) (Rotation, bool) {
 	return c, true
 }
 
-// SealedUnder returns the id of the key that a wallet was last re-encrypted to, by
-// the record of it; false for a wallet that never was.
+// SealedUnder returns the id of the key that a wallet was last re-encrypted to,
+// as recorded. It returns false for a wallet that never was.
 func (s *State) SealedUnder(wallet string) (string, bool) {
 	id, known := s.sealed[wallet]
 	return id, known
@@ -158,16 +160,16 @@ func (s *State) Named(wallet, address string) bool {
 	return false
 }
 
-// ClaimOf returns who claimed an address, in whatever case it is written.
+// ClaimOf returns the claim of an address, ignoring the case of the address.
 func (s *State) ClaimOf(address string) (Claim, bool) {
 	c, claimed := s.claims[strings.ToLower(address)]
 	return c, claimed
 }
 
-// Since returns from when the age of the key counts: from the completion of the
-// last rotation that changed it or, before any, from the first event that knows
-// of a key: a rotation that was started, or a wallet that was claimed. False
-// before all of these.
+// Since returns the time from which the age of the key is counted. That is the
+// completion of the last rotation that changed the key, or else the first event
+// that mentions a key: the start of a rotation or the claim of a wallet. It
+// returns false before all of these.
 func (s *State) Since() (time.Time, bool) {
 	if s.since == nil {
 		return time.Time{}, false
@@ -183,12 +185,13 @@ func (s *State) Age(now time.Time) time.Duration {
 	return now.Sub(*s.since)
 }
 
-// Due reports that the key has to be replaced: its age is [RotateEvery] or more.
+// Due reports whether the key has to be replaced: its age is [RotateEvery] or
+// more.
 func (s *State) Due(now time.Time) bool { return s.Age(now) >= RotateEvery }
 
 // CheckID accepts the id of an encryption key: 8 lower-case hex digits.
 func CheckID(field, id string) error {
-	if len(id) != idLength || !isHex(id) || id != strings.ToLower(id) {
+	if len(id) != idLength || !domain.IsLowerHex(id) {
 		return domain.Invalid(field, "must be the id of an encryption key: 8 lower-case hex digits")
 	}
 	return nil
@@ -196,21 +199,12 @@ func CheckID(field, id string) error {
 
 const addressDigits = 40
 
-// CheckAddress accepts the shape of an address, 0x and 40 hex digits. Whether its
-// capitals are a valid EIP-55 checksum is for those to say who can hash.
+// CheckAddress checks the shape of an address, 0x and 40 hex digits. It does not
+// verify the EIP-55 checksum, because the domain does not hash.
 func CheckAddress(field, address string) error {
 	digits, ok := strings.CutPrefix(address, "0x")
-	if !ok || len(digits) != addressDigits || !isHex(digits) {
+	if !ok || len(digits) != addressDigits || !domain.IsLowerHex(strings.ToLower(digits)) {
 		return domain.Invalid(field, "must be an address: 0x and 40 hex digits")
 	}
 	return nil
-}
-
-func isHex(s string) bool {
-	for _, r := range s {
-		if (r < '0' || r > '9') && (r < 'a' || r > 'f') && (r < 'A' || r > 'F') {
-			return false
-		}
-	}
-	return true
 }

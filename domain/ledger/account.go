@@ -1,10 +1,10 @@
 // Package ledger keeps the double-entry books of one portfolio: accounts and
 // postings, positions at average cost, and the refolding of a position after a
-// void (design, section 4).
+// void.
 //
-// It owns what a fill or a settlement does to money. It refuses to judge:
-// limits, marks and breakers are domain/risk, and whether a fact may be
-// recorded is domain/portfolio. Everything here is a pure function of values.
+// It owns what a fill or a settlement does to money. It refuses to judge: limits,
+// marks and breakers belong to domain/risk, and whether a fact may be recorded is
+// decided in domain/portfolio. All its functions are pure.
 package ledger
 
 import (
@@ -37,7 +37,7 @@ const (
 	PlaceAdjustment = "adjustment"
 )
 
-// Treasury owns what belongs to no bot.
+// Treasury is the owner of what belongs to no bot.
 const Treasury = "treasury"
 
 // Wallet returns hot:treasury or cold:treasury.
@@ -46,7 +46,8 @@ func Wallet(asset, wallet string) Account { return Account{asset, wallet, Treasu
 // BotCash returns hot:bot/<id>.
 func BotCash(asset, bot string) Account { return Account{asset, PlaceHot, "bot/" + bot} }
 
-// Transit returns transit:<transfer>: money that was sent and has not arrived.
+// Transit returns transit:<transfer>, the account of money that was sent and has
+// not arrived.
 func Transit(asset, transfer string) Account { return Account{asset, PlaceTransit, transfer} }
 
 // PositionOf returns position:bot/<id>/<market>/<outcome>. Slashes inside a
@@ -59,22 +60,23 @@ var escaper = strings.NewReplacer("%", "%25", "/", "%2F")
 
 func escape(s string) string { return escaper.Replace(s) }
 
-// External is the world outside: capital comes from it and goes to it.
+// External is the world outside the portfolio: the other side of deposits and
+// withdrawals.
 func External(asset string) Account { return Account{asset, PlaceExternal, ""} }
 
-// TradingIncome is what a bot's closed quantities earned, before fees.
+// TradingIncome is the income from a bot's closed quantities, before fees.
 func TradingIncome(asset, bot string) Account { return Account{asset, PlaceIncome, "trading/" + bot} }
 
-// RebateIncome is what venues paid back to a bot; Treasury for none.
+// RebateIncome holds what venues paid back to a bot, or to Treasury for none.
 func RebateIncome(asset, bot string) Account { return Account{asset, PlaceIncome, "rebates/" + bot} }
 
-// Fees is what a bot paid to trade; Treasury for none.
+// Fees holds the trading fees of a bot, or of Treasury for none.
 func Fees(asset, bot string) Account { return Account{asset, PlaceExpense, "fees/" + bot} }
 
-// Gas is what moving assets on a chain cost.
+// Gas holds the cost of moving assets on a chain.
 func Gas(asset string) Account { return Account{asset, PlaceExpense, "gas"} }
 
-// Adjustment is the other side of every correction by hand.
+// Adjustment is the other side of every manual correction.
 func Adjustment(asset string) Account { return Account{asset, PlaceAdjustment, ""} }
 
 // IsAsset reports whether the account is on the assets side, so that its
@@ -83,7 +85,7 @@ func (a Account) IsAsset() bool {
 	return a.Place == PlaceHot || a.Place == PlaceCold || a.Place == PlaceTransit || a.Place == PlacePosition
 }
 
-// Bot returns the bot whose account it is, "" for all others.
+// Bot returns the bot that the account belongs to, or "".
 func (a Account) Bot() string {
 	kind, rest, _ := strings.Cut(a.Owner, "/")
 	bot, _, _ := strings.Cut(rest, "/")
@@ -127,7 +129,8 @@ func Move(debit, credit Account, amount domain.Decimal) []Posting {
 	return []Posting{{debit, amount}, {credit, amount.Neg()}}
 }
 
-// Sum returns what is left over per asset, empty when the postings balance.
+// Sum returns the sum of the postings per asset. It is empty if the postings
+// balance.
 func Sum(postings []Posting) map[string]domain.Decimal {
 	left := map[string]domain.Decimal{}
 	for _, p := range postings {
@@ -150,14 +153,14 @@ func Balanced(postings []Posting) bool {
 		}
 		sum = sum.Add(p.Amount)
 	}
-	return sum.IsZero() // of one asset, as nearly always: no map is needed
+	return sum.IsZero() // Nearly all postings are of one asset; they need no map.
 }
 
 // Book holds the balance of every account that is not zero.
 type Book map[Account]domain.Decimal
 
-// Post adds one posting. An account that comes to zero is forgotten, so the
-// book grows with what is open, not with what ever was.
+// Post adds one posting. An account whose balance reaches zero is removed, so the
+// size of the book depends on what is open, not on its history.
 func (b Book) Post(p Posting) {
 	balance := b[p.Account].Add(p.Amount)
 	if balance.IsZero() {
@@ -167,8 +170,8 @@ func (b Book) Post(p Posting) {
 	b[p.Account] = balance
 }
 
-// TrialBalance returns the sum over all accounts of each asset that is not zero;
-// it is empty after every event, or the books are wrong.
+// TrialBalance returns the nonzero sums over all accounts, per asset. It is empty
+// after every event, unless the books are wrong.
 func (b Book) TrialBalance() map[string]domain.Decimal {
 	all := make([]Posting, 0, len(b))
 	for account, balance := range b {

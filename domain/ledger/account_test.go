@@ -11,7 +11,7 @@ import (
 
 func dec(s string) domain.Decimal { return domain.MustDecimal(s) }
 
-// Section 4: “Accounts are asset | place | owner.” and their list.
+// “Accounts are asset | place | owner.” and their list.
 func TestAccountNames(t *testing.T) {
 	yes := domain.Instrument{Market: "m", Outcome: "YES"}
 	for _, c := range []struct {
@@ -64,7 +64,7 @@ func TestAccountTextRefuses(t *testing.T) {
 	}
 }
 
-// Section 4: “Every event with money in it yields postings that sum to zero per
+// “Every event with money in it yields postings that sum to zero per
 // asset; the sum over all accounts is zero after every event.”
 func TestBookBalances(t *testing.T) {
 	cash, out := Wallet("USDC", domain.WalletHot), External("USDC")

@@ -7,21 +7,21 @@ import (
 	"pets/domain"
 )
 
-// Holding is a position that can take fills back. As long as none of its fills
-// is provisional it is only the position; from the earliest provisional fill on
-// it keeps the facts in order and the position before them, so that a void can
-// refold it as if the fill had never been. What it remembers is bounded by what
+// Holding is a position from which fills can be taken back. While none of its
+// fills is provisional it is only the position. From the earliest provisional
+// fill on it keeps the facts in order and the position before them, so that a
+// void can refold it as if the fill had never happened. It remembers only what
 // can still be voided.
 type Holding struct {
 	Position
 	Base Position `json:"base,omitzero"`
 	Tail []Fact   `json:"tail,omitempty"`
-	// Closings are those of the trades that the remembered facts closed.
+	// Closings are the closings of the trades that the remembered facts closed.
 	Closings map[string]Closing `json:"closings,omitempty"`
 }
 
-// Closing is how a trade was recorded: its place in the bot's order of closings,
-// and the loss dust it was judged by. A revision keeps both.
+// Closing says how a trade was recorded: its place in the bot's order of
+// closings, and the loss dust it was judged by. A revision keeps both.
 type Closing struct {
 	Number int            `json:"number"`
 	Dust   domain.Decimal `json:"dust,omitzero"`
@@ -29,7 +29,7 @@ type Closing struct {
 
 // Fact is one remembered fill or settlement.
 type Fact struct {
-	// Fill identifies a fill; a settlement has none and a Payout instead.
+	// Fill identifies a fill. A settlement has a Payout instead.
 	Fill        domain.FillID   `json:"fill,omitzero"`
 	Provisional bool            `json:"provisional,omitempty"`
 	Payout      *domain.Decimal `json:"payout,omitempty"`
@@ -37,17 +37,17 @@ type Fact struct {
 	Quantity    domain.Decimal  `json:"quantity,omitzero"`
 	Notional    domain.Decimal  `json:"notional,omitzero"`
 	Fee         domain.Decimal  `json:"fee,omitzero"`
-	// Revision is where it stands in the stream; At its time.
+	// Revision is the position of the record in the stream, At its time.
 	Revision uint64    `json:"revision"`
 	At       time.Time `json:"at"`
-	// In is the episode it found open, Opened the one it began; refolding keeps
-	// the names by them.
+	// In is the episode that the fact found open, Opened the one it began.
+	// Refolding keeps their names.
 	In     string `json:"in,omitempty"`
 	Opened string `json:"opened,omitempty"`
 }
 
-// trade returns the change the fact makes to a position that stands before it.
-// Selling nothing is no trade.
+// trade returns the change that the fact makes to the position before it. A
+// settlement of a flat position is no trade.
 func (f *Fact) trade(p Position) (Trade, bool) {
 	if f.Payout != nil {
 		return p.Settlement(*f.Payout, f.At), !p.IsFlat()
@@ -55,7 +55,7 @@ func (f *Fact) trade(p Position) (Trade, bool) {
 	return Trade{Side: f.Side, Quantity: f.Quantity, Notional: f.Notional, Fee: f.Fee, Opens: f.Opened, At: f.At}, true
 }
 
-// Preview returns what a fact would do, without doing it.
+// Preview returns what a fact would do, without applying it.
 func (h *Holding) Preview(f Fact) Effect {
 	t, ok := f.trade(h.Position)
 	if !ok {
@@ -65,8 +65,8 @@ func (h *Holding) Preview(f Fact) Effect {
 	return h.Position.Apply(t)
 }
 
-// Record does it, and remembers the fact while it, or one before it, may still
-// be voided.
+// Record applies a fact, and remembers it while it, or a fact before it, may
+// still be voided.
 func (h *Holding) Record(f Fact) Effect {
 	e := h.Preview(f)
 	f.In = h.Episode.Trade
@@ -83,7 +83,7 @@ func (h *Holding) Record(f Fact) Effect {
 	return e
 }
 
-// Confirm makes a fill final and forgets what can no longer change.
+// Confirm makes a fill final and forgets facts that can no longer change.
 func (h *Holding) Confirm(id domain.FillID) {
 	if i := h.find(id); i >= 0 {
 		h.Tail[i].Provisional = false
@@ -95,7 +95,8 @@ func (h *Holding) find(id domain.FillID) int {
 	return slices.IndexFunc(h.Tail, func(f Fact) bool { return f.Payout == nil && f.Fill == id })
 }
 
-// Later counts the facts that are remembered after a fill; 0 where it is not.
+// Later counts the remembered facts after a fill. It returns 0 if the fill is not
+// remembered.
 func (h *Holding) Later(id domain.FillID) int {
 	if i := h.find(id); i >= 0 {
 		return len(h.Tail) - 1 - i
@@ -103,7 +104,7 @@ func (h *Holding) Later(id domain.FillID) int {
 	return 0
 }
 
-// trim moves the base over the leading facts that are final.
+// trim folds the leading final facts into the base.
 func (h *Holding) trim() {
 	n := 0
 	for n < len(h.Tail) && !h.Tail[n].Provisional {
@@ -119,26 +120,26 @@ func (h *Holding) trim() {
 	}
 }
 
-// Refold is the outcome of taking a fill out of a holding's history.
+// Refold is the outcome of removing a fill from a holding's history.
 type Refold struct {
 	After Holding
 	// Money is the difference to what had been posted.
 	Money Money
-	// Revised are the trades that had been closed and are no longer what they
-	// were, in their order; Closed the episodes that end only now.
+	// Revised are the closed trades that changed, in their order. Closed are the
+	// episodes that end only because of the void.
 	Revised []Revision
 	Closed  []Episode
 }
 
-// Revision says how one closed trade changed: to After, to open again, or, with
-// neither, to void.
+// Revision says how one closed trade changed: to the figures in After, to open
+// again, or, if neither is set, to void.
 type Revision struct {
 	Before Episode
 	After  *Episode
 	Open   bool
 }
 
-// Closed remembers how a trade was recorded that a remembered fact closed.
+// Closed remembers how the trade that a remembered fact closed was recorded.
 func (h *Holding) Closed(trade string, c Closing) {
 	if len(h.Tail) == 0 {
 		return
@@ -149,8 +150,8 @@ func (h *Holding) Closed(trade string, c Closing) {
 	h.Closings[trade] = c
 }
 
-// Void returns the holding as if the fill had never been. ok is false when the
-// holding does not remember it.
+// Void returns the holding as if the fill had never happened. ok is false if the
+// holding does not remember the fill.
 func (h *Holding) Void(id domain.FillID) (r Refold, ok bool) {
 	at := h.find(id)
 	if at < 0 {
@@ -190,7 +191,7 @@ type folded struct {
 	closed   []Episode
 }
 
-// byName finds the closed episodes by their names; of two that share one, the first.
+// byName indexes the closed episodes by name; if two share one, the first wins.
 func (f *folded) byName() map[string]*Episode {
 	named := make(map[string]*Episode, len(f.closed))
 	for i := range f.closed {
@@ -217,9 +218,9 @@ func fold(base Position, facts []Fact) folded {
 	return out
 }
 
-// rename walks the remaining facts and decides which names their episodes bear:
-// an episode keeps the first name that any of its facts had, merged ones the
-// earliest, and a part that was split off gets the name of its opening fill.
+// rename decides which names the episodes of the remaining facts bear. An episode
+// keeps the first name that any of its facts had. Merged episodes take the
+// earliest name. A part that was split off gets the name of its opening fill.
 func rename(base Position, facts []Fact) {
 	used := map[string]bool{base.Episode.Trade: true}
 	p := base

@@ -41,7 +41,7 @@ func hold(facts ...Fact) *Holding {
 	return h
 }
 
-// Section 4: “provisional counts at once and can be confirmed or voided”. What
+// “provisional counts at once and can be confirmed or voided”. What
 // is final is not remembered.
 func TestHoldingRemembersOnlyWhatCanBeVoided(t *testing.T) {
 	h := hold(fill(1, domain.Buy, "10", "5"), fill(2, domain.Buy, "10", "5"))
@@ -76,7 +76,7 @@ func TestVoidUnknownFill(t *testing.T) {
 	require.False(t, ok, "never seen")
 }
 
-// Section 4: “episodes that merge keep the first trade's id (the others are
+// “episodes that merge keep the first trade's id (the others are
 // revised to void)”.
 func TestVoidMergesEpisodes(t *testing.T) {
 	h := hold(
@@ -268,7 +268,7 @@ func sorted(all []Episode) []string {
 	return out
 }
 
-// Section 4: a void “refolds that position as if the fill had never been”.
+// A void “refolds that position as if the fill had never been”.
 func TestVoidIsAsIfTheFillHadNeverBeen(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := &history{trades: map[string]Episode{}}

@@ -22,17 +22,18 @@ type Episode struct {
 	Trade    string    `json:"trade"`
 	OpenedAt time.Time `json:"opened_at"`
 	Short    bool      `json:"short,omitempty"`
-	// Entered is the quantity opened in all; EntryNotional and ExitNotional the
-	// cash that opening and closing moved; Fees every fee. All absolute.
+	// Entered is the total quantity opened. EntryNotional and ExitNotional are
+	// the cash that opening and closing moved. Fees is the sum of all fees. All
+	// are absolute.
 	Entered       domain.Decimal `json:"entered"`
 	EntryNotional domain.Decimal `json:"entry_notional"`
 	ExitNotional  domain.Decimal `json:"exit_notional"`
 	Fees          domain.Decimal `json:"fees"`
-	// Income is what closing parts of it has realised so far, before fees.
+	// Income is the realised income from closing parts of it so far, before fees.
 	Income domain.Decimal `json:"income"`
 }
 
-// IsFlat reports that nothing is held.
+// IsFlat reports that the position is empty.
 func (p Position) IsFlat() bool { return p.Quantity.IsZero() }
 
 // Direction is domain.Long or domain.Short.
@@ -56,7 +57,8 @@ func (e Episode) Figures(dust domain.Decimal) domain.TradeFigures {
 	}
 }
 
-// ResultOf: P&L > 0 is a win, < 0 a loss, |P&L| ≤ dust neutral (section 4).
+// ResultOf returns win for P&L > 0, loss for P&L < 0, and neutral for |P&L| ≤
+// dust.
 func ResultOf(pnl, dust domain.Decimal) domain.Result {
 	switch {
 	case !dust.Less(pnl.Abs()):
@@ -68,13 +70,13 @@ func ResultOf(pnl, dust domain.Decimal) domain.Result {
 	}
 }
 
-// Trade is what changes a position: a fill, or everything sold at a payout.
+// Trade is a change of a position: a fill, or the sale of everything at a payout.
 type Trade struct {
 	Side     domain.Side
 	Quantity domain.Decimal
 	Notional domain.Decimal
 	Fee      domain.Decimal
-	// Opens is the name of the episode it opens, if it opens one.
+	// Opens is the name of the episode that the trade opens, if it opens one.
 	Opens string
 	At    time.Time
 }
@@ -87,8 +89,8 @@ func (t Trade) signed() domain.Decimal {
 	return t.Quantity
 }
 
-// Effect is what a trade did to a position and to money. Cash − Income + Cost +
-// Fee is zero: the four postings balance.
+// Effect is the result of a trade for a position and for money. Cash − Income +
+// Cost + Fee is zero: the four postings balance.
 type Effect struct {
 	After Position
 	Money Money
@@ -98,7 +100,7 @@ type Effect struct {
 	Opened bool
 }
 
-// Money are the changes of the four kinds of accounts a trade touches.
+// Money holds the changes of the four kinds of accounts that a trade touches.
 type Money struct {
 	Cash   domain.Decimal // hot:bot/<id>, debit
 	Cost   domain.Decimal // position, debit
@@ -111,14 +113,14 @@ func (m Money) Add(n Money) Money {
 	return Money{m.Cash.Add(n.Cash), m.Cost.Add(n.Cost), m.Income.Add(n.Income), m.Fee.Add(n.Fee)}
 }
 
-// Sub returns what n lacks to be m.
+// Sub returns m − n.
 func (m Money) Sub(n Money) Money {
 	return Money{m.Cash.Sub(n.Cash), m.Cost.Sub(n.Cost), m.Income.Sub(n.Income), m.Fee.Sub(n.Fee)}
 }
 
-// Apply returns what a trade does to a position. A fill past zero closes one
-// position and opens another with the remainder; notional and fee are split by
-// quantity, the opening part taking the rest.
+// Apply returns the effect of a trade on a position. A fill past zero closes one
+// position and opens another with the remainder. Notional and fee are split by
+// quantity; the opening part takes the rest.
 func (p Position) Apply(t Trade) Effect {
 	change := t.signed()
 	if p.Quantity.Sign()*change.Sign() >= 0 {
@@ -157,8 +159,8 @@ func (p Position) increase(t Trade) Effect {
 	return Effect{After: p, Opened: opened, Money: Money{Cash: cost.Neg().Sub(t.Fee), Cost: cost, Fee: t.Fee}}
 }
 
-// reduce takes cost × closed ÷ quantity out; the trade that closes it takes all
-// that is left, so no residue stays.
+// reduce takes out cost × closed ÷ quantity. The trade that closes the position
+// takes everything left, so no residue stays.
 func (p Position) reduce(t Trade) Effect {
 	out := p.Cost
 	if t.Quantity != p.Quantity.Abs() {

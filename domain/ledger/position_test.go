@@ -33,7 +33,7 @@ func run(trades ...Trade) (e Effect) {
 	return e
 }
 
-// Section 4: “buy: Dr position (notional), Dr fees, Cr hot:bot/x.”
+// “buy: Dr position (notional), Dr fees, Cr hot:bot/x.”
 func TestBuyPostings(t *testing.T) {
 	e := run(trade(domain.Buy, "10", "5", "0.1"))
 	require.Equal(t, money("-5.1", "5", "0", "0.1"), e.Money)
@@ -43,7 +43,7 @@ func TestBuyPostings(t *testing.T) {
 	require.Nil(t, e.Closed)
 }
 
-// Section 4: “Sell: Dr hot:bot/x, Cr position (cost share), difference to
+// “Sell: Dr hot:bot/x, Cr position (cost share), difference to
 // income, fee to fees.”
 func TestSellPostings(t *testing.T) {
 	e := run(trade(domain.Buy, "10", "5", "0"), trade(domain.Sell, "4", "3", "0.2"))
@@ -53,14 +53,14 @@ func TestSellPostings(t *testing.T) {
 	require.False(t, e.Opened)
 }
 
-// Section 4: “Cost basis is average cost.”
+// “Cost basis is average cost.”
 func TestAverageCost(t *testing.T) {
 	e := run(trade(domain.Buy, "10", "4", "0"), trade(domain.Buy, "30", "20", "0"), trade(domain.Sell, "10", "9", "0"))
 	require.Equal(t, money("9", "-6", "3", "0"), e.Money, "24 ÷ 40 a piece, whichever was bought first")
 	require.Equal(t, dec("18"), e.After.Cost)
 }
 
-// Section 4: “A fill that reduces a position takes cost × closed / quantity
+// “A fill that reduces a position takes cost × closed / quantity
 // out; the fill that closes it takes all that is left, so no residue stays.”
 func TestClosingTakesAllThatIsLeft(t *testing.T) {
 	third := trade(domain.Sell, "1", "1", "0")
@@ -90,7 +90,7 @@ func TestClosingBoundary(t *testing.T) {
 	require.True(t, e.Opened)
 }
 
-// Section 4: “Quantities are signed (a short carries negative quantity and cost)”.
+// “Quantities are signed (a short carries negative quantity and cost)”.
 func TestShort(t *testing.T) {
 	e := run(trade(domain.Sell, "10", "6", "0.1"))
 	require.Equal(t, money("5.9", "-6", "0", "0.1"), e.Money)
@@ -105,7 +105,7 @@ func TestShort(t *testing.T) {
 	require.Equal(t, dec("-1.3"), e.Closed.Figures(domain.Zero).PnL)
 }
 
-// Section 4: “a fill past zero closes one position and opens another with the
+// “a fill past zero closes one position and opens another with the
 // remainder, its notional and fee split by quantity, the opening part taking
 // the rest.”
 func TestFlip(t *testing.T) {
@@ -129,7 +129,7 @@ func TestFlip(t *testing.T) {
 	require.Equal(t, dec("0.166666666666666667"), e.Closed.Figures(domain.Zero).PnL)
 }
 
-// Section 4: “Its P&L is net of every fee in the episode.”
+// “Its P&L is net of every fee in the episode.”
 func TestFigures(t *testing.T) {
 	e := run(trade(domain.Buy, "10", "4", "0.1"), trade(domain.Buy, "10", "6", "0.2"), trade(domain.Sell, "5", "3", "0.3"), trade(domain.Sell, "15", "8", "0.4"))
 	require.Equal(t, domain.TradeFigures{
@@ -140,7 +140,7 @@ func TestFigures(t *testing.T) {
 	require.Equal(t, noon, e.Closed.OpenedAt)
 }
 
-// Section 4: “P&L > 0 is a win, < 0 a loss, |P&L| ≤ loss_dust (default 0) is
+// “P&L > 0 is a win, < 0 a loss, |P&L| ≤ loss_dust (default 0) is
 // neutral.”
 func TestResultOf(t *testing.T) {
 	for _, c := range []struct {
@@ -161,7 +161,7 @@ func TestResultOf(t *testing.T) {
 	}
 }
 
-// Section 4: at settlement “everything left is sold at it, without a fee”; a
+// At settlement “everything left is sold at it, without a fee”; a
 // short is bought back.
 func TestSettlementTrade(t *testing.T) {
 	long := run(trade(domain.Buy, "10", "4", "0.1")).After

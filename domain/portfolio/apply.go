@@ -9,9 +9,9 @@ import (
 )
 
 // Apply folds one event into the state. It is total: any event that decodes can
-// be applied, in any order, without failing. What does not make sense (a fill
-// of an unknown bot, say, in a stream somebody else wrote) is applied as far as
-// it does; `pets verify` reports it.
+// be applied, in any order, without failing. An event that makes no sense, such
+// as a fill of an unknown bot in a stream written by another program, is applied
+// as far as possible; `pets verify` reports it.
 func (s *State) Apply(at domain.Stamp, event domain.Event) {
 	s.effects = Effects{Postings: s.effects.Postings[:0], Flows: s.effects.Flows[:0], Moved: s.effects.Moved[:0], Closed: s.effects.Closed[:0]}
 	s.Next, s.Time = at.Revision+1, at.Time
@@ -22,8 +22,8 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 	case *domain.LimitsChanged:
 		s.holdDay(at, e.Policy.DailyLossTZ)
 		s.setPolicy(e.Policy)
-		// Seen from a zone further west the open day may be an earlier one: its
-		// name must not keep the next from opening.
+		// In a zone further west the open day may be an earlier one. Its name
+		// must not keep the next day from opening.
 		if day, err := s.dayOf(at.Time); err == nil && day < s.Day {
 			s.Day = day
 		}
@@ -110,7 +110,7 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 		s.applyReset(e)
 	case *domain.EmergencyStopEngaged:
 		s.halt(e.BotsStopped, e.PermitsRevoked)
-		if e.Requested() != domain.StopPortfolioDrawdown { // a person's word on all bots, not a trip
+		if e.Requested() != domain.StopPortfolioDrawdown { // stopped by a person, not by a trip
 			for _, b := range s.Bots {
 				b.Halted = false
 			}
@@ -118,12 +118,14 @@ func (s *State) applyRisk(at domain.Stamp, event domain.Event) {
 		if !s.Stop.Engaged {
 			s.Stop = Stop{Engaged: true, Since: at.Time}
 		}
-		// The last word says why: a breach reported after a manual stop has to be seen. One
-		// that asked for less leaves the reason of the graver kind beside it.
+		// Show the latest reason, because a breach reported after a manual stop
+		// has to be seen. A later, less severe stop keeps the reason of the more
+		// severe one beside its own.
 		if s.Stop.Kind = e.Kind; e.RequestedKind == "" {
 			s.Stop.Reason = e.Reason
 		}
-		// Somebody wants to stop: an open request to clear is no longer what it asked for.
+		// A new stop cancels an open request to clear, which was made for another
+		// situation.
 		s.Stop.Request, s.Stop.Requester = "", ""
 	case *domain.EmergencyStopClearRequested:
 		s.Stop.Request, s.Stop.Requester = e.Request, e.User
@@ -171,13 +173,14 @@ func (s *State) applyOpened(at domain.Stamp, e *domain.PortfolioOpened) {
 	if e.Treasury != nil {
 		s.Custody.Policy = *e.Treasury
 	}
-	// The first event has no day.opened before it: it opens its own day.
+	// The first event has no day.opened before it; it opens its own day.
 	if day, err := s.dayOf(at.Time); err == nil {
 		s.Day = day
 	}
 }
 
-// bot returns a bot, made up when a stream speaks of one it never registered.
+// bot returns a bot, and creates it if the stream names a bot that it never
+// registered.
 func (s *State) bot(id string) *Bot {
 	b := s.Bots[id]
 	if b == nil {
@@ -196,7 +199,7 @@ func (s *State) instrument(i domain.Instrument) *Instrument {
 	return in
 }
 
-// post changes the books. Cash and position sums follow.
+// post applies postings to the books. The sums of cash and positions follow.
 func (s *State) post(postings ...ledger.Posting) {
 	for _, p := range postings {
 		if p.Amount.IsZero() {
@@ -232,12 +235,12 @@ func (s *State) bound(values ...domain.Decimal) {
 	}
 }
 
-// large is far above what is traded, and far below the bound of all amounts.
+// large is far above traded amounts, and far below the limit of all amounts.
 var large = domain.FromInt(1_000_000_000_000)
 
-// Strained reports that an amount has come near the bound of all amounts since the state was
-// made or restored: a decision may be refused because one would reach it, after it has
-// emitted.
+// Strained reports that an amount has come near the limit of all amounts since
+// the state was created or restored. A decision may then be refused after it has
+// emitted events, because an amount would reach the limit.
 func (s *State) Strained() bool { return s.strained }
 
 func (s *State) asset(name string) *Asset {
@@ -249,7 +252,7 @@ func (s *State) asset(name string) *Asset {
 	return a
 }
 
-// postBot moves a bot's money: the four accounts of a trade.
+// postBot changes a bot's money: the four accounts of a trade.
 func (s *State) postBot(b *Bot, position ledger.Account, m ledger.Money) {
 	s.post(
 		ledger.Posting{Account: ledger.BotCash(s.BaseAsset, b.ID), Amount: m.Cash},
@@ -267,7 +270,8 @@ func (s *State) applyFlow(wallet ledger.Account, amount domain.Decimal) {
 	s.flow(before)
 }
 
-// flow tells the references that equity moved by something that is no performance.
+// flow tells the references that equity moved by something other than
+// performance.
 func (s *State) flow(before domain.Decimal) {
 	f := s.Equity().Sub(before)
 	if f.IsZero() {
@@ -314,7 +318,8 @@ func (s *State) applyFee(e *domain.FeeRecorded) {
 	s.chargeBot(e.Bot, e.Asset, amount.Neg())
 }
 
-// chargeBot keeps a bot's cash in step with its account; bots hold base asset.
+// chargeBot keeps a bot's cash in step with its account. Bots hold only base
+// asset.
 func (s *State) chargeBot(bot, asset string, amount domain.Decimal) {
 	s.effects.Performed = true
 	if bot == "" || asset != s.BaseAsset {
@@ -327,7 +332,7 @@ func (s *State) chargeBot(bot, asset string, amount domain.Decimal) {
 
 func (s *State) applyAdjustment(e *domain.AdjustmentPosted) {
 	account, bot := parseAccount(e.Asset, e.Account)
-	if account == (ledger.Account{}) { // money of no account: nothing to keep the books with
+	if account == (ledger.Account{}) { // an amount without an account: there is nothing to post
 		return
 	}
 	s.post(ledger.Move(account, ledger.Adjustment(e.Asset), e.Amount)...)
@@ -374,12 +379,12 @@ func (s *State) newDay(t time.Time) (day string, isNew bool) {
 	return day, err == nil && day > s.Day && !t.Before(s.DayHold)
 }
 
-// holdDay keeps the day open until the midnight it was to end at when the zone
-// of days changes: a day that began anew at once would forget its losses.
+// holdDay keeps the current day open until its original midnight when the zone of
+// days changes. A new day would start the daily loss at 0 at once.
 func (s *State) holdDay(at domain.Stamp, zone string) {
 	old, err := s.Policy.Location()
 	if zone == s.Policy.DailyLossTZ || err != nil || at.Time.Before(s.DayHold) {
-		return // a day that is held has its end already
+		return // a held day already has its end
 	}
 	year, month, day := at.Time.In(old).Date()
 	if midnight := time.Date(year, month, day+1, 0, 0, 0, 0, old).UTC(); midnight.After(s.DayHold) {
@@ -387,8 +392,8 @@ func (s *State) holdDay(at domain.Stamp, zone string) {
 	}
 }
 
-// dayOf returns the calendar day of a time in the policy's zone. The zone is kept
-// between events: loading one costs more than folding a fill.
+// dayOf returns the calendar day of a time in the policy's zone. The zone is
+// cached between events, because loading it costs more than folding a fill.
 func (s *State) dayOf(t time.Time) (string, error) {
 	if s.zone == nil || s.zoneName != s.Policy.DailyLossTZ {
 		zone, err := s.Policy.Location()

@@ -8,21 +8,6 @@ import (
 	"pets/domain/risk"
 )
 
-// permitOf is the permit that a record grants.
-func permitOf(e *domain.PermitGranted) *risk.Permit {
-	return &risk.Permit{
-		ID: e.Permit, Order: e.Order, Arbitrage: e.Arbitrage, Left: e.Quantity, ReducingLeft: e.Reducing,
-		OpeningLeft: e.Quantity.Sub(e.Reducing), Reserved: e.Reserved, Mark: e.Mark, ExpiresAt: e.ExpiresAt, Ahead: e.Ahead,
-	}
-}
-
-// applyLeg: the permits of an arbitrage come after it.
-func (s *State) applyLeg(p *risk.Permit) {
-	if a := s.Arbitrages[p.Arbitrage]; a != nil {
-		a.Legs = append(a.Legs, risk.Leg{Permit: p.ID, Instrument: p.Instrument, Side: p.Side, Quantity: p.Quantity})
-	}
-}
-
 // fillLeg counts a fill of a leg.
 func (s *State) fillLeg(p *risk.Permit, e *domain.FillRecorded) {
 	a := s.Arbitrages[p.Arbitrage]
@@ -39,7 +24,7 @@ func (s *State) fillLeg(p *risk.Permit, e *domain.FillRecorded) {
 	}
 }
 
-// endLegFill: a provisional fill of a leg became final, or is taken back.
+// endLegFill handles a provisional fill of a leg that became final or was voided.
 func (s *State) endLegFill(id domain.FillID, voided bool) {
 	for _, a := range s.Arbitrages {
 		for i := range a.Legs {
@@ -57,7 +42,7 @@ func (s *State) endLegFill(id domain.FillID, voided bool) {
 	}
 }
 
-// tidyArbitrages forgets those of a bot ("" for all) that say nothing any more.
+// tidyArbitrages forgets the ended arbitrages of a bot ("" for all).
 func (s *State) tidyArbitrages(bot string) {
 	for id, a := range s.Arbitrages {
 		if (bot == "" || a.Bot == bot) && s.ended(a) {
@@ -66,8 +51,8 @@ func (s *State) tidyArbitrages(bot string) {
 	}
 }
 
-// ended: every leg is filled for good; or no order of it is left, and nothing is
-// held that is not covered.
+// ended reports that every leg is finally filled, or that no order is left and
+// everything held is covered.
 func (s *State) ended(a *risk.Arbitrage) bool {
 	if !a.Final() || len(a.Legs) == 0 {
 		return false
@@ -81,7 +66,7 @@ func (s *State) ended(a *risk.Arbitrage) bool {
 	return len(s.openLegs(a)) == 0 && !s.mayReopen(a)
 }
 
-// mayReopen: a void can bring back what is not held any more.
+// mayReopen reports that a void can bring back a holding that is closed now.
 func (s *State) mayReopen(a *risk.Arbitrage) bool {
 	for id, i := range s.Provisional {
 		if id.Bot == a.Bot && slices.ContainsFunc(a.Legs, func(l risk.Leg) bool { return l.Market == i.Market }) {
@@ -91,7 +76,7 @@ func (s *State) mayReopen(a *risk.Arbitrage) bool {
 	return false
 }
 
-// openLegs is what is still held of legs that the others do not cover.
+// openLegs returns what is still held of legs that the others do not cover.
 func (s *State) openLegs(a *risk.Arbitrage) []domain.OpenLeg {
 	var open []domain.OpenLeg
 	for _, o := range a.Filled().Open(s.outcomesOf) {
@@ -102,8 +87,8 @@ func (s *State) openLegs(a *risk.Arbitrage) []domain.OpenLeg {
 	return open
 }
 
-// openOf is what a bot still holds of an open leg, signed, and nothing else that it
-// holds covers.
+// openOf returns what a bot still holds of an open leg, signed, less what its
+// other holdings cover.
 func (s *State) openOf(bot string, o domain.OpenLeg) domain.Decimal {
 	held := risk.Shares{}
 	for _, outcome := range s.outcomesOf(o.Market) {
@@ -126,8 +111,8 @@ func (s *State) openOf(bot string, o domain.OpenLeg) domain.Decimal {
 	return domain.Zero
 }
 
-// OpenLegs is what bots still hold of arbitrages whose legs were not all filled in
-// time: a part of their positions that was meant to be covered, and is not.
+// OpenLegs lists the uncovered holdings of arbitrages whose legs were not all
+// filled in time.
 func (s *State) OpenLegs(bot string) risk.Shares {
 	open := risk.Shares{}
 	for _, a := range s.Arbitrages {
@@ -146,7 +131,8 @@ func (s *State) OpenLegs(bot string) risk.Shares {
 	return open
 }
 
-// legLate reports that a permit is a leg's whose arbitrage is past its leg time-out.
+// legLate reports that a permit belongs to a leg of an arbitrage past its leg
+// time-out.
 func (s *State) legLate(permit string, now time.Time) bool {
 	p := s.Permits[permit]
 	if p == nil {

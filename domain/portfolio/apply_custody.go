@@ -20,7 +20,7 @@ func (s *State) applyCustody(at domain.Stamp, event domain.Event) {
 		if w := c.Wallets[e.Wallet]; w != nil {
 			w.LoadedAt = at.Time
 		}
-	case *domain.KeyUsed: // it was opened, and gave the address
+	case *domain.KeyUsed: // the key was opened, and gave the address
 		if w := c.Wallets[e.Wallet]; w != nil {
 			w.LoadedAt = at.Time
 		}
@@ -50,7 +50,8 @@ func (s *State) applyCustody(at domain.Stamp, event domain.Event) {
 	}
 }
 
-// applyWallet keeps what is known of the key when a wallet is registered anew.
+// applyWallet keeps the known facts about the key when a wallet is registered
+// again.
 func (s *State) applyWallet(at domain.Stamp, e *domain.WalletRegistered) {
 	w := &treasury.Wallet{WalletRegistered: *e, At: at.Time, Revision: at.Revision}
 	if old := s.Custody.Wallets[e.Wallet]; old != nil {
@@ -70,7 +71,7 @@ func (s *State) applyReconciled(at domain.Stamp, e *domain.BalanceReconciled) {
 	for _, l := range e.Lines {
 		key := differenceKey(l.Place, l.Asset)
 		switch {
-		case l.Skipped != "": // nothing was learnt: what was open stays open
+		case l.Skipped != "": // nothing was compared: open differences stay open
 		case l.Difference.IsZero():
 			delete(c.Differences, key)
 		default:
@@ -80,7 +81,7 @@ func (s *State) applyReconciled(at domain.Stamp, e *domain.BalanceReconciled) {
 	c.Reconciled, c.ReconciledAt = at.Time, at.Revision
 }
 
-// explain takes an adjustment off the difference that it accounts for.
+// explain subtracts an adjustment from the difference that it explains.
 func (s *State) explain(account ledger.Account, amount domain.Decimal) {
 	key := differenceKey(account.Place, account.Asset)
 	left, open := s.Custody.Differences[key]
@@ -95,8 +96,8 @@ func (s *State) explain(account ledger.Account, amount domain.Decimal) {
 	s.bound(left)
 }
 
-// applyTransfer folds the events of transfers. Of one that was never requested
-// nothing is known, and one that is over stays over, so nothing is done.
+// applyTransfer folds the events of transfers. Events of an unknown transfer, or
+// of one that has ended, change nothing.
 func (s *State) applyTransfer(at domain.Stamp, event domain.Event) {
 	c := &s.Custody
 	switch e := event.(type) {
@@ -155,8 +156,8 @@ func applySigned(t *treasury.Transfer, e *domain.TransferSigned) {
 	}
 }
 
-// applyBroadcast: the money leaves its place with the first transaction that may be on
-// its way. "broadcast moves place → transit".
+// applyBroadcast moves the money out of its place with the first transaction that
+// may be on its way: "broadcast moves place → transit".
 func (s *State) applyBroadcast(at domain.Stamp, t *treasury.Transfer, e *domain.TransferBroadcast) {
 	first := !t.Sent()
 	for i := range t.Attempts {
@@ -170,8 +171,9 @@ func (s *State) applyBroadcast(at domain.Stamp, t *treasury.Transfer, e *domain.
 	}
 }
 
-// applyConfirmed: "confirmed moves transit → place (or external)"; the latter is a
-// flow. What is still in transit counts, so that nothing arrives that never left.
+// applyConfirmed: "confirmed moves transit → place (or external)"; a move to
+// external is a flow. It moves what is still in transit, so that nothing arrives
+// that never left.
 func (s *State) applyConfirmed(at domain.Stamp, t *treasury.Transfer, e *domain.TransferConfirmed) {
 	transit := ledger.Transit(t.Asset, t.Transfer)
 	amount := s.Book[transit]

@@ -3,6 +3,7 @@ package portfolio
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 
 	"pets/domain"
@@ -13,7 +14,7 @@ import (
 // applyFill books a fill: permit, position, money, mark.
 func (s *State) applyFill(at domain.Stamp, e *domain.FillRecorded) {
 	ref := FillRef{Revision: at.Revision, Content: contentOfFill(e), Status: Confirmed}
-	if hasFlag(e.Flags, domain.FlagVoided) {
+	if slices.Contains(e.Flags, domain.FlagVoided) {
 		ref.Status = Voided
 		s.Fills[e.FillID] = ref
 		return
@@ -30,7 +31,7 @@ func (s *State) applyFill(at domain.Stamp, e *domain.FillRecorded) {
 	h := in.hold(e.Bot)
 	effect := h.Record(factOf(at, e))
 	s.postBot(b, ledger.PositionOf(s.BaseAsset, b.ID, e.Instrument), effect.Money)
-	h.Oversold = h.Quantity.Sign() < 0 && (h.Oversold || hasFlag(e.Flags, domain.FlagOversold))
+	h.Oversold = h.Quantity.Sign() < 0 && (h.Oversold || slices.Contains(e.Flags, domain.FlagOversold))
 	s.closed(b, in, effect.Closed)
 	s.boundPosition(h.Position)
 	s.reclaim(at, e.Bot, in)
@@ -43,8 +44,8 @@ func (s *State) applyFill(at domain.Stamp, e *domain.FillRecorded) {
 	s.tidyArbitrages(e.Bot)
 }
 
-// boundPosition: what an open position carries is written down when it closes,
-// and has to be readable then.
+// boundPosition limits the figures of an open position: they are stored when it
+// closes, and have to be readable then.
 func (s *State) boundPosition(p ledger.Position) {
 	e := p.Episode
 	s.bound(p.Quantity, e.Entered, e.EntryNotional, e.ExitNotional, e.Fees)
@@ -68,15 +69,6 @@ func (s *State) closed(b *Bot, in *Instrument, e *ledger.Episode) {
 	}
 }
 
-func hasFlag(flags []string, flag string) bool {
-	for _, f := range flags {
-		if f == flag {
-			return true
-		}
-	}
-	return false
-}
-
 func (s *State) usePermit(at domain.Stamp, e *domain.FillRecorded) {
 	p := s.Permits[e.Permit]
 	if p == nil || !p.Live(at.Time) || !permits(&p.Order, e) {
@@ -92,9 +84,9 @@ func (s *State) usePermit(at domain.Stamp, e *domain.FillRecorded) {
 	}
 }
 
-// handOn gives what a permit was granted to open, and did not need, to those that
-// were granted to close what it has closed, the oldest first: the venue chooses
-// the order in which resting orders are filled.
+// handOn gives the unused opening quantity of a permit to the permits that were
+// granted to close what it has closed, the oldest first. The venue chooses the
+// order in which resting orders are filled.
 func (s *State) handOn(at domain.Stamp, from *risk.Permit, unused domain.Decimal) {
 	if unused.IsZero() {
 		return
@@ -106,7 +98,7 @@ func (s *State) handOn(at domain.Stamp, from *risk.Permit, unused domain.Decimal
 	}
 }
 
-// execution is a fill that is not booked yet, as its permit sees it.
+// execution returns a fill that is not booked yet, as its permit sees it.
 func (s *State) execution(e *domain.FillRecorded) risk.Execution {
 	x := risk.Execution{Quantity: e.Quantity, Price: e.Price, Fee: e.Fee}
 	if in := s.Instruments[e.Instrument]; in != nil {
@@ -117,8 +109,8 @@ func (s *State) execution(e *domain.FillRecorded) risk.Execution {
 	return x
 }
 
-// reclaim keeps what live permits are going to close within what is held, the
-// oldest first: a fill of another order, or a void, may have taken it away.
+// reclaim limits what live permits will close to what is held, the oldest permit
+// first. A fill of another order, or a void, may have changed the holding.
 func (s *State) reclaim(at domain.Stamp, bot string, in *Instrument) {
 	held := domain.Zero
 	if h := in.Holding(bot); h != nil {
@@ -133,13 +125,13 @@ func (s *State) reclaim(at domain.Stamp, bot string, in *Instrument) {
 	}
 }
 
-// permits reports whether a fill is of the order that was permitted.
+// permits reports whether a fill belongs to the permitted order.
 func permits(o *domain.Order, e *domain.FillRecorded) bool {
 	return o.Bot == e.Bot && o.Instrument == e.Instrument && o.Side == e.Side
 }
 
-// revalue brings every holding of an instrument to its mark, and forgets those
-// that hold nothing and remember nothing.
+// revalue values every holding of an instrument at its mark, and forgets holdings
+// that are empty and remember nothing.
 func (s *State) revalue(in *Instrument) {
 	for n := 0; n < len(in.Holdings); {
 		h := in.Holdings[n]
@@ -212,7 +204,8 @@ func (s *State) applyVoid(at domain.Stamp, e *domain.FillVoided) {
 		h.Holding = refold.After
 		s.boundPosition(h.Position)
 		s.postBot(s.bot(e.Bot), ledger.PositionOf(s.BaseAsset, e.Bot, in.Instrument), refold.Money)
-		// What was bought is gone and what was sold of it is not: no permit was for that.
+		// The purchase is gone but what was sold of it is not: no permit covered
+		// that short.
 		h.Oversold = h.Quantity.Sign() < 0 && (h.Oversold || !short) && s.KindOf(in.Market) != domain.KindPerp
 		s.reclaim(at, e.Bot, in)
 	}
@@ -224,7 +217,7 @@ func (s *State) applyVoid(at domain.Stamp, e *domain.FillVoided) {
 }
 
 // applySettlement marks the outcome at the payout, then sells what the named
-// holders have left at it, without a fee.
+// holders have left at that price, without a fee.
 func (s *State) applySettlement(at domain.Stamp, e *domain.MarketSettled) {
 	in := s.instrument(e.Instrument)
 	payout := e.Payout
@@ -232,7 +225,8 @@ func (s *State) applySettlement(at domain.Stamp, e *domain.MarketSettled) {
 	in.push(MarkEntry{Price: payout, Revision: at.Revision, Time: at.Time, Source: MarkedBySettlement})
 	fact := ledger.Fact{Payout: &payout, Revision: at.Revision, At: at.Time}
 	for _, h := range in.Holdings {
-		// A void may yet show that this bot, flat by a provisional fill, held some.
+		// A later void may show that this bot, flat now by a provisional fill,
+		// held some.
 		if h.IsFlat() && (e.Bot == "" || e.Bot == h.Bot) {
 			h.Record(fact)
 		}
@@ -270,8 +264,8 @@ func (s *State) applyMarks(at domain.Stamp, e *domain.PriceMarked) {
 	}
 }
 
-// markAsset: the first mark of a held asset is a flow at that mark; later ones
-// are performance.
+// markAsset sets the mark of an asset. The first mark of a held asset is a flow
+// of its value; later changes are performance.
 func (s *State) markAsset(at domain.Stamp, m domain.Mark) {
 	a := s.asset(m.Asset)
 	before, first := s.Equity(), !a.Marked
@@ -327,8 +321,8 @@ func (b *Bot) count(r domain.Result, n int) {
 	}
 }
 
-// Content is a digest of what a report said, to tell a repetition from a
-// conflict.
+// Content is a digest of the content of a report. It distinguishes a repeat from
+// a conflict.
 type Content [16]byte
 
 // MarshalText implements encoding.TextMarshaler (hex).

@@ -21,8 +21,8 @@ type BreakerReading struct {
 // ReadBreaker reads a breaker as of the last record.
 func (s *State) ReadBreaker(key risk.Key) BreakerReading { return s.readBreaker(key, s.Time, false) }
 
-// readBreakerAt reads it as of a later time. Nothing was recorded since, but a new day
-// or hour may have begun.
+// readBreakerAt reads a breaker as of a later time. No record was added since,
+// but a new day or hour may have begun.
 func (s *State) readBreakerAt(key risk.Key, now time.Time) BreakerReading {
 	_, isNew := s.newDay(now)
 	return s.readBreaker(key, now, isNew)
@@ -81,8 +81,8 @@ func keysOf(r *risk.Rule, bots []string) []risk.Key {
 	return keys
 }
 
-// subject is what a rule measures, as of the last record; false where there is no such
-// bot.
+// subject returns what a rule measures, as of the last record. It returns false
+// if the bot does not exist.
 func (s *State) subject(r *risk.Rule, bot string) (risk.Subject, bool) {
 	if r.Scope != risk.OfBot {
 		return risk.Subject{Refs: &s.Refs, Equity: s.Equity(), Time: s.Time}, true
@@ -94,7 +94,8 @@ func (s *State) subject(r *risk.Rule, bot string) (risk.Subject, bool) {
 	return risk.Subject{Refs: &b.Refs, Equity: b.Equity(), Streak: &b.Streak, Closings: b.Closings, Time: s.Time}, true
 }
 
-// each calls do for everything a rule is kept for: the portfolio, or every bot.
+// each calls do for everything that a rule applies to: the portfolio, or every
+// bot.
 func (s *State) each(r *risk.Rule, do func(risk.Subject)) {
 	var ids []string
 	if r.Scope == risk.OfBot {
@@ -107,8 +108,8 @@ func (s *State) each(r *risk.Rule, do func(risk.Subject)) {
 	}
 }
 
-// passHours runs before an event is applied: the equity is still the one that was in
-// force when the hours up to the event began.
+// passHours runs before an event is applied, because the equity before it belongs
+// to the hours up to it.
 func (s *State) passHours() {
 	for r := range risk.Rules() {
 		if r.Hour != nil && r.IsOn(&s.Policy) {
@@ -117,8 +118,8 @@ func (s *State) passHours() {
 	}
 }
 
-// openDay opens a day for every breaker that counts by days. The portfolio's equity is
-// the one in the record.
+// openDay opens a day for every breaker that counts by days. The portfolio's
+// equity is taken from the record.
 func (s *State) openDay(e *domain.DayOpened) {
 	s.Day = e.Date
 	for r := range risk.Rules() {
@@ -149,8 +150,8 @@ func (s *State) setPolicy(p domain.Policy) {
 	}
 }
 
-// rearm takes back warnings whose value has fallen far enough below their level. A
-// warning of an unknown breaker stays, because its value is unknown.
+// rearm removes warnings whose value has fallen far enough below the warning
+// level. The warning of an unknown breaker stays, because its value is unknown.
 func (s *State) rearm() {
 	for key, b := range s.Breakers {
 		if b.Status != risk.Warned {
@@ -166,7 +167,8 @@ func (s *State) applyTrip(at domain.Stamp, e *domain.BreakerTripped) {
 	s.Breakers[risk.Key{Breaker: e.Breaker, Bot: e.Bot}] = &risk.Breaker{Status: risk.Tripped, Revision: at.Revision, Stops: e.Stops}
 	s.halt(e.BotsStopped, e.PermitsRevoked)
 	if r, ok := risk.RuleOf(e.Breaker); ok && r.Stop != "" {
-		// It engages the emergency stop anew: what was asked before knew nothing of it.
+		// This trip engages the emergency stop again: an earlier request to clear
+		// it did not know of the trip.
 		s.Stop.Request, s.Stop.Requester = "", ""
 	}
 }
@@ -190,4 +192,17 @@ func (s *State) applyReset(e *domain.BreakerReset) {
 	if subject, found := s.subject(r, e.Bot); found {
 		do(subject)
 	}
+}
+
+// haltedBy returns the tripped breakers that keep a bot from trading: those that
+// stop all bots, and its own.
+func (s *State) haltedBy(bot string) []risk.Key {
+	var keys []risk.Key
+	for key, b := range s.Breakers {
+		if b.Status == risk.Tripped && (b.Stops == domain.StopAll || key.Bot == bot) {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, risk.Compare)
+	return keys
 }

@@ -8,8 +8,8 @@ import (
 	"pets/domain/treasury"
 )
 
-// Clone returns a state of its own that says the same. What an event brought along is
-// never changed in place, so both may point to it.
+// Clone returns an independent copy of the state. Values taken from events are
+// never changed in place, so both copies may point to them.
 func (s *State) Clone() *State {
 	c := *s
 	c.Refs = s.Refs.Clone()
@@ -30,8 +30,8 @@ func (s *State) Clone() *State {
 	return &c
 }
 
-// eachCopied copies a map and what its values point to; own gives a copy what it has to
-// have for itself.
+// eachCopied copies a map and the values it points to. own copies what a value
+// must not share.
 func eachCopied[K comparable, V any](m map[K]*V, own func(*V)) map[K]*V {
 	c := make(map[K]*V, len(m))
 	for key, v := range m {

@@ -13,16 +13,18 @@ import (
 )
 
 const (
-	// maxEnded bounds how many transfers are remembered that are over; the stream has
+	// maxEnded limits how many ended transfers are remembered. The stream holds
 	// all of them.
 	maxEnded = 1_000
-	// maxOpen bounds those that are not: each is looked at before every record.
+	// maxOpen limits the open transfers, because each is examined before every
+	// record.
 	maxOpen = 100
-	// maxSweeps is how many more sweeps there may be: those that somebody filled the
-	// list with must not keep the money from being saved.
+	// maxSweeps is the number of sweeps allowed in addition, so that a full list
+	// of transfers cannot keep the money from being saved.
 	maxSweeps = 10
-	// maxWallets and maxContacts bound what is registered, maxReadings the assets of all
-	// wallets: a reconciliation reads each, and has to fit an append.
+	// maxWallets and maxContacts limit what can be registered, and maxReadings
+	// the assets of all wallets together: a reconciliation reads each of them and
+	// has to fit an append.
 	maxWallets  = 100
 	maxContacts = 1_000
 	maxReadings = 500
@@ -31,24 +33,25 @@ const (
 	hotGrace = 24 * time.Hour
 )
 
-// Custody is what a portfolio knows of its wallets and transfers.
+// Custody is the known state of a portfolio's wallets and transfers.
 type Custody struct {
 	Policy  domain.TreasuryPolicy       `json:"policy"`
 	Wallets map[string]*treasury.Wallet `json:"wallets"`
-	// Book are the addresses that transfers may go to, by [treasury.ContactKey].
+	// Book holds the addresses that transfers may go to, by
+	// [treasury.ContactKey].
 	Book      map[string]*treasury.Contact  `json:"address_book"`
 	Transfers map[string]*treasury.Transfer `json:"transfers"`
-	// Ended are the names of those that are over, oldest first.
+	// Ended holds the names of the ended transfers, oldest first.
 	Ended []string `json:"ended,omitempty"`
-	// Cold and Transit are the base asset in the cold wallet, and on its way.
+	// Cold and Transit are the base asset in the cold wallet and in transit.
 	Cold    domain.Decimal `json:"cold"`
 	Transit domain.Decimal `json:"transit"`
-	// HotAbove is since when the hot wallet holds more than its share, zero for not.
+	// HotAbove is when the hot wallet began to hold more than its share, or zero.
 	HotAbove time.Time `json:"hot_above_since,omitzero"`
-	// Differences are those between ledger and chain that nobody has explained, by
+	// Differences are the unexplained differences between ledger and chain, by
 	// place|asset: chain − ledger.
 	Differences map[string]domain.Decimal `json:"differences"`
-	// Reconciled is the last comparison, zero for none.
+	// Reconciled is the time of the last comparison, or zero.
 	Reconciled   time.Time `json:"reconciled,omitzero"`
 	ReconciledAt uint64    `json:"reconciled_revision,omitempty"`
 }
@@ -64,7 +67,7 @@ func (c *Custody) complete() bool {
 	return filled(c.Wallets) && filled(c.Book) && filled(c.Transfers) && c.Differences != nil
 }
 
-// post keeps the sums of the base asset that lies in the cold wallet and is on its way.
+// post keeps the sums of the base asset in the cold wallet and in transit.
 func (c *Custody) post(p ledger.Posting) {
 	switch p.Account.Place {
 	case ledger.PlaceCold:
@@ -74,7 +77,7 @@ func (c *Custody) post(p ledger.Posting) {
 	}
 }
 
-// Main is the wallet of a place that was registered last, nil for none.
+// Main returns the wallet of a place that was registered last, or nil.
 func (c *Custody) Main(place string) *treasury.Wallet {
 	var main *treasury.Wallet
 	for _, w := range c.Wallets {
@@ -97,7 +100,7 @@ func (c *Custody) SortedBook() []*treasury.Contact {
 	})
 }
 
-// SortedTransfers returns all transfers that are remembered, oldest first.
+// SortedTransfers returns all remembered transfers, oldest first.
 func (c *Custody) SortedTransfers() []*treasury.Transfer {
 	return sortedBy(c.Transfers, olderTransfer)
 }
@@ -115,8 +118,8 @@ func sortedBy[V any](m map[string]*V, compare func(a, b *V) int) []*V {
 	return all
 }
 
-// OpenTransfers are those to which something can still happen, oldest first. They are
-// asked for before every record: the many that are over are not sorted for it.
+// OpenTransfers returns the open transfers, oldest first. It is called before
+// every record, so it does not sort the many that have ended.
 func (c *Custody) OpenTransfers() []*treasury.Transfer {
 	var open []*treasury.Transfer
 	for _, t := range c.Transfers {
@@ -128,8 +131,8 @@ func (c *Custody) OpenTransfers() []*treasury.Transfer {
 	return open
 }
 
-// end remembers that a transfer is over, and forgets the oldest of too many. One that
-// still counts in the sum of a day is kept.
+// end notes that a transfer has ended, and forgets the oldest if there are too
+// many. A transfer that still counts in the daily sum is kept.
 func (c *Custody) end(t *treasury.Transfer, at time.Time) {
 	if !t.EndedAt.IsZero() {
 		return
@@ -145,7 +148,7 @@ func (c *Custody) end(t *treasury.Transfer, at time.Time) {
 	}
 }
 
-// Holdings are the base asset's whereabouts.
+// Holdings returns where the base asset is.
 func (s *State) Holdings() treasury.Holdings { return s.holdingsAt(s.Time) }
 
 func (s *State) holdingsAt(now time.Time) treasury.Holdings {
@@ -154,8 +157,9 @@ func (s *State) holdingsAt(now time.Time) treasury.Holdings {
 	return h
 }
 
-// freeIn is what a place's treasury account holds of an asset, less what transfers
-// will take out of it. One whose time is over takes nothing, recorded or not.
+// freeIn returns what a place's treasury account holds of an asset, less what
+// transfers will take from it. A transfer whose time is over takes nothing,
+// whether that is recorded or not.
 func (s *State) freeIn(place, asset string, now time.Time) domain.Decimal {
 	free := s.Book[ledger.Wallet(asset, place)]
 	for _, t := range s.Custody.Transfers {
@@ -166,13 +170,13 @@ func (s *State) freeIn(place, asset string, now time.Time) domain.Decimal {
 	return free
 }
 
-// hasBothWallets: rebalancing and the share of the hot wallet mean something only
-// where there are two.
+// hasBothWallets reports whether there are a hot and a cold wallet. Rebalancing
+// and the hot share need both.
 func (s *State) hasBothWallets() bool {
 	return s.Mode == domain.ModeLive && s.Custody.Main(domain.WalletHot) != nil && s.Custody.Main(domain.WalletCold) != nil
 }
 
-// watchHot notes since when the hot wallet holds more than its share.
+// watchHot notes when the hot wallet began to hold more than its share.
 func (s *State) watchHot(now time.Time) {
 	if len(s.Custody.Wallets) == 0 {
 		return
@@ -186,9 +190,9 @@ func (s *State) watchHot(now time.Time) {
 	}
 }
 
-// holdingsForShare leaves out what could be sent: it is asked for after every event.
-// What is on its way from one hot wallet to another is as hot as before; the 24 h would
-// begin anew with each such transfer if it were not.
+// holdingsForShare is Holdings without the free amounts, because it runs after
+// every event. Money on its way between two hot wallets counts as hot; otherwise
+// each such transfer would restart the 24 h.
 func (s *State) holdingsForShare() treasury.Holdings {
 	between := domain.Zero
 	if !s.Custody.Transit.IsZero() {
@@ -199,7 +203,7 @@ func (s *State) holdingsForShare() treasury.Holdings {
 	}
 }
 
-// betweenHot is the base asset on its way from one hot wallet to another.
+// betweenHot returns the base asset on its way from one hot wallet to another.
 func (s *State) betweenHot() domain.Decimal {
 	sum := domain.Zero
 	for _, t := range s.Custody.Transfers {
@@ -210,24 +214,24 @@ func (s *State) betweenHot() domain.Decimal {
 	return sum
 }
 
-// HotTooLong reports whether the hot wallet has held more than its share for 24 h:
-// increases are denied then.
+// HotTooLong reports whether the hot wallet has held more than its share for 24
+// h. Increases are denied then.
 func (s *State) HotTooLong(now time.Time) bool {
 	since := s.Custody.HotAbove
 	return !since.IsZero() && now.Sub(since) >= hotGrace
 }
 
-// differenceKey names an asset in a place.
+// differenceKey returns the key of an asset in a place.
 func differenceKey(place, asset string) string { return place + "|" + asset }
 
-// Difference is chain − ledger of an asset in a place, that nobody has explained.
+// Difference returns the unexplained chain − ledger of an asset in a place.
 type Difference struct {
 	Place      string
 	Asset      string
 	Difference domain.Decimal
 }
 
-// OpenDifferences lists them by place and asset.
+// OpenDifferences lists the unexplained differences by place and asset.
 func (c *Custody) OpenDifferences() []Difference {
 	out := make([]Difference, 0, len(c.Differences))
 	for _, key := range slices.Sorted(maps.Keys(c.Differences)) {

@@ -222,7 +222,7 @@ func TestSignWithoutAPermit(t *testing.T) {
 	o := h.typed(buy, "10", "5")
 	require.Equal(t, unknown, h.signs("p999", o))
 	id := h.allowed(buy, "10", "0.5", "0")
-	require.Equal(t, unknown, h.as(domain.RoleBot, "b").signs(id, o), "another bot's")
+	require.Equal(t, unknown, h.as(domain.RoleBot, "b").signs(id, o), "belongs to another bot")
 	refusal := lastOf[*domain.SignatureRefused](h)
 	require.Equal(t, [2]string{"b", id}, [2]string{refusal.Bot, refusal.Permit})
 	h.as(domain.RoleBot, "a")

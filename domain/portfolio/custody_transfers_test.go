@@ -183,7 +183,7 @@ func TestFeeOfTheSameAsset(t *testing.T) {
 	}
 	h.refused(domain.CodeInvalid, ask("9.500000000000000001", "0.5"))
 	h.must(ask("9.5", "0.5"))
-	require.Contains(t, lastOf[*domain.TransferRequested](h).ApprovalFor, "the asset has no mark to hold it against the threshold")
+	require.Contains(t, lastOf[*domain.TransferRequested](h).ApprovalFor, "the asset has no mark to compare it with the threshold")
 	h.refused(domain.CodeInvalid, ask("0.000000000000000001", "0.000000000000000001"))
 }
 

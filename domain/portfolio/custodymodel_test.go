@@ -231,7 +231,7 @@ func (m *custodyModel) watch(now time.Time) {
 	}
 }
 
-// proposal is what the arithmetic of section 8 asks for at 0.15, in hundredths of a
+// proposal is what docs/semantics/custody.md proposes at 0.15, in hundredths of a
 // millionth: target 15, low 12, high 18 hundredths of the total.
 func (m *custodyModel) proposal(now time.Time) (from string, amount int64) {
 	total, hot := m.total(), m.hot+m.bots+m.deployed+m.hotToHot()

@@ -7,8 +7,8 @@ import (
 	"pets/domain/treasury"
 )
 
-// ApproveTransfer is the second person's word on exactly this hash. "Approver ≠
-// requester by user; one use; expires."
+// ApproveTransfer records the second person's approval of exactly this hash.
+// "Approver ≠ requester by user; one use; expires."
 func (d *Decision) ApproveTransfer(id, hash string) error {
 	t, err := d.requireTransfer(id)
 	if err != nil {
@@ -16,17 +16,17 @@ func (d *Decision) ApproveTransfer(id, hash string) error {
 	}
 	switch {
 	case domain.SameUser(t.User, d.caller.User):
-		return domain.Errorf(domain.CodeDenied, "the user who asked for a transfer cannot approve it; it takes two people")
+		return domain.Errorf(domain.CodeDenied, "the user who requested a transfer cannot approve it; it takes two people")
 	case domain.SameUser(t.User, domain.ServerUser) && domain.SameUser(d.s.registrar(t), d.caller.User):
 		return domain.Errorf(domain.CodeDenied, "the user who registered the wallet that receives it cannot approve what the server proposes; it takes two people")
 	case t.Lapsed(d.now):
-		return domain.Errorf(domain.CodeConflict, "the transfer waited for too long, and has expired")
+		return domain.Errorf(domain.CodeConflict, "the transfer has expired: it waited too long for its approval")
 	case treasury.Hash(d.s.Portfolio, &t.TransferRequested) != t.Hash:
 		return tampered("hash")
 	case hash != t.Hash:
-		return &domain.Error{Code: domain.CodeConflict, Field: "hash", Message: "is not that of the transfer: look at what is asked for, and approve its hash"}
+		return &domain.Error{Code: domain.CodeConflict, Field: "hash", Message: "is not the hash of the transfer: check what is requested, and approve its hash"}
 	case t.Status != treasury.Requested && domain.SameUser(t.ApprovedBy, d.caller.User) && t.ApprovedHash == hash && (t.Open() || t.Status == treasury.Confirmed):
-		d.Note(domain.NotedUnchanged, "the transfer was approved before")
+		d.Note(domain.NotedUnchanged, "the transfer is already approved")
 		return nil
 	case t.Status != treasury.Requested:
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s; an approval is used once", t.Status)
@@ -38,9 +38,10 @@ func (d *Decision) ApproveTransfer(id, hash string) error {
 	return nil
 }
 
-// registrar is who said that the recipient of a transfer is a wallet of ours, "" where it
-// is none. Of what the server proposes he is the first of the two people: nobody else
-// chose where the money goes.
+// registrar returns the user who registered the recipient of a transfer as one of
+// our wallets, or "" if it is none. For a transfer proposed by the server this
+// user counts as the first of the two people, because nobody else chose where the
+// money goes.
 func (s *State) registrar(t *treasury.Transfer) string {
 	if w := s.ownAddress(t.Chain, t.To); w != nil {
 		return w.User
@@ -48,9 +49,10 @@ func (s *State) registrar(t *treasury.Transfer) string {
 	return ""
 }
 
-// RejectTransfer ends a transfer of which nothing can have left: nothing was signed, or
-// what was signed here was never sent. One that is signed and must not go any more would
-// keep its wallet's others waiting for ever. Whoever may ask for one or approve one may.
+// RejectTransfer ends a transfer of which nothing can have been sent: nothing was
+// signed, or the signed transaction never left this server. A signed transfer
+// that must not go any more would otherwise block the wallet's other transfers
+// permanently. Anyone who may request or approve a transfer may reject it.
 func (d *Decision) RejectTransfer(id, reason string) error {
 	t, err := d.requireTransfer(id)
 	if err != nil {
@@ -61,7 +63,7 @@ func (d *Decision) RejectTransfer(id, reason string) error {
 	}
 	switch {
 	case t.Status == treasury.Rejected:
-		d.Note(domain.NotedUnchanged, "the transfer was rejected before")
+		d.Note(domain.NotedUnchanged, "the transfer is already rejected")
 		return nil
 	case !t.Waiting() && !t.Withdrawable() || t.Lapsed(d.now):
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s, and cannot be rejected", d.statusOf(t))
@@ -77,7 +79,7 @@ func (d *Decision) statusOf(t *treasury.Transfer) treasury.Status {
 	return t.Status
 }
 
-// expireTransfers ends those whose time is over.
+// expireTransfers ends the transfers whose time is over.
 func (d *Decision) expireTransfers() {
 	if len(d.s.Custody.Transfers) == 0 {
 		return
@@ -89,8 +91,7 @@ func (d *Decision) expireTransfers() {
 	}
 }
 
-// ExpireTransfers records those whose time is over where nothing else happens that
-// would.
+// ExpireTransfers records the expired transfers when no other command does.
 func (d *Decision) ExpireTransfers() error {
 	if err := d.requireLive(); err != nil {
 		return err
@@ -101,7 +102,7 @@ func (d *Decision) ExpireTransfers() error {
 	return nil
 }
 
-// TransfersOverdue reports whether a transfer has expired that no record says so of.
+// TransfersOverdue reports whether a transfer has expired without a record of it.
 func (s *State) TransfersOverdue(now time.Time) bool {
 	for _, t := range s.Custody.Transfers {
 		if t.Lapsed(now) {

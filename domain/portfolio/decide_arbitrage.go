@@ -12,32 +12,32 @@ import (
 const (
 	minLegs = 2
 	maxLegs = 16
-	// maxLegTimeout bounds how long a leg may be open without being counted as
+	// maxLegTimeout limits how long a leg may be open without counting as
 	// directional.
 	maxLegTimeout = time.Hour
-	// maxBotArbitrages and maxArbitrages bound those of a bot, and of the portfolio,
-	// whose legs are not all filled for good; maxTimeOuts how many are said to be
-	// overdue beside one command, so that its records fit one append. The rest is said
-	// with the next.
+	// maxBotArbitrages and maxArbitrages limit the arbitrages of a bot and of the
+	// portfolio whose legs are not all finally filled. maxTimeOuts limits how
+	// many time-outs are recorded with one command, so that its records fit one
+	// append; the rest follow with the next command.
 	maxBotArbitrages = 100
 	maxArbitrages    = 1_000
 	maxTimeOuts      = 20
 )
 
-// ArbitrageRequest is what a bot asks: may I place all of these orders? Either all
+// ArbitrageRequest asks for permits for all of these orders together: either all
 // legs are permitted, or none.
 type ArbitrageRequest struct {
 	Bot  string
-	Legs []PermitRequest // their Bot and Intent are the request's
+	Legs []PermitRequest // Bot and Intent of the legs are those of the request.
 	// TTL shortens the policy's permit_ttl; 0 keeps it.
 	TTL time.Duration
-	// LegTimeout is how long a leg may be filled without the others; 0 is the
+	// LegTimeout is how long a leg may be filled without the others; 0 means the
 	// policy's permit_ttl.
 	LegTimeout time.Duration
 	PaperFill  bool
 }
 
-// arbitrage is one request held against everything that may forbid it.
+// arbitrage is one request while it is checked.
 type arbitrage struct {
 	bot        string
 	legs       []*check
@@ -86,7 +86,7 @@ func (d *Decision) AskArbitrage(r ArbitrageRequest) error {
 	return nil
 }
 
-// readArbitrage refuses what cannot be understood and fills in the defaults.
+// readArbitrage validates the request and fills in the defaults.
 func (d *Decision) readArbitrage(r ArbitrageRequest) (*arbitrage, error) {
 	a := &arbitrage{bot: r.Bot, ttl: time.Duration(d.s.Policy.PermitTTL)}
 	if err := domain.CheckID("bot", r.Bot); err != nil {
@@ -115,12 +115,12 @@ func (d *Decision) readArbitrage(r ArbitrageRequest) (*arbitrage, error) {
 			return nil, inLeg(i, err)
 		}
 		if o.ReduceOnly {
-			return nil, domain.Invalid(legField(i, "reduce_only"), "does not go with an arbitrage: its legs are placed together")
+			return nil, domain.Invalid(legField(i, "reduce_only"), "is not allowed for an arbitrage: its legs are placed together")
 		}
 		a.legs = append(a.legs, &check{order: o, kind: d.s.KindOf(o.Market)})
 		moved, shares = moved.Add(o.Quantity.Mul(o.LimitPrice)).Add(o.Fee), shares.Add(o.Quantity)
 	}
-	if !moved.InRange() || !shares.InRange() { // every sum of legs is less
+	if !moved.InRange() || !shares.InRange() { // Every sum of legs is below this.
 		return nil, domain.Invalid("legs", "reach 10^15 together")
 	}
 	return a, nil
@@ -136,7 +136,7 @@ func (d *Decision) checkArbitrageCount(a *arbitrage) error {
 		}
 	}
 	if own >= maxBotArbitrages || len(d.s.Arbitrages) >= maxArbitrages {
-		return domain.Errorf(domain.CodeRateLimited, "%d arbitrages of the bot, and %d in all, have legs that are open; no bot may have more than %d, and there may be no more than %d: close what is open, and release what no longer rests",
+		return domain.Errorf(domain.CodeRateLimited, "the bot has %d arbitrages with open legs, and all bots together %d; the limits are %d and %d: close what is open, and release permits of orders that no longer rest",
 			own, len(d.s.Arbitrages), maxBotArbitrages, maxArbitrages)
 	}
 	return d.checkPermitCount(a.bot, len(a.legs))
@@ -144,7 +144,8 @@ func (d *Decision) checkArbitrageCount(a *arbitrage) error {
 
 func legField(i int, field string) string { return fmt.Sprintf("legs[%d].%s", i, field) }
 
-// inLeg says in which leg a field is wrong. What is the request's own is in none.
+// inLeg adds the number of the leg to an error about one of its fields. Fields of
+// the request itself have no leg.
 func inLeg(i int, err error) error {
 	e, ok := err.(*domain.Error) //nolint:errorlint // made by checkOrder, never wrapped
 	if !ok || e.Field == "paper_fill" {
@@ -155,8 +156,8 @@ func inLeg(i int, err error) error {
 	return &c
 }
 
-// checkArbitrage holds the legs against the payout, then each against everything
-// else, with those before it as good as granted.
+// checkArbitrage compares the legs with the payout, then checks each against all
+// other limits, with the legs before it counted as granted.
 func (d *Decision) checkArbitrage(a *arbitrage, r ArbitrageRequest) {
 	d.checkPayout(a)
 	proven := len(a.reasons) == 0
@@ -170,12 +171,12 @@ func (d *Decision) checkArbitrage(a *arbitrage, r ArbitrageRequest) {
 	d.legs = nil
 }
 
-// checkPayout: all legs filled at their limits, with their fees, must cost less than
-// they pay in the worst outcome. That is known only of markets that are registered
-// with all of their outcomes.
+// checkPayout requires that all legs, filled at their limits with their fees,
+// cost less than they pay in the worst outcome. That can be known only for
+// markets that are registered with all of their outcomes.
 func (d *Decision) checkPayout(a *arbitrage) {
 	if n := len(a.legs); n < minLegs {
-		a.fail(0, domain.ReasonLegsInvalid, fmt.Sprint(n), fmt.Sprint(minLegs), "an arbitrage has at least two legs")
+		a.fail(0, domain.ReasonLegsInvalid, fmt.Sprint(n), fmt.Sprint(minLegs), "an arbitrage needs at least two legs")
 	}
 	shares := risk.Shares{}
 	for i, c := range a.legs {
@@ -185,9 +186,9 @@ func (d *Decision) checkPayout(a *arbitrage) {
 		case twice:
 			a.fail(i+1, domain.ReasonLegsInvalid, o.Outcome, "", "two legs are of the same outcome")
 		case c.kind != domain.KindOutcome:
-			a.fail(i+1, domain.ReasonLegsInvalid, string(c.kind), string(domain.KindOutcome), "only the outcomes of a market pay a sure sum")
+			a.fail(i+1, domain.ReasonLegsInvalid, string(c.kind), string(domain.KindOutcome), "only the outcomes of an outcome market pay a certain sum")
 		case len(d.s.outcomesOf(o.Market)) < minLegs:
-			a.fail(i+1, domain.ReasonLegsInvalid, "", "", "the market is not registered with all of its outcomes, so no payout is sure")
+			a.fail(i+1, domain.ReasonLegsInvalid, "", "", "the market is not registered with all of its outcomes, so no payout is certain")
 		}
 		shares.Add(o.Instrument, o.Side, o.Quantity)
 		a.cost = a.cost.Add(risk.LegCost(o))
@@ -201,7 +202,8 @@ func (d *Decision) checkPayout(a *arbitrage) {
 	}
 }
 
-// outcomesOf a market are all it has; none where nobody registered them.
+// outcomesOf returns all outcomes of a market, or none if they were not
+// registered.
 func (s *State) outcomesOf(market string) []string {
 	if m := s.Markets[market]; m != nil {
 		return m.Outcomes
@@ -213,7 +215,8 @@ func (a *arbitrage) fail(leg int, code domain.ReasonCode, value, limit, message 
 	a.reasons = append(a.reasons, domain.Reason{Code: code, Value: value, Limit: limit, Message: message, Leg: leg})
 }
 
-// ofBot are the reasons that do not depend on the order: given once for all legs.
+// ofBot returns the reasons that do not depend on the order. They are given once
+// for all legs.
 var ofBot = []domain.ReasonCode{
 	domain.ReasonEmergencyStop, domain.ReasonBreakerTripped, domain.ReasonLimitReached, domain.ReasonBotUnknown, domain.ReasonBotStopped,
 }
@@ -244,8 +247,8 @@ func (d *Decision) denyArbitrage(a *arbitrage) {
 	}
 }
 
-// releaseOtherLegs ends the permits of legs that are not placed yet, once one of them
-// will not be filled: alone they are directional, and were never judged as that.
+// releaseOtherLegs ends the permits of unplaced legs once another leg will not be
+// filled. Alone they would be directional, and they were not checked as such.
 func (d *Decision) releaseOtherLegs(of *risk.Permit) {
 	if of.Arbitrage == "" {
 		return
@@ -257,8 +260,8 @@ func (d *Decision) releaseOtherLegs(of *risk.Permit) {
 	}
 }
 
-// timeOutLegs says of each arbitrage whose legs were not all filled in time what is
-// open of it.
+// timeOutLegs records, for each arbitrage whose legs were not all filled in time,
+// which legs are open.
 func (d *Decision) timeOutLegs() {
 	all := d.s.overdue(d.now)
 	for _, a := range all[:min(len(all), maxTimeOuts)] {
@@ -266,13 +269,13 @@ func (d *Decision) timeOutLegs() {
 	}
 }
 
-// resting are the permits of legs whose orders may still be filled.
+// resting returns the permits of legs whose orders may still be filled.
 func (s *State) resting(a *risk.Arbitrage, now time.Time) []string {
 	return idsOf(s.permitsOf(a.Bot), func(p *risk.Permit) bool { return p.Arbitrage == a.ID && p.Live(now) })
 }
 
-// overdue lists the arbitrages that are past their leg time-out, not complete, and
-// not without an order or an open leg; the oldest first.
+// overdue lists the arbitrages past their leg time-out that are incomplete and
+// still have an order or an open leg, the oldest first.
 func (s *State) overdue(now time.Time) []*risk.Arbitrage {
 	var all []*risk.Arbitrage
 	for _, a := range s.Arbitrages {
@@ -287,8 +290,8 @@ func (s *State) overdue(now time.Time) []*risk.Arbitrage {
 	return all
 }
 
-// OverdueLegs names the oldest arbitrage whose legs were not filled in time where no
-// record says so yet, "" for none: [Decision.TimeOutLegs] makes one.
+// OverdueLegs names the oldest arbitrage whose leg time-out has passed without a
+// record of it, or returns "". [Decision.TimeOutLegs] records it.
 func (s *State) OverdueLegs(now time.Time) string {
 	if all := s.overdue(now); len(all) > 0 {
 		return all[0].ID
@@ -296,8 +299,7 @@ func (s *State) OverdueLegs(now time.Time) string {
 	return ""
 }
 
-// TimeOutLegs records legs that were not filled in time where nothing else happens
-// that would.
+// TimeOutLegs records leg time-outs when no other command does.
 func (d *Decision) TimeOutLegs() error {
 	if err := d.requireOpen(); err != nil {
 		return err

@@ -5,9 +5,9 @@ import (
 	"pets/domain/treasury"
 )
 
-// ConfirmTransfer records that the money has arrived for good. A fact: it is recorded
-// whatever is tripped, also of a transaction that was signed here and sent by somebody
-// else.
+// ConfirmTransfer records that the money has arrived and the block is final. It
+// is a fact: it is recorded even while breakers are tripped, and even if another
+// program sent the transaction that was signed here.
 func (d *Decision) ConfirmTransfer(e *domain.TransferConfirmed) error {
 	t, err := d.requireTransfer(e.Transfer)
 	if err != nil {
@@ -15,12 +15,12 @@ func (d *Decision) ConfirmTransfer(e *domain.TransferConfirmed) error {
 	}
 	switch {
 	case t.Status == treasury.Confirmed && t.TxHash == e.TxHash:
-		d.Note(domain.NotedUnchanged, "the transfer was confirmed before")
+		d.Note(domain.NotedUnchanged, "the transfer is already confirmed")
 		return nil
 	case t.Status != treasury.Broadcast && t.Status != treasury.Signed:
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s, not on its way", d.statusOf(t))
 	case !t.HasHash(e.TxHash):
-		return domain.Invalid("tx_hash", "is not of this transfer")
+		return domain.Invalid("tx_hash", "is not a transaction of this transfer")
 	case e.Fee.Sign() < 0:
 		return domain.Invalid("fee", "must not be negative")
 	}
@@ -32,23 +32,23 @@ func (d *Decision) ConfirmTransfer(e *domain.TransferConfirmed) error {
 	return nil
 }
 
-// evaluateEnd: gas is performance; what left is a flow, and is evaluated only where it
-// leaves equity below 0.
+// evaluateEnd evaluates the end of a transfer. Gas is performance. What left the
+// portfolio is a flow, and is evaluated only if it leaves equity below 0.
 func (d *Decision) evaluateEnd() {
 	if d.s.Effects().Performed || d.s.Equity().Sign() < 0 {
 		d.evaluate(nil)
 	}
 }
 
-// FailTransfer records that the money will not move any more: before anything was
-// sent, or because the chain has settled it.
+// FailTransfer records that the money will not move any more: nothing was sent,
+// or the chain has decided it.
 func (d *Decision) FailTransfer(e *domain.TransferFailed) error {
 	t, err := d.requireTransfer(e.Transfer)
 	if err != nil {
 		return err
 	}
 	if t.Status == treasury.Failed {
-		d.Note(domain.NotedUnchanged, "the transfer failed before")
+		d.Note(domain.NotedUnchanged, "the transfer has already failed")
 		return nil
 	}
 	if err := checkFailure(e); err != nil {
@@ -69,7 +69,7 @@ func checkFailure(e *domain.TransferFailed) error {
 	if err := domain.CheckOptionalText("tx_hash", e.TxHash); err != nil {
 		return err
 	}
-	paid := false // of this transfer, on the chain
+	paid := false // the failed transaction belongs to this transfer and is on the chain
 	switch e.Code {
 	case domain.FailedReverted, domain.FailedNotMoved:
 		paid = true
@@ -78,16 +78,18 @@ func checkFailure(e *domain.TransferFailed) error {
 		return domain.Invalid("code", "must be reverted, replaced, refused or not_moved")
 	}
 	if e.Fee.Sign() < 0 || !paid && !e.Fee.IsZero() {
-		return domain.Invalid("fee", "must not be negative, and is 0 for what is not on the chain")
+		return domain.Invalid("fee", "must not be negative, and must be 0 for a transaction that is not on the chain")
 	}
 	return nil
 }
 
-// mayFail: what was not sent can be given up, what may have been only the chain can end.
+// mayFail reports whether a transfer may fail with a code. A transfer that was
+// not sent can be abandoned; one that may have been sent can be ended only by the
+// chain.
 func (d *Decision) mayFail(t *treasury.Transfer, e *domain.TransferFailed) error {
 	if e.Code == domain.FailedRefused {
 		if t.Lapsed(d.now) || !t.Withdrawable() {
-			return domain.Errorf(domain.CodeConflict, "the transfer is %s, and cannot be given up; of what may be on its way only the chain can say that it failed", d.statusOf(t))
+			return domain.Errorf(domain.CodeConflict, "the transfer is %s and cannot be abandoned; once it may have been sent, only the chain can decide that it failed", d.statusOf(t))
 		}
 		return nil
 	}
@@ -95,9 +97,9 @@ func (d *Decision) mayFail(t *treasury.Transfer, e *domain.TransferFailed) error
 	case t.Status != treasury.Broadcast && t.Status != treasury.Signed:
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s, not on its way", d.statusOf(t))
 	case own && e.Code == domain.FailedReplaced:
-		return domain.Invalid("tx_hash", "is of this transfer: it is not what replaced it")
+		return domain.Invalid("tx_hash", "is a transaction of this transfer, so it did not replace it")
 	case !own && e.Code != domain.FailedReplaced:
-		return domain.Invalid("tx_hash", "is not of this transfer")
+		return domain.Invalid("tx_hash", "is not a transaction of this transfer")
 	}
 	return nil
 }

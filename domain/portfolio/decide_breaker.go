@@ -7,7 +7,7 @@ import (
 	"pets/domain/risk"
 )
 
-// ResetPreview says what a reset would do.
+// ResetPreview is the effect that a reset would have.
 type ResetPreview struct {
 	Key           risk.Key
 	Tripped       bool
@@ -15,11 +15,11 @@ type ResetPreview struct {
 	Limit         domain.Decimal
 	WouldRetrip   bool
 	OpenPositions int
-	// Since is how many records came after the trip.
+	// Since is the number of records after the trip.
 	Since uint64
 }
 
-// PreviewReset answers a dry run at a time.
+// PreviewReset computes the effect of a reset at a time, without recording it.
 func (s *State) PreviewReset(key risk.Key, rebase bool, now time.Time) (ResetPreview, error) {
 	r, err := s.checkBreaker(key)
 	if err != nil {
@@ -27,8 +27,8 @@ func (s *State) PreviewReset(key risk.Key, rebase bool, now time.Time) (ResetPre
 	}
 	b := s.readBreakerAt(key, now)
 	p := ResetPreview{Key: key, Tripped: b.Status == risk.Tripped, Before: b.Value, After: b.Value, Limit: b.Limit}
-	// With rebase the value is measured from the equity now, which helps only while
-	// there is any.
+	// With rebase the value is measured from the current equity, which helps only
+	// if there is any.
 	if subject, ok := s.subject(r, key.Bot); ok && (r.Reset != nil || rebase && subject.Equity.Sign() > 0) {
 		p.After = domain.Zero
 	}
@@ -48,22 +48,22 @@ func (s *State) checkBreaker(key risk.Key) (*risk.Rule, error) {
 	r, ok := risk.RuleOf(key.Breaker)
 	switch {
 	case !ok && s.Breakers[key] != nil:
-		return nil, domain.Errorf(domain.CodeNotFound, "breaker %s is not known to this build, which cannot say whether it would trip again; reset it with the build that wrote its trip, or a newer one", key)
+		return nil, domain.Errorf(domain.CodeNotFound, "breaker %s is not known to this build, which cannot tell whether it would trip again; reset it with the build that recorded its trip, or a newer one", key)
 	case !ok:
 		return nil, &domain.Error{Code: domain.CodeNotFound, Field: "breaker", Message: "must be " + risk.Names()}
 	case r.Scope != risk.OfBot && key.Bot != "":
-		return nil, domain.Invalid("bot", "does not go with %s, which is the portfolio's", key.Breaker)
+		return nil, domain.Invalid("bot", "is not allowed with %s, which belongs to the portfolio", key.Breaker)
 	case r.Scope == risk.OfBot && key.Bot == "":
-		return nil, domain.Invalid("bot", "is missing: %s is kept per bot", key.Breaker)
+		return nil, domain.Invalid("bot", "is missing: each bot has its own %s", key.Breaker)
 	case r.Scope == risk.OfBot && s.Bots[key.Bot] == nil:
 		return nil, &domain.Error{Code: domain.CodeNotFound, Field: "bot", Message: "is not registered in this portfolio"}
 	}
 	return r, nil
 }
 
-// ResetBreaker is a person's decision to go on after a trip. It is refused for a
-// breaker that is not tripped, and when it would leave value ≥ limit. Bots stay
-// stopped and are started one by one.
+// ResetBreaker records a person's decision to resume after a trip. It is refused
+// if the breaker is not tripped, or if the reset would leave value ≥ limit. Bots
+// stay stopped and are started one by one.
 func (d *Decision) ResetBreaker(key risk.Key, reason string, rebase bool) error {
 	if err := d.requireOpen(); err != nil {
 		return err
@@ -85,7 +85,7 @@ func (d *Decision) ResetBreaker(key risk.Key, reason string, rebase bool) error 
 		if err := d.s.lacksEquity(key); err != nil {
 			return err
 		}
-		return domain.Errorf(domain.CodeWouldRetrip, "%s would trip again at once: value %s, limit %s; reset with rebase to count from the equity now", key, p.After.Ratio(), p.Limit)
+		return domain.Errorf(domain.CodeWouldRetrip, "%s would trip again at once: value %s, limit %s; reset it with rebase to measure from the current equity", key, p.After.Ratio(), p.Limit)
 	}
 	d.emit(&domain.BreakerReset{
 		Breaker: key.Breaker, Bot: key.Bot, Reason: reason, Rebase: rebase, User: d.caller.User, Before: p.Before, After: p.After,
@@ -93,8 +93,8 @@ func (d *Decision) ResetBreaker(key risk.Key, reason string, rebase bool) error 
 	return nil
 }
 
-// lacksEquity says what leads out where a rebase cannot, because there is nothing to measure
-// from: nil where it can.
+// lacksEquity returns an error that names the way out if a rebase cannot help
+// because there is no equity to measure from, or nil.
 func (s *State) lacksEquity(key risk.Key) error {
 	r, _ := risk.RuleOf(key.Breaker)
 	subject, ok := s.subject(r, key.Bot)
@@ -104,18 +104,18 @@ func (s *State) lacksEquity(key risk.Key) error {
 	needs := subject.Equity.Neg()
 	if r.Scope == risk.OfBot {
 		return domain.Errorf(domain.CodeWouldRetrip,
-			"%s would trip again at once, with rebase and without: the bot's equity is %s, and has to be above 0. Allocate more than %s to it (POST /v1/portfolios/%s/bots/%s/allocate; where hot:treasury has less, record the deposit first that pays for it: POST /v1/portfolios/%s/deposits), then reset with rebase",
+			"%s would trip again at once, with or without rebase: the bot's equity is %s and has to be above 0. Allocate more than %s to it (POST /v1/portfolios/%s/bots/%s/allocate; if hot:treasury has less, first record the deposit that pays for it: POST /v1/portfolios/%s/deposits), then reset with rebase",
 			key, subject.Equity, needs, s.Portfolio, key.Bot, s.Portfolio)
 	}
 	return domain.Errorf(domain.CodeWouldRetrip,
-		"%s would trip again at once, with rebase and without: the portfolio's equity is %s, and has to be above 0. Record a deposit of more than %s once it has arrived (POST /v1/portfolios/%s/deposits), then reset with rebase",
+		"%s would trip again at once, with or without rebase: the portfolio's equity is %s and has to be above 0. Record a deposit of more than %s once it has arrived (POST /v1/portfolios/%s/deposits), then reset with rebase",
 		key, subject.Equity, needs, s.Portfolio)
 }
 
-// EngageStop halts the portfolio at once: bots stop, permits not yet placed are
-// revoked. Only two people together can clear it. A lesser kind than the one that is
-// engaged leaves that one in force: who stops by hand after a breach was reported does
-// not take the report back.
+// EngageStop halts the portfolio at once: bots stop, and permits not yet placed
+// are revoked. Only two people together can clear it. A less severe kind than the
+// one in force leaves that one in force: a manual stop after a reported breach
+// does not withdraw the report.
 func (d *Decision) EngageStop(kind, reason string) error {
 	if err := d.requireOpen(); err != nil {
 		return err
@@ -127,7 +127,7 @@ func (d *Decision) EngageStop(kind, reason string) error {
 	return nil
 }
 
-// engage records an emergency stop under the kind that is in force with it.
+// engage records an emergency stop with the kind that is in force afterwards.
 func (d *Decision) engage(kind, reason string) {
 	e := &domain.EmergencyStopEngaged{
 		Kind: domain.GraverStop(kind, d.s.Stop.Kind), Reason: reason, BotsStopped: d.s.runningBots(""), PermitsRevoked: d.s.unplacedPermits("", d),
@@ -138,7 +138,7 @@ func (d *Decision) engage(kind, reason string) {
 	d.emit(e)
 }
 
-// CheckStop refuses a stop that no portfolio would take.
+// CheckStop refuses a stop that is invalid for every portfolio.
 func CheckStop(kind, reason string) error {
 	switch kind {
 	case domain.StopManual, domain.StopSystemError, domain.StopSecurityBreach:
@@ -148,8 +148,8 @@ func CheckStop(kind, reason string) error {
 	return domain.CheckReason("reason", reason)
 }
 
-// RequestClear is the first of the two people; it answers with the name of the
-// request, which the second confirms.
+// RequestClear records the first person's request and returns its name, which the
+// second person confirms.
 func (d *Decision) RequestClear(reason string) error {
 	if err := d.clearable(); err != nil {
 		return err
@@ -164,7 +164,7 @@ func (d *Decision) RequestClear(reason string) error {
 	return nil
 }
 
-// ConfirmClear is the second, another user. The bots stay stopped.
+// ConfirmClear records the confirmation by another user. The bots stay stopped.
 func (d *Decision) ConfirmClear(request string) error {
 	if err := d.clearable(); err != nil {
 		return err
@@ -196,7 +196,7 @@ func (d *Decision) clearable() error {
 		switch b := d.s.ReadBreaker(key); {
 		case b.Status != risk.Tripped:
 		case b.Rule == nil:
-			return domain.Errorf(domain.CodeHalted, "breaker %s is tripped, and is not known to this build; reset it with the build that wrote its trip, or a newer one", key)
+			return domain.Errorf(domain.CodeHalted, "breaker %s is tripped, and is not known to this build; reset it with the build that recorded its trip, or a newer one", key)
 		case b.Rule.Stop != "":
 			return domain.Errorf(domain.CodeHalted, "%s is tripped; reset it first", key)
 		}

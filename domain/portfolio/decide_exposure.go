@@ -8,18 +8,18 @@ import (
 	"pets/domain/risk"
 )
 
-// Exposure is what can still be lost: of what is held, of what live permits may
-// still open, and of the order that is asked for. It is reserved in the same step
-// as it is checked, so no number of bots and permits gets past a limit together.
+// Exposure is what can still be lost: of holdings, of what live permits may still
+// open, and of the requested order. It is reserved in the same step as it is
+// checked, so concurrent bots and permits cannot exceed a limit together.
 
 // rateWindow is the minute of max_orders_per_minute.
 const rateWindow = time.Minute
 
-// maxGranted is the largest max_orders_per_minute there can be: more permits than
-// that within the minute are above every rate.
+// maxGranted is the largest possible max_orders_per_minute: more permits than
+// that within a minute exceed every rate.
 const maxGranted = 10_000
 
-// checkOptional holds an order that opens exposure against the optional limits.
+// checkOptional checks an order that opens exposure against the optional limits.
 func (d *Decision) checkOptional(c *check, b *Bot) {
 	p, order := &d.s.Policy, c.opens()
 	if limit := p.MaxOrderUSD; !limit.IsZero() && limit.Less(order) {
@@ -48,22 +48,21 @@ func (d *Decision) checkOptional(c *check, b *Bot) {
 	}
 }
 
-// checkShare holds an exposure against a part of the portfolio's equity. Without
-// equity nothing is left to be exposed.
+// checkShare compares an exposure with a fraction of the portfolio's equity.
+// Without equity no exposure is allowed.
 func (d *Decision) checkShare(c *check, code domain.ReasonCode, exposure, limit domain.Decimal, message string) {
 	equity := d.s.Equity()
 	share := domain.One
 	if equity.Sign() > 0 {
 		share = exposure.Div(equity)
 	}
-	// Compared by multiplication: a quotient is rounded.
+	// Compare by multiplication, because a quotient is rounded.
 	if equity.Sign() <= 0 || limit.Mul(equity).Less(exposure) {
 		c.fail(code, share.Ratio().String(), limit.String(), "%s", message)
 	}
 }
 
-// opens is the worst case of the part of the order that opens exposure, without
-// its fee.
+// opens returns the worst case of the opening part of the order, without its fee.
 func (c *check) opens() domain.Decimal { return opening(c.order, c.exposure.Opening, c.kind, c.mark) }
 
 func opening(o domain.Order, quantity domain.Decimal, kind domain.MarketKind, mark domain.Decimal) domain.Decimal {
@@ -71,12 +70,12 @@ func opening(o domain.Order, quantity domain.Decimal, kind domain.MarketKind, ma
 	return risk.Reservation(o, risk.Exposure{Opening: quantity}, kind, mark)
 }
 
-// pending is what a permit may still open.
+// pending returns what a permit may still open.
 func (s *State) pending(p *risk.Permit) domain.Decimal {
 	return opening(p.Order, p.Left.Sub(p.ReducingLeft), s.KindOf(p.Market), p.Mark)
 }
 
-// exposureIn is the exposure of a bot in one outcome.
+// exposureIn returns the exposure of a bot in one outcome.
 func (d *Decision) exposureIn(bot string, i domain.Instrument) domain.Decimal {
 	sum := domain.Zero
 	if in := d.s.Instruments[i]; in != nil {
@@ -92,8 +91,8 @@ func (d *Decision) exposureIn(bot string, i domain.Instrument) domain.Decimal {
 	return sum
 }
 
-// exposureOf is what a holding can still lose: its cost when it is long, and what
-// covers it beyond what its sale brought in when it is short.
+// exposureOf returns what a holding can still lose: its cost if it is long; if it
+// is short, its cover less what its sale brought in.
 func (s *State) exposureOf(in *Instrument, bot string) domain.Decimal {
 	h := in.Holding(bot)
 	switch {
@@ -137,7 +136,7 @@ func (d *Decision) exposureOfCategory(category string) domain.Decimal {
 	return sum
 }
 
-// categoryOf a market: that of an unregistered one, or of one without, is none.
+// categoryOf returns the category of a market. An unregistered market has none.
 func (s *State) categoryOf(market string) string {
 	if m := s.Markets[market]; m != nil {
 		return m.Category
@@ -145,8 +144,8 @@ func (s *State) categoryOf(market string) string {
 	return ""
 }
 
-// openWith counts the outcomes in which a bot has, or may get, exposure, with one
-// more.
+// openWith counts the outcomes in which a bot has, or may get, exposure,
+// including one more.
 func (d *Decision) openWith(bot string, with domain.Instrument) int {
 	open := map[domain.Instrument]bool{with: true}
 	if d.s.Bots[bot].Positions > 0 {
@@ -164,7 +163,8 @@ func (d *Decision) openWith(bot string, with domain.Instrument) int {
 	return len(open)
 }
 
-// ordersWithin counts the permits a bot was granted in the minute before a time.
+// ordersWithin counts the permits that a bot was granted in the minute before a
+// time.
 func (s *State) ordersWithin(b *Bot, now time.Time) int {
 	first, _ := slices.BinarySearchFunc(b.Granted, now.Add(-rateWindow), func(t, from time.Time) int {
 		if t.After(from) {
@@ -175,9 +175,9 @@ func (s *State) ordersWithin(b *Bot, now time.Time) int {
 	return len(b.Granted) - first
 }
 
-// countOrder notes when a permit was granted, also while there is no rate: one that
-// is set looks back a minute. What is older, or more than the largest rate, goes
-// when it is half of what is kept, so that not every permit moves the others.
+// countOrder notes when a permit was granted, even without a rate limit, because
+// a new limit looks back one minute. Old entries are removed only once they make
+// up half of the list, so that not every permit moves the others.
 func (s *State) countOrder(now time.Time, bot string) {
 	b := s.Bots[bot]
 	if b == nil {
@@ -188,4 +188,67 @@ func (s *State) countOrder(now time.Time, bot string) {
 		b.Granted = slices.Delete(b.Granted, 0, drop)
 	}
 	b.Granted = append(b.Granted, now)
+}
+
+// makesMarkets reports that a bot is registered as a market maker, whose cap
+// replaces the zones.
+func (s *State) makesMarkets(bot string) bool {
+	b := s.Bots[bot]
+	return b != nil && b.Kind == domain.BotMarketMaker && b.InventoryCap.Sign() > 0
+}
+
+// checkInventory requires that, whichever orders of a market maker are filled,
+// its exposure in a market stays within its cap. This applies to all of its
+// orders that open exposure, whatever their declared intent.
+func (d *Decision) checkInventory(c *check, b *Bot) {
+	if !d.s.makesMarkets(b.ID) {
+		if c.order.Intent == domain.IntentMarketMaking {
+			c.fail(domain.ReasonInventoryCap, "", "0", "the bot is not registered as a market_maker with an inventory_cap")
+		}
+		return
+	}
+	if all := d.inventory(c.order); b.InventoryCap.Less(all) {
+		c.fail(domain.ReasonInventoryCap, all.String(), b.InventoryCap.String(), "the bot's exposure in the market could exceed its inventory_cap")
+	}
+}
+
+// inventory returns the largest exposure, in shares, that the bot may get in the
+// order's market if any of its live orders, and this one, are filled.
+func (d *Decision) inventory(o domain.Order) domain.Decimal {
+	reach := map[string]risk.Reach{}
+	rest := func(outcome string, side domain.Side, quantity domain.Decimal) {
+		r := reach[outcome]
+		if side == domain.Buy {
+			r.High = r.High.Add(quantity)
+		} else {
+			r.Low = r.Low.Sub(quantity)
+		}
+		reach[outcome] = r
+	}
+	rest(o.Outcome, o.Side, o.Quantity)
+	for p := range d.livePermits(o.Bot) {
+		if p.Market == o.Market {
+			rest(p.Outcome, p.Side, p.Left)
+		}
+	}
+	for i, in := range d.s.Instruments {
+		if i.Market != o.Market {
+			continue
+		}
+		if h := in.Holding(o.Bot); h != nil {
+			r := reach[i.Outcome]
+			reach[i.Outcome] = risk.Reach{Low: r.Low.Add(h.Quantity), High: r.High.Add(h.Quantity)}
+		}
+	}
+	known := d.s.outcomesOf(o.Market)
+	for _, outcome := range known {
+		if _, held := reach[outcome]; !held { // an outcome without shares counts, too
+			reach[outcome] = risk.Reach{}
+		}
+	}
+	all := make([]risk.Reach, 0, len(reach))
+	for _, r := range reach {
+		all = append(all, r)
+	}
+	return risk.Inventory(all, d.s.KindOf(o.Market) == domain.KindOutcome && len(known) >= minLegs)
 }

@@ -8,25 +8,27 @@ import (
 	"pets/domain/risk"
 )
 
-// FillReport is what a bot or an importer says about one fill.
+// FillReport is what a bot or an importer says about one fill: an order was filled,
+// wholly or in part. Its JSON is in request hashes: a field is only ever added, and left
+// out where it is not set.
 type FillReport struct {
 	domain.FillID
 	domain.Instrument
-	Side     domain.Side
-	Quantity domain.Decimal
-	Price    domain.Decimal
-	// Notional is the cash that moved, where the venue says it; it then wins over
-	// price × quantity, and the mark is notional ÷ quantity.
-	Notional    *domain.Decimal
-	Fee         domain.Decimal
-	Permit      string
-	Status      string // confirmed by default
-	EffectiveAt *time.Time
+	Side     domain.Side    `json:"side"`
+	Quantity domain.Decimal `json:"quantity"`
+	Price    domain.Decimal `json:"price"`
+	// Notional is the cash that moved, if the venue reports it. It then takes
+	// precedence over price × quantity, and the mark is notional ÷ quantity.
+	Notional    *domain.Decimal `json:"notional,omitempty"`
+	Fee         domain.Decimal  `json:"fee,omitzero"`
+	PermitID    string          `json:"permit_id,omitempty"`
+	Status      string          `json:"status,omitempty" enum:"confirmed,provisional"` // confirmed by default
+	EffectiveAt *time.Time      `json:"effective_at,omitempty"`
 }
 
-// RecordFill books a fill. Facts are never refused for what they say about the
-// world, only when they cannot be understood; what was wrong is flagged. The
-// trade it closes and the breakers it trips stand in the same append.
+// RecordFill books a fill. A fact is refused only if it is malformed; violations
+// are flagged. The trade it closes and the breakers it trips stand in the same
+// append.
 func (d *Decision) RecordFill(r FillReport) error {
 	if _, err := d.requireBot(r.Bot); err != nil {
 		return err
@@ -36,7 +38,7 @@ func (d *Decision) RecordFill(r FillReport) error {
 	}
 	e := &domain.FillRecorded{
 		FillID: r.FillID, Instrument: r.Instrument, Side: r.Side, Quantity: r.Quantity, Price: r.Price,
-		Notional: r.Quantity.Mul(r.Price), Fee: r.Fee, Permit: r.Permit, Status: r.Status, EffectiveAt: r.EffectiveAt,
+		Notional: r.Quantity.Mul(r.Price), Fee: r.Fee, Permit: r.PermitID, Status: r.Status, EffectiveAt: r.EffectiveAt,
 	}
 	if r.Notional != nil {
 		e.Notional = *r.Notional
@@ -51,7 +53,7 @@ func (d *Decision) RecordFill(r FillReport) error {
 		d.fact(e)
 		return nil
 	}
-	d.due() // a leg may have timed out, and an episode is named after the fill's revision
+	d.due() // Record due leg time-outs first, because an episode is named after the fill's revision.
 	fact := factOf(domain.Stamp{Revision: d.s.Next, Time: d.now}, e)
 	d.flagFill(e, fact)
 	d.markByFill(e, r.Notional != nil, fact)
@@ -67,16 +69,16 @@ func (d *Decision) book(e *domain.FillRecorded) {
 	moved := append([]string(nil), effects.Moved...)
 	d.closeTrades(closed, domain.ClosedByFill)
 	d.evaluate(moved)
-	if e.Mark != nil { // it may reach the limits of orders that rest on paper
+	if e.Mark != nil { // The mark may reach the limits of orders that rest on paper.
 		d.fillRestingOnPaper([]domain.Mark{{Market: e.Market, Outcome: e.Outcome, Price: *e.Mark}})
 	}
 }
 
-// repeated answers a report whose identity is known: the same content does
-// nothing, other content is a conflict.
+// repeated handles a report whose identity is known: a repeat is ignored, a
+// conflicting repeat is refused.
 func (d *Decision) repeated(ref FillRef, now Content, note string) error {
 	if ref.Content != now {
-		return &domain.Error{Code: domain.CodeTradeIDConflict, Field: "trade_id", Message: "is already recorded with other content"}
+		return &domain.Error{Code: domain.CodeTradeIDConflict, Field: "trade_id", Message: "is already recorded with different content"}
 	}
 	d.note(note, ref.Revision)
 	return nil
@@ -97,7 +99,7 @@ func (d *Decision) checkFill(r *FillReport) error {
 	}
 	switch {
 	case r.Venue == domain.VenuePaper && !d.imported():
-		return domain.Invalid("venue", "must not be %s: that is where the engine itself fills orders; name the venue the fill is from", domain.VenuePaper)
+		return domain.Invalid("venue", "must not be %s, which is the venue of the engine's own fills; name the venue that the fill is from", domain.VenuePaper)
 	case r.Leg < 0 || r.Leg > 1000:
 		return domain.Invalid("leg", "must be 0 to 1000")
 	case r.Side != domain.Buy && r.Side != domain.Sell:
@@ -105,20 +107,20 @@ func (d *Decision) checkFill(r *FillReport) error {
 	case r.Quantity.Sign() <= 0:
 		return domain.Invalid("quantity", "must be above 0")
 	case r.Notional != nil && r.Notional.Sign() < 0:
-		return domain.Invalid("notional", "must not be negative; the side says which way the money went")
+		return domain.Invalid("notional", "must not be negative; the side gives the direction of the cash")
 	case r.Fee.Sign() < 0:
 		return domain.Invalid("fee", "must not be negative; record a rebate as a fee of kind rebate")
 	case r.Status != domain.FillConfirmedStatus && r.Status != domain.FillProvisionalStatus:
 		return domain.Invalid("status", "must be confirmed or provisional")
 	}
-	if err := domain.CheckOptionalText("permit_id", r.Permit); err != nil {
+	if err := domain.CheckOptionalText("permit_id", r.PermitID); err != nil {
 		return err
 	}
 	return d.checkPrice("price", r.Market, r.Price)
 }
 
-// flagFill says what was wrong about the fill. An imported history knows no
-// permits, so their absence there says nothing.
+// flagFill returns the flags of the fill. An imported history has no permits, so
+// a missing permit is not flagged there.
 func (d *Decision) flagFill(e *domain.FillRecorded, fact ledger.Fact) {
 	s := d.s
 	permitted := false
@@ -143,7 +145,7 @@ func (d *Decision) flagFill(e *domain.FillRecorded, fact ledger.Fact) {
 	}
 }
 
-// halted reports that a bot should not trade now.
+// halted reports that a bot is not allowed to trade now.
 func (s *State) halted(bot string) bool {
 	b := s.Bots[bot]
 	return s.Stop.Engaged || b == nil || b.Status != Running || len(s.haltedBy(bot)) > 0
@@ -156,7 +158,8 @@ func appendFlag(flags []string, flag string) []string {
 	return append(flags, flag)
 }
 
-// permitFlag holds a fill against its permit; permitted means wholly within one.
+// permitFlag compares a fill with its permit. permitted reports that it is wholly
+// within one.
 func (d *Decision) permitFlag(e *domain.FillRecorded) (flag string, permitted bool) {
 	if e.Permit == "" {
 		return domain.FlagNoPermit, false
@@ -172,9 +175,9 @@ func (d *Decision) permitFlag(e *domain.FillRecorded) (flag string, permitted bo
 	return "", true
 }
 
-// costsMore reports that the cash a venue says it moved is worse than the limit
-// price, which it wins over, or that all fees so far are above the permitted one,
-// by more than the rounding of the base asset.
+// costsMore reports that the cash reported by the venue is worse than the limit
+// price, or that all fees so far are above the permitted fee, by more than the
+// rounding of the base asset.
 func (d *Decision) costsMore(used *risk.Permit, e *domain.FillRecorded) bool {
 	worst, unit := e.Quantity.Mul(used.LimitPrice), domain.One
 	for range d.s.BaseDecimals {
@@ -189,7 +192,7 @@ func (d *Decision) costsMore(used *risk.Permit, e *domain.FillRecorded) bool {
 	return e.Notional.Add(unit).Less(worst)
 }
 
-// preview returns the position a fact would leave.
+// preview returns the position that a fact would leave.
 func (i *Instrument) preview(bot string, f ledger.Fact) ledger.Position {
 	h := &ledger.Holding{}
 	if i != nil {
@@ -200,9 +203,9 @@ func (i *Instrument) preview(bot string, f ledger.Fact) ledger.Position {
 	return h.Preview(f).After
 }
 
-// markByFill decides whether the fill marks its instrument, and where. In a live
-// portfolio it does only where no feed's or operator's mark is younger than
-// mark_max_age, and without a permit it never improves equity.
+// markByFill decides whether and at what price the fill marks its instrument. In
+// a live portfolio it does so only if no mark of a feed or an operator is younger
+// than mark_max_age, and without a permit it never improves equity.
 func (d *Decision) markByFill(e *domain.FillRecorded, byNotional bool, fact ledger.Fact) {
 	in := d.s.Instruments[e.Instrument]
 	if in != nil && in.Payout != nil {
@@ -282,9 +285,9 @@ func (d *Decision) findFill(id domain.FillID) (FillRef, error) {
 	return ref, nil
 }
 
-// VoidFill takes a provisional fill back: its position is refolded as if it had
-// never been, and the trades that change are revised. A void of a fill that has
-// not come yet is kept for when it comes.
+// VoidFill reverses a provisional fill: its position is refolded as if the fill
+// had never happened, and the trades that change are revised. A void of a fill
+// that has not arrived is kept until it does.
 func (d *Decision) VoidFill(id domain.FillID) error {
 	if _, err := d.requireBot(id.Bot); err != nil {
 		return err
@@ -301,7 +304,7 @@ func (d *Decision) VoidFill(id domain.FillID) error {
 	ref, ok := d.s.Fills[id]
 	switch {
 	case !ok && id.Venue == domain.VenuePaper && !d.imported():
-		return domain.Invalid("venue", "%s is the engine's own: its fills are confirmed", domain.VenuePaper)
+		return domain.Invalid("venue", "%s is the venue of the engine's own fills, which are always confirmed", domain.VenuePaper)
 	case !ok:
 		d.emit(&domain.FillVoided{FillID: id, Unknown: true})
 		return nil
@@ -314,8 +317,8 @@ func (d *Decision) VoidFill(id domain.FillID) error {
 	return d.void(id)
 }
 
-// void takes a fill back that can be. How much there is to record is known before anything
-// is: one with too many later trades is refused, and costs no more than this.
+// void reverses a fill. The number of records is known before anything is
+// emitted, so a void with too many later trades is refused without further work.
 func (d *Decision) void(id domain.FillID) error {
 	if err := d.roomToRefold(id); err != nil {
 		return err
@@ -329,12 +332,12 @@ func (d *Decision) void(id domain.FillID) error {
 		d.emit(e)
 	}
 	d.evaluate(moved)
-	d.timeOutLegs() // what was complete may not be any more
+	d.timeOutLegs() // An arbitrage that was complete may be incomplete now.
 	return nil
 }
 
-// revised says what becomes of the trades after a fill that is taken back: those that had
-// been closed, and those that end only now.
+// revised records the trades that change after a void: those that had been
+// closed, and those that end only now.
 func (d *Decision) revised(id domain.FillID) []domain.Event {
 	in := d.s.Instruments[d.s.Provisional[id]]
 	h := in.Holding(id.Bot)
@@ -361,8 +364,8 @@ func (d *Decision) revised(id domain.FillID) []domain.Event {
 	return trades
 }
 
-// RecordTrade books a closed trade of a bot that only knows results. P&L is net;
-// fee says how much of it was fees.
+// RecordTrade books a closed trade of a bot that reports only results. P&L is
+// net; fee says how much of it was fees.
 func (d *Decision) RecordTrade(e *domain.TradeClosed) error {
 	if _, err := d.requireBot(e.Bot); err != nil {
 		return err

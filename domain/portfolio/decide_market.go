@@ -7,9 +7,9 @@ import (
 	"pets/domain/risk"
 )
 
-// Settle pays out one outcome: its mark becomes the payout and everything the
-// holders (or the one named) have left is sold at it. Peaks and breakers are
-// looked at once, after the last holder.
+// Settle pays out one outcome. Its mark becomes the payout, and everything the
+// holders (or the named one) have left is sold at it. Peaks and breakers are
+// evaluated once, after the last holder.
 func (d *Decision) Settle(e *domain.MarketSettled) error {
 	if err := d.requireOpen(); err != nil {
 		return err
@@ -37,7 +37,7 @@ func (d *Decision) Settle(e *domain.MarketSettled) error {
 	}
 	e.Holders = in.holders(e.Bot)
 	if len(e.Holders) == 0 && in != nil && in.Payout != nil && !in.mayHold(e.Bot) {
-		d.Note(domain.NotedUnchanged, "the outcome is settled already and nobody holds it")
+		d.Note(domain.NotedUnchanged, "the outcome is already settled and no bot holds it")
 		return nil
 	}
 	e.Finding = e.Finding || len(e.Holders) == 0
@@ -51,7 +51,8 @@ func (d *Decision) Settle(e *domain.MarketSettled) error {
 	return nil
 }
 
-// holders lists who holds the instrument, in bot-id order, or only one of them.
+// holders lists the holders of the instrument in bot-id order, or only the given
+// one.
 func (i *Instrument) holders(only string) []domain.Holder {
 	if i == nil {
 		return nil
@@ -65,17 +66,17 @@ func (i *Instrument) holders(only string) []domain.Holder {
 	return out
 }
 
-// mayHold: a void can still give somebody, or the one named, back what a
-// provisional fill closed; a settlement has to be remembered there.
+// mayHold reports that a void can still bring back a holding that a provisional
+// fill closed. The settlement has to be remembered there.
 func (i *Instrument) mayHold(only string) bool {
 	return slices.ContainsFunc(i.Holdings, func(h *Holding) bool { return only == "" || only == h.Bot })
 }
 
-// Redeem settles the one open outcome a bot holds of a market, as a wallet's
+// Redeem settles the one open outcome that a bot holds of a market, as a wallet's
 // ledger reports it: by quantity and cash, without naming the outcome. All of it
-// is settled, at cash ÷ quantity; a quantity other than what is held is a
-// finding, because then other cash moved than is booked. A market in which
-// nothing is held is noted and ignored; found reports which it was.
+// is settled, at cash ÷ quantity. A quantity other than what is held is a
+// finding, because the cash that moved then differs from what is booked. A market
+// in which nothing is held is noted and ignored; found reports which it was.
 func (d *Decision) Redeem(bot, market string, quantity, cash domain.Decimal) (found bool, err error) {
 	if _, err := d.requireBot(bot); err != nil {
 		return false, err
@@ -100,7 +101,7 @@ func (d *Decision) Redeem(bot, market string, quantity, cash domain.Decimal) (fo
 	}
 	held := open.Holding(bot).Quantity
 	if held.Sign() < 0 {
-		return false, domain.Invalid("market", "is held short (%s): nothing is held long that could be redeemed", held)
+		return false, domain.Invalid("market", "is held short (%s): there is no long holding to redeem", held)
 	}
 	payout := domain.Zero
 	switch {

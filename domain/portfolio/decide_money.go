@@ -3,67 +3,14 @@ package portfolio
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"pets/domain"
 	"pets/domain/ledger"
-	"pets/domain/risk"
 )
 
 // Treasury returns the base asset in hot:treasury or cold:treasury.
 func (s *State) Treasury(wallet string) domain.Decimal {
 	return s.Book[ledger.Wallet(s.BaseAsset, wallet)]
-}
-
-// freeCash is a bot's cash less what its live permits reserve and less what its
-// open shorts may still cost: money that a sale of something not owned brought in
-// is not free.
-func (s *State) freeCash(b *Bot, now time.Time) domain.Decimal {
-	free := b.Cash
-	for _, p := range s.permitsOf(b.ID) {
-		if p.Live(now) {
-			free = free.Sub(p.Reserved).Add(p.Relief(s.relief(p.Bot, p.Instrument, p.ReducingLeft)))
-		}
-	}
-	return free.Sub(s.shortCover(b.ID))
-}
-
-// reserved is what the live permits of a bot reserve.
-func (d *Decision) reserved(b *Bot) domain.Decimal {
-	sum := domain.Zero
-	for p := range d.livePermits(b.ID) {
-		sum = sum.Add(p.Reserved)
-	}
-	return sum
-}
-
-// shortCover is the cover of all open shorts of a bot.
-func (s *State) shortCover(bot string) domain.Decimal {
-	sum := domain.Zero
-	if s.Bots[bot].Positions == 0 {
-		return sum
-	}
-	for i, in := range s.Instruments {
-		if h := in.Holding(bot); h != nil {
-			sum = sum.Add(risk.ShortCover(h.Quantity, h.Cost, h.Value, s.KindOf(i.Market)))
-		}
-	}
-	return sum
-}
-
-// relief is the part of a short's cover that goes with buying some of it back.
-func (s *State) relief(bot string, i domain.Instrument, closed domain.Decimal) domain.Decimal {
-	in := s.Instruments[i]
-	if in == nil || closed.Sign() <= 0 {
-		return domain.Zero
-	}
-	h := in.Holding(bot)
-	if h == nil || h.Quantity.Sign() >= 0 {
-		return domain.Zero
-	}
-	short := h.Quantity.Abs()
-	cover := risk.ShortCover(h.Quantity, h.Cost, h.Value, s.KindOf(i.Market))
-	return domain.MulDiv(cover, closed.Min(short), short)
 }
 
 func checkAsset(field, asset string) error {
@@ -76,7 +23,7 @@ func checkAsset(field, asset string) error {
 	return nil
 }
 
-// requireAsset checks the asset of a command, the base asset by default.
+// requireAsset checks the asset of a command. The default is the base asset.
 func (d *Decision) requireAsset(asset *string) error {
 	if err := d.requireOpen(); err != nil {
 		return err
@@ -87,8 +34,8 @@ func (d *Decision) requireAsset(asset *string) error {
 	return checkAsset("asset", *asset)
 }
 
-// requireOwner checks the bot money is booked to, "" for the treasury: bots hold
-// base asset only.
+// requireOwner checks the bot that money is booked to, "" for the treasury. Bots
+// hold only base asset.
 func (d *Decision) requireOwner(bot, asset string) error {
 	if bot == "" {
 		return nil
@@ -112,7 +59,7 @@ func checkMovement(wallet string, amount domain.Decimal, tx string) error {
 	return domain.CheckOptionalText("tx", tx)
 }
 
-// Deposit records money that came in. A flow: it never trips a breaker.
+// Deposit records money that came in. It is a flow and never trips a breaker.
 func (d *Decision) Deposit(e *domain.DepositRecorded) error {
 	if err := d.requireAsset(&e.Asset); err != nil {
 		return err
@@ -124,8 +71,8 @@ func (d *Decision) Deposit(e *domain.DepositRecorded) error {
 	return nil
 }
 
-// Withdraw records money that went out: a fact, so it is never refused. One that
-// leaves equity below 0 is evaluated.
+// Withdraw records money that went out. It is a fact and is never refused. If it
+// leaves equity below 0, the breakers are evaluated.
 func (d *Decision) Withdraw(e *domain.WithdrawalRecorded) error {
 	if err := d.requireAsset(&e.Asset); err != nil {
 		return err
@@ -151,7 +98,7 @@ func (d *Decision) RecordFee(e *domain.FeeRecorded) error {
 		return domain.Invalid("kind", "must be trading, gas or rebate")
 	}
 	if e.Amount.Sign() <= 0 {
-		return domain.Invalid("amount", "must be above 0; money that comes back is kind rebate")
+		return domain.Invalid("amount", "must be above 0; use kind rebate for money that comes back")
 	}
 	if err := d.requireOwner(e.Bot, e.Asset); err != nil {
 		return err
@@ -161,8 +108,8 @@ func (d *Decision) RecordFee(e *domain.FeeRecorded) error {
 	return nil
 }
 
-// Adjust corrects an asset account by hand. It may trip a breaker, never untrip
-// one.
+// Adjust corrects an asset account by hand. It may trip a breaker but never
+// resets one.
 func (d *Decision) Adjust(e *domain.AdjustmentPosted) error {
 	if err := d.requireAsset(&e.Asset); err != nil {
 		return err
@@ -185,8 +132,8 @@ func (d *Decision) Adjust(e *domain.AdjustmentPosted) error {
 	return nil
 }
 
-// parseAccount reads the name of an account that may be adjusted; the zero
-// Account stands for any other name.
+// parseAccount reads the name of an adjustable account. It returns the zero
+// Account for any other name.
 func parseAccount(asset, name string) (account ledger.Account, bot string) {
 	switch {
 	case name == "hot:treasury":
@@ -201,8 +148,8 @@ func parseAccount(asset, name string) (account ledger.Account, bot string) {
 	return ledger.Account{}, ""
 }
 
-// MarkPrices values instruments and assets. The caller's role is the source:
-// feed or operator; others, such as a bot, only in a paper portfolio.
+// MarkPrices values instruments and assets. The caller's role is the source: feed
+// or operator. Other roles, such as bot, may mark only in a paper portfolio.
 func (d *Decision) MarkPrices(marks []domain.Mark) error {
 	if err := d.requireOpen(); err != nil {
 		return err
@@ -237,22 +184,22 @@ func (d *Decision) MarkPrices(marks []domain.Mark) error {
 	return nil
 }
 
-// What a bot's marks may bring into a portfolio by themselves. Each is kept for good, so
-// a bot that makes up names would fill the memory.
+// Limits on the names that a bot's marks may add to a portfolio. Each name is
+// kept permanently, so a bot that invents names would fill the memory.
 const (
 	maxMarkedByBots = 10_000
 	maxAssetsByBots = 1_000
 )
 
-// checkNewMark refuses a bot's mark of something that nobody has registered, traded or
-// marked before, once a portfolio has that many.
+// checkNewMark refuses a bot's mark of an unknown name, one that was never
+// registered, traded or marked, once a portfolio has too many of them.
 func (d *Decision) checkNewMark(m domain.Mark) error {
 	if d.caller.Role != domain.RoleBot {
 		return nil
 	}
 	if m.Asset != "" {
 		if d.s.Assets[m.Asset] == nil && len(d.s.Assets) >= maxAssetsByBots {
-			return domain.Errorf(domain.CodeDenied, "the portfolio has %d assets, and none of this name: the first mark of another comes from a key of role feed or operator", len(d.s.Assets))
+			return domain.Errorf(domain.CodeDenied, "the portfolio has %d assets, and none of this name: a new one has to be marked first by a key of role feed or operator", len(d.s.Assets))
 		}
 		return nil
 	}
@@ -261,7 +208,7 @@ func (d *Decision) checkNewMark(m domain.Mark) error {
 		return nil
 	}
 	if d.s.Instruments[in] == nil && len(d.s.Instruments) >= maxMarkedByBots {
-		return domain.Errorf(domain.CodeDenied, "the portfolio has %d outcomes with a mark, and none of this name: register the market first, or let a key of role feed or operator mark it", len(d.s.Instruments))
+		return domain.Errorf(domain.CodeDenied, "the portfolio has %d outcomes with a mark, and none of this name: register the market first, or mark it with a key of role feed or operator", len(d.s.Instruments))
 	}
 	return nil
 }

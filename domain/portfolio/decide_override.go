@@ -12,11 +12,12 @@ import (
 const (
 	// overrideTTL is how long a request waits for the second person.
 	overrideTTL = 24 * time.Hour
-	// gateMaxAge is how old what opens a live portfolio may be (section 2).
+	// gateMaxAge is the largest age of the record that a live portfolio is opened
+	// on.
 	gateMaxAge = 7 * 24 * time.Hour
 )
 
-// Override is an open request for one, and what was confirmed.
+// Override is an open request or a confirmed override.
 type Override struct {
 	ID        string          `json:"id"`
 	Kind      string          `json:"kind"`
@@ -25,18 +26,19 @@ type Override struct {
 	Reason    string          `json:"reason"`
 	User      string          `json:"user"`
 	ExpiresAt time.Time       `json:"expires_at,omitzero"`
-	// Offset of kind clock is what the wall clock was to be set forward by, when it was
-	// asked for and then when it was confirmed.
+	// Offset of kind clock is the forward correction of the wall clock: as
+	// requested, and after that as confirmed.
 	Offset domain.Duration `json:"offset,omitzero"`
-	// ConfirmedBy and At are set once the second person agreed.
+	// ConfirmedBy and At are set once the second person confirmed.
 	ConfirmedBy string    `json:"confirmed_by,omitempty"`
 	At          time.Time `json:"at,omitzero"`
 }
 
-// RequestOverride is the first of two people: go_live in a paper portfolio, for
-// the live portfolio it names; limits or treasury_policy in a live one, for
-// limits or treasury rules that are looser than their defaults; transfer, for what has
-// become of one; clock, to go on with a wall clock that is behind the last record.
+// RequestOverride records the request of the first person. The kinds are:
+// go_live, in a paper portfolio, for the live portfolio it names; limits and
+// treasury_policy, in a live one, for limits or treasury rules looser than their
+// defaults; transfer, for the outcome of a transfer; clock, to continue with a
+// wall clock that is behind the last record.
 func (d *Decision) RequestOverride(kind, portfolio string, limits json.RawMessage, reason string) error {
 	if err := d.requireOpen(); err != nil {
 		return err
@@ -83,9 +85,9 @@ func (d *Decision) RequestOverride(kind, portfolio string, limits json.RawMessag
 func (d *Decision) checkGoLive(portfolio string, limits json.RawMessage) error {
 	switch {
 	case d.s.Mode != domain.ModePaper || d.imported():
-		return domain.Errorf(domain.CodeConflict, "go_live is asked for in the paper portfolio that was traded before, with a clock of its own")
+		return domain.Errorf(domain.CodeConflict, "go_live has to be requested in the paper portfolio that was traded before, which has a clock of its own")
 	case len(limits) > 0:
-		return domain.Invalid("limits", "do not go with go_live")
+		return domain.Invalid("limits", "are not allowed with go_live")
 	}
 	return domain.CheckID("portfolio", portfolio)
 }
@@ -93,7 +95,7 @@ func (d *Decision) checkGoLive(portfolio string, limits json.RawMessage) error {
 func (d *Decision) checkLooser(portfolio string, limits json.RawMessage) error {
 	switch {
 	case portfolio != "":
-		return domain.Invalid("portfolio", "does not go with limits: they are this portfolio's")
+		return domain.Invalid("portfolio", "is not allowed with limits, which concern this portfolio")
 	case d.s.Mode != domain.ModeLive:
 		return domain.Errorf(domain.CodeConflict, "the limits of a paper portfolio can be changed by one person")
 	}
@@ -107,7 +109,7 @@ func (d *Decision) checkLooser(portfolio string, limits json.RawMessage) error {
 func (d *Decision) checkLooserTreasury(portfolio string, rules json.RawMessage) error {
 	switch {
 	case portfolio != "":
-		return domain.Invalid("portfolio", "does not go with treasury_policy: it is this portfolio's")
+		return domain.Invalid("portfolio", "is not allowed with treasury_policy, which concerns this portfolio")
 	case d.s.Mode != domain.ModeLive:
 		return domain.Errorf(domain.CodeConflict, "the treasury policy of a paper portfolio can be changed by one person")
 	}
@@ -115,8 +117,8 @@ func (d *Decision) checkLooserTreasury(portfolio string, rules json.RawMessage) 
 	return err
 }
 
-// ConfirmOverride is the second person, another user. Limits change in the same
-// append, and every breaker is evaluated against them.
+// ConfirmOverride records the confirmation by another user. Limits change in the
+// same append, and every breaker is evaluated against them.
 func (d *Decision) ConfirmOverride(id string) error {
 	if err := d.requireOpen(); err != nil {
 		return err
@@ -126,10 +128,10 @@ func (d *Decision) ConfirmOverride(id string) error {
 	case o == nil || o.ConfirmedBy == "" && !d.now.Before(o.ExpiresAt):
 		return &domain.Error{Code: domain.CodeNotFound, Field: "override", Message: "is not an open request, or waited for more than 24 h"}
 	case o.ConfirmedBy != "":
-		d.Note(domain.NotedUnchanged, "the override was confirmed before")
+		d.Note(domain.NotedUnchanged, "the override is already confirmed")
 		return nil
 	case domain.SameUser(o.User, d.caller.User):
-		return domain.Errorf(domain.CodeDenied, "the user who asked for an override cannot confirm it; it takes two people")
+		return domain.Errorf(domain.CodeDenied, "the user who requested an override cannot confirm it; it takes two people")
 	}
 	if err := d.requireLiving(o.User); err != nil {
 		return err
@@ -142,7 +144,7 @@ func (d *Decision) ConfirmOverride(id string) error {
 		d.emit(e)
 		return nil
 	case domain.OverrideTreasury:
-		p, err := patchedTreasury(d.s.Custody.Policy, o.Limits) // on the rules as they are by now
+		p, err := patchedTreasury(d.s.Custody.Policy, o.Limits) // based on the current rules
 		if err != nil {
 			return err
 		}
@@ -152,7 +154,7 @@ func (d *Decision) ConfirmOverride(id string) error {
 	case domain.OverrideClock:
 		return d.acceptClock(o, e)
 	case domain.OverrideTransfer:
-		s, t, err := d.settlementOf(o.Portfolio, o.Limits) // as it stands by now
+		s, t, err := d.settlementOf(o.Portfolio, o.Limits) // based on its current state
 		if err != nil {
 			return err
 		}
@@ -160,7 +162,7 @@ func (d *Decision) ConfirmOverride(id string) error {
 		d.settleTransfer(s, t)
 		return nil
 	}
-	p, err := patched(d.s.Policy, o.Limits) // on the limits as they are by now
+	p, err := patched(d.s.Policy, o.Limits) // based on the current limits
 	if err != nil {
 		return err
 	}
@@ -173,15 +175,15 @@ func (d *Decision) ConfirmOverride(id string) error {
 	return nil
 }
 
-// maxOverrides bounds how many are remembered: open requests, and confirmed ones.
+// maxOverrides limits how many open and confirmed overrides are remembered.
 const maxOverrides = 100
 
-// requestOverride and recordOverride fold them.
+// requestOverride and recordOverride fold the events of overrides.
 func (s *State) requestOverride(e *domain.OverrideRequested) {
 	full := len(s.Overrides) >= maxOverrides
 	for id, o := range s.Overrides {
 		if o.ConfirmedBy == "" && (o.Kind == e.Kind || full) {
-			delete(s.Overrides, id) // a new request replaces an open one
+			delete(s.Overrides, id) // A new request replaces an open one.
 		}
 	}
 	s.Overrides[e.Override] = &Override{
@@ -201,7 +203,7 @@ func (s *State) recordOverride(at domain.Stamp, e *domain.OverrideRecorded) {
 }
 
 // Evidence is the record that a gate points to, read from the other portfolio's
-// stream: what a live portfolio is opened on.
+// stream. A live portfolio is opened on it.
 type Evidence struct {
 	Event domain.Event
 	Time  time.Time // when it was recorded
@@ -209,8 +211,8 @@ type Evidence struct {
 	Clock domain.Clock
 }
 
-// checkGate holds the evidence of a gate against the live portfolio that is to be
-// opened on it.
+// checkGate checks the evidence of a gate for the live portfolio that is to be
+// opened.
 func (d *Decision) checkGate(e *domain.PortfolioOpened, ev *Evidence) error {
 	const need = "a live portfolio needs a passed go-live gate or an override by two people: POST …/overrides in the paper portfolio, confirmed by another user, and name its revision as the gate"
 	if e.Gate == nil || ev == nil {
@@ -221,10 +223,10 @@ func (d *Decision) checkGate(e *domain.PortfolioOpened, ev *Evidence) error {
 	case !ok || o.Kind != domain.OverrideGoLive:
 		return &domain.Error{Code: domain.CodeDenied, Field: "gate", Message: "does not point to an override.recorded of kind go_live; " + need}
 	case ev.Mode != domain.ModePaper || ev.Clock != domain.ClockWall:
-		return &domain.Error{Code: domain.CodeDenied, Field: "gate", Message: "must lie in a paper portfolio with a clock of its own"}
+		return &domain.Error{Code: domain.CodeDenied, Field: "gate", Message: "must be in a paper portfolio with a clock of its own"}
 	case o.Portfolio != e.Portfolio:
-		return &domain.Error{Code: domain.CodeDenied, Field: "gate", Message: "is for another portfolio than this"}
-	case d.now.Sub(ev.Time).Abs() > gateMaxAge: // one of the two clocks may run apart from the world
+		return &domain.Error{Code: domain.CodeDenied, Field: "gate", Message: "is for another portfolio"}
+	case d.now.Sub(ev.Time).Abs() > gateMaxAge: // One of the two clocks may be wrong.
 		return &domain.Error{Code: domain.CodeDenied, Field: "gate", Message: "is older than 7 days"}
 	}
 	def := domain.DefaultPolicy(domain.ModeLive)
@@ -233,18 +235,18 @@ func (d *Decision) checkGate(e *domain.PortfolioOpened, ev *Evidence) error {
 		key = loosenedTreasury(&rules, e.Treasury)
 	}
 	if key != "" {
-		return &domain.Error{Code: domain.CodeDenied, Field: key, Message: "is looser than its default; open with the default, and have two people override it then"}
+		return &domain.Error{Code: domain.CodeDenied, Field: key, Message: "is looser than its default; open with the default, then have two people override it"}
 	}
 	return nil
 }
 
-// looserRule says when policy a is looser than b by one key.
+// looserRule reports whether policy a is looser than b in one key.
 type looserRule struct {
 	key    string
 	looser func(a, b *domain.Policy) bool
 }
 
-// looserRules are those of the breakers, and those beside them.
+// looserRules lists those of the breakers and all others.
 var looserRules = append(breakersLooser(), []looserRule{
 	{"breaker_stops", func(a, b *domain.Policy) bool {
 		return a.BreakerStops == domain.StopBot && b.BreakerStops == domain.StopAll
@@ -257,7 +259,8 @@ var looserRules = append(breakersLooser(), []looserRule{
 	{"blocked_zones", func(a, b *domain.Policy) bool {
 		return slices.ContainsFunc(b.BlockedZones, func(z int) bool { return !slices.Contains(a.BlockedZones, z) })
 	}},
-	// Other borders may block more here and less there: any others are looser.
+	// Other zone borders may block more in one place and less in another, so any
+	// change counts as looser.
 	{"zone_bounds", func(a, b *domain.Policy) bool { return !slices.Equal(a.ZoneBounds, b.ZoneBounds) }},
 }...)
 
@@ -270,7 +273,8 @@ func breakersLooser() []looserRule {
 }
 
 // loosened names a limit that is looser than its default in live mode and looser
-// than it was: what two people have loosened may stay, and may be tightened.
+// than before. A limit that two people have loosened may stay, and may be
+// tightened.
 func loosened(old, now *domain.Policy) string {
 	def := domain.DefaultPolicy(domain.ModeLive)
 	for _, r := range looserRules {

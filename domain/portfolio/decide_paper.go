@@ -5,16 +5,17 @@ import (
 	"pets/domain/risk"
 )
 
-// maxPaperFills bounds what one command fills on paper beside its own doing, so that
-// its records fit one append. The rest is filled with the next mark.
+// maxPaperFills limits the paper fills of one command beside its own records, so
+// that they fit one append. The rest is filled with the next mark.
 const maxPaperFills = 100
 
-// fillOnPaper fills an order that has just been permitted, as a taker: at the mark,
-// worsened by the policy's paper_slippage_bps, never worse than its limit; at the
-// limit where there is no mark. An order whose limit the mark does not reach rests.
+// fillOnPaper fills an order that has just been permitted, as a taker: at the
+// mark, worsened by the policy's paper_slippage_bps, but never worse than its
+// limit. Without a mark it fills at the limit. An order whose limit the mark does
+// not reach rests.
 func (d *Decision) fillOnPaper(permit string) {
 	p := d.s.Permits[permit]
-	if p == nil { // a leg before this one tripped a breaker
+	if p == nil { // An earlier leg tripped a breaker.
 		return
 	}
 	price := p.LimitPrice
@@ -36,7 +37,7 @@ func reaches(p *risk.Permit, price domain.Decimal) bool {
 	return !price.Less(p.LimitPrice)
 }
 
-// slipped is the mark as a taker gets it.
+// slipped returns the mark as a taker gets it.
 func (d *Decision) slipped(p *risk.Permit, mark domain.Decimal) domain.Decimal {
 	slip := domain.MulDiv(mark, d.s.Policy.PaperSlippageBPS, domain.FromInt(10_000))
 	if p.Side == domain.Buy {
@@ -45,9 +46,10 @@ func (d *Decision) slipped(p *risk.Permit, mark domain.Decimal) domain.Decimal {
 	return mark.Sub(slip).Max(p.LimitPrice)
 }
 
-// paperFill fills the order, as far as it is still granted: what another order has
-// closed meanwhile it would open, which nobody judged. It marks only what was never
-// marked: a price that was made of the mark says nothing new about it.
+// paperFill fills the order as far as it is still granted. Closing quantity that
+// another order has closed meanwhile would open exposure, which was not checked.
+// The fill marks only an instrument without a mark, because its price was derived
+// from the mark.
 func (d *Decision) paperFill(p *risk.Permit, price domain.Decimal) {
 	quantity := p.OpeningLeft.Add(p.ReducingLeft)
 	if quantity.Sign() <= 0 {
@@ -58,7 +60,7 @@ func (d *Decision) paperFill(p *risk.Permit, price domain.Decimal) {
 		Instrument: p.Instrument, Side: p.Side, Quantity: quantity, Price: price, Notional: quantity.Mul(price),
 		Fee: d.paperFee(p, quantity, price), Permit: p.ID, Status: domain.FillConfirmedStatus,
 	}
-	if d.s.halted(p.Bot) { // it rested when the bot was stopped
+	if d.s.halted(p.Bot) { // the order rested when the bot was stopped
 		e.Flags = append(e.Flags, domain.FlagHalted)
 	}
 	if d.s.legLate(p.ID, d.now) {
@@ -70,8 +72,8 @@ func (d *Decision) paperFill(p *risk.Permit, price domain.Decimal) {
 	d.book(e)
 }
 
-// paperFillID names the next fill of an order: what is granted to close may come back
-// by a void, and be filled after the rest.
+// paperFillID names the next fill of an order. A void may bring back closing
+// quantity, which is then filled after the rest.
 func (s *State) paperFillID(p *risk.Permit) domain.FillID {
 	id := domain.FillID{Bot: p.Bot, Venue: domain.VenuePaper, TradeID: p.ID}
 	for _, known := s.Fills[id]; known; _, known = s.Fills[id] {
@@ -80,9 +82,9 @@ func (s *State) paperFillID(p *risk.Permit) domain.FillID {
 	return id
 }
 
-// paperFee is fee_bps of the notional; or, of an order that named its fee, the part of
-// it that this is, in proportion where the price is lower than the limit: named is the
-// worst.
+// paperFee is fee_bps of the notional. For an order that named its fee it is the
+// proportional part of that fee, less if the price is below the limit, because
+// the named fee is the worst case.
 func (d *Decision) paperFee(p *risk.Permit, quantity, price domain.Decimal) domain.Decimal {
 	if p.Fee == d.defaultFee(p.Quantity.Mul(p.LimitPrice)) {
 		return d.defaultFee(quantity.Mul(price))
@@ -90,17 +92,18 @@ func (d *Decision) paperFee(p *risk.Permit, quantity, price domain.Decimal) doma
 	return domain.MulDiv(domain.MulDiv(p.Fee, quantity, p.Quantity), price.Min(p.LimitPrice), p.LimitPrice)
 }
 
-// fillRestingOnPaper fills the orders whose limit a new mark reaches, at the limit:
-// they rested there.
+// fillRestingOnPaper fills the orders whose limit a new mark reaches, at the
+// limit: they rested there.
 func (d *Decision) fillRestingOnPaper(marks []domain.Mark) {
 	n := 0
 	for _, m := range marks {
 		i := domain.Instrument{Market: m.Market, Outcome: m.Outcome}
 		for _, id := range idsOf(d.s.permits.paper[i], func(p *risk.Permit) bool {
-			// No order is of nothing, or for nothing; a stream that somebody else wrote may have one.
+			// No order has quantity or price 0, but a stream written by another
+			// program may hold one.
 			return p.Left.Sign() > 0 && p.LimitPrice.Sign() > 0 && reaches(p, m.Price)
 		}) {
-			// A fill before this one may have tripped a breaker, and revoked it.
+			// An earlier fill may have tripped a breaker and revoked it.
 			if p := d.s.Permits[id]; p != nil && p.Live(d.now) && n < maxPaperFills {
 				d.paperFill(p, p.LimitPrice)
 				n++

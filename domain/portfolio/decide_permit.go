@@ -15,30 +15,30 @@ import (
 )
 
 const (
-	// denialWindow: identical denials within it are one record.
+	// denialWindow is the time within which identical denials share one record.
 	denialWindow = time.Second
-	// maxDenials bounds how many of a bot are remembered meanwhile.
+	// maxDenials limits how many recent denials of a bot are remembered.
 	maxDenials = 16
-	// maxBotPermits and maxPermits bound the live permits of a bot and of the
-	// portfolio: a trip or a settlement lists all that it ends in one event, which
-	// has to fit an append, and every question looks at each of them.
+	// maxBotPermits and maxPermits limit the live permits of a bot and of the
+	// portfolio. A trip or a settlement lists all the permits it ends in one
+	// event, which has to fit an append, and every request examines each of them.
 	maxBotPermits = 1_000
 	maxPermits    = 10_000
 )
 
-// PermitRequest is what a bot asks: may I place this order?
+// PermitRequest asks whether an order may be placed.
 type PermitRequest struct {
 	domain.Order
-	// Fee is the worst fee of the whole order; nil is the policy's fee_bps.
+	// Fee is the worst fee of the whole order; nil means the policy's fee_bps.
 	Fee *domain.Decimal
-	// Kind, when given, must agree with the registry.
+	// Kind, if given, must agree with the registry.
 	Kind domain.MarketKind
 	// TTL shortens the policy's permit_ttl; 0 keeps it.
 	TTL time.Duration
 }
 
-// AskPermit checks and reserves in one step. A denial is an answer, with every
-// reason that was found, and is recorded too.
+// AskPermit checks and reserves in one step. A denial is a normal answer, with
+// every reason found, and is recorded too.
 func (d *Decision) AskPermit(r PermitRequest) error {
 	if err := d.requireOpen(); err != nil {
 		return err
@@ -50,7 +50,7 @@ func (d *Decision) AskPermit(r PermitRequest) error {
 	if err := d.checkPermitCount(o.Bot, 1); err != nil {
 		return err
 	}
-	d.due() // daily loss is judged on the day of the question
+	d.due() // Daily loss is measured on the day of the request.
 	c := d.check(o, r.Kind)
 	if len(c.reasons) > 0 {
 		d.deny(o, c.reasons)
@@ -76,15 +76,15 @@ func (d *Decision) grant(c *check, expires time.Time, arbitrage string) string {
 	return e.Permit
 }
 
-// permit is what would be granted of an order that passed every check.
+// permit returns the permit of an order that passed every check.
 func (c *check) permit(name string, expires time.Time) *domain.PermitGranted {
 	return &domain.PermitGranted{
 		Permit: name, Order: c.order, Reducing: c.exposure.Reducing, Reserved: c.reserve, Mark: c.mark, ExpiresAt: expires,
 	}
 }
 
-// checkPermitCount refuses more permits than the portfolio can carry. What has
-// expired does not count, though nothing may have purged it yet.
+// checkPermitCount refuses more permits than the portfolio can carry. Expired
+// permits do not count, even if they are not purged yet.
 func (d *Decision) checkPermitCount(bot string, more int) error {
 	own, all := len(d.s.permitsOf(bot))+more, len(d.s.Permits)+more
 	if own <= maxBotPermits && all <= maxPermits {
@@ -93,9 +93,9 @@ func (d *Decision) checkPermitCount(bot string, more int) error {
 	own, all = liveIn(d.s.permitsOf(bot), d.now), liveIn(d.s.Permits, d.now)
 	switch {
 	case own+more > maxBotPermits:
-		return domain.Errorf(domain.CodeRateLimited, "the bot has %d live permits, and no bot may have more; release permits of orders that no longer rest", own)
+		return domain.Errorf(domain.CodeRateLimited, "the bot has %d live permits, which is the limit for one bot; release permits of orders that no longer rest", own)
 	case all+more > maxPermits:
-		return domain.Errorf(domain.CodeRateLimited, "the portfolio has %d live permits, and may have no more; release permits of orders that no longer rest", all)
+		return domain.Errorf(domain.CodeRateLimited, "the portfolio has %d live permits, which is the limit; release permits of orders that no longer rest", all)
 	}
 	return nil
 }
@@ -110,7 +110,7 @@ func liveIn(permits map[string]*risk.Permit, now time.Time) int {
 	return n
 }
 
-// checkOrder refuses what cannot be understood and fills in the defaults.
+// checkOrder validates the order and fills in the defaults.
 func (d *Decision) checkOrder(r PermitRequest) (o domain.Order, ttl time.Duration, err error) {
 	o, ttl = r.Order, time.Duration(d.s.Policy.PermitTTL)
 	if err := domain.CheckID("bot", o.Bot); err != nil {
@@ -136,7 +136,7 @@ func (d *Decision) checkOrder(r PermitRequest) (o domain.Order, ttl time.Duratio
 	case o.Intent != "" && o.Intent != domain.IntentDirectional && o.Intent != domain.IntentArbitrage && o.Intent != domain.IntentMarketMaking:
 		return o, 0, domain.Invalid("intent", "must be directional, arbitrage or market_making")
 	case o.PaperFill && (d.s.Mode != domain.ModePaper || d.imported()):
-		return o, 0, domain.Invalid("paper_fill", "is for paper portfolios: the orders of this one are filled at a venue")
+		return o, 0, domain.Invalid("paper_fill", "is only for paper portfolios: orders of this portfolio are filled at a venue")
 	case r.Kind != "" && r.Kind != domain.KindOutcome && r.Kind != domain.KindSpot && r.Kind != domain.KindPerp:
 		return o, 0, domain.Invalid("kind", "must be outcome, spot or perp")
 	}
@@ -157,19 +157,20 @@ func (d *Decision) checkOrder(r PermitRequest) (o domain.Order, ttl time.Duratio
 	return o, ttl, nil
 }
 
-// defaultFee is the fee of an order that names none.
+// defaultFee returns the fee of an order that names none.
 func (d *Decision) defaultFee(notional domain.Decimal) domain.Decimal {
 	return domain.MulDiv(notional, d.s.Policy.FeeBPS, domain.FromInt(10_000))
 }
 
-// check is one order held against everything that may forbid it.
+// check is one order while it is checked.
 type check struct {
 	order    domain.Order
 	kind     domain.MarketKind
 	exposure risk.Exposure
 	reserve  domain.Decimal
 	mark     domain.Decimal
-	// proven: what it opens is not directional, so zones do not bind it.
+	// proven reports that what the order opens is not directional, so that zones
+	// do not apply.
 	proven  bool
 	reasons []domain.Reason
 }
@@ -178,23 +179,24 @@ func (c *check) fail(code domain.ReasonCode, value, limit, format string, args .
 	c.reasons = append(c.reasons, domain.Reason{Code: code, Value: value, Limit: limit, Message: fmt.Sprintf(format, args...)})
 }
 
-// reducing: the order only closes what is held and not yet spoken for.
+// reducing reports that the order only closes holdings that no other order is
+// closing.
 func (c *check) reducing() bool { return c.exposure.Opening.IsZero() }
 
-// check runs all checks of section 7 on one order and collects every reason.
+// check runs all checks on one order and collects every reason.
 func (d *Decision) check(o domain.Order, kind domain.MarketKind) *check {
 	c := &check{order: o, kind: d.s.KindOf(o.Market)}
 	if o.Intent == domain.IntentMarketMaking {
 		c.proven = d.s.makesMarkets(o.Bot)
 	}
 	if o.Intent == domain.IntentArbitrage {
-		c.fail(domain.ReasonLegsInvalid, "1", "2", "an arbitrage has at least two legs, which are asked for together in legs")
+		c.fail(domain.ReasonLegsInvalid, "1", "2", "an arbitrage needs at least two legs, which are requested together in legs")
 	}
 	d.run(c, kind)
 	return c
 }
 
-// run holds the order of c against everything that may forbid it.
+// run checks the order of c against everything that may forbid it.
 func (d *Decision) run(c *check, kind domain.MarketKind) {
 	s, o := d.s, c.order
 	held := domain.Zero
@@ -226,14 +228,14 @@ func (d *Decision) run(c *check, kind domain.MarketKind) {
 	d.checkCash(c, b)
 }
 
-// livePermits are those of a bot that hold now, and of the legs that were asked for
-// before this one in the same request.
+// livePermits returns the live permits of a bot, including those of the earlier
+// legs of the same request.
 func (d *Decision) livePermits(bot string) iter.Seq[*risk.Permit] {
 	return d.live(d.s.permitsOf(bot))
 }
 
-// live yields the permits that hold now, and those of the legs before this one: they
-// are all of one bot.
+// live yields the live permits and those of the earlier legs, which all belong to
+// one bot.
 func (d *Decision) live(permits map[string]*risk.Permit) iter.Seq[*risk.Permit] {
 	return func(yield func(*risk.Permit) bool) {
 		for _, p := range d.legs {
@@ -249,7 +251,8 @@ func (d *Decision) live(permits map[string]*risk.Permit) iter.Seq[*risk.Permit] 
 	}
 }
 
-// pendingReduction is what live permits will already close of the same holding.
+// pendingReduction returns what live permits will already close of the same
+// holding.
 func (d *Decision) pendingReduction(o domain.Order) domain.Decimal {
 	sum := domain.Zero
 	for p := range d.livePermits(o.Bot) {
@@ -260,9 +263,10 @@ func (d *Decision) pendingReduction(o domain.Order) domain.Decimal {
 	return sum
 }
 
-// checkHalted: emergency stop, breakers, limits, bot started. While a breaker
-// halts, an order that only closes passes if the policy asks bots to close; not of
-// a bot that a person stopped, whatever trips besides.
+// checkHalted checks the emergency stop, the breakers, the limits, and that the
+// bot is started. While a breaker halts, an order that only closes passes if the
+// policy asks bots to close. It does not pass for a bot that a person stopped,
+// whatever else is tripped.
 func (d *Decision) checkHalted(c *check) {
 	s, o := d.s, c.order
 	if s.Stop.Engaged {
@@ -283,14 +287,14 @@ func (d *Decision) checkHalted(c *check) {
 	}
 }
 
-// checkLimits denies while a value stands at its limit, tripped or not.
+// checkLimits denies while a value is at its limit, tripped or not.
 func (d *Decision) checkLimits(c *check, b *Bot) {
 	if b == nil {
 		return
 	}
 	for r := range risk.Rules() {
 		for _, key := range keysOf(r, []string{b.ID}) {
-			// On the day of the question: a preview opens none.
+			// Measured on the day of the request, because a preview opens no day.
 			at := d.s.readBreakerAt(key, d.now)
 			if at.Rule.Reached(&d.s.Policy, at.Value) && at.Status != risk.Tripped {
 				c.fail(domain.ReasonLimitReached, at.Value.Ratio().String(), at.Limit.String(), "%s is at its limit", key)
@@ -299,8 +303,8 @@ func (d *Decision) checkLimits(c *check, b *Bot) {
 	}
 }
 
-// display returns value and limit of a breaker as answers show them, empty where it
-// has none.
+// display returns value and limit of a breaker as responses show them, or empty
+// strings if it has none.
 func (s *State) display(key risk.Key) (value, limit string) {
 	b := s.ReadBreaker(key)
 	if !b.On {
@@ -309,7 +313,7 @@ func (s *State) display(key risk.Key) (value, limit string) {
 	return b.Value.Ratio().String(), b.Limit.String()
 }
 
-// checkMarketOf: registry, settlement, prices and zones.
+// checkMarketOf checks registry, settlement, price and zone.
 func (d *Decision) checkMarketOf(c *check, kind domain.MarketKind, in *Instrument) {
 	s, o := d.s, c.order
 	m := s.Markets[o.Market]
@@ -335,21 +339,21 @@ func (d *Decision) checkMarketOf(c *check, kind domain.MarketKind, in *Instrumen
 	}
 }
 
-// shortMark is the price an opening sell of a perp is reserved at when it lies
-// above its limit. A perp that was never marked has no such price: its worst case
-// is not known, so it is not sold short.
+// shortMark returns the price at which an opening sell of a perp is reserved if
+// it is above the limit. A perp without a mark has no such price; its worst case
+// is unknown, so it cannot be sold short.
 func (d *Decision) shortMark(c *check, in *Instrument) domain.Decimal {
 	if c.order.Side != domain.Sell || c.reducing() || c.kind != domain.KindPerp {
 		return domain.Zero
 	}
 	if in == nil || in.Mark() == nil {
-		c.fail(domain.ReasonStaleMark, "", "", "a perp that was never marked cannot be sold short: the worst case is not known")
+		c.fail(domain.ReasonStaleMark, "", "", "a perp that was never marked cannot be sold short: the worst case is unknown")
 		return domain.Zero
 	}
 	return in.Mark().Price
 }
 
-// checkZone judges the worst price the permit allows, of the outcome acquired.
+// checkZone checks the worst permitted price of the acquired outcome.
 func (d *Decision) checkZone(c *check) {
 	p := &d.s.Policy
 	price := risk.AcquiredPrice(c.order)
@@ -362,8 +366,8 @@ func (d *Decision) checkZone(c *check) {
 	}
 }
 
-// checkHotWallet: "Above 0.20 for 24 h: … increases denied." What can be stolen by
-// whoever gets at the hot wallet may not grow.
+// checkHotWallet: "Above 0.20 for 24 h: … increases denied." It keeps the amount
+// that a thief of the hot wallet could take from growing.
 func (d *Decision) checkHotWallet(c *check) {
 	if d.s.HotTooLong(d.now) {
 		share := treasury.Figures(d.s.holdingsForShare(), &d.s.Custody.Policy).Share
@@ -371,8 +375,8 @@ func (d *Decision) checkHotWallet(c *check) {
 	}
 }
 
-// checkMarks: increases are denied while a mark of an open position of the bot
-// is stale. A market that was never marked is not.
+// checkMarks denies increases while a mark of an open position of the bot is
+// stale. A market that was never marked is not stale.
 func (d *Decision) checkMarks(c *check) {
 	age := time.Duration(d.s.Policy.MarkMaxAge)
 	if age == 0 {
@@ -387,9 +391,9 @@ func (d *Decision) checkMarks(c *check) {
 	}
 }
 
-// checkCash: the reservation must fit in the bot's cash less what is reserved
-// already. Buying back a short frees what covers it. A sell that only closes needs
-// none; an order so small that its worst case rounds to 0 is no such sell.
+// checkCash requires that the reservation fits in the bot's free cash. Buying
+// back a short releases its cover. A sell that only closes needs no cash; an
+// order whose worst case rounds to 0 does not count as such a sell.
 func (d *Decision) checkCash(c *check, b *Bot) {
 	if c.order.Side == domain.Sell && c.reducing() {
 		return
@@ -402,8 +406,9 @@ func (d *Decision) checkCash(c *check, b *Bot) {
 		relief := d.s.relief(b.ID, c.order.Instrument, c.exposure.Reducing)
 		free = free.Add(relief)
 		if c.reducing() {
-			// Of a bot whose shorts have outgrown its cash, too: buying back for no more
-			// than the cover leaves the rest covered no worse.
+			// This also applies if the bot's shorts have outgrown its cash:
+			// buying back for no more than the cover leaves the rest covered no
+			// worse.
 			free = free.Max(relief.Min(b.Cash.Sub(d.reserved(b))))
 		}
 	}
@@ -412,7 +417,7 @@ func (d *Decision) checkCash(c *check, b *Bot) {
 	}
 }
 
-// deny records a denial; the same one again within a second is only noted.
+// deny records a denial. An identical one within a second is only noted.
 func (d *Decision) deny(o domain.Order, reasons []domain.Reason) {
 	e := &domain.PermitDenied{Order: o, Reasons: reasons}
 	if !d.deniedBefore(o.Bot, denialDigest([]domain.Order{o}, reasons)) {
@@ -420,7 +425,7 @@ func (d *Decision) deny(o domain.Order, reasons []domain.Reason) {
 	}
 }
 
-// deniedBefore notes the denial that a bot has just been given.
+// deniedBefore remembers the denial that a bot has just received.
 func (d *Decision) deniedBefore(bot, digest string) bool {
 	b := d.s.Bots[bot]
 	if b == nil {
@@ -435,7 +440,7 @@ func (d *Decision) deniedBefore(bot, digest string) bool {
 	return false
 }
 
-// remember keeps a bot's denials as long as the next one may be like them.
+// remember keeps a bot's denials while the next one may be identical.
 func (b *Bot) remember(denied Denial) {
 	b.Denied = slices.DeleteFunc(b.Denied, func(old Denial) bool { return denied.Time.Sub(old.Time) >= denialWindow })
 	if len(b.Denied) == maxDenials {
@@ -444,7 +449,7 @@ func (b *Bot) remember(denied Denial) {
 	b.Denied = append(b.Denied, denied)
 }
 
-// denialDigest is of everything that was asked, and of every reason.
+// denialDigest covers the whole request and every reason.
 func denialDigest(orders []domain.Order, reasons []domain.Reason) string {
 	var parts []string
 	for _, o := range orders {
@@ -458,8 +463,8 @@ func denialDigest(orders []domain.Order, reasons []domain.Reason) string {
 	return hex.EncodeToString(c[:])
 }
 
-// PlacePermit says that the order rests at the venue, until its own expiry if it
-// has one. It is said once: an order with another expiry is another order.
+// PlacePermit records that the order rests at the venue, until its own expiry if
+// it has one. It is reported once; an order with another expiry is another order.
 func (d *Decision) PlacePermit(id string, expires *time.Time) error {
 	p, err := d.livePermit(id)
 	if err != nil {
@@ -467,13 +472,13 @@ func (d *Decision) PlacePermit(id string, expires *time.Time) error {
 	}
 	said, ahead := expires, d.aheadOf(expires)
 	if expires = d.inStream(expires); expires != nil && !d.now.Before(*expires) && !p.Expires(said) {
-		return domain.Invalid("expires_at", "lies in the past")
+		return domain.Invalid("expires_at", "is in the past")
 	}
 	if p.Placed {
-		// Of what an earlier build recorded only the time of the stream is known.
+		// Earlier builds recorded only the stream's time.
 		same := p.Expires(said) || p.Ahead == 0 && (d.still.Behind > 0 || expires != nil && expires.Equal(p.ExpiresAt))
 		if !same {
-			return &domain.Error{Code: domain.CodeConflict, Field: "expires_at", Message: "differs from what the order was placed with; cancel it, release its permit and ask for a new one"}
+			return &domain.Error{Code: domain.CodeConflict, Field: "expires_at", Message: "differs from the recorded expiry of the placed order; cancel the order, release its permit and request a new one"}
 		}
 		d.Note(domain.NotedUnchanged, "the order is already working")
 		return nil
@@ -482,7 +487,7 @@ func (d *Decision) PlacePermit(id string, expires *time.Time) error {
 	return nil
 }
 
-// ReleasePermit gives a reservation back: the order was cancelled or never placed.
+// ReleasePermit returns a reservation: the order was cancelled or never placed.
 func (d *Decision) ReleasePermit(id, reason string) error {
 	p, err := d.livePermit(id)
 	if err != nil {
@@ -504,10 +509,10 @@ func (d *Decision) livePermit(id string) (*risk.Permit, error) {
 	}
 	p := d.s.Permits[id]
 	if p == nil || !p.Live(d.now) {
-		return nil, &domain.Error{Code: domain.CodeNotFound, Field: "permit", Message: "is not live: used up, released, revoked, expired or never granted"}
+		return nil, &domain.Error{Code: domain.CodeNotFound, Field: "permit", Message: "is not live: it is used up, released, revoked or expired, or was never granted"}
 	}
 	if d.caller.Role == domain.RoleBot && d.caller.Bot != p.Bot {
-		return nil, domain.Errorf(domain.CodeDenied, "the permit is another bot's")
+		return nil, domain.Errorf(domain.CodeDenied, "the permit belongs to another bot")
 	}
 	return p, nil
 }

@@ -1,10 +1,8 @@
 package portfolio
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"maps"
 	"math/big"
 	"slices"
@@ -13,8 +11,8 @@ import (
 	"pets/domain/ledger"
 )
 
-// Open opens the portfolio. A live one needs a gate, whose record is handed in as
-// evidence; an imported one can never be live.
+// Open opens the portfolio. A live one needs a gate, whose record is passed in as
+// evidence. An imported one can never be live.
 func (d *Decision) Open(e *domain.PortfolioOpened, ev *Evidence) error {
 	if d.s.IsOpen() {
 		return domain.Errorf(domain.CodeConflict, "portfolio %s is already open", d.s.Portfolio)
@@ -30,7 +28,7 @@ func (d *Decision) Open(e *domain.PortfolioOpened, ev *Evidence) error {
 	case e.Mode == domain.ModeLive && e.Clock == domain.ClockImported:
 		return domain.Invalid("mode", "of an imported portfolio can only be \"paper\"")
 	case e.Mode == domain.ModePaper && e.Gate != nil:
-		return domain.Invalid("gate", "does not go with mode \"paper\"")
+		return domain.Invalid("gate", "is not allowed with mode \"paper\"")
 	case e.BaseDecimals < 0 || e.BaseDecimals > domain.Scale:
 		return domain.Invalid("base_decimals", "must be 0 to %d", domain.Scale)
 	}
@@ -54,12 +52,12 @@ func (d *Decision) Open(e *domain.PortfolioOpened, ev *Evidence) error {
 	return nil
 }
 
-// Patched returns a policy with the keys of one JSON object replaced, and refuses
-// anything else.
+// Patched returns a policy with the keys of one JSON object replaced. It refuses
+// any other input.
 func Patched(p domain.Policy, patch json.RawMessage) (domain.Policy, error) { return patched(p, patch) }
 
 // ChangeLimits replaces parts of the policy: patch is a JSON object with policy
-// keys. All breakers are evaluated against the new limits; none is untripped.
+// keys. All breakers are evaluated against the new limits; none is reset.
 func (d *Decision) ChangeLimits(patch json.RawMessage, reason string) error {
 	if err := d.requireOpen(); err != nil {
 		return err
@@ -84,28 +82,20 @@ func (d *Decision) ChangeLimits(patch json.RawMessage, reason string) error {
 	return nil
 }
 
-// patched returns a policy with the keys of one JSON object replaced. Anything
-// else than one object, or a key it does not know, is refused.
+// patched returns a policy with the keys of one JSON object replaced. It refuses
+// unknown keys and anything other than one object.
 func patched(p domain.Policy, patch json.RawMessage) (domain.Policy, error) {
-	// Decoding writes into slices that are there: those belong to the state.
+	// Decoding writes into existing slices, and those belong to the state.
 	p.ZoneBounds, p.BlockedZones = slices.Clone(p.ZoneBounds), slices.Clone(p.BlockedZones)
 	refused := &domain.Error{Code: domain.CodeInvalid, Field: "limits", Message: "must be one JSON object of policy keys and values"}
-	if patch = bytes.TrimSpace(patch); len(patch) == 0 || patch[0] != '{' {
-		return p, refused
-	}
-	dec := json.NewDecoder(bytes.NewReader(patch))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&p); err != nil {
+	if err := domain.DecodeObject(patch, &p); err != nil {
 		refused.Cause = quiet(err)
-		return p, refused
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return p, refused
 	}
 	return p, nil
 }
 
-// quiet keeps a JSON error from repeating the value it complains about.
+// quiet removes the value from a JSON error.
 func quiet(err error) error {
 	var t *json.UnmarshalTypeError
 	if errors.As(err, &t) {
@@ -114,8 +104,8 @@ func quiet(err error) error {
 	return err
 }
 
-// RegisterMarket makes a market's kind, outcomes and category known. They are
-// final: what has been traded under one kind cannot become another.
+// RegisterMarket records a market's kind, outcomes and category. They are final,
+// because what was traded under one kind cannot become another.
 func (d *Decision) RegisterMarket(e *domain.MarketRegistered) error {
 	if err := d.requireOpen(); err != nil {
 		return err
@@ -129,14 +119,14 @@ func (d *Decision) RegisterMarket(e *domain.MarketRegistered) error {
 		case same && maps.Equal(m.Tokens, e.Tokens):
 			d.Note(domain.NotedUnchanged, "market is already registered like this")
 			return nil
-		case same && len(m.Tokens) == 0: // they may become known later than the market
+		case same && len(m.Tokens) == 0: // tokens may become known later than the market
 			d.emit(e)
 			return nil
 		}
 		return &domain.Error{Code: domain.CodeConflict, Field: "market", Message: "is already registered differently"}
 	}
 	if e.Kind != domain.KindOutcome && d.tradedAsOutcome(e.Market) {
-		return &domain.Error{Code: domain.CodeConflict, Field: "market", Message: "is traded as kind outcome already"}
+		return &domain.Error{Code: domain.CodeConflict, Field: "market", Message: "is already traded as kind outcome"}
 	}
 	d.emit(e)
 	return nil
@@ -168,8 +158,8 @@ func checkMarket(e *domain.MarketRegistered) error {
 	return domain.CheckOptionalText("category", e.Category)
 }
 
-// checkTokens: each is a number of at most 256 bits, of an outcome of the market, and
-// no other outcome's.
+// checkTokens requires that each token is a number of at most 256 bits, belongs
+// to an outcome of the market, and to only one.
 func checkTokens(e *domain.MarketRegistered) error {
 	seen := map[string]bool{}
 	for outcome, token := range e.Tokens {
@@ -193,7 +183,7 @@ func (d *Decision) tradedAsOutcome(market string) bool {
 			return true
 		}
 	}
-	for _, p := range d.s.Permits { // judged and reserved as one, too
+	for _, p := range d.s.Permits { // checked and reserved as one, too
 		if p.Market == market && p.Live(d.now) {
 			return true
 		}
@@ -201,7 +191,7 @@ func (d *Decision) tradedAsOutcome(market string) bool {
 	return false
 }
 
-// RegisterBot introduces a bot with its capital, moved from hot:treasury. start
+// RegisterBot registers a bot with its capital, moved from hot:treasury. start
 // also starts it unless something halts it, as an import does.
 func (d *Decision) RegisterBot(e *domain.BotRegistered, capital domain.Decimal, start bool) error {
 	if err := d.requireOpen(); err != nil {
@@ -210,8 +200,8 @@ func (d *Decision) RegisterBot(e *domain.BotRegistered, capital domain.Decimal, 
 	if err := domain.CheckID("id", e.Bot); err != nil {
 		return err
 	}
-	if e.Bot == ledger.Treasury { // its fees would be booked to the treasury's account
-		return domain.Invalid("id", "must not be %s, which is what belongs to no bot", ledger.Treasury)
+	if e.Bot == ledger.Treasury { // Its fees would be booked to the treasury's account.
+		return domain.Invalid("id", "must not be %s, which stands for the treasury", ledger.Treasury)
 	}
 	if err := domain.CheckOptionalText("strategy", e.Strategy); err != nil {
 		return err
@@ -222,9 +212,9 @@ func (d *Decision) RegisterBot(e *domain.BotRegistered, capital domain.Decimal, 
 		return domain.Invalid("kind", "must be directional or market_maker")
 	}
 	if maker := e.Kind == domain.BotMarketMaker; maker && e.InventoryCap.Sign() <= 0 {
-		return domain.Invalid("inventory_cap", "must be above 0 for a market maker: the most shares of one market it may come to be exposed to")
+		return domain.Invalid("inventory_cap", "must be above 0 for a market maker: its largest exposure in one market, in shares")
 	} else if !maker && !e.InventoryCap.IsZero() {
-		return domain.Invalid("inventory_cap", "is for bots of kind market_maker")
+		return domain.Invalid("inventory_cap", "is only for bots of kind market_maker")
 	}
 	if d.s.Bots[e.Bot] != nil {
 		return &domain.Error{Code: domain.CodeConflict, Field: "id", Message: "is already registered in this portfolio"}
@@ -274,15 +264,15 @@ func (d *Decision) treasuryCovers(field string, amount domain.Decimal) error {
 	return nil
 }
 
-// StartBot lets a bot ask for permits. Refused while a breaker is tripped that
-// stopped it or stops all, and in an emergency stop.
+// StartBot lets a bot request permits. It is refused during an emergency stop,
+// and while a breaker is tripped that stopped the bot or stops all.
 func (d *Decision) StartBot(id string) error {
 	b, err := d.requireBot(id)
 	if err != nil {
 		return err
 	}
 	if d.s.Stop.Engaged {
-		return domain.Errorf(domain.CodeHalted, "the emergency stop (%s) is engaged; it has to be cleared by two people first", d.s.Stop.Kind)
+		return domain.Errorf(domain.CodeHalted, "the emergency stop (%s) is engaged; two people have to clear it first", d.s.Stop.Kind)
 	}
 	if keys := d.s.haltedBy(id); len(keys) > 0 {
 		return domain.Errorf(domain.CodeHalted, "breaker %s is tripped; reset it before starting a bot", keys[0])
@@ -295,7 +285,7 @@ func (d *Decision) StartBot(id string) error {
 	return nil
 }
 
-// StopBot takes a bot out of trading and revokes its permits not yet placed.
+// StopBot stops a bot and revokes its permits that are not placed yet.
 func (d *Decision) StopBot(id, reason string) error {
 	b, err := d.requireBot(id)
 	if err != nil {
@@ -306,7 +296,7 @@ func (d *Decision) StopBot(id, reason string) error {
 			return err
 		}
 	}
-	// A bot that a trip stopped may still close; a person's word ends that, too.
+	// A bot stopped by a trip may still close; a stop by a person ends that too.
 	if b.Status == Stopped && !b.Halted {
 		d.Note(domain.NotedUnchanged, "bot is already stopped")
 		return nil

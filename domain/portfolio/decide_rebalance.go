@@ -8,21 +8,21 @@ import (
 	"pets/domain/treasury"
 )
 
-// RebalancePlan is what the arithmetic says now.
+// RebalancePlan is the current result of the calculation.
 type RebalancePlan struct {
 	domain.Rebalance
 	Move treasury.Move
-	// Why says why nothing is proposed, "" where something is.
+	// Why says why nothing is proposed, or is "".
 	Why string
 }
 
-// NoTwoWallets is why nothing is moved, and no share of the hot wallet is watched, where
-// there are not two wallets to share.
+// NoTwoWallets is the reason why nothing is moved, and the hot share is not
+// watched, in a portfolio without both wallets.
 const NoTwoWallets = "a live portfolio with a hot and a cold wallet is needed"
 
-// PlanRebalance works out what to move between the wallets. "Never while anything is
-// tripped" is for what comes out of cold; "only in live portfolios with both wallets;
-// one open proposal at a time".
+// PlanRebalance computes what to move between the wallets. "Never while anything
+// is tripped" applies to moves out of cold; "only in live portfolios with both
+// wallets; one open proposal at a time".
 func (s *State) PlanRebalance() RebalancePlan { return s.planRebalance(s.Time) }
 
 func (s *State) planRebalance(now time.Time) RebalancePlan {
@@ -48,7 +48,7 @@ func (s *State) planRebalance(now time.Time) RebalancePlan {
 	return p
 }
 
-// haltReason says what is tripped or stopped, "" for nothing.
+// haltReason says what is tripped or stopped, or returns "".
 func (s *State) haltReason() string {
 	if s.Stop.Engaged {
 		return "the emergency stop is engaged"
@@ -61,8 +61,8 @@ func (s *State) haltReason() string {
 	return ""
 }
 
-// betweenWallets names an open transfer from hot to cold or back, "" for none: "one open
-// proposal at a time", and what a person is moving already is not to be moved again.
+// betweenWallets names an open transfer between hot and cold, or returns "": "one
+// open proposal at a time". What a person is already moving is not moved again.
 func (s *State) betweenWallets(now time.Time) string {
 	for _, t := range s.Custody.OpenTransfers() {
 		if t.FromPlace != t.ToPlace && t.ToPlace != domain.PlaceExternal && !t.Lapsed(now) {
@@ -72,7 +72,7 @@ func (s *State) betweenWallets(now time.Time) string {
 	return ""
 }
 
-// ProposeRebalance records a proposal where one is due, with every number it rests on.
+// ProposeRebalance records a proposal if one is due, with all its figures.
 func (d *Decision) ProposeRebalance() error {
 	if err := d.requireLive(); err != nil {
 		return err
@@ -86,7 +86,7 @@ func (d *Decision) ProposeRebalance() error {
 		return err
 	}
 	if !p.Hot.InRange() || !p.Total.InRange() {
-		return domain.Errorf(domain.CodeConflict, "the sums that a proposal rests on reach 10^15")
+		return domain.Errorf(domain.CodeConflict, "the amounts of the proposal reach 10^15")
 	}
 	e, err := d.route(TransferRequest{From: p.Move.From, To: p.Move.To, Amount: p.Move.Amount})
 	if err != nil {

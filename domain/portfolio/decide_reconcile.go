@@ -9,15 +9,16 @@ import (
 	"pets/domain/treasury"
 )
 
-// Reading is what the chain says a wallet holds of an asset.
+// Reading is a wallet's balance of an asset, as the chain reports it.
 type Reading struct {
 	Wallet string
 	Asset  string // its name in the ledger
 	Amount domain.Decimal
 }
 
-// Reconcile compares the ledger with the chain, per place and asset. A difference stops
-// outgoing transfers until an adjustment explains it, or ledger and chain agree again.
+// Reconcile compares the ledger with the chain, per place and asset. A difference
+// blocks outgoing transfers until an adjustment explains it, or ledger and chain
+// agree again.
 func (d *Decision) Reconcile(block uint64, blockTime time.Time, readings []Reading) error {
 	if err := d.requireLive(); err != nil {
 		return err
@@ -30,8 +31,8 @@ func (d *Decision) Reconcile(block uint64, blockTime time.Time, readings []Readi
 	return nil
 }
 
-// Differences says what a reconciliation of these readings would find; nothing is
-// recorded.
+// Differences returns what a reconciliation of these readings would find, without
+// recording it.
 func (s *State) Differences(readings []Reading) (map[string]domain.Decimal, error) {
 	lines, err := s.reconciliation(readings)
 	if err != nil {
@@ -46,7 +47,7 @@ func (s *State) Differences(readings []Reading) (map[string]domain.Decimal, erro
 	return found, nil
 }
 
-// reconciliation makes the lines: every asset of every wallet has to be read.
+// reconciliation builds the lines. Every asset of every wallet has to be read.
 func (s *State) reconciliation(readings []Reading) ([]domain.ReconciliationLine, error) {
 	lines := map[string]*domain.ReconciliationLine{}
 	want := 0
@@ -74,7 +75,7 @@ func (s *State) reconciliation(readings []Reading) ([]domain.ReconciliationLine,
 	case want == 0:
 		return nil, domain.Errorf(domain.CodeConflict, "the portfolio has no wallet to reconcile")
 	case want != len(readings):
-		return nil, domain.Invalid("readings", "must be of each asset of each wallet, once")
+		return nil, domain.Invalid("readings", "must hold each asset of each wallet exactly once")
 	}
 	out := make([]domain.ReconciliationLine, 0, len(lines))
 	for _, l := range lines {
@@ -89,9 +90,9 @@ func (s *State) reconciliation(readings []Reading) ([]domain.ReconciliationLine,
 	return out, nil
 }
 
-// judgeLine compares. What is in transit from there may or may not have been taken off
-// by the chain, and what is in transit to there may have arrived: any of these readings
-// agrees. Fees of a transaction under way are not known before it is final.
+// judgeLine compares one line. The chain may or may not have deducted what is in
+// transit from the place, or received what is in transit to it; any of these
+// readings agrees. Fees of a transaction under way are unknown until it is final.
 func (s *State) judgeLine(l *domain.ReconciliationLine) {
 	l.Ledger = s.placeBalance(l.Place, l.Asset)
 	possible := []domain.Decimal{l.Ledger}
@@ -106,7 +107,7 @@ func (s *State) judgeLine(l *domain.ReconciliationLine) {
 			continue
 		}
 		switch from, to := t.FromPlace == l.Place, t.ToPlace == l.Place; {
-		case from && to: // it lies there before and after
+		case from && to: // the money stays in the place
 			for i := range possible {
 				possible[i] = possible[i].Add(t.Amount)
 			}
@@ -122,8 +123,8 @@ func (s *State) judgeLine(l *domain.ReconciliationLine) {
 	}
 }
 
-// withEither adds, to what is possible, the same with an amount more. It is bounded by the
-// number of wallets: one transfer of each can be under way.
+// withEither adds to each possible sum the same sum plus an amount. The number of
+// wallets limits the result, because each can have one transfer under way.
 func withEither(possible []domain.Decimal, amount domain.Decimal) []domain.Decimal {
 	for _, p := range slices.Clone(possible) {
 		if sum := p.Add(amount); !slices.Contains(possible, sum) && len(possible) < 1024 {
@@ -133,7 +134,8 @@ func withEither(possible []domain.Decimal, amount domain.Decimal) []domain.Decim
 	return possible
 }
 
-// placeBalance is what the ledger has of an asset in hot or cold, bots included.
+// placeBalance returns the ledger's balance of an asset in hot or cold, including
+// bots.
 func (s *State) placeBalance(place, asset string) domain.Decimal {
 	sum := domain.Zero
 	for account, balance := range s.Book {

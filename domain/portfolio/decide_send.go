@@ -11,7 +11,7 @@ import (
 	"pets/domain/treasury"
 )
 
-// PreparedTransaction is a transfer as a transaction, and what the bytes of it say.
+// PreparedTransaction is a transfer as a transaction, and what its bytes say.
 type PreparedTransaction struct {
 	Transaction json.RawMessage
 	Nonce       uint64
@@ -20,9 +20,9 @@ type PreparedTransaction struct {
 	Says domain.Payment
 }
 
-// sendable says whether anything of a transfer may be signed or sent now: "the key
-// sits behind the breaker". In an emergency stop only sweeps are; while a breaker is
-// tripped, or ledger and chain differ, nothing else is either.
+// sendable reports whether anything of a transfer may be signed or sent now: "the
+// key sits behind the breaker". In an emergency stop only sweeps may. While a
+// breaker is tripped, or ledger and chain differ, nothing else may either.
 func (d *Decision) sendable(t *treasury.Transfer) error {
 	if t.Kind == domain.TransferSweep {
 		return d.sweepAllowed(&t.TransferRequested)
@@ -39,7 +39,7 @@ func (d *Decision) sendable(t *treasury.Transfer) error {
 		return domain.Errorf(domain.CodeHalted, "ledger and chain differ (%s); explain it by an adjustment, or reconcile again", d.s.firstDifference())
 	}
 	if t.ToPlace == domain.PlaceExternal && d.s.Custody.Book[treasury.ContactKey(t.Chain, t.To)] == nil {
-		return domain.Errorf(domain.CodeDenied, "the recipient is not in the address book any more")
+		return domain.Errorf(domain.CodeDenied, "the recipient is no longer in the address book")
 	}
 	return nil
 }
@@ -53,8 +53,8 @@ func (s *State) firstDifference() string {
 	return keys[0] + " by " + s.Custody.Differences[keys[0]].String()
 }
 
-// Sendable answers the same for a look: whether the next step of a transfer may be
-// made at all.
+// Sendable reports, without recording, whether the next step of a transfer is
+// allowed.
 func (s *State) Sendable(id string) error {
 	d := s.Begin(s.Time, domain.Caller{})
 	t, err := d.requireTransfer(id)
@@ -70,11 +70,11 @@ func (s *State) Sendable(id string) error {
 	return d.sendable(t)
 }
 
-// ErrTampered means that what is to be sent is not what was approved: somebody, or
-// something, changed it. Callers engage an emergency stop of kind security_breach.
+// ErrTampered means that the transfer to be sent is not the approved one: it was
+// changed afterwards. Callers engage an emergency stop of kind security_breach.
 var ErrTampered error = domain.Errorf(domain.CodeDenied, "the transfer is not what was approved")
 
-// tampered names what differs.
+// tampered names the field that differs.
 func tampered(what string) error {
 	return &domain.Error{Code: domain.CodeDenied, Field: what, Message: "differs", Cause: ErrTampered}
 }
@@ -86,9 +86,9 @@ func (d *Decision) intact(t *treasury.Transfer) error {
 	return nil
 }
 
-// PrepareTransfer records the transaction, with its nonce and fees, before anything is
-// signed. It uses the approval up. One that was prepared and not signed may be
-// prepared anew: its nonce or its fees may be out of date.
+// PrepareTransfer records the transaction with its nonce and fees, before
+// anything is signed. It uses up the approval. A transfer that was prepared and
+// not signed may be prepared again, because its nonce or fees may be out of date.
 func (d *Decision) PrepareTransfer(id string, p PreparedTransaction) error {
 	t, err := d.requireTransfer(id)
 	if err != nil {
@@ -98,7 +98,7 @@ func (d *Decision) PrepareTransfer(id string, p PreparedTransaction) error {
 	case t.Lapsed(d.now):
 		return domain.Errorf(domain.CodeConflict, "the transfer has expired")
 	case t.Status == treasury.Prepared && !d.now.Before(t.ExpiresAt):
-		return domain.Errorf(domain.CodeConflict, "the transfer could be prepared until %s; reject it, and ask for it anew", t.ExpiresAt.Format(time.RFC3339))
+		return domain.Errorf(domain.CodeConflict, "the transfer could be prepared until %s; reject it, and request it again", t.ExpiresAt.Format(time.RFC3339))
 	case t.Status != treasury.Approved && t.Status != treasury.Prepared:
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s, not approved", t.Status)
 	}
@@ -112,20 +112,20 @@ func (d *Decision) PrepareTransfer(id string, p PreparedTransaction) error {
 		return err
 	}
 	if t.Status == treasury.Prepared && t.Last().Digest == p.Digest {
-		d.Note(domain.NotedUnchanged, "the transfer is prepared like this")
+		d.Note(domain.NotedUnchanged, "the transfer is already prepared like this")
 		return nil
 	}
 	if t.Status == treasury.Approved && t.Kind != domain.TransferSweep && !d.s.covers(t) {
-		return domain.Errorf(domain.CodeConflict, "%s:treasury no longer holds what is to be sent", t.FromPlace)
+		return domain.Errorf(domain.CodeConflict, "%s:treasury no longer holds the amount of the transfer", t.FromPlace)
 	}
 	d.emit(&domain.TransferPrepared{Transfer: id, Transaction: p.Transaction, Nonce: p.Nonce, Digest: p.Digest})
 	return nil
 }
 
-// checkNonce: one transfer of a wallet is under way at a time, and none uses a nonce
-// that was used up: its transaction would be one that was counted already. Only a sweep
-// goes before what is no sweep, in its place if it has to: that waits until the stop is
-// over, and the money cannot.
+// checkNonce requires that one transfer of a wallet is under way at a time, and
+// that none reuses a nonce: such a transaction would count as the earlier one.
+// Only a sweep may take the nonce of a transfer that is no sweep: that transfer
+// waits until the stop is over, but the money cannot.
 func (d *Decision) checkNonce(t *treasury.Transfer, nonce uint64) error {
 	for _, other := range d.s.Custody.SortedTransfers() {
 		if other.Transfer == t.Transfer || other.Chain != t.Chain || !treasury.SameAddress(other.From, t.From) {
@@ -134,16 +134,16 @@ func (d *Decision) checkNonce(t *treasury.Transfer, nonce uint64) error {
 		yields := t.Kind == domain.TransferSweep && other.Kind != domain.TransferSweep
 		switch {
 		case other.UnderWay() && !yields:
-			return domain.Errorf(domain.CodeConflict, "transfer %s of the same wallet is under way; its nonce comes first", other.Transfer)
+			return domain.Errorf(domain.CodeConflict, "transfer %s of the same wallet is under way and has to end first", other.Transfer)
 		case other.UsedNonce(nonce):
-			return domain.Errorf(domain.CodeConflict, "transfer %s of the same wallet used nonce %d; the next is higher", other.Transfer, other.Last().Nonce)
+			return domain.Errorf(domain.CodeConflict, "transfer %s of the same wallet used nonce %d; the next one must be higher", other.Transfer, other.Last().Nonce)
 		}
 	}
 	return nil
 }
 
-// covers reports whether the place a transfer is sent from holds it, besides what was
-// prepared before it.
+// covers reports whether the sending place holds the transfer's amount, beside
+// what was prepared before it.
 func (s *State) covers(t *treasury.Transfer) bool {
 	held := s.Book[ledger.Wallet(t.Asset, t.FromPlace)]
 	for _, other := range s.Custody.Transfers {
@@ -154,7 +154,8 @@ func (s *State) covers(t *treasury.Transfer) bool {
 	return !held.Less(t.Claims(t.Asset))
 }
 
-// checkTransaction holds a transaction against what was approved, field by field.
+// checkTransaction compares a transaction with the approved payment, field by
+// field.
 func (d *Decision) checkTransaction(t *treasury.Transfer, p PreparedTransaction) error {
 	if err := d.intact(t); err != nil {
 		return err
@@ -168,13 +169,13 @@ func (d *Decision) checkTransaction(t *treasury.Transfer, p PreparedTransaction)
 	return nil
 }
 
-func isDigest(s string) bool { return len(s) == 64 && isLowerHex(s) }
+func isDigest(s string) bool { return len(s) == 64 && domain.IsLowerHex(s) }
 
-// isTxHash accepts the hash of a transaction: 0x and 64 hex digits.
+// isTxHash reports whether s is the hash of a transaction: 0x and 64 hex digits.
 func isTxHash(s string) bool { return len(s) == 66 && s[:2] == "0x" && isDigest(s[2:]) }
 
-// RepriceTransfer replaces a transaction that is stuck: same nonce, recipient and
-// amount, within the fee that was approved.
+// RepriceTransfer replaces a stuck transaction: same nonce, recipient and amount,
+// within the approved fee.
 func (d *Decision) RepriceTransfer(id string, p PreparedTransaction) error {
 	t, err := d.requireTransfer(id)
 	if err != nil {
@@ -185,9 +186,9 @@ func (d *Decision) RepriceTransfer(id string, p PreparedTransaction) error {
 	case last == nil || t.Status != treasury.Broadcast && t.Status != treasury.Signed:
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to reprice", d.statusOf(t))
 	case last.TxHash == "" && last.Digest != p.Digest:
-		return domain.Errorf(domain.CodeConflict, "the transaction that takes the place of a stuck one is not signed yet")
+		return domain.Errorf(domain.CodeConflict, "the replacement of the stuck transaction is not signed yet")
 	case len(t.Attempts) >= treasury.MaxAttempts:
-		return domain.Errorf(domain.CodeConflict, "the transfer was repriced %d times; a person has to look at it", treasury.MaxAttempts-1)
+		return domain.Errorf(domain.CodeConflict, "the transfer was already repriced %d times; a person has to examine it", treasury.MaxAttempts-1)
 	case p.Nonce != last.Nonce:
 		return domain.Errorf(domain.CodeConflict, "a repriced transaction keeps its nonce, %d", last.Nonce)
 	}
@@ -198,16 +199,16 @@ func (d *Decision) RepriceTransfer(id string, p PreparedTransaction) error {
 		return err
 	}
 	if t.HasDigest(p.Digest) {
-		d.Note(domain.NotedUnchanged, "the transfer has this transaction already")
+		d.Note(domain.NotedUnchanged, "the transfer already has this transaction")
 		return nil
 	}
 	d.emit(&domain.TransferRepriced{Transfer: id, Transaction: p.Transaction, Nonce: p.Nonce, Digest: p.Digest})
 	return nil
 }
 
-// SignTransfer records a signature of the transaction that was prepared last, and
-// which transaction it makes: "hash before broadcast". Only once this is appended may
-// the signature leave.
+// SignTransfer records a signature of the transaction prepared last, and the hash
+// of the signed transaction: "hash before broadcast". The signature may leave
+// only after this is appended.
 func (d *Decision) SignTransfer(e *domain.TransferSigned) error {
 	t, err := d.requireTransfer(e.Transfer)
 	if err != nil {
@@ -221,7 +222,7 @@ func (d *Decision) SignTransfer(e *domain.TransferSigned) error {
 		return err
 	}
 	switch {
-	case e.Digest != last.Digest: // another server may have prepared it anew, and signed that
+	case e.Digest != last.Digest: // Another server may have prepared it again, and signed that.
 		return domain.Errorf(domain.CodeConflict, "the digest is not that of the transaction prepared last")
 	case !isTxHash(e.TxHash):
 		return domain.Invalid("tx_hash", "must be 0x and 64 hex digits")
@@ -233,12 +234,12 @@ func (d *Decision) SignTransfer(e *domain.TransferSigned) error {
 	}
 	if last.TxHash != "" {
 		if last.TxHash != e.TxHash {
-			return domain.Errorf(domain.CodeConflict, "the digest is signed already, and by another signature")
+			return domain.Errorf(domain.CodeConflict, "the digest already has another signature")
 		}
-		d.Note(domain.NotedUnchanged, "the transfer is signed already")
+		d.Note(domain.NotedUnchanged, "the transfer is already signed")
 		return nil
 	}
-	if e.Raw == "" { // signed here
+	if e.Raw == "" { // signed by this server
 		d.emit(&domain.SignatureMade{
 			Purpose: domain.PurposeTransfer, Transfer: t.Transfer, Wallet: t.Wallet, Address: t.From, Digest: e.Digest,
 		})
@@ -247,8 +248,8 @@ func (d *Decision) SignTransfer(e *domain.TransferSigned) error {
 	return nil
 }
 
-// BroadcastTransfer records that a signed transaction may be on its way from now on.
-// The money is in transit.
+// BroadcastTransfer records that a signed transaction may be on its way from now
+// on. The money is in transit.
 func (d *Decision) BroadcastTransfer(id, hash string) error {
 	t, err := d.requireTransfer(id)
 	if err != nil {
@@ -258,7 +259,7 @@ func (d *Decision) BroadcastTransfer(id, hash string) error {
 	switch {
 	case last == nil || last.TxHash == "" || (t.Status != treasury.Signed && t.Status != treasury.Broadcast):
 		return domain.Errorf(domain.CodeConflict, "the transfer is %s: there is nothing to send", d.statusOf(t))
-	case hash != last.TxHash: // another server may have signed another since
+	case hash != last.TxHash: // Another server may have signed another one since.
 		return domain.Errorf(domain.CodeConflict, "the transaction is not the one signed last")
 	}
 	if err := d.intact(t); err != nil {
@@ -268,7 +269,7 @@ func (d *Decision) BroadcastTransfer(id, hash string) error {
 		return err
 	}
 	if last.Sent {
-		d.Note(domain.NotedUnchanged, "the transaction was sent before")
+		d.Note(domain.NotedUnchanged, "the transaction was already sent")
 		return nil
 	}
 	d.fact(&domain.TransferBroadcast{Transfer: id, TxHash: hash})

@@ -1,36 +1,29 @@
 package portfolio
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 
 	"pets/domain"
 	"pets/domain/treasury"
 )
 
-// TransferSettlement is what two people found on the chain where the server cannot: its
-// endpoints have forgotten the state, or disagree for good, or the transaction is not one
-// that was signed here. It is the limits of an override of kind transfer.
+// TransferSettlement is the outcome that two people found on the chain where the
+// server cannot: its endpoints no longer have the state, or disagree permanently,
+// or the transaction was not signed here. It is the content of an override of
+// kind transfer.
 type TransferSettlement struct {
 	Transfer string `json:"transfer"`
 	// Outcome is confirmed or failed.
 	Outcome string         `json:"outcome"`
 	TxHash  string         `json:"tx_hash"`
 	Block   uint64         `json:"block"`
-	Fee     domain.Decimal `json:"fee"` // in the chain's coin, 0 where somebody else paid it
+	Fee     domain.Decimal `json:"fee"` // in the chain's coin, 0 if somebody else paid it
 }
 
-// settlementOf reads one, and finds the transfer that it would end.
+// settlementOf decodes a settlement and finds the transfer that it would end.
 func (d *Decision) settlementOf(portfolio string, raw json.RawMessage) (s TransferSettlement, t *treasury.Transfer, err error) {
 	refused := &domain.Error{Code: domain.CodeInvalid, Field: "limits", Message: "must be {transfer, outcome, tx_hash, block, fee} for an override of kind transfer"}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&s); err != nil {
-		return s, nil, refused
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+	if err := domain.DecodeObject(raw, &s); err != nil {
 		return s, nil, refused
 	}
 	if t, err = d.requireTransfer(s.Transfer); err != nil {
@@ -38,7 +31,7 @@ func (d *Decision) settlementOf(portfolio string, raw json.RawMessage) (s Transf
 	}
 	switch {
 	case portfolio != "":
-		return s, t, domain.Invalid("portfolio", "does not go with transfer: it is this portfolio's")
+		return s, t, domain.Invalid("portfolio", "is not allowed with transfer, which concerns this portfolio")
 	case t.Status != treasury.Signed && t.Status != treasury.Broadcast:
 		return s, t, domain.Errorf(domain.CodeConflict, "the transfer is %s: it is not on its way, so there is no outcome to record", d.statusOf(t))
 	case s.Outcome != string(treasury.Confirmed) && s.Outcome != string(treasury.Failed):
@@ -51,7 +44,7 @@ func (d *Decision) settlementOf(portfolio string, raw json.RawMessage) (s Transf
 	return s, t, nil
 }
 
-// settleTransfer ends a transfer on the word of two people.
+// settleTransfer ends a transfer on the confirmation of two people.
 func (d *Decision) settleTransfer(s TransferSettlement, t *treasury.Transfer) {
 	if !t.Sent() {
 		d.emit(&domain.TransferBroadcast{Transfer: t.Transfer, TxHash: t.Last().TxHash})

@@ -12,16 +12,15 @@ import (
 	"pets/domain/treasury"
 )
 
-// SignRequest is what a bot wants signed: an order, under the permit that it was
-// granted for.
+// SignRequest is an order that a bot wants signed, with its permit.
 type SignRequest struct {
-	Permit string
-	Order  domain.TypedOrder
+	Permit string            `json:"permit"`
+	Order  domain.TypedOrder `json:"order"`
 }
 
-// SignOrder decides, at the head of the stream, whether an order may be signed. It
-// may leave the process once what is emitted here is appended, and not before. A
-// refusal is an answer, with every reason, and is recorded too.
+// SignOrder decides, at the head of the stream, whether an order may be signed.
+// The signature may leave the process only after the emitted events are appended.
+// A refusal is a normal answer, with every reason, and is recorded too.
 func (d *Decision) SignOrder(r SignRequest) error {
 	if err := d.requireOpen(); err != nil {
 		return err
@@ -29,14 +28,14 @@ func (d *Decision) SignOrder(r SignRequest) error {
 	if err := checkSignRequest(r); err != nil {
 		return err
 	}
-	d.due() // judged as of now, as permits are: legs that were not filled in time are gone
+	d.due() // Checked as of now, like permits: overdue legs time out first.
 	p := d.s.Permits[r.Permit]
 	if obstacles := d.signObstacles(r, p); len(obstacles) > 0 {
 		d.refuseSignature(r, obstacles)
 		return nil
 	}
 	if p.Digest == r.Order.Digest {
-		d.note("the digest was signed before: the same signature", p.SignedAt)
+		d.note("the digest was already signed: the same signature", p.SignedAt)
 		return nil
 	}
 	w := d.s.Custody.Main(domain.WalletHot)
@@ -47,9 +46,9 @@ func (d *Decision) SignOrder(r SignRequest) error {
 	return nil
 }
 
-// SignObstacles says why an order may not be signed while the wall clock shows wall;
-// nothing is recorded. A clock that is behind the last record makes nothing live again
-// that is over.
+// SignObstacles returns why an order may not be signed while the wall clock shows
+// wall, without recording anything. A clock behind the last record makes no
+// expired permit live again.
 func (s *State) SignObstacles(wall time.Time, caller domain.Caller, r SignRequest) []domain.SignatureObstacle {
 	now, behind := s.ClockAt(wall)
 	d := s.Begin(now, caller)
@@ -91,18 +90,19 @@ func (o *obstacles) add(code domain.SignatureCode, value, limit, format string, 
 	*o = append(*o, domain.SignatureObstacle{Code: code, Value: value, Limit: limit, Message: fmt.Sprintf(format, args...)})
 }
 
-// signObstacles: stop, breakers, the bot, the permit, and every word of the order.
+// signObstacles checks the stop, the breakers, the bot, the permit and all fields
+// of the order.
 func (d *Decision) signObstacles(r SignRequest, p *risk.Permit) []domain.SignatureObstacle {
 	var found obstacles
 	s := d.s
 	if s.Mode != domain.ModeLive {
-		found.add(domain.SignPaper, "", "", "nothing real is signed for a paper portfolio")
+		found.add(domain.SignPaper, "", "", "orders of a paper portfolio are never signed")
 	}
 	if s.Stop.Engaged {
 		found.add(domain.SignEmergencyStop, s.Stop.Kind, "", "the emergency stop is engaged")
 	}
 	if p == nil || !p.Live(d.now) || (d.caller.Role == domain.RoleBot && p.Bot != d.caller.Bot) {
-		found.add(domain.SignPermitUnknown, "", "", "the permit is not a live one of this bot: it was used up, released, revoked, or has expired")
+		found.add(domain.SignPermitUnknown, "", "", "the permit is not a live permit of this bot: it was used up, released or revoked, or has expired")
 		return found
 	}
 	d.signHalted(&found, p)
@@ -112,17 +112,17 @@ func (d *Decision) signObstacles(r SignRequest, p *risk.Permit) []domain.Signatu
 	case p.Digest != "":
 		found.add(domain.SignPermitUsed, "", "", "the permit has signed another order; one permit signs one digest")
 	case p.Working:
-		found.add(domain.SignPermitUsed, "", "", "an order was placed under the permit already")
+		found.add(domain.SignPermitUsed, "", "", "an order was already placed under the permit")
 	}
 	if in := s.Instruments[p.Instrument]; in != nil && in.Payout != nil {
 		found.add(domain.SignMarketSettled, in.Payout.String(), "", "the outcome is settled")
 	}
 	d.signParties(&found, r, p)
-	if !again { // what was signed was held against the permit as it was then
+	if !again { // A signed order was compared with the permit as it was then.
 		signTerms(&found, r, p)
 	}
 	if e := d.inStream(r.Order.ExpiresAt); e != nil && !d.now.Before(*e) {
-		found.add(domain.SignExpiry, r.Order.ExpiresAt.Format(time.RFC3339), "", "the order is over already")
+		found.add(domain.SignExpiry, r.Order.ExpiresAt.Format(time.RFC3339), "", "the order has already expired")
 	}
 	return found
 }
@@ -141,11 +141,11 @@ func (d *Decision) signHalted(found *obstacles, p *risk.Permit) {
 		}
 	}
 	if b == nil || b.Status != Running && (!closing || len(tripped) == 0 || !b.Halted) {
-		found.add(domain.SignBotStopped, "", "", "the bot does not run; an operator has to start it")
+		found.add(domain.SignBotStopped, "", "", "the bot is not running; an operator has to start it")
 	}
 }
 
-// signParties: who signs, who pays with what, and for which token.
+// signParties checks the signer, the payer, the paying asset and the token.
 func (d *Decision) signParties(found *obstacles, r SignRequest, p *risk.Permit) {
 	o := &r.Order
 	w := d.s.Custody.Main(domain.WalletHot)
@@ -171,7 +171,8 @@ func (d *Decision) signParties(found *obstacles, r SignRequest, p *risk.Permit) 
 	}
 }
 
-// signTerms: side, quantity, price and fee. "The typed data checked against the permit".
+// signTerms checks side, quantity, price and fee: "The typed data checked against
+// the permit".
 func signTerms(found *obstacles, r SignRequest, p *risk.Permit) {
 	o := &r.Order
 	if o.Side != p.Side {
@@ -189,11 +190,12 @@ func signTerms(found *obstacles, r SignRequest, p *risk.Permit) {
 	}
 	fee := domain.MulDiv(o.Notional, o.FeeBPS, domain.FromInt(10_000))
 	if most := domain.MulDiv(p.Fee, o.Quantity, p.Quantity); most.Less(fee) {
-		found.add(domain.SignFee, fee.String(), most.String(), "the order agrees to a higher fee than the permit reserved")
+		found.add(domain.SignFee, fee.String(), most.String(), "the order accepts a higher fee than the permit reserved")
 	}
 }
 
-// refuseSignature records a refusal; the same one again within a second is only noted.
+// refuseSignature records a refusal. An identical one within a second is only
+// noted.
 func (d *Decision) refuseSignature(r SignRequest, found []domain.SignatureObstacle) {
 	bot := d.caller.Bot
 	if p := d.s.Permits[r.Permit]; p != nil && bot == "" {
@@ -207,7 +209,7 @@ func (d *Decision) refuseSignature(r SignRequest, found []domain.SignatureObstac
 	}
 }
 
-// refusalDigest tells refusals apart, to coalesce those that are alike.
+// refusalDigest identifies refusals that are coalesced.
 func refusalDigest(e *domain.SignatureRefused) string {
 	codes := make([]domain.SignatureCode, len(e.Reasons))
 	for i, r := range e.Reasons {

@@ -8,14 +8,14 @@ import (
 	"pets/domain/treasury"
 )
 
-// sweep empties the hot wallet: the capital of bots is taken back in the same append,
-// because their money goes with it.
+// sweep empties the hot wallet. The capital of bots is taken back in the same
+// append, because their money goes with it.
 func (d *Decision) sweep(e *domain.TransferRequested) error {
 	switch {
 	case e.FromPlace != domain.WalletHot:
-		return domain.Invalid("from", "of a sweep is a hot wallet")
+		return domain.Invalid("from", "of a sweep must be a hot wallet")
 	case e.ToPlace == domain.WalletHot:
-		return domain.Invalid("to", "of a sweep is the cold wallet, or an address of the book")
+		return domain.Invalid("to", "of a sweep must be the cold wallet or an address of the book")
 	}
 	e.Kind = domain.TransferSweep
 	if err := d.sweepAllowed(e); err != nil {
@@ -25,7 +25,7 @@ func (d *Decision) sweep(e *domain.TransferRequested) error {
 		e.Amount = d.sweepable(e)
 	}
 	if e.Amount.Sign() <= 0 || !e.Amount.InRange() {
-		return domain.Invalid("amount", "is missing, and by the ledger the hot wallet holds no %s", e.Asset)
+		return domain.Invalid("amount", "is missing, and the ledger has no %s in the hot wallet", e.Asset)
 	}
 	if e.Asset == d.s.BaseAsset {
 		for _, id := range d.s.BotIDs() {
@@ -38,9 +38,10 @@ func (d *Decision) sweep(e *domain.TransferRequested) error {
 	return nil
 }
 
-// sweepable is what the ledger has in the hot wallet, to the decimals of the chain, less
-// what other sweeps take and the fee where it is of the same asset. Transfers that are
-// no sweeps take nothing: they do not go on while the portfolio is stopped.
+// sweepable returns what the ledger has in the hot wallet, rounded down to the
+// decimals of the chain, less what other sweeps take, and less the fee if it is
+// of the same asset. Other transfers are not subtracted, because they do not
+// continue while the portfolio is stopped.
 func (d *Decision) sweepable(e *domain.TransferRequested) domain.Decimal {
 	all := d.s.Book[ledger.Wallet(e.Asset, domain.WalletHot)]
 	for _, t := range d.s.Custody.Transfers {
@@ -65,16 +66,16 @@ func (d *Decision) sweepable(e *domain.TransferRequested) domain.Decimal {
 func (d *Decision) sweepAllowed(e *domain.TransferRequested) error {
 	stop := d.s.Stop
 	if !stop.Engaged {
-		return domain.Errorf(domain.CodeConflict, "a sweep needs an engaged emergency stop; ask for a transfer instead")
+		return domain.Errorf(domain.CodeConflict, "a sweep needs an engaged emergency stop; request a transfer instead")
 	}
 	known := d.s.knownSince(e)
 	if known.IsZero() || !known.Before(stop.Since) {
-		return &domain.Error{Code: domain.CodeDenied, Field: "to", Message: "was not known before the emergency stop: a sweep goes only where somebody could send before it"}
+		return &domain.Error{Code: domain.CodeDenied, Field: "to", Message: "was not known before the emergency stop: a sweep goes only to an address that could be sent to before it"}
 	}
 	return nil
 }
 
-// knownSince is when the recipient of a transfer became one.
+// knownSince returns when the recipient of a transfer was added.
 func (s *State) knownSince(e *domain.TransferRequested) time.Time {
 	if e.ToPlace == domain.PlaceExternal {
 		if c := s.Custody.Book[treasury.ContactKey(e.Chain, e.To)]; c != nil {

@@ -7,23 +7,26 @@ import (
 	"pets/domain/treasury"
 )
 
-// TransferRequest is what somebody wants to move.
+// TransferRequest is what somebody wants to move. Its JSON is in request hashes: a field is
+// only ever added, and left out where it is not set.
 type TransferRequest struct {
-	// From is hot, cold or the name of a wallet; To one of these, or an address of the
-	// book.
-	From, To string
-	Asset    string // the base asset by default
-	Amount   domain.Decimal
-	// HighestFee is in the chain's coin; 0 is the policy's max_transfer_fee.
-	HighestFee domain.Decimal
-	Reason     string
-	// Sweep empties the hot wallet in an emergency stop; Amount 0 is all the treasury
-	// holds there by then.
-	Sweep bool
+	// From is hot, cold or the name of a wallet. To is one of these, or an
+	// address of the book.
+	From  string `json:"from"`
+	To    string `json:"to"`
+	Asset string `json:"asset,omitempty"` // the base asset by default
+	// Amount is needed but for a sweep: there 0 is all that the treasury holds by then.
+	Amount domain.Decimal `json:"amount,omitzero"`
+	// HighestFee is the most that may be paid for it, in the chain's coin; the policy's
+	// max_transfer_fee by default.
+	HighestFee domain.Decimal `json:"highest_fee,omitzero"`
+	Reason     string         `json:"reason"`
+	// Sweep empties the hot wallet in an emergency stop.
+	Sweep bool `json:"sweep,omitempty"`
 }
 
-// RequestTransfer records the wish to move money, bound to its hash. Nothing moves
-// before it was approved where it needs to be, prepared, signed and sent.
+// RequestTransfer records a requested transfer, bound to its hash. Nothing moves
+// before the transfer is approved (if necessary), prepared, signed and sent.
 func (d *Decision) RequestTransfer(r TransferRequest) error {
 	if err := d.requireLive(); err != nil {
 		return err
@@ -48,14 +51,14 @@ func (d *Decision) RequestTransfer(r TransferRequest) error {
 	return nil
 }
 
-// checkOpen bounds how many transfers are open.
+// checkOpen limits how many transfers are open.
 func (d *Decision) checkOpen(sweep bool) error {
 	most := maxOpen
 	if sweep {
 		most += maxSweeps
 	}
 	if open := len(d.s.Custody.OpenTransfers()); open >= most {
-		return domain.Errorf(domain.CodeConflict, "%d transfers are open, and no more can be; reject those that are not wanted", open)
+		return domain.Errorf(domain.CodeConflict, "%d transfers are open, which is the limit; reject those that are not wanted", open)
 	}
 	return nil
 }
@@ -68,20 +71,20 @@ func (d *Decision) request(e *domain.TransferRequested) {
 	e.ExpiresAt = d.now.Add(time.Duration(d.s.Custody.Policy.ApprovalTTL))
 	e.ApprovalFor = treasury.ApprovalFor(e, d.s.worth(e.Asset, e.Amount), d.s.unapproved(e.Wallet, d.now), &d.s.Custody.Policy)
 	if e.ToPlace == domain.WalletHot && !d.s.keyIsHere(e) {
-		e.ApprovalFor = append(e.ApprovalFor, "the key of the wallet that receives it was never opened here")
+		e.ApprovalFor = append(e.ApprovalFor, "the key of the receiving wallet was never opened here")
 	}
 	e.Hash = treasury.Hash(d.s.Portfolio, e)
 	d.emit(e)
 }
 
-// keyIsHere reports whether the recipient of a transfer is a wallet whose key was found
-// in the keystore. One that somebody only says is ours is as good as a stranger.
+// keyIsHere reports whether the keystore was shown to hold the recipient's key. A
+// wallet that is only declared to be ours counts as a stranger's.
 func (s *State) keyIsHere(e *domain.TransferRequested) bool {
 	w := s.ownAddress(e.Chain, e.To)
 	return w != nil && !w.LoadedAt.IsZero()
 }
 
-// worth is an amount in base asset, nil where the asset has no mark.
+// worth returns an amount in base asset, or nil if the asset has no mark.
 func (s *State) worth(asset string, amount domain.Decimal) *domain.Decimal {
 	if asset == s.BaseAsset {
 		return &amount
@@ -94,8 +97,8 @@ func (s *State) worth(asset string, amount domain.Decimal) *domain.Decimal {
 	return &v
 }
 
-// unapproved is what a wallet's transfers of the last 24 h come to that needed nobody
-// to approve them: "the 24-hour sum per sending wallet … of unapproved ones".
+// unapproved sums a wallet's transfers of the last 24 h that did not need
+// approval: "the 24-hour sum per sending wallet … of unapproved ones".
 func (s *State) unapproved(wallet string, now time.Time) domain.Decimal {
 	sum := domain.Zero
 	for _, t := range s.Custody.Transfers {
@@ -109,7 +112,7 @@ func (s *State) unapproved(wallet string, now time.Time) domain.Decimal {
 	return sum
 }
 
-// route finds out which wallet sends what to whom.
+// route resolves the sending wallet, the asset and the recipient.
 func (d *Decision) route(r TransferRequest) (*domain.TransferRequested, error) {
 	c := &d.s.Custody
 	from, err := d.wallet("from", r.From)
@@ -121,7 +124,7 @@ func (d *Decision) route(r TransferRequest) (*domain.TransferRequested, error) {
 	}
 	asset, known := from.Asset(r.Asset)
 	if !known {
-		return nil, domain.Invalid("asset", "is not one that wallet %s is registered with", from.Wallet)
+		return nil, domain.Invalid("asset", "is not an asset that wallet %s is registered with", from.Wallet)
 	}
 	gas, _ := from.Gas()
 	if r.HighestFee.IsZero() {
@@ -147,7 +150,8 @@ func (d *Decision) route(r TransferRequest) (*domain.TransferRequested, error) {
 	return e, nil
 }
 
-// routeTo: to a wallet of the portfolio, or to an address of the book.
+// routeTo resolves a recipient: a wallet of the portfolio, or an address of the
+// book.
 func (d *Decision) routeTo(e *domain.TransferRequested, to string) error {
 	w, err := d.wallet("to", to)
 	if own := d.s.ownAddress(e.Chain, to); own != nil {
@@ -158,12 +162,12 @@ func (d *Decision) routeTo(e *domain.TransferRequested, to string) error {
 		e.ToPlace, e.To = w.Place, w.Address
 		switch {
 		case w.Wallet == e.Wallet:
-			return domain.Invalid("to", "is the wallet that sends")
+			return domain.Invalid("to", "is the sending wallet")
 		case w.Chain != e.Chain:
 			return domain.Invalid("to", "is on another chain")
 		}
 		if _, known := w.Asset(e.Asset); !known {
-			return domain.Invalid("to", "is wallet %s, which is not registered with %s: what arrives would not be counted", w.Wallet, e.Asset)
+			return domain.Invalid("to", "is wallet %s, which is not registered with %s: the money would not be counted when it arrives", w.Wallet, e.Asset)
 		}
 		return nil
 	case to == domain.WalletHot || to == domain.WalletCold:
@@ -180,7 +184,7 @@ func (d *Decision) routeTo(e *domain.TransferRequested, to string) error {
 	return nil
 }
 
-// wallet finds a wallet by its name, or the main one of a place.
+// wallet finds a wallet by its name, or the main wallet of a place.
 func (d *Decision) wallet(field, name string) (*treasury.Wallet, error) {
 	c := &d.s.Custody
 	if w := c.Wallets[name]; w != nil {
@@ -195,25 +199,25 @@ func (d *Decision) wallet(field, name string) (*treasury.Wallet, error) {
 	return nil, &domain.Error{Code: domain.CodeConflict, Field: field, Message: "names a place that has no wallet yet"}
 }
 
-// checkAmount: what is moved has to be there, its fee too where it is of the same
-// asset, and "a request for an outflow that would leave equity < 0 is refused", all
-// outflows that are open taken together.
+// checkAmount requires that the amount is available, including the fee if it is
+// of the same asset. "A request for an outflow that would leave equity < 0 is
+// refused", counting all open outflows together.
 func (d *Decision) checkAmount(e *domain.TransferRequested) error {
 	t := treasury.Transfer{TransferRequested: *e, Status: treasury.Requested}
 	if free := d.s.freeIn(e.FromPlace, e.Asset, d.now); free.Less(t.Claims(e.Asset)) {
-		return domain.Invalid("amount", "is more than the %s %s that %s:treasury can give; capital of bots has to be taken back first", free, e.Asset, e.FromPlace)
+		return domain.Invalid("amount", "is more than the %s %s that %s:treasury can give; take back capital of bots first", free, e.Asset, e.FromPlace)
 	}
 	v := d.s.worth(e.Asset, e.Amount)
 	if e.ToPlace != domain.PlaceExternal || v == nil {
 		return nil
 	}
 	if left := d.s.Equity().Sub(d.s.leaving(d.now)); left.Less(*v) {
-		return domain.Invalid("amount", "would leave the equity, which is %s after what is leaving already, below 0", left)
+		return domain.Invalid("amount", "would leave the equity, which is %s after open transfers, below 0", left)
 	}
 	return nil
 }
 
-// leaving is what open transfers take out of the portfolio, in base asset.
+// leaving returns what open transfers take out of the portfolio, in base asset.
 func (s *State) leaving(now time.Time) domain.Decimal {
 	sum := domain.Zero
 	for _, t := range s.Custody.Transfers {
@@ -227,7 +231,7 @@ func (s *State) leaving(now time.Time) domain.Decimal {
 	return sum
 }
 
-// ownAddress finds the wallet of an address, nil for none.
+// ownAddress finds the wallet of an address, or returns nil.
 func (s *State) ownAddress(chain, address string) *treasury.Wallet {
 	for _, w := range s.Custody.Wallets {
 		if w.Chain == chain && treasury.SameAddress(w.Address, address) {
@@ -244,7 +248,7 @@ func (d *Decision) requireTransfer(id string) (*treasury.Transfer, error) {
 	}
 	t := d.s.Custody.Transfers[id]
 	if t == nil {
-		return nil, &domain.Error{Code: domain.CodeNotFound, Field: "transfer", Message: "is not one of this portfolio"}
+		return nil, &domain.Error{Code: domain.CodeNotFound, Field: "transfer", Message: "is not a transfer of this portfolio"}
 	}
 	return t, nil
 }

@@ -1,17 +1,14 @@
 package portfolio
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 
 	"pets/domain"
 )
 
-// ChangeTreasuryPolicy replaces parts of the treasury's rules: patch is a JSON object
-// with their keys. Rules of a live portfolio that are looser than their defaults take
-// two people.
+// ChangeTreasuryPolicy replaces parts of the treasury's rules: patch is a JSON
+// object with their keys. In a live portfolio, rules looser than their defaults
+// take two people.
 func (d *Decision) ChangeTreasuryPolicy(patch json.RawMessage, reason string) error {
 	if err := d.requireOpen(); err != nil {
 		return err
@@ -39,22 +36,15 @@ func (d *Decision) changeTreasury(p domain.TreasuryPolicy, reason string) {
 // patchedTreasury returns the rules with the keys of one JSON object replaced.
 func patchedTreasury(p domain.TreasuryPolicy, patch json.RawMessage) (domain.TreasuryPolicy, error) {
 	refused := &domain.Error{Code: domain.CodeInvalid, Field: "treasury", Message: "must be one JSON object of treasury policy keys and values"}
-	if patch = bytes.TrimSpace(patch); len(patch) == 0 || patch[0] != '{' {
-		return p, refused
-	}
-	dec := json.NewDecoder(bytes.NewReader(patch))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&p); err != nil {
+	if err := domain.DecodeObject(patch, &p); err != nil {
 		refused.Cause = quiet(err)
-		return p, refused
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return p, refused
 	}
 	return p, p.Validate()
 }
 
-// loosenedTreasury names a rule that is looser than its default and looser than it was.
+// loosenedTreasury names a rule that is looser than its default and looser than
+// before.
 func loosenedTreasury(old, now *domain.TreasuryPolicy) string {
 	def := domain.DefaultTreasuryPolicy()
 	for _, r := range []struct {
@@ -62,7 +52,7 @@ func loosenedTreasury(old, now *domain.TreasuryPolicy) string {
 		looser func(a, b *domain.TreasuryPolicy) bool
 	}{
 		{"hot_wallet_percentage", func(a, b *domain.TreasuryPolicy) bool { return b.HotWalletPercentage.Less(a.HotWalletPercentage) }},
-		// Small moves that are never proposed leave more in the hot wallet.
+		// A higher minimum leaves more in the hot wallet.
 		{"min_rebalance_usd", func(a, b *domain.TreasuryPolicy) bool { return b.MinRebalanceUSD.Less(a.MinRebalanceUSD) }},
 		{"approval_threshold_usd", func(a, b *domain.TreasuryPolicy) bool { return b.ApprovalThresholdUSD.Less(a.ApprovalThresholdUSD) }},
 		{"approval_ttl", func(a, b *domain.TreasuryPolicy) bool { return a.ApprovalTTL > b.ApprovalTTL }},

@@ -7,7 +7,7 @@ import (
 	"pets/domain/treasury"
 )
 
-// requireLive: wallets and transfers are real money.
+// requireLive refuses paper portfolios: wallets and transfers are real money.
 func (d *Decision) requireLive() error {
 	if err := d.requireOpen(); err != nil {
 		return err
@@ -18,9 +18,9 @@ func (d *Decision) requireLive() error {
 	return nil
 }
 
-// RegisterWallet makes a wallet known, the main one of its place. Registered again it
-// may have more assets, and be the main one again; its place, chain and address are
-// final.
+// RegisterWallet registers a wallet as the main one of its place. A repeat may
+// add assets and make the wallet the main one again. Its place, chain and address
+// are final.
 func (d *Decision) RegisterWallet(e *domain.WalletRegistered) error {
 	if err := d.s.CheckWallet(e); err != nil {
 		return err
@@ -28,7 +28,7 @@ func (d *Decision) RegisterWallet(e *domain.WalletRegistered) error {
 	c := &d.s.Custody
 	if old := c.Wallets[e.Wallet]; old != nil {
 		if len(old.Assets) == len(e.Assets) && c.Main(e.Place) == old {
-			d.Note(domain.NotedUnchanged, "the wallet is registered like this")
+			d.Note(domain.NotedUnchanged, "the wallet is already registered like this")
 			return nil
 		}
 		e.Address = old.Address
@@ -38,7 +38,8 @@ func (d *Decision) RegisterWallet(e *domain.WalletRegistered) error {
 	return nil
 }
 
-// CheckWallet refuses a wallet that cannot be registered; nothing is recorded.
+// CheckWallet refuses a wallet that cannot be registered, without recording
+// anything.
 func (s *State) CheckWallet(e *domain.WalletRegistered) error {
 	d := s.Begin(s.Time, domain.Caller{})
 	if err := d.requireLive(); err != nil {
@@ -61,14 +62,16 @@ func (s *State) CheckWallet(e *domain.WalletRegistered) error {
 	case old.Place != e.Place || old.Chain != e.Chain || !treasury.SameAddress(old.Address, e.Address):
 		return &domain.Error{Code: domain.CodeConflict, Field: "wallet", Message: "is registered with another place, chain or address; those are final"}
 	case slices.ContainsFunc(old.Assets, func(a domain.WalletAsset) bool { return !slices.Contains(e.Assets, a) }):
-		// A balance that nobody reads any more is one that nobody misses.
+		// If an asset could be removed, its balance would no longer be read, and
+		// a loss would go unnoticed.
 		return &domain.Error{Code: domain.CodeConflict, Field: "assets", Message: "lack one that the wallet is registered with, or change it; assets can only be added"}
 	}
 	return nil
 }
 
-// checkWalletAssets: an asset has one token per chain, whichever wallet holds it. What
-// is sent as one and counted as another would be missing in both.
+// checkWalletAssets requires that an asset has one token per chain in all
+// wallets. An amount sent as one token and counted as another would be missing in
+// both.
 func (d *Decision) checkWalletAssets(e *domain.WalletRegistered) error {
 	if _, base := assetOf(e, d.s.BaseAsset); !base {
 		return domain.Invalid("assets", "must hold the base asset %s", d.s.BaseAsset)
@@ -91,15 +94,15 @@ func (d *Decision) checkWalletAssets(e *domain.WalletRegistered) error {
 	return nil
 }
 
-// checkWalletAddress: an address is one wallet's, and nothing is on its way to it as to
-// somebody outside.
+// checkWalletAddress requires that an address belongs to one wallet, and that no
+// transfer to it as an external address is open.
 func (d *Decision) checkWalletAddress(e *domain.WalletRegistered) error {
 	if own := d.s.ownAddress(e.Chain, e.Address); own != nil && own.Wallet != e.Wallet {
-		return &domain.Error{Code: domain.CodeConflict, Field: "address", Message: "is that of wallet " + own.Wallet}
+		return &domain.Error{Code: domain.CodeConflict, Field: "address", Message: "is the address of wallet " + own.Wallet}
 	}
 	for _, t := range d.s.Custody.OpenTransfers() {
 		if t.ToPlace == domain.PlaceExternal && t.Chain == e.Chain && treasury.SameAddress(t.To, e.Address) {
-			return &domain.Error{Code: domain.CodeConflict, Field: "address", Message: "is where transfer " + t.Transfer + " goes to, as to somebody outside; let it end first"}
+			return &domain.Error{Code: domain.CodeConflict, Field: "address", Message: "is the external recipient of transfer " + t.Transfer + "; wait until that has ended"}
 		}
 	}
 	return nil
@@ -120,13 +123,13 @@ func (d *Decision) requireWallet(id, address string) (*treasury.Wallet, error) {
 	case w == nil:
 		return nil, &domain.Error{Code: domain.CodeNotFound, Field: "wallet", Message: "is not registered in this portfolio"}
 	case !treasury.SameAddress(w.Address, address):
-		return nil, &domain.Error{Code: domain.CodeConflict, Field: "address", Message: "is not that of the wallet"}
+		return nil, &domain.Error{Code: domain.CodeConflict, Field: "address", Message: "is not the address of the wallet"}
 	}
 	return w, nil
 }
 
-// RecordKey notes that a wallet's key was put into the keystore: drawn there, or
-// recovered from its words.
+// RecordKey records that a wallet's key was put into the keystore, generated
+// there or recovered from its words.
 func (d *Decision) RecordKey(origin string, e domain.KeyCreated) error {
 	if _, err := d.requireWallet(e.Wallet, e.Address); err != nil {
 		return err
@@ -149,19 +152,10 @@ func (d *Decision) RecordKey(origin string, e domain.KeyCreated) error {
 	return nil
 }
 
-func isKeyID(s string) bool { return len(s) == 8 && isLowerHex(s) }
+func isKeyID(s string) bool { return len(s) == 8 && domain.IsLowerHex(s) }
 
-func isLowerHex(s string) bool {
-	for _, r := range s {
-		if (r < '0' || r > '9') && (r < 'a' || r > 'f') {
-			return false
-		}
-	}
-	return true
-}
-
-// LoadWallet notes that a wallet's key gives its address, and what the chain says it
-// holds.
+// LoadWallet records that a wallet's key gives its address, and the balances that
+// the chain reports.
 func (d *Decision) LoadWallet(e *domain.WalletLoaded) error {
 	w, err := d.requireWallet(e.Wallet, e.Address)
 	if err != nil {
@@ -170,15 +164,15 @@ func (d *Decision) LoadWallet(e *domain.WalletLoaded) error {
 	for i, b := range e.Balances {
 		_, known := w.Asset(b.Asset)
 		if !known || b.Amount.Sign() < 0 || !b.Amount.InRange() || slices.ContainsFunc(e.Balances[:i], func(o domain.WalletBalance) bool { return o.Asset == b.Asset }) {
-			return domain.Invalid("balances", "must name assets of the wallet, each once, with what it holds")
+			return domain.Invalid("balances", "must name assets of the wallet, each once, with its balance")
 		}
 	}
 	d.emit(e)
 	return nil
 }
 
-// TestRecovery notes that somebody's words gave the wallet's address, without a touch
-// of the stored key.
+// TestRecovery records that a person's words gave the wallet's address. The
+// stored key is not used.
 func (d *Decision) TestRecovery(e *domain.WalletRecoveryTested) error {
 	if _, err := d.requireWallet(e.Wallet, e.Address); err != nil {
 		return err
@@ -187,7 +181,7 @@ func (d *Decision) TestRecovery(e *domain.WalletRecoveryTested) error {
 	return nil
 }
 
-// UseKey notes that a key was opened for something else than a signature.
+// UseKey records that a key was opened for something other than a signature.
 func (d *Decision) UseKey(e *domain.KeyUsed) error {
 	if _, err := d.requireWallet(e.Wallet, e.Address); err != nil {
 		return err
@@ -199,8 +193,8 @@ func (d *Decision) UseKey(e *domain.KeyUsed) error {
 	return nil
 }
 
-// AddAddress puts an address into the book: transfers may go to it from now on, each
-// with an approval of its own.
+// AddAddress adds an address to the book: transfers may go to it from now on,
+// each with an approval of its own.
 func (d *Decision) AddAddress(e *domain.AddressAdded) error {
 	if err := d.requireLive(); err != nil {
 		return err
@@ -218,11 +212,11 @@ func (d *Decision) AddAddress(e *domain.AddressAdded) error {
 	old := c.Book[treasury.ContactKey(e.Chain, e.Address)]
 	switch own := d.s.ownAddress(e.Chain, e.Address); {
 	case own != nil:
-		return &domain.Error{Code: domain.CodeConflict, Field: "address", Message: "is that of wallet " + own.Wallet + ", which needs no entry"}
+		return &domain.Error{Code: domain.CodeConflict, Field: "address", Message: "is the address of wallet " + own.Wallet + ", which needs no entry"}
 	case old == nil && len(c.Book) >= maxContacts:
 		return domain.Errorf(domain.CodeConflict, "the address book holds at most %d addresses", maxContacts)
 	case old != nil && old.Label == e.Label:
-		d.Note(domain.NotedUnchanged, "the address is in the book")
+		d.Note(domain.NotedUnchanged, "the address is already in the book")
 		return nil
 	case old != nil:
 		return &domain.Error{Code: domain.CodeConflict, Field: "address", Message: "is in the book under another label; remove it first"}
@@ -232,8 +226,8 @@ func (d *Decision) AddAddress(e *domain.AddressAdded) error {
 	return nil
 }
 
-// RemoveAddress takes an address out of the book. Transfers to it that nobody has
-// prepared will be refused then.
+// RemoveAddress removes an address from the book. Transfers to it that are not
+// prepared yet will be refused.
 func (d *Decision) RemoveAddress(e *domain.AddressRemoved) error {
 	if err := d.requireLive(); err != nil {
 		return err

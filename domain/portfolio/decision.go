@@ -10,43 +10,43 @@ import (
 	"pets/domain/risk"
 )
 
-// Decision is one command being decided against a state. It either refuses,
-// before it has emitted anything, or emits the events that answer it; each is
-// applied to the state at once, so that the next question sees it.
+// Decision is one command being decided against a state. It either refuses before
+// it has emitted anything, or emits the events that answer the command. Each
+// event is applied to the state at once, so that the next check sees it.
 //
-// The state is then ahead of what is stored: whoever runs decisions appends the
-// events, and throws the state away and folds it again if that fails, or if a
-// decision was refused after it had emitted (see [Decision.Dirty]).
+// The state is then ahead of what is stored. The caller appends the events. If
+// that fails, or if a decision was refused after it had emitted (see
+// [Decision.Dirty]), the caller discards the state and folds it again.
 type Decision struct {
 	s      *State
 	now    time.Time
 	caller domain.Caller
 	events []domain.Event
-	// still: time stands still in the stream; jumped: the clock was moved.
+	// still: time stands still in the stream. jumped: the clock was moved.
 	still  Standstill
 	jumped Jump
-	// living are the users with an API key that works, revoked those with one that was
-	// revoked, if known.
+	// living are the users with a live API key, revoked those with a revoked one,
+	// if known.
 	living, revoked, since []string
 	livingKnown            bool
 	// cause is the revision of the record that moved a value.
 	cause uint64
-	// legs are the permits that the legs of an arbitrage would get, of those checked
-	// before the one at hand.
+	// legs are the permits that the legs of an arbitrage checked so far would
+	// get.
 	legs []*risk.Permit
-	room Room // what may be recorded
+	room Room // how much may be recorded
 	// unbalanced is the type of an event whose postings did not sum to zero.
 	unbalanced string
 }
 
-// ErrUnbalanced is a defect: an event would post amounts that do not sum to zero in each
+// ErrUnbalanced is a defect: the postings of an event do not sum to zero in each
 // asset. Nothing of such a decision may be recorded.
 var ErrUnbalanced = errors.New("the postings do not sum to zero")
 
 // Begin starts a decision at a time (of recording) for a caller. The time must
-// not lie before the state's.
+// not be before the state's.
 func (s *State) Begin(now time.Time, caller domain.Caller) *Decision {
-	s.overflowed = false // only what this decision does is its fault
+	s.overflowed = false // Count only what this decision does.
 	return &Decision{s: s, now: now, caller: caller}
 }
 
@@ -59,8 +59,8 @@ func (d *Decision) State() *State { return d.s }
 // Dirty reports that a refused decision had already changed the state.
 func (d *Decision) Dirty() bool { return len(d.events) > 0 }
 
-// Finish reports whether what was emitted may be kept: an amount that reached
-// 10^15 is refused after the fact, and the state has to be folded again.
+// Finish reports whether the emitted events may be kept. It refuses an amount
+// that reached 10^15; the state then has to be folded again.
 func (d *Decision) Finish() error {
 	if d.unbalanced != "" {
 		return &domain.Error{Code: domain.CodeInternal, Message: "a defect was found while deciding, in an event " + d.unbalanced + "; nothing was recorded", Cause: ErrUnbalanced}
@@ -74,8 +74,8 @@ func (d *Decision) Finish() error {
 	return nil
 }
 
-// emit records an event in the decision and applies it. What is due by its time
-// comes before the first one.
+// emit records an event in the decision and applies it. Events that are due by
+// its time come before the first one.
 func (d *Decision) emit(e domain.Event) {
 	if len(d.events) == 0 {
 		d.due()
@@ -83,9 +83,9 @@ func (d *Decision) emit(e domain.Event) {
 	d.add(e)
 }
 
-// due records what the passing of time has brought about: a new calendar day
-// (section 5), legs that were not filled in time (section 7), transfers that
-// nobody approved or prepared in time (section 8).
+// due records what the passing of time has caused: a new calendar day, legs that
+// were not filled in time, and transfers that were not approved or prepared in
+// time.
 func (d *Decision) due() {
 	d.openDay()
 	d.timeOutLegs()
@@ -98,7 +98,7 @@ func (d *Decision) add(e domain.Event) {
 	d.weigh(e)
 }
 
-// weigh compares the two sides of what an event posted.
+// weigh sums the postings of an event by asset.
 func (d *Decision) weigh(e domain.Event) {
 	if !ledger.Balanced(d.s.effects.Postings) {
 		d.unbalanced = e.EventType()
@@ -116,27 +116,30 @@ func (d *Decision) openDay() {
 	}
 }
 
-// fact emits the event that moves values, and remembers it as the cause of what
-// the breakers make of it.
+// fact emits the event that moves values, and remembers it as the cause of
+// warnings and trips.
 func (d *Decision) fact(e domain.Event) *Effects {
 	d.emit(e)
 	d.cause = d.s.Next - 1
 	return d.s.Effects()
 }
 
-// Living says which users have an API key that works, which have one that was revoked, and
-// which of them had one revoked since what is decided on was asked for. A decision in which
-// one person confirms what another asked for needs it: who lost the last key has no say any
-// more, and a key that was taken away may be the one that asked. Where nobody keeps keys, it
-// is not said, and not asked.
+// Room sets how much the decision may record.
+func (d *Decision) Room(r Room) { d.room = r }
+
+// Living sets which users have a live API key, which have a revoked one, and
+// which had one revoked since the request that is decided on. A decision in which
+// one person confirms another's request needs it: a person whose last key was
+// revoked has no say any more, and a revoked key may be the one that made the
+// request. Callers without API keys do not call it, and nothing is checked.
 func (d *Decision) Living(users, revoked, since []string) {
 	d.living, d.revoked, d.since, d.livingKnown = users, revoked, since, true
 }
 
-// requireLiving refuses to confirm what somebody asked for whose keys are all revoked, or
-// who had one revoked since: new keys after a theft do not stand for what the thief asked.
-// The server and the people on its machine need none; a key of such a name, which earlier
-// builds issued, can be revoked all the same.
+// requireLiving refuses to confirm the request of a user whose keys are all
+// revoked, or who had one revoked since: new keys after a theft do not confirm
+// what the thief requested. The server and local users need no key; a key of such
+// a name, which earlier builds issued, can still be revoked.
 func (d *Decision) requireLiving(user string) error {
 	same := func(other string) bool { return domain.SameUser(user, other) }
 	keyless := domain.SameUser(user, domain.ServerUser) || domain.LocalUser(user)
@@ -144,19 +147,19 @@ func (d *Decision) requireLiving(user string) error {
 	case !d.livingKnown:
 		return nil
 	case slices.ContainsFunc(d.since, same):
-		return domain.Errorf(domain.CodeDenied, "an API key of %s was revoked after this was asked for, and may be the one that asked; it has to be asked for anew", user)
+		return domain.Errorf(domain.CodeDenied, "an API key of %s was revoked after this was requested, and may be the one that requested it; it has to be requested again", user)
 	case slices.ContainsFunc(d.living, same) || keyless && !slices.ContainsFunc(d.revoked, same):
 		return nil
 	}
-	return domain.Errorf(domain.CodeDenied, "%s asked for this, and all API keys of that user are revoked: another person has to ask for it anew", user)
+	return domain.Errorf(domain.CodeDenied, "%s requested this, and all API keys of that user are revoked: another person has to request it again", user)
 }
 
-// note answers a command that has nothing more to record.
+// note answers a command that has nothing else to record.
 func (d *Decision) note(text string, of uint64) {
 	d.emit(&domain.CommandNoted{Code: domain.NotedDuplicate, Note: text, Of: &of})
 }
 
-// Note records that a command had nothing more to say, and why.
+// Note records that a command had nothing else to record, and why.
 func (d *Decision) Note(code, text string) { d.emit(&domain.CommandNoted{Code: code, Note: text}) }
 
 func (d *Decision) requireOpen() error {

@@ -23,7 +23,7 @@ func live(t *testing.T) *harness {
 	return h
 }
 
-// Section 5: “Equity of the portfolio = base-asset sum over all asset accounts +
+// “Equity of the portfolio = base-asset sum over all asset accounts +
 // Σ open positions (mark − cost). Of a bot = its accounts + its positions at
 // mark.” “Realised equity (positions at cost) is reported beside it.”
 func TestEquity(t *testing.T) {
@@ -44,7 +44,7 @@ func TestEquity(t *testing.T) {
 	h.equal("2801", h.s.Equity())
 }
 
-// Section 5: “A fill is a mark”, for everybody who holds the instrument.
+// “A fill is a mark”, for everybody who holds the instrument.
 func TestFillIsAMark(t *testing.T) {
 	h := trading(t)
 	h.fill("a", "m", "YES", buy, "10", "0.5")
@@ -55,7 +55,7 @@ func TestFillIsAMark(t *testing.T) {
 	h.equal("0.6", h.markOf("m", "YES").Price, "of its own outcome only")
 }
 
-// Section 5: “Other assets count only while they have a mark; the first mark of
+// “Other assets count only while they have a mark; the first mark of
 // a held asset, and its deposits, are flows at that mark.” What comes later is
 // performance.
 func TestOtherAssets(t *testing.T) {
@@ -139,7 +139,7 @@ func TestMarksOfMadeUpNames(t *testing.T) {
 	})
 }
 
-// Section 5: “Marks come from keys of role feed or operator; in paper portfolios
+// “Marks come from keys of role feed or operator; in paper portfolios
 // also from bots.”
 func TestMarksByRole(t *testing.T) {
 	mark := func(d *Decision) error {
@@ -187,7 +187,7 @@ func TestMarkRefusals(t *testing.T) {
 	h.mark("s", "x", "1.000000000000000001")
 }
 
-// Section 5: “In live, a fill marks only where no feed or operator mark younger
+// “In live, a fill marks only where no feed or operator mark younger
 // than mark_max_age exists”: limit − 1, limit, limit + 1.
 func TestLiveFillMarks(t *testing.T) {
 	for _, role := range []domain.Role{domain.RoleFeed, domain.RoleOperator} {
@@ -213,7 +213,7 @@ func TestLiveFillMarks(t *testing.T) {
 	h.equal("0.6", h.markOf("m", "YES").Price, "in paper every fill marks")
 }
 
-// Section 5: “and a fill without a permit never improves a mark”: limit − 1,
+// “and a fill without a permit never improves a mark”: limit − 1,
 // limit, limit + 1, for a long and a short.
 func TestLiveFillWithoutPermitNeverImproves(t *testing.T) {
 	for _, c := range []struct {
@@ -248,7 +248,7 @@ func TestLiveFillWithoutPermitNeverImproves(t *testing.T) {
 	h.equal("0.5", h.markOf("m", "YES").Price, "above its permit is without one")
 }
 
-// Section 5: “A mark of one of the bot's open positions older than mark_max_age
+// “A mark of one of the bot's open positions older than mark_max_age
 // … is stale: permits that increase exposure are denied, equity keeps its last
 // value”. “A market never marked is not stale.” Limit − 1, limit, limit + 1.
 func TestStaleMarkLimits(t *testing.T) {
@@ -274,7 +274,7 @@ func TestStaleMarkLimits(t *testing.T) {
 
 // --- flows
 
-// Section 5: “Worked: capital 10,000; equity 9,700; deposit 10,000 → peak
+// “Worked: capital 10,000; equity 9,700; deposit 10,000 → peak
 // 10,000 × 19,700/9,700 = 20,309.278350515463917526; drawdown stays 3 %.”
 func TestWorkedDeposit(t *testing.T) {
 	h := newHarness(t)
@@ -291,7 +291,7 @@ func TestWorkedDeposit(t *testing.T) {
 	require.Equal(t, []string{"deposit.recorded"}, h.types())
 }
 
-// Section 5: “Worked: Capital 1,000, losses −10, −10, +5, −10, −10, −10 → trips
+// “Worked: Capital 1,000, losses −10, −10, +5, −10, −10, −10 → trips
 // at the sixth trade, not the fourth.”
 func TestWorkedStreak(t *testing.T) {
 	h := newHarness(t)
@@ -306,7 +306,7 @@ func TestWorkedStreak(t *testing.T) {
 	h.equal("3", lastOf[*domain.BreakerTripped](h).Value)
 }
 
-// Section 5: “Portfolio flows: deposits, withdrawals. Bot flows: allocations.”
+// “Portfolio flows: deposits, withdrawals. Bot flows: allocations.”
 func TestWhatIsAFlow(t *testing.T) {
 	h := trading(t)
 	h.lose("a", "100")
@@ -335,7 +335,7 @@ func TestWhatIsAFlow(t *testing.T) {
 	h.equal("0.08", h.botDD("a"))
 }
 
-// Section 5: “Flows never evaluate breakers”, even where a value stands at its
+// “Flows never evaluate breakers”, even where a value stands at its
 // limit; what comes next does.
 func TestFlowsNeverEvaluate(t *testing.T) {
 	h := newHarness(t)
@@ -350,7 +350,7 @@ func TestFlowsNeverEvaluate(t *testing.T) {
 	require.Equal(t, []string{"bot.capital_allocated"}, h.types())
 }
 
-// Section 5: “A request for an outflow that would leave equity < 0 is refused; as
+// “A request for an outflow that would leave equity < 0 is refused; as
 // a fact it is recorded and evaluated.” Limit − 1, limit, limit + 1.
 func TestOutflowBelowZero(t *testing.T) {
 	for amount, trips := range map[string]bool{"999.999999999999999999": false, "1000": false, "1000.000000000000000001": true} {
@@ -394,7 +394,7 @@ func TestOutflowBelowZero(t *testing.T) {
 	})
 }
 
-// Section 5: “While flows have brought equity to exactly 0 with nothing open,
+// “While flows have brought equity to exactly 0 with nothing open,
 // ratios stay as carried and the scope is not evaluated until it has capital
 // again.”
 func TestDormantBot(t *testing.T) {
@@ -431,7 +431,7 @@ func TestDebtWakesDormantBot(t *testing.T) {
 	h.equal("1", h.botDD("a"))
 }
 
-// Section 5: “with nothing open”: a bot that still holds something is not at rest.
+// “with nothing open”: a bot that still holds something is not at rest.
 func TestZeroEquityWithAPosition(t *testing.T) {
 	h := newHarness(t)
 	h.open(domain.ModePaper)
@@ -459,7 +459,7 @@ func TestZeroEquityWithAPosition(t *testing.T) {
 	h.equal("0.99999", h.botDD("a"))
 }
 
-// Section 5: “(where the carried ratio is 1, the references become old reference
+// “(where the carried ratio is 1, the references become old reference
 // + F)”.
 func TestCapitalAfterATotalLoss(t *testing.T) {
 	h := newHarness(t)
@@ -476,7 +476,7 @@ func TestCapitalAfterATotalLoss(t *testing.T) {
 	h.equal("0.666666666666666667", h.botDD("a"))
 }
 
-// Section 5: “peak seeded by the first capital; 0 before any capital”.
+// “peak seeded by the first capital; 0 before any capital”.
 func TestBeforeAnyCapital(t *testing.T) {
 	h := newHarness(t)
 	h.open(domain.ModePaper)
@@ -496,7 +496,7 @@ func TestBeforeAnyCapital(t *testing.T) {
 	h.equal("50", h.botOf("a").Refs.Peak)
 }
 
-// Section 5: “Lifetime peak is kept apart, flow-scaled, never rebased”.
+// “Lifetime peak is kept apart, flow-scaled, never rebased”.
 func TestLifetimePeakIsNeverRebased(t *testing.T) {
 	h := newHarness(t)
 	h.open(domain.ModePaper, func(p *domain.Policy) { p.MaxDailyLossPct, p.MaxPortfolioDrawdownPct = dec("0.9"), dec("0.2") })
@@ -520,7 +520,7 @@ func TestLifetimePeakIsNeverRebased(t *testing.T) {
 
 // --- days
 
-// Section 5: “The first event of a new day is preceded, in the same append, by
+// “The first event of a new day is preceded, in the same append, by
 // day.opened with the equity at that moment.” “a day is a calendar day in
 // daily_loss_tz (UTC)”. Limit − 1, limit, limit + 1.
 func TestDayRollsOver(t *testing.T) {
@@ -580,7 +580,7 @@ func TestDepositOpensTheDay(t *testing.T) {
 	h.equal("0.04", h.drawdown())
 }
 
-// Section 5: “A tripped breaker does not untrip at midnight.”
+// “A tripped breaker does not untrip at midnight.”
 func TestMidnightUntripsNothing(t *testing.T) {
 	h := newHarness(t)
 	h.open(domain.ModePaper)
@@ -594,7 +594,7 @@ func TestMidnightUntripsNothing(t *testing.T) {
 	h.refused(domain.CodeHalted, func(d *Decision) error { return d.StartBot("a") })
 }
 
-// Section 5: “a day is a calendar day in daily_loss_tz”, also on the days that
+// “a day is a calendar day in daily_loss_tz”, also on the days that
 // have 23 or 25 hours.
 func TestDaysWithDaylightSaving(t *testing.T) {
 	berlin := func(p *domain.Policy) { quietPolicy(p); p.DailyLossTZ = "Europe/Berlin" }
@@ -643,7 +643,7 @@ func TestZoneChangeGoesOnlyForward(t *testing.T) {
 
 // --- streak
 
-// Section 5: “Consecutive losses per bot: closed trades in stream order; win → 0,
+// “Consecutive losses per bot: closed trades in stream order; win → 0,
 // loss → +1, neutral → unchanged.” With loss_dust: limit − 1, limit, limit + 1.
 func TestStreak(t *testing.T) {
 	h := newHarness(t)

@@ -7,8 +7,8 @@ import (
 	"pets/domain/risk"
 )
 
-// evaluate judges the breakers after a change, in the order of risk.Rules; of the
-// breakers that are kept per bot, those of the bots whose values changed. It runs in the
+// evaluate checks the breakers after a change, in the order of risk.Rules.
+// Breakers of bots are checked only for bots whose values changed. It runs in the
 // decision that emitted the cause, so a trip stands in the same append.
 func (d *Decision) evaluate(bots []string) {
 	bots = slices.Sorted(slices.Values(bots))
@@ -41,15 +41,16 @@ func (d *Decision) judge(r *risk.Rule, key risk.Key) {
 	}
 }
 
-// evaluated: a scope whose capital was withdrawn is not looked at until it has
-// capital again; a count needs none.
+// evaluated reports whether a breaker applies to the scope now. A scope whose
+// capital was withdrawn is skipped until it has capital again; a count needs no
+// capital.
 func evaluated(r *risk.Rule, s risk.Subject) bool {
 	return r.From == nil || s.Refs.Evaluated(s.Equity)
 }
 
 // trip records the trip with everything it stops: all running bots, or only the
-// breaker's own where the policy narrows it, and their permits not yet placed.
-// Some engage an emergency stop as well.
+// breaker's own if the policy says so, and their permits that are not placed yet.
+// Some breakers also engage an emergency stop.
 func (d *Decision) trip(r *risk.Rule, key risk.Key, subject risk.Subject) {
 	s := d.s
 	only, stops := "", domain.StopAll
@@ -71,13 +72,13 @@ func (d *Decision) trip(r *risk.Rule, key risk.Key, subject risk.Subject) {
 		e.Equity, e.Reference = &subject.Equity, &reference
 	}
 	d.emit(e)
-	// It engages the emergency stop, or makes a lesser one graver.
+	// Engage the emergency stop, or make an existing one more severe.
 	if r.Stop != "" && domain.GraverStop(s.Stop.Kind, r.Stop) != s.Stop.Kind {
 		d.engage(r.Stop, key.String()+" tripped at "+value.Ratio().String()+", limit "+limit.String())
 	}
 }
 
-// runningBots lists the bots a stop would stop, all or one.
+// runningBots lists the bots that a stop would stop: all, or one.
 func (s *State) runningBots(only string) []string {
 	var ids []string
 	for _, id := range s.BotIDs() {
@@ -88,7 +89,7 @@ func (s *State) runningBots(only string) []string {
 	return ids
 }
 
-// PermitIDs lists the permits that are remembered, in the order they were granted.
+// PermitIDs lists the remembered permits in the order they were granted.
 func (s *State) PermitIDs() []string {
 	return s.permitIDs(func(*risk.Permit) bool { return true })
 }
@@ -100,8 +101,8 @@ func (s *State) unplacedPermits(only string, d *Decision) []string {
 	})
 }
 
-// Unplaced are the permits that could still be placed at the time of the last record, in
-// the order they were granted.
+// Unplaced returns the permits that could still be placed at the time of the last
+// record, in the order they were granted.
 func (s *State) Unplaced() []string {
 	return s.permitIDs(func(p *risk.Permit) bool { return !p.Working && p.Live(s.Time) })
 }
@@ -128,17 +129,4 @@ func comparePermits(a, b string) int {
 		return -1
 	}
 	return 1
-}
-
-// haltedBy returns the tripped breakers that keep a bot from trading: those that
-// stop all, and its own.
-func (s *State) haltedBy(bot string) []risk.Key {
-	var keys []risk.Key
-	for key, b := range s.Breakers {
-		if b.Status == risk.Tripped && (b.Stops == domain.StopAll || key.Bot == bot) {
-			keys = append(keys, key)
-		}
-	}
-	slices.SortFunc(keys, risk.Compare)
-	return keys
 }

@@ -40,7 +40,7 @@ func askFor(bot, market string, side domain.Side, quantity, price string) Permit
 	return PermitRequest{Order: order(bot, market, "YES", side, quantity, price)}
 }
 
-// Section 7, "the optional limits max_order_usd, max_position_usd, …": each below
+// "the optional limits max_order_usd, max_position_usd, …": each below
 // its limit, at it, and above it.
 func TestOptionalLimits(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -170,7 +170,7 @@ func TestNoStormGetsPastALimit(t *testing.T) {
 							return d.RecordFill(FillReport{
 								FillID:     domain.FillID{Bot: "a", TradeID: fmt.Sprint("f", n)},
 								Instrument: domain.Instrument{Market: o.market, Outcome: "YES"},
-								Side:       buy, Quantity: domain.FromInt(int64(o.quantity)), Price: dec("0.5"), Permit: id,
+								Side:       buy, Quantity: domain.FromInt(int64(o.quantity)), Price: dec("0.5"), PermitID: id,
 							})
 						})
 						if m.held[o.market] == nil {

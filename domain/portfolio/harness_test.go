@@ -389,7 +389,7 @@ func provisional(r *FillReport) { r.Status = domain.FillProvisionalStatus }
 
 func withNotional(n string) fillOption { v := dec(n); return func(r *FillReport) { r.Notional = &v } }
 func withFee(fee string) fillOption    { return func(r *FillReport) { r.Fee = dec(fee) } }
-func withPermit(id string) fillOption  { return func(r *FillReport) { r.Permit = id } }
+func withPermit(id string) fillOption  { return func(r *FillReport) { r.PermitID = id } }
 func withID(tradeID string) fillOption { return func(r *FillReport) { r.TradeID = tradeID } }
 
 // report is a fill with a trade id of its own, f1, f2, …
@@ -564,7 +564,7 @@ func (h *harness) follow(e domain.Event) {
 	}
 }
 
-// check holds every invariant of sections 2–5 that can be seen from outside.
+// check checks every invariant that can be seen from outside.
 func (h *harness) check() {
 	h.t.Helper()
 	h.checkHashes()

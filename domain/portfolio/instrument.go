@@ -25,11 +25,11 @@ type Instrument struct {
 // Holding is one bot's position in an instrument.
 type Holding struct {
 	Bot string `json:"bot"`
-	// Value is quantity × mark, or the cost of what was never marked.
+	// Value is quantity × mark, or the cost if it was never marked.
 	Value domain.Decimal `json:"value"`
-	// Oversold: more was sold than held, without a permit.
+	// Oversold reports that more was sold than held, without a permit.
 	Oversold bool `json:"oversold,omitempty"`
-	// counted: it is one of its bot's Positions.
+	// counted reports that it is counted in its bot's Positions.
 	counted bool
 	ledger.Holding
 }
@@ -39,19 +39,19 @@ type MarkEntry struct {
 	Price    domain.Decimal `json:"price"`
 	Revision uint64         `json:"revision"`
 	Time     time.Time      `json:"time"`
-	// Source is the role it came from, or the word fill or settlement.
+	// Source is the role that sent it, or the word fill or settlement.
 	Source string `json:"source"`
-	// Provisional marks go back when their fill is voided.
+	// Provisional marks are removed when their fill is voided.
 	Provisional bool `json:"provisional,omitempty"`
 }
 
-// Sources of marks that no role sends.
+// Sources of marks that do not come from a role.
 const (
 	MarkedByFill       = "fill"
 	MarkedBySettlement = "settlement"
 )
 
-// Mark returns the current mark, nil when the instrument was never marked.
+// Mark returns the current mark, or nil if the instrument was never marked.
 func (i *Instrument) Mark() *MarkEntry {
 	if len(i.Marks) == 0 {
 		return nil
@@ -59,8 +59,8 @@ func (i *Instrument) Mark() *MarkEntry {
 	return &i.Marks[len(i.Marks)-1]
 }
 
-// push makes m the current mark. What lies before a final mark can never come
-// back.
+// push makes m the current mark. Marks before a final one are dropped, because
+// they can never return.
 func (i *Instrument) push(m MarkEntry) {
 	if !m.Provisional {
 		i.Marks = i.Marks[:0]
@@ -79,12 +79,12 @@ func (i *Instrument) settleMark(revision uint64) {
 	}
 }
 
-// pull takes the mark of a voided fill out; a later one stays.
+// pull removes the mark of a voided fill; a later mark stays.
 func (i *Instrument) pull(revision uint64) {
 	i.Marks = slices.DeleteFunc(i.Marks, func(m MarkEntry) bool { return m.Revision == revision })
 }
 
-// Holding returns what a bot holds, nil for nothing.
+// Holding returns the holding of a bot, or nil.
 func (i *Instrument) Holding(bot string) *Holding {
 	if n, ok := i.search(bot); ok {
 		return i.Holdings[n]

@@ -71,7 +71,7 @@ func (h *harness) changed(f func()) map[string]string {
 	return out
 }
 
-// Section 4: “deposit: Dr hot|cold:treasury, Cr external. Withdrawal the
+// “deposit: Dr hot|cold:treasury, Cr external. Withdrawal the
 // reverse.”
 func TestMovementPostings(t *testing.T) {
 	h := newHarness(t)
@@ -89,7 +89,7 @@ func TestMovementPostings(t *testing.T) {
 	require.Equal(t, map[string]string{"POL hot:treasury": "3", "POL external": "-3"}, h.postings())
 }
 
-// Section 4: “Allocation: Dr hot:bot/x, Cr hot:treasury.”
+// “Allocation: Dr hot:bot/x, Cr hot:treasury.”
 func TestAllocationPostings(t *testing.T) {
 	h := trading(t)
 	h.allocate("a", "12.5")
@@ -98,7 +98,7 @@ func TestAllocationPostings(t *testing.T) {
 	require.Equal(t, map[string]string{"hot:bot/a": "-1012.5", "hot:treasury": "1012.5"}, h.postings())
 }
 
-// Section 4: “buy: Dr position (notional), Dr fees, Cr hot:bot/x. Sell: Dr
+// “buy: Dr position (notional), Dr fees, Cr hot:bot/x. Sell: Dr
 // hot:bot/x, Cr position (cost share), difference to income, fee to fees.”
 func TestFillPostings(t *testing.T) {
 	h := trading(t)
@@ -118,7 +118,7 @@ func TestFillPostings(t *testing.T) {
 	require.Equal(t, "t8", closed.Trade, "named after the fill that opened it")
 }
 
-// Section 3: “A fill may carry notional (the cash that moved); then it wins over
+// “A fill may carry notional (the cash that moved); then it wins over
 // price × quantity, and the mark is notional ÷ quantity.”
 func TestNotionalWins(t *testing.T) {
 	h := trading(t)
@@ -132,7 +132,7 @@ func TestNotionalWins(t *testing.T) {
 	h.equal("0", h.markOf("n", "YES").Price, "a gift is worth nothing until it is marked")
 }
 
-// Section 4: fees, gas and rebates have accounts of their own, “gas to
+// Fees, gas and rebates have accounts of their own, “gas to
 // expense:gas in the gas asset”.
 func TestFeePostings(t *testing.T) {
 	h := trading(t)
@@ -203,7 +203,7 @@ func (h *harness) refusedAny(f func(*Decision) error) error {
 	return err
 }
 
-// Section 4: “Cost basis is average cost … the fill that closes it takes all
+// “Cost basis is average cost … the fill that closes it takes all
 // that is left, so no residue stays.”
 func TestNoResidue(t *testing.T) {
 	h := trading(t)
@@ -217,7 +217,7 @@ func TestNoResidue(t *testing.T) {
 	require.Equal(t, 0, h.botOf("a").Positions)
 }
 
-// Section 4: “a fill past zero closes one position and opens another with the
+// “a fill past zero closes one position and opens another with the
 // remainder, its notional and fee split by quantity, the opening part taking
 // the rest.”
 func TestFlipRecorded(t *testing.T) {
@@ -237,7 +237,7 @@ func TestFlipRecorded(t *testing.T) {
 	require.Equal(t, domain.Short, lastOf[*domain.TradeClosed](h).Direction)
 }
 
-// Section 4: “Selling more than is held is recorded (facts are never refused); a
+// “Selling more than is held is recorded (facts are never refused); a
 // negative quantity that is no perp and had no permit is marked oversold, with
 // a warning.” Limit − 1, limit, limit + 1.
 func TestOversold(t *testing.T) {
@@ -262,8 +262,8 @@ func TestOversold(t *testing.T) {
 	require.False(t, oversold("perp", nil, "11"))
 	var id string
 	grant := func(h *harness) { id = h.permit("a", "m", "YES", sell, "11", "0.5") }
-	require.False(t, oversold("m", grant, "11", func(r *FillReport) { r.Permit = id }))
-	require.True(t, oversold("m", grant, "11.5", func(r *FillReport) { r.Permit = id }), "above the permit")
+	require.False(t, oversold("m", grant, "11", func(r *FillReport) { r.PermitID = id }))
+	require.True(t, oversold("m", grant, "11.5", func(r *FillReport) { r.PermitID = id }), "above the permit")
 }
 
 // Buying back ends it; selling further keeps it.
@@ -281,7 +281,7 @@ func TestOversoldEnds(t *testing.T) {
 	require.Nil(t, held())
 }
 
-// Section 4: “settlement, one command per outcome (YES = 1 does not settle NO; …),
+// “settlement, one command per outcome (YES = 1 does not settle NO; …),
 // payout 0..1, holders in bot-id order”.
 func TestSettlement(t *testing.T) {
 	h := trading(t)
@@ -304,7 +304,7 @@ func TestSettlement(t *testing.T) {
 	require.Nil(t, h.s.Instruments[domain.Instrument{Market: "m", Outcome: "NO"}].Payout)
 }
 
-// Section 4: “payout 0..1”: limit − 1, limit, limit + 1 of both.
+// “payout 0..1”: limit − 1, limit, limit + 1 of both.
 func TestSettlementPayout(t *testing.T) {
 	for payout, ok := range map[string]bool{
 		"-0.000000000000000001": false, "0": true, "0.000000000000000001": true,
@@ -330,7 +330,7 @@ func TestSettlementPayout(t *testing.T) {
 	})
 }
 
-// Section 4: “an optional bot narrows it”; “The same payout again settles
+// “an optional bot narrows it”; “The same payout again settles
 // whatever is held by then. A second, different payout: 409.”
 func TestSettlementAgain(t *testing.T) {
 	h := trading(t)
@@ -357,7 +357,7 @@ func TestSettlementAgain(t *testing.T) {
 	require.Equal(t, []domain.Holder{{Bot: "a", Quantity: dec("3")}}, lastOf[*domain.MarketSettled](h).Holders)
 }
 
-// Section 4: “No holder: recorded, a reconciliation finding.”
+// “No holder: recorded, a reconciliation finding.”
 func TestSettlementWithoutHolder(t *testing.T) {
 	h := trading(t)
 	h.settle("m", "YES", "1")
@@ -373,7 +373,7 @@ func TestSettlementWithoutHolder(t *testing.T) {
 	require.False(t, lastOf[*domain.MarketSettled](h).Finding)
 }
 
-// Section 4: “the outcome is marked at the payout, then everything left is sold
+// “the outcome is marked at the payout, then everything left is sold
 // at it …; peaks and breakers are evaluated once, after the last holder.”
 func TestSettlementIsEvaluatedOnce(t *testing.T) {
 	h := newHarness(t)
@@ -404,7 +404,7 @@ func TestSettlementIsEvaluatedOnce(t *testing.T) {
 	require.Equal(t, h.s.Next-4, trip.Cause, "the settlement, not a trade it closed")
 }
 
-// Section 4: “It releases permits; later permits are denied market_settled”.
+// “It releases permits; later permits are denied market_settled”.
 func TestSettlementReleasesPermits(t *testing.T) {
 	h := trading(t)
 	yes, no := h.permit("a", "m", "YES", buy, "10", "0.5"), h.permit("a", "m", "NO", buy, "10", "0.5")
@@ -418,7 +418,7 @@ func TestSettlementReleasesPermits(t *testing.T) {
 	h.permit("a", "m", "NO", buy, "1", "0.5")
 }
 
-// Section 4: “a bot that only knows results may report a closed trade: pnl is
+// “a bot that only knows results may report a closed trade: pnl is
 // net, fee says how much of it was fees: Dr/Cr hot:bot/x by pnl, income by
 // pnl + fee, fees by fee.”
 func TestReportedTrade(t *testing.T) {
@@ -449,7 +449,7 @@ func TestReportedTradeOnANewDay(t *testing.T) {
 	require.Equal(t, domain.TradeName(h.s.Next-1), lastOf[*domain.TradeClosed](h).Trade)
 }
 
-// Section 4: “Identity of a fill = (bot, venue, trade_id, leg), venue "" and leg
+// “Identity of a fill = (bot, venue, trade_id, leg), venue "" and leg
 // 0 by default. The same content again is answered with the first record and
 // does nothing; other content is 409 trade_id_conflict.”
 func TestFillIdentity(t *testing.T) {
@@ -482,7 +482,7 @@ func TestFillIdentity(t *testing.T) {
 		other := first
 		change(&other)
 		err := h.refused(domain.CodeTradeIDConflict, record(other))
-		require.ErrorContains(t, err, "trade_id is already recorded with other content", name)
+		require.ErrorContains(t, err, "trade_id is already recorded with different content", name)
 	}
 	for _, change := range []func(*FillReport){
 		func(r *FillReport) { r.Bot = "b" },
@@ -518,7 +518,7 @@ func TestReportedTradeIdentity(t *testing.T) {
 	h.refused(domain.CodeTradeIDConflict, report("6", "1"))
 }
 
-// Section 4: “Selling more than is held is recorded (facts are never refused)”;
+// “Selling more than is held is recorded (facts are never refused)”;
 // what cannot be understood is.
 func TestFillRefusals(t *testing.T) {
 	h := trading(t)
@@ -541,7 +541,7 @@ func TestFillRefusals(t *testing.T) {
 		"quantity times price reaches":     func(r *FillReport) { r.Market, r.Quantity, r.Price = "spot", dec("100000000"), dec("10000000") },
 		"venue has 257 bytes":              func(r *FillReport) { r.Venue = strings.Repeat("v", 257) },
 		"bot may hold only letters":        func(r *FillReport) { r.Bot = "a b" },
-		"permit_id holds a character that": func(r *FillReport) { r.Permit = "\x00" },
+		"permit_id holds a character that": func(r *FillReport) { r.PermitID = "\x00" },
 	} {
 		r := h.report("a", "m", "YES", buy, "10", "0.5")
 		change(&r)
@@ -556,7 +556,7 @@ func TestFillRefusals(t *testing.T) {
 	require.Negative(t, h.balance("hot:bot/a").Sign(), "cash that is not there was spent: recorded")
 }
 
-// Section 3: “A result that would reach 10^15 is refused when deciding.” The
+// “A result that would reach 10^15 is refused when deciding.” The
 // command that would do it leaves no trace, and everything that is recorded can
 // be read back (the harness decodes all of it).
 func TestResultsStayInRange(t *testing.T) {
@@ -668,7 +668,7 @@ func TestRedeem(t *testing.T) {
 	require.ErrorContains(t, err, "two open outcomes")
 }
 
-// Section 4: permits used by a fill are no business of the ledger, but the key of
+// Permits used by a fill are no business of the ledger, but the key of
 // a breaker is: both stay readable in a snapshot.
 func TestBreakerKeyText(t *testing.T) {
 	require.Equal(t, "bot_drawdown of a", risk.Key{Breaker: domain.BotDrawdown, Bot: "a"}.String())

@@ -39,7 +39,7 @@ type asked struct {
 	arbitrage bool
 }
 
-// judge holds a request against section 16 of docs/semantics.md.
+// judge checks a request against docs/semantics/permits.md.
 func (k *permitBook) judge(s *State, a asked, now time.Time) *verdict {
 	v := &verdict{reserved: rat(0), reasons: map[domain.ReasonCode]bool{}, unsure: map[domain.ReasonCode]bool{}}
 	proven := map[domain.Intent]bool{domain.IntentMarketMaking: k.caps[a.legs[0].Bot] != nil}[a.legs[0].Intent]

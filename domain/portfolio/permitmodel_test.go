@@ -9,7 +9,7 @@ import (
 	"pets/domain/risk"
 )
 
-// permitBook is the other opinion on permits: what docs/semantics.md says about them,
+// permitBook is the other opinion on permits: what docs/semantics/permits.md says about them,
 // in fractions and flat lists, read from the recorded events from the beginning on.
 // Positions and cash come from the plain model (modelOf), which knows no permits.
 // Three things it takes from the engine, because other tests hold those against

@@ -8,24 +8,24 @@ import (
 	"pets/domain/risk"
 )
 
-// permitIndex finds the permits of one bot, and those that have expired, without
-// looking at all others: every question asks for both. It is made of State.Permits
-// and of nothing else, and no snapshot holds it.
+// permitIndex finds the permits of one bot, and the expired ones, without
+// scanning all permits: every request needs both. It is derived from
+// State.Permits and is not part of a snapshot.
 type permitIndex struct {
 	byBot map[string]map[string]*risk.Permit
-	// paper are those that the engine fills, by what they are for.
+	// paper holds the permits that the engine fills, by instrument.
 	paper  map[domain.Instrument]map[string]*risk.Permit
 	expiry expiryHeap
 }
 
-// expiring is when a permit was to expire. A permit that was placed since has
-// another time, and this one means nothing any more.
+// expiring is the time at which a permit was to expire. The entry is outdated if
+// the permit has another time now, because it was placed since.
 type expiring struct {
 	at time.Time
 	id string
 }
 
-// expiryHeap has the next to expire first.
+// expiryHeap orders permits by expiry, the earliest first.
 type expiryHeap []expiring
 
 func (h expiryHeap) Len() int           { return len(h) }
@@ -82,14 +82,14 @@ func (x *permitIndex) dropPaper(p *risk.Permit) {
 	}
 }
 
-// expires notes when a permit ends by itself, anew each time that changes.
+// expires notes when a permit expires, each time that changes.
 func (s *State) expires(p *risk.Permit) {
 	if !p.ExpiresAt.IsZero() {
 		heap.Push(&s.permits.expiry, expiring{p.ExpiresAt, p.ID})
 	}
 }
 
-// dropPermit ends a permit, and with it an arbitrage that has nothing else left.
+// dropPermit ends a permit, and its arbitrage if nothing else of it is left.
 func (s *State) dropPermit(id string) {
 	if p := s.Permits[id]; p != nil {
 		s.forgetPermit(p)
@@ -99,7 +99,7 @@ func (s *State) dropPermit(id string) {
 	}
 }
 
-// forgetPermit forgets one that is used up: its fill is not held yet.
+// forgetPermit forgets a used-up permit, while its fill is not held yet.
 func (s *State) forgetPermit(p *risk.Permit) {
 	id := p.ID
 	delete(s.Permits, id)
@@ -126,7 +126,7 @@ func (s *State) purgePermits(now time.Time) {
 	}
 }
 
-// keepOrders moves the expiry of orders that are said to rest though time jumped over it.
+// keepOrders moves the expiry of resting orders when time jumped over it.
 func (s *State) keepOrders(e *domain.ClockJumped) {
 	for _, id := range e.OrdersKept {
 		if p := s.Permits[id]; p != nil {
@@ -136,13 +136,79 @@ func (s *State) keepOrders(e *domain.ClockJumped) {
 	}
 }
 
-// permitsOf are the permits of a bot that are remembered, expired ones too.
+// permitsOf returns the remembered permits of a bot, including expired ones.
 func (s *State) permitsOf(bot string) map[string]*risk.Permit { return s.permits.byBot[bot] }
 
-// indexPermits makes the index anew, of a state that was restored.
+// indexPermits rebuilds the index of a restored state.
 func (s *State) indexPermits() {
 	s.permits = permitIndex{}
 	for _, p := range s.Permits {
 		s.addPermit(p)
 	}
+}
+
+// permitOf returns the permit that a record grants.
+func permitOf(e *domain.PermitGranted) *risk.Permit {
+	return &risk.Permit{
+		ID: e.Permit, Order: e.Order, Arbitrage: e.Arbitrage, Left: e.Quantity, ReducingLeft: e.Reducing,
+		OpeningLeft: e.Quantity.Sub(e.Reducing), Reserved: e.Reserved, Mark: e.Mark, ExpiresAt: e.ExpiresAt, Ahead: e.Ahead,
+	}
+}
+
+// applyLeg links a permit to its arbitrage, whose record came before it.
+func (s *State) applyLeg(p *risk.Permit) {
+	if a := s.Arbitrages[p.Arbitrage]; a != nil {
+		a.Legs = append(a.Legs, risk.Leg{Permit: p.ID, Instrument: p.Instrument, Side: p.Side, Quantity: p.Quantity})
+	}
+}
+
+// freeCash returns a bot's cash less what its live permits reserve and what its
+// open shorts may still cost. Proceeds of a short sale are not free.
+func (s *State) freeCash(b *Bot, now time.Time) domain.Decimal {
+	free := b.Cash
+	for _, p := range s.permitsOf(b.ID) {
+		if p.Live(now) {
+			free = free.Sub(p.Reserved).Add(p.Relief(s.relief(p.Bot, p.Instrument, p.ReducingLeft)))
+		}
+	}
+	return free.Sub(s.shortCover(b.ID))
+}
+
+// reserved returns what the live permits of a bot reserve.
+func (d *Decision) reserved(b *Bot) domain.Decimal {
+	sum := domain.Zero
+	for p := range d.livePermits(b.ID) {
+		sum = sum.Add(p.Reserved)
+	}
+	return sum
+}
+
+// shortCover returns the cover of all open shorts of a bot.
+func (s *State) shortCover(bot string) domain.Decimal {
+	sum := domain.Zero
+	if s.Bots[bot].Positions == 0 {
+		return sum
+	}
+	for i, in := range s.Instruments {
+		if h := in.Holding(bot); h != nil {
+			sum = sum.Add(risk.ShortCover(h.Quantity, h.Cost, h.Value, s.KindOf(i.Market)))
+		}
+	}
+	return sum
+}
+
+// relief returns the part of a short's cover that buying some of it back
+// releases.
+func (s *State) relief(bot string, i domain.Instrument, closed domain.Decimal) domain.Decimal {
+	in := s.Instruments[i]
+	if in == nil || closed.Sign() <= 0 {
+		return domain.Zero
+	}
+	h := in.Holding(bot)
+	if h == nil || h.Quantity.Sign() >= 0 {
+		return domain.Zero
+	}
+	short := h.Quantity.Abs()
+	cover := risk.ShortCover(h.Quantity, h.Cost, h.Value, s.KindOf(i.Market))
+	return domain.MulDiv(cover, closed.Min(short), short)
 }

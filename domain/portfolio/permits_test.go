@@ -242,7 +242,7 @@ func TestOrdersOwnExpiry(t *testing.T) {
 	require.Equal(t, []string{"command.noted"}, h.types(), "the same again")
 	for _, other := range []*time.Time{new(expiry.Add(1)), new(expiry.Add(-1)), nil} {
 		err := h.refused(domain.CodeConflict, func(d *Decision) error { return d.PlacePermit(id, other) })
-		require.ErrorContains(t, err, "release its permit and ask for a new one")
+		require.ErrorContains(t, err, "release its permit and request a new one")
 	}
 	endless := h.permit("a", "n", "YES", buy, "1", "0.5")
 	h.place(endless)
@@ -873,7 +873,7 @@ func (w *storm) act(bots []string) {
 // fill fills a part of a permit, or all of it, at its limit or better.
 func (w *storm) fill(p *risk.Permit) {
 	parts := int64(p.Left.Mul(domain.FromInt(100)).Float())
-	r := FillReport{Instrument: p.Instrument, Side: p.Side, Permit: p.ID, Price: p.LimitPrice}
+	r := FillReport{Instrument: p.Instrument, Side: p.Side, PermitID: p.ID, Price: p.LimitPrice}
 	w.ids++
 	r.FillID = domain.FillID{Bot: p.Bot, TradeID: fmt.Sprint(w.ids)}
 	r.Quantity = p.Left

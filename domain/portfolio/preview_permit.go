@@ -6,7 +6,7 @@ import (
 	"pets/domain"
 )
 
-// PermitPreview is what a permit would be answered with.
+// PermitPreview is the answer that a permit request would get.
 type PermitPreview struct {
 	Allowed  bool            `json:"allowed"`
 	Reserved domain.Decimal  `json:"reserved"`
@@ -16,8 +16,9 @@ type PermitPreview struct {
 	SurePayout *domain.Decimal `json:"sure_payout,omitempty"`
 }
 
-// PreviewPermit runs every check of a permit and records nothing. It changes
-// nothing either: any number may look at the same state. wall is what the wall clock shows.
+// PreviewPermit runs every check of a permit and records nothing. It does not
+// change the state, so concurrent previews may share one. wall is what the wall
+// clock shows.
 func (s *State) PreviewPermit(wall time.Time, caller domain.Caller, r PermitRequest) (PermitPreview, error) {
 	d := s.lookAt(wall, caller)
 	if err := d.PermitRefusedByClock(r); err != nil {
@@ -34,7 +35,7 @@ func (s *State) PreviewPermit(wall time.Time, caller domain.Caller, r PermitRequ
 	return previewOf(c.reasons, c.reserve), nil
 }
 
-// PreviewArbitrage is PreviewPermit for legs that are asked for together.
+// PreviewArbitrage is PreviewPermit for legs that are requested together.
 func (s *State) PreviewArbitrage(wall time.Time, caller domain.Caller, r ArbitrageRequest) (PermitPreview, error) {
 	d := s.lookAt(wall, caller)
 	if err := d.RefusedByClock(); err != nil {

@@ -127,7 +127,7 @@ func (s *tempest) anyFill() {
 		r.Notional = &notional
 	}
 	if ids := slices.Sorted(maps.Keys(s.s.Permits)); len(ids) > 0 && pick(s, "permitted", false, true) {
-		r.Permit = rapid.SampledFrom(ids).Draw(s.r, "permit")
+		r.PermitID = rapid.SampledFrom(ids).Draw(s.r, "permit")
 	}
 	if len(s.fills) > 0 && rapid.IntRange(0, 9).Draw(s.r, "again") == 0 {
 		r = rapid.SampledFrom(s.fills).Draw(s.r, "repeated")
@@ -158,7 +158,7 @@ func (s *tempest) ratios(bot string) []domain.Decimal {
 	return []domain.Decimal{equity, refs.Drawdown(equity), refs.DailyLoss(equity), life.Drawdown(equity)}
 }
 
-// anyFlow holds the flow against section 5: “Property: |Δ ratio| ≤ 1e-12 across
+// anyFlow checks a flow: “Property: |Δ ratio| ≤ 1e-12 across
 // any flow with E, E+F > 0” (from 0.000001), and “Flows never evaluate
 // breakers”.
 func (s *tempest) anyFlow() {

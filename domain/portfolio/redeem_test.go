@@ -47,6 +47,6 @@ func TestAShortHoldingIsNotRedeemed(t *testing.T) {
 			return err
 		})
 		require.Equal(t, domain.CodeInvalid, domain.CodeOf(err), "%v", c)
-		require.ErrorContains(t, err, "nothing is held long")
+		require.ErrorContains(t, err, "no long holding")
 	}
 }

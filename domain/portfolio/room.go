@@ -2,28 +2,25 @@ package portfolio
 
 import "pets/domain"
 
-// Room is how much one decision may record. The zero Room is no bound.
+// Room limits how much one decision may record. The zero Room is no limit.
 type Room struct {
 	Records int
 	Bytes   int
-	// Fills is how many fills may have come after one that is taken back: all of them are
-	// looked at to find out what would be recorded, which takes time, too.
+	// Fills limits how many fills may follow a voided one. All of them are
+	// examined to find out what would be recorded, which takes time, too.
 	Fills int
-	// Each is what a record takes beside its event.
+	// Each is the size of a record without its event.
 	Each int
 }
 
-// What is recorded beside the trades that a void revises: the void, a new day, breakers
-// and what they stop, legs and transfers whose time is over.
+// The space for records other than the revised trades of a void: the void, a new
+// day, breakers and what they stop, and overdue legs and transfers.
 const (
 	besideRecords = 256
 	besideBytes   = 256 << 10
 )
 
-// Room says how much the decision may record.
-func (d *Decision) Room(r Room) { d.room = r }
-
-// roomToRefold refuses what would take too long to find out about.
+// roomToRefold refuses a void that would take too long to examine.
 func (d *Decision) roomToRefold(id domain.FillID) error {
 	h := d.s.Instruments[d.s.Provisional[id]].Holding(id.Bot)
 	if d.room.Fills == 0 || h == nil || h.Later(id) <= d.room.Fills {
@@ -32,7 +29,7 @@ func (d *Decision) roomToRefold(id domain.FillID) error {
 	return tooLate(h.Later(id), "fills came after")
 }
 
-// roomFor refuses what would not fit, before anything is emitted.
+// roomFor refuses a void that would not fit, before anything is emitted.
 func (d *Decision) roomFor(events []domain.Event) error {
 	room := d.room
 	if room.Records == 0 || len(events) <= besideRecords {
@@ -54,7 +51,8 @@ func (d *Decision) roomFor(events []domain.Event) error {
 	return nil
 }
 
-// tooLate: there is nothing to split, but there is another way to set the books right.
+// tooLate returns the refusal of a void. A void cannot be split, but an
+// adjustment can correct the books.
 func tooLate(n int, what string) error {
-	return domain.Errorf(domain.CodeTooLarge, "the fill cannot be voided any more: %d later %s it, which is more than one command may correct. Confirm it, and post an adjustment for what it moved", n, what)
+	return domain.Errorf(domain.CodeTooLarge, "the fill cannot be voided any more: %d later %s it, which is more than one command can correct. Confirm it, and post an adjustment for the amount it moved", n, what)
 }

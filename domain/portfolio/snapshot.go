@@ -1,14 +1,12 @@
 package portfolio
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -16,9 +14,9 @@ import (
 	"pets/domain/risk"
 )
 
-// Version changes whenever the fold gives the same events another state, or the
-// snapshot another shape; snapshots of other versions are thrown away. A test
-// fails when the state hash of the golden history changes without it.
+// Version changes whenever the fold derives another state from the same events,
+// or the snapshot gets another shape. Snapshots of other versions are discarded.
+// A test fails if the state hash of the golden history changes without it.
 const Version = 9
 
 // snapshot is the state as stored: maps with struct keys become sorted lists.
@@ -68,7 +66,8 @@ func compareFills(a, b domain.FillID) int {
 		strings.Compare(a.TradeID, b.TradeID), cmp.Compare(a.Leg, b.Leg))
 }
 
-// Hash is the SHA-256 of the snapshot: two folds agree exactly when it does.
+// Hash is the SHA-256 of the snapshot. Two folds agree exactly if their hashes
+// do.
 func (s *State) Hash() (string, error) {
 	b, err := s.Snapshot()
 	if err != nil {
@@ -78,17 +77,12 @@ func (s *State) Hash() (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// Restore returns the state that wrote a snapshot. Any doubt is an error: the
+// Restore returns the state that wrote a snapshot. Any doubt is an error; the
 // caller then folds the stream from its beginning.
 func Restore(b []byte) (*State, error) {
 	in := snapshot{State: &State{}}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&in); err != nil {
+	if err := domain.DecodeObject(b, &in); err != nil {
 		return nil, fmt.Errorf("portfolio: snapshot does not decode: %w", err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("portfolio: snapshot goes on after its end")
 	}
 	if in.Version != Version {
 		return nil, fmt.Errorf("portfolio: snapshot has version %d, this build writes %d", in.Version, Version)
@@ -119,7 +113,8 @@ func Restore(b []byte) (*State, error) {
 	return s, nil
 }
 
-// complete: JSON takes null for anything, the fold takes it for nothing.
+// complete reports whether a snapshot has all parts: JSON accepts null for any of
+// them.
 func (in *snapshot) complete() bool {
 	s := in.State
 	if s == nil || s.Book == nil || !filled(s.Assets) || !filled(s.Bots) || !filled(s.Markets) || !filled(s.Permits) || !filled(s.Arbitrages) || !filled(s.Overrides) || !s.Custody.complete() || !s.Refs.Hours.Complete() {

@@ -1,10 +1,10 @@
-// Package portfolio is the state of one portfolio and every decision about it.
+// Package portfolio holds the state of one portfolio and every decision about it.
 //
-// It owns [State], which folds the events of one stream ([State.Apply], total:
+// It owns [State], which folds the events of one stream ([State.Apply] is total:
 // it never fails), and [Decision], which turns a request into events or a
-// refusal. It composes the ledger and the risk rules and refuses everything
-// that is not pure: no clock, no store, no randomness. The line that trips a
-// breaker is in evaluate.go.
+// refusal. It composes the ledger and the risk rules, and refuses everything that
+// is not pure: no clock, no store, no randomness. The line that trips a breaker
+// is in evaluate.go.
 package portfolio
 
 import (
@@ -29,14 +29,14 @@ type State struct {
 	Policy       domain.Policy `json:"policy"`
 	Gate         *domain.Gate  `json:"gate,omitempty"`
 
-	// Next is the revision the next event gets; Time that of the last one.
+	// Next is the revision of the next event, Time the time of the last one.
 	Next uint64    `json:"next"`
 	Time time.Time `json:"time"`
 	// ClockOffset is what two people agreed to add to the wall clock (clock.go).
 	ClockOffset domain.Duration `json:"clock_offset,omitzero"`
 	// Day is the open calendar day, 2006-01-02 in the policy's zone.
 	Day string `json:"day"`
-	// DayHold keeps a new day from opening before it, after a change of zone.
+	// DayHold is the time before which no new day opens, after a change of zone.
 	DayHold time.Time `json:"day_hold,omitzero"`
 
 	Book   ledger.Book       `json:"book"`
@@ -51,13 +51,14 @@ type State struct {
 	Bots    map[string]*Bot         `json:"bots"`
 	Markets map[string]*Market      `json:"markets"`
 	Permits map[string]*risk.Permit `json:"permits"`
-	// Arbitrages are those whose legs are not all filled for good.
+	// Arbitrages holds those whose legs are not all finally filled.
 	Arbitrages map[string]*risk.Arbitrage `json:"arbitrages"`
 	Stop       Stop                       `json:"emergency_stop"`
-	// Overrides are what two people decided, and what waits for the second.
+	// Overrides holds confirmed overrides and requests that wait for the second
+	// person.
 	Overrides map[string]*Override `json:"overrides"`
 
-	// Custody is what is known of wallets and transfers (custody.go).
+	// Custody is the known state of wallets and transfers (custody.go).
 	Custody Custody `json:"custody"`
 
 	// Maps with struct keys; a snapshot writes them as sorted lists.
@@ -74,7 +75,8 @@ type State struct {
 	zoneName   string
 }
 
-// Asset is one asset other than the base asset. It counts only while it has a mark.
+// Asset is one asset other than the base asset. It counts only while it has a
+// mark.
 type Asset struct {
 	Balance domain.Decimal `json:"balance"` // over all asset accounts
 	Marked  bool           `json:"marked,omitempty"`
@@ -85,7 +87,7 @@ type Asset struct {
 // Value in base asset; 0 without a mark.
 func (a *Asset) Value() domain.Decimal { return a.Balance.Mul(a.Mark) }
 
-// BotStatus says whether a bot may ask for permits.
+// BotStatus says whether a bot may request permits.
 type BotStatus string
 
 // The statuses.
@@ -100,12 +102,12 @@ type Bot struct {
 	ID       string `json:"id"`
 	Strategy string `json:"strategy,omitempty"`
 	Kind     string `json:"kind,omitempty"`
-	// InventoryCap of a market maker: the most shares of a market it may come to be
-	// exposed to.
+	// InventoryCap of a market maker is its largest exposure in one market, in
+	// shares.
 	InventoryCap domain.Decimal `json:"inventory_cap,omitzero"`
 	Status       BotStatus      `json:"status"`
-	// Halted: a trip or the emergency stop stopped it, and no person has said
-	// anything about it since.
+	// Halted reports that a trip or the emergency stop stopped the bot, and that
+	// no person has started or stopped it since.
 	Halted bool `json:"halted,omitempty"`
 
 	Cash      domain.Decimal  `json:"cash"`
@@ -115,7 +117,8 @@ type Bot struct {
 	Refs      risk.References `json:"refs"`
 	Streak    risk.Streak     `json:"streak"`
 
-	// Closings counts every trade.closed; the others count what still stands.
+	// Closings counts every trade.closed; the others count the trades that still
+	// stand.
 	Closings int `json:"closings"`
 	Trades   int `json:"trades"`
 	Wins     int `json:"wins"`
@@ -123,12 +126,12 @@ type Bot struct {
 	Neutral  int `json:"neutral"`
 
 	Denied []Denial `json:"denied,omitempty"`
-	// Granted are the times of the permits of the last minute, oldest first, and of
-	// some before.
+	// Granted holds the times of the permits of the last minute, oldest first,
+	// and possibly some older ones.
 	Granted []time.Time `json:"granted,omitempty"`
 }
 
-// Denial is a denied permit of a bot, kept to coalesce the next one like it.
+// Denial is a denied permit of a bot, kept to coalesce an identical next one.
 type Denial struct {
 	Revision uint64    `json:"revision"`
 	Time     time.Time `json:"time"`
@@ -138,7 +141,7 @@ type Denial struct {
 // Equity of the bot: its cash and its positions at their marks.
 func (b *Bot) Equity() domain.Decimal { return b.Cash.Add(b.Value) }
 
-// Market is what the operator registered.
+// Market is a market as the operator registered it.
 type Market struct {
 	Kind     domain.MarketKind `json:"kind"`
 	Outcomes []string          `json:"outcomes,omitempty"`
@@ -153,12 +156,12 @@ type Stop struct {
 	Kind    string    `json:"kind,omitempty"`
 	Reason  string    `json:"reason,omitempty"`
 	Since   time.Time `json:"since,omitzero"`
-	// Request is the open request to clear it, and Requester who made it.
+	// Request is the open request to clear it, Requester the user who made it.
 	Request   string `json:"request,omitempty"`
 	Requester string `json:"requester,omitempty"`
 }
 
-// FillRef is what is remembered of every fill and reported trade, for ever, so
+// FillRef is what is remembered of every fill and reported trade permanently, so
 // that none is booked twice.
 type FillRef struct {
 	Revision uint64     `json:"revision"`
@@ -176,15 +179,17 @@ const (
 	Voided      FillStatus = 'v'
 )
 
-// Effects are what the last applied event did, for readers that follow along.
+// Effects describe what the last applied event did, for readers that follow the
+// stream.
 type Effects struct {
 	Postings []ledger.Posting
 	Flows    []Flow
-	// Moved are the bots whose equity or streak performance changed, in id order
-	// for settlements and marks; Performed reports that the portfolio's did.
+	// Moved are the bots whose equity or streak was changed by performance, in id
+	// order for settlements and marks. Performed reports that the portfolio's
+	// equity was.
 	Moved     []string
 	Performed bool
-	// Closed is the episode a fill closed, nil for none; holders of a settlement
+	// Closed is the episode that a fill closed, or nil. Holders of a settlement
 	// add theirs.
 	Closed []ClosedEpisode
 }
@@ -215,8 +220,8 @@ func New() *State {
 // IsOpen reports whether the portfolio has been opened.
 func (s *State) IsOpen() bool { return s.Portfolio != "" }
 
-// Equity is the base-asset sum over all asset accounts with positions at their
-// marks, and other assets while they have a mark (section 5).
+// Equity is the base-asset sum over all asset accounts, with positions at their
+// marks and other assets while they have a mark.
 func (s *State) Equity() domain.Decimal { return s.Cash.Add(s.Value).Add(s.otherAssets()) }
 
 // RealisedEquity is the same with positions at cost.
@@ -224,7 +229,7 @@ func (s *State) RealisedEquity() domain.Decimal { return s.Cash.Add(s.Cost).Add(
 
 func (s *State) otherAssets() domain.Decimal {
 	sum := domain.Zero
-	for _, a := range s.Assets { // a sum of exact numbers has no order
+	for _, a := range s.Assets { // The order does not matter: the sums are exact.
 		if a.Marked {
 			sum = sum.Add(a.Value())
 		}
@@ -261,7 +266,7 @@ func (s *State) SortedInstruments() []*Instrument {
 	return all
 }
 
-// KindOf returns the kind of a market; an unregistered one is kind outcome.
+// KindOf returns the kind of a market. An unregistered one is of kind outcome.
 func (s *State) KindOf(market string) domain.MarketKind {
 	if m := s.Markets[market]; m != nil {
 		return m.Kind
@@ -277,5 +282,5 @@ func (s *State) Income(bot string) (realised, fees domain.Decimal) {
 	return trading.Add(rebates).Neg().Sub(fees), fees
 }
 
-// NetDeposits returns the base asset that came in from outside less what left.
+// NetDeposits returns the base asset that came in from outside, less what left.
 func (s *State) NetDeposits() domain.Decimal { return s.Book[ledger.External(s.BaseAsset)].Neg() }

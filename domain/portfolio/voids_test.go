@@ -9,7 +9,7 @@ import (
 	"pets/domain"
 )
 
-// Section 4: “status is confirmed by default; provisional counts at once and can
+// “status is confirmed by default; provisional counts at once and can
 // be confirmed or voided; voiding a confirmed fill is 409.”
 func TestFillStatus(t *testing.T) {
 	h := trading(t)
@@ -44,7 +44,7 @@ func TestConfirmMovesNothing(t *testing.T) {
 	require.Empty(t, h.s.Instruments[domain.Instrument{Market: "m", Outcome: "YES"}].Holding("a").Tail)
 }
 
-// Section 4: “…/void refolds that position as if the fill had never been, posts
+// “…/void refolds that position as if the fill had never been, posts
 // the difference in the same append”.
 func TestVoidPostsTheDifference(t *testing.T) {
 	h := trading(t)
@@ -61,7 +61,7 @@ func TestVoidPostsTheDifference(t *testing.T) {
 	h.equal("5", h.position("a", "m", "YES").Quantity)
 }
 
-// Section 4: “trade.revised{trade, before, after|open} corrects trades,
+// “trade.revised{trade, before, after|open} corrects trades,
 // statistics and the streak since its last reset.”
 func TestVoidRevisesTrades(t *testing.T) {
 	h := trading(t)
@@ -107,7 +107,7 @@ func TestVoidReopens(t *testing.T) {
 	require.Equal(t, []int{1, 1, 0}, []int{h.botOf("a").Trades, h.botOf("a").Wins, h.botOf("a").Streak.Losses})
 }
 
-// Section 4: “episodes that merge keep the first trade's id (the others are
+// “episodes that merge keep the first trade's id (the others are
 // revised to void)”.
 func TestVoidMerges(t *testing.T) {
 	h := trading(t)
@@ -220,7 +220,7 @@ func TestVoidsOutOfOrder(t *testing.T) {
 	require.Equal(t, []int{1, 1, 0, 0, 0}, counts)
 }
 
-// Section 4: “A void of an unknown id is kept, and its fill then posts nothing.”
+// “A void of an unknown id is kept, and its fill then posts nothing.”
 func TestVoidOfUnknownFill(t *testing.T) {
 	for _, status := range []fillOption{provisional, func(*FillReport) {}} {
 		h := trading(t)
@@ -267,7 +267,7 @@ func TestVoidRefusals(t *testing.T) {
 	})
 }
 
-// Section 4: “The mark goes back unless a later one exists”.
+// “The mark goes back unless a later one exists”.
 func TestMarkGoesBack(t *testing.T) {
 	price := func(h *harness) string {
 		if m := h.markOf("m", "YES"); m != nil {
@@ -318,7 +318,7 @@ func TestMarkGoesBackForAll(t *testing.T) {
 	h.equal("2500", h.s.Equity())
 }
 
-// Section 4: “peaks and day-opens are not refolded”.
+// “peaks and day-opens are not refolded”.
 func TestVoidLeavesReferences(t *testing.T) {
 	h := trading(t)
 	h.fill("a", "m", "YES", buy, "100", "0.5")
@@ -334,7 +334,7 @@ func TestVoidLeavesReferences(t *testing.T) {
 	h.equal("2540", h.s.Refs.LifetimePeak)
 }
 
-// Section 4: “revised trades keep their place in the order”; the streak counts
+// “revised trades keep their place in the order”; the streak counts
 // them there, since its last reset.
 func TestRevisedTradeKeepsItsPlace(t *testing.T) {
 	lossThen := func(h *harness) domain.FillID {
@@ -380,7 +380,7 @@ func TestStreakSinceItsLastReset(t *testing.T) {
 	require.Equal(t, []int{3, 1, 2}, []int{h.botOf("a").Trades, h.botOf("a").Wins, h.botOf("a").Losses}, "statistics are corrected all the same")
 }
 
-// Section 4: “It may trip a breaker, never untrip one.”
+// “It may trip a breaker, never untrip one.”
 func TestVoidTripsNeverUntrips(t *testing.T) {
 	h := newHarness(t)
 	h.open(domain.ModePaper, func(p *domain.Policy) { p.MaxDailyLossPct = dec("0.9") })
@@ -431,7 +431,7 @@ func TestVoidMovesEquity(t *testing.T) {
 	}
 }
 
-// Section 4: “as if the fill had never been”: a settlement pays what was left
+// “as if the fill had never been”: a settlement pays what was left
 // without it, also to a holder whom the fill had left with nothing.
 func TestVoidAfterSettlement(t *testing.T) {
 	h := trading(t)

@@ -8,9 +8,10 @@ import (
 	"pets/domain"
 )
 
-// Arbitrage is a set of orders that were permitted together because, all filled,
-// they pay more than they cost in every outcome. Until the deadline a leg may be
-// filled before the others; after it, what no other leg covers is directional.
+// Arbitrage is a set of orders that were permitted together because, completely
+// filled, they pay more than they cost in every outcome. Until the deadline a leg
+// may be filled before the others. After it, what no other leg covers is
+// directional.
 type Arbitrage struct {
 	ID       string    `json:"id"`
 	Bot      string    `json:"bot"`
@@ -19,14 +20,14 @@ type Arbitrage struct {
 	TimedOut bool      `json:"timed_out,omitempty"`
 }
 
-// Leg is one order of an arbitrage, and what is filled of it.
+// Leg is one order of an arbitrage with its fills.
 type Leg struct {
 	Permit string `json:"permit"`
 	domain.Instrument
 	Side     domain.Side    `json:"side"`
 	Quantity domain.Decimal `json:"quantity"`
 	Filled   domain.Decimal `json:"filled"`
-	// Provisional fills are counted in Filled, and can still be voided.
+	// Provisional fills are counted in Filled and can still be voided.
 	Provisional []LegFill `json:"provisional,omitempty"`
 }
 
@@ -36,7 +37,7 @@ type LegFill struct {
 	Quantity domain.Decimal `json:"quantity"`
 }
 
-// Leg returns the leg of a permit, nil for none.
+// Leg returns the leg of a permit, or nil.
 func (a *Arbitrage) Leg(permit string) *Leg {
 	for i := range a.Legs {
 		if a.Legs[i].Permit == permit {
@@ -46,7 +47,7 @@ func (a *Arbitrage) Leg(permit string) *Leg {
 	return nil
 }
 
-// Complete reports that every leg is filled, as far as is known.
+// Complete reports whether every leg is filled, provisional fills included.
 func (a *Arbitrage) Complete() bool {
 	return !slices.ContainsFunc(a.Legs, func(l Leg) bool { return l.Filled.Less(l.Quantity) })
 }
@@ -56,10 +57,10 @@ func (a *Arbitrage) Final() bool {
 	return !slices.ContainsFunc(a.Legs, func(l Leg) bool { return len(l.Provisional) > 0 })
 }
 
-// Shares are signed quantities by instrument: above 0 for what is bought.
+// Shares are signed quantities by instrument, positive if bought.
 type Shares map[domain.Instrument]domain.Decimal
 
-// Add counts an order, or a fill.
+// Add adds an order or a fill.
 func (s Shares) Add(i domain.Instrument, side domain.Side, quantity domain.Decimal) {
 	if side == domain.Sell {
 		quantity = quantity.Neg()
@@ -67,7 +68,7 @@ func (s Shares) Add(i domain.Instrument, side domain.Side, quantity domain.Decim
 	s[i] = s[i].Add(quantity)
 }
 
-// Filled returns the shares that the fills of an arbitrage brought.
+// Filled returns the shares from the fills of an arbitrage.
 func (a *Arbitrage) Filled() Shares {
 	s := Shares{}
 	for _, l := range a.Legs {
@@ -79,9 +80,10 @@ func (a *Arbitrage) Filled() Shares {
 // Outcomes returns all outcomes of a market: one share of each pays 1 together.
 type Outcomes func(market string) []string
 
-// SurePayout returns what shares pay in the worst outcome, in base asset: of each
-// market the smallest quantity over all of its outcomes, 0 for those without
-// shares. Negative where more would have to be paid than comes in.
+// SurePayout returns what shares pay in the worst outcome, in base asset: for
+// each market the smallest quantity over all of its outcomes, where an outcome
+// without shares counts as 0. It is negative if more has to be paid than comes
+// in.
 func (s Shares) SurePayout(all Outcomes) domain.Decimal {
 	sum := domain.Zero
 	for _, market := range s.markets() {
@@ -92,8 +94,8 @@ func (s Shares) SurePayout(all Outcomes) domain.Decimal {
 }
 
 // Open returns what is not part of complete sets, by market and outcome: bought
-// shares beyond the smallest quantity of their market, sold ones beyond the least
-// sold.
+// shares above the smallest quantity of their market, and sold ones beyond the
+// least sold.
 func (s Shares) Open(all Outcomes) []domain.OpenLeg {
 	var open []domain.OpenLeg
 	for i, quantity := range s {
@@ -125,7 +127,8 @@ func (s Shares) markets() []string {
 	return names
 }
 
-// spread is the smallest and the largest quantity over the outcomes of a market.
+// spread returns the smallest and the largest quantity over the outcomes of a
+// market.
 func (s Shares) spread(market string, outcomes []string) (worst, best domain.Decimal) {
 	for n, outcome := range outcomes {
 		quantity := s[domain.Instrument{Market: market, Outcome: outcome}]
@@ -137,8 +140,8 @@ func (s Shares) spread(market string, outcomes []string) (worst, best domain.Dec
 	return worst, best
 }
 
-// LegCost is the worst-case cost of an order with its fee: what a buy costs at its
-// limit, less what a sell brings in at its limit.
+// LegCost is the worst-case cost of an order with its fee: the cost of a buy at
+// its limit, or minus the proceeds of a sell at its limit.
 func LegCost(o domain.Order) domain.Decimal {
 	notional := o.Quantity.Mul(o.LimitPrice)
 	if o.Side == domain.Sell {
@@ -147,14 +150,14 @@ func LegCost(o domain.Order) domain.Decimal {
 	return notional.Add(o.Fee)
 }
 
-// Reach is how far the quantity of an outcome may go while orders rest: all sells
-// filled, or all buys.
+// Reach is the range that the quantity of an outcome may take while orders rest:
+// all sells filled, or all buys.
 type Reach struct{ Low, High domain.Decimal }
 
-// Inventory returns the most shares that a market maker may come to be exposed to
+// Inventory returns the largest exposure, in shares, that a market maker may get
 // in one market, whichever of its orders are filled: the largest difference
-// between two outcomes. complete says that the outcomes are all there are; else
-// there is one more, without shares.
+// between two outcomes. complete says that these are all outcomes; otherwise one
+// more outcome without shares is assumed.
 func Inventory(outcomes []Reach, complete bool) domain.Decimal {
 	if !complete {
 		outcomes = append(slices.Clone(outcomes), Reach{})

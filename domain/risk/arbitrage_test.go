@@ -17,7 +17,7 @@ var threeMarkets = map[string][]string{"bin": {"YES", "NO"}, "cup": {"A", "B", "
 
 func outcomesOf(market string) []string { return threeMarkets[market] }
 
-// Section 7: "total worst-case cost < the sure payout".
+// "total worst-case cost < the sure payout".
 func TestSurePayout(t *testing.T) {
 	d := domain.MustDecimal
 	tests := []struct {

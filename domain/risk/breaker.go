@@ -16,7 +16,7 @@ const (
 	Tripped Status = "tripped"
 )
 
-// Key names one breaker of a portfolio; Bot is empty for those of the whole
+// Key identifies one breaker of a portfolio. Bot is empty for those of the whole
 // portfolio.
 type Key struct {
 	Breaker string
@@ -30,8 +30,7 @@ func (k Key) String() string {
 	return k.Breaker + " of " + k.Bot
 }
 
-// Compare orders breakers as they are evaluated, and those that the table does not
-// know behind them.
+// Compare orders breakers as they are evaluated. Unknown breakers come last.
 func Compare(a, b Key) int {
 	return cmp.Or(cmp.Compare(place(a.Breaker), place(b.Breaker)), cmp.Compare(a.Breaker, b.Breaker), cmp.Compare(a.Bot, b.Bot))
 }
@@ -45,17 +44,17 @@ func place(name string) int {
 	return len(rules)
 }
 
-// Breaker is the remembered state of one breaker; its value follows from equity
-// or the streak and is never stored.
+// Breaker is the stored state of one breaker. Its value follows from equity or
+// the streak and is not stored.
 type Breaker struct {
 	Status   Status `json:"status"`
 	Revision uint64 `json:"revision"` // of the record that set the status
-	// Stops is what its trip stopped: domain.StopAll or domain.StopBot.
+	// Stops is what the trip stopped: domain.StopAll or domain.StopBot.
 	Stops string `json:"stops,omitempty"`
 }
 
-// WarnLevel returns the value at which it warns: warn_at × limit, a count at
-// limit − 1. Zero means it never warns.
+// WarnLevel returns the value at which the rule warns: warn_at × limit, or limit
+// − 1 for a count. Zero means that it never warns.
 func (r *Rule) WarnLevel(p *domain.Policy) domain.Decimal {
 	if r.Whole {
 		return r.Limit(p).Sub(domain.One)
@@ -65,18 +64,19 @@ func (r *Rule) WarnLevel(p *domain.Policy) domain.Decimal {
 
 var rearmAt = domain.MustDecimal("0.9")
 
-// Rearms reports whether a value is far enough below the warning level for it to
-// warn again. One that is off has nothing to warn of.
+// Rearms reports whether a value is far enough below the warning level for the
+// breaker to warn again. A breaker that is off always rearms.
 func (r *Rule) Rearms(p *domain.Policy, value domain.Decimal) bool {
 	return !r.IsOn(p) || value.Less(r.WarnLevel(p).Mul(rearmAt))
 }
 
-// Reached reports whether a value stands at the limit; ≥ trips.
+// Reached reports whether a value is at or above the limit, which trips the
+// breaker.
 func (r *Rule) Reached(p *domain.Policy, value domain.Decimal) bool {
 	return r.IsOn(p) && value.AtLeast(r.Limit(p))
 }
 
-// Verdict is what an evaluation finds.
+// Verdict is the result of an evaluation.
 type Verdict int
 
 // The verdicts.

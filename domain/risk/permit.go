@@ -6,63 +6,64 @@ import (
 	"pets/domain"
 )
 
-// Permit is a granted order that is neither used up, released, revoked nor
-// expired.
+// Permit is a granted order that is not used up, released, revoked or expired.
 type Permit struct {
 	ID string `json:"id"`
 	domain.Order
-	// Arbitrage names what the order is a leg of, "" for nothing.
+	// Arbitrage is the arbitrage that the order is a leg of, or "".
 	Arbitrage string `json:"arbitrage,omitempty"`
-	// Left is the quantity not filled yet, ReducingLeft its part that closes
-	// what is held.
+	// Left is the quantity not filled yet. ReducingLeft is the part of it that
+	// closes what is held.
 	Left         domain.Decimal `json:"left"`
 	ReducingLeft domain.Decimal `json:"reducing_left"`
-	// OpeningLeft is what may still open exposure: only that part went through
-	// the zones, the spot rule and the marks. ReducingLeft can shrink, this never
-	// grows in its place.
+	// OpeningLeft is the part that may still open exposure. Only that part passed
+	// the checks of zones, spot and marks. ReducingLeft can shrink, but
+	// OpeningLeft does not grow in its place.
 	OpeningLeft domain.Decimal `json:"opening_left"`
-	// Reserved is the cash still set aside for what is left.
+	// Reserved is the cash still set aside for the quantity left.
 	Reserved domain.Decimal `json:"reserved"`
-	// Mark is the price an opening sell outside outcome markets is reserved at,
-	// where it lies above the limit: a sell is filled at its limit or better.
+	// Mark is the price at which an opening sell outside outcome markets is
+	// reserved, if it is above the limit. A sell is filled at its limit or
+	// better, so it can cost more than its limit.
 	Mark domain.Decimal `json:"mark,omitzero"`
-	// FeePaid is what the fills so far paid of the permitted fee.
+	// FeePaid is the part of the permitted fee that fills have paid.
 	FeePaid domain.Decimal `json:"fee_paid"`
-	// Working: the order was placed, by somebody's word or because a part of it
-	// was filled; a trip no longer revokes it. ExpiresAt is then the order's own
-	// expiry, zero for none.
+	// Working reports that the order was placed, because its bot said so or
+	// because part of it was filled. A trip no longer revokes it. ExpiresAt is
+	// then the order's own expiry, zero for none.
 	Working bool `json:"working,omitempty"`
-	// Placed: somebody said so, and with it how long the order rests.
+	// Placed reports that the bot reported the placing, and with it how long the
+	// order rests.
 	Placed    bool      `json:"placed,omitempty"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
-	// Ahead is by how much ExpiresAt, which is by the time of the stream, lies after the
-	// same moment by the wall clock.
+	// Ahead is how far ExpiresAt, in the stream's time, is ahead of the same
+	// moment by the wall clock.
 	Ahead domain.Duration `json:"ahead,omitzero"`
-	// Digest is what was signed under it, "" for nothing: one permit signs one digest.
-	// SignedAt is the revision of that record.
+	// Digest is the digest that was signed under the permit, or "". A permit
+	// signs one digest. SignedAt is the revision of that record.
 	Digest   string `json:"digest,omitempty"`
 	SignedAt uint64 `json:"signed_at,omitempty"`
 }
 
-// Sign notes what was signed. The order works from then on: whoever has the
-// signature can place it.
+// Sign notes the signed digest. The order works from then on, because anyone who
+// has the signature can place it.
 func (p *Permit) Sign(digest string, revision uint64, expires *time.Time, ahead domain.Duration) {
 	p.Digest, p.SignedAt = digest, revision
 	p.Place(expires, ahead)
 }
 
-// Execution is a fill as its permit sees it.
+// Execution is a fill as seen by its permit.
 type Execution struct {
 	Quantity, Price, Fee domain.Decimal
 	// Held is the signed position just before the fill.
 	Held domain.Decimal
 }
 
-// Live reports whether the permit still holds at a time.
+// Live reports whether the permit is still valid at a time.
 func (p *Permit) Live(now time.Time) bool { return p.ExpiresAt.IsZero() || now.Before(p.ExpiresAt) }
 
-// Place makes the permit working until the order's own expiry, nil for none, which less
-// ahead is by the wall clock.
+// Place makes the permit working until the order's own expiry, nil for none. The
+// expiry less ahead is by the wall clock.
 func (p *Permit) Place(expires *time.Time, ahead domain.Duration) {
 	p.Working, p.Placed, p.ExpiresAt, p.Ahead = true, true, time.Time{}, 0
 	if expires != nil {
@@ -73,15 +74,16 @@ func (p *Permit) Place(expires *time.Time, ahead domain.Duration) {
 // Rests reports that the order works until an expiry of its own.
 func (p *Permit) Rests() bool { return p.Working && !p.ExpiresAt.IsZero() }
 
-// Keep moves the expiry of an order that rests: the time of the stream went on without
-// that of the world outside.
+// Keep moves the expiry of a resting order when the stream's time moved and the
+// time outside did not.
 func (p *Permit) Keep(by domain.Duration) {
 	if p.Rests() {
 		p.ExpiresAt, p.Ahead = p.ExpiresAt.Add(time.Duration(by)), p.Ahead+by
 	}
 }
 
-// Expires reports that the venue was told this expiry of the order, nil for none.
+// Expires reports whether the venue was told this expiry of the order, nil for
+// none.
 func (p *Permit) Expires(said *time.Time) bool {
 	if said == nil {
 		return p.Placed && p.ExpiresAt.IsZero()
@@ -89,8 +91,8 @@ func (p *Permit) Expires(said *time.Time) bool {
 	return p.Rests() && p.WallExpiry().Equal(*said)
 }
 
-// WallExpiry is when the permit ends by the wall clock, zero for never. Of an order it is
-// what the venue was told.
+// WallExpiry returns when the permit ends by the wall clock, zero for never. For
+// an order it is the expiry that the venue was told.
 func (p *Permit) WallExpiry() time.Time {
 	if p.ExpiresAt.IsZero() {
 		return time.Time{}
@@ -98,31 +100,30 @@ func (p *Permit) WallExpiry() time.Time {
 	return p.ExpiresAt.Add(-time.Duration(p.Ahead))
 }
 
-// Fill takes a filled quantity off; what is left keeps its own worst case
-// reserved. It reports whether the fill stayed within the quantity, the price and
-// the opening part permitted. Fees and rounding are for the caller to judge, who
-// knows the base asset.
+// Fill subtracts a filled quantity. What is left keeps its own worst case
+// reserved. Fill reports whether the fill stayed within the permitted quantity,
+// price and opening part. The caller checks fees and rounding, because it knows
+// the base asset.
 func (p *Permit) Fill(x Execution, kind domain.MarketKind) (within bool) {
 	opens := p.Opens(x)
 	within = !p.Left.Less(x.Quantity) && !p.worse(x.Price) && !p.OpeningLeft.Less(opens)
-	if !p.Working { // nothing is filled that does not rest somewhere
+	if !p.Working { // A filled order must have been resting at a venue.
 		p.Working, p.ExpiresAt, p.Ahead = true, time.Time{}, 0
 	}
 	p.FeePaid = p.FeePaid.Add(x.Fee)
 	p.Left = p.Left.Sub(x.Quantity).Max(domain.Zero)
 	p.OpeningLeft = p.OpeningLeft.Sub(opens).Max(domain.Zero).Min(p.Left)
-	// The part that opens exposure is what is left over at the end: a fill
-	// closes first.
+	// A fill closes first, so the part that opens exposure is the remainder.
 	p.ReducingLeft = p.ReducingLeft.Sub(x.Quantity).Max(domain.Zero)
 	p.reserve(kind)
 	return within
 }
 
-// Claim holds what the permit will close against what is there to be closed:
-// where another order has closed it, the order would open exposure and has to
-// reserve for it, though a fill that does is not within the permit; where a void
-// brings it back, it is this permit's to close again. It returns what it keeps of
-// free.
+// Claim limits what the permit will close to free, the quantity that is there to
+// be closed. If another order closed it, this order would open exposure: it has
+// to reserve for that, and such a fill is not within the permit. If a void brings
+// the quantity back, the permit may close it again. Claim returns how much of
+// free it takes.
 func (p *Permit) Claim(free domain.Decimal, kind domain.MarketKind) domain.Decimal {
 	if claim := p.Left.Sub(p.OpeningLeft).Min(free); claim != p.ReducingLeft {
 		p.ReducingLeft = claim
@@ -131,15 +132,15 @@ func (p *Permit) Claim(free domain.Decimal, kind domain.MarketKind) domain.Decim
 	return p.ReducingLeft
 }
 
-// Unused is how much of what it was granted to open the permit no longer needs
-// after a fill: the venue filled it against a holding that another order was
-// granted to close.
+// Unused returns how much of its permitted opening quantity the permit no longer
+// needs after a fill, because the venue filled it against a holding that another
+// order was permitted to close.
 func (p *Permit) Unused(before domain.Decimal, opens domain.Decimal) domain.Decimal {
 	return before.Sub(opens).Sub(p.OpeningLeft).Max(domain.Zero)
 }
 
-// Inherit takes over what another permit of the same side and limit was granted to
-// open: at another limit the zones and the reservation were judged for another
+// Inherit takes over the opening quantity of another permit of the same side and
+// limit. With another limit, zones and reservation were checked for another
 // price. It returns how much it took.
 func (p *Permit) Inherit(from *Permit, unused domain.Decimal) domain.Decimal {
 	if p.Side != from.Side || p.LimitPrice != from.LimitPrice {
@@ -150,7 +151,7 @@ func (p *Permit) Inherit(from *Permit, unused domain.Decimal) domain.Decimal {
 	return took
 }
 
-// Opens is how much of a fill increases the position it finds.
+// Opens returns how much of a fill increases the existing position.
 func (p *Permit) Opens(x Execution) domain.Decimal {
 	o := p.Order
 	o.Quantity = x.Quantity
@@ -163,8 +164,8 @@ func (p *Permit) reserve(kind domain.MarketKind) {
 	p.Reserved = Reservation(o, Exposure{Reducing: p.ReducingLeft, Opening: p.Left.Sub(p.ReducingLeft)}, kind, p.Mark)
 }
 
-// Relief is what the reservation of a buy counts twice: the short it closes has
-// its cover set aside already.
+// Relief is the part of a buy's reservation that is counted twice: the cover of
+// the short that it closes is already set aside.
 func (p *Permit) Relief(cover domain.Decimal) domain.Decimal {
 	if p.Side != domain.Buy {
 		return domain.Zero
@@ -172,11 +173,11 @@ func (p *Permit) Relief(cover domain.Decimal) domain.Decimal {
 	return cover.Min(p.Left.Mul(p.LimitPrice))
 }
 
-// ShortCover is what an open short keeps of its bot's cash from being spent, 0
-// for a long. An outcome share can cost 1 at settlement, no more. Anything else
-// has no such bound: what its sale brought in stays, because it pays for buying
-// back, and as much again as margin, or its value where the mark rose above it.
-// Without the first, the proceeds of a short would be the margin of the next.
+// ShortCover is the cash of the bot that an open short keeps from being spent, 0
+// for a long. An outcome share costs at most 1 at settlement. Other instruments
+// have no such bound: the proceeds of the sale are kept to buy back, and the same
+// amount again as margin, or the value at the mark if that is higher. Without
+// keeping the proceeds, those of one short would be the margin of the next.
 func ShortCover(quantity, cost, value domain.Decimal, kind domain.MarketKind) domain.Decimal {
 	switch {
 	case quantity.Sign() >= 0:
@@ -195,16 +196,16 @@ func (p *Permit) worse(price domain.Decimal) bool {
 	return price.Less(p.LimitPrice)
 }
 
-// Exposure splits an order against what is held and already pending.
+// Exposure compares an order with what is held and already pending.
 type Exposure struct {
-	// Reducing is the part that closes filled quantity not already spoken for by
-	// pending reducing orders; Opening is the rest.
+	// Reducing is the part that closes filled quantity not yet claimed by pending
+	// reducing orders. Opening is the rest.
 	Reducing, Opening domain.Decimal
 }
 
-// Split returns how much of an order reduces. held is the signed filled
-// quantity, pending what live permits will already close of it; unfilled
-// increases never count.
+// Split returns how much of an order reduces. held is the signed filled quantity.
+// pending is what live permits will already close of it; unfilled increases do
+// not count.
 func Split(o domain.Order, held, pending domain.Decimal) Exposure {
 	against := (o.Side == domain.Sell && held.Sign() > 0) || (o.Side == domain.Buy && held.Sign() < 0)
 	free := held.Abs().Sub(pending)
@@ -215,10 +216,11 @@ func Split(o domain.Order, held, pending domain.Decimal) Exposure {
 	return Exposure{Reducing: reducing, Opening: o.Quantity.Sub(reducing)}
 }
 
-// Reservation returns the worst case of an order in cash: a buy, quantity ×
-// limit price + fee; a sell only for its opening part, quantity × (1 − limit) +
-// fee in outcome markets, quantity × the larger of limit and mark + fee in a
-// perp: there the limit is the least the sell brings, not the most it may cost.
+// Reservation returns the worst case of an order in cash. A buy needs quantity ×
+// limit price + fee. A sell needs cash only for its opening part: quantity × (1 −
+// limit) + fee in outcome markets, and quantity × the larger of limit and mark +
+// fee in a perp, where the limit is the least that the sell brings, not the most
+// it may cost.
 func Reservation(o domain.Order, e Exposure, kind domain.MarketKind, mark domain.Decimal) domain.Decimal {
 	switch {
 	case o.Side == domain.Buy:
@@ -232,8 +234,8 @@ func Reservation(o domain.Order, e Exposure, kind domain.MarketKind, mark domain
 	}
 }
 
-// AcquiredPrice is the worst price per share the order allows, of the outcome it
-// acquires: an opening sell of YES at 0.85 is a buy of NO at 0.15.
+// AcquiredPrice is the worst permitted price per share of the outcome that the
+// order acquires: an opening sell of YES at 0.85 is a buy of NO at 0.15.
 func AcquiredPrice(o domain.Order) domain.Decimal {
 	if o.Side == domain.Sell {
 		return domain.One.Sub(o.LimitPrice)

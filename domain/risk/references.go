@@ -1,31 +1,32 @@
-// Package risk judges: equity against its references (peak, lifetime peak,
-// day-open), the breakers (rules.go) and their levels, price zones, and what a permit
-// has to reserve (design, sections 5–7).
+// Package risk evaluates equity against its references (peak, lifetime peak,
+// day-open), the breakers (rules.go) with their levels, price zones, and the
+// reservations of permits.
 //
 // It owns the arithmetic and the states of breakers and permits. It refuses to
-// know accounts, events or who asks; domain/portfolio puts it to use. Pure.
+// know accounts, events or callers; domain/portfolio applies it. Pure.
 package risk
 
 import "pets/domain"
 
-// References are the values equity is measured against, for the portfolio or
-// for one bot. Flows scale them, so that money coming and going is never taken
-// for performance. The zero References have seen no capital.
+// References are the values that equity is measured against, for the portfolio or
+// for one bot. Flows scale them, so that deposits and withdrawals never count as
+// performance. The zero References have seen no capital.
 type References struct {
 	// Capital is set by the first flow that brings equity above 0. Before it,
 	// drawdown and daily loss are 0.
 	Capital bool `json:"capital,omitempty"`
-	// Dormant: flows brought equity to exactly 0 with nothing open. The ratios
-	// stay as carried, and nothing is evaluated, until there is capital again.
+	// Dormant reports that flows brought equity to exactly 0 with nothing open.
+	// The ratios stay as carried, and breakers are not evaluated, until there is
+	// capital again.
 	Dormant      bool           `json:"dormant,omitempty"`
 	Peak         domain.Decimal `json:"peak"`
 	LifetimePeak domain.Decimal `json:"lifetime_peak"`
 	DayOpen      domain.Decimal `json:"day_open"`
 	// Carried are the ratios while Dormant.
 	Carried Ratios `json:"carried,omitzero"`
-	// Max is the largest drawdown from the lifetime peak that was ever marked.
+	// Max is the largest marked drawdown from the lifetime peak.
 	Max Drawdown `json:"max,omitzero"`
-	// Hours are there while rolling_loss is on.
+	// Hours is set while rolling_loss is on.
 	Hours *Hours `json:"hours,omitempty"`
 }
 
@@ -69,11 +70,11 @@ func (r *References) lifetime(equity domain.Decimal) domain.Decimal {
 	return r.below(r.LifetimePeak, equity)
 }
 
-// Evaluated reports whether breakers look at this scope.
+// Evaluated reports whether breakers are evaluated for this scope.
 func (r *References) Evaluated(equity domain.Decimal) bool { return r.Capital && !r.asleep(equity) }
 
-// asleep: a debt wakes a dormant scope, for it is a loss of money that is not
-// there; a rebate that trickles in after everything was withdrawn does not.
+// asleep reports whether the scope stays dormant. A debt wakes it, because that
+// is a real loss. A rebate that arrives after everything was withdrawn does not.
 func (r *References) asleep(equity domain.Decimal) bool { return r.Dormant && equity.Sign() >= 0 }
 
 func (r *References) below(reference, equity domain.Decimal) domain.Decimal {
@@ -89,7 +90,7 @@ func (r *References) below(reference, equity domain.Decimal) domain.Decimal {
 	}
 }
 
-// Perform tells of equity moved by performance: a new high raises the peaks.
+// Perform applies a change of equity by performance: a new high raises the peaks.
 func (r *References) Perform(equity domain.Decimal) {
 	if !r.Evaluated(equity) {
 		return
@@ -108,13 +109,13 @@ func (r *References) OpenDay(equity domain.Decimal) {
 	r.Carried.Daily = domain.Zero
 }
 
-// Rebase makes the drawdown peak the equity now. The lifetime peak stays.
+// Rebase makes the current equity the drawdown peak. The lifetime peak stays.
 func (r *References) Rebase(equity domain.Decimal) { r.Peak = equity }
 
-// Flow tells of money that came (positive) or went, given the equity before it.
-// open reports whether anything is held after it. References are multiplied by
-// (E+F)/E when both are above 0; otherwise the ratios are carried and the next
-// positive capital seeds the references so that they do not change.
+// Flow applies money that came in (positive) or went out, given the equity before
+// it. open reports whether anything is held after it. References are multiplied
+// by (E+F)/E if both are above 0. Otherwise the ratios are carried, and the next
+// positive capital seeds the references so that the ratios do not change.
 func (r *References) Flow(before, flow domain.Decimal, open bool) {
 	after := before.Add(flow)
 	switch {
@@ -127,7 +128,8 @@ func (r *References) Flow(before, flow domain.Decimal, open bool) {
 	}
 }
 
-// values are all reference values: what a flow does, it does to each of them.
+// values returns pointers to all reference values. A flow scales each of them
+// alike.
 func (r *References) values() []*domain.Decimal {
 	all := []*domain.Decimal{&r.Peak, &r.LifetimePeak, &r.DayOpen}
 	if r.Hours != nil {
@@ -138,7 +140,7 @@ func (r *References) values() []*domain.Decimal {
 	return all
 }
 
-// ratios are how far equity is below each of the values.
+// ratios returns how far equity is below each reference value.
 func (r *References) ratios(equity domain.Decimal) []domain.Decimal {
 	values := r.values()
 	all := make([]domain.Decimal, len(values))
@@ -155,9 +157,9 @@ func (r *References) ratios(equity domain.Decimal) []domain.Decimal {
 	return all
 }
 
-// carry handles the flows that leave no equity. One that pays off a part of a
-// debt adds to the references as if the whole had come at once: where the ratio
-// is 1, capital in parts must not hide a part of the loss.
+// carry handles flows that leave no equity. A flow that pays off part of a debt
+// is added to the references, as if the whole debt had been paid at once. Where
+// the ratio is 1, capital that arrives in parts must not hide a part of the loss.
 func (r *References) carry(before, after, flow domain.Decimal, open bool) {
 	if !r.Dormant && after.IsZero() && !open {
 		r.rest(r.ratios(before))
@@ -193,8 +195,8 @@ func (r *References) seed(before, after, flow domain.Decimal) {
 	}
 }
 
-// seedOne: where the carried ratio is 1 no reference can keep it at a positive
-// equity, so the old reference grows by the flow.
+// seedOne seeds one reference. With a carried ratio of 1, no reference can keep
+// the ratio at a positive equity, so the old reference grows by the flow.
 func seedOne(old, ratio, equity, flow domain.Decimal) domain.Decimal {
 	if !ratio.Less(domain.One) {
 		return old.Add(flow)

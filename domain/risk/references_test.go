@@ -45,7 +45,7 @@ func (s *scope) references(t *testing.T, peak, dayOpen, lifetime string) {
 		"peak, day-open, lifetime peak")
 }
 
-// Section 5: “Worked: capital 10,000; equity 9,700; deposit 10,000 → peak
+// “Worked: capital 10,000; equity 9,700; deposit 10,000 → peak
 // 10,000 × 19,700/9,700 = 20,309.278350515463917526; drawdown stays 3 %.”
 func TestWorkedFlow(t *testing.T) {
 	s := (&scope{}).flow("10000").perform("-300").flow("10000")
@@ -54,7 +54,7 @@ func TestWorkedFlow(t *testing.T) {
 	require.Equal(t, "0.03", s.DailyLoss(s.equity).Ratio().String())
 }
 
-// Section 5: “Drawdown = (peak − equity)/peak, peak seeded by the first capital;
+// “Drawdown = (peak − equity)/peak, peak seeded by the first capital;
 // 0 before any capital; 1 when equity ≤ 0 after capital.” Limit − 1, limit,
 // limit + 1 around an equity of 0.
 func TestDrawdown(t *testing.T) {
@@ -92,7 +92,7 @@ func TestFirstCapitalSeeds(t *testing.T) {
 	s.wants(t, "0", "0", "0")
 }
 
-// Section 5: “Daily loss = max(0, (day-open − equity)/day-open)”.
+// “Daily loss = max(0, (day-open − equity)/day-open)”.
 func TestDailyLoss(t *testing.T) {
 	s := (&scope{}).flow("100").perform("-10").openDay()
 	s.wants(t, "0.1", "0", "0.1")
@@ -102,7 +102,7 @@ func TestDailyLoss(t *testing.T) {
 	s.openDay().wants(t, "1", "1", "1") // a day that opens at 0 is no fresh start
 }
 
-// Section 5: “Lifetime peak is kept apart, flow-scaled, never rebased;
+// “Lifetime peak is kept apart, flow-scaled, never rebased;
 // max_drawdown_marked is measured from it.”
 func TestLifetimePeak(t *testing.T) {
 	s := (&scope{}).flow("100").perform("-20")
@@ -120,7 +120,7 @@ func TestLifetimePeak(t *testing.T) {
 	require.Equal(t, Drawdown{num("0.285"), num("57"), num("200"), num("143")}, s.Max)
 }
 
-// Section 5: “every reference value … is multiplied by (E+F)/E when E > 0 and
+// “every reference value … is multiplied by (E+F)/E when E > 0 and
 // E+F > 0”: limit − 1, limit, limit + 1 of E+F.
 func TestFlowOut(t *testing.T) {
 	s := (&scope{}).flow("100").perform("-50").flow("-49.999999999999999999")
@@ -135,7 +135,7 @@ func TestFlowOut(t *testing.T) {
 	require.True(t, s.Evaluated(s.equity))
 }
 
-// Section 5: “While flows have brought equity to exactly 0 with nothing open,
+// “While flows have brought equity to exactly 0 with nothing open,
 // ratios stay as carried and the scope is not evaluated until it has capital
 // again.”
 func TestDormant(t *testing.T) {
@@ -176,7 +176,7 @@ func TestZeroWithOpenPositionIsNoRest(t *testing.T) {
 	s.wants(t, "1", "1", "1")
 }
 
-// Section 5: “(where the carried ratio is 1, the references become old reference
+// “(where the carried ratio is 1, the references become old reference
 // + F).”
 func TestCarriedRatioOfOne(t *testing.T) {
 	s := (&scope{}).flow("100").perform("-100").flow("50")
@@ -219,7 +219,7 @@ func TestCapitalInParts(t *testing.T) {
 	s.references(t, "160", "160", "160")
 }
 
-// Section 5: “Property: |Δ ratio| ≤ 1e-12 across any flow with E, E+F > 0”, here
+// “Property: |Δ ratio| ≤ 1e-12 across any flow with E, E+F > 0”, here
 // for E and E+F of at least 0.000001.
 func TestFlowNeverMovesARatio(t *testing.T) {
 	least, most := num("0.000001"), num("0.000000000001")

@@ -7,8 +7,8 @@ import (
 	"pets/domain"
 )
 
-// RollingLoss is the portfolio's fall from its highest equity of this clock hour and the
-// 24 before. Unlike the daily loss, it does not begin anew at midnight.
+// RollingLoss is the portfolio's fall from its highest equity in this clock hour
+// and the 24 before. Unlike the daily loss, it does not start again at midnight.
 const RollingLoss = "rolling_loss"
 
 var rollingLoss = Rule{
@@ -22,16 +22,16 @@ var rollingLoss = Rule{
 	Off:    func(s Subject) { s.Refs.Hours = nil },
 }
 
-// hoursKept: this clock hour (UTC) and the 24 before.
+// hoursKept counts this clock hour (UTC) and the 24 before.
 const hoursKept = 25
 
-// Hours are the highest equities of the last clock hours. The equity in force when an
-// hour began belongs to that hour. Flows scale them as they scale the peak. A nil *Hours
+// Hours are the highest equities of the last clock hours. The equity at the start
+// of an hour belongs to that hour. Flows scale them like the peak. A nil *Hours
 // remembers nothing.
 type Hours struct {
-	// Last is the hour of the last number, counted from 1970 in UTC.
+	// Last is the hour of the latest number, counted from 1970 in UTC.
 	Last int64 `json:"last"`
-	// Highs are one number for each hour, the oldest first.
+	// Highs holds one number for each hour, the oldest first.
 	Highs []domain.Decimal `json:"highs"`
 	// Carried are their ratios while the scope is dormant.
 	Carried []domain.Decimal `json:"carried,omitempty"`
@@ -45,19 +45,19 @@ func newHours(equity domain.Decimal, now time.Time) *Hours {
 
 func hourOf(t time.Time) int64 { return t.Truncate(time.Hour).Unix() / 3600 }
 
-// Complete reports whether a snapshot has all of them.
+// Complete reports whether a snapshot holds all fields.
 func (h *Hours) Complete() bool {
 	return h == nil || len(h.Highs) == hoursKept && (h.Carried == nil || len(h.Carried) == hoursKept)
 }
 
-// gone is how many of the numbers have left the window at a time.
+// gone returns how many of the numbers have left the window at a time.
 func (h *Hours) gone(now time.Time) int {
 	return int(min(max(hourOf(now)-h.Last, 0), int64(len(h.Highs))))
 }
 
-// rebase makes all of them the equity now.
+// rebase sets all of them to the current equity.
 func (h *Hours) rebase(equity domain.Decimal) {
-	if h == nil { // a trip that outlived its breaker
+	if h == nil { // a reset of a trip after the breaker was switched off
 		return
 	}
 	for i := range h.Highs {
@@ -65,7 +65,7 @@ func (h *Hours) rebase(equity domain.Decimal) {
 	}
 }
 
-// advance begins the hours up to a time, at the equity that is in force.
+// advance starts the hours up to a time, at the current equity.
 func (h *Hours) advance(equity domain.Decimal, now time.Time) {
 	if h == nil || h.gone(now) == 0 {
 		return
@@ -73,20 +73,20 @@ func (h *Hours) advance(equity domain.Decimal, now time.Time) {
 	n := h.gone(now)
 	h.Last = hourOf(now)
 	h.Highs = append(h.Highs[n:], slices.Repeat([]domain.Decimal{equity}, n)...)
-	if h.Carried != nil { // nothing is lost while the scope is dormant
+	if h.Carried != nil { // nothing can be lost while the scope is dormant
 		h.Carried = append(h.Carried[n:], make([]domain.Decimal, n)...)
 	}
 }
 
-// raise tells of equity moved by performance.
+// raise applies a change of equity by performance.
 func (h *Hours) raise(equity domain.Decimal) {
 	if h != nil {
 		h.Highs[hoursKept-1] = h.Highs[hoursKept-1].Max(equity)
 	}
 }
 
-// highest is the number that a fall is measured from at a time. The equity now was in
-// force when the hours since the last record began.
+// highest returns the equity that a fall is measured from at a time. The current
+// equity also counts for the hours since the last record.
 func (h *Hours) highest(equity domain.Decimal, now time.Time) domain.Decimal {
 	if h == nil {
 		return equity
@@ -98,7 +98,7 @@ func (h *Hours) highest(equity domain.Decimal, now time.Time) domain.Decimal {
 	return high
 }
 
-// rollingLoss is (highest − equity) ÷ highest at a time; 0 while nothing is kept.
+// rollingLoss is (highest − equity) ÷ highest at a time, or 0 if nothing is kept.
 func (r *References) rollingLoss(equity domain.Decimal, now time.Time) domain.Decimal {
 	h := r.Hours
 	switch {
@@ -114,7 +114,7 @@ func (r *References) rollingLoss(equity domain.Decimal, now time.Time) domain.De
 	return loss
 }
 
-// Clone returns references that nothing changes with these.
+// Clone returns a deep copy.
 func (r References) Clone() References {
 	if r.Hours != nil {
 		h := *r.Hours

@@ -11,10 +11,10 @@ import (
 	"pets/domain"
 )
 
-// Scope says what a breaker is kept for.
+// Scope is what a breaker applies to.
 type Scope string
 
-// The scopes, as breaker.tripped spells them.
+// The scopes, as spelled in breaker.tripped.
 const (
 	OfBot       Scope = "bot"
 	OfPortfolio Scope = "portfolio"
@@ -24,48 +24,50 @@ const (
 type Subject struct {
 	Refs   *References
 	Equity domain.Decimal
-	// Streak and Closings are a bot's; the portfolio has none.
+	// Streak and Closings belong to a bot; the portfolio has none.
 	Streak   *Streak
 	Closings int
-	// Time is the moment it is measured at. NewDay: no record has opened its day yet.
+	// Time is the moment of the measurement. NewDay reports that no record has
+	// opened its day yet.
 	Time   time.Time
 	NewDay bool
 }
 
 // Rule is one breaker: a row of the table.
 type Rule struct {
-	// Name is what events, addresses and answers call it.
+	// Name is the breaker's name in events, URLs and responses.
 	Name  string
 	Scope Scope
-	// Key is the policy's key of its limit; the variable in the environment is the
-	// same in upper case.
+	// Key is the policy key of its limit; the environment variable is the same in
+	// upper case.
 	Key   string
 	Limit func(*domain.Policy) domain.Decimal
-	// Default is the limit of a new portfolio. One whose default is 0 is off at 0;
-	// any other cannot be switched off.
+	// Default is the limit of a new portfolio. A rule with default 0 is switched
+	// off by 0; any other cannot be switched off.
 	Default domain.Decimal
-	// Whole: the value is a count, and warns at limit − 1.
+	// Whole marks a value that is a count; it warns at limit − 1.
 	Whole bool
-	// Value is what the limit is compared with.
+	// Value returns what is compared with the limit.
 	Value func(Subject) domain.Decimal
-	// From is the equity that a ratio is measured from; breaker.tripped shows it. A
-	// count has none, and is evaluated even where there is no capital.
+	// From returns the equity that a ratio is measured from, as shown by
+	// breaker.tripped. A count has none, and is evaluated even without capital.
 	From func(Subject) domain.Decimal
-	// A rule has one of the two. Reset runs on every reset and makes the value 0. Rebase
-	// runs only on a reset with rebase, and makes the rule measure from the equity now.
+	// A rule has exactly one of the two. Reset runs on every reset and makes the
+	// value 0. Rebase runs only on a reset with rebase, and makes the rule
+	// measure from the current equity.
 	Reset, Rebase func(Subject)
-	// Stop is the emergency stop that its trip engages, "" for none.
+	// Stop is the kind of emergency stop that its trip engages, or "".
 	Stop string
-	// OnClosed: the statistics of closed trades apply it, too.
+	// OnClosed reports that the statistics of closed trades apply the rule, too.
 	OnClosed bool
 
-	// These may be nil. Day runs when a calendar day opens. Hour runs before every event,
-	// with the time of the event and the equity before it. On and Off run when the limit
-	// changes from 0 to another value, and back.
+	// The following may be nil. Day runs when a calendar day opens. Hour runs
+	// before every event, with the time of the event and the equity before it. On
+	// and Off run when the limit changes from 0 to another value, and back.
 	Day, Hour, On, Off func(Subject)
 }
 
-// rules are all breakers, in the order they are evaluated.
+// rules lists all breakers in the order of evaluation.
 var rules = mustHold([]Rule{
 	{
 		Name: domain.ConsecutiveLosses, Scope: OfBot, Key: "max_consecutive_losses", Default: domain.FromInt(3), Whole: true, OnClosed: true,
@@ -96,7 +98,7 @@ func fall(s Subject) domain.Decimal { return s.Refs.Drawdown(s.Equity) }
 func peak(s Subject) domain.Decimal { return s.Refs.Peak }
 func rebasePeak(s Subject)          { s.Refs.Rebase(s.Equity) }
 
-// dayLoss: on a new day the loss begins anew, also before a record opens it.
+// dayLoss starts the loss at 0 on a new day, even before a record opens that day.
 func dayLoss(s Subject) domain.Decimal {
 	refs := *s.Refs
 	if s.NewDay {
@@ -108,7 +110,7 @@ func dayLoss(s Subject) domain.Decimal {
 func dayOpen(s Subject) domain.Decimal { return s.Refs.DayOpen }
 func openDay(s Subject)                { s.Refs.OpenDay(s.Equity) }
 
-// Rules are all breakers, in the order they are evaluated.
+// Rules returns all breakers in the order of evaluation.
 func Rules() iter.Seq[*Rule] {
 	return func(yield func(*Rule) bool) {
 		for i := range rules {
@@ -119,9 +121,9 @@ func Rules() iter.Seq[*Rule] {
 	}
 }
 
-// RuleOf is the only way from a name to a breaker. A name comes from a stream, which a
-// newer build may have written, from a URL or from a flag, so the caller has to handle
-// a name that is not in the table.
+// RuleOf is the only way from a name to a breaker. A name comes from a stream,
+// which a newer build may have written, from a URL or from a flag, so the caller
+// has to handle a name that is not in the table.
 func RuleOf(name string) (*Rule, bool) {
 	i := slices.IndexFunc(rules, func(r Rule) bool { return r.Name == name })
 	if i < 0 {
@@ -140,10 +142,10 @@ func Names() string {
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
-// Optional reports that a limit of 0 switches it off.
+// Optional reports whether a limit of 0 switches the rule off.
 func (r *Rule) Optional() bool { return r.Default.IsZero() }
 
-// IsOn reports whether a policy has it.
+// IsOn reports whether the rule is on under a policy.
 func (r *Rule) IsOn(p *domain.Policy) bool { return !r.Optional() || r.Limit(p).Sign() > 0 }
 
 // Looser reports whether policy a allows a higher value than policy b.
@@ -154,14 +156,14 @@ func (r *Rule) Looser(a, b *domain.Policy) bool {
 	return r.Limit(b).Less(r.Limit(a))
 }
 
-// mustHold panics at the start of the program where a row of the table is incomplete.
+// mustHold panics at program start if a row of the table is incomplete.
 func mustHold(table []Rule) []Rule {
 	for i := range table {
 		if err := table[i].complete(); err != nil {
 			panic(fmt.Sprintf("risk: breaker %q: %v", table[i].Name, err))
 		}
 		if slices.ContainsFunc(table[:i], func(r Rule) bool { return r.Name == table[i].Name || r.Key == table[i].Key }) {
-			panic(fmt.Sprintf("risk: breaker %q: its name or key stands in the table twice", table[i].Name))
+			panic(fmt.Sprintf("risk: breaker %q: its name or key occurs twice in the table", table[i].Name))
 		}
 	}
 	return table
@@ -175,17 +177,17 @@ func (r *Rule) complete() error {
 	case r.Scope != OfBot && r.Scope != OfPortfolio:
 		return fmt.Errorf("has no scope")
 	case (r.Reset == nil) == (r.Rebase == nil):
-		return fmt.Errorf("has to have either a reset or a rebase, or no person could end a trip")
+		return fmt.Errorf("must have either a reset or a rebase: a person could not end its trip otherwise")
 	case r.Whole != (r.From == nil):
-		return fmt.Errorf("is a ratio that is measured from nothing, or a count that is measured from something")
+		return fmt.Errorf("is a ratio without a reference, or a count with one")
 	case r.Stop != "" && r.Stop != domain.StopPortfolioDrawdown:
-		return fmt.Errorf("engages an emergency stop of a kind that no breaker has")
+		return fmt.Errorf("engages an unknown kind of emergency stop")
 	}
 	return r.fitsPolicy()
 }
 
-// fitsPolicy checks that the policy has the key and the default, that Limit reads that
-// key, and that Validate refuses a bad value of it.
+// fitsPolicy checks that the policy has the key and the default, that Limit reads
+// that key, and that Validate refuses a bad value.
 func (r *Rule) fitsPolicy() error {
 	p := domain.DefaultPolicy(domain.ModeLive)
 	if r.Limit(&p) != r.Default {

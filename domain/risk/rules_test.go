@@ -15,18 +15,18 @@ func TestARowWithAHoleIsAStartError(t *testing.T) {
 	whole := func() Rule { return *ruleOf(t, domain.DailyLoss) }
 	require.NotPanics(t, func() { mustHold([]Rule{whole()}) })
 	for want, spoil := range map[string]func(*Rule){
-		"lacks a name":                      func(r *Rule) { r.Name = "" },
-		"lacks a name, a policy key":        func(r *Rule) { r.Key = "" },
-		"a limit or a value":                func(r *Rule) { r.Limit = nil },
-		"or a value":                        func(r *Rule) { r.Value = nil },
-		"has no scope":                      func(r *Rule) { r.Scope = "market" },
-		"either a reset or a rebase":        func(r *Rule) { r.Rebase = nil },
-		"a reset or a rebase, or no person": func(r *Rule) { r.Reset = r.Rebase },
-		"measured from nothing":             func(r *Rule) { r.From = nil },
-		"a count that is measured":          func(r *Rule) { r.Whole = true },
-		"a kind that no breaker has":        func(r *Rule) { r.Stop = domain.StopManual },
-		"another default than":              func(r *Rule) { r.Default = dec("0.1") },
-		"from the policy's max_market":      func(r *Rule) { r.Key = "max_market_loss_pct" },
+		"lacks a name":                  func(r *Rule) { r.Name = "" },
+		"lacks a name, a policy key":    func(r *Rule) { r.Key = "" },
+		"a limit or a value":            func(r *Rule) { r.Limit = nil },
+		"or a value":                    func(r *Rule) { r.Value = nil },
+		"has no scope":                  func(r *Rule) { r.Scope = "market" },
+		"either a reset or a rebase":    func(r *Rule) { r.Rebase = nil },
+		"a reset or a rebase: a person": func(r *Rule) { r.Reset = r.Rebase },
+		"a ratio without a reference":   func(r *Rule) { r.From = nil },
+		"or a count with one":           func(r *Rule) { r.Whole = true },
+		"an unknown kind of":            func(r *Rule) { r.Stop = domain.StopManual },
+		"another default than":          func(r *Rule) { r.Default = dec("0.1") },
+		"from the policy's max_market":  func(r *Rule) { r.Key = "max_market_loss_pct" },
 		"limit from the policy's": func(r *Rule) {
 			r.Default, r.Limit = domain.Zero, func(*domain.Policy) domain.Decimal { return domain.Zero }
 		},
@@ -39,7 +39,7 @@ func TestARowWithAHoleIsAStartError(t *testing.T) {
 		require.ErrorContains(t, r.complete(), want)
 		require.Panics(t, func() { mustHold([]Rule{r}) }, want)
 	}
-	require.PanicsWithValue(t, `risk: breaker "daily_loss": its name or key stands in the table twice`, func() {
+	require.PanicsWithValue(t, `risk: breaker "daily_loss": its name or key occurs twice in the table`, func() {
 		mustHold([]Rule{whole(), whole()})
 	})
 }

@@ -6,15 +6,15 @@ import (
 	"pets/domain"
 )
 
-// Streak counts one bot's losing trades in a row: win → 0, loss → +1, neutral →
-// unchanged. It remembers the results since its last reset, one letter each, so
-// that a void can revise one of them in its place.
+// Streak counts one bot's losing trades in a row: a win sets it to 0, a loss adds
+// 1, a neutral trade changes nothing. It stores the results since its last reset,
+// one letter each, so that a void can revise one of them in its place.
 type Streak struct {
 	// Results since the last reset, in closing order.
 	Results Letters `json:"results,omitempty"`
 	// From is how many trades of the bot had been closed before the first of them.
 	From int `json:"from,omitempty"`
-	// Losses is the streak as it stands.
+	// Losses is the current streak.
 	Losses int `json:"losses,omitempty"`
 }
 
@@ -59,9 +59,9 @@ func (s *Streak) count(r domain.Result) {
 	}
 }
 
-// Revise changes the result of the bot's n-th closed trade (from 0); "" takes it
-// out. A trade before the last reset changes nothing: the reset was a person's
-// word on all that came before.
+// Revise changes the result of the bot's n-th closed trade (from 0); "" removes
+// it. Revising a trade before the last reset changes nothing: by the reset a
+// person accepted everything before it.
 func (s *Streak) Revise(n int, r domain.Result) {
 	i := n - s.From
 	if i < 0 || i >= len(s.Results) {
@@ -73,5 +73,5 @@ func (s *Streak) Revise(n int, r domain.Result) {
 	s.Losses = bytes.Count(since, []byte{'l'})
 }
 
-// Reset is a person's decision to count from 0 again.
+// Reset restarts the count at 0, on a person's decision.
 func (s *Streak) Reset(closed int) { *s = Streak{From: closed} }

@@ -8,15 +8,15 @@ import (
 )
 
 const (
-	// maxKeys bounds how many keys work at a time.
+	// maxKeys limits how many keys can be live at a time.
 	maxKeys = 10_000
-	// maxDenials bounds how many refusals one command records.
+	// maxDenials limits how many refusals one command records.
 	maxDenials = 2_000
 	hashLength = 64
 )
 
-// Decision is one command being decided, as in package portfolio: it refuses
-// before it has emitted anything, or emits events that are applied at once.
+// Decision is one command being decided, as in package portfolio: it is refused
+// before it emits anything, or it emits events that are applied at once.
 type Decision struct {
 	s      *State
 	now    time.Time
@@ -32,7 +32,7 @@ func (s *State) Begin(now time.Time, caller domain.Caller) *Decision {
 // Events returns what has been emitted, in order.
 func (d *Decision) Events() []domain.Event { return d.events }
 
-// Dirty reports that a refused decision had already changed the state.
+// Dirty reports that a decision changed the state and was refused afterwards.
 func (d *Decision) Dirty() bool { return len(d.events) > 0 }
 
 // Finish makes sure that every accepted command left a record.
@@ -52,17 +52,18 @@ func (d *Decision) note(code, text string) { d.emit(&domain.CommandNoted{Code: c
 
 var roles = []domain.Role{domain.RoleBot, domain.RoleFeed, domain.RoleOperator, domain.RoleApprover, domain.RoleAdmin, domain.RoleAuditor}
 
-// IssueKey makes a key known. A bot's key is bound to one bot of one portfolio; a
-// key of another role may be bound to a portfolio, an admin's may not.
+// IssueKey records a new API key. A bot's key is bound to one bot of one
+// portfolio. A key of another role may be bound to a portfolio, except an
+// admin's.
 func (d *Decision) IssueKey(e *domain.APIKeyIssued) error {
 	if err := checkKey(e); err != nil {
 		return err
 	}
 	if _, known := d.s.byHash[e.Hash]; known {
-		return &domain.Error{Code: domain.CodeConflict, Field: "hash", Message: "belongs to a key that was issued before"}
+		return &domain.Error{Code: domain.CodeConflict, Field: "hash", Message: "belongs to a key that was already issued"}
 	}
 	if all, _ := d.s.live(); all >= maxKeys {
-		return domain.Errorf(domain.CodeConflict, "%d keys work at a time, and no more; revoke those that are not used", maxKeys)
+		return domain.Errorf(domain.CodeConflict, "%d keys are live, which is the limit; revoke keys that are not used", maxKeys)
 	}
 	e.Key = domain.KeyName(d.s.Next)
 	d.emit(e)
@@ -75,16 +76,16 @@ func checkKey(e *domain.APIKeyIssued) error {
 	}
 	switch {
 	case domain.ReservedUser(e.User):
-		return domain.Invalid("user", "is reserved for the machine itself, as server, system, import and os:… are: what it does and what people do must not look alike; choose another name")
+		return domain.Invalid("user", "is reserved for the machine (as are server, system, import and os:…), so that records show whether a person or the machine acted; choose another name")
 	case !slices.Contains(roles, e.Role):
 		return domain.Invalid("role", "must be bot, feed, operator, approver, admin or auditor")
 	case e.Role == domain.RoleBot && (e.Portfolio == "" || e.Bot == ""):
-		return domain.Invalid("bot", "and portfolio are needed for a key of role bot: it acts for one bot only")
+		return domain.Invalid("bot", "and portfolio are required for a key of role bot: it acts for one bot only")
 	case e.Role != domain.RoleBot && e.Bot != "":
-		return domain.Invalid("bot", "goes with role bot only")
+		return domain.Invalid("bot", "is allowed only with role bot")
 	case e.Role == domain.RoleAdmin && e.Portfolio != "":
-		return domain.Invalid("portfolio", "does not go with role admin: keys and policy are not one portfolio's")
-	case len(e.Hash) != hashLength || !isHex(e.Hash):
+		return domain.Invalid("portfolio", "is not allowed with role admin: keys and policy do not belong to one portfolio")
+	case len(e.Hash) != hashLength || !domain.IsLowerHex(e.Hash):
 		return domain.Invalid("hash", "must be a SHA-256 in lower-case hex")
 	}
 	for field, id := range map[string]string{"portfolio": e.Portfolio, "bot": e.Bot} {
@@ -98,17 +99,8 @@ func checkKey(e *domain.APIKeyIssued) error {
 	return domain.CheckOptionalText("note", e.Note)
 }
 
-func isHex(s string) bool {
-	for _, r := range s {
-		if (r < '0' || r > '9') && (r < 'a' || r > 'f') {
-			return false
-		}
-	}
-	return true
-}
-
-// Bootstrap makes the first key, of an admin. It is refused once there was any:
-// whoever lost all of them cannot make another this way.
+// Bootstrap creates the first key, for an admin. It is refused if a key was ever
+// issued: a person who lost all keys cannot create another this way.
 func (d *Decision) Bootstrap(user, hash string) error {
 	if len(d.s.keys) > 0 {
 		return domain.Errorf(domain.CodeConflict, "there are API keys already")
@@ -116,8 +108,8 @@ func (d *Decision) Bootstrap(user, hash string) error {
 	return d.IssueKey(&domain.APIKeyIssued{User: user, Role: domain.RoleAdmin, Hash: hash, Note: "first key"})
 }
 
-// RevokeKey takes a key back. The last admin's cannot be: nobody could issue
-// another.
+// RevokeKey revokes a key. The last admin key cannot be revoked, because no other
+// could be issued afterwards.
 func (d *Decision) RevokeKey(id, reason string) error {
 	k := d.s.keys[id]
 	if k == nil {
@@ -139,7 +131,7 @@ func (d *Decision) RevokeKey(id, reason string) error {
 	return nil
 }
 
-// RecordDenials keeps what was refused.
+// RecordDenials records refused requests.
 func (d *Decision) RecordDenials(all []domain.AccessDenied) error {
 	if len(all) > maxDenials {
 		return domain.Invalid("denials", "may hold at most %d", maxDenials)

@@ -8,16 +8,17 @@ import (
 )
 
 const (
-	// maxWallets bounds the list of a rotation, so that its record fits an append.
+	// maxWallets limits the list of a rotation, so that its record fits an
+	// append.
 	maxWallets = 5_000
 
-	// NoRotation says in the place of a rotation's name that there was none yet.
+	// NoRotation stands for the name of the latest rotation before there was any.
 	NoRotation = "none"
 )
 
-// ClaimWallet ties an address to a portfolio for ever: "a wallet belongs to one
-// portfolio". Claimed again by its own portfolio, also under another of its names
-// (one address is a wallet on each chain), it changes nothing.
+// ClaimWallet ties an address to a portfolio permanently: "a wallet belongs to
+// one portfolio". A repeated claim by the same portfolio changes nothing, even
+// under another name (one address is a wallet on each chain).
 func (d *Decision) ClaimWallet(e *domain.WalletClaimed) error {
 	if err := keys.CheckAddress("address", e.Address); err != nil {
 		return err
@@ -36,26 +37,26 @@ func (d *Decision) ClaimWallet(e *domain.WalletClaimed) error {
 			Message: "belongs to portfolio " + claim.Portfolio + ": a wallet belongs to one portfolio",
 		}
 	case claimed:
-		d.note(domain.NotedUnchanged, "the address belongs to this portfolio already, as wallet "+claim.Wallet)
+		d.note(domain.NotedUnchanged, "the address already belongs to this portfolio, as wallet "+claim.Wallet)
 		return nil
 	case d.s.encryption.Named(e.Wallet, e.Address):
-		// The keystore knows a key by the name of its wallet: two of one name would look
-		// as if somebody had exchanged it.
-		return &domain.Error{Code: domain.CodeConflict, Field: "wallet", Message: "is the name of a wallet with another address; names are used once, in all portfolios"}
+		// The keystore identifies a key by the name of its wallet. Two wallets of
+		// one name would look like an exchanged key.
+		return &domain.Error{Code: domain.CodeConflict, Field: "wallet", Message: "is the name of a wallet with another address; a name is used once across all portfolios"}
 	}
 	d.emit(e)
 	return nil
 }
 
-// StartRotation sets out to seal wallets under another key, and names the
-// rotation. The same target again is the rotation that is open: it is resumed. If
-// wallets turned up meanwhile that are not on its list, a rotation to the same key
-// with what is left and the newcomers takes its place: nothing is re-encrypted that
-// no record announced.
+// StartRotation starts sealing wallets under another key, and returns the name of
+// the rotation. If a rotation to the same key is open, it is resumed. If there
+// are wallets that are not on its list, a new rotation to the same key replaces
+// it, with the remaining wallets and the new ones, so that every re-encryption is
+// announced by a record.
 //
-// after, unless it is empty, is the rotation that the caller believes to be the
-// latest, or [NoRotation]: where another one was started since, his list of
-// wallets is older than that and may not start a new one.
+// after, unless it is empty, is the latest rotation that the caller knows of, or
+// [NoRotation]. If another one was started since, the caller's list of wallets is
+// outdated and must not start a new rotation.
 func (d *Decision) StartRotation(e *domain.KeyRotationStarted, after string) error {
 	if err := checkRotation(e); err != nil {
 		return err
@@ -66,12 +67,12 @@ func (d *Decision) StartRotation(e *domain.KeyRotationStarted, after string) err
 	}
 	if under && !slices.ContainsFunc(e.Wallets, func(w string) bool { return !slices.Contains(open.Wallets, w) }) {
 		d.emit(&domain.CommandNoted{
-			Code: domain.NotedUnchanged, Note: "rotation " + open.Name + " to this key is open already", Of: &open.Revision,
+			Code: domain.NotedUnchanged, Note: "rotation " + open.Name + " to this key is already open", Of: &open.Revision,
 		})
 		return nil
 	}
 	if latest := d.s.latestRotation(); after != "" && after != latest {
-		return domain.Errorf(domain.CodeConflict, "another rotation was started since (the latest is %s); look again", latest)
+		return domain.Errorf(domain.CodeConflict, "another rotation was started since (the latest is %s); read the list of wallets again", latest)
 	}
 	started := *e
 	started.Rotation = domain.RotationName(d.s.Next)
@@ -109,9 +110,9 @@ func checkRotation(e *domain.KeyRotationStarted) error {
 	return domain.CheckReason("reason", e.Reason)
 }
 
-// RecordReencrypted keeps that one wallet is sealed under the new key: only in the
-// rotation that is open, only a wallet of its list, and once. Said again, also
-// after the rotation is over, it changes nothing.
+// RecordReencrypted records that one wallet is sealed under the new key. It
+// accepts only the open rotation and a wallet of its list. A repeat, even after
+// the rotation has ended, changes nothing.
 func (d *Decision) RecordReencrypted(e *domain.KeyReencrypted) error {
 	if err := checkReencrypted(e); err != nil {
 		return err
@@ -125,7 +126,7 @@ func (d *Decision) RecordReencrypted(e *domain.KeyReencrypted) error {
 	case !slices.Contains(r.Wallets, e.Wallet):
 		return &domain.Error{Code: domain.CodeConflict, Field: "wallet", Message: "is not on the list of rotation " + r.Name}
 	case !slices.Contains(r.Left, e.Wallet):
-		d.note(domain.NotedUnchanged, "that the wallet was re-encrypted in this rotation is recorded already")
+		d.note(domain.NotedUnchanged, "the re-encryption of the wallet in this rotation is already recorded")
 		return nil
 	}
 	if open, under := d.s.encryption.Open(); !under || open.Name != r.Name {
@@ -152,20 +153,20 @@ func checkReencrypted(e *domain.KeyReencrypted) error {
 		return err
 	}
 	if e.From == e.To {
-		return domain.Invalid("from", "is the key that the wallet is sealed under now; %q, if it is not known which it was before", keys.Unknown)
+		return domain.Invalid("from", "is the key that the wallet is sealed under now; give %q if the previous key is not known", keys.Unknown)
 	}
 	return nil
 }
 
-// CompleteRotation ends the rotation that is open, once none of its wallets is
-// left. Ended again, it changes nothing.
+// CompleteRotation ends the open rotation once none of its wallets is left. A
+// repeat changes nothing.
 func (d *Decision) CompleteRotation(name string) error {
 	r, err := d.rotation(name)
 	if err != nil {
 		return err
 	}
 	if r.CompletedAt != nil {
-		d.note(domain.NotedUnchanged, "the rotation is completed already")
+		d.note(domain.NotedUnchanged, "the rotation is already completed")
 		return nil
 	}
 	if open, under := d.s.encryption.Open(); !under || open.Name != r.Name {
@@ -187,5 +188,5 @@ func (d *Decision) rotation(name string) (keys.Rotation, error) {
 }
 
 func errNotOpen(name string) error {
-	return domain.Errorf(domain.CodeConflict, "rotation %s is not open any more", name)
+	return domain.Errorf(domain.CodeConflict, "rotation %s is no longer open", name)
 }

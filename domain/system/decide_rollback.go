@@ -2,10 +2,11 @@ package system
 
 import "pets/domain"
 
-// MaxRolledBack is how many streams one record of an accepted rollback names.
+// MaxRolledBack limits how many streams one record of an accepted rollback names.
 const MaxRolledBack = 1_000
 
-// AcceptRollback keeps that a person went on with a store of which something is missing.
+// AcceptRollback records that a person continued with a store from which records
+// are missing.
 func (d *Decision) AcceptRollback(e *domain.RollbackAccepted) error {
 	if err := domain.CheckReason("reason", e.Reason); err != nil {
 		return err
@@ -14,7 +15,7 @@ func (d *Decision) AcceptRollback(e *domain.RollbackAccepted) error {
 	case len(e.Streams) > MaxRolledBack:
 		return domain.Invalid("streams", "may hold at most %d", MaxRolledBack)
 	case len(e.Streams) == 0 && e.Witness == "":
-		return domain.Invalid("streams", "is empty, and nothing was wrong with the witness: there is nothing to accept")
+		return domain.Invalid("streams", "is empty, and the witness was usable: there is nothing to accept")
 	}
 	d.emit(e)
 	return nil

@@ -152,8 +152,8 @@ func TestNewcomersGetARotation(t *testing.T) {
 	must(t, s, record("r0", "a", keyA, keyB))
 	e := must(t, s, rotate(keyB, "c"))
 	require.Equal(t, &domain.KeyRotationStarted{Rotation: "r2", To: keyB, Wallets: []string{"b", "c"}, Reason: "scheduled"}, e)
-	refused(t, s, domain.CodeConflict, "r0 is not open", record("r0", "b", keyA, keyB))
-	refused(t, s, domain.CodeConflict, "r0 is not open", complete("r0"))
+	refused(t, s, domain.CodeConflict, "r0 is no longer open", record("r0", "b", keyA, keyB))
+	refused(t, s, domain.CodeConflict, "r0 is no longer open", complete("r0"))
 	noted(t, s, record("r0", "a", keyA, keyB))
 	must(t, s, record("r2", "b", keyA, keyB))
 	refused(t, s, domain.CodeConflict, "wallets left: 1, the first is c", complete("r2"))
@@ -166,14 +166,14 @@ func TestNewcomersGetARotation(t *testing.T) {
 // A list of wallets that is older than the latest rotation starts none.
 func TestStartRotationAfter(t *testing.T) {
 	s := New()
-	refused(t, s, domain.CodeConflict, "look again", rotateAfter("r0", keyB, "a"))
+	refused(t, s, domain.CodeConflict, "read the list of wallets again", rotateAfter("r0", keyB, "a"))
 	must(t, s, rotateAfter(NoRotation, keyB, "a"))
 	noted(t, s, rotateAfter(NoRotation, keyB, "a"))
 	must(t, s, record("r0", "a", keyA, keyB))
 	must(t, s, complete("r0"))
 	refused(t, s, domain.CodeConflict, "the latest is r0", rotateAfter(NoRotation, keyB, "a"))
 	must(t, s, rotateAfter("r0", keyB, "a"))
-	refused(t, s, domain.CodeConflict, "look again", rotateAfter("r0", keyB, "a", "b"))
+	refused(t, s, domain.CodeConflict, "read the list of wallets again", rotateAfter("r0", keyB, "a", "b"))
 }
 
 // "Only in the open rotation, only a wallet of its list, idempotent (again:

@@ -1,10 +1,11 @@
-// Package system is the state of the system stream: the API keys, the encryption
-// keys and the wallets' claims (package keys), and the decisions about them.
+// Package system holds the state of the system stream: the API keys, the
+// encryption keys and the wallets' claims (package keys), and the decisions about
+// them.
 //
-// It owns who has a key, for what, and that there is always one that can
-// administer; and that one rotation is open at a time, and an address belongs to
-// one portfolio. It refuses to know a key itself: only hashes and ids are ever
-// handed in. Pure, like every package of the domain.
+// It owns who has an API key and for what, and three rules: there is always a key
+// that can administer, one rotation is open at a time, and an address belongs to
+// one portfolio. It refuses to know a key itself: it gets only hashes and ids.
+// Pure, like every package of the domain.
 package system
 
 import (
@@ -15,9 +16,6 @@ import (
 	"pets/domain"
 	"pets/domain/keys"
 )
-
-// Version of the fold: a snapshot of another one is not used.
-const Version = 2
 
 // Key is one API key.
 type Key struct {
@@ -50,7 +48,8 @@ func New() *State {
 	return &State{keys: map[string]*Key{}, byHash: map[string]*Key{}, encryption: keys.New()}
 }
 
-// Apply folds one event. It is total: events that say nothing here only count.
+// Apply folds one event. It is total: an event that it does not use only advances
+// Next and Time.
 func (s *State) Apply(at domain.Stamp, event domain.Event) {
 	s.Next, s.Time = at.Revision+1, at.Time
 	switch e := event.(type) {
@@ -69,8 +68,8 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 	}
 }
 
-// Encryption is the life of the encryption keys and of the wallets' claims. It
-// changes with the state that it is of.
+// Encryption returns the state of the encryption keys and of the wallets' claims.
+// It is live: it changes with s.
 func (s *State) Encryption() *keys.State { return s.encryption }
 
 // ByHash returns the live key with a hash.
@@ -97,7 +96,7 @@ func (s *State) Keys() []Key {
 	return out
 }
 
-// live counts the keys that work, and those of admins among them.
+// live counts the live keys, and the admin keys among them.
 func (s *State) live() (all, admins int) {
 	for _, k := range s.keys {
 		if k.RevokedAt == nil {

@@ -148,7 +148,7 @@ func TestReservedUsersGetNoKey(t *testing.T) {
 			return d.IssueKey(&domain.APIKeyIssued{User: user, Role: domain.RoleOperator, Hash: hash(1)})
 		})
 		require.Equal(t, domain.CodeInvalid, domain.CodeOf(err), user)
-		require.ErrorContains(t, err, "is reserved for the machine itself")
+		require.ErrorContains(t, err, "is reserved for the machine")
 		_, err = decide(t, New(), func(d *Decision) error { return d.Bootstrap(user, hash(1)) })
 		require.Equal(t, domain.CodeInvalid, domain.CodeOf(err), user)
 		s.Apply(domain.Stamp{Revision: s.Next, Time: noon}, &domain.APIKeyIssued{Key: "k1", User: user, Role: domain.RoleOperator, Hash: hash(1)})

@@ -2,18 +2,18 @@ package treasury
 
 import "pets/domain"
 
-// Holdings are what the arithmetic rests on, in base asset.
+// Holdings are the inputs of the calculation, in base asset.
 type Holdings struct {
 	HotCash  domain.Decimal // in the hot wallet: the treasury's and the bots'
-	Deployed domain.Decimal // positions at cost: they were paid out of the hot wallet
+	Deployed domain.Decimal // positions at cost: they were paid for from the hot wallet
 	Cold     domain.Decimal
 	Transit  domain.Decimal
-	// FreeHot and FreeCold are what could be sent from there now: the treasury's, less
-	// what open transfers will take.
+	// FreeHot and FreeCold are what could be sent from each place now: the
+	// treasury's cash less what open transfers will take.
 	FreeHot, FreeCold domain.Decimal
 }
 
-// Factors of section 8.
+// Factors of the rebalancing rule.
 var (
 	lowFactor  = domain.MustDecimal("0.8")
 	highFactor = domain.MustDecimal("1.2")
@@ -21,14 +21,14 @@ var (
 	tightGoal  = domain.MustDecimal("0.95")
 )
 
-// Move is what should be moved; the zero Move is nothing.
+// Move is a proposed move; the zero Move is none.
 type Move struct {
-	From, To string // hot and cold
+	From, To string // hot or cold
 	Amount   domain.Decimal
 }
 
-// Figures works out every number that a proposal rests on, but for what hot is to be
-// afterwards: "Target hot = hot_wallet_percentage × total. Hot value counts deployed
+// Figures returns every figure of a proposal except the hot value after it:
+// "Target hot = hot_wallet_percentage × total. Hot value counts deployed
 // positions."
 func Figures(h Holdings, p *domain.TreasuryPolicy) domain.Rebalance {
 	r := domain.Rebalance{
@@ -44,11 +44,12 @@ func Figures(h Holdings, p *domain.TreasuryPolicy) domain.Rebalance {
 	return r
 }
 
-// Propose says what to move between the wallets. Below 0.8 × target: from cold, up to
-// the target. Above min(1.2 × target, 0.20 × total): to cold, down to the target, or
-// to 0.95 of it where the upper limit is less than 1.05 × target, so that the next
-// small gain does not call for another move. Amounts are rounded down to the decimals
-// that the chain has; what is smaller than the smallest move is not proposed.
+// Propose returns the move between the wallets, if one is needed. Below 0.8 ×
+// target it moves from cold, up to the target. Above min(1.2 × target, 0.20 ×
+// total) it moves to cold, down to the target, or to 0.95 of it if the upper
+// limit is less than 1.05 × target, so that the next small gain does not require
+// another move. Amounts are rounded down to the decimals of the chain. A move
+// below the minimum is not proposed.
 func Propose(h Holdings, p *domain.TreasuryPolicy, decimals int) (domain.Rebalance, Move) {
 	r := Figures(h, p)
 	if r.Total.Sign() <= 0 {
@@ -75,8 +76,8 @@ func Propose(h Holdings, p *domain.TreasuryPolicy, decimals int) (domain.Rebalan
 	return r, m
 }
 
-// AboveShare reports whether the hot wallet holds more than it may for long: more than
-// 0.20 of the total.
+// AboveShare reports whether the hot wallet holds more than its permanent limit:
+// more than 0.20 of the total.
 func AboveShare(h Holdings) bool {
 	hot := h.HotCash.Add(h.Deployed)
 	total := hot.Add(h.Cold).Add(h.Transit)

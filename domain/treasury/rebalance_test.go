@@ -35,7 +35,7 @@ func told(m Move) (direction, amount string) {
 	return m.From + " → " + m.To, m.Amount.String()
 }
 
-// Section 8: “Total = hot + cold + positions at cost + transit. Target hot =
+// “Total = hot + cold + positions at cost + transit. Target hot =
 // hot_wallet_percentage (0.15) × total. Hot value counts deployed positions. hot <
 // 0.8 × target → propose cold → hot up to target. hot > U = min(1.2 × target, 0.20 ×
 // total) → propose hot → cold down to target (to 0.95 × target where U < 1.05 ×

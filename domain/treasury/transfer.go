@@ -11,7 +11,7 @@ import (
 	"pets/domain"
 )
 
-// Status is where a transfer stands: requested → approved | rejected | expired →
+// Status is the status of a transfer: requested → approved | rejected | expired →
 // prepared → signed → broadcast → confirmed | failed.
 type Status string
 
@@ -28,45 +28,45 @@ const (
 	Failed    Status = "failed"
 )
 
-// MaxAttempts bounds the transactions of one transfer: the first and its repricings,
-// each of which pays at least a tenth more.
+// MaxAttempts limits the transactions of one transfer: the first and its
+// repricings, each of which pays at least a tenth more.
 const MaxAttempts = 20
 
-// Attempt is one transaction of a transfer. All of them have the same nonce, so at
-// most one of them can ever count.
+// Attempt is one transaction of a transfer. All attempts have the same nonce, so
+// at most one can be included.
 type Attempt struct {
 	Transaction json.RawMessage `json:"transaction"`
 	Nonce       uint64          `json:"nonce"`
 	Digest      string          `json:"digest"`
 	TxHash      string          `json:"tx_hash,omitempty"`
-	// Raw are signed bytes that were brought from elsewhere.
+	// Raw holds signed bytes that were made elsewhere.
 	Raw string `json:"raw,omitempty"`
-	// Sent: it may be on its way.
+	// Sent reports that the transaction may be on its way.
 	Sent bool `json:"sent,omitempty"`
 }
 
-// Transfer is a transfer as its events have left it.
+// Transfer is the folded state of a transfer.
 type Transfer struct {
 	domain.TransferRequested
 	Status      Status    `json:"status"`
 	RequestedAt time.Time `json:"requested_at"`
-	// ApprovedBy and ApprovedHash say who agreed to what.
+	// ApprovedBy and ApprovedHash say who approved which hash.
 	ApprovedBy   string    `json:"approved_by,omitempty"`
 	ApprovedHash string    `json:"approved_hash,omitempty"`
 	Attempts     []Attempt `json:"attempts,omitempty"`
 	// SentAt is when the latest attempt was first sent.
 	SentAt time.Time `json:"sent_at,omitzero"`
-	// TxHash, Block, Fee, Code and Detail are of its end.
+	// TxHash, Block, Fee, Code and Detail describe its end.
 	TxHash string         `json:"tx_hash,omitempty"`
 	Block  uint64         `json:"block,omitempty"`
 	Fee    domain.Decimal `json:"fee,omitzero"`
 	Code   string         `json:"code,omitempty"`
 	Detail string         `json:"detail,omitempty"`
-	// EndedAt is when nothing more could happen to it.
+	// EndedAt is when the transfer ended.
 	EndedAt time.Time `json:"ended_at,omitzero"`
 }
 
-// Open reports whether something can still happen to it.
+// Open reports whether the transfer has not ended.
 func (t *Transfer) Open() bool {
 	switch t.Status {
 	case Rejected, Expired, Confirmed, Failed:
@@ -76,8 +76,8 @@ func (t *Transfer) Open() bool {
 	}
 }
 
-// Waiting reports whether its money is still where it was, and nothing of it was
-// signed: it can be rejected, and it takes what it will send from what is free.
+// Waiting reports whether its money has not moved and nothing of it was signed.
+// It can be rejected, and the amount it will send is not free.
 func (t *Transfer) Waiting() bool {
 	return t.Status == Requested || t.Status == Approved || t.Status == Prepared
 }
@@ -87,13 +87,12 @@ func (t *Transfer) UnderWay() bool {
 	return t.Status == Prepared || t.Status == Signed || t.Status == Broadcast
 }
 
-// Lapsed reports whether its time is over: an approval that was not used in time is
-// used no more.
+// Lapsed reports whether its time is over. An approval cannot be used after that.
 func (t *Transfer) Lapsed(now time.Time) bool {
 	return (t.Status == Requested || t.Status == Approved) && !now.Before(t.ExpiresAt)
 }
 
-// NeedsApproval reports whether a second person has to agree.
+// NeedsApproval reports whether a second person has to approve.
 func (t *Transfer) NeedsApproval() bool { return len(t.ApprovalFor) > 0 }
 
 // Last returns the latest attempt, nil before it was prepared.
@@ -129,17 +128,18 @@ func (t *Transfer) HasHash(hash string) bool {
 	return false
 }
 
-// UsedNonce reports whether the transfer is over and has used a nonce of its wallet up,
-// or a later one: a transaction with it is either the one that was counted already, or
-// none that the chain will ever take.
+// UsedNonce reports whether the transfer has ended and has used up a nonce of its
+// wallet, or a later one. A transaction with that nonce is either the one already
+// counted, or one that the chain will never accept.
 func (t *Transfer) UsedNonce(nonce uint64) bool {
 	last := t.Last()
 	onChain := t.Status == Confirmed || t.Status == Failed && t.Code != domain.FailedRefused
 	return onChain && last != nil && nonce <= last.Nonce
 }
 
-// Hash is what an approval is bound to: SHA-256 of transfer id, portfolio, chain,
-// asset, amount, from, to, kind and highest fee, each with its length before it.
+// Hash returns the value that an approval is bound to: SHA-256 of transfer id,
+// portfolio, chain, asset, amount, from, to, kind and highest fee, each preceded
+// by its length.
 func Hash(portfolio string, e *domain.TransferRequested) string {
 	h := sha256.New()
 	var length [8]byte
@@ -153,21 +153,22 @@ func Hash(portfolio string, e *domain.TransferRequested) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// Intact reports whether the transfer is what was requested and, where somebody had to
-// agree, approved: anything else has changed it since, and is a breach. One that waits
-// for its approval has none yet.
+// Intact reports whether the transfer is still what was requested and, if it
+// needs approval, what was approved. Otherwise it was changed afterwards, which
+// is a breach. A transfer that waits for approval has no approved hash yet.
 func (t *Transfer) Intact(portfolio string) bool {
 	hash := Hash(portfolio, &t.TransferRequested)
 	if hash != t.TransferRequested.Hash {
 		return false
 	}
-	// Whoever can change a transfer can take out why it had to be approved.
+	// An attacker who can change a transfer can also remove the reason for its
+	// approval.
 	always := t.Kind != domain.TransferInternal || t.FromPlace == domain.WalletCold || t.ToPlace == domain.WalletCold
 	return t.Status == Requested || !always && !t.NeedsApproval() || t.ApprovedHash == hash
 }
 
-// Matches names the first field in which a payment, read from the bytes that are to
-// be signed or sent, is not the one approved; "" for none.
+// Matches compares a payment, read from the bytes to be signed or sent, with the
+// approved one. It returns the first field that differs, or "".
 func (t *Transfer) Matches(p domain.Payment) string {
 	switch {
 	case p.Chain != t.Chain:
@@ -186,12 +187,13 @@ func (t *Transfer) Matches(p domain.Payment) string {
 	return ""
 }
 
-// approvalWindow is how far back unapproved transfers are added up.
+// approvalWindow is the period over which unapproved transfers are summed.
 const approvalWindow = 24 * time.Hour
 
-// ApprovalFor says why a transfer needs a second person. value is its amount in base
-// asset, nil where it has none to go by; 0 is none either, because no sum of it would
-// ever be too much. recent are the transfers of the same wallet.
+// ApprovalFor says why a transfer needs a second person, or returns "". value is
+// its amount in base asset, or nil if the asset has no mark; 0 counts as nil,
+// because a sum of zeros never reaches a threshold. recent are the transfers of
+// the same wallet.
 func ApprovalFor(e *domain.TransferRequested, value *domain.Decimal, recent domain.Decimal, p *domain.TreasuryPolicy) []string {
 	var why []string
 	if e.FromPlace == domain.WalletCold || e.ToPlace == domain.WalletCold {
@@ -205,7 +207,7 @@ func ApprovalFor(e *domain.TransferRequested, value *domain.Decimal, recent doma
 	}
 	switch {
 	case value == nil || value.Sign() <= 0:
-		why = append(why, "the asset has no mark to hold it against the threshold")
+		why = append(why, "the asset has no mark to compare it with the threshold")
 	case p.ApprovalThresholdUSD.Less(*value):
 		why = append(why, "it is above the threshold of "+p.ApprovalThresholdUSD.String())
 	case p.ApprovalThresholdUSD.Less(recent.Add(*value)):
@@ -214,14 +216,14 @@ func ApprovalFor(e *domain.TransferRequested, value *domain.Decimal, recent doma
 	return why
 }
 
-// Counts reports whether a transfer counts at a time in the sum of a day of those that
-// nobody had to approve.
+// Counts reports whether a transfer is part of the daily sum of unapproved
+// transfers at a time.
 func (t *Transfer) Counts(now time.Time) bool {
 	return !t.NeedsApproval() && t.Status != Rejected && t.Status != Expired && now.Before(t.RequestedAt.Add(approvalWindow))
 }
 
-// Claims is what the transfer will still take of an asset out of the place it is sent
-// from: its amount until it is on its way, and its highest fee until it is over.
+// Claims is what the transfer will still take of an asset from the place it is
+// sent from: its amount until it is sent, and its highest fee until it has ended.
 func (t *Transfer) Claims(asset string) domain.Decimal {
 	claim := domain.Zero
 	if !t.Open() {
@@ -236,9 +238,9 @@ func (t *Transfer) Claims(asset string) domain.Decimal {
 	return claim
 }
 
-// Withdrawable reports whether nothing of it can have reached the chain, so that it may
-// be given up: what was signed here and never sent has left no process, what was signed
-// elsewhere may have.
+// Withdrawable reports whether nothing of it can have reached the chain, so that
+// it may be abandoned. A transaction signed by this server and never sent has not
+// left the process; one signed elsewhere may have been sent.
 func (t *Transfer) Withdrawable() bool {
 	if t.Status == Signed {
 		return !t.Sent() && !slices.ContainsFunc(t.Attempts, func(a Attempt) bool { return a.Raw != "" })

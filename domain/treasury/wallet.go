@@ -12,15 +12,15 @@ import (
 // Wallet is one wallet of the portfolio. It holds no key.
 type Wallet struct {
 	domain.WalletRegistered
-	// At is when it was registered, Revision by which record: of the wallets of a
-	// place the latest is the main one.
+	// At is the time and Revision the record of its registration. The latest
+	// wallet of a place is the main one.
 	At       time.Time `json:"at"`
 	Revision uint64    `json:"revision"`
-	// KeyID names the encryption key its key was first sealed under, "" for a wallet
-	// whose key is elsewhere.
+	// KeyID names the encryption key that its key was first sealed under, or ""
+	// if its key is kept elsewhere.
 	KeyID string `json:"key_id,omitempty"`
-	// LoadedAt and TestedAt are when its key was last compared with the address, and
-	// its words were last proven to give it.
+	// LoadedAt is when its key was last compared with the address. TestedAt is
+	// when its words were last shown to give the address.
 	LoadedAt time.Time `json:"loaded_at,omitzero"`
 	TestedAt time.Time `json:"tested_at,omitzero"`
 }
@@ -43,32 +43,33 @@ func (w *Wallet) Gas() (domain.WalletAsset, bool) {
 	return w.Assets[i], true
 }
 
-// Contact is an address that transfers may go to.
+// Contact is an address of the address book, which transfers may go to.
 type Contact struct {
 	domain.AddressAdded
 	At time.Time `json:"at"`
 }
 
-// ContactKey names a contact: the same address on two chains is two.
+// ContactKey identifies a contact: the same address on two chains is two
+// contacts.
 func ContactKey(chain, address string) string { return chain + "|" + strings.ToLower(address) }
 
-// SameAddress compares two addresses; their letters' case is only a checksum.
+// SameAddress compares two addresses, ignoring case, which is only a checksum.
 func SameAddress(a, b string) bool { return strings.EqualFold(a, b) }
 
-// CheckAddress accepts what has the form of an address: 0x and 40 hex digits. The
-// checksum is for those who know the hash it is made with.
+// CheckAddress checks the form of an address: 0x and 40 hex digits. It does not
+// verify the checksum, because the domain does not hash.
 func CheckAddress(field, address string) error {
 	digits, ok := strings.CutPrefix(address, "0x")
 	if _, err := hex.DecodeString(digits); !ok || err != nil || len(digits) != 40 {
 		return domain.Invalid(field, "must be an address: 0x and 40 hex digits")
 	}
 	if strings.Trim(digits, "0") == "" {
-		return domain.Invalid(field, "is the zero address: what is sent there is lost")
+		return domain.Invalid(field, "is the zero address: money sent there is lost")
 	}
 	return nil
 }
 
-// CheckWallet refuses what cannot be a wallet.
+// CheckWallet checks the fields of a wallet.
 func CheckWallet(e *domain.WalletRegistered) error {
 	if err := domain.CheckID("wallet", e.Wallet); err != nil {
 		return err
@@ -77,10 +78,10 @@ func CheckWallet(e *domain.WalletRegistered) error {
 		return domain.Invalid("place", "must be \"hot\" or \"cold\"")
 	}
 	if e.Wallet == domain.WalletHot || e.Wallet == domain.WalletCold {
-		return domain.Invalid("wallet", "must not be called hot or cold: those name a place's main wallet")
+		return domain.Invalid("wallet", "must not be hot or cold: these names mean the main wallet of a place")
 	}
 	if CheckAddress("wallet", e.Wallet) == nil {
-		return domain.Invalid("wallet", "must not look like an address: transfers are sent to either")
+		return domain.Invalid("wallet", "must not look like an address: a transfer can name either as its destination")
 	}
 	if err := domain.CheckText("chain", e.Chain); err != nil {
 		return err
@@ -116,7 +117,7 @@ func checkAssets(e *domain.WalletRegistered) error {
 		}
 	}
 	if native != 1 {
-		return domain.Invalid("assets", "must hold the one coin that the chain's fees are paid in")
+		return domain.Invalid("assets", "must hold exactly one coin for the chain's fees")
 	}
 	return nil
 }

@@ -9,11 +9,11 @@ import (
 )
 
 const (
-	// maxGroupBytes bounds what is written before one flush, and maxWaiting how
-	// many appends may wait for one.
+	// maxGroupBytes limits how much is written before one flush, and maxWaiting
+	// how many appends may wait for one.
 	maxGroupBytes = 4 << 20
 	maxWaiting    = 16 << 10
-	// keptBytes is the largest buffer an append leaves behind for the next.
+	// keptBytes is the size of the largest buffer that is kept for reuse.
 	keptBytes = 64 << 10
 )
 
@@ -47,27 +47,28 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 	return appended(expected, len(records), first, false), nil
 }
 
-// await returns when the request is answered, or with the context's error when
-// it was left before anybody took it. On the way it may be made to lead.
+// await returns when the request is answered, or with the context's error if the
+// request was abandoned before a leader took it. Meanwhile the goroutine may be
+// made leader.
 func (s *Store) await(ctx context.Context, r *request) error {
 	given := ctx.Done()
 	for {
 		if given == nil {
-			<-r.done // half the price of a select
+			<-r.done // costs half as much as a select
 		} else {
 			select {
 			case <-r.done:
 			case <-given:
 				if r.leave() {
-					return ctx.Err() // and nothing is written
+					return ctx.Err() // nothing is written
 				}
-				<-r.done // it is being written, or leads: only the outcome can be told
+				<-r.done // It is being written, or leads: only the outcome can be returned.
 			}
 		}
 		if r.state.Load() != promoted {
 			return nil
 		}
-		s.committer.lead() // which takes this very request first
+		s.committer.lead() // the first request that the leader takes
 	}
 }
 
@@ -96,10 +97,10 @@ func appended(expected eventstore.Expected, n int, first eventstore.Position, id
 	}
 }
 
-// alreadyThere answers an append that found its stream at actual: with success
-// when the very same ids stand where it wanted to put them, else with a
-// conflict. Those records are durable, and never change, so that the answer can
-// be found after the decision.
+// alreadyThere answers an append that found its stream at actual: with success if
+// the same ids are stored where it wanted to put them, else with a conflict.
+// Those records are durable and never change, so the answer can be determined
+// after the decision.
 func (s *Store) alreadyThere(stream string, expected, actual eventstore.Expected, records []eventstore.Proposed) (eventstore.Appended, error) {
 	conflict := &eventstore.Conflict{Stream: stream, Expected: expected, Actual: actual}
 	if expected > actual || actual-expected < eventstore.Expected(len(records)) {
@@ -134,10 +135,10 @@ type request struct {
 	records  int
 	frame    []byte
 	state    atomic.Int32
-	done     chan struct{} // gets an element when the answer is there, or when it is to lead
+	done     chan struct{} // receives a value when the answer is there, or when it is to lead
 
-	// The answer: an error, or where the stream was; and if it was where it was
-	// expected, the position of the frame.
+	// The answer: an error, or the revision the stream was at; if that was the
+	// expected one, the position of the frame.
 	err      error
 	actual   eventstore.Expected
 	position uint64
@@ -146,13 +147,13 @@ type request struct {
 const (
 	waiting  int32 = iota
 	promoted       // its appender commits the next group, itself included
-	taken          // it is in a group: it will be answered
-	left           // the appender has gone: it must not be written
+	taken          // it is in a group and will be answered
+	left           // the appender has left: it must not be written
 )
 
 var requests = sync.Pool{New: func() any { return &request{done: make(chan struct{}, 1)} }}
 
-// take, promote and leave decide between them whether an append happens.
+// take, promote and leave decide together whether an append happens.
 func (r *request) take() bool {
 	return r.state.CompareAndSwap(waiting, taken) || r.state.CompareAndSwap(promoted, taken)
 }
@@ -178,17 +179,17 @@ func (r *request) recycle() {
 	requests.Put(r)
 }
 
-// queue holds the appends that wait for a flush. Whoever finds it without a
-// leader leads: it commits what waits, and then makes the first of those that
-// came meanwhile the next leader. So no append waits for a goroutine that is not
-// itself doing the work, and one that is alone waits for nobody.
+// queue holds the appends that wait for a flush. An appender that finds it
+// without a leader leads: it commits what waits, and then makes the first of the
+// requests that arrived meanwhile the next leader. So no append waits for a
+// separate goroutine, and a single append waits for nothing.
 type queue struct {
 	mu      sync.Mutex
 	waiting []*request
 	spare   []*request
 	led     bool
 	closed  bool
-	idle    chan struct{} // closed when it is closed and nobody leads
+	idle    chan struct{} // closed once the queue is closed and has no leader
 }
 
 func newQueue() *queue { return &queue{idle: make(chan struct{})} }
@@ -208,15 +209,15 @@ func (q *queue) put(r *request) (leads bool, err error) {
 	return leads, nil
 }
 
-// length is how many wait.
+// length returns how many requests wait.
 func (q *queue) length() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.waiting)
 }
 
-// take returns as many appends as one group may have, which are the leader's
-// until it passes on.
+// take returns the appends of the next group, as many as fit. They belong to the
+// leader until it passes on.
 func (q *queue) take() []*request {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -231,9 +232,9 @@ func (q *queue) take() []*request {
 	return group
 }
 
-// pass makes the first that still waits the next leader; where nobody does, or
-// the store is closed, leadership ends. Those whose appenders have gone are
-// dropped on the way, and those that wait for a closed store are failed.
+// pass makes the first waiting request the next leader. If none waits, or the
+// store is closed, leadership ends. It drops requests whose appenders have left,
+// and fails those that wait for a closed store.
 func (q *queue) pass() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -258,7 +259,7 @@ func (q *queue) pass() {
 	}
 }
 
-// close lets nobody in any more, and returns when the group at hand is answered.
+// close accepts no more requests, and returns when the current group is answered.
 func (q *queue) close() {
 	q.mu.Lock()
 	q.closed = true

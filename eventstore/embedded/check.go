@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// Opening a store believes the indexes of its segments, as far as they agree with
-// each other and with the ends of the segments: to do more, it would have to read
-// everything. The check does that afterwards, in the background: each frame, with
-// both its checksums, is compared with what the store believes to be there.
+// Opening a store trusts the indexes of its segments as far as they are
+// consistent with each other and with the ends of the segments, because verifying
+// more would mean reading everything. The check does that afterwards in the
+// background: it compares each frame, with both its checksums, with the index.
 
-// checkPause follows each megabyte that the check has read: it takes some 50 MB/s
-// of the disk at the most, and a small part of one core.
+// checkPause follows each megabyte that the check has read. It limits the check
+// to about 50 MB/s of disk reads and a small part of one core.
 const checkPause = 20 * time.Millisecond
 
-// check reads what was there when the store was opened, and says what it found.
+// check reads what was there when the store was opened, and reports damage.
 func (s *Store) check() {
 	segs, end := s.index.view()
 	if !s.rest(s.options.CheckAfter) {
@@ -28,7 +28,7 @@ func (s *Store) check() {
 	err := c.run()
 	select {
 	case <-s.closed:
-		return // it was not finished, or it was Close that took the files away
+		return // it was not finished, or Close released the files
 	default:
 	}
 	if err != nil {
@@ -38,9 +38,9 @@ func (s *Store) check() {
 	s.checked.Store(true)
 }
 
-// damage reports what the check, or a reader, has found. Damage ends all writing: what is decided
-// on records of which some are missing may be wrong. A disk that does not answer
-// is reported only.
+// damage reports what the check, or a reader, has found. Damage stops all
+// writing, because decisions based on incomplete records may be wrong. A disk
+// that does not answer is only reported.
 func (s *Store) damage(err error) {
 	var damage *DamageError
 	if !errors.As(err, &damage) {
@@ -95,12 +95,12 @@ func (c *checking) segment(seg *segment, limit uint64) error {
 		position = h.end()
 	}
 	if known := c.store.index.between(seg.base, limit); known != frames {
-		return c.store.wrongIndex(seg, fmt.Sprintf("it knows %d frames of %s, which has %d", known, segmentName(seg.base), frames))
+		return c.store.wrongIndex(seg, fmt.Sprintf("it lists %d frames of %s, which has %d", known, segmentName(seg.base), frames))
 	}
 	return nil
 }
 
-// rest pauses, and reports whether the store is still open then.
+// rest pauses, and reports whether the store is still open afterwards.
 func (s *Store) rest(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -112,23 +112,23 @@ func (s *Store) rest(d time.Duration) bool {
 	}
 }
 
-// wrongFrame is the damage of an index that does not know a frame which is whole.
+// wrongFrame is the damage of an index that lacks an intact frame.
 func (s *Store) wrongFrame(seg *segment, h *frameHeader, frame []byte) error {
-	damage := s.wrongIndex(seg, fmt.Sprintf("it does not say that a frame stands at byte %d of %s", h.position-seg.base, segmentName(seg.base)))
+	damage := s.wrongIndex(seg, fmt.Sprintf("it lacks the frame at byte %d of %s", h.position-seg.base, segmentName(seg.base)))
 	damage.Stream, damage.Revision = string(nameOf(frame, h)), h.first
 	return damage
 }
 
 // wrongIndex sets the index of a segment aside, so that the next start reads the
-// segment itself, which is sound.
+// intact segment instead.
 func (s *Store) wrongIndex(seg *segment, reason string) *DamageError {
 	name := sealedName(seg.base)
 	damage := &DamageError{File: filepath.Join(s.dir, name), Reason: reason}
-	damage.Remedy = "the segment is whole: restart the writer, which finds this too, sets the index aside and reads the segment the next time"
+	damage.Remedy = "the segment is intact: restart the writer, which detects this too, sets the index aside and reads the segment instead"
 	if s.readOnly || s.poisoned.Load() != nil {
 		return damage
 	}
-	damage.Remedy = "the segment is whole: restart, and it is read instead"
+	damage.Remedy = "the segment is intact: restart, and it is read instead"
 	aside, err := s.freeName(refusedPrefix+strings.TrimSuffix(name, sealedSuffix), sealedSuffix)
 	if err == nil {
 		err = s.folder.Rename(name, aside)
@@ -136,7 +136,7 @@ func (s *Store) wrongIndex(seg *segment, reason string) *DamageError {
 	switch {
 	case err == nil:
 		damage.Reason += "; it was set aside as " + aside
-	case errors.Is(err, fs.ErrNotExist): // the index was made in memory
+	case errors.Is(err, fs.ErrNotExist): // the index exists only in memory
 	default:
 		damage.Reason += "; it could not be set aside: " + err.Error()
 	}

@@ -7,19 +7,20 @@ import (
 	"pets/eventstore"
 )
 
-// committer is what writes: it belongs to the appender that leads, one at a time
-// (queue). It takes the appends that are waiting, decides each against the
-// revision its stream has reached, writes those that fit as one group, flushes
-// once, and answers all of them.
+// committer does the writing. It belongs to the appender that leads, one at a
+// time (queue). It takes the waiting appends, decides each against the revision
+// of its stream, writes those that fit as one group, flushes once, and answers
+// all of them.
 type committer struct {
 	store *Store
-	seg   segment // the one that is written to
+	seg   segment // the segment being written to
 	end   uint64  // position after the last durable frame
 	size  uint64  // of its file: beyond end it is full of zeros
-	// indexed is the end of what the indexer was asked to index of the segment.
+	// indexed is the end of the part of the segment that the indexer was asked to
+	// index.
 	indexed uint64
 
-	// The group at hand.
+	// The current group.
 	buf      []byte                         // its frames, sealed
 	frames   []placed                       // the same, for the index
 	heads    map[string]eventstore.Expected // streams that end in this group
@@ -44,12 +45,12 @@ func (s *Store) startCommitter() error {
 	return nil
 }
 
-// maxYields bounds how often a leader steps aside before it writes.
+// maxYields limits how often a leader yields before it writes.
 const maxYields = 8
 
-// lead commits one group and passes on. The yield before it lets those who were
-// answered a moment ago, and are about to append again, in: so one flush serves
-// all of them. As long as it brings more, it yields once more.
+// lead commits one group and passes on. It yields first, so that appenders that
+// were just answered and are about to append again can join: one flush then
+// serves all of them. It yields again as long as that brings more.
 func (c *committer) lead() {
 	for n, before := 0, -1; n < maxYields; n++ {
 		waits := c.store.queue.length()
@@ -68,7 +69,8 @@ func (c *committer) lead() {
 	c.store.queue.pass()
 }
 
-// stage decides an append: it joins the group, or is refused for its revision.
+// stage decides an append: it joins the group, or is refused because of its
+// revision.
 func (c *committer) stage(r *request) {
 	if !c.fits(len(r.frame)) {
 		c.flush()
@@ -96,9 +98,9 @@ func (c *committer) stage(r *request) {
 	c.accepted = append(c.accepted, r)
 }
 
-// fits reports whether a frame is to go into this segment, behind the group at
-// hand. An empty segment has room for any. Where its zeros end, a segment goes
-// on growing only until the next one is ready.
+// fits reports whether a frame goes into this segment, behind the current group.
+// An empty segment has room for any frame. At the end of its zeros, a segment
+// grows only until the next one is ready.
 func (c *committer) fits(n int) bool {
 	used := c.end + uint64(len(c.buf)) - c.seg.base
 	after := used + uint64(n) //nolint:gosec // a length
@@ -111,7 +113,7 @@ func (c *committer) fits(n int) bool {
 	return after <= c.store.options.SegmentBytes
 }
 
-// head is the last revision of a stream, the group at hand included.
+// head returns the last revision of a stream, including the current group.
 func (c *committer) head(stream string) eventstore.Expected {
 	if head, ok := c.heads[stream]; ok {
 		return head
@@ -119,9 +121,9 @@ func (c *committer) head(stream string) eventstore.Expected {
 	return c.store.index.last(stream)
 }
 
-// flush commits the group at hand and answers everybody in it. Refusals wait
-// for it too: one may be a conflict with a record of this very group, of which
-// nobody may hear before it is durable.
+// flush commits the current group and answers all its requests. Refusals wait for
+// it too: one may be a conflict with a record of this group, which must not
+// become known before it is durable.
 func (c *committer) flush() {
 	if len(c.accepted) > 0 {
 		if err := c.commit(); err != nil {
@@ -146,37 +148,38 @@ func (c *committer) flush() {
 }
 
 // commit makes the group durable, then visible. Any error leaves the disk in an
-// unknown state, and the store poisoned: nothing is tried again.
+// unknown state and the store poisoned: nothing is retried.
 func (c *committer) commit() error {
-	// A crash before or during the write, or before the end of the flush: none,
-	// some or all of these frames are found at the next start, each whole or not
-	// at all. Nobody was told of any of them.
+	// A crash before or during the write, or before the end of the flush: the
+	// next start finds none, some or all of these frames, each complete or not at
+	// all. None of them was acknowledged.
 	if _, err := c.seg.file.WriteAt(c.buf, int64(c.end-c.seg.base)); err != nil { //nolint:gosec // an offset in a file
 		return fmt.Errorf("write %s: %w", c.seg.path, err)
 	}
 	if err := c.seg.file.Datasync(); err != nil {
 		return fmt.Errorf("flush %s: %w", c.seg.path, err)
 	}
-	// What was flushed may be a file that no start will find: nobody is told then.
-	if !c.store.looked.within(busyCheck) {
+	// The flushed file may be one that no start will find; then nothing is
+	// acknowledged.
+	if !c.store.lastLook.within(busyCheck) {
 		if err := c.store.stillThere(); err != nil {
 			return err
 		}
 	}
-	// ---- THE COMMIT POINT of every append in the group ----
-	// A crash from here on: all of them are there at the next start, and an
-	// appender that heard nothing finds its ids in the stream.
+	// ---- THE COMMIT POINT of every append in the group ---- After a crash from
+	// here on, all of them are there at the next start, and an appender without
+	// an answer finds its ids in the stream.
 	c.end += uint64(len(c.buf))
-	// Readers in other processes may see the group from here on; should it be
-	// the mark that fails, they see it a start later, and nobody was told.
+	// Readers in other processes may see the group from here on. If writing the
+	// mark fails, they see it after the next start, and nothing was acknowledged.
 	if err := c.store.mark.write(c.end); err != nil {
 		return err
 	}
 	w := &written{mark: c.end, file: c.seg.file, name: segmentName(c.seg.base), offset: int64(c.end-c.seg.base) - int64(len(c.buf))} //nolint:gosec // an offset in a file
 	copy(w.header[:], c.buf)
 	c.store.written.Store(w)
-	// And readers in this process. Only then are the appenders answered, so that
-	// who was answered finds the records wherever it looks.
+	// Then readers in this process. The appenders are answered only after that,
+	// so that an answered appender finds the records everywhere.
 	if err := c.store.index.publish(c.frames...); err != nil {
 		return fmt.Errorf("the index contradicts the log: %w", err)
 	}
@@ -184,9 +187,9 @@ func (c *committer) commit() error {
 	return nil
 }
 
-// prepare asks for the index of the finished part of the segment now and then, and
-// for the next segment when a quarter of this one is used: early
-// enough to have it in time, and not for a store that stays small.
+// prepare requests the index of the finished part of the segment from time to
+// time, and the next segment once a quarter of this one is used: early enough to
+// have it in time, but not for a store that stays small.
 func (c *committer) prepare() {
 	if c.end-c.indexed >= indexStep {
 		segs, _ := c.store.index.view()
@@ -200,9 +203,9 @@ func (c *committer) prepare() {
 	}
 }
 
-// roll begins a new segment, when the last one was flushed to its end. A crash
-// before the new one has its name leaves the log as it was; after it, an empty
-// segment at the end.
+// roll begins a new segment after the last one was flushed to its end. A crash
+// before the new one has its name leaves the log as it was; a crash after it
+// leaves an empty segment at the end.
 func (c *committer) roll() {
 	if c.store.poisoned.Load() != nil {
 		return
@@ -211,8 +214,9 @@ func (c *committer) roll() {
 		c.store.poison(err)
 		return
 	}
-	// An old mark costs the next start after a power cut time, and its judgement
-	// of a torn tail strictness: with this, it is at most one segment old.
+	// After a power cut, an old mark makes the next start slower and the check of
+	// a torn tail less strict. With this flush the mark is at most one segment
+	// old.
 	if err := c.store.mark.file.Datasync(); err != nil {
 		c.store.poison(fmt.Errorf("flush durable mark: %w", err))
 		return
@@ -226,7 +230,7 @@ func (c *committer) roll() {
 	c.store.indexer.want(indexing{segment: c.store.index.addSegment(seg)})
 }
 
-// nextSegment is the spare, if there is one, and else one that grows.
+// nextSegment returns the spare if there is one, and else a segment that grows.
 func (c *committer) nextSegment() (segment, uint64, error) {
 	folder, dir, id := c.store.folder, c.store.dir, c.store.uuid
 	if f := c.store.filler; f != nil {

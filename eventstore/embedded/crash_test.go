@@ -9,6 +9,7 @@ import (
 	"pets/eventstore"
 	"pets/eventstore/embedded"
 	"pets/eventstore/storetest"
+	"pets/internal/testenv"
 )
 
 // crashSegment makes segments so small that a workload fills several.
@@ -18,11 +19,7 @@ const crashSegment = 2000
 // nothing acknowledged lost, clean restart." The fault FS fails the test if
 // anything is written after the error.
 func TestErrorAtEveryOperation(t *testing.T) {
-	step := 1
-	if testing.Short() {
-		step = 7
-	}
-	for i := 1; ; i += step {
+	for i, step := 1, testenv.Rounds(7, 1, 1); ; i += step {
 		f := newFaultFS(t, uint64(i))
 		f.failAt = i
 		acked := map[string]int{}
@@ -53,11 +50,7 @@ func TestErrorAtEveryOperation(t *testing.T) {
 // TestCrashAtEveryOperation: the program is killed, or the power fails, in the
 // middle of every operation.
 func TestCrashAtEveryOperation(t *testing.T) {
-	step := 1
-	if testing.Short() {
-		step = 7
-	}
-	for i := 1; ; i += step {
+	for i, step := 1, testenv.Rounds(7, 1, 1); ; i += step {
 		f := newFaultFS(t, uint64(i))
 		f.killAt = i
 		acked := map[string]int{}
@@ -103,13 +96,13 @@ func requireRestart(t *testing.T, f *faultFS, acked map[string]int, when string)
 	require.NoError(t, s.Close())
 }
 
-var crashSeeds = flag.Uint64("crash.seeds", 150, "how many seeds TestCrashSeeds tries")
+var crashSeeds = flag.Uint64("crash.seeds", 0, "how many seeds TestCrashSeeds tries")
 
 // TestCrashSeeds: crashes at random operations of a longer load.
 func TestCrashSeeds(t *testing.T) {
-	seeds := *crashSeeds
-	if testing.Short() {
-		seeds = min(seeds, 20)
+	seeds := uint64(testenv.Rounds(20, 50, 150))
+	if *crashSeeds > 0 {
+		seeds = *crashSeeds
 	}
 	for seed := range seeds {
 		f := newFaultFS(t, seed)

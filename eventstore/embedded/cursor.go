@@ -8,15 +8,15 @@ import (
 
 // The window of a cursor starts small, for the read of one record, and doubles
 // while reads stay sequential. A sealed segment is read from memory until this
-// many frames have followed one another: from then on, big reads are cheaper.
+// many sequential frames; from then on, large reads are cheaper.
 const (
 	minWindow  = 16 << 10
 	maxWindow  = 1 << 20
 	sequential = 16
 )
 
-// cursor reads frames, through a window on the file that it reads ahead. It
-// belongs to one goroutine.
+// cursor reads frames through a read-ahead window on the file. It belongs to one
+// goroutine.
 type cursor struct {
 	segs   segments
 	file   File   // whose bytes are in buf
@@ -24,17 +24,17 @@ type cursor struct {
 	start  uint64 // position of buf[0]
 	window uint64
 	after  uint64 // position behind the last frame
-	row    int    // how many frames were read that followed one another
+	row    int    // number of sequential frames read
 }
 
-// enter skips the header of a segment if a position points at it.
+// enter skips the header of a segment if a position is at it.
 func (c *cursor) enter(position uint64) uint64 {
 	return max(position, c.segs[c.segs.at(position)].firstFrame())
 }
 
 // frame returns the frame at a position, of which nothing may lie beyond limit,
-// with both its checksums verified. The bytes are good until the next call. What
-// does not check out is a *DamageError; any other error is one of reading.
+// with both its checksums verified. The bytes are valid until the next call.
+// Invalid content is a *[DamageError]; any other error is a read error.
 func (c *cursor) frame(position, limit uint64) (frameHeader, []byte, error) {
 	i := c.segs.at(position)
 	seg := &c.segs[i]
@@ -98,17 +98,17 @@ func (c *cursor) bytes(seg *segment, position, n, limit uint64) ([]byte, error) 
 	got, err := seg.file.ReadAt(c.buf, int64(position-seg.base)) //nolint:gosec // an offset in a file
 	c.buf = c.buf[:got]
 	if uint64(got) >= n { //nolint:gosec // not negative
-		return c.buf[:n], nil // a short read ahead is none of the caller's business
+		return c.buf[:n], nil // the caller does not need the bytes read ahead
 	}
-	c.file = nil // a failed read leaves nothing to be believed
+	c.file = nil // after a failed read the window is unknown
 	if errors.Is(err, io.EOF) {
 		return nil, seg.damage(position, errCutShort.Error())
 	}
 	return nil, fmt.Errorf("read %s at %d: %w", seg.path, position-seg.base, err)
 }
 
-// fromMemory fills the window with just n bytes of a sealed segment, without a
-// system call, where it is mapped.
+// fromMemory fills the window with n bytes of a sealed segment, without a system
+// call, if the segment is mapped.
 func (c *cursor) fromMemory(seg *segment, position, n uint64) bool {
 	i := c.segs.at(seg.base)
 	if i+1 >= len(c.segs) {

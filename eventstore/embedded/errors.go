@@ -9,25 +9,27 @@ import (
 	"pets/eventstore"
 )
 
-// LockedError: another process, or this one, has the folder open for writing.
+// LockedError reports that another process, or this one, has the folder open for
+// writing.
 type LockedError struct {
 	Dir string
-	PID int // 0 when it could not be read
+	PID int // 0 if it could not be read
 }
 
 func (e *LockedError) Error() string {
 	if e.PID == 0 {
-		return fmt.Sprintf("%s: locked by another process, which fuser -v %s names", e.Dir, filepath.Join(e.Dir, markName))
+		return fmt.Sprintf("%s: locked by another process; fuser -v %s shows which", e.Dir, filepath.Join(e.Dir, markName))
 	}
 	return fmt.Sprintf("%s: locked by pid %d", e.Dir, e.PID)
 }
 
-// MovedError: the folder, or a file in it, is not what the store has open any
-// more: it was moved, replaced, removed or restored under a writer.
+// MovedError reports that the folder, or a file in it, is no longer the one that
+// the store has open: it was moved, replaced, removed or restored while the store
+// was open.
 type MovedError struct {
 	Dir, What string
-	Cause     error // why it could not be looked at, if that is what was in the way
-	Reader    bool  // it was only read
+	Cause     error // why it could not be examined, if that is the problem
+	Reader    bool  // the store was open for reading only
 }
 
 func (e *MovedError) Error() string {
@@ -41,27 +43,27 @@ func (e *MovedError) Error() string {
 	return text + ". Nothing more is written. " + movedAdvice
 }
 
-const movedAdvice = "Stop the server, keep what is at this path and what was there before, and find out with pets verify which of them goes further: start on that one"
+const movedAdvice = "Stop the server, keep both what is at this path now and what was there before, and compare them with pets verify: start on the one that goes further"
 
-// Trouble says it without names.
+// Trouble implements the interface of [eventstore.TroubleOf].
 func (e *MovedError) Trouble() eventstore.Trouble {
 	return eventstore.Trouble{What: "its folder, or a file in it, was moved, replaced or removed under the server", Advice: movedAdvice}
 }
 
 func (e *MovedError) Unwrap() error { return e.Cause }
 
-// DamageError: something on disk is not what was written there. The store
-// neither repairs nor skips it, and has changed nothing.
+// DamageError reports that something on disk is not what was written there. The
+// store neither repairs nor skips it, and has changed nothing.
 type DamageError struct {
 	File   string // path
 	Offset uint64 // in the file
-	// Stream and Revision say which frame is damaged, when that is known: the
-	// revision is that of its first record.
+	// Stream and Revision identify the damaged frame, if known. The revision is
+	// that of its first record.
 	Stream   string
 	Revision uint64
 	Reason   string
-	Cause    error // an I/O error, if that is what was in the way
-	// Remedy is what to do, where it is not to restore a backup.
+	Cause    error // an I/O error, if that is the problem
+	// Remedy says what to do if it is not restoring a backup.
 	Remedy string
 }
 
@@ -76,9 +78,9 @@ func (e *DamageError) Error() string {
 	return where + ": " + e.Reason + "; nothing was changed. " + damageAdvice
 }
 
-const damageAdvice = "Do not start on it again and again: keep a copy of the folder, then restore the last backup, or copy out all that is sound with pets verify --salvage DIR"
+const damageAdvice = "Do not keep restarting on it: make a copy of the folder, then restore the last backup, or copy out everything that is intact with pets verify --salvage DIR"
 
-// Trouble says it without names.
+// Trouble implements the interface of [eventstore.TroubleOf].
 func (e *DamageError) Trouble() eventstore.Trouble {
 	t := eventstore.Trouble{What: "something in it is not what was written there", Advice: damageAdvice}
 	if e.Remedy != "" {
@@ -89,22 +91,22 @@ func (e *DamageError) Trouble() eventstore.Trouble {
 
 func (e *DamageError) Unwrap() error { return e.Cause }
 
-// NotStoreError: the folder holds no store and cannot become one.
+// NotStoreError reports that the folder holds no store and cannot become one.
 type NotStoreError struct {
 	Dir, Reason string
 }
 
 func (e *NotStoreError) Error() string { return e.Dir + " is not an event store: " + e.Reason }
 
-// UnfinishedError: the folder is what a salvage left that was interrupted. It looks like a
-// sound store, and does not hold all that is sound.
+// UnfinishedError reports that the folder was left by an interrupted salvage. It
+// looks like an intact store, but is incomplete.
 type UnfinishedError struct{ Dir string }
 
 func (e *UnfinishedError) Error() string {
-	return e.Dir + " is an unfinished salvage, which does not hold all that is sound of the store it was made from: run pets verify --salvage on that store again, into another folder; it was only read"
+	return e.Dir + " is an unfinished salvage, which lacks a part of the store it was made from: run pets verify --salvage on that store again, into another folder; nothing was changed here"
 }
 
-// VersionError: the store was written by a newer program.
+// VersionError reports that the store was written by a newer program.
 type VersionError struct {
 	File  string
 	Found uint32
@@ -114,7 +116,7 @@ func (e *VersionError) Error() string {
 	return fmt.Sprintf("%s has format version %d, this program knows %d: use a newer program", e.File, e.Found, formatVersion)
 }
 
-// What may be wrong with the bytes where a frame should stand.
+// The ways in which bytes can fail to be a valid frame.
 var (
 	errNoFrame     = errors.New("no frame begins here")
 	errCutShort    = errors.New("frame is cut short")
@@ -123,7 +125,7 @@ var (
 	errImplausible = errors.New("frame contradicts itself")
 )
 
-// errTooManyWaiting is the cause of an Unavailable under absurd load.
+// errTooManyWaiting is the cause of an Unavailable under extreme load.
 var errTooManyWaiting = errors.New("too many appends are waiting")
 
 func closedError() error { return &eventstore.Unavailable{Cause: eventstore.ErrClosed} }

@@ -7,9 +7,9 @@ import (
 	"pets/eventstore"
 )
 
-// refresh brings the index of a read-only store up to the durable mark, which a
-// writer in another process may have moved. For a writer there is nothing to do:
-// its index is the truth.
+// refresh updates the index of a read-only store to the durable mark, which a
+// writer in another process may have moved. For a writer it does nothing, because
+// its index is always current.
 func (s *Store) refresh() error {
 	if !s.readOnly {
 		return nil
@@ -21,12 +21,12 @@ func (s *Store) refresh() error {
 		return closedError()
 	default:
 	}
-	// A reader that goes on in a folder which was swapped would show what nobody
-	// can find any more, or mix the files of two stores.
+	// If the folder was swapped, a reader that continued would show records that
+	// no longer exist, or mix the files of two stores.
 	if p := s.poisoned.Load(); p != nil {
 		return p
 	}
-	if !s.looked.within(busyCheck) {
+	if !s.lastLook.within(busyCheck) {
 		if err := s.stillThere(); err != nil {
 			s.poison(err)
 			return s.poisoned.Load()
@@ -39,7 +39,7 @@ func (s *Store) refresh() error {
 }
 
 // follow adds the frames between the end of the index and the mark. Each is
-// durable, so each can be shown as soon as it was checked.
+// durable, so each can be shown as soon as it is checked.
 func (s *Store) follow() error {
 	mark, err := s.mark.read()
 	if err != nil {
@@ -56,7 +56,7 @@ func (s *Store) follow() error {
 			position = h.end()
 			continue
 		}
-		// Where no frame stands, the writer went on in a new segment.
+		// If there is no frame, the writer continued in a new segment.
 		next, missing := s.openNext(position, err)
 		if missing != nil {
 			return missing
@@ -67,8 +67,8 @@ func (s *Store) follow() error {
 	return nil
 }
 
-// openNext opens the segment that begins where the log as known ends. If there
-// is none, the reason why no frame could be read there stands.
+// openNext opens the segment that begins where the known log ends. If there is
+// none, it returns the reason why no frame could be read there.
 func (s *Store) openNext(base uint64, reason error) (segment, error) {
 	if last := s.index.segs[len(s.index.segs)-1]; base <= last.base {
 		return segment{}, reason // the log goes on beyond it

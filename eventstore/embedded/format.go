@@ -115,7 +115,7 @@ var (
 
 func checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
 
-// segmentHeader is what the first 64 bytes of a segment say.
+// segmentHeader is the content of the first 64 bytes of a segment.
 type segmentHeader struct {
 	store uuid.UUID
 	base  uint64
@@ -157,9 +157,10 @@ func decodeMark(b []byte) (store uuid.UUID, position uint64, err error) {
 	return uuid.UUID(b[16:32]), le.Uint64(b[32:]), nil
 }
 
-// checkPreamble checks what segment headers and marks have in common: a magic,
-// a version, and a checksum in their last four bytes. The checksum goes before
-// the version, so that a flipped bit is damage and not "a newer format".
+// checkPreamble checks what segment headers and marks have in common: a magic, a
+// version, and a checksum in their last four bytes. It checks the checksum before
+// the version, so that a flipped bit is reported as damage and not as a newer
+// format.
 func checkPreamble(b []byte, magic, what string) error {
 	n := len(b) - 4
 	switch {
@@ -173,7 +174,7 @@ func checkPreamble(b []byte, magic, what string) error {
 	return nil
 }
 
-// frameHeader is what the first 48 bytes of a frame say.
+// frameHeader is the content of the first 48 bytes of a frame.
 type frameHeader struct {
 	length   uint64
 	position uint64
@@ -187,8 +188,8 @@ type frameHeader struct {
 
 func (h *frameHeader) end() uint64 { return h.position + h.length }
 
-// decodeFrameHeader checks the header that stands at position at. Nothing of a
-// header is believed unless all of it checks out.
+// decodeFrameHeader checks the header at position at. No field of a header is
+// used unless all checks pass.
 func decodeFrameHeader(b []byte, at uint64) (frameHeader, error) {
 	if string(b[:4]) != frameMagic {
 		return frameHeader{}, errNoFrame
@@ -208,7 +209,7 @@ func decodeFrameHeader(b []byte, at uint64) (frameHeader, error) {
 	}
 	switch {
 	case h.position != at:
-		return frameHeader{}, fmt.Errorf("frame says it stands at %d", h.position)
+		return frameHeader{}, fmt.Errorf("frame header names position %d", h.position)
 	case h.length%alignment != 0, h.length > maxFrameLen,
 		h.nameLen == 0, h.nameLen > eventstore.MaxStreamName,
 		h.records == 0, h.records > eventstore.MaxAppendRecords,
@@ -218,8 +219,8 @@ func decodeFrameHeader(b []byte, at uint64) (frameHeader, error) {
 	return h, nil
 }
 
-// encodeFrame appends an append's frame to buf, which must be empty. Where it
-// goes is not known yet: seal fills in the rest of its header.
+// encodeFrame appends an append's frame to buf, which must be empty. Its position
+// is not known yet; seal fills in the rest of its header.
 func encodeFrame(buf []byte, stream string, expected eventstore.Expected, records []eventstore.Proposed) []byte {
 	buf = append(buf, make([]byte, frameHeaderLen)...)
 	buf = append(buf, stream...)
@@ -246,8 +247,8 @@ func encodeFrame(buf []byte, stream string, expected eventstore.Expected, record
 	return buf
 }
 
-// seal gives a frame its place: its position, that of its group, and its
-// offset in the segment file, on which its sectors depend.
+// seal gives a frame its position, the position of its group, and its offset in
+// the segment file, which determines its sectors.
 func seal(frame []byte, position, group, offset uint64) {
 	le.PutUint64(frame[8:], position)
 	le.PutUint64(frame[16:], group)
@@ -256,8 +257,8 @@ func seal(frame []byte, position, group, offset uint64) {
 	le.PutUint32(frame[44:], checksum(frame[:44]))
 }
 
-// blankSectors counts the 512-byte sectors, of a file in which b stands at
-// offset, whose part of b is all zero.
+// blankSectors counts the 512-byte sectors, of a file in which b is at offset,
+// whose part of b is all zero.
 func blankSectors(b []byte, offset uint64) int {
 	n := 0
 	for len(b) > 0 {
@@ -285,7 +286,7 @@ func allZero(b []byte) bool {
 	return true
 }
 
-// rawRecord is one record as it stands in a frame; its slices point into it.
+// rawRecord is one record inside a frame; its slices point into it.
 type rawRecord struct {
 	offset         uint64 // from the start of the frame
 	id             uuid.UUID
@@ -294,10 +295,10 @@ type rawRecord struct {
 	metadata, data []byte
 }
 
-// decodeRecords calls each with the records of a frame, given the bytes after
-// its stream name, whose checksum was verified. It trusts no length all the
-// same: a frame that a foreign hand wrote with good checksums must not crash
-// the reader.
+// decodeRecords calls each with the records of a frame, given the bytes after its
+// stream name, whose checksum was verified. It still checks every length, so that
+// a frame written by another program with valid checksums cannot crash the
+// reader.
 func decodeRecords(b []byte, h *frameHeader, each func(i uint64, r *rawRecord)) error {
 	r := rawRecord{offset: frameHeaderLen + h.nameLen}
 	for i := range h.records {

@@ -2,53 +2,54 @@ package embedded
 
 import "io"
 
-// FS is the one seam between the store and the disk: everything the store does
-// to a folder goes through it, so that tests can crash, tear and fail it.
+// FS is the only interface between the store and the disk: all file operations of
+// the store go through it, so that tests can simulate crashes, torn writes and
+// failures.
 //
-// Errors wrap fs.ErrNotExist and fs.ErrExist where they mean that.
+// Errors wrap fs.ErrNotExist and fs.ErrExist where they apply.
 type FS interface {
-	// Mkdir makes one folder, whose parent exists. It need not survive a power
-	// cut before the parent was given to SyncDir.
+	// Mkdir creates one folder, whose parent exists. It need not survive a power
+	// cut until SyncDir was called on the parent.
 	Mkdir(dir string) error
 	// OpenDir opens a folder.
 	OpenDir(dir string) (Dir, error)
 }
 
-// Dir is an open folder. What is done through it is done in that very folder,
-// wherever it was moved to and whatever its path names by now. Names have no
-// separators in them.
+// Dir is an open folder. Its operations act on that very folder, even if it was
+// moved or its path names another one. Names contain no separators.
 type Dir interface {
 	// ReadDir returns the names in the folder, sorted.
 	ReadDir() ([]string, error)
 	// Open opens a file in one of the modes.
 	Open(name string, mode Mode) (File, error)
-	// Rename gives a file another name in the folder, replacing what had it.
+	// Rename renames a file in the folder, replacing any file of that name.
 	Rename(from, to string) error
 	// SyncDir flushes the names in the folder to disk.
 	SyncDir() error
 	// Lock opens a file and locks it until it is closed or the process ends, or
-	// answers with a *LockedError if somebody else has it. To Read is a probe: it
-	// keeps writers out while it lasts, and they wait for it. To Write and to
-	// Create exclude everybody; Create makes the file if it is missing, keeps what
-	// is in it, and writes the pid of the process there.
+	// returns a *LockedError if another process holds the lock. With Read it is a
+	// probe: it keeps writers out while it is held, and they wait for it. With
+	// Write and Create it is exclusive. Create makes the file if it is missing,
+	// keeps its content, and writes the pid of the process to it.
 	Lock(name string, mode Mode) (File, error)
-	// Stat looks up what a name in the folder names now. "" is the folder's own
-	// path, looked up from outside.
+	// Stat looks up the current file of a name in the folder. "" is the folder's
+	// own path, looked up from outside.
 	Stat(name string) (Stat, error)
-	// Self is the folder that is open.
+	// Self describes the open folder.
 	Self() (Stat, error)
-	// Free returns how many bytes of the disk this user may still write.
+	// Free returns how many bytes this user may still write to the disk.
 	Free() (uint64, error)
 	Close() error
 }
 
-// Stat is what a name stands for. Two names or files with the same ID are one.
+// Stat describes the file of a name. Two names or files with the same ID are one
+// file.
 type Stat struct {
 	ID   FileID
 	Size uint64
 }
 
-// FileID tells files and folders of a machine apart while they are open.
+// FileID distinguishes the files and folders of a machine while they are open.
 type FileID struct{ Device, Inode uint64 }
 
 // Mode says how a file is opened.
@@ -58,7 +59,7 @@ type Mode int
 const (
 	Read   Mode = iota // must exist; never written
 	Write              // must exist
-	Create             // new and empty; what had the name is emptied
+	Create             // new and empty; an existing file is emptied
 )
 
 // File is an open file.

@@ -7,18 +7,20 @@ import (
 
 // Health is the state of an open store.
 type Health struct {
-	// Poisoned is why nothing can be appended until the store is opened anew, or
+	// Poisoned is why nothing can be appended until the store is opened again, or
 	// nil.
 	Poisoned error
-	// Damaged is what is wrong on disk, or could not be read, by the check that
-	// follows opening or by whoever has read there, or nil. Damage poisons; a disk that does not answer does not.
+	// Damaged is the damage, or the failed read, that the background check or a
+	// reader found, or nil. Damage poisons the store; a disk that does not answer
+	// does not.
 	Damaged error
-	// Checked: that check has read everything that was there when the store was
-	// opened, and it is what the indexes say.
+	// Checked reports that the check has read everything that was there when the
+	// store was opened, and that it agrees with the indexes.
 	Checked bool
 }
 
-// Health says whether the store can be written to, and what is known of its disk.
+// Health reports whether the store can be written to, and what is known of its
+// disk.
 func (s *Store) Health() Health {
 	var h Health
 	if p := s.poisoned.Load(); p != nil {
@@ -31,10 +33,10 @@ func (s *Store) Health() Health {
 	return h
 }
 
-// freeAge is how long an answer of Free stands.
+// freeAge is how long a result of Free is reused.
 const freeAge = time.Second
 
-// free remembers the last answer of the disk.
+// free remembers the last result.
 type free struct {
 	mu    sync.Mutex
 	asked time.Time
@@ -42,8 +44,8 @@ type free struct {
 	err   error
 }
 
-// Free returns how many bytes of the disk that the folder is on can still be
-// written. The answer is at most a second old.
+// Free returns how many bytes can still be written to the folder's disk. The
+// result is at most a second old.
 func (s *Store) Free() (uint64, error) {
 	s.free.mu.Lock()
 	defer s.free.mu.Unlock()
@@ -54,12 +56,14 @@ func (s *Store) Free() (uint64, error) {
 	return s.free.bytes, s.free.err
 }
 
-// roomFor reports whether a file that is only a convenience may be made: not if it
-// takes what Options.Reserve keeps for the log. If that cannot be told, it may.
+// roomFor reports whether an optional file may be created: not if it would use
+// space that Options.Reserve keeps for the log. If the free space is unknown, it
+// may.
 func (s *Store) roomFor(size uint64) bool {
 	left, err := s.Free()
 	return err != nil || left >= size+s.options.Reserve
 }
 
-// Poisoned is why nothing can be appended until the store is opened anew, or nil.
+// Poisoned is why nothing can be appended until the store is opened again, or
+// nil.
 func (s *Store) Poisoned() error { return s.Health().Poisoned }

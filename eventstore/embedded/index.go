@@ -9,25 +9,26 @@ import (
 	"pets/eventstore"
 )
 
-// sparseBytes is how far apart the frames are that the index knows by position.
+// sparseBytes is the distance between the frames that the index knows by
+// position.
 const sparseBytes = 64 << 10
 
-// frameRef is what the index keeps of a frame: 16 bytes.
+// frameRef is the index entry of a frame: 16 bytes.
 type frameRef struct {
 	position uint64
 	first    uint64 // revision of its first record
 }
 
-// streamIndex is one stream. Refs are only ever added, so a slice of them can
-// be read without the lock.
+// streamIndex is one stream. Refs only grow, so a slice of them can be read
+// without the lock.
 type streamIndex struct {
 	name string
 	refs []frameRef
 	next uint64 // the revision that comes next
 }
 
-// index says where everything durable is. What is not in the index does not
-// exist for any reader: publishing to it is what makes a record visible.
+// index knows where everything durable is. A record becomes visible by being
+// published to the index; before that it does not exist for readers.
 type index struct {
 	mu      sync.RWMutex
 	segs    segments
@@ -36,9 +37,9 @@ type index struct {
 	sparse  []uint64 // positions of some frames, rising
 	frames  uint64
 	records uint64
-	// changed is closed when end moves, nil while nobody waits for that; grew are closed
-	// when their stream gets longer, so that an append wakes only those whom it concerns:
-	// thousands follow one portfolio each.
+	// changed is closed when end moves; it is nil while no reader waits for that.
+	// grew are closed when their stream gets longer, so that an append wakes only
+	// its own subscribers: thousands may follow one portfolio each.
 	changed chan struct{}
 	grew    map[string]chan struct{}
 }
@@ -53,7 +54,7 @@ type placed struct {
 	name   []byte
 }
 
-// publish makes frames visible, up to and with the last one.
+// publish makes frames visible, up to and including the last one.
 func (x *index) publish(frames ...placed) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -97,24 +98,24 @@ func (x *index) add(h *frameHeader, name []byte) error {
 	return nil
 }
 
-// addSegment makes a segment known, which begins where the log ends, and returns
-// the place of the one that is sealed by it.
+// addSegment adds a segment, which begins where the log ends, and returns the
+// index of the segment that this seals.
 func (x *index) addSegment(s segment) int {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.segs = append(slices.Clip(x.segs), s) // clipped: never into an array that a reader holds
+	x.segs = append(slices.Clip(x.segs), s) // clipped, so that it never grows into an array that a reader holds
 	x.end = s.firstFrame()
 	return len(x.segs) - 2
 }
 
-// view returns the log as it is now: its segments and its end.
+// view returns the current log: its segments and its end.
 func (x *index) view() (segments, uint64) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	return x.segs, x.end
 }
 
-// forget leaves the segments, and nothing that is in them.
+// forget keeps the segments and drops all their content.
 func (x *index) forget() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -136,8 +137,8 @@ func (x *index) between(from, to uint64) int {
 	return n
 }
 
-// holds reports whether a frame that was read is known: its place, its first
-// revision, and the one that comes after it.
+// holds reports whether a frame that was read is in the index: its position, its
+// first revision, and the revision after its last.
 func (x *index) holds(h *frameHeader, name []byte) bool {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -166,8 +167,8 @@ func (x *index) last(stream string) eventstore.Expected {
 	return eventstore.NoStream
 }
 
-// refs returns the frames of a stream from the one that holds a revision on,
-// and none when the revision is still to come.
+// refs returns the frames of a stream from the one that holds a revision on, or
+// none if the revision does not exist yet.
 func (x *index) refs(stream string, revision uint64) []frameRef {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -179,8 +180,8 @@ func (x *index) refs(stream string, revision uint64) []frameRef {
 	return s.refs[i-1:]
 }
 
-// before returns the position of a frame at or before a position, from which a
-// reader gets to that position in a few steps.
+// before returns the position of a frame at or before a position, close enough to
+// reach that position in a few steps.
 func (x *index) before(position uint64) uint64 {
 	x.mu.RLock()
 	defer x.mu.RUnlock()

@@ -3,16 +3,17 @@ package embedded
 import "sync"
 
 const (
-	// indexStep is how much is added to a segment before its index is written
-	// anew: the most that opening a store after a crash has to read.
+	// indexStep is how much is added to a segment before its index is rewritten:
+	// the most that opening a store after a crash has to read.
 	indexStep = 16 << 20
-	// closeStep is how much is worth one more index when the store is closed.
+	// closeStep is how much has to be added to make one more index worthwhile
+	// when the store is closed.
 	closeStep = 1 << 20
 )
 
-// indexer writes the indexes of segments, in the background and one at a time. As
-// they are disposable, so are its errors: what could not be written is left to the
-// next start, and the segment is read then.
+// indexer writes the indexes of segments in the background, one at a time.
+// Indexes are disposable, so its errors are ignored: an index that could not be
+// written is made by the next start, which reads the segment.
 type indexer struct {
 	store *Store
 	work  sync.WaitGroup
@@ -22,8 +23,8 @@ type indexer struct {
 	wake chan struct{}
 }
 
-// indexing is the index of a segment that is to be written, up to a position; 0
-// stands for all of a sealed segment.
+// indexing is a request to write the index of a segment, up to a position; 0
+// means all of a sealed segment.
 type indexing struct {
 	segment int // its place in the log
 	end     uint64
@@ -39,7 +40,7 @@ func startIndexer(s *Store) *indexer {
 	return x
 }
 
-// want asks for the index of a segment.
+// want requests the index of a segment.
 func (x *indexer) want(i indexing) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -50,8 +51,8 @@ func (x *indexer) want(i indexing) {
 	}
 }
 
-// run ends when the store is closed, after the index that is at hand: so even a
-// program that runs only for a moment gets one done.
+// run ends when the store is closed, after the current index, so that even a
+// short-lived program gets one done.
 func (x *indexer) run() {
 	for {
 		select {
@@ -83,7 +84,7 @@ func (x *indexer) write(i indexing) {
 }
 
 // last writes the index of the last segment when the store is closed, if enough
-// was added to it, so that the next start reads nothing.
+// was added to it, so that the next start has nothing to read.
 func (x *indexer) last(added uint64) {
 	segs, end := x.store.index.view()
 	if added >= closeStep && x.store.poisoned.Load() == nil {

@@ -10,17 +10,16 @@ import (
 	"syscall"
 )
 
-// withoutZeroSectors returns how many bytes of a torn tail, which begins at offset
-// in its file, say anything. The sectors of zeros at its end do not: they were made
-// ahead, or not written, and may be many.
+// withoutZeroSectors returns the length of a torn tail, which begins at offset in
+// its file, without the sectors of zeros at its end. Those were allocated ahead
+// or never written, and may be many.
 func withoutZeroSectors(b []byte, offset uint64) uint64 {
 	used := offset + uint64(len(bytes.TrimRight(b, "\x00")))
 	return min((used+sectorLen-1)/sectorLen*sectorLen-offset, uint64(len(b)))
 }
 
 // loadRest reads the log from the end of the index to the end of the files, and
-// returns how many bytes of a torn tail stand behind it, without the zeros that
-// end it.
+// returns the length of a torn tail behind it, without the zeros that end it.
 func (s *Store) loadRest() (rest uint64, err error) {
 	if err := s.loadSealed(); err != nil {
 		return 0, err
@@ -46,8 +45,8 @@ func (s *Store) loadLast(c *cursor, seg *segment, limit uint64) (rest uint64, er
 }
 
 // loadSegment adds the frames of one segment, up to limit, that are not in the
-// index yet. With an error it returns where no frame could be read, or limit if
-// that is not the matter.
+// index yet. With an error it returns the position where no frame could be read,
+// or limit for another kind of error.
 func (s *Store) loadSegment(c *cursor, seg *segment, limit uint64) (uint64, error) {
 	s.index.end = max(s.index.end, seg.firstFrame())
 	for position := s.index.end; position < limit; position = s.index.end {
@@ -56,7 +55,7 @@ func (s *Store) loadSegment(c *cursor, seg *segment, limit uint64) (uint64, erro
 			return position, err
 		}
 		if err := s.addFrame(seg, &h, b); err != nil {
-			return limit, err // its checksums are right: no tail to be judged
+			return limit, err // its checksums are right, so this is no tail to examine
 		}
 	}
 	return limit, nil
@@ -73,12 +72,12 @@ func (s *Store) addFrame(seg *segment, h *frameHeader, frame []byte) error {
 	return nil
 }
 
-// judgeTail looks at the bytes of the last segment from a position on, where no
-// frame could be read for the given reason.
+// judgeTail examines the bytes of the last segment from a position where no frame
+// could be read for the given reason.
 func (s *Store) judgeTail(seg *segment, position, limit uint64, reason error) (uint64, error) {
 	var damage *DamageError
 	if !errors.As(reason, &damage) {
-		return 0, reason // the disk did not answer: nothing is known about the tail
+		return 0, reason // the disk did not answer, so nothing is known about the tail
 	}
 	// Nearly always these are zeros, and often many.
 	if zeros, err := blankIn(seg, position, limit); err != nil || zeros {
@@ -108,15 +107,15 @@ func readTail(seg *segment, position, limit uint64) ([]byte, error) {
 	return b, nil
 }
 
-// blankAfter checks that a segment which others follow holds nothing but zeros
-// behind its last frame.
+// blankAfter checks that a segment that is not the last holds only zeros behind
+// its last frame.
 func blankAfter(seg *segment, used, size uint64) error {
 	if size <= used {
-		return nil // shorter is impossible: its last frame was read
+		return nil // it cannot be shorter: its last frame was read
 	}
 	zeros, err := blankIn(seg, seg.base+used, seg.base+size)
 	if err == nil && !zeros {
-		err = seg.damage(seg.base+used, "bytes stand where the next segment begins")
+		err = seg.damage(seg.base+used, "bytes where the next segment should begin")
 	}
 	return err
 }
@@ -144,8 +143,8 @@ func (s *Store) checkMark(position uint64) error {
 	return s.lastSegment().damage(s.index.end, fmt.Sprintf("the log ends here, but the durable mark is at %d", position))
 }
 
-// recover makes a folder that a writer left, however it ended, fit to be
-// written to. Nothing is changed before all of it was found sound.
+// recover prepares a folder for writing, however the previous writer ended. It
+// changes nothing before everything was found intact.
 func (s *Store) recover() error {
 	position, err := s.mark.read()
 	if err != nil {
@@ -181,9 +180,9 @@ func (s *Store) recover() error {
 	return nil
 }
 
-// setAside moves a torn tail out of the log into a file of its own. A crash
-// before the cut leaves the tail, and the next start sets it aside once more,
-// under another number; a crash after it leaves a clean log.
+// setAside moves a torn tail out of the log into a file of its own. After a crash
+// before the cut, the next start sets the tail aside again, under another number.
+// A crash after it leaves a clean log.
 func (s *Store) setAside(rest uint64) error {
 	seg, end := s.lastSegment(), s.index.end
 	b, err := readTail(seg, end, end+rest)
@@ -216,10 +215,10 @@ func (s *Store) setAside(rest uint64) error {
 	return nil
 }
 
-// freeZeros gives back the room of what holds only zeros: the spare that the writer
-// before left, and the end of the last segment behind a torn tail. On a full disk there
-// is no other room to set the tail aside in, and a store that cannot be opened takes no
-// stop.
+// freeZeros frees the space of files that hold only zeros: the spare of the
+// previous writer, and the end of the last segment behind a torn tail. On a full
+// disk there is no other space for the tail, and a store that cannot be opened
+// cannot record a stop.
 func (s *Store) freeZeros(seg *segment, end uint64) error {
 	names, err := s.folder.ReadDir()
 	if err != nil {
@@ -244,7 +243,7 @@ func (s *Store) freeZeros(seg *segment, end uint64) error {
 	return nil
 }
 
-// freeName returns a name that nothing in the folder has yet.
+// freeName returns a name that no file in the folder has yet.
 func (s *Store) freeName(prefix, suffix string) (string, error) {
 	names, err := s.folder.ReadDir()
 	if err != nil {
@@ -261,12 +260,12 @@ func (s *Store) freeName(prefix, suffix string) (string, error) {
 	}
 }
 
-// writeAgain writes what the last segment holds beyond the mark over itself and
-// flushes it. Those frames are whole, but perhaps only in memory: the writer may
-// have been killed before its flush, or its flush failed, after which the kernel
-// takes the pages for clean and a second flush alone would claim success.
-// Earlier segments need none of this: a segment is begun only after the one
-// before it was flushed.
+// writeAgain rewrites what the last segment holds beyond the mark and flushes it.
+// Those frames are complete, but perhaps only in memory: the writer may have been
+// killed before its flush, or its flush failed. After a failed flush the kernel
+// considers the pages clean, and a second flush alone would wrongly succeed.
+// Earlier segments do not need this: a segment is begun only after the one before
+// it was flushed.
 func (s *Store) writeAgain(position uint64) error {
 	seg, end := s.lastSegment(), s.index.end
 	if from := max(position, seg.base); from < end {

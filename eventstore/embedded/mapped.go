@@ -5,32 +5,31 @@ import (
 	"sync"
 )
 
-// Mapper is a [File] whose bytes can be read from memory. The seam has it as an
-// extra: on a file that cannot, or where mapping fails, everything is read by
-// ReadAt.
+// Mapper is a [File] whose bytes can be read from memory. It is optional: without
+// it, or if mapping fails, everything is read by ReadAt.
 type Mapper interface {
-	// Map returns the first size bytes of the file as memory that is only read,
-	// and how to let go of it.
+	// Map returns the first size bytes of the file as read-only memory, and a
+	// function that releases it.
 	Map(size uint64) (memory []byte, unmap func() error, err error)
 }
 
-// mapping is a sealed segment in memory: a read that jumps about, as that of one
-// stream among many, then costs no system call. Only sealed segments are mapped:
-// their bytes do not change any more.
+// mapping is a sealed segment in memory. It saves the system calls of reads that
+// jump, such as those of one stream among many. Only sealed segments are mapped,
+// because their bytes do not change any more.
 //
-// The file may be made shorter under it by somebody else, or its disk may go
-// away. The kernel answers a touch of such memory with a signal that would end
-// the process, so every touch is one guarded copy (see copyOut), and one that
-// fails is tried again by ReadAt, which says what is the matter.
+// Another process may truncate the file, or its disk may fail. The kernel then
+// answers an access to the memory with a signal that would end the process, so
+// every access is one guarded copy (see copyOut). A failed one is retried by
+// ReadAt, which returns the actual error.
 type mapping struct {
 	once  sync.Once
-	mu    sync.RWMutex // held for reading while memory is touched
-	bytes []byte       // nil: not mapped, or not any more
+	mu    sync.RWMutex // held for reading while memory is accessed
+	bytes []byte       // nil if it is not mapped, or no longer
 	unmap func() error
 }
 
-// copyOut copies n bytes from an offset of the mapped file into b; false where
-// they cannot be had from memory.
+// copyOut copies n bytes from an offset of the mapped file into b. It returns
+// false if the memory cannot provide them.
 func (m *mapping) copyOut(b []byte, file File, size, offset uint64) bool {
 	m.once.Do(func() { m.open(file, size) })
 	m.mu.RLock()
@@ -53,9 +52,9 @@ func (m *mapping) open(file File, size uint64) {
 	}
 }
 
-// close lets go of the memory when nobody touches it any more.
+// close releases the memory once no copy is using it.
 func (m *mapping) close() error {
-	m.once.Do(func() {}) // nor will it be mapped from now on
+	m.once.Do(func() {}) // it will not be mapped from now on
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.unmap == nil {
@@ -66,13 +65,13 @@ func (m *mapping) close() error {
 	return unmap()
 }
 
-// guardedCopy is copy, but reports a memory fault instead of dying of it.
+// guardedCopy is copy, but reports a memory fault instead of crashing.
 func guardedCopy(to, from []byte) (ok bool) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
 			if _, fault := p.(interface{ Addr() uintptr }); !fault {
-				panic(p) // a defect of ours is no fault of the disk
+				panic(p) // a defect of this program, not of the disk
 			}
 			ok = false
 		}

@@ -11,14 +11,14 @@ import (
 
 // mark is the open durable mark of a folder. The writer moves it after every
 // flush and before it acknowledges anything, so a reader in another process that
-// shows only what lies before the mark shows only durable records. It is not
-// flushed itself: whatever a power cut leaves of it is an older mark, and an
-// older mark is still a true lower bound.
+// shows only what lies before the mark shows only durable records. The mark
+// itself is not flushed: a power cut leaves an older mark, which is still a
+// correct lower bound.
 type mark struct {
 	file  File
 	path  string
 	store uuid.UUID
-	slot  int64 // which the next write goes to: not the one that counts
+	slot  int64 // the slot of the next write: not the current one
 }
 
 // openMark opens the mark to read it.
@@ -31,15 +31,14 @@ func openMark(folder Dir, dir string) (*mark, error) {
 	return &mark{file: f, path: path}, nil
 }
 
-// newMark returns the content of a mark that was never moved.
-// Identify returns the UUID of the store in a folder, which may be damaged: the mark says
-// it. Nothing is locked or written.
+// Identify returns the UUID of the store in a folder, which may be damaged, as
+// its mark gives it. Nothing is locked or written.
 func Identify(dir string) (uuid.UUID, error) {
 	folder, err := osFS{}.OpenDir(dir)
 	if err != nil {
 		return uuid.Nil, err
 	}
-	defer func() { _ = folder.Close() }() // it was only read
+	defer func() { _ = folder.Close() }() // opened for reading only
 	m, err := openMark(folder, dir)
 	if err != nil {
 		return uuid.Nil, err
@@ -56,9 +55,9 @@ func newMark(store uuid.UUID) []byte {
 	return b
 }
 
-// read returns the position of the mark. A slot that is not whole is being
-// written, or a crash interrupted that: the other one is then the last that was
-// true. Only when neither is whole is the mark damaged.
+// read returns the position of the mark. An invalid slot is being written, or a
+// crash interrupted its write; the other one is then the latest valid one. The
+// mark is damaged only if both are invalid.
 func (m *mark) read() (uint64, error) {
 	position, next, err := m.look()
 	if err != nil {
@@ -68,8 +67,8 @@ func (m *mark) read() (uint64, error) {
 	return position, nil
 }
 
-// look reads the position of the mark, and changes nothing: it may be called
-// beside the writer.
+// look reads the position of the mark and changes nothing, so it may run beside
+// the writer.
 func (m *mark) look() (position uint64, next mark, err error) {
 	b := make([]byte, markSlots*sectorLen)
 	if _, err := m.file.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
@@ -105,8 +104,7 @@ func (m *mark) write(position uint64) error {
 	return nil
 }
 
-// damagedBy turns what is wrong with a file's header into an error that names
-// the file.
+// damagedBy converts an error about a file's header into one that names the file.
 func damagedBy(path string, offset uint64, err error) error {
 	var version *VersionError
 	if errors.As(err, &version) {

@@ -10,10 +10,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// Open opens the store in a folder for reading and writing, and makes it if the
-// folder is empty or missing. There can be one writer: another gets a
-// *[LockedError]. What else can be wrong is a *[DamageError], a *[NotStoreError]
-// or a *[VersionError].
+// Open opens the store in a folder for reading and writing, and creates it if the
+// folder is empty or missing. There can be one writer; a second one gets a
+// *[LockedError]. Other errors are a *[DamageError], a *[NotStoreError] or a
+// *[VersionError].
 func Open(dir string, options Options) (*Store, error) {
 	s := newStore(dir, options)
 	if err := s.openWriter(); err != nil {
@@ -27,9 +27,9 @@ func Open(dir string, options Options) (*Store, error) {
 	return s, nil
 }
 
-// OpenReadOnly opens the store in a folder for reading, beside a writer or not.
-// It changes nothing in the folder. Beside a writer it shows what the writer has
-// made durable; without one, every whole frame.
+// OpenReadOnly opens the store in a folder for reading, with or without a writer
+// beside it. It changes nothing in the folder. Beside a writer it shows what the
+// writer has made durable; without one, every complete frame.
 func OpenReadOnly(dir string, options Options) (*Store, error) {
 	s := newStore(dir, options)
 	s.readOnly = true
@@ -52,7 +52,7 @@ func (s *Store) openWriter() error {
 	if err := s.openFolder(!s.options.Existing); err != nil {
 		return err
 	}
-	// Foreign folders are refused before anything is put into them.
+	// Refuse a folder that is not a store before anything is put into it.
 	found, err := s.survey()
 	if err != nil {
 		return err
@@ -83,7 +83,7 @@ func (s *Store) openWriter() error {
 	return s.recover()
 }
 
-// openFolder opens the folder, or makes it if it may.
+// openFolder opens the folder, or creates it if that is allowed.
 func (s *Store) openFolder(make bool) (err error) {
 	if make {
 		s.folder, err = makeDir(s.options.FS, s.dir)
@@ -96,12 +96,13 @@ func (s *Store) openFolder(make bool) (err error) {
 	return err
 }
 
-// lockAll takes both locks of the writer, and returns what is in the folder then.
+// lockAll takes both locks of the writer, and returns the content of the folder
+// after that.
 //
-// The lock file alone would not do: whoever removes it makes room for a second
-// writer, who would lock a new file of that name. The durable mark cannot be
-// missing from a store, so it is locked too, and first: somebody who is refused
-// leaves no lock file behind.
+// The lock file alone is not enough: if a person removes it, a second writer
+// could lock a new file of that name. A store always has a durable mark, so that
+// is locked too. It is locked first, so that a refused writer leaves no lock file
+// behind.
 func (s *Store) lockAll() (survey, error) {
 	if err := s.lockMark(); err != nil {
 		return survey{}, err
@@ -111,22 +112,22 @@ func (s *Store) lockAll() (survey, error) {
 		return survey{}, err
 	}
 	s.lock = lock
-	found, err := s.survey() // again: what was there may have been a writer's first moments
+	found, err := s.survey() // again: the first look may have seen a writer that was just starting
 	if err != nil {
 		return survey{}, err
 	}
-	if found.mark && s.mark == nil { // made by that writer
+	if found.mark && s.mark == nil { // created by that writer
 		return found, s.lockMark()
 	}
 	return found, nil
 }
 
-// lockMark opens the durable mark for writing, and locks it, if there is one.
+// lockMark opens and locks the durable mark for writing, if there is one.
 func (s *Store) lockMark() error {
 	file, err := s.folder.Lock(markName, Write)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil // a new store, or one that is damaged: openFiles says which
+		return nil // a new store, or a damaged one: openFiles decides
 	case err != nil:
 		return err
 	}
@@ -134,8 +135,8 @@ func (s *Store) lockMark() error {
 	return nil
 }
 
-// probe keeps writers out until it is closed, or answers with a *LockedError. A
-// copy of a store may be without a lock file: it never had a writer.
+// probe keeps writers out until it is closed, or returns a *LockedError. A copied
+// store may have no lock file, because it never had a writer.
 func probe(folder Dir) (probes, error) {
 	var held probes
 	for _, name := range []string{markName, lockName} {
@@ -180,14 +181,15 @@ func (s *Store) openReader() error {
 
 // readLog reads what a reader may show.
 func (s *Store) readLog() error {
-	// A segment is begun when the one before it is durable and whole.
+	// A segment is begun only when the one before it is durable and complete.
 	if err := s.loadSealed(); err != nil {
 		return err
 	}
 	if err := s.loadFinished(); err != nil {
 		return err
 	}
-	// Up to the mark all is durable and whole, writer or not.
+	// Up to the mark everything is durable and complete, with or without a
+	// writer.
 	if err := s.follow(); err != nil {
 		return err
 	}
@@ -195,20 +197,20 @@ func (s *Store) readLog() error {
 	var locked *LockedError
 	switch {
 	case errors.As(err, &locked):
-		return s.follow() // what is behind the mark is that writer's business
+		return s.follow() // what is behind the mark belongs to that writer
 	case err != nil:
 		return err
 	}
-	// While the probe is held no writer can start, so what is in the files now
-	// was left there by one that is gone. It is little, and held shortly.
+	// While the probe is held no writer can start, so the files hold only what an
+	// earlier writer left. That is little, so the probe is held only briefly.
 	return errors.Join(s.showRest(), held.Close())
 }
 
-// showRest adds what stands behind the mark when there is no writer: whatever
-// is whole can be made durable by flushing it, which works on a file that is
-// open for reading.
+// showRest adds what is behind the mark if there is no writer. Every complete
+// frame can be made durable by a flush, which works on a file that is open for
+// reading.
 func (s *Store) showRest() error {
-	found, err := s.survey() // the last writer may have ended since the first look
+	found, err := s.survey() // the writer may have ended since the first look
 	if err != nil {
 		return err
 	}
@@ -229,7 +231,7 @@ func (s *Store) showRest() error {
 	return s.checkMark(position)
 }
 
-// survey is what a folder holds, by its names.
+// survey is the content of a folder, by its names.
 type survey struct {
 	bases []uint64 // of its segments, rising
 	mark  bool
@@ -237,14 +239,15 @@ type survey struct {
 
 func (f survey) store() bool { return len(f.bases) > 0 }
 
-// beside are the names that may stand in a folder before it becomes a store: what
-// a server keeps there besides its events, and what a file system does.
+// beside lists the names that a folder may hold before it becomes a store: files
+// that a server keeps beside its events, and those of file systems.
 var beside = map[string]bool{
 	lockName: true, "lost+found": true,
 	"server.lock": true, "stop.sock": true, "emergency-stop.json": true, "snapshots": true, "tls": true,
 }
 
-// survey lists the folder and refuses one that is not and cannot become a store.
+// survey lists the folder and refuses one that is not a store and cannot become
+// one.
 func (s *Store) survey() (survey, error) {
 	var found survey
 	names, err := s.folder.ReadDir()
@@ -275,8 +278,9 @@ func (s *Store) survey() (survey, error) {
 	return found, nil
 }
 
-// create makes an empty store. The mark comes first and the first segment last:
-// a folder with a segment is a whole store, one without has never held a record.
+// create makes an empty store. The mark is created first and the first segment
+// last: a folder with a segment is a complete store, and one without has never
+// held a record.
 func (s *Store) create(found survey) error {
 	if found.mark {
 		if err := s.unfinished(); err != nil {
@@ -301,7 +305,7 @@ func (s *Store) create(found survey) error {
 	return seg.file.Close()
 }
 
-// createMark makes the mark, locked from the first moment that it has its name.
+// createMark creates the mark, which is locked from the moment it has its name.
 func (s *Store) createMark(id uuid.UUID) error {
 	file, err := writeTmp(s.folder, markName, newMark(id))
 	if err != nil {
@@ -314,13 +318,14 @@ func (s *Store) createMark(id uuid.UUID) error {
 		return err
 	}
 	if s.mark != nil {
-		err = s.mark.file.Close() // of an attempt that ended before the first segment
+		err = s.mark.file.Close() // left by an attempt that ended before the first segment
 	}
 	s.mark = &mark{file: file, path: filepath.Join(s.dir, markName)}
 	return errors.Join(err, giveName(s.folder, markName))
 }
 
-// unfinished refuses a mark that was ever moved: its segments are missing.
+// unfinished refuses a mark that was ever moved, because then segments are
+// missing.
 func (s *Store) unfinished() error {
 	position, err := s.mark.read()
 	if err == nil && position > 0 {
@@ -355,8 +360,8 @@ func (s *Store) openFiles(found survey, mode Mode) error {
 	return nil
 }
 
-// openSegments opens the segments that are not open yet. Nobody else has the
-// index at this time.
+// openSegments opens the segments that are not open yet. No other goroutine uses
+// the index at this time.
 func (s *Store) openSegments(found survey, mode Mode) error {
 	for _, base := range found.bases {
 		if n := len(s.index.segs); n > 0 && base <= s.index.segs[n-1].base {
@@ -373,8 +378,8 @@ func (s *Store) openSegments(found survey, mode Mode) error {
 
 func (s *Store) lastSegment() *segment { return &s.index.segs[len(s.index.segs)-1] }
 
-// makeDir opens a folder. If it is missing, it is made, and those above it, and
-// the name of each is flushed.
+// makeDir opens a folder. If it is missing, it creates it and its parents, and
+// flushes the name of each.
 func makeDir(fsys FS, dir string) (Dir, error) {
 	folder, err := fsys.OpenDir(dir)
 	if !errors.Is(err, fs.ErrNotExist) {

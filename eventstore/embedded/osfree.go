@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// freeOn returns what an ordinary user may still write to the disk that a folder
-// is on. Root may write more, but the rest is what keeps the machine alive.
+// freeOn returns what an ordinary user may still write to the folder's disk. Root
+// may write more, but that rest keeps the machine working.
 func freeOn(dir *os.File) (uint64, error) {
 	conn, err := dir.SyscallConn()
 	if err != nil {

@@ -17,14 +17,14 @@ import (
 // osFS is the file system of the machine.
 type osFS struct{}
 
-// Mkdir gives the new folder to the owner of the one it is in: a folder that root
-// makes for a service must be one that the service can use.
+// Mkdir gives the new folder to the owner of its parent: a service must be able
+// to use a folder that root creates for it.
 func (osFS) Mkdir(dir string) error {
 	return owner.MkdirAll(dir)
 }
 
 func (osFS) OpenDir(dir string) (Dir, error) {
-	path, err := filepath.Abs(dir) // so that a process that changes its folder does not lose this one
+	path, err := filepath.Abs(dir) // an absolute path survives a change of the working directory
 	if err != nil {
 		return nil, err
 	}
@@ -45,15 +45,15 @@ type osDir struct {
 	root  *os.Root
 	self  *os.File
 	path  string // absolute
-	shown string // as it was given, for messages
+	shown string // as given, for messages
 }
 
 func (d *osDir) ReadDir() ([]string, error) {
-	again, err := d.root.Open(".") // a handle of its own: reading moves it
+	again, err := d.root.Open(".") // a handle of its own, because reading moves it
 	if err != nil {
 		return nil, d.named(".", err)
 	}
-	defer func() { _ = again.Close() }() // it was only read
+	defer func() { _ = again.Close() }() // opened for reading only
 	entries, err := again.ReadDir(-1)
 	if err != nil {
 		return nil, d.named(".", err)
@@ -70,9 +70,10 @@ func (d *osDir) Open(name string, mode Mode) (File, error) {
 	return osFile{f}, nil
 }
 
-// open opens a file. One that is new gets the owner of the folder, so that what
-// root does in the folder of a service does not keep the service out of it; what
-// the service has put in its place must not be a way to the files of root.
+// open opens a file. A new file gets the owner of the folder, so that files
+// created by root do not lock out the service that owns the folder. Symbolic
+// links are not followed: a file that the service put there must not lead root to
+// its own files.
 func (d *osDir) open(name string, flags int) (*os.File, error) {
 	f, err := owner.Open(d.root, name, flags)
 	return f, d.named(name, err)
@@ -84,7 +85,7 @@ func (d *osDir) SyncDir() error { return d.self.Sync() }
 
 func (d *osDir) Close() error { return errors.Join(d.self.Close(), d.root.Close()) }
 
-// Stat is made often: it asks the kernel and makes nothing.
+// Stat is called often: it allocates nothing.
 func (d *osDir) Stat(name string) (Stat, error) {
 	if name == "" {
 		return statBy("stat", d.path, func(s *unix.Stat_t) error { return unix.Stat(d.path, s) })
@@ -96,8 +97,8 @@ func (d *osDir) Self() (Stat, error) { return statOf(d.self, "fstat", d.shown, u
 
 func (d *osDir) Free() (uint64, error) { return freeOn(d.self) }
 
-// named gives an error of a name in the folder the whole path: the handle knows
-// it, the error does not.
+// named adds the full path to an error about a name in the folder, which the
+// handle does not include.
 func (d *osDir) named(name string, err error) error {
 	var path *fs.PathError
 	var link *os.LinkError
@@ -110,7 +111,7 @@ func (d *osDir) named(name string, err error) error {
 	return err
 }
 
-// statOf asks with the handle of an open file.
+// statOf uses the handle of an open file.
 func statOf(f *os.File, op, path string, ask func(fd int, s *unix.Stat_t) error) (Stat, error) {
 	conn, err := f.SyscallConn()
 	if err != nil {
@@ -144,8 +145,8 @@ func (f osFile) Truncate(size uint64) error { return f.File.Truncate(int64(size)
 
 func (f osFile) Datasync() error { return datasync(f.File) }
 
-// cannotFlush reports whether a flush failed because the file, being open for
-// reading or on a disk that is, cannot be flushed at all, as opposed to a flush
+// cannotFlush reports whether a flush failed because the file cannot be flushed
+// at all, being open for reading or on a read-only disk, as opposed to a flush
 // that was tried and lost data.
 func cannotFlush(err error) bool {
 	return errors.Is(err, unix.EROFS) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EBADF)

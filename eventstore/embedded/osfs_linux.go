@@ -24,8 +24,8 @@ func (f osFile) Map(size uint64) ([]byte, func() error, error) {
 	return memory, func() error { return unix.Munmap(memory) }, nil
 }
 
-// datasync flushes the data and, when the file grew, its size: fdatasync. A
-// call that a signal interrupted did not fail and is made again.
+// datasync flushes the data and, if the file grew, its size: fdatasync. An
+// interrupted call is repeated.
 func datasync(f *os.File) error {
 	conn, err := f.SyscallConn()
 	if err != nil {

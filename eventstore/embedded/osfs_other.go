@@ -4,6 +4,6 @@ package embedded
 
 import "os"
 
-// datasync flushes the whole file where there is no fdatasync to be trusted; on
-// macOS, Sync also flushes the cache of the drive.
+// datasync flushes the whole file where fdatasync is not reliable. On macOS, Sync
+// also flushes the cache of the drive.
 func datasync(f *os.File) error { return f.Sync() }

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Lock uses flock, which belongs to the open file: it ends with the process
+// Lock uses flock, which belongs to the open file: it ends with the process,
 // however that ends, and keeps out a second writer of the same process too. It
 // stays with the file, not with the name: see [Store.stillThere].
 func (d *osDir) Lock(name string, mode Mode) (File, error) {
@@ -49,12 +49,13 @@ func (d *osDir) Lock(name string, mode Mode) (File, error) {
 	return osFile{f}, nil
 }
 
-// errProbed: no writer holds the lock, but readers hold it for too long.
+// errProbed reports that no writer holds the lock, but readers hold it for too
+// long.
 var errProbed = errors.New("locked by readers")
 
-// flock takes the lock without waiting for a writer. A writer waits a moment
-// for probes, which hold the lock shared and only while they look: whoever
-// cannot get even a shared lock has a writer in the way, and gives up at once.
+// flock takes the lock without waiting for a writer. It waits a moment for
+// probes, which hold a shared lock only briefly. If not even a shared lock is
+// possible, a writer holds the lock, and flock fails at once.
 func flock(f *os.File, how int) error {
 	const patience, pause = 5 * time.Second, 2 * time.Millisecond
 	fd := int(f.Fd())
@@ -82,13 +83,14 @@ func writePID(f *os.File) error {
 	return err
 }
 
-// lockedBy returns the pid in the lock file, or 0: it only serves the message.
+// lockedBy returns the pid in the lock file, or 0. It is only used in the
+// message.
 func (d *osDir) lockedBy() int {
 	f, err := d.open(lockName, os.O_RDONLY)
 	if err != nil {
 		return 0
 	}
-	defer func() { _ = f.Close() }() // it was only read
+	defer func() { _ = f.Close() }() // opened for reading only
 	b := make([]byte, 20)
 	n, _ := f.ReadAt(b, 0)
 	pid, err := strconv.Atoi(strings.TrimSpace(string(b[:n])))

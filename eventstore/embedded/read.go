@@ -8,8 +8,8 @@ import (
 	"pets/eventstore"
 )
 
-// maxInterned bounds the names a reading remembers, so as to have one string
-// for each and not one for each record.
+// maxInterned limits the names that a reading remembers in order to share one
+// string between records.
 const maxInterned = 4096
 
 // ReadStream implements [eventstore.Store].
@@ -30,7 +30,7 @@ func (s *Store) ReadAll(ctx context.Context, after eventstore.Position) iter.Seq
 	}
 }
 
-// End is the position after which the next record will come.
+// End returns the position after which the next record will come.
 func (s *Store) End() eventstore.Position {
 	_, end := s.index.view()
 	return eventstore.Position{Commit: end}
@@ -50,7 +50,7 @@ func (s *Store) SubscribeAll(ctx context.Context, after eventstore.Position) ite
 	}
 }
 
-// each yields the records of a reading until there are no more, or, when
+// each yields the records of a reading until there are no more or, when
 // following, until the context or the store ends. It holds no lock while the
 // receiver runs.
 func (s *Store) each(ctx context.Context, r *reading, follow bool, yield func(eventstore.Record, error) bool) {
@@ -88,8 +88,8 @@ func (s *Store) each(ctx context.Context, r *reading, follow bool, yield func(ev
 	}
 }
 
-// wait returns when a reading may have more than there was when the log ended at end, or
-// the context or the store has ended.
+// wait returns when a reading may have more than it had when the log ended at
+// end, or when the context or the store has ended.
 func (s *Store) wait(ctx context.Context, r *reading, end uint64) {
 	var grown <-chan struct{}
 	var poll <-chan time.Time
@@ -117,11 +117,12 @@ type reading struct {
 	records []eventstore.Record
 	strings map[string]string
 
-	// In one stream: the frames that are known to come, and the next revision.
+	// In one stream: the known frames to come, and the next revision.
 	stream string
 	refs   []frameRef
 	from   uint64
-	// In the whole log: the next frame, and the position after which records count.
+	// In the whole log: the next frame, and the position after which records
+	// count.
 	all   bool
 	at    uint64
 	after uint64
@@ -135,7 +136,7 @@ func (s *Store) inAll(after eventstore.Position) *reading {
 	return &reading{store: s, all: true, at: s.index.before(after.Commit), after: after.Commit, strings: map[string]string{}}
 }
 
-// more reports whether something came after the log ended at end.
+// more reports whether something was added after the log ended at end.
 func (r *reading) more(end uint64) bool {
 	if r.all {
 		return r.store.index.longer(end)
@@ -143,7 +144,8 @@ func (r *reading) more(end uint64) bool {
 	return len(r.store.index.refs(r.stream, r.from)) > 0
 }
 
-// grown is closed when there is something that was not there when the log ended at end.
+// grown returns a channel that is closed once something was added after the log
+// ended at end.
 func (r *reading) grown(end uint64) <-chan struct{} {
 	if r.all {
 		return r.store.index.grown(end)
@@ -152,8 +154,8 @@ func (r *reading) grown(end uint64) <-chan struct{} {
 }
 
 // next returns the records of the next frame that has any for this reading, or
-// none when there is nothing more for now. The slice is good until the next
-// call, the bytes in it for ever.
+// none if there is nothing more for now. The slice is valid until the next call,
+// the bytes in it permanently.
 func (r *reading) next() ([]eventstore.Record, error) {
 	for {
 		position, ok := r.advance()
@@ -205,8 +207,8 @@ func (r *reading) passed(h *frameHeader) {
 	r.refs = r.refs[1:]
 }
 
-// decode fills records with those of a frame that count for this reading. Their
-// bytes are copied once, for the whole frame, into memory that is the receiver's.
+// decode fills records with those of a frame that belong to this reading. Their
+// bytes are copied once, for the whole frame, into memory owned by the receiver.
 func (r *reading) decode(h *frameHeader, frame []byte) error {
 	stream := r.intern(nameOf(frame, h))
 	r.records = r.records[:0]
@@ -228,7 +230,7 @@ func (r *reading) decode(h *frameHeader, frame []byte) error {
 		})
 	})
 	if err == nil && !r.all && (stream != r.stream || h.first > r.from || h.first+h.records <= r.from) {
-		err = errImplausible // the index pointed at another frame than the one with this revision
+		err = errImplausible // the index named a frame that does not hold this revision
 	}
 	if err != nil {
 		seg := r.cursor.segs[r.cursor.segs.at(h.position)]

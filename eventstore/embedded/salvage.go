@@ -13,54 +13,57 @@ import (
 	"pets/eventstore"
 )
 
-// Names of what [Salvage] leaves in its target beside the new store.
+// Names of the files that [Salvage] leaves in its target beside the new store.
 const (
 	unplacedName = "unplaced.jsonl"
 	salvageName  = "salvage.json"
-	// unfinishedName marks a target from before there is a store in it until the end of the
-	// salvage: nobody opens such a store, which looks sound and is not all there is.
+	// unfinishedName marks a target as unfinished, from before it holds a store
+	// until the end of the salvage. Such a store looks intact but is incomplete,
+	// so it cannot be opened.
 	unfinishedName = "salvage.unfinished"
 )
 
-// SalvageOptions are the options of [Salvage]; the zero value is right.
+// SalvageOptions are the options of [Salvage]. The zero value is the default.
 type SalvageOptions struct {
 	Options
-	// Progress, if not nil, is called with bytes of the source.
+	// Progress, if not nil, is called with the number of source bytes read.
 	Progress func(done, total int64)
 }
 
-// SalvageReport says what [Salvage] found, and exactly what it could not copy.
+// SalvageReport describes what [Salvage] found, and exactly what it could not
+// copy.
 type SalvageReport struct {
 	Source string `json:"source"`
 	Target string `json:"target"`
-	// Frames, Records and Streams count what stands in the new store.
+	// Frames, Records and Streams count the content of the new store.
 	Frames  uint64 `json:"frames"`
 	Records uint64 `json:"records"`
 	Streams uint64 `json:"streams"`
-	// Unplaced counts the records that are sound but stand behind a hole of their
-	// stream, or twice; they are in the file unplaced.jsonl of the target.
+	// Unplaced counts the intact records behind a hole of their stream, or found
+	// twice. They are in the file unplaced.jsonl of the target.
 	Unplaced uint64 `json:"unplaced"`
-	// TornBytes at the end of the log are of appends that nobody was told of.
+	// TornBytes at the end of the log belong to appends that were never
+	// acknowledged.
 	TornBytes uint64 `json:"torn_bytes"`
-	// Places are not sound, in the order of the log.
+	// Places are the damaged places, in the order of the log.
 	Places []Place `json:"places"`
-	// Holes are revisions that are in no sound frame, although later ones of the
-	// same stream are. What is missing at the end of a stream cannot be known.
+	// Holes are revisions that are in no intact frame although later ones of the
+	// same stream are. Records missing at the end of a stream cannot be detected.
 	Holes []Hole `json:"holes"`
 }
 
-// Whole reports whether the source was sound and all of it was copied.
+// Whole reports whether the source was intact and all of it was copied.
 func (r *SalvageReport) Whole() bool {
 	return len(r.Places) == 0 && len(r.Holes) == 0 && r.Unplaced == 0
 }
 
-// Place is a stretch of a file that is missing or does not check out.
+// Place is a part of a file that is missing or damaged.
 type Place struct {
 	File   string `json:"file"` // path
 	Offset uint64 `json:"offset"`
-	Bytes  uint64 `json:"bytes"` // 0 when it is not about bytes
-	// Stream, Revision and Records say which frame is lost, when its header could
-	// be read: the revision is that of its first record.
+	Bytes  uint64 `json:"bytes"` // 0 if it is not about bytes
+	// Stream, Revision and Records identify the lost frame, if its header could
+	// be read. The revision is that of its first record.
 	Stream   string `json:"stream,omitempty"`
 	Revision uint64 `json:"revision,omitempty"`
 	Records  uint64 `json:"records,omitempty"`
@@ -89,19 +92,19 @@ func (h Hole) String() string {
 	return fmt.Sprintf("stream %s: revisions %d to %d are missing", h.Stream, h.From, h.To)
 }
 
-// Salvage copies all that is sound in the folder of a store, damaged or not, into
-// a new store in target, which must be empty or missing, and reports what is not.
-// The source is only read, and writers are kept out of it meanwhile; beside one
-// that is at work, what is behind its durable mark is left alone.
+// Salvage copies everything intact in the folder of a store, damaged or not, into
+// a new store in target, which must be empty or missing, and reports the rest.
+// The source is only read, and writers are kept out of it meanwhile. If a writer
+// is active, what is behind its durable mark is skipped.
 //
-// A frame is copied whole or not at all. Of each stream, the new store gets what
-// stands before its first hole, at the same revisions: nothing can be appended
-// behind a hole without lying about its revision. What comes after it is written
-// to unplaced.jsonl in the target. The report is written there too, as
-// salvage.json and last of all. Until then the target is marked as unfinished, and whoever
-// opens it gets an *[UnfinishedError].
+// A frame is copied completely or not at all. Of each stream, the new store gets
+// what is before its first hole, at the same revisions: records behind a hole
+// cannot keep their revision. They are written to unplaced.jsonl in the target.
+// The report is written there last, as salvage.json. Until then the target is
+// marked as unfinished, and opening it gives an *[UnfinishedError].
 //
-// It holds one segment in memory. A source of a newer format is a *[VersionError].
+// It holds one segment in memory. A source of a newer format is a
+// *[VersionError].
 func Salvage(ctx context.Context, dir, target string, options SalvageOptions) (SalvageReport, error) {
 	options.Options = options.withDefaults()
 	s := &salvage{
@@ -115,7 +118,7 @@ func Salvage(ctx context.Context, dir, target string, options SalvageOptions) (S
 }
 
 // salvage is one run. It reads the source file by file (salvage_source.go) and
-// hands each sound frame to the copy (salvage_copy.go).
+// passes each intact frame to the copy (salvage_copy.go).
 type salvage struct {
 	options SalvageOptions
 	source  Dir
@@ -123,8 +126,8 @@ type salvage struct {
 	report  SalvageReport
 
 	mark     uint64 // 0 if it cannot be read
-	limit    uint64 // where what a writer at work may still change begins
-	covered  uint64 // the position up to which the log was read or reported
+	limit    uint64 // start of what an active writer may still change
+	covered  uint64 // position up to which the log was read or reported
 	done     int64
 	total    int64
 	copyInto *salvageCopy
@@ -141,7 +144,7 @@ func (s *salvage) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = source.Close() }() // it was only read
+	defer func() { _ = source.Close() }() // opened for reading only
 	s.source = source
 	held, err := s.keepWritersOut()
 	if err != nil {
@@ -159,8 +162,8 @@ func (s *salvage) run(ctx context.Context) error {
 	return errors.Join(s.copyAll(ctx, files), s.copyInto.close())
 }
 
-// checkTarget refuses a target that has something in it or lies in the source,
-// which would be changed.
+// checkTarget refuses a target that has content or lies in the source, which
+// would be changed.
 func (s *salvage) checkTarget() error {
 	from, err := filepath.Abs(s.report.Source)
 	if err != nil {
@@ -213,8 +216,8 @@ func (s *salvage) copyAll(ctx context.Context, files []sourceFile) error {
 	return s.finished(append(b, '\n'))
 }
 
-// finished puts the report in the place of the mark, and then gives it its name: in one
-// step the target is no more unfinished.
+// finished writes the report over the mark, and then renames it: a single step
+// ends the unfinished state.
 func (s *salvage) finished(report []byte) error {
 	folder := s.copyInto.store.folder
 	file, err := createFile(folder, unfinishedName, report)

@@ -12,10 +12,11 @@ import (
 	"pets/eventstore"
 )
 
-// maxInFlight bounds how many frames are on their way into the new store.
+// maxInFlight limits how many frames are being appended to the new store at a
+// time.
 const maxInFlight = 1024
 
-// salvageCopy is the new store and the file of what has no place in it.
+// salvageCopy is the new store and the file of records that have no place in it.
 type salvageCopy struct {
 	report   *SalvageReport
 	store    *Store
@@ -26,8 +27,8 @@ type salvageCopy struct {
 	unplaced sideFile
 }
 
-// salvagedStream counts revisions: those before placed are in the new store,
-// those before seen were met, or are in a hole that was reported.
+// salvagedStream counts revisions: those below placed are in the new store, those
+// below seen were found, or are in a reported hole.
 type salvagedStream struct{ placed, seen uint64 }
 
 func newSalvageCopy(report *SalvageReport, options Options) (*salvageCopy, error) {
@@ -51,8 +52,8 @@ func markUnfinished(folder Dir) error {
 	return file.Close()
 }
 
-// frame puts a sound frame where it belongs: in the new store if it goes on
-// where its stream ends there.
+// frame puts an intact frame into the new store if it continues its stream there,
+// and else into the side file.
 func (c *salvageCopy) frame(f *sourceFile, h *frameHeader, frame []byte) error {
 	name := string(nameOf(frame, h))
 	stream := c.streams[name]
@@ -64,7 +65,7 @@ func (c *salvageCopy) frame(f *sourceFile, h *frameHeader, frame []byte) error {
 	case h.first < stream.seen:
 		c.report.Places = append(c.report.Places, Place{
 			File: f.path, Offset: h.position - f.base, Bytes: h.length, Stream: name, Revision: h.first, Records: h.records,
-			Reason: fmt.Sprintf("these revisions were met before: the stream went on at %d", stream.seen),
+			Reason: fmt.Sprintf("these revisions were already found: the stream continued at %d", stream.seen),
 		})
 	case h.first > stream.seen:
 		c.report.Holes = append(c.report.Holes, Hole{Stream: name, From: stream.seen, To: h.first - 1})
@@ -81,8 +82,8 @@ func (c *salvageCopy) frame(f *sourceFile, h *frameHeader, frame []byte) error {
 	return c.append(name, h, frame)
 }
 
-// append sends a frame on its way; several share a flush. The frame is the very
-// one of the source: only its place is new.
+// append sends a frame to the new store; several share a flush. The frame is
+// copied from the source unchanged except for its position.
 func (c *salvageCopy) append(name string, h *frameHeader, frame []byte) error {
 	r := requests.Get().(*request)                                                         //nolint:errcheck,forcetypeassert // the pool makes nothing else
 	r.stream, r.expected, r.records = name, eventstore.Expected(h.first)-1, int(h.records) //nolint:gosec // bounded by decodeFrameHeader
@@ -99,7 +100,7 @@ func (c *salvageCopy) append(name string, h *frameHeader, frame []byte) error {
 	return c.settle()
 }
 
-// settle waits until all that is on its way is durable.
+// settle waits until everything sent is durable.
 func (c *salvageCopy) settle() error {
 	if c.leads {
 		c.store.committer.lead()
@@ -122,8 +123,8 @@ func (c *salvageCopy) settle() error {
 	return failed
 }
 
-// finish makes everything safe, and reads the new store once from disk: a
-// salvage that is not what its report says is worse than none.
+// finish makes everything durable, and reads the new store once from disk,
+// because a salvage that differs from its report is worse than none.
 func (c *salvageCopy) finish(ctx context.Context) error {
 	if err := c.settle(); err != nil {
 		return err
@@ -142,7 +143,7 @@ func (c *salvageCopy) finish(ctx context.Context) error {
 	return nil
 }
 
-// close gives up what finish did not end.
+// close abandons what finish did not complete.
 func (c *salvageCopy) close() error {
 	failed := c.settle()
 	if c.unplaced.file != nil {
@@ -151,7 +152,7 @@ func (c *salvageCopy) close() error {
 	return errors.Join(failed, c.store.Close())
 }
 
-// sideFile is written as a whole, under its name only when it is complete.
+// sideFile is renamed into place only when it is complete.
 type sideFile struct {
 	folder Dir
 	name   string
@@ -184,7 +185,7 @@ func (f *sideFile) frame(stream string, h *frameHeader, frame []byte) error {
 	}
 	buf := bytes.NewBuffer(f.buf)
 	lines := json.NewEncoder(buf)
-	lines.SetEscapeHTML(false) // bytes that come out are those that went in
+	lines.SetEscapeHTML(false) // the bytes read back are the bytes written
 	var failed error
 	err := decodeRecords(frame[frameHeaderLen+h.nameLen:], h, func(i uint64, raw *rawRecord) {
 		r := unplacedRecord{Stream: stream, Revision: h.first + i, ID: raw.id.String(), Type: string(raw.typ), Time: time.Unix(0, raw.nanos).UTC()}

@@ -2,22 +2,22 @@ package embedded
 
 import "fmt"
 
-// scan goes over the bytes of one segment to be salvaged.
+// scan reads the bytes of one segment to be salvaged.
 type scan struct {
 	salvage *salvage
 	file    *sourceFile
 	b       []byte
 	holes   []unreadable // rising
 	next    uint64       // position of the segment after it
-	last    bool         // there is none: the log may end in a torn tail
-	judged  bool         // that its tail is not torn
+	last    bool         // no segment follows: the log may end in a torn tail
+	judged  bool         // its tail is known not to be torn
 }
 
-// step deals with what stands at an offset and returns where to go on.
+// step handles the bytes at an offset and returns the next offset.
 //
-// Nothing but a header whose checksum is right, and which says that it stands
-// where it stands, is taken for a frame; and what such a frame covers is its own:
-// no frame is looked for in the records of another.
+// Only a header with a correct checksum that names its own position counts as a
+// frame. The bytes that such a frame covers belong to it: no frame is searched
+// for inside the records of another.
 func (s *scan) step(at uint64) (uint64, error) {
 	rest := s.b[at:]
 	h, err := s.header(at)
@@ -56,8 +56,8 @@ func (s *scan) header(at uint64) (frameHeader, error) {
 	return decodeFrameHeader(s.b[at:], s.file.base+at)
 }
 
-// unsound deals with bytes that no frame begins with, up to where the next one
-// does. Zeros behind the last frame are the end of the log and nothing to report.
+// unsound handles bytes that do not begin a frame, up to the next frame. Zeros
+// behind the last frame are the end of the log and are not reported.
 func (s *scan) unsound(at uint64) uint64 {
 	if s.tornAt(at) {
 		return uint64(len(s.b))
@@ -89,8 +89,8 @@ func (s *scan) unsound(at uint64) uint64 {
 	return to
 }
 
-// end leaves out of a stretch what was never written to: zeros ahead of the end
-// of the log, or behind the part of it that this segment has.
+// end removes from a stretch what was never written: zeros ahead of the end of
+// the log, or behind the part of it that is in this segment.
 func (s *scan) end(at, to uint64) uint64 {
 	if to < uint64(len(s.b)) {
 		return to
@@ -104,11 +104,11 @@ func (s *scan) end(at, to uint64) uint64 {
 	return to
 }
 
-// lost reports a frame whose header is right and whose content is not.
+// lost reports a frame with a valid header and invalid content.
 func (s *scan) lost(at uint64, h *frameHeader, n uint64, reason error) {
 	p := Place{File: s.file.path, Offset: at, Bytes: n, Revision: h.first, Records: h.records, Reason: reason.Error()}
 	if rest := s.b[at:]; frameHeaderLen+h.nameLen <= uint64(len(rest)) {
-		p.Stream = string(nameOf(rest, h)) // as far as it can be trusted: it is under the checksum that is wrong
+		p.Stream = string(nameOf(rest, h)) // to be read with care: the wrong checksum covers it
 	}
 	if hole := s.unreadable(at, at+n); hole != nil {
 		p.Reason = fmt.Sprintf("bytes %d to %d cannot be read: %v", hole.from, hole.to, hole.err)
@@ -117,9 +117,9 @@ func (s *scan) lost(at uint64, h *frameHeader, n uint64, reason error) {
 	s.salvage.covered = max(s.salvage.covered, s.file.base+at+n)
 }
 
-// tornAt judges the end of the log as recovery does: what is torn there was
-// never acknowledged. It can be so only at the first place of the last segment
-// that is not sound, behind the mark, in bytes that could be read.
+// tornAt examines the end of the log as recovery does: a torn tail was never
+// acknowledged. Only the first damaged place of the last segment can be torn,
+// behind the mark, in bytes that could be read.
 func (s *scan) tornAt(at uint64) bool {
 	if s.judged || !s.last || s.file.base+at < s.salvage.mark || s.unreadable(at, uint64(len(s.b))) != nil {
 		return false

@@ -17,13 +17,14 @@ type sourceFile struct {
 	base  uint64
 	named bool // by its base
 	size  uint64
-	// head is what its header says, if that can be read; wrong says why not.
+	// head is the content of its header, if that can be read; wrong says why it
+	// cannot.
 	head  segmentHeader
 	wrong error
 }
 
 // keepWritersOut takes the locks for reading, so that nothing changes meanwhile.
-// If a writer has it, the mark says up to where its log does not change.
+// If a writer holds them, the log up to its mark does not change.
 func (s *salvage) keepWritersOut() (probes, error) {
 	held, err := probe(s.source)
 	var locked *LockedError
@@ -43,13 +44,13 @@ func (s *salvage) readMark() (uint64, uuid.UUID, error) {
 	if err != nil {
 		return 0, uuid.Nil, err
 	}
-	defer func() { _ = m.file.Close() }() // it was only read
+	defer func() { _ = m.file.Close() }() // opened for reading only
 	position, err := m.read()
 	return position, m.store, err
 }
 
-// sources returns the segments of the store in order, and reports what is wrong
-// with the mark, with names, and with headers.
+// sources returns the segments of the store in order, and reports problems with
+// the mark, the names and the headers.
 func (s *salvage) sources() ([]sourceFile, error) {
 	names, err := s.source.ReadDir()
 	if err != nil {
@@ -89,8 +90,8 @@ func (s *salvage) sources() ([]sourceFile, error) {
 	}), nil
 }
 
-// look reads the header of a segment. The header's word about where the segment
-// belongs goes before that of the name, because it has a checksum.
+// look reads the header of a segment. The position in the header takes precedence
+// over the name, because the header has a checksum.
 func (s *salvage) look(name string) sourceFile {
 	f := sourceFile{path: filepath.Join(s.dir, name)}
 	f.base, f.named = segmentBase(name)
@@ -99,7 +100,7 @@ func (s *salvage) look(name string) sourceFile {
 		f.wrong = err
 		return f
 	}
-	defer func() { _ = file.Close() }() // it was only read
+	defer func() { _ = file.Close() }() // opened for reading only
 	if f.size, f.wrong = sizeOf(file); f.wrong != nil {
 		return f
 	}
@@ -114,7 +115,7 @@ func (s *salvage) look(name string) sourceFile {
 	return f
 }
 
-// identity says which store this is: the one the mark names, or else the one
+// identity determines the store: the one that the mark names, or else the one
 // that most segments belong to.
 func (s *salvage) identity(files []sourceFile) (uuid.UUID, error) {
 	votes := map[uuid.UUID]int{}
@@ -132,7 +133,7 @@ func (s *salvage) identity(files []sourceFile) (uuid.UUID, error) {
 	var damage *DamageError
 	switch {
 	case err == nil:
-		s.mark = min(position, s.limit) // a writer at work may have moved it
+		s.mark = min(position, s.limit) // an active writer may have moved it
 		return store, nil
 	case errors.As(err, &version):
 		return uuid.Nil, err
@@ -150,17 +151,17 @@ func (s *salvage) identity(files []sourceFile) (uuid.UUID, error) {
 	return store, nil
 }
 
-// belongs decides whether a segment is read, and reports what is wrong with its
-// header and its name.
+// belongs decides whether a segment is read, and reports problems with its header
+// and its name.
 func (s *salvage) belongs(f *sourceFile, store uuid.UUID) bool {
 	switch _, fromName := segmentBase(filepath.Base(f.path)); {
 	case f.wrong == nil && f.head.store != store:
 		s.place(Place{File: f.path, Bytes: f.size, Reason: fmt.Sprintf("not read: it belongs to store %s, not %s", f.head.store, store)})
 		return false
 	case f.wrong == nil && !f.named:
-		s.place(Place{File: f.path, Reason: fmt.Sprintf("the name is wrong: by its header it begins at position %d, and was read as that", f.head.base)})
+		s.place(Place{File: f.path, Reason: fmt.Sprintf("the name is wrong: by its header it begins at position %d, and was read as such", f.head.base)})
 	case f.wrong != nil && (!fromName || f.base%alignment != 0):
-		s.place(Place{File: f.path, Bytes: f.size, Reason: "not read: neither header nor name say where it belongs: " + f.wrong.Error()})
+		s.place(Place{File: f.path, Bytes: f.size, Reason: "not read: neither its header nor its name gives its position: " + f.wrong.Error()})
 		return false
 	case f.wrong != nil:
 		s.place(Place{File: f.path, Bytes: min(f.size, segmentHeaderLen), Reason: "segment header: " + f.wrong.Error()})
@@ -169,10 +170,10 @@ func (s *salvage) belongs(f *sourceFile, store uuid.UUID) bool {
 	return true
 }
 
-// segment reads one segment, hands on its sound frames, and reports the rest.
+// segment reads one segment, passes on its intact frames, and reports the rest.
 func (s *salvage) segment(ctx context.Context, f *sourceFile, next uint64) error {
 	if f.base >= s.limit {
-		return nil // begun by a writer at work
+		return nil // begun by an active writer
 	}
 	if f.base > s.covered {
 		s.place(Place{File: f.path, Bytes: f.base - s.covered, Reason: fmt.Sprintf("positions %d to %d of the log, before this segment, are in no file: a segment is missing, or the one before was cut", s.covered, f.base)})
@@ -204,7 +205,7 @@ func (s *salvage) tell(f *sourceFile, at uint64) {
 	}
 }
 
-// checkEnd reports what the mark vouches for and no file holds.
+// checkEnd reports what lies before the mark but is in no file.
 func (s *salvage) checkEnd(files []sourceFile) {
 	if s.covered >= s.mark {
 		return
@@ -216,20 +217,20 @@ func (s *salvage) checkEnd(files []sourceFile) {
 	s.place(Place{File: file, Offset: offset, Bytes: s.mark - s.covered, Reason: fmt.Sprintf("the log ends here, but the durable mark is at %d", s.mark)})
 }
 
-// unreadable is a stretch of a file, by offsets, that the disk does not give.
+// unreadable is a part of a file, by offsets, that the disk cannot read.
 type unreadable struct {
 	from, to uint64
 	err      error
 }
 
-// readAll returns a file up to the limit, with zeros where the disk does not
-// answer. Around a bad sector, it asks again for smaller and smaller pieces.
+// readAll returns a file up to the limit, with zeros where the disk cannot be
+// read. Around a bad sector it retries smaller and smaller pieces.
 func (s *salvage) readAll(f *sourceFile) ([]byte, []unreadable, error) {
 	file, err := s.source.Open(filepath.Base(f.path), Read)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer func() { _ = file.Close() }() // it was only read
+	defer func() { _ = file.Close() }() // opened for reading only
 	size, err := sizeOf(file)
 	if err != nil {
 		return nil, nil, err

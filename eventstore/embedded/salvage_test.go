@@ -17,6 +17,7 @@ import (
 	"pets/eventstore"
 	"pets/eventstore/embedded"
 	"pets/eventstore/storetest"
+	"pets/internal/testenv"
 )
 
 const target = "/salvaged"
@@ -229,10 +230,7 @@ func TestSalvageFlips(t *testing.T) {
 		content := f.contents()[name]
 		_, end := bounds(f, i)
 		base, _ := bounds(f, i)
-		for at := 64; at < int(end-base); at += 3 {
-			if testing.Short() && at%11 != 0 {
-				continue
-			}
+		for at := 64; at < int(end-base); at += testenv.Rounds(33, 15, 3) {
 			when := label("byte %d of %s", at, name)
 			report := mustSalvage(t, f.with(name, flip(content, at)), all, when)
 			require.Len(t, report.Places, 1, when)

@@ -40,28 +40,28 @@ const (
 	sealedFrameLen  = 8
 )
 
-var errNoIndex = errors.New("the index of the segment is of no use")
+var errNoIndex = errors.New("the index of the segment is unusable")
 
 func sealedName(base uint64) string {
 	return strings.TrimSuffix(segmentName(base), segmentSuffix) + sealedSuffix
 }
 
-// sealedStream is what a sealed segment has of one stream.
+// sealedStream is the part of one stream in a sealed segment.
 type sealedStream struct {
 	name        string
 	first, next uint64
 	frames      []byte // 8 bytes each
 }
 
-// sealedIndex is what an index file says.
+// sealedIndex is the content of an index file.
 type sealedIndex struct {
 	base, end uint64
 	waymarks  []byte // 4 bytes each
 	streams   []sealedStream
 }
 
-// encodeSealed makes the index of a segment up to end by reading it from disk:
-// what it says was seen there, with every checksum right.
+// encodeSealed builds the index of a segment up to end by reading it from disk,
+// so that the index holds only frames with valid checksums.
 func encodeSealed(store uuid.UUID, segs segments, i int, end uint64) ([]byte, error) {
 	seg := &segs[i]
 	if end-seg.base >= 1<<32 { // so that every offset and revision below fits
@@ -125,15 +125,15 @@ func (s *sealedStream) encode(b []byte) []byte {
 	return append(b, s.frames...)
 }
 
-// readSealed returns the index of a segment that ends at limit, if there is one
-// that belongs to just this segment. Whatever else may be the matter with it is no
-// reason to worry: the segment itself is there.
+// readSealed returns the index of a segment that ends at limit, if there is a
+// valid one that belongs to this segment. Any other problem with the index is
+// ignored, because the segment itself can be read.
 func readSealed(folder Dir, store uuid.UUID, seg *segment, limit uint64) (sealedIndex, error) {
 	file, err := folder.Open(sealedName(seg.base), Read)
 	if err != nil {
 		return sealedIndex{}, err
 	}
-	defer func() { _ = file.Close() }() // it was only read
+	defer func() { _ = file.Close() }() // opened for reading only
 	size, err := sizeOf(file)
 	if err != nil || size < sealedHeaderLen {
 		return sealedIndex{}, errors.Join(errNoIndex, err)
@@ -157,8 +157,9 @@ func readSealed(folder Dir, store uuid.UUID, seg *segment, limit uint64) (sealed
 	return decodeSealed(b, seg.base, end, last)
 }
 
-// endsWith checks that the last frame of a segment is the one that an index was
-// made of: so the segment is that one, and it is not cut short.
+// endsWith checks that the last frame of a segment is the one that the index
+// names. Then the index belongs to this segment, and the segment is not cut
+// short.
 func endsWith(seg *segment, end, position uint64, sum uint32) error {
 	size, err := sizeOf(seg.file)
 	if err != nil || seg.base+size < end || position < seg.firstFrame() || position+frameHeaderLen > end {
@@ -175,7 +176,7 @@ func endsWith(seg *segment, end, position uint64, sum uint32) error {
 	return nil
 }
 
-// decodeSealed trusts no length, although the checksum is right. Last is the
+// decodeSealed checks every length, although the checksum is right. last is the
 // position of the last frame.
 func decodeSealed(b []byte, base, end, last uint64) (sealedIndex, error) {
 	x := sealedIndex{base: base, end: end}
@@ -211,7 +212,7 @@ func decodeSealed(b []byte, base, end, last uint64) (sealedIndex, error) {
 	return x, x.checkTiles(last)
 }
 
-// check makes sure that frames and revisions rise, from the first on.
+// check requires that frames and revisions increase, from the first on.
 func (s *sealedStream) check(size uint64) error {
 	after, revision := uint64(0), uint64(0)
 	for at := 0; at < len(s.frames); at += sealedFrameLen {
@@ -227,8 +228,8 @@ func (s *sealedStream) check(size uint64) error {
 	return nil
 }
 
-// addSealed makes the frames of a whole segment known, if they follow what is
-// known; else nothing changes.
+// addSealed adds the frames of a whole segment to the index if they continue it;
+// otherwise it changes nothing.
 func (x *index) addSealed(sealed *sealedIndex) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -239,7 +240,7 @@ func (x *index) addSealed(sealed *sealedIndex) error {
 			next = known.next
 		}
 		if s.first != next {
-			return fmt.Errorf("%w: stream %s goes on at %d, not %d", errNoIndex, s.name, s.first, next)
+			return fmt.Errorf("%w: stream %s continues at %d, not %d", errNoIndex, s.name, s.first, next)
 		}
 	}
 	for i := range sealed.streams {
@@ -269,8 +270,9 @@ func (x *index) addStream(base uint64, s *sealedStream) {
 	stream.refs, stream.next = refs, s.next
 }
 
-// loadSealed makes all segments but the last known: from their indexes, or where
-// there is none of use, by reading them. Those it notes for the indexer.
+// loadSealed adds all segments but the last to the index, from their index files
+// or, if there is none that is usable, by reading them. It notes the latter for
+// the indexer.
 func (s *Store) loadSealed() error {
 	segs := s.index.segs
 	c := cursor{segs: segs}
@@ -290,21 +292,21 @@ func (s *Store) loadSealed() error {
 	return nil
 }
 
-// useIndex makes the frames of a segment known that its index knows, if there is
-// one of use and nothing of the segment is known yet.
+// useIndex adds the frames that a segment's index file lists, if the file is
+// usable and no frame of the segment is known yet.
 func (s *Store) useIndex(seg *segment, limit uint64) {
 	if s.distrust || s.index.end > seg.firstFrame() {
 		return
 	}
 	if x, err := readSealed(s.folder, s.uuid, seg, limit); err == nil {
-		err = s.index.addSealed(&x) // else it adds nothing, and the segment is read
+		err = s.index.addSealed(&x) // otherwise it adds nothing, and the segment is read
 		s.believed = s.believed || err == nil
 	}
 }
 
-// load runs what reads the log. If that meets damage, it may be that of an index
-// which was believed: the log is then read once more, from its first byte, and
-// only what that says counts.
+// load runs the function that reads the log. Damage may come from a trusted index
+// file. The log is then read once more, from its first byte, without index files,
+// and that result counts.
 func (s *Store) load(read func() error) error {
 	err := read()
 	var damage *DamageError
@@ -316,8 +318,8 @@ func (s *Store) load(read func() error) error {
 	return read()
 }
 
-// loadFinished makes the finished part of the last segment known, as far as its
-// index goes. It holds only what was flushed, wherever the mark is.
+// loadFinished adds the finished part of the last segment, as far as its index
+// file goes. The file lists only what was flushed, wherever the mark is.
 func (s *Store) loadFinished() error {
 	seg := s.lastSegment()
 	size, err := sizeOf(seg.file)
@@ -329,7 +331,7 @@ func (s *Store) loadFinished() error {
 	return nil
 }
 
-// scanSealed reads what is not known of a sealed segment, to its last byte.
+// scanSealed reads the unknown part of a sealed segment, to its last byte.
 func (s *Store) scanSealed(c *cursor, i int) error {
 	seg, limit := &s.index.segs[i], s.index.segs[i+1].base
 	size, err := sizeOf(seg.file)
@@ -342,9 +344,9 @@ func (s *Store) scanSealed(c *cursor, i int) error {
 	return blankAfter(seg, limit-seg.base, size)
 }
 
-// writeSealed puts an index beside its segment, of what it has before end. It gets
-// its name when it is safe; the name itself need not be, since nothing depends on
-// it.
+// writeSealed writes the index file of a segment for the frames before end. The
+// file gets its name once it is durable; the name itself need not be, since
+// nothing depends on it.
 func (s *Store) writeSealed(segs segments, i int, end uint64) error {
 	b, err := encodeSealed(s.uuid, segs, i, end)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"pets/eventstore"
 	"pets/eventstore/embedded"
 	"pets/eventstore/storetest"
+	"pets/internal/testenv"
 )
 
 // indexed returns a store of several segments, each sealed one with its index,
@@ -125,7 +126,7 @@ func TestIndexIsDisposable(t *testing.T) {
 	check(f.with(names[1], shifted(good[names[1]])), "revisions that do not follow, and good checksums")
 	content := good[names[1]]
 	for at := range len(content) {
-		if at < 64 || !testing.Short() || at%7 == 0 {
+		if at < 64 || at%testenv.Rounds(7, 3, 1) == 0 {
 			check(f.with(names[1], flip(content, at)), label("byte %d", at))
 			check(f.with(names[1], content[:at]), label("cut at %d", at))
 		}
@@ -156,7 +157,7 @@ func TestIndexOfAnotherEnd(t *testing.T) {
 		requireRefused(t, f.with(name, content[:used-100]), "cut")
 		last := strings.LastIndex(content, "PFRM")
 		requireRefused(t, f.with(name, flip(content, last+20)), "the header of its last frame")
-		requireRefused(t, f.with(name, flip(content, 20)), "its header")
+		requireRefused(t, f.with(name, flip(content, 20)), "segment header")
 	}
 }
 

@@ -2,7 +2,7 @@ package embedded
 
 import "math/bits"
 
-// tiles are the places of a segment where a frame begins by its index: one bit
+// tiles marks where the frames of a segment begin according to its index: one bit
 // for each 8 bytes.
 type tiles []uint64
 
@@ -10,7 +10,7 @@ func (t tiles) has(tile uint64) bool {
 	return tile/64 < uint64(len(t)) && t[tile/64]&(1<<(tile%64)) != 0
 }
 
-// put reports false for a tile beyond the end, or one that has a frame already.
+// put returns false for a tile beyond the end, or one that already has a frame.
 func (t tiles) put(tile uint64) bool {
 	if tile/64 >= uint64(len(t)) || t.has(tile) {
 		return false
@@ -19,8 +19,8 @@ func (t tiles) put(tile uint64) bool {
 	return true
 }
 
-// widest returns the first tile with a frame, and the most tiles from one frame to
-// the next one, or to the end.
+// widest returns the first tile with a frame, and the largest distance from one
+// frame to the next one, or to the end.
 func (t tiles) widest(end uint64) (first, most uint64) {
 	last := end
 	for i, word := range t {
@@ -37,12 +37,11 @@ func (t tiles) widest(end uint64) (first, most uint64) {
 	return first, max(most, end-last)
 }
 
-// checkTiles checks that the frames of all streams together can be a segment:
-// they begin at its first byte and end with its last frame, no two stand at one
-// place, the waymarks are among them, and from one to the next there is not more
-// than a frame can fill. A frame that is left out where frames are small is not
-// seen by this: that is what the check in the background is for. This one is on
-// the way of every start, and must not take longer than the index saves.
+// checkTiles checks that the frames of all streams together can form a segment:
+// they begin at its first byte and end with its last frame, no two have the same
+// position, the waymarks are among them, and no gap is wider than one frame can
+// be. It cannot detect a missing small frame; the background check does. It runs
+// at every start and must not take longer than the index saves.
 func (x *sealedIndex) checkTiles(last uint64) error {
 	size := (x.end - x.base) / alignment
 	t := make(tiles, size/64+1)

@@ -37,8 +37,8 @@ func (s *segment) damage(position uint64, reason string) *DamageError {
 	return &DamageError{File: s.path, Offset: position - s.base, Reason: reason}
 }
 
-// segments are ordered and never changed in place: who holds a slice of them
-// may go on reading while others are added.
+// segments are ordered and never changed in place: a slice of them stays readable
+// while others are added.
 type segments []segment
 
 // at returns the index of the segment that holds a position.
@@ -70,12 +70,11 @@ func segmentBase(name string) (uint64, bool) {
 	return base, err == nil && segmentName(base) == name
 }
 
-// createSegment makes the segment that begins at base, of a size, which is its
-// header and zeros. It gets its name only
-// when its header is safe, so a file of that name always has a whole header; a
-// crash before the rename leaves a .tmp file that the next attempt replaces.
-// The folder is flushed before the segment is returned, so a frame in it can
-// never be acknowledged and then vanish with its file.
+// createSegment creates the segment that begins at base, with a header and zeros
+// up to size. It gets its name only once its header is durable, so a file of that
+// name always has a complete header. A crash before the rename leaves a .tmp file
+// that the next attempt replaces. The folder is flushed before the segment is
+// returned, so an acknowledged frame cannot vanish with its file.
 func createSegment(folder Dir, dir string, store uuid.UUID, base, size uint64) (segment, error) {
 	s := newSegment(dir, base)
 	header := segmentHeader{store: store, base: base}.encode(time.Now())
@@ -90,7 +89,7 @@ func createSegment(folder Dir, dir string, store uuid.UUID, base, size uint64) (
 	return s, nil
 }
 
-// createFile makes a file that is there whole or not at all, also after a
+// createFile creates a file that is either complete or missing, even after a
 // power cut, and leaves it open.
 func createFile(folder Dir, name string, content []byte) (File, error) {
 	file, err := writeTmp(folder, name, content)
@@ -103,8 +102,7 @@ func createFile(folder Dir, name string, content []byte) (File, error) {
 	return file, nil
 }
 
-// writeTmp makes the content of a file safe under the name that it has while it
-// is made.
+// writeTmp makes the content of a file durable under its temporary name.
 func writeTmp(folder Dir, name string, content []byte) (File, error) {
 	file, err := folder.Open(name+tmpSuffix, Create)
 	if err != nil {
@@ -120,7 +118,7 @@ func writeTmp(folder Dir, name string, content []byte) (File, error) {
 	return file, nil
 }
 
-// giveName gives a file that is safe its name, which is safe too then.
+// giveName renames a durable file, and makes the name durable too.
 func giveName(folder Dir, name string) error {
 	if err := folder.Rename(name+tmpSuffix, name); err != nil {
 		return err
@@ -128,8 +126,8 @@ func giveName(folder Dir, name string) error {
 	return folder.SyncDir()
 }
 
-// openSegment opens a segment and checks that its header is what its name and
-// the store say.
+// openSegment opens a segment and checks that its header matches its name and the
+// store.
 func openSegment(folder Dir, dir string, base uint64, store uuid.UUID, mode Mode) (segment, error) {
 	s := newSegment(dir, base)
 	file, err := folder.Open(segmentName(base), mode)
@@ -157,7 +155,7 @@ func (s *segment) checkHeader(store uuid.UUID) error {
 	case h.store != store:
 		return s.damage(s.base, fmt.Sprintf("the segment belongs to store %s, not %s", h.store, store))
 	case h.base != s.base:
-		return s.damage(s.base, fmt.Sprintf("the segment begins at %d by its header", h.base))
+		return s.damage(s.base, fmt.Sprintf("the segment header gives position %d", h.base))
 	}
 	return nil
 }

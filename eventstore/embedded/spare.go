@@ -10,26 +10,26 @@ import (
 )
 
 const (
-	// firstSegmentBytes is the size of the first segment; each further one has
-	// twice that of the one before it, up to Options.SegmentBytes. So a store of a
-	// few events takes a megabyte or two, and a long log has few segments.
+	// firstSegmentBytes is the size of the first segment. Each further one is
+	// twice the size of the one before, up to Options.SegmentBytes. So a store of
+	// a few events takes a megabyte or two, and a long log has few segments.
 	firstSegmentBytes = 1 << 20
 	// fillStep is how much of a spare is written before each flush: little enough
-	// that a flush of the log beside it does not have to wait long.
+	// to delay a concurrent flush of the log only briefly.
 	fillStep = 1 << 20
 
 	spareName = "spare" + tmpSuffix
 )
 
-// filler makes the segment that comes next, full of zeros, while the current one
-// is written to. A flush inside a file whose blocks exist already changes data
-// only; on a file that grows it changes its size and its block map too, and has
-// to wait for the journal of the file system.
+// filler creates the next segment, full of zeros, while the current one is
+// written to. A flush inside allocated blocks changes only data. A flush of a
+// growing file also changes its size and block map, and has to wait for the
+// journal of the file system.
 //
-// It is no part of the log and of no promise: it writes only to a file that is
-// not in the log yet, nobody ever waits for it, and while the spare is not
-// finished the current segment just grows. After an error it does nothing any
-// more, and gives the space back.
+// The spare is not part of the log and nothing depends on it: the filler writes
+// only to a file that is not in the log yet, nothing waits for it, and while the
+// spare is not finished the current segment just grows. After an error the filler
+// stops and frees the space.
 type filler struct {
 	store  *Store
 	wanted chan uint64 // the size of the next spare
@@ -41,11 +41,11 @@ type filler struct {
 	scarce time.Time // when there was no room for a spare
 }
 
-// scarceAge is how long a disk without room for a spare is not asked again.
+// scarceAge is how long a disk without room for a spare is not tried again.
 const scarceAge = 10 * time.Second
 
-// fillerState keeps one spare from being made over another: the file that has
-// the name may be one that the committer is about to take, or has just taken.
+// fillerState prevents one spare from being created over another: the committer
+// may be about to take the file of that name, or may have just taken it.
 type fillerState int
 
 const (
@@ -55,7 +55,7 @@ const (
 	adopted                    // the committer has it, still under the name of a spare
 )
 
-// spare is a file of zeros with no name of its own in the log.
+// spare is a file of zeros that does not have a name in the log yet.
 type spare struct {
 	file File
 	size uint64
@@ -77,7 +77,7 @@ func (f *filler) run() {
 			f.mu.Unlock()
 			continue
 		}
-		if err != nil { // and stays filling: nothing is tried again
+		if err != nil { // it stays filling: nothing is retried
 			f.giveBack(file)
 			continue
 		}
@@ -87,13 +87,13 @@ func (f *filler) run() {
 	}
 }
 
-// want asks for a spare, unless there is one. It never waits.
+// want requests a spare, unless there is one. It never waits.
 func (f *filler) want(size uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.state == idle && time.Since(f.scarce) >= scarceAge {
 		f.state = filling
-		f.wanted <- size // has room: it was empty, or the state another
+		f.wanted <- size // never blocks: it was empty, or the state was another
 	}
 }
 
@@ -103,8 +103,8 @@ func (f *filler) hasReady() bool {
 	return f.state == filled
 }
 
-// take hands over the spare if it is finished, and else nil. Whoever has it must
-// say when its name is free again.
+// take returns the finished spare, or nil. The caller must report when the name
+// of the spare is free again.
 func (f *filler) take() *spare {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -121,8 +121,8 @@ func (f *filler) renamed() {
 	f.state, f.ready = idle, nil
 }
 
-// fill makes a file of zeros, step by step. The file is returned with an error
-// too.
+// fill creates a file of zeros step by step. It returns the file even with an
+// error.
 func (f *filler) fill(size uint64) (File, error) {
 	if !f.store.roomFor(size) {
 		return nil, errScarce
@@ -151,7 +151,7 @@ func (f *filler) fill(size uint64) (File, error) {
 
 var (
 	errNotWanted = errors.New("the store is closed or poisoned")
-	errScarce    = errors.New("the disk has no room for what is only a convenience")
+	errScarce    = errors.New("the disk has no room for an optional file")
 )
 
 func (f *filler) over() bool {
@@ -163,17 +163,17 @@ func (f *filler) over() bool {
 	}
 }
 
-// giveBack returns the space of a spare that is not used. What is left of it is
-// an empty file, which is never read.
+// giveBack frees the space of an unused spare. An empty file remains, which is
+// never read.
 func (f *filler) giveBack(file File) {
 	if file != nil {
-		_ = file.Truncate(0) // it holds nothing, and nobody relies on its end
+		_ = file.Truncate(0) // the file is empty and nothing depends on it
 		_ = file.Close()
 	}
 }
 
-// stop ends the filler. The committer, which alone asks it for anything, has
-// ended before.
+// stop ends the filler. The committer, the only one to send requests, has ended
+// before.
 func (f *filler) stop() {
 	close(f.wanted)
 	f.work.Wait()
@@ -187,8 +187,8 @@ func nextSize(size, most uint64) uint64 {
 	return min(max(2*size, firstSegmentBytes), most)
 }
 
-// adopt makes the spare the segment that begins at base. As with createSegment,
-// it gets its name only when its header is safe.
+// adopt turns the spare into the segment that begins at base. As with
+// createSegment, it gets its name only once its header is durable.
 func (s *spare) adopt(folder Dir, dir string, store uuid.UUID, base uint64) (segment, error) {
 	seg := newSegment(dir, base)
 	seg.file = s.file

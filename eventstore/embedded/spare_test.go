@@ -14,6 +14,7 @@ import (
 	"pets/eventstore"
 	"pets/eventstore/embedded"
 	"pets/eventstore/storetest"
+	"pets/internal/testenv"
 )
 
 // sizes returns the sizes of the files of a folder by name.
@@ -247,10 +248,7 @@ func TestAdoptFails(t *testing.T) {
 func TestTornTailInZeros(t *testing.T) {
 	l := newTail(t)
 	fill := strings.Repeat("\x00", 4*sector)
-	step := 1
-	if testing.Short() {
-		step = 13
-	}
+	step := testenv.Rounds(13, 5, 1)
 	for at := l.from; at < len(l.whole); at += step {
 		zeros := strings.Repeat("\x00", len(l.whole)-at)
 		same := strings.Trim(l.whole[at:], "\x00") == ""

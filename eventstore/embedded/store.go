@@ -2,11 +2,11 @@
 // checksummed segments in one folder, with one writer and any number of readers
 // in this process and others.
 //
-// It owns the files of that folder (format.go describes every byte), the one
-// commit point of the product (commit.go) and the judgement whether what is on
-// disk is what was written (load.go, torn.go). It refuses to guess: a second
-// writer, a write error, a newer format or a byte that does not check out is an
-// error, and no byte that was ever durable is changed, skipped or deleted.
+// It owns the files of that folder (format.go describes every byte), the only
+// commit point of the product (commit.go) and the check that what is on disk is
+// what was written (load.go, torn.go). It refuses to guess: a second writer, a
+// write error, a newer format or an invalid byte is an error, and no byte that
+// was ever durable is changed, skipped or deleted.
 package embedded
 
 import (
@@ -21,34 +21,34 @@ import (
 	"pets/eventstore"
 )
 
-// Options are for tests and unusual disks; the zero value is right.
+// Options are for tests and unusual disks. The zero value is the default.
 type Options struct {
-	// SegmentBytes is the size at which a new segment begins at the latest; 64 MiB
-	// if 0. A segment has at least one frame, so it may be larger by one.
+	// SegmentBytes is the size at which a new segment begins at the latest; 64
+	// MiB if 0. A segment has at least one frame, so it may be larger by one.
 	SegmentBytes uint64
-	// PollInterval is how often a subscription of a read-only store looks for
-	// what the writer added; 10 ms if 0.
+	// PollInterval is how often a subscription of a read-only store checks for
+	// new records of the writer; 10 ms if 0.
 	PollInterval time.Duration
-	// NoFill lets segments grow with each append instead of making them ahead,
-	// full of zeros: for disks where that brings nothing, such as those that
-	// never write to the same place twice.
+	// NoFill lets segments grow with each append instead of allocating them
+	// ahead, full of zeros. Use it for disks where that gains nothing, such as
+	// those that never write to the same place twice.
 	NoFill bool
-	// Existing refuses to make a store where there is none: Open answers with a
-	// *[NotStoreError] then, and makes nothing.
+	// Existing makes Open return a *[NotStoreError] if there is no store, instead
+	// of creating one.
 	Existing bool
-	// Reserve is how much of the disk is left free for the log itself: below it, no
-	// segment is made ahead and no index is written. Appends go on.
+	// Reserve is how much of the disk is left free for the log itself. Below it,
+	// no segment is created ahead and no index is written; appends continue.
 	Reserve uint64
 	// CheckAfter is how long after opening for writing the check of the whole log
-	// begins, so that it is not in the way of a start; a second if 0.
+	// begins, so that it does not slow down the start; a second if 0.
 	CheckAfter time.Duration
-	// Trouble, if not nil, is called when the store is poisoned, and when the check
-	// that follows opening, or a reader, finds damage: at most once for each, from a goroutine of
-	// its own. It may call the store.
+	// Trouble, if not nil, is called when the store is poisoned, and when the
+	// background check or a reader finds damage: at most once for each, from a
+	// goroutine of its own. It may call the store.
 	Trouble func(error)
-	// salvaging: the store is the copy that [Salvage] makes.
+	// salvaging marks the copy that [Salvage] makes.
 	salvaging bool
-	// FS is the disk; that of the machine if nil.
+	// FS is the disk; the machine's own if nil.
 	FS FS
 }
 
@@ -83,7 +83,7 @@ type Store struct {
 	indexed uint64
 	// unindexed are the sealed segments that had no index when the store was opened.
 	unindexed []int
-	// believed: an index was; distrust: none is.
+	// believed reports that an index file was used; distrust that none may be.
 	believed, distrust bool
 
 	queue     *queue
@@ -91,14 +91,14 @@ type Store struct {
 	filler    *filler // nil with NoFill
 	indexer   *indexer
 	poisoned  atomic.Pointer[eventstore.Unavailable]
-	looked    looked // at the folder, by stillThere
+	lastLook  lastLook // held while stillThere examines the folder
 	written   atomic.Pointer[written]
 	damaged   atomic.Pointer[error]
 	checked   atomic.Bool
 	free      free
 	work      sync.WaitGroup // of watch and check
 
-	refreshing sync.Mutex // one at a time looks for what the writer added
+	refreshing sync.Mutex // one goroutine at a time looks for new records of the writer
 
 	closed    chan struct{}
 	closeOnce sync.Once
@@ -107,19 +107,20 @@ type Store struct {
 
 var _ eventstore.Store = (*Store)(nil)
 
-// Torn says what was found behind the last whole frame when the store was opened.
+// Torn describes what was found behind the last complete frame when the store was
+// opened.
 type Torn struct {
 	Bytes uint64
-	File  string // where they were set aside; empty for a read-only store, which leaves them
+	File  string // where the bytes were set aside; empty for a read-only store, which leaves them in place
 }
 
-// UUID identifies the store; it was drawn when the folder was made.
+// UUID identifies the store. It was generated when the folder was created.
 func (s *Store) UUID() uuid.UUID { return s.uuid }
 
 // ReadOnly reports whether the store was opened with [OpenReadOnly].
 func (s *Store) ReadOnly() bool { return s.readOnly }
 
-// Torn reports what recovery set aside: for the log and for a human to look at.
+// Torn reports what recovery set aside, for logs and for people to examine.
 func (s *Store) Torn() Torn { return s.torn }
 
 // Head implements [eventstore.Store].
@@ -142,7 +143,7 @@ func (s *Store) Streams(ctx context.Context) ([]string, error) {
 	return s.index.names(), nil
 }
 
-// refreshed brings the index up to date, unless the store or the context ended.
+// refreshed updates the index, unless the store or the context ended.
 func (s *Store) refreshed(ctx context.Context) error {
 	if err := s.ended(ctx); err != nil {
 		return err
@@ -150,7 +151,7 @@ func (s *Store) refreshed(ctx context.Context) error {
 	return s.refresh()
 }
 
-// ended returns the error of a closed store or an ended context, or nil.
+// ended returns an error if the store is closed or the context has ended.
 func (s *Store) ended(ctx context.Context) error {
 	select {
 	case <-s.closed:
@@ -169,17 +170,17 @@ func (s *Store) ended(ctx context.Context) error {
 func (s *Store) unavailable(err error) error {
 	select {
 	case <-s.closed:
-		return closedError() // it was Close that took the files away
+		return closedError() // Close released the files
 	default:
 	}
 	if !s.readOnly && errors.As(err, new(*DamageError)) {
-		s.damage(err) // whoever met it: the next one decides on it
+		s.damage(err) // reported by whoever meets it, so that the next append is refused
 	}
 	return &eventstore.Unavailable{Cause: err}
 }
 
-// Close implements [eventstore.Store]. Appends that a group commit has picked up
-// are finished and answered first. Closing again does nothing.
+// Close implements [eventstore.Store]. Appends that a group commit has taken are
+// completed and answered first. Closing again does nothing.
 func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
 		close(s.closed)
@@ -197,11 +198,12 @@ func (s *Store) Close() error {
 	return s.closeErr
 }
 
-// release gives back all that the store holds of the machine.
+// release releases all resources of the store.
 func (s *Store) release() error {
 	var failed error
 	if s.queue != nil && s.poisoned.Load() == nil {
-		// Not needed for safety: it spares the next start work after a power cut.
+		// Not needed for safety, but it saves the next start work after a power
+		// cut.
 		failed = s.mark.file.Datasync()
 	}
 	s.refreshing.Lock() // a refresh may be opening a segment
@@ -212,7 +214,7 @@ func (s *Store) release() error {
 		failed = errors.Join(failed, s.mark.file.Close())
 	}
 	if s.lock != nil {
-		failed = errors.Join(failed, s.lock.Close()) // last: until here nobody else may write
+		failed = errors.Join(failed, s.lock.Close()) // last, because no other writer may start before
 	}
 	if s.folder != nil {
 		failed = errors.Join(failed, s.folder.Close())

@@ -11,6 +11,7 @@ import (
 	"pets/eventstore"
 	"pets/eventstore/embedded"
 	"pets/eventstore/storetest"
+	"pets/internal/testenv"
 )
 
 // tail is a log whose last group was written but perhaps never flushed: the
@@ -67,10 +68,7 @@ func (l tail) sectorLost(from, to int) bool {
 // damage, and the store refuses to open."
 func TestTornTail(t *testing.T) {
 	l := newTail(t)
-	step := 1
-	if testing.Short() {
-		step = 13
-	}
+	step := testenv.Rounds(13, 5, 1)
 	for at := l.from; at < len(l.whole); at += step {
 		zeros := strings.Repeat("\x00", len(l.whole)-at)
 		same := strings.Trim(l.whole[at:], "\x00") == ""

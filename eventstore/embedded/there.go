@@ -11,40 +11,40 @@ import (
 )
 
 const (
-	// idleCheck is how often a store that is open for writing looks whether its
-	// folder is still there.
+	// idleCheck is how often an idle store that is open for writing checks that
+	// its folder is still there.
 	idleCheck = time.Second
-	// busyCheck is how old the last look may be when an append is acknowledged.
-	// A look takes some ten microseconds, a flush a hundred: at most one part in some
-	// thousand of the time is spent on it.
+	// busyCheck is the largest age of the last such check when an append is
+	// acknowledged. A check takes about ten microseconds, so it costs less than a
+	// thousandth of the time.
 	busyCheck = 20 * time.Millisecond
 )
 
-// began is what the ages of looks are counted from: a monotonic clock.
+// began is the start of a monotonic clock for the ages of checks.
 var began = time.Now()
 
-// looked is when the last look at the folder was, in nanoseconds since began.
-type looked struct{ at atomic.Int64 }
+// lastLook is when the folder was checked last, in nanoseconds since began.
+type lastLook struct{ at atomic.Int64 }
 
-func (l *looked) now() { l.at.Store(int64(time.Since(began))) }
+func (l *lastLook) now() { l.at.Store(int64(time.Since(began))) }
 
-func (l *looked) within(d time.Duration) bool {
+func (l *lastLook) within(d time.Duration) bool {
 	return int64(time.Since(began))-l.at.Load() < int64(d)
 }
 
-// stillThere checks that what the path of the folder, and the names of the lock,
-// the mark and the last segment, name now is what is open here, and that the
-// content is what was written last. [Store.allThere] looks at the other segments
-// too.
+// stillThere checks that the path of the folder, and the names of the lock, the
+// mark and the last segment, still name the open files, and that their content is
+// what was written last. [Store.allThere] checks the other segments too.
 //
-// An open file outlives its name. Without this, a store whose folder was moved,
-// removed or replaced would go on acknowledging records that no later start can
-// find, and one whose lock was removed would have a second writer beside it.
+// An open file outlives its name. Without this check, a store whose folder was
+// moved, removed or replaced would continue to acknowledge records that no later
+// start can find, and one whose lock was removed would have a second writer
+// beside it.
 func (s *Store) stillThere() error { return s.lookAt(1) }
 
 func (s *Store) allThere() error { return s.lookAt(math.MaxInt) }
 
-// lookAt looks at so many segments from the end.
+// lookAt checks that many segments from the end.
 func (s *Store) lookAt(segments int) error {
 	if err := s.folderThere(); err != nil {
 		return err
@@ -59,26 +59,26 @@ func (s *Store) lookAt(segments int) error {
 			return err
 		}
 	}
-	s.looked.now()
+	s.lastLook.now()
 	return nil
 }
 
 func (s *Store) folderThere() error {
 	self, err := s.folder.Self()
 	if err != nil {
-		return s.moved("the open folder cannot be looked at", err)
+		return s.moved("the open folder cannot be examined", err)
 	}
 	named, err := s.folder.Stat("")
 	switch {
 	case err != nil:
 		return s.moved("the path of the folder cannot be looked up", err)
 	case named.ID != self.ID:
-		return s.moved("the path names another folder now, because the one that is open was moved or replaced", nil)
+		return s.moved("the path names another folder: the open one was moved or replaced", nil)
 	}
 	return nil
 }
 
-// opened is a file of the folder under the name that it must still have.
+// opened is an open file of the folder and the name that it must still have.
 type opened struct {
 	name string
 	file File
@@ -104,7 +104,7 @@ func (s *Store) mustBeThere(segments int) []opened {
 func (s *Store) stillNamed(f *opened) error {
 	own, err := f.file.Stat()
 	if err != nil {
-		return s.moved("the open file "+f.name+" cannot be looked at", err)
+		return s.moved("the open file "+f.name+" cannot be examined", err)
 	}
 	named, err := s.folder.Stat(f.name)
 	switch {
@@ -113,13 +113,14 @@ func (s *Store) stillNamed(f *opened) error {
 	case named.ID != own.ID:
 		return s.moved("another file has the name "+f.name+" now", nil)
 	case own.Size < f.size:
-		return s.moved(fmt.Sprintf("%s has %d bytes, of which %d were in use: it was cut or overwritten", f.name, own.Size, f.size), nil)
+		return s.moved(fmt.Sprintf("%s has %d bytes, of which %d were in use: it was truncated or overwritten", f.name, own.Size, f.size), nil)
 	}
 	return nil
 }
 
-// written is what the last commit left: where the mark is, and how the last group
-// begins. A copy that was written over the open files has neither.
+// written is what the last commit left: the position of the mark, and the
+// beginning of the last group. A copy that was written over the open files has
+// neither.
 type written struct {
 	mark   uint64
 	file   File
@@ -147,7 +148,7 @@ func (s *Store) moved(what string, cause error) error {
 	return &MovedError{Dir: s.dir, What: what, Cause: cause, Reader: s.readOnly}
 }
 
-// watch looks after the folder while nothing is appended.
+// watch checks the folder while nothing is appended.
 func (s *Store) watch() {
 	ticker := time.NewTicker(idleCheck)
 	defer ticker.Stop()
@@ -167,8 +168,9 @@ func (s *Store) watch() {
 	}
 }
 
-// poison ends all writing until the store is opened anew. The first cause stands.
-// What fails because the folder is gone says little by itself.
+// poison stops all writing until the store is opened again. The first cause is
+// kept. If the folder is gone, that is reported instead, because the error of the
+// write itself says little.
 func (s *Store) poison(cause error) {
 	var known *MovedError
 	if moved := s.folderThere(); moved != nil && !errors.As(cause, &known) {
@@ -180,7 +182,8 @@ func (s *Store) poison(cause error) {
 	}
 }
 
-// tell calls Options.Trouble, which may call the store, in a goroutine of its own.
+// tell calls Options.Trouble, which may call the store, in a goroutine of its
+// own.
 func (s *Store) tell(err error) {
 	if s.options.Trouble != nil {
 		go s.options.Trouble(err)

@@ -327,5 +327,5 @@ func TestSealedSegmentCut(t *testing.T) {
 	require.Eventually(t, func() bool { return s.Health().Poisoned != nil }, 20*time.Second, 10*time.Millisecond)
 	var moved *embedded.MovedError
 	require.ErrorAs(t, s.Health().Poisoned, &moved)
-	require.Contains(t, moved.What, "it was cut or overwritten")
+	require.Contains(t, moved.What, "it was truncated or overwritten")
 }

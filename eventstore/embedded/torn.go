@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// tail is the verdict on the bytes of the last segment in which no frame could
-// be read.
+// tail is the result for the bytes of the last segment in which no frame could be
+// read.
 type tail int
 
 const (
@@ -15,26 +15,26 @@ const (
 	damaged             // anything else
 )
 
-// examineTail decides what the bytes b are that stand at a position, at offset
-// in the segment file, where no valid frame begins.
+// examineTail classifies the bytes b at a position, at offset in the segment
+// file, where no valid frame begins.
 //
-// A power cut during a write leaves of one group any mixture of sectors that
-// were written and sectors that are still zero, and perhaps a shorter file. So a
-// tail is torn only if
+// A power cut during a write leaves of one group any mixture of sectors that were
+// written and sectors that are still zero, and perhaps a shorter file. So a tail
+// is torn only if
 //
 //   - its first frame is cut short by the end of the file, or one of the 512-byte
 //     sectors of that frame is still all zero (and was not meant to be), and
-//   - no frame of a later group stands behind it: a group is written only after
-//     the one before it was flushed, so that would prove that these bytes were
-//     safe once and were damaged later.
+//   - no frame of a later group is behind it: a group is written only after
+//     the one before it was flushed, so a later group proves that these bytes
+//     were durable and were damaged afterwards.
 //
-// Everything else is damage: to cut the log there would destroy history.
+// Everything else is damage: cutting the log there would destroy history.
 func examineTail(b []byte, position, offset uint64) (tail, string) {
 	if allZero(b) {
 		return blank, ""
 	}
 	if later, found := laterGroup(b, position); found {
-		return damaged, fmt.Sprintf("no valid frame stands here, but one that was written later stands at position %d", later)
+		return damaged, fmt.Sprintf("no valid frame begins here, but one that was written later is at position %d", later)
 	}
 	h, err := frameHeader{}, errCutShort
 	if len(b) >= frameHeaderLen {
@@ -63,7 +63,7 @@ func examineTail(b []byte, position, offset uint64) (tail, string) {
 	return damaged, errBodySum.Error()
 }
 
-// laterGroup looks for a frame in b whose group begins after position. A header
+// laterGroup searches b for a frame whose group begins after position. A header
 // holds its own position and a checksum, so nothing else can look like one.
 func laterGroup(b []byte, position uint64) (uint64, bool) {
 	for at := alignment; at+frameHeaderLen <= len(b); at += alignment {
@@ -78,8 +78,8 @@ func laterGroup(b []byte, position uint64) (uint64, bool) {
 	return 0, false
 }
 
-// beginsHeader reports whether b, shorter than a header, is how the header of a
-// frame at a position begins.
+// beginsHeader reports whether b, shorter than a header, is a prefix of the
+// header of a frame at a position.
 func beginsHeader(b []byte, position uint64) bool {
 	if n := min(len(b), len(frameMagic)); string(b[:n]) != frameMagic[:n] {
 		return false

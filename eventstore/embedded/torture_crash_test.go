@@ -14,9 +14,10 @@ import (
 
 	"pets/eventstore/embedded"
 	"pets/eventstore/storetest"
+	"pets/internal/testenv"
 )
 
-var tortureSeeds = flag.Uint64("torture.seeds", 1000, "how many seeds TestTortureCrash tries")
+var tortureSeeds = flag.Uint64("torture.seeds", 0, "how many seeds TestTortureCrash tries")
 
 // TestTortureCrash: "crash of an in-memory file system with byte-level tearing":
 // worse than any disk, a power cut may also leave part of a sector written and
@@ -25,9 +26,9 @@ var tortureSeeds = flag.Uint64("torture.seeds", 1000, "how many seeds TestTortur
 // tail to it, lies behind everything that was acknowledged, and one cut there
 // makes the store whole.
 func TestTortureCrash(t *testing.T) {
-	seeds := *tortureSeeds
-	if testing.Short() {
-		seeds = min(seeds, 100)
+	seeds := uint64(testenv.Rounds(100, 250, 1000))
+	if *tortureSeeds > 0 {
+		seeds = *tortureSeeds
 	}
 	refused := 0
 	for seed := range seeds {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Report is what [Store.Verify] found, all of it sound.
+// Report is what [Store.Verify] found. All of it is intact.
 type Report struct {
 	Segments, Frames, Records, Streams uint64
 	Bytes                              uint64 // of the log, headers included
@@ -14,9 +14,9 @@ type Report struct {
 
 // Verify reads every frame that is durable when it begins from disk again and
 // checks it: checksums, the chain of segments and of revisions, that each record
-// can be decoded, and that the indexes know it. It blocks no other reader or writer. Progress, if not nil, is called
-// with bytes after each megabyte or so. The first thing that is wrong is an
-// Unavailable that wraps a *[DamageError].
+// can be decoded, and that the indexes list it. It blocks no other reader or
+// writer. Progress, if not nil, is called with bytes after about each megabyte.
+// The first problem is returned as an Unavailable that wraps a *[DamageError].
 func (s *Store) Verify(ctx context.Context, progress func(done, total int64)) (Report, error) {
 	if err := s.refreshed(ctx); err != nil {
 		return Report{}, err
@@ -80,7 +80,7 @@ func (v *verification) segment(ctx context.Context, i int) error {
 		}
 	}
 	if i+1 == len(segs) {
-		return nil // what stands behind the end is being written, or was judged when the store was opened
+		return nil // what is behind the end is being written, or was classified when the store was opened
 	}
 	size, err := sizeOf(seg.file)
 	if err == nil {

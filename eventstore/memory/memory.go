@@ -1,7 +1,7 @@
-// Package memory is a store that forgets everything when the process ends. It
-// owns the smallest obvious implementation of the contract in eventstore, for
-// tests, replays and backtests, and refuses any claim of durability: "visible"
-// and "would survive a power cut" are the same moment here.
+// Package memory is a store that keeps its records only until the process ends.
+// It owns the simplest implementation of the contract in eventstore, for tests,
+// replays and backtests, and refuses any claim of durability: a record is visible
+// as soon as it is appended.
 package memory
 
 import (
@@ -70,8 +70,8 @@ func (s *Store) Append(ctx context.Context, stream string, expected eventstore.E
 	return answer(stored, expected, len(records), false), nil
 }
 
-// alreadyThere answers an append whose expectation is wrong: with success when
-// the very same ids stand where it wanted to put them, else with a conflict.
+// alreadyThere answers an append whose expectation is wrong: with success if the
+// same ids are stored where it wanted to put them, else with a conflict.
 func alreadyThere(stream string, stored []eventstore.Record, expected eventstore.Expected, records []eventstore.Proposed) (eventstore.Appended, error) {
 	actual := eventstore.Expected(len(stored) - 1)
 	conflict := &eventstore.Conflict{Stream: stream, Expected: expected, Actual: actual}
@@ -157,8 +157,8 @@ func (s *Store) SubscribeAll(ctx context.Context, after eventstore.Position) ite
 	}
 }
 
-// inStream and inAll return what comes next each time they are called, with
-// the lock held: the records that were not returned before.
+// inStream and inAll return a function that, with the lock held, returns the
+// records that it has not returned before.
 func (s *Store) inStream(stream string, from uint64) func() []eventstore.Record {
 	return func() []eventstore.Record {
 		stored := s.streams[stream]
@@ -182,8 +182,8 @@ func (s *Store) inAll(after eventstore.Position) func() []eventstore.Record {
 	}
 }
 
-// each yields what more returns until there is nothing left, or, when
-// following, until the context or the store ends.
+// each yields what more returns until there is nothing left or, when following,
+// until the context or the store ends.
 func (s *Store) each(ctx context.Context, more func() []eventstore.Record, follow bool, yield func(eventstore.Record, error) bool) {
 	for {
 		s.mu.RLock()
@@ -218,7 +218,7 @@ func (s *Store) each(ctx context.Context, more func() []eventstore.Record, follo
 	}
 }
 
-// usable returns the error of a closed store or an ended context, or nil.
+// usable returns an error if the store is closed or the context has ended.
 func (s *Store) usable(ctx context.Context) error {
 	select {
 	case <-s.closed:

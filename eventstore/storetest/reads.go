@@ -113,7 +113,7 @@ var reads = map[string]func(*testing.T, eventstore.Store){
 		}
 	},
 
-	// A sequence can be left early and read again from its start.
+	// A sequence can be abandoned early and read again from its start.
 	"a read can be broken off and repeated": func(t *testing.T, s eventstore.Store) {
 		Must(t, s, "s", eventstore.NoStream, Propose("a", 0, 10))
 		for _, seq := range []func() []eventstore.Record{
@@ -143,8 +143,8 @@ var reads = map[string]func(*testing.T, eventstore.Store){
 	},
 }
 
-// interleave appends n records to each of k streams s0…, in turns and in
-// appends of different lengths, and returns what each stream must hold.
+// interleave appends n records to each of k streams s0…, alternating and in
+// appends of different lengths, and returns the expected content of each stream.
 func interleave(t testing.TB, s eventstore.Store, k, n int) map[string][]eventstore.Proposed {
 	t.Helper()
 	want := map[string][]eventstore.Proposed{}

@@ -1,7 +1,8 @@
-// Package storetest is the one suite that every engine of eventstore passes.
-// It owns one test for every sentence of the [eventstore.Store] contract, which
-// each test quotes. It refuses to know which engine it is testing: what only one
-// engine promises (files, crashes, a second process) is tested beside it.
+// Package storetest is the test suite that every engine of eventstore passes. It
+// owns one test for every sentence of the [eventstore.Store] contract, and each
+// test quotes its sentence. It refuses to know which engine it tests: promises of
+// a single engine (files, crashes, a second process) are tested beside that
+// engine.
 package storetest
 
 import (
@@ -20,15 +21,15 @@ import (
 	"pets/eventstore"
 )
 
-// Open returns an empty store for one test. Closing it in the end is the
-// business of Open (by t.Cleanup); the tests may close it before.
+// Open returns an empty store for one test. Open closes it at the end, by
+// t.Cleanup; a test may close it before.
 type Open func(t *testing.T) eventstore.Store
 
-// patience bounds every wait of the suite. Nothing is measured against it: a
-// test that reaches it hangs.
+// patience limits every wait of the suite. It is no measurement: a test that
+// reaches it hangs.
 const patience = 60 * time.Second
 
-// Run runs the whole suite, each test on a store of its own.
+// Run runs the whole suite, each test on its own store.
 func Run(t *testing.T, open Open) {
 	t.Helper()
 	groups := []map[string]func(*testing.T, eventstore.Store){appends, idempotence, limits, reads, subscriptions, endings, races}
@@ -39,10 +40,11 @@ func Run(t *testing.T, open Open) {
 	}
 }
 
-// start is an arbitrary moment with nanoseconds that no coarser unit can hold.
+// start is an arbitrary time with nanoseconds, which a coarser unit would lose.
 var start = time.Date(2025, 3, 9, 1, 59, 59, 123_456_789, time.UTC)
 
-// ID returns the n-th id of a series: stable, so that failures can be read.
+// ID returns the n-th id of a series. It is stable, so that failures can be
+// compared.
 func ID(series string, n int) uuid.UUID {
 	return uuid.NewSHA1(uuid.NameSpaceOID, binary.BigEndian.AppendUint64([]byte(series), uint64(n))) //nolint:gosec // test counter
 }
@@ -72,7 +74,8 @@ func Must(t testing.TB, s eventstore.Store, stream string, expected eventstore.E
 	return got
 }
 
-// Collect drains a sequence: its records, and the error it ended with if any.
+// Collect drains a sequence and returns its records, and the error it ended with,
+// if any.
 func Collect(t testing.TB, seq iter.Seq2[eventstore.Record, error]) ([]eventstore.Record, error) {
 	t.Helper()
 	var records []eventstore.Record
@@ -109,7 +112,7 @@ func Take(t testing.TB, seq iter.Seq2[eventstore.Record, error], n int) []events
 	return records
 }
 
-// requireSame fails unless got is want, as stored in stream from revision on.
+// requireSame fails unless got equals want, as stored in stream from revision on.
 func requireSame(t testing.TB, stream string, revision uint64, want []eventstore.Proposed, got []eventstore.Record) {
 	t.Helper()
 	require.Len(t, got, len(want))
@@ -126,7 +129,7 @@ func requireSame(t testing.TB, stream string, revision uint64, want []eventstore
 	}
 }
 
-// requireOrdered fails unless the positions rise strictly.
+// requireOrdered fails unless the positions strictly increase.
 func requireOrdered(t testing.TB, records []eventstore.Record) {
 	t.Helper()
 	last := eventstore.Position{}
@@ -153,7 +156,7 @@ func requireClosed(t testing.TB, err error) {
 	require.ErrorIs(t, err, eventstore.ErrClosed)
 }
 
-// patiently returns a context that ends only when something hangs.
+// patiently returns a context that ends only if something hangs.
 func patiently(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)

@@ -17,7 +17,7 @@ type example struct {
 var examples = []example{
 	{"imports follow the table", "domain/a.go", `import "pets/eventstore"`, "domain may not import eventstore"},
 	{"imports follow the table", "domain/ledger/a.go", `import "pets/domain/risk"`, "may not import domain/risk"},
-	{"imports follow the table", "domain/golive/a.go", `import "pets/domain/risk"`, ""},
+	{"imports follow the table", "domain/tradestats/a.go", `import "pets/domain/risk"`, ""},
 	{"imports follow the table", "domain/portfolio/a.go", `import ("pets/domain"; "pets/domain/risk")`, ""},
 	{"imports follow the table", "eventstore/memory/a.go", `import "pets/domain"`, "may not import domain"},
 	{"imports follow the table", "eventstore/memory/a_test.go", `import "pets/eventstore/storetest"`, ""},
@@ -29,7 +29,8 @@ var examples = []example{
 	{"imports follow the table", "replay/a.go", `import _ "pets/internal/vault"`, "may not import internal/vault"},
 	{"imports follow the table", "replay/a.go", `import "pets/internal/chain"`, "may not import internal/chain"},
 	{"imports follow the table", "replay/a.go", `import "pets/internal/alert"`, "may not import internal/alert"},
-	{"imports follow the table", "replay/a.go", `import "pets/eventstore/memory"`, ""},
+	{"imports follow the table", "replay/a.go", `import "pets/commands"`, "may not import commands"},
+	{"imports follow the table", "replay/scenario/a.go", `import "pets/eventstore/memory"`, ""},
 	{"imports follow the table", "internal/config/a.go", `import "pets/internal/snapshot"`, "may not import internal/snapshot"},
 	{"imports follow the table", "internal/tradefile/a.go", `import "pets/commands"`, "may not import commands"},
 	{"imports follow the table", "internal/importer/a.go", `import "pets/internal/tradefile"`, ""},
@@ -85,6 +86,10 @@ var examples = []example{
 	{"users are compared by SameUser", "internal/httpapi/a.go", `var x = name != t.ApprovedBy`, "ApprovedBy is compared by !="},
 	{"users are compared by SameUser", "commands/a.go", `var x = c.User == domain.ServerUser`, "use domain.SameUser"},
 	{"users are compared by SameUser", "commands/a.go", `var x = c.User == "" || u.User != nil || domain.SameUser(a.User, b.User)`, ""},
+
+	{"only custody uses the seam of commands", "internal/legs/a.go", `func f() { _ = e.AtHead(ctx, "main", nil) }`, "AtHead is for commands/custody"},
+	{"only custody uses the seam of commands", "commands/client/a.go", `var x = commands.CheckRequest(r)`, "CheckRequest"},
+	{"only custody uses the seam of commands", "commands/custody/a.go", `var x = commands.CheckRequest(r)`, ""},
 
 	{"functions have at most 70 lines", "cmd/pets/a.go", "func f() {" + strings.Repeat("\n", 72) + "}", "f has 71 lines"},
 	{"functions have at most 70 lines", "cmd/pets/a.go", "func f() {" + strings.Repeat("\n", 71) + "}", ""},

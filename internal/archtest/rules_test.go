@@ -54,6 +54,7 @@ var rules = []rule{
 	{"only internal/open opens engines and keystores", checkOpeners},
 	{"no float touches money", checkFloats},
 	{"users are compared by SameUser", checkUsers},
+	{"only custody uses the seam of commands", checkSeam},
 	{"functions have at most 70 lines", checkFunctionLines},
 	{"source files have at most 600 lines", checkFileLines},
 }
@@ -298,4 +299,24 @@ func isNothing(e ast.Expr) bool {
 		return e.Value == `""`
 	}
 	return false
+}
+
+// seam are the functions of commands/seam.go. They show the state at the head of a
+// stream, or stop a portfolio in the name of the server.
+var seam = []string{"AtHead", "CheckPendingStops", "EngageSecurityBreach", "SystemState", "CheckRequest", "DerivedKey", "ErrLedgerChanged"}
+
+// checkSeam keeps it to those for whom it was made: whoever only reads follows the
+// streams (internal/live), and whoever wants a change sends a command.
+func checkSeam(s source) []string {
+	if s.pkg() == "commands" || s.pkg() == "commands/custody" {
+		return nil
+	}
+	var out []string
+	ast.Inspect(s.file, func(n ast.Node) bool {
+		if sel, ok := n.(*ast.SelectorExpr); ok && matchesAny(seam, sel.Sel.Name) {
+			out = append(out, s.at(sel.Pos(), "%s is for commands/custody", sel.Sel.Name))
+		}
+		return true
+	})
+	return out
 }

@@ -17,8 +17,8 @@ type allowance struct {
 }
 
 // anyTest is what the test files of every package may import in addition: real
-// engines in temporary folders, and the real trade data.
-var anyTest = []string{"eventstore", "eventstore/...", "internal/shareddata"}
+// engines in temporary folders, the real trade data, and what there is to test with.
+var anyTest = []string{"eventstore", "eventstore/...", "internal/shareddata", "internal/testenv"}
 
 // table says who may import whom (of this project; every package may import
 // itself). The arrows point one way: bytes and vocabulary at the bottom, the
@@ -32,7 +32,7 @@ var table = []allowance{
 	{pkg: "domain/treasury", may: []string{"domain"}},
 	{pkg: "domain/keys", may: []string{"domain"}},
 	// The closed-trade series scales its references by the rule of risk.
-	{pkg: "domain/golive", may: []string{"domain", "domain/risk"}},
+	{pkg: "domain/tradestats", may: []string{"domain", "domain/risk"}},
 	{pkg: "domain/portfolio", may: []string{"domain", "domain/..."}},
 	// A second opinion is none if it shares code with the first.
 	{pkg: "domain/portfolio/modeltest"},
@@ -47,12 +47,17 @@ var table = []allowance{
 	{pkg: "eventstore/storetest", may: []string{"eventstore"}},
 
 	// A decision never waits for, or trusts, a read model.
-	{pkg: "commands", may: []string{"domain", "domain/...", "eventstore", "internal/notice", "internal/owner"}},
+	{pkg: "commands", may: []string{"domain", "domain/...", "eventstore", "internal/owner"}},
+	// Custody acts outside the store. Keys and chain are behind its interfaces; its tests
+	// put a real keystore and a real chain there.
+	{pkg: "commands/custody", may: []string{"domain", "domain/...", "commands", "internal/notice"}, tests: []string{"internal/evm", "internal/vault", "internal/chain", "internal/chain/chaintest", "internal/typeddata"}},
 	// The client has the commands' own types as its bodies and answers.
 	{pkg: "commands/client", may: []string{"domain", "commands", "internal/proof"}, tests: []string{"internal/httpapi", "internal/live", "projections"}},
 	{pkg: "projections", may: []string{"domain", "domain/...", "eventstore"}},
 	// A replay has nothing within reach that could act on the world.
-	{pkg: "replay", may: []string{"domain", "domain/...", "eventstore", "eventstore/memory", "projections", "commands"}, tests: []string{"replay/historytest", "internal/snapshot"}},
+	{pkg: "replay", may: []string{"domain", "domain/...", "eventstore", "projections"}, tests: []string{"replay/historytest", "replay/scenario", "commands", "internal/snapshot"}},
+	// Tests only: commands against a store in memory, and what they answer.
+	{pkg: "replay/scenario", may: []string{"domain", "domain/...", "eventstore", "eventstore/memory", "projections", "commands", "replay"}},
 	// Tests only: streams as earlier builds wrote them, and what those made of them.
 	{pkg: "replay/historytest", may: []string{"domain", "domain/...", "eventstore", "projections"}},
 
@@ -61,10 +66,10 @@ var table = []allowance{
 	{pkg: "internal/archtest"},
 	// Typed data is understood here and nowhere else.
 	{pkg: "internal/typeddata", may: []string{"domain"}},
-	// Keys: nobody but the glue of custody, and the command line, may reach them.
+	// Only internal/evm and the command line may reach keys.
 	{pkg: "internal/vault", may: []string{"domain"}},
-	// custody is the glue of keys, chain and typed data with the commands that need them.
-	{pkg: "internal/custody", may: []string{"domain", "domain/...", "commands", "internal/chain", "internal/typeddata", "internal/vault"}, tests: []string{"internal/notice", "internal/chain/chaintest", "eventstore", "eventstore/memory", "eventstore/embedded"}},
+	// Keys and chain as custody's interfaces.
+	{pkg: "internal/evm", may: []string{"domain", "domain/...", "commands", "commands/custody", "internal/chain", "internal/vault"}},
 	// The chain is asked by those who move money, and by no replay.
 	{pkg: "internal/chain", may: []string{"domain"}, tests: []string{"internal/chain/chaintest"}},
 	{pkg: "internal/chain/chaintest"},
@@ -73,7 +78,7 @@ var table = []allowance{
 	{pkg: "internal/proof"},
 	{pkg: "internal/config", may: []string{"domain", "internal/spelling"}},
 	{pkg: "internal/strict", may: []string{"domain", "internal/spelling"}},
-	{pkg: "internal/httpapi", may: []string{"domain", "domain/...", "eventstore", "commands", "projections", "internal/live", "internal/proof", "internal/strict", "internal/owner"}, tests: []string{"commands/client", "internal/legs"}},
+	{pkg: "internal/httpapi", may: []string{"domain", "domain/...", "eventstore", "commands", "commands/custody", "projections", "internal/live", "internal/proof", "internal/strict", "internal/owner"}, tests: []string{"commands/client", "internal/legs"}},
 	{pkg: "internal/metrics", may: []string{"domain", "domain/..."}, tests: []string{"commands", "projections"}},
 	{pkg: "internal/snapshot", may: []string{"eventstore", "internal/owner"}},
 	// Bytes only, like an engine: which events are urgent is handed in.
@@ -87,6 +92,7 @@ var table = []allowance{
 	// One fold of each portfolio, for all who read.
 	{pkg: "internal/live", may: []string{"domain", "domain/...", "eventstore", "projections"}},
 	{pkg: "internal/shareddata"},
+	{pkg: "internal/testenv"},
 	// Measures the store; the module of its rivals is beside it.
 	{pkg: "internal/bench", may: []string{"eventstore", "eventstore/embedded"}},
 	{pkg: "internal/bench/rivals", may: []string{"internal/bench"}},
@@ -96,26 +102,26 @@ var table = []allowance{
 	{pkg: "internal/columns"},
 	// The one package that opens engines and keystores.
 	{pkg: "internal/open", may: []string{
-		"domain", "commands", "eventstore", "eventstore/embedded", "eventstore/esdb", "internal/chain", "internal/config", "internal/columns", "internal/custody",
+		"domain", "commands", "eventstore", "eventstore/embedded", "eventstore/esdb", "internal/chain", "internal/config", "internal/columns", "internal/evm",
 		"internal/owner", "internal/proof", "internal/snapshot", "internal/typeddata", "internal/vault", "internal/witness",
 	}},
 	// The kernel of the command line. Its rooms know it and not each other; what two of
 	// them show, a third package has.
 	{pkg: "internal/cli", may: []string{
-		"domain", "domain/...", "commands", "commands/client", "eventstore", "eventstore/memory", "internal/columns", "internal/config", "internal/custody",
+		"domain", "domain/...", "commands", "commands/client", "eventstore", "eventstore/memory", "internal/columns", "internal/config", "internal/evm",
 		"internal/httpapi", "internal/open", "internal/vault", "projections", "replay",
 	}, tests: wholeLine},
 	{pkg: "internal/cli/chart", may: room("eventstore", "projections"), tests: []string{"internal/cli/clitest"}},
 	{pkg: "internal/cli/show", may: room("projections"), tests: []string{"internal/cli/clitest"}},
 	{pkg: "internal/cli/look", may: room("eventstore", "internal/cli/chart", "internal/cli/show", "internal/httpapi", "internal/witness", "projections", "replay"), tests: append([]string{"internal/config", "internal/metrics"}, wholeLine...)},
 	{pkg: "internal/cli/operate", may: room("internal/cli/show", "internal/spelling", "projections", "replay"), tests: wholeLine},
-	{pkg: "internal/cli/money", may: room("internal/chain", "internal/cli/show", "internal/custody", "internal/notice", "internal/vault", "projections"), tests: append([]string{"internal/chain/chaintest"}, wholeLine...)},
-	{pkg: "internal/cli/keys", may: room("internal/vault"), tests: append([]string{"internal/custody"}, wholeLine...)},
+	{pkg: "internal/cli/money", may: room("commands/custody", "internal/chain", "internal/cli/show", "internal/evm", "internal/notice", "internal/vault", "projections"), tests: append([]string{"internal/chain/chaintest"}, wholeLine...)},
+	{pkg: "internal/cli/keys", may: room("commands/custody", "internal/vault"), tests: append([]string{"internal/evm"}, wholeLine...)},
 	{pkg: "internal/cli/setup", may: room(
 		"eventstore", "eventstore/memory", "internal/config", "internal/httpapi", "internal/importer", "internal/owner", "internal/tradefile", "projections",
 	), tests: wholeLine},
 	{pkg: "internal/cli/serve", may: room(
-		"eventstore", "internal/config", "internal/custody", "internal/httpapi", "internal/legs", "internal/live", "internal/metrics",
+		"commands/custody", "eventstore", "internal/config", "internal/evm", "internal/httpapi", "internal/legs", "internal/live", "internal/metrics",
 		"internal/notice", "internal/owner", "internal/witness", "projections", "replay",
 	), tests: wholeLine},
 	// These two start a server.
@@ -126,7 +132,7 @@ var table = []allowance{
 	{pkg: "internal/pets", may: []string{"internal/cli", "internal/cli/...", "internal/open"}, tests: wholeLine},
 	{pkg: "internal/pets/petstest", may: []string{
 		"domain", "domain/...", "commands", "commands/client", "eventstore", "eventstore/storetest", "internal/cli", "internal/cli/clitest",
-		"internal/httpapi", "internal/open", "internal/pets", "internal/vault",
+		"internal/httpapi", "internal/open", "internal/pets", "internal/testenv", "internal/vault",
 	}},
 
 	{pkg: "cmd/pets", may: []string{"internal/pets"}},

@@ -89,7 +89,7 @@ func untracked(name string) bool {
 	return slices.Contains([]string{".test", ".out", ".prof"}, path.Ext(base))
 }
 
-// topFolders are those of the design, section 1.
+// topFolders are the folders of docs/architecture.md.
 var topFolders = []string{"domain", "eventstore", "projections", "commands", "cmd", "replay", "docs", "internal", "deploy"}
 
 // checkTopFolders lets folders that begin with a dot pass: they belong to tools.

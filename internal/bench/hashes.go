@@ -12,8 +12,9 @@ import (
 	"pets/eventstore"
 )
 
-// Follower reads every record of a store as it comes and keeps hashes of them, until
-// the context ends. level is told how far it is, after each record or now and then.
+// Follower reads every record of a store as it is added and hashes it, until the
+// context ends. It calls level with its progress, after each record or from time
+// to time.
 type Follower func(ctx context.Context, store eventstore.Store, level func(eventstore.Position)) error
 
 // followed is a store with somebody who follows it.
@@ -25,9 +26,9 @@ type followed struct {
 	failed error
 }
 
-// RunHashes measures appends a second with a follower ÷ without one. A turn with a
-// follower ends when the follower has come as far as the appends: what it is behind
-// would otherwise be paid for in the turn of the other.
+// RunHashes measures appends a second with a follower ÷ without one. A turn with
+// a follower ends when the follower has caught up; otherwise its remaining work
+// would slow down the other's turn.
 func RunHashes(ctx context.Context, o Options, name string, follow Follower) (m Measured, err error) {
 	if o.Rounds < 1 {
 		return m, errors.New("rounds must be at least 1")

@@ -6,9 +6,9 @@ import (
 	"sync"
 )
 
-// rawFile is what nothing that is durable can do without: bytes at the end of a
-// growing file, and a flush. Writers that come together share one, led by the
-// first of them. It checks, indexes and promises nothing.
+// rawFile is the minimum that anything durable needs: bytes at the end of a
+// growing file, and a flush. Concurrent writers share one flush, led by the first
+// of them. It has no checks, index or guarantees.
 type rawFile struct {
 	f *os.File
 

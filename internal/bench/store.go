@@ -1,10 +1,10 @@
-// Package bench measures the speed of the store as ratios, to what the disk itself
-// can do and to other stores, and sums up how long requests took.
+// Package bench measures the speed of the store as ratios, to what the disk
+// itself can do and to other stores, and summarises how long requests took.
 //
-// It owns the method. Absolute figures swing tenfold with what else a machine
-// does, so all contenders are open at once and take turns of 200 ms, and a ratio
-// is the middle one of those of neighbouring turns. It refuses to be a test: what
-// a ratio is depends on the disk.
+// It owns the method. Absolute figures vary tenfold with other load on a machine,
+// so all contenders are open at once and take turns of 200 ms, and a ratio is the
+// median of those of neighbouring turns. It refuses to be a test: a ratio depends
+// on the disk.
 package bench
 
 import (
@@ -106,8 +106,8 @@ func newRun(o Options, folder string) (*run, error) {
 	return r, err
 }
 
-// append puts one record at the end of a writer's stream. Like a writer of
-// package commands, it does not give up: a context would be paid for each time.
+// append adds one record to the end of a writer's stream. Like a writer of
+// package commands it uses no context, which would cost time on each call.
 func (r *run) append(writer int) error {
 	_, err := r.put(writer)
 	return err
@@ -120,7 +120,7 @@ func (r *run) put(writer int) (eventstore.Appended, error) {
 	return appended, err
 }
 
-// id counts: to draw ids at random is not what is measured.
+// id counts up, because generating random ids is not what is measured.
 func (r *run) id(writer int) uuid.UUID {
 	var id uuid.UUID
 	binary.BigEndian.PutUint64(id[:], uint64(writer)+1)                 //nolint:gosec // not negative

@@ -9,16 +9,16 @@ import (
 	"github.com/ethereum/go-ethereum/common/hexutil"
 )
 
-// Sent says what became of a broadcast.
+// Sent is the result of a broadcast.
 type Sent struct {
 	Hash common.Hash
 	// Took are the endpoints that have the transaction now.
 	Took []int
-	// Failed is what the other endpoints said, for the log.
+	// Failed is what the other endpoints answered, for the log.
 	Failed []error
 }
 
-// isRefusal reports whether an endpoint answered about the transaction.
+// isRefusal reports whether an endpoint's answer is about the transaction.
 func isRefusal(err error) bool {
 	for _, kind := range []error{ErrUnderpriced, ErrNonceTooLow, ErrNonce, ErrInsufficientFunds, ErrWouldFail, ErrRefused} {
 		if errors.Is(err, kind) {
@@ -28,13 +28,14 @@ func isRefusal(err error) bool {
 	return false
 }
 
-// Broadcast sends the same bytes to every endpoint. It may be called again at
-// any time, after a crash or a lost answer, with the same bytes: a transaction
-// that is known, or in a block already, is sent.
+// Broadcast sends the same bytes to every endpoint. It may be called again at any
+// time, after a crash or a lost answer, with the same bytes: a transaction that
+// is already known, or in a block, counts as sent.
 //
-// It fails only if no endpoint took it. ErrUnavailable then means that nobody
-// knows: an endpoint may have taken it and not said so. ErrNonceTooLow means
-// that another transaction used the nonce; [Client.Status] names it.
+// It fails only if no endpoint took it. ErrUnavailable then means that the
+// outcome is unknown: an endpoint may have taken it without answering.
+// ErrNonceTooLow means that another transaction used the nonce; [Client.Status]
+// names it.
 func (c *Client) Broadcast(ctx context.Context, raw []byte) (Sent, error) {
 	u, hash, err := Decode(raw)
 	if err != nil {
@@ -44,7 +45,8 @@ func (c *Client) Broadcast(ctx context.Context, raw []byte) (Sent, error) {
 		return Sent{}, notTransfer("it is for another chain")
 	}
 	sent := Sent{Hash: hash}
-	// Each outcome is an answer here, so that none keeps the others from counting.
+	// Each outcome counts as an answer here, so that no endpoint delays the
+	// others.
 	one := *c
 	one.need = 1
 	got, err := ask(ctx, &one, c.endpoints, "a broadcast", func(ctx context.Context, e *endpoint) (error, error) {
@@ -66,7 +68,7 @@ func (c *Client) Broadcast(ctx context.Context, raw []byte) (Sent, error) {
 	return c.refused(ctx, sent, u)
 }
 
-// send gives the bytes to one endpoint, if it serves the right chain.
+// send sends the bytes to one endpoint, if it serves the right chain.
 func (c *Client) send(ctx context.Context, e *endpoint, raw []byte, hash common.Hash) error {
 	if _, err := c.checkChain(ctx, e); err != nil {
 		return err
@@ -79,14 +81,14 @@ func (c *Client) send(ctx context.Context, e *endpoint, raw []byte, hash common.
 		return nil
 	case err != nil:
 		return err
-	case said != hash: // it took something, or nothing; not what it was sent
+	case said != hash: // it took some bytes or none, but not the ones sent
 		return e.malformed(call)
 	}
 	return nil
 }
 
-// refused finds out what it means that nobody took a transaction. A nonce that
-// is too low is no failure if it was used by this very transaction.
+// refused determines why no endpoint took a transaction. A nonce that is too low
+// is no failure if this very transaction used it.
 func (c *Client) refused(ctx context.Context, sent Sent, u Unsigned) (Sent, error) {
 	for _, kind := range []error{ErrNonceTooLow, ErrUnderpriced, ErrInsufficientFunds, ErrNonce, ErrWouldFail, ErrRefused, ErrWrongChain} {
 		for _, err := range sent.Failed {

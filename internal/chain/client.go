@@ -14,25 +14,25 @@ import (
 	"pets/domain"
 )
 
-// Bounds of a client.
+// Limits of a client.
 const (
 	DefaultTimeout = 10 * time.Second
 	maxTimeout     = time.Minute
 	maxEndpoints   = 8
-	// liveEndpoints must answer, and agree, in live mode.
+	// liveEndpoints is how many endpoints must answer, and agree, in live mode.
 	liveEndpoints = 2
 )
 
-// Config says which chain to ask, and whom.
+// Config names the chain and its endpoints.
 type Config struct {
-	Chain     Chain // from the registry; its number is pinned
+	Chain     Chain // from the registry, with its fixed number
 	Endpoints []Endpoint
 	Timeout   time.Duration // of each call; 0 is DefaultTimeout
 	Live      bool          // two endpoints at two hosts must agree about everything
 	Now       func() time.Time
 }
 
-// Client asks a chain through its endpoints. It is safe for concurrent use.
+// Client queries a chain through its endpoints. It is safe for concurrent use.
 type Client struct {
 	chain     Chain
 	endpoints []*endpoint
@@ -40,26 +40,10 @@ type Client struct {
 	now       func() time.Time
 }
 
-// New makes a client, and asks nothing yet: a server has to start, and bots to be
-// answered, also while no endpoint is. The chain id is asked for with every head.
-func New(config Config) (*Client, error) { return newClient(config) }
-
-// Dial makes a client and checks the chain id of every endpoint that answers.
-// Enough of them must; one that does not is checked when it comes back, because
-// the chain id is asked for again with every head.
-func Dial(ctx context.Context, config Config) (*Client, error) {
-	c, err := newClient(config)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := ask(ctx, c, c.endpoints, "the chain id", c.checkChain); err != nil {
-		c.Close()
-		return nil, err
-	}
-	return c, nil
-}
-
-func newClient(config Config) (*Client, error) {
+// New returns a client without querying anything: a server has to start, and bots
+// need answers, even while no endpoint is reachable. The chain id is queried
+// together with every head.
+func New(config Config) (*Client, error) {
 	c := &Client{chain: config.Chain, need: 1, now: config.Now}
 	if config.Live {
 		c.need = liveEndpoints
@@ -75,7 +59,7 @@ func newClient(config Config) (*Client, error) {
 	case c.chain.number == 0:
 		return nil, domain.Invalid("chain", "must come from a registry")
 	case len(config.Endpoints) < c.need:
-		return nil, domain.Invalid("endpoints", "must be at least %d, so that one can be held against the other", c.need)
+		return nil, domain.Invalid("endpoints", "must be at least %d, so that one can be checked against the other", c.need)
 	case len(config.Endpoints) > maxEndpoints:
 		return nil, domain.Invalid("endpoints", "must be at most %d", maxEndpoints)
 	case timeout < 0 || timeout > maxTimeout:
@@ -88,7 +72,7 @@ func newClient(config Config) (*Client, error) {
 			return nil, err
 		}
 		if other, twice := witnesses[by]; twice {
-			return nil, domain.Invalid(fmt.Sprintf("endpoint %d", i), "is at the host of endpoint %d: that is one witness, not two", other)
+			return nil, domain.Invalid(fmt.Sprintf("endpoint %d", i), "has the same host as endpoint %d, so it does not count as a second one", other)
 		}
 		witnesses[by] = i
 		c.endpoints = append(c.endpoints, e)
@@ -118,15 +102,15 @@ func (c *Client) checkChain(ctx context.Context, e *endpoint) (uint64, error) {
 	return uint64(id), nil
 }
 
-// answers are what those endpoints said that answered.
+// answers are the answers of the endpoints that responded.
 type answers[T any] struct {
 	from   []*endpoint
 	values []T
 }
 
-// ask puts one question to all the given endpoints at once and waits for all of
-// them, each for at most the time-out. Too few answers are an error. So is one
-// endpoint on another chain, however many are on ours.
+// ask sends one request to all the given endpoints at once and waits for each for
+// at most the time-out. Too few answers are an error. So is one endpoint on
+// another chain, however many are on this one.
 func ask[T any](ctx context.Context, c *Client, of []*endpoint, what string, read func(context.Context, *endpoint) (T, error)) (answers[T], error) {
 	values, errs := make([]T, len(of)), make([]error, len(of))
 	var wait sync.WaitGroup
@@ -156,7 +140,7 @@ func ask[T any](ctx context.Context, c *Client, of []*endpoint, what string, rea
 	return got, nil
 }
 
-// agreed returns the one value that all gave.
+// agreed returns the value that all answers share.
 func (a answers[T]) agreed(what string) (T, error) {
 	for i := range a.values {
 		if !reflect.DeepEqual(a.values[i], a.values[0]) {
@@ -167,7 +151,7 @@ func (a answers[T]) agreed(what string) (T, error) {
 	return a.values[0], nil
 }
 
-// agree asks, and wants one answer of all.
+// agree sends a request and requires the same answer from all.
 func agree[T any](ctx context.Context, c *Client, of []*endpoint, what string, read func(context.Context, *endpoint) (T, error)) (T, error) {
 	got, err := ask(ctx, c, of, what, read)
 	if err != nil {
@@ -177,30 +161,30 @@ func agree[T any](ctx context.Context, c *Client, of []*endpoint, what string, r
 	return got.agreed(what)
 }
 
-// Block names a block: reads are bound to its hash, so what they say cannot
-// come from two histories.
+// Block identifies a block. Reads are bound to its hash, so that they cannot mix
+// two histories.
 type Block struct {
 	Number uint64      `json:"number"`
 	Hash   common.Hash `json:"hash"`
 	Time   time.Time   `json:"time"`
 }
 
-// header is a block, with what fees are worked out from.
+// header is a block with the values that fees are computed from.
 type header struct {
 	Block
 	BaseFee Units
 }
 
-// view is a block that the endpoints of one operation agree on, and those
-// endpoints. One that failed is not waited for again within the operation.
+// view is a block that the endpoints of one operation agree on, with those
+// endpoints. An endpoint that failed is not used again within the operation.
 type view struct {
 	header
 	of []*endpoint
 }
 
-// rawHeader is read from JSON as it is, and the hash is taken as said: chains
-// put fields into their headers that Ethereum's rules for the hash do not know.
-// What counts is that endpoints agree on it.
+// rawHeader is decoded as it is, and its hash is not recomputed: some chains add
+// header fields that Ethereum's rules for the hash do not cover. What matters is
+// that endpoints agree on the hash.
 type rawHeader struct {
 	Number    *hexutil.Uint64 `json:"number"`
 	Hash      common.Hash     `json:"hash"`
@@ -234,10 +218,10 @@ func headerAt(ctx context.Context, e *endpoint, number string) (header, error) {
 
 const latest = "latest"
 
-// look finds the newest block that enough endpoints have, and that all who
-// answer agree on. One may be MaxLag blocks behind another. Where they differ
-// at the tip that may be a reorganisation, not a lie: MaxLag blocks further down
-// they have to agree.
+// look finds the newest block that enough endpoints have and that all responding
+// endpoints agree on. One endpoint may be MaxLag blocks behind another. A
+// difference at the tip may be a reorganisation; MaxLag blocks further down they
+// have to agree.
 func (c *Client) look(ctx context.Context) (view, error) {
 	got, err := ask(ctx, c, c.endpoints, "the newest block", func(ctx context.Context, e *endpoint) (header, error) {
 		if _, err := c.checkChain(ctx, e); err != nil {
@@ -271,7 +255,7 @@ func (c *Client) look(ctx context.Context) (view, error) {
 	return view{at, got.from}, err
 }
 
-// headerAgreed returns the block of a number on which all endpoints agree.
+// headerAgreed returns the block of a number, on which all endpoints agree.
 func (c *Client) headerAgreed(ctx context.Context, of []*endpoint, number uint64) (header, error) {
 	return agree(ctx, c, of, fmt.Sprintf("block %d", number), func(ctx context.Context, e *endpoint) (header, error) {
 		return headerAt(ctx, e, hexutil.EncodeUint64(number))
@@ -282,18 +266,4 @@ func (c *Client) headerAgreed(ctx context.Context, of []*endpoint, number uint64
 func (c *Client) Head(ctx context.Context) (Block, error) {
 	v, err := c.look(ctx)
 	return v.Block, err
-}
-
-// Final returns the newest block that has the chain's confirmations, for
-// reading balances that no reorganisation will change.
-func (c *Client) Final(ctx context.Context) (Block, error) {
-	v, err := c.look(ctx)
-	if err != nil {
-		return Block{}, err
-	}
-	if v.Number+1 < c.chain.Confirmations {
-		return Block{}, fmt.Errorf("%w: the chain has %d blocks, fewer than its confirmations", ErrUnavailable, v.Number+1)
-	}
-	final, err := c.headerAgreed(ctx, v.of, v.Number+1-c.chain.Confirmations)
-	return final.Block, err
 }

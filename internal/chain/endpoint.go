@@ -20,24 +20,24 @@ import (
 	"pets/domain"
 )
 
-// maxAnswer bounds what an endpoint may answer. The largest thing asked for is a
-// block with its transactions, when a rival of ours is looked for.
+// maxAnswer limits the size of an endpoint's answer. The largest one is a block
+// with its transactions, read when searching for a rival transaction.
 const maxAnswer = 8 << 20
 
-// Endpoint tells the URL of a JSON-RPC endpoint. It is a function because the
-// URL holds a token: a function prints as nothing. A config.Secret's Reveal is
-// one.
+// Endpoint returns the URL of a JSON-RPC endpoint. It is a function because the
+// URL holds a token, and a function prints as nothing. The Reveal method of a
+// config.Secret is an Endpoint.
 type Endpoint func() string
 
-// endpoint is one dialled endpoint. Its URL and client live in the closure
-// only, so that nothing which prints or compares a Client can reach them.
+// endpoint is one dialled endpoint. Its URL and client are only in the closure,
+// so that nothing that prints or compares a Client can reach them.
 type endpoint struct {
 	index  int
 	call   func(ctx context.Context, result any, method string, args ...any) error
 	hangUp func()
 }
 
-// dial makes an endpoint without connecting. The text is its witness.
+// dial returns an endpoint without connecting. The text is its witness.
 func dial(index int, at Endpoint, live bool, timeout time.Duration) (*endpoint, string, error) {
 	field := fmt.Sprintf("endpoint %d", index)
 	if at == nil {
@@ -48,7 +48,7 @@ func dial(index int, at Endpoint, live bool, timeout time.Duration) (*endpoint, 
 		return nil, "", domain.Invalid(field, "must be an http or https URL")
 	}
 	if live && u.Scheme != "https" && !loopback(u.Hostname()) {
-		return nil, "", domain.Invalid(field, "must be https: who is on the way could answer in its place")
+		return nil, "", domain.Invalid(field, "must be https: otherwise a third party in the network could answer in its place")
 	}
 	client, err := rpc.DialOptions(context.Background(), u.String(), rpc.WithHTTPClient(httpClient()))
 	if err != nil {
@@ -66,8 +66,8 @@ func dial(index int, at Endpoint, live bool, timeout time.Duration) (*endpoint, 
 	return e, witness(u), nil
 }
 
-// witness tells endpoints apart: another port or path of a host is the same
-// one. On this machine, each port is somebody else.
+// witness identifies the operator of an endpoint: other ports or paths of a host
+// count as the same one. On this machine, each port counts as another.
 func witness(u *url.URL) string {
 	if loopback(u.Hostname()) {
 		return u.Host
@@ -80,10 +80,10 @@ func loopback(host string) bool {
 	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
-// httpClient makes one connection for each call: net/http logs what arrives
-// unasked on an idle connection, and that may repeat the URL. It follows no
-// redirect: that would carry the URL's token to another host. The time-out is that
-// of the call's context, which covers the answer's last byte.
+// httpClient uses a new connection for each call: net/http logs unsolicited data
+// on an idle connection, and that may repeat the URL. It follows no redirect,
+// which would carry the URL's token to another host. The time-out is that of the
+// call's context and covers the whole answer.
 func httpClient() *http.Client {
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -98,7 +98,7 @@ func httpClient() *http.Client {
 
 var errTooLong = errors.New("too long")
 
-// limited bounds every answer, unpacked, whatever its status.
+// limited limits every answer, uncompressed, whatever its status.
 type limited struct{ next http.RoundTripper }
 
 func (l *limited) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -127,7 +127,8 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// failed turns an error of the transport or the endpoint into one of ours.
+// failed converts an error of the transport or the endpoint to an error of this
+// package.
 func (e *endpoint) failed(call string, err error) error {
 	if kind := refusalOf(err); kind != nil {
 		return &EndpointError{Endpoint: e.index, Call: call, Problem: kind.Error(), kind: kind}
@@ -135,12 +136,13 @@ func (e *endpoint) failed(call string, err error) error {
 	return &EndpointError{Endpoint: e.index, Call: call, Problem: problem(err), kind: ErrUnavailable}
 }
 
-// malformed says that an answer is JSON, but not what was asked for.
+// malformed reports an answer that is JSON, but has an unexpected form.
 func (e *endpoint) malformed(call string) error {
-	return &EndpointError{Endpoint: e.index, Call: call, Problem: "answered with something else than was asked for", kind: ErrUnavailable}
+	return &EndpointError{Endpoint: e.index, Call: call, Problem: "answered with something other than what was requested", kind: ErrUnavailable}
 }
 
-// problem says in our own words what went wrong between here and an endpoint.
+// problem describes, in this package's own words, what went wrong between the
+// client and an endpoint.
 func problem(err error) string {
 	var (
 		status    rpc.HTTPError
@@ -165,7 +167,7 @@ func problem(err error) string {
 	case errors.Is(err, errTooLong):
 		return fmt.Sprintf("answered with more than %d bytes", maxAnswer)
 	case errors.As(err, &dns):
-		return "its name is not found"
+		return "its host name cannot be resolved"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return "did not answer in time"
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -173,19 +175,19 @@ func problem(err error) string {
 	case errors.As(err, &hostname), errors.As(err, &authority), errors.As(err, &invalid):
 		return "its certificate is not accepted"
 	case errors.As(err, &record), errors.As(err, &alert):
-		return "does not speak TLS as it should"
+		return "does not speak TLS correctly"
 	case errors.As(err, &syntax), errors.As(err, &mistyped):
 		return "answered with malformed JSON"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
-		return "cut its answer short"
+		return "ended its answer too early"
 	default:
-		return "cannot be reached, or not be understood"
+		return "cannot be reached, or gives an answer that cannot be understood"
 	}
 }
 
-// refusals are what clients of the chain say when they do not take a
-// transaction. There is no standard: the texts are those of geth, bor, Erigon,
-// Nethermind, Besu and Reth, in lower case. Order matters.
+// refusals are the messages with which nodes refuse a transaction. There is no
+// standard: the texts are those of geth, bor, Erigon, Nethermind, Besu and Reth,
+// in lower case. Order matters.
 var refusals = []struct {
 	kind  error
 	words []string
@@ -206,17 +208,17 @@ var refusals = []struct {
 	}},
 }
 
-// errKnown is success: an earlier broadcast of the same bytes got through.
+// errKnown means success: an earlier broadcast of the same bytes was accepted.
 var errKnown = errors.New("already known")
 
-// refusalOf reads an answer of the chain that is about the transaction, not
-// about the endpoint; nil where it is none.
+// refusalOf interprets an answer that is about the transaction and not about the
+// endpoint. It returns nil for any other answer.
 func refusalOf(err error) error {
 	var answer rpc.Error
 	if !errors.As(err, &answer) {
 		return nil
 	}
-	const reverted = 3 // the one code that has become a habit
+	const reverted = 3 // the only code that is in common use
 	if answer.ErrorCode() == reverted {
 		return ErrWouldFail
 	}

@@ -10,7 +10,8 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 )
 
-// erc20 is what is asked of a token, and the one thing that is done with it.
+// erc20 is the interface of a token: what is queried, and the one method that is
+// called.
 var erc20 = mustABI(`[
 	{"type":"function","name":"balanceOf","stateMutability":"view","inputs":[{"name":"holder","type":"address"}],"outputs":[{"name":"","type":"uint256"}]},
 	{"type":"function","name":"decimals","stateMutability":"view","inputs":[],"outputs":[{"name":"","type":"uint8"}]},
@@ -18,7 +19,7 @@ var erc20 = mustABI(`[
 	{"type":"function","name":"transfer","stateMutability":"nonpayable","inputs":[{"name":"to","type":"address"},{"name":"units","type":"uint256"}],"outputs":[{"name":"","type":"bool"}]}
 ]`)
 
-// transferTopic marks the event that an ERC-20 token emits when money moved.
+// transferTopic identifies the event that an ERC-20 token emits when money moved.
 var transferTopic = crypto.Keccak256Hash([]byte("Transfer(address,address,uint256)"))
 
 func mustABI(text string) abi.ABI {
@@ -38,13 +39,13 @@ func pack(method string, args ...any) []byte {
 	return data
 }
 
-// transferData is the call that moves a token.
+// transferData returns the call that moves a token.
 func transferData(to Address, units Units) []byte {
 	return pack("transfer", common.Address(to), units.Big())
 }
 
-// parseTransfer is the way back. Only the exact bytes that transferData makes
-// are a transfer.
+// parseTransfer is its inverse. Only the exact bytes of transferData are a
+// transfer.
 func parseTransfer(data []byte) (to Address, units Units, ok bool) {
 	method := erc20.Methods["transfer"]
 	if len(data) != 4+32+32 || !bytes.Equal(data[:4], method.ID) {
@@ -69,8 +70,8 @@ type rawLog struct {
 	Data    hexutil.Bytes  `json:"data"`
 }
 
-// movesOf picks the Transfer events; other events are none of our business.
-// (ERC-721 has the same topic with the id as a fourth one.)
+// movesOf returns the Transfer events and ignores all others. (ERC-721 has the
+// same topic with the id as a fourth one.)
 func movesOf(logs []rawLog) []Move {
 	var out []Move
 	for _, l := range logs {

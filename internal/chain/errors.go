@@ -8,49 +8,54 @@ import (
 	"pets/domain"
 )
 
-// What can go wrong, to be asked for with errors.Is. Each has a domain code.
+// The errors of this package, for errors.Is. Each has a domain code.
 var (
-	// ErrDisagreement: two endpoints gave different answers about one block.
-	// Somebody lies or is broken. Refuse, and raise the alarm.
+	// ErrDisagreement reports that two endpoints gave different answers about one
+	// block: one of them is wrong. Refuse, and raise the alarm.
 	ErrDisagreement error = domain.Errorf(domain.CodeUnavailable, "the endpoints of the chain disagree")
-	// ErrWrongChain: an endpoint serves another chain than the one pinned.
-	// Refuse, and raise the alarm.
+	// ErrWrongChain reports that an endpoint serves another chain than the
+	// configured one. Refuse, and raise the alarm.
 	ErrWrongChain error = domain.Errorf(domain.CodeUnavailable, "an endpoint serves another chain")
-	// ErrUnavailable: too few endpoints answered, or what was asked is not known
-	// yet. Ask again later. After a broadcast it means: unknown, send again.
-	ErrUnavailable error = domain.Errorf(domain.CodeUnavailable, "the chain cannot be asked now")
+	// ErrUnavailable reports that too few endpoints answered, or that the answer
+	// is not known yet. Try again later. After a broadcast it means that the
+	// outcome is unknown: send again.
+	ErrUnavailable error = domain.Errorf(domain.CodeUnavailable, "the chain cannot be queried now")
 
-	// ErrFeeOverCap: the chain asks for more than the highest fee approved.
+	// ErrFeeOverCap reports that the chain demands more than the highest approved
+	// fee.
 	ErrFeeOverCap error = domain.Errorf(domain.CodeConflict, "the chain asks for a higher fee than is allowed")
-	// ErrUnderpriced: no endpoint takes the transaction at its fees; reprice it.
+	// ErrUnderpriced reports that no endpoint takes the transaction at its fees;
+	// reprice it.
 	ErrUnderpriced error = domain.Errorf(domain.CodeConflict, "the fees are too low to be taken")
-	// ErrNonceTooLow: the nonce is used, and not by this transaction.
+	// ErrNonceTooLow reports that another transaction used the nonce.
 	ErrNonceTooLow error = domain.Errorf(domain.CodeConflict, "the nonce is used by another transaction")
-	// ErrNonce: the nonce asked for is used, would leave a gap, or cannot be
-	// chosen because a transaction of this wallet is under way.
+	// ErrNonce reports that the requested nonce is used, would leave a gap, or
+	// cannot be chosen because a transaction of this wallet is under way.
 	ErrNonce error = domain.Errorf(domain.CodeConflict, "the nonce cannot be taken")
-	// ErrInsufficientFunds: the wallet cannot pay amount and fee.
+	// ErrInsufficientFunds reports that the wallet cannot pay amount and fee.
 	ErrInsufficientFunds error = domain.Errorf(domain.CodeConflict, "the wallet holds too little")
-	// ErrWouldFail: the chain says that the transfer would not be carried out.
+	// ErrWouldFail reports that the chain would not carry out the transfer.
 	ErrWouldFail error = domain.Errorf(domain.CodeConflict, "the transfer would fail")
-	// ErrRefused: every endpoint refused the transaction for another reason.
+	// ErrRefused reports that every endpoint refused the transaction for another
+	// reason.
 	ErrRefused error = domain.Errorf(domain.CodeConflict, "the transaction was refused")
 
-	// ErrToken: the chain and the registry say different things about a token.
+	// ErrToken reports that the chain and the registry differ about a token.
 	ErrToken error = domain.Errorf(domain.CodeInvalid, "the token is not what the registry says")
-	// ErrNotMoved: the transaction is on the chain, the money is not where it
-	// was to go. A person has to look.
+	// ErrNotMoved reports that the transaction is on the chain, but the money is
+	// not at its destination. A person has to investigate.
 	ErrNotMoved error = domain.Errorf(domain.CodeConflict, "the transfer did not happen")
-	// ErrTransaction: not a transfer this package makes, signs or sends.
+	// ErrTransaction reports data that is not a transfer this package makes,
+	// signs or sends.
 	ErrTransaction error = domain.Errorf(domain.CodeInvalid, "the transaction is not a transfer as approved")
-	// ErrSignature: the signature is not that of the sender.
+	// ErrSignature reports a signature that is not the sender's.
 	ErrSignature error = domain.Errorf(domain.CodeInvalid, "the signature is not the sender's")
 )
 
 // Disagreement says which endpoints differ about what. It is an
 // [ErrDisagreement].
 type Disagreement struct {
-	What string // what was asked for, never what was answered
+	What string // what was requested, never what was answered
 	A, B int    // indices of two endpoints that differ
 }
 
@@ -61,9 +66,9 @@ func (d *Disagreement) Error() string {
 // Unwrap makes errors.Is and domain.CodeOf work.
 func (d *Disagreement) Unwrap() error { return ErrDisagreement }
 
-// EndpointError is what one endpoint did. The problem is one of our own words
-// for it: neither the endpoint's address nor its words are kept, since one
-// holds a token and the other may repeat it.
+// EndpointError is the failure of one endpoint. The problem is described in this
+// package's own words: the endpoint's address holds a token, and its messages may
+// repeat it.
 type EndpointError struct {
 	Endpoint int
 	Call     string
@@ -78,8 +83,8 @@ func (e *EndpointError) Error() string {
 // Unwrap returns the kind of error.
 func (e *EndpointError) Unwrap() error { return e.kind }
 
-// tooFew says that not enough endpoints answered, and what each of the others
-// did. It is an ErrUnavailable, whatever they did.
+// tooFew reports that not enough endpoints answered, and how each of the others
+// failed. It is an ErrUnavailable in every case.
 func tooFew(what string, need, asked int, failed []error) error {
 	said := make([]string, 0, len(failed))
 	for _, err := range failed {

@@ -13,14 +13,13 @@ type Fees struct {
 	Tip    Units `json:"max_tip_per_gas"` // the most of it that goes to the producer of the block
 }
 
-// feeRules are the registry's bounds per unit of gas, in wei.
+// feeRules are the registry's limits per unit of gas, in wei.
 type feeRules struct{ minTip, maxTip, maxFee Units }
 
-// offer works out fees for a block's base fee. The tip that was suggested is
-// moved into the registry's bounds: it is advice, and one endpoint's word. The
-// most to pay leaves room for the base fee to double, if the registry and the
-// highest fee allow for it; less than the base fee and the smallest tip is
-// never offered.
+// offer computes fees for a block's base fee. The suggested tip is moved into the
+// registry's limits, because it is only the advice of one endpoint. The maximum
+// leaves room for the base fee to double, if the registry and the highest fee
+// allow that. It is never less than the base fee and the smallest tip.
 func (r feeRules) offer(base, suggested Units, gas uint64, highest Units) (Fees, error) {
 	tip := lower(higher(suggested, r.minTip), r.maxTip)
 	limit := lower(r.maxFee, highest.over(gas))
@@ -39,9 +38,9 @@ func (r feeRules) offer(base, suggested Units, gas uint64, highest Units) (Fees,
 	return Fees{MaxFee: lower(most, limit), Tip: tip}, nil
 }
 
-// SuggestFees says what a transaction of that much gas should offer now, so
-// that gas × MaxFee stays within the highest fee (in wei). Where the chain asks
-// for more: [ErrFeeOverCap].
+// SuggestFees returns what a transaction of that much gas should offer now, with
+// gas × MaxFee within the highest fee (in wei). If the chain demands more, it
+// returns [ErrFeeOverCap].
 func (c *Client) SuggestFees(ctx context.Context, gas uint64, highest Units) (Fees, error) {
 	v, err := c.look(ctx)
 	if err != nil {
@@ -50,8 +49,8 @@ func (c *Client) SuggestFees(ctx context.Context, gas uint64, highest Units) (Fe
 	return c.fees(ctx, v, gas, highest)
 }
 
-// fees takes the lowest tip that an endpoint suggests: a high one costs money,
-// a low one time, and then the transaction can be repriced.
+// fees uses the lowest tip that an endpoint suggests: too high a tip costs money,
+// too low a tip only time, and then the transaction can be repriced.
 func (c *Client) fees(ctx context.Context, v view, gas uint64, highest Units) (Fees, error) {
 	if gas == 0 || gas > c.chain.MaxGas {
 		return Fees{}, fmt.Errorf("%w: it needs %d gas, at most %d are allowed", ErrFeeOverCap, gas, c.chain.MaxGas)

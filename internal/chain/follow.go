@@ -9,21 +9,23 @@ import (
 	"github.com/ethereum/go-ethereum/common/hexutil"
 )
 
-// State is where a transaction is.
+// State is the state of a transaction.
 type State string
 
-// The states. Only Mined and Replaced with [Status.Final] are for ever; each of
-// the others, and these two before, can become any other.
+// The states. Only Mined and Replaced with [Status.Final] are permanent. Every
+// other state, and these two before, can change to any other.
 const (
-	// Pending: an endpoint knows it, or not all of them see it in a block yet.
+	// Pending means that an endpoint knows it, or that not all of them see it in
+	// a block yet.
 	Pending State = "pending"
-	// Mined: it stands in a block of the chain on which endpoints agree.
+	// Mined means that it is in a block on which the endpoints agree.
 	Mined State = "mined"
-	// Replaced: its nonce was used in a block that it does not stand in.
+	// Replaced means that its nonce was used in a block that does not contain it.
 	Replaced State = "replaced"
-	// Dropped: no endpoint knows it and its nonce is free. It may still turn up:
-	// whoever saw the bytes can send them. So the same bytes are sent again, or
-	// the nonce is used by another transaction; a new nonce would pay twice.
+	// Dropped means that no endpoint knows it and its nonce is free. It may still
+	// reappear, because anyone who saw the bytes can send them. So send the same
+	// bytes again, or use the nonce for another transaction; a new nonce would
+	// pay twice.
 	Dropped State = "dropped"
 )
 
@@ -31,27 +33,28 @@ const (
 type Status struct {
 	State State
 	AsOf  Block
-	// Block is where it stands, or where its nonce was used.
+	// Block is the block that contains it, or in which its nonce was used.
 	Block Block
-	// Confirmations counts that block and those upon it. Final: they are enough.
+	// Confirmations counts that block and those after it. Final reports that they
+	// are enough.
 	Confirmations uint64
 	Final         bool
 
-	// Of one that is mined: whether it was carried out (the fee is paid if not),
-	// what it used and paid, and which tokens moved.
+	// For a mined transaction: whether it was carried out (the fee is paid even
+	// if not), the gas it used and paid for, and which tokens moved.
 	Success bool
 	GasUsed uint64
 	Fee     Units // wei
 	Moves   []Move
 
-	// Rival is the transaction that used the nonce; zero if the nonce went
-	// without one (a delegation, EIP-7702).
+	// Rival is the transaction that used the nonce; zero if no transaction did (a
+	// delegation, EIP-7702).
 	Rival common.Hash
 }
 
-// Settled says whether the money is where it was to go, as of now: it is for
-// ever once the status is Final. A token may answer that it failed without
-// failing, so for a token only its Transfer event counts.
+// Settled reports whether the money is at its destination as of now, which is
+// permanent once the status is Final. A token may return failure without
+// reverting, so for a token only its Transfer event counts.
 func (s Status) Settled(u Unsigned) error {
 	switch {
 	case s.State != Mined:
@@ -70,9 +73,9 @@ func (s Status) Settled(u Unsigned) error {
 	return fmt.Errorf("%w: it succeeded, and the token did not move", ErrNotMoved)
 }
 
-// Status follows a transaction, by its hash and the nonce it uses. It remembers
-// nothing, so a block that a reorganisation took away is simply not there when
-// it is asked the next time.
+// Status follows a transaction by its hash and the nonce it uses. It stores
+// nothing, so a block removed by a reorganisation is simply gone at the next
+// call.
 func (c *Client) Status(ctx context.Context, hash common.Hash, from Address, nonce uint64) (Status, error) {
 	v, err := c.look(ctx)
 	if err != nil {
@@ -112,8 +115,8 @@ func (c *Client) confirmed(s Status, at Block) Status {
 	return s
 }
 
-// receipt is what one endpoint says of a mined transaction. Its time is that of
-// the block, once the block is known to be part of the chain.
+// receipt is what one endpoint reports of a mined transaction. Its time is that
+// of the block, once the block is known to be part of the chain.
 type receipt struct {
 	Block
 	Success bool
@@ -133,7 +136,7 @@ type rawReceipt struct {
 	Logs        []rawLog        `json:"logs"`
 }
 
-// receipt returns nil for a transaction that stands in no block.
+// receipt returns nil for a transaction that is in no block.
 func (e *endpoint) receipt(ctx context.Context, hash common.Hash, from Address) (*receipt, error) {
 	const call = "eth_getTransactionReceipt"
 	var raw *rawReceipt
@@ -156,8 +159,8 @@ func (e *endpoint) receipt(ctx context.Context, hash common.Hash, from Address) 
 	return r, nil
 }
 
-// asOf leaves of the receipts what holds as of the view: one in a later block,
-// or in a block that is no longer part of the chain, is none.
+// asOf keeps the receipts that are valid as of the view. A receipt in a later
+// block, or in a block that is no longer part of the chain, is dropped.
 func (c *Client) asOf(ctx context.Context, v view, said answers[*receipt]) (seenReceipts, error) {
 	out := seenReceipts{answers[*receipt]{from: said.from, values: make([]*receipt, len(said.values))}}
 	canonical := map[uint64]Block{v.Number: v.Block}
@@ -200,7 +203,7 @@ func (s seenReceipts) oldest() (at *receipt, all bool) {
 	return at, all
 }
 
-// notMined tells the three ways of not being in a block apart.
+// notMined distinguishes the three ways of not being in a block.
 func (c *Client) notMined(ctx context.Context, v view, status Status, hash common.Hash, from Address, nonce uint64) (Status, error) {
 	next, err := c.nonceAt(ctx, v.of, v.Block, from)
 	if err != nil {

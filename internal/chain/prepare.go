@@ -11,27 +11,28 @@ import (
 	"pets/domain"
 )
 
-// Transfer is a payment that was approved.
+// Transfer is an approved payment.
 type Transfer struct {
 	Asset      Asset
 	From, To   Address
 	Amount     domain.Decimal
 	HighestFee domain.Decimal // for all of the transaction, in the native coin (18 decimals)
-	// Nonce is one the caller holds, nil to take the next one. The next one can
-	// be told only while no transaction of the wallet is under way.
+	// Nonce is a nonce that the caller reserved, or nil to take the next one. The
+	// next one is known only while no transaction of the wallet is under way.
 	Nonce *uint64
-	// First takes the next nonce all the same: the place of whatever is under way.
+	// First takes the next nonce even so, replacing the transaction that is under
+	// way.
 	First bool
 }
 
-// nativeDecimals are those of the coin that fees are paid in, on every EVM
+// nativeDecimals are the decimals of the coin that fees are paid in, on every EVM
 // chain: the EVM counts in wei.
 const nativeDecimals = 18
 
-// Prepare turns an approved transfer into a transaction: nonce, gas and fees of
-// now, everything else as approved. It tries the transfer on the newest block
-// and refuses one that would not be carried out. Nothing is sent, nothing is
-// reserved: until the caller has recorded the result, it has not happened.
+// Prepare turns an approved transfer into a transaction, with the current nonce,
+// gas and fees and everything else as approved. It simulates the transfer on the
+// newest block and refuses one that would fail. Nothing is sent or reserved: the
+// result has no effect until the caller records it.
 func (c *Client) Prepare(ctx context.Context, t Transfer) (Unsigned, error) {
 	u, err := c.draft(t)
 	if err != nil {
@@ -66,7 +67,7 @@ func (c *Client) Prepare(ctx context.Context, t Transfer) (Unsigned, error) {
 	return u, u.Check()
 }
 
-// draft is what follows from the approval alone.
+// draft builds the part that follows from the approval alone.
 func (c *Client) draft(t Transfer) (Unsigned, error) {
 	if t.Asset.chain != c.chain.ID {
 		return Unsigned{}, domain.Invalid("asset", "is not on %s", c.chain.ID)
@@ -89,9 +90,9 @@ func (c *Client) draft(t Transfer) (Unsigned, error) {
 	return u, u.checkPayment()
 }
 
-// chooseNonce takes the next nonce, or checks the caller's. A nonce that leaves
-// a gap would wait for ever; one chosen while another transaction is on its way
-// could take that one's place, which is right only where the caller says so.
+// chooseNonce takes the next nonce, or checks the caller's. A nonce that leaves a
+// gap would never be included. One chosen while another transaction is under way
+// could replace that one, which is right only if the caller says so.
 func (c *Client) chooseNonce(ctx context.Context, v view, t Transfer) (uint64, error) {
 	want := t.Nonce
 	next, err := c.nonceAt(ctx, v.of, v.Block, t.From)
@@ -115,10 +116,9 @@ func (c *Client) chooseNonce(ctx context.Context, v view, t Transfer) (uint64, e
 	return *want, nil
 }
 
-// rehearse runs a token transfer without sending it. Three kinds of token have
-// to be told apart: those that answer true, those that answer nothing (and
-// count, if there is a contract at all), and those that answer false instead of
-// failing.
+// rehearse simulates a token transfer. It distinguishes three kinds of tokens:
+// those that return true, those that return nothing (which counts, if there is a
+// contract at all), and those that return false instead of reverting.
 func (c *Client) rehearse(ctx context.Context, v view, u Unsigned) error {
 	if len(u.Data) == 0 {
 		return nil
@@ -152,9 +152,9 @@ func saysTrue(data []byte) bool {
 	return slices.Equal(data, append(ok, 1))
 }
 
-// gas takes the highest estimate and a quarter more: estimators differ, what is
-// not used is not paid, and too little burns the fee for nothing. The most it
-// can cost is bounded by the highest fee all the same.
+// gas adds a quarter to the highest estimate: estimators differ, unused gas is
+// not paid, and with too little gas the fee is lost. The highest fee still limits
+// the total.
 func (c *Client) gas(ctx context.Context, v view, u Unsigned) (uint64, error) {
 	got, err := ask(ctx, c, v.of, "the gas", func(ctx context.Context, e *endpoint) (uint64, error) { return e.estimate(ctx, u) })
 	if err != nil {
@@ -190,7 +190,8 @@ func (e *endpoint) estimate(ctx context.Context, u Unsigned) (uint64, error) {
 	return uint64(*n), nil
 }
 
-// funds are what a sender has of what it sends, and of the coin fees are paid in.
+// funds are the sender's balances of the asset it sends, and of the coin that
+// fees are paid in.
 type funds struct{ asset, native Units }
 
 func (c *Client) held(ctx context.Context, v view, u Unsigned, asset Asset) (funds, error) {
@@ -204,7 +205,7 @@ func (c *Client) held(ctx context.Context, v view, u Unsigned, asset Asset) (fun
 	})
 }
 
-// cover holds them against the amount and the most the fee can be.
+// cover compares them with the amount and the maximum fee.
 func (f funds) cover(u Unsigned, asset Asset) error {
 	_, units := u.Recipient()
 	fee, _ := u.MaxFee.times(u.Gas)

@@ -12,6 +12,7 @@ import (
 	"pets/domain"
 	"pets/internal/chain"
 	"pets/internal/chain/chaintest"
+	"pets/internal/testenv"
 )
 
 // What is refused before anything is signed, each for its own reason.
@@ -115,7 +116,7 @@ func TestBroadcastErrors(t *testing.T) {
 	broke := chaintest.Named("poor")
 	poor := u
 	poor.From, poor.Nonce = chain.Address(broke.Address), 0
-	signed, err := poor.Sign(w.ctx(), broke.Sign)
+	signed, err := signedBy(t, broke, poor)
 	require.NoError(t, err)
 	_, err = w.live.Broadcast(w.ctx(), signed.Raw)
 	require.ErrorIs(t, err, chain.ErrInsufficientFunds)
@@ -215,7 +216,7 @@ func TestCheckToken(t *testing.T) {
 // The committed bytecode is what the committed source compiles to. Needs node,
 // npm and a registry of npm packages, so it runs only where that is asked for.
 func TestTokenIsCompiledFromItsSource(t *testing.T) {
-	if os.Getenv("PETS_REQUIRE_TOOLS") == "" {
+	if !testenv.RequireTools {
 		t.Skip("set PETS_REQUIRE_TOOLS=1 to compile the token again: it needs node and npm, and fetches solc")
 	}
 	dir := t.TempDir()

@@ -15,7 +15,7 @@ import (
 	"pets/domain"
 )
 
-// maxHoldings bounds one reconciliation.
+// maxHoldings limits one reconciliation.
 const maxHoldings = 256
 
 // Holding is a wallet and an asset in it.
@@ -27,12 +27,12 @@ type Holding struct {
 // Snapshot is what wallets held at the end of one block.
 type Snapshot struct {
 	Block    Block
-	Balances []Units // in the order of what was asked for
+	Balances []Units // in the order of the request
 }
 
 // Balances reads what wallets hold at a block that [Client.Head] or
-// [Client.Final] named. A block that is no longer part of the chain, or that too
-// few endpoints have, is ErrUnavailable.
+// [Client.Final] returned. A block that is no longer part of the chain, or that
+// too few endpoints have, gives ErrUnavailable.
 func (c *Client) Balances(ctx context.Context, at Block, holdings []Holding) (Snapshot, error) {
 	if len(holdings) > maxHoldings {
 		return Snapshot{}, domain.Invalid("holdings", "must be at most %d", maxHoldings)
@@ -54,15 +54,6 @@ func (c *Client) Balances(ctx context.Context, at Block, holdings []Holding) (Sn
 		return out, nil
 	})
 	return Snapshot{at, balances}, err
-}
-
-// Balance reads one balance at a block.
-func (c *Client) Balance(ctx context.Context, at Block, wallet Address, asset Asset) (Units, error) {
-	s, err := c.Balances(ctx, at, []Holding{{wallet, asset}})
-	if err != nil {
-		return Units{}, err
-	}
-	return s.Balances[0], nil
 }
 
 func (e *endpoint) balance(ctx context.Context, at common.Hash, h Holding) (Units, error) {
@@ -94,19 +85,19 @@ func (e *endpoint) balance(ctx context.Context, at common.Hash, h Holding) (Unit
 	return u, nil
 }
 
-// atBlock binds a read to one block, and to its being part of the chain.
+// atBlock binds a read to one block, and requires that it is part of the chain.
 func atBlock(hash common.Hash) rpc.BlockNumberOrHash {
 	return rpc.BlockNumberOrHashWithHash(hash, true)
 }
 
-// contractAnswer is what a call of a contract gives back. A revert is an answer
-// like any other: endpoints have to agree about it.
+// contractAnswer is the result of a contract call. A revert is a valid result:
+// endpoints have to agree about it.
 type contractAnswer struct {
 	data     []byte
 	reverted bool
 }
 
-// callContract runs a call without sending it, at the end of a block.
+// callContract simulates a call at the end of a block.
 func (e *endpoint) callContract(ctx context.Context, at common.Hash, from, to Address, data []byte) (contractAnswer, error) {
 	args := map[string]any{"to": common.Address(to), "data": hexutil.Bytes(data)}
 	if !from.IsZero() {
@@ -123,25 +114,17 @@ func (e *endpoint) callContract(ctx context.Context, at common.Hash, from, to Ad
 	return contractAnswer{data: answer}, nil
 }
 
-// Nonce returns how many transactions an account has sent up to the end of a
-// block: the nonce of its next one.
-func (c *Client) Nonce(ctx context.Context, at Block, account Address) (uint64, error) {
-	return c.nonceAt(ctx, c.endpoints, at, account)
-}
-
+// nonceAt returns how many transactions an account has sent up to the end of a block: the
+// nonce of its next one.
 func (c *Client) nonceAt(ctx context.Context, of []*endpoint, at Block, account Address) (uint64, error) {
 	return agree(ctx, c, of, fmt.Sprintf("the nonce at block %d", at.Number), func(ctx context.Context, e *endpoint) (uint64, error) {
 		return e.nonce(ctx, account, atBlock(at.Hash))
 	})
 }
 
-// PendingNonce returns the highest nonce that an endpoint would give the
-// account's next transaction, those not yet in a block counted. Endpoints see
-// different ones of these, so they are not held against each other.
-func (c *Client) PendingNonce(ctx context.Context, account Address) (uint64, error) {
-	return c.pendingNonce(ctx, c.endpoints, account)
-}
-
+// pendingNonce returns the highest nonce that an endpoint would give the account's next
+// transaction, those not yet in a block counted. Endpoints see different ones of these, so
+// their answers need not agree.
 func (c *Client) pendingNonce(ctx context.Context, of []*endpoint, account Address) (uint64, error) {
 	got, err := ask(ctx, c, of, "the pending nonce", func(ctx context.Context, e *endpoint) (uint64, error) {
 		return e.nonce(ctx, account, rpc.BlockNumberOrHashWithNumber(rpc.PendingBlockNumber))
@@ -164,11 +147,7 @@ func (e *endpoint) nonce(ctx context.Context, account Address, at rpc.BlockNumbe
 	return uint64(*n), nil
 }
 
-// IsContract reports whether there is code at an address.
-func (c *Client) IsContract(ctx context.Context, at Block, address Address) (bool, error) {
-	return c.hasCode(ctx, c.endpoints, at, address)
-}
-
+// hasCode reports whether there is code at an address.
 func (c *Client) hasCode(ctx context.Context, of []*endpoint, at Block, address Address) (bool, error) {
 	code, err := agree(ctx, c, of, fmt.Sprintf("the code at block %d", at.Number), func(ctx context.Context, e *endpoint) (common.Hash, error) {
 		var code hexutil.Bytes
@@ -183,9 +162,8 @@ func (c *Client) hasCode(ctx context.Context, of []*endpoint, at Block, address 
 	return code != common.Hash{}, err
 }
 
-// CheckToken compares what a token says of itself with the registry: a wrong
-// number of decimals would move amounts by powers of ten. What differs is
-// [ErrToken].
+// CheckToken compares a token's own data with the registry: a wrong number of
+// decimals would change amounts by powers of ten. A difference is [ErrToken].
 func (c *Client) CheckToken(ctx context.Context, at Block, asset Asset) error {
 	if asset.chain != c.chain.ID || asset.Native() {
 		return domain.Invalid("asset", "is not a token on %s", c.chain.ID)
@@ -218,8 +196,7 @@ func (c *Client) CheckToken(ctx context.Context, at Block, asset Asset) error {
 	return nil
 }
 
-// tokenFact returns nil where the contract answers with something that is not
-// of the method's type.
+// tokenFact returns nil if the contract's answer is not of the method's type.
 func (c *Client) tokenFact(ctx context.Context, at Block, asset Asset, method string) (any, error) {
 	answer, err := agree(ctx, c, c.endpoints, "the "+method+" of a token", func(ctx context.Context, e *endpoint) (contractAnswer, error) {
 		return e.callContract(ctx, at.Hash, Address{}, asset.token, pack(method))

@@ -16,7 +16,7 @@ import (
 	"pets/domain"
 )
 
-// Bounds of a registry file.
+// Limits of a registry file.
 const (
 	maxRegistryBytes = 1 << 20
 	maxConfirmations = 10_000
@@ -31,13 +31,13 @@ var defaultRegistry []byte
 type Chain struct {
 	ID   string `json:"id"` // CAIP-2, such as eip155:137
 	Name string `json:"name"`
-	// Confirmations is the number of blocks, a transaction's own included,
+	// Confirmations is the number of blocks, including the transaction's own,
 	// after which it is final.
 	Confirmations uint64 `json:"confirmations"`
 	// MaxLag is how many blocks an endpoint may be behind another one.
 	MaxLag uint64 `json:"max_lag"`
-	// HeadMaxAge is how old the newest block may be. Above it the endpoints
-	// are taken to be stuck.
+	// HeadMaxAge is the largest age of the newest block. If it is older, the
+	// endpoints are considered stuck.
 	HeadMaxAge domain.Duration `json:"head_max_age"`
 	// MaxGas is the most gas a transfer may ask for.
 	MaxGas uint64 `json:"max_gas"`
@@ -59,12 +59,12 @@ type Asset struct {
 	ID       string `json:"id"` // CAIP-19, such as eip155:137/erc20:0x… or eip155:137/slip44:966
 	Symbol   string `json:"symbol"`
 	Decimals int    `json:"decimals"`
-	// ChainSymbols are what the token itself may call itself, where that is not
-	// Symbol.
+	// ChainSymbols are the names that the token itself may use, if they differ
+	// from Symbol.
 	ChainSymbols []string `json:"chain_symbols,omitempty"`
 
 	chain string
-	token Address // zero for the native coin
+	token Address // the contract of an ERC-20 token, zero for the native coin
 }
 
 // Chain is the CAIP-2 id of the asset's chain.
@@ -73,26 +73,23 @@ func (a Asset) Chain() string { return a.chain }
 // Native reports whether a is the coin that fees are paid in.
 func (a Asset) Native() bool { return a.token.IsZero() }
 
-// Token is the contract of an ERC-20 token, the zero address for the native coin.
-func (a Asset) Token() Address { return a.token }
-
-// Units turns an amount into the asset's units. An amount with more decimals
+// Units converts an amount into the asset's units. An amount with more decimals
 // than the asset has is refused, not rounded.
 func (a Asset) Units(amount domain.Decimal) (Units, error) {
 	return scaled("amount", amount, a.Decimals)
 }
 
-// Amount turns units into an amount, exactly.
+// Amount converts units to an amount, exactly.
 func (a Asset) Amount(u Units) (domain.Decimal, error) { return unscaled(u, a.Decimals) }
 
-// Registry holds the facts about chains and assets. They are data: a token's
-// address or a chain's number stands in no other place.
+// Registry holds the facts about chains and assets. They are data: no token's
+// address or chain's number is hard-coded.
 type Registry struct {
 	Chains []Chain `json:"chains"`
 	Assets []Asset `json:"assets"`
 }
 
-// Default returns the registry that is built in.
+// Default returns the built-in registry.
 func Default() (*Registry, error) { return ParseRegistry("the built-in registry", defaultRegistry) }
 
 // ReadRegistry reads a registry file.
@@ -111,8 +108,8 @@ func ReadRegistry(file string) (*Registry, error) {
 	return ParseRegistry(file, text)
 }
 
-// ParseRegistry reads a registry. Unknown, repeated and missing fields, and
-// facts that cannot be, are refused with the file and the field.
+// ParseRegistry parses a registry. It refuses unknown, repeated and missing
+// fields and impossible values, naming the file and the field.
 func ParseRegistry(file string, text []byte) (*Registry, error) {
 	var rows struct {
 		Chains []Chain    `json:"chains"`
@@ -135,8 +132,8 @@ func ParseRegistry(file string, text []byte) (*Registry, error) {
 	return r, nil
 }
 
-// assetRow tells decimals that are missing from decimals of 0, which would
-// multiply every amount.
+// assetRow distinguishes missing decimals from 0, which would multiply every
+// amount.
 type assetRow struct {
 	Asset
 	Decimals *int `json:"decimals"`
@@ -162,7 +159,8 @@ func (r *Registry) check(file string) error {
 	return r.checkNative(file)
 }
 
-// checkNative wants one native coin for each chain: fees are paid in it.
+// checkNative requires one native coin for each chain, because fees are paid in
+// it.
 func (r *Registry) checkNative(file string) error {
 	for i, c := range r.Chains {
 		n := 0
@@ -290,7 +288,7 @@ func (a *Asset) check(r *Registry) error {
 	case a.Decimals < 0 || a.Decimals > maxDecimals:
 		return domain.Invalid("decimals", "must be 0 to %d", maxDecimals)
 	case a.Native() && len(a.ChainSymbols) > 0:
-		return domain.Invalid("chain_symbols", "is for tokens: a native coin has no contract to ask")
+		return domain.Invalid("chain_symbols", "is only for tokens: a native coin has no contract to query")
 	}
 	return nil
 }
@@ -307,7 +305,7 @@ func inFile(file, list string, i int, err error) error {
 	return domain.Invalid(fmt.Sprintf("%s: %s[%d].%s", file, list, i, e.Field), "%s", e.Message)
 }
 
-// jsonError says where the file is not what it must be.
+// jsonError says where the file is invalid.
 func jsonError(file string, err error) error {
 	var syntax *jsontext.SyntacticError
 	if errors.As(err, &syntax) {
@@ -331,7 +329,7 @@ func jsonError(file string, err error) error {
 	return domain.Invalid(file, "is empty or cut short")
 }
 
-// pointer writes a JSON pointer as fields are written elsewhere: a[1].b.
+// pointer converts a JSON pointer to the usual form of a field: a[1].b.
 func pointer(p jsontext.Pointer) string {
 	var b strings.Builder
 	for token := range p.Tokens() {

@@ -85,7 +85,7 @@ func TestRegistryRefuses(t *testing.T) {
 		{`, "decimals": 6`, ``, "f.json: assets[1].decimals is missing"},
 		{`"decimals": 6`, `"decimals": null`, "f.json: assets[1].decimals is missing"},
 		{`"USDC"`, `"US DC"`, "f.json: assets[1].symbol must have"},
-		{`"COIN", `, `"COIN", "chain_symbols": ["X"], `, "f.json: assets[0].chain_symbols is for tokens"},
+		{`"COIN", `, `"COIN", "chain_symbols": ["X"], `, "f.json: assets[0].chain_symbols is only for tokens"},
 		{goodRegistry, `{}`, "f.json: chains is empty"},
 		{goodRegistry, ``, "f.json: the file is not valid JSON (byte 0)"},
 		{goodRegistry, `{"chains": [`, "f.json"},

@@ -9,14 +9,14 @@ import (
 	"github.com/ethereum/go-ethereum/rpc"
 )
 
-// maxSearch is how many blocks back the use of a nonce is looked for: some
+// maxSearch is how many blocks back the use of a nonce is searched for: some
 // hours. Nodes keep old state no longer than that, many of them less.
 const maxSearch = 8192
 
-// replaced finds the block in which a nonce was used. Calling a transaction
-// replaced is what makes a caller pay again, so it takes more than a missing
-// receipt, which may only be late: the block that used the nonce, in full, and
-// the transaction not in it.
+// replaced finds the block in which a nonce was used. A caller pays again for a
+// replaced transaction, so a missing receipt, which may only be late, is not
+// enough: the block that used the nonce has to be read in full, and must not
+// contain the transaction.
 func (c *Client) replaced(ctx context.Context, v view, status Status, hash common.Hash, from Address, nonce uint64) (Status, error) {
 	number, err := c.findUse(ctx, v, from, nonce)
 	if err != nil {
@@ -34,7 +34,7 @@ func (c *Client) replaced(ctx context.Context, v view, status Status, hash commo
 	}
 	for _, tx := range block {
 		if tx.Hash == hash {
-			return status, nil // it is there; its receipt is late
+			return status, nil // it is in the block; its receipt is late
 		}
 		if Address(tx.From) == from && uint64(tx.Nonce) == nonce {
 			status.Rival = tx.Hash
@@ -47,8 +47,8 @@ func (c *Client) replaced(ctx context.Context, v view, status Status, hash commo
 	return c.confirmed(status, at.Block), nil
 }
 
-// findUse returns the number of the block after which a nonce is used: steps
-// back that double, then halves.
+// findUse returns the number of the block after which a nonce is used. It
+// searches back in doubling steps, then by halving.
 func (c *Client) findUse(ctx context.Context, v view, from Address, nonce uint64) (uint64, error) {
 	used := func(number uint64) (bool, error) {
 		at := rpc.BlockNumberOrHashWithNumber(rpc.BlockNumber(number)) //nolint:gosec // the number of a block
@@ -57,7 +57,7 @@ func (c *Client) findUse(ctx context.Context, v view, from Address, nonce uint64
 		})
 		return next > nonce, err
 	}
-	high, low := v.Number, v.Number // used after high; whether after low is asked
+	high, low := v.Number, v.Number // used after high; whether after low is checked
 	for step := uint64(1); ; step *= 2 {
 		if low == 0 || step > maxSearch {
 			return 0, fmt.Errorf("%w: the nonce is used, and the block that used it is more than %d back", ErrUnavailable, maxSearch)
@@ -87,8 +87,8 @@ func (c *Client) findUse(ctx context.Context, v view, from Address, nonce uint64
 	return high, nil
 }
 
-// checkUse makes sure, by hash, that the nonce was used in this block: the search
-// went by numbers, and a reorganisation could have come between.
+// checkUse verifies, by hash, that the nonce was used in this block: the search
+// went by numbers, and a reorganisation could have happened meanwhile.
 func (c *Client) checkUse(ctx context.Context, v view, at Block, from Address, nonce uint64) error {
 	before, err := c.headerAgreed(ctx, v.of, at.Number-1)
 	if err != nil {
@@ -103,13 +103,14 @@ func (c *Client) checkUse(ctx context.Context, v view, at Block, from Address, n
 		return err
 	}
 	if earlier > nonce || later <= nonce {
-		return fmt.Errorf("%w: the chain changed while a nonce was looked for", ErrUnavailable)
+		return fmt.Errorf("%w: the chain changed during the search for a nonce", ErrUnavailable)
 	}
 	return nil
 }
 
-// listed is what is read of a transaction in a block: chains have kinds of
-// transactions that Ethereum does not know, and they must not stop the search.
+// listed is the part of a transaction in a block that is read. Some chains have
+// kinds of transactions that Ethereum does not know; they must not stop the
+// search.
 type listed struct {
 	Hash  common.Hash    `json:"hash"`
 	From  common.Address `json:"from"`

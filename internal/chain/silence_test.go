@@ -98,13 +98,13 @@ func TestErrorsSayNothingOfTheURL(t *testing.T) {
 		fault chaintest.Fault
 		want  string
 	}{
-		"no such name":       {url: "http://" + canary + "..invalid:1", want: "its name is not found"},
+		"no such name":       {url: "http://" + canary + "..invalid:1", want: "its host name cannot be resolved"},
 		"nobody listens":     {url: "http://127.0.0.1:1", want: "refused the connection"},
 		"a certificate":      {url: tls.URL, want: "its certificate is not accepted"},
-		"no TLS":             {url: "https://" + listen(t, echo), want: "does not speak TLS as it should"},
-		"not HTTP":           {url: "http://" + listen(t, echo), want: "cannot be reached, or not be understood"},
-		"closed at once":     {url: "http://" + listen(t, ""), want: "cut its answer short"},
-		"a header that ends": {url: "http://" + listen(t, "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"), want: "cut its answer short"},
+		"no TLS":             {url: "https://" + listen(t, echo), want: "does not speak TLS correctly"},
+		"not HTTP":           {url: "http://" + listen(t, echo), want: "cannot be reached, or gives an answer that cannot be understood"},
+		"closed at once":     {url: "http://" + listen(t, ""), want: "ended its answer too early"},
+		"a header that ends": {url: "http://" + listen(t, "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"), want: "ended its answer too early"},
 		"two answers":        {url: "http://" + listen(t, "HTTP/1.1 500 x\r\nContent-Length: 2\r\n\r\n{}HTTP/1.1 200 OK\r\n\r\n"+echo), want: "HTTP status 500"},
 		"a bomb":             {url: unpack.URL, want: "answered with more than 8388608 bytes"},
 		"401":                {fault: chaintest.Status(401, echo), want: "HTTP status 401"},
@@ -114,15 +114,15 @@ func TestErrorsSayNothingOfTheURL(t *testing.T) {
 		"500, huge":          {fault: chaintest.Status(500, strings.Repeat(echo, 30_000)), want: "HTTP status 500"},
 		"a redirect":         {fault: chaintest.Redirect("http://127.0.0.1:1/" + canary), want: "HTTP status 307"},
 		"text":               {fault: chaintest.Body(echo), want: "malformed JSON"},
-		"nothing":            {fault: chaintest.Body(""), want: "cut its answer short"},
+		"nothing":            {fault: chaintest.Body(""), want: "ended its answer too early"},
 		"an array":           {fault: chaintest.Body(`["` + canary + `"]`), want: "malformed JSON"},
 		"a wrong type":       {fault: chaintest.Result(string(quoted)), want: "malformed JSON"},
 		"an object":          {fault: chaintest.Result(`{"` + canary + `":1}`), want: "malformed JSON"},
 		"an error":           {fault: chaintest.Refuse(-32000, echo), want: "JSON-RPC error -32000"},
 		"a refusal":          {fault: chaintest.Refuse(-32000, "nonce too low "+echo), want: "the nonce is used"},
 		"a revert":           {fault: chaintest.Refuse(3, "execution reverted: "+echo), want: "would fail"},
-		"cut short":          {fault: chaintest.Truncated, want: "cut its answer short"},
-		"cut":                {fault: chaintest.Cut, want: "cut its answer short"},
+		"cut short":          {fault: chaintest.Truncated, want: "ended its answer too early"},
+		"cut":                {fault: chaintest.Cut, want: "ended its answer too early"},
 		"huge":               {fault: chaintest.Huge(16 << 20), want: "answered with more than 8388608 bytes"},
 		"it hangs":           {fault: chaintest.Hang, want: "did not answer in time"},
 	} {
@@ -167,17 +167,17 @@ func TestNothingPrintsTheURL(t *testing.T) {
 func TestConfiguration(t *testing.T) {
 	w := newWorld(t)
 	for want, config := range map[string]chain.Config{
-		"endpoints must be at least 2":                w.config(true, w.a.URL()),
-		"endpoints must be at least 1":                w.config(false),
-		"endpoint 1 is at the host of endpoint 0":     w.config(true, w.a.URL(), w.a.URL()),
-		"endpoint 2 is at the host of endpoint 1":     w.config(true, w.a.URL(), "https://Example.org/a", "https://example.org.:8443/b"),
-		"endpoint 1 must be https: who is on the way": w.config(true, w.a.URL(), "http://example.org"),
-		"endpoint 0 must be an http or https URL":     w.config(false, "ws://127.0.0.1:1"),
-		"endpoint 1 must be an http or https URL":     w.config(false, w.a.URL(), "://"),
-		"endpoints must be at most 8":                 w.config(false, strings.Fields(strings.Repeat("http://127.0.0.1:1 ", 9))...),
-		"timeout must be above 0 and at most 1m0s":    {Chain: w.registry.Chains[0], Endpoints: make([]chain.Endpoint, 1), Timeout: time.Hour},
-		"endpoint 0 is missing":                       {Chain: w.registry.Chains[0], Endpoints: make([]chain.Endpoint, 1)},
-		"chain must come from a registry":             {Endpoints: make([]chain.Endpoint, 1)},
+		"endpoints must be at least 2":                      w.config(true, w.a.URL()),
+		"endpoints must be at least 1":                      w.config(false),
+		"endpoint 1 has the same host as endpoint 0":        w.config(true, w.a.URL(), w.a.URL()),
+		"endpoint 2 has the same host as endpoint 1":        w.config(true, w.a.URL(), "https://Example.org/a", "https://example.org.:8443/b"),
+		"endpoint 1 must be https: otherwise a third party": w.config(true, w.a.URL(), "http://example.org"),
+		"endpoint 0 must be an http or https URL":           w.config(false, "ws://127.0.0.1:1"),
+		"endpoint 1 must be an http or https URL":           w.config(false, w.a.URL(), "://"),
+		"endpoints must be at most 8":                       w.config(false, strings.Fields(strings.Repeat("http://127.0.0.1:1 ", 9))...),
+		"timeout must be above 0 and at most 1m0s":          {Chain: w.registry.Chains[0], Endpoints: make([]chain.Endpoint, 1), Timeout: time.Hour},
+		"endpoint 0 is missing":                             {Chain: w.registry.Chains[0], Endpoints: make([]chain.Endpoint, 1)},
+		"chain must come from a registry":                   {Endpoints: make([]chain.Endpoint, 1)},
 	} {
 		_, err := chain.Dial(w.ctx(), config)
 		require.ErrorContains(t, err, want)

@@ -2,7 +2,6 @@ package chain
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"math/big"
 
@@ -19,27 +18,27 @@ import (
 // maxRaw bounds a signed transaction: a transfer has some 200 bytes.
 const maxRaw = 4096
 
-// Unsigned is a transfer as the chain will see it, before it is signed: plain
-// data for events and for files that are signed offline. Its JSON is the same
-// for the same transfer. What does not pass [Unsigned.Check] has no digest.
+// Unsigned is a transfer as a transaction before it is signed: plain data for
+// events and for files that are signed offline. The same transfer always has the
+// same JSON. A value that does not pass [Unsigned.Check] has no digest.
 type Unsigned struct {
 	ChainID uint64  `json:"chain_id"`
 	From    Address `json:"from"`
 	Nonce   uint64  `json:"nonce"`
-	// To is the recipient of the native coin, or the token's contract; then the
-	// recipient stands in Data.
+	// To is the recipient of the native coin, or the token's contract; Data then
+	// holds the recipient.
 	To    Address       `json:"to"`
 	Value Units         `json:"value"` // wei
 	Data  hexutil.Bytes `json:"data"`
 	Gas   uint64        `json:"gas"`
 	Fees
-	// HighestFee, in wei, is what was approved for all of the transaction. It is
-	// not part of what is signed: Gas × MaxFee never exceeds it.
+	// HighestFee, in wei, is the approved fee of the whole transaction. It is not
+	// part of what is signed: Gas × MaxFee never exceeds it.
 	HighestFee Units `json:"highest_fee"`
 }
 
-// Check refuses what is not a transfer within its approved fee: a token
-// transfer that also pays, any other call of a contract, a payment of nothing.
+// Check refuses anything but a transfer within its approved fee: a token transfer
+// that also pays coins, any other contract call, a payment of nothing.
 func (u Unsigned) Check() error {
 	switch {
 	case u.ChainID == 0 || u.ChainID > 1<<62:
@@ -76,14 +75,14 @@ func (u Unsigned) checkPayment() error {
 	case units.IsZero():
 		return notTransfer("it moves nothing")
 	case to.IsZero() || to == u.To:
-		return notTransfer("its recipient is the token's contract, or nobody")
+		return notTransfer("its recipient is the token's contract, or the zero address")
 	}
 	return nil
 }
 
 func notTransfer(why string) error { return fmt.Errorf("%w: %s", ErrTransaction, why) }
 
-// Recipient is who gets the money, and how many units: of the token at To, or
+// Recipient returns who gets the money, and how many units of the token at To or
 // of the native coin.
 func (u Unsigned) Recipient() (to Address, units Units) {
 	if len(u.Data) == 0 {
@@ -93,7 +92,7 @@ func (u Unsigned) Recipient() (to Address, units Units) {
 	return to, units
 }
 
-// Payment is a transfer in a person's words, worked out from the bytes that are
+// Payment describes a transfer for people, derived from the bytes that are
 // signed.
 type Payment struct {
 	Chain      string         `json:"chain"`
@@ -104,8 +103,8 @@ type Payment struct {
 	HighestFee domain.Decimal `json:"highest_fee"` // in the native coin
 }
 
-// Describe says what a transaction does, for those who approve or sign it. It
-// needs no endpoint: it works on a machine that is never connected.
+// Describe says what a transaction does, for the people who approve or sign it.
+// It needs no endpoint, so it works on an offline machine.
 func (r *Registry) Describe(u Unsigned) (Payment, error) {
 	if err := u.Check(); err != nil {
 		return Payment{}, err
@@ -142,29 +141,12 @@ func (u Unsigned) signer() types.Signer {
 	return types.NewLondonSigner(new(big.Int).SetUint64(u.ChainID))
 }
 
-// Digest is what gets signed.
+// Digest is what gets signed. Whoever signs it holds the key; this package never does.
 func (u Unsigned) Digest() ([32]byte, error) {
 	if err := u.Check(); err != nil {
 		return [32]byte{}, err
 	}
 	return u.signer().Hash(u.transaction()), nil
-}
-
-// Signer signs a digest. The signature is R, S and a recovery id of 0 or 1.
-// Whoever gives one holds the key; this package never does.
-type Signer func(ctx context.Context, digest [32]byte) (signature [65]byte, err error)
-
-// Sign is [Unsigned.Digest] and [Unsigned.Assemble] in one.
-func (u Unsigned) Sign(ctx context.Context, sign Signer) (Signed, error) {
-	digest, err := u.Digest()
-	if err != nil {
-		return Signed{}, err
-	}
-	signature, err := sign(ctx, digest)
-	if err != nil {
-		return Signed{}, err
-	}
-	return u.Assemble(signature)
 }
 
 // Signed is a transaction as it is sent. The hash names it on the chain.
@@ -173,8 +155,8 @@ type Signed struct {
 	Hash common.Hash   `json:"hash"`
 }
 
-// Assemble puts transaction and signature together, and recovers the sender: a
-// signature by any other key is [ErrSignature].
+// Assemble combines transaction and signature, and recovers the sender. A
+// signature by any other key gives [ErrSignature].
 func (u Unsigned) Assemble(signature [65]byte) (Signed, error) {
 	if err := u.Check(); err != nil {
 		return Signed{}, err
@@ -198,9 +180,9 @@ func (u Unsigned) Assemble(signature [65]byte) (Signed, error) {
 	return Signed{Raw: raw, Hash: tx.Hash()}, nil
 }
 
-// Decode reads signed bytes back, so that what is about to be sent can be held
-// against what was approved. HighestFee is not in the bytes; it is set to the
-// most they can cost.
+// Decode decodes signed bytes, so that what is about to be sent can be compared
+// with what was approved. HighestFee is not in the bytes; it is set to the most
+// they can cost.
 func Decode(raw []byte) (Unsigned, common.Hash, error) {
 	var tx types.Transaction
 	if len(raw) > maxRaw || tx.UnmarshalBinary(raw) != nil || tx.Type() != types.DynamicFeeTxType || tx.To() == nil || len(tx.AccessList()) != 0 || !tx.ChainId().IsUint64() {
@@ -221,8 +203,8 @@ func Decode(raw []byte) (Unsigned, common.Hash, error) {
 	return u, tx.Hash(), u.Check()
 }
 
-// Matches holds signed bytes against the transaction that was approved and
-// names the first field that differs.
+// Matches compares signed bytes with the approved transaction and names the first
+// field that differs.
 func (u Unsigned) Matches(raw []byte) (common.Hash, error) {
 	got, hash, err := Decode(raw)
 	if err != nil {
@@ -250,10 +232,9 @@ func (u Unsigned) Matches(raw []byte) (common.Hash, error) {
 	return hash, nil
 }
 
-// Reprice makes the transaction that takes the place of one that is stuck: same
-// nonce, recipient and amount. Endpoints replace one only for a tenth more of
-// both fees, so they are raised to that where less is asked for. It never goes
-// above the fee that was approved.
+// Reprice builds the transaction that replaces a stuck one: same nonce, recipient
+// and amount. Endpoints accept a replacement only if both fees are a tenth
+// higher, so they are raised at least to that. It never exceeds the approved fee.
 func (u Unsigned) Reprice(fees Fees) (Unsigned, error) {
 	if err := u.Check(); err != nil {
 		return Unsigned{}, err
@@ -272,7 +253,7 @@ func (u Unsigned) Reprice(fees Fees) (Unsigned, error) {
 	return next, next.Check()
 }
 
-// bumped is a tenth more, rounded up, and at least 1 more.
+// bumped adds a tenth, rounded up, and at least 1.
 func bumped(u Units) (Units, bool) {
 	tenth := u.over(10)
 	if scaled, fits := tenth.times(10); !fits || scaled != u || u.IsZero() {
@@ -281,8 +262,8 @@ func bumped(u Units) (Units, bool) {
 	return u.add(tenth)
 }
 
-// ParseUnsigned reads a transaction from a file that a person carried. Unknown,
-// repeated and missing fields are refused, and so is what does not pass Check.
+// ParseUnsigned decodes a transaction from an offline signing file. It refuses
+// unknown, repeated and missing fields, and what does not pass Check.
 func ParseUnsigned(file string, text []byte) (Unsigned, error) {
 	var u Unsigned
 	var there map[string]jsontext.Value

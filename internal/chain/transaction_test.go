@@ -1,9 +1,7 @@
 package chain_test
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"math/big"
 	"strings"
 	"testing"
@@ -51,15 +49,12 @@ func TestDigest(t *testing.T) {
 // signature.
 func TestAssemble(t *testing.T) {
 	u := offline(t)
-	s, err := u.Sign(t.Context(), chaintest.Named("alice").Sign)
+	s, err := signedBy(t, chaintest.Named("alice"), u)
 	require.NoError(t, err)
 	require.Equal(t, crypto.Keccak256Hash(s.Raw), s.Hash)
 
-	_, err = u.Sign(t.Context(), chaintest.Named("bob").Sign)
+	_, err = signedBy(t, chaintest.Named("bob"), u)
 	require.ErrorIs(t, err, chain.ErrSignature)
-	refused := errors.New("no permit")
-	_, err = u.Sign(t.Context(), func(context.Context, [32]byte) ([65]byte, error) { return [65]byte{}, refused })
-	require.ErrorIs(t, err, refused)
 
 	digest, err := u.Digest()
 	require.NoError(t, err)
@@ -82,7 +77,7 @@ func TestAssemble(t *testing.T) {
 // "what is broadcast can be compared field by field with what was approved".
 func TestMatches(t *testing.T) {
 	u := offline(t)
-	s, err := u.Sign(t.Context(), chaintest.Named("alice").Sign)
+	s, err := signedBy(t, chaintest.Named("alice"), u)
 	require.NoError(t, err)
 	got, hash, err := chain.Decode(s.Raw)
 	require.NoError(t, err)
@@ -182,7 +177,7 @@ func FuzzDecodeRaw(f *testing.F) {
 		"to":"0x1111111111111111111111111111111111111111","value":"1000","data":"0x","gas":21000,
 		"max_fee_per_gas":"60000000000","max_tip_per_gas":"2000000000","highest_fee":"1500000000000000"}`))
 	require.NoError(f, err)
-	s, err := u.Sign(f.Context(), chaintest.Named("alice").Sign)
+	s, err := signedBy(f, chaintest.Named("alice"), u)
 	require.NoError(f, err)
 	f.Add([]byte(s.Raw))
 	f.Add(common.FromHex(handMade))

@@ -11,8 +11,8 @@ import (
 	"pets/domain"
 )
 
-// Address is an account or a contract. Its text is EIP-55, and only that is
-// read: the checksum is there to be checked.
+// Address is an account or a contract. Its text is EIP-55, and no other form is
+// accepted, so that the checksum is always verified.
 type Address common.Address
 
 var (
@@ -35,7 +35,7 @@ func ParseAddress(text string) (Address, error) {
 // String returns the EIP-55 text.
 func (a Address) String() string { return common.Address(a).Hex() }
 
-// IsZero reports whether a is the address nobody has.
+// IsZero reports whether a is the zero address, which nobody owns.
 func (a Address) IsZero() bool { return a == Address{} }
 
 // MarshalText returns the EIP-55 text.
@@ -51,9 +51,9 @@ func (a *Address) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Units is an amount in the smallest units of an asset, or of wei: what the
-// chain counts in. Two Units are equal exactly when == says so. Its JSON is a
-// string, because other people's JSON numbers are floats.
+// Units is an amount in the smallest units of an asset, or of wei, as the chain
+// counts. Two Units are equal exactly when == says so. Its JSON is a string,
+// because many programs read JSON numbers as floats.
 type Units struct{ n uint256.Int }
 
 // NewUnits returns n units.
@@ -91,12 +91,12 @@ func (u Units) times(m uint64) (Units, bool) {
 	return Units{*product}, !overflow
 }
 
-// over returns u ÷ m, cut off.
+// over returns u ÷ m, rounded down.
 func (u Units) over(m uint64) Units {
 	return Units{*new(uint256.Int).Div(&u.n, uint256.NewInt(m))}
 }
 
-// less returns u − v, or 0 where that would be negative.
+// less returns u − v, or 0 if that would be negative.
 func (u Units) less(v Units) Units {
 	if u.Cmp(v) < 0 {
 		return Units{}
@@ -133,7 +133,7 @@ func (u *Units) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// scaled turns an exact decimal into units of 10^-decimals. It never rounds.
+// scaled converts an exact decimal to units of 10^-decimals. It never rounds.
 func scaled(field string, amount domain.Decimal, decimals int) (Units, error) {
 	if amount.Sign() < 0 {
 		return Units{}, domain.Invalid(field, "must not be negative")
@@ -150,7 +150,8 @@ func scaled(field string, amount domain.Decimal, decimals int) (Units, error) {
 	return unitsOf(n)
 }
 
-// unscaled is the way back. An amount the ledger cannot hold is refused.
+// unscaled is the inverse of scaled. It refuses an amount that the ledger cannot
+// hold.
 func unscaled(u Units, decimals int) (domain.Decimal, error) {
 	digits := u.String()
 	for len(digits) <= decimals {

@@ -120,9 +120,19 @@ func (w *world) prepare(asset chain.Asset, amount string) chain.Unsigned {
 
 func (w *world) sign(u chain.Unsigned) chain.Signed {
 	w.t.Helper()
-	s, err := u.Sign(w.ctx(), w.alice.Sign)
+	s, err := signedBy(w.t, w.alice, u)
 	require.NoError(w.t, err)
 	return s
+}
+
+// signedBy signs a transaction with an account's key.
+func signedBy(t testing.TB, by chaintest.Account, u chain.Unsigned) (chain.Signed, error) {
+	t.Helper()
+	digest, err := u.Digest()
+	require.NoError(t, err)
+	signature, err := by.Sign(t.Context(), digest)
+	require.NoError(t, err)
+	return u.Assemble(signature)
 }
 
 // send prepares, signs and broadcasts.

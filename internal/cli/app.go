@@ -53,7 +53,7 @@ type App struct {
 	Patience time.Duration
 	// Once: what is asked lets trading go on, and is not sent again by itself.
 	Once bool
-	// within bounds such a request, also one that is under way; 0 is no bound.
+	// Within bounds such a request, also one that is under way; 0 is no bound.
 	Within time.Duration
 
 	server        string

@@ -25,7 +25,7 @@ const refusedFor = time.Second
 // Asking are the options of a client that asks a server for a person, who wants to know
 // what is waited for.
 func (a *App) Asking(r *Remote) client.Options {
-	o := client.Options{URL: r.URL, Key: a.Config.Key.Reveal(), CAFile: r.CA, Proof: r.proof, Patience: a.Patience, Within: a.Within, Once: a.Once, OwnKeys: true}
+	o := client.Options{URL: r.URL, Key: a.Config.Key.Reveal(), CAFile: r.ca, Proof: r.proof, Patience: a.Patience, Within: a.Within, Once: a.Once, OwnKeys: true}
 	if u, err := url.Parse(r.URL); r.Way != nil || err == nil && onLoopback(u) {
 		o.Refused = refusedFor
 	}

@@ -192,10 +192,11 @@ func TestNothingWasStoppedAndASettingIsBad(t *testing.T) {
 // A server that answers neither way, like a process that is stopped: the stop ends, and
 // says what is left to do; and that works.
 func TestAServerThatAnswersNeitherWay(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
 	require.NoError(t, p.Client(petstest.AdminKey).Send(t.Context(), http.MethodPost, "/v1/portfolios", "open", map[string]any{"id": "main", "mode": "paper"}, nil))
-	require.NoError(t, p.Cmd.Process.Signal(syscall.SIGSTOP))
+	p.Freeze()
 	s := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: []string{"PETS_STORE=embedded:" + folder, "PETS_SERVER=" + p.URL, "PETS_KEY=" + petstest.AdminKey}}
 	start := time.Now()
 	var all sync.WaitGroup

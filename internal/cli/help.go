@@ -33,7 +33,7 @@ func (a *App) help(c *cobra.Command, _ []string) {
 // takes it.
 func examples(text string, width int) string {
 	var b strings.Builder
-	p := &Printer{W: &b, Width: width}
+	p := &Printer{w: &b, Width: width}
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
 		if len([]rune(line)) <= width {

@@ -26,7 +26,7 @@ type Order struct {
 // the folder as os:<user>, role operator.
 func (a *App) CarryOut(ctx context.Context, o Order) (commands.Answer, error) {
 	var answer commands.Answer
-	a.Once = commands.GoesOn(o.Command.Name())
+	a.Once = commands.SpecOf(o.Command).GoesOn
 	err := a.Way(ctx, APortfolio, commands.ClassOf(o.Command) == commands.ClassStop, func(e *commands.Engine) error {
 		var err error
 		answer, err = e.Do(ctx, a.Config.Portfolio, a.Own(o.Command))

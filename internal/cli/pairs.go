@@ -7,6 +7,7 @@ import (
 	"pets/domain"
 )
 
+// TreasuryPatch reads rules of the treasury, each KEY=VALUE and at most once.
 func TreasuryPatch(pairs []string) (map[string]any, error) {
 	body := map[string]any{}
 	for _, pair := range pairs {

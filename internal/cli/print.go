@@ -200,20 +200,20 @@ func (a *App) columnsOf(w io.Writer) int {
 
 // Printer writes lines and remembers the first failure. With a width, it wraps them.
 type Printer struct {
-	W     io.Writer
+	w     io.Writer
 	Width int
 	Err   error
 }
 
 // Messages writes what was done, for a person at a terminal: anywhere else its lines stay
 // whole, for whoever searches them.
-func (a *App) Messages() *Printer { return &Printer{W: a.Out, Width: a.columnsOf(a.Out)} }
+func (a *App) Messages() *Printer { return &Printer{w: a.Out, Width: a.columnsOf(a.Out)} }
 
 // Notes are messages on standard error.
-func (a *App) Notes() *Printer { return &Printer{W: a.Err, Width: a.Columns} }
+func (a *App) Notes() *Printer { return &Printer{w: a.Err, Width: a.Columns} }
 
 // Printer wraps lines to the width of this run.
-func (a *App) Printer() *Printer { return &Printer{W: a.Out, Width: a.Width()} }
+func (a *App) Printer() *Printer { return &Printer{w: a.Out, Width: a.Width()} }
 
 // Line writes one line, or what it wraps to. A command at its end stays whole.
 func (p *Printer) Line(format string, args ...any) {
@@ -242,7 +242,7 @@ func (p *Printer) Say(indent int, format string, args ...any) {
 // Whole writes a line that must not be wrapped, such as a command.
 func (p *Printer) Whole(text string) {
 	if p.Err == nil {
-		_, p.Err = fmt.Fprintln(p.W, text)
+		_, p.Err = fmt.Fprintln(p.w, text)
 	}
 }
 
@@ -305,12 +305,10 @@ func (a *App) Command(p *Printer, words ...string) {
 			words = append(words, f.name, Quoted(f.value))
 		}
 	}
-	p.Command(words)
+	p.command("    ", words)
 }
 
-// Command prints the words of one; what does not fit goes on below.
-func (p *Printer) Command(words []string) { p.command("    ", words) }
-
+// command prints the words of one; what does not fit goes on below.
 func (p *Printer) command(indent string, words []string) {
 	line := indent + words[0]
 	for _, w := range words[1:] {

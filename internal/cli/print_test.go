@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
-	"pets/internal/columns"
 	"pets/internal/open"
 )
 
@@ -39,28 +38,10 @@ func TestTableThatIsTooWide(t *testing.T) {
 	require.Equal(t, 2, strings.Count(out.String(), "hot    USDC"), "a place alone does not tell them apart")
 }
 
-// Lines go on below their label; a word that is too long stays whole.
-func TestWrap(t *testing.T) {
-	for _, c := range []struct {
-		text  string
-		width int
-		want  string
-	}{
-		{"hot share   not above it", 80, "hot share   not above it"},
-		{"hot share   not above it at all", 20, "hot share   not\n            above it\n            at all"},
-		{"  Look at what tripped", 14, "  Look at what\n    tripped"},
-		{"one 0x0123456789abcdef two", 10, "one\n  0x0123456789abcdef\n  two"},
-		{"any width there is", 0, "any width there is"},
-		{"0123456789", 5, "0123456789"},
-	} {
-		require.Equal(t, c.want, strings.Join(columns.Wrap(c.text, c.width, columns.Hanging(c.text)), "\n"))
-	}
-}
-
 // A command is copied: it is not broken where it is said in a sentence.
 func TestACommandStaysWhole(t *testing.T) {
 	var out strings.Builder
-	p := &Printer{W: &out, Width: 30}
+	p := &Printer{w: &out, Width: 30}
 	p.Line("missing    it lies there: pets verify --store embedded:/somewhere/else")
 	require.Equal(t, "missing    it lies there:\n           pets verify --store embedded:/somewhere/else\n", out.String())
 	out.Reset()

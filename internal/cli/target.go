@@ -110,7 +110,7 @@ func is(c *cobra.Command, note string) bool {
 // Remote is a server, and the way to it.
 type Remote struct {
 	URL string
-	CA  string // the certificate it is trusted by
+	ca  string // the certificate it is trusted by
 	// proof is what it has to know, where it was found and not named.
 	proof string
 	Way   *Socket
@@ -138,7 +138,7 @@ func (a *App) Remote() (*Remote, error) {
 	case err != nil:
 		return nil, err
 	case t.URL != "":
-		a.Found = &Remote{URL: t.URL, CA: a.trusted(t.URL)}
+		a.Found = &Remote{URL: t.URL, ca: a.trusted(t.URL)}
 		return a.Found, nil
 	case !open.HasStore(t.Dir):
 		return nil, open.NoStore(t.Dir)
@@ -159,7 +159,7 @@ func (a *App) holder(dir string) (*Remote, error) {
 	case k != nil && k.URL != "" && k.Proof == "":
 		return nil, domain.Errorf(domain.CodeUnavailable, "%s: its lock says that a server of an earlier build answers at %s, which cannot prove that it is that server: name it with --server", dir, k.URL)
 	case k != nil && k.URL != "":
-		a.Found = &Remote{URL: k.URL, CA: a.localCA(k.Dir, k.URL), proof: k.Proof}
+		a.Found = &Remote{URL: k.URL, ca: a.localCA(k.Dir, k.URL), proof: k.Proof}
 	case k != nil:
 		return nil, domain.Errorf(domain.CodeUnavailable, "%s: locked by pid %d, which is no server, or not one yet; try again, or name the server with --server", dir, k.PID)
 	case err != nil:

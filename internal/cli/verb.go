@@ -21,9 +21,9 @@ import (
 )
 
 // The verbs are what a person does with a running server: one command for each route that
-// a person's role may use. They live in verb_*.go; a test loops over the routes.
+// a person's role may use. The rooms have them; what they share is here.
 
-// sends makes a command one that sends a request which may be sent again: it gets --key,
+// Sends makes a command one that sends a request which may be sent again: it gets --key,
 // its errors name flags where the server names fields, and where nobody knows what became
 // of the request it says under which key to send it again.
 func (a *App) Sends(c *cobra.Command) *cobra.Command {
@@ -38,7 +38,7 @@ func (a *App) Sends(c *cobra.Command) *cobra.Command {
 			}
 			a.Again = id.String()
 		}
-		return a.keyed(OnFlags(c, run(c, args)))
+		return a.keyed(onFlags(c, run(c, args)))
 	}
 	return c
 }
@@ -77,7 +77,7 @@ func neverSent(err error) bool {
 }
 
 // onFlags names the flag, or the argument, where a server names the field of the request that is wrong.
-func OnFlags(c *cobra.Command, err error) error {
+func onFlags(c *cobra.Command, err error) error {
 	var p *client.Problem
 	if !errors.As(err, &p) || p.Field == "" {
 		return err
@@ -97,7 +97,7 @@ func OnFlags(c *cobra.Command, err error) error {
 	return &said
 }
 
-// needed refuses a command that lacks one of its flags.
+// Needed refuses a command that lacks one of its flags.
 func Needed(c *cobra.Command, flags ...string) error {
 	for _, name := range flags {
 		if !c.Flags().Changed(name) {
@@ -107,7 +107,7 @@ func Needed(c *cobra.Command, flags ...string) error {
 	return nil
 }
 
-// amountArg reads an argument that is an amount.
+// AmountArg reads an argument that is an amount.
 func AmountArg(name, text string) (domain.Decimal, error) {
 	d, err := domain.ParseDecimal(text)
 	if err != nil {
@@ -116,7 +116,7 @@ func AmountArg(name, text string) (domain.Decimal, error) {
 	return d, nil
 }
 
-// given is a flag's amount where it was set, nil where not.
+// Given is a flag's amount where it was set, nil where not.
 func (d *DecimalFlag) Given(c *cobra.Command, name string) *domain.Decimal {
 	if !c.Flags().Changed(name) {
 		return nil
@@ -124,12 +124,12 @@ func (d *DecimalFlag) Given(c *cobra.Command, name string) *domain.Decimal {
 	return &d.Decimal
 }
 
-// next prints the command that most likely comes next, after a word about it.
+// Next prints the command that most likely comes next, after a word about it.
 func (a *App) Next(what string, words ...string) error {
 	return a.NextIn(a.PortfolioFlag, what, words...)
 }
 
-// nextIn is next for another portfolio, "" for that of the settings.
+// NextIn is next for another portfolio, "" for that of the settings.
 func (a *App) NextIn(portfolio, what string, words ...string) error {
 	if a.JSON {
 		return nil
@@ -142,7 +142,7 @@ func (a *App) NextIn(portfolio, what string, words ...string) error {
 	return p.Err
 }
 
-// name is how this program is called in a command that is printed to be copied: as it was
+// Name is how this program is called in a command that is printed to be copied: as it was
 // called now, unless that was by the search path or by go run.
 func (a *App) Name() string {
 	if !strings.Contains(a.Called, "/") || filepath.Base(a.Called) != "pets" || strings.HasPrefix(a.Called, os.TempDir()) {
@@ -151,13 +151,13 @@ func (a *App) Name() string {
 	return Quoted(a.Called)
 }
 
-// post sends one command to the portfolio and prints what it recorded.
+// Post sends one command to the portfolio and prints what it recorded.
 func (a *App) Post(ctx context.Context, path string, body any, what string) error {
 	_, err := a.Posted(ctx, path, body, what)
 	return err
 }
 
-// posted is post that returns the answer, too. Where everything was recorded before it says so.
+// Posted is Post that returns the answer, too. Where everything was recorded before it says so.
 func (a *App) Posted(ctx context.Context, path string, body any, what string) (answer commands.Answer, err error) {
 	if err := a.ToServer(ctx, http.MethodPost, path, body, &answer); err != nil {
 		return answer, err
@@ -174,8 +174,10 @@ func (a *App) Posted(ctx context.Context, path string, body any, what string) (a
 // DecimalFlag is an amount on the command line.
 type DecimalFlag struct{ domain.Decimal }
 
+// Type implements pflag.Value.
 func (d *DecimalFlag) Type() string { return "amount" }
 
+// Set implements pflag.Value.
 func (d *DecimalFlag) Set(s string) error {
 	v, err := domain.ParseDecimal(s)
 	if err != nil {

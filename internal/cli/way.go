@@ -7,7 +7,7 @@ import (
 
 	"pets/commands"
 	"pets/domain"
-	"pets/internal/custody"
+	"pets/internal/evm"
 	"pets/internal/open"
 )
 
@@ -18,12 +18,12 @@ func (a *App) FromServer(ctx context.Context, path string, into any) error {
 
 // Keystore opens the keys, for commands that cannot do without. Keys are of wallets, and
 // those of live portfolios, so a .env that others can read is refused.
-func (a *App) Keystore() (*custody.Keys, error) { return a.privately(a.OpenKeys) }
+func (a *App) Keystore() (*evm.Keys, error) { return a.privately(a.OpenKeys) }
 
 // NewKeystore is keystore for commands that put a key in, which may be the first one.
-func (a *App) NewKeystore() (*custody.Keys, error) { return a.privately(a.MakeKeys) }
+func (a *App) NewKeystore() (*evm.Keys, error) { return a.privately(a.MakeKeys) }
 
-func (a *App) privately(open func() (*custody.Keys, error)) (*custody.Keys, error) {
+func (a *App) privately(open func() (*evm.Keys, error)) (*evm.Keys, error) {
 	if err := a.CheckEnvFile(); err != nil {
 		return nil, fmt.Errorf("a .env that others can read is refused where keys are used: %w", err)
 	}

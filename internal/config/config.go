@@ -1,14 +1,15 @@
-// Package config reads what pets takes from its environment: where the events
-// are kept, how the server answers, and the limits a new portfolio is opened with.
+// Package config reads the configuration of pets from its environment: where the
+// events are kept, how the server answers, and the limits that a new portfolio is
+// opened with.
 //
-// It owns the names, defaults and meaning of every variable (the [Config]
-// struct is the one list; .env.example is generated from it) and the rule by
-// which a .env file is read. It refuses whatever it would have to guess at, and
-// its errors name the variable and what was expected, never the value: what
-// was pasted into the wrong line may be a secret.
+// It owns the names, defaults and meaning of every variable (the [Config] struct
+// is the only list; .env.example is generated from it) and the rule by which a
+// .env file is read. It refuses whatever it would have to guess, and its errors
+// name the variable and what was expected, never the value: what was pasted into
+// the wrong line may be a secret.
 //
-// A portfolio's rules stand in its stream. Nothing here changes a portfolio
-// that is already open.
+// A portfolio's rules are in its stream. Nothing here changes a portfolio that is
+// already open.
 package config
 
 import (
@@ -24,10 +25,9 @@ import (
 	"pets/domain"
 )
 
-// Config is what the environment says. Each field is one variable; its tags
-// hold the name, the default, what it means (doc) and what a value must be
-// (rule). A policy field has the name of its key in [domain.Policy], in upper
-// case.
+// Config is the content of the environment. Each field is one variable; its tags
+// hold the name, the default, the meaning (doc) and the allowed values (rule). A
+// policy field has the name of its key in [domain.Policy], in upper case.
 type Config struct {
 	Store     string `env:"PETS_STORE" envDefault:"embedded:./pets-data" rule:"embedded:DIR, such as embedded:./pets-data" doc:"Where the events are kept: embedded:DIR is a folder on this machine."`
 	Dir       string `env:"PETS_DIR" envDefault:"" rule:"a folder" doc:"Where a server keeps what is no event: pending emergency stops, the stop socket, caches. Left empty: the folder of an embedded store, else ./pets-data."`
@@ -90,23 +90,24 @@ type Config struct {
 	MaxCategoryExposurePct *domain.Decimal `env:"MAX_CATEGORY_EXPOSURE_PCT" envDefault:"" rule:"a fraction above 0 and below 1, such as 0.2 for 20 %, or nothing for no limit" doc:"The most exposure of all bots in the markets of one category, as a fraction of the portfolio's equity."`
 	MaxOrdersPerMinute     int             `env:"MAX_ORDERS_PER_MINUTE" envDefault:"0" rule:"a whole number, 0 to 10000; 0 is no limit" doc:"How many permits a bot may be granted in 60 seconds."`
 
-	// EnvFile is the .env file that was read, "" for none: it holds secrets, so a live
+	// EnvFile is the .env file that was read, or "". It holds secrets, so a live
 	// server refuses one that others can read.
 	EnvFile string `env:"-"`
 
-	// Warnings are about names that nothing reads: most likely a limit that is
-	// misspelt, and so not in force. To be shown, not to be stopped by.
+	// Warnings list names that are not read: most likely a misspelt limit, which
+	// is then not in force. They are shown but stop nothing.
 	Warnings []string `env:"-"`
 
-	// Unsure are the variables that say what is meant and that an unknown name may have
-	// been to set. What acts does not go to a folder by default then.
+	// Unsure lists the variables that select a target and that an unknown name
+	// may have been meant to set. Commands that change something then use no
+	// default folder.
 	Unsure []string `env:"-"`
 }
 
-// Load reads the environment (as os.Environ gives it) and, for what is not set
-// there, dir/.env. An empty value counts as not set. Its error is of code
-// invalid and names every variable that is wrong. The policy of a Config that
-// Load returned is valid.
+// Load reads the environment (in the form of os.Environ) and, for what is not set
+// there, dir/.env. An empty value counts as not set. Its error has code invalid
+// and names every variable that is wrong. The policy of the returned Config is
+// valid.
 func Load(dir string, environ []string) (Config, error) {
 	values, err := readEnvFile(dir)
 	if err != nil {
@@ -130,25 +131,25 @@ func Load(dir string, environ []string) (Config, error) {
 	return c, nil
 }
 
-// toStop are the variables that stopping something needs.
+// toStop lists the variables that stopping something needs.
 var toStop = []string{"PETS_STORE", "PETS_DIR", "PETS_WITNESS", "PETS_PORTFOLIO", "PETS_SERVER", "PETS_KEY", "PETS_CA"}
 
-// targets are those that say what is meant.
+// targets lists the variables that select a target.
 var targets = []string{"PETS_SERVER", "PETS_STORE", "PETS_DIR", "PETS_PORTFOLIO"}
 
-// Ignored is what [LoadToStop] went on without.
+// Ignored is what [LoadToStop] skipped.
 type Ignored struct {
 	Errors []error
-	// Unsure are the variables that say what is meant (PETS_SERVER, PETS_STORE, PETS_DIR,
-	// PETS_PORTFOLIO) and were given, or may have been, in a way that nobody understands:
-	// something else than what is stopped may have been meant.
+	// Unsure lists the variables that select a target (PETS_SERVER, PETS_STORE,
+	// PETS_DIR, PETS_PORTFOLIO) and were given, or may have been, in an invalid
+	// form: another target may have been meant.
 	Unsure []string
 }
 
-// LoadToStop reads what it takes to reach a server, or a store, and stop something: a
-// mistake in the settings must not keep anybody from that, so it never fails. What could
-// not be read, and each value that cannot be used and has its default instead, is in the
-// second answer: the caller says so.
+// LoadToStop reads what is needed to reach a server, or a store, and stop
+// something. It never fails, because a mistake in the settings must not prevent a
+// stop. The second result holds what could not be read and each invalid value
+// that was replaced by its default, for the caller to report.
 func LoadToStop(dir string, environ []string) (Config, Ignored) {
 	values, file := lenient(dir)
 	fromFile := slices.Collect(maps.Keys(values))
@@ -184,14 +185,14 @@ func LoadToStop(dir string, environ []string) (Config, Ignored) {
 		}
 	}
 	var c Config
-	if err := parse(&c, usable); err != nil { // each was tried alone: they do not touch each other
+	if err := parse(&c, usable); err != nil { // each was tried alone; they do not affect each other
 		ignored.Errors = append(ignored.Errors, err)
 	}
 	c.Warnings = warnings(values, fromFile)
 	return c, ignored.inOrder()
 }
 
-// inOrder has each variable once, the one that goes before the others first.
+// inOrder returns each variable once, the one that takes precedence first.
 func (i Ignored) inOrder() Ignored {
 	var unsure []string
 	for _, name := range targets {
@@ -202,7 +203,7 @@ func (i Ignored) inOrder() Ignored {
 	return Ignored{i.Errors, unsure}
 }
 
-// alone tries one value beside the defaults of all others.
+// alone tries one value with the defaults of all others.
 func alone(name, value string) error {
 	var c Config
 	if err := parse(&c, map[string]string{name: value}); err != nil {
@@ -215,8 +216,8 @@ func said(all []error, err error) bool {
 	return slices.ContainsFunc(all, func(e error) bool { return e.Error() == err.Error() })
 }
 
-// environment takes NAME=value apart; of a name that stands twice the first
-// counts, as in os.Getenv.
+// environment splits NAME=value. If a name occurs twice the first one counts, as
+// in os.Getenv.
 func environment(environ []string) map[string]string {
 	out := make(map[string]string, len(environ))
 	for _, entry := range environ {
@@ -228,8 +229,8 @@ func environment(environ []string) map[string]string {
 	return out
 }
 
-// parse hands the library only the variables that it is to read: given the
-// whole environment, it would also look for names such as 0_… to extend lists.
+// parse passes only the known variables to the library: given the whole
+// environment, it would also look for names such as 0_… to extend lists.
 func parse(c *Config, values map[string]string) error {
 	own := map[string]string{}
 	for _, v := range variables() {
@@ -246,8 +247,8 @@ func parse(c *Config, values map[string]string) error {
 }
 
 // withoutValues replaces the errors of the library, which repeat the value, by
-// ones that say what was expected. It does not wrap them: %+v or errors.As
-// would bring the value back.
+// ones that say what was expected. It does not wrap them, because %+v or
+// errors.As would reveal the value.
 func withoutValues(err error) error {
 	if err == nil {
 		return nil
@@ -268,7 +269,7 @@ func withoutValues(err error) error {
 	return errors.Join(all...)
 }
 
-// parseList reads comma-separated items, spaces around them allowed; "none" is
+// parseList splits comma-separated items and allows spaces around them; "none" is
 // the empty list, because an empty value means the default.
 func parseList[T any](s string, item func(string) (T, error)) ([]T, error) {
 	if s == "none" {
@@ -285,7 +286,7 @@ func parseList[T any](s string, item func(string) (T, error)) ([]T, error) {
 	return out, nil
 }
 
-// parseZone reads a zone number: one digit.
+// parseZone parses a zone number: one digit.
 func parseZone(s string) (int, error) {
 	if len(s) != 1 || s[0] < '1' || s[0] > '5' {
 		return 0, errors.New("is not a zone")
@@ -293,8 +294,8 @@ func parseZone(s string) (int, error) {
 	return int(s[0] - '0'), nil
 }
 
-// validate checks what a type cannot say, so that a mistake is met at start and
-// not when the first portfolio is opened.
+// validate checks what a type cannot express, so that a mistake is found at start
+// and not when the first portfolio is opened.
 func (c Config) validate() error {
 	if _, err := c.StoreDir(); err != nil {
 		return err
@@ -351,16 +352,16 @@ func (c Config) Policy(mode domain.Mode) (domain.Policy, error) {
 	return p, nil
 }
 
-// setIf leaves what is off as it is.
+// setIf leaves an optional limit that is not set unchanged.
 func setIf(limit, value *domain.Decimal) {
 	if value != nil {
 		*limit = *value
 	}
 }
 
-// inEnvironmentTerms puts the variable in place of the policy's key, and the
-// rule in place of a message, which may hold the value. Only the guess at what
-// a percentage was meant to be is kept.
+// inEnvironmentTerms replaces the policy's key by the variable, and the message,
+// which may hold the value, by the rule. It keeps only the guess at what a
+// percentage was meant to be.
 func inEnvironmentTerms(err error) error {
 	var e *domain.Error
 	if !errors.As(err, &e) || e.Field == "" {
@@ -379,8 +380,8 @@ func inEnvironmentTerms(err error) error {
 	return domain.Invalid(name, "%s", e.Message)
 }
 
-// StoreDir returns the folder of an embedded store. The answer to anything else
-// does not repeat it: the address of a server may hold a password.
+// StoreDir returns the folder of an embedded store. An error does not repeat the
+// value: the address of a server may hold a password.
 func (c Config) StoreDir() (string, error) {
 	scheme, dir, ok := strings.Cut(c.Store, ":")
 	switch {

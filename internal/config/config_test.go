@@ -211,7 +211,7 @@ func TestProcessEnvironmentIsNotRead(t *testing.T) {
 
 func TestUnknownNamesAreWarnings(t *testing.T) {
 	c := mustLoad(t, "MAX_DAILY_LOS_PCT=0.01\nSOMETHING=else\nmax_consecutive_losses=2\n",
-		"PETS_STOER=embedded:x", "PETS_MAX_BOT_DRAWDOWN_PCT=0.1", "PETS_LOUDNESS=1", "PETS_REQUIRE_TOOLS=1", "PETS_BOT=alpha", "HOME=/", "LANG=C")
+		"PETS_STOER=embedded:x", "PETS_MAX_BOT_DRAWDOWN_PCT=0.1", "PETS_LOUDNESS=1", "PETS_REQUIRE_TOOLS=1", "PETS_LONG_TESTS=1", "PETS_BOT=alpha", "HOME=/", "LANG=C")
 	require.Equal(t, []string{
 		"MAX_DAILY_LOS_PCT is not read; did you mean MAX_DAILY_LOSS_PCT?",
 		"PETS_LOUDNESS is not known to this version of pets",
@@ -226,11 +226,11 @@ func TestUnknownNamesAreWarnings(t *testing.T) {
 func TestEnvExample(t *testing.T) {
 	path := filepath.Join("..", "..", ".env.example")
 	if *update {
-		require.NoError(t, os.WriteFile(path, []byte(Example()), 0o644))
+		require.NoError(t, os.WriteFile(path, []byte(exampleFile()), 0o644))
 	}
 	stored, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.Equal(t, Example(), string(stored), "run make env-example")
+	require.Equal(t, exampleFile(), string(stored), "run make env-example")
 
 	want, err := Load(t.TempDir(), nil)
 	require.NoError(t, err)
@@ -292,7 +292,7 @@ func TestAWitnessInTheFolder(t *testing.T) {
 	}
 	for _, unset := range [][]string{{"PETS_STORE=embedded:/"}, {"PETS_STORE=embedded:store", "PETS_DIR=other"}} {
 		_, err := load(t, "", unset...)
-		require.ErrorContains(t, err, "PETS_WITNESS is not set, and its default lies in", unset)
+		require.ErrorContains(t, err, "PETS_WITNESS is not set, and its default would be in", unset)
 	}
 	for _, good := range [][]string{{"PETS_STORE=embedded:."}, {"PETS_STORE=embedded:link"}, {"PETS_STORE=embedded:store", "PETS_WITNESS=storeroom"}, {"PETS_STORE=embedded:store", "PETS_WITNESS=..w"}} {
 		c := mustLoad(t, "", good...)

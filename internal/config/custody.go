@@ -16,7 +16,7 @@ const maxEndpoints = 8
 
 var chainID = regexp.MustCompile(`^eip155:[1-9][0-9]{0,17}$`)
 
-// validateCustody checks what concerns keys and chains. None of its errors repeats a
+// validateCustody checks the variables of keys and chains. No error repeats a
 // value: most of them are secrets, or hold one.
 func (c Config) validateCustody() error {
 	if key := c.EncryptionKey.Reveal(); key != "" && !isFernetKey(key) {
@@ -62,8 +62,8 @@ func (c Config) validateCustody() error {
 
 func control(r rune) bool { return r < ' ' || r == 0x7f }
 
-// isFernetKey accepts the form of one: 32 bytes in base64, as Fernet writes it. Whether
-// it is any good is the vault's to say.
+// isFernetKey checks the form of a key: 32 bytes in base64, as Fernet writes it.
+// The vault checks whether it is usable.
 func isFernetKey(s string) bool {
 	b, err := base64.URLEncoding.Strict().DecodeString(s)
 	return err == nil && len(b) == 32

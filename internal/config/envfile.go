@@ -15,15 +15,15 @@ import (
 	"pets/domain"
 )
 
-// envFile is looked for in the working folder.
+// envFile is the name of the file in the working folder.
 const envFile = ".env"
 
-// maxEnvFile bounds the file, in bytes.
+// maxEnvFile limits the file, in bytes.
 const maxEnvFile = 64 << 10
 
-// Shapes of a line. A value without quotes is plain ASCII without the six
+// Forms of a line. A value without quotes is plain ASCII without the six
 // characters that some reader treats specially ($ # ' " ` and \); between single
-// quotes everything printable stands for itself.
+// quotes every printable character stands for itself.
 var (
 	assignment = regexp.MustCompile(`^(?:export +)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$`)
 	bareValue  = regexp.MustCompile(`^[!%&(-\[\]-_a-~][ !%&(-\[\]-_a-~]*$`)
@@ -33,11 +33,11 @@ var (
 // readEnvFile reads dir/.env, if there is one, and refuses every line on which
 // the common readers of such files disagree.
 //
-// godotenv, which reads it, replaces $NAME (also when there is no such name),
-// cuts values at " #", takes several quotes in a row for one, and goes on over
-// the end of the line after an open quote: a password comes out short without a
-// word. So every line is checked first, and only those are let through whose
-// value is exactly what stands there:
+// godotenv, which parses it, replaces $NAME (even if there is no such name), cuts
+// values at " #", reads several quotes in a row as one, and continues beyond the
+// end of the line after an open quote: a password could silently be shortened. So
+// every line is checked first, and only lines are accepted whose value is exactly
+// what is written there:
 //
 //	NAME=value          without $ # ' " ` and \
 //	NAME='any $ # text'  without ' and \
@@ -67,8 +67,8 @@ func unreadable(err error) error {
 	return &domain.Error{Code: domain.CodeInvalid, Field: envFile, Message: "cannot be read", Cause: err}
 }
 
-// checkEnvFile refuses the first line that is not plainly one assignment, one
-// comment or empty, and a name that stands twice.
+// checkEnvFile refuses the first line that is not one assignment, one comment or
+// empty, and a name that occurs twice.
 func checkEnvFile(text string) error {
 	first := map[string]int{}
 	number := 0
@@ -87,7 +87,7 @@ func checkEnvFile(text string) error {
 			return lineError(number, name+": put the value between single quotes, as in NAME='value', without ' and \\ in it and with nothing after it")
 		}
 		if first[name] != 0 {
-			return lineError(number, name+" stands in the file twice")
+			return lineError(number, name+" occurs twice in the file")
 		}
 		first[name] = number
 	}
@@ -98,9 +98,9 @@ func lineError(number int, message string) error {
 	return domain.Errorf(domain.CodeInvalid, "%s line %d: %s", envFile, number, message)
 }
 
-// lenient reads what it can of a .env file, and skips every line that readEnvFile would
-// refuse. It is for stopping things, which no file must keep anybody from: one that is no
-// file, that never ends or that nobody writes to is not even opened.
+// lenient reads what it can of a .env file, and skips every line that readEnvFile
+// would refuse. It is for stopping things, which no file may prevent: it does not
+// even open a file that is not a plain file, such as a pipe without a writer.
 func lenient(dir string) (values map[string]string, ignored Ignored) {
 	values = map[string]string{}
 	text, err := beginning(filepath.Join(dir, envFile))
@@ -111,14 +111,14 @@ func lenient(dir string) (values map[string]string, ignored Ignored) {
 		return values, Ignored{[]error{unreadable(err)}, slices.Clone(targets)}
 	case len(text) > maxEnvFile:
 		ignored = Ignored{
-			[]error{domain.Errorf(domain.CodeInvalid, "%s is larger than %d KiB: what stands behind that is not read", envFile, maxEnvFile>>10)},
+			[]error{domain.Errorf(domain.CodeInvalid, "%s is larger than %d KiB: the rest is not read", envFile, maxEnvFile>>10)},
 			slices.Clone(targets),
 		}
 		text = text[:bytes.LastIndexByte(text[:maxEnvFile], '\n')+1]
 	}
 	number := 0
 	skipped := func(line, what string) {
-		if len(ignored.Errors) < maxSkipped { // a file that is none has thousands
+		if len(ignored.Errors) < maxSkipped { // a file of another kind has thousands
 			ignored.Errors = append(ignored.Errors, lineError(number, what))
 		}
 		ignored.Unsure = append(ignored.Unsure, mayName(line)...)
@@ -136,7 +136,7 @@ func lenient(dir string) (values map[string]string, ignored Ignored) {
 		}
 		for name, value := range one {
 			if _, twice := values[name]; twice {
-				skipped(line, name+" stands in the file twice; the first counts")
+				skipped(line, name+" occurs twice in the file; the first counts")
 				continue
 			}
 			values[name] = value
@@ -145,8 +145,8 @@ func lenient(dir string) (values map[string]string, ignored Ignored) {
 	return values, ignored
 }
 
-// mayName are the variables that say what is meant and that a line which cannot be read
-// may have been to set.
+// mayName lists the target variables that an unreadable line may have been meant
+// to set.
 func mayName(line string) []string {
 	before, _, is := strings.Cut(line, "=")
 	before = strings.ToUpper(before)
@@ -163,7 +163,7 @@ func mayName(line string) []string {
 	return append(out, misspelt(map[string]string{name: line}, []string{name})...)
 }
 
-// maxSkipped bounds how many lines are named.
+// maxSkipped limits how many lines are named.
 const maxSkipped = 3
 
 // assigned reads one line.
@@ -174,13 +174,13 @@ func assigned(line string) (map[string]string, error) {
 	return godotenv.Unmarshal(line)
 }
 
-// beginning reads as much of a file as an .env may have, and a byte more. A pipe is not
-// opened: that would wait for somebody to write to it.
+// beginning reads as much of a file as an .env may have, and one byte more. It
+// does not open a pipe, because that would block until a writer opens it.
 func beginning(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
 		if _, linked := os.Lstat(path); linked == nil {
-			return nil, errors.New("it is a link to a file that is not there")
+			return nil, errors.New("it is a link to a missing file")
 		}
 	}
 	if err != nil {

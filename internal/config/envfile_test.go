@@ -48,7 +48,7 @@ func TestAmbiguousLinesAreRefused(t *testing.T) {
 }
 
 func TestNameTwiceIsRefused(t *testing.T) {
-	require.ErrorContains(t, checkEnvFile("A=1\nB=2\nA=1\n"), ".env line 3: A stands in the file twice")
+	require.ErrorContains(t, checkEnvFile("A=1\nB=2\nA=1\n"), ".env line 3: A occurs twice in the file")
 }
 
 func TestLargeFileIsRefused(t *testing.T) {
@@ -105,7 +105,7 @@ func TestLoadToStopNeverFails(t *testing.T) {
 		"binary":          {file: "\x00\x01\xff\n\x7fELF\n" + found, server: "http://10.0.0.5:7433", said: "line 1"},
 		"a limit":         {file: found + "MAX_DAILY_LOSS_PCT=5\n", server: "http://10.0.0.5:7433", said: "MAX_DAILY_LOSS_PCT"},
 		"no assignment":   {file: found + "FOO BAR\n", server: "http://10.0.0.5:7433", said: "line 3"},
-		"twice":           {file: found + "PETS_SERVER=http://10.0.0.6:1\n", server: "http://10.0.0.5:7433", said: "PETS_SERVER stands in the file twice"},
+		"twice":           {file: found + "PETS_SERVER=http://10.0.0.6:1\n", server: "http://10.0.0.5:7433", said: "PETS_SERVER occurs twice in the file"},
 		"too large":       {file: found + strings.Repeat("# comment\n", 10_000), server: "http://10.0.0.5:7433", said: "larger than 64 KiB"},
 		"a store":         {file: found + "PETS_STORE=sqlite:x\n", server: "http://10.0.0.5:7433", said: "PETS_STORE must be"},
 		"a server":        {file: "PETS_SERVER=10.0.0.5:7433\n", said: "PETS_SERVER must be"},

@@ -9,33 +9,35 @@ import (
 	"pets/domain"
 )
 
-// WitnessDir is the folder of the witness: beside [Config.ServerDir] and never in it, so
-// that putting back an old copy of the one does not put back the other.
+// WitnessDir returns the folder of the witness: beside [Config.ServerDir] and
+// never in it, so that putting back an old copy of that folder does not put back
+// the witness.
 func (c Config) WitnessDir() string {
 	if c.Witness != "" {
 		return absolute(c.Witness)
 	}
 	beside := absolute(c.ServerDir())
 	if store, err := c.StoreDir(); err == nil && within(real(beside), real(store)) {
-		beside = absolute(store) // PETS_DIR is in it, and is put back with it
+		beside = absolute(store) // PETS_DIR is in it, and would be put back with it
 	}
 	return beside + "-witness"
 }
 
-// absolute is a path that has a name to put something behind: "." has none. A symbolic
-// link keeps its own, so that one that is switched to a copy keeps its witness.
+// absolute returns a path with a name that can be extended, unlike ".". A
+// symbolic link keeps its own name, so that a link that is switched to a copy
+// keeps its witness.
 func absolute(dir string) string {
 	full, err := filepath.Abs(dir)
 	if err != nil {
-		return filepath.Clean(dir) // there is no working folder: what follows fails
+		return filepath.Clean(dir) // there is no working folder, so the next step fails
 	}
 	if base := filepath.Base(filepath.Clean(dir)); base == "." || base == ".." {
-		return real(full) // the name by which the shell came here is none of the store's
+		return real(full) // the name by which the shell came here is unrelated to the store
 	}
 	return full
 }
 
-// real is a path without symbolic links, as far as it exists.
+// real resolves symbolic links in a path, as far as it exists.
 func real(dir string) string {
 	full, err := filepath.Abs(dir)
 	if err != nil {
@@ -57,8 +59,8 @@ func within(path, dir string) bool {
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 }
 
-// ValidateFolders refuses a witness that would be put back together with what it is to
-// testify against.
+// ValidateFolders refuses a witness in a folder that would be put back together
+// with the store.
 func (c Config) ValidateFolders() error {
 	if strings.ContainsFunc(c.Dir, control) {
 		return domain.Invalid("PETS_DIR", "must be %s", lookup("Dir").rule)
@@ -74,7 +76,7 @@ func (c Config) ValidateFolders() error {
 		switch {
 		case !within(witness, real(dir)):
 		case c.Witness == "":
-			return domain.Invalid("PETS_WITNESS", "is not set, and its default lies in PETS_DIR or in the folder of the store: set it to a folder elsewhere")
+			return domain.Invalid("PETS_WITNESS", "is not set, and its default would be in PETS_DIR or in the folder of the store: set it to a folder elsewhere")
 		default:
 			return domain.Invalid("PETS_WITNESS", "must be %s", lookup("Witness").rule)
 		}

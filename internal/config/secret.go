@@ -6,15 +6,15 @@ import (
 	"log/slog"
 )
 
-// Secret is a value that must not be printed. It lives in a closure: whatever
-// prints, logs or compares the struct it stands in sees a function. The zero
+// Secret is a value that must not be printed. It is kept in a closure: whatever
+// prints, logs or compares the struct that contains it sees a function. The zero
 // Secret is empty.
 type Secret struct{ reveal func() string }
 
 // NewSecret hides a text.
 func NewSecret(text string) Secret { return Secret{func() string { return text }} }
 
-// Reveal returns the text, for the one place that needs it.
+// Reveal returns the text. Call it only where the text is needed.
 func (s Secret) Reveal() string {
 	if s.reveal == nil {
 		return ""
@@ -30,9 +30,9 @@ func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(hidden)) }
 // LogValue implements slog.LogValuer.
 func (Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
 
-// MarshalText refuses: a secret is written nowhere.
+// MarshalText always fails: a secret must not be written.
 func (Secret) MarshalText() ([]byte, error) {
-	return nil, errors.New("a secret is not written anywhere")
+	return nil, errors.New("a secret must not be written")
 }
 
 // UnmarshalText reads one from the environment.

@@ -14,14 +14,14 @@ import (
 	"pets/domain"
 )
 
-// minAdminKey is the least a key that somebody else drew must have: 32
+// minAdminKey is the smallest length of a key that was generated elsewhere: 32
 // characters of base64 are 192 bits.
 const minAdminKey = 32
 
-// maxBytes bounds budgets and reserves: 1 TiB.
+// maxBytes limits budgets and reserves: 1 TiB.
 const maxBytes = 1 << 40
 
-// ValidateServer checks what concerns pets serve and those who call it.
+// ValidateServer checks the variables of pets serve and its clients.
 func (c Config) ValidateServer() error {
 	if err := checkListen("PETS_LISTEN", c.Listen); err != nil {
 		return err
@@ -33,9 +33,9 @@ func (c Config) ValidateServer() error {
 	}
 	switch {
 	case (c.TLSCert == "") != (c.TLSKey == ""):
-		return domain.Invalid("PETS_TLS_CERT", "and PETS_TLS_KEY go together")
+		return domain.Invalid("PETS_TLS_CERT", "and PETS_TLS_KEY must be set together")
 	case c.TLSSelf && c.TLSCert != "":
-		return domain.Invalid("PETS_TLS_SELF", "and PETS_TLS_CERT exclude each other")
+		return domain.Invalid("PETS_TLS_SELF", "and PETS_TLS_CERT cannot both be set")
 	case c.RateLimit < 0 || c.RateLimit > 1_000_000:
 		return domain.Invalid("PETS_RATE_LIMIT", "must be %s", lookup("RateLimit").rule)
 	case c.RateBurst < 1 || c.RateBurst > 1_000_000:
@@ -55,8 +55,8 @@ func (c Config) ValidateServer() error {
 	return CheckServer("PETS_SERVER", c.Server)
 }
 
-// checkCA says what is wrong with a file of certificates, "" for nothing. A pipe is not
-// opened: that would wait for somebody to write to it.
+// checkCA returns what is wrong with a file of certificates, or "". It does not
+// open a pipe, because that would block until a writer opens it.
 func checkCA(path string) string {
 	if path == "" {
 		return ""
@@ -95,8 +95,8 @@ func checkListen(name, address string) error {
 	return nil
 }
 
-// CheckServer checks the address of a server, which came from the variable or flag of a
-// name, and does not repeat it: it may hold a password.
+// CheckServer checks the address of a server, given by the named variable or
+// flag. It does not repeat the address, which may hold a password.
 func CheckServer(name, address string) error {
 	if address == "" {
 		return nil // none is named
@@ -113,8 +113,8 @@ func CheckServer(name, address string) error {
 	return nil
 }
 
-// IsLoopback reports whether an address to listen at can be reached from this
-// machine only.
+// IsLoopback reports whether a listen address can be reached from this machine
+// only.
 func IsLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -127,8 +127,8 @@ func IsLoopback(address string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// ServerDir is the folder of what a server keeps that is no event: PETS_DIR, else the
-// folder of an embedded store, else ./pets-data.
+// ServerDir returns the folder for what a server keeps beside events: PETS_DIR,
+// or the folder of an embedded store, or ./pets-data.
 func (c Config) ServerDir() string {
 	if c.Dir != "" {
 		return filepath.Clean(c.Dir)

@@ -21,7 +21,7 @@ func TestServerSettings(t *testing.T) {
 		{"PETS_LISTEN=" + canary, "PETS_LISTEN must be host:port"},
 		{"PETS_LISTEN=127.0.0.1:99999", "PETS_LISTEN must be host:port"},
 		{"PETS_METRICS_LISTEN=" + canary, "PETS_METRICS_LISTEN must be host:port"},
-		{"PETS_TLS_CERT=" + canary, "PETS_TLS_CERT and PETS_TLS_KEY go together"},
+		{"PETS_TLS_CERT=" + canary, "PETS_TLS_CERT and PETS_TLS_KEY must be set together"},
 		{"PETS_RATE_LIMIT=-1", "PETS_RATE_LIMIT must be a whole number"},
 		{"PETS_RATE_BURST=0", "PETS_RATE_BURST must be a whole number"},
 		{"PETS_ADMIN_KEY=" + canary, "PETS_ADMIN_KEY must be at least 32"},

@@ -28,8 +28,8 @@ func variables() []variable {
 	return out
 }
 
-// lookup finds the variable of a field; a field that is not there is the zero
-// variable.
+// lookup finds the variable of a field. It returns the zero variable for an
+// unknown field.
 func lookup(field string) variable {
 	for _, v := range variables() {
 		if v.field == field {
@@ -39,19 +39,19 @@ func lookup(field string) variable {
 	return variable{}
 }
 
-// elsewhere are PETS_ names that are read, but not by this package.
+// elsewhere lists the PETS_ names that are read by other packages.
 var elsewhere = []string{
-	"PETS_REQUIRE_TOOLS", // by tests: a missing tool fails instead of skips
+	"PETS_REQUIRE_TOOLS", // by tests: a missing tool fails instead of being skipped
+	"PETS_LONG_TESTS",    // by tests: run what takes minutes
 	"PETS_BOT",           // by the example bots
 }
 
-// maxTypos is how many letters a name may be off a known one to be taken for a
-// misspelling of it.
+// maxTypos is how many letters a misspelt name may differ from a known one.
 const maxTypos = 3
 
-// warnings are about names that look as if they were meant for us and are not
-// read: PETS_…, near misses of a known name, and anything at all in the .env
-// file that resembles one. Sorted.
+// warnings lists names that look as if they were meant for pets and are not read:
+// PETS_…, near misses of a known name, and anything in the .env file that
+// resembles one. Sorted.
 func warnings(values map[string]string, fromFile []string) []string {
 	var known []string
 	for _, v := range variables() {
@@ -76,8 +76,8 @@ func warnings(values map[string]string, fromFile []string) []string {
 	return out
 }
 
-// misspelt are the variables that say what is meant, are not set, and may be what another
-// name was to be.
+// misspelt lists the target variables that are not set and that another name may
+// have been meant to set.
 func misspelt(values map[string]string, fromFile []string) []string {
 	var known, out []string
 	for _, v := range variables() {
@@ -98,9 +98,9 @@ func misspelt(values map[string]string, fromFile []string) []string {
 	return out
 }
 
-// mayMean is what a name that is far from every known one may have been to set: whoever
-// writes SERVER=… into the .env of this program means one. Of the environment, which is
-// shared with everything else, only names with the prefix count.
+// mayMean returns the target that a name unlike every known one may have been
+// meant to set: SERVER=… in the .env of this program means one. In the
+// environment, which all programs share, only names with the prefix count.
 func mayMean(name string, fromFile bool) string {
 	upper := strings.ToUpper(name)
 	own := strings.HasPrefix(upper, "PETS_")
@@ -118,7 +118,7 @@ func mayMean(name string, fromFile bool) string {
 	return ""
 }
 
-// nearest returns the known name that a name is most likely meant to be, or "".
+// nearest returns the known name that a name most likely means, or "".
 func nearest(name string, known []string) string {
 	upper := strings.ToUpper(name)
 	best, least := "", maxTypos+1

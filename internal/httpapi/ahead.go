@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// ahead bounds the bytes that are read ahead of a slow reader of a stream. One event is
-// always read, however large it is.
+// ahead limits the bytes that are read ahead of a slow reader of a stream. One
+// event is always read, however large it is.
 type ahead struct {
 	most int
 
@@ -17,7 +17,8 @@ type ahead struct {
 
 func newAhead(most int) *ahead { return &ahead{most: most, freed: make(chan struct{}, 1)} }
 
-// add waits until so many bytes may be held; false when the stream ended before.
+// add waits until so many bytes may be held. It returns false if the stream ended
+// before.
 func (a *ahead) add(ctx context.Context, bytes int) bool {
 	for !a.try(bytes) {
 		select {

@@ -21,17 +21,18 @@ import (
 const (
 	maxBody      = 64 << 10 // of a command
 	maxBatchBody = 2 << 20  // of a batch of 1,000
-	sendPiece    = 64 << 10 // of an answer, at a time
+	sendPiece    = 64 << 10 // of one answer at a time
 	answerWithin = 10 * time.Second
-	// deliverWithin is how long a reader may take for a whole answer: one that is slower
-	// asks for smaller pages.
+	// deliverWithin is how long a reader may take for a whole answer. A slower
+	// reader has to request smaller pages.
 	deliverWithin = 30 * time.Second
-	// custodyWithin bounds what asks a chain, rotateWithin what opens every key.
+	// custodyWithin limits requests to a chain, rotateWithin those that open
+	// every key.
 	custodyWithin = 60 * time.Second
 	rotateWithin  = 10 * time.Minute
 )
 
-// Engine is what takes commands: commands.Engine, or a fake in tests.
+// Engine executes commands: commands.Engine, or a fake in tests.
 type Engine interface {
 	// Do sends one command to a portfolio's writer and waits until it is durable.
 	Do(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
@@ -44,17 +45,19 @@ type Engine interface {
 	// Stop latches an emergency stop and records it; recorded is false while the
 	// store cannot take it.
 	Stop(ctx context.Context, portfolio string, r commands.Request) (answer commands.Answer, recorded bool, err error)
-	// StopAll does it for every portfolio there is.
+	// StopAll does the same for every portfolio.
 	StopAll(ctx context.Context, r commands.Request) ([]commands.Stopped, error)
-	// StopBot takes one bot out of trading in the same way.
+	// StopBot stops one bot in the same way.
 	StopBot(ctx context.Context, portfolio string, r commands.Request) (answer commands.Answer, recorded bool, err error)
-	// Pending are the stops of a portfolio that hold and are not recorded yet;
-	// PendingChanged is closed when the next one holds.
+	// Pending returns the stops of a portfolio that are in force and not recorded
+	// yet. PendingChanged is closed when there is another one.
 	Pending(portfolio string) []commands.PendingStop
 	PendingChanged() <-chan struct{}
-	// StopsSeen is how many stops have come: what comes now has seen them.
+	// StopsSeen returns the number of stops so far. A request that arrives now
+	// has seen them.
 	StopsSeen() uint64
-	// Takes says why no command of a class is taken now, whatever it asks.
+	// Takes returns why no command of a class is accepted now, whatever it is, or
+	// nil.
 	Takes(class commands.Class) error
 	// Portfolios lists what exists, sorted.
 	Portfolios(ctx context.Context) ([]string, error)
@@ -66,41 +69,42 @@ type Config struct {
 	Store  eventstore.Store
 	Keys   *projections.Keyring
 	// Custody reaches keys and chains; nil where the server has none.
-	Custody Custody
-	// Nudge has transfers looked at now; it may be nil.
+	Custody Custodian
+	// Nudge triggers work on transfers now; it may be nil.
 	Nudge func()
-	// LiveReady is asked before a live portfolio is opened; it may be nil.
+	// LiveReady is called before a live portfolio is opened; it may be nil.
 	LiveReady func() error
-	// Treasury are the rules of the treasury that a new portfolio is opened with; nil
-	// are the defaults.
+	// Treasury holds the rules of the treasury that a new portfolio is opened
+	// with; nil means the defaults.
 	Treasury *domain.TreasuryPolicy
 	// Defaults returns the policy a new portfolio of a mode starts from.
 	Defaults func(domain.Mode) (domain.Policy, error)
-	// Live follows the portfolios; it has to be there, with nothing opened yet. Who made
-	// it closes it, after the API.
+	// Live follows the portfolios. It is required, with nothing opened yet. Its
+	// creator closes it, after the API.
 	Live *live.Followers
-	// Proof is the secret of the lock, by which whoever found the server there knows it
-	// (GET /livez); "" for none.
+	// Proof is the secret of the lock, with which a client that found the server
+	// there recognises it (GET /livez); "" for none.
 	Proof string
 	// Snapshots shorten the way to a moment in the past; may be nil.
 	Snapshots projections.Snapshots
 	// Rate is how many commands a second one key may send, with Burst at once; 0
-	// is no limit. Facts have a bound of their own, stops have none.
+	// is no limit. Facts have a limit of their own; stops have none.
 	Rate  float64
 	Burst int
-	// Health is asked how engine and store are doing; nil is always well.
+	// Health returns the state of engine and store; nil means always well.
 	Health func() Health
-	// BytesPerDay bounds what a key's permits, denials, notes and reads cause; 0 is no
-	// limit.
+	// BytesPerDay limits the bytes caused by a key's permits, denials, notes and
+	// reads; 0 is no limit.
 	BytesPerDay int64
-	// Limited is told of every refusal by a bound, and the role of who met it; may be nil.
+	// Limited is called for every refusal by a limit, with the role of the
+	// caller; may be nil.
 	Limited func(bound, role string)
-	// Files are those of the listeners; nil are as many as there may ever be.
+	// Files shares out the file descriptors of the listeners; nil means no limit.
 	Files *Files
 	// Now is the wall clock; time.Now by default.
 	Now func() time.Time
 	Log *slog.Logger
-	// Observe is told of every request answered; may be nil.
+	// Observe is called for every answered request; may be nil.
 	Observe func(route string, status int, took time.Duration)
 	// Version of the server, and when it was started: headers of GET /v1/portfolios, which
 	// wants a key. "" for none.
@@ -128,11 +132,12 @@ type API struct {
 	now      func() time.Time
 	mux      *http.ServeMux
 	local    *http.ServeMux // what the stop socket answers
-	// guarded are the patterns of mux that ask for a key; documents are the places of
-	// those who take the OpenAPI document.
+	// guarded are the patterns of mux that require a key. documents are the
+	// places of the readers of the OpenAPI document.
 	guarded   map[string]bool
 	documents chan struct{}
-	// known: every key there was at the start is folded, and so is every revocation.
+	// known reports that every key that existed at the start is folded, with all
+	// revocations.
 	known atomic.Bool
 	ready atomic.Bool
 	came  comers
@@ -186,8 +191,8 @@ func New(c Config) *API {
 	return a
 }
 
-// KeysKnown folds the API keys as they stand now. From then on the routes that
-// stop something are open: a stop must not wait for portfolios to be folded.
+// KeysKnown folds the current API keys. From then on the routes that stop
+// something are open: a stop must not wait for portfolios to be folded.
 func (a *API) KeysKnown(ctx context.Context) error {
 	switch head, err := a.config.Store.Head(ctx, commands.SystemStream); {
 	case err == nil:
@@ -201,9 +206,9 @@ func (a *API) KeysKnown(ctx context.Context) error {
 	return nil
 }
 
-// Ready waits until every portfolio is followed to its end, and then opens the routes. Until
-// it returns, everything under /v1 but what stops is answered 503: a state that is
-// not whole is no state to decide on.
+// Ready waits until every portfolio is followed to its end, and then opens the
+// routes. Until it returns, everything under /v1 except stops is answered with
+// 503, because an incomplete state must not be shown or decided on.
 func (a *API) Ready(ctx context.Context) error {
 	if err := a.KeysKnown(ctx); err != nil {
 		return err
@@ -215,39 +220,39 @@ func (a *API) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Close ends the event streams, and records what was denied
-// since the last minute.
+// Close ends the event streams, and records the denials since the last minute.
 func (a *API) Close(ctx context.Context) {
 	a.ready.Store(false)
 	a.close()
 	a.denials.flush(ctx, a.now(), true)
 }
 
-// EndStreams ends the event streams only: a graceful stop waits for the requests
+// EndStreams ends only the event streams: a graceful stop waits for the requests
 // under way, and a stream would never end by itself.
 func (a *API) EndStreams() { a.close() }
 
-// request is one request on its way to its answer.
+// request is one request while it is handled.
 type request struct {
 	api *API
 	w   http.ResponseWriter
 	r   *http.Request
 	row *route
 	key key
-	// placed: it has a place among those under way.
+	// placed reports that it has a place among those under way.
 	placed bool
-	let    bool // it was let in: what is written to its reader counts
-	// What is held of the memory for bodies and answers.
+	let    bool // it was admitted: what is written to its reader counts
+	// The memory held for bodies and answers.
 	body, held *lease
 	dry        bool   // nothing is to be recorded: the answer is a read
-	seen       uint64 // stops that had come when it came first
-	bodyBytes  int    // that were read: what the header says of them is the client's word
+	seen       uint64 // the number of stops when it first arrived
+	bodyBytes  int    // that were read: the header only states the client's claim
 }
 
 func (q *request) portfolio() string { return q.r.PathValue("portfolio") }
 
-// serve answers one request of a route: ready, known, not too often, allowed,
-// and only then what was asked.
+// serve handles one request of a route. It checks that the server is ready, the
+// key known, the rate within limits and the caller authorised before it executes
+// the request.
 func (a *API) serve(row *route, w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	rec := &recorder{ResponseWriter: w, out: http.NewResponseController(w), within: a.sendWithin, most: deliverWithin}
@@ -277,7 +282,7 @@ func (a *API) serve(row *route, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// guard is the one place that decides whether a request is let in.
+// guard is the only place that decides whether a request is admitted.
 func (a *API) guard(q *request) error {
 	if !a.ready.Load() && !q.row.urgent && !q.row.early {
 		q.cameEarly()
@@ -313,7 +318,7 @@ func (a *API) guard(q *request) error {
 	return err
 }
 
-// refuse answers with a problem, and notes who was denied.
+// refuse answers with a problem, and records denials.
 func (a *API) refuse(q *request, err error) {
 	p := problemOf(err)
 	switch {
@@ -327,7 +332,7 @@ func (a *API) refuse(q *request, err error) {
 		a.log.Warn("unavailable", "route", q.row.name, "error", err.Error())
 	}
 	if rec, ok := q.w.(*recorder); ok && rec.wrote {
-		return // an event stream that ended: its client sees the end
+		return // an event stream that ended: its client sees that
 	}
 	if p.Status == http.StatusForbidden || p.Status == http.StatusTooManyRequests {
 		a.slowDown(q)
@@ -344,7 +349,8 @@ func (a *API) logDefect(q *request, err error) {
 	a.log.Error("a request failed", "route", q.row.name, "error", err.Error())
 }
 
-// unknown answers what no route matches: another method's path, or none's.
+// unknown answers a request that matches no route: the path exists with another
+// method, or not at all.
 func unknown(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
 	var allowed []string
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
@@ -369,17 +375,17 @@ func unknown(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
 func writeText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write([]byte(text)) // a caller who has gone needs no answer
+	_, _ = w.Write([]byte(text)) // a caller who has disconnected needs no answer
 }
 
-// recorder remembers what was answered, and gives its reader a bounded time to
-// take it: who asks and never reads would hold a place for as long as he likes.
+// recorder records what was answered, and limits the time that the reader may
+// take: a client that never reads would otherwise hold a place forever.
 type recorder struct {
 	http.ResponseWriter
 	out    *http.ResponseController
 	within time.Duration // for a piece of the answer
-	// most is for all of it, 0 for an event stream: from its first byte on, for what was
-	// waited for before is not the reader's fault.
+	// most limits the whole answer, 0 for an event stream. It starts with the
+	// first byte, because the reader is not responsible for the time before.
 	most   time.Duration
 	until  time.Time
 	status int
@@ -420,17 +426,17 @@ func (r *recorder) begin(status int) {
 	}
 }
 
-// hurry moves the deadline on, for the next piece.
+// hurry extends the deadline for the next piece.
 func (r *recorder) hurry() {
 	at := time.Now().Add(r.within)
 	if !r.until.IsZero() && r.until.Before(at) {
 		at = r.until
 	}
-	_ = r.out.SetWriteDeadline(at) // where there is none to move, all is well
+	_ = r.out.SetWriteDeadline(at) // without support for deadlines there is nothing to extend
 }
 
 // Unwrap lets http.ResponseController reach deadlines and flushes.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// sourceOf is where a request came from, as [sourceAt] counts it.
+// sourceOf returns the source of a request, as [sourceAt] counts it.
 func sourceOf(r *http.Request) string { return sourceAt(r.RemoteAddr, "unknown") }

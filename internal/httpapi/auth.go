@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"crypto/sha256"
 	"net/http"
 	"slices"
@@ -10,10 +11,10 @@ import (
 	"pets/domain"
 )
 
-// maxToken bounds what is taken for an API key.
+// maxToken limits the length of an API key in a request.
 const maxToken = 256
 
-// key is an API key as a request came with it.
+// key is the API key of a request.
 type key struct {
 	id        string
 	caller    domain.Caller
@@ -21,8 +22,8 @@ type key struct {
 	hash      [sha256.Size]byte
 }
 
-// authenticate finds the key of a request. It says no more than that there is
-// none: why a key is not valid is nobody's business who does not have one.
+// authenticate finds the key of a request. The error only says that there is
+// none: the reason is not disclosed to a caller without a valid key.
 func (a *API) authenticate(r *http.Request) (key, error) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	token = strings.TrimSpace(token)
@@ -42,13 +43,13 @@ func (a *API) authenticate(r *http.Request) (key, error) {
 
 var errKeyUnknown = domain.Errorf(domain.CodeUnauthenticated, "the API key is not known, or was revoked")
 
-// entitled refuses a request whose key was revoked after it was let in: "it is refused
-// from this answer on". A body takes its time, and so does a place in a queue; so it is
-// asked when the body is there, when a command is decided, and before what was read is
-// shown.
+// entitled refuses a request whose key was revoked after it was admitted: "it is
+// refused from this answer on". Reading a body and waiting in a queue take time,
+// so it is checked when the body has been read, when a command is decided, and
+// before results are shown.
 func (q *request) entitled() error {
 	if _, local := localIn(q.r.Context()); local {
-		return nil // nobody revokes who owns the machine
+		return nil // the owner of the machine has no key to revoke
 	}
 	return q.api.entitled(q.key)
 }
@@ -60,8 +61,8 @@ func (a *API) entitled(k key) error {
 	return nil
 }
 
-// asks is a command of the request's caller. It asks for the key once more when it is
-// decided; by then the request itself may be over.
+// asks returns the request of a command. It checks the key once more when the
+// command is decided; the HTTP request may be over by then.
 func (q *request) asks(idempotencyKey string, c commands.Command) commands.Request {
 	r := commands.Request{Caller: q.key.caller, Key: idempotencyKey, Command: c}
 	if _, local := localIn(q.r.Context()); !local {
@@ -71,8 +72,8 @@ func (q *request) asks(idempotencyKey string, c commands.Command) commands.Reque
 	return r
 }
 
-// authorise holds a request against its route's roles and its key's portfolio.
-// The answer is the same whether or not what was asked for exists.
+// authorise checks a request against its route's roles and its key's portfolio.
+// The answer does not depend on whether the requested thing exists.
 func authorise(k key, row *route, r *http.Request) error {
 	if !slices.Contains(row.roles, k.caller.Role) {
 		return domain.Errorf(domain.CodeDenied, "role %s may not do this", k.caller.Role)
@@ -86,8 +87,8 @@ func authorise(k key, row *route, r *http.Request) error {
 	return nil
 }
 
-// own returns the bot a reader is limited to: a bot's key sees only its own,
-// anybody else what ?bot= asks for.
+// own returns the bot that a reader is limited to: its own for a bot's key, and
+// the value of ?bot= for others.
 func own(k key, asked string) (string, error) {
 	if k.caller.Role != domain.RoleBot {
 		return asked, nil
@@ -96,4 +97,10 @@ func own(k key, asked string) (string, error) {
 		return "", domain.Errorf(domain.CodeDenied, "a bot's key sees its own bot only")
 	}
 	return k.caller.Bot, nil
+}
+
+// localIn returns the caller of a request from the stop socket, who needs no key.
+func localIn(ctx context.Context) (domain.Caller, bool) {
+	c, ok := ctx.Value(localKey{}).(domain.Caller)
+	return c, ok
 }

@@ -3,10 +3,8 @@ package httpapi
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
 	"net/http"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +25,7 @@ type batchBody struct {
 }
 
 // batchItem is one command of a batch: its name as in the metadata of its events,
-// and its whole body, with what would stand in the path of a request of its own.
+// and its whole body, including what the path of a single request would hold.
 type batchItem struct {
 	IdempotencyKey string          `json:"idempotency_key"`
 	Command        string          `json:"command"`
@@ -37,7 +35,7 @@ type batchItem struct {
 	late error  // it could not be noted
 }
 
-// batchAnswer answers by index.
+// batchAnswer holds the answers by index.
 type batchAnswer struct {
 	Results []batchResult `json:"results"`
 }
@@ -48,8 +46,9 @@ type batchResult struct {
 	Replayed bool     `json:"replayed,omitempty"`
 	Answer   any      `json:"answer,omitempty"`
 	Problem  *Problem `json:"problem,omitempty"`
-	// Short: the answers of the batch were too long, and this one is without its reasons
-	// and events. The command again, by itself and under its key, is answered whole.
+	// Short reports that the answers of the batch were too long and that this one
+	// lacks its reasons and events. The same command sent again by itself, under
+	// its key, is answered in full.
 	Short bool `json:"short,omitempty"`
 }
 
@@ -61,32 +60,11 @@ func batchRoute() route {
 	}
 }
 
-// batchRoles may send a batch; each command of it is authorised by itself.
+// batchRoles may send a batch; each of its commands is authorised by itself.
 var batchRoles = []domain.Role{domain.RoleBot, domain.RoleFeed, domain.RoleOperator, domain.RoleApprover, domain.RoleAdmin}
 
-// batchable makes an empty command by name: every command of a portfolio but the
-// opening of one, which a batch in it cannot do.
-var batchable = map[string]func() any{
-	"ask_permit":        blank[commands.AskPermit],
-	"place_permit":      blank[commands.PlacePermit],
-	"release_permit":    blank[commands.ReleasePermit],
-	"record_fill":       blank[commands.RecordFill],
-	"confirm_fill":      blank[commands.ConfirmFill],
-	"void_fill":         blank[commands.VoidFill],
-	"record_trade":      blank[commands.RecordTrade],
-	"settle_market":     blank[commands.SettleMarket],
-	"mark_prices":       blank[commands.MarkPrices],
-	"record_deposit":    blank[commands.RecordDeposit],
-	"record_withdrawal": blank[commands.RecordWithdrawal],
-	"record_fee":        blank[commands.RecordFee],
-	"post_adjustment":   blank[commands.PostAdjustment],
-	"register_market":   blank[commands.RegisterMarket],
-	"allocate_capital":  blank[commands.AllocateCapital],
-	"start_bot":         blank[commands.StartBot],
-	"stop_bot":          blank[commands.StopBot],
-}
-
-func blank[C any]() any { return new(C) }
+// batchable are the commands that a batch takes.
+var batchable = strings.Join(commands.Names(func(s commands.Spec) bool { return s.Batch }), ", ")
 
 func runBatch(q *request) error {
 	if err := q.exists(); err != nil {
@@ -109,7 +87,7 @@ func runBatch(q *request) error {
 		return err
 	}
 	var requests []commands.Request
-	var at []int // where in the batch a request comes from
+	var at []int // the place in the batch that a request comes from
 	for i, item := range b.Commands {
 		r, err := item.request(q)
 		if limit := refused[item.class()]; limit != nil && (err != nil || !q.escapes(limit, r.Command)) {
@@ -143,18 +121,24 @@ func runBatch(q *request) error {
 	return q.deliverBatch(&out)
 }
 
-// class is that of the command the item names.
-func (item *batchItem) class() commands.Class { return commands.ClassNamed(item.Command) }
+// spec is the row of the command that the item names; an unknown one has none, and is
+// refused when its turn comes.
+func (item *batchItem) spec() commands.Spec {
+	s, _ := commands.SpecNamed(item.Command)
+	return s
+}
 
-// chargeBatch counts the commands of a batch by their classes, before any of them is
-// looked at. Those of a class that are too many are refused together; the others go on:
-// what has happened, and what stops something, must not wait because it came in one
-// request with permits. Where nothing is left, the batch is refused as a whole.
+func (item *batchItem) class() commands.Class { return item.spec().Class }
+
+// chargeBatch counts the commands of a batch by class, before any is executed. If
+// there are too many of a class, all commands of that class are refused; the
+// others continue, because facts and stops must not wait for permits in the same
+// request. If nothing is left, the whole batch is refused.
 func (q *request) chargeBatch(items []batchItem) (refused map[commands.Class]error, err error) {
 	counts, permits, closing := map[commands.Class]int{}, false, false
 	for i := range items {
 		counts[items[i].class()]++
-		permits = permits || items[i].Command == askPermitName
+		permits = permits || asksPermit(items[i].spec())
 		closing = closing || bytes.Contains(items[i].Body, []byte(`"reduce_only"`))
 	}
 	refused = map[commands.Class]error{}
@@ -176,8 +160,8 @@ func (q *request) chargeBatch(items []batchItem) (refused map[commands.Class]err
 	return refused, nil
 }
 
-// chargeClass asks for the bytes first: who has none left must not lose commands of the
-// second over it.
+// chargeClass checks the bytes first, so that a key without bytes does not also
+// lose commands of its rate.
 func (q *request) chargeClass(class commands.Class, n int, permits bool) error {
 	if class == commands.ClassOther && (!q.key.person() || permits) {
 		if err := q.withinBudget(); err != nil {
@@ -187,15 +171,15 @@ func (q *request) chargeClass(class commands.Class, n int, permits bool) error {
 	return q.charge(class, n)
 }
 
-// roomForCommand is the room that a batch takes for the answer to each of its commands:
-// five times what most answers need.
+// roomForCommand is the memory reserved for the answer to each command of a
+// batch: five times what most answers need.
 const roomForCommand = 2 << 10
 
-// deliverBatch answers a batch. What was decided cannot be refused any more for being
-// long to tell: answers that do not fit are shortened to what has to be known at once.
+// deliverBatch answers a batch. Its decisions are final, so answers that do not
+// fit are shortened to what the caller has to know at once.
 func (q *request) deliverBatch(v *batchAnswer) error {
 	var out bytes.Buffer
-	whole := int(q.held.bytes * 3 / 4) // the rest is for what is shortened
+	whole := int(q.held.bytes * 3 / 4) // the rest is for the shortened answers
 	out.WriteString(`{"results":[`)
 	for i := range v.Results {
 		if i > 0 {
@@ -217,8 +201,8 @@ func (q *request) deliverBatch(v *batchAnswer) error {
 	return q.write(out.Bytes())
 }
 
-// shortened keeps of an answer what its sender has to know now: what was decided, and
-// what to do.
+// shortened keeps the part of an answer that its sender has to know now: the
+// decision, and what to do.
 func shortened(r batchResult) batchResult {
 	r.Short = r.Answer != nil
 	switch a := r.Answer.(type) {
@@ -239,17 +223,13 @@ func (item *batchItem) request(q *request) (commands.Request, error) {
 	if len(item.Body) > maxBody {
 		return commands.Request{}, domain.Errorf(domain.CodeTooLarge, "the body of a command is over %d bytes", maxBody)
 	}
-	make, known := batchable[item.Command]
-	if !known {
-		return commands.Request{}, domain.Invalid("command", "is not one that a batch takes: %s", strings.Join(slices.Sorted(maps.Keys(batchable)), ", "))
+	s := item.spec()
+	if !s.Batch {
+		return commands.Request{}, domain.Invalid("command", "is not one that a batch takes: %s", batchable)
 	}
-	into := make()
-	if err := strict.Decode(item.Body, into); err != nil {
+	c, err := s.Decode(func(into any) error { return strict.Decode(item.Body, into) })
+	if err != nil {
 		return commands.Request{}, err
-	}
-	c, ok := reflect.ValueOf(into).Elem().Interface().(commands.Command)
-	if !ok {
-		return commands.Request{}, domain.Errorf(domain.CodeInternal, "%s is no command", item.Command)
 	}
 	r := q.asks(k, c)
 	r.Seen = item.seen

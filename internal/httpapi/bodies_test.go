@@ -228,6 +228,7 @@ func TestDenialsAreRecorded(t *testing.T) {
 
 // Limits per key, and for those without one.
 func TestRateLimits(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, rigged{now: newHands().now, rate: 0.001})
 	refused := 0
 	for range 15 {

@@ -8,30 +8,31 @@ import (
 	"pets/commands"
 )
 
-// Bounds of what is remembered of requests by which trading would go on: of one holder of
-// keys, of strangers while nobody's key is known yet, and for how long.
+// Limits of what is remembered of requests that would resume trading: of one key
+// holder, of strangers while no keys are known yet, and for how long.
 const (
 	maxCame          = 10_000
 	maxCameStrangers = 1_000
 	cameFor          = 15 * time.Minute
 )
 
-// strangers hold what came before anybody's key was known.
+// strangers holds what arrived before the keys were known.
 const strangers = ""
 
-// comers remembers, of each request by which trading would go on, how many stops had come
-// when it came first. Whoever sends it again until it is taken does not undo a stop that
-// came in between, whatever it was answered before: it is forgotten when it is answered
-// with success, or after [cameFor]. Within that time nothing is forgotten for others: who
-// has too much of it open waits.
+// comers remembers, for each request that would resume trading, how many stops
+// there had been when it first arrived. A client that repeats the request until
+// it is accepted thus does not undo a stop made in between. An entry is removed
+// when the request is answered with success, or after [cameFor]. Until then it is
+// never removed in favour of others: a holder with too many open entries has to
+// wait.
 type comers struct {
-	now func() time.Time // nil is time.Now: what was put right of the wall clock is no time that passed
+	now func() time.Time // nil is time.Now: corrections of the wall clock do not count as elapsed time
 
 	mu sync.Mutex
 	of map[string]*holder // by [domain.Caller.Scope]
 }
 
-// holder is what one holder of keys has open, the oldest first.
+// holder is what one key holder has open, the oldest first.
 type holder struct {
 	by    map[string]*chain.Element
 	order chain.List // of *comer
@@ -45,8 +46,9 @@ type comer struct {
 	at   time.Time
 }
 
-// note returns how many stops had come when a request came first; it comes now, having
-// seen so many. Where no more can be noted, it says how long to wait.
+// note returns how many stops there had been when a request first arrived; it
+// arrives now, having seen so many. If no more can be noted, it returns how long
+// to wait.
 func (c *comers) note(scope, name string, seen uint64, most int) (first uint64, wait time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -71,7 +73,8 @@ func (c *comers) note(scope, name string, seen uint64, most int) (first uint64, 
 	return seen, 0
 }
 
-// first is how many stops had come when a request came first, seen where nobody noted it.
+// first returns how many stops there had been when a request first arrived, or
+// seen if it was not noted.
 func (c *comers) first(scope, name string, seen uint64) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -81,7 +84,8 @@ func (c *comers) first(scope, name string, seen uint64) uint64 {
 	return seen
 }
 
-// forget lets go of a request that was answered with success: its answer stands in the log.
+// forget removes a request that was answered with success: its answer is in the
+// log.
 func (c *comers) forget(scope, name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -97,7 +101,8 @@ func (c *comers) clock() time.Time {
 	return time.Now()
 }
 
-// expired is what a holder has open, without what is too old; nil for nothing.
+// expired returns the open entries of a holder without those that are too old, or
+// nil.
 func (c *comers) expired(scope string, now time.Time) *holder {
 	h := c.of[scope]
 	for h != nil && h.order.Len() > 0 && now.Sub(comerOf(h.order.Front()).at) >= cameFor {
@@ -114,19 +119,19 @@ func (c *comers) drop(scope string, h *holder, e *chain.Element) {
 	}
 }
 
-// arrives takes the count of stops as soon as the header is there: a stop that is
-// acknowledged while the body is on its way came later.
+// arrives reads the number of stops as soon as the header has arrived: a stop
+// that is acknowledged during the transfer of the body is later.
 func (q *request) arrives() {
-	if q.row.batch || commands.GoesOn(q.row.command) {
+	if q.row.batch || q.row.sends.GoesOn {
 		q.seen = q.api.engine.StopsSeen()
 	}
 }
 
-// comesAs names a request among those of its holder, by the key as it was understood.
+// comesAs identifies a request among those of its holder, by its parsed key.
 func (q *request) comesAs(key string) string { return q.portfolio() + "\x00" + key }
 
-// comes notes a request by which trading would go on, and returns how many stops had come
-// when it came first.
+// comes notes a request that would resume trading, and returns how many stops
+// there had been when it first arrived.
 func (q *request) comes(key string) (uint64, error) {
 	name := q.comesAs(key)
 	seen := q.api.came.first(strangers, name, q.seen)
@@ -137,10 +142,10 @@ func (q *request) comes(key string) (uint64, error) {
 	return first, nil
 }
 
-// cameIn notes a request of a caller who is known, before anything else can refuse it.
-// One without a proper key is refused for that, later.
+// cameIn notes a request of a known caller, before anything else can refuse it. A
+// request without a proper key is refused later.
 func (q *request) cameIn() error {
-	if !commands.GoesOn(q.row.command) {
+	if !q.row.sends.GoesOn {
 		return nil
 	}
 	k, err := idempotencyKey(q.r)
@@ -151,11 +156,11 @@ func (q *request) cameIn() error {
 	return err
 }
 
-// cameEarly notes a request that has to wait until the history is folded. Of a batch
-// nothing is noted: it is not read.
+// cameEarly notes a request that has to wait until the history is folded. It
+// cannot note a batch, because the body is not read.
 func (q *request) cameEarly() {
 	k, err := idempotencyKey(q.r)
-	if err != nil || !commands.GoesOn(q.row.command) {
+	if err != nil || !q.row.sends.GoesOn {
 		return
 	}
 	if !q.api.known.Load() {
@@ -164,26 +169,26 @@ func (q *request) cameEarly() {
 	}
 	if who, err := q.api.authenticate(q.r); err == nil {
 		q.key = who
-		_, _ = q.comes(k) // it is refused anyway
+		_, _ = q.comes(k) // it is refused in any case
 		q.key = key{}
 	}
 }
 
 // taken forgets a request that was answered with success.
 func (q *request) taken(r *commands.Request, err error) {
-	if err == nil && commands.GoesOn(r.Command.Name()) {
+	if err == nil && commands.SpecOf(r.Command).GoesOn {
 		name := q.comesAs(r.Key)
 		q.api.came.forget(q.key.caller.Scope(), name)
 		q.api.came.forget(strangers, name)
 	}
 }
 
-// batchCame notes what of a batch would let trading go on, as soon as it is read: what the
-// batch is then refused for may pass.
+// batchCame notes the commands of a batch that would resume trading, as soon as
+// it is read, because a refusal of the batch may be temporary.
 func (q *request) batchCame(items []batchItem) {
 	for i := range items {
 		item := &items[i]
-		if !commands.GoesOn(item.Command) {
+		if !item.spec().GoesOn {
 			continue
 		}
 		if k, err := checkKey("idempotency_key", item.IdempotencyKey); err == nil {

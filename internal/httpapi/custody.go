@@ -7,67 +7,53 @@ import (
 	"reflect"
 
 	"pets/commands"
+	"pets/commands/custody"
 	"pets/domain"
 	"pets/domain/treasury"
 	"pets/projections"
 )
 
-// Custody is what reaches keys and chains: commands.Custody, or a fake in tests.
-type Custody interface {
+// Custodian reaches keys and chains: a [custody.Custodian], or a fake in tests.
+type Custodian interface {
 	// RegisterWallet claims the wallet's address for the portfolio and registers it.
 	RegisterWallet(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
-	// AddAddress puts an address into the book.
+	// AddAddress adds an address to the book.
 	AddAddress(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
 	// VerifyWallet opens a wallet's key and compares it with its address.
 	VerifyWallet(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
-	// LoadWallet does the same, and reads what the wallet holds from the chain.
+	// LoadWallet does the same, and reads the wallet's balances from the chain.
 	LoadWallet(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
 	// ReadOrder reads typed data of a known shape.
 	ReadOrder(typedData json.RawMessage) (domain.TypedOrder, error)
 	// SignOrder signs under a permit, and SignTransfer under an approved transfer.
 	SignOrder(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, string, error)
-	SignTransfer(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, commands.SignedTransaction, error)
+	SignTransfer(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, custody.SignedTransaction, error)
 	// ImportSigned takes what a cold wallet has signed elsewhere.
 	ImportSigned(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
 	// Reconcile compares the ledger with the chain.
 	Reconcile(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
-	// RotateKeys seals every key under the current encryption key; KeyStatus says how
-	// they stand.
-	RotateKeys(ctx context.Context, caller domain.Caller, reason string) (commands.RotationReport, error)
-	KeyStatus(ctx context.Context) (commands.KeyStatus, error)
+	// RotateKeys seals every key under the current encryption key. KeyStatus says which
+	// encryption keys are in use, and how far a rotation is.
+	RotateKeys(ctx context.Context, caller domain.Caller, reason string) (custody.RotationReport, error)
+	KeyStatus(ctx context.Context) (custody.KeyStatus, error)
 }
 
 var errNoCustody = domain.Errorf(domain.CodeConflict, "this server has no keystore and no chain; see docs/custody.md")
 
-// Bodies of custody's routes.
+// Bodies of custody's routes that are no commands.
 type (
-	walletKeyBody struct {
-		Address string `json:"address"`
-		Origin  string `json:"origin" enum:"created,recovered"`
-		Path    string `json:"path,omitempty"`
-		KeyID   string `json:"key_id"`
-	}
-	addressBody struct {
-		Address string `json:"address"`
-	}
-	hashBody struct {
-		// Hash is that of the transfer, as …/approvals shows it: what is approved is
-		// exactly this.
-		Hash string `json:"hash"`
+	rotateBody struct {
+		Reason string `json:"reason,omitempty"`
 	}
 	rawBody struct {
 		// Raw are the signed bytes: 0x and hex.
 		Raw string `json:"raw"`
 	}
 	treasuryBody struct {
-		HotWalletPercentage  *domain.Decimal  `json:"hot_wallet_percentage,omitempty"`
-		MinRebalanceUSD      *domain.Decimal  `json:"min_rebalance_usd,omitempty"`
-		ApprovalThresholdUSD *domain.Decimal  `json:"approval_threshold_usd,omitempty"`
-		ApprovalTTL          *domain.Duration `json:"approval_ttl,omitempty"`
-		MaxTransferFee       *domain.Decimal  `json:"max_transfer_fee,omitempty"`
-		Reason               string           `json:"reason"`
+		TreasuryPatch
+		Reason string `json:"reason"`
 	}
-	// signBody asks for the signature of an order, or of a transfer.
+	// signBody requests the signature of an order, or of a transfer.
 	signBody struct {
 		Permit string `json:"permit,omitempty"`
 		// TypedData is what eth_signTypedData_v4 takes, of a shape that is known here.
@@ -76,12 +62,13 @@ type (
 	}
 )
 
-// signAnswer: the signature stands in no record, and is given only while it may be.
+// signAnswer holds the signature, which is in no record and is returned only
+// while it may be used.
 type signAnswer struct {
 	commands.SignatureAnswer
 	Revision uint64              `json:"revision"`
 	Events   []commands.EventRef `json:"events"`
-	// ClockBehind is by how much the wall clock was behind the last record.
+	// ClockBehind is how far the wall clock was behind the last record.
 	ClockBehind domain.Duration `json:"clock_behind,omitzero"`
 	// Signature is 0x, r, s and v (27 or 28), of an order.
 	Signature string `json:"signature,omitempty"`
@@ -92,32 +79,22 @@ type signAnswer struct {
 
 func custodyRoutes() []route {
 	return []route{
-		custom("/wallets", "Register a wallet; its address belongs to this portfolio from then on", walletOf, Custody.RegisterWallet),
-		post("/wallets/{wallet}/key", "A wallet's key was put into the keystore", func(b walletKeyBody, r *http.Request) commands.Command {
-			return commands.RecordKey{Wallet: r.PathValue("wallet"), Address: b.Address, Origin: b.Origin, Path: b.Path, KeyID: b.KeyID}
-		}),
-		custom("/wallets/{wallet}/verify", "Open a wallet's key and compare it with the address", func(_ emptyBody, r *http.Request) commands.UseKey {
-			return commands.UseKey{Wallet: r.PathValue("wallet"), Purpose: "verify"}
-		}, Custody.VerifyWallet),
-		custom("/wallets/{wallet}/load", "Verify a wallet's key, and record what the chain says it holds", func(_ emptyBody, r *http.Request) commands.LoadWallet {
-			return commands.LoadWallet{Wallet: r.PathValue("wallet")}
-		}, Custody.LoadWallet),
-		post("/wallets/{wallet}/recovery-test", "The words of a wallet gave its address; the stored key was not touched", func(b addressBody, r *http.Request) commands.Command {
-			return commands.TestRecovery{Wallet: r.PathValue("wallet"), Address: b.Address}
-		}),
-		custom("/address-book", "Put an address into the book: transfers may go there", func(b commands.AddAddress, _ *http.Request) commands.AddAddress { return b }, Custody.AddAddress),
-		post("/address-book/remove", "Take an address out of the book", func(b commands.RemoveAddress, _ *http.Request) commands.Command { return b }),
+		custom[commands.RegisterWallet]("/wallets", "Register a wallet; its address belongs to this portfolio from then on", nil, Custodian.RegisterWallet),
+		post("/wallets/{wallet}/key", "A wallet's key was put into the keystore", func(c *commands.RecordKey, r *http.Request) { c.Wallet = r.PathValue("wallet") }),
+		apart(custom("/wallets/{wallet}/verify", "Open a wallet's key and compare it with the address", func(c *commands.UseKey, r *http.Request) {
+			c.Wallet, c.Purpose = r.PathValue("wallet"), "verify"
+		}, Custodian.VerifyWallet), "purpose"),
+		custom("/wallets/{wallet}/load", "Verify a wallet's key, and record what the chain says it holds", func(c *commands.LoadWallet, r *http.Request) { c.Wallet = r.PathValue("wallet") }, Custodian.LoadWallet),
+		post("/wallets/{wallet}/recovery-test", "The words of a wallet gave its address; the stored key was not touched", func(c *commands.TestRecovery, r *http.Request) { c.Wallet = r.PathValue("wallet") }),
+		custom[commands.AddAddress]("/address-book", "Put an address into the book: transfers may go there", nil, Custodian.AddAddress),
+		post[commands.RemoveAddress]("/address-book/remove", "Take an address out of the book", nil),
 		treasuryPolicyRoute(),
-		nudging(post("/transfers", "Ask for money to be moved between wallets, or to an address of the book", func(b commands.RequestTransfer, _ *http.Request) commands.Command { return b })),
-		nudging(post("/transfers/{transfer}/approve", "The second of two people agrees to exactly this transfer, by its hash", func(b hashBody, r *http.Request) commands.Command {
-			return commands.ApproveTransfer{Transfer: r.PathValue("transfer"), Hash: b.Hash}
-		})),
-		post("/transfers/{transfer}/reject", "End a transfer of which nothing was sent", func(b neededReason, r *http.Request) commands.Command {
-			return commands.RejectTransfer{Transfer: r.PathValue("transfer"), Reason: b.Reason}
-		}),
+		nudging(post[commands.RequestTransfer]("/transfers", "Ask for money to be moved between wallets, or to an address of the book", nil)),
+		nudging(post("/transfers/{transfer}/approve", "The second of two people agrees to exactly this transfer, by its hash", func(c *commands.ApproveTransfer, r *http.Request) { c.Transfer = r.PathValue("transfer") })),
+		post("/transfers/{transfer}/reject", "End a transfer of which nothing was sent", func(c *commands.RejectTransfer, r *http.Request) { c.Transfer = r.PathValue("transfer") }),
 		importSignedRoute(), signRoute(),
-		nudging(post("/rebalance", "Propose a move between the wallets, where one is due", func(_ emptyBody, _ *http.Request) commands.Command { return commands.ProposeRebalance{} })),
-		custom("/reconcile", "Reconcile the ledger with the chain; a difference stops outgoing transfers", func(_ emptyBody, _ *http.Request) commands.Reconcile { return commands.Reconcile{} }, Custody.Reconcile),
+		nudging(post[commands.ProposeRebalance]("/rebalance", "Propose a move between the wallets, where one is due", nil)),
+		custom[commands.Reconcile]("/reconcile", "Reconcile the ledger with the chain; a difference stops outgoing transfers", nil, Custodian.Reconcile),
 
 		by(readers[1:], get("/wallets", "wallets", "The wallets, without anything of their keys", walletsView, paging...)),
 		by(readers[1:], get("/address-book", "address_book", "The addresses that transfers may go to", bookView, paging...)),
@@ -171,30 +148,24 @@ type (
 	}
 )
 
-func walletOf(b commands.RegisterWallet, _ *http.Request) commands.RegisterWallet { return b }
-
 // custom is a route whose command goes through custody.
-func custom[B any, C commands.Command](path, summary string, build func(B, *http.Request) C, send func(Custody, context.Context, string, commands.Request) (commands.Answer, error)) route {
+func custom[C commands.Command](path, summary string, inPath func(*C, *http.Request), send func(Custodian, context.Context, string, commands.Request) (commands.Answer, error)) route {
 	var blank C
-	return route{
-		method: http.MethodPost, path: inPortfolio + path, name: blank.Name(), summary: summary, roles: blank.Roles(), command: blank.Name(),
-		body: reflect.TypeFor[B](), answer: reflect.TypeFor[commands.Answer](),
-		handle: func(q *request) error {
-			var b B
-			if err := q.readBody(&b); err != nil {
-				return err
-			}
-			answer, err := sendTo(q, build(b, q.r), send)
-			if err == nil {
-				q.answer(&answer)
-			}
+	return sending(blank, inPortfolio+path, summary, func(q *request) error {
+		c, err := readCommand(q, inPath)
+		if err != nil {
 			return err
-		},
-	}
+		}
+		answer, err := sendTo(q, c, send)
+		if err == nil {
+			q.answer(&answer)
+		}
+		return err
+	})
 }
 
 // sendTo sends a command through custody.
-func sendTo(q *request, c commands.Command, send func(Custody, context.Context, string, commands.Request) (commands.Answer, error)) (commands.Answer, error) {
+func sendTo(q *request, c commands.Command, send func(Custodian, context.Context, string, commands.Request) (commands.Answer, error)) (commands.Answer, error) {
 	r, err := q.custodial(c)
 	if err != nil {
 		return commands.Answer{}, err
@@ -206,7 +177,7 @@ func sendTo(q *request, c commands.Command, send func(Custody, context.Context, 
 	return answer, err
 }
 
-// custodial makes the request of a command that goes through custody.
+// custodial builds the request of a command that goes through custody.
 func (q *request) custodial(c commands.Command) (commands.Request, error) {
 	if err := q.exists(); err != nil {
 		return commands.Request{}, err
@@ -221,7 +192,7 @@ func (q *request) custodial(c commands.Command) (commands.Request, error) {
 	return q.asks(k, c), nil
 }
 
-// nudging has the transfers looked at as soon as the route was answered.
+// nudging triggers work on transfers as soon as the route was answered.
 func nudging(r route) route {
 	handle := r.handle
 	r.handle = func(q *request) error {
@@ -235,33 +206,24 @@ func nudging(r route) route {
 }
 
 func treasuryPolicyRoute() route {
-	c := commands.ChangeTreasuryPolicy{}
-	return route{
-		method: http.MethodPost, path: inPortfolio + "/treasury-policy", name: c.Name(), roles: c.Roles(), command: c.Name(),
-		summary: "Change rules of the treasury, with a reason", body: reflect.TypeFor[treasuryBody](), answer: reflect.TypeFor[commands.Answer](),
-		handle: func(q *request) error {
-			var b treasuryBody
-			if err := q.readBody(&b); err != nil {
-				return err
-			}
-			reason := b.Reason
-			patch, err := b.patch()
-			if err != nil {
-				return err
-			}
-			return q.do(commands.ChangeTreasuryPolicy{Policy: patch, Reason: reason})
-		},
-	}
+	r := sending(commands.ChangeTreasuryPolicy{}, inPortfolio+"/treasury-policy", "Change rules of the treasury, with a reason", func(q *request) error {
+		var b treasuryBody
+		if err := q.readBody(&b); err != nil {
+			return err
+		}
+		patch, err := json.Marshal(b.TreasuryPatch)
+		if err != nil {
+			return err
+		}
+		return q.do(commands.ChangeTreasuryPolicy{Policy: patch, Reason: b.Reason})
+	})
+	r.body = reflect.TypeFor[treasuryBody]()
+	return r
 }
 
-// patch writes the rules that are named, in their own order.
-func (b treasuryBody) patch() (json.RawMessage, error) {
-	p := treasuryPatch{b.HotWalletPercentage, b.MinRebalanceUSD, b.ApprovalThresholdUSD, b.ApprovalTTL, b.MaxTransferFee}
-	return json.Marshal(p)
-}
-
-// treasuryPatch is domain.TreasuryPolicy with every field optional.
-type treasuryPatch struct {
+// TreasuryPatch is domain.TreasuryPolicy with every field optional. It is exported for
+// the document: what is embedded is seen there only then.
+type TreasuryPatch struct {
 	HotWalletPercentage  *domain.Decimal  `json:"hot_wallet_percentage,omitempty"`
 	MinRebalanceUSD      *domain.Decimal  `json:"min_rebalance_usd,omitempty"`
 	ApprovalThresholdUSD *domain.Decimal  `json:"approval_threshold_usd,omitempty"`
@@ -270,31 +232,25 @@ type treasuryPatch struct {
 }
 
 func importSignedRoute() route {
-	c := commands.SignTransfer{}
-	return route{
-		method: http.MethodPost, path: inPortfolio + "/transfers/{transfer}/signed", name: "import_signed", roles: c.Roles(), command: c.Name(),
-		summary: "Bring the transaction that a cold wallet has signed elsewhere", body: reflect.TypeFor[rawBody](), answer: reflect.TypeFor[commands.Answer](),
-		handle: nudging(route{handle: func(q *request) error {
-			var b rawBody
-			if err := q.readBody(&b); err != nil {
-				return err
-			}
-			answer, err := sendTo(q, commands.SignTransfer{Transfer: q.r.PathValue("transfer"), Raw: b.Raw}, Custody.ImportSigned)
-			if err == nil {
-				q.answer(&answer)
-			}
+	r := sending(commands.SignTransfer{}, inPortfolio+"/transfers/{transfer}/signed", "Bring the transaction that a cold wallet has signed elsewhere", func(q *request) error {
+		var b rawBody
+		if err := q.readBody(&b); err != nil {
 			return err
-		}}).handle,
-	}
+		}
+		answer, err := sendTo(q, commands.SignTransfer{Transfer: q.r.PathValue("transfer"), Raw: b.Raw}, Custodian.ImportSigned)
+		if err == nil {
+			q.answer(&answer)
+		}
+		return err
+	})
+	r.name, r.body = "import_signed", reflect.TypeFor[rawBody]()
+	return nudging(r)
 }
 
 func signRoute() route {
-	return route{
-		method: http.MethodPost, path: inPortfolio + "/sign", name: commands.SignOrder{}.Name(), command: commands.SignOrder{}.Name(),
-		roles:   []domain.Role{domain.RoleBot, domain.RoleOperator},
-		summary: "Sign this: an order under its permit, or an approved transfer. A refusal is an answer, with every reason",
-		body:    reflect.TypeFor[signBody](), answer: reflect.TypeFor[signAnswer](), handle: signIt,
-	}
+	r := sending(commands.SignOrder{}, inPortfolio+"/sign", "Sign this: an order under its permit, or an approved transfer. A refusal is an answer, with every reason", signIt)
+	r.body, r.answer = reflect.TypeFor[signBody](), reflect.TypeFor[signAnswer]()
+	return r
 }
 
 func signIt(q *request) error {
@@ -372,12 +328,12 @@ func encryptionRoutes() []route {
 	return []route{
 		{
 			method: http.MethodGet, path: "/v1/keys", name: "key_status", roles: keyLists, global: true, handle: keyStatus,
-			summary: "The encryption keys of the keystore, by their ids: which are in use, how old, and any rotation under way", answer: reflect.TypeFor[commands.KeyStatus](),
+			summary: "The encryption keys of the keystore, by their ids: which are in use, how old, and any rotation under way", answer: reflect.TypeFor[custody.KeyStatus](),
 		},
 		{
-			method: http.MethodPost, path: "/v1/keys/rotate", name: commands.StartKeyRotation{}.Name(), roles: admins, global: true, handle: rotateKeys,
+			method: http.MethodPost, path: "/v1/keys/rotate", name: commands.SpecOf(commands.StartKeyRotation{}).Name, roles: admins, global: true, handle: rotateKeys,
 			summary: "Seal every key under the current encryption key; begun before, it goes on. Done again it changes nothing",
-			body:    reflect.TypeFor[reasonBody](), answer: reflect.TypeFor[commands.RotationReport](),
+			body:    reflect.TypeFor[rotateBody](), answer: reflect.TypeFor[custody.RotationReport](),
 		},
 	}
 }
@@ -397,7 +353,7 @@ func keyStatus(q *request) error {
 }
 
 func rotateKeys(q *request) error {
-	var b reasonBody
+	var b rotateBody
 	if err := q.readBody(&b); err != nil {
 		return err
 	}

@@ -13,13 +13,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/commands"
+	"pets/commands/custody"
 	"pets/domain"
 	"pets/domain/portfolio"
 )
 
-// fakeCustody does what custody does with keys and chains that do not exist: it adds
+// fakeCustodian does what custody does with keys and chains that do not exist: it adds
 // what they would say, and lets the engine decide. What it is not told to do it fails.
-type fakeCustody struct {
+type fakeCustodian struct {
 	t      testing.TB
 	engine *commands.Engine
 	// chain is what wallets hold, by wallet and asset.
@@ -36,7 +37,7 @@ const (
 	real        = "/v1/portfolios/real"
 )
 
-func (f *fakeCustody) RegisterWallet(ctx context.Context, p string, r commands.Request) (commands.Answer, error) {
+func (f *fakeCustodian) RegisterWallet(ctx context.Context, p string, r commands.Request) (commands.Answer, error) {
 	c, ok := r.Command.(commands.RegisterWallet)
 	require.True(f.t, ok)
 	c.Assets = []domain.WalletAsset{{Asset: "POL", ID: "eip155:137/slip44:966", Decimals: 18, Native: true}, {Asset: "USDC", ID: usdcID, Decimals: 6}}
@@ -44,11 +45,11 @@ func (f *fakeCustody) RegisterWallet(ctx context.Context, p string, r commands.R
 	return f.engine.Do(ctx, p, r)
 }
 
-func (f *fakeCustody) AddAddress(ctx context.Context, p string, r commands.Request) (commands.Answer, error) {
+func (f *fakeCustodian) AddAddress(ctx context.Context, p string, r commands.Request) (commands.Answer, error) {
 	return f.engine.Do(ctx, p, r)
 }
 
-func (f *fakeCustody) VerifyWallet(ctx context.Context, p string, r commands.Request) (commands.Answer, error) {
+func (f *fakeCustodian) VerifyWallet(ctx context.Context, p string, r commands.Request) (commands.Answer, error) {
 	c, ok := r.Command.(commands.UseKey)
 	require.True(f.t, ok)
 	c.Address = hotAddress
@@ -56,7 +57,7 @@ func (f *fakeCustody) VerifyWallet(ctx context.Context, p string, r commands.Req
 	return f.engine.Do(ctx, p, r)
 }
 
-func (f *fakeCustody) LoadWallet(ctx context.Context, p string, r commands.Request) (commands.Answer, error) {
+func (f *fakeCustodian) LoadWallet(ctx context.Context, p string, r commands.Request) (commands.Answer, error) {
 	c, ok := r.Command.(commands.LoadWallet)
 	require.True(f.t, ok)
 	c.Address, c.Block, c.Balances = hotAddress, 7, []domain.WalletBalance{{Asset: "USDC", Amount: domain.MustDecimal("1000")}}
@@ -64,7 +65,7 @@ func (f *fakeCustody) LoadWallet(ctx context.Context, p string, r commands.Reque
 	return f.engine.Do(ctx, p, r)
 }
 
-func (f *fakeCustody) ReadOrder(typed json.RawMessage) (domain.TypedOrder, error) {
+func (f *fakeCustodian) ReadOrder(typed json.RawMessage) (domain.TypedOrder, error) {
 	var o domain.TypedOrder
 	if err := json.Unmarshal(typed, &o); err != nil {
 		return o, domain.Invalid("typed_data", "is of no known shape")
@@ -72,7 +73,7 @@ func (f *fakeCustody) ReadOrder(typed json.RawMessage) (domain.TypedOrder, error
 	return o, nil
 }
 
-func (f *fakeCustody) SignOrder(ctx context.Context, p string, r commands.Request) (commands.Answer, string, error) {
+func (f *fakeCustodian) SignOrder(ctx context.Context, p string, r commands.Request) (commands.Answer, string, error) {
 	answer, err := f.engine.Do(ctx, p, r)
 	if err != nil || !answer.Signature.Signed {
 		return answer, "", err
@@ -81,16 +82,16 @@ func (f *fakeCustody) SignOrder(ctx context.Context, p string, r commands.Reques
 	return answer, "0x" + strings.Repeat("ab", 65), nil
 }
 
-func (f *fakeCustody) SignTransfer(ctx context.Context, p string, r commands.Request) (commands.Answer, commands.SignedTransaction, error) {
+func (f *fakeCustodian) SignTransfer(ctx context.Context, p string, r commands.Request) (commands.Answer, custody.SignedTransaction, error) {
 	c, ok := r.Command.(commands.SignTransfer)
 	require.True(f.t, ok)
 	c.Digest, c.TxHash = digest, "0x"+digest
 	r.Command = c
 	answer, err := f.engine.Do(ctx, p, r)
-	return answer, commands.SignedTransaction{Raw: "0x02", Hash: c.TxHash}, err
+	return answer, custody.SignedTransaction{Raw: "0x02", Hash: c.TxHash}, err
 }
 
-func (f *fakeCustody) ImportSigned(ctx context.Context, p string, r commands.Request) (commands.Answer, error) {
+func (f *fakeCustodian) ImportSigned(ctx context.Context, p string, r commands.Request) (commands.Answer, error) {
 	c, ok := r.Command.(commands.SignTransfer)
 	require.True(f.t, ok)
 	require.Equal(f.t, "0x02", c.Raw)
@@ -99,7 +100,7 @@ func (f *fakeCustody) ImportSigned(ctx context.Context, p string, r commands.Req
 	return f.engine.Do(ctx, p, r)
 }
 
-func (f *fakeCustody) Reconcile(ctx context.Context, p string, r commands.Request) (commands.Answer, error) {
+func (f *fakeCustodian) Reconcile(ctx context.Context, p string, r commands.Request) (commands.Answer, error) {
 	c, ok := r.Command.(commands.Reconcile)
 	require.True(f.t, ok)
 	c.Block, c.BlockTime = 9, time.Now()
@@ -112,21 +113,21 @@ func (f *fakeCustody) Reconcile(ctx context.Context, p string, r commands.Reques
 	return f.engine.Do(ctx, p, r)
 }
 
-func (f *fakeCustody) RotateKeys(context.Context, domain.Caller, string) (commands.RotationReport, error) {
-	return commands.RotationReport{Rotation: "r1", To: "8b1a9953", Resealed: []commands.Resealed{}, Completed: true}, nil
+func (f *fakeCustodian) RotateKeys(context.Context, domain.Caller, string) (custody.RotationReport, error) {
+	return custody.RotationReport{Rotation: "r1", To: "8b1a9953", Resealed: []custody.Resealed{}, Completed: true}, nil
 }
 
-func (f *fakeCustody) KeyStatus(context.Context) (commands.KeyStatus, error) {
-	return commands.KeyStatus{Current: "8b1a9953", InUse: []commands.KeyUse{}}, nil
+func (f *fakeCustodian) KeyStatus(context.Context) (custody.KeyStatus, error) {
+	return custody.KeyStatus{Current: "8b1a9953", InUse: []custody.KeyUse{}}, nil
 }
 
 var digest = strings.Repeat("cd", 32)
 
 // inCustody is a live portfolio "real" with 150 in a hot and 850 in a cold wallet, and
 // bot alpha on 100 of it.
-func inCustody(t *testing.T) (*rig, *fakeCustody) {
+func inCustody(t *testing.T) (*rig, *fakeCustodian) {
 	r := newRig(t, rigged{}).opened()
-	f := &fakeCustody{t: t, engine: r.engine, chain: map[string]map[string]string{
+	f := &fakeCustodian{t: t, engine: r.engine, chain: map[string]map[string]string{
 		"hot-1": {"USDC": "150", "POL": "0"}, "cold-1": {"USDC": "850", "POL": "0"},
 	}}
 	r.api.config.Custody, r.api.config.Nudge = f, func() { f.nudged++ }
@@ -192,10 +193,10 @@ func TestWalletRoutes(t *testing.T) {
 	r.get("operator", real+"/address-book").into(t, &book)
 	require.Empty(t, book.Addresses)
 
-	var status commands.KeyStatus
+	var status custody.KeyStatus
 	r.get("admin", "/v1/keys").into(t, &status)
 	require.Equal(t, "8b1a9953", status.Current)
-	var report commands.RotationReport
+	var report custody.RotationReport
 	r.post("admin", "/v1/keys/rotate", `{"reason":"90 days"}`).into(t, &report)
 	require.True(t, report.Completed)
 }

@@ -15,18 +15,18 @@ import (
 	"pets/domain"
 )
 
-// maxDenialSources bounds what one minute remembers: beyond it, sources are
-// counted together under "other".
+// maxDenialSources limits the sources remembered within a minute. Further ones
+// are counted together as "other".
 const maxDenialSources = 1_000
 
-// DenialsEvery is how often what was denied is recorded: one access.denied per
-// source and minute (design, section 9), and no more than may be.
+// DenialsEvery is how often denials are recorded: one access.denied per source
+// and minute, within the limits below.
 const DenialsEvery = time.Minute
 
-// What the refusals of one key, and of all strangers together, may add to the log: so
-// many events at once and in a day, of about 400 bytes each. What is beyond that is
-// counted in one event: every start folds them, before anybody can stop anything over
-// TCP.
+// Limits of what the refusals of one key, and of all strangers together, may add
+// to the log: so many events at once and in a day, of about 400 bytes each.
+// Further refusals are counted in one event, because every start folds these
+// events before a stop is possible over TCP.
 const (
 	denialsBurst  = 200
 	denialsPerDay = 500
@@ -72,8 +72,8 @@ func (d *denials) note(source, key, route string, code domain.Code, now time.Tim
 	e.Route, e.To = route, now
 }
 
-// flush records what is pending, as far as it may be. What cannot be recorded now is kept
-// for the next time; the last time there is none.
+// flush records what is pending, within the limits. What cannot be recorded now
+// is kept for the next time, if there is one.
 func (d *denials) flush(ctx context.Context, now time.Time, last bool) {
 	d.mu.Lock()
 	batch := d.due(now, last)
@@ -88,7 +88,7 @@ func (d *denials) flush(ctx context.Context, now time.Time, last bool) {
 	}
 }
 
-// due takes out what may be recorded.
+// due removes and returns what may be recorded.
 func (d *denials) due(now time.Time, last bool) (batch []domain.AccessDenied) {
 	byKey := map[string][]*domain.AccessDenied{}
 	for _, e := range d.pending {
@@ -108,8 +108,8 @@ func (d *denials) due(now time.Time, last bool) (batch []domain.AccessDenied) {
 	return batch
 }
 
-// merged counts sources of a key together where they are more than may be recorded now:
-// the most active ones stay.
+// merged combines sources of a key if they are more than may be recorded now; the
+// most active ones are kept apart.
 func (d *denials) merged(key string, all []*domain.AccessDenied, now time.Time) []*domain.AccessDenied {
 	left := d.rates[key]
 	if left == nil {
@@ -127,7 +127,7 @@ func (d *denials) merged(key string, all []*domain.AccessDenied, now time.Time) 
 	var few, others []*domain.AccessDenied
 	for i, e := range all {
 		switch first := codes[e.Code]; {
-		case i < may/2: // the others need some, too, now and until there are more
+		case i < may/2: // keep some for the others until the limit refills
 			few = append(few, e)
 		case first == nil:
 			e.Source, codes[e.Code] = otherSources, e
@@ -139,7 +139,7 @@ func (d *denials) merged(key string, all []*domain.AccessDenied, now time.Time) 
 	return append(others, few...)
 }
 
-// together counts one in with another.
+// together adds one count to another.
 func together(with, e *domain.AccessDenied) {
 	with.Count += e.Count
 	if e.From.Before(with.From) {
@@ -181,7 +181,7 @@ func (a *API) Flush(ctx context.Context) {
 	}
 }
 
-// server is who records what happened to the server itself.
+// server is the caller that records what happened to the server itself.
 var server = domain.Caller{User: "server", Role: domain.RoleAdmin}
 
 func (a *API) recordDenials(ctx context.Context, all []domain.AccessDenied) error {

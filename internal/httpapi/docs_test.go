@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"maps"
 	"net/http"
 	"os"
 	"regexp"
@@ -28,7 +27,7 @@ func TestTheDocsNameWhatABatchTakes(t *testing.T) {
 	for _, m := range regexp.MustCompile("`([a-z_]+)`").FindAllStringSubmatch(text[1], -1) {
 		named = append(named, m[1])
 	}
-	require.Equal(t, slices.Sorted(maps.Keys(batchable)), named)
+	require.Equal(t, strings.Split(batchable, ", "), named)
 	r := newRig(t, rigged{}).opened()
 	a := r.post("operator", main+"/batch", `{"commands":[{"idempotency_key":"`+uuid.NewString()+`","command":"register_bot","body":{}}]}`)
 	require.Contains(t, a.body, "is not one that a batch takes: "+strings.Join(named, ", "))

@@ -21,13 +21,13 @@ type eventAnswer struct {
 	Revision uint64    `json:"revision"`
 	Time     time.Time `json:"time"`
 	Type     string    `json:"type"`
-	// User is who did it. A bot is told of itself only: it is empty for what others did.
+	// User is who did it. For a bot it is empty unless the bot itself did it.
 	User string          `json:"user"`
 	Data json.RawMessage `json:"data"`
-	// Metadata is not shown to a bot: it says who else did what.
+	// Metadata is not shown to a bot, because it says who else did what.
 	Metadata json.RawMessage `json:"metadata,omitempty"`
-	// Stored is what stands in the stream, where that is an older version of the event.
-	// Ids and hashes are over that. It is not shown to a bot.
+	// Stored is the stored form, if that is an older version of the event. Ids
+	// and hashes are computed over it. It is not shown to a bot.
 	Stored *domain.RawEvent `json:"stored,omitempty"`
 }
 
@@ -52,8 +52,8 @@ func eventsRoute() route {
 	}
 }
 
-// What one answer looks at, at the most: a filter that finds little gets an empty page
-// with a next, not the whole history in one request.
+// Limits of how many records one answer examines. A filter that finds little gets
+// an empty page with a next, not the whole history in one request.
 const (
 	maxScanned      = 20_000
 	maxScannedBytes = 64 << 20
@@ -97,8 +97,9 @@ func listEvents(q *request) error {
 	return q.write(b)
 }
 
-// eventPage is one page of events as it is written: an [eventsAnswer], record by record,
-// so that no page is held twice. Events may be large: a page ends by their bytes, too.
+// eventPage is one page of events while it is written: an [eventsAnswer], record
+// by record, so that no page is held twice. Events may be large, so the bytes of
+// a page are limited, too.
 type eventPage struct {
 	out   bytes.Buffer
 	limit int
@@ -107,8 +108,9 @@ type eventPage struct {
 
 	scanned, scannedBytes int
 
-	// passed are the records that were read and are not shown. Beyond a few of them the
-	// page is a look at the past, and needs a place: look takes it, leave gives it back.
+	// passed counts the records that were read and not shown. Above a small
+	// number the page counts as a look at the past and needs a place: look takes
+	// it, leave releases it.
 	passed      int
 	passedBytes int64
 	look        func() (leave func(), ok bool)
@@ -116,7 +118,7 @@ type eventPage struct {
 	pace        pace
 }
 
-// end gives the page's place back.
+// end releases the page's place.
 func (p *eventPage) end() {
 	if p.leave != nil {
 		p.leave()
@@ -124,8 +126,8 @@ func (p *eventPage) end() {
 	}
 }
 
-// goesOn reports whether more may be passed over: where there is no place now, the page
-// ends, and its next goes on.
+// goesOn reports whether more records may be passed over. If there is no place
+// now, the page ends, and the next page continues.
 func (p *eventPage) goesOn() (ok bool) {
 	if p.passed < shortReplay || p.leave != nil {
 		return true
@@ -184,11 +186,11 @@ func (p *eventPage) endBefore(revision uint64) {
 	p.next = &next
 }
 
-// pageEnd is more than the end of a page takes.
+// pageEnd is more than the length of the end of a page.
 const pageEnd = 64
 
-// add writes what of a record is shown. One that does not fit any more is taken back; the
-// first of a page always stays, so that every page gets on.
+// add writes the visible part of a record. A record that does not fit is removed
+// again, except the first of a page, so that every page makes progress.
 func (p *eventPage) add(ctx context.Context, f *filter, rec eventstore.Record) (fitted bool, err error) {
 	shown, err := f.show(ctx, rec)
 	if err != nil || shown == nil {
@@ -218,8 +220,8 @@ func (p *eventPage) close() ([]byte, error) {
 	return p.out.Bytes(), nil
 }
 
-// waitFor makes sure that the portfolio is there and has what ?min_revision= and
-// ?at= ask for.
+// waitFor checks that the portfolio exists and waits for what ?min_revision= and
+// ?at= require.
 func (q *request) waitFor(m moment) error {
 	if err := q.exists(); err != nil {
 		return err
@@ -253,7 +255,7 @@ func unavailable(err error) error {
 	return &domain.Error{Code: domain.CodeUnavailable, Message: message, Cause: err}
 }
 
-// filter decides what of a history a caller sees.
+// filter decides what a caller sees of a history.
 type filter struct {
 	store  eventstore.Store
 	stream string
@@ -287,8 +289,8 @@ func (f *filter) wants(eventType string) bool {
 	return false
 }
 
-// show renders a record as its reader may see it, nil for not at all. Everybody gets the
-// version of an event that this build writes, whichever is stored.
+// show renders a record for its reader, or returns nil if it is hidden. Every
+// reader gets the current version of an event, whichever is stored.
 func (f *filter) show(ctx context.Context, rec eventstore.Record) (*eventAnswer, error) {
 	if !f.wants(domain.CurrentType(rec.Type)) {
 		return nil, nil
@@ -313,7 +315,7 @@ func (f *filter) show(ctx context.Context, rec eventstore.Record) (*eventAnswer,
 	return v, nil
 }
 
-// own completes what a bot sees of a record, nil for nothing.
+// own returns what a bot sees of a record, or nil.
 func (f *filter) own(ctx context.Context, rec eventstore.Record, meta domain.Metadata, v *eventAnswer) (*eventAnswer, error) {
 	e, err := domain.Decode(rec.Type, rec.Data)
 	if err != nil {
@@ -326,7 +328,7 @@ func (f *filter) own(ctx context.Context, rec eventstore.Record, meta domain.Met
 		return nil, nil
 	}
 	if !asked {
-		v.User = "" // a price is for all, and who marked it is not
+		v.User = "" // a price is shown to all bots, but not who marked it
 	}
 	shown, err := domain.RawOf(own)
 	if err != nil {
@@ -336,11 +338,11 @@ func (f *filter) own(ctx context.Context, rec eventstore.Record, meta domain.Met
 	return v, nil
 }
 
-// maxOwners bounds what one reader remembers of permits.
+// maxOwners limits what one reader remembers of permits.
 const maxOwners = 10_000
 
-// owner names the bot of a permit, which is named after the revision that granted
-// it; "" where that cannot be told.
+// owner returns the bot of a permit, whose name contains the revision that
+// granted it, or "" if unknown.
 func (f *filter) owner(ctx context.Context, permit string) string {
 	if bot, known := f.owners[permit]; known {
 		return bot

@@ -45,17 +45,14 @@ func TestEachMarkIsAFact(t *testing.T) {
 
 // Every fact that holds a list is counted by it.
 func TestFactsThatHoldLists(t *testing.T) {
-	for name, make := range batchable {
-		v := reflect.ValueOf(make()).Elem()
-		c, ok := v.Interface().(commands.Command)
-		require.True(t, ok, name)
-		if commands.ClassOf(c) != commands.ClassFact {
-			continue
-		}
+	for _, name := range commands.Names(func(s commands.Spec) bool { return s.Batch && s.Class == commands.ClassFact }) {
+		s, _ := commands.SpecNamed(name)
+		v := reflect.New(s.Type()).Elem()
 		for i := range v.NumField() {
 			if f := v.Field(i); f.Kind() == reflect.Slice {
 				f.Set(reflect.MakeSlice(f.Type(), 7, 7))
-				c, _ = v.Interface().(commands.Command)
+				c, ok := v.Interface().(commands.Command)
+				require.True(t, ok, name)
 				require.Equal(t, 7, parts(c), name)
 			}
 		}

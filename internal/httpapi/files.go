@@ -14,22 +14,23 @@ import (
 	"pets/domain"
 )
 
-// How the files that a process may open are shared out. A part is left for what is no
-// connection: new segments of the store and their indexes, chains that are asked, notices.
+// How the file descriptors of the process are shared. Some are reserved for other
+// uses: new segments of the store and their indexes, connections to chains,
+// notices.
 const (
-	leastConns    = 64 // of the API: with fewer, a server would be of no use
+	leastConns    = 64 // of the API: with fewer, a server would be useless
 	leastSpare    = 64
 	leastMetrics  = 16
 	mostMetrics   = 64
 	mostFiles     = 1 << 20
-	mostFilesSeen = 1 << 16 // descriptors are given out from below
-	// acceptAgain is how long a connection that was closed takes to be gone.
+	mostFilesSeen = 1 << 16 // descriptors are allocated from the lowest number
+	// acceptAgain is how long a closed connection takes to disappear.
 	acceptAgain = 5 * time.Millisecond
 )
 
-// Files shares the descriptors of the process out among its listeners: what all of them
-// may hold together leaves room for the stop socket, the store and its rolls. Strangers
-// who idle take nothing from those.
+// Files shares the descriptors of the process among its listeners. What all of
+// them may hold together leaves enough for the stop socket, the store and its new
+// segments, so that idle strangers cannot use those up.
 type Files struct {
 	api, metrics bounds
 
@@ -37,8 +38,8 @@ type Files struct {
 	all []*conns // that are served
 }
 
-// NewFiles looks at what the process may open, and has open by now: it is called when
-// the store is open. The Go runtime has raised the limit to the hard one.
+// NewFiles reads how many files the process may open and has open. It is called
+// when the store is open. The Go runtime has raised the limit to the hard one.
 func NewFiles() (*Files, error) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
@@ -75,7 +76,7 @@ func (f *Files) Serve(ctx context.Context, s *http.Server, l net.Listener, drain
 	return f.serve(ctx, s, newConns(buffered{l}, f.api), drain)
 }
 
-// ServeMetrics answers who watches: those are few, and take few files.
+// ServeMetrics answers monitoring systems, which are few and need few files.
 func (f *Files) ServeMetrics(ctx context.Context, s *http.Server, l net.Listener) error {
 	return f.serve(ctx, s, newConns(buffered{l}, f.metrics), func() {})
 }
@@ -88,8 +89,8 @@ func (f *Files) serve(ctx context.Context, s *http.Server, c *conns, drain func(
 	return serve(ctx, s, c, drain)
 }
 
-// room closes a connection of any listener, so that another can be accepted: a stranger's
-// if there is one, else one that rests. false where all are busy.
+// room closes a connection of any listener, so that another can be accepted: a
+// stranger's if there is one, else an idle one. It returns false if all are busy.
 func (f *Files) room() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -103,9 +104,9 @@ func (f *Files) room() bool {
 	return false
 }
 
-// places are those of requests and of event streams under way: fewer where there are few
-// connections, so that some always rest, and can be closed for whoever comes to stop
-// something.
+// places returns the places for requests and event streams under way: fewer if
+// there are few connections, so that some are always idle and can be closed for a
+// caller with a stop.
 func (f *Files) places() (inFlight, streams *places) {
 	few := func(most, of int) int { return min(most, f.api.all/of) }
 	inFlight = newPlaces(few(maxInFlight, 2), maxInFlightPerKey, few(inFlightForPeople, 8)).keeping(few(inFlightForFacts, 16), inFlightForFactsPerKey)
@@ -113,7 +114,8 @@ func (f *Files) places() (inFlight, streams *places) {
 	return inFlight, streams
 }
 
-// outOfFiles: a connection waits to be accepted, and there is no descriptor for it.
+// outOfFiles reports that a connection waits to be accepted while no descriptor
+// is free.
 func outOfFiles(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }

@@ -8,23 +8,25 @@ import (
 
 	"pets/commands"
 	"pets/domain"
-	"pets/domain/golive"
 	"pets/domain/portfolio"
+	"pets/domain/tradestats"
 	"pets/projections"
 )
 
-// looker is what a view may look at.
+// looker is the input of a view.
 type looker struct {
 	q      *request
 	values url.Values
-	// bot is the only bot the caller sees, or asked for; "" for all.
+	// bot is the only bot that the caller sees, or asked for; "" for all.
 	bot string
-	// own: the caller is a bot, and sees nothing of others and of the whole.
+	// own reports that the caller is a bot, which sees nothing of other bots and
+	// of the whole.
 	own   bool
 	state *portfolio.State
 	with  riders
 	now   time.Time
-	// pending are the stops that hold and are not recorded yet; none in the past.
+	// pending are the stops that are in force and not recorded yet; none in the
+	// past.
 	pending []commands.PendingStop
 }
 
@@ -39,7 +41,7 @@ func show[T any](q *request, view func(*looker) (*T, error)) error {
 	}
 	var out *T
 	var revision uint64
-	if m.at.Revision == nil && m.at.Time == nil { // before the state: one that is recorded meanwhile is in it
+	if m.at.Revision == nil && m.at.Time == nil { // read before the state, so that one recorded meanwhile is in the state
 		l.pending = q.api.engine.Pending(q.portfolio())
 	}
 	err = q.api.look(q.r.Context(), q.portfolio(), m, func(s *portfolio.State, with riders) error {
@@ -51,7 +53,7 @@ func show[T any](q *request, view func(*looker) (*T, error)) error {
 	if err != nil {
 		return err
 	}
-	// Written outside the look: a slow reader must not hold the view.
+	// Written after the look, because a slow reader must not hold the view.
 	q.w.Header().Set("Pets-Revision", strconv.FormatUint(revision, 10))
 	if both, ok := any(out).(*any); ok {
 		return q.deliver(*both)
@@ -75,14 +77,14 @@ func (q *request) looker() (*looker, moment, error) {
 	return &looker{q: q, values: values, bot: bot, own: q.key.caller.Role == domain.RoleBot, now: q.api.now()}, m, nil
 }
 
-// clock is now by the portfolio's clock.
+// clock is the current time by the portfolio's clock.
 func (l *looker) clock() time.Time {
 	now, _ := l.state.ClockAt(l.now)
 	return now
 }
 
-// Head is what every view of a portfolio begins with. It is exported for the
-// document: embedded, its fields stand in each answer.
+// Head begins every view of a portfolio. It is exported for the document: because
+// it is embedded, its fields appear in each answer.
 type Head struct {
 	Portfolio string    `json:"portfolio"`
 	Revision  uint64    `json:"revision"`
@@ -119,7 +121,7 @@ func portfolioView(l *looker) (*portfolioAnswer, error) {
 	return v, v.page(l.values, listOf("bots", &v.Bots, func(id *string) string { return *id }))
 }
 
-// What /state and /stats answer, and what of it a bot's key sees.
+// The answers of /state and /stats, and the part that a bot's key sees.
 type (
 	stateAnswer struct {
 		projections.State
@@ -171,7 +173,7 @@ func positionList(all *[]projections.Position) list {
 }
 
 func statsView(l *looker) (*any, error) {
-	stats, err := l.with.stats.View(l.state, golive.DefaultLimits())
+	stats, err := l.with.stats.View(l.state, tradestats.DefaultLimits())
 	if err != nil {
 		return nil, err
 	}
@@ -286,7 +288,7 @@ func breakersView(l *looker) (*breakersAnswer, error) {
 	return v, v.page(l.values, breakerList(&v.Breakers))
 }
 
-// mostPoints is how many points one answer has: about [maxAnswer] bytes.
+// mostPoints limits the points of one answer, to about [maxAnswer] bytes.
 const mostPoints = 20_000
 
 type equityAnswer struct {

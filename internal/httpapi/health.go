@@ -11,34 +11,37 @@ import (
 	"pets/eventstore"
 )
 
-// Health is how what is behind the API is doing. Zero is well.
+// Health is the state of what is behind the API. The zero value means well.
 type Health struct {
-	// Poisoned: the store takes nothing before it is opened anew, because a write or a flush
-	// failed, its folder was moved, or something in it is damaged.
+	// Poisoned reports that the store accepts nothing until it is opened again,
+	// because a write or a flush failed, its folder was moved, or something in it
+	// is damaged.
 	Poisoned error
-	// Damaged: something in the store does not read as it was written.
+	// Damaged reports that something in the store is not what was written.
 	Damaged error
-	// Free is the space left for the store, Reserve what of it is kept for stops and
-	// for what has happened. A Reserve of 0 is none.
+	// Free is the space left for the store, Reserve the part of it that is kept
+	// for stops and facts. A Reserve of 0 is none.
 	Free, Reserve int64
-	// PendingStops are emergency stops that hold, and are not recorded yet.
+	// PendingStops are emergency stops that are in force and not recorded yet.
 	PendingStops int
-	// UnkeptStops are those that a restart forgets: they could not be written anywhere.
+	// UnkeptStops counts those that a restart forgets, because they could not be
+	// written anywhere.
 	UnkeptStops int
-	// NoLocalStop: on this machine, too, a stop needs an API key, because there is no
-	// stop socket, or PETS_DIR is not this server's any more.
+	// NoLocalStop reports that even on this machine a stop needs an API key,
+	// because there is no stop socket, or PETS_DIR no longer belongs to this
+	// server.
 	NoLocalStop error
-	// WitnessBehind: the witness cannot be written, so that a store that is put back
-	// to an older copy would not be noticed.
+	// WitnessBehind reports that the witness cannot be written, so that a
+	// rollback of the store would not be detected.
 	WitnessBehind error
-	// WitnessAdvice says why, and what to do, without a name of a file.
+	// WitnessAdvice says why, and what to do, without naming a file.
 	WitnessAdvice string
-	// ClockBehind is by how much the wall clock is behind what is recorded: nothing that
-	// opens exposure is taken meanwhile. 0 for not.
+	// ClockBehind is how far the wall clock is behind the last record; 0 if it is
+	// not. Nothing that opens exposure is accepted meanwhile.
 	ClockBehind time.Duration
 }
 
-// health asks those who know.
+// health queries the state.
 func (a *API) health() Health {
 	if a.config.Health == nil {
 		return Health{}
@@ -55,8 +58,8 @@ func (a *API) readyz(w http.ResponseWriter, _ *http.Request) {
 	writeText(w, status, strings.Join(append(lines, h.warnings()...), "\n")+"\n")
 }
 
-// notReady lists why commands cannot be answered, nothing where they can. What
-// went wrong inside is for the log: errors name files.
+// notReady lists why commands cannot be answered. Internal errors are only
+// logged, because they name files.
 func (a *API) notReady(h Health) []string {
 	var all []string
 	why := func(is bool, format string, args ...any) {
@@ -73,7 +76,7 @@ func (a *API) notReady(h Health) []string {
 		first = "Keep the server running until no stop is in memory only. Then: "
 	}
 	why(h.Poisoned != nil, "the store takes no more events: %s. %s%s", trouble.What, first, trouble.Advice)
-	why(h.Damaged != nil, "the store is damaged; see the server's log, and docs/reliability.md")
+	why(h.Damaged != nil, "the store is damaged; see the server's log, and docs/runbooks/store.md")
 	taken := "stops and what has happened are"
 	if h.Free < commands.ClassFact.Keeps(h.Reserve) {
 		taken = "what stops something is"
@@ -82,7 +85,7 @@ func (a *API) notReady(h Health) []string {
 	return all
 }
 
-// warnings are what a person should look at although commands are answered.
+// warnings lists what a person should check although commands are answered.
 func (h Health) warnings() []string {
 	var all []string
 	if h.PendingStops > 0 {

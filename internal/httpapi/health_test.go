@@ -23,8 +23,8 @@ func TestReadyMeansThatCommandsWork(t *testing.T) {
 	r.api.config.Health = func() Health { return h }
 	inside := errors.New("write /var/lib/pets/00000000000000000000.seg: input/output error")
 	for want, is := range map[string]Health{
-		"not ready: the store takes no more events: a write or a flush failed. Look at the disk, then start the server again\n": {Poisoned: inside},
-		"not ready: the store is damaged; see the server's log, and docs/reliability.md\n":                                      {Damaged: inside},
+		"not ready: the store takes no more events: a write or a flush failed. Check the disk, then start the server again\n": {Poisoned: inside},
+		"not ready: the store is damaged; see the server's log, and docs/runbooks/store.md\n":                                   {Damaged: inside},
 		"not ready: the disk has 9 bytes left, less than the 10 kept free; only stops and what has happened are taken\n":        {Free: 9, Reserve: 10},
 		// "Below a quarter of the reserve facts wait, too, and only what stops something is taken."
 		"not ready: the disk has 9 bytes left, less than the 40 kept free; only what stops something is taken\n": {Free: 9, Reserve: 40},
@@ -38,8 +38,8 @@ func TestReadyMeansThatCommandsWork(t *testing.T) {
 	}
 	moved, damaged := ailing{inside, "moved"}, ailing{inside, "damaged"}
 	for want, is := range map[string]Health{
-		"not ready: the store takes no more events: it is moved. Mend what is moved\n":                                                                                     {Poisoned: moved},
-		"not ready: the store takes no more events: it is damaged. Mend what is damaged\nnot ready: the store is damaged; see the server's log, and docs/reliability.md\n": {Poisoned: inside, Damaged: damaged},
+		"not ready: the store takes no more events: it is moved. Mend what is moved\n":                                                                                        {Poisoned: moved},
+		"not ready: the store takes no more events: it is damaged. Mend what is damaged\nnot ready: the store is damaged; see the server's log, and docs/runbooks/store.md\n": {Poisoned: inside, Damaged: damaged},
 	} {
 		h = is
 		require.Equal(t, want, r.call("", http.MethodGet, "/readyz", "", "").body, "the advice is that of what is wrong")

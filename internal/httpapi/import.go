@@ -18,20 +18,21 @@ import (
 const (
 	maxImportBody = 4 << 20
 	importWithin  = 30 * time.Second
-	// importStep is how many rows are booked before it is seen how long their answer is.
+	// importStep is how many rows are booked before the length of their answer is
+	// checked.
 	importStep = 128
 	// importEnough ends an answer: the rows after it were not tried.
 	importEnough = maxAnswer / 2
 )
 
 // importBody is POST …/import: rows of files in order, as pets import sends them.
-// The first that fails stops those after it.
+// The first failure stops the rest.
 type importBody struct {
 	Rows []importRow `json:"rows"`
 }
 
-// importRow is one row: the command it became, when it happened, and what it
-// brings with it where it is not known yet.
+// importRow is one row: its command, its time, and the bot or market that it
+// introduces.
 type importRow struct {
 	Key     string          `json:"key"`
 	At      time.Time       `json:"at"`
@@ -43,9 +44,9 @@ type importRow struct {
 	Newcomers *commands.Newcomers `json:"newcomers,omitempty"`
 }
 
-// importAnswer answers by index; what comes after the first problem was not tried. Where
-// there is none, and the answer is shorter than the request, it had become too long: send
-// the rows after it again.
+// importAnswer answers by index. Rows after the first problem were not tried. If
+// there is no problem and the answer is shorter than the request, it had become
+// too long: send the remaining rows again.
 type importAnswer struct {
 	Results []importResult `json:"results"`
 }
@@ -55,7 +56,8 @@ type importResult struct {
 	Replayed bool          `json:"replayed,omitempty"`
 	Events   []importEvent `json:"events,omitempty"`
 	Problem  *Problem      `json:"problem,omitempty"`
-	// Newcomer: the problem is the bot's that the row brings, not the row's.
+	// Newcomer reports that the problem belongs to the bot that the row
+	// introduces, not to the row.
 	Newcomer bool `json:"newcomer,omitempty"`
 }
 
@@ -66,7 +68,7 @@ type importEvent struct {
 
 func importRoute() route {
 	return route{
-		method: http.MethodPost, path: inPortfolio + "/import", name: "import_rows", roles: commands.RegisterBot{}.Roles(), handle: importRows,
+		method: http.MethodPost, path: inPortfolio + "/import", name: "import_rows", roles: commands.SpecOf(commands.RegisterBot{}).Roles, handle: importRows,
 		summary: "Rows of trade files for an imported portfolio, as pets import sends them; stops at the first that fails",
 		body:    reflect.TypeFor[importBody](), answer: reflect.TypeFor[importAnswer](), maxBody: maxImportBody,
 	}
@@ -100,7 +102,7 @@ func importRows(q *request) error {
 	out.WriteString(`{"results":[`)
 	for step := range slices.Chunk(requests, importStep) {
 		if q.r.Context().Err() != nil {
-			return q.r.Context().Err() // the sender has gone: what is not begun is not booked
+			return q.r.Context().Err() // the sender has disconnected: rows not begun are not booked
 		}
 		results, err := q.api.engine.DoAll(ctx, q.portfolio(), step)
 		q.decidedRows(step, results, err)
@@ -119,7 +121,7 @@ func importRows(q *request) error {
 	return q.write(out.Bytes())
 }
 
-// decidedRows counts what rows recorded that were no facts by themselves.
+// decidedRows counts the records of rows beyond the facts themselves.
 func (q *request) decidedRows(rows []commands.Request, results []commands.Result, err error) {
 	for i := range rows {
 		class := commands.ClassOf(rows[i].Command)
@@ -131,8 +133,8 @@ func (q *request) decidedRows(rows []commands.Request, results []commands.Result
 	}
 }
 
-// bookedRows adds what became of rows to the answer; more is false where none are to be
-// booked after them.
+// bookedRows adds the outcomes of rows to the answer. more is false if no further
+// rows are to be booked.
 func (q *request) bookedRows(out *bytes.Buffer, results []commands.Result) (more bool, err error) {
 	for _, r := range results {
 		if errors.Is(r.Err, commands.ErrNotTried) {
@@ -149,7 +151,7 @@ func (q *request) bookedRows(out *bytes.Buffer, results []commands.Result) (more
 		if err := appendJSON(out, v); err != nil {
 			return false, err
 		}
-		if out.Len() > maxAnswer-importStep*smallResult { // it is booked, and said to be, without its events
+		if out.Len() > maxAnswer-importStep*smallResult { // booked, and reported without its events
 			out.Truncate(before)
 			if err := appendJSON(out, importResult{Revision: v.Revision, Replayed: v.Replayed, Problem: v.Problem, Newcomer: v.Newcomer}); err != nil {
 				return false, err
@@ -166,23 +168,24 @@ func (row *importRow) request(q *request) (commands.Request, error) {
 	if len(row.Body) > maxBody {
 		return commands.Request{}, domain.Errorf(domain.CodeTooLarge, "the body of a row is over %d bytes", maxBody)
 	}
-	c := commands.Importable(row.Command)
-	if c == nil {
+	s, _ := commands.SpecNamed(row.Command)
+	if !s.Import {
 		return commands.Request{}, domain.Invalid("rows", "hold a command that an import does not send")
 	}
-	if err := strict.Decode(row.Body, c); err != nil {
+	c, err := s.Decode(func(into any) error { return strict.Decode(row.Body, into) })
+	if err != nil {
 		return commands.Request{}, within("rows", err)
-	}
-	c, ok := reflect.ValueOf(c).Elem().Interface().(commands.PortfolioCommand)
-	if !ok {
-		return commands.Request{}, domain.Errorf(domain.CodeInternal, "%s is no command", row.Command)
 	}
 	if aside, ok := c.(commands.SetRowAside); ok {
 		aside.Reason = row.Reason
 		c = aside
 	}
 	if row.Newcomers != nil {
-		c = commands.ImportRow{PortfolioCommand: c, Newcomers: *row.Newcomers}
+		booked, ok := c.(commands.PortfolioCommand)
+		if !ok {
+			return commands.Request{}, domain.Errorf(domain.CodeInternal, "%s is no command of a portfolio", row.Command)
+		}
+		c = commands.ImportRow{PortfolioCommand: booked, Newcomers: *row.Newcomers}
 	}
 	r := q.asks(row.Key, c)
 	r.Import = &commands.Import{At: row.At, Source: row.Source}

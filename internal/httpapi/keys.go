@@ -18,8 +18,8 @@ import (
 // secrets.
 const tokenPrefix = "pets_"
 
-// NewToken draws an API key of 256 random bits and returns it with its hash,
-// which is all that is ever stored of it.
+// NewToken generates an API key of 256 random bits and returns it with its hash.
+// Only the hash is stored.
 func NewToken() (token, hash string) {
 	b := make([]byte, 32)
 	_, _ = rand.Read(b) // never fails: the program ends if the system has no randomness
@@ -27,24 +27,14 @@ func NewToken() (token, hash string) {
 	return token, HashToken(token)
 }
 
-// HashToken is the SHA-256 of an API key in lower-case hex, as it is stored.
+// HashToken returns the SHA-256 of an API key in lower-case hex, as it is stored.
 func HashToken(token string) string {
 	sum := sha256.Sum256([]byte(token))
 	return hex.EncodeToString(sum[:])
 }
 
-// issueBody asks for a new key.
-type issueBody struct {
-	// User is the person or machine behind the key: two-person rules compare it.
-	User      string      `json:"user"`
-	Role      domain.Role `json:"role"`
-	Portfolio string      `json:"portfolio,omitempty"` // the only one it may name
-	Bot       string      `json:"bot,omitempty"`       // for role bot
-	Note      string      `json:"note,omitempty"`
-}
-
-// issueAnswer holds the secret once. A retry with the same Idempotency-Key
-// issues nothing new and has no secret to show: it is stored nowhere.
+// issueAnswer holds the secret once. A retry with the same Idempotency-Key issues
+// nothing new and returns no secret, because it is not stored.
 type issueAnswer struct {
 	commands.Answer
 	Key string `json:"key"`
@@ -70,34 +60,29 @@ type keyAnswer struct {
 }
 
 func issueRoute() route {
-	return route{
-		method: http.MethodPost, path: "/v1/api-keys", name: "issue_api_key", roles: admins, global: true, handle: issueKey,
-		summary: "Issue an API key; the answer shows its secret, once", command: commands.IssueKey{}.Name(),
-		body: reflect.TypeFor[issueBody](), answer: reflect.TypeFor[issueAnswer](),
-	}
+	r := sending(commands.IssueKey{}, "/v1/api-keys", "Issue an API key; the answer shows its secret, once", issueKey)
+	r.global, r.answer = true, reflect.TypeFor[issueAnswer]()
+	return r
 }
 
 func revokeRoute() route {
-	return route{
-		method: http.MethodDelete, path: "/v1/api-keys/{key}", name: "revoke_api_key", roles: admins, global: true, handle: revokeKey,
-		summary: "Revoke an API key; it is refused from this answer on", command: commands.RevokeKey{}.Name(), early: true,
-		body: reflect.TypeFor[reasonBody](), answer: reflect.TypeFor[commands.Answer](),
-	}
+	r := sending(commands.RevokeKey{}, "/v1/api-keys/{key}", "Revoke an API key; it is refused from this answer on", revokeKey)
+	r.method, r.global, r.early = http.MethodDelete, true, true
+	return r
 }
 
 func issueKey(q *request) error {
-	var b issueBody
-	if err := q.readBody(&b); err != nil {
+	var c commands.IssueKey
+	if err := q.readBody(&c); err != nil {
 		return err
 	}
 	k, err := idempotencyKey(q.r)
 	if err != nil {
 		return err
 	}
-	token, hash := NewToken()
-	answer, err := q.system(q.asks(k, commands.IssueKey{
-		User: b.User, Role: b.Role, Portfolio: b.Portfolio, Bot: b.Bot, Hash: hash, Note: b.Note,
-	}))
+	var token string
+	token, c.Hash = NewToken()
+	answer, err := q.system(q.asks(k, c))
 	if err != nil {
 		return err
 	}
@@ -107,10 +92,10 @@ func issueKey(q *request) error {
 	} else {
 		v.Secret = token
 	}
-	if b.Role == domain.RoleApprover && !answer.Replayed {
-		// "Issuing an approver key is a critical alert": whoever has it is the second of
-		// two people.
-		q.api.log.Error("CRITICAL: an approver key was issued", "key", answer.ID, "user", b.User, "by", q.key.caller.User)
+	if c.Role == domain.RoleApprover && !answer.Replayed {
+		// "Issuing an approver key is a critical alert": its holder can be the
+		// second of two people.
+		q.api.log.Error("CRITICAL: an approver key was issued", "key", answer.ID, "user", c.User, "by", q.key.caller.User)
 	}
 	q.w.Header().Set("Cache-Control", "no-store")
 	writeJSON(q.w, http.StatusOK, v)
@@ -118,15 +103,15 @@ func issueKey(q *request) error {
 }
 
 func revokeKey(q *request) error {
-	var b reasonBody
-	if err := q.readBody(&b); err != nil {
+	c := commands.RevokeKey{Key: q.r.PathValue("key")}
+	if err := q.readBody(&c); err != nil {
 		return err
 	}
 	k, err := idempotencyKey(q.r)
 	if err != nil {
 		return err
 	}
-	answer, err := q.system(q.asks(k, commands.RevokeKey{Key: q.r.PathValue("key"), Reason: b.Reason}))
+	answer, err := q.system(q.asks(k, c))
 	if err != nil {
 		return err
 	}
@@ -134,8 +119,8 @@ func revokeKey(q *request) error {
 	return nil
 }
 
-// system sends a command to the system stream and waits until the keyring has
-// it: a key that was revoked is refused from this answer on.
+// system sends a command to the system stream and waits until the keyring has it:
+// a revoked key is refused from this answer on.
 func (q *request) system(r commands.Request) (commands.Answer, error) {
 	ctx, cancel := q.deciding(answerWithin)
 	defer cancel()

@@ -52,6 +52,7 @@ func TestArbitrageOverHTTP(t *testing.T) {
 // A leg that stays alone is said to be open within a second or so, though nobody does
 // or looks at anything.
 func TestLegsTimeOutByThemselves(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, rigged{}).opened()
 	r.must("operator", main+"/markets", `{"market":"rain","kind":"outcome","outcomes":["YES","NO"]}`)
 	var p permitAnswered

@@ -277,10 +277,10 @@ func TestAPersonCanActWithoutBytes(t *testing.T) {
 			require.Equal(t, http.StatusOK, a.status, "what is held can be seen: %s", row.short())
 			continue
 		}
-		if row.command == "ask_permit" {
+		if row.sends.Name == "ask_permit" {
 			a = r.post(who, main+"/permits", permitBody("alpha", "1"))
 		}
-		require.Equal(t, row.reads() && !row.streams || row.command == "ask_permit", a.status == http.StatusTooManyRequests, row.short())
+		require.Equal(t, row.reads() && !row.streams || row.sends.Name == "ask_permit", a.status == http.StatusTooManyRequests, row.short())
 	}
 }
 

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"os"
 	"strconv"
 	"testing"
 
@@ -9,8 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
+	"pets/internal/testenv"
 	"pets/projections"
 )
+
+func TestMain(m *testing.M) { os.Exit(testenv.Patient(m)) }
 
 // The main job: may I trade, I traded, what now; a losing streak trips, and no
 // order is let through after it, until a person resets.

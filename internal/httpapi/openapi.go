@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,9 +20,9 @@ import (
 	"pets/domain/treasury"
 )
 
-// The document is made from the route table and the Go types that bodies are
-// decoded into, so it cannot say something else than the server does. huma
-// derives the schemas; reading requests is ours (docs/decisions).
+// The document is generated from the route table and the Go types of the bodies,
+// so it cannot differ from the server. huma derives the schemas; requests are
+// decoded by this package (docs/decisions).
 
 // decimalDoc, durationDoc and jsonDoc describe types that are written as text.
 type (
@@ -111,7 +112,7 @@ func among[T ~string](values []T) *huma.Schema {
 	return oneOf(all...)
 }
 
-// newRegistry knows the types that are written as text, and the closed lists.
+// newRegistry registers the types that are written as text, and the closed lists.
 func newRegistry() huma.Registry {
 	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	registry.RegisterTypeAlias(reflect.TypeFor[domain.Decimal](), reflect.TypeFor[decimalDoc]())
@@ -195,8 +196,8 @@ func operation(registry huma.Registry, row *route) *huma.Operation {
 	return op
 }
 
-// answers are what a route is answered with: what it was asked for, and the refusals that
-// can come.
+// answers lists the answers of a route: the result, and the refusals that can
+// occur.
 func answers(registry huma.Registry, row *route) map[string]*huma.Response {
 	ok, media := "OK", "application/json"
 	answer := registry.Schema(row.answer, true, row.name+"Answer")
@@ -224,7 +225,7 @@ func answers(registry huma.Registry, row *route) map[string]*huma.Response {
 	return all
 }
 
-// problems closes the list of what a problem's type can be.
+// problems makes the problem types a closed list.
 func problems(registry huma.Registry) {
 	p := registry.Map()["Problem"]
 	for _, code := range domain.Codes() {
@@ -233,8 +234,10 @@ func problems(registry huma.Registry) {
 }
 
 func bodySchema(registry huma.Registry, row *route) *huma.Schema {
-	hint := row.name + "_body"
-	s := registry.Schema(row.body, true, hint)
+	if row.body == row.sends.Type() && len(row.apart) > 0 {
+		return withoutApart(registry, row)
+	}
+	s := registry.Schema(row.body, true, row.name+"_body")
 	if row.body == reflect.TypeFor[openBody]() {
 		registry.SchemaFromRef(s.Ref).Properties["limits"] = registry.Schema(policyPatch, true, "limits")
 	}
@@ -244,6 +247,18 @@ func bodySchema(registry huma.Registry, row *route) *huma.Schema {
 		of.Description = "One order: market, outcome, side, quantity and limit_price. Or an arbitrage: intent arbitrage and legs, and none of these."
 	}
 	return s
+}
+
+// withoutApart is the schema of a command without the fields that are no part of the body.
+func withoutApart(registry huma.Registry, row *route) *huma.Schema {
+	s := huma.SchemaFromType(registry, row.body)
+	for _, name := range row.apart {
+		delete(s.Properties, name)
+	}
+	s.Required = slices.DeleteFunc(s.Required, func(name string) bool { return slices.Contains(row.apart, name) })
+	name := row.body.Name() + "Body"
+	registry.Map()[name] = s
+	return &huma.Schema{Ref: "#/components/schemas/" + name}
 }
 
 func parameters(row *route) []*huma.Param {
@@ -278,7 +293,7 @@ func parameters(row *route) []*huma.Param {
 // documentWithin is how long one reader may take for the document.
 const documentWithin = 5 * time.Second
 
-// document is made once: it is the same for every caller.
+// document is made once, because it is the same for every caller.
 var document = sync.OnceValues(func() ([]byte, error) { return OpenAPI("v1") })
 
 func (a *API) openapi(w http.ResponseWriter, _ *http.Request) {
@@ -287,7 +302,7 @@ func (a *API) openapi(w http.ResponseWriter, _ *http.Request) {
 		writeProblem(w, problemOf(domain.Errorf(domain.CodeInternal, "the document cannot be made")))
 		return
 	}
-	w.Header().Set("Connection", "close") // it is long, and nobody needs it twice
+	w.Header().Set("Connection", "close") // it is long, and is requested only once by a client
 	release, ok := a.documentPlace()
 	if !ok {
 		writeProblem(w, problemOf(domain.Errorf(domain.CodeUnavailable, "too many are reading the document; ask again in a moment")))
@@ -297,5 +312,5 @@ func (a *API) openapi(w http.ResponseWriter, _ *http.Request) {
 	out := &recorder{ResponseWriter: w, out: http.NewResponseController(w), within: a.sendWithin, until: time.Now().Add(documentWithin)}
 	out.Header().Set("Content-Type", "application/openapi+json")
 	out.Header().Set("Content-Length", strconv.Itoa(len(doc)))
-	_, _ = out.Write(doc) // a caller who has gone needs no answer
+	_, _ = out.Write(doc) // a caller who has disconnected needs no answer
 }

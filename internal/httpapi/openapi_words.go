@@ -7,7 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// The words of the OpenAPI document that no Go type says.
+// The texts of the OpenAPI document that no Go type holds.
 
 // Groups of routes in the document.
 const (
@@ -63,7 +63,7 @@ func refusals(registry huma.Registry) map[string]*huma.Response {
 	return out
 }
 
-// pathWords say what stands in a path.
+// pathWords describe the parameters of a path.
 var pathWords = map[string]string{
 	"portfolio": "The portfolio's id",
 	"bot":       "The bot's id",
@@ -77,7 +77,7 @@ var pathWords = map[string]string{
 	"key":       "The API key's id, not its secret",
 }
 
-// fieldWords describe fields by their name, wherever a Go type does not: a name has one
+// fieldWords describe fields by name if the Go type does not: a name has one
 // meaning in all bodies and answers.
 var fieldWords = map[string]string{
 	"account":         "The account in the double-entry books",
@@ -155,7 +155,8 @@ var fieldWords = map[string]string{
 	"wins":            "How many won",
 }
 
-// fieldWordsOf are those of one schema, where the name alone would say too little.
+// fieldWordsOf are those of a single schema, if the description by name would not
+// be exact.
 var fieldWordsOf = map[string]string{
 	"AskPermit.fee":  "The fee of the whole order, where it can have one; the fee_bps of the limits by default",
 	"Leg.fee":        "The fee of the whole leg, where it can have one; the fee_bps of the limits by default",

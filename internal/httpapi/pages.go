@@ -8,11 +8,11 @@ import (
 	"pets/domain"
 )
 
-// mostElements is how many elements of its lists one answer has at the most. An answer
-// of the longest names would still be cut further, to [maxAnswer] bytes.
+// mostElements limits the elements of the lists of one answer. An answer with
+// very long names is cut further, to [maxAnswer] bytes.
 const mostElements = 4_000
 
-// maxCursor bounds what is taken for a cursor: two names of markets, at most.
+// maxCursor limits the length of a cursor: two names of markets, at most.
 const maxCursor = 2_048
 
 // paging are the parameters of every route whose lists may be long.
@@ -21,8 +21,8 @@ var paging = []param{
 	countParam("limit", "at most this many elements of the lists", 1, mostElements, mostElements),
 }
 
-// Pages says where an answer goes on. It is exported for the document: embedded, its
-// field stands in each answer.
+// Pages holds the cursor of the next page. It is exported for the document:
+// because it is embedded, its field appears in each answer.
 type Pages struct {
 	// Next is what to ask after for the rest; it is not there where this is all. With
 	// ?at= the pages are of one moment.
@@ -35,7 +35,7 @@ type Pages struct {
 type list struct {
 	name string
 	len  func() int
-	// key names an element; no other of the list has it.
+	// key names an element uniquely within the list.
 	key func(i int) string
 	cut func(from, to int)
 }
@@ -51,7 +51,7 @@ func listOf[E any](name string, all *[]E, key func(*E) string) list {
 // joined joins the names that identify an element.
 func joined(names ...string) string { return strings.Join(names, "\x1f") }
 
-// page keeps of lists what the parameters ask for.
+// page cuts lists as the parameters require.
 func (p *Pages) page(values url.Values, lists ...list) error {
 	limit, err := number(values, "limit", mostElements, 1, mostElements)
 	if err != nil {
@@ -90,7 +90,7 @@ func (p *Pages) keep(n int) {
 	}
 }
 
-// skip leaves out everything up to a cursor.
+// skip removes everything up to a cursor.
 func (p *Pages) skip(after string) error {
 	name, key, err := readCursor(after)
 	if err != nil {

@@ -12,22 +12,22 @@ import (
 	"pets/projections"
 )
 
-// Looks at the past. Each folds a history anew, and holds all of it that its view needs
-// until it is answered: how much that is, is up to the history. So there are few at a
+// Looks at the past. Each folds a history again and holds what its view needs
+// until it is answered, which depends on the history. So only a few may run at a
 // time.
 const (
-	// maxPasts is how many are under way at a time; one more is kept for people.
+	// maxPasts is how many run at a time; one more is reserved for people.
 	maxPasts    = 2
 	pastsPeople = 1
-	// maxPastsWaiting is how many machines may wait for one of those, and how many people, and
-	// how long.
+	// maxPastsWaiting is how many machines, and how many people, may wait for a
+	// place, and for how long.
 	maxPastsWaiting = 16
 	pastQueueWithin = 10 * time.Second
-	// pastWithin bounds one look.
+	// pastWithin limits one look.
 	pastWithin = 28 * time.Second
 )
 
-// pastLooks bounds the looks at the past: one of each key, and a few of all keys.
+// pastLooks limits the looks at the past: one of each key, and a few of all keys.
 type pastLooks struct {
 	mu      sync.Mutex
 	byKey   map[string]bool
@@ -35,7 +35,7 @@ type pastLooks struct {
 	waiting int // all of them
 	people  int // those of them who are people
 	freed   chan struct{}
-	// most is the highest that running has been; for tests.
+	// most is the maximum of running; for tests.
 	most int
 }
 
@@ -43,8 +43,8 @@ func newPastLooks() *pastLooks {
 	return &pastLooks{byKey: map[string]bool{}, freed: make(chan struct{})}
 }
 
-// take waits for a place. A second look of the same key is refused at once: it would
-// only wait for the first.
+// take waits for a place. A second look of the same key is refused at once,
+// because it would only wait for the first.
 func (p *pastLooks) take(ctx context.Context, k key) (leave func(), err error) {
 	if err := p.enter(k); err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func (p *pastLooks) take(ctx context.Context, k key) (leave func(), err error) {
 	}
 }
 
-// waits counts who waits. Machines that wait keep no person out.
+// waits counts the waiting callers. Waiting machines do not exclude people.
 func (p *pastLooks) waits(k key, n int) {
 	p.waiting += n
 	if k.person() {
@@ -119,7 +119,8 @@ func (p *pastLooks) end(id string) {
 	p.freed = make(chan struct{})
 }
 
-// lookBack folds the history anew up to a moment. It ends when its client goes away.
+// lookBack folds the history again up to a moment. It ends when its client
+// disconnects.
 func (a *API) lookBack(ctx context.Context, id string, m moment, show func(*portfolio.State, riders) error) error {
 	leave, err := a.pasts.take(ctx, m.who)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // policyPatch is domain.Policy with every field optional, as a request names
-// limits: made from the policy itself, so that the two cannot drift apart.
+// limits. It is derived from the policy type, so that the two cannot differ.
 var policyPatch = reflect.StructOf(patchFields())
 
 // limitsBody is the same with the reason that a change needs.
@@ -30,8 +30,8 @@ func patchFields() []reflect.StructField {
 	return fields
 }
 
-// canonicalPatch reads limits strictly and writes them in the order of the
-// policy, so that the same limits are the same request however they are spelt.
+// canonicalPatch decodes limits strictly and writes them in the order of the
+// policy, so that the same limits are the same request in any order.
 func canonicalPatch(raw json.RawMessage) (json.RawMessage, error) {
 	into := reflect.New(policyPatch)
 	if err := strict.Decode(raw, into.Interface()); err != nil {
@@ -55,14 +55,14 @@ func within(outer string, err error) error {
 
 // canonicalTreasury does the same for rules of the treasury.
 func canonicalTreasury(raw json.RawMessage) (json.RawMessage, error) {
-	var p treasuryPatch
+	var p TreasuryPatch
 	if err := strict.Decode(raw, &p); err != nil {
 		return nil, within("limits", err)
 	}
 	return json.Marshal(p)
 }
 
-// canonicalSettlement does the same for what became of a transfer.
+// canonicalSettlement does the same for the outcome of a transfer.
 func canonicalSettlement(raw json.RawMessage) (json.RawMessage, error) {
 	var s portfolio.TransferSettlement
 	if err := strict.Decode(raw, &s); err != nil {

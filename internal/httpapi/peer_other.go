@@ -7,5 +7,5 @@ import (
 	"net"
 )
 
-// peerOf has nobody to ask here: whoever comes needs a key.
+// peerOf cannot identify the peer on this system, so every caller needs a key.
 func peerOf(*net.UnixConn) (uint32, error) { return 0, errors.ErrUnsupported }

@@ -8,11 +8,12 @@ import (
 	"pets/projections"
 )
 
-// What was acknowledged is seen, also a stop that the store could not take yet: views,
-// previews, directives and streams show a portfolio as the stops that hold leave it.
+// An acknowledged stop is visible even if the store could not record it yet:
+// views, previews, directives and streams show a portfolio as if the stops in
+// force were recorded.
 
-// emergencyStop is the emergency stop that holds, recorded or not; the graver of two, and
-// since the first.
+// emergencyStop returns the emergency stop in force, recorded or not: the more
+// severe of two, with the earlier time.
 func (l *looker) emergencyStop() projections.EmergencyStop {
 	v := projections.EmergencyStopOf(l.state)
 	p := commands.Graver(l.state, l.pending)
@@ -28,12 +29,13 @@ func (l *looker) emergencyStop() projections.EmergencyStop {
 	return projections.EmergencyStop{Engaged: true, Kind: &p.Kind, Reason: &p.Reason, Since: since, Pending: true}
 }
 
-// held reports whether a stop of a bot holds that is not recorded yet.
+// held reports whether a stop of a bot is in force that is not recorded yet.
 func (l *looker) held(bot string) bool {
 	return slices.ContainsFunc(l.pending, func(p commands.PendingStop) bool { return p.Concerns(bot) })
 }
 
-// stopped shows bots as they are: one whose stop holds does not run.
+// stopped shows the current state of bots: a bot whose stop is in force does not
+// run.
 func (l *looker) stopped(bots []projections.Bot) {
 	for i := range bots {
 		if b := &bots[i]; b.Status == portfolio.Running && l.held(b.Bot) {
@@ -42,21 +44,21 @@ func (l *looker) stopped(bots []projections.Bot) {
 	}
 }
 
-// usable leaves out the permits under which nothing may be placed any more: a stop that
-// holds ends them when it is recorded.
+// usable removes the permits under which nothing may be placed any more, because
+// a stop in force ends them when it is recorded.
 func (l *looker) usable(all []projections.Permit) []projections.Permit {
 	return slices.DeleteFunc(all, func(p projections.Permit) bool { return p.Status == "granted" && l.held(p.Bot) })
 }
 
-// standing are the directives that hold as things are, for the caller. pending was asked
-// for before the state.
+// standing returns the current directives for the caller. pending was read before
+// the state.
 func (q *request) standing(s *portfolio.State, pending []commands.PendingStop) []commands.Directive {
 	return q.directed(commands.Standing(s, pending))
 }
 
-// pendingDirectives are what the stops that are not recorded yet ask of bots. They wait for
-// nothing: the store may not answer. Before the portfolio is folded only the bots that are
-// named are known, and the caller's own.
+// pendingDirectives returns the directives of stops that are not recorded yet. It
+// waits for nothing, because the store may not answer. Before the portfolio is
+// folded only the named bots and the caller's own are known.
 func (q *request) pendingDirectives() (told []commands.Directive, revision uint64) {
 	told = []commands.Directive{}
 	pending := q.api.engine.Pending(q.portfolio())

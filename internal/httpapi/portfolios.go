@@ -2,15 +2,14 @@ package httpapi
 
 import (
 	"encoding/json"
-	"net/http"
 	"reflect"
 
 	"pets/commands"
 	"pets/domain"
 )
 
-// openBody opens a portfolio. Limits that are not named are the server's
-// defaults at that moment; from then on they stand in the stream.
+// openBody opens a portfolio. Limits that are not named are the server's current
+// defaults; from then on they are in the stream.
 type openBody struct {
 	ID           string          `json:"id"`
 	Mode         domain.Mode     `json:"mode"`
@@ -27,12 +26,9 @@ const (
 )
 
 func openRoute() route {
-	c := commands.OpenPortfolio{}
-	return route{
-		method: http.MethodPost, path: "/v1/portfolios", name: c.Name(), roles: c.Roles(), global: true, handle: openPortfolio,
-		summary: "Open a portfolio; one in live mode needs a gate", command: c.Name(),
-		body: reflect.TypeFor[openBody](), answer: reflect.TypeFor[commands.Answer](),
-	}
+	r := sending(commands.OpenPortfolio{}, "/v1/portfolios", "Open a portfolio; one in live mode needs a gate", openPortfolio)
+	r.body, r.global = reflect.TypeFor[openBody](), true
+	return r
 }
 
 func openPortfolio(q *request) error {
@@ -101,12 +97,9 @@ func (q *request) opening(b *openBody) (commands.Command, error) {
 }
 
 func limitsRoute() route {
-	c := commands.ChangeLimits{}
-	return route{
-		method: http.MethodPost, path: inPortfolio + "/limits", name: c.Name(), roles: c.Roles(), handle: changeLimits,
-		summary: "Change limits of the policy, with a reason; every breaker is evaluated against the new ones", command: c.Name(),
-		body: limitsBody, answer: reflect.TypeFor[commands.Answer](),
-	}
+	r := sending(commands.ChangeLimits{}, inPortfolio+"/limits", "Change limits of the policy, with a reason; every breaker is evaluated against the new ones", changeLimits)
+	r.body = limitsBody
+	return r
 }
 
 func changeLimits(q *request) error {
@@ -114,7 +107,7 @@ func changeLimits(q *request) error {
 	if err := q.readBody(body.Interface()); err != nil {
 		return err
 	}
-	// The limits are all fields but the last, which is the reason.
+	// All fields but the last, which is the reason, are limits.
 	limits, last := reflect.New(policyPatch), limitsBody.NumField()-1
 	for i := range last {
 		limits.Elem().Field(i).Set(body.Elem().Field(i))
@@ -127,12 +120,8 @@ func changeLimits(q *request) error {
 }
 
 func overrideRoute() route {
-	c := commands.RequestOverride{}
-	return route{
-		method: http.MethodPost, path: inPortfolio + "/overrides", name: c.Name(), roles: c.Roles(), handle: requestOverride,
-		summary: "The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, what became of a transfer, or the clock", command: c.Name(),
-		body: reflect.TypeFor[commands.RequestOverride](), answer: reflect.TypeFor[commands.Answer](),
-	}
+	return sending(commands.RequestOverride{}, inPortfolio+"/overrides",
+		"The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, what became of a transfer, or the clock", requestOverride)
 }
 
 func requestOverride(q *request) error {

@@ -9,20 +9,21 @@ import (
 	"pets/eventstore"
 )
 
-// Old records that are read again, one by one, because a stream begins far back, or
-// because a filter passes over them. That costs the server what is read, whatever is
-// sent of it: it is a look at the past, like ?at=.
+// Replays read old records one by one, because a stream begins far back, or
+// because a filter passes over them. Reading costs the server the same whatever
+// is sent, so it counts as a look at the past, like ?at=.
 const (
-	// shortReplay is how many records may be read without a place among those looks: who
-	// was away for a moment is not kept waiting.
+	// shortReplay is how many records may be read without a place among those
+	// looks, so that a short absence costs no waiting.
 	shortReplay = 1_000
 	// replayStep is how many are read between two rests.
 	replayStep = 256
-	// longestRest bounds a rest: a reader that is slow has rested already.
+	// longestRest limits a rest: a slow reader causes rests anyway.
 	longestRest = 100 * time.Millisecond
 )
 
-// pace has a reader rest for as long as it worked: others get half of the processor.
+// pace makes a reader rest for as long as it worked, which leaves half of the
+// processor to others.
 type pace struct {
 	read  int
 	since time.Time
@@ -46,24 +47,25 @@ func (p *pace) step(ctx context.Context) (rested bool) {
 	return true
 }
 
-// passedOver takes from its key's bytes what was read for a request and not sent.
+// passedOver subtracts from its key's bytes what was read for a request and not
+// sent.
 func (q *request) passedOver(bytes int64) {
 	q.api.budgets.spend(q.key.id, bytes, q.api.now())
 }
 
-// replay is the way of a stream from where its reader was to what was the end when it
-// began. A nil replay is over.
+// replay covers a stream from its reader's position to the end at its beginning.
+// A nil replay is over.
 type replay struct {
 	q     *request
 	until uint64
-	leave func() // gives its place among the looks back; nil for none
+	leave func() // releases its place among the looks; nil for none
 	ends  time.Time
 	pace  pace
 }
 
-// replay begins a replay from a revision; nil where nothing lies between. It is refused
-// to a key that has used up its bytes. A stream of what is still to come may always be
-// opened, and is never cut: a bot has to hear that it must stop.
+// replay begins a replay from a revision. It returns nil if nothing lies between,
+// and an error if the key has used up its bytes. A stream of new events may
+// always be opened and is never cut, because a bot has to hear that it must stop.
 func (q *request) replay(from uint64) (*replay, error) {
 	head, err := q.api.config.Store.Head(q.r.Context(), commands.Stream(q.portfolio()))
 	if err != nil {
@@ -75,7 +77,7 @@ func (q *request) replay(from uint64) (*replay, error) {
 	return &replay{q: q, until: head}, q.withinBudget()
 }
 
-// end gives back what a replay holds.
+// end releases what a replay holds.
 func (p *replay) end() {
 	if p != nil && p.leave != nil {
 		p.leave()
@@ -83,12 +85,14 @@ func (p *replay) end() {
 	}
 }
 
-// errGoOn ends a stream whose reader has to come again, and to go on where it is.
+// errGoOn ends a stream whose reader has to reconnect and continue from its
+// position.
 var errGoOn = errors.New("the replay took too long, or too much")
 
-// passed counts a record that was read, of which so many bytes were sent. over: it was
-// the last of them. Beyond a few it needs a place. It does not wait for one: nobody who
-// comes back is kept from hearing what stands now.
+// passed counts a record that was read, of which so many bytes were sent. over
+// reports that it was the last. Above a small number the replay needs a place. It
+// does not wait for one, so that a returning reader hears the current directives
+// at once.
 func (p *replay) passed(ctx context.Context, rec *eventstore.Record, sent int64) (over bool, err error) {
 	p.q.passedOver(int64(len(rec.Data)+len(rec.Metadata)) - sent)
 	if rec.Revision >= p.until {
@@ -109,10 +113,10 @@ func (p *replay) passed(ctx context.Context, rec *eventstore.Record, sent int64)
 	return false, nil
 }
 
-// try takes a place if there is one now.
+// try takes a place if one is free.
 func (p *pastLooks) try(k key) (leave func(), ok bool) {
 	now, cancel := context.WithCancel(context.Background())
-	cancel() // it waits for none
+	cancel() // it does not wait
 	leave, err := p.take(now, k)
 	return leave, err == nil
 }

@@ -33,7 +33,7 @@ type watched struct {
 func (w *watched) see(all ...commands.Request) {
 	for i := range all {
 		if all[i].Entitled == nil && !domain.ReservedUser(all[i].Caller.User) {
-			w.t.Errorf("%s of %s is decided without its key", all[i].Command.Name(), all[i].Caller.User)
+			w.t.Errorf("%s of %s is decided without its key", commands.SpecOf(all[i].Command).Name, all[i].Caller.User)
 		}
 	}
 	if w.before != nil {

@@ -10,7 +10,7 @@ import (
 	"pets/domain/risk"
 )
 
-// resetBody resets a breaker, or asks what that would do.
+// resetBody resets a breaker, or previews the reset.
 type resetBody struct {
 	Bot    string `json:"bot,omitempty"`
 	Reason string `json:"reason,omitempty"` // needed, except for a dry run
@@ -18,7 +18,7 @@ type resetBody struct {
 	DryRun bool   `json:"dry_run,omitempty"`
 }
 
-// resetPreview says what a reset would do. Nothing is recorded.
+// resetPreview is the effect of a reset. Nothing is recorded.
 type resetPreview struct {
 	Revision      uint64         `json:"revision"`
 	Breaker       string         `json:"breaker"`
@@ -29,17 +29,14 @@ type resetPreview struct {
 	Limit         domain.Decimal `json:"limit"`
 	WouldRetrip   bool           `json:"would_retrip"`
 	OpenPositions int            `json:"open_positions"`
-	// EventsSince is how many records came after the trip.
+	// EventsSince is the number of records after the trip.
 	EventsSince uint64 `json:"events_since"`
 }
 
 func resetRoute() route {
-	c := commands.ResetBreaker{}
-	return route{
-		method: http.MethodPost, path: inPortfolio + "/breakers/{breaker}/reset", name: c.Name(), roles: c.Roles(), handle: resetBreaker,
-		summary: "Reset a tripped breaker, with a reason; dry_run says what would happen and needs no Idempotency-Key", command: c.Name(), key: keyUnlessDry,
-		body: reflect.TypeFor[resetBody](), answer: reflect.TypeFor[commands.Answer](), also: reflect.TypeFor[resetPreview](),
-	}
+	r := sending(commands.ResetBreaker{}, inPortfolio+"/breakers/{breaker}/reset", "Reset a tripped breaker, with a reason; dry_run says what would happen and needs no Idempotency-Key", resetBreaker)
+	r.body, r.also, r.key = reflect.TypeFor[resetBody](), reflect.TypeFor[resetPreview](), keyUnlessDry
+	return r
 }
 
 func resetBreaker(q *request) error {
@@ -81,17 +78,14 @@ func resetBreaker(q *request) error {
 	return nil
 }
 
-// askPermitName is the command that bots flood a server with, if they do.
-var askPermitName = commands.AskPermit{}.Name()
+// asksPermit: it is the command that bots flood a server with, if they do.
+func asksPermit(s commands.Spec) bool { return s.Name == commands.SpecOf(commands.AskPermit{}).Name }
 
 func permitRoute() route {
-	c := commands.AskPermit{}
-	return route{
-		method: http.MethodPost, path: inPortfolio + "/permits", name: c.Name(), roles: c.Roles(), handle: askPermit,
-		summary: "May I trade? A check and a reservation in one; a denial is an answer, with every reason", command: c.Name(),
-		body: reflect.TypeFor[commands.AskPermit](), answer: reflect.TypeFor[permitAnswered](),
-		params: []param{boolParam("preview", "run every check, record nothing, reserve nothing; needs no Idempotency-Key")}, key: keyUnlessDry,
-	}
+	r := sending(commands.AskPermit{}, inPortfolio+"/permits", "May I trade? A check and a reservation in one; a denial is an answer, with every reason", askPermit)
+	r.params = []param{boolParam("preview", "run every check, record nothing, reserve nothing; needs no Idempotency-Key")}
+	r.answer, r.key = reflect.TypeFor[permitAnswered](), keyUnlessDry
+	return r
 }
 
 func askPermit(q *request) error {
@@ -146,7 +140,7 @@ func (q *request) preview(c commands.AskPermit) error {
 	return nil
 }
 
-// hold denies what a stop that is not recorded yet keeps from being permitted.
+// hold denies what a stop that is not recorded yet forbids.
 func (v *permitAnswered) hold(pending []commands.PendingStop, bot string) {
 	if p := commands.Gravest(pending, bot); p != nil {
 		v.Allowed, v.Reserved = false, domain.Zero

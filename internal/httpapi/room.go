@@ -9,28 +9,28 @@ import (
 	"pets/domain"
 )
 
-// Memory that requests may hold at a time: what is being read of bodies, and what is
-// being written of answers. A client that reads slowly, or not at all, holds its answer;
-// without a bound for all of them, a few dozen of such clients are gigabytes.
+// Memory that requests may hold at a time, for bodies being read and answers
+// being written. A client that reads slowly, or not at all, holds its answer.
+// Without a common limit a few dozen such clients would hold gigabytes.
 const (
 	roomInAll   = 64 << 20
-	roomForKey  = 16 << 20 // of one key: a flood of its own does not keep others waiting
-	roomPeople  = 16 << 20 // kept for those who may have to act
+	roomForKey  = 16 << 20 // of one key: its own flood does not delay others
+	roomPeople  = 16 << 20 // reserved for people who may have to act
 	roomFacts   = 4 << 20  // more than all of it, for facts, which are small
 	roomFactKey = 1 << 20  // more than a key's, for its facts
 	roomWithin  = 5 * time.Second
-	answerRoom  = maxAnswer // taken before an answer is made: how long it gets is not known yet
-	maxAnswer   = 4 << 20   // the most that one answer holds; lists go on in the next page
+	answerRoom  = maxAnswer // reserved before an answer of unknown length is made
+	maxAnswer   = 4 << 20   // the most that one answer holds; lists continue on the next page
 	smallAnswer = 64 << 10  // written in one go
 )
 
-// room hands out bytes of memory. Who finds none waits for a while.
+// room hands out bytes of memory. A caller that finds none waits for a while.
 type room struct {
 	mu    sync.Mutex
 	used  int64
 	byKey map[string]int64
-	freed chan struct{} // closed when something was given back, and made anew
-	// most is the highest that used has been; for tests.
+	freed chan struct{} // closed when something was released, and then replaced
+	// most is the maximum of used; for tests.
 	most int64
 }
 
@@ -43,7 +43,7 @@ type lease struct {
 	bytes int64
 }
 
-// take waits until there is room for so many bytes.
+// take waits until so many bytes are free.
 func (r *room) take(ctx context.Context, k key, class commands.Class, bytes int64) (*lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, roomWithin)
 	defer cancel()
@@ -80,7 +80,7 @@ func (r *room) try(k key, class commands.Class, bytes int64) (*lease, <-chan str
 	return &lease{r, k.id, bytes}, nil
 }
 
-// keep gives back what is above so many bytes.
+// keep releases what is above so many bytes.
 func (l *lease) keep(bytes int64) {
 	if l == nil || bytes >= l.bytes {
 		return
@@ -97,8 +97,9 @@ func (l *lease) keep(bytes int64) {
 	r.freed = make(chan struct{})
 }
 
-// person reports whether a key is of a person who may have to act: to stop, to clear, to
-// get money out. Some of every bound is kept for them. Dashboards and feeds are machines.
+// person reports whether a key belongs to a person who may have to act: to stop,
+// to clear, to get money out. A part of every limit is reserved for them.
+// Dashboards and feeds count as machines.
 func (k key) person() bool {
 	switch k.caller.Role {
 	case domain.RoleOperator, domain.RoleApprover, domain.RoleAdmin:
@@ -107,3 +108,100 @@ func (k key) person() bool {
 		return false
 	}
 }
+
+// Limits of what is under way at a time. A part is reserved for people, so that
+// the keys of machines can never take all of it, and a part of the requests, of
+// each key and of all, is reserved for facts, so that a key's reads never keep it
+// from reporting.
+const (
+	maxInFlight            = 1_024
+	maxInFlightPerKey      = 32
+	inFlightForPeople      = 256
+	inFlightForFacts       = 128
+	inFlightForFactsPerKey = 8
+
+	maxStreams       = 512
+	maxStreamsPerKey = 32
+	streamsForPeople = 128
+)
+
+// places are the slots that requests, or event streams, hold while they are under
+// way.
+type places struct {
+	most, perKey, forPeople  int
+	forFacts, forFactsPerKey int
+
+	mu    sync.Mutex
+	taken int
+	byKey map[string]int
+}
+
+func newPlaces(most, perKey, forPeople int) *places {
+	return &places{most: most, perKey: perKey, forPeople: forPeople, byKey: map[string]int{}}
+}
+
+// keeping reserves some of all places, and of each key's, for facts.
+func (p *places) keeping(ofAll, ofKey int) *places {
+	p.forFacts, p.forFactsPerKey = ofAll, ofKey
+	return p
+}
+
+// take takes a place for a key, or returns what is full.
+func (p *places) take(k key, class commands.Class) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	most, perKey := p.most, p.perKey
+	if !k.person() {
+		most -= p.forPeople
+	}
+	if class != commands.ClassFact {
+		most -= p.forFacts
+		perKey -= p.forFactsPerKey
+	}
+	switch {
+	case p.byKey[k.id] >= perKey:
+		return domain.Errorf(domain.CodeRateLimited, "the key has %d of them under way already", perKey)
+	case p.taken >= most:
+		return domain.Errorf(domain.CodeRateLimited, "the server has as many of them under way as it takes")
+	}
+	p.taken++
+	p.byKey[k.id]++
+	return nil
+}
+
+// release gives a place back.
+func (p *places) release(k key) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.taken--
+	if p.byKey[k.id]--; p.byKey[k.id] == 0 {
+		delete(p.byKey, k.id)
+	}
+}
+
+// enter takes a request's place: its connection is kept open and counts as busy
+// until [request.leave]. A route that stops something needs none.
+func (q *request) enter() error {
+	class := q.row.class()
+	if class == commands.ClassStop {
+		return nil
+	}
+	if err := q.api.inFlight.take(q.key, class); err != nil {
+		return err
+	}
+	q.placed = true
+	q.conn().hold()
+	return nil
+}
+
+// leave releases the place, if the request has one.
+func (q *request) leave() {
+	if !q.placed {
+		return
+	}
+	q.placed = false
+	q.conn().release()
+	q.api.inFlight.release(q.key)
+}
+
+func (q *request) conn() *conn { return connIn(q.r.Context()) }

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// deadlines bound what a connection may take its time over. The defaults of
-// net/http are none at all: slow clients would hold connections open for ever.
+// deadlines limit the time of each phase of a connection. net/http has none by
+// default: slow clients would hold connections open forever.
 type deadlines struct {
 	header   time.Duration
 	request  time.Duration // header and body
@@ -18,7 +18,7 @@ type deadlines struct {
 	idle     time.Duration
 }
 
-// ofServer are the deadlines of every listener but the stop socket's.
+// ofServer are the deadlines of every listener except the stop socket's.
 var ofServer = deadlines{header: 4 * time.Second, request: 4 * time.Second, response: 40 * time.Second, idle: 60 * time.Second}
 
 const (
@@ -33,22 +33,22 @@ func NewServer(h http.Handler, log *slog.Logger, secure *tls.Config) *http.Serve
 }
 
 func newServer(h http.Handler, log *slog.Logger, secure *tls.Config, d deadlines) *http.Server {
-	// HTTP/1.1 alone: the requests of a connection come one after another, so that
-	// bounds of connections are bounds of requests, too.
+	// HTTP/1.1 only: the requests of a connection come one after another, so that
+	// limits of connections are limits of requests, too.
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Server{
 		Handler: h, TLSConfig: secure, Protocols: protocols,
 		ReadHeaderTimeout: d.header, ReadTimeout: d.request, WriteTimeout: d.response, IdleTimeout: d.idle,
 		MaxHeaderBytes: maxHeader,
-		// OPTIONS * is answered as every other request is, and counted.
+		// OPTIONS * is answered and counted like every other request.
 		DisableGeneralOptionsHandler: true,
 		ErrorLog:                     slog.NewLogLogger(quiet{log.Handler()}, slog.LevelDebug),
 	}
 }
 
-// quiet keeps net/http's remarks on clients that hang up out of the log unless
-// somebody asked for them.
+// quiet keeps net/http's messages about disconnected clients out of the log,
+// unless debug logging is on.
 type quiet struct{ slog.Handler }
 
 func serve(ctx context.Context, s *http.Server, c *conns, drain func()) error {

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -16,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"pets/internal/testenv"
 )
 
 // served is an API behind a server with every limit set, as pets serve has it.
@@ -90,13 +91,7 @@ func TestOversizedHeaders(t *testing.T) {
 // slowhttptest from Debian holds 300 connections open in both of its ways; the
 // service has to stay available.
 func TestSlowHTTPTest(t *testing.T) {
-	tool, err := exec.LookPath("slowhttptest")
-	if err != nil {
-		if os.Getenv("PETS_REQUIRE_TOOLS") == "1" {
-			t.Fatal("slowhttptest is not installed, and PETS_REQUIRE_TOOLS=1")
-		}
-		t.Skip("slowhttptest is not installed")
-	}
+	tool := testenv.Need(t, "slowhttptest")
 	t.Parallel()
 	r, address := served(t)
 	for _, mode := range []string{"-H", "-B"} {

@@ -24,27 +24,28 @@ import (
 // SocketName is the stop socket's file in the server's folder.
 const SocketName = "stop.sock"
 
-// boundsOfSocket are those of the stop socket. Only those who may stop everything can
-// connect to it; a program of theirs gone wild still leaves room.
+// boundsOfSocket are the limits of the stop socket. Only users who may stop
+// everything can connect to it; the limits protect against a faulty program of
+// theirs.
 var boundsOfSocket = bounds{all: 64, source: 64, newcomers: 64, key: 64}
 
-// ofSocket are its deadlines: who stops something does not linger.
+// ofSocket are its deadlines, which are short: a stop takes little time.
 var ofSocket = deadlines{header: 4 * time.Second, request: 4 * time.Second, response: 40 * time.Second, idle: 5 * time.Second}
 
-// Socket is the way in that strangers cannot fill: a Unix socket in the server's
-// folder that answers the routes which stop something, and /livez and /readyz.
-// Its file has mode 0600, and the kernel says who is at the other end: the owner of
-// the server or of its folder, and root, need no API key.
+// Socket is an entrance that strangers cannot fill: a Unix socket in the server's
+// folder that answers the routes that stop something, and /livez and /readyz. Its
+// file has mode 0600. The kernel identifies the peer: the owner of the server or
+// of its folder, and root, need no API key.
 type Socket struct {
 	path     string
 	listener *net.UnixListener
-	file     fs.FileInfo       // what stands at path, to remove no other server's
-	users    map[uint32]string // who needs no key, by user id
+	file     fs.FileInfo       // the file at path, so that another server's is not removed
+	users    map[uint32]string // users who need no key, by user id
 }
 
-// ListenSocket makes the socket in a folder. Whoever calls it holds the folder's
-// lock: a socket that is there already is then a dead server's, and is replaced.
-// Anything else of that name stays.
+// ListenSocket creates the socket in a folder. Its caller holds the folder's
+// lock, so an existing socket belongs to a dead server and is replaced. Any other
+// file of that name stays.
 func ListenSocket(dir string) (*Socket, error) {
 	path := filepath.Join(dir, SocketName)
 	switch old, err := os.Lstat(path); {
@@ -57,9 +58,10 @@ func ListenSocket(dir string) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	// It gets its mode and its owner where nobody else can reach it, and only then its
-	// name: it is never more open than it should be.
-	// Everything is done by handles: the folder may be of somebody who puts a link there.
+	// It gets its mode and owner in a private folder, and its final name after
+	// that, so that it is never more accessible than it should be. Everything is
+	// done by handles, because the folder may belong to a user who puts a link
+	// there.
 	root, err := owner.OpenRoot(dir)
 	if err != nil {
 		return nil, err
@@ -71,7 +73,7 @@ func ListenSocket(dir string) (*Socket, error) {
 		return nil, err
 	}
 	defer func() {
-		_ = private.Remove(SocketName) // it has its name, or is of no use
+		_ = private.Remove(SocketName) // it has its name, or is useless
 		_ = private.Close()
 		_ = root.Remove(name) // it is empty
 	}()
@@ -85,8 +87,8 @@ func ListenSocket(dir string) (*Socket, error) {
 	return s, nil
 }
 
-// makePrivate makes a folder that nobody else can enter, and refuses what somebody has
-// put in its place meanwhile.
+// makePrivate creates a folder that only this user can enter, and refuses one
+// that was replaced meanwhile.
 func makePrivate(root *os.Root, name string) (*os.Root, error) {
 	if err := root.Mkdir(name, 0o700); err != nil {
 		return nil, err
@@ -124,14 +126,14 @@ func (s *Socket) place(private, root *os.Root, name string, folder fs.FileInfo) 
 	return err
 }
 
-// bind makes the socket in a folder. Its address has room for about a hundred
+// bind creates the socket in a folder. Its address is limited to about a hundred
 // bytes; a folder with a longer path is reached by its handle.
 func bind(dir *os.Root) (*net.UnixListener, error) {
 	d, err := dir.Open(".")
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = d.Close() }() // it is read only
+	defer func() { _ = d.Close() }() // opened for reading only
 	address := byHandle(d)
 	if _, err := os.Stat(filepath.Dir(address)); err != nil { // not Linux
 		address = short(dir.Name(), d)
@@ -140,12 +142,12 @@ func bind(dir *os.Root) (*net.UnixListener, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.SetUnlinkOnClose(false) // by then it has another name
+	l.SetUnlinkOnClose(false) // it has another name by then
 	return l, nil
 }
 
-// maxAddress is how long the address of a Unix socket may be: 108 bytes on Linux,
-// 104 elsewhere, one of them a zero.
+// maxAddress is the longest address of a Unix socket: 108 bytes on Linux, 104
+// elsewhere, including a final zero.
 const maxAddress = 103
 
 // short is the address of the socket in an open folder.
@@ -159,20 +161,22 @@ func short(dir string, d *os.File) string {
 
 func byHandle(d *os.File) string { return fmt.Sprintf("/proc/self/fd/%d/%s", d.Fd(), SocketName) }
 
-// DialSocket connects to the stop socket of a folder. In a folder that others can
-// write to, the socket may be anybody's: it has to be served by somebody who may do
-// as he likes there, for who is told that all is stopped looks no further.
+// DialSocket connects to the stop socket of a folder. If others can write to the
+// folder, the socket may belong to anyone. It has to be served by a user who
+// controls the folder, because a caller that is told that all is stopped does not
+// check further.
 func DialSocket(ctx context.Context, dir string) (net.Conn, error) {
 	d, err := os.Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = d.Close() }() // it is read only
+	defer func() { _ = d.Close() }() // opened for reading only
 	folder, err := d.Stat()
 	if err != nil {
 		return nil, err
 	}
-	// A link may lead to the socket of another server, which would stop instead.
+	// A link may lead to the socket of another server, which would be stopped
+	// instead.
 	if info, err := os.Lstat(filepath.Join(dir, SocketName)); err != nil || info.Mode().Type() != fs.ModeSocket {
 		return nil, errors.Join(err, fmt.Errorf("%s is no socket", filepath.Join(dir, SocketName)))
 	}
@@ -186,8 +190,8 @@ func DialSocket(ctx context.Context, dir string) (net.Conn, error) {
 	return c, nil
 }
 
-// trusted refuses a socket that is served by none of these users. Where the kernel does not say who
-// does, nobody can be refused.
+// trusted refuses a socket that is served by none of these users. If the kernel
+// does not identify the server, none can be refused.
 func trusted(c net.Conn, by []uint32) error {
 	at, ok := c.(*net.UnixConn)
 	if !ok {
@@ -206,7 +210,7 @@ func trusted(c net.Conn, by []uint32) error {
 	return nil
 }
 
-// owners may do as they like with a folder, as far as this process can tell.
+// owners lists the users who control a folder, as far as this process can tell.
 func owners(folder fs.FileInfo) []uint32 {
 	ids := []uint32{0, uint32(os.Geteuid())} //nolint:gosec // a user id
 	if of, ok := folder.Sys().(*syscall.Stat_t); ok {
@@ -220,9 +224,9 @@ func ours(info fs.FileInfo) bool {
 	return !ok || of.Uid == uint32(os.Geteuid()) //nolint:gosec // a user id
 }
 
-// admitted are the users who need no key: whoever runs the server or owns its
-// folder can stop it by other means, and root can do anything. Their names are
-// looked up now, not when somebody is in a hurry.
+// admitted returns the users who need no key: the user of the server and the
+// owner of its folder can stop it by other means, and root can do anything. Their
+// names are looked up now, to save time when a stop comes.
 func admitted(folder fs.FileInfo) map[uint32]string {
 	users := map[uint32]string{}
 	for _, id := range owners(folder) {
@@ -235,14 +239,14 @@ func admitted(folder fs.FileInfo) map[uint32]string {
 	return users
 }
 
-// Stands reports whether its name is still this socket's.
+// Stands reports whether its name still belongs to this socket.
 func (s *Socket) Stands() bool {
 	now, err := os.Lstat(s.path)
 	return err == nil && os.SameFile(now, s.file)
 }
 
-// Serve answers on the socket until the context ends. It has a server and bounds of
-// its own: nothing that fills the other listeners fills this one.
+// Serve answers on the socket until the context ends. It has a server and limits
+// of its own, so that load on other listeners does not affect it.
 func (s *Socket) Serve(ctx context.Context, a *API, log *slog.Logger) error {
 	server := newServer(a.local, log, nil, ofSocket)
 	server.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
@@ -259,18 +263,18 @@ func (s *Socket) Close() error {
 	return s.listener.Close()
 }
 
-// remove takes the socket's name away, unless it stands for another one by now.
+// remove removes the socket's name, unless it belongs to another file by now.
 func (s *Socket) remove() {
 	if s.Stands() {
 		_ = os.Remove(s.path) // the next start replaces it
 	}
 }
 
-// localKey is where the context of a request from the stop socket has its caller.
+// localKey is the context key of the caller of a request from the stop socket.
 type localKey struct{}
 
-// withCaller notes who is at the other end. Who is not admitted, and got here all
-// the same, needs a key as everywhere.
+// withCaller identifies the peer. A peer that is not admitted, and got here all
+// the same, needs a key as everywhere else.
 func (s *Socket) withCaller(ctx context.Context, c net.Conn) context.Context {
 	n := connOf(c)
 	if n == nil {
@@ -289,10 +293,4 @@ func (s *Socket) withCaller(ctx context.Context, c net.Conn) context.Context {
 		return ctx
 	}
 	return context.WithValue(ctx, localKey{}, domain.Caller{User: name, Role: domain.RoleOperator})
-}
-
-// localIn is the caller of a request from the stop socket who needs no key.
-func localIn(ctx context.Context) (domain.Caller, bool) {
-	c, ok := ctx.Value(localKey{}).(domain.Caller)
-	return c, ok
 }

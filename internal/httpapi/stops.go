@@ -10,19 +10,13 @@ import (
 )
 
 // latchWithin is how long a stop waits to be recorded while the history is still
-// being folded: it holds from the first moment, and that is the answer.
+// being folded. It is in force from the first moment, and the answer says so.
 const latchWithin = time.Second
 
-// stopBody engages the emergency stop.
-type stopBody struct {
-	Kind   string `json:"kind"` // manual, system_error or security_breach
-	Reason string `json:"reason"`
-}
-
-// stopAnswer: recorded is false (and the status 202) while the store cannot take
-// it; the stop holds all the same, and is recorded as soon as it can be. kept is
-// missing where it is recorded, and false while it could not be written anywhere: a
-// restart forgets it.
+// stopAnswer answers a stop. recorded is false (and the status 202) while the
+// store cannot record it. The stop is in force all the same, and is recorded as
+// soon as possible. kept is missing if it is recorded, and false if it could not
+// be written anywhere: a restart then forgets it.
 type stopAnswer struct {
 	Recorded bool  `json:"recorded"`
 	Kept     *bool `json:"kept,omitempty"`
@@ -35,43 +29,39 @@ type stopAllAnswer struct {
 }
 
 func stopRoute() route {
-	c := commands.EngageStop{}
-	return route{
-		method: http.MethodPost, path: inPortfolio + "/emergency-stop", name: c.Name(), roles: c.Roles(), handle: engageStop,
-		summary: "Stop everything in the portfolio, at once", command: c.Name(), urgent: true,
-		body: reflect.TypeFor[stopBody](), answer: reflect.TypeFor[stopAnswer](),
-	}
+	return urgent(sending(commands.EngageStop{}, inPortfolio+"/emergency-stop", "Stop everything in the portfolio, at once", engageStop))
 }
 
 func stopAllRoute() route {
 	return route{
-		method: http.MethodPost, path: "/v1/emergency-stop", name: "engage_stop_everywhere", roles: commands.EngageStop{}.Roles(), global: true,
+		method: http.MethodPost, path: "/v1/emergency-stop", name: "engage_stop_everywhere", roles: commands.SpecOf(commands.EngageStop{}).Roles, global: true,
 		summary: "Stop every portfolio, at once", handle: engageAll, urgent: true, key: keyAlways,
-		body: reflect.TypeFor[stopBody](), answer: reflect.TypeFor[stopAllAnswer](),
+		body: reflect.TypeFor[commands.EngageStop](), answer: reflect.TypeFor[stopAllAnswer](),
 	}
 }
 
 func stopBotRoute() route {
-	c := commands.StopBot{}
-	return route{
-		method: http.MethodPost, path: inPortfolio + "/bots/{bot}/stop", name: c.Name(), roles: c.Roles(), handle: stopBot,
-		summary: "Take a bot out of trading", command: c.Name(), urgent: true,
-		body: reflect.TypeFor[reasonBody](), answer: reflect.TypeFor[stopAnswer](),
-	}
+	return urgent(sending(commands.StopBot{}, inPortfolio+"/bots/{bot}/stop", "Take a bot out of trading", stopBot))
+}
+
+// urgent is a route that stops something in one portfolio.
+func urgent(r route) route {
+	r.urgent, r.answer = true, reflect.TypeFor[stopAnswer]()
+	return r
 }
 
 // stopRequest reads what both have in common.
 func (q *request) stopRequest() (commands.Request, error) {
-	var b stopBody
-	if err := q.readBody(&b); err != nil {
+	var c commands.EngageStop
+	if err := q.readBody(&c); err != nil {
 		return commands.Request{}, err
 	}
 	k, err := idempotencyKey(q.r)
-	return q.asks(k, commands.EngageStop{Kind: b.Kind, Reason: b.Reason}), err
+	return q.asks(k, c), err
 }
 
-// stopping is the context of a stop: it goes on when its caller has hung up, as every
-// command does.
+// stopping returns the context of a stop: like every command, it continues when
+// its caller has disconnected.
 func (q *request) stopping() (context.Context, context.CancelFunc) {
 	within := answerWithin
 	if !q.api.ready.Load() {
@@ -89,15 +79,15 @@ func engageStop(q *request) error {
 }
 
 func stopBot(q *request) error {
-	var b reasonBody
-	if err := q.readBody(&b); err != nil {
+	c := commands.StopBot{Bot: q.r.PathValue("bot")}
+	if err := q.readBody(&c); err != nil {
 		return err
 	}
 	k, err := idempotencyKey(q.r)
 	if err != nil {
 		return err
 	}
-	return q.stopOne(q.asks(k, commands.StopBot{Bot: q.r.PathValue("bot"), Reason: b.Reason}), q.api.engine.StopBot)
+	return q.stopOne(q.asks(k, c), q.api.engine.StopBot)
 }
 
 // stopOne sends what stops something in one portfolio.

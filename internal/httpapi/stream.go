@@ -18,17 +18,18 @@ import (
 )
 
 const (
-	// heartbeat is how often a stream with nothing to say says that it lives.
+	// heartbeat is how often an idle stream sends a sign of life.
 	heartbeat = 15 * time.Second
 	// sendWithin is how long a reader may take to accept one event, or a piece of
 	// another answer.
 	sendWithin = 10 * time.Second
-	// streamAhead is how many events are read ahead of a slow reader, streamAheadBytes how
-	// much of them: events may be large.
+	// streamAhead is how many events are read ahead of a slow reader,
+	// streamAheadBytes how many bytes of them, because events may be large.
 	streamAhead      = 256
 	streamAheadBytes = 256 << 10
-	// tellPendingAfter is how long a stop may take to be recorded before open streams are
-	// told of it all the same: most are recorded at once, and told as what they are.
+	// tellPendingAfter is how long a stop may take to be recorded before open
+	// streams are told of it. Most stops are recorded before that, and are sent
+	// as events.
 	tellPendingAfter = 50 * time.Millisecond
 )
 
@@ -47,7 +48,7 @@ func streamRoute() route {
 // hello is the first message of a stream.
 type hello struct {
 	Portfolio string `json:"portfolio"`
-	// Revision is where the stream begins: what comes has a higher one.
+	// Revision is where the stream begins: all events have a higher one.
 	Revision int64 `json:"revision"`
 	// Directives are those that stand now.
 	Directives []commands.Directive `json:"directives"`
@@ -60,7 +61,7 @@ type directiveMessage struct {
 }
 
 // streamEvents is GET …/stream. Messages have the revision as their id; a
-// directive comes right after the event it follows from.
+// directive follows the event that caused it.
 func streamEvents(q *request) error {
 	values, err := q.query()
 	if err != nil {
@@ -118,7 +119,8 @@ type sse struct {
 	ahead  *ahead
 	past   *replay // nil once it is over
 	bytes  int64   // that were sent
-	// at is the last record that was dealt with, shown the last that the reader has heard of.
+	// at is the last processed record, shown the last one that the reader was
+	// told of.
 	at, shown uint64
 	// told are the bots that were told of a stop that is not recorded yet.
 	told map[string]bool
@@ -149,7 +151,7 @@ func (s *sse) run(from uint64) error {
 	return nil
 }
 
-// read hands on what the store has, until the stream ends.
+// read passes on records of the store until the stream ends.
 func (s *sse) read(ctx context.Context, from uint64, records chan<- eventstore.Record) {
 	defer close(records)
 	for rec, err := range s.q.api.config.Store.SubscribeStream(ctx, commands.Stream(s.q.portfolio()), from) {
@@ -167,8 +169,8 @@ func (s *sse) read(ctx context.Context, from uint64, records chan<- eventstore.R
 	}
 }
 
-// write sends what comes, and a heartbeat where nothing does. The stream ends
-// when the key was revoked, the reader is gone, or the server stops.
+// write sends what arrives, and a heartbeat if nothing does. The stream ends when
+// the key is revoked, the reader disconnects, or the server stops.
 func (s *sse) write(ctx context.Context, records <-chan eventstore.Record, changed <-chan struct{}) {
 	beat, soon := time.NewTicker(heartbeat), time.NewTimer(heartbeat)
 	defer beat.Stop()
@@ -203,8 +205,8 @@ func (s *sse) write(ctx context.Context, records <-chan eventstore.Record, chang
 	}
 }
 
-// pending tells of the stops that hold and are not recorded yet. Such a message has no id:
-// what is recorded later is told with its revision, as everything is.
+// pending sends the stops that are in force and not recorded yet. Such a message
+// has no id; the stop is sent again with its revision once it is recorded.
 func (s *sse) pending() error {
 	told, revision := s.q.pendingDirectives()
 	now := map[string]bool{}
@@ -222,8 +224,8 @@ func (s *sse) pending() error {
 	return nil
 }
 
-// deal sends what a reader sees of a record, and goes on with the replay where it is of
-// one.
+// deal sends what a reader sees of a record, and advances the replay if the
+// record belongs to it.
 func (s *sse) deal(ctx context.Context, rec *eventstore.Record) error {
 	before := s.bytes
 	if err := s.record(ctx, *rec); err != nil {
@@ -241,8 +243,8 @@ func (s *sse) deal(ctx context.Context, rec *eventstore.Record) error {
 	return err
 }
 
-// beat says that the stream lives, and how far it has come: a reader whose filter lets
-// little through does not begin again where it was.
+// beat sends a sign of life with the current revision, so that a reader whose
+// filter passes little does not start again from an old one.
 func (s *sse) beat() error {
 	if s.at == s.shown {
 		return s.send(": alive\n\n")
@@ -251,14 +253,14 @@ func (s *sse) beat() error {
 	return s.send(fmt.Sprintf("id: %d\n: alive\n\n", s.at))
 }
 
-// valid makes sure that the key still is: a stream must not outlive it.
+// valid checks that the key is still valid: a stream must not outlive it.
 func (s *sse) valid() error { return s.q.entitled() }
 
-// hello says where the stream begins and what stands, so that a bot that comes
-// back after a stop it did not see knows of it.
+// hello sends where the stream begins and the current directives, so that a bot
+// that missed a stop learns of it.
 func (s *sse) hello(from uint64) error {
 	var standing []commands.Directive
-	pending := s.q.api.engine.Pending(s.q.portfolio()) // before the state: one that is recorded meanwhile is in it
+	pending := s.q.api.engine.Pending(s.q.portfolio()) // read before the state, so that one recorded meanwhile is in the state
 	err := s.q.api.look(s.q.r.Context(), s.q.portfolio(), moment{}, func(st *portfolio.State, _ riders) error {
 		standing = s.q.standing(st, pending)
 		return nil
@@ -275,9 +277,9 @@ func (s *sse) hello(from uint64) error {
 	return s.message("hello", "", hello{s.q.portfolio(), int64(from) - 1, standing}) //nolint:gosec // revisions stay far below 2^63
 }
 
-// record sends what a reader sees of a record: the event, and what bots have to
-// do about it. Only the last message has the id: a reader that is cut off in
-// between gets all of them again.
+// record sends what a reader sees of a record: the event, and the directives for
+// bots. Only the last message has the id, so a reader that is cut off in between
+// gets all of them again.
 func (s *sse) record(ctx context.Context, rec eventstore.Record) error {
 	shown, err := s.filter.show(ctx, rec)
 	if err != nil {
@@ -321,8 +323,8 @@ func (s *sse) message(name, id string, v any) error {
 	return s.send(fmt.Sprintf("%sevent: %s\ndata: %s\n\n", id, name, data))
 }
 
-// send writes one message and flushes it; a reader who does not take it in time
-// is cut off, and resumes.
+// send writes one message and flushes it. A reader who does not accept it in time
+// is disconnected, and resumes.
 func (s *sse) send(text string) error {
 	n, err := s.q.w.Write([]byte(text))
 	s.bytes += int64(n)
@@ -333,8 +335,7 @@ func (s *sse) send(text string) error {
 	return s.out.Flush()
 }
 
-// directed keeps the directives that are a caller's: a bot's own, anybody else's
-// all.
+// directed keeps the directives for the caller: a bot's own, or all for others.
 func (q *request) directed(all []commands.Directive) []commands.Directive {
 	if q.key.caller.Role != domain.RoleBot {
 		return all
@@ -350,8 +351,8 @@ func (q *request) directed(all []commands.Directive) []commands.Directive {
 	return own
 }
 
-// stream changes the place of a request for one of an event stream: it is no
-// request under way for hours.
+// stream exchanges the place of a request for one of an event stream, so that it
+// does not count as a request for hours.
 func (q *request) stream() error {
 	if err := q.api.streams.take(q.key, commands.ClassOther); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -11,38 +12,43 @@ import (
 	"pets/domain"
 )
 
-// route is one row of the table: what is asked, who may ask it, what answers.
+// route is one row of the table: the request, its roles, and its handler.
 type route struct {
 	method, path string
-	// name is the operation's id in the OpenAPI document and in metrics, tag the group
-	// it stands in there.
+	// name is the operation's id in the OpenAPI document and in metrics, tag its
+	// group there.
 	name    string
 	tag     string
 	summary string
 	roles   []domain.Role
-	// global routes are about no single portfolio: a key that is bound to one may
-	// not use them.
+	// global routes do not concern a single portfolio: a key that is bound to one
+	// may not use them.
 	global bool
 	// history: a look into the past needs every event, not only a snapshot.
 	history bool
 	params  []param
 	body    reflect.Type // nil for none
-	answer  reflect.Type
+	// apart are fields of the body's type that are no part of the body: those that the
+	// path names, and those that a sender does not set.
+	apart  []string
+	answer reflect.Type
 	// also is another form of the answer: of a dry run, or to a bot; nil for none.
 	also    reflect.Type
 	maxBody int64
 	handle  func(*request) error
-	// urgent routes stop things: no rate and no other request holds them up, they are
-	// open before the history is folded, and the stop socket answers them.
+	// urgent routes stop things: no rate and no other request delays them, they
+	// are open before the history is folded, and the stop socket answers them.
 	urgent bool
-	// early routes are open as soon as the keys are folded: they need no portfolio.
+	// early routes are open as soon as the keys are folded, because they need no
+	// portfolio.
 	early bool
-	// batch: each command of the request counts for itself, once it is known.
+	// batch: each command of the request counts by itself, once it is known.
 	batch bool
-	// streams: the answer goes on until somebody ends it.
+	// streams: the answer continues until one side ends it.
 	streams bool
-	// command is the literal of the command the route sends, "" for none.
-	command string
+	// sends is the row of the command that the route sends; it has no name where it sends
+	// none, or several.
+	sends commands.Spec
 	// key says whether the route needs an Idempotency-Key.
 	key keyNeed
 }
@@ -51,13 +57,13 @@ type route struct {
 type keyNeed int
 
 const (
-	keyByCommand keyNeed = iota // where it sends a command
+	keyByCommand keyNeed = iota // if it sends a command
 	keyAlways
-	keyUnlessDry // not for what records nothing: a preview, a dry run
+	keyUnlessDry // not if it records nothing: a preview, a dry run
 )
 
-// keyed resolves keyByCommand: taken says whether a key means anything to the route,
-// needed whether it is refused without.
+// keyed resolves keyByCommand. taken reports whether the route uses a key, needed
+// whether it requires one.
 func (row *route) keyed() (taken, needed bool) {
 	switch row.key {
 	case keyAlways:
@@ -65,7 +71,7 @@ func (row *route) keyed() (taken, needed bool) {
 	case keyUnlessDry:
 		return true, false
 	default:
-		return row.command != "", row.command != ""
+		return row.sends.Name != "", row.sends.Name != ""
 	}
 }
 
@@ -101,17 +107,17 @@ func grouped(tag string, routes []route) []route {
 	return routes
 }
 
-// Who reads: everybody but a feed, which only brings prices; a bot's key, which
-// comes first, sees its own only.
+// Readers: all roles but a feed, which only sends prices. A bot, which comes
+// first, sees only its own.
 var (
 	readers  = []domain.Role{domain.RoleBot, domain.RoleOperator, domain.RoleApprover, domain.RoleAdmin, domain.RoleAuditor}
 	admins   = []domain.Role{domain.RoleAdmin}
 	keyLists = []domain.Role{domain.RoleAdmin, domain.RoleAuditor}
 )
 
-// table lists every route under /v1: the one place that says who may do what.
-// The order is that of the OpenAPI document. /livez, /readyz and /openapi.json
-// need no key and are not here.
+// table lists every route under /v1. It is the only place that says who may do
+// what. The order is that of the OpenAPI document. /livez, /readyz and
+// /openapi.json need no key and are not here.
 var table = slices.Concat(
 	grouped(tagPortfolios, portfolioRoutes()), grouped(tagMoney, moneyRoutes()), grouped(tagBots, botRoutes()),
 	grouped(tagTrading, tradingRoutes()), grouped(tagStops, riskRoutes()), grouped(tagCustody, custodyRoutes()),
@@ -134,46 +140,34 @@ func portfolioRoutes() []route {
 
 func moneyRoutes() []route {
 	return []route{
-		post("/deposits", "Record money that came in from outside", func(b commands.RecordDeposit, _ *http.Request) commands.Command { return b }),
-		post("/withdrawals", "Record money that went out (a fact: sending is not done here)", func(b commands.RecordWithdrawal, _ *http.Request) commands.Command { return b }),
-		post("/fees", "Record a fee, or a rebate, that belongs to no fill", func(b commands.RecordFee, _ *http.Request) commands.Command { return b }),
-		post("/adjustments", "Correct an asset account by hand, with a reason", func(b commands.PostAdjustment, _ *http.Request) commands.Command { return b }),
+		post[commands.RecordDeposit]("/deposits", "Record money that came in from outside", nil),
+		post[commands.RecordWithdrawal]("/withdrawals", "Record money that went out (a fact: sending is not done here)", nil),
+		post[commands.RecordFee]("/fees", "Record a fee, or a rebate, that belongs to no fill", nil),
+		post[commands.PostAdjustment]("/adjustments", "Correct an asset account by hand, with a reason", nil),
 	}
 }
 
 func botRoutes() []route {
 	return []route{
-		post("/markets", "Register a market: its kind, outcomes and category", func(b commands.RegisterMarket, _ *http.Request) commands.Command { return b }),
-		post("/bots", "Register a bot with its capital", func(b registerBody, _ *http.Request) commands.Command { return b.command() }),
-		post("/bots/{bot}/start", "Let a bot ask for permits", func(_ emptyBody, r *http.Request) commands.Command {
-			return commands.StartBot{Bot: r.PathValue("bot")}
-		}),
+		post[commands.RegisterMarket]("/markets", "Register a market: its kind, outcomes and category", nil),
+		apart(post[commands.RegisterBot]("/bots", "Register a bot with its capital", nil), "start"), // only an import starts what it registers
+		post("/bots/{bot}/start", "Let a bot ask for permits", func(c *commands.StartBot, r *http.Request) { c.Bot = r.PathValue("bot") }),
 		stopBotRoute(),
-		post("/bots/{bot}/allocate", "Move capital to a bot, or back where negative", func(b amountBody, r *http.Request) commands.Command {
-			return commands.AllocateCapital{Bot: r.PathValue("bot"), Amount: b.Amount}
-		}),
+		post("/bots/{bot}/allocate", "Move capital to a bot, or back where negative", func(c *commands.AllocateCapital, r *http.Request) { c.Bot = r.PathValue("bot") }),
 	}
 }
 
 func tradingRoutes() []route {
 	return []route{
 		permitRoute(),
-		post("/permits/{permit}/placed", "The permitted order rests at the venue", func(b placedBody, r *http.Request) commands.Command {
-			return commands.PlacePermit{Permit: r.PathValue("permit"), ExpiresAt: b.ExpiresAt}
-		}),
-		post("/permits/{permit}/release", "The order was cancelled, or never placed", func(b reasonBody, r *http.Request) commands.Command {
-			return commands.ReleasePermit{Permit: r.PathValue("permit"), Reason: b.Reason}
-		}),
-		post("/fills", "I traded: an order was filled, wholly or in part", func(b commands.RecordFill, _ *http.Request) commands.Command { return b }),
-		post("/fills/{trade_id}/confirm", "A provisional fill is final", func(b fillBody, r *http.Request) commands.Command {
-			return commands.ConfirmFill{FillID: b.id(r)}
-		}),
-		post("/fills/{trade_id}/void", "A provisional fill never happened", func(b fillBody, r *http.Request) commands.Command {
-			return commands.VoidFill{FillID: b.id(r)}
-		}),
-		post("/settlements", "Pay out one outcome of a market to its holders", func(b commands.SettleMarket, _ *http.Request) commands.Command { return b }),
-		post("/marks", "Value instruments and assets", func(b commands.MarkPrices, _ *http.Request) commands.Command { return b }),
-		post("/trades", "Report a closed trade of a bot that only knows results", func(b commands.RecordTrade, _ *http.Request) commands.Command { return b }),
+		post("/permits/{permit}/placed", "The permitted order rests at the venue", func(c *commands.PlacePermit, r *http.Request) { c.Permit = r.PathValue("permit") }),
+		post("/permits/{permit}/release", "The order was cancelled, or never placed", func(c *commands.ReleasePermit, r *http.Request) { c.Permit = r.PathValue("permit") }),
+		post[commands.RecordFill]("/fills", "I traded: an order was filled, wholly or in part", nil),
+		post("/fills/{trade_id}/confirm", "A provisional fill is final", func(c *commands.ConfirmFill, r *http.Request) { c.TradeID = r.PathValue("trade_id") }),
+		post("/fills/{trade_id}/void", "A provisional fill never happened", func(c *commands.VoidFill, r *http.Request) { c.TradeID = r.PathValue("trade_id") }),
+		post[commands.SettleMarket]("/settlements", "Pay out one outcome of a market to its holders", nil),
+		post[commands.MarkPrices]("/marks", "Value instruments and assets", nil),
+		post[commands.RecordTrade]("/trades", "Report a closed trade of a bot that only knows results", nil),
 		batchRoute(), importRoute(),
 	}
 }
@@ -182,16 +176,10 @@ func riskRoutes() []route {
 	return []route{
 		resetRoute(),
 		stopRoute(), stopAllRoute(),
-		post("/emergency-stop/clear", "The first of two people asks to clear the emergency stop", func(b neededReason, _ *http.Request) commands.Command {
-			return commands.RequestClear{Reason: b.Reason}
-		}),
+		post[commands.RequestClear]("/emergency-stop/clear", "The first of two people asks to clear the emergency stop", nil),
 		overrideRoute(),
-		post("/overrides/{override}/confirm", "The second of two people agrees to an override", func(_ emptyBody, r *http.Request) commands.Command {
-			return commands.ConfirmOverride{Override: r.PathValue("override")}
-		}),
-		post("/emergency-stop/clear/{request}/confirm", "The second of two people confirms it", func(_ emptyBody, r *http.Request) commands.Command {
-			return commands.ConfirmClear{Request: r.PathValue("request")}
-		}),
+		post("/overrides/{override}/confirm", "The second of two people agrees to an override", func(c *commands.ConfirmOverride, r *http.Request) { c.Override = r.PathValue("override") }),
+		post("/emergency-stop/clear/{request}/confirm", "The second of two people confirms it", func(c *commands.ConfirmClear, r *http.Request) { c.Request = r.PathValue("request") }),
 	}
 }
 
@@ -205,7 +193,8 @@ func readRoutes() []route {
 		past(get("/trades", "trades", "What was closed, newest last", tradesView, bot, revisionParam("after", "only trades with a number above this"), countParam("limit", "at most this many", 1, 1000, 100))),
 		get("/permits", "permits", "Permits that are live: granted, or working at a venue", permitsView, with(bot)...),
 		get("/breakers", "breakers", "Every breaker: status, value, limit", breakersView, paging...),
-		// The money of the whole is not a bot's to see; its own is in its state.
+		// The money of the whole portfolio is hidden from a bot; its own is in
+		// its state.
 		by(readers[1:], past(get("/equity", "equity", "Equity over time", equityView,
 			timeParam("from", "only points from this time on"), timeParam("to", "only points up to this time"), countParam("points", "thinned to about this many", 3, 100_000, 500),
 			revisionParam("after", "only points of revisions above this")))),
@@ -216,13 +205,13 @@ func readRoutes() []route {
 // with adds the parameters of paging to others.
 func with(more ...param) []param { return append(more, paging...) }
 
-// answering documents what a route answers that answers bots with less.
+// answering documents the answer of a route that shows bots less.
 func answering[T, Own any](r route) route {
 	r.answer, r.also = reflect.TypeFor[T](), reflect.TypeFor[Own]()
 	return r
 }
 
-// by narrows who may call a route.
+// by restricts who may call a route.
 func by(roles []domain.Role, r route) route {
 	r.roles = roles
 	return r
@@ -245,7 +234,7 @@ func keyRoutes() []route {
 	}
 }
 
-// get is a route that looks at a portfolio. Every one takes ?at= and
+// get is a route with a view of a portfolio. All of them accept ?at= and
 // ?min_revision=.
 func get[T any](path, name, summary string, view func(*looker) (*T, error), more ...param) route {
 	return route{
@@ -259,26 +248,59 @@ func get[T any](path, name, summary string, view func(*looker) (*T, error), more
 	}
 }
 
-// post is a route whose body, with what the path says, becomes one command. Its
-// roles are the command's.
-func post[B any](path, summary string, build func(B, *http.Request) commands.Command) route {
-	var blank B
-	c := build(blank, &http.Request{})
+// sending is a route that sends one command: it has its name and its roles.
+func sending(c commands.Command, path, summary string, handle func(*request) error) route {
+	s := commands.SpecOf(c)
 	return route{
-		method: http.MethodPost, path: inPortfolio + path, name: c.Name(), summary: summary, roles: c.Roles(),
-		body: reflect.TypeFor[B](), answer: reflect.TypeFor[commands.Answer](), command: c.Name(),
-		handle: func(q *request) error {
-			var b B
-			if err := q.readBody(&b); err != nil {
-				return err
-			}
-			c := build(b, q.r)
-			if err := q.weigh(c, q.bodyBytes); err != nil {
-				return err
-			}
-			return q.do(c)
-		},
+		method: http.MethodPost, path: path, name: s.Name, summary: summary, roles: s.Roles, sends: s,
+		body: reflect.TypeOf(c), apart: parametersOf(path), answer: reflect.TypeFor[commands.Answer](), handle: handle,
 	}
+}
+
+// post is a route of a portfolio whose body is one command; inPath reads the fields of
+// it that the path names, nil for none.
+func post[C commands.Command](path, summary string, inPath func(*C, *http.Request)) route {
+	var blank C
+	return sending(blank, inPortfolio+path, summary, func(q *request) error {
+		c, err := readCommand(q, inPath)
+		if err != nil {
+			return err
+		}
+		if err := q.weigh(c, q.bodyBytes); err != nil {
+			return err
+		}
+		return q.do(c)
+	})
+}
+
+// readCommand reads a command from body and path.
+func readCommand[C commands.Command](q *request, inPath func(*C, *http.Request)) (C, error) {
+	var c C
+	if err := q.readBody(&c); err != nil {
+		return c, err
+	}
+	if inPath != nil {
+		inPath(&c, q.r)
+	}
+	return c, nil
+}
+
+// parametersOf are the fields that stand in a path. The portfolio is none: it is where a
+// command goes to.
+func parametersOf(path string) []string {
+	var names []string
+	for part := range strings.SplitSeq(path, "/") {
+		if name, is := strings.CutPrefix(part, "{"); is && name != "portfolio}" {
+			names = append(names, strings.TrimSuffix(name, "}"))
+		}
+	}
+	return names
+}
+
+// apart keeps fields of a command that its senders do not set out of the body.
+func apart(r route, fields ...string) route {
+	r.apart = append(r.apart, fields...)
+	return r
 }
 
 // portfolioSummary is one portfolio in a list.

@@ -11,16 +11,17 @@ import (
 	"pets/projections"
 )
 
-// maxWait bounds ?min_revision=.
+// maxWait limits the wait for ?min_revision=.
 const maxWait = 5 * time.Second
 
-// riders are the read models that need every event, and are shown beside the state.
+// riders are the read models that need every event, and are shown beside the
+// state.
 type riders struct {
 	stats  *projections.StatsFold // and the trades
 	equity *projections.Equity
 }
 
-// attached are the riders of every portfolio that is followed.
+// attached are the riders of every followed portfolio.
 type attached struct {
 	stats  *live.Attachment[*projections.StatsFold]
 	equity *live.Attachment[*projections.Equity]
@@ -33,7 +34,7 @@ func attach(f *live.Followers) attached {
 	}
 }
 
-// of are the riders of one portfolio, to be looked at while its state is read.
+// of returns the riders of one portfolio, for use while its state is read.
 func (a *attached) of(p *live.Portfolio) (r riders, err error) {
 	if r.stats, err = a.stats.Of(p); err != nil {
 		return riders{}, err
@@ -42,14 +43,14 @@ func (a *attached) of(p *live.Portfolio) (r riders, err error) {
 	return r, err
 }
 
-// moment is what of a portfolio a GET looks at, and when.
+// moment says what of a portfolio a GET reads, and as of when.
 type moment struct {
 	at      projections.Point
 	min     *uint64
 	history bool // riders are needed
 	who     key
-	// room takes room for the answer before anything is shown; nil for an answer that
-	// needs none of its own.
+	// room reserves memory for the answer before anything is shown; nil for an
+	// answer that needs none of its own.
 	room func() error
 }
 
@@ -60,7 +61,8 @@ func (m moment) makeRoom() error {
 	return m.room()
 }
 
-// look shows a portfolio as it stands, or as it was. The state must not be kept.
+// look shows the current or a past state of a portfolio. The state must not be
+// kept.
 func (a *API) look(ctx context.Context, id string, m moment, show func(*portfolio.State, riders) error) error {
 	p, err := a.followed(ctx, id)
 	if err != nil {
@@ -86,7 +88,7 @@ func (a *API) look(ctx context.Context, id string, m moment, show func(*portfoli
 	})
 }
 
-// followed is a portfolio that is there.
+// followed returns an existing portfolio.
 func (a *API) followed(ctx context.Context, id string) (*live.Portfolio, error) {
 	p, err := a.live.Open(ctx, id)
 	if err == nil && p == nil {
@@ -95,9 +97,9 @@ func (a *API) followed(ctx context.Context, id string) (*live.Portfolio, error) 
 	return p, err
 }
 
-// reached waits until everything is folded that was acknowledged before the question, by
-// this server or another: who was told of a trade finds it. With ?min_revision= it waits
-// for what is still to come.
+// reached waits until everything is folded that was acknowledged before the
+// request, by this server or another, so that a caller that was told of a trade
+// finds it. With ?min_revision= it also waits for a later revision.
 func reached(ctx context.Context, p *live.Portfolio, m moment) error {
 	least := uint64(0)
 	if m.min != nil {

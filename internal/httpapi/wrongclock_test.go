@@ -55,5 +55,5 @@ func TestAWrongClockOverTheAPI(t *testing.T) {
 	}
 	denied := r.post("approver", main+"/emergency-stop/clear/"+asked.ID+"/confirm", "")
 	require.Equal(t, domain.CodeDenied, denied.code(t))
-	require.Contains(t, denied.body, "was revoked after this was asked for")
+	require.Contains(t, denied.body, "was revoked after this was requested")
 }

@@ -1,12 +1,12 @@
-// Package importer books the rows of trade files as commands: what `pets import`
-// does between reading the files and the writer.
+// Package importer books the rows of trade files as commands. `pets import` calls
+// it between reading the files and the writer.
 //
-// It owns the order in which a portfolio is opened, bots and markets appear and
-// rows are sent, and what is counted. It refuses to repair: a row that the
-// domain refuses stops the import with its file and line, before anything of it
-// is written, or is handed to be set aside, which is noted with the reason. A row
-// is one command with the bot and market it is the first to name, under an
-// idempotency key that follows from the row, so an import can be interrupted and
+// It owns the order in which the portfolio is opened, bots and markets are
+// registered and rows are sent, and the counts. It refuses to repair rows: a row
+// that the domain refuses stops the import with its file and line, before
+// anything of it is written, or is set aside and noted with the reason. A row is
+// one command together with the bot and market that it is the first to name. Its
+// idempotency key is derived from the row, so an import can be interrupted and
 // run again.
 package importer
 
@@ -30,18 +30,21 @@ const defaultChunk = commands.MaxRequests / 2
 type Options struct {
 	Portfolio string
 	Policy    domain.Policy
-	// Existing is the portfolio as it stands, nil when there is none yet.
+	// Existing is the current portfolio, or nil if there is none yet.
 	Existing *portfolio.State
-	// Capital opens a new portfolio; BotCapital is each new bot's, by default
-	// capital ÷ number of bots, cut at the base asset's decimals.
+	// Capital opens a new portfolio. BotCapital is the capital of each new bot,
+	// by default capital ÷ number of bots, rounded down to the base asset's
+	// decimals.
 	Capital    *domain.Decimal
 	BotCapital *domain.Decimal
 	User       string
-	// SetAside takes rows the domain refuses; nil stops at the first.
+	// SetAside receives rows that the domain refuses. If it is nil, the import
+	// stops at the first.
 	SetAside func(row tradefile.Row, reason error) error
-	// Progress is told after every chunk; it may be nil.
+	// Progress is called after every chunk; it may be nil.
 	Progress func(rows int)
-	// Chunk is how many commands are sent at once; 0 is right but for tests.
+	// Chunk is how many commands are sent at once. 0 is the default; only tests
+	// set it.
 	Chunk int
 }
 
@@ -51,14 +54,14 @@ const (
 	baseDecimals = 6
 )
 
-// Summary says what became of the rows.
+// Summary counts the outcomes of the rows.
 type Summary struct {
 	Rows       int `json:"rows"`
-	Recorded   int `json:"recorded"`   // new, and booked
+	Recorded   int `json:"recorded"`   // new and booked
 	Known      int `json:"known"`      // booked by an earlier run
 	Duplicates int `json:"duplicates"` // repeated within the files, or booked under another row
-	Ignored    int `json:"ignored"`    // redeems of a market in which nothing was held, empty rebates
-	Findings   int `json:"findings"`   // settlements of what nobody held, or not in the quantity reported
+	Ignored    int `json:"ignored"`    // redeems of a market in which nothing was held, and empty rebates
+	Findings   int `json:"findings"`   // settlements of an outcome that nobody held, or in another quantity than reported
 	SetAside   int `json:"set_aside"`
 	Events     int `json:"events"`
 	Trades     int `json:"trades"`   // closed
@@ -74,14 +77,14 @@ type Trip struct {
 	Source  string `json:"source"`
 }
 
-// RowError is a row that cannot be booked. Nothing of it was written; everything
-// before it was.
+// RowError reports a row that cannot be booked. Nothing of it was written;
+// everything before it was.
 type RowError struct {
 	Row tradefile.Row
 	Err error
 }
 
-// Field is the column that was refused, as the domain calls it.
+// Field is the refused column, by its domain name.
 func (e *RowError) Field() string {
 	var refusal *domain.Error
 	switch {
@@ -104,8 +107,8 @@ func (e *RowError) Error() string {
 // Unwrap returns the domain's refusal.
 func (e *RowError) Unwrap() error { return e.Err }
 
-// Booker takes commands in order and stops at the first that fails: a writer, or a
-// server that has one. Answers say what [commands.Writer.DoAll] says.
+// Booker executes commands in order and stops at the first that fails: a writer,
+// or a server that has one. Answers are those of [commands.Writer.DoAll].
 type Booker interface {
 	DoAll(ctx context.Context, requests []commands.Request) ([]commands.Result, error)
 }
@@ -142,26 +145,26 @@ type run struct {
 	writer     Booker
 	o          Options
 	botCapital domain.Decimal
-	began      uint64 // the revision of the first record that this run can have made
+	began      uint64 // the first revision that this run can have recorded
 	known      map[rowDigest]struct{}
 	queue      []queued
 	done       int
 	summary    Summary
 }
 
-// rowDigest stands for the key of a row, where there may be millions of them.
+// rowDigest replaces the key of a row to save memory, because there may be
+// millions.
 type rowDigest [sha256.Size / 2]byte
 
-// queued is a command and the row it comes from; row is nil for what the import
-// adds by itself.
+// queued is a command and its row; row is nil for a command that the import adds.
 type queued struct {
 	request commands.Request
 	row     *tradefile.Row
-	// aside: the row was refused for this, and the command notes it.
+	// aside is the refusal of the row, which the command notes.
 	aside error
 }
 
-// prepare settles with how much capital the portfolio is opened and what a bot gets.
+// prepare determines the capital of the portfolio and of each bot.
 func (r *run) prepare(plan *tradefile.Plan) (domain.Decimal, error) {
 	o := &r.o
 	capital := o.Capital
@@ -186,22 +189,22 @@ func (r *run) prepare(plan *tradefile.Plan) (domain.Decimal, error) {
 	return *capital, nil
 }
 
-// continues checks that the flags fit a portfolio that is there.
+// continues checks that the flags fit an existing portfolio.
 func (r *run) continues(s *portfolio.State) error {
 	if s.Clock != domain.ClockImported {
 		return domain.Errorf(domain.CodeConflict, "portfolio %s keeps its own clock; import into a portfolio of its own (--portfolio NAME)", s.Portfolio)
 	}
 	if opened := s.NetDeposits(); r.o.Capital != nil && *r.o.Capital != opened && !unfunded(s) {
-		return domain.Invalid("--capital", "is %s, but portfolio %s was opened with %s; leave it out to go on", r.o.Capital, s.Portfolio, opened)
+		return domain.Invalid("--capital", "is %s, but portfolio %s was opened with %s; leave it out to continue", r.o.Capital, s.Portfolio, opened)
 	}
 	return nil
 }
 
-// unfunded: an import was interrupted between opening the portfolio and the
-// deposit, or had no capital.
+// unfunded reports that an import was interrupted between opening the portfolio
+// and the deposit, or had no capital.
 func unfunded(s *portfolio.State) bool { return s.NetDeposits().IsZero() && len(s.Bots) == 0 }
 
-// open begins the portfolio, or goes on with its beginning.
+// open opens the portfolio, or completes an interrupted opening.
 func (r *run) open(first *tradefile.Row, capital domain.Decimal) {
 	if r.o.Existing == nil {
 		r.push("open", first, commands.OpenPortfolio{
@@ -214,7 +217,7 @@ func (r *run) open(first *tradefile.Row, capital domain.Decimal) {
 	}
 }
 
-// push queues a command of the import's own at the time of a row.
+// push queues a command of the import itself at the time of a row.
 func (r *run) push(key string, at *tradefile.Row, c commands.Command) {
 	r.queue = append(r.queue, queued{request: r.request("import/"+key, at, c)})
 }
@@ -237,8 +240,8 @@ func (r *run) add(row *tradefile.Row) {
 	r.queue = append(r.queue, queued{request: r.request("row/"+row.Key, row, command), row: row})
 }
 
-// send books the queue. A row that may be set aside has its command replaced by
-// the note of that, and the queue goes on from there.
+// send books the queue. If a refused row may be set aside, its command is
+// replaced by a note, and the queue continues from there.
 func (r *run) send() error {
 	for len(r.queue) > 0 {
 		requests := make([]commands.Request, len(r.queue))
@@ -269,28 +272,30 @@ func (r *run) send() error {
 	return nil
 }
 
-// refused stops, or sets the row aside. What is not the row's own fault is never
-// skipped: time order, the store, a portfolio that takes no imports.
+// refused stops the import, or sets the row aside. A refusal that is not the
+// row's own fault is never skipped: time order, the store, a portfolio that
+// accepts no imports.
 func (r *run) refused(q *queued, reason error) error {
 	if q.row == nil {
-		return fmt.Errorf("%s (at %s): %w", q.request.Command.Name(), q.request.Import.Source, reason)
+		return fmt.Errorf("%s (at %s): %w", commands.SpecOf(q.request.Command).Name, q.request.Import.Source, reason)
 	}
 	code := domain.CodeOf(reason)
 	if code == domain.CodeIdempotencyMismatch {
-		reason = domain.Errorf(code, "was set aside by an earlier run; --skip-bad leaves it out again")
+		reason = domain.Errorf(code, "was set aside by an earlier run; --skip-bad skips it again")
 	}
-	// Not even the note may fail: that is no fault of the row's.
+	// A refused note is not the row's fault.
 	if r.o.SetAside == nil || q.aside != nil || !rowsFault(reason) {
 		return &RowError{Row: *q.row, Err: reason}
 	}
-	// The note has the row's own key: the next run meets it, whatever the row's
-	// time and whether the domain would take the row by then or not.
+	// The note has the row's own key, so the next run finds it, whatever the
+	// row's time and even if the domain would accept the row by then.
 	q.aside = reason
 	q.request.Command = commands.SetRowAside{Row: q.row.Key, Reason: reason.Error()}
 	return nil
 }
 
-// rowsFault: a mismatch is a row that an earlier run has set aside.
+// rowsFault reports whether a refusal is the row's own fault. A key mismatch is a
+// row that an earlier run has set aside.
 func rowsFault(reason error) bool {
 	var bot *commands.NewcomerError
 	if errors.As(reason, &bot) {
@@ -304,7 +309,7 @@ func rowsFault(reason error) bool {
 	}
 }
 
-// booked counts what a command became, and hands out a row that was set aside.
+// booked counts the outcome of a command, and reports a row that was set aside.
 func (r *run) booked(q *queued, a *commands.Answer) error {
 	if q.aside == nil {
 		r.count(q, a)
@@ -337,9 +342,9 @@ func (r *run) count(q *queued, a *commands.Answer) {
 	}
 }
 
-// again reports that a row which was recorded before had come in this run already: it was
-// recorded by this run, or was known when it came first. So only rows that were known are
-// kept, and a run over new files keeps none.
+// again reports that an already recorded row has occurred in this run before: it
+// was recorded by this run, or was known at its first occurrence. Only rows that
+// were known are remembered, so a run over new files remembers none.
 func (r *run) again(key string, revision uint64) bool {
 	if revision >= r.began {
 		return true

@@ -6,7 +6,7 @@ import (
 	"pets/internal/tradefile"
 )
 
-// commandOf translates a row; an empty rebate is no command.
+// commandOf translates a row into a command. An empty rebate has none.
 func (r *run) commandOf(row *tradefile.Row) commands.Command {
 	if row.Rebate != nil && row.Rebate.Amount.IsZero() {
 		return nil

@@ -56,7 +56,7 @@ var newcomers = map[string]struct {
 	"a bot and a market of a fill": {domain.CodeInvalid, "quantity times price", []string{
 		kindHeader + at(4) + ",a,m,YES,buy,1,0.4,0,1,\n" + at(5) + ",new,BTC,perp,buy,999999999999999,9,0,1,perp\n" + at(6) + ",new,BTC,perp,buy,1,9,0,2,perp\n",
 	}},
-	"a kind after trades as outcome": {domain.CodeConflict, "market is traded as kind outcome already", []string{
+	"a kind after trades as outcome": {domain.CodeConflict, "market is already traded as kind outcome", []string{
 		kindHeader + at(4) + ",a,BTC,x,buy,1,0.4,0,1,\n" + at(5) + ",new,BTC,x,buy,1,0.4,0,1,spot\n" + at(6) + ",new,BTC,x,buy,1,0.4,0,2,outcome\n",
 	}},
 	"another kind": {domain.CodeConflict, "kind is perp, but the market is known as spot", []string{
@@ -144,7 +144,7 @@ func TestARowSetAsideIsNotedWithItsReason(t *testing.T) {
 	b := newBench(t, badRows["a trade id with other content"].files...)
 	b.o.SetAside = skip
 	b.must()
-	want := []string{"f0.csv:3 set_aside row set aside: trade_id is already recorded with other content"}
+	want := []string{"f0.csv:3 set_aside row set aside: trade_id is already recorded with different content"}
 	require.Equal(t, want, b.notes())
 	b.must()
 	require.Equal(t, want, b.notes())
@@ -218,9 +218,14 @@ func TestTheBodyOfARowIsItsCommand(t *testing.T) {
 		got, err := json.Marshal(rich)
 		require.NoError(t, err)
 		require.Equal(t, string(want), string(got))
-		require.Equal(t, c.PortfolioCommand.Name(), rich.Name())
-		require.Subset(t, c.PortfolioCommand.Roles(), rich.Roles(), "never more than may send the command itself")
-		kinds[rich.Name()] = true
+		require.Equal(t, commands.SpecOf(c.PortfolioCommand).Name, commands.SpecOf(rich).Name)
+		for _, role := range []domain.Role{domain.RoleBot, domain.RoleFeed, domain.RoleOperator, domain.RoleApprover, domain.RoleAdmin, domain.RoleAuditor} {
+			caller := domain.Caller{User: "u", Role: role}
+			if commands.Allowed(caller, rich) == nil {
+				require.NoError(t, commands.Allowed(caller, c.PortfolioCommand), "never more than may send the command itself")
+			}
+		}
+		kinds[commands.SpecOf(rich).Name] = true
 	}
 	require.Len(t, kinds, 5)
 }
@@ -236,7 +241,7 @@ func TestRedeemsThatDoNotFit(t *testing.T) {
 		at(5)+",redeem,fits,,,10,,10,x\n"+
 		at(6)+",redeem,short,,,1,,1,x\n")
 	_, err := b.run(t.Context())
-	requireRow(t, err, domain.CodeInvalid, "f0.csv:7:29: market is held short (-1): nothing is held long")
+	requireRow(t, err, domain.CodeInvalid, "f0.csv:7:29: market is held short (-1): there is no long holding")
 	b = newBench(t, mustRead(t, b.paths[0]))
 	b.o.SetAside = skip
 	s := b.must()

@@ -1,8 +1,8 @@
-// Package legs has arbitrages whose legs were not all filled in time recorded where nothing
-// else happens: any command of the portfolio records them at once.
+// Package legs records arbitrages whose legs were not all filled in time when no
+// other command does. Any command of the portfolio records them at once.
 //
-// It owns when it is looked, and looks at the states that are followed. It refuses to
-// decide: whether a leg is overdue is decided by the command that it sends.
+// It owns when the followed states are checked. It refuses to decide: the command
+// that it sends decides whether a leg is overdue.
 package legs
 
 import (
@@ -17,13 +17,13 @@ import (
 	"pets/internal/live"
 )
 
-// every is how often it is looked.
+// every is the interval between checks.
 const every = time.Second
 
-// caller is who the commands come from.
+// caller is the caller of the commands.
 var caller = domain.Caller{User: "server", Role: domain.RoleAdmin}
 
-// Watcher looks for legs that are overdue.
+// Watcher searches for overdue legs.
 type Watcher struct {
 	Engine interface {
 		Do(ctx context.Context, portfolio string, r commands.Request) (commands.Answer, error)
@@ -33,8 +33,8 @@ type Watcher struct {
 	Log  *slog.Logger
 }
 
-// Run looks until the context ends. Any number of servers may see the same: it is
-// recorded once.
+// Run checks until the context ends. If several servers find the same legs, they
+// are recorded once.
 func (w *Watcher) Run(ctx context.Context) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -48,7 +48,7 @@ func (w *Watcher) Run(ctx context.Context) {
 	}
 }
 
-// overdue is an arbitrage whose legs are.
+// overdue is an arbitrage with overdue legs.
 type overdue struct{ portfolio, arbitrage, key string }
 
 func (w *Watcher) look(ctx context.Context) {
@@ -56,14 +56,14 @@ func (w *Watcher) look(ctx context.Context) {
 	w.Live.Each(func(s *portfolio.State) {
 		now, _ := s.ClockAt(w.Now())
 		if arbitrage := s.OverdueLegs(now); arbitrage != "" {
-			// What is noted once must not hold up the next.
+			// An arbitrage that fails must not delay the next.
 			found = append(found, overdue{s.Portfolio, arbitrage, fmt.Sprintf("time-out-%s-%d", arbitrage, s.Next)})
 		}
 	})
 	for _, o := range found {
 		r := commands.Request{Caller: caller, Key: o.key, Command: commands.TimeOutLegs{}}
 		if _, err := w.Engine.Do(ctx, o.portfolio, r); err != nil && ctx.Err() == nil {
-			w.Log.Warn("overdue legs could not be recorded; they are with the next command", "portfolio", o.portfolio, "arbitrage", o.arbitrage, "error", err.Error())
+			w.Log.Warn("overdue legs could not be recorded; the next command records them", "portfolio", o.portfolio, "arbitrage", o.arbitrage, "error", err.Error())
 		}
 	}
 }

@@ -15,15 +15,16 @@ import (
 	"pets/projections"
 )
 
-// findEvery is how often it is looked whether there are new portfolios. One that is asked
-// for is found at once.
+// findEvery is how often new portfolios are searched for. One that is asked for
+// is found at once.
 const findEvery = time.Second
 
 // Options of Followers.
 type Options struct {
 	// Prefix begins the names of the streams of portfolios; the id is the rest.
 	Prefix string
-	// Log is told of what cannot be followed any more; nil is told nothing.
+	// Log receives a message when something can no longer be followed; nil
+	// discards it.
 	Log *slog.Logger
 }
 
@@ -41,8 +42,8 @@ type Followers struct {
 	ended bool
 }
 
-// New returns followers that follow nothing yet; see [Attach], [Followers.Open] and
-// [Followers.Find].
+// New returns followers that follow nothing yet; see [Attach], [Followers.Open]
+// and [Followers.Find].
 func New(store eventstore.Store, o Options) *Followers {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -61,8 +62,9 @@ func (f *Followers) Close() {
 	f.running.Wait()
 }
 
-// Open returns the follower of a portfolio, nil where there is no such portfolio. One that
-// another server opened is found here, too. The error is that the store does not answer.
+// Open returns the follower of a portfolio, or nil if there is no such portfolio.
+// It also finds one that another server opened. The error reports that the store
+// does not answer.
 func (f *Followers) Open(ctx context.Context, id string) (*Portfolio, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -97,12 +99,12 @@ func unavailable(err error) error {
 	return &domain.Error{Code: domain.CodeUnavailable, Message: "the store does not answer", Cause: err}
 }
 
-// Find follows every portfolio there is, and those to come, until the context ends.
+// Find follows all portfolios, including new ones, until the context ends.
 func (f *Followers) Find(ctx context.Context) {
 	tick := time.NewTicker(findEvery)
 	defer tick.Stop()
 	for {
-		_, _ = f.openAll(ctx) // a store that does not answer is asked again
+		_, _ = f.openAll(ctx) // a store that does not answer is tried again
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -111,7 +113,7 @@ func (f *Followers) Find(ctx context.Context) {
 	}
 }
 
-// openAll opens every portfolio there is.
+// openAll opens every existing portfolio.
 func (f *Followers) openAll(ctx context.Context) ([]*Portfolio, error) {
 	names, err := f.store.Streams(ctx)
 	if err != nil {
@@ -134,7 +136,7 @@ func (f *Followers) openAll(ctx context.Context) ([]*Portfolio, error) {
 	return all, nil
 }
 
-// Reached returns when every portfolio there is has been folded to its end.
+// Reached returns when every existing portfolio has been folded to its end.
 func (f *Followers) Reached(ctx context.Context) error {
 	all, err := f.openAll(ctx)
 	for _, p := range all {
@@ -145,7 +147,7 @@ func (f *Followers) Reached(ctx context.Context) error {
 	return err
 }
 
-// Broken names a portfolio that cannot be followed any more, "" where all are.
+// Broken names a portfolio that can no longer be followed, or returns "".
 func (f *Followers) Broken() string {
 	for _, p := range f.list() {
 		if p.broken.Load() != nil {
@@ -155,8 +157,8 @@ func (f *Followers) Broken() string {
 	return ""
 }
 
-// Each shows the state of every portfolio that is followed and open, one after another,
-// sorted by name. A state must not be kept.
+// Each shows the state of every portfolio that is followed and open, one after
+// another, sorted by name. A state must not be kept.
 func (f *Followers) Each(look func(*portfolio.State)) {
 	for _, p := range f.list() {
 		_ = p.Read(func(s *portfolio.State) error { // one that is not open is left out
@@ -166,7 +168,7 @@ func (f *Followers) Each(look func(*portfolio.State)) {
 	}
 }
 
-// list are those that are followed, sorted.
+// list returns the followed portfolios, sorted.
 func (f *Followers) list() []*Portfolio {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"pets/projections"
 )
 
-// Portfolio is one portfolio as it stands, and what its readers made of its history.
+// Portfolio is the current state of one portfolio with its readers.
 type Portfolio struct {
 	store      eventstore.Store
 	id, stream string
@@ -23,8 +23,8 @@ type Portfolio struct {
 	broken     atomic.Pointer[error] // why it is not followed any more
 }
 
-// follow keeps the portfolio at the head of its stream until the context ends. One that
-// cannot go on says so, and is not shown any more.
+// follow keeps the portfolio at the head of its stream until the context ends. A
+// portfolio that cannot continue is logged and no longer shown.
 func (p *Portfolio) follow(ctx context.Context) {
 	err := p.runner.Follow(ctx)
 	if ctx.Err() != nil {
@@ -37,13 +37,13 @@ func (p *Portfolio) follow(ctx context.Context) {
 	p.log.Error("a portfolio cannot be followed any more; its reads are refused", "portfolio", p.id, "error", err.Error())
 }
 
-// ID is the portfolio's name.
+// ID returns the portfolio's name.
 func (p *Portfolio) ID() string { return p.id }
 
-// BehindError says which revision was waited for in vain.
+// BehindError names the revision that was not reached.
 type BehindError struct {
 	Revision uint64
-	Recorded bool // it stands in the log: what follows has not folded it yet
+	Recorded bool // the record is in the log but not folded yet
 	cause    error
 }
 
@@ -51,11 +51,11 @@ func (e *BehindError) Error() string {
 	return fmt.Sprintf("revision %d is not folded: %v", e.Revision, e.cause)
 }
 
-// Unwrap gives why it was waited no longer.
+// Unwrap returns why the wait ended.
 func (e *BehindError) Unwrap() error { return e.cause }
 
-// Reach returns when everything is folded that was durable before the question, whoever
-// wrote it, and the revision at least. It ends with the context.
+// Reach returns when everything is folded that was durable before the call,
+// whoever wrote it, and at least the revision. It ends with the context.
 func (p *Portfolio) Reach(ctx context.Context, least uint64) error {
 	if err := p.Broken(); err != nil {
 		return err
@@ -70,7 +70,7 @@ func (p *Portfolio) Reach(ctx context.Context, least uint64) error {
 	return nil
 }
 
-// Broken says why the portfolio is not followed any more, nil where it is.
+// Broken returns why the portfolio is not followed any more, or nil.
 func (p *Portfolio) Broken() error {
 	if err := p.broken.Load(); err != nil {
 		return &domain.Error{Code: domain.CodeUnavailable, Message: "the portfolio cannot be followed; see the server's log", Cause: *err}
@@ -78,9 +78,9 @@ func (p *Portfolio) Broken() error {
 	return nil
 }
 
-// Read shows the state while nothing is folded into it; [Attachment.Of] gives the readers
-// meanwhile. Neither must be kept. A stream in which no portfolio was opened yet is
-// not_found.
+// Read shows the state while nothing is folded into it; [Attachment.Of] returns
+// the readers meanwhile. Neither must be kept. A stream without an opened
+// portfolio is not_found.
 func (p *Portfolio) Read(look func(*portfolio.State) error) error {
 	if err := p.Broken(); err != nil {
 		return err

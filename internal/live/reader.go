@@ -10,7 +10,8 @@ import (
 	"pets/projections"
 )
 
-// Reader is a read model of one portfolio; the package comment says what it may rely on.
+// Reader is a read model of one portfolio. The package comment says what it may
+// rely on.
 type Reader = projections.Projection
 
 // Attachment is a kind of reader that is attached to every portfolio.
@@ -29,8 +30,8 @@ func (a *Attachment[R]) newReader(portfolio string) Reader { return a.make(portf
 
 func (a *Attachment[R]) called() string { return a.name }
 
-// Attach has every portfolio that is opened from now on make a reader, which sees its whole
-// history. The name is for messages.
+// Attach makes every portfolio that is opened from now on create a reader, which
+// sees its whole history. The name is for messages.
 func Attach[R Reader](f *Followers, name string, make func(portfolio string) R) *Attachment[R] {
 	a := &Attachment[R]{name: name, make: make}
 	f.mu.Lock()
@@ -39,8 +40,9 @@ func Attach[R Reader](f *Followers, name string, make func(portfolio string) R) 
 	return a
 }
 
-// Of returns the reader of a portfolio, to be looked at within [Portfolio.Read] only. The
-// error says that it failed, or was attached after the portfolio was opened.
+// Of returns the reader of a portfolio, for use within [Portfolio.Read] only. The
+// error reports that the reader failed, or was attached after the portfolio was
+// opened.
 func (a *Attachment[R]) Of(p *Portfolio) (R, error) {
 	var none R
 	for _, r := range p.riders {
@@ -57,12 +59,12 @@ func (a *Attachment[R]) Of(p *Portfolio) (R, error) {
 	return none, domain.Errorf(domain.CodeInternal, "%s is not attached to portfolio %s", a.name, p.id)
 }
 
-// rider keeps a reader that fails from taking the others with it.
+// rider keeps a failing reader from affecting the others.
 type rider struct {
 	Reader
 	of        attachment
 	portfolio *Portfolio
-	failed    error // guarded by the runner, as the reader is
+	failed    error // guarded by the runner, like the reader
 }
 
 // Apply implements [Reader].

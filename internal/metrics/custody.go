@@ -7,7 +7,7 @@ import (
 	"pets/domain/treasury"
 )
 
-// The series of wallets and transfers, of portfolios that have wallets.
+// The series of wallets and transfers, for portfolios with wallets.
 var (
 	hotShare    = desc("hot_share_ratio", "Share of the total that the hot wallet holds, positions at cost included; at most 0.2 for long.", "portfolio")
 	coldUSD     = desc("cold_usd", "Base asset in the cold wallet, for display.", "portfolio")

@@ -1,9 +1,10 @@
-// Package metrics shows Prometheus how the portfolios and the server are doing.
+// Package metrics exposes the state of the portfolios and the server to
+// Prometheus.
 //
 // It owns the names: prefix pets_, base units, _total on counters only, ratios
 // 0..1 as _ratio, money as _usd gauges for display (the exact figures are in the
 // API), labels portfolio, bot and breaker. It refuses labels that could grow
-// without bound or tell a secret: no market, address, hash or key.
+// without limit or reveal a secret: no market, address, hash or key.
 package metrics
 
 import (
@@ -79,23 +80,23 @@ func (m *Metrics) Request(route string, status int, took time.Duration) {
 	m.seconds.WithLabelValues(route).Observe(took.Seconds())
 }
 
-// Limited counts a refusal by a bound that a key met.
+// Limited counts a request that was refused because a key reached a limit.
 func (m *Metrics) Limited(bound, role string) { m.limited.WithLabelValues(bound, role).Inc() }
 
-// ClockJump counts a wall clock that was moved, as seen by one stream.
+// ClockJump counts a jump of the wall clock, as seen by one stream.
 func (m *Metrics) ClockJump() { m.jumps.Inc() }
 
 // ClockAhead counts a stream whose last record is old by the wall clock.
 func (m *Metrics) ClockAhead() { m.ahead.Inc() }
 
-// CustodyProblem counts something that a person has to look at.
+// CustodyProblem counts a problem that needs a person.
 func (m *Metrics) CustodyProblem(portfolio string) { m.custody.WithLabelValues(portfolio).Inc() }
 
-// KeyAge shows how old the encryption key is.
+// KeyAge sets the age of the encryption key.
 func (m *Metrics) KeyAge(age time.Duration) { m.keyAge.Set(age.Seconds()) }
 
-// Watch shows the portfolios of a source, whether the server answers commands, and how the
-// store is doing, from now on; health may be nil.
+// Watch sets the source of the portfolios, whether the server answers commands,
+// and the state of the store. health may be nil.
 func (m *Metrics) Watch(s Source, isReady func() bool, health func() Health) {
 	m.registry.MustRegister(&states{s, isReady})
 	if health != nil {
@@ -108,8 +109,8 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Timeout: 10 * time.Second, MaxRequestsInFlight: 4})
 }
 
-// states reads the portfolios at the moment they are asked for: a gauge that is
-// kept beside the state could be wrong, this cannot.
+// states reads the portfolios at the moment of the request. A gauge that is kept
+// beside the state could be wrong; this cannot.
 type states struct {
 	source  Source
 	isReady func() bool
@@ -119,8 +120,8 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("pets_"+name, help, labels, nil)
 }
 
-// The series of a portfolio, a bot and a breaker. A breaker's start at 0 with the
-// bot it belongs to; bot is empty for the portfolio's own.
+// The series of a portfolio, a bot and a breaker. A breaker's labels start at 0
+// with the bot it belongs to; bot is empty for the portfolio's own.
 var (
 	ready = desc("ready", "1 when every stream is folded and commands are answered.")
 
@@ -156,7 +157,7 @@ func (s *states) Describe(out chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (s *states) Collect(out chan<- prometheus.Metric) {
 	gauge(out, ready, truth(s.isReady()))
-	var found []prometheus.Metric // sent after the look: a slow scrape must not hold a state
+	var found []prometheus.Metric // sent afterwards: a slow scrape must not hold a state
 	s.source.Each(func(st *portfolio.State) { found = append(found, ofState(st)...) })
 	for _, m := range found {
 		out <- m
@@ -192,7 +193,7 @@ func ofState(s *portfolio.State) []prometheus.Metric {
 			metric(tripped, truth(b.Status == risk.Tripped), p, key.Bot, key.Breaker),
 			metric(warned, truth(b.Status == risk.Warned), p, key.Bot, key.Breaker),
 		)
-		if b.On { // a limit of 0 would read as one that is always reached
+		if b.On { // a limit of 0 would look like one that is always reached
 			out = append(out, metric(value, b.Value.Float(), p, key.Bot, key.Breaker), metric(limit, b.Limit.Float(), p, key.Bot, key.Breaker))
 		}
 	}

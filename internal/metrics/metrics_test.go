@@ -3,7 +3,6 @@ package metrics
 import (
 	"bytes"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"testing"
 	"time"
@@ -12,6 +11,7 @@ import (
 
 	"pets/domain"
 	"pets/domain/portfolio"
+	"pets/internal/testenv"
 )
 
 // one is a source with one portfolio.
@@ -99,13 +99,7 @@ func TestMetrics(t *testing.T) {
 
 // Prometheus' own tool finds nothing to say against the names and the types.
 func TestPromtoolAgrees(t *testing.T) {
-	tool, err := exec.LookPath("promtool")
-	if err != nil {
-		if os.Getenv("PETS_REQUIRE_TOOLS") == "1" {
-			t.Fatal("promtool is not installed, and PETS_REQUIRE_TOOLS=1")
-		}
-		t.Skip("promtool is not installed")
-	}
+	tool := testenv.Need(t, "promtool")
 	c := exec.Command(tool, "check", "metrics")
 	c.Stdin = bytes.NewReader([]byte(scrape(t)))
 	out, err := c.CombinedOutput()

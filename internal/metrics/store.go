@@ -6,16 +6,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Health is how store and engine are doing.
+// Health is the state of store and engine.
 type Health struct {
 	Poisoned, Damaged bool
-	// DiskFree is the space left for the store, DiskReserve what of it is kept; both
-	// in bytes.
+	// DiskFree is the space left for the store, DiskReserve the part of it that
+	// is kept in reserve; both in bytes.
 	DiskFree, DiskReserve int64
 	StopsPending          int
 	// StopsUnkept are those of them that a restart forgets.
 	StopsUnkept int
-	// ClockBehind is by how much the wall clock is behind the last record.
+	// ClockBehind is how far the wall clock is behind the last record.
 	ClockBehind time.Duration
 }
 
@@ -30,7 +30,7 @@ var (
 	clockBehind  = desc("clock_behind_seconds", "By how much the wall clock is behind the last record of a stream: nothing is opened there meanwhile; 0 for not.")
 )
 
-// store reads how the store is doing at the moment it is asked for.
+// store reads the state of the store at the moment of the request.
 type store func() Health
 
 // Describe implements prometheus.Collector.

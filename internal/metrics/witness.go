@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Witness is how the witness of the store is doing.
+// Witness is the state of the store's witness.
 type Witness struct {
 	Written  time.Time
 	Failures uint64
@@ -14,7 +14,7 @@ type Witness struct {
 	OK       bool
 }
 
-// witnessed reads the witness at the moment it is asked for.
+// witnessed reads the witness at the moment of the request.
 type witnessed struct{ look func() Witness }
 
 var (

@@ -1,10 +1,10 @@
-// Package notice carries what a person should know that no event says: a transfer that
-// does not go on, a chain that cannot be read, a key that is not what it was.
+// Package notice carries messages for people that no event carries: a transfer
+// that does not proceed, a chain that cannot be read, a replaced key.
 //
-// It owns the kinds of notices, and when the same problem is told again. It refuses to
-// read texts: what is the same problem follows from its kind and what it is about, never
-// from how it is worded. Whoever shows, counts or sends notices takes them as a
-// [Notify].
+// It owns the kinds of notices, and when the same problem is reported again. It
+// refuses to interpret texts: two notices are the same problem if their kind and
+// subject are the same, however they are worded. Code that shows, counts or sends
+// notices receives them as a [Notify].
 package notice
 
 import (
@@ -14,36 +14,42 @@ import (
 	"pets/domain"
 )
 
-// Kind says what is wrong. A new kind needs a row in kinds.
+// Kind is the kind of a problem. A new kind needs a row in kinds.
 type Kind string
 
 // The kinds.
 const (
-	// BalanceDiffers: ledger and chain say different things; outgoing transfers are stopped.
+	// BalanceDiffers reports that ledger and chain differ; outgoing transfers are
+	// stopped.
 	BalanceDiffers Kind = "balance_differs"
-	// SecurityBreach: something was changed that must not change; everything is stopped.
+	// SecurityBreach reports a change of something that must not change;
+	// everything is stopped.
 	SecurityBreach Kind = "security_breach"
-	// TransferFailed: the chain has settled that a transfer does not happen.
+	// TransferFailed reports that the chain has decided against a transfer.
 	TransferFailed Kind = "transfer_failed"
-	// TransferStuck: a transfer does not go on now, and is tried again.
+	// TransferStuck reports that a transfer does not proceed now; it is retried.
 	TransferStuck Kind = "transfer_stuck"
-	// HotTooLong: the hot wallet has held too much for too long; increases are denied.
+	// HotTooLong reports that the hot wallet has held too much for too long;
+	// increases are denied.
 	HotTooLong Kind = "hot_too_long"
-	// ChainUnread: ledger and chain cannot be compared.
+	// ChainUnread reports that ledger and chain cannot be compared.
 	ChainUnread Kind = "chain_unread"
-	// PortfolioUnread: a portfolio, or the list of them, cannot be looked at.
+	// PortfolioUnread reports that a portfolio, or the list of them, cannot be
+	// examined.
 	PortfolioUnread Kind = "portfolio_unread"
-	// KeystoreUnread: the keystore cannot be looked at; KeyUnusable: one key in it cannot be
-	// used.
+	// KeystoreUnread reports that the keystore cannot be examined, KeyUnusable
+	// that one key in it cannot be used.
 	KeystoreUnread Kind = "keystore_unread"
 	KeyUnusable    Kind = "key_unusable"
-	// Defect: a defect was found while a portfolio's transfers were worked on.
+	// Defect reports a defect that was found during work on a portfolio's
+	// transfers.
 	Defect Kind = "defect"
-	// LeftUnfinished: work was under way when the server stopped; it goes on at the next start.
+	// LeftUnfinished reports that work was under way when the server stopped; it
+	// continues at the next start.
 	LeftUnfinished Kind = "left_unfinished"
 )
 
-// kinds say each kind in words.
+// kinds describes each kind.
 var kinds = map[Kind]string{
 	BalanceDiffers:  "ledger and chain differ",
 	SecurityBreach:  "security breach",
@@ -51,26 +57,26 @@ var kinds = map[Kind]string{
 	TransferStuck:   "a transfer does not go on",
 	HotTooLong:      "the hot wallet holds too much; increases are denied",
 	ChainUnread:     "ledger and chain cannot be compared",
-	PortfolioUnread: "a portfolio cannot be looked at",
-	KeystoreUnread:  "the keystore cannot be looked at",
+	PortfolioUnread: "a portfolio cannot be examined",
+	KeystoreUnread:  "the keystore cannot be examined",
 	KeyUnusable:     "a key cannot be used",
 	Defect:          "a defect was found while transfers were worked on",
 	LeftUnfinished:  "transfers were still being worked on when the server stopped; they go on when it starts",
 }
 
-// Notice is one thing that a person should know.
+// Notice is one message for people.
 type Notice struct {
 	Kind      Kind
 	Portfolio string // "" for all
-	// Subject is what of the portfolio it is about: a transfer, or an asset in a place; "" for
-	// the portfolio itself.
+	// Subject is the part of the portfolio that it is about: a transfer, or an
+	// asset in a place; "" for the portfolio itself.
 	Subject string
-	// Detail is the rest in words, "" for nothing; Err why, nil for no error.
+	// Detail is the rest of the text, or "". Err is the cause, or nil.
 	Detail string
 	Err    error
 }
 
-// Text says the notice in one line, without the portfolio and the error.
+// Text returns the notice in one line, without the portfolio and the error.
 func (n Notice) Text() string {
 	text := kinds[n.Kind]
 	if n.Subject != "" {
@@ -82,13 +88,13 @@ func (n Notice) Text() string {
 	return text
 }
 
-// Notify is told of notices, one at a time or from several goroutines at once. It must not
-// block: who tells is at work.
+// Notify receives notices, possibly from several goroutines at once. It must not
+// block, because the sender is busy.
 type Notify func(Notice)
 
-// forgetAfter is how long a problem that is not met any more counts as the same: one that
-// comes and goes is one problem. One that goes on with another cause is told again as
-// often.
+// forgetAfter is how long a problem that no longer occurs still counts as the
+// same one: a problem that comes and goes is reported once. It is reported again
+// if its cause changes.
 const forgetAfter = 10 * time.Minute
 
 // Once passes on the notices of problems that are met again and again: each once, until it

@@ -8,7 +8,7 @@ import (
 
 	"pets/domain"
 	"pets/internal/chain"
-	"pets/internal/custody"
+	"pets/internal/evm"
 	"pets/internal/typeddata"
 	"pets/internal/vault"
 )
@@ -31,7 +31,7 @@ func (a *Place) Shapes() (*typeddata.Shapes, error) {
 
 // OpenKeys opens the keystore, nil where ENCRYPTION_KEY is not set. It makes none: see
 // MakeKeys.
-func (a *Place) OpenKeys() (*custody.Keys, error) {
+func (a *Place) OpenKeys() (*evm.Keys, error) {
 	if a.Config.EncryptionKey.Reveal() != "" {
 		if _, err := os.Stat(a.Config.Keystore); errors.Is(err, fs.ErrNotExist) {
 			return nil, domain.Errorf(domain.CodeNotFound, "there is no keystore at %s (PETS_KEYSTORE); pets wallet create and pets wallet recover make one", a.Config.Keystore)
@@ -42,7 +42,7 @@ func (a *Place) OpenKeys() (*custody.Keys, error) {
 
 // MakeKeys opens the keystore, and makes its folder where it is missing. From then on the
 // memory of the process is kept out of core dumps and away from other processes.
-func (a *Place) MakeKeys() (*custody.Keys, error) {
+func (a *Place) MakeKeys() (*evm.Keys, error) {
 	current := a.Config.EncryptionKey.Reveal()
 	if current == "" {
 		return nil, nil
@@ -59,12 +59,12 @@ func (a *Place) MakeKeys() (*custody.Keys, error) {
 		ring.Wipe()
 		return nil, err
 	}
-	return custody.NewKeys(store, ring), nil
+	return evm.NewKeys(store, ring), nil
 }
 
 // OpenChain makes a client of the chain, nil where PETS_RPC_URLS is not set. Nothing is
 // asked yet.
-func (a *Place) OpenChain() (*custody.Chain, error) {
+func (a *Place) OpenChain() (*evm.Chain, error) {
 	endpoints := a.Config.Endpoints()
 	if len(endpoints) == 0 {
 		return nil, nil
@@ -85,7 +85,7 @@ func (a *Place) OpenChain() (*custody.Chain, error) {
 	if err != nil {
 		return nil, fmt.Errorf("PETS_RPC_URLS: %w", err)
 	}
-	return custody.NewChain(registry, client), nil
+	return evm.NewChain(registry, client), nil
 }
 
 // CheckEnvFile refuses a .env file that others can read: it holds the keys to the money.

@@ -63,7 +63,7 @@ func (a *Place) MarkStop(dir string, why *Unopened, acting func(marker string), 
 		return errors.Join(err, why, lock.Close())
 	}
 	a.Caution("the store cannot be opened for writing: " + why.Error())
-	a.Caution("what is stopped is kept in " + LatchName + " in " + a.Config.ServerDir() + "; it holds from the next start on, and is recorded then. Take that file along when the folder is restored (docs/reliability.md, 6)")
+	a.Caution("what is stopped is kept in " + LatchName + " in " + a.Config.ServerDir() + "; it holds from the next start on, and is recorded then. Take that file along when the folder is restored (docs/runbooks/store.md)")
 	return lock.Close()
 }
 

@@ -6,15 +6,16 @@ import (
 	"os"
 )
 
-// CloseToGroup takes the right to write from the group of a folder of this process's own
-// user, and of that user's plain files in it: a volume that is given to a group (fsGroup)
-// gets it at each mount, and a umask of 002 gives it to whatever is made. It returns the
-// mode that the folder had, 0 if nothing was changed in it.
+// CloseToGroup removes the group's write permission from a folder of this
+// process's own user, and from that user's plain files in it. A volume that is
+// given to a group (fsGroup) gets the permission at each mount, and a umask of
+// 002 gives it to every new file. It returns the mode that the folder had, or 0
+// if it changed nothing there.
 //
-// Only the owner does that, and only for a group that the process is in. What everybody may
-// write to, what is somebody else's, or is reached by somebody else's link is left as it is,
-// for [Trust.Folder] to refuse. A process of root changes no
-// modes: a person does.
+// Only the owner does that, and only for a group that the process is in. A folder
+// that everybody may write to, that belongs to somebody else, or that is reached
+// through somebody else's link is left unchanged, for [Trust.Folder] to refuse. A
+// process of root changes no modes; a person has to.
 func (t Trust) CloseToGroup(dir string) (was fs.FileMode, err error) {
 	if us() == 0 {
 		return 0, nil
@@ -65,7 +66,7 @@ func (t Trust) CloseToGroup(dir string) (was fs.FileMode, err error) {
 	return was, nil
 }
 
-// closeFile does it for a plain file; of anything else nothing is read.
+// closeFile does the same for a plain file and ignores anything else.
 func closeFile(root *os.Root, name string) error {
 	if info, err := root.Lstat(name); err != nil || info.Mode().Perm()&0o020 == 0 {
 		return nil //nolint:nilerr // it is gone

@@ -11,12 +11,12 @@ import (
 // Keep is [Adopt] for the folder that the file lies in.
 func Keep(f *os.File) error { return Adopt(f, filepath.Dir(f.Name())) }
 
-// MkdirAll makes a folder that only its owner can enter, and those above it that are
-// missing, each of the owner of the one above.
+// MkdirAll creates a folder that only its owner can enter, and its missing
+// parents. Each gets the owner of its parent.
 func MkdirAll(dir string) error { return MkdirLike(dir, "") }
 
-// MkdirLike is [MkdirAll], but the folder itself gets the owner of another one, if one is
-// named.
+// MkdirLike is [MkdirAll], but the folder itself gets the owner of another one,
+// if given.
 func MkdirLike(dir, other string) error {
 	dir = filepath.Clean(dir)
 	info, err := os.Stat(dir)

@@ -10,19 +10,21 @@ import (
 	"syscall"
 )
 
-// NotPlainError: what has the name of a file is something else, which nobody but a person
-// with that intent, or a mistake, has put there. It is neither followed nor waited for.
+// NotPlainError reports that a file name belongs to something other than a plain
+// file, which was put there on purpose or by mistake. It is neither followed nor
+// waited for.
 type NotPlainError struct {
 	Path string
 	What string
 }
 
 func (e *NotPlainError) Error() string {
-	return fmt.Sprintf("%s is %s: it is not used; find out who put it there, and move it away", e.Path, e.What)
+	return fmt.Sprintf("%s is %s, so it is not used; find out who put it there, and move it away", e.Path, e.What)
 }
 
-// OpenRoot opens a folder. For root, a link that somebody else has put on the way has to
-// lead to a folder of his own: else it would have root write where he may not.
+// OpenRoot opens a folder. For root, a link made by another user has to lead to a
+// folder of that user: otherwise that user could make root write where the user
+// may not.
 func OpenRoot(dir string) (*os.Root, error) {
 	at, err := walk(dir)
 	if err != nil {
@@ -39,19 +41,20 @@ func OpenRoot(dir string) (*os.Root, error) {
 		return nil, errors.Join(err, root.Close())
 	}
 	if !os.SameFile(checked, opened) {
-		return nil, errors.Join(fmt.Errorf("%s was exchanged while it was opened", dir), root.Close())
+		return nil, errors.Join(fmt.Errorf("%s was replaced while it was opened", dir), root.Close())
 	}
 	return root, nil
 }
 
-// Open opens a plain file in a folder, with os.O_RDONLY or os.O_RDWR, os.O_TRUNC, and
-// os.O_CREATE for one that may be missing; a new one gets the owner of the folder. No link
-// is followed, and nothing that has a name elsewhere is written to.
+// Open opens a plain file in a folder, with os.O_RDONLY or os.O_RDWR, os.O_TRUNC,
+// and os.O_CREATE for one that may be missing. A new file gets the owner of the
+// folder. No link is followed, and a file with a second name elsewhere is not
+// written to.
 func Open(root *os.Root, name string, flag int) (*os.File, error) {
 	f, err := open(root, name, flag&^(os.O_CREATE|os.O_TRUNC))
 	if errors.Is(err, fs.ErrNotExist) && flag&os.O_CREATE != 0 {
 		f, err = fresh(root, name)
-		if errors.Is(err, fs.ErrExist) { // somebody else was faster
+		if errors.Is(err, fs.ErrExist) { // another process was faster
 			f, err = open(root, name, flag&^(os.O_CREATE|os.O_TRUNC))
 		}
 	}
@@ -70,9 +73,9 @@ func Open(root *os.Root, name string, flag int) (*os.File, error) {
 	return f, nil
 }
 
-// adoptEmpty gives a file that is new, or that a crash left as it was new, the owner of
-// the folder. One with something in it stays whose it is: it may be a file of root, which
-// the owner of the folder has given another name.
+// adoptEmpty gives a file that is new, or that a crash left empty, the owner of
+// the folder. A file with content keeps its owner: it may be a file of root that
+// the owner of the folder has linked there.
 func adoptEmpty(f *os.File, root *os.Root) error {
 	info, err := f.Stat()
 	if err != nil || info.Size() > 0 {
@@ -81,8 +84,8 @@ func adoptEmpty(f *os.File, root *os.Root) error {
 	return likeRoot(f, root)
 }
 
-// Create makes a new file in the place of one of that name, which is forgotten: nobody
-// else has it open, nor is it known by another name.
+// Create replaces the file of that name by a new one. No other process has the
+// new file open, and it has no second name.
 func Create(root *os.Root, name string) (*os.File, error) {
 	if info, err := root.Lstat(name); err == nil && info.IsDir() {
 		return nil, notPlain(root, name, info)
@@ -93,7 +96,7 @@ func Create(root *os.Root, name string) (*os.File, error) {
 	return fresh(root, name)
 }
 
-// Replace writes a file in the place of one of that name, by way of a temporary file.
+// Replace atomically replaces the file of that name, through a temporary file.
 func Replace(root *os.Root, name string, content []byte) error {
 	tmp := name + ".tmp"
 	f, err := Create(root, tmp)
@@ -126,7 +129,7 @@ func ReadFile(root *os.Root, name string) ([]byte, error) {
 	return b[:n], err
 }
 
-// Mkdir opens a folder in a folder, and makes it where it is missing.
+// Mkdir opens a folder in a folder, and creates it if it is missing.
 func Mkdir(root *os.Root, name string) (*os.Root, error) { return mkdir(root, name, root) }
 
 func mkdir(root *os.Root, name string, like *os.Root) (*os.Root, error) {
@@ -134,7 +137,7 @@ func mkdir(root *os.Root, name string, like *os.Root) (*os.Root, error) {
 	if made != nil && !errors.Is(made, fs.ErrExist) {
 		return nil, made
 	}
-	if info, err := root.Lstat(name); err == nil && !info.IsDir() { // to open a pipe would wait for a reader
+	if info, err := root.Lstat(name); err == nil && !info.IsDir() { // opening a pipe would wait for a reader
 		return nil, notPlain(root, name, info)
 	}
 	sub, err := root.OpenRoot(name)
@@ -147,7 +150,7 @@ func mkdir(root *os.Root, name string, like *os.Root) (*os.Root, error) {
 	return sub, nil
 }
 
-// itself refuses a folder that a link led to.
+// itself refuses a folder that was reached through a link.
 func itself(root *os.Root, name string, sub *os.Root) error {
 	named, err := root.Lstat(name)
 	if err != nil {
@@ -163,7 +166,7 @@ func itself(root *os.Root, name string, sub *os.Root) error {
 	return nil
 }
 
-// adoptNew gives a folder that was just made, and is still empty, the owner of another.
+// adoptNew gives a new, still empty folder the owner of another.
 func adoptNew(like, sub *os.Root, made error) error {
 	if made != nil || os.Geteuid() != 0 {
 		return nil
@@ -174,7 +177,7 @@ func adoptNew(like, sub *os.Root, made error) error {
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
 	if names, _ := f.Readdirnames(1); len(names) > 0 {
-		return nil // it was exchanged
+		return nil // it was replaced
 	}
 	return likeRoot(f, like)
 }
@@ -187,7 +190,7 @@ func likeRoot(f *os.File, root *os.Root) error {
 	return errors.Join(Like(f, d), d.Close())
 }
 
-// fresh makes a file that was not there.
+// fresh creates a file that does not exist yet.
 func fresh(root *os.Root, name string) (*os.File, error) {
 	f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -199,8 +202,8 @@ func fresh(root *os.Root, name string) (*os.File, error) {
 	return f, nil
 }
 
-// open opens a file that is there. It looks first, because to open a device may do
-// something, and again afterwards, because it may be another one by then.
+// open opens an existing file. It checks first, because opening a device can have
+// effects, and again afterwards, because the file may have been replaced.
 func open(root *os.Root, name string, flag int) (*os.File, error) {
 	info, err := root.Lstat(name)
 	if err != nil {
@@ -229,14 +232,14 @@ func checked(root *os.Root, name string, f *os.File, writing bool) error {
 	case !named.Mode().IsRegular():
 		return notPlain(root, name, named)
 	case !os.SameFile(opened, named):
-		return &fs.PathError{Op: "open", Path: filepath.Join(root.Name(), name), Err: errors.New("it was exchanged while it was opened")}
+		return &fs.PathError{Op: "open", Path: filepath.Join(root.Name(), name), Err: errors.New("it was replaced while it was opened")}
 	case writing && linked(opened, folder):
-		return &NotPlainError{filepath.Join(root.Name(), name), "a file that has a name elsewhere, too"}
+		return &NotPlainError{filepath.Join(root.Name(), name), "a file that has a second name elsewhere"}
 	}
 	return nil
 }
 
 func notPlain(root *os.Root, name string, info fs.FileInfo) error {
-	kinds := map[fs.FileMode]string{fs.ModeSymlink: "a link to something else", fs.ModeDir: "a folder", fs.ModeNamedPipe: "a pipe"}
-	return &NotPlainError{filepath.Join(root.Name(), name), "no regular file, but " + cmp.Or(kinds[info.Mode().Type()], "a device or a socket")}
+	kinds := map[fs.FileMode]string{fs.ModeSymlink: "a link to another file", fs.ModeDir: "a folder", fs.ModeNamedPipe: "a pipe"}
+	return &NotPlainError{filepath.Join(root.Name(), name), "not a regular file, but " + cmp.Or(kinds[info.Mode().Type()], "a device or a socket")}
 }

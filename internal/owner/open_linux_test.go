@@ -29,7 +29,7 @@ func service(t *testing.T) (root *os.Root, dir, elsewhere string) {
 	return root, dir, elsewhere
 }
 
-// Nothing but a plain file is opened, and none that has a name elsewhere is written to.
+// Nothing but a plain file is opened, and none that has a second name elsewhere is written to.
 func TestOpenOnlyPlainFiles(t *testing.T) {
 	root, dir, elsewhere := service(t)
 	mine := filepath.Join(elsewhere, "file")
@@ -98,7 +98,7 @@ func TestOpenAFileWithASecondNameOfItsOwner(t *testing.T) {
 	require.NoError(t, f.Close())
 	require.NoError(t, os.Chmod(dir, 0o770))
 	_, err = owner.Open(root, "one", os.O_RDWR)
-	require.ErrorContains(t, err, "a name elsewhere")
+	require.ErrorContains(t, err, "a second name elsewhere")
 }
 
 // Root follows a link of his own, and one that leads to a folder of whoever made it; no
@@ -126,8 +126,8 @@ func TestOpenRootByLinks(t *testing.T) {
 		require.NoError(t, os.Lchown(link, c.by, c.by))
 		root, err := owner.OpenRoot(filepath.Join(link, c.below))
 		if !c.opened {
-			require.ErrorContains(t, err, "a link that user", c)
-			require.ErrorContains(t, owner.MkdirAll(filepath.Join(link, c.below, "new")), "a link that user", c)
+			require.ErrorContains(t, err, "a link made by user", c)
+			require.ErrorContains(t, owner.MkdirAll(filepath.Join(link, c.below, "new")), "a link made by user", c)
 			continue
 		}
 		require.NoError(t, err, c)

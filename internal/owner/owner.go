@@ -1,12 +1,11 @@
-// Package owner keeps what root makes in the folder of a service usable by that
-// service: a new file or folder gets the owner of the folder it is in. It does
-// nothing for anybody but root, and never takes a file away from an owner who is
-// not root.
+// Package owner keeps what root creates in the folder of a service usable by that
+// service: a new file or folder gets the owner of the folder it is in. It acts
+// only for root, and never takes a file away from an owner who is not root.
 //
-// Whoever owns such a folder may put anything there in the place of a file, for root to
-// write to. So files are opened by the handle of their folder, see [Open], [Create] and
-// [OpenRoot]: what is no plain file, or has a name elsewhere, is refused, and only what is
-// new changes its owner.
+// The owner of such a folder may replace a file by anything, for root to write
+// to. So files are opened by the handle of their folder, see [Open], [Create] and
+// [OpenRoot]: anything that is not a plain file, or has a second name, is
+// refused, and only new files change their owner.
 package owner
 
 import (
@@ -14,7 +13,7 @@ import (
 	"os"
 )
 
-// Adopt gives an open file, made by root, the owner of a folder.
+// Adopt gives an open file, created by root, the owner of a folder.
 func Adopt(f *os.File, dir string) error {
 	if os.Geteuid() != 0 {
 		return nil

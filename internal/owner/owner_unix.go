@@ -16,11 +16,11 @@ func like(f, dir *os.File) error {
 		return err
 	}
 	if is.Mode&syscall.S_IFMT == syscall.S_IFREG && is.Nlink != 1 {
-		return nil // it has a name elsewhere, whose owner is none of this folder's business
+		return nil // it has a second name elsewhere, whose owner is unrelated to this folder
 	}
 	err = f.Chown(int(of.Uid), int(of.Gid))
 	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EINVAL) {
-		return nil // a root of a container that owns nobody else's files: nothing is lost but the convenience
+		return nil // root of a container that owns no other user's files: only the convenience is lost
 	}
 	return err
 }
@@ -42,8 +42,9 @@ func ids(f, dir *os.File) (of, is *syscall.Stat_t, err error) {
 	return of, is, nil
 }
 
-// linked reports whether an open file may be somebody else's, put into a folder by another
-// name. The owner of a folder that nobody else can write to may link his files as he likes.
+// linked reports whether an open file may belong to another user who gave it a
+// second name in a folder. If only its owner can write to the folder, links in it
+// are allowed.
 func linked(file, folder fs.FileInfo) bool {
 	is, knowsIs := file.Sys().(*syscall.Stat_t)
 	of, knowsOf := folder.Sys().(*syscall.Stat_t)

@@ -11,22 +11,23 @@ import (
 	"strings"
 )
 
-// UntrustedError: a folder or a file could have been made or changed by somebody who has
-// nothing to do with the store. What stands in it is nobody's word.
+// UntrustedError reports that a folder or a file could have been created or
+// changed by a user who has nothing to do with the store, so its content cannot
+// be trusted.
 type UntrustedError struct {
 	Path string
 	Why  string // what is wrong, and what to do about it
 }
 
 func (e *UntrustedError) Error() string {
-	return fmt.Sprintf("%s is not used: %s. Find out who made it and what stands in it before anything in it is believed", e.Path, e.Why)
+	return fmt.Sprintf("%s is not used: %s. Find out who made it and what is in it before you trust its content", e.Path, e.Why)
 }
 
-// Trust is whose files are believed: those of this process's user, of root, and of the
-// owners of the folders that it was made for.
+// Trust says whose files are trusted: those of this process's user, of root, and
+// of the owners of the folders that it was made for.
 type Trust struct{ owners []uint32 }
 
-// TrustOf makes one. A folder that is not there adds nobody.
+// TrustOf returns the trust for some folders. A missing folder adds no owner.
 func TrustOf(folders ...string) Trust {
 	t := Trust{[]uint32{0, us()}}
 	for _, dir := range folders {
@@ -49,9 +50,9 @@ func (t Trust) String() string {
 	return strings.Join(names, ", ")
 }
 
-// Folder refuses one that somebody else owns or may write to, to which somebody else's link
-// leads, or in which somebody else's files lie, but for those that are named. One that is
-// not there is not refused.
+// Folder refuses a folder that another user owns or may write to, that another
+// user's link leads to, or that holds another user's files, except the named
+// ones. A missing folder is not refused.
 func (t Trust) Folder(dir string, but ...string) error {
 	f, links, err := way(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -71,9 +72,9 @@ func (t Trust) Folder(dir string, but ...string) error {
 	return t.within(dir, entries, but)
 }
 
-// OpenRoot is [OpenRoot] of a folder that [Trust.Folder] does not refuse. What was judged is
-// what was opened, whatever has its name by now. One that is not there is an error of
-// fs.ErrNotExist.
+// OpenRoot is [OpenRoot] for a folder that [Trust.Folder] accepts. The checked
+// folder is the one that is opened, even if its name changes meanwhile. A missing
+// folder is an error of fs.ErrNotExist.
 func (t Trust) OpenRoot(dir string, but ...string) (*os.Root, error) {
 	at, links, err := way(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -98,8 +99,8 @@ func (t Trust) OpenRoot(dir string, but ...string) (*os.Root, error) {
 	return root, nil
 }
 
-// opened judges what lies in a folder that was just opened, and that it is the one that was
-// looked at.
+// opened checks the content of a folder that was just opened, and that it is the
+// one that was checked.
 func (t Trust) opened(dir string, at *os.File, root *os.Root, but []string) error {
 	looked, err1 := at.Stat()
 	is, err2 := root.Stat(".")
@@ -107,7 +108,7 @@ func (t Trust) opened(dir string, at *os.File, root *os.Root, but []string) erro
 		return err
 	}
 	if !os.SameFile(looked, is) {
-		return fmt.Errorf("%s was exchanged while it was opened", dir)
+		return fmt.Errorf("%s was replaced while it was opened", dir)
 	}
 	f, err := root.Open(".")
 	if err != nil {
@@ -120,7 +121,7 @@ func (t Trust) opened(dir string, at *os.File, root *os.Root, but []string) erro
 	return t.within(dir, entries, but)
 }
 
-// own judges a folder by itself, and the links that led to it.
+// own checks the folder itself, and the links that led to it.
 func (t Trust) own(dir string, f *os.File, links []uint32) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -128,19 +129,20 @@ func (t Trust) own(dir string, f *os.File, links []uint32) error {
 	}
 	for _, uid := range links {
 		if !t.of(uid) {
-			return &UntrustedError{dir, fmt.Sprintf("a link that user %d has made leads to it, and only those of user %s are followed; move the link away, or name the folder itself", uid, t)}
+			return &UntrustedError{dir, fmt.Sprintf("a link made by user %d leads to it, and only links of user %s are followed; move the link away, or name the folder itself", uid, t)}
 		}
 	}
 	if err := t.made(dir, info); err != nil {
 		return err
 	}
 	if info.Mode().Perm()&0o022 != 0 {
-		return &UntrustedError{dir, fmt.Sprintf("others than its owner may write to the folder (its mode is %04o); chmod go-w it, or name a folder in it that nobody else can write to", info.Mode().Perm())}
+		return &UntrustedError{dir, fmt.Sprintf("others than its owner may write to the folder (its mode is %04o); run chmod go-w on it, or name a folder in it that only its owner can write to", info.Mode().Perm())}
 	}
 	return nil
 }
 
-// dangling refuses somebody else's link to nothing: what is made goes where it leads.
+// dangling refuses another user's link to nothing, because a new file would be
+// created at its target.
 func (t Trust) dangling(dir string) error {
 	info, err := os.Lstat(dir)
 	if err != nil {
@@ -149,7 +151,7 @@ func (t Trust) dangling(dir string) error {
 	return t.made(dir, info)
 }
 
-// within looks at what lies in a folder.
+// within checks the content of a folder.
 func (t Trust) within(dir string, entries []os.DirEntry, but []string) error {
 	for _, entry := range entries {
 		if slices.Contains(but, entry.Name()) {
@@ -166,15 +168,15 @@ func (t Trust) within(dir string, entries []os.DirEntry, but []string) error {
 	return nil
 }
 
-// made refuses what somebody else owns.
+// made refuses a file of another user.
 func (t Trust) made(path string, info fs.FileInfo) error {
 	if uid, known := uidOf(info); known && !t.of(uid) {
-		return &UntrustedError{path, fmt.Sprintf("user %d owns it, and only what belongs to user %s is believed; chown it if it is right, or move it away", uid, t)}
+		return &UntrustedError{path, fmt.Sprintf("user %d owns it, and only files of user %s are trusted; chown it if it is right, or move it away", uid, t)}
 	}
 	return nil
 }
 
-// File refuses an open file that somebody else owns or may write to.
+// File refuses an open file that another user owns or may write to.
 func (t Trust) File(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -184,7 +186,7 @@ func (t Trust) File(f *os.File) error {
 		return err
 	}
 	if info.Mode().Perm()&0o022 != 0 {
-		return &UntrustedError{f.Name(), fmt.Sprintf("others than its owner may write to it (its mode is %04o); chmod go-w it", info.Mode().Perm())}
+		return &UntrustedError{f.Name(), fmt.Sprintf("others than its owner may write to it (its mode is %04o); run chmod go-w on it", info.Mode().Perm())}
 	}
 	return nil
 }

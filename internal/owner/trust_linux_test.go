@@ -58,22 +58,22 @@ func TestTrust(t *testing.T) {
 			continue
 		}
 		if err != nil && strings.HasPrefix(filepath.Base(right), "link") { // root reads there, and does not write
-			require.ErrorContains(t, err, "a link that user 4711 has made leads to a folder of user 0")
+			require.ErrorContains(t, err, "a link made by user 4711 leads to a folder of user 0")
 			continue
 		}
 		require.NoError(t, err, right)
 		require.NoError(t, root.Close())
 	}
 	for wrong, words := range map[string]string{
-		folder(stranger, 0o700):                                             "user 99 owns it, and only what belongs to user 0, 4711 is believed; chown",
+		folder(stranger, 0o700):                                             "user 99 owns it, and only files of user 0, 4711 are trusted; chown",
 		folder(0, 0o770):                                                    "chmod go-w",
 		folder(service, 0o777|os.ModeSticky):                                "chmod go-w",
-		link(stranger, folder(0, 0o700)):                                    "a link that user 99 has made",
-		link(stranger, folder(stranger, 0o700)):                             "a link that user 99 has made",
+		link(stranger, folder(0, 0o700)):                                    "a link made by user 99",
+		link(stranger, folder(stranger, 0o700)):                             "a link made by user 99",
 		link(0, folder(stranger, 0o700)):                                    "user 99 owns it",
 		link(stranger, filepath.Join(above, "none")):                        "user 99 owns it",
 		file(folder(service, 0o700), stranger):                              "user 99 owns it",
-		link(0, filepath.Join(link(stranger, above), filepath.Base(store))): "a link that user 99 has made",
+		link(0, filepath.Join(link(stranger, above), filepath.Base(store))): "a link made by user 99",
 	} {
 		err := trust.Folder(wrong)
 		untrusted := (*owner.UntrustedError)(nil)

@@ -13,16 +13,17 @@ import (
 // maxLinks is how many links the kernel follows on one path.
 const maxLinks = 40
 
-// walker goes down a path by handles, so that what it has looked at is what it goes
-// through.
+// walker follows a path by handles, so that each folder it has checked is the one
+// it passes through.
 type walker struct {
-	at     int // the folder that it has come to
+	at     int // the folder reached so far
 	rest   []string
 	links  int
-	owners []uint32 // of the links, but those of root
+	owners []uint32 // owners of the links, except root
 }
 
-// way opens a folder, to be looked at, and says whose links led to it, but those of root.
+// way opens a folder for examination and returns the owners of the links that led
+// to it, except root.
 func way(dir string) (*os.File, []uint32, error) {
 	w, err := descend(dir)
 	if err != nil {
@@ -31,7 +32,7 @@ func way(dir string) (*os.File, []uint32, error) {
 	return os.NewFile(uintptr(w.at), dir), w.owners, nil
 }
 
-// walk opens a folder, to be looked at. Who is not root has nothing to fear from links.
+// walk opens a folder for examination. Only root has to distrust links.
 func walk(dir string) (*os.File, error) {
 	if os.Geteuid() != 0 {
 		return os.Open(dir)
@@ -41,7 +42,7 @@ func walk(dir string) (*os.File, error) {
 		return nil, err
 	}
 	if err := w.allowed(); err != nil {
-		_ = unix.Close(w.at) // it was only looked at
+		_ = unix.Close(w.at) // it was opened for examination only
 		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
 	}
 	return os.NewFile(uintptr(w.at), dir), nil
@@ -66,16 +67,16 @@ func descend(dir string) (*walker, error) {
 		}
 	}
 	if err != nil {
-		_ = unix.Close(w.at) // it was only looked at
+		_ = unix.Close(w.at) // it was opened for examination only
 		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
 	}
 	return w, nil
 }
 
-// to goes on from an open folder.
+// to continues from an open folder.
 func (w *walker) to(fd int) {
 	if w.at >= 0 {
-		_ = unix.Close(w.at) // it was only looked at
+		_ = unix.Close(w.at) // it was opened for examination only
 	}
 	w.at = fd
 }
@@ -127,7 +128,8 @@ func (w *walker) follow(link int, uid uint32) error {
 	return nil
 }
 
-// allowed refuses what a link of somebody led to that is not his.
+// allowed refuses a folder that another user's link led to and that does not
+// belong to that user.
 func (w *walker) allowed() error {
 	var s unix.Stat_t
 	if err := unix.Fstat(w.at, &s); err != nil {

@@ -2,6 +2,8 @@ package pets_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -81,6 +83,35 @@ func TestMessagesFit(t *testing.T) {
 			for _, ran := range []petstest.Ran{s.Run(line...), s.Run(append(slices.Clone(line), "--server", conflict.URL)...), small.Run(line...)} {
 				clitest.FitsByWords(t, width, ran.Err+ran.Out)
 			}
+		}
+	}
+}
+
+// "One way to ask for a yes": who has --yes asks by it, but for pets init, whose questions are
+// settings and whose --yes takes the defaults; and nobody writes such a question himself. That
+// each of them asks as it should is tested in internal/cli/money.
+func TestOneWayToAskForAYes(t *testing.T) {
+	var asking []string
+	root := pets.Root(&cli.App{})
+	every(root, nil, func(words []string) {
+		c, _, err := root.Find(words)
+		require.NoError(t, err)
+		asks := c.Annotations["asks"] != ""
+		require.Equal(t, c.Flags().Lookup("yes") != nil && c.Name() != "init", asks, "%s: --yes is cli.AskFirst, and the question cli.Agree", words)
+		if asks {
+			asking = append(asking, strings.Join(words, " "))
+		}
+	})
+	slices.Sort(asking)
+	require.Equal(t, []string{"approve", "wallet sweep"}, asking)
+	files, err := filepath.Glob("../cli/*/*.go")
+	require.NoError(t, err)
+	require.Greater(t, len(files), 50)
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		require.NoError(t, err)
+		if !strings.HasSuffix(f, "_test.go") {
+			require.NotContains(t, string(text), "[y/N]", f)
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 // The second computation: equity, references and breakers straight from the rows
 // of the files, in rational numbers, without a line of the product's own. It is
-// written from docs and design, sections 3 to 6, and rounds where they say so.
+// written from docs/semantics, and rounds where those pages say so.
 
 // plainRow is one row of a file, as the sections on formats describe it.
 type plainRow struct {

@@ -16,6 +16,7 @@ import (
 
 	"pets/internal/pets/petstest"
 	"pets/internal/shareddata"
+	"pets/internal/testenv"
 )
 
 // Marked equity, its references and the trips of `pets state`, `pets equity` and
@@ -213,7 +214,7 @@ const (
 
 func tapeShell(t testing.TB) *petstest.Shell {
 	t.Helper()
-	if petstest.UnderRace {
+	if testenv.Race {
 		t.Skip("60,612 rows of arithmetic in one goroutine: nothing for the race detector, and minutes under it")
 	}
 	file := sharedFiles(t, "polymarket-tape.csv.gz")[0]

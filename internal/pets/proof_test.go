@@ -85,7 +85,7 @@ func sharedFiles(t testing.TB, names ...string) []string {
 	return paths
 }
 
-// wallet imports section 1 with a capital.
+// wallet imports the wallet's ledger with a capital.
 func wallet(t testing.TB, capital string) *petstest.Shell {
 	t.Helper()
 	files := sharedFiles(t, "polymarket-wallet.csv")
@@ -253,7 +253,7 @@ func TestProofWalletMarkets(t *testing.T) {
 	}
 }
 
-// The statistics of section 1 at capital 1,000.
+// The statistics of the wallet's ledger at capital 1,000.
 func TestProofWalletStats(t *testing.T) {
 	s := wallet(t, "1000")
 	var v statsJSON
@@ -348,7 +348,7 @@ func numberOf(v any) string {
 	return "?"
 }
 
-// Section 2, "all 1,007 by net_pnl_reported".
+// "All 1,007 by net_pnl_reported".
 func TestProofBotAsTrades(t *testing.T) {
 	resolutions := sharedFiles(t, "polymarket-bot-resolutions.csv")[0]
 	s := petstest.New(t)
@@ -399,7 +399,7 @@ func TestProofBotAsTrades(t *testing.T) {
 	}
 }
 
-// Section 2, "882 rebuilt from fills and payout".
+// "882 rebuilt from fills and payout".
 func TestProofBotFills(t *testing.T) {
 	files := sharedFiles(t, "polymarket-bot-fills.csv", "polymarket-bot-resolutions.csv")
 	s := petstest.New(t)

@@ -1,12 +1,13 @@
-// Package proof lets a server show that it is the one whose lock somebody has read, before
-// he sends it a key.
+// Package proof lets a server show a client that it is the server whose lock the
+// client has read, before the client sends it a key.
 //
-// It owns the two headers and what stands in them. A server makes a secret at its start and
-// writes it into its lock, which only its owner and root can read. Whoever found the server's
-// address there asks it with a challenge, and believes the answer only if it was made with
-// that secret, for the address that he is connected to: another process may listen there, in
-// this network namespace or after that server has ended, and could hand the challenge on.
-// It refuses to be more than that: it is no login, and says nothing about later connections.
+// It owns the two headers and their content. A server creates a secret at its
+// start and writes it into its lock, which only its owner and root can read. A
+// client that found the server's address there sends a challenge, and trusts the
+// answer only if it was made with that secret, for the address that the client is
+// connected to: another process may listen there, in this network namespace or
+// after that server has ended, and could forward the challenge. It refuses to be
+// more than that: it is not a login, and says nothing about later connections.
 package proof
 
 import (
@@ -24,10 +25,10 @@ const (
 	Answer    = "Pets-Proof"
 )
 
-// maxChallenge bounds a challenge that is answered, in bytes.
+// maxChallenge limits the length of an answered challenge, in bytes.
 const maxChallenge = 128
 
-// domain separates these from any other use of a secret.
+// domain separates these answers from any other use of a secret.
 const domain = "pets-proof-v1\n"
 
 // New returns a secret, or a challenge: 32 random bytes in hex.
@@ -45,8 +46,8 @@ func Give(w http.ResponseWriter, r *http.Request, secret string) {
 	}
 }
 
-// Holds reports whether an answer to a challenge was made with the secret, by who is
-// connected at an address such as 127.0.0.1:7433.
+// Holds reports whether the answer to a challenge was made with the secret, by
+// the server connected at an address such as 127.0.0.1:7433.
 func Holds(secret, challenge, address, answer string) bool {
 	return secret != "" && hmac.Equal([]byte(of(secret, challenge, address)), []byte(answer))
 }

@@ -13,22 +13,23 @@ import (
 )
 
 const (
-	// maxWaiting bounds the bytes of snapshots that wait to be written; what would go
-	// beyond it is done without.
+	// maxWaiting limits the bytes of snapshots that wait to be written. Snapshots
+	// beyond that are dropped.
 	maxWaiting = 256 << 20
 	// rootWithin is how long a snapshot waits for the root it belongs to.
 	rootWithin = 30 * time.Second
 )
 
-// Saver is a Folder that snapshots are saved to. They are written by a goroutine of its
-// own: whoever saves one does not wait for the root that it belongs to, nor for the disk.
+// Saver is a Folder that snapshots are saved to. A goroutine of its own writes
+// them, so the caller waits neither for the root that a snapshot belongs to nor
+// for the disk.
 //
-// It works by the handle of the folder that its own one lies in, which is there when it is
-// made. Once the path names another one, nothing is written: that may be a backup, or the
-// place where a disk is to be mounted.
+// It uses the handle of the parent folder, which exists when the Saver is
+// created. Once the path names another folder, nothing is written: that may be a
+// backup, or the place where a disk is to be mounted.
 type Saver struct {
 	*Folder
-	home    *os.Root // nil where it could not be opened: then nothing is saved
+	home    *os.Root // nil if it could not be opened; then nothing is saved
 	witness Witness
 	ctx     context.Context //nolint:containedctx // ends with the context given to Close
 	cancel  context.CancelFunc
@@ -50,8 +51,8 @@ type unsaved struct {
 	head         func(context.Context) (eventstore.TreeHead, error)
 }
 
-// NewSaver returns the folder of snapshots at dir, and removes from it what the witness
-// does not know. The folder is created by the first Save.
+// NewSaver returns the folder of snapshots at dir, and removes the snapshots that
+// the witness does not know. The folder is created by the first Save.
 func NewSaver(dir string, store eventstore.Store, w Witness) *Saver {
 	s := &Saver{Folder: In(dir, store, w), witness: w}
 	s.moved.L = &s.mu
@@ -62,9 +63,9 @@ func NewSaver(dir string, store eventstore.Store, w Witness) *Saver {
 	return s
 }
 
-// Save stores a snapshot of the state after a revision, which is durable, soon. A
-// failure leaves the older ones as they are: a cache that cannot be written is done
-// without. The data must not be changed afterwards.
+// Save stores a snapshot of the state after a revision, which is durable, in the
+// background. A failure leaves the older ones unchanged; a cache is optional. The
+// data must not be changed afterwards.
 func (s *Saver) Save(kind, stream string, revision uint64, data []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,7 +91,7 @@ func (s *Saver) Close(ctx context.Context) {
 	}
 }
 
-// Flush returns when nothing waits any more.
+// Flush returns when no snapshot is waiting.
 func (s *Saver) Flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,13 +124,14 @@ func (s *Saver) next() (unsaved, bool) {
 		s.moved.Wait()
 	}
 	u := s.waiting[0]
-	s.waiting[0] = unsaved{} // its bytes are not kept by the slice
+	s.waiting[0] = unsaved{} // the slice must not keep its bytes
 	s.waiting, s.bytes, s.busy = s.waiting[1:], s.bytes-len(u.data), true
 	return u, true
 }
 
-// save writes one snapshot, then tells the witness, then removes those that are not
-// known any more. A crash in between leaves a file that nobody believes.
+// save writes one snapshot, then registers it with the witness, then removes
+// those that are no longer known. A crash in between leaves a file that is not
+// used.
 func (s *Saver) save(u unsaved) {
 	ctx, cancel := context.WithTimeout(s.ctx, rootWithin)
 	defer cancel()
@@ -155,10 +157,10 @@ func (s *Saver) save(u unsaved) {
 	}
 }
 
-// errMoved: the folder that was opened is not what its path names any more.
+// errMoved reports that the path names another folder than the opened one.
 var errMoved = errors.New("snapshot: the folder was moved, removed or replaced")
 
-// enter opens the folder of snapshots, and makes it where it is missing.
+// enter opens the folder of snapshots, and creates it if it is missing.
 func (s *Saver) enter() (*os.Root, error) {
 	if s.home == nil {
 		return nil, errMoved
@@ -170,7 +172,7 @@ func (s *Saver) enter() (*os.Root, error) {
 	}
 	base := filepath.Base(s.dir)
 	if info, err := s.home.Lstat(base); err == nil && info.Mode().Type() == os.ModeSymlink {
-		return owner.OpenRoot(s.dir) // it lies on another disk, say
+		return owner.OpenRoot(s.dir) // it may be on another disk
 	}
 	return owner.Mkdir(s.home, base)
 }

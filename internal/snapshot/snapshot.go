@@ -1,12 +1,12 @@
 // Package snapshot keeps disposable caches of folded state as files beside the
 // log.
 //
-// It owns their files. It refuses to trust them: a snapshot is used only if the SHA-256
-// of its file, header and all, stands in the witness, which lies in another folder, and
-// if the record that it was taken at is still there. A file carries the root of the
-// stream's hash tree that it belongs to. One that is missing, cut short, altered, of
-// another stream, or that no witness knows is as good as none, and the stream is folded
-// instead. Deleting the folder costs time and nothing else.
+// It owns their files. It refuses to trust them: a snapshot is used only if the
+// SHA-256 of its whole file is in the witness, which is in another folder, and if
+// the record that it was taken at still exists. A file carries the root of the
+// stream's hash tree that it belongs to. A snapshot that is missing, truncated,
+// altered, of another stream, or unknown to the witness is not used, and the
+// stream is folded instead. Deleting the folder costs only time.
 package snapshot
 
 import (
@@ -25,26 +25,26 @@ import (
 	"pets/internal/owner"
 )
 
-// maxBytes bounds a snapshot; a larger one is neither written nor read.
+// maxBytes limits a snapshot; a larger one is neither written nor read.
 const maxBytes = 1 << 30
 
 // tempSuffix marks a file that is being written.
 const tempSuffix = ".tmp"
 
-// Knower says which snapshots are to be believed: the witness does.
+// Knower says which snapshots can be trusted. The witness implements it.
 type Knower interface {
-	// Newest returns the newest snapshot of a kind that was made of a stream when it
-	// had at most so many records: its size and the SHA-256 of its file.
+	// Newest returns the newest snapshot of a kind that was taken of a stream
+	// with at most so many records: its size and the SHA-256 of its file.
 	Newest(kind, stream string, atMost uint64) (size uint64, hash eventstore.Hash, ok bool)
 }
 
-// Witness is a Knower that takes in new ones.
+// Witness is a Knower that registers new snapshots.
 type Witness interface {
 	Knower
-	// Want asks for the head of a stream at a size, to be waited for.
+	// Want requests the head of a stream at a size.
 	Want(stream string, size uint64) func(context.Context) (eventstore.TreeHead, error)
-	// Keep takes in the hash of a file; it returns the sizes of those of its kind that
-	// are not known any more.
+	// Keep registers the hash of a file. It returns the sizes of snapshots of
+	// that kind that are no longer known.
 	Keep(kind, stream string, size uint64, hash eventstore.Hash) (dropped []uint64)
 }
 
@@ -53,7 +53,7 @@ type Folder struct {
 	dir   string
 	store eventstore.Store
 	knows Knower
-	limit int // maxBytes, but in tests
+	limit int // maxBytes, except in tests
 }
 
 // In returns the folder of snapshots at dir, for the given store.
@@ -120,7 +120,7 @@ func header(kind, stream string, h eventstore.TreeHead) string {
 	return fmt.Sprintf("pets snapshot 2 %s %s %d %s %s\n", kind, hex.EncodeToString([]byte(stream)), h.Size, h.Root, h.Leaf)
 }
 
-// leafAt is the leaf of the last of so many records, read from the log.
+// leafAt returns the leaf of the last of so many records, read from the log.
 func (f *Folder) leafAt(stream string, size uint64) (eventstore.Hash, error) {
 	for rec, err := range f.store.ReadStream(context.Background(), stream, size-1) {
 		if err != nil {
@@ -131,8 +131,9 @@ func (f *Folder) leafAt(stream string, size uint64) (eventstore.Hash, error) {
 	return eventstore.Hash{}, fmt.Errorf("snapshot: stream %s has no record %d", stream, size-1)
 }
 
-// write does without a copy of the data, which may be large, and returns the hash of
-// the file. No flush is needed: what a power cut leaves half written has another hash.
+// write avoids copying the data, which may be large, and returns the hash of the
+// file. It needs no flush: a file left incomplete by a power cut has another
+// hash.
 func write(root *os.Root, name, head string, data []byte) (eventstore.Hash, error) {
 	file, err := owner.Create(root, name+tempSuffix)
 	if err != nil {
@@ -154,8 +155,8 @@ func write(root *os.Root, name, head string, data []byte) (eventstore.Hash, erro
 	return eventstore.Hash(h.Sum(nil)), nil
 }
 
-// sweep removes the files of snapshots that the witness does not know: left half written
-// by a crash, or of a build that had no witness. What is not ours stays.
+// sweep removes the snapshots that the witness does not know: left incomplete by
+// a crash, or written by a build without a witness. Other files stay.
 func (f *Folder) sweep() {
 	root, err := owner.OpenRoot(f.dir)
 	if err != nil {

@@ -1,11 +1,12 @@
-// Package spelling compares names by how many slips of the keyboard lie between them, for
-// messages that say what was probably meant.
+// Package spelling measures how similar two names are, for messages that suggest
+// what was probably meant.
 //
-// It owns the distance. It refuses to choose: how near is near enough depends on what the
-// names are for, and is decided where they are.
+// It owns the distance. It refuses to decide what is similar enough, which
+// depends on the kind of names; callers do that.
 package spelling
 
-// Distance is the least number of bytes put in, left out or exchanged that make b of a.
+// Distance returns the least number of bytes to insert, delete or replace to turn
+// a into b.
 func Distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

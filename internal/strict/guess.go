@@ -10,11 +10,11 @@ import (
 	"pets/internal/spelling"
 )
 
-// maxNamed bounds the names that an error repeats.
+// maxNamed limits the names that an error repeats.
 const maxNamed = 32
 
-// otherNames are what venues and other programs call our fields. The first one that
-// the request has is the one that was meant.
+// otherNames are the names that venues and other programs use for our fields. The
+// first one that the request has is suggested.
 var otherNames = map[string][]string{
 	"amount": {"quantity"}, "qty": {"quantity"}, "size": {"quantity"}, "shares": {"quantity"}, "contracts": {"quantity"},
 	"quantity": {"amount"}, "cost": {"notional", "amount"}, "value": {"amount"},
@@ -25,21 +25,22 @@ var otherNames = map[string][]string{
 	"timestamp": {"effective_at"}, "profit": {"pnl"}, "why": {"reason"}, "comment": {"reason"}, "expiry": {"expires_at", "ttl"},
 }
 
-// unknown refuses a field that the object at path does not have. Its name is repeated
-// where it can be nothing else than a name: it came from outside, and may be a secret
-// that was pasted where a name belongs.
+// unknown refuses a field that the object at path does not have. Its name is
+// repeated only if it looks like a field name, because it may be a secret that
+// was pasted in place of a name.
 func (s *shape) unknown(path, name string, offset int64) error {
 	if !isName(name) {
-		return domain.Invalid(orBody(path), "has a field near byte %d that this request does not know; %s", offset, s.known())
+		return domain.Invalid(orBody(path), "has an unknown field near byte %d; %s", offset, s.known())
 	}
 	meant := s.nearest(name)
 	if meant == "" {
-		return domain.Invalid(join(path, name), "is no field of this request; %s", s.known())
+		return domain.Invalid(join(path, name), "is not a field of this request; %s", s.known())
 	}
-	return domain.Invalid(join(path, name), "is no field of this request; did you mean %s? Names are spelled exactly", meant)
+	return domain.Invalid(join(path, name), "is not a field of this request; did you mean %s? Names are spelled exactly", meant)
 }
 
-// isName: letters and underscores only, and not many. No key, seed or token is that.
+// isName reports whether s is short and has only letters and underscores. No key,
+// seed or token looks like that.
 func isName(s string) bool {
 	for i := range len(s) {
 		if c := s[i] | 0x20; s[i] != '_' && (c < 'a' || c > 'z') {
@@ -49,7 +50,7 @@ func isName(s string) bool {
 	return s != "" && len(s) <= maxNamed
 }
 
-// nearest is the field that was probably meant, empty where none is near.
+// nearest returns the most similar field, or "" if none is similar.
 func (s *shape) nearest(name string) string {
 	names := slices.Sorted(maps.Keys(s.fields))
 	plain := plainName(name)
@@ -63,7 +64,7 @@ func (s *shape) nearest(name string) string {
 			return known
 		}
 	}
-	best, distance := "", 1+len(plain)/4 // one slip, and one more for every four letters
+	best, distance := "", 1+len(plain)/4 // one typo, and one more for every four letters
 	for _, known := range names {
 		if d := spelling.Distance(plain, plainName(known)); d < min(distance+1, len(plain)) {
 			best, distance = known, d-1
@@ -72,10 +73,10 @@ func (s *shape) nearest(name string) string {
 	return best
 }
 
-// plainName makes limitPrice and Limit_Price the same name as limit_price.
+// plainName maps limitPrice and Limit_Price to the same name as limit_price.
 func plainName(s string) string { return strings.ToLower(strings.ReplaceAll(s, "_", "")) }
 
-// known lists the fields there are, those that are required first.
+// known lists the fields, the required ones first.
 func (s *shape) known() string {
 	names := slices.SortedFunc(maps.Keys(s.fields), func(a, b string) int {
 		if s.fields[a].required != s.fields[b].required {

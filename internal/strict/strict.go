@@ -1,12 +1,11 @@
-// Package strict reads JSON bodies the way money wants them read.
+// Package strict decodes the JSON bodies of requests strictly.
 //
-// It owns what "well-formed" means for a request: one JSON object of known
-// fields in their exact spelling, none twice, none that is required missing or
-// null, valid UTF-8, nothing behind it. It refuses everything else with an
-// error that names the field or the byte, and never the value: what was pasted
-// into the wrong field may be a secret. The name of an unknown field is repeated
-// only where it can be nothing else than a name, and the field that was probably
-// meant is named beside it.
+// It owns what "well-formed" means for a request: one JSON object of known fields
+// in their exact spelling, none twice, no required one missing or null, valid
+// UTF-8, nothing after it. It refuses everything else with an error that names
+// the field or the byte, and never the value: what was pasted into the wrong
+// field may be a secret. The name of an unknown field is repeated only if it
+// looks like a field name, and the field that was probably meant is suggested.
 package strict
 
 import (
@@ -16,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -28,22 +28,26 @@ import (
 	"pets/domain"
 )
 
-// maxPath bounds the field path of an error.
+// maxPath limits the field path of an error.
 const maxPath = 120
 
 // Decode reads body into a struct. A field is optional when its tag says
 // omitempty or omitzero; all others must be there and not be null, in nested
 // objects too: a payout that was left out is not a payout of 0. Where a field whose
-// tag says strict:"instead=a,b" is there, a and b need not be. Errors have code
-// invalid and name the field.
-func Decode(body []byte, into any) error {
-	t := reflect.TypeOf(into).Elem()
+// tag says strict:"instead=a,b" is there, a and b need not be. Fields that are named
+// apart are none of the body's: they keep what they have. Errors have code invalid and
+// name the field.
+func Decode(body []byte, into any, apart ...string) error {
+	s := shapeOf(reflect.TypeOf(into).Elem())
+	if len(apart) > 0 {
+		s = s.without(apart)
+	}
 	dec := jsontext.NewDecoder(bytes.NewBuffer(body))
-	if err := shapeOf(t).walk(dec, ""); err != nil {
+	if err := s.walk(dec, ""); err != nil {
 		return err
 	}
 	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
-		return domain.Invalid("body", "goes on after the JSON object, at byte %d", dec.InputOffset())
+		return domain.Invalid("body", "has data after the JSON object, at byte %d", dec.InputOffset())
 	}
 	if err := json.Unmarshal(body, into); err != nil {
 		return typeError(err)
@@ -51,7 +55,7 @@ func Decode(body []byte, into any) error {
 	return nil
 }
 
-// shape is what a value of a Go type must look like, computed once per type.
+// shape is the required form of a value of a Go type, computed once per type.
 type shape struct {
 	fields map[string]field // of an object; nil for other values
 	elem   *shape           // of an array; nil for other values
@@ -63,7 +67,7 @@ type field struct {
 	shape    *shape
 }
 
-// leaf is any value that decoding itself judges.
+// leaf is any value that the JSON decoder itself checks.
 var leaf = &shape{}
 
 var shapes sync.Map // reflect.Type → *shape
@@ -75,6 +79,15 @@ func shapeOf(t reflect.Type) *shape {
 	s := newShape(t)
 	shapes.Store(t, s)
 	return s
+}
+
+// without is the shape of an object that lacks some of its fields.
+func (s *shape) without(names []string) *shape {
+	fields := maps.Clone(s.fields)
+	for _, name := range names {
+		delete(fields, name)
+	}
+	return &shape{fields: fields}
 }
 
 var (
@@ -119,7 +132,7 @@ func (s *shape) add(t reflect.Type) {
 	}
 }
 
-// walk reads one value and holds it against the shape.
+// walk reads one value and compares it with the shape.
 func (s *shape) walk(dec *jsontext.Decoder, path string) error {
 	kind := dec.PeekKind()
 	switch {
@@ -152,7 +165,7 @@ func (s *shape) walkObject(dec *jsontext.Decoder, path string) error {
 		if !known {
 			return s.unknown(path, name, at)
 		}
-		if dec.PeekKind() != 'n' { // null is as good as not there
+		if dec.PeekKind() != 'n' { // null counts as missing
 			seen[name] = true
 		}
 		if err := f.shape.orNull(dec, join(path, name)); err != nil {
@@ -165,7 +178,7 @@ func (s *shape) walkObject(dec *jsontext.Decoder, path string) error {
 	return s.complete(seen, path)
 }
 
-// orNull lets null stand for a value that is not there.
+// orNull accepts null for an optional value.
 func (s *shape) orNull(dec *jsontext.Decoder, path string) error {
 	if dec.PeekKind() != 'n' {
 		return s.walk(dec, path)
@@ -191,7 +204,7 @@ func (s *shape) walkArray(dec *jsontext.Decoder, path string) error {
 	return nil
 }
 
-// replaced: a field that is there stands instead of another.
+// replaced reports that another field that is present replaces this one.
 func (s *shape) replaced(name string, seen map[string]bool) bool {
 	for other := range seen {
 		if slices.Contains(s.fields[other].instead, name) {
@@ -201,8 +214,7 @@ func (s *shape) replaced(name string, seen map[string]bool) bool {
 	return false
 }
 
-// complete names the first required field, in order of the alphabet, that is
-// not there.
+// complete names the first missing required field, in alphabetical order.
 func (s *shape) complete(seen map[string]bool, path string) error {
 	missing := ""
 	for name, f := range s.fields {
@@ -233,11 +245,11 @@ func orBody(path string) string {
 	return path
 }
 
-// syntaxError says where, not what: the library's own words may repeat input.
+// syntaxError says where, not what: the library's own messages may repeat input.
 func syntaxError(err error) error {
 	var s *jsontext.SyntacticError
 	if !errors.As(err, &s) {
-		return domain.Invalid("body", "is empty, cut short, or not JSON")
+		return domain.Invalid("body", "is empty, incomplete, or not JSON")
 	}
 	what := "is not valid JSON"
 	if errors.Is(err, jsontext.ErrDuplicateName) {
@@ -252,8 +264,8 @@ var (
 	timeType     = reflect.TypeFor[time.Time]()
 )
 
-// typeError says what a field must be. The path holds only names and indices
-// that the walk knew.
+// typeError says which type a field must have. The path holds only names and
+// indices that walk knows.
 func typeError(err error) error {
 	var s *json.SemanticError
 	if !errors.As(err, &s) {

@@ -14,6 +14,7 @@ import (
 	"pets/eventstore"
 	"pets/eventstore/embedded"
 	"pets/eventstore/storetest"
+	"pets/internal/testenv"
 )
 
 // TestFullDisk: "disk full: reads, replay and export still work". Trades are
@@ -21,7 +22,7 @@ import (
 // work. The writer stops; looking at the books does not.
 func TestFullDisk(t *testing.T) {
 	d := newDisk(t, "ext4", 48<<20)
-	need(t, "go")
+	testenv.Need(t, "go")
 	folder := filepath.Join(d.point, "store")
 	pets := petsOn(t, folder)
 	examples, err := filepath.Abs(filepath.Join("..", "..", "docs", "examples", "import"))
@@ -126,7 +127,7 @@ func appendUntilFull(t *testing.T, s *embedded.Store) *ledger {
 		require.True(t, unavailable.Poisoned, err)
 		require.ErrorIs(t, err, unix.ENOSPC)
 		_, err = s.Append(t.Context(), "s1", eventstore.NoStream, storetest.Propose("s1", 0, 1))
-		require.ErrorAs(t, err, &unavailable, "poisoned until it is opened anew")
+		require.ErrorAs(t, err, &unavailable, "poisoned until it is opened again")
 		return acked
 	}
 	t.Fatal("the disk does not get full")

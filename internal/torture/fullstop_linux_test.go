@@ -16,6 +16,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"pets/internal/testenv"
 )
 
 // TestStopOnAFullDisk: "a stop still holds then", and is there after kill -9 and a restart:
@@ -28,7 +30,7 @@ func TestStopOnAFullDisk(t *testing.T) {
 				size = 320 << 20
 			}
 			d := newDisk(t, kind, size)
-			need(t, "go")
+			testenv.Need(t, "go")
 			binary := filepath.Join(t.TempDir(), "pets")
 			require.NoError(t, run("go", "build", "-o", binary, "pets/cmd/pets"))
 			folder := filepath.Join(d.point, "store")

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"pets/internal/testenv"
 )
 
 // disk is a file system in a file.
@@ -26,7 +28,7 @@ type disk struct {
 // has handed down when it is cut off, and not where the image lies.
 func newDisk(t *testing.T, kind string, bytes int64) *disk {
 	t.Helper()
-	need(t, "mkfs."+kind, "mount", "umount")
+	testenv.Need(t, "mkfs."+kind, "mount", "umount")
 	requireMounts(t)
 	dir := imageDir(t)
 	d := &disk{t: t, kind: kind, image: filepath.Join(dir, kind), point: filepath.Join(dir, "mnt")}
@@ -86,7 +88,7 @@ var mountsForbidden = sync.OnceValue(func() error {
 // package can change that.
 func requireMounts(t *testing.T) {
 	t.Helper()
-	need(t, "mkfs.ext4")
+	testenv.Need(t, "mkfs.ext4")
 	if err := mountsForbidden(); err != nil {
 		fmt.Println("LOOP MOUNTS NOT PERMITTED HERE")
 		t.Skipf("LOOP MOUNTS NOT PERMITTED HERE: %v", err)

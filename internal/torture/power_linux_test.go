@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"pets/internal/testenv"
 )
 
 // blind runs a worker whose flushes never reach the kernel and claim success:
@@ -90,7 +92,7 @@ func (d *disk) cutUnder(w *worker) {
 // TestPowerCutControl: "the control must fail": without its flushes the same
 // store loses what it acknowledged, so that TestPowerCut can see a missing one.
 func TestPowerCutControl(t *testing.T) {
-	need(t, "strace")
+	testenv.Need(t, "strace")
 	for _, fs := range powerCuts {
 		t.Run(fs.kind, func(t *testing.T) {
 			d := newDisk(t, fs.kind, fs.size)
@@ -117,7 +119,7 @@ func TestPowerCutControl(t *testing.T) {
 // TestKillControl shows what TestKill cannot see: the kernel keeps what a killed
 // process has written, so that a missing flush loses nothing.
 func TestKillControl(t *testing.T) {
-	need(t, "strace")
+	testenv.Need(t, "strace")
 	folder, acked := t.TempDir(), newLedger()
 	w := start(t, folder, acked, blind...)
 	w.waitUntil(100)

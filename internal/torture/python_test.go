@@ -18,6 +18,7 @@ import (
 	"pets/eventstore"
 	"pets/eventstore/embedded"
 	"pets/eventstore/storetest"
+	"pets/internal/testenv"
 )
 
 const reader = "../../docs/examples/read_log.py"
@@ -81,7 +82,7 @@ func foreignStore(t *testing.T) (folder string, records []eventstore.Record) {
 // TestForeignReader: the format is described "exact enough to write a reader in
 // another language from it": one that was sees the same records.
 func TestForeignReader(t *testing.T) {
-	need(t, "python3")
+	testenv.Need(t, "python3")
 	folder, records := foreignStore(t)
 	out, failure, err := readLog(folder)
 	require.NoError(t, err, failure)
@@ -114,7 +115,7 @@ func requireSameRecords(t *testing.T, want []eventstore.Record, out string) {
 // TestForeignReaderRefuses: it believes neither a flipped bit nor what stands
 // behind the mark.
 func TestForeignReaderRefuses(t *testing.T) {
-	need(t, "python3")
+	testenv.Need(t, "python3")
 	folder, records := foreignStore(t)
 	segments, err := filepath.Glob(filepath.Join(folder, "*.seg"))
 	require.NoError(t, err)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"pets/internal/testenv"
 )
 
 // waitStopped returns when all threads of the worker stand still: a signal is
@@ -37,7 +39,7 @@ func (w *worker) waitStopped() {
 // fails, on the real thing. The store is poisoned, reads go on, nothing
 // acknowledged is lost, and the next start is clean.
 func TestSystemCallErrors(t *testing.T) {
-	need(t, "strace")
+	testenv.Need(t, "strace")
 	calls := []int{1, 2, 3, 4, 6, 10, 20, 30}
 	step := rounds(0, 1, 3, 7)
 	outcomes := map[string]int{}
@@ -83,7 +85,7 @@ func failCall(t *testing.T, call, errno string, n int) string {
 // TestInterruptedCalls: a call that a signal interrupted did not fail: it is
 // made again, and nobody hears of it.
 func TestInterruptedCalls(t *testing.T) {
-	need(t, "strace")
+	testenv.Need(t, "strace")
 	folder, acked := t.TempDir(), newLedger()
 	w := start(t, folder, acked, "strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null",
 		"-e", "trace=fdatasync,fsync,pwrite64", "-e", "inject=fdatasync,fsync,pwrite64:error=EINTR:when=2+2")

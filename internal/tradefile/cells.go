@@ -12,8 +12,8 @@ import (
 	"pets/domain"
 )
 
-// cells gives the format's readers typed access to one row. The first refusal is
-// kept and ends the row; later answers are then of no use, only harmless.
+// cells gives typed access to the cells of one row. The first refusal is kept and
+// ends the row; later results are zero values.
 type cells struct {
 	*layout
 	row    []cell
@@ -34,15 +34,15 @@ func (c *cells) read(row []cell) Row {
 	return c.format.read(c)
 }
 
-// refuse ends the row. The reason goes behind "field: " and shows cells through
-// [shown] only.
+// refuse ends the row. The reason is prefixed with "field: ". It shows cells only
+// through [shown].
 func (c *cells) refuse(col column, format string, args ...any) {
 	if !c.refused {
 		c.refused, c.column, c.reason = true, col, fmt.Sprintf(format, args...)
 	}
 }
 
-// raw is the text of a cell, nil where the file has no such column.
+// raw returns the text of a cell, or nil if the file has no such column.
 func (c *cells) raw(col column) []byte {
 	if i := c.index[col]; i >= 0 {
 		return c.row[i].text
@@ -50,8 +50,8 @@ func (c *cells) raw(col column) []byte {
 	return nil
 }
 
-// shared is a text that many rows have, such as a market. It is checked and
-// stored once per run.
+// shared returns a text that many rows have in common, such as a market. It is
+// checked and stored once per run.
 func (c *cells) shared(col column, check func(field, s string) error) string {
 	raw := c.raw(col)
 	if known, ok := c.known[string(raw)]; ok {
@@ -60,8 +60,8 @@ func (c *cells) shared(col column, check func(field, s string) error) string {
 	return c.remember(c.text(col, check))
 }
 
-// remember lets equal texts share their bytes. Nothing refused gets in, and the
-// empty text, which only some columns take, is not looked up.
+// remember makes equal texts share their bytes. It stores no refused text, and
+// does not look up the empty one.
 func (c *cells) remember(s string) string {
 	if known, ok := c.known[s]; ok {
 		return known
@@ -72,7 +72,7 @@ func (c *cells) remember(s string) string {
 	return s
 }
 
-// text is a text of this row alone, such as a trade id.
+// text returns a text of this row alone, such as a trade id.
 func (c *cells) text(col column, check func(field, s string) error) string {
 	s := string(c.raw(col))
 	if err := check("", s); err != nil {
@@ -81,18 +81,19 @@ func (c *cells) text(col column, check func(field, s string) error) string {
 	return s
 }
 
-// bot is checked in every row: what is known as a market may be no bot id.
+// bot is checked in every row: a name already known as a market may be an invalid
+// bot id.
 func (c *cells) bot(col column) string { return c.remember(c.text(col, domain.CheckID)) }
 
 func (c *cells) market() string            { return c.shared(colMarket, domain.CheckText) }
 func (c *cells) outcome(col column) string { return c.shared(col, domain.CheckText) }
 func (c *cells) venue() string             { return c.shared(colVenue, domain.CheckOptionalText) }
 
-// ignored is a column that means nothing to us, and still must be text.
+// ignored checks a column that has no meaning here, but must still be text.
 func (c *cells) ignored(col column) { c.text(col, domain.CheckOptionalText) }
 
-// mustBeEmpty refuses what a row of this kind cannot mean: a redeem that names an
-// outcome was made by someone who expects us to use it.
+// mustBeEmpty refuses a value that has no meaning in a row of this kind, such as
+// the outcome of a redeem, because its author expects it to be used.
 func (c *cells) mustBeEmpty(kind string, cols ...column) {
 	for _, col := range cols {
 		if s := c.raw(col); len(s) > 0 {
@@ -101,7 +102,7 @@ func (c *cells) mustBeEmpty(kind string, cols ...column) {
 	}
 }
 
-// oneOf is a cell that holds one of a few words.
+// oneOf returns a cell that holds one of a few words.
 func (c *cells) oneOf(col column, words ...string) string {
 	raw := c.raw(col)
 	if i := slices.Index(words, string(raw)); i >= 0 {
@@ -115,7 +116,7 @@ func (c *cells) side() domain.Side {
 	return domain.Side(c.oneOf(colSide, string(domain.Buy), string(domain.Sell)))
 }
 
-// kind is what the row says is traded in the market; empty where it says nothing.
+// kind returns the kind of the market, or "" if the row does not give one.
 func (c *cells) kind() domain.MarketKind {
 	if len(c.raw(colKind)) == 0 {
 		return ""
@@ -123,7 +124,7 @@ func (c *cells) kind() domain.MarketKind {
 	return domain.MarketKind(c.oneOf(colKind, string(domain.KindOutcome), string(domain.KindSpot), string(domain.KindPerp)))
 }
 
-// decimal is a number that a ledger can hold.
+// decimal returns a number that a ledger can hold.
 func (c *cells) decimal(col column) domain.Decimal {
 	s := string(c.raw(col))
 	d, rounded, err := parseNumber(s, c.opt.Round)
@@ -141,7 +142,7 @@ func (c *cells) decimal(col column) domain.Decimal {
 	return d
 }
 
-// atLeastZero adds a hint for those who have a reason to write something else.
+// atLeastZero adds a hint where another number is a plausible mistake.
 func (c *cells) atLeastZero(col column, hint string) domain.Decimal {
 	d := c.decimal(col)
 	if d.Sign() < 0 {
@@ -150,7 +151,7 @@ func (c *cells) atLeastZero(col column, hint string) domain.Decimal {
 	return d
 }
 
-// quantity is never signed: the side says which way it goes.
+// quantity is never signed: the side gives the direction.
 func (c *cells) quantity() domain.Decimal {
 	d := c.decimal(colQuantity)
 	if d.Sign() <= 0 {
@@ -159,8 +160,8 @@ func (c *cells) quantity() domain.Decimal {
 	return d
 }
 
-// price of an outcome is what one may cost that pays 0 or 1. A market of no
-// stated kind is an outcome market.
+// price of an outcome is the price of something that pays 0 or 1. A market
+// without a kind is an outcome market.
 func (c *cells) price(kind domain.MarketKind) domain.Decimal {
 	d := c.atLeastZero(colPrice, "")
 	if kind != domain.KindSpot && kind != domain.KindPerp && domain.One.Less(d) {
@@ -177,27 +178,27 @@ func (c *cells) payout() domain.Decimal {
 	return d
 }
 
-// fee below 0 would be income, which has an account of its own.
+// A fee below 0 would be income, which has an account of its own.
 func (c *cells) fee() domain.Decimal {
 	return c.atLeastZero(colFee, "; report rebates separately")
 }
 
-// notional is nil where the file does not say it, so that 0 can be said.
+// notional returns nil if the file does not give it, which differs from 0.
 func (c *cells) notional() *domain.Decimal {
 	if len(c.raw(colNotional)) == 0 {
 		return nil
 	}
-	d := c.atLeastZero(colNotional, "; the side says which way the cash went")
+	d := c.atLeastZero(colNotional, "; the side gives the direction of the cash")
 	return &d
 }
 
-// Times outside are mistakes, and would not fit int64 nanoseconds.
+// Times outside this range are mistakes, and would not fit int64 nanoseconds.
 var (
 	firstTime = time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC)
 	endOfTime = time.Date(2262, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
-// time is an instant in UTC.
+// time returns an instant in UTC.
 func (c *cells) time() time.Time {
 	s := string(c.raw(colTime))
 	t, reason := parseTime(s)
@@ -207,7 +208,7 @@ func (c *cells) time() time.Time {
 	return c.inRange(colTime, t)
 }
 
-// timeMs clamps before it converts: far outside, the conversion would wrap into
+// timeMs clamps before it converts, because a value far outside would wrap into
 // the accepted range.
 func (c *cells) timeMs() time.Time {
 	s := string(c.raw(colTimeMs))

@@ -9,16 +9,16 @@ import (
 	"pets/domain"
 )
 
-// BadRow is a row that cannot be read while those after it can. It is also the
-// error that Read stops with.
+// BadRow is a row that cannot be read although the rows after it can. It is also
+// the error that Read stops with.
 type BadRow struct {
 	File   string
-	Line   int    // of the offending cell, from 1, the header included
+	Line   int    // of the bad cell, from 1, counting the header
 	Column int    // of its first character in that line, from 1
-	Field  string // the column's name; empty when the row as a whole is wrong
+	Field  string // the column's name; empty if the row as a whole is wrong
 	Reason string // shows at most a short, escaped part of the cell
 	Raw    []byte // the row's bytes without the line end, for the --skip-bad file
-	// TooFine: the row can be read with Options.Round.
+	// TooFine reports that the row can be read with Options.Round.
 	TooFine bool
 }
 
@@ -37,11 +37,11 @@ func (b *BadRow) Error() string {
 // Unwrap gives the error its code, [domain.CodeInvalid].
 func (b *BadRow) Unwrap() error { return domain.Invalid(b.Field, "%s", b.Reason) }
 
-// FileError is a file that cannot be used, or not beyond the place named.
-// --skip-bad does not help against it.
+// FileError reports a file that cannot be used, or not beyond the given place.
+// --skip-bad does not help.
 type FileError struct {
 	File   string
-	Line   int // 0 when it is about the whole file
+	Line   int // 0 if it is about the whole file
 	Column int
 	Err    error // always with a code
 }
@@ -60,15 +60,15 @@ func unusable(file, format string, args ...any) *FileError {
 	return &FileError{File: file, Err: domain.Errorf(domain.CodeInvalid, format, args...)}
 }
 
-// stoppedAt is about one place of a file.
+// stoppedAt is an error about one place of a file.
 func stoppedAt(file string, s *scanner, at spot, format string, args ...any) *FileError {
 	e := unusable(file, format, args...)
 	e.Line, e.Column = at.line, s.columnOf(at)
 	return e
 }
 
-// reasonOf drops the field name from an error of the domain's checks: ours is
-// the name of the column.
+// reasonOf removes the field name from an error of the domain's checks; the name
+// of the column replaces it.
 func reasonOf(err error) string {
 	var e *domain.Error
 	if errors.As(err, &e) {
@@ -79,8 +79,8 @@ func reasonOf(err error) string {
 
 const mostShown = 24 // characters of a cell in an error
 
-// shown is the beginning of a cell, safe to print in a terminal or a log: a
-// wrong file may hold anything, a key included.
+// shown returns the beginning of a cell, safe to print in a terminal or a log: a
+// wrong file may hold anything, even a key.
 func shown(cell string) string {
 	n := 0
 	for i := range cell {
@@ -91,7 +91,7 @@ func shown(cell string) string {
 	return strconv.Quote(cell)
 }
 
-// shownAll lists names from a header, which may be anything, within limits.
+// shownAll lists names from a header, which may hold anything, within limits.
 func shownAll(names []string) string {
 	const most = 6
 	var b strings.Builder

@@ -48,14 +48,13 @@ var columnNames = [columns]string{
 
 func (c column) String() string { return columnNames[c] }
 
-// format is one kind of file. The sets of columns are such that a header never
-// fits two of them.
+// format is one kind of file. A header never fits the columns of two formats.
 type format struct {
 	name     string
 	required []column
 	optional []column
 	hasFills bool // --as-trades refuses it
-	// scope begins the key of rows without an id; nil where every row has one.
+	// scope begins the key of rows without an id; nil if every row has one.
 	scope func(Options) string
 	read  func(*cells) Row
 }
@@ -108,8 +107,8 @@ var formats = []*format{
 	},
 }
 
-// resolutionScope keeps a settlement and a reported trade apart that stem from
-// the same row: they are different facts.
+// resolutionScope separates a settlement from a reported trade of the same row,
+// because they are different facts.
 func resolutionScope(o Options) string {
 	if o.AsTrades {
 		return "resolution-trade/" + o.Bot
@@ -117,7 +116,7 @@ func resolutionScope(o Options) string {
 	return "resolution"
 }
 
-// knownFormats lists the headers there are, one per line.
+// knownFormats lists the known headers, one per line.
 func knownFormats() string {
 	var b strings.Builder
 	b.WriteString("known formats, by the columns in the header (any order; those in brackets may be left out):")
@@ -130,7 +129,7 @@ func knownFormats() string {
 	return b.String()
 }
 
-// joinColumns writes a header.
+// joinColumns joins the columns of a header.
 func joinColumns(list []column) string {
 	names := make([]string, len(list))
 	for i, c := range list {
@@ -139,14 +138,14 @@ func joinColumns(list []column) string {
 	return strings.Join(names, ",")
 }
 
-// layout says where each column stands in the rows of one file.
+// layout is the position of each column in the rows of one file.
 type layout struct {
 	format *format
 	header []string
 	index  [columns]int8 // -1: the file has no such column
 }
 
-// recognise takes the header row that s has just read.
+// recognise determines the format from the header row that s has just read.
 func recognise(path string, s *scanner) (*layout, error) {
 	if f := s.fault; f != nil {
 		return nil, stoppedAt(path, s, f.at, "the header cannot be read: %s", f.reason)
@@ -176,8 +175,8 @@ func newLayout(f *format, names []string) *layout {
 	return l
 }
 
-// nearest returns the format with the fewest differences from a header, the
-// earlier one of several.
+// nearest returns the format with the fewest differences from a header. The
+// earlier one wins a tie.
 func nearest(names []string) (best *format, missing, unknown []string) {
 	for _, f := range formats {
 		m, u := f.compare(names)
@@ -188,8 +187,8 @@ func nearest(names []string) (best *format, missing, unknown []string) {
 	return best, missing, unknown
 }
 
-// compare returns what a header lacks and what it has too much, in the order of
-// the format and of the header.
+// compare returns the missing and the surplus columns of a header, in the order
+// of the format and of the header.
 func (f *format) compare(names []string) (missing, unknown []string) {
 	known := make(map[string]bool, len(f.required)+len(f.optional))
 	for _, c := range f.required {
@@ -209,7 +208,7 @@ func (f *format) compare(names []string) (missing, unknown []string) {
 	return missing, unknown
 }
 
-// difference says what keeps a header from being that of the nearest format.
+// difference says how a header differs from that of the nearest format.
 func difference(header []byte, best *format, missing, unknown []string) string {
 	if !bytes.ContainsRune(header, ',') && bytes.ContainsAny(header, ";\t|") {
 		return "the header is of no known format: its columns must be separated by commas"

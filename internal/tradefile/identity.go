@@ -9,8 +9,9 @@ import (
 	"pets/domain"
 )
 
-// Everything in this file is a promise to ledgers already written: another hash
-// would make every row of an old file new. See the package comment.
+// The hashes in this file must never change, because ledgers hold them: with
+// another hash every row of an old file would count as new. See the package
+// comment.
 
 const (
 	hashDigits = 2 * sha256.Size
@@ -29,8 +30,9 @@ func (r *Row) hasID() bool {
 	}
 }
 
-// identify returns the key of a row; of a row without an id the part before the
-// occurrence number. scope keeps rows of different formats and owners apart.
+// identify returns the key of a row. For a row without an id it is the part
+// before the occurrence number. scope separates rows of different formats and
+// owners.
 func (m *meaning) identify(r *Row, scope string, raw []byte) string {
 	switch {
 	case !r.hasID():
@@ -43,15 +45,15 @@ func (m *meaning) identify(r *Row, scope string, raw []byte) string {
 	}
 }
 
-// meaning collects the parts of a row's content that are hashed. Each part is
-// preceded by its length, so that no two rows have the same sequence of bytes.
+// meaning collects the hashed parts of a row. Each part is preceded by its
+// length, so that no two rows have the same sequence of bytes.
 type meaning struct {
 	parts   []byte
 	scratch []byte
 }
 
-// fill hashes in the order of the package comment. A notional that was given as
-// price × quantity is another content than none: the file said more.
+// fill hashes in the order of the package comment. A notional equal to price ×
+// quantity differs from a missing one, because the file said more.
 func (m *meaning) fill(at time.Time, f *Fill) string {
 	m.begin("fill", f.Bot, f.Venue, f.TradeID)
 	m.time(at)
@@ -86,7 +88,7 @@ func (m *meaning) text(parts ...string) {
 	}
 }
 
-// time has no trailing zeros, however many the file wrote.
+// time drops trailing zeros, however many the file has.
 func (m *meaning) time(at time.Time) {
 	m.scratch = at.AppendFormat(m.scratch[:0], time.RFC3339Nano)
 	m.addScratch()

@@ -11,10 +11,11 @@ const (
 	tooFine  = "is finer than nanoseconds"
 )
 
-// parseTime reads an RFC 3339 time, or says what is wrong with it. A space may stand for
-// the T, and t and z for T and Z, as RFC 3339 allows. The form is checked here because
-// the time package takes more than RFC 3339 has: a comma for the point, an hour of one
-// digit, an offset of 24 hours, and decimals beyond the ninth, which it drops.
+// parseTime parses an RFC 3339 time, or says what is wrong with it. A space may
+// replace the T, and t and z are accepted, as RFC 3339 allows. The form is
+// checked here because the time package accepts more than RFC 3339: a comma for
+// the point, an hour of one digit, an offset of 24 hours, and decimals beyond the
+// ninth, which it drops.
 func parseTime(s string) (t time.Time, reason string) {
 	day, ok := cutForm(s, "0000-00-00")
 	if !ok || day == "" || !strings.Contains("Tt ", day[:1]) {
@@ -46,7 +47,7 @@ func parseTime(s string) (t time.Time, reason string) {
 	return t, ""
 }
 
-// cutForm takes a form, in which 0 stands for any digit, from the beginning of s.
+// cutForm removes a form, in which 0 means any digit, from the beginning of s.
 func cutForm(s, form string) (rest string, ok bool) {
 	if len(s) < len(form) {
 		return "", false

@@ -9,7 +9,7 @@ import (
 	"pets/domain"
 )
 
-// Reasons for refusing a number. They go behind the text of the cell.
+// Reasons for refusing a number. They follow the text of the cell.
 var (
 	errNoNumber = errors.New("is empty; write a number such as 12.5")
 	errNumber   = errors.New("is not a number such as -12.5 or 1.5e-7 (a point for decimals, no spaces, no thousands separators)")
@@ -17,12 +17,13 @@ var (
 	errTooLarge = errors.New("is not below 10^15 in absolute value")
 )
 
-// mostExponent is far beyond any number that is neither refused nor 0.
+// mostExponent is beyond every exponent of an accepted number other than 0.
 const mostExponent = 1_000_000
 
-// parseNumber reads a number as programs export it: a plain decimal, or one with an
-// exponent. Zeros that change nothing are dropped, however many there are. What is then
-// finer than [domain.Scale] decimals is refused, or, with round, rounded half-even.
+// parseNumber parses a number as programs export it: a plain decimal, or one with
+// an exponent. Zeros without effect are dropped, however many there are. A number
+// with more than [domain.Scale] decimals after that is refused or, with round,
+// rounded half-even.
 func parseNumber(s string, round bool) (d domain.Decimal, rounded bool, err error) {
 	if s == "" {
 		return d, false, errNoNumber
@@ -43,7 +44,7 @@ func parseNumber(s string, round bool) (d domain.Decimal, rounded bool, err erro
 		n, rounded = n.roundAt(n.point+domain.Scale), true
 	}
 	if d, err = domain.ParseDecimal(n.plain()); err != nil {
-		return d, false, errTooLarge // it is well formed, and of the right scale
+		return d, false, errTooLarge // it is well formed and has the right scale
 	}
 	return d, rounded, nil
 }
@@ -55,7 +56,7 @@ type number struct {
 	point    int
 }
 
-// cutNumber takes [+-]digits[.digits][e[+-]digits], with no part empty.
+// cutNumber splits [+-]digits[.digits][e[+-]digits], with no part empty.
 func cutNumber(s string) (n number, ok bool) {
 	if s[0] == '-' || s[0] == '+' {
 		n.negative, s = s[0] == '-', s[1:]
@@ -78,7 +79,7 @@ func cutNumber(s string) (n number, ok bool) {
 	return n, true
 }
 
-// parseExponent cuts off at mostExponent what is beyond it.
+// parseExponent parses an exponent and limits it to mostExponent.
 func parseExponent(s string) (int, bool) {
 	digits := strings.TrimLeft(s, "+-")
 	if len(s)-len(digits) > 1 || !isDigits(digits) {
@@ -98,7 +99,7 @@ func isDigits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// roundAt keeps the first n digits, and rounds half-even; n may be below 0.
+// roundAt keeps the first n digits and rounds half-even; n may be negative.
 func (n number) roundAt(at int) number {
 	if at < 0 {
 		return number{}

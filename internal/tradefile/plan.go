@@ -15,17 +15,16 @@ import (
 // DefaultBot owns the rows of files that name no bot.
 const DefaultBot = "wallet"
 
-// Options are the flags of `pets import` that change what rows mean.
+// Options are the flags of `pets import` that change the meaning of rows.
 type Options struct {
 	Bot      string // --bot: owner of wallet rows and of --as-trades; empty is [DefaultBot]
 	AsTrades bool   // --as-trades: resolutions are closed trades at net_pnl_reported
 	KeepBad  bool   // --skip-bad: collect bad rows instead of stopping at the first
-	Round    bool   // --round: round numbers that are finer than a ledger keeps
+	Round    bool   // --round: round numbers with more decimals than a ledger keeps
 }
 
-// Plan is everything the files say, in the order in which it happened. It keeps the
-// text of the files and where in it each row stands, not the rows: those take seven
-// times the room.
+// Plan is the content of all files, in time order. It keeps the text of the files
+// and the place of each row, not the rows, which need seven times the memory.
 type Plan struct {
 	Bad     []BadRow      // with Options.KeepBad: in order of files, then of rows
 	Bots    []string      // in order of first appearance in the rows
@@ -36,12 +35,12 @@ type Plan struct {
 	places []place // by time; ties by order of files, then of rows
 }
 
-// Len is how many rows there are.
+// Len returns the number of rows.
 func (p *Plan) Len() int { return len(p.places) }
 
-// All returns the rows by time; ties by order of files, then of rows. Each is read again
-// from the text that Read has checked, which nobody can change meanwhile. The rows are for
-// one goroutine.
+// All yields the rows by time; ties by order of files, then of rows. Each is
+// parsed again from the text that Read has checked, which does not change. The
+// rows are for one goroutine.
 func (p *Plan) All() iter.Seq[*Row] {
 	return func(yield func(*Row) bool) {
 		var n occurrences
@@ -55,7 +54,7 @@ func (p *Plan) All() iter.Seq[*Row] {
 	}
 }
 
-// FileSummary says what one file was taken for and how much of it was read.
+// FileSummary says how one file was recognised and how much of it was read.
 type FileSummary struct {
 	Path   string
 	Format string // "fills", "wallet ledger", …
@@ -66,7 +65,7 @@ type FileSummary struct {
 // Row is one fact of one file: exactly one of the pointers is set.
 type Row struct {
 	File string // as given
-	Line int    // of the row's first byte, from 1, the header included
+	Line int    // of the row's first byte, from 1, counting the header
 	Time time.Time
 	Key  string // identity of the fact; see the package comment
 
@@ -84,11 +83,11 @@ type Row struct {
 type Fill struct {
 	Bot, Venue, Market, Outcome, TradeID string
 
-	Kind     domain.MarketKind // empty where the file does not say
+	Kind     domain.MarketKind // empty if the file does not give it
 	Side     domain.Side
 	Quantity domain.Decimal  // > 0
 	Price    domain.Decimal  // ≥ 0, and ≤ 1 unless Kind is spot or perp
-	Notional *domain.Decimal // ≥ 0: the cash that moved, where the file says it; it overrules price × quantity
+	Notional *domain.Decimal // ≥ 0: the cash that moved, if the file gives it; it takes precedence over price × quantity
 	Fee      domain.Decimal  // ≥ 0
 }
 
@@ -107,8 +106,8 @@ type Trade struct {
 	Fee domain.Decimal // ≥ 0
 }
 
-// Redeem settles the one open outcome of a market: at Cash ÷ Quantity, or at 0
-// when Quantity is 0. The file does not say which outcome that is.
+// Redeem settles the one open outcome of a market: at Cash ÷ Quantity, or at 0 if
+// Quantity is 0. The file does not say which outcome that is.
 type Redeem struct {
 	Bot, Market string
 
@@ -122,7 +121,7 @@ type Rebate struct {
 	Amount domain.Decimal // ≥ 0
 }
 
-// bot is the bot the row is about, empty for a settlement of every holder.
+// bot returns the bot of the row, or "" for a settlement of all holders.
 func (r *Row) bot() string {
 	switch {
 	case r.Fill != nil:
@@ -138,12 +137,12 @@ func (r *Row) bot() string {
 	}
 }
 
-// Read reads the files and merges their rows. It reports how many of the bytes
-// on disk it has dealt with; progress may be nil.
+// Read reads the files and merges their rows. It reports how many of the bytes on
+// disk it has processed; progress may be nil.
 //
 // Errors: a [*BadRow] for the first row that cannot be read (in order of files;
 // none with KeepBad), a [*FileError] for a file that cannot be used at all or
-// cannot be read on, ctx's error. The first two have [domain.CodeInvalid] or
+// beyond some place, ctx's error. The first two have [domain.CodeInvalid] or
 // [domain.CodeNotFound]. With an error there is no plan.
 func Read(ctx context.Context, paths []string, opt Options, progress func(doneBytes, totalBytes int64)) (*Plan, error) {
 	r, err := newReader(opt, defaultLimits)
@@ -176,13 +175,14 @@ func Read(ctx context.Context, paths []string, opt Options, progress func(doneBy
 	return p, nil
 }
 
-// plan merges what was read. The reader is spent afterwards.
+// plan merges what was read. The reader must not be used afterwards.
 func (r *reader) plan() *Plan {
 	merge(r.places)
 	return &Plan{Bad: r.bad, Bots: r.botsInOrder(), Files: r.summaries, Rounded: r.rounded, files: r.files, places: r.places}
 }
 
-// place is where a row stands: all that is kept of it between checking and booking.
+// place is the location of a row: all that is kept of it between checking and
+// booking.
 type place struct {
 	nanos  int64  // its time; cells.inRange keeps it inside int64
 	file   uint32 // in the order given
@@ -202,13 +202,13 @@ func merge(places []place) {
 	}
 }
 
-// occurrences completes the identity of rows without an id. It needs the merged order,
-// because an occurrence number counts over all files of a run.
+// occurrences completes the identity of rows without an id. It needs the merged
+// order, because an occurrence number counts over all files of a run.
 type occurrences struct {
 	seen map[digest]uint32
 }
 
-// digest stands for a longer text where there are millions of them.
+// digest replaces a longer text to save memory, because there may be millions.
 type digest [sha256.Size / 2]byte
 
 func (o *occurrences) number(row *Row) {
@@ -233,8 +233,8 @@ func (o *occurrences) number(row *Row) {
 	}
 }
 
-// botsInOrder includes bots that only a settlement names: its command would be refused
-// for a bot nobody registered.
+// botsInOrder includes bots that only a settlement names, because its command
+// would be refused for an unregistered bot.
 func (r *reader) botsInOrder() []string {
 	var bots []string
 	seen := make([]bool, 1+len(r.bots))

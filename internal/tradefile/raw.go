@@ -1,8 +1,8 @@
 package tradefile
 
-// What can be said of a row that was read well and is refused later.
+// Information about a row that was read without error and refused later.
 
-// Raw returns the row as it stands in its file, without the line end.
+// Raw returns the bytes of the row in its file, without the line end.
 func (r *Row) Raw() string {
 	if r.file == nil {
 		return ""
@@ -10,15 +10,15 @@ func (r *Row) Raw() string {
 	return string(r.scan().raw)
 }
 
-// names are the columns that hold, in the formats of venues, what the domain
-// calls otherwise.
+// names maps the domain's field names to columns of venue formats with another
+// name.
 var names = map[string]string{
 	colStrategy.String(): colBot.String(), colTokenID.String(): colOutcome.String(), colVenueTradeID.String(): colTradeID.String(),
 	colReportedPnL.String(): colPnL.String(), colTimeMs.String(): colTime.String(), colCash.String(): colNotional.String(),
 }
 
-// Column returns where the cell of a field begins in the row's line, counted in
-// characters from 1 as editors do, or 0 when the file has no such column.
+// Column returns the position of a field's cell in the row's line, counted in
+// characters from 1 as editors do, or 0 if the file has no such column.
 func (r *Row) Column(field string) int {
 	if r.file == nil || field == "" {
 		return 0

@@ -48,7 +48,7 @@ func newReader(opt Options, l limits) (*reader, error) {
 	}, nil
 }
 
-// measure adds up the sizes of the files, and so finds missing ones before any
+// measure adds up the sizes of the files. That finds missing files before any
 // work is done.
 func (r *reader) measure(paths []string) error {
 	for _, path := range paths {
@@ -98,8 +98,8 @@ func (r *reader) add(ctx context.Context, path string, stored []byte) error {
 	return nil
 }
 
-// checkContent refuses what is no CSV, and a file given twice: its rows without
-// an id would count as further occurrences.
+// checkContent refuses a file that is not CSV, and a file given twice, whose rows
+// without an id would count as further occurrences.
 func (r *reader) checkContent(path string, data []byte) error {
 	if err := checkKind(path, data); err != nil {
 		return err
@@ -140,7 +140,7 @@ type file struct {
 	badRows int
 }
 
-// A look at the context and a step of the progress bar, every so many rows.
+// Check the context and report progress once every so many rows.
 const stepRows = 4096
 
 func (f *file) read(ctx context.Context) error {
@@ -161,17 +161,17 @@ func (f *file) read(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// step tells how far this file is, in bytes on disk: of a packed file, in
+// step reports the progress in this file, in bytes on disk; for a packed file, in
 // proportion to what has been unpacked.
 func (f *file) step() {
-	// Both factors are at most limits.bytes, 2^31: their product fits.
+	// Both factors are at most limits.bytes, 2^31, so the product fits.
 	part := f.stored * int64(f.scanner.at.offset) / int64(len(f.scanner.data))
 	f.progress(f.done+part, f.total)
 }
 
-// readRow takes the row the scanner stands on: kept, set aside, or the error to
-// stop with. Form is checked before content, so that no cell is read under the
-// name of another column.
+// readRow reads the current row of the scanner. It is kept, set aside, or
+// returned as the error to stop with. The form is checked before the content, so
+// that no cell is read under the name of another column.
 func (f *file) readRow() error {
 	s := f.scanner
 	f.cells.tooFine = false
@@ -198,7 +198,7 @@ func (f *file) readRow() error {
 	return nil
 }
 
-// botNumber is a short name for a bot.
+// botNumber returns a short number for a bot.
 func (r *reader) botNumber(bot string) uint32 {
 	if bot == "" {
 		return 0
@@ -212,8 +212,8 @@ func (r *reader) botNumber(bot string) uint32 {
 	return n
 }
 
-// reserve makes room for the rows that a file probably still has, so that the list need
-// not be copied each time it has grown.
+// reserve allocates room for the rows that the file probably still has, so that
+// the list is not copied each time it grows.
 func (f *file) reserve() {
 	if cap(f.places)-len(f.places) >= stepRows {
 		return
@@ -222,7 +222,7 @@ func (f *file) reserve() {
 	f.places = slices.Grow(f.places, min(2*stepRows+int(int64(left)*int64(f.cells.number)/int64(done)), f.limits.rows))
 }
 
-// rowAt reads a row again that was read well.
+// rowAt reads a row again that was read without error.
 func (f *file) rowAt(at place) *Row {
 	f.scanner.seek(at)
 	f.scanner.next()
@@ -233,8 +233,8 @@ func (f *file) rowAt(at place) *Row {
 	return &row
 }
 
-// refuse turns a fault of form into a bad row, or ends the file where the rows
-// after it cannot be told apart any more, whatever --skip-bad says.
+// refuse turns a fault of form into a bad row. If the following rows can no
+// longer be separated, it ends the file, even with --skip-bad.
 func (f *file) refuse(fault *fault) error {
 	field := f.fieldOf(fault.cell)
 	if !fault.fatal {
@@ -246,8 +246,8 @@ func (f *file) refuse(fault *fault) error {
 	return f.stopAt(fault.at, "%s%s; what follows cannot be read", field, fault.reason)
 }
 
-// setAsideWidth refuses a row of another width than the header, at the first
-// cell too many or at the last one there is.
+// setAsideWidth refuses a row whose number of cells differs from the header. The
+// error is about the first surplus cell, or the last existing one.
 func (f *file) setAsideWidth() error {
 	s, want := f.scanner, len(f.cells.header)
 	at := s.cells[len(s.cells)-1].at
@@ -274,7 +274,7 @@ func (f *file) setAside(at spot, field, reason string) error {
 	return nil
 }
 
-// fieldOf names the i-th column, empty for none.
+// fieldOf returns the name of the i-th column, or "".
 func (f *file) fieldOf(i int) string {
 	if i < 0 || i >= len(f.cells.header) {
 		return ""

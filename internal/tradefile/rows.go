@@ -6,7 +6,7 @@ import (
 	"pets/domain"
 )
 
-// One function per format. Of several wrong cells the first one read is
+// One function per format. If several cells are wrong, the first one read is
 // reported, which need not be the leftmost.
 
 func readFill(c *cells) Row {
@@ -50,8 +50,8 @@ func readTrade(c *cells) Row {
 }
 
 // readWallet reads a row of a wallet's ledger. cash is the money that moved, + is
-// received; price is rounded for display. tx is no id: one transaction fills and
-// redeems several rows.
+// received; price is rounded for display. tx is not an id: one transaction fills
+// and redeems several rows.
 func readWallet(c *cells) Row {
 	row := Row{Time: c.time()}
 	c.ignored(colTx)
@@ -121,8 +121,8 @@ func readBotFill(c *cells) Row {
 	}}
 }
 
-// readResolution takes what the venue paid, or, with --as-trades, what the bot
-// says it earned. Both are checked either way.
+// readResolution reads the venue's payout or, with --as-trades, the bot's own
+// profit. It checks both in either case.
 func readResolution(c *cells) Row {
 	row := Row{Time: c.time()}
 	s := &Settlement{Market: c.market(), Outcome: c.outcome(colTokenID), Payout: c.payout()}
@@ -135,7 +135,8 @@ func readResolution(c *cells) Row {
 	return row
 }
 
-// tapeBots is how many bots a tape, which has no account, is dealt to.
+// tapeBots is how many bots the rows of a tape, which has no account, are
+// distributed to.
 const tapeBots = 10
 
 func readTape(c *cells) Row {

@@ -6,15 +6,15 @@ import (
 	"unicode/utf8"
 )
 
-// scanner cuts data into rows and cells by RFC 4180. encoding/csv is not used
-// because the identity of a row is the hash of its raw bytes, and because a
-// quote that is never closed must not swallow the rest of a file unnoticed.
+// scanner splits data into rows and cells by RFC 4180. encoding/csv is not used
+// because the identity of a row is the hash of its raw bytes, and because an
+// unclosed quote must not silently swallow the rest of a file.
 type scanner struct {
 	data   []byte
 	limits limits
 	at     spot // where the next cell begins
 
-	// The row that next has read.
+	// The current row.
 	raw   []byte // without the line end
 	start spot   // its first byte
 	cells []cell // at most limits.cells
@@ -22,26 +22,26 @@ type scanner struct {
 	fault *fault
 }
 
-// spot is an offset into the data and the line it lies in. Columns are counted
-// only when an error needs one: counting them for every cell is quadratic.
+// spot is an offset into the data and its line. Columns are counted only when an
+// error needs one: counting them for every cell would be quadratic.
 type spot struct {
 	offset int
 	line   int // from 1
 	bol    int // offset of the line's first byte
 }
 
-// cell is one value. Its text points into the data, unless quotes in it were
-// doubled.
+// cell is one value. Its text points into the data, unless doubled quotes had to
+// be replaced.
 type cell struct {
 	text []byte
 	at   spot
 }
 
-// fault is what is wrong with the form of a row. A fatal one makes the rows
-// after it unreadable: where they begin would be a guess.
+// fault is an error in the form of a row. After a fatal one it would be a guess
+// where the next row begins.
 type fault struct {
 	at     spot
-	cell   int // -1 when it is about the row
+	cell   int // -1 if it is about the whole row
 	reason string
 	fatal  bool
 }
@@ -73,7 +73,7 @@ func (s *scanner) next() bool {
 	return true
 }
 
-// seek goes to the beginning of a row, which is that of a line.
+// seek moves to the beginning of a row, which begins a line.
 func (s *scanner) seek(at place) {
 	s.at = spot{int(at.offset), int(at.line), int(at.offset)}
 }
@@ -94,8 +94,8 @@ func (s *scanner) byteIs(offset int, c byte) bool {
 	return offset < len(s.data) && s.data[offset] == c
 }
 
-// lineEnd is the length of the line end that b begins with, or 0. A carriage
-// return counts before a line feed and at the end of the data.
+// lineEnd returns the length of the line end at the beginning of b, or 0. A
+// carriage return counts before a line feed and at the end of the data.
 func lineEnd(b []byte) int {
 	switch {
 	case len(b) > 0 && b[0] == '\n', len(b) == 1 && b[0] == '\r':
@@ -122,9 +122,9 @@ func (s *scanner) bare() bool {
 		}
 		switch c {
 		case '\r':
-			s.refuseCell(i, "a carriage return stands where no line ends")
+			s.refuseCell(i, "a carriage return is not followed by a line feed")
 		case '"':
-			s.refuseCell(i, "a quote stands in a cell that does not begin with one")
+			s.refuseCell(i, "a quote inside a cell that does not begin with one")
 		}
 	}
 	s.addCell(s.data[start.offset:i], start)
@@ -159,21 +159,22 @@ func (s *scanner) quoted() bool {
 	return s.neverClosed(start, len(s.data))
 }
 
-// neverClosed stops at a quoted cell that runs over line ends without an end.
+// neverClosed fails at a quoted cell that continues over line ends without a
+// closing quote.
 func (s *scanner) neverClosed(start spot, offset int) bool {
 	s.refuse(fault{start, s.count, "the quote that opens here is not closed", true})
 	s.at.offset = offset
 	return false
 }
 
-// afterQuote ends a cell whose closing quote stands just before offset.
+// afterQuote ends a cell whose closing quote is just before offset.
 func (s *scanner) afterQuote(offset int, start spot) bool {
 	if offset == len(s.data) || s.data[offset] == ',' || lineEnd(s.data[offset:]) > 0 {
 		return s.terminate(offset)
 	}
-	s.count-- // the cell has been added, and is the one at fault
+	s.count-- // the cell was added, and is the faulty one
 	if s.at.line > start.line {
-		// Most likely the opening quote of a later cell was taken for the closing
+		// Most likely the opening quote of a later cell was read as the closing
 		// one of this cell.
 		return s.neverClosed(start, offset)
 	}
@@ -209,19 +210,19 @@ func (s *scanner) addCell(text []byte, start spot) {
 	s.count++
 }
 
-// refuseCell notes a fault in the cell being read, at an offset in this line.
+// refuseCell notes a fault in the current cell, at an offset in this line.
 func (s *scanner) refuseCell(offset int, reason string) {
 	s.refuse(fault{spot{offset, s.at.line, s.at.bol}, s.count, reason, false})
 }
 
-// refuse keeps the first fault of a row, except that a fatal one goes before.
+// refuse keeps the first fault of a row, except that a fatal one replaces it.
 func (s *scanner) refuse(f fault) {
 	if s.fault == nil || (f.fatal && !s.fault.fatal) {
 		s.fault = &f
 	}
 }
 
-// checkText refuses bytes that are no text, wherever they stand.
+// checkText refuses bytes that are not text, wherever they are.
 func (s *scanner) checkText(start spot) {
 	if s.fault != nil || isText(s.raw) {
 		return
@@ -237,7 +238,7 @@ func (s *scanner) checkText(start spot) {
 
 func isText(b []byte) bool { return utf8.Valid(b) && bytes.IndexByte(b, 0) < 0 }
 
-// columnOf is the place of a spot in its line as editors show it, from 1.
+// columnOf returns the position of a spot in its line as editors show it, from 1.
 func (s *scanner) columnOf(at spot) int {
 	return utf8.RuneCount(s.data[at.bol:at.offset]) + 1
 }

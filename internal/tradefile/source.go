@@ -12,7 +12,7 @@ import (
 	"pets/domain"
 )
 
-// limits keep one wrong file from taking the machine down.
+// limits protect the machine from a single wrong file.
 type limits struct {
 	bytes int64 // of one file, unpacked too
 	rows  int   // of a run
@@ -31,7 +31,7 @@ var defaultLimits = limits{
 	cells: 64,
 }
 
-// sizeOf asks before anything is opened: opening a pipe would wait for ever.
+// sizeOf checks the file before it is opened: opening a pipe would block forever.
 func sizeOf(path string) (int64, error) {
 	info, err := os.Stat(path)
 	switch {
@@ -45,7 +45,7 @@ func sizeOf(path string) (int64, error) {
 	return info.Size(), nil
 }
 
-// unopened keeps the path out of the cause: the FileError says it.
+// unopened removes the path from the cause, because the FileError names it.
 func unopened(path string, err error) *FileError {
 	code, cause := domain.CodeInvalid, err
 	if errors.Is(err, fs.ErrNotExist) {
@@ -58,8 +58,8 @@ func unopened(path string, err error) *FileError {
 	return &FileError{File: path, Err: &domain.Error{Code: code, Message: "cannot be read", Cause: cause}}
 }
 
-// load reads a file whole: rows are hashed as raw bytes, and are read again from them
-// when their turn comes.
+// load reads a whole file: rows are hashed as raw bytes, and are read again from
+// them later.
 func load(path string, most int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -82,8 +82,8 @@ func load(path string, most int64) ([]byte, error) {
 
 var errFileTooLarge = errors.New("too large")
 
-// readAtMost reads one byte more than is allowed, so that a full file can be told
-// from one that was cut off. hint is how many bytes there probably are.
+// readAtMost reads one byte more than is allowed, to distinguish a file of the
+// full size from a longer one. hint is the probable number of bytes.
 func readAtMost(r io.Reader, hint, most int64) ([]byte, error) {
 	b := bytes.NewBuffer(make([]byte, 0, min(hint, most)+bytes.MinRead))
 	if _, err := b.ReadFrom(io.LimitReader(r, most+1)); err != nil {
@@ -95,8 +95,8 @@ func readAtMost(r io.Reader, hint, most int64) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// unpackedHint is what a gzip file says of its own length, if that can be: deflate packs
-// at most 1032 bytes into one.
+// unpackedHint returns the length that a gzip file states for its content, if
+// plausible: deflate packs at most 1032 bytes into one.
 func unpackedHint(stored []byte) int64 {
 	if len(stored) < 4 {
 		return 0
@@ -128,8 +128,8 @@ func unpack(path string, stored []byte, most int64) ([]byte, error) {
 	return data, nil
 }
 
-// checkKind names the kinds of files that are given by mistake and would
-// otherwise only be told that they have an odd header.
+// checkKind recognises kinds of files that are given by mistake, for a better
+// message than an unknown header.
 func checkKind(path string, data []byte) error {
 	switch {
 	case len(bytes.TrimSpace(data)) == 0:
@@ -139,14 +139,14 @@ func checkKind(path string, data []byte) error {
 	case bytes.HasPrefix(data, []byte("PK\x03\x04")):
 		return unusable(path, "is a spreadsheet or zip archive; save it as CSV")
 	case bytes.HasPrefix(data, []byte("SQLite format 3\x00")):
-		return unusable(path, "is a SQLite database, and CSV is wanted; export the trades from it, such as with sqlite3 -header -csv\n%s", knownFormats())
+		return unusable(path, "is a SQLite database, not CSV; export the trades from it, for example with sqlite3 -header -csv\n%s", knownFormats())
 	case isJSON(data):
-		return unusable(path, "is JSON, and CSV is wanted; export the trades as CSV\n%s", knownFormats())
+		return unusable(path, "is JSON, not CSV; export the trades as CSV\n%s", knownFormats())
 	}
 	return nil
 }
 
-// isJSON: no header begins with a bracket.
+// isJSON reports whether the text begins with a bracket, which no header does.
 func isJSON(data []byte) bool {
 	text := bytes.TrimLeft(data, " \t\r\n")
 	return len(text) > 0 && (text[0] == '{' || text[0] == '[')

@@ -1,18 +1,17 @@
-// Package typeddata reads the EIP-712 orders that bots ask a signature for.
+// Package typeddata parses the EIP-712 orders that bots want signed.
 //
-// It owns the registry of known shapes (which contract, which struct, which
-// field says what), the strict reading of the JSON a bot sends, the digest that
+// It owns the registry of known shapes (which contract, which struct, which field
+// means what), the strict parsing of the JSON that a bot sends, the digest that
 // gets signed, and the reduction to [domain.TypedOrder], which is all that a
-// decision ever sees. The shapes are data: a venue's address or a field's name
-// stands in no Go file.
+// decision sees. The shapes are data: no venue's address or field's name is
+// hard-coded.
 //
-// It refuses what it does not know to the last field: another contract, chain,
-// domain or struct, a field without a known role, a number that can be read in
-// two ways, an address with a wrong checksum, an order for a proxy or a safe. A
-// signature is worth what the signed bytes say, so nothing is signed that
-// nobody understood. Errors name the field and never hold the value: what was
-// pasted into the wrong field may be a secret.
+// It refuses everything unknown: another contract, chain, domain or struct, a
+// field without a known role, an ambiguous number, an address with a wrong
+// checksum, an order for a proxy or a safe. A signature covers every signed byte,
+// so nothing is signed that is not fully understood. Errors name the field and
+// never hold the value: what was pasted into the wrong field may be a secret.
 //
-// It holds no key, signs nothing, and does not know permits: whether the order
-// is the permitted one is decided by the domain.
+// It holds no key, signs nothing, and does not know permits: the domain decides
+// whether the order is the permitted one.
 package typeddata

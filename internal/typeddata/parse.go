@@ -69,7 +69,7 @@ func (sh *shape) parseDomain(p place, row map[string]jsontext.Value) error {
 	return err
 }
 
-// domainFields are those a shape says of its domain; the chain stands beside it.
+// domainFields are the fields of a shape's domain; the chain is given beside it.
 var domainFields = []string{"name", "version", "verifyingContract"}
 
 func (sh *shape) parseStruct(p place, row map[string]jsontext.Value) error {
@@ -171,7 +171,7 @@ func (sh *shape) parseSide(p place, row map[string]jsontext.Value) error {
 		return err
 	}
 	if sh.buy == sh.sell {
-		return p.refuse("must tell buy from sell")
+		return p.refuse("must distinguish buy from sell")
 	}
 	return nil
 }
@@ -182,7 +182,7 @@ func (sh *shape) parseSignatureType(p place, row map[string]jsontext.Value) erro
 	raw, given := row["signature_type"]
 	switch {
 	case typed && !given:
-		return p.refuse("is missing: which value of %s is an account of its own?", f.name)
+		return p.refuse("is missing: it says which value of %s means an account that signs for itself", f.name)
 	case given && !typed:
 		return p.refuse("needs a field with that role")
 	case !given:
@@ -207,17 +207,17 @@ func (sh *shape) parseTaker(p place, row map[string]jsontext.Value) error {
 	return err
 }
 
-// parseFee wants the highest fee from the order or from the shape: an order
-// that says nothing of a fee agrees to whatever the venue can take.
+// parseFee requires the highest fee in the order or in the shape: an order
+// without a fee accepts any fee that the venue can take.
 func (sh *shape) parseFee(p place, row map[string]jsontext.Value) error {
 	p = p.field("max_fee_bps")
 	f, signed := sh.with(roleFee)
 	raw, given := row["max_fee_bps"]
 	switch {
 	case signed && given:
-		return p.refuse("must not be there: %s says it", f.name)
+		return p.refuse("must be left out: %s gives it", f.name)
 	case !signed && !given:
-		return p.refuse("is missing: no field has the role %s, so what can the venue take?", roleFee)
+		return p.refuse("is missing: no field has the role %s, so the highest fee of the venue has to be given here", roleFee)
 	case signed:
 		return nil
 	}
@@ -251,7 +251,7 @@ func (sh *shape) parseAssets(p place, row map[string]jsontext.Value) error {
 }
 
 // tryHash hashes an order of zeros, so that a shape that cannot be hashed is
-// found when the file is read and not when money waits.
+// detected when the file is read.
 func (sh *shape) tryHash(p place) error {
 	values := make(map[string]value, len(sh.fields))
 	for _, f := range sh.fields {
@@ -277,7 +277,7 @@ func zeroOf(solidity string) value {
 	return value{hash: new(big.Int)}
 }
 
-// matching reads a text that has a form.
+// matching decodes a text of a given form.
 func (p place) matching(raw jsontext.Value, form *regexp.Regexp, must string) (string, error) {
 	text, err := p.text(raw)
 	if err == nil && !form.MatchString(text) {
@@ -286,7 +286,8 @@ func (p place) matching(raw jsontext.Value, form *regexp.Regexp, must string) (s
 	return text, err
 }
 
-// checksummed reads an address of a registry: in EIP-55, and of somebody.
+// checksummed decodes an address of a registry: in EIP-55, and not the zero
+// address.
 func (p place) checksummed(raw jsontext.Value) (common.Address, error) {
 	text, err := p.text(raw)
 	if err != nil {
@@ -299,7 +300,8 @@ func (p place) checksummed(raw jsontext.Value) (common.Address, error) {
 	return a, nil
 }
 
-// encoding reads a value of a field, written as a string whatever its type.
+// encoding decodes the value of a field, which is written as a string whatever
+// its type.
 func (p place) encoding(f field, raw jsontext.Value) (string, error) {
 	text, err := p.text(raw)
 	if err != nil {
@@ -315,7 +317,7 @@ func (p place) encoding(f field, raw jsontext.Value) (string, error) {
 	return text, err
 }
 
-// count reads a whole number between bounds, a JSON integer.
+// count decodes a whole number between limits, a JSON integer.
 func (p place) count(raw jsontext.Value, low, high uint64) (uint64, error) {
 	if raw.Kind() == '0' {
 		if n, err := p.integer(64, raw); err == nil && n.Uint64() >= low && n.Uint64() <= high {

@@ -13,11 +13,11 @@ import (
 	"pets/domain"
 )
 
-// place is where in a JSON text a value stands, as errors name it.
+// place is the location of a value in a JSON text, as errors name it.
 type place struct {
 	path, sep string
-	// ours says that the text is the operator's, so that an error may repeat a
-	// name that is not known. A name that a bot sent may be a secret.
+	// ours marks the operator's own text: an error may repeat an unknown name in
+	// it. A name sent by a bot may be a secret.
 	ours bool
 }
 
@@ -33,8 +33,8 @@ func (p place) refuse(format string, args ...any) error {
 	return domain.Invalid(p.path, format, args...)
 }
 
-// only returns the one JSON value that text is. Names that stand twice are let
-// through here and refused by object, which can say which one it was.
+// only returns the single JSON value of text. It accepts repeated names; object
+// refuses them and can name them.
 func (p place) only(text []byte) (jsontext.Value, error) {
 	dec := jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(true))
 	raw, err := dec.ReadValue()
@@ -43,24 +43,24 @@ func (p place) only(text []byte) (jsontext.Value, error) {
 		if syntax := (*jsontext.SyntacticError)(nil); errors.As(err, &syntax) {
 			at = syntax.ByteOffset
 		}
-		return nil, p.refuse("is empty, cut short, or not valid JSON, at byte %d", at)
+		return nil, p.refuse("is empty, incomplete, or not valid JSON, at byte %d", at)
 	}
 	raw = raw.Clone()
 	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
-		return nil, p.refuse("goes on after the JSON value, at byte %d", dec.InputOffset())
+		return nil, p.refuse("has data after the JSON value, at byte %d", dec.InputOffset())
 	}
 	return raw, nil
 }
 
-// object reads the fields of a JSON object: all of required, any of optional,
-// none twice, no other. What it returns is not null.
+// object decodes the fields of a JSON object: all of required, any of optional,
+// none twice, no other. No returned value is null.
 func (p place) object(raw jsontext.Value, required, optional []string) (map[string]jsontext.Value, error) {
 	if raw.Kind() != '{' {
 		return nil, p.refuse("must be a JSON object")
 	}
 	out := make(map[string]jsontext.Value, len(required))
 	dec := jsontext.NewDecoder(bytes.NewReader(raw), jsontext.AllowDuplicateNames(true))
-	_, err := dec.ReadToken() // the brace
+	_, err := dec.ReadToken() // the opening brace
 	for err == nil && dec.PeekKind() != '}' {
 		err = p.member(dec, out, required, optional)
 	}
@@ -102,7 +102,7 @@ func (p place) unknown(name string, offset int64) error {
 	if p.ours {
 		return p.field(name).refuse("is not a known field")
 	}
-	return p.refuse("has a field that does not belong there, which ends at its byte %d", offset)
+	return p.refuse("has an unknown field, which ends at its byte %d", offset)
 }
 
 // list reads a JSON array.

@@ -14,10 +14,10 @@ import (
 // MaxBytes is how long typed data may be.
 const MaxBytes = 16 << 10
 
-// Read reads typed data in the form of eth_signTypedData_v4: an object of types,
-// domain, primaryType and message. It returns what the order says and the digest
-// that a signature of it signs. Errors have code invalid (too_large above
-// [MaxBytes]), name the field from typed_data on, and never hold a value.
+// Read parses typed data in the form of eth_signTypedData_v4: an object of types,
+// domain, primaryType and message. It returns the order and the digest that a
+// signature of it signs. Errors have code invalid (too_large above [MaxBytes]),
+// name the field starting with typed_data, and never hold a value.
 func (s *Shapes) Read(typedData []byte) (domain.TypedOrder, [32]byte, error) {
 	p := place{path: "typed_data", sep: "."}
 	if len(typedData) > MaxBytes {
@@ -51,13 +51,13 @@ func (s *Shapes) Read(typedData []byte) (domain.TypedOrder, [32]byte, error) {
 	return order, digest, nil
 }
 
-// refused returns nothing beside the error: half an order is no order.
+// refused returns nothing but the error, never half an order.
 func refused(err error) (domain.TypedOrder, [32]byte, error) {
 	return domain.TypedOrder{}, [32]byte{}, err
 }
 
-// find returns the shape that the typed data is of, to the letter. The contract
-// and the struct say which one is meant, the rest must be as that one has it.
+// find returns the shape of the typed data. The contract and the struct select
+// it; everything else must match it exactly.
 func (s *Shapes) find(p place, doc map[string]jsontext.Value) (*shape, error) {
 	candidates, err := s.byDomain(p.field("domain"), doc["domain"])
 	if err != nil {
@@ -124,13 +124,14 @@ func (s *Shapes) sameDomain(p place, raw jsontext.Value, sh *shape) error {
 			return err
 		}
 		if text != want.text {
-			return s.unknown(p.field(want.name), "is not that of %s", sh.name)
+			return s.unknown(p.field(want.name), "is not the one of %s", sh.name)
 		}
 	}
 	return nil
 }
 
-// sameTypes wants the struct field by field; that of the domain may be left out.
+// sameTypes requires the struct field by field; the struct of the domain may be
+// left out.
 func (s *Shapes) sameTypes(p place, raw jsontext.Value, sh *shape) error {
 	types, err := p.object(raw, []string{sh.primary}, []string{domainType})
 	if err != nil {
@@ -175,7 +176,7 @@ func (s *Shapes) sameStruct(p place, raw jsontext.Value, sh *shape, want []apity
 	return nil
 }
 
-// message reads every field of the struct, and no other.
+// message decodes every field of the struct, and no other.
 func (sh *shape) message(p place, raw jsontext.Value) (map[string]value, error) {
 	names := make([]string, 0, len(sh.fields))
 	for _, f := range sh.fields {
@@ -194,7 +195,7 @@ func (sh *shape) message(p place, raw jsontext.Value) (map[string]value, error) 
 	return values, nil
 }
 
-// digest is what a signature of the message signs.
+// digest returns what a signature of the message signs.
 func (sh *shape) digest(values map[string]value) ([32]byte, error) {
 	message := make(apitypes.TypedDataMessage, len(values))
 	for name, v := range values {
@@ -213,12 +214,12 @@ func (sh *shape) digest(values map[string]value) ([32]byte, error) {
 	})
 }
 
-// hash is the digest of EIP-712. The error of the library holds values, so its
-// words go no further.
+// hash returns the EIP-712 digest. The error of the library holds values, so its
+// text is dropped.
 func hash(data apitypes.TypedData) ([32]byte, error) {
 	digest, _, err := apitypes.TypedDataAndHash(data)
 	if err != nil {
-		return [32]byte{}, domain.Errorf(domain.CodeInternal, "the typed data was read and cannot be hashed")
+		return [32]byte{}, domain.Errorf(domain.CodeInternal, "the typed data could be read but not hashed")
 	}
 	return [32]byte(digest), nil
 }

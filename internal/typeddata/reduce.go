@@ -12,10 +12,10 @@ import (
 // wholeBPS is the whole notional, in basis points.
 const wholeBPS = 10_000
 
-// lastSecond is 9999-12-31T23:59:59Z, the last that RFC 3339 can write.
+// lastSecond is 9999-12-31T23:59:59Z, the last second that RFC 3339 can write.
 var lastSecond = big.NewInt(253_402_300_799)
 
-// reading is one message on its way to an order: its first error stays.
+// reading converts one message to an order; it keeps its first error.
 type reading struct {
 	sh     *shape
 	at     place
@@ -23,10 +23,10 @@ type reading struct {
 	err    error
 }
 
-// reduce says what the message means. Whether that is permitted is not its
-// question, with four exceptions that no permit could make right: an amount of
-// 0, a taker that is named, a signature type that is not an account of its own,
-// and something in a field that is not read.
+// reduce returns what the message means. It does not check whether that is
+// permitted, with four exceptions that no permit could allow: an amount of 0, a
+// named taker, a signature type other than an account that signs for itself, and
+// a value in a field that is not interpreted.
 func (sh *shape) reduce(p place, values map[string]value) (domain.TypedOrder, error) {
 	r := &reading{sh: sh, at: p, values: values}
 	r.nothingElse()
@@ -52,7 +52,7 @@ func (sh *shape) reduce(p place, values map[string]value) (domain.TypedOrder, er
 	return order, r.err
 }
 
-// get returns the value with the role, and where it stands.
+// get returns the value with the role, and its place.
 func (r *reading) get(which role) (value, place, bool) {
 	f, ok := r.sh.with(which)
 	return r.values[f.name], r.at.field(f.name), ok
@@ -69,15 +69,16 @@ func (r *reading) text(which role) string {
 	return v.text
 }
 
-// nothingElse refuses what would be signed and is in no field of the order.
+// nothingElse refuses values that would be signed but are in no field of the
+// order.
 func (r *reading) nothingElse() {
 	for _, f := range r.sh.fields {
 		if f.role == roleZero && !r.values[f.name].zero {
-			r.refuse(r.at.field(f.name), "must be zero: what it would agree to is not known here")
+			r.refuse(r.at.field(f.name), "must be zero: the meaning of another value is not known here")
 		}
 	}
 	if v, p, ok := r.get(roleTaker); ok && !v.zero && !r.sh.anyTaker {
-		r.refuse(p, "must be the zero address: an order for one taker alone is not supported")
+		r.refuse(p, "must be the zero address: an order for a single taker is not supported")
 	}
 	if v, p, ok := r.get(roleSignatureType); ok && v.text != r.sh.signatureType {
 		r.refuse(p, "must be %s, an account that signs for itself: proxies and safes are not supported", r.sh.signatureType)
@@ -108,8 +109,8 @@ func (r *reading) fee() domain.Decimal {
 	return domain.FromInt(v.n.Int64())
 }
 
-// expiry is nil for an order that rests until it is cancelled, and for a struct
-// that says nothing of it.
+// expiry returns nil for an order that rests until it is cancelled, and for a
+// struct without an expiry.
 func (r *reading) expiry() *time.Time {
 	v, p, ok := r.get(roleExpiration)
 	if !ok || v.zero {
@@ -123,7 +124,7 @@ func (r *reading) expiry() *time.Time {
 	return &at
 }
 
-// amount turns units into a decimal, exactly.
+// amount converts units to a decimal, exactly.
 func (r *reading) amount(which role, decimals int) domain.Decimal {
 	v, p, _ := r.get(which)
 	if v.zero {
@@ -137,7 +138,7 @@ func (r *reading) amount(which role, decimals int) domain.Decimal {
 	return d
 }
 
-// pointed puts the decimal point into a whole number.
+// pointed inserts the decimal point into a whole number.
 func pointed(digits string, decimals int) string {
 	if decimals == 0 {
 		return digits

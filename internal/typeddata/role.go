@@ -2,28 +2,28 @@ package typeddata
 
 import "slices"
 
-// role is what a field says. Every field of a struct has one: nothing is signed
-// that nobody understood.
+// role is the meaning of a field. Every field of a struct has one, so that
+// nothing is signed that is not understood.
 type role string
 
 // The roles.
 const (
 	roleSigner        role = "signer"
-	roleMaker         role = "maker"          // who pays
-	roleTaker         role = "taker"          // who alone may fill it; zero for everybody
+	roleMaker         role = "maker"          // the paying account
+	roleTaker         role = "taker"          // the only account that may fill it; zero for any
 	roleToken         role = "token"          // the id of the outcome's token
-	roleMakerAmount   role = "maker_amount"   // what is given: collateral by a buy, shares by a sell
-	roleTakerAmount   role = "taker_amount"   // what is asked for
+	roleMakerAmount   role = "maker_amount"   // what is given: collateral for a buy, shares for a sell
+	roleTakerAmount   role = "taker_amount"   // what is requested in return
 	roleSide          role = "side"           // buy or sell
 	roleExpiration    role = "expiration"     // seconds since 1970, 0 for none
-	roleFee           role = "fee_bps"        // the highest fee it agrees to
-	roleSignatureType role = "signature_type" // an account of its own, or a contract behind it
-	roleNonce         role = "nonce"          // tells orders apart, or cancels them
-	roleSalt          role = "salt"           // tells orders apart
-	roleZero          role = "zero"           // must be zero: it is not read, so it may not say anything
+	roleFee           role = "fee_bps"        // the highest accepted fee
+	roleSignatureType role = "signature_type" // an account that signs for itself, or a contract
+	roleNonce         role = "nonce"          // distinguishes orders, or cancels them
+	roleSalt          role = "salt"           // distinguishes orders
+	roleZero          role = "zero"           // must be zero, because it is not interpreted
 )
 
-// rule is what a role asks of a shape.
+// rule is what a role requires of a shape.
 type rule struct {
 	role   role
 	needed bool

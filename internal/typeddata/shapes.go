@@ -12,7 +12,7 @@ import (
 	"pets/domain"
 )
 
-// Bounds of a registry file.
+// Limits of a registry file.
 const (
 	maxFileBytes = 1 << 20
 	maxShapes    = 256
@@ -22,32 +22,33 @@ const (
 //go:embed shapes.json
 var defaultShapes []byte
 
-// Shapes are the orders that can be read: a registry, by contract and struct.
-// It does not change once it was read, and may be used by many at once.
+// Shapes is the registry of known orders, by contract and struct. It is immutable
+// and safe for concurrent use.
 type Shapes struct{ all []*shape }
 
-// shape is one kind of order: what must be there to the letter, and which field
-// says what.
+// shape is one kind of order: what must match exactly, and which field means
+// what.
 type shape struct {
 	name    string
 	chain   uint64 // EIP-155
 	domain  domainOf
 	primary string
 	fields  []field
-	types   apitypes.Types // the same, as the hashing takes them
+	types   apitypes.Types // the same, in the form that hashing takes
 
 	buy, sell     string // values of the side, canonical
-	signatureType string // the one that is an account of its own, canonical
+	signatureType string // the account that signs for itself, canonical
 	anyTaker      bool
 
 	collateral         string // CAIP-19
 	collateralDecimals int
 	tokenDecimals      int
-	// maxFee is what the venue can take of an order that says nothing of a fee.
+	// maxFee is the highest fee that the venue can take of an order without a
+	// fee.
 	maxFee *domain.Decimal
 }
 
-// domainOf is an EIP-712 domain. All four fields are wanted: a signature
+// domainOf is an EIP-712 domain. All four fields are required: a signature
 // without chain or contract could be used elsewhere.
 type domainOf struct {
 	name, version string
@@ -60,7 +61,7 @@ type field struct {
 	role           role
 }
 
-// Default returns the registry that is built in.
+// Default returns the built-in registry.
 func Default() (*Shapes, error) { return ParseShapes("the built-in shapes", defaultShapes) }
 
 // ReadShapes reads a registry file of at most 1 MiB.
@@ -79,8 +80,8 @@ func ReadShapes(file string) (*Shapes, error) {
 	return ParseShapes(file, text)
 }
 
-// ParseShapes reads a registry. Unknown, repeated and missing fields, and facts
-// that cannot be, are refused with the file and the field.
+// ParseShapes parses a registry. It refuses unknown, repeated and missing fields
+// and impossible values, naming the file and the field.
 func ParseShapes(file string, text []byte) (*Shapes, error) {
 	if len(text) > maxFileBytes {
 		return nil, domain.Invalid(file, "has more than %d bytes", maxFileBytes)
@@ -115,14 +116,14 @@ func ParseShapes(file string, text []byte) (*Shapes, error) {
 	return s, nil
 }
 
-// add keeps the names, and what an order is recognised by, apart.
+// add requires distinct names, and distinct contracts and structs.
 func (s *Shapes) add(p place, sh *shape) error {
 	for _, other := range s.all {
 		if other.name == sh.name {
 			return p.field("name").refuse("stands twice")
 		}
 		if other.chain == sh.chain && other.domain.contract == sh.domain.contract && other.primary == sh.primary {
-			return p.refuse("has the chain, contract and struct of %s: an order would be both", other.name)
+			return p.refuse("has the chain, contract and struct of %s: an order could not be told apart", other.name)
 		}
 	}
 	s.all = append(s.all, sh)
@@ -139,7 +140,7 @@ func (s *Shapes) Names() []string {
 	return names
 }
 
-// unknown refuses what is no known shape, and says which ones are.
+// unknown refuses an unknown shape and lists the known ones.
 func (s *Shapes) unknown(p place, format string, args ...any) error {
 	return p.refuse(format+"; the known shapes are "+strings.Join(s.Names(), ", "), args...)
 }

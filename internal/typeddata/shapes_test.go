@@ -89,14 +89,14 @@ const row = `"name": "other-1", "chain_id": 10,`
 
 // badShapes are one change each of a good file.
 var badShapes = map[string]struct{ from, to, want string }{
-	"not JSON":             {`{"shapes"`, `{shapes`, "f is empty, cut short, or not valid JSON, at byte 1"},
-	"goes on":              {`"token_decimals": 0` + "\n}]}", `"token_decimals": 0}]} 1`, "f goes on after the JSON value"},
+	"not JSON":             {`{"shapes"`, `{shapes`, "f is empty, incomplete, or not valid JSON, at byte 1"},
+	"goes on":              {`"token_decimals": 0` + "\n}]}", `"token_decimals": 0}]} 1`, "f has data after the JSON value"},
 	"unknown at the top":   {`{"shapes"`, `{"x": 1, "shapes"`, "f: x is not a known field"},
 	"unknown":              {row, row + `"nane": 1,`, "f: shapes[0].nane is not a known field"},
 	"repeated":             {row, row + row, "f: shapes[0].name stands twice"},
 	"missing":              {row, `"name": "other-1",`, "f: shapes[0].chain_id is missing"},
 	"null":                 {`"chain_id": 10`, `"chain_id": null`, "f: shapes[0].chain_id must not be null"},
-	"no list":              {`{"shapes": [{`, `{"shapes": {"a":{`, "f is empty, cut short, or not valid JSON"},
+	"no list":              {`{"shapes": [{`, `{"shapes": {"a":{`, "f is empty, incomplete, or not valid JSON"},
 	"a name with spaces":   {`"name": "other-1"`, `"name": "Other 1"`, "f: shapes[0].name must be lower-case letters, digits and hyphens"},
 	"a name, number":       {`"name": "other-1"`, `"name": 1`, "f: shapes[0].name must be a JSON string"},
 	"chain 0":              {`"chain_id": 10`, `"chain_id": 0`, "f: shapes[0].chain_id must be a JSON integer, 1 to 9007199254740991"},
@@ -133,11 +133,11 @@ var badShapes = map[string]struct{ from, to, want string }{
 
 	"side is a list":         {`"side": {"buy": "false", "sell": "true"}`, `"side": []`, "f: shapes[0].side must be a JSON object"},
 	"side without sell":      {`, "sell": "true"`, ``, "f: shapes[0].side.sell is missing"},
-	"side, the same":         {`"sell": "true"`, `"sell": "false"`, "f: shapes[0].side must tell buy from sell"},
+	"side, the same":         {`"sell": "true"`, `"sell": "false"`, "f: shapes[0].side must distinguish buy from sell"},
 	"side is not of it":      {`"sell": "true"`, `"sell": "1"`, "f: shapes[0].side.sell must be true or false"},
 	"side is not of it, buy": {`"buy": "false"`, `"buy": false`, "f: shapes[0].side.buy must be a JSON string"},
 	"side goes on":           {`"sell": "true"`, `"sell": "true "`, "f: shapes[0].side.sell must be in decimal"},
-	"no signature type":      {` "signature_type": "eoa",`, ``, "f: shapes[0].signature_type is missing: which value of kind is an account of its own?"},
+	"no signature type":      {` "signature_type": "eoa",`, ``, "f: shapes[0].signature_type is missing: it says which value of kind"},
 	"signature type of none": {`"role": "signature_type"`, `"role": "zero"`, "f: shapes[0].signature_type needs a field with that role"},
 	"any taker is text":      {`"any_taker": true`, `"any_taker": "true"`, "f: shapes[0].any_taker must be true or false"},
 	"any taker of none":      {`"role": "taker"`, `"role": "zero"`, "f: shapes[0].any_taker needs a field with the role taker"},
@@ -173,7 +173,7 @@ func TestShapesTogether(t *testing.T) {
 	_, err := ParseShapes("f", []byte(two(one)))
 	require.EqualError(t, err, "f: shapes[1].name stands twice")
 	_, err = ParseShapes("f", []byte(two(with(t, one, "other-1", "other-2"))))
-	require.EqualError(t, err, "f: shapes[1] has the chain, contract and struct of other-1: an order would be both")
+	require.EqualError(t, err, "f: shapes[1] has the chain, contract and struct of other-1: an order could not be told apart")
 	s := parsed(t, two(strings.NewReplacer("other-1", "more-1", "LimitOrder", "MarketOrder").Replace(one)))
 	require.Equal(t, []string{"more-1", "other-1"}, s.Names())
 	_, err = ParseShapes("f", []byte(`{"shapes": []}`))
@@ -184,7 +184,7 @@ func TestShapesTogether(t *testing.T) {
 	require.EqualError(t, err, "f must be a JSON object")
 	text := strings.Replace(string(defaultShapes), `"signature_type": "0",`, `"signature_type": "0", "max_fee_bps": 500,`, 1)
 	_, err = ParseShapes("f", []byte(text))
-	require.EqualError(t, err, "f: shapes[0].max_fee_bps must not be there: feeRateBps says it")
+	require.EqualError(t, err, "f: shapes[0].max_fee_bps must be left out: feeRateBps gives it")
 	text = strings.Replace(string(defaultShapes), `"buy": "0"`, `"buy": "0x0"`, 1)
 	_, err = ParseShapes("f", []byte(text))
 	require.EqualError(t, err, "f: shapes[0].side.buy must be in decimal")

@@ -18,11 +18,11 @@ type value struct {
 	text string
 	n    *big.Int // of an integer, nil for others
 	zero bool
-	hash any // as the hashing takes it
+	hash any // in the form that hashing takes
 }
 
-// The types a field may have are closed. A struct in a struct, an array, bytes
-// or a signed integer would need roles of their own.
+// The set of field types is closed. A struct in a struct, an array, bytes or a
+// signed integer would need roles of their own.
 const (
 	typeAddress = "address"
 	typeBool    = "bool"
@@ -30,8 +30,8 @@ const (
 	typeString  = "string"
 )
 
-// maxSafe is the first integer that a JSON number does not say for sure: above
-// it, other people's parsers round.
+// maxSafe is the first integer that is ambiguous as a JSON number: above it, many
+// parsers round.
 var maxSafe = new(big.Int).Lsh(big.NewInt(1), 53)
 
 var (
@@ -58,7 +58,7 @@ func knownType(solidity string) bool {
 	return bitsOf(solidity) > 0
 }
 
-// value reads a JSON value under a Solidity type that is known.
+// value decodes a JSON value of a known Solidity type.
 func (p place) value(solidity string, raw jsontext.Value) (value, error) {
 	switch solidity {
 	case typeAddress:
@@ -79,7 +79,7 @@ func (p place) value(solidity string, raw jsontext.Value) (value, error) {
 	return value{text: n.String(), n: n, zero: n.Sign() == 0, hash: n}, nil
 }
 
-// integer reads an unsigned integer of so many bits: a decimal or 0x text, or a
+// integer decodes an unsigned integer of so many bits: a decimal or 0x text, or a
 // JSON integer that no parser rounds.
 func (p place) integer(bits int, raw jsontext.Value) (*big.Int, error) {
 	n, err := p.number(raw)
@@ -110,12 +110,12 @@ func (p place) number(raw jsontext.Value) (*big.Int, error) {
 	}
 	n, ok := new(big.Int).SetString(digits, base)
 	if !ok || (!quoted && n.Cmp(maxSafe) >= 0) {
-		return nil, p.refuse("must be a string: a JSON number from 2^53 on is rounded on its way")
+		return nil, p.refuse("must be a string: a JSON number from 2^53 on may be rounded")
 	}
 	return n, nil
 }
 
-// address reads an address in EIP-55, or without a checksum in lower case.
+// address decodes an address in EIP-55, or without a checksum in lower case.
 func (p place) address(raw jsontext.Value) (common.Address, error) {
 	text, err := p.text(raw)
 	if err != nil {

@@ -45,7 +45,7 @@ func TestEtherMail(t *testing.T) {
 // What cannot be hashed is a defect, told without the words of the library.
 func TestHashOfNonsense(t *testing.T) {
 	_, err := hash(apitypes.TypedData{PrimaryType: "canary-4711"})
-	require.EqualError(t, err, "the typed data was read and cannot be hashed")
+	require.EqualError(t, err, "the typed data could be read but not hashed")
 }
 
 // knownKey is the first key of every local development chain. It holds nothing.

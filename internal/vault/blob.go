@@ -11,7 +11,7 @@ import (
 	"pets/domain"
 )
 
-// A blob is what a file holds: pets1:<kid>:<fernet token>, and not a byte more.
+// A blob is the complete content of a file: pets1:<kid>:<fernet token>.
 const (
 	blobMark    = "pets1"
 	blobVersion = 1 // of the plaintext
@@ -23,7 +23,7 @@ const (
 // initial vector, one block, and the authentication code.
 const minToken = 1 + 8 + 16 + 16 + 32
 
-// content is what a blob binds together.
+// content is the set of values that a blob binds together.
 type content struct {
 	wallet  string
 	address Address
@@ -41,8 +41,8 @@ type plaintext struct {
 	Key     hexSecret `json:"key"` // last, and never a Go string
 }
 
-// hexSecret reads the key's hexadecimal digits where they stand: encoding/json
-// would copy a string, which nobody could wipe.
+// hexSecret reads the key's hexadecimal digits in place: encoding/json would copy
+// them to a string, which cannot be wiped.
 type hexSecret struct{ into *[keyBytes]byte }
 
 // UnmarshalJSON reads "…64 digits…".
@@ -52,7 +52,7 @@ func (h *hexSecret) UnmarshalJSON(text []byte) error {
 		return errNotAKey
 	}
 	if _, err := hex.Decode(h.into[:], text[1:len(text)-1]); err != nil {
-		return errNotAKey // the library's error names the digit it stumbled over
+		return errNotAKey // the library's error names the invalid digit
 	}
 	return nil
 }
@@ -75,9 +75,9 @@ func encodePlain(c content) ([]byte, error) {
 	return append(b, `"}`...), err
 }
 
-// decodePlain reads what encodePlain wrote, and nothing else: it is written
-// again and must be the same, so no field can be missing, twice, or unknown. The
-// key it returns is the caller's to wipe.
+// decodePlain reads what encodePlain wrote, and nothing else: it encodes the
+// result again and requires the same bytes, so no field can be missing,
+// duplicated or unknown. The caller wipes the returned key.
 func decodePlain(name string, plain []byte) (content, error) {
 	var p plaintext
 	err := json.Unmarshal(plain, &p)
@@ -121,8 +121,8 @@ func (k *Keyring) seal(c content) (blob []byte, err error) {
 	return blob, err
 }
 
-// unseal decrypts a blob and checks that it agrees with itself. Whether it is the
-// blob that belongs here is the caller's to check. The name is only for errors.
+// unseal decrypts a blob and checks that it is consistent. The caller checks
+// whether it belongs to this wallet. The name is only for errors.
 func (k *Keyring) unseal(name, wallet string, blob []byte) (c content, err error) {
 	id, token, err := splitBlob(name, blob)
 	if err != nil {
@@ -143,8 +143,8 @@ func (k *Keyring) unseal(name, wallet string, blob []byte) (c content, err error
 	return c, err
 }
 
-// splitBlob takes a blob apart without decrypting it. The token must be written
-// in the one way there is, since the library skips what it cannot read.
+// splitBlob splits a blob without decrypting it. It accepts only the canonical
+// form of the token, because the library skips characters that it cannot read.
 func splitBlob(name string, blob []byte) (id string, token []byte, err error) {
 	mark, rest, _ := bytes.Cut(blob, []byte(":"))
 	kid, token, found := bytes.Cut(rest, []byte(":"))

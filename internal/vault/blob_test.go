@@ -22,7 +22,7 @@ func TestTruncatedBlobs(t *testing.T) {
 	whole := readFile(t, pathOf(t, k, 0))
 	for n := range whole {
 		writeFile(t, pathOf(t, k, 0), whole[:n])
-		require.ErrorIs(t, k.WithKey("w0", nothing), ErrDamaged, n)
+		require.ErrorIs(t, k.withKey("w0", nothing), ErrDamaged, n)
 	}
 	writeFile(t, pathOf(t, k, 0), whole)
 	check(t, k, 1)
@@ -40,7 +40,7 @@ func TestFlippedBits(t *testing.T) {
 			flipped := bytes.Clone(whole)
 			flipped[i] ^= 1 << bit
 			writeFile(t, pathOf(t, k, 0), flipped)
-			err := k.WithKey("w0", func(*PrivateKey) error { return fmt.Errorf("byte %d, bit %d was not noticed", i, bit) })
+			err := k.withKey("w0", func(*PrivateKey) error { return fmt.Errorf("byte %d, bit %d was not noticed", i, bit) })
 			var needs *MissingKeyError
 			if i >= 6 && i < 14 && isKeyID(flipped[6:14]) {
 				require.ErrorAs(t, err, &needs)
@@ -87,7 +87,7 @@ func TestJunkAround(t *testing.T) {
 			continue
 		}
 		writeFile(t, pathOf(t, k, 0), []byte(text))
-		err := k.WithKey("w0", nothing)
+		err := k.withKey("w0", nothing)
 		require.ErrorIs(t, err, ErrDamaged, name)
 		require.Equal(t, domain.CodeUnavailable, domain.CodeOf(err))
 	}
@@ -140,7 +140,7 @@ func TestWhatIsInsideMustAgree(t *testing.T) {
 	}
 	for name, text := range bad {
 		writeFile(t, pathOf(t, k, 0), sealText(t, k, text))
-		err := k.WithKey("w0", nothing)
+		err := k.withKey("w0", nothing)
 		require.ErrorIs(t, err, ErrDamaged, name)
 		noEcho(t, err, key0)
 	}
@@ -156,7 +156,7 @@ func TestSwappedBlobs(t *testing.T) {
 	writeFile(t, pathOf(t, k, 0), second)
 	writeFile(t, pathOf(t, k, 1), first)
 	for i, wallet := range []string{"w0", "w1"} {
-		err := k.WithKey(wallet, nothing)
+		err := k.withKey(wallet, nothing)
 		var foreign *ForeignBlobError
 		require.ErrorAs(t, err, &foreign)
 		require.ErrorIs(t, err, ErrForeignBlob)
@@ -185,7 +185,7 @@ func TestRenamedFiles(t *testing.T) {
 		k := newStore(t)
 		fill(t, k, 1)
 		require.NoError(t, os.Rename(pathOf(t, k, 0), filepath.Join(k.dir, name)))
-		require.ErrorIs(t, k.WithKey(wallet, nothing), ErrForeignBlob, name)
+		require.ErrorIs(t, k.withKey(wallet, nothing), ErrForeignBlob, name)
 	}
 	strange := []string{
 		"w0.key", "w0." + strings.ToLower(address0.Hex()) + ".key", "w0." + address0.Hex()[2:] + ".key", ".key", ".." + "key",
@@ -195,8 +195,8 @@ func TestRenamedFiles(t *testing.T) {
 		k := newStore(t)
 		fill(t, k, 2)
 		require.NoError(t, os.Rename(pathOf(t, k, 0), filepath.Join(k.dir, name)))
-		require.ErrorIs(t, k.WithKey("w0", nothing), ErrNotFound, name)
-		require.NoError(t, k.WithKey("w1", nothing), "the others work on")
+		require.ErrorIs(t, k.withKey("w0", nothing), ErrNotFound, name)
+		require.NoError(t, k.withKey("w1", nothing), "the others work on")
 		for _, err := range []error{k.Complete(), second(k.List()), second(k.Pending()), second(k.SealedUnder())} {
 			require.ErrorIs(t, err, ErrDamaged, name)
 		}
@@ -215,9 +215,9 @@ func TestTwoFilesOfOneWallet(t *testing.T) {
 	fill(t, k, 3)
 	blob := readFile(t, pathOf(t, k, 1))
 	writeFile(t, filepath.Join(k.dir, fileOf("w1", testKey(t, 9).Address())), blob)
-	require.ErrorIs(t, k.WithKey("w1", nothing), ErrDamaged)
-	require.NoError(t, k.WithKey("w0", nothing))
-	require.NoError(t, k.WithKey("w2", nothing))
+	require.ErrorIs(t, k.withKey("w1", nothing), ErrDamaged)
+	require.NoError(t, k.withKey("w0", nothing))
+	require.NoError(t, k.withKey("w2", nothing))
 	require.ErrorIs(t, second(k.List()), ErrDamaged)
 	require.ErrorIs(t, second(k.Create("w1", Path(1), testKey(t, 1))), ErrDamaged)
 	problems, err := k.Check()

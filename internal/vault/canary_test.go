@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/gob"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,35 +17,14 @@ import (
 
 	"github.com/fernet/fernet-go"
 	"github.com/stretchr/testify/require"
-)
 
-// canaries are all the ways in which 32 bytes could be written.
-func canaries(secret []byte) map[string][]byte {
-	list := strings.Trim(fmt.Sprintf("%d", secret), "[]")
-	texts := map[string]string{
-		"raw":              string(secret),
-		"hexadecimal":      hex.EncodeToString(secret),
-		"HEXADECIMAL":      strings.ToUpper(hex.EncodeToString(secret)),
-		"base64":           strings.TrimRight(base64.StdEncoding.EncodeToString(secret), "="),
-		"URL-safe base64":  strings.TrimRight(base64.URLEncoding.EncodeToString(secret), "="),
-		"decimal":          new(big.Int).SetBytes(secret).String(),
-		"list of bytes":    list,
-		"list with commas": strings.ReplaceAll(list, " ", ","),
-		"list of hex":      strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%#v", secret), "[]byte{"), "}"),
-		"spaced hex":       fmt.Sprintf("% x", secret),
-		"quoted":           strings.Trim(fmt.Sprintf("%q", secret), `"`),
-	}
-	out := map[string][]byte{}
-	for name, text := range texts {
-		out[name] = []byte(text)
-	}
-	return out
-}
+	"pets/internal/testenv"
+)
 
 // findSecret names the form in which the secret, or a half of it, is there.
 func findSecret(secret, where []byte) string {
 	for _, part := range [][]byte{secret, secret[:len(secret)/2], secret[len(secret)/2:]} {
-		for name, form := range canaries(part) {
+		for name, form := range testenv.Forms(part) {
 			if bytes.Contains(where, form) {
 				return name
 			}
@@ -201,7 +179,7 @@ func TestHeapProfile(t *testing.T) {
 	require.NoError(t, err)
 	defer m.Wipe()
 	var profile bytes.Buffer
-	require.NoError(t, k.WithKey("w0", func(key *PrivateKey) error {
+	require.NoError(t, k.withKey("w0", func(key *PrivateKey) error {
 		_, err := key.Sign([32]byte{1})
 		for _, name := range []string{"heap", "allocs", "goroutine"} {
 			for debug := range 3 {

@@ -163,7 +163,7 @@ func childPanic() error {
 	if err != nil {
 		return err
 	}
-	return k.WithKey("w0", func(key *PrivateKey) error {
+	return k.withKey("w0", func(key *PrivateKey) error {
 		if _, err := key.Sign([32]byte{1}); err != nil {
 			return err
 		}
@@ -183,7 +183,7 @@ func childDump() error {
 	if err != nil {
 		return err
 	}
-	return k.WithKey("w0", func(key *PrivateKey) error {
+	return k.withKey("w0", func(key *PrivateKey) error {
 		return key.use(func(secret *[keyBytes]byte) error {
 			fmt.Println("ready")
 			<-time.After(time.Minute)
@@ -193,7 +193,7 @@ func childDump() error {
 	})
 }
 
-// "Panics' output": neither a panic within WithKey nor a dump of all goroutines,
+// "Panics' output": neither a panic within withKey nor a dump of all goroutines,
 // with the words of every frame, shows the key.
 func TestPanicsShowNoSecret(t *testing.T) {
 	k := newStore(t)

@@ -15,7 +15,8 @@ import (
 // Asked is how many words a person has to give back.
 const Asked = 3
 
-// ErrNotConfirmed: a word given back is not the one shown. Which is not said.
+// ErrNotConfirmed reports that a word given back is not the one shown. It does
+// not say which.
 var ErrNotConfirmed error = domain.Errorf(domain.CodeInvalid, "these are not the words that were shown")
 
 // Questions picks the positions (from 1) to ask back: random, different, in
@@ -37,9 +38,9 @@ func (m *Mnemonic) Questions() [Asked]int {
 	return asked
 }
 
-// Confirm checks the words given back for positions, in constant time, all of
-// them whatever the first is. White space around a word and its case do not
-// matter. The answers are the caller's to wipe.
+// Confirm compares the words given back for positions, in constant time and
+// always all of them. White space around a word and its case are ignored. The
+// caller wipes the answers.
 func (m *Mnemonic) Confirm(positions [Asked]int, answers [Asked][]byte) error {
 	s := m.open()
 	s.mu.Lock()
@@ -60,9 +61,9 @@ func (m *Mnemonic) Confirm(positions [Asked]int, answers [Asked][]byte) error {
 	return nil
 }
 
-// sameWord compares in the time of the longest word, and is 1 if it is the same.
-// The length is compared too: filling a word up with zeros does not make it
-// another's.
+// sameWord compares in the time of the longest word, and returns 1 if the words
+// are equal. It compares the length too, so that a word filled up with zeros does
+// not match.
 func sameWord(word string, answer []byte) int {
 	var want, got [maxWordLetters]byte
 	defer wipe(want[:])

@@ -7,9 +7,9 @@ import (
 	"pets/domain"
 )
 
-// deriveKey walks a BIP-32 path from a seed. The key it returns is the caller's
-// to wipe. A child that does not exist (once in 2¹²⁷) is refused, not skipped:
-// another index would be another path.
+// deriveKey derives the key at a BIP-32 path from a seed. The caller wipes the
+// returned key. A child that does not exist (one in 2¹²⁷) is refused, not
+// skipped: another index would be another path.
 func deriveKey(seed []byte, text string) (*PrivateKey, error) {
 	path, err := parsePath(text)
 	if err != nil {

@@ -6,40 +6,45 @@ import (
 	"pets/domain"
 )
 
-// What can go wrong, to be asked for with errors.Is. Each has a domain code, and
-// none holds a secret.
+// The errors of this package, for errors.Is. Each has a domain code, and none
+// holds a secret.
 var (
-	// ErrDamaged: a file is not what was written. Restore it from a backup.
+	// ErrDamaged reports that a file is not what was written. Restore it from a
+	// backup.
 	ErrDamaged error = domain.Errorf(domain.CodeUnavailable, "the key file is damaged")
-	// ErrForeignBlob: an intact blob stands where another belongs: it was renamed,
-	// swapped or copied. Somebody has been at the keystore.
+	// ErrForeignBlob reports an intact blob in another wallet's file: it was
+	// renamed, swapped or copied, so a person has changed the keystore.
 	ErrForeignBlob error = domain.Errorf(domain.CodeConflict, "the key file holds another wallet's key")
-	// ErrForeignKey: the wallet's key is not the one of the address expected.
+	// ErrForeignKey reports that the wallet's key does not belong to the expected
+	// address.
 	ErrForeignKey error = domain.Errorf(domain.CodeConflict, "the wallet's key belongs to another address")
-	// ErrMissingKey: the key a blob is sealed under is not in the keyring.
+	// ErrMissingKey reports that the key a blob is sealed under is not in the
+	// keyring.
 	ErrMissingKey error = domain.Errorf(domain.CodeUnavailable, "the encryption key is missing")
-	// ErrExists: the wallet has a key, and no key is ever overwritten.
+	// ErrExists reports that the wallet has a key; a key is never overwritten.
 	ErrExists error = domain.Errorf(domain.CodeConflict, "the wallet already has a key")
-	// ErrNotFound: no file for the wallet.
+	// ErrNotFound reports that the wallet has no file.
 	ErrNotFound error = domain.Errorf(domain.CodeNotFound, "the wallet has no key here")
-	// ErrExposed: others can read or change a file or folder that must be secret.
+	// ErrExposed reports that others can read or change a file or folder that
+	// must be secret.
 	ErrExposed error = domain.Errorf(domain.CodeUnavailable, "others have access to secrets")
-	// ErrBusy: another process is writing to the keystore. Try again.
+	// ErrBusy reports that another process is writing to the keystore. Try again.
 	ErrBusy error = domain.Errorf(domain.CodeUnavailable, "the keystore is being written by another process")
-	// ErrIncomplete: keys are left that are not sealed under the current key.
+	// ErrIncomplete reports that some keys are not sealed under the current key.
 	ErrIncomplete error = domain.Errorf(domain.CodeConflict, "the rotation is not complete")
-	// ErrWiped: a key was used after its time.
+	// ErrWiped reports that a key was used after it was wiped.
 	ErrWiped error = domain.Errorf(domain.CodeInternal, "the key was wiped")
-	// ErrStorage: the file system failed. Whether the last step happened is
-	// unknown; every operation can be tried again.
+	// ErrStorage reports that the file system failed. Whether the last step took
+	// effect is unknown; every operation can be retried.
 	ErrStorage error = domain.Errorf(domain.CodeUnavailable, "the keystore's folder cannot be used")
-	// errNotAKey: 0, or beyond the order of the curve, or not 32 bytes.
+	// errNotAKey reports a key that is 0, at or above the order of the curve, or
+	// not 32 bytes.
 	errNotAKey error = domain.Errorf(domain.CodeInvalid, "these bytes are not a private key")
-	// ErrHidden: a secret was about to be written somewhere.
-	ErrHidden error = domain.Errorf(domain.CodeInternal, "a secret is not written anywhere")
+	// ErrHidden reports that a secret was about to be written.
+	ErrHidden error = domain.Errorf(domain.CodeInternal, "a secret must not be written")
 )
 
-// MissingKeyError names the key that is needed: put it into
+// MissingKeyError names the missing encryption key: add it to
 // ENCRYPTION_KEYS_RETIRED. It is an [ErrMissingKey].
 type MissingKeyError struct {
 	Wallet string
@@ -53,12 +58,12 @@ func (e *MissingKeyError) Error() string {
 // Unwrap makes errors.Is and domain.CodeOf work.
 func (*MissingKeyError) Unwrap() error { return ErrMissingKey }
 
-// ForeignBlobError says whose key was found in the file of another. It is an
+// ForeignBlobError says whose key was found in whose file. It is an
 // [ErrForeignBlob].
 type ForeignBlobError struct {
-	Wallet       string // whose file it is, by its name
+	Wallet       string // owner of the file, by its name
 	Address      Address
-	Found        string // whose blob it holds
+	Found        string // owner of the blob
 	FoundAddress Address
 }
 
@@ -69,9 +74,8 @@ func (e *ForeignBlobError) Error() string {
 // Unwrap makes errors.Is and domain.CodeOf work.
 func (*ForeignBlobError) Unwrap() error { return ErrForeignBlob }
 
-// ForeignKeyError says that a wallet signs for another address than its events
-// say. Somebody has put another key in its place: stop everything. It is an
-// [ErrForeignKey].
+// ForeignKeyError reports that a wallet signs for another address than its events
+// say. Its key was replaced: stop everything. It is an [ErrForeignKey].
 type ForeignKeyError struct {
 	Wallet   string
 	Expected Address
@@ -85,12 +89,12 @@ func (e *ForeignKeyError) Error() string {
 // Unwrap makes errors.Is and domain.CodeOf work.
 func (*ForeignKeyError) Unwrap() error { return ErrForeignKey }
 
-// damaged says what is wrong with a file.
+// damaged returns an error about a damaged file.
 func damaged(name, format string, args ...any) error {
 	return fmt.Errorf("%w: %s: %s", ErrDamaged, name, fmt.Sprintf(format, args...))
 }
 
-// storage wraps what the file system said.
+// storage wraps an error of the file system.
 func storage(doing string, err error) error {
 	if err == nil {
 		return nil

@@ -10,6 +10,8 @@ import (
 
 	"github.com/fernet/fernet-go"
 	"github.com/stretchr/testify/require"
+
+	"pets/internal/testenv"
 )
 
 type fernetVectors struct {
@@ -100,7 +102,7 @@ func TestOldBlobsOpen(t *testing.T) {
 func python(t *testing.T, script string, args ...string) []byte {
 	t.Helper()
 	if err := exec.Command("python3", "-c", "import cryptography").Run(); err != nil {
-		skipOrFail(t, "python3 with the package cryptography is not installed")
+		testenv.Lacks(t, "python3 with the package cryptography is not installed")
 	}
 	command := exec.Command("python3", append([]string{"-c", script}, args...)...)
 	var errors bytes.Buffer

@@ -5,34 +5,34 @@ import (
 	"time"
 )
 
-// FS is the one seam between the keystore and the disk, so that tests can fail,
-// kill and cut it at every operation.
+// FS is the only interface between the keystore and the disk, so that tests can
+// fail, kill and truncate every operation.
 //
-// Errors wrap fs.ErrNotExist and fs.ErrExist where they mean that.
+// Errors wrap fs.ErrNotExist and fs.ErrExist where they apply.
 type FS interface {
-	// Mkdir makes one folder that only its owner can enter. Its parent exists.
+	// Mkdir creates one folder that only its owner can enter. Its parent exists.
 	Mkdir(dir string) error
 	// ReadDir returns the names in a folder, sorted.
 	ReadDir(dir string) ([]string, error)
-	// Stat says what a name stands for, without following a link.
+	// Stat describes the file of a name, without following a link.
 	Stat(path string) (Info, error)
-	// Read reads at most limit bytes of a file that Info is about: both are of
-	// one open file, and a link is not followed.
+	// Read reads at most limit bytes of a file and describes it with Info. Both
+	// come from the same open file, and a link is not followed.
 	Read(path string, limit int) ([]byte, Info, error)
-	// Create makes a new file that only its owner can read. It fails where the
+	// Create creates a new file that only its owner can read. It fails if the
 	// name is taken.
 	Create(path string) (File, error)
-	// Rename gives a file another name in its folder, at once or not at all,
-	// replacing what had it.
+	// Rename atomically renames a file in its folder, replacing any file of that
+	// name.
 	Rename(from, to string) error
-	// RenameNew is Rename that fails where the name is taken.
+	// RenameNew is Rename, but fails if the name is taken.
 	RenameNew(from, to string) error
 	// Remove removes a file.
 	Remove(path string) error
 	// SyncDir flushes the names in a folder to disk.
 	SyncDir(dir string) error
 	// Lock keeps out other writers, of this and other processes, until it is
-	// closed or the process ends. It waits a moment, then answers ErrBusy.
+	// closed or the process ends. It waits a moment, then returns ErrBusy.
 	Lock(path string) (io.Closer, error)
 }
 
@@ -44,7 +44,7 @@ type File interface {
 	Close() error
 }
 
-// Info is what permissions are judged by.
+// Info holds what permissions are checked by.
 type Info struct {
 	Kind     Kind
 	Mode     uint32 // the permission bits
@@ -52,7 +52,7 @@ type Info struct {
 	Modified time.Time
 }
 
-// Kind is what a name stands for.
+// Kind is the type of a file.
 type Kind int
 
 // The kinds.

@@ -2,5 +2,5 @@
 
 package vault
 
-// undumpable: the limit on core dumps is all there is.
+// undumpable does nothing here: the limit on core dumps is all there is.
 func undumpable() error { return nil }

@@ -7,9 +7,10 @@ import (
 
 const hiddenText = "(hidden)"
 
-// hidden gives a type every method by which something could print or encode it,
-// and lets none do so. The secret itself stands in a closure beside it, so that
-// reflection finds nothing either, whatever struct it is part of.
+// hidden implements every method by which a value could be printed or encoded,
+// and reveals nothing in any of them. The secret itself is kept in a closure
+// beside it, so that reflection does not find it either, whatever struct it is
+// part of.
 type hidden struct{}
 
 // Format implements fmt.Formatter for every verb.

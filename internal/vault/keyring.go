@@ -13,24 +13,24 @@ import (
 	"pets/domain"
 )
 
-// The variables the keys come from; errors name them.
+// The variables that hold the keys; errors name them.
 const (
 	currentVariable = "ENCRYPTION_KEY"
 	retiredVariable = "ENCRYPTION_KEYS_RETIRED"
 )
 
-// maxRetired bounds the keyring: at a rotation every 90 days, 25 years.
+// maxRetired limits the keyring: 25 years of rotations every 90 days.
 const maxRetired = 100
 
-// Keyring holds the key that seals, and those that once did and still open. It
-// can be copied, used from many goroutines, and not printed. The zero Keyring is
-// like a wiped one.
+// Keyring holds the current encryption key, and the retired ones that can still
+// decrypt. It can be copied, is safe for concurrent use, and cannot be printed.
+// The zero Keyring is like a wiped one.
 type Keyring struct {
 	hidden
 	ring func() *ring // a closure: reflection does not see into it
 }
 
-// ring is what a Keyring hides.
+// ring is the hidden content of a Keyring.
 type ring struct {
 	mu    sync.RWMutex
 	wiped bool
@@ -43,7 +43,7 @@ type slot struct {
 }
 
 // GenerateKey returns a new random Fernet key as text: the value of
-// ENCRYPTION_KEY. It is the one secret this package hands out.
+// ENCRYPTION_KEY. It is the only secret that this package returns.
 func GenerateKey() string {
 	for {
 		var key fernet.Key
@@ -53,15 +53,16 @@ func GenerateKey() string {
 		text := key.Encode()
 		weak := weakness(&key)
 		wipe(key[:])
-		if weak == "" { // all but once in 10¹⁰ times
+		if weak == "" { // all but one in 10¹⁰ keys
 			return text
 		}
 	}
 }
 
-// ParseKeyring reads ENCRYPTION_KEY, one Fernet key, and ENCRYPTION_KEYS_RETIRED,
-// which may be empty or hold others, separated by commas without spaces. Its
-// errors are domain errors that name the variable and never repeat the value.
+// ParseKeyring parses ENCRYPTION_KEY, one Fernet key, and
+// ENCRYPTION_KEYS_RETIRED, which may be empty or hold others, separated by commas
+// without spaces. Its errors are domain errors that name the variable and never
+// repeat the value.
 func ParseKeyring(current, retired string) (*Keyring, error) {
 	r := &ring{}
 	if err := r.add(currentVariable, current); err != nil {
@@ -84,7 +85,7 @@ func ParseKeyring(current, retired string) (*Keyring, error) {
 	return &Keyring{ring: func() *ring { return r }}, nil
 }
 
-// add parses one key and puts it behind the others.
+// add parses one key and appends it.
 func (r *ring) add(variable, text string) error {
 	key, err := parseKey(variable, text)
 	if err != nil {
@@ -93,14 +94,14 @@ func (r *ring) add(variable, text string) error {
 	id := keyID(key)
 	if slices.ContainsFunc(r.keys, func(s slot) bool { return s.id == id }) {
 		wipe(key[:])
-		return domain.Invalid(variable, "holds a key (%s) that is there already; each key stands once, in %s or in %s", id, currentVariable, retiredVariable)
+		return domain.Invalid(variable, "holds a key (%s) that is already listed; each key is listed once, in %s or in %s", id, currentVariable, retiredVariable)
 	}
 	r.keys = append(r.keys, slot{id, key})
 	return nil
 }
 
-// parseKey is stricter than the library, which takes hexadecimal, both alphabets,
-// line breaks, and zeros: one key has one text.
+// parseKey is stricter than the library, which accepts hexadecimal, both
+// alphabets, line breaks, and zeros. Here a key has exactly one text form.
 func parseKey(variable, text string) (*fernet.Key, error) {
 	const want = "must be a Fernet key: 32 random bytes in URL-safe base64, 44 characters that end in ="
 	if text == "" {
@@ -120,8 +121,8 @@ func parseKey(variable, text string) (*fernet.Key, error) {
 	return key, nil
 }
 
-// decodeCanonical decodes base64 that has exactly one way to be written. The
-// decoder alone skips line breaks.
+// decodeCanonical decodes base64 in its only canonical form. The decoder alone
+// would skip line breaks.
 func decodeCanonical(text []byte) ([]byte, error) {
 	if slices.ContainsFunc(text, func(b byte) bool { return b == '\r' || b == '\n' }) {
 		return nil, base64.CorruptInputError(0)
@@ -131,8 +132,8 @@ func decodeCanonical(text []byte) ([]byte, error) {
 	return raw[:n], err
 }
 
-// weakness says why 32 bytes cannot be random, or nothing. Random bytes fail any
-// of these less than once in 10¹⁰ times.
+// weakness says why 32 bytes cannot be random, or returns "". Random bytes fail
+// any of these checks less than once in 10¹⁰ times.
 func weakness(key *fernet.Key) string {
 	var seen [256]bool
 	different, printable, step := 0, true, true
@@ -148,7 +149,7 @@ func weakness(key *fernet.Key) string {
 	case different < 16:
 		return "holds a key that repeats a few bytes"
 	case step:
-		return "holds a key that only counts"
+		return "holds a key whose bytes only count up or down"
 	case printable:
 		return "holds a text, not random bytes"
 	case string(key[:16]) == string(key[16:]):
@@ -163,7 +164,7 @@ func keyID(key *fernet.Key) string {
 	return hex.EncodeToString(sum[:4])
 }
 
-// Current is the id of the key that seals, or "" after Wipe.
+// Current returns the id of the current encryption key, or "" after Wipe.
 func (k *Keyring) Current() string {
 	ids := k.ids()
 	if len(ids) == 0 {
@@ -172,7 +173,7 @@ func (k *Keyring) Current() string {
 	return ids[0]
 }
 
-// Retired are the ids of the keys that only open, in the order they were given.
+// Retired returns the ids of the retired keys, in the order they were given.
 func (k *Keyring) Retired() []string {
 	ids := k.ids()
 	if len(ids) == 0 {
@@ -204,7 +205,7 @@ func (r *ring) wipe() {
 	r.keys, r.wiped = nil, true
 }
 
-// open returns what is hidden; never nil.
+// open returns the hidden content; never nil.
 func (k *Keyring) open() *ring {
 	if k == nil || k.ring == nil {
 		return &ring{wiped: true}
@@ -212,8 +213,8 @@ func (k *Keyring) open() *ring {
 	return k.ring()
 }
 
-// use calls f with the key of an id, which must not leave f. The bool is false
-// where the keyring has no such key.
+// use calls f with the key of an id, which must not leave f. It returns false if
+// the keyring has no such key.
 func (k *Keyring) use(id string, f func(*fernet.Key) error) (bool, error) {
 	r := k.open()
 	r.mu.RLock()
@@ -229,6 +230,6 @@ func (k *Keyring) use(id string, f func(*fernet.Key) error) (bool, error) {
 	return false, nil
 }
 
-// wipe overwrites bytes. clear is not removed by the compiler: the bytes are
-// reachable by whoever holds the slice.
+// wipe overwrites bytes. The compiler does not remove clear, because the caller
+// can still reach the bytes.
 func wipe(b []byte) { clear(b) }

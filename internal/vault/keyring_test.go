@@ -130,7 +130,7 @@ func TestAKeyStandsOnce(t *testing.T) {
 	for _, retired := range []string{keyA, keyB + "," + keyA, keyB + "," + keyB} {
 		_, err := ParseKeyring(keyA, retired)
 		require.Equal(t, domain.CodeInvalid, domain.CodeOf(err))
-		require.ErrorContains(t, err, "there already")
+		require.ErrorContains(t, err, "already listed")
 		noEcho(t, err, keyA)
 	}
 	for _, retired := range []string{",", keyB + ",", "," + keyB, keyB + ",," + GenerateKey(), keyB + ", " + GenerateKey()} {
@@ -164,7 +164,7 @@ func TestWipedKeyring(t *testing.T) {
 	require.Empty(t, ring.Current())
 	require.Empty(t, ring.Retired())
 	require.Empty(t, copied.Current(), "a copy is the same keyring")
-	require.ErrorIs(t, k.WithKey("w0", nothing), ErrWiped)
+	require.ErrorIs(t, k.withKey("w0", nothing), ErrWiped)
 	_, err := k.Create("w1", Path(1), testKey(t, 1))
 	require.ErrorIs(t, err, ErrWiped)
 	_, err = Open(t.TempDir(), ring)

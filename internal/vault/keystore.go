@@ -21,13 +21,13 @@ const (
 	lockName  = ".lock"
 )
 
-// tempName is what a crash can leave behind: <file>.<16 hex>.tmp. No key file can
-// look like it, since those end in .key.
+// tempName matches what a crash can leave behind: <file>.<16 hex>.tmp. No key
+// file matches, since those end in .key.
 var tempName = regexp.MustCompile(`^[A-Za-z0-9._-]+\.0x[0-9A-Fa-f]{40}\.key\.[0-9a-f]{16}\.tmp$`)
 
-// Keystore is a folder of sealed keys, one file each. Many goroutines may use it,
-// and other processes may use the folder; writers exclude each other for the time
-// of one key. Reading takes no lock: a file is replaced in one step.
+// Keystore is a folder of sealed keys, one file each. It is safe for concurrent
+// use, also by other processes; writers exclude each other for the time of one
+// key. Reading takes no lock, because a file is replaced atomically.
 type Keystore struct {
 	dir  string
 	ring *Keyring
@@ -35,22 +35,22 @@ type Keystore struct {
 	uid  int
 }
 
-// Entry is what can be seen of a key without decrypting it.
+// Entry is what is known of a key without decrypting it.
 type Entry struct {
 	Wallet   string
-	Address  Address // from the file's name; proven only when the key is used
+	Address  Address // from the file's name; verified only when the key is used
 	KeyID    string  // which key it is sealed under
 	Modified time.Time
 }
 
-// Open opens a keystore, and makes its folder (not the parents) if need be. It
-// removes what a crash left half written, flushes what it found, and refuses a
-// folder that others have access to. Single files are judged when they are used.
+// Open opens a keystore, and creates its folder (not the parents) if necessary.
+// It removes what a crash left half written, flushes what it found, and refuses a
+// folder that others have access to. Single files are checked when they are used.
 func Open(dir string, ring *Keyring) (*Keystore, error) {
 	return OpenFS(dir, ring, osFS{}, os.Geteuid())
 }
 
-// OpenFS is [Open] on another file system, for a user id: the seam for tests.
+// OpenFS is [Open] on another file system, for a user id; it is for tests.
 func OpenFS(dir string, ring *Keyring, files FS, uid int) (*Keystore, error) {
 	if ring.Current() == "" {
 		return nil, ErrWiped
@@ -62,7 +62,7 @@ func OpenFS(dir string, ring *Keyring, files FS, uid int) (*Keystore, error) {
 	return k, k.locked(k.cleanUp)
 }
 
-// makeDir makes the folder, flushes its name, and judges it.
+// makeDir creates the folder, flushes its name, and checks it.
 func (k *Keystore) makeDir() error {
 	err := k.fs.Mkdir(k.dir)
 	if err == nil {
@@ -84,9 +84,9 @@ func (k *Keystore) judgeDir() error {
 	return judge(k.dir, info, Folder, k.uid)
 }
 
-// cleanUp removes our temporary files. It holds the lock, so none is in use. It
-// flushes the folder, so that nothing seen from now on can be undone by a power
-// cut: the process that wrote it may have died before it did so.
+// cleanUp removes temporary files of this package. It holds the lock, so none is
+// in use. It flushes the folder, so that a power cut cannot undo what is visible
+// from now on: the process that wrote it may have died before its flush.
 func (k *Keystore) cleanUp() error {
 	names, err := k.fs.ReadDir(k.dir)
 	if err != nil {
@@ -105,7 +105,7 @@ func (k *Keystore) cleanUp() error {
 
 func (k *Keystore) syncDir() error { return storage("flush "+k.dir, k.fs.SyncDir(k.dir)) }
 
-// locked runs f while no other writer does anything.
+// locked runs f while no other writer is active.
 func (k *Keystore) locked(f func() error) error {
 	lock, err := k.fs.Lock(filepath.Join(k.dir, lockName))
 	if errors.Is(err, ErrBusy) {
@@ -134,15 +134,15 @@ func parseFile(name string) (wallet string, address Address, ok bool) {
 	return wallet, address, domain.CheckID("wallet", wallet) == nil && fileOf(wallet, address) == name
 }
 
-// place is a file and what its name says.
+// place is a file and the parts of its name.
 type place struct {
 	name    string
 	wallet  string
 	address Address
 }
 
-// places lists the files of all wallets. Names that end in .key and are not ours
-// stand apart: somebody has renamed a key, or put one there.
+// places lists the files of all wallets. It returns names that end in .key but
+// are not valid separately: a person has renamed a key, or put one there.
 func (k *Keystore) places() (found []place, strange []string, err error) {
 	names, err := k.fs.ReadDir(k.dir)
 	if err != nil {
@@ -159,13 +159,13 @@ func (k *Keystore) places() (found []place, strange []string, err error) {
 	return found, strange, nil
 }
 
-// twice says that a wallet has two files: somebody has put one of them there.
+// twice reports that a wallet has two files: a person has put one of them there.
 func twice(a, b place) error {
 	return damaged(a.wallet, "the wallet has two key files, %s and %s", a.name, b.name)
 }
 
-// allPlaces is places that refuses strange names and wallets with two files:
-// whoever counts wallets must not miss one.
+// allPlaces is places, but refuses invalid names and wallets with two files, for
+// callers that must not miss a wallet.
 func (k *Keystore) allPlaces() ([]place, error) {
 	found, strange, err := k.places()
 	if err != nil {
@@ -183,10 +183,10 @@ func (k *Keystore) allPlaces() ([]place, error) {
 }
 
 func strangeName(name string) error {
-	return damaged(name, "this is not how key files are named: <wallet>.<address>%s", keySuffix)
+	return damaged(name, "the name is not of the form <wallet>.<address>%s", keySuffix)
 }
 
-// placeOf finds the file of a wallet. What is wrong with others is no matter: a
+// placeOf finds the file of a wallet. It ignores problems with other files: a
 // position must be closable beside a damaged file.
 func (k *Keystore) placeOf(wallet string) (place, error) {
 	if err := domain.CheckID("wallet", wallet); err != nil {
@@ -206,7 +206,7 @@ func (k *Keystore) placeOf(wallet string) (place, error) {
 	return found[i], nil
 }
 
-// read returns the bytes of a file that nobody else has access to.
+// read returns the bytes of a file, and refuses one that others have access to.
 func (k *Keystore) read(name string) ([]byte, Info, error) {
 	path := filepath.Join(k.dir, name)
 	blob, info, err := k.fs.Read(path, maxBlob+1)
@@ -225,7 +225,7 @@ func (k *Keystore) read(name string) ([]byte, Info, error) {
 	return blob, info, nil
 }
 
-// List says which keys there are, sorted by wallet, without decrypting any.
+// List lists the keys, sorted by wallet, without decrypting any.
 func (k *Keystore) List() ([]Entry, error) {
 	found, err := k.allPlaces()
 	if err != nil {

@@ -51,7 +51,7 @@ func TestListNeedsNoKey(t *testing.T) {
 		require.Equal(t, k.ring.Current(), e.KeyID)
 		require.WithinDuration(t, time.Now(), e.Modified, time.Minute)
 	}
-	require.ErrorIs(t, stranger.WithKey("w0", nothing), ErrMissingKey)
+	require.ErrorIs(t, stranger.withKey("w0", nothing), ErrMissingKey)
 	require.ErrorIs(t, second(stranger.DerivationPath("w0")), ErrMissingKey)
 	require.ErrorIs(t, second(stranger.Reencrypt("w0")), ErrMissingKey)
 }
@@ -136,7 +136,7 @@ func TestCreateRefuses(t *testing.T) {
 	for _, wallet := range []string{"", "a b", "a/b", "..\x00", "ü", ".", "..", "...", ".lock", strings.Repeat("a", 65)} {
 		_, err := k.Create(wallet, Path(0), testKey(t, 0))
 		require.Equal(t, domain.CodeInvalid, domain.CodeOf(err), wallet)
-		require.Equal(t, domain.CodeInvalid, domain.CodeOf(k.WithKey(wallet, nothing)))
+		require.Equal(t, domain.CodeInvalid, domain.CodeOf(k.withKey(wallet, nothing)))
 	}
 	for _, path := range badPaths {
 		_, err := k.Create("w", path, testKey(t, 0))
@@ -150,7 +150,7 @@ func TestCreateRefuses(t *testing.T) {
 	for _, wallet := range []string{"a.b", "-", "w.key", "w..", strings.Repeat("a", 64)} {
 		_, err := k.Create(wallet, Path(0), testKey(t, 0))
 		require.NoError(t, err, wallet)
-		require.NoError(t, k.WithKey(wallet, nothing))
+		require.NoError(t, k.withKey(wallet, nothing))
 	}
 	require.NoError(t, k.Complete())
 }
@@ -163,15 +163,15 @@ func TestExposedFilesAreRefused(t *testing.T) {
 	file := pathOf(t, k, 0)
 	for _, mode := range []os.FileMode{0o640, 0o620, 0o610, 0o604, 0o602, 0o601, 0o666} {
 		require.NoError(t, os.Chmod(file, mode))
-		err := k.WithKey("w0", nothing)
+		err := k.withKey("w0", nothing)
 		require.ErrorIs(t, err, ErrExposed)
 		require.ErrorContains(t, err, fmt.Sprintf("%s has mode %03o: run chmod 600 %s", file, mode, file))
 		require.ErrorIs(t, second(k.List()), ErrExposed)
-		require.NoError(t, k.WithKey("w1", nothing))
+		require.NoError(t, k.withKey("w1", nothing))
 	}
 	for _, mode := range []os.FileMode{0o600, 0o400, 0o700} {
 		require.NoError(t, os.Chmod(file, mode))
-		require.NoError(t, k.WithKey("w0", nothing))
+		require.NoError(t, k.withKey("w0", nothing))
 	}
 	require.NoError(t, os.Chmod(file, 0o600))
 	for _, mode := range []os.FileMode{0o750, 0o720, 0o710, 0o704, 0o702, 0o701} {
@@ -198,7 +198,7 @@ func TestOnlyRegularFiles(t *testing.T) {
 	}
 	for name, build := range make {
 		require.NoError(t, build(), name)
-		require.ErrorIs(t, k.WithKey("w0", nothing), ErrExposed, name)
+		require.ErrorIs(t, k.withKey("w0", nothing), ErrExposed, name)
 		require.ErrorIs(t, second(k.List()), ErrExposed, name)
 		require.NoError(t, os.Remove(file))
 	}
@@ -259,7 +259,7 @@ func TestOneWriter(t *testing.T) {
 	fill(t, k, 1)
 	lock, err := k.fs.Lock(filepath.Join(k.dir, lockName))
 	require.NoError(t, err)
-	require.NoError(t, k.WithKey("w0", nothing))
+	require.NoError(t, k.withKey("w0", nothing))
 	done := make(chan error)
 	go func() { done <- second(k.Create("w1", Path(1), testKey(t, 1))) }()
 	select {
@@ -301,13 +301,13 @@ func TestTheKeyDiesWithTheCall(t *testing.T) {
 		require.ErrorIs(t, err, ErrWiped, how)
 		require.Equal(t, testKey(t, 0).Address(), kept.Address(), "which is no secret")
 	}
-	require.NoError(t, k.WithKey("w0", func(key *PrivateKey) error { keep(key); return nil }))
+	require.NoError(t, k.withKey("w0", func(key *PrivateKey) error { keep(key); return nil }))
 	gone("returned")
 	failed := errors.New("failed")
-	require.ErrorIs(t, k.WithKey("w0", func(key *PrivateKey) error { keep(key); return failed }), failed)
+	require.ErrorIs(t, k.withKey("w0", func(key *PrivateKey) error { keep(key); return failed }), failed)
 	gone("failed")
 	require.PanicsWithValue(t, "why", func() {
-		_ = k.WithKey("w0", func(key *PrivateKey) error { keep(key); panic("why") })
+		_ = k.withKey("w0", func(key *PrivateKey) error { keep(key); panic("why") })
 	})
 	gone("panicked")
 	done := make(chan bool)

@@ -39,15 +39,6 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// skipOrFail is for what a machine may lack: with PETS_REQUIRE_TOOLS=1 it may not.
-func skipOrFail(t *testing.T, reason string) {
-	t.Helper()
-	if os.Getenv("PETS_REQUIRE_TOOLS") == "1" {
-		t.Fatal(reason + ", and PETS_REQUIRE_TOOLS=1")
-	}
-	t.Skip(reason)
-}
-
 // The keys of the tests. The second is the one of the Fernet specification.
 const (
 	keyA = "Vn3bU4cGxj0yPIYtH7GxWvB9vt5pYx1zQm9Yq0nC0Ek="

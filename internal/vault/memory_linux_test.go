@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"pets/internal/testenv"
 )
 
 // childSign rotates to a new encryption key, signs 20 times, then lets its memory
@@ -28,7 +30,7 @@ func childSign() error {
 		return err
 	}
 	for i := range 20 {
-		err := k.WithKey("w0", func(key *PrivateKey) error { return second(key.Sign([32]byte{byte(i)})) })
+		err := k.withKey("w0", func(key *PrivateKey) error { return second(key.Sign([32]byte{byte(i)})) })
 		if err != nil {
 			return err
 		}
@@ -43,7 +45,7 @@ func childSignNaively() error {
 		return err
 	}
 	var kept []byte
-	err = k.WithKey("w0", func(key *PrivateKey) error {
+	err = k.withKey("w0", func(key *PrivateKey) error {
 		return key.use(func(secret *[keyBytes]byte) error {
 			kept = bytes.Clone(secret[:])
 			return nil
@@ -65,44 +67,6 @@ func lookAtMe(kept []byte) error {
 	return err
 }
 
-// scan counts how often each secret stands in the memory of a process, in any
-// form.
-func scan(pid int, secrets map[string][]byte) (map[string]int, error) {
-	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
-	if err != nil {
-		return nil, err
-	}
-	memory, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
-	if err != nil {
-		return nil, err
-	}
-	defer memory.Close()
-	found, read := map[string]int{}, 0
-	for line := range strings.Lines(string(maps)) {
-		var from, to uint64
-		var mode string
-		if _, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &mode); err != nil {
-			return nil, err
-		}
-		if !strings.HasPrefix(mode, "r") || strings.Contains(line, "[v") /* the kernel's */ || to-from > 1<<30 {
-			continue
-		}
-		region := make([]byte, to-from)
-		n, err := memory.ReadAt(region, int64(from))
-		if err != nil && n == 0 {
-			continue // a region the kernel keeps to itself
-		}
-		read += n
-		for name, secret := range secrets {
-			found[name] += bytes.Count(region[:n], secret)
-		}
-	}
-	if read < 1<<20 {
-		return nil, errors.New("less than 1 MiB of memory could be read")
-	}
-	return found, nil
-}
-
 // forms are the forms in which the key may lie in memory: as bytes, also with
 // the words of a big integer in the machine's order, and as text.
 func forms(secret []byte) map[string][]byte {
@@ -111,7 +75,7 @@ func forms(secret []byte) map[string][]byte {
 		reversed[len(secret)-1-i] = b
 	}
 	out := map[string][]byte{"reversed": reversed, "reversed half": reversed[:16], "half": secret[:16], "other half": secret[16:]}
-	for name, form := range canaries(secret) {
+	for name, form := range testenv.Forms(secret) {
 		out[name] = form
 	}
 	return out
@@ -135,9 +99,9 @@ func lookInto(t *testing.T, binary, name, dir, line string, secrets map[string][
 		_ = command.Wait() // then all of it is there
 		t.Fatal(problems.String())
 	}
-	found, err = scan(command.Process.Pid, secrets)
+	found, err = testenv.InMemory(command.Process.Pid, "r", secrets)
 	if errors.Is(err, os.ErrPermission) {
-		skipOrFail(t, "the memory of a child cannot be read here: "+err.Error())
+		testenv.Lacks(t, "the memory of a child cannot be read here: %s", err.Error())
 	}
 	require.NoError(t, err)
 	return said, found
@@ -146,9 +110,7 @@ func lookInto(t *testing.T, binary, name, dir, line string, secrets map[string][
 // secretBuild builds this test as CGO_ENABLED=0 GOEXPERIMENT=runtimesecret.
 func secretBuild(t *testing.T) string {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("builds everything once more")
-	}
+	testenv.OnlyLong(t, "builds everything once more")
 	if runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" {
 		t.Skip("the runtime erases secrets on amd64 and arm64 only")
 	}
@@ -156,7 +118,7 @@ func secretBuild(t *testing.T) string {
 	build := exec.Command("go", "test", "-c", "-o", binary, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOEXPERIMENT=runtimesecret", "GOFLAGS=")
 	if out, err := build.CombinedOutput(); err != nil {
-		skipOrFail(t, "the Go tool cannot build with GOEXPERIMENT=runtimesecret: "+string(out))
+		testenv.Lacks(t, "the Go tool cannot build with GOEXPERIMENT=runtimesecret: %s", string(out))
 	}
 	return binary
 }
@@ -210,7 +172,7 @@ func TestMemoryAfterDeriving(t *testing.T) {
 		words := strings.Fields(sentence)
 		secrets["sentence"] = []byte(strings.Join(words[:4], " "))
 		secrets["end of sentence"] = []byte(strings.Join(words[20:], " "))
-		for name, form := range canaries(seed) {
+		for name, form := range testenv.Forms(seed) {
 			secrets["seed "+name] = form
 		}
 		secrets["seed, first half"] = seed[:32]

@@ -25,24 +25,24 @@ const (
 )
 
 // Mnemonic is a BIP-39 sentence of English words, held as their numbers in the
-// list. It can be shown once, asked back and derived from, and not printed in any
+// list. It can be shown once, confirmed and derived from, and not printed in any
 // other way. The zero Mnemonic is a wiped one.
 //
 // go-bip39 takes the sentence as a Go string and copies it on the way to the
-// seed. The string is laid over bytes that are wiped here; the library's own
-// copies are erased only by a build in which [ErasesMemory] is true.
+// seed. The string here shares bytes that are wiped; the library's own copies are
+// erased only by a build in which [ErasesMemory] is true.
 type Mnemonic struct {
 	hidden
 	words func() *sentence // a closure: reflection does not see into it
 }
 
-// sentence is what a Mnemonic hides.
+// sentence is the hidden content of a Mnemonic.
 type sentence struct {
 	mu      sync.Mutex
 	numbers []uint16 // in the list; nil once wiped
 }
 
-// NewMnemonic makes a sentence of 24 words from 256 random bits.
+// NewMnemonic generates a sentence of 24 words from 256 random bits.
 func NewMnemonic() *Mnemonic {
 	var m *Mnemonic
 	_ = inSecret(func() error { // f returns nil
@@ -75,13 +75,13 @@ func hideWords(numbers []uint16) *Mnemonic {
 	return &Mnemonic{words: func() *sentence { return s }}
 }
 
-// ParseMnemonic reads a sentence of 24 words, as a person typed it: normalised
-// (NFKD), in any case, with any white space between the words. The text is the
-// caller's to wipe. Errors name the position of a word, never the word.
+// ParseMnemonic parses a sentence of 24 words as a person typed it: normalised
+// (NFKD), in any case, with any white space between the words. The caller wipes
+// the text. Errors name the position of a word, never the word.
 func ParseMnemonic(text []byte) (*Mnemonic, error) { return parseMnemonic(text, mnemonicWords) }
 
-// RecoverMnemonic reads a sentence of 12, 15, 18, 21 or 24 words, such as other
-// wallets make, like [ParseMnemonic].
+// RecoverMnemonic parses a sentence of 12, 15, 18, 21 or 24 words, as other
+// wallets generate them, like [ParseMnemonic].
 func RecoverMnemonic(text []byte) (*Mnemonic, error) {
 	return parseMnemonic(text, 12, 15, 18, 21, 24)
 }
@@ -108,9 +108,9 @@ func parseMnemonic(text []byte, lengths ...int) (*Mnemonic, error) {
 	return m, nil
 }
 
-// normalise returns the NFKD form of a text, and what wipes all copies it made.
-// The library may return the text itself where there is nothing to change, and
-// the caller's text is not ours to wipe.
+// normalise returns the NFKD form of a text, and a function that wipes all copies
+// it made. The library may return the text itself if there is nothing to change;
+// the caller's text is not wiped.
 func normalise(text []byte) (normal []byte, erase func()) {
 	own := bytes.Clone(text)
 	normal = norm.NFKD.Bytes(own)
@@ -136,8 +136,7 @@ func lookUp(words [][]byte, lengths []int) ([]uint16, error) {
 	return numbers, nil
 }
 
-// numberOf finds a word in the list, whatever its case: the list is lower-case,
-// so there is nothing to mistake it for.
+// numberOf finds a word in the list, ignoring case; the list is all lower case.
 func numberOf(word []byte) (uint16, bool) {
 	if len(word) > maxWordLetters {
 		return 0, false
@@ -166,19 +165,19 @@ func compareText(a []byte, b string) int {
 	return len(a) - len(b)
 }
 
-// checksum asks the library: it refuses a sentence whose last bits are not those
-// of the hash.
+// checksum uses the library, which refuses a sentence whose last bits do not
+// match the hash.
 func (s *sentence) checksum() error {
 	return s.text(func(text string) error {
 		if !bip39.IsMnemonicValid(text) {
-			return domain.Invalid("mnemonic", "is not right: every word is in the list, but the checksum says that one is wrong or two changed places")
+			return domain.Invalid("mnemonic", "is not right: every word is in the list, but the checksum shows that a word is wrong or two words are swapped")
 		}
 		return nil
 	})
 }
 
-// text calls f with the sentence, single spaces between the words. The string
-// lies over bytes that are wiped when f returns, so nothing of it may stay.
+// text calls f with the sentence, with single spaces between the words. The bytes
+// of the string are wiped when f returns, so f must not keep any of it.
 func (s *sentence) text(f func(string) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -197,8 +196,8 @@ func (s *sentence) text(f func(string) error) error {
 }
 
 // Derive calls f with the key at a path, such as [Path](0), and wipes it
-// afterwards. The passphrase is a part of the secret and usually empty: another
-// one gives other keys, and no passphrase is ever wrong.
+// afterwards. The passphrase is part of the secret and usually empty. Another
+// passphrase gives other keys; none can be recognised as wrong.
 func (m *Mnemonic) Derive(path string, passphrase []byte, f func(*PrivateKey) error) error {
 	return inSecret(func() error {
 		seed, err := m.seed(passphrase)
@@ -226,8 +225,8 @@ func (m *Mnemonic) seed(passphrase []byte) (seed []byte, err error) {
 	return seed, err
 }
 
-// Show writes the words, numbered, one a line. It is meant for a terminal, once;
-// nothing else may get them.
+// Show writes the words, numbered, one per line. It is meant for a terminal,
+// once; they must not be written anywhere else.
 func (m *Mnemonic) Show(w io.Writer) error {
 	s := m.open()
 	s.mu.Lock()
@@ -269,7 +268,7 @@ func (m *Mnemonic) Wipe() {
 
 func wipeNumbers(numbers []uint16) { clear(numbers) }
 
-// open returns what is hidden; never nil.
+// open returns the hidden content; never nil.
 func (m *Mnemonic) open() *sentence {
 	if m == nil || m.words == nil {
 		return &sentence{}

@@ -53,8 +53,8 @@ func infoOf(info fs.FileInfo) Info {
 	return i
 }
 
-// Read opens without following a link and without waiting for a pipe, and judges
-// the file it has open, not the name.
+// Read opens without following a link and without waiting for a pipe, and checks
+// the open file, not the name.
 func (osFS) Read(path string, limit int) ([]byte, Info, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EMLINK) || errors.Is(err, unix.ENXIO) {
@@ -79,7 +79,7 @@ func (osFS) Read(path string, limit int) ([]byte, Info, error) {
 func (osFS) Create(path string) (File, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return nil, err // not the nil *os.File, which is no nil File
+		return nil, err // a nil *os.File would be a non-nil File
 	}
 	return f, nil
 }
@@ -98,13 +98,13 @@ func (osFS) SyncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// How long a writer waits for another: each holds the lock for one key only.
+// How long a writer waits for another; each holds the lock for one key only.
 const (
 	lockPatience = 5 * time.Second
 	lockPause    = 2 * time.Millisecond
 )
 
-// Lock uses flock, which belongs to the open file: it ends with the process
+// Lock uses flock, which belongs to the open file: it ends with the process,
 // however that ends, and keeps out other writers of the same process too.
 func (osFS) Lock(path string) (io.Closer, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
@@ -128,8 +128,8 @@ func (osFS) Lock(path string) (io.Closer, error) {
 	return nil, fmt.Errorf("lock %s: %w", path, err)
 }
 
-// renameUnderLock is renameNew where the system has no such call. The lock keeps
-// our own writers out between the look and the rename.
+// renameUnderLock is renameNew for systems without such a call. The lock keeps
+// other writers out between the check and the rename.
 func renameUnderLock(from, to string) error {
 	if _, err := os.Lstat(to); err == nil {
 		return &os.LinkError{Op: "rename", Old: from, New: to, Err: fs.ErrExist}

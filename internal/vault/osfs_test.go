@@ -44,7 +44,7 @@ func TestTheLongestFile(t *testing.T) {
 	for length, words := range map[int]string{maxBlob - 1: "token", maxBlob: "token", maxBlob + 1: "longer", 10 * maxBlob: "longer"} {
 		blob := "pets1:01234567:"
 		writeFile(t, pathOf(t, k, 0), []byte(blob+strings.Repeat("A", length-len(blob))))
-		err := k.WithKey("w0", nothing)
+		err := k.withKey("w0", nothing)
 		require.ErrorIs(t, err, ErrDamaged)
 		require.ErrorContains(t, err, words, length)
 	}

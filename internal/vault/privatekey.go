@@ -18,23 +18,23 @@ const keyBytes = 32
 // Signature is r ‖ s ‖ v with s in the lower half of the order and v 0 or 1.
 type Signature = [65]byte
 
-// PrivateKey signs. It is handed to a function, wiped when that returns, and
-// cannot be printed or encoded. It can be used from many goroutines, and answers
-// ErrWiped after its time. The zero PrivateKey is a wiped one.
+// PrivateKey signs. It is passed to a function, wiped when that returns, and
+// cannot be printed or encoded. It is safe for concurrent use, and returns
+// ErrWiped after it was wiped. The zero PrivateKey is a wiped one.
 type PrivateKey struct {
 	hidden
 	held func() *held // a closure: reflection does not see into it
 }
 
-// held is what a PrivateKey hides.
+// held is the hidden content of a PrivateKey.
 type held struct {
 	mu      sync.Mutex
 	secret  *[keyBytes]byte // nil once wiped
 	address Address
 }
 
-// newPrivateKey copies a key. It refuses what is not between 1 and the order of
-// the curve, with an error that says no more.
+// newPrivateKey copies a key. It refuses one that is not between 1 and the order
+// of the curve, with an error that says no more.
 func newPrivateKey(secret []byte) (*PrivateKey, error) {
 	signer, err := signerOf(secret)
 	if err != nil {
@@ -46,12 +46,13 @@ func newPrivateKey(secret []byte) (*PrivateKey, error) {
 	return &PrivateKey{held: func() *held { return h }}, nil
 }
 
-// Address is the account the key signs for. It is public, and stays after Wipe.
+// Address is the account that the key signs for. It is public, and remains after
+// Wipe.
 func (k *PrivateKey) Address() Address { return k.open().address }
 
-// Sign signs a digest: deterministically (RFC 6979), so that the same digest
-// gives the same signature. The digest must have been computed by us: whoever
-// can choose it freely can learn about the key.
+// Sign signs a digest deterministically (RFC 6979), so that the same digest gives
+// the same signature. The digest must have been computed by this program: an
+// attacker who chooses it freely can learn about the key.
 func (k *PrivateKey) Sign(digest [32]byte) (Signature, error) {
 	var signature Signature
 	err := inSecret(func() error {
@@ -72,7 +73,7 @@ func (k *PrivateKey) Sign(digest [32]byte) (Signature, error) {
 	return signature, err
 }
 
-// Wipe erases the key. It waits for a signature that is being made.
+// Wipe erases the key. It waits for a signature in progress.
 func (k *PrivateKey) Wipe() {
 	h := k.open()
 	h.mu.Lock()
@@ -83,7 +84,7 @@ func (k *PrivateKey) Wipe() {
 	}
 }
 
-// open returns what is hidden; never nil.
+// open returns the hidden content; never nil.
 func (k *PrivateKey) open() *held {
 	if k == nil || k.held == nil {
 		return &held{}
@@ -91,8 +92,8 @@ func (k *PrivateKey) open() *held {
 	return k.held()
 }
 
-// use calls f with the key, which must not leave f. It is a pointer so that it
-// never stands in a register or an argument that a stack trace would print.
+// use calls f with the key, which must not leave f. It is a pointer, so that the
+// key is never in a register or argument that a stack trace would print.
 func (k *PrivateKey) use(f func(*[keyBytes]byte) error) error {
 	h := k.open()
 	h.mu.Lock()
@@ -114,7 +115,7 @@ func sameKey(a, b *PrivateKey) (same bool, err error) {
 	return same, err
 }
 
-// signerOf makes the library's form of a key; wipeSigner unmakes it.
+// signerOf converts the key to the library's form; wipeSigner wipes that.
 func signerOf(secret []byte) (*ecdsa.PrivateKey, error) {
 	signer, err := crypto.ToECDSA(secret)
 	if err != nil {

@@ -6,12 +6,12 @@ import (
 	"slices"
 )
 
-// A rotation replaces the key that seals. It is a saga whose events the caller
-// appends: start, then Reencrypt for each wallet of Pending, then Complete. Every
-// step can be killed at any instant and done again: what is left to do is in the
-// files, not in anybody's memory.
+// A rotation replaces the current encryption key. The caller appends its events:
+// start, then Reencrypt for each wallet of Pending, then Complete. Every step can
+// be killed at any point and repeated: the remaining work is determined by the
+// files.
 
-// Reencrypted is what [Keystore.Reencrypt] did. From and To are the same where
+// Reencrypted is the result of [Keystore.Reencrypt]. From and To are the same if
 // there was nothing to do.
 type Reencrypted struct {
 	Wallet  string
@@ -20,8 +20,8 @@ type Reencrypted struct {
 	To      string // key id
 }
 
-// SealedUnder says which wallets are sealed under which key, sorted, without
-// decrypting any. A retired key that is not in it is needed no more.
+// SealedUnder returns which wallets are sealed under which key, sorted, without
+// decrypting any. A retired key that is not in the result is no longer needed.
 func (k *Keystore) SealedUnder() (map[string][]string, error) {
 	entries, err := k.List()
 	if err != nil {
@@ -34,7 +34,7 @@ func (k *Keystore) SealedUnder() (map[string][]string, error) {
 	return under, nil
 }
 
-// Pending are the wallets that are not sealed under the current key, sorted.
+// Pending returns the wallets that are not sealed under the current key, sorted.
 func (k *Keystore) Pending() ([]string, error) {
 	entries, err := k.List()
 	if err != nil {
@@ -49,11 +49,10 @@ func (k *Keystore) Pending() ([]string, error) {
 	return wallets, nil
 }
 
-// Reencrypt seals a wallet's key under the current encryption key: it opens it
+// Reencrypt seals a wallet's key under the current encryption key. It opens it
 // with the key it is sealed under, writes it to a new file, opens that from disk,
-// compares the private keys and the address, and only then puts it in the place
-// of the old one. Done again it changes nothing. It needs the old key: a
-// [MissingKeyError] names it.
+// compares the private keys and the address, and only then replaces the old file.
+// A repeat changes nothing. It needs the old key: a [MissingKeyError] names it.
 func (k *Keystore) Reencrypt(wallet string) (Reencrypted, error) {
 	var done Reencrypted
 	err := inSecret(func() error {
@@ -88,16 +87,16 @@ func (k *Keystore) reencrypt(wallet string) (Reencrypted, error) {
 	defer c.key.Wipe()
 	done := Reencrypted{wallet, c.address, from, k.ring.Current()}
 	if done.From == done.To {
-		// Whoever did it may have died before the flush, and the caller is about to
-		// record that it is done.
+		// An earlier process may have done it and died before the flush, and the
+		// caller is about to record that it is done.
 		return done, k.syncDir()
 	}
 	return done, k.replace(p, c, k.fs.Rename)
 }
 
-// Complete returns nil when every key is sealed under the current encryption key
-// and opens with it, and that is flushed to disk: only then may a retired key be
-// thrown away. Otherwise it is an [ErrIncomplete], or what is wrong with a file.
+// Complete returns nil if every key is sealed under the current encryption key,
+// opens with it, and is flushed to disk: only then may a retired key be
+// discarded. Otherwise it returns an [ErrIncomplete], or the problem with a file.
 func (k *Keystore) Complete() error {
 	pending, err := k.Pending()
 	if err != nil {

@@ -144,7 +144,7 @@ func (f *lyingFile) Write(b []byte) (int, error) {
 	return len(b), err
 }
 
-// WithKey, Reencrypt, List and Create at once: nobody sees anything but a whole
+// withKey, Reencrypt, List and Create at once: nobody sees anything but a whole
 // key, and the race detector sees nothing at all.
 func TestEverythingAtOnce(t *testing.T) {
 	const wallets, rounds = 4, 15

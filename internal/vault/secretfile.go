@@ -12,8 +12,8 @@ import (
 	"pets/domain"
 )
 
-// judge refuses a file or folder that anybody but its owner, who must be us or
-// root, has access to. The error says what to run.
+// judge refuses a file or folder that anyone but its owner, which must be this
+// user or root, has access to. The error says which command to run.
 func judge(path string, info Info, want Kind, uid int) error {
 	mode := map[Kind]string{Regular: "600", Folder: "700"}[want]
 	switch {
@@ -29,7 +29,7 @@ func judge(path string, info Info, want Kind, uid int) error {
 	return nil
 }
 
-// quote keeps a path one word for the shell it is pasted into.
+// quote keeps a path one word when it is pasted into a shell.
 func quote(path string) string {
 	for _, r := range path {
 		plain := r == '/' || r == '.' || r == '_' || r == '-' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
@@ -40,14 +40,14 @@ func quote(path string) string {
 	return path
 }
 
-// maxLinks bounds a chain of links.
+// maxLinks limits a chain of links.
 const maxLinks = 8
 
-// CheckSecretFile refuses a file of secrets, such as an environment file, that
-// group or others can read or write, that is not a regular file, that belongs to
-// somebody else, or that stands in a folder where others could replace it. A link
-// is followed if it is ours or root's, and so is everything on the way. The error
-// names the path and what to run; nothing of the file is read.
+// CheckSecretFile refuses a file of secrets, such as an environment file, if
+// group or others can read or write it, if it is not a regular file, if it
+// belongs to another user, or if it is in a folder where others could replace it.
+// A link is followed if it belongs to this user or root, and so is everything on
+// the way. The error names the path and the command to run; the file is not read.
 func CheckSecretFile(path string) error { return checkSecretFile(path, os.Geteuid()) }
 
 func checkSecretFile(path string, uid int) error {
@@ -87,8 +87,8 @@ func follow(path string) (string, error) {
 	return target, nil
 }
 
-// judgeParent refuses a folder in which others can replace a file. In one with
-// the sticky bit, such as /tmp, they cannot.
+// judgeParent refuses a folder in which others can replace a file. In a folder
+// with the sticky bit, such as /tmp, they cannot.
 func judgeParent(path string, uid int) error {
 	dir := filepath.Dir(path)
 	info, err := os.Stat(dir)

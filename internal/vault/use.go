@@ -14,7 +14,7 @@ func (k *Keystore) load(wallet string) (content, error) {
 	return k.unsealAt(p, blob)
 }
 
-// unsealAt opens a blob that stands in a place, and refuses another's.
+// unsealAt opens the blob of a place, and refuses one that belongs to another.
 func (k *Keystore) unsealAt(p place, blob []byte) (content, error) {
 	c, err := k.ring.unseal(p.name, p.wallet, blob)
 	if err != nil {
@@ -27,18 +27,18 @@ func (k *Keystore) unsealAt(p place, blob []byte) (content, error) {
 	return c, nil
 }
 
-// Address is the address of a wallet's key, proven: it was derived from the key.
+// Address returns the address of a wallet's key, derived from the key.
 func (k *Keystore) Address(wallet string) (Address, error) {
 	var address Address
-	err := k.WithKey(wallet, func(key *PrivateKey) error {
+	err := k.withKey(wallet, func(key *PrivateKey) error {
 		address = key.Address()
 		return nil
 	})
 	return address, err
 }
 
-// DerivationPath is the path a wallet's key was derived at, for its recovery from
-// the mnemonic.
+// DerivationPath returns the path that a wallet's key was derived at, for its
+// recovery from the mnemonic.
 func (k *Keystore) DerivationPath(wallet string) (path string, err error) {
 	err = inSecret(func() error {
 		c, err := k.load(wallet)
@@ -52,11 +52,11 @@ func (k *Keystore) DerivationPath(wallet string) (path string, err error) {
 	return path, err
 }
 
-// WithKey calls f with the key of a wallet. The key exists only during the call
+// withKey calls f with the key of a wallet. The key exists only during the call
 // and is wiped however f ends, also by a panic. Nothing f is given may outlive it.
 // f should sign and return: in a build that erases memory the runtime keeps track
 // of all that f allocates. No lock is held meanwhile.
-func (k *Keystore) WithKey(wallet string, f func(*PrivateKey) error) error {
+func (k *Keystore) withKey(wallet string, f func(*PrivateKey) error) error {
 	return inSecret(func() error {
 		c, err := k.load(wallet)
 		if err != nil {
@@ -67,11 +67,11 @@ func (k *Keystore) WithKey(wallet string, f func(*PrivateKey) error) error {
 	})
 }
 
-// WithKeyOf is [Keystore.WithKey] for a wallet whose address is known from
-// elsewhere, and refuses the key of another with a [ForeignKeyError]: then
-// somebody has put another key in its place.
+// WithKeyOf calls f with the key of a wallet whose address is known from elsewhere. It
+// refuses the key of another address with a [ForeignKeyError]: somebody has put another
+// key in its place. The key exists only during the call; see withKey.
 func (k *Keystore) WithKeyOf(wallet string, expected Address, f func(*PrivateKey) error) error {
-	return k.WithKey(wallet, func(key *PrivateKey) error {
+	return k.withKey(wallet, func(key *PrivateKey) error {
 		if key.Address() != expected {
 			return &ForeignKeyError{wallet, expected, key.Address()}
 		}
@@ -79,9 +79,9 @@ func (k *Keystore) WithKeyOf(wallet string, expected Address, f func(*PrivateKey
 	})
 }
 
-// Check decrypts every blob and returns the problems, by wallet; empty means that
-// all is well. A strange file is a problem under its name. The error is for what
-// keeps it from looking at all, or a folder that others have access to by now.
+// Check decrypts every blob and returns the problems by wallet; empty means that
+// all is well. An unexpected file is a problem under its name. The error reports
+// that the check was impossible, or that others have access to the folder.
 func (k *Keystore) Check() (map[string]error, error) {
 	if err := k.judgeDir(); err != nil {
 		return nil, err

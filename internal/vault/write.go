@@ -11,8 +11,9 @@ import (
 )
 
 // Create seals a key under the current encryption key as a wallet's. It never
-// overwrites: a wallet that has a key is ErrExists. A crash leaves nothing of it
-// or all of it; after an ErrStorage ask [Keystore.Address] which.
+// overwrites: if the wallet has a key, it returns ErrExists. A crash leaves
+// either nothing or the complete file; after an ErrStorage ask [Keystore.Address]
+// which.
 func (k *Keystore) Create(wallet, path string, key *PrivateKey) (Address, error) {
 	if err := domain.CheckID("wallet", wallet); err != nil {
 		return Address{}, err
@@ -41,8 +42,8 @@ func (k *Keystore) Create(wallet, path string, key *PrivateKey) (Address, error)
 }
 
 // replace seals a content into a temporary file, flushes it, decrypts what is
-// there now and compares, and only then lets rename put it in its place. Before
-// the rename a crash leaves the place as it was; after it, as it is to be.
+// there now and compares, and only then lets rename replace the file. A crash
+// before the rename leaves the old file, a crash after it the new one.
 func (k *Keystore) replace(p place, c content, rename func(from, to string) error) error {
 	blob, err := k.ring.seal(c)
 	if err != nil {
@@ -83,7 +84,7 @@ func (k *Keystore) writeTemp(path string, blob []byte) error {
 }
 
 // proveTemp reads a file back and opens it as a reader would. No key is replaced
-// by one that was not seen to decrypt.
+// by one that was not successfully decrypted.
 func (k *Keystore) proveTemp(p place, temp string, want content) error {
 	blob, _, err := k.read(temp)
 	if err != nil {

@@ -13,11 +13,12 @@ import (
 	"pets/eventstore"
 )
 
-// Difference is a stream that holds less than was witnessed, or something else.
+// Difference is a stream with fewer records than were witnessed, or with
+// different ones.
 type Difference struct {
 	Stream string
-	// Witnessed and Found are numbers of records. Where Found is not less, the last
-	// record that was witnessed is not the one that stands there.
+	// Witnessed and Found are numbers of records. If Found is not less, the last
+	// witnessed record differs from the one in the store.
 	Witnessed, Found uint64
 }
 
@@ -28,7 +29,8 @@ func (d Difference) String() string {
 	return fmt.Sprintf("%s: record %d is not the one that was there", d.Stream, d.Witnessed-1)
 }
 
-// RolledBackError: the log is behind what was witnessed of it. Nothing was changed.
+// RolledBackError reports that the log is behind its witness. Nothing was
+// changed.
 type RolledBackError struct {
 	Dir         string
 	Differences []Difference
@@ -43,49 +45,51 @@ func (e *RolledBackError) Error() string {
 		names = append(names, d.String())
 	}
 	if more := len(e.Differences) - shown; more > 0 {
-		names = append(names, fmt.Sprintf("and %d streams more", more))
+		names = append(names, fmt.Sprintf("and %d more streams", more))
 	}
-	return fmt.Sprintf("the store was rolled back: the witness in %s saw more than is there (%s). Most likely an older copy of the folder was put back, so that a breaker that has tripped, an emergency stop or a revoked key may be missing. Put back the newest copy. Only if there is none, go on without what is missing: pets serve --accept-rollback \"REASON\"",
+	return fmt.Sprintf("the store was rolled back: the witness in %s saw more than is there (%s). Most likely an older copy of the folder was put back, so that a tripped breaker, an emergency stop or a revoked key may be missing. Put back the newest copy. Only if there is none, continue without what is missing: pets serve --accept-rollback \"REASON\"",
 		e.Dir, strings.Join(names, "; "))
 }
 
-// DamagedError: the file of the witness is there and says nothing that can be relied
-// on, so that nobody knows whether the log was rolled back. Nothing was changed.
+// DamagedError reports that the file of the witness is unreliable, so it is
+// unknown whether the log was rolled back. Nothing was changed.
 type DamagedError struct {
 	Dir   string
 	Cause error
 }
 
 func (e *DamagedError) Error() string {
-	return fmt.Sprintf("the witness in %s cannot be used (%v), so whether the store is the newest there was is not known. Put the file back from a copy, or look at the store and go on without: pets serve --accept-rollback \"REASON\"", e.Dir, e.Cause)
+	return fmt.Sprintf("the witness in %s cannot be used (%v), so it is unknown whether the store is the newest one. Put the file back from a copy, or check the store and continue without it: pets serve --accept-rollback \"REASON\"", e.Dir, e.Cause)
 }
 
 func (e *DamagedError) Unwrap() error { return e.Cause }
 
-// OtherStoreError: the witness is of another store.
+// OtherStoreError reports that the witness belongs to another store.
 type OtherStoreError struct {
 	Dir           string
 	Theirs, Store uuid.UUID
 }
 
 func (e *OtherStoreError) Error() string {
-	return fmt.Sprintf("the witness in %s is of another store (%s; this one is %s). If this store was put or made in the place of the other one, events that were acknowledged may be missing: put the other one back. If both are right, name another folder with PETS_WITNESS. Only if the other store is gone, or this one was salvaged from it, go on: pets serve --accept-rollback \"REASON\"", e.Dir, e.Theirs, e.Store)
+	return fmt.Sprintf("the witness in %s belongs to another store (%s; this one is %s). If this store has replaced the other one, acknowledged events may be missing: put the other one back. If both are right, name another folder with PETS_WITNESS. Only if the other store is gone, or this one was salvaged from it, continue: pets serve --accept-rollback \"REASON\"", e.Dir, e.Theirs, e.Store)
 }
 
-// errNone is what is accepted where there is no witness although the store has events.
+// errNone is what is accepted if there is no witness although the store has
+// events.
 var errNone = errors.New("there is none, although the store has events")
 
-// There reports whether a folder holds a witness, of whatever store, or what was one.
+// There reports whether a folder holds a witness, of any store, even a damaged
+// one.
 func There(dir string) bool {
 	_, err := os.Lstat(filepath.Join(dir, fileName))
 	return err == nil
 }
 
-// InUseError: another process writes the witness.
+// InUseError reports that another process writes the witness.
 type InUseError struct{ Dir string }
 
 func (e *InUseError) Error() string {
-	return fmt.Sprintf("the witness in %s is in use by another process, which serves a copy of this store; only one of the two may go on", e.Dir)
+	return fmt.Sprintf("the witness in %s is in use by another process, which serves a copy of this store; only one of the two may continue", e.Dir)
 }
 
 // differences compares the log with a book.
@@ -104,9 +108,9 @@ func differences(ctx context.Context, store eventstore.Store, k *book) ([]Differ
 	return found, nil
 }
 
-// compare looks at one stream: its head, and its record at the one that was witnessed.
-// That everything before it is the same, too, is what the root is compared for, after
-// the start: to know it takes a reading of the whole history.
+// compare checks one stream: its head, and the record that was witnessed last. It
+// does not check the records before that, which needs a reading of the whole
+// history; the root is compared for that after the start.
 func (d *Difference) compare(ctx context.Context, store eventstore.Store, leaf eventstore.Hash) (same bool, err error) {
 	head, err := store.Head(ctx, d.Stream)
 	var missing *eventstore.NotFound

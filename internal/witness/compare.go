@@ -9,24 +9,25 @@ import (
 	"pets/eventstore"
 )
 
-// Compared is what a comparison of a store with its witness has found.
+// Compared is the result of comparing a store with its witness.
 type Compared struct {
-	// Dir is the folder of the witness, Written when it was last written: the zero time
-	// where there is none.
+	// Dir is the folder of the witness. Written is when it was last written, or
+	// zero if there is none.
 	Dir     string
 	Written time.Time
-	// Streams is how many were witnessed.
+	// Streams is the number of witnessed streams.
 	Streams int
-	// Differences are the streams that hold less than was witnessed, or another last
-	// record; Changed those in which a record before that is another.
+	// Differences are the streams with fewer records than were witnessed, or
+	// another last record. Changed are the streams in which an earlier record
+	// differs.
 	Differences []Difference
 	Changed     []string
 }
 
-// Compare reads the whole of a store and compares it with the witness in a folder, root
-// by root. It writes nothing and takes no lock: the witness is read first, so that it may
-// go on meanwhile. A witness that cannot be relied on is a *[DamagedError], one of another
-// store a *[OtherStoreError].
+// Compare reads a whole store and compares it with the witness in a folder, root
+// by root. It writes nothing and takes no lock: it reads the witness first, which
+// may grow meanwhile. An unreliable witness is a *[DamagedError], one of another
+// store an *[OtherStoreError].
 func Compare(ctx context.Context, dir string, store eventstore.Store, id uuid.UUID) (c Compared, err error) {
 	c.Dir = dir
 	b, err := readBook(dir)
@@ -61,7 +62,7 @@ func Compare(ctx context.Context, dir string, store eventstore.Store, id uuid.UU
 	return c, nil
 }
 
-// sameRoot hashes a stream as far as it was witnessed.
+// sameRoot hashes a stream up to its witnessed size.
 func (e *entry) sameRoot(ctx context.Context, store eventstore.Store, stream string) (bool, error) {
 	var f eventstore.Frontier
 	for rec, err := range store.ReadStream(ctx, stream, 0) {

@@ -21,36 +21,36 @@ const (
 	tmpName  = "witness.tmp"
 )
 
-// disk is the folder of a witness, for one writer. Any error of a write leaves the
-// end of the file unknown; what is written next is then a whole new file.
+// disk is the folder of a witness, for one writer. After a failed write the end
+// of the file is unknown, so the next write is a whole new file.
 type disk struct {
 	dir   string
-	owner string    // new files get the owner of this, when root makes them
+	owner string    // new files get the owner of this if root creates them
 	id    uuid.UUID // of the store
 	open  func(dir string) (*os.Root, error)
 
 	root *os.Root // the folder; nil until it was entered
 	held *os.File // its lock
 	file *os.File // nil until a whole file was written
-	was  *os.File // what has the name of the file while file is nil; nil where nothing has
+	was  *os.File // the file of that name while file is nil; nil if there is none
 	size int64
 	last lastPass
 	// least is its size when it was last written whole.
 	least int64
-	aside bool // the file that is there is kept when the next whole one is written
+	aside bool // the existing file is kept when the next whole one is written
 }
 
-// lastPass is how the pass that was written last begins, and where.
+// lastPass is the beginning and the offset of the pass written last.
 type lastPass struct {
 	at   int64
 	head [passLen]byte
 }
 
-// compactFrom is the size below which a file is never written anew.
+// compactFrom is the size below which a file is never rewritten.
 const compactFrom = 1 << 20
 
-// full reports that the next pass has to be a whole new file: there is none, or it
-// has grown to four times of what it takes to say the same.
+// full reports that the next pass has to be a whole new file: there is none, or
+// it has grown to four times the necessary size.
 func (d *disk) full() bool { return d.file == nil || d.size > max(compactFrom, 4*d.least) }
 
 // append adds a pass, durably.
@@ -67,13 +67,12 @@ func (d *disk) append(b []byte) error {
 
 func syncData(f *os.File, failed error) error {
 	if failed != nil {
-		return nil // it stands already
+		return nil // it is already written
 	}
 	return f.Sync()
 }
 
-// replace writes a whole file in the place of the one there is. [disk.stands] has said
-// that it may.
+// replace replaces the file by a whole new one. [disk.stands] has allowed that.
 func (d *disk) replace(b []byte) error {
 	d.spoiled()
 	f, err := owner.Create(d.root, tmpName)
@@ -101,8 +100,8 @@ func (d *disk) replace(b []byte) error {
 	return nil
 }
 
-// keepAside gives the file that is there another name, once: it may be the only one that
-// knows what is missing.
+// keepAside renames the existing file, once: it may hold the only information
+// about what is missing.
 func (d *disk) keepAside() error {
 	if !d.aside {
 		return nil
@@ -123,7 +122,7 @@ func (d *disk) keepAside() error {
 	return nil
 }
 
-// make makes the folder if there is none.
+// make creates the folder if there is none.
 func (d *disk) make() error {
 	if _, err := os.Stat(d.dir); err == nil {
 		return nil
@@ -146,7 +145,7 @@ func (d *disk) spoiled() {
 	}
 }
 
-// forget lets go of what had the name while no file was written.
+// forget closes the file of that name if no new one was written.
 func (d *disk) forget() {
 	if d.was != nil {
 		_ = d.was.Close() // nothing is written through it any more
@@ -154,7 +153,7 @@ func (d *disk) forget() {
 	}
 }
 
-// leave lets go of the folder and of everything in it. What was acknowledged is flushed.
+// leave closes the folder and everything in it. What was acknowledged is flushed.
 func (d *disk) leave() error {
 	d.spoiled()
 	d.forget()
@@ -185,7 +184,7 @@ func syncDir(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// readBook reads the file of a folder; nil means that there is none.
+// readBook reads the file of a folder. It returns nil if there is none.
 func readBook(dir string) (*book, error) {
 	b, err := readPlain(dir, fileName)
 	switch {
@@ -197,10 +196,11 @@ func readBook(dir string) (*book, error) {
 	return parse(b)
 }
 
-// maxFile bounds what is read into memory: a million streams take some 600 MB.
+// maxFile limits what is read into memory: a million streams take about 600 MB.
 const maxFile = 2 << 30
 
-// readPlain reads a plain file of a folder: no link is followed, no pipe waited for.
+// readPlain reads a plain file of a folder. It follows no link and waits for no
+// pipe.
 func readPlain(dir, name string) ([]byte, error) {
 	root, err := owner.OpenRoot(dir)
 	if err != nil {

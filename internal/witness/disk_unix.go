@@ -12,7 +12,7 @@ import (
 	"pets/internal/owner"
 )
 
-// errInUse: another process writes this witness.
+// errInUse reports that another process writes this witness.
 var errInUse = errors.New("another process writes it")
 
 // lock keeps a second writer out until the file is closed or the process ends.

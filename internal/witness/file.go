@@ -47,7 +47,7 @@ func checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// snapshot is one that was made of a stream when it had size records.
+// snapshot is a snapshot of a stream that had size records.
 type snapshot struct {
 	kind string
 	size uint64
@@ -72,7 +72,7 @@ func (e *entry) newest(kind string, atMost uint64) (snapshot, bool) {
 	return best, best.size > 0
 }
 
-// book is what a file says.
+// book is the content of a file.
 type book struct {
 	store    uuid.UUID
 	position eventstore.Position
@@ -89,7 +89,7 @@ func appendHeader(b []byte, store uuid.UUID) []byte {
 	return be.AppendUint32(b, checksum(b[at:]))
 }
 
-// pass is one under construction.
+// pass is a pass under construction.
 type pass struct {
 	b     []byte
 	start int
@@ -132,9 +132,9 @@ func (p *pass) bytes() []byte {
 	return p.b
 }
 
-// parse reads a file. A last pass that is cut short, or has a sector of zeros that
-// never reached the disk, is left out: it was not finished when its writer ended. Whatever
-// else does not check out is damage, and an error.
+// parse reads a file. It leaves out a last pass that is cut short or has a sector
+// of zeros that never reached the disk: its writer ended before finishing it.
+// Anything else that is invalid is damage, and an error.
 func parse(b []byte) (*book, error) {
 	store, err := parseHeader(b)
 	if err != nil {
@@ -147,7 +147,7 @@ func parse(b []byte) (*book, error) {
 	for at := headerLen; at < len(b); {
 		body, err := cutPass(b[at:])
 		if err != nil {
-			if at > headerLen && torn(b[at:], at) { // the first came with the name of the file, whole
+			if at > headerLen && torn(b[at:], at) { // the first one came with the file's name, so it is complete
 				k.torn = len(b) - at
 				return k, nil
 			}
@@ -161,7 +161,7 @@ func parse(b []byte) (*book, error) {
 	return k, nil
 }
 
-// parseHeader reads the first bytes of a file, which say what store it is of.
+// parseHeader reads the first bytes of a file, which identify its store.
 func parseHeader(b []byte) (store uuid.UUID, err error) {
 	switch {
 	case len(b) < headerLen || string(b[:8]) != fileMagic:
@@ -174,7 +174,7 @@ func parseHeader(b []byte) (store uuid.UUID, err error) {
 	return uuid.UUID(b[12:28]), nil
 }
 
-// cutPass returns the body of the pass that b begins with.
+// cutPass returns the body of the pass at the beginning of b.
 func cutPass(b []byte) ([]byte, error) {
 	if len(b) < passLen {
 		return nil, errCut
@@ -193,14 +193,15 @@ func cutPass(b []byte) ([]byte, error) {
 
 var (
 	errCut  = fmt.Errorf("is cut short")
-	errHead = fmt.Errorf("does not begin as one")
+	errHead = fmt.Errorf("does not begin like a pass")
 	errBody = fmt.Errorf("does not match its checksum")
 )
 
-// torn judges a rest of the file, which begins at byte at and holds no whole pass:
-// it is the end of an append that a crash cut short if the file ends in the middle of
-// it, or if one of its sectors never reached the disk and is still zero. Where a whole
-// pass stands behind it, it is damage: only the last one was ever being written.
+// torn decides whether the rest of the file, which begins at byte at and holds no
+// complete pass, is the end of an append that a crash interrupted. It is, if the
+// file ends inside it, or if one of its sectors never reached the disk and is
+// still zero. If a complete pass follows, it is damage, because only the last one
+// was being written.
 func torn(rest []byte, at int) bool {
 	if len(rest) < passLen {
 		return true

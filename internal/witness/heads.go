@@ -8,13 +8,13 @@ import (
 	"pets/eventstore"
 )
 
-// keepSnapshots is how many snapshots of a kind are known of each stream.
+// keepSnapshots is how many snapshots of a kind are remembered for each stream.
 const keepSnapshots = 2
 
-// Want asks for the head of a stream at a size, now, and returns a function that waits
-// for it. Asked before the keeper has come there it costs nothing; afterwards the
-// records since the last pass are hashed again. The size must not lie beyond what is
-// durable.
+// Want requests the head of a stream at a size and returns a function that waits
+// for it. If the keeper has not reached that size yet, this costs nothing;
+// otherwise the records since the last pass are hashed again. The size must not
+// be beyond what is durable.
 func (k *Keeper) Want(stream string, size uint64) func(context.Context) (eventstore.TreeHead, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -46,7 +46,7 @@ func (t *tree) head() eventstore.TreeHead {
 	return eventstore.TreeHead{Size: t.frontier.Size(), Root: t.frontier.Root(), Leaf: t.leaf}
 }
 
-// serve answers those who wait for the size that the tree has now.
+// serve answers the requests for the current size of the tree.
 func (t *tree) serve() {
 	left := t.waiting[:0]
 	for _, w := range t.waiting {
@@ -79,7 +79,7 @@ func (k *Keeper) await(ctx context.Context, stream string, w waiter) (eventstore
 	return eventstore.TreeHead{}, fmt.Errorf("witness: stream %s was not followed up to record %d in time", stream, w.size)
 }
 
-// rehash goes on from a frontier, by the records of the stream.
+// rehash continues from a frontier with the records of the stream.
 func (k *Keeper) rehash(ctx context.Context, stream string, f eventstore.Frontier, size uint64) (eventstore.TreeHead, error) {
 	head := eventstore.TreeHead{Size: size}
 	if size == 0 {
@@ -102,7 +102,7 @@ func (k *Keeper) rehash(ctx context.Context, stream string, f eventstore.Frontie
 	return head, fmt.Errorf("witness: stream %s ends before record %d", stream, size)
 }
 
-// Newest is [Reader.Newest], of the witness that is being kept.
+// Newest is [Reader.Newest] for the witness that is being kept.
 func (k *Keeper) Newest(kind, stream string, atMost uint64) (size uint64, hash eventstore.Hash, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -114,8 +114,8 @@ func (k *Keeper) Newest(kind, stream string, atMost uint64) (size uint64, hash e
 	return s.size, s.hash, ok
 }
 
-// Keep takes in the hash of a snapshot's file, which is believed from now on; it returns
-// the sizes of those of its kind that are not kept any more.
+// Keep registers the hash of a snapshot's file, which is trusted from now on. It
+// returns the sizes of snapshots of its kind that are no longer kept.
 func (k *Keeper) Keep(kind, stream string, size uint64, hash eventstore.Hash) (dropped []uint64) {
 	if len(kind) > maxKindLen || size == 0 {
 		return nil

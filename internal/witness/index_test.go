@@ -61,7 +61,7 @@ func TestAnIndexThatLeavesRecordsOutIsRefused(t *testing.T) {
 }
 
 // leaveOut takes the last frame of a stream out of an index file and makes its checksums
-// right; docs/reliability.md and eventstore/embedded describe the format.
+// right; docs/log-format.md and eventstore/embedded describe the format.
 func leaveOut(t *testing.T, path, stream string) {
 	t.Helper()
 	le := binary.LittleEndian

@@ -18,29 +18,30 @@ import (
 
 // Options of a Keeper.
 type Options struct {
-	// Dir is the folder of the witness; it is made if there is none.
+	// Dir is the folder of the witness. It is created if there is none.
 	Dir string
-	// Owner is a path whose owner the folder gets when root makes it; may be empty.
+	// Owner is a path whose owner the folder gets if root creates it; may be
+	// empty.
 	Owner string
-	// Enter opens the folder for writing, or refuses it, each time that the keeper looks
-	// whether it still stands, and before anything is written in it. One that is not there
-	// is an error of fs.ErrNotExist. Any folder is right if it is nil.
+	// Enter opens the folder for writing, or refuses it. It is called at each
+	// check of the folder and before anything is written in it. A missing folder
+	// is an error of fs.ErrNotExist. If Enter is nil, any folder is accepted.
 	Enter func(dir string) (*os.Root, error)
 	// Store is what is witnessed, and ID its UUID.
 	Store eventstore.Store
 	ID    uuid.UUID
 	// Urgent says which types of events are written at once; may be nil.
 	Urgent func(eventType string) bool
-	// Failed is told, once, of each thing that goes wrong in the background; may be nil.
+	// Failed is called once for each problem in the background; may be nil.
 	Failed func(what string, err error)
-	// Hashed is told now and then how many records were hashed, while the keeper
-	// catches up with the log; may be nil.
+	// Hashed is called from time to time with the number of hashed records, while
+	// the keeper catches up with the log; may be nil.
 	Hashed func(records uint64)
-	// Every is how often what moved is written at the latest, Soon how long an urgent
-	// event waits for company. A minute and 20 ms if 0.
+	// Every is the largest delay before changes are written, Soon the delay after
+	// an urgent event, which lets further events join. A minute and 20 ms if 0.
 	Every, Soon time.Duration
-	// Look is how often the keeper looks whether its folder and file are still there. A
-	// second if 0.
+	// Look is how often the keeper checks that its folder and file are still
+	// there. A second if 0.
 	Look time.Duration
 }
 
@@ -72,7 +73,7 @@ func (o Options) withDefaults() Options {
 // tree is one stream as far as it was followed.
 type tree struct {
 	entry
-	base    eventstore.Frontier // as it was written last: where to go on from for an earlier root
+	base    eventstore.Frontier // as last written: the base of requests for an earlier root
 	waiting []waiter
 	moved   bool // since it was written
 }
@@ -85,17 +86,18 @@ type waiter struct {
 // Keeper follows a store and writes its witness.
 type Keeper struct {
 	o    Options
-	disk *disk // that of the goroutine of passes
-	// barred: the folder could not be entered, or what stands there is not to be written over.
+	disk *disk // held by the goroutine of passes
+	// barred reports that the folder could not be entered, or that what is there
+	// must not be overwritten.
 	barred bool
 
 	mu       sync.Mutex
 	trees    map[string]*tree
-	moved    []string // names of those that moved since they were written
+	moved    []string // names of those that changed since they were written
 	position eventstore.Position
 	broken   error // why the store is not followed any more
 	status   Status
-	said     string // the error that was told last, "" since all is well
+	said     string // the error reported last, "" while all is well
 
 	urgent chan struct{}
 	ctx    context.Context //nolint:containedctx // ends with Close
@@ -104,43 +106,45 @@ type Keeper struct {
 	closed chan struct{}
 }
 
-// Status is how the witness is doing.
+// Status is the state of the witness.
 type Status struct {
-	// Streams are those it knows; Records how many it has hashed since the start.
+	// Streams is the number of streams; Records how many records it has hashed
+	// since the start.
 	Streams int
 	Records uint64
 	// Position is that of the last record it has hashed.
 	Position eventstore.Position
-	// Written is when it was last written, Failures how often it could not be.
+	// Written is when it was last written, Failures how often that failed.
 	Written  time.Time
 	Failures uint64
-	// Err says why it cannot be written, or why the store is not followed; nil while all
-	// is well.
+	// Err says why it cannot be written, or why the store is not followed; nil
+	// while all is well.
 	Err error
 }
 
-// Opened says what a witness was opened over.
+// Opened describes how a witness was opened.
 type Opened struct {
-	// New: there was none.
+	// New reports that there was none.
 	New bool
-	// Torn bytes of a last entry, cut short by a crash, were left out.
+	// Torn is the number of bytes of a last entry, cut short by a crash, that
+	// were left out.
 	Torn int
-	// Differences and Damage are what was accepted, if that was asked for. Damage says why
-	// nobody knows what is missing: the witness cannot be relied on, is of another store,
-	// or is not there although the store has events.
+	// Differences and Damage are what was accepted, on request. Damage says why
+	// it is unknown what is missing: the witness is unreliable, belongs to
+	// another store, or does not exist although the store has events.
 	Differences []Difference
 	Damage      error
 }
 
-// Accepted reports that something was accepted that has to be recorded.
+// Accepted reports that something was accepted, which has to be recorded.
 func (o Opened) Accepted() bool { return len(o.Differences) > 0 || o.Damage != nil }
 
-// Open reads the witness of a store and compares the two. A store that holds less than
-// was witnessed, or something else, is a *[RolledBackError]; a witness that cannot be
-// relied on a *[DamagedError], and one of another store an *[OtherStoreError]. With
-// accept, all of them are let through, the witness is begun anew, and the file there was
-// is kept aside. That it is in use (*[InUseError]) is not let through. Nothing is written
-// before [Keeper.Start].
+// Open reads the witness of a store and compares the two. A store with fewer
+// records than were witnessed, or different ones, is a *[RolledBackError]; an
+// unreliable witness is a *[DamagedError], and one of another store an
+// *[OtherStoreError]. With accept, all of these are accepted, the witness is
+// started again, and the existing file is kept aside. A witness in use
+// (*[InUseError]) is never accepted. Nothing is written before [Keeper.Start].
 func Open(ctx context.Context, o Options, accept bool) (*Keeper, Opened, error) {
 	o = o.withDefaults()
 	k := &Keeper{
@@ -192,7 +196,7 @@ func (k *Keeper) open(ctx context.Context, accept bool) (opened Opened, err erro
 		return opened, &RolledBackError{k.o.Dir, opened.Differences}
 	case len(opened.Differences) > 0:
 		k.disk.aside = true
-		return opened, nil // nothing of the old book is believed: all is hashed anew, and no snapshot is used
+		return opened, nil // the old book is not used: everything is hashed again, and no snapshot is used
 	}
 	k.position, k.status.Written = b.position, b.written
 	for name, e := range b.entries {
@@ -201,7 +205,7 @@ func (k *Keeper) open(ctx context.Context, accept bool) (opened Opened, err erro
 	return opened, nil
 }
 
-// cause is what is wrong with a witness, without what to do about it.
+// cause returns what is wrong with a witness, without the advice.
 func cause(err error) error {
 	var damaged *DamagedError
 	var other *OtherStoreError
@@ -209,12 +213,13 @@ func cause(err error) error {
 	case errors.As(err, &damaged):
 		return damaged.Cause
 	case errors.As(err, &other):
-		return fmt.Errorf("it is of another store (%s; this one is %s)", other.Theirs, other.Store)
+		return fmt.Errorf("it belongs to another store (%s; this one is %s)", other.Theirs, other.Store)
 	}
 	return err
 }
 
-// unseen is what is wrong with a store that nobody has witnessed: nothing if it is empty.
+// unseen returns what is wrong with a store without a witness: nothing if it is
+// empty.
 func (k *Keeper) unseen(ctx context.Context) (what, err error) {
 	streams, err := k.o.Store.Streams(ctx)
 	if err == nil && len(streams) > 0 {
@@ -229,8 +234,8 @@ func (k *Keeper) Start() {
 	k.work.Go(k.passes)
 }
 
-// Close reads on to the end of the log, as far as the context allows, writes what that
-// brought and lets go of the folder. What it did not come to is read by the next start.
+// Close reads to the end of the log, as far as the context allows, writes the
+// result and closes the folder. The next start reads the rest.
 func (k *Keeper) Close(ctx context.Context) error {
 	k.cancel()
 	k.work.Wait()
@@ -247,7 +252,7 @@ func (k *Keeper) Close(ctx context.Context) error {
 	return errors.Join(k.Status().Err, k.disk.leave())
 }
 
-// Abandon lets go of a keeper that was not started, and writes nothing.
+// Abandon closes a keeper that was not started, and writes nothing.
 func (k *Keeper) Abandon() {
 	k.cancel()
 	close(k.closed)
@@ -266,8 +271,8 @@ func (k *Keeper) Status() Status {
 	return s
 }
 
-// follow reads what came since the witness was written, with pauses, because there
-// may be much of it and others are at work; then what comes.
+// follow reads what was added since the witness was written, with pauses, because
+// it may be much and others are working; then it reads new records.
 func (k *Keeper) follow() {
 	err := k.read(k.ctx, catchUpShare)
 	if err == nil {
@@ -290,9 +295,10 @@ func (k *Keeper) follow() {
 }
 
 const (
-	// catchUpShare: for a moment of work the keeper rests so many.
+	// catchUpShare is the ratio of rest to work of the keeper while it catches
+	// up.
 	catchUpShare = 3
-	// maxRest bounds one rest.
+	// maxRest limits one rest.
 	maxRest = 250 * time.Millisecond
 	// paceEvery is how many records are read between two rests.
 	paceEvery = 512
@@ -300,8 +306,7 @@ const (
 	tellEvery = 5 * time.Second
 )
 
-// read reads on to the end of the log, and rests between, share times as long as it
-// works.
+// read reads to the end of the log, resting share times as long as it works.
 func (k *Keeper) read(ctx context.Context, share time.Duration) error {
 	k.mu.Lock()
 	position := k.position
@@ -338,17 +343,18 @@ func rest(ctx context.Context, d time.Duration) {
 	}
 }
 
-// MismatchError: the log does not go on where the witness left off.
+// MismatchError reports that the log does not continue where the witness left
+// off.
 type MismatchError struct {
 	Stream      string
 	Found, Next uint64
 }
 
 func (e *MismatchError) Error() string {
-	return fmt.Sprintf("stream %s: the log goes on with revision %d where the witness expects %d", e.Stream, e.Found, e.Next)
+	return fmt.Sprintf("stream %s: the log continues with revision %d where the witness expects %d", e.Stream, e.Found, e.Next)
 }
 
-// note takes one durable record into its tree.
+// note adds one durable record to its tree.
 func (k *Keeper) note(rec *eventstore.Record) error {
 	leaf := eventstore.LeafHash(rec)
 	k.mu.Lock()
@@ -382,7 +388,7 @@ func (k *Keeper) touch(stream string, t *tree) {
 	}
 }
 
-// hurry asks for a pass now, which one that is about to be made will do for.
+// hurry requests a pass now. A request that is already pending is enough.
 func (k *Keeper) hurry() {
 	select {
 	case k.urgent <- struct{}{}:
@@ -390,8 +396,8 @@ func (k *Keeper) hurry() {
 	}
 }
 
-// stop notes why the store is not followed any more. Those who wait for a root learn it
-// when their patience ends.
+// stop notes why the store is not followed any more. Those who wait for a root
+// learn it when their wait ends.
 func (k *Keeper) stop(err error) {
 	k.mu.Lock()
 	k.broken = err
@@ -399,7 +405,7 @@ func (k *Keeper) stop(err error) {
 	k.o.Failed("the store is not witnessed any more", err)
 }
 
-// passes writes what moved, each minute and soon after what is urgent.
+// passes writes what changed, each minute and soon after an urgent event.
 func (k *Keeper) passes() {
 	tick := time.NewTicker(k.o.Every)
 	defer tick.Stop()
@@ -421,8 +427,9 @@ func (k *Keeper) passes() {
 	}
 }
 
-// look compares the names with what is open, and notes what it has found. anew: all has to
-// be written anew. Nothing may be written while it is barred.
+// look compares the names with the open files, and notes the result. anew reports
+// that everything has to be written again. Nothing may be written while it is
+// barred.
 func (k *Keeper) look() (anew bool) {
 	was := k.barred
 	changed, err := k.disk.stands()
@@ -443,8 +450,8 @@ func (k *Keeper) look() (anew bool) {
 	return anew
 }
 
-// write writes one pass: everything that moved since the last, all of it read from the
-// log and durable there.
+// write writes one pass: everything that changed since the last one. All of it
+// was read from the log and is durable there.
 func (k *Keeper) write() {
 	if k.look(); k.barred {
 		return
@@ -462,7 +469,7 @@ func (k *Keeper) write() {
 	k.failed(err)
 }
 
-// pass encodes what moved, or everything where the file has to be written anew.
+// pass encodes what changed, or everything if the file has to be rewritten.
 func (k *Keeper) pass() (b []byte, whole bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -474,7 +481,7 @@ func (k *Keeper) pass() (b []byte, whole bool) {
 		b = appendHeader(b, k.o.ID)
 	}
 	p := newPass(b, k.position, time.Now())
-	names := k.moved // the others are looked at only where the file is written anew
+	names := k.moved // the others are encoded only if the file is rewritten
 	if whole {
 		names = slices.Collect(maps.Keys(k.trees))
 	}
@@ -491,8 +498,8 @@ func (k *Keeper) pass() (b []byte, whole bool) {
 	return p.bytes(), whole
 }
 
-// failed notes whether the witness could be written. What was in a pass that could not
-// is in the next, which is a whole file.
+// failed notes whether the witness could be written. A pass that failed is
+// repeated by the next one, which is a whole file.
 func (k *Keeper) failed(err error) {
 	k.mu.Lock()
 	k.status.Err = err
@@ -509,6 +516,6 @@ func (k *Keeper) failed(err error) {
 		if unadvised(err) {
 			err = fmt.Errorf("%w: %s", err, Advice(err))
 		}
-		k.o.Failed("the witness in "+k.o.Dir+" cannot be written: a store that is rolled back from now on goes unnoticed", err)
+		k.o.Failed("the witness in "+k.o.Dir+" cannot be written: a rollback of the store would not be detected from now on", err)
 	}
 }

@@ -9,12 +9,12 @@ import (
 	"pets/eventstore"
 )
 
-// Reader is what a witness says, for a process that writes nothing.
+// Reader is the content of a witness, for a process that writes nothing.
 type Reader struct{ entries map[string]*entry }
 
-// Read reads the witness of a store in a folder. Where there is none, or one that
-// cannot be used, the reader knows of no snapshot: to say more is the business of those
-// who write.
+// Read reads the witness of a store in a folder. If there is none, or one that
+// cannot be used, the reader knows no snapshot; reporting the problem is left to
+// writers.
 func Read(dir string, store uuid.UUID) *Reader {
 	k, err := readBook(dir)
 	if err != nil || k == nil || k.store != store {
@@ -23,8 +23,8 @@ func Read(dir string, store uuid.UUID) *Reader {
 	return &Reader{k.entries}
 }
 
-// Newest returns the newest snapshot of a kind that was made of a stream when it had
-// at most so many records: its size and the SHA-256 of its file.
+// Newest returns the newest snapshot of a kind that was taken of a stream with at
+// most so many records: its size and the SHA-256 of its file.
 func (r *Reader) Newest(kind, stream string, atMost uint64) (size uint64, hash eventstore.Hash, ok bool) {
 	e := r.entries[stream]
 	if e == nil {
@@ -34,11 +34,11 @@ func (r *Reader) Newest(kind, stream string, atMost uint64) (size uint64, hash e
 	return s.size, s.hash, ok
 }
 
-// Seen is what a witness had seen at a moment, for a process that only reads: a store that
-// is opened after that has to hold it.
+// Seen is the content of a witness at a moment, for a process that only reads. A
+// store that is opened after that has to hold it.
 type Seen struct {
 	dir  string
-	book *book // nil where there is none that can be used
+	book *book // nil if there is none that can be used
 }
 
 // See reads the witness in a folder.
@@ -50,10 +50,10 @@ func See(dir string) Seen {
 	return Seen{dir, b}
 }
 
-// Of reports whether it is the witness of a store.
+// Of reports whether the witness belongs to a store.
 func (s Seen) Of(id uuid.UUID) bool { return s.book != nil && s.book.store == id }
 
-// Missing compares the heads of a store with what was seen: an error is an
+// Missing compares the heads of a store with the witness. An error is an
 // *[OtherStoreError] or a *[RolledBackError]. No record is read.
 func (s Seen) Missing(ctx context.Context, store eventstore.Store, id uuid.UUID) error {
 	switch {
@@ -67,7 +67,7 @@ func (s Seen) Missing(ctx context.Context, store eventstore.Store, id uuid.UUID)
 		d := Difference{Stream: name, Witnessed: s.book.entries[name].frontier.Size()}
 		head, err := store.Head(ctx, name)
 		if missing := (*eventstore.NotFound)(nil); err != nil && !errors.As(err, &missing) {
-			return nil // whoever reads on learns it
+			return nil // reading on returns that error
 		} else if err == nil {
 			d.Found = head + 1
 		}

@@ -10,32 +10,33 @@ import (
 	"pets/internal/owner"
 )
 
-// An open file outlives its name. Without a look at the names, a witness whose file or
-// folder was removed or replaced would go on being written where no start looks for it,
-// and a store that is rolled back then would go unnoticed.
+// An open file outlives its name. Without checking the names, a witness whose
+// file or folder was removed or replaced would be written where no start looks
+// for it, and a rollback of the store would not be detected.
 
-// ChangedError: the folder of the witness, or a file in it, was moved, removed or replaced
-// under its writer, who writes all of it anew.
+// ChangedError reports that the folder of the witness, or a file in it, was
+// moved, removed or replaced while it was open. The writer writes all of it
+// again.
 type ChangedError struct{ Dir, What string }
 
 func (e *ChangedError) Error() string {
-	return fmt.Sprintf("%s was changed under this process: %s. The whole witness is written anew there; find out who did that", e.Dir, e.What)
+	return fmt.Sprintf("%s was changed under this process: %s. The whole witness is written there again; find out who did that", e.Dir, e.What)
 }
 
-// ForeignError: a file that is not of this store, or of which that cannot be told, has
-// taken the place of the witness. It is left alone.
+// ForeignError reports that a file of another or unknown store has taken the
+// place of the witness. It is left alone.
 type ForeignError struct {
 	Path  string
 	Cause error
 }
 
 func (e *ForeignError) Error() string {
-	return fmt.Sprintf("what stands at %s is not the witness of this store (%v): it was left alone. Move it to where it belongs; then the witness is written anew within a second", e.Path, e.Cause)
+	return fmt.Sprintf("the file at %s is not the witness of this store (%v): it was left alone. Move it to where it belongs; then the witness is written again within a second", e.Path, e.Cause)
 }
 
 func (e *ForeignError) Unwrap() error { return e.Cause }
 
-// enter opens the folder, takes its lock, and remembers what has the name of the file.
+// enter opens the folder, takes its lock, and remembers the file of that name.
 func (d *disk) enter() error {
 	if _, err := d.folderStands(); err != nil {
 		return err
@@ -43,15 +44,15 @@ func (d *disk) enter() error {
 	if _, err := d.lockStands(); err != nil {
 		return err
 	}
-	if f, err := owner.Open(d.root, fileName, os.O_RDONLY); err == nil { // else it is told by whoever reads it
+	if f, err := owner.Open(d.root, fileName, os.O_RDONLY); err == nil { // otherwise whoever reads it reports it
 		d.was = f
 	}
 	return nil
 }
 
-// stands compares what the names of the folder, its lock and the file name now with what is
-// open here, and makes what is gone anew: the next pass is a whole file then. changed says
-// what was not as it was left. With err nothing may be written.
+// stands compares what the names of the folder, its lock and the file mean now
+// with what is open, and creates what is missing: the next pass is then a whole
+// file. changed says what differs. With err nothing may be written.
 func (d *disk) stands() (changed, err error) {
 	folder, err := d.folderStands()
 	if err != nil {
@@ -70,8 +71,8 @@ func (d *disk) stands() (changed, err error) {
 	return nil, err
 }
 
-// folderStands opens the folder that has the name now, each time, so that one that nobody
-// should believe is neither written to nor followed.
+// folderStands opens the current folder of the name each time, so that a folder
+// that is not trusted is neither written to nor followed.
 func (d *disk) folderStands() (changed string, err error) {
 	named, err := d.open(d.dir)
 	missing := errors.Is(err, fs.ErrNotExist)
@@ -89,7 +90,7 @@ func (d *disk) folderStands() (changed string, err error) {
 		if !missing {
 			changed = "another folder has its name now"
 		}
-		_ = d.leave() // of a folder that no start looks into
+		_ = d.leave() // belongs to a folder that no start looks into
 	}
 	if missing {
 		if err := d.make(); err != nil {
@@ -112,7 +113,8 @@ func sameRoot(one, other *os.Root) (bool, error) {
 	return os.SameFile(a, b), nil
 }
 
-// lockStands takes the lock, again where the name of its file is not that of the open one.
+// lockStands takes the lock, again if the name of its file is not that of the
+// open one.
 func (d *disk) lockStands() (changed string, err error) {
 	if d.held != nil {
 		ours, err := d.held.Stat()
@@ -132,7 +134,7 @@ func (d *disk) lockStands() (changed string, err error) {
 		return changed, err
 	}
 	if d.held != nil {
-		_ = d.held.Close() // it locks nothing that anybody looks for
+		_ = d.held.Close() // it locks nothing that anyone looks for
 	}
 	d.held = held
 	return changed, nil
@@ -154,7 +156,7 @@ func (d *disk) fileStands() (changed string, err error) {
 	case err != nil:
 		return "", err
 	}
-	if open == nil && d.aside { // a person goes on without what stands there, whatever it is
+	if open == nil && d.aside { // a person continues without what is there, whatever it is
 		return "", nil
 	}
 	if open != nil {
@@ -175,7 +177,7 @@ func (d *disk) fileStands() (changed string, err error) {
 	return "another file, of the same store, has the name " + fileName + " now; it is kept as " + fileName + ".until-…", nil
 }
 
-// contentStands finds what was written over the open file.
+// contentStands detects that the open file was overwritten.
 func (d *disk) contentStands(size int64) (changed string) {
 	if d.file == nil {
 		return "" // it is about to be written whole
@@ -199,7 +201,7 @@ func (d *disk) another() (*os.File, error) {
 	n, _ := f.ReadAt(b, 0)
 	store, err := parseHeader(b[:n])
 	if err == nil && store != d.id {
-		err = fmt.Errorf("it is of another store: %s", store)
+		err = fmt.Errorf("it belongs to another store: %s", store)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())

@@ -168,11 +168,11 @@ func TestAdvice(t *testing.T) {
 	for words, err := range map[string]error{
 		"chown it or move it away":      &owner.UntrustedError{Path: "p", Why: "w"},
 		"to where it belongs":           &ForeignError{"p", errors.New("x")},
-		"End one of the two":            &InUseError{"p"},
+		"Stop one of the two":           &InUseError{"p"},
 		"Find out who did that":         &ChangedError{"p", "x"},
-		"Make it for that user":         &os.PathError{Op: "mkdirat", Path: "p", Err: syscall.EACCES},
-		"no room on its disk":           &os.PathError{Op: "write", Path: "p", Err: syscall.ENOSPC},
-		"may not make or write":         &os.PathError{Op: "write", Path: "p", Err: syscall.EROFS},
+		"Create it for that user":       &os.PathError{Op: "mkdirat", Path: "p", Err: syscall.EACCES},
+		"its disk is full":              &os.PathError{Op: "write", Path: "p", Err: syscall.ENOSPC},
+		"may not create or write":       &os.PathError{Op: "write", Path: "p", Err: syscall.EROFS},
 		"see the server's log; another": errors.New("p"),
 	} {
 		require.Contains(t, Advice(err), words)

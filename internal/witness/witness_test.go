@@ -312,7 +312,7 @@ func TestTheWitnessOfAnotherStore(t *testing.T) {
 	k, opened, err := Open(t.Context(), o, true)
 	require.NoError(t, err)
 	require.True(t, opened.Accepted())
-	require.ErrorContains(t, opened.Damage, "is of another store")
+	require.ErrorContains(t, opened.Damage, "belongs to another store")
 	require.Equal(t, before, r.read(fileName), "nothing is written before what is accepted is recorded")
 	k.Start()
 	r.close(k)
@@ -649,7 +649,7 @@ func TestAGapIsNoticed(t *testing.T) {
 		var mismatch *MismatchError
 		return errors.As(k.Status().Err, &mismatch)
 	}, patience, time.Millisecond)
-	require.Equal(t, 1, r.failures())
+	require.Eventually(t, func() bool { return r.failures() == 1 }, patience, time.Millisecond, "and said, a moment later")
 	_, err = k.Want("portfolio-a", 9)(t.Context())
 	require.Error(t, err)
 	require.Error(t, k.Close(t.Context()))

@@ -7,10 +7,10 @@ import (
 	"pets/eventstore"
 )
 
-// most is how many differences are told of one record: those after are of the kind.
+// most limits the reported differences of one record.
 const most = 20
 
-// Record folds a stream of a store and keeps what it folds to.
+// Record folds a stream of a store and keeps the result.
 func Record(ctx context.Context, store eventstore.Store, stream, build, from string) (*History, error) {
 	h := &History{Build: build, From: from, Stream: stream}
 	f, before := NewFold(stream), Values{}
@@ -54,8 +54,8 @@ func end(f Fold) (any, error) {
 	return map[string]any{"state": state, "views": views}, nil
 }
 
-// Compare folds a history with today's code, and returns where it comes to something
-// else: at the first record whose state differs, or in the views at the end.
+// Compare folds a history with the current code, and returns the differences: at
+// the first record whose state differs, or in the views at the end.
 func Compare(h *History) ([]string, error) {
 	f, want := NewFold(h.Stream), Values{}
 	for _, s := range h.Steps {
@@ -86,7 +86,7 @@ func Compare(h *History) ([]string, error) {
 	return recorded.differences(got, most), nil
 }
 
-// CompareStored returns where a store holds other records than a history: every
+// CompareStored returns where a store holds other records than a history. Every
 // stored byte counts.
 func CompareStored(ctx context.Context, store eventstore.Store, h *History) ([]string, error) {
 	var found []string
@@ -94,9 +94,9 @@ func CompareStored(ctx context.Context, store eventstore.Store, h *History) ([]s
 	err := eventstore.Walk(ctx, store, h.Stream, 0, func(rec eventstore.Record) error {
 		switch {
 		case next >= len(h.Steps):
-			found = append(found, fmt.Sprintf("revision %d was not there", rec.Revision))
+			found = append(found, fmt.Sprintf("revision %d is not in the history", rec.Revision))
 		case !same(rec, h.Steps[next].Record):
-			found = append(found, fmt.Sprintf("revision %d is stored as something else", rec.Revision))
+			found = append(found, fmt.Sprintf("revision %d is stored with other bytes", rec.Revision))
 		}
 		next++
 		return nil

@@ -16,22 +16,22 @@ import (
 	"pets/eventstore"
 )
 
-// History is one stream, and what it folds to.
+// History is one stream and the states it folds to.
 type History struct {
 	Build  string // that recorded it
-	From   string // what wrote the stream, such as the name of a scenario
+	From   string // origin of the stream, such as the name of a scenario
 	Stream string
 	Steps  []Step
-	// End is the state after the last step together with what readers are shown of
-	// it, as a tree that a person can read.
+	// End is the state after the last step together with the views, as a readable
+	// tree.
 	End any
 }
 
 // Step is one stored record, and what it changed in the state.
 type Step struct {
 	Record eventstore.Record
-	// Changed holds the values that the record set, by their path; Removed the paths
-	// that were there before it and were not after.
+	// Changed holds the values that the record set, by their path. Removed holds
+	// the paths that existed before it and not after.
 	Changed Values   `json:"changed,omitempty"`
 	Removed []string `json:"removed,omitempty"`
 }
@@ -84,7 +84,7 @@ func create(path string, fill func(io.Writer) error) (err error) {
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644) //nolint:gosec // part of the source tree
 	if errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("%s exists: a recorded history stays as it is, so record under another name", path)
+		return fmt.Errorf("%s exists, and a recorded history is never replaced: record it under another name", path)
 	}
 	if err != nil {
 		return err
@@ -115,14 +115,14 @@ func Read(path string) (*History, error) {
 	dec.UseNumber()
 	var head header
 	if err := dec.Decode(&head); err != nil || head.Format != format {
-		return nil, fmt.Errorf("%s is no history of format %d: %w", path, format, err)
+		return nil, fmt.Errorf("%s is not a history of format %d: %w", path, format, err)
 	}
 	h := &History{Build: head.Build, From: head.From, Stream: head.Stream}
 	for {
 		var l line
 		switch err := dec.Decode(&l); {
 		case err != nil:
-			return nil, fmt.Errorf("%s ends before its end: %w", path, err)
+			return nil, fmt.Errorf("%s ends too early: %w", path, err)
 		case l.Revision == nil:
 			h.End = l.End
 			return h, nil

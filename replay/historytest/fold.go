@@ -4,19 +4,19 @@ import (
 	"encoding/json"
 
 	"pets/domain"
-	"pets/domain/golive"
 	"pets/domain/portfolio"
 	"pets/domain/system"
+	"pets/domain/tradestats"
 	"pets/domain/treasury"
 	"pets/eventstore"
 	"pets/projections"
 )
 
-// Fold is today's state of a stream, and what readers are shown of it.
+// Fold is the current code's state of a stream, and its views.
 type Fold interface {
 	// Apply folds one stored record, as any reader does.
 	Apply(rec eventstore.Record) error
-	// State is the whole state that decisions are made on.
+	// State is the whole state that decisions are based on.
 	State() (any, error)
 	// Views are what readers are shown.
 	Views() (any, error)
@@ -30,7 +30,7 @@ func NewFold(stream string) Fold {
 	return &portfolioFold{s: portfolio.New(), stats: projections.NewStats(), equity: projections.NewEquity()}
 }
 
-// portfolioFold is a portfolio's.
+// portfolioFold is the fold of a portfolio stream.
 type portfolioFold struct {
 	s      *portfolio.State
 	stats  *projections.StatsFold
@@ -51,7 +51,7 @@ func (f *portfolioFold) Apply(rec eventstore.Record) error {
 	return nil
 }
 
-// State is everything that is in a snapshot, but for the version of its shape.
+// State is everything in a snapshot except the version.
 func (f *portfolioFold) State() (any, error) {
 	b, err := f.s.Snapshot()
 	if err != nil {
@@ -67,7 +67,7 @@ func (f *portfolioFold) State() (any, error) {
 
 // Views are the answers to every question that needs only this stream.
 func (f *portfolioFold) Views() (any, error) {
-	stats, err := f.stats.View(f.s, golive.DefaultLimits())
+	stats, err := f.stats.View(f.s, tradestats.DefaultLimits())
 	if err != nil {
 		return nil, err
 	}

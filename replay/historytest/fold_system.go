@@ -11,8 +11,8 @@ import (
 
 var zero time.Time
 
-// systemFold is the system stream's: its state is asked for everything that the
-// stream has named.
+// systemFold is the fold of the system stream. Its state is queried for
+// everything that the stream has named.
 type systemFold struct {
 	s                          *system.State
 	claimed, sealed, rotations map[string]bool
@@ -67,5 +67,5 @@ func (f *systemFold) State() (any, error) {
 	}, nil
 }
 
-// Views has nothing that the state has not.
+// Views is empty: the state has everything.
 func (f *systemFold) Views() (any, error) { return map[string]any{}, nil }

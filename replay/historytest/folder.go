@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 )
 
-// Pack stores a folder as it is in a new file, and refuses to replace one.
+// Pack stores a folder in a new file, and refuses to replace one.
 func Pack(path, dir string) error {
 	return create(path, func(w io.Writer) error {
 		t := tar.NewWriter(w)
@@ -22,7 +22,7 @@ func Pack(path, dir string) error {
 	})
 }
 
-// Unpack puts a packed folder back, as files that only the owner can read.
+// Unpack restores a packed folder, as files that only the owner can read.
 func Unpack(path, dir string) error {
 	f, err := os.Open(path)
 	if err != nil {

@@ -59,8 +59,8 @@ func (v Values) add(path string, tree any) {
 	}
 }
 
-// sets are the lists that are read as sets, and the fields that name what is in them: a
-// row that comes between two others moves nothing.
+// sets are the lists that are compared as sets, with the fields that identify
+// their elements, so that an inserted element does not move the others.
 var sets = map[string][]string{
 	"instruments": {"market", "outcome"}, "fills": {"id"}, "breakers": {"breaker", "bot"}, "closed_breakers": {"breaker"},
 	"accounts": {"asset", "account"}, "bots": {"bot"}, "positions": {"bot", "market", "outcome"}, "overrides": {"override"},
@@ -89,7 +89,7 @@ func byName(path string, list []any) (map[string]any, bool) {
 	return out, len(out) == len(list)
 }
 
-// since returns what must be set and removed to come from before to v.
+// since returns what must be set and removed to get from before to v.
 func (v Values) since(before Values) (changed Values, removed []string) {
 	changed = Values{}
 	for path, value := range v {
@@ -106,7 +106,7 @@ func (v Values) since(before Values) (changed Values, removed []string) {
 	return changed, removed
 }
 
-// step goes on to what stood after a record.
+// step moves on to the values after a record.
 func (v Values) step(s Step) {
 	maps.Copy(v, s.Changed)
 	for _, path := range s.Removed {
@@ -114,17 +114,17 @@ func (v Values) step(s Step) {
 	}
 }
 
-// empty are the values that say nothing.
+// empty lists the values that count as absent.
 var empty = map[string]bool{
 	"{}": true, "[0]": true, "null": true, "false": true, "0": true, `""`: true, `"0"`: true, `"0s"`: true, `"0001-01-01T00:00:00Z"`: true,
 }
 
-// Added are the keys that later builds have added and that say something about older
-// streams too, each with the reason why those still mean the same. A * in a path
-// stands for one name.
+// Added lists the keys that later builds have added with a value for older
+// streams too, each with the reason why those streams still mean the same. A * in
+// a path stands for one name.
 var Added = map[string]string{}
 
-// differences holds got against what was recorded, by the rule of the package.
+// differences compares got with the recorded values, by the rule of the package.
 func (v Values) differences(got Values, most int) []string {
 	var found []string
 	for _, path := range slices.Sorted(maps.Keys(v)) {

@@ -1223,11 +1223,7 @@ export interface components {
             chain: string;
             label: string;
         };
-        AddressBody: {
-            /** @description The address on the chain */
-            address: string;
-        };
-        AmountBody: {
+        AllocateCapitalBody: {
             /**
              * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -1252,6 +1248,9 @@ export interface components {
              */
             revision: number;
             signature?: components["schemas"]["SignatureAnswer"];
+        };
+        ApproveTransferBody: {
+            hash: string;
         };
         /** @description One order: market, outcome, side, quantity and limit_price. Or an arbitrage: intent arbitrage and legs, and none of these. */
         AskPermit: {
@@ -1695,6 +1694,19 @@ export interface components {
             rotation: string;
             to: string;
         };
+        ConfirmClearBody: Record<string, never>;
+        ConfirmFillBody: {
+            /** @description The bot's id */
+            bot: string;
+            /**
+             * Format: int64
+             * @description The number of the leg at the venue
+             */
+            leg?: number;
+            /** @description The venue, part of the identity of a fill */
+            venue?: string;
+        };
+        ConfirmOverrideBody: Record<string, never>;
         Contact: {
             /** Format: date-time */
             added_at: string;
@@ -1788,7 +1800,11 @@ export interface components {
             /** Format: date-time */
             since: string | null;
         };
-        EmptyBody: Record<string, never>;
+        EngageStop: {
+            kind: string;
+            /** @description Why, for people and the record */
+            reason: string;
+        };
         EquityAnswer: {
             /**
              * Format: int64
@@ -1882,17 +1898,6 @@ export interface components {
             /** @description The portfolio's id */
             portfolio: string;
         };
-        FillBody: {
-            /** @description The bot's id */
-            bot: string;
-            /**
-             * Format: int64
-             * @description The number of the leg at the venue
-             */
-            leg?: number;
-            /** @description The venue, part of the identity of a fill */
-            venue?: string;
-        };
         Gate: {
             /** @description The portfolio's id */
             portfolio: string;
@@ -1901,9 +1906,6 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision: number;
-        };
-        HashBody: {
-            hash: string;
         };
         Hello: {
             /** @description What bots have to do now */
@@ -1974,7 +1976,7 @@ export interface components {
             secret?: string;
             signature?: components["schemas"]["SignatureAnswer"];
         };
-        IssueBody: {
+        IssueKey: {
             /** @description The bot's id */
             bot?: string;
             /** @description A note for people */
@@ -2162,6 +2164,7 @@ export interface components {
             permit_ttl?: string;
             zone_bounds?: string[];
         };
+        LoadWalletBody: Record<string, never>;
         Mark: {
             /** @description The asset, such as USDC */
             asset?: string;
@@ -2177,10 +2180,6 @@ export interface components {
         };
         MarkPrices: {
             marks: components["schemas"]["Mark"][];
-        };
-        NeededReason: {
-            /** @description Why, for people and the record */
-            reason: string;
         };
         Newcomers: {
             /** @description The bot's id */
@@ -2475,7 +2474,7 @@ export interface components {
              */
             time: string;
         };
-        PlacedBody: {
+        PlacePermitBody: {
             /**
              * Format: date-time
              * @description Until when it is good
@@ -2706,6 +2705,7 @@ export interface components {
             from: string;
             to: string;
         };
+        ProposeRebalance: Record<string, never>;
         RawBody: {
             raw: string;
         };
@@ -2726,10 +2726,6 @@ export interface components {
             /** @description For a person */
             message: string;
             value?: string;
-        };
-        ReasonBody: {
-            /** @description Why, for people and the record */
-            reason?: string;
         };
         Rebalance: {
             /**
@@ -2798,6 +2794,7 @@ export interface components {
              */
             transit: string;
         };
+        Reconcile: Record<string, never>;
         RecordDeposit: {
             /**
              * @description How much of the asset. An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -2873,6 +2870,14 @@ export interface components {
             /** @description The venue, part of the identity of a fill */
             venue?: string;
         };
+        RecordKeyBody: {
+            /** @description The address on the chain */
+            address: string;
+            key_id: string;
+            /** @enum {string} */
+            origin: "created" | "recovered";
+            path?: string;
+        };
         RecordTrade: {
             /** @description The bot's id */
             bot: string;
@@ -2908,7 +2913,7 @@ export interface components {
             /** @description The wallet's name */
             wallet: string;
         };
-        RegisterBody: {
+        RegisterBotBody: {
             /**
              * @description The capital of the bot, out of the treasury. An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5
@@ -2948,11 +2953,23 @@ export interface components {
             /** @description The wallet's name */
             wallet: string;
         };
+        RejectTransferBody: {
+            /** @description Why, for people and the record */
+            reason: string;
+        };
+        ReleasePermitBody: {
+            /** @description Why, for people and the record */
+            reason?: string;
+        };
         RemoveAddress: {
             /** @description The address on the chain */
             address: string;
             /** @description The chain's id */
             chain: string;
+            /** @description Why, for people and the record */
+            reason: string;
+        };
+        RequestClear: {
             /** @description Why, for people and the record */
             reason: string;
         };
@@ -3032,6 +3049,14 @@ export interface components {
             /** @description Whether it is tripped */
             tripped: boolean;
             would_retrip: boolean;
+        };
+        RevokeKeyBody: {
+            /** @description Why, for people and the record */
+            reason?: string;
+        };
+        RotateBody: {
+            /** @description Why, for people and the record */
+            reason?: string;
         };
         RotationReport: {
             completed: boolean;
@@ -3191,6 +3216,7 @@ export interface components {
             message: string;
             value?: string;
         };
+        StartBotBody: Record<string, never>;
         StateAnswer: {
             /** @description The asset in which the portfolio is valued */
             base_asset: string;
@@ -3285,10 +3311,9 @@ export interface components {
             revision: number;
             signature?: components["schemas"]["SignatureAnswer"];
         };
-        StopBody: {
-            kind: string;
+        StopBotBody: {
             /** @description Why, for people and the record */
-            reason: string;
+            reason?: string;
         };
         Stopped: {
             kept?: boolean;
@@ -3301,6 +3326,10 @@ export interface components {
              * @description The place in the portfolio's history
              */
             revision?: number;
+        };
+        TestRecoveryBody: {
+            /** @description The address on the chain */
+            address: string;
         };
         Trade: {
             /** @description The bot's id */
@@ -3517,6 +3546,18 @@ export interface components {
              */
             min_rebalance_usd: string;
         };
+        UseKeyBody: Record<string, never>;
+        VoidFillBody: {
+            /** @description The bot's id */
+            bot: string;
+            /**
+             * Format: int64
+             * @description The number of the leg at the venue
+             */
+            leg?: number;
+            /** @description The venue, part of the identity of a fill */
+            venue?: string;
+        };
         Wallet: {
             /** @description The address on the chain */
             address: string;
@@ -3543,14 +3584,6 @@ export interface components {
             decimals: number;
             id: string;
             native?: boolean;
-        };
-        WalletKeyBody: {
-            /** @description The address on the chain */
-            address: string;
-            key_id: string;
-            /** @enum {string} */
-            origin: "created" | "recovered";
-            path?: string;
         };
         WalletsAnswer: {
             /** @description What to ask after for the next page */
@@ -3715,7 +3748,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["IssueBody"];
+                "application/json": components["schemas"]["IssueKey"];
             };
         };
         responses: {
@@ -3755,7 +3788,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ReasonBody"];
+                "application/json": components["schemas"]["RevokeKeyBody"];
             };
         };
         responses: {
@@ -3792,7 +3825,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["StopBody"];
+                "application/json": components["schemas"]["EngageStop"];
             };
         };
         responses: {
@@ -3864,7 +3897,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ReasonBody"];
+                "application/json": components["schemas"]["RotateBody"];
             };
         };
         responses: {
@@ -4294,7 +4327,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["RegisterBody"];
+                "application/json": components["schemas"]["RegisterBotBody"];
             };
         };
         responses: {
@@ -4336,7 +4369,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["AmountBody"];
+                "application/json": components["schemas"]["AllocateCapitalBody"];
             };
         };
         responses: {
@@ -4378,7 +4411,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["EmptyBody"];
+                "application/json": components["schemas"]["StartBotBody"];
             };
         };
         responses: {
@@ -4420,7 +4453,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ReasonBody"];
+                "application/json": components["schemas"]["StopBotBody"];
             };
         };
         responses: {
@@ -4592,7 +4625,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["StopBody"];
+                "application/json": components["schemas"]["EngageStop"];
             };
         };
         responses: {
@@ -4641,7 +4674,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NeededReason"];
+                "application/json": components["schemas"]["RequestClear"];
             };
         };
         responses: {
@@ -4683,7 +4716,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["EmptyBody"];
+                "application/json": components["schemas"]["ConfirmClearBody"];
             };
         };
         responses: {
@@ -4893,7 +4926,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["FillBody"];
+                "application/json": components["schemas"]["ConfirmFillBody"];
             };
         };
         responses: {
@@ -4935,7 +4968,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["FillBody"];
+                "application/json": components["schemas"]["VoidFillBody"];
             };
         };
         responses: {
@@ -5173,7 +5206,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["EmptyBody"];
+                "application/json": components["schemas"]["ConfirmOverrideBody"];
             };
         };
         responses: {
@@ -5301,7 +5334,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["PlacedBody"];
+                "application/json": components["schemas"]["PlacePermitBody"];
             };
         };
         responses: {
@@ -5343,7 +5376,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["ReasonBody"];
+                "application/json": components["schemas"]["ReleasePermitBody"];
             };
         };
         responses: {
@@ -5426,7 +5459,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["EmptyBody"];
+                "application/json": components["schemas"]["ProposeRebalance"];
             };
         };
         responses: {
@@ -5466,7 +5499,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["EmptyBody"];
+                "application/json": components["schemas"]["Reconcile"];
             };
         };
         responses: {
@@ -5874,7 +5907,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["HashBody"];
+                "application/json": components["schemas"]["ApproveTransferBody"];
             };
         };
         responses: {
@@ -5916,7 +5949,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NeededReason"];
+                "application/json": components["schemas"]["RejectTransferBody"];
             };
         };
         responses: {
@@ -6158,7 +6191,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["WalletKeyBody"];
+                "application/json": components["schemas"]["RecordKeyBody"];
             };
         };
         responses: {
@@ -6200,7 +6233,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["EmptyBody"];
+                "application/json": components["schemas"]["LoadWalletBody"];
             };
         };
         responses: {
@@ -6242,7 +6275,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["AddressBody"];
+                "application/json": components["schemas"]["TestRecoveryBody"];
             };
         };
         responses: {
@@ -6284,7 +6317,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["EmptyBody"];
+                "application/json": components["schemas"]["UseKeyBody"];
             };
         };
         responses: {

@@ -63,7 +63,7 @@ func (m *Model) revoke(only string) {
 	}
 }
 
-// worst case of opening so much (section 16, Reservation), without the fee.
+// worst case of opening so much (docs/semantics/permits.md, Reservations), without the fee.
 func (m *Model) worst(o *Order, opening, mark Num) Num {
 	switch {
 	case o.Buys:

@@ -37,7 +37,7 @@ func (r *reference) ratio(which int, equity Num) Num {
 	return div(sub(from, equity), from)
 }
 
-// flow: money came or went, and equity was before and is after (section 11).
+// flow: money came or went, and equity was before and is after (docs/semantics/money.md, Flows).
 func (r *reference) flow(before, after Num, open bool) {
 	f := sub(after, before)
 	ratios := [3]Num{r.ratio(0, before), r.ratio(1, before), r.ratio(2, before)}

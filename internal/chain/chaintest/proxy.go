@@ -113,18 +113,6 @@ func On(method string, f Fault) Fault {
 	return func(w http.ResponseWriter, r Request) bool { return r.Method == method && f(w, r) }
 }
 
-// Any tries faults in turn.
-func Any(faults ...Fault) Fault {
-	return func(w http.ResponseWriter, r Request) bool {
-		for _, f := range faults {
-			if f(w, r) {
-				return true
-			}
-		}
-		return false
-	}
-}
-
 // Hang answers nothing until the client has gone.
 func Hang(_ http.ResponseWriter, r Request) bool {
 	select {

@@ -22,6 +22,7 @@ import (
 	"pets/domain"
 	"pets/internal/cli"
 	"pets/internal/open"
+	"pets/internal/testenv"
 )
 
 // attacked is a server in a process of its own, with portfolios, bots and keys.
@@ -157,7 +158,7 @@ func TestAWayInCannotBeFilled(t *testing.T) {
 // "2,048 idle connections without a key lock everybody out for a minute": strangers
 // alone, with no key at all.
 func TestStrangersLockNobodyOut(t *testing.T) {
-	t.Parallel()
+	testenv.OnlyLong(t, "makes a large history")
 	v := attackFolder(t, func(*seeder) error { return nil })
 	v.beside(&loadPlan{Strangers: 2100, PerSource: 10_000}, func(r loadReport) bool { return r.Open >= 2100 })
 	v.stopsWithin(v.way("tcp"), "main")
@@ -242,7 +243,8 @@ func (v *attacked) revision() int {
 }
 
 // "48 unread pages of `/events` took 4 GB (the limit counts events, not bytes)": pages
-// that nobody reads hold what is capped, not what was asked for.
+// that nobody reads hold what is capped, not what was asked for. It takes 500,000 marks;
+// TestUnreadPagesTakeLittleMemory of internal/httpapi asks the same of less.
 func TestUnreadPagesHoldLittle(t *testing.T) {
 	t.Parallel()
 	const pages, most = 48, 1 << 30

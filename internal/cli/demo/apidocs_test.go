@@ -23,6 +23,7 @@ import (
 	"pets/internal/open"
 	"pets/internal/pets"
 	"pets/internal/pets/petstest"
+	"pets/internal/testenv"
 )
 
 const apiPage = "docs/api.md"
@@ -36,7 +37,7 @@ type apiShell struct {
 // newAPIShell starts a server in this process, whose clock stands, and a shell.
 func newAPIShell(t *testing.T) *apiShell {
 	t.Helper()
-	petstest.Need(t, "bash", "curl", "python3")
+	testenv.Need(t, "bash", "curl", "python3")
 	dir := t.TempDir()
 	ctx, stop := context.WithCancel(t.Context())
 	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)

@@ -19,6 +19,7 @@ import (
 	"pets/internal/open"
 	"pets/internal/pets"
 	"pets/internal/pets/petstest"
+	"pets/internal/testenv"
 )
 
 // The demo trips a breaker in the same append as the third loss, refuses every
@@ -129,7 +130,7 @@ func TestTheDemoSaysWhatToType(t *testing.T) {
 func askAsTheDemoSays(t *testing.T, turn string) {
 	t.Helper()
 	if _, err := exec.LookPath("curl"); err != nil {
-		petstest.MissingTool(t, "curl is not there")
+		testenv.Lacks(t, "curl is not there")
 	}
 	_, ask, _ := strings.Cut(turn, "What a bot hears")
 	exports := regexp.MustCompile(`(?m)^ *export (BOT|API)=.*$`).FindAllString(ask, -1)

@@ -23,6 +23,7 @@ import (
 	"pets/domain"
 	"pets/internal/cli/clitest"
 	"pets/internal/pets/petstest"
+	"pets/internal/testenv"
 )
 
 const (
@@ -38,7 +39,7 @@ var exampleBots = []struct {
 	command func(t *testing.T) []string
 }{
 	{"python", func(t *testing.T) []string {
-		petstest.Need(t, "python3")
+		testenv.Need(t, "python3")
 		script, err := filepath.Abs(filepath.Join(examplesFolder, "bot.py"))
 		require.NoError(t, err)
 		return []string{"python3", script}
@@ -518,9 +519,9 @@ func builtTypescript(t *testing.T) string {
 
 func needTypescript(t *testing.T) {
 	t.Helper()
-	petstest.Need(t, "node", "npm")
+	testenv.Need(t, "node", "npm")
 	if _, err := os.Stat(filepath.Join(typescriptFolder, "node_modules", "typescript")); err != nil {
-		petstest.MissingTool(t, "docs/examples/typescript has no node_modules: run npm ci there")
+		testenv.Lacks(t, "docs/examples/typescript has no node_modules: run npm ci there")
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pets/commands"
+	"pets/commands/custody"
 	"pets/domain"
 	"pets/internal/cli"
 	"pets/internal/vault"
@@ -43,7 +44,7 @@ func (a *app) generateKeyCommand() *cobra.Command {
 
 // keyStatus is what `pets keys status --json` prints.
 type keyStatus struct {
-	commands.KeyStatus
+	custody.KeyStatus
 	// Retired are the ids of ENCRYPTION_KEYS_RETIRED here; Removable those of them that
 	// nothing uses any more.
 	Retired   []string `json:"retired"`
@@ -98,7 +99,7 @@ func (a *app) keyStatus(ctx context.Context) (keyStatus, error) {
 			return err
 		}
 		defer keys.Wipe()
-		v.KeyStatus, err = e.KeyStatus(ctx, keys, a.Clock()().UTC())
+		v.KeyStatus, err = custody.New(e, custody.Options{Sealer: keys, Now: a.Clock()}).KeyStatus(ctx)
 		here = true
 		return err
 	}, func() error { return a.FromServer(ctx, "/v1/keys", &v.KeyStatus) })
@@ -116,7 +117,7 @@ func (a *app) keyStatus(ctx context.Context) (keyStatus, error) {
 		}
 	}
 	for _, id := range retired {
-		used := slices.ContainsFunc(v.InUse, func(u commands.KeyUse) bool { return u.Key == id })
+		used := slices.ContainsFunc(v.InUse, func(u custody.KeyUse) bool { return u.Key == id })
 		if !used && v.Open == nil && id != v.Current {
 			v.Removable = append(v.Removable, id)
 		}

@@ -12,11 +12,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"pets/commands"
+	"pets/commands/custody"
 	"pets/domain"
 	"pets/internal/cli"
 	"pets/internal/cli/clitest"
-	"pets/internal/custody"
+	"pets/internal/evm"
 	"pets/internal/pets/petstest"
 	"pets/internal/vault"
 )
@@ -50,7 +50,7 @@ func TestRotateHere(t *testing.T) {
 	require.Contains(t, out, "current key  "+petstest.KeyID(t, former))
 	require.Contains(t, out, "spare, trading")
 	var v struct {
-		commands.KeyStatus
+		custody.KeyStatus
 		Retired, Removable, Unopenable []string
 	}
 	s.JSON(&v, "keys", "status")
@@ -116,7 +116,7 @@ func TestRotateKilled(t *testing.T) {
 	require.NoError(t, err)
 	for i := range uint32(wallets) {
 		err := m.Derive(vault.Path(i), nil, func(k *vault.PrivateKey) error {
-			_, err := custody.NewKeys(store, ring).Create(fmt.Sprintf("w%02d", i), vault.Path(i), k)
+			_, err := evm.NewKeys(store, ring).Create(fmt.Sprintf("w%02d", i), vault.Path(i), k)
 			return err
 		})
 		require.NoError(t, err)

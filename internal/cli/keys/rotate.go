@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pets/commands"
+	"pets/commands/custody"
 	"pets/domain"
 	"pets/internal/cli"
 )
@@ -34,8 +35,8 @@ func (a *app) rotateKeysCommand() *cobra.Command {
 // rotateKeys does it here where no server holds the store. Who has the store's folder, the
 // keystore and its encryption keys at hand is an admin of them, whatever a role says; the
 // record names the person.
-func (a *app) rotateKeys(ctx context.Context, reason string) (commands.RotationReport, error) {
-	var report commands.RotationReport
+func (a *app) rotateKeys(ctx context.Context, reason string) (custody.RotationReport, error) {
+	var report custody.RotationReport
 	err := a.EitherWay(ctx, cli.TheStore, func(e *commands.Engine) error {
 		keys, err := a.Keystore()
 		if err != nil {
@@ -43,9 +44,9 @@ func (a *app) rotateKeys(ctx context.Context, reason string) (commands.RotationR
 		}
 		defer keys.Wipe()
 		caller := domain.Caller{User: cli.OSUser(), Role: domain.RoleAdmin}
-		report, err = e.RotateKeys(ctx, caller, keys, reason, func(done, total int, wallet string) {
+		report, err = custody.New(e, custody.Options{Sealer: keys, Now: a.Clock(), Resealing: func(done, total int, wallet string) {
 			_, _ = fmt.Fprintf(a.Err, "sealed %d of %d: %s\n", done, total, wallet)
-		})
+		}}).RotateKeys(ctx, caller, reason)
 		return again(err)
 	}, func() error {
 		if err := a.sameKeyAsServer(ctx); err != nil {
@@ -71,7 +72,7 @@ func (a *app) sameKeyAsServer(ctx context.Context) error {
 	if err != nil || current == "" {
 		return err
 	}
-	var status commands.KeyStatus
+	var status custody.KeyStatus
 	if err := a.FromServer(ctx, "/v1/keys", &status); err != nil {
 		return err
 	}
@@ -81,7 +82,7 @@ func (a *app) sameKeyAsServer(ctx context.Context) error {
 	return nil
 }
 
-func (a *app) printRotation(r commands.RotationReport) error {
+func (a *app) printRotation(r custody.RotationReport) error {
 	if a.JSON {
 		return a.PrintJSON(r)
 	}

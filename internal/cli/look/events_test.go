@@ -78,7 +78,7 @@ func TestStateSaysWhatToDoNext(t *testing.T) {
 	clitest.Fits(t, 80, asked)
 
 	w.Ok(w.Bob, "clear", "--confirm", request)
-	require.Contains(t, w.Ok(w.Olga, "events", "--type", "cleared"), "emergency stop cleared ("+request+"): olga asked, bob confirmed")
+	require.Contains(t, w.Ok(w.Olga, "events", "--type", "cleared"), "emergency stop cleared ("+request+"): requested by olga, confirmed by bob")
 	require.NotContains(t, w.Ok(w.Olga, "state"), "WHAT TO DO NEXT")
 	w.Ok(w.Olga, "start", "alpha")
 }

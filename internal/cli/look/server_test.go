@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -114,6 +113,7 @@ func TestEventsOfAServerAreFollowed(t *testing.T) {
 // Who follows learns that the connection is lost, why, and that it is there again: silence
 // must not look like a quiet market.
 func TestWhoFollowsLearnsThatTheServerIsGone(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
 	p.OpenMain()
@@ -141,7 +141,7 @@ func TestWhoFollowsLearnsThatTheServerIsGone(t *testing.T) {
 	require.Equal(t, 1, strings.Count(errs.String(), "is lost"), "once")
 
 	// One that hangs is found out by its silence.
-	require.NoError(t, p.Cmd.Process.Signal(syscall.SIGSTOP))
+	p.Freeze()
 	says("is lost: nothing was heard for 20s")
 	stop()
 	require.Equal(t, 0, <-ended)

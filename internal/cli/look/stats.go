@@ -9,9 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"pets/domain"
-	"pets/domain/golive"
 	"pets/domain/portfolio"
 	"pets/domain/risk"
+	"pets/domain/tradestats"
 	"pets/internal/cli"
 	"pets/internal/cli/show"
 	"pets/projections"
@@ -83,8 +83,8 @@ func limitVariables() string {
 }
 
 // parseLimits reads NAME=VALUE, each limit at most once.
-func parseLimits(flags []string) (golive.Limits, error) {
-	held, seen := golive.DefaultLimits(), map[string]bool{}
+func parseLimits(flags []string) (tradestats.Limits, error) {
+	held, seen := tradestats.DefaultLimits(), map[string]bool{}
 	for _, f := range flags {
 		name, text, ok := strings.Cut(f, "=")
 		name = strings.ToLower(strings.TrimSpace(name))

@@ -10,12 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"pets/internal/cli/look"
-
 	"github.com/stretchr/testify/require"
 
 	"pets/internal/cli"
 	"pets/internal/cli/clitest"
+	"pets/internal/cli/look"
 	"pets/internal/pets/petstest"
 )
 

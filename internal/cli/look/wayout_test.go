@@ -15,21 +15,22 @@ import (
 	"pets/domain/risk"
 	"pets/internal/cli/clitest"
 	"pets/internal/pets/petstest"
+	"pets/internal/testenv"
 )
 
 // "Correct beats fast, refuse beats guess … and a person can always stop, and always get out":
 // what is printed under WHAT TO DO NEXT leads out, run as it stands and in its order, for every
 // breaker, with equity left and without.
 func TestWhatToDoNextLeadsOut(t *testing.T) {
-	petstest.Need(t, "sh")
+	t.Parallel()
+	testenv.Need(t, "sh")
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
 	w := p.TwoPeople(folder)
-	bin := t.TempDir()
+	bin, n := t.TempDir(), 0
 	self, err := os.Executable()
 	require.NoError(t, err)
 	require.NoError(t, os.Symlink(self, filepath.Join(bin, "pets")))
-	n := 0
 	for r := range risk.Rules() {
 		limit := `0.07`
 		if r.Whole {

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -27,12 +26,9 @@ import (
 	"pets/internal/chain/chaintest"
 	"pets/internal/cli/clitest"
 	"pets/internal/pets/petstest"
+	"pets/internal/testenv"
 	"pets/internal/vault"
 )
-
-// The build that is deployed takes minutes to make for the first time, so its memory is
-// looked at where all tools are there, or on request.
-var scanMemory = flag.Bool("canary.memory", false, "build pets as it is deployed, and scan the memory of a server that has signed")
 
 // canary is a server with a keystore whose key the test knows, after it has signed an
 // order and a transfer and was asked everything.
@@ -51,21 +47,6 @@ const (
 	canaryWords = "legal winner thank year wave sausage worth useful legal winner thank year wave sausage worth useful legal winner thank year wave sausage worth title"
 	orderForm   = `{"permit":%q,"typed_data":{"types":{"Order":[{"name":"salt","type":"uint256"},{"name":"maker","type":"address"},{"name":"signer","type":"address"},{"name":"taker","type":"address"},{"name":"tokenId","type":"uint256"},{"name":"makerAmount","type":"uint256"},{"name":"takerAmount","type":"uint256"},{"name":"expiration","type":"uint256"},{"name":"nonce","type":"uint256"},{"name":"feeRateBps","type":"uint256"},{"name":"side","type":"uint8"},{"name":"signatureType","type":"uint8"}]},"primaryType":"Order","domain":{"name":"Polymarket CTF Exchange","version":"1","chainId":1337,"verifyingContract":"0x4bFb41d5B3570DeFd03C39a9A4D8dE6Bd8B8982E"},"message":{"salt":"%d","maker":%q,"signer":%q,"taker":"0x0000000000000000000000000000000000000000","tokenId":"7","makerAmount":"%d","takerAmount":"10000000","expiration":"0","nonce":"0","feeRateBps":"0","side":"0","signatureType":"0"}}}`
 )
-
-// forms of a secret as it could be found: bytes, hex, base64 at any offset, decimal.
-func forms(secret []byte) map[string][]byte {
-	out := map[string][]byte{
-		"raw": secret, "hex": []byte(hex.EncodeToString(secret)), "HEX": []byte(strings.ToUpper(hex.EncodeToString(secret))),
-		"decimal": []byte(new(big.Int).SetBytes(secret).String()), "list": []byte(strings.Trim(fmt.Sprintf("%d", secret), "[]")),
-	}
-	for shift := range 3 {
-		for name, e := range map[string]*base64.Encoding{"base64": base64.RawStdEncoding, "base64url": base64.RawURLEncoding} {
-			text := e.EncodeToString(append(make([]byte, shift), secret...))
-			out[fmt.Sprintf("%s+%d", name, shift)] = []byte(text[4 : len(text)-4])
-		}
-	}
-	return out
-}
 
 func newCanary(t *testing.T, binary string, env ...string) *canary {
 	c := &canary{t: t, dir: t.TempDir(), log: &clitest.Buffer{}, node: chaintest.New(t)}
@@ -304,7 +285,7 @@ func TestCanary(t *testing.T) {
 	sealing, err := base64.URLEncoding.DecodeString(testEncryptionKey)
 	require.NoError(t, err)
 	secrets := map[string]map[string][]byte{
-		"private key": forms(c.key), "encryption key": forms(sealing), "mnemonic": {"text": []byte("legal winner thank"), "last word": []byte("worth title")},
+		"private key": testenv.Forms(c.key), "encryption key": testenv.Forms(sealing), "mnemonic": {"text": []byte("legal winner thank"), "last word": []byte("worth title")},
 		"endpoint": {"url": []byte(strings.TrimPrefix(c.node.URL(), "http://"))},
 	}
 	requireNone(t, "an answer", c.all.Bytes(), secrets)
@@ -319,7 +300,7 @@ func TestCanary(t *testing.T) {
 		requireNone(t, "pets "+command, []byte(exported.Ok(command)), secrets)
 	}
 	// The search finds what is there: the address, in each of its forms.
-	address := forms([]byte(c.address().Hex()))
+	address := testenv.Forms([]byte(c.address().Hex()))
 	require.True(t, bytes.Contains(c.all.Bytes(), address["raw"]))
 	signature := regexp.MustCompile(`"signature":"0x([0-9a-f]{130})"`).FindSubmatch(c.all.Bytes())
 	require.NotNil(t, signature, "an order was signed")
@@ -330,11 +311,9 @@ func TestCanary(t *testing.T) {
 
 // The same of the memory of the server, in the build that is deployed.
 func TestCanaryInMemory(t *testing.T) {
-	switch {
-	case os.Getuid() != 0:
-		petstest.MissingTool(t, "only root may look into another process")
-	case !*scanMemory && os.Getenv("PETS_REQUIRE_TOOLS") != "1":
-		t.Skip("builds the whole program anew; -canary.memory, or PETS_REQUIRE_TOOLS=1, does")
+	testenv.OnlyLong(t, "builds the whole program anew, as it is deployed")
+	if os.Getuid() != 0 {
+		testenv.Lacks(t, "only root may look into another process")
 	}
 	binary := filepath.Join(t.TempDir(), "pets")
 	build := exec.Command("go", "build", "-trimpath", "-o", binary, ".")
@@ -346,37 +325,11 @@ func TestCanaryInMemory(t *testing.T) {
 		c.ask(petstest.AdminKey, http.MethodGet, "/v1/portfolios/real/state", "")
 		c.all.Reset()
 	}
-	found := inMemory(t, c.child.Process.Pid, forms(c.key))
+	found, err := testenv.InMemory(c.child.Process.Pid, "r", testenv.Forms(c.key))
+	require.NoError(t, err)
 	require.Empty(t, found, "copies of the private key, by form")
 	// The control: something of the same length that the process does hold.
-	require.NotEmpty(t, inMemory(t, c.child.Process.Pid, map[string][]byte{"address": []byte(c.address().Hex())}))
-}
-
-// inMemory counts what a process holds.
-func inMemory(t *testing.T, pid int, secrets map[string][]byte) map[string]int {
-	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+	found, err = testenv.InMemory(c.child.Process.Pid, "r", map[string][]byte{"address": []byte(c.address().Hex())})
 	require.NoError(t, err)
-	memory, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
-	require.NoError(t, err)
-	defer memory.Close()
-	found, read := map[string]int{}, 0
-	for line := range strings.Lines(string(maps)) {
-		var from, to uint64
-		var mode string
-		_, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &mode)
-		require.NoError(t, err)
-		if mode[0] != 'r' || strings.Contains(line, "[v") || to-from > 1<<30 {
-			continue
-		}
-		region := make([]byte, to-from)
-		n, _ := memory.ReadAt(region, int64(from))
-		read += n
-		for name, secret := range secrets {
-			if count := bytes.Count(region[:n], secret); count > 0 {
-				found[name] += count
-			}
-		}
-	}
-	require.Greater(t, read, 1<<20)
-	return found
+	require.NotEmpty(t, found)
 }

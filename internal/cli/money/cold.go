@@ -12,10 +12,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"pets/commands"
+	"pets/commands/custody"
 	"pets/domain"
 	"pets/internal/chain"
 	"pets/internal/cli"
-	"pets/internal/custody"
+	"pets/internal/evm"
 	"pets/internal/vault"
 )
 
@@ -69,7 +70,7 @@ func (a *app) coldSign(ctx context.Context, file string, f coldFlags) error {
 	if err != nil {
 		return err
 	}
-	signatory := custody.NewSignatory(registry)
+	signatory := evm.NewSignatory(registry)
 	prepared, err := unsigned.check(file, signatory)
 	if err != nil {
 		return err
@@ -134,7 +135,8 @@ const lastDigits = 4
 
 // confirmRecipient has a person read the address: it is what malware exchanges.
 func confirmRecipient(ctx context.Context, p *cli.Prompter, to string) error {
-	typed, err := p.Line(ctx, fmt.Sprintf("Compare the recipient with the one that was approved, and type its last %d characters: ", lastDigits))
+	p.Say("Compare the recipient with the one that was approved.")
+	typed, err := p.Line(ctx, fmt.Sprintf("Type its last %d characters: ", lastDigits))
 	if err != nil {
 		return err
 	}
@@ -145,8 +147,8 @@ func confirmRecipient(ctx context.Context, p *cli.Prompter, to string) error {
 }
 
 // signTyped signs with the key that typed words give, which lives for one signature.
-func signTyped(ctx context.Context, p *cli.Prompter, signatory *custody.Signatory, f *coldUnsigned, flags coldFlags) (commands.SignedTransaction, error) {
-	var none commands.SignedTransaction
+func signTyped(ctx context.Context, p *cli.Prompter, signatory *evm.Signatory, f *coldUnsigned, flags coldFlags) (custody.SignedTransaction, error) {
+	var none custody.SignedTransaction
 	from, err := chain.ParseAddress(f.Payment.From)
 	if err != nil {
 		return none, domain.Invalid("payment.from", "%v", err)

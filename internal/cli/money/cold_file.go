@@ -16,7 +16,7 @@ import (
 	"pets/commands"
 	"pets/domain"
 	"pets/domain/treasury"
-	"pets/internal/custody"
+	"pets/internal/evm"
 )
 
 const (
@@ -77,7 +77,7 @@ func readColdSigned(file string) (*coldSigned, error) {
 
 // check refuses a file whose parts do not say the same: what a person reads, what was
 // approved, and what would be signed. It returns what the transaction's own bytes say.
-func (f *coldUnsigned) check(file string, signatory *custody.Signatory) (commands.Prepared, error) {
+func (f *coldUnsigned) check(file string, signatory *evm.Signatory) (commands.Prepared, error) {
 	if err := domain.CheckID(file+": portfolio", f.Portfolio); err != nil {
 		return commands.Prepared{}, err
 	}

@@ -17,7 +17,7 @@ import (
 	"pets/domain/treasury"
 	"pets/internal/chain"
 	"pets/internal/cli/money"
-	"pets/internal/custody"
+	"pets/internal/evm"
 	"pets/internal/pets/petstest"
 )
 
@@ -131,7 +131,7 @@ func TestColdFile(t *testing.T) {
 		change(&f)
 		got, err := money.ReadColdFile(s.Carry("f.json", f))
 		if err == nil {
-			_, err = got.Check("f.json", custody.NewSignatory(registry))
+			_, err = got.Check("f.json", evm.NewSignatory(registry))
 		}
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 	"pets/domain/treasury"
 	"pets/internal/cli"
 	"pets/internal/cli/show"
-	"pets/internal/custody"
+	"pets/internal/evm"
 	"pets/projections"
 )
 
@@ -98,7 +98,7 @@ func (a *app) unsignedOf(t *projections.Transfer) (*coldUnsigned, error) {
 	file := &coldUnsigned{
 		Version: coldFileVersion, Portfolio: a.Config.Portfolio, Transfer: t.Transfer, Hash: t.Hash, Payment: t.Payment, Transaction: last.Transaction,
 	}
-	says, err := file.check("transfer "+t.Transfer, custody.NewSignatory(registry))
+	says, err := file.check("transfer "+t.Transfer, evm.NewSignatory(registry))
 	if err == nil && (says.Digest != last.Digest || says.Nonce != last.Nonce) {
 		err = domain.Errorf(domain.CodeConflict, "the transaction of %s is not the one that the server has recorded. Do not sign it, and find out who changed it", t.Transfer)
 	}

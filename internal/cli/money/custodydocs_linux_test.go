@@ -20,13 +20,14 @@ import (
 	"pets/internal/cli"
 	"pets/internal/pets"
 	"pets/internal/pets/petstest"
+	"pets/internal/testenv"
 )
 
 // Every console block of docs/custody.md is typed into a shell on a real terminal, as it
 // stands there, in order: server$ and offline$ are two machines, serve$ is the server's own
 // terminal. Every command has to succeed. No word, and no key, is on a disk afterwards.
 func TestCustodyPage(t *testing.T) {
-	petstest.Need(t, "bash", "curl", "sed")
+	testenv.Need(t, "bash", "curl", "sed")
 	page, err := os.ReadFile("../../../docs/custody.md")
 	require.NoError(t, err)
 	d := newDesk(t)

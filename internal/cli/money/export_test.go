@@ -3,7 +3,7 @@ package money
 import (
 	"pets/commands"
 	"pets/internal/cli/show"
-	"pets/internal/custody"
+	"pets/internal/evm"
 )
 
 // What tests of the whole command line read of this room's answers and files.
@@ -25,6 +25,6 @@ var (
 )
 
 // Check refuses a file that does not say what it should.
-func (f *coldUnsigned) Check(file string, signatory *custody.Signatory) (commands.Prepared, error) {
+func (f *coldUnsigned) Check(file string, signatory *evm.Signatory) (commands.Prepared, error) {
 	return f.check(file, signatory)
 }

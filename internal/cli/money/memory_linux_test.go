@@ -11,17 +11,18 @@ import (
 	"github.com/tyler-smith/go-bip39"
 
 	"pets/internal/pets/petstest"
+	"pets/internal/testenv"
 )
 
 // "no private key can be … copied out of memory", as far as words on the command line go:
 // once they were shown, or typed and looked at, no two of them stand beside each other in
 // the memory of the process. It is read by root, who alone can.
 func TestMemoryHoldsNoWords(t *testing.T) {
-	if petstest.UnderRace {
+	if testenv.Race {
 		t.Skip("the race detector's own memory is too much to look through")
 	}
 	if os.Geteuid() != 0 {
-		petstest.MissingTool(t, "only root can look into a hardened process")
+		testenv.Lacks(t, "only root can look into a hardened process")
 	}
 	s := brokenHome(t)
 	entropy := bytes.Repeat([]byte{0xa5, 0x3c, byte(os.Getpid()), byte(os.Getpid() >> 8)}, 8)

@@ -16,13 +16,12 @@ import (
 	"testing"
 	"time"
 
-	"pets/internal/open"
-
 	"github.com/stretchr/testify/require"
 
 	"pets/domain/treasury"
 	"pets/internal/cli"
 	"pets/internal/cli/clitest"
+	"pets/internal/open"
 	"pets/internal/pets"
 	"pets/internal/pets/petstest"
 )

@@ -17,6 +17,7 @@ import (
 	"pets/domain/treasury"
 	"pets/internal/cli"
 	"pets/internal/pets/petstest"
+	"pets/internal/testenv"
 )
 
 // Every console block of the runbooks is run, in order, by the person whose prompt it
@@ -127,7 +128,7 @@ func (b *runbook) leavesNothing() {
 
 // shell runs what is no command of ours.
 func (b *runbook) shell(who, command string) string {
-	petstest.Need(b.t, "bash", "curl")
+	testenv.Need(b.t, "bash", "curl")
 	require.Contains(b.t, b.keys, who, "whose prompt is this?")
 	b.minutes(1)
 	c := exec.Command("bash", "-c", `uuid() { cat /proc/sys/kernel/random/uuid 2>/dev/null || uuidgen; }; `+command)

@@ -11,7 +11,7 @@ import (
 	"pets/commands"
 	"pets/domain"
 	"pets/internal/cli"
-	"pets/internal/custody"
+	"pets/internal/evm"
 	"pets/internal/vault"
 )
 
@@ -135,7 +135,7 @@ func (a *app) createHot(ctx context.Context, p *cli.Prompter, name string, f cre
 
 // refuseTaken refuses a name that a key or a registered wallet has. Where nobody can say
 // what is registered, registering is where it would be found out.
-func (a *app) refuseTaken(ctx context.Context, p *cli.Prompter, keys *custody.Keys, name string) error {
+func (a *app) refuseTaken(ctx context.Context, p *cli.Prompter, keys *evm.Keys, name string) error {
 	entries, err := keys.List()
 	if err != nil {
 		return err
@@ -158,7 +158,7 @@ func (a *app) refuseTaken(ctx context.Context, p *cli.Prompter, keys *custody.Ke
 }
 
 // storeKey derives the key of an account and seals it.
-func storeKey(keys *custody.Keys, m *vault.Mnemonic, name string, index uint32) (address vault.Address, err error) {
+func storeKey(keys *evm.Keys, m *vault.Mnemonic, name string, index uint32) (address vault.Address, err error) {
 	err = m.Derive(vault.Path(index), nil, func(k *vault.PrivateKey) error {
 		address, err = keys.Create(name, vault.Path(index), k)
 		return err

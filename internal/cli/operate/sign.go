@@ -158,7 +158,8 @@ func (a *app) batchCommand() *cobra.Command {
 				if one.IdempotencyKey == "" {
 					one.IdempotencyKey = uuid.NewSHA1(space, fmt.Appendf(nil, "%d", i)).String()
 				}
-				a.Once = a.Once || commands.GoesOn(one.Command)
+				row, _ := commands.SpecNamed(one.Command) // the server refuses an unknown one
+				a.Once = a.Once || row.GoesOn
 			}
 			var v batchAnswer
 			if err := a.ToServer(c.Context(), http.MethodPost, "/batch", body, &v); err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pets/commands"
+	"pets/commands/custody"
 	"pets/domain"
 	"pets/internal/notice"
 )
@@ -32,14 +33,14 @@ func (s *Server) openCustody() error {
 	if err != nil {
 		return err
 	}
-	o := commands.CustodyOptions{Orders: shapes.Read, Notify: s.notify, Now: s.now}
+	o := custody.Options{Orders: shapes.Read, Notify: s.notify, Now: s.now}
 	if keys != nil {
 		o.Signer, o.Sealer = keys, keys
 	}
 	if at != nil {
 		o.Chain = at
 	}
-	s.custody = commands.NewCustody(s.Engine, o)
+	s.custody = custody.New(s.Engine, o)
 	s.vault = keys
 	if keys == nil {
 		s.warnOfSealed()
@@ -109,7 +110,7 @@ func (s *Server) anyLive(ctx context.Context) (string, error) {
 // runCustody moves transfers on, reconciles, and watches the age of the encryption key.
 func (s *Server) runCustody(ctx context.Context) {
 	s.work.Go(func() {
-		s.custody.Run(ctx, commands.RunOptions{ReconcileEvery: time.Duration(s.app.Config.ReconcileEvery)})
+		s.custody.Run(ctx, custody.RunOptions{ReconcileEvery: time.Duration(s.app.Config.ReconcileEvery)})
 	})
 	if s.vault == nil {
 		return

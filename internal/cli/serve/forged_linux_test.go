@@ -34,7 +34,7 @@ func TestAForgedHistoryIsStopped(t *testing.T) {
 }
 
 // forge replaces text in the first record of a type and makes the checksums of its frame
-// right; docs/reliability.md describes the format.
+// right; docs/log-format.md describes the format.
 func forge(t *testing.T, folder, eventType, from, to string) {
 	t.Helper()
 	require.Len(t, to, len(from))

@@ -22,7 +22,7 @@ func TestAPoisonedServerLeavesNothingAtItsPath(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return strings.Contains(d.server.Readyz(), "the store takes no more events: its folder, or a file in it, was moved")
 	}, 20*time.Second, 20*time.Millisecond)
-	require.Contains(t, d.server.Readyz(), "find out with pets verify which of them goes further")
+	require.Contains(t, d.server.Readyz(), "compare them with pets verify")
 	require.NotContains(t, d.server.Readyz(), "flush")
 	require.NoError(t, d.server.Cmd.Process.Signal(syscall.SIGTERM))
 	_ = d.server.Cmd.Wait() // it could not end well

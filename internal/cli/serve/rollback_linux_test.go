@@ -359,7 +359,7 @@ func TestAWitnessThatIsMissingOrAnothers(t *testing.T) {
 	require.NoError(t, p.Cmd.Process.Signal(os.Interrupt))
 	require.NoError(t, p.Cmd.Wait())
 	require.NoError(t, os.CopyFS(d.folder, os.DirFS(other)))
-	d.refuses("is of another store", "--accept-rollback")
+	d.refuses("belongs to another store", "--accept-rollback")
 }
 
 // "A refused start leaves no store behind", whichever command could make one.
@@ -391,12 +391,12 @@ func TestASalvagedStoreIsAccepted(t *testing.T) {
 	require.Equal(t, 0, r.Code, r.Err)
 	require.NoError(t, os.Rename(d.folder, d.folder+".damaged"))
 	require.NoError(t, os.Rename(rescued, d.folder))
-	d.refuses("is of another store", "salvaged", "--accept-rollback")
+	d.refuses("belongs to another store", "salvaged", "--accept-rollback")
 
 	d.server = serveFolderWith(t, d.folder, []string{"--accept-rollback", " salvaged after the disk failed "})
 	d.connect()
 	require.False(t, d.allowed(), "nobody knows what is missing: everything is stopped")
-	require.Contains(t, systemEvents(t, d.folder), `rollback.accepted.v1 {"reason":"salvaged after the disk failed","witness":"it is of another store (`)
+	require.Contains(t, systemEvents(t, d.folder), `rollback.accepted.v1 {"reason":"salvaged after the disk failed","witness":"it belongs to another store (`)
 	events := d.server.Pets(d.folder, petstest.AdminKey, "events", "-p", "main", "--json")
 	require.Contains(t, events.Out, `"kind":"system_error"`)
 	d.stop()

@@ -17,10 +17,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"pets/commands"
+	"pets/commands/custody"
 	"pets/domain"
 	"pets/internal/cli"
 	"pets/internal/config"
-	"pets/internal/custody"
+	"pets/internal/evm"
 	"pets/internal/httpapi"
 	"pets/internal/legs"
 	"pets/internal/live"
@@ -118,8 +119,8 @@ type Server struct {
 	api    *httpapi.API
 	meter  *metrics.Metrics
 	// custody reaches keys and chain, as far as there are any; vault are the keys.
-	custody *commands.Custody
-	vault   *custody.Keys
+	custody *custody.Custodian
+	vault   *evm.Keys
 	now     func() time.Time
 	// witness is that of the store.
 	witness *open.Watch

@@ -153,6 +153,7 @@ func TestNoFirstKeyIsRecordedThatNobodySaw(t *testing.T) {
 // A server that is killed in the middle of commands loses none that it
 // acknowledged, and makes no second one of a retry.
 func TestServerKilledUnderLoad(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	keys := filepath.Join(t.TempDir(), "keys")
 	p := petstest.ServeFolder(t, folder)
@@ -207,7 +208,7 @@ func TestServerKilledUnderLoad(t *testing.T) {
 func TestPlaintextIsRefused(t *testing.T) {
 	s := petstest.New(t)
 	s.Fails(2, []string{"--tls-self", "API keys would go there in clear"}, "serve", "--listen", "0.0.0.0:0")
-	s.Fails(2, []string{"PETS_TLS_CERT", "go together"}, "serve", "--tls-cert", "x.pem")
+	s.Fails(2, []string{"PETS_TLS_CERT", "must be set together"}, "serve", "--tls-cert", "x.pem")
 }
 
 // TLS with a certificate of our own, that stays the same over restarts.
@@ -290,7 +291,7 @@ func TestAKeyIsBoundToThePortfolioThatIsNamed(t *testing.T) {
 	}
 	r := issue("--user", "eve", "--role", "admin", "--portfolio", "other")
 	require.Equal(t, 1, r.Code)
-	require.Contains(t, r.Err, "does not go with role admin")
+	require.Contains(t, r.Err, "is not allowed with role admin")
 	var list struct {
 		Keys []struct{ User, Portfolio string }
 	}

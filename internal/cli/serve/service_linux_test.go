@@ -197,7 +197,7 @@ func TestAStrangersPetsDirUnderARunningServer(t *testing.T) {
 		require.NoError(t, os.Rename(planted, dir))
 	}
 	require.Eventually(t, func() bool { return strings.Contains(server.Readyz(), "warning: the stop socket") }, 10*time.Second, 20*time.Millisecond)
-	require.Contains(t, server.Errs.String(), "user 4999 owns it")
+	require.Eventually(t, func() bool { return strings.Contains(server.Errs.String(), "user 4999 owns it") }, 10*time.Second, 20*time.Millisecond)
 	files, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Empty(t, files)
@@ -280,7 +280,7 @@ func TestAWitnessThatMayNotBeMadeSaysWhatToDo(t *testing.T) {
 	store := s.folder("x", serviceID, serviceID, 0o700)
 	server := s.start(serviceID, store)
 	for _, text := range []string{server.Readyz(), server.Errs.String()} {
-		require.Contains(t, text, "the server's user may not make or write its folder")
+		require.Contains(t, text, "the server's user may not create or write its folder")
 		require.Contains(t, text, "name another folder with PETS_WITNESS")
 	}
 	require.NotContains(t, server.Readyz(), s.home, "what is told to everybody names no file")

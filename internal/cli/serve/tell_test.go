@@ -65,7 +65,7 @@ func TestTheLogTellsWhatWasStopped(t *testing.T) {
 		{"INFO", "alpha started", domain.BotStartedType, "main", "olga"},
 		{"WARN", "alpha stopped: odd fills", domain.BotStoppedType, "main", "olga"},
 		{"WARN", "EMERGENCY STOP security_breach: a key leaked", domain.EmergencyStopEngagedType, "main", "olga"},
-		{"INFO", "olga asks to clear the emergency stop (c7): no fire", domain.EmergencyStopClearRequestedType, "main", "olga"},
+		{"INFO", "olga requests to clear the emergency stop (c7): no fire", domain.EmergencyStopClearRequestedType, "main", "olga"},
 		{"WARN", "API key k1 revoked", domain.APIKeyRevokedType, "", "admin"},
 	}
 	told := func() []logLine { return notables(t, p.Errs.String())[1:] } // the first key was issued before
@@ -79,5 +79,5 @@ func TestTheLogTellsWhatWasStopped(t *testing.T) {
 	p = petstest.ServeFolder(t, folder)
 	require.Equal(t, 0, p.Pets(folder, petstest.AdminKey, "stop", "--emergency", "--reason", "again").Code)
 	require.Eventually(t, func() bool { return len(notables(t, p.Errs.String())) > 0 }, 10*time.Second, 5*time.Millisecond)
-	require.Equal(t, "EMERGENCY STOP security_breach stays in force, manual was asked for: again", notables(t, p.Errs.String())[0].Msg)
+	require.Equal(t, "EMERGENCY STOP security_breach stays in force, manual was requested: again", notables(t, p.Errs.String())[0].Msg)
 }

@@ -58,7 +58,7 @@ func TestAFolderOfSomebodyElseIsNotTaken(t *testing.T) {
 				require.NoError(t, os.Rename(witness, away))
 				require.NoError(t, os.Symlink(away, witness))
 				return os.Lchown(witness, nobody, nobody)
-			}, "a link that user 65534 has made",
+			}, "a link made by user 65534",
 			func() error { require.NoError(t, os.Remove(witness)); return os.Rename(away, witness) },
 		},
 		"PETS_DIR open to others": {

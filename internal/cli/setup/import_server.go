@@ -110,7 +110,7 @@ func rowOf(r *commands.Request) (serverRow, error) {
 	if err != nil {
 		return serverRow{}, fmt.Errorf("encode a row: %w", err)
 	}
-	row := serverRow{Key: r.Key, At: r.Import.At, Source: r.Import.Source, Command: r.Command.Name(), Body: body}
+	row := serverRow{Key: r.Key, At: r.Import.At, Source: r.Import.Source, Command: commands.SpecOf(r.Command).Name, Body: body}
 	switch c := r.Command.(type) {
 	case commands.ImportRow:
 		row.Newcomers = &c.Newcomers
@@ -137,7 +137,7 @@ func (r *serverResult) result() (commands.Result, error) {
 		}
 		events[i] = decoded
 	}
-	return commands.Result{Answer: commands.Told(r.Revision, r.Replayed, events)}, nil
+	return commands.Result{Answer: commands.NewImportAnswer(r.Revision, r.Replayed, events)}, nil
 }
 
 func withoutField(p *client.Problem) string {

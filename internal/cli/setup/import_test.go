@@ -45,7 +45,7 @@ func TestImportStopsAtARefusedRow(t *testing.T) {
 		"2026-03-01T10:00:00Z,alpha,m1,YES,buy,10,0.4,0,a1",
 		"2026-03-01T10:00:01Z,alpha,m1,YES,buy,11,0.4,0,a1", // other content under a1
 		"2026-03-01T10:00:02Z,alpha,m1,YES,buy,1,0.4,0,a3")
-	s.Fails(1, []string{"f.csv:3:48: trade_id is already recorded with other content", "stopped after 1 of 3 rows"}, "import", "--capital", "100", file)
+	s.Fails(1, []string{"f.csv:3:48: trade_id is already recorded with different content", "stopped after 1 of 3 rows"}, "import", "--capital", "100", file)
 	require.Len(t, s.Events("--type", "fill"), 1)
 	s.Ok("verify")
 
@@ -56,7 +56,7 @@ func TestImportStopsAtARefusedRow(t *testing.T) {
 	require.Equal(t, []int{1, 1, 1}, []int{v.Known, v.Recorded, v.SetAside})
 	rows := petstest.ReadCSV(t, aside)
 	require.Equal(t, []map[string]string{{
-		"file": file, "line": "3", "reason": "trade_id is already recorded with other content",
+		"file": file, "line": "3", "reason": "trade_id is already recorded with different content",
 		"row": "2026-03-01T10:00:01Z,alpha,m1,YES,buy,11,0.4,0,a1",
 	}}, rows)
 	before, err := os.ReadFile(aside)
@@ -162,9 +162,9 @@ func TestImportOfOtherKindsOfFiles(t *testing.T) {
 		t.Skip("no folder formats/samples beside the shared data")
 	}
 	for _, c := range []struct{ pattern, words string }{
-		{"*.sqlite", "is a SQLite database, and CSV is wanted"},
-		{"*.json", "is JSON, and CSV is wanted"},
-		{"*.json.gz", "is JSON, and CSV is wanted"},
+		{"*.sqlite", "is a SQLite database, not CSV"},
+		{"*.json", "is JSON, not CSV"},
+		{"*.json.gz", "is JSON, not CSV"},
 		{"*.zip", "is a spreadsheet or zip archive"},
 		{"*.csv", "the header is of no known format"},
 	} {

@@ -125,6 +125,7 @@ func Plain(v any) string {
 	return fmt.Sprint(v)
 }
 
+// BotRows are bots as a table.
 func BotRows(all []projections.Bot) [][]string {
 	rows := [][]string{{"BOT", "STATUS", "EQUITY", "CASH", "DRAWDOWN", "STREAK", "W/L/N", "REALISED"}}
 	for _, b := range all {

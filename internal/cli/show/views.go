@@ -36,16 +36,20 @@ type (
 	}
 )
 
+// HeadOf says of which portfolio a view is, and when.
 func HeadOf(s *portfolio.State) ViewHead { return ViewHead{s.Portfolio, s.Next - 1, s.Time} }
 
+// TransfersOf are all transfers of a portfolio.
 func TransfersOf(s *portfolio.State) TransfersView {
 	return TransfersView{HeadOf(s), projections.TransfersOf(s, func(*treasury.Transfer) bool { return true })}
 }
 
+// WalletsOf are its wallets.
 func WalletsOf(s *portfolio.State) WalletsView {
 	return WalletsView{HeadOf(s), projections.WalletsOf(s)}
 }
 
+// BookOf is its address book.
 func BookOf(s *portfolio.State) BookView { return BookView{HeadOf(s), projections.BookOf(s)} }
 
 // TreasuryOf renders it at the time of the last record: what the past could not know is
@@ -63,6 +67,7 @@ func InWords(t *projections.Transfer) string {
 	return fmt.Sprintf("%s of %s %s from %s to %s", t.Kind, t.Payment.Amount, t.Asset, t.From, to)
 }
 
+// LastAttempt is the last transaction of a transfer, nil for none.
 func LastAttempt(t *projections.Transfer) *projections.Attempt {
 	if len(t.Attempts) == 0 {
 		return nil
@@ -98,6 +103,7 @@ func HotShare(v *TreasuryView) string {
 	return "not above 20 %"
 }
 
+// MoreOrLess says what the chain has besides the ledger.
 func MoreOrLess(difference domain.Decimal, asset string) string {
 	word := "more"
 	if difference.Sign() < 0 {
@@ -113,10 +119,12 @@ type ListedPortfolio struct {
 	Revision  uint64      `json:"revision"`
 }
 
+// PortfolioList is what pets portfolio list --json prints.
 type PortfolioList struct {
 	Portfolios []ListedPortfolio `json:"portfolios"`
 }
 
+// ShareOf is a part of a total; 0 of nothing.
 func ShareOf(part, total domain.Decimal) domain.Decimal {
 	if total.Sign() <= 0 {
 		return domain.Zero

@@ -1,15 +1,14 @@
 package petstest
 
 import (
-	"bufio"
-	"bytes"
-	"fmt"
-	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"pets/internal/testenv"
 )
 
 // ownSeat is a terminal with a process of its own at it.
@@ -21,28 +20,13 @@ type ownSeat struct {
 // InMemory looks through all that the process can write to.
 func (s *ownSeat) InMemory(needles ...[]byte) bool {
 	s.t.Helper()
-	maps, err := os.Open(fmt.Sprintf("/proc/%d/maps", s.pid))
-	require.NoError(s.t, err)
-	defer maps.Close()
-	memory, err := os.Open(fmt.Sprintf("/proc/%d/mem", s.pid))
-	require.NoError(s.t, err)
-	defer memory.Close()
-	found := false
-	for lines := bufio.NewScanner(maps); lines.Scan() && !found; {
-		var from, to uint64
-		var mode string
-		_, err := fmt.Sscanf(lines.Text(), "%x-%x %s", &from, &to, &mode)
-		require.NoError(s.t, err)
-		if !strings.HasPrefix(mode, "rw") || to-from > 1<<30 {
-			continue
-		}
-		b := make([]byte, to-from)
-		n, _ := memory.ReadAt(b, int64(from)) // parts of it may not be there
-		for _, needle := range needles {
-			found = found || bytes.Contains(b[:n], needle)
-		}
+	all := map[string][]byte{}
+	for i, needle := range needles {
+		all[strconv.Itoa(i)] = needle
 	}
-	return found
+	found, err := testenv.InMemory(s.pid, "rw", all)
+	require.NoError(s.t, err)
+	return len(found) > 0
 }
 
 func (s *ownSeat) NoEcho(words []string) {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -94,4 +95,15 @@ func ServeFolder(t *testing.T, folder string, env ...string) *Process {
 func ServeIn(t *testing.T, dir, address, folder string, env ...string) *Process {
 	t.Helper()
 	return ServeFlagged(t, nil, dir, address, folder, env...)
+}
+
+// Freeze stops the process and waits until it stands still: on a busy machine it would
+// answer once more.
+func (p *Process) Freeze() {
+	p.T.Helper()
+	require.NoError(p.T, p.Cmd.Process.Signal(syscall.SIGSTOP))
+	var status syscall.WaitStatus
+	_, err := syscall.Wait4(p.Cmd.Process.Pid, &status, syscall.WUNTRACED, nil)
+	require.NoError(p.T, err)
+	require.True(p.T, status.Stopped())
 }

@@ -25,6 +25,7 @@ import (
 	"pets/internal/cli"
 	"pets/internal/open"
 	"pets/internal/pets"
+	"pets/internal/testenv"
 	"pets/internal/vault"
 )
 
@@ -64,7 +65,7 @@ func NewSeat(t *testing.T) *Seat {
 	t.Helper()
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
-		MissingTool(t, "no pseudoterminal can be opened")
+		testenv.Lacks(t, "no pseudoterminal can be opened")
 	}
 	require.NoError(t, unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0))
 	n, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)

@@ -23,6 +23,7 @@ import (
 	"pets/internal/cli/clitest"
 	"pets/internal/open"
 	"pets/internal/pets"
+	"pets/internal/testenv"
 )
 
 // AsCommand makes the test binary behave as pets itself, for tests that need
@@ -35,32 +36,13 @@ func Main(m *testing.M, prepared ...*once) {
 	if os.Getenv(AsCommand) == "1" {
 		os.Exit(pets.Main(""))
 	}
-	code := m.Run()
+	code := testenv.Patient(m)
 	for _, p := range prepared {
 		if p.Dir != "" {
 			_ = os.RemoveAll(p.Dir)
 		}
 	}
 	os.Exit(code)
-}
-
-// Need skips a test whose tool is missing, or fails it where all must be there.
-func Need(t *testing.T, tools ...string) {
-	t.Helper()
-	for _, tool := range tools {
-		if _, err := exec.LookPath(tool); err != nil {
-			MissingTool(t, tool+" is not installed")
-		}
-	}
-}
-
-// MissingTool skips a test, or fails it where all tools must be there.
-func MissingTool(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("PETS_REQUIRE_TOOLS") == "1" {
-		t.Fatal(what + ", and PETS_REQUIRE_TOOLS=1")
-	}
-	t.Skip(what)
 }
 
 // Shell is a working folder with a store in it, and the command line run there in

@@ -1,0 +1,124 @@
+package commands
+
+import (
+	"encoding/json"
+
+	"pets/domain/portfolio"
+	"pets/domain/risk"
+)
+
+// StartBot lets a bot ask for permits.
+type StartBot struct {
+	Bot string `json:"bot"`
+}
+
+func (StartBot) spec() *Spec { return startBot }
+
+// Decide implements PortfolioCommand.
+func (c StartBot) Decide(d *portfolio.Decision) error {
+	return d.StartBot(c.Bot)
+}
+
+// StopBot takes a bot out of trading.
+type StopBot struct {
+	Bot    string `json:"bot"`
+	Reason string `json:"reason,omitempty"`
+}
+
+func (StopBot) spec() *Spec { return stopBot }
+
+// Decide implements PortfolioCommand.
+func (c StopBot) Decide(d *portfolio.Decision) error {
+	return d.StopBot(c.Bot, c.Reason)
+}
+
+// ResetBreaker is a person's decision to go on after a trip.
+type ResetBreaker struct {
+	Breaker string `json:"breaker"`
+	Bot     string `json:"bot,omitempty"`
+	Reason  string `json:"reason"`
+	Rebase  bool   `json:"rebase"`
+}
+
+func (ResetBreaker) spec() *Spec { return resetBreaker }
+
+// Decide implements PortfolioCommand.
+func (c ResetBreaker) Decide(d *portfolio.Decision) error {
+	return d.ResetBreaker(risk.Key{Breaker: c.Breaker, Bot: c.Bot}, c.Reason, c.Rebase)
+}
+
+// EngageStop halts the portfolio at once.
+type EngageStop struct {
+	Kind   string `json:"kind"` // manual, system_error or security_breach
+	Reason string `json:"reason"`
+}
+
+func (EngageStop) spec() *Spec { return engageStop }
+
+// Decide implements PortfolioCommand.
+func (c EngageStop) Decide(d *portfolio.Decision) error {
+	return d.EngageStop(c.Kind, c.Reason)
+}
+
+// RequestClear is the first of the two people who clear an emergency stop.
+type RequestClear struct {
+	Reason string `json:"reason"`
+}
+
+func (RequestClear) spec() *Spec { return requestClear }
+
+// Decide implements PortfolioCommand.
+func (c RequestClear) Decide(d *portfolio.Decision) error {
+	return d.RequestClear(c.Reason)
+}
+
+// ConfirmClear is the second of the two people.
+type ConfirmClear struct {
+	Request string `json:"request"`
+}
+
+func (ConfirmClear) spec() *Spec { return confirmClear }
+
+// Decide implements PortfolioCommand.
+func (c ConfirmClear) Decide(d *portfolio.Decision) error {
+	return d.ConfirmClear(c.Request)
+}
+
+// RequestOverride is the first of two people.
+type RequestOverride struct {
+	Kind      string          `json:"kind"` // go_live, limits, treasury_policy, transfer or clock
+	Portfolio string          `json:"portfolio,omitempty"`
+	Limits    json.RawMessage `json:"limits,omitempty"`
+	Reason    string          `json:"reason"`
+}
+
+func (RequestOverride) spec() *Spec { return requestOverride }
+
+// Decide implements PortfolioCommand.
+func (c RequestOverride) Decide(d *portfolio.Decision) error {
+	return d.RequestOverride(c.Kind, c.Portfolio, c.Limits, c.Reason)
+}
+
+// ConfirmOverride is the second of the two people.
+type ConfirmOverride struct {
+	Override string `json:"override"`
+}
+
+func (ConfirmOverride) spec() *Spec { return confirmOverride }
+
+// Decide implements PortfolioCommand.
+func (c ConfirmOverride) Decide(d *portfolio.Decision) error { return d.ConfirmOverride(c.Override) }
+
+// ChangeLimits replaces parts of the policy.
+type ChangeLimits struct {
+	// Limits is a JSON object of policy keys and values.
+	Limits json.RawMessage `json:"limits"`
+	Reason string          `json:"reason"`
+}
+
+func (ChangeLimits) spec() *Spec { return changeLimits }
+
+// Decide implements PortfolioCommand.
+func (c ChangeLimits) Decide(d *portfolio.Decision) error {
+	return d.ChangeLimits(c.Limits, c.Reason)
+}

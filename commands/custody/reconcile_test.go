@@ -1,0 +1,147 @@
+package custody_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/ethereum/go-ethereum/params"
+	"github.com/stretchr/testify/require"
+
+	"pets/commands"
+	"pets/commands/custody"
+	"pets/domain"
+	"pets/domain/treasury"
+)
+
+// "A difference is an event, an alert, and stops outgoing transfers until explained by a
+// recorded adjustment."
+func TestADifferenceStopsTransfers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.inMemory()
+	s.agrees()
+	require.Empty(t, s.watched)
+	before := w.holds(w.hot, coin)
+	w.foreign(0, 10*params.GWei) // somebody takes a coin behind our back
+	w.node.Mine(1)
+	by1 := w.holds(w.hot, coin).Sub(before)
+
+	ask := by(olga, commands.Reconcile{})
+	first, err := s.custody.Reconcile(s.ctx(), main, ask)
+	require.NoError(t, err)
+	require.Equal(t, map[string]domain.Decimal{"hot|" + coin: by1}, s.state().Custody.Differences)
+	require.True(t, s.heard("ledger and chain differ: COIN in hot: by "+by1.String()))
+	again, err := s.custody.Reconcile(s.ctx(), main, ask)
+	require.NoError(t, err)
+	require.Equal(t, first.Revision, again.Revision, "the same request is answered with the first answer")
+	require.Len(t, s.watched, 1)
+
+	id := s.ask(commands.RequestTransfer{From: "hot", To: "cold", Amount: dec("10")})
+	s.code(domain.CodeHalted, s.work())
+	require.Equal(t, treasury.Approved, s.transfer(id).Status)
+
+	s.must(alice, commands.PostAdjustment{Account: "hot:treasury", Asset: coin, Amount: by1, Reason: "taken by somebody"})
+	require.Empty(t, s.state().Custody.Differences)
+	s.until(id, treasury.Confirmed)
+	s.agrees()
+}
+
+// A transfer under way is no difference, wherever it stands.
+func TestATransferUnderWayIsNoDifference(t *testing.T) {
+	t.Parallel()
+	s := newWorld(t).inMemory()
+	id, _ := s.sending()
+	for blocks := range 4 {
+		a, err := s.custody.Reconcile(s.ctx(), main, by(olga, commands.Reconcile{}))
+		require.NoError(t, err)
+		require.NotZero(t, a.Revision)
+		require.Empty(t, s.state().Custody.Differences, "%d blocks after it was sent", blocks)
+		s.node.Mine(1)
+	}
+	s.until(id, treasury.Confirmed)
+	require.Empty(t, s.watched)
+	s.agrees()
+}
+
+// pausing is a chain in which something happens after each reading of balances.
+type pausing struct {
+	custody.Chain
+	reads int
+	then  func(n int)
+}
+
+func (p *pausing) Balances(ctx context.Context, wallets []*treasury.Wallet) (custody.Balances, error) {
+	b, err := p.Chain.Balances(ctx, wallets)
+	p.reads++
+	if p.then != nil {
+		p.then(p.reads)
+	}
+	return b, err
+}
+
+// "A difference that is still there at the third comparison is recorded": one that a fill
+// explains a moment later is not.
+func TestADifferenceIsLookedAtAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := &pausing{}
+	s := w.inMemory(func(o *custody.Options) { p.Chain, o.Chain = o.Chain, p })
+	w.token.Mint(w.hot, 5_000_000)
+	p.reads = 0 // loading the wallets has read some
+	p.then = func(n int) {
+		if n == 2 {
+			s.must(olga, commands.RecordDeposit{Wallet: domain.WalletHot, Amount: dec("5")})
+		}
+	}
+	s.agrees()
+	require.Equal(t, 2, p.reads)
+
+	// The other way round: read before the chain has it, recorded before the comparison.
+	p.reads = 0
+	p.then = func(n int) {
+		if n == 1 {
+			w.token.Mint(w.hot, 7_000_000)
+			s.must(olga, commands.RecordDeposit{Wallet: domain.WalletHot, Amount: dec("7")})
+		}
+	}
+	s.agrees()
+	require.Equal(t, 2, p.reads)
+	require.Empty(t, s.watched)
+
+	p.reads, p.then = 0, nil
+	w.token.Mint(w.hot, 1)
+	_, err := s.custody.Reconcile(s.ctx(), main, by(olga, commands.Reconcile{}))
+	require.NoError(t, err)
+	require.Equal(t, 3, p.reads)
+	require.Equal(t, dec("0.000001"), s.state().Custody.Differences["hot|USDC"])
+}
+
+// What agreed when it was compared, and does not when it is decided, says only that the
+// ledger has moved on: it is compared anew.
+func TestALedgerThatMovesOnIsReadAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.inMemory()
+	p := &pausing{Chain: w.chain()}
+	racing := &overtaking{Store: s.truth, of: domain.BalanceReconciledType, first: func() {
+		w.token.Mint(w.hot, 3_000_000)
+		s.must(olga, commands.RecordDeposit{Wallet: domain.WalletHot, Amount: dec("3")})
+	}}
+	other := w.serve(racing, func(o *custody.Options) { o.Chain = p })
+	_, err := other.custody.Reconcile(s.ctx(), main, by(olga, commands.Reconcile{}))
+	require.NoError(t, err)
+	require.True(t, racing.late.Load())
+	require.Equal(t, 2, p.reads)
+	require.Empty(t, s.state().Custody.Differences)
+	require.Len(t, eventsOf[*domain.BalanceReconciled](s), 1)
+}
+
+// "Endpoints disagreeing → deny": nothing is recorded.
+func TestNothingIsReconciledWithLiars(t *testing.T) {
+	t.Parallel()
+	s := newWorld(t).inMemory()
+	s.b.Set(lieAboutBalances)
+	_, err := s.custody.Reconcile(s.ctx(), main, by(olga, commands.Reconcile{}))
+	require.ErrorIs(t, err, custody.ErrChainDisagrees)
+	require.Empty(t, eventsOf[*domain.BalanceReconciled](s))
+}

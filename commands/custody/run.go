@@ -1,0 +1,236 @@
+package custody
+
+import (
+	"context"
+	"errors"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/internal/notice"
+)
+
+// Bounds of the loop.
+const (
+	// maxRounds is how many times in a row the open transfers of a portfolio are taken a
+	// step further.
+	maxRounds = 20
+	// reconcileSoon is when a reconciliation that failed is tried again.
+	reconcileSoon = 30 * time.Second
+	// endWithin is how long the loop waits, when it ends, for the steps under way. Each of
+	// them can be killed at any moment.
+	endWithin = 10 * time.Second
+)
+
+// RunOptions say how often [Custodian.Run] works.
+type RunOptions struct {
+	Every          time.Duration // on the transfers; 0 is two seconds
+	ReconcileEvery time.Duration // 0 is ten minutes
+}
+
+// Nudge has [Custodian.Run] look at the transfers now: one was requested, approved or
+// imported.
+func (c *Custodian) Nudge() {
+	select {
+	case c.nudge <- struct{}{}:
+	default: // the nudge that waits serves both
+	}
+}
+
+// Run takes the transfers of every live portfolio further, and reconciles each portfolio
+// at the start and at the interval that is asked for, until the context ends. Each
+// portfolio has a goroutine while there is work for it, so one that hangs delays no
+// other. What fails is tried again; Notify hears of it once.
+func (c *Custodian) Run(ctx context.Context, o RunOptions) {
+	if o.Every <= 0 {
+		o.Every = 2 * time.Second
+	}
+	if o.ReconcileEvery <= 0 {
+		o.ReconcileEvery = 10 * time.Minute
+	}
+	l := &loop{c: c, o: o, once: notice.NewOnce(c.o.Now, c.o.Notify), workers: map[string]*worker{}}
+	tick := time.NewTicker(o.Every)
+	defer tick.Stop()
+	for {
+		l.wakeAll(ctx)
+		select {
+		case <-ctx.Done():
+			l.end()
+			return
+		case <-tick.C:
+		case <-c.nudge:
+		}
+	}
+}
+
+// loop is one call of Run.
+type loop struct {
+	c       *Custodian
+	o       RunOptions
+	running sync.WaitGroup
+	once    *notice.Once
+	workers map[string]*worker // by portfolio; only Run's own goroutine uses it
+}
+
+// worker works for one portfolio, in one goroutine at most.
+type worker struct {
+	mu          sync.Mutex
+	busy, again bool
+
+	// Only the worker's goroutine uses these.
+	paper           bool // a portfolio's mode never changes
+	nextReconcileAt time.Time
+}
+
+// wakeAll wakes the worker of every portfolio.
+func (l *loop) wakeAll(ctx context.Context) {
+	listing, cancel := context.WithTimeout(ctx, l.c.o.StepTimeout)
+	defer cancel()
+	ids, err := l.c.engine.Portfolios(listing)
+	if err != nil {
+		if ctx.Err() == nil {
+			l.once.Tell(notice.Notice{Kind: notice.PortfolioUnread, Err: err})
+		}
+		return
+	}
+	for _, id := range ids {
+		w := l.workers[id]
+		if w == nil {
+			w = &worker{}
+			l.workers[id] = w
+		}
+		if w.wake() {
+			l.running.Go(func() { l.run(ctx, id, w) })
+		}
+	}
+}
+
+// wake reports whether a goroutine has to be started. A worker that is busy goes round
+// once more instead.
+func (w *worker) wake() (start bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.busy {
+		w.again = true
+		return false
+	}
+	w.busy = true
+	return true
+}
+
+// done reports whether the worker's goroutine ends: it does not if the worker was woken
+// meanwhile, because it may have missed the reason.
+func (w *worker) done() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.again {
+		w.again = false
+		return false
+	}
+	w.busy = false
+	return true
+}
+
+func (l *loop) run(ctx context.Context, id string, w *worker) {
+	for {
+		if ctx.Err() == nil && !w.paper {
+			l.work(ctx, id, w)
+		}
+		if w.done() {
+			return
+		}
+	}
+}
+
+// work does all that can be done for a portfolio now. A defect in an adapter must not end
+// the server, nor the work for the other portfolios.
+func (l *loop) work(ctx context.Context, id string, w *worker) {
+	defer func() {
+		if v := recover(); v != nil {
+			l.once.Tell(notice.Notice{Kind: notice.Defect, Portfolio: id, Err: &commands.Defect{Value: v, Stack: debug.Stack()}})
+		}
+	}()
+	wallets, hot := 0, false
+	err := l.c.atHeadWithin(ctx, id, func(s *portfolio.State) error {
+		w.paper, wallets = s.IsOpen() && s.Mode != domain.ModeLive, len(s.Custody.Wallets)
+		now, _ := s.ClockAt(l.c.o.Now())
+		hot = s.HotTooLong(now)
+		return nil
+	})
+	switch {
+	case err != nil:
+		l.tell(ctx, notice.PortfolioUnread, id, err)
+		return
+	case w.paper || wallets == 0:
+		return
+	}
+	if hot {
+		l.tell(ctx, notice.HotTooLong, id, errHotTooLong)
+	}
+	if l.c.o.Chain != nil && !l.c.o.Now().Before(w.nextReconcileAt) {
+		l.reconcile(ctx, id, w)
+	}
+	for range maxRounds {
+		progressed, err := l.c.Work(ctx, id)
+		for _, problem := range each(err) {
+			l.tell(ctx, notice.TransferStuck, id, problem)
+		}
+		if !progressed || err != nil {
+			return
+		}
+	}
+}
+
+// errHotTooLong: "Above 0.20 for 24 h: critical alert".
+var errHotTooLong = domain.Errorf(domain.CodeConflict, "the hot wallet has held more than %s of the total for 24 h; move money to the cold wallet", domain.MaxHotShare)
+
+func (l *loop) reconcile(ctx context.Context, id string, w *worker) {
+	_, err := l.c.Reconcile(ctx, id, asServer(commands.Reconcile{}))
+	wait := l.o.ReconcileEvery
+	if err != nil {
+		wait = min(wait, reconcileSoon)
+		l.tell(ctx, notice.ChainUnread, id, err)
+	}
+	w.nextReconcileAt = l.c.o.Now().Add(wait)
+}
+
+// tell leaves out what only says that the server is stopping.
+func (l *loop) tell(ctx context.Context, kind notice.Kind, id string, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	n := notice.Notice{Kind: kind, Portfolio: id, Err: err}
+	var problem *TransferProblem
+	if errors.As(err, &problem) {
+		n.Subject = problem.Transfer
+	}
+	l.once.Tell(n)
+}
+
+// end waits for the workers, but not for one that ignores the end of its context.
+func (l *loop) end() {
+	done := make(chan struct{})
+	go func() {
+		l.running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(endWithin):
+		l.c.o.Notify(notice.Notice{Kind: notice.LeftUnfinished})
+	}
+}
+
+// each takes joined errors apart.
+func each(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	if err == nil {
+		return nil
+	}
+	return []error{err}
+}

@@ -1,0 +1,316 @@
+package custody
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/domain/treasury"
+	"pets/internal/notice"
+)
+
+// Work takes every open transfer of a portfolio one step further: prepare, sign, send,
+// follow. Each step is appended before the act it allows, so a crash at any moment is
+// followed by the same step again, with the same bytes. Any number of servers may do it:
+// each finds at the head of the stream what the others have done. progressed reports
+// whether anything was done.
+func (c *Custodian) Work(ctx context.Context, id string) (progressed bool, err error) {
+	var open []*treasury.Transfer
+	overdue, propose := false, false
+	err = c.atHeadWithin(ctx, id, func(s *portfolio.State) error {
+		if s.Mode != domain.ModeLive {
+			return nil
+		}
+		for _, t := range s.Custody.OpenTransfers() {
+			open = append(open, onWall(s, copyOf(t)))
+		}
+		now, _ := s.ClockAt(c.o.Now())
+		overdue, propose = s.TransfersOverdue(now), s.PlanRebalance().Why == "" && !rebalanceDeclined(s, now)
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	var failed []error
+	if overdue {
+		failed = append(failed, c.act(ctx, id, commands.ExpireTransfers{}))
+	}
+	if propose {
+		failed = append(failed, c.act(ctx, id, commands.ProposeRebalance{}))
+	}
+	busy := map[string]bool{} // wallets with a transfer under way, whose nonce comes first
+	for _, t := range open {
+		busy[t.Wallet] = busy[t.Wallet] || t.UnderWay()
+	}
+	for _, t := range open {
+		if t.Status == treasury.Approved && t.Kind != domain.TransferSweep && busy[t.Wallet] {
+			continue
+		}
+		moved, err := c.step(ctx, id, t)
+		busy[t.Wallet] = busy[t.Wallet] || moved
+		progressed = progressed || moved
+		if err != nil {
+			failed = append(failed, &TransferProblem{Transfer: t.Transfer, Err: err})
+		}
+	}
+	return progressed, errors.Join(failed...)
+}
+
+// declinedFor is how long a rebalance that was not made is not proposed again.
+const declinedFor = time.Hour
+
+// rebalanceDeclined reports whether a proposal came to nothing lately: a person who has
+// rejected one does not want it back at once.
+func rebalanceDeclined(s *portfolio.State, now time.Time) bool {
+	for _, t := range s.Custody.Transfers {
+		if t.Kind == domain.TransferRebalance && !t.Open() && t.Status != treasury.Confirmed && now.Sub(t.EndedAt) < declinedFor {
+			return true
+		}
+	}
+	return false
+}
+
+// TransferProblem says why a transfer does not progress. The step is tried again.
+type TransferProblem struct {
+	Transfer string
+	Err      error
+}
+
+func (e *TransferProblem) Error() string { return "transfer " + e.Transfer + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *TransferProblem) Unwrap() error { return e.Err }
+
+// act sends a command in the server's own name.
+func (c *Custodian) act(ctx context.Context, id string, cmd commands.Command) error {
+	_, err := c.engine.Do(ctx, id, asServer(cmd))
+	return err
+}
+
+// atHeadWithin is AtHead, bounded in time: a store may hang.
+func (c *Custodian) atHeadWithin(ctx context.Context, id string, f func(*portfolio.State) error) error {
+	ctx, cancel := context.WithTimeout(ctx, c.o.StepTimeout)
+	defer cancel()
+	return c.engine.AtHead(ctx, id, f)
+}
+
+// step does what comes next for one transfer. It is bounded in time: an endpoint that
+// hangs must not block the other transfers.
+func (c *Custodian) step(ctx context.Context, id string, t *treasury.Transfer) (moved bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, c.o.StepTimeout)
+	defer cancel()
+	if c.o.Chain == nil {
+		if t.Status == treasury.Requested {
+			return false, nil
+		}
+		return false, errNoChain
+	}
+	switch t.Status {
+	case treasury.Approved:
+		return c.prepare(ctx, id, t)
+	case treasury.Prepared:
+		return c.signNext(ctx, id, t)
+	case treasury.Signed:
+		return c.launch(ctx, id, t)
+	case treasury.Broadcast:
+		return c.follow(ctx, id, t)
+	default: // it waits for a person, or has ended
+		return false, nil
+	}
+}
+
+func (c *Custodian) prepare(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
+	if t.Lapsed(c.o.Now().UTC()) {
+		return false, nil
+	}
+	if _, err := c.sendable(ctx, id, t.Transfer); err != nil {
+		return false, err
+	}
+	p, err := c.o.Chain.Prepare(ctx, t.Payment, t.Kind == domain.TransferSweep)
+	switch {
+	case errors.Is(err, ErrCannotPay):
+		return true, errors.Join(err, c.act(ctx, id, commands.FailTransfer{Transfer: t.Transfer, Code: domain.FailedRefused, Detail: "it can never be made as approved"}))
+	case err != nil:
+		return false, err
+	}
+	err = c.stopIfTampered(ctx, id, t.Transfer, c.act(ctx, id, commands.PrepareTransfer{Transfer: t.Transfer, Prepared: p}))
+	return err == nil, err
+}
+
+// signNext signs what was prepared last. A cold wallet signs elsewhere, and its
+// transaction waits to be imported.
+func (c *Custodian) signNext(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
+	if t.FromPlace != domain.WalletHot {
+		return false, nil
+	}
+	cmd := commands.SignTransfer{Transfer: t.Transfer}
+	_, _, err := c.signTransfer(ctx, id, asServer(cmd), cmd)
+	return err == nil, err
+}
+
+// launch sends what is signed. Imported bytes may have been sent by somebody else who has
+// them, even while everything is halted: what became of them is recorded first.
+func (c *Custodian) launch(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
+	if last := t.Last(); last != nil && last.Raw != "" {
+		out, err := c.o.Chain.Follow(ctx, signedOf(t))
+		if err != nil {
+			return false, err
+		}
+		if over, err := c.settle(ctx, id, t, out); over || err != nil {
+			return over, err
+		}
+	}
+	return c.broadcast(ctx, id, t)
+}
+
+// broadcast records that the transaction may be on its way, and sends it.
+func (c *Custodian) broadcast(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
+	t, err := c.sendable(ctx, id, t.Transfer)
+	if err != nil {
+		return false, err
+	}
+	last := t.Last()
+	if last == nil || last.TxHash == "" {
+		return false, nil // another server has gone on
+	}
+	signed, err := c.signed(ctx, id, t)
+	if err != nil {
+		return false, err
+	}
+	if err := c.stopIfTampered(ctx, id, t.Transfer, c.act(ctx, id, commands.BroadcastTransfer{Transfer: t.Transfer, TxHash: signed.Hash})); err != nil {
+		return false, err
+	}
+	// Recorded: from here on the money is in transit, whether a crash comes before the
+	// bytes are out or after it. They are sent again until the chain knows them.
+	return true, c.o.Chain.Send(ctx, t.Chain, signed.Raw)
+}
+
+// follow asks the chain what became of a transfer that was sent, and records it or moves
+// it on.
+func (c *Custodian) follow(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
+	last := t.Last()
+	if last == nil {
+		return false, domain.Errorf(domain.CodeInternal, "it was sent, and has no transaction")
+	}
+	out, err := c.o.Chain.Follow(ctx, signedOf(t))
+	if err != nil {
+		return false, err
+	}
+	if over, err := c.settle(ctx, id, t, out); over || err != nil {
+		return over, err
+	}
+	return c.push(ctx, id, t, out)
+}
+
+// settle records an outcome that is final, and reports whether it was.
+func (c *Custodian) settle(ctx context.Context, id string, t *treasury.Transfer, out Outcome) (over bool, err error) {
+	switch out.Kind {
+	case Arrived:
+		return true, c.act(ctx, id, commands.ConfirmTransfer{Transfer: t.Transfer, TxHash: out.TxHash, Block: out.Block, Fee: out.Fee})
+	case Reverted:
+		return true, c.failed(ctx, id, t, domain.FailedReverted, out)
+	case NotMoved:
+		return true, c.failed(ctx, id, t, domain.FailedNotMoved, out)
+	case Replaced:
+		if last := t.Last(); last != nil && last.Raw != "" {
+			// Another signature of the same payment has another hash. Whoever has the key may
+			// have sent that one, and putting the money back would mean paying twice.
+			return false, domain.Errorf(domain.CodeConflict, "transaction %s used its nonce, and was not imported here: look up what it pays; two people settle it by an override of kind transfer", out.TxHash)
+		}
+		return true, c.failed(ctx, id, t, domain.FailedReplaced, out)
+	case Waiting, Lost:
+		return false, nil
+	}
+	return false, domain.Errorf(domain.CodeInternal, "the chain's answer has no meaning")
+}
+
+// signedOf returns the attempts that could be on the chain: all that were signed. One
+// that was not sent should be known to nobody, but if that were wrong the payment would
+// look like somebody else's.
+func signedOf(t *treasury.Transfer) []treasury.Attempt {
+	return slices.DeleteFunc(slices.Clone(t.Attempts), func(a treasury.Attempt) bool { return a.TxHash == "" })
+}
+
+// failed records that the chain has settled against a transfer. The server that recorded
+// it tells of it, once.
+func (c *Custodian) failed(ctx context.Context, id string, t *treasury.Transfer, code string, out Outcome) error {
+	answer, err := c.engine.Do(ctx, id, asServer(commands.FailTransfer{Transfer: t.Transfer, Code: code, TxHash: out.TxHash, Fee: out.Fee}))
+	for _, e := range answer.Decoded() {
+		if _, recorded := e.(*domain.TransferFailed); recorded {
+			c.o.Notify(notice.Notice{Kind: notice.TransferFailed, Portfolio: id, Subject: t.Transfer, Detail: code})
+		}
+	}
+	return err
+}
+
+// push moves on a transfer whose outcome is not final: it signs or sends a replacement,
+// sends the same bytes again if no endpoint knows them, or raises the fee of what is
+// stuck.
+func (c *Custodian) push(ctx context.Context, id string, t *treasury.Transfer, out Outcome) (bool, error) {
+	last := t.Last()
+	switch {
+	case out.InBlock:
+		return false, nil
+	case last.TxHash == "":
+		return c.signNext(ctx, id, t)
+	case !last.Sent:
+		return c.broadcast(ctx, id, t)
+	case out.Kind == Lost:
+		return c.resend(ctx, id, t)
+	case c.stuck(t):
+		return c.reprice(ctx, id, t)
+	}
+	return false, nil
+}
+
+// onWall moves the times of a transfer to the wall clock: two people may have agreed that
+// the stream's clock differs from it.
+func onWall(s *portfolio.State, t *treasury.Transfer) *treasury.Transfer {
+	offset := -time.Duration(s.ClockOffset)
+	t.ExpiresAt, t.SentAt = t.ExpiresAt.Add(offset), t.SentAt.Add(offset)
+	return t
+}
+
+// stuck reports whether a transfer has waited so long that it gets a higher fee.
+func (c *Custodian) stuck(t *treasury.Transfer) bool {
+	return t.FromPlace == domain.WalletHot && len(t.Attempts) < treasury.MaxAttempts && c.o.Now().Sub(t.SentAt) >= c.o.RepriceAfter
+}
+
+// resend sends the same bytes again. If no endpoint takes them because of their fees,
+// they get higher ones once it is time. A sweep gets them at once: it may have to outbid
+// the transaction that it replaces.
+func (c *Custodian) resend(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
+	t, err := c.sendable(ctx, id, t.Transfer)
+	if err != nil {
+		return false, err
+	}
+	signed, err := c.signed(ctx, id, t)
+	if err != nil {
+		return false, err
+	}
+	// Somebody may have stopped everything while that was signed.
+	if _, err := c.sendable(ctx, id, t.Transfer); err != nil {
+		return false, err
+	}
+	err = c.o.Chain.Send(ctx, t.Chain, signed.Raw)
+	if errors.Is(err, ErrUnderpriced) && (c.stuck(t) || t.Kind == domain.TransferSweep && len(t.Attempts) < treasury.MaxAttempts) {
+		return c.reprice(ctx, id, t)
+	}
+	return false, err // the next step follows what becomes of it
+}
+
+func (c *Custodian) reprice(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
+	if _, err := c.sendable(ctx, id, t.Transfer); err != nil {
+		return false, err
+	}
+	p, err := c.o.Chain.Reprice(ctx, t.Last().Transaction)
+	if err != nil {
+		return false, err
+	}
+	err = c.stopIfTampered(ctx, id, t.Transfer, c.act(ctx, id, commands.RepriceTransfer{Transfer: t.Transfer, Prepared: p}))
+	return err == nil, err
+}

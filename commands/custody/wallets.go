@@ -1,0 +1,151 @@
+package custody
+
+import (
+	"context"
+	"errors"
+
+	"pets/commands"
+	"pets/domain"
+	"pets/domain/portfolio"
+	"pets/domain/treasury"
+)
+
+// RegisterWallet makes a wallet known. Its address is claimed first, in the system
+// stream: "A wallet belongs to one portfolio."
+func (c *Custodian) RegisterWallet(ctx context.Context, id string, r commands.Request) (commands.Answer, error) {
+	cmd, err := commandOf[commands.RegisterWallet](&r)
+	if err != nil {
+		return commands.Answer{}, err
+	}
+	if first, known, err := c.recall(ctx, id, r); known {
+		return first, err
+	}
+	if err := c.checkAddress(cmd.Address); err != nil {
+		return commands.Answer{}, err
+	}
+	err = c.engine.AtHead(ctx, id, func(s *portfolio.State) error {
+		var err error
+		if cmd.Assets, err = c.o.Chain.Assets(cmd.Chain, s.BaseAsset, cmd.Named); err != nil {
+			return err
+		}
+		return s.CheckWallet(&domain.WalletRegistered{Wallet: cmd.Wallet, Place: cmd.Place, Chain: cmd.Chain, Address: cmd.Address, Assets: cmd.Assets})
+	})
+	if err != nil {
+		return commands.Answer{}, err
+	}
+	claim := commands.ClaimWallet{Address: cmd.Address, Wallet: cmd.Wallet, Portfolio: id}
+	if _, err := c.engine.System(ctx, asServer(claim)); err != nil {
+		return commands.Answer{}, err
+	}
+	r.Command = cmd
+	return c.engine.Do(ctx, id, r)
+}
+
+// AddAddress puts an address into the book. An address with a wrong checksum is refused.
+func (c *Custodian) AddAddress(ctx context.Context, id string, r commands.Request) (commands.Answer, error) {
+	cmd, err := commandOf[commands.AddAddress](&r)
+	if err != nil {
+		return commands.Answer{}, err
+	}
+	if err := c.checkAddress(cmd.Address); err != nil {
+		return commands.Answer{}, err
+	}
+	return c.engine.Do(ctx, id, r)
+}
+
+// checkAddress accepts an address in its one form.
+func (c *Custodian) checkAddress(address string) error {
+	if c.o.Chain == nil {
+		return errNoChain
+	}
+	written, err := c.o.Chain.CheckAddress(address)
+	if err == nil && written != address {
+		err = domain.Invalid("address", "must be written with its checksum (EIP-55)")
+	}
+	return err
+}
+
+// VerifyWallet opens a wallet's key, compares it with the address, and records that.
+func (c *Custodian) VerifyWallet(ctx context.Context, id string, r commands.Request) (commands.Answer, error) {
+	cmd, err := commandOf[commands.UseKey](&r)
+	if err != nil {
+		return commands.Answer{}, err
+	}
+	if first, known, err := c.recall(ctx, id, r); known {
+		return first, err
+	}
+	w, err := c.verified(ctx, id, cmd.Wallet)
+	if err != nil {
+		return commands.Answer{}, err
+	}
+	cmd.Address = w.Address
+	r.Command = cmd
+	return c.engine.Do(ctx, id, r)
+}
+
+// LoadWallet does the same, and records what the chain says the wallet holds.
+func (c *Custodian) LoadWallet(ctx context.Context, id string, r commands.Request) (commands.Answer, error) {
+	cmd, err := commandOf[commands.LoadWallet](&r)
+	if err != nil {
+		return commands.Answer{}, err
+	}
+	if first, known, err := c.recall(ctx, id, r); known {
+		return first, err
+	}
+	if c.o.Chain == nil {
+		return commands.Answer{}, errNoChain
+	}
+	w, err := c.verified(ctx, id, cmd.Wallet)
+	if err != nil {
+		return commands.Answer{}, err
+	}
+	read, err := c.o.Chain.Balances(ctx, []*treasury.Wallet{w})
+	if err != nil {
+		return commands.Answer{}, err
+	}
+	cmd.Address, cmd.Block, cmd.Balances = w.Address, read.Block, []domain.WalletBalance{}
+	for _, b := range read.Readings {
+		cmd.Balances = append(cmd.Balances, domain.WalletBalance{Asset: b.Asset, Amount: b.Amount})
+	}
+	r.Command = cmd
+	return c.engine.Do(ctx, id, r)
+}
+
+// verified returns a wallet whose key was opened and has its address.
+func (c *Custodian) verified(ctx context.Context, id, name string) (*treasury.Wallet, error) {
+	if c.o.Signer == nil {
+		return nil, errNoSigner
+	}
+	wallets, err := c.wallets(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range wallets {
+		if w.Wallet == name {
+			return w, c.stopIfForeign(ctx, id, name, c.o.Signer.Verify(ctx, name, w.Address))
+		}
+	}
+	return nil, &domain.Error{Code: domain.CodeNotFound, Field: "wallet", Message: "is not registered in this portfolio"}
+}
+
+// stopIfForeign engages the emergency stop where somebody has exchanged a wallet's key.
+func (c *Custodian) stopIfForeign(ctx context.Context, id, wallet string, err error) error {
+	if !errors.Is(err, ErrForeignKey) {
+		return err
+	}
+	c.breach(ctx, id, "the key of wallet "+wallet+" is that of another address")
+	return &domain.Error{Code: domain.CodeHalted, Message: "the key of wallet " + wallet + " is that of another address; the emergency stop is engaged", Cause: ErrForeignKey}
+}
+
+// wallets returns copies of a portfolio's wallets.
+func (c *Custodian) wallets(ctx context.Context, id string) ([]*treasury.Wallet, error) {
+	var all []*treasury.Wallet
+	err := c.engine.AtHead(ctx, id, func(s *portfolio.State) error {
+		for _, w := range s.Custody.SortedWallets() {
+			copied := *w
+			all = append(all, &copied)
+		}
+		return nil
+	})
+	return all, err
+}

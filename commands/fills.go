@@ -1,0 +1,62 @@
+package commands
+
+import (
+	"time"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+)
+
+// RecordFill reports that an order was filled, wholly or in part.
+type RecordFill portfolio.FillReport
+
+func (RecordFill) spec() *Spec { return recordFill }
+
+// Decide implements PortfolioCommand.
+func (c RecordFill) Decide(d *portfolio.Decision) error {
+	return d.RecordFill(portfolio.FillReport(c))
+}
+
+// ConfirmFill makes a provisional fill final.
+type ConfirmFill struct {
+	domain.FillID
+}
+
+func (ConfirmFill) spec() *Spec { return confirmFill }
+
+// Decide implements PortfolioCommand.
+func (c ConfirmFill) Decide(d *portfolio.Decision) error {
+	return d.ConfirmFill(c.FillID)
+}
+
+// VoidFill takes a provisional fill back as if it had never been.
+type VoidFill struct {
+	domain.FillID
+}
+
+func (VoidFill) spec() *Spec { return voidFill }
+
+// Decide implements PortfolioCommand.
+func (c VoidFill) Decide(d *portfolio.Decision) error {
+	return d.VoidFill(c.FillID)
+}
+
+// RecordTrade reports a closed trade of a bot that only knows results.
+type RecordTrade struct {
+	Bot         string         `json:"bot"`
+	Market      string         `json:"market"`
+	PnL         domain.Decimal `json:"pnl"`          // net of fees
+	Fee         domain.Decimal `json:"fee,omitzero"` // how much of it was fees
+	TradeID     string         `json:"trade_id"`
+	EffectiveAt *time.Time     `json:"effective_at,omitempty"`
+}
+
+func (RecordTrade) spec() *Spec { return recordTrade }
+
+// Decide implements PortfolioCommand.
+func (c RecordTrade) Decide(d *portfolio.Decision) error {
+	return d.RecordTrade(&domain.TradeClosed{
+		Bot: c.Bot, Instrument: domain.Instrument{Market: c.Market}, TradeFigures: domain.TradeFigures{PnL: c.PnL, Fee: c.Fee},
+		TradeID: c.TradeID, EffectiveAt: c.EffectiveAt,
+	})
+}

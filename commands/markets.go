@@ -1,0 +1,66 @@
+package commands
+
+import (
+	"pets/domain"
+	"pets/domain/portfolio"
+)
+
+// RegisterMarket makes a market's kind, outcomes and category known.
+type RegisterMarket struct {
+	Market   string            `json:"market"`
+	Kind     domain.MarketKind `json:"kind"`
+	Outcomes []string          `json:"outcomes,omitempty"`
+	Category string            `json:"category,omitempty"`
+	// Tokens are the ids of the outcomes' tokens on the chain, decimal: without them no
+	// order of the market is signed. They may be added later.
+	Tokens map[string]string `json:"tokens,omitempty"`
+}
+
+func (RegisterMarket) spec() *Spec { return registerMarket }
+
+// Decide implements PortfolioCommand.
+func (c RegisterMarket) Decide(d *portfolio.Decision) error {
+	return d.RegisterMarket(&domain.MarketRegistered{Market: c.Market, Kind: c.Kind, Outcomes: c.Outcomes, Category: c.Category, Tokens: c.Tokens})
+}
+
+// MarkPrices values instruments and assets.
+type MarkPrices struct {
+	Marks []domain.Mark `json:"marks"`
+}
+
+func (MarkPrices) spec() *Spec { return markPrices }
+
+// Decide implements PortfolioCommand.
+func (c MarkPrices) Decide(d *portfolio.Decision) error {
+	return d.MarkPrices(c.Marks)
+}
+
+// SettleMarket pays out one outcome of a market to its holders.
+type SettleMarket struct {
+	domain.Instrument
+	Payout domain.Decimal `json:"payout"`        // 0..1 per share
+	Bot    string         `json:"bot,omitempty"` // only this holder
+}
+
+func (SettleMarket) spec() *Spec { return settleMarket }
+
+// Decide implements PortfolioCommand.
+func (c SettleMarket) Decide(d *portfolio.Decision) error {
+	return d.Settle(&domain.MarketSettled{Instrument: c.Instrument, Payout: c.Payout, Bot: c.Bot})
+}
+
+// RedeemPosition settles the one open outcome a bot holds of a market, as a wallet's ledger reports it.
+type RedeemPosition struct {
+	Bot      string         `json:"bot"`
+	Market   string         `json:"market"`
+	Quantity domain.Decimal `json:"quantity"`
+	Cash     domain.Decimal `json:"cash"`
+}
+
+func (RedeemPosition) spec() *Spec { return redeemPosition }
+
+// Decide implements PortfolioCommand.
+func (c RedeemPosition) Decide(d *portfolio.Decision) error {
+	_, err := d.Redeem(c.Bot, c.Market, c.Quantity, c.Cash)
+	return err
+}

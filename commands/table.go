@@ -1,0 +1,309 @@
+package commands
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+
+	"pets/domain"
+)
+
+// Spec is what holds for every command of one type: its row of the table. What the
+// command does stands beside its type.
+type Spec struct {
+	// Name is the literal in the metadata of its events, in request hashes and in
+	// batches. It never changes.
+	Name  string
+	Blank Command
+	Roles []domain.Role // who may send it
+	Class Class
+	// Batch: a batch takes it. Import: a row of a file may be it.
+	Batch, Import bool
+	// GoesOn: trading goes on by it. Whoever stops after it was sent is not to be undone
+	// by it, however long it was on its way.
+	GoesOn bool
+
+	// held: it could let a bot trade, or a signature out, so it is not decided while a
+	// stop is not recorded yet.
+	held bool
+	// anyClock: it opens nothing and is not decided by the time, so a wall clock that is
+	// behind keeps nothing from it. Facts and stops need no mark.
+	anyClock bool
+	// bot is the bot that it is about; nil for none, or all. own: a bot's key may name its
+	// own bot only.
+	bot func(Command) string
+	own bool
+	// confirms names the request of another person that it agrees to. It is decided with
+	// the users whose keys work.
+	confirms func(Command) string
+}
+
+// Who may send what.
+var (
+	admins    = []domain.Role{domain.RoleAdmin}
+	approvers = []domain.Role{domain.RoleApprover}
+	operators = []domain.Role{domain.RoleOperator, domain.RoleAdmin}
+	people    = []domain.Role{domain.RoleOperator, domain.RoleApprover, domain.RoleAdmin}
+	traders   = []domain.Role{domain.RoleBot, domain.RoleOperator, domain.RoleAdmin}
+)
+
+// The table. A command's spec method returns its row: a command without one does not
+// compile, and a row that cannot be stops the program at its start ([command]).
+
+// Permits: permits.go.
+var (
+	askPermit     = command(Spec{Name: "ask_permit", Blank: AskPermit{}, Roles: traders, Batch: true, held: true, own: true, bot: of(func(c AskPermit) string { return c.Bot })})
+	placePermit   = command(Spec{Name: "place_permit", Blank: PlacePermit{}, Roles: traders, Class: ClassFact, Batch: true})
+	releasePermit = command(Spec{Name: "release_permit", Blank: ReleasePermit{}, Roles: traders, Class: ClassFact, Batch: true})
+	timeOutLegs   = command(Spec{Name: "time_out_legs", Blank: TimeOutLegs{}, Roles: admins, Class: ClassFact})
+	signOrder     = command(Spec{Name: "sign_order", Blank: SignOrder{}, Roles: []domain.Role{domain.RoleBot, domain.RoleOperator}, held: true})
+)
+
+// Fills: fills.go.
+var (
+	recordFill  = command(Spec{Name: "record_fill", Blank: RecordFill{}, Roles: traders, Class: ClassFact, Batch: true, Import: true, own: true, bot: of(func(c RecordFill) string { return c.Bot })})
+	confirmFill = command(Spec{Name: "confirm_fill", Blank: ConfirmFill{}, Roles: traders, Class: ClassFact, Batch: true, own: true, bot: of(func(c ConfirmFill) string { return c.Bot })})
+	voidFill    = command(Spec{Name: "void_fill", Blank: VoidFill{}, Roles: traders, Class: ClassFact, Batch: true, own: true, bot: of(func(c VoidFill) string { return c.Bot })})
+	recordTrade = command(Spec{Name: "record_trade", Blank: RecordTrade{}, Roles: traders, Class: ClassFact, Batch: true, Import: true, own: true, bot: of(func(c RecordTrade) string { return c.Bot })})
+)
+
+// Markets: markets.go.
+var (
+	registerMarket = command(Spec{Name: "register_market", Blank: RegisterMarket{}, Roles: operators, Batch: true, anyClock: true})
+	markPrices     = command(Spec{Name: "mark_prices", Blank: MarkPrices{}, Roles: []domain.Role{domain.RoleBot, domain.RoleFeed, domain.RoleOperator, domain.RoleAdmin}, Class: ClassFact, Batch: true})
+	settleMarket   = command(Spec{Name: "settle_market", Blank: SettleMarket{}, Roles: []domain.Role{domain.RoleFeed, domain.RoleOperator, domain.RoleAdmin}, Class: ClassFact, Batch: true, Import: true})
+	redeemPosition = command(Spec{Name: "redeem_position", Blank: RedeemPosition{}, Roles: operators, Class: ClassFact, Import: true})
+)
+
+// Stops, breakers and limits: breakers.go.
+var (
+	startBot        = command(Spec{Name: "start_bot", Blank: StartBot{}, Roles: operators, Batch: true, GoesOn: true, held: true, bot: of(func(c StartBot) string { return c.Bot })})
+	stopBot         = command(Spec{Name: "stop_bot", Blank: StopBot{}, Roles: operators, Class: ClassStop, Batch: true})
+	resetBreaker    = command(Spec{Name: "reset_breaker", Blank: ResetBreaker{}, Roles: operators, GoesOn: true, bot: of(func(c ResetBreaker) string { return c.Bot })})
+	engageStop      = command(Spec{Name: "engage_stop", Blank: EngageStop{}, Roles: people, Class: ClassStop})
+	requestClear    = command(Spec{Name: "request_clear", Blank: RequestClear{}, Roles: []domain.Role{domain.RoleOperator, domain.RoleApprover}})
+	confirmClear    = command(Spec{Name: "confirm_clear", Blank: ConfirmClear{}, Roles: approvers, GoesOn: true, confirms: of(func(c ConfirmClear) string { return c.Request })})
+	requestOverride = command(Spec{Name: "request_override", Blank: RequestOverride{}, Roles: people})
+	confirmOverride = command(Spec{Name: "confirm_override", Blank: ConfirmOverride{}, Roles: approvers, GoesOn: true, confirms: of(func(c ConfirmOverride) string { return c.Override })})
+	changeLimits    = command(Spec{Name: "change_limits", Blank: ChangeLimits{}, Roles: admins})
+)
+
+// Money: money.go.
+var (
+	recordDeposit    = command(Spec{Name: "record_deposit", Blank: RecordDeposit{}, Roles: operators, Class: ClassFact, Batch: true, Import: true})
+	recordWithdrawal = command(Spec{Name: "record_withdrawal", Blank: RecordWithdrawal{}, Roles: operators, Class: ClassFact, Batch: true})
+	recordFee        = command(Spec{Name: "record_fee", Blank: RecordFee{}, Roles: operators, Class: ClassFact, Batch: true, Import: true, own: true, bot: of(func(c RecordFee) string { return c.Bot })})
+	postAdjustment   = command(Spec{Name: "post_adjustment", Blank: PostAdjustment{}, Roles: admins, Batch: true, anyClock: true})
+	allocateCapital  = command(Spec{Name: "allocate_capital", Blank: AllocateCapital{}, Roles: operators, Batch: true})
+)
+
+// Wallets, their keys, and the address book: wallets.go.
+var (
+	registerWallet = command(Spec{Name: "register_wallet", Blank: RegisterWallet{}, Roles: admins})
+	claimWallet    = command(Spec{Name: "claim_wallet", Blank: ClaimWallet{}, Roles: admins})
+	recordKey      = command(Spec{Name: "record_key", Blank: RecordKey{}, Roles: operators, anyClock: true})
+	useKey         = command(Spec{Name: "use_key", Blank: UseKey{}, Roles: operators, anyClock: true})
+	loadWallet     = command(Spec{Name: "load_wallet", Blank: LoadWallet{}, Roles: operators, anyClock: true})
+	testRecovery   = command(Spec{Name: "test_recovery", Blank: TestRecovery{}, Roles: operators, anyClock: true})
+	addAddress     = command(Spec{Name: "add_address", Blank: AddAddress{}, Roles: admins})
+	removeAddress  = command(Spec{Name: "remove_address", Blank: RemoveAddress{}, Roles: operators, anyClock: true})
+)
+
+// Transfers and the treasury: transfers.go.
+var (
+	requestTransfer      = command(Spec{Name: "request_transfer", Blank: RequestTransfer{}, Roles: operators})
+	approveTransfer      = command(Spec{Name: "approve_transfer", Blank: ApproveTransfer{}, Roles: approvers, confirms: of(func(c ApproveTransfer) string { return c.Transfer })})
+	rejectTransfer       = command(Spec{Name: "reject_transfer", Blank: RejectTransfer{}, Roles: people, Class: ClassStop})
+	prepareTransfer      = command(Spec{Name: "prepare_transfer", Blank: PrepareTransfer{}, Roles: admins})
+	signTransfer         = command(Spec{Name: "sign_transfer", Blank: SignTransfer{}, Roles: operators, held: true})
+	broadcastTransfer    = command(Spec{Name: "broadcast_transfer", Blank: BroadcastTransfer{}, Roles: admins, held: true})
+	repriceTransfer      = command(Spec{Name: "reprice_transfer", Blank: RepriceTransfer{}, Roles: admins})
+	confirmTransfer      = command(Spec{Name: "confirm_transfer", Blank: ConfirmTransfer{}, Roles: admins, Class: ClassFact})
+	failTransfer         = command(Spec{Name: "fail_transfer", Blank: FailTransfer{}, Roles: admins, Class: ClassFact})
+	expireTransfers      = command(Spec{Name: "expire_transfers", Blank: ExpireTransfers{}, Roles: admins, Class: ClassFact})
+	proposeRebalance     = command(Spec{Name: "propose_rebalance", Blank: ProposeRebalance{}, Roles: operators})
+	changeTreasuryPolicy = command(Spec{Name: "change_treasury_policy", Blank: ChangeTreasuryPolicy{}, Roles: admins})
+	reconcile            = command(Spec{Name: "reconcile", Blank: Reconcile{}, Roles: operators, Class: ClassFact})
+)
+
+// Portfolios and imports: portfolios.go, imports.go.
+var (
+	openPortfolio = command(Spec{Name: "open_portfolio", Blank: OpenPortfolio{}, Roles: operators, Import: true})
+	registerBot   = command(Spec{Name: "register_bot", Blank: RegisterBot{}, Roles: operators})
+	setRowAside   = command(Spec{Name: "set_row_aside", Blank: SetRowAside{}, Roles: operators, Import: true, anyClock: true})
+)
+
+// The system stream: keys.go, rollback.go.
+var (
+	bootstrapKey        = command(Spec{Name: "bootstrap_api_key", Blank: BootstrapKey{}, Roles: admins})
+	issueKey            = command(Spec{Name: "issue_api_key", Blank: IssueKey{}, Roles: admins})
+	revokeKey           = command(Spec{Name: "revoke_api_key", Blank: RevokeKey{}, Roles: admins, Class: ClassStop})
+	recordDenials       = command(Spec{Name: "record_denials", Blank: RecordDenials{}, Roles: admins})
+	startKeyRotation    = command(Spec{Name: "start_key_rotation", Blank: StartKeyRotation{}, Roles: admins})
+	recordReencrypted   = command(Spec{Name: "record_reencrypted", Blank: RecordReencrypted{}, Roles: admins, Class: ClassFact})
+	completeKeyRotation = command(Spec{Name: "complete_key_rotation", Blank: CompleteKeyRotation{}, Roles: admins})
+	acceptRollback      = command(Spec{Name: "accept_rollback", Blank: AcceptRollback{}, Roles: []domain.Role{domain.RoleOperator}})
+)
+
+// specs are all rows by name.
+var specs = map[string]*Spec{}
+
+// command adds a row. It panics over one that cannot be: the program does not start.
+func command(s Spec) *Spec {
+	_, ofPortfolio := s.Blank.(PortfolioCommand)
+	_, ofSystem := s.Blank.(SystemCommand)
+	switch {
+	case s.Name == "" || specs[s.Name] != nil:
+		panic(fmt.Sprintf("commands: the name %q is empty, or stands twice", s.Name))
+	case ofPortfolio == ofSystem:
+		panic("commands: " + s.Name + " changes no stream, or two")
+	case len(s.Roles) == 0:
+		panic("commands: nobody may send " + s.Name)
+	case s.own && s.bot == nil:
+		panic("commands: " + s.Name + " does not say whose it is")
+	}
+	specs[s.Name] = &s
+	return &s
+}
+
+// of reads a column of a command of one type.
+func of[C Command](f func(C) string) func(Command) string {
+	return func(c Command) string {
+		own, _ := as[C](c) // no other is asked
+		return f(own)
+	}
+}
+
+// as returns a command as its own type, whether it was sent as a value or by a pointer.
+func as[C Command](c Command) (own C, is bool) {
+	switch c := any(c).(type) {
+	case C:
+		return c, true
+	case *C:
+		if c != nil {
+			return *c, true
+		}
+	}
+	return own, false
+}
+
+// SpecOf returns the row of a command.
+func SpecOf(c Command) Spec { return *c.spec() }
+
+// SpecNamed returns the row of a name, false for a name that no command has.
+func SpecNamed(name string) (Spec, bool) {
+	if s := specs[name]; s != nil {
+		return *s, true
+	}
+	return Spec{}, false
+}
+
+// Names returns the names of the commands that a column is set for, sorted.
+func Names(column func(Spec) bool) []string {
+	var names []string
+	for name, s := range specs {
+		if column(*s) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Type is the Go type of the command.
+func (s Spec) Type() reflect.Type { return reflect.TypeOf(s.Blank) }
+
+// Decode makes a command of this type; read fills what it is handed, a pointer to a blank one.
+func (s Spec) Decode(read func(into any) error) (Command, error) {
+	into := reflect.New(s.Type())
+	if err := read(into.Interface()); err != nil {
+		return nil, err
+	}
+	c, ok := into.Elem().Interface().(Command)
+	if !ok {
+		return nil, domain.Errorf(domain.CodeInternal, "%s is no command", s.Name)
+	}
+	return c, nil
+}
+
+// actor is the bot that a command acts for, "" for none: a bot's key may name no other.
+func actor(c Command) string {
+	if r, is := as[ImportRow](c); is {
+		c = r.PortfolioCommand
+	}
+	s := c.spec()
+	if !s.own {
+		return ""
+	}
+	return s.bot(c)
+}
+
+// about is the bot that a command is about, "" for none, or all.
+func about(c Command) string {
+	if s := c.spec(); s.bot != nil {
+		return s.bot(c)
+	}
+	return ""
+}
+
+// Class says what a command is for. Whoever has to choose what is still taken under
+// pressure chooses by it: a disk that is nearly full, a clock that is wrong, a key that
+// has used up its budget, a queue that is long.
+type Class int
+
+// The classes. What a command may do is decided by the domain; its class never lets
+// anything through that the domain refuses.
+const (
+	// ClassOther is everything else: permits, starts, signatures, transfers, limits, keys.
+	// It is what waits or is refused under pressure.
+	ClassOther Class = iota
+	// ClassFact records what has already happened outside: fills, settlements, marks,
+	// flows, the fate of transfers and of permits. Refusing one loses money on paper only,
+	// but then the books are wrong.
+	ClassFact
+	// ClassStop stops something: a bot, a portfolio, a key, a transfer. Nothing goes
+	// before it, and nothing keeps it waiting.
+	ClassStop
+)
+
+// ClassOf returns the class of a command.
+func ClassOf(c Command) Class { return c.spec().Class }
+
+// Keeps is how much space of a reserve a class has to leave: what is above a
+// quarter of it is for facts, too, and the rest for stops alone.
+func (c Class) Keeps(reserve int64) int64 {
+	switch c {
+	case ClassStop:
+		return 0
+	case ClassFact:
+		return reserve / 4
+	default:
+		return reserve
+	}
+}
+
+// authorise is the one place that says whether a caller may send a command. A
+// caller of role bot acts for its own bot only.
+func authorise(r *Request) error {
+	c := r.Caller
+	if c.User == "" || c.Role == "" {
+		return domain.Errorf(domain.CodeUnauthenticated, "the caller is not known")
+	}
+	s := r.Command.spec()
+	roles := s.Roles
+	if _, brings := as[ImportRow](r.Command); brings { // it may have to register a bot, or a market
+		roles = registerBot.Roles
+	}
+	if !slices.Contains(roles, c.Role) {
+		return domain.Errorf(domain.CodeDenied, "role %s may not send %s", c.Role, s.Name)
+	}
+	if bot := actor(r.Command); c.Role == domain.RoleBot && (c.Bot == "" || bot != "" && bot != c.Bot) {
+		return domain.Errorf(domain.CodeDenied, "a bot's key acts for its own bot only")
+	}
+	return nil
+}
+
+// Allowed says whether a caller may send a command: for a look at what it would do.
+func Allowed(caller domain.Caller, c Command) error {
+	return authorise(&Request{Caller: caller, Command: c})
+}

@@ -1,0 +1,197 @@
+package commands
+
+import (
+	"encoding/json"
+	"time"
+
+	"pets/domain"
+	"pets/domain/portfolio"
+)
+
+// RequestTransfer asks for money to be moved: nothing moves before it is approved where it needs to
+// be, prepared, signed and sent.
+type RequestTransfer portfolio.TransferRequest
+
+func (RequestTransfer) spec() *Spec { return requestTransfer }
+
+// Decide implements PortfolioCommand.
+func (c RequestTransfer) Decide(d *portfolio.Decision) error {
+	return d.RequestTransfer(portfolio.TransferRequest(c))
+}
+
+// ApproveTransfer is the second person's word on a transfer, bound to its hash.
+type ApproveTransfer struct {
+	Transfer string `json:"transfer"`
+	Hash     string `json:"hash"`
+}
+
+func (ApproveTransfer) spec() *Spec { return approveTransfer }
+
+// Decide implements PortfolioCommand.
+func (c ApproveTransfer) Decide(d *portfolio.Decision) error {
+	return d.ApproveTransfer(c.Transfer, c.Hash)
+}
+
+// RejectTransfer ends a transfer of which nothing was sent.
+type RejectTransfer struct {
+	Transfer string `json:"transfer"`
+	Reason   string `json:"reason"`
+}
+
+func (RejectTransfer) spec() *Spec { return rejectTransfer }
+
+// Decide implements PortfolioCommand.
+func (c RejectTransfer) Decide(d *portfolio.Decision) error {
+	return d.RejectTransfer(c.Transfer, c.Reason)
+}
+
+// PrepareTransfer records the transaction of an approved transfer before anything is signed. The server
+// sends it.
+type PrepareTransfer struct {
+	Transfer string `json:"transfer"`
+	// Prepared is the transaction, and what its bytes say.
+	Prepared Prepared `json:"prepared"`
+}
+
+func (PrepareTransfer) spec() *Spec { return prepareTransfer }
+
+// Decide implements PortfolioCommand.
+func (c PrepareTransfer) Decide(d *portfolio.Decision) error {
+	return d.PrepareTransfer(c.Transfer, c.Prepared.domain())
+}
+
+// SignTransfer records the signature of a prepared transfer before it leaves. The server sends it,
+// and those who ask for the signature, or bring one of a cold wallet.
+type SignTransfer struct {
+	Transfer string `json:"transfer"`
+	// Raw are the signed bytes that were brought; "" where the key is here.
+	Raw string `json:"raw,omitempty"`
+
+	// Digest and TxHash follow from what was prepared: they are no part of the body.
+	Digest string `json:"-"`
+	TxHash string `json:"-"`
+}
+
+func (SignTransfer) spec() *Spec { return signTransfer }
+
+// Decide implements PortfolioCommand.
+func (c SignTransfer) Decide(d *portfolio.Decision) error {
+	return d.SignTransfer(&domain.TransferSigned{Transfer: c.Transfer, Digest: c.Digest, TxHash: c.TxHash, Raw: c.Raw})
+}
+
+// BroadcastTransfer records that a transaction may be on its way from now on. The server sends it.
+type BroadcastTransfer struct {
+	Transfer string `json:"transfer"`
+	TxHash   string `json:"tx_hash"`
+}
+
+func (BroadcastTransfer) spec() *Spec { return broadcastTransfer }
+
+// Decide implements PortfolioCommand.
+func (c BroadcastTransfer) Decide(d *portfolio.Decision) error {
+	return d.BroadcastTransfer(c.Transfer, c.TxHash)
+}
+
+// RepriceTransfer records the transaction that takes the place of a stuck one. The server sends it.
+type RepriceTransfer struct {
+	Transfer string `json:"transfer"`
+	// Prepared is the transaction, and what its bytes say.
+	Prepared Prepared `json:"prepared"`
+}
+
+func (RepriceTransfer) spec() *Spec { return repriceTransfer }
+
+// Decide implements PortfolioCommand.
+func (c RepriceTransfer) Decide(d *portfolio.Decision) error {
+	return d.RepriceTransfer(c.Transfer, c.Prepared.domain())
+}
+
+// ConfirmTransfer records that the money of a transfer has arrived for good. The server sends it.
+type ConfirmTransfer struct {
+	Transfer string         `json:"transfer"`
+	TxHash   string         `json:"tx_hash"`
+	Block    uint64         `json:"block"`
+	Fee      domain.Decimal `json:"fee"`
+}
+
+func (ConfirmTransfer) spec() *Spec { return confirmTransfer }
+
+// Decide implements PortfolioCommand.
+func (c ConfirmTransfer) Decide(d *portfolio.Decision) error {
+	return d.ConfirmTransfer(&domain.TransferConfirmed{Transfer: c.Transfer, TxHash: c.TxHash, Block: c.Block, Fee: c.Fee})
+}
+
+// FailTransfer records that the money of a transfer will not move any more. The server sends it.
+type FailTransfer struct {
+	Transfer string         `json:"transfer"`
+	Code     string         `json:"code"`
+	Detail   string         `json:"detail,omitempty"`
+	TxHash   string         `json:"tx_hash,omitempty"`
+	Fee      domain.Decimal `json:"fee,omitzero"`
+}
+
+func (FailTransfer) spec() *Spec { return failTransfer }
+
+// Decide implements PortfolioCommand.
+func (c FailTransfer) Decide(d *portfolio.Decision) error {
+	return d.FailTransfer(&domain.TransferFailed{Transfer: c.Transfer, Code: c.Code, Detail: c.Detail, TxHash: c.TxHash, Fee: c.Fee})
+}
+
+// ExpireTransfers records transfers whose time is over. The server sends it where nothing else happens
+// that would record it.
+type ExpireTransfers struct{}
+
+func (ExpireTransfers) spec() *Spec { return expireTransfers }
+
+// Decide implements PortfolioCommand.
+func (ExpireTransfers) Decide(d *portfolio.Decision) error {
+	return d.ExpireTransfers()
+}
+
+// ProposeRebalance proposes a move between the wallets where one is due.
+type ProposeRebalance struct{}
+
+func (ProposeRebalance) spec() *Spec { return proposeRebalance }
+
+// Decide implements PortfolioCommand.
+func (ProposeRebalance) Decide(d *portfolio.Decision) error {
+	return d.ProposeRebalance()
+}
+
+// ChangeTreasuryPolicy replaces parts of the treasury's rules.
+type ChangeTreasuryPolicy struct {
+	// Policy is a JSON object of treasury policy keys and values.
+	Policy json.RawMessage `json:"policy"`
+	Reason string          `json:"reason"`
+}
+
+func (ChangeTreasuryPolicy) spec() *Spec { return changeTreasuryPolicy }
+
+// Decide implements PortfolioCommand.
+func (c ChangeTreasuryPolicy) Decide(d *portfolio.Decision) error {
+	return d.ChangeTreasuryPolicy(c.Policy, c.Reason)
+}
+
+// Reconcile compares the ledger with the chain. What the chain says is no part of the body: see
+// package commands/custody.
+type Reconcile struct {
+	Block     uint64              `json:"-"`
+	BlockTime time.Time           `json:"-"`
+	Readings  []portfolio.Reading `json:"-"`
+	// Agreed: they agreed with the ledger when they were compared. Where they do not any
+	// more the ledger has moved on, and nothing is known.
+	Agreed bool `json:"-"`
+}
+
+func (Reconcile) spec() *Spec { return reconcile }
+
+// Decide implements PortfolioCommand.
+func (c Reconcile) Decide(d *portfolio.Decision) error {
+	if c.Agreed {
+		found, err := d.State().Differences(c.Readings)
+		if err == nil && len(found) > 0 {
+			return ErrLedgerChanged
+		}
+	}
+	return d.Reconcile(c.Block, c.BlockTime, c.Readings)
+}

@@ -1,0 +1,237 @@
+// Package tradestats computes the statistics of closed trades, which decide
+// whether a bot may go live.
+//
+// It owns the closed-trade series and the figures drawn from it. It refuses to
+// use marks or open positions: everything follows from closed trades and flows
+// alone, so that it can be checked by hand from an account statement.
+package tradestats
+
+import (
+	"time"
+
+	"pets/domain"
+	"pets/domain/risk"
+)
+
+// Trade is one closed trade of the series.
+type Trade struct {
+	Bot    string
+	Time   time.Time // of the record that closed it
+	PnL    domain.Decimal
+	Fee    domain.Decimal
+	Result domain.Result
+}
+
+// Step is one entry of the closed-trade series, in stream order: a closed trade
+// or a flow of the scope.
+type Step struct {
+	Trade *Trade
+	Flow  domain.Decimal
+}
+
+// Limits are the limits that a series is compared with, by the name of the
+// breaker: one for each breaker that applies to closed trades and is on.
+type Limits map[string]domain.Decimal
+
+// DefaultLimits are the limits for the merged series of a portfolio: the defaults
+// of a single bot.
+func DefaultLimits() Limits {
+	p := domain.DefaultPolicy(domain.ModePaper)
+	return LimitsOf(&p)
+}
+
+// LimitsOf returns a bot's limits under a policy.
+func LimitsOf(p *domain.Policy) Limits {
+	limits := Limits{}
+	for r := range risk.Rules() {
+		if r.OnClosed && r.IsOn(p) {
+			limits[r.Name] = r.Limit(p)
+		}
+	}
+	return limits
+}
+
+// ClosedBreaker says where a breaker would first trip on the closed-trade series
+// alone, if nothing had stopped the bot.
+type ClosedBreaker struct {
+	Rule *risk.Rule
+	// Trade is the number of the closed trade, from 1.
+	Trade int
+	Time  time.Time
+	Value domain.Decimal
+}
+
+// Extreme is a point of the series: after the Trade-th closed trade (0: the
+// opening capital), at a time.
+type Extreme struct {
+	Equity domain.Decimal
+	Trade  int
+	Time   time.Time
+}
+
+// MaxDrawdown is the fall with the largest ratio.
+type MaxDrawdown struct {
+	Abs, Ratio   domain.Decimal
+	Peak, Trough Extreme
+}
+
+// Stats are the figures of the closed trades of one scope.
+type Stats struct {
+	Trades, Wins, Losses, Neutral int
+	NetPnL                        domain.Decimal
+	GrossProfit, GrossLoss        domain.Decimal // both positive
+	Fees                          domain.Decimal
+	LongestLossStreak             int
+	Capital, Equity               domain.Decimal // before the first close, after the last
+	MaxDrawdown                   MaxDrawdown
+	ClosedBreakers                []ClosedBreaker
+}
+
+// WinRate is wins ÷ trades, nil without trades.
+func (s *Stats) WinRate() *domain.Decimal {
+	if s.Trades == 0 {
+		return nil
+	}
+	rate := domain.FromInt(int64(s.Wins)).Div(domain.FromInt(int64(s.Trades)))
+	return &rate
+}
+
+// ProfitFactor is gross profit ÷ gross loss, nil without losses.
+func (s *Stats) ProfitFactor() *domain.Decimal {
+	if s.Losses == 0 || s.GrossLoss.IsZero() {
+		return nil
+	}
+	factor := s.GrossProfit.Div(s.GrossLoss)
+	return &factor
+}
+
+// Compute walks a series. Days are counted in zone. The series starts at the net
+// flows before the first close. Later flows scale its references as
+// [risk.References.Flow] does. A day opens at the equity after the last close
+// before it.
+func Compute(steps []Step, limits Limits, zone *time.Location) Stats {
+	w := walk{limits: limits, zone: zone}
+	w.each(time.Time{}, func(r *risk.Rule) func(risk.Subject) { return r.On })
+	for i := range steps {
+		if steps[i].Trade != nil {
+			w.close(steps[i].Trade)
+		} else {
+			w.flow(steps[i].Flow)
+		}
+	}
+	w.stats.Equity = w.equity
+	if w.stats.Trades == 0 {
+		w.stats.Capital = w.equity
+	}
+	return w.stats
+}
+
+// walk is the state of one pass over a series.
+type walk struct {
+	limits Limits
+	zone   *time.Location
+	stats  Stats
+	refs   risk.References
+	equity domain.Decimal
+	day    string
+	streak risk.Streak
+	peak   Extreme
+}
+
+func (w *walk) flow(amount domain.Decimal) {
+	before := w.equity
+	w.equity = w.equity.Add(amount)
+	w.refs.Flow(before, amount, false)
+	// A flow moves the level of the peak, but not the time it was reached. A
+	// drawdown measured before it keeps its figures.
+	w.peak.Equity = w.refs.LifetimePeak
+}
+
+func (w *walk) close(t *Trade) {
+	if w.stats.Trades == 0 {
+		w.stats.Capital = w.equity
+	}
+	if day := t.Time.In(w.zone).Format(time.DateOnly); day != w.day {
+		w.day = day
+		w.each(t.Time, func(r *risk.Rule) func(risk.Subject) { return r.Day })
+	}
+	w.each(t.Time, func(r *risk.Rule) func(risk.Subject) { return r.Hour })
+	w.count(t)
+	w.equity = w.equity.Add(t.PnL)
+	w.measure(t)
+	w.judge(t)
+}
+
+// subject returns the scope of the series, as the breakers measure it.
+func (w *walk) subject(at time.Time) risk.Subject {
+	return risk.Subject{Refs: &w.refs, Equity: w.equity, Streak: &w.streak, Time: at}
+}
+
+// each runs one hook of every breaker that has it.
+func (w *walk) each(at time.Time, what func(*risk.Rule) func(risk.Subject)) {
+	for r := range risk.Rules() {
+		if _, on := w.limits[r.Name]; on && what(r) != nil {
+			what(r)(w.subject(at))
+		}
+	}
+}
+
+func (w *walk) count(t *Trade) {
+	s := &w.stats
+	s.Trades++
+	s.NetPnL = s.NetPnL.Add(t.PnL)
+	s.Fees = s.Fees.Add(t.Fee)
+	if t.PnL.Sign() > 0 {
+		s.GrossProfit = s.GrossProfit.Add(t.PnL)
+	} else {
+		s.GrossLoss = s.GrossLoss.Sub(t.PnL)
+	}
+	switch t.Result {
+	case domain.Win:
+		s.Wins++
+	case domain.Loss:
+		s.Losses++
+	case domain.Neutral:
+		s.Neutral++
+	}
+	w.streak.Close(t.Result)
+	s.LongestLossStreak = max(s.LongestLossStreak, w.streak.Losses)
+}
+
+// measure updates the peak and the deepest drawdown.
+func (w *walk) measure(t *Trade) {
+	before := w.refs.Max.Ratio
+	oldPeak := w.refs.LifetimePeak
+	w.refs.Perform(w.equity)
+	if oldPeak.Less(w.refs.LifetimePeak) {
+		w.peak = Extreme{Equity: w.equity, Trade: w.stats.Trades, Time: t.Time}
+	}
+	if before.Less(w.refs.Max.Ratio) {
+		w.stats.MaxDrawdown = MaxDrawdown{
+			Abs: w.refs.Max.Abs, Ratio: w.refs.Max.Ratio, Peak: w.peak,
+			Trough: Extreme{Equity: w.equity, Trade: w.stats.Trades, Time: t.Time},
+		}
+	}
+}
+
+// judge notes the first trade at which each breaker would have tripped.
+func (w *walk) judge(t *Trade) {
+	for r := range risk.Rules() {
+		if limit, on := w.limits[r.Name]; on {
+			w.first(r, limit, t)
+		}
+	}
+}
+
+func (w *walk) first(r *risk.Rule, limit domain.Decimal, t *Trade) {
+	value := r.Value(w.subject(t.Time))
+	if value.Less(limit) {
+		return
+	}
+	for _, b := range w.stats.ClosedBreakers {
+		if b.Rule == r {
+			return
+		}
+	}
+	w.stats.ClosedBreakers = append(w.stats.ClosedBreakers, ClosedBreaker{r, w.stats.Trades, t.Time, value})
+}

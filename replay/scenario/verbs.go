@@ -1,0 +1,422 @@
+package scenario
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"pets/commands"
+	"pets/domain"
+)
+
+// verb is one kind of line that becomes commands.
+type verb struct {
+	usage string
+	build func(*scenario, *args) []commands.Command
+}
+
+// verbs are the commands of a scenario, by the word they begin with.
+var verbs = map[string]verb{
+	"open":           {"[capital=N] [clock=imported] [asset=USDC] [decimals=6] [POLICY_KEY=VALUE …]", openVerb},
+	"deposit":        {"AMOUNT [ASSET] [wallet=cold] [tx=TEXT]", depositVerb},
+	"withdraw":       {"AMOUNT [ASSET] [wallet=cold] [tx=TEXT]", withdrawVerb},
+	"fee":            {"AMOUNT [BOT] [kind=trading|gas|rebate] [asset=ASSET]", feeVerb},
+	"adjust":         {`ACCOUNT AMOUNT [asset=ASSET] reason="…"`, adjustVerb},
+	"market":         {"MARKET kind=outcome|spot|perp [outcomes=A,B] [category=TEXT] [tokens=N,N]", marketVerb},
+	"bot":            {"BOT [capital=N] [start=no] [strategy=TEXT] [kind=TEXT] [inventory_cap=N]", botVerb},
+	"start":          {"BOT", startVerb},
+	"stop":           {`BOT [reason="…"]`, stopVerb},
+	"allocate":       {"BOT AMOUNT", allocateVerb},
+	"permit":         {"BOT buy|sell MARKET/OUTCOME QUANTITY @ LIMIT [fee=N] [kind=KIND] [reduce_only=yes] [ttl=30s] [intent=INTENT] [paper_fill=yes]", permitVerb},
+	"arbitrage":      {"BOT buy|sell MARKET/OUTCOME QUANTITY @ LIMIT [buy|sell …] [timeout=30s] [ttl=30s] [paper_fill=yes]", arbitrageVerb},
+	"overdue":        {"", func(*scenario, *args) []commands.Command { return one(commands.TimeOutLegs{}) }},
+	"place":          {"PERMIT|last [expires=TIME]", placeVerb},
+	"release":        {`PERMIT|last [reason="…"]`, releaseVerb},
+	"buy":            {fillUsage, fillVerb(domain.Buy)},
+	"sell":           {fillUsage, fillVerb(domain.Sell)},
+	"confirm":        {"BOT TRADE_ID [venue=TEXT] [leg=N]", confirmVerb},
+	"void":           {"BOT TRADE_ID [venue=TEXT] [leg=N]", voidVerb},
+	"settle":         {"MARKET/OUTCOME PAYOUT [bot=BOT]", settleVerb},
+	"redeem":         {"BOT MARKET QUANTITY CASH", redeemVerb},
+	"mark":           {"MARKET/OUTCOME PRICE | ASSET PRICE [… …]", markVerb},
+	"trade":          {"BOT MARKET PNL [fee=N] [id=TEXT] [effective=TIME]", tradeVerb},
+	"reset":          {`BREAKER [BOT] [rebase=yes] reason="…"`, resetVerb},
+	"stop-emergency": {`[manual|system_error|security_breach] reason="…"`, engageVerb},
+	"clear":          {`reason="…"`, clearVerb},
+	"confirm-clear":  {"REQUEST|last", confirmClearVerb},
+	"aside":          {"ROW_KEY", asideVerb},
+	"limits":         {`POLICY_KEY=VALUE … reason="…"`, limitsVerb},
+	"override":       {`go_live portfolio=ID | clock | limits|treasury_policy|transfer KEY=VALUE … reason="…"`, overrideVerb},
+	"agree":          {"OVERRIDE|last", agreeVerb},
+	"wallet":         {"WALLET hot|cold ADDRESS", walletVerb},
+	"key":            {"WALLET created|recovered", keyVerb},
+	"loaded":         {"WALLET ASSET AMOUNT [… …]", loadedVerb},
+	"opened":         {`WALLET purpose="…"`, openedVerb},
+	"proven":         {"WALLET", provenVerb},
+	"contact":        {"ADDRESS LABEL", contactVerb},
+	"forget":         {`ADDRESS reason="…"`, forgetVerb},
+	"transfer":       {`FROM TO AMOUNT [asset=ASSET] [fee=N] reason="…"`, transferVerb(false)},
+	"sweep":          {`FROM TO [AMOUNT] [asset=ASSET] [fee=N] reason="…"`, transferVerb(true)},
+	"approve":        {"TRANSFER|last [hash=HEX]", approveVerb},
+	"reject":         {`TRANSFER|last reason="…"`, rejectVerb},
+	"advance":        {"TRANSFER|last prepared|repriced|signed|sent|arrived|failed [fee=N] [code=CODE]", advanceVerb},
+	"expire":         {"", func(*scenario, *args) []commands.Command { return one(commands.ExpireTransfers{}) }},
+	"rebalance":      {"", func(*scenario, *args) []commands.Command { return one(commands.ProposeRebalance{}) }},
+	"reconcile":      {"WALLET/ASSET AMOUNT [… …]", reconcileVerb},
+	"treasury":       {`KEY=VALUE … reason="…"`, treasuryVerb},
+	"sign":           {"PERMIT|last buy|sell QUANTITY for AMOUNT [token=N] [fee_bps=N] [expires=TIME] [signer=ADDRESS]", signVerb},
+}
+
+const fillUsage = "BOT MARKET/OUTCOME QUANTITY @ PRICE [notional=N] [fee=N] [id=TEXT] [venue=TEXT] [leg=N] [permit=PERMIT|last] [status=provisional] [effective=TIME]"
+
+// settings are the lines that record nothing: clock, caller, output.
+var settings = map[string]func(*scenario, *args){
+	"at":      setClock,
+	"wait":    func(s *scenario, a *args) { s.now = s.now.Add(a.duration("wait", a.word("the time to wait"))) },
+	"as":      setCaller,
+	"verbose": func(s *scenario, a *args) { s.verbose = onOff(a) },
+	"quiet":   func(s *scenario, a *args) { s.quiet = onOff(a) },
+}
+
+// Words lists the words a line can begin with.
+func Words() []string {
+	words := []string{"show"}
+	words = slices.AppendSeq(words, maps.Keys(verbs))
+	words = slices.AppendSeq(words, maps.Keys(settings))
+	slices.Sort(words)
+	return words
+}
+
+func setClock(s *scenario, a *args) {
+	t, err := time.Parse(time.RFC3339Nano, a.word("the time"))
+	if err != nil {
+		a.fail("at needs a time such as 2026-01-01T00:00:00Z")
+		return
+	}
+	s.now = t.UTC()
+}
+
+func setCaller(s *scenario, a *args) {
+	role := domain.Role(a.word("the role"))
+	switch role {
+	case domain.RoleBot, domain.RoleFeed, domain.RoleOperator, domain.RoleApprover, domain.RoleAdmin, domain.RoleAuditor:
+	default:
+		a.fail("%q is not a role; the roles are bot, feed, operator, approver, admin and auditor", role)
+	}
+	s.caller = domain.Caller{User: a.wordOr(string(role)), Role: role}
+	if role == domain.RoleBot {
+		s.caller.Bot = s.caller.User
+	}
+}
+
+func onOff(a *args) bool {
+	text := a.word("on or off")
+	if text != "on" && text != "off" {
+		a.fail("%q is not on or off", text)
+	}
+	return text == "on"
+}
+
+// openLive replaces the gate that a live portfolio needs and that no command can
+// pass yet.
+type openLive struct {
+	commands.OpenPortfolio
+	event *domain.PortfolioOpened
+}
+
+func openVerb(s *scenario, a *args) []commands.Command {
+	c := commands.OpenPortfolio{
+		ID: Portfolio, Mode: domain.Mode(orElse(a.option("mode"), string(domain.ModePaper))),
+		BaseAsset: orElse(a.option("asset"), "USDC"), BaseDecimals: a.integer("decimals", 6),
+		Clock: domain.Clock(orElse(a.option("clock"), string(domain.ClockWall))),
+	}
+	capital, gate := a.amountOr("capital", domain.Zero), a.option("gate")
+	c.Policy = domain.DefaultPolicy(c.Mode)
+	if err := domain.DecodeObject(policyPatch(a), &c.Policy); err != nil {
+		a.fail("%w", err)
+	}
+	out := []commands.Command{c}
+	if gate != "" {
+		out[0] = openLive{c, &domain.PortfolioOpened{
+			Portfolio: c.ID, Mode: c.Mode, Clock: c.Clock, BaseAsset: c.BaseAsset, BaseDecimals: c.BaseDecimals,
+			Policy: c.Policy, Gate: &domain.Gate{Portfolio: gate},
+		}}
+	}
+	// The deposit counts as an import's, too, until the clock of the portfolio is
+	// known.
+	s.imported = s.imported || (c.Clock == domain.ClockImported && !s.state.IsOpen())
+	if capital.Sign() > 0 {
+		out = append(out, commands.RecordDeposit{Wallet: domain.WalletHot, Amount: capital})
+	}
+	return out
+}
+
+// policyPatch takes all remaining options as policy keys and values.
+func policyPatch(a *args) []byte {
+	patch := map[string]json.RawMessage{}
+	for key, text := range a.options {
+		patch[key] = policyValue(a, key, text)
+	}
+	clear(a.options)
+	b, err := json.Marshal(patch)
+	if err != nil {
+		a.fail("a policy value has the wrong type: %w", err)
+	}
+	return b
+}
+
+// policyValue writes a value as its key has it in JSON: counts and switches
+// bare, lists by comma, everything else as text.
+func policyValue(a *args, key, text string) json.RawMessage {
+	switch key {
+	case "max_consecutive_losses", "close_positions_on_trip", "max_open_positions", "max_orders_per_minute", "block":
+		return json.RawMessage(text)
+	case "blocked_zones":
+		return json.RawMessage("[" + text + "]")
+	case "zone_bounds":
+		return quoted(a, strings.Split(text, ","))
+	default:
+		return quoted(a, text)
+	}
+}
+
+func quoted(a *args, v any) json.RawMessage {
+	b, err := json.Marshal(v)
+	if err != nil {
+		a.fail("%w", err)
+	}
+	return b
+}
+
+func orElse(text, fallback string) string {
+	if text == "" {
+		return fallback
+	}
+	return text
+}
+
+// integer takes an option that is a small whole number.
+func (a *args) integer(name string, fallback int) int {
+	text := a.option(name)
+	if text == "" {
+		return fallback
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		a.fail("%s= is not a whole number", name)
+	}
+	return n
+}
+
+func one(c commands.Command) []commands.Command { return []commands.Command{c} }
+
+func depositVerb(_ *scenario, a *args) []commands.Command {
+	return one(commands.RecordDeposit{
+		Amount: a.number("the amount"), Asset: a.wordOr(""), Wallet: orElse(a.option("wallet"), domain.WalletHot), Tx: a.option("tx"),
+	})
+}
+
+func withdrawVerb(_ *scenario, a *args) []commands.Command {
+	return one(commands.RecordWithdrawal{
+		Amount: a.number("the amount"), Asset: a.wordOr(""), Wallet: orElse(a.option("wallet"), domain.WalletHot), Tx: a.option("tx"),
+	})
+}
+
+func feeVerb(_ *scenario, a *args) []commands.Command {
+	return one(commands.RecordFee{
+		Amount: a.number("the amount"), Bot: a.wordOr(""), Kind: orElse(a.option("kind"), domain.FeeTrading), Asset: a.option("asset"),
+	})
+}
+
+func adjustVerb(_ *scenario, a *args) []commands.Command {
+	return one(commands.PostAdjustment{
+		Account: a.word("the account"), Amount: a.number("the amount"), Asset: a.option("asset"), Reason: a.option("reason"),
+	})
+}
+
+func marketVerb(_ *scenario, a *args) []commands.Command {
+	c := commands.RegisterMarket{Market: a.word("the market"), Kind: domain.MarketKind(a.option("kind")), Category: a.option("category")}
+	if list := a.option("outcomes"); list != "" {
+		c.Outcomes = strings.Split(list, ",")
+	}
+	if list := a.option("tokens"); list != "" {
+		c.Tokens = map[string]string{}
+		for i, token := range strings.Split(list, ",") {
+			if i < len(c.Outcomes) {
+				c.Tokens[c.Outcomes[i]] = token
+			}
+		}
+	}
+	return one(c)
+}
+
+func botVerb(_ *scenario, a *args) []commands.Command {
+	return one(commands.RegisterBot{
+		ID: a.word("the bot"), Capital: a.amountOr("capital", domain.Zero), Start: a.yes("start", true),
+		Strategy: a.option("strategy"), Kind: a.option("kind"), InventoryCap: a.amountOr("inventory_cap", domain.Zero),
+	})
+}
+
+func startVerb(_ *scenario, a *args) []commands.Command {
+	return one(commands.StartBot{Bot: a.word("the bot")})
+}
+
+func stopVerb(_ *scenario, a *args) []commands.Command {
+	return one(commands.StopBot{Bot: a.word("the bot"), Reason: a.option("reason")})
+}
+
+func allocateVerb(_ *scenario, a *args) []commands.Command {
+	return one(commands.AllocateCapital{Bot: a.word("the bot"), Amount: a.number("the amount")})
+}
+
+func permitVerb(_ *scenario, a *args) []commands.Command {
+	c := commands.AskPermit{
+		Bot: a.word("the bot"), Side: domain.Side(a.word("buy or sell")), Instrument: a.instrument(), Quantity: a.number("the quantity"),
+		LimitPrice: a.at(), Fee: a.amount("fee"), Kind: domain.MarketKind(a.option("kind")), ReduceOnly: a.yes("reduce_only", false),
+		TTL: a.durationOr("ttl"), Intent: domain.Intent(a.option("intent")), PaperFill: a.yes("paper_fill", false),
+	}
+	return one(c)
+}
+
+func arbitrageVerb(_ *scenario, a *args) []commands.Command {
+	c := commands.AskPermit{
+		Bot: a.word("the bot"), Intent: domain.IntentArbitrage, TTL: a.durationOr("ttl"), LegTimeout: a.durationOr("timeout"),
+		PaperFill: a.yes("paper_fill", false),
+	}
+	for more := true; more; more = a.more() {
+		c.Legs = append(c.Legs, commands.Leg{
+			Side: domain.Side(a.word("buy or sell")), Instrument: a.instrument(), Quantity: a.number("the quantity"), LimitPrice: a.at(),
+		})
+	}
+	return one(c)
+}
+
+// durationOr takes an option that is a duration, with default 0.
+func (a *args) durationOr(name string) domain.Duration {
+	text := a.option(name)
+	if text == "" {
+		return 0
+	}
+	return domain.Duration(a.duration(name+"=", text))
+}
+
+// last replaces the word last by the name used last.
+func last(text, named string) string {
+	if text == "last" {
+		return named
+	}
+	return text
+}
+
+func placeVerb(s *scenario, a *args) []commands.Command {
+	return one(commands.PlacePermit{Permit: last(a.word("the permit"), s.permit), ExpiresAt: a.time("expires")})
+}
+
+func releaseVerb(s *scenario, a *args) []commands.Command {
+	return one(commands.ReleasePermit{Permit: last(a.word("the permit"), s.permit), Reason: a.option("reason")})
+}
+
+// fillVerb reports a fill. A fill without an id is called f1, f2, and so on.
+func fillVerb(side domain.Side) func(*scenario, *args) []commands.Command {
+	return func(s *scenario, a *args) []commands.Command {
+		s.fills++
+		return one(commands.RecordFill{
+			FillID:     domain.FillID{Bot: a.word("the bot"), Venue: a.option("venue"), TradeID: s.id(a), Leg: a.integer("leg", 0)},
+			Instrument: a.instrument(), Side: side, Quantity: a.number("the quantity"), Price: a.at(),
+			Notional: a.amount("notional"), Fee: a.amountOr("fee", domain.Zero),
+			PermitID: last(a.option("permit"), s.permit), Status: a.option("status"), EffectiveAt: a.time("effective"),
+		})
+	}
+}
+
+func (s *scenario) id(a *args) string { return orElse(a.option("id"), fmt.Sprintf("f%d", s.fills)) }
+
+func fillIDOf(a *args) domain.FillID {
+	return domain.FillID{Bot: a.word("the bot"), TradeID: a.word("the trade id"), Venue: a.option("venue"), Leg: a.integer("leg", 0)}
+}
+
+func confirmVerb(_ *scenario, a *args) []commands.Command {
+	return one(commands.ConfirmFill{FillID: fillIDOf(a)})
+}
+
+func voidVerb(_ *scenario, a *args) []commands.Command {
+	return one(commands.VoidFill{FillID: fillIDOf(a)})
+}
+
+func settleVerb(_ *scenario, a *args) []commands.Command {
+	return one(commands.SettleMarket{Instrument: a.instrument(), Payout: a.number("the payout"), Bot: a.option("bot")})
+}
+
+func redeemVerb(_ *scenario, a *args) []commands.Command {
+	return one(commands.RedeemPosition{
+		Bot: a.word("the bot"), Market: a.word("the market"), Quantity: a.number("the quantity"), Cash: a.number("the cash"),
+	})
+}
+
+// markVerb takes pairs of a name and a price. A name without a slash is an asset.
+func markVerb(_ *scenario, a *args) []commands.Command {
+	var marks []domain.Mark
+	for more := true; more; more = a.more() {
+		name := a.word("the thing to mark")
+		m := domain.Mark{Price: a.number("the price")}
+		if i := strings.LastIndexByte(name, '/'); i >= 0 {
+			m.Market, m.Outcome = name[:i], name[i+1:]
+		} else {
+			m.Asset = name
+		}
+		marks = append(marks, m)
+	}
+	return one(commands.MarkPrices{Marks: marks})
+}
+
+func tradeVerb(s *scenario, a *args) []commands.Command {
+	s.fills++
+	return one(commands.RecordTrade{
+		Bot: a.word("the bot"), Market: a.word("the market"), PnL: a.number("the P&L"), Fee: a.amountOr("fee", domain.Zero),
+		TradeID: s.id(a), EffectiveAt: a.time("effective"),
+	})
+}
+
+func resetVerb(_ *scenario, a *args) []commands.Command {
+	return one(commands.ResetBreaker{
+		Breaker: a.word("the breaker"), Bot: a.wordOr(""), Rebase: a.yes("rebase", false), Reason: a.option("reason"),
+	})
+}
+
+func engageVerb(_ *scenario, a *args) []commands.Command {
+	return one(commands.EngageStop{Kind: a.wordOr(domain.StopManual), Reason: a.option("reason")})
+}
+
+func clearVerb(_ *scenario, a *args) []commands.Command {
+	return one(commands.RequestClear{Reason: a.option("reason")})
+}
+
+func confirmClearVerb(s *scenario, a *args) []commands.Command {
+	return one(commands.ConfirmClear{Request: last(a.word("the request"), s.request)})
+}
+
+func limitsVerb(_ *scenario, a *args) []commands.Command {
+	reason := a.option("reason")
+	return one(commands.ChangeLimits{Limits: policyPatch(a), Reason: reason})
+}
+
+// overrideVerb requests an override; agreeVerb confirms it as a second person.
+func overrideVerb(_ *scenario, a *args) []commands.Command {
+	c := commands.RequestOverride{Kind: a.word("the kind"), Portfolio: a.option("portfolio"), Reason: a.option("reason")}
+	if c.Kind != domain.OverrideGoLive && c.Kind != domain.OverrideClock {
+		c.Limits = policyPatch(a)
+	}
+	return one(c)
+}
+
+func agreeVerb(s *scenario, a *args) []commands.Command {
+	return one(commands.ConfirmOverride{Override: last(a.word("the override"), s.override)})
+}
+
+func asideVerb(_ *scenario, a *args) []commands.Command {
+	return one(commands.SetRowAside{Row: a.word("the key of the row")})
+}
