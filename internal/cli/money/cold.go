@@ -135,7 +135,8 @@ const lastDigits = 4
 
 // confirmRecipient has a person read the address: it is what malware exchanges.
 func confirmRecipient(ctx context.Context, p *cli.Prompter, to string) error {
-	typed, err := p.Line(ctx, fmt.Sprintf("Compare the recipient with the one that was approved, and type its last %d characters: ", lastDigits))
+	p.Say("Compare the recipient with the one that was approved.")
+	typed, err := p.Line(ctx, fmt.Sprintf("Type its last %d characters: ", lastDigits))
 	if err != nil {
 		return err
 	}
