@@ -215,3 +215,24 @@ type once struct {
 	Out    string
 	Events []EventJSON
 }
+
+// SetEnv puts another value for a variable.
+func (s *Shell) SetEnv(name, value string) {
+	for i, entry := range s.Env {
+		if strings.HasPrefix(entry, name+"=") {
+			s.Env[i] = name + "=" + value
+			return
+		}
+	}
+	s.Env = append(s.Env, name+"="+value)
+}
+
+// GetEnv reads a setting of the shell.
+func (s *Shell) GetEnv(name string) string {
+	for _, entry := range s.Env {
+		if v, ok := strings.CutPrefix(entry, name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}

@@ -96,16 +96,6 @@ func (s *Shell) engine(f func(*commands.Engine)) {
 	require.NoError(s.T, store.Close())
 }
 
-// GetEnv reads a setting of the shell.
-func (s *Shell) GetEnv(name string) string {
-	for _, entry := range s.Env {
-		if v, ok := strings.CutPrefix(entry, name+"="); ok {
-			return v
-		}
-	}
-	return ""
-}
-
 // Keys is the folder of the keystore.
 func (s *Shell) Keys() string { return filepath.Join(s.Dir, "keys") }
 
@@ -123,17 +113,6 @@ func (s *Shell) Register(name, place, address string) {
 			{Asset: "POL", ID: "eip155:137/slip44:966", Decimals: 18, Native: true},
 		}})
 	})
-}
-
-// SetEnv puts another value for a variable.
-func (s *Shell) SetEnv(name, value string) {
-	for i, entry := range s.Env {
-		if strings.HasPrefix(entry, name+"=") {
-			s.Env[i] = name + "=" + value
-			return
-		}
-	}
-	s.Env = append(s.Env, name+"="+value)
 }
 
 // WalletEvents are the types of events about wallets and keys.
