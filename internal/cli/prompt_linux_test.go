@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/internal/cli"
+	"pets/internal/cli/clitest"
 	"pets/internal/open"
 	"pets/internal/pets"
 	"pets/internal/pets/petstest"
@@ -117,4 +118,29 @@ func TestOnlyAtATerminal(t *testing.T) {
 	}
 	_, err := os.Stat(filepath.Join(s.Dir, "keys"))
 	require.ErrorIs(t, err, fs.ErrNotExist, "no keystore was made")
+}
+
+// "80 columns everywhere": what is said and asked at a terminal, at 80 and at 120; a command
+// goes on below as a shell takes it.
+func TestPromptsFit(t *testing.T) {
+	for _, width := range []int{80, 120} {
+		s := petstest.NewSeat(t)
+		p, err := (&cli.App{In: s.Slave, Out: s.Slave, Environ: []string{fmt.Sprint("COLUMNS=", width)}}).Prompter("pets test")
+		require.NoError(t, err)
+		p.Say("%s", strings.Repeat("many words ", 20)+"of one sentence.")
+		p.Say("    pets wallet register trading --place hot --chain eip155:137 --address 0xc3281A55C8d70D407a410ff8f55bF413C9c36e23")
+		got := make(chan string, 1)
+		go func() {
+			answer, _ := p.Line(t.Context(), strings.Repeat("a long question ", 10)+"? ")
+			got <- answer
+		}()
+		s.WaitFor("? ").Types("yes\r")
+		require.Equal(t, "yes", <-got)
+		output := strings.ReplaceAll(s.Output(), "\r", "")
+		clitest.FitsByWords(t, width, output)
+		require.Contains(t, output, "--address")
+		if width == 80 {
+			require.Contains(t, output, " \\\n      0xc3281A55C8d70D407a410ff8f55bF413C9c36e23")
+		}
+	}
 }

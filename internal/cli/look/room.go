@@ -1,5 +1,5 @@
-// Package look is the room of those who look back: the views of a portfolio, its history,
-// and the check of everything (pets verify).
+// Package look is the room of those who look: the views of a portfolio, its history, what
+// needs a person (pets status), and the check of everything (pets verify).
 //
 // It owns which views there are, and how each is asked for and printed. It refuses to change
 // anything: it reads a folder beside a running writer, or asks a server.

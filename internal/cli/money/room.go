@@ -1,5 +1,6 @@
 // Package money is the room of the money: transfers and their approval, the treasury, the
-// reconciliation with the chain, the address book, wallets and cold signing.
+// reconciliation with the chain, the address book, wallets and cold signing, and money that
+// is recorded by hand.
 //
 // It owns what a person is shown before money moves. It refuses to approve anything but what
 // was shown, and to print a key or its words.

@@ -1,4 +1,5 @@
-// Package operate is the room of those who run bots: start, stop, reset, clear.
+// Package operate is the room of those who run bots: start, stop, reset and clear, and the
+// portfolios, limits, bots, markets, marks, permits and fills that a person types.
 //
 // It owns the ways that a stop takes to whoever can carry it out, and what is said of it. It
 // refuses to keep anybody from stopping: what is wrong elsewhere is said, and gone around.

@@ -1,8 +1,8 @@
-// Package setup is the room of those who begin: trade files are imported, and a binary says
-// what it is.
+// Package setup is the room of those who begin: a first .env is written, trade files are
+// imported, and a binary says what it is.
 //
-// It owns the flags of an import and its report. It refuses to repair rows: they are booked,
-// set aside, or end the import.
+// It owns the questions of pets init, the flags of an import and its report. It refuses to
+// write over a .env, and to repair rows: they are booked, set aside, or end the import.
 package setup
 
 import (
