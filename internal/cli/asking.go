@@ -30,7 +30,7 @@ func (a *App) Asking(r *Remote) client.Options {
 		o.Refused = refusedFor
 	}
 	o.Waiting = func(why error, left time.Duration) {
-		reason := "it takes its time"
+		reason := "no answer yet"
 		if why != nil {
 			reason = why.Error()
 		}
@@ -38,7 +38,7 @@ func (a *App) Asking(r *Remote) client.Options {
 			return
 		}
 		a.waits = r.String()
-		a.Tell("waiting for %s: %s; %d s more; Ctrl-C ends it", r, reason, int(left.Seconds()+0.5))
+		a.Tell("waiting for %s: %s; giving up in %d s; Ctrl-C stops waiting", r, reason, int(left.Seconds()+0.5))
 	}
 	return o
 }

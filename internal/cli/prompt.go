@@ -226,12 +226,16 @@ func (p *Prompter) key(ctx context.Context) (byte, error) {
 	}
 }
 
-// Say writes a line to the person.
+// Say writes a line to the person; a command goes on below as a shell takes it. A terminal
+// that is gone is met at the next question.
 func (p *Prompter) Say(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	for _, line := range columns.Wrap(text, p.width, columns.Hanging(text)) {
-		_, _ = fmt.Fprintln(p.out, line) // a terminal that is gone is met at the next question
+	lines := &Printer{w: p.out, Width: p.width}
+	if command := strings.TrimLeft(text, " "); strings.HasPrefix(command, "pets ") {
+		lines.command(text[:len(text)-len(command)], shellWords(command))
+		return
 	}
+	lines.Line("%s", text)
 }
 
 // Control sequences of terminals (ECMA-48, and xterm's alternate screen).

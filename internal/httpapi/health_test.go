@@ -24,8 +24,8 @@ func TestReadyMeansThatCommandsWork(t *testing.T) {
 	inside := errors.New("write /var/lib/pets/00000000000000000000.seg: input/output error")
 	for want, is := range map[string]Health{
 		"not ready: the store takes no more events: a write or a flush failed. Check the disk, then start the server again\n": {Poisoned: inside},
-		"not ready: the store is damaged; see the server's log, and docs/runbooks/store.md\n":                                   {Damaged: inside},
-		"not ready: the disk has 9 bytes left, less than the 10 kept free; only stops and what has happened are taken\n":        {Free: 9, Reserve: 10},
+		"not ready: the store is damaged; see the server's log, and docs/runbooks/store.md\n":                                 {Damaged: inside},
+		"not ready: the disk has 9 bytes left, less than the 10 kept free; only stops and what has happened are taken\n":      {Free: 9, Reserve: 10},
 		// "Below a quarter of the reserve facts wait, too, and only what stops something is taken."
 		"not ready: the disk has 9 bytes left, less than the 40 kept free; only what stops something is taken\n": {Free: 9, Reserve: 40},
 	} {

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -114,7 +115,10 @@ func (b *runbook) answer(who, command string) []string {
 // actedOn is what a command says of its target, as a page shows it: the address of a test
 // is another one each time.
 func (b *runbook) actedOn(said string) string {
-	return strings.ReplaceAll(strings.Join(petstest.ActingLine.FindAllString(said, -1), ""), b.url, "https://pets.example:7433")
+	lines := slices.DeleteFunc(petstest.ActingLine.FindAllString(said, -1), func(line string) bool {
+		return strings.HasPrefix(line, "pets: waiting for ") // a machine that is busy
+	})
+	return strings.ReplaceAll(strings.Join(lines, ""), b.url, "https://pets.example:7433")
 }
 
 // leavesNothing: where people sit nothing is left but the files that a cold wallet signs.

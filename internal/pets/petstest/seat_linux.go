@@ -231,7 +231,7 @@ func (s *Shell) SitWith(ctx context.Context, change func(*cli.App), args ...stri
 	t, ok := s.T.(*testing.T)
 	require.True(s.T, ok)
 	seat := NewSeat(t)
-	a := &cli.App{Place: open.Place{Err: seat.Slave}, In: seat.Slave, Out: seat.Slave, Environ: s.Env, Dir: s.Dir, Patience: 200 * time.Millisecond}
+	a := &cli.App{Place: open.Place{Err: seat.Slave}, In: seat.Slave, Out: seat.Slave, Environ: append([]string{"COLUMNS=200"}, s.Env...), Dir: s.Dir, Patience: 200 * time.Millisecond}
 	if change != nil {
 		change(a)
 	}
