@@ -177,7 +177,7 @@ func (d *Decision) RefusedByClock() error {
 func (d *Decision) PermitRefusedByClock(r PermitRequest) error {
 	o, _, err := d.checkOrder(r)
 	if err != nil || d.still.Behind == 0 {
-		return nil // nolint:nilerr // the decision refuses it with the reason
+		return nil //nolint:nilerr // the decision refuses it with the reason
 	}
 	held := domain.Zero
 	if in := d.s.Instruments[o.Instrument]; in != nil {
