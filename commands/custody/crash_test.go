@@ -152,8 +152,8 @@ func TestATransferKilledAtEveryStep(t *testing.T) {
 				t.Parallel()
 				w := plainWorld(t)
 				j := w.journeys()[i]
-				deaths, names := 0, map[string]bool{}
-				for at, done := 1, false; !done; at += testenv.Rounds(3, 1, 1) {
+				deaths, names, step := 0, map[string]bool{}, testenv.Rounds(3, 1, 1)
+				for at, done := 1, false; !done; at += step {
 					for _, before := range []bool{true, false} {
 						died, met := w.die(j, open(t), []int{at}, func() bool { return before })
 						maps.Copy(names, met)
@@ -162,11 +162,14 @@ func TestATransferKilledAtEveryStep(t *testing.T) {
 					}
 				}
 				t.Logf("killed %d times", deaths)
+				require.GreaterOrEqual(t, deaths, testenv.Rounds(6, 18, 18))
+				if step > 1 {
+					return // some of the steps
+				}
 				for _, name := range []string{"append", "prepare", "send", "follow"} {
 					require.True(t, names["before "+name] && names["after "+name], name)
 				}
 				require.Equal(t, j.from == w.hot, names["after sign"])
-				require.GreaterOrEqual(t, deaths, testenv.Rounds(6, 18, 18))
 			})
 		}
 	}
