@@ -88,7 +88,7 @@ func TestAStartAndACommandWaitForEachOther(t *testing.T) {
 		require.NoError(t, err)
 		done := make(chan error, 1)
 		go func() {
-			time.Sleep(1500 * time.Millisecond)
+			time.Sleep(5 * time.Second)
 			done <- store.Close()
 		}()
 		p := petstest.ServeFolder(t, s.Store(), env...)

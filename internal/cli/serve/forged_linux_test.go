@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,8 +30,11 @@ func TestAForgedHistoryIsStopped(t *testing.T) {
 	d.start()
 	require.Eventually(t, func() bool { allowed, err := d.ask(); return err == nil && !allowed }, 20*time.Second, 20*time.Millisecond)
 	require.Contains(t, d.server.Errs.String(), "the hash tree of its history")
-	r := d.server.Pets(d.folder, petstest.AdminKey, "events", "-p", "main", "--json")
-	require.Contains(t, r.Out, `"kind":"system_error"`)
+	// The stop holds at once, and is recorded a moment later.
+	require.Eventually(t, func() bool {
+		r := d.server.Pets(d.folder, petstest.AdminKey, "events", "-p", "main", "--json")
+		return strings.Contains(r.Out, `"kind":"system_error"`)
+	}, 20*time.Second, 100*time.Millisecond)
 }
 
 // forge replaces text in the first record of a type and makes the checksums of its frame
