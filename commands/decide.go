@@ -242,9 +242,9 @@ func (o *Options) scarce(class Class) error {
 	if err == nil {
 		return nil
 	}
-	message := "the disk of the store is nearly full: only stops are taken, and what has already happened (fills, settlements, marks, deposits, withdrawals, releases); free some space, and this is taken again"
+	message := "the disk of the store is nearly full: only stops and facts (fills, settlements, marks, deposits, withdrawals, releases) are accepted; free some space, and send this again"
 	if o.Scarce(ClassFact) != nil {
-		message = "the disk of the store is as good as full: what is left is for stops; keep this, free some space, and send it again with the same Idempotency-Key"
+		message = "the disk of the store is almost full: only stops are accepted; keep this command, free some space, and send it again with the same Idempotency-Key"
 	}
 	return &domain.Error{Code: domain.CodeUnavailable, Message: message, Cause: err}
 }

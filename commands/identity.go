@@ -190,7 +190,7 @@ func (x index) marshal() []byte {
 func unmarshalIndex(b []byte) (index, error) {
 	b, ok := bytes.CutPrefix(b, []byte(indexHeader))
 	if !ok || len(b)%indexEntryBytes != 0 {
-		return nil, fmt.Errorf("commands: this is no snapshot of a command index")
+		return nil, fmt.Errorf("commands: not a snapshot of a command index")
 	}
 	x := make(index, len(b)/indexEntryBytes)
 	for ; len(b) > 0; b = b[indexEntryBytes:] {

@@ -194,7 +194,7 @@ func readPending(r io.Reader) ([]PendingStop, error) {
 	case begin == nil: // "null", which earlier builds wrote for an empty list
 		return nil, ended(dec)
 	case begin != json.Delim('['):
-		return nil, errors.New("it is no list")
+		return nil, errors.New("it is not a list")
 	}
 	var all []PendingStop
 	for dec.More() {
@@ -219,7 +219,7 @@ func readPending(r io.Reader) ([]PendingStop, error) {
 func ended(dec *json.Decoder) error {
 	switch _, err := dec.Token(); {
 	case err == nil:
-		return errors.New("something stands behind its list")
+		return errors.New("it has data after its list")
 	case !errors.Is(err, io.EOF):
 		return err
 	}

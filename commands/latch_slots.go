@@ -50,7 +50,7 @@ func newestSlot(f *os.File) (list io.Reader, ok bool, err error) {
 		}
 	}
 	if ok && list == nil {
-		return nil, true, errors.New("neither of its two lists is whole")
+		return nil, true, errors.New("both of its lists are damaged")
 	}
 	return list, ok, nil
 }

@@ -69,7 +69,7 @@ func (k *keyholders) living(stream string, asked uint64) (h Keyholders, err erro
 		since, err = k.since(stream, asked)
 	}
 	if err != nil {
-		return h, &domain.Error{Code: domain.CodeUnavailable, Message: "whose keys work cannot be read now; nothing is confirmed", Cause: err}
+		return h, &domain.Error{Code: domain.CodeUnavailable, Message: "the API keys cannot be read now; nothing is confirmed", Cause: err}
 	}
 	keys := k.s.Keys()
 	for _, key := range keys {

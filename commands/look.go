@@ -15,7 +15,7 @@ func (w *Writer) look(ctx context.Context, f func(*portfolio.State) error) error
 	return w.lookAt(ctx, func(fold stateFold) error {
 		p, ok := fold.(*portfolioFold)
 		if !ok {
-			return domain.Errorf(domain.CodeInternal, "there is nothing to see in this stream")
+			return domain.Errorf(domain.CodeInternal, "this stream is not a portfolio's")
 		}
 		return f(p.s)
 	})
@@ -65,7 +65,7 @@ func (w *Writer) show(f func(stateFold) error) (err error) {
 			return err
 		}
 	}
-	return domain.Errorf(domain.CodeUnavailable, "the stream moves on faster than it can be read")
+	return domain.Errorf(domain.CodeUnavailable, "the stream grows faster than it can be read")
 }
 
 // catchUp folds what other servers have appended. No group is being decided, so the state

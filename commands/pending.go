@@ -204,9 +204,9 @@ func (s *pending) hold(portfolio, bot string) error {
 	case p == nil:
 		return nil
 	case p.Emergency():
-		return domain.Errorf(domain.CodeHalted, "an emergency stop (%s) holds that could not be recorded yet", p.Kind)
+		return domain.Errorf(domain.CodeHalted, "an emergency stop (%s) is in force, but not recorded yet", p.Kind)
 	}
-	return domain.Errorf(domain.CodeHalted, "a stop of bot %s holds that could not be recorded yet", bot)
+	return domain.Errorf(domain.CodeHalted, "a stop of bot %s is in force, but not recorded yet", bot)
 }
 
 // next returns a channel that is closed when the next stop is added.
@@ -329,7 +329,7 @@ func (s *pending) overtaken(portfolio, bot string, seen uint64) error {
 	if !s.came.since(portfolio, bot, seen) {
 		return nil
 	}
-	return domain.Errorf(domain.CodeHalted, "a stop came after this was first sent, and is not undone by it; look why, and send it anew with a new Idempotency-Key")
+	return domain.Errorf(domain.CodeHalted, "a stop was sent after this command, which cannot undo it; find out why, then send the command with a new Idempotency-Key")
 }
 
 // arrive sets Seen of requests that let trading go on, and notes the arrival of the stops

@@ -390,7 +390,7 @@ func (s *stops) poisonedBy(err error) {
 	s.latchEverything("the event store took no more events: " + trouble.What)
 	s.save()
 	s.keepTrying(retryStop)
-	what := "the store is poisoned until it is opened anew; every portfolio is stopped"
+	what := "the store is poisoned until it is opened again; every portfolio is stopped"
 	if !strings.Contains(err.Error(), trouble.Advice) {
 		what += ". " + trouble.Advice
 	}

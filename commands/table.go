@@ -154,13 +154,13 @@ func command(s Spec) *Spec {
 	_, ofSystem := s.Blank.(SystemCommand)
 	switch {
 	case s.Name == "" || specs[s.Name] != nil:
-		panic(fmt.Sprintf("commands: the name %q is empty, or stands twice", s.Name))
+		panic(fmt.Sprintf("commands: the name %q is empty, or used twice", s.Name))
 	case ofPortfolio == ofSystem:
-		panic("commands: " + s.Name + " changes no stream, or two")
+		panic("commands: " + s.Name + " is a command of no stream, or of two")
 	case len(s.Roles) == 0:
-		panic("commands: nobody may send " + s.Name)
+		panic("commands: no role may send " + s.Name)
 	case s.own && s.bot == nil:
-		panic("commands: " + s.Name + " does not say whose it is")
+		panic("commands: " + s.Name + " has no bot column")
 	}
 	specs[s.Name] = &s
 	return &s
@@ -222,7 +222,7 @@ func (s Spec) Decode(read func(into any) error) (Command, error) {
 	}
 	c, ok := into.Elem().Interface().(Command)
 	if !ok {
-		return nil, domain.Errorf(domain.CodeInternal, "%s is no command", s.Name)
+		return nil, domain.Errorf(domain.CodeInternal, "%s is not a command", s.Name)
 	}
 	return c, nil
 }

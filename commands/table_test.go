@@ -106,11 +106,11 @@ func TestColumnsReadTheCommand(t *testing.T) {
 func TestARowThatCannotBe(t *testing.T) {
 	good := func(*portfolio.Decision) error { return nil }
 	for what, s := range map[string]Spec{
-		"is empty":                 {Blank: testCommand{f: good}, Roles: admins},
-		"stands twice":             {Name: "stop_bot", Blank: StopBot{}, Roles: admins},
-		"changes no stream":        {Name: "unheard_of", Roles: admins},
-		"nobody may send":          {Name: "unheard_of", Blank: testCommand{f: good}},
-		"does not say whose it is": {Name: "unheard_of", Blank: testCommand{f: good}, Roles: admins, own: true},
+		"is empty":                  {Blank: testCommand{f: good}, Roles: admins},
+		"used twice":                {Name: "stop_bot", Blank: StopBot{}, Roles: admins},
+		"is a command of no stream": {Name: "unheard_of", Roles: admins},
+		"no role may send":          {Name: "unheard_of", Blank: testCommand{f: good}},
+		"has no bot column":         {Name: "unheard_of", Blank: testCommand{f: good}, Roles: admins, own: true},
 	} {
 		func() {
 			defer func() { require.Contains(t, recover(), what) }()

@@ -556,13 +556,13 @@ func (s *step) finish(r Result) {
 }
 
 func asUnavailable(err error) error {
-	message := "the store did not take the events; nothing was acknowledged"
+	message := "the store did not accept the events; nothing was acknowledged"
 	if overtaken(err) {
-		message = "the stream moved on at every attempt; the same Idempotency-Key again tells whether it happened"
+		message = "other records were appended during every attempt; send it again with the same Idempotency-Key to learn the outcome"
 	}
 	if u := (*eventstore.Unavailable)(nil); errors.As(err, &u) && u.Poisoned {
 		trouble := eventstore.TroubleOf(err)
-		message += ". It takes no more: " + trouble.What + ". " + trouble.Advice
+		message += ". It accepts no more: " + trouble.What + ". " + trouble.Advice
 	}
 	return &domain.Error{Code: domain.CodeUnavailable, Message: message, Cause: err}
 }

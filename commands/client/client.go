@@ -247,7 +247,7 @@ func (c *Client) send(ctx context.Context, method, path, key string, body []byte
 }
 
 // ErrStranger means that another program than the server answers at the address.
-var ErrStranger = errors.New("what answers there is not the server whose lock names this address; nothing was sent to it")
+var ErrStranger = errors.New("another program answers at the address in the server's lock; nothing was sent to it")
 
 // do sends a request after the server has proved its identity.
 func (c *Client) do(req *http.Request) (*http.Response, error) {
@@ -305,12 +305,12 @@ func quiet(err error) error {
 func problemOf(status int, raw []byte) error {
 	p := &Problem{Status: status}
 	if err := json.Unmarshal(raw, p); err != nil || p.Type == "" {
-		p.Type, p.Title = "urn:pets:problem:"+string(domain.CodeUnavailable), "an answer that is not pets'"
+		p.Type, p.Title = "urn:pets:problem:"+string(domain.CodeUnavailable), "the answer does not come from a pets server"
 		if status < http.StatusInternalServerError {
 			p.Type = string(CodeForeign)
 		}
 		if bytes.Contains(raw, []byte("HTTP request to an HTTPS server")) { // from Go's net/http
-			return fmt.Errorf("%w: it speaks TLS: its address begins with https://", ErrWrongScheme)
+			return fmt.Errorf("%w: the server speaks TLS; its address begins with https://", ErrWrongScheme)
 		}
 	}
 	return p

@@ -133,7 +133,7 @@ func (k *keyFile) keyOf(reference string) (string, error) {
 		return key, nil
 	}
 	if len(k.keys) >= maxReferences {
-		return "", domain.Errorf(domain.CodeTooLarge, "%d references are remembered; forget those of commands that are done with", len(k.keys))
+		return "", domain.Errorf(domain.CodeTooLarge, "%d references are kept; forget those of finished commands", len(k.keys))
 	}
 	key := uuid.NewString()
 	if err := k.append(keyLine{reference, key}); err != nil {
@@ -175,7 +175,7 @@ func (k *keyFile) append(l keyLine) error {
 		err = k.file.Sync()
 	}
 	if err != nil {
-		k.failed = fmt.Errorf("keep the idempotency key (nothing is sent until the file is opened anew): %w", err)
+		k.failed = fmt.Errorf("keep the idempotency key (nothing is sent until the file is opened again): %w", err)
 	}
 	return k.failed
 }

@@ -59,7 +59,7 @@ func (c *Client) retry(ctx context.Context, try func(context.Context) error) err
 			wait = later
 		}
 		if end, _ := ctx.Deadline(); time.Now().Add(wait).After(end) && wait > longestPause {
-			return fmt.Errorf("the server says to come back after more than the %s that this waits: %w", c.patience, err) // waiting would be useless
+			return fmt.Errorf("the server asks to wait longer than the limit of %s: %w", c.patience, err) // waiting would be useless
 		}
 		if errors.Is(err, syscall.ECONNREFUSED) && c.refused > 0 && time.Since(start)+wait > c.refused {
 			return fmt.Errorf("no answer after %s: %w", time.Since(start).Round(100*time.Millisecond), err)
@@ -179,7 +179,7 @@ func hopeless(err error) bool {
 // schemed adds the right scheme to an error about a wrong one.
 func schemed(err error) error {
 	if errors.Is(err, http.ErrSchemeMismatch) {
-		return fmt.Errorf("%w: it speaks no TLS: its address begins with http://", ErrWrongScheme)
+		return fmt.Errorf("%w: the server does not speak TLS; its address begins with http://", ErrWrongScheme)
 	}
 	return err
 }

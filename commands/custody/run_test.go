@@ -93,10 +93,10 @@ func TestTheLoopSurvivesAndSaysItOnce(t *testing.T) {
 		}
 		return n
 	}
-	s.eventually("both are told", func() bool { return count("does not go on") == 1 && count("cannot be compared") == 1 })
+	s.eventually("both are told", func() bool { return count("does not progress") == 1 && count("cannot be compared") == 1 })
 	calls := s.b.Calls("eth_getBalance")
 	s.eventually("tried again and again", func() bool { return s.b.Calls("eth_getBalance") > calls+10 })
-	require.Equal(t, 1, count("does not go on"))
+	require.Equal(t, 1, count("does not progress"))
 	s.b.Set(nil)
 	s.eventually("and goes on", func() bool { return s.transfer(id).Status == treasury.Broadcast })
 	require.Equal(t, 1, count("cannot be compared"))

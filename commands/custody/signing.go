@@ -265,7 +265,7 @@ func (c *Custodian) ImportSigned(ctx context.Context, id string, r commands.Requ
 	case last == nil:
 		return commands.Answer{}, domain.Errorf(domain.CodeConflict, "the transfer is %s: it has no transaction yet", t.Status)
 	case t.FromPlace != domain.WalletCold: // only this server has the key
-		return commands.Answer{}, domain.Errorf(domain.CodeConflict, "the transfer is sent from a hot wallet; its key is here, and signs here")
+		return commands.Answer{}, domain.Errorf(domain.CodeConflict, "the transfer is sent from a hot wallet, whose key is on this server; it is signed here")
 	}
 	signed, err := c.o.Chain.Accept(last.Transaction, cmd.Raw)
 	if err != nil {

@@ -225,7 +225,7 @@ func (c *Custodian) settle(ctx context.Context, id string, t *treasury.Transfer,
 	case Waiting, Lost:
 		return false, nil
 	}
-	return false, domain.Errorf(domain.CodeInternal, "the chain's answer has no meaning")
+	return false, domain.Errorf(domain.CodeInternal, "unknown outcome of the chain")
 }
 
 // signedOf returns the attempts that could be on the chain: all signed ones. That includes

@@ -54,14 +54,14 @@ var kinds = map[Kind]string{
 	BalanceDiffers:  "ledger and chain differ",
 	SecurityBreach:  "security breach",
 	TransferFailed:  "a transfer failed",
-	TransferStuck:   "a transfer does not go on",
+	TransferStuck:   "a transfer does not progress",
 	HotTooLong:      "the hot wallet holds too much; increases are denied",
 	ChainUnread:     "ledger and chain cannot be compared",
 	PortfolioUnread: "a portfolio cannot be examined",
 	KeystoreUnread:  "the keystore cannot be examined",
 	KeyUnusable:     "a key cannot be used",
 	Defect:          "a defect was found while transfers were worked on",
-	LeftUnfinished:  "transfers were still being worked on when the server stopped; they go on when it starts",
+	LeftUnfinished:  "the server stopped during work on transfers; it continues at the next start",
 }
 
 // Notice is one message for people.

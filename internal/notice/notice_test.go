@@ -85,5 +85,5 @@ func TestEveryKindHasWords(t *testing.T) {
 		require.NotEmpty(t, Notice{Kind: k}.Text(), k)
 	}
 	require.Len(t, kinds, 11)
-	require.Equal(t, "a transfer does not go on: t1: later", Notice{Kind: TransferStuck, Subject: "t1", Detail: "later"}.Text())
+	require.Equal(t, "a transfer does not progress: t1: later", Notice{Kind: TransferStuck, Subject: "t1", Detail: "later"}.Text())
 }
