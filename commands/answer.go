@@ -13,31 +13,31 @@ import (
 	"pets/eventstore"
 )
 
-// Answer is what an accepted command is answered with. It is a pure function of
-// the records it stored, so that a retry, after a restart or at another server,
-// gets the first answer again. An [Engine] adds to it how things stand when it is given
-// (recalled.go): whether a permit still allows its order, and what bots have to do.
+// Answer is the answer to an accepted command. It is a pure function of the records
+// that the command stored, so that a retry, after a restart or at another server, gets
+// the first answer again. An [Engine] adds the current status (recalled.go): whether a
+// permit still allows its order, and what bots have to do.
 type Answer struct {
 	// Revision of the last record of the command.
 	Revision   uint64      `json:"revision"`
 	Events     []EventRef  `json:"events"`
 	Directives []Directive `json:"directives"`
-	// ID names what the command made, where it has a name of its own: a request
-	// to clear an emergency stop, an override, an API key, a key rotation.
+	// ID is the name of what the command created, if it has one: a request to clear an
+	// emergency stop, an override, an API key, a transfer, a key rotation.
 	ID string `json:"id,omitempty"`
 	// Permit is set for permit requests.
 	Permit *PermitAnswer `json:"permit,omitempty"`
-	// Signature is set for requests to sign. It does not hold the signature itself: that
-	// is in no record.
+	// Signature is set for requests to sign. It does not hold the signature itself, which
+	// is never recorded.
 	Signature *SignatureAnswer `json:"signature,omitempty"`
-	// ClockBehind is by how much the wall clock was behind the last record, so that this
-	// has that record's time.
+	// ClockBehind is by how much the wall clock was behind the last record. If it was, the
+	// command was recorded with that record's time.
 	ClockBehind domain.Duration `json:"clock_behind,omitzero"`
 	// Replayed reports that the command had been accepted before. It is not part
 	// of the answer.
 	Replayed bool `json:"-"`
-	// Kept reports of a stop that is not recorded yet that a restart finds it. It is not
-	// part of the answer.
+	// Kept reports that a stop that is not recorded yet survives a restart. It is not part
+	// of the answer.
 	Kept bool `json:"-"`
 
 	events []domain.Event
@@ -51,10 +51,10 @@ type EventRef struct {
 	ID       uuid.UUID `json:"id"`
 }
 
-// What a directive asks for.
+// Actions of directives.
 const (
 	ActionStop           = "stop"            // place no order, cancel those not placed yet
-	ActionClosePositions = "close_positions" // close what is held, by permits that only reduce
+	ActionClosePositions = "close_positions" // close positions, with permits that only reduce
 )
 
 // Directive tells bots what to do now.
@@ -63,24 +63,24 @@ type Directive struct {
 	Action string   `json:"action" enum:"stop,close_positions"`
 	Bots   []string `json:"bots"`
 	Reason string   `json:"reason"`
-	// Pending: the stop holds, and is not recorded yet.
+	// Pending: the stop is in force, but not recorded yet.
 	Pending bool `json:"pending,omitempty"`
 }
 
-// PermitAnswer answers: may I trade?
+// PermitAnswer is the answer to a permit request: may I trade?
 type PermitAnswer struct {
 	Allowed bool `json:"allowed"`
-	// Status is missing in the first answer, and in the same answer given again while the
-	// permit is as it was granted. Otherwise nothing is to be placed, and allowed is false.
+	// Status is missing in the first answer, and in a repeated one while the permit is as it
+	// was granted. If it is set, allowed is false and no order may be placed.
 	Status    string          `json:"status,omitempty" enum:"working,over,held"`
 	PermitID  string          `json:"permit_id,omitempty"`
 	ExpiresAt *time.Time      `json:"expires_at,omitempty"`
 	Reserved  domain.Decimal  `json:"reserved"`
 	Reasons   []domain.Reason `json:"reasons"`
-	// Fill is what the engine filled at once on paper.
+	// Fill is the fill that the engine made at once, in a paper portfolio.
 	Fill *PaperFill `json:"fill,omitempty"`
-	// Arbitrage names what was permitted with legs; each leg has a permit of its own.
-	// Cost and SurePayout are of all legs.
+	// Arbitrage names an arbitrage that was permitted; each leg has a permit of its own.
+	// Cost and SurePayout are those of all legs together.
 	Arbitrage  string          `json:"arbitrage,omitempty"`
 	Legs       []LegAnswer     `json:"legs,omitempty"`
 	Deadline   *time.Time      `json:"deadline,omitempty"`
@@ -97,7 +97,7 @@ type LegAnswer struct {
 	Fill     *PaperFill     `json:"fill,omitempty"`
 }
 
-// PaperFill is a fill that the engine made, as its record has it.
+// PaperFill is a fill that the engine made, as it was recorded.
 type PaperFill struct {
 	Venue    string         `json:"venue"`
 	TradeID  string         `json:"trade_id"`
@@ -115,10 +115,10 @@ type SignatureAnswer struct {
 	Transfer string `json:"transfer,omitempty"`
 	Wallet   string `json:"wallet,omitempty"`
 	Address  string `json:"address,omitempty"`
-	// Digest is what was signed, 64 hex digits; Shape the name of the typed data's.
+	// Digest is the signed digest, 64 hex digits; Shape names the shape of the typed data.
 	Digest string `json:"digest,omitempty"`
 	Shape  string `json:"shape,omitempty"`
-	// Reasons are why it was not.
+	// Reasons say why it was not signed.
 	Reasons []domain.SignatureObstacle `json:"reasons"`
 }
 
@@ -136,7 +136,7 @@ func signatureRefused(e *domain.SignatureRefused) *SignatureAnswer {
 // Decoded returns the events of the answer.
 func (a *Answer) Decoded() []domain.Event { return a.events }
 
-// Stored is how many bytes the command added to the history: none where it had been
+// Stored returns how many bytes the command added to the history: 0 if it had been
 // accepted before.
 func (a *Answer) Stored() int {
 	if a.Replayed {
@@ -162,7 +162,7 @@ func (a *Answer) Closed() int {
 	return n
 }
 
-// size is how many bytes records add to the history.
+// size returns how many bytes records add to the history.
 func size(records []eventstore.Record) int {
 	n := 0
 	for i := range records {
@@ -215,9 +215,9 @@ func (a *Answer) add(event domain.Event) {
 	}
 }
 
-// addGranted adds a permit: the one that was asked for, or that of a leg.
+// addGranted adds a permit: that of the order, or of a leg.
 func (a *Answer) addGranted(e *domain.PermitGranted) {
-	at := e.ExpiresAt.Add(-time.Duration(e.Ahead)) // by the wall clock, with which bots compare
+	at := e.ExpiresAt.Add(-time.Duration(e.Ahead)) // on the wall clock, which bots compare it with
 	if e.Arbitrage == "" || a.Permit == nil {
 		a.Permit = &PermitAnswer{Allowed: true, PermitID: e.Permit, ExpiresAt: &at, Reserved: e.Reserved, Reasons: []domain.Reason{}}
 		return
@@ -227,7 +227,7 @@ func (a *Answer) addGranted(e *domain.PermitGranted) {
 	p.Legs = append(p.Legs, LegAnswer{PermitID: e.Permit, Reserved: e.Reserved})
 }
 
-// addPaperFill adds what the engine filled of what was just permitted.
+// addPaperFill adds a fill that the engine made under the permit just granted.
 func (a *Answer) addPaperFill(e *domain.FillRecorded) {
 	if e.Venue != domain.VenuePaper || a.Permit == nil {
 		return
@@ -243,7 +243,7 @@ func (a *Answer) addPaperFill(e *domain.FillRecorded) {
 	}
 }
 
-// DirectivesOf returns what an event means for the bots that it concerns.
+// DirectivesOf returns the directives that an event has for bots.
 func DirectivesOf(event domain.Event) []Directive {
 	switch e := event.(type) {
 	case *domain.BreakerTripped:
@@ -273,7 +273,7 @@ func ofDenial(bot string, reasons []domain.Reason) []Directive {
 	return nil
 }
 
-// stopping are the reasons for which a bot may not trade at all, whatever it asks.
+// stopping are the reasons for which a bot may not trade at all.
 var stopping = []domain.ReasonCode{domain.ReasonEmergencyStop, domain.ReasonBreakerTripped, domain.ReasonBotStopped}
 
 func direct(told []Directive, action string, bots []string, reason string) []Directive {
@@ -283,8 +283,8 @@ func direct(told []Directive, action string, bots []string, reason string) []Dir
 	return append(told, Directive{Action: action, Bots: bots, Reason: reason})
 }
 
-// answer gives every step of a durable group its result. What has to be read or built for
-// that is left to whoever asked: nobody else waits for it.
+// answer gives every step of a durable group its result. Reading and building answers is
+// left to the goroutine of the caller, so that other callers do not wait for it.
 func (w *Writer) answer(g *group) {
 	records := g.records
 	for _, s := range g.steps {
@@ -319,8 +319,8 @@ func (w *Writer) complete(j *job) {
 	}
 }
 
-// pointed are the events that the answers of one call point to: a thousand denials point
-// to one.
+// pointed caches the events that the answers of one call point to: a thousand coalesced
+// denials may point to the same one.
 type pointed struct {
 	w      *Writer
 	events map[uint64]domain.Event
@@ -341,8 +341,8 @@ func (p *pointed) at(revision uint64) (domain.Event, error) {
 	return e, err
 }
 
-// build builds an answer; a coalesced denial answers with the first one, a
-// rotation that is resumed with the name it has.
+// build builds an answer. A coalesced denial is answered with the first one, and a
+// resumed rotation with its name.
 func (p *pointed) build(records []eventstore.Record, events []domain.Event) (Answer, error) {
 	a := answerOf(records, events)
 	for _, e := range events {
@@ -382,7 +382,7 @@ func (p *pointed) recall(s *step) (Answer, error) {
 	if m, bad := domain.DecodeMetadata(records[0].Metadata); bad == nil {
 		a.ClockBehind = m.ClockBehind
 	}
-	// After an ambiguous append we find what we have just sent ourselves.
+	// After an ambiguous append the records may be those of this very call.
 	own := s.sent && records[0].ID == recordID(w.subject, s.command, w.options.Instance, 0)
 	a.Replayed = !own
 	return a, err

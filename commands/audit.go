@@ -19,46 +19,48 @@ import (
 	"pets/eventstore"
 )
 
-// An audit folds every stream once more, from its first record and without any
-// snapshot, and compares: what the writers decide against, what a snapshot said, and the
-// root of the hash tree that is kept while records are appended. Where something differs
-// the portfolio is stopped: the books and the history no longer say the same, and
-// nobody knows which decisions rest on what is wrong.
+// An audit folds every stream again, from its first record and without snapshots. It
+// compares the result with the state that the writers decide against, with the snapshot
+// that the state was restored from, and with the root of the hash tree that is kept while
+// records are appended. If anything differs it stops the portfolio: the books and the
+// history disagree, and it is unknown which decisions were based on the error.
 
 // AuditOptions of [Engine.Audit].
 type AuditOptions struct {
-	// Want asks for the head of a stream's hash tree at a size, which is waited for with
-	// what it returns; nil compares none. The witness keeps them.
+	// Want requests the head of a stream's hash tree at a size, from the witness. The
+	// function it returns waits for that head. If Want is nil no heads are compared.
 	Want func(stream string, size uint64) func(context.Context) (eventstore.TreeHead, error)
-	// Share is how long the audit rests for each moment of work: 3 leaves it a quarter
-	// of one core. 0 is for tests.
+	// Share is the ratio of rest to work: with 3, the audit uses a quarter of one core. 0
+	// is for tests.
 	Share time.Duration
-	// Found is told of each stream in which something differs, before its portfolio is
-	// stopped; it may be nil.
+	// Found is called for each stream that differs, before its portfolio is stopped. It may
+	// be nil.
 	Found func(stream, what string)
 }
 
-// Audited is what an audit has looked at.
+// Audited counts what an audit has checked.
 type Audited struct {
 	Streams, Records, Differing uint64
 }
 
 const (
-	// auditStep is how many records are folded between two rests.
+	// auditStep is the number of records folded between two rests.
 	auditStep = 256
-	// auditRest bounds one rest.
+	// auditRest is the longest rest.
 	auditRest = 250 * time.Millisecond
-	// auditRoot bounds the wait for a root that the witness has not come to yet.
+	// auditRoot is the longest wait for a root that the witness has not computed yet.
 	auditRoot = time.Minute
-	// maxLiveFills bounds the states that are hashed while their writer waits: some 25 ms.
-	// Larger ones are compared with the snapshot that they were restored from.
+	// maxLiveFills is the most fills of a state that is hashed while its writer waits, for
+	// about 25 ms. A larger state is compared only with the snapshot that it was restored
+	// from.
 	maxLiveFills = 20_000
-	// auditTries bounds how often a state that moves on is caught up with.
+	// auditTries is how often the audit catches up with a state that changes meanwhile.
 	auditTries = 5
 )
 
-// origin is what a state was restored from: the size of the stream at that time, and
-// hashes of state and index. A size of 0 is the beginning, and needs none.
+// origin is the snapshot that a state was restored from: the size of the stream at that
+// time, and the hashes of state and index. A size of 0 means that the state was folded
+// from the first record; there are no hashes then.
 type origin struct {
 	size         uint64
 	state, index eventstore.Hash
@@ -72,8 +74,8 @@ func newOrigin(size uint64, state []byte, x index) origin {
 	return o
 }
 
-// addEntry adds the hash of an entry to a sum that does not depend on their order: an
-// index is a map.
+// addEntry adds the hash of an entry to a sum. The sum does not depend on the order of
+// the entries, because an index is a map.
 func addEntry(sum *eventstore.Hash, id uuid.UUID, e indexEntry) {
 	var b [indexEntryBytes]byte
 	copy(b[:], id[:])
@@ -87,8 +89,8 @@ func addEntry(sum *eventstore.Hash, id uuid.UUID, e indexEntry) {
 	}
 }
 
-// Audit audits every stream there is, one after another. An error means that some of
-// it could not be done, the first that it met; what differs is no error of the audit.
+// Audit audits every stream, one after another. It returns the first error that kept it
+// from auditing a stream; a difference is not an error.
 func (e *Engine) Audit(ctx context.Context, o AuditOptions) (Audited, error) {
 	if o.Found == nil {
 		o.Found = func(string, string) {}
@@ -112,7 +114,7 @@ func (e *Engine) Audit(ctx context.Context, o AuditOptions) (Audited, error) {
 	return a.done, a.failed
 }
 
-// one audits one stream. Where that fails the others are audited all the same.
+// one audits one stream. A failure does not prevent the audit of the others.
 func (a *audit) one(ctx context.Context, e *Engine, w *Writer) {
 	what, err := a.stream(ctx, w)
 	if err != nil && a.failed == nil {
@@ -124,9 +126,9 @@ func (a *audit) one(ctx context.Context, e *Engine, w *Writer) {
 	}
 }
 
-// StopDiffering stops, as system_error, what a stream concerns in which something does
-// not add up: its portfolio; all of them for the system stream, which says whose keys
-// work.
+// StopDiffering engages the system_error stop after an inconsistency in a stream: for the
+// stream's portfolio, or for every portfolio if it is the system stream, which says whose
+// keys work.
 func (e *Engine) StopDiffering(ctx context.Context, stream, what string) {
 	if id, ok := strings.CutPrefix(stream, streamPrefix); ok {
 		e.SystemErrorAll(ctx, []string{id}, what)
@@ -140,9 +142,9 @@ func (e *Engine) StopDiffering(ctx context.Context, stream, what string) {
 	e.SystemErrorAll(ctx, ids, "the system stream: "+what)
 }
 
-// SystemErrorAll stops portfolios in which something does not add up; all of them hold
-// before the first is recorded. To say the same again does nothing while that stop
-// stands: it would drop a request to clear it.
+// SystemErrorAll stops portfolios in which an inconsistency was found. All stops are in
+// force before the first is recorded. A repeat does nothing while that stop is in force:
+// it would drop a request to clear the stop.
 func (e *Engine) SystemErrorAll(ctx context.Context, ids []string, reason string) {
 	reason = plain(reason)
 	for _, id := range ids {
@@ -156,10 +158,10 @@ func (e *Engine) SystemErrorAll(ctx context.Context, ids []string, reason string
 	e.stops.keepTrying(retryStop)
 }
 
-// maxStopReason leaves room below what a reason may have.
+// maxStopReason is the most bytes kept of a reason, below the limit for reasons.
 const maxStopReason = 300
 
-// plain makes a text that came from anywhere fit to be a reason.
+// plain makes an arbitrary text a valid reason: printable and not too long.
 func plain(reason string) string {
 	reason = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) || r == utf8.RuneError {
@@ -180,7 +182,7 @@ type audit struct {
 	began   time.Time
 }
 
-// rest keeps the audit to its share of a core.
+// rest limits the audit to its share of a core.
 func (a *audit) rest(ctx context.Context) error {
 	if a.done.Records%auditStep != 0 || a.options.Share == 0 {
 		return ctx.Err()
@@ -195,10 +197,10 @@ func (a *audit) rest(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// seen is what a writer showed of its state.
+// seen is a writer's state, as the audit saw it.
 type seen struct {
 	size   uint64
-	hash   string // "" for not taken
+	hash   string // "" if the state was too large to hash
 	origin origin
 }
 
@@ -214,17 +216,17 @@ func (w *Writer) seen(ctx context.Context) (s seen, err error) {
 	return s, err
 }
 
-// refold is a stream being folded anew.
+// refold is a stream that is being folded again.
 type refold struct {
 	state    stateFold
 	frontier eventstore.Frontier
 	index    eventstore.Hash
-	last     uuid.UUID // command whose records are being read
+	last     uuid.UUID // the command whose records are being read
 	entry    indexEntry
 	differs  string
 }
 
-// stream audits one stream; what differs is told in words, "" for nothing.
+// stream audits one stream. It returns a description of the difference, or "".
 func (a *audit) stream(ctx context.Context, w *Writer) (string, error) {
 	live, err := w.seen(ctx)
 	if err != nil {
@@ -257,7 +259,8 @@ func (a *audit) stream(ctx context.Context, w *Writer) (string, error) {
 
 var errFolded = errors.New("the audit has come as far as it looked")
 
-// fold folds the records before live.size, and compares with the origin on the way.
+// fold folds the records before live.size, and compares with the origin when it gets
+// there.
 func (a *audit) fold(ctx context.Context, w *Writer, r *refold, live seen) error {
 	err := eventstore.Walk(ctx, w.store, w.stream, r.frontier.Size(), func(rec eventstore.Record) error {
 		if rec.Revision == live.size {
@@ -292,8 +295,8 @@ func (r *refold) apply(rec eventstore.Record) error {
 	return r.command(rec)
 }
 
-// command follows the index without keeping it: the records of a command follow one
-// another.
+// command sums up the index without keeping it. That is possible because the records of a
+// command are consecutive.
 func (r *refold) command(rec eventstore.Record) error {
 	m, err := domain.DecodeMetadata(rec.Metadata)
 	if err != nil {
@@ -323,7 +326,7 @@ func (r *refold) flush() {
 	r.last, r.entry = uuid.Nil, indexEntry{}
 }
 
-// meet compares with what a snapshot said.
+// meet compares with a snapshot's hashes.
 func (r *refold) meet(o origin) {
 	r.flush()
 	p, ok := r.state.(*portfolioFold)
@@ -346,7 +349,7 @@ func (r *refold) compare(ctx context.Context, live seen, root func(context.Conte
 	if p, ok := r.state.(*portfolioFold); ok && live.hash != "" {
 		hash, err := p.s.Hash()
 		if err != nil || hash != live.hash {
-			return fmt.Sprintf("the state that is decided on at revision %d is not what its history folds to", live.size-1), nil //nolint:nilerr // a state without a hash differs
+			return fmt.Sprintf("the state that is decided on at revision %d is not what its history folds to", live.size-1), nil //nolint:nilerr // a state that cannot be hashed differs
 		}
 	}
 	if root == nil {
@@ -364,7 +367,7 @@ func (r *refold) compare(ctx context.Context, live seen, root func(context.Conte
 	return "", nil
 }
 
-// system compares the state of the system stream, which is small, as a whole.
+// system compares the whole state of the system stream, which is small.
 func (a *audit) system(ctx context.Context, w *Writer, r *refold) (string, error) {
 	fresh, ok := r.state.(*systemFold)
 	if !ok {
@@ -388,5 +391,5 @@ func (a *audit) system(ctx context.Context, w *Writer, r *refold) (string, error
 			return "", err
 		}
 	}
-	return "", nil // it moves on all the time; its root was compared
+	return "", nil // it keeps changing; its root was compared
 }

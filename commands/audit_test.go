@@ -19,7 +19,8 @@ import (
 	"pets/eventstore/memory"
 )
 
-// audited is an engine with two portfolios that have traded, and what an audit of it said.
+// audited is an engine with two portfolios that have traded, and the findings of its
+// audits.
 type audited struct {
 	t      *testing.T
 	store  eventstore.Store
@@ -57,7 +58,7 @@ func (a *audited) start() {
 	require.NoError(a.t, a.engine.Load(a.t.Context(), nil))
 }
 
-// want hashes a stream from its beginning, as the witness does while it grows.
+// want hashes a stream from its beginning, as the witness does while the stream grows.
 func (a *audited) want(stream string, size uint64) func(context.Context) (eventstore.TreeHead, error) {
 	return func(ctx context.Context) (eventstore.TreeHead, error) {
 		var f eventstore.Frontier
@@ -81,7 +82,7 @@ func (a *audited) audit(want func(string, uint64) func(context.Context) (eventst
 	return done
 }
 
-// stopped is the kind of the emergency stop of a portfolio, "" for none.
+// stopped returns the kind of the emergency stop of a portfolio, or "".
 func (a *audited) stopped(id string) (kind string) {
 	a.t.Helper()
 	w, err := a.engine.writer(a.t.Context(), id, false)
@@ -96,7 +97,8 @@ func (a *audited) stopped(id string) (kind string) {
 }
 
 // "A paced background fold from revision 0 must meet the live state's hash and the live
-// roots": where nothing is wrong it stops nothing, from the beginning and from snapshots.
+// roots": if nothing is wrong it stops nothing, for states folded from the beginning and
+// from snapshots.
 func TestAnAuditOfWhatIsRight(t *testing.T) {
 	a := newAudited(t)
 	for range 2 {
@@ -132,8 +134,8 @@ func TestACorruptedLiveStateIsStopped(t *testing.T) {
 	require.Empty(t, a.stopped("other"))
 }
 
-// A snapshot that was believed and is not what the history folds to: of the state, and of
-// the commands, where one that is missing would let a retry act twice.
+// A snapshot that was loaded and is not what the history folds to: of the state, and of
+// the commands, where a missing one would let a retry act twice.
 func TestAnUntrueSnapshotIsStopped(t *testing.T) {
 	for kind, change := range map[string]func([]byte) []byte{
 		SnapshotState: func(b []byte) []byte { return []byte(strings.ReplaceAll(string(b), `"tripped"`, `"ok"`)) },
@@ -157,8 +159,8 @@ func TestAnUntrueSnapshotIsStopped(t *testing.T) {
 	}
 }
 
-// "… and the live roots": another root stops the portfolio; one of the system stream, which
-// says whose keys work, all of them.
+// "… and the live roots": a different root stops the portfolio; that of the system
+// stream, which says whose keys work, stops every portfolio.
 func TestAnotherRootIsStopped(t *testing.T) {
 	for stream, stopped := range map[string][]string{Stream("other"): {"other"}, SystemStream: {"main", "other"}} {
 		a := newAudited(t)
@@ -182,8 +184,8 @@ func TestAnotherRootIsStopped(t *testing.T) {
 	}
 }
 
-// A root that is not known is no difference: nothing is stopped, the others are audited,
-// and the audit says that it was not whole.
+// An unknown root is not a difference: nothing is stopped, the other streams are audited,
+// and the audit returns an error.
 func TestARootThatIsNotKnownStopsNothing(t *testing.T) {
 	a := newAudited(t)
 	lost := errors.New("the witness is behind")
@@ -199,7 +201,7 @@ func TestARootThatIsNotKnownStopsNothing(t *testing.T) {
 	require.Empty(t, a.stopped("main"))
 }
 
-// While trading goes on the audit compares at the revision it looked at.
+// While trading goes on, the audit compares at the revision that it started from.
 func TestAnAuditWhileTradingGoesOn(t *testing.T) {
 	a := newAudited(t)
 	ctx, stop := context.WithCancel(t.Context())
@@ -236,8 +238,8 @@ func TestAnAuditWhileTradingGoesOn(t *testing.T) {
 	require.Empty(t, a.stopped("main"))
 }
 
-// "Accepting is recorded", and every portfolio that it touches is stopped: those that
-// differ; all of them where the system stream does, or nobody knows.
+// "Accepting is recorded", and every affected portfolio is stopped: those that differ, or
+// all if the system stream differs or the extent is unknown.
 func TestAnAcceptedRollbackStopsWhatItTouches(t *testing.T) {
 	back := func(stream string) []domain.RolledBack {
 		return []domain.RolledBack{{Stream: stream, Witnessed: 9, Found: 3}}
@@ -288,7 +290,7 @@ func TestAnAcceptedRollbackOfManyStreams(t *testing.T) {
 	require.Equal(t, domain.StopSystemError, a.stopped("main"), "also one that the record does not name")
 }
 
-// A reason without words, or nothing to accept, is refused.
+// A reason without words, or a rollback of nothing, is refused.
 func TestAnAcceptedRollbackNeedsAReason(t *testing.T) {
 	a := newAudited(t)
 	requireCode(t, domain.CodeInvalid, a.engine.AcceptRollback(t.Context(), olga, Rollback{Witness: "damaged"}))
@@ -305,7 +307,7 @@ func TestWhatStopsIsWitnessedAtOnce(t *testing.T) {
 	require.False(t, WitnessedAtOnce(domain.PermitGrantedType))
 }
 
-// "Fold from zero, with progress": a long fold says how far it is.
+// "Fold from zero, with progress": a long fold reports its progress.
 func TestALongFoldTellsHowFarItIs(t *testing.T) {
 	a := newAudited(t)
 	var said []uint64
@@ -320,7 +322,7 @@ func TestALongFoldTellsHowFarItIs(t *testing.T) {
 	require.Equal(t, []uint64{4096, head + 1}, said)
 }
 
-// A key that was revoked and works again, in memory only: all portfolios are stopped.
+// A revoked key that works again, in memory only, stops all portfolios.
 func TestACorruptedKeyringStopsEverything(t *testing.T) {
 	a := newAudited(t)
 	a.audit(a.want)
@@ -337,8 +339,8 @@ func TestACorruptedKeyringStopsEverything(t *testing.T) {
 	require.Equal(t, domain.StopSystemError, a.stopped("other"))
 }
 
-// Every kind of event of the system stream, decided here, is to an audit what it is when
-// it is read again: a difference in how it is held would stop everything for nothing.
+// For every kind of event of the system stream, the live state equals the state that is
+// read again: any difference in memory would stop everything without cause.
 func TestAnAuditOfEverySystemEvent(t *testing.T) {
 	a := newAudited(t)
 	const address = "0x9858EfFD232B4033E47d90003D41EC34EcaEda94"

@@ -20,8 +20,8 @@ var roles = []domain.Role{
 var mayDo = []struct {
 	name    string
 	command func(bot string) Command
-	roles   string // those who may
-	own     bool   // a bot may for itself only
+	roles   string // the roles that may
+	own     bool   // a bot may, for itself only
 }{
 	{"AcceptRollback", func(string) Command { return AcceptRollback{} }, "operator", false},
 	{"AddAddress", func(string) Command { return AddAddress{} }, "admin", false},
@@ -139,7 +139,7 @@ func TestABotActsForItselfOnly(t *testing.T) {
 	r.check()
 }
 
-// A request without a command is refused like any other that makes no sense.
+// A request without a command is refused like any other invalid one.
 func TestARequestWithoutACommand(t *testing.T) {
 	r := newRig(t).opened()
 	r.refused(domain.CodeInvalid, olga, nil)

@@ -13,13 +13,13 @@ import (
 	"pets/eventstore"
 )
 
-// together sends commands so that they are one batch, in their order.
+// together sends commands so that they form one batch, in their order.
 func (r *rig) together(requests ...Request) []outcome {
 	r.t.Helper()
 	return r.togetherWith(nil, requests...)
 }
 
-// togetherWith plans faults for the appends of the batch.
+// togetherWith also plans faults for the appends of the batch.
 func (r *rig) togetherWith(faults []fault, requests ...Request) []outcome {
 	r.t.Helper()
 	gate := make(chan struct{})
@@ -49,7 +49,7 @@ func (r *rig) by(c domain.Caller, commands ...Command) []Request {
 	return out
 }
 
-// "Appends them in one durable write": what waits together is one append.
+// "Appends them in one durable write": commands that wait together are one append.
 func TestABatchIsOneAppend(t *testing.T) {
 	r := newRig(t).opened("a")
 	before := len(r.store.appends)
@@ -130,15 +130,15 @@ func TestDoAllStopsAtTheFirstFailure(t *testing.T) {
 	require.ErrorIs(t, results[2].Err, ErrNotTried)
 	require.ErrorIs(t, results[3].Err, ErrNotTried)
 	require.Len(t, r.records(), all+1)
-	// The failure of one call is no concern of the next.
+	// The failure of one call does not affect the next.
 	results, err = r.w.DoAll(r.ctx(), r.by(olga, deposit("2")))
 	require.NoError(t, err)
 	require.NoError(t, results[0].Err)
 	r.check()
 }
 
-// An append that fails in the middle of a long call: what was durable is booked,
-// the rest is not, and the same call again completes it.
+// An append fails in the middle of a long call: the durable part is booked, the rest is
+// not, and repeating the call completes it.
 func TestDoAllIsResumable(t *testing.T) {
 	r := newRig(t).opened("a")
 	requests := make([]Request, 2000)
@@ -172,9 +172,9 @@ func TestDoAllIsResumable(t *testing.T) {
 	r.check()
 }
 
-// "A command that would not fit one append is refused": settling with more
-// holders than fit. Nothing of it is recorded, the state is as before, and it can
-// be split by bot.
+// "A command that would not fit one append is refused": settling with more holders than
+// fit. Nothing of it is recorded, the state is unchanged, and the settlement can be split
+// by bot.
 func TestATooLargeCommandIsRefused(t *testing.T) {
 	r := newRig(t)
 	r.w.Close()
@@ -203,8 +203,8 @@ func TestATooLargeCommandIsRefused(t *testing.T) {
 	r.check()
 }
 
-// "A result that would reach 10^15 is refused when deciding", even when only the
-// sum of what came before shows it; the commands beside it stand.
+// "A result that would reach 10^15 is refused when deciding", even when only the sum with
+// earlier commands shows it; the commands beside it are accepted.
 func TestARefusalAfterItEmittedLeavesNoTrace(t *testing.T) {
 	r := newRig(t).opened()
 	r.must(olga, deposit("600000000000000"))
@@ -232,9 +232,9 @@ func TestARefusalAfterItEmittedLeavesNoTrace(t *testing.T) {
 	r.check()
 }
 
-// "A defect that panics is refused like any other request that cannot be decided":
-// internal, nothing recorded, the state rebuilt, and the writer lives on. Where it
-// happened is in the error for the log, not in what it says.
+// "A defect that panics is refused like any other request that cannot be decided": the
+// code is internal, nothing is recorded, the state is rebuilt, and the writer continues.
+// The error has the stack for the log, but not in its message.
 func TestAPanicIsADefectOfOneCommand(t *testing.T) {
 	panics := map[string]func(*portfolio.Decision) error{
 		"at once":          func(*portfolio.Decision) error { panic("secret 4711") },
@@ -260,8 +260,8 @@ func TestAPanicIsADefectOfOneCommand(t *testing.T) {
 	}
 }
 
-// A panic while a batch is decided again is no way around the limits either: each
-// attempt is one group, whatever happens in it.
+// A panic while a batch is decided again does not circumvent the limits: each attempt is
+// one group.
 func TestAPanicBesideAConflict(t *testing.T) {
 	r := newRig(t).opened("a")
 	other := r.writer()
@@ -286,8 +286,8 @@ func TestAPanicBesideAConflict(t *testing.T) {
 	r.check()
 }
 
-// What grows when it is decided again still fits: grants become denials with all
-// their reasons once another server has stopped everything.
+// Records that grow when a command is decided again still fit: grants become denials with
+// all their reasons after another server has stopped everything.
 func TestABatchThatGrowsWhenDecidedAgainIsCut(t *testing.T) {
 	r := newRig(t).opened("a")
 	other := r.writer()
@@ -311,7 +311,7 @@ func TestABatchThatGrowsWhenDecidedAgainIsCut(t *testing.T) {
 	r.check()
 }
 
-// A refused command needs no append, a mismatch neither.
+// A refused command needs no append, nor does a mismatch.
 func TestRefusalsAppendNothing(t *testing.T) {
 	r := newRig(t).opened()
 	attempts := r.store.attempts

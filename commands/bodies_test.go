@@ -34,7 +34,7 @@ var (
 
 const someAddress = "0x9858EfFD232B4033E47d90003D41EC34EcaEda94"
 
-// somePolicy is not the default one: that may change, a body may not.
+// somePolicy is not the default policy: the default may change, a body may not.
 var somePolicy = domain.Policy{
 	MaxConsecutiveLosses: 4, MaxDailyLossPct: someAmount, MaxBotDrawdownPct: someAmount, MaxPortfolioDrawdownPct: someAmount,
 	BreakerWarnAt: someAmount, BreakerStops: domain.StopBot, ClosePositionsOnTrip: true, DailyLossTZ: "Europe/Berlin", LossDust: someAmount,
@@ -42,7 +42,7 @@ var somePolicy = domain.Policy{
 	PermitTTL: domain.Duration(time.Minute), MarkMaxAge: domain.Duration(time.Hour), FeeBPS: someAmount,
 }
 
-// limitedPolicy has the optional limits, too.
+// limitedPolicy also has the optional limits.
 func limitedPolicy() domain.Policy {
 	p := somePolicy
 	p.MaxOrderUSD, p.MaxPositionUSD, p.MaxBotCapitalPct, p.MaxCategoryExposurePct = someAmount, someNumber, someAmount, someNumber
@@ -50,9 +50,9 @@ func limitedPolicy() domain.Policy {
 	return p
 }
 
-// bodies has every command with all its fields set, and with the required ones
-// only. A field that is added gets a variant of its own, at the end, and is left
-// out of JSON where it is not set.
+// bodies has every command with all its fields set, and with the required ones only. A
+// new field gets a variant of its own, at the end, and is omitted from JSON if it is not
+// set.
 var bodies = []struct {
 	variant string
 	command Command
@@ -179,10 +179,10 @@ var bodies = []struct {
 	{"required", AcceptRollback{Reason: "no newer copy"}},
 }
 
-// Bodies are for ever: the request hash of every command ever recorded was made
-// of its name and body. If a line changes, the retry of a command, and every row
-// of every file imported so far, is answered with idempotency_mismatch instead of
-// its first answer. So no line is changed or removed; lines are added.
+// Bodies never change: the request hash of every recorded command was made of its name
+// and body. If a line changed, the retry of a command, and every row of every imported
+// file, would be answered with idempotency_mismatch instead of its first answer. So lines
+// are added, never changed or removed.
 func TestBodiesAreForEver(t *testing.T) {
 	var b strings.Builder
 	for _, tt := range bodies {
@@ -200,9 +200,8 @@ func TestBodiesAreForEver(t *testing.T) {
 	require.Equal(t, strings.Split(string(want), "\n"), strings.Split(b.String(), "\n"))
 }
 
-// Every command type has a body, every field of it is set in one of them, and a
-// field that is not required is not in the body when it is not set. The types are
-// those of mayDo, which has them all.
+// Every command type has a body, every field of it is set in one of them, and an optional
+// field is not in the body if it is not set. mayDo has all the types.
 func TestEveryFieldHasABody(t *testing.T) {
 	covered := map[reflect.Type]map[string]bool{}
 	for _, tt := range bodies {
@@ -222,12 +221,12 @@ func TestEveryFieldHasABody(t *testing.T) {
 	require.Len(t, covered, len(mayDo))
 }
 
-// fieldsOf names the fields of a command, with those of structs it embeds.
+// fieldsOf returns the names of a command's fields, with those of embedded structs.
 func fieldsOf(t reflect.Type, prefix string) []string {
 	var names []string
 	for i := range t.NumField() {
 		f := t.Field(i)
-		if f.Tag.Get("json") == "-" { // it is no part of the body
+		if f.Tag.Get("json") == "-" { // it is not part of the body
 			continue
 		}
 		if f.Anonymous {

@@ -19,7 +19,7 @@ func (c StartBot) Decide(d *portfolio.Decision) error {
 	return d.StartBot(c.Bot)
 }
 
-// StopBot takes a bot out of trading.
+// StopBot stops a bot: it gets no more permits.
 type StopBot struct {
 	Bot    string `json:"bot"`
 	Reason string `json:"reason,omitempty"`
@@ -32,7 +32,7 @@ func (c StopBot) Decide(d *portfolio.Decision) error {
 	return d.StopBot(c.Bot, c.Reason)
 }
 
-// ResetBreaker is a person's decision to go on after a trip.
+// ResetBreaker is a person's decision to continue after a trip.
 type ResetBreaker struct {
 	Breaker string `json:"breaker"`
 	Bot     string `json:"bot,omitempty"`
@@ -60,7 +60,7 @@ func (c EngageStop) Decide(d *portfolio.Decision) error {
 	return d.EngageStop(c.Kind, c.Reason)
 }
 
-// RequestClear is the first of the two people who clear an emergency stop.
+// RequestClear is sent by the first of the two people who clear an emergency stop.
 type RequestClear struct {
 	Reason string `json:"reason"`
 }
@@ -72,7 +72,7 @@ func (c RequestClear) Decide(d *portfolio.Decision) error {
 	return d.RequestClear(c.Reason)
 }
 
-// ConfirmClear is the second of the two people.
+// ConfirmClear is sent by the second of the two people.
 type ConfirmClear struct {
 	Request string `json:"request"`
 }
@@ -84,7 +84,7 @@ func (c ConfirmClear) Decide(d *portfolio.Decision) error {
 	return d.ConfirmClear(c.Request)
 }
 
-// RequestOverride is the first of two people.
+// RequestOverride is sent by the first of the two people who agree to an override.
 type RequestOverride struct {
 	Kind      string          `json:"kind"` // go_live, limits, treasury_policy, transfer or clock
 	Portfolio string          `json:"portfolio,omitempty"`
@@ -99,7 +99,7 @@ func (c RequestOverride) Decide(d *portfolio.Decision) error {
 	return d.RequestOverride(c.Kind, c.Portfolio, c.Limits, c.Reason)
 }
 
-// ConfirmOverride is the second of the two people.
+// ConfirmOverride is sent by the second of the two people.
 type ConfirmOverride struct {
 	Override string `json:"override"`
 }

@@ -12,14 +12,14 @@ import (
 	"pets/domain/portfolio"
 )
 
-// grantedAt is when a permit was granted by the clock that nobody sets.
+// grantedAt is when a permit was granted, on the monotonic clock.
 type grantedAt map[string]time.Duration
 
 // A storm of clocks: time passes, the wall clock is set back and forth by up to a year,
-// servers restart, people accept the clock. Whatever happens: facts and stops are never
-// refused for the clock, nothing opens while it is behind, time never goes back in the
-// stream, no permit that is not placed outlives its time by the monotonic clock while
-// commands are decided, and no order that rests loses its reservation before its time.
+// servers restart, people accept the clock. In every case, facts and stops are never
+// refused for the clock; nothing opens while the clock is behind; time never goes back in
+// the stream; no permit that is not placed outlives its time on the monotonic clock while
+// commands are decided; and no resting order loses its reservation early.
 func TestStormOfClocks(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := newTwoClocks(t)
@@ -37,7 +37,7 @@ func TestStormOfClocks(t *testing.T) {
 				m.clock.add(d)
 			case "restart":
 				m.restart()
-				clear(rests) // a jump between two lives of a server is not noticed
+				clear(rests) // a jump between two runs of a server is not noticed
 			case "accept":
 				m.accept(t)
 			}
@@ -52,7 +52,7 @@ func TestStormOfClocks(t *testing.T) {
 	})
 }
 
-// accept has two people accept the clock, if it is behind.
+// accept makes two people accept the clock, if it is behind.
 func (m *twoClocks) accept(t *testing.T) {
 	s := fold(t, m.store)
 	a, err := m.do(olga, uuid.NewString(), RequestOverride{Kind: domain.OverrideClock, Reason: "go on"})
@@ -98,16 +98,17 @@ func (m *twoClocks) storm(t *testing.T, rt *rapid.T, granted grantedAt, rests re
 		}
 	}
 	after := fold(t, m.store)
-	if after.Next > before.Next { // something was decided
+	if after.Next > before.Next { // a command was decided
 		granted.check(t, after, m.elapsed.now())
 		rests.check(t, after, m.elapsed.now())
 	}
 }
 
-// restsUntil is until when orders rest by the clock that nobody sets.
+// restsUntil is until when orders rest, on the monotonic clock.
 type restsUntil map[string]time.Duration
 
-// check: what rests is reserved, but for the steps that are too small to be noticed.
+// check: resting orders are reserved, but for clock steps that are too small to be
+// noticed.
 func (r restsUntil) check(t *testing.T, s *portfolio.State, elapsed time.Duration) {
 	for id, until := range r {
 		if p := s.Permits[id]; elapsed < until-portfolio.JumpTolerance {
@@ -122,7 +123,7 @@ func (g grantedAt) note(a Answer, elapsed time.Duration) {
 	}
 }
 
-// check: what is still live and not placed was granted less than its time ago.
+// check: live permits that are not placed were granted less than their time ago.
 func (g grantedAt) check(t *testing.T, s *portfolio.State, elapsed time.Duration) {
 	for id, p := range s.Permits {
 		if at, ours := g[id]; ours && !p.Working && p.Live(s.Time) {

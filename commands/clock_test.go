@@ -53,7 +53,7 @@ func TestAClockBehindTheStream(t *testing.T) {
 			} else {
 				requireCode(t, domain.CodeClock, err)
 				require.Len(t, r.records(), all)
-				r.clock.add(tt.behind) // the clock is set right, and the same key goes through
+				r.clock.add(tt.behind) // the clock is corrected, and the same key goes through
 				_, err = r.do(botCaller("a"), "open", permit("a", "1"))
 				require.NoError(t, err)
 			}
@@ -62,7 +62,7 @@ func TestAClockBehindTheStream(t *testing.T) {
 	}
 }
 
-// "Same decisions on replay": the clock's zone and monotonic reading leave no trace.
+// "Same decisions on replay": the clock's zone and monotonic reading are not recorded.
 func TestRecordTimesAreUTC(t *testing.T) {
 	r := newRig(t).opened("a")
 	r.clock.now = time.Now().In(time.FixedZone("x", 3600))
@@ -98,8 +98,8 @@ func (r *rig) trade(at time.Time, id, pnl string) (Answer, error) {
 	return r.w.Do(r.ctx(), row(at, "row/"+id, RecordTrade{Bot: "a", Market: "m", PnL: dec(pnl), TradeID: id}))
 }
 
-// "Records carry the rows' time as Time, the moment of import in the metadata";
-// a row before the head is refused, at the head and after it is taken.
+// "Records carry the rows' time as Time, the moment of import in the metadata"; a row
+// before the head is refused, and one at the head or after it is accepted.
 func TestImportedRowsBringTheirTime(t *testing.T) {
 	r := newRig(t).imported()
 	at := noon.Add(-10 * time.Hour)
@@ -119,7 +119,7 @@ func TestImportedRowsBringTheirTime(t *testing.T) {
 	_, err = r.trade(at.Add(1), "4", "1")
 	require.NoError(t, err)
 	r.clock.add(time.Hour)
-	again, err := r.trade(at, "1", "1") // known: it lies before the head by now
+	again, err := r.trade(at, "1", "1") // known, although it lies before the head by now
 	require.NoError(t, err)
 	same(t, a, again)
 	r.check()
@@ -148,9 +148,9 @@ func TestAnImportedPortfolioTakesImportsAndResetsOnly(t *testing.T) {
 	r.check()
 }
 
-// A portfolio with a clock of its own takes no import; and it takes an import to
-// open an imported one, or its first record would stand at the wall's time and
-// no older row could follow.
+// A portfolio with a clock of its own accepts no import. An imported portfolio can be
+// opened only by an import: otherwise its first record would have the wall clock's time,
+// and no older row could follow.
 func TestAWallPortfolioTakesNoImport(t *testing.T) {
 	r := newRig(t)
 	_, err := r.w.Do(r.ctx(), row(noon, "k", openMain()))
@@ -177,7 +177,7 @@ func TestAPortfolioIsOpenedInItsOwnStream(t *testing.T) {
 	r.check()
 }
 
-// A row's time no store can hold refuses that row only.
+// A row with a time that no store can hold is refused; the others are not.
 func TestATimeTheStoreCannotHold(t *testing.T) {
 	r := newRig(t)
 	results, err := r.w.DoAll(r.ctx(), []Request{row(time.Date(1969, 12, 31, 0, 0, 0, 0, time.UTC), "k", openImported())})
@@ -197,8 +197,8 @@ func TestATimeTheStoreCannotHold(t *testing.T) {
 	r.check()
 }
 
-// The row of a file is the same row whoever imports it: going on with another
-// user's import books nothing twice.
+// A row of a file is the same row for every importer: continuing another user's import
+// books nothing twice.
 func TestAnImportCanBeContinuedByAnotherUser(t *testing.T) {
 	r := newRig(t).imported()
 	rebate := row(noon, "row/1", RecordFee{Bot: "a", Amount: dec("1"), Kind: domain.FeeRebate})
@@ -221,8 +221,8 @@ func TestAnImportCanBeContinuedByAnotherUser(t *testing.T) {
 	r.check()
 }
 
-// Time goes by between the attempts of one command: what is stored is what was
-// decided last, in the right order.
+// Time passes between the attempts of one command: the last decision is stored, in the
+// right order.
 func TestTimeGoesOnBetweenAttempts(t *testing.T) {
 	r := newRig(t).opened("a")
 	r.store.plan(fault{err: &eventstore.Conflict{}, before: func() { r.clock.add(36 * time.Hour) }})

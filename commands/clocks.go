@@ -12,8 +12,8 @@ import (
 	"pets/eventstore"
 )
 
-// aheadTolerance is how far the wall clock may be ahead of the last record at the
-// start before a person is asked to check it.
+// aheadTolerance is how far the wall clock may be ahead of the last record at the start
+// before a person is asked to check it.
 const aheadTolerance = 24 * time.Hour
 
 // askAhead reports, once, a wall clock that is far ahead of the last record.
@@ -28,11 +28,11 @@ func (w *Writer) askAhead() {
 	}
 }
 
-// noteTime keeps the time that the wall clock has to show for the stream's to go on, for
-// those who ask how far behind it is when nothing is decided.
+// noteTime stores the wall clock time that is reached when the stream's time goes on, so
+// that [Writer.behind] can be computed at any time.
 func (w *Writer) noteTime() {
 	if w.state == nil {
-		return // it is folded again before anything is decided
+		return // the state is folded again before the next decision
 	}
 	var since1970 time.Duration
 	if !w.state.imported() {
@@ -41,8 +41,8 @@ func (w *Writer) noteTime() {
 	w.reached.Store(int64(since1970))
 }
 
-// behind returns how far the wall clock is behind the stream's last record; 0
-// within the tolerance.
+// behind returns how far the wall clock is behind the stream's last record, or 0 within
+// the tolerance.
 func (w *Writer) behind(wall time.Time) time.Duration {
 	behind := time.Unix(0, w.reached.Load()).Sub(wall)
 	if behind <= portfolio.ClockTolerance {
@@ -51,34 +51,35 @@ func (w *Writer) behind(wall time.Time) time.Duration {
 	return behind
 }
 
-// standstill is what the writer knows while the wall clock is behind the last record, so
-// that the stream's time stands still; and, at any time, when permits end by a clock that
-// goes on, which the wall clock may not.
+// standstill tracks the time while the wall clock is behind the last record, when the
+// stream's time stands still. It also tracks, at any time, when permits end on the
+// monotonic clock, because the wall clock may stand still.
 type standstill struct {
-	monotonic func() time.Duration // nil: the wall clock goes on, even if it is behind
-	elapsed   time.Duration        // at the request at hand
-	behind    time.Duration        // at the request at hand
-	// entered: permits from before it were ended; by the group at hand, not yet for good.
+	monotonic func() time.Duration // nil: use the wall clock, even if it is behind
+	elapsed   time.Duration        // at the current request
+	behind    time.Duration        // at the current request
+	// entered: the permits granted before the standstill were ended. inGroup: the current
+	// group ends them, and is not durable yet.
 	entered, inGroup bool
-	// ends are the permits that were granted, each with when it ends, and queue has the next
-	// first. due are those of which the next command has to hear, the first handed of them
-	// with the group at hand: some are placed, or gone, by then.
+	// ends says when each granted permit ends, and queue has the next one first. due are the
+	// permits that have ended and that the next command is told of; some are placed or gone
+	// by then. The current group was told of the first handed of them.
 	ends   map[string]time.Duration
 	queue  endHeap
 	due    []string
 	handed int
-	// granted are those of the group at hand. Until they are stored, another may get their
-	// names.
+	// granted are the permits of the current group. Until they are durable, other permits
+	// may get their names.
 	granted []end
 }
 
-// end is when a permit ends; only what ends says of it counts.
+// end is when a permit ends. It is outdated if standstill.ends has another time.
 type end struct {
 	at     time.Duration
 	permit string
 }
 
-// endHeap has the next to end first.
+// endHeap is a heap with the next to end first.
 type endHeap []end
 
 func (h endHeap) Len() int           { return len(h) }
@@ -100,7 +101,8 @@ func (h *endHeap) Pop() any {
 	return last
 }
 
-// look reads the clocks before a request is decided.
+// look reads the clocks before a request is decided, and collects the permits that have
+// ended.
 func (k *standstill) look(wall time.Time, behind time.Duration) {
 	k.elapsed = k.reads(wall)
 	if k.behind = behind; behind == 0 {
@@ -115,7 +117,7 @@ func (k *standstill) look(wall time.Time, behind time.Duration) {
 	}
 }
 
-// reads is what the clock shows that goes on.
+// reads returns the monotonic time, or that of the wall clock if there is none.
 func (k *standstill) reads(wall time.Time) time.Duration {
 	if k.monotonic != nil {
 		return k.monotonic()
@@ -132,13 +134,14 @@ func (k *standstill) endsAt(permit string, at time.Duration) {
 	heap.Push(&k.queue, end{at, permit})
 }
 
-// standing returns what the decision has to know about the clocks. As with a
-// jump, a few seconds make no difference to a permit.
+// standing returns what the decision has to know about the clocks. As with a jump, a few
+// seconds make no difference to a permit.
 func (k *standstill) standing() portfolio.Standstill {
 	return portfolio.Standstill{Behind: k.behind, Entered: k.behind > portfolio.JumpTolerance && !k.entered && !k.inGroup, Overdue: k.due}
 }
 
-// recorded: a command was decided. What it was told is done once the group is durable.
+// recorded notes that a command was accepted. What it was told about the clocks is
+// recorded once the group is durable.
 func (k *standstill) recorded(events []domain.Event, now time.Time) {
 	k.inGroup = k.inGroup || k.standing().Entered
 	k.handed = len(k.due)
@@ -149,7 +152,7 @@ func (k *standstill) recorded(events []domain.Event, now time.Time) {
 	}
 }
 
-// settled: the group is durable, or was given up and everything is to be done again.
+// settled ends the current group. If it is not durable everything has to be done again.
 func (k *standstill) settled(durable bool) {
 	if durable {
 		k.entered = k.entered || k.inGroup
@@ -161,11 +164,13 @@ func (k *standstill) settled(durable bool) {
 	k.inGroup, k.handed, k.granted = false, 0, k.granted[:0]
 }
 
-// takeOver takes note of when permits end that somebody else granted, from revision known
-// on: another server, or this one before it was started anew. Of those that were granted
-// while time stood still, what was folded for the first time has been held for nobody knows
-// how long, and ends with the next command; what another server has just granted is held
-// from now on. All others have what is left of their time by the wall clock.
+// takeOver notes when permits end that this writer did not grant: those granted, from
+// revision known on, by another server or by this one before a restart. A permit that was
+// granted while the stream's time went on keeps what is left of its time on the wall
+// clock. For one granted during a standstill the wall clock does not tell. If the stream
+// is folded for the first time (known is 0), it is unknown how long the permit was held,
+// and it ends with the next command; otherwise another server has just granted it, and its
+// time begins now.
 func (w *Writer) takeOver(known uint64) error {
 	wall := w.options.Now()
 	for _, id := range w.state.unplaced() {
@@ -191,9 +196,9 @@ func (w *Writer) takeOver(known uint64) error {
 	return nil
 }
 
-// grantedStanding is for how long the permit that a record granted was to be held, where
-// time stood still, otherwise 0, and what is left of its time while the wall clock shows
-// wall. As with a jump, a few seconds make no difference to a permit.
+// grantedStanding returns the duration of the permit that a record granted, if it was
+// granted during a standstill, otherwise 0. left is what is left of its time when the wall
+// clock shows wall. As with a jump, a few seconds make no difference to a permit.
 func (w *Writer) grantedStanding(revision uint64, wall time.Time) (held, left time.Duration, err error) {
 	rec, err := eventstore.One(w.ctx, w.store, w.stream, revision)
 	if err != nil {
@@ -220,9 +225,8 @@ type clockJudge interface {
 	refusedByClock(d *portfolio.Decision) error
 }
 
-// clockRefuses refuses, while the wall clock is behind the last record, every
-// command that is not known to be a fact, a stop, a reduction, or independent of
-// the time.
+// clockRefuses refuses a command while the wall clock is behind the last record, unless
+// it is a fact, a stop, a reduction, or independent of the time.
 func clockRefuses(d *portfolio.Decision, c Command) error {
 	if s := c.spec(); s.Class != ClassOther || s.anyClock {
 		return nil
@@ -234,7 +238,7 @@ func clockRefuses(d *portfolio.Decision, c Command) error {
 }
 
 func (c AskPermit) refusedByClock(d *portfolio.Decision) error {
-	if len(c.Legs) > 0 { // legs are placed together, and open
+	if len(c.Legs) > 0 { // legs are placed together and open exposure
 		return d.RefusedByClock()
 	}
 	return d.PermitRefusedByClock(c.order())
@@ -252,30 +256,31 @@ func (c ConfirmOverride) refusedByClock(d *portfolio.Decision) error {
 	return d.ConfirmationRefusedByClock(c.Override)
 }
 
-// slewed is the part of the time by which a clock that is kept right may run apart from
-// the monotonic one: twice what ntp does at the most (500 ppm). What the clocks are
-// compared with follows the wall clock that slowly, so small steps add up to a jump.
+// slewed limits how fast a synchronised wall clock may drift from the monotonic one: one
+// part in slewed, twice the fastest rate of ntp (500 ppm). The reference that the wall
+// clock is compared with follows it no faster, so small steps add up to a jump.
 const slewed = 1000
 
-// jump notices that the wall clock was moved, at once or in steps. A machine that slept
-// shows as a jump as well. What it finds stays pending until a command of its portfolio
-// has recorded it.
+// jump notices that the wall clock was moved, at once or in steps. Sleep of the machine
+// appears as a jump, too. A jump stays pending until a command of the stream has recorded
+// it.
 type jump struct {
 	monotonic func() time.Duration // nil: nothing is compared
-	// seen: wall is what the wall clock had to show at elapsed.
+	// seen: wall and elapsed are set. wall is what the wall clock should have shown at
+	// elapsed.
 	seen    bool
 	wall    time.Time
 	elapsed time.Duration
 
 	found    portfolio.Jump
-	inGroup  bool      // the group at hand records it
+	inGroup  bool      // the current group records it
 	count    int       // of jumps noticed
-	sent     int       // count when the group at hand recorded them
+	sent     int       // count when the current group recorded them
 	carrier  uuid.UUID // the command that records it, or tried to
 	onNotice func(by time.Duration)
 }
 
-// look compares what has passed by the two clocks.
+// look compares the time that has passed on the two clocks.
 func (j *jump) look(now time.Time) {
 	if j.monotonic == nil {
 		return
@@ -297,16 +302,16 @@ func (j *jump) look(now time.Time) {
 }
 
 func (j *jump) notice(by time.Duration) {
-	if by.Abs() > j.found.By.Abs() { // there and back again is no jump of 0
+	if by.Abs() > j.found.By.Abs() { // a jump and its reverse do not cancel out
 		j.found.By = by
 	}
 	j.found.Forward += max(by, 0)
 	j.count++
-	j.carrier = uuid.Nil // what tried to record one before knows nothing of this
+	j.carrier = uuid.Nil // a command that tried to record an earlier one does not include this one
 	j.onNotice(by)
 }
 
-// pending is the jump that the next command of the group has to record.
+// pending returns the jump that the next command of the group has to record.
 func (j *jump) pending() portfolio.Jump {
 	if j.inGroup {
 		return portfolio.Jump{}
@@ -314,23 +319,23 @@ func (j *jump) pending() portfolio.Jump {
 	return j.found
 }
 
-// recorded: a command of the group at hand records it.
+// recorded notes that a command of the current group records the jump.
 func (j *jump) recorded(found portfolio.Jump, command uuid.UUID) {
 	if found.By != 0 {
 		j.inGroup, j.carrier, j.sent = true, command, j.count
 	}
 }
 
-// tried reports that a command tried to record the jump, in an append that failed, or
-// only looked so.
+// tried reports whether a command tried to record the jump in an append that failed, or
+// seemed to fail.
 func (j *jump) tried(command uuid.UUID) bool { return command == j.carrier && !j.inGroup }
 
-// cameThrough: it did not fail after all.
+// cameThrough notes that the jump is recorded.
 func (j *jump) cameThrough() { j.found, j.carrier = portfolio.Jump{}, uuid.Nil }
 
-// settled: the group is durable, or was given up and has to record it again.
+// settled ends the current group. If it is not durable the jump has to be recorded again.
 func (j *jump) settled(durable bool) {
-	if durable && j.inGroup && j.sent == j.count { // else one more was noticed after it
+	if durable && j.inGroup && j.sent == j.count { // otherwise another jump was noticed since
 		j.cameThrough()
 	}
 	j.inGroup = false

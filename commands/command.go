@@ -12,7 +12,7 @@ import (
 // the same fields always give the same bytes. It is a [PortfolioCommand] or a
 // [SystemCommand].
 type Command interface {
-	// spec is its row of the table: [SpecOf].
+	// spec returns the command's row of the table; see [SpecOf].
 	spec() *Spec
 }
 
@@ -30,23 +30,22 @@ type SystemCommand interface {
 	DecideSystem(d *system.Decision) error
 }
 
-// Request is a command with who sends it and under which key.
+// Request is a command with its caller and its key.
 type Request struct {
 	Caller domain.Caller
-	// Key is the Idempotency-Key the client keeps: the same key and command again
-	// are answered with the first answer and do nothing.
+	// Key is the Idempotency-Key, which the client keeps: a repeat with the same key and
+	// command does nothing, and gets the first answer.
 	Key     string
 	Command Command
-	// Import is set for rows of imported files; only imported portfolios take
-	// them, and they take nothing else but resets.
+	// Import is set for rows of imported files. Only imported portfolios accept them, and
+	// nothing else but resets.
 	Import *Import
-	// Entitled is asked each time the request is decided: an error refuses it. It is how
-	// a key that was revoked while its request was on the way acts no more. It must
-	// answer at once. nil is for callers without a key: the server, and people on its
-	// machine.
+	// Entitled is called each time the request is decided, and an error refuses it: a key
+	// may be revoked while its request waits. It must not block. It is nil for callers
+	// without a key: the server, and people on its machine.
 	Entitled func() error
-	// Seen is how many stops had come when this came first ([Engine.StopsSeen]); 0 is for
-	// the engine to note. It matters to what lets trading go on.
+	// Seen is the value of [Engine.StopsSeen] when the request first arrived; if it is 0 the
+	// engine sets it. It matters for commands that let trading go on.
 	Seen uint64
 }
 

@@ -13,10 +13,10 @@ import (
 	"pets/eventstore"
 )
 
-// "If anything came between, it is decided again. So a risk check can never race
-// a trade, on one machine or on twenty": 64 goroutines ask two servers for
-// permits under one cash limit. Never over-reserved, every acknowledged command's
-// events there exactly once, and both servers end where a fresh fold does.
+// "If anything came between, it is decided again. So a risk check can never race a trade,
+// on one machine or on twenty": 64 goroutines ask two servers for permits under one cash
+// limit. The cash is never over-reserved, the events of every acknowledged command are in
+// the stream exactly once, and both servers end in the state of a fresh fold.
 func Test64BotsAtOneLimit(t *testing.T) {
 	const asked = 64
 	rounds, deadline := 0, time.Now().Add(1500*time.Millisecond)
@@ -75,7 +75,7 @@ func roundAtOneLimit(t *testing.T, asked int, retry bool) {
 	}
 	require.Equal(t, "1000", reserved.String())
 
-	// Both catch up when they have something to decide.
+	// Both catch up when they have to decide.
 	for i, w := range writers {
 		_, err := w.Do(ctx, Request{Caller: olga, Key: fmt.Sprint("last", i), Command: deposit("1")})
 		require.NoError(t, err)
@@ -92,8 +92,8 @@ func roundAtOneLimit(t *testing.T, asked int, retry bool) {
 	r.check()
 }
 
-// A refusal is an answer too: it is not given on a state that another server has
-// moved on from.
+// A refusal is an answer, too: it is not given on a state that another server has
+// changed.
 func TestARefusalRestsOnTheWholeStream(t *testing.T) {
 	r := newRig(t).opened()
 	other := r.writer()
@@ -104,19 +104,19 @@ func TestARefusalRestsOnTheWholeStream(t *testing.T) {
 	_, err = other.Do(r.ctx(), Request{Caller: olga, Key: "k", Command: AllocateCapital{Bot: "a", Amount: dec("1")}})
 	require.NoError(t, err, "not: bot is not registered")
 
-	r.store.headErr = errDown // not known whether it is the whole stream
+	r.store.headErr = errDown // it is unknown whether this is the whole stream
 	_, err = other.Do(r.ctx(), Request{Caller: olga, Key: "k2", Command: RegisterBot{ID: "a"}})
 	requireCode(t, domain.CodeUnavailable, err)
 	_, err = other.Do(r.ctx(), Request{Caller: botCaller("a"), Key: "k2", Command: RegisterBot{ID: "a"}})
-	requireCode(t, domain.CodeDenied, err) // for that no state is needed
+	requireCode(t, domain.CodeDenied, err) // this needs no state
 	r.store.headErr = nil
 	_, err = other.Do(r.ctx(), Request{Caller: olga, Key: "k2", Command: RegisterBot{ID: "a"}})
 	requireCode(t, domain.CodeConflict, err)
 	r.check()
 }
 
-// A conflict before the append: the batch is decided again, in its order, and
-// what the other server did decides who is refused now.
+// A conflict before the append: the batch is decided again, in its order, and the other
+// server's records determine who is refused now.
 func TestABatchIsDecidedAgainAfterAConflict(t *testing.T) {
 	r := newRig(t).opened("a")
 	other := r.writer()
@@ -138,14 +138,14 @@ func TestABatchIsDecidedAgainAfterAConflict(t *testing.T) {
 	r.waitQueued(3)
 	close(gate)
 	require.NoError(t, soon(t, held).err)
-	requireCode(t, domain.CodeConflict, soon(t, b).err) // was fine before the conflict
+	requireCode(t, domain.CodeConflict, soon(t, b).err) // was valid before the conflict
 	require.NoError(t, soon(t, c).err)
 	requireCode(t, domain.CodeInvalid, soon(t, d).err)
 	r.check()
 }
 
-// A request that was not tried, because one before it was refused, is tried when
-// the refusal falls with the conflict.
+// A request that was not tried, because one before it was refused, is tried if the
+// conflict removes that refusal.
 func TestNotTriedIsTakenBackWithTheRefusal(t *testing.T) {
 	r := newRig(t).opened()
 	other := r.writer()
@@ -165,8 +165,8 @@ func TestNotTriedIsTakenBackWithTheRefusal(t *testing.T) {
 	r.check()
 }
 
-// Conflicts without end are given up, with nothing acknowledged; "every loop has
-// a limit".
+// Endless conflicts make the command fail, and nothing is acknowledged; "every loop has a
+// limit".
 func TestConflictsWithoutEndAreGivenUp(t *testing.T) {
 	r := newRig(t).opened()
 	conflict := &eventstore.Conflict{Stream: Stream("main")}
@@ -187,8 +187,8 @@ func TestConflictsWithoutEndAreGivenUp(t *testing.T) {
 	r.check()
 }
 
-// The limit is that of one append, not of a batch that is cut into several: here
-// each command fills a group.
+// The limit is per append, not per batch that is cut into several: here each command
+// fills a group.
 func TestEveryAppendOfABatchHasItsOwnAttempts(t *testing.T) {
 	r := newRig(t).opened("a")
 	var faults []fault

@@ -11,8 +11,8 @@ import (
 	"pets/domain/risk"
 )
 
-// The counterexamples that permit designs die of, each by name. None of them gets
-// past a limit here.
+// Known counterexamples of permit designs, each by name. None of them gets past a limit
+// here.
 
 func (r *rig) asks(c AskPermit) PermitAnswer {
 	r.t.Helper()
@@ -29,7 +29,7 @@ func codes(p PermitAnswer) []domain.ReasonCode {
 	return all
 }
 
-// flagsOf are the flags of the fill that a command recorded.
+// flagsOf returns the flags of the fill that a command recorded.
 func flagsOf(a Answer) []string {
 	for _, e := range a.Decoded() {
 		if f, ok := e.(*domain.FillRecorded); ok {
@@ -41,8 +41,8 @@ func flagsOf(a Answer) []string {
 
 func withPermit(f RecordFill, id string) RecordFill { f.PermitID = id; return f }
 
-// The order rests, so its cash stays reserved though its permit's time is over: the
-// same cash is not given away again, and its fill is within the permit.
+// The order rests, so its cash stays reserved after its permit's time is over: the cash
+// is not reserved twice, and the fill is within the permit.
 func TestCounterexamplePermitExpiresWhileTheOrderRests(t *testing.T) {
 	r := newRig(t).opened("a")
 	all := permit("a", "2000") // 1,000: everything
@@ -55,7 +55,7 @@ func TestCounterexamplePermitExpiresWhileTheOrderRests(t *testing.T) {
 	r.check()
 }
 
-// Buys that are not filled cover nothing: selling against them is opening a short.
+// Unfilled buys cover nothing: selling against them opens a short.
 func TestCounterexampleUnfilledBuyCoversAReducingSell(t *testing.T) {
 	r := newRig(t).opened("a")
 	id := r.asks(permit("a", "100")).PermitID
@@ -71,11 +71,12 @@ func TestCounterexampleUnfilledBuyCoversAReducingSell(t *testing.T) {
 	r.check()
 }
 
-// What kind a market is of is the operator's word; a bot that says otherwise is denied.
+// The operator's registration determines a market's kind; a bot that states another is
+// denied.
 func TestCounterexampleBotDeclaresItsOwnMarketSpot(t *testing.T) {
 	r := newRig(t).opened("a")
 	dear := permit("a", "10")
-	dear.Kind, dear.LimitPrice = domain.KindSpot, dec("0.9") // a blocked zone, were it an outcome
+	dear.Kind, dear.LimitPrice = domain.KindSpot, dec("0.9") // a blocked zone, if it were an outcome
 	require.Equal(t, []domain.ReasonCode{domain.ReasonMarketMismatch, domain.ReasonZoneBlocked}, codes(r.asks(dear)))
 	r.refused(domain.CodeDenied, botCaller("a"), RegisterMarket{Market: "m", Kind: domain.KindSpot})
 	r.must(olga, RegisterMarket{Market: "m", Kind: domain.KindSpot})
@@ -83,8 +84,9 @@ func TestCounterexampleBotDeclaresItsOwnMarketSpot(t *testing.T) {
 	r.check()
 }
 
-// In a live portfolio a bot cannot send marks, and a fill without a permit at a fancy
-// price lifts no equity; nor does one within a permit where a feed's mark is fresh.
+// In a live portfolio a bot cannot send marks, and a fill without a permit at an
+// arbitrary price does not raise equity; neither does one within a permit if a feed's
+// mark is fresh.
 func TestCounterexampleBotMarksItsOwnPosition(t *testing.T) {
 	r := newRig(t)
 	live := openMain()
@@ -108,7 +110,7 @@ func TestCounterexampleBotMarksItsOwnPosition(t *testing.T) {
 	r.check()
 }
 
-// The same UUID by two bots is two commands; neither hears the other's answer.
+// The same UUID from two bots is two commands; neither gets the other's answer.
 func TestCounterexampleSameUUIDByTwoBots(t *testing.T) {
 	r := newRig(t).opened("a", "b")
 	const key = "6f1c1f9e-54fd-4c0c-8f6e-0b8b6a0e7f11"
@@ -125,8 +127,8 @@ func TestCounterexampleSameUUIDByTwoBots(t *testing.T) {
 	r.check()
 }
 
-// A start that was sent before a trip and comes again after the reset is the old
-// start: it starts nothing now.
+// A start that was sent before a trip and is repeated after the reset is the old start:
+// it starts nothing.
 func TestCounterexampleDelayedRetryOfStartAfterAReset(t *testing.T) {
 	r := newRig(t).opened("a")
 	r.must(olga, StopBot{Bot: "a"})
@@ -147,8 +149,8 @@ func TestCounterexampleDelayedRetryOfStartAfterAReset(t *testing.T) {
 }
 
 // Two servers whose clocks are 1 s apart: time never goes back in the stream, a permit
-// that one of them sees expired is not alive again at the other, and one whose clock
-// is further behind decides nothing.
+// that has expired at one is not alive again at the other, and a server whose clock is
+// further behind decides nothing.
 func TestCounterexampleTwoServersTwoClocks(t *testing.T) {
 	r := newRig(t).opened("a")
 	slow := newClock()
@@ -175,7 +177,7 @@ func TestCounterexampleTwoServersTwoClocks(t *testing.T) {
 	r.check()
 }
 
-// A limit that is made tighter than what is held holds from then on: nothing more
+// A limit that is reduced below the current holding applies from then on: nothing more
 // opens, closing goes on, and a resting order may still fill.
 func TestCounterexampleLimitTightenedBelowTheCurrentValue(t *testing.T) {
 	r := newRig(t).opened("a")
@@ -198,8 +200,8 @@ func TestCounterexampleLimitTightenedBelowTheCurrentValue(t *testing.T) {
 	r.check()
 }
 
-// A void after the episode closed: the trade opens again, the cash that its sale
-// brought is gone, and permits that lived off it reserve for what they now open.
+// A void after the episode closed: the trade opens again, the cash of its sale is gone,
+// and permits that depended on it reserve for what they now open.
 func TestCounterexampleVoidAfterTheEpisodeClosed(t *testing.T) {
 	r := newRig(t).opened("a")
 	r.must(botCaller("a"), fill("a", "f1", "buy", "100", "0.5"))
@@ -207,7 +209,7 @@ func TestCounterexampleVoidAfterTheEpisodeClosed(t *testing.T) {
 	provisional.Status = domain.FillProvisionalStatus
 	r.must(botCaller("a"), provisional)
 	require.Equal(t, "1040", fold(t, r.store).Bots["a"].Cash.String())
-	all := r.asks(permit("a", "2080")) // lives off the sale
+	all := r.asks(permit("a", "2080")) // depends on the sale
 	require.True(t, all.Allowed)
 	a := r.must(botCaller("a"), VoidFill{domain.FillID{Bot: "a", TradeID: "f2"}})
 	require.Equal(t, []string{domain.FillVoidedType, domain.TradeRevisedType}, types(a))
@@ -221,8 +223,8 @@ func TestCounterexampleVoidAfterTheEpisodeClosed(t *testing.T) {
 	r.check()
 }
 
-// The other outcome settles: this one is neither settled nor worth anything by that;
-// its own settlement is another command, and another payout for the same is refused.
+// The other outcome settles: that neither settles nor values this one; its own settlement
+// is another command, and a different payout for the same outcome is refused.
 func TestCounterexampleSettlementOfTheOtherOutcome(t *testing.T) {
 	r := newRig(t).opened("a")
 	r.must(olga, RegisterMarket{Market: "m", Kind: domain.KindOutcome, Outcomes: []string{"YES", "NO"}})
@@ -248,7 +250,7 @@ func TestCounterexampleSettlementOfTheOtherOutcome(t *testing.T) {
 	r.check()
 }
 
-// openLive opens main as a live portfolio, on the word of two people in a paper one.
+// openLive opens main as a live portfolio, which two people have allowed in a paper one.
 func (r *rig) openLive(open OpenPortfolio) {
 	r.t.Helper()
 	open.Gate = &domain.Gate{Portfolio: "paper", Revision: 7}

@@ -14,16 +14,17 @@ import (
 	"pets/eventstore"
 )
 
-// An append is closed once it has fullBytes or fullRecords. One command may add all that
-// the store takes beyond that: nearly none has more than a few records, but a void corrects
-// every trade that came after its fill, and cannot be split.
+// An append is closed once it has fullBytes or fullRecords. One command may then add as
+// much as the store still accepts. Most commands have only a few records, but a void
+// corrects every trade that came after its fill, and cannot be split.
 const (
 	fullBytes   = 512 << 10
 	fullRecords = 5_000
 
 	maxCommandBytes   = eventstore.MaxAppendBytes - fullBytes
 	maxCommandRecords = eventstore.MaxAppendRecords - fullRecords
-	// maxLaterFills bounds what a void looks at: it takes some 0.1 s, for which everybody waits.
+	// maxLaterFills limits how many later fills a void may examine. That takes about 0.1 s,
+	// during which all other callers wait.
 	maxLaterFills = 24_000
 )
 
@@ -32,26 +33,25 @@ type step struct {
 	job *job
 	i   int
 
-	// What was decided; every attempt decides anew. One of events, known and err
-	// is set.
+	// The decision; every attempt decides again. One of events, known and err is set.
 	command uuid.UUID
 	events  []domain.Event      // accepted: their records are in the group
 	known   *indexEntry         // accepted before
 	err     error               // refused
-	judged  bool                // decided against the state, so as good as the group
+	judged  bool                // decided against the state, so void if the group fails
 	records []eventstore.Record // of events, once they are durable
-	// sent, by any attempt: what is found in the stream may be our own.
+	// sent: an attempt included it in an append, so the stream may hold our own records.
 	sent     bool
 	attempts int // that were overtaken
 	// behind is by how much the wall clock was behind the last record when it was decided.
 	behind time.Duration
-	// began is when it was to be decided, took how long that did, accepted or not.
+	// began is when its decision began, took how long the decision took.
 	began, took time.Duration
 }
 
 func (s *step) request() *Request { return &s.job.requests[s.i] }
 
-// group is what one append takes: steps, and the records of those accepted.
+// group is the content of one append: steps, and the records of the accepted ones.
 type group struct {
 	steps    []*step
 	proposed []eventstore.Proposed
@@ -59,18 +59,19 @@ type group struct {
 	records  []eventstore.Record // proposed, once they are durable
 	// unreadable: the stream could not be folded, so nothing is decided.
 	unreadable error
-	// stops: it has stops; others counts the commands that are none of those that go
-	// first; again: some of them were decided before.
+	// stops: it includes stops. others counts its other commands. again: some of them were
+	// decided before.
 	stops, again bool
 	others       int
-	// first is the revision of the first record; began is when the group was, by a clock
-	// that goes on.
+	// first is the revision of the first record. began is when the group began, on the
+	// monotonic clock.
 	first uint64
 	began time.Duration
-	// heavy: a step took long. The group ends with it: those before it wait for no other.
+	// heavy: a step took long. The group ends with it, so that those before it do not wait
+	// for more.
 	heavy bool
 	// spoiled: a step was refused after it had changed the state, and there is no spare.
-	// The group ends with it, and the state is thrown away.
+	// The group ends with it, and the state is discarded.
 	spoiled bool
 }
 
@@ -78,7 +79,7 @@ func (g *group) full() bool {
 	return g.spoiled || g.heavy || g.bytes >= fullBytes || len(g.proposed) >= fullRecords
 }
 
-// refuses reports whether any refusal rests on the state.
+// refuses reports whether any refusal is based on the state.
 func (g *group) refuses() bool {
 	for _, s := range g.steps {
 		if s.judged && s.err != nil {
@@ -88,8 +89,8 @@ func (g *group) refuses() bool {
 	return false
 }
 
-// decide decides one step. A defect that panics is refused like any other
-// request that cannot be decided: the state it may have touched is thrown away.
+// decide decides one step. A panic becomes a refusal with a [Defect], and the state,
+// which it may have changed, is replaced.
 func (w *Writer) decide(g *group, s *step) {
 	*s = step{job: s.job, i: s.i, sent: s.sent, attempts: s.attempts}
 	if s.job.failed > s.i { // by an attempt that was overtaken
@@ -120,8 +121,8 @@ func (w *Writer) decide(g *group, s *step) {
 	}
 }
 
-// Defect is a panic while deciding. Nothing of the command was recorded. Value
-// and stack are for the log, not for the caller.
+// Defect is a panic during a decision. Nothing of the command was recorded. Value and
+// stack are for the log, not for the caller.
 type Defect struct {
 	Value any
 	Stack []byte
@@ -131,8 +132,8 @@ func (e *Defect) Error() string {
 	return "internal: a defect was found while deciding; nothing was recorded"
 }
 
-// judge holds one request against the state, in this order: may it be sent at
-// all, was it accepted before, may this portfolio take it, what time is it, what
+// judge decides one request against the state. It checks, in this order: may the caller
+// send it, was it accepted before, does this stream accept it, what time is it, and what
 // does the domain say.
 func (w *Writer) judge(g *group, s *step) error {
 	r := s.request()
@@ -188,8 +189,8 @@ func (w *Writer) judge(g *group, s *step) error {
 	return w.record(g, s, requestHash(r.scope(), w.subject, r, body), now)
 }
 
-// recallJump looks whether a command that tried to record a jump did: its records may
-// be another server's, which saw none.
+// recallJump checks whether a command that tried to record a jump of the clock did
+// record it. Its records may be those of another server, which saw no jump.
 func (w *Writer) recallJump(command uuid.UUID, known indexEntry) {
 	if !w.jump.tried(command) {
 		return
@@ -215,10 +216,8 @@ func check(r *Request) error {
 	return authorise(r)
 }
 
-// held asks whether a command that could let a bot trade, or a signature out, may be
-// decided at all.
-// Nothing else waits for a stop that is not recorded yet: it could only be made
-// harder to record by it.
+// held refuses a command that could let a bot trade, or release a signature, while a stop
+// is in force but not recorded yet. Other commands do not wait for that stop.
 func (w *Writer) held(c Command) error {
 	if w.options.Hold == nil || !c.spec().held {
 		return nil
@@ -230,11 +229,11 @@ func (w *Writer) held(c Command) error {
 	return w.options.Hold(bot)
 }
 
-// Takes says why no command of a class is taken now, whatever it asks.
+// Takes returns an error if no command of a class is accepted now.
 func (e *Engine) Takes(class Class) error { return e.options.scarce(class) }
 
-// scarce refuses what is not a stop while the disk has too little space left for its
-// class: what is left is kept for facts, and the last of it for stops.
+// scarce refuses a command if the disk has too little space left for its class. The last
+// of the space is reserved for stops, and some more for facts and stops.
 func (o *Options) scarce(class Class) error {
 	if o.Scarce == nil || class == ClassStop {
 		return nil
@@ -243,16 +242,16 @@ func (o *Options) scarce(class Class) error {
 	if err == nil {
 		return nil
 	}
-	message := "the disk of the store is nearly full: only stops are taken, and what has already happened (fills, settlements, marks, deposits, withdrawals, releases); free some space, and this is taken again"
+	message := "the disk of the store is nearly full: only stops and facts (fills, settlements, marks, deposits, withdrawals, releases) are accepted; free some space, and send this again"
 	if o.Scarce(ClassFact) != nil {
-		message = "the disk of the store is as good as full: what is left is for stops; keep this, free some space, and send it again with the same Idempotency-Key"
+		message = "the disk of the store is almost full: only stops are accepted; keep this command, free some space, and send it again with the same Idempotency-Key"
 	}
 	return &domain.Error{Code: domain.CodeUnavailable, Message: message, Cause: err}
 }
 
-// clock gives the record time of a request: the row's for an import, otherwise ours, and
-// that of the last record when ours is behind it: behind says by how much, where it is
-// more than 2 s.
+// clock returns the record time of a request. For an import that is the row's time,
+// otherwise the wall clock's, or the time of the last record if the wall clock is behind
+// it. behind says by how much, if that is more than 2 s.
 func (w *Writer) clock(r *Request) (now time.Time, behind time.Duration, err error) {
 	_, last := w.state.head()
 	if r.Import != nil {
@@ -312,7 +311,7 @@ func (w *Writer) record(g *group, s *step, hash requestDigest, now time.Time) er
 	return nil
 }
 
-// circumstances gathers what a command is decided on.
+// circumstances collects what a decision needs besides the state and the command.
 func (w *Writer) circumstances(r *Request, now time.Time, jumped portfolio.Jump) (circumstances, error) {
 	c := circumstances{now: now, jumped: jumped}
 	confirms := r.Command.spec().confirms
@@ -324,7 +323,8 @@ func (w *Writer) circumstances(r *Request, now time.Time, jumped portfolio.Jump)
 	return c, err
 }
 
-// room is what a command may record of which that is known before anything is emitted.
+// room returns the limit on what a void may record, so that the domain can refuse it
+// before any event is emitted.
 func (w *Writer) room(s *step, hash requestDigest) (portfolio.Room, error) {
 	if s.request().Command.spec() != voidFill {
 		return portfolio.Room{}, nil
@@ -339,7 +339,7 @@ func (w *Writer) room(s *step, hash requestDigest) (portfolio.Room, error) {
 	return most, nil
 }
 
-// encode makes the records of one command, which have to fit one append.
+// encode makes the records of one command. They must fit one append.
 func (w *Writer) encode(s *step, events []domain.Event, hash requestDigest, now time.Time) ([]eventstore.Proposed, int, error) {
 	meta, err := encodeJSON(w.metadata(s, hash))
 	if err != nil {
@@ -359,7 +359,7 @@ func (w *Writer) encode(s *step, events []domain.Event, hash requestDigest, now 
 	if size > w.options.most.Bytes || len(records) > w.options.most.Records {
 		return nil, 0, domain.Errorf(domain.CodeTooLarge, "the command would record %d events of %d bytes; split it", len(records), size)
 	}
-	// What the store can never take would otherwise fail everything beside it.
+	// Records that the store never accepts would make the other commands of the group fail.
 	if err := eventstore.Check(w.stream, eventstore.NoStream, records); err != nil {
 		var invalid *eventstore.Invalid
 		if errors.As(err, &invalid) {

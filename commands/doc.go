@@ -1,6 +1,6 @@
 // Package commands turns requests into durable events: one [Writer] per
-// portfolio, one goroutine per Writer. table.go has a row for every command; what
-// each does stands in the file of its topic (permits.go, fills.go, money.go, …).
+// portfolio, one goroutine per Writer. table.go has a row for every command; the
+// commands themselves are in a file per topic (permits.go, fills.go, money.go, …).
 //
 // It owns the commit point (writer.go, the line that appends), the order in which
 // a request is judged (decide.go), idempotency (identity.go), authorisation

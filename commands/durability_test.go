@@ -31,16 +31,16 @@ func TestNothingIsAnsweredBeforeItIsDurable(t *testing.T) {
 	r.check()
 }
 
-// "Nothing is answered before it is durable": a refusal neither, when it rests on
-// a record that is not durable yet. What is refused because of an append that
-// then fails would be refused for something that never happened.
+// "Nothing is answered before it is durable": that includes refusals based on a record
+// that is not durable yet. If the append then failed, the refusal would be based on an
+// event that never happened.
 func TestARefusalSharesTheFateOfWhatItRestsOn(t *testing.T) {
 	r := newRig(t).opened()
 	gate := make(chan struct{})
 	r.store.plan(fault{gate: gate}, fault{err: errDown})
 
 	first := r.start(r.ctx(), olga, "hold", deposit("1"))
-	soon(t, r.store.blocked) // what comes now is one batch
+	soon(t, r.store.blocked) // these form one batch
 	registered := r.start(r.ctx(), olga, "one", RegisterBot{ID: "x"})
 	r.waitQueued(1)
 	again := r.start(r.ctx(), olga, "two", RegisterBot{ID: "x"})
@@ -51,14 +51,14 @@ func TestARefusalSharesTheFateOfWhatItRestsOn(t *testing.T) {
 
 	require.NoError(t, soon(t, first).err)
 	requireCode(t, domain.CodeUnavailable, soon(t, registered).err)
-	requireCode(t, domain.CodeUnavailable, soon(t, again).err) // not: conflict, "already registered"
-	requireCode(t, domain.CodeInvalid, soon(t, bare).err)      // no state says otherwise
+	requireCode(t, domain.CodeUnavailable, soon(t, again).err) // not conflict, "already registered"
+	requireCode(t, domain.CodeInvalid, soon(t, bare).err)      // not based on any state
 	r.must(olga, RegisterBot{ID: "x"})
 	r.check()
 }
 
-// "After a failed append the state is thrown away and folded again": nothing of
-// it is acknowledged, and the next command is decided against what is durable.
+// "After a failed append the state is thrown away and folded again": nothing of it is
+// acknowledged, and the next command is decided against the durable state.
 func TestAfterAFailedAppendTheDurableStateCounts(t *testing.T) {
 	r := newRig(t).opened("a")
 	all := len(r.records())
@@ -67,7 +67,7 @@ func TestAfterAFailedAppendTheDurableStateCounts(t *testing.T) {
 	requireCode(t, domain.CodeUnavailable, err)
 	require.Len(t, r.records(), all)
 
-	// 10,000 less the bot's 1,000 are there; 5,000 more never came.
+	// 10,000 less the bot's 1,000 are there; the other 5,000 never arrived.
 	r.refused(domain.CodeInvalid, olga, RegisterBot{ID: "b", Capital: dec("9001")})
 	r.must(olga, RegisterBot{ID: "b", Capital: dec("9000")})
 	a, err := r.do(olga, "lost", deposit("5000"))
@@ -95,14 +95,14 @@ func TestAPoisonedStoreTakesNoCommandAndReadsGoOn(t *testing.T) {
 	require.True(t, again.Replayed)
 	same(t, first, again)
 
-	r.store.poison = nil // opened anew
+	r.store.poison = nil // opened again
 	r.restart()
 	r.must(olga, deposit("2"))
 	r.check()
 }
 
-// A poisoned append may be on disk all the same, unacknowledged; after the
-// restart the retry finds it.
+// A poisoned append may be on disk although it was not acknowledged; after the restart
+// the retry finds it.
 func TestAPoisonedAppendThatSurvivesHasOneEffect(t *testing.T) {
 	r := newRig(t).opened()
 	r.store.plan(fault{err: errPoisoned, write: true})
@@ -117,7 +117,7 @@ func TestAPoisonedAppendThatSurvivesHasOneEffect(t *testing.T) {
 	r.check()
 }
 
-// Unreadable history: nothing is decided on half of it.
+// Unreadable history: nothing is decided on a part of it.
 func TestNothingIsDecidedOnAHistoryThatCannotBeRead(t *testing.T) {
 	r := newRig(t).opened()
 	r.w.Close()
@@ -144,8 +144,8 @@ func TestAnUnknownEventStopsTheWriter(t *testing.T) {
 	require.ErrorContains(t, err, "money.vanished.v9")
 }
 
-// A caller who gives up does not take the loading of a long history with him:
-// were it so, a history that loads longer than callers wait would never load.
+// A caller who leaves does not cancel the loading of a long history: otherwise a history
+// that takes longer than callers wait would never be loaded.
 func TestLoadingBelongsToTheWriter(t *testing.T) {
 	r := newRig(t).opened()
 	r.w.Close()
@@ -201,8 +201,8 @@ func (s *slowReads) ReadStream(ctx context.Context, stream string, from uint64) 
 	}
 }
 
-// The same on the real engine: what was answered is there after a restart, and
-// a store that is closed answers 503.
+// The same on the real engine: an answered command is there after a restart, and a closed
+// store answers 503.
 func TestOnTheRealEngine(t *testing.T) {
 	dir := t.TempDir()
 	store, err := embedded.Open(dir, embedded.Options{})
@@ -235,8 +235,8 @@ func TestOnTheRealEngine(t *testing.T) {
 	checkStream(t, store)
 }
 
-// "Close ends the goroutine after the batch at hand": what was being appended is
-// answered, what waits behind is refused and has not happened.
+// "Close ends the goroutine after the batch at hand": the group being appended is
+// answered, and calls waiting behind it are refused without effect.
 func TestCloseAnswersTheBatchAtHand(t *testing.T) {
 	r := newRig(t).opened()
 	gate := make(chan struct{})
@@ -260,8 +260,8 @@ func TestCloseAnswersTheBatchAtHand(t *testing.T) {
 	r.check()
 }
 
-// "Every command … must survive a full queue": callers wait to be queued, and
-// give up with their context.
+// "Every command … must survive a full queue": callers wait to be queued until their
+// context ends.
 func TestAFullQueueMakesCallersWait(t *testing.T) {
 	r := newRig(t).opened()
 	gate := make(chan struct{})

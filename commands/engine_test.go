@@ -70,7 +70,7 @@ func (e *engined) stop(p string) (recorded bool) {
 	return recorded
 }
 
-// engaged reports the stops that stand in a stream.
+// engaged returns the stops that are recorded in a stream.
 func (e *engined) engaged(p string) []string {
 	e.t.Helper()
 	var kinds []string
@@ -116,10 +116,10 @@ func (e *engined) unlatched() {
 	}, 10*time.Second, 5*time.Millisecond)
 }
 
-// A restart takes over what the marker file holds, and records it.
+// A restart reads the stops from the marker file, and records them.
 func TestStopSurvivesARestart(t *testing.T) {
 	e := newEngined(t).opened("main", "other")
-	e.store.plan(fault{err: errPoisoned}) // and from then on nothing is taken
+	e.store.plan(fault{err: errPoisoned}) // and from then on nothing is accepted
 	_, err := e.engine.StopAll(t.Context(), Request{Caller: olga, Key: uuid.NewString(), Command: manual()})
 	require.NoError(t, err)
 	_, err = e.do("main", botCaller("a"), permit("a", "1"))
@@ -127,7 +127,7 @@ func TestStopSurvivesARestart(t *testing.T) {
 	e.engine.Close()
 	require.Empty(t, e.engaged("main"))
 
-	e.store.poison = nil // opened anew
+	e.store.poison = nil // opened again
 	e.start()
 	e.unlatched()
 	for _, p := range []string{"main", "other"} {
@@ -140,7 +140,7 @@ func TestStopSurvivesARestart(t *testing.T) {
 	require.Len(t, e.engaged("main"), 2, "each is recorded once")
 }
 
-// "system_error (store poisoned …): engaged by the server itself", and a mismatch
+// "system_error (store poisoned …): engaged by the server itself", also after a mismatch
 // that a reader finds.
 func TestSystemErrorIsEngagedByTheServer(t *testing.T) {
 	e := newEngined(t).opened("main")
@@ -158,7 +158,7 @@ func TestSystemErrorIsEngagedByTheServer(t *testing.T) {
 	require.Equal(t, []string{domain.StopSystemError}, two.engaged("main"))
 }
 
-// A stop that could never be recorded is refused, and latches nothing.
+// A stop that could never be recorded is refused, and is not latched.
 func TestAStopThatMakesNoSense(t *testing.T) {
 	e := newEngined(t).opened("main")
 	for _, r := range []Request{
@@ -178,7 +178,7 @@ func TestAStopThatMakesNoSense(t *testing.T) {
 	require.True(t, e.must("main", botCaller("a"), permit("a", "1")).Permit.Allowed)
 }
 
-// Names that are tried cost nothing.
+// Attempts with unknown names use no memory.
 func TestUnknownPortfolios(t *testing.T) {
 	e := newEngined(t)
 	for n := range 2_000 {
@@ -194,8 +194,8 @@ func TestUnknownPortfolios(t *testing.T) {
 	requireCode(t, domain.CodeInvalid, err)
 }
 
-// Commands of the system stream are commands like any other: idempotent, decided
-// again after a conflict, refused in the wrong stream.
+// Commands of the system stream behave like any other: idempotent, decided again after a
+// conflict, refused in the wrong stream.
 func TestSystemCommands(t *testing.T) {
 	e := newEngined(t).opened("main")
 	other := NewEngine(e.store, EngineOptions{Options: Options{Now: newClock().Now}})
@@ -207,7 +207,7 @@ func TestSystemCommands(t *testing.T) {
 	_, err = other.System(t.Context(), Request{Caller: system, Key: "second", Command: BootstrapKey{User: "eve", Hash: hash(1)}})
 	requireCode(t, domain.CodeConflict, err)
 	var wg sync.WaitGroup
-	for n := range 40 { // two servers, each key asked for at both
+	for n := range 40 { // two servers, each key requested at both
 		for _, engine := range []*Engine{e.engine, other} {
 			wg.Go(func() {
 				_, err := engine.System(t.Context(), Request{Caller: alice, Key: fmt.Sprint("key", n), Command: IssueKey{
@@ -234,7 +234,7 @@ func TestSystemCommands(t *testing.T) {
 	requireCode(t, domain.CodeInternal, err)
 }
 
-// DoEach: every request is decided on its own, and answered whole.
+// DoEach: every request is decided on its own, and answered in full.
 func TestDoEach(t *testing.T) {
 	r := newRig(t).opened("a")
 	requests := []Request{
@@ -255,7 +255,7 @@ func TestDoEach(t *testing.T) {
 }
 
 // "64 bots at one cash limit, 10,000 rounds, 0 overruns": 64 at a time ask for a
-// twentieth of what there is.
+// twentieth of the cash.
 func Test64AtOneCashLimit(t *testing.T) {
 	rounds := testenv.Rounds(100, 500, 10_000)
 	const each = 500 // rounds on one store, so that memory stays small
@@ -303,7 +303,7 @@ func roundsAtOneCashLimit(t *testing.T, rounds int) int {
 	return total
 }
 
-// An imported portfolio, in which nothing is traded, takes no stop; the others are
+// An imported portfolio, in which nothing is traded, accepts no stop; the others are
 // stopped all the same, whatever their place in the list.
 func TestStopEverywherePastAnImportedPortfolio(t *testing.T) {
 	e := newEngined(t).opened("a-first", "z-last")

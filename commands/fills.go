@@ -29,7 +29,7 @@ func (c ConfirmFill) Decide(d *portfolio.Decision) error {
 	return d.ConfirmFill(c.FillID)
 }
 
-// VoidFill takes a provisional fill back as if it had never been.
+// VoidFill reverses a provisional fill, as if it had never been recorded.
 type VoidFill struct {
 	domain.FillID
 }
@@ -41,7 +41,7 @@ func (c VoidFill) Decide(d *portfolio.Decision) error {
 	return d.VoidFill(c.FillID)
 }
 
-// RecordTrade reports a closed trade of a bot that only knows results.
+// RecordTrade reports a closed trade, for a bot that reports only results.
 type RecordTrade struct {
 	Bot         string         `json:"bot"`
 	Market      string         `json:"market"`

@@ -17,47 +17,47 @@ type stateFold interface {
 	// head returns the revision the next event gets, and the time of the last one.
 	head() (next uint64, last time.Time)
 	// clock returns the time of a record that is made while the wall clock shows wall, and
-	// by how much the wall clock is behind the last one, 0 for not.
+	// by how much the wall clock is behind the last record, or 0.
 	clock(wall time.Time) (now time.Time, behind time.Duration)
-	// admissible says whether the stream takes a request at all.
+	// admissible refuses requests that the stream never accepts.
 	admissible(r *Request) error
 	// balanced reports whether the books add up.
 	balanced() bool
-	// botOf is the bot of an open permit, "" for none.
+	// botOf returns the bot of an open permit, or "".
 	botOf(permit string) string
-	// clocksEnd reports whether the clocks have ended anything that no record says, timed
-	// whether a permit holds that is going to end by the time.
+	// clocksEnd reports whether the clocks have ended something that is not recorded as
+	// ended yet. timed reports whether a permit is open that will end with time.
 	clocksEnd(c circumstances) bool
 	timed(now time.Time) bool
-	// unplaced are the permits that can still be placed.
+	// unplaced returns the permits that can still be placed.
 	unplaced() []string
-	// imported: its times come from the rows of files.
+	// imported reports whether the times of records come from the rows of imported files.
 	imported() bool
-	// decide lets a command decide. The events are applied already when it
-	// returns; with an error, dirty says that some were.
+	// decide runs a command's decision. Its events are already applied when it returns;
+	// with an error, dirty reports that some were.
 	decide(c circumstances, r *Request) (events []domain.Event, dirty bool, err error)
-	// clone returns a copy that lives its own life, nil where the stream is as soon folded.
+	// clone returns an independent copy, or nil if folding the stream is as fast.
 	clone() stateFold
-	// strained: an amount has come near the bound of all amounts, so that a command may be
-	// refused after it has changed the state.
+	// strained reports whether an amount is near the limit for amounts, so that a command
+	// may be refused after it has changed the state.
 	strained() bool
-	// snapshot returns the state as bytes, nil for a stream that needs none.
+	// snapshot returns the state as bytes, or nil if the stream needs no snapshots.
 	snapshot() []byte
-	// restore takes a snapshot that restore of the same kind made; false if it is
-	// of no use.
+	// restore sets the state from the bytes of snapshot. It returns false if they cannot be
+	// used.
 	restore(data []byte, next uint64) bool
 }
 
-// circumstances are what a command is decided on besides the state and itself.
+// circumstances are what a decision needs besides the state and the command.
 type circumstances struct {
 	now time.Time // of recording
 	// jumped: the wall clock was moved since the command before.
 	jumped portfolio.Jump
 	// still: the wall clock is behind the last record, or permits are overdue.
 	still portfolio.Standstill
-	// room is what may be recorded.
+	// room limits what may be recorded.
 	room portfolio.Room
-	// keyholders are those who matter to a command that confirms another.
+	// keyholders is set for a command that confirms another person's request.
 	keyholders Keyholders
 }
 
@@ -76,7 +76,7 @@ func finish(d decision, err error) ([]domain.Event, bool, error) {
 	return d.Events(), d.Dirty(), err
 }
 
-// errWrongStream is a defect: somebody sent a command where it does not belong.
+// errWrongStream reports a defect: a command was sent to the wrong kind of stream.
 func errWrongStream(c Command) error {
 	return domain.Errorf(domain.CodeInternal, "%s is not a command of this stream", c.spec().Name)
 }
@@ -125,7 +125,7 @@ func (f *portfolioFold) admissible(r *Request) error {
 		}
 	}
 	if !f.s.IsOpen() {
-		return nil // all but opening is refused by its decision
+		return nil // the decision refuses everything but opening
 	}
 	reset := r.Command.spec() == resetBreaker
 	switch imported := f.s.Clock == domain.ClockImported; {
@@ -166,7 +166,7 @@ func (f *portfolioFold) strained() bool { return f.s.Strained() }
 func (f *portfolioFold) snapshot() []byte {
 	b, err := f.s.Snapshot()
 	if err != nil {
-		return nil // a cache that cannot be made is done without
+		return nil // snapshots are optional
 	}
 	return b
 }
@@ -180,15 +180,15 @@ func (f *portfolioFold) restore(data []byte, next uint64) bool {
 	return true
 }
 
-// systemFold is the state of the system stream: small, and folded whole.
+// systemFold is the state of the system stream. It is small and always folded in full.
 type systemFold struct{ s *system.State }
 
 func (f *systemFold) apply(at domain.Stamp, e domain.Event) { f.s.Apply(at, e) }
 
 func (f *systemFold) head() (uint64, time.Time) { return f.s.Next, f.s.Time }
 
-// clock: nothing in the system stream is decided by the time, so a wall clock that is
-// behind keeps nothing from it: everything is taken at the time of the last record.
+// clock accepts everything at the time of the last record if the wall clock is behind:
+// no decision in the system stream depends on the time.
 func (f *systemFold) clock(wall time.Time) (now time.Time, behind time.Duration) {
 	if now = wall.Round(0).UTC(); !now.Before(f.s.Time) {
 		return now, 0

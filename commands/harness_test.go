@@ -17,7 +17,7 @@ import (
 	"pets/eventstore/memory"
 )
 
-// patience bounds every wait; a test that reaches it hangs.
+// patience limits every wait; a test that reaches it hangs.
 const patience = time.Minute
 
 var (
@@ -54,15 +54,15 @@ func (c *clock) add(d time.Duration) {
 
 // fault is what happens to one append.
 type fault struct {
-	before func()        // first of all, before the store sees it
+	before func()        // first, before the store sees it
 	gate   chan struct{} // then it blocks until this is closed
 	write  bool          // then it is written, if err is set
 	after  func()        // and then this
 	err    error         // the answer; nil is the store's own
 }
 
-// faulty is a store whose appends fail as planned, one fault after the other. It
-// fails the test when the writer breaks the contract of an append.
+// faulty is a store whose appends fail as planned, one fault after the other. It fails
+// the test if the writer violates the contract of an append.
 type faulty struct {
 	eventstore.Store
 	t testing.TB
@@ -71,10 +71,10 @@ type faulty struct {
 	faults  []fault
 	poison  error
 	headErr error
-	// streamsErr is the answer to who asks which streams there are.
+	// streamsErr is the answer to a request for the list of streams.
 	streamsErr error
 	readErr    error
-	// reads counts how often a stream was begun to be read.
+	// reads counts how often reading a stream began.
 	reads    int
 	appends  [][]eventstore.Proposed
 	blocked  chan struct{} // gets one when an append waits at its gate
@@ -110,7 +110,7 @@ func (f *faulty) next(records []eventstore.Proposed) (fault, error) {
 	return p, nil
 }
 
-// checkWhole: one command is one run of records with one metadata and one time.
+// checkWhole: one command is a run of consecutive records with one metadata and one time.
 func (f *faulty) checkWhole(records []eventstore.Proposed) {
 	seen := map[string]bool{}
 	last := ""
@@ -273,7 +273,7 @@ func deposit(amount string) RecordDeposit {
 	return RecordDeposit{Wallet: domain.WalletHot, Amount: dec(amount)}
 }
 
-// opened: portfolio main with 10,000 and running bots with 1,000 each.
+// opened has portfolio main with 10,000 and running bots with 1,000 each.
 func (r *rig) opened(bots ...string) *rig {
 	r.t.Helper()
 	r.must(olga, openMain())
@@ -298,7 +298,7 @@ func fill(bot, id, side, quantity, price string) RecordFill {
 	}
 }
 
-// records returns the stream of main as it is stored.
+// records returns the stored stream of main.
 func (r *rig) records() []eventstore.Record { return recordsOf(r.t, r.store.Store) }
 
 func recordsOf(t testing.TB, store eventstore.Store) []eventstore.Record {
@@ -328,7 +328,7 @@ func foldOf(t testing.TB, records []eventstore.Record) *portfolio.State {
 	return s
 }
 
-// stateOf is a writer's state of a portfolio.
+// stateOf returns a writer's state of a portfolio.
 func stateOf(w *Writer) *portfolio.State {
 	f, ok := w.state.(*portfolioFold)
 	if !ok {
@@ -345,9 +345,9 @@ func hashOf(t testing.TB, s *portfolio.State) string {
 	return h
 }
 
-// check holds after every test: the books balance, time never goes back, each
-// command is one run of records, and the live state is the fold of the stream.
-// It closes the writer, whose state is nobody else's until then.
+// check is called at the end of every test: the books balance, time never goes back, each
+// command is a run of consecutive records, and the live state is the fold of the stream.
+// It closes the writer first, so that its state can be read.
 func (r *rig) check() {
 	r.t.Helper()
 	checkStream(r.t, r.store.Store)
@@ -382,7 +382,7 @@ func checkStream(t testing.TB, store eventstore.Store) {
 	}
 }
 
-// stored checks that an answer's records stand in the stream, once and as said.
+// stored checks that an answer's records are in the stream, once and as the answer says.
 func stored(t testing.TB, all []eventstore.Record, a Answer) {
 	t.Helper()
 	require.NotEmpty(t, a.Events)
@@ -395,7 +395,7 @@ func stored(t testing.TB, all []eventstore.Record, a Answer) {
 	require.Equal(t, a.Revision, a.Events[len(a.Events)-1].Revision)
 }
 
-// same compares two answers, the unexported events included, but for Replayed.
+// same compares two answers, including the unexported events but without Replayed.
 func same(t testing.TB, first, again Answer) {
 	t.Helper()
 	first.Replayed, again.Replayed = false, false
@@ -422,7 +422,7 @@ func soon[T any](t testing.TB, ch <-chan T) T {
 	}
 }
 
-// never checks that nothing comes for a moment.
+// never checks that nothing arrives for a moment.
 func never[T any](t testing.TB, ch <-chan T) {
 	t.Helper()
 	select {
@@ -437,7 +437,7 @@ type outcome struct {
 	err    error
 }
 
-// start sends a command and returns where its outcome comes.
+// start sends a command and returns the channel of its outcome.
 func (r *rig) start(ctx context.Context, c domain.Caller, key string, command Command) <-chan outcome {
 	out := make(chan outcome, 1)
 	go func() {
@@ -453,7 +453,7 @@ func (r *rig) waitQueued(n int) {
 	require.Eventually(r.t, func() bool { return r.w.queue.waiting() == n }, patience, time.Millisecond)
 }
 
-// testCommand is a command that a test makes up.
+// testCommand is a command defined by a test.
 type testCommand struct {
 	Label string `json:"label"`
 	f     func(*portfolio.Decision) error

@@ -12,10 +12,10 @@ import (
 
 const hashesFile = "testdata/hashes.txt"
 
-// Request hashes are stored beside every command, and decide whether what comes under a
-// known Idempotency-Key is a repeat. They are made of scope, portfolio, name and body; a
-// row of a file has its time in it, too. As with the bodies, no line is changed or
-// removed; lines are added (go test ./commands -run HashesAreForEver -rewrite-bodies).
+// Request hashes are stored with every command, and decide whether a request with a known
+// Idempotency-Key is a repeat. They are made of scope, portfolio, name and body, and for
+// a row of a file also of its time. As with the bodies, lines are added, never changed or
+// removed (go test ./commands -run HashesAreForEver -rewrite-bodies).
 func TestHashesAreForEver(t *testing.T) {
 	row := &Import{At: time.Date(2026, 3, 1, 9, 0, 0, 500, time.UTC), Source: "a.csv:2"}
 	var b strings.Builder

@@ -18,7 +18,7 @@ import (
 	"pets/eventstore/embedded"
 )
 
-// onEngines runs a test on memory and on the real engine.
+// onEngines runs a test on the memory store and on the real one.
 func onEngines(t *testing.T, test func(t *testing.T, r *rig)) {
 	t.Helper()
 	t.Run("memory", func(t *testing.T) { test(t, newRig(t)) })
@@ -34,8 +34,8 @@ func onEngines(t *testing.T, test func(t *testing.T, r *rig)) {
 	})
 }
 
-// "Same key and body → the first answer", 1,000 times at once, by two servers, in
-// the same batches: one effect.
+// "Same key and body → the first answer", 1,000 times at once, by two servers, in the
+// same batches: one effect.
 func TestTheSameCommand1000TimesHasOneEffect(t *testing.T) {
 	onEngines(t, func(t *testing.T, r *rig) {
 		r.opened("a")
@@ -73,8 +73,8 @@ func TestTheSameCommand1000TimesHasOneEffect(t *testing.T) {
 	})
 }
 
-// "… the first answer (a pure function of the stored records), also after a
-// restart and from another server": for every command that can be answered.
+// "… the first answer (a pure function of the stored records), also after a restart and
+// from another server": for every command that has an answer.
 func TestEveryAnswerIsRecalledAsItWas(t *testing.T) {
 	onEngines(t, func(t *testing.T, r *rig) {
 		fee, at := dec("0.1"), noon.Add(-time.Hour)
@@ -150,7 +150,7 @@ func actions(a Answer) []string {
 	return out
 }
 
-// The same key twice in one batch, before anything of it is durable.
+// The same key twice in one batch, before any of it is durable.
 func TestTheSameKeyTwiceInOneBatch(t *testing.T) {
 	r := newRig(t).opened("a")
 	gate := make(chan struct{})
@@ -175,8 +175,8 @@ func TestTheSameKeyTwiceInOneBatch(t *testing.T) {
 	r.check()
 }
 
-// "Same key, other body → 422", whatever differs: the amount, the command, the
-// portfolio's row time.
+// "Same key, other body → 422", whatever differs: the amount, the command, the portfolio,
+// the row's time.
 func TestTheSameKeyForAnotherRequestIsAMismatch(t *testing.T) {
 	r := newRig(t).opened("a")
 	_, err := r.do(olga, "k", deposit("1"))
@@ -256,8 +256,8 @@ func TestADeniedPermitIsRemembered(t *testing.T) {
 	r.check()
 }
 
-// "Identical denials within a second are coalesced", and answered with the first
-// one's reasons: at 999 ms, not at 1 s.
+// "Identical denials within a second are coalesced", and answered with the first one's
+// reasons: at 999 ms, but not at 1 s.
 func TestACoalescedDenialGivesTheFirstReasons(t *testing.T) {
 	r := newRig(t).opened("a")
 	first := r.must(botCaller("a"), permit("a", "3000"))
@@ -288,7 +288,7 @@ func TestACommandWithNothingToSayIsNoted(t *testing.T) {
 }
 
 // "Ambiguous: the caller reads the stream and looks for its ids before it answers
-// anybody": one effect, whether it had happened or not, and the first answer.
+// anybody": one effect, whether the append happened or not, and the first answer.
 func TestAnAmbiguousAppendHasOneEffect(t *testing.T) {
 	for _, written := range []bool{true, false} {
 		for _, times := range []int{1, 3} {
@@ -313,9 +313,9 @@ func TestAnAmbiguousAppendHasOneEffect(t *testing.T) {
 	}
 }
 
-// An ambiguous append that comes through late, between reading the stream and
-// appending again: the ids are the same, the time is not. The answer is that of
-// what is stored.
+// An ambiguous append that succeeds late, after the stream was read and before the next
+// append: the ids are the same, the time is not. The answer is that of the stored
+// records.
 func TestALateAmbiguousAppendIsAnsweredAsStored(t *testing.T) {
 	r := newRig(t).opened("a")
 	all := len(r.records())
@@ -324,7 +324,7 @@ func TestALateAmbiguousAppendIsAnsweredAsStored(t *testing.T) {
 		fault{err: errUnknown, before: func() { r.clock.add(time.Minute) }},
 		fault{before: func() { late() }},
 	)
-	// The first attempt is on its way for a while, and decided a minute earlier.
+	// The first attempt takes a while, and was decided a minute earlier.
 	stale := &capture{faulty: r.store}
 	r.w.Close()
 	r.w = NewWriter(stale, "main", Options{Now: r.clock.Now})
@@ -359,8 +359,8 @@ func (c *capture) Append(ctx context.Context, stream string, expected eventstore
 	return c.faulty.Append(ctx, stream, expected, records)
 }
 
-// "Killed between append and answer": the caller gives up while the append
-// blocks; it happens; the retry gets the first answer.
+// "Killed between append and answer": the caller leaves while the append blocks; the
+// append succeeds; the retry gets the first answer.
 func TestACallerWhoGivesUpFindsTheAnswerLater(t *testing.T) {
 	onEngines(t, func(t *testing.T, r *rig) {
 		r.opened("a")
@@ -386,7 +386,7 @@ func TestACallerWhoGivesUpFindsTheAnswerLater(t *testing.T) {
 	})
 }
 
-// A caller who gives up before his turn has done nothing.
+// A caller who leaves before his turn has done nothing.
 func TestACallerWhoGivesUpInTheQueueHasDoneNothing(t *testing.T) {
 	r := newRig(t).opened()
 	gate := make(chan struct{})
@@ -407,8 +407,8 @@ func TestACallerWhoGivesUpInTheQueueHasDoneNothing(t *testing.T) {
 }
 
 // "Once" does not depend on the role or the case of a name: the same body under the same
-// key, sent by one person in any of his roles, happens once, also after a restart; another
-// body is a mismatch.
+// key, sent by one person in any of his roles, is executed once, also after a restart;
+// another body is a mismatch.
 func TestOncePerPersonWhateverTheRole(t *testing.T) {
 	onEngines(t, func(t *testing.T, r *rig) {
 		r.opened("a")
@@ -431,9 +431,10 @@ func TestOncePerPersonWhateverTheRole(t *testing.T) {
 	})
 }
 
-// "Commands already recorded keep their identity": what an earlier build recorded, whose
-// scope was role, name and bot, is found by whoever sent it, and by the same person in
-// another role, if he asks for the same. What another role asked for was another command.
+// "Commands already recorded keep their identity": a command of an earlier build, whose
+// scope was role, name and bot, is found by its sender, and by the same person in another
+// role, if the request is the same. Another request under another role was another
+// command.
 func TestCommandsOfEarlierBuildsAreFound(t *testing.T) {
 	r := newRig(t).opened("a")
 	former := func(c domain.Caller, command Command, event domain.Event) {

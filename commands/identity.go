@@ -15,30 +15,31 @@ import (
 	"pets/eventstore"
 )
 
-// namespace is the root of every id this program derives.
+// namespace is the root of every id that this program derives.
 var namespace = uuid.MustParse("7e6d1a52-4c1b-5b7e-9a39-0f4d7e0a7433")
 
-// CommandID is UUIDv5(scope, Idempotency-Key): the same key of two callers is two commands,
-// and that of one person is one, whatever the role and the case of the name.
+// CommandID is UUIDv5(scope, Idempotency-Key). The same key from two callers identifies
+// two commands; from one person it identifies one, whatever the role and the case of the
+// name.
 func CommandID(c domain.Caller, key string) uuid.UUID { return commandID(c.Scope(), key) }
 
 func commandID(scope, key string) uuid.UUID {
 	return uuid.NewSHA1(uuid.NewSHA1(namespace, []byte(scope)), []byte(key))
 }
 
-// recordID is UUIDv5(portfolio, command id, writer instance, index): only the
-// same writer's retry is idempotent in the store; another server's attempt is a
-// conflict there, catches up, and finds the command.
+// recordID is UUIDv5(portfolio, command id, writer instance, index). Only a retry of the
+// same writer is idempotent in the store. The attempt of another server conflicts; that
+// server catches up, and finds the command.
 func recordID(portfolio string, command, instance uuid.UUID, index int) uuid.UUID {
 	name := portfolio + "\x00" + command.String() + "\x00" + instance.String() + "\x00" + strconv.Itoa(index)
 	return uuid.NewSHA1(namespace, []byte(name))
 }
 
-// importScope is whose keys the rows of files are: a row is the same row whoever imports it,
-// for who goes on with an import need not be who began it.
+// importScope is the scope of the keys of imported rows. It is the same for every caller,
+// because another person may continue an import.
 const importScope = "operator/import/"
 
-// scope is whose key it is.
+// scope returns the scope of the request's key.
 func (r *Request) scope() string {
 	if r.Import != nil {
 		return importScope
@@ -47,11 +48,11 @@ func (r *Request) scope() string {
 }
 
 // formerRoles are the roles under which a person may have sent a command to an earlier
-// build, to which that made another one of it.
+// build, for which the role was part of the scope.
 var formerRoles = []domain.Role{domain.RoleOperator, domain.RoleApprover, domain.RoleAdmin, domain.RoleFeed, domain.RoleAuditor}
 
-// formerScopes are where a command of an earlier build may stand: first under the caller's
-// own role, then, for a person, under any.
+// formerScopes returns the scopes under which an earlier build may have recorded the
+// command: first that of the caller's own role, then, for a person, those of all others.
 func (r *Request) formerScopes() []string {
 	c := r.Caller
 	scopes := make([]string, 0, 1+len(formerRoles))
@@ -64,7 +65,7 @@ func (r *Request) formerScopes() []string {
 	return scopes
 }
 
-// canonical is the canonical body of a request.
+// canonical returns the canonical body of a request.
 func canonical(r *Request) ([]byte, error) {
 	body, err := json.Marshal(r.Command)
 	if err != nil {
@@ -88,9 +89,9 @@ func requestHash(scope, portfolio string, r *Request, body []byte) (hash request
 	return hash
 }
 
-// recorded finds a request among those that were accepted: under its own scope, or where an
-// earlier build has put it. What an earlier build took for a command of its own, because the
-// role was another, is found only if it asked for the same.
+// recorded finds a request among the accepted ones: under its own scope, or under those of
+// an earlier build. A command that an earlier build recorded under another role is found
+// only if it is the same request; a different one is not a mismatch.
 func (x index) recorded(portfolio string, r *Request, body []byte) (command uuid.UUID, known indexEntry, found bool, err error) {
 	look := func(scope string) (same, other bool) {
 		command = commandID(scope, r.Key)
@@ -119,21 +120,22 @@ func mismatch(is bool) error {
 	return domain.Errorf(domain.CodeIdempotencyMismatch, "this Idempotency-Key was used for another request")
 }
 
-// SystemStream is the name of the stream of keys and refusals.
+// SystemStream is the name of the system stream: API keys, wallet claims, key rotations
+// and refused requests.
 const SystemStream = "system"
 
-// streamPrefix is what the names of portfolios' streams begin with.
+// streamPrefix begins the names of the streams of portfolios.
 const streamPrefix = "portfolio-"
 
 // Stream is the name of a portfolio's stream.
 func Stream(portfolio string) string { return streamPrefix + portfolio }
 
-// index remembers, for every command that was accepted, where its records are
-// and what was asked: it is folded from the metadata of the stream, so it
-// survives restarts and is the same on every server.
+// index holds, for every accepted command, where its records are and the hash of its
+// request. It is folded from the metadata of the stream, so it survives restarts and is
+// the same on every server.
 type index map[uuid.UUID]indexEntry
 
-// indexEntry is kept small: there is one for every command there ever was.
+// indexEntry is small, because there is one for every command ever accepted.
 type indexEntry struct {
 	first uint64 // revision of its first record
 	count uint32
@@ -165,8 +167,8 @@ func (x index) apply(rec eventstore.Record) error {
 	return nil
 }
 
-// A snapshot of the index is indexHeader and indexEntryBytes for each command:
-// id, first, count, hash. Another shape needs another header.
+// A snapshot of the index is indexHeader and, for each command, indexEntryBytes: id,
+// first, count, hash. Another format needs another header.
 const (
 	indexHeader     = "pets commands 1\n"
 	indexEntryBytes = 16 + 8 + 4 + sha256.Size
@@ -184,11 +186,11 @@ func (x index) marshal() []byte {
 	return b
 }
 
-// unmarshalIndex reads a snapshot; any doubt is an error.
+// unmarshalIndex reads a snapshot. It returns an error for anything unexpected.
 func unmarshalIndex(b []byte) (index, error) {
 	b, ok := bytes.CutPrefix(b, []byte(indexHeader))
 	if !ok || len(b)%indexEntryBytes != 0 {
-		return nil, fmt.Errorf("commands: this is no snapshot of a command index")
+		return nil, fmt.Errorf("commands: not a snapshot of a command index")
 	}
 	x := make(index, len(b)/indexEntryBytes)
 	for ; len(b) > 0; b = b[indexEntryBytes:] {

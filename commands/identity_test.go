@@ -51,9 +51,9 @@ func hexHash(parts ...string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// "Record ID = UUIDv5(portfolio, command_id, writer instance, index)", and
-// "command_id = UUIDv5(scope, Idempotency-Key)". The values are promises to
-// streams already written.
+// "Record ID = UUIDv5(portfolio, command_id, writer instance, index)", and "command_id =
+// UUIDv5(scope, Idempotency-Key)". The values must not change, because streams contain
+// them.
 func TestIDs(t *testing.T) {
 	r := newRig(t)
 	instance := uuid.MustParse("00000000-0000-4000-8000-000000000001")
@@ -83,8 +83,8 @@ func TestStreamName(t *testing.T) {
 	r.check()
 }
 
-// Two writers never share record ids, so that one's attempt is never taken for
-// the other's.
+// Two writers never share record ids, so that the store never mistakes the append of one
+// for that of the other.
 func TestInstancesDiffer(t *testing.T) {
 	id := CommandID(olga, "k")
 	require.NotEqual(t, recordID("main", id, uuid.New(), 0), recordID("main", id, uuid.New(), 0))

@@ -8,30 +8,29 @@ import (
 	"pets/domain/portfolio"
 )
 
-// ImportRow is the command of an imported row together with what the row is the
-// first to need: its bot and its market. It is one command, so a row that is
-// refused leaves none of them behind, and the next row that needs them brings
-// them.
+// ImportRow is the command of an imported row, together with its bot and its market if
+// they are not known yet. It is one command, so a refused row registers neither of them,
+// and the next row that needs them does.
 type ImportRow struct {
 	PortfolioCommand
 	Newcomers
 }
 
-// Newcomers are what a row brings with it where it is not known yet.
+// Newcomers are the bot and the market that a row registers if they are not known yet.
 type Newcomers struct {
 	Bot     string            `json:"bot,omitempty"`
 	Capital domain.Decimal    `json:"capital,omitzero"` // of the bot, if it is new
 	Market  string            `json:"market,omitempty"`
-	Kind    domain.MarketKind `json:"kind,omitempty"` // as the row states it; empty where it does not
+	Kind    domain.MarketKind `json:"kind,omitempty"` // as the row states it, or empty
 }
 
-// MarshalJSON gives the row's own command only: its hash must not depend on who
-// was known when it was booked, or a later run would not recognise it.
+// MarshalJSON encodes only the row's own command. Its hash must not depend on what was
+// known when it was booked, or a later run would not recognise the row.
 func (c ImportRow) MarshalJSON() ([]byte, error) { return json.Marshal(c.PortfolioCommand) }
 
-// Decide implements PortfolioCommand. The market comes first, because its refusals
-// are the only ones to expect: refused before anything is emitted, they do not
-// cost the writer its state.
+// Decide implements PortfolioCommand. The market comes first because only its refusals
+// are to be expected: a refusal before any event is emitted does not spoil the writer's
+// state.
 func (c ImportRow) Decide(d *portfolio.Decision) error {
 	if err := c.registerMarket(d); err != nil {
 		return err
@@ -42,8 +41,8 @@ func (c ImportRow) Decide(d *portfolio.Decision) error {
 	return c.PortfolioCommand.Decide(d)
 }
 
-// registerMarket holds the kind the row states against what is known. A market
-// nobody registered is of kind outcome.
+// registerMarket compares the kind that the row states with the known one. A market that
+// was never registered is of kind outcome.
 func (c ImportRow) registerMarket(d *portfolio.Decision) error {
 	known := d.State().Markets[c.Market]
 	switch {
@@ -71,8 +70,8 @@ func (c ImportRow) registerBot(d *portfolio.Decision) error {
 	return nil
 }
 
-// NewcomerError: the row's bot cannot be registered, which is no fault of the
-// row's.
+// NewcomerError means that the row's bot cannot be registered. The row itself may be
+// valid.
 type NewcomerError struct {
 	Bot string
 	Err error
@@ -83,20 +82,20 @@ func (e *NewcomerError) Error() string { return fmt.Sprintf("bot %s is new, and 
 // Unwrap returns the refusal.
 func (e *NewcomerError) Unwrap() error { return e.Err }
 
-// SetRowAside notes that a row of an import was refused and left out, so that
-// the next run knows it: by then its time lies before the portfolio's last
-// record, and it could not be told from a new row that comes too late.
+// SetRowAside notes that a row of an import was refused and skipped, so that the next run
+// recognises it. Without the note it would look like a new row that comes too late,
+// because its time is before the portfolio's last record.
 type SetRowAside struct {
 	Row string `json:"row"` // its key
-	// Reason is noted, but no part of the body: the same row refused in other
-	// words is set aside once.
+	// Reason is noted, but not part of the body: a row that is refused again in other words
+	// is set aside only once.
 	Reason string `json:"-"`
 }
 
 func (SetRowAside) spec() *Spec { return setRowAside }
 
-// Decide implements PortfolioCommand: nothing changes, which is noted with the reason;
-// file and line are the source in the record's metadata.
+// Decide implements PortfolioCommand. It changes nothing but notes the reason; file and
+// line are the source in the record's metadata.
 func (c SetRowAside) Decide(d *portfolio.Decision) error {
 	if d.State().Clock != domain.ClockImported {
 		return domain.Errorf(domain.CodeConflict, "only an imported portfolio sets rows aside")

@@ -9,7 +9,7 @@ import (
 	"pets/domain"
 )
 
-// resting is an order for most of the bot's money that rests for ten minutes more.
+// resting is an order for most of the bot's money that rests for ten more minutes.
 func (m *twoClocks) resting() (id string, expires time.Time) {
 	m.t.Helper()
 	id = m.must(botCaller("a"), permit("a", "1600")).Permit.PermitID
@@ -19,7 +19,8 @@ func (m *twoClocks) resting() (id string, expires time.Time) {
 	return id, expires
 }
 
-// listed are the permits that are live, as the views have them, with the wall clock's time of their end.
+// listed returns the live permits as the views show them, with the wall clock's time of
+// their end.
 func (m *twoClocks) listed() map[string]time.Time {
 	s := fold(m.t, m.store)
 	now, _ := s.ClockAt(m.clock.Now())
@@ -33,8 +34,8 @@ func (m *twoClocks) listed() map[string]time.Time {
 }
 
 // "Orders that rest keep theirs: the venue does not know our clock." A jump forward does
-// not free the cash of an order that still rests: it stays reserved for as long as it has
-// left by the monotonic clock, or until it is released or filled.
+// not free the cash of a resting order: it stays reserved for the time left on the
+// monotonic clock, or until the order is released or filled.
 func TestAJumpForwardFreesNoCash(t *testing.T) {
 	ends := map[string]func(m *twoClocks, id string){
 		"over": func(m *twoClocks, _ string) { m.pass(10 * time.Minute) },
@@ -53,7 +54,7 @@ func TestAJumpForwardFreesNoCash(t *testing.T) {
 			require.False(t, denied.Permit.Allowed, "the first order may be filled yet")
 			require.Equal(t, []domain.ClockJumped{{By: domain.Duration(time.Hour), OrdersKept: []string{id}, Moved: domain.Duration(time.Hour)}}, m.jumps())
 			require.Equal(t, map[string]time.Time{id: expires}, m.listed(), "with the expiry that the venue was told")
-			m.must(botCaller("a"), PlacePermit{Permit: id, ExpiresAt: &expires}) // said again
+			m.must(botCaller("a"), PlacePermit{Permit: id, ExpiresAt: &expires}) // reported again
 			part := fill("a", "1", "buy", "100", "0.5")
 			part.PermitID = id
 			require.Empty(t, flagsOf(m.must(botCaller("a"), part)), "it is within its permit")
@@ -66,7 +67,7 @@ func TestAJumpForwardFreesNoCash(t *testing.T) {
 	}
 }
 
-// What time has brought about comes after the jump: legs that are overdue by it forget no
+// Effects of time come after the jump: legs that become overdue by it do not drop an
 // order that is kept.
 func TestAJumpComesBeforeWhatIsDue(t *testing.T) {
 	m := newTwoClocks(t)
@@ -85,10 +86,10 @@ func TestAJumpComesBeforeWhatIsDue(t *testing.T) {
 	m.check()
 }
 
-// The same where two people accept a clock that was set right after one record under
-// another: "resting order, one mark under a clock ahead, clock set right, override". A
-// server that was started under the wrong clock has nothing to compare it with, and keeps
-// the order when the clock falls behind.
+// The same if two people accept a clock that was corrected after one record under a wrong
+// one: "resting order, one mark under a clock ahead, clock set right, override". A server
+// that was started under the wrong clock has nothing to compare it with, and keeps the
+// order when the clock falls behind.
 func TestAcceptingTheClockFreesNoCash(t *testing.T) {
 	for name, start := range map[string]func(*twoClocks){"noticed": func(*twoClocks) {}, "after a start": (*twoClocks).restart} {
 		t.Run(name, func(t *testing.T) {
@@ -113,10 +114,10 @@ func TestAcceptingTheClockFreesNoCash(t *testing.T) {
 	}
 }
 
-// keptTooLong is by how much an order may be kept too long where its clock jumped.
+// keptTooLong is by how much an order may be kept too long after its clock jumped.
 const keptTooLong = 10 * time.Second
 
-// A jump there and back again keeps nothing for long: the stream did not jump over it.
+// A jump and its reverse keep nothing for long: the stream did not jump.
 func TestAnOrderIsNotKeptForAJumpThatIsUndone(t *testing.T) {
 	for name, by := range map[string]time.Duration{"forward": time.Hour, "back": -time.Hour} {
 		t.Run(name, func(t *testing.T) {
@@ -134,8 +135,8 @@ func TestAnOrderIsNotKeptForAJumpThatIsUndone(t *testing.T) {
 	}
 }
 
-// Small steps add up: a permit does not outlive its time by the monotonic clock under a
-// wall clock that is slow, stands still, or is stepped back by less than is tolerated.
+// Small steps add up: a permit does not outlive its time on the monotonic clock if the
+// wall clock is slow, stands still, or is stepped back by less than the tolerance.
 func TestSmallStepsAddUp(t *testing.T) {
 	for name, tick := range map[string]func(m *twoClocks, i int){
 		"stepped back": func(m *twoClocks, i int) {
@@ -165,7 +166,7 @@ func TestSmallStepsAddUp(t *testing.T) {
 	}
 }
 
-// No jump at all is needed for a permit to end: its time by the monotonic clock does.
+// A permit ends by the monotonic clock even without a jump.
 func TestAPermitEndsByTheMonotonicClock(t *testing.T) {
 	m := newTwoClocks(t)
 	m.opened("a")

@@ -11,7 +11,7 @@ import (
 	"pets/eventstore"
 )
 
-// twoClocks is a machine: time passes on both of its clocks, and somebody sets one.
+// twoClocks is a machine: time passes on both of its clocks, and one can be set.
 type twoClocks struct {
 	*rig
 	elapsed ticks
@@ -100,8 +100,8 @@ func TestAClockThatJumps(t *testing.T) {
 	}
 }
 
-// A jump back that is undone before anything could be recorded is a jump all the
-// same: permits were held for a time that nobody knows.
+// A jump back that is undone before it was recorded is a jump all the same: it is unknown
+// how long permits were held.
 func TestAClockThatJumpsThereAndBack(t *testing.T) {
 	m := newTwoClocks(t)
 	m.opened("a")
@@ -114,8 +114,8 @@ func TestAClockThatJumpsThereAndBack(t *testing.T) {
 	m.check()
 }
 
-// The jump stays pending while the store does not take it, and is recorded once
-// however often the command is decided.
+// The jump stays pending while the store refuses it, and is recorded once however often
+// the command is decided.
 func TestAJumpSurvivesAFailedAppend(t *testing.T) {
 	m := newTwoClocks(t)
 	m.opened("a")
@@ -130,7 +130,7 @@ func TestAJumpSurvivesAFailedAppend(t *testing.T) {
 	m.check()
 }
 
-// After a restart there is nothing to compare with; a stream that is opened, or
+// After a restart there is nothing to compare with. A stream that is being opened, or
 // imported, has no permits to lose.
 func TestAJumpNeedsACommandBefore(t *testing.T) {
 	m := newTwoClocks(t)
@@ -155,7 +155,7 @@ func TestOwnClocksAgree(t *testing.T) {
 	r.check()
 }
 
-// A retry of the command that recorded one jump says nothing of the next.
+// A retry of the command that recorded one jump does not affect the next.
 func TestARetryForgetsNoJump(t *testing.T) {
 	m := newTwoClocks(t)
 	m.opened("a")
@@ -174,8 +174,8 @@ func TestARetryForgetsNoJump(t *testing.T) {
 	m.check()
 }
 
-// Another server, whose clock did not jump, recorded the command that tried to record
-// ours: it is still to be recorded.
+// Another server, whose clock did not jump, recorded the command that tried to record our
+// jump: it still has to be recorded.
 func TestAnotherServersRecordIsNoJump(t *testing.T) {
 	m := newTwoClocks(t)
 	m.opened("a")

@@ -15,26 +15,26 @@ import (
 	"pets/internal/owner"
 )
 
-// Bounds of what is read of a marker file. They are on entries, not on the whole file:
-// a long file must not keep a server from starting.
+// Limits on reading a marker file. They apply to entries, not to the whole file: a long
+// file must not prevent a server from starting.
 const (
 	maxPending      = 200_000
-	maxPendingBytes = 1 << 20 // of one entry, and of what is read ahead
+	maxPendingBytes = 1 << 20 // bytes of one entry, read-ahead included
 )
 
-// everywhere stands for the name of a portfolio in a stop of all of them.
+// everywhere takes the place of the portfolio's name in a stop of every portfolio.
 const everywhere = "*"
 
 // kindBot is the kind of a stop that concerns one bot.
 const kindBot = "bot"
 
-// PendingStop is a stop that holds but is not recorded yet: an emergency stop, or the
-// stop of one bot.
+// PendingStop is a stop that is in force but not recorded yet: an emergency stop, or
+// the stop of one bot.
 type PendingStop struct {
-	// Portfolio is "*" where every portfolio is meant, because they could not be listed.
+	// Portfolio is "*", for every portfolio, if the store could not list them.
 	Portfolio string        `json:"portfolio"`
 	Caller    domain.Caller `json:"caller"`
-	// Key is the Idempotency-Key it will be recorded under.
+	// Key is the Idempotency-Key that the stop will be recorded under.
 	Key string `json:"key"`
 	// Kind of emergency stop, or "bot".
 	Kind   string    `json:"kind"`
@@ -43,7 +43,7 @@ type PendingStop struct {
 	At     time.Time `json:"at"`
 }
 
-// command is what records it.
+// command returns the command that records the stop.
 func (p *PendingStop) command() Command {
 	if p.Kind == kindBot {
 		return StopBot{Bot: p.Bot, Reason: p.Reason}
@@ -51,8 +51,8 @@ func (p *PendingStop) command() Command {
 	return EngageStop{Kind: p.Kind, Reason: p.Reason}
 }
 
-// refused says whose stop holds no longer. Its sender was told that it holds, when nobody
-// could know yet whether there is what it names.
+// refused reports that a stop is no longer in force, and who asked for it. The sender was
+// told that it was in force, before the bot or portfolio that it names could be checked.
 func (p *PendingStop) refused() string {
 	if p.Kind == kindBot {
 		return fmt.Sprintf("the stop of bot %s in portfolio %s, asked for by %s, was refused and stops nothing", p.Bot, p.Portfolio, p.Caller.User)
@@ -60,9 +60,9 @@ func (p *PendingStop) refused() string {
 	return fmt.Sprintf("the emergency stop (%s) of portfolio %s, asked for by %s, was refused and stops nothing", p.Kind, p.Portfolio, p.Caller.User)
 }
 
-// disowned is a stop out of a file that somebody else may have written: it stops, for a
-// stop is safe, but in the name of the server. Who is said to have asked for it stands in the
-// reason.
+// disowned returns a stop read from a file that another user may have written. It is in
+// force, because a stop is safe, but in the name of the server. The reason says who
+// supposedly asked for it.
 func (p PendingStop) disowned(why error) PendingStop {
 	said := fmt.Sprintf("a marker file that others could write says that %q (%q) asked for this: %q", p.Caller.User, p.Caller.Role, p.Reason)
 	if len(said) > maxDisowned {
@@ -76,44 +76,45 @@ func (p PendingStop) disowned(why error) PendingStop {
 	return p
 }
 
-// maxDisowned keeps such a reason within the bound of reasons.
+// maxDisowned keeps the reason of a disowned stop within the limit for reasons.
 const maxDisowned = 400
 
-// LatchFile keeps stops that are not recorded yet where a restart finds them: a marker
-// file, and copies of it in other folders. An empty or missing file means that there
-// are none. It works by the handles of its folders: what takes the place of one is not
-// written to.
+// LatchFile keeps stops that are not recorded yet where a restart finds them: in a marker
+// file, and in copies of it in other folders. An empty or missing file means that there
+// are none. Folders are used through open handles, so a folder that replaces one of them
+// is not written to.
 type LatchFile struct {
 	path string
 
 	trust  owner.Trust
 	mu     sync.Mutex
-	places []*place // that it is written to
-	former []*place // that it is read from, until what they held is elsewhere
+	places []*place // written
+	former []*place // only read, and removed once their contents are in places
 }
 
-// NewLatchFile returns the latch in a file, which need not exist.
+// NewLatchFile returns the latch that is kept in a file. The file need not exist.
 func NewLatchFile(path string) *LatchFile {
 	return &LatchFile{path: path, trust: owner.TrustOf(), places: []*place{{path: path}}}
 }
 
-// CopyTo keeps a copy in another file, whose folder is made where it is missing. It is
-// called before anything is read or written, as [LatchFile.Former] is.
+// CopyTo keeps a copy in another file, and creates its folder if it is missing. Call it
+// before anything is read or written, as [LatchFile.Former].
 func (l *LatchFile) CopyTo(path string) { l.places = append(l.places, &place{path: path, makes: true}) }
 
-// Believe says whose files say who asked for a stop: by default those of this process's user
-// and of root. What somebody else may have written stops all the same, in nobody's name.
+// Believe sets the users whose files are trusted to say who asked for a stop. The default
+// is the user of this process and root. A stop that another user may have written is in
+// force all the same, in the name of the server.
 func (l *LatchFile) Believe(t owner.Trust) { l.trust = t }
 
-// MayMakeFolder has the folder of the file made where it is missing or was removed.
+// MayMakeFolder allows the folder of the file to be created if it is missing or was removed.
 func (l *LatchFile) MayMakeFolder() { l.places[0].makes = true }
 
-// Former names a file of before: what it holds is read, and it is removed as soon as that
-// stands where it belongs.
+// Former names a file that was used before. It is read, and removed as soon as its stops
+// are written to the current place.
 func (l *LatchFile) Former(path string) { l.former = append(l.former, &place{path: path}) }
 
-// Read returns what is pending in any of its places. With an error, it is what could be
-// read: somebody wanted to stop more than that, and nobody knows what.
+// Read returns the stops that are pending in any of its places. With an error, it returns
+// those that could be read; the file may hold others.
 func (l *LatchFile) Read() (all []PendingStop, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -135,13 +136,13 @@ func (l *LatchFile) Read() (all []PendingStop, err error) {
 
 func (l *LatchFile) all() []*place { return append(slices.Clip(l.places), l.former...) }
 
-// SetAside renames what could not be understood, so that a person can look at it, and
-// returns its new names.
+// SetAside renames the files that could not be understood, so that a person can look at
+// them, and returns their new names.
 func (l *LatchFile) SetAside(now time.Time) (names string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var all []string
-	// An entry that makes no sense stands in a file that could be read.
+	// If every file could be read, one of them holds an invalid entry.
 	sound := !slices.ContainsFunc(l.all(), func(p *place) bool { return p.unread })
 	for _, p := range l.all() {
 		if !p.unread && !(sound && p.there()) {
@@ -153,14 +154,14 @@ func (l *LatchFile) SetAside(now time.Time) (names string, err error) {
 	return strings.Join(all, " and "), err
 }
 
-// Write replaces what is pending, durably, in all its places.
+// Write durably replaces the pending stops in all its places.
 func (l *LatchFile) Write(all []PendingStop) error {
 	_, err := l.keep(all, 0)
 	return err
 }
 
-// keep is Write of a version of what is pending; a place that has it is left alone.
-// kept: at least one place has it now, where the next start looks.
+// keep is Write for one version of the pending stops; a place that already has it is
+// skipped. kept reports that at least one place has it where the next start looks.
 func (l *LatchFile) keep(all []PendingStop, version uint64) (kept bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -180,7 +181,7 @@ func (l *LatchFile) keep(all []PendingStop, version uint64) (kept bool, err erro
 	return kept, err
 }
 
-// readPending reads a JSON list of stops, one after the other.
+// readPending reads a JSON list of stops, one at a time.
 func readPending(r io.Reader) ([]PendingStop, error) {
 	in := &allowance{r: r, left: maxPendingBytes}
 	dec := json.NewDecoder(in)
@@ -190,10 +191,10 @@ func readPending(r io.Reader) ([]PendingStop, error) {
 		return nil, nil
 	case err != nil:
 		return nil, err
-	case begin == nil: // "null", as an empty list was once written
+	case begin == nil: // "null", which earlier builds wrote for an empty list
 		return nil, ended(dec)
 	case begin != json.Delim('['):
-		return nil, errors.New("it is no list")
+		return nil, errors.New("it is not a list")
 	}
 	var all []PendingStop
 	for dec.More() {
@@ -214,18 +215,18 @@ func readPending(r io.Reader) ([]PendingStop, error) {
 	return all, ended(dec)
 }
 
-// ended refuses what stands behind the list: somebody may have wanted to stop that.
+// ended refuses data after the list: it may be a stop.
 func ended(dec *json.Decoder) error {
 	switch _, err := dec.Token(); {
 	case err == nil:
-		return errors.New("something stands behind its list")
+		return errors.New("it has data after its list")
 	case !errors.Is(err, io.EOF):
 		return err
 	}
 	return nil
 }
 
-// allowance is a reader that ends with an error after so many bytes.
+// allowance is a reader that fails after left bytes.
 type allowance struct {
 	r    io.Reader
 	left int
@@ -240,7 +241,7 @@ func (a *allowance) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// writePending writes a JSON list, a line for each stop.
+// writePending writes a JSON list with one line for each stop.
 func writePending(f io.Writer, all []PendingStop) error {
 	w := bufio.NewWriterSize(f, 64<<10)
 	between := "[\n"
@@ -249,7 +250,7 @@ func writePending(f io.Writer, all []PendingStop) error {
 		if err != nil {
 			return err
 		}
-		_, _ = w.WriteString(between) // Flush has the error
+		_, _ = w.WriteString(between) // Flush returns the error
 		_, _ = w.Write(b)
 		between = ",\n"
 	}

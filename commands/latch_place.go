@@ -16,25 +16,25 @@ import (
 	"pets/internal/owner"
 )
 
-// errElsewhere: the folder that was opened is not where the next start looks.
+// errElsewhere means that the opened folder is no longer where the next start looks.
 var errElsewhere = errors.New("its folder was moved, replaced or removed since it was opened; what stands there now was left alone")
 
-// place is one file that pending stops are kept in. Its folder and the file stay open:
-// what is written needs no room, no name and no right that it has not had from the start.
+// place is one file that keeps pending stops. The file and its folder stay open, so that
+// a write depends on no free space, path or permission that was not there at the start.
 type place struct {
 	path  string
-	makes bool // the folder, where it is missing
+	makes bool // creates a missing folder
 
-	root    *os.Root // nil until it is needed and there
-	file    *os.File // nil unless it has two lists, see slots
+	root    *os.Root // nil until it is needed and exists
+	file    *os.File // nil unless it has slots
 	unread  bool     // it could not be understood
-	current bool     // it has the version
+	current bool     // the file holds version
 	version uint64
 }
 
 func (p *place) name() string { return filepath.Base(p.path) }
 
-// enter opens the folder. An error that it is not there is one of fs.ErrNotExist.
+// enter opens the folder. The error for a missing folder matches fs.ErrNotExist.
 func (p *place) enter() (err error) {
 	if p.root != nil {
 		return nil
@@ -47,8 +47,8 @@ func (p *place) enter() (err error) {
 	return err
 }
 
-// enterToWrite is enter, and makes the folder where that may be. Whoever makes it first gets
-// nothing: what has the name of one that was removed has to be of those who are believed.
+// enterToWrite is enter, and creates a missing folder if that is allowed. Another user
+// gains nothing by creating it first: the folder must belong to a trusted user.
 func (p *place) enterToWrite(trust owner.Trust) (err error) {
 	if p.root != nil || !p.makes {
 		return p.enter()
@@ -61,7 +61,7 @@ func (p *place) enterToWrite(trust owner.Trust) (err error) {
 	return err
 }
 
-// leave forgets the handles.
+// leave closes the file and the folder.
 func (p *place) leave() {
 	p.close()
 	if p.root != nil {
@@ -72,12 +72,12 @@ func (p *place) leave() {
 
 func (p *place) close() {
 	if p.file != nil {
-		_ = p.file.Close() // everything that was acknowledged in it is flushed
+		_ = p.file.Close() // every acknowledged write was flushed
 		p.file = nil
 	}
 }
 
-// read returns what the file holds.
+// read returns the stops in the file.
 func (p *place) read(trust owner.Trust) ([]PendingStop, error) {
 	p.close()
 	f, err := p.open()
@@ -90,7 +90,7 @@ func (p *place) read(trust owner.Trust) ([]PendingStop, error) {
 	foreign := trust.File(f)
 	list, ok, err := newestSlot(f)
 	if err != nil || !ok || foreign != nil {
-		defer func() { _ = f.Close() }() // it was only read
+		defer func() { _ = f.Close() }() // only read
 	} else {
 		p.file = f
 	}
@@ -98,7 +98,7 @@ func (p *place) read(trust owner.Trust) ([]PendingStop, error) {
 		return nil, err
 	}
 	if !ok {
-		list = f // of a build before this
+		list = f // written by an earlier build, without slots
 	}
 	all, err := readPending(list)
 	for i := range all {
@@ -109,7 +109,7 @@ func (p *place) read(trust owner.Trust) ([]PendingStop, error) {
 	return all, err
 }
 
-// open opens the file, which has to be one: neither a pipe nor a device is waited for.
+// open opens the file, which must be a regular one: it never blocks on a pipe or device.
 func (p *place) open() (*os.File, error) {
 	if err := p.enter(); err != nil {
 		return nil, err
@@ -117,7 +117,7 @@ func (p *place) open() (*os.File, error) {
 	return owner.Open(p.root, p.name(), os.O_RDWR)
 }
 
-// keep writes a version of what is pending, unless it is there.
+// keep writes a version of the pending stops, unless the file already holds it.
 func (p *place) keep(all []PendingStop, version uint64, trust owner.Trust) error {
 	if p.current && p.version == version && version != 0 && p.stands() == nil {
 		return nil
@@ -140,7 +140,7 @@ func (p *place) write(all []PendingStop, trust owner.Trust) error {
 		if err := writeSlot(p.file, text.Bytes()); err == nil {
 			return p.stands()
 		}
-		// A write that failed may have reached the disk or not: a new file is sure.
+		// A failed write may or may not have reached the disk, so write a new file.
 	}
 	err := p.replace(text.Bytes())
 	if errors.Is(err, fs.ErrNotExist) && p.makes { // the folder was removed
@@ -155,7 +155,8 @@ func (p *place) write(all []PendingStop, trust owner.Trust) error {
 	return errors.Join(err, p.stands())
 }
 
-// squeeze writes into the room there is. What does not fit becomes one stop of everything.
+// squeeze writes into the space that the file has. If the stops do not fit, it writes one
+// stop of every portfolio instead.
 func (p *place) squeeze(all []PendingStop, text []byte, failed error) error {
 	if !fitsSlot(p.file, len(text)) {
 		var short bytes.Buffer
@@ -170,7 +171,7 @@ func (p *place) squeeze(all []PendingStop, text []byte, failed error) error {
 	return nil
 }
 
-// everything stands for more stops than there is room for.
+// everything returns the one stop that replaces more stops than there is room for.
 func everything(all []PendingStop) PendingStop {
 	kind := domain.StopSystemError
 	for _, p := range all {
@@ -184,7 +185,7 @@ func everything(all []PendingStop) PendingStop {
 	}
 }
 
-// replace makes a file with room, and puts it in the place of the one there is.
+// replace creates a file with room for both slots, and renames it over the existing one.
 func (p *place) replace(text []byte) error {
 	tmp := p.name() + ".tmp"
 	f, err := owner.Create(p.root, tmp)
@@ -195,7 +196,7 @@ func (p *place) replace(text []byte) error {
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}
-	defer func() { _ = dir.Close() }() // it is read only
+	defer func() { _ = dir.Close() }() // read-only
 	err = makeSlots(f, text)
 	if err == nil {
 		err = p.root.Rename(tmp, p.name())
@@ -204,7 +205,7 @@ func (p *place) replace(text []byte) error {
 		err = dir.Sync()
 	}
 	if err != nil {
-		_ = p.root.Remove(tmp) // what it took is of use elsewhere
+		_ = p.root.Remove(tmp) // frees its space
 		return errors.Join(err, f.Close())
 	}
 	p.close()
@@ -212,26 +213,26 @@ func (p *place) replace(text []byte) error {
 	return nil
 }
 
-// named reports whether the name in the folder is still the file's.
+// named reports whether the name in the folder still refers to the open file.
 func (p *place) named() bool {
 	there, err := p.root.Stat(p.name())
 	if err != nil {
-		return !errors.Is(err, fs.ErrNotExist) // nobody may look: it is there as far as anybody knows
+		return !errors.Is(err, fs.ErrNotExist) // not permitted to look: assume that it does
 	}
 	ours, err := p.file.Stat()
 	return err == nil && os.SameFile(there, ours)
 }
 
-// stands reports whether the next start finds the file.
+// stands returns [errElsewhere] if the next start would not find the file.
 func (p *place) stands() error {
 	there, err := os.Stat(p.path)
 	switch {
 	case p.file == nil:
-		return nil // whoever asks has an error of his own
+		return nil // the caller already has an error
 	case errors.Is(err, fs.ErrNotExist):
 		return errElsewhere
 	case err != nil:
-		return nil //nolint:nilerr // nobody may look: no start succeeds before that is mended
+		return nil //nolint:nilerr // not permitted to look: no start succeeds until that is fixed
 	}
 	ours, err := p.file.Stat()
 	if err != nil || !os.SameFile(there, ours) {
@@ -240,7 +241,7 @@ func (p *place) stands() error {
 	return nil
 }
 
-// there reports whether there is a file.
+// there reports whether the file exists.
 func (p *place) there() bool {
 	if p.enter() != nil {
 		return false
@@ -261,7 +262,7 @@ func (p *place) setAside(now time.Time) (string, error) {
 	return p.path + suffix, nil
 }
 
-// remove takes the file away.
+// remove removes the file, if it exists.
 func (p *place) remove() error {
 	p.close()
 	err := p.enter()

@@ -9,18 +9,18 @@ import (
 	"os"
 )
 
-// A marker file has room for two lists, its slots, each a header and JSON, filled up with
-// blanks. The older one is overwritten in place: a stop needs no room on the disk, and a
-// write that is cut short leaves the other one whole.
+// A marker file has two slots. Each holds one list: a header and JSON, padded with blanks.
+// A write overwrites the older slot in place, so that a stop needs no free disk space, and
+// an interrupted write leaves the other slot intact.
 const (
-	slotBytes  = 64 << 10 // of each of the two, at the least
+	slotBytes  = 64 << 10 // least size of a slot
 	slotMagic  = "pets-stops 1 "
 	slotFormat = slotMagic + "%016x %016x %016x %08x\n" // size of a slot, sequence, bytes of the list, checksum
 	slotHead   = len(slotMagic) + 3*17 + 9
 	maxSlot    = 1 << 30
 )
 
-// slot is what a header says.
+// slot is the header of a slot.
 type slot struct {
 	size, seq, length uint64
 	sum               uint32
@@ -28,13 +28,13 @@ type slot struct {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// start begins the checksum with what the header says.
+// start returns the checksum of the header's fields, which that of the list continues.
 func (s slot) start() uint32 {
 	return crc32.Checksum(fmt.Appendf(nil, "%x %x %x\n", s.size, s.seq, s.length), castagnoli)
 }
 
-// newestSlot returns the newer of the lists in a file. ok is false where the file is none
-// with slots.
+// newestSlot returns the newer of the two lists in a file. ok is false if the file has no
+// slots.
 func newestSlot(f *os.File) (list io.Reader, ok bool, err error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -50,12 +50,13 @@ func newestSlot(f *os.File) (list io.Reader, ok bool, err error) {
 		}
 	}
 	if ok && list == nil {
-		return nil, true, errors.New("neither of its two lists is whole")
+		return nil, true, errors.New("both of its lists are damaged")
 	}
 	return list, ok, nil
 }
 
-// readSlot reads one slot: is it one, and is it sound?
+// readSlot reads one slot. is reports that it has a slot's header, sound that its
+// checksum is right.
 func readSlot(f *os.File, at, size int64) (s slot, is, sound bool) {
 	head := make([]byte, slotHead)
 	if _, err := f.ReadAt(head, at); err != nil || !bytes.HasPrefix(head, []byte(slotMagic)) {
@@ -78,13 +79,13 @@ func readSlot(f *os.File, at, size int64) (s slot, is, sound bool) {
 	}
 }
 
-// fitsSlot reports whether a list has room in a file.
+// fitsSlot reports whether a list fits a slot of a file.
 func fitsSlot(f *os.File, length int) bool {
 	info, err := f.Stat()
 	return err == nil && int64(slotHead+length) <= info.Size()/2
 }
 
-// writeSlot puts a list in the place of the older one, durably.
+// writeSlot durably overwrites the older list.
 func writeSlot(f *os.File, text []byte) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -104,7 +105,7 @@ func writeSlot(f *os.File, text []byte) error {
 	return f.Sync()
 }
 
-// makeSlots fills a new file: one list, and room for another.
+// makeSlots fills a new file with one list and an empty second slot.
 func makeSlots(f *os.File, text []byte) error {
 	size := int64(slotBytes)
 	for size < int64(slotHead+len(text)) {

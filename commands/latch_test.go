@@ -21,7 +21,7 @@ import (
 	"pets/eventstore/memory"
 )
 
-// two are a marker file and its copy in another folder, as a server keeps them.
+// two is a marker file and its copy in another folder, as a server keeps them.
 type two struct{ one, other string }
 
 func twoFolders(t *testing.T) two {
@@ -44,7 +44,8 @@ func waiting(ids ...string) (all []PendingStop) {
 	return all
 }
 
-// poisonedWith is an engine whose store takes nothing, and what it told of.
+// poisonedWith is an engine whose store accepts nothing, and the failures that it
+// reported.
 func (e *engined) poisonedWith(l *LatchFile) (told func() string) {
 	e.t.Helper()
 	e.engine.Close()
@@ -84,8 +85,9 @@ func holds(all []PendingStop, id, kind string) bool {
 	return false
 }
 
-// "Acknowledged and then lost": whatever becomes of the folder of the marker file, a stop
-// that is answered as kept is there after a restart; and what took its place is left alone.
+// "Acknowledged and then lost": whatever happens to the folder of the marker file, a stop
+// that is answered as kept is there after a restart; and a folder that replaced it is
+// left alone.
 func TestAKeptStopIsThereAfterARestart(t *testing.T) {
 	for name, harm := range map[string]func(t *testing.T, dir string){
 		"moved":   func(t *testing.T, dir string) { require.NoError(t, os.Rename(dir, dir+".moved")) },
@@ -110,7 +112,7 @@ func TestAKeptStopIsThereAfterARestart(t *testing.T) {
 				require.NoError(t, err)
 				require.Empty(t, left, "nothing is written into what took its place")
 			}
-			// kill -9: nothing is written any more
+			// kill -9: nothing more is written
 			_ = os.Chmod(dir, 0o700)
 			all, err := f.file().Read()
 			require.NoError(t, err)
@@ -120,7 +122,7 @@ func TestAKeptStopIsThereAfterARestart(t *testing.T) {
 	}
 }
 
-// limitFiles has every write fail that would make a file longer, as a full disk does.
+// limitFiles makes every write fail that would make a file longer, as a full disk does.
 func limitFiles(t *testing.T, to uint64) (lift func()) {
 	t.Helper()
 	var before syscall.Rlimit
@@ -131,8 +133,8 @@ func limitFiles(t *testing.T, to uint64) (lift func()) {
 	return lift
 }
 
-// "The marker has room that nobody can take": with the room that was made at the start, a
-// stop is written without a new file.
+// "The marker has room that nobody can take": in the room allocated at the start, a stop
+// is written without a new file.
 func TestAMarkerNeedsNoNewFile(t *testing.T) {
 	f := twoFolders(t)
 	e := newEngined(t).opened("main")
@@ -153,7 +155,7 @@ func TestAMarkerNeedsNoNewFile(t *testing.T) {
 	require.True(t, holds(one, "main", domain.StopSecurityBreach))
 }
 
-// What does not fit on a full disk becomes one stop of everything.
+// Stops that do not fit on a full disk become one stop of everything.
 func TestMoreStopsThanThereIsRoomFor(t *testing.T) {
 	f := twoFolders(t)
 	file := f.file()
@@ -178,7 +180,7 @@ func TestMoreStopsThanThereIsRoomFor(t *testing.T) {
 func TestAMarkerIsTriedAgain(t *testing.T) {
 	dir := t.TempDir()
 	f := two{filepath.Join(dir, "one", "latch.json"), filepath.Join(dir, "file", "latch.json")}
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600)) // no folder can be made there
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600)) // no folder can be created there
 	e := newEngined(t).opened("main")
 	told := e.poisonedWith(f.file())
 	require.False(t, e.breach("main"))
@@ -223,8 +225,8 @@ func TestBothPlacesAreReadAndEmptied(t *testing.T) {
 	require.Equal(t, []string{domain.StopManual}, e.engaged("other"))
 }
 
-// A write that is cut short anywhere leaves the list that was there before; and a file of
-// which nothing whole is left is no empty one.
+// An interrupted write, at any point, leaves the earlier list; and a file without an
+// intact list does not count as empty.
 func TestAMarkerWriteThatIsCutShort(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "latch.json")
 	file := NewLatchFile(path)
@@ -252,7 +254,7 @@ func TestAMarkerWriteThatIsCutShort(t *testing.T) {
 	}
 }
 
-// What stands behind the list is not ignored, and a pipe is not waited for.
+// Data after the list is not ignored, and a pipe does not block.
 func TestWhatIsNoMarkerFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "latch.json")
 	for _, text := range []string{`[] [{"portfolio":"main"}]`, `null []`, `[]x`, `[]` + "\x00"} {
@@ -272,7 +274,7 @@ func TestWhatIsNoMarkerFile(t *testing.T) {
 	}
 }
 
-// A file of before is read as the others are, and goes once what it held stands elsewhere.
+// A former file is read like the others, and removed once its stops are stored elsewhere.
 func TestAFormerMarkerFile(t *testing.T) {
 	for name, text := range map[string]string{
 		"sound": `[{"portfolio":"main","caller":{"User":"olga","Role":"operator"},"key":"k","kind":"manual","reason":"smoke","at":"2026-03-10T12:00:00Z"}]`, "half": `[{"portf`,
@@ -300,8 +302,8 @@ func TestAFormerMarkerFile(t *testing.T) {
 	}
 }
 
-// "The hourly audit … drops an open clear request": to find the same again changes nothing
-// while our stop stands.
+// "The hourly audit … drops an open clear request": finding the same difference again
+// changes nothing while our stop is engaged.
 func TestTheSameFindingAgain(t *testing.T) {
 	e := newEngined(t).opened("main")
 	say := func(revision string) {
@@ -333,7 +335,7 @@ func TestAPoisonedStoreIsToldByWhatIsWrong(t *testing.T) {
 	}
 }
 
-// elsewhere is an error that knows what is wrong with a store.
+// elsewhere is an error that describes what is wrong with a store.
 type elsewhere struct{}
 
 func (elsewhere) Error() string { return "/var/lib/pets was moved" }

@@ -15,7 +15,7 @@ import (
 )
 
 // "New files get the folder's owner": a stop that root engages must not leave a file that
-// the server may not read at its next start.
+// the server cannot read at its next start.
 func TestTheMarkerFileGetsTheFoldersOwner(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give files away")
@@ -84,7 +84,7 @@ func TestAForgedMarkerNamesNobody(t *testing.T) {
 	}
 }
 
-// flat rewrites a marker as builds before slots wrote it.
+// flat rewrites a marker in the format of builds before slots.
 func flat(path string) error {
 	all, err := NewLatchFile(path).Read()
 	if err != nil {
@@ -97,8 +97,8 @@ func flat(path string) error {
 	return errors.Join(writePending(f, all), f.Close())
 }
 
-// "Nothing is written there, neither the witness nor the copy of the marker of stops": the
-// folder of a copy that was removed, and made by somebody else.
+// "Nothing is written there, neither the witness nor the copy of the marker of stops":
+// the folder of a copy was removed, and created by another user.
 func TestNoCopyOfTheMarkerInAStrangersFolder(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root makes the folders of others")

@@ -17,20 +17,20 @@ import (
 	"pets/internal/testenv"
 )
 
-// stormRounds is how many rounds TestBotsAtEveryLimit has for each limit, where make
-// torture says so.
+// stormRounds is the number of rounds of TestBotsAtEveryLimit for each limit, as set by
+// make torture.
 var stormRounds = flag.Int("storm.rounds", 0, "rounds of 64 askers at each limit")
 
-// limitStorm is one limit that 64 askers meet at the same time: fits of them pass.
+// limitStorm is one limit that 64 askers reach at the same time; fits of them pass.
 type limitStorm struct {
 	name   string
 	policy string
 	fits   int
-	// ask is what asker i of a round asks.
+	// ask is the request of asker i in a round.
 	ask func(i int) AskPermit
-	// bots are those who ask; one where the limit is a bot's own.
+	// bots are the askers; only one if the limit is per bot.
 	bots int
-	// value is what the limit bounds, of the permits that are live together.
+	// value is the limited quantity, of the permits that are live together.
 	value func(live []*domain.PermitGranted) domain.Decimal
 	limit string
 	wait  time.Duration // between rounds
@@ -64,8 +64,8 @@ func shares(live []*domain.PermitGranted) domain.Decimal {
 
 func number(live []*domain.PermitGranted) domain.Decimal { return domain.FromInt(int64(len(live))) }
 
-// limitStorms has every limit of a permit. Equity is 10,000, of which b0 has 1,000
-// and each of the others 100.
+// limitStorms has every limit of a permit. Equity is 10,000, of which b0 has 1,000 and
+// each of the others 100.
 func limitStorms() []limitStorm {
 	same := func(quantity string) func(int) AskPermit {
 		return func(int) AskPermit { return bid("b0", "m", quantity) }
@@ -110,10 +110,10 @@ func limitStorms() []limitStorm {
 	}
 }
 
-// "64 bots at every limit, 10,000 rounds each, 0 overruns." In a round 64 askers ask
-// at the same time, in every 100th two servers on one store; what the recorded events
-// say is live together never passes the limit, and what fits is granted. Then all is
-// released.
+// "64 bots at every limit, 10,000 rounds each, 0 overruns." In a round 64 askers ask at
+// the same time, in every 100th at two servers on one store. The permits that are live
+// together, according to the recorded events, never pass the limit, and those that fit
+// are granted. Then all are released.
 func TestBotsAtEveryLimit(t *testing.T) {
 	rounds := testenv.Rounds(20, 100, 1_000) // the 100th is one of two servers
 	if *stormRounds > 0 {
@@ -173,7 +173,7 @@ func (l *limitStorm) prepare(t *testing.T, w *Writer) {
 	}
 }
 
-// round returns the revisions of what was granted.
+// round returns the revisions of the granted permits.
 func (l *limitStorm) round(t *testing.T, writers []*Writer, round int) []uint64 {
 	t.Helper()
 	answers := make([]Answer, askers)
@@ -205,7 +205,7 @@ func (l *limitStorm) round(t *testing.T, writers []*Writer, round int) []uint64 
 	return granted
 }
 
-// live reads from the store what the permits are that were granted at the revisions.
+// live reads the permits that were granted at the revisions from the store.
 func (l *limitStorm) live(t *testing.T, store eventstore.Store, granted []uint64) []*domain.PermitGranted {
 	t.Helper()
 	var all []*domain.PermitGranted

@@ -18,20 +18,20 @@ import (
 	"pets/internal/testenv"
 )
 
-// What clients of a portfolio do, and the plainest model of it there is: one bot
-// with cash, a losing streak, a breaker.
+// Operations of a portfolio's clients, and the plainest model of them: one bot with cash,
+// a losing streak, a breaker.
 type (
 	opKind int
 	input  struct {
 		kind   opKind
-		permit string // of a question, and of its fill
+		permit string // of a request, and of its fill
 	}
 	output struct {
-		code   domain.Code // "" when it was accepted
+		code   domain.Code // "" if it was accepted
 		denied bool
 	}
 	model struct {
-		free    int // of 100: the cash less what permits reserve, of 10 each
+		free    int // in units of 100: the cash less the reservations of permits, of 10 each
 		streak  int
 		tripped bool
 		running bool
@@ -47,7 +47,7 @@ const (
 	opStart
 )
 
-// linearModel says what each operation may answer in each state.
+// linearModel determines the possible answers to each operation in each state.
 var linearModel = porcupine.Model{
 	Init: func() any { return model{free: 100, running: true} },
 	Step: func(state, in, out any) (bool, any) {
@@ -61,8 +61,8 @@ var linearModel = porcupine.Model{
 			}
 			return o.code == "" && o.denied == !allowed, s
 		case opFill:
-			// A fill is a fact: with a permit it costs what was reserved, without one
-			// (a trip revoked it) it costs the same.
+			// A fill is a fact: with a permit it costs the reserved amount, and without one (a trip
+			// revoked it) the same.
 			if name := "|" + i.permit + "|"; strings.Contains(s.live, name) {
 				s.live = strings.Replace(s.live, name, "", 1)
 			} else {
@@ -94,8 +94,8 @@ var linearModel = porcupine.Model{
 	DescribeOperation: func(in, out any) string { return fmt.Sprintf("%+v → %+v", in, out) },
 }
 
-// history runs clients against two servers on one memory store whose appends fail
-// now and then, in every way there is, and returns what they did and heard.
+// history runs clients against two servers on one memory store whose appends fail now and
+// then, in every possible way, and returns the clients' operations and answers.
 func history(t *testing.T, seed uint64) []porcupine.Operation {
 	t.Helper()
 	r := &rig{t: t, store: &faulty{Store: memory.New(), t: t, blocked: make(chan struct{}, 1)}, clock: newClock()}
@@ -151,8 +151,8 @@ type linearClient struct {
 	writers []*Writer
 	rng     *rand.Rand
 	id      int
-	asked   string // the permit it was granted last and has not filled, by its key
-	granted string // the same by its name
+	asked   string // the permit that was granted last and is not filled, by its key
+	granted string // the same permit by its name
 }
 
 func (c *linearClient) step(n int) (input, output) {
@@ -193,7 +193,7 @@ func (c *linearClient) do(in input, key string, command Command) (input, output)
 		case err == nil:
 			return in, output{}
 		case errors.As(err, &e) && e.Code == domain.CodeUnavailable && attempt < 200:
-			continue // nothing was acknowledged: the same key again
+			continue // nothing was acknowledged: retry with the same key
 		case errors.As(err, &e):
 			return in, output{code: e.Code}
 		default:

@@ -13,17 +13,17 @@ import (
 	"pets/eventstore"
 )
 
-// Keyholders are those who have, or had, API keys.
+// Keyholders are the users who have, or had, API keys.
 type Keyholders struct {
-	// Living have a key that works, Revoked one that was revoked, and Since one that was
-	// revoked after what is decided on was asked for.
+	// Living are the users with a key that works, Revoked those with a revoked key, and
+	// Since those with a key that was revoked after the request to be confirmed was made.
 	Living, Revoked, Since []string
-	// Known is false where no key was ever issued.
+	// Known is false if no key was ever issued.
 	Known bool
 }
 
-// keyholders follows the system stream when it is asked, so that a key revoked a moment
-// ago, by whichever server, confirms nothing any more.
+// keyholders reads the system stream up to its head each time it is asked, so that a key
+// that any server has just revoked confirms nothing any more.
 type keyholders struct {
 	store eventstore.Store
 
@@ -32,8 +32,8 @@ type keyholders struct {
 	revocations []revocation
 }
 
-// revocation is where in the log a key was revoked: clocks are no help to tell what came
-// first, they may stand still, and each stream has its own.
+// revocation is the position in the log at which a key was revoked. Times cannot tell
+// what came first: a clock may stand still, and each stream has its own.
 type revocation struct {
 	key string
 	at  eventstore.Position
@@ -43,8 +43,8 @@ func newKeyholders(store eventstore.Store) *keyholders {
 	return &keyholders{store: store, s: system.New()}
 }
 
-// asked is the revision of the record of a request: its name ends with it. What has
-// another name is none, and is not found when it is decided.
+// asked returns the revision of a request's record, which is the end of the request's
+// name. A request with any other name does not exist, and the decision does not find it.
 func asked(name string) uint64 {
 	revision, _ := strconv.ParseUint(strings.TrimLeft(name, "abcdefghijklmnopqrstuvwxyz"), 10, 64) // 0 is before every revocation
 	return revision
@@ -69,7 +69,7 @@ func (k *keyholders) living(stream string, asked uint64) (h Keyholders, err erro
 		since, err = k.since(stream, asked)
 	}
 	if err != nil {
-		return h, &domain.Error{Code: domain.CodeUnavailable, Message: "whose keys work cannot be read now; nothing is confirmed", Cause: err}
+		return h, &domain.Error{Code: domain.CodeUnavailable, Message: "the API keys cannot be read now; nothing is confirmed", Cause: err}
 	}
 	keys := k.s.Keys()
 	for _, key := range keys {
@@ -86,8 +86,8 @@ func (k *keyholders) living(stream string, asked uint64) (h Keyholders, err erro
 	return h, nil
 }
 
-// since are the keys that were revoked after a record. One that is not written yet comes
-// after all of them.
+// since returns the keys that were revoked after a record. A record that is not written
+// yet comes after all revocations.
 func (k *keyholders) since(stream string, asked uint64) (keys []string, err error) {
 	var request *eventstore.Record
 	for rec, err := range k.store.ReadStream(context.Background(), stream, asked) {

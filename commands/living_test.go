@@ -27,8 +27,8 @@ func (e *engined) revokeKey(key string) {
 	require.NoError(e.t, err)
 }
 
-// "A clear needs a requester whose key still lives", and so does an override: the
-// engine looks into the system stream when the second person confirms.
+// "A clear needs a requester whose key still lives", and so does an override: the engine
+// checks the system stream when the second person confirms.
 func TestNobodyConfirmsForSomebodyWhoseKeysAreRevoked(t *testing.T) {
 	acts := map[string]struct {
 		request Command
@@ -57,7 +57,7 @@ func TestNobodyConfirmsForSomebodyWhoseKeysAreRevoked(t *testing.T) {
 			_, err = e.do("main", paul, act.confirm(id))
 			requireCode(t, domain.CodeDenied, err)
 			require.ErrorContains(t, err, "an API key of olga was revoked after this was requested", "a new key does not stand for what a thief asked")
-			// What is asked for after that is hers.
+			// A request that is made after that is valid.
 			e.revokeKey(e.issueKey("eve", domain.RoleOperator))
 			id = e.must("main", olga, act.request).ID
 			key := uuid.NewString()
@@ -71,13 +71,13 @@ func TestNobodyConfirmsForSomebodyWhoseKeysAreRevoked(t *testing.T) {
 	}
 }
 
-// "A thief's request survives the exchange of keys": not where a key of the requester was
-// revoked since, whatever other keys of theirs live.
+// "A thief's request survives the exchange of keys": not if a key of the requester was
+// revoked since, whatever other keys he has.
 func TestARequestIsVoidOnceAKeyOfItsUserIsRevoked(t *testing.T) {
 	e := newEngined(t).opened("main")
 	e.issueKey("alice", domain.RoleAdmin)
 	stolen := e.issueKey("olga", domain.RoleOperator)
-	e.issueKey("olga", domain.RoleOperator) // it lives all along
+	e.issueKey("olga", domain.RoleOperator) // it is not revoked
 	e.issueKey("paul", domain.RoleApprover)
 	e.stop("main")
 	id := e.must("main", olga, RequestClear{Reason: "over"}).ID
@@ -88,8 +88,8 @@ func TestARequestIsVoidOnceAKeyOfItsUserIsRevoked(t *testing.T) {
 	e.must("main", paul, ConfirmClear{Request: e.must("main", olga, RequestClear{Reason: "it was me"}).ID})
 }
 
-// Where the system stream cannot be read nobody knows whose keys work, and nothing is
-// confirmed; what needs no second person goes on.
+// If the system stream cannot be read it is unknown whose keys work, and nothing is
+// confirmed; commands that need no second person go on.
 func TestConfirmingNeedsTheSystemStream(t *testing.T) {
 	e := newEngined(t).opened("main")
 	e.issueKey("olga", domain.RoleOperator)
@@ -103,8 +103,8 @@ func TestConfirmingNeedsTheSystemStream(t *testing.T) {
 	e.must("main", olga, StopBot{Bot: "a"})
 }
 
-// Every command in which a second person says yes is decided with the living: one that
-// is added to the commands has to be added to the list.
+// Every command by which a second person confirms is decided with the keyholders: a new
+// one must be added to the list.
 func TestEveryConfirmationAsksForTheLiving(t *testing.T) {
 	for _, row := range mayDo {
 		s := row.command("a").spec()

@@ -11,11 +11,10 @@ import (
 	"pets/eventstore"
 )
 
-// load folds the stream into state and index if they are missing: from the newest
-// snapshot that both have, then record by record. Start-up, restart after a
-// failure and catching up after a conflict all use it. It runs in the writer's
-// context, not in that of the first caller, whose deadline could keep a long
-// history from ever being loaded.
+// load folds the stream into state and index if they are missing: from the newest pair of
+// snapshots, then record by record. It serves start-up, the restart after a failure, and
+// catching up after a conflict. It runs in the writer's context, because the deadline of
+// the first caller could prevent a long history from ever being loaded.
 func (w *Writer) load() error {
 	if w.state != nil {
 		return nil
@@ -46,7 +45,8 @@ func (w *Writer) load() error {
 	return nil
 }
 
-// A fold that takes longer than foldingEvery says so, at most each foldingStep records.
+// A fold that takes longer than foldingEvery reports its progress, at most once per
+// foldingStep records.
 const (
 	foldingEvery = 3 * time.Second
 	foldingStep  = 4096
@@ -58,12 +58,12 @@ func (w *Writer) folding(at uint64) {
 	}
 	head, err := w.store.Head(w.ctx, w.stream)
 	if err != nil {
-		return // the fold will say so
+		return // the fold reports the error
 	}
 	w.options.Folding(w.stream, at, head+1)
 }
 
-// fromSnapshot restores from the newest snapshot, and notes it for the audit.
+// fromSnapshot restores from the newest snapshot, and keeps its origin for the audit.
 func (w *Writer) fromSnapshot() (state stateFold, idx index, next uint64) {
 	state, idx, next, w.origin = w.restore()
 	return state, idx, next
@@ -86,7 +86,7 @@ func (w *Writer) restore() (state stateFold, idx index, next uint64, from origin
 		if indexBytes == nil {
 			break
 		}
-		if indexAt < at { // one of the two is not usable: there may be an older pair
+		if indexAt < at { // one of the two is missing: there may be an older pair
 			atMost = indexAt
 			continue
 		}
@@ -106,9 +106,9 @@ func (w *Writer) restore() (state stateFold, idx index, next uint64, from origin
 // maxSnapshots limits the search for a pair of snapshots.
 const maxSnapshots = 4
 
-// saveSnapshot caches what is durable; a cache that cannot be written is done without. Only
-// at the end: to encode a large state takes a second, for which nobody waits while
-// commands come. See saveBeside.
+// saveSnapshot caches the durable state. It is called only when the writer ends, because
+// commands would have to wait for it: encoding a large state takes a second. While
+// commands arrive, saveBeside is used.
 func (w *Writer) saveSnapshot() {
 	if w.options.Snapshots == nil || w.state == nil || w.durable == w.saved.Load() {
 		return
@@ -116,8 +116,8 @@ func (w *Writer) saveSnapshot() {
 	w.keep(w.state, w.index, w.durable)
 }
 
-// saveBeside caches what is durable beside the loop, one at a time, from a fold of its own:
-// the newest snapshot, and what came after it.
+// saveBeside caches the durable state in a goroutine beside the loop, one at a time. It
+// makes its own fold: the newest snapshot, and the records after it.
 func (w *Writer) saveBeside() {
 	if w.options.Snapshots == nil || w.state == nil || w.saving.Load() {
 		return
@@ -166,24 +166,24 @@ func encodeJSON(v any) ([]byte, error) {
 }
 
 // A command that is refused after it has changed the state leaves a state that nothing can
-// be decided against. To fold the stream anew takes seconds where it is long, for which
-// everybody would wait, stops too: whoever can have such a command refused again and again
-// could keep a portfolio from being stopped. So a writer that has met one, or sees that it
-// may, keeps a spare: a second state, that only learns of what is accepted. What a refused
-// command leaves is replaced by a copy of it, and nothing is read. It takes as much memory
-// as the state, and is given up when it was not needed for a long time.
+// be decided against. Folding a long stream again takes seconds, and every command would
+// have to wait, stops included: a caller that sends such commands repeatedly could prevent
+// a portfolio from being stopped. So a writer that has seen one, or may see one, keeps a
+// spare: a second state to which only accepted events are applied. The spoiled state is
+// replaced by a copy of the spare, without reading the stream. The spare takes as much
+// memory as the state, and is dropped when it was not needed for a long time.
 
-// arm makes the spare before a command is decided that may be refused late.
+// arm makes the spare before a command that may be refused late is decided.
 func (w *Writer) arm(g *group) {
 	w.spareUsed = w.durable
 	if w.spare == nil {
 		w.spare = w.state.clone()
 	}
-	_ = w.learn(g) // what it cannot learn ends it, and it is done without
+	_ = w.learn(g) // if that fails there is no spare
 }
 
-// undo replaces the state that a refused command has left. Without a spare the group ends,
-// the stream is folded, and there is one from then on.
+// undo replaces the state that a refused command has spoiled. Without a spare the group
+// ends and the stream is folded again; from then on there is a spare.
 func (w *Writer) undo(g *group) {
 	w.wantSpare = true
 	if w.spare == nil || w.learn(g) != nil {
@@ -194,8 +194,8 @@ func (w *Writer) undo(g *group) {
 	}
 }
 
-// learn brings the spare up to what the group at hand will record. It folds what is
-// stored, as a restart would.
+// learn applies the records that the current group will append to the spare. It decodes
+// them as a restart would.
 func (w *Writer) learn(g *group) error {
 	if w.spare == nil {
 		return nil
@@ -213,7 +213,8 @@ func (w *Writer) learn(g *group) error {
 	return nil
 }
 
-// keepSpare is called once a group is durable.
+// keepSpare updates the spare once a group is durable, or drops it if it was not needed
+// for a long time.
 func (w *Writer) keepSpare(g *group) {
 	if w.spare == nil || w.learn(g) != nil {
 		return

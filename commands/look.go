@@ -15,16 +15,16 @@ func (w *Writer) look(ctx context.Context, f func(*portfolio.State) error) error
 	return w.lookAt(ctx, func(fold stateFold) error {
 		p, ok := fold.(*portfolioFold)
 		if !ok {
-			return domain.Errorf(domain.CodeInternal, "there is nothing to see in this stream")
+			return domain.Errorf(domain.CodeInternal, "this stream is not a portfolio's")
 		}
 		return f(p.s)
 	})
 }
 
-// lookAt runs f on the goroutine of the writer, against the state at the head of the
-// stream: another server may have added to it, so the store is asked. f must not keep
-// the state, take long, or wait for the writer. Once lookAt has returned f is over, or
-// never runs: what it writes to is the caller's again.
+// lookAt runs f on the goroutine of the writer, with the state at the head of the stream.
+// It asks the store for the head, because another server may have appended. f must not
+// keep the state, take long, or wait for the writer. When lookAt has returned, f has
+// ended or will never run, so what f writes to belongs to the caller again.
 func (w *Writer) lookAt(ctx context.Context, f func(stateFold) error) error {
 	var mu sync.Mutex
 	left := false
@@ -36,13 +36,13 @@ func (w *Writer) lookAt(ctx context.Context, f func(stateFold) error) error {
 		}
 		return f(fold)
 	}})
-	mu.Lock() // the context may have ended while f runs
+	mu.Lock() // waits for f, if the context ended while it runs
 	defer mu.Unlock()
 	left = true
 	return err
 }
 
-// show answers a look. A defect that panics must not end the writer.
+// show runs the function of a look. A panic in it must not end the writer.
 func (w *Writer) show(f func(stateFold) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -65,12 +65,12 @@ func (w *Writer) show(f func(stateFold) error) (err error) {
 			return err
 		}
 	}
-	return domain.Errorf(domain.CodeUnavailable, "the stream moves on faster than it can be read")
+	return domain.Errorf(domain.CodeUnavailable, "the stream grows faster than it can be read")
 }
 
-// catchUp folds what others have added since. Nothing is being decided, so the state is
-// that of the first durable records, and need not be thrown away for it: two servers
-// look many times a minute, and a history may be long.
+// catchUp folds what other servers have appended. No group is being decided, so the state
+// is that of the durable records and can be extended. Folding the whole stream again would
+// be too slow: two servers may look many times a minute, and a history may be long.
 func (w *Writer) catchUp() error {
 	next := w.durable
 	err := eventstore.Walk(w.ctx, w.store, w.stream, next, func(rec eventstore.Record) error {
@@ -78,7 +78,7 @@ func (w *Writer) catchUp() error {
 		return foldRecord(w.state, w.index, rec)
 	})
 	if err != nil {
-		w.discard() // part of it may be folded
+		w.discard() // some of the records may have been applied
 		return &domain.Error{Code: domain.CodeUnavailable, Message: "the history cannot be read; nothing is decided", Cause: err}
 	}
 	known := w.durable

@@ -11,7 +11,7 @@ type RegisterMarket struct {
 	Kind     domain.MarketKind `json:"kind"`
 	Outcomes []string          `json:"outcomes,omitempty"`
 	Category string            `json:"category,omitempty"`
-	// Tokens are the ids of the outcomes' tokens on the chain, decimal: without them no
+	// Tokens are the decimal ids of the outcomes' tokens on the chain. Without them no
 	// order of the market is signed. They may be added later.
 	Tokens map[string]string `json:"tokens,omitempty"`
 }
@@ -49,7 +49,7 @@ func (c SettleMarket) Decide(d *portfolio.Decision) error {
 	return d.Settle(&domain.MarketSettled{Instrument: c.Instrument, Payout: c.Payout, Bot: c.Bot})
 }
 
-// RedeemPosition settles the one open outcome a bot holds of a market, as a wallet's ledger reports it.
+// RedeemPosition settles the one open outcome of a market that a bot holds, as a wallet's ledger reports it.
 type RedeemPosition struct {
 	Bot      string         `json:"bot"`
 	Market   string         `json:"market"`

@@ -5,7 +5,7 @@ import (
 	"pets/domain/portfolio"
 )
 
-// RecordDeposit records money that came in from outside.
+// RecordDeposit records money that came in.
 type RecordDeposit struct {
 	Wallet string         `json:"wallet"`          // hot or cold
 	Asset  string         `json:"asset,omitempty"` // the base asset by default
@@ -65,7 +65,7 @@ func (c PostAdjustment) Decide(d *portfolio.Decision) error {
 	return d.Adjust(&domain.AdjustmentPosted{Account: c.Account, Asset: c.Asset, Amount: c.Amount, Reason: c.Reason})
 }
 
-// AllocateCapital moves base asset from hot:treasury to a bot, or back when negative.
+// AllocateCapital moves base asset from hot:treasury to a bot, or back if the amount is negative.
 type AllocateCapital struct {
 	Bot    string         `json:"bot"`
 	Amount domain.Decimal `json:"amount"`

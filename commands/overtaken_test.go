@@ -24,8 +24,8 @@ func (e *engined) running(p, bot string) bool {
 	return last == domain.BotStartedType
 }
 
-// "Who stops later than somebody sent it is not to be undone by it": a start that waits for
-// its turn is overtaken by a stop, and then refused.
+// "Who stops later than somebody sent it is not to be undone by it": a start that waits
+// for its turn is overtaken by a stop, and then refused.
 func TestAStopIsNotUndoneByAnEarlierStart(t *testing.T) {
 	for name, stop := range map[string]func(e *engined) bool{
 		"bot":       func(e *engined) bool { return e.stopBot("main", "a") },
@@ -70,8 +70,8 @@ func TestAStopIsNotUndoneByAnEarlierStart(t *testing.T) {
 	}
 }
 
-// Every command by which trading goes on, sent before a stop and decided after it; the
-// same sent anew goes on.
+// Every command that lets trading go on is refused if it was sent before a stop and
+// decided after it; sent anew it is accepted.
 func TestWhatWasSentBeforeAStopDoesNotGoOn(t *testing.T) {
 	e := newEngined(t).opened("main")
 	for i := range 3 {
@@ -109,7 +109,8 @@ func TestAConfirmationFromBeforeAStop(t *testing.T) {
 	}
 }
 
-// In a batch, its own order counts: who stops a bot and starts it has it run.
+// In a batch, its own order counts: stopping a bot and then starting it leaves it
+// running.
 func TestABatchThatStopsAndStarts(t *testing.T) {
 	e := newEngined(t).opened("main")
 	for _, order := range [][]Command{{StopBot{Bot: "a"}, StartBot{Bot: "a"}}, {StopBot{Bot: "a"}, StartBot{Bot: "a"}, StopBot{Bot: "a"}}} {
@@ -127,7 +128,7 @@ func TestABatchThatStopsAndStarts(t *testing.T) {
 	}
 }
 
-// What is forgotten of many names is taken for later, never for earlier.
+// A forgotten stop counts as later, never as earlier.
 func TestForgottenStopsCountAsLater(t *testing.T) {
 	a := arrivals{last: 1, latest: map[stopped]uint64{}}
 	seen := a.last

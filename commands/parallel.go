@@ -2,8 +2,8 @@ package commands
 
 import "sync"
 
-// inParallel calls f for 0 to n-1, at most so many at a time, and returns when all are
-// done.
+// inParallel calls f for 0 to n-1, at most atOnce at a time, and returns when all calls
+// are done.
 func inParallel(n, atOnce int, f func(i int)) {
 	next := make(chan int)
 	var work sync.WaitGroup

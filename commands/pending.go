@@ -18,12 +18,12 @@ const maxPendingBots = 1024
 // portfolio and kind, or bot: a second one of a kind adds nothing. It is safe for
 // concurrent use.
 type pending struct {
-	count atomic.Int64 // so that a command asks for no lock while nothing is pending
+	count atomic.Int64 // lets commands skip the lock while nothing is pending
 
 	mu    sync.Mutex
 	by    map[string][]*latched // by portfolio
 	last  uint64
-	moves uint64 // changes of what is pending
+	moves uint64 // counts changes of what is pending
 	added chan struct{}
 	came  arrivals
 }
@@ -37,8 +37,8 @@ type latched struct {
 	// early: engaged while the engine folded. It is recorded as soon as its
 	// stream is folded; stops from a marker file wait until all streams are.
 	early bool
-	// tried: somebody has tried to record it; under is closed when the latest attempt has
-	// ended, nil where none is under way.
+	// tried: recording it was tried. under is closed when the latest attempt has ended, and
+	// nil if none is under way.
 	tried bool
 	under chan struct{}
 }
@@ -121,21 +121,21 @@ func (s *pending) rekey(l *latched, key string) PendingStop {
 	return l.PendingStop
 }
 
-// owned reports whether a stop is the very one that somebody engages.
+// owned reports whether the stop in force is the very one that a caller engages.
 func (s *pending) owned(l *latched, p *PendingStop) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return l.Key == p.Key && l.Caller == p.Caller
 }
 
-// stop returns the command to record.
+// stop returns the stop to record.
 func (s *pending) stop(l *latched) PendingStop {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return l.PendingStop
 }
 
-// first reports that recording a stop was never tried.
+// first reports whether recording a stop was never tried, and notes that it is tried now.
 func (s *pending) first(l *latched) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -204,9 +204,9 @@ func (s *pending) hold(portfolio, bot string) error {
 	case p == nil:
 		return nil
 	case p.Emergency():
-		return domain.Errorf(domain.CodeHalted, "an emergency stop (%s) holds that could not be recorded yet", p.Kind)
+		return domain.Errorf(domain.CodeHalted, "an emergency stop (%s) is in force, but not recorded yet", p.Kind)
 	}
-	return domain.Errorf(domain.CodeHalted, "a stop of bot %s holds that could not be recorded yet", bot)
+	return domain.Errorf(domain.CodeHalted, "a stop of bot %s is in force, but not recorded yet", bot)
 }
 
 // next returns a channel that is closed when the next stop is added.
@@ -216,8 +216,8 @@ func (s *pending) next() <-chan struct{} {
 	return s.added
 }
 
-// holding returns the stops that hold in one portfolio, in the order in which they were
-// engaged.
+// holding returns the stops that are in force in one portfolio, in the order in which
+// they were engaged.
 func (s *pending) holding(portfolio string) []PendingStop {
 	if s.count.Load() == 0 {
 		return nil
@@ -243,8 +243,8 @@ func (s *pending) of(portfolio string) []*latched {
 	return slices.Clone(s.by[portfolio])
 }
 
-// portfolios are those for which something is pending, in the order in which it was
-// engaged.
+// portfolios returns the portfolios for which a stop is pending, in the order in which
+// those were engaged.
 func (s *pending) portfolios() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -253,8 +253,8 @@ func (s *pending) portfolios() []string {
 	return ids
 }
 
-// list returns what is pending, in the order in which it was engaged, for a marker file,
-// and how often that has changed.
+// list returns all pending stops for a marker file, in the order in which they were
+// engaged, and how often they have changed.
 func (s *pending) list() ([]PendingStop, uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -282,7 +282,7 @@ type stopped struct{ portfolio, bot string }
 type arrivals struct {
 	last   uint64
 	latest map[stopped]uint64
-	// floor: what was forgotten came before it.
+	// floor: every forgotten stop arrived before it.
 	floor uint64
 }
 
@@ -308,8 +308,8 @@ func (a *arrivals) since(portfolio, bot string, seen uint64) bool {
 	return false
 }
 
-// stopsSeen is how many stops have come, and one: 0 stands for a request of which nobody
-// noted when it came.
+// stopsSeen returns the number of stops that have arrived plus one, because 0 means that
+// it was not noted when a request arrived.
 func (s *pending) stopsSeen() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -319,7 +319,7 @@ func (s *pending) stopsSeen() uint64 {
 // StopsSeen returns the value of [Request.Seen] for a request that arrives now.
 func (e *Engine) StopsSeen() uint64 { return e.stops.pending.stopsSeen() }
 
-// overtaken refuses what would undo a stop that came after it.
+// overtaken refuses a command that would undo a stop that was sent after it.
 func (s *pending) overtaken(portfolio, bot string, seen uint64) error {
 	if seen == 0 {
 		return nil
@@ -329,12 +329,12 @@ func (s *pending) overtaken(portfolio, bot string, seen uint64) error {
 	if !s.came.since(portfolio, bot, seen) {
 		return nil
 	}
-	return domain.Errorf(domain.CodeHalted, "a stop came after this was first sent, and is not undone by it; look why, and send it anew with a new Idempotency-Key")
+	return domain.Errorf(domain.CodeHalted, "a stop was sent after this command, which cannot undo it; find out why, then send the command with a new Idempotency-Key")
 }
 
-// arrive notes, of what lets trading go on, which stops it has seen; and of stops that are
-// sent together, that they have come. Those are no later stops to what is sent with them:
-// what had seen every other one has seen them, too.
+// arrive sets Seen of requests that let trading go on, and notes the arrival of the stops
+// among the requests. Stops of the same call do not count as later: a request that has
+// seen all earlier stops has seen these, too.
 func (e *Engine) arrive(portfolio string, requests []Request) []Request {
 	var stops []stopped
 	lets := false

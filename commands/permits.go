@@ -7,8 +7,8 @@ import (
 	"pets/domain/portfolio"
 )
 
-// AskPermit asks: may I place this order? The answer is a check and a reservation in
-// one. With Legs it asks for several orders at once, and names no order itself.
+// AskPermit asks: may I place this order? A yes is also a reservation. With Legs it asks
+// for several orders at once, and names no order itself.
 type AskPermit struct {
 	Bot string `json:"bot"`
 	domain.Instrument
@@ -23,9 +23,9 @@ type AskPermit struct {
 	Intent domain.Intent `json:"intent,omitempty"`
 	// PaperFill asks the engine to fill the order, in a paper portfolio.
 	PaperFill bool `json:"paper_fill,omitempty"`
-	// Legs are the orders of an arbitrage, permitted together or not at all;
-	// LegTimeout is how long one may be filled without the others, the policy's
-	// permit_ttl by default.
+	// Legs are the orders of an arbitrage, permitted together or not at all. LegTimeout is
+	// how long one may be filled without the others; it is the policy's permit_ttl by
+	// default.
 	Legs       []Leg           `json:"legs,omitempty" strict:"instead=market,side,quantity,limit_price"`
 	LegTimeout domain.Duration `json:"leg_timeout,omitempty"`
 }
@@ -64,7 +64,7 @@ func (c AskPermit) Preview(s *portfolio.State, now time.Time, caller domain.Call
 	return s.PreviewPermit(now, caller, c.order())
 }
 
-// check refuses a request that is half one order and half several.
+// check refuses a request that mixes the fields of one order with legs.
 func (c AskPermit) check() error {
 	if len(c.Legs) == 0 {
 		if c.LegTimeout != 0 {
@@ -81,7 +81,7 @@ func (c AskPermit) check() error {
 	return nil
 }
 
-// order is what is asked, as the domain takes it.
+// order returns the request in the form of the domain.
 func (c AskPermit) order() portfolio.PermitRequest {
 	return portfolio.PermitRequest{
 		Order: domain.Order{
@@ -102,7 +102,7 @@ func (c AskPermit) arbitrage() portfolio.ArbitrageRequest {
 	return r
 }
 
-// PlacePermit says that a permitted order rests at the venue.
+// PlacePermit reports that a permitted order rests at the venue.
 type PlacePermit struct {
 	Permit    string     `json:"permit"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"` // the order's own expiry
@@ -115,7 +115,7 @@ func (c PlacePermit) Decide(d *portfolio.Decision) error {
 	return d.PlacePermit(c.Permit, c.ExpiresAt)
 }
 
-// ReleasePermit gives a permit's reservation back.
+// ReleasePermit releases a permit's reservation.
 type ReleasePermit struct {
 	Permit string `json:"permit"`
 	Reason string `json:"reason,omitempty"`
@@ -128,8 +128,9 @@ func (c ReleasePermit) Decide(d *portfolio.Decision) error {
 	return d.ReleasePermit(c.Permit, c.Reason)
 }
 
-// TimeOutLegs records legs of arbitrages that were not filled in time. The server sends it
-// where nothing else happens that would record it, or what the clocks have ended.
+// TimeOutLegs records legs of arbitrages that were not filled in time, and permits that
+// the clocks have ended. The server sends it if no other command comes that would record
+// them.
 type TimeOutLegs struct{}
 
 func (TimeOutLegs) spec() *Spec { return timeOutLegs }

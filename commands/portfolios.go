@@ -10,9 +10,9 @@ import (
 	"pets/eventstore"
 )
 
-// OpenPortfolio begins a portfolio's stream with its complete policy: the one it
-// names, or defaults with the limits it names. The defaults are no part of the
-// body, so that a retry after they were changed is the same request.
+// OpenPortfolio begins a portfolio's stream with its complete policy: Policy, or Defaults
+// with Limits applied. The defaults are not part of the body, so that a retry after they
+// were changed is the same request.
 type OpenPortfolio struct {
 	ID           string        `json:"id"`
 	Mode         domain.Mode   `json:"mode"`
@@ -27,8 +27,8 @@ type OpenPortfolio struct {
 	Gate *domain.Gate `json:"gate,omitempty"`
 
 	Defaults domain.Policy `json:"-"`
-	// Treasury are the treasury's rules; nil are the defaults. They are no part of the
-	// body either.
+	// Treasury are the treasury's rules; nil stands for the defaults. They are not part of
+	// the body either.
 	Treasury *domain.TreasuryPolicy `json:"-"`
 	Evidence *portfolio.Evidence    `json:"-"`
 }
@@ -40,7 +40,7 @@ func (c OpenPortfolio) Decide(d *portfolio.Decision) error {
 	if c.Clock == "" {
 		c.Clock = domain.ClockWall
 	}
-	if c.Policy.MaxConsecutiveLosses == 0 { // none is named: a policy that is has one
+	if c.Policy.MaxConsecutiveLosses == 0 { // no policy is given: every valid one sets this
 		policy, err := c.patched()
 		if err != nil {
 			return err
@@ -64,11 +64,11 @@ type RegisterBot struct {
 	ID       string `json:"id"`
 	Strategy string `json:"strategy,omitempty"`
 	Kind     string `json:"kind,omitempty" enum:"directional,market_maker"`
-	// InventoryCap of a market maker is the most shares of one market it may come to
-	// be exposed to.
+	// InventoryCap of a market maker is the most shares of one market that it may become
+	// exposed to.
 	InventoryCap domain.Decimal `json:"inventory_cap,omitzero"`
 	Capital      domain.Decimal `json:"capital"`
-	// Start also starts it, unless something is tripped: an import does that.
+	// Start also starts the bot, unless a breaker is tripped. Imports use it.
 	Start bool `json:"start,omitempty"`
 }
 
@@ -79,9 +79,8 @@ func (c RegisterBot) Decide(d *portfolio.Decision) error {
 	return d.RegisterBot(&domain.BotRegistered{Bot: c.ID, Strategy: c.Strategy, Kind: c.Kind, InventoryCap: c.InventoryCap}, c.Capital, c.Start)
 }
 
-// ReadEvidence reads the record that a gate points to, with what its portfolio
-// was opened as. A record never changes, so it can be read before the decision
-// that rests on it.
+// ReadEvidence reads the record that a gate points to, and the mode and clock of its
+// portfolio. Records never change, so it can be read before the decision that uses it.
 func ReadEvidence(ctx context.Context, store eventstore.Store, g domain.Gate) (*portfolio.Evidence, error) {
 	if err := domain.CheckID("gate.portfolio", g.Portfolio); err != nil {
 		return nil, err
@@ -123,7 +122,7 @@ func recordAt(ctx context.Context, store eventstore.Store, id string, revision u
 	return eventstore.Record{}, &domain.Error{Code: domain.CodeNotFound, Field: "gate.revision", Message: "lies beyond the end of that portfolio's history"}
 }
 
-// ModeOf reads what a portfolio was opened as: its mode never changes.
+// ModeOf reads the mode of a portfolio, which never changes.
 func ModeOf(ctx context.Context, store eventstore.Store, id string) (domain.Mode, error) {
 	rec, err := recordAt(ctx, store, id, 0)
 	if err != nil {

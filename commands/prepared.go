@@ -7,7 +7,7 @@ import (
 	"pets/domain/portfolio"
 )
 
-// Prepared is a payment as a transaction, and what its bytes say.
+// Prepared is a payment as a transaction, and the payment that its bytes encode.
 type Prepared struct {
 	Transaction json.RawMessage `json:"transaction"`
 	Nonce       uint64          `json:"nonce"`

@@ -122,7 +122,7 @@ func wait(ctx, closed context.Context, place <-chan struct{}) error {
 	}
 }
 
-// queued is called with the lock, which it lets go of.
+// queued counts a call and wakes the writer. The lock is held; queued releases it.
 func (q *queue) queued() {
 	q.length++
 	q.mu.Unlock()
@@ -168,7 +168,7 @@ func (q *queue) remove(j *job) {
 	}
 }
 
-// waiting is how many calls wait.
+// waiting returns how many calls wait.
 func (q *queue) waiting() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -194,7 +194,7 @@ func (q *queue) putOff(j *job, until time.Duration) {
 	}
 }
 
-// stop returns the next command that stops something, nil where none waits.
+// stop returns the next command that stops something, or nil if none waits.
 func (q *queue) stop() *step { return q.next(stopLane, 0, false) }
 
 // other returns a command of the caller whose turn it is, or nil if none may be

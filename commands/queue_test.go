@@ -18,13 +18,13 @@ type modelled struct {
 	taken int
 }
 
-// queueModel is what the queue promises, told in lists.
+// queueModel is the specification of the queue, with plain lists.
 type queueModel struct {
 	t     *rapid.T
 	q     *queue
-	calls []*modelled     // that wait, in the order in which they came
-	group map[turnKey]int // commands in the group at hand, that are no stops
-	stops map[turnKey]int // that are
+	calls []*modelled     // that wait, in the order of their arrival
+	group map[turnKey]int // commands in the current group that are not stops
+	stops map[turnKey]int // those that are
 	total int
 }
 
@@ -61,7 +61,7 @@ func (m *queueModel) put(t *rapid.T) {
 	m.calls = append(m.calls, &modelled{job: j, stops: stops})
 }
 
-// take finds what was taken: it is the next request of the first call of its caller.
+// take finds the taken request: it is the next one of the first call of its caller.
 func (m *queueModel) take(s *step, stops bool) {
 	for i, c := range m.calls {
 		if c.stops != stops || c.job.key != s.job.key {
@@ -140,7 +140,7 @@ func (m *queueModel) check() {
 	}
 }
 
-// drain takes everything: nothing is kept for ever, and nothing is remembered of it.
+// drain takes everything: no call is kept for ever, and no caller is remembered.
 func (m *queueModel) drain() {
 	for len(m.calls) > 0 {
 		m.begin()
@@ -162,7 +162,7 @@ func (m *queueModel) drain() {
 	}
 }
 
-// Everybody is served in turn, a command at a time.
+// Callers are served in turn, one command at a time.
 func TestTurnsAreTakenCommandByCommand(t *testing.T) {
 	q := newQueue()
 	for _, bot := range []string{"a", "b", "c"} {

@@ -41,7 +41,8 @@ func (e *Engine) asOfNow(ctx context.Context, id string, requests []Request, res
 			}
 		}
 	}
-	// What is recorded since it was asked for is in the state only if that was looked at later.
+	// A stop that was recorded meanwhile is no longer pending, and may be missing from the
+	// state if renew did not read it after that. So stops that were pending before count too.
 	if pending = append(e.Pending(id), pending...); len(pending) == 0 {
 		return
 	}
@@ -206,8 +207,8 @@ func Graver(s *portfolio.State, pending []PendingStop) *PendingStop {
 	return p
 }
 
-// Against adds to reasons those of the stop, where they do not say as much already. An
-// emergency stop stops the bot, too.
+// Against adds the stop's reasons to reasons that do not include them already. An
+// emergency stop also stops the bot.
 func (p *PendingStop) Against(why []domain.Reason) []domain.Reason {
 	own := []domain.Reason{p.Obstacle()}
 	if p.Emergency() {
@@ -236,7 +237,7 @@ func (p *PendingStop) Directive(bot string) Directive {
 	return Directive{Action: ActionStop, Bots: []string{bot}, Reason: p.tells(), Pending: true}
 }
 
-// tells is the reason that a directive gives.
+// tells returns the reason of a directive.
 func (p *PendingStop) tells() string {
 	if p.Kind == kindBot {
 		return "the bot is stopped (not recorded yet)"
@@ -244,7 +245,7 @@ func (p *PendingStop) tells() string {
 	return "emergency stop: " + p.Kind + " (not recorded yet)"
 }
 
-// Obstacle is the reason not to permit anything while the stop holds.
+// Obstacle returns the reason for denying permits while the stop is in force.
 func (p *PendingStop) Obstacle() domain.Reason {
 	if p.Kind == kindBot {
 		return botStopped
@@ -252,14 +253,14 @@ func (p *PendingStop) Obstacle() domain.Reason {
 	return domain.Reason{Code: domain.ReasonEmergencyStop, Value: p.Kind, Message: "an emergency stop holds that is not recorded yet"}
 }
 
-// Emergency reports whether the stop is of all bots.
+// Emergency reports whether the stop is an emergency stop, of all bots.
 func (p *PendingStop) Emergency() bool { return p.Kind != kindBot }
 
 // Pending returns the stops of a portfolio that are in force and not recorded
 // yet, in the order in which they were engaged.
 func (e *Engine) Pending(id string) []PendingStop { return e.stops.pending.holding(id) }
 
-// PendingChanged is closed when the next stop holds.
+// PendingChanged returns a channel that is closed when the next stop comes into force.
 func (e *Engine) PendingChanged() <-chan struct{} { return e.stops.pending.next() }
 
 // Standing returns the current directives. A stop that is not recorded yet counts

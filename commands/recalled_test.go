@@ -25,8 +25,9 @@ func clocked(t *testing.T) (*engined, *clock) {
 	return e, wall
 }
 
-// "A replayed permit that is not as it was granted any more says so: allowed is false, and
-// status says what became of it"; while it is, the answer is the first one, word by word.
+// "A replayed permit that is not as it was granted any more says so: allowed is false,
+// and status says what became of it"; while it is, the repeated answer equals the first
+// one.
 func TestAReplayedPermitSaysWhetherItIsLive(t *testing.T) {
 	for name, of := range map[string]struct {
 		end    func(e *engined, wall *clock, permit string)
@@ -106,7 +107,7 @@ func TestAReplayedPermitAfterARestart(t *testing.T) {
 	require.NoError(t, other.Load(t.Context(), nil))
 	require.Eventually(t, func() bool { return len(e.engaged("main")) == 1 }, patience, time.Millisecond)
 	other.Close()
-	for range 2 { // by the server that knew nothing of it, and after a restart
+	for range 2 { // by a server that did not know of it, and after a restart
 		again, err := e.engine.Do(t.Context(), "main", ask)
 		require.NoError(t, err)
 		require.False(t, again.Permit.Allowed)
@@ -117,8 +118,8 @@ func TestAReplayedPermitAfterARestart(t *testing.T) {
 	}
 }
 
-// A stop that is not recorded yet holds for a replay, too, and for the answers to what has
-// happened: "directives of every answer".
+// A stop that is not recorded yet also affects repeated answers, and the answers to
+// facts: "directives of every answer".
 func TestAHeldStopIsToldInEveryAnswer(t *testing.T) {
 	for name, stop := range map[string]func(e *engined) bool{
 		"emergency": func(e *engined) bool { return e.stop("main") },
@@ -149,7 +150,7 @@ func TestAHeldStopIsToldInEveryAnswer(t *testing.T) {
 	}
 }
 
-// A fact that is taken while a stop waits tells its bot of it.
+// A fact that is accepted while a stop waits tells its bot of the stop.
 func TestAFactTellsOfAHeldStop(t *testing.T) {
 	e := newEngined(t).opened("main")
 	l, _, err := e.engine.stops.pending.add(PendingStop{Portfolio: everywhere, Caller: olga, Key: "x", Kind: domain.StopManual, Reason: "smoke"}, false)
@@ -159,7 +160,7 @@ func TestAFactTellsOfAHeldStop(t *testing.T) {
 	require.Equal(t, []Directive{{Action: ActionStop, Bots: []string{"a"}, Reason: "emergency stop: manual (not recorded yet)", Pending: true}}, a.Directives)
 }
 
-// What cannot be looked up is not answered: "refuse beats guess".
+// If the status cannot be determined there is no answer: "refuse beats guess".
 func TestAReplayedPermitThatCannotBeLookedUp(t *testing.T) {
 	e := newEngined(t).opened("main")
 	ask := Request{Caller: botCaller("a"), Key: "K", Command: permit("a", "10")}
@@ -172,7 +173,7 @@ func TestAReplayedPermitThatCannotBeLookedUp(t *testing.T) {
 	requireCode(t, domain.CodeUnavailable, err)
 }
 
-// The legs of an arbitrage are each what became of them, and all or none may be placed.
+// Each leg of an arbitrage has its own status, and either all legs may be placed or none.
 func TestReplayedLegs(t *testing.T) {
 	e, wall := clocked(t)
 	e.must("main", olga, RegisterMarket{Market: "rain", Kind: domain.KindOutcome, Outcomes: []string{"YES", "NO"}})
@@ -200,7 +201,7 @@ func TestReplayedLegs(t *testing.T) {
 	require.Equal(t, PermitOver, again.Legs[0].Status)
 }
 
-// What the engine filled on paper is placed by nobody: its replay is the first answer.
+// A fill on paper needs no placing: its repeated answer is the first one.
 func TestAReplayedPaperFill(t *testing.T) {
 	e, _ := clocked(t)
 	e.must("main", olga, MarkPrices{Marks: []domain.Mark{{Market: "m", Outcome: "YES", Price: dec("0.4")}}})
@@ -215,8 +216,8 @@ func TestAReplayedPaperFill(t *testing.T) {
 	same(t, first, again)
 }
 
-// The directives of a replay are those of today: one of the first answer that stands no
-// longer is left out, and one that stands now is added.
+// The directives of a repeated answer are the current ones: one of the first answer that
+// no longer applies is left out, and a new one is added.
 func TestAReplayCarriesTodaysDirectives(t *testing.T) {
 	e, _ := clocked(t)
 	lose := func(id string) Request {
@@ -242,7 +243,7 @@ func TestAReplayCarriesTodaysDirectives(t *testing.T) {
 	require.Empty(t, again.Directives)
 }
 
-// A stop that is sent again after somebody started the bot anew stops nothing, and says so.
+// A repeated stop, after a person has started the bot again, stops nothing, and says so.
 func TestAReplayedStopDirectsNobody(t *testing.T) {
 	e, _ := clocked(t)
 	stop := Request{Caller: olga, Key: "K", Command: StopBot{Bot: "a"}}
@@ -258,7 +259,7 @@ func TestAReplayedStopDirectsNobody(t *testing.T) {
 }
 
 // "In `reasons` what stands against trading now": also while a stop is not recorded yet,
-// and of a permit under which an order works; and of two emergency stops the graver is
+// and for a permit under which an order works; of two emergency stops the more severe is
 // named, wherever one is named.
 func TestTheGraverOfTwoHeldStopsIsNamed(t *testing.T) {
 	e := newEngined(t).opened("main")
@@ -299,7 +300,7 @@ func TestTheGraverOfTwoHeldStopsIsNamed(t *testing.T) {
 	require.ErrorContains(t, e.engine.stops.pending.hold("main", "a"), "security_breach")
 }
 
-// A recorded stop that is as grave is named as it is recorded; one that is less, is not.
+// A recorded stop that is as severe is named as recorded; a less severe one is not.
 func TestAHeldStopAndARecordedOne(t *testing.T) {
 	s := portfolio.New()
 	s.Stop = portfolio.Stop{Engaged: true, Kind: domain.StopSystemError}

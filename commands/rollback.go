@@ -10,8 +10,8 @@ import (
 	"pets/domain/system"
 )
 
-// AcceptRollback records that a person goes on with a store of which something is
-// missing that was there once. No route offers it: it is a flag of the start.
+// AcceptRollback records that a person continues with a store that lost records. No route
+// offers it: it is a flag at the start of the server.
 type AcceptRollback struct {
 	Reason  string              `json:"reason"`
 	Witness string              `json:"witness,omitempty"`
@@ -26,19 +26,19 @@ func (c AcceptRollback) DecideSystem(d *system.Decision) error {
 	return d.AcceptRollback(&domain.RollbackAccepted{Reason: c.Reason, Witness: c.Witness, Streams: c.Streams, More: c.More})
 }
 
-// Rollback is what is accepted.
+// Rollback describes a rollback that a person accepts.
 type Rollback struct {
-	// Reason is the person's, Witness what was wrong with the witness, if anything.
+	// Reason is the person's reason. Witness says what was wrong with the witness, or is "".
 	Reason, Witness string
-	// Streams are those that differ.
+	// Streams are the streams that differ.
 	Streams []domain.RolledBack
 }
 
-// AcceptRollback records a rollback that a person accepts, and then stops, as
-// system_error, every portfolio that it touches: a breaker may have tripped in what is
-// missing, an order may rest at the exchange that the books do not know. If the system
-// stream is touched, or nobody knows what was, that is all of them: a key that was
-// revoked may work again. Each stays stopped until two people clear it.
+// AcceptRollback records a rollback that a person accepts, and then engages the
+// system_error stop of every portfolio that it affects: a breaker may have tripped in the
+// lost records, or an order may rest at the exchange that the books do not know. If it
+// affects the system stream, or it is unknown what it affects, that is every portfolio,
+// because a revoked key may work again. Each stays stopped until two people clear it.
 func (e *Engine) AcceptRollback(ctx context.Context, by domain.Caller, r Rollback) error {
 	c := AcceptRollback{Reason: r.Reason, Witness: r.Witness, Streams: r.Streams}
 	if len(c.Streams) > system.MaxRolledBack {
@@ -61,8 +61,8 @@ func (e *Engine) AcceptRollback(ctx context.Context, by domain.Caller, r Rollbac
 	return nil
 }
 
-// WitnessedAtOnce says which events the witness has to hear of at once: what stops
-// something must not be undone by putting an older copy of the store back.
+// WitnessedAtOnce reports whether the witness must be told of an event at once. Restoring
+// an older copy of the store must not undo a stop.
 func WitnessedAtOnce(eventType string) bool {
 	switch domain.CurrentType(eventType) {
 	case domain.EmergencyStopEngagedType, domain.BreakerTrippedType, domain.BotStoppedType, domain.APIKeyRevokedType,

@@ -46,8 +46,8 @@ func (e *Engine) EngageSecurityBreach(ctx context.Context, id, reason string) {
 	e.stopOurselves(ctx, id, domain.StopSecurityBreach, reason)
 }
 
-// SystemState folds the system stream as it is stored now. It reads the whole stream,
-// so it is for what is asked seldom.
+// SystemState folds the system stream as it is stored now. It reads the whole stream, so
+// it is for rare questions.
 func (e *Engine) SystemState(ctx context.Context) (*system.State, error) {
 	s := system.New()
 	err := eventstore.Walk(ctx, e.store, SystemStream, 0, func(rec eventstore.Record) error {

@@ -31,7 +31,7 @@ func newSeam(t *testing.T) *seam {
 
 func nothing(*portfolio.State) error { return nil }
 
-// "What another server has appended is folded first", without folding all anew.
+// "What another server has appended is folded first", without folding everything again.
 func TestAtHeadCatchesUp(t *testing.T) {
 	s := newSeam(t)
 	see := func() (revision uint64, state *portfolio.State) {
@@ -76,7 +76,7 @@ func TestAtHeadThatIsLeft(t *testing.T) {
 }
 
 // "AtHead returns f's error, or why the state cannot be read": f panics, the stream
-// cannot be read, the store does not answer, the engine is closed. The writer lives on.
+// cannot be read, the store does not answer, the engine is closed. The writer continues.
 func TestAtHeadThatFails(t *testing.T) {
 	s := newSeam(t)
 	at := func() error { return s.engine.AtHead(s.ctx(), "main", nothing) }
@@ -137,8 +137,8 @@ func TestDerivedKey(t *testing.T) {
 	require.Equal(t, "17e547da-9cd6-5f10-9cec-492ff9534a41", DerivedKey("key rotation", "complete", "r0"))
 }
 
-// The answer names the rotation: when it starts, on a retry, and when it is resumed by
-// somebody else. The system stream shows it.
+// The answer names the rotation: when it starts, on a retry, and when another caller
+// resumes it. The system stream shows it.
 func TestStartKeyRotationIsNamed(t *testing.T) {
 	e := NewEngine(memory.New(), EngineOptions{Options: Options{Now: newClock().Now}})
 	t.Cleanup(e.Close)
@@ -161,7 +161,7 @@ func TestStartKeyRotationIsNamed(t *testing.T) {
 	open, isOpen := state.Encryption().Open()
 	require.True(t, isOpen)
 	require.Equal(t, "r1", open.Name)
-	// Who comes second cannot see the old key any more, and asks for the same.
+	// The second one cannot see the old key any more, and sends the same request.
 	record := RecordReencrypted{Rotation: "r1", Wallet: "a", Address: someAddress, From: "aaaaaaaa", To: "bbbbbbbb"}
 	recorded := send("4", alice, record)
 	record.From = keys.Unknown

@@ -55,7 +55,7 @@ func (c *cache) count() int {
 	return len(c.saved)
 }
 
-// snapshots has two pairs of snapshots of a stream that has gone on since.
+// snapshots has two pairs of snapshots of a stream that has continued since.
 func snapshots(t *testing.T) (*rig, *cache) {
 	t.Helper()
 	r, c := newRig(t), &cache{}
@@ -77,8 +77,8 @@ func snapshots(t *testing.T) (*rig, *cache) {
 	return r, c
 }
 
-// "Folding in any split (snapshot + tail) equals folding whole", for the state and
-// for what is known of commands.
+// "Folding in any split (snapshot + tail) equals folding whole", for the state and for
+// the index of commands.
 func TestSnapshotAndTailEqualTheFullFold(t *testing.T) {
 	r, c := snapshots(t)
 	counted := &slowReads{Store: r.store, gate: make(chan struct{}), reading: make(chan struct{}, 99)}
@@ -95,7 +95,7 @@ func TestSnapshotAndTailEqualTheFullFold(t *testing.T) {
 	r.checkIndex()
 }
 
-// checkIndex: what the closed writer knows of commands is what the stream says.
+// checkIndex: the closed writer's index of commands is that of the stream.
 func (r *rig) checkIndex() {
 	r.t.Helper()
 	full := index{}
@@ -139,8 +139,8 @@ func TestADamagedSnapshotIsIgnored(t *testing.T) {
 	}
 }
 
-// A snapshot that claims another revision than it holds is ignored: both of a pair,
-// or one, whose half of what happened since would be folded twice.
+// A snapshot that claims another revision than it holds is ignored: both of a pair, or
+// one, in which case half of the later records would be folded twice.
 func TestASnapshotAtTheWrongRevisionIsIgnored(t *testing.T) {
 	wrong := map[string]func(*cache){
 		"a pair":       func(c *cache) { c.saved[2].revision++; c.saved[3].revision++ },
@@ -159,8 +159,8 @@ func TestASnapshotAtTheWrongRevisionIsIgnored(t *testing.T) {
 	}
 }
 
-// Close saves one, unless nothing was added; so a folder without any has one
-// after the next start.
+// Close saves a snapshot, unless nothing was added; so a folder without any has one after
+// the next start.
 func TestCloseSavesASnapshot(t *testing.T) {
 	r, c := snapshots(t)
 	r.w = r.writer(Options{Snapshots: c})
@@ -182,7 +182,7 @@ func TestCloseSavesASnapshot(t *testing.T) {
 	r.check()
 }
 
-// gated holds those who load a snapshot until it is opened.
+// gated blocks loads of a snapshot until it is opened.
 type gated struct {
 	cache
 	asked, open chan struct{}
@@ -192,13 +192,13 @@ func (c *gated) Load(kind, stream string, atMost uint64) (uint64, []byte) {
 	select {
 	case c.asked <- struct{}{}:
 		<-c.open
-	default: // nobody waits for it
+	default: // no caller waits for it
 	}
 	return c.cache.Load(kind, stream, atMost)
 }
 
-// A large state takes a second to encode, which no stop may wait for: the snapshots that
-// are made while commands come are made beside the loop, from a fold of their own.
+// A large state takes a second to encode, which no stop may wait for: while commands
+// arrive, snapshots are made beside the loop, from a separate fold.
 func TestCommandsGoOnWhileASnapshotIsMade(t *testing.T) {
 	r, c := newRig(t), &gated{asked: make(chan struct{}), open: make(chan struct{})}
 	r.w.Close()
@@ -240,7 +240,7 @@ func TestCommandsGoOnWhileASnapshotIsMade(t *testing.T) {
 	r.checkIndex()
 }
 
-// A state that runs ahead of what is durable is never saved.
+// A state that is ahead of the durable records is never saved.
 func TestNoSnapshotAfterAFailedAppend(t *testing.T) {
 	r := newRig(t)
 	c := &cache{}

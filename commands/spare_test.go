@@ -11,7 +11,7 @@ import (
 	"pets/domain/portfolio"
 )
 
-// roundTrips are a buy that may be taken back, what closes it, and n trades after it.
+// roundTrips are a provisional buy, its closing sale, and n trades after it.
 func (r *rig) roundTrips(n int) []Request {
 	first := fill("a", "first", "buy", "10", "0.5")
 	first.Status = domain.FillProvisionalStatus
@@ -39,7 +39,7 @@ func (r *rig) all(requests []Request) {
 var firstBuy = VoidFill{domain.FillID{Bot: "a", TradeID: "first"}}
 
 // "A refused command must not cost the fold": a void that would correct more trades than
-// one command may record is refused again and again, and nothing is read for it.
+// one command may record is refused again and again, and nothing is read.
 func TestARefusedVoidReadsNothing(t *testing.T) {
 	r := newRig(t)
 	r.w.Close()
@@ -53,7 +53,7 @@ func TestARefusedVoidReadsNothing(t *testing.T) {
 		r.must(botCaller("b"), fill("b", r.key(), "buy", "1", "0.5"))
 	}
 	require.Equal(t, reads, r.store.reads)
-	r.must(olga, ConfirmFill(firstBuy)) // the way out that the refusal names
+	r.must(olga, ConfirmFill(firstBuy)) // the alternative that the refusal names
 	r.check()
 
 	r = newRig(t) // by the fills after it
@@ -102,9 +102,9 @@ func TestAVoidWithThousandsOfLaterTrades(t *testing.T) {
 	without.check()
 }
 
-// The same of what is refused after it has emitted: an amount that would reach 10^15, and
-// anything at all while time stands still, or after a jump, because the permits that it ended
-// are emitted first.
+// The same for commands that are refused after they have emitted events: an amount that
+// would reach 10^15, and any command during a standstill, or after a jump, because the
+// permits that these end are emitted first.
 func TestALateRefusalReadsNothing(t *testing.T) {
 	r := newRig(t).opened("a")
 	r.must(olga, deposit("600000000000000"))
@@ -137,7 +137,7 @@ func TestALateRefusalReadsNothing(t *testing.T) {
 	}
 }
 
-// A defect costs the fold once. The spare is given up when it was not needed for long.
+// A defect costs one fold. The spare is dropped when it was not needed for long.
 func TestTheSpareIsGivenUp(t *testing.T) {
 	r := newRig(t)
 	r.w.Close()
@@ -158,8 +158,8 @@ func TestTheSpareIsGivenUp(t *testing.T) {
 	r.check()
 }
 
-// "Its time counts in the fair turns", accepted or refused: who has kept the writer busy
-// waits as long again while others wait.
+// "Its time counts in the fair turns", accepted or refused: a caller who has kept the
+// writer busy waits for the same time while others wait.
 func TestHeavyCommandsArePutOff(t *testing.T) {
 	r := newRig(t)
 	r.w.Close()
@@ -189,7 +189,7 @@ func TestHeavyCommandsArePutOff(t *testing.T) {
 	require.Equal(t, []string{"olga", "olga", "olga", "olga", "alice", "alice"}, order)
 	require.Len(t, r.store.appends[before+1], 4, "the others do not wait for what is put off")
 
-	// Beside a stop it is not served at all, whoever else waits.
+	// Beside a stop that caller is not served at all, even if no other caller waits.
 	outs := []*job{{requests: r.by(alice, deposit("1")), lane: otherLane, key: turnOf(alice)}}
 	q := newQueue()
 	require.NoError(t, q.put(r.ctx(), r.ctx(), outs[0]))

@@ -35,7 +35,7 @@ func sell(quantity string) AskPermit {
 
 // Every command of a portfolio, by whether it is refused for a wrong clock: "it refuses
 // what opens (permits that open, starts, resets, transfers, signatures of orders that
-// open) with `clock`", and nothing that is a fact, a mark, or stops or reduces.
+// open) with `clock`", and no fact, mark, stop or reduction.
 func TestWhatAWrongClockRefuses(t *testing.T) {
 	refused := `add_address allocate_capital approve_transfer ask_permit broadcast_transfer change_limits change_treasury_policy
 		confirm_clear open_portfolio prepare_transfer propose_rebalance register_bot register_wallet reprice_transfer
@@ -60,7 +60,7 @@ func TestWhatAWrongClockRefuses(t *testing.T) {
 			caller.Bot = "a"
 		}
 		if nameOf(c) == "engage_stop" || nameOf(c) == "stop_bot" {
-			continue // they are taken, and would change what comes after: see below
+			continue // they are accepted, and would change the state for the following ones: see below
 		}
 		_, err := m.do(caller, uuid.NewString(), c)
 		if domain.CodeOf(err) == domain.CodeClock {
@@ -79,8 +79,8 @@ func TestWhatAWrongClockRefuses(t *testing.T) {
 	m.check()
 }
 
-// "With today's meaning of opening and reducing": an order that only closes what is held
-// passes, one that opens any part of it does not, and neither does an arbitrage.
+// "With today's meaning of opening and reducing": an order that only closes a position is
+// accepted; one that opens, even in part, is not, and neither is an arbitrage.
 func TestClosingPassesAWrongClock(t *testing.T) {
 	m := yearAhead(t)
 	bot := botCaller("a")
@@ -107,8 +107,8 @@ func TestClosingPassesAWrongClock(t *testing.T) {
 	m.check()
 }
 
-// A permit must not live for ever while time stands still: it ends by the clock that
-// nobody sets, and with a restart, after which nobody knows how long it was held.
+// A permit must not live for ever during a standstill: it ends by the monotonic clock,
+// and with a restart, after which it is unknown how long it was held.
 func TestPermitsEndWhileTimeStandsStill(t *testing.T) {
 	m := yearAhead(t)
 	bot := botCaller("a")
@@ -134,7 +134,7 @@ func TestPermitsEndWhileTimeStandsStill(t *testing.T) {
 	m.check()
 }
 
-// What was granted while time stood still ends with a restart, also if the clock is right
+// A permit granted during a standstill ends with a restart, also if the clock is right
 // again by the first command, and if the state comes from a snapshot.
 func TestARestartAfterAStandstill(t *testing.T) {
 	for name, o := range map[string]Options{"folded": {}, "snapshot": {Snapshots: &cache{}}} {
@@ -165,7 +165,8 @@ func TestARestartAfterAStandstill(t *testing.T) {
 	}
 }
 
-// What another server grants while time stands still is held from when this one sees it.
+// A permit that another server grants during a standstill is held from when this one sees
+// it.
 func TestAPermitOfAnotherServerInAStandstill(t *testing.T) {
 	m := yearAhead(t)
 	other := m.rig.writer(Options{Monotonic: m.elapsed.now})
@@ -183,8 +184,8 @@ func TestAPermitOfAnotherServerInAStandstill(t *testing.T) {
 	m.check()
 }
 
-// "Stops are never refused for the clock": however many permits have ended meanwhile, what
-// says so fits the record of a stop. 2,000 are what two bots may have.
+// "Stops are never refused for the clock": however many permits have ended meanwhile,
+// their ends fit the record of a stop. Two bots may have 2,000.
 func TestManyPermitsThatEndedBlockNoStop(t *testing.T) {
 	for _, restarted := range []bool{false, true} {
 		t.Run(fmt.Sprint("restarted ", restarted), func(t *testing.T) {
@@ -225,7 +226,7 @@ func TestManyPermitsThatEndedBlockNoStop(t *testing.T) {
 	}
 }
 
-// What ended is ended once, however often the store does not take it.
+// Each end is recorded once, however often the store fails.
 func TestAStandstillSurvivesFailedAppends(t *testing.T) {
 	m := yearAhead(t)
 	bot := botCaller("a")
@@ -282,8 +283,8 @@ func TestTwoPeopleAcceptTheClock(t *testing.T) {
 	m.check()
 }
 
-// Both people have to have seen the same clock: one that was moved meanwhile, or a day
-// that passed by it, is another question.
+// Both people must have seen the same clock: if it was moved meanwhile, or a day has
+// passed, the request is no longer valid.
 func TestAcceptingAnotherClock(t *testing.T) {
 	peter := domain.Caller{User: "peter", Role: domain.RoleApprover}
 	for name, moved := range map[string]time.Duration{"back": -time.Hour, "a day on": 24*time.Hour + 1, "right": 364 * 24 * time.Hour} {
@@ -297,8 +298,8 @@ func TestAcceptingAnotherClock(t *testing.T) {
 	}
 }
 
-// "If it is in the system stream, the keys": nothing there is decided by the time, so a
-// wrong clock keeps nobody from revoking, issuing or recording denials.
+// "If it is in the system stream, the keys": nothing there depends on the time, so a
+// wrong clock does not prevent revoking, issuing or recording denials.
 func TestTheSystemStreamUnderAWrongClock(t *testing.T) {
 	store, wall := newFaulty(t), newClock()
 	w := NewSystemWriter(store, Options{Now: wall.Now})
@@ -347,7 +348,7 @@ func TestAClockFarAheadIsAskedAbout(t *testing.T) {
 	}
 }
 
-// What two people accepted holds after a start from a snapshot, too.
+// An offset that two people accepted still applies after a start from a snapshot.
 func TestTheSnapshotKeepsTheOffset(t *testing.T) {
 	m := yearAhead(t)
 	id := m.must(olga, RequestOverride{Kind: domain.OverrideClock, Reason: "the year was wrong"}).ID
@@ -359,8 +360,8 @@ func TestTheSnapshotKeepsTheOffset(t *testing.T) {
 	require.Equal(t, domain.Duration(364*24*time.Hour), restored.ClockOffset)
 }
 
-// "Ready though starts get 503": by how much the wall clock is behind is known right after
-// the start, without any command, and as long as it is so.
+// "Ready though starts get 503": right after the start, without any command, it is known
+// by how much the wall clock is behind, and for as long as it is.
 func TestTheEngineKnowsThatTimeStandsStill(t *testing.T) {
 	store, wall := newFaulty(t), newClock()
 	start := func() *Engine {

@@ -117,10 +117,10 @@ func (e *Engine) engage(ctx context.Context, p PendingStop) (answer Answer, reco
 
 // errStopHolds answers a stop that was sent as an ordinary command and is not
 // recorded yet.
-var errStopHolds = domain.Errorf(domain.CodeUnavailable, "the stop holds from now on, but cannot be recorded yet; it will be as soon as the store takes it")
+var errStopHolds = domain.Errorf(domain.CodeUnavailable, "the stop is in force, but cannot be recorded yet; it will be recorded as soon as the store accepts it")
 
 // errStopInMemory is the same where the marker file cannot be written either.
-var errStopInMemory = domain.Errorf(domain.CodeUnavailable, "the stop holds in memory only: it can be neither recorded nor marked in its file, and a restart forgets it")
+var errStopInMemory = domain.Errorf(domain.CodeUnavailable, "the stop is in force in memory only: it can be neither recorded nor marked in its file, and a restart forgets it")
 
 // doStop sends a stop as a command. handled is false for every other command.
 func (e *Engine) doStop(ctx context.Context, id string, r Request) (answer Answer, handled bool, err error) {

@@ -106,7 +106,7 @@ func benchStop(b *testing.B, batches int, stop Command) {
 		start := time.Now()
 		do(stop)
 		took = append(took, time.Since(start))
-		time.Sleep(10 * time.Millisecond) // another moment
+		time.Sleep(10 * time.Millisecond) // wait a moment
 	}
 	cancel()
 	work.Wait()

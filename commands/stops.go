@@ -46,21 +46,21 @@ type stops struct {
 	closed   bool
 	retrying bool
 	poison   error
-	// reported is what the server has stopped a portfolio for.
+	// reported is the topic of the last reason for which the server stopped a portfolio.
 	reported map[string]string
 
 	file    sync.Mutex
-	written uint64 // the moves of pending that the file knows, in all its places
-	empty   bool   // and it holds nothing
-	told    string // of what went wrong with it
-	behind  atomic.Bool
-	unkept  atomic.Bool // what is pending stands in no place: a restart forgets it
+	written uint64      // the moves of pending that the file knows, in all its places
+	empty   bool        // the file holds no stops
+	told    string      // the last problem with the file that was reported
+	behind  atomic.Bool // the file is not up to date in all its places
+	unkept  atomic.Bool // no place has the pending stops: a restart forgets them
 }
 
-// unwritten is no number of moves.
+// unwritten marks a file that must be written: no number of moves equals it.
 const unwritten = ^uint64(0)
 
-// newStops takes over what a marker file holds, which is in force from here on.
+// newStops reads the marker file. Its stops are in force from here on.
 func newStops(e *Engine) *stops {
 	s := &stops{engine: e, pending: newPending(), reported: map[string]string{}}
 	s.ctx, s.stop = context.WithCancel(context.Background())
@@ -84,7 +84,7 @@ func (s *stops) takeOver(file *LatchFile) {
 	}
 	_, s.written = s.pending.list()
 	s.empty = err == nil && len(all) == 0
-	if !s.empty || s.engine.options.LatchRoom { // also to the place that does not have it
+	if !s.empty || s.engine.options.LatchRoom { // write it to the places that do not have it
 		s.written = unwritten
 	}
 	if err == nil {
@@ -147,7 +147,7 @@ func (s *stops) save() (kept bool) {
 	if moves == s.written {
 		return true
 	}
-	if len(all) == 0 && s.empty && s.written != unwritten { // what came and went meanwhile needs no file
+	if len(all) == 0 && s.empty && s.written != unwritten { // stops that are recorded already need no file
 		s.written = moves
 		return true
 	}
@@ -168,7 +168,7 @@ func (s *stops) saveLater() {
 	s.keepTrying(retryStop) // does nothing unless something is left
 }
 
-// report tells of what went wrong with the marker file, once.
+// report reports each problem with the marker file once.
 func (s *stops) report(kept bool, pending int, err error) {
 	told := ""
 	switch {
@@ -211,9 +211,9 @@ func (s *stops) try(ctx context.Context, p PendingStop) (Answer, error) {
 	return w.Do(ctx, Request{Caller: p.Caller, Key: p.Key, Command: p.command()})
 }
 
-// waits: a stop that could not be recorded now may be later, and holds until then. That
-// includes what is no fault of the stop: a defect, or a record that would be too large.
-// Anything else is a refusal.
+// waits reports whether a stop that could not be recorded now may be recorded later; it
+// stays in force until then. That includes errors that are not the fault of the stop: a
+// defect, or a record that would be too large. Any other error is a refusal.
 func waits(err error) bool {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return true
@@ -226,9 +226,9 @@ func waits(err error) bool {
 	}
 }
 
-// attempt records a stop for whoever engages it, if its stream is folded, and lets go of
-// it once it is recorded or refused. l is what holds meanwhile: his own, or another of
-// the same kind that was there before.
+// attempt records a stop for its caller, if its stream is folded, and drops it once it is
+// recorded or refused. l is the stop in force meanwhile: the caller's own, or an earlier
+// one of the same kind.
 func (s *stops) attempt(ctx context.Context, l *latched, p PendingStop) (answer Answer, recorded bool, err error) {
 	if !s.engine.folded(p.Portfolio) {
 		return Answer{}, false, nil
@@ -264,7 +264,8 @@ func (s *stops) record(ctx context.Context, l *latched) {
 	p := s.pending.stop(l)
 	_, err := s.try(ctx, p)
 	if domain.CodeOf(err) == domain.CodeIdempotencyMismatch {
-		// It was answered that it holds, whatever its key was used for before.
+		// The caller was told that the stop is in force, so it must be recorded even though
+		// its key was used for another command.
 		_, err = s.try(ctx, s.pending.rekey(l, uuid.NewString()))
 	}
 	if err != nil && waits(err) {
@@ -298,7 +299,7 @@ func (s *stops) pass(ctx context.Context) {
 	})
 }
 
-// early records what was engaged in a portfolio while the engine folded.
+// early records the stops that were engaged in a portfolio while the engine folded.
 func (s *stops) early(ctx context.Context, id string) {
 	for _, l := range s.pending.of(id) {
 		if l.early {
@@ -307,9 +308,9 @@ func (s *stops) early(ctx context.Context, id string) {
 	}
 }
 
-// ahead records what a marker file held for a portfolio before a command of that
-// portfolio is decided, or waits for whoever is doing so. It is tried once: after that it
-// only holds.
+// ahead records a portfolio's stops from a marker file before a command of that portfolio
+// is decided, or waits for another goroutine that does. It tries each stop once; if that
+// fails, the stop just stays in force.
 func (s *stops) ahead(ctx context.Context, id string) {
 	if s.engine.phase.Load() != phaseLoaded {
 		return
@@ -329,8 +330,8 @@ func (s *stops) ahead(ctx context.Context, id string) {
 	}
 }
 
-// keepTrying records what is pending as soon as it can be: the first pass comes after
-// the time that is given.
+// keepTrying records pending stops in the background until none is left. The first pass
+// comes after wait.
 func (s *stops) keepTrying(wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -389,7 +390,7 @@ func (s *stops) poisonedBy(err error) {
 	s.latchEverything("the event store took no more events: " + trouble.What)
 	s.save()
 	s.keepTrying(retryStop)
-	what := "the store is poisoned until it is opened anew; every portfolio is stopped"
+	what := "the store is poisoned until it is opened again; every portfolio is stopped"
 	if !strings.Contains(err.Error(), trouble.Advice) {
 		what += ". " + trouble.Advice
 	}

@@ -44,7 +44,7 @@ func (e *engined) count(p, eventType string) int {
 	return n
 }
 
-// restarting is an engine whose portfolios wait, while it folds, for a gate.
+// restarting is an engine whose portfolios wait for a gate while they are folded.
 func restarting(t *testing.T, ids ...string) (*engined, *slowReads, <-chan error) {
 	t.Helper()
 	e := newEngined(t).opened(ids...)
@@ -57,8 +57,8 @@ func restarting(t *testing.T, ids ...string) (*engined, *slowReads, <-chan error
 	return e, slow, loaded
 }
 
-// "A stop during start-up … stop routes answer 202 and latch": it holds at once, waits
-// for no history, and is recorded as soon as its stream is folded.
+// "A stop during start-up … stop routes answer 202 and latch": it is in force at once,
+// does not wait for a history, and is recorded as soon as its stream is folded.
 func TestAStopWhileHistoriesAreFolded(t *testing.T) {
 	e, slow, loaded := restarting(t, "main")
 	soon(t, slow.reading)
@@ -78,7 +78,7 @@ func TestAStopWhileHistoriesAreFolded(t *testing.T) {
 	require.True(t, e.engine.Health().Loaded)
 }
 
-// "Recorded as its stream is folded", as the stop of one portfolio is: it does not wait
+// "Recorded as its stream is folded", like the stop of one portfolio: it does not wait
 // for the portfolios that take longer.
 func TestAStopOfEverythingWhileHistoriesAreFolded(t *testing.T) {
 	e, slow, loaded := restarting(t, "main", "other")
@@ -97,7 +97,7 @@ func TestAStopOfEverythingWhileHistoriesAreFolded(t *testing.T) {
 	}
 }
 
-// The same for everything, and where loading has not even begun.
+// The same for a stop of everything, and before loading has begun.
 func TestStopEverythingBeforeAnythingIsFolded(t *testing.T) {
 	e := newEngined(t).opened("main", "other")
 	e.engine.Close()
@@ -109,7 +109,7 @@ func TestStopEverythingBeforeAnythingIsFolded(t *testing.T) {
 	require.Equal(t, []Stopped{{Portfolio: "main", Kept: &kept}, {Portfolio: "other", Kept: &kept}}, all)
 	require.NoError(t, e.engine.Load(t.Context(), nil))
 	_, err = e.do("other", botCaller("a"), permit("a", "1"))
-	if err == nil { // it was recorded by now
+	if err == nil { // it is recorded by now
 		require.Equal(t, []string{domain.StopManual}, e.engaged("other"))
 	} else {
 		requireCode(t, domain.CodeHalted, err)
@@ -120,7 +120,7 @@ func TestStopEverythingBeforeAnythingIsFolded(t *testing.T) {
 	}
 }
 
-// A store that does not even say which portfolios there are takes a stop of all of them.
+// A store that cannot even list its portfolios accepts a stop of all of them.
 func TestStopWhereTheStoreDoesNotAnswer(t *testing.T) {
 	e := newEngined(t).opened("main", "other")
 	e.store.mu.Lock()
@@ -147,7 +147,7 @@ func TestStopWhereTheStoreDoesNotAnswer(t *testing.T) {
 	}
 }
 
-// "Recorded as soon as it can", also for one bot: it is held, and no other.
+// "Recorded as soon as it can", also for one bot: no other bot is held.
 func TestABotsStopHoldsBeforeItIsRecorded(t *testing.T) {
 	e := newEngined(t).opened("main")
 	e.must("main", olga, RegisterBot{ID: "b", Capital: dec("100"), Start: true})
@@ -155,7 +155,7 @@ func TestABotsStopHoldsBeforeItIsRecorded(t *testing.T) {
 	require.False(t, e.stopBot("main", "a"))
 	_, err := e.do("main", botCaller("a"), permit("a", "1"))
 	requireCode(t, domain.CodeHalted, err)
-	require.ErrorContains(t, err, "a stop of bot a holds")
+	require.ErrorContains(t, err, "a stop of bot a is in force")
 	_, err = e.do("main", olga, StartBot{Bot: "a"})
 	requireCode(t, domain.CodeHalted, err)
 	require.True(t, e.must("main", botCaller("b"), permit("b", "1")).Permit.Allowed)
@@ -164,7 +164,7 @@ func TestABotsStopHoldsBeforeItIsRecorded(t *testing.T) {
 	e.must("main", olga, StartBot{Bot: "a"}) // and then people decide again
 }
 
-// However a stop is sent, it holds: as a command, as an item of a batch.
+// A stop is in force however it is sent: as a command, or as an item of a batch.
 func TestEveryWayToStopHolds(t *testing.T) {
 	ways := map[string]func(e *engined) error{
 		"command": func(e *engined) error { _, err := e.do("main", olga, StopBot{Bot: "a"}); return err },
@@ -192,7 +192,7 @@ func TestEveryWayToStopHolds(t *testing.T) {
 	}
 }
 
-// A stop that the domain refuses is refused, and holds nobody.
+// A stop that the domain refuses is refused, and holds no bot.
 func TestAStopOfNobodyHoldsNobody(t *testing.T) {
 	e := newEngined(t).opened("main")
 	_, _, err := e.engine.StopBot(t.Context(), "main", Request{Caller: olga, Key: "k", Command: StopBot{Bot: "nobody"}})
@@ -214,7 +214,7 @@ func TestAStopOfNobodyHoldsNobody(t *testing.T) {
 }
 
 // "One entry per portfolio and kind": the second person's stop is answered as held, and
-// whoever was first is recorded.
+// the first person's is recorded.
 func TestTwoPeopleStopTheSame(t *testing.T) {
 	e := newEngined(t).opened("main")
 	e.store.plan(fault{err: errDown}, fault{err: errDown}, fault{err: errDown})
@@ -232,7 +232,7 @@ func TestTwoPeopleStopTheSame(t *testing.T) {
 }
 
 // A stop that was answered as held is recorded, even if its key turns out to have been
-// used for something else.
+// used for another command.
 func TestAHeldStopWithAUsedKeyIsRecorded(t *testing.T) {
 	e := newEngined(t).opened("main")
 	_, err := e.engine.Do(t.Context(), "main", Request{Caller: olga, Key: "used", Command: deposit("1")})
@@ -244,7 +244,7 @@ func TestAHeldStopWithAUsedKeyIsRecorded(t *testing.T) {
 	e.engine.Close()
 	e.engine = NewEngine(e.store, EngineOptions{Options: Options{Now: newClock().Now}, Latch: NewLatchFile(e.latch)})
 	t.Cleanup(e.engine.Close)
-	_, recorded, err := e.engine.Stop(t.Context(), "main", r) // nobody can know yet
+	_, recorded, err := e.engine.Stop(t.Context(), "main", r) // it is not known yet
 	require.NoError(t, err)
 	require.False(t, recorded)
 	require.NoError(t, e.engine.Load(t.Context(), nil))
@@ -262,7 +262,7 @@ func TestTheFileIsWrittenOnceAPass(t *testing.T) {
 	}
 	e.opened(ids...)
 	e.engine.Close()
-	var writes atomic.Int32 // each fails, and is told of
+	var writes atomic.Int32 // each fails and is reported
 	e.engine = NewEngine(e.store, EngineOptions{
 		Options: Options{Now: newClock().Now}, Latch: NewLatchFile(filepath.Join(t.TempDir(), "none", "latch.json")),
 		Failed: func(string, error) { writes.Add(1) },
@@ -278,8 +278,8 @@ func TestTheFileIsWrittenOnceAPass(t *testing.T) {
 	require.LessOrEqual(t, writes.Load(), int32(2))
 }
 
-// "Recorded after ready": a start is not delayed by what a marker file holds, which holds
-// all the same; and the first command of a portfolio finds it recorded.
+// "Recorded after ready": the stops in a marker file do not delay a start, and are in
+// force all the same; the first command of a portfolio finds its stop recorded.
 func TestWhatWasPendingIsRecordedAfterTheStart(t *testing.T) {
 	e := newEngined(t).opened("main", "other")
 	e.engine.Close()
@@ -300,8 +300,8 @@ func TestWhatWasPendingIsRecordedAfterTheStart(t *testing.T) {
 	require.Equal(t, []string{domain.StopManual}, e.engaged("other"))
 }
 
-// "The first command of a portfolio finds it recorded", also where somebody is about to
-// record it: the command waits for him, and for nobody once he has tried.
+// "The first command of a portfolio finds it recorded", also if another goroutine is
+// about to record it: the command waits for that one attempt, and for no further one.
 func TestACommandWaitsForAStopThatIsBeingRecorded(t *testing.T) {
 	s := newPending()
 	l, _, err := s.add(PendingStop{Portfolio: "main", Caller: olga, Key: "k", Kind: domain.StopManual, Reason: "smoke"}, false)
@@ -321,7 +321,7 @@ func TestACommandWaitsForAStopThatIsBeingRecorded(t *testing.T) {
 	require.Nil(t, under, "it was tried, and holds")
 }
 
-// A file of the build before is read: its entries stand in one line.
+// A file of the previous build is read: its entries are in one line.
 func TestTheOldMarkerFileIsRead(t *testing.T) {
 	e := newEngined(t).opened("main")
 	e.engine.Close()
@@ -358,8 +358,8 @@ func TestALongMarkerFile(t *testing.T) {
 	require.Equal(t, all, read)
 }
 
-// "A person can always stop, and always get out": where nobody knows what somebody wanted
-// to stop, the server starts with everything stopped, says so, and keeps the file.
+// "A person can always stop, and always get out": if the marker cannot be understood, the
+// server starts with everything stopped, says so, and keeps the file.
 func TestAMarkerFileThatCannotBeUnderstood(t *testing.T) {
 	sound := `{"portfolio":"main","caller":{"User":"olga","Role":"operator"},"key":"k","kind":"manual","reason":"smoke","at":"2026-03-10T12:00:00Z"}`
 	for name, text := range map[string]string{
@@ -395,13 +395,13 @@ func TestAMarkerFileThatCannotBeUnderstood(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, text, string(kept))
 			e.engine.Close()
-			e.start() // and the next start is one like any other
+			e.start() // the next start is an ordinary one
 			require.Zero(t, e.engine.Health().PendingStops)
 		})
 	}
 }
 
-// Unknown bots cost a bounded number of entries.
+// Unknown bots use a limited number of entries.
 func TestPendingBotsAreBounded(t *testing.T) {
 	s := newPending()
 	p := PendingStop{Portfolio: "main", Caller: olga, Key: "k", Kind: kindBot}
@@ -421,7 +421,7 @@ func TestPendingBotsAreBounded(t *testing.T) {
 	require.NoError(t, err, "an emergency stop always fits")
 }
 
-// "system_error (store poisoned, …): engaged by the server itself", whatever met it: a
+// "system_error (store poisoned, …): engaged by the server itself", whatever finds it: a
 // batch, an import, the system stream, a look, a stop that is recorded in the background.
 func TestAPoisonedStoreStopsEverythingWhateverMeetsIt(t *testing.T) {
 	one := []Request{{Caller: olga, Key: "k", Command: deposit("1")}}
@@ -453,7 +453,7 @@ func TestAPoisonedStoreStopsEverythingWhateverMeetsIt(t *testing.T) {
 			_, err := e.do("other", botCaller("a"), permit("a", "1"))
 			requireCode(t, domain.CodeHalted, err)
 			e.engine.Close()
-			e.store.poison = nil // opened anew
+			e.store.poison = nil // opened again
 			e.start()
 			e.unlatched()
 			for _, p := range []string{"main", "other"} {
@@ -463,15 +463,15 @@ func TestAPoisonedStoreStopsEverythingWhateverMeetsIt(t *testing.T) {
 	}
 }
 
-// Poisoned is what a store may say of itself.
+// Poisoned is how a store reports that it is poisoned.
 func (f *faulty) Poisoned() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.poison
 }
 
-// "SystemError … idempotent": a follower that says the same each second adds nothing
-// while the stop stands; once people have cleared it, it is engaged again.
+// "SystemError … idempotent": a follower that reports the same each second adds nothing
+// while the stop is engaged; after people have cleared it, it is engaged again.
 func TestSystemErrorSaysItOnce(t *testing.T) {
 	e := newEngined(t).opened("main")
 	say := func() { e.engine.SystemError(t.Context(), "main", "the follower disagrees") }
@@ -495,7 +495,7 @@ func TestSystemErrorSaysItOnce(t *testing.T) {
 	require.Len(t, e.engaged("main"), 3)
 }
 
-// unbalanced is a command with a defect: what it posts does not add up.
+// unbalanced is a command with a defect: its postings do not sum to zero.
 func unbalanced() Command {
 	return testCommand{"unbalanced", func(d *portfolio.Decision) error {
 		return errors.Join(deposit("666").Decide(d), &domain.Error{Code: domain.CodeInternal, Message: "a defect", Cause: portfolio.ErrUnbalanced})
@@ -503,7 +503,7 @@ func unbalanced() Command {
 }
 
 // "system_error (… postings ≠ 0 …): engaged by the server itself": nothing of the command
-// is recorded, and the portfolio is stopped before anybody is answered.
+// is recorded, and the portfolio is stopped before any answer is given.
 func TestPostingsThatDoNotAddUpStopThePortfolio(t *testing.T) {
 	e := newEngined(t).opened("main", "other")
 	before := e.count("main", domain.DepositRecordedType)
@@ -524,7 +524,7 @@ func TestPostingsThatDoNotAddUpStopThePortfolio(t *testing.T) {
 	require.Len(t, e.engaged("main"), 1, "it stands")
 }
 
-// The same for balances that were folded, from a snapshot for one, and do not add up.
+// The same for folded balances, also from a snapshot, that do not sum to zero.
 func TestBalancesThatDoNotAddUpStopThePortfolio(t *testing.T) {
 	e := newEngined(t).opened("main")
 	e.engine.Close()
@@ -549,8 +549,8 @@ func TestBalancesThatDoNotAddUpStopThePortfolio(t *testing.T) {
 	require.Equal(t, []string{domain.StopSystemError}, e.engaged("main"))
 }
 
-// "Below a reserve only stops and facts are taken": item by item, and the answers of what
-// was taken before are given.
+// "Below a reserve only stops and facts are taken": item by item, and repeats of accepted
+// commands get their answers.
 func TestAScarceDiskTakesStopsAndFacts(t *testing.T) {
 	scarce, full := atomic.Bool{}, atomic.Bool{}
 	store := newFaulty(t)
@@ -600,7 +600,7 @@ func TestAScarceDiskTakesStopsAndFacts(t *testing.T) {
 	requireCode(t, domain.CodeUnavailable, results[0].Err)
 	require.ErrorContains(t, results[0].Err, "same Idempotency-Key")
 	_, err = e.do("main", botCaller("a"), permit("a", "1"))
-	require.ErrorContains(t, err, "what is left is for stops", "nobody is told that facts are taken")
+	require.ErrorContains(t, err, "only stops are accepted", "no caller is told that facts are accepted")
 	requireCode(t, domain.CodeUnavailable, engine.Takes(ClassOther))
 	requireCode(t, domain.CodeUnavailable, engine.Takes(ClassFact))
 	require.NoError(t, engine.Takes(ClassStop))
@@ -611,7 +611,7 @@ func TestAScarceDiskTakesStopsAndFacts(t *testing.T) {
 	e.must("main", olga, RegisterBot{ID: "b"})
 }
 
-// Who stopped something that is not there was told that it holds: the log says whose stop
+// The sender of a stop of an unknown bot was told that it holds: the log says whose stop
 // it was, and that it stops nothing.
 func TestARefusedStopSaysWhose(t *testing.T) {
 	bot := PendingStop{Portfolio: "main", Caller: olga, Kind: kindBot, Bot: "zzz"}
@@ -620,8 +620,8 @@ func TestARefusedStopSaysWhose(t *testing.T) {
 	require.Contains(t, all.refused(), "(manual) of portfolio mian, asked for by "+olga.User)
 }
 
-// What was refused to one of two people who stop the same still holds for the other, who
-// was told so.
+// Two people send the same stop, and it is refused to one of them: it is still in force
+// for the other, who was told so.
 func TestARefusedStopLeavesThatOfTheOthers(t *testing.T) {
 	s := newPending()
 	first := PendingStop{Portfolio: "main", Caller: olga, Key: "1", Kind: domain.StopManual, Reason: "smoke"}
@@ -637,8 +637,8 @@ func TestARefusedStopLeavesThatOfTheOthers(t *testing.T) {
 	require.Error(t, s.hold("main", "a"))
 }
 
-// A stop that cannot be recorded for no fault of its own holds, and is tried again; one
-// that makes no sense is refused.
+// A stop that cannot be recorded through no fault of its own is in force and is retried;
+// an invalid one is refused.
 func TestWhichStopsWait(t *testing.T) {
 	for code, want := range map[domain.Code]bool{
 		domain.CodeUnavailable: true, domain.CodeClock: true, domain.CodeInternal: true, domain.CodeTooLarge: true,

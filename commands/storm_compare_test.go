@@ -13,7 +13,7 @@ import (
 	"pets/domain/portfolio/modeltest"
 )
 
-// rulesOf a policy, as the model has them.
+// rulesOf returns a policy as rules of the model.
 func rulesOf(p domain.Policy) modeltest.Rules {
 	optional := func(d domain.Decimal) modeltest.Num {
 		if d.IsZero() {
@@ -34,12 +34,12 @@ func rulesOf(p domain.Policy) modeltest.Rules {
 	return r
 }
 
-// comparedReasons have a value and a limit of the model's.
+// comparedReasons are the reasons with a value and a limit that the model computes.
 var comparedReasons = []domain.ReasonCode{
 	domain.ReasonInsufficientCash, domain.ReasonMaxOrder, domain.ReasonMaxPosition, domain.ReasonMaxOpenPositions, domain.ReasonOrderRate, domain.ReasonNotReducing,
 }
 
-// reasonsOf and reasonsIn say the same reasons in the same words, sorted.
+// reasonsOf and reasonsIn return the reasons of both sides in the same words, sorted.
 func reasonsOf(why []modeltest.Reason) []string {
 	out := []string{}
 	for _, r := range why {
@@ -74,7 +74,7 @@ func (s *storm) same(want modeltest.Num, got domain.Decimal, format string, args
 	}
 }
 
-// compare holds everything that both say against each other.
+// compare compares everything that both sides compute.
 func (s *storm) compare() {
 	m, e := s.m, s.s
 	s.same(m.Equity(""), e.Equity(), "equity")
@@ -128,7 +128,8 @@ func (s *storm) compareBot(id string, b *portfolio.Bot) {
 	s.same(cost, b.Cost, "cost of %s", id)
 }
 
-// comparePermits: which live, what is left of each, and what each reserves.
+// comparePermits compares which permits are live, what is left of each, and what each
+// reserves.
 func (s *storm) comparePermits() {
 	known := map[*modeltest.Permit]string{}
 	for id, p := range s.permits {
@@ -148,8 +149,8 @@ func (s *storm) comparePermits() {
 	require.Equal(s, want, got, "live permits")
 }
 
-// probe asks for the answers to some orders without placing them: their reasons show
-// free cash, exposures and closing quantities to the last digit.
+// probe asks about some orders without placing them: the reasons show free cash,
+// exposures and closing quantities to the last digit.
 func (s *storm) probe() {
 	for _, id := range stormBots {
 		for _, a := range []AskPermit{
@@ -166,8 +167,8 @@ func (s *storm) probe() {
 	}
 }
 
-// noOverrun: what was just granted leaves every sum within its limit, added up anew
-// from what the model knows.
+// noOverrun checks that the permit just granted leaves every sum within its limit. It
+// computes the sums from the model.
 func (s *storm) noOverrun(a AskPermit, before modeltest.Num) {
 	m, r, thing := s.m, &s.m.Rules, thingOf(a.Instrument)
 	p := s.permits[s.names[len(s.names)-1]]
@@ -176,9 +177,9 @@ func (s *storm) noOverrun(a AskPermit, before modeltest.Num) {
 		return
 	}
 	require.Equal(s, string(portfolio.Running), m.Status(a.Bot))
-	// Of a bot that facts have overdrawn, an order that buys a short back and more may use
-	// the cover it sets free, for its fee, too. Once it is filled the bot is overdrawn no
-	// more; until then it has no less than there was, but for that fee.
+	// If facts have overdrawn a bot, an order that buys back a short and more may use the
+	// released cover, also for its fee. Once it is filled the bot is no longer overdrawn;
+	// until then its cash is reduced by that fee at most.
 	if free := m.Free(a.Bot); free.Sign() < 0 {
 		zero := modeltest.N("0")
 		filled := zero.Sub(zero.Add(before, m.Relief(p)), m.Reserved(p))

@@ -20,9 +20,9 @@ import (
 	"pets/internal/testenv"
 )
 
-// storm sends any commands of any bots, in any order, to two servers on one store
-// that fails now and then, and tells the plain model the same. After each it holds
-// the state that the stored records give against the model: see storm_compare_test.go.
+// storm sends random commands of random bots to two servers on one store that fails now
+// and then, and does the same in the plain model. After each command it compares the
+// state of the stored records with the model: see storm_compare_test.go.
 type storm struct {
 	*rapid.T
 	store   *faulty
@@ -30,7 +30,7 @@ type storm struct {
 	writers []*Writer
 	caches  stormCache
 	m       *modeltest.Model
-	// s is folded from the records as they come, and goes through a snapshot after
+	// s is folded from the records as they arrive, and is restored from a snapshot after
 	// every step.
 	s      *portfolio.State
 	next   uint64
@@ -70,7 +70,8 @@ func (c stormCache) Save(kind, _ string, revision uint64, data []byte) {
 	c[kind] = stormCached{revision, data}
 }
 
-// stormSeen counts what the storms came across: one that meets nothing shows nothing.
+// stormSeen counts what the storms encountered: a storm that meets nothing proves
+// nothing.
 var stormSeen = map[string]int{}
 
 // TestStorm: "random storms of all commands with an independent plain model beside
@@ -93,8 +94,8 @@ func TestStorm(t *testing.T) {
 	}
 }
 
-// evenly draws 0 to 1023, each as often as the other: ranges of rapid prefer the
-// first few, and a storm of those is a breeze.
+// evenly draws 0 to 1023, each as often as the other. The ranges of package rapid prefer
+// the first few, which makes a weak storm.
 var evenly = rapid.Custom(func(t *rapid.T) int {
 	n := 0
 	for range 10 {
@@ -111,7 +112,7 @@ func (s *storm) below(n int, name string) int { return evenly.Draw(s.T, name) % 
 
 func draw[T any](s *storm, name string, from ...T) T { return from[s.below(len(from), name)] }
 
-// once in n times it is true.
+// once is true once in n times.
 func (s *storm) once(n int, name string) bool { return s.below(n, name) == n-1 }
 
 func newStorm(t testing.TB, r *rapid.T) *storm {
@@ -149,7 +150,7 @@ func newStorm(t testing.TB, r *rapid.T) *storm {
 
 var stormBots = []string{"a", "b", "c"}
 
-// tighten sets optional limits, or not, around what is going on.
+// tighten sets some of the optional limits close to the current values.
 func (s *storm) tighten(p domain.Policy) domain.Policy {
 	if s.once(3, "order limit") {
 		p.MaxOrderUSD = dec(draw(s, "max order", "0", "0", "5", "10"))
@@ -185,8 +186,8 @@ func (s *storm) close() {
 	}
 }
 
-// send gives a command to either server until it has an answer, which is what was
-// recorded, or a code.
+// send sends a command to either server until it has an answer: the recorded events, or a
+// code.
 func (s *storm) send(by domain.Caller, command Command) (Answer, domain.Code) {
 	if s.once(12, "trouble") {
 		s.store.plan(draw(s, "fault", fault{err: errUnknown, write: true}, fault{err: errUnknown}, fault{err: errDown}))
@@ -220,7 +221,7 @@ func (s *storm) must(by domain.Caller, command Command) Answer {
 	return a
 }
 
-// both sends a command that the model answered with ok, or a code.
+// both sends a command that the model answered with ok, or with a code.
 func (s *storm) both(by domain.Caller, command Command, want string) {
 	_, code := s.send(by, command)
 	require.Equal(s, want, string(code), "%#v", command)
@@ -233,7 +234,7 @@ func codeIf(ok bool, code domain.Code) string {
 	return string(code)
 }
 
-// read folds what the store holds by now.
+// read folds the new records of the store.
 func (s *storm) read() {
 	s.events = nil
 	for rec, err := range s.store.Store.ReadStream(context.Background(), Stream("main"), s.next) {
@@ -251,7 +252,7 @@ func (s *storm) read() {
 	require.NoError(s, err)
 }
 
-// follow keeps the P&L of the trades that stand.
+// follow sums the P&L of the trades that count.
 func (s *storm) follow(e domain.Event) {
 	of := func(bot string) map[string]domain.Decimal {
 		if s.profits[bot] == nil {
@@ -347,14 +348,14 @@ func (s *storm) anyOrder() AskPermit {
 	return a
 }
 
-// stormHolding is what could be closed.
+// stormHolding is a position that could be closed.
 type stormHolding struct {
 	thing    domain.Instrument
 	against  domain.Side
 	quantity domain.Decimal
 }
 
-// held is one of the things a bot holds, nil when it holds none.
+// held returns one of a bot's positions, or nil if it has none.
 func (s *storm) held(bot string) *stormHolding {
 	var all []*stormHolding
 	for _, in := range s.s.SortedInstruments() {
@@ -385,7 +386,7 @@ func orderOf(a AskPermit) modeltest.Order {
 	return o
 }
 
-// order places or releases one, or tries to.
+// order places or releases a permit, or tries to.
 func (s *storm) order() {
 	if len(s.names) == 0 {
 		return
@@ -405,7 +406,7 @@ func (s *storm) order() {
 	s.both(by, PlacePermit{Permit: id, ExpiresAt: until}, s.m.Place(p, expires))
 }
 
-// anyPermit is one of the last, mostly, live or not.
+// anyPermit returns a permit, mostly one of the last, live or not.
 func (s *storm) anyPermit() string {
 	var live []string
 	for _, id := range s.names {
@@ -489,7 +490,7 @@ func (s *storm) takeBack() {
 	s.both(olga, VoidFill{FillID: id}, strings.TrimSuffix(s.m.Void(of), "again"))
 }
 
-// anyFill is one that can be taken back, mostly.
+// anyFill returns a fill, mostly one that can be voided.
 func (s *storm) anyFill() domain.FillID {
 	var known []domain.FillID
 	for _, f := range s.fills {
@@ -629,7 +630,7 @@ func (s *storm) limits() {
 	s.must(alice, ChangeLimits{Limits: text, Reason: "x"})
 }
 
-// again sends what was accepted once more: the first answer, and nothing else.
+// again repeats an accepted command: it gets the first answer and has no other effect.
 func (s *storm) again() {
 	was := s.sent[s.below(len(s.sent), "retry")]
 	s.Logf("again: %s", was.Key)
@@ -644,7 +645,7 @@ func (s *storm) again() {
 	require.Empty(s, s.events)
 }
 
-// restart replaces a server; the new one begins from the last snapshot, or not.
+// restart replaces a server; the new one may begin from the last snapshot.
 func (s *storm) restart() {
 	n := s.below(len(s.writers), "restarted")
 	s.writers[n].Close()

@@ -8,8 +8,8 @@ import (
 	"pets/domain"
 )
 
-// Spec is what holds for every command of one type: its row of the table. What the
-// command does stands beside its type.
+// Spec is a row of the table: the properties of one type of command. What the command
+// does is defined with its type.
 type Spec struct {
 	// Name is the literal in the metadata of its events, in request hashes and in
 	// batches. It never changes.
@@ -17,28 +17,28 @@ type Spec struct {
 	Blank Command
 	Roles []domain.Role // who may send it
 	Class Class
-	// Batch: a batch takes it. Import: a row of a file may be it.
+	// Batch: it may be part of a batch. Import: a row of an imported file may become one.
 	Batch, Import bool
-	// GoesOn: trading goes on by it. Whoever stops after it was sent is not to be undone
-	// by it, however long it was on its way.
+	// GoesOn: it lets trading go on. It must not undo a stop that was sent after it,
+	// however long it took to arrive.
 	GoesOn bool
 
-	// held: it could let a bot trade, or a signature out, so it is not decided while a
-	// stop is not recorded yet.
+	// held: it could let a bot trade, or release a signature, so it is refused while a stop
+	// is in force but not recorded yet.
 	held bool
-	// anyClock: it opens nothing and is not decided by the time, so a wall clock that is
-	// behind keeps nothing from it. Facts and stops need no mark.
+	// anyClock: it opens no exposure and does not depend on the time, so it is accepted
+	// while the wall clock is behind. Facts and stops always are, without this mark.
 	anyClock bool
-	// bot is the bot that it is about; nil for none, or all. own: a bot's key may name its
-	// own bot only.
+	// bot returns the bot that the command is about; it is nil if there is none, or if the
+	// command is about all bots. own: a bot's key may send it only for its own bot.
 	bot func(Command) string
 	own bool
-	// confirms names the request of another person that it agrees to. It is decided with
-	// the users whose keys work.
+	// confirms returns the name of the other person's request that the command confirms.
+	// Such a command is decided with the list of users whose keys work.
 	confirms func(Command) string
 }
 
-// Who may send what.
+// Roles that may send a command.
 var (
 	admins    = []domain.Role{domain.RoleAdmin}
 	approvers = []domain.Role{domain.RoleApprover}
@@ -47,8 +47,8 @@ var (
 	traders   = []domain.Role{domain.RoleBot, domain.RoleOperator, domain.RoleAdmin}
 )
 
-// The table. A command's spec method returns its row: a command without one does not
-// compile, and a row that cannot be stops the program at its start ([command]).
+// The table. A command's spec method returns its row. A command without a row does not
+// compile, and an invalid row stops the program at its start (see [command]).
 
 // Permits: permits.go.
 var (
@@ -145,36 +145,36 @@ var (
 	acceptRollback      = command(Spec{Name: "accept_rollback", Blank: AcceptRollback{}, Roles: []domain.Role{domain.RoleOperator}})
 )
 
-// specs are all rows by name.
+// specs maps names to rows.
 var specs = map[string]*Spec{}
 
-// command adds a row. It panics over one that cannot be: the program does not start.
+// command adds a row. It panics if the row is invalid, so that the program does not start.
 func command(s Spec) *Spec {
 	_, ofPortfolio := s.Blank.(PortfolioCommand)
 	_, ofSystem := s.Blank.(SystemCommand)
 	switch {
 	case s.Name == "" || specs[s.Name] != nil:
-		panic(fmt.Sprintf("commands: the name %q is empty, or stands twice", s.Name))
+		panic(fmt.Sprintf("commands: the name %q is empty, or used twice", s.Name))
 	case ofPortfolio == ofSystem:
-		panic("commands: " + s.Name + " changes no stream, or two")
+		panic("commands: " + s.Name + " is a command of no stream, or of two")
 	case len(s.Roles) == 0:
-		panic("commands: nobody may send " + s.Name)
+		panic("commands: no role may send " + s.Name)
 	case s.own && s.bot == nil:
-		panic("commands: " + s.Name + " does not say whose it is")
+		panic("commands: " + s.Name + " has no bot column")
 	}
 	specs[s.Name] = &s
 	return &s
 }
 
-// of reads a column of a command of one type.
+// of makes a function of one type of command a column of the table.
 func of[C Command](f func(C) string) func(Command) string {
 	return func(c Command) string {
-		own, _ := as[C](c) // no other is asked
+		own, _ := as[C](c) // the table calls it for this type only
 		return f(own)
 	}
 }
 
-// as returns a command as its own type, whether it was sent as a value or by a pointer.
+// as returns a command as its own type, whether it was sent as a value or as a pointer.
 func as[C Command](c Command) (own C, is bool) {
 	switch c := any(c).(type) {
 	case C:
@@ -190,7 +190,7 @@ func as[C Command](c Command) (own C, is bool) {
 // SpecOf returns the row of a command.
 func SpecOf(c Command) Spec { return *c.spec() }
 
-// SpecNamed returns the row of a name, false for a name that no command has.
+// SpecNamed returns the row with a name, or false if no command has that name.
 func SpecNamed(name string) (Spec, bool) {
 	if s := specs[name]; s != nil {
 		return *s, true
@@ -198,7 +198,7 @@ func SpecNamed(name string) (Spec, bool) {
 	return Spec{}, false
 }
 
-// Names returns the names of the commands that a column is set for, sorted.
+// Names returns the sorted names of the commands for which column is true.
 func Names(column func(Spec) bool) []string {
 	var names []string
 	for name, s := range specs {
@@ -213,7 +213,8 @@ func Names(column func(Spec) bool) []string {
 // Type is the Go type of the command.
 func (s Spec) Type() reflect.Type { return reflect.TypeOf(s.Blank) }
 
-// Decode makes a command of this type; read fills what it is handed, a pointer to a blank one.
+// Decode returns a new command of this type. read fills it in, through the pointer that it
+// is passed.
 func (s Spec) Decode(read func(into any) error) (Command, error) {
 	into := reflect.New(s.Type())
 	if err := read(into.Interface()); err != nil {
@@ -221,12 +222,12 @@ func (s Spec) Decode(read func(into any) error) (Command, error) {
 	}
 	c, ok := into.Elem().Interface().(Command)
 	if !ok {
-		return nil, domain.Errorf(domain.CodeInternal, "%s is no command", s.Name)
+		return nil, domain.Errorf(domain.CodeInternal, "%s is not a command", s.Name)
 	}
 	return c, nil
 }
 
-// actor is the bot that a command acts for, "" for none: a bot's key may name no other.
+// actor returns the bot that a command acts for, or "". A bot's key may name no other bot.
 func actor(c Command) string {
 	if r, is := as[ImportRow](c); is {
 		c = r.PortfolioCommand
@@ -238,7 +239,7 @@ func actor(c Command) string {
 	return s.bot(c)
 }
 
-// about is the bot that a command is about, "" for none, or all.
+// about returns the bot that a command is about, or "" if it is about none or all.
 func about(c Command) string {
 	if s := c.spec(); s.bot != nil {
 		return s.bot(c)
@@ -246,31 +247,31 @@ func about(c Command) string {
 	return ""
 }
 
-// Class says what a command is for. Whoever has to choose what is still taken under
-// pressure chooses by it: a disk that is nearly full, a clock that is wrong, a key that
-// has used up its budget, a queue that is long.
+// Class says what a command is for. It decides which commands are still accepted under
+// pressure: when the disk is nearly full, the clock is wrong, a key has used up its
+// budget, or the queue is long.
 type Class int
 
-// The classes. What a command may do is decided by the domain; its class never lets
-// anything through that the domain refuses.
+// The classes. The domain decides what a command may do; a class never overrides a
+// refusal of the domain.
 const (
 	// ClassOther is everything else: permits, starts, signatures, transfers, limits, keys.
-	// It is what waits or is refused under pressure.
+	// Under pressure these commands wait or are refused.
 	ClassOther Class = iota
 	// ClassFact records what has already happened outside: fills, settlements, marks,
 	// flows, the fate of transfers and of permits. Refusing one loses money on paper only,
 	// but then the books are wrong.
 	ClassFact
-	// ClassStop stops something: a bot, a portfolio, a key, a transfer. Nothing goes
-	// before it, and nothing keeps it waiting.
+	// ClassStop stops something: a bot, a portfolio, a key, a transfer. It is served before
+	// every other class.
 	ClassStop
 )
 
 // ClassOf returns the class of a command.
 func ClassOf(c Command) Class { return c.spec().Class }
 
-// Keeps is how much space of a reserve a class has to leave: what is above a
-// quarter of it is for facts, too, and the rest for stops alone.
+// Keeps returns how much of a reserve of disk space a class must leave free. Facts may use
+// three quarters of the reserve; the last quarter is for stops alone.
 func (c Class) Keeps(reserve int64) int64 {
 	switch c {
 	case ClassStop:
@@ -282,8 +283,8 @@ func (c Class) Keeps(reserve int64) int64 {
 	}
 }
 
-// authorise is the one place that says whether a caller may send a command. A
-// caller of role bot acts for its own bot only.
+// authorise is the one place that decides whether a caller may send a command. A caller
+// of role bot acts only for its own bot.
 func authorise(r *Request) error {
 	c := r.Caller
 	if c.User == "" || c.Role == "" {
@@ -291,7 +292,7 @@ func authorise(r *Request) error {
 	}
 	s := r.Command.spec()
 	roles := s.Roles
-	if _, brings := as[ImportRow](r.Command); brings { // it may have to register a bot, or a market
+	if _, brings := as[ImportRow](r.Command); brings { // the row may also register a bot or a market
 		roles = registerBot.Roles
 	}
 	if !slices.Contains(roles, c.Role) {
@@ -303,7 +304,7 @@ func authorise(r *Request) error {
 	return nil
 }
 
-// Allowed says whether a caller may send a command: for a look at what it would do.
+// Allowed refuses a command that the caller may not send. It is for previews.
 func Allowed(caller domain.Caller, c Command) error {
 	return authorise(&Request{Caller: caller, Command: c})
 }

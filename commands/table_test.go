@@ -18,8 +18,8 @@ import (
 
 func nameOf(c Command) string { return c.spec().Name }
 
-// Every type of this package that decides has a row, and the row that its method returns
-// is its own: a copied method would give a command the rights of another.
+// Every type of this package that decides has a row, and its spec method returns that
+// row: a copied method would give a command the rights of another.
 func TestEveryCommandHasItsRow(t *testing.T) {
 	var types []string
 	for name, s := range specs {
@@ -36,7 +36,7 @@ func TestEveryCommandHasItsRow(t *testing.T) {
 	require.ElementsMatch(t, types, rows)
 }
 
-// deciders reads the types that have a Decide or DecideSystem method.
+// deciders returns the types that have a Decide or DecideSystem method.
 func deciders(t *testing.T) []string {
 	t.Helper()
 	files, err := parser.ParseDir(token.NewFileSet(), ".", func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0) //nolint:staticcheck // one folder, no build tags
@@ -49,7 +49,7 @@ func deciders(t *testing.T) []string {
 		}
 		receiver, ok := f.Recv.List[0].Type.(*ast.Ident)
 		require.True(t, ok, "a command's methods are on the value")
-		if receiver.Name != "ImportRow" { // another command in its own name
+		if receiver.Name != "ImportRow" { // another command under its own name
 			types = append(types, receiver.Name)
 		}
 		return true
@@ -57,8 +57,8 @@ func deciders(t *testing.T) []string {
 	return types
 }
 
-// The columns, read the other way: what is in a list here is there by decision, and a
-// new command is in none before somebody has thought of it.
+// The columns, read the other way: every entry here is a deliberate decision, and a new
+// command is in none of the lists by default.
 func TestColumnsOfTheTable(t *testing.T) {
 	for column, tt := range map[string]struct {
 		is   func(Spec) bool
@@ -89,7 +89,7 @@ func TestColumnsOfTheTable(t *testing.T) {
 	}
 }
 
-// Columns that read a command read that one's own fields.
+// Columns that read a command read the fields of that one.
 func TestColumnsReadTheCommand(t *testing.T) {
 	for want, c := range map[string]Command{
 		"a": AskPermit{Bot: "a"}, "b": StartBot{Bot: "b"}, "c": ResetBreaker{Bot: "c", Breaker: "x"}, "d": VoidFill{domain.FillID{Bot: "d"}}, "e": RecordFee{Bot: "e"},
@@ -106,11 +106,11 @@ func TestColumnsReadTheCommand(t *testing.T) {
 func TestARowThatCannotBe(t *testing.T) {
 	good := func(*portfolio.Decision) error { return nil }
 	for what, s := range map[string]Spec{
-		"is empty":                 {Blank: testCommand{f: good}, Roles: admins},
-		"stands twice":             {Name: "stop_bot", Blank: StopBot{}, Roles: admins},
-		"changes no stream":        {Name: "unheard_of", Roles: admins},
-		"nobody may send":          {Name: "unheard_of", Blank: testCommand{f: good}},
-		"does not say whose it is": {Name: "unheard_of", Blank: testCommand{f: good}, Roles: admins, own: true},
+		"is empty":                  {Blank: testCommand{f: good}, Roles: admins},
+		"used twice":                {Name: "stop_bot", Blank: StopBot{}, Roles: admins},
+		"is a command of no stream": {Name: "unheard_of", Roles: admins},
+		"no role may send":          {Name: "unheard_of", Blank: testCommand{f: good}},
+		"has no bot column":         {Name: "unheard_of", Blank: testCommand{f: good}, Roles: admins, own: true},
 	} {
 		func() {
 			defer func() { require.Contains(t, recover(), what) }()
@@ -120,8 +120,8 @@ func TestARowThatCannotBe(t *testing.T) {
 	require.Nil(t, specs["unheard_of"])
 }
 
-// What is decided by a command's type sees through a pointer: a stop holds, and a column
-// reads the same, however it was sent.
+// Decisions by a command's type also work for pointers: a stop is in force, and a column
+// has the same value, however the command was sent.
 func TestAPointerIsTheCommand(t *testing.T) {
 	for want, c := range map[string]Command{"a": &AskPermit{Bot: "a"}, "b": &StartBot{Bot: "b"}, "c": &ResetBreaker{Bot: "c"}} {
 		require.Equal(t, want, about(c))
@@ -157,8 +157,8 @@ func TestDecodeMakesAValue(t *testing.T) {
 	require.True(t, slices.IsSorted(Names(func(Spec) bool { return true })))
 }
 
-// BenchmarkSpecOf: a permit is answered in well under a millisecond; a look at the table
-// must not be seen in it.
+// BenchmarkSpecOf: a permit is answered in well under a millisecond, and reading the
+// table must not be noticeable in that.
 func BenchmarkSpecOf(b *testing.B) {
 	var c Command = AskPermit{Bot: "a"}
 	for range b.N {

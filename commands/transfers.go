@@ -8,8 +8,8 @@ import (
 	"pets/domain/portfolio"
 )
 
-// RequestTransfer asks for money to be moved: nothing moves before it is approved where it needs to
-// be, prepared, signed and sent.
+// RequestTransfer asks for a transfer. No money moves before the transfer is approved, if it needs
+// approval, prepared, signed and sent.
 type RequestTransfer portfolio.TransferRequest
 
 func (RequestTransfer) spec() *Spec { return requestTransfer }
@@ -19,7 +19,7 @@ func (c RequestTransfer) Decide(d *portfolio.Decision) error {
 	return d.RequestTransfer(portfolio.TransferRequest(c))
 }
 
-// ApproveTransfer is the second person's word on a transfer, bound to its hash.
+// ApproveTransfer is the second person's approval of a transfer, bound to its hash.
 type ApproveTransfer struct {
 	Transfer string `json:"transfer"`
 	Hash     string `json:"hash"`
@@ -32,7 +32,7 @@ func (c ApproveTransfer) Decide(d *portfolio.Decision) error {
 	return d.ApproveTransfer(c.Transfer, c.Hash)
 }
 
-// RejectTransfer ends a transfer of which nothing was sent.
+// RejectTransfer ends a transfer that was not sent.
 type RejectTransfer struct {
 	Transfer string `json:"transfer"`
 	Reason   string `json:"reason"`
@@ -60,14 +60,14 @@ func (c PrepareTransfer) Decide(d *portfolio.Decision) error {
 	return d.PrepareTransfer(c.Transfer, c.Prepared.domain())
 }
 
-// SignTransfer records the signature of a prepared transfer before it leaves. The server sends it,
-// and those who ask for the signature, or bring one of a cold wallet.
+// SignTransfer records the signature of a prepared transfer before it is released. It is sent by the
+// server, by an operator who asks for the signature, or by one who imports that of a cold wallet.
 type SignTransfer struct {
 	Transfer string `json:"transfer"`
-	// Raw are the signed bytes that were brought; "" where the key is here.
+	// Raw are the imported signed bytes, or "" if this server has the key.
 	Raw string `json:"raw,omitempty"`
 
-	// Digest and TxHash follow from what was prepared: they are no part of the body.
+	// Digest and TxHash follow from the prepared transaction and are not part of the body.
 	Digest string `json:"-"`
 	TxHash string `json:"-"`
 }
@@ -92,7 +92,7 @@ func (c BroadcastTransfer) Decide(d *portfolio.Decision) error {
 	return d.BroadcastTransfer(c.Transfer, c.TxHash)
 }
 
-// RepriceTransfer records the transaction that takes the place of a stuck one. The server sends it.
+// RepriceTransfer records the transaction that replaces a stuck one. The server sends it.
 type RepriceTransfer struct {
 	Transfer string `json:"transfer"`
 	// Prepared is the transaction, and what its bytes say.
@@ -121,7 +121,7 @@ func (c ConfirmTransfer) Decide(d *portfolio.Decision) error {
 	return d.ConfirmTransfer(&domain.TransferConfirmed{Transfer: c.Transfer, TxHash: c.TxHash, Block: c.Block, Fee: c.Fee})
 }
 
-// FailTransfer records that the money of a transfer will not move any more. The server sends it.
+// FailTransfer records that a transfer has failed for good. The server sends it.
 type FailTransfer struct {
 	Transfer string         `json:"transfer"`
 	Code     string         `json:"code"`
@@ -137,8 +137,8 @@ func (c FailTransfer) Decide(d *portfolio.Decision) error {
 	return d.FailTransfer(&domain.TransferFailed{Transfer: c.Transfer, Code: c.Code, Detail: c.Detail, TxHash: c.TxHash, Fee: c.Fee})
 }
 
-// ExpireTransfers records transfers whose time is over. The server sends it where nothing else happens
-// that would record it.
+// ExpireTransfers records transfers that have expired. The server sends it if no other command comes
+// that would record them.
 type ExpireTransfers struct{}
 
 func (ExpireTransfers) spec() *Spec { return expireTransfers }
@@ -148,7 +148,7 @@ func (ExpireTransfers) Decide(d *portfolio.Decision) error {
 	return d.ExpireTransfers()
 }
 
-// ProposeRebalance proposes a move between the wallets where one is due.
+// ProposeRebalance proposes a transfer between the wallets if one is due.
 type ProposeRebalance struct{}
 
 func (ProposeRebalance) spec() *Spec { return proposeRebalance }
@@ -172,14 +172,14 @@ func (c ChangeTreasuryPolicy) Decide(d *portfolio.Decision) error {
 	return d.ChangeTreasuryPolicy(c.Policy, c.Reason)
 }
 
-// Reconcile compares the ledger with the chain. What the chain says is no part of the body: see
-// package commands/custody.
+// Reconcile compares the ledger with the chain. The chain's balances are not part of the body: package
+// commands/custody adds them.
 type Reconcile struct {
 	Block     uint64              `json:"-"`
 	BlockTime time.Time           `json:"-"`
 	Readings  []portfolio.Reading `json:"-"`
-	// Agreed: they agreed with the ledger when they were compared. Where they do not any
-	// more the ledger has moved on, and nothing is known.
+	// Agreed: the readings agreed with the ledger when they were compared. If they no longer
+	// do, the ledger has changed, and the readings are outdated.
 	Agreed bool `json:"-"`
 }
 

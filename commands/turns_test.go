@@ -12,7 +12,7 @@ import (
 	"pets/eventstore"
 )
 
-// batch sends n reports of trades in one call and returns where its results come.
+// batch sends n reports of trades in one call and returns the channel of its results.
 func (r *rig) batch(bot string, n int, label string) <-chan []Result {
 	requests := make([]Request, n)
 	for i := range requests {
@@ -65,7 +65,7 @@ func allBooked(t *testing.T, out <-chan []Result) {
 	}
 }
 
-// "Stopping orders first": a stop that comes behind ten batches of 1,000 is in the very
+// "Stopping orders first": a stop that arrives behind ten batches of 1,000 is in the very
 // next append, and first in it.
 func TestAStopGoesBeforeAllThatIsQueued(t *testing.T) {
 	for name, stop := range map[string]Command{"emergency stop": manual(), "bot stop": StopBot{Bot: "a"}, "pointer": &StopBot{Bot: "a"}} {
@@ -96,8 +96,8 @@ func TestAStopGoesBeforeAllThatIsQueued(t *testing.T) {
 	}
 }
 
-// A stop that comes while a batch is being decided is in the same append, which then
-// ends: it waits for no more than what was decided.
+// A stop that arrives while a batch is being decided is in the same append, which then
+// ends soon.
 func TestAStopJoinsTheGroupAtHand(t *testing.T) {
 	r := newRig(t).opened("a")
 	reached, gate := make(chan struct{}), make(chan struct{})
@@ -134,7 +134,7 @@ func TestAStopJoinsTheGroupAtHand(t *testing.T) {
 }
 
 // "then fair turns by caller, at most 64 commands of one caller in a group while others
-// wait": who sends one command is not kept waiting by who sends a thousand.
+// wait": a caller with one command does not wait for a caller with a thousand.
 func TestFairTurns(t *testing.T) {
 	r := newRig(t).opened("a", "b", "c")
 	gate, held := r.hold()
@@ -169,8 +169,8 @@ func TestABotIsOneCaller(t *testing.T) {
 	require.Equal(t, turnOf(domain.Caller{User: "Olga", Role: domain.RoleAdmin}), turnOf(olga), "nor more roles a person")
 }
 
-// Who may not stop anything does not go first by saying so; nor does a batch that does
-// more than stop.
+// A caller who may not stop anything does not go first by sending a stop; nor does a
+// batch that does more than stop.
 func TestOnlyStopsGoFirst(t *testing.T) {
 	lane := func(requests ...Request) int { return laneOf(&job{requests: requests}) }
 	stop, other := Request{Caller: olga, Key: "k", Command: StopBot{Bot: "a"}}, Request{Caller: olga, Key: "k", Command: deposit("1")}
@@ -182,7 +182,7 @@ func TestOnlyStopsGoFirst(t *testing.T) {
 	require.Equal(t, otherLane, lane(Request{Caller: olga, Key: "k"}))
 }
 
-// Stops without end keep nobody waiting for ever: each group has room for others.
+// Endless stops do not block other commands for ever: each group has room for others.
 func TestStopsLeaveRoomForOthers(t *testing.T) {
 	r := newRig(t).opened("a")
 	gate, held := r.hold()
@@ -200,7 +200,7 @@ func TestStopsLeaveRoomForOthers(t *testing.T) {
 	r.w.Close()
 }
 
-// "A stop always gets in": also where its caller has filled the queue with other things.
+// "A stop always gets in": also if its caller has filled the queue with other commands.
 func TestAFullQueueTakesStops(t *testing.T) {
 	r := newRig(t).opened("a")
 	gate, held := r.hold()
@@ -222,8 +222,8 @@ func TestAFullQueueTakesStops(t *testing.T) {
 	r.check()
 }
 
-// A caller who has gone leaves nothing behind in the queue, and who waited for his place
-// gets it.
+// A caller who has left leaves nothing behind in the queue, and a caller who waited for
+// his place gets it.
 func TestWhoGoesLeavesTheQueue(t *testing.T) {
 	r := newRig(t).opened("a")
 	gate, held := r.hold()
@@ -248,8 +248,8 @@ func TestWhoGoesLeavesTheQueue(t *testing.T) {
 	r.check()
 }
 
-// A DoAll that is cut into several groups is still one: it stops at the first that fails,
-// survives conflicts and appends whose fate is unknown, and is found again whole.
+// A DoAll that is cut into several groups is still one: it stops at the first failure,
+// survives conflicts and ambiguous appends, and is found again as a whole.
 func TestDoAllOverSeveralGroups(t *testing.T) {
 	r := newRig(t).opened("a", "b")
 	gate, held := r.hold()
@@ -309,7 +309,7 @@ func TestDoAllOverSeveralGroups(t *testing.T) {
 	r.check()
 }
 
-// A call that the end of the writer cuts says what of it was booked.
+// A call that is cut off by the end of the writer says which part of it was booked.
 func TestCloseInTheMiddleOfACall(t *testing.T) {
 	r := newRig(t).opened("a", "b")
 	gate, held := r.hold()

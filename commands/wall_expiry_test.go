@@ -9,8 +9,8 @@ import (
 	"pets/domain"
 )
 
-// "expires_at … by the wall clock": where two people accepted an offset, and while the
-// clock is behind, a bot compares it with its own clock; a retry gets the same again.
+// "expires_at … by the wall clock": a bot compares it with its own clock, also after two
+// people accepted an offset, and while the clock is behind. A retry gets the same time.
 func TestAnswersHaveTheTimeOfTheWallClock(t *testing.T) {
 	m := yearAhead(t)
 	bot := botCaller("a")

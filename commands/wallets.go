@@ -6,18 +6,18 @@ import (
 	"pets/domain/system"
 )
 
-// RegisterWallet makes a wallet of a place and chain known, and the main one of its place. An address
-// belongs to one portfolio: see package commands/custody.
+// RegisterWallet registers a wallet of a place and chain, and makes it the main one of its place. An
+// address belongs to one portfolio: see package commands/custody.
 type RegisterWallet struct {
 	Wallet  string `json:"wallet"`
 	Place   string `json:"place"`
 	Chain   string `json:"chain"`   // CAIP-2, such as eip155:137
 	Address string `json:"address"` // EIP-55
-	// Named are CAIP-19 ids by the ledger's names of the assets; by default the base
-	// asset and the chain's coin, as the registry knows them.
+	// Named maps the ledger's names of the assets to CAIP-19 ids. The default is the base
+	// asset and the chain's coin, from the registry.
 	Named map[string]string `json:"assets,omitempty"`
 
-	// Assets are what the registry knows of them. They are no part of the body.
+	// Assets are the registry's entries for them. They are not part of the body.
 	Assets []domain.WalletAsset `json:"-"`
 }
 
@@ -28,8 +28,8 @@ func (c RegisterWallet) Decide(d *portfolio.Decision) error {
 	return d.RegisterWallet(&domain.WalletRegistered{Wallet: c.Wallet, Place: c.Place, Chain: c.Chain, Address: c.Address, Assets: c.Assets})
 }
 
-// ClaimWallet ties a wallet's address to a portfolio, before the portfolio
-// registers it: no other portfolio can have it then.
+// ClaimWallet ties a wallet's address to a portfolio before the portfolio registers it, so
+// that no other portfolio can.
 type ClaimWallet struct {
 	// Address is 0x and 40 hex digits; capitals make no difference.
 	Address   string `json:"address"`
@@ -61,12 +61,12 @@ func (c RecordKey) Decide(d *portfolio.Decision) error {
 	return d.RecordKey(c.Origin, domain.KeyCreated{Wallet: c.Wallet, Address: c.Address, Path: c.Path, KeyID: c.KeyID})
 }
 
-// UseKey notes that a key was opened for something else than a signature.
+// UseKey notes that a key was opened for a purpose other than signing.
 type UseKey struct {
 	Wallet  string `json:"wallet"`
 	Purpose string `json:"purpose"`
 
-	// Address is no part of the body: see package commands/custody.
+	// Address is not part of the body: package commands/custody adds it.
 	Address string `json:"-"`
 }
 
@@ -77,11 +77,11 @@ func (c UseKey) Decide(d *portfolio.Decision) error {
 	return d.UseKey(&domain.KeyUsed{Wallet: c.Wallet, Address: c.Address, Purpose: c.Purpose})
 }
 
-// LoadWallet notes that a wallet's key gives its address, and what the chain says it holds.
+// LoadWallet notes that a wallet's key has its address, and the balances on the chain.
 type LoadWallet struct {
 	Wallet string `json:"wallet"`
 
-	// What was found is no part of the body: see package commands/custody.
+	// The findings are not part of the body: package commands/custody adds them.
 	Address  string                 `json:"-"`
 	Block    uint64                 `json:"-"`
 	Balances []domain.WalletBalance `json:"-"`
@@ -94,7 +94,7 @@ func (c LoadWallet) Decide(d *portfolio.Decision) error {
 	return d.LoadWallet(&domain.WalletLoaded{Wallet: c.Wallet, Address: c.Address, Block: c.Block, Balances: c.Balances})
 }
 
-// TestRecovery notes that the words of a wallet gave its address, without a touch of the stored key.
+// TestRecovery notes that the words of a wallet give its address. The stored key was not used.
 type TestRecovery struct {
 	Wallet  string `json:"wallet"`
 	Address string `json:"address"`
@@ -107,7 +107,7 @@ func (c TestRecovery) Decide(d *portfolio.Decision) error {
 	return d.TestRecovery(&domain.WalletRecoveryTested{Wallet: c.Wallet, Address: c.Address})
 }
 
-// AddAddress puts an address into the book: transfers may go to it.
+// AddAddress adds an address to the address book: transfers may go to it.
 type AddAddress struct {
 	Chain   string `json:"chain"`   // CAIP-2
 	Address string `json:"address"` // EIP-55
@@ -121,7 +121,7 @@ func (c AddAddress) Decide(d *portfolio.Decision) error {
 	return d.AddAddress(&domain.AddressAdded{Chain: c.Chain, Address: c.Address, Label: c.Label})
 }
 
-// RemoveAddress takes an address out of the book.
+// RemoveAddress removes an address from the address book.
 type RemoveAddress struct {
 	Chain   string `json:"chain"`
 	Address string `json:"address"`

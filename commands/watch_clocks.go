@@ -10,18 +10,18 @@ import (
 )
 
 const (
-	// watchEvery is how often the clocks are looked at where permits can end.
+	// watchEvery is how often the clocks of portfolios in which permits can end are checked.
 	watchEvery = time.Second
-	// watchAtOnce is how many portfolios are looked at beside each other.
+	// watchAtOnce is how many portfolios are checked at the same time.
 	watchAtOnce = 4
-	// watchWithin bounds one round: a writer that hangs keeps no other from being looked at
+	// watchWithin limits one round, so that a writer that hangs does not delay the others
 	// for long.
 	watchWithin = 5 * time.Second
 )
 
-// WatchClocks has what the clocks end recorded within a second or two, in portfolios in
-// which nothing happens, too, until the context ends. Any number of servers may see the
-// same: it is recorded once.
+// WatchClocks records what the clocks have ended within a second or two, even in
+// portfolios that receive no commands, until the context ends. Any number of servers may
+// do so: each end is recorded once.
 func (e *Engine) WatchClocks(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -40,12 +40,12 @@ func (e *Engine) WatchClocks(ctx context.Context) {
 	}
 }
 
-// watchClocks looks once in every portfolio in which a permit can end by the time.
+// watchClocks checks once every portfolio in which a permit can end with time.
 func (e *Engine) watchClocks(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, watchWithin)
 	defer cancel()
 	var timed []*Writer
-	if e.system.folded.Load() { // so that a jump is noticed where no permit can end
+	if e.system.folded.Load() { // so that a jump is noticed even if no permit can end
 		timed = append(timed, e.system)
 	}
 	e.mu.Lock()
@@ -67,8 +67,8 @@ func (e *Engine) watchClocks(ctx context.Context) error {
 	return nil
 }
 
-// recordClocks sends a command if the clocks have ended anything that no record says: any
-// command would do, and this one does nothing else.
+// recordClocks sends a command if the clocks have ended something that is not recorded
+// yet. Any command would record it; this one does nothing else.
 func (w *Writer) recordClocks(ctx context.Context) error {
 	var key string
 	err := w.lookAt(ctx, func(f stateFold) error {

@@ -19,8 +19,9 @@ func (m *twoClocks) watch() {
 	}
 }
 
-// "/permits lists dead permits as granted while the clock is behind": what the clocks have
-// ended is recorded though nothing else happens, also after a start.
+// "/permits lists dead permits as granted while the clock is behind": permits that the
+// clocks have ended are recorded as ended even without other commands, also after a
+// start.
 func TestTheServerRecordsWhatTheClocksEnd(t *testing.T) {
 	m := newTwoClocks(t)
 	m.opened("a")
@@ -48,7 +49,8 @@ func TestTheServerRecordsWhatTheClocksEnd(t *testing.T) {
 	m.check()
 }
 
-// A jump that nothing follows is recorded, too, so that what rests is listed again.
+// A jump that no command follows is recorded, too, so that resting orders are listed
+// again.
 func TestTheServerRecordsAJump(t *testing.T) {
 	m := newTwoClocks(t)
 	m.opened("a")
@@ -60,8 +62,8 @@ func TestTheServerRecordsAJump(t *testing.T) {
 	m.check()
 }
 
-// The watch records nothing where there is nothing to say, and does not look where no
-// permit can end.
+// The watch records nothing if nothing has ended, and skips portfolios in which no permit
+// can end.
 func TestTheWatchIsQuiet(t *testing.T) {
 	m := newTwoClocks(t)
 	m.opened("a")
@@ -82,7 +84,7 @@ func TestTheWatchIsQuiet(t *testing.T) {
 	m.check()
 }
 
-// What cannot be recorded now is tried again, and said once it is.
+// If recording fails it is retried, and reported once.
 func TestTheWatchTriesAgain(t *testing.T) {
 	m := newTwoClocks(t)
 	m.opened("a")
@@ -95,11 +97,11 @@ func TestTheWatchTriesAgain(t *testing.T) {
 	m.check()
 }
 
-// The engine looks in every portfolio, and notices a clock that is moved, or stands still,
-// where nothing happens at all.
+// The engine checks every portfolio, and notices a clock that is moved, or stands still,
+// even without commands.
 func TestTheEngineWatchesTheClocks(t *testing.T) {
 	store, wall, elapsed := newFaulty(t), newClock(), &ticks{}
-	var mu sync.Mutex // two streams notice the same
+	var mu sync.Mutex // two streams notice the same jump
 	var seen []string
 	e := NewEngine(store, EngineOptions{Options: Options{
 		Now: wall.Now, Monotonic: elapsed.now,

@@ -87,7 +87,7 @@ type Options struct {
 	most portfolio.Room
 	// elapsed times decisions: Monotonic, or a clock that stands still.
 	elapsed func() time.Duration
-	// overtaken refuses what would undo a stop that came after it.
+	// overtaken refuses a command that would undo a stop that was sent after it.
 	overtaken func(bot string, seen uint64) error
 }
 
@@ -107,10 +107,10 @@ type Writer struct {
 	stop    context.CancelFunc
 	done    chan struct{}
 	folded  atomic.Bool   // the stream was folded, once
-	timed   atomic.Bool   // a permit may hold that is going to end by the time
+	timed   atomic.Bool   // a permit may be open that will end with time
 	saving  atomic.Bool   // a snapshot is being made beside the loop
 	saved   atomic.Uint64 // durable at the newest snapshot that was kept
-	// reached is the last record's time by the wall clock, in nanoseconds since 1970.
+	// reached is the last record's time on the wall clock, in nanoseconds since 1970.
 	reached atomic.Int64
 	saves   sync.WaitGroup
 	// worthSaving is how many events make a snapshot at the end worthwhile.
@@ -124,21 +124,21 @@ type Writer struct {
 	durable  uint64  // the revision the next durable record gets
 	snapshot uint64  // durable when a snapshot was last made, or begun
 	origin   origin  // what the state was restored from
-	poisoned error   // of the store: it takes no append until it is opened anew
+	poisoned error   // set if the store accepts no append until it is opened again
 	carried  []*step // of groups that were overtaken, to be decided again
-	// spare is a second state (load.go), spareUsed where it was last needed; wantSpare has
-	// one made.
+	// spare is a second state (load.go), spareUsed the revision at which it was last needed.
+	// wantSpare: make one before the next decision.
 	spare     stateFold
 	spareUsed uint64
 	wantSpare bool
 	jump      jump
 	still     standstill
-	asked     bool // whether the clock is ahead, once
+	asked     bool // the check for a clock that is ahead was made
 }
 
 // job is one call: one or several requests, in order.
 type job struct {
-	ctx      context.Context //nolint:containedctx // it travels with the requests through the queue
+	ctx      context.Context //nolint:containedctx // it passes through the queue with the requests
 	requests []Request
 	results  []Result
 	// brief leaves out most of the answers, for an import, which only counts.
@@ -556,13 +556,13 @@ func (s *step) finish(r Result) {
 }
 
 func asUnavailable(err error) error {
-	message := "the store did not take the events; nothing was acknowledged"
+	message := "the store did not accept the events; nothing was acknowledged"
 	if overtaken(err) {
-		message = "the stream moved on at every attempt; the same Idempotency-Key again tells whether it happened"
+		message = "other records were appended during every attempt; send it again with the same Idempotency-Key to learn the outcome"
 	}
 	if u := (*eventstore.Unavailable)(nil); errors.As(err, &u) && u.Poisoned {
 		trouble := eventstore.TroubleOf(err)
-		message += ". It takes no more: " + trouble.What + ". " + trouble.Advice
+		message += ". It accepts no more: " + trouble.What + ". " + trouble.Advice
 	}
 	return &domain.Error{Code: domain.CodeUnavailable, Message: message, Cause: err}
 }

@@ -10,7 +10,7 @@ import (
 	"pets/domain"
 )
 
-// Portfolio is a client's view of one portfolio: the main job of a bot, by name.
+// Portfolio sends commands to one portfolio and reads its views.
 type Portfolio struct {
 	c    *Client
 	path string
@@ -21,9 +21,9 @@ func (c *Client) Portfolio(id string) *Portfolio {
 	return &Portfolio{c, "/v1/portfolios/" + url.PathEscape(id)}
 }
 
-// Permit is the answer to "may I trade?". Where it was lost at first, and asked for again,
-// Allowed says whether the order may be placed now, and Status what became of the permit
-// otherwise. Place nothing unless it is Allowed.
+// Permit is the answer to "may I trade?". In an answer to a retry, Allowed says whether
+// the order may be placed now; if not, Status says what became of the permit. Place an
+// order only if Allowed is true.
 type Permit struct {
 	commands.PermitAnswer
 	Revision   uint64               `json:"revision"`
@@ -38,8 +38,8 @@ func (p *Portfolio) AskPermit(ctx context.Context, reference string, ask command
 	return answer, err
 }
 
-// Placed says that a permitted order rests at the venue, until its own expiry
-// where it has one.
+// Placed reports that a permitted order rests at the venue, until its own expiry if it
+// has one.
 func (p *Portfolio) Placed(ctx context.Context, reference, permit string, expires *time.Time) (commands.Answer, error) {
 	body := struct {
 		ExpiresAt *time.Time `json:"expires_at,omitempty"`
@@ -55,7 +55,7 @@ func (p *Portfolio) Release(ctx context.Context, reference, permit, reason strin
 	return p.do(ctx, "/permits/"+url.PathEscape(permit)+"/release", reference, body)
 }
 
-// RecordFill says: I traded.
+// RecordFill reports a fill.
 func (p *Portfolio) RecordFill(ctx context.Context, reference string, fill commands.RecordFill) (commands.Answer, error) {
 	return p.do(ctx, "/fills", reference, fill)
 }
@@ -65,7 +65,7 @@ func (p *Portfolio) ConfirmFill(ctx context.Context, reference string, id domain
 	return p.do(ctx, "/fills/"+url.PathEscape(id.TradeID)+"/confirm", reference, fillBody(id))
 }
 
-// VoidFill takes a provisional fill back.
+// VoidFill reverses a provisional fill.
 func (p *Portfolio) VoidFill(ctx context.Context, reference string, id domain.FillID) (commands.Answer, error) {
 	return p.do(ctx, "/fills/"+url.PathEscape(id.TradeID)+"/void", reference, fillBody(id))
 }
@@ -78,7 +78,7 @@ func fillBody(id domain.FillID) any {
 	}{id.Bot, id.Venue, id.Leg}
 }
 
-// RecordTrade reports a closed trade of a bot that only knows results.
+// RecordTrade reports a closed trade, for a bot that reports only results.
 func (p *Portfolio) RecordTrade(ctx context.Context, reference string, trade commands.RecordTrade) (commands.Answer, error) {
 	return p.do(ctx, "/trades", reference, trade)
 }

@@ -1,11 +1,11 @@
-// Package client is the Go client of the HTTP API: what a bot written in Go, and
-// the command line, send commands with.
+// Package client is the Go client of the HTTP API. Bots written in Go and the command
+// line use it.
 //
-// It owns the retry: every command has a reference that its caller chooses (an
-// order's id, say), which stands for one Idempotency-Key, kept in a file before
-// the first attempt. So a command is sent again under the same key after a lost
-// answer, a restart of either side or a crash, and has one effect. It refuses to
-// retry what was refused, and to decide what a directive means: it hands it on.
+// It owns the retry. Every command has a reference that its caller chooses, such as an
+// order's id. The reference stands for one Idempotency-Key, which is kept in a file
+// before the first attempt. So after a lost answer, a restart of either side or a crash,
+// a command is sent again under the same key, and has one effect. It refuses to retry
+// refused commands, and to interpret directives: it passes them on.
 package client
 
 import (
@@ -33,14 +33,14 @@ import (
 )
 
 const (
-	// maxAnswer bounds what is read of one answer.
+	// maxAnswer is the most bytes read of one answer.
 	maxAnswer = 64 << 20
-	// firstPause and longestPause bound the time between two attempts.
+	// firstPause and longestPause limit the time between two attempts.
 	firstPause   = 20 * time.Millisecond
 	longestPause = 2 * time.Second
-	// longestAnswer is how long one request is waited for.
+	// longestAnswer is how long the client waits for the answer to one request.
 	longestAnswer = 45 * time.Second
-	// DefaultPatience is how long a command is tried for.
+	// DefaultPatience is how long a command is retried.
 	DefaultPatience = 30 * time.Second
 )
 
@@ -50,38 +50,41 @@ type Options struct {
 	URL string
 	// Key is the API key. It is kept in a closure and sent in a header only.
 	Key string
-	// KeysFile is where Idempotency-Keys are kept across restarts; "" keeps them
-	// in memory only.
+	// KeysFile keeps Idempotency-Keys across restarts; "" keeps them in memory only.
 	KeysFile string
 	// OwnKeys: a reference is itself the Idempotency-Key, a UUID that the caller keeps.
 	OwnKeys bool
 	// CAFile is a PEM file with the certificate of a server that signed its own.
 	CAFile string
-	// Proof is a secret that the server shares with whoever found its address: it has to
-	// prove that it knows it before it is sent the key. "" asks for no proof.
+	// Proof is a secret that is known to the server and to those who found its address
+	// locally. The server must prove that it knows the secret before it is sent the key.
+	// If Proof is "" no proof is requested.
 	Proof string
-	// Dial connects to the server some other way than by its URL, such as through a
-	// socket in a folder; no proxy is asked then.
+	// Dial connects to the server in another way than by its URL, such as through a socket
+	// in a folder. No proxy is used then.
 	Dial func(ctx context.Context) (net.Conn, error)
-	// Patience is how long one command is tried for; DefaultPatience by default. A request
-	// that is under way then is still waited for.
+	// Patience is how long one command is retried; DefaultPatience by default. A request
+	// that is under way at the end may still finish.
 	Patience time.Duration
-	// Within bounds one command in all, and ends a request that is under way; 0 is no bound.
+	// Within limits the whole time of one command, and ends a request that is under way; 0
+	// is no limit.
 	Within time.Duration
-	// Once sends a command once: where there is no answer the caller is told so, and looks
-	// before he sends it again. It is for what lets trading go on: while it waits to be sent
-	// again somebody may stop what it starts.
+	// Once sends a command only once. If there is no answer the caller gets an error, and
+	// should check before sending it again. It is for commands that let trading go on: a
+	// stop may be engaged while a retry waits, and the retry must not undo it.
 	Once bool
-	// Refused is how long to try where nobody listens; 0 is as long as anything else.
+	// Refused is how long to retry if the connection is refused; 0 is as long as after any
+	// other failure.
 	Refused time.Duration
-	// Waiting is told once of a command for which there is no answer yet: why, nil where the
-	// server just takes its time, and how long it is still tried for. It may be nil.
+	// Waiting is called once for a command that has no answer yet. why is the last failure,
+	// or nil if the server just takes its time; left is how long the command is still
+	// retried. It may be nil.
 	Waiting func(why error, left time.Duration)
-	// Lost is told that the connection of [Portfolio.Follow] is lost, and being made again,
-	// and why; with nil, that it is there again. It may be nil.
+	// Lost is called with the cause when the connection of [Portfolio.Follow] is lost and
+	// is being made again, and with nil when it is made. It may be nil.
 	Lost func(why error)
-	// OnDirective is told what the server says bots have to do: in answers and on
-	// the event stream. It may be nil.
+	// OnDirective receives the directives for bots, from answers and from the event
+	// stream. It may be nil.
 	OnDirective func(commands.Directive)
 }
 
@@ -146,7 +149,7 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
-// Close lets go of connections and of the file of keys.
+// Close closes idle connections and the file of keys.
 func (c *Client) Close() error {
 	c.http.CloseIdleConnections()
 	return c.keys.close()
@@ -159,7 +162,7 @@ type Problem struct {
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
 	Field  string `json:"field,omitempty"`
-	// RetryAfter is when the server said that it may answer otherwise, zero for soon.
+	// RetryAfter is how long to wait before a retry, as the server said, or zero.
 	RetryAfter time.Duration `json:"-"`
 }
 
@@ -175,10 +178,10 @@ func (p *Problem) Code() domain.Code {
 	return domain.Code(strings.TrimPrefix(p.Type, "urn:pets:problem:"))
 }
 
-// CodeForeign is the code of an answer that is no pets server's.
+// CodeForeign is the code of an answer that does not come from a pets server.
 const CodeForeign domain.Code = "about:blank"
 
-// CodeOf returns the code of the Problem in err's chain, "" where there is none.
+// CodeOf returns the code of the Problem in err's chain, or "".
 func CodeOf(err error) domain.Code {
 	var p *Problem
 	if errors.As(err, &p) {
@@ -192,9 +195,9 @@ func (c *Client) Get(ctx context.Context, path string, into any) error {
 	return c.retry(ctx, func(ctx context.Context) error { return c.send(ctx, http.MethodGet, path, "", nil, into) })
 }
 
-// Send sends a command under a reference: the same reference again is the same
-// command, whatever happened in between. Give every command its own. Once it was
-// answered, or refused for good, [Client.Forget] lets go of the reference.
+// Send sends a command under a reference. Sending it again with the same reference
+// repeats the same command, whatever happened in between, so give every command its own.
+// Once it is answered, or refused for good, release the reference with [Client.Forget].
 func (c *Client) Send(ctx context.Context, method, path, reference string, body, into any) error {
 	key := reference
 	if !c.own {
@@ -210,8 +213,8 @@ func (c *Client) Send(ctx context.Context, method, path, reference string, body,
 	return c.retry(ctx, func(ctx context.Context) error { return c.send(ctx, method, path, key, raw, into) })
 }
 
-// Forget lets go of a reference whose command is done with: the reference may
-// then stand for another command.
+// Forget releases the reference of a finished command. The reference may then be used for
+// another command.
 func (c *Client) Forget(reference string) error { return c.keys.forget(reference) }
 
 var errUnreadable = errors.New("the answer cannot be read")
@@ -232,7 +235,7 @@ func (c *Client) send(ctx context.Context, method, path, key string, body []byte
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", method, path, schemed(quiet(err)))
 	}
-	defer func() { _ = resp.Body.Close() }() // it was read to its end, or is of no use
+	defer func() { _ = resp.Body.Close() }() // it was read to its end, or is not needed
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", method, path, quiet(err))
@@ -243,10 +246,10 @@ func (c *Client) send(ctx context.Context, method, path, key string, body []byte
 	return c.take(raw, into)
 }
 
-// ErrStranger: what answers at the address is not the server that was found.
-var ErrStranger = errors.New("what answers there is not the server whose lock names this address; nothing was sent to it")
+// ErrStranger means that another program than the server answers at the address.
+var ErrStranger = errors.New("another program answers at the address in the server's lock; nothing was sent to it")
 
-// do sends a request, to whoever has proved who it is.
+// do sends a request after the server has proved its identity.
 func (c *Client) do(req *http.Request) (*http.Response, error) {
 	if err := c.ask(req.Context()); err != nil {
 		return nil, err
@@ -254,7 +257,7 @@ func (c *Client) do(req *http.Request) (*http.Response, error) {
 	return c.http.Do(req)
 }
 
-// ask asks, once, for the proof that is wanted.
+// ask requests the server's proof, once, if one is required.
 func (c *Client) ask(ctx context.Context) error {
 	if c.proof() == "" || c.proved.Load() {
 		return nil
@@ -271,7 +274,7 @@ func (c *Client) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = resp.Body.Close() }() // it says nothing else
+	defer func() { _ = resp.Body.Close() }() // only its header matters
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxProofBody))
 	if !proof.Holds(c.proof(), challenge, at, resp.Header.Get(proof.Answer)) {
 		return ErrStranger
@@ -280,7 +283,7 @@ func (c *Client) ask(ctx context.Context) error {
 	return nil
 }
 
-// maxProofBody is read of the answer, so that its connection can be used again.
+// maxProofBody is how much of the answer is read, so that its connection can be reused.
 const maxProofBody = 4 << 10
 
 func (c *Client) authorise(req *http.Request) {
@@ -302,18 +305,18 @@ func quiet(err error) error {
 func problemOf(status int, raw []byte) error {
 	p := &Problem{Status: status}
 	if err := json.Unmarshal(raw, p); err != nil || p.Type == "" {
-		p.Type, p.Title = "urn:pets:problem:"+string(domain.CodeUnavailable), "an answer that is not pets'"
+		p.Type, p.Title = "urn:pets:problem:"+string(domain.CodeUnavailable), "the answer does not come from a pets server"
 		if status < http.StatusInternalServerError {
 			p.Type = string(CodeForeign)
 		}
-		if bytes.Contains(raw, []byte("HTTP request to an HTTPS server")) { // the words of Go's net/http
-			return fmt.Errorf("%w: it speaks TLS: its address begins with https://", ErrWrongScheme)
+		if bytes.Contains(raw, []byte("HTTP request to an HTTPS server")) { // from Go's net/http
+			return fmt.Errorf("%w: the server speaks TLS; its address begins with https://", ErrWrongScheme)
 		}
 	}
 	return p
 }
 
-// later adds to a problem when it may be over.
+// later adds the server's Retry-After to a problem.
 func later(err error, retryAfter string) error {
 	var p *Problem
 	if seconds, bad := strconv.Atoi(retryAfter); bad == nil && errors.As(err, &p) {
@@ -322,7 +325,7 @@ func later(err error, retryAfter string) error {
 	return err
 }
 
-// take decodes an answer and hands on its directives.
+// take decodes an answer and passes on its directives.
 func (c *Client) take(raw []byte, into any) error {
 	var told struct {
 		Directives []commands.Directive `json:"directives"`

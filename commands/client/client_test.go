@@ -20,8 +20,7 @@ import (
 	"pets/domain"
 )
 
-// answers is a server that answers as told, and remembers under which keys it was
-// asked.
+// answers is a server with planned answers. It remembers the keys of the requests.
 type answers struct {
 	mu    sync.Mutex
 	keys  []string
@@ -53,8 +52,8 @@ func talk(t *testing.T, a *answers, o Options) *Client {
 	return c
 }
 
-// "Retries with the same key": what may be different in a moment is tried again,
-// what was refused is not.
+// "Retries with the same key": failures that may be over in a moment are retried,
+// refusals are not.
 func TestRetries(t *testing.T) {
 	a := &answers{reply: func(w http.ResponseWriter, r *http.Request, n int) {
 		require.Equal(t, "Bearer pets_secret", r.Header.Get("Authorization"))
@@ -90,8 +89,8 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// A server that says when it may answer otherwise is not asked before; where that is after
-// the end of the client's patience, it is not asked again.
+// A request is not repeated before the server's Retry-After; if that is after the end of
+// the client's patience, it is not repeated at all.
 func TestRetryAfter(t *testing.T) {
 	wait := "2"
 	var asked []time.Time
@@ -138,7 +137,7 @@ func TestKeysSurviveARestart(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 
-	// A line that a crash cut short was never sent; one in the middle is damage.
+	// A line that a crash cut short was never sent; an invalid line in the middle is damage.
 	whole, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(file, append(whole, []byte(`{"reference":"ord`)...), 0o600))
@@ -152,7 +151,7 @@ func TestKeysSurviveARestart(t *testing.T) {
 	}
 }
 
-// A stream that breaks is resumed after the last event that was handed on.
+// A stream that breaks is resumed after the last event that was passed on.
 func TestFollowResumes(t *testing.T) {
 	var lasts []string
 	var connections atomic.Int32
@@ -184,7 +183,7 @@ func TestFollowResumes(t *testing.T) {
 	require.Equal(t, domain.CodeDenied, CodeOf(c.Portfolio("main").Follow(t.Context(), nil, func(Event) error { return nil })))
 }
 
-// Nothing of the key or the address gets into an error.
+// No error contains the key or the address.
 func TestErrorsHoldNoSecrets(t *testing.T) {
 	_, err := New(Options{URL: "https://user:pets_secret@host"})
 	require.Error(t, err)
@@ -197,8 +196,8 @@ func TestErrorsHoldNoSecrets(t *testing.T) {
 	require.NotContains(t, fmt.Sprintf("%+v %#v", c, *c), "pets_secret")
 }
 
-// A stream that shows little says how far it has come: what was passed over is not read
-// again after a break.
+// A stream that shows few events reports its progress: skipped events are not read again
+// after a break.
 func TestFollowGoesOnWhereTheStreamWas(t *testing.T) {
 	var lasts []string
 	a := &answers{reply: func(w http.ResponseWriter, r *http.Request, n int) {

@@ -16,32 +16,31 @@ import (
 	"pets/domain"
 )
 
-// maxReference bounds a reference, maxReferences how many are kept: an order that
-// is done with is to be forgotten.
+// maxReference is the longest reference in bytes, maxReferences how many are kept.
+// Callers should forget those of finished commands.
 const (
 	maxReference  = 200
 	maxReferences = 1_000_000
 )
 
-// keyFile keeps the Idempotency-Key of every reference: one JSON object a line,
-// the last line of a reference counts. A key is flushed to disk before it is
-// sent for the first time; without that, a crash in between would make a second
-// command of a retry.
+// keyFile keeps the Idempotency-Key of every reference, as one JSON object a line; the
+// last line of a reference counts. A key is flushed to disk before it is first sent.
+// Otherwise, after a crash, a retry would have a new key and become a second command.
 type keyFile struct {
 	path string
 
 	mu   sync.Mutex
 	file *os.File // nil: in memory only
 	keys map[string]string
-	dead int // lines that count no more
-	// failed is the first write that went wrong: what is in the file is not known
-	// any more, so nothing more is promised.
+	dead int // superseded lines
+	// failed is the error of the first failed write. The content of the file is unknown
+	// from then on, so nothing more is written.
 	failed error
 }
 
 type keyLine struct {
 	Reference string `json:"reference"`
-	Key       string `json:"key,omitempty"` // none: forgotten
+	Key       string `json:"key,omitempty"` // empty: the reference was forgotten
 }
 
 func openKeyFile(path string) (*keyFile, error) {
@@ -58,8 +57,7 @@ func openKeyFile(path string) (*keyFile, error) {
 	return k, nil
 }
 
-// load reads the file. Its last line may be cut short by a crash: that key was
-// never sent.
+// load reads the file. A crash may have cut its last line short; that key was never sent.
 func (k *keyFile) load() error {
 	raw, err := os.ReadFile(k.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -86,7 +84,7 @@ func (k *keyFile) load() error {
 	return lines.Err()
 }
 
-// rewrite leaves only what counts, and opens the file for more.
+// rewrite drops superseded lines, and opens the file for appending.
 func (k *keyFile) rewrite() error {
 	tmp := k.path + ".tmp"
 	file, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
@@ -110,7 +108,7 @@ func (k *keyFile) rewrite() error {
 		return errors.Join(err, file.Close())
 	}
 	if k.file != nil {
-		_ = k.file.Close() // the file it was is gone
+		_ = k.file.Close() // it was replaced
 	}
 	k.file, k.dead = file, 0
 	return nil
@@ -124,7 +122,7 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// keyOf returns the key of a reference, and makes it durable when it is new.
+// keyOf returns the key of a reference. A new key is made durable first.
 func (k *keyFile) keyOf(reference string) (string, error) {
 	if reference == "" || len(reference) > maxReference {
 		return "", domain.Invalid("reference", "needs 1 to %d bytes: choose one for every command, such as the order's id", maxReference)
@@ -135,7 +133,7 @@ func (k *keyFile) keyOf(reference string) (string, error) {
 		return key, nil
 	}
 	if len(k.keys) >= maxReferences {
-		return "", domain.Errorf(domain.CodeTooLarge, "%d references are remembered; forget those of commands that are done with", len(k.keys))
+		return "", domain.Errorf(domain.CodeTooLarge, "%d references are kept; forget those of finished commands", len(k.keys))
 	}
 	key := uuid.NewString()
 	if err := k.append(keyLine{reference, key}); err != nil {
@@ -177,7 +175,7 @@ func (k *keyFile) append(l keyLine) error {
 		err = k.file.Sync()
 	}
 	if err != nil {
-		k.failed = fmt.Errorf("keep the idempotency key (nothing is sent until the file is opened anew): %w", err)
+		k.failed = fmt.Errorf("keep the idempotency key (nothing is sent until the file is opened again): %w", err)
 	}
 	return k.failed
 }

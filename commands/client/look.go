@@ -8,16 +8,17 @@ import (
 	"net/http"
 )
 
-// Raw is an answer as it came.
+// Raw is an undecoded answer.
 type Raw struct {
 	Status int
 	Header http.Header
 	Body   []byte
 }
 
-// Look asks once, and does not ask again: for what is no view, such as /readyz, and for
-// headers. Any status is an answer; one that is not 200 is told as a [Problem], too, but for
-// the 503 of a server that says in words why it is not ready.
+// Look sends one GET request without retries. It is for paths that are not views, such as
+// /readyz, and for headers. It returns the answer whatever its status. Unless the status
+// is 200, it also returns a [Problem], except for the 503 of a server that says in plain
+// text why it is not ready.
 func (c *Client) Look(ctx context.Context, path string) (Raw, error) {
 	if c.within > 0 {
 		var cancel context.CancelFunc
@@ -37,7 +38,7 @@ func (c *Client) Look(ctx context.Context, path string) (Raw, error) {
 		}
 		return Raw{}, fmt.Errorf("GET %s: %w", path, schemed(quiet(err)))
 	}
-	defer func() { _ = resp.Body.Close() }() // it was read to its end, or is of no use
+	defer func() { _ = resp.Body.Close() }() // it was read to its end, or is not needed
 	raw := Raw{Status: resp.StatusCode, Header: resp.Header}
 	if raw.Body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer)); err != nil {
 		return raw, fmt.Errorf("GET %s: %w", path, quiet(err))

@@ -49,7 +49,8 @@ func TestLookAsksOnce(t *testing.T) {
 	require.Equal(t, 5, asked)
 }
 
-// A server that takes the question and does not answer is not waited for beyond its bound.
+// A server that accepts the request and does not answer is waited for within the limit
+// only.
 func TestLookIsBounded(t *testing.T) {
 	release := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))

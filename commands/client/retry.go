@@ -16,22 +16,22 @@ import (
 	"pets/domain"
 )
 
-// tellAfter is when somebody who waits is told what for: why a command does not get
-// through, or that the server takes its time.
+// tellAfter is how long a command waits for its answer, or a connection is lost, before
+// that is reported.
 const tellAfter = time.Second
 
-// ErrWrongScheme: the server is spoken to with http:// where it speaks https://, or the
-// other way round.
+// ErrWrongScheme means that the URL has http:// for a server that speaks https, or the
+// reverse.
 var ErrWrongScheme = errors.New("wrong scheme")
 
-// ErrNoAnswer: a request was under way when the time for it was over. Whether it was
-// carried out is not known.
+// ErrNoAnswer means that the time was over while a request was under way. It is unknown
+// whether the request was executed.
 var ErrNoAnswer = errors.New("no answer")
 
-// retry tries until there is an answer that counts. What may have happened
-// without an answer is safe to send again: it has the same key.
+// retry tries until there is a final answer. A retry is safe even if the request was
+// executed, because it has the same key.
 func (c *Client) retry(ctx context.Context, try func(context.Context) error) error {
-	request := ctx // of a request under way, which only Within cuts
+	request := ctx // the context of single requests, which only Within ends early
 	if c.within > 0 {
 		var cut context.CancelFunc
 		request, cut = context.WithTimeoutCause(ctx, c.within, fmt.Errorf("%w within %s", ErrNoAnswer, c.within))
@@ -59,7 +59,7 @@ func (c *Client) retry(ctx context.Context, try func(context.Context) error) err
 			wait = later
 		}
 		if end, _ := ctx.Deadline(); time.Now().Add(wait).After(end) && wait > longestPause {
-			return fmt.Errorf("the server says to come back after more than the %s that this waits: %w", c.patience, err) // there will be no other answer before the end
+			return fmt.Errorf("the server asks to wait longer than the limit of %s: %w", c.patience, err) // waiting would be useless
 		}
 		if errors.Is(err, syscall.ECONNREFUSED) && c.refused > 0 && time.Since(start)+wait > c.refused {
 			return fmt.Errorf("no answer after %s: %w", time.Since(start).Round(100*time.Millisecond), err)
@@ -74,7 +74,7 @@ func (c *Client) retry(ctx context.Context, try func(context.Context) error) err
 	}
 }
 
-// cutOff says why a request was ended that was under way, and what came before it.
+// cutOff returns why a request under way was ended, with the failure before it.
 func cutOff(why, before error) error {
 	if before == nil {
 		return why
@@ -82,7 +82,7 @@ func cutOff(why, before error) error {
 	return fmt.Errorf("%w; before that: %w", why, before)
 }
 
-// teller tells somebody, once, that a command is still waited for.
+// teller calls Options.Waiting once if a command waits for its answer.
 type teller struct {
 	mu    sync.Mutex
 	last  error
@@ -103,7 +103,7 @@ func (c *Client) tell(ctx context.Context) *teller {
 		}
 		end, _ := ctx.Deadline()
 		left := time.Until(end)
-		if w.last == nil && c.within == 0 { // a request under way is waited for longer
+		if w.last == nil && c.within == 0 { // a request under way may take longer
 			left = longestAnswer - tellAfter
 		}
 		c.waiting(w.last, left)
@@ -111,14 +111,14 @@ func (c *Client) tell(ctx context.Context) *teller {
 	return w
 }
 
-// failed notes why there is no answer.
+// failed notes the failure of an attempt.
 func (w *teller) failed(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.last = err
 }
 
-// reason is why there was none the last time.
+// reason returns the failure of the last attempt, or nil.
 func (w *teller) reason() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -134,7 +134,7 @@ func (w *teller) end() {
 	w.ended = true
 }
 
-// told is how long a server says to wait, zero where it only says "soon".
+// told returns how long the server said to wait, or zero for a second or less.
 func told(err error) time.Duration {
 	var p *Problem
 	if !errors.As(err, &p) || p.RetryAfter <= time.Second {
@@ -143,8 +143,9 @@ func told(err error) time.Duration {
 	return p.RetryAfter
 }
 
-// final: the server has decided, or waiting does not mend what is wrong. Anything else (no
-// connection, no answer, too many requests, not ready) may be different in a moment.
+// final reports whether retrying is useless, because the server has decided, or the cause
+// does not go away by itself. Other failures may be over in a moment: no connection, no
+// answer, too many requests, not ready.
 func final(err error) bool {
 	var p *Problem
 	if !errors.As(err, &p) {
@@ -158,8 +159,8 @@ func final(err error) bool {
 	}
 }
 
-// hopeless: the address, the certificate or the scheme is wrong, the answer is none of this
-// program's, or whoever answers is not trusted.
+// hopeless reports whether the address, the certificate or the scheme is wrong, the answer
+// cannot be read, or the server is not trusted.
 func hopeless(err error) bool {
 	var name *net.DNSError
 	var certificate *tls.CertificateVerificationError
@@ -175,10 +176,10 @@ func hopeless(err error) bool {
 	return errors.Is(err, fs.ErrPermission) || domain.CodeOf(err) == domain.CodeDenied
 }
 
-// schemed says which scheme would be right.
+// schemed adds the right scheme to an error about a wrong one.
 func schemed(err error) error {
 	if errors.Is(err, http.ErrSchemeMismatch) {
-		return fmt.Errorf("%w: it speaks no TLS: its address begins with http://", ErrWrongScheme)
+		return fmt.Errorf("%w: the server does not speak TLS; its address begins with http://", ErrWrongScheme)
 	}
 	return err
 }

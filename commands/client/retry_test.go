@@ -17,8 +17,8 @@ import (
 	"pets/domain"
 )
 
-// "Errors that waiting cannot mend end at once": the name, the scheme, the certificate, who
-// answers. Each is tried once.
+// "Errors that waiting cannot mend end at once": a wrong name, scheme, certificate or
+// server. Each is tried once.
 func TestWhatWaitingDoesNotMend(t *testing.T) {
 	plain := httptest.NewServer(http.NotFoundHandler())
 	defer plain.Close()
@@ -55,9 +55,9 @@ func TestWhatWaitingDoesNotMend(t *testing.T) {
 	}
 }
 
-// "Go client used by bots keeps its retry semantics": a name server that is down, and a
-// server that is being started again, are waited for. Whoever asks for it gives up sooner
-// where nobody listens, and is told meanwhile.
+// "Go client used by bots keeps its retry semantics": it waits for a name server that is
+// down, and for a server that is being restarted. A caller may set a shorter limit for
+// refused connections, and is told meanwhile.
 func TestWhatMayMend(t *testing.T) {
 	for name, err := range map[string]error{
 		"name server": &net.DNSError{Err: "server misbehaving", IsTemporary: true},
@@ -85,7 +85,7 @@ func TestWhatMayMend(t *testing.T) {
 	require.ErrorIs(t, why, syscall.ECONNREFUSED)
 }
 
-// "Bounds that also cut a request under way": a server that takes a request and never
+// "Bounds that also cut a request under way": the server accepts a request and never
 // answers.
 func TestWithin(t *testing.T) {
 	release := make(chan struct{})
@@ -107,8 +107,7 @@ func TestWithin(t *testing.T) {
 	require.True(t, errors.Is(c.Send(ctx, http.MethodPost, "/v1/x", "y", struct{}{}, nil), context.Canceled))
 }
 
-// "What lets trading go on is sent once": while it waits to be sent again somebody may stop
-// what it starts.
+// "What lets trading go on is sent once": a stop may be engaged while a retry waits.
 func TestOnce(t *testing.T) {
 	for name, reply := range map[string]func(w http.ResponseWriter){
 		"not ready": func(w http.ResponseWriter) { problem(w, 503, "unavailable") },

@@ -18,10 +18,10 @@ import (
 )
 
 const (
-	// maxLine bounds one line of a stream.
+	// maxLine is the longest line of a stream in bytes.
 	maxLine = 4 << 20
-	// silence is how long a stream may say nothing before it is taken for dead:
-	// the server says at least that it is alive every 15 s.
+	// silence is how long a stream may be silent before it is considered dead. The server
+	// sends at least a sign of life every 15 s.
 	silence = 20 * time.Second
 )
 
@@ -38,16 +38,16 @@ type Event struct {
 	Type     string          `json:"type"`
 	User     string          `json:"user"`
 	Data     json.RawMessage `json:"data"`
-	// Metadata says who did it and why; a bot's key is not shown it.
+	// Metadata says who did it and why. It is not shown to bots.
 	Metadata json.RawMessage `json:"metadata"`
-	// Stored is what stands in the stream, where that is an older version of the event.
+	// Stored is the event as it is stored, if that is an older version.
 	Stored *domain.RawEvent `json:"stored"`
 }
 
-// Follow hands on the events of a portfolio after a revision (nil: from now on)
-// and what bots have to do, until the context ends. A connection that breaks is
-// made again, after the last event that was handed on. It returns when the
-// context ends, when event returns an error, or when the server refuses.
+// Follow passes on the events of a portfolio after a revision (nil: from now on) and the
+// directives for bots. After a lost connection it continues with the event after the last
+// one that it passed on. It returns when the context ends, when event returns an error,
+// or when the server refuses.
 func (p *Portfolio) Follow(ctx context.Context, after *uint64, event func(Event) error) error {
 	f := &follower{p: p, event: event, line: newLine(p.c)}
 	defer f.line.end()
@@ -79,18 +79,18 @@ func (p *Portfolio) Follow(ctx context.Context, after *uint64, event func(Event)
 	}
 }
 
-// stopError is what the receiver of events answered.
+// stopError is an error that the receiver of events returned.
 type stopError struct{ error }
 
 type follower struct {
 	p     *Portfolio
 	event func(Event) error
-	last  string // id of the last message handed on
+	last  string // id of the last message that was passed on
 	line  *line
 }
 
-// line tells somebody who follows that the connection is lost, once it was for a second,
-// and when it is there again.
+// line calls Options.Lost when the connection has been lost for a second, and when it is
+// made again.
 type line struct {
 	mu    sync.Mutex
 	c     *Client
@@ -124,7 +124,7 @@ func (l *line) tell() {
 	}
 }
 
-// stands: there is a connection.
+// stands notes that there is a connection.
 func (l *line) stands() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -138,7 +138,7 @@ func (l *line) stands() {
 	}
 }
 
-// end: nobody follows any more.
+// end stops the reports.
 func (l *line) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -195,13 +195,13 @@ func (f *follower) connect(ctx context.Context) (heard bool, err error) {
 	return heard, errEnded
 }
 
-// message is one message of text/event-stream as it grows.
+// message is one message of text/event-stream, as far as it was read.
 type message struct{ id, name, data string }
 
 // line adds a line and reports whether the message is whole.
 func (m *message) line(text string) bool {
 	if text == "" {
-		return m.data != "" || m.id != "" // an id by itself says how far the stream has come
+		return m.data != "" || m.id != "" // an id without data reports progress
 	}
 	field, value, _ := strings.Cut(text, ":")
 	value = strings.TrimPrefix(value, " ")

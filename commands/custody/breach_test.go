@@ -21,7 +21,7 @@ import (
 	"pets/internal/chain/chaintest"
 )
 
-// lying is a chain whose answers somebody changes on their way.
+// lying is a chain whose answers are changed on their way.
 type lying struct {
 	custody.Chain
 	prepare, read, reprice func(*commands.Prepared)
@@ -49,7 +49,7 @@ func (l *lying) Read(transaction json.RawMessage) (commands.Prepared, error) {
 	return lie(p, err, l.read)
 }
 
-// mutations are one change each of what was approved.
+// mutations each change one field of the approved transfer.
 var mutations = map[string]func(*commands.Prepared){
 	"recipient":   func(p *commands.Prepared) { p.Says.To = chaintest.Named("thief").Hex() },
 	"amount":      func(p *commands.Prepared) { p.Says.Amount = dec("10.000001") },
@@ -60,8 +60,8 @@ var mutations = map[string]func(*commands.Prepared){
 	"highest fee": func(p *commands.Prepared) { p.Says.HighestFee = dec("1.000001") },
 }
 
-// breached: the emergency stop is engaged, a person was told, nothing was sent; and the
-// next try says nothing new.
+// breached checks that the emergency stop is engaged, a person was notified, and nothing
+// was sent; and that the next try reports nothing new.
 func (s *server) breached(block uint64) {
 	s.t.Helper()
 	stop := s.state().Stop
@@ -77,7 +77,8 @@ func (s *server) breached(block uint64) {
 }
 
 // "Every field of an approved transfer mutated, refused", and "security_breach (mutated
-// approval)": when it is prepared, and when its bytes are read before they are signed.
+// approval)": when the transfer is prepared, and when its bytes are read before they are
+// signed.
 func TestWhatWasNotApprovedIsABreach(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -110,7 +111,7 @@ func TestTheDigestIsOfTheBytes(t *testing.T) {
 	for name, change := range map[string]func(*commands.Prepared){
 		"digest": func(p *commands.Prepared) { p.Digest = strings.Repeat("ab", 32) },
 		"nonce":  func(p *commands.Prepared) { p.Nonce++ },
-		"the bytes": func(p *commands.Prepared) { // they pay a thief, and the words say what was approved
+		"the bytes": func(p *commands.Prepared) { // the bytes pay a thief, the description is the approved one
 			cold, thief := strings.ToLower(w.cold.Hex()[2:]), strings.ToLower(chaintest.Named("thief").Hex()[2:])
 			require.Contains(t, string(p.Transaction), cold)
 			p.Transaction = []byte(strings.Replace(string(p.Transaction), cold, thief, 1))
@@ -129,8 +130,8 @@ func TestTheDigestIsOfTheBytes(t *testing.T) {
 	}
 }
 
-// "Same nonce, recipient, amount, within the approved fee": what takes a stuck one's
-// place is compared with the approval as well.
+// "Same nonce, recipient, amount, within the approved fee": the transaction that replaces
+// a stuck one is compared with the approval as well.
 func TestARepricedTransactionIsWhatWasApproved(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -157,8 +158,8 @@ func TestARepricedTransactionIsWhatWasApproved(t *testing.T) {
 	s.one(id, block)
 }
 
-// swapKey puts the key of hot-2 into the place of hot-1: an attacker's, under the
-// wallet's name, sealed as it should be.
+// swapKey replaces the key of hot-1 with that of hot-2: an attacker's key under the
+// wallet's name, properly sealed.
 func (w *world) swapKey() {
 	w.t.Helper()
 	require.NoError(w.t, os.Remove(filepath.Join(w.dir, "hot-1."+w.hot.Hex()+".key")))
@@ -200,8 +201,8 @@ func TestTheKeyOfAnotherAddressIsABreach(t *testing.T) {
 }
 
 // The breach drill: "nothing is signed but a sweep to an address that was in the book
-// before the stop, approved by a second person". It goes through to the end, and nothing
-// else does.
+// before the stop, approved by a second person". The sweep goes through to the end, and
+// nothing else does.
 func TestASweepInABreach(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -236,8 +237,8 @@ func TestASweepInABreach(t *testing.T) {
 	s.agrees()
 }
 
-// A transfer that was signed, and stopped before it was sent, does not keep the money
-// from being saved: the sweep takes its nonce, and it fails once it may go on.
+// A transfer that was signed, and stopped before it was sent, does not prevent the sweep:
+// the sweep takes its nonce, and the transfer fails once it may go on.
 func TestASweepGoesBeforeWhatWasStopped(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -270,13 +271,13 @@ func TestASweepGoesBeforeWhatWasStopped(t *testing.T) {
 	s.agrees()
 }
 
-// hotKey is what the keystore holds for hot-1. Nobody has money there either.
+// hotKey is the key of hot-1 in the keystore. No money is there either.
 const hotKey = "1053fae1b3ac64f178bcc21026fd06a3f4544ec2f35338b001f02d1d8efa3d5f"
 
 func errorOf(_ commands.Answer, err error) error { return err }
 
 // "No error that passes through holds a key, an endpoint's address or what an endpoint
-// said": nor does anything that a person is told, or that is stored.
+// said": nor does any notice, or any record.
 func TestSecretsStayInside(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -16,9 +16,9 @@ import (
 	"pets/internal/evm"
 )
 
-// "No cent moves out of the cold wallet without a person": a server left to itself for
-// days, with a hot wallet that is too empty, proposes, and proposes again; nothing of the
-// cold wallet is ever on the chain.
+// "No cent moves out of the cold wallet without a person": a server left alone for days,
+// with a hot wallet that is too empty, proposes again and again, and nothing of the cold
+// wallet ever appears on the chain.
 func TestNothingLeavesTheColdWalletByItself(t *testing.T) {
 	t.Parallel()
 	s := newWorld(t).inMemory()
@@ -39,7 +39,7 @@ func TestNothingLeavesTheColdWalletByItself(t *testing.T) {
 	require.Greater(t, proposals, 2, "it wanted to")
 	require.Empty(t, s.sent(s.cold.Address, block))
 	require.Equal(t, held, s.holds(s.cold.Address, "USDC"))
-	// Approved, it still waits for the key, which is elsewhere.
+	// After the approval it still waits for the key, which is elsewhere.
 	var open *treasury.Transfer
 	for n := 0; open == nil; n++ {
 		require.Less(t, n, 10)
@@ -59,9 +59,9 @@ func TestNothingLeavesTheColdWalletByItself(t *testing.T) {
 	require.Empty(t, s.sent(s.cold.Address, block))
 }
 
-// A cold transfer can be signed twice by its owner, with two tools: two hashes, one
-// payment. Were the one that was brought called replaced, the money would be put back and
-// paid again. The server leaves it to two people.
+// The owner can sign a cold transfer twice, with two tools: two hashes, one payment. If
+// the imported one were called replaced, the money would be put back and paid again. The
+// server leaves that to two people.
 func TestAColdTransferThatWasSignedTwice(t *testing.T) {
 	t.Parallel()
 	s := newWorld(t).inMemory()

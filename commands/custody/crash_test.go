@@ -22,10 +22,11 @@ import (
 	"pets/internal/testenv"
 )
 
-// crashRounds is how many rounds die at random places; make torture has hundreds.
+// crashRounds is how many rounds die at random steps; make torture has hundreds.
 var crashRounds = flag.Int("custody.rounds", 4, "rounds of transfers that die twice at random, and of two servers")
 
-// plainWorld has one endpoint, which never lies: hundreds of transfers are made there.
+// plainWorld has one endpoint, which never lies, because hundreds of transfers are made
+// there.
 func plainWorld(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t)
@@ -33,7 +34,7 @@ func plainWorld(t *testing.T) *world {
 	return w
 }
 
-// journey is a transfer that is made again and again, and dies somewhere else each time.
+// journey is a transfer that is made repeatedly, and dies at another step each time.
 type journey struct {
 	name  string
 	ask   commands.RequestTransfer
@@ -50,7 +51,7 @@ func (w *world) journeys() []journey {
 	}
 }
 
-// goOn works until the transfer is over or the process has died.
+// goOn works until the transfer has ended or the process has died.
 func (s *server) goOn(id string, l *life, stuck bool) {
 	s.t.Helper()
 	for range 60 {
@@ -77,8 +78,8 @@ func (s *server) goOn(id string, l *life, stuck bool) {
 	require.FailNow(s.t, "it does not end", "%+v", s.transfer(id))
 }
 
-// once holds after every journey: exactly one transaction of the wallet, the transfer
-// confirmed, each of its events there once, ledger and chain the same.
+// once is checked after every journey: exactly one transaction of the wallet, the
+// transfer confirmed, each of its events recorded once, ledger and chain the same.
 func (s *server) once(id string, from common.Address, block uint64) {
 	s.t.Helper()
 	t := s.transfer(id)
@@ -96,7 +97,8 @@ func (s *server) once(id string, from common.Address, block uint64) {
 	s.agrees()
 }
 
-// die makes a journey, killed at each of the given effects in turn, and finishes it.
+// die makes a journey that is killed at each of the given effects in turn, and finishes
+// it.
 func (w *world) die(j journey, open func() eventstore.Store, at []int, before func() bool) (died int, names map[string]bool) {
 	w.t.Helper()
 	setup := w.opened(open())
@@ -119,8 +121,8 @@ func (w *world) die(j journey, open func() eventstore.Store, at []int, before fu
 	return died, names
 }
 
-// stores are what transfers are crash-tested on: each opens one, and opens it anew when
-// it is called again.
+// stores are the stores for the crash tests: each function opens one, and opens it anew
+// when it is called again.
 var stores = map[string]func(t *testing.T) func() eventstore.Store{
 	"memory": func(*testing.T) func() eventstore.Store {
 		s := memory.New()
@@ -141,7 +143,7 @@ var stores = map[string]func(t *testing.T) func() eventstore.Store{
 
 // "The state machine of a transfer, crash-tested at every step (killed after each event,
 // restarted: exactly one transaction on the chain)": killed before and after each append,
-// each signature, each thing asked of the chain.
+// each signature, each call of the chain.
 func TestATransferKilledAtEveryStep(t *testing.T) {
 	for kind, open := range stores {
 		for i, j := range (&world{}).journeys() {
@@ -175,7 +177,7 @@ func TestATransferKilledAtEveryStep(t *testing.T) {
 	}
 }
 
-// Killed again on its way back.
+// Killed again during the recovery.
 func TestATransferKilledTwice(t *testing.T) {
 	for kind, open := range stores {
 		t.Run(kind, func(t *testing.T) {
@@ -211,10 +213,10 @@ func TestTwoServersMakeOneTransaction(t *testing.T) {
 				for _, at := range kills {
 					s, l := w.mortal(store, at, at%2 == 0)
 					for range 8 {
-						if j.stuck { // both want to reprice it, again and again
+						if j.stuck { // both repeatedly try to reprice it
 							s.later(90 * time.Second)
 						}
-						_ = s.work() // what one has done the other finds, and is refused
+						_ = s.work() // each finds the other's records, and is refused
 					}
 					s.engine.Close()
 					if l.died() {

@@ -13,23 +13,23 @@ import (
 	"pets/internal/notice"
 )
 
-// Options say who holds keys, speaks to the chain and reads typed data. Any of these may
-// be nil: what needs it is then refused.
+// Options of a [Custodian]: the adapters that hold keys, talk to the chain and read typed
+// data, and some times. If an adapter is nil, requests that need it are refused.
 type Options struct {
 	Signer Signer
 	Chain  Chain
 	// Orders reads EIP-712 typed data of known shapes.
 	Orders func(typedData []byte) (domain.TypedOrder, [32]byte, error)
 	Sealer Sealer
-	// Resealing hears of every wallet that a rotation has recorded; it may be nil.
+	// Resealing is called for every wallet that a rotation has recorded; it may be nil.
 	Resealing func(done, total int, wallet string)
-	// Notify is told what a person should know; it may be nil.
+	// Notify receives the notices for people; it may be nil.
 	Notify notice.Notify
 	// RepriceAfter is how long a transaction may wait before it gets a higher fee; 0 is
 	// five minutes.
 	RepriceAfter time.Duration
-	// CompareAgainAfter is how long a reconciliation waits before it compares again what
-	// differs: a fill may be on the chain a moment before it is reported. 0 is three
+	// CompareAgainAfter is how long a reconciliation that found a difference waits before it
+	// compares again: a fill may be on the chain a moment before it is reported. 0 is three
 	// seconds.
 	CompareAgainAfter time.Duration
 	// StepTimeout bounds one step of one transfer, and one reading of balances; 0 is a
@@ -78,11 +78,11 @@ var (
 	errNoShapes = domain.Errorf(domain.CodeConflict, "no shapes of typed data are known")
 )
 
-// serverCaller sends what nobody asked for.
+// serverCaller is the caller of the commands that the server sends by itself.
 var serverCaller = domain.Caller{User: domain.ServerUser, Role: domain.RoleAdmin}
 
-// asServer is a command in the server's own name. The state decides what it asks for, so
-// a second one has no second effect.
+// asServer makes a request of the server itself. A repeat has no second effect, because
+// the state then refuses it or has nothing left to do.
 func asServer(cmd commands.Command) commands.Request {
 	return commands.Request{Caller: serverCaller, Key: uuid.NewString(), Command: cmd}
 }
@@ -100,9 +100,10 @@ func commandOf[C commands.Command](r *commands.Request) (cmd C, err error) {
 	return cmd, nil
 }
 
-// recall returns the first answer to a request that was accepted before, whatever chain
-// and keystore say by now. known is false for a new request: the engine refuses it,
-// because it lacks what chain or keystore have to add, which is no part of its body.
+// recall returns the first answer to a request that was accepted before, whatever the
+// chain and the keystore say now. known is false for a new request: the engine refuses it
+// here, because it lacks the data that the chain or the keystore adds, which is not part
+// of its body.
 func (c *Custodian) recall(ctx context.Context, id string, r commands.Request) (first commands.Answer, known bool, err error) {
 	first, err = c.engine.Do(ctx, id, r)
 	if err == nil || domain.CodeOf(err) == domain.CodeIdempotencyMismatch {
@@ -111,9 +112,9 @@ func (c *Custodian) recall(ctx context.Context, id string, r commands.Request) (
 	return commands.Answer{}, false, nil
 }
 
-// breach engages the emergency stop: something was changed that must not change, such as
-// an approved payment or the key of a wallet. The same breach is met again at every try,
-// and while its stop stands it is reported once.
+// breach engages the emergency stop because something was changed that must not change,
+// such as an approved payment or the key of a wallet. Every retry finds the same breach;
+// while its stop is engaged it is reported only once.
 func (c *Custodian) breach(ctx context.Context, id, detail string) {
 	reason := "security breach: " + detail
 	c.mu.Lock()
@@ -121,7 +122,7 @@ func (c *Custodian) breach(ctx context.Context, id, detail string) {
 	c.breaches[id+" "+reason] = true
 	c.mu.Unlock()
 	standing := false
-	_ = c.engine.AtHead(ctx, id, func(s *portfolio.State) error { // what cannot be read is stopped again
+	_ = c.engine.AtHead(ctx, id, func(s *portfolio.State) error { // if it cannot be read it is stopped again
 		standing = s.Stop.Engaged && s.Stop.Kind == domain.StopSecurityBreach && (reported || s.Stop.Reason == reason)
 		return nil
 	})

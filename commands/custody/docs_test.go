@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A test that the page of custody names is there.
+// Every test that the page about custody names exists.
 func TestCustodyPageNamesTests(t *testing.T) {
 	page, err := os.ReadFile("../../docs/custody.md")
 	require.NoError(t, err)

@@ -14,11 +14,11 @@ import (
 	"pets/eventstore"
 )
 
-// life is that of one process. Every effect is counted; at a chosen one it dies, before
-// it or after it, and from then on nothing it does has an effect.
+// life is the life of one process. It counts effects, and dies before or after a chosen
+// one; after that nothing it does has an effect.
 type life struct {
 	mu     sync.Mutex
-	n, at  int // at 0 it lives on
+	n, at  int // 0 for never
 	before bool
 	dead   bool
 	names  map[string]bool
@@ -26,8 +26,8 @@ type life struct {
 
 var errDead error = &eventstore.Unavailable{Cause: errors.New("the process is dead")}
 
-// step does one effect, if the process lives to do it; nobody hears of one it dies
-// after.
+// step does one effect, if the process is alive. If it dies after the effect, the result
+// is lost.
 func step[T any](l *life, name string, do func() (T, error)) (T, error) {
 	var none T
 	l.mu.Lock()
@@ -57,7 +57,7 @@ func (l *life) died() bool {
 	return l.dead
 }
 
-// mortalStore is the store as a process has it.
+// mortalStore is the store as seen by a process.
 type mortalStore struct {
 	eventstore.Store
 	life *life
@@ -81,7 +81,7 @@ func (s mortalStore) ReadStream(ctx context.Context, stream string, from uint64)
 	return s.Store.ReadStream(ctx, stream, from)
 }
 
-// mortalChain and mortalSigner likewise.
+// mortalChain and mortalSigner are the chain and the signer as seen by a process.
 type mortalChain struct {
 	custody.Chain
 	life *life

@@ -19,7 +19,7 @@ import (
 )
 
 // flaky is a chain, and a keystore, of which two of three calls fail: one before it did
-// anything, one after it did all of it.
+// anything, one after it did everything.
 type flaky struct {
 	custody.Chain
 	custody.Signer
@@ -79,7 +79,7 @@ func (f *flaky) Sign(ctx context.Context, wallet, address string, digest [32]byt
 	return try(f, func() ([65]byte, error) { return f.Signer.Sign(ctx, wallet, address, digest) })
 }
 
-// Whatever fails is tried again, and however often: one transaction, and no stop.
+// Every failure is retried, however often: one transaction, and no stop.
 func TestATransferWhereMostThingsFail(t *testing.T) {
 	t.Parallel()
 	w := plainWorld(t)

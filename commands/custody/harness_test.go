@@ -16,7 +16,7 @@ import (
 	"pets/eventstore/memory"
 )
 
-// limit bounds every wait; a test that reaches it hangs.
+// limit limits every wait; a test that reaches it hangs.
 const limit = 20 * time.Second
 
 var (
@@ -211,7 +211,7 @@ func (d *desk) server() *commands.Engine {
 
 func (d *desk) ctx() context.Context { return d.t.Context() }
 
-// types are those of all records of main.
+// types returns the types of all records of main.
 func (d *desk) types() (all []string) {
 	d.t.Helper()
 	require.NoError(d.t, eventstore.Walk(d.ctx(), d.store.Store, commands.Stream("main"), 0, func(rec eventstore.Record) error {

@@ -14,7 +14,7 @@ import (
 	"pets/internal/notice"
 )
 
-// Problems that were joined are told one by one; what wraps one is one.
+// Joined problems are reported one by one; a wrapped one is one.
 func TestJoinedProblemsAreTakenApart(t *testing.T) {
 	a, b := errors.New("a"), &TransferProblem{Transfer: "x1", Err: fmt.Errorf("%w: %w", ErrChainDisagrees, errors.New("b"))}
 	require.Empty(t, each(nil))
@@ -23,7 +23,7 @@ func TestJoinedProblemsAreTakenApart(t *testing.T) {
 	require.Equal(t, []error{a, b}, each(errors.Join(nil, a, b)))
 }
 
-// A store that hangs is waited for so long.
+// A store that hangs is waited for within the limit only.
 func TestALookAtTheStateIsBounded(t *testing.T) {
 	d := newDesk(t)
 	d.custodian.o.StepTimeout = 20 * time.Millisecond
@@ -42,8 +42,8 @@ func TestALookAtTheStateIsBounded(t *testing.T) {
 	require.NoError(t, d.custodian.atHeadWithin(d.ctx(), "main", func(*portfolio.State) error { return nil }))
 }
 
-// A breach is engaged once: the stop stands, and is not repeated at every try; another
-// one is.
+// A breach is engaged once: while the stop is engaged it is not repeated at every try;
+// another breach is.
 func TestABreachIsEngagedOnce(t *testing.T) {
 	d := newDesk(t)
 	var said []string

@@ -10,27 +10,27 @@ import (
 	"pets/domain/keys"
 )
 
-// KeyStatus is how the encryption keys stand: what is in the files, and what is in
-// the stream.
+// KeyStatus is the status of the encryption keys, according to the files and to the
+// stream.
 type KeyStatus struct {
 	// Current is the id of the key that seals now.
 	Current string `json:"current"`
 	// InUse has every key that a wallet is sealed under now, sorted by id. A retired key
 	// that is not in it is no longer needed, unless a rotation is open.
 	InUse []KeyUse `json:"in_use"`
-	// Open is the rotation under way, absent for none.
+	// Open is the rotation under way, or absent.
 	Open *OpenRotation `json:"open_rotation,omitempty"`
-	// LastCompleted is the rotation that was completed last, absent before any.
+	// LastCompleted is the rotation that was completed last, or absent.
 	LastCompleted *CompletedRotation `json:"last_completed,omitempty"`
 	// Since is when the age of the key began to count: when the last rotation to
 	// another key was completed or, before any, when a rotation was first started
-	// or a wallet first claimed. Null where nothing is known of any key.
+	// or a wallet first claimed. It is null if no key is known.
 	Since *time.Time `json:"since"`
-	// Age is the time since then, such as 2160h0m0s; 0s where nothing is known.
+	// Age is the time since then, such as 2160h0m0s; 0s if no key is known.
 	Age domain.Duration `json:"age"`
 	// DueAt is 90 days after Since.
 	DueAt *time.Time `json:"due_at"`
-	// Due reports that a rotation is to be made: the age is 90 days or more.
+	// Due reports that a rotation is due: the age is 90 days or more.
 	Due bool `json:"due"`
 }
 
@@ -59,8 +59,8 @@ type CompletedRotation struct {
 	CompletedAt time.Time `json:"completed_at"`
 }
 
-// KeyStatus says how the encryption keys stand now. It changes nothing and opens no
-// blob.
+// KeyStatus returns the current status of the encryption keys. It changes nothing and
+// opens no blob.
 func (c *Custodian) KeyStatus(ctx context.Context) (KeyStatus, error) {
 	if c.o.Sealer == nil {
 		return KeyStatus{}, errNoSigner
@@ -78,7 +78,7 @@ func (c *Custodian) KeyStatus(ctx context.Context) (KeyStatus, error) {
 	return status, nil
 }
 
-// keysInUse sorts what the keystore lists; a key without wallets is not in use.
+// keysInUse sorts the keystore's list, without keys that have no wallets.
 func keysInUse(under map[string][]string) []KeyUse {
 	used := make([]KeyUse, 0, len(under))
 	for _, id := range slices.Sorted(maps.Keys(under)) {
@@ -89,7 +89,7 @@ func keysInUse(under map[string][]string) []KeyUse {
 	return used
 }
 
-// add says what the stream knows.
+// add adds what the stream knows.
 func (s *KeyStatus) add(k *keys.State, now time.Time) {
 	if r, under := k.Open(); under {
 		s.Open = &OpenRotation{

@@ -63,8 +63,8 @@ func TestTheWholeLifeOfATransfer(t *testing.T) {
 	}
 }
 
-// One transfer of a wallet at a time: the next one waits, and that is no problem to be
-// told of.
+// One transfer of a wallet at a time: the next one waits, which is not reported as a
+// problem.
 func TestTransfersOfAWalletTakeTurns(t *testing.T) {
 	t.Parallel()
 	s := newWorld(t).inMemory()
@@ -81,7 +81,7 @@ func TestTransfersOfAWalletTakeTurns(t *testing.T) {
 }
 
 // "Hot < 0.8 × target → propose cold → hot up to target": the server proposes, a person
-// may decline, and is then left alone for a while.
+// may decline, and for a while nothing is proposed again.
 func TestARebalanceIsProposedAndMade(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -111,7 +111,7 @@ func TestARebalanceIsProposedAndMade(t *testing.T) {
 	s.agrees()
 }
 
-// An approval that is not used in time is used no more, and that is recorded.
+// An approval that is not used in time expires, and that is recorded.
 func TestATransferExpires(t *testing.T) {
 	t.Parallel()
 	s := newWorld(t).inMemory()

@@ -35,7 +35,7 @@ var orderFields = [][3]string{
 	{"signatureType", "uint8", "signature_type"},
 }
 
-// shapesFor is an order as a prediction market has it, on the chain of the world.
+// shapesFor is the shape of a prediction market's orders, on the chain of the world.
 func shapesFor(w *world) string {
 	rows := make([]string, len(orderFields))
 	for i, f := range orderFields {
@@ -47,14 +47,14 @@ func shapesFor(w *world) string {
 		"collateral": {"id": "` + w.usdc() + `", "decimals": 6}, "token_decimals": 6}]}`
 }
 
-// order is what a bot wants signed: shares of YES, for so much of the token.
+// order is an order that a bot wants signed: shares of YES, for an amount of the token.
 type order struct {
 	salt         int
 	side         domain.Side
 	shares, paid string
 }
 
-// typed writes it as eth_signTypedData_v4 takes it.
+// typed encodes it for eth_signTypedData_v4.
 func (w *world) typed(o order) json.RawMessage {
 	w.t.Helper()
 	rows := make([]string, len(orderFields))

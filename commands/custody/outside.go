@@ -32,7 +32,7 @@ var ErrForeignKey = errors.New("the keystore holds the key of another address un
 // Signatory turns prepared transactions into signed ones. It needs no chain: the machine
 // of a cold wallet has one, too.
 type Signatory interface {
-	// Read says what a transaction does, from its own bytes.
+	// Read returns what a transaction does, according to its own bytes.
 	Read(transaction json.RawMessage) (commands.Prepared, error)
 	// Assemble puts transaction and signature together. A signature by another key than
 	// the sender's is an error.
@@ -53,17 +53,18 @@ type Chain interface {
 	// Reprice makes the transaction that replaces a stuck one, at higher fees.
 	Reprice(ctx context.Context, transaction json.RawMessage) (commands.Prepared, error)
 	// Send sends the same bytes to every endpoint. It may be repeated at any time. An
-	// error means that the bytes may not have been taken; [ErrUnderpriced], that they
-	// were not, because of their fees.
+	// error means that the endpoints may not have accepted the bytes; [ErrUnderpriced]
+	// means that they did not, because of the fees.
 	Send(ctx context.Context, chain, raw string) error
-	// Follow says what has become of the transactions of one nonce, latest last.
+	// Follow returns what became of the transactions of one nonce, the latest last.
 	Follow(ctx context.Context, attempts []treasury.Attempt) (Outcome, error)
-	// Balances reads what wallets hold, all at the end of one block.
+	// Balances reads the balances of wallets, all at the end of one block.
 	Balances(ctx context.Context, wallets []*treasury.Wallet) (Balances, error)
 	// Assets finds what the registry knows of a chain's assets: those named by their
 	// ids, or by default the one with the symbol, and always the chain's coin.
 	Assets(chain, symbol string, named map[string]string) ([]domain.WalletAsset, error)
-	// CheckAddress accepts an address with a right checksum, and returns its one form.
+	// CheckAddress returns the checksummed form (EIP-55) of an address, and refuses one
+	// with a wrong checksum.
 	CheckAddress(address string) (string, error)
 }
 
@@ -74,11 +75,11 @@ var (
 	ErrChainDisagrees = errors.New("the endpoints of the chain disagree")
 	// ErrCannotPay means that the payment can never be made as approved.
 	ErrCannotPay = errors.New("the payment can never be made as approved")
-	// ErrUnderpriced means that no endpoint takes a transaction at the fees it offers.
+	// ErrUnderpriced means that no endpoint accepts a transaction at the fees it offers.
 	ErrUnderpriced = errors.New("the fees of the transaction are too low to be taken")
 )
 
-// SignedTransaction is a transaction as it is sent. Anybody who has it can send it.
+// SignedTransaction is a transaction as it is sent. Anyone who has it can send it.
 type SignedTransaction struct {
 	Raw  string // 0x and hex
 	Hash string // 0x and 64 hex digits
@@ -89,12 +90,12 @@ func (s SignedTransaction) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, "signed transaction "+s.Hash)
 }
 
-// LogValue does the same.
+// LogValue returns the text of Format.
 func (s SignedTransaction) LogValue() slog.Value {
 	return slog.StringValue(fmt.Sprint(s))
 }
 
-// OutcomeKind is what the chain says of the transactions of one nonce.
+// OutcomeKind is what the chain says about the transactions of one nonce.
 type OutcomeKind string
 
 // The kinds. Only Arrived, Reverted, NotMoved and Replaced are final.

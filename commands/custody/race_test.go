@@ -21,8 +21,8 @@ import (
 	"pets/eventstore/memory"
 )
 
-// overtaking is a store in which somebody else is quicker: before the first append of a
-// type of record, something happens to the stream.
+// overtaking is a store in which another writer is quicker: before the first append of a
+// type of record, the stream changes.
 type overtaking struct {
 	eventstore.Store
 	of    string
@@ -41,15 +41,15 @@ func (o *overtaking) Append(ctx context.Context, stream string, expected eventst
 	return o.Store.Append(ctx, stream, expected, records)
 }
 
-// trips are what comes between, by another server.
+// trips are the events that another server appends in between.
 var trips = map[string]func(other *server){
 	"a breaker":         func(other *server) { other.lose("76") },
 	"an emergency stop": (*server).stop,
 }
 
 // "Released only after signature.made is appended there; a trip between the two must
-// win": it is appended by another server at the moment at which this one appends
-// signature.made. No signature comes out, and the refusal is recorded.
+// win": another server appends the trip at the moment at which this one appends
+// signature.made. No signature is released, and the refusal is recorded.
 func TestATripBetweenSigningAndAppendingWins(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -78,7 +78,7 @@ func TestATripBetweenSigningAndAppendingWins(t *testing.T) {
 	}
 }
 
-// After the append the signature is out; asked for again after a trip it is not.
+// After the append the signature is released; asked for again after a trip it is not.
 func TestATripAfterAppendingHoldsForRetries(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -126,8 +126,8 @@ func TestATripBetweenTheStepsOfATransferWins(t *testing.T) {
 	}
 }
 
-// The bytes of a transfer can be sent by whoever has them: they leave only once it is
-// recorded that they may be on their way, and a trip before that keeps them.
+// Anyone who has the bytes of a transfer can send them: they are released only after it
+// is recorded that they may be on their way, and a trip before that withholds them.
 func TestBytesLeaveAfterBroadcastIsRecorded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -146,14 +146,14 @@ func TestBytesLeaveAfterBroadcastIsRecorded(t *testing.T) {
 	_, signed, err = racing.custody.SignTransfer(s.ctx(), main, ask)
 	require.NoError(t, err)
 	require.Equal(t, treasury.Broadcast, s.transfer(id).Status)
-	require.NoError(t, w.chain().Send(s.ctx(), chainID, signed.Raw)) // somebody is quicker than the server
+	require.NoError(t, w.chain().Send(s.ctx(), chainID, signed.Raw)) // another caller is quicker than the server
 	s.until(id, treasury.Confirmed)
 	s.one(id, block)
 }
 
-// 8 askers at two servers while a breaker trips and is reset at random: each signature
-// that came out was recorded at a revision at which nothing was tripped, and nothing is
-// recorded at any other.
+// 8 askers at two servers while a breaker trips and is reset at random: each released
+// signature was recorded at a revision at which nothing was tripped, and none is recorded
+// at any other.
 func TestAStormOfSignaturesAndTrips(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -214,8 +214,8 @@ func TestAStormOfSignaturesAndTrips(t *testing.T) {
 	require.Greater(t, trips, 3)
 }
 
-// signedWhileCalm folds the stream and fails the test where a signature was recorded
-// while something was tripped, stopped, or the bot did not run.
+// signedWhileCalm folds the stream and fails the test if a signature was recorded while
+// something was tripped or stopped, or the bot did not run.
 func signedWhileCalm(t *testing.T, store eventstore.Store) (made map[string]bool, trips int) {
 	t.Helper()
 	made, state := map[string]bool{}, portfolio.New()

@@ -51,7 +51,7 @@ func (c *Custodian) Reconcile(ctx context.Context, id string, r commands.Request
 	}
 }
 
-// notifyDifferences tells of the differences that an answer has just recorded.
+// notifyDifferences sends a notice for each difference that an answer has just recorded.
 func (c *Custodian) notifyDifferences(id string, a *commands.Answer) {
 	if a.Replayed {
 		return
@@ -69,7 +69,8 @@ func (c *Custodian) notifyDifferences(id string, a *commands.Answer) {
 	}
 }
 
-// compare reads the chain into a command, and reports whether the ledger differs from it.
+// compare fills the command with readings of the chain, and reports whether the ledger
+// differs from them.
 func (c *Custodian) compare(ctx context.Context, id string, cmd *commands.Reconcile) (differs bool, err error) {
 	wallets, err := c.wallets(ctx, id)
 	if err != nil {

@@ -22,7 +22,7 @@ func TestADifferenceStopsTransfers(t *testing.T) {
 	s.agrees()
 	require.Empty(t, s.watched)
 	before := w.holds(w.hot, coin)
-	w.foreign(0, 10*params.GWei) // somebody takes a coin behind our back
+	w.foreign(0, 10*params.GWei) // a thief takes a coin
 	w.node.Mine(1)
 	by1 := w.holds(w.hot, coin).Sub(before)
 
@@ -46,7 +46,7 @@ func TestADifferenceStopsTransfers(t *testing.T) {
 	s.agrees()
 }
 
-// A transfer under way is no difference, wherever it stands.
+// A transfer under way is not a difference, whatever its status.
 func TestATransferUnderWayIsNoDifference(t *testing.T) {
 	t.Parallel()
 	s := newWorld(t).inMemory()
@@ -96,7 +96,8 @@ func TestADifferenceIsLookedAtAgain(t *testing.T) {
 	s.agrees()
 	require.Equal(t, 2, p.reads)
 
-	// The other way round: read before the chain has it, recorded before the comparison.
+	// The other way round: the balance is read before the chain has the fill, and the fill is
+	// recorded before the comparison.
 	p.reads = 0
 	p.then = func(n int) {
 		if n == 1 {
@@ -116,8 +117,8 @@ func TestADifferenceIsLookedAtAgain(t *testing.T) {
 	require.Equal(t, dec("0.000001"), s.state().Custody.Differences["hot|USDC"])
 }
 
-// What agreed when it was compared, and does not when it is decided, says only that the
-// ledger has moved on: it is compared anew.
+// Readings that agreed when they were compared, and no longer do when they are decided,
+// only mean that the ledger has changed: they are compared again.
 func TestALedgerThatMovesOnIsReadAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

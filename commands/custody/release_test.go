@@ -18,7 +18,8 @@ import (
 	"pets/domain"
 )
 
-// countingSigner gives one signature, and counts; something may happen during it.
+// countingSigner returns a fixed signature, and counts; something may happen during a
+// call.
 type countingSigner struct {
 	mu     sync.Mutex
 	signed int
@@ -92,8 +93,8 @@ func TestASignatureThatIsRefusedIsWiped(t *testing.T) {
 	}
 }
 
-// The append fails, or nobody knows whether it did: nothing comes out, and the same
-// request again tells.
+// The append fails, or its outcome is unknown: nothing is released, and repeating the
+// request shows the outcome.
 func TestASignatureOfAnAppendThatFailed(t *testing.T) {
 	for name, f := range map[string]fault{"unavailable": {err: errDown}, "poisoned": {err: errPoisoned}, "written, and unavailable": {err: errDown, write: true}} {
 		t.Run(name, func(t *testing.T) {
@@ -116,8 +117,7 @@ func TestASignatureOfAnAppendThatFailed(t *testing.T) {
 	}
 }
 
-// What was decided before is signed anew for a retry, and what happens while it is being
-// signed counts.
+// A decided signature is made again for a retry, and events during the signing count.
 func TestASignatureThatIsGivenAgain(t *testing.T) {
 	d := newDesk(t)
 	first, _, signature, err := d.sign()
@@ -176,8 +176,8 @@ func TestAStopThatWaitsHoldsASignatureBack(t *testing.T) {
 	require.False(t, <-recorded)
 }
 
-// A key is not opened for what would be refused, nor without a permit, a keystore, or a
-// caller who may.
+// A key is not opened for a request that would be refused, nor without a permit, a
+// keystore, or an authorised caller.
 func TestNoKeyIsOpenedForNothing(t *testing.T) {
 	d := newDesk(t)
 	d.trip()
@@ -194,7 +194,7 @@ func TestNoKeyIsOpenedForNothing(t *testing.T) {
 	require.Zero(t, d.signer.signed)
 }
 
-// A keystore that cannot be read is an error, and no stop.
+// A keystore that cannot be read is an error, but no reason for a stop.
 func TestAKeystoreThatFails(t *testing.T) {
 	d := newDesk(t)
 	d.signer.err = errors.New("the folder is gone")
@@ -210,8 +210,8 @@ func TestAKeystoreThatFails(t *testing.T) {
 	require.Contains(t, d.types(), domain.EmergencyStopEngagedType)
 }
 
-// No signature is asked for past a custody: what a client sends cannot carry what only
-// the server may fill in.
+// A request for a signature cannot bypass custody: a client's request cannot contain the
+// fields that only the server fills in.
 func TestWhatTheServerFillsInIsNoPartOfTheBody(t *testing.T) {
 	for _, cmd := range []commands.Command{commands.SignTransfer{Transfer: "x1", Digest: "d", TxHash: "h"}, commands.Reconcile{Block: 7, Agreed: true}, commands.RegisterWallet{Assets: []domain.WalletAsset{{Asset: "A"}}}} {
 		b, err := json.Marshal(cmd)
@@ -225,7 +225,7 @@ func TestWhatTheServerFillsInIsNoPartOfTheBody(t *testing.T) {
 	requireCode(t, domain.CodeInvalid, err)
 }
 
-// "Whoever has it can send it": what was signed is not printed.
+// "Whoever has it can send it": a signed transaction is not printed.
 func TestSignedBytesAreNotPrinted(t *testing.T) {
 	x := SignedTransaction{Raw: "0xcafe", Hash: "0xaa"}
 	var log bytes.Buffer

@@ -23,7 +23,7 @@ func (s *server) emergency() {
 	require.NoError(s.t, err)
 }
 
-// sweeps asks for a sweep to the cold wallet that has its approval.
+// sweeps requests a sweep to the cold wallet and has it approved.
 func (s *server) sweeps() string {
 	s.t.Helper()
 	id := s.must(olga, commands.RequestTransfer{From: "hot", To: "cold", Reason: "a drill", Sweep: true}).ID
@@ -40,7 +40,7 @@ func TestASweepTakesThePlaceOfATransferThatIsStuck(t *testing.T) {
 	s.emergency()
 	id := s.sweeps()
 	for range 60 {
-		_ = s.work() // the transfer that is stuck is halted, and says so
+		_ = s.work() // the stuck transfer is halted, and says so
 	}
 	sweep := s.transfer(id)
 	require.Equal(t, treasury.Broadcast, sweep.Status)
@@ -55,7 +55,7 @@ func TestASweepTakesThePlaceOfATransferThatIsStuck(t *testing.T) {
 	s.agrees()
 }
 
-// A thief who has a copy of the key must not be able to hold up the sweep by leaving a
+// A thief who has a copy of the key must not be able to delay the sweep by leaving a
 // transaction of the wallet in the pool.
 func TestASweepOutbidsAThief(t *testing.T) {
 	t.Parallel()
@@ -78,7 +78,7 @@ func TestASweepOutbidsAThief(t *testing.T) {
 	s.agrees()
 }
 
-// "Its arrival is recorded even if it was never sent from here": also where that is what
+// "Its arrival is recorded even if it was never sent from here": also if that is what
 // halts everything else.
 func TestASignedColdTransferThatSomebodyElseSends(t *testing.T) {
 	t.Parallel()
@@ -101,8 +101,8 @@ func TestASignedColdTransferThatSomebodyElseSends(t *testing.T) {
 	require.Empty(t, s.state().Custody.OpenDifferences())
 }
 
-// A wallet on a chain that no endpoint is asked about would keep everything else of the
-// portfolio from being reconciled, for ever: a wallet cannot be taken out again.
+// A wallet on a chain without an endpoint would prevent everything else of the portfolio
+// from being reconciled, for ever, because a wallet cannot be removed.
 func TestAWalletOnAnotherChainIsNotRegistered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -123,7 +123,7 @@ func TestAWalletOnAnotherChainIsNotRegistered(t *testing.T) {
 }
 
 // One key must not be enough: an admin who registers an address of his own as a hot
-// wallet gets nothing there that nobody else has agreed to.
+// wallet gets nothing there without another person's agreement.
 func TestAHotWalletWhoseKeyIsElsewhere(t *testing.T) {
 	t.Parallel()
 	s := newWorld(t).inMemory()
@@ -142,9 +142,9 @@ func TestAHotWalletWhoseKeyIsElsewhere(t *testing.T) {
 	require.True(t, s.holds(thief, "USDC").IsZero())
 }
 
-// Nodes keep old state for minutes. A server that was away for longer finds what was
-// mined by its receipt, though nobody can tell any more what used the nonce of the
-// transaction that took its place.
+// Nodes keep old state for minutes. A server that was away for longer finds a mined
+// transaction by its receipt, although the nodes cannot tell any more what used the nonce
+// of its replacement.
 func TestTheFirstOfTwoIsFoundByItsReceipt(t *testing.T) {
 	t.Parallel()
 	s := newWorld(t).inMemory()
@@ -169,8 +169,8 @@ func TestTheFirstOfTwoIsFoundByItsReceipt(t *testing.T) {
 	s.agrees()
 }
 
-// "Same key and body: the first answer; same key, other body: 422": also of what chain
-// and keystore have a part in, and whatever they say by now.
+// "Same key and body: the first answer; same key, other body: 422": also for commands
+// that chain and keystore contribute to, whatever they say by now.
 func TestTheFirstAnswerIsKept(t *testing.T) {
 	t.Parallel()
 	s := newWorld(t).inMemory()
@@ -221,8 +221,8 @@ func TestTheFirstAnswerIsKept(t *testing.T) {
 	require.Nil(t, s.state().Custody.Wallets["farther"])
 }
 
-// minesTheFirst has the chain take the first of a transfer's transactions, whatever took
-// its place in the pool.
+// minesTheFirst makes the chain mine the first of a transfer's transactions, whatever
+// replaced it in the pool.
 func (s *server) minesTheFirst(x *treasury.Transfer) treasury.Attempt {
 	s.t.Helper()
 	s.node.Forget()
@@ -237,8 +237,8 @@ func (s *server) minesTheFirst(x *treasury.Transfer) treasury.Attempt {
 	return first
 }
 
-// What used the nonce is looked up once, not for each of the transactions that took one
-// another's place: a step has a minute for all it asks.
+// The user of the nonce is looked up once, not for each of the replaced transactions: a
+// step has a minute for all its calls.
 func TestWhatUsedTheNonceIsLookedUpOnce(t *testing.T) {
 	t.Parallel()
 	s := newWorld(t).inMemory()

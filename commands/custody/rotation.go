@@ -10,18 +10,19 @@ import (
 	"pets/domain/system"
 )
 
-// maxRotationRounds bounds how often a rotation finds out what is left: once to start,
-// once to re-encrypt, once to complete, and again for what turned up meanwhile.
+// maxRotationRounds limits how often a rotation checks what is left: once to start, once
+// to re-encrypt, once to complete, and more often if other wallets appear meanwhile.
 const maxRotationRounds = 16
 
-// Sealer is the keystore as a rotation needs it: a blob for each wallet, sealed under an
-// encryption key that has an id. Several goroutines and processes may use it at once.
+// Sealer is the part of the keystore that a rotation needs: a blob for each wallet,
+// sealed under an encryption key that has an id. Several goroutines and processes may use
+// it at once.
 type Sealer interface {
 	// Current is the id of the key that seals now. It stays the same while the
 	// process lives.
 	Current() string
-	// SealedUnder lists the wallets by the id of the key that they are sealed under, as
-	// the files are now.
+	// SealedUnder lists the wallets by the id of the key that they are sealed under. It
+	// reads the files anew.
 	SealedUnder() (map[string][]string, error)
 	// Reencrypt seals one wallet under the current key. When it returns, the new
 	// blob is durable, and it was opened again and compared with the address. An error or
@@ -34,13 +35,13 @@ type Sealer interface {
 type Resealed struct {
 	Wallet  string `json:"wallet"`
 	Address string `json:"address"` // EIP-55
-	From    string `json:"from"`    // key id; To where it was sealed under that before
+	From    string `json:"from"`    // key id; the same as To if it was sealed under that already
 	To      string `json:"to"`
 }
 
 // RotationReport is the result of a call of [Custodian.RotateKeys].
 type RotationReport struct {
-	// Rotation names it, empty where none was started.
+	// Rotation is the rotation's name, or empty if none was started.
 	Rotation string `json:"rotation,omitempty"`
 	To       string `json:"to"`
 	// Resealed are the wallets recorded by this call, with the key that each was
@@ -89,13 +90,13 @@ type rotation struct {
 	caller domain.Caller
 	reason string
 	to     string
-	// before has the other key that a wallet was first seen under.
+	// before maps a wallet to the other key that it was first seen under.
 	before map[string]string
 	report RotationReport
 }
 
-// findings are what a rotation finds: first in the stream, then in the files, so that
-// the files are never older than the rotations that are known.
+// findings are read first from the stream and then from the files, so that the files are
+// never older than the known rotations.
 type findings struct {
 	keys   *keys.State
 	open   keys.Rotation
@@ -132,7 +133,7 @@ func (r *rotation) find(ctx context.Context) (findings, error) {
 	return found, nil
 }
 
-// round does what comes next: nothing, start, re-encrypt or complete.
+// round takes the next step: nothing, start, re-encrypt or complete.
 func (r *rotation) round(ctx context.Context) (over bool, err error) {
 	found, err := r.find(ctx)
 	if err != nil {
@@ -146,7 +147,7 @@ func (r *rotation) round(ctx context.Context) (over bool, err error) {
 		return false, r.start(ctx, &found)
 	}
 	r.report.Rotation = found.open.Name
-	// A wallet that is recorded and pending all the same was put back from a backup.
+	// A wallet that is recorded but pending again was restored from a backup.
 	todo := slices.Concat(found.open.Left, found.pending)
 	slices.Sort(todo)
 	todo = slices.Compact(todo)
@@ -177,8 +178,8 @@ func (r *rotation) upToDate(ctx context.Context, found *findings) (over bool, er
 		r.report.Rotation, r.report.Completed = last.Name, true
 		return true, nil
 	case !any && found.sealed > 0:
-		// Another server may have done it all between our reading of the stream and of the
-		// files. The start is then refused, and the next round finds it done.
+		// Another server may have done everything after the stream and before the files were
+		// read here. The start is then refused, and the next round finds it done.
 		now, err := r.c.engine.SystemState(ctx)
 		if err != nil || now.Encryption().Latest() != found.keys.Latest() {
 			return false, err
@@ -189,8 +190,8 @@ func (r *rotation) upToDate(ctx context.Context, found *findings) (over bool, er
 	return false, nil
 }
 
-// start announces the wallets. If another server was first, the next round goes on with
-// its rotation.
+// start announces the wallets. If another server was first, the next round continues its
+// rotation.
 func (r *rotation) start(ctx context.Context, found *findings) error {
 	after := system.NoRotation
 	if name := found.keys.Latest(); name != "" {
@@ -235,8 +236,8 @@ func (r *rotation) reseal(ctx context.Context, found *findings, wallet string) (
 	return true, nil
 }
 
-// from says which key a wallet was sealed under before: what the keystore just
-// replaced, else what this call saw there, else what the history says.
+// from returns the key that a wallet was sealed under before: the key that the keystore
+// just replaced, else the key that this call first saw, else the key in the history.
 func (r *rotation) from(history *keys.State, done *Resealed) string {
 	recorded, _ := history.SealedUnder(done.Wallet)
 	for _, id := range []string{done.From, r.before[done.Wallet], recorded} {
@@ -262,8 +263,8 @@ func (r *rotation) send(ctx context.Context, key string, c commands.Command) (co
 	return r.c.engine.System(ctx, commands.Request{Caller: r.caller, Key: key, Command: c})
 }
 
-// rotationKey is the Idempotency-Key of one step of a rotation: the same step has
-// the same key, in whichever process it is tried again.
+// rotationKey is the Idempotency-Key of one step of a rotation. The same step has the same
+// key in every process.
 func rotationKey(parts ...string) string {
 	return commands.DerivedKey(append([]string{"key rotation"}, parts...)...)
 }

@@ -28,11 +28,11 @@ const (
 
 var errKilled = errors.New("killed")
 
-// blob is a file of the fake keystore, as it is on disk.
+// blob is a file of the fake keystore, as on disk.
 type blob struct{ key, wallet, address, secret string }
 
-// chest is what outlives every process: the files of a keystore and the store. It
-// fails the test when a rotation breaks its word:
+// chest outlives every process: the files of a keystore, and the store. It fails the test
+// if a rotation breaks its promises:
 //   - a blob is replaced only after a record announced its wallet,
 //   - that it was replaced is recorded only after it was,
 //   - completion is recorded only when no blob is under another key.
@@ -64,7 +64,7 @@ func (c *chest) put(wallet, key string) {
 	c.blobs[wallet] = blob{key, wallet, addressOf(wallet), "secret of " + wallet}
 }
 
-// system folds what is stored.
+// system folds the stored system stream.
 func (c *chest) system() *system.State {
 	s := system.New()
 	for _, rec := range c.records() {
@@ -89,7 +89,7 @@ func (c *chest) records() []eventstore.Record {
 	return all
 }
 
-// witness checks what is about to be appended against the files.
+// witness checks the records to be appended against the files.
 func (c *chest) witness(records []eventstore.Proposed) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -113,13 +113,13 @@ func (c *chest) witness(records []eventstore.Proposed) {
 	}
 }
 
-// life is a process that dies at a given step, 0 for never. Before and after each
-// effect is a step; once dead it has no effect any more.
+// life is a process that dies at a given step, or never for 0. Before and after each
+// effect is a step; after its death it has no effect any more.
 type life struct {
 	mu     sync.Mutex
 	at     int
 	steps  int
-	panics bool // in the keystore; in the store's goroutine it only ends
+	panics bool // in the keystore; in the store only its goroutine ends
 	names  map[string]bool
 }
 
@@ -160,7 +160,7 @@ var _ Sealer = (*process)(nil)
 
 func (p *process) Current() string { return p.current }
 
-// step is a step in the keystore.
+// step counts a step in the keystore.
 func (p *process) step(name string) error {
 	err := p.pass(name)
 	if err != nil && p.panics {
@@ -189,7 +189,7 @@ func (p *process) SealedUnder() (map[string][]string, error) {
 	return under, nil
 }
 
-// mu is the chest's; the life has one of its own.
+// mu is the chest's; the life has its own.
 func (p *process) mu() *sync.Mutex { return &p.chest.mu }
 
 func (p *process) Reencrypt(wallet string) (Resealed, error) {
@@ -234,7 +234,7 @@ func (p *process) replace(wallet string) (Resealed, error) {
 	return done, nil
 }
 
-// mortal is the store as a process has it.
+// mortal is the store as seen by a process.
 type mortal struct {
 	eventstore.Store
 	p *process
@@ -293,9 +293,9 @@ func (p *process) rotate(caller domain.Caller, reason string) (report RotationRe
 	return New(e, Options{Sealer: p, Now: p.clock.Now}).RotateKeys(context.Background(), caller, reason)
 }
 
-// rotated checks the end of a rotation: every wallet under the key, opened by it
-// alone; one start, one completion, and one record for each wallet, in the last
-// rotation there is. It returns which keys the records say they were under.
+// rotated checks the end of a rotation: every wallet is sealed under the key and can be
+// opened with it alone; there is one start, one completion, and one record for each
+// wallet in the latest rotation. It returns the former keys according to the records.
 func (c *chest) rotated(to string) (from map[string]string) {
 	t := c.t
 	if h, ok := t.(interface{ Helper() }); ok {
@@ -341,7 +341,7 @@ func (c *chest) rotated(to string) (from map[string]string) {
 	return from
 }
 
-// known makes sure that every record names the key before, or one of others.
+// known checks that every record names the key before, or one of others.
 func known(t testing.TB, from map[string]string, others ...string) {
 	for w, key := range from {
 		require.Contains(t, others, key, w)

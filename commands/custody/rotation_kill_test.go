@@ -18,8 +18,7 @@ import (
 
 var wallets = []string{"cold-1", "hot-1", "hot-2"}
 
-// dying runs a rotation that dies at a step, and reports whether it did, or came to
-// its end before that.
+// dying runs a rotation that dies at a step, and reports whether it died before its end.
 func dying(t *testing.T, c *chest, to string, at int, panics bool) (died bool, names map[string]bool) {
 	t.Helper()
 	p := c.server(to)
@@ -32,14 +31,14 @@ func dying(t *testing.T, c *chest, to string, at int, panics bool) (died bool, n
 	return p.died(), p.names
 }
 
-// "Killed anywhere, it resumes": at every step, in both ways to die, with a history
-// that knows the key before and with one that does not.
+// "Killed anywhere, it resumes": at every step, in both ways to die, with a history that
+// knows the key before and with one that does not.
 func TestARotationKilledAtEveryStep(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		before []string // rotations that came before
 		to     string
-		from   []string // what the records may say
+		from   []string // the keys that the records may name
 	}{
 		{"the first rotation", nil, keyB, []string{keyA, keys.Unknown}},
 		{"the second", []string{keyB}, keyC, []string{keyB}},
@@ -75,8 +74,8 @@ func TestARotationKilledAtEveryStep(t *testing.T) {
 	}
 }
 
-// Killed again on its way back: every step of the first run, every step of the
-// second, and the third finishes.
+// Killed again during the recovery: at every step of the first run and every step of the
+// second; the third finishes.
 func TestARotationKilledTwice(t *testing.T) {
 	runs := 0
 	for first := 1; ; first++ {
@@ -100,7 +99,7 @@ func TestARotationKilledTwice(t *testing.T) {
 	require.Greater(t, runs, 300)
 }
 
-// On the engine that keeps money, opened anew after each death.
+// On the real store, opened anew after each death.
 func TestARotationKilledAtEveryStepOnDisk(t *testing.T) {
 	steps := 0
 	for at := 1; ; at++ {
@@ -126,8 +125,8 @@ func TestARotationKilledAtEveryStepOnDisk(t *testing.T) {
 	require.Greater(t, steps, 20)
 }
 
-// Two servers rotate at once, for the same person or for two, each killed again and
-// again until both have come to the end.
+// Two servers rotate at once, for the same person or for two, each killed repeatedly
+// until both have finished.
 func TestTwoServersRotateAtOnce(t *testing.T) {
 	rounds, deaths := testenv.Rounds(30, 100, 300), 0
 	for round := range rounds {
@@ -170,13 +169,13 @@ func TestTwoServersRotateAtOnce(t *testing.T) {
 	t.Logf("%d rounds of two servers, %d deaths", rounds, deaths)
 }
 
-// The store fails at every append, in each way it can, and the rotation is called
+// The store fails at every append, in every possible way, and the rotation is called
 // again.
 func TestARotationOnAStoreThatFails(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		fault fault
-		// at once: the writer finds out by itself what became of the append.
+		// at once: the writer finds out by itself whether the append succeeded
 		atOnce bool
 	}{
 		{"unavailable", fault{err: errDown}, false},

@@ -16,7 +16,7 @@ import (
 	"pets/domain/keys"
 )
 
-// rotate rotates to a key, in a process that lives.
+// rotate rotates to a key, in a process that stays alive.
 func (c *chest) rotate(to string) (RotationReport, error) {
 	return c.server(to).rotate(serverCaller, "scheduled")
 }
@@ -28,15 +28,15 @@ func (c *chest) mustRotate(to string) RotationReport {
 	return report
 }
 
-// engine is a server's, for what is no rotation.
+// engine returns the engine of a server, for commands other than rotations.
 func (c *chest) engine(t *testing.T) *commands.Engine {
 	e := commands.NewEngine(c.store, commands.EngineOptions{Options: commands.Options{Now: c.clock.Now}})
 	t.Cleanup(e.Close)
 	return e
 }
 
-// "Start → each blob re-encrypted, decrypted again, address checked → none left on
-// the old key → complete", told as it goes on; the next one to another key.
+// "Start → each blob re-encrypted, decrypted again, address checked → none left on the
+// old key → complete", with its progress; then a rotation to another key.
 func TestRotateKeys(t *testing.T) {
 	c := newChest(t, keyA, "b", "a")
 	c.put("new", keyB)
@@ -62,9 +62,9 @@ func TestRotateKeys(t *testing.T) {
 	require.Equal(t, map[string]string{"a": keyB, "b": keyB, "new": keyB}, c.rotated(keyC))
 }
 
-// "With no wallets left it still starts and can be completed at once": an empty
-// keystore. But where wallets are under a key that no rotation led to, recording
-// one would make an old key look new.
+// "With no wallets left it still starts and can be completed at once": an empty keystore.
+// But if wallets are sealed under a key that no rotation led to, recording one would make
+// an old key look new.
 func TestNothingToRotate(t *testing.T) {
 	c := newChest(t, keyA)
 	require.Equal(t, "r0", c.mustRotate(keyA).Rotation)
@@ -79,7 +79,7 @@ func TestNothingToRotate(t *testing.T) {
 	c.rotated(keyB)
 }
 
-// Another server does it all between our reading of the stream and of the files:
+// Another server does everything after the stream and before the files were read here:
 // that is no reason to refuse.
 func TestAnotherServerWasFaster(t *testing.T) {
 	c := newChest(t, keyA, "a")
@@ -93,8 +93,8 @@ func TestAnotherServerWasFaster(t *testing.T) {
 	known(t, c.rotated(keyB), keyA)
 }
 
-// Another server moves on to a rotation with newcomers while we re-encrypt, or while
-// we are about to complete: we go on with that one.
+// Another server starts a rotation with newcomers while this one re-encrypts, or before
+// it completes: this one continues with that rotation.
 func TestAnotherServerMovedOn(t *testing.T) {
 	c := newChest(t, keyA, "a", "b")
 	e := c.engine(t)
@@ -124,8 +124,7 @@ func TestAnotherServerMovedOn(t *testing.T) {
 	require.Equal(t, "r2", c.mustRotate(keyB).Rotation)
 }
 
-// Another server replaces the file a moment before us: we had seen the key that it
-// was under.
+// Another server replaces the file just before this one, which has seen the old key.
 func TestAnotherServerReplacedTheFile(t *testing.T) {
 	c := newChest(t, keyA, "a", "b")
 	_, err := New(c.engine(t), Options{Sealer: c.server(keyB), Resealing: func(_, _ int, wallet string) {
@@ -174,7 +173,7 @@ func TestAWalletThatCannotBeReencrypted(t *testing.T) {
 	require.ErrorContains(t, err, "rotation r0 to key bbbbbbbb is open")
 
 	p = c.server(keyB)
-	p.ring = nil // the retired key was thrown away too early
+	p.ring = nil // the retired key was removed too early
 	_, err = p.rotate(serverCaller, "scheduled")
 	requireCode(t, domain.CodeUnavailable, err)
 	require.ErrorContains(t, err, "wallet hot-1")
@@ -182,7 +181,7 @@ func TestAWalletThatCannotBeReencrypted(t *testing.T) {
 	known(t, c.rotated(keyB), keyA)
 }
 
-// A keystore that answers for another wallet, or another key, is not believed.
+// An answer of the keystore for another wallet, or another key, is not accepted.
 func TestAKeystoreThatErrs(t *testing.T) {
 	for _, lie := range []Resealed{{"b", addressOf("b"), keyA, keyB}, {"a", addressOf("a"), keyA, keyC}} {
 		c := newChest(t, keyA, "a")
@@ -202,9 +201,8 @@ func TestAKeystoreThatErrs(t *testing.T) {
 	c.rotated(keyB)
 }
 
-// Wallets that somebody with the old key made meanwhile are announced, too, before
-// they are touched; one that was put back from a backup is sealed once more, and
-// recorded once.
+// Wallets that were sealed with the old key meanwhile are also announced before they are
+// touched; one that was restored from a backup is sealed again, and recorded once.
 func TestWalletsThatTurnUp(t *testing.T) {
 	c := newChest(t, keyA, "a", "b")
 	c.listed = func(n int) {
@@ -239,7 +237,7 @@ func TestWalletsThatTurnUp(t *testing.T) {
 	}
 }
 
-// "Every loop has a limit": somebody goes on sealing under the old key.
+// "Every loop has a limit": another process keeps sealing under the old key.
 func TestARotationThatNeverEnds(t *testing.T) {
 	c := newChest(t, keyA, "a")
 	c.listed = func(int) { c.put("a", keyA) }
@@ -252,7 +250,7 @@ func TestARotationThatNeverEnds(t *testing.T) {
 	c.rotated(keyB)
 }
 
-// A caller who goes away leaves an open rotation, and no wallet without a record.
+// A caller who leaves leaves an open rotation, and no wallet without a record.
 func TestACallerWhoGoesAway(t *testing.T) {
 	c := newChest(t, keyA, wallets...)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -269,7 +267,7 @@ func TestACallerWhoGoesAway(t *testing.T) {
 	known(t, c.rotated(keyB), keyA)
 }
 
-// What an operator sees before, during and after.
+// The status before, during and after a rotation.
 func TestKeyStatus(t *testing.T) {
 	c := newChest(t, keyA, "hot-1", "cold-1")
 	e := c.engine(t)
@@ -305,7 +303,7 @@ func TestKeyStatus(t *testing.T) {
 		status(keyB, noon.Add(2*time.Hour+keys.RotateEvery-time.Second)))
 }
 
-// What cannot be read is not guessed.
+// Unreadable data is an error, not a guess.
 func TestKeysOfAStoreThatCannotBeRead(t *testing.T) {
 	c := newChest(t, keyA, "a")
 	p := c.server(keyB)

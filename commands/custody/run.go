@@ -15,10 +15,9 @@ import (
 
 // Bounds of the loop.
 const (
-	// maxRounds is how many times in a row the open transfers of a portfolio are taken a
-	// step further.
+	// maxRounds is how many steps in a row the open transfers of a portfolio may take.
 	maxRounds = 20
-	// reconcileSoon is when a reconciliation that failed is tried again.
+	// reconcileSoon is how long after a failure a reconciliation is retried.
 	reconcileSoon = 30 * time.Second
 	// endWithin is how long the loop waits, when it ends, for the steps under way. Each of
 	// them can be killed at any moment.
@@ -31,19 +30,19 @@ type RunOptions struct {
 	ReconcileEvery time.Duration // 0 is ten minutes
 }
 
-// Nudge has [Custodian.Run] look at the transfers now: one was requested, approved or
-// imported.
+// Nudge makes [Custodian.Run] examine the transfers now, because one was requested,
+// approved or imported.
 func (c *Custodian) Nudge() {
 	select {
 	case c.nudge <- struct{}{}:
-	default: // the nudge that waits serves both
+	default: // one waiting nudge is enough
 	}
 }
 
-// Run takes the transfers of every live portfolio further, and reconciles each portfolio
-// at the start and at the interval that is asked for, until the context ends. Each
-// portfolio has a goroutine while there is work for it, so one that hangs delays no
-// other. What fails is tried again; Notify hears of it once.
+// Run advances the transfers of every live portfolio, and reconciles each portfolio at
+// the start and then at the given interval, until the context ends. Each portfolio has a
+// goroutine while there is work for it, so one that hangs does not delay the others.
+// Failures are retried, and reported to Notify once.
 func (c *Custodian) Run(ctx context.Context, o RunOptions) {
 	if o.Every <= 0 {
 		o.Every = 2 * time.Second
@@ -108,8 +107,8 @@ func (l *loop) wakeAll(ctx context.Context) {
 	}
 }
 
-// wake reports whether a goroutine has to be started. A worker that is busy goes round
-// once more instead.
+// wake reports whether a goroutine has to be started. A busy worker does one more round
+// instead.
 func (w *worker) wake() (start bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -184,7 +183,7 @@ func (l *loop) work(ctx context.Context, id string, w *worker) {
 	}
 }
 
-// errHotTooLong: "Above 0.20 for 24 h: critical alert".
+// errHotTooLong is the alert for a hot wallet above its share for 24 h.
 var errHotTooLong = domain.Errorf(domain.CodeConflict, "the hot wallet has held more than %s of the total for 24 h; move money to the cold wallet", domain.MaxHotShare)
 
 func (l *loop) reconcile(ctx context.Context, id string, w *worker) {
@@ -197,7 +196,7 @@ func (l *loop) reconcile(ctx context.Context, id string, w *worker) {
 	w.nextReconcileAt = l.c.o.Now().Add(wait)
 }
 
-// tell leaves out what only says that the server is stopping.
+// tell reports an error, unless the server is stopping, which may be its cause.
 func (l *loop) tell(ctx context.Context, kind notice.Kind, id string, err error) {
 	if ctx.Err() != nil {
 		return
@@ -224,7 +223,7 @@ func (l *loop) end() {
 	}
 }
 
-// each takes joined errors apart.
+// each returns the parts of a joined error.
 func each(err error) []error {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()

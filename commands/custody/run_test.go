@@ -19,7 +19,7 @@ import (
 
 var lieAboutBalances = chaintest.On("eth_getBalance", chaintest.Result(`"0x7"`))
 
-// run starts the loop, and returns how to end it.
+// run starts the loop, and returns a function that ends it.
 func (s *server) run(o custody.RunOptions) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	over := make(chan struct{})
@@ -61,7 +61,7 @@ func TestTheLoopTakesTransfersToTheirEnd(t *testing.T) {
 	require.Equal(t, treasury.Approved, s.transfer(id).Status, "the tick is an hour away")
 	s.custody.Nudge()
 	s.eventually("sent at once", func() bool { return s.transfer(id).Status == treasury.Broadcast })
-	s.eventually("confirmed", func() bool { // it is recorded as sent a moment before it is
+	s.eventually("confirmed", func() bool { // it is recorded as sent just before it is sent
 		s.node.Mine(1) // one endpoint: two would not keep up with this
 		s.custody.Nudge()
 		return s.transfer(id).Status == treasury.Confirmed
@@ -76,7 +76,7 @@ func TestTheLoopTakesTransfersToTheirEnd(t *testing.T) {
 	require.Empty(t, s.watched)
 }
 
-// "Tells of each problem once", and goes on after it.
+// "Tells of each problem once", and continues after it.
 func TestTheLoopSurvivesAndSaysItOnce(t *testing.T) {
 	t.Parallel()
 	s := newWorld(t).inMemory()
@@ -93,16 +93,16 @@ func TestTheLoopSurvivesAndSaysItOnce(t *testing.T) {
 		}
 		return n
 	}
-	s.eventually("both are told", func() bool { return count("does not go on") == 1 && count("cannot be compared") == 1 })
+	s.eventually("both are told", func() bool { return count("does not progress") == 1 && count("cannot be compared") == 1 })
 	calls := s.b.Calls("eth_getBalance")
 	s.eventually("tried again and again", func() bool { return s.b.Calls("eth_getBalance") > calls+10 })
-	require.Equal(t, 1, count("does not go on"))
+	require.Equal(t, 1, count("does not progress"))
 	s.b.Set(nil)
 	s.eventually("and goes on", func() bool { return s.transfer(id).Status == treasury.Broadcast })
 	require.Equal(t, 1, count("cannot be compared"))
 }
 
-// failing is a chain that hangs, whatever the context says, or that panics.
+// failing is a chain that hangs, ignoring its context, or that panics.
 type failing struct {
 	custody.Chain
 	hang  chan struct{}
@@ -132,7 +132,7 @@ func TestADefectDoesNotEndTheLoop(t *testing.T) {
 	require.Len(t, s.watched, 1)
 }
 
-// One portfolio that hangs holds up no other, and not the end.
+// One portfolio that hangs delays neither the others nor the end.
 func TestOnePortfolioThatHangs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -142,14 +142,14 @@ func TestOnePortfolioThatHangs(t *testing.T) {
 	stop := s.run(custody.RunOptions{Every: time.Millisecond})
 	s.eventually("reconciled", func() bool { return len(eventsOf[*domain.BalanceReconciled](s)) == 1 })
 
-	// Another live portfolio, with a wallet of its own, is opened and worked for meanwhile.
+	// Another live portfolio, with a wallet of its own, is opened and worked on meanwhile.
 	s.second()
 	s.eventually("the other one", func() bool { return strings.Count(streams(s), `"lines":[`) == 2 })
 	close(f.hang)
 	stop()
 }
 
-// An engine that is closed, or a store that is gone, is a problem like any other.
+// A closed engine, or a missing store, is a problem like any other.
 func TestTheLoopOutlivesItsEngine(t *testing.T) {
 	t.Parallel()
 	s := newWorld(t).inMemory()

@@ -23,7 +23,7 @@ import (
 	"pets/internal/notice"
 )
 
-// patience bounds every wait; a test that reaches it hangs.
+// patience limits every wait; a test that reaches it hangs.
 const patience = 2 * time.Minute
 
 const main = "main"
@@ -33,8 +33,8 @@ func bigOf(n uint64) *big.Int { return new(big.Int).SetUint64(n) }
 // server is an engine and its custody on a store.
 type server struct {
 	*world
-	store   eventstore.Store // as the server has it
-	truth   eventstore.Store // as it is
+	store   eventstore.Store // as seen by the server
+	truth   eventstore.Store // the real one
 	engine  *commands.Engine
 	custody *custody.Custodian
 	options custody.Options
@@ -121,8 +121,8 @@ func (s *server) code(code domain.Code, err error) {
 	require.Equal(s.t, code, domain.CodeOf(err), "%v", err)
 }
 
-// opened is a live portfolio, with what the chain has in its wallets: on the word of two
-// people in a paper one.
+// opened is a live portfolio, with deposits for the balances of its wallets. Two people
+// have allowed it in a paper portfolio.
 func (w *world) opened(store eventstore.Store, change ...func(*custody.Options)) *server {
 	w.t.Helper()
 	s := w.serve(store, change...)
@@ -218,7 +218,7 @@ func (s *server) register() {
 	require.NoError(s.t, err)
 }
 
-// state is the fold of what is stored.
+// state folds the stored stream.
 func (s *server) state() *portfolio.State {
 	s.t.Helper()
 	state := portfolio.New()
@@ -230,7 +230,7 @@ func (s *server) state() *portfolio.State {
 	return state
 }
 
-// events are those of a type, in the stream.
+// events returns the events of a type in the stream.
 func eventsOf[E domain.Event](s *server) []E {
 	s.t.Helper()
 	var all []E
@@ -251,7 +251,7 @@ func (s *server) transfer(id string) *treasury.Transfer {
 	return t
 }
 
-// ask requests a transfer, and has it approved where it needs to be.
+// ask requests a transfer, and has it approved if necessary.
 func (s *server) ask(cmd commands.RequestTransfer) string {
 	s.t.Helper()
 	if cmd.Reason == "" {
@@ -269,7 +269,7 @@ func (s *server) work() error {
 	return err
 }
 
-// until works, and mines a block each time, until a transfer has a status.
+// until calls Work, and mines a block each time, until a transfer has a status.
 func (s *server) until(id string, want treasury.Status) *treasury.Transfer {
 	s.t.Helper()
 	for range 60 {
@@ -290,8 +290,8 @@ func (s *server) until(id string, want treasury.Status) *treasury.Transfer {
 	return nil
 }
 
-// signedElsewhere is what a machine makes of a prepared transfer that has the cold key
-// and no connection.
+// signedElsewhere signs a prepared transfer like an unconnected machine that has the cold
+// key.
 func (s *server) signedElsewhere(id string) string {
 	s.t.Helper()
 	machine := evm.NewSignatory(s.registry)
@@ -311,7 +311,8 @@ func (s *server) bring(id string) {
 	require.NoError(s.t, err)
 }
 
-// agrees: ledger and chain say the same of every place and asset, and the books balance.
+// agrees checks that ledger and chain agree on every place and asset, and that the books
+// balance.
 func (s *server) agrees() {
 	s.t.Helper()
 	_, err := s.custody.Reconcile(s.ctx(), main, by(olga, commands.Reconcile{}))

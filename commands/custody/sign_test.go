@@ -16,7 +16,7 @@ import (
 	"pets/eventstore/memory"
 )
 
-// permit asks for leave to trade shares of YES at 0.5.
+// permit asks for a permit for shares of YES at 0.5.
 func (s *server) permit(side domain.Side, shares string) string {
 	s.t.Helper()
 	a := s.must(botA, commands.AskPermit{
@@ -35,7 +35,7 @@ func (s *server) sign(key, permit string, o order) (commands.Answer, string, err
 	return s.custody.SignOrder(s.ctx(), main, commands.Request{Caller: botA, Key: key, Command: commands.SignOrder{Permit: permit, Order: read}})
 }
 
-// signs is sign where it has to succeed.
+// signs is sign that must succeed.
 func (s *server) signs(key, permit string, o order) string {
 	s.t.Helper()
 	a, signature, err := s.sign(key, permit, o)
@@ -45,7 +45,7 @@ func (s *server) signs(key, permit string, o order) string {
 	return signature
 }
 
-// withholds is sign where nothing may come out.
+// withholds is sign that must release nothing.
 func (s *server) withholds(key, permit string, o order) {
 	s.t.Helper()
 	a, signature, err := s.sign(key, permit, o)
@@ -101,7 +101,7 @@ func TestAnOrderIsSignedUnderItsPermit(t *testing.T) {
 	require.NotContains(t, streams(s), strings.TrimPrefix(signature, "0x"), "no record holds a signature")
 }
 
-// streams is everything that is stored.
+// streams returns everything that is stored.
 func streams(s *server) string {
 	var all strings.Builder
 	for rec, err := range s.truth.ReadAll(context.Background(), eventstore.Position{}) {
@@ -112,7 +112,7 @@ func streams(s *server) string {
 	return all.String()
 }
 
-// What a permit does not allow is not signed: side, quantity, price.
+// An order that exceeds its permit is not signed: by side, quantity or price.
 func TestAnOrderIsWhatWasPermitted(t *testing.T) {
 	t.Parallel()
 	s := newWorld(t).inMemory()
@@ -139,7 +139,7 @@ func (s *server) stop() {
 	require.True(s.t, recorded)
 }
 
-// deaf is a store that takes nothing any more.
+// deaf is a store that accepts nothing any more.
 type deaf struct {
 	eventstore.Store
 	mu   sync.Mutex
@@ -162,7 +162,7 @@ func (d *deaf) Append(ctx context.Context, stream string, expected eventstore.Ex
 	return d.Store.Append(ctx, stream, expected, records)
 }
 
-// halts are the ways in which everything stops.
+// halts are the ways to stop everything.
 var halts = map[string]struct {
 	limits string
 	halt   func(s *server)
@@ -182,8 +182,8 @@ var halts = map[string]struct {
 	}},
 }
 
-// "Signature asked in each halted state, refused": also to whom it was given before, and
-// for the transaction of a transfer.
+// "Signature asked in each halted state, refused": also to a caller who got it before,
+// and for the transaction of a transfer.
 func TestNothingIsSignedWhileHalted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -203,7 +203,7 @@ func TestNothingIsSignedWhileHalted(t *testing.T) {
 			s.withholds(someKey(), after, order{salt: 3, side: domain.Buy, shares: "20", paid: "10"})
 			require.Len(t, eventsOf[*domain.SignatureMade](s), made)
 			if name == "bot stopped" {
-				return // which says nothing of the treasury
+				return // which says nothing about the treasury
 			}
 			_, signed, err := s.custody.SignTransfer(s.ctx(), main, by(olga, commands.SignTransfer{Transfer: id}))
 			s.code(domain.CodeHalted, err)

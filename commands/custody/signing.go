@@ -23,9 +23,9 @@ func (c *Custodian) ReadOrder(typedData json.RawMessage) (domain.TypedOrder, err
 	return order, err
 }
 
-// SignOrder signs an order under a permit. The signature is made, and kept here, before
-// the decision. It is released only when signature.made is appended at the revision at
-// which that was decided. If anything came between, such as a trip, the writer decides
+// SignOrder signs an order under a permit. The signature is made before the decision, and
+// kept here. It is released only after signature.made is appended at the revision at
+// which it was decided. If another event came between, such as a trip, the writer decides
 // again, and after a refusal the signature is wiped. "The key sits behind the breaker."
 func (c *Custodian) SignOrder(ctx context.Context, id string, r commands.Request) (answer commands.Answer, signature string, err error) {
 	if c.o.Signer == nil {
@@ -60,8 +60,7 @@ func (s *secret) make(ctx context.Context) error {
 	return err
 }
 
-// text is the form in which it is released: 0x, r, s, and v as 27 or 28, as wallets
-// write it.
+// text returns the signature in the form of wallets: 0x, r, s, and v as 27 or 28.
 func (s *secret) text() string {
 	out := s.signature
 	defer clear(out[:])
@@ -94,7 +93,7 @@ func parseDigest(text string) (digest [32]byte, err error) {
 func (c *Custodian) release(ctx context.Context, r commands.Request, cmd commands.SignOrder, s *secret) (answer commands.Answer, signature string, err error) {
 	defer s.wipe()
 	id := s.portfolio
-	// A key is not opened for what would be refused now.
+	// Do not open a key for a request that would be refused now.
 	if _, err := c.checkSignable(ctx, id, r.Caller, cmd, s); err != nil {
 		return commands.Answer{}, "", err
 	}
@@ -110,12 +109,12 @@ func (c *Custodian) release(ctx context.Context, r commands.Request, cmd command
 		return answer, "", nil
 	}
 	if decidedNow := !answer.Replayed && madeHere(answer.Decoded()); !decidedNow || !s.made {
-		// Nothing was appended for this release, so it must be allowed as things are now.
+		// Nothing was appended for this release, so check that it is allowed now.
 		if err := c.releaseAgain(ctx, id, r.Caller, cmd, s); err != nil {
 			return commands.Answer{}, "", err
 		}
 	}
-	// A stop that is not recorded yet holds from the moment somebody asked for it.
+	// A stop is in force from the moment it was asked for, even if it is not recorded yet.
 	if err := c.engine.CheckPendingStops(id, s.bot); err != nil {
 		return commands.Answer{}, "", err
 	}
@@ -131,8 +130,8 @@ func madeHere(events []domain.Event) bool {
 	})
 }
 
-// releaseAgain makes sure that a signature that was decided on before may be released
-// again: to a retry, or for the same digest under another key.
+// releaseAgain checks that a signature that was decided on before may be released again:
+// for a retry, or for the same digest under another Idempotency-Key.
 func (c *Custodian) releaseAgain(ctx context.Context, id string, caller domain.Caller, cmd commands.SignOrder, s *secret) error {
 	found, err := c.checkSignable(ctx, id, caller, cmd, s)
 	if err != nil {
@@ -163,8 +162,8 @@ func withheld(why domain.SignatureObstacle) error {
 	return domain.Errorf(code, "the signature was made before, and is not released again: %s", why.Message)
 }
 
-// checkSignable finds out, at the head of the stream, what keeps the order from being
-// signed, and by which wallet it is signed.
+// checkSignable returns the reasons at the head of the stream not to sign the order. If
+// there are none it notes which wallet signs it.
 func (c *Custodian) checkSignable(ctx context.Context, id string, caller domain.Caller, cmd commands.SignOrder, s *secret) ([]domain.SignatureObstacle, error) {
 	var found []domain.SignatureObstacle
 	err := c.engine.AtHead(ctx, id, func(state *portfolio.State) error {
@@ -184,9 +183,9 @@ func (c *Custodian) checkSignable(ctx context.Context, id string, caller domain.
 	return found, err
 }
 
-// SignTransfer signs the transaction of an approved transfer that was prepared last,
-// under the same rule: appended first, then released. Anybody who has the bytes can send
-// them, so it is also recorded, before they leave, that they may be on their way.
+// SignTransfer signs the latest transaction of an approved transfer, under the same rule:
+// append first, then release. Anyone who has the bytes can send them, so it also records,
+// before it releases them, that they may be on their way.
 func (c *Custodian) SignTransfer(ctx context.Context, id string, r commands.Request) (commands.Answer, SignedTransaction, error) {
 	cmd, err := commandOf[commands.SignTransfer](&r)
 	if err == nil && cmd.Raw != "" {
@@ -233,7 +232,7 @@ func (c *Custodian) signTransfer(ctx context.Context, id string, r commands.Requ
 		return fail(c.stopIfTampered(ctx, id, t.Transfer, err))
 	}
 	if answer.Replayed || !madeHere(answer.Decoded()) {
-		// Nothing was appended for this release, so it must be allowed as things are now.
+		// Nothing was appended for this release, so check that it is allowed now.
 		if _, err := c.sendable(ctx, id, cmd.Transfer); err != nil {
 			return fail(err)
 		}
@@ -266,7 +265,7 @@ func (c *Custodian) ImportSigned(ctx context.Context, id string, r commands.Requ
 	case last == nil:
 		return commands.Answer{}, domain.Errorf(domain.CodeConflict, "the transfer is %s: it has no transaction yet", t.Status)
 	case t.FromPlace != domain.WalletCold: // only this server has the key
-		return commands.Answer{}, domain.Errorf(domain.CodeConflict, "the transfer is sent from a hot wallet; its key is here, and signs here")
+		return commands.Answer{}, domain.Errorf(domain.CodeConflict, "the transfer is sent from a hot wallet, whose key is on this server; it is signed here")
 	}
 	signed, err := c.o.Chain.Accept(last.Transaction, cmd.Raw)
 	if err != nil {
@@ -314,8 +313,7 @@ func (c *Custodian) sendable(ctx context.Context, id, name string) (*treasury.Tr
 	return t, c.stopIfTampered(ctx, id, name, err)
 }
 
-// stopIfTampered engages the emergency stop if what is to be sent is not what was
-// approved.
+// stopIfTampered engages the emergency stop if the transaction is not the approved one.
 func (c *Custodian) stopIfTampered(ctx context.Context, id, transfer string, err error) error {
 	if errors.Is(err, portfolio.ErrTampered) {
 		c.breach(ctx, id, "transfer "+transfer+" is not what was approved")
@@ -323,8 +321,8 @@ func (c *Custodian) stopIfTampered(ctx context.Context, id, transfer string, err
 	return err
 }
 
-// signed returns the bytes that are sent: it signs here, or takes what was imported.
-// Before that, it compares the transaction's own bytes with the approval.
+// signed returns the bytes to send: it signs here, or uses the imported signature. It
+// first compares the transaction's own bytes with the approval.
 func (c *Custodian) signed(ctx context.Context, id string, t *treasury.Transfer) (SignedTransaction, error) {
 	if c.o.Chain == nil {
 		return SignedTransaction{}, errNoChain

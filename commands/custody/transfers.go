@@ -13,9 +13,9 @@ import (
 	"pets/internal/notice"
 )
 
-// Work takes every open transfer of a portfolio one step further: prepare, sign, send,
+// Work advances every open transfer of a portfolio by one step: prepare, sign, send,
 // follow. Each step is appended before the act it allows, so a crash at any moment is
-// followed by the same step again, with the same bytes. Any number of servers may do it:
+// followed by the same step again, with the same bytes. Any number of servers may do so:
 // each finds at the head of the stream what the others have done. progressed reports
 // whether anything was done.
 func (c *Custodian) Work(ctx context.Context, id string) (progressed bool, err error) {
@@ -60,11 +60,11 @@ func (c *Custodian) Work(ctx context.Context, id string) (progressed bool, err e
 	return progressed, errors.Join(failed...)
 }
 
-// declinedFor is how long a rebalance that was not made is not proposed again.
+// declinedFor is how long no rebalance is proposed after one was not made.
 const declinedFor = time.Hour
 
-// rebalanceDeclined reports whether a proposal came to nothing lately: a person who has
-// rejected one does not want it back at once.
+// rebalanceDeclined reports whether a rebalance ended recently without being made. A
+// person who has rejected one does not want it proposed again at once.
 func rebalanceDeclined(s *portfolio.State, now time.Time) bool {
 	for _, t := range s.Custody.Transfers {
 		if t.Kind == domain.TransferRebalance && !t.Open() && t.Status != treasury.Confirmed && now.Sub(t.EndedAt) < declinedFor {
@@ -74,7 +74,7 @@ func rebalanceDeclined(s *portfolio.State, now time.Time) bool {
 	return false
 }
 
-// TransferProblem says why a transfer does not progress. The step is tried again.
+// TransferProblem says why a transfer does not progress. The step is retried.
 type TransferProblem struct {
 	Transfer string
 	Err      error
@@ -98,8 +98,8 @@ func (c *Custodian) atHeadWithin(ctx context.Context, id string, f func(*portfol
 	return c.engine.AtHead(ctx, id, f)
 }
 
-// step does what comes next for one transfer. It is bounded in time: an endpoint that
-// hangs must not block the other transfers.
+// step takes the next step of one transfer. It is bounded in time: an endpoint that hangs
+// must not block the other transfers.
 func (c *Custodian) step(ctx context.Context, id string, t *treasury.Transfer) (moved bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.o.StepTimeout)
 	defer cancel()
@@ -141,8 +141,8 @@ func (c *Custodian) prepare(ctx context.Context, id string, t *treasury.Transfer
 	return err == nil, err
 }
 
-// signNext signs what was prepared last. A cold wallet signs elsewhere, and its
-// transaction waits to be imported.
+// signNext signs the latest transaction. A cold wallet signs elsewhere, and its signed
+// transaction has to be imported.
 func (c *Custodian) signNext(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
 	if t.FromPlace != domain.WalletHot {
 		return false, nil
@@ -152,8 +152,8 @@ func (c *Custodian) signNext(ctx context.Context, id string, t *treasury.Transfe
 	return err == nil, err
 }
 
-// launch sends what is signed. Imported bytes may have been sent by somebody else who has
-// them, even while everything is halted: what became of them is recorded first.
+// launch sends a signed transaction. Imported bytes may have been sent by another holder
+// already, even while everything is halted, so it first records what became of them.
 func (c *Custodian) launch(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
 	if last := t.Last(); last != nil && last.Raw != "" {
 		out, err := c.o.Chain.Follow(ctx, signedOf(t))
@@ -217,7 +217,7 @@ func (c *Custodian) settle(ctx context.Context, id string, t *treasury.Transfer,
 		return true, c.failed(ctx, id, t, domain.FailedNotMoved, out)
 	case Replaced:
 		if last := t.Last(); last != nil && last.Raw != "" {
-			// Another signature of the same payment has another hash. Whoever has the key may
+			// Another signature of the same payment has another hash. The holder of the key may
 			// have sent that one, and putting the money back would mean paying twice.
 			return false, domain.Errorf(domain.CodeConflict, "transaction %s used its nonce, and was not imported here: look up what it pays; two people settle it by an override of kind transfer", out.TxHash)
 		}
@@ -225,18 +225,18 @@ func (c *Custodian) settle(ctx context.Context, id string, t *treasury.Transfer,
 	case Waiting, Lost:
 		return false, nil
 	}
-	return false, domain.Errorf(domain.CodeInternal, "the chain's answer has no meaning")
+	return false, domain.Errorf(domain.CodeInternal, "unknown outcome of the chain")
 }
 
-// signedOf returns the attempts that could be on the chain: all that were signed. One
-// that was not sent should be known to nobody, but if that were wrong the payment would
-// look like somebody else's.
+// signedOf returns the attempts that could be on the chain: all signed ones. That includes
+// attempts that were not sent. They should not be on the chain, but if one were and was
+// left out, its payment would look like a stranger's.
 func signedOf(t *treasury.Transfer) []treasury.Attempt {
 	return slices.DeleteFunc(slices.Clone(t.Attempts), func(a treasury.Attempt) bool { return a.TxHash == "" })
 }
 
-// failed records that the chain has settled against a transfer. The server that recorded
-// it tells of it, once.
+// failed records that a transfer failed on the chain. Only the server that recorded it
+// sends a notice.
 func (c *Custodian) failed(ctx context.Context, id string, t *treasury.Transfer, code string, out Outcome) error {
 	answer, err := c.engine.Do(ctx, id, asServer(commands.FailTransfer{Transfer: t.Transfer, Code: code, TxHash: out.TxHash, Fee: out.Fee}))
 	for _, e := range answer.Decoded() {
@@ -247,9 +247,9 @@ func (c *Custodian) failed(ctx context.Context, id string, t *treasury.Transfer,
 	return err
 }
 
-// push moves on a transfer whose outcome is not final: it signs or sends a replacement,
-// sends the same bytes again if no endpoint knows them, or raises the fee of what is
-// stuck.
+// push advances a transfer whose outcome is not final: it signs or sends a replacement,
+// sends the same bytes again if no endpoint knows them, or raises the fee if the transfer
+// is stuck.
 func (c *Custodian) push(ctx context.Context, id string, t *treasury.Transfer, out Outcome) (bool, error) {
 	last := t.Last()
 	switch {
@@ -267,8 +267,8 @@ func (c *Custodian) push(ctx context.Context, id string, t *treasury.Transfer, o
 	return false, nil
 }
 
-// onWall moves the times of a transfer to the wall clock: two people may have agreed that
-// the stream's clock differs from it.
+// onWall converts the times of a transfer to the wall clock. Two people may have agreed
+// that the stream's clock differs from it.
 func onWall(s *portfolio.State, t *treasury.Transfer) *treasury.Transfer {
 	offset := -time.Duration(s.ClockOffset)
 	t.ExpiresAt, t.SentAt = t.ExpiresAt.Add(offset), t.SentAt.Add(offset)
@@ -280,9 +280,9 @@ func (c *Custodian) stuck(t *treasury.Transfer) bool {
 	return t.FromPlace == domain.WalletHot && len(t.Attempts) < treasury.MaxAttempts && c.o.Now().Sub(t.SentAt) >= c.o.RepriceAfter
 }
 
-// resend sends the same bytes again. If no endpoint takes them because of their fees,
-// they get higher ones once it is time. A sweep gets them at once: it may have to outbid
-// the transaction that it replaces.
+// resend sends the same bytes again. If every endpoint refuses them because of their
+// fees, the fees are raised once the transfer is stuck, or at once for a sweep, which may
+// have to outbid the transaction that it replaces.
 func (c *Custodian) resend(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
 	t, err := c.sendable(ctx, id, t.Transfer)
 	if err != nil {
@@ -292,7 +292,7 @@ func (c *Custodian) resend(ctx context.Context, id string, t *treasury.Transfer)
 	if err != nil {
 		return false, err
 	}
-	// Somebody may have stopped everything while that was signed.
+	// A stop may have been engaged during the signing.
 	if _, err := c.sendable(ctx, id, t.Transfer); err != nil {
 		return false, err
 	}
@@ -300,7 +300,7 @@ func (c *Custodian) resend(ctx context.Context, id string, t *treasury.Transfer)
 	if errors.Is(err, ErrUnderpriced) && (c.stuck(t) || t.Kind == domain.TransferSweep && len(t.Attempts) < treasury.MaxAttempts) {
 		return c.reprice(ctx, id, t)
 	}
-	return false, err // the next step follows what becomes of it
+	return false, err // the next step follows it
 }
 
 func (c *Custodian) reprice(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {

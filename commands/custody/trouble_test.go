@@ -21,7 +21,7 @@ import (
 	"pets/internal/vault"
 )
 
-// sending is a transfer that was sent and stands in no block, and the block before it.
+// sending is a transfer that was sent and is not in a block, and the block before it.
 func (s *server) sending() (id string, block uint64) {
 	s.t.Helper()
 	block = s.node.Head()
@@ -33,7 +33,7 @@ func (s *server) sending() (id string, block uint64) {
 	return id, block
 }
 
-// one: exactly one transaction of the hot wallet since a block, of this transfer.
+// one checks that the transfer has the only transaction of the hot wallet since a block.
 func (s *server) one(id string, block uint64) *types.Transaction {
 	s.t.Helper()
 	sent := s.sent(s.hot, block)
@@ -42,7 +42,8 @@ func (s *server) one(id string, block uint64) *types.Transaction {
 	return sent[0]
 }
 
-// foreign sends a coin with the hot key, past the server: somebody has a copy of it.
+// foreign sends a coin with the hot key, bypassing the server: a thief has a copy of the
+// key.
 func (w *world) foreign(nonce uint64, tip int64) common.Hash {
 	w.t.Helper()
 	signer := types.LatestSignerForChainID(big.NewInt(chaintest.ChainID))
@@ -102,7 +103,7 @@ func TestAStuckTransactionGetsAHigherFee(t *testing.T) {
 	s.agrees()
 }
 
-// "Underpriced": nobody takes it, so the same bytes do not help.
+// "Underpriced": no endpoint accepts it, so sending the same bytes again does not help.
 func TestAnUnderpricedTransactionGetsAHigherFee(t *testing.T) {
 	t.Parallel()
 	s := newWorld(t).inMemory()
@@ -127,7 +128,7 @@ func TestAnUnderpricedTransactionGetsAHigherFee(t *testing.T) {
 	s.agrees()
 }
 
-// "Within the approved fee": where that is reached it stays as it is.
+// "Within the approved fee": at that limit the fee is not raised.
 func TestTheApprovedFeeIsTheMost(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -148,7 +149,8 @@ func TestTheApprovedFeeIsTheMost(t *testing.T) {
 	s.agrees()
 }
 
-// "Failed moves back; gas to expense:gas": reverted, and a token that did not move.
+// "Failed moves back; gas to expense:gas": a reverted transaction, and a token that did
+// not move.
 func TestWhatTheChainDidNotDo(t *testing.T) {
 	t.Parallel()
 	for code, mode := range map[string]chaintest.Mode{domain.FailedReverted: chaintest.Reverts, domain.FailedNotMoved: chaintest.AnswersFalse} {
@@ -177,8 +179,8 @@ func TestWhatTheChainDidNotDo(t *testing.T) {
 	}
 }
 
-// "Replaced" by a transaction that is not ours: the key is in other hands. It counts
-// once that is final, and somebody is told.
+// "Replaced" by a stranger's transaction: the key is in other hands. It counts once that
+// is final, and a person is notified.
 func TestAnotherTransactionTookTheNonce(t *testing.T) {
 	t.Parallel()
 	s := newWorld(t).inMemory()
@@ -199,8 +201,8 @@ func TestAnotherTransactionTookTheNonce(t *testing.T) {
 	require.Equal(t, dec("1500"), s.holds(s.hot, "USDC"))
 }
 
-// "Reorged": a block that is gone took the confirmation with it; nothing was confirmed
-// before it was final, and it is sent again.
+// "Reorged": a reorganisation removed the transaction's block. Nothing was confirmed
+// before it was final, and the transaction is sent again.
 func TestAReorganisationTakesItBack(t *testing.T) {
 	t.Parallel()
 	for n := uint64(1); n <= 3; n++ {
@@ -227,8 +229,8 @@ func TestAReorganisationTakesItBack(t *testing.T) {
 	}
 }
 
-// "An endpoint that lies": what two do not agree on is believed of neither, and nothing
-// is sent.
+// "An endpoint that lies": if two endpoints disagree neither is believed, and nothing is
+// sent.
 func TestAnEndpointThatLies(t *testing.T) {
 	t.Parallel()
 	s := newWorld(t).inMemory()
@@ -268,7 +270,7 @@ func TestAnEndpointThatLies(t *testing.T) {
 	s.agrees()
 }
 
-// "One that hangs": it is waited for so long, and not for ever.
+// "One that hangs": it is waited for within the limit only.
 func TestAnEndpointThatHangs(t *testing.T) {
 	t.Parallel()
 	s := newWorld(t).inMemory(func(o *custody.Options) { o.StepTimeout = 200 * time.Millisecond })

@@ -10,8 +10,8 @@ import (
 	"pets/domain/treasury"
 )
 
-// RegisterWallet makes a wallet known. Its address is claimed first, in the system
-// stream: "A wallet belongs to one portfolio."
+// RegisterWallet registers a wallet. It first claims the address in the system stream, so
+// that the wallet belongs to one portfolio only.
 func (c *Custodian) RegisterWallet(ctx context.Context, id string, r commands.Request) (commands.Answer, error) {
 	cmd, err := commandOf[commands.RegisterWallet](&r)
 	if err != nil {
@@ -41,7 +41,7 @@ func (c *Custodian) RegisterWallet(ctx context.Context, id string, r commands.Re
 	return c.engine.Do(ctx, id, r)
 }
 
-// AddAddress puts an address into the book. An address with a wrong checksum is refused.
+// AddAddress adds an address to the address book, and refuses one with a wrong checksum.
 func (c *Custodian) AddAddress(ctx context.Context, id string, r commands.Request) (commands.Answer, error) {
 	cmd, err := commandOf[commands.AddAddress](&r)
 	if err != nil {
@@ -53,7 +53,7 @@ func (c *Custodian) AddAddress(ctx context.Context, id string, r commands.Reques
 	return c.engine.Do(ctx, id, r)
 }
 
-// checkAddress accepts an address in its one form.
+// checkAddress refuses an address that is not written with its checksum.
 func (c *Custodian) checkAddress(address string) error {
 	if c.o.Chain == nil {
 		return errNoChain
@@ -83,7 +83,8 @@ func (c *Custodian) VerifyWallet(ctx context.Context, id string, r commands.Requ
 	return c.engine.Do(ctx, id, r)
 }
 
-// LoadWallet does the same, and records what the chain says the wallet holds.
+// LoadWallet verifies a wallet as [Custodian.VerifyWallet] does, and records its balances
+// on the chain.
 func (c *Custodian) LoadWallet(ctx context.Context, id string, r commands.Request) (commands.Answer, error) {
 	cmd, err := commandOf[commands.LoadWallet](&r)
 	if err != nil {
@@ -111,7 +112,7 @@ func (c *Custodian) LoadWallet(ctx context.Context, id string, r commands.Reques
 	return c.engine.Do(ctx, id, r)
 }
 
-// verified returns a wallet whose key was opened and has its address.
+// verified returns a wallet after opening its key and comparing it with the address.
 func (c *Custodian) verified(ctx context.Context, id, name string) (*treasury.Wallet, error) {
 	if c.o.Signer == nil {
 		return nil, errNoSigner
@@ -128,7 +129,7 @@ func (c *Custodian) verified(ctx context.Context, id, name string) (*treasury.Wa
 	return nil, &domain.Error{Code: domain.CodeNotFound, Field: "wallet", Message: "is not registered in this portfolio"}
 }
 
-// stopIfForeign engages the emergency stop where somebody has exchanged a wallet's key.
+// stopIfForeign engages the emergency stop if a wallet's key was exchanged.
 func (c *Custodian) stopIfForeign(ctx context.Context, id, wallet string, err error) error {
 	if !errors.Is(err, ErrForeignKey) {
 		return err

@@ -41,15 +41,14 @@ func TestAddressesAreChecked(t *testing.T) {
 	s.code(domain.CodeConflict, errorOf(s.custody.RegisterWallet(s.ctx(), second, by(alice, commands.RegisterWallet{
 		Wallet: "hot-1", Place: domain.WalletHot, Chain: chainID, Address: s.hot.Hex(),
 	}))))
-	// The keystore knows keys by the names of wallets, whatever portfolio they are of.
+	// The keystore knows keys by the names of wallets, across portfolios.
 	s.code(domain.CodeConflict, errorOf(s.custody.RegisterWallet(s.ctx(), second, by(alice, commands.RegisterWallet{
 		Wallet: "hot-1", Place: domain.WalletHot, Chain: chainID, Address: chaintest.Named("y").Hex(),
 	}))))
 	s.code(domain.CodeDenied, errorOf(s.custody.RegisterWallet(s.ctx(), main, by(olga, commands.RegisterWallet{}))))
 }
 
-// A wallet is loaded once its key gives its address; what the chain says it holds is
-// recorded.
+// A wallet is loaded if its key has its address; its balances on the chain are recorded.
 func TestAWalletIsLoaded(t *testing.T) {
 	t.Parallel()
 	s := newWorld(t).inMemory()
@@ -67,8 +66,8 @@ func TestAWalletIsLoaded(t *testing.T) {
 	require.False(t, s.state().Stop.Engaged)
 }
 
-// Signed bytes that are not of the transfer, or not by its key, are refused; so are any
-// for a wallet whose key is here.
+// Signed bytes of another transfer, or by another key, are refused; so are any for a
+// wallet whose key is here.
 func TestOnlyTheBytesOfTheTransferAreTaken(t *testing.T) {
 	t.Parallel()
 	s := newWorld(t).inMemory()
@@ -106,7 +105,7 @@ func TestOnlyTheBytesOfTheTransferAreTaken(t *testing.T) {
 	s.agrees()
 }
 
-// A token that is not what the registry says can never be paid with: the transfer ends.
+// A token that differs from the registry can never be paid with: the transfer fails.
 func TestATokenThatIsNotWhatItShouldBe(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -125,8 +124,8 @@ func TestATokenThatIsNotWhatItShouldBe(t *testing.T) {
 	require.NoError(t, s.work())
 }
 
-// Another chain says nothing of this one's transactions: a server that is pointed there
-// does not take a payment for lost or replaced.
+// Another chain knows nothing about this one's transactions: a server that is configured
+// for it does not consider a payment lost or replaced.
 func TestAnotherChainIsNotAsked(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -151,7 +150,7 @@ func TestAnotherChainIsNotAsked(t *testing.T) {
 	require.Equal(t, treasury.Broadcast, s.transfer(id).Status)
 }
 
-// What is not there is said, and nothing is done.
+// Missing parts are reported, and nothing is done.
 func TestACustodyWithoutKeysOrChain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -24,7 +24,7 @@ import (
 const (
 	chainID = "eip155:1337"
 	coin    = "COIN"
-	canary  = "k3y-c4nary" // stands in every URL, and must come out nowhere
+	canary  = "k3y-c4nary" // is in every URL, and must not appear anywhere else
 )
 
 var (
@@ -36,8 +36,8 @@ var (
 
 func dec(s string) domain.Decimal { return domain.MustDecimal(s) }
 
-// world is what a server cannot make up: a chain with a token, a keystore with the keys
-// of two hot wallets, a cold key elsewhere, and a clock.
+// world is everything outside a server: a chain with a token, a keystore with the keys of
+// two hot wallets, a cold key elsewhere, and a clock.
 type world struct {
 	t        testing.TB
 	node     *chaintest.Chain
@@ -45,7 +45,7 @@ type world struct {
 	a, b     *chaintest.Proxy
 	registry *chain.Registry
 	client   *chain.Client // asks both, in live mode
-	direct   *chain.Client // asks the node itself: what it says is so
+	direct   *chain.Client // asks the node itself, which tells the truth
 	shapes   *typeddata.Shapes
 	secret   string // of the keyring
 	ring     *vault.Keyring
@@ -58,7 +58,7 @@ type world struct {
 	ahead atomic.Int64 // of the clock
 }
 
-// The words that every test vector has. Nobody has money there.
+// The words of the standard test vectors. No money is there.
 var words = strings.Repeat("abandon ", 23) + "art"
 
 // newWorld: hot has 100 coins and 1,500 of the token, cold 100 and 8,500.
@@ -137,7 +137,7 @@ func (w *world) rpc() *ethclient.Client {
 	return c
 }
 
-// holds is what the chain says, now.
+// holds returns a balance on the chain now.
 func (w *world) holds(of common.Address, asset string) domain.Decimal {
 	w.t.Helper()
 	a := w.registry.Assets[0]
@@ -154,7 +154,7 @@ func (w *world) holds(of common.Address, asset string) domain.Decimal {
 	return amount
 }
 
-// sent are the transactions of an account in the blocks after one, in order.
+// sent returns the transactions of an account in the blocks after one, in order.
 func (w *world) sent(by common.Address, after uint64) []*types.Transaction {
 	w.t.Helper()
 	var all []*types.Transaction

@@ -17,12 +17,12 @@ import (
 // to time.
 type Follower func(ctx context.Context, store eventstore.Store, level func(eventstore.Position)) error
 
-// followed is a store with somebody who follows it.
+// followed is a store with a follower.
 type followed struct {
 	*run
 	mu     sync.Mutex
 	at     eventstore.Position // of the follower
-	last   eventstore.Position // of what was appended
+	last   eventstore.Position // of the last append
 	failed error
 }
 
@@ -91,7 +91,7 @@ func (f *followed) end(err error) {
 	f.mu.Unlock()
 }
 
-// settle waits until the follower is level with the appends.
+// settle waits until the follower has caught up with the appends.
 func (f *followed) settle(ctx context.Context) error {
 	for ctx.Err() == nil {
 		f.mu.Lock()

@@ -10,40 +10,41 @@ import (
 	"time"
 )
 
-// Latency is how long requests of one kind took. One that failed counts with the time
-// after which it failed: whoever waits for a stop waits for that one too.
+// Latency is how long requests of one kind took. A failed request counts with the time
+// after which it failed, because its caller had to wait for that.
 type Latency struct {
 	What   string `json:"what"`
 	Count  int    `json:"count"`
 	Failed int    `json:"failed"`
-	// Later counts those that were accepted (202) and are recorded later.
+	// Later counts requests that were accepted (202) and are recorded later.
 	Later int     `json:"accepted_later"`
 	P50   float64 `json:"p50_ms"`
 	P99   float64 `json:"p99_ms"`
 	P999  float64 `json:"p999_ms"`
 	Max   float64 `json:"max_ms"`
-	// Ratio is this p99.9 ÷ the p99.9 of the same request on an idle server; 0 is not
-	// known.
+	// Ratio is this p99.9 ÷ the p99.9 of the same request on an idle server, or 0 if that is
+	// not known.
 	Ratio float64 `json:"p999_by_idle,omitempty"`
-	// Want is the goal in milliseconds, 0 for none.
+	// Want is the goal in milliseconds, or 0 for none.
 	Want float64 `json:"want_p999_ms,omitempty"`
-	// Short says why fewer were sent than was asked for, "" where all were.
+	// Short says why fewer requests were sent than requested, or is "".
 	Short string `json:"short,omitempty"`
 	// First is the first failure.
 	First string `json:"first_failure,omitempty"`
-	// Load is what the others did meanwhile, a line each.
+	// Load describes the load during the measurement, in lines.
 	Load []string `json:"load,omitempty"`
 }
 
-// Outcome of one request.
+// Outcome is the outcome of one request.
 type Outcome struct {
 	Took  time.Duration
 	Later bool
 	Err   error
 }
 
-// Sample sends up to n requests from a number of callers, each when its last one was
-// answered, until the time is over. Those that are under way then are waited for.
+// Sample sends up to n requests from a number of callers until the time is over. Each
+// caller sends its next request when the last one is answered. Sample waits for the
+// requests that are under way at the end.
 func Sample(ctx context.Context, what string, n, callers int, within time.Duration, send func(ctx context.Context, i int) (later bool, err error)) (Latency, error) {
 	all := make([][]Outcome, callers)
 	var next atomic.Int64
@@ -70,7 +71,7 @@ func Sample(ctx context.Context, what string, n, callers int, within time.Durati
 	return l, ctx.Err()
 }
 
-// Latencies sums up outcomes.
+// Latencies summarises outcomes.
 func Latencies(what string, all []Outcome) Latency {
 	l := Latency{What: what, Count: len(all)}
 	for _, o := range all {
@@ -94,13 +95,13 @@ func Latencies(what string, all []Outcome) Latency {
 	return l
 }
 
-// at is the value below which that many of a thousand lie: of 2,000 values, p99.9 is
-// the second highest, and of up to 1,000 it is the highest.
+// at returns a permille: of 2,000 values, p99.9 is the second highest, and of up to 1,000
+// it is the highest.
 func at(sorted []float64, permille int) float64 {
 	return sorted[min(len(sorted)*permille/1000, len(sorted)-1)]
 }
 
-// Against sets the ratio to the same on an idle server.
+// Against sets the ratio to the same requests on an idle server.
 func (l Latency) Against(idle Latency) Latency {
 	if idle.P999 > 0 {
 		l.Ratio = l.P999 / idle.P999
@@ -108,18 +109,18 @@ func (l Latency) Against(idle Latency) Latency {
 	return l
 }
 
-// Goal sets what p99.9 is to stay below.
+// Goal sets the limit for p99.9.
 func (l Latency) Goal(milliseconds float64) Latency {
 	l.Want = milliseconds
 	return l
 }
 
-// Reached reports whether a goal was set and met: with every request answered.
+// Reached reports whether a goal was set and met, without failed requests.
 func (l Latency) Reached() bool {
 	return l.Want > 0 && l.Count > 0 && l.Failed == 0 && l.P999 <= l.Want
 }
 
-// Lines shows it to people.
+// Lines returns the latency as text.
 func (l Latency) Lines() []string {
 	first := fmt.Sprintf("p99.9 %9.1f ms   p50 %.1f   p99 %.1f   max %.1f", l.P999, l.P50, l.P99, l.Max)
 	if l.Ratio > 0 {

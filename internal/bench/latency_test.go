@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// "p99.9": of 2,000 outcomes it is the second highest, and what failed counts with the
+// "p99.9": of 2,000 outcomes it is the second highest, and a failed one counts with the
 // time it took.
 func TestLatencies(t *testing.T) {
 	all := make([]Outcome, 2000)
@@ -34,7 +34,7 @@ func TestLatencies(t *testing.T) {
 	require.False(t, Latencies("none", nil).Goal(1).Reached(), "nothing measured is nothing reached")
 }
 
-// Each request is sent once, and what the time was too short for is said.
+// Each request is sent once, and a sample that was cut short says so.
 func TestSample(t *testing.T) {
 	var sent [50]atomic.Int32
 	l, err := Sample(t.Context(), "stop", len(sent), 4, time.Minute, func(_ context.Context, i int) (bool, error) {

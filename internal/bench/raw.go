@@ -32,7 +32,7 @@ func newRawFile(dir, name string) (*rawFile, error) {
 	return &rawFile{f: f, group: &rawGroup{done: make(chan struct{})}}, nil
 }
 
-// alone is one write and one flush.
+// alone does one write and one flush.
 func (r *rawFile) alone(b []byte) error {
 	if _, err := r.f.Write(b); err != nil {
 		return err
@@ -40,7 +40,7 @@ func (r *rawFile) alone(b []byte) error {
 	return datasync(r.f)
 }
 
-// together is the same for many callers at once.
+// together does the same for many callers at once.
 func (r *rawFile) together(b []byte) error {
 	r.mu.Lock()
 	r.buf = append(r.buf, b...)
@@ -57,7 +57,7 @@ func (r *rawFile) together(b []byte) error {
 	return group.err
 }
 
-// flush writes groups until nobody waits any more.
+// flush writes groups until no caller waits.
 func (r *rawFile) flush() {
 	for {
 		r.mu.Lock()

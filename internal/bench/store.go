@@ -1,10 +1,10 @@
-// Package bench measures the speed of the store as ratios, to what the disk
-// itself can do and to other stores, and summarises how long requests took.
+// Package bench measures the speed of the store as ratios, to the speed of the disk
+// itself and to other stores, and summarises how long requests took.
 //
 // It owns the method. Absolute figures vary tenfold with other load on a machine,
 // so all contenders are open at once and take turns of 200 ms, and a ratio is the
-// median of those of neighbouring turns. It refuses to be a test: a ratio depends
-// on the disk.
+// median of the ratios of neighbouring turns. It refuses to be a test, because a
+// ratio depends on the disk.
 package bench
 
 import (
@@ -32,23 +32,23 @@ const (
 
 // Options of a run.
 type Options struct {
-	// Dir is a folder on the disk to be measured; what is made in it is removed.
+	// Dir is a folder on the disk to be measured. Its new files are removed at the end.
 	Dir string
-	// Rounds is how many turns each contender gets, Events how many events the
-	// store has that is opened.
+	// Rounds is how many turns each contender gets, Events how many events the store
+	// has when its opening is measured.
 	Rounds, Events int
 	Rivals         []Rival
 	Progress       Progress
 }
 
-// Rival is another store, as good as it can be for the same promise: each append
-// survives a power cut when it is acknowledged.
+// Rival is another store, tuned for the same promise: each acknowledged append survives a
+// power cut.
 type Rival struct {
 	Name string
 	// Least is the goal: our events a second ÷ theirs.
 	Least float64
-	// Open makes it in a folder. put appends one record of a writer, which is
-	// durable when it returns.
+	// Open creates the store in a folder. put appends one record of a writer, which is
+	// durable when put returns.
 	Open func(dir string) (put func(writer int, record []byte) error, closer io.Closer, err error)
 }
 
@@ -58,7 +58,7 @@ type run struct {
 	dir    string // of this run
 	folder string // of the store
 	store  *embedded.Store
-	// By writer, its stream and where that is.
+	// By writer: its stream, and the expected revision of its next append.
 	streams []string
 	next    []eventstore.Expected
 }
@@ -120,7 +120,7 @@ func (r *run) put(writer int) (eventstore.Appended, error) {
 	return appended, err
 }
 
-// id counts up, because generating random ids is not what is measured.
+// id counts up, so that the generation of random ids is not measured.
 func (r *run) id(writer int) uuid.UUID {
 	var id uuid.UUID
 	binary.BigEndian.PutUint64(id[:], uint64(writer)+1)                 //nolint:gosec // not negative
@@ -173,7 +173,7 @@ func (r *run) appends(ctx context.Context) (results []Measured, err error) {
 	return append(results, AtMost(4, "one caller, median: store ÷ write and fdatasync", "µs", figures[2], figures[3], 1.3)), nil
 }
 
-// grow appends until the store has the events that it is to be opened with.
+// grow appends until the store has the events for the measurement of its opening.
 func (r *run) grow(ctx context.Context) error {
 	store := Contender{Name: "store", Writers: writers, Work: r.append}
 	for {
@@ -191,8 +191,8 @@ func (r *run) grow(ctx context.Context) error {
 	}
 }
 
-// opens measures goal 10: the same files with their indexes, as a crash leaves
-// them and as a close does, and without any.
+// opens measures goal 10: opening the same files with their indexes, as a crash and as a
+// close leave them, and without indexes.
 func (r *run) opens(ctx context.Context) ([]Measured, error) {
 	crashed, bare := filepath.Join(r.dir, "crashed"), filepath.Join(r.dir, "bare")
 	if err := link(r.folder, bare, ".idx"); err != nil {
@@ -223,8 +223,8 @@ func opening(folder string) func(int) error {
 	}
 }
 
-// link makes a folder with the files of a store as they are, without those of an
-// extension: what a crash at this moment would leave.
+// link makes a folder with hard links to the files of a store, as a crash at this moment
+// would leave them. It omits files with the extension without, if that is set.
 func link(from, to, without string) error {
 	names, err := filepath.Glob(filepath.Join(from, "*"))
 	if err = errors.Join(err, os.Mkdir(to, 0o700)); err != nil {

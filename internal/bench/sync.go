@@ -2,8 +2,8 @@ package bench
 
 import "io"
 
-// Sync returns a contender that makes one small write and flush on a growing file
-// in a folder: what no durable answer can be faster than.
+// Sync returns a contender that does one small write and flush on a growing file in a
+// folder. No durable answer can be faster.
 func Sync(dir string) (Contender, io.Closer, error) {
 	raw, err := newRawFile(dir, "sync")
 	if err != nil {

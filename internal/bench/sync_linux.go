@@ -6,5 +6,5 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// datasync is what the store's own flush is measured against.
+// datasync is the flush that the store's own is compared with.
 func datasync(f *os.File) error { return unix.Fdatasync(int(f.Fd())) }

@@ -4,5 +4,5 @@ package bench
 
 import "os"
 
-// datasync flushes everything where there is no fdatasync.
+// datasync flushes everything, because there is no fdatasync.
 func datasync(f *os.File) error { return f.Sync() }

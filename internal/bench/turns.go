@@ -11,22 +11,21 @@ import (
 // slice is how long a contender works before the next one has its turn.
 const slice = 200 * time.Millisecond
 
-// Contender is one of those that take turns. Only one of them works at a time.
+// Contender takes turns with others. Only one of them works at a time.
 type Contender struct {
 	Name    string
 	Writers int
 	// Work does one operation for a writer.
 	Work func(writer int) error
-	// Settle, which may be nil, ends a turn: it waits for what the work has left to be
-	// done, and its time counts.
+	// Settle ends a turn: it waits for remaining work, and its time counts. It may be nil.
 	Settle func(ctx context.Context) error
 }
 
-// Progress is told how far a measurement is; it may be nil.
+// Progress receives the progress of a measurement; it may be nil.
 type Progress func(what string, done, total int64)
 
-// Turns returns the figures of each contender: operations in a second, or for
-// one writer the microseconds that the middle one took.
+// Turns returns the figures of each contender: operations per second, or for one writer
+// the median time of an operation in microseconds.
 func Turns(ctx context.Context, rounds int, all []Contender, tell Progress) ([][]float64, error) {
 	figures := make([][]float64, len(all))
 	for round := range rounds + 1 { // the first is to warm up
@@ -52,8 +51,8 @@ func Turns(ctx context.Context, rounds int, all []Contender, tell Progress) ([][
 	return figures, nil
 }
 
-// turn lets a contender work for a while and returns how many operations it did
-// in a second, and how long the middle one took when there is one writer.
+// turn lets a contender work for a while. It returns its operations per second and, if
+// there is one writer, the median time of an operation.
 func (c *Contender) turn(ctx context.Context) (rate, median float64, err error) {
 	var group sync.WaitGroup
 	counts, errs := make([]int, c.Writers), make([]error, c.Writers)
@@ -88,20 +87,20 @@ func (c *Contender) turn(ctx context.Context) (rate, median float64, err error) 
 	return float64(total) / time.Since(began).Seconds(), middle(took), nil
 }
 
-// Measured is one goal and what came of it.
+// Measured is the result for one goal.
 type Measured struct {
 	Goal  int     `json:"goal"`
 	What  string  `json:"what"`
 	Ratio float64 `json:"ratio"`
 	Want  string  `json:"want"`
 	OK    bool    `json:"ok"`
-	// Ours and Theirs are the middle figures of both sides, in Unit.
+	// Ours and Theirs are the medians of both sides, in Unit.
 	Ours   float64 `json:"ours"`
 	Theirs float64 `json:"theirs"`
 	Unit   string  `json:"unit"`
 }
 
-// Lines shows a result to people.
+// Lines returns the result as text.
 func (m Measured) Lines() []string {
 	verdict := "reached"
 	if !m.OK {
@@ -118,15 +117,15 @@ func (m Measured) Lines() []string {
 	}
 }
 
-// AtLeast holds two series of neighbouring turns against each other: the middle
-// of their ratios is to reach a figure.
+// AtLeast compares two series of neighbouring turns: the median of their ratios must
+// reach want.
 func AtLeast(goal int, what, unit string, ours, theirs []float64, want float64) Measured {
 	m := compare(goal, what, unit, ours, theirs)
 	m.Want, m.OK = "≥ "+figure(want), m.Ratio >= want
 	return m
 }
 
-// AtMost is the same with a ratio that is not to exceed a figure.
+// AtMost is AtLeast for a ratio that must not exceed want.
 func AtMost(goal int, what, unit string, ours, theirs []float64, want float64) Measured {
 	m := compare(goal, what, unit, ours, theirs)
 	m.Want, m.OK = "≤ "+figure(want), m.Ratio <= want

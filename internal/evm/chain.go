@@ -18,17 +18,17 @@ import (
 	"pets/internal/chain"
 )
 
-// Chain is one chain, through its endpoints. It implements [custody.Chain].
+// Chain is one chain, accessed through its endpoints. It implements [custody.Chain].
 type Chain struct {
 	*Signatory
 	client *chain.Client
 }
 
-// NewChain returns the chain that a client asks.
+// NewChain returns the chain that a client accesses.
 func NewChain(r *chain.Registry, c *chain.Client) *Chain { return &Chain{NewSignatory(r), c} }
 
 // classified is an error of the chain that also is one of custody's errors. Its text is
-// the chain's.
+// that of the chain's error.
 type classified struct{ class, err error }
 
 func (c *classified) Error() string { return c.err.Error() }
@@ -57,8 +57,8 @@ func (c *Chain) checkServed(id string) error {
 	return nil
 }
 
-// parse reads a transaction of this chain. What another chain says of the nonces of the
-// same account would make a payment look lost or replaced.
+// parse reads a transaction, and refuses one of another chain: the nonces of the account
+// there would make its payment look lost or replaced.
 func (c *Chain) parse(transaction json.RawMessage) (chain.Unsigned, error) {
 	u, err := parse(transaction)
 	if err == nil {
@@ -67,8 +67,8 @@ func (c *Chain) parse(transaction json.RawMessage) (chain.Unsigned, error) {
 	return u, err
 }
 
-// Prepare implements custody.Chain. What the token says of itself is compared with the
-// registry first: a wrong number of decimals would move amounts by powers of ten.
+// Prepare implements custody.Chain. It first compares the token's own data with the
+// registry: a wrong number of decimals would change amounts by powers of ten.
 func (c *Chain) Prepare(ctx context.Context, p domain.Payment, first bool) (commands.Prepared, error) {
 	if err := c.checkServed(p.Chain); err != nil {
 		return commands.Prepared{}, err
@@ -117,8 +117,8 @@ func (c *Chain) Reprice(ctx context.Context, transaction json.RawMessage) (comma
 	return c.encode(next)
 }
 
-// Send implements custody.Chain. A nonce that is used already is no failure here:
-// following the transaction says which one used it.
+// Send implements custody.Chain. A used nonce is not an error here: following the
+// transaction shows which one used it.
 func (c *Chain) Send(ctx context.Context, id, raw string) error {
 	if err := c.checkServed(id); err != nil {
 		return err
@@ -134,8 +134,8 @@ func (c *Chain) Send(ctx context.Context, id, raw string) error {
 }
 
 // Follow implements custody.Chain. The transactions have one nonce, so at most one of
-// them is ever in a block. Which stranger used the nonce can be found out only as long as
-// the endpoints keep old state; the receipt of one of our own is enough at any time.
+// them is ever in a block. If another transaction used the nonce, it can be found only as
+// long as the endpoints keep old state; for one of ours its receipt is enough at any time.
 func (c *Chain) Follow(ctx context.Context, attempts []treasury.Attempt) (custody.Outcome, error) {
 	out := custody.Outcome{Kind: custody.Lost}
 	var unknown error
@@ -165,10 +165,10 @@ func (c *Chain) Follow(ctx context.Context, attempts []treasury.Attempt) (custod
 	return out, classify(unknown)
 }
 
-// taken says what became of a nonce that a block has used: by another attempt, whose
-// status is asked for next, or by a stranger. The status of the remaining attempts is not
-// asked for: finding out what used a nonce takes dozens of calls, and there may be many
-// attempts.
+// taken returns the outcome for a nonce that a transaction in a block has used: another
+// attempt, whose status is asked for next, or a stranger's. The status of the remaining
+// attempts is not asked for, because finding the user of a nonce takes dozens of calls,
+// and there may be many attempts.
 func (c *Chain) taken(ctx context.Context, attempts []treasury.Attempt, s chain.Status) (custody.Outcome, error) {
 	waiting := custody.Outcome{Kind: custody.Waiting, InBlock: true}
 	i := slices.IndexFunc(attempts, func(a treasury.Attempt) bool { return a.TxHash == s.Rival.Hex() })
@@ -189,7 +189,7 @@ func (c *Chain) taken(ctx context.Context, attempts []treasury.Attempt, s chain.
 	return c.mined(u, attempts[i], own)
 }
 
-// mined says what came of a transaction that stands in a block.
+// mined returns the outcome of a transaction that is in a block.
 func (c *Chain) mined(u chain.Unsigned, a treasury.Attempt, s chain.Status) (custody.Outcome, error) {
 	if !s.Final {
 		return custody.Outcome{Kind: custody.Waiting, InBlock: true}, nil
@@ -263,8 +263,8 @@ func (*Chain) CheckAddress(address string) (string, error) {
 	return a.String(), nil
 }
 
-// Assets implements custody.Chain. A wallet on a chain that the endpoints do not serve
-// could never be reconciled, and would keep its portfolio from being reconciled.
+// Assets implements custody.Chain. It refuses a chain that the endpoints do not serve: a
+// wallet on it could never be reconciled, nor could its portfolio.
 func (c *Chain) Assets(id, symbol string, named map[string]string) ([]domain.WalletAsset, error) {
 	if _, err := c.registry.Chain(id); err == nil {
 		if err := c.checkServed(id); err != nil {
@@ -274,7 +274,7 @@ func (c *Chain) Assets(id, symbol string, named map[string]string) ([]domain.Wal
 	return c.Signatory.Assets(id, symbol, named)
 }
 
-// Assets finds what the registry knows of assets of a chain.
+// Assets returns the registry's entries for assets of a chain.
 func (s *Signatory) Assets(id, symbol string, named map[string]string) ([]domain.WalletAsset, error) {
 	if _, err := s.registry.Chain(id); err != nil {
 		return nil, domain.Invalid("chain", "is not in the asset registry")

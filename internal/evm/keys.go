@@ -21,7 +21,7 @@ type Keys struct {
 // NewKeys returns the keys of a keystore and the keyring that it was opened with.
 func NewKeys(store *vault.Keystore, ring *vault.Keyring) *Keys { return &Keys{store, ring} }
 
-// Wipe erases the encryption keys: nothing can be opened any more.
+// Wipe erases the encryption keys. No wallet's key can be opened after that.
 func (k *Keys) Wipe() { k.ring.Wipe() }
 
 // Sign implements custody.Signer.
@@ -46,7 +46,7 @@ func (k *Keys) with(wallet, address string, f func(*vault.PrivateKey) error) err
 	return foreign(k.WithKeyOf(wallet, vault.Address(expected), f))
 }
 
-// foreign makes the error of a key of another address a [custody.ErrForeignKey].
+// foreign turns errors about the key of another address into [custody.ErrForeignKey].
 func foreign(err error) error {
 	if errors.Is(err, vault.ErrForeignKey) || errors.Is(err, vault.ErrForeignBlob) {
 		return fmt.Errorf("%w: %w", custody.ErrForeignKey, err)

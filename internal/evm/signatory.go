@@ -11,12 +11,12 @@ import (
 	"pets/internal/chain"
 )
 
-// Signatory turns prepared transactions into signed ones, by what a registry knows. It
-// needs no endpoint: the machine of a cold wallet, which is never connected, has one, too.
-// It implements [custody.Signatory].
+// Signatory turns prepared transactions into signed ones, with the data of a registry. It
+// needs no endpoint, so it also works on the machine of a cold wallet, which is never
+// connected. It implements [custody.Signatory].
 type Signatory struct{ registry *chain.Registry }
 
-// NewSignatory returns one for the chains and assets of a registry.
+// NewSignatory returns a Signatory for the chains and assets of a registry.
 func NewSignatory(r *chain.Registry) *Signatory { return &Signatory{r} }
 
 // Read implements custody.Signatory.
@@ -28,12 +28,12 @@ func (s *Signatory) Read(transaction json.RawMessage) (commands.Prepared, error)
 	return s.prepared(u, transaction)
 }
 
-// parse reads a transaction. Its errors call it "transaction": it comes from no file.
+// parse reads a transaction. Errors name it "transaction", because it has no file name.
 func parse(transaction json.RawMessage) (chain.Unsigned, error) {
 	return chain.ParseUnsigned("transaction", transaction)
 }
 
-// prepared reads back, from the transaction itself, what it does.
+// prepared reads from the transaction itself what it does.
 func (s *Signatory) prepared(u chain.Unsigned, transaction json.RawMessage) (commands.Prepared, error) {
 	digest, err := u.Digest()
 	if err != nil {
@@ -51,7 +51,7 @@ func (s *Signatory) prepared(u chain.Unsigned, transaction json.RawMessage) (com
 	}, nil
 }
 
-// encode writes a transaction as events keep it.
+// encode encodes a transaction as it is stored in events.
 func (s *Signatory) encode(u chain.Unsigned) (commands.Prepared, error) {
 	transaction, err := json.Marshal(u)
 	if err != nil {
@@ -90,7 +90,7 @@ func (s *Signatory) Accept(transaction json.RawMessage, raw string) (custody.Sig
 	return custody.SignedTransaction{Raw: raw, Hash: hash.Hex()}, nil
 }
 
-// maxRaw bounds the bytes of a signed transfer.
+// maxRaw is the most bytes of a signed transfer.
 const maxRaw = 4096
 
 func decodeHex(raw string) ([]byte, error) {

@@ -164,7 +164,7 @@ var titles = map[domain.Code]string{
 	domain.CodeUnauthenticated:     "No valid API key",
 	domain.CodeDenied:              "Not allowed",
 	domain.CodeNotFound:            "Not found",
-	domain.CodeConflict:            "Not as things stand",
+	domain.CodeConflict:            "Conflict with the current state",
 	domain.CodeWouldRetrip:         "The breaker would trip again at once",
 	domain.CodeTradeIDConflict:     "The same trade id with other content",
 	domain.CodeIdempotencyMismatch: "The same Idempotency-Key with another request",
@@ -173,7 +173,7 @@ var titles = map[domain.Code]string{
 	domain.CodeRateLimited:         "Too many requests",
 	domain.CodeClock:               "The clock is wrong",
 	domain.CodeUnavailable:         "Not available now",
-	domain.CodeInternal:            "A defect; nothing was recorded",
+	domain.CodeInternal:            "Internal error; nothing was recorded",
 }
 
 // problemOf turns an error into the answer for the caller. Causes are only
@@ -188,14 +188,14 @@ func problemOf(err error) Problem {
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		p = Problem{Type: problemType + string(domain.CodeUnavailable), Title: titles[domain.CodeUnavailable], Status: http.StatusServiceUnavailable}
-		p.Detail = "no answer in time; the same Idempotency-Key again tells whether it happened"
+		p.Detail = "no answer in time; send it again with the same Idempotency-Key to learn the outcome"
 	case errors.As(err, &e):
 		p.Detail, p.Field = e.Message, e.Field
 		if e.Field != "" {
 			p.Detail = e.Field + " " + e.Message
 		}
 	default:
-		p.Detail = "a defect was found; it is in the server's log"
+		p.Detail = "internal error; see the server's log"
 	}
 	var later *laterError
 	switch {

@@ -264,7 +264,7 @@ func (a *API) serve(row *route, w http.ResponseWriter, r *http.Request) {
 		if p := recover(); p != nil {
 			a.log.Error("a request panicked", "route", row.name, "panic", p, "stack", string(debug.Stack()))
 			if !rec.wrote {
-				writeProblem(rec, problemOf(domain.Errorf(domain.CodeInternal, "a defect was found; it is in the server's log")))
+				writeProblem(rec, problemOf(domain.Errorf(domain.CodeInternal, "internal error; see the server's log")))
 			}
 		}
 		q.sent(rec.bytes)
@@ -367,7 +367,7 @@ func unknown(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
 	for _, m := range allowed {
 		w.Header().Add("Allow", m)
 	}
-	p := problemOf(domain.Errorf(domain.CodeInvalid, "the route has another method"))
+	p := problemOf(domain.Errorf(domain.CodeInvalid, "the route does not accept this method"))
 	p.Status = http.StatusMethodNotAllowed
 	writeProblem(w, p)
 }

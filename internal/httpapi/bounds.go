@@ -65,7 +65,7 @@ func (q *request) charge(class commands.Class, n int) error {
 	wait, ever := q.api.limits.take(q.key.id, class, n, q.api.now())
 	switch {
 	case !ever:
-		return domain.Errorf(domain.CodeTooLarge, "%d commands at once are more than the key may ever send (%d): split them", n, q.api.limits.most(class))
+		return domain.Errorf(domain.CodeTooLarge, "%d commands at once are more than the key may send at once (%d): split them", n, q.api.limits.most(class))
 	case wait <= 0:
 		return nil
 	}
@@ -73,7 +73,7 @@ func (q *request) charge(class commands.Class, n int) error {
 	if class == commands.ClassFact {
 		bound = boundFacts
 	}
-	return q.limited(bound, wait, "the key sends too many commands: %d of them were not looked at. Send them again with the same Idempotency-Keys in %s; a stop is never kept waiting", n, seconds(wait))
+	return q.limited(bound, wait, "the key sends too many commands: %d of them were not tried. Send them again with the same Idempotency-Keys in %s; a stop never waits", n, seconds(wait))
 }
 
 // solvent refuses what a key may no longer do after it has used up its bytes:
@@ -473,5 +473,5 @@ func (q *request) weigh(c commands.Command, body int) error {
 	if wait <= 0 {
 		return nil
 	}
-	return q.limited(boundFactBytes, wait, "the key reports more than %d bytes a second for long. Send this again with the same Idempotency-Key in %s; a stop is never kept waiting", int(factBytes), seconds(wait))
+	return q.limited(boundFactBytes, wait, "the key reports more than %d bytes a second for long. Send this again with the same Idempotency-Key in %s; a stop never waits", int(factBytes), seconds(wait))
 }

@@ -137,7 +137,7 @@ func (q *request) comes(key string) (uint64, error) {
 	seen := q.api.came.first(strangers, name, q.seen)
 	first, wait := q.api.came.note(q.key.caller.Scope(), name, seen, maxCame)
 	if wait > 0 {
-		return 0, q.limited(boundCommands, wait, "%d starts, resets or confirmations of this user are open, sent within %s and not taken; more are not looked at before the oldest is %s old, in %s. A stop is never kept waiting", maxCame, cameFor, cameFor, seconds(wait))
+		return 0, q.limited(boundCommands, wait, "%d starts, resets or confirmations of this user, sent within %s, are still open; no more are accepted until the oldest is %s old, in %s. A stop never waits", maxCame, cameFor, cameFor, seconds(wait))
 	}
 	return first, nil
 }

@@ -134,7 +134,7 @@ func TestAStartWhoseBodyIsOnItsWay(t *testing.T) {
 				answer := make([]byte, 4096)
 				n, err := conn.Read(answer)
 				require.NoError(t, err)
-				require.Contains(t, string(answer[:n]), "a stop came after this was first sent")
+				require.Contains(t, string(answer[:n]), "a stop was sent after this command")
 			})
 		}
 	}

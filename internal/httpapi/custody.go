@@ -263,7 +263,7 @@ func signIt(q *request) error {
 	case order && b.Transfer != "":
 		return domain.Invalid("transfer", "does not go with permit and typed_data")
 	case !order && b.Transfer == "":
-		return domain.Invalid("permit", "and typed_data are missing, or a transfer")
+		return domain.Invalid("permit", "and typed_data, or transfer, are required")
 	case !order:
 		return q.signTransfer(b.Transfer)
 	case b.Permit == "" || len(b.TypedData) == 0:
@@ -314,7 +314,7 @@ func (q *request) signTransfer(transfer string) error {
 
 func (q *request) answerSigned(a *commands.Answer, v signAnswer) error {
 	if a.Signature == nil {
-		return domain.Errorf(domain.CodeInternal, "the answer says nothing of a signature")
+		return domain.Errorf(domain.CodeInternal, "the answer has no signature")
 	}
 	if a.Replayed {
 		q.w.Header().Set("Idempotency-Replayed", "true")

@@ -399,7 +399,7 @@ func TestMachinesThatWaitKeepNoPersonFromThePast(t *testing.T) {
 		require.Eventually(t, func() bool { p.mu.Lock(); defer p.mu.Unlock(); return p.running+p.waiting == i+1 }, 10*time.Second, time.Millisecond)
 	}
 	_, err := p.take(ctx, machine(99))
-	require.ErrorContains(t, err, "too many wait")
+	require.ErrorContains(t, err, "too many requests wait")
 	leave, err := p.take(ctx, key{id: "olga", caller: domain.Caller{Role: domain.RoleOperator}})
 	require.NoError(t, err, "the place that is kept for people is free")
 	leave()

@@ -77,11 +77,11 @@ func (a *API) notReady(h Health) []string {
 	}
 	why(h.Poisoned != nil, "the store takes no more events: %s. %s%s", trouble.What, first, trouble.Advice)
 	why(h.Damaged != nil, "the store is damaged; see the server's log, and docs/runbooks/store.md")
-	taken := "stops and what has happened are"
+	taken := "stops and facts"
 	if h.Free < commands.ClassFact.Keeps(h.Reserve) {
-		taken = "what stops something is"
+		taken = "stops"
 	}
-	why(h.Reserve > 0 && h.Free < h.Reserve, "the disk has %d bytes left, less than the %d kept free; only %s taken", h.Free, h.Reserve, taken)
+	why(h.Reserve > 0 && h.Free < h.Reserve, "the disk has %d bytes left, less than the %d kept free; only %s are accepted", h.Free, h.Reserve, taken)
 	return all
 }
 

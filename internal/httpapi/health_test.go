@@ -25,9 +25,9 @@ func TestReadyMeansThatCommandsWork(t *testing.T) {
 	for want, is := range map[string]Health{
 		"not ready: the store takes no more events: a write or a flush failed. Check the disk, then start the server again\n": {Poisoned: inside},
 		"not ready: the store is damaged; see the server's log, and docs/runbooks/store.md\n":                                 {Damaged: inside},
-		"not ready: the disk has 9 bytes left, less than the 10 kept free; only stops and what has happened are taken\n":      {Free: 9, Reserve: 10},
+		"not ready: the disk has 9 bytes left, less than the 10 kept free; only stops and facts are accepted\n":               {Free: 9, Reserve: 10},
 		// "Below a quarter of the reserve facts wait, too, and only what stops something is taken."
-		"not ready: the disk has 9 bytes left, less than the 40 kept free; only what stops something is taken\n": {Free: 9, Reserve: 40},
+		"not ready: the disk has 9 bytes left, less than the 40 kept free; only stops are accepted\n": {Free: 9, Reserve: 40},
 	} {
 		h = is
 		a := r.call("", http.MethodGet, "/readyz", "", "")

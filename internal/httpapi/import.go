@@ -170,7 +170,7 @@ func (row *importRow) request(q *request) (commands.Request, error) {
 	}
 	s, _ := commands.SpecNamed(row.Command)
 	if !s.Import {
-		return commands.Request{}, domain.Invalid("rows", "hold a command that an import does not send")
+		return commands.Request{}, domain.Invalid("rows", "contain a command that is not accepted from an import")
 	}
 	c, err := s.Decode(func(into any) error { return strict.Decode(row.Body, into) })
 	if err != nil {
@@ -183,7 +183,7 @@ func (row *importRow) request(q *request) (commands.Request, error) {
 	if row.Newcomers != nil {
 		booked, ok := c.(commands.PortfolioCommand)
 		if !ok {
-			return commands.Request{}, domain.Errorf(domain.CodeInternal, "%s is no command of a portfolio", row.Command)
+			return commands.Request{}, domain.Errorf(domain.CodeInternal, "%s is not a command of a portfolio", row.Command)
 		}
 		c = commands.ImportRow{PortfolioCommand: booked, Newcomers: *row.Newcomers}
 	}

@@ -107,12 +107,12 @@ func (p *Pages) skip(after string) error {
 				return nil
 			}
 		}
-		return domain.Errorf(domain.CodeConflict, "what the last page ended with is no longer there: begin anew, or read every page with the same ?at=")
+		return domain.Errorf(domain.CodeConflict, "the last element of the previous page is gone: start again, or read every page with the same ?at=")
 	}
 	return errCursor
 }
 
-var errCursor = domain.Invalid("after", "must be what next of the page before said")
+var errCursor = domain.Invalid("after", "must be the value of next in the previous page")
 
 func cursor(name, key string) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(joined(name, key)))

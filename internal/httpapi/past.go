@@ -63,7 +63,7 @@ func (p *pastLooks) take(ctx context.Context, k key) (leave func(), err error) {
 			defer p.mu.Unlock()
 			p.waits(k, -1)
 			delete(p.byKey, k.id)
-			return nil, domain.Errorf(domain.CodeUnavailable, "others are looking at the past (?at=), which is done for %d at a time; ask again in a moment", maxPasts)
+			return nil, domain.Errorf(domain.CodeUnavailable, "too many views of the past (?at=) are being read (%d at a time); ask again in a moment", maxPasts)
 		}
 	}
 }
@@ -85,9 +85,9 @@ func (p *pastLooks) enter(k key) error {
 	}
 	switch {
 	case p.byKey[k.id]:
-		return domain.Errorf(domain.CodeRateLimited, "the key is looking at the past (?at=) already: one look at a time")
+		return domain.Errorf(domain.CodeRateLimited, "the key is already reading a view of the past (?at=); read one at a time")
 	case before >= maxPastsWaiting:
-		return domain.Errorf(domain.CodeUnavailable, "too many wait for a look at the past (?at=); ask again in a moment")
+		return domain.Errorf(domain.CodeUnavailable, "too many requests wait for a view of the past (?at=); ask again in a moment")
 	}
 	p.byKey[k.id] = true
 	p.waits(k, 1)

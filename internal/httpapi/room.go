@@ -160,9 +160,9 @@ func (p *places) take(k key, class commands.Class) error {
 	}
 	switch {
 	case p.byKey[k.id] >= perKey:
-		return domain.Errorf(domain.CodeRateLimited, "the key has %d of them under way already", perKey)
+		return domain.Errorf(domain.CodeRateLimited, "the key already has %d such requests under way", perKey)
 	case p.taken >= most:
-		return domain.Errorf(domain.CodeRateLimited, "the server has as many of them under way as it takes")
+		return domain.Errorf(domain.CodeRateLimited, "the server has too many such requests under way")
 	}
 	p.taken++
 	p.byKey[k.id]++

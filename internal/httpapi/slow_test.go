@@ -117,7 +117,7 @@ func TestALongAnswerIsNotCutOff(t *testing.T) {
 	r, _ := served(t)
 	a := r.get("operator", main+"/state?min_revision=9999")
 	require.Equal(t, http.StatusServiceUnavailable, a.status)
-	require.Contains(t, a.body, "revision 9999 has not come within 5s")
+	require.Contains(t, a.body, "revision 9999 was not recorded within 5s")
 
 	// A stream outlives the deadline of its request.
 	began := time.Now()

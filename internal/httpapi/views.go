@@ -113,7 +113,7 @@ func reached(ctx context.Context, p *live.Portfolio, m moment) error {
 	case !errors.As(err, &behind):
 		return err
 	case behind.Recorded:
-		return domain.Errorf(domain.CodeUnavailable, "revision %d is recorded, and was not read within %s; ask again", behind.Revision, maxWait)
+		return domain.Errorf(domain.CodeUnavailable, "revision %d is recorded, but was not folded within %s; ask again", behind.Revision, maxWait)
 	}
-	return domain.Errorf(domain.CodeUnavailable, "revision %d has not come within %s", behind.Revision, maxWait)
+	return domain.Errorf(domain.CodeUnavailable, "revision %d was not recorded within %s", behind.Revision, maxWait)
 }

@@ -54,14 +54,14 @@ var kinds = map[Kind]string{
 	BalanceDiffers:  "ledger and chain differ",
 	SecurityBreach:  "security breach",
 	TransferFailed:  "a transfer failed",
-	TransferStuck:   "a transfer does not go on",
+	TransferStuck:   "a transfer does not progress",
 	HotTooLong:      "the hot wallet holds too much; increases are denied",
 	ChainUnread:     "ledger and chain cannot be compared",
 	PortfolioUnread: "a portfolio cannot be examined",
 	KeystoreUnread:  "the keystore cannot be examined",
 	KeyUnusable:     "a key cannot be used",
 	Defect:          "a defect was found while transfers were worked on",
-	LeftUnfinished:  "transfers were still being worked on when the server stopped; they go on when it starts",
+	LeftUnfinished:  "the server stopped during work on transfers; it continues at the next start",
 }
 
 // Notice is one message for people.
@@ -97,9 +97,10 @@ type Notify func(Notice)
 // if its cause changes.
 const forgetAfter = 10 * time.Minute
 
-// Once passes on the notices of problems that are met again and again: each once, until it
-// has not been met for ten minutes. The same problem is one of the same kind, subject and
-// error code; if its cause is worded differently after ten minutes, it is told again.
+// Once passes on the notices of recurring problems: each once, until it has not occurred
+// for ten minutes. Two notices are the same problem if their kind, portfolio, subject and
+// error code are the same. If the cause is worded differently after ten minutes, the
+// problem is passed on again.
 type Once struct {
 	now  func() time.Time
 	next Notify
@@ -114,7 +115,8 @@ type key struct {
 	code               domain.Code
 }
 
-// last is when a problem was last met, and last told and how.
+// last is when a problem last occurred, and when and with which cause it was last passed
+// on.
 type last struct {
 	met, told time.Time
 	cause     string
@@ -125,7 +127,7 @@ func NewOnce(now func() time.Time, next Notify) *Once {
 	return &Once{now: now, next: next, told: map[key]*last{}}
 }
 
-// Tell passes a notice on unless it was told.
+// Tell passes a notice on, unless that problem was passed on before.
 func (o *Once) Tell(n Notice) {
 	if o.news(n) {
 		o.next(n)

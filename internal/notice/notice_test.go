@@ -10,7 +10,7 @@ import (
 	"pets/domain"
 )
 
-// heard are the notices that come through an Once, and the clock it reads.
+// heard are the notices that an Once passed on, and the clock that it reads.
 type heard struct {
 	now  time.Time
 	said []Notice
@@ -67,7 +67,7 @@ func TestWhatIsAnotherProblem(t *testing.T) {
 }
 
 // "If its cause is worded differently after ten minutes, it is told again": figures that
-// change with every try are no news, another cause is.
+// change with every try are not news, another cause is.
 func TestACauseThatChanges(t *testing.T) {
 	h := newHeard()
 	h.tell(stuck("t1", errors.New("block 1")))
@@ -79,11 +79,11 @@ func TestACauseThatChanges(t *testing.T) {
 	require.Equal(t, 2, h.tell(stuck("t1", errors.New("no signer"))))
 }
 
-// A new kind needs its words.
+// A new kind needs its text.
 func TestEveryKindHasWords(t *testing.T) {
 	for _, k := range []Kind{BalanceDiffers, SecurityBreach, TransferFailed, TransferStuck, HotTooLong, ChainUnread, PortfolioUnread, KeystoreUnread, KeyUnusable, Defect, LeftUnfinished} {
 		require.NotEmpty(t, Notice{Kind: k}.Text(), k)
 	}
 	require.Len(t, kinds, 11)
-	require.Equal(t, "a transfer does not go on: t1: later", Notice{Kind: TransferStuck, Subject: "t1", Detail: "later"}.Text())
+	require.Equal(t, "a transfer does not progress: t1: later", Notice{Kind: TransferStuck, Subject: "t1", Detail: "later"}.Text())
 }

@@ -2,5 +2,5 @@
 
 package testenv
 
-// Race: the race detector makes everything some ten times slower.
+// Race reports whether the race detector is on, which makes code about ten times slower.
 const Race = true

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// Forms are the ways in which a secret could be written, by name: as it is ("raw"), and as
-// every text that a careless line of code makes of bytes.
+// Forms returns the forms in which a secret could be written, by name: the bytes themselves
+// ("raw"), and the texts that a careless line of code could make of them.
 func Forms(secret []byte) map[string][]byte {
 	list := strings.Trim(fmt.Sprintf("%d", secret), "[]")
 	out := map[string][]byte{
@@ -27,7 +27,7 @@ func Forms(secret []byte) map[string][]byte {
 		"quoted":           []byte(strings.Trim(fmt.Sprintf("%q", secret), `"`)),
 	}
 	for name, encoding := range map[string]*base64.Encoding{"base64": base64.RawStdEncoding, "URL-safe base64": base64.RawURLEncoding} {
-		for shift := range 3 { // as a part of something longer
+		for shift := range 3 { // as part of a longer text
 			text := encoding.EncodeToString(append(make([]byte, shift), secret...))
 			out[fmt.Sprintf("%s+%d", name, shift)] = []byte(text[4 : len(text)-4])
 		}
@@ -35,9 +35,8 @@ func Forms(secret []byte) map[string][]byte {
 	return out
 }
 
-// InMemory counts how often a process holds each of the secrets, in the regions of its
-// memory whose mode begins like this: "r" is all that can be read, "rw" what was written.
-// Root alone may look.
+// InMemory counts the copies of each secret in a process's memory, in the regions whose
+// mode begins with mode: "r" for all readable ones, "rw" for writable ones. It needs root.
 func InMemory(pid int, mode string, secrets map[string][]byte) (map[string]int, error) {
 	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
 	if err != nil {
@@ -59,7 +58,7 @@ func InMemory(pid int, mode string, secrets map[string][]byte) (map[string]int, 
 			continue
 		}
 		region := make([]byte, to-from)
-		n, _ := memory.ReadAt(region, int64(from)) // some regions the kernel keeps to itself
+		n, _ := memory.ReadAt(region, int64(from)) // some regions cannot be read
 		read += n
 		for name, secret := range secrets {
 			if count := bytes.Count(region[:n], secret); count > 0 {

@@ -1,11 +1,11 @@
-// Package testenv owns what the tests of all packages ask about where they run: whether a
-// tool is there, whether a missing one is a failure, whether the race detector is on, and
-// whether there is time for the long rounds.
+// Package testenv owns the tests' knowledge of their environment: whether a tool is
+// installed, whether a missing one is a failure, whether the race detector is on, and
+// whether there is time for long tests.
 //
-// It is for test files only, and refuses to know what is tested. Two variables say what
-// cannot be found out: PETS_REQUIRE_TOOLS=1, set in CI, makes a missing tool fail instead
-// of skip; PETS_LONG_TESTS=1, set by the last step of CI and by make torture, runs what takes
-// minutes.
+// It is for test files only, and refuses to know what is tested. Two variables configure
+// it: PETS_REQUIRE_TOOLS=1, set in CI, makes a test with a missing tool fail instead of
+// skip; PETS_LONG_TESTS=1, set by the last step of CI and by make torture, runs the tests
+// that take minutes.
 package testenv
 
 import (
@@ -15,15 +15,15 @@ import (
 	"testing"
 )
 
-// RequireTools is set where a test that cannot run must fail: in CI, which installs all
+// RequireTools reports whether a test that cannot run must fail: in CI, which installs all
 // tools.
 var RequireTools = os.Getenv("PETS_REQUIRE_TOOLS") == "1"
 
-// Long is set where tests may take as long as they need.
+// Long reports whether tests may take as long as they need.
 var Long = os.Getenv("PETS_LONG_TESTS") == "1"
 
-// Need skips a test that lacks a tool, or fails it where all must be there. It returns the
-// path of the last one.
+// Need skips a test that lacks a tool, or fails it if RequireTools is set. It returns the
+// path of the last tool.
 func Need(t testing.TB, tools ...string) (path string) {
 	t.Helper()
 	for _, tool := range tools {
@@ -35,7 +35,8 @@ func Need(t testing.TB, tools ...string) (path string) {
 	return path
 }
 
-// Lacks skips a test for what the machine lacks, or fails it where nothing may be missing.
+// Lacks skips a test because the machine lacks something, or fails it if RequireTools is
+// set.
 func Lacks(t testing.TB, format string, args ...any) {
 	t.Helper()
 	if RequireTools {
@@ -44,11 +45,11 @@ func Lacks(t testing.TB, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
-// Patient runs the tests of a package whose parallel tests wait more than they work: eight
-// at a time, however few processors there are, unless -parallel says otherwise. Under the
-// race detector they do work. A test that locks a folder in this process, or runs a program
-// that it has just written, runs alone: between fork and exec the child of another test
-// holds its files.
+// Patient runs the tests of a package whose parallel tests mostly wait. It runs eight at a
+// time, however few processors there are, unless -parallel is given or the race detector,
+// which makes them work more, is on. A test that locks a folder in this process, or runs a
+// program that it has just written, must not be parallel: between fork and exec, a child
+// process of another test holds its files open.
 func Patient(m *testing.M) (code int) {
 	if !flag.Parsed() {
 		flag.Parse()
@@ -63,8 +64,9 @@ func Patient(m *testing.M) (code int) {
 	return m.Run()
 }
 
-// Rounds is how often a test repeats itself, or in which steps it walks: few times under the
-// race detector and with -short, as often as fits into a run of all tests, or in full.
+// Rounds returns how often a test repeats itself, or the size of its steps: few under the
+// race detector and with -short, long if Long is set, otherwise usual, which fits a run of
+// all tests.
 func Rounds(few, usual, long int) int {
 	switch {
 	case testing.Short() || Race:
@@ -75,7 +77,8 @@ func Rounds(few, usual, long int) int {
 	return usual
 }
 
-// OnlyLong skips a test that takes too long for a run of all tests, and says what it does.
+// OnlyLong skips a test that takes too long for a run of all tests. what says what the test
+// does.
 func OnlyLong(t testing.TB, what string) {
 	t.Helper()
 	if !Long || Race || testing.Short() {

@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// Position is what is held of one thing, at average cost, signed.
+// Position is the signed holding of one thing, at average cost.
 type Position struct {
 	Quantity, Cost Num
-	cash           Num // what its fills have moved, fees included
+	cash           Num // the cash flow of its fills, fees included
 	open           *episode
 	ended          []*episode
 }
 
 // episode is a position from flat to flat.
 type episode struct {
-	by          *fact // that opened it, and bears its name
+	by          *fact // opened it
 	short       bool
 	entry, exit Num
 	fees        Num
@@ -29,7 +29,7 @@ func (e *episode) profit() Num {
 	return sub(gross, e.fees)
 }
 
-// play adds up the fills and payouts of a bot's position that stand.
+// play adds up the fills and payouts of a bot's position that are not voided.
 func (m *Model) play(id string, thing Thing) *Position {
 	p := &Position{Quantity: zero, Cost: zero, cash: zero}
 	for _, f := range m.facts {
@@ -83,7 +83,7 @@ func (p *Position) trade(f *fact, buys bool, quantity, notional, fee Num) {
 	}
 }
 
-// things are all that was ever filled.
+// things returns all things that were ever filled.
 func (m *Model) things() []Thing {
 	var out []Thing
 	for _, f := range m.facts {
@@ -94,10 +94,10 @@ func (m *Model) things() []Thing {
 	return out
 }
 
-// Held is what a bot holds of a thing.
+// Held returns a bot's holding of a thing.
 func (m *Model) Held(id string, thing Thing) *Position { return m.play(id, thing) }
 
-// Cash of a bot.
+// Cash returns the cash of a bot.
 func (m *Model) Cash(id string) Num {
 	sum := m.sumCash(id, false)
 	for _, t := range m.things() {
@@ -118,7 +118,7 @@ func (m *Model) sumCash(id string, other bool) Num {
 
 func (m *Model) treasury() Num { return m.sumCash("", false) }
 
-// Mark is the latest price of a thing, and since when; nil for none.
+// Mark returns the latest price of a thing and its time, or nil if there is none.
 func (m *Model) Mark(thing Thing) (price Num, at time.Time) {
 	for _, f := range m.facts {
 		if f.thing == thing && f.price != nil && !f.voided && !f.other {
@@ -138,7 +138,8 @@ func (m *Model) otherMark() Num {
 	return price
 }
 
-// Value of a position: quantity × mark, or its cost when it was never marked.
+// value returns the value of a position: quantity × mark, or its cost if it was never
+// marked.
 func (m *Model) value(id string, thing Thing) Num {
 	p := m.play(id, thing)
 	if mark, _ := m.Mark(thing); mark != nil {
@@ -147,7 +148,7 @@ func (m *Model) value(id string, thing Thing) Num {
 	return p.Cost
 }
 
-// Equity of a bot, or of the portfolio.
+// Equity returns the equity of a bot, or of the portfolio if id is "".
 func (m *Model) Equity(id string) Num {
 	if id != "" {
 		sum := m.Cash(id)
@@ -179,14 +180,14 @@ func (m *Model) anythingOpen(id string) bool {
 
 // --- trades
 
-// closing is a trade, at its place in the order.
+// closing is a closed trade.
 type closing struct {
 	bot    string
 	thing  Thing
 	by     *fact // names the episode; nil for a reported trade
 	pnl    Num
 	dust   Num
-	result string // "" when it no longer stands
+	result string // "" if it no longer counts
 }
 
 func (c *closing) judge(pnl Num) {
@@ -201,7 +202,7 @@ func (c *closing) judge(pnl Num) {
 	}
 }
 
-// retrade brings the trades of a position to what its facts say now.
+// retrade updates the trades of a position from its facts.
 func (m *Model) retrade(id string, thing Thing) {
 	p := m.play(id, thing)
 	known := map[*fact]bool{}
@@ -211,7 +212,7 @@ func (m *Model) retrade(id string, thing Thing) {
 		}
 		n := slices.IndexFunc(p.ended, func(e *episode) bool { return name(e) == c.by })
 		if n < 0 {
-			c.result = "" // open again, or part of another
+			c.result = "" // open again, or part of another episode
 			continue
 		}
 		c.judge(p.ended[n].profit())
@@ -226,12 +227,12 @@ func (m *Model) retrade(id string, thing Thing) {
 	}
 }
 
-// name of an episode: the first name that the fact which opens it ever had.
+// name returns the name of an episode: the first one that its opening fact ever had.
 func name(e *episode) *fact { return e.by.opened }
 
-// label notes, of a fact that is new, which episode it found and which it began.
+// label notes which episode was open before a new fact, and that it may begin one.
 func (m *Model) label(f *fact) {
-	f.voided = true // as it was before
+	f.voided = true // the position before it
 	before := m.play(f.bot, f.thing)
 	f.voided = false
 	if before.open != nil {
@@ -240,8 +241,8 @@ func (m *Model) label(f *fact) {
 	f.opened = f
 }
 
-// relabel walks the facts that stand after a void: "merged ones have the first
-// one's name", and a part that was split off that of its opening fill.
+// relabel names the episodes again after a void: "merged ones have the first one's
+// name", and a part that was split off has that of its opening fill.
 func (m *Model) relabel(id string, thing Thing) {
 	used := map[*fact]bool{}
 	var open *fact
@@ -272,7 +273,7 @@ func (m *Model) relabel(id string, thing Thing) {
 	}
 }
 
-// Trades counts those of a bot that stand.
+// Trades counts the trades of a bot that count.
 func (m *Model) Trades(id string) (trades, wins, losses, neutral int) {
 	for _, c := range m.closed {
 		if c.bot == id && c.result != "" {
@@ -290,7 +291,7 @@ func (m *Model) Trades(id string) (trades, wins, losses, neutral int) {
 	return
 }
 
-// Profit is the P&L of a bot's trades that stand.
+// Profit returns the P&L of a bot's trades that count.
 func (m *Model) Profit(id string) Num {
 	sum := zero
 	for _, c := range m.closed {
@@ -301,7 +302,8 @@ func (m *Model) Profit(id string) Num {
 	return sum
 }
 
-// Streak of a bot: win → 0, loss → +1, neutral → unchanged, since its last reset.
+// Streak returns the losing streak of a bot since its last reset: win → 0, loss → +1,
+// neutral → unchanged.
 func (m *Model) Streak(id string) int {
 	n := 0
 	for _, c := range m.closed[m.bots[id].streak0:] {

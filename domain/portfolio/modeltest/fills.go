@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// Fill is what a bot says about one.
+// Fill is a bot's report of a fill.
 type Fill struct {
 	FillID
 	Thing           Thing
 	Buys            bool
 	Quantity, Price Num
-	Notional        Num // nil is quantity × price
+	Notional        Num // nil stands for quantity × price
 	Fee             Num
-	Permit          *Permit // nil when it names one that never was
-	Names           string  // the permit it names; "" is none
+	Permit          *Permit // nil if it names none, or one that never existed
+	Names           string  // the permit it names, or ""
 	Provisional     bool
 }
 
@@ -25,7 +25,7 @@ func (f *Fill) cash() Num {
 	return mul(f.Quantity, f.Price)
 }
 
-// content tells a repetition from a conflict.
+// content returns the text by which a repeat differs from a conflict.
 func (f *Fill) content() string {
 	text := f.Thing.Market + "/" + f.Thing.Outcome + " " + f.Names
 	for _, n := range []Num{f.Quantity, f.Price, f.cash(), f.Fee} {
@@ -37,7 +37,7 @@ func (f *Fill) content() string {
 	return text
 }
 
-// Record a fill. It answers "" and the flags, "again" for a repetition, or a code.
+// Record records a fill. It returns "" and the flags, "again" for a repeat, or a code.
 func (m *Model) Record(f Fill) (answer string, flags []string) {
 	kind := m.kind(f.Thing.Market)
 	if kind == "outcome" && less(one, f.Price) {
@@ -97,7 +97,7 @@ func (m *Model) isOf(p *Permit, f *Fill) bool {
 	return p.Bot == f.Bot && p.Thing == f.Thing && p.Buys == f.Buys
 }
 
-// opens is how much of a fill increases the position it finds.
+// opens returns how much of a fill increases the position held before it.
 func (m *Model) opens(f *Fill, held Num) Num {
 	if f.Buys {
 		held = neg(held)
@@ -124,7 +124,7 @@ func (m *Model) flagPermit(f *Fill) (flags []string, permitted bool) {
 	return nil, true
 }
 
-// use takes a fill off its permit. What it was granted to open and did not need
+// use takes a fill off its permit. The part that was granted to open and was not needed
 // passes to orders of the same side and limit that were granted to close.
 func (m *Model) use(p *Permit, f *Fill, opens Num) {
 	if !p.working {
@@ -144,8 +144,8 @@ func (m *Model) use(p *Permit, f *Fill, opens Num) {
 	p.gone = p.Left.Sign() == 0
 }
 
-// reclaim: what permits would close shrinks to what there is to close, the oldest
-// first.
+// reclaim reduces the closing parts of permits to the size of the position, the oldest
+// permit first.
 func (m *Model) reclaim(id string, thing Thing) {
 	held := m.play(id, thing).Quantity
 	free := map[bool]Num{false: larger(zero, held), true: larger(zero, neg(held))}
@@ -157,7 +157,7 @@ func (m *Model) reclaim(id string, thing Thing) {
 	}
 }
 
-// Confirm and Void answer "", "again" or a code.
+// Confirm makes a fill final. It returns "" or a code.
 func (m *Model) Confirm(id FillID) string {
 	f := m.reports[id]
 	switch {
@@ -171,7 +171,8 @@ func (m *Model) Confirm(id FillID) string {
 	return ""
 }
 
-// Void a fill: everything is counted as if it had never been.
+// Void reverses a fill, as if it had never been recorded. It returns "", "again" or a
+// code.
 func (m *Model) Void(id FillID) string {
 	f := m.reports[id]
 	switch {
@@ -196,7 +197,7 @@ func (m *Model) Void(id FillID) string {
 	return ""
 }
 
-// Report a closed trade by its result.
+// Report records a closed trade by its result.
 func (m *Model) Report(id string, pnl Num) {
 	m.perform([]string{id}, func() {
 		m.note(fact{what: "cash", bot: id, amount: pnl})
@@ -207,14 +208,14 @@ func (m *Model) Report(id string, pnl Num) {
 	m.evaluate(m.moved)
 }
 
-// Price values a thing, or the other asset.
+// Price is the price of a thing, or of the other asset.
 type Price struct {
 	Thing Thing
 	Other bool
 	Price Num
 }
 
-// Marks come from a feed.
+// Marks records the prices of a feed.
 func (m *Model) Marks(prices []Price) string {
 	var kept []Price
 	for _, p := range prices {
@@ -248,7 +249,7 @@ func (m *Model) Marks(prices []Price) string {
 	return ""
 }
 
-// Settle pays out an outcome, for all or for one bot.
+// Settle pays out an outcome, to all bots or to one.
 func (m *Model) Settle(thing Thing, payout Num, only string) string {
 	if m.kind(thing.Market) != "outcome" {
 		return "invalid"
@@ -292,7 +293,7 @@ func (m *Model) Settle(thing Thing, payout Num, only string) string {
 	return ""
 }
 
-// Release and Place answer "" or a code.
+// Release releases a permit. It returns "" or a code.
 func (m *Model) Release(p *Permit) string {
 	if !m.live(p) {
 		return "not_found"
@@ -302,7 +303,8 @@ func (m *Model) Release(p *Permit) string {
 	return ""
 }
 
-// Place says that the order rests, until a time or, zero, without an end.
+// Place reports that the order rests until a time, or without an end if that is zero. It
+// returns "" or a code.
 func (m *Model) Place(p *Permit, until time.Time) string {
 	switch {
 	case !m.live(p):

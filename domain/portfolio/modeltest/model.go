@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// Rules are the policy of a portfolio. A nil number, or 0, of an optional limit is
-// none.
+// Rules are the policy of a portfolio. An optional limit that is nil or 0 is not set.
 type Rules struct {
 	MaxStreak                int
 	MaxDaily, MaxBot, MaxAll Num
@@ -30,12 +29,12 @@ type Model struct {
 	now   time.Time
 	day   string
 
-	facts   []*fact // everything with money in it, in order
+	facts   []*fact // everything that affects money, in order
 	markets map[string]*market
 	payouts map[Thing]Num
 	bots    map[string]*bot
 	Permits []*Permit
-	reports map[FillID]*fact // by identity, also of what posted nothing
+	reports map[FillID]*fact // fills by identity, including voids that came before their fill
 	closed  []*closing       // in the order they first closed
 
 	all   reference
@@ -44,7 +43,7 @@ type Model struct {
 	times []grant // when permits were granted
 	Stop  struct {
 		On, ByDrawdown bool
-		Asked          string // who asked to clear it
+		Asked          string // the user who requested its clearing
 	}
 }
 
@@ -62,18 +61,18 @@ type market struct {
 
 type bot struct {
 	status string // registered, running, stopped
-	// tripped: a trip stopped it, and nobody has said anything since.
+	// tripped: a trip stopped it, and no person has started or stopped it since.
 	tripped bool
 	ref     reference
 	streak0 int // closings of the model before the last reset of its streak
 }
 
-// fact is a line of the list. Which fields count depends on what it is.
+// fact is an entry of the list. Which fields are used depends on what.
 type fact struct {
 	what   string // cash, fill, payout, mark
 	at     time.Time
-	bot    string // of cash: whose; "" is the treasury, hot or cold
-	other  bool   // the amount is of the other asset
+	bot    string // the owner; of cash, "" is the treasury, hot or cold
+	other  bool   // the amount is in the other asset
 	amount Num
 	thing  Thing
 	// a fill
@@ -85,7 +84,7 @@ type fact struct {
 	provisional bool
 	voided      bool
 	content     any
-	// in and opened are the episodes it found, and began.
+	// in and opened name the episode that was open before it, and the one it began.
 	in, opened *fact
 	price      Num // of a mark
 }
@@ -98,10 +97,10 @@ func New(rules Rules, now time.Time) *Model {
 	}
 }
 
-// At lets time pass. Nothing happens by it.
+// At sets the time. That alone changes nothing else.
 func (m *Model) At(now time.Time) { m.now = now }
 
-// accepted: the first event of a new day opens it.
+// accepted notes an accepted command. The first one of a new day opens the day.
 func (m *Model) accepted() {
 	if day := m.now.Format(time.DateOnly); day > m.day {
 		m.day = day
@@ -118,7 +117,7 @@ func (m *Model) note(f fact) *fact {
 
 // --- money
 
-// Deposit records money that came to the treasury; less when negative.
+// Deposit records a deposit to the treasury, or a withdrawal if the amount is negative.
 func (m *Model) Deposit(amount Num, other bool) {
 	m.accepted()
 	before := m.Equity("")
@@ -129,7 +128,7 @@ func (m *Model) Deposit(amount Num, other bool) {
 	}
 }
 
-// Allocate moves money from the treasury to a bot, or back.
+// Allocate moves money from the treasury to a bot, or back if the amount is negative.
 func (m *Model) Allocate(id string, amount Num) bool {
 	if amount.Sign() > 0 && less(m.treasury(), amount) {
 		return false
@@ -145,7 +144,7 @@ func (m *Model) Allocate(id string, amount Num) bool {
 	return true
 }
 
-// Charge is a fee, a rebate (negative) or an adjustment: performance.
+// Charge records a fee, a rebate (negative) or an adjustment. It counts as performance.
 func (m *Model) Charge(id string, amount Num) {
 	m.perform([]string{id}, func() { m.note(fact{what: "cash", bot: id, amount: neg(amount)}) })
 	m.evaluate(m.moved)
@@ -153,7 +152,8 @@ func (m *Model) Charge(id string, amount Num) {
 
 // --- markets and bots
 
-// Register makes a market known; false when it is known otherwise, or traded.
+// Register registers a market. It returns false if the market is registered differently,
+// or is traded already and not of kind outcome.
 func (m *Model) Register(name, kind, group string, outcomes ...string) bool {
 	if is := m.markets[name]; is != nil {
 		if is.kind != kind || is.group != group || !slices.Equal(is.outcomes, outcomes) {
@@ -186,7 +186,7 @@ func (m *Model) group(market string) string {
 	return ""
 }
 
-// AddBot registers a bot and starts it unless something halts it.
+// AddBot registers a bot, and starts it unless it is halted.
 func (m *Model) AddBot(id string, capital Num) bool {
 	if m.bots[id] != nil || less(m.treasury(), capital) {
 		return false
@@ -202,7 +202,7 @@ func (m *Model) AddBot(id string, capital Num) bool {
 	return true
 }
 
-// Start and StopBot are a person's word.
+// Start starts a bot for a person, unless it is halted.
 func (m *Model) Start(id string) bool {
 	if m.Stop.On || len(m.haltedBy(id)) > 0 {
 		return false
@@ -212,14 +212,14 @@ func (m *Model) Start(id string) bool {
 	return true
 }
 
-// StopBot stops one, and revokes its permits not yet placed.
+// StopBot stops a bot for a person, and revokes its permits that are not placed yet.
 func (m *Model) StopBot(id string) {
 	m.accepted()
 	m.bots[id].status, m.bots[id].tripped = "stopped", false
 	m.revoke(id)
 }
 
-// Status of a bot.
+// Status returns the status of a bot.
 func (m *Model) Status(id string) string { return m.bots[id].status }
 
 func (m *Model) ids() []string {

@@ -1,20 +1,20 @@
-// Package modeltest is a second, plain opinion on what a portfolio is worth and
-// what a bot may do: docs/semantics.md, written down again as the slowest and most
-// obvious program, to be held against the engine in tests.
+// Package modeltest is a second, plain implementation of docs/semantics.md: what a
+// portfolio is worth and what a bot may do. It is as slow and obvious as possible, and
+// tests compare the engine with it.
 //
-// It keeps a flat list of facts and adds everything up from the first of them each
-// time it is asked. It owns its own arithmetic, in fractions, and its own words for
-// everything. It imports nothing of this project (internal/archtest), so that it
-// can share no mistake with the engine but a mistaken page. Base asset and one
-// other asset, days in UTC, paper portfolios; times are handed in.
+// It keeps a flat list of facts, and adds up all of them for every question. It owns its
+// own arithmetic, in fractions, and its own terms. It imports nothing of this project
+// (internal/archtest checks that), so that the only mistakes it can share with the engine
+// are mistakes in the documents. It models the base asset and one other asset, days in
+// UTC, and paper portfolios; the caller passes in all times.
 package modeltest
 
 import "math/big"
 
-// Num is an exact number; nil is none.
+// Num is an exact number; nil stands for none.
 type Num = *big.Rat
 
-// N reads one.
+// N parses a number.
 func N(text string) Num {
 	r, ok := new(big.Rat).SetString(text)
 	if !ok {
@@ -23,7 +23,7 @@ func N(text string) Num {
 	return r
 }
 
-// Whole is a whole number.
+// Whole returns a whole number.
 func Whole(n int) Num { return big.NewRat(int64(n), 1) }
 
 var (

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Order is what a bot asks a permit for.
+// Order is an order that a bot asks a permit for.
 type Order struct {
 	Bot             string
 	Thing           Thing
-	Kind            string // "" is not said
+	Kind            string // "" if not stated
 	Buys            bool
 	Quantity, Limit Num
-	Fee             Num // nil is fee_bps
+	Fee             Num // nil stands for fee_bps
 	ReduceOnly      bool
 	TTL             time.Duration
 }
@@ -22,17 +22,17 @@ type Permit struct {
 	Order
 	fee     Num
 	Left    Num
-	opening Num // what of Left may still open
-	closing Num // what of Left has something to close
+	opening Num // the part of Left that may still open
+	closing Num // the part of Left that closes
 	mark    Num
 	paid    Num
-	placed  bool // somebody said so
+	placed  bool // it was reported as placed
 	working bool
-	ends    time.Time // zero: by itself never
+	ends    time.Time // zero: it does not end with time
 	gone    bool
 }
 
-// Reason of a denial. Value and Limit are nil where nothing is compared.
+// Reason is a reason for a denial. Value and Limit are nil if nothing is compared.
 type Reason struct {
 	Code         string
 	Value, Limit Num
@@ -52,7 +52,7 @@ func (m *Model) liveOf(id string) []*Permit {
 	return out
 }
 
-// Live are all live permits, oldest first.
+// Live returns all live permits, the oldest first.
 func (m *Model) Live() []*Permit { return m.liveOf("") }
 
 func (m *Model) revoke(only string) {
@@ -63,7 +63,8 @@ func (m *Model) revoke(only string) {
 	}
 }
 
-// worst case of opening so much (docs/semantics/permits.md, Reservations), without the fee.
+// worst returns the worst-case cost of opening so much, without the fee
+// (docs/semantics/permits.md, Reservations).
 func (m *Model) worst(o *Order, opening, mark Num) Num {
 	switch {
 	case o.Buys:
@@ -74,7 +75,8 @@ func (m *Model) worst(o *Order, opening, mark Num) Num {
 	return mul(opening, larger(o.Limit, mark))
 }
 
-// reserves: a buy all of it, a sell its opening part, and the fee with it.
+// reserves returns the reservation of an order: for a buy all of it, for a sell its
+// opening part, each with the fee.
 func (m *Model) reserves(o *Order, left, closing, fee, mark Num) Num {
 	opening := sub(left, closing)
 	if o.Buys {
@@ -86,12 +88,12 @@ func (m *Model) reserves(o *Order, left, closing, fee, mark Num) Num {
 	return add(m.worst(o, opening, mark), fee)
 }
 
-// Reserved by a live permit.
+// Reserved returns the reservation of a live permit.
 func (m *Model) Reserved(p *Permit) Num {
 	return m.reserves(&p.Order, p.Left, p.closing, muldiv(p.fee, p.Left, p.Quantity), p.mark)
 }
 
-// cover keeps cash for an open short.
+// cover returns the cash that is kept for an open short.
 func (m *Model) cover(id string, thing Thing) Num {
 	p := m.play(id, thing)
 	switch {
@@ -103,7 +105,7 @@ func (m *Model) cover(id string, thing Thing) Num {
 	return add(abs(p.Cost), larger(abs(p.Cost), abs(m.value(id, thing))))
 }
 
-// relief is the part of a cover that buying so much back sets free.
+// relief returns the part of a cover that buying back so much releases.
 func (m *Model) relief(id string, thing Thing, closing Num) Num {
 	p := m.play(id, thing)
 	if p.Quantity.Sign() >= 0 || closing.Sign() <= 0 {
@@ -112,10 +114,10 @@ func (m *Model) relief(id string, thing Thing, closing Num) Num {
 	return muldiv(m.cover(id, thing), smaller(closing, abs(p.Quantity)), abs(p.Quantity))
 }
 
-// Relief is the part of a cover that a permit sets free by what it closes.
+// Relief returns the part of a cover that the closing part of a permit releases.
 func (m *Model) Relief(p *Permit) Num { return m.relief(p.Bot, p.Thing, p.closing) }
 
-// Free cash of a bot.
+// Free returns the free cash of a bot.
 func (m *Model) Free(id string) Num {
 	free := m.Cash(id)
 	for _, p := range m.liveOf(id) {
@@ -148,7 +150,8 @@ func (m *Model) holdingExposure(id string, thing Thing) Num {
 	return larger(zero, sub(m.cover(id, thing), abs(p.Cost)))
 }
 
-// Exposure of all bots, or one, in the things that count.
+// Exposure returns the exposure of one bot, or of all if id is "", in the things that
+// count.
 func (m *Model) Exposure(id string, counts func(Thing) bool) Num {
 	sum := zero
 	for _, b := range m.ids() {
@@ -202,7 +205,8 @@ func (q *question) no(code string, compared ...Num) {
 	q.why = append(q.why, r)
 }
 
-// Ask for a permit: granted, or every reason why not. A preview records nothing.
+// Ask asks for a permit. It returns the permit, or every reason for the denial. A preview
+// records nothing and returns no permit.
 func (m *Model) Ask(o Order, preview bool) (*Permit, []Reason) {
 	if !preview {
 		m.accepted()
@@ -284,7 +288,8 @@ func (m *Model) askHalts(q *question) {
 	}
 }
 
-// ValueNow is the value on the day of the question, which a preview does not open.
+// ValueNow returns the value on the current day, even if the day is not opened yet: a
+// preview does not open it.
 func (m *Model) ValueNow(a Alarm) Num {
 	if a.Name == Daily && m.now.Format(time.DateOnly) > m.day {
 		fresh := m.all
@@ -332,7 +337,8 @@ func (m *Model) askMarket(q *question) {
 	}
 }
 
-// zone of a price: [lo, hi), the last one closed; 0 is outside all.
+// zone returns the number of a price's zone, or 0 outside all zones. A zone is [lo, hi);
+// the last one includes hi.
 func (m *Model) zone(price Num) int {
 	z := m.Rules.Zones
 	for i := range len(z) - 1 {
@@ -402,7 +408,7 @@ func (m *Model) askCash(q *question) {
 	}
 }
 
-// GrantedWithin counts the permits a bot was granted in so much time until now.
+// GrantedWithin counts the permits that a bot was granted within the last d.
 func (m *Model) GrantedWithin(id string, d time.Duration) int {
 	n := 0
 	for _, g := range m.times {
@@ -413,5 +419,5 @@ func (m *Model) GrantedWithin(id string, d time.Duration) int {
 	return n
 }
 
-// Closes reports that a permit only closes.
+// Closes reports whether a permit only closes.
 func (m *Model) Closes(p *Permit) bool { return p.closing.Cmp(p.Left) == 0 }

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// reference is what equity of the portfolio, or of a bot, is measured from.
+// reference holds the references that the equity of the portfolio, or of a bot, is
+// measured from.
 type reference struct {
 	capital, dormant        bool
 	peak, lifetime, dayOpen Num
@@ -21,7 +22,7 @@ func (r *reference) all() []*Num {
 	return []*Num{&r.peak, &r.lifetime, &r.dayOpen}
 }
 
-// ratio of one reference: how far equity is below it, as a fraction.
+// ratio returns how far equity is below one reference, as a fraction.
 func (r *reference) ratio(which int, equity Num) Num {
 	from := *r.all()[which]
 	switch {
@@ -37,7 +38,8 @@ func (r *reference) ratio(which int, equity Num) Num {
 	return div(sub(from, equity), from)
 }
 
-// flow: money came or went, and equity was before and is after (docs/semantics/money.md, Flows).
+// flow adjusts the references to a flow that changed equity from before to after
+// (docs/semantics/money.md, Flows).
 func (r *reference) flow(before, after Num, open bool) {
 	f := sub(after, before)
 	ratios := [3]Num{r.ratio(0, before), r.ratio(1, before), r.ratio(2, before)}
@@ -61,7 +63,7 @@ func (r *reference) flow(before, after Num, open bool) {
 			r.carried, r.dormant = ratios, true
 		}
 		for _, n := range r.all() {
-			*n = add(*n, larger(f, zero)) // paid off a part of a debt
+			*n = add(*n, larger(f, zero)) // it repaid part of a debt
 		}
 	}
 }
@@ -77,7 +79,8 @@ func (r *reference) raise(equity Num) {
 	}
 }
 
-// moved are the bots that the last performance was about, or whose equity changed.
+// perform does act, raises the references, and sets moved: the bots that act was about, or
+// whose equity changed.
 func (m *Model) perform(about []string, act func()) {
 	m.accepted()
 	before := map[string]Num{}
@@ -103,7 +106,7 @@ type Alarm struct{ Name, Bot string }
 
 type alarm struct {
 	status string // warned, tripped; "" is ok
-	all    bool   // it stopped all
+	all    bool   // it stopped all bots
 }
 
 // The breakers, in the order of their evaluation.
@@ -114,7 +117,7 @@ const (
 	Portfolio = "portfolio_drawdown"
 )
 
-// Status of a breaker: ok, warned or tripped.
+// StatusOf returns the status of a breaker: ok, warned or tripped.
 func (m *Model) StatusOf(a Alarm) string {
 	if is := m.alarm[a]; is != nil && is.status != "" {
 		return is.status
@@ -122,7 +125,7 @@ func (m *Model) StatusOf(a Alarm) string {
 	return "ok"
 }
 
-// Value that a breaker compares with its limit.
+// Value returns the value that a breaker compares with its limit.
 func (m *Model) Value(a Alarm) Num {
 	switch a.Name {
 	case Losses:
@@ -147,7 +150,7 @@ func (m *Model) limit(a Alarm) Num {
 	return m.Rules.MaxAll
 }
 
-// level of the warning; 0 is none.
+// level returns the value at which a breaker warns; 0 means that it does not.
 func (m *Model) level(a Alarm) Num {
 	if a.Name == Losses {
 		return Whole(m.Rules.MaxStreak - 1)
@@ -193,14 +196,15 @@ func (m *Model) trip(a Alarm) {
 	m.halt(only)
 	if a.Name == Portfolio {
 		m.Stop.Asked = ""
-		if !m.Stop.ByDrawdown { // also where a person stopped everything before: this is graver
+		if !m.Stop.ByDrawdown { // even if a person has stopped everything: a drawdown is graver
 			m.Stop.On, m.Stop.ByDrawdown = true, true
 			m.halt("")
 		}
 	}
 }
 
-// halt stops the running bots, or one, and revokes what is not placed.
+// halt stops one running bot, or all if only is "", and revokes permits that are not
+// placed.
 func (m *Model) halt(only string) {
 	for _, id := range m.ids() {
 		if b := m.bots[id]; b.status == "running" && (only == "" || only == id) {
@@ -210,7 +214,8 @@ func (m *Model) halt(only string) {
 	m.revoke(only)
 }
 
-// rearm: "it warns again only after the value has been below 0.9 of the level".
+// rearm resets warnings: "it warns again only after the value has been below 0.9 of the
+// level".
 func (m *Model) rearm() {
 	for a, is := range m.alarm {
 		if is.status == "warned" && less(m.Value(a), mul(m.level(a), N("0.9"))) {
@@ -219,7 +224,7 @@ func (m *Model) rearm() {
 	}
 }
 
-// haltedBy are the tripped breakers that keep a bot from trading.
+// haltedBy returns the tripped breakers that keep a bot from trading.
 func (m *Model) haltedBy(id string) []Alarm {
 	var out []Alarm
 	for a, is := range m.alarm {
@@ -231,7 +236,7 @@ func (m *Model) haltedBy(id string) []Alarm {
 	return out
 }
 
-// Reset is a person's decision to go on. It answers "", conflict or would_retrip.
+// Reset resets a breaker. It returns "", conflict or would_retrip.
 func (m *Model) Reset(a Alarm, rebase bool) string {
 	ref, equity, which := &m.all, m.Equity(""), 0
 	if a.Bot != "" {
@@ -269,7 +274,7 @@ func (m *Model) Reset(a Alarm, rebase bool) string {
 	return ""
 }
 
-// Change the rules: all breakers are held against them at once.
+// Change changes the rules, and evaluates all breakers at once.
 func (m *Model) Change(rules Rules) {
 	m.accepted()
 	m.Rules = rules
@@ -279,17 +284,17 @@ func (m *Model) Change(rules Rules) {
 
 // --- the emergency stop
 
-// Emergency stops everything, by a person.
+// Emergency engages the emergency stop for a person.
 func (m *Model) Emergency() {
 	m.accepted()
 	m.halt("")
 	for _, b := range m.bots {
 		b.tripped = false
 	}
-	m.Stop.On, m.Stop.Asked = true, "" // one by drawdown is graver, and stays
+	m.Stop.On, m.Stop.Asked = true, "" // a stop by drawdown is graver and stays
 }
 
-// AskClear is the first of two people, Clear the second.
+// AskClear is sent by the first of two people, Clear by the second.
 func (m *Model) AskClear(user string) string {
 	if code := m.clearable(); code != "" {
 		return code
@@ -299,7 +304,7 @@ func (m *Model) AskClear(user string) string {
 	return ""
 }
 
-// Clear answers "", or why not.
+// Clear clears the stop. It returns "" or a code.
 func (m *Model) Clear(user string) string {
 	switch code := m.clearable(); {
 	case code != "":

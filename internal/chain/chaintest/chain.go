@@ -28,7 +28,7 @@ import (
 	"github.com/ethereum/go-ethereum/params"
 )
 
-// ChainID is that of every chain of this package.
+// ChainID is the id of every chain of this package.
 const ChainID = 1337
 
 // Account is a key that exists in tests only.
@@ -53,7 +53,7 @@ func (a Account) Sign(_ context.Context, digest [32]byte) (signature [65]byte, e
 	return signature, err
 }
 
-// Chain is one node and its chain. Blocks are made by Mine only.
+// Chain is one node and its chain. Only Mine makes blocks.
 type Chain struct {
 	t       testing.TB
 	genesis *core.Genesis
@@ -123,13 +123,13 @@ func (c *Chain) URL() string { return c.node.HTTPEndpoint() }
 // Head is the number of the newest block.
 func (c *Chain) Head() uint64 { return c.eth.BlockChain().CurrentBlock().Number.Uint64() }
 
-// Mine makes n blocks; the first takes up what is pending.
+// Mine makes n blocks; the first includes the pending transactions.
 func (c *Chain) Mine(n int) {
 	c.t.Helper()
 	for range n {
 		before := c.Head()
 		c.beacon.Commit()
-		if c.Head() == before { // a follower's beacon does not know the time of the blocks it was given
+		if c.Head() == before { // a follower's beacon does not know the time of its imported blocks
 			c.check(c.beacon.AdjustTime(time.Second))
 		}
 		if c.Head() != before+1 {
@@ -138,12 +138,12 @@ func (c *Chain) Mine(n int) {
 	}
 }
 
-// Forget empties the pool of pending transactions, as if nobody had heard of
+// Forget empties the pool of pending transactions, as if the node had never received
 // them.
 func (c *Chain) Forget() { c.beacon.Rollback() }
 
-// Unwind takes the last n blocks away, and forgets their transactions. What is
-// mined next is another history.
+// Unwind removes the last n blocks and their transactions. Blocks that are mined after
+// that are another history.
 func (c *Chain) Unwind(n uint64) {
 	c.t.Helper()
 	c.Forget()
@@ -152,7 +152,7 @@ func (c *Chain) Unwind(n uint64) {
 	c.Forget()
 }
 
-// Follower starts a second node of the same chain, which has no blocks yet.
+// Follower starts a second node of the same chain. It has no blocks yet.
 func (c *Chain) Follower() *Chain {
 	c.t.Helper()
 	return start(c.t, c.genesis, c.faucet)
@@ -175,7 +175,7 @@ func (c *Chain) CatchUp(to *Chain, number uint64) {
 	c.check(c.eth.TxPool().Sync())
 }
 
-// Send signs and sends a transaction of the faucet and mines it.
+// Send signs, sends and mines a transaction of the faucet.
 func (c *Chain) Send(to *common.Address, value *big.Int, data []byte) common.Address {
 	c.t.Helper()
 	ctx := context.Background()

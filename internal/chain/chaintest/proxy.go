@@ -24,12 +24,10 @@ type Request struct {
 	proxy  *Proxy
 }
 
-// Fault answers in the place of the node. It returns false to let the request
-// through.
+// Fault answers instead of the node. It returns false to let the request through.
 type Fault func(w http.ResponseWriter, r Request) bool
 
-// Proxy stands in front of a node and lets everything through until it is told
-// otherwise.
+// Proxy is a proxy in front of a node. It lets every request through until a fault is set.
 type Proxy struct {
 	t        testing.TB
 	upstream string
@@ -53,10 +51,10 @@ func (c *Chain) Proxy() *Proxy {
 	return p
 }
 
-// URL is where the proxy listens.
+// URL returns the address of the proxy.
 func (p *Proxy) URL() string { return p.server.URL }
 
-// Set replaces the fault; nil is none.
+// Set replaces the fault; nil removes it.
 func (p *Proxy) Set(f Fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -93,7 +91,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	_, _ = w.Write(answer)
 }
 
-// forward asks the node.
+// forward sends the request to the node and returns its answer.
 func (r Request) forward() ([]byte, error) {
 	ask, err := http.NewRequestWithContext(r.HTTP.Context(), http.MethodPost, r.proxy.upstream, bytes.NewReader(r.body))
 	if err != nil {
@@ -113,7 +111,7 @@ func On(method string, f Fault) Fault {
 	return func(w http.ResponseWriter, r Request) bool { return r.Method == method && f(w, r) }
 }
 
-// Hang answers nothing until the client has gone.
+// Hang does not answer until the client is gone.
 func Hang(_ http.ResponseWriter, r Request) bool {
 	select {
 	case <-r.HTTP.Context().Done():
@@ -135,7 +133,7 @@ func Status(code int, body string) Fault {
 	}
 }
 
-// Redirect sends the client somewhere else.
+// Redirect redirects the client to another URL.
 func Redirect(to string) Fault {
 	return func(w http.ResponseWriter, _ Request) bool {
 		w.Header().Set("Location", to)
@@ -144,10 +142,10 @@ func Redirect(to string) Fault {
 	}
 }
 
-// Body answers with these bytes, whatever was asked.
+// Body answers every request with these bytes.
 func Body(text string) Fault { return Status(http.StatusOK, text) }
 
-// Huge answers with that many bytes inside a JSON string.
+// Huge answers with a JSON string of size bytes.
 func Huge(size int) Fault {
 	return func(w http.ResponseWriter, r Request) bool {
 		fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":"0x`, r.ID)
@@ -171,7 +169,7 @@ func Truncated(w http.ResponseWriter, r Request) bool {
 	return true
 }
 
-// Result lies: it answers with a result of its own.
+// Result answers with a false result.
 func Result(result string) Fault {
 	return func(w http.ResponseWriter, r Request) bool {
 		fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":%s}`, r.ID, result)
@@ -188,8 +186,8 @@ func Refuse(code int, message string) Fault {
 	}
 }
 
-// Twist lies in one field: it changes the node's result before it passes it on.
-// A result that is not an object is passed on as it is.
+// Twist falsifies the node's result: change edits it before it is passed on. A result
+// that is not an object is passed on unchanged.
 func Twist(change func(result map[string]any)) Fault {
 	return func(w http.ResponseWriter, r Request) bool {
 		var answer map[string]any
@@ -206,8 +204,8 @@ func Twist(change func(result map[string]any)) Fault {
 	}
 }
 
-// Twice forwards the request two times, as a proxy does that retries, and passes
-// the second answer on.
+// Twice forwards the request twice, as a retrying proxy does, and returns the second
+// answer.
 func Twice(w http.ResponseWriter, r Request) bool {
 	_, err := r.forward()
 	answer, again := r.forward()

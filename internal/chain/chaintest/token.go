@@ -15,15 +15,15 @@ import (
 //go:embed token/Token.json
 var tokenJSON []byte
 
-// Mode is how a token behaves when it is told to transfer.
+// Mode is how a token behaves when it is asked to transfer.
 type Mode uint8
 
 // The modes of Token.sol.
 const (
 	Honest         Mode = iota
-	Reverts             // as a token that is paused
-	AnswersFalse        // and moves nothing
-	AnswersNothing      // and moves, as USDT does on Ethereum
+	Reverts             // like a paused token
+	AnswersFalse        // and transfers nothing
+	AnswersNothing      // but transfers, like USDT on Ethereum
 	AnswersTwo          // which is not a bool
 )
 
@@ -34,7 +34,7 @@ type Token struct {
 	abi   abi.ABI
 }
 
-// Deploy puts a token on the chain.
+// Deploy deploys a token on the chain.
 func (c *Chain) Deploy(symbol string, decimals uint8) *Token {
 	c.t.Helper()
 	var compiled struct {
@@ -50,14 +50,14 @@ func (c *Chain) Deploy(symbol string, decimals uint8) *Token {
 	return &Token{at, c, parsed}
 }
 
-// Mint gives units to an account, in a block of its own.
+// Mint gives units to an account, in a separate block.
 func (k *Token) Mint(to common.Address, units int64) {
 	k.chain.t.Helper()
 	k.send("mint", to, big.NewInt(units))
 }
 
-// SetMode changes how the token behaves, in a block of its own. What is pending
-// then is mined in the same block, before or after it.
+// SetMode changes how the token behaves. It mines a block, which also includes any
+// pending transactions, before or after the change.
 func (k *Token) SetMode(mode Mode) {
 	k.chain.t.Helper()
 	k.send("setMode", uint8(mode))
