@@ -69,6 +69,7 @@ const (
 	toStatistics  = "internal/cli/look: take its limit in pets stats --what-if-limits (they range over the table)"
 	toMetrics     = "internal/metrics: show its limit (they range over the table)"
 	toDocs        = "docs/semantics/breakers.md: add its row to the table of breakers"
+	toDefaults    = "docs/semantics/defaults.md: add its key to the table of policy keys"
 	toScenarios   = "replay/testdata: add a scenario in which it trips, then go test ./replay/scenario -rewrite"
 	toExample     = ".env.example: make env-example"
 	toOpenAPI     = "docs/openapi.json: go test ./internal/httpapi -run OpenAPI -rewrite"
@@ -109,6 +110,7 @@ func strangers(t *testing.T, r *risk.Rule) []string {
 
 	const root = "../../../"
 	known(toDocs, found(t, root+"docs/semantics/breakers.md", "(?m)^\\| `"+r.Name+"` \\|"))
+	known(toDefaults, found(t, root+"docs/semantics/defaults.md", "(?m)^\\| `"+r.Key+"` \\|"))
 	known(toScenarios, found(t, root+"replay/testdata/*.txt", trippedLine(r)))
 	known(toExample, found(t, root+".env.example", `(?m)^`+strings.ToUpper(r.Key)+`=`))
 	known(toOpenAPI, found(t, root+"docs/openapi.json", `"`+r.Key+`":`))
@@ -150,7 +152,7 @@ func TestEveryPlaceKnowsEveryBreaker(t *testing.T) {
 	added.Name, added.Key = "market_loss", "max_market_loss_pct"
 	added.Limit = func(*domain.Policy) domain.Decimal { return domain.Zero } // there is no such field
 	require.Equal(t, []string{
-		toExample, toTypes, toOpenAPI, toDocs, toPolicy, toResets, toTable, toStatistics, toEnvironment, toMetrics, toViews, toScenarios,
+		toExample, toTypes, toOpenAPI, toDocs, toDefaults, toPolicy, toResets, toTable, toStatistics, toEnvironment, toMetrics, toViews, toScenarios,
 	}, strangers(t, &added))
 }
 
