@@ -22,6 +22,7 @@ import (
 func New(ctx context.Context, c *cli.App, now func() time.Time) (*Server, error) {
 	a := &app{c}
 	s := &Server{app: a, Log: slog.New(slog.NewJSONHandler(a.Err, a.logOptions())), now: now, started: time.Now(), meter: metrics.New()}
+	s.notify = s.notices()
 	if err := s.openFolder(ctx); err != nil {
 		return nil, err
 	}

@@ -2,13 +2,14 @@ package serve
 
 import "pets/internal/notice"
 
-// notify is where every notice of this server arrives. A channel for them is added here, with
-// notice.All; see "How to add" in docs/architecture.md.
-func (s *Server) notify(n notice.Notice) { s.logNotice(n) }
+// notices is where every notice of this server arrives, and goes to every channel.
+func (s *Server) notices() notice.Notify {
+	return notice.All(s.countNotice, s.logNotice)
+}
 
-// logNotice logs and counts what a person should know.
+func (s *Server) countNotice(n notice.Notice) { s.meter.CustodyProblem(n.Portfolio) }
+
 func (s *Server) logNotice(n notice.Notice) {
-	s.meter.CustodyProblem(n.Portfolio)
 	attributes := []any{"portfolio", n.Portfolio, "kind", string(n.Kind), "what", n.Text()}
 	if n.Subject != "" {
 		attributes = append(attributes, "subject", n.Subject)

@@ -26,6 +26,7 @@ import (
 	"pets/internal/legs"
 	"pets/internal/live"
 	"pets/internal/metrics"
+	"pets/internal/notice"
 	"pets/internal/open"
 	"pets/internal/owner"
 	"pets/projections"
@@ -121,6 +122,7 @@ type Server struct {
 	// custody reaches keys and chain, as far as there are any; vault are the keys.
 	custody *custody.Custodian
 	vault   *evm.Keys
+	notify  notice.Notify
 	now     func() time.Time
 	started time.Time
 	// witness is that of the store.
