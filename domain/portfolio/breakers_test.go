@@ -19,17 +19,22 @@ func only(breaker, limit string) func(*domain.Policy) {
 	return func(p *domain.Policy) {
 		quietPolicy(p)
 		p.BreakerWarnAt = dec("0.8")
-		switch breaker {
-		case domain.ConsecutiveLosses:
-			p.MaxConsecutiveLosses = int(dec(limit).Float())
-		case domain.DailyLoss:
-			p.MaxDailyLossPct = dec(limit)
-		case domain.BotDrawdown:
-			p.MaxBotDrawdownPct = dec(limit)
-		case domain.PortfolioDrawdown:
-			p.MaxPortfolioDrawdownPct = dec(limit)
+		r, ok := risk.RuleOf(breaker)
+		if !ok {
+			panic(breaker)
+		}
+		if err := domain.DecodeObject([]byte(limitOf(r, limit)), p); err != nil {
+			panic(err)
 		}
 	}
+}
+
+// limitOf is the change of limits that gives a breaker another one.
+func limitOf(r *risk.Rule, limit string) string {
+	if r.Whole {
+		return fmt.Sprintf(`{%q:%s}`, r.Key, limit)
+	}
+	return fmt.Sprintf(`{%q:%q}`, r.Key, limit)
 }
 
 // paper opens a paper portfolio whose whole capital is bot a's.
@@ -135,62 +140,93 @@ func TestOrderOfEvaluation(t *testing.T) {
 	require.Len(t, h.s.BreakerKeys(), 6)
 }
 
-// causes are the ways equity, a streak or a limit changes; each brings the daily
-// loss of capital 100 to exactly 0.05 in its last step.
+// what loses the money of a cause: the treasury, a bot, or a bot in a closed trade.
+type what int
+
+const (
+	byTreasury what = iota
+	byBot
+	byTrade
+)
+
+// needs says what has to lose for a rule to trip: closed trades for a count, and for a
+// ratio what the rule is kept for. A rule that measures something else is not tripped by
+// the causes: give causes some for it, and a word here.
+func needs(r *risk.Rule) what {
+	switch {
+	case r.Whole:
+		return byTrade
+	case r.Scope == risk.OfBot:
+		return byBot
+	default:
+		return byTreasury
+	}
+}
+
+func botOf(r *risk.Rule) string {
+	if r.Scope == risk.OfBot {
+		return "a"
+	}
+	return ""
+}
+
+// causes are the ways equity, a streak or a limit changes. Each loses 5 of capital 100 in
+// its last step, which brings every ratio to exactly 0.05.
 var causes = []struct {
-	name string
-	do   func(h *harness)
-	fact string // type of the causing record
+	name  string
+	loses what
+	do    func(h *harness, r *risk.Rule)
+	fact  string // type of the causing record
 }{
-	{"a fill's mark", func(h *harness) {
+	{"a fill's mark", byBot, func(h *harness, _ *risk.Rule) {
 		h.fill("a", "m", "YES", buy, "10", "0.5")
 		h.fill("a", "m", "YES", sell, "1", "0")
 	}, domain.FillRecordedType},
-	{"a fill's fee", func(h *harness) { h.fill("a", "m", "YES", buy, "10", "0.5", withFee("5")) }, domain.FillRecordedType},
-	{"a mark", func(h *harness) {
+	{"a fill's fee", byBot, func(h *harness, _ *risk.Rule) { h.fill("a", "m", "YES", buy, "10", "0.5", withFee("5")) }, domain.FillRecordedType},
+	{"a mark", byBot, func(h *harness, _ *risk.Rule) {
 		h.fill("a", "m", "YES", buy, "10", "0.5")
 		h.mark("m", "YES", "0")
 	}, domain.PriceMarkedType},
-	{"an asset's mark", func(h *harness) {
+	{"an asset's mark", byTreasury, func(h *harness, _ *risk.Rule) {
 		h.depositIn(domain.WalletCold, "ETH", "2")
 		h.markAsset("ETH", "5") // its first mark is a flow
 		h.markAsset("ETH", "2.25")
 	}, domain.PriceMarkedType},
-	{"a settlement", func(h *harness) {
+	{"a settlement", byTrade, func(h *harness, _ *risk.Rule) {
 		h.fill("a", "m", "YES", buy, "10", "0.5")
 		h.settle("m", "YES", "0")
 	}, domain.MarketSettledType},
-	{"a settlement of a short", func(h *harness) {
+	{"a settlement of a short", byTrade, func(h *harness, _ *risk.Rule) {
 		h.fill("a", "m", "YES", sell, "10", "0.5")
 		h.settle("m", "YES", "1")
 	}, domain.MarketSettledType},
-	{"a fee", func(h *harness) {
+	{"a fee", byBot, func(h *harness, _ *risk.Rule) {
 		h.must(func(d *Decision) error {
 			return d.RecordFee(&domain.FeeRecorded{Bot: "a", Amount: dec("5"), Kind: domain.FeeTrading})
 		})
 	}, domain.FeeRecordedType},
-	{"gas of the treasury", func(h *harness) {
+	{"gas of the treasury", byTreasury, func(h *harness, _ *risk.Rule) {
 		h.must(func(d *Decision) error {
 			return d.RecordFee(&domain.FeeRecorded{Amount: dec("5"), Kind: domain.FeeGas})
 		})
 	}, domain.FeeRecordedType},
-	{"an adjustment", func(h *harness) { h.lose("a", "5") }, domain.AdjustmentPostedType},
-	{"a reported trade", func(h *harness) { h.trade("a", "-5") }, domain.TradeClosedType},
-	{"a void", func(h *harness) {
+	{"an adjustment", byBot, func(h *harness, _ *risk.Rule) { h.lose("a", "5") }, domain.AdjustmentPostedType},
+	{"a reported trade", byTrade, func(h *harness, _ *risk.Rule) { h.trade("a", "-5") }, domain.TradeClosedType},
+	{"a void", byBot, func(h *harness, r *risk.Rule) {
 		h.trade("a", "-5.1")
-		h.limits(`{"max_daily_loss_pct":"0.9"}`)
-		h.reset(domain.DailyLoss, "", true)
+		h.limits(limitOf(r, "0.9"))
+		h.reset(r.Name, botOf(r), true)
 		id := h.fill("a", "m", "YES", buy, "10", "0", provisional)
 		h.fill("a", "m", "YES", sell, "10", "0.5")
-		h.limits(`{"max_daily_loss_pct":"0.05"}`)
+		h.limits(limitOf(r, "0.05"))
 		require.Empty(h.t, h.tripped())
 		h.after(24 * time.Hour).deposit("0.1") // opens the day at 99.9, then 100
 		h.void(id)                             // sold 10 short at 0.5, nothing bought: worth 5 less
 	}, domain.FillVoidedType},
-	{"a limit", func(h *harness) {
-		h.limits(`{"max_daily_loss_pct":"0.06"}`)
+	{"a limit", byBot, func(h *harness, r *risk.Rule) {
+		h.limits(limitOf(r, "0.06"))
 		h.lose("a", "5")
-		h.limits(`{"max_daily_loss_pct":"0.05"}`)
+		h.limits(limitOf(r, "0.05"))
 	}, domain.LimitsChangedType},
 }
 
@@ -198,16 +234,25 @@ var causes = []struct {
 // limit; … the trip is in the same append as its cause"; "A mistake is corrected
 // by another event, which may trip a breaker".
 func TestEveryCauseTripsInItsOwnAppend(t *testing.T) {
-	for _, c := range causes {
-		t.Run(c.name, func(t *testing.T) {
-			h := paper(t, "100", only(domain.DailyLoss, "0.05"))
-			c.do(h)
-			require.Equal(t, []string{"daily_loss"}, h.tripped(), "%v, value %s", h.types(), h.dailyLoss())
-			e := lastOf[*domain.BreakerTripped](h)
-			require.Equal(t, c.fact, h.log[e.Cause].typ)
-			require.GreaterOrEqual(t, e.Cause, h.s.Next-uint64(len(h.events())), "the cause is in the same append")
-			require.Equal(t, Stopped, h.botOf("a").Status)
-		})
+	for r := range risk.Rules() {
+		limit := "0.05"
+		if r.Whole {
+			limit = "1"
+		}
+		for _, c := range causes {
+			if c.loses < needs(r) {
+				continue
+			}
+			t.Run(r.Name+" by "+c.name, func(t *testing.T) {
+				h := paper(t, "100", only(r.Name, limit))
+				c.do(h, r)
+				require.Equal(t, []string{keyOf(r.Name, botOf(r)).String()}, h.tripped(), "%v, value %s", h.types(), h.value(r.Name, botOf(r)))
+				e := lastOf[*domain.BreakerTripped](h)
+				require.Equal(t, c.fact, h.log[e.Cause].typ)
+				require.GreaterOrEqual(t, e.Cause, h.s.Next-uint64(len(h.events())), "the cause is in the same append")
+				require.Equal(t, Stopped, h.botOf("a").Status)
+			})
+		}
 	}
 }
 

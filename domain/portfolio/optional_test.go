@@ -13,23 +13,6 @@ import (
 	"pets/domain/risk"
 )
 
-// onlyOptional moves every limit out of the way but that of one breaker that is off
-// by default.
-func onlyOptional(breaker, limit string) func(*domain.Policy) {
-	return func(p *domain.Policy) {
-		quietPolicy(p)
-		p.BreakerWarnAt = dec("0.8")
-		switch breaker {
-		case risk.RollingLoss:
-			p.MaxRollingLossPct = dec(limit)
-		case risk.BotDailyLoss:
-			p.MaxBotDailyLossPct = dec(limit)
-		default:
-			panic(breaker)
-		}
-	}
-}
-
 // “off by default”: what was written before they existed folds to the same bytes.
 func TestOptionalBreakersAreOff(t *testing.T) {
 	h := paper(t, "1000", quietPolicy)
@@ -38,14 +21,14 @@ func TestOptionalBreakersAreOff(t *testing.T) {
 	require.Empty(t, h.tripped())
 	snapshot, err := h.s.Snapshot()
 	require.NoError(t, err)
-	for _, word := range []string{"hours", "rolling", "bot_daily"} {
-		require.NotContains(t, string(snapshot), word)
-	}
-	for _, key := range h.s.BreakerKeys() {
-		require.NotContains(t, []string{risk.RollingLoss, risk.BotDailyLoss}, key.Breaker, "it is not listed")
-	}
-	for _, name := range []string{risk.RollingLoss, risk.BotDailyLoss} {
-		key := keyOf(name, map[string]string{risk.BotDailyLoss: "a"}[name])
+	require.NotContains(t, string(snapshot), "hours")
+	for r := range risk.Rules() {
+		if !r.Optional() {
+			continue
+		}
+		require.NotContains(t, string(snapshot), r.Key)
+		key := keyOf(r.Name, botOf(r))
+		require.NotContains(t, h.s.BreakerKeys(), key, "it is not listed")
 		h.refused(domain.CodeConflict, func(d *Decision) error { return d.ResetBreaker(key, "test", true) })
 	}
 }
@@ -54,7 +37,7 @@ func TestOptionalBreakersAreOff(t *testing.T) {
 func TestOptionalBreakersTripAtTheirLimits(t *testing.T) {
 	for name, bot := range map[string]string{risk.RollingLoss: "", risk.BotDailyLoss: "a"} {
 		for loss, trips := range map[string]bool{"-99.999999": false, "-100": true, "-100.000001": true} {
-			h := paper(t, "1000", onlyOptional(name, "0.1"))
+			h := paper(t, "1000", only(name, "0.1"))
 			h.trade("a", loss)
 			if !trips {
 				require.Equal(t, []string{"trade.closed", "breaker.warned"}, h.types(), "%s at %s", name, loss)
@@ -78,7 +61,7 @@ func TestOptionalBreakersTripAtTheirLimits(t *testing.T) {
 // forgotten 25 hours later, also where nothing was recorded since: permits are judged
 // at the time they are asked for.
 func TestRollingLossGoesOverMidnight(t *testing.T) {
-	h := paper(t, "1000", onlyOptional(risk.RollingLoss, "0.1"))
+	h := paper(t, "1000", only(risk.RollingLoss, "0.1"))
 	h.at(time.Date(2026, 3, 10, 23, 30, 0, 0, time.UTC)).trade("a", "-60")
 	h.after(time.Hour).trade("a", "-40")
 	require.Equal(t, []string{"rolling_loss"}, h.tripped())
@@ -89,7 +72,7 @@ func TestRollingLossGoesOverMidnight(t *testing.T) {
 	require.Empty(t, h.tripped())
 
 	// Hours that leave the window lower the value without a record: a reset sees it.
-	h = paper(t, "1000", onlyOptional(risk.RollingLoss, "0.9"))
+	h = paper(t, "1000", only(risk.RollingLoss, "0.9"))
 	h.trade("a", "-600")
 	h.limits(`{"max_rolling_loss_pct":"0.61"}`)
 	h.limits(`{"max_rolling_loss_pct":"0.6"}`)
@@ -105,7 +88,7 @@ func TestRollingLossGoesOverMidnight(t *testing.T) {
 
 // “Permits are denied whenever a value ≥ its limit”, as of the hour of the question.
 func TestRollingLossDeniesUntilItsHoursAreGone(t *testing.T) {
-	h := paper(t, "1000", onlyOptional(risk.RollingLoss, "0.5"))
+	h := paper(t, "1000", only(risk.RollingLoss, "0.5"))
 	h.trade("a", "-500")
 	h.apply(&domain.BreakerReset{Breaker: risk.RollingLoss, Reason: "by hand", User: "olga"})
 	h.start("a")
@@ -119,7 +102,7 @@ func TestRollingLossDeniesUntilItsHoursAreGone(t *testing.T) {
 // `bot_daily_loss` counts a bot's own day: midnight opens it for every bot, and
 // allocations are no performance.
 func TestBotDailyLossIsTheBotsDay(t *testing.T) {
-	h := newHarness(t).open(domain.ModePaper, onlyOptional(risk.BotDailyLoss, "0.1"), func(p *domain.Policy) { p.BreakerStops = domain.StopBot })
+	h := newHarness(t).open(domain.ModePaper, only(risk.BotDailyLoss, "0.1"), func(p *domain.Policy) { p.BreakerStops = domain.StopBot })
 	h.deposit("10000")
 	h.bot("a", "1000")
 	h.bot("b", "1000")
@@ -179,7 +162,7 @@ func TestOptionalBreakersOnAndOff(t *testing.T) {
 
 // A warning does not outlive the breaker that gave it.
 func TestSwitchedOffItWarnsOfNothing(t *testing.T) {
-	h := paper(t, "1000", onlyOptional(risk.RollingLoss, "0.1"))
+	h := paper(t, "1000", only(risk.RollingLoss, "0.1"))
 	h.trade("a", "-80")
 	require.Equal(t, risk.Warned, h.status(risk.RollingLoss, ""))
 	h.limits(`{"max_rolling_loss_pct":"0"}`)
@@ -188,7 +171,7 @@ func TestSwitchedOffItWarnsOfNothing(t *testing.T) {
 
 // A snapshot keeps the 25 numbers, and one that lacks some is none.
 func TestSnapshotKeepsTheHours(t *testing.T) {
-	h := paper(t, "1000", onlyOptional(risk.RollingLoss, "0.5"))
+	h := paper(t, "1000", only(risk.RollingLoss, "0.5"))
 	h.after(3*time.Hour).trade("a", "-100")
 	b, err := h.s.Snapshot()
 	require.NoError(t, err)
@@ -248,7 +231,7 @@ func (n *naive) loss(at time.Time) *big.Rat {
 func TestRollingLossAgainstNaiveModel(t *testing.T) {
 	most := big.NewRat(1, 1_000_000_000_000)
 	rapid.Check(t, func(r *rapid.T) {
-		h := newHarness(r).open(domain.ModePaper, onlyOptional(risk.RollingLoss, "0.999999"))
+		h := newHarness(r).open(domain.ModePaper, only(risk.RollingLoss, "0.999999"))
 		h.deposit("1000")
 		h.bot("a", "1000")
 		n := &naive{points: []point{{h.now, big.NewRat(1000, 1)}}}

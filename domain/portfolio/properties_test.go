@@ -243,8 +243,8 @@ func (s *tempest) anyReport() {
 		})
 	case "limits":
 		s.run("limits", func(d *Decision) error {
-			return d.ChangeLimits([]byte(pick(s, "patch", `{"loss_dust":"0"}`, `{"loss_dust":"1"}`, `{"max_daily_loss_pct":"0.03"}`, `{"max_rolling_loss_pct":"0.1"}`, `{"max_bot_daily_loss_pct":"0.1"}`,
-				`{"max_rolling_loss_pct":"0","max_bot_daily_loss_pct":"0"}`, `{"daily_loss_tz":"Asia/Tokyo"}`, `{"max_orders_per_minute":2}`, `{"max_orders_per_minute":0}`, `{"max_order_usd":"3","max_bot_capital_pct":"0.01"}`)), "x")
+			return d.ChangeLimits([]byte(pick(s, "patch", append(breakerLimits(), `{"loss_dust":"0"}`, `{"loss_dust":"1"}`,
+				`{"daily_loss_tz":"Asia/Tokyo"}`, `{"max_orders_per_minute":2}`, `{"max_orders_per_minute":0}`, `{"max_order_usd":"3","max_bot_capital_pct":"0.01"}`)...)), "x")
 		})
 	}
 }
@@ -255,6 +255,22 @@ func breakerNames() []string {
 		names = append(names, r.Name)
 	}
 	return names
+}
+
+// breakerLimits are changes of limits: each breaker near, and off where it can be.
+func breakerLimits() []string {
+	var patches []string
+	for r := range risk.Rules() {
+		near := "0.03"
+		if r.Whole {
+			near = "2"
+		}
+		patches = append(patches, limitOf(r, near))
+		if r.Optional() {
+			patches = append(patches, limitOf(r, "0"))
+		}
+	}
+	return patches
 }
 
 func (s *tempest) anyReset() {
@@ -667,13 +683,13 @@ func arbitrary(r *rapid.T, v reflect.Value) {
 	}
 	switch v.Kind() {
 	case reflect.String:
-		v.SetString(rapid.SampledFrom([]string{
+		v.SetString(rapid.SampledFrom(append([]string{
 			"a", "b", "zz", "", "m", "YES", "USDC", "ETH", "hot", "cold", "buy", "sell", "confirmed", "provisional", "voided", "oversold",
 			"t1", "t2", "p1", "p2", "trading", "gas", "rebate", "hot:bot/a", "hot:treasury", "report", "fill", "win", "loss", "neutral",
-			domain.ConsecutiveLosses, domain.DailyLoss, domain.BotDrawdown, domain.PortfolioDrawdown, risk.BotDailyLoss, risk.RollingLoss, "bot", "portfolio", "all",
+			"bot", "portfolio", "all",
 			"x1", "x2", "x3", "hot-1", "cold-1", "external", "withdrawal", "sweep", polygon, friend,
 			"outcome", "spot", "perp", "UTC", "Nowhere/Land", "2026-03-11", "|", "x\x00y",
-		}).Draw(r, "text"))
+		}, breakerNames()...)).Draw(r, "text"))
 	case reflect.Bool:
 		v.SetBool(rapid.Bool().Draw(r, "bool"))
 	case reflect.Int, reflect.Int64:

@@ -73,7 +73,7 @@ func TestOneVariableForEachPolicyKey(t *testing.T) {
 
 // Every variable reaches the field of the policy that bears its name.
 func TestEveryVariableReachesThePolicy(t *testing.T) {
-	text := map[string]string{
+	set := map[string]string{
 		"MAX_CONSECUTIVE_LOSSES": "7", "MAX_DAILY_LOSS_PCT": "0.01", "MAX_BOT_DRAWDOWN_PCT": "0.02",
 		"MAX_PORTFOLIO_DRAWDOWN_PCT": "0.03", "MAX_BOT_DAILY_LOSS_PCT": "0.04", "MAX_ROLLING_LOSS_PCT": "0.06", "BREAKER_WARN_AT": "0.5", "BREAKER_STOPS": "bot",
 		"CLOSE_POSITIONS_ON_TRIP": "true", "DAILY_LOSS_TZ": "Europe/Berlin", "LOSS_DUST": "0.25",
@@ -82,14 +82,14 @@ func TestEveryVariableReachesThePolicy(t *testing.T) {
 		"MAX_BOT_CAPITAL_PCT": "0.2", "MAX_CATEGORY_EXPOSURE_PCT": "0.3", "MAX_ORDERS_PER_MINUTE": "60",
 	}
 	var environ []string
-	for name, value := range text {
+	for name, value := range set {
 		environ = append(environ, name+"="+value)
 	}
 	c := mustLoad(t, "", environ...)
 	got, err := c.Policy(domain.ModePaper)
 	require.NoError(t, err)
 	d := domain.MustDecimal
-	require.Equal(t, domain.Policy{
+	want := domain.Policy{
 		MaxConsecutiveLosses: 7, MaxDailyLossPct: d("0.01"), MaxBotDrawdownPct: d("0.02"),
 		MaxPortfolioDrawdownPct: d("0.03"), MaxBotDailyLossPct: d("0.04"), MaxRollingLossPct: d("0.06"), BreakerWarnAt: d("0.5"), BreakerStops: domain.StopBot,
 		ClosePositionsOnTrip: true, DailyLossTZ: "Europe/Berlin", LossDust: d("0.25"),
@@ -98,11 +98,14 @@ func TestEveryVariableReachesThePolicy(t *testing.T) {
 		MarkMaxAge: domain.Duration(20 * time.Minute), FeeBPS: d("12.5"), PaperSlippageBPS: d("15"),
 		MaxOrderUSD: d("100"), MaxPositionUSD: d("200.5"), MaxOpenPositions: 7,
 		MaxBotCapitalPct: d("0.2"), MaxCategoryExposurePct: d("0.3"), MaxOrdersPerMinute: 60,
-	}, got)
-	defaults := reflect.ValueOf(domain.DefaultPolicy(domain.ModePaper))
-	for i := range defaults.NumField() {
-		require.NotEqual(t, defaults.Field(i).Interface(), reflect.ValueOf(got).Field(i).Interface(), defaults.Type().Field(i).Name)
 	}
+	defaults, wanted := reflect.ValueOf(domain.DefaultPolicy(domain.ModePaper)), reflect.ValueOf(want)
+	for f, value := range defaults.Fields() {
+		variable := strings.ToUpper(strings.TrimSuffix(f.Tag.Get("json"), ",omitzero"))
+		require.Contains(t, set, variable, "give it a value other than its default in the table set, and its field in the table want")
+		require.NotEqual(t, value.Interface(), wanted.FieldByIndex(f.Index).Interface(), "%s: give it the value of the table set in the table want, too, and no default", f.Name)
+	}
+	require.Equal(t, want, got)
 }
 
 // "(live 15 m, paper off)", and what is set is for both.
@@ -145,13 +148,14 @@ func TestRatioOfOneOrMoreIsRefused(t *testing.T) {
 // Errors name the variable and what was expected, and never hold the value.
 func TestErrorsNeverEchoValues(t *testing.T) {
 	secret := "hunter2 correct horse"
+	neverRefused := []string{"PETS_KEYSTORE", "PETS_DIR", "PETS_WITNESS"} // anything is the name of a folder
 	for _, v := range variables() {
-		if slices.Contains([]string{"PETS_KEYSTORE", "PETS_DIR", "PETS_WITNESS"}, v.name) {
-			continue // anything is the name of a folder
+		if slices.Contains(neverRefused, v.name) {
+			continue
 		}
 		for _, value := range []string{secret, "esdb://admin:" + secret + "@host:2113", "4," + secret} {
 			_, err := load(t, "", v.name+"="+value)
-			require.Error(t, err, v.name)
+			require.Error(t, err, "%s: this value is not refused; if no value of it ever is, add it to the list neverRefused", v.name)
 			require.Equal(t, domain.CodeInvalid, domain.CodeOf(err))
 			require.ErrorContains(t, err, v.name)
 			require.NotContains(t, err.Error(), "hunter2")
@@ -230,7 +234,9 @@ func TestEnvExample(t *testing.T) {
 	}
 	stored, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.Equal(t, exampleFile(), string(stored), "run make env-example")
+	if exampleFile() != string(stored) {
+		t.Fatal(".env.example is not what the struct says: run make env-example")
+	}
 
 	want, err := Load(t.TempDir(), nil)
 	require.NoError(t, err)
@@ -238,6 +244,17 @@ func TestEnvExample(t *testing.T) {
 	require.NotEmpty(t, got.EnvFile)
 	got.EnvFile = "" // there is none in the other
 	require.Equal(t, want, got)
+}
+
+// The heading "Limits of new portfolios" stands above the limits, all of them and nothing
+// else.
+func TestTheHeadingOfLimits(t *testing.T) {
+	before, after, found := strings.Cut(exampleFile(), exampleLimits)
+	require.True(t, found)
+	for _, v := range variables() {
+		require.Equal(t, v.isLimit(), strings.Contains(after, "\n"+v.name+"="), "%s: the limits are the last fields of Config", v.name)
+		require.Equal(t, !v.isLimit(), strings.Contains(before, "\n"+v.name+"="), v.name)
+	}
 }
 
 // "Everything of a server that is no event lies in PETS_DIR (default ./pets-data)", and

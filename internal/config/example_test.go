@@ -2,7 +2,10 @@ package config
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
+
+	"pets/domain"
 )
 
 //go:generate go test -run TestEnvExample -count 1 . -args -update
@@ -31,7 +34,7 @@ func exampleFile() string {
 	b.WriteString(exampleHead)
 	limits := false
 	for _, v := range variables() {
-		if !limits && !strings.HasPrefix(v.name, "PETS_") {
+		if !limits && v.isLimit() {
 			b.WriteString(exampleLimits)
 			limits = true
 		}
@@ -39,6 +42,16 @@ func exampleFile() string {
 		fmt.Fprintf(&b, "%s=%s\n", v.name, v.fallback)
 	}
 	return b.String()
+}
+
+// isLimit reports whether a variable is a default for a key of a portfolio's policies.
+func (v variable) isLimit() bool {
+	for _, of := range []reflect.Type{reflect.TypeFor[domain.Policy](), reflect.TypeFor[domain.TreasuryPolicy]()} {
+		if _, is := of.FieldByName(v.field); is {
+			return true
+		}
+	}
+	return false
 }
 
 func orNone(fallback string) string {

@@ -5,6 +5,10 @@
 // record, and the attached readers. It refuses to decide, to append, and to show
 // a state that it could not fold to its end.
 //
+// There are two ways to read. An attached [Reader] (see [Attach]) sees each event together
+// with the state as of it, on the follower's goroutine. [Followers.News] hands on the
+// records alone, on a goroutine of the caller's.
+//
 // What an attached [Reader] may rely on:
 //
 //   - Order: it sees every record of the stream from the first one on, once, in order, and
@@ -13,11 +17,31 @@
 //   - Lag: a record is folded soon after it is durable, never before. [Portfolio.Reach]
 //     waits for a revision, so that a caller that was told of a trade finds it.
 //   - Speed: it runs on the follower's goroutine, and everyone who reads that portfolio
-//     waits for it. It must not block, write files or send: slow work has to be noted and
-//     done elsewhere.
+//     waits for it. It must not block, write files or send. Slow work belongs into
+//     [Followers.News]; where it needs the state of the moment, the reader notes it in
+//     memory, and a goroutine of the server's does it.
+//   - History: it cannot tell history from news. A start folds every record since the
+//     portfolio was opened, months ago, and each passes by the reader as if it were new.
+//     So a reader derives numbers; what acts (logs, alerts, sends) follows
+//     [Followers.News].
 //   - Failure: a reader that panics is detached from that portfolio, and [Attachment.Of]
 //     returns an error from then on. The state and the other readers continue. If the state
 //     cannot be folded any more, the follower ends, and nothing of that portfolio is shown.
 //   - Shutdown: after [Followers.Close] returns no reader is called again. What a reader
 //     knows is lost then: it is folded again at the next start.
+//
+// What a function that is given to [Followers.News] may rely on:
+//
+//   - Order: it sees every record of every stream, that of the system included, which
+//     became durable after [Options].Since, once, in the order of the store, one at a time.
+//     Nothing is folded for it: a record that no longer folds is handed on as well. For the
+//     state it asks [Followers.Open], [Portfolio.Reach] and [Portfolio.Read].
+//   - Speed: it may be slow, write files and send, for it holds up nobody. The store is
+//     the queue: what it has not taken yet waits there, and not in memory. It gives up when
+//     its context ends.
+//   - Failure: if it panics, News ends with an error; nothing else does.
+//   - Shutdown: Close ends its context and waits until it returns, so whoever drains a
+//     queue that it or a reader fills does so after Close, and before the store is closed.
+//     Records that it was not given by then are history at the next start. What must not
+//     miss any has to keep the position it has come to, and subscribe from there.
 package live

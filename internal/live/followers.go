@@ -23,6 +23,9 @@ const findEvery = time.Second
 type Options struct {
 	// Prefix begins the names of the streams of portfolios; the id is the rest.
 	Prefix string
+	// Since is where news begins, usually the end of the store at the start: records
+	// after it are handed on by [Followers.News].
+	Since eventstore.Position
 	// Log receives a message when something can no longer be followed; nil
 	// discards it.
 	Log *slog.Logger
@@ -53,7 +56,7 @@ func New(store eventstore.Store, o Options) *Followers {
 	return f
 }
 
-// Close ends all followers, and waits for them.
+// Close ends all followers and [Followers.News], and waits for them.
 func (f *Followers) Close() {
 	f.mu.Lock()
 	f.ended = true

@@ -1,5 +1,8 @@
 // Package notice carries messages for people that no event carries: a transfer
-// that does not proceed, a chain that cannot be read, a replaced key.
+// that does not proceed, a chain that cannot be read, a replaced key. Only custody
+// sends any today: its loop, and the check of its keys at the start of a server.
+// Stops, trips and resets are events and no notices; what tells people of those
+// follows [pets/internal/live.Followers.News].
 //
 // It owns the kinds of notices, and when the same problem is reported again. It
 // refuses to interpret texts: two notices are the same problem if their kind and
@@ -8,6 +11,7 @@
 package notice
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
@@ -41,6 +45,8 @@ const (
 	// that one key in it cannot be used.
 	KeystoreUnread Kind = "keystore_unread"
 	KeyUnusable    Kind = "key_unusable"
+	// ChannelFailed reports that another receiver of notices panicked.
+	ChannelFailed Kind = "channel_failed"
 	// Defect reports a defect that was found during work on a portfolio's
 	// transfers.
 	Defect Kind = "defect"
@@ -60,6 +66,7 @@ var kinds = map[Kind]string{
 	PortfolioUnread: "a portfolio cannot be examined",
 	KeystoreUnread:  "the keystore cannot be examined",
 	KeyUnusable:     "a key cannot be used",
+	ChannelFailed:   "a channel of notices failed; what it was to pass on is lost",
 	Defect:          "a defect was found while transfers were worked on",
 	LeftUnfinished:  "the server stopped during work on transfers; it continues at the next start",
 }
@@ -91,6 +98,34 @@ func (n Notice) Text() string {
 // Notify receives notices, possibly from several goroutines at once. It must not
 // block, because the sender is busy.
 type Notify func(Notice)
+
+// All returns a Notify that passes each notice on to all receivers, in their order. One
+// that panics does not keep the others from it: they get a notice of that, too.
+func All(receivers ...Notify) Notify {
+	return func(n Notice) {
+		failed := make([]error, len(receivers))
+		for i, to := range receivers {
+			failed[i] = deliver(to, n)
+		}
+		for i, err := range failed {
+			for other, to := range receivers {
+				if err != nil && other != i {
+					_ = deliver(to, Notice{Kind: ChannelFailed, Portfolio: n.Portfolio, Subject: string(n.Kind), Err: err}) // the others have it
+				}
+			}
+		}
+	}
+}
+
+func deliver(to Notify, n Notice) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v", v)
+		}
+	}()
+	to(n)
+	return nil
+}
 
 // forgetAfter is how long a problem that no longer occurs still counts as the
 // same one: a problem that comes and goes is reported once. It is reported again

@@ -81,9 +81,37 @@ func TestACauseThatChanges(t *testing.T) {
 
 // A new kind needs its text.
 func TestEveryKindHasWords(t *testing.T) {
-	for _, k := range []Kind{BalanceDiffers, SecurityBreach, TransferFailed, TransferStuck, HotTooLong, ChainUnread, PortfolioUnread, KeystoreUnread, KeyUnusable, Defect, LeftUnfinished} {
+	for _, k := range []Kind{BalanceDiffers, SecurityBreach, TransferFailed, TransferStuck, HotTooLong, ChainUnread, PortfolioUnread, KeystoreUnread, KeyUnusable, ChannelFailed, Defect, LeftUnfinished} {
 		require.NotEmpty(t, Notice{Kind: k}.Text(), k)
 	}
-	require.Len(t, kinds, 11)
+	require.Len(t, kinds, 12)
 	require.Equal(t, "a transfer does not progress: t1: later", Notice{Kind: TransferStuck, Subject: "t1", Detail: "later"}.Text())
+}
+
+// "One that panics does not keep the others from it: they get a notice of that, too."
+func TestAllReceiversGetANotice(t *testing.T) {
+	var first, last []string
+	say := func(into *[]string) Notify {
+		return func(n Notice) { *into = append(*into, n.Text()) }
+	}
+	broken := 0
+	all := All(say(&first), func(Notice) {
+		broken++
+		panic("no line")
+	}, say(&last))
+	all(stuck("t1", nil))
+	want := []string{"a transfer does not progress: t1", "a channel of notices failed; what it was to pass on is lost: transfer_stuck"}
+	require.Equal(t, want, first)
+	require.Equal(t, want, last)
+	require.Equal(t, 1, broken, "it is not told that it failed")
+
+	var got Notice
+	All(func(n Notice) { got = n }, func(Notice) { panic("no line") })(stuck("t1", nil))
+	require.Equal(t, "main", got.Portfolio)
+	require.ErrorContains(t, got.Err, "no line")
+
+	require.NotPanics(t, func() {
+		All()(stuck("t1", nil))
+		All(func(Notice) { panic(1) }, func(Notice) { panic(2) })(stuck("t1", nil))
+	}, "the sender is none of their business")
 }

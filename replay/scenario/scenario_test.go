@@ -7,6 +7,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/commands"
+	"pets/domain"
 )
 
 // go test ./replay/scenario -rewrite writes the output of every scenario anew. Read the
@@ -88,6 +90,27 @@ func TestScenarioErrors(t *testing.T) {
 		if !strings.Contains(want, "2000") {
 			require.Equal(t, 2, wrong.Line, text)
 			require.ErrorContains(t, err, "incident.txt:2: ")
+		}
+	}
+}
+
+// A limit is written as its field has it: each key of a policy takes a value of its type,
+// one that is added tomorrow included.
+func TestEveryPolicyKeyTakesItsValue(t *testing.T) {
+	samples := map[reflect.Type]string{
+		reflect.TypeFor[int](): "7", reflect.TypeFor[bool](): "true", reflect.TypeFor[string](): "UTC", reflect.TypeFor[domain.Duration](): "30s",
+		reflect.TypeFor[domain.Decimal](): "0.5", reflect.TypeFor[[]int](): "1,2", reflect.TypeFor[[]domain.Decimal](): "0.1,0.2",
+	}
+	for _, of := range []reflect.Type{reflect.TypeFor[domain.Policy](), reflect.TypeFor[domain.TreasuryPolicy]()} {
+		for f := range of.Fields() {
+			key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			text, ok := samples[f.Type]
+			require.True(t, ok, "%s is a %s: give this test a value of it", key, f.Type)
+			into := reflect.New(of)
+			a := &args{options: map[string]string{key: text}}
+			require.NoError(t, domain.DecodeObject(policyPatch(a), into.Interface()), key)
+			require.NoError(t, a.err, key)
+			require.False(t, into.Elem().FieldByIndex(f.Index).IsZero(), key)
 		}
 	}
 }

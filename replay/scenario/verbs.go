@@ -1,9 +1,11 @@
 package scenario
 
 import (
+	"encoding"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -169,19 +171,42 @@ func policyPatch(a *args) []byte {
 	return b
 }
 
-// policyValue writes a value as its key has it in JSON: counts and switches
-// bare, lists by comma, everything else as text.
+// policyValue writes a value as its key has it in JSON: numbers and switches bare,
+// lists by comma, everything else as text. A key that no policy has is text; the block
+// of a transfer is the one exception.
 func policyValue(a *args, key, text string) json.RawMessage {
-	switch key {
-	case "max_consecutive_losses", "close_positions_on_trip", "max_open_positions", "max_orders_per_minute", "block":
+	of, known := policyTypes[key]
+	switch {
+	case key == "block" || known && bare(of):
 		return json.RawMessage(text)
-	case "blocked_zones":
+	case known && of.Kind() == reflect.Slice && bare(of.Elem()):
 		return json.RawMessage("[" + text + "]")
-	case "zone_bounds":
+	case known && of.Kind() == reflect.Slice:
 		return quoted(a, strings.Split(text, ","))
 	default:
 		return quoted(a, text)
 	}
+}
+
+// policyTypes are the types of the fields of the policies, by their JSON keys.
+var policyTypes = func() map[string]reflect.Type {
+	types := map[string]reflect.Type{}
+	for _, of := range []reflect.Type{reflect.TypeFor[domain.Policy](), reflect.TypeFor[domain.TreasuryPolicy]()} {
+		for f := range of.Fields() {
+			key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			types[key] = f.Type
+		}
+	}
+	return types
+}()
+
+// bare reports whether JSON has values of a type without quotes. A type that writes
+// itself as text, such as a decimal, has quotes.
+func bare(of reflect.Type) bool {
+	if of.Implements(reflect.TypeFor[encoding.TextMarshaler]()) || of.Implements(reflect.TypeFor[json.Marshaler]()) {
+		return false
+	}
+	return of.Kind() == reflect.Bool || of.Kind() == reflect.Int
 }
 
 func quoted(a *args, v any) json.RawMessage {

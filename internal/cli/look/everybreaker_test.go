@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -58,6 +59,23 @@ func keyOf(r *risk.Rule) risk.Key {
 	return risk.Key{Breaker: r.Name}
 }
 
+// The places that must know a breaker; each says what to do where it does not.
+const (
+	toTable       = "domain/risk/rules.go: add its row to the table"
+	toEnvironment = "internal/config: add the variable of its limit"
+	toPolicy      = "domain/policy.go: add the field of its limit"
+	toViews       = "projections: show it with its limit (they range over the table)"
+	toResets      = "domain/portfolio: reset it (resets range over the table)"
+	toStatistics  = "internal/cli/look: take its limit in pets stats --what-if-limits (they range over the table)"
+	toMetrics     = "internal/metrics: show its limit (they range over the table)"
+	toDocs        = "docs/semantics/breakers.md: add its row to the table of breakers"
+	toDefaults    = "docs/semantics/defaults.md: add its key to the table of policy keys"
+	toScenarios   = "replay/testdata: add a scenario in which it trips, then go test ./replay/scenario -rewrite"
+	toExample     = ".env.example: make env-example"
+	toOpenAPI     = "docs/openapi.json: go test ./internal/httpapi -run OpenAPI -rewrite"
+	toTypes       = "docs/examples/typescript/pets.d.ts: npm run generate in docs/examples/typescript"
+)
+
 // strangers are the places that do not know a breaker.
 func strangers(t *testing.T, r *risk.Rule) []string {
 	t.Helper()
@@ -68,54 +86,56 @@ func strangers(t *testing.T, r *risk.Rule) []string {
 		}
 	}
 	_, inTable := risk.RuleOf(r.Name)
-	known("the table", inTable)
+	known(toTable, inTable)
 
 	c, err := config.Load(t.TempDir(), []string{strings.ToUpper(r.Key) + "=" + limitText(r, "")})
 	require.NoError(t, err)
 	policy, err := c.Policy(domain.ModePaper)
 	require.NoError(t, err)
-	known("the environment", r.Limit(&policy) == domain.MustDecimal(limitText(r, "")))
+	known(toEnvironment, r.Limit(&policy) == domain.MustDecimal(limitText(r, "")))
 
 	s := withLimit(t, r)
-	known("the policy", r.Limit(&s.Policy) == domain.MustDecimal(limitText(r, "")))
-	known("the views", slices.ContainsFunc(projections.StateOf(s).Breakers, func(b projections.Breaker) bool { return b.Breaker == r.Name && b.Limit != nil }))
+	known(toPolicy, r.Limit(&s.Policy) == domain.MustDecimal(limitText(r, "")))
+	known(toViews, slices.ContainsFunc(projections.StateOf(s).Breakers, func(b projections.Breaker) bool { return b.Breaker == r.Name && b.Limit != nil }))
 	_, err = s.PreviewReset(keyOf(r), true, s.Time)
-	known("resets", err == nil)
+	known(toResets, err == nil)
 	_, err = look.ParseLimits([]string{r.Key + "=" + limitText(r, "")})
-	known("statistics", err == nil || inTable && !r.OnClosed)
+	known(toStatistics, err == nil || inTable && !r.OnClosed)
 
 	m := metrics.New()
 	m.Watch(oneState{s}, func() bool { return true }, nil)
 	answer := httptest.NewRecorder()
 	m.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	known("metrics", strings.Contains(answer.Body.String(), `pets_breaker_limit{bot="`+keyOf(r).Bot+`",breaker="`+r.Name+`"`))
+	known(toMetrics, strings.Contains(answer.Body.String(), `pets_breaker_limit{bot="`+keyOf(r).Bot+`",breaker="`+r.Name+`"`))
 
-	for place, pattern := range map[string]string{
-		"documentation": "../../../docs/*.md", "scenarios": "../../../replay/testdata/*.txt", ".env.example": "../../../.env.example",
-		"OpenAPI": "../../../docs/openapi.json",
-	} {
-		word := r.Name
-		switch place {
-		case ".env.example":
-			word = "\n" + strings.ToUpper(r.Key) + "="
-		case "OpenAPI":
-			word = `"` + r.Key + `"`
-		}
-		known(place, mentioned(t, pattern, word))
-	}
+	const root = "../../../"
+	known(toDocs, found(t, root+"docs/semantics/breakers.md", "(?m)^\\| `"+r.Name+"` \\|"))
+	known(toDefaults, found(t, root+"docs/semantics/defaults.md", "(?m)^\\| `"+r.Key+"` \\|"))
+	known(toScenarios, found(t, root+"replay/testdata/*.txt", trippedLine(r)))
+	known(toExample, found(t, root+".env.example", `(?m)^`+strings.ToUpper(r.Key)+`=`))
+	known(toOpenAPI, found(t, root+"docs/openapi.json", `"`+r.Key+`":`))
+	known(toTypes, found(t, root+"docs/examples/typescript/pets.d.ts", `\b`+r.Key+`\??:`))
 	slices.Sort(out)
 	return out
 }
 
-func mentioned(t *testing.T, pattern, word string) bool {
+// trippedLine is the line by which a scenario shows that a breaker tripped. Its name
+// alone proves nothing: it stands in every text that lists the breakers.
+func trippedLine(r *risk.Rule) string {
+	return `(?m)^> breaker\.tripped +TRIPPED ` + r.Name + ` (of \S+ )?at `
+}
+
+// found reports whether one of the files that glob names holds the pattern.
+func found(t *testing.T, glob, pattern string) bool {
 	t.Helper()
-	files, err := filepath.Glob(pattern)
+	files, err := filepath.Glob(glob)
 	require.NoError(t, err)
-	require.NotEmpty(t, files)
+	require.NotEmpty(t, files, glob)
+	line := regexp.MustCompile(pattern)
 	return slices.ContainsFunc(files, func(file string) bool {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
-		return strings.Contains(string(text), word)
+		return line.Match(text)
 	})
 }
 
@@ -132,8 +152,27 @@ func TestEveryPlaceKnowsEveryBreaker(t *testing.T) {
 	added.Name, added.Key = "market_loss", "max_market_loss_pct"
 	added.Limit = func(*domain.Policy) domain.Decimal { return domain.Zero } // there is no such field
 	require.Equal(t, []string{
-		".env.example", "OpenAPI", "documentation", "metrics", "resets", "scenarios", "statistics", "the environment", "the policy", "the table", "the views",
+		toExample, toTypes, toOpenAPI, toDocs, toDefaults, toPolicy, toResets, toTable, toStatistics, toEnvironment, toMetrics, toViews, toScenarios,
 	}, strangers(t, &added))
+}
+
+// A breaker that no scenario trips is found, whatever else the scenarios say about it.
+func TestABreakerThatNeverTripsIsFound(t *testing.T) {
+	for text, trips := range map[string]bool{
+		"! unknown breaker: consecutive_losses, daily_loss or rolling_loss":                       false,
+		"> breaker.warned         WARNING daily_loss at 0.045, limit 0.05":                        false,
+		"> breaker.reset          daily_loss reset (0.06 → 0): seen":                              false,
+		"# here daily_loss is TRIPPED daily_loss at last":                                         false,
+		"> breaker.tripped        TRIPPED bot_daily_loss of a at 0.05, limit 0.05, by revision 7": false,
+		"> breaker.tripped        TRIPPED daily_loss at 0.051, limit 0.05, by revision 7":         true,
+		"> breaker.tripped        TRIPPED daily_loss of a at 0.051, limit 0.05, by revision 7":    true,
+	} {
+		file := filepath.Join(t.TempDir(), "made up.txt")
+		require.NoError(t, os.WriteFile(file, []byte("reset daily_loss\n"+text+"\n"), 0o600))
+		r, ok := risk.RuleOf(domain.DailyLoss)
+		require.True(t, ok)
+		require.Equal(t, trips, found(t, file, trippedLine(r)), text)
+	}
 }
 
 // A trip that a newer build wrote is shown for what it is, without the numbers of

@@ -58,19 +58,6 @@ func (s *Server) warnOfSealed() {
 	}
 }
 
-// notify logs and counts what a person should know.
-func (s *Server) notify(n notice.Notice) {
-	s.meter.CustodyProblem(n.Portfolio)
-	attributes := []any{"portfolio", n.Portfolio, "kind", string(n.Kind), "what", n.Text()}
-	if n.Subject != "" {
-		attributes = append(attributes, "subject", n.Subject)
-	}
-	if n.Err != nil {
-		attributes = append(attributes, "error", n.Err.Error())
-	}
-	s.Log.Error("custody needs a person", attributes...)
-}
-
 // guardLive is what a server must be before it serves real money: its .env file is
 // nobody else's to read.
 func (s *Server) guardLive(ctx context.Context) error {

@@ -26,6 +26,7 @@ import (
 	"pets/internal/legs"
 	"pets/internal/live"
 	"pets/internal/metrics"
+	"pets/internal/notice"
 	"pets/internal/open"
 	"pets/internal/owner"
 	"pets/projections"
@@ -121,7 +122,9 @@ type Server struct {
 	// custody reaches keys and chain, as far as there are any; vault are the keys.
 	custody *custody.Custodian
 	vault   *evm.Keys
+	notify  notice.Notify
 	now     func() time.Time
+	started time.Time
 	// witness is that of the store.
 	witness *open.Watch
 
@@ -136,109 +139,6 @@ type Server struct {
 	secure         *tls.Config
 	work           sync.WaitGroup
 	stop           context.CancelFunc
-}
-
-// New opens the store and the listener; nothing is answered yet.
-func New(ctx context.Context, c *cli.App, now func() time.Time) (_ *Server, err error) {
-	a := &app{c}
-	s := &Server{app: a, Log: slog.New(slog.NewJSONHandler(a.Err, a.logOptions())), now: now}
-	w, err := a.OpenPatiently(ctx)
-	if err != nil {
-		return nil, err
-	}
-	s.Store, s.lock, s.trust = w.Store, w.Lock, a.Trust()
-	store, err := a.Config.StoreDir()
-	s.ownDir = err == nil && open.Apart(store, a.Config.ServerDir())
-	s.markStore()
-	if err = s.openWitness(); err != nil {
-		return nil, errors.Join(err, s.letGo())
-	}
-	defer func() {
-		if err != nil {
-			s.witness.Close()
-		}
-	}()
-	// After the lock: a certificate of our own lies in PETS_DIR.
-	if s.secure, err = a.serverTLS(); err != nil {
-		return nil, errors.Join(err, s.letGo())
-	}
-	if s.files, err = httpapi.NewFiles(); err != nil { // the store is open by now
-		return nil, errors.Join(err, s.letGo())
-	}
-	if s.listener, err = net.Listen("tcp", a.Config.Listen); err != nil {
-		return nil, errors.Join(fmt.Errorf("listen at %s: %w", a.Config.Listen, err), s.letGo())
-	}
-	if err := s.answersAt(s.URL()); err != nil {
-		return nil, errors.Join(err, s.listener.Close(), s.letGo())
-	}
-	s.meter = metrics.New()
-	started := time.Now()
-	monotonic := func() time.Duration { return time.Since(started) }
-	ahead := s.ahead
-	if a.Wall != nil || a.MadeUp { // such a clock jumps as it likes, and nobody is to look at it
-		monotonic = nil
-	}
-	if a.MadeUp {
-		ahead = nil
-	}
-	s.keys = projections.NewKeyring(s.Store)
-	snapshots := s.witness.Saver
-	s.Engine = a.Engine(s.Store, s.witness, commands.EngineOptions{
-		Options: commands.Options{Now: now, Monotonic: monotonic, Jumped: s.jumped, Folding: s.folding, Ahead: ahead, Scarce: s.scarce}, LatchRoom: true,
-		Failed: func(what string, err error) {
-			s.Log.Error("the engine has a problem", "what", what, "error", err.Error())
-		},
-	})
-	treasury, err := a.Config.Treasury()
-	if err == nil {
-		err = s.openCustody()
-	}
-	if err != nil {
-		s.Engine.Close()
-		return nil, errors.Join(err, s.listener.Close(), s.letGo())
-	}
-	s.live = live.New(s.Store, live.Options{Prefix: commands.Stream(""), Log: s.Log})
-	s.api = httpapi.New(httpapi.Config{
-		Engine: s.Engine, Store: s.Store, Live: s.live, Proof: s.lock.By.Proof, Keys: s.keys, Defaults: a.Config.Policy, Treasury: &treasury, Snapshots: snapshots,
-		Files: s.files, Custody: s.custody, Nudge: s.custody.Nudge, LiveReady: s.liveReady,
-		Rate: float64(a.Config.RateLimit), Burst: a.Config.RateBurst, BytesPerDay: a.Config.BytesPerDay, Limited: s.meter.Limited,
-		Now: now, Log: s.Log, Observe: s.meter.Request,
-		Health: s.health, Version: a.VersionText(), Started: started,
-	})
-	s.meter.Watch(s.live, s.api.IsReady, s.healthForMetrics)
-	s.openSocket()
-	return s, nil
-}
-
-// logOptions: the demo tells its story itself, and its log holds errors only.
-func (a *app) logOptions() *slog.HandlerOptions {
-	if a.MadeUp {
-		return &slog.HandlerOptions{Level: slog.LevelError}
-	}
-	return nil
-}
-
-// jumped says that somebody, or something, moved the wall clock.
-func (s *Server) jumped(stream string, by time.Duration) {
-	s.meter.ClockJump()
-	s.Log.Warn("the wall clock was moved; permits that are not placed have expired. Look at what sets this machine's time",
-		"stream", stream, "by", by.Round(time.Millisecond).String())
-}
-
-// ahead asks whether the wall clock is right: time that has been recorded never goes back.
-func (s *Server) ahead(stream string, by time.Duration) {
-	s.meter.ClockAhead()
-	s.Log.Warn("the wall clock is far ahead of the last record. That is as it should be if nothing has happened for so long; otherwise stop the server and set the clock, for time that is recorded never goes back",
-		"stream", stream, "by", by.Round(time.Second).String())
-}
-
-// letGo closes what is on disk.
-func (s *Server) letGo() error {
-	err := errors.Join(s.Store.Close(), s.lock.Close())
-	if s.mark != nil {
-		err = errors.Join(err, s.mark.Close())
-	}
-	return err
 }
 
 // Discard closes a server that was made and is not run.
@@ -265,8 +165,7 @@ func (s *Server) Run(ctx context.Context, ready func(context.Context) error) (er
 		s.answerSocket(ctx)
 	}
 	s.work.Go(func() { s.follow(ctx) })
-	before := s.Store.End() // what is recorded from here on is news
-	s.work.Go(func() { s.tell(ctx, before) })
+	s.work.Go(func() { s.tell(ctx) })
 	s.work.Go(func() { s.tellPending(ctx) })
 	s.work.Go(func() { s.watchHealth(ctx) })
 	s.work.Go(func() { s.api.Flush(ctx) })

@@ -30,18 +30,15 @@ var notable = map[string]slog.Level{
 	domain.APIKeyIssuedType:                slog.LevelInfo,
 }
 
-// tell logs what is notable of the records after a position, until the context ends.
-func (s *Server) tell(ctx context.Context, after eventstore.Position) {
-	for rec, err := range s.Store.SubscribeAll(ctx, after) {
-		if err != nil {
-			if ctx.Err() == nil {
-				s.Log.Error("stops, trips and starts are not logged any more", "error", err.Error())
-			}
-			return
-		}
+// tell logs what is notable of the news, until the context ends.
+func (s *Server) tell(ctx context.Context) {
+	err := s.live.News(ctx, func(ctx context.Context, rec eventstore.Record) {
 		if level, is := notable[domain.CurrentType(rec.Type)]; is {
 			s.tellOne(ctx, level, rec)
 		}
+	})
+	if err != nil && ctx.Err() == nil {
+		s.Log.Error("stops, trips and starts are not logged any more", "error", err.Error())
 	}
 }
 
