@@ -55,7 +55,7 @@ func TestGoldenEvents(t *testing.T) {
 				fields(reflect.ValueOf(read).Elem(), "", found, set)
 			}
 			require.NotEmpty(t, found)
-			require.Equal(t, found, set, "the golden files set every field")
+			require.Equal(t, found, set, "the golden files set every field: for a new one add testdata/events/%s+NAME.json", eventType)
 		})
 	}
 }

@@ -246,7 +246,8 @@ func TestEveryCauseTripsInItsOwnAppend(t *testing.T) {
 			t.Run(r.Name+" by "+c.name, func(t *testing.T) {
 				h := paper(t, "100", only(r.Name, limit))
 				c.do(h, r)
-				require.Equal(t, []string{keyOf(r.Name, botOf(r)).String()}, h.tripped(), "%v, value %s", h.types(), h.value(r.Name, botOf(r)))
+				require.Equal(t, []string{keyOf(r.Name, botOf(r)).String()}, h.tripped(),
+					"%v, value %s; a value that none of these moves needs causes of its own, see needs", h.types(), h.value(r.Name, botOf(r)))
 				e := lastOf[*domain.BreakerTripped](h)
 				require.Equal(t, c.fact, h.log[e.Cause].typ)
 				require.GreaterOrEqual(t, e.Cause, h.s.Next-uint64(len(h.events())), "the cause is in the same append")

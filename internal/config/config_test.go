@@ -102,7 +102,7 @@ func TestEveryVariableReachesThePolicy(t *testing.T) {
 	defaults, wanted := reflect.ValueOf(domain.DefaultPolicy(domain.ModePaper)), reflect.ValueOf(want)
 	for f, value := range defaults.Fields() {
 		variable := strings.ToUpper(strings.TrimSuffix(f.Tag.Get("json"), ",omitzero"))
-		require.Contains(t, set, variable, "give it a value other than its default in the table set, and its field in the table want")
+		require.Contains(t, set, variable, "%s: give it a value other than its default in the table set, and its field in the table want", variable)
 		require.NotEqual(t, value.Interface(), wanted.FieldByIndex(f.Index).Interface(), "%s: give it the value of the table set in the table want, too, and no default", f.Name)
 	}
 	require.Equal(t, want, got)

@@ -144,7 +144,9 @@ func found(t *testing.T, glob, pattern string) bool {
 // made up here is known nowhere, and nowhere taken for another.
 func TestEveryPlaceKnowsEveryBreaker(t *testing.T) {
 	for r := range risk.Rules() {
-		require.Empty(t, strangers(t, r), "%s is not known there yet", r.Name)
+		if places := strangers(t, r); len(places) > 0 {
+			t.Errorf("%s is not known there yet:\n%s", r.Name, strings.Join(places, "\n"))
+		}
 	}
 	row, ok := risk.RuleOf(domain.DailyLoss)
 	require.True(t, ok)
