@@ -73,3 +73,49 @@ func TestAnArbitrageSaysWhatWasPermitted(t *testing.T) {
 	require.Contains(t, out, "each order is to be placed by ")
 	require.Contains(t, out, "all of them are to be filled by ")
 }
+
+// Outcomes of a list are its words, without the blanks between them.
+func TestOutcomesAreTrimmed(t *testing.T) {
+	s, _ := traded(t)
+	s.Ok("market", "add", "m", "--outcomes", "YES, NO", "--token", "YES = 12")
+	var v struct {
+		Markets []struct {
+			Outcomes []string
+			Tokens   map[string]string
+		}
+	}
+	s.JSON(&v, "market", "list")
+	require.Equal(t, []string{"YES", "NO"}, v.Markets[0].Outcomes)
+	require.Equal(t, map[string]string{"YES": "12"}, v.Markets[0].Tokens)
+}
+
+// The hint at a wrong limit is in its unit.
+func TestAHintFitsTheLimit(t *testing.T) {
+	s, _ := traded(t)
+	for pair, want := range map[string]string{
+		"fee_bps=0.1%":            "fee_bps must be a decimal number of basis points, such as 10 for 0.1 %",
+		"max_position_usd=none":   "max_position_usd must be a decimal number, an amount of money such as 250; 0 is off",
+		"max_daily_loss_pct=5%":   "max_daily_loss_pct must be a decimal number, a fraction such as 0.05 for 5 %",
+		"max_open_positions=none": "max_open_positions must be a whole number, such as 3; 0 is off",
+		"breaker_warn_at=80%":     "breaker_warn_at must be a decimal number, such as 0.8",
+	} {
+		r := s.Run("limits", "set", pair, "--reason", "x")
+		require.Equal(t, 2, r.Code)
+		require.Contains(t, plain(r.Err), want)
+	}
+}
+
+// "A new portfolio says its limits", and which settings of this run are not among them: they
+// are those of a server that is started with them.
+func TestANewPortfolioSaysItsLimits(t *testing.T) {
+	s, _ := traded(t)
+	out := plain(s.Ok("portfolio", "open", "two", "--limit", "max_position_usd=250"))
+	require.Contains(t, out, "its limits: max_consecutive_losses ")
+	require.Contains(t, out, "max_position_usd 250; pets limits has all of them")
+	s.SetEnv("MAX_DAILY_LOSS_PCT", "0.01")
+	s.SetEnv("MAX_POSITION_USD", "99")
+	r := s.Run("portfolio", "open", "three", "--limit", "max_position_usd=250")
+	require.Equal(t, 0, r.Code, r.Err)
+	require.Contains(t, r.Err, "pets limits set -p three max_daily_loss_pct=0.01 --reason TEXT")
+	require.NotContains(t, r.Err, "max_position_usd")
+}
