@@ -119,3 +119,18 @@ func TestANewPortfolioSaysItsLimits(t *testing.T) {
 	require.Contains(t, r.Err, "pets limits set -p three max_daily_loss_pct=0.01 --reason TEXT")
 	require.NotContains(t, r.Err, "max_position_usd")
 }
+
+// A deposit or a withdrawal whose reference is recorded already is warned of; the same one
+// sent again under its key is not another.
+func TestTheSameReferenceIsWarnedOf(t *testing.T) {
+	s, _ := traded(t)
+	const key = "5d0ea9f4-97e9-4e9b-a1a0-2d1d3b7c1c4e"
+	for _, verb := range []string{"deposit", "withdraw"} {
+		s.Ok(verb, "25", "--tx", "0xAB")
+		r := s.Run(verb, "25", "--tx", "0xab")
+		require.Equal(t, 0, r.Code, r.Err)
+		require.Contains(t, r.Err, "has 25 with the same --tx already")
+	}
+	s.Ok("deposit", "26", "--tx", "0xcd", "--key", key)
+	s.Ok("deposit", "26", "--tx", "0xcd", "--key", key)
+}
