@@ -194,3 +194,16 @@ func TestAReplayIsNoNewSuccess(t *testing.T) {
 	require.NotContains(t, r.Out, "already recorded")
 	require.Len(t, s.EventsOf("deposit.recorded"), 3)
 }
+
+// A batch does not say of a denial, or of what changed nothing, that it was done.
+func TestABatchSaysWhatChangedNothing(t *testing.T) {
+	s, _ := traded(t)
+	s.Ok("market", "add", "m", "--outcomes", "YES,NO")
+	r := s.Run("batch", s.File("batch.json", `{"commands":[
+		{"command":"register_market","body":{"market":"m","kind":"outcome","outcomes":["YES","NO"]}},
+		{"command":"ask_permit","body":{"bot":"alpha","market":"m","outcome":"YES","side":"buy","quantity":"1","limit_price":"0.5"}}]}`))
+	require.Equal(t, 1, r.Code)
+	require.Contains(t, r.Out, "2  ask_permit  DENIED")
+	require.Contains(t, plain(r.Out), "; 1 of them changed nothing: pets events --type command says why")
+	require.Contains(t, r.Err, "1 are denied: place no order for them")
+}

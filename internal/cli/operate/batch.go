@@ -133,30 +133,19 @@ func (a *app) sendBatch(ctx context.Context, body batchFile) error {
 // maxBatch is how many commands a server takes at once.
 const maxBatch = 1_000
 
+// tally counts what became of the commands of a batch.
+type tally struct{ refused, denied, before, unchanged int }
+
 // printBatch prints what was refused, how much was done, and how to send the rest: under
 // the same key, by which the server knows what was done.
 func (a *app) printBatch(v *batchAnswer, sent []batchItem, starts bool) error {
-	p, refused, before := a.Printer(), 0, 0
-	for i, r := range v.Results {
-		if r.Replayed {
-			before++
-		}
-		if r.Problem == nil {
-			continue
-		}
-		refused++
-		mismatch := r.Problem.Code() == domain.CodeIdempotencyMismatch
-		if a.JSON || i >= len(sent) {
-			continue
-		}
-		p.Line("%d  %s  REFUSED: %s", i+1, sent[i].Command, r.Problem.Error())
-		if mismatch {
-			p.Line("  it was done under this key as it stood in the file then, and stays so; what is new goes into another file, without --key")
-		}
+	p, n := a.Printer(), a.printItems(v, sent)
+	done := fmt.Sprintf("%d of %d are done", len(v.Results)-n.refused, len(v.Results))
+	if n.before > 0 {
+		done += fmt.Sprintf(" (%d of them were already recorded under this key; nothing was done again)", n.before)
 	}
-	done := fmt.Sprintf("%d of %d are done", len(v.Results)-refused, len(v.Results))
-	if before > 0 {
-		done += fmt.Sprintf(" (%d of them were already recorded under this key; nothing was done again)", before)
+	if n.unchanged > 0 {
+		done += fmt.Sprintf("; %d of them changed nothing: pets events --type command says why", n.unchanged)
 	}
 	if a.JSON {
 		p.Err = a.PrintJSON(v)
@@ -166,12 +155,50 @@ func (a *app) printBatch(v *batchAnswer, sent []batchItem, starts bool) error {
 	switch {
 	case p.Err != nil:
 		return cli.Told(done, fmt.Errorf("%w; sent again with --key %s each happens once", p.Err, v.Key))
-	case refused == 0:
+	case n.refused == 0 && n.denied > 0:
+		return &cli.ToldError{Err: fmt.Errorf("%d are denied: place no order for them", n.denied)}
+	case n.refused == 0:
 		return nil
 	}
 	again := "to send the rest, correct it in its place in the file, leave all else as it is, and send the file again with --key " + v.Key + ": what is done is not done again"
 	if starts {
 		again += "; the file starts bots: look first whether somebody has stopped them"
 	}
-	return &cli.ToldError{Err: fmt.Errorf("%s; %d are refused\n%s", done, refused, again)}
+	return &cli.ToldError{Err: fmt.Errorf("%s; %d are refused\n%s", done, n.refused, again)}
+}
+
+// printItems prints the commands that a person has to look at.
+func (a *app) printItems(v *batchAnswer, sent []batchItem) (n tally) {
+	p := a.Printer()
+	if a.JSON {
+		p = cli.Nowhere()
+	}
+	for i, r := range v.Results {
+		name := ""
+		if i < len(sent) {
+			name = sent[i].Command
+		}
+		var answer struct {
+			commands.Answer
+			Allowed *bool `json:"allowed"`
+		}
+		if r.Replayed {
+			n.before++
+		}
+		switch {
+		case r.Problem != nil:
+			n.refused++
+			p.Line("%d  %s  REFUSED: %s", i+1, name, r.Problem.Error())
+			if r.Problem.Code() == domain.CodeIdempotencyMismatch {
+				p.Line("  it was done under this key as it stood in the file then, and stays so; what is new goes into another file, without --key")
+			}
+		case json.Unmarshal(r.Answer, &answer) != nil:
+		case answer.Allowed != nil && !*answer.Allowed:
+			n.denied++
+			p.Line("%d  %s  DENIED", i+1, name)
+		case !r.Short && answer.Allowed == nil && a.Noted(answer.Answer):
+			n.unchanged++
+		}
+	}
+	return n
 }
