@@ -71,6 +71,9 @@ func describeTrading(event domain.Event) string {
 	case *domain.FillConfirmed:
 		return "fill " + e.FillID.String() + " confirmed"
 	case *domain.FillVoided:
+		if e.Unknown {
+			return "fill " + e.FillID.String() + " voided, of which nothing is known: one that comes later is ignored"
+		}
 		return "fill " + e.FillID.String() + " voided"
 	case *domain.MarketSettled:
 		return fmt.Sprintf("%s settled at %s for %s%s", Short(e.Instrument), e.Payout, holders(e), list("; released ", e.PermitsReleased))

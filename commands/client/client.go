@@ -83,6 +83,9 @@ type Options struct {
 	// Lost is called with the cause when the connection of [Portfolio.Follow] is lost and
 	// is being made again, and with nil when it is made. It may be nil.
 	Lost func(why error)
+	// Replayed is called for an answer that says that the command was recorded under its
+	// key before, by an earlier attempt or another sender with the key. It may be nil.
+	Replayed func()
 	// OnDirective receives the directives for bots, from answers and from the event
 	// stream. It may be nil.
 	OnDirective func(commands.Directive)
@@ -103,6 +106,7 @@ type Client struct {
 	once     bool
 	waiting  func(why error, left time.Duration)
 	lost     func(why error)
+	replayed func()
 	direct   func(commands.Directive)
 }
 
@@ -138,10 +142,13 @@ func New(o Options) (*Client, error) {
 	c := &Client{
 		base: strings.TrimSuffix(u.Scheme+"://"+u.Host, "/"), key: func() string { return o.Key }, proof: func() string { return o.Proof }, proved: &atomic.Bool{}, keys: keys, own: o.OwnKeys,
 		http: &http.Client{Transport: transport}, patience: o.Patience, direct: o.OnDirective,
-		within: o.Within, refused: o.Refused, once: o.Once, waiting: o.Waiting, lost: o.Lost,
+		within: o.Within, refused: o.Refused, once: o.Once, waiting: o.Waiting, lost: o.Lost, replayed: o.Replayed,
 	}
 	if c.patience <= 0 {
 		c.patience = DefaultPatience
+	}
+	if c.replayed == nil {
+		c.replayed = func() {}
 	}
 	if c.direct == nil {
 		c.direct = func(commands.Directive) {}
@@ -242,6 +249,9 @@ func (c *Client) send(ctx context.Context, method, path, key string, body []byte
 	}
 	if resp.StatusCode >= http.StatusMultipleChoices {
 		return later(problemOf(resp.StatusCode, raw), resp.Header.Get("Retry-After"))
+	}
+	if resp.Header.Get("Idempotency-Replayed") == "true" {
+		c.replayed()
 	}
 	return c.take(raw, into)
 }

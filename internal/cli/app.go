@@ -65,7 +65,11 @@ type App struct {
 	named string  // what was last said to be acted on
 	doubt error   // the same of any other command that acts, which does not go on
 
-	Again  string        // the Idempotency-Key of a command that may be sent more than once
+	Again    string // the Idempotency-Key of a command that may be sent more than once
+	KeyGiven bool   // it was given: an earlier run may have sent the same
+	sent     bool   // a command was on its way
+	replayed bool   // what was answered last was recorded under the key before
+
 	Settle time.Duration // how long a stop that holds is watched, for tests; 0 is settleFor
 
 	BySocketErr error // why a stop socket that was tried is no way

@@ -29,6 +29,7 @@ func (a *App) Asking(r *Remote) client.Options {
 	if u, err := url.Parse(r.URL); r.Way != nil || err == nil && onLoopback(u) {
 		o.Refused = refusedFor
 	}
+	o.Replayed = func() { a.replayed = a.KeyGiven } // under a key of this run it is this run's own, sent twice
 	o.Waiting = func(why error, left time.Duration) {
 		reason := "no answer yet"
 		if why != nil {

@@ -41,12 +41,31 @@ func (a *App) Own(c commands.Command) commands.Request {
 }
 
 // Done says what an order recorded.
-func (a *App) Done(answer commands.Answer, what string) error {
+func (a *App) Done(answer commands.Answer, what string) error { return a.done(answer, nil, what) }
+
+// said is an answer as --json prints it, with what stands beside it.
+type said struct {
+	commands.Answer
+	// Replayed: an earlier run has sent it under the same key.
+	Replayed bool `json:"replayed,omitempty"`
+	// Note is all that was recorded of a command that changed nothing.
+	Note *domain.CommandNoted `json:"note,omitempty"`
+}
+
+func (a *App) done(answer commands.Answer, note *domain.CommandNoted, what string) error {
 	if a.JSON {
-		return Told(what, a.PrintJSON(answer))
+		return Told(what, a.PrintJSON(said{answer, a.replayed, note}))
+	}
+	if note != nil {
+		what += " (" + note.Code + "): " + note.Note
 	}
 	p := a.Printer()
-	p.Line("%s (revision %d)", what, answer.Revision)
+	if a.replayed {
+		what = a.Before(answer.Revision) + ": " + what
+		p.Line("%s", what)
+	} else {
+		p.Line("%s (revision %d)", what, answer.Revision)
+	}
 	if answer.ClockBehind > 0 {
 		p.Line("  the clock is %s behind the last record, whose time this has", answer.ClockBehind)
 	}
@@ -54,6 +73,15 @@ func (a *App) Done(answer commands.Answer, what string) error {
 		p.Line("  %s: %v (%s)", d.Action, d.Bots, d.Reason)
 	}
 	return Told(what, p.Err)
+}
+
+// Replayed reports whether the last answer is of a command that an earlier run has sent
+// under the key that was given: nothing was done now.
+func (a *App) Replayed() bool { return a.replayed }
+
+// Before says of a command that it was recorded by an earlier run.
+func (a *App) Before(revision uint64) string {
+	return fmt.Sprintf("already recorded at revision %d under this key; nothing was done now", revision)
 }
 
 // ToldError is what went wrong after something was done, as to stop it: that it was not must

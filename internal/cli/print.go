@@ -215,6 +215,9 @@ func (a *App) Notes() *Printer { return &Printer{w: a.Err, Width: a.Columns} }
 // Printer wraps lines to the width of this run.
 func (a *App) Printer() *Printer { return &Printer{w: a.Out, Width: a.Width()} }
 
+// Nowhere is a printer of what --json does not print.
+func Nowhere() *Printer { return &Printer{w: io.Discard} }
+
 // Line writes one line, or what it wraps to. A command at its end stays whole.
 func (p *Printer) Line(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)

@@ -206,6 +206,7 @@ func (a *App) send(ctx context.Context, o client.Options, method, path string, b
 		}
 		return json.Unmarshal(raw, into)
 	}
+	a.sent, a.replayed = true, false
 	return c.Send(ctx, method, path, cmp.Or(a.Again, uuid.NewString()), body, into)
 }
 

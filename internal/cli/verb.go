@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -31,7 +32,7 @@ func (a *App) Sends(c *cobra.Command) *cobra.Command {
 	c.Flags().StringVar(&key, "key", "", "the Idempotency-Key, a UUID: sent again under the same key it happens once")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		a.Again = uuid.NewString()
-		if c.Flags().Changed("key") {
+		if a.KeyGiven = c.Flags().Changed("key"); a.KeyGiven {
 			id, err := uuid.Parse(key)
 			if err != nil || len(key) != len(uuid.Nil.String()) {
 				return Usage(domain.Invalid("--key", "must be a UUID, such as an earlier run printed"))
@@ -50,7 +51,7 @@ func (a *App) keyed(err error) error {
 	var problem *client.Problem
 	var refused *domain.Error
 	switch {
-	case err == nil, a.Once, errors.As(err, &refused), neverSent(err):
+	case err == nil, a.Once, !a.sent, errors.As(err, &refused), neverSent(err):
 		return err
 	case errors.As(err, &problem):
 		if !slices.Contains([]domain.Code{domain.CodeUnavailable, domain.CodeRateLimited, domain.CodeClock}, problem.Code()) {
@@ -153,23 +154,55 @@ func (a *App) Name() string {
 
 // Post sends one command to the portfolio and prints what it recorded.
 func (a *App) Post(ctx context.Context, path string, body any, what string) error {
-	_, err := a.Posted(ctx, path, body, what)
+	_, err := a.Posted(ctx, path, body, func(commands.Answer) string { return what })
 	return err
 }
 
-// Posted is Post that returns the answer, too. Where everything was recorded before it says so.
-func (a *App) Posted(ctx context.Context, path string, body any, what string) (answer commands.Answer, err error) {
+// Posted is Post that returns the answer, too, and words what was done after it. Where only
+// a note was recorded it says what the note says: that it was so before, or that it has no
+// effect.
+func (a *App) Posted(ctx context.Context, path string, body any, say func(commands.Answer) string) (answer commands.Answer, err error) {
 	if err := a.ToServer(ctx, http.MethodPost, path, body, &answer); err != nil {
 		return answer, err
 	}
-	changes := func(e commands.EventRef) bool {
-		return domain.EventName(e.Type) != domain.EventName(domain.CommandNotedType)
+	if !a.Noted(answer) {
+		return answer, a.Done(answer, say(answer))
 	}
-	if !slices.ContainsFunc(answer.Events, changes) {
-		what = "nothing has changed; it was so before: " + what
-	}
-	return answer, a.Done(answer, what)
+	e, _ := a.Recorded(ctx, answer, domain.CommandNotedType) // nil is not said
+	note, _ := e.(*domain.CommandNoted)
+	return answer, a.done(answer, note, "nothing has changed")
 }
+
+// Noted reports whether an answer is of a command that changed nothing: a note is all that
+// was recorded of it.
+func (a *App) Noted(answer commands.Answer) bool {
+	return !slices.ContainsFunc(answer.Events, func(e commands.EventRef) bool {
+		return domain.EventName(e.Type) != domain.EventName(domain.CommandNotedType)
+	})
+}
+
+// Recorded reads the first event of a type that a command recorded, nil for none.
+func (a *App) Recorded(ctx context.Context, answer commands.Answer, eventType string) (event domain.Event, err error) {
+	at := slices.IndexFunc(answer.Events, func(e commands.EventRef) bool { return domain.EventName(e.Type) == domain.EventName(eventType) })
+	if at < 0 {
+		return nil, nil
+	}
+	revision := answer.Events[at].Revision
+	err = a.EachEvent(ctx, EventQuery{After: int64(revision) - 1, Limit: 1}, func(line EventLine) error { //nolint:gosec // no stream is that long
+		if line.Revision != revision {
+			return domain.Errorf(domain.CodeDenied, "this key is not shown revision %d", revision)
+		}
+		event, err = domain.Decode(line.Type, line.Data)
+		return cmp.Or(err, errEnough)
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return event, err
+}
+
+// errEnough ends the reading of events.
+var errEnough = errors.New("that is enough")
 
 // DecimalFlag is an amount on the command line.
 type DecimalFlag struct{ domain.Decimal }

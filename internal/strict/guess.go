@@ -22,7 +22,7 @@ var otherNames = map[string][]string{
 	"limit_price": {"price"}, "symbol": {"market"}, "ticker": {"market"}, "pair": {"market"}, "instrument": {"market"},
 	"token": {"outcome"}, "token_id": {"outcome"}, "action": {"side"}, "direction": {"side"}, "commission": {"fee"},
 	"fees": {"fee"}, "fill_id": {"trade_id"}, "id": {"trade_id"}, "strategy": {"bot"}, "time": {"effective_at", "expires_at"},
-	"timestamp": {"effective_at"}, "profit": {"pnl"}, "why": {"reason"}, "comment": {"reason"}, "expiry": {"expires_at", "ttl"},
+	"key": {"idempotency_key"}, "timestamp": {"effective_at"}, "profit": {"pnl"}, "why": {"reason"}, "comment": {"reason"}, "expiry": {"expires_at", "ttl"},
 }
 
 // unknown refuses a field that the object at path does not have. Its name is

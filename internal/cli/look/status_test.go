@@ -163,7 +163,7 @@ func TestSentAgainUnderItsKeyItHappensOnce(t *testing.T) {
 	require.Equal(t, 1, r.Code, r.Out)
 	require.Contains(t, r.Err, "it may have been recorded all the same; sent again with --key "+a.Again+" it happens once")
 	out := s.Ok("deposit", "250", "--tx", "one", "--key", a.Again)
-	require.Contains(t, out, "(revision 1)")
+	require.Contains(t, out, "already recorded at revision 1 under this key")
 	require.Len(t, s.EventsOf("deposit.recorded"), 1)
 	// Another command under the same key is refused, and a key is a UUID.
 	s.Fails(1, []string{"this Idempotency-Key was used for another request"}, "deposit", "251", "--tx", "one", "--key", a.Again)

@@ -69,6 +69,7 @@ func TestWhatToDoNextLeadsOut(t *testing.T) {
 			require.Contains(t, text, "WHAT TO DO NEXT", about...)
 			if r.Rebase != nil && (c.nothing || r.Scope == risk.OfBot && c.pnl != "-700") {
 				require.Contains(t, strings.Join(printedCommands(text), "\n"), "pets deposit", about...)
+				moneyHasKeys(t, text)
 			}
 			clitest.Fits(t, 80, strings.ReplaceAll(text, p.URL, "http://127.0.0.1:7433"))
 			request := ""
@@ -91,6 +92,15 @@ func TestWhatToDoNextLeadsOut(t *testing.T) {
 			require.NotContains(t, text, "WHAT TO DO NEXT", about...)
 			require.Regexp(t, `(?m)^a +running`, text, about...)
 		}
+	}
+}
+
+// moneyHasKeys: "safe to run twice", what is printed to move money has a key, and nothing else.
+func moneyHasKeys(t *testing.T, text string) {
+	t.Helper()
+	for _, line := range printedCommands(text) {
+		money := strings.HasPrefix(line, "pets deposit") || strings.HasPrefix(line, "pets bot allocate")
+		require.Equal(t, money, strings.Contains(line, " --key "), line)
 	}
 }
 

@@ -1,7 +1,11 @@
 package money
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +21,28 @@ func (f *flow) flags(c *cobra.Command) {
 	c.Flags().StringVar(&f.wallet, "wallet", domain.WalletHot, "hot or cold")
 	c.Flags().StringVar(&f.asset, "asset", "", "its name in the ledger (the base asset by default)")
 	c.Flags().StringVar(&f.tx, "tx", "", "its transaction on the chain, or any other reference")
+}
+
+// lookFor bounds how long records of the same reference are looked for: it is done already.
+const lookFor = 5 * time.Second
+
+// recordFlow records it, and warns where its reference was recorded before: a deposit that
+// is typed twice counts twice.
+func (a *app) recordFlow(ctx context.Context, path, eventType, tx string, body any, what string) error {
+	answer, err := a.Posted(ctx, path, body, func(commands.Answer) string { return what })
+	if err != nil || tx == "" || a.Replayed() {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookFor)
+	defer cancel()
+	_ = a.EachEvent(ctx, cli.EventQuery{After: -1, Types: []string{eventType}}, func(line cli.EventLine) error { // what cannot be read is not warned of
+		var before struct{ Amount, Tx string }
+		if json.Unmarshal(line.Data, &before) == nil && line.Revision < answer.Revision && strings.EqualFold(before.Tx, tx) {
+			a.Tell("warning: revision %d has %s with the same --tx already. If that is the same money, it is counted twice now: see pets adjust --help", line.Revision, before.Amount)
+		}
+		return nil
+	})
+	return nil
 }
 
 // ofAsset is the name of an asset behind an amount, where one was given.
@@ -37,7 +63,7 @@ func (a *app) depositCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.Post(c.Context(), "/deposits", commands.RecordDeposit{Wallet: f.wallet, Asset: f.asset, Amount: amount, Tx: f.tx},
+			return a.recordFlow(c.Context(), "/deposits", domain.DepositRecordedType, f.tx, commands.RecordDeposit{Wallet: f.wallet, Asset: f.asset, Amount: amount, Tx: f.tx},
 				fmt.Sprintf("%s%s came into the %s wallet of %s", amount, ofAsset(f.asset), f.wallet, a.Config.Portfolio))
 		},
 	}
@@ -56,7 +82,7 @@ func (a *app) withdrawCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.Post(c.Context(), "/withdrawals", commands.RecordWithdrawal{Wallet: f.wallet, Asset: f.asset, Amount: amount, Tx: f.tx},
+			return a.recordFlow(c.Context(), "/withdrawals", domain.WithdrawalRecordedType, f.tx, commands.RecordWithdrawal{Wallet: f.wallet, Asset: f.asset, Amount: amount, Tx: f.tx},
 				fmt.Sprintf("%s%s went out of the %s wallet of %s", amount, ofAsset(f.asset), f.wallet, a.Config.Portfolio))
 		},
 	}

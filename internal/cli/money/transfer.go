@@ -96,6 +96,9 @@ func (a *app) request(ctx context.Context, path string, body any) (*projections.
 	if err := a.ToServer(ctx, http.MethodPost, path, body, &answer); err != nil {
 		return nil, err
 	}
+	if a.Replayed() {
+		a.Tell("%s", a.Before(answer.Revision))
+	}
 	if answer.ID == "" {
 		return nil, nil
 	}

@@ -123,8 +123,12 @@ func (a *app) addMarketCommand() *cobra.Command {
 		Example: "  pets market add rain-tomorrow --outcomes YES,NO --category weather\n  pets market add ETH-USDC --kind spot --outcomes ETH",
 		RunE: func(c *cobra.Command, args []string) error {
 			body.Market, body.Kind = args[0], domain.MarketKind(kind)
+			for i, outcome := range body.Outcomes {
+				body.Outcomes[i] = strings.TrimSpace(outcome)
+			}
 			for _, pair := range tokens {
 				outcome, id, found := strings.Cut(pair, "=")
+				outcome, id = strings.TrimSpace(outcome), strings.TrimSpace(id)
 				if !found {
 					return cli.Usage(domain.Invalid("--token", "must be OUTCOME=ID"))
 				}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,8 +15,8 @@ import (
 
 func (a *app) fillCommand() *cobra.Command {
 	c := a.Sends(a.recordFillCommand())
-	c.AddCommand(a.Sends(a.endFillCommand("confirm", "A provisional fill is final", "is final")),
-		a.Sends(a.endFillCommand("void", "A provisional fill never happened", "never happened: it is taken out of the books")))
+	c.AddCommand(a.Sends(a.endFillCommand("confirm", "A provisional fill is final")),
+		a.Sends(a.endFillCommand("void", "A provisional fill never happened")))
 	return c
 }
 
@@ -60,53 +59,43 @@ func fillIDFlags(c *cobra.Command, id *domain.FillID) {
 	c.Flags().IntVar(&id.Leg, "leg", 0, "its number, where one trade id has several")
 }
 
-// recordFill records it, and reads back how it was flagged.
+// recordFill records it, and reads back what was booked and how it was flagged.
 func (a *app) recordFill(ctx context.Context, body commands.RecordFill, what string) error {
-	answer, err := a.Posted(ctx, "/fills", body, what)
+	var unread error
+	var flags []string
+	_, err := a.Posted(ctx, "/fills", body, func(answer commands.Answer) string {
+		e, err := a.Recorded(ctx, answer, domain.FillRecordedType)
+		unread = err
+		if fill, is := e.(*domain.FillRecorded); is {
+			flags = fill.Flags
+			what += booked(fill)
+		}
+		return what
+	})
 	if err != nil || a.JSON {
 		return err
 	}
 	p := a.Printer()
-	for _, e := range answer.Events {
-		if domain.EventName(e.Type) != domain.EventName(domain.FillRecordedType) {
-			continue
-		}
-		flags, err := a.flagsOf(ctx, e.Revision)
-		switch {
-		case err != nil:
-			p.Line("  how it was flagged cannot be read: %v", err)
-		case len(flags) > 0:
-			p.Line("  FLAGGED: %s", strings.Join(flags, ", "))
-		}
+	switch {
+	case unread != nil:
+		p.Line("  what was booked, and how it was flagged, cannot be read: %v", unread)
+	case len(flags) > 0:
+		p.Line("  FLAGGED: %s", strings.Join(flags, ", "))
 	}
 	return cli.Told(what, p.Err)
 }
 
-// flagsOf are those of the fill of a revision.
-func (a *app) flagsOf(ctx context.Context, revision uint64) ([]string, error) {
-	values := url.Values{"limit": {"1"}}
-	if revision > 0 {
-		values.Set("after", strconv.FormatUint(revision-1, 10))
+// booked is the cash that moved by a fill.
+func booked(e *domain.FillRecorded) string {
+	text := fmt.Sprintf(": %s moved, fee %s", e.Notional, e.Fee)
+	if usual := e.Quantity.Mul(e.Price); usual != e.Notional {
+		text += fmt.Sprintf(" (quantity × price is %s)", usual)
 	}
-	var v struct {
-		Events []struct {
-			Revision uint64
-			Data     struct{ Flags []string }
-		}
-	}
-	if err := a.View(ctx, "", "/events", values, &v); err != nil {
-		return nil, err
-	}
-	for _, e := range v.Events {
-		if e.Revision == revision {
-			return e.Data.Flags, nil
-		}
-	}
-	return nil, nil
+	return text
 }
 
 // endFillCommand makes an end of a provisional fill.
-func (a *app) endFillCommand(verb, short, became string) *cobra.Command {
+func (a *app) endFillCommand(verb, short string) *cobra.Command {
 	var id domain.FillID
 	c := &cobra.Command{
 		Use: verb + " TRADE_ID", Short: short, Args: cobra.ExactArgs(1),
@@ -120,11 +109,34 @@ func (a *app) endFillCommand(verb, short, became string) *cobra.Command {
 				Venue string `json:"venue,omitempty"`
 				Leg   int    `json:"leg,omitempty"`
 			}{id.Bot, id.Venue, id.Leg}
-			return a.Post(c.Context(), "/fills/"+url.PathEscape(args[0])+"/"+verb, body, args[0]+" "+became)
+			_, err := a.Posted(c.Context(), "/fills/"+url.PathEscape(args[0])+"/"+verb, body, func(answer commands.Answer) string {
+				if verb == "confirm" {
+					return args[0] + " is final"
+				}
+				return a.voided(c.Context(), args[0], answer)
+			})
+			return err
 		},
 	}
 	fillIDFlags(c, &id)
 	return c
+}
+
+// voided says what became of a fill, or of the name of one that nobody knows.
+func (a *app) voided(ctx context.Context, id string, answer commands.Answer) string {
+	e, err := a.Recorded(ctx, answer, domain.FillVoidedType)
+	void, is := e.(*domain.FillVoided)
+	switch {
+	case !is:
+		return fmt.Sprintf("%s is voided; whether there was such a fill cannot be read (%v): see pets events --type fill", id, err)
+	case void.Unknown:
+		unknown := fmt.Sprintf("NO SUCH FILL IS KNOWN: nothing was taken out of the books. One that comes later as %s will be ignored", void.FillID)
+		if a.JSON {
+			a.Tell("warning: %s", unknown)
+		}
+		return unknown
+	}
+	return id + " never happened: it is taken out of the books"
 }
 
 func (a *app) tradeCommand() *cobra.Command {
@@ -191,9 +203,34 @@ func (a *app) settleCommand() *cobra.Command {
 			if body.Payout, err = cli.AmountArg("PAYOUT", args[2]); err != nil {
 				return err
 			}
-			return a.Post(c.Context(), "/settlements", body, fmt.Sprintf("%s paid %s a share", body.Instrument, body.Payout))
+			_, err = a.Posted(c.Context(), "/settlements", body, func(answer commands.Answer) string { return a.settled(c.Context(), body, answer) })
+			return err
 		},
 	}
-	c.Flags().StringVar(&body.Bot, "bot", "", "pay only this holder")
+	c.Flags().StringVar(&body.Bot, "bot", "", "pay only this holder; the payout is settled for everybody all the same")
 	return c
+}
+
+// settled says who was paid how much.
+func (a *app) settled(ctx context.Context, body commands.SettleMarket, answer commands.Answer) string {
+	e, err := a.Recorded(ctx, answer, domain.MarketSettledType)
+	settled, is := e.(*domain.MarketSettled)
+	fixed := fmt.Sprintf("the outcome is settled at %s a share from now on, for everybody", body.Payout)
+	switch {
+	case !is:
+		return fmt.Sprintf("%s: %s; who was paid cannot be read (%v): see pets events --type settled", body.Instrument, fixed, err)
+	case len(settled.Holders) == 0 && body.Bot != "":
+		return fmt.Sprintf("%s: %s does not hold it: nothing was paid; %s", body.Instrument, body.Bot, fixed)
+	case len(settled.Holders) == 0:
+		return fmt.Sprintf("%s: nobody holds it: nothing was paid; %s", body.Instrument, fixed)
+	}
+	paid := make([]string, len(settled.Holders))
+	for i, h := range settled.Holders {
+		paid[i] = fmt.Sprintf("%s got %s for %s", h.Bot, h.Quantity.Mul(settled.Payout), h.Quantity)
+	}
+	only := ""
+	if body.Bot != "" {
+		only = " (no other holder)"
+	}
+	return fmt.Sprintf("%s: %s%s; %s", body.Instrument, strings.Join(paid, ", "), only, fixed)
 }

@@ -121,7 +121,7 @@ func limitsPatch(flag string, pairs []string) (map[string]any, error) {
 		case out[key] != nil:
 			return nil, cli.Usage(domain.Invalid(about, "stands twice"))
 		}
-		value, err := limitValue(f.Type, strings.TrimSpace(text))
+		value, err := limitValue(key, f.Type, strings.TrimSpace(text))
 		if err != nil {
 			return nil, cli.Usage(domain.Invalid(about, "%s", err.Error()))
 		}
@@ -156,10 +156,10 @@ func nearestLimit(key string) string {
 }
 
 // limitValue reads one value by the type that the policy has for it.
-func limitValue(t reflect.Type, text string) (any, error) {
+func limitValue(key string, t reflect.Type, text string) (any, error) {
 	switch kind := t.Kind(); {
 	case kind == reflect.Slice:
-		return limitList(t.Elem(), text)
+		return limitList(key, t.Elem(), text)
 	case kind == reflect.Bool && text != "true" && text != "false":
 		return nil, errors.New("must be true or false")
 	case kind == reflect.Bool:
@@ -169,7 +169,7 @@ func limitValue(t reflect.Type, text string) (any, error) {
 	case kind == reflect.Int:
 		n, err := strconv.Atoi(text)
 		if err != nil {
-			return nil, errors.New("must be a whole number")
+			return nil, errors.New("must be a whole number, such as 3" + offOf(key))
 		}
 		return n, nil
 	case t == reflect.TypeFor[domain.Duration]():
@@ -181,18 +181,40 @@ func limitValue(t reflect.Type, text string) (any, error) {
 	}
 	d, err := domain.ParseDecimal(text)
 	if err != nil {
-		return nil, errors.New("must be a decimal number, such as 0.05")
+		return nil, errors.New("must be " + limitUnit(key))
 	}
 	return d, nil
 }
 
-func limitList(t reflect.Type, text string) (any, error) {
+// limitUnit says what the number of a limit is of, by the end of its name.
+func limitUnit(key string) string {
+	off := offOf(key)
+	switch {
+	case strings.HasSuffix(key, "_bps"):
+		return "a decimal number of basis points, such as 10 for 0.1 %" + off
+	case strings.HasSuffix(key, "_pct"):
+		return "a decimal number, a fraction such as 0.05 for 5 %" + off
+	case strings.HasSuffix(key, "_usd"), key == "loss_dust":
+		return "a decimal number, an amount of money such as 250" + off
+	}
+	return "a decimal number, such as 0.8" + off
+}
+
+// offOf says how a limit that may be off is put off.
+func offOf(key string) string {
+	if f, _ := limitNamed(key); strings.Contains(f.Tag.Get("json"), "omitzero") {
+		return "; 0 is off"
+	}
+	return ""
+}
+
+func limitList(key string, t reflect.Type, text string) (any, error) {
 	out := []any{}
 	if text == "none" {
 		return out, nil
 	}
 	for word := range strings.SplitSeq(text, ",") {
-		one, err := limitValue(t, strings.TrimSpace(word))
+		one, err := limitValue(key, t, strings.TrimSpace(word))
 		if err != nil {
 			return nil, err
 		}

@@ -139,6 +139,8 @@ func legsOf(texts []string) ([]commands.Leg, error) {
 type permitAnswer struct {
 	client.Permit
 	Preview bool `json:"preview,omitempty"`
+	// Replayed: an earlier run has asked under the same key.
+	Replayed bool `json:"replayed,omitempty"`
 }
 
 func (a *app) askPermit(c *cobra.Command, body commands.AskPermit, preview bool) error {
@@ -156,18 +158,22 @@ func (a *app) askPermit(c *cobra.Command, body commands.AskPermit, preview bool)
 			return err
 		}
 	}
-	err := a.printPermit(&v)
+	v.Replayed = a.Replayed()
+	err := a.printPermit(&v, body.Legs)
 	if err == nil && !v.Allowed {
 		return cli.ErrNotPermitted
 	}
 	return cli.Told("the permit was asked for", err)
 }
 
-func (a *app) printPermit(v *permitAnswer) error {
+func (a *app) printPermit(v *permitAnswer, legs []commands.Leg) error {
 	if a.JSON {
 		return a.PrintJSON(v)
 	}
 	p := a.Printer()
+	if v.Replayed {
+		p.Line("%s:", a.Before(v.Revision))
+	}
 	switch {
 	case !v.Allowed:
 		p.Line("DENIED%s", permitStatus(v))
@@ -176,11 +182,10 @@ func (a *app) printPermit(v *permitAnswer) error {
 		}
 	case v.Preview:
 		p.Line("it would be permitted, and reserve %s; nothing was recorded", v.Reserved)
+		printLegs(p, &permitAnswer{Permit: client.Permit{PermitAnswer: commands.PermitAnswer{Cost: v.Cost, SurePayout: v.SurePayout, Deadline: v.Deadline}}}, nil)
 	case len(v.Legs) > 0:
 		p.Line("%s is permitted: %s reserved (revision %d)", v.Arbitrage, v.Reserved, v.Revision)
-		for i, leg := range v.Legs {
-			p.Line("  leg %d  %s%s", i+1, leg.PermitID, filledAs(leg.Fill))
-		}
+		printLegs(p, v, legs)
 	default:
 		p.Line("%s is permitted: %s reserved%s%s (revision %d)", v.PermitID, v.Reserved, until(v.ExpiresAt), filledAs(v.Fill), v.Revision)
 	}
@@ -188,6 +193,27 @@ func (a *app) printPermit(v *permitAnswer) error {
 		return a.Next("place the order; once it rests at the venue", "permit", "place", v.PermitID)
 	}
 	return p.Err
+}
+
+// printLegs prints the permits of an arbitrage, each with its order, and what all of them
+// are for.
+func printLegs(p *cli.Printer, v *permitAnswer, legs []commands.Leg) {
+	for i, leg := range v.Legs {
+		order := ""
+		if i < len(legs) {
+			order = fmt.Sprintf("  %s %s %s at %s", legs[i].Side, legs[i].Quantity, legs[i].Instrument, legs[i].LimitPrice)
+		}
+		p.Line("  leg %d  %s%s%s", i+1, leg.PermitID, order, filledAs(leg.Fill))
+	}
+	if v.Cost != nil && v.SurePayout != nil {
+		p.Line("  they cost %s, and pay at least %s", v.Cost, v.SurePayout)
+	}
+	if v.ExpiresAt != nil {
+		p.Line("  each order is to be placed by %s UTC", cli.Clock(*v.ExpiresAt))
+	}
+	if v.Deadline != nil {
+		p.Line("  all of them are to be filled by %s UTC", cli.Clock(*v.Deadline))
+	}
 }
 
 func permitStatus(v *permitAnswer) string {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -76,11 +78,53 @@ func (a *app) openPortfolio(ctx context.Context, body portfolioBody) error {
 	if err := a.Done(answer, fmt.Sprintf("portfolio %s is open, mode %s", body.ID, body.Mode)); err != nil {
 		return err
 	}
+	if err := a.sayLimits(ctx, body); err != nil {
+		return cli.Told("it is open", err)
+	}
 	in := a.PortfolioFlag
 	if body.ID != a.Config.Portfolio {
 		in = body.ID
 	}
 	return a.NextIn(in, "record the money that it has", "deposit", "10000")
+}
+
+// mainLimits are those that are shown of a new portfolio.
+var mainLimits = []string{
+	"max_consecutive_losses", "max_daily_loss_pct", "max_bot_drawdown_pct", "max_portfolio_drawdown_pct", "max_order_usd", "max_position_usd", "fee_bps",
+}
+
+// sayLimits says what the main limits of a new portfolio are, and which of the settings of
+// this run did not become its limits: the server was started with others.
+func (a *app) sayLimits(ctx context.Context, body portfolioBody) error {
+	var v struct {
+		Policy domain.Policy `json:"policy"`
+	}
+	if err := a.ToServer(ctx, http.MethodGet, "/v1/portfolios/"+url.PathEscape(body.ID), nil, &v); err != nil {
+		a.Tell("warning: its limits cannot be read: %v", err)
+		return nil
+	}
+	is, usual := limitsOf(&v.Policy), domain.DefaultPolicy(body.Mode)
+	meant, err := a.Config.Policy(body.Mode)
+	if err != nil { // the server did not ask for it
+		meant = usual
+	}
+	set, unset := limitsOf(&meant), limitsOf(&usual)
+	var shown []string
+	for i, l := range is {
+		if slices.Contains(mainLimits, l[0]) {
+			shown = append(shown, l[0]+" "+l[1])
+		}
+		if _, given := body.Limits[l[0]]; !given && set[i] != unset[i] && set[i] != l {
+			a.Tell("warning: %s is %s, as the server has it: %s=%s of the settings here is that of a server which is started with them. To change it: pets limits set -p %s %s=%s --reason TEXT",
+				l[0], l[1], strings.ToUpper(l[0]), set[i][1], body.ID, l[0], set[i][1])
+		}
+	}
+	if a.JSON {
+		return nil
+	}
+	p := a.Printer()
+	p.Say(0, "its limits: %s; pets limits has all of them", strings.Join(shown, ", "))
+	return p.Err
 }
 
 // gateOf reads PORTFOLIO@REVISION.

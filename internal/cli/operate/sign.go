@@ -8,11 +8,9 @@ import (
 	"net/http"
 	"os"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"pets/commands"
-	"pets/commands/client"
 	"pets/domain"
 	"pets/internal/cli"
 )
@@ -83,6 +81,9 @@ func (a *app) signCommand() *cobra.Command {
 			if err := a.ToServer(c.Context(), http.MethodPost, "/sign", body, &v); err != nil {
 				return err
 			}
+			if a.Replayed() {
+				a.Tell("%s", a.Before(v.Revision))
+			}
 			return a.printSignature(&v)
 		},
 	}
@@ -112,88 +113,4 @@ func (a *app) printSignature(v *signAnswer) error {
 		return errNotSigned
 	}
 	return cli.Told("it is signed", p.Err)
-}
-
-// batchItem is one command of a file for pets batch.
-type batchItem struct {
-	IdempotencyKey string          `json:"idempotency_key"`
-	Command        string          `json:"command"`
-	Body           json.RawMessage `json:"body"`
-}
-
-type batchAnswer struct {
-	Results []struct {
-		Status   int             `json:"status"`
-		Replayed bool            `json:"replayed,omitempty"`
-		Answer   json.RawMessage `json:"answer,omitempty"`
-		Problem  *client.Problem `json:"problem,omitempty"`
-		Short    bool            `json:"short,omitempty"`
-	} `json:"results"`
-}
-
-func (a *app) batchCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "batch FILE", Short: "Send up to 1,000 commands of a JSON file in one request", Args: cobra.ExactArgs(1),
-		Long: "FILE holds {\"commands\":[{\"command\":…,\"body\":{…}},…]}, as docs/api.md has it, or - for standard\n" +
-			"input. Each command is atomic, the batch is not. One without an idempotency_key gets one of --key\n" +
-			"and its place in the file: sent again with the same --key, each happens once.",
-		Example: "  pets batch marks.json",
-		RunE: func(c *cobra.Command, args []string) error {
-			raw, err := a.readInput(args[0])
-			if err != nil {
-				return err
-			}
-			var body struct {
-				Commands []batchItem `json:"commands"`
-			}
-			if err := json.Unmarshal(raw, &body); err != nil || len(body.Commands) == 0 {
-				return cli.Usage(domain.Invalid("FILE", "must hold {\"commands\":[{\"command\":…,\"body\":{…}},…]}"))
-			}
-			space, err := uuid.Parse(a.Again)
-			if err != nil {
-				return err
-			}
-			for i := range body.Commands {
-				one := &body.Commands[i]
-				if one.IdempotencyKey == "" {
-					one.IdempotencyKey = uuid.NewSHA1(space, fmt.Appendf(nil, "%d", i)).String()
-				}
-				row, _ := commands.SpecNamed(one.Command) // the server refuses an unknown one
-				a.Once = a.Once || row.GoesOn
-			}
-			var v batchAnswer
-			if err := a.ToServer(c.Context(), http.MethodPost, "/batch", body, &v); err != nil {
-				return err
-			}
-			names := make([]string, len(body.Commands))
-			for i, one := range body.Commands {
-				names[i] = one.Command
-			}
-			return a.printBatch(&v, names)
-		},
-	}
-}
-
-// printBatch prints what was refused, and how much was done.
-func (a *app) printBatch(v *batchAnswer, names []string) error {
-	p, refused := a.Printer(), 0
-	for i, r := range v.Results {
-		if r.Problem == nil {
-			continue
-		}
-		refused++
-		if !a.JSON && i < len(names) {
-			p.Line("%d  %s  REFUSED: %s", i+1, names[i], r.Problem.Error())
-		}
-	}
-	done := fmt.Sprintf("%d of %d are done", len(v.Results)-refused, len(v.Results))
-	if a.JSON {
-		p.Err = a.PrintJSON(v)
-	} else {
-		p.Line("%s", done)
-	}
-	if p.Err == nil && refused > 0 {
-		return &cli.ToldError{Err: fmt.Errorf("%s; %d are refused", done, refused)}
-	}
-	return cli.Told(done, p.Err)
 }

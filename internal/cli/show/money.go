@@ -3,6 +3,8 @@ package show
 import (
 	"fmt"
 
+	"github.com/google/uuid"
+
 	"pets/domain"
 	"pets/domain/risk"
 	"pets/internal/cli"
@@ -76,11 +78,17 @@ func SayMoney(a *cli.App, p *cli.Printer, l Lack) {
 	} else {
 		p.Say(2, "Where hot:treasury (see pets balances) has less than %s, record a deposit that has arrived:", l.deposit)
 	}
-	a.Command(p, "deposit", l.deposit.String())
+	once(a, p, "deposit", l.deposit.String())
 	for _, b := range l.bots {
 		p.Say(2, "%s has an equity of %s; give it more than it lacks:", b.bot, b.equity)
-		a.Command(p, "bot", "allocate", b.bot, b.give.String())
+		once(a, p, "bot", "allocate", b.bot, b.give.String())
 	}
+}
+
+// once prints a command that moves money with a key of its own: copied and run again, as
+// after a lost answer, it happens once.
+func once(a *cli.App, p *cli.Printer, words ...string) {
+	a.Command(p, append(words, "--key", uuid.NewString())...)
 }
 
 // atLimit reports whether a breaker that has tripped would trip again at once.

@@ -1,0 +1,136 @@
+package operate_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// fill is one that a person types; rest are its other flags.
+func fill(id string, rest ...string) []string {
+	return append([]string{"fill", "--bot", "alpha", "--market", "m", "--outcome", "YES", "--side", "buy", "--quantity", "100", "--price", "0.4", "--trade-id", id}, rest...)
+}
+
+// "What was not done is not said to be done": a void of a fill that nobody knows takes nothing
+// out of the books, and says what it does instead; so does the history.
+func TestAVoidOfAnUnknownFillSaysSo(t *testing.T) {
+	s, _ := traded(t)
+	s.Ok(fill("v-1", "--status", "provisional")...)
+	out := plain(s.Ok("fill", "void", "v-l", "--bot", "alpha"))
+	require.Contains(t, out, "NO SUCH FILL IS KNOWN: nothing was taken out of the books. One that comes later as alpha/v-l will be ignored")
+	require.NotContains(t, out, "never happened")
+	r := s.Run("fill", "void", "v-m", "--bot", "alpha", "--json")
+	require.Equal(t, 0, r.Code)
+	require.Contains(t, r.Err, "NO SUCH FILL IS KNOWN")
+	require.Contains(t, plain(s.Ok("events", "--type", "fill.voided")), "alpha/v-l voided, of which nothing is known: one that comes later is ignored")
+	require.Contains(t, s.Ok("fill", "void", "v-1", "--bot", "alpha"), "v-1 never happened: it is taken out of the books")
+}
+
+// "Only a note was recorded" is said with the note: what is ignored, or a duplicate, was not
+// so before.
+func TestANoteIsSaid(t *testing.T) {
+	s, _ := traded(t)
+	s.Ok(fill("v-1", "--status", "provisional")...)
+	s.Ok("fill", "void", "v-1", "--bot", "alpha")
+	require.Contains(t, plain(s.Ok(fill("v-1", "--status", "provisional")...)), "nothing has changed (duplicate): ")
+	require.Contains(t, plain(s.Ok("fill", "void", "v-1", "--bot", "alpha")), "nothing has changed (duplicate): the fill is already voided (revision ")
+	require.NotContains(t, s.Ok("fill", "void", "v-1", "--bot", "alpha"), "never happened")
+	s.Ok("market", "add", "m", "--outcomes", "YES,NO")
+	require.Contains(t, plain(s.Ok("market", "add", "m", "--outcomes", "YES,NO")), "nothing has changed (unchanged): market is already registered like this")
+	var v struct{ Note struct{ Code, Note string } }
+	s.JSON(&v, "market", "add", "m", "--outcomes", "YES,NO")
+	require.Equal(t, "unchanged", v.Note.Code)
+}
+
+// A settlement says who was paid how much, and that it holds for everybody.
+func TestASettlementSaysWhoWasPaid(t *testing.T) {
+	s, _ := traded(t)
+	s.Ok("bot", "add", "beta", "--capital", "100")
+	const forAll = "the outcome is settled at 1 a share from now on, for everybody"
+	s.Ok(fill("v-1")...)
+	require.Contains(t, plain(s.Ok("settle", "other", "YES", "1")), "other / YES: nobody holds it: nothing was paid; "+forAll)
+	require.Contains(t, plain(s.Ok("settle", "m", "YES", "1", "--bot", "beta")), "beta does not hold it: nothing was paid; "+forAll)
+	require.Contains(t, plain(s.Ok("settle", "m", "YES", "1")), "m / YES: alpha got 100 for 100; "+forAll)
+}
+
+// A fill says what was booked.
+func TestAFillSaysWhatWasBooked(t *testing.T) {
+	s, _ := traded(t)
+	require.Contains(t, plain(s.Ok(fill("v-1", "--fee", "0.1")...)), "v-1: buy 100 m / YES at 0.4 is recorded: 40 moved, fee 0.1 (revision ")
+	require.Contains(t, plain(s.Ok(fill("v-2", "--notional", "1")...)), "at 0.4 is recorded: 1 moved, fee 0 (quantity × price is 40)")
+}
+
+// An arbitrage says which permit is for which order, what it costs and pays, and until when.
+func TestAnArbitrageSaysWhatWasPermitted(t *testing.T) {
+	s, _ := traded(t)
+	s.Ok("start", "alpha")
+	s.Ok("market", "add", "m", "--outcomes", "YES,NO")
+	ask := []string{"permit", "ask", "--bot", "alpha", "--leg", "buy 10 m YES 0.48", "--leg", "buy 10 m NO 0.49", "--leg-timeout", "20s"}
+	require.Contains(t, s.Ok(append(ask, "--preview")...), "they cost 9.7, and pay at least 10")
+	out := s.Ok(ask...)
+	require.Regexp(t, `leg 1  p\d+  buy 10 m / YES at 0\.48\n  leg 2  p\d+  buy 10 m / NO at 0\.49\n`, out)
+	require.Contains(t, out, "they cost 9.7, and pay at least 10")
+	require.Contains(t, out, "each order is to be placed by ")
+	require.Contains(t, out, "all of them are to be filled by ")
+}
+
+// Outcomes of a list are its words, without the blanks between them.
+func TestOutcomesAreTrimmed(t *testing.T) {
+	s, _ := traded(t)
+	s.Ok("market", "add", "m", "--outcomes", "YES, NO", "--token", "YES = 12")
+	var v struct {
+		Markets []struct {
+			Outcomes []string
+			Tokens   map[string]string
+		}
+	}
+	s.JSON(&v, "market", "list")
+	require.Equal(t, []string{"YES", "NO"}, v.Markets[0].Outcomes)
+	require.Equal(t, map[string]string{"YES": "12"}, v.Markets[0].Tokens)
+}
+
+// The hint at a wrong limit is in its unit.
+func TestAHintFitsTheLimit(t *testing.T) {
+	s, _ := traded(t)
+	for pair, want := range map[string]string{
+		"fee_bps=0.1%":            "fee_bps must be a decimal number of basis points, such as 10 for 0.1 %",
+		"max_position_usd=none":   "max_position_usd must be a decimal number, an amount of money such as 250; 0 is off",
+		"max_daily_loss_pct=5%":   "max_daily_loss_pct must be a decimal number, a fraction such as 0.05 for 5 %",
+		"max_open_positions=none": "max_open_positions must be a whole number, such as 3; 0 is off",
+		"breaker_warn_at=80%":     "breaker_warn_at must be a decimal number, such as 0.8",
+	} {
+		r := s.Run("limits", "set", pair, "--reason", "x")
+		require.Equal(t, 2, r.Code)
+		require.Contains(t, plain(r.Err), want)
+	}
+}
+
+// "A new portfolio says its limits", and which settings of this run are not among them: they
+// are those of a server that is started with them.
+func TestANewPortfolioSaysItsLimits(t *testing.T) {
+	s, _ := traded(t)
+	out := plain(s.Ok("portfolio", "open", "two", "--limit", "max_position_usd=250"))
+	require.Contains(t, out, "its limits: max_consecutive_losses ")
+	require.Contains(t, out, "max_position_usd 250; pets limits has all of them")
+	s.SetEnv("MAX_DAILY_LOSS_PCT", "0.01")
+	s.SetEnv("MAX_POSITION_USD", "99")
+	r := s.Run("portfolio", "open", "three", "--limit", "max_position_usd=250")
+	require.Equal(t, 0, r.Code, r.Err)
+	require.Contains(t, r.Err, "pets limits set -p three max_daily_loss_pct=0.01 --reason TEXT")
+	require.NotContains(t, r.Err, "max_position_usd")
+}
+
+// A deposit or a withdrawal whose reference is recorded already is warned of; the same one
+// sent again under its key is not another.
+func TestTheSameReferenceIsWarnedOf(t *testing.T) {
+	s, _ := traded(t)
+	const key = "5d0ea9f4-97e9-4e9b-a1a0-2d1d3b7c1c4e"
+	for _, verb := range []string{"deposit", "withdraw"} {
+		s.Ok(verb, "25", "--tx", "0xAB")
+		r := s.Run(verb, "25", "--tx", "0xab")
+		require.Equal(t, 0, r.Code, r.Err)
+		require.Contains(t, r.Err, "has 25 with the same --tx already")
+	}
+	s.Ok("deposit", "26", "--tx", "0xcd", "--key", key)
+	s.Ok("deposit", "26", "--tx", "0xcd", "--key", key)
+}
