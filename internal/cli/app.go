@@ -65,6 +65,8 @@ type App struct {
 	named string  // what was last said to be acted on
 	doubt error   // the same of any other command that acts, which does not go on
 
+	withheld *domain.Error // why the key of .env is not sent
+
 	Again  string        // the Idempotency-Key of a command that may be sent more than once
 	Settle time.Duration // how long a stop that holds is watched, for tests; 0 is settleFor
 
@@ -191,6 +193,7 @@ func (a *App) configure(command *cobra.Command) error {
 		c.Portfolio = a.PortfolioFlag
 	}
 	a.Config = c
+	a.withhold(command)
 	if a.Lost != nil && command.Name() != "stop" { // a revocation elsewhere would be another key's
 		return Usage(a.Lost)
 	}
