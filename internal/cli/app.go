@@ -5,7 +5,7 @@
 // It refuses to know any command: each room has its own, and no room knows another. It opens
 // no engine: internal/open does.
 //
-// Exit status: 0 fine, 1 failed, 2 usage.
+// Exit status: 0 fine, 1 failed, 2 usage, 3 not everything could be seen.
 package cli
 
 import (
@@ -88,6 +88,10 @@ func (e errUsage) Unwrap() error { return e.error }
 
 // Usage makes what was typed the reason of an error.
 func Usage(err error) error { return errUsage{err} }
+
+// ErrUnseen is of a look that found nothing, and did not see everything: exit status 3, as
+// neither a success nor a failure would be true.
+var ErrUnseen = errors.New("not everything was seen")
 
 // wrongIsUsage makes wrong arguments a usage error in every command below one.
 func wrongIsUsage(above *cobra.Command) {
@@ -334,8 +338,11 @@ func (a *App) RunCommands(ctx context.Context, args []string, commands ...*cobra
 		a.Tell("%s", line)
 	}
 	var usage errUsage
-	if errors.As(err, &usage) {
+	switch {
+	case errors.As(err, &usage):
 		return 2
+	case errors.Is(err, ErrUnseen):
+		return 3
 	}
 	return 1
 }

@@ -145,6 +145,14 @@ func sameAddress(a, b string) bool {
 	return b != "" && (strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/") || sameServer(a, b))
 }
 
+// NoKey says why this run has no key.
+func (a *App) NoKey() string {
+	if a.withheld != nil {
+		return a.withheld.Error()
+	}
+	return "PETS_KEY is not set"
+}
+
 func (a *App) needsKey() error {
 	if a.withheld != nil {
 		return open.Nowhere(Usage(a.withheld))
