@@ -106,7 +106,7 @@ func (a *Place) WatchFor(ctx context.Context, store *Store, stopping bool) (*Wat
 // Tell says something to the person at the terminal, on standard error.
 func (a *Place) Tell(format string, args ...any) {
 	const more = 6 // beside "pets: "
-	for _, line := range columns.Wrap("pets: "+fmt.Sprintf(format, args...), a.Columns, more) {
+	for _, line := range columns.Wrap("pets: "+columns.Shown(fmt.Sprintf(format, args...)), a.Columns, more) {
 		_, _ = fmt.Fprintln(a.Err, line)
 	}
 }
