@@ -123,15 +123,9 @@ func (a *app) addMarketCommand() *cobra.Command {
 		Example: "  pets market add rain-tomorrow --outcomes YES,NO --category weather\n  pets market add ETH-USDC --kind spot --outcomes ETH",
 		RunE: func(c *cobra.Command, args []string) error {
 			body.Market, body.Kind = args[0], domain.MarketKind(kind)
-			for _, pair := range tokens {
-				outcome, id, found := strings.Cut(pair, "=")
-				if !found {
-					return cli.Usage(domain.Invalid("--token", "must be OUTCOME=ID"))
-				}
-				if body.Tokens == nil {
-					body.Tokens = map[string]string{}
-				}
-				body.Tokens[outcome] = id
+			var err error
+			if body.Tokens, err = cli.NamedPairs("--token", "OUTCOME=ID", tokens); err != nil {
+				return err
 			}
 			return a.Post(c.Context(), "/markets", body, fmt.Sprintf("market %s is registered, kind %s", body.Market, body.Kind))
 		},
