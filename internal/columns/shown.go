@@ -2,6 +2,7 @@ package columns
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 )
@@ -27,6 +28,13 @@ func Shown(text string) string {
 	}
 	return b.String()
 }
+
+// key is what an API key looks like, also one that was not copied whole.
+var key = regexp.MustCompile(`pets_[A-Za-z0-9_-]{32,}`)
+
+// WithoutKeys is a message in which no API key is repeated: one that was typed in the wrong
+// place would go on to a log.
+func WithoutKeys(text string) string { return key.ReplaceAllString(text, "pets_…") }
 
 // ShownJSON is a document of JSON, whose strings may have the same: its escapes mean the same.
 func ShownJSON(document []byte) []byte {

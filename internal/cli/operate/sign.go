@@ -15,6 +15,7 @@ import (
 	"pets/commands/client"
 	"pets/domain"
 	"pets/internal/cli"
+	"pets/internal/columns"
 )
 
 // maxRead bounds a file that a command sends, in bytes: as much as a batch may have.
@@ -187,7 +188,7 @@ func (a *app) printBatch(v *batchAnswer, names []string) error {
 		}
 		refused++
 		if !a.JSON && i < len(names) {
-			p.Line("%d  %s  REFUSED: %s", i+1, names[i], r.Problem.Error())
+			p.Line("%d  %s", i+1, columns.WithoutKeys(fmt.Sprintf("%s  REFUSED: %s", names[i], r.Problem.Error())))
 		}
 	}
 	done := fmt.Sprintf("%d of %d are done", len(v.Results)-refused, len(v.Results))
