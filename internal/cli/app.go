@@ -5,7 +5,7 @@
 // It refuses to know any command: each room has its own, and no room knows another. It opens
 // no engine: internal/open does.
 //
-// Exit status: 0 fine, 1 failed, 2 usage.
+// Exit status: 0 fine, 1 failed, 2 usage, 3 not everything could be seen.
 package cli
 
 import (
@@ -65,6 +65,8 @@ type App struct {
 	named string  // what was last said to be acted on
 	doubt error   // the same of any other command that acts, which does not go on
 
+	withheld *domain.Error // why the key of .env is not sent
+
 	Again    string // the Idempotency-Key of a command that may be sent more than once
 	KeyGiven bool   // it was given: an earlier run may have sent the same
 	sent     bool   // a command was on its way
@@ -90,6 +92,10 @@ func (e errUsage) Unwrap() error { return e.error }
 
 // Usage makes what was typed the reason of an error.
 func Usage(err error) error { return errUsage{err} }
+
+// ErrUnseen is of a look that found nothing, and did not see everything: exit status 3, as
+// neither a success nor a failure would be true.
+var ErrUnseen = errors.New("not everything was seen")
 
 // wrongIsUsage makes wrong arguments a usage error in every command below one.
 func wrongIsUsage(above *cobra.Command) {
@@ -195,6 +201,7 @@ func (a *App) configure(command *cobra.Command) error {
 		c.Portfolio = a.PortfolioFlag
 	}
 	a.Config = c
+	a.withhold(command)
 	if a.Lost != nil && command.Name() != "stop" { // a revocation elsewhere would be another key's
 		return Usage(a.Lost)
 	}
@@ -335,8 +342,11 @@ func (a *App) RunCommands(ctx context.Context, args []string, commands ...*cobra
 		a.Tell("%s", line)
 	}
 	var usage errUsage
-	if errors.As(err, &usage) {
+	switch {
+	case errors.As(err, &usage):
 		return 2
+	case errors.Is(err, ErrUnseen):
+		return 3
 	}
 	return 1
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -21,10 +22,22 @@ import (
 
 // PrintJSON writes one indented JSON document.
 func (a *App) PrintJSON(v any) error {
-	enc := json.NewEncoder(a.Out)
+	return a.printJSON(v, "  ")
+}
+
+// PrintJSONLine writes one JSON document on a line.
+func (a *App) PrintJSONLine(v any) error { return a.printJSON(v, "") }
+
+func (a *App) printJSON(v any, indent string) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	enc.SetIndent("", indent)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := a.Out.Write(columns.ShownJSON(b.Bytes()))
+	return err
 }
 
 // number is a cell that is aligned at its decimal point.
@@ -136,20 +149,25 @@ func blocks(widths []int, first, width int) [][]int {
 	return all
 }
 
+// oneLine is a cell as it may be shown.
+func oneLine(cell string) string {
+	return strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(columns.Shown(cell))
+}
+
 // column returns the cells of a column, padded on the left where it is one of
 // numbers; "" and "-" are missing numbers.
 func column(rows [][]string, c int) []string {
 	cells := make([]string, len(rows))
 	whole, tail, numbers := 0, 0, 0
 	for i, r := range rows {
-		cells[i] = r[c]
+		cells[i] = oneLine(r[c])
 		if i == 0 || missing(r[c]) {
 			continue
 		}
 		m := number.FindStringSubmatch(r[c])
 		if m == nil { // text
 			for i := range rows {
-				cells[i] = rows[i][c]
+				cells[i] = oneLine(rows[i][c])
 			}
 			return cells
 		}
@@ -242,10 +260,11 @@ func (p *Printer) Say(indent int, format string, args ...any) {
 	}
 }
 
-// Whole writes a line that must not be wrapped, such as a command.
+// Whole writes a line that must not be wrapped, such as a command. Names and texts in it may
+// come from a file or a server.
 func (p *Printer) Whole(text string) {
 	if p.Err == nil {
-		_, p.Err = fmt.Fprintln(p.w, text)
+		_, p.Err = fmt.Fprintln(p.w, columns.Shown(text))
 	}
 }
 

@@ -60,7 +60,7 @@ func (a *App) Prompter(command string) (*Prompter, error) {
 
 // Line asks, and returns what was typed, which is shown.
 func (p *Prompter) Line(ctx context.Context, question string) (string, error) {
-	text, err := p.read(ctx, question, true, func([]byte) string { return "" })
+	text, err := p.read(ctx, columns.Shown(question), true, func([]byte) string { return "" })
 	return strings.TrimSpace(string(text)), err
 }
 

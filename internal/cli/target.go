@@ -123,7 +123,40 @@ func (r *Remote) String() string {
 	return "server " + r.URL
 }
 
-func needsKey() error {
+// withhold keeps a key that stands in .env from a server that another source names: it is
+// the key of another server most likely, and whoever listens there would have it. A server
+// that is typed with the command is a person's own word, and what stops something goes on:
+// they are warned.
+func (a *App) withhold(command *cobra.Command) {
+	c := &a.Config
+	if !c.KeyInFile || c.Server == "" || sameAddress(c.Server, c.ServerInFile) || a.keeperAt(c.Server) != nil || is(command, noteLocal) {
+		return
+	}
+	if a.server != "" || is(command, noteStops) {
+		a.Caution("PETS_KEY of .env is sent to " + c.Server + ", which that .env does not name")
+		return
+	}
+	c.Key = config.Secret{}
+	a.withheld = domain.Invalid("PETS_KEY", "stands in .env and PETS_SERVER does not: it is not sent to %s, which the environment names. unset PETS_SERVER where the server of this folder is meant; else put PETS_SERVER into that .env, or PETS_KEY into the environment", c.Server)
+}
+
+// sameAddress reports whether two addresses name the same server.
+func sameAddress(a, b string) bool {
+	return b != "" && (strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/") || sameServer(a, b))
+}
+
+// NoKey says why this run has no key.
+func (a *App) NoKey() string {
+	if a.withheld != nil {
+		return a.withheld.Error()
+	}
+	return "PETS_KEY is not set"
+}
+
+func (a *App) needsKey() error {
+	if a.withheld != nil {
+		return open.Nowhere(Usage(a.withheld))
+	}
 	return open.Nowhere(Usage(domain.Invalid("PETS_KEY", "is needed: this goes to a running server, with an API key")))
 }
 
@@ -181,7 +214,7 @@ func (a *App) Exchange(ctx context.Context, r *Remote, method, path string, body
 		o.URL, o.Key, o.Dial = "http://stop.sock", "", r.Way.dial
 		o.Patience, o.Within = cmp.Or(a.Patience, socketPatience), socketPatience
 	} else if o.Key == "" {
-		return needsKey()
+		return a.needsKey()
 	}
 	return a.Explained(ctx, r, o, a.send(ctx, o, method, path, body, into))
 }
@@ -217,7 +250,7 @@ func (a *App) ToServer(ctx context.Context, method, path string, body, into any)
 		return err
 	}
 	if a.Config.Key.Reveal() == "" {
-		return needsKey()
+		return a.needsKey()
 	}
 	if method != http.MethodGet {
 		if err := a.Sure(); err != nil {
@@ -235,7 +268,7 @@ func (a *App) NeedsServer() error {
 		return err
 	}
 	if a.Config.Key.Reveal() == "" {
-		return needsKey()
+		return a.needsKey()
 	}
 	return nil
 }

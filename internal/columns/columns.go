@@ -1,6 +1,6 @@
 // Package columns fits text to the width of a terminal.
 //
-// It owns where a line is broken and how it goes on. It refuses to break a word, such as an
+// It owns where a line is broken, how it goes on and what of it may be shown. It refuses to break a word, such as an
 // address or a path that somebody copies.
 package columns
 

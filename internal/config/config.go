@@ -94,6 +94,12 @@ type Config struct {
 	// server refuses one that others can read.
 	EnvFile string `env:"-"`
 
+	// KeyInFile is set where PETS_KEY is that of the .env file, and ServerInFile is
+	// the PETS_SERVER beside it: a key of a file belongs to the server that the
+	// file names.
+	KeyInFile    bool   `env:"-"`
+	ServerInFile string `env:"-"`
+
 	// Warnings list names that are not read: most likely a misspelt limit, which
 	// is then not in force. They are shown but stop nothing.
 	Warnings []string `env:"-"`
@@ -113,14 +119,13 @@ func Load(dir string, environ []string) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	fromFile := slices.Collect(maps.Keys(values))
-	for name, value := range environment(environ) {
-		values[name] = value
-	}
+	fromFile, file, given := slices.Collect(maps.Keys(values)), maps.Clone(values), environment(environ)
+	maps.Copy(values, given)
 	var c Config
 	if err := parse(&c, values); err != nil {
 		return Config{}, err
 	}
+	c.belongs(file, given)
 	if err := c.validate(); err != nil {
 		return Config{}, err
 	}
@@ -152,7 +157,7 @@ type Ignored struct {
 // that was replaced by its default, for the caller to report.
 func LoadToStop(dir string, environ []string) (Config, Ignored) {
 	values, file := lenient(dir)
-	fromFile := slices.Collect(maps.Keys(values))
+	fromFile, own := slices.Collect(maps.Keys(values)), maps.Clone(values)
 	given := environment(environ)
 	maps.Copy(values, given)
 	var ignored Ignored
@@ -188,8 +193,15 @@ func LoadToStop(dir string, environ []string) (Config, Ignored) {
 	if err := parse(&c, usable); err != nil { // each was tried alone; they do not affect each other
 		ignored.Errors = append(ignored.Errors, err)
 	}
+	c.belongs(own, given)
 	c.Warnings = warnings(values, fromFile)
 	return c, ignored.inOrder()
+}
+
+// belongs notes whether the key is that of the file, and which server the file names.
+func (c *Config) belongs(file, given map[string]string) {
+	_, elsewhere := given["PETS_KEY"]
+	c.KeyInFile, c.ServerInFile = file["PETS_KEY"] != "" && !elsewhere, file["PETS_SERVER"]
 }
 
 // inOrder returns each variable once, the one that takes precedence first.

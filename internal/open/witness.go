@@ -103,10 +103,10 @@ func (a *Place) WatchFor(ctx context.Context, store *Store, stopping bool) (*Wat
 	return w, err
 }
 
-// Tell says something to the person at the terminal, on standard error.
+// Tell says something to the person at the terminal, on standard error. It repeats no API key.
 func (a *Place) Tell(format string, args ...any) {
 	const more = 6 // beside "pets: "
-	for _, line := range columns.Wrap("pets: "+fmt.Sprintf(format, args...), a.Columns, more) {
+	for _, line := range columns.Wrap("pets: "+columns.Shown(columns.WithoutKeys(fmt.Sprintf(format, args...))), a.Columns, more) {
 		_, _ = fmt.Fprintln(a.Err, line)
 	}
 }

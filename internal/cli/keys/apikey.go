@@ -1,6 +1,8 @@
 package keys
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"time"
@@ -15,6 +17,14 @@ import (
 type issuedKey struct {
 	Key    string `json:"key"`
 	Secret string `json:"secret,omitempty"`
+}
+
+// lost is what to say of a key whose first answer was lost: no later one has its secret.
+func (k *issuedKey) lost() error {
+	if k.Secret != "" {
+		return nil
+	}
+	return &cli.ToldError{Err: fmt.Errorf("%s is issued, and the secret was lost with the first answer: revoke %s (pets apikey revoke %s) and issue another", k.Key, k.Key, k.Key)}
 }
 
 // listedKey is one without its secret.
@@ -62,7 +72,10 @@ func (a *app) issueKeyCommand() *cobra.Command {
 			}
 			const unseen = " is issued, and its secret, which is shown once, is lost: revoke it, and issue another"
 			if a.JSON {
-				return cli.Told(key.Key+unseen, a.PrintJSON(key))
+				return errors.Join(cli.Told(key.Key+unseen, a.PrintJSON(key)), key.lost())
+			}
+			if err := key.lost(); err != nil {
+				return err
 			}
 			p := a.Messages()
 			of := "for every portfolio"

@@ -2,7 +2,6 @@ package look
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -207,9 +206,7 @@ func (a *app) printEvent(rec eventstore.Record) error {
 
 func (a *app) showEvent(rec cli.EventLine) error {
 	if a.JSON {
-		enc := json.NewEncoder(a.Out)
-		enc.SetEscapeHTML(false)
-		return enc.Encode(rec)
+		return a.PrintJSONLine(rec)
 	}
 	e, err := domain.Decode(rec.Type, rec.Data)
 	if err != nil {

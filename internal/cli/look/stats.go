@@ -84,27 +84,21 @@ func limitVariables() string {
 
 // parseLimits reads NAME=VALUE, each limit at most once.
 func parseLimits(flags []string) (tradestats.Limits, error) {
-	held, seen := tradestats.DefaultLimits(), map[string]bool{}
-	for _, f := range flags {
-		name, text, ok := strings.Cut(f, "=")
-		name = strings.ToLower(strings.TrimSpace(name))
+	held := tradestats.DefaultLimits()
+	pairs, err := cli.Pairs("--limit", "NAME=VALUE, such as MAX_DAILY_LOSS_PCT=0.03", flags)
+	for _, pair := range pairs {
+		name := strings.ToLower(pair.Key)
 		rule, known := limitRule(name)
-		switch {
-		case !ok:
-			return held, domain.Invalid("--limit", "must be NAME=VALUE, such as MAX_DAILY_LOSS_PCT=0.03")
-		case !known:
+		if !known {
 			return held, domain.Invalid("--limit", "knows %s", limitVariables())
-		case seen[rule.Name]:
-			return held, domain.Invalid("--limit", "names the same limit twice")
 		}
-		seen[rule.Name] = true
-		limit, err := parseLimit(rule, "--limit "+name, text)
+		limit, err := parseLimit(rule, "--limit "+name, pair.Value)
 		if err != nil {
 			return held, err
 		}
 		held[rule.Name] = limit
 	}
-	return held, nil
+	return held, err
 }
 
 func parseLimit(r *risk.Rule, field, text string) (domain.Decimal, error) {

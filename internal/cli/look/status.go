@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"pets/commands/client"
@@ -54,7 +55,8 @@ func (a *app) statusCommand() *cobra.Command {
 		Use: "status", Short: "Is the server up, and what needs a person, in every portfolio", Args: cobra.NoArgs,
 		Long: "Asks the server that is named, or that holds the folder. Without PETS_KEY it can tell whether the\n" +
 			"server is up and ready; a key of role auditor is enough for the rest. Exits with 0 where nothing\n" +
-			"needs a person, and with 1 where something does or nobody answers.",
+			"needs a person, with 1 where something does or nobody answers, and with 3 where nothing was found but\n" +
+			"not everything was seen: without a key, or with one that is for one portfolio.",
 		Example: "  pets status\n  pets status || mail -s \"pets needs you\" olga",
 		RunE: func(c *cobra.Command, _ []string) error {
 			a.Patience, a.Within = statusWithin, statusWithin
@@ -67,6 +69,9 @@ func (a *app) statusCommand() *cobra.Command {
 			err := a.printStatus(&s)
 			if err == nil && len(s.Needs) > 0 {
 				err = fmt.Errorf("%s a person", howMany(len(s.Needs), "thing needs", "things need"))
+			}
+			if err == nil && failed == nil && len(s.Unseen) > 0 {
+				err = fmt.Errorf("%w: %s may need a person all the same", cli.ErrUnseen, howMany(len(s.Unseen), "thing", "things"))
 			}
 			return errors.Join(failed, err)
 		},
@@ -109,7 +114,7 @@ func (a *app) askStatus(ctx context.Context, s *status) error {
 	}
 	switch {
 	case o.Key == "":
-		s.Unseen = append(s.Unseen, "PETS_KEY is not set. A key of role auditor shows the version, and for each portfolio: breakers that are tripped, the emergency stop, transfers that wait, permits that are overdue")
+		s.Unseen = append(s.Unseen, "every portfolio: "+a.NoKey()+". A key of role auditor shows the version, and for each portfolio: breakers that are tripped, the emergency stop, transfers that wait, permits that are overdue")
 		return nil
 	case !s.Server.Ready:
 		s.Unseen = append(s.Unseen, "the portfolios are looked at once the server is ready")
@@ -136,8 +141,8 @@ func (a *app) askPortfolios(ctx context.Context, c *client.Client, s *status) er
 	if err := json.Unmarshal(raw.Body, &list); err != nil {
 		return fmt.Errorf("the server's answer cannot be read: %w", err)
 	}
-	if len(list.Portfolios) == 0 {
-		s.Unseen = append(s.Unseen, "there is no portfolio that the key may see")
+	if len(list.Portfolios) <= 1 && bound(ctx, c) {
+		s.Unseen = append(s.Unseen, "every other portfolio: the key is for one only. A key of role auditor that is for all of them shows the rest")
 	}
 	defer func(id string) { a.Config.Portfolio = id }(a.Config.Portfolio)
 	for _, one := range list.Portfolios {
@@ -147,6 +152,13 @@ func (a *app) askPortfolios(ctx context.Context, c *client.Client, s *status) er
 		}
 	}
 	return nil
+}
+
+// bound reports whether the key is for one portfolio. Only a refusal says so: of such a key
+// there is none for any other name, whether or not it exists.
+func bound(ctx context.Context, c *client.Client) bool {
+	_, err := c.Look(ctx, "/v1/portfolios/"+uuid.NewString()+"/state")
+	return client.CodeOf(err) == domain.CodeDenied
 }
 
 // waitingStops tells of the stops that wait in the marker file for the next server.

@@ -83,15 +83,36 @@ func TestStatusWithoutAKey(t *testing.T) {
 	s, p := served(t)
 	for _, env := range [][]string{{"PETS_SERVER=" + p.URL}, {s.Env[0]}} { // named, or found from its folder
 		here := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: env}
-		out := here.Ok("status")
+		r := here.Run("status")
+		require.Equal(t, 3, r.Code, r.Err)
+		require.Contains(t, r.Err, "not everything was seen")
+		out := r.Out
 		require.Contains(t, out, p.URL+" is up and ready")
-		require.Contains(t, strings.Join(strings.Fields(out), " "), "PETS_KEY is not set. A key of role auditor shows the version")
+		require.Contains(t, strings.Join(strings.Fields(out), " "), "not seen every portfolio: PETS_KEY is not set. A key of role auditor shows the version")
 		require.Contains(t, out, "nothing needs a person, of what was seen")
 	}
 	s.SetEnv("PETS_KEY", petstest.SomeKey)
 	r := s.Run("status")
 	require.Equal(t, 1, r.Code, r.Out)
 	require.Contains(t, r.Out, "PETS_KEY is not taken: ")
+}
+
+// "Another exit status when something that should be seen is unseen, and a line that names
+// what and why": of a key that is for one portfolio, while all others are stopped.
+func TestStatusWithAKeyOfOnePortfolio(t *testing.T) {
+	s, _ := served(t)
+	require.Contains(t, s.Ok("status"), "nothing needs a person\n", "there is no portfolio, and nothing is hidden")
+	s.Ok("portfolio", "open", "main")
+	s.Ok("portfolio", "open", "quiet")
+	key := petstest.SecretPattern.FindString(s.Ok("apikey", "issue", "--user", "ann", "--role", "auditor", "-p", "quiet"))
+	s.Ok("-p", "main", "stop", "--emergency")
+	s.SetEnv("PETS_KEY", key)
+	r := s.Run("status")
+	require.Equal(t, 3, r.Code, r.Out)
+	require.Contains(t, r.Out, "not seen    every other portfolio: the key is for one only")
+	require.Contains(t, r.Out, "nothing needs a person, of what was seen")
+	s.Ok("-p", "quiet", "stop", "--emergency", "--store", strings.TrimPrefix(s.Env[0], "PETS_STORE="))
+	require.Equal(t, 1, s.Run("status").Code, "what needs a person goes before it")
 }
 
 // A server that is ready, but warns, needs a person; one that is not says why.

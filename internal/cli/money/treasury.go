@@ -144,7 +144,7 @@ func (a *app) treasurySetCommand() *cobra.Command {
 			}
 			body, err := cli.TreasuryPatch(args)
 			if err != nil {
-				return cli.Usage(err)
+				return err
 			}
 			return a.changeTreasury(c.Context(), body, reason)
 		},

@@ -22,6 +22,7 @@ func (a *app) walletMoves() []*cobra.Command {
 
 func (a *app) walletRegisterCommand() *cobra.Command {
 	body := commands.RegisterWallet{}
+	var assets []string
 	c := &cobra.Command{
 		Use: "register NAME --place hot|cold --address 0x…", Args: cobra.ExactArgs(1),
 		Short: "Make a wallet known, the main one of its place (through the server, with an admin's key)",
@@ -34,13 +35,17 @@ func (a *app) walletRegisterCommand() *cobra.Command {
 			if body.Chain == "" {
 				body.Chain = a.Config.Chain
 			}
+			var err error
+			if body.Named, err = cli.NamedPairs("--asset", "NAME=CAIP-19 id", assets); err != nil {
+				return err
+			}
 			return a.registerWallet(c.Context(), body)
 		},
 	}
 	c.Flags().StringVar(&body.Place, "place", "", "hot or cold")
 	c.Flags().StringVar(&body.Address, "address", "", "with its checksum (EIP-55)")
 	c.Flags().StringVar(&body.Chain, "chain", "", "its chain (PETS_CHAIN)")
-	c.Flags().StringToStringVar(&body.Named, "asset", nil, "an asset as `NAME=CAIP-19 id`; again for more (by default the base asset and the chain's coin)")
+	c.Flags().StringSliceVar(&assets, "asset", nil, "an asset as `NAME=CAIP-19 id`; again for more (by default the base asset and the chain's coin)")
 	return c
 }
 

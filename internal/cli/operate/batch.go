@@ -16,6 +16,7 @@ import (
 	"pets/commands/client"
 	"pets/domain"
 	"pets/internal/cli"
+	"pets/internal/columns"
 	"pets/internal/strict"
 )
 
@@ -188,7 +189,7 @@ func (a *app) printItems(v *batchAnswer, sent []batchItem) (n tally) {
 		switch {
 		case r.Problem != nil:
 			n.refused++
-			p.Line("%d  %s  REFUSED: %s", i+1, name, r.Problem.Error())
+			p.Line("%d  %s", i+1, columns.WithoutKeys(fmt.Sprintf("%s  REFUSED: %s", name, r.Problem.Error())))
 			if r.Problem.Code() == domain.CodeIdempotencyMismatch {
 				p.Line("  it was done under this key as it stood in the file then, and stays so; what is new goes into another file, without --key")
 			}

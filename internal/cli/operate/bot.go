@@ -126,16 +126,9 @@ func (a *app) addMarketCommand() *cobra.Command {
 			for i, outcome := range body.Outcomes {
 				body.Outcomes[i] = strings.TrimSpace(outcome)
 			}
-			for _, pair := range tokens {
-				outcome, id, found := strings.Cut(pair, "=")
-				outcome, id = strings.TrimSpace(outcome), strings.TrimSpace(id)
-				if !found {
-					return cli.Usage(domain.Invalid("--token", "must be OUTCOME=ID"))
-				}
-				if body.Tokens == nil {
-					body.Tokens = map[string]string{}
-				}
-				body.Tokens[outcome] = id
+			var err error
+			if body.Tokens, err = cli.NamedPairs("--token", "OUTCOME=ID", tokens); err != nil {
+				return err
 			}
 			return a.Post(c.Context(), "/markets", body, fmt.Sprintf("market %s is registered, kind %s", body.Market, body.Kind))
 		},

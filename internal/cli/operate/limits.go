@@ -107,21 +107,16 @@ func (a *app) setLimitsCommand() *cobra.Command {
 // limitsPatch reads KEY=VALUE into the JSON that the API wants of limits, nil for none.
 // Errors name the flag, if the pairs come from one, and the key.
 func limitsPatch(flag string, pairs []string) (map[string]any, error) {
+	read, err := cli.Pairs(flag, "KEY=VALUE, such as max_daily_loss_pct=0.03", pairs)
 	var out map[string]any
-	for _, pair := range pairs {
-		key, text, found := strings.Cut(pair, "=")
-		key = strings.ToLower(strings.TrimSpace(key))
+	for _, pair := range read {
+		key := strings.ToLower(pair.Key)
 		f, known := limitNamed(key)
 		about := strings.TrimSpace(flag + " " + key)
-		switch {
-		case !found:
-			return nil, cli.Usage(domain.Invalid(strings.TrimSpace(flag+" "+strconv.Quote(pair)), "must be KEY=VALUE, such as max_daily_loss_pct=0.03"))
-		case !known:
+		if !known {
 			return nil, cli.Usage(domain.Invalid(about, "is no limit%s; pets limits lists them", nearestLimit(key)))
-		case out[key] != nil:
-			return nil, cli.Usage(domain.Invalid(about, "stands twice"))
 		}
-		value, err := limitValue(key, f.Type, strings.TrimSpace(text))
+		value, err := limitValue(key, f.Type, pair.Value)
 		if err != nil {
 			return nil, cli.Usage(domain.Invalid(about, "%s", err.Error()))
 		}
@@ -130,7 +125,7 @@ func limitsPatch(flag string, pairs []string) (map[string]any, error) {
 		}
 		out[key] = value
 	}
-	return out, nil
+	return out, err
 }
 
 func limitNamed(key string) (reflect.StructField, bool) {

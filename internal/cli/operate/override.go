@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -21,8 +20,8 @@ var overrideKinds = map[string]func(pairs []string) (map[string]any, error){
 	domain.OverrideGoLive:   noPairs,
 	domain.OverrideClock:    noPairs,
 	domain.OverrideLimits:   func(pairs []string) (map[string]any, error) { return limitsPatch("", pairs) },
-	domain.OverrideTreasury: func(pairs []string) (map[string]any, error) { return usagePairs(cli.TreasuryPatch(pairs)) },
-	domain.OverrideTransfer: func(pairs []string) (map[string]any, error) { return usagePairs(settlementPatch(pairs)) },
+	domain.OverrideTreasury: cli.TreasuryPatch,
+	domain.OverrideTransfer: settlementPatch,
 }
 
 func noPairs(pairs []string) (map[string]any, error) {
@@ -32,32 +31,15 @@ func noPairs(pairs []string) (map[string]any, error) {
 	return nil, nil
 }
 
-func usagePairs(body map[string]any, err error) (map[string]any, error) {
-	if err != nil {
-		return nil, cli.Usage(err)
-	}
-	return body, nil
-}
-
 // settlementPatch reads what became of a transfer.
 func settlementPatch(pairs []string) (map[string]any, error) {
-	keys := []string{"transfer", "outcome", "tx_hash", "block", "fee"}
-	body := map[string]any{}
-	for _, pair := range pairs {
-		key, value, found := strings.Cut(pair, "=")
-		if !found || !slices.Contains(keys, key) {
-			return nil, domain.Invalid(pair, "must be KEY=VALUE with one of %s", strings.Join(keys, ", "))
+	body, err := cli.PairsOf([]string{"transfer", "outcome", "tx_hash", "block", "fee"}, pairs)
+	if block, is := body["block"].(string); is && err == nil {
+		if body["block"], err = strconv.ParseUint(block, 10, 64); err != nil {
+			return nil, cli.Usage(domain.Invalid("block", "must be a whole number"))
 		}
-		if body[key] = value; key != "block" {
-			continue
-		}
-		n, err := strconv.ParseUint(value, 10, 64)
-		if err != nil {
-			return nil, domain.Invalid(key, "must be a whole number")
-		}
-		body[key] = n
 	}
-	return body, nil
+	return body, err
 }
 
 func (a *app) overrideCommand() *cobra.Command {

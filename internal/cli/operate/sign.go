@@ -100,6 +100,7 @@ func (a *app) printSignature(v *signAnswer) error {
 	switch {
 	case a.JSON:
 		p.Err = a.PrintJSON(v)
+	case signed == "" && v.Signed:
 	case signed != "":
 		p.Line("%s", signed)
 	default:
@@ -109,7 +110,10 @@ func (a *app) printSignature(v *signAnswer) error {
 			p.Line("  %s: %s%s", r.Code, r.Message, against(r.Value, r.Limit))
 		}
 	}
-	if p.Err == nil && signed == "" {
+	switch {
+	case p.Err == nil && signed == "" && v.Signed: // it is kept nowhere, and made again for who asks again
+		return fmt.Errorf("it is signed, and the answer has no signature: ask again with --key %s", a.Again)
+	case p.Err == nil && signed == "":
 		return errNotSigned
 	}
 	return cli.Told("it is signed", p.Err)

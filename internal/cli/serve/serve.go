@@ -285,7 +285,8 @@ func (a *app) showFirstKey(token string) error {
 	p.Line("    %s", token)
 	p.Line("")
 	p.Line("Keep it in a safe place, and issue keys for bots and people with it:")
-	p.Line("    PETS_KEY=… pets apikey issue --user alice --role operator")
+	p.Line("    read -rs PETS_KEY; export PETS_KEY     # typed so, it stays in no history of a shell")
+	p.Line("    %s apikey issue --user alice --role operator", a.Name())
 	if !a.Terminal() {
 		p.Line("This output is no terminal. Where it is kept, the key is kept too: issue another admin key and revoke this one.")
 	}

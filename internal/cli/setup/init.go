@@ -8,13 +8,17 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
+	"pets/commands"
 	"pets/domain"
+	"pets/eventstore"
 	"pets/internal/cli"
 	"pets/internal/config"
 	"pets/internal/httpapi"
+	"pets/internal/open"
 	"pets/internal/owner"
 )
 
@@ -72,10 +76,20 @@ func (a *app) init(ctx context.Context, questions []question, yes, keyless, keyG
 			return cli.Usage(err)
 		}
 	}
+	if err := a.alone(questions); err != nil {
+		return cli.Usage(err)
+	}
+	had, err := a.hasKeys(ctx, questions[0].answer)
+	switch {
+	case err != nil:
+		return fmt.Errorf("the store that is there already cannot be read: %w", err)
+	case had && !keyless:
+		return domain.Errorf(domain.CodeConflict, "the store %s has API keys already, so its server would never take one that is made here. Nothing is written. Add --no-key, and go on with a key that you have; with an admin's, pets apikey issue makes others", questions[0].answer)
+	}
 	if err := a.writeEnv(path, questions, keyless); err != nil {
 		return err
 	}
-	return a.sayInitialised(path, questions, keyless)
+	return a.sayInitialised(path, questions, keyless, had)
 }
 
 // askAll asks what no flag has answered.
@@ -113,11 +127,66 @@ func (a *app) askAll(ctx context.Context, questions []question, keyless, keyGive
 	return strings.HasPrefix(strings.ToLower(answer), "n"), err
 }
 
+// elsewhere are the variables that say what a command goes to, and as whom.
+var elsewhere = []string{"PETS_SERVER", "PETS_STORE", "PETS_DIR", "PETS_WITNESS", "PETS_PORTFOLIO", "PETS_KEY", "PETS_ADMIN_KEY"}
+
+// alone refuses an environment, which goes before .env, with which what is printed next would
+// go to something else than what .env names, or as somebody else.
+func (a *app) alone(questions []question) error {
+	var set []string
+	for _, name := range elsewhere {
+		value, is := a.fromEnvironment(name)
+		for _, q := range questions {
+			if q.variable == name && (value == q.answer || value == "" && !q.given) {
+				is = false
+			}
+		}
+		if is && (value != "" || name != "PETS_SERVER" && name != "PETS_DIR" && name != "PETS_WITNESS") {
+			set = append(set, name)
+		}
+	}
+	if len(set) == 0 {
+		return nil
+	}
+	names, verb := strings.Join(set, ", "), "is"
+	if len(set) > 1 {
+		verb = "are"
+	}
+	return domain.Errorf(domain.CodeInvalid, "%s %s set in the environment, which goes before .env: the commands that come next would go elsewhere. Nothing is written. First: unset %s", names, verb, strings.Join(set, " "))
+}
+
+func (a *app) fromEnvironment(name string) (string, bool) {
+	for _, entry := range a.Environ {
+		if value, is := strings.CutPrefix(entry, name+"="); is {
+			return value, true
+		}
+	}
+	return "", false
+}
+
+// hasKeys reports whether the store that is named has API keys: then no first start takes or
+// shows one any more.
+func (a *app) hasKeys(ctx context.Context, named string) (has bool, err error) {
+	dir, err := config.Config{Store: named}.StoreDir()
+	if err != nil || !open.HasStore(dir) {
+		return false, err
+	}
+	store, err := open.ReadFolder(dir)
+	if err != nil {
+		return false, err
+	}
+	err = eventstore.Walk(ctx, store, commands.SystemStream, 0, func(rec eventstore.Record) error {
+		has = has || rec.Type == domain.APIKeyIssuedType
+		return nil
+	})
+	return has, errors.Join(err, store.Close())
+}
+
 // checkAnswer holds an answer to the rule of its variable, as every start does.
 func (a *app) checkAnswer(q question) error {
 	_, err := config.Load(a.Dir, []string{q.variable + "=" + q.answer})
-	if err == nil && strings.ContainsAny(q.answer, "'\\\n") {
-		err = domain.Invalid(q.variable, "may have no quote and no backslash in it")
+	if strings.ContainsAny(q.answer, `'\`) || strings.ContainsFunc(q.answer, func(r rune) bool { return unicode.Is(unicode.C, r) }) {
+		err = domain.Invalid(q.variable, "may have no quote, no backslash and no control character in it")
 	}
 	if err == nil {
 		return nil
@@ -130,7 +199,7 @@ func (a *app) writeEnv(path string, questions []question, keyless bool) (err err
 	var b strings.Builder
 	b.WriteString("# Written by pets init. .env.example lists every setting, and what it means.\n")
 	set := func(name, value string) {
-		if strings.ContainsAny(value, "$#\"`") {
+		if cli.Quoted(value) != value {
 			value = "'" + value + "'"
 		}
 		fmt.Fprintf(&b, "%s=%s\n", name, value)
@@ -169,14 +238,15 @@ func (a *app) writeEnv(path string, questions []question, keyless bool) (err err
 	return err
 }
 
-// sayInitialised prints what comes next.
-func (a *app) sayInitialised(path string, questions []question, keyless bool) error {
+// sayInitialised prints what comes next. A key is read without an echo: what is typed as part
+// of a command stays in the history of the shell.
+func (a *app) sayInitialised(path string, questions []question, keyless, had bool) error {
 	name, portfolio := a.Name(), questions[1].answer
-	prefix := ""
+	next := []string{name + " serve"}
 	if keyless {
-		prefix = "PETS_KEY='the key that it shows' "
+		next = append(next, "read -rs PETS_KEY; export PETS_KEY")
 	}
-	next := []string{name + " serve", prefix + name + " portfolio open " + portfolio, prefix + name + " deposit 10000"}
+	next = append(next, name+" portfolio open "+portfolio, name+" deposit 10000")
 	if a.JSON {
 		return a.PrintJSON(map[string]any{"file": path, "next": next})
 	}
@@ -186,17 +256,23 @@ func (a *app) sayInitialised(path string, questions []question, keyless bool) er
 		p.Say(0, "It holds an admin key. Before there is real money, issue every person a key of their own (pets apikey issue), and take that one out.")
 	}
 	for _, q := range questions {
-		for _, entry := range a.Environ {
-			if value, is := strings.CutPrefix(entry, q.variable+"="); is && value != "" && value != q.answer {
-				p.Say(0, "%s is set in the environment, too, and goes before .env.", q.variable)
-			}
+		if value, is := a.fromEnvironment(q.variable); is && value != "" && value != q.answer {
+			p.Say(0, "%s is set in the environment, too, and goes before .env.", q.variable)
 		}
 	}
 	p.Line("")
 	p.Line("next, in a terminal of its own:")
 	p.Whole("    " + next[0])
-	p.Line("and in another one, in this folder:")
-	p.Whole("    " + next[1])
-	p.Whole("    " + next[2])
+	switch {
+	case had:
+		p.Say(0, "and in another one, in this folder, with a key that you have, which is not shown as it is typed:")
+	case keyless:
+		p.Say(0, "and in another one, in this folder, with the admin key that the first start shows, which is not shown again as it is typed:")
+	default:
+		p.Line("and in another one, in this folder:")
+	}
+	for _, command := range next[1:] {
+		p.Whole("    " + command)
+	}
 	return cli.Told(path+" is written", p.Err)
 }

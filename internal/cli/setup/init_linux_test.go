@@ -2,6 +2,7 @@ package setup_test
 
 import (
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -152,7 +153,7 @@ func TestInitOverwritesNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "PETS_PORTFOLIO=x\n", string(text))
 
-	for _, wrong := range [][]string{{"--listen", "here"}, {"--max-daily-loss", "5"}, {"-p", "a b"}, {"--store", `embedded:it's`}} {
+	for _, wrong := range [][]string{{"--listen", "here"}, {"--max-daily-loss", "5"}, {"-p", "a b"}, {"--store", `embedded:it's`}, {"--store", "embedded:a\tb"}, {"--store", "embedded:a\u200eb"}} {
 		none := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context()}
 		none.Fails(2, []string{wrong[0][:2]}, append([]string{"init", "--yes"}, wrong...)...)
 		require.Equal(t, []string{none.Dir}, petstest.Files(t, none.Dir), wrong)
@@ -164,17 +165,17 @@ func TestInitOverwritesNothing(t *testing.T) {
 // "Five questions at most, each with a default": Enter takes it, and what cannot be is
 // asked again.
 func TestInitAsks(t *testing.T) {
-	s := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: []string{"PETS_PORTFOLIO=fromhere"}}
+	s := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: []string{"MAX_DAILY_LOSS_PCT=0.03"}}
 	seat := s.Sit("init")
 	seat.WaitFor("events kept in? [./pets-data] ").Types("./my $tore\r")
-	seat.WaitFor("portfolio called? [fromhere] ").Types("trial\r")
+	seat.WaitFor("portfolio called? [main] ").Types("trial\r")
 	seat.WaitFor("[127.0.0.1:7433] ").Types("nowhere\r").WaitFor("--listen must be host:port")
 	seat.WaitFor("[127.0.0.1:7433] ").Types("0.0.0.0:7500\r")
 	seat.WaitFor("[0.05] ").Types("\r")
 	seat.WaitFor("[yes] ").Types("no\r")
 	said := seat.WaitFor("is written").Ends(0)
-	require.Contains(t, said, "PETS_PORTFOLIO is set in the environment")
-	require.Contains(t, said, "PETS_KEY='the key that it shows' pets portfolio open trial")
+	require.Contains(t, said, "MAX_DAILY_LOSS_PCT is set in the environment")
+	require.Contains(t, said, "    read -rs PETS_KEY; export PETS_KEY\r\n    pets portfolio open trial")
 	env, err := os.ReadFile(filepath.Join(s.Dir, ".env"))
 	require.NoError(t, err)
 	for _, want := range []string{"PETS_STORE='embedded:./my $tore'\n", "PETS_PORTFOLIO=trial\n", "PETS_LISTEN=0.0.0.0:7500\n", "PETS_TLS_SELF=true\n", "MAX_DAILY_LOSS_PCT=0.05\n"} {
@@ -185,4 +186,92 @@ func TestInitAsks(t *testing.T) {
 	s = &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context()}
 	s.Sit("init").WaitFor("events kept in? ").Types("\x03").WaitFor("nothing was kept").Ends(1)
 	require.Equal(t, []string{s.Dir}, petstest.Files(t, s.Dir))
+}
+
+// "The environment wins over .env: init refuses when what it prints would act elsewhere": it
+// names the variable, how to go on, and writes nothing.
+func TestInitRefusesAnEnvironmentThatLeadsElsewhere(t *testing.T) {
+	for _, env := range []string{
+		"PETS_SERVER=http://127.0.0.1:1", "PETS_STORE=embedded:./other", "PETS_DIR=./other", "PETS_WITNESS=./other", "PETS_PORTFOLIO=other",
+		"PETS_KEY=" + petstest.SomeKey, "PETS_ADMIN_KEY=" + petstest.AdminKey,
+	} {
+		name, value, _ := strings.Cut(env, "=")
+		for _, more := range [][]string{nil, {"--no-key"}} {
+			s := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: []string{env}}
+			args := append([]string{"init", "--yes", "--store", "embedded:./pets-data", "-p", "main"}, more...)
+			r := s.Run(args...)
+			require.Equal(t, 2, r.Code, "%s %v: %s", name, more, r.Out)
+			require.Contains(t, strings.Join(strings.Fields(r.Err), " "), "unset "+name, "%v", more)
+			require.NotContains(t, r.Out+r.Err, value)
+			require.Equal(t, []string{s.Dir}, petstest.Files(t, s.Dir))
+		}
+	}
+	s := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: []string{"PETS_PORTFOLIO=mine", "PETS_SERVER=", "PETS_LISTEN=127.0.0.1:7500"}}
+	s.Ok("init", "--yes") // what it writes is what the environment says
+}
+
+// "With PETS_SERVER alone, the key of .env went to that server": a key of .env is sent to the
+// server that .env names, or that holds the folder, and to one that is typed with a warning.
+func TestTheKeyOfEnvStaysWithItsServer(t *testing.T) {
+	n := newNewcomer(t)
+	n.Ok("init", "--yes", "--listen", freeAddress(t), "--store", "embedded:"+filepath.Join(n.Dir, "pets-data"))
+	n.leaves("pets serve")
+	var sent []string
+	l := petstest.NewListener(t)
+	l.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent = append(sent, r.Header.Get("Authorization"))
+		w.WriteHeader(http.StatusConflict)
+		_, _ = w.Write([]byte(`{"type":"urn:pets:problem:conflict","detail":"not now"}`))
+	})
+	s := &petstest.Shell{T: t, Dir: n.Dir, Ctx: t.Context(), Env: []string{"PETS_SERVER=" + l.URL}}
+	for _, row := range petstest.Reached {
+		if row.How != petstest.Through && row.How != petstest.Peeks || row.Command == "apikey revoke" || row.Command == "reject" {
+			continue // these two stop something
+		}
+		r := s.Run(s.Line(row.Command, row.More)...)
+		require.NotEqual(t, 0, r.Code, row.Command)
+		require.NotContains(t, strings.Join(sent, ""), "Bearer", row.Command)
+	}
+	r := s.Run("deposit", "1")
+	require.Contains(t, strings.Join(strings.Fields(r.Err), " "), "PETS_KEY stands in .env and PETS_SERVER does not")
+
+	typed := &petstest.Shell{T: t, Dir: n.Dir, Ctx: t.Context()}
+	for _, stop := range [][]string{{"deposit", "1", "--server", l.URL}, {"stop", "--emergency", "--server", l.URL}} {
+		sent = nil
+		r = typed.Run(stop...)
+		require.Contains(t, strings.Join(strings.Fields(r.Err), " "), "warning: PETS_KEY of .env is sent to "+l.URL)
+		require.Contains(t, strings.Join(sent, ""), "Bearer", "it was typed")
+	}
+
+	// The server of this folder, under any of its names; and one that .env names.
+	env, err := os.ReadFile(filepath.Join(n.Dir, ".env"))
+	require.NoError(t, err)
+	_, port, _ := strings.Cut(string(env), "PETS_LISTEN=127.0.0.1:")
+	port, _, _ = strings.Cut(port, "\n")
+	s.Env = []string{"PETS_SERVER=http://localhost:" + port}
+	s.Ok("portfolio", "open", "main")
+	require.NoError(t, os.WriteFile(filepath.Join(n.Dir, ".env"), append(env, "PETS_SERVER="+l.URL+"\n"...), 0o600))
+	sent, s.Env = nil, []string{"PETS_SERVER=" + l.URL + "/"}
+	require.NotContains(t, s.Run("deposit", "1").Err, ".env")
+	require.Contains(t, strings.Join(sent, ""), "Bearer")
+}
+
+// "It promises an admin key that never works": a store that has keys takes no other first one.
+func TestInitBesideAStoreThatHasKeys(t *testing.T) {
+	n := newNewcomer(t)
+	store := "embedded:" + filepath.Join(n.Dir, "pets-data")
+	n.Ok("init", "--yes", "--listen", freeAddress(t), "--store", store)
+	n.leaves("pets serve")
+	require.NoError(t, os.Remove(filepath.Join(n.Dir, ".env")))
+	n.Fails(1, []string{"has API keys already", "Add --no-key"}, "init", "--yes", "--store", store)
+	_, err := os.Lstat(filepath.Join(n.Dir, ".env"))
+	require.ErrorIs(t, err, os.ErrNotExist)
+	out := n.Ok("init", "--yes", "--no-key", "--store", store)
+	require.Contains(t, out, "with a key that you have")
+	require.Contains(t, out, "    read -rs PETS_KEY; export PETS_KEY\n")
+	require.NotContains(t, out, "PETS_KEY=")
+
+	imported := petstest.Small(t) // it has events, and no key
+	imported.Env = nil
+	imported.Ok("init", "--yes", "--store", "embedded:"+imported.Store())
 }
