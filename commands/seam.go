@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -37,6 +38,15 @@ func (e *Engine) AtHead(ctx context.Context, id string, f func(*portfolio.State)
 // bot. It may be called within [Engine.AtHead]. The state shows the stops that are
 // recorded: a signature is released only after both are checked.
 func (e *Engine) CheckPendingStops(id, bot string) error { return e.stops.pending.hold(id, bot) }
+
+// WallClock is the time by the engine's clock, which is that of its server. Whoever acts for the
+// engine has no other one: what is due by one clock would not be by the other.
+func (e *Engine) WallClock() time.Time {
+	if e.options.Now != nil {
+		return e.options.Now().UTC()
+	}
+	return time.Now().UTC()
+}
 
 // EngageSecurityBreach engages the emergency stop of kind security_breach in a
 // portfolio, in the name of the server. It cannot be refused: the stop holds from this

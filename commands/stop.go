@@ -177,7 +177,7 @@ func (e *Engine) stopOf(r *Request) (PendingStop, error) {
 	if !is {
 		return PendingStop{}, errWrongStream(r.Command)
 	}
-	return PendingStop{Caller: r.Caller, Key: r.Key, Kind: c.Kind, Reason: c.Reason, At: e.now()}, portfolio.CheckStop(c.Kind, c.Reason)
+	return PendingStop{Caller: r.Caller, Key: r.Key, Kind: c.Kind, Reason: c.Reason, At: e.WallClock()}, portfolio.CheckStop(c.Kind, c.Reason)
 }
 
 func (e *Engine) stopOfBot(r *Request) (PendingStop, error) {
@@ -188,7 +188,7 @@ func (e *Engine) stopOfBot(r *Request) (PendingStop, error) {
 	if !is {
 		return PendingStop{}, errWrongStream(r.Command)
 	}
-	p := PendingStop{Caller: r.Caller, Key: r.Key, Kind: kindBot, Bot: c.Bot, Reason: c.Reason, At: e.now()}
+	p := PendingStop{Caller: r.Caller, Key: r.Key, Kind: kindBot, Bot: c.Bot, Reason: c.Reason, At: e.WallClock()}
 	if c.Reason != "" {
 		if err := domain.CheckReason("reason", c.Reason); err != nil {
 			return p, err

@@ -91,7 +91,7 @@ func (s *stops) takeOver(file *LatchFile) {
 		s.save()
 		return
 	}
-	name, aside := file.SetAside(s.engine.now())
+	name, aside := file.SetAside(s.engine.WallClock())
 	s.engine.options.Failed("the marker file of stops cannot be understood, so every portfolio is stopped; look at "+name, errors.Join(err, aside))
 	s.latchEverything("the marker file of stops could not be understood; what else it held is not known")
 	s.save()
@@ -402,5 +402,5 @@ func (s *stops) latchEverything(reason string) {
 
 // ours returns a stop that the server engages by itself.
 func (s *stops) ours(id, kind, reason string) PendingStop {
-	return PendingStop{Portfolio: id, Caller: serverCaller, Key: uuid.NewString(), Kind: kind, Reason: reason, At: s.engine.now()}
+	return PendingStop{Portfolio: id, Caller: serverCaller, Key: uuid.NewString(), Kind: kind, Reason: reason, At: s.engine.WallClock()}
 }
