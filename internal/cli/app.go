@@ -63,7 +63,7 @@ type App struct {
 	Found *Remote // the server of this run, once it was looked for
 	waits string  // what was last said to be waited for
 	named string  // what was last said to be acted on
-	doubt error   // the same of any other command that acts, which does not go on
+	doubt error   // settings that may have been to name another target; see Sure
 
 	Again  string        // the Idempotency-Key of a command that may be sent more than once
 	Settle time.Duration // how long a stop that holds is watched, for tests; 0 is settleFor
