@@ -115,9 +115,10 @@ var (
 	keyLists = []domain.Role{domain.RoleAdmin, domain.RoleAuditor}
 )
 
-// table lists every route under /v1. It is the only place that says who may do
-// what. The order is that of the OpenAPI document. /livez, /readyz and
-// /openapi.json need no key and are not here.
+// table lists every route under /v1, and who may read what. A route that sends a
+// command has the roles of the command's row in commands/table.go, whose authorise
+// checks them once more. The order is that of the OpenAPI document. /livez, /readyz
+// and /openapi.json need no key and are not here.
 var table = slices.Concat(
 	grouped(tagPortfolios, portfolioRoutes()), grouped(tagMoney, moneyRoutes()), grouped(tagBots, botRoutes()),
 	grouped(tagTrading, tradingRoutes()), grouped(tagStops, riskRoutes()), grouped(tagCustody, custodyRoutes()),
