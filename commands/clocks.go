@@ -100,8 +100,8 @@ func (h *endHeap) Pop() any {
 	return last
 }
 
-// look reads the clocks before a request is decided.
-func (k *standstill) look(wall time.Time, behind time.Duration) {
+// readClocks reads the clocks before a request is decided.
+func (k *standstill) readClocks(wall time.Time, behind time.Duration) {
 	k.elapsed = k.reads(wall)
 	if k.behind = behind; behind == 0 {
 		k.entered = false
@@ -275,8 +275,8 @@ type jump struct {
 	onNotice func(by time.Duration)
 }
 
-// look compares what has passed by the two clocks.
-func (j *jump) look(now time.Time) {
+// compare finds out whether as much has passed by one clock as by the other.
+func (j *jump) compare(now time.Time) {
 	if j.monotonic == nil {
 		return
 	}

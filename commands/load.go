@@ -39,7 +39,7 @@ func (w *Writer) load() error {
 		return err
 	}
 	w.folded.Store(true)
-	w.weigh()
+	w.checkBooks()
 	w.askAhead()
 	w.noteTime()
 	w.timed.Store(true)

@@ -76,7 +76,20 @@ func (e *Engine) SystemState(ctx context.Context) (*system.State, error) {
 // CheckRequest refuses a request that would be refused whatever the state is: without a
 // command, without a valid key, or from a caller who may not send it. It is for what is
 // done before a request is decided, such as opening a key.
-func CheckRequest(r *Request) error { return check(r) }
+func CheckRequest(r *Request) error {
+	if r.Command == nil {
+		return domain.Invalid("command", "is missing")
+	}
+	if r.Key == "" || len(r.Key) > MaxKeyBytes {
+		return domain.Invalid("Idempotency-Key", "is required and has at most %d bytes; keep one UUID per command", MaxKeyBytes)
+	}
+	if r.Entitled != nil {
+		if err := r.Entitled(); err != nil {
+			return err
+		}
+	}
+	return authorise(r)
+}
 
 // DerivedKey is the Idempotency-Key of a step that any process may repeat: the same
 // parts give the same key.

@@ -170,7 +170,7 @@ func (e *Engine) keep(id string, requests []Request, results []Result) {
 // stopOf refuses, before anything is in force, a stop that could never be
 // recorded.
 func (e *Engine) stopOf(r *Request) (PendingStop, error) {
-	if err := check(r); err != nil {
+	if err := CheckRequest(r); err != nil {
 		return PendingStop{}, err
 	}
 	c, is := as[EngageStop](r.Command)
@@ -181,7 +181,7 @@ func (e *Engine) stopOf(r *Request) (PendingStop, error) {
 }
 
 func (e *Engine) stopOfBot(r *Request) (PendingStop, error) {
-	if err := check(r); err != nil {
+	if err := CheckRequest(r); err != nil {
 		return PendingStop{}, err
 	}
 	c, is := as[StopBot](r.Command)

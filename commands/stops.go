@@ -75,7 +75,7 @@ func newStops(e *Engine) *stops {
 func (s *stops) takeOver(file *LatchFile) {
 	all, err := file.Read()
 	for _, p := range all {
-		if unsound := p.check(); unsound != nil {
+		if unsound := p.checkEntry(); unsound != nil {
 			err = errors.Join(err, unsound)
 			continue
 		}
@@ -97,8 +97,8 @@ func (s *stops) takeOver(file *LatchFile) {
 	s.save()
 }
 
-// check refuses an entry that could never be recorded.
-func (p *PendingStop) check() error {
+// checkEntry refuses an entry that could never be recorded.
+func (p *PendingStop) checkEntry() error {
 	if p.Kind == kindBot {
 		if err := domain.CheckID("portfolio", p.Portfolio); err != nil {
 			return err
@@ -109,7 +109,7 @@ func (p *PendingStop) check() error {
 	if p.Portfolio == "" {
 		return domain.Invalid("portfolio", "is missing")
 	}
-	return check(&Request{Caller: p.Caller, Key: p.Key, Command: p.command()})
+	return CheckRequest(&Request{Caller: p.Caller, Key: p.Key, Command: p.command()})
 }
 
 func (s *stops) close() {
