@@ -101,9 +101,9 @@ func (h *endHeap) Pop() any {
 	return last
 }
 
-// look reads the clocks before a request is decided, and collects the permits that have
+// readClocks reads the clocks before a request is decided, and collects the permits that have
 // ended.
-func (k *standstill) look(wall time.Time, behind time.Duration) {
+func (k *standstill) readClocks(wall time.Time, behind time.Duration) {
 	k.elapsed = k.reads(wall)
 	if k.behind = behind; behind == 0 {
 		k.entered = false
@@ -280,8 +280,8 @@ type jump struct {
 	onNotice func(by time.Duration)
 }
 
-// look compares the time that has passed on the two clocks.
-func (j *jump) look(now time.Time) {
+// compare compares the time that has passed on the two clocks.
+func (j *jump) compare(now time.Time) {
 	if j.monotonic == nil {
 		return
 	}

@@ -117,7 +117,7 @@ func (w *Writer) decide(g *group, s *step) {
 	case s.job.ctx.Err() != nil:
 		s.err = s.job.ctx.Err()
 	default:
-		s.err = w.judge(g, s)
+		s.err = w.answerOne(g, s)
 	}
 }
 
@@ -132,12 +132,12 @@ func (e *Defect) Error() string {
 	return "internal: a defect was found while deciding; nothing was recorded"
 }
 
-// judge decides one request against the state. It checks, in this order: may the caller
+// answerOne decides one request against the state. It checks, in this order: may the caller
 // send it, was it accepted before, does this stream accept it, what time is it, and what
 // does the domain say.
-func (w *Writer) judge(g *group, s *step) error {
+func (w *Writer) answerOne(g *group, s *step) error {
 	r := s.request()
-	if err := check(r); err != nil {
+	if err := CheckRequest(r); err != nil {
 		return err
 	}
 	body, err := canonical(r)
@@ -170,7 +170,7 @@ func (w *Writer) judge(g *group, s *step) error {
 	if err := w.state.admissible(r); err != nil {
 		return err
 	}
-	if err := w.held(r.Command); err != nil {
+	if err := w.checkHold(r.Command); err != nil {
 		return err
 	}
 	if w.options.overtaken != nil && r.Command.spec().GoesOn {
@@ -201,25 +201,10 @@ func (w *Writer) recallJump(command uuid.UUID, known indexEntry) {
 	}
 }
 
-func check(r *Request) error {
-	if r.Command == nil {
-		return domain.Invalid("command", "is missing")
-	}
-	if r.Key == "" || len(r.Key) > MaxKeyBytes {
-		return domain.Invalid("Idempotency-Key", "is required and has at most %d bytes; keep one UUID per command", MaxKeyBytes)
-	}
-	if r.Entitled != nil {
-		if err := r.Entitled(); err != nil {
-			return err
-		}
-	}
-	return authorise(r)
-}
-
-// held refuses a command that could let a bot trade, or release a signature, while a stop
+// checkHold refuses a command that could let a bot trade, or release a signature, while a stop
 // is in force but not recorded yet. Other commands do not wait for that stop.
-func (w *Writer) held(c Command) error {
-	if w.options.Hold == nil || !c.spec().held {
+func (w *Writer) checkHold(c Command) error {
+	if w.options.Hold == nil || !c.spec().waitsForStops {
 		return nil
 	}
 	bot := about(c)
@@ -266,9 +251,9 @@ func (w *Writer) clock(r *Request) (now time.Time, behind time.Duration, err err
 		return last, 0, nil // a reset of an imported portfolio belongs where its history ends
 	}
 	wall := w.options.Now()
-	w.jump.look(wall)
+	w.jump.compare(wall)
 	now, behind = w.state.clock(wall)
-	w.still.look(wall, behind)
+	w.still.readClocks(wall, behind)
 	return now, behind, nil
 }
 

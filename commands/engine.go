@@ -405,10 +405,3 @@ func (e *Engine) Close() {
 	})
 	e.system.Close()
 }
-
-func (e *Engine) now() time.Time {
-	if e.options.Now != nil {
-		return e.options.Now().UTC()
-	}
-	return time.Now().UTC()
-}

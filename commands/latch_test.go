@@ -171,7 +171,7 @@ func TestMoreStopsThanThereIsRoomFor(t *testing.T) {
 	require.NotEmpty(t, got)
 	require.True(t, holds(got, everywhere, domain.StopSystemError))
 	for i := range got {
-		require.NoError(t, got[i].check())
+		require.NoError(t, got[i].checkEntry())
 	}
 }
 

@@ -38,7 +38,7 @@ func (w *Writer) load() error {
 		return err
 	}
 	w.folded.Store(true)
-	w.weigh()
+	w.checkBooks()
 	w.askAhead()
 	w.noteTime()
 	w.timed.Store(true)

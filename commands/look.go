@@ -86,6 +86,6 @@ func (w *Writer) catchUp() error {
 	if err := w.takeOver(known); err != nil {
 		return err
 	}
-	w.weigh()
+	w.checkBooks()
 	return nil
 }

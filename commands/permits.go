@@ -44,7 +44,7 @@ func (AskPermit) spec() *Spec { return askPermit }
 
 // Decide implements PortfolioCommand.
 func (c AskPermit) Decide(d *portfolio.Decision) error {
-	if err := c.check(); err != nil {
+	if err := c.checkForm(); err != nil {
 		return err
 	}
 	if len(c.Legs) > 0 {
@@ -55,7 +55,7 @@ func (c AskPermit) Decide(d *portfolio.Decision) error {
 
 // Preview runs every check and records nothing.
 func (c AskPermit) Preview(s *portfolio.State, now time.Time, caller domain.Caller) (portfolio.PermitPreview, error) {
-	if err := c.check(); err != nil {
+	if err := c.checkForm(); err != nil {
 		return portfolio.PermitPreview{}, err
 	}
 	if len(c.Legs) > 0 {
@@ -64,8 +64,8 @@ func (c AskPermit) Preview(s *portfolio.State, now time.Time, caller domain.Call
 	return s.PreviewPermit(now, caller, c.order())
 }
 
-// check refuses a request that mixes the fields of one order with legs.
-func (c AskPermit) check() error {
+// checkForm refuses a request that mixes the fields of one order with legs.
+func (c AskPermit) checkForm() error {
 	if len(c.Legs) == 0 {
 		if c.LegTimeout != 0 {
 			return domain.Invalid("leg_timeout", "goes with legs")

@@ -213,9 +213,9 @@ func (q *queue) next(lane int, now time.Duration, besideStop bool) *step {
 	return s
 }
 
-// look returns the next call that only reads the state, or nil if there is none
+// nextLook returns the next call that only reads the state, or nil if there is none
 // or a stop waits.
-func (q *queue) look() *job {
+func (q *queue) nextLook() *job {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.looks) == 0 || len(q.lanes[stopLane].ring) > 0 {

@@ -48,7 +48,7 @@ func (e *Engine) asOfNow(ctx context.Context, id string, requests []Request, res
 	}
 	for i := range results {
 		if a := &results[i].Answer; results[i].Err == nil {
-			a.held(pending, botOf(&requests[i]))
+			a.addPending(pending, botOf(&requests[i]))
 		}
 	}
 }
@@ -89,9 +89,9 @@ func (e *Engine) renew(ctx context.Context, id string, requests []Request, resul
 // livePermits returns the status of permits, as the next command would find them.
 func (w *Writer) livePermits(s *portfolio.State) func(permit string, deadline *time.Time) (status string) {
 	wall := w.options.Now()
-	w.jump.look(wall)
+	w.jump.compare(wall)
 	now, behind := s.ClockAt(wall)
-	w.still.look(wall, behind)
+	w.still.readClocks(wall, behind)
 	at := w.still.standing()
 	ended := w.jump.pending().By != 0 || at.Entered // what is not placed ends with the next command
 	return func(permit string, deadline *time.Time) string {
@@ -163,8 +163,8 @@ func directs(all []Directive, action, bot string) bool {
 	return slices.ContainsFunc(all, func(d Directive) bool { return d.Action == action && slices.Contains(d.Bots, bot) })
 }
 
-// held adds the effect of stops that are not recorded yet to an answer.
-func (a *Answer) held(pending []PendingStop, bot string) {
+// addPending adds the effect of stops that are not recorded yet to an answer.
+func (a *Answer) addPending(pending []PendingStop, bot string) {
 	p := Gravest(pending, bot)
 	if bot == "" || p == nil {
 		return

@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -38,6 +39,15 @@ func (e *Engine) AtHead(ctx context.Context, id string, f func(*portfolio.State)
 // recorded: a signature is released only after both are checked.
 func (e *Engine) CheckPendingStops(id, bot string) error { return e.stops.pending.hold(id, bot) }
 
+// WallClock is the time by the engine's clock, which is that of its server. Whoever acts for the
+// engine has no other one: what is due by one clock would not be by the other.
+func (e *Engine) WallClock() time.Time {
+	if e.options.Now != nil {
+		return e.options.Now().UTC()
+	}
+	return time.Now().UTC()
+}
+
 // EngageSecurityBreach engages the emergency stop of kind security_breach in a
 // portfolio, in the name of the server. It cannot be refused: the stop holds from this
 // call on, and is recorded as soon as the store takes it. Calling it again for the same
@@ -66,7 +76,20 @@ func (e *Engine) SystemState(ctx context.Context) (*system.State, error) {
 // CheckRequest refuses a request that would be refused whatever the state is: without a
 // command, without a valid key, or from a caller who may not send it. It is for what is
 // done before a request is decided, such as opening a key.
-func CheckRequest(r *Request) error { return check(r) }
+func CheckRequest(r *Request) error {
+	if r.Command == nil {
+		return domain.Invalid("command", "is missing")
+	}
+	if r.Key == "" || len(r.Key) > MaxKeyBytes {
+		return domain.Invalid("Idempotency-Key", "is required and has at most %d bytes; keep one UUID per command", MaxKeyBytes)
+	}
+	if r.Entitled != nil {
+		if err := r.Entitled(); err != nil {
+			return err
+		}
+	}
+	return authorise(r)
+}
 
 // DerivedKey is the Idempotency-Key of a step that any process may repeat: the same
 // parts give the same key.

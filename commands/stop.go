@@ -170,25 +170,25 @@ func (e *Engine) keep(id string, requests []Request, results []Result) {
 // stopOf refuses, before anything is in force, a stop that could never be
 // recorded.
 func (e *Engine) stopOf(r *Request) (PendingStop, error) {
-	if err := check(r); err != nil {
+	if err := CheckRequest(r); err != nil {
 		return PendingStop{}, err
 	}
 	c, is := as[EngageStop](r.Command)
 	if !is {
 		return PendingStop{}, errWrongStream(r.Command)
 	}
-	return PendingStop{Caller: r.Caller, Key: r.Key, Kind: c.Kind, Reason: c.Reason, At: e.now()}, portfolio.CheckStop(c.Kind, c.Reason)
+	return PendingStop{Caller: r.Caller, Key: r.Key, Kind: c.Kind, Reason: c.Reason, At: e.WallClock()}, portfolio.CheckStop(c.Kind, c.Reason)
 }
 
 func (e *Engine) stopOfBot(r *Request) (PendingStop, error) {
-	if err := check(r); err != nil {
+	if err := CheckRequest(r); err != nil {
 		return PendingStop{}, err
 	}
 	c, is := as[StopBot](r.Command)
 	if !is {
 		return PendingStop{}, errWrongStream(r.Command)
 	}
-	p := PendingStop{Caller: r.Caller, Key: r.Key, Kind: kindBot, Bot: c.Bot, Reason: c.Reason, At: e.now()}
+	p := PendingStop{Caller: r.Caller, Key: r.Key, Kind: kindBot, Bot: c.Bot, Reason: c.Reason, At: e.WallClock()}
 	if c.Reason != "" {
 		if err := domain.CheckReason("reason", c.Reason); err != nil {
 			return p, err

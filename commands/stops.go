@@ -75,7 +75,7 @@ func newStops(e *Engine) *stops {
 func (s *stops) takeOver(file *LatchFile) {
 	all, err := file.Read()
 	for _, p := range all {
-		if unsound := p.check(); unsound != nil {
+		if unsound := p.checkEntry(); unsound != nil {
 			err = errors.Join(err, unsound)
 			continue
 		}
@@ -91,14 +91,14 @@ func (s *stops) takeOver(file *LatchFile) {
 		s.save()
 		return
 	}
-	name, aside := file.SetAside(s.engine.now())
+	name, aside := file.SetAside(s.engine.WallClock())
 	s.engine.options.Failed("the marker file of stops cannot be understood, so every portfolio is stopped; look at "+name, errors.Join(err, aside))
 	s.latchEverything("the marker file of stops could not be understood; what else it held is not known")
 	s.save()
 }
 
-// check refuses an entry that could never be recorded.
-func (p *PendingStop) check() error {
+// checkEntry refuses an entry that could never be recorded.
+func (p *PendingStop) checkEntry() error {
 	if p.Kind == kindBot {
 		if err := domain.CheckID("portfolio", p.Portfolio); err != nil {
 			return err
@@ -109,7 +109,7 @@ func (p *PendingStop) check() error {
 	if p.Portfolio == "" {
 		return domain.Invalid("portfolio", "is missing")
 	}
-	return check(&Request{Caller: p.Caller, Key: p.Key, Command: p.command()})
+	return CheckRequest(&Request{Caller: p.Caller, Key: p.Key, Command: p.command()})
 }
 
 func (s *stops) close() {
@@ -403,5 +403,5 @@ func (s *stops) latchEverything(reason string) {
 
 // ours returns a stop that the server engages by itself.
 func (s *stops) ours(id, kind, reason string) PendingStop {
-	return PendingStop{Portfolio: id, Caller: serverCaller, Key: uuid.NewString(), Kind: kind, Reason: reason, At: s.engine.now()}
+	return PendingStop{Portfolio: id, Caller: serverCaller, Key: uuid.NewString(), Kind: kind, Reason: reason, At: s.engine.WallClock()}
 }

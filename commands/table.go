@@ -23,9 +23,9 @@ type Spec struct {
 	// however long it took to arrive.
 	GoesOn bool
 
-	// held: it could let a bot trade, or release a signature, so it is refused while a stop
+	// waitsForStops: it could let a bot trade, or release a signature, so it is refused while a stop
 	// is in force but not recorded yet.
-	held bool
+	waitsForStops bool
 	// anyClock: it opens no exposure and does not depend on the time, so it is accepted
 	// while the wall clock is behind. Facts and stops always are, without this mark.
 	anyClock bool
@@ -52,11 +52,11 @@ var (
 
 // Permits: permits.go.
 var (
-	askPermit     = command(Spec{Name: "ask_permit", Blank: AskPermit{}, Roles: traders, Batch: true, held: true, own: true, bot: of(func(c AskPermit) string { return c.Bot })})
+	askPermit     = command(Spec{Name: "ask_permit", Blank: AskPermit{}, Roles: traders, Batch: true, waitsForStops: true, own: true, bot: of(func(c AskPermit) string { return c.Bot })})
 	placePermit   = command(Spec{Name: "place_permit", Blank: PlacePermit{}, Roles: traders, Class: ClassFact, Batch: true})
 	releasePermit = command(Spec{Name: "release_permit", Blank: ReleasePermit{}, Roles: traders, Class: ClassFact, Batch: true})
 	timeOutLegs   = command(Spec{Name: "time_out_legs", Blank: TimeOutLegs{}, Roles: admins, Class: ClassFact})
-	signOrder     = command(Spec{Name: "sign_order", Blank: SignOrder{}, Roles: []domain.Role{domain.RoleBot, domain.RoleOperator}, held: true})
+	signOrder     = command(Spec{Name: "sign_order", Blank: SignOrder{}, Roles: []domain.Role{domain.RoleBot, domain.RoleOperator}, waitsForStops: true})
 )
 
 // Fills: fills.go.
@@ -77,7 +77,7 @@ var (
 
 // Stops, breakers and limits: breakers.go.
 var (
-	startBot        = command(Spec{Name: "start_bot", Blank: StartBot{}, Roles: operators, Batch: true, GoesOn: true, held: true, bot: of(func(c StartBot) string { return c.Bot })})
+	startBot        = command(Spec{Name: "start_bot", Blank: StartBot{}, Roles: operators, Batch: true, GoesOn: true, waitsForStops: true, bot: of(func(c StartBot) string { return c.Bot })})
 	stopBot         = command(Spec{Name: "stop_bot", Blank: StopBot{}, Roles: operators, Class: ClassStop, Batch: true})
 	resetBreaker    = command(Spec{Name: "reset_breaker", Blank: ResetBreaker{}, Roles: operators, GoesOn: true, bot: of(func(c ResetBreaker) string { return c.Bot })})
 	engageStop      = command(Spec{Name: "engage_stop", Blank: EngageStop{}, Roles: people, Class: ClassStop})
@@ -115,8 +115,8 @@ var (
 	approveTransfer      = command(Spec{Name: "approve_transfer", Blank: ApproveTransfer{}, Roles: approvers, confirms: of(func(c ApproveTransfer) string { return c.Transfer })})
 	rejectTransfer       = command(Spec{Name: "reject_transfer", Blank: RejectTransfer{}, Roles: people, Class: ClassStop})
 	prepareTransfer      = command(Spec{Name: "prepare_transfer", Blank: PrepareTransfer{}, Roles: admins})
-	signTransfer         = command(Spec{Name: "sign_transfer", Blank: SignTransfer{}, Roles: operators, held: true})
-	broadcastTransfer    = command(Spec{Name: "broadcast_transfer", Blank: BroadcastTransfer{}, Roles: admins, held: true})
+	signTransfer         = command(Spec{Name: "sign_transfer", Blank: SignTransfer{}, Roles: operators, waitsForStops: true})
+	broadcastTransfer    = command(Spec{Name: "broadcast_transfer", Blank: BroadcastTransfer{}, Roles: admins, waitsForStops: true})
 	repriceTransfer      = command(Spec{Name: "reprice_transfer", Blank: RepriceTransfer{}, Roles: admins})
 	confirmTransfer      = command(Spec{Name: "confirm_transfer", Blank: ConfirmTransfer{}, Roles: admins, Class: ClassFact})
 	failTransfer         = command(Spec{Name: "fail_transfer", Blank: FailTransfer{}, Roles: admins, Class: ClassFact})

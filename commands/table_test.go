@@ -75,13 +75,13 @@ func TestColumnsOfTheTable(t *testing.T) {
 			set_row_aside sign_order sign_transfer start_bot start_key_rotation test_recovery use_key`},
 		"batch": {func(s Spec) bool { return s.Batch }, `allocate_capital ask_permit confirm_fill mark_prices place_permit post_adjustment record_deposit
 			record_fee record_fill record_trade record_withdrawal register_market release_permit settle_market start_bot stop_bot void_fill`},
-		"import":    {func(s Spec) bool { return s.Import }, "open_portfolio record_deposit record_fee record_fill record_trade redeem_position set_row_aside settle_market"},
-		"goes on":   {func(s Spec) bool { return s.GoesOn }, "confirm_clear confirm_override reset_breaker start_bot"},
-		"held":      {func(s Spec) bool { return s.held }, "ask_permit broadcast_transfer sign_order sign_transfer start_bot"},
-		"any clock": {func(s Spec) bool { return s.anyClock }, "load_wallet post_adjustment record_key register_market remove_address set_row_aside test_recovery use_key"},
-		"own bot":   {func(s Spec) bool { return s.own }, "ask_permit confirm_fill record_fee record_fill record_trade void_fill"},
-		"of a bot":  {func(s Spec) bool { return s.bot != nil }, "ask_permit confirm_fill record_fee record_fill record_trade reset_breaker start_bot void_fill"},
-		"confirms":  {func(s Spec) bool { return s.confirms != nil }, "approve_transfer confirm_clear confirm_override"},
+		"import":          {func(s Spec) bool { return s.Import }, "open_portfolio record_deposit record_fee record_fill record_trade redeem_position set_row_aside settle_market"},
+		"goes on":         {func(s Spec) bool { return s.GoesOn }, "confirm_clear confirm_override reset_breaker start_bot"},
+		"waits for stops": {func(s Spec) bool { return s.waitsForStops }, "ask_permit broadcast_transfer sign_order sign_transfer start_bot"},
+		"any clock":       {func(s Spec) bool { return s.anyClock }, "load_wallet post_adjustment record_key register_market remove_address set_row_aside test_recovery use_key"},
+		"own bot":         {func(s Spec) bool { return s.own }, "ask_permit confirm_fill record_fee record_fill record_trade void_fill"},
+		"of a bot":        {func(s Spec) bool { return s.bot != nil }, "ask_permit confirm_fill record_fee record_fill record_trade reset_breaker start_bot void_fill"},
+		"confirms":        {func(s Spec) bool { return s.confirms != nil }, "approve_transfer confirm_clear confirm_override"},
 		"of no stream": {func(s Spec) bool { _, is := s.Blank.(PortfolioCommand); return !is }, `accept_rollback bootstrap_api_key claim_wallet complete_key_rotation
 			issue_api_key record_denials record_reencrypted revoke_api_key start_key_rotation`},
 	} {
@@ -162,7 +162,7 @@ func TestDecodeMakesAValue(t *testing.T) {
 func BenchmarkSpecOf(b *testing.B) {
 	var c Command = AskPermit{Bot: "a"}
 	for range b.N {
-		if s := c.spec(); !s.held || about(c) != "a" {
+		if s := c.spec(); !s.waitsForStops || about(c) != "a" {
 			b.Fatal("not the row of a permit")
 		}
 	}

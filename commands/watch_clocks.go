@@ -77,9 +77,9 @@ func (w *Writer) recordClocks(ctx context.Context) error {
 			return nil
 		}
 		wall := w.options.Now()
-		w.jump.look(wall)
+		w.jump.compare(wall)
 		now, behind := f.clock(wall)
-		w.still.look(wall, behind)
+		w.still.readClocks(wall, behind)
 		if f.clocksEnd(circumstances{now: now, jumped: w.jump.pending(), still: w.still.standing()}) {
 			next, _ := f.head()
 			key = fmt.Sprintf("clocks-%d", next)

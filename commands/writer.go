@@ -331,7 +331,7 @@ func (w *Writer) run() {
 // durable.
 func (w *Writer) serveLooks() {
 	for range maxLooks {
-		j := w.queue.look()
+		j := w.queue.nextLook()
 		if j == nil {
 			return
 		}
@@ -516,8 +516,8 @@ func (w *Writer) notSound(reason string) {
 	}
 }
 
-// weigh checks that the folded books are consistent.
-func (w *Writer) weigh() {
+// checkBooks checks that the folded books are consistent.
+func (w *Writer) checkBooks() {
 	if !w.state.balanced() {
 		w.notSound("the balances of the ledger do not sum to zero")
 	}

@@ -137,7 +137,7 @@ func TestSemanticsIsComplete(t *testing.T) {
 	}
 }
 
-// The page names tests, files and folders that are there.
+// The page names tests, files, folders and functions that are there.
 func TestArchitecturePage(t *testing.T) {
 	bytes, err := os.ReadFile("../docs/architecture.md")
 	require.NoError(t, err)
@@ -151,6 +151,13 @@ func TestArchitecturePage(t *testing.T) {
 	for _, path := range paths {
 		_, err := os.Stat("../" + path[1])
 		require.NoError(t, err)
+	}
+	functions := regexp.MustCompile("`([a-z_./]+\\.go)`: `(?:\\w+\\.)?(\\w+)`").FindAllStringSubmatch(page, -1)
+	require.Greater(t, len(functions), 8)
+	for _, m := range functions {
+		source, err := os.ReadFile("../" + m[1])
+		require.NoError(t, err)
+		require.Regexp(t, `(?m)^func (\([^)]*\) )?`+m[2]+`[\[(]`, string(source), "there is no %s in %s", m[2], m[1])
 	}
 	for _, folder := range []string{"../domain", "../eventstore", "../internal"} {
 		entries, err := os.ReadDir(folder)

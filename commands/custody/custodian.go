@@ -35,8 +35,6 @@ type Options struct {
 	// StepTimeout bounds one step of one transfer, and one reading of balances; 0 is a
 	// minute.
 	StepTimeout time.Duration
-	// Now is the wall clock, the same as the engine's; nil is time.Now.
-	Now func() time.Time
 }
 
 // Custodian signs and moves money for the portfolios of an engine. It is safe for
@@ -51,11 +49,8 @@ type Custodian struct {
 	breaches map[string]bool // that were reported, by portfolio and reason
 }
 
-// New returns the custodian of an engine.
+// New returns the custodian of an engine. Its clock is the engine's.
 func New(e *commands.Engine, o Options) *Custodian {
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	if o.Notify == nil {
 		o.Notify = func(notice.Notice) {}
 	}

@@ -159,7 +159,7 @@ func newDesk(t *testing.T) *desk {
 	t.Helper()
 	d := &desk{t: t, store: newFaulty(), clock: newClock(), signer: &countingSigner{}}
 	d.engine = d.server()
-	d.custodian = New(d.engine, Options{Signer: d.signer, CompareAgainAfter: time.Millisecond, Now: d.clock.Now})
+	d.custodian = New(d.engine, Options{Signer: d.signer, CompareAgainAfter: time.Millisecond})
 	asked := d.must("paper", olga, commands.OpenPortfolio{
 		ID: "paper", Mode: domain.ModePaper, BaseAsset: "USDC", BaseDecimals: 6, Defaults: domain.DefaultPolicy(domain.ModePaper),
 	}, commands.RequestOverride{Kind: domain.OverrideGoLive, Portfolio: "main", Reason: "a test of custody"})

@@ -74,7 +74,7 @@ func (c *Custodian) KeyStatus(ctx context.Context) (KeyStatus, error) {
 		return KeyStatus{}, errKeystore(err)
 	}
 	status := KeyStatus{Current: c.o.Sealer.Current(), InUse: keysInUse(under)}
-	status.add(state.Encryption(), c.o.Now().UTC())
+	status.add(state.Encryption(), c.engine.WallClock())
 	return status, nil
 }
 

@@ -290,7 +290,7 @@ func (p *process) rotate(caller domain.Caller, reason string) (report RotationRe
 			}
 		}
 	}()
-	return New(e, Options{Sealer: p, Now: p.clock.Now}).RotateKeys(context.Background(), caller, reason)
+	return New(e, Options{Sealer: p}).RotateKeys(context.Background(), caller, reason)
 }
 
 // rotated checks the end of a rotation: every wallet is sealed under the key and can be

@@ -273,7 +273,9 @@ func TestKeyStatus(t *testing.T) {
 	e := c.engine(t)
 	status := func(current string, now time.Time) string {
 		t.Helper()
-		s, err := New(e, Options{Sealer: c.server(current), Now: func() time.Time { return now }}).KeyStatus(t.Context())
+		later := commands.NewEngine(c.store, commands.EngineOptions{Options: commands.Options{Now: func() time.Time { return now }}})
+		defer later.Close()
+		s, err := New(later, Options{Sealer: c.server(current)}).KeyStatus(t.Context())
 		require.NoError(t, err)
 		b, err := json.Marshal(s)
 		require.NoError(t, err)

@@ -50,7 +50,7 @@ func (c *Custodian) Run(ctx context.Context, o RunOptions) {
 	if o.ReconcileEvery <= 0 {
 		o.ReconcileEvery = 10 * time.Minute
 	}
-	l := &loop{c: c, o: o, once: notice.NewOnce(c.o.Now, c.o.Notify), workers: map[string]*worker{}}
+	l := &loop{c: c, o: o, once: notice.NewOnce(c.engine.WallClock, c.o.Notify), workers: map[string]*worker{}}
 	tick := time.NewTicker(o.Every)
 	defer tick.Stop()
 	for {
@@ -155,7 +155,7 @@ func (l *loop) work(ctx context.Context, id string, w *worker) {
 	wallets, hot := 0, false
 	err := l.c.atHeadWithin(ctx, id, func(s *portfolio.State) error {
 		w.paper, wallets = s.IsOpen() && s.Mode != domain.ModeLive, len(s.Custody.Wallets)
-		now, _ := s.ClockAt(l.c.o.Now())
+		now, _ := s.ClockAt(l.c.engine.WallClock())
 		hot = s.HotTooLong(now)
 		return nil
 	})
@@ -169,7 +169,7 @@ func (l *loop) work(ctx context.Context, id string, w *worker) {
 	if hot {
 		l.tell(ctx, notice.HotTooLong, id, errHotTooLong)
 	}
-	if l.c.o.Chain != nil && !l.c.o.Now().Before(w.nextReconcileAt) {
+	if l.c.o.Chain != nil && !l.c.engine.WallClock().Before(w.nextReconcileAt) {
 		l.reconcile(ctx, id, w)
 	}
 	for range maxRounds {
@@ -193,7 +193,7 @@ func (l *loop) reconcile(ctx context.Context, id string, w *worker) {
 		wait = min(wait, reconcileSoon)
 		l.tell(ctx, notice.ChainUnread, id, err)
 	}
-	w.nextReconcileAt = l.c.o.Now().Add(wait)
+	w.nextReconcileAt = l.c.engine.WallClock().Add(wait)
 }
 
 // tell reports an error, unless the server is stopping, which may be its cause.

@@ -50,7 +50,7 @@ func (w *world) serve(store eventstore.Store, change ...func(*custody.Options)) 
 	w.t.Cleanup(s.engine.Close)
 	require.NoError(w.t, s.engine.Load(w.t.Context(), nil))
 	s.options = custody.Options{
-		Signer: evm.NewKeys(w.keys, w.ring), Chain: w.chain(), Orders: w.shapes.Read, Notify: s.notify, Now: w.now, CompareAgainAfter: time.Millisecond,
+		Signer: evm.NewKeys(w.keys, w.ring), Chain: w.chain(), Orders: w.shapes.Read, Notify: s.notify, CompareAgainAfter: time.Millisecond,
 	}
 	for _, c := range change {
 		c(&s.options)

@@ -173,7 +173,7 @@ func (c *Custodian) checkSignable(ctx context.Context, id string, caller domain.
 		if err := c.engine.CheckPendingStops(id, s.bot); err != nil {
 			return err
 		}
-		found = state.SignObstacles(c.o.Now().UTC(), caller, portfolio.SignRequest{Permit: cmd.Permit, Order: cmd.Order})
+		found = state.SignObstacles(c.engine.WallClock(), caller, portfolio.SignRequest{Permit: cmd.Permit, Order: cmd.Order})
 		s.allowed = len(found) == 0
 		if w := state.Custody.Main(domain.WalletHot); w != nil && s.allowed {
 			s.wallet, s.address = w.Wallet, w.Address

@@ -28,7 +28,7 @@ func (c *Custodian) Work(ctx context.Context, id string) (progressed bool, err e
 		for _, t := range s.Custody.OpenTransfers() {
 			open = append(open, onWall(s, copyOf(t)))
 		}
-		now, _ := s.ClockAt(c.o.Now())
+		now, _ := s.ClockAt(c.engine.WallClock())
 		overdue, propose = s.TransfersOverdue(now), s.PlanRebalance().Why == "" && !rebalanceDeclined(s, now)
 		return nil
 	})
@@ -124,7 +124,7 @@ func (c *Custodian) step(ctx context.Context, id string, t *treasury.Transfer) (
 }
 
 func (c *Custodian) prepare(ctx context.Context, id string, t *treasury.Transfer) (bool, error) {
-	if t.Lapsed(c.o.Now().UTC()) {
+	if t.Lapsed(c.engine.WallClock()) {
 		return false, nil
 	}
 	if _, err := c.sendable(ctx, id, t.Transfer); err != nil {
@@ -277,7 +277,7 @@ func onWall(s *portfolio.State, t *treasury.Transfer) *treasury.Transfer {
 
 // stuck reports whether a transfer has waited so long that it gets a higher fee.
 func (c *Custodian) stuck(t *treasury.Transfer) bool {
-	return t.FromPlace == domain.WalletHot && len(t.Attempts) < treasury.MaxAttempts && c.o.Now().Sub(t.SentAt) >= c.o.RepriceAfter
+	return t.FromPlace == domain.WalletHot && len(t.Attempts) < treasury.MaxAttempts && c.engine.WallClock().Sub(t.SentAt) >= c.o.RepriceAfter
 }
 
 // resend sends the same bytes again. If every endpoint refuses them because of their

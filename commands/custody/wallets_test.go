@@ -157,7 +157,7 @@ func TestACustodyWithoutKeysOrChain(t *testing.T) {
 	store := memory.New()
 	s := w.opened(store)
 	id := s.ask(commands.RequestTransfer{From: "hot", To: "cold", Amount: dec("10")})
-	bare := w.serve(store, func(o *custody.Options) { *o = custody.Options{Now: w.now} })
+	bare := w.serve(store, func(o *custody.Options) { *o = custody.Options{} })
 	s.code(domain.CodeConflict, bare.work())
 	for _, err := range []error{
 		errorOf(bare.custody.Reconcile(s.ctx(), main, by(olga, commands.Reconcile{}))),

@@ -40,7 +40,7 @@ type ArbitrageRequest struct {
 // arbitrage is one request while it is checked.
 type arbitrage struct {
 	bot        string
-	legs       []*check
+	legs       []*orderCheck
 	ttl        time.Duration
 	deadline   time.Time
 	cost, sure domain.Decimal
@@ -117,7 +117,7 @@ func (d *Decision) readArbitrage(r ArbitrageRequest) (*arbitrage, error) {
 		if o.ReduceOnly {
 			return nil, domain.Invalid(legField(i, "reduce_only"), "is not allowed for an arbitrage: its legs are placed together")
 		}
-		a.legs = append(a.legs, &check{order: o, kind: d.s.KindOf(o.Market)})
+		a.legs = append(a.legs, &orderCheck{order: o, kind: d.s.KindOf(o.Market)})
 		moved, shares = moved.Add(o.Quantity.Mul(o.LimitPrice)).Add(o.Fee), shares.Add(o.Quantity)
 	}
 	if !moved.InRange() || !shares.InRange() { // Every sum of legs is below this.

@@ -20,7 +20,7 @@ const rateWindow = time.Minute
 const maxGranted = 10_000
 
 // checkOptional checks an order that opens exposure against the optional limits.
-func (d *Decision) checkOptional(c *check, b *Bot) {
+func (d *Decision) checkOptional(c *orderCheck, b *Bot) {
 	p, order := &d.s.Policy, c.opens()
 	if limit := p.MaxOrderUSD; !limit.IsZero() && limit.Less(order) {
 		c.fail(domain.ReasonMaxOrder, order.String(), limit.String(), "the worst case of the order is above max_order_usd")
@@ -50,7 +50,7 @@ func (d *Decision) checkOptional(c *check, b *Bot) {
 
 // checkShare compares an exposure with a fraction of the portfolio's equity.
 // Without equity no exposure is allowed.
-func (d *Decision) checkShare(c *check, code domain.ReasonCode, exposure, limit domain.Decimal, message string) {
+func (d *Decision) checkShare(c *orderCheck, code domain.ReasonCode, exposure, limit domain.Decimal, message string) {
 	equity := d.s.Equity()
 	share := domain.One
 	if equity.Sign() > 0 {
@@ -63,7 +63,9 @@ func (d *Decision) checkShare(c *check, code domain.ReasonCode, exposure, limit 
 }
 
 // opens returns the worst case of the opening part of the order, without its fee.
-func (c *check) opens() domain.Decimal { return opening(c.order, c.exposure.Opening, c.kind, c.mark) }
+func (c *orderCheck) opens() domain.Decimal {
+	return opening(c.order, c.exposure.Opening, c.kind, c.mark)
+}
 
 func opening(o domain.Order, quantity domain.Decimal, kind domain.MarketKind, mark domain.Decimal) domain.Decimal {
 	o.Quantity, o.Fee = quantity, domain.Zero
@@ -200,7 +202,7 @@ func (s *State) makesMarkets(bot string) bool {
 // checkInventory requires that, whichever orders of a market maker are filled,
 // its exposure in a market stays within its cap. This applies to all of its
 // orders that open exposure, whatever their declared intent.
-func (d *Decision) checkInventory(c *check, b *Bot) {
+func (d *Decision) checkInventory(c *orderCheck, b *Bot) {
 	if !d.s.makesMarkets(b.ID) {
 		if c.order.Intent == domain.IntentMarketMaking {
 			c.fail(domain.ReasonInventoryCap, "", "0", "the bot is not registered as a market_maker with an inventory_cap")

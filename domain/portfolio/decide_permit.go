@@ -51,7 +51,7 @@ func (d *Decision) AskPermit(r PermitRequest) error {
 		return err
 	}
 	d.due() // Daily loss is measured on the day of the request.
-	c := d.check(o, r.Kind)
+	c := d.examine(o, r.Kind)
 	if len(c.reasons) > 0 {
 		d.deny(o, c.reasons)
 		return nil
@@ -69,7 +69,7 @@ func (d *Decision) AskPermit(r PermitRequest) error {
 }
 
 // grant records that an order may be placed, and returns the name of its permit.
-func (d *Decision) grant(c *check, expires time.Time, arbitrage string) string {
+func (d *Decision) grant(c *orderCheck, expires time.Time, arbitrage string) string {
 	e := c.permit(domain.PermitName(d.s.Next), expires)
 	e.Arbitrage, e.Ahead = arbitrage, d.clockOffset()
 	d.emit(e)
@@ -77,7 +77,7 @@ func (d *Decision) grant(c *check, expires time.Time, arbitrage string) string {
 }
 
 // permit returns the permit of an order that passed every check.
-func (c *check) permit(name string, expires time.Time) *domain.PermitGranted {
+func (c *orderCheck) permit(name string, expires time.Time) *domain.PermitGranted {
 	return &domain.PermitGranted{
 		Permit: name, Order: c.order, Reducing: c.exposure.Reducing, Reserved: c.reserve, Mark: c.mark, ExpiresAt: expires,
 	}
@@ -162,8 +162,8 @@ func (d *Decision) defaultFee(notional domain.Decimal) domain.Decimal {
 	return domain.MulDiv(notional, d.s.Policy.FeeBPS, domain.FromInt(10_000))
 }
 
-// check is one order while it is checked.
-type check struct {
+// orderCheck is one order while it is checked.
+type orderCheck struct {
 	order    domain.Order
 	kind     domain.MarketKind
 	exposure risk.Exposure
@@ -175,17 +175,17 @@ type check struct {
 	reasons []domain.Reason
 }
 
-func (c *check) fail(code domain.ReasonCode, value, limit, format string, args ...any) {
+func (c *orderCheck) fail(code domain.ReasonCode, value, limit, format string, args ...any) {
 	c.reasons = append(c.reasons, domain.Reason{Code: code, Value: value, Limit: limit, Message: fmt.Sprintf(format, args...)})
 }
 
 // reducing reports that the order only closes holdings that no other order is
 // closing.
-func (c *check) reducing() bool { return c.exposure.Opening.IsZero() }
+func (c *orderCheck) reducing() bool { return c.exposure.Opening.IsZero() }
 
-// check runs all checks on one order and collects every reason.
-func (d *Decision) check(o domain.Order, kind domain.MarketKind) *check {
-	c := &check{order: o, kind: d.s.KindOf(o.Market)}
+// examine runs all checks on one order and collects every reason.
+func (d *Decision) examine(o domain.Order, kind domain.MarketKind) *orderCheck {
+	c := &orderCheck{order: o, kind: d.s.KindOf(o.Market)}
 	if o.Intent == domain.IntentMarketMaking {
 		c.proven = d.s.makesMarkets(o.Bot)
 	}
@@ -197,7 +197,7 @@ func (d *Decision) check(o domain.Order, kind domain.MarketKind) *check {
 }
 
 // run checks the order of c against everything that may forbid it.
-func (d *Decision) run(c *check, kind domain.MarketKind) {
+func (d *Decision) run(c *orderCheck, kind domain.MarketKind) {
 	s, o := d.s, c.order
 	held := domain.Zero
 	in := s.Instruments[o.Instrument]
@@ -267,7 +267,7 @@ func (d *Decision) pendingReduction(o domain.Order) domain.Decimal {
 // bot is started. While a breaker halts, an order that only closes passes if the
 // policy asks bots to close. It does not pass for a bot that a person stopped,
 // whatever else is tripped.
-func (d *Decision) checkHalted(c *check) {
+func (d *Decision) checkHalted(c *orderCheck) {
 	s, o := d.s, c.order
 	if s.Stop.Engaged {
 		c.fail(domain.ReasonEmergencyStop, s.Stop.Kind, "", "the emergency stop is engaged")
@@ -288,7 +288,7 @@ func (d *Decision) checkHalted(c *check) {
 }
 
 // checkLimits denies while a value is at its limit, tripped or not.
-func (d *Decision) checkLimits(c *check, b *Bot) {
+func (d *Decision) checkLimits(c *orderCheck, b *Bot) {
 	if b == nil {
 		return
 	}
@@ -314,7 +314,7 @@ func (s *State) display(key risk.Key) (value, limit string) {
 }
 
 // checkMarketOf checks registry, settlement, price and zone.
-func (d *Decision) checkMarketOf(c *check, kind domain.MarketKind, in *Instrument) {
+func (d *Decision) checkMarketOf(c *orderCheck, kind domain.MarketKind, in *Instrument) {
 	s, o := d.s, c.order
 	m := s.Markets[o.Market]
 	switch {
@@ -342,7 +342,7 @@ func (d *Decision) checkMarketOf(c *check, kind domain.MarketKind, in *Instrumen
 // shortMark returns the price at which an opening sell of a perp is reserved if
 // it is above the limit. A perp without a mark has no such price; its worst case
 // is unknown, so it cannot be sold short.
-func (d *Decision) shortMark(c *check, in *Instrument) domain.Decimal {
+func (d *Decision) shortMark(c *orderCheck, in *Instrument) domain.Decimal {
 	if c.order.Side != domain.Sell || c.reducing() || c.kind != domain.KindPerp {
 		return domain.Zero
 	}
@@ -354,7 +354,7 @@ func (d *Decision) shortMark(c *check, in *Instrument) domain.Decimal {
 }
 
 // checkZone checks the worst permitted price of the acquired outcome.
-func (d *Decision) checkZone(c *check) {
+func (d *Decision) checkZone(c *orderCheck) {
 	p := &d.s.Policy
 	price := risk.AcquiredPrice(c.order)
 	zone := p.Zone(price)
@@ -368,7 +368,7 @@ func (d *Decision) checkZone(c *check) {
 
 // checkHotWallet: "Above 0.20 for 24 h: … increases denied." It keeps the amount
 // that a thief of the hot wallet could take from growing.
-func (d *Decision) checkHotWallet(c *check) {
+func (d *Decision) checkHotWallet(c *orderCheck) {
 	if d.s.HotTooLong(d.now) {
 		share := treasury.Figures(d.s.holdingsForShare(), &d.s.Custody.Policy).Share
 		c.fail(domain.ReasonLimitReached, share.Ratio().String(), domain.MaxHotShare.String(), "the hot wallet has held more than %s of the total for 24 h; move money to the cold wallet", domain.MaxHotShare)
@@ -377,7 +377,7 @@ func (d *Decision) checkHotWallet(c *check) {
 
 // checkMarks denies increases while a mark of an open position of the bot is
 // stale. A market that was never marked is not stale.
-func (d *Decision) checkMarks(c *check) {
+func (d *Decision) checkMarks(c *orderCheck) {
 	age := time.Duration(d.s.Policy.MarkMaxAge)
 	if age == 0 {
 		return
@@ -394,7 +394,7 @@ func (d *Decision) checkMarks(c *check) {
 // checkCash requires that the reservation fits in the bot's free cash. Buying
 // back a short releases its cover. A sell that only closes needs no cash; an
 // order whose worst case rounds to 0 does not count as such a sell.
-func (d *Decision) checkCash(c *check, b *Bot) {
+func (d *Decision) checkCash(c *orderCheck, b *Bot) {
 	if c.order.Side == domain.Sell && c.reducing() {
 		return
 	}

@@ -95,11 +95,11 @@ func (d *Decision) due() {
 func (d *Decision) add(e domain.Event) {
 	d.s.Apply(domain.Stamp{Revision: d.s.Next, Time: d.now}, e)
 	d.events = append(d.events, e)
-	d.weigh(e)
+	d.checkBalance(e)
 }
 
-// weigh sums the postings of an event by asset.
-func (d *Decision) weigh(e domain.Event) {
+// checkBalance sums the postings of an event by asset.
+func (d *Decision) checkBalance(e domain.Event) {
 	if !ledger.Balanced(d.s.effects.Postings) {
 		d.unbalanced = e.EventType()
 	}

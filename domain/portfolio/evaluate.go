@@ -17,12 +17,12 @@ func (d *Decision) evaluate(bots []string) {
 			continue
 		}
 		for _, key := range keysOf(r, bots) {
-			d.judge(r, key)
+			d.compare(r, key)
 		}
 	}
 }
 
-func (d *Decision) judge(r *risk.Rule, key risk.Key) {
+func (d *Decision) compare(r *risk.Rule, key risk.Key) {
 	s := d.s
 	subject, ok := s.subject(r, key.Bot)
 	if !ok || !evaluated(r, subject) {

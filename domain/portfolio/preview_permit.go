@@ -31,7 +31,7 @@ func (s *State) PreviewPermit(wall time.Time, caller domain.Caller, r PermitRequ
 	if err := d.checkPermitCount(o.Bot, 1); err != nil {
 		return PermitPreview{}, err
 	}
-	c := d.check(o, r.Kind)
+	c := d.examine(o, r.Kind)
 	return previewOf(c.reasons, c.reserve), nil
 }
 

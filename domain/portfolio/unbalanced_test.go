@@ -22,7 +22,7 @@ func TestADecisionThatDoesNotBalanceIsRefused(t *testing.T) {
 	d.emit(deposit)
 	require.NoError(t, d.Finish())
 	s.post(ledger.Posting{Account: ledger.Wallet("USDC", domain.WalletHot), Amount: domain.FromInt(1)}) // a defect in what an event does
-	d.weigh(deposit)
+	d.checkBalance(deposit)
 	err := d.Finish()
 	require.ErrorIs(t, err, ErrUnbalanced)
 	require.Equal(t, domain.CodeInternal, domain.CodeOf(err))

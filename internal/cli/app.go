@@ -63,7 +63,7 @@ type App struct {
 	Found *Remote // the server of this run, once it was looked for
 	waits string  // what was last said to be waited for
 	named string  // what was last said to be acted on
-	doubt error   // the same of any other command that acts, which does not go on
+	doubt error   // settings that may have been to name another target; see Sure
 
 	withheld *domain.Error // why the key of .env is not sent
 

@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"pets/domain"
 )
 
 // ErrNotAgreed is a no.
@@ -24,8 +26,9 @@ type Question struct {
 	Seen bool
 	// Flag is what to add where there is no terminal to ask at.
 	Flag string
-	// Typing: the command is one of questions and answers, which --json does not change.
-	Typing bool
+	// At is the terminal of a command of questions and answers: it is asked there, whatever
+	// standard error is, and --json does not change that.
+	At *Prompter
 }
 
 // AskFirst adds --yes to a command that asks before it does something.
@@ -38,13 +41,16 @@ func AskFirst(c *cobra.Command, yes *bool, usage string) {
 // no. Where nobody sits at a terminal, and with --json, nobody is asked, and only what was
 // given on the command line counts.
 func (a *App) Agree(ctx context.Context, q Question) error {
+	if q.At == nil && q.Flag == "" {
+		return domain.Errorf(domain.CodeInternal, "the question %q names no flag for where there is no terminal", q.Text)
+	}
 	if q.Yes {
 		return nil
 	}
 	yes, terminal := false, false
-	if !a.JSON || q.Typing {
+	if !a.JSON || q.At != nil {
 		var err error
-		if yes, terminal, err = a.askYes(ctx, q.Text); err != nil {
+		if yes, terminal, err = a.askYes(ctx, q); err != nil {
 			return err
 		}
 	}
@@ -57,16 +63,21 @@ func (a *App) Agree(ctx context.Context, q Question) error {
 	return ErrNotAgreed
 }
 
-// askYes asks on standard error, so that an answer on standard output can go elsewhere.
-func (a *App) askYes(ctx context.Context, text string) (yes, terminal bool, err error) {
+// askYes asks where the command asks everything else, or on standard error, so that an answer
+// on standard output can go elsewhere.
+func (a *App) askYes(ctx context.Context, q Question) (yes, terminal bool, err error) {
 	if a.Ask != nil {
-		yes, terminal = a.Ask(text)
+		yes, terminal = a.Ask(q.Text)
 		return yes, terminal, nil
 	}
-	out, is := a.Err.(*os.File)
-	if a.In == nil || !is || !term.IsTerminal(int(a.In.Fd())) || !term.IsTerminal(int(out.Fd())) {
-		return false, false, nil
+	p := q.At
+	if p == nil {
+		out, is := a.Err.(*os.File)
+		if a.In == nil || !is || !term.IsTerminal(int(a.In.Fd())) || !term.IsTerminal(int(out.Fd())) {
+			return false, false, nil
+		}
+		p = &Prompter{in: a.In, out: out, width: a.Columns}
 	}
-	answer, err := (&Prompter{in: a.In, out: out, width: a.Columns}).Line(ctx, text+" [y/N] ")
+	answer, err := p.Line(ctx, q.Text+" [y/N] ")
 	return strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes"), true, err
 }

@@ -33,7 +33,7 @@ const (
 	deleteKey = 0x7f
 )
 
-var errInterrupted = errors.New("interrupted; nothing was kept")
+var errInterrupted = errors.New("interrupted")
 
 // Prompter asks a person at a terminal. It owns the modes of the terminal: while it
 // waits, nothing is echoed but what it writes itself, and Ctrl-C is a key like any

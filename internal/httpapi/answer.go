@@ -18,11 +18,11 @@ import (
 // makeRoom reserves memory for an answer of unknown length. What it does not need
 // is released once it is made.
 func (q *request) makeRoom(bytes int64) error {
-	if q.held != nil {
+	if q.answerLease != nil {
 		return nil
 	}
 	l, err := q.api.answers.take(q.r.Context(), q.key, q.row.class(), bytes)
-	q.held = l
+	q.answerLease = l
 	return err
 }
 
@@ -36,14 +36,14 @@ func (q *request) bodyRoom(most int64) error {
 		most = n
 	}
 	l, err := q.api.bodies.take(q.r.Context(), q.key, q.row.class(), most)
-	q.body = l
+	q.bodyLease = l
 	return err
 }
 
 // done releases what a request holds.
 func (q *request) done() {
-	q.held.keep(0)
-	q.body.keep(0)
+	q.answerLease.keep(0)
+	q.bodyLease.keep(0)
 }
 
 // paged is an answer whose lists can be cut; the rest follows on the next page.
@@ -96,7 +96,7 @@ func (q *request) write(b []byte) error {
 			return err
 		}
 	}
-	q.held.keep(int64(len(b)))
+	q.answerLease.keep(int64(len(b)))
 	h := q.w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(b)))

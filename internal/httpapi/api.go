@@ -242,10 +242,10 @@ type request struct {
 	placed bool
 	let    bool // it was admitted: what is written to its reader counts
 	// The memory held for bodies and answers.
-	body, held *lease
-	dry        bool   // nothing is to be recorded: the answer is a read
-	seen       uint64 // the number of stops when it first arrived
-	bodyBytes  int    // that were read: the header only states the client's claim
+	bodyLease, answerLease *lease
+	dry                    bool   // nothing is to be recorded: the answer is a read
+	seen                   uint64 // the number of stops when it first arrived
+	bodyBytes              int    // that were read: the header only states the client's claim
 }
 
 func (q *request) portfolio() string { return q.r.PathValue("portfolio") }

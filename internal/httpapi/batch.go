@@ -94,7 +94,7 @@ func runBatch(q *request) error {
 			err = limit
 		}
 		if err == nil {
-			err = q.weigh(r.Command, len(item.Body))
+			err = q.chargeFact(r.Command, len(item.Body))
 		}
 		if err != nil {
 			out.Results[i] = failed(err)
@@ -179,7 +179,7 @@ const roomForCommand = 2 << 10
 // fit are shortened to what the caller has to know at once.
 func (q *request) deliverBatch(v *batchAnswer) error {
 	var out bytes.Buffer
-	whole := int(q.held.bytes * 3 / 4) // the rest is for the shortened answers
+	whole := int(q.answerLease.bytes * 3 / 4) // the rest is for the shortened answers
 	out.WriteString(`{"results":[`)
 	for i := range v.Results {
 		if i > 0 {

@@ -409,7 +409,7 @@ func (q *request) leadsOut(c commands.AskPermit) bool {
 		return false
 	}
 	granted := false
-	err := q.api.look(q.r.Context(), q.portfolio(), moment{}, func(s *portfolio.State, _ riders) error {
+	err := q.api.showState(q.r.Context(), q.portfolio(), moment{}, func(s *portfolio.State, _ riders) error {
 		p, err := c.Preview(s, q.api.now().UTC(), q.key.caller)
 		granted = err == nil && p.Allowed
 		return err
@@ -454,10 +454,10 @@ func parts(c commands.Command) int {
 	return 1
 }
 
-// weigh counts the content of a fact once it is known: its parts by the rate of
+// chargeFact counts the content of a fact once it is known: its parts by the rate of
 // facts, of which the first is already counted, and its bytes. Stops and other
 // commands are not counted here.
-func (q *request) weigh(c commands.Command, body int) error {
+func (q *request) chargeFact(c commands.Command, body int) error {
 	class := commands.ClassOf(c)
 	if class != commands.ClassFact {
 		return nil

@@ -103,7 +103,7 @@ func (q *request) readBody(into any) error {
 	if err != nil {
 		return err
 	}
-	return strict.Decode(body, into, q.row.apart...)
+	return strict.Decode(body, into, q.row.notInBody...)
 }
 
 // takeBody reads a whole body. A missing body is an empty object, for commands

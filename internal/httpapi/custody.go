@@ -81,7 +81,7 @@ func custodyRoutes() []route {
 	return []route{
 		custom[commands.RegisterWallet]("/wallets", "Register a wallet; its address belongs to this portfolio from then on", nil, Custodian.RegisterWallet),
 		post("/wallets/{wallet}/key", "A wallet's key was put into the keystore", func(c *commands.RecordKey, r *http.Request) { c.Wallet = r.PathValue("wallet") }),
-		apart(custom("/wallets/{wallet}/verify", "Open a wallet's key and compare it with the address", func(c *commands.UseKey, r *http.Request) {
+		outOfBody(custom("/wallets/{wallet}/verify", "Open a wallet's key and compare it with the address", func(c *commands.UseKey, r *http.Request) {
 			c.Wallet, c.Purpose = r.PathValue("wallet"), "verify"
 		}, Custodian.VerifyWallet), "purpose"),
 		custom("/wallets/{wallet}/load", "Verify a wallet's key, and record what the chain says it holds", func(c *commands.LoadWallet, r *http.Request) { c.Wallet = r.PathValue("wallet") }, Custodian.LoadWallet),

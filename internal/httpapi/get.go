@@ -44,7 +44,7 @@ func show[T any](q *request, view func(*looker) (*T, error)) error {
 	if m.at.Revision == nil && m.at.Time == nil { // read before the state, so that one recorded meanwhile is in the state
 		l.pending = q.api.engine.Pending(q.portfolio())
 	}
-	err = q.api.look(q.r.Context(), q.portfolio(), m, func(s *portfolio.State, with riders) error {
+	err = q.api.showState(q.r.Context(), q.portfolio(), m, func(s *portfolio.State, with riders) error {
 		l.state, l.with, revision = s, with, s.Next-1
 		var err error
 		out, err = view(l)
@@ -353,7 +353,7 @@ func listPortfolios(q *request) error {
 		if q.key.portfolio != "" && q.key.portfolio != id {
 			continue
 		}
-		err := q.api.look(q.r.Context(), id, moment{}, func(s *portfolio.State, _ riders) error {
+		err := q.api.showState(q.r.Context(), id, moment{}, func(s *portfolio.State, _ riders) error {
 			v.Portfolios = append(v.Portfolios, portfolioSummary{id, s.Mode, s.Next - 1})
 			return nil
 		})

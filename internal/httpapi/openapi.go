@@ -234,7 +234,7 @@ func problems(registry huma.Registry) {
 }
 
 func bodySchema(registry huma.Registry, row *route) *huma.Schema {
-	if row.body == row.sends.Type() && len(row.apart) > 0 {
+	if row.body == row.sends.Type() && len(row.notInBody) > 0 {
 		return withoutApart(registry, row)
 	}
 	s := registry.Schema(row.body, true, row.name+"_body")
@@ -252,10 +252,10 @@ func bodySchema(registry huma.Registry, row *route) *huma.Schema {
 // withoutApart is the schema of a command without the fields that are no part of the body.
 func withoutApart(registry huma.Registry, row *route) *huma.Schema {
 	s := huma.SchemaFromType(registry, row.body)
-	for _, name := range row.apart {
+	for _, name := range row.notInBody {
 		delete(s.Properties, name)
 	}
-	s.Required = slices.DeleteFunc(s.Required, func(name string) bool { return slices.Contains(row.apart, name) })
+	s.Required = slices.DeleteFunc(s.Required, func(name string) bool { return slices.Contains(row.notInBody, name) })
 	name := row.body.Name() + "Body"
 	registry.Map()[name] = s
 	return &huma.Schema{Ref: "#/components/schemas/" + name}

@@ -29,8 +29,8 @@ func (l *looker) emergencyStop() projections.EmergencyStop {
 	return projections.EmergencyStop{Engaged: true, Kind: &p.Kind, Reason: &p.Reason, Since: since, Pending: true}
 }
 
-// held reports whether a stop of a bot is in force that is not recorded yet.
-func (l *looker) held(bot string) bool {
+// stopPending reports whether a stop of a bot is in force that is not recorded yet.
+func (l *looker) stopPending(bot string) bool {
 	return slices.ContainsFunc(l.pending, func(p commands.PendingStop) bool { return p.Concerns(bot) })
 }
 
@@ -38,7 +38,7 @@ func (l *looker) held(bot string) bool {
 // run.
 func (l *looker) stopped(bots []projections.Bot) {
 	for i := range bots {
-		if b := &bots[i]; b.Status == portfolio.Running && l.held(b.Bot) {
+		if b := &bots[i]; b.Status == portfolio.Running && l.stopPending(b.Bot) {
 			b.Status, b.Pending = portfolio.Stopped, true
 		}
 	}
@@ -47,7 +47,7 @@ func (l *looker) stopped(bots []projections.Bot) {
 // usable removes the permits under which nothing may be placed any more, because
 // a stop in force ends them when it is recorded.
 func (l *looker) usable(all []projections.Permit) []projections.Permit {
-	return slices.DeleteFunc(all, func(p projections.Permit) bool { return p.Status == "granted" && l.held(p.Bot) })
+	return slices.DeleteFunc(all, func(p projections.Permit) bool { return p.Status == "granted" && l.stopPending(p.Bot) })
 }
 
 // standing returns the current directives for the caller. pending was read before

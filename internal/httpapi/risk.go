@@ -53,7 +53,7 @@ func resetBreaker(q *request) error {
 		return err
 	}
 	var v resetPreview
-	err := q.api.look(q.r.Context(), q.portfolio(), moment{}, func(s *portfolio.State, _ riders) error {
+	err := q.api.showState(q.r.Context(), q.portfolio(), moment{}, func(s *portfolio.State, _ riders) error {
 		now, _ := s.ClockAt(q.api.now())
 		p, err := s.PreviewReset(risk.Key{Breaker: breaker, Bot: b.Bot}, b.Rebase, now)
 		if err != nil {
@@ -123,7 +123,7 @@ func (q *request) preview(c commands.AskPermit) error {
 	}
 	v := permitAnswered{Preview: true, Events: []commands.EventRef{}, Directives: []commands.Directive{}}
 	pending := q.api.engine.Pending(q.portfolio())
-	err := q.api.look(q.r.Context(), q.portfolio(), moment{}, func(s *portfolio.State, _ riders) error {
+	err := q.api.showState(q.r.Context(), q.portfolio(), moment{}, func(s *portfolio.State, _ riders) error {
 		p, err := c.Preview(s, q.api.now().UTC(), q.key.caller)
 		v.Revision = s.Next - 1
 		v.PermitAnswer = commands.PermitAnswer{Allowed: p.Allowed, Reserved: p.Reserved, Reasons: p.Reasons, Cost: p.Cost, SurePayout: p.SurePayout}

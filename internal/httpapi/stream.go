@@ -261,7 +261,7 @@ func (s *sse) valid() error { return s.q.entitled() }
 func (s *sse) hello(from uint64) error {
 	var standing []commands.Directive
 	pending := s.q.api.engine.Pending(s.q.portfolio()) // read before the state, so that one recorded meanwhile is in the state
-	err := s.q.api.look(s.q.r.Context(), s.q.portfolio(), moment{}, func(st *portfolio.State, _ riders) error {
+	err := s.q.api.showState(s.q.r.Context(), s.q.portfolio(), moment{}, func(st *portfolio.State, _ riders) error {
 		standing = s.q.standing(st, pending)
 		return nil
 	})

@@ -28,10 +28,10 @@ type route struct {
 	history bool
 	params  []param
 	body    reflect.Type // nil for none
-	// apart are fields of the body's type that are no part of the body: those that the
+	// notInBody are fields of the body's type that are no part of the body: those that the
 	// path names, and those that a sender does not set.
-	apart  []string
-	answer reflect.Type
+	notInBody []string
+	answer    reflect.Type
 	// also is another form of the answer: of a dry run, or to a bot; nil for none.
 	also    reflect.Type
 	maxBody int64
@@ -115,9 +115,10 @@ var (
 	keyLists = []domain.Role{domain.RoleAdmin, domain.RoleAuditor}
 )
 
-// table lists every route under /v1. It is the only place that says who may do
-// what. The order is that of the OpenAPI document. /livez, /readyz and
-// /openapi.json need no key and are not here.
+// table lists every route under /v1, and who may read what. A route that sends a
+// command has the roles of the command's row in commands/table.go, whose authorise
+// checks them once more. The order is that of the OpenAPI document. /livez, /readyz
+// and /openapi.json need no key and are not here.
 var table = slices.Concat(
 	grouped(tagPortfolios, portfolioRoutes()), grouped(tagMoney, moneyRoutes()), grouped(tagBots, botRoutes()),
 	grouped(tagTrading, tradingRoutes()), grouped(tagStops, riskRoutes()), grouped(tagCustody, custodyRoutes()),
@@ -150,7 +151,7 @@ func moneyRoutes() []route {
 func botRoutes() []route {
 	return []route{
 		post[commands.RegisterMarket]("/markets", "Register a market: its kind, outcomes and category", nil),
-		apart(post[commands.RegisterBot]("/bots", "Register a bot with its capital", nil), "start"), // only an import starts what it registers
+		outOfBody(post[commands.RegisterBot]("/bots", "Register a bot with its capital", nil), "start"), // only an import starts what it registers
 		post("/bots/{bot}/start", "Let a bot ask for permits", func(c *commands.StartBot, r *http.Request) { c.Bot = r.PathValue("bot") }),
 		stopBotRoute(),
 		post("/bots/{bot}/allocate", "Move capital to a bot, or back where negative", func(c *commands.AllocateCapital, r *http.Request) { c.Bot = r.PathValue("bot") }),
@@ -253,7 +254,7 @@ func sending(c commands.Command, path, summary string, handle func(*request) err
 	s := commands.SpecOf(c)
 	return route{
 		method: http.MethodPost, path: path, name: s.Name, summary: summary, roles: s.Roles, sends: s,
-		body: reflect.TypeOf(c), apart: parametersOf(path), answer: reflect.TypeFor[commands.Answer](), handle: handle,
+		body: reflect.TypeOf(c), notInBody: parametersOf(path), answer: reflect.TypeFor[commands.Answer](), handle: handle,
 	}
 }
 
@@ -266,7 +267,7 @@ func post[C commands.Command](path, summary string, inPath func(*C, *http.Reques
 		if err != nil {
 			return err
 		}
-		if err := q.weigh(c, q.bodyBytes); err != nil {
+		if err := q.chargeFact(c, q.bodyBytes); err != nil {
 			return err
 		}
 		return q.do(c)
@@ -297,9 +298,9 @@ func parametersOf(path string) []string {
 	return names
 }
 
-// apart keeps fields of a command that its senders do not set out of the body.
-func apart(r route, fields ...string) route {
-	r.apart = append(r.apart, fields...)
+// outOfBody keeps fields of a command that its senders do not set out of the body.
+func outOfBody(r route, fields ...string) route {
+	r.notInBody = append(r.notInBody, fields...)
 	return r
 }
 

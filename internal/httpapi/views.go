@@ -61,9 +61,9 @@ func (m moment) makeRoom() error {
 	return m.room()
 }
 
-// look shows the current or a past state of a portfolio. The state must not be
+// showState shows the current or a past state of a portfolio. The state must not be
 // kept.
-func (a *API) look(ctx context.Context, id string, m moment, show func(*portfolio.State, riders) error) error {
+func (a *API) showState(ctx context.Context, id string, m moment, show func(*portfolio.State, riders) error) error {
 	p, err := a.followed(ctx, id)
 	if err != nil {
 		return err

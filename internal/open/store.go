@@ -3,7 +3,8 @@
 //
 // It owns in which order they are opened and closed, who is believed about them, and what is
 // gone around to stop something. It refuses a folder that may be somebody else's, a store that
-// was rolled back, and to make a store where one may have been. Nobody else opens them.
+// was rolled back, and to make a store where one may have been. Nobody else opens them, but for
+// internal/bench, which measures the store alone, in folders of its own.
 package open
 
 import (

@@ -88,8 +88,8 @@ func TestMessagesFit(t *testing.T) {
 }
 
 // "One way to ask for a yes": who has --yes asks by it, but for pets init, whose questions are
-// settings and whose --yes takes the defaults; and nobody writes such a question himself. That
-// each of them asks as it should is tested in internal/cli/money.
+// settings and whose --yes takes the defaults; and the question is put in one place, that Agree
+// alone asks at. That each of them asks as it should is tested in internal/cli/money.
 func TestOneWayToAskForAYes(t *testing.T) {
 	var asking []string
 	root := pets.Root(&cli.App{})
@@ -104,14 +104,27 @@ func TestOneWayToAskForAYes(t *testing.T) {
 	})
 	slices.Sort(asking)
 	require.Equal(t, []string{"approve", "wallet sweep"}, asking)
-	files, err := filepath.Glob("../cli/*/*.go")
+	kernel, err := filepath.Glob("../cli/*.go")
 	require.NoError(t, err)
-	require.Greater(t, len(files), 50)
-	for _, f := range files {
+	rooms, err := filepath.Glob("../cli/*/*.go")
+	require.NoError(t, err)
+	require.Greater(t, len(rooms), 50)
+	var questions, callers []string
+	for _, f := range slices.Concat(kernel, rooms) {
 		text, err := os.ReadFile(f)
 		require.NoError(t, err)
-		if !strings.HasSuffix(f, "_test.go") {
-			require.NotContains(t, string(text), "[y/N]", f)
+		if strings.HasSuffix(f, "_test.go") {
+			continue
+		}
+		for line := range strings.Lines(string(text)) {
+			if strings.Contains(line, "[y/N]") {
+				questions = append(questions, f)
+			}
+			if strings.Contains(line, ".askYes(") {
+				callers = append(callers, f)
+			}
 		}
 	}
+	require.Equal(t, []string{"../cli/ask.go"}, questions)
+	require.Equal(t, []string{"../cli/ask.go"}, callers)
 }

@@ -99,7 +99,7 @@ func (a *app) keyStatus(ctx context.Context) (keyStatus, error) {
 			return err
 		}
 		defer keys.Wipe()
-		v.KeyStatus, err = custody.New(e, custody.Options{Sealer: keys, Now: a.Clock()}).KeyStatus(ctx)
+		v.KeyStatus, err = custody.New(e, custody.Options{Sealer: keys}).KeyStatus(ctx)
 		here = true
 		return err
 	}, func() error { return a.FromServer(ctx, "/v1/keys", &v.KeyStatus) })

@@ -44,7 +44,7 @@ func (a *app) rotateKeys(ctx context.Context, reason string) (custody.RotationRe
 		}
 		defer keys.Wipe()
 		caller := domain.Caller{User: cli.OSUser(), Role: domain.RoleAdmin}
-		report, err = custody.New(e, custody.Options{Sealer: keys, Now: a.Clock(), Resealing: func(done, total int, wallet string) {
+		report, err = custody.New(e, custody.Options{Sealer: keys, Resealing: func(done, total int, wallet string) {
 			a.Notes().Line("sealed %d of %d: %s", done, total, wallet)
 		}}).RotateKeys(ctx, caller, reason)
 		return again(err)

@@ -3,6 +3,7 @@ package money_test
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain/treasury"
+	"pets/internal/chain/chaintest"
 	"pets/internal/cli"
 	"pets/internal/pets/petstest"
 	"pets/internal/testenv"
@@ -41,6 +43,7 @@ func TestRunbooks(t *testing.T) {
 				require.NoError(t, os.WriteFile("registry.json", facts, 0o600))
 			}
 			got := b.run(string(page))
+			b.releaseChain()
 			b.leavesNothing()
 			if *petstest.Rewrite {
 				require.NoError(t, os.WriteFile(filepath.Join(root, name), []byte(got), 0o600))
@@ -52,7 +55,10 @@ func TestRunbooks(t *testing.T) {
 }
 
 // runbook is a page that is being run.
-type runbook struct{ *moneyWorld }
+type runbook struct {
+	*moneyWorld
+	held chan struct{} // while approvals are given, what the server asks the chain waits for it
+}
 
 var (
 	promptLine = regexp.MustCompile(`^([a-z]+)\$ (.+)$`)
@@ -94,6 +100,11 @@ func (b *runbook) answer(who, command string) []string {
 	b.t.Helper()
 	began := time.Now()
 	words := splitWords(b.t, command)
+	if slices.Contains(words, "approve") {
+		b.holdChain()
+	} else {
+		b.releaseChain()
+	}
 	var text string
 	switch {
 	case who == "vault": // the machine of the cold wallet, at a terminal
@@ -110,6 +121,33 @@ func (b *runbook) answer(who, command string) []string {
 	}
 	b.t.Logf("%s for %s", time.Since(began).Round(time.Millisecond), command)
 	return b.masked(text)
+}
+
+// holdChain keeps the server from taking what was approved further until the chain is released:
+// its steps are revisions too, and would come before a second approval or after it, as fast as
+// the machine is.
+func (b *runbook) holdChain() {
+	if b.held != nil {
+		return
+	}
+	held := make(chan struct{})
+	b.held = held
+	b.proxy.Set(func(_ http.ResponseWriter, r chaintest.Request) bool {
+		select {
+		case <-held:
+		case <-r.HTTP.Context().Done():
+		}
+		return false
+	})
+}
+
+func (b *runbook) releaseChain() {
+	if b.held == nil {
+		return
+	}
+	b.proxy.Set(nil)
+	close(b.held)
+	b.held = nil
 }
 
 // actedOn is what a command says of its target, as a page shows it: the address of a test
@@ -171,6 +209,7 @@ func (b *runbook) masked(text string) []string {
 func (b *runbook) step(words []string) {
 	b.t.Helper()
 	began := time.Now()
+	b.releaseChain()
 	switch words[0] {
 	case "confirmed": // blocks are made until the transfer is final
 		b.confirmed(words[1])

@@ -92,10 +92,10 @@ func TestCreateWithWrongWords(t *testing.T) {
 	// Ctrl-C at any moment leaves a clean screen and no key.
 	seat = s.Sit("wallet", "create", "trading")
 	seat.ReadWords()
-	afterScreen(t, seat.Types("\x03").WaitFor("nothing was kept").Ends(1))
+	afterScreen(t, seat.Types("\x03").WaitFor("interrupted").Ends(1))
 	seat = s.Sit("wallet", "create", "trading")
 	seat.ReadWords()
-	seat.Types("\r").WaitFor("(not shown): ").Types("\x03").WaitFor("nothing was kept").Ends(1)
+	seat.Types("\r").WaitFor("(not shown): ").Types("\x03").WaitFor("interrupted").Ends(1)
 	require.Contains(t, s.Ok("wallet", "list"), "no wallets, and no keys")
 }
 

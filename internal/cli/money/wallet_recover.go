@@ -266,7 +266,7 @@ func (a *app) offerTest(ctx context.Context, p *cli.Prompter, f recoverFlags) er
 	if err != nil {
 		return cli.OnFlag("amount", err)
 	}
-	err = a.Agree(ctx, cli.Question{Text: fmt.Sprintf("Ask for a transfer of %s from %s to the cold wallet?", amount, f.name), Typing: true})
+	err = a.Agree(ctx, cli.Question{Text: fmt.Sprintf("Ask for a transfer of %s from %s to the cold wallet?", amount, f.name), At: p})
 	if errors.Is(err, cli.ErrNotAgreed) {
 		p.Say("Nothing was asked for.")
 		return nil

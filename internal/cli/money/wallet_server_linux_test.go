@@ -3,6 +3,7 @@ package money_test
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -123,6 +124,25 @@ func TestWalletsThroughTheServer(t *testing.T) {
 	petstest.NoTrace(t, "the log", []byte(log), strings.Join(words, " "), 0)
 	require.NotContains(t, log, key)
 	petstest.NoTraceOnDisk(t, c.Dir, strings.Join(words, " "), 0)
+}
+
+// "There is one way to ask for a yes": where a command asks everything else at its terminal, it
+// asks for the yes there, too, wherever messages go: pets wallet recover … 2>log.
+func TestRecoverWithMessagesInAFile(t *testing.T) {
+	c := withChain(t, petstest.OtherFirst)
+	c.post("/wallets", commands.RegisterWallet{Wallet: "trading", Place: domain.WalletHot, Chain: "eip155:1337", Address: petstest.OtherFirst})
+	c.post("/wallets", commands.RegisterWallet{Wallet: "vault", Place: domain.WalletCold, Chain: "eip155:1337", Address: petstest.AccountOf(t, petstest.TestWords, 0)})
+	c.post("/deposits", map[string]any{"wallet": "hot", "amount": "250"})
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, log.Close()) }()
+	seat := c.SitWith(c.Ctx, func(a *cli.App) { a.Patience, a.Err = 10*time.Second, log }, "wallet", "recover", "trading")
+	seat.WaitFor("not shown: ").Types(petstest.OtherWords + "\r")
+	seat.WaitFor("or nothing for none: ").Types("1.5\r").WaitFor("to the cold wallet? [y/N] ").Types("y\r")
+	seat.WaitFor("pets approve x").Ends(0)
+	said, err := os.ReadFile(log.Name())
+	require.NoError(t, err)
+	require.Equal(t, "pets: acting on server "+c.server.URL+", portfolio main\n", string(said))
 }
 
 // "recover (…; load with the balance read from the chain, offer a small test transaction)"

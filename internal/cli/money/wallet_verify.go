@@ -171,7 +171,7 @@ func (a *app) verifyHere(ctx context.Context, e *commands.Engine, names []string
 		return err
 	}
 	defer keys.Wipe()
-	c := custody.New(e, custody.Options{Signer: keys, Now: a.Clock(), Notify: a.notifyHere})
+	c := custody.New(e, custody.Options{Signer: keys, Notify: a.notifyHere})
 	for _, name := range names {
 		answer, err := c.VerifyWallet(ctx, a.Config.Portfolio, commands.Request{
 			Caller: domain.Caller{User: cli.OSUser(), Role: domain.RoleOperator}, Key: uuid.NewString(),

@@ -20,7 +20,7 @@ func (a *app) limitsCommand() *cobra.Command {
 	var moment string
 	c := &cobra.Command{
 		Use: "limits", Short: "The limits of a portfolio; limits set changes them", Args: cobra.NoArgs,
-		Long: "Every _pct is a fraction: 0.05 is 5 %. docs/semantics.md says what each of them does.",
+		Long: "Every _pct is a fraction: 0.05 is 5 %. docs/semantics/defaults.md says what each of them does.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			var v struct {
 				show.ViewHead

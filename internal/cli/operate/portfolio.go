@@ -166,8 +166,12 @@ func (a *app) listPortfoliosCommand() *cobra.Command {
 // portfolios lists them, from the server that is named or from the folder.
 func (a *app) portfolios(ctx context.Context) (show.PortfolioList, error) {
 	var v show.PortfolioList
-	if asks, err := a.AsksServer(); err != nil || asks {
-		return v, errors.Join(err, a.View(ctx, "", "/v1/portfolios", nil, &v))
+	asks, err := a.AsksServer()
+	if err != nil {
+		return v, err
+	}
+	if asks {
+		return v, a.View(ctx, "", "/v1/portfolios", nil, &v)
 	}
 	v.Portfolios = []show.ListedPortfolio{}
 	store, err := a.OpenLooker(ctx)

@@ -33,7 +33,7 @@ func (s *Server) openCustody() error {
 	if err != nil {
 		return err
 	}
-	o := custody.Options{Orders: shapes.Read, Notify: s.notify, Now: s.now}
+	o := custody.Options{Orders: shapes.Read, Notify: s.notify}
 	if keys != nil {
 		o.Signer, o.Sealer = keys, keys
 	}

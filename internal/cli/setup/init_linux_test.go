@@ -184,7 +184,7 @@ func TestInitAsks(t *testing.T) {
 	require.NotContains(t, string(env), "KEY")
 
 	s = &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context()}
-	s.Sit("init").WaitFor("events kept in? ").Types("\x03").WaitFor("nothing was kept").Ends(1)
+	s.Sit("init").WaitFor("events kept in? ").Types("\x03").WaitFor("interrupted").Ends(1)
 	require.Equal(t, []string{s.Dir}, petstest.Files(t, s.Dir))
 }
 
