@@ -61,6 +61,7 @@ type App struct {
 	JSON          bool
 
 	Found *Remote // the server of this run, once it was looked for
+	asked asked   // the client that asks it
 	waits string  // what was last said to be waited for
 	named string  // what was last said to be acted on
 	doubt error   // the same of any other command that acts, which does not go on
@@ -320,6 +321,7 @@ func (a *App) RunCommands(ctx context.Context, args []string, commands ...*cobra
 	root.SetOut(a.Out)
 	root.SetErr(a.Err)
 	err := root.ExecuteContext(ctx)
+	a.forgetClient()
 	switch {
 	case err == nil:
 		return 0

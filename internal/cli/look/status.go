@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -40,6 +41,8 @@ type serverStatus struct {
 	Version  string     `json:"version,omitempty"`
 	Started  *time.Time `json:"started,omitempty"`
 	NoAnswer string     `json:"no_answer,omitempty"`
+
+	unsaid bool // whether it is ready
 }
 
 // attention is one thing that a person has to look at. Next is a command, without pets.
@@ -87,46 +90,67 @@ func (a *app) askStatus(ctx context.Context, s *status) error {
 		return err
 	}
 	s.Server.URL = r.URL
-	o := a.Asking(r)
-	c, err := client.New(o)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = c.Close() }() // nothing is kept
-	if _, err := c.Look(ctx, "/livez"); err != nil {
-		return a.Explained(ctx, r, o, err)
+	if _, err := a.Peek(ctx, r, "/livez"); err != nil && !tooMany(err) {
+		return a.Explained(ctx, r, a.Asking(r), err)
 	}
 	s.Server.Up = true
-	ready, err := c.Look(ctx, "/readyz")
-	if err != nil {
-		return a.Explained(ctx, r, o, err)
+	if err := a.askReady(ctx, r, s); err != nil {
+		return a.Explained(ctx, r, a.Asking(r), err)
 	}
-	s.Server.Ready = ready.Status == 200
+	if a.Config.Key.Reveal() == "" {
+		s.Unseen = append(s.Unseen, "PETS_KEY is not set. A key of role auditor shows the version, and for each portfolio: breakers that are tripped, the emergency stop, transfers that wait, permits that are overdue")
+		return nil
+	}
+	return a.askPortfolios(ctx, r, s)
+}
+
+// askReady asks whether the server is ready. One that is asked too often does not say so:
+// it is asked once more, and then it is not known.
+func (a *app) askReady(ctx context.Context, r *cli.Remote, s *status) error {
+	ready, err := a.Peek(ctx, r, "/readyz")
+	if tooMany(err) {
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+		ready, err = a.Peek(ctx, r, "/readyz")
+	}
+	switch {
+	case tooMany(err):
+		s.Server.unsaid = true
+		s.Needs = append(s.Needs, attention{What: "whether the server is ready is not known: this address asks it too often. Ask again in a minute, and look at what else asks from here", Next: []string{"status"}})
+		return nil
+	case err != nil:
+		return err
+	}
+	s.Server.Ready = ready.Status == http.StatusOK
 	for line := range strings.Lines(string(ready.Body)) {
 		if line = strings.TrimSpace(line); line != "ready" && line != "" {
 			s.Needs = append(s.Needs, attention{What: "the server: " + strings.TrimPrefix(line, "warning: ")})
 		}
 	}
-	switch {
-	case o.Key == "":
-		s.Unseen = append(s.Unseen, "PETS_KEY is not set. A key of role auditor shows the version, and for each portfolio: breakers that are tripped, the emergency stop, transfers that wait, permits that are overdue")
-		return nil
-	case !s.Server.Ready:
-		s.Unseen = append(s.Unseen, "the portfolios are looked at once the server is ready")
-		return nil
-	}
-	return a.askPortfolios(ctx, c, s)
+	return nil
 }
 
-// askPortfolios looks at each of them. That the key is not taken is a need, and no silence.
-func (a *app) askPortfolios(ctx context.Context, c *client.Client, s *status) error {
-	raw, err := c.Look(ctx, "/v1/portfolios")
+// tooMany reports whether the server refused to answer because it is asked too often.
+func tooMany(err error) bool {
+	var p *client.Problem
+	return errors.As(err, &p) && p.Status == http.StatusTooManyRequests
+}
+
+// askPortfolios looks at each of them, also of a server that is not ready: it may answer
+// all the same. That the key is not taken is a need, and no silence.
+func (a *app) askPortfolios(ctx context.Context, r *cli.Remote, s *status) error {
+	raw, err := a.Peek(ctx, r, "/v1/portfolios")
 	switch code := client.CodeOf(err); {
 	case code == domain.CodeUnauthenticated, code == domain.CodeDenied:
 		s.Needs = append(s.Needs, attention{What: "PETS_KEY is not taken: " + err.Error()})
 		return nil
+	case err != nil && !s.Server.Ready:
+		s.Unseen = append(s.Unseen, "the portfolios, which the server does not show now: "+err.Error())
+		return nil
 	case err != nil:
-		return err
+		return a.Explained(ctx, r, a.Asking(r), err)
 	}
 	s.Server.Version = raw.Header.Get(httpapi.VersionHeader)
 	if t, err := time.Parse(time.RFC3339, raw.Header.Get(httpapi.StartedHeader)); err == nil {
@@ -142,7 +166,12 @@ func (a *app) askPortfolios(ctx context.Context, c *client.Client, s *status) er
 	defer func(id string) { a.Config.Portfolio = id }(a.Config.Portfolio)
 	for _, one := range list.Portfolios {
 		a.Config.Portfolio = one.Portfolio
-		if err := a.lookAfter(ctx, s, one); err != nil {
+		err := a.lookAfter(ctx, s, one)
+		if code := client.CodeOf(err); code == domain.CodeUnavailable && !s.Server.Ready {
+			s.Unseen = append(s.Unseen, "from "+one.Portfolio+" on, the portfolios, which the server does not show now: "+err.Error())
+			return nil
+		}
+		if err != nil {
 			s.Needs = append(s.Needs, attention{Portfolio: one.Portfolio, What: "it cannot be looked at: " + err.Error()})
 		}
 	}
@@ -220,6 +249,8 @@ func (s *serverStatus) describe(now time.Time) string {
 	switch {
 	case s.URL == "" || !s.Up:
 		return strings.TrimSpace(s.URL + " NO ANSWER")
+	case s.unsaid:
+		return s.URL + " is up; whether it is ready is not known"
 	case !s.Ready:
 		return s.URL + " is up, and NOT READY"
 	}
