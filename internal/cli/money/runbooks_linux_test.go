@@ -17,6 +17,7 @@ import (
 
 	"pets/domain/treasury"
 	"pets/internal/cli"
+	"pets/internal/cli/clitest"
 	"pets/internal/pets/petstest"
 	"pets/internal/testenv"
 )
@@ -108,6 +109,7 @@ func (b *runbook) answer(who, command string) []string {
 	default:
 		text = b.shell(who, command)
 	}
+	clitest.WholeCommands(b.t, text)
 	b.t.Logf("%s for %s", time.Since(began).Round(time.Millisecond), command)
 	return b.masked(text)
 }
