@@ -68,3 +68,19 @@ func (a *App) Peek(ctx context.Context, r *Remote, path string) (client.Raw, err
 	raw, err := c.Look(ctx, path)
 	return raw, a.answered(err)
 }
+
+// Unanswered is the folder of a server on this machine that was asked and did not answer, ""
+// for any other failure.
+func (a *App) Unanswered(err error) string {
+	t, wrong := a.Target()
+	switch {
+	case wrong != nil || !lost(err):
+		return ""
+	case t.URL == "":
+		return t.Dir
+	}
+	if k := a.keeperAt(t.URL); k != nil {
+		return k.Store
+	}
+	return ""
+}

@@ -15,9 +15,12 @@ import (
 
 	"pets/commands/client"
 	"pets/domain"
+	"pets/eventstore"
 	"pets/internal/cli"
 	"pets/internal/cli/show"
 	"pets/internal/httpapi"
+	"pets/internal/open"
+	"pets/internal/witness"
 )
 
 // statusWithin bounds each question of pets status: who asks wants to know whether
@@ -43,6 +46,7 @@ type serverStatus struct {
 	NoAnswer string     `json:"no_answer,omitempty"`
 
 	unsaid bool // whether it is ready
+	barred bool // the folder may not be read, so that nobody was asked
 }
 
 // attention is one thing that a person has to look at. Next is a command, without pets.
@@ -64,8 +68,8 @@ func (a *app) statusCommand() *cobra.Command {
 			s := status{Portfolios: []portfolioStatus{}, Needs: []attention{}, Unseen: []string{}}
 			failed := a.askStatus(c.Context(), &s)
 			if failed != nil {
+				failed = a.withoutAnswer(c.Context(), &s, failed)
 				s.Server.NoAnswer = failed.Error()
-				a.waitingStops(&s)
 			}
 			err := a.printStatus(&s)
 			if err == nil && len(s.Needs) > 0 {
@@ -178,6 +182,55 @@ func (a *app) askPortfolios(ctx context.Context, r *cli.Remote, s *status) error
 	return nil
 }
 
+// withoutAnswer says what to do where nobody has answered: what can be seen from here.
+func (a *app) withoutAnswer(ctx context.Context, s *status, failed error) error {
+	if hung := a.Unanswered(failed); hung != "" {
+		what := "the server that holds " + hung + " is there and does not answer: " + open.EndIt(hung) + ", and start it again. What it has answered is not lost by that"
+		s.Needs = append(s.Needs, attention{What: what, Next: []string{"serve"}})
+	}
+	t, err := a.Target()
+	if err != nil || t.URL != "" {
+		return failed
+	}
+	if s.Server.barred = open.Barred(t.Dir) != nil; s.Server.barred {
+		return failed // of the marker of stops this user may read no more
+	}
+	a.waitingStops(s)
+	if _, held := open.WriterOf(t.Dir); held || !open.HasStore(t.Dir) {
+		return failed
+	}
+	if trouble := a.troubleOf(ctx); trouble != nil {
+		s.Needs = append(s.Needs, attention{What: "DO NOT START a server on it as it is: " + trouble.Error() + ". What to do is in docs/runbooks/store.md", Next: []string{"verify"}})
+		return fmt.Errorf("no server holds %s, and its store is in trouble", t.Dir)
+	}
+	return failed
+}
+
+// troubleOf looks into a folder that no server holds, as far as that goes in a few seconds:
+// whether it is damaged, or an older copy than its witness has seen.
+func (a *app) troubleOf(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, statusWithin)
+	defer cancel()
+	seen := witness.See(a.Config.WitnessDir())
+	store, err := a.OpenReader()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }() // it was only read
+	if err := seen.Missing(ctx, store, store.UUID()); err != nil {
+		return err
+	}
+	for _, err := range store.ReadAll(ctx, eventstore.Position{}) {
+		if ctx.Err() != nil {
+			return nil // pets verify reads all of it
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // waitingStops tells of the stops that wait in the marker file for the next server.
 func (a *app) waitingStops(s *status) {
 	if t, err := a.Target(); err != nil || t.URL != "" {
@@ -247,6 +300,8 @@ func (a *app) printNeeds(p *cli.Printer, needs []attention) {
 
 func (s *serverStatus) describe(now time.Time) string {
 	switch {
+	case s.barred:
+		return "NOT KNOWN: this user may not read the folder of the store"
 	case s.URL == "" || !s.Up:
 		return strings.TrimSpace(s.URL + " NO ANSWER")
 	case s.unsaid:

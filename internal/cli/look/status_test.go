@@ -1,6 +1,7 @@
 package look_test
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -224,6 +225,51 @@ func TestStatusWithoutAServer(t *testing.T) {
 	var v look.Status
 	petstest.ReadJSON(t, r.Out, &v)
 	require.Contains(t, v.Server.NoAnswer, "no server listens there")
+}
+
+// "Down or hung: say what to do": a server that stands still is ended by its number, as stop
+// says, whether it was named or found.
+func TestStatusOfAServerThatHangs(t *testing.T) {
+	s, p := served(t)
+	p.Freeze()
+	for _, env := range [][]string{s.Env, {s.Env[0], "PETS_KEY=" + petstest.AdminKey}} {
+		here := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: append([]string{s.Env[0]}, env...)}
+		r := here.Run("status")
+		require.Equal(t, 1, r.Code)
+		words := strings.Join(strings.Fields(r.Out), " ")
+		require.Contains(t, words, "NO ANSWER")
+		require.Contains(t, words, fmt.Sprintf("does not answer: end it (kill -9 %d), and start it again", p.Cmd.Process.Pid))
+		require.Contains(t, r.Out, "    pets serve\n")
+	}
+}
+
+// "A damaged or rolled-back store: say what a look at the folder shows, and name the runbook."
+func TestStatusOfAStoreInTrouble(t *testing.T) {
+	damaged, _ := damagedShell(t)
+	rolled := petstest.New(t)
+	older := filepath.Join(t.TempDir(), "store")
+	for _, id := range []string{"main", "second"} {
+		p := petstest.ServeFolder(t, rolled.Store())
+		r := p.Pets(rolled.Store(), petstest.AdminKey, "portfolio", "open", id)
+		require.Equal(t, 0, r.Code, r.Err)
+		require.NoError(t, p.Cmd.Process.Signal(os.Interrupt))
+		require.NoError(t, p.Cmd.Wait())
+		if id == "main" {
+			require.NoError(t, os.CopyFS(older, os.DirFS(rolled.Store())))
+		}
+	}
+	require.Contains(t, rolled.Run("status").Err, "start pets serve")
+	require.NoError(t, os.RemoveAll(rolled.Store()))
+	require.NoError(t, os.Rename(older, rolled.Store()))
+	for what, s := range map[string]*petstest.Shell{"damaged at byte": damaged, "the store was rolled back": rolled} {
+		r := s.Run("status")
+		require.Equal(t, 1, r.Code)
+		words := strings.Join(strings.Fields(r.Out), " ")
+		require.Contains(t, words, "DO NOT START a server on it as it is")
+		require.Contains(t, words, what)
+		require.Contains(t, words, "docs/runbooks/store.md")
+		require.NotContains(t, r.Err, "start pets serve")
+	}
 }
 
 // "A retry with the same --key is safe: print the key when there was no answer": what the

@@ -62,7 +62,7 @@ func TestStatusOfWhatIsOverdue(t *testing.T) {
 			"positions":[{"bot":"alpha","market":"rain","outcome":"YES","quantity":"10","open_leg":"4","oversold":true}]}`,
 		"/permits":   `{"permits":[{"permit_id":"p7","bot":"alpha","status":"working","expires_at":"` + past + `"},{"permit_id":"p8","bot":"alpha","status":"working","expires_at":null}]}`,
 		"/transfers": `{"transfers":[]}`,
-		"/treasury":  `{"hot_above_since":"` + past + `","increases_denied":true,"differences":[{"place":"hot","asset":"USDC","difference":"-5"}]}`,
+		"/treasury":  `{"hot_above_since":"` + past + `","increases_denied":true,"reconciled_at":"` + past + `","differences":[{"place":"hot","asset":"USDC","difference":"-5"}]}`,
 		"/events":    `{"events":[]}`,
 	}
 	l := petstest.NewListener(t)
