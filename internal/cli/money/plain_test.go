@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -225,4 +226,14 @@ func TestMoneyWithoutAServer(t *testing.T) {
 		require.NotContains(t, errs.String(), "some-key")
 		require.Empty(t, out.String())
 	}
+}
+
+// "Cold export of what was exported needs a next step": no file is written over, and what to do
+// instead is said.
+func TestAFileThatIsThereNamesTheWayOut(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x8.cold.json")
+	require.NoError(t, writeCarried(file, "first"))
+	err := writeCarried(file, "second")
+	require.ErrorContains(t, err, file+" cannot be written: it is there already")
+	require.ErrorContains(t, err, "name another with --out")
 }

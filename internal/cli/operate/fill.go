@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -76,7 +75,7 @@ func (a *app) recordFill(ctx context.Context, body commands.RecordFill, what str
 		case err != nil:
 			p.Line("  how it was flagged cannot be read: %v", err)
 		case len(flags) > 0:
-			p.Line("  FLAGGED: %s", strings.Join(flags, ", "))
+			p.Line("  FLAGGED: %s", explained(flags))
 		}
 	}
 	return cli.Told(what, p.Err)
