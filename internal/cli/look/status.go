@@ -237,6 +237,10 @@ func (a *app) waitingStops(s *status) {
 		return
 	}
 	all, err := a.Latch(nil).Read()
+	if errors.Is(err, fs.ErrPermission) {
+		s.Unseen = append(s.Unseen, "the marker of stops, which this user may not read: a stop that waits in it is not shown")
+		err = nil
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.Needs = append(s.Needs, attention{What: "the marker of stops cannot be read: " + err.Error()})
 	}

@@ -2,6 +2,7 @@ package money
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -236,4 +237,25 @@ func TestAFileThatIsThereNamesTheWayOut(t *testing.T) {
 	err := writeCarried(file, "second")
 	require.ErrorContains(t, err, file+" cannot be written: it is there already")
 	require.ErrorContains(t, err, "name another with --out")
+}
+
+// "It says what it waits for": who follows a transfer that stands still under an emergency stop
+// is told so, once.
+func TestFollowSaysWhatItWaitsFor(t *testing.T) {
+	v := shownTransfer()
+	v.Status = treasury.Approved
+	a, _, _, _ := fakeServer(t, map[string]any{
+		"/transfers": show.TransfersView{Transfers: []projections.Transfer{v}}, "/treasury": map[string]any{},
+		"/state": map[string]any{"emergency_stop": map[string]any{"engaged": true}},
+	})
+	var out clitest.Buffer
+	a.Out = &out
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	ended := make(chan int, 1)
+	go func() { ended <- a.RunCommands(ctx, []string{"transfers", "x7", "--follow"}, Commands(a.App)...) }()
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "x7 waits:\nEMERGENCY STOP: ") }, 20*time.Second, 5*time.Millisecond, "%s", &out)
+	cancel()
+	require.Zero(t, <-ended, "an interruption is one way for following to end")
+	require.Equal(t, 1, strings.Count(out.String(), "waits:"))
 }
