@@ -178,6 +178,9 @@ type Health struct {
 	// ClockBehind is how far the wall clock is behind the last record of a
 	// stream, the largest of all streams; 0 if it is not.
 	ClockBehind time.Duration
+	// StandStill counts the portfolios whose clock is behind: those in which two people
+	// accepted it go on, although other streams are still behind.
+	StandStill int
 }
 
 // Health returns the state of the engine; it is cheap. If the store becomes
@@ -188,22 +191,26 @@ func (e *Engine) Health() Health {
 			e.stops.poisonedBy(err)
 		}
 	}
-	h := Health{Poisoned: e.stops.poisoned(), PendingStops: int(e.stops.pending.count.Load()), Loaded: e.phase.Load() == phaseLoaded, ClockBehind: e.clockBehind()}
+	h := Health{Poisoned: e.stops.poisoned(), PendingStops: int(e.stops.pending.count.Load()), Loaded: e.phase.Load() == phaseLoaded}
+	h.ClockBehind, h.StandStill = e.clockBehind()
 	if e.stops.unkept.Load() {
 		h.UnkeptStops = h.PendingStops
 	}
 	return h
 }
 
-func (e *Engine) clockBehind() time.Duration {
+func (e *Engine) clockBehind() (most time.Duration, portfolios int) {
 	wall := e.system.options.Now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	most := e.system.behind(wall)
+	most = e.system.behind(wall)
 	for _, w := range e.writers {
-		most = max(most, w.behind(wall))
+		behind := w.behind(wall)
+		if most = max(most, behind); behind > 0 {
+			portfolios++
+		}
 	}
-	return most
+	return most, portfolios
 }
 
 // Portfolios lists the portfolios there are, sorted.

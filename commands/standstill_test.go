@@ -378,9 +378,32 @@ func TestTheEngineKnowsThatTimeStandsStill(t *testing.T) {
 	wall.add(-365 * 24 * time.Hour)
 	for _, engine := range []*Engine{e, start()} {
 		require.Equal(t, 365*24*time.Hour, engine.Health().ClockBehind)
+		require.Equal(t, 1, engine.Health().StandStill)
 	}
 	wall.add(364 * 24 * time.Hour)
 	require.Equal(t, 24*time.Hour, e.Health().ClockBehind)
 	wall.add(24*time.Hour - time.Second)
 	require.Zero(t, e.Health().ClockBehind, "a second is no standstill")
+}
+
+// "After override clock is confirmed: true words": a portfolio whose clock two people accepted
+// does not stand still.
+func TestAnAcceptedClockStandsStillNoMore(t *testing.T) {
+	store, wall := newFaulty(t), newClock()
+	e := NewEngine(store, EngineOptions{Options: Options{Now: wall.Now}})
+	t.Cleanup(e.Close)
+	require.NoError(t, e.Load(t.Context(), nil))
+	do := func(portfolio, key string, caller domain.Caller, c Command) Answer {
+		a, err := e.Do(t.Context(), portfolio, Request{Caller: caller, Key: key, Command: c})
+		require.NoError(t, err)
+		return a
+	}
+	for _, id := range []string{"main", "other"} {
+		do(id, "open"+id, alice, OpenPortfolio{ID: id, Mode: domain.ModePaper, BaseAsset: "USDC", BaseDecimals: 6, Defaults: domain.DefaultPolicy(domain.ModePaper)})
+	}
+	wall.add(-time.Hour)
+	require.Equal(t, 2, e.Health().StandStill)
+	id := do("main", "ask", olga, RequestOverride{Kind: domain.OverrideClock, Reason: "the hour was wrong"}).ID
+	do("main", "confirm", domain.Caller{User: "peter", Role: domain.RoleApprover}, ConfirmOverride{Override: id})
+	require.Equal(t, 1, e.Health().StandStill, "in the other one nobody has")
 }

@@ -61,6 +61,7 @@ type App struct {
 	JSON          bool
 
 	Found *Remote // the server of this run, once it was looked for
+	asked asked   // the client that asks it
 	waits string  // what was last said to be waited for
 	named string  // what was last said to be acted on
 	doubt error   // settings that may have been to name another target; see Sure
@@ -331,6 +332,7 @@ func (a *App) RunCommands(ctx context.Context, args []string, commands ...*cobra
 	root.SetOut(a.Out)
 	root.SetErr(a.Err)
 	err := root.ExecuteContext(ctx)
+	a.forgetClient()
 	switch {
 	case err == nil:
 		return 0

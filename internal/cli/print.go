@@ -236,22 +236,40 @@ func (a *App) Printer() *Printer { return &Printer{w: a.Out, Width: a.Width()} }
 // Nowhere is a printer of what --json does not print.
 func Nowhere() *Printer { return &Printer{w: io.Discard} }
 
-// Line writes one line, or what it wraps to. A command at its end stays whole.
+// Line writes one line, or what it wraps to. A command at its end, or alone in it, is copied:
+// it stays whole, or has a backslash where it goes on below.
 func (p *Printer) Line(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
+	for text := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
+		p.line(text)
+	}
+}
+
+func (p *Printer) line(text string) {
+	if bare := strings.TrimLeft(text, " "); strings.HasPrefix(bare, "pets ") {
+		p.typed(text[:len(text)-len(bare)], bare)
+		return
+	}
 	indent, command := columns.Hanging(text), ""
 	if before, after, found := strings.Cut(text, ": pets "); found && p.Width > 0 && utf8.RuneCountInString(text) > p.Width {
 		revision := recorded.FindString(after)
 		text = before + revision + ":"
-		command = strings.Repeat(" ", indent) + "pets " + strings.TrimSuffix(after, revision) // it is copied, and stays whole
+		command = "pets " + strings.TrimSuffix(after, revision)
 	}
 	for _, l := range columns.Wrap(text, p.Width, indent) {
 		p.Whole(l)
 	}
 	if command != "" {
-		p.Whole(command)
+		p.typed(strings.Repeat(" ", indent), command)
 	}
 }
+
+// typed prints a command. What is quoted is not broken.
+func (p *Printer) typed(indent, command string) {
+	p.command(indent, typedWord.FindAllString(command, -1))
+}
+
+// typedWord is a word of a command, with the spaces that are quoted in it.
+var typedWord = regexp.MustCompile(`(?:"[^"]*"|'[^']*'|[^\s"']|["'])+`)
 
 // Say writes a sentence that goes on where it began.
 func (p *Printer) Say(indent int, format string, args ...any) {
@@ -330,11 +348,17 @@ func (a *App) Command(p *Printer, words ...string) {
 	p.command("    ", words)
 }
 
-// command prints the words of one; what does not fit goes on below.
+// command prints the words of one; what does not fit goes on below, after a backslash. A flag
+// stays with its value.
 func (p *Printer) command(indent string, words []string) {
 	line := indent + words[0]
-	for _, w := range words[1:] {
-		if p.Width > 0 && utf8.RuneCountInString(line+" "+w+` \\`) > p.Width && strings.TrimSpace(line) != "" {
+	for i := 1; i < len(words); i++ {
+		w := words[i]
+		if i+1 < len(words) && strings.HasPrefix(w, "-") && !strings.Contains(w, "=") && !strings.HasPrefix(words[i+1], "-") {
+			i++
+			w += " " + words[i]
+		}
+		if p.Width > 0 && utf8.RuneCountInString(line+" "+w+` \`) > p.Width && strings.TrimSpace(line) != "" {
 			p.Whole(line + ` \`)
 			line = indent + "  " + w
 			continue

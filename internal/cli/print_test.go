@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"pets/domain"
+	"pets/internal/cli/clitest"
 	"pets/internal/open"
 )
 
@@ -80,4 +81,26 @@ func TestTable(t *testing.T) {
 	require.Equal(t, "5.00 %", Percent(domain.MustDecimal("0.05")))
 	require.Equal(t, "100.00 %", Percent(domain.One))
 	require.Equal(t, "-0.5", fmt.Sprint(Money(domain.MustDecimal("-0.5"))))
+}
+
+// "Print commands whole or with a backslash": where a text ends with one, where a line is one,
+// and within a sentence.
+func TestCommandsArePrintedWhole(t *testing.T) {
+	hash := strings.Repeat("7e", 32)
+	for width := 40; width < 110; width++ {
+		var out strings.Builder
+		p := &Printer{w: &out, Width: width}
+		p.Line("x8 is asked for; somebody else approves it: pets approve x8 --hash %s (revision 12)", hash)
+		p.Line("somebody else than ann:\n        pets approve x21 --hash %s --reason \"it is right\"", hash)
+		p.Say(2, "Look at it there. On the machine with the key, pets cold sign /media/stick/x8.json --yes signs it.")
+		clitest.WholeCommands(t, out.String())
+		require.Contains(t, out.String(), "pets cold sign /media/stick/x8.json --yes")
+		typed := strings.NewReplacer("\\\n", " ").Replace(out.String())
+		typed = strings.Join(strings.Fields(typed), " ")
+		require.Contains(t, typed, "pets approve x8 --hash "+hash)
+		require.Contains(t, typed, "pets approve x21 --hash "+hash+` --reason "it is right"`)
+		for _, line := range strings.Split(out.String(), "\n") {
+			require.False(t, strings.HasSuffix(line, "--hash") || strings.HasSuffix(line, "pets"), line)
+		}
+	}
 }

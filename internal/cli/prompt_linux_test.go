@@ -140,7 +140,7 @@ func TestPromptsFit(t *testing.T) {
 		clitest.FitsByWords(t, width, output)
 		require.Contains(t, output, "--address")
 		if width == 80 {
-			require.Contains(t, output, " \\\n      0xc3281A55C8d70D407a410ff8f55bF413C9c36e23")
+			require.Contains(t, output, " \\\n      --address 0xc3281A55C8d70D407a410ff8f55bF413C9c36e23")
 		}
 	}
 }

@@ -216,16 +216,15 @@ func (a *App) Exchange(ctx context.Context, r *Remote, method, path string, body
 	} else if o.Key == "" {
 		return a.needsKey()
 	}
-	return a.Explained(ctx, r, o, a.send(ctx, o, method, path, body, into))
+	return a.Explained(ctx, r, o, a.answered(a.send(ctx, o, method, path, body, into)))
 }
 
 // send sends one request.
 func (a *App) send(ctx context.Context, o client.Options, method, path string, body, into any) error {
-	c, err := client.New(o)
+	c, err := a.Client(o)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = c.Close() }() // nothing is kept
 	if !strings.HasPrefix(path, "/v1/") {
 		path = "/v1/portfolios/" + url.PathEscape(a.Config.Portfolio) + path
 	}

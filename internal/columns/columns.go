@@ -1,7 +1,7 @@
 // Package columns fits text to the width of a terminal.
 //
-// It owns where a line is broken, how it goes on and what of it may be shown. It refuses to break a word, such as an
-// address or a path that somebody copies.
+// It owns where a line is broken, how it goes on and what of it may be shown. It refuses to
+// break a word, such as an address or a path that somebody copies, and a command of pets.
 package columns
 
 import (
@@ -22,12 +22,31 @@ func Hanging(text string) int {
 	return len(text) - len(strings.TrimLeft(text, " ")) + 2
 }
 
+// command is one of pets within a text: its words, its flags with a value each, and what
+// follows them that is no plain word, such as an id.
+var command = regexp.MustCompile(`\bpets [a-z][a-z-]*(?: [a-z][a-z-]*)?(?: (?:--?[a-z][a-z-]*(?:[ =][^\s-]\S*)?|\S*[0-9A-Z"'/=…]\S*))*`)
+
+// bound is a space at which no line is broken: one of a private character.
+const bound = "\uE000"
+
 // Wrap breaks a text at spaces into lines of at most width columns (0: any number), all
-// but the first of them indented. A word that is longer stays whole.
+// but the first of them indented. A word that is longer stays whole, and so does a command.
 func Wrap(text string, width, indent int) []string {
+	if width <= 0 {
+		return []string{text}
+	}
+	whole := command.ReplaceAllStringFunc(text, func(c string) string { return strings.ReplaceAll(c, " ", bound) })
+	lines := wrap(whole, width, indent)
+	for i := range lines {
+		lines[i] = strings.ReplaceAll(lines[i], bound, " ")
+	}
+	return lines
+}
+
+func wrap(text string, width, indent int) []string {
 	var lines []string
 	for line := []rune(text); ; {
-		if width <= 0 || len(line) <= width {
+		if len(line) <= width {
 			return append(lines, string(line))
 		}
 		start := 0

@@ -76,7 +76,7 @@ func (q *request) asks(idempotencyKey string, c commands.Command) commands.Reque
 // The answer does not depend on whether the requested thing exists.
 func authorise(k key, row *route, r *http.Request) error {
 	if !slices.Contains(row.roles, k.caller.Role) {
-		return domain.Errorf(domain.CodeDenied, "role %s may not do this", k.caller.Role)
+		return domain.Errorf(domain.CodeDenied, "role %s may not do this: it takes a key of role %s, which an admin issues (pets apikey issue)", k.caller.Role, eitherOf(row.roles))
 	}
 	if p := r.PathValue("portfolio"); k.portfolio != "" && p != "" && p != k.portfolio {
 		return domain.Errorf(domain.CodeDenied, "the key is for another portfolio")
@@ -85,6 +85,15 @@ func authorise(k key, row *route, r *http.Request) error {
 		return domain.Errorf(domain.CodeDenied, "the key is for one portfolio only")
 	}
 	return nil
+}
+
+// eitherOf names roles: operator or approver.
+func eitherOf(roles []domain.Role) string {
+	names := make([]string, len(roles))
+	for i, r := range roles {
+		names[i] = string(r)
+	}
+	return strings.Join(names, " or ")
 }
 
 // own returns the bot that a reader is limited to: its own for a bot's key, and

@@ -39,6 +39,8 @@ type Health struct {
 	// ClockBehind is how far the wall clock is behind the last record; 0 if it is
 	// not. Nothing that opens exposure is accepted meanwhile.
 	ClockBehind time.Duration
+	// StandStill counts the portfolios in which that is so.
+	StandStill int
 }
 
 // health queries the state.
@@ -101,10 +103,22 @@ func (h Health) warnings() []string {
 		all = append(all, "warning: the witness cannot be written: a store that is put back to an older copy would not be noticed: "+cmp.Or(h.WitnessAdvice, "see the server's log"))
 	}
 	if h.ClockBehind > 0 {
-		all = append(all, fmt.Sprintf("warning: the wall clock is %s behind the last record: nothing is started or opened before it has caught up; look at what sets this machine's time", h.ClockBehind.Round(time.Second)))
+		all = append(all, fmt.Sprintf("warning: the wall clock is %s behind the last record: %s; look at what sets this machine's time", h.ClockBehind.Round(time.Second), h.standing()))
 	}
 	return all
 }
 
 // IsReady reports whether commands are answered.
 func (a *API) IsReady() bool { return len(a.notReady(a.health())) == 0 }
+
+// standing says what a clock that is behind keeps from going on, and what helps.
+func (h Health) standing() string {
+	if h.StandStill == 0 {
+		return "no portfolio stands still, as two people accepted the clock in each, or it has no record that is later"
+	}
+	portfolios := "1 portfolio"
+	if h.StandStill > 1 {
+		portfolios = fmt.Sprintf("%d portfolios", h.StandStill)
+	}
+	return "in " + portfolios + " nothing is started or opened before it has caught up, or two people accept it (pets override request clock, as an operator, with -p)"
+}

@@ -51,10 +51,11 @@ func TestReadyMeansThatCommandsWork(t *testing.T) {
 
 	for want, is := range map[string]Health{
 		"ready\n": {Free: 10, Reserve: 10},
-		"ready\nwarning: emergency stops that hold and are not recorded yet: 2\n":                                                                                           {PendingStops: 2},
-		"ready\nwarning: stops that hold in memory only, because they could not be written anywhere; a restart forgets them, so keep the server running and make room: 3\n": {UnkeptStops: 3},
-		"ready\nwarning: the stop socket or the lock in PETS_DIR is gone and cannot be made anew; pets stop on this machine needs a key. See the server's log\n":            {NoLocalStop: inside},
-		"ready\nwarning: the wall clock is 8760h0m0s behind the last record: nothing is started or opened before it has caught up; look at what sets this machine's time\n": {ClockBehind: 365 * 24 * time.Hour},
+		"ready\nwarning: emergency stops that hold and are not recorded yet: 2\n":                                                                                                                                                                                           {PendingStops: 2},
+		"ready\nwarning: stops that hold in memory only, because they could not be written anywhere; a restart forgets them, so keep the server running and make room: 3\n":                                                                                                 {UnkeptStops: 3},
+		"ready\nwarning: the stop socket or the lock in PETS_DIR is gone and cannot be made anew; pets stop on this machine needs a key. See the server's log\n":                                                                                                            {NoLocalStop: inside},
+		"ready\nwarning: the wall clock is 8760h0m0s behind the last record: in 2 portfolios nothing is started or opened before it has caught up, or two people accept it (pets override request clock, as an operator, with -p); look at what sets this machine's time\n": {ClockBehind: 365 * 24 * time.Hour, StandStill: 2},
+		"ready\nwarning: the wall clock is 1h0m0s behind the last record: no portfolio stands still, as two people accepted the clock in each, or it has no record that is later; look at what sets this machine's time\n":                                                  {ClockBehind: time.Hour},
 	} {
 		h = is
 		a := r.call("", http.MethodGet, "/readyz", "", "")

@@ -88,7 +88,7 @@ func knownTypes(asked []string) ([]string, error) {
 		begins, has := false, []string{}
 		for _, t := range domain.EventTypes() {
 			begins = begins || strings.HasPrefix(t, word)
-			if slices.ContainsFunc(wordsOf(t), func(w string) bool { return strings.HasPrefix(w, word) }) && !slices.Contains(out, t) {
+			if hasWord(t, word) && !slices.Contains(out, t) {
 				has = append(has, t)
 			}
 		}
@@ -104,9 +104,16 @@ func knownTypes(asked []string) ([]string, error) {
 	return out, nil
 }
 
-// wordsOf are those of a type without its version: emergency, stop, cleared.
-func wordsOf(eventType string) []string {
-	return strings.FieldsFunc(domain.EventName(eventType), func(r rune) bool { return r == '.' || r == '_' })
+// hasWord reports whether a word of a type begins so, or what goes on from one: emergency,
+// stop and clear_requested are found in emergency_stop.clear_requested.
+func hasWord(eventType, begins string) bool {
+	name := domain.EventName(eventType)
+	for i := range name {
+		if (i == 0 || name[i-1] == '.' || name[i-1] == '_') && strings.HasPrefix(name[i:], begins) {
+			return true
+		}
+	}
+	return false
 }
 
 // typeList names the types of events, a line for those of one subject.
@@ -151,7 +158,7 @@ func (a *app) printEvents(ctx context.Context, store eventstore.Store, f eventFi
 			return err
 		}
 		if !to.Includes(rec) {
-			return nil
+			break
 		}
 		if !f.wants(domain.CurrentType(rec.Type)) {
 			continue
@@ -163,7 +170,15 @@ func (a *app) printEvents(ctx context.Context, store eventstore.Store, f eventFi
 			return nil
 		}
 	}
+	a.noSuchEvents(f, shown)
 	return nil
+}
+
+// noSuchEvents says to a person that nothing was found of what was asked for.
+func (a *app) noSuchEvents(f eventFilter, shown int) {
+	if shown == 0 && len(f.Types) > 0 && !f.follow && !a.JSON {
+		a.Tell("no such events")
+	}
 }
 
 // reached refuses a revision that has not come yet, except to wait for it.

@@ -35,6 +35,9 @@ func (a *app) askEvents(ctx context.Context, f eventFilter) error {
 	case errors.Is(err, errEnough), f.follow && err != nil && ctx.Err() != nil:
 		return nil // an interruption is how following ends
 	}
+	if err == nil {
+		a.noSuchEvents(f, shown)
+	}
 	return err
 }
 

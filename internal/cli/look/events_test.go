@@ -27,7 +27,10 @@ func TestEventsByType(t *testing.T) {
 			require.Regexp(t, `(?m)^ +\d+  \S+ \S+  emergency_stop\.engaged\n        EMERGENCY STOP manual: smoke; stopped alpha; by olga\n$`, text)
 		}
 		require.NotEmpty(t, w.Ok(w.Olga, append(where, "events", "--type", "stop,started")...))
-		require.Empty(t, w.Ok(w.Olga, append(where, "events", "--type", "tripped")...))
+		none := p.Pets(folder, w.Olga, append(where, "events", "--type", "tripped")...)
+		require.Equal(t, 0, none.Code)
+		require.Empty(t, none.Out)
+		require.Equal(t, "pets: no such events\n", none.Err)
 		r := p.Pets(folder, w.Olga, append(where, "events", "--type", "breaker,breker")...)
 		require.Equal(t, 2, r.Code)
 		require.Empty(t, r.Out)

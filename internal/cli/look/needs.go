@@ -3,6 +3,7 @@ package look
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"pets/commands/client"
@@ -169,7 +170,11 @@ func (a *app) needsOfTreasury(ctx context.Context, v *watched) ([]attention, err
 	}
 	var out []attention
 	for _, d := range t.Differences {
-		out = append(out, attention{What: fmt.Sprintf("in %s the chain has %s: outgoing transfers wait until it is explained", d.Place, show.MoreOrLess(d.Difference, d.Asset)), Next: []string{"treasury"}})
+		says, command := show.Explains(d)
+		out = append(out, attention{
+			What: fmt.Sprintf("in %s the chain has %s%s: outgoing transfers wait until it is explained. Unless that was done since then, find what explains it, such as %s, and record it (pets %s); then reconcile", d.Place, show.MoreOrLess(d.Difference, d.Asset), show.AsOf(t.ReconciledAt), says, strings.Join(command, " ")),
+			Next: []string{"reconcile"},
+		})
 	}
 	if t.HotAboveSince != nil {
 		out = append(out, attention{What: "the hot wallet is " + show.HotShare(&t), Next: []string{"treasury"}})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -15,9 +16,12 @@ import (
 
 	"pets/commands/client"
 	"pets/domain"
+	"pets/eventstore"
 	"pets/internal/cli"
 	"pets/internal/cli/show"
 	"pets/internal/httpapi"
+	"pets/internal/open"
+	"pets/internal/witness"
 )
 
 // statusWithin bounds each question of pets status: who asks wants to know whether
@@ -41,6 +45,9 @@ type serverStatus struct {
 	Version  string     `json:"version,omitempty"`
 	Started  *time.Time `json:"started,omitempty"`
 	NoAnswer string     `json:"no_answer,omitempty"`
+
+	unsaid bool // whether it is ready
+	barred bool // the folder may not be read, so that nobody was asked
 }
 
 // attention is one thing that a person has to look at. Next is a command, without pets.
@@ -63,8 +70,8 @@ func (a *app) statusCommand() *cobra.Command {
 			s := status{Portfolios: []portfolioStatus{}, Needs: []attention{}, Unseen: []string{}}
 			failed := a.askStatus(c.Context(), &s)
 			if failed != nil {
+				failed = a.withoutAnswer(c.Context(), &s, failed)
 				s.Server.NoAnswer = failed.Error()
-				a.waitingStops(&s)
 			}
 			err := a.printStatus(&s)
 			if err == nil && len(s.Needs) > 0 {
@@ -92,46 +99,67 @@ func (a *app) askStatus(ctx context.Context, s *status) error {
 		return err
 	}
 	s.Server.URL = r.URL
-	o := a.Asking(r)
-	c, err := client.New(o)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = c.Close() }() // nothing is kept
-	if _, err := c.Look(ctx, "/livez"); err != nil {
-		return a.Explained(ctx, r, o, err)
+	if _, err := a.Peek(ctx, r, "/livez"); err != nil && !tooMany(err) {
+		return a.Explained(ctx, r, a.Asking(r), err)
 	}
 	s.Server.Up = true
-	ready, err := c.Look(ctx, "/readyz")
-	if err != nil {
-		return a.Explained(ctx, r, o, err)
+	if err := a.askReady(ctx, r, s); err != nil {
+		return a.Explained(ctx, r, a.Asking(r), err)
 	}
-	s.Server.Ready = ready.Status == 200
+	if a.Asking(r).Key == "" {
+		s.Unseen = append(s.Unseen, "every portfolio: "+a.NoKey()+". A key of role auditor shows the version, and for each portfolio: breakers that are tripped, the emergency stop, transfers that wait, permits that are overdue")
+		return nil
+	}
+	return a.askPortfolios(ctx, r, s)
+}
+
+// askReady asks whether the server is ready. One that is asked too often does not say so:
+// it is asked once more, and then it is not known.
+func (a *app) askReady(ctx context.Context, r *cli.Remote, s *status) error {
+	ready, err := a.Peek(ctx, r, "/readyz")
+	if tooMany(err) {
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+		ready, err = a.Peek(ctx, r, "/readyz")
+	}
+	switch {
+	case tooMany(err):
+		s.Server.unsaid = true
+		s.Needs = append(s.Needs, attention{What: "whether the server is ready is not known: this address asks it too often. Ask again in a minute, and look at what else asks from here", Next: []string{"status"}})
+		return nil
+	case err != nil:
+		return err
+	}
+	s.Server.Ready = ready.Status == http.StatusOK
 	for line := range strings.Lines(string(ready.Body)) {
 		if line = strings.TrimSpace(line); line != "ready" && line != "" {
 			s.Needs = append(s.Needs, attention{What: "the server: " + strings.TrimPrefix(line, "warning: ")})
 		}
 	}
-	switch {
-	case o.Key == "":
-		s.Unseen = append(s.Unseen, "every portfolio: "+a.NoKey()+". A key of role auditor shows the version, and for each portfolio: breakers that are tripped, the emergency stop, transfers that wait, permits that are overdue")
-		return nil
-	case !s.Server.Ready:
-		s.Unseen = append(s.Unseen, "the portfolios are looked at once the server is ready")
-		return nil
-	}
-	return a.askPortfolios(ctx, c, s)
+	return nil
 }
 
-// askPortfolios looks at each of them. That the key is not taken is a need, and no silence.
-func (a *app) askPortfolios(ctx context.Context, c *client.Client, s *status) error {
-	raw, err := c.Look(ctx, "/v1/portfolios")
+// tooMany reports whether the server refused to answer because it is asked too often.
+func tooMany(err error) bool {
+	var p *client.Problem
+	return errors.As(err, &p) && p.Status == http.StatusTooManyRequests
+}
+
+// askPortfolios looks at each of them, also of a server that is not ready: it may answer
+// all the same. That the key is not taken is a need, and no silence.
+func (a *app) askPortfolios(ctx context.Context, r *cli.Remote, s *status) error {
+	raw, err := a.Peek(ctx, r, "/v1/portfolios")
 	switch code := client.CodeOf(err); {
 	case code == domain.CodeUnauthenticated, code == domain.CodeDenied:
 		s.Needs = append(s.Needs, attention{What: "PETS_KEY is not taken: " + err.Error()})
 		return nil
+	case err != nil && !s.Server.Ready:
+		s.Unseen = append(s.Unseen, "the portfolios, which the server does not show now: "+err.Error())
+		return nil
 	case err != nil:
-		return err
+		return a.Explained(ctx, r, a.Asking(r), err)
 	}
 	s.Server.Version = raw.Header.Get(httpapi.VersionHeader)
 	if t, err := time.Parse(time.RFC3339, raw.Header.Get(httpapi.StartedHeader)); err == nil {
@@ -141,13 +169,18 @@ func (a *app) askPortfolios(ctx context.Context, c *client.Client, s *status) er
 	if err := json.Unmarshal(raw.Body, &list); err != nil {
 		return fmt.Errorf("the server's answer cannot be read: %w", err)
 	}
-	if len(list.Portfolios) <= 1 && bound(ctx, c) {
+	if len(list.Portfolios) <= 1 && a.bound(ctx, r) {
 		s.Unseen = append(s.Unseen, "every other portfolio: the key is for one only. A key of role auditor that is for all of them shows the rest")
 	}
 	defer func(id string) { a.Config.Portfolio = id }(a.Config.Portfolio)
 	for _, one := range list.Portfolios {
 		a.Config.Portfolio = one.Portfolio
-		if err := a.lookAfter(ctx, s, one); err != nil {
+		err := a.lookAfter(ctx, s, one)
+		if code := client.CodeOf(err); code == domain.CodeUnavailable && !s.Server.Ready {
+			s.Unseen = append(s.Unseen, "from "+one.Portfolio+" on, the portfolios, which the server does not show now: "+err.Error())
+			return nil
+		}
+		if err != nil {
 			s.Needs = append(s.Needs, attention{Portfolio: one.Portfolio, What: "it cannot be looked at: " + err.Error()})
 		}
 	}
@@ -156,9 +189,58 @@ func (a *app) askPortfolios(ctx context.Context, c *client.Client, s *status) er
 
 // bound reports whether the key is for one portfolio. Only a refusal says so: of such a key
 // there is none for any other name, whether or not it exists.
-func bound(ctx context.Context, c *client.Client) bool {
-	_, err := c.Look(ctx, "/v1/portfolios/"+uuid.NewString()+"/state")
+func (a *app) bound(ctx context.Context, r *cli.Remote) bool {
+	_, err := a.Peek(ctx, r, "/v1/portfolios/"+uuid.NewString()+"/state")
 	return client.CodeOf(err) == domain.CodeDenied
+}
+
+// withoutAnswer says what to do where nobody has answered: what can be seen from here.
+func (a *app) withoutAnswer(ctx context.Context, s *status, failed error) error {
+	if hung := a.Unanswered(failed); hung != "" {
+		what := "the server that holds " + hung + " is there and does not answer: " + open.EndIt(hung) + ", and start it again. What it has answered is not lost by that"
+		s.Needs = append(s.Needs, attention{What: what, Next: []string{"serve"}})
+	}
+	t, err := a.Target()
+	if err != nil || t.URL != "" {
+		return failed
+	}
+	if s.Server.barred = open.Barred(t.Dir) != nil; s.Server.barred {
+		return failed // of the marker of stops this user may read no more
+	}
+	a.waitingStops(s)
+	if _, held := open.WriterOf(t.Dir); held || !open.HasStore(t.Dir) {
+		return failed
+	}
+	if trouble := a.troubleOf(ctx); trouble != nil {
+		s.Needs = append(s.Needs, attention{What: "DO NOT START a server on it as it is: " + trouble.Error() + ". What to do is in docs/runbooks/store.md", Next: []string{"verify"}})
+		return fmt.Errorf("no server holds %s, and its store is in trouble", t.Dir)
+	}
+	return failed
+}
+
+// troubleOf looks into a folder that no server holds, as far as that goes in a few seconds:
+// whether it is damaged, or an older copy than its witness has seen.
+func (a *app) troubleOf(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, statusWithin)
+	defer cancel()
+	seen := witness.See(a.Config.WitnessDir())
+	store, err := a.OpenReader()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }() // it was only read
+	if err := seen.Missing(ctx, store, store.UUID()); err != nil {
+		return err
+	}
+	for _, err := range store.ReadAll(ctx, eventstore.Position{}) {
+		if ctx.Err() != nil {
+			return nil // pets verify reads all of it
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // waitingStops tells of the stops that wait in the marker file for the next server.
@@ -167,6 +249,10 @@ func (a *app) waitingStops(s *status) {
 		return
 	}
 	all, err := a.Latch(nil).Read()
+	if errors.Is(err, fs.ErrPermission) {
+		s.Unseen = append(s.Unseen, "the marker of stops, which this user may not read: a stop that waits in it is not shown")
+		err = nil
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.Needs = append(s.Needs, attention{What: "the marker of stops cannot be read: " + err.Error()})
 	}
@@ -230,8 +316,12 @@ func (a *app) printNeeds(p *cli.Printer, needs []attention) {
 
 func (s *serverStatus) describe(now time.Time) string {
 	switch {
+	case s.barred:
+		return "NOT KNOWN: this user may not read the folder of the store"
 	case s.URL == "" || !s.Up:
 		return strings.TrimSpace(s.URL + " NO ANSWER")
+	case s.unsaid:
+		return s.URL + " is up; whether it is ready is not known"
 	case !s.Ready:
 		return s.URL + " is up, and NOT READY"
 	}

@@ -1,21 +1,26 @@
 package look_test
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"pets/internal/cli"
 	"pets/internal/cli/clitest"
 	"pets/internal/cli/look"
+	"pets/internal/open"
 	"pets/internal/pets/petstest"
+	"pets/internal/proof"
 )
 
 // served is a server with a portfolio, and the command line beside it.
@@ -124,6 +129,9 @@ func TestStatusOfAServerInTrouble(t *testing.T) {
 			w.WriteHeader(status)
 			_, _ = w.Write([]byte(ready))
 		}
+		if strings.HasPrefix(r.URL.Path, "/v1/") {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
 	})
 	s := petstest.New(t)
 	s.Env = append(s.Env, "PETS_SERVER="+l.URL)
@@ -136,7 +144,86 @@ func TestStatusOfAServerInTrouble(t *testing.T) {
 	require.Contains(t, r.Out, "is up, and NOT READY")
 	require.Contains(t, r.Out, "the history is still being folded")
 	s.Env = append(s.Env, "PETS_KEY="+petstest.SomeKey)
-	require.Contains(t, s.Run("status").Out, "the portfolios are looked at once the server is ready")
+	require.Contains(t, strings.Join(strings.Fields(s.Run("status").Out), " "), "the portfolios, which the server does not show now: ")
+}
+
+// "One client, one proof, for all views of a run": the server that was found by its folder
+// proves once who it is, however many portfolios are looked at.
+func TestStatusAsksForOneProof(t *testing.T) {
+	s := petstest.Small(t)
+	lock, err := open.LockDir(s.Store(), s.Store(), uuid.Nil)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, lock.Close()) }()
+	var secret string
+	var proofs, views atomic.Int32
+	l := petstest.NewListener(t)
+	l.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/livez":
+			if r.Header.Get(proof.Challenge) != "" {
+				proofs.Add(1)
+			}
+			proof.Give(w, r, secret)
+		case r.URL.Path == "/readyz":
+			_, _ = w.Write([]byte("ready\n"))
+		case r.URL.Path == "/v1/portfolios":
+			_, _ = w.Write([]byte(`{"portfolios":[` + strings.TrimSuffix(strings.Repeat(`{"portfolio":"p","mode":"paper"},`, 26), ",") + `]}`))
+		default:
+			views.Add(1)
+			_, _ = w.Write([]byte(`{"clock":"imported"}`)) // nothing more is asked about it
+		}
+	})
+	require.NoError(t, lock.AnswersAt(l.URL))
+	h, held := open.HolderOf(s.Store())
+	require.True(t, held)
+	secret = h.Proof
+	s.Env = append(s.Env, "PETS_KEY="+petstest.SomeKey)
+	out := s.Ok("status")
+	require.Contains(t, out, l.URL+" is up and ready")
+	require.EqualValues(t, 26, views.Load())
+	require.LessOrEqual(t, proofs.Load(), int32(5), "one, and one more for each second that it takes")
+}
+
+// "A 429 from /readyz is not known": it is no server that is not ready.
+func TestStatusWhereReadyIsNotSaid(t *testing.T) {
+	l := petstest.NewListener(t)
+	refusals := 2
+	l.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/readyz" {
+			return
+		}
+		if refusals--; refusals >= 0 {
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		_, _ = w.Write([]byte("ready\n"))
+	})
+	s := petstest.New(t)
+	s.Env = append(s.Env, "PETS_SERVER="+l.URL)
+	r := s.Run("status")
+	require.Equal(t, 1, r.Code, r.Out)
+	require.Contains(t, r.Out, "is up; whether it is ready is not known")
+	require.NotContains(t, r.Out, "NOT READY")
+	refusals = 1
+	require.Contains(t, s.Ok("status"), "is up and ready")
+}
+
+// "Show what it answers whenever it answers": a server whose disk is low is not ready, and
+// shows its portfolios and their emergency stops.
+func TestStatusShowsPortfoliosOfAServerThatIsNotReady(t *testing.T) {
+	s, before := served(t)
+	s.Ok("portfolio", "open", "main")
+	require.NoError(t, before.Cmd.Process.Kill())
+	_, err := before.Cmd.Process.Wait()
+	require.NoError(t, err)
+	p := petstest.ServeFolder(t, s.Store(), "PETS_DISK_RESERVE=1099511627776") // more than this machine has
+	s.SetEnv("PETS_SERVER", p.URL)
+	s.Ok("stop", "--emergency", "--reason", "the feed is lying")
+	r := s.Run("status")
+	require.Equal(t, 1, r.Code, r.Out)
+	require.Contains(t, r.Out, "is up, and NOT READY")
+	require.Contains(t, strings.Join(strings.Fields(r.Out), " "), "main: EMERGENCY STOP, manual, since ")
+	require.NotContains(t, r.Out, "not seen ")
 }
 
 // "or there is no answer": a folder that nobody serves, with a stop that waits in it, and
@@ -159,6 +246,51 @@ func TestStatusWithoutAServer(t *testing.T) {
 	var v look.Status
 	petstest.ReadJSON(t, r.Out, &v)
 	require.Contains(t, v.Server.NoAnswer, "no server listens there")
+}
+
+// "Down or hung: say what to do": a server that stands still is ended by its number, as stop
+// says, whether it was named or found.
+func TestStatusOfAServerThatHangs(t *testing.T) {
+	s, p := served(t)
+	p.Freeze()
+	for _, env := range [][]string{s.Env, {s.Env[0], "PETS_KEY=" + petstest.AdminKey}} {
+		here := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: append([]string{s.Env[0]}, env...)}
+		r := here.Run("status")
+		require.Equal(t, 1, r.Code)
+		words := strings.Join(strings.Fields(r.Out), " ")
+		require.Contains(t, words, "NO ANSWER")
+		require.Contains(t, words, fmt.Sprintf("does not answer: end it (kill -9 %d), and start it again", p.Cmd.Process.Pid))
+		require.Contains(t, r.Out, "    pets serve\n")
+	}
+}
+
+// "A damaged or rolled-back store: say what a look at the folder shows, and name the runbook."
+func TestStatusOfAStoreInTrouble(t *testing.T) {
+	damaged, _ := damagedShell(t)
+	rolled := petstest.New(t)
+	older := filepath.Join(t.TempDir(), "store")
+	for _, id := range []string{"main", "second"} {
+		p := petstest.ServeFolder(t, rolled.Store())
+		r := p.Pets(rolled.Store(), petstest.AdminKey, "portfolio", "open", id)
+		require.Equal(t, 0, r.Code, r.Err)
+		require.NoError(t, p.Cmd.Process.Signal(os.Interrupt))
+		require.NoError(t, p.Cmd.Wait())
+		if id == "main" {
+			require.NoError(t, os.CopyFS(older, os.DirFS(rolled.Store())))
+		}
+	}
+	require.Contains(t, rolled.Run("status").Err, "start pets serve")
+	require.NoError(t, os.RemoveAll(rolled.Store()))
+	require.NoError(t, os.Rename(older, rolled.Store()))
+	for what, s := range map[string]*petstest.Shell{"damaged at byte": damaged, "the store was rolled back": rolled} {
+		r := s.Run("status")
+		require.Equal(t, 1, r.Code)
+		words := strings.Join(strings.Fields(r.Out), " ")
+		require.Contains(t, words, "DO NOT START a server on it as it is")
+		require.Contains(t, words, what)
+		require.Contains(t, words, "docs/runbooks/store.md")
+		require.NotContains(t, r.Err, "start pets serve")
+	}
 }
 
 // "A retry with the same --key is safe: print the key when there was no answer": what the

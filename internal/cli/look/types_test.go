@@ -31,6 +31,13 @@ func TestKnownTypes(t *testing.T) {
 		require.NoError(t, err, asked)
 		require.Equal(t, want, got, asked)
 	}
+	// "--type refuses what it lists": every word of the list is taken.
+	for line := range strings.Lines(typeList()) {
+		for _, word := range strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == ',' || r == '\n' }) {
+			_, err := knownTypes([]string{word})
+			require.NoError(t, err, word)
+		}
+	}
 	for _, asked := range []string{"breker", "breaker.trip.ped", "v1", "fill.recorded.v9"} {
 		_, err := knownTypes([]string{"bot", asked})
 		require.ErrorContains(t, err, asked)

@@ -111,10 +111,7 @@ func (a *app) showForApproval(ctx context.Context, t *projections.Transfer) erro
 	showApproval(p, t)
 	showRebalance(p, t)
 	p.Line("")
-	if err := a.warn(ctx, "", p, t); err != nil {
-		return err
-	}
-	return p.Err
+	return a.warn(ctx, p, t)
 }
 
 func (a *app) rejectCommand() *cobra.Command {

@@ -62,7 +62,7 @@ func TestStatusOfWhatIsOverdue(t *testing.T) {
 			"positions":[{"bot":"alpha","market":"rain","outcome":"YES","quantity":"10","open_leg":"4","oversold":true}]}`,
 		"/permits":   `{"permits":[{"permit_id":"p7","bot":"alpha","status":"working","expires_at":"` + past + `"},{"permit_id":"p8","bot":"alpha","status":"working","expires_at":null}]}`,
 		"/transfers": `{"transfers":[]}`,
-		"/treasury":  `{"hot_above_since":"` + past + `","increases_denied":true,"differences":[{"place":"hot","asset":"USDC","difference":"-5"}]}`,
+		"/treasury":  `{"hot_above_since":"` + past + `","increases_denied":true,"reconciled_at":"` + past + `","differences":[{"place":"hot","asset":"USDC","difference":"-5"}]}`,
 		"/events":    `{"events":[]}`,
 	}
 	l := petstest.NewListener(t)
@@ -79,7 +79,7 @@ func TestStatusOfWhatIsOverdue(t *testing.T) {
 		"alpha holds 4 rain/YES of an arbitrage whose other legs were not filled",
 		"alpha sold more of rain/YES than it had",
 		"the order of permit p7 of alpha should have ended at ", "pets permit release p7",
-		"in hot the chain has 5 USDC less than the ledger: outgoing transfers wait until it is explained",
+		"in hot the chain has 5 USDC less than the ledger (as of the last reconciliation, ", " UTC): outgoing transfers wait until it is explained", "(pets withdraw 5 --asset USDC); then reconcile", "pets reconcile",
 		"the hot wallet is ABOVE 20 % since ",
 	} {
 		require.Contains(t, said, want)

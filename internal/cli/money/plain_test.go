@@ -2,9 +2,11 @@ package money
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"pets/domain/risk"
 	"pets/domain/treasury"
 	"pets/internal/cli"
+	"pets/internal/cli/clitest"
 	"pets/internal/cli/show"
 	"pets/internal/open"
 	"pets/projections"
@@ -58,15 +61,39 @@ func TestStatusLines(t *testing.T) {
 		require.Contains(t, statusLine(&v), words)
 		over := status == treasury.Confirmed || status == treasury.Failed || status == treasury.Rejected || status == treasury.Expired
 		require.Equal(t, over, show.IsOver(&v), status)
-		require.Equal(t, over, strings.Contains((&app{&cli.App{}}).nextStep(&v), "it is over"), status)
+		require.Equal(t, over, strings.Contains(nextOf(&v), "it is over"), status)
 		v.From = domain.WalletCold
 		if status == treasury.Prepared {
 			require.Contains(t, statusLine(&v), "waits for its signature")
-			require.NotContains(t, (&app{&cli.App{}}).nextStep(&v), "cold export", "it is signed")
+			require.NotContains(t, nextOf(&v), "cold export", "it is signed")
 			v.Attempts[0].TxHash = ""
-			require.Contains(t, (&app{&cli.App{PortfolioFlag: "main"}}).nextStep(&v), "pets cold export x7 --portfolio main")
+			require.Contains(t, nextOf(&v), "pets cold export x7 -p main")
 		}
 	}
+}
+
+// nextOf is what is printed of a transfer's next step, with -p main.
+func nextOf(v *projections.Transfer, ways ...string) string {
+	var out clitest.Buffer
+	a := &app{&cli.App{PortfolioFlag: "main", Out: &out}}
+	a.sayNextStep(a.Printer(), v, ways)
+	return out.String()
+}
+
+// "One truth": what nothing is signed of does not go on by itself, and the command that
+// somebody else types is whole, or has a backslash.
+func TestNextStepIsTrueAndWhole(t *testing.T) {
+	v := shownTransfer()
+	v.Status, v.Hash = treasury.Approved, strings.Repeat("7e", 32)
+	require.Contains(t, nextOf(&v), "the server goes on with it by itself")
+	stopped := nextOf(&v, "EMERGENCY STOP: nothing of it is signed")
+	require.NotContains(t, stopped, "by itself")
+	require.Contains(t, stopped, "it waits for what is said above")
+	v.Attempts = []projections.Attempt{{TxHash: "0xabc"}}
+	require.Contains(t, nextOf(&v, "EMERGENCY STOP"), "by itself", "it is signed")
+	v.Status = treasury.Requested
+	require.Contains(t, nextOf(&v), "    pets approve x7 \\\n      --hash "+v.Hash+" \\\n      -p main\n")
+	clitest.WholeCommands(t, nextOf(&v))
 }
 
 // A proposal says where its amount comes from: the whole difference, what can be given,
@@ -115,7 +142,7 @@ func TestInTheWay(t *testing.T) {
 		"EMERGENCY STOP: nothing of it is signed before two people have cleared that; only pets wallet sweep goes",
 		"BREAKER daily_loss is tripped: nothing of it is signed before a person has reset that",
 		"BREAKER consecutive_losses of alpha is tripped: nothing of it is signed before a person has reset that",
-		"DIFFERENCE: in hot the chain has 25 USDC less than the ledger; nothing of it is signed before that is explained",
+		"DIFFERENCE: in hot the chain has 25 USDC less than the ledger; nothing of it is signed before that is explained (pets treasury says how)",
 	}, inTheWay(&haltView{
 		EmergencyStop: projections.EmergencyStop{Engaged: true},
 		Breakers:      []projections.Breaker{{Breaker: "daily_loss", Status: risk.Tripped}, {Breaker: "consecutive_losses", Bot: &alpha, Status: risk.Tripped}},
@@ -200,4 +227,35 @@ func TestMoneyWithoutAServer(t *testing.T) {
 		require.NotContains(t, errs.String(), "some-key")
 		require.Empty(t, out.String())
 	}
+}
+
+// "Cold export of what was exported needs a next step": no file is written over, and what to do
+// instead is said.
+func TestAFileThatIsThereNamesTheWayOut(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x8.cold.json")
+	require.NoError(t, writeCarried(file, "first"))
+	err := writeCarried(file, "second")
+	require.ErrorContains(t, err, file+" cannot be written: it is there already")
+	require.ErrorContains(t, err, "name another with --out")
+}
+
+// "It says what it waits for": who follows a transfer that stands still under an emergency stop
+// is told so, once.
+func TestFollowSaysWhatItWaitsFor(t *testing.T) {
+	v := shownTransfer()
+	v.Status = treasury.Approved
+	a, _, _, _ := fakeServer(t, map[string]any{
+		"/transfers": show.TransfersView{Transfers: []projections.Transfer{v}}, "/treasury": map[string]any{},
+		"/state": map[string]any{"emergency_stop": map[string]any{"engaged": true}},
+	})
+	var out clitest.Buffer
+	a.Out = &out
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	ended := make(chan int, 1)
+	go func() { ended <- a.RunCommands(ctx, []string{"transfers", "x7", "--follow"}, Commands(a.App)...) }()
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "x7 waits:\nEMERGENCY STOP: ") }, 20*time.Second, 5*time.Millisecond, "%s", &out)
+	cancel()
+	require.Zero(t, <-ended, "an interruption is one way for following to end")
+	require.Equal(t, 1, strings.Count(out.String(), "waits:"))
 }

@@ -19,6 +19,7 @@ import (
 	"pets/domain/treasury"
 	"pets/internal/chain/chaintest"
 	"pets/internal/cli"
+	"pets/internal/cli/clitest"
 	"pets/internal/pets/petstest"
 	"pets/internal/testenv"
 )
@@ -119,6 +120,7 @@ func (b *runbook) answer(who, command string) []string {
 	default:
 		text = b.shell(who, command)
 	}
+	clitest.WholeCommands(b.t, text)
 	b.t.Logf("%s for %s", time.Since(began).Round(time.Millisecond), command)
 	return b.masked(text)
 }

@@ -122,9 +122,5 @@ func (a *app) showRequested(ctx context.Context, t *projections.Transfer) error 
 	showApproval(p, t)
 	showRebalance(p, t)
 	p.Line("")
-	if err := a.warn(ctx, "", p, t); err != nil {
-		return err
-	}
-	p.Line("next: %s", a.nextStep(t))
-	return p.Err
+	return a.sayWaysAndNext(ctx, "", p, t)
 }

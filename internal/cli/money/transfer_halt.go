@@ -2,6 +2,7 @@ package money
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"pets/domain"
@@ -23,23 +24,42 @@ func haltOf(s *portfolio.State) haltView {
 	return haltView{v.EmergencyStop, v.Breakers}
 }
 
-// warn says what a transfer will wait for, besides people: "the key sits behind the
-// breaker". A sweep waits for none of it.
-func (a *app) warn(ctx context.Context, moment string, p *cli.Printer, t *projections.Transfer) error {
+// waysOf are the lines of what a transfer will wait for, besides people: "the key sits behind
+// the breaker". A sweep waits for none of it.
+func (a *app) waysOf(ctx context.Context, moment string, t *projections.Transfer) ([]string, error) {
 	if show.IsOver(t) || t.Kind == domain.TransferSweep {
-		return nil
+		return nil, nil
 	}
 	halt, err := readView(ctx, a, moment, "/state", haltOf)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	rules, err := readView(ctx, a, moment, "/treasury", show.TreasuryOf)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, l := range inTheWay(&halt, rules.Differences) {
+	return inTheWay(&halt, rules.Differences), nil
+}
+
+// warn prints it.
+func (a *app) warn(ctx context.Context, p *cli.Printer, t *projections.Transfer) error {
+	ways, err := a.waysOf(ctx, "", t)
+	for _, l := range ways {
 		p.Line("%s", l)
 	}
+	return errors.Join(err, p.Err)
+}
+
+// sayWaysAndNext prints what a transfer waits for, and what comes next.
+func (a *app) sayWaysAndNext(ctx context.Context, moment string, p *cli.Printer, t *projections.Transfer) error {
+	ways, err := a.waysOf(ctx, moment, t)
+	if err != nil {
+		return err
+	}
+	for _, l := range ways {
+		p.Line("%s", l)
+	}
+	a.sayNextStep(p, t, ways)
 	return p.Err
 }
 
@@ -61,7 +81,7 @@ func inTheWay(halt *haltView, differences []projections.Difference) []string {
 		lines = append(lines, "BREAKER "+name+" is tripped: nothing of it is signed before a person has reset that")
 	}
 	for _, d := range differences {
-		lines = append(lines, fmt.Sprintf("DIFFERENCE: in %s the chain has %s; nothing of it is signed before that is explained", d.Place, show.MoreOrLess(d.Difference, d.Asset)))
+		lines = append(lines, fmt.Sprintf("DIFFERENCE: in %s the chain has %s; nothing of it is signed before that is explained (pets treasury says how)", d.Place, show.MoreOrLess(d.Difference, d.Asset)))
 	}
 	return lines
 }

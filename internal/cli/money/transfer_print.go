@@ -90,30 +90,34 @@ func explainRebalance(r *domain.Rebalance, amount *domain.Decimal, fromCold bool
 	)
 }
 
-// nextStep is the command that comes next, or what is waited for.
-func (a *app) nextStep(t *projections.Transfer) string {
-	p := ""
-	if a.PortfolioFlag != "" {
-		p = " --portfolio " + a.PortfolioFlag
+// sayNextStep prints what comes next: a command, or what is waited for, which was said before.
+func (a *app) sayNextStep(p *cli.Printer, t *projections.Transfer, ways []string) {
+	says, command := nextStep(t, len(ways) > 0)
+	p.Line("next: %s", says)
+	if command != nil {
+		a.Command(p, command...)
 	}
+}
+
+// nextStep is the command that comes next, or what is waited for. What stands in the way is
+// said before it, and comes first.
+func nextStep(t *projections.Transfer, inTheWay bool) (says string, command []string) {
 	cold := t.From == domain.WalletCold
 	last := show.LastAttempt(t)
-	switch t.Status {
-	case treasury.Requested:
-		return fmt.Sprintf("somebody else than %s, with the role approver:\n        pets approve %s --hash %s%s", t.RequestedBy, t.Transfer, t.Hash, p)
-	case treasury.Approved:
-		if cold {
-			return fmt.Sprintf("the server prepares the transaction; then it goes to the machine with the key:\n        pets cold export %s%s", t.Transfer, p)
-		}
-	case treasury.Prepared:
-		if cold && (last == nil || last.TxHash == "") {
-			return fmt.Sprintf("the machine with the key signs it:\n        pets cold export %s%s", t.Transfer, p)
-		}
-	case treasury.Signed, treasury.Broadcast:
-	case treasury.Rejected, treasury.Expired, treasury.Confirmed, treasury.Failed:
-		return "nothing; it is over"
+	unsigned := last == nil || last.TxHash == ""
+	switch {
+	case show.IsOver(t):
+		return "nothing; it is over", nil
+	case t.Status == treasury.Requested:
+		return fmt.Sprintf("somebody else than %s, with the role approver:", t.RequestedBy), []string{"approve", t.Transfer, "--hash", t.Hash}
+	case inTheWay && unsigned:
+		return "it waits for what is said above; once that is over, the server goes on with it. To see what it waits for:", []string{"transfers", t.Transfer, "--follow"}
+	case cold && t.Status == treasury.Approved:
+		return "the server prepares the transaction; then it goes to the machine with the key:", []string{"cold", "export", t.Transfer}
+	case cold && t.Status == treasury.Prepared && unsigned:
+		return "the machine with the key signs it:", []string{"cold", "export", t.Transfer}
 	}
-	return fmt.Sprintf("the server goes on with it by itself:\n        pets transfers %s --follow%s", t.Transfer, p)
+	return "the server goes on with it by itself:", []string{"transfers", t.Transfer, "--follow"}
 }
 
 // statusLine says in words where a transfer stands.

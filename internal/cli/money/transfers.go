@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -153,10 +154,7 @@ func (a *app) showTransfer(ctx context.Context, id, moment string) error {
 	showRebalance(p, t)
 	if !show.IsOver(t) {
 		p.Line("")
-		if err := a.warn(ctx, moment, p, t); err != nil {
-			return err
-		}
-		p.Line("next: %s", a.nextStep(t))
+		return a.sayWaysAndNext(ctx, moment, p, t)
 	}
 	return p.Err
 }
@@ -184,7 +182,7 @@ func (a *app) followTransfer(ctx context.Context, id string) error {
 	p := a.Printer()
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
-	for shown := ""; ; {
+	for shown, waits := "", ""; ; {
 		v, err := a.transfersNow(ctx, 0)
 		if err != nil {
 			return interrupted(ctx, err)
@@ -195,7 +193,9 @@ func (a *app) followTransfer(ctx context.Context, id string) error {
 		}
 		if line := statusLine(t); line != shown && !a.JSON {
 			p.Line("%s UTC  %s  %s", cli.Clock(v.Time), id, line)
-			shown = line
+			shown, waits = line, ""
+		} else if waits, err = a.sayWaits(ctx, p, t, waits); err != nil {
+			return interrupted(ctx, err)
 		}
 		switch {
 		case p.Err != nil:
@@ -209,6 +209,23 @@ func (a *app) followTransfer(ctx context.Context, id string) error {
 			return nil // an interruption is one way for following to end: the transfer goes on
 		}
 	}
+}
+
+// sayWaits says what a transfer waits for that stands still: once, and again when that is
+// something else. It returns what is said by now.
+func (a *app) sayWaits(ctx context.Context, p *cli.Printer, t *projections.Transfer, said string) (string, error) {
+	if last := show.LastAttempt(t); a.JSON || last != nil && last.TxHash != "" {
+		return said, nil
+	}
+	ways, err := a.waysOf(ctx, "", t)
+	if err != nil {
+		return said, err
+	}
+	now := strings.Join(ways, "\n")
+	if now != "" && now != said {
+		p.Line("%s waits:\n%s", t.Transfer, now)
+	}
+	return now, nil
 }
 
 func interrupted(ctx context.Context, err error) error {

@@ -76,12 +76,12 @@ func (a *app) printTreasury(v *show.TreasuryView) error {
 	default:
 		p.Line("proposal    none: %s", v.Why)
 	}
-	printWatch(p, v)
+	a.printWatch(p, v)
 	return p.Err
 }
 
 // printWatch prints what has to be watched, and the rules.
-func printWatch(p *cli.Printer, v *show.TreasuryView) {
+func (a *app) printWatch(p *cli.Printer, v *show.TreasuryView) {
 	p.Line("hot share   %s", show.HotShare(v))
 	if v.ReconciledAt == nil {
 		p.Line("reconciled  never: pets reconcile")
@@ -89,7 +89,7 @@ func printWatch(p *cli.Printer, v *show.TreasuryView) {
 		p.Line("reconciled  %s UTC", cli.Clock(*v.ReconciledAt))
 	}
 	for _, d := range v.Differences {
-		p.Line("DIFFERENCE  in %s the chain has %s; outgoing transfers wait until it is explained", d.Place, show.MoreOrLess(d.Difference, d.Asset))
+		show.SayDifference(a.App, p, d, v.ReconciledAt)
 	}
 	r := &v.Policy
 	p.Line("rules       hot_wallet_percentage=%s min_rebalance_usd=%s approval_threshold_usd=%s approval_ttl=%s max_transfer_fee=%s",

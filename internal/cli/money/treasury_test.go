@@ -1,6 +1,7 @@
 package money
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -8,7 +9,10 @@ import (
 
 	"pets/domain"
 	"pets/domain/portfolio"
+	"pets/internal/cli"
+	"pets/internal/cli/clitest"
 	"pets/internal/cli/show"
+	"pets/projections"
 )
 
 // "`treasury` prints 100 % beside “not above 20 %”"
@@ -29,4 +33,27 @@ func TestHotShareIsTrue(t *testing.T) {
 	require.Equal(t, "ABOVE 20 % since 2026-03-02 00:00:00 UTC; after 24 h increases are denied", show.HotShare(above))
 	above.IncreasesDenied = true
 	require.Contains(t, show.HotShare(above), "for 24 h and more: increases are denied")
+}
+
+// "Name the commands, and say as of when": a difference is no dead end, and what was recorded
+// since the last reconciliation is not recorded twice.
+func TestADifferenceNamesTheWayOut(t *testing.T) {
+	at := time.Date(2026, 3, 2, 19, 24, 0, 0, time.UTC)
+	for _, c := range []struct{ place, difference, want string }{
+		{"hot", "25", "pets deposit 25 --asset USDC -p main\n"},
+		{"cold", "25", "pets deposit 25 --asset USDC --wallet cold -p main\n"},
+		{"hot", "-3.5", "pets withdraw 3.5 --asset USDC -p main\n"},
+	} {
+		var out clitest.Buffer
+		a := &app{&cli.App{PortfolioFlag: "main", Out: &out}}
+		v := &show.TreasuryView{}
+		v.ReconciledAt, v.Differences = &at, []projections.Difference{{Place: c.place, Asset: "USDC", Difference: domain.MustDecimal(c.difference)}}
+		a.printWatch(a.Printer(), v)
+		require.Contains(t, out.String(), "    "+c.want)
+		require.Contains(t, out.String(), "    pets reconcile -p main\n")
+		text := strings.Join(strings.Fields(out.String()), " ")
+		require.Contains(t, text, "(as of the last reconciliation, 2026-03-02 19:24:00 UTC)")
+		require.Contains(t, text, "If what explains it was recorded since, only reconcile.")
+		clitest.WholeCommands(t, out.String())
+	}
 }

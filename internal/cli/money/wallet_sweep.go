@@ -159,7 +159,7 @@ func (a *app) printSwept(requested []*projections.Transfer) error {
 		p.Line("")
 		p.Line("next: somebody else than %s, with the role approver, until %s UTC:", requested[0].RequestedBy, cli.Clock(requested[0].ExpiresAt))
 		for _, t := range requested {
-			p.Line("        pets approve %s --hash %s", t.Transfer, t.Hash)
+			a.Command(p, "approve", t.Transfer, "--hash", t.Hash)
 		}
 		p.Line("They go one after the other: each wallet sends one at a time. pets transfers --open shows how far they are.")
 	}

@@ -80,7 +80,7 @@ func (a *app) recordFill(ctx context.Context, body commands.RecordFill, what str
 	case unread != nil:
 		p.Line("  what was booked, and how it was flagged, cannot be read: %v", unread)
 	case len(flags) > 0:
-		p.Line("  FLAGGED: %s", strings.Join(flags, ", "))
+		p.Line("  FLAGGED: %s", explained(flags))
 	}
 	return cli.Told(what, p.Err)
 }

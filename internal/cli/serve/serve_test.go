@@ -62,7 +62,7 @@ func TestCommandsFindTheServer(t *testing.T) {
 	asked := regexp.MustCompile(`c\d+`).FindString(ok("another user, with a key of role approver, confirms", operator, "clear", "--reason", "no fire"))
 	r := p.Pets(folder, operator, "clear", "--confirm", asked)
 	require.Equal(t, 1, r.Code)
-	require.Contains(t, r.Err, "role operator may not do this")
+	require.Contains(t, r.Err, "role operator may not do this: it takes a key of role approver, which an admin issues (pets apikey issue)")
 	ok("cleared", approver, "clear", "--confirm", asked)
 	ok("it is not tripped", operator, "reset", "consecutive_losses", "--bot", "alpha", "--dry-run")
 	beside := "--store=embedded:" + folder // the folder goes before PETS_SERVER

@@ -118,7 +118,7 @@ func TestTheFirstMinutesOfTheREADME(t *testing.T) {
 		default:
 			last = n.types(line)
 			if strings.Contains(line, "permit ask") {
-				require.Contains(t, last, " is permitted: 40 reserved until ")
+				require.Contains(t, last, " is permitted: 40.1 reserved until ")
 				require.Contains(t, last, "    bin/pets permit place p", "what is said to be typed is called as it was called")
 			}
 		}

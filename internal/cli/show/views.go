@@ -2,6 +2,7 @@ package show
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"pets/domain"
@@ -110,6 +111,37 @@ func MoreOrLess(difference domain.Decimal, asset string) string {
 		word = "less"
 	}
 	return fmt.Sprintf("%s %s %s than the ledger", difference.Abs(), asset, word)
+}
+
+// AsOf says when ledger and chain were compared: what was recorded since is not in it.
+func AsOf(reconciled *time.Time) string {
+	if reconciled == nil {
+		return ""
+	}
+	return fmt.Sprintf(" (as of the last reconciliation, %s UTC)", cli.Clock(*reconciled))
+}
+
+// Explains says what most likely explains a difference, and which command records that.
+func Explains(d projections.Difference) (says string, command []string) {
+	about := []string{d.Difference.Abs().String(), "--asset", d.Asset}
+	if d.Place == domain.WalletCold {
+		about = append(about, "--wallet", d.Place)
+	}
+	if d.Difference.Sign() > 0 {
+		return "a deposit that has arrived", append([]string{"deposit"}, about...)
+	}
+	return "a withdrawal that was made (one that nobody made is a theft: docs/runbooks/security-breach.md)", append([]string{"withdraw"}, about...)
+}
+
+// SayDifference prints a difference and the way out of it. What has been recorded since the
+// last reconciliation is not recorded again.
+func SayDifference(a *cli.App, p *cli.Printer, d projections.Difference, reconciled *time.Time) {
+	p.Line("DIFFERENCE  in %s the chain has %s%s; outgoing transfers wait until it is explained", d.Place, MoreOrLess(d.Difference, d.Asset), AsOf(reconciled))
+	says, command := Explains(d)
+	p.Say(2, "If what explains it was recorded since, only reconcile. Else look at the wallet in a block explorer, and record what happened, once. %s:", strings.ToUpper(says[:1])+says[1:])
+	a.Command(p, command...)
+	p.Say(2, "A fill that a bot has not reported, the bot reports; docs/runbooks/transfers.md has the rest. Then:")
+	a.Command(p, "reconcile")
 }
 
 // ListedPortfolio is one of a list.

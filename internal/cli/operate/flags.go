@@ -1,0 +1,31 @@
+package operate
+
+import (
+	"strings"
+
+	"pets/domain"
+)
+
+// flagWords says what each flag of a fill means.
+var flagWords = map[string]string{
+	domain.FlagNoPermit:       "it names no permit (--permit-id)",
+	domain.FlagPermitNotLive:  "its permit has ended, was used up or revoked, or is of another bot",
+	domain.FlagPermitExceeded: "it is more than its permit allowed: in quantity, in price, or in the fee, which is asked for with permit ask --fee",
+	domain.FlagHalted:         "it was filled while the bot was stopped, or a breaker tripped",
+	domain.FlagOversold:       "it sold more than was held",
+	domain.FlagMarketSettled:  "the outcome was settled before",
+	domain.FlagVoided:         "it was voided before it arrived, so nothing was posted",
+	domain.FlagLegLate:        "its arbitrage had timed out, so it counts as directional",
+}
+
+// explained are flags with what they mean.
+func explained(flags []string) string {
+	said := make([]string, len(flags))
+	for i, flag := range flags {
+		said[i] = flag
+		if words := flagWords[flag]; words != "" {
+			said[i] += ": " + words
+		}
+	}
+	return strings.Join(said, "; ")
+}
