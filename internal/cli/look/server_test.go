@@ -34,7 +34,10 @@ func TestViewsOfAServerAreThoseOfTheFolder(t *testing.T) {
 	} {
 		for _, more := range []string{"", "--json", "--at 12", "--at 12 --json", "--at " + at, "--json --at " + at} {
 			args := strings.Fields(line + " " + more)
-			require.Equal(t, here.Ok(args...), there.Ok(args...), "pets %s", strings.Join(args, " "))
+			mine, theirs := here.Run(args...), there.Run(args...)
+			require.Equal(t, 0, mine.Code, "pets %s: %s", strings.Join(args, " "), mine.Err)
+			require.Equal(t, mine, theirs, "pets %s", strings.Join(args, " "))
+			require.Empty(t, strings.TrimPrefix(mine.Err, "pets: no such events\n"), "pets %s", strings.Join(args, " "))
 		}
 	}
 	require.Equal(t, here.Ok("equity", "--svg", "-"), there.Ok("equity", "--svg", "-"))

@@ -16,7 +16,6 @@ import (
 	"pets/commands"
 	"pets/domain"
 	"pets/domain/treasury"
-	"pets/internal/cli"
 	"pets/internal/evm"
 )
 
@@ -182,7 +181,7 @@ func writeCarried(file string, v any) (err error) {
 	}
 	w, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("%s cannot be written: it is there already, and no such file is ever written over. Use that one, or name another with --out; if it is of no use any more, remove it (rm %s) and do this again", file, cli.Quoted(file))
+		return fmt.Errorf("%s cannot be written: it is there already, and no such file is ever written over. Use that one, or name another with --out", file)
 	}
 	if err != nil {
 		return fmt.Errorf("%s cannot be written: %w", file, errors.Unwrap(err))
