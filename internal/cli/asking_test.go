@@ -214,6 +214,7 @@ func TestAServerThatAnswersNeitherWay(t *testing.T) {
 			assert.Contains(t, r.Err, "pets: NOT stopped")
 			assert.Contains(t, r.Err, "(kill -9 "+strconv.Itoa(p.Cmd.Process.Pid)+"), and stop again")
 			assert.NotContains(t, r.Err, "sudo pets stop", "that is what was tried")
+			assert.Contains(t, r.Err, " -p main --store embedded:"+folder+"`", "where it is stopped then")
 		})
 	}
 	all.Wait()

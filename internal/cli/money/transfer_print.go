@@ -92,28 +92,24 @@ func explainRebalance(r *domain.Rebalance, amount *domain.Decimal, fromCold bool
 
 // nextStep is the command that comes next, or what is waited for.
 func (a *app) nextStep(t *projections.Transfer) string {
-	p := ""
-	if a.PortfolioFlag != "" {
-		p = " --portfolio " + a.PortfolioFlag
-	}
 	cold := t.From == domain.WalletCold
 	last := show.LastAttempt(t)
 	switch t.Status {
 	case treasury.Requested:
-		return fmt.Sprintf("somebody else than %s, with the role approver:\n        pets approve %s --hash %s%s", t.RequestedBy, t.Transfer, t.Hash, p)
+		return fmt.Sprintf("somebody else than %s, with the role approver:\n        %s", t.RequestedBy, a.Typed("approve", t.Transfer, "--hash", t.Hash))
 	case treasury.Approved:
 		if cold {
-			return fmt.Sprintf("the server prepares the transaction; then it goes to the machine with the key:\n        pets cold export %s%s", t.Transfer, p)
+			return fmt.Sprintf("the server prepares the transaction; then it goes to the machine with the key:\n        %s", a.Typed("cold", "export", t.Transfer))
 		}
 	case treasury.Prepared:
 		if cold && (last == nil || last.TxHash == "") {
-			return fmt.Sprintf("the machine with the key signs it:\n        pets cold export %s%s", t.Transfer, p)
+			return fmt.Sprintf("the machine with the key signs it:\n        %s", a.Typed("cold", "export", t.Transfer))
 		}
 	case treasury.Signed, treasury.Broadcast:
 	case treasury.Rejected, treasury.Expired, treasury.Confirmed, treasury.Failed:
 		return "nothing; it is over"
 	}
-	return fmt.Sprintf("the server goes on with it by itself:\n        pets transfers %s --follow%s", t.Transfer, p)
+	return fmt.Sprintf("the server goes on with it by itself:\n        %s", a.Typed("transfers", t.Transfer, "--follow"))
 }
 
 // statusLine says in words where a transfer stands.

@@ -135,13 +135,13 @@ func ResetOf(b projections.Breaker) []string {
 func sayClear(a *cli.App, p *cli.Printer, open ClearRequest) {
 	if open.ID != "" {
 		p.Say(2, "%s asked to clear the emergency stop (%s). Another person confirms, as an approver:", open.User, open.ID)
-		a.Command(p, "clear", "--confirm", open.ID)
+		a.CommandForAnother(p, "clear", "--confirm", open.ID)
 		return
 	}
 	p.Say(2, "Clear the emergency stop, when its reason is gone. One person asks, as an operator or an approver:")
 	a.Command(p, "clear", "--reason", `"…"`)
 	p.Say(2, "Another confirms, as an approver, what the first was answered:")
-	a.Command(p, "clear", "--confirm", "REQUEST")
+	a.CommandForAnother(p, "clear", "--confirm", "REQUEST")
 }
 
 // sayStarts: a reset and a clearing leave the bots stopped.
