@@ -247,7 +247,7 @@ func (o *Options) scarce(class Class) error {
 	if o.Scarce(ClassFact) != nil {
 		message = "the disk of the store is as good as full: what is left is for stops; keep this, free some space, and send it again with the same Idempotency-Key"
 	}
-	return &domain.Error{Code: domain.CodeUnavailable, Message: message, Cause: err}
+	return &domain.Error{Code: domain.CodeUnavailable, Message: message, Cause: err, After: domain.Lasting}
 }
 
 // clock gives the record time of a request: the row's for an import, otherwise ours, and

@@ -582,6 +582,9 @@ func TestAScarceDiskTakesStopsAndFacts(t *testing.T) {
 			requireCode(t, domain.CodeUnavailable, res.Err)
 			require.ErrorContains(t, res.Err, "disk")
 			require.ErrorContains(t, res.Err, "12 MB are free")
+			var refused *domain.Error // "do not retry what cannot pass within the patience"
+			require.ErrorAs(t, res.Err, &refused)
+			require.Equal(t, domain.Lasting, refused.After)
 			continue
 		}
 		require.NoError(t, res.Err, "%d", i)
