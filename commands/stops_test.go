@@ -66,6 +66,7 @@ func TestAStopWhileHistoriesAreFolded(t *testing.T) {
 	require.False(t, e.stop("main"))
 	require.False(t, e.stopBot("main", "a"))
 	require.Equal(t, 2, e.engine.Health().PendingStops)
+	require.Equal(t, 1, e.engine.Health().PendingBots, "counted by kind")
 	all, err := NewLatchFile(e.latch).Read()
 	require.NoError(t, err)
 	require.Len(t, all, 2, "a crash now would not lose them")

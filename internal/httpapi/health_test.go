@@ -52,6 +52,7 @@ func TestReadyMeansThatCommandsWork(t *testing.T) {
 	for want, is := range map[string]Health{
 		"ready\n": {Free: 10, Reserve: 10},
 		"ready\nwarning: emergency stops that hold and are not recorded yet: 2\n":                                                                                           {PendingStops: 2},
+		"ready\nwarning: emergency stops that hold and are not recorded yet: 2\nwarning: stops of bots that hold and are not recorded yet: 1\n":                             {PendingStops: 3, PendingBots: 1},
 		"ready\nwarning: stops that hold in memory only, because they could not be written anywhere; a restart forgets them, so keep the server running and make room: 3\n": {UnkeptStops: 3},
 		"ready\nwarning: the stop socket or the lock in PETS_DIR is gone and cannot be made anew; pets stop on this machine needs a key. See the server's log\n":            {NoLocalStop: inside},
 		"ready\nwarning: the wall clock is 8760h0m0s behind the last record: nothing is started or opened before it has caught up; look at what sets this machine's time\n": {ClockBehind: 365 * 24 * time.Hour},
