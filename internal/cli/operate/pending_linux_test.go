@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,6 +59,12 @@ func TestAHeldStopIsShownOnTheCommandLine(t *testing.T) {
 		require.Contains(t, r.Out, "HOLDS, but is not recorded yet")
 	}
 	require.Contains(t, s.Run("-p", "main", "state").Out, "stopped, not recorded yet")
+	// "Say to stop the server, pets verify, restart": what is not recorded cannot be cleared.
+	out := strings.Join(strings.Fields(s.Run("-p", "main", "state").Out), " ")
+	require.Contains(t, out, "stop the server, look at its store on its machine, and start it again")
+	require.Contains(t, out, "pets verify --store embedded:DIR")
+	require.NotContains(t, out, "pets clear")
+	require.NotContains(t, out, "pets start")
 	require.NotContains(t, s.Run("-p", "main", "permits").Out, "granted")
 
 	// "What is final for now is not retried": the server says so, and it is one answer.
