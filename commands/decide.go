@@ -231,7 +231,7 @@ func (o *Options) scarce(class Class) error {
 	if o.Scarce(ClassFact) != nil {
 		message = "the disk of the store is almost full: only stops are accepted; keep this command, free some space, and send it again with the same Idempotency-Key"
 	}
-	return &domain.Error{Code: domain.CodeUnavailable, Message: message, Cause: err}
+	return &domain.Error{Code: domain.CodeUnavailable, Message: message, Cause: err, After: domain.Lasting}
 }
 
 // clock returns the record time of a request. For an import that is the row's time,

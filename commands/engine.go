@@ -171,6 +171,8 @@ type Health struct {
 	Poisoned error
 	// PendingStops counts the stops that are in force but not recorded yet.
 	PendingStops int
+	// PendingBots counts those of them that stop one bot.
+	PendingBots int
 	// UnkeptStops counts those that are only in memory: a restart forgets them.
 	UnkeptStops int
 	// Loaded: every stream was folded.
@@ -191,7 +193,7 @@ func (e *Engine) Health() Health {
 			e.stops.poisonedBy(err)
 		}
 	}
-	h := Health{Poisoned: e.stops.poisoned(), PendingStops: int(e.stops.pending.count.Load()), Loaded: e.phase.Load() == phaseLoaded}
+	h := Health{Poisoned: e.stops.poisoned(), PendingStops: int(e.stops.pending.count.Load()), PendingBots: e.stops.pending.bots(), Loaded: e.phase.Load() == phaseLoaded}
 	h.ClockBehind, h.StandStill = e.clockBehind()
 	if e.stops.unkept.Load() {
 		h.UnkeptStops = h.PendingStops

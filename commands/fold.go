@@ -112,6 +112,9 @@ func (f *portfolioFold) unplaced() []string { return f.s.Unplaced() }
 
 func (f *portfolioFold) imported() bool { return f.s.Clock == domain.ClockImported }
 
+// errImported refuses what is no matter of an imported portfolio.
+var errImported = domain.Errorf(domain.CodeConflict, "an imported portfolio takes only imports, resets and reads")
+
 // admissible keeps portfolios and their clocks apart: an imported portfolio is
 // opened by an import and takes only imports and resets, any other takes none;
 // and a stream holds the portfolio it is named after.
@@ -130,7 +133,7 @@ func (f *portfolioFold) admissible(r *Request) error {
 	reset := r.Command.spec() == resetBreaker
 	switch imported := f.s.Clock == domain.ClockImported; {
 	case imported && r.Import == nil && !reset:
-		return domain.Errorf(domain.CodeConflict, "an imported portfolio takes only imports, resets and reads")
+		return errImported
 	case !imported && r.Import != nil:
 		return domain.Errorf(domain.CodeConflict, "this portfolio keeps its own clock; import into a portfolio of its own (--portfolio NAME)")
 	}

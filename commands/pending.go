@@ -176,6 +176,23 @@ func (s *pending) tries(l *latched) (done func()) {
 	}
 }
 
+// bots counts the stops of single bots.
+func (s *pending) bots() (n int) {
+	if s.count.Load() == 0 {
+		return 0
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, of := range s.by {
+		for _, l := range of {
+			if !l.Emergency() {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // spread replaces a stop of everything by one for each portfolio.
 func (s *pending) spread(ids []string) {
 	s.mu.Lock()

@@ -91,6 +91,9 @@ func TestClosingPassesAWrongClock(t *testing.T) {
 	for _, c := range []AskPermit{permit("a", "1"), sell("11"), {Bot: "a", Intent: domain.IntentArbitrage, Legs: []Leg{{}, {}}}} {
 		_, err := c.Preview(fold(t, m.store), m.clock.Now(), bot)
 		requireCode(t, domain.CodeClock, err)
+		var refused *domain.Error // "do not retry what cannot pass within the patience"
+		require.ErrorAs(t, err, &refused)
+		require.Equal(t, domain.Lasting, refused.After, "it is a year behind")
 	}
 	p, err := sell("10").Preview(fold(t, m.store), m.clock.Now(), bot)
 	require.NoError(t, err)

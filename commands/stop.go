@@ -20,10 +20,13 @@ type Stopped struct {
 	// in memory, because no marker could be written: a restart forgets it.
 	Kept     *bool  `json:"kept,omitempty"`
 	Revision uint64 `json:"revision,omitempty"`
-	// Refused says why the portfolio accepts no stop at all: it is an imported
-	// one, in which nothing is traded.
+	// Refused says why the portfolio accepts no stop at all, such as an imported one.
 	Refused string `json:"refused,omitempty"`
 }
+
+// CannotTrade reports whether there was nothing to stop: nothing is traded in an imported
+// portfolio. A server says so in words.
+func (s Stopped) CannotTrade() bool { return s.Refused == errImported.Message }
 
 // Stop engages the emergency stop of a portfolio. It is in force from the moment
 // of the call, even before and while the engine loads. recorded is false while

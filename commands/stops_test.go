@@ -66,6 +66,7 @@ func TestAStopWhileHistoriesAreFolded(t *testing.T) {
 	require.False(t, e.stop("main"))
 	require.False(t, e.stopBot("main", "a"))
 	require.Equal(t, 2, e.engine.Health().PendingStops)
+	require.Equal(t, 1, e.engine.Health().PendingBots, "counted by kind")
 	all, err := NewLatchFile(e.latch).Read()
 	require.NoError(t, err)
 	require.Len(t, all, 2, "a crash now would not lose them")
@@ -582,6 +583,9 @@ func TestAScarceDiskTakesStopsAndFacts(t *testing.T) {
 			requireCode(t, domain.CodeUnavailable, res.Err)
 			require.ErrorContains(t, res.Err, "disk")
 			require.ErrorContains(t, res.Err, "12 MB are free")
+			var refused *domain.Error // "do not retry what cannot pass within the patience"
+			require.ErrorAs(t, res.Err, &refused)
+			require.Equal(t, domain.Lasting, refused.After)
 			continue
 		}
 		require.NoError(t, res.Err, "%d", i)

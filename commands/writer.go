@@ -556,15 +556,16 @@ func (s *step) finish(r Result) {
 }
 
 func asUnavailable(err error) error {
-	message := "the store did not accept the events; nothing was acknowledged"
+	message, after := "the store did not accept the events; nothing was acknowledged", time.Duration(0)
 	if overtaken(err) {
 		message = "other records were appended during every attempt; send it again with the same Idempotency-Key to learn the outcome"
 	}
 	if u := (*eventstore.Unavailable)(nil); errors.As(err, &u) && u.Poisoned {
 		trouble := eventstore.TroubleOf(err)
 		message += ". It accepts no more: " + trouble.What + ". " + trouble.Advice
+		after = domain.Lasting
 	}
-	return &domain.Error{Code: domain.CodeUnavailable, Message: message, Cause: err}
+	return &domain.Error{Code: domain.CodeUnavailable, Message: message, Cause: err, After: after}
 }
 
 // failAt notes a request that failed, unless an earlier one did.

@@ -3,6 +3,7 @@ package domain
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Code classifies a refusal. The list is closed. Adapters map codes to HTTP
@@ -42,7 +43,12 @@ type Error struct {
 	Field   string
 	Message string
 	Cause   error
+	// After is how long this stays so at least; zero where it may soon be otherwise.
+	After time.Duration
 }
+
+// Lasting is [Error.After] of what does not pass by itself: somebody has to mend it.
+const Lasting = time.Minute
 
 func (e *Error) Error() string {
 	s := e.Message

@@ -312,10 +312,13 @@ func quiet(err error) error {
 	return err
 }
 
+// notOurs is the title of an answer that something between here and the server gave.
+const notOurs = "an answer that is not pets'"
+
 func problemOf(status int, raw []byte) error {
 	p := &Problem{Status: status}
 	if err := json.Unmarshal(raw, p); err != nil || p.Type == "" {
-		p.Type, p.Title = "urn:pets:problem:"+string(domain.CodeUnavailable), "the answer does not come from a pets server"
+		p.Type, p.Title = "urn:pets:problem:"+string(domain.CodeUnavailable), notOurs
 		if status < http.StatusInternalServerError {
 			p.Type = string(CodeForeign)
 		}

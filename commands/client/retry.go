@@ -50,28 +50,38 @@ func (c *Client) retry(ctx context.Context, try func(context.Context) error) err
 		if request.Err() != nil {
 			return cutOff(context.Cause(request), w.reason())
 		}
-		if c.once {
+		later := told(err)
+		switch {
+		case c.once && later > longestPause:
+			return fmt.Errorf("refused; sent again within the next %s it is refused again: %w", later, err)
+		case c.once:
 			return fmt.Errorf("sent once, and not again by itself, for somebody may have stopped what it starts meanwhile; look, and send it again: %w", err)
 		}
 		w.failed(err)
-		wait := pause/2 + rand.N(pause/2) //nolint:gosec // spreading retries needs no secrecy
-		if later := told(err); later > wait {
-			wait = later
-		}
+		wait := max(pause/2+rand.N(pause/2), later) //nolint:gosec // spreading retries needs no secrecy
 		if end, _ := ctx.Deadline(); time.Now().Add(wait).After(end) && wait > longestPause {
-			return fmt.Errorf("the server asks to wait longer than the limit of %s: %w", c.patience, err) // waiting would be useless
+			return fmt.Errorf("refused; the server says to come back after more than the %s that this waits: %w", c.patience, err) // there will be no other answer before the end
 		}
 		if errors.Is(err, syscall.ECONNREFUSED) && c.refused > 0 && time.Since(start)+wait > c.refused {
-			return fmt.Errorf("no answer after %s: %w", time.Since(start).Round(100*time.Millisecond), err)
+			return tried(start, err)
 		}
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return fmt.Errorf("no answer after %s: %w", time.Since(start).Round(100*time.Millisecond), err)
+			return tried(start, err)
 		}
 	}
+}
+
+// tried says for how long there was no other answer than this one, or none.
+func tried(start time.Time, err error) error {
+	what := "no answer after"
+	if p := (*Problem)(nil); errors.As(err, &p) && p.Title != notOurs {
+		what = "refused for"
+	}
+	return fmt.Errorf("%s %s: %w", what, time.Since(start).Round(100*time.Millisecond), err)
 }
 
 // cutOff returns why a request under way was ended, with the failure before it.

@@ -124,3 +124,35 @@ func TestOnce(t *testing.T) {
 		})
 	}
 }
+
+// "What cannot pass within the patience is not retried", and nothing calls "no answer" what was
+// one: what waiting for may mend is sent again until the patience ends.
+func TestAnAnswerThatStaysIsOne(t *testing.T) {
+	for name, c := range map[string]struct {
+		after string
+		once  bool
+		code  domain.Code
+		want  string
+		tries func(int) bool
+	}{
+		"it stays":            {"60", false, domain.CodeUnavailable, "refused; the server says to come back after more than", func(n int) bool { return n == 1 }},
+		"it stays, sent once": {"60", true, domain.CodeClock, "refused; sent again within the next 1m0s", func(n int) bool { return n == 1 }},
+		"it may pass":         {"1", false, domain.CodeUnavailable, "refused for", func(n int) bool { return n > 2 }},
+		"it may pass, once":   {"1", true, domain.CodeUnavailable, "look, and send it again", func(n int) bool { return n == 1 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := &answers{reply: func(w http.ResponseWriter, _ *http.Request, _ int) {
+				w.Header().Set("Retry-After", c.after)
+				problem(w, 503, string(c.code))
+			}}
+			err := talk(t, a, Options{Once: c.once, Patience: 400 * time.Millisecond}).Send(t.Context(), http.MethodPost, "/v1/x", "x", struct{}{}, nil)
+			require.ErrorContains(t, err, c.want)
+			require.ErrorContains(t, err, ": no", "the server's own words")
+			require.NotContains(t, err.Error(), "no answer")
+			require.Equal(t, c.code, CodeOf(err))
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			require.True(t, c.tries(len(a.keys)), "%d tries", len(a.keys))
+		})
+	}
+}

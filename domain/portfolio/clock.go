@@ -170,7 +170,9 @@ func (d *Decision) RefusedByClock() error {
 	if d.still.Behind == 0 {
 		return nil
 	}
-	return domain.Errorf(domain.CodeClock, "the server's clock is %s behind the last record. Facts, stops and reductions are accepted; this command has to wait until the clock is right, or until two people confirm an override of kind clock", d.still.Behind.Round(time.Millisecond))
+	e := domain.Errorf(domain.CodeClock, "the server's clock is %s behind the last record. Facts, stops and reductions are accepted; this command has to wait until the clock is right, or until two people confirm an override of kind clock", d.still.Behind.Round(time.Millisecond))
+	e.After = min(d.still.Behind, domain.Lasting)
+	return e
 }
 
 // PermitRefusedByClock refuses an order unless it only closes what is held.

@@ -78,6 +78,8 @@ type App struct {
 	BySocketErr error // why a stop socket that was tried is no way
 
 	Stopping bool // what this run does is to stop something
+
+	typed *cobra.Command // what this run was called for
 }
 
 // Terminal reports whether somebody reads what is printed.
@@ -178,6 +180,7 @@ func OnFlag(flag string, err error) error {
 // configure reads the environment; flags of the same names win. What stops something is
 // not kept from it by anything that is wrong there.
 func (a *App) configure(command *cobra.Command) error {
+	a.typed = command
 	c, err := a.settings(command)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -148,21 +149,28 @@ func refused(err error) bool {
 	return code != "" && code != domain.CodeUnavailable && code != domain.CodeInternal && !open.IsNowhere(err)
 }
 
-// afterNoStop is what to do when a stop did not get through; never what was just tried.
+// afterNoStop is what to do when a stop did not get through; never what was just tried. The
+// commands in it stop what was to be stopped, and nothing else.
 func (a *App) afterNoStop(err error) string {
-	const again = "and stop again: that is written into the folder of the store"
 	t, _ := a.Target()
+	dir, k := t.Dir, (*open.Keeper)(nil)
 	if t.URL != "" {
-		if k := a.keeperAt(t.URL); k != nil && (lost(err) || lost(a.BySocketErr)) {
+		if dir, k = "DIR", a.keeperAt(t.URL); k != nil {
+			dir = k.Store
+		}
+	}
+	again := "and stop again, which is written into the folder of the store: `" + a.stopAt(dir) + "`"
+	if t.URL != "" {
+		if k != nil && (lost(err) || lost(a.BySocketErr)) {
 			return fmt.Sprintf("the server on this machine answers neither way: %s, %s", open.EndIt(k.Store), again)
 		}
-		return "on the machine of the server, `sudo pets stop --emergency --store embedded:DIR`, which goes by its stop socket and needs no key; or name another server with --server"
+		return fmt.Sprintf("on the machine of the server, `sudo %s`, which goes by its stop socket and needs no key; or name another server with --server", a.stopAt(dir))
 	}
-	k, _ := a.KeeperOf(t.Dir)
+	k, _ = a.KeeperOf(t.Dir)
 	_, writes := open.WriterOf(t.Dir)
 	switch {
 	case open.Barred(t.Dir) != nil:
-		return "run this as the owner of the folder or as root: `sudo pets stop`"
+		return fmt.Sprintf("run this as the owner of the folder or as root: `sudo %s`", a.stopAt(t.Dir))
 	case k != nil && (lost(err) || lost(a.BySocketErr)):
 		return fmt.Sprintf("that server does not answer: %s, %s", open.EndIt(t.Dir), again)
 	case k != nil && a.BySocketErr != nil:
@@ -175,6 +183,14 @@ func (a *App) afterNoStop(err error) string {
 		return "no server uses that folder, and the stop cannot be written there: see the error above, and check the disk; meanwhile end the bots themselves"
 	}
 	return "on the machine of the server, name the folder of its store with --store embedded:DIR (PETS_STORE of its service); from elsewhere, name the server with --server, and set PETS_KEY"
+}
+
+// stopAt is the stop of this run at the folder of a store.
+func (a *App) stopAt(dir string) string {
+	if abs, err := filepath.Abs(dir); err == nil && dir != "DIR" { // it may be typed elsewhere
+		dir = abs
+	}
+	return a.retyped("embedded:" + dir)
 }
 
 func wrapped(format string, err error) error {

@@ -214,6 +214,7 @@ func TestAServerThatAnswersNeitherWay(t *testing.T) {
 			assert.Contains(t, r.Err, "pets: NOT stopped")
 			assert.Contains(t, r.Err, "(kill -9 "+strconv.Itoa(p.Cmd.Process.Pid)+"), and stop again")
 			assert.NotContains(t, r.Err, "sudo pets stop", "that is what was tried")
+			assert.Contains(t, r.Err, " -p main --store embedded:"+folder+"`", "where it is stopped then")
 		})
 	}
 	all.Wait()
@@ -269,5 +270,30 @@ func TestACertificateThatIsNone(t *testing.T) {
 			require.Contains(t, r.Err, why, args)
 			require.Contains(t, r.Err, "set PETS_CA to a copy of its tls/cert.pem", args)
 		}
+	}
+}
+
+// "Say that it may have been recorded and how to look, with --key where resending is safe":
+// what was sent and not answered, of what lets trading go on.
+func TestWhatLetsTradingGoOnWithoutAnAnswer(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	defer server.Close()
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"start", "alpha"}, "look before it is sent anew: pets events --type bot -p paper2"},
+		{[]string{"reset", "daily_loss", "--reason", "x"}, "look before it is sent anew: pets events --type breaker -p paper2"},
+		{[]string{"clear", "--confirm", "c1"}, "look before it is sent anew: pets events --type emergency_stop -p paper2"},
+		{[]string{"override", "confirm", "o1"}, "look before it is sent anew: pets events --type override -p paper2"},
+		{[]string{"clear", "--reason", "x"}, "sent again with --key "},
+		{[]string{"reject", "x1", "--reason", "x"}, "sent again with --key "},
+	} {
+		s := petstest.New(t)
+		s.Env = append(s.Env, "PETS_PORTFOLIO=paper2", "PETS_KEY="+petstest.SomeKey, "PETS_SERVER="+server.URL)
+		r := s.RunWith(func(a *cli.App) { a.Patience = 300 * time.Millisecond }, c.args...)
+		require.Equal(t, 1, r.Code, r.Out)
+		require.Contains(t, r.Err, "it may have been recorded all the same", c.args)
+		require.Contains(t, r.Err, c.want, c.args)
 	}
 }

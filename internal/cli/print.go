@@ -250,10 +250,11 @@ func (p *Printer) line(text string) {
 		return
 	}
 	indent, command := columns.Hanging(text), ""
-	if before, after, found := strings.Cut(text, ": pets "); found && p.Width > 0 && utf8.RuneCountInString(text) > p.Width {
+	if at := begins.FindStringIndex(text); at != nil && p.Width > 0 && utf8.RuneCountInString(text) > p.Width {
+		before, after := text[:at[0]], text[at[0]+len(": "):]
 		revision := recorded.FindString(after)
 		text = before + revision + ":"
-		command = "pets " + strings.TrimSuffix(after, revision)
+		command = strings.Repeat(" ", indent) + strings.TrimSuffix(after, revision) // it is copied, and stays whole
 	}
 	for _, l := range columns.Wrap(text, p.Width, indent) {
 		p.Whole(l)
@@ -284,6 +285,15 @@ func (p *Printer) Whole(text string) {
 	if p.Err == nil {
 		_, p.Err = fmt.Fprintln(p.w, columns.Shown(text))
 	}
+}
+
+// begins is where a command begins, as [App.Name] calls this program.
+var begins = regexp.MustCompile(`: ('[^']*/pets'|\S*/pets|pets) `)
+
+// isCommand reports whether a line is a command that is copied.
+func isCommand(line string) bool {
+	at := begins.FindStringIndex(": " + line)
+	return at != nil && at[0] == 0
 }
 
 // recorded is what stands behind what was done.
@@ -334,18 +344,6 @@ func Instrument(market, outcome string) string {
 		return market
 	}
 	return market + "/" + middle(outcome, 12)
-}
-
-// Command prints a command as it has to be typed: with the flags of this run that say
-// which portfolio of which store is meant. One that is too long goes on below.
-func (a *App) Command(p *Printer, words ...string) {
-	words = append([]string{a.Name()}, words...)
-	for _, f := range []struct{ name, value string }{{"-p", a.PortfolioFlag}, {"--server", a.server}, {"--store", a.StoreFlag}} {
-		if f.value != "" {
-			words = append(words, f.name, Quoted(f.value))
-		}
-	}
-	p.command("    ", words)
 }
 
 // command prints the words of one; what does not fit goes on below, after a backslash. A flag

@@ -231,7 +231,7 @@ func (p *Prompter) key(ctx context.Context) (byte, error) {
 func (p *Prompter) Say(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	lines := &Printer{w: p.out, Width: p.width}
-	if command := strings.TrimLeft(text, " "); strings.HasPrefix(command, "pets ") {
+	if command := strings.TrimLeft(text, " "); isCommand(command) {
 		lines.command(text[:len(text)-len(command)], shellWords(command))
 		return
 	}

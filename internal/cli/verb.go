@@ -39,20 +39,49 @@ func (a *App) Sends(c *cobra.Command) *cobra.Command {
 			}
 			a.Again = id.String()
 		}
-		return a.keyed(onFlags(c, run(c, args)))
+		return a.keyed(c, onFlags(c, run(c, args)))
 	}
 	return c
+}
+
+// Looks makes a command that lets trading go on one that says how to look what became of it,
+// where nobody knows: sent again under an old key it might undo a stop.
+func (a *App) Looks(c *cobra.Command) *cobra.Command {
+	run := c.RunE
+	c.RunE = func(c *cobra.Command, args []string) error { return a.looked(c, run(c, args)) }
+	return c
+}
+
+// looks are the events by which one sees what became of a command, by its name.
+var looks = map[string]string{"start": "bot", "reset": "breaker", "clear": "emergency_stop", "confirm": "override"}
+
+func (a *App) looked(c *cobra.Command, err error) error {
+	if err == nil || !a.Once || neverSent(err) || !lost(err) {
+		return err
+	}
+	words := []string{"state"}
+	if of := looks[c.Name()]; of != "" {
+		words = []string{"events", "--type", of}
+	}
+	what := "it may have been recorded all the same; look before it is sent anew: " + a.Typed(words...)
+	if errors.Is(err, context.Canceled) { // the last word is only that it was interrupted
+		a.Tell("%s", what)
+		return err
+	}
+	return fmt.Errorf("%w\n%s", err, what)
 }
 
 // keyed adds to an error that leaves open what was recorded how to send the command again:
 // under the same key. What lets trading go on is not to be sent again like that, and what
 // was refused, or never left this machine, needs no key.
-func (a *App) keyed(err error) error {
+func (a *App) keyed(c *cobra.Command, err error) error {
 	var problem *client.Problem
 	var refused *domain.Error
 	switch {
-	case err == nil, a.Once, !a.sent, errors.As(err, &refused), neverSent(err):
+	case err == nil, !a.sent, errors.As(err, &refused), neverSent(err):
 		return err
+	case a.Once:
+		return a.looked(c, err)
 	case errors.As(err, &problem):
 		if !slices.Contains([]domain.Code{domain.CodeUnavailable, domain.CodeRateLimited, domain.CodeClock}, problem.Code()) {
 			return err

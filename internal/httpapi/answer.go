@@ -190,7 +190,7 @@ func problemOf(err error) Problem {
 		p = Problem{Type: problemType + string(domain.CodeUnavailable), Title: titles[domain.CodeUnavailable], Status: http.StatusServiceUnavailable}
 		p.Detail = "no answer in time; send it again with the same Idempotency-Key to learn the outcome"
 	case errors.As(err, &e):
-		p.Detail, p.Field = e.Message, e.Field
+		p.Detail, p.Field, p.retryAfter = e.Message, e.Field, e.After
 		if e.Field != "" {
 			p.Detail = e.Field + " " + e.Message
 		}
@@ -202,13 +202,10 @@ func problemOf(err error) Problem {
 	case errors.As(err, &later):
 		p.retryAfter = later.after
 	case troubled(err): // waiting does not help
-		p.retryAfter = troubledAfter
+		p.retryAfter = domain.Lasting
 	}
 	return p
 }
-
-// troubledAfter is when to retry a read of a history that cannot be read.
-const troubledAfter = time.Minute
 
 // troubled reports that reading failed, for example because of damage.
 func troubled(err error) bool {

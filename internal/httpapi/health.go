@@ -22,8 +22,9 @@ type Health struct {
 	// Free is the space left for the store, Reserve the part of it that is kept
 	// for stops and facts. A Reserve of 0 is none.
 	Free, Reserve int64
-	// PendingStops are emergency stops that are in force and not recorded yet.
-	PendingStops int
+	// PendingStops are stops that are in force and not recorded yet, PendingBots those of
+	// them that stop one bot.
+	PendingStops, PendingBots int
 	// UnkeptStops counts those that a restart forgets, because they could not be
 	// written anywhere.
 	UnkeptStops int
@@ -90,8 +91,11 @@ func (a *API) notReady(h Health) []string {
 // warnings lists what a person should check although commands are answered.
 func (h Health) warnings() []string {
 	var all []string
-	if h.PendingStops > 0 {
-		all = append(all, fmt.Sprintf("warning: emergency stops that hold and are not recorded yet: %d", h.PendingStops))
+	if n := h.PendingStops - h.PendingBots; n > 0 {
+		all = append(all, fmt.Sprintf("warning: emergency stops that hold and are not recorded yet: %d", n))
+	}
+	if h.PendingBots > 0 {
+		all = append(all, fmt.Sprintf("warning: stops of bots that hold and are not recorded yet: %d", h.PendingBots))
 	}
 	if h.UnkeptStops > 0 {
 		all = append(all, fmt.Sprintf("warning: stops that hold in memory only, because they could not be written anywhere; a restart forgets them, so keep the server running and make room: %d", h.UnkeptStops))

@@ -403,7 +403,7 @@ func (d *demoPlay) next(dir string) {
 	p.Line("All of the API:         %s/openapi.json", url)
 	p.Line("What the log adds up to:")
 	p.Line("")
-	p.Whole("  pets verify --store " + cli.Quoted("embedded:"+dir))
+	p.Whole("  " + d.app.TypedHere("verify", "--store", "embedded:"+dir))
 }
 
 // why prints the trip and the closed trades of its bot that led to it.

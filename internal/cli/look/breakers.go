@@ -25,9 +25,10 @@ func (a *app) breakersCommand() *cobra.Command {
 				if err := a.View(c.Context(), moment, "/breakers", nil, &v); err != nil {
 					return err
 				}
-				return a.showBreakers(v)
+				story, _ := show.AskStory(c.Context(), a.App, moment, v.EmergencyStop) // it is shown without, where the key may not see it
+				return a.showBreakers(v, story)
 			}, func(s *portfolio.State) error {
-				return a.showBreakers(breakersView{projections.EmergencyStopOf(s), projections.BreakersOf(s)})
+				return a.showBreakers(breakersView{projections.EmergencyStopOf(s), projections.BreakersOf(s)}, a.storyOf(c.Context(), moment, s))
 			})
 		},
 	}
@@ -35,7 +36,7 @@ func (a *app) breakersCommand() *cobra.Command {
 	return c
 }
 
-func (a *app) showBreakers(v breakersView) error {
+func (a *app) showBreakers(v breakersView, story show.StopStory) error {
 	if a.JSON {
 		return a.PrintJSON(v)
 	}
@@ -43,7 +44,8 @@ func (a *app) showBreakers(v breakersView) error {
 		return err
 	}
 	p := a.Printer()
-	show.SayStop(p, v.EmergencyStop, show.ClearRequest{})
+	story.Clear = show.ClearRequest{} // state says so
+	show.SayStop(p, v.EmergencyStop, story)
 	if v.EmergencyStop.Engaged || len(show.TrippedOf(v.Breakers)) > 0 {
 		p.Line("")
 		p.Line("What to do next stands at the end of:")

@@ -85,8 +85,13 @@ func (a *app) lookAfter(ctx context.Context, s *status, one show.ListedPortfolio
 func (a *app) needsOfState(ctx context.Context, v *watched) ([]attention, error) {
 	var out []attention
 	state := []string{"state"}
+	story, err := show.AskStory(ctx, a.App, "", v.EmergencyStop)
 	if v.EmergencyStop.Engaged {
-		n := attention{What: fmt.Sprintf("EMERGENCY STOP, %s, since %s UTC: %s", *v.EmergencyStop.Kind, cli.Clock(*v.EmergencyStop.Since), *v.EmergencyStop.Reason), Next: state}
+		when, before := story.When(v.EmergencyStop)
+		n := attention{What: fmt.Sprintf("EMERGENCY STOP, %s, since %s: %s", *v.EmergencyStop.Kind, when, *v.EmergencyStop.Reason), Next: state}
+		if before != "" {
+			n.What += "; " + before
+		}
 		if v.EmergencyStop.Pending {
 			n.What += "; it HOLDS, and is not recorded yet"
 		}
@@ -112,8 +117,7 @@ func (a *app) needsOfState(ctx context.Context, v *watched) ([]attention, error)
 			out = append(out, attention{What: fmt.Sprintf("%s sold more of %s/%s than it had", p.Bot, p.Market, p.Outcome), Next: []string{"positions"}})
 		}
 	}
-	open, err := show.AskClear(ctx, a.App, "", v.EmergencyStop)
-	if err == nil && open.ID != "" {
+	if open := story.Clear; err == nil && open.ID != "" {
 		out = append(out, attention{What: fmt.Sprintf("%s asked to clear the emergency stop; another person confirms, as an approver", open.User), Next: []string{"clear", "--confirm", open.ID}})
 	}
 	return out, err

@@ -8,6 +8,7 @@ import (
 
 	"pets/domain"
 	"pets/domain/portfolio"
+	"pets/eventstore"
 	"pets/internal/cli"
 	"pets/internal/cli/show"
 	"pets/projections"
@@ -24,7 +25,7 @@ func (a *app) stateCommand() *cobra.Command {
 				if a.JSON {
 					return a.PrintJSON(v)
 				}
-				return show.PrintState(a.App, v, show.Extra{Permits: projections.PermitsOf(s, "", a.asOf(s, moment)), Clear: show.ClearOf(s), Past: moment != ""})
+				return show.PrintState(a.App, v, show.Extra{Permits: projections.PermitsOf(s, "", a.asOf(s, moment)), Stop: a.storyOf(c.Context(), moment, s), Past: moment != ""})
 			})
 		},
 	}
@@ -68,4 +69,26 @@ func (a *app) askState(ctx context.Context, moment string) error {
 		return err
 	}
 	return show.PrintState(a.App, v, b)
+}
+
+// stopStory follows the records of a folder.
+type stopStory struct{ show.StopStory }
+
+func (s *stopStory) Apply(rec eventstore.Record, e domain.Event, _ *portfolio.State) {
+	m, _ := domain.DecodeMetadata(rec.Metadata) // what cannot be read names nobody
+	s.Follow(e, rec.Time, m.Actor)
+}
+
+// storyOf is the story of a folder's portfolio. It is read only where there is a stop; where
+// that fails, what the state has is shown without it.
+func (a *app) storyOf(ctx context.Context, moment string, s *portfolio.State) show.StopStory {
+	if !s.Stop.Engaged {
+		return show.StopStory{}
+	}
+	var story stopStory
+	if err := a.Look(ctx, moment, []projections.Projection{&story}, func(*portfolio.State) error { return nil }); err != nil {
+		story = stopStory{}
+	}
+	story.Clear = show.ClearOf(s)
+	return story.StopStory
 }

@@ -461,3 +461,38 @@ func TestTheNameOfTheProgram(t *testing.T) {
 		require.Equal(t, want, (&cli.App{Called: called}).Name(), called)
 	}
 }
+
+// "Show time, reason and who of the same record": a portfolio that was stopped twice shows the
+// second stop, at a server and in its folder; `state`, `status` and `breakers` say who stopped it.
+func TestARepeatedStopIsShownAsOneRecord(t *testing.T) {
+	s, p := served(t)
+	s.Ok("portfolio", "open", "main")
+	issue := func(user, role string) string {
+		return petstest.SecretPattern.FindString(s.Ok("apikey", "issue", "--user", user, "--role", role))
+	}
+	olga, bob := issue("olga", "operator"), issue("bob", "operator")
+	s.SetEnv("PETS_KEY", olga)
+	s.Ok("stop", "--emergency", "--reason", "stop bbb")
+	time.Sleep(1100 * time.Millisecond) // times are shown in seconds
+	s.SetEnv("PETS_KEY", bob)
+	s.Ok("stop", "--emergency")
+	stops := s.EventsOf("emergency_stop.engaged")
+	require.Len(t, stops, 2)
+	first, second := strings.Replace(stops[0].Time[:19], "T", " ", 1), strings.Replace(stops[1].Time[:19], "T", " ", 1)
+	require.NotEqual(t, first, second)
+	shown := func(commands ...string) {
+		t.Helper()
+		for _, command := range commands {
+			out := strings.Join(strings.Fields(s.Run(command).Out), " ")
+			require.Contains(t, out, "since "+second+" UTC, by bob", command)
+			require.Contains(t, out, cli.Unreasoned, command)
+			require.Contains(t, out, "it was stopped before that, at "+first+" UTC", command)
+			require.NotContains(t, out, "since "+first, command)
+		}
+	}
+	shown("state", "breakers", "status")
+	require.NoError(t, p.Cmd.Process.Signal(os.Interrupt))
+	require.NoError(t, p.Cmd.Wait())
+	s.SetEnv("PETS_SERVER", "")
+	shown("state", "breakers")
+}

@@ -49,7 +49,7 @@ func (a *app) approve(ctx context.Context, id, hash string, yes bool) error {
 	if err != nil {
 		return err
 	}
-	if err := checkShown(a.Config.Portfolio, t, hash); err != nil {
+	if err := a.checkShown(t, hash); err != nil {
 		return err
 	}
 	if !a.JSON {
@@ -66,9 +66,9 @@ func (a *app) approve(ctx context.Context, id, hash string, yes bool) error {
 	if err := a.ToServer(ctx, http.MethodPost, transferPath(id, "/approve"), map[string]string{"hash": t.Hash}, &answer); err != nil {
 		return err
 	}
-	next := "pets transfers " + id + " --follow"
+	next := a.Typed("transfers", id, "--follow")
 	if t.From == domain.WalletCold {
-		next = "pets cold export " + id
+		next = a.Typed("cold", "export", id)
 	}
 	return a.Done(answer, fmt.Sprintf("%s is approved; next: %s", id, next))
 }
@@ -77,22 +77,22 @@ func transferPath(id, what string) string { return "/transfers/" + url.PathEscap
 
 // checkHash works the hash out from what is shown: a server that shows one payment and
 // has another approved is found out here.
-func checkHash(portfolio string, t *projections.Transfer) error {
-	own := treasury.Hash(portfolio, &domain.TransferRequested{Transfer: t.Transfer, Kind: t.Kind, Payment: t.Payment})
+func (a *app) checkHash(t *projections.Transfer) error {
+	own := treasury.Hash(a.Config.Portfolio, &domain.TransferRequested{Transfer: t.Transfer, Kind: t.Kind, Payment: t.Payment})
 	if own != t.Hash {
-		return domain.Errorf(domain.CodeDenied, "the payment of %s does not have the hash that the server names: do not approve it. Somebody, or something, has changed it: pets stop --emergency --kind security_breach", t.Transfer)
+		return domain.Errorf(domain.CodeDenied, "the payment of %s does not have the hash that the server names: do not approve it. Somebody, or something, has changed it: %s", t.Transfer, a.Typed("stop", "--emergency", "--kind", "security_breach"))
 	}
 	return nil
 }
 
 // checkShown refuses what is not what was looked at, or waits for no approval.
-func checkShown(portfolio string, t *projections.Transfer, hash string) error {
-	if err := checkHash(portfolio, t); err != nil {
+func (a *app) checkShown(t *projections.Transfer, hash string) error {
+	if err := a.checkHash(t); err != nil {
 		return err
 	}
 	switch {
 	case hash != "" && hash != t.Hash:
-		return domain.Errorf(domain.CodeConflict, "%s has the hash %s, not the one given: look at it again (pets transfers %s)", t.Transfer, t.Hash, t.Transfer)
+		return domain.Errorf(domain.CodeConflict, "%s has the hash %s, not the one given: look at it again (%s)", t.Transfer, t.Hash, a.Typed("transfers", t.Transfer))
 	case t.Status != treasury.Requested:
 		return domain.Errorf(domain.CodeConflict, "%s is %s: there is nothing to approve", t.Transfer, t.Status)
 	}

@@ -71,7 +71,7 @@ func (a *app) coldExport(ctx context.Context, id, out string) error {
 	p.Line("  nonce        %d", show.LastAttempt(t).Nonce)
 	p.Line("")
 	p.Line("written to %s", out)
-	p.Line("next: on the machine with the key, pets cold sign %s; it shows the same payment", out)
+	p.Line("next: on the machine with the key, %s; it shows the same payment", a.TypedHere("cold", "sign", out))
 	return p.Err
 }
 
@@ -82,13 +82,13 @@ func (a *app) unsignedOf(t *projections.Transfer) (*coldUnsigned, error) {
 	case t.From != domain.WalletCold:
 		return nil, domain.Errorf(domain.CodeConflict, "%s is sent from a hot wallet: the server signs it by itself", t.Transfer)
 	case t.Status == treasury.Requested:
-		return nil, domain.Errorf(domain.CodeConflict, "%s is not approved yet: pets approve %s", t.Transfer, t.Transfer)
+		return nil, domain.Errorf(domain.CodeConflict, "%s is not approved yet: %s", t.Transfer, a.Typed("approve", t.Transfer))
 	case t.Status == treasury.Approved:
-		return nil, domain.Errorf(domain.CodeConflict, "%s is not prepared yet: the server does it within seconds, unless another transfer of the wallet or a stop is in the way; wait, and ask again (pets transfers %s)", t.Transfer, t.Transfer)
+		return nil, domain.Errorf(domain.CodeConflict, "%s is not prepared yet: the server does it within seconds, unless another transfer of the wallet or a stop is in the way; wait, and ask again (%s)", t.Transfer, a.Typed("transfers", t.Transfer))
 	case t.Status != treasury.Prepared || last == nil || last.TxHash != "":
 		return nil, domain.Errorf(domain.CodeConflict, "%s is %s: there is nothing to sign", t.Transfer, t.Status)
 	}
-	if err := checkHash(a.Config.Portfolio, t); err != nil {
+	if err := a.checkHash(t); err != nil {
 		return nil, err
 	}
 	registry, err := a.Registry()
@@ -129,5 +129,5 @@ func (a *app) coldImport(ctx context.Context, name string) error {
 	if err := a.ToServer(ctx, http.MethodPost, transferPath(file.Transfer, "/signed"), body, &answer); err != nil {
 		return err
 	}
-	return a.Done(answer, fmt.Sprintf("the signed transaction of %s, %s, is taken; the server sends it: pets transfers %s --follow", file.Transfer, file.TxHash, file.Transfer))
+	return a.Done(answer, fmt.Sprintf("the signed transaction of %s, %s, is taken; the server sends it: %s", file.Transfer, file.TxHash, a.Typed("transfers", file.Transfer, "--follow")))
 }

@@ -27,6 +27,11 @@ import (
 // part of it was changed; so is another portfolio's.
 func TestShownPaymentHasItsHash(t *testing.T) {
 	sound := shownTransfer()
+	checkShown := func(portfolio string, v *projections.Transfer, hash string) error {
+		a := &app{&cli.App{}}
+		a.Config.Portfolio = portfolio
+		return a.checkShown(v, hash)
+	}
 	require.NoError(t, checkShown("main", &sound, ""))
 	require.NoError(t, checkShown("main", &sound, sound.Hash))
 	require.Error(t, checkShown("other", &sound, ""))

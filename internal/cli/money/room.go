@@ -19,7 +19,7 @@ type app struct{ *cli.App }
 func Commands(c *cli.App) []*cobra.Command {
 	a := &app{c}
 	return cli.Under(cli.MoneyTopic,
-		a.Sends(a.transferCommand()), a.transfersCommand(), a.approvalsCommand(), a.approveCommand(), a.rejectCommand(),
+		a.Sends(a.transferCommand()), a.transfersCommand(), a.approvalsCommand(), a.Sends(a.approveCommand()), a.Sends(a.rejectCommand()),
 		a.treasuryCommand(), a.rebalanceCommand(), a.reconcileCommand(), a.addressBookCommand(), a.walletCommand(), a.coldCommand(),
 		a.Sends(a.depositCommand()), a.Sends(a.withdrawCommand()), a.Sends(a.feeCommand()), a.Sends(a.adjustCommand()))
 }

@@ -96,7 +96,7 @@ func (l *sweepLine) claimed(transfers []projections.Transfer) domain.Decimal {
 		sum = sum.Add(t.Payment.Amount)
 		note := fmt.Sprintf("%s takes %s already (%s)", t.Transfer, t.Payment.Amount, t.Status)
 		if sweep && t.Status != treasury.Broadcast && l.chain.Less(sum) {
-			note += fmt.Sprintf(", WHICH IS MORE THAN THERE IS: pets reject %s, and sweep again", t.Transfer)
+			note += ", WHICH IS MORE THAN THERE IS: reject it, and sweep again"
 		}
 		l.notes = append(l.notes, note)
 	}

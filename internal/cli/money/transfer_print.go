@@ -95,7 +95,7 @@ func (a *app) sayNextStep(p *cli.Printer, t *projections.Transfer, ways []string
 	says, command := nextStep(t, len(ways) > 0)
 	p.Line("next: %s", says)
 	if command != nil {
-		a.Command(p, command...)
+		a.CommandForAnother(p, command...)
 	}
 }
 

@@ -115,7 +115,7 @@ func (a *app) listApprovals(ctx context.Context, moment string) error {
 		for _, why := range t.ApprovalFor {
 			p.Line("     because %s", why)
 		}
-		p.Line("     until %s UTC: pets approve %s", cli.Clock(t.ExpiresAt), t.Transfer)
+		p.Line("     until %s UTC: %s", cli.Clock(t.ExpiresAt), a.Typed("approve", t.Transfer))
 	}
 	return p.Err
 }

@@ -69,7 +69,7 @@ func (a *app) printTreasury(v *show.TreasuryView) error {
 	p.Line("")
 	switch {
 	case v.Proposal != nil:
-		p.Line("proposal    %s from %s to %s: pets rebalance", v.Proposal.Amount, v.Proposal.From, v.Proposal.To)
+		p.Line("proposal    %s from %s to %s: %s", v.Proposal.Amount, v.Proposal.From, v.Proposal.To, a.Typed("rebalance"))
 		for _, l := range explainRebalance(f, &v.Proposal.Amount, v.Proposal.From == domain.WalletCold) {
 			p.Line("            %s", l)
 		}
@@ -84,7 +84,7 @@ func (a *app) printTreasury(v *show.TreasuryView) error {
 func (a *app) printWatch(p *cli.Printer, v *show.TreasuryView) {
 	p.Line("hot share   %s", show.HotShare(v))
 	if v.ReconciledAt == nil {
-		p.Line("reconciled  never: pets reconcile")
+		p.Line("reconciled  never: %s", a.Typed("reconcile"))
 	} else {
 		p.Line("reconciled  %s UTC", cli.Clock(*v.ReconciledAt))
 	}

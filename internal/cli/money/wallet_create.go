@@ -88,7 +88,7 @@ func (a *app) createCold(ctx context.Context, p *cli.Prompter, name string, f cr
 	p.Say("    %s", address)
 	p.Say("")
 	p.Say("No key was stored: the words are all there is. On the machine of the server, with an admin's key:")
-	p.Say("    %s", registerLine(name, f, address))
+	p.Say("    %s", a.registerLine(name, f, address.String()))
 	return nil
 }
 
@@ -152,7 +152,7 @@ func (a *app) refuseTaken(ctx context.Context, p *cli.Prompter, keys *evm.Keys, 
 	}
 	if w := registeredAs(wallets, name); w != nil {
 		return domain.Errorf(domain.CodeConflict,
-			"wallet %s is registered with address %s, which new words would not give; bring its own words with: pets wallet recover %s", name, w.Address, name)
+			"wallet %s is registered with address %s, which new words would not give; bring its own words with: %s", name, w.Address, a.Typed("wallet", "recover", name))
 	}
 	return nil
 }
@@ -184,29 +184,29 @@ func (a *app) registerNew(ctx context.Context, p *cli.Prompter, name string, f c
 	o := keyOrder(name, address, domain.KeyNew, vault.Path(f.index), keyID)
 	if err := a.ToServer(ctx, "POST", o.Path, o.Body, &answer); err != nil {
 		p.Say("That its key is here is NOT recorded. What is left to do:")
-		p.Say("    pets wallet record %s", name)
+		p.Say("    %s", a.Typed("wallet", "record", name))
 		return fmt.Errorf("record the key of wallet %s: %w", name, err)
 	}
 	p.Say("Its key is recorded (revision %d). Try the way back now, while the paper is at hand:", answer.Revision)
-	p.Say("    pets wallet recover %s --drill --address %s%s", name, address, indexOption(f.index))
+	p.Say("    %s", a.Typed(append([]string{"wallet", "recover", name, "--drill", "--address", address.String()}, indexOption(f.index)...)...))
 	return nil
 }
 
 // sayNext says how a wallet is brought from the keystore into the book.
 func (a *app) sayNext(p *cli.Prompter, name string, f createFlags, address vault.Address) {
-	p.Say("    %s", registerLine(name, f, address))
-	p.Say("    pets wallet record %s", name)
+	p.Say("    %s", a.registerLine(name, f, address.String()))
+	p.Say("    %s", a.Typed("wallet", "record", name))
 }
 
-func registerLine(name string, f createFlags, address vault.Address) string {
-	return fmt.Sprintf("pets wallet register %s --place %s --chain %s --address %s", name, f.place, f.chain, address)
+func (a *app) registerLine(name string, f createFlags, address string) string {
+	return a.Typed("wallet", "register", name, "--place", f.place, "--chain", f.chain, "--address", address)
 }
 
-func indexOption(index uint32) string {
+func indexOption(index uint32) []string {
 	if index == 0 {
-		return ""
+		return nil
 	}
-	return fmt.Sprintf(" --index %d", index)
+	return []string{"--index", fmt.Sprint(index)}
 }
 
 // keyOrder is the record of a key that was put into the keystore.

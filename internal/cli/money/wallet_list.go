@@ -148,11 +148,11 @@ func (a *app) printWallets(v walletList) error {
 	}
 	for _, w := range v.Wallets {
 		if w.Key != nil && w.KeyID == "" {
-			p.Line("the key of %s is here and not recorded; run: pets wallet record %s", w.Wallet.Wallet, w.Wallet.Wallet)
+			p.Line("the key of %s is here and not recorded; run: %s", w.Wallet.Wallet, a.Typed("wallet", "record", w.Wallet.Wallet))
 		}
 	}
 	for _, s := range v.Unregistered {
-		p.Line("%s is not registered in %s; an admin runs: pets wallet register %s --place hot --chain %s --address %s", s.Wallet, v.Portfolio, s.Wallet, a.Config.Chain, s.Address)
+		p.Line("%s is not registered in %s; an admin runs: %s", s.Wallet, v.Portfolio, a.registerLine(s.Wallet, createFlags{place: domain.WalletHot, chain: a.Config.Chain}, s.Address))
 	}
 	return p.Err
 }

@@ -47,7 +47,7 @@ func (a *app) recordable(ctx context.Context, name string) (*projections.Wallet,
 	}
 	w := registeredAs(wallets, name)
 	if w == nil {
-		return nil, domain.Errorf(domain.CodeNotFound, "portfolio %s has no wallet %s; register it first: pets wallet register %s", a.Config.Portfolio, name, name)
+		return nil, domain.Errorf(domain.CodeNotFound, "portfolio %s has no wallet %s; register it first: %s", a.Config.Portfolio, name, a.Typed("wallet", "register", name))
 	}
 	return w, nil
 }

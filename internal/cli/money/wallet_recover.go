@@ -65,8 +65,8 @@ func (a *app) recoverWallet(ctx context.Context, f recoverFlags) error {
 	}
 	if f.wallet != nil && f.wallet.Place == domain.WalletCold {
 		return domain.Errorf(domain.CodeConflict,
-			"%s is a cold wallet, and its words are never typed where its store or server can be reached. On the offline machine: pets wallet recover %s --drill --address %s; then here: pets wallet record %s --tested --address %s",
-			f.name, f.name, f.expected, f.name, f.expected)
+			"%s is a cold wallet, and its words are never typed where its store or server can be reached. On the offline machine: %s; then here: %s",
+			f.name, a.TypedHere("wallet", "recover", f.name, "--drill", "--address", f.expected.String()), a.Typed("wallet", "record", f.name, "--tested", "--address", f.expected.String()))
 	}
 	if f.drill {
 		return a.drill(ctx, p, f)
@@ -81,7 +81,7 @@ func (a *app) recoverWallet(ctx context.Context, f recoverFlags) error {
 		return err
 	}
 	if e := sealedAs(entries, f.name); e != nil {
-		return thereAlready(f.name, e.Address)
+		return a.thereAlready(f.name, e.Address)
 	}
 	m, err := typedWords(ctx, p, f)
 	if err != nil {
@@ -90,7 +90,7 @@ func (a *app) recoverWallet(ctx context.Context, f recoverFlags) error {
 	defer m.Wipe()
 	address, err := storeKey(keys, m, f.name, f.index)
 	if errors.Is(err, vault.ErrExists) {
-		return thereAlready(f.name, f.expected)
+		return a.thereAlready(f.name, f.expected)
 	}
 	if err != nil {
 		return err
@@ -100,8 +100,8 @@ func (a *app) recoverWallet(ctx context.Context, f recoverFlags) error {
 	return a.bookRecovered(ctx, p, f, keys.Current())
 }
 
-func thereAlready(name string, address vault.Address) error {
-	return domain.Errorf(domain.CodeConflict, "the key of wallet %s (%s) is there already, and no key is ever overwritten; to try its words: pets wallet recover %s --drill", name, address, name)
+func (a *app) thereAlready(name string, address vault.Address) error {
+	return domain.Errorf(domain.CodeConflict, "the key of wallet %s (%s) is there already, and no key is ever overwritten; to try its words: %s", name, address, a.Typed("wallet", "recover", name, "--drill"))
 }
 
 // expectAddress settles what the words have to give: --address, the registered address,
@@ -163,7 +163,7 @@ func (a *app) drill(ctx context.Context, p *cli.Prompter, f recoverFlags) error 
 	}
 	m.Wipe()
 	p.Say("The words give %s: wallet %s can be recovered from them. No key was touched.", f.expected, f.name)
-	later := fmt.Sprintf("pets wallet record %s --tested --address %s", f.name, f.expected)
+	later := a.Typed("wallet", "record", f.name, "--tested", "--address", f.expected.String())
 	if f.wallet == nil {
 		p.Say("That is not recorded: the wallet is not registered as far as can be seen from here. Where the server runs:")
 		p.Say("    %s", later)
@@ -188,31 +188,31 @@ func walletPath(name, rest string) string { return "/wallets/" + url.PathEscape(
 
 // bookRecovered records the key, has the wallet loaded, and offers a test transfer.
 func (a *app) bookRecovered(ctx context.Context, p *cli.Prompter, f recoverFlags, keyID string) error {
-	record := fmt.Sprintf("pets wallet record %s --recovered", f.name)
+	record, load := a.Typed("wallet", "record", f.name, "--recovered"), a.Typed("wallet", "verify", f.name, "--load")
 	if f.wallet == nil {
 		p.Say("It is not registered as far as can be seen from here. What is left to do, with an admin's PETS_KEY:")
-		p.Say("    %s", registerLine(f.name, createFlags{place: domain.WalletHot, chain: a.Config.Chain}, f.expected))
+		p.Say("    %s", a.registerLine(f.name, createFlags{place: domain.WalletHot, chain: a.Config.Chain}, f.expected.String()))
 		p.Say("    %s", record)
-		p.Say("    pets wallet verify %s --load", f.name)
+		p.Say("    %s", load)
 		return nil
 	}
 	answer, err := a.CarryOut(ctx, keyOrder(f.name, f.expected, domain.KeyRecovered, vault.Path(f.index), keyID))
 	if err != nil {
 		p.Say("That it was recovered is NOT recorded. What is left to do:")
 		p.Say("    %s", record)
-		p.Say("    pets wallet verify %s --load", f.name)
+		p.Say("    %s", load)
 		return fmt.Errorf("record the key: %w", err)
 	}
 	p.Say("Recorded (revision %d).", answer.Revision)
 	if a.Config.Key.Reveal() == "" {
 		p.Say("What it holds has not been read: a server does that. While one runs, with an operator's PETS_KEY:")
-		p.Say("    pets wallet verify %s --load", f.name)
+		p.Say("    %s", load)
 		return nil
 	}
 	balances, err := a.loadWallet(ctx, f.name)
 	if err != nil {
 		p.Say("What it holds could NOT be read from the chain. What is left to do:")
-		p.Say("    pets wallet verify %s --load", f.name)
+		p.Say("    %s", load)
 		return fmt.Errorf("load wallet %s: %w", f.name, err)
 	}
 	sayBalances(a.Messages(), f.name, balances)
@@ -279,6 +279,6 @@ func (a *app) offerTest(ctx context.Context, p *cli.Prompter, f recoverFlags) er
 	if err := a.ToServer(ctx, "POST", "/transfers", body, &answer); err != nil {
 		return fmt.Errorf("ask for the test transfer: %w", err)
 	}
-	p.Say("Asked for as %s; it waits for the approval of another user (with a key of role approver): pets approve %s", answer.ID, answer.ID)
+	p.Say("Asked for as %s; it waits for the approval of another user (with a key of role approver): %s", answer.ID, a.Typed("approve", answer.ID))
 	return nil
 }

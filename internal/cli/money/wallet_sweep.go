@@ -81,7 +81,7 @@ func (a *app) planSweep(ctx context.Context, fee domain.Decimal) (*sweepPlan, er
 		return nil, err
 	}
 	if !state.EmergencyStop.Engaged {
-		return nil, domain.Errorf(domain.CodeConflict, "a sweep needs an engaged emergency stop: pets stop --emergency --kind security_breach; without one ask for a transfer")
+		return nil, domain.Errorf(domain.CodeConflict, "a sweep needs an engaged emergency stop: %s; without one ask for a transfer", a.Typed("stop", "--emergency", "--kind", "security_breach"))
 	}
 	var wallets show.WalletsView
 	if err := a.ToServer(ctx, http.MethodGet, "/wallets", nil, &wallets); err != nil {
@@ -159,9 +159,9 @@ func (a *app) printSwept(requested []*projections.Transfer) error {
 		p.Line("")
 		p.Line("next: somebody else than %s, with the role approver, until %s UTC:", requested[0].RequestedBy, cli.Clock(requested[0].ExpiresAt))
 		for _, t := range requested {
-			a.Command(p, "approve", t.Transfer, "--hash", t.Hash)
+			a.CommandForAnother(p, "approve", t.Transfer, "--hash", t.Hash)
 		}
-		p.Line("They go one after the other: each wallet sends one at a time. pets transfers --open shows how far they are.")
+		p.Line("They go one after the other: each wallet sends one at a time. How far they are: %s", a.Typed("transfers", "--open"))
 	}
 	return p.Err
 }

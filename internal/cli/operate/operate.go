@@ -2,7 +2,6 @@ package operate
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 
@@ -79,7 +78,7 @@ func (a *app) clearCommand() *cobra.Command {
 			if err := a.ToServer(c.Context(), http.MethodPost, "/emergency-stop/clear", cli.ReasonOf(reason), &answer); err != nil {
 				return err
 			}
-			return a.Done(answer, fmt.Sprintf("asked; another user, with a key of role approver, confirms with: pets clear --confirm %s", answer.ID))
+			return a.Done(answer, "asked; another user, with a key of role approver, confirms with: "+a.Typed("clear", "--confirm", answer.ID))
 		},
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why; it is kept with the record")

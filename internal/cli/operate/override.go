@@ -97,7 +97,7 @@ func (a *app) requestOverride(c *cobra.Command, body commands.RequestOverride) e
 	if err := a.Done(answer, fmt.Sprintf("%s: override %s is asked for; it waits for 24 h", answer.ID, body.Kind)); err != nil {
 		return err
 	}
-	return a.Next("another user, with a key of role approver, confirms it", "override", "confirm", answer.ID)
+	return a.NextIn(a.Config.Portfolio, "another user, with a key of role approver, confirms it", "override", "confirm", answer.ID)
 }
 
 func (a *app) confirmOverrideCommand() *cobra.Command {

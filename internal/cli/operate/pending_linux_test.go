@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,6 +27,8 @@ func TestAHeldStopIsShownOnTheCommandLine(t *testing.T) {
 		require.NoError(t, c.Send(context.Background(), http.MethodPost, "/v1/portfolios"+path, reference, body, into))
 	}
 	send("", "open", map[string]any{"id": "main", "mode": "paper"}, nil)
+	olga := petstest.SecretPattern.FindString(p.Pets(folder, petstest.AdminKey, "apikey", "issue", "--user", "olga", "--role", "operator").Out)
+	require.NotEmpty(t, olga)
 	send("/main/deposits", "in", map[string]any{"wallet": "hot", "amount": "100"}, nil)
 	send("/main/bots", "bot", map[string]any{"id": "alpha", "capital": "50"}, nil)
 	send("/main/bots/alpha/start", "start", struct{}{}, nil)
@@ -56,7 +59,28 @@ func TestAHeldStopIsShownOnTheCommandLine(t *testing.T) {
 		require.Contains(t, r.Out, "HOLDS, but is not recorded yet")
 	}
 	require.Contains(t, s.Run("-p", "main", "state").Out, "stopped, not recorded yet")
+	// "Say to stop the server, pets verify, restart": what is not recorded cannot be cleared.
+	out := strings.Join(strings.Fields(s.Run("-p", "main", "state").Out), " ")
+	require.Contains(t, out, "stop the server, look at its store on its machine, and start it again")
+	require.Contains(t, out, "pets verify --store embedded:DIR")
+	require.NotContains(t, out, "pets clear")
+	require.NotContains(t, out, "pets start")
 	require.NotContains(t, s.Run("-p", "main", "permits").Out, "granted")
+
+	// "What is final for now is not retried": the server says so, and it is one answer.
+	for _, args := range [][]string{
+		{"deposit", "5"},
+		{"start", "alpha"},
+		{"clear", "--reason", "x"},
+	} {
+		operator := &petstest.Shell{T: t, Dir: s.Dir, Ctx: t.Context(), Env: []string{"PETS_SERVER=" + p.URL, "PETS_KEY=" + olga}}
+		r := operator.Run(args...)
+		require.Equal(t, 1, r.Code, r.Out)
+		require.Contains(t, r.Err, "refused", args)
+		require.NotContains(t, r.Err, "no answer", args)
+		require.NotContains(t, r.Err, "waiting for", args)
+		require.NotContains(t, r.Err, "look, and send it again", args)
+	}
 }
 
 // A stop that waits in the marker of a folder, in which no server runs, is told to whoever

@@ -314,9 +314,13 @@ func (a *app) stopEverywhere(ctx context.Context, f stopFlags) error {
 		return errors.Join(cli.Told(done, a.PrintJSON(answer)), err)
 	}
 	p := a.Messages()
+	var left []string
 	for _, s := range answer.Portfolios {
 		state := "recorded"
 		switch {
+		case s.CannotTrade():
+			left = append(left, s.Portfolio)
+			continue
 		case s.Refused != "":
 			p.Line("NOT engaged in %s: %s", s.Portfolio, s.Refused)
 			continue
@@ -327,13 +331,17 @@ func (a *app) stopEverywhere(ctx context.Context, f stopFlags) error {
 		}
 		p.Line("EMERGENCY STOP engaged in %s: %s", s.Portfolio, state)
 	}
+	if len(left) > 0 {
+		p.Line("left out, as imported portfolios cannot trade: %s", strings.Join(left, ", "))
+	}
 	return errors.Join(cli.Told(done, p.Err), err)
 }
 
-// notEngaged makes it no success where a portfolio took no stop, as it is none where that
-// portfolio is named alone. The others are stopped all the same.
+// notEngaged makes it no success where a portfolio that can trade took no stop. The others are
+// stopped all the same.
 func notEngaged(all []commands.Stopped) error {
 	var names []string
+	all = slices.DeleteFunc(slices.Clone(all), commands.Stopped.CannotTrade)
 	for _, s := range all {
 		if s.Refused != "" {
 			names = append(names, s.Portfolio)

@@ -2,6 +2,8 @@ package show
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"pets/domain"
 	"pets/domain/portfolio"
@@ -14,12 +16,36 @@ import (
 // filled, and whether somebody asked to clear the emergency stop.
 type Extra struct {
 	Permits []projections.Permit
-	Clear   ClearRequest
+	Stop    StopStory
 	Past    bool // of a moment that is over: nothing can be done about it
 }
 
 // ClearRequest is an open request to clear the emergency stop; empty for none.
 type ClearRequest struct{ ID, User string }
+
+// StopStory is what the records tell of the emergency stop: the open request to clear it, and
+// the record whose kind and reason are shown.
+type StopStory struct {
+	Clear  ClearRequest
+	By     string // who stopped it
+	At     time.Time
+	Reason string
+}
+
+// Follow is told of each record.
+func (s *StopStory) Follow(e domain.Event, at time.Time, user string) {
+	switch e := e.(type) {
+	case *domain.EmergencyStopEngaged: // it ends the request
+		s.Clear = ClearRequest{}
+		if e.RequestedKind == "" || s.By == "" { // a less severe one leaves the reason
+			s.By, s.At, s.Reason = user, at, e.Reason
+		}
+	case *domain.EmergencyStopCleared:
+		*s = StopStory{}
+	case *domain.EmergencyStopClearRequested:
+		s.Clear = ClearRequest{e.Request, e.User}
+	}
+}
 
 // ClearOf is the open request of a portfolio.
 func ClearOf(s *portfolio.State) ClearRequest {
@@ -35,28 +61,25 @@ func AskExtra(ctx context.Context, a *cli.App, moment string, stop projections.E
 	if err := a.View(ctx, moment, "/permits", nil, &v); err != nil {
 		return Extra{}, err
 	}
-	open, err := AskClear(ctx, a, moment, stop)
-	return Extra{v.Permits, open, moment != ""}, err
+	story, err := AskStory(ctx, a, moment, stop)
+	return Extra{v.Permits, story, moment != ""}, err
 }
 
-// AskClear finds the open request among the events: no view of a server has it.
-func AskClear(ctx context.Context, a *cli.App, moment string, stop projections.EmergencyStop) (ClearRequest, error) {
-	var open ClearRequest
+// AskStory finds it among the events: no view of a server has it.
+func AskStory(ctx context.Context, a *cli.App, moment string, stop projections.EmergencyStop) (StopStory, error) {
+	var story StopStory
 	if !stop.Engaged {
-		return open, nil
+		return story, nil
 	}
 	err := a.EachEvent(ctx, cli.EventQuery{At: moment, After: -1, Types: []string{"emergency_stop."}}, func(line cli.EventLine) error {
 		e, err := domain.Decode(line.Type, line.Data)
 		if err != nil {
 			return err
 		}
-		open = ClearRequest{} // a new stop ends the request, and a clearing does
-		if asked, ok := e.(*domain.EmergencyStopClearRequested); ok {
-			open = ClearRequest{asked.Request, asked.User}
-		}
+		story.Follow(e, line.Time, line.User)
 		return nil
 	})
-	return open, err
+	return story, err
 }
 
 // nextSteps is what tells a person what to do next.
@@ -76,11 +99,15 @@ type nextSteps struct {
 // engages it; the bots last.
 func sayWayOut(a *cli.App, p *cli.Printer, n nextSteps) {
 	tripped := TrippedOf(n.breakers)
-	if len(tripped) == 0 && !n.stop.Engaged {
+	if len(tripped) == 0 && !n.stop.Engaged && !n.held() {
 		return
 	}
 	p.Line("")
 	p.Line("WHAT TO DO NEXT")
+	if n.held() {
+		sayHeld(a, p)
+		return
+	}
 	sayResets(a, p, n, tripped)
 	if n.imported {
 		p.Say(2, "This portfolio shows what would have happened: its bots are not started again, and its emergency stop is not cleared.")
@@ -90,6 +117,19 @@ func sayWayOut(a *cli.App, p *cli.Printer, n nextSteps) {
 		sayClear(a, p, n.Clear)
 	}
 	sayStarts(a, p, n.bots)
+}
+
+// held reports whether a stop holds that is not recorded yet: nothing lets trading go on then.
+func (n nextSteps) held() bool {
+	return n.stop.Pending || slices.ContainsFunc(n.bots, func(b projections.Bot) bool { return b.Pending })
+}
+
+// sayHeld: what is not recorded cannot be cleared.
+func sayHeld(a *cli.App, p *cli.Printer) {
+	p.Say(2, "A stop that is not recorded yet cannot be cleared. See why it is not:")
+	a.Command(p, "status")
+	p.Say(2, "Where the store takes no more events: stop the server, look at its store on its machine, and start it again. It records the stop before anything else.")
+	p.Whole("    " + a.TypedHere("verify", "--store", "embedded:DIR"))
 }
 
 // TrippedOf are the breakers that are tripped.
@@ -135,13 +175,13 @@ func ResetOf(b projections.Breaker) []string {
 func sayClear(a *cli.App, p *cli.Printer, open ClearRequest) {
 	if open.ID != "" {
 		p.Say(2, "%s asked to clear the emergency stop (%s). Another person confirms, as an approver:", open.User, open.ID)
-		a.Command(p, "clear", "--confirm", open.ID)
+		a.CommandForAnother(p, "clear", "--confirm", open.ID)
 		return
 	}
 	p.Say(2, "Clear the emergency stop, when its reason is gone. One person asks, as an operator or an approver:")
 	a.Command(p, "clear", "--reason", `"…"`)
 	p.Say(2, "Another confirms, as an approver, what the first was answered:")
-	a.Command(p, "clear", "--confirm", "REQUEST")
+	a.CommandForAnother(p, "clear", "--confirm", "REQUEST")
 }
 
 // sayStarts: a reset and a clearing leave the bots stopped.

@@ -22,7 +22,7 @@ func PrintState(a *cli.App, v projections.State, b Extra) error {
 	p.Line("equity    %s %s   (realised %s)", cli.Money(v.Equity), v.BaseAsset, cli.Money(v.RealisedEquity))
 	p.Line("drawdown  %s from peak %s   (lifetime peak %s)", cli.Percent(v.Drawdown), cli.Money(v.Peak), cli.Money(v.LifetimePeak))
 	p.Line("day       %s opened at %s, loss %s", v.Day.Date, cli.Money(v.Day.Open), cli.Percent(v.Day.Loss))
-	SayStop(p, v.EmergencyStop, b.Clear)
+	SayStop(p, v.EmergencyStop, b.Stop)
 	p.Line("")
 	if p.Err != nil {
 		return p.Err
@@ -31,7 +31,7 @@ func PrintState(a *cli.App, v projections.State, b Extra) error {
 		return err
 	}
 	if !b.Past {
-		sayWayOut(a, p, StepsOf(v, b.Clear))
+		sayWayOut(a, p, StepsOf(v, b.Stop.Clear))
 	}
 	return p.Err
 }
@@ -66,7 +66,7 @@ func printTables(a *cli.App, p *cli.Printer, breakers []projections.Breaker, bot
 func PrintOwnState(a *cli.App, v projections.OwnState, permits []projections.Permit) error {
 	p := a.Printer()
 	p.Line("%s  (%s, clock %s)  revision %d  %s UTC", v.Portfolio, v.Mode, v.Clock, v.Revision, cli.Clock(v.Time))
-	SayStop(p, v.EmergencyStop, ClearRequest{})
+	SayStop(p, v.EmergencyStop, StopStory{})
 	p.Line("")
 	if p.Err != nil {
 		return p.Err
@@ -75,11 +75,16 @@ func PrintOwnState(a *cli.App, v projections.OwnState, permits []projections.Per
 }
 
 // SayStop prints the emergency stop, where one is engaged.
-func SayStop(p *cli.Printer, stop projections.EmergencyStop, open ClearRequest) {
+func SayStop(p *cli.Printer, stop projections.EmergencyStop, story StopStory) {
 	if stop.Engaged {
+		open := story.Clear
+		when, before := story.When(stop)
 		p.Line("")
-		p.Line("EMERGENCY STOP  %s since %s UTC", *stop.Kind, cli.Clock(*stop.Since))
+		p.Line("EMERGENCY STOP  %s since %s", *stop.Kind, when)
 		p.Line("                %s", *stop.Reason)
+		if before != "" {
+			p.Line("                %s", before)
+		}
 		if open.ID != "" {
 			p.Line("                %s asked to clear it (%s): a second person has to confirm", open.User, open.ID)
 		}
@@ -87,6 +92,18 @@ func SayStop(p *cli.Printer, stop projections.EmergencyStop, open ClearRequest) 
 			p.Line("                HOLDS, but is not recorded yet")
 		}
 	}
+}
+
+// When is the time of the record whose reason is shown, and who made it; and what to say where
+// the portfolio was stopped before that.
+func (s StopStory) When(stop projections.EmergencyStop) (when, before string) {
+	if s.By == "" || stop.Pending || s.Reason != *stop.Reason {
+		return cli.Clock(*stop.Since) + " UTC", ""
+	}
+	if stop.Since.Before(s.At) {
+		before = fmt.Sprintf("it was stopped before that, at %s UTC", cli.Clock(*stop.Since))
+	}
+	return fmt.Sprintf("%s UTC, by %s", cli.Clock(s.At), s.By), before
 }
 
 // BreakerRows are breakers as a table.
