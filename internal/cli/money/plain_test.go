@@ -69,7 +69,9 @@ func TestStatusLines(t *testing.T) {
 			require.Contains(t, statusLine(&v), "waits for its signature")
 			require.NotContains(t, (&app{&cli.App{}}).nextStep(&v), "cold export", "it is signed")
 			v.Attempts[0].TxHash = ""
-			require.Contains(t, (&app{&cli.App{PortfolioFlag: "main"}}).nextStep(&v), "pets cold export x7 --portfolio main")
+			a := &app{&cli.App{}}
+			a.Config.Portfolio = "main"
+			require.Contains(t, a.nextStep(&v), "pets cold export x7 -p main")
 		}
 	}
 }
