@@ -73,7 +73,7 @@ func TestStateSaysWhatToDoNext(t *testing.T) {
 	request := regexp.MustCompile(`c\d+`).FindString(w.Ok(w.Olga, "clear", "--reason", "no fire"))
 	asked := w.Ok(w.Olga, "state")
 	require.Contains(t, asked, "olga asked to clear it ("+request+"): a second person has to confirm")
-	require.Contains(t, asked, "    pets clear --confirm "+request+"\n")
+	require.Contains(t, asked, "    pets clear --confirm "+request+" -p main\n")
 	require.NotContains(t, asked, "pets clear --reason")
 	fromFolder := w.Ok(w.Olga, beside, "state")
 	require.Contains(t, fromFolder, "    pets clear --confirm "+request)

@@ -125,7 +125,7 @@ var sweepCases = map[string]struct {
 	"asked for before, and a thief was faster": {
 		wallets: oneHot, held: held{"hot-1": {"POL": "10", "USDC": "900", "pUSD": "0"}},
 		transfers: []projections.Transfer{sweepOf("x9", "USDC", "1000", treasury.Approved)},
-		moves:     "hot-1 POL 8 1", says: "WHICH IS MORE THAN THERE IS: pets reject x9",
+		moves:     "hot-1 POL 8 1", says: "WHICH IS MORE THAN THERE IS: reject it",
 	},
 	"rejected, or over": {
 		wallets: oneHot, held: held{"hot-1": {"POL": "10", "USDC": "900", "pUSD": "0"}},

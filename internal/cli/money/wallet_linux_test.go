@@ -45,7 +45,7 @@ func TestCreate(t *testing.T) {
 	require.Contains(t, r.Out, "pets wallet register trading --place hot --chain eip155:137 --address "+address)
 	s.Fails(1, []string{"no wallet trading", "pets wallet register trading"}, "wallet", "record", "trading")
 	s.Register("trading", domain.WalletHot, address)
-	require.Contains(t, s.Ok("wallet", "list"), "the key of trading is here and not recorded; run: pets wallet record trading")
+	require.Contains(t, s.Ok("wallet", "list"), "the key of trading is here and not recorded; run:\n  pets wallet record trading -p ")
 	r = s.Run("wallet", "record", "trading")
 	require.Equal(t, 0, r.Code, r.Err)
 	require.Contains(t, strings.Join(strings.Fields(r.Out), " "), "is in the keystore")
