@@ -7,7 +7,7 @@ import (
 	"pets/domain"
 )
 
-// TreasuryPatch reads rules of the treasury, each KEY=VALUE and at most once.
+// TreasuryPatch reads rules of the treasury, KEY=VALUE each, every key at most once.
 func TreasuryPatch(pairs []string) (map[string]any, error) {
 	body := map[string]any{}
 	for _, pair := range pairs {
@@ -24,5 +24,5 @@ func TreasuryPatch(pairs []string) (map[string]any, error) {
 	return body, nil
 }
 
-// TreasuryKeys are the rules that can be set.
+// TreasuryKeys lists the rules that can be set.
 var TreasuryKeys = []string{"hot_wallet_percentage", "min_rebalance_usd", "approval_threshold_usd", "approval_ttl", "max_transfer_fee"}

@@ -1,7 +1,7 @@
 // Package columns fits text to the width of a terminal.
 //
-// It owns where a line is broken and how it goes on. It refuses to break a word, such as an
-// address or a path that somebody copies.
+// It owns where a line is broken and how far its continuation is indented. It refuses to break
+// a word, such as an address or a path that people copy.
 package columns
 
 import (
@@ -10,10 +10,10 @@ import (
 	"unicode/utf8"
 )
 
-// label is the start of a line that has one: "hot share   ".
+// label matches a label at the start of a line, such as "hot share   ".
 var label = regexp.MustCompile(`^ *\S+(?: \S+)*  +`)
 
-// Hanging is where a line goes on below itself: beside its label, or two columns in.
+// Hanging returns the indent of a line's continuation: the width of its label, or two columns.
 func Hanging(text string) int {
 	const mostLabel = 24
 	if l := label.FindString(text); l != "" && len(l) <= mostLabel {
@@ -22,8 +22,8 @@ func Hanging(text string) int {
 	return len(text) - len(strings.TrimLeft(text, " ")) + 2
 }
 
-// Wrap breaks a text at spaces into lines of at most width columns (0: any number), all
-// but the first of them indented. A word that is longer stays whole.
+// Wrap breaks a text at spaces into lines of at most width columns; 0 means no limit. All
+// lines but the first are indented. A longer word stays whole.
 func Wrap(text string, width, indent int) []string {
 	var lines []string
 	for line := []rune(text); ; {
@@ -52,7 +52,7 @@ func Wrap(text string, width, indent int) []string {
 	}
 }
 
-// Fit wraps each line of a text, below itself.
+// Fit wraps each line of a text with a hanging indent.
 func Fit(text string, width int) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
@@ -65,8 +65,8 @@ func Fit(text string, width int) string {
 	return b.String()
 }
 
-// Flow joins the lines of each paragraph and wraps it anew. A line that is indented goes on
-// below itself.
+// Flow joins the lines of each paragraph and wraps it again. An indented line is not joined; it
+// wraps with a hanging indent.
 func Flow(text string, width int) string {
 	var out []string
 	paragraph := ""

@@ -9,7 +9,7 @@ import (
 	"pets/projections"
 )
 
-// breakersView is what `pets breakers --json` prints.
+// breakersView is the answer of `pets breakers --json`.
 type breakersView struct {
 	EmergencyStop projections.EmergencyStop `json:"emergency_stop"`
 	Breakers      []projections.Breaker     `json:"breakers"`

@@ -19,7 +19,7 @@ import (
 	"pets/replay"
 )
 
-// eventFilter is what of the history is shown.
+// eventFilter selects the events that are shown.
 type eventFilter struct {
 	cli.EventQuery
 	follow bool
@@ -59,7 +59,7 @@ func (a *app) eventsCommand() *cobra.Command {
 	return c
 }
 
-// check reads the flags; what is wrong with them is said before anything is opened.
+// check validates the flags before anything is opened.
 func (f *eventFilter) check() (projections.Point, error) {
 	to, err := projections.ParsePoint(f.At)
 	switch {
@@ -76,9 +76,9 @@ func (f *eventFilter) check() (projections.Point, error) {
 	return to, nil
 }
 
-// knownTypes turns what a person calls types of events into what types begin with: the
-// beginning of a type stands for itself, any other word for the types that have a word
-// that begins so. What is neither would silently match nothing, and is refused.
+// knownTypes turns the words of --type into prefixes of event types. The beginning of a type
+// stands for itself; any other word stands for the types with a word that begins like it. It
+// refuses a word that matches no type.
 func knownTypes(asked []string) ([]string, error) {
 	var out []string
 	for _, word := range asked {
@@ -105,12 +105,12 @@ func knownTypes(asked []string) ([]string, error) {
 	return out, nil
 }
 
-// wordsOf are those of a type without its version: emergency, stop, cleared.
+// wordsOf returns the words of a type without its version: emergency, stop, cleared.
 func wordsOf(eventType string) []string {
 	return strings.FieldsFunc(domain.EventName(eventType), func(r rune) bool { return r == '.' || r == '_' })
 }
 
-// typeList names the types of events, a line for those of one subject.
+// typeList lists the types of events, one line per subject.
 func typeList() string {
 	var lines []string
 	known := map[string]int{} // subject → line
@@ -146,7 +146,7 @@ func (a *app) printEvents(ctx context.Context, store eventstore.Store, f eventFi
 	shown := 0
 	for rec, err := range records {
 		if f.follow && err != nil && ctx.Err() != nil {
-			return nil // an interruption is how following ends
+			return nil // following ends by an interruption
 		}
 		if err != nil {
 			return err
@@ -167,7 +167,7 @@ func (a *app) printEvents(ctx context.Context, store eventstore.Store, f eventFi
 	return nil
 }
 
-// reached refuses a revision that has not come yet, except to wait for it.
+// reached refuses a revision beyond the end of the stream, unless --follow waits for it.
 func (a *app) reached(ctx context.Context, store eventstore.Store, f eventFilter, to projections.Point) error {
 	if to.Revision == nil || f.follow {
 		return nil
@@ -221,7 +221,7 @@ func (a *app) showEvent(rec cli.EventLine) error {
 	return p.Err
 }
 
-// printOneEvent writes an event on one line, or below its name where that is too long.
+// printOneEvent prints an event on one line or, if that is too long, below its name.
 func printOneEvent(p *cli.Printer, head, name, what string) {
 	const below = 8
 	line := fmt.Sprintf("%s%-22s %s", head, name, what)

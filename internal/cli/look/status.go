@@ -19,17 +19,17 @@ import (
 	"pets/internal/httpapi"
 )
 
-// statusWithin bounds each question of pets status: who asks wants to know whether
-// anybody answers.
+// statusWithin bounds each request of pets status: it is meant to find out quickly whether the
+// server answers.
 const statusWithin = 5 * time.Second
 
-// status is what `pets status --json` prints.
+// status is the answer of `pets status --json`.
 type status struct {
 	Server     serverStatus      `json:"server"`
 	Portfolios []portfolioStatus `json:"portfolios"`
-	// Needs is what needs a person, of the server and of every portfolio.
+	// Needs lists what needs a person, for the server and for every portfolio.
 	Needs []attention `json:"needs"`
-	// Unseen says what was not looked at, and why.
+	// Unseen lists what could not be checked, and why.
 	Unseen []string `json:"unseen"`
 }
 
@@ -42,7 +42,7 @@ type serverStatus struct {
 	NoAnswer string     `json:"no_answer,omitempty"`
 }
 
-// attention is one thing that a person has to look at. Next is a command, without pets.
+// attention is something that a person should look at. Next is the command for it, without "pets".
 type attention struct {
 	Portfolio string   `json:"portfolio,omitempty"`
 	What      string   `json:"what"`
@@ -80,7 +80,7 @@ func howMany(n int, one, more string) string {
 	return fmt.Sprintf("%d %s", n, more)
 }
 
-// askStatus asks the server. Its error means that nobody has answered.
+// askStatus asks the server. It returns an error only if the server does not answer.
 func (a *app) askStatus(ctx context.Context, s *status) error {
 	r, err := a.Remote()
 	if err != nil {
@@ -92,7 +92,7 @@ func (a *app) askStatus(ctx context.Context, s *status) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = c.Close() }() // nothing is kept
+	defer func() { _ = c.Close() }() // a close error changes nothing
 	if _, err := c.Look(ctx, "/livez"); err != nil {
 		return a.Explained(ctx, r, o, err)
 	}
@@ -118,7 +118,7 @@ func (a *app) askStatus(ctx context.Context, s *status) error {
 	return a.askPortfolios(ctx, c, s)
 }
 
-// askPortfolios looks at each of them. That the key is not taken is a need, and no silence.
+// askPortfolios checks every portfolio. A refused key is reported as something that needs a person.
 func (a *app) askPortfolios(ctx context.Context, c *client.Client, s *status) error {
 	raw, err := c.Look(ctx, "/v1/portfolios")
 	switch code := client.CodeOf(err); {
@@ -149,7 +149,7 @@ func (a *app) askPortfolios(ctx context.Context, c *client.Client, s *status) er
 	return nil
 }
 
-// waitingStops tells of the stops that wait in the marker file for the next server.
+// waitingStops adds the stops that wait in the marker file for the next server.
 func (a *app) waitingStops(s *status) {
 	if t, err := a.Target(); err != nil || t.URL != "" {
 		return
@@ -196,7 +196,7 @@ func (a *app) printStatus(s *status) error {
 	return p.Err
 }
 
-// printNeeds prints them, and after those of one portfolio with the same next step that step.
+// printNeeds prints the list. Successive entries of a portfolio with the same next command share it.
 func (a *app) printNeeds(p *cli.Printer, needs []attention) {
 	defer func(before string) { a.PortfolioFlag = before }(a.PortfolioFlag)
 	for i, n := range needs {

@@ -184,7 +184,7 @@ func (a *app) listMarketsCommand() *cobra.Command {
 	return c
 }
 
-// askMarkets reads them from the history: no view of a server has them.
+// askMarkets reads the markets from the history, because no view of a server lists them.
 func (a *app) askMarkets(ctx context.Context, moment string) ([]commands.RegisterMarket, error) {
 	last := map[string]commands.RegisterMarket{}
 	err := a.EachEvent(ctx, cli.EventQuery{At: moment, After: -1, Types: []string{domain.EventName(domain.MarketRegisteredType)}}, func(line cli.EventLine) error {

@@ -60,7 +60,7 @@ func fillIDFlags(c *cobra.Command, id *domain.FillID) {
 	c.Flags().IntVar(&id.Leg, "leg", 0, "its number, where one trade id has several")
 }
 
-// recordFill records it, and reads back how it was flagged.
+// recordFill records a fill and then reads how it was flagged.
 func (a *app) recordFill(ctx context.Context, body commands.RecordFill, what string) error {
 	answer, err := a.Posted(ctx, "/fills", body, what)
 	if err != nil || a.JSON {
@@ -82,7 +82,7 @@ func (a *app) recordFill(ctx context.Context, body commands.RecordFill, what str
 	return cli.Told(what, p.Err)
 }
 
-// flagsOf are those of the fill of a revision.
+// flagsOf returns the flags of the fill recorded at a revision.
 func (a *app) flagsOf(ctx context.Context, revision uint64) ([]string, error) {
 	values := url.Values{"limit": {"1"}}
 	if revision > 0 {
@@ -105,7 +105,7 @@ func (a *app) flagsOf(ctx context.Context, revision uint64) ([]string, error) {
 	return nil, nil
 }
 
-// endFillCommand makes an end of a provisional fill.
+// endFillCommand returns a command that confirms or voids a provisional fill.
 func (a *app) endFillCommand(verb, short, became string) *cobra.Command {
 	var id domain.FillID
 	c := &cobra.Command{

@@ -51,7 +51,7 @@ func (a *app) limitsCommand() *cobra.Command {
 	return c
 }
 
-// limitsOf lists the key and the value of every limit.
+// limitsOf returns the key and the value of every limit.
 func limitsOf(p *domain.Policy) [][2]string {
 	var out [][2]string
 	value := reflect.ValueOf(p).Elem()
@@ -75,7 +75,7 @@ func limitsOf(p *domain.Policy) [][2]string {
 	return out
 }
 
-// limitKey is the name of a limit: the key of the policy's JSON.
+// limitKey returns the key of a limit in the policy's JSON.
 func limitKey(f reflect.StructField) string {
 	key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 	return key
@@ -104,8 +104,8 @@ func (a *app) setLimitsCommand() *cobra.Command {
 	return c
 }
 
-// limitsPatch reads KEY=VALUE into the JSON that the API wants of limits, nil for none.
-// Errors name the flag, if the pairs come from one, and the key.
+// limitsPatch turns KEY=VALUE pairs into the JSON that the API expects of limits; nil for no
+// pairs. Errors name the key, and the flag if the pairs come from one.
 func limitsPatch(flag string, pairs []string) (map[string]any, error) {
 	var out map[string]any
 	for _, pair := range pairs {
@@ -155,7 +155,7 @@ func nearestLimit(key string) string {
 	return ": did you mean " + best + "?"
 }
 
-// limitValue reads one value by the type that the policy has for it.
+// limitValue parses a value according to its type in the policy.
 func limitValue(t reflect.Type, text string) (any, error) {
 	switch kind := t.Kind(); {
 	case kind == reflect.Slice:

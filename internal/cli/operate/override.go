@@ -16,7 +16,7 @@ import (
 	"pets/internal/cli"
 )
 
-// overrideKinds are the rules that two people set aside, each with the pairs it takes.
+// overrideKinds maps each kind of override to the function that reads its KEY=VALUE pairs.
 var overrideKinds = map[string]func(pairs []string) (map[string]any, error){
 	domain.OverrideGoLive:   noPairs,
 	domain.OverrideClock:    noPairs,
@@ -39,7 +39,7 @@ func usagePairs(body map[string]any, err error) (map[string]any, error) {
 	return body, nil
 }
 
-// settlementPatch reads what became of a transfer.
+// settlementPatch reads the outcome of a transfer from KEY=VALUE pairs.
 func settlementPatch(pairs []string) (map[string]any, error) {
 	keys := []string{"transfer", "outcome", "tx_hash", "block", "fee"}
 	body := map[string]any{}

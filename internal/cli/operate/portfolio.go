@@ -83,7 +83,7 @@ func (a *app) openPortfolio(ctx context.Context, body portfolioBody) error {
 	return a.NextIn(in, "record the money that it has", "deposit", "10000")
 }
 
-// gateOf reads PORTFOLIO@REVISION.
+// gateOf parses PORTFOLIO@REVISION; nil for "".
 func gateOf(text string) (*domain.Gate, error) {
 	if text == "" {
 		return nil, nil
@@ -119,7 +119,7 @@ func (a *app) listPortfoliosCommand() *cobra.Command {
 	}
 }
 
-// portfolios lists them, from the server that is named or from the folder.
+// portfolios lists the portfolios of the named server or of the folder.
 func (a *app) portfolios(ctx context.Context) (show.PortfolioList, error) {
 	var v show.PortfolioList
 	if asks, err := a.AsksServer(); err != nil || asks {

@@ -17,10 +17,10 @@ import (
 	"pets/internal/cli"
 )
 
-// maxRead bounds a file that a command sends, in bytes: as much as a batch may have.
+// maxRead bounds a file that a command sends, in bytes: the size limit of a batch.
 const maxRead = 2 << 20
 
-// readInput reads a file whole, or what is typed or piped in ("-").
+// readInput reads a JSON file, or standard input for "-".
 func (a *app) readInput(path string) ([]byte, error) {
 	var in io.Reader = a.In
 	if path != "-" {
@@ -28,7 +28,7 @@ func (a *app) readInput(path string) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer func() { _ = f.Close() }() // it was read
+		defer func() { _ = f.Close() }() // only read
 		in = f
 	} else if a.In == nil {
 		return nil, cli.Usage(domain.Invalid("FILE", "is -, and nothing is piped in"))
@@ -55,7 +55,7 @@ type signAnswer struct {
 	TxHash    string              `json:"tx_hash,omitempty"`
 }
 
-// errNotSigned makes a refusal no success.
+// errNotSigned makes a refusal exit with a failure.
 var errNotSigned = fmt.Errorf("%w: not signed", cli.ErrNotPermitted)
 
 func (a *app) signCommand() *cobra.Command {
@@ -114,7 +114,7 @@ func (a *app) printSignature(v *signAnswer) error {
 	return cli.Told("it is signed", p.Err)
 }
 
-// batchItem is one command of a file for pets batch.
+// batchItem is one command in a file for pets batch.
 type batchItem struct {
 	IdempotencyKey string          `json:"idempotency_key"`
 	Command        string          `json:"command"`
@@ -174,7 +174,7 @@ func (a *app) batchCommand() *cobra.Command {
 	}
 }
 
-// printBatch prints what was refused, and how much was done.
+// printBatch prints the commands that were refused, and how many were done.
 func (a *app) printBatch(v *batchAnswer, names []string) error {
 	p, refused := a.Printer(), 0
 	for i, r := range v.Results {

@@ -31,7 +31,7 @@ import (
 	"pets/projections"
 )
 
-// serveFlags are flags of the same names as settings; they win.
+// serveFlags take precedence over the settings of the same names.
 type serveFlags struct {
 	listen, metrics string
 	tlsCert, tlsKey string
@@ -40,7 +40,7 @@ type serveFlags struct {
 	acceptRollback  string
 }
 
-// serveCommand is pets serve; play runs its demo.
+// serveCommand returns pets serve; play runs its demo.
 func (a *app) serveCommand(play func(context.Context, *cli.App) error) *cobra.Command {
 	var f serveFlags
 	c := &cobra.Command{
@@ -70,7 +70,7 @@ func (a *app) serveCommand(play func(context.Context, *cli.App) error) *cobra.Co
 	return cli.Local(c)
 }
 
-// settle puts the flags over the settings.
+// settle applies the flags to the settings.
 func (f serveFlags) settle(c *config.Config) error {
 	for _, s := range []struct {
 		flag string
@@ -106,31 +106,31 @@ func (a *app) serve(ctx context.Context, f serveFlags, play func(context.Context
 	return s.Run(ctx, nil)
 }
 
-// Server is one pets serve: the store, what writes to it, what answers.
+// Server is one pets serve: the store, its writers and its listeners.
 type Server struct {
 	app    *app
 	Log    *slog.Logger
 	Store  *open.Store
 	lock   *open.Lock // of PETS_DIR
-	mark   *open.Lock // in the folder of the store, where that is another one
+	mark   *open.Lock // in the folder of the store, if that is not PETS_DIR
 	Engine *commands.Engine
 	keys   *projections.Keyring
 	live   *live.Followers // of every portfolio
 	api    *httpapi.API
 	meter  *metrics.Metrics
-	// custody reaches keys and chain, as far as there are any; vault are the keys.
+	// custody has keys and chain, as far as they are configured; vault is the keystore.
 	custody *custody.Custodian
 	vault   *evm.Keys
 	now     func() time.Time
-	// witness is that of the store.
+	// witness is the store's witness.
 	witness *open.Watch
 
 	listener       net.Listener
 	files          *httpapi.Files  // shared out among the listeners
-	socket         *httpapi.Socket // nil where none can be made
+	socket         *httpapi.Socket // nil if none can be opened
 	endSocket      context.CancelFunc
-	noLocalStop    atomic.Pointer[error] // why there is none
-	trust          owner.Trust           // as it was when the store was opened
+	noLocalStop    atomic.Pointer[error] // why there is no stop socket or lock
+	trust          owner.Trust           // determined when the store was opened
 	ownDir         bool                  // PETS_DIR is not the folder of the store
 	MetricsAddress string
 	secure         *tls.Config
@@ -138,7 +138,7 @@ type Server struct {
 	stop           context.CancelFunc
 }
 
-// New opens the store and the listener; nothing is answered yet.
+// New opens the store and the listener. It does not answer requests yet.
 func New(ctx context.Context, c *cli.App, now func() time.Time) (_ *Server, err error) {
 	a := &app{c}
 	s := &Server{app: a, Log: slog.New(slog.NewJSONHandler(a.Err, a.logOptions())), now: now}
@@ -158,11 +158,11 @@ func New(ctx context.Context, c *cli.App, now func() time.Time) (_ *Server, err 
 			s.witness.Close()
 		}
 	}()
-	// After the lock: a certificate of our own lies in PETS_DIR.
+	// The certificate comes after the lock, because a self-made one lies in PETS_DIR.
 	if s.secure, err = a.serverTLS(); err != nil {
 		return nil, errors.Join(err, s.letGo())
 	}
-	if s.files, err = httpapi.NewFiles(); err != nil { // the store is open by now
+	if s.files, err = httpapi.NewFiles(); err != nil { // counts the files that the store has open
 		return nil, errors.Join(err, s.letGo())
 	}
 	if s.listener, err = net.Listen("tcp", a.Config.Listen); err != nil {
@@ -175,7 +175,7 @@ func New(ctx context.Context, c *cli.App, now func() time.Time) (_ *Server, err 
 	started := time.Now()
 	monotonic := func() time.Duration { return time.Since(started) }
 	ahead := s.ahead
-	if a.Wall != nil || a.MadeUp { // such a clock jumps as it likes, and nobody is to look at it
+	if a.Wall != nil || a.MadeUp { // an invented clock jumps, which is no reason to warn
 		monotonic = nil
 	}
 	if a.MadeUp {
@@ -210,7 +210,7 @@ func New(ctx context.Context, c *cli.App, now func() time.Time) (_ *Server, err 
 	return s, nil
 }
 
-// logOptions: the demo tells its story itself, and its log holds errors only.
+// logOptions limits the log of the demo to errors, because the demo prints its own story.
 func (a *app) logOptions() *slog.HandlerOptions {
 	if a.MadeUp {
 		return &slog.HandlerOptions{Level: slog.LevelError}
@@ -218,21 +218,21 @@ func (a *app) logOptions() *slog.HandlerOptions {
 	return nil
 }
 
-// jumped says that somebody, or something, moved the wall clock.
+// jumped logs that the wall clock was moved.
 func (s *Server) jumped(stream string, by time.Duration) {
 	s.meter.ClockJump()
 	s.Log.Warn("the wall clock was moved; permits that are not placed have expired. Look at what sets this machine's time",
 		"stream", stream, "by", by.Round(time.Millisecond).String())
 }
 
-// ahead asks whether the wall clock is right: time that has been recorded never goes back.
+// ahead warns that the wall clock may be wrong: recorded time never goes back.
 func (s *Server) ahead(stream string, by time.Duration) {
 	s.meter.ClockAhead()
 	s.Log.Warn("the wall clock is far ahead of the last record. That is as it should be if nothing has happened for so long; otherwise stop the server and set the clock, for time that is recorded never goes back",
 		"stream", stream, "by", by.Round(time.Second).String())
 }
 
-// letGo closes what is on disk.
+// letGo closes the store and releases its locks.
 func (s *Server) letGo() error {
 	err := errors.Join(s.Store.Close(), s.lock.Close())
 	if s.mark != nil {
@@ -241,7 +241,7 @@ func (s *Server) letGo() error {
 	return err
 }
 
-// Discard closes a server that was made and is not run.
+// Discard closes a server that was created but not run.
 func (s *Server) Discard() error {
 	err := s.listener.Close()
 	if s.socket != nil {
@@ -251,8 +251,8 @@ func (s *Server) Discard() error {
 	return errors.Join(err, s.shut())
 }
 
-// Run folds everything, opens the routes, and answers until the context ends.
-// ready is called once the routes are open; what it returns ends the server.
+// Run folds every stream, opens the routes, and answers until ctx ends. It calls ready once the
+// routes are open; an error of ready ends the server.
 func (s *Server) Run(ctx context.Context, ready func(context.Context) error) (err error) {
 	ctx, stop := context.WithCancel(ctx)
 	s.stop = stop
@@ -265,7 +265,7 @@ func (s *Server) Run(ctx context.Context, ready func(context.Context) error) (er
 		s.answerSocket(ctx)
 	}
 	s.work.Go(func() { s.follow(ctx) })
-	before := s.Store.End() // what is recorded from here on is news
+	before := s.Store.End() // tell logs what is recorded after this position
 	s.work.Go(func() { s.tell(ctx, before) })
 	s.work.Go(func() { s.tellPending(ctx) })
 	s.work.Go(func() { s.watchHealth(ctx) })
@@ -292,9 +292,9 @@ func (s *Server) Run(ctx context.Context, ready func(context.Context) error) (er
 	}
 }
 
-// open folds every stream, makes the first key if there is none, and opens the
-// routes. Until then everything under /v1 is answered 503, but for what stops: that
-// needs the keys alone, and at the stop socket not even those.
+// open folds every stream, creates the first key if there is none, and opens the routes. Until
+// then everything under /v1 answers 503, except stops: they only need the API keys, and not
+// even those at the stop socket.
 func (s *Server) open(ctx context.Context) error {
 	start := time.Now()
 	if err := s.api.KeysKnown(ctx); err != nil {
@@ -325,7 +325,7 @@ func (s *Server) progress(stream string, done, total int) {
 	s.Log.Info("folded", "stream", stream, "streams", done, "of", total)
 }
 
-// folding says that the history of one stream takes long.
+// folding logs the progress of a stream whose history takes long to fold.
 func (s *Server) folding(stream string, at, total uint64) {
 	s.Log.Info("folding", "stream", stream, "records", at, "of", total)
 }
@@ -336,8 +336,8 @@ func (s *Server) follow(ctx context.Context) {
 	}
 }
 
-// firstKey makes the first admin key of a store that has none: PETS_ADMIN_KEY,
-// or one that is shown once.
+// firstKey creates the first admin key of a store that has none: PETS_ADMIN_KEY, or a key that
+// is shown once.
 func (s *Server) firstKey(ctx context.Context) error {
 	head, any, err := s.Engine.SystemHead(ctx)
 	if err != nil {
@@ -355,8 +355,8 @@ func (s *Server) firstKey(ctx context.Context) error {
 	if token == "" {
 		token, _ = httpapi.NewToken()
 		given = false
-		// Before it is recorded: one that counts and that nobody has seen locks everybody
-		// out; one that was seen and does not count costs another start.
+		// Show it before recording it: a recorded key that no one has seen locks everyone out,
+		// while a key that was seen but not recorded only costs another start.
 		if err := s.app.showFirstKey(token); err != nil {
 			return fmt.Errorf("the first admin key could not be shown, so it is not recorded: %w", err)
 		}
@@ -377,7 +377,7 @@ func (s *Server) firstKey(ctx context.Context) error {
 	return nil
 }
 
-// showFirstKey prints the one secret this program ever prints.
+// showFirstKey prints the first admin key, the only secret that the server prints.
 func (a *app) showFirstKey(token string) error {
 	p := a.Messages()
 	p.Line("This store has no API key yet. Its first admin key, shown once and stored nowhere; it counts once the")
@@ -394,7 +394,7 @@ func (a *app) showFirstKey(token string) error {
 	return p.Err
 }
 
-// URL is where the API answers.
+// URL returns the address of the API.
 func (s *Server) URL() string {
 	scheme := "http"
 	if s.secure != nil {
@@ -403,7 +403,7 @@ func (s *Server) URL() string {
 	return scheme + "://" + s.listener.Addr().String()
 }
 
-// serveMetrics answers Prometheus on a listener of its own.
+// serveMetrics serves Prometheus on a separate listener.
 func (s *Server) serveMetrics(ctx context.Context) error {
 	if s.app.Config.MetricsListen == "off" {
 		return nil
@@ -423,8 +423,7 @@ func (s *Server) serveMetrics(ctx context.Context) error {
 	return nil
 }
 
-// shut ends everything in order: no more requests, then those that write, then
-// the store.
+// shut ends everything in order: first the requests, then the writers, then the store.
 func (s *Server) shut() error {
 	s.stop()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

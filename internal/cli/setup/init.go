@@ -18,13 +18,13 @@ import (
 	"pets/internal/owner"
 )
 
-// question is one of those that pets init asks. Its answer is a variable of .env.
+// question is one question of pets init. Its answer is a variable of .env.
 type question struct {
 	variable string
-	flag     string // that answers it
+	flag     string // the flag that answers it
 	text     string
-	answer   string // as it stands: the default, until somebody says something else
-	given    bool   // by its flag
+	answer   string // the default, or what was answered
+	given    bool   // a flag has answered it
 }
 
 func (a *app) initCommand() *cobra.Command {
@@ -78,7 +78,7 @@ func (a *app) init(ctx context.Context, questions []question, yes, keyless, keyG
 	return a.sayInitialised(path, questions, keyless)
 }
 
-// askAll asks what no flag has answered.
+// askAll asks the questions that no flag has answered.
 func (a *app) askAll(ctx context.Context, questions []question, keyless, keyGiven bool) (bool, error) {
 	p, err := a.Prompter("pets init")
 	if err != nil || a.JSON {
@@ -113,7 +113,7 @@ func (a *app) askAll(ctx context.Context, questions []question, keyless, keyGive
 	return strings.HasPrefix(strings.ToLower(answer), "n"), err
 }
 
-// checkAnswer holds an answer to the rule of its variable, as every start does.
+// checkAnswer checks an answer with the rule of its variable, as at every start.
 func (a *app) checkAnswer(q question) error {
 	_, err := config.Load(a.Dir, []string{q.variable + "=" + q.answer})
 	if err == nil && strings.ContainsAny(q.answer, "'\\\n") {
@@ -125,7 +125,7 @@ func (a *app) checkAnswer(q question) error {
 	return domain.Errorf(domain.CodeInvalid, "%s", strings.ReplaceAll(err.Error(), q.variable, q.flag))
 }
 
-// writeEnv makes the file, which nobody else can read and which was not there.
+// writeEnv creates the file, which must not exist, readable by its owner only.
 func (a *app) writeEnv(path string, questions []question, keyless bool) (err error) {
 	var b strings.Builder
 	b.WriteString("# Written by pets init. .env.example lists every setting, and what it means.\n")
@@ -153,7 +153,7 @@ func (a *app) writeEnv(path string, questions []question, keyless bool) (err err
 	}
 	defer func() {
 		if err = errors.Join(err, f.Close()); err != nil {
-			_ = os.Remove(path) // half of it is of no use
+			_ = os.Remove(path) // an incomplete file is useless
 		}
 	}()
 	if err := owner.Keep(f); err != nil {
@@ -169,7 +169,7 @@ func (a *app) writeEnv(path string, questions []question, keyless bool) (err err
 	return err
 }
 
-// sayInitialised prints what comes next.
+// sayInitialised prints the next three commands.
 func (a *app) sayInitialised(path string, questions []question, keyless bool) error {
 	name, portfolio := a.Name(), questions[1].answer
 	prefix := ""

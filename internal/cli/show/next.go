@@ -10,18 +10,18 @@ import (
 	"pets/projections"
 )
 
-// Extra is what a person has to know beside the state: which orders may still be
-// filled, and whether somebody asked to clear the emergency stop.
+// Extra is what a person has to know besides the state: the orders that may still be filled, and
+// an open request to clear the emergency stop.
 type Extra struct {
 	Permits []projections.Permit
 	Clear   ClearRequest
-	Past    bool // of a moment that is over: nothing can be done about it
+	Past    bool // the state is of a past moment, so no next steps are shown
 }
 
 // ClearRequest is an open request to clear the emergency stop; empty for none.
 type ClearRequest struct{ ID, User string }
 
-// ClearOf is the open request of a portfolio.
+// ClearOf returns the open request of a portfolio.
 func ClearOf(s *portfolio.State) ClearRequest {
 	if !s.Stop.Engaged {
 		return ClearRequest{}
@@ -29,7 +29,7 @@ func ClearOf(s *portfolio.State) ClearRequest {
 	return ClearRequest{s.Stop.Request, s.Stop.Requester}
 }
 
-// AskExtra asks a server for it. A bot's key is told its own orders, and no request.
+// AskExtra asks a server. A bot's key sees its own orders, and no request.
 func AskExtra(ctx context.Context, a *cli.App, moment string, stop projections.EmergencyStop) (Extra, error) {
 	var v struct{ Permits []projections.Permit }
 	if err := a.View(ctx, moment, "/permits", nil, &v); err != nil {
@@ -39,7 +39,7 @@ func AskExtra(ctx context.Context, a *cli.App, moment string, stop projections.E
 	return Extra{v.Permits, open, moment != ""}, err
 }
 
-// AskClear finds the open request among the events: no view of a server has it.
+// AskClear looks for the open request among the events, because no view of a server has it.
 func AskClear(ctx context.Context, a *cli.App, moment string, stop projections.EmergencyStop) (ClearRequest, error) {
 	var open ClearRequest
 	if !stop.Engaged {
@@ -50,7 +50,7 @@ func AskClear(ctx context.Context, a *cli.App, moment string, stop projections.E
 		if err != nil {
 			return err
 		}
-		open = ClearRequest{} // a new stop ends the request, and a clearing does
+		open = ClearRequest{} // a new stop or a clearing ends the request
 		if asked, ok := e.(*domain.EmergencyStopClearRequested); ok {
 			open = ClearRequest{asked.Request, asked.User}
 		}
@@ -59,21 +59,21 @@ func AskClear(ctx context.Context, a *cli.App, moment string, stop projections.E
 	return open, err
 }
 
-// nextSteps is what tells a person what to do next.
+// nextSteps is what determines the next steps of a person.
 type nextSteps struct {
 	stop     projections.EmergencyStop
 	Clear    ClearRequest
 	breakers []projections.Breaker
 	bots     []projections.Bot
-	// imported: the portfolio keeps the clock of its files. It shows what would have
-	// happened: its bots are not started again, and its stop is not cleared.
+	// imported means that the portfolio keeps the clock of its files and only shows what would
+	// have happened: its bots are not started again, and its stop is not cleared.
 	imported bool
 	equity   domain.Decimal
 }
 
 // sayWayOut prints the commands that lead out of a stop, in the order in which they work:
-// breakers first, for the emergency stop is not cleared while one of them is tripped that
-// engages it; the bots last.
+// breakers first, because the emergency stop cannot be cleared while a breaker that engages it
+// is tripped; bots last.
 func sayWayOut(a *cli.App, p *cli.Printer, n nextSteps) {
 	tripped := TrippedOf(n.breakers)
 	if len(tripped) == 0 && !n.stop.Engaged {
@@ -92,7 +92,7 @@ func sayWayOut(a *cli.App, p *cli.Printer, n nextSteps) {
 	sayStarts(a, p, n.bots)
 }
 
-// TrippedOf are the breakers that are tripped.
+// TrippedOf returns the tripped breakers.
 func TrippedOf(all []projections.Breaker) []projections.Breaker {
 	var tripped []projections.Breaker
 	for _, b := range all {
@@ -123,7 +123,7 @@ func sayResets(a *cli.App, p *cli.Printer, n nextSteps, tripped []projections.Br
 	}
 }
 
-// ResetOf is the command that resets a breaker, without its reason.
+// ResetOf returns the command that resets a breaker, without --reason.
 func ResetOf(b projections.Breaker) []string {
 	words := []string{"reset", b.Breaker}
 	if b.Bot != nil {
@@ -144,7 +144,7 @@ func sayClear(a *cli.App, p *cli.Printer, open ClearRequest) {
 	a.Command(p, "clear", "--confirm", "REQUEST")
 }
 
-// sayStarts: a reset and a clearing leave the bots stopped.
+// sayStarts prints how to start the bots, which stay stopped after a reset or a clearing.
 func sayStarts(a *cli.App, p *cli.Printer, bots []projections.Bot) {
 	const most = 5
 	var stopped []string
