@@ -61,7 +61,7 @@ func (a *app) approve(ctx context.Context, id, hash string, yes bool) error {
 	if err := a.Agree(ctx, question); err != nil {
 		return err
 	}
-	// The hash of what was shown, never one that is fetched now.
+	// Send the hash of what was shown, never one fetched now.
 	var answer commands.Answer
 	if err := a.ToServer(ctx, http.MethodPost, transferPath(id, "/approve"), map[string]string{"hash": t.Hash}, &answer); err != nil {
 		return err
@@ -75,8 +75,8 @@ func (a *app) approve(ctx context.Context, id, hash string, yes bool) error {
 
 func transferPath(id, what string) string { return "/transfers/" + url.PathEscape(id) + what }
 
-// checkHash works the hash out from what is shown: a server that shows one payment and
-// has another approved is found out here.
+// checkHash computes the hash from the payment that is shown. So it detects a server that shows
+// one payment and has another one approved.
 func checkHash(portfolio string, t *projections.Transfer) error {
 	own := treasury.Hash(portfolio, &domain.TransferRequested{Transfer: t.Transfer, Kind: t.Kind, Payment: t.Payment})
 	if own != t.Hash {
@@ -85,7 +85,7 @@ func checkHash(portfolio string, t *projections.Transfer) error {
 	return nil
 }
 
-// checkShown refuses what is not what was looked at, or waits for no approval.
+// checkShown refuses a payment other than the one that was looked at, or one that waits for no approval.
 func checkShown(portfolio string, t *projections.Transfer, hash string) error {
 	if err := checkHash(portfolio, t); err != nil {
 		return err

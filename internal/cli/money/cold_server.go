@@ -16,8 +16,7 @@ import (
 	"pets/projections"
 )
 
-// coldMoves are the commands of a cold wallet that need the server; the one that signs
-// needs none.
+// coldMoves returns the commands of a cold wallet that need the server, unlike pets cold sign.
 func (a *app) coldMoves() []*cobra.Command {
 	return []*cobra.Command{a.coldExportCommand(), a.coldImportCommand()}
 }
@@ -75,7 +74,7 @@ func (a *app) coldExport(ctx context.Context, id, out string) error {
 	return p.Err
 }
 
-// unsignedOf makes the file of a transfer that is ready to be signed elsewhere.
+// unsignedOf returns the file for a transfer that is ready to be signed elsewhere.
 func (a *app) unsignedOf(t *projections.Transfer) (*coldUnsigned, error) {
 	last := show.LastAttempt(t)
 	switch {

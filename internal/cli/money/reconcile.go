@@ -38,7 +38,7 @@ func (a *app) rebalance(ctx context.Context) error {
 	return a.showRequested(ctx, t)
 }
 
-// whyNoProposal says why nothing is proposed; a proposal that is open already is shown.
+// whyNoProposal prints why nothing is proposed, and an open proposal if there is one.
 func (a *app) whyNoProposal(ctx context.Context) error {
 	var v show.TreasuryView
 	if err := a.ToServer(ctx, http.MethodGet, "/treasury", nil, &v); err != nil {
@@ -83,7 +83,7 @@ func (a *app) reconcileCommand() *cobra.Command {
 	}
 }
 
-// reconciled has the server reconcile, and reads what it recorded.
+// reconciled makes the server reconcile, and reads what it recorded.
 func (a *app) reconciled(ctx context.Context) (*domain.BalanceReconciled, error) {
 	var answer commands.Answer
 	if err := a.ToServer(ctx, http.MethodPost, "/reconcile", struct{}{}, &answer); err != nil {
@@ -146,7 +146,7 @@ func (a *app) printReconciled(e *domain.BalanceReconciled) error {
 	return a.Table(rows)
 }
 
-// differs is the failure that a difference is.
+// differs returns an error if ledger and chain differ.
 func differs(e *domain.BalanceReconciled) error {
 	var found []string
 	for i := range e.Lines {

@@ -10,7 +10,7 @@ import (
 	"pets/internal/cli"
 )
 
-// flow is money that came in from outside, or went out.
+// flow holds the flags of money that came in from outside, or went out.
 type flow struct{ wallet, asset, tx string }
 
 func (f *flow) flags(c *cobra.Command) {
@@ -19,7 +19,7 @@ func (f *flow) flags(c *cobra.Command) {
 	c.Flags().StringVar(&f.tx, "tx", "", "its transaction on the chain, or any other reference")
 }
 
-// ofAsset is the name of an asset behind an amount, where one was given.
+// ofAsset returns the name of an asset to print after an amount; "" if none was given.
 func ofAsset(asset string) string {
 	if asset == "" {
 		return ""

@@ -12,7 +12,7 @@ import (
 	"pets/projections"
 )
 
-// haltView is what of a portfolio's state keeps its transfers.
+// haltView is the part of a portfolio's state that can hold up transfers.
 type haltView struct {
 	EmergencyStop projections.EmergencyStop `json:"emergency_stop"`
 	Breakers      []projections.Breaker     `json:"breakers"`
@@ -23,8 +23,8 @@ func haltOf(s *portfolio.State) haltView {
 	return haltView{v.EmergencyStop, v.Breakers}
 }
 
-// warn says what a transfer will wait for, besides people: "the key sits behind the
-// breaker". A sweep waits for none of it.
+// warn prints what a transfer waits for, other than people: an engaged emergency stop, tripped
+// breakers, and differences to the chain. A sweep does not wait for any of them.
 func (a *app) warn(ctx context.Context, moment string, p *cli.Printer, t *projections.Transfer) error {
 	if show.IsOver(t) || t.Kind == domain.TransferSweep {
 		return nil
@@ -43,7 +43,7 @@ func (a *app) warn(ctx context.Context, moment string, p *cli.Printer, t *projec
 	return p.Err
 }
 
-// inTheWay are the lines of it.
+// inTheWay returns the lines that warn prints.
 func inTheWay(halt *haltView, differences []projections.Difference) []string {
 	var lines []string
 	if halt.EmergencyStop.Engaged {

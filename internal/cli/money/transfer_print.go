@@ -11,7 +11,7 @@ import (
 	"pets/projections"
 )
 
-// showPayment prints everything that an approval is bound to, but for the id.
+// showPayment prints everything that an approval is bound to, except the transfer's id.
 func showPayment(p *cli.Printer, t *projections.Transfer, n *names) {
 	pay := &t.Payment
 	p.Line("  chain        %s", n.chainName(pay.Chain))
@@ -28,7 +28,7 @@ func showPayment(p *cli.Printer, t *projections.Transfer, n *names) {
 	p.Line("  hash         %s", t.Hash)
 }
 
-// showApproval says whether a second person is needed, why, and until when.
+// showApproval prints whether a second person is needed, why, and until when.
 func showApproval(p *cli.Printer, t *projections.Transfer) {
 	switch {
 	case len(t.ApprovalFor) == 0:
@@ -43,7 +43,7 @@ func showApproval(p *cli.Printer, t *projections.Transfer) {
 	}
 }
 
-// showRebalance explains every number of a proposal, in the order of the arithmetic.
+// showRebalance explains every number of a proposal in the order of the computation.
 func showRebalance(p *cli.Printer, t *projections.Transfer) {
 	if t.Rebalance == nil {
 		return
@@ -55,7 +55,7 @@ func showRebalance(p *cli.Printer, t *projections.Transfer) {
 	}
 }
 
-// explainRebalance is a line for each number; amount is nil where nothing is moved.
+// explainRebalance returns a line for each number; amount is nil if nothing is moved.
 func explainRebalance(r *domain.Rebalance, amount *domain.Decimal, fromCold bool) []string {
 	lines := []string{
 		fmt.Sprintf("hot        %s = %s cash in the hot wallet + %s positions at cost", r.Hot, r.HotCash, r.Deployed),
@@ -90,7 +90,7 @@ func explainRebalance(r *domain.Rebalance, amount *domain.Decimal, fromCold bool
 	)
 }
 
-// nextStep is the command that comes next, or what is waited for.
+// nextStep returns the next command, or what the transfer waits for.
 func (a *app) nextStep(t *projections.Transfer) string {
 	p := ""
 	if a.PortfolioFlag != "" {
@@ -116,7 +116,7 @@ func (a *app) nextStep(t *projections.Transfer) string {
 	return fmt.Sprintf("the server goes on with it by itself:\n        pets transfers %s --follow%s", t.Transfer, p)
 }
 
-// statusLine says in words where a transfer stands.
+// statusLine describes the status of a transfer.
 func statusLine(t *projections.Transfer) string {
 	cold := t.From == domain.WalletCold
 	switch t.Status {

@@ -80,7 +80,7 @@ func (a *app) printTreasury(v *show.TreasuryView) error {
 	return p.Err
 }
 
-// printWatch prints what has to be watched, and the rules.
+// printWatch prints what needs attention, and the rules.
 func printWatch(p *cli.Printer, v *show.TreasuryView) {
 	p.Line("hot share   %s", show.HotShare(v))
 	if v.ReconciledAt == nil {
@@ -96,14 +96,13 @@ func printWatch(p *cli.Printer, v *show.TreasuryView) {
 		r.HotWalletPercentage, r.MinRebalanceUSD, r.ApprovalThresholdUSD, r.ApprovalTTL, r.MaxTransferFee)
 }
 
-// The picture of the hot share: half a percent a character.
+// The chart of the hot share: one character is half a percent.
 const (
 	shareWidth = 60
 	sharePerUp = 0.5
 )
 
-// drawShares draws the share of the hot wallet against its bounds. Floats are for the
-// eye only.
+// drawShares draws the share of the hot wallet and its bounds. Floats are for the picture only.
 func drawShares(f *domain.Rebalance) []string {
 	if f.Total.Sign() <= 0 {
 		return []string{"no money yet"}
