@@ -181,7 +181,7 @@ func (a *App) configure(command *cobra.Command) error {
 		if !is(command, noteStops) {
 			return Usage(err)
 		}
-		a.Caution(err.Error() + ". What stops something goes on all the same, with the witness in its usual place")
+		a.Caution(err.Error() + ". The stop goes on, with the witness in its usual place")
 		c.Witness = ""
 	}
 	if a.PortfolioFlag != "" {
@@ -218,7 +218,7 @@ func (a *App) settings(command *cobra.Command) (config.Config, error) {
 // without warns about each setting that could not be read and is ignored.
 func (a *App) without(c config.Config, ignored config.Ignored, command *cobra.Command, doing string) config.Config {
 	for _, err := range ignored.Errors {
-		a.Caution(doing + " all the same, without what cannot be read: " + err.Error())
+		a.Caution(doing + ", ignoring what cannot be read: " + err.Error())
 	}
 	a.Lost = a.notMeant(c, ignored.Unsure, command)
 	return c
@@ -251,7 +251,7 @@ func (a *App) notMeant(c config.Config, unsure []string, command *cobra.Command)
 	if command.Name() != "stop" {
 		missed = "is not known"
 	}
-	return domain.Errorf(domain.CodeInvalid, "the %s that was meant %s: what the settings say of %s cannot be understood; name it with %s",
+	return domain.Errorf(domain.CodeInvalid, "the %s that was meant %s: the setting of %s cannot be understood; name it with %s",
 		strings.Join(what, " or "), missed, strings.Join(unsure, ", "), strings.Join(flags, ", "))
 }
 

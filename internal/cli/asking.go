@@ -70,7 +70,7 @@ func (a *App) Explained(ctx context.Context, r *Remote, o client.Options, err er
 	case errors.As(err, &problem):
 		return a.portfolioNamed(ctx, r, o, problem, err)
 	case errors.As(err, &certificate):
-		return fmt.Errorf("%s: %w; where it made its certificate itself, set PETS_CA to a copy of its tls/cert.pem (PETS_DIR of its machine)", r, err)
+		return fmt.Errorf("%s: %w; if the server made its own certificate, set PETS_CA to a copy of its tls/cert.pem (PETS_DIR of its machine)", r, err)
 	case errors.Is(err, client.ErrWrongScheme):
 		return fmt.Errorf("%s: %w", r, err)
 	case errors.As(err, &name) && name.IsNotFound:
@@ -133,7 +133,7 @@ func (a *App) NotStopped(err error) error {
 	}
 	what := "NOT stopped"
 	if lost(err) { // the request may have arrived
-		what = "NOT stopped, as far as is known here; it may have been recorded all the same"
+		what = "NOT stopped, as far as is known here; it may have been recorded"
 	}
 	if errors.Is(err, context.Canceled) { // RunCommands prints only "interrupted"
 		a.Tell("%s", what)
@@ -155,7 +155,7 @@ func (a *App) afterNoStop(err error) string {
 		if k := a.keeperAt(t.URL); k != nil && (lost(err) || lost(a.BySocketErr)) {
 			return fmt.Sprintf("the server on this machine answers neither way: %s, %s", open.EndIt(k.Store), again)
 		}
-		return "on the machine of the server, `sudo pets stop --emergency --store embedded:DIR`, which goes by its stop socket and needs no key; or name another server with --server"
+		return "on the machine of the server, `sudo pets stop --emergency --store embedded:DIR`, which uses its stop socket and needs no key; or name another server with --server"
 	}
 	k, _ := a.KeeperOf(t.Dir)
 	_, writes := open.WriterOf(t.Dir)
@@ -165,7 +165,7 @@ func (a *App) afterNoStop(err error) string {
 	case k != nil && (lost(err) || lost(a.BySocketErr)):
 		return fmt.Sprintf("that server does not answer: %s, %s", open.EndIt(t.Dir), again)
 	case k != nil && a.BySocketErr != nil:
-		return "stop as the owner of the folder or as root (sudo), whom the stop socket lets in without a key; or set PETS_KEY to a key of role operator"
+		return "stop as the owner of the folder or as root (sudo), because the stop socket lets them in without a key; or set PETS_KEY to a key of role operator"
 	case k != nil:
 		return fmt.Sprintf("its stop socket is not there, so set PETS_KEY to a key of role operator; or %s, %s", open.EndIt(t.Dir), again)
 	case writes:

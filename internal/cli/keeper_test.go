@@ -113,6 +113,6 @@ func TestAStartAndACommandWaitForEachOther(t *testing.T) {
 	r := s.Run("-p", "real", "stop", "--emergency")
 	require.NoError(t, <-done)
 	require.Equal(t, 0, r.Code, r.Err)
-	require.Contains(t, r.Err, "pets: waiting up to 4s: whoever holds it is no server, or not one yet")
+	require.Contains(t, r.Err, "pets: waiting up to 4s: its holder is not a server, or not ready yet")
 	require.Contains(t, r.Out, "engaged in real")
 }

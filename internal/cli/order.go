@@ -67,7 +67,7 @@ func Told(what string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &ToldError{Err: fmt.Errorf("%s; only this could not be written where it was to be read: %w", what, err)}
+	return &ToldError{Err: fmt.Errorf("%s; but printing this failed: %w", what, err)}
 }
 
 // ReasonOf returns a request body that holds only a reason.

@@ -17,7 +17,7 @@ func TreasuryPatch(pairs []string) (map[string]any, error) {
 		case !found || !slices.Contains(TreasuryKeys, key):
 			return nil, domain.Invalid(pair, "must be KEY=VALUE with one of %s", strings.Join(TreasuryKeys, ", "))
 		case body[key] != nil:
-			return nil, domain.Invalid(key, "stands twice")
+			return nil, domain.Invalid(key, "is given twice")
 		}
 		body[key] = value
 	}

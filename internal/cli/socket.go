@@ -144,7 +144,7 @@ func Decided(err error) bool {
 
 // AwaitHolder waits until a store's holder is a server that answers, or releases the store.
 func (a *App) AwaitHolder(ctx context.Context, store string) {
-	wait := a.Patiently("whoever holds it is no server, or not one yet", open.HolderPatience)
+	wait := a.Patiently("its holder is not a server, or not ready yet", open.HolderPatience)
 	for {
 		pid, writes := open.WriterOf(store)
 		if !writes || a.SocketOf(store) != nil {

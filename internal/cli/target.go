@@ -161,7 +161,7 @@ func (a *App) holder(dir string) (*Remote, error) {
 	case k != nil && k.URL != "":
 		a.Found = &Remote{URL: k.URL, ca: a.localCA(k.Dir, k.URL), proof: k.Proof}
 	case k != nil:
-		return nil, domain.Errorf(domain.CodeUnavailable, "%s: locked by pid %d, which is no server, or not one yet; try again, or name the server with --server", dir, k.PID)
+		return nil, domain.Errorf(domain.CodeUnavailable, "%s: locked by pid %d, which is not a server, or not ready yet; try again, or name the server with --server", dir, k.PID)
 	case err != nil:
 		return nil, open.Unsent(err)
 	case stranger != nil:
@@ -169,7 +169,7 @@ func (a *App) holder(dir string) (*Remote, error) {
 	case writes:
 		return nil, domain.Errorf(domain.CodeUnavailable, "%s: locked by pid %d, and neither its server.lock nor that of PETS_DIR (%s) says where a server of this store answers; name it with --server, or set PETS_DIR to the folder in which that server keeps its stop.sock", dir, pid, a.Config.ServerDir())
 	default:
-		return nil, domain.Errorf(domain.CodeUnavailable, "no server holds %s, and this goes through one: start pets serve, or name the server with --server or PETS_SERVER", dir)
+		return nil, domain.Errorf(domain.CodeUnavailable, "no server holds %s, and this command needs one: start pets serve, or name the server with --server or PETS_SERVER", dir)
 	}
 	return a.Found, nil
 }

@@ -223,7 +223,7 @@ func TestAFolderThatIsHeldByNoServer(t *testing.T) {
 	defer func() { require.NoError(t, lock.Close()) }()
 	a.Found = nil
 	_, err = a.Remote()
-	require.ErrorContains(t, err, "which is no server, or not one yet")
+	require.ErrorContains(t, err, "which is not a server, or not ready yet")
 	require.NoError(t, lock.AnswersAt("https://[::]:7433"))
 	r, err := a.Remote()
 	require.NoError(t, err)
@@ -661,7 +661,7 @@ func TestAnAnswerThatCannotBeWritten(t *testing.T) {
 		require.Error(t, c.Run())
 		require.Equal(t, 1, c.ProcessState.ExitCode())
 		require.NotContains(t, errs.String(), "NOT stopped", args)
-		require.Contains(t, errs.String(), "only this could not be written where it was to be read", args)
+		require.Contains(t, errs.String(), "but printing this failed", args)
 	}
 	require.Contains(t, p.Pets(s.Store(), petstest.AdminKey, "events").Out, "emergency_stop.engaged")
 }

@@ -56,12 +56,12 @@ func (a *App) keyed(err error) error {
 			return err
 		}
 	case errors.Is(err, context.Canceled): // RunCommands prints only "interrupted"
-		a.Tell("it may have been recorded all the same; sent again with --key %s it happens once", a.Again)
+		a.Tell("it may have been recorded; to send it again safely, add --key %s", a.Again)
 		return err
 	case lost(err):
-		return fmt.Errorf("%w\nit may have been recorded all the same; sent again with --key %s it happens once", err, a.Again)
+		return fmt.Errorf("%w\nit may have been recorded; to send it again safely, add --key %s", err, a.Again)
 	}
-	return fmt.Errorf("%w\nto be sure that it happens once, send it again with --key %s", err, a.Again)
+	return fmt.Errorf("%w\nto send it again safely, add --key %s", err, a.Again)
 }
 
 // neverSent reports whether an error shows that no command was sent: it is about the usage,
@@ -165,7 +165,7 @@ func (a *App) Posted(ctx context.Context, path string, body any, what string) (a
 		return domain.EventName(e.Type) != domain.EventName(domain.CommandNotedType)
 	}
 	if !slices.ContainsFunc(answer.Events, changes) {
-		what = "nothing has changed; it was so before: " + what
+		what = "nothing has changed; it already was so: " + what
 	}
 	return answer, a.Done(answer, what)
 }

@@ -90,7 +90,7 @@ func EndIt(store string) string {
 			return fmt.Sprintf("end it (kill -9 %d)", pid)
 		}
 	}
-	return fmt.Sprintf("end the process that `sudo fuser -v %s` names; where it runs in a container, end that", filepath.Join(store, "durable"))
+	return fmt.Sprintf("end the process that `sudo fuser -v %s` names; if it runs in a container, end the container", filepath.Join(store, "durable"))
 }
 
 // Barred returns an error if this user may not read a store's folder.

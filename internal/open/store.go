@@ -184,12 +184,12 @@ func (a *Place) lockDir(store string, id uuid.UUID, stopping bool) (*Lock, error
 		text = "PETS_DIR: " + text
 	}
 	if a.Config.Dir == "" || SameFolder(store, a.Config.Dir) {
-		a.Caution(text + ". What stops something goes on all the same")
+		a.Caution(text + ". The stop goes on")
 		used := (*dirLockedError)(nil)
 		a.unlatched = errors.As(err, &used) // the marker there belongs to the other store
 		return nil, nil                     //nolint:nilnil // no lock
 	}
-	a.Caution(text + ". What stops something goes on all the same, with the folder of the store")
+	a.Caution(text + ". The stop goes on, with the folder of the store")
 	if used := (*dirLockedError)(nil); errors.As(err, &used) && a.StoreFlag == "" && a.Lost == nil {
 		a.Lost = domain.Errorf(domain.CodeInvalid, "the store that was meant may be another one: PETS_DIR is in use for the store at %s, which was NOT stopped; name the store with --store", used.by.Store)
 	}
@@ -342,7 +342,7 @@ func (a *Place) Work(ctx context.Context, store *writing, stopping bool, direct 
 	engine := a.Engine(store, watch, commands.EngineOptions{Options: commands.Options{Now: a.Clock()}, Failed: failures.add})
 	err = engine.Load(ctx, nil)
 	if err != nil && stopping { // stops are recorded where the history can be folded, and hold everywhere
-		a.Caution("the store cannot be folded as a whole; what stops something goes on all the same: " + err.Error())
+		a.Caution("the store cannot be folded as a whole; the stop goes on: " + err.Error())
 		engine.LoadSound(ctx)
 		err = nil
 	}

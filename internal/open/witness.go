@@ -59,17 +59,17 @@ func (a *Place) OpenWatch(ctx context.Context, store *Store, o Watching) (*Watch
 	keeper, opened, err := a.openTrusted(ctx, options, o.Accept)
 	switch {
 	case err != nil && o.stopping && errors.As(err, new(*owner.UntrustedError)):
-		o.Warn(err.Error() + ". What stops something goes on all the same, without the witness")
+		o.Warn(err.Error() + ". The stop goes on, without the witness")
 		return &Watch{}, nil
 	case err != nil && o.stopping:
-		o.Warn(err.Error() + ". What stops something goes on all the same, and is recorded in this copy only: once another copy is put back, stop again")
+		o.Warn(err.Error() + ". The stop goes on, and is recorded in this copy only: once another copy is put back, stop again")
 		return &Watch{}, nil
 	case err != nil:
 		return nil, err
 	}
 	if opened.New && opened.Damage == nil {
 		if streams, err := store.Streams(ctx); err == nil && len(streams) > 0 {
-			o.Warn("there is no witness in " + dir + ": one is made anew. Nobody can tell whether this store was rolled back before now; if there was a witness, find out who removed it")
+			o.Warn("there is no witness in " + dir + ": one is made anew. It cannot be known whether this store was rolled back before now; if there was a witness, find out who removed it")
 		}
 	}
 	return &Watch{Keeper: keeper, Saver: snapshot.NewSaver(a.snapshotDir(), store, keeper), Opened: opened}, nil

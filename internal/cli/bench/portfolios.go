@@ -70,7 +70,7 @@ func (a *app) benchPortfoliosCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&o.dir, "dir", "", "a `folder` on the disk to be measured (the one for temporary files by default)")
 	c.Flags().IntVarP(&o.n, "number", "n", 10_000, "how many portfolios there are")
-	c.Flags().IntVar(&o.seconds, "seconds", 60, "how long it is waited for stops that are not recorded yet, and for the end")
+	c.Flags().IntVar(&o.seconds, "seconds", 60, "how long to wait for stops that are not recorded yet, and for the end")
 	return c
 }
 

@@ -37,7 +37,7 @@ const loadPortfolios = 8
 func (a *app) benchStopsCommand() *cobra.Command {
 	var o stopOptions
 	c := &cobra.Command{
-		Use: "stops", Short: "Measure how long a stop takes while everybody else asks", Args: cobra.NoArgs,
+		Use: "stops", Short: "Measure how long a stop takes under load", Args: cobra.NoArgs,
 		Long: "Starts pets serve on a folder of its own, which is removed afterwards, and stops portfolios and bots,\n" +
 			"each over a connection of its own: on the idle server; beside clients that ask for permits, send\n" +
 			"batches of fills and read the past, from another process; beside those and silent connections and\n" +

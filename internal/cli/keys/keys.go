@@ -25,7 +25,7 @@ func (a *app) keysCommand() *cobra.Command {
 func (a *app) generateKeyCommand() *cobra.Command {
 	return cli.Local(&cobra.Command{
 		Use: "generate", Short: "Make a new encryption key, for ENCRYPTION_KEY", Args: cobra.NoArgs,
-		Long: "Prints a new Fernet key on standard output, and on standard error where it belongs. It is kept nowhere.",
+		Long: "Prints a new Fernet key on standard output, and on standard error what to do with it. It is stored nowhere.",
 		RunE: func(*cobra.Command, []string) error {
 			p, notes := a.Messages(), a.Notes()
 			key := vault.GenerateKey()
@@ -33,7 +33,7 @@ func (a *app) generateKeyCommand() *cobra.Command {
 				return a.PrintJSON(map[string]string{"encryption_key": key})
 			}
 			p.Line("%s", key)
-			notes.Line("Put it into .env as ENCRYPTION_KEY='…', and run chmod 600 .env: who can read that file can sign.")
+			notes.Line("Put it into .env as ENCRYPTION_KEY='…', and run chmod 600 .env: anyone who can read that file can sign.")
 			notes.Line("Keep a copy apart from every backup of the keystore: without it the keys in there are lost,")
 			notes.Line("and only the words bring them back. A former key goes to ENCRYPTION_KEYS_RETIRED until")
 			notes.Line("pets keys rotate has sealed everything under the new one.")
@@ -140,7 +140,7 @@ func (a *app) keyIDs() (current string, retired []string, err error) {
 
 func (a *app) printKeyStatus(v keyStatus) error {
 	p := a.Messages()
-	age := "nothing is sealed under it, and nothing counts its age yet"
+	age := "nothing is sealed under it, so its age does not count yet"
 	if v.Since != nil {
 		age = fmt.Sprintf("%s old", cli.Days(time.Duration(v.Age)))
 		switch {

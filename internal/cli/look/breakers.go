@@ -46,7 +46,7 @@ func (a *app) showBreakers(v breakersView) error {
 	show.SayStop(p, v.EmergencyStop, show.ClearRequest{})
 	if v.EmergencyStop.Engaged || len(show.TrippedOf(v.Breakers)) > 0 {
 		p.Line("")
-		p.Line("What to do next stands at the end of:")
+		p.Line("See what to do next at the end of:")
 		a.Command(p, "state")
 	}
 	return p.Err

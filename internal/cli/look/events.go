@@ -55,7 +55,7 @@ func (a *app) eventsCommand() *cobra.Command {
 	c.Flags().StringSliceVar(&f.Types, "type", nil, "only these types, such as breaker, tripped or fill.recorded")
 	c.Flags().Int64Var(&f.After, "after", -1, "only after this revision")
 	c.Flags().IntVar(&f.Limit, "limit", 0, "at most this many (0: all)")
-	c.Flags().BoolVarP(&f.follow, "follow", "f", false, "go on with events as they come, until interrupted")
+	c.Flags().BoolVarP(&f.follow, "follow", "f", false, "keep printing events as they come, until interrupted")
 	return c
 }
 
@@ -99,7 +99,7 @@ func knownTypes(asked []string) ([]string, error) {
 		case len(has) > 0:
 			out = append(out, has...)
 		default:
-			return nil, domain.Invalid("--type", "%q is no type of event; there are:\n%s", word, typeList())
+			return nil, domain.Invalid("--type", "%q is not a type of event; there are:\n%s", word, typeList())
 		}
 	}
 	return out, nil

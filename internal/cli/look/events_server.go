@@ -50,7 +50,7 @@ func (a *app) followEvents(ctx context.Context, after uint64, take func(cli.Even
 			a.Tell("connected to %s again", r)
 			return
 		}
-		a.Tell("the connection to %s is lost: %v; connecting again, and what comes meanwhile is shown then; Ctrl-C ends it", r, why)
+		a.Tell("the connection to %s is lost: %v; connecting again; events missed meanwhile are shown then; Ctrl-C ends it", r, why)
 	}
 	c, err := client.New(o)
 	if err != nil {

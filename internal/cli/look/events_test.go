@@ -31,7 +31,7 @@ func TestEventsByType(t *testing.T) {
 		r := p.Pets(folder, w.Olga, append(where, "events", "--type", "breaker,breker")...)
 		require.Equal(t, 2, r.Code)
 		require.Empty(t, r.Out)
-		require.Contains(t, r.Err, `pets: --type "breker" is no type of event; there are:`)
+		require.Contains(t, r.Err, `pets: --type "breker" is not a type of event; there are:`)
 		require.Regexp(t, `(?m)^pets:   breaker +warned, tripped, reset$`, r.Err)
 		clitest.Fits(t, cli.UsualWidth, r.Err)
 	}

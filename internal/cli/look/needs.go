@@ -149,7 +149,7 @@ func (a *app) needsOfTransfers(ctx context.Context, _ *watched) ([]attention, er
 		switch {
 		case show.IsOver(t):
 		case t.Status == treasury.Requested:
-			out = append(out, attention{What: fmt.Sprintf("%s waits for the approval of somebody else than %s, until %s UTC: %s", t.Transfer, t.RequestedBy, cli.Clock(t.ExpiresAt), show.InWords(t)), Next: []string{"approve", t.Transfer}})
+			out = append(out, attention{What: fmt.Sprintf("%s waits for the approval of someone other than %s, until %s UTC: %s", t.Transfer, t.RequestedBy, cli.Clock(t.ExpiresAt), show.InWords(t)), Next: []string{"approve", t.Transfer}})
 		case t.From == domain.WalletCold && t.Status == treasury.Prepared && (last == nil || last.TxHash == ""):
 			out = append(out, attention{What: t.Transfer + " waits to be signed where the key of the cold wallet is: " + show.InWords(t), Next: []string{"cold", "export", t.Transfer}})
 		case a.Clock()().Sub(t.RequestedAt) > transferPatience:

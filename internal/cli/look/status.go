@@ -53,8 +53,8 @@ func (a *app) statusCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "status", Short: "Is the server up, and what needs a person, in every portfolio", Args: cobra.NoArgs,
 		Long: "Asks the server that is named, or that holds the folder. Without PETS_KEY it can tell whether the\n" +
-			"server is up and ready; a key of role auditor is enough for the rest. Exits with 0 where nothing\n" +
-			"needs a person, and with 1 where something does or nobody answers.",
+			"server is up and ready; a key of role auditor is enough for the rest. Exits with 0 if nothing\n" +
+			"needs a person, and with 1 if something does or the server does not answer.",
 		Example: "  pets status\n  pets status || mail -s \"pets needs you\" olga",
 		RunE: func(c *cobra.Command, _ []string) error {
 			a.Patience, a.Within = statusWithin, statusWithin
@@ -112,7 +112,7 @@ func (a *app) askStatus(ctx context.Context, s *status) error {
 		s.Unseen = append(s.Unseen, "PETS_KEY is not set. A key of role auditor shows the version, and for each portfolio: breakers that are tripped, the emergency stop, transfers that wait, permits that are overdue")
 		return nil
 	case !s.Server.Ready:
-		s.Unseen = append(s.Unseen, "the portfolios are looked at once the server is ready")
+		s.Unseen = append(s.Unseen, "the portfolios are checked once the server is ready")
 		return nil
 	}
 	return a.askPortfolios(ctx, c, s)
@@ -123,7 +123,7 @@ func (a *app) askPortfolios(ctx context.Context, c *client.Client, s *status) er
 	raw, err := c.Look(ctx, "/v1/portfolios")
 	switch code := client.CodeOf(err); {
 	case code == domain.CodeUnauthenticated, code == domain.CodeDenied:
-		s.Needs = append(s.Needs, attention{What: "PETS_KEY is not taken: " + err.Error()})
+		s.Needs = append(s.Needs, attention{What: "PETS_KEY is refused: " + err.Error()})
 		return nil
 	case err != nil:
 		return err

@@ -91,7 +91,7 @@ func TestStatusWithoutAKey(t *testing.T) {
 	s.SetEnv("PETS_KEY", petstest.SomeKey)
 	r := s.Run("status")
 	require.Equal(t, 1, r.Code, r.Out)
-	require.Contains(t, r.Out, "PETS_KEY is not taken: ")
+	require.Contains(t, r.Out, "PETS_KEY is refused: ")
 }
 
 // A server that is ready, but warns, needs a person; one that is not says why.
@@ -115,7 +115,7 @@ func TestStatusOfAServerInTrouble(t *testing.T) {
 	require.Contains(t, r.Out, "is up, and NOT READY")
 	require.Contains(t, r.Out, "the history is still being folded")
 	s.Env = append(s.Env, "PETS_KEY="+petstest.SomeKey)
-	require.Contains(t, s.Run("status").Out, "the portfolios are looked at once the server is ready")
+	require.Contains(t, s.Run("status").Out, "the portfolios are checked once the server is ready")
 }
 
 // "or there is no answer": a folder that nobody serves, with a stop that waits in it, and
@@ -161,7 +161,7 @@ func TestSentAgainUnderItsKeyItHappensOnce(t *testing.T) {
 	var a *cli.App
 	r := away.RunWith(func(x *cli.App) { a = x; x.Patience = 3 * time.Second / 10 }, "deposit", "250", "--tx", "one")
 	require.Equal(t, 1, r.Code, r.Out)
-	require.Contains(t, r.Err, "it may have been recorded all the same; sent again with --key "+a.Again+" it happens once")
+	require.Contains(t, r.Err, "it may have been recorded; to send it again safely, add --key "+a.Again)
 	out := s.Ok("deposit", "250", "--tx", "one", "--key", a.Again)
 	require.Contains(t, out, "(revision 1)")
 	require.Len(t, s.EventsOf("deposit.recorded"), 1)
@@ -197,7 +197,7 @@ func TestErrorsNameTheFlag(t *testing.T) {
 		{2, "--ttl must be a duration", append(order, "--quantity", "1", "--ttl", "soon")},
 		{2, "--leg 1 must be", []string{"permit", "ask", "--bot", "alpha", "--leg", "buy many m YES 0.4"}},
 		{2, "--expires-at must be an RFC 3339 time", []string{"permit", "place", "p1", "--expires-at", "tomorrow"}},
-		{2, "--limit max_daily_loss is no limit: did you mean max_daily_loss_pct?", []string{"portfolio", "open", "x", "--limit", "max_daily_loss=0.03"}},
+		{2, "--limit max_daily_loss is not a limit: did you mean max_daily_loss_pct?", []string{"portfolio", "open", "x", "--limit", "max_daily_loss=0.03"}},
 		{2, "--limit fee_bps must be a decimal number", []string{"portfolio", "open", "x", "--limit", "fee_bps=ten"}},
 		{2, "permit_ttl must be a duration", []string{"limits", "set", "permit_ttl=30", "--reason", "x"}},
 		{1, "max_daily_loss_pct", []string{"limits", "set", "max_daily_loss_pct=5", "--reason", "x"}},
@@ -207,7 +207,7 @@ func TestErrorsNameTheFlag(t *testing.T) {
 		{2, "KIND must be", []string{"override", "request", "luck", "--reason", "x"}},
 		{2, "name MARKET OUTCOME PRICE", []string{"mark", "m", "0.5"}},
 		{2, "--permit ID and FILE, or --transfer ID", []string{"sign"}},
-		{2, "is no JSON", []string{"batch", s.File("junk.json", "junk")}},
+		{2, "is not JSON", []string{"batch", s.File("junk.json", "junk")}},
 		{2, "must hold {\"commands\"", []string{"batch", s.File("empty.json", "{}")}},
 	} {
 		r := s.Run(c.args...)

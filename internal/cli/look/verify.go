@@ -52,8 +52,8 @@ func (a *app) verifyCommand() *cobra.Command {
 			"portfolio from its beginning without snapshots: every event decodes, time does not go back,\n" +
 			"all postings sum to zero, and books, trades and positions agree. Then it compares every stream with\n" +
 			"the witness, unless --store names the folder, which may be a copy. Works beside a running writer.\n" +
-			"With --salvage DIR it copies all that is sound of a damaged store into a new one in DIR, says\n" +
-			"what is not, and leaves the damaged one as it is; with anything to say, it fails.",
+			"With --salvage DIR it copies all that is sound of a damaged store into a new one in DIR, lists\n" +
+			"the rest, and leaves the damaged store as it is; it fails if there is anything to list.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if c.Flags().Changed("salvage") {
 				return a.salvage(c.Context(), salvage)

@@ -79,7 +79,7 @@ func (a *app) coldSign(ctx context.Context, file string, f coldFlags) error {
 		f.out = strings.TrimSuffix(strings.TrimSuffix(file, ".json"), ".cold") + ".signed.json"
 	}
 	if _, err := os.Lstat(f.out); !errors.Is(err, fs.ErrNotExist) {
-		return domain.Errorf(domain.CodeConflict, "%s is there already, and is not overwritten; name another file with --out", f.out)
+		return domain.Errorf(domain.CodeConflict, "%s already exists, and is not overwritten; name another file with --out", f.out)
 	}
 	if err := explainPayment(p, registry, unsigned, prepared); err != nil {
 		return err

@@ -158,7 +158,7 @@ func inCarried(file string, err error) error {
 	case errors.Is(err, json.ErrUnknownName) && errors.As(err, &meaning):
 		return domain.Invalid(file+": "+dotted(meaning.JSONPointer), "is a field that such a file does not have (byte %d)", meaning.ByteOffset)
 	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntax):
-		return domain.Invalid(file+": "+dotted(syntax.JSONPointer), "stands there twice (byte %d)", syntax.ByteOffset)
+		return domain.Invalid(file+": "+dotted(syntax.JSONPointer), "appears twice (byte %d)", syntax.ByteOffset)
 	case errors.As(err, &meaning):
 		return domain.Invalid(file+": "+dotted(meaning.JSONPointer), "does not have the right type (byte %d)", meaning.ByteOffset)
 	case errors.As(err, &syntax):

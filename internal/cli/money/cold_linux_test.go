@@ -99,7 +99,7 @@ func TestColdSign(t *testing.T) {
 	require.Len(t, left, 3, "the file, the signed file, .env: no store, no keystore")
 
 	// Never over another file.
-	s.Sit("cold", "sign", file).WaitFor("is there already").Ends(1)
+	s.Sit("cold", "sign", file).WaitFor("already exists").Ends(1)
 }
 
 // Whoever sits there must read the recipient, and have the words of the sender.
@@ -161,7 +161,7 @@ func TestColdFile(t *testing.T) {
 	for want, bad := range map[string]string{
 		"payment.amount is missing":            strings.Replace(text, `"amount":"12.5",`, "", 1),
 		"payment.to is missing":                strings.Replace(text, `"to":"`+coldTo+`"`, `"to":null`, 1),
-		"hash stands there twice":              strings.Replace(text, `"hash":`, `"hash":"","hash":`, 1),
+		"hash appears twice":              strings.Replace(text, `"hash":`, `"hash":"","hash":`, 1),
 		"key is a field that such a file does": strings.Replace(text, `"hash":`, `"key":"s3cret","hash":`, 1),
 		"payment.amount does not have":         strings.Replace(text, `"12.5"`, `"s3cret"`, 1),
 		"is not valid JSON":                    text + "s3cret",

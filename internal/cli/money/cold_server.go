@@ -30,7 +30,7 @@ func (a *app) coldExportCommand() *cobra.Command {
 		Example: "  pets cold export x41 --out /media/stick/x41.cold.json",
 		RunE:    func(c *cobra.Command, args []string) error { return a.coldExport(c.Context(), args[0], out) },
 	}
-	c.Flags().StringVar(&out, "out", "", "the `file` to write (ID.cold.json by default); it must not be there yet")
+	c.Flags().StringVar(&out, "out", "", "the `file` to write (ID.cold.json by default); it must not exist yet")
 	return c
 }
 

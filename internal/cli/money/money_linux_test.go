@@ -165,7 +165,7 @@ func (w *moneyWorld) breachDrill() {
 	require.NotContains(t, out, "not compared")
 	out = w.ok("olga", "treasury")
 	require.Regexp(t, `hot together +0 `, out)
-	require.Contains(t, w.ok("bob", "transfers", ordinary), "EMERGENCY STOP: nothing of it is signed")
+	require.Contains(t, w.ok("bob", "transfers", ordinary), "EMERGENCY STOP: it is not signed until")
 	w.ok("olga", "reject", ordinary, "--reason", "there is nothing left to send")
 	w.refused("bob", 1, "did not arrive: it is rejected", "transfers", ordinary, "--follow")
 	var lines domain.BalanceReconciled

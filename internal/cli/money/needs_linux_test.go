@@ -28,7 +28,7 @@ func TestStatusOfTransfers(t *testing.T) {
 	id := asked(t, w.ok("olga", "transfer", "--from", "cold", "--to", "hot", "--amount", "7", "--highest-fee", "0.5", "--reason", "drill"))
 	said, code = status("bob")
 	require.Equal(t, 1, code)
-	require.Contains(t, said, "main: "+id+" waits for the approval of somebody else than olga, until ")
+	require.Contains(t, said, "main: "+id+" waits for the approval of someone other than olga, until ")
 	require.Contains(t, said, "pets approve "+id)
 	w.ok("bob", "approve", id, "--hash", w.transfer(id).Hash)
 	w.until(id, string(treasury.Prepared))

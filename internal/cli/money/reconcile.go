@@ -68,7 +68,7 @@ func (a *app) whyNoProposal(ctx context.Context) error {
 func (a *app) reconcileCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "reconcile", Short: "Reconcile the ledger with the chain; exit 1 when they differ (through the server)", Args: cobra.NoArgs,
-		Long: "A difference is looked at three times before it is recorded. It stops outgoing transfers until an\n" +
+		Long: "A difference is checked three times before it is recorded. It stops outgoing transfers until an\n" +
 			"adjustment explains it, or ledger and chain agree again.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			e, err := a.reconciled(c.Context())
@@ -112,7 +112,7 @@ func (a *app) reconciled(ctx context.Context) (*domain.BalanceReconciled, error)
 		}
 		break
 	}
-	return nil, domain.Errorf(domain.CodeInternal, "the server answered, but its record of the comparison is not to be found (revision %d)", answer.Revision)
+	return nil, domain.Errorf(domain.CodeInternal, "the server answered, but its record of the comparison was not found (revision %d)", answer.Revision)
 }
 
 func (a *app) printReconciled(e *domain.BalanceReconciled) error {

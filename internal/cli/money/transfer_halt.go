@@ -47,7 +47,7 @@ func (a *app) warn(ctx context.Context, moment string, p *cli.Printer, t *projec
 func inTheWay(halt *haltView, differences []projections.Difference) []string {
 	var lines []string
 	if halt.EmergencyStop.Engaged {
-		lines = append(lines, "EMERGENCY STOP: nothing of it is signed before two people have cleared that; only pets wallet sweep goes")
+		lines = append(lines, "EMERGENCY STOP: it is not signed until two people have cleared that; only pets wallet sweep works")
 	}
 	for i := range halt.Breakers {
 		b := &halt.Breakers[i]
@@ -58,10 +58,10 @@ func inTheWay(halt *haltView, differences []projections.Difference) []string {
 		if b.Bot != nil {
 			name += " of " + *b.Bot
 		}
-		lines = append(lines, "BREAKER "+name+" is tripped: nothing of it is signed before a person has reset that")
+		lines = append(lines, "BREAKER "+name+" is tripped: it is not signed until a person has reset that")
 	}
 	for _, d := range differences {
-		lines = append(lines, fmt.Sprintf("DIFFERENCE: in %s the chain has %s; nothing of it is signed before that is explained", d.Place, show.MoreOrLess(d.Difference, d.Asset)))
+		lines = append(lines, fmt.Sprintf("DIFFERENCE: in %s the chain has %s; it is not signed until that is explained", d.Place, show.MoreOrLess(d.Difference, d.Asset)))
 	}
 	return lines
 }

@@ -36,7 +36,7 @@ func showApproval(p *cli.Printer, t *projections.Transfer) {
 	case t.ApprovedBy != "":
 		p.Line("  approval     by %s", t.ApprovedBy)
 	default:
-		p.Line("  approval     by somebody else than %s, until %s UTC", t.RequestedBy, cli.Clock(t.ExpiresAt))
+		p.Line("  approval     by someone other than %s, until %s UTC", t.RequestedBy, cli.Clock(t.ExpiresAt))
 		for _, why := range t.ApprovalFor {
 			p.Line("               because %s", why)
 		}
@@ -100,7 +100,7 @@ func (a *app) nextStep(t *projections.Transfer) string {
 	last := show.LastAttempt(t)
 	switch t.Status {
 	case treasury.Requested:
-		return fmt.Sprintf("somebody else than %s, with the role approver:\n        pets approve %s --hash %s%s", t.RequestedBy, t.Transfer, t.Hash, p)
+		return fmt.Sprintf("someone other than %s, with the role approver:\n        pets approve %s --hash %s%s", t.RequestedBy, t.Transfer, t.Hash, p)
 	case treasury.Approved:
 		if cold {
 			return fmt.Sprintf("the server prepares the transaction; then it goes to the machine with the key:\n        pets cold export %s%s", t.Transfer, p)

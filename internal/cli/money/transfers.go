@@ -39,7 +39,7 @@ func (a *app) transfersCommand() *cobra.Command {
 		},
 	}
 	cli.AtFlag(c, &moment)
-	c.Flags().BoolVar(&open, "open", false, "only those to which something can still happen")
+	c.Flags().BoolVar(&open, "open", false, "only those that are not over")
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "look at it each second until it is over (through the server)")
 	return c
 }

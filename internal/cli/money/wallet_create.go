@@ -148,7 +148,7 @@ func (a *app) refuseTaken(ctx context.Context, p *cli.Prompter, keys *evm.Keys, 
 		return err
 	}
 	if why != nil {
-		p.Say("Whether a wallet %s is registered cannot be said: %v", name, why)
+		p.Say("It is not known whether a wallet %s is registered: %v", name, why)
 	}
 	if w := registeredAs(wallets, name); w != nil {
 		return domain.Errorf(domain.CodeConflict,

@@ -143,7 +143,7 @@ func TestRecover(t *testing.T) {
 	require.Equal(t, []string{"wallet.registered.v1", "key.imported.v1", "key.used.v1"}, s.WalletEvents())
 
 	seat = s.Sit("wallet", "recover", "trading")
-	seat.WaitFor("is there already").WaitFor("pets wallet recover trading --drill").Ends(1)
+	seat.WaitFor("already has a key").WaitFor("pets wallet recover trading --drill").Ends(1)
 	seat = s.Sit("wallet", "recover", "nobody")
 	seat.WaitFor("--address is needed").Ends(2)
 

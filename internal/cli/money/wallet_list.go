@@ -83,7 +83,7 @@ func (a *app) walletList(ctx context.Context) (walletList, error) {
 			s := sealOf(e)
 			l.Key = &s
 			if s.Address != w.Address {
-				v.Warnings = append(v.Warnings, fmt.Sprintf("the key file of wallet %s says %s, and the wallet is registered with %s: somebody has been at the keystore", w.Wallet, s.Address, w.Address))
+				v.Warnings = append(v.Warnings, fmt.Sprintf("the key file of wallet %s says %s, and the wallet is registered with %s: someone has tampered with the keystore", w.Wallet, s.Address, w.Address))
 			}
 		}
 		v.Wallets = append(v.Wallets, l)

@@ -16,7 +16,7 @@ func (a *app) recordWalletCommand() *cobra.Command {
 	var recovered, tested bool
 	var address string
 	c := &cobra.Command{
-		Use: "record NAME", Short: "Record what was done with a wallet's key while no server was there", Args: cobra.ExactArgs(1),
+		Use: "record NAME", Short: "Record what was done with a wallet's key while no server was running", Args: cobra.ExactArgs(1),
 		Long: "Says that the key in the keystore is the wallet's: created here, or with --recovered brought back\n" +
 			"from its words. With --tested it says that a drill elsewhere, on the machine of a cold wallet, gave\n" +
 			"--address.",

@@ -101,7 +101,7 @@ func (a *app) recoverWallet(ctx context.Context, f recoverFlags) error {
 }
 
 func thereAlready(name string, address vault.Address) error {
-	return domain.Errorf(domain.CodeConflict, "the key of wallet %s (%s) is there already, and no key is ever overwritten; to try its words: pets wallet recover %s --drill", name, address, name)
+	return domain.Errorf(domain.CodeConflict, "wallet %s (%s) already has a key, and no key is ever overwritten; to try its words: pets wallet recover %s --drill", name, address, name)
 }
 
 // expectAddress determines the address that the words have to give: --address, the registered
@@ -120,7 +120,7 @@ func (a *app) expectAddress(ctx context.Context, f *recoverFlags) error {
 	f.wallet = registeredAs(wallets, f.name)
 	switch {
 	case f.wallet == nil && f.address == "":
-		return cli.Usage(domain.Invalid("--address", "is needed: wallet %s is not registered as far as can be seen from here, and words are never taken for right unseen", f.name))
+		return cli.Usage(domain.Invalid("--address", "is needed: wallet %s is not registered as far as can be seen from here, so there is nothing to compare the words with", f.name))
 	case f.wallet == nil:
 		return nil
 	}

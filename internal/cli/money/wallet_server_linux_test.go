@@ -181,7 +181,7 @@ func TestHalfWays(t *testing.T) {
 	c.SetEnv("PETS_STORE", "embedded:"+filepath.Join(c.Dir, "none"))
 	c.stop()
 	seat = c.Sit("wallet", "create", "second")
-	words = seat.WaitFor("Whether a wallet second is registered cannot be said").ReadWords()
+	words = seat.WaitFor("It is not known whether a wallet second is registered").ReadWords()
 	seat.Types("\r").GiveBack(words)
 	seat.WaitFor("NOT registered").WaitFor("pets wallet record second").Ends(1)
 	c.Sit("wallet", "recover", "third").WaitFor("--address is needed").Ends(2)

@@ -157,7 +157,7 @@ func (a *app) printSwept(requested []*projections.Transfer) error {
 	}
 	if len(requested) > 0 {
 		p.Line("")
-		p.Line("next: somebody else than %s, with the role approver, until %s UTC:", requested[0].RequestedBy, cli.Clock(requested[0].ExpiresAt))
+		p.Line("next: someone other than %s, with the role approver, until %s UTC:", requested[0].RequestedBy, cli.Clock(requested[0].ExpiresAt))
 		for _, t := range requested {
 			p.Line("        pets approve %s --hash %s", t.Transfer, t.Hash)
 		}

@@ -146,7 +146,7 @@ func (a *app) verifyWallets(ctx context.Context, args []string, load bool) ([]ve
 	}
 	err = a.EitherWay(ctx, cli.APortfolio, func(e *commands.Engine) error {
 		if load {
-			return cli.Usage(errors.New("--load: no server runs here, and only one reads the chain"))
+			return cli.Usage(errors.New("--load: no server runs here, and only a server reads the chain"))
 		}
 		return a.verifyHere(ctx, e, names, add)
 	}, func() error {

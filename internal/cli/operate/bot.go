@@ -138,7 +138,7 @@ func (a *app) addMarketCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&kind, "kind", string(domain.KindOutcome), "outcome, spot or perp")
 	c.Flags().StringSliceVar(&body.Outcomes, "outcomes", nil, "all of its outcomes, or the asset of a spot or perp")
-	c.Flags().StringVar(&body.Category, "category", "", "what it is limited together with")
+	c.Flags().StringVar(&body.Category, "category", "", "a name; the markets of a category share a limit")
 	c.Flags().StringArrayVar(&tokens, "token", nil, "the token of an outcome on the chain, as `OUTCOME=ID`; may be given again")
 	return c
 }

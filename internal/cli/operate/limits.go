@@ -85,8 +85,8 @@ func (a *app) setLimitsCommand() *cobra.Command {
 	var reason string
 	c := &cobra.Command{
 		Use: "set KEY=VALUE…", Short: "Change limits, for a reason (an admin)", Args: cobra.MinimumNArgs(1),
-		Long: "Changes limits of the portfolio; every breaker is evaluated against the new ones at once. Of a live\n" +
-			"portfolio, what is looser than its default takes two people: see pets override request --help.",
+		Long: "Changes limits of the portfolio; every breaker is evaluated against the new ones at once. In a live\n" +
+			"portfolio, a limit looser than its default takes two people: see pets override request --help.",
 		Example: "  pets limits set max_daily_loss_pct=0.03 --reason \"smaller bets in August\"\n  pets limits set blocked_zones=none fee_bps=10 --reason \"a venue with fees\"",
 		RunE: func(c *cobra.Command, args []string) error {
 			body, err := limitsPatch("", args)
@@ -117,9 +117,9 @@ func limitsPatch(flag string, pairs []string) (map[string]any, error) {
 		case !found:
 			return nil, cli.Usage(domain.Invalid(strings.TrimSpace(flag+" "+strconv.Quote(pair)), "must be KEY=VALUE, such as max_daily_loss_pct=0.03"))
 		case !known:
-			return nil, cli.Usage(domain.Invalid(about, "is no limit%s; pets limits lists them", nearestLimit(key)))
+			return nil, cli.Usage(domain.Invalid(about, "is not a limit%s; pets limits lists them", nearestLimit(key)))
 		case out[key] != nil:
-			return nil, cli.Usage(domain.Invalid(about, "stands twice"))
+			return nil, cli.Usage(domain.Invalid(about, "is given twice"))
 		}
 		value, err := limitValue(f.Type, strings.TrimSpace(text))
 		if err != nil {

@@ -57,7 +57,7 @@ func (a *app) resetCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&bot, "bot", "", "whose breaker, of those that are kept per bot")
 	c.Flags().StringVar(&reason, "reason", "", "why; it is kept with the record")
-	c.Flags().BoolVar(&rebase, "rebase", false, "count from the equity now")
+	c.Flags().BoolVar(&rebase, "rebase", false, "measure from the current equity")
 	c.Flags().BoolVar(&dry, "dry-run", false, "say what would happen, and do nothing")
 	return c
 }

@@ -46,7 +46,7 @@ func (a *app) askPermitCommand() *cobra.Command {
 	var legs []string
 	var preview bool
 	c := &cobra.Command{
-		Use: "ask", Short: "May a bot trade? A check and a reservation in one", Args: cobra.NoArgs,
+		Use: "ask", Short: "Ask whether a bot may trade: a check and a reservation in one", Args: cobra.NoArgs,
 		Long: "Asks for the permit of one order, or with --leg of the orders of an arbitrage, all or none. A denial\n" +
 			"is printed with every reason, and exits with 1. --preview records nothing.",
 		Example: "  pets permit ask --bot alpha --market rain --outcome YES --side buy --quantity 100 --limit-price 0.40 --fee 0.10\n" +
@@ -194,7 +194,7 @@ func permitStatus(v *permitAnswer) string {
 	if v.Status == "" {
 		return ""
 	}
-	return fmt.Sprintf(": %s is not as it was granted (%s)", v.PermitID, v.Status)
+	return fmt.Sprintf(": %s has changed since it was granted (%s)", v.PermitID, v.Status)
 }
 
 // against formats the value and the limit of a reason, as far as it has them.

@@ -31,7 +31,7 @@ func (a *app) readInput(path string) ([]byte, error) {
 		defer func() { _ = f.Close() }() // only read
 		in = f
 	} else if a.In == nil {
-		return nil, cli.Usage(domain.Invalid("FILE", "is -, and nothing is piped in"))
+		return nil, cli.Usage(domain.Invalid("FILE", "is -, but there is no standard input"))
 	}
 	b, err := io.ReadAll(io.LimitReader(in, maxRead+1))
 	switch {
@@ -40,7 +40,7 @@ func (a *app) readInput(path string) ([]byte, error) {
 	case len(b) > maxRead:
 		return nil, cli.Usage(domain.Invalid("FILE", "is larger than %d MiB", maxRead>>20))
 	case !json.Valid(b):
-		return nil, cli.Usage(domain.Invalid("FILE", "is no JSON"))
+		return nil, cli.Usage(domain.Invalid("FILE", "is not JSON"))
 	}
 	return b, nil
 }

@@ -23,9 +23,9 @@ func (a *app) stopCommand() *cobra.Command {
 	var f stopFlags
 	c := &cobra.Command{
 		Use: "stop BOT | --emergency", Short: "Take a bot out of trading, or stop everything at once", Args: cobra.MaximumNArgs(1),
-		Long: "Goes to the server of --server or PETS_SERVER with PETS_KEY. Where none is named it goes to the one that\n" +
-			"holds the folder: by its stop socket, which needs no key, or with PETS_KEY; and where no server holds the\n" +
-			"folder, the stop is written into it. No mistake in .env keeps it from stopping.",
+		Long: "Sends the stop to the server of --server or PETS_SERVER, with PETS_KEY. If none is named, it sends it to\n" +
+			"the server that holds the folder: through its stop socket, which needs no key, or with PETS_KEY. If no\n" +
+			"server holds the folder, it writes the stop into the folder. A mistake in .env never prevents a stop.",
 		Example: "  pets stop alpha --reason \"odd fills\"\n  pets stop --emergency --reason \"the feed is lying\"\n  pets stop --emergency --everywhere --kind security_breach --reason \"a key leaked\"",
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
@@ -67,7 +67,7 @@ func (a *app) meant(err error) error {
 	case err != nil:
 		return errors.Join(err, a.Lost)
 	}
-	return fmt.Errorf("what is said above was done; but %w", a.Lost)
+	return fmt.Errorf("the above was done, but %w", a.Lost)
 }
 
 func (a *app) stop(ctx context.Context, f stopFlags) error {
@@ -263,7 +263,7 @@ func marked(portfolio string, kept bool) error {
 const heldInMemory = "HOLDS IN MEMORY ONLY: it could not be written anywhere and a restart forgets it; keep the server running, or stop the bots themselves, until pets_stops_unkept is 0 (make room on the disk, or mend the folders of PETS_DIR and PETS_WITNESS: it is tried again each second)"
 
 // errInMemory makes a stop that a restart forgets exit with a failure.
-var errInMemory error = &cli.ToldError{Err: errors.New("it holds, but the server could write it nowhere: it is not safe from a restart")}
+var errInMemory error = &cli.ToldError{Err: errors.New("the stop holds, but the server could not write it anywhere: a restart forgets it")}
 
 // unkept reports whether an answer says that a restart forgets the stop.
 func unkept(kept *bool) bool { return kept != nil && !*kept }

@@ -87,7 +87,7 @@ func TestStopWithBadSettings(t *testing.T) {
 		r := s.Run("stop", "--emergency", "--reason", "drill")
 		require.Equal(t, 0, r.Code, "%s: %s", bad, r.Err)
 		require.Contains(t, r.Out, "EMERGENCY STOP engaged in real")
-		require.Contains(t, r.Err, "stopping all the same")
+		require.Contains(t, r.Err, "stopping, ignoring what cannot be read")
 		require.NotContains(t, r.Err, "abc")
 	}
 }
@@ -123,7 +123,7 @@ func TestStopWithAnyEnvFile(t *testing.T) {
 		r := s.Run("stop", "--emergency", "--reason", "drill")
 		require.Equal(t, c.unsure, r.Code == 1, "%s: %s", name, r.Err)
 		require.Contains(t, r.Out, "EMERGENCY STOP engaged in real", name)
-		require.Contains(t, r.Err, "stopping all the same", name)
+		require.Contains(t, r.Err, "stopping, ignoring what cannot be read", name)
 		require.Less(t, strings.Count(r.Err, "\n"), 8, "%s: %s", name, r.Err)
 		r = s.Run("--store", "embedded:"+filepath.Join(dir, "store"), "stop", "--emergency", "--reason", "drill")
 		require.Equal(t, 0, r.Code, "%s, with a store that is named: %s", name, r.Err)
@@ -247,7 +247,7 @@ func TestAViewOfAServerWithABadSetting(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(s.Dir, ".env"), []byte("PETS_SERVER="+server.URL+"\nPETS_KEY="+petstest.SomeKey+"\n"+bad+"\n"), 0o600))
 		for _, view := range []string{"state", "stats", "balances", "positions", "trades", "equity", "events", "permits", "breakers"} {
 			r := s.Run(view)
-			require.Contains(t, r.Err, "pets: warning: asking the server all the same", view)
+			require.Contains(t, r.Err, "pets: warning: asking the server, ignoring what cannot be read", view)
 			require.NotEmpty(t, server.Heard(), view)
 			name, _, _ := strings.Cut(bad, "=")
 			s.Fails(1, []string{name + " must be"}, view, "--store", strings.TrimPrefix(s.Env[0], "PETS_STORE="))

@@ -37,7 +37,7 @@ func (s *Server) openSocket() {
 		s.socket, err = httpapi.ListenSocket(dir)
 	}
 	if err != nil {
-		s.Log.Error("there is no stop socket: on this machine, too, a stop needs an API key", "error", err.Error())
+		s.Log.Error("there is no stop socket: a stop needs an API key even on this machine", "error", err.Error())
 		s.noLocalStop.Store(&err)
 	}
 }
@@ -49,7 +49,7 @@ func (s *Server) answerSocket(ctx context.Context) {
 	socket := s.socket
 	s.work.Go(func() {
 		if err := socket.Serve(ctx, s.api, s.Log); err != nil && ctx.Err() == nil {
-			s.Log.Error("the stop socket is not answered any more", "error", err.Error())
+			s.Log.Error("the stop socket is no longer served", "error", err.Error())
 		}
 	})
 }
@@ -65,7 +65,7 @@ func (s *Server) watchLocal(ctx context.Context) {
 		s.Log.Info("the stop socket is there again")
 	case err != nil:
 		if last == nil {
-			s.Log.Error("the stop socket or the lock in PETS_DIR is gone and cannot be made anew: on this machine, too, a stop needs an API key", "error", err.Error())
+			s.Log.Error("the stop socket or the lock in PETS_DIR is gone and cannot be made anew: a stop needs an API key even on this machine", "error", err.Error())
 		}
 		s.noLocalStop.Store(&err)
 	}

@@ -221,14 +221,14 @@ func (a *app) logOptions() *slog.HandlerOptions {
 // jumped logs that the wall clock was moved.
 func (s *Server) jumped(stream string, by time.Duration) {
 	s.meter.ClockJump()
-	s.Log.Warn("the wall clock was moved; permits that are not placed have expired. Look at what sets this machine's time",
+	s.Log.Warn("the wall clock was moved; permits that are not placed have expired. Check what sets this machine's time",
 		"stream", stream, "by", by.Round(time.Millisecond).String())
 }
 
 // ahead warns that the wall clock may be wrong: recorded time never goes back.
 func (s *Server) ahead(stream string, by time.Duration) {
 	s.meter.ClockAhead()
-	s.Log.Warn("the wall clock is far ahead of the last record. That is as it should be if nothing has happened for so long; otherwise stop the server and set the clock, for time that is recorded never goes back",
+	s.Log.Warn("the wall clock is far ahead of the last record. That is fine if nothing has happened for so long; otherwise stop the server and set the clock, because recorded time never goes back",
 		"stream", stream, "by", by.Round(time.Second).String())
 }
 

@@ -46,7 +46,7 @@ func (b *badRows) read() error {
 	rows, err := csv.NewReader(b.file).ReadAll()
 	switch {
 	case err != nil || (len(rows) > 0 && !slices.Equal(rows[0], badRowsHeader)):
-		return cli.Usage(domain.Invalid("--skip-bad", "names a file that is not one of rows set aside; it is left as it is"))
+		return cli.Usage(domain.Invalid("--skip-bad", "names an existing file that does not hold rows set aside; it is left as it is"))
 	case len(rows) == 0:
 		return b.csv.Write(badRowsHeader)
 	}

@@ -313,7 +313,7 @@ func (a *app) printImport(v importAnswer) error {
 		p.Line("%s of more than 18 decimals rounded, half to even", counted(v.Rounded, "number"))
 	}
 	if v.Findings > 0 {
-		p.Line("%s of something nobody held, or of another quantity than was held (reconciliation findings)", counted(v.Findings, "settlement"))
+		p.Line("%s of something that was not held, or of a different quantity (reconciliation findings)", counted(v.Findings, "settlement"))
 	}
 	if v.Oversold > 0 {
 		p.Line("%s sold more than was held (oversold)", counted(v.Oversold, "fill"))

@@ -95,7 +95,7 @@ func TestSkipBadKeepsWhatItSetsAside(t *testing.T) {
 	require.Equal(t, string(before), string(after))
 
 	// Any other file is left as it is.
-	s.Fails(2, []string{"--skip-bad names a file that is not one of rows set aside"}, "import", "--capital", "100", "--skip-bad", file, file)
+	s.Fails(2, []string{"--skip-bad names an existing file that does not hold rows set aside"}, "import", "--capital", "100", "--skip-bad", file, file)
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
 	all, err := csv.NewReader(strings.NewReader(petstest.FillsHeader)).Read()

@@ -57,7 +57,7 @@ func (a *app) init(ctx context.Context, questions []question, yes, keyless, keyG
 	path := filepath.Join(a.Dir, ".env")
 	switch _, err := os.Lstat(path); {
 	case err == nil:
-		return domain.Errorf(domain.CodeConflict, "there is a %s here already, and it is never overwritten: change it, or move it away", path)
+		return domain.Errorf(domain.CodeConflict, "%s already exists, and is never overwritten: edit it, or move it away", path)
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
@@ -84,7 +84,7 @@ func (a *app) askAll(ctx context.Context, questions []question, keyless, keyGive
 	if err != nil || a.JSON {
 		return false, cli.Usage(errors.New("there is no terminal to ask at: add --yes, which takes the defaults, and see pets init --help"))
 	}
-	p.Say("Enter takes what stands in brackets; Ctrl-C ends it, and nothing is written.")
+	p.Say("Enter takes the value in brackets; Ctrl-C quits, and nothing is written.")
 	for i := range questions {
 		q := &questions[i]
 		for !q.given {
@@ -117,7 +117,7 @@ func (a *app) askAll(ctx context.Context, questions []question, keyless, keyGive
 func (a *app) checkAnswer(q question) error {
 	_, err := config.Load(a.Dir, []string{q.variable + "=" + q.answer})
 	if err == nil && strings.ContainsAny(q.answer, "'\\\n") {
-		err = domain.Invalid(q.variable, "may have no quote and no backslash in it")
+		err = domain.Invalid(q.variable, "must not contain a quote or a backslash")
 	}
 	if err == nil {
 		return nil
@@ -188,7 +188,7 @@ func (a *app) sayInitialised(path string, questions []question, keyless bool) er
 	for _, q := range questions {
 		for _, entry := range a.Environ {
 			if value, is := strings.CutPrefix(entry, q.variable+"="); is && value != "" && value != q.answer {
-				p.Say(0, "%s is set in the environment, too, and goes before .env.", q.variable)
+				p.Say(0, "%s is also set in the environment, which takes precedence over .env.", q.variable)
 			}
 		}
 	}

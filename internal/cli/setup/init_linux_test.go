@@ -173,7 +173,7 @@ func TestInitAsks(t *testing.T) {
 	seat.WaitFor("[0.05] ").Types("\r")
 	seat.WaitFor("[yes] ").Types("no\r")
 	said := seat.WaitFor("is written").Ends(0)
-	require.Contains(t, said, "PETS_PORTFOLIO is set in the environment")
+	require.Contains(t, said, "PETS_PORTFOLIO is also set in the environment")
 	require.Contains(t, said, "PETS_KEY='the key that it shows' pets portfolio open trial")
 	env, err := os.ReadFile(filepath.Join(s.Dir, ".env"))
 	require.NoError(t, err)

@@ -74,7 +74,7 @@ func SayMoney(a *cli.App, p *cli.Printer, l Lack) {
 	if l.portfolio {
 		p.Say(2, "Record a deposit that has arrived (this much is the least that is enough):")
 	} else {
-		p.Say(2, "Where hot:treasury (see pets balances) has less than %s, record a deposit that has arrived:", l.deposit)
+		p.Say(2, "If hot:treasury (see pets balances) has less than %s, record a deposit that has arrived:", l.deposit)
 	}
 	a.Command(p, "deposit", l.deposit.String())
 	for _, b := range l.bots {

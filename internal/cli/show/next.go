@@ -113,7 +113,7 @@ func sayResets(a *cli.App, p *cli.Printer, n nextSteps, tripped []projections.Br
 		a.Command(p, append(ResetOf(b), "--dry-run")...)
 	}
 	SayMoney(a, p, n.Lacking(tripped))
-	p.Say(2, "Then reset it, as an operator, and say why. Where it would trip again at once, --rebase counts from the equity now:")
+	p.Say(2, "Then reset it, as an operator, and say why. If it would trip again at once, --rebase counts from the current equity:")
 	for _, b := range tripped {
 		words := ResetOf(b)
 		if atLimit(b) {
@@ -140,7 +140,7 @@ func sayClear(a *cli.App, p *cli.Printer, open ClearRequest) {
 	}
 	p.Say(2, "Clear the emergency stop, when its reason is gone. One person asks, as an operator or an approver:")
 	a.Command(p, "clear", "--reason", `"…"`)
-	p.Say(2, "Another confirms, as an approver, what the first was answered:")
+	p.Say(2, "Another confirms, as an approver, with the id that the first one got:")
 	a.Command(p, "clear", "--confirm", "REQUEST")
 }
 
