@@ -13,7 +13,7 @@ import (
 	"pets/internal/pets/petstest"
 )
 
-// On a folder and at a server alike: what is asked for, and what is refused.
+// A folder and a server select the same events and refuse the same types.
 func TestEventsByType(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)

@@ -22,12 +22,12 @@ import (
 	"pets/projections"
 )
 
-// oneState is what metrics look at.
+// oneState is the state that metrics read.
 type oneState struct{ s *portfolio.State }
 
 func (o oneState) Each(look func(*portfolio.State)) { look(o.s) }
 
-// withLimit is a portfolio with a bot in which a breaker is on, as far as it can be.
+// withLimit returns a portfolio with a bot in which a breaker is enabled, as far as possible.
 func withLimit(t *testing.T, r *risk.Rule) *portfolio.State {
 	t.Helper()
 	policy := domain.DefaultPolicy(domain.ModePaper)
@@ -58,7 +58,7 @@ func keyOf(r *risk.Rule) risk.Key {
 	return risk.Key{Breaker: r.Name}
 }
 
-// strangers are the places that do not know a breaker.
+// strangers lists the places that do not know a breaker.
 func strangers(t *testing.T, r *risk.Rule) []string {
 	t.Helper()
 	var out []string
@@ -130,14 +130,13 @@ func TestEveryPlaceKnowsEveryBreaker(t *testing.T) {
 	require.True(t, ok)
 	added := *row
 	added.Name, added.Key = "market_loss", "max_market_loss_pct"
-	added.Limit = func(*domain.Policy) domain.Decimal { return domain.Zero } // there is no such field
+	added.Limit = func(*domain.Policy) domain.Decimal { return domain.Zero } // no policy field
 	require.Equal(t, []string{
 		".env.example", "OpenAPI", "documentation", "metrics", "resets", "scenarios", "statistics", "the environment", "the policy", "the table", "the views",
 	}, strangers(t, &added))
 }
 
-// A trip that a newer build wrote is shown for what it is, without the numbers of
-// another breaker.
+// A trip recorded by a newer build is shown under its name, without the numbers of another breaker.
 func TestAnUnknownBreakerIsShownWithoutNumbers(t *testing.T) {
 	r, _ := risk.RuleOf(domain.DailyLoss)
 	s := withLimit(t, r)

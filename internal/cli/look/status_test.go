@@ -18,7 +18,7 @@ import (
 	"pets/internal/pets/petstest"
 )
 
-// served is a server with a portfolio, and the command line beside it.
+// served returns a server with a portfolio, and the command line beside it.
 func served(t *testing.T, env ...string) (*petstest.Shell, *petstest.Process) {
 	t.Helper()
 	s := petstest.New(t)
@@ -81,7 +81,7 @@ func TestStatusSaysWhatNeedsAPerson(t *testing.T) {
 // "It works without a key as far as the open routes go, and says what a key would show."
 func TestStatusWithoutAKey(t *testing.T) {
 	s, p := served(t)
-	for _, env := range [][]string{{"PETS_SERVER=" + p.URL}, {s.Env[0]}} { // named, or found from its folder
+	for _, env := range [][]string{{"PETS_SERVER=" + p.URL}, {s.Env[0]}} { // named, or found by its folder
 		here := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: env}
 		out := here.Ok("status")
 		require.Contains(t, out, p.URL+" is up and ready")
@@ -94,7 +94,7 @@ func TestStatusWithoutAKey(t *testing.T) {
 	require.Contains(t, r.Out, "PETS_KEY is refused: ")
 }
 
-// A server that is ready, but warns, needs a person; one that is not says why.
+// A server that is ready but warns needs a person; one that is not ready says why.
 func TestStatusOfAServerInTrouble(t *testing.T) {
 	l := petstest.NewListener(t)
 	ready, status := "ready\nwarning: the wall clock is 3m0s behind the last record\n", http.StatusOK
@@ -118,8 +118,8 @@ func TestStatusOfAServerInTrouble(t *testing.T) {
 	require.Contains(t, s.Run("status").Out, "the portfolios are checked once the server is ready")
 }
 
-// "or there is no answer": a folder that nobody serves, with a stop that waits in it, and
-// a port at which nobody listens.
+// "or there is no answer": a folder without a server, with a stop waiting in it, and a port at which
+// no server listens.
 func TestStatusWithoutAServer(t *testing.T) {
 	s := petstest.Small(t)
 	r := s.Run("status")
@@ -145,7 +145,7 @@ func TestStatusWithoutAServer(t *testing.T) {
 func TestSentAgainUnderItsKeyItHappensOnce(t *testing.T) {
 	s, p := served(t)
 	s.Ok("portfolio", "open", "main")
-	deaf := petstest.NewListener(t) // it hears, hands on, and hangs up
+	deaf := petstest.NewListener(t) // it passes the request on and hangs up
 	deaf.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := r.Clone(r.Context())
 		q.RequestURI = ""
@@ -217,8 +217,8 @@ func TestErrorsNameTheFlag(t *testing.T) {
 	}
 }
 
-// A denial is printed with every reason and is no success: a script does not go on to place
-// the order. A batch in which something was refused is none either.
+// A denial is printed with every reason and exits with a failure, so that a script does not place
+// the order. So does a batch with a refused command.
 func TestADenialIsNoSuccess(t *testing.T) {
 	s, _ := served(t)
 	s.Ok("portfolio", "open", "main")
@@ -252,7 +252,7 @@ func TestADenialIsNoSuccess(t *testing.T) {
 	require.Len(t, s.EventsOf("fee.recorded"), 1)
 }
 
-// What reads takes a folder, too: the same lists, without a server.
+// Lists can also be read from a folder, without a server.
 func TestListsOfAFolder(t *testing.T) {
 	s, p := served(t)
 	s.Ok("portfolio", "open", "main", "--limit", "blocked_zones=none")
