@@ -15,8 +15,8 @@ import (
 	"pets/internal/pets/petstest"
 )
 
-// everywhereElse runs every command that goes to a server against one address, all at the
-// same time, each bounded by a moment.
+// everywhereElse runs every command that goes to a server against one address, all at the same time,
+// each with a time limit.
 func everywhereElse(t *testing.T, url string, bound time.Duration, check func(command string, r petstest.Ran)) {
 	t.Helper()
 	var all sync.WaitGroup
@@ -58,7 +58,7 @@ func TestNoCommandWaitsInSilence(t *testing.T) {
 	for _, row := range petstest.Reached {
 		c, _, err := root.Find(strings.Fields(row.Command))
 		require.NoError(t, err)
-		if c.Flags().Lookup("key") == nil || row.Command == "override confirm" { // that lets trading go on
+		if c.Flags().Lookup("key") == nil || row.Command == "override confirm" { // it lets trading go on
 			continue
 		}
 		keyed++

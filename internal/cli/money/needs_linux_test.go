@@ -36,7 +36,7 @@ func TestStatusOfTransfers(t *testing.T) {
 	require.Contains(t, said, id+" waits to be signed where the key of the cold wallet is: internal of 7 USDC from cold to hot")
 	require.Contains(t, said, "pets cold export "+id)
 
-	// The chain is gone: nothing that goes out arrives.
+	// Without the chain, no outgoing transfer arrives.
 	w.proxy.Set(func(rw http.ResponseWriter, _ chaintest.Request) bool {
 		rw.WriteHeader(http.StatusBadGateway)
 		return true

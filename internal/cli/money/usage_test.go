@@ -6,7 +6,7 @@ import (
 	"pets/internal/pets/petstest"
 )
 
-// What is wrong with a command line is said before anything is sent, with exit status 2.
+// Mistakes in a command line are reported before anything is sent, with exit status 2.
 func TestMoneyUsage(t *testing.T) {
 	s := petstest.New(t)
 	s.Env = append(s.Env, "PETS_KEY=some-key-0123456789-0123456789-0123456789")

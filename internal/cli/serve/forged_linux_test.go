@@ -33,8 +33,8 @@ func TestAForgedHistoryIsStopped(t *testing.T) {
 	require.Contains(t, r.Out, `"kind":"system_error"`)
 }
 
-// forge replaces text in the first record of a type and makes the checksums of its frame
-// right; docs/log-format.md describes the format.
+// forge replaces text in the first record of a type and corrects the checksums of its frame;
+// docs/log-format.md describes the format.
 func forge(t *testing.T, folder, eventType, from, to string) {
 	t.Helper()
 	require.Len(t, to, len(from))

@@ -71,11 +71,11 @@ func TestAFolderOfSomebodyElseIsNotTaken(t *testing.T) {
 		stops(c.words)
 		require.NoError(t, c.mend(), name)
 	}
-	d.start() // with what is right again
+	d.start() // with correct owners again
 }
 
-// The attack: the folder of the witness is made before the server is, with a stop in it that
-// nobody asked for.
+// The attack: the folder of the witness is created before the server starts, with a stop in it that
+// no one requested.
 func TestAWitnessMadeBeforehand(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root makes the folders of others")
