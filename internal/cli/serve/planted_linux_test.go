@@ -168,8 +168,8 @@ func stopsOrSays(t *testing.T, folder, name string) {
 	require.Contains(t, looked.Out, "EMERGENCY STOP  ", looked.Err)
 }
 
-// serverFiles creates the files that a server creates, as far as possible, and runs a stop only if
-// necessary.
+// serverFiles creates the files that a server creates, and the marker, which a stop creates only if
+// it has to. It ignores errors.
 func serverFiles(t *testing.T, folder string) {
 	t.Helper()
 	a := &cli.App{Place: open.Place{Err: io.Discard}, Out: io.Discard}
