@@ -18,11 +18,11 @@ type strangerError struct {
 }
 
 func (e *strangerError) Error() string {
-	who := "somebody"
+	who := "an unknown process"
 	if e.by.PID != 0 {
-		who = fmt.Sprintf("somebody who claims to be pid %d", e.by.PID)
+		who = fmt.Sprintf("a process that claims to be pid %d", e.by.PID)
 	}
-	return fmt.Sprintf("%s is locked by %s and cannot be believed: %s", e.path, who, e.why)
+	return fmt.Sprintf("%s is locked by %s and cannot be trusted: %s", e.path, who, e.why)
 }
 
 // Unsent wraps an error after which no request was sent, because the API key must not reach an unknown server.

@@ -38,7 +38,7 @@ func (a *app) coldSignCommand() *cobra.Command {
 		Use: "sign FILE", Short: "Sign an exported transfer from typed words, on a machine without network", Args: cobra.ExactArgs(1),
 		Long: "Reads a file of pets cold export, says in plain words what it pays, and signs it with the key that\n" +
 			"typed words give. It opens no store, reads no .env, speaks to no network and keeps no key. The signed\n" +
-			"file goes back with pets cold import: whoever has it can send the transfer, and only that one.",
+			"file goes back with pets cold import: anyone who has it can send that transfer, and no other.",
 		Example: "  pets cold sign x12.cold.json --out x12.signed.json",
 		// The machine of a cold wallet has no configuration, so none is read.
 		PersistentPreRunE: func(*cobra.Command, []string) error { return nil },

@@ -140,7 +140,7 @@ func (a *app) verifyWallets(ctx context.Context, args []string, load bool) ([]ve
 	add := func(name string, answer commands.Answer, loaded *domain.WalletLoaded, err error) {
 		v := verdict{Wallet: name, Address: registeredAs(wallets, name).Address, OK: err == nil, Revision: answer.Revision, loaded: loaded}
 		if err != nil {
-			v.Problem, v.unchecked = err.Error(), nobodyLooked(err)
+			v.Problem, v.unchecked = err.Error(), notOpened(err)
 		}
 		found = append(found, v)
 	}
@@ -187,9 +187,9 @@ func (a *app) notifyHere(n notice.Notice) {
 	a.Tell("portfolio %s: %s", n.Portfolio, n.Text())
 }
 
-// nobodyLooked reports whether an error means that a key was not opened. That is not a bad key,
+// notOpened reports whether an error means that a key was not opened. That is not a bad key,
 // which would be a sign of a breach.
-func nobodyLooked(err error) bool {
+func notOpened(err error) bool {
 	return domain.CodeOf(err) == domain.CodeDenied || domain.CodeOf(err) == domain.CodeUnauthenticated || strings.Contains(err.Error(), "no keystore is open")
 }
 
