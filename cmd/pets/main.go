@@ -1,4 +1,4 @@
-// Command pets is the one binary of the product; internal/pets has its command line.
+// Command pets is the only binary of the product; internal/pets has its command line.
 package main
 
 import (

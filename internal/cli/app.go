@@ -1,9 +1,9 @@
-// Package cli is the kernel of the command line: one run of it, and what its rooms share.
+// Package cli holds what every command of the command line shares: one run of it.
 //
-// It owns the flags and settings of a run, the one rule for what a command goes to, the way to
-// a server or a folder, how an order is carried out, how text is printed and a person asked.
-// It refuses to know any command: each room has its own, and no room knows another. It opens
-// no engine: internal/open does.
+// It owns the flags and settings of a run, the one rule that decides which server or folder
+// a command works on, how an order is carried out, how text is printed, and how a person is
+// asked. It refuses to know any command: each belongs to a package below this one, and those
+// packages do not import each other. It opens no engine: internal/open does.
 //
 // Exit status: 0 fine, 1 failed, 2 usage, 3 not everything could be seen.
 package cli
@@ -33,27 +33,27 @@ import (
 // App is one run of the command line.
 type App struct {
 	open.Place
-	In      *os.File // who types; nil for nobody
+	In      *os.File // the terminal or pipe to read from; nil for none
 	Out     io.Writer
 	Environ []string
-	Dir     string // where .env is looked for
-	Called  string // how this program was called, "" for pets
-	Version string // of the build; "" for that of the module
+	Dir     string // the folder that may hold a .env file
+	Called  string // the path this program was started by; "" means pets
+	Version string // the version of the build; "" means the module's
 
-	// Played is told once the demo was played, for tests.
+	// Played, if set, is called once the demo has run. Tests use it.
 	Played func()
-	// Binary is what bench starts as pets, for tests; "" is this very binary.
+	// Binary is the program that bench starts as pets. Tests set it; "" means this program.
 	Binary string
-	// MadeUp is a clock that plays a story, as the demo does.
+	// MadeUp reports that the clock is invented, as in the demo.
 	MadeUp bool
-	// Ask puts a question to whoever sits at a terminal, if anybody does.
+	// Ask, if set, replaces the question at the terminal. It reports whether there is one.
 	Ask func(question string) (yes, terminal bool)
 
-	// Patience is how long a request to the server is tried for; 0 is the client's own.
+	// Patience is how long a request to the server is retried; 0 means the client's default.
 	Patience time.Duration
-	// Once: what is asked lets trading go on, and is not sent again by itself.
+	// Once reports that the request lets trading go on; the client does not resend it.
 	Once bool
-	// Within bounds such a request, also one that is under way; 0 is no bound.
+	// Within bounds a request with all its retries, and ends one in flight; 0 means no bound.
 	Within time.Duration
 
 	server        string
@@ -75,25 +75,25 @@ type App struct {
 
 	Settle time.Duration // how long a stop that holds is watched, for tests; 0 is settleFor
 
-	BySocketErr error // why a stop socket that was tried is no way
+	BySocketErr error // why the stop socket failed, if it was tried
 
 	Stopping bool // what this run does is to stop something
 
 	typed *cobra.Command // what this run was called for
 }
 
-// Terminal reports whether somebody reads what is printed.
+// Terminal reports whether standard output is a terminal.
 func (a *App) Terminal() bool {
 	f, ok := a.Out.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// errUsage marks what the user typed as the reason.
+// errUsage marks an error that what the user typed has caused.
 type errUsage struct{ error }
 
 func (e errUsage) Unwrap() error { return e.error }
 
-// Usage makes what was typed the reason of an error.
+// Usage marks an error as one of usage: exit status 2.
 func Usage(err error) error { return errUsage{err} }
 
 // ErrUnseen is of a look that found nothing, and did not see everything: exit status 3, as
@@ -108,8 +108,8 @@ func wrongIsUsage(above *cobra.Command) {
 	}
 }
 
-// usageArgs makes a wrong number of arguments a usage error, and an empty one, which is
-// most likely a variable that is not set.
+// usageArgs makes two things a usage error: a wrong number of arguments, and an empty
+// argument, which most likely is a variable that is not set.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if err := given(c, args); err != nil {
@@ -125,12 +125,12 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
-// freeText are the flags that may be empty: they say why, and name nothing. A stop is not
-// refused for want of a kind either.
+// freeText lists the flags that may be empty because they name nothing. An empty --kind is
+// allowed too, so that a stop never fails for it.
 var freeText = []string{"reason", "note", "label", "accept-rollback", "kind"}
 
-// given refuses a flag or an argument that was given empty: --server "$PROD" without a PROD
-// would go somewhere else than where it was sent.
+// given refuses an empty flag or argument: --server "$PROD" with PROD unset would otherwise
+// go to a different server than the user meant.
 func given(c *cobra.Command, args []string) error {
 	empty := ""
 	c.Flags().Visit(func(f *pflag.Flag) {
@@ -156,7 +156,7 @@ func given(c *cobra.Command, args []string) error {
 
 func blank(text string) bool { return strings.TrimSpace(text) == "" }
 
-// knownCommand refuses what is no subcommand, and guesses what was meant.
+// knownCommand refuses an unknown subcommand and suggests similar ones.
 func knownCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -177,8 +177,8 @@ func OnFlag(flag string, err error) error {
 	return Usage(err)
 }
 
-// configure reads the environment; flags of the same names win. What stops something is
-// not kept from it by anything that is wrong there.
+// configure reads the environment; flags of the same name win. Wrong settings never keep a
+// stop from running.
 func (a *App) configure(command *cobra.Command) error {
 	a.typed = command
 	c, err := a.settings(command)
@@ -191,11 +191,11 @@ func (a *App) configure(command *cobra.Command) error {
 	if err := a.settleTarget(&c, command); err != nil {
 		return err
 	}
-	if err := c.ValidateFolders(); err != nil { // they may have been right for another folder
+	if err := c.ValidateFolders(); err != nil { // checked again: a flag may have changed the folder
 		if !is(command, noteStops) {
 			return Usage(err)
 		}
-		a.Caution(err.Error() + ". What stops something goes on all the same, with the witness in its usual place")
+		a.Caution(err.Error() + ". The stop goes on, with the witness in its usual place")
 		c.Witness = ""
 	}
 	if a.PortfolioFlag != "" {
@@ -218,7 +218,7 @@ func (a *App) settings(command *cobra.Command) (config.Config, error) {
 		return a.without(c, ignored, command, "stopping"), nil
 	}
 	c, err := config.Load(a.Dir, a.Environ)
-	if err != nil && is(command, noteViews) { // a server is asked with few of them
+	if err != nil && is(command, noteViews) { // asking a server needs few settings
 		c, ignored := config.LoadToStop(a.Dir, a.Environ)
 		if a.server != "" || a.StoreFlag == "" && c.Server != "" {
 			return a.without(c, ignored, command, "asking the server"), nil
@@ -230,17 +230,17 @@ func (a *App) settings(command *cobra.Command) (config.Config, error) {
 	return c, err
 }
 
-// without says what is gone on without.
+// without warns about each setting that could not be read and is ignored.
 func (a *App) without(c config.Config, ignored config.Ignored, command *cobra.Command, doing string) config.Config {
 	for _, err := range ignored.Errors {
-		a.Caution(doing + " all the same, without what cannot be read: " + err.Error())
+		a.Caution(doing + ", ignoring what cannot be read: " + err.Error())
 	}
 	a.Lost = a.notMeant(c, ignored.Unsure, command)
 	return c
 }
 
-// notMeant: settings that nobody understands may have been to name another target than the
-// one that is acted on. Flags name it beyond doubt.
+// notMeant returns an error if a setting that cannot be read may have named a different
+// target than the one this run works on. A flag that names the target removes the doubt.
 func (a *App) notMeant(c config.Config, unsure []string, command *cobra.Command) error {
 	everywhere, _ := command.Flags().GetBool("everywhere") // false where there is no such flag
 	if a.PortfolioFlag != "" || everywhere || command.Name() == "revoke" {
@@ -249,7 +249,7 @@ func (a *App) notMeant(c config.Config, unsure []string, command *cobra.Command)
 	switch in := func(name string) bool { return slices.Contains(unsure, name) }; {
 	case a.server != "" || a.StoreFlag != "":
 		unsure = slices.DeleteFunc(unsure, func(name string) bool { return name != "PETS_PORTFOLIO" })
-	case c.Server != "" && !in("PETS_SERVER"): // it goes before the folder
+	case c.Server != "" && !in("PETS_SERVER"): // PETS_SERVER takes precedence over the folder
 		unsure = slices.DeleteFunc(unsure, func(name string) bool { return name == "PETS_STORE" || name == "PETS_DIR" })
 	}
 	if len(unsure) == 0 {
@@ -266,16 +266,16 @@ func (a *App) notMeant(c config.Config, unsure []string, command *cobra.Command)
 	if command.Name() != "stop" {
 		missed = "is not known"
 	}
-	return domain.Errorf(domain.CodeInvalid, "the %s that was meant %s: what the settings say of %s cannot be understood; name it with %s",
+	return domain.Errorf(domain.CodeInvalid, "the %s that was meant %s: the setting of %s cannot be understood; name it with %s",
 		strings.Join(what, " or "), missed, strings.Join(unsure, ", "), strings.Join(flags, ", "))
 }
 
-// named says what a variable names, and which flag names the same.
+// named maps a variable to what it names and to the flag that names the same.
 var named = map[string]struct{ what, flag string }{
 	"PETS_SERVER": {"server", "--server"}, "PETS_STORE": {"store", "--store"}, "PETS_DIR": {"store", "--store"}, "PETS_PORTFOLIO": {"portfolio", "-p"},
 }
 
-// OSUser is who runs this, as records name him: os:NAME.
+// OSUser returns the user of this process as records name them: os:NAME.
 func OSUser() string {
 	if u, err := user.Current(); err == nil && u.Username != "" {
 		return "os:" + u.Username
@@ -283,7 +283,7 @@ func OSUser() string {
 	return "os:" + strconv.Itoa(os.Getuid())
 }
 
-// Group is a command that only has subcommands.
+// Group returns a command that only has subcommands.
 func Group(use, short string, subcommands ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Short: short, Args: cobra.NoArgs,
@@ -293,7 +293,7 @@ func Group(use, short string, subcommands ...*cobra.Command) *cobra.Command {
 	return c
 }
 
-// VersionText is the version of this build.
+// VersionText returns the version of this build.
 func (a *App) VersionText() string {
 	if a.Version != "" {
 		return a.Version
@@ -304,10 +304,10 @@ func (a *App) VersionText() string {
 	return "(devel)"
 }
 
-// topic is what a person wants to do; the help shows commands by it.
+// topic groups commands by what a person wants to do; the help lists them by topic.
 type topic string
 
-// What a person wants to do.
+// The topics of the help.
 const (
 	LookBack   topic = "look back"
 	Operate    topic = "operate"
@@ -316,10 +316,10 @@ const (
 	SetUp      topic = "set up"
 )
 
-// topics are all of them, as the help shows them.
+// topics lists the topics in the order of the help.
 var topics = []topic{LookBack, Operate, MoneyTopic, KeysTopic, SetUp}
 
-// Under puts commands under a topic.
+// Under assigns commands to a topic.
 func Under(t topic, commands ...*cobra.Command) []*cobra.Command {
 	for _, c := range commands {
 		c.GroupID = string(t)
@@ -327,7 +327,7 @@ func Under(t topic, commands ...*cobra.Command) []*cobra.Command {
 	return commands
 }
 
-// RunCommands runs a command line that has these commands.
+// RunCommands runs the command line with these commands and returns its exit status.
 func (a *App) RunCommands(ctx context.Context, args []string, commands ...*cobra.Command) int {
 	a.Columns = a.columnsOf(a.Err)
 	root := a.Root(commands...)
@@ -356,7 +356,7 @@ func (a *App) RunCommands(ctx context.Context, args []string, commands ...*cobra
 	return 1
 }
 
-// Root is a command line that has these commands.
+// Root returns the root command with these commands below it.
 func (a *App) Root(commands ...*cobra.Command) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "pets",

@@ -13,33 +13,33 @@ import (
 	"pets/domain"
 )
 
-// ErrNotAgreed is a no.
+// ErrNotAgreed is returned when a person answers no.
 var ErrNotAgreed = errors.New("not agreed to; nothing was sent")
 
-// Question is what a person agrees to before something is done.
+// Question is what a person has to agree to before a command acts.
 type Question struct {
-	// Text is what is asked, such as "Approve x41?".
+	// Text is the question, such as "Approve x41?".
 	Text string
-	// Yes: --yes was given, and it is not asked.
+	// Yes reports that --yes was given: the question is skipped.
 	Yes bool
-	// Seen: a flag names exactly what was looked at. Without a terminal that is a yes.
+	// Seen reports that a flag names exactly what was looked at. Without a terminal it counts as a yes.
 	Seen bool
-	// Flag is what to add where there is no terminal to ask at.
+	// Flag is what an error tells the user to add where there is no terminal.
 	Flag string
 	// At is the terminal of a command of questions and answers: it is asked there, whatever
 	// standard error is, and --json does not change that.
 	At *Prompter
 }
 
-// AskFirst adds --yes to a command that asks before it does something.
+// AskFirst adds --yes to a command that asks before it acts.
 func AskFirst(c *cobra.Command, yes *bool, usage string) {
 	c.Flags().BoolVar(yes, "yes", false, usage)
 	noted(c, noteAsks)
 }
 
-// Agree is the one way to ask for a yes: y or yes, typed at a terminal. Anything else is a
-// no. Where nobody sits at a terminal, and with --json, nobody is asked, and only what was
-// given on the command line counts.
+// Agree is the one way to ask for a yes: y or yes, typed at a terminal. Any other answer is
+// a no. Without a terminal, and with --json, it does not ask, and only the flags of the
+// command line count.
 func (a *App) Agree(ctx context.Context, q Question) error {
 	if q.At == nil && q.Flag == "" {
 		return domain.Errorf(domain.CodeInternal, "the question %q names no flag for where there is no terminal", q.Text)

@@ -19,12 +19,12 @@ import (
 	"pets/internal/open"
 )
 
-// refusedFor is how long a server on this machine is tried for where nobody listens: long
-// enough for one that is being started again.
+// refusedFor is how long a refused connection to a server on this machine is retried: long
+// enough for a server that is restarting.
 const refusedFor = time.Second
 
-// Asking are the options of a client that asks a server for a person, who wants to know
-// what is waited for.
+// Asking returns the options of a client that asks a server on behalf of a person, and so
+// says what it is waiting for.
 func (a *App) Asking(r *Remote) client.Options {
 	o := client.Options{URL: r.URL, Key: a.Config.Key.Reveal(), CAFile: r.ca, Proof: r.proof, Patience: a.Patience, Within: a.Within, Once: a.Once, OwnKeys: true}
 	if u, err := url.Parse(r.URL); r.Way != nil || err == nil && onLoopback(u) {
@@ -45,8 +45,8 @@ func (a *App) Asking(r *Remote) client.Options {
 	return o
 }
 
-// Bounded bounds what a stop waits for one server, until what it returns is called: short
-// where there is another way.
+// Bounded limits how long a stop waits for one server, until the function it returns is
+// called. The limit is shorter if there is another way to stop.
 func (a *App) Bounded(another bool) func() {
 	patience, within := a.Patience, a.Within
 	a.Within = socketPatience
@@ -59,7 +59,7 @@ func (a *App) Bounded(another bool) func() {
 	return func() { a.Patience, a.Within = patience, within }
 }
 
-// Explained says where it failed, and what a person can do about it.
+// Explained adds to an error where the request failed and what a person can do about it.
 func (a *App) Explained(ctx context.Context, r *Remote, o client.Options, err error) error {
 	var problem *client.Problem
 	var certificate *tls.CertificateVerificationError
@@ -72,7 +72,7 @@ func (a *App) Explained(ctx context.Context, r *Remote, o client.Options, err er
 	case errors.As(err, &problem):
 		return a.portfolioNamed(ctx, r, o, problem, err)
 	case errors.As(err, &certificate):
-		return fmt.Errorf("%s: %w; where it made its certificate itself, set PETS_CA to a copy of its tls/cert.pem (PETS_DIR of its machine)", r, err)
+		return fmt.Errorf("%s: %w; if the server made its own certificate, set PETS_CA to a copy of its tls/cert.pem (PETS_DIR of its machine)", r, err)
 	case errors.Is(err, client.ErrWrongScheme):
 		return fmt.Errorf("%s: %w", r, err)
 	case errors.As(err, &name) && name.IsNotFound:
@@ -83,8 +83,8 @@ func (a *App) Explained(ctx context.Context, r *Remote, o client.Options, err er
 	return err
 }
 
-// portfolioNamed is what a server says of a portfolio that it has not, or not yet, in the
-// words that are said of a folder. Every other problem stays as it is.
+// portfolioNamed rewrites the server's answer about an unknown portfolio, so that it reads
+// the same as for a folder. It leaves every other problem as it is.
 func (a *App) portfolioNamed(ctx context.Context, r *Remote, o client.Options, p *client.Problem, err error) error {
 	said := *p
 	switch {
@@ -121,11 +121,11 @@ func notThere(portfolio string, ids []string) *domain.Error {
 	return domain.Errorf(domain.CodeNotFound, "there is no portfolio %s in this store; it has %s (--portfolio NAME)", portfolio, strings.Join(ids, ", "))
 }
 
-// Unreasoned is the reason of a person in a hurry: a stop is never refused for want of one.
+// Unreasoned is the reason recorded for a stop without one: a stop never fails for lack of a reason.
 const Unreasoned = "stopped by a person, who gave no reason"
 
-// NotStopped says of a stop that failed that nothing was stopped, and, unless the server
-// has decided, what to do next.
+// NotStopped makes the error of a failed stop say that nothing was stopped and, unless the
+// server has decided, what to do next.
 func (a *App) NotStopped(err error) error {
 	if told := (*ToldError)(nil); errors.As(err, &told) {
 		return err
@@ -134,16 +134,16 @@ func (a *App) NotStopped(err error) error {
 		return wrapped("NOT stopped: %w", err)
 	}
 	what := "NOT stopped"
-	if lost(err) { // there is no telling
-		what = "NOT stopped, as far as is known here; it may have been recorded all the same"
+	if lost(err) { // the request may have arrived
+		what = "NOT stopped, as far as is known here; it may have been recorded"
 	}
-	if errors.Is(err, context.Canceled) { // the last word is only that it was interrupted
+	if errors.Is(err, context.Canceled) { // RunCommands prints only "interrupted"
 		a.Tell("%s", what)
 	}
 	return fmt.Errorf("%s: %w. Next: %s", what, err, a.afterNoStop(err))
 }
 
-// refused reports whether the engine on a folder has decided, which nothing here would change.
+// refused reports whether the engine of a folder has decided: retrying here would not change it.
 func refused(err error) bool {
 	code := domain.CodeOf(err)
 	return code != "" && code != domain.CodeUnavailable && code != domain.CodeInternal && !open.IsNowhere(err)
@@ -174,7 +174,7 @@ func (a *App) afterNoStop(err error) string {
 	case k != nil && (lost(err) || lost(a.BySocketErr)):
 		return fmt.Sprintf("that server does not answer: %s, %s", open.EndIt(t.Dir), again)
 	case k != nil && a.BySocketErr != nil:
-		return "stop as the owner of the folder or as root (sudo), whom the stop socket lets in without a key; or set PETS_KEY to a key of role operator"
+		return "stop as the owner of the folder or as root (sudo), because the stop socket lets them in without a key; or set PETS_KEY to a key of role operator"
 	case k != nil:
 		return fmt.Sprintf("its stop socket is not there, so set PETS_KEY to a key of role operator; or %s, %s", open.EndIt(t.Dir), again)
 	case writes:
@@ -200,7 +200,7 @@ func wrapped(format string, err error) error {
 	return fmt.Errorf(format, err)
 }
 
-// lost reports whether a request was sent, as far as is known, and not answered.
+// lost reports whether a request was probably sent and got no answer.
 func lost(err error) bool {
 	var timeout net.Error
 	return errors.As(err, &timeout) && timeout.Timeout() ||
@@ -208,9 +208,9 @@ func lost(err error) bool {
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
 }
 
-// socketAfter is how long a named server that could be reached by its socket is tried for.
+// socketAfter is how long a named server is tried if its stop socket can be tried next.
 const socketAfter = 3 * time.Second
 
-// socketPatience is how long a socket whose server is busy is tried for, before the next way,
-// and a server for which there is no other way. All of them together stay below 15 s.
+// socketPatience is how long a stop socket with a busy server is tried before the next way,
+// and a server that has no other way. All tries together stay below 15 s.
 const socketPatience = 10 * time.Second

@@ -61,8 +61,8 @@ func TestWhatCannotMendIsSaidAtOnce(t *testing.T) {
 	}
 }
 
-// "The first way has bounds that also cut a request under way": a server that is stopped
-// like a process takes what it is sent and never answers. The socket is the second way.
+// "The first way has bounds that also cut a request under way": a frozen server accepts
+// requests and never answers. The stop socket is the second way.
 func TestAFrozenServer(t *testing.T) {
 	frozen, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -82,8 +82,8 @@ func TestAFrozenServer(t *testing.T) {
 	require.Len(t, socket.heard(), 1)
 }
 
-// A person in a hurry can always stop: the reason may be left out, of the folder and of a
-// server; the API still wants one.
+// A person in a hurry can always stop: the reason may be left out, for a folder and for a
+// server; the API itself still requires one.
 func TestAStopNeedsNoReason(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
@@ -95,13 +95,13 @@ func TestAStopNeedsNoReason(t *testing.T) {
 	require.Contains(t, s.Ok("events", "--type", domain.EmergencyStopEngagedType, "--store", "embedded:"+folder), cli.Unreasoned)
 	require.NoError(t, p.Cmd.Process.Kill())
 	_, _ = p.Cmd.Process.Wait()
-	r := s.Run("stop", "--emergency", "--store", "embedded:"+folder) // it warns of the witness
+	r := s.Run("stop", "--emergency", "--store", "embedded:"+folder) // it warns about the witness
 	require.Equal(t, 0, r.Code, r.Err)
 	require.Contains(t, r.Out, "engaged")
 }
 
-// A folder that was moved under a live server is that server's still, by its socket and by
-// its address; and where PETS_DIR is held for another store, no address is guessed.
+// A folder that was moved under a running server is still that server's, by its socket and by
+// its address; and if PETS_DIR is locked for another store, no address is guessed.
 func TestAFolderThatWasMovedUnderItsServer(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
@@ -126,8 +126,8 @@ func TestAFolderThatWasMovedUnderItsServer(t *testing.T) {
 	other.Fails(1, []string{"NOT stopped", "says where a server of this store answers"}, "stop", "--emergency")
 }
 
-// "A setting that is missing is not 'try again'": what a server without a keystore is asked
-// about keys is answered once, and its log does not repeat it.
+// "A setting that is missing is not 'try again'": a request about keys to a server without a
+// keystore is answered once, and the server's log does not repeat it.
 func TestAServerWithoutAKeystoreSaysSoOnce(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
@@ -154,8 +154,8 @@ func TestTheCertificateOfANamedServerHere(t *testing.T) {
 	s.Fails(1, []string{"unknown authority", "PETS_CA"}, "--server", p.URL, "apikey", "list")
 }
 
-// "Same text for both": what is said of a portfolio that is not there, or was not there
-// yet, by a server and by a folder.
+// "Same text for both": a server and a folder say the same about a portfolio that does not
+// exist, or did not exist yet.
 func TestAPortfolioThatIsNotThere(t *testing.T) {
 	p, folder, keys := petstest.Played(t)
 	here := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: []string{"PETS_STORE=embedded:" + folder}}
@@ -164,7 +164,7 @@ func TestAPortfolioThatIsNotThere(t *testing.T) {
 		for _, more := range []string{"-p nope", "--at 2020-01-01T00:00:00Z", "-p nope --at 3"} {
 			args := here.Line(command, more)
 			want := here.Run(args...)
-			if command != "events" || more[0] == '-' && more[1] == 'p' { // no event is one of that time
+			if command != "events" || more[0] == '-' && more[1] == 'p' { // there is no event of that time
 				require.Contains(t, want.Err, "portfolio", args)
 			}
 			require.Equal(t, want, there.Run(args...), args)
@@ -174,8 +174,8 @@ func TestAPortfolioThatIsNotThere(t *testing.T) {
 	operator.Fails(1, []string{"NOT stopped: there is no portfolio nope in this store; it has main"}, "-p", "nope", "stop", "--emergency")
 }
 
-// Settings that nobody understands, and nothing to stop here: nothing was done, and no line
-// says that something was. Each line says whose it is.
+// With settings that cannot be read and nothing to stop here, no line claims that something
+// was stopped, and each line says what it is about.
 func TestNothingWasStoppedAndASettingIsBad(t *testing.T) {
 	s := petstest.New(t)
 	s.Env = append(s.Env, "PETS_SERVER=nonsense")
@@ -189,8 +189,8 @@ func TestNothingWasStoppedAndASettingIsBad(t *testing.T) {
 	}
 }
 
-// A server that answers neither way, like a process that is stopped: the stop ends, and
-// says what is left to do; and that works.
+// If a frozen server answers neither way, the stop gives up and says what to do; following
+// that advice works.
 func TestAServerThatAnswersNeitherWay(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
@@ -202,7 +202,7 @@ func TestAServerThatAnswersNeitherWay(t *testing.T) {
 	var all sync.WaitGroup
 	for _, way := range []struct{ env, args []string }{
 		{s.Env, []string{"stop", "--emergency"}},
-		{nil, []string{"stop", "--emergency", "--store", "embedded:" + folder}}, // what the advice said
+		{nil, []string{"stop", "--emergency", "--store", "embedded:" + folder}}, // the printed advice
 		{[]string{"PETS_DIR=" + t.TempDir()}, []string{"stop", "alpha", "--store", "embedded:" + folder}},
 		{[]string{"PETS_KEY=" + petstest.AdminKey}, []string{"stop", "--emergency", "--store", "embedded:" + folder}},
 	} {
@@ -227,8 +227,8 @@ func TestAServerThatAnswersNeitherWay(t *testing.T) {
 }
 
 // "What lets trading go on is sent once": a start, a reset and a confirmed clear do not wait
-// for a server that is not ready, for somebody may stop meanwhile what they would let go on.
-// What only asks, and every stop, waits.
+// for a server that is not ready, because someone may stop meanwhile what they would start.
+// Requests that only ask, and every stop, wait.
 func TestWhatLetsTradingGoOnIsSentOnce(t *testing.T) {
 	var asked atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -249,9 +249,9 @@ func TestWhatLetsTradingGoOnIsSentOnce(t *testing.T) {
 	}
 }
 
-// "What cannot be read in .env or the environment is passed over, and said": a PETS_CA that
-// is no certificate keeps nobody from a server that needs none, and is named where it
-// does.
+// "What cannot be read in .env or the environment is passed over, and said": a PETS_CA that is
+// no certificate does not prevent a stop at a server that needs none, and is named where one
+// is needed.
 func TestACertificateThatIsNone(t *testing.T) {
 	plain, secure := petstest.NewListener(t), httptest.NewTLSServer(http.NotFoundHandler())
 	defer secure.Close()

@@ -2,7 +2,7 @@ package cli
 
 import "context"
 
-// What tests of the whole command line look at.
+// Exported for tests of the whole command line.
 var (
 	ErrInterrupted = errInterrupted
 	FreeText       = freeText
@@ -10,7 +10,7 @@ var (
 
 const MaxTyped = maxTyped
 
-// Secret asks for one line that is not shown.
+// Secret asks for one line that is not echoed.
 func (p *Prompter) Secret(ctx context.Context, question string) ([]byte, error) {
 	return p.secret(ctx, question)
 }

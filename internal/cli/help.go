@@ -9,7 +9,7 @@ import (
 	"pets/internal/columns"
 )
 
-// usageTemplate is cobra's, with flags that fit the terminal.
+// usageTemplate returns cobra's template, with flags wrapped to the terminal.
 func (a *App) usageTemplate(c *cobra.Command) string {
 	text := c.UsageTemplate()
 	for _, flags := range []string{"LocalFlags", "InheritedFlags"} {
@@ -18,7 +18,7 @@ func (a *App) usageTemplate(c *cobra.Command) string {
 	return text
 }
 
-// help prints what a command does and how it is used, as wide as the terminal.
+// help prints what a command does and how it is used, wrapped to the terminal.
 func (a *App) help(c *cobra.Command, _ []string) {
 	about := c.Long
 	if about == "" {
@@ -29,8 +29,8 @@ func (a *App) help(c *cobra.Command, _ []string) {
 	_, _ = fmt.Fprintf(a.Out, "%s\n\n%s", columns.Flow(about, width), columns.Fit(c.UsageString(), width))
 }
 
-// examples are commands that are copied: one that does not fit goes on below, as a shell
-// takes it.
+// examples formats example commands to be copied: a long one continues on the next line, as
+// a shell accepts it.
 func examples(text string, width int) string {
 	var b strings.Builder
 	p := &Printer{w: &b, Width: width}
@@ -45,7 +45,7 @@ func examples(text string, width int) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// shellWords splits a command at the spaces that stand outside of quotes.
+// shellWords splits a command at spaces outside quotes.
 func shellWords(line string) []string {
 	quoted := false
 	return strings.FieldsFunc(line, func(r rune) bool {

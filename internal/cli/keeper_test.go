@@ -41,7 +41,7 @@ func TestTheServerOfAStoreIsFoundByTheStore(t *testing.T) {
 		require.Contains(t, there(p), "EMERGENCY STOP  manual")
 		require.NotContains(t, there(q), "EMERGENCY STOP  manual")
 
-		// What says so is made anew where somebody removed it.
+		// A removed lock file is recreated.
 		require.NoError(t, os.Remove(filepath.Join(one, open.LockName)))
 		require.Eventually(t, func() bool { _, held := open.HolderOf(one); return held }, 10*time.Second, 50*time.Millisecond)
 		require.NoError(t, p.Cmd.Process.Signal(os.Interrupt))
@@ -53,8 +53,8 @@ func TestTheServerOfAStoreIsFoundByTheStore(t *testing.T) {
 	}
 }
 
-// A store's folder in which another store's server keeps its files: that server is not the
-// one that holds this store.
+// In a store's folder in which another store's server keeps its files, that server is not the one
+// that holds this store.
 func TestAFolderThatIsPetsDirOfAnotherStore(t *testing.T) {
 	s := petstest.New(t)
 	petstest.LiveStore(t, s.Store())
@@ -67,15 +67,15 @@ func TestAFolderThatIsPetsDirOfAnotherStore(t *testing.T) {
 	s.Fails(1, []string{"NOT stopped", "says where a server of this store answers"}, "stop", "--emergency")
 	s.Fails(1, []string{"says where a server of this store answers"}, "apikey", "list")
 	require.NoError(t, store.Close())
-	// Nobody serves it: it is stopped, and the marker of the other one is left alone.
+	// No server holds it: the stop goes into the folder, and the other store's marker is not touched.
 	r := s.Run("stop", "--emergency", "--store", "embedded:"+s.Store())
 	require.Equal(t, 0, r.Code, r.Err)
 	require.Contains(t, r.Err, "(PETS_DIR): locked by pid")
 	require.NotContains(t, q.Pets(other, petstest.AdminKey, "breakers").Out, "EMERGENCY STOP  manual")
 }
 
-// "A person can always stop", also while the server starts: a command that holds the folder
-// for a moment ends no start, and a server that is not to be reached yet no stop.
+// "A person can always stop", even while the server starts: a command that holds the folder for a
+// moment does not make a start fail, and a server that is not ready does not make a stop fail.
 func TestAStartAndACommandWaitForEachOther(t *testing.T) {
 	for _, own := range []bool{false, true} {
 		s := petstest.New(t)
@@ -95,7 +95,7 @@ func TestAStartAndACommandWaitForEachOther(t *testing.T) {
 		require.NoError(t, <-done)
 		require.Contains(t, p.Errs.String(), "pets: waiting up to 10s: the folder of the store or PETS_DIR is held: ")
 
-		// Another server is not waited for.
+		// It does not wait for another server.
 		s.Env = append(s.Env, env...)
 		begin := time.Now()
 		s.Fails(1, []string{"locked by pid"}, "serve", "--listen", "127.0.0.1:0", "--metrics-listen", "off")
@@ -113,6 +113,6 @@ func TestAStartAndACommandWaitForEachOther(t *testing.T) {
 	r := s.Run("-p", "real", "stop", "--emergency")
 	require.NoError(t, <-done)
 	require.Equal(t, 0, r.Code, r.Err)
-	require.Contains(t, r.Err, "pets: waiting up to 4s: whoever holds it is no server, or not one yet")
+	require.Contains(t, r.Err, "pets: waiting up to 4s: its holder is not a server, or not ready yet")
 	require.Contains(t, r.Out, "engaged in real")
 }

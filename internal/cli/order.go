@@ -14,16 +14,16 @@ import (
 	"pets/domain"
 )
 
-// Order is what an operator wants done: as a request to the server that holds the
-// store, or as a command where none does.
+// Order is something an operator wants done, both as a request to a server that holds the
+// store and as a command for the case that none does.
 type Order struct {
-	Path    string // below the portfolio, or a whole one that begins with /v1
+	Path    string // relative to the portfolio, or absolute if it begins with /v1
 	Body    any
 	Command commands.Command
 }
 
-// CarryOut sends an order to the server that is named or holds the folder, and else opens
-// the folder as os:<user>, role operator.
+// CarryOut sends an order to the server that is named or that holds the folder. If there is
+// none, it opens the folder and acts as os:<user>, role operator.
 func (a *App) CarryOut(ctx context.Context, o Order) (commands.Answer, error) {
 	var answer commands.Answer
 	a.Once = commands.SpecOf(o.Command).GoesOn
@@ -35,7 +35,7 @@ func (a *App) CarryOut(ctx context.Context, o Order) (commands.Answer, error) {
 	return answer, err
 }
 
-// Own is a command of the person at this machine.
+// Own returns a request of the person at this machine.
 func (a *App) Own(c commands.Command) commands.Request {
 	return commands.Request{Caller: domain.Caller{User: OSUser(), Role: domain.RoleOperator}, Key: uuid.NewString(), Command: c}
 }
@@ -90,23 +90,23 @@ type ToldError struct{ Err error }
 
 func (e *ToldError) Error() string { return e.Err.Error() }
 
-// Told makes of an error of printing what was done and could not be printed.
+// Told wraps an error of printing the result of a command that took effect.
 func Told(what string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &ToldError{Err: fmt.Errorf("%s; only this could not be written where it was to be read: %w", what, err)}
+	return &ToldError{Err: fmt.Errorf("%s; but printing this failed: %w", what, err)}
 }
 
-// ReasonOf is a body that has a reason and nothing else.
+// ReasonOf returns a request body that holds only a reason.
 func ReasonOf(reason string) any {
 	return struct {
 		Reason string `json:"reason,omitempty"`
 	}{reason}
 }
 
-// Printable is a reason as it can be recorded, so that no stop is refused for its words:
-// on one line, and no longer than a reason may be.
+// Printable turns a reason into one that can be recorded, on one line and no longer than
+// allowed, so that no stop fails because of its reason.
 func (a *App) Printable(reason string) string {
 	line := strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

@@ -40,20 +40,20 @@ func (a *App) printJSON(v any, indent string) error {
 	return err
 }
 
-// number is a cell that is aligned at its decimal point.
+// number matches a cell that is aligned at its decimal point.
 var number = regexp.MustCompile(`^(<?-?[0-9]+)((?:\.[0-9]+)?(?: %)?)$`)
 
-// squeezable are the columns of which the middle may be left out, by heading, and the
-// width that is kept of each. JSON has the whole of them.
+// squeezable maps the headings of the columns whose cells may be cut in the middle to the
+// width that each keeps. JSON has the full values.
 var squeezable = map[string]int{"MARKET": 12, "BOT": 8, "ACCOUNT": 30}
 
-// gap stands between two columns.
+// gap is the number of spaces between two columns.
 const gap = 2
 
-// Table writes rows in columns; the first is the heading. A column of numbers is
-// aligned at the decimal point, any other to the left. What is wider than the terminal
-// is squeezed where that may be, and else written in blocks below each other, each with
-// the columns that tell the rows apart.
+// Table writes rows in columns; the first row is the heading. A column of numbers is aligned
+// at the decimal point, any other to the left. A table wider than the terminal is squeezed
+// where allowed; if that is not enough, it is split into blocks, one below the other, each
+// starting with the columns that tell the rows apart.
 func (a *App) Table(rows [][]string) error {
 	columns := make([][]string, len(rows[0]))
 	widths := make([]int, len(columns))
@@ -90,8 +90,8 @@ func widest(cells []string) int {
 	return width
 }
 
-// squeeze takes what is too much from the widest of the columns that may be squeezed,
-// until the table fits or none of them can give more.
+// squeeze narrows the widest squeezable column until the table fits or no column can give
+// more.
 func squeeze(heading []string, columns [][]string, widths []int, width int) {
 	total := -gap
 	for _, w := range widths {
@@ -116,8 +116,8 @@ func squeeze(heading []string, columns [][]string, widths []int, width int) {
 	}
 }
 
-// telling is how many of the first columns it takes to tell rows apart, where one or two
-// can.
+// telling returns how many leading columns tell the rows apart: 1 or 2, and 1 if neither
+// does.
 func telling(rows [][]string) int {
 	for n := 1; n <= min(2, len(rows[0])); n++ {
 		seen := map[string]bool{}
@@ -131,7 +131,7 @@ func telling(rows [][]string) int {
 	return 1
 }
 
-// blocks deals the columns out to blocks that fit; the first of them stand in each.
+// blocks distributes the columns over blocks that fit; the first columns are in each.
 func blocks(widths []int, first, width int) [][]int {
 	var head []int
 	used := -gap
@@ -192,13 +192,13 @@ func column(rows [][]string, c int) []string {
 
 func missing(cell string) bool { return cell == "" || cell == "-" }
 
-// UsualWidth is how wide a terminal is taken to be where nothing says so.
+// UsualWidth is the assumed width of an output of unknown width.
 const UsualWidth = 80
 
-// Width is how many columns a line of text may have: COLUMNS, else the terminal's.
+// Width returns the columns of a line of text: COLUMNS, else the terminal's width, else UsualWidth.
 func (a *App) Width() int { return cmp.Or(a.columnsOf(a.Out), UsualWidth) }
 
-// columnsOf is how wide an output is: COLUMNS, else its terminal's; 0 where nothing says so.
+// columnsOf returns the width of an output: COLUMNS, else its terminal's; 0 if unknown.
 func (a *App) columnsOf(w io.Writer) int {
 	for _, v := range slices.Backward(a.Environ) {
 		if text, found := strings.CutPrefix(v, "COLUMNS="); found {
@@ -216,21 +216,21 @@ func (a *App) columnsOf(w io.Writer) int {
 	return 0
 }
 
-// Printer writes lines and remembers the first failure. With a width, it wraps them.
+// Printer writes lines and remembers the first error. With a width, it wraps them.
 type Printer struct {
 	w     io.Writer
 	Width int
 	Err   error
 }
 
-// Messages writes what was done, for a person at a terminal: anywhere else its lines stay
-// whole, for whoever searches them.
+// Messages returns a printer for what a command has done. It wraps lines only at a terminal:
+// elsewhere a line stays whole, so that it can be searched for.
 func (a *App) Messages() *Printer { return &Printer{w: a.Out, Width: a.columnsOf(a.Out)} }
 
-// Notes are messages on standard error.
+// Notes returns a printer for messages on standard error.
 func (a *App) Notes() *Printer { return &Printer{w: a.Err, Width: a.Columns} }
 
-// Printer wraps lines to the width of this run.
+// Printer returns a printer that wraps lines to the width of this run.
 func (a *App) Printer() *Printer { return &Printer{w: a.Out, Width: a.Width()} }
 
 // Nowhere is a printer of what --json does not print.
@@ -299,8 +299,8 @@ func isCommand(line string) bool {
 // recorded is what stands behind what was done.
 var recorded = regexp.MustCompile(` \(revision \d+\)$`)
 
-// Percent shows a ratio to a person: 0.0312 is 3.12 %. It is cut, not rounded, so
-// that what is still below a limit never looks as if it had reached it.
+// Percent formats a ratio for a person: 0.0312 becomes 3.12 %. It truncates, so that a value
+// below a limit never looks as if it had reached it.
 func Percent(d domain.Decimal) string {
 	p := d.Mul(domain.FromInt(100))
 	cut := p.Trunc(2)
@@ -312,13 +312,13 @@ func Percent(d domain.Decimal) string {
 	return whole + "." + (fraction + "00")[:2] + " %"
 }
 
-// Money shows an amount to a person, with at most 6 decimals; JSON has them all.
+// Money formats an amount for a person, with at most 6 decimals; JSON has all of them.
 func Money(d domain.Decimal) string { return d.Round(6).String() }
 
-// Clock shows a time to a person, in UTC.
+// Clock formats a time for a person, in UTC.
 func Clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
 
-// Cut keeps a cell to a width, as token ids have 77 digits.
+// Cut shortens a cell to a width; token ids, for one, have 77 digits.
 func Cut(s string, width int) string {
 	r := []rune(s)
 	if len(r) <= width {
@@ -327,8 +327,8 @@ func Cut(s string, width int) string {
 	return string(r[:width-1]) + "…"
 }
 
-// middle keeps a cell to a width by leaving out what is in its middle: the end of a name
-// often tells it from another.
+// middle shortens a cell to a width by leaving out its middle, because names often differ
+// at the end.
 func middle(s string, width int) string {
 	r := []rune(s)
 	if len(r) <= width || width < 3 {
@@ -338,7 +338,7 @@ func middle(s string, width int) string {
 	return string(r[:width-1-end]) + "…" + string(r[len(r)-end:])
 }
 
-// Instrument is a market and its outcome, in a cell.
+// Instrument formats a market and its outcome for a cell.
 func Instrument(market, outcome string) string {
 	if outcome == "" {
 		return market
@@ -366,7 +366,7 @@ func (p *Printer) command(indent string, words []string) {
 	p.Whole(line)
 }
 
-// Quoted is a word for a shell.
+// Quoted quotes a word for a shell.
 func Quoted(word string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+,=", r)
@@ -377,7 +377,7 @@ func Quoted(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// Days shows a duration that is long.
+// Days formats a long duration.
 func Days(d time.Duration) string {
 	n := int(d / (24 * time.Hour))
 	switch {

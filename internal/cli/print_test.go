@@ -12,8 +12,8 @@ import (
 	"pets/internal/open"
 )
 
-// The middle of long names goes first; then the columns go on below, each block with those
-// that tell the rows apart. No number is cut.
+// The middle of long names is cut first; then the columns are split into blocks, each starting with
+// the columns that tell the rows apart. No number is cut.
 func TestTableThatIsTooWide(t *testing.T) {
 	var out strings.Builder
 	a := &App{Out: &out, Environ: []string{"COLUMNS=200", "COLUMNS=30"}}
@@ -39,7 +39,7 @@ func TestTableThatIsTooWide(t *testing.T) {
 	require.Equal(t, 2, strings.Count(out.String(), "hot    USDC"), "a place alone does not tell them apart")
 }
 
-// A command is copied: it is not broken where it is said in a sentence.
+// A command in a sentence is not broken, because it is copied.
 func TestACommandStaysWhole(t *testing.T) {
 	var out strings.Builder
 	p := &Printer{w: &out, Width: 30}
@@ -50,7 +50,7 @@ func TestACommandStaysWhole(t *testing.T) {
 	require.Equal(t, "asked; another user confirms\n  with (revision 35):\n  pets clear --confirm c35\n", out.String())
 }
 
-// What is said to be typed names the portfolio and the store of this run.
+// A printed command names the portfolio and the store of this run.
 func TestCommandsThatAreSaid(t *testing.T) {
 	var out strings.Builder
 	a := &App{Place: open.Place{StoreFlag: "embedded:/var/my store"}, Out: &out, Environ: []string{"COLUMNS=60"}, PortfolioFlag: "other"}
@@ -60,8 +60,8 @@ func TestCommandsThatAreSaid(t *testing.T) {
 	require.Equal(t, `'it'\''s'`, Quoted("it's"))
 }
 
-// Numbers of a column stand under each other; a ratio is cut, not rounded, so that
-// what is below a limit never looks as if it had reached it.
+// The numbers of a column are aligned; a ratio is truncated, not rounded, so that a value below a
+// limit never looks as if it had reached it.
 func TestTable(t *testing.T) {
 	var out strings.Builder
 	a := &App{Out: &out}

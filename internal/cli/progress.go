@@ -8,12 +8,12 @@ import (
 	"golang.org/x/term"
 )
 
-// Bar is a progress bar on a terminal, and nothing where nobody looks.
+// Bar is a progress bar on a terminal. Without a terminal it does nothing.
 type Bar struct {
 	p *progressbar.ProgressBar
 }
 
-// Progress starts a bar; total 0 is not known yet.
+// Progress starts a bar; a total of 0 is one that is not known yet.
 func (a *App) Progress(what string, total int64) *Bar {
 	f, ok := a.Err.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
@@ -40,7 +40,7 @@ func (b *Bar) To(done, total int64) {
 	_ = b.p.Set64(done)
 }
 
-// Finish takes the bar away.
+// Finish removes the bar.
 func (b *Bar) Finish() {
 	if b.p != nil {
 		_ = b.p.Finish()

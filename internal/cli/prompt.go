@@ -18,13 +18,13 @@ import (
 )
 
 const (
-	// maxTyped bounds one answer, in bytes: 24 words have 216 at most.
+	// maxTyped bounds one answer, in bytes: 24 words take 216 at most.
 	maxTyped = 4096
-	// tries is how often a person may answer a question about words.
+	// tries is how often a person may answer a question about the words of a mnemonic.
 	tries = 3
 )
 
-// What keys send while the terminal is raw.
+// The bytes that keys send while the terminal is in raw mode.
 const (
 	ctrlC     = 0x03
 	ctrlD     = 0x04
@@ -35,18 +35,17 @@ const (
 
 var errInterrupted = errors.New("interrupted")
 
-// Prompter asks a person at a terminal. It owns the modes of the terminal: while it
-// waits, nothing is echoed but what it writes itself, and Ctrl-C is a key like any
-// other, so that the modes are put back before the program ends. It refuses to ask
-// where nobody sits.
+// Prompter asks a person at a terminal. It owns the modes of the terminal: while it waits,
+// only what it writes itself appears, and Ctrl-C arrives as an ordinary key, so that the
+// modes are restored before the program ends. It refuses to work without a terminal.
 type Prompter struct {
 	in, out *os.File
 	width   int
-	pressed [1]byte // the one place where keys arrive; a cell of its own for each would leave them all behind
+	pressed [1]byte // reused for every key, so that no typed byte stays in memory
 }
 
-// Prompter returns one, or a usage error where input or output is no terminal: secrets
-// that are typed or shown must not come from, or go to, a file or another program.
+// Prompter returns a prompter for a command, or a usage error if input or output is not a
+// terminal: secrets must not be read from, or written to, a file or another program.
 func (a *App) Prompter(command string) (*Prompter, error) {
 	out, ok := a.Out.(*os.File)
 	switch {
@@ -58,19 +57,19 @@ func (a *App) Prompter(command string) (*Prompter, error) {
 	return &Prompter{in: a.In, out: out, width: a.Width()}, nil
 }
 
-// Line asks, and returns what was typed, which is shown.
+// Line asks and returns what was typed, which is echoed.
 func (p *Prompter) Line(ctx context.Context, question string) (string, error) {
 	text, err := p.read(ctx, columns.Shown(question), true, func([]byte) string { return "" })
 	return strings.TrimSpace(string(text)), err
 }
 
-// secret asks for one line that is not shown. The answer is the caller's to wipe.
+// secret asks for one line that is not echoed. The caller wipes the answer.
 func (p *Prompter) secret(ctx context.Context, question string) ([]byte, error) {
 	return p.read(ctx, question, false, func([]byte) string { return "" })
 }
 
-// Mnemonic asks for words, on one line or several, that are not shown. What is wrong is
-// said by position, and may be typed again.
+// Mnemonic asks for words, on one line or several, without echo. Errors name the positions
+// of wrong words, and the person may try again.
 func (p *Prompter) Mnemonic(ctx context.Context, words int) (*vault.Mnemonic, error) {
 	more := func(typed []byte) string {
 		n := len(bytes.Fields(typed))
@@ -94,7 +93,7 @@ func (p *Prompter) Mnemonic(ctx context.Context, words int) (*vault.Mnemonic, er
 	}
 }
 
-// parseWords reads exactly that many words.
+// parseWords reads exactly the given number of words.
 func parseWords(typed []byte, words int) (*vault.Mnemonic, error) {
 	if words == 24 {
 		return vault.ParseMnemonic(typed)
@@ -108,7 +107,7 @@ func parseWords(typed []byte, words int) (*vault.Mnemonic, error) {
 	return m, err
 }
 
-// CheckWords accepts the lengths that BIP-39 knows.
+// CheckWords accepts the lengths of BIP-39.
 func CheckWords(words int) error {
 	if !slices.Contains([]int{12, 15, 18, 21, 24}, words) {
 		return Usage(domain.Invalid("--words", "must be 12, 15, 18, 21 or 24"))
@@ -116,15 +115,15 @@ func CheckWords(words int) error {
 	return nil
 }
 
-// read takes what is typed up to Enter. more is asked then: what it returns is shown, and
-// reading goes on; "" ends it. The terminal is raw before the question stands there, so
-// nothing that is typed as an answer is ever echoed by it.
+// read returns what is typed up to Enter. It then calls more: a text that more returns is
+// shown and reading goes on; "" ends it. The terminal is made raw before the question is
+// shown, so that it never echoes any of the answer.
 func (p *Prompter) read(ctx context.Context, question string, echo bool, more func(typed []byte) string) ([]byte, error) {
 	before, err := term.MakeRaw(int(p.in.Fd()))
 	if err != nil {
 		return nil, fmt.Errorf("the terminal cannot be made silent: %w", err)
 	}
-	defer func() { _ = term.Restore(int(p.in.Fd()), before) }() // what else could be done
+	defer func() { _ = term.Restore(int(p.in.Fd()), before) }() // nothing more can be done
 	t := &typing{p: p, echo: echo, b: make([]byte, 0, maxTyped)}
 	if _, err := io.WriteString(p.out, strings.Join(columns.Wrap(question, p.width, 2), "\r\n")); err != nil {
 		return nil, err
@@ -152,14 +151,14 @@ func (p *Prompter) read(ctx context.Context, question string, echo bool, more fu
 	}
 }
 
-// typing is an answer under way. Its buffer never grows: growing would leave a copy.
+// typing is an answer in progress. Its buffer never grows, because growing would leave a copy.
 type typing struct {
 	p    *Prompter
 	echo bool
 	b    []byte
 }
 
-// press takes one key that is not Enter.
+// press handles one key other than Enter.
 func (t *typing) press(key byte) error {
 	switch {
 	case key == ctrlC, key == ctrlD && len(t.b) == 0:
@@ -176,7 +175,7 @@ func (t *typing) press(key byte) error {
 	case key == '\t':
 		return t.press(' ')
 	case key < ' ':
-		// No key of an answer.
+		// Other control characters are ignored.
 	case len(t.b) >= maxTyped-2:
 		_, _ = io.WriteString(t.p.out, "\r\n")
 		return Usage(errors.New("the answer is too long"))
@@ -189,7 +188,7 @@ func (t *typing) press(key byte) error {
 	return nil
 }
 
-// back takes the last byte back.
+// back removes the last byte.
 func (t *typing) back() {
 	last := len(t.b) - 1
 	t.b[last] = 0
@@ -201,8 +200,8 @@ func (t *typing) back() {
 
 func (t *typing) wipe() { clear(t.b[:cap(t.b)]) }
 
-// key waits for one byte. A read of a terminal cannot be called off: it is left behind
-// where the program ends anyway.
+// key waits for one byte. A read from a terminal cannot be cancelled: when ctx ends, it is
+// left pending, and the program is about to end anyway.
 func (p *Prompter) key(ctx context.Context) (byte, error) {
 	got := make(chan error, 1)
 	go func() {
@@ -226,8 +225,8 @@ func (p *Prompter) key(ctx context.Context) (byte, error) {
 	}
 }
 
-// Say writes a line to the person; a command goes on below as a shell takes it. A terminal
-// that is gone is met at the next question.
+// Say writes a line to the person; a long command continues as a shell accepts it. Errors
+// are ignored: the next question reports a terminal that is gone.
 func (p *Prompter) Say(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	lines := &Printer{w: p.out, Width: p.width}
@@ -242,14 +241,14 @@ func (p *Prompter) Say(format string, args ...any) {
 const (
 	otherScreen = "\x1b[?1049h"
 	firstScreen = "\x1b[?1049l"
-	clearAll    = "\x1b[H\x1b[2J\x1b[3J" // the screen, and what was scrolled out of it
+	clearAll    = "\x1b[H\x1b[2J\x1b[3J" // the screen and its scrollback
 	showRows    = 12
 	showTop     = 4
 	showWidth   = 24
 )
 
-// ShowOnce shows words on the alternate screen until Enter is pressed, and wipes that
-// screen, and the scrollback of terminals that have no other one, however it ends.
+// ShowOnce shows words on the alternate screen until Enter is pressed. However it ends, it
+// wipes that screen, and the main screen's scrollback for terminals without an alternate one.
 func (p *Prompter) ShowOnce(ctx context.Context, m *vault.Mnemonic) (err error) {
 	defer func() {
 		_, e := io.WriteString(p.out, clearAll+firstScreen+clearAll)
@@ -269,8 +268,8 @@ func (p *Prompter) ShowOnce(ctx context.Context, m *vault.Mnemonic) (err error) 
 	return err
 }
 
-// besides puts lines beside each other, so that 24 words fit on any terminal. It keeps
-// nothing of them.
+// besides arranges lines in two columns, so that 24 words fit on any terminal. It keeps no
+// copy of them.
 type besides struct{ w io.Writer }
 
 func (c besides) Write(b []byte) (int, error) {
@@ -288,8 +287,7 @@ func (c besides) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// AskBack has three words typed back: "asked back". Nobody who cannot give them has
-// written them down.
+// AskBack asks for three of the words again, to check that they were written down.
 func (p *Prompter) AskBack(ctx context.Context, m *vault.Mnemonic) error {
 	for try := 1; ; try++ {
 		positions := m.Questions()

@@ -70,8 +70,8 @@ func TestWordsAreTypedUnseen(t *testing.T) {
 	}
 }
 
-// What is no secret is shown as it is typed; a program that is told to end does so while
-// it waits for a key.
+// Text that is no secret is echoed as it is typed; a program that is terminated ends while it waits
+// for a key.
 func TestLinesAreSeen(t *testing.T) {
 	s := petstest.NewSeat(t)
 	p, err := (&cli.App{In: s.Slave, Out: s.Slave}).Prompter("pets test")

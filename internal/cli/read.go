@@ -15,13 +15,13 @@ import (
 	"pets/replay"
 )
 
-// AtFlag adds --at, the moment a reading command looks at.
+// AtFlag adds --at, the moment that a reading command shows.
 func AtFlag(c *cobra.Command, into *string) {
 	c.Flags().StringVar(into, "at", "", "as of this revision or RFC 3339 time (default: now)")
 }
 
-// LookEither asks the server that is named (there), or folds the folder and shows that
-// (here).
+// LookEither calls there if this run goes to a server. Otherwise it folds the folder and
+// passes the state to here.
 func (a *App) LookEither(ctx context.Context, moment string, riders []projections.Projection, there func() error, here func(*portfolio.State) error) error {
 	asks, err := a.AsksServer()
 	switch {
@@ -36,8 +36,8 @@ func (a *App) LookEither(ctx context.Context, moment string, riders []projection
 	return a.Look(ctx, moment, riders, here)
 }
 
-// tellMarked tells of the stops that wait in the marker file for the next server: they are
-// in no stream yet.
+// tellMarked warns about stops that wait in the marker file for the next server: no stream
+// has them yet.
 func (a *App) tellMarked() {
 	all, err := a.Latch(nil).Read()
 	switch {
@@ -58,8 +58,8 @@ func (a *App) tellMarked() {
 	}
 }
 
-// Look folds the portfolio up to --at and shows it. Riders see every event on
-// the way; without any, a snapshot shortens the way.
+// Look folds the portfolio up to --at and shows it. Riders see every event of the fold;
+// without any, it starts from a snapshot.
 func (a *App) Look(ctx context.Context, atFlag string, riders []projections.Projection, show func(*portfolio.State) error) error {
 	to, err := projections.ParsePoint(atFlag)
 	if err != nil {
@@ -72,7 +72,7 @@ func (a *App) Look(ctx context.Context, atFlag string, riders []projections.Proj
 	return errors.Join(a.LookIn(ctx, store, to, riders, show), store.Close())
 }
 
-// LookIn is Look in a store that is open.
+// LookIn is Look on an open store.
 func (a *App) LookIn(ctx context.Context, store *open.Store, to projections.Point, riders []projections.Projection, show func(*portfolio.State) error) error {
 	if err := a.Exists(ctx, store); err != nil {
 		return err
@@ -94,8 +94,7 @@ func (a *App) LookIn(ctx context.Context, store *open.Store, to projections.Poin
 	return shown
 }
 
-// Exists makes sure that the portfolio has a history, whatever moment of it is
-// asked about.
+// Exists returns an error unless the portfolio has a history, regardless of --at.
 func (a *App) Exists(ctx context.Context, store eventstore.Store) error {
 	_, err := store.Head(ctx, a.Stream())
 	var missing *eventstore.NotFound
@@ -105,7 +104,7 @@ func (a *App) Exists(ctx context.Context, store eventstore.Store) error {
 	return err
 }
 
-// noPortfolio says which portfolios there are instead.
+// noPortfolio returns an error that names the portfolios of the store.
 func (a *App) noPortfolio(ctx context.Context, store eventstore.Store) error {
 	ids, err := replay.Portfolios(ctx, store)
 	if err != nil {

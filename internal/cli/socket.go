@@ -20,14 +20,14 @@ import (
 
 // Socket is the stop socket of the server that holds a folder.
 type Socket struct {
-	dir   string // where it lies
+	dir   string // the folder of the socket
 	store string // the folder of the store
 }
 
-// SocketOf is the stop socket of the server that holds a store's folder, nil where there is none.
-// A socket that is not known to be that server's is not used: it would stop another one.
+// SocketOf returns the stop socket of the server that holds a store's folder, or nil. It does
+// not return a socket that may belong to a different server, because that one would be stopped.
 func (a *App) SocketOf(store string) *Socket {
-	k, _ := a.KeeperOf(store) // a lock that cannot be believed says nothing
+	k, _ := a.KeeperOf(store) // an untrusted lock is ignored
 	switch {
 	case k != nil && k.Owns():
 		return answering(&Socket{k.Dir, store})
@@ -40,8 +40,8 @@ func (a *App) SocketOf(store string) *Socket {
 	return answering(&Socket{store, store})
 }
 
-// SocketBeside is the stop socket of a server that is named by its address, where a lock
-// says that it is the same one.
+// SocketBeside returns the stop socket of the server at an address, if a lock says that both
+// belong to the same server; else nil.
 func (a *App) SocketBeside(address string) *Socket {
 	k := a.keeperAt(address)
 	if k == nil || !k.Owns() {
@@ -50,8 +50,8 @@ func (a *App) SocketBeside(address string) *Socket {
 	return answering(&Socket{k.Dir, k.Store})
 }
 
-// keeperAt is who answers at an address, as the lock of PETS_DIR or that in the folder of
-// the store says; nil for somebody else.
+// keeperAt returns the server at an address, according to the lock in PETS_DIR or in the
+// folder of the store; nil if neither names that address.
 func (a *App) keeperAt(address string) *open.Keeper {
 	dirs := []string{a.Config.ServerDir()}
 	if store, err := a.Config.StoreDir(); err == nil {
@@ -65,7 +65,7 @@ func (a *App) keeperAt(address string) *open.Keeper {
 	return nil
 }
 
-// answering returns a socket if a server listens at it.
+// answering returns the socket if a server listens on it, else nil.
 func answering(s *Socket) *Socket {
 	if info, err := os.Lstat(filepath.Join(s.dir, httpapi.SocketName)); err != nil || info.Mode()&os.ModeSocket == 0 {
 		return nil
@@ -74,18 +74,18 @@ func answering(s *Socket) *Socket {
 	if err != nil {
 		return nil
 	}
-	_ = c.Close() // it was only a question
+	_ = c.Close() // only the connection mattered
 	return s
 }
 
-// dial connects.
+// dial connects to the socket.
 func (s *Socket) dial(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	return httpapi.DialSocket(ctx, s.dir)
 }
 
-// sameServer reports whether two addresses are of one server on this machine.
+// sameServer reports whether two addresses name the same server, as far as this machine can tell.
 func sameServer(a, b string) bool {
 	x, err1 := url.Parse(a)
 	y, err2 := url.Parse(b)
@@ -108,8 +108,8 @@ func onLoopback(u *url.URL) bool {
 	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// localCA is the certificate of a server on this machine that made its own, in its
-// PETS_DIR; PETS_CA goes before it.
+// localCA returns the self-made certificate of a server on this machine, from its PETS_DIR.
+// PETS_CA takes precedence.
 func (a *App) localCA(dir, address string) string {
 	own := filepath.Join(dir, open.TLSName, "cert.pem")
 	if u, err := url.Parse(address); err != nil || u.Scheme != "https" || a.Config.CAFile != "" {
@@ -121,8 +121,8 @@ func (a *App) localCA(dir, address string) string {
 	return own
 }
 
-// trusted is the certificate by which a server that is named is trusted: PETS_CA, or that
-// of PETS_DIR where its lock says that it is the same server.
+// trusted returns the certificate that a named server is checked against: PETS_CA, or the
+// one in PETS_DIR if its lock says that it belongs to the same server.
 func (a *App) trusted(address string) string {
 	k := a.keeperAt(address)
 	if a.Config.CAFile != "" || a.Config.TLSCert != "" || k == nil {
@@ -131,8 +131,8 @@ func (a *App) trusted(address string) string {
 	return a.localCA(k.Dir, k.URL)
 }
 
-// Decided reports whether an answer is the server's decision, which no other way to it
-// would change.
+// Decided reports whether an error is the server's decision, which stays the same on any
+// other way to it.
 func Decided(err error) bool {
 	var p *client.Problem
 	if !errors.As(err, &p) || p.Code() == client.CodeForeign {
@@ -142,9 +142,9 @@ func Decided(err error) bool {
 	return !slices.Contains(open, p.Code())
 }
 
-// AwaitHolder waits until whoever holds a store is a server that answers, or lets go of it.
+// AwaitHolder waits until a store's holder is a server that answers, or releases the store.
 func (a *App) AwaitHolder(ctx context.Context, store string) {
-	wait := a.Patiently("whoever holds it is no server, or not one yet", open.HolderPatience)
+	wait := a.Patiently("its holder is not a server, or not ready yet", open.HolderPatience)
 	for {
 		pid, writes := open.WriterOf(store)
 		if !writes || a.SocketOf(store) != nil {

@@ -19,18 +19,18 @@ import (
 	"pets/internal/open"
 )
 
-// The one rule for what a command goes to: --server, then --store, then PETS_SERVER, then
-// PETS_STORE. A folder that a server holds is read beside it, and acted on through it.
+// One rule decides what a command works on: --server, then --store, then PETS_SERVER, then
+// PETS_STORE. A folder that a server holds is read directly, and changed through the server.
 // See docs/decisions/0024.
 
-// Target is what a command goes to: a server, or a folder.
+// Target is what a command works on: a server or a folder.
 type Target struct {
-	URL string // of the server, "" for a folder
+	URL string // the server's address; "" for a folder
 	Dir string
 }
 
-// settleTarget applies the rule to the settings: of the two that may be set, the one that
-// is meant stays.
+// settleTarget applies the rule to the settings: of a server and a folder, only the chosen
+// one remains.
 func (a *App) settleTarget(c *config.Config, command *cobra.Command) error {
 	local := is(command, noteLocal)
 	switch {
@@ -55,7 +55,7 @@ func (a *App) settleTarget(c *config.Config, command *cobra.Command) error {
 	return nil
 }
 
-// Target is what this run goes to.
+// Target returns what this run works on.
 func (a *App) Target() (Target, error) {
 	if a.Config.Server != "" {
 		return Target{URL: strings.TrimSuffix(a.Config.Server, "/")}, nil
@@ -70,9 +70,9 @@ func (a *App) AsksServer() (bool, error) {
 	return t.URL != "", err
 }
 
-// Commands that go to neither server nor store, or to a store on this machine by their
-// nature, say so; those that stop something are not kept from it by bad settings, and those
-// that show a view are not kept from asking a server.
+// Annotations of commands. noteLocal: it works on this machine by nature. noteStops: it stops
+// something, and bad settings must not prevent it. noteViews: it shows a view, and bad settings
+// must not keep it from asking a server. noteAsks: it asks for a yes.
 const (
 	noteLocal = "local"
 	noteStops = "stops"
@@ -83,10 +83,10 @@ const (
 // Local marks a command that works on this machine by its nature.
 func Local(c *cobra.Command) *cobra.Command { return noted(c, noteLocal) }
 
-// Stops marks a command that bad settings do not keep from stopping something.
+// Stops marks a command that stops something, which bad settings must not prevent.
 func Stops(c *cobra.Command) *cobra.Command { return noted(c, noteStops) }
 
-// Views marks a command that shows a view, which bad settings do not keep from asking a server.
+// Views marks a command that shows a view, which may ask a server despite bad settings.
 func Views(c *cobra.Command) *cobra.Command { return noted(c, noteViews) }
 
 func noted(c *cobra.Command, note string) *cobra.Command {
@@ -97,7 +97,7 @@ func noted(c *cobra.Command, note string) *cobra.Command {
 	return c
 }
 
-// is reports whether a command, or the group it belongs to, has a note.
+// is reports whether a command, or a group it belongs to, carries an annotation.
 func is(c *cobra.Command, note string) bool {
 	for ; c != nil; c = c.Parent() {
 		if c.Annotations[note] != "" {
@@ -107,11 +107,11 @@ func is(c *cobra.Command, note string) bool {
 	return false
 }
 
-// Remote is a server, and the way to it.
+// Remote is a server and how to reach it.
 type Remote struct {
 	URL string
-	ca  string // the certificate it is trusted by
-	// proof is what it has to know, where it was found and not named.
+	ca  string // the certificate it is checked against
+	// proof is the secret that a server found by its lock has to know; "" for a named server.
 	proof string
 	Way   *Socket
 }
@@ -160,8 +160,8 @@ func (a *App) needsKey() error {
 	return open.Nowhere(Usage(domain.Invalid("PETS_KEY", "is needed: this goes to a running server, with an API key")))
 }
 
-// Remote is the server that this run goes to: the one that is named, or the one that holds
-// the folder. It is looked for once.
+// Remote returns the server that this run goes to: the named one, or the one that holds the
+// folder. It searches once.
 func (a *App) Remote() (*Remote, error) {
 	if a.Found != nil {
 		return a.Found, nil
@@ -179,8 +179,8 @@ func (a *App) Remote() (*Remote, error) {
 	return a.holder(t.Dir)
 }
 
-// holder is the server that holds a folder. Where nobody says who that is, nothing is sent:
-// whoever listens at the usual address may hold another store.
+// holder returns the server that holds a folder. If no lock names it, nothing is sent,
+// because a server at the usual address may hold a different store.
 func (a *App) holder(dir string) (*Remote, error) {
 	if err := open.Barred(dir); err != nil {
 		return nil, err
@@ -194,7 +194,7 @@ func (a *App) holder(dir string) (*Remote, error) {
 	case k != nil && k.URL != "":
 		a.Found = &Remote{URL: k.URL, ca: a.localCA(k.Dir, k.URL), proof: k.Proof}
 	case k != nil:
-		return nil, domain.Errorf(domain.CodeUnavailable, "%s: locked by pid %d, which is no server, or not one yet; try again, or name the server with --server", dir, k.PID)
+		return nil, domain.Errorf(domain.CodeUnavailable, "%s: locked by pid %d, which is not a server, or not ready yet; try again, or name the server with --server", dir, k.PID)
 	case err != nil:
 		return nil, open.Unsent(err)
 	case stranger != nil:
@@ -202,7 +202,7 @@ func (a *App) holder(dir string) (*Remote, error) {
 	case writes:
 		return nil, domain.Errorf(domain.CodeUnavailable, "%s: locked by pid %d, and neither its server.lock nor that of PETS_DIR (%s) says where a server of this store answers; name it with --server, or set PETS_DIR to the folder in which that server keeps its stop.sock", dir, pid, a.Config.ServerDir())
 	default:
-		return nil, domain.Errorf(domain.CodeUnavailable, "no server holds %s, and this goes through one: start pets serve, or name the server with --server or PETS_SERVER", dir)
+		return nil, domain.Errorf(domain.CodeUnavailable, "no server holds %s, and this command needs one: start pets serve, or name the server with --server or PETS_SERVER", dir)
 	}
 	return a.Found, nil
 }
@@ -210,7 +210,7 @@ func (a *App) holder(dir string) (*Remote, error) {
 // Exchange sends one request to a server.
 func (a *App) Exchange(ctx context.Context, r *Remote, method, path string, body, into any) error {
 	o := a.Asking(r)
-	if r.Way != nil { // who may connect to the socket needs no key, and a wrong one would be refused
+	if r.Way != nil { // the socket needs no key, and a wrong one would be refused
 		o.URL, o.Key, o.Dial = "http://stop.sock", "", r.Way.dial
 		o.Patience, o.Within = cmp.Or(a.Patience, socketPatience), socketPatience
 	} else if o.Key == "" {
@@ -230,7 +230,7 @@ func (a *App) send(ctx context.Context, o client.Options, method, path string, b
 	}
 	switch {
 	case method == http.MethodGet && strings.Contains(path, "/events"):
-		return c.Get(ctx, path, into) // they are asked for part by part
+		return c.Get(ctx, path, into) // EachEvent reads page by page
 	case method == http.MethodGet:
 		raw, err := whole(path, func(path string, into *json.RawMessage) error { return c.Get(ctx, path, into) })
 		if err != nil {
@@ -242,7 +242,7 @@ func (a *App) send(ctx context.Context, o client.Options, method, path string, b
 	return c.Send(ctx, method, path, cmp.Or(a.Again, uuid.NewString()), body, into)
 }
 
-// ToServer sends one request with PETS_KEY to the server of this run.
+// ToServer sends one request to the server of this run, with PETS_KEY.
 func (a *App) ToServer(ctx context.Context, method, path string, body, into any) error {
 	r, err := a.Remote()
 	if err != nil {
@@ -260,8 +260,8 @@ func (a *App) ToServer(ctx context.Context, method, path string, body, into any)
 	return a.Exchange(ctx, r, method, path, body, into)
 }
 
-// NeedsServer refuses a command that goes through a server only, before anything else is
-// done or shown.
+// NeedsServer returns an error if there is no server or no key, before the command does or
+// shows anything.
 func (a *App) NeedsServer() error {
 	if _, err := a.Remote(); err != nil {
 		return err
@@ -272,7 +272,7 @@ func (a *App) NeedsServer() error {
 	return nil
 }
 
-// ActsOnServer is NeedsServer for a command that goes on to change something there.
+// ActsOnServer is NeedsServer for a command that then changes something there.
 func (a *App) ActsOnServer() error {
 	if err := a.NeedsServer(); err != nil {
 		return err
@@ -284,8 +284,8 @@ func (a *App) ActsOnServer() error {
 	return nil
 }
 
-// Sure refuses to act where the settings may have been to name something else than what
-// would be acted on. What stops something goes on, and fails in the end.
+// Sure refuses to act if the settings may have named a different target than this run's. A
+// stop goes on and reports the doubt at the end.
 func (a *App) Sure() error {
 	if a.doubt == nil {
 		return nil
@@ -293,7 +293,7 @@ func (a *App) Sure() error {
 	return Usage(a.doubt)
 }
 
-// Acting names, on standard error and before it is done, what is acted on.
+// Acting names the target on standard error, before anything is done to it.
 func (a *App) Acting(on string, inPortfolio bool) {
 	if inPortfolio {
 		on += ", portfolio " + a.Config.Portfolio

@@ -28,7 +28,7 @@ import (
 	"pets/internal/pets/petstest"
 )
 
-// leaves are the commands that do something, by their path.
+// leaves returns the commands that do something, by their path.
 func leaves(c *cobra.Command, path string) []string {
 	var all []string
 	for _, sub := range c.Commands() {
@@ -51,7 +51,7 @@ func TestEveryCommandHasItsTarget(t *testing.T) {
 		known = append(known, r.Command)
 	}
 	for _, command := range leaves(pets.Root((&cli.App{})), "") {
-		if !strings.HasPrefix(command, "bench ") { // a group that measures, and works at home
+		if !strings.HasPrefix(command, "bench ") { // a group of measurements, which need no target
 			require.Contains(t, known, command, "say in this table what it does with --server, --store, PETS_SERVER and PETS_STORE")
 		}
 	}
@@ -91,8 +91,8 @@ func TestServerGoesBeforeTheFolder(t *testing.T) {
 	require.Equal(t, before, petstest.Files(t, s.Dir), "the folder beside it is left alone")
 }
 
-// --store goes before PETS_SERVER: the server is not asked, and what only a server can do
-// is refused.
+// --store takes precedence over PETS_SERVER: the server is not asked, and commands that need one are
+// refused.
 func TestStoreGoesBeforePetsServer(t *testing.T) {
 	server := petstest.NewListener(t)
 	for _, r := range petstest.Reached {
@@ -119,7 +119,7 @@ func TestStoreGoesBeforePetsServer(t *testing.T) {
 func TestBothFlags(t *testing.T) {
 	s := petstest.New(t)
 	for _, r := range petstest.Reached {
-		if r.Command == "version" || r.Command == "cold sign" { // they read no settings
+		if r.Command == "version" || r.Command == "cold sign" { // these read no settings
 			continue
 		}
 		more := r.More
@@ -165,7 +165,7 @@ func TestNothingIsMadeWhereNothingIs(t *testing.T) {
 	}
 }
 
-// The keystore, too: it is made where a key is put in, and by a server.
+// The same for the keystore: it is created when a key is added, and by a server.
 func TestNoKeystoreIsMadeByLooking(t *testing.T) {
 	s := petstest.Small(t)
 	keystore := filepath.Join(s.Dir, "keys")
@@ -205,9 +205,8 @@ func TestTheHolderOfTheFolderIsFound(t *testing.T) {
 	s.Fails(1, []string{"no server holds " + folder}, "apikey", "list")
 }
 
-// A folder that is locked by something that does not say where it listens: whoever listens
-// at 127.0.0.1:7433 may hold another store, so nobody is asked. By a command that writes to
-// it: that is no server.
+// If a folder is locked by a process that does not say where it listens, no server is asked: the one
+// at 127.0.0.1:7433 may hold another store. A command that writes to the folder is not a server.
 func TestAFolderThatIsHeldByNoServer(t *testing.T) {
 	s := petstest.Small(t)
 	store, err := embedded.Open(s.Store(), embedded.Options{})
@@ -223,7 +222,7 @@ func TestAFolderThatIsHeldByNoServer(t *testing.T) {
 	defer func() { require.NoError(t, lock.Close()) }()
 	a.Found = nil
 	_, err = a.Remote()
-	require.ErrorContains(t, err, "which is no server, or not one yet")
+	require.ErrorContains(t, err, "which is not a server, or not ready yet")
 	require.NoError(t, lock.AnswersAt("https://[::]:7433"))
 	r, err := a.Remote()
 	require.NoError(t, err)
@@ -257,12 +256,12 @@ func TestPetsDir(t *testing.T) {
 	require.Contains(t, r.Err, s.Store())
 	require.Contains(t, r.Err, "acting on the folder "+other.Store(), "not on the other store's server")
 	require.Contains(t, r.Err, "which was NOT stopped; name the store with --store")
-	// The server is found by its folder, and by the certificate that it made.
+	// The server is found by its folder, and trusted by its self-made certificate.
 	here := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: append([]string{"PETS_DIR=" + dir, "PETS_KEY=" + petstest.AdminKey}, s.Env...)}
 	require.Contains(t, here.Ok("apikey", "list"), "admin")
 }
 
-// A stop that waits in PETS_DIR is one of its store: another store does not take it.
+// A stop that waits in PETS_DIR belongs to its store: another store does not take it.
 func TestPetsDirOfAnotherStore(t *testing.T) {
 	dir := t.TempDir()
 	one, other := petstest.Small(t), petstest.New(t)
@@ -275,7 +274,7 @@ func TestPetsDirOfAnotherStore(t *testing.T) {
 	latch := commands.NewLatchFile(filepath.Join(dir, open.LatchName))
 	require.NoError(t, latch.Write([]commands.PendingStop{{Portfolio: "main", Key: "k", Kind: "manual", Reason: "of the first"}}))
 	other.Fails(1, []string{"belongs to the store at " + one.Store()}, "start", "alpha")
-	// A stop goes on, and leaves what waits there alone.
+	// A stop goes on, and does not touch what waits there.
 	r := other.Run("stop", "--emergency", "--reason", "drill")
 	require.Equal(t, 0, r.Code, r.Err)
 	require.Contains(t, r.Err, "belongs to the store at "+one.Store())
@@ -283,7 +282,7 @@ func TestPetsDirOfAnotherStore(t *testing.T) {
 	waiting, err := latch.Read()
 	require.NoError(t, err)
 	require.Len(t, waiting, 1)
-	// A store that was moved keeps its folder.
+	// A store that was moved keeps its PETS_DIR.
 	moved := filepath.Join(t.TempDir(), "moved")
 	require.NoError(t, os.Rename(one.Store(), moved))
 	lock, err = open.LockDir(dir, moved, uuid.Nil)
@@ -294,7 +293,7 @@ func TestPetsDirOfAnotherStore(t *testing.T) {
 // "A person can always stop", and get out by the steps that are documented: a copy of a
 // store brings its server.lock along, which names the store that was copied.
 func TestACopyOfAStore(t *testing.T) {
-	s, own := petstest.New(t), petstest.New(t) // the second has its own folder for PETS_DIR
+	s, own := petstest.New(t), petstest.New(t) // own has a separate folder for PETS_DIR
 	s.Env = append(s.Env, "PETS_DIR="+filepath.Join(s.Dir, "run"))
 	works := func(shell *petstest.Shell, folder string) {
 		t.Helper()
@@ -311,7 +310,7 @@ func TestACopyOfAStore(t *testing.T) {
 		require.NoError(t, os.CopyFS(copied, os.DirFS(shell.Store())))
 		works(shell, copied)
 	}
-	// A symbolic link that is switched to the copy.
+	// A symbolic link is switched to the copy.
 	link, copied := filepath.Join(own.Dir, "link"), filepath.Join(own.Dir, "second")
 	require.NoError(t, os.Symlink(own.Store(), link))
 	works(own, link)
@@ -336,7 +335,7 @@ func TestTheWitnessIsNeverInTheStore(t *testing.T) {
 	for _, name := range petstest.Files(t, dir) {
 		require.NotContains(t, name, "witness")
 	}
-	s.Env = []string{"PETS_WITNESS=" + filepath.Join(dir, "w")} // right for the store of the settings
+	s.Env = []string{"PETS_WITNESS=" + filepath.Join(dir, "w")} // valid for the store of the settings
 	s.Fails(2, []string{"PETS_WITNESS must be"}, "start", "alpha", "--store", "embedded:.")
 	r = s.Run(stop...)
 	require.Equal(t, 0, r.Code, r.Err)
@@ -344,20 +343,20 @@ func TestTheWitnessIsNeverInTheStore(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(dir, "w", "witness"))
 }
 
-// stopSocket is a server's stop socket: it answers stops, and keeps what it was sent.
+// stopSocket is a fake stop socket: it answers stops, and records the requests.
 type stopSocket struct {
 	mu     sync.Mutex
 	sent   []string
 	keys   []string // the Idempotency-Keys
 	status int
 	answer any
-	after  int // how many answers until it says the next
+	after  int // the number of answers before the next one
 	next   func()
 }
 
 func listenAt(t *testing.T, dir string) *stopSocket {
 	t.Helper()
-	// Bound under a short name: the path may be too long for the address of a socket.
+	// Bind under a short name: the path may be too long for a socket address.
 	here, err := os.Getwd()
 	require.NoError(t, err)
 	require.NoError(t, os.Chdir(dir))
@@ -421,11 +420,11 @@ func TestStopsGoThroughTheSocket(t *testing.T) {
 		s.Ok("stop", "alpha", "--reason", "y")
 		require.Equal(t, []string{`/v1/portfolios/main/bots/alpha/stop {"reason":"y"}`}, socket.heard())
 
-		// "202": it holds, and that is success.
+		// "202": the stop holds, and that is a success.
 		socket.says(http.StatusAccepted, map[string]any{"recorded": false})
 		require.Contains(t, s.Ok("stop", "--emergency", "--reason", "x"), "HOLDS, but is not recorded yet")
 		require.Contains(t, s.Ok("stop", "--emergency", "--reason", "x", "--json"), `"recorded": false`)
-		// Unless a restart forgets it.
+		// It is not if a restart forgets the stop.
 		socket.says(http.StatusAccepted, map[string]any{"recorded": false, "kept": true})
 		require.Contains(t, s.Ok("stop", "--emergency", "--reason", "x"), "HOLDS, but is not recorded yet")
 		socket.says(http.StatusAccepted, map[string]any{"recorded": false, "kept": false})
@@ -443,21 +442,21 @@ func TestStopsGoThroughTheSocket(t *testing.T) {
 		socket.says(http.StatusAccepted, map[string]any{"portfolios": []any{map[string]any{"portfolio": "main", "recorded": false}}})
 		socket.heard()
 		require.Contains(t, s.Ok("stop", "--emergency", "--everywhere", "--reason", "x"), "engaged in main: HOLDS, but is not recorded yet")
-		heard := socket.heard() // it is watched, like a stop of one portfolio
+		heard := socket.heard() // it waits, like a stop of one portfolio
 		require.NotEmpty(t, heard)
 		for _, request := range heard {
 			require.Equal(t, `/v1/emergency-stop {"kind":"manual","reason":"x"}`, request)
 		}
 
-		// What the server decides is decided.
+		// The server's decision is final.
 		socket.says(http.StatusNotFound, map[string]any{"type": "urn:pets:problem:not_found", "detail": "there is no such portfolio"})
 		s.Fails(1, []string{"there is no such portfolio"}, "stop", "--emergency", "--reason", "x")
 		require.NoError(t, lock.Close())
 	}
 }
 
-// A socket is used only where it is known to be that of the server that is meant: it would
-// stop another one, and say that it stopped this one.
+// A socket is used only if it is known to belong to the server that is meant; otherwise a command
+// would stop one server and report it of another.
 func TestTheSocketOfAnotherServerIsNotUsed(t *testing.T) {
 	s := petstest.Small(t)
 	dir := t.TempDir()
@@ -477,7 +476,7 @@ func TestTheSocketOfAnotherServerIsNotUsed(t *testing.T) {
 	named.Fails(1, []string{"not now"}, "stop", "--emergency", "--reason", "x")
 	require.Empty(t, socket.heard())
 
-	// The same server, named by its address: the second way, where the first is shut.
+	// The same server, named by its address: the socket is the second way if the first fails.
 	require.NoError(t, lock.AnswersAt(server.URL))
 	named.Env = append([]string{"PETS_SERVER=" + server.URL}, s.Env...)
 	r = named.Run("stop", "--emergency", "--reason", "x")
@@ -491,8 +490,8 @@ func TestTheSocketOfAnotherServerIsNotUsed(t *testing.T) {
 	require.Len(t, socket.heard(), 1)
 }
 
-// A socket that a killed server left behind does not keep a stop from the folder, and one
-// that lets this user not in does not keep it from the server.
+// A socket that a killed server left behind does not prevent a stop in the folder, and a socket that
+// refuses this user does not prevent one at the server.
 func TestADeadSocket(t *testing.T) {
 	s := petstest.Small(t)
 	l, err := (&net.ListenConfig{}).Listen(context.Background(), "unix", filepath.Join(s.Store(), httpapi.SocketName))
@@ -533,7 +532,7 @@ func TestStopEverywhereInAFolder(t *testing.T) {
 // "Imported portfolios cannot trade: exit 0 when everything that can trade is stopped." One takes
 // no stop, and is not said to be stopped: neither where it is named nor among the others.
 func TestStopEverywhereBesideAnImport(t *testing.T) {
-	s := petstest.Small(t) // an import
+	s := petstest.Small(t) // an imported portfolio
 	alone := s.Run("stop", "--emergency", "--reason", "x")
 	require.Equal(t, 1, alone.Code)
 	store := s.Store()
@@ -554,7 +553,7 @@ func TestStopEverywhereBesideAnImport(t *testing.T) {
 		}
 		require.NoError(t, p.Cmd.Process.Signal(os.Interrupt))
 		require.NoError(t, p.Cmd.Wait())
-		there = s // and in the folder
+		there = s // the same in the folder
 	}
 }
 
@@ -603,8 +602,8 @@ func TestWhatBecomesOfAStopThatHolds(t *testing.T) {
 	}
 }
 
-// A stop of everything is watched like any other: what is refused once the history is folded
-// was not stopped.
+// A stop of everything is awaited like any other: if it is refused once the history is folded,
+// nothing was stopped.
 func TestWhatBecomesOfAStopOfEverything(t *testing.T) {
 	s := petstest.Small(t)
 	lock, err := open.LockDir(s.Store(), s.Store(), uuid.Nil)
@@ -661,7 +660,7 @@ func TestAnAnswerThatCannotBeWritten(t *testing.T) {
 		require.Error(t, c.Run())
 		require.Equal(t, 1, c.ProcessState.ExitCode())
 		require.NotContains(t, errs.String(), "NOT stopped", args)
-		require.Contains(t, errs.String(), "only this could not be written where it was to be read", args)
+		require.Contains(t, errs.String(), "but printing this failed", args)
 	}
 	require.Contains(t, p.Pets(s.Store(), petstest.AdminKey, "events").Out, "emergency_stop.engaged")
 }

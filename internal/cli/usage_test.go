@@ -21,7 +21,7 @@ func TestWrongFlagsAndArgumentsAreUsageErrors(t *testing.T) {
 		words := strings.Fields(r.Command)
 		s.Fails(2, []string{"unknown flag", "--help"}, append(words, "--no-such-flag")...)
 		if r.Command == "import" {
-			continue // it takes any number of files
+			continue // takes any number of files
 		}
 		ran := s.Run(append(words, "a", "b", "c", "d")...)
 		require.Equal(t, 2, ran.Code, "pets %s: %s%s", r.Command, ran.Out, ran.Err)

@@ -21,12 +21,12 @@ import (
 	"pets/domain"
 )
 
-// The verbs are what a person does with a running server: one command for each route that
-// a person's role may use. The rooms have them; what they share is here.
+// The verbs are the commands that need a running server: one for each route that a person's
+// role may use. They live in the packages below; this file holds what they share.
 
-// Sends makes a command one that sends a request which may be sent again: it gets --key,
-// its errors name flags where the server names fields, and where nobody knows what became
-// of the request it says under which key to send it again.
+// Sends marks a command that sends a request which may be resent. The command gets --key; its
+// errors name flags where the server names fields; and if the outcome is unknown, the error
+// says which key to resend it with.
 func (a *App) Sends(c *cobra.Command) *cobra.Command {
 	run, key := c.RunE, ""
 	c.Flags().StringVar(&key, "key", "", "the Idempotency-Key, a UUID: sent again under the same key it happens once")
@@ -86,17 +86,17 @@ func (a *App) keyed(c *cobra.Command, err error) error {
 		if !slices.Contains([]domain.Code{domain.CodeUnavailable, domain.CodeRateLimited, domain.CodeClock}, problem.Code()) {
 			return err
 		}
-	case errors.Is(err, context.Canceled): // the last word is only that it was interrupted
-		a.Tell("it may have been recorded all the same; sent again with --key %s it happens once", a.Again)
+	case errors.Is(err, context.Canceled): // RunCommands prints only "interrupted"
+		a.Tell("it may have been recorded; to send it again safely, add --key %s", a.Again)
 		return err
 	case lost(err):
-		return fmt.Errorf("%w\nit may have been recorded all the same; sent again with --key %s it happens once", err, a.Again)
+		return fmt.Errorf("%w\nit may have been recorded; to send it again safely, add --key %s", err, a.Again)
 	}
-	return fmt.Errorf("%w\nto be sure that it happens once, send it again with --key %s", err, a.Again)
+	return fmt.Errorf("%w\nto send it again safely, add --key %s", err, a.Again)
 }
 
-// neverSent reports whether an error is about what was typed or printed here, or about who
-// answers there: then no command was on its way.
+// neverSent reports whether an error shows that no command was sent: it is about the usage,
+// the printing, or the identity of the server.
 func neverSent(err error) bool {
 	var usage errUsage
 	var said *ToldError
@@ -106,7 +106,7 @@ func neverSent(err error) bool {
 		errors.Is(err, client.ErrStranger) || errors.Is(err, client.ErrWrongScheme) || errors.Is(err, ErrNotPermitted)
 }
 
-// onFlags names the flag, or the argument, where a server names the field of the request that is wrong.
+// onFlags renames the wrong field in a server's problem to the flag or argument it came from.
 func onFlags(c *cobra.Command, err error) error {
 	var p *client.Problem
 	if !errors.As(err, &p) || p.Field == "" {
@@ -127,7 +127,7 @@ func onFlags(c *cobra.Command, err error) error {
 	return &said
 }
 
-// Needed refuses a command that lacks one of its flags.
+// Needed returns an error if one of the flags is missing.
 func Needed(c *cobra.Command, flags ...string) error {
 	for _, name := range flags {
 		if !c.Flags().Changed(name) {
@@ -137,7 +137,7 @@ func Needed(c *cobra.Command, flags ...string) error {
 	return nil
 }
 
-// AmountArg reads an argument that is an amount.
+// AmountArg parses an argument that is an amount.
 func AmountArg(name, text string) (domain.Decimal, error) {
 	d, err := domain.ParseDecimal(text)
 	if err != nil {
@@ -146,7 +146,7 @@ func AmountArg(name, text string) (domain.Decimal, error) {
 	return d, nil
 }
 
-// Given is a flag's amount where it was set, nil where not.
+// Given returns the amount of a flag, or nil if the flag was not set.
 func (d *DecimalFlag) Given(c *cobra.Command, name string) *domain.Decimal {
 	if !c.Flags().Changed(name) {
 		return nil
@@ -154,12 +154,12 @@ func (d *DecimalFlag) Given(c *cobra.Command, name string) *domain.Decimal {
 	return &d.Decimal
 }
 
-// Next prints the command that most likely comes next, after a word about it.
+// Next prints the command that most likely comes next, after a phrase about it.
 func (a *App) Next(what string, words ...string) error {
 	return a.NextIn(a.PortfolioFlag, what, words...)
 }
 
-// NextIn is next for another portfolio, "" for that of the settings.
+// NextIn is Next for another portfolio; "" means the one of the settings.
 func (a *App) NextIn(portfolio, what string, words ...string) error {
 	if a.JSON {
 		return nil
@@ -172,8 +172,8 @@ func (a *App) NextIn(portfolio, what string, words ...string) error {
 	return p.Err
 }
 
-// Name is how this program is called in a command that is printed to be copied: as it was
-// called now, unless that was by the search path or by go run.
+// Name returns how to call this program in a command to be copied: as it was called now,
+// unless that was through PATH or go run.
 func (a *App) Name() string {
 	if !strings.Contains(a.Called, "/") || filepath.Base(a.Called) != "pets" || strings.HasPrefix(a.Called, os.TempDir()) {
 		return "pets"
@@ -181,7 +181,7 @@ func (a *App) Name() string {
 	return Quoted(a.Called)
 }
 
-// Post sends one command to the portfolio and prints what it recorded.
+// Post sends one command to the portfolio and prints what it has recorded.
 func (a *App) Post(ctx context.Context, path string, body any, what string) error {
 	_, err := a.Posted(ctx, path, body, func(commands.Answer) string { return what })
 	return err
@@ -249,10 +249,10 @@ func (d *DecimalFlag) Set(s string) error {
 	return nil
 }
 
-// ErrNotPermitted makes a denial no success, so that a script does not go on to an order.
+// ErrNotPermitted makes a denial exit with a failure, so that a script does not place the order.
 var ErrNotPermitted = errors.New("not permitted: place no order")
 
-// ReasonNeeded refuses a command without a reason before anything is sent.
+// ReasonNeeded refuses a missing reason before anything is sent.
 func ReasonNeeded(reason string) error {
 	if strings.TrimSpace(reason) == "" {
 		return Usage(domain.Invalid("--reason", "is needed; it is kept with the record"))

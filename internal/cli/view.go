@@ -20,8 +20,7 @@ import (
 	"pets/projections"
 )
 
-// View reads a view of the portfolio from the server of this run, as of a moment ("" for
-// now).
+// View reads a view of the portfolio from the server of this run as of a moment; "" is now.
 func (a *App) View(ctx context.Context, moment, path string, values url.Values, into any) error {
 	if _, err := projections.ParsePoint(moment); err != nil {
 		return OnFlag("--at", err)
@@ -38,10 +37,10 @@ func (a *App) View(ctx context.Context, moment, path string, values url.Values, 
 	return a.ToServer(ctx, http.MethodGet, path, nil, into)
 }
 
-// part is what every answer that comes in parts has.
+// part holds the fields that every paged answer has.
 type part struct {
 	Revision *uint64 `json:"revision"`
-	// Next is what to ask after for more; null, or not there, at the end.
+	// Next is the value of "after" for the next part; null or missing at the end.
 	Next json.RawMessage `json:"next"`
 }
 
@@ -49,9 +48,9 @@ func (p part) after() string { return strings.Trim(string(p.Next), `"`) }
 
 func (p part) last() bool { return len(p.Next) == 0 || p.after() == "null" || p.after() == "" }
 
-// whole reads a view, with all parts that it comes in, by a function that gets one part.
-// All are of one moment: where the portfolio moves on in between, it is read again from
-// the start, as of the revision of the first part.
+// whole reads a view with all its parts; get fetches one part. All parts are of one moment:
+// if the portfolio moves on in between, whole starts over, as of the revision of the first
+// part.
 func whole(path string, get func(path string, into *json.RawMessage) error) (json.RawMessage, error) {
 	before, query, _ := strings.Cut(path, "?")
 	values, err := url.ParseQuery(query)
@@ -90,8 +89,8 @@ func whole(path string, get func(path string, into *json.RawMessage) error) (jso
 	}
 }
 
-// joinedTo adds the lists of a part to those that are there; what is no list is the same in
-// every part.
+// joinedTo appends the lists of a part to those read so far. Values other than lists are the
+// same in every part.
 func joinedTo(all map[string]json.RawMessage, raw json.RawMessage) (map[string]json.RawMessage, error) {
 	var more map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &more); err != nil || all == nil {
@@ -111,7 +110,7 @@ func joinedTo(all map[string]json.RawMessage, raw json.RawMessage) (map[string]j
 	return all, nil
 }
 
-// OnlyBot asks for one bot, or ("") for all.
+// OnlyBot returns the query for one bot; "" means all bots.
 func OnlyBot(bot string) url.Values {
 	if bot == "" {
 		return nil
@@ -119,11 +118,11 @@ func OnlyBot(bot string) url.Values {
 	return url.Values{"bot": {bot}}
 }
 
-// MostInAPart is how much a server puts into one part of an answer.
+// MostInAPart is the most that a server puts into one part of an answer.
 const MostInAPart = "1000"
 
-// History brings the events of the portfolio from the server into memory, for what no
-// view of the server answers. It takes a key that sees all of them.
+// History reads all events of the portfolio from the server into memory, for questions that
+// no view answers. It needs a key that may see every event.
 func (a *App) History(ctx context.Context) (eventstore.Store, error) {
 	store := memory.New()
 	next := uint64(0)
@@ -148,7 +147,7 @@ func (a *App) History(ctx context.Context) (eventstore.Store, error) {
 	return store, err
 }
 
-// LookThere is look over the history of a server: riders see every event.
+// LookThere is Look on the history of a server: riders see every event.
 func (a *App) LookThere(ctx context.Context, moment string, riders []projections.Projection, show func(*portfolio.State) error) error {
 	to, err := projections.ParsePoint(moment)
 	if err != nil {
@@ -174,14 +173,13 @@ type EventLine struct {
 	Type     string          `json:"type"`
 	User     string          `json:"user"`
 	Data     json.RawMessage `json:"data"`
-	// Metadata is not told to a bot's key.
+	// Metadata is missing for a bot's key.
 	Metadata json.RawMessage `json:"metadata,omitempty"`
-	// Stored is what stands in the stream, where that is an older version of the event.
+	// Stored is the event as the stream has it, if that is an older version.
 	Stored *domain.RawEvent `json:"stored,omitempty"`
 }
 
-// EventQuery is what of a history is asked for: types are what they begin with, and after
-// is -1 for all.
+// EventQuery selects events. Types are prefixes; After is a revision, -1 for all.
 type EventQuery struct {
 	At    string
 	Types []string
@@ -189,7 +187,7 @@ type EventQuery struct {
 	Limit int
 }
 
-// EachEvent hands on the events that there are, page by page.
+// EachEvent passes the selected events to take, reading page by page.
 func (a *App) EachEvent(ctx context.Context, f EventQuery, take func(EventLine) error) error {
 	values := url.Values{"limit": {MostInAPart}}
 	if f.Limit > 0 && f.Limit < 1000 {

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A view in parts is put together list by list; where the portfolio moves on in between, it
-// is asked for again as of one revision.
+// The parts of a view are joined list by list; if the portfolio moves on in between, the view is
+// read again as of one revision.
 func TestPartsOfAView(t *testing.T) {
 	revision := 7
 	var asked []string
@@ -25,7 +25,7 @@ func TestPartsOfAView(t *testing.T) {
 		switch query.Get("after") {
 		case "":
 			*into = fmt.Appendf(nil, `{"revision":%d,"a":["%d"],"b":[],"next":"one"}`, shown, shown)
-			revision++ // somebody trades
+			revision++ // the portfolio moves on
 		case "one":
 			*into = fmt.Appendf(nil, `{"revision":%d,"a":["x"],"b":[],"next":2}`, shown)
 		case "2":
@@ -48,7 +48,7 @@ func TestPartsOfAView(t *testing.T) {
 	require.Equal(t, []string{
 		"/state?bot=x", "/state?after=one&bot=x", "/state?at=7&bot=x", "/state?after=one&at=7&bot=x", "/state?after=2&at=7&bot=x",
 	}, asked)
-	// One part is handed on as it is.
+	// A single part is passed on unchanged.
 	raw, err = whole("/x", func(_ string, into *json.RawMessage) error { *into = []byte(`{"next":null, "a":[ 1]}`); return nil })
 	require.NoError(t, err)
 	require.Equal(t, `{"next":null, "a":[ 1]}`, string(raw))

@@ -16,11 +16,11 @@ func (a *App) FromServer(ctx context.Context, path string, into any) error {
 	return a.ToServer(ctx, "GET", path, nil, into)
 }
 
-// Keystore opens the keys, for commands that cannot do without. Keys are of wallets, and
-// those of live portfolios, so a .env that others can read is refused.
+// Keystore opens the keystore for commands that need it. It refuses a .env file that others
+// can read, because the keystore may hold keys of live portfolios.
 func (a *App) Keystore() (*evm.Keys, error) { return a.privately(a.OpenKeys) }
 
-// NewKeystore is keystore for commands that put a key in, which may be the first one.
+// NewKeystore is Keystore for commands that add a key, which may be the first one.
 func (a *App) NewKeystore() (*evm.Keys, error) { return a.privately(a.MakeKeys) }
 
 func (a *App) privately(open func() (*evm.Keys, error)) (*evm.Keys, error) {
@@ -37,20 +37,20 @@ func (a *App) privately(open func() (*evm.Keys, error)) (*evm.Keys, error) {
 // scope is what a command changes.
 type scope int
 
-// What there is to change.
+// The scopes of a change.
 const (
 	Nothing scope = iota
 	APortfolio
 	TheStore
 )
 
-// EitherWay calls direct with an engine on the folder where no server is named and none
-// holds it, and served where one is or does.
+// EitherWay calls served if a server is named or holds the folder; otherwise it calls direct
+// with an engine on the folder.
 func (a *App) EitherWay(ctx context.Context, changes scope, direct func(*commands.Engine) error, served func() error) error {
 	return a.Way(ctx, changes, false, direct, served)
 }
 
-// Way is EitherWay, but what stops something is not kept from a folder that was rolled back.
+// Way is EitherWay, but a stop may also open a folder that was rolled back.
 func (a *App) Way(ctx context.Context, changes scope, stopping bool, direct func(*commands.Engine) error, served func() error) error {
 	t, err := a.Target()
 	switch {
@@ -83,7 +83,7 @@ func (a *App) Way(ctx context.Context, changes scope, stopping bool, direct func
 	return a.Work(ctx, store, stopping, direct)
 }
 
-// ThroughServer finds the server that holds a folder; there has to be a key for it.
+// ThroughServer checks that the server that holds a folder can be found and that there is a key.
 func (a *App) ThroughServer(dir string, locked *open.LockedError) error {
 	if _, err := a.holder(dir); err != nil {
 		return err

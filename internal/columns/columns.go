@@ -10,10 +10,10 @@ import (
 	"unicode/utf8"
 )
 
-// label is the start of a line that has one: "hot share   ".
+// label matches a label at the start of a line, such as "hot share   ".
 var label = regexp.MustCompile(`^ *\S+(?: \S+)*  +`)
 
-// Hanging is where a line goes on below itself: beside its label, or two columns in.
+// Hanging returns the indent of a line's continuation: the width of its label, or two columns.
 func Hanging(text string) int {
 	const mostLabel = 24
 	if l := label.FindString(text); l != "" && len(l) <= mostLabel {
@@ -71,7 +71,7 @@ func wrap(text string, width, indent int) []string {
 	}
 }
 
-// Fit wraps each line of a text, below itself.
+// Fit wraps each line of a text with a hanging indent.
 func Fit(text string, width int) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
@@ -84,8 +84,8 @@ func Fit(text string, width int) string {
 	return b.String()
 }
 
-// Flow joins the lines of each paragraph and wraps it anew. A line that is indented goes on
-// below itself.
+// Flow joins the lines of each paragraph and wraps it again. An indented line is not joined; it
+// wraps with a hanging indent.
 func Flow(text string, width int) string {
 	var out []string
 	paragraph := ""

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Lines go on below their label; a word that is too long stays whole.
+// A line continues below its label; a word that is too long stays whole.
 func TestWrap(t *testing.T) {
 	for _, c := range []struct {
 		text  string
@@ -25,15 +25,15 @@ func TestWrap(t *testing.T) {
 	}
 }
 
-// The lines of a paragraph are one text, wherever they were broken before; what is indented is
-// a line of its own, and goes on below itself.
+// Flow joins the lines of a paragraph, wherever they were broken; an indented line stays apart
+// and wraps with a hanging indent.
 func TestFlow(t *testing.T) {
 	text := "One paragraph\nin two lines.\n\nAnother:\n  label    what it means, at some length\n  x        short"
 	require.Equal(t, "One paragraph in two\nlines.\n\nAnother:\n  label    what it\n           means, at\n           some\n           length\n  x        short", Flow(text, 20))
 	require.Equal(t, "One paragraph in two lines.\n\nAnother:\n  label    what it means, at some length\n  x        short", Flow(text, 80))
 }
 
-// Each line is wrapped below itself, and lines that fit stay as they are.
+// Fit wraps each line with a hanging indent; lines that fit stay as they are.
 func TestFit(t *testing.T) {
 	require.Equal(t, "short\n  a list that\n    is long\n", Fit("short\n  a list that is long\n", 14))
 	require.Equal(t, "", Fit("", 14))

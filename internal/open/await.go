@@ -8,19 +8,19 @@ import (
 	"pets/eventstore/embedded"
 )
 
-// Commands hold a folder for a moment, and a server that starts is not to be reached for
-// another. Neither ends a start, or a stop: each waits for the other.
+// A command may hold the folder of the store for a moment, and a starting server cannot be
+// reached yet. Neither makes a start or a stop fail: each waits for the other.
 const (
 	// FolderPatience is how long a server waits for a folder that a command holds.
 	FolderPatience = 10 * time.Second
-	// HolderPatience is how long a stop waits for a holder that is no server yet.
+	// HolderPatience is how long a stop waits for a holder that is not a ready server.
 	HolderPatience = 4 * time.Second
-	// folderPause is how often both look.
+	// folderPause is the time between two attempts.
 	folderPause = 50 * time.Millisecond
 )
 
-// OpenPatiently opens the store for a server. A folder that another server holds is not
-// waited for.
+// OpenPatiently opens the store for a server. It waits for a command that holds the folder,
+// but not for another server.
 func (a *Place) OpenPatiently(ctx context.Context) (*writing, error) {
 	wait := a.Patiently("the folder of the store or PETS_DIR is held", FolderPatience)
 	for {
@@ -45,8 +45,8 @@ func (a *Place) OpenPatiently(ctx context.Context) (*writing, error) {
 	}
 }
 
-// Patiently returns a function that pauses, and says after a second what is waited for. It
-// reports false once it has waited long enough.
+// Patiently returns a function that pauses and, after a second, prints what it waits for. The
+// function reports false once patience is used up or ctx has ended.
 func (a *Place) Patiently(what string, patience time.Duration) func(ctx context.Context, why error) bool {
 	start, said := time.Now(), false
 	return func(ctx context.Context, why error) bool {

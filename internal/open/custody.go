@@ -13,7 +13,7 @@ import (
 	"pets/internal/vault"
 )
 
-// Registry is what is known of chains and assets.
+// Registry returns the known chains and assets.
 func (a *Place) Registry() (*chain.Registry, error) {
 	if a.Config.AssetRegistry == "" {
 		return chain.Default()
@@ -21,7 +21,7 @@ func (a *Place) Registry() (*chain.Registry, error) {
 	return chain.ReadRegistry(a.Config.AssetRegistry)
 }
 
-// Shapes are the kinds of typed data that are signed.
+// Shapes returns the kinds of typed data that may be signed.
 func (a *Place) Shapes() (*typeddata.Shapes, error) {
 	if a.Config.OrderShapes == "" {
 		return typeddata.Default()
@@ -29,8 +29,8 @@ func (a *Place) Shapes() (*typeddata.Shapes, error) {
 	return typeddata.ReadShapes(a.Config.OrderShapes)
 }
 
-// OpenKeys opens the keystore, nil where ENCRYPTION_KEY is not set. It makes none: see
-// MakeKeys.
+// OpenKeys opens the keystore; it returns nil if ENCRYPTION_KEY is not set. It does not create
+// a keystore: see MakeKeys.
 func (a *Place) OpenKeys() (*evm.Keys, error) {
 	if a.Config.EncryptionKey.Reveal() != "" {
 		if _, err := os.Stat(a.Config.Keystore); errors.Is(err, fs.ErrNotExist) {
@@ -40,8 +40,8 @@ func (a *Place) OpenKeys() (*evm.Keys, error) {
 	return a.MakeKeys()
 }
 
-// MakeKeys opens the keystore, and makes its folder where it is missing. From then on the
-// memory of the process is kept out of core dumps and away from other processes.
+// MakeKeys opens the keystore and creates its folder if it is missing. From then on the memory
+// of the process is kept out of core dumps and away from other processes.
 func (a *Place) MakeKeys() (*evm.Keys, error) {
 	current := a.Config.EncryptionKey.Reveal()
 	if current == "" {
@@ -62,8 +62,8 @@ func (a *Place) MakeKeys() (*evm.Keys, error) {
 	return evm.NewKeys(store, ring), nil
 }
 
-// OpenChain makes a client of the chain, nil where PETS_RPC_URLS is not set. Nothing is
-// asked yet.
+// OpenChain returns a client of the chain; nil if PETS_RPC_URLS is not set. It sends no
+// request.
 func (a *Place) OpenChain() (*evm.Chain, error) {
 	endpoints := a.Config.Endpoints()
 	if len(endpoints) == 0 {
@@ -96,16 +96,16 @@ func (a *Place) CheckEnvFile() error {
 	return vault.CheckSecretFile(a.Config.EnvFile)
 }
 
-// SealedKeys lists what lies in the keystore, without opening a key. None is made where
-// there is no folder. It needs no encryption key: names, addresses and key ids are there
-// for all who can list the folder.
+// SealedKeys lists the keystore without opening a key. It does not create a folder. It needs
+// no encryption key: names, addresses and key ids are readable by all who can list the
+// folder.
 func (a *Place) SealedKeys() ([]vault.Entry, error) {
 	if _, err := os.Stat(a.Config.Keystore); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	current := a.Config.EncryptionKey.Reveal()
 	if current == "" {
-		current = vault.GenerateKey() // opens nothing; listing needs nothing opened
+		current = vault.GenerateKey() // listing opens no key, so any encryption key will do
 	}
 	ring, err := vault.ParseKeyring(current, "")
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// flockPID is the process that holds a file locked, as the kernel says; 0 where it does not
-// say, or the process is in another namespace. What a lock file says of itself may be the
-// number of another process here.
+// flockPID returns the process that holds a lock on a file, according to the kernel; 0 if the
+// kernel does not list it or the process is in another namespace. The pid in a lock file may
+// be that of a different process here.
 func flockPID(f *os.File) int {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
@@ -23,7 +23,7 @@ func flockPID(f *os.File) int {
 	if err != nil {
 		return 0
 	}
-	defer locks.Close() //nolint:errcheck // it was only read
+	defer locks.Close() //nolint:errcheck // only read
 	for lines := bufio.NewScanner(locks); lines.Scan(); {
 		// 1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF
 		fields := strings.Fields(lines.Text())

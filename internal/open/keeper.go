@@ -13,15 +13,15 @@ import (
 	"pets/domain"
 )
 
-// Keeper is who holds a store, and says so: in PETS_DIR, and, where that is another folder,
-// in the folder of the store, too. Whoever names the store finds the server that has it
-// open there, and no other.
+// Keeper is the holder of a store, as its lock files name it: one in PETS_DIR and, if that is
+// a different folder, one in the store's folder. A command that names the store so finds the
+// server that has it open, and no other.
 type Keeper struct {
 	Holder
 	Dir string // its PETS_DIR
 }
 
-// LockDirs are the folders in which a holder of a store may say who it is.
+// LockDirs returns the folders that may have a lock file of a store's holder.
 func (a *Place) LockDirs(store string) []string {
 	if dir := a.Config.ServerDir(); !SameFolder(dir, store) {
 		return []string{dir, store}
@@ -29,8 +29,8 @@ func (a *Place) LockDirs(store string) []string {
 	return []string{store}
 }
 
-// KeeperOf finds who holds the store in a folder; nil for nobody who says so. The error is
-// of a lock that cannot be believed.
+// KeeperOf returns the holder of the store in a folder; nil if no lock file names one. The
+// error is about a lock file that is not trusted.
 func (a *Place) KeeperOf(store string) (*Keeper, error) {
 	var bad error
 	for _, dir := range a.LockDirs(store) {
@@ -45,9 +45,9 @@ func (a *Place) KeeperOf(store string) (*Keeper, error) {
 	return nil, bad
 }
 
-// holds reports whether whoever holds the lock in dir holds a store. Where the lock lies in
-// the store's own folder it does by whatever name, for the folder may have been moved under
-// it; but not where another store's server keeps its files there.
+// holds reports whether the holder of the lock in dir holds a store. A lock in the store's
+// own folder counts even if it names the store differently, because the folder may have been
+// moved; it does not count if a server of another store keeps its files there.
 func holds(h Holder, dir, store string) bool {
 	if h.Of(store) {
 		return true
@@ -56,7 +56,7 @@ func holds(h Holder, dir, store string) bool {
 	return SameFolder(dir, store) && writes && (pid == 0 || pid == h.PID)
 }
 
-// WriterOf says who writes to the store in a folder, if anybody does; 0 is unknown.
+// WriterOf reports whether a process writes to the store in a folder, and its pid; 0 means unknown.
 func WriterOf(store string) (pid int, writes bool) {
 	if writes, _ = IsLocked(store); !writes {
 		return 0, false
@@ -71,13 +71,13 @@ func WriterOf(store string) (pid int, writes bool) {
 	}
 	b := make([]byte, 20)
 	n, _ := f.ReadAt(b, 0)
-	pid, _ = strconv.Atoi(strings.TrimSpace(string(b[:n]))) // what is no number is unknown
+	pid, _ = strconv.Atoi(strings.TrimSpace(string(b[:n]))) // 0, unknown, if it is not a number
 	return pid, true
 }
 
-// EndIt says how to end the process that holds a store. Only the kernel is believed about
-// its number: what a lock says is that of another process where the server runs in a
-// namespace of its own.
+// EndIt says how to end the process that holds a store. It takes the pid from the kernel
+// only: the pid in a lock file may be that of a different process if the server runs in its
+// own namespace.
 func EndIt(store string) string {
 	for _, name := range []string{"LOCK", "durable"} {
 		f, err := openPlain(store, name, os.O_RDONLY)
@@ -90,10 +90,10 @@ func EndIt(store string) string {
 			return fmt.Sprintf("end it (kill -9 %d)", pid)
 		}
 	}
-	return fmt.Sprintf("end the process that `sudo fuser -v %s` names; where it runs in a container, end that", filepath.Join(store, "durable"))
+	return fmt.Sprintf("end the process that `sudo fuser -v %s` names; if it runs in a container, end the container", filepath.Join(store, "durable"))
 }
 
-// Barred is why a store's folder cannot be looked into by this user, nil where it can.
+// Barred returns an error if this user may not read a store's folder.
 func Barred(store string) error {
 	for _, name := range []string{"LOCK", "durable", LockName} {
 		f, err := openPlain(store, name, os.O_RDONLY)
@@ -107,8 +107,8 @@ func Barred(store string) error {
 	return nil
 }
 
-// Owns reports whether the folder that a holder names as its PETS_DIR is its own, also seen
-// from here.
+// Owns reports whether the lock in the folder that a keeper names as its PETS_DIR is its own,
+// as seen from this process.
 func (k *Keeper) Owns() bool {
 	if k.Dir == "" {
 		return true

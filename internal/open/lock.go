@@ -18,21 +18,21 @@ import (
 	"pets/internal/proof"
 )
 
-// LockName is the file that whoever uses PETS_DIR holds locked. It says who that is; its
-// content counts only while it is locked.
+// LockName is the file that the process using PETS_DIR keeps locked. It names that process;
+// its content counts only while the file is locked.
 const LockName = "server.lock"
 
-// Holder is who holds the folder.
+// Holder describes the process that holds a folder.
 type Holder struct {
 	PID int `json:"pid"`
-	// URL is where a server answers, "" for a command that writes to the folder.
+	// URL is the address of the server; "" for a command that writes to the folder.
 	URL string `json:"url,omitempty"`
-	// Store is the folder of its store, ID what the store is called.
+	// Store is the folder of its store, ID the store's identity.
 	Store string    `json:"store"`
 	ID    uuid.UUID `json:"id,omitzero"`
-	// Proof is the secret by which a server is known that was found here.
+	// Proof is the secret by which a server found here proves its identity.
 	Proof string `json:"proof,omitempty"`
-	// Dir is its PETS_DIR, where this stands in the folder of the store instead.
+	// Dir is its PETS_DIR, set in the lock file of a store's folder that is not PETS_DIR.
 	Dir string `json:"dir,omitempty"`
 }
 
@@ -43,7 +43,7 @@ func (h Holder) Of(dir string) bool {
 	return err1 == nil && err2 == nil && os.SameFile(theirs, ours)
 }
 
-// dirLockedError: another process uses the folder, for another store.
+// dirLockedError means that another process uses PETS_DIR, for another store.
 type dirLockedError struct {
 	dir string
 	by  Holder
@@ -61,15 +61,15 @@ type Lock struct {
 	By     Holder
 }
 
-// otherStoreError: the folder was used for another store, which is still there.
+// otherStoreError means that PETS_DIR was used for another store, which still exists.
 type otherStoreError struct{ dir, theirs, store string }
 
 func (e *otherStoreError) Error() string {
 	return fmt.Sprintf("%s (PETS_DIR) belongs to the store at %s, and this is %s: set PETS_DIR to a folder of its own", e.dir, e.theirs, e.store)
 }
 
-// LockDir takes the folder, which is made where it is missing. The lock of the store
-// is taken first, everywhere.
+// LockDir locks PETS_DIR and creates it if it is missing. The lock of the store is always
+// taken first.
 func LockDir(dir, store string, id uuid.UUID) (*Lock, error) {
 	if err := owner.MkdirAll(dir); err != nil {
 		return nil, fmt.Errorf("make PETS_DIR: %w", err)
@@ -93,7 +93,7 @@ func LockDir(dir, store string, id uuid.UUID) (*Lock, error) {
 	if err := belongs(dir, last, store, id); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	if id == uuid.Nil && last.Of(store) { // the store does not say any more
+	if id == uuid.Nil && last.Of(store) { // the store no longer knows its id
 		id = last.ID
 	}
 	absolute, err := filepath.Abs(store)
@@ -105,16 +105,16 @@ func LockDir(dir, store string, id uuid.UUID) (*Lock, error) {
 		return nil, errors.Join(fmt.Errorf("lock PETS_DIR: %w", err), f.Close())
 	}
 	l := &Lock{dir: dir, folder: folder, f: f, By: Holder{PID: os.Getpid(), Store: absolute, ID: id, Proof: proof.New()}}
-	if err := errors.Join(l.write(), owner.Keep(f)); err != nil { // in this order: what was in it is nobody's
+	if err := errors.Join(l.write(), owner.Keep(f)); err != nil { // first remove what the former holder wrote, then give the file its owner
 		return nil, errors.Join(fmt.Errorf("lock PETS_DIR: %w", err), l.Close())
 	}
 	return l, nil
 }
 
-// belongs refuses a folder that was used for another store, which is still there: the stops
-// that wait in it are those of that store, and would be recorded in this one. What lies in
-// the store's own folder came with the store, also where that is a copy, and a copy is the
-// same store.
+// belongs refuses a PETS_DIR that was used for another store which still exists: the stops
+// waiting there are those of the other store and must not be recorded in this one. A lock in
+// the store's own folder came with the store, even if the store is a copy, and a copy counts
+// as the same store.
 func belongs(dir string, last Holder, store string, id uuid.UUID) error {
 	if last.Store == "" || last.Of(store) || last.ID == id && id != uuid.Nil || SameFolder(dir, store) || !HasStore(last.Store) {
 		return nil
@@ -122,8 +122,8 @@ func belongs(dir string, last Holder, store string, id uuid.UUID) error {
 	return &otherStoreError{dir, last.Store, store}
 }
 
-// flockAlone takes the lock without waiting for another holder; those who only look hold
-// it shared, for a moment, and are waited for.
+// flockAlone takes the lock without waiting for another holder. It does wait for readers,
+// which hold a shared lock for a moment.
 func flockAlone(f *os.File) error {
 	const patience, pause = 5 * time.Second, 2 * time.Millisecond
 	fd := int(f.Fd())
@@ -142,8 +142,8 @@ func flockAlone(f *os.File) error {
 	}
 }
 
-// MarkStore says in the folder of the store, which this process holds, who does and where
-// its PETS_DIR is: whoever names only the store finds its server by that.
+// MarkStore writes a lock file into the folder of the store that this process holds, with its
+// PETS_DIR, so that a command that names only the store finds its server.
 func (l *Lock) MarkStore() (*Lock, error) {
 	store := l.By.Store
 	f, err := openLock(store)
@@ -167,13 +167,13 @@ func (l *Lock) MarkStore() (*Lock, error) {
 	return m, nil
 }
 
-// AnswersAt says where the server that holds the folder is to be found from this machine.
+// AnswersAt records the address at which this machine reaches the server.
 func (l *Lock) AnswersAt(address string) error {
 	l.By.URL = fromHere(address)
 	return l.write()
 }
 
-// fromHere puts this machine in place of "every address there is".
+// fromHere replaces an unspecified address, such as 0.0.0.0, by one of this machine.
 func fromHere(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -197,26 +197,26 @@ func (l *Lock) write() error {
 	return err
 }
 
-// Close lets go of the folder.
+// Close releases the folder.
 func (l *Lock) Close() error {
-	if l == nil { // a stop that goes on without
+	if l == nil { // a stop may run without a lock
 		return nil
 	}
 	return errors.Join(l.f.Close(), l.folder.Close())
 }
 
-// HolderOf says who holds a folder, if anybody does.
+// HolderOf returns the trusted holder of a folder, if there is one.
 func HolderOf(dir string) (Holder, bool) {
 	h, held, err := believed(dir)
 	return h, held && err == nil
 }
 
-// readHolder returns what a lock file says, as far as it can be read.
+// readHolder returns the content of a lock file, as far as it can be read.
 func readHolder(f *os.File) Holder {
 	var h Holder
 	b := make([]byte, 16<<10)
 	n, _ := f.ReadAt(b, 0)
-	_ = json.Unmarshal(b[:n], &h) // a holder that says nothing is unknown
+	_ = json.Unmarshal(b[:n], &h) // an unreadable holder stays unknown
 	return h
 }
 
@@ -229,8 +229,8 @@ func heldByOther(f *os.File) bool {
 	return errors.Is(err, unix.EWOULDBLOCK)
 }
 
-// IsLocked reports whether somebody writes to the store in a folder: its writer holds one
-// of these files. Who holds one that others could have put there is a stranger.
+// IsLocked reports whether a process writes to the store in a folder: a writer holds a lock on
+// one of these files. stranger is not nil if others could have placed the locked file.
 func IsLocked(dir string) (is bool, stranger error) {
 	for _, name := range []string{"LOCK", "durable"} {
 		f, err := openPlain(dir, name, os.O_RDONLY)
@@ -246,8 +246,8 @@ func IsLocked(dir string) (is bool, stranger error) {
 	return false, nil
 }
 
-// Keep makes the lock file anew if its name is gone; the folder, too, where that may be
-// and it was removed. What stands in its place is left alone.
+// Keep recreates the lock file if it was removed, and also a removed folder if makes is set.
+// It does not touch another file in its place.
 func (l *Lock) Keep(makes bool, trust owner.Trust) (anew bool, err error) {
 	there, err := os.Stat(filepath.Join(l.dir, LockName))
 	switch {
@@ -272,8 +272,8 @@ func (l *Lock) Keep(makes bool, trust owner.Trust) (anew bool, err error) {
 	return true, errors.Join(l.write(), old.Close())
 }
 
-// enter opens the folder again, which has to be the one that was locked, or to have taken
-// the place of one that was removed, and to be of those who are believed.
+// enter opens the folder again. It has to be the folder that was locked or, if that was
+// removed, a new one that is trusted.
 func (l *Lock) enter(makes bool, trust owner.Trust) (*os.Root, error) {
 	ours, err := l.folder.Open(".")
 	if err != nil {

@@ -16,16 +16,16 @@ import (
 	"pets/internal/witness"
 )
 
-// A store that cannot be opened for writing, because something in it is damaged or the disk
-// is full, keeps no stop from being kept: the marker of stops was made for that.
+// A stop must be kept even if the store cannot be opened for writing, because it is damaged
+// or the disk is full. The marker of stops is there for that.
 
-// Unopened is why a store could not be opened for writing.
+// Unopened wraps the reason why a store could not be opened for writing.
 type Unopened struct{ error }
 
 func (e *Unopened) Unwrap() error { return e.error }
 
-// MayMark reports whether a stop may go into the marker instead: there is a store, it is the
-// one that is meant, no other process has it open, and this user may write to it.
+// MayMark reports whether the stop may go into the marker instead: the store exists, it is
+// complete, no other process has it open, and this user may write to it.
 func (e *Unopened) MayMark() bool {
 	var locked *embedded.LockedError
 	var none *embedded.NotStoreError
@@ -33,12 +33,12 @@ func (e *Unopened) MayMark() bool {
 	return !errors.As(e.error, &locked) && !errors.As(e.error, &none) && !errors.As(e.error, &half) && (os.Geteuid() == 0 || !errors.Is(e.error, fs.ErrPermission))
 }
 
-// MarkStop keeps what direct stops in the marker of PETS_DIR, and in the copy beside the
-// witness where that is of this store.
+// MarkStop runs direct and keeps its stops in the marker of PETS_DIR, and in the copy beside
+// the witness if that witness is of this store.
 func (a *Place) MarkStop(dir string, why *Unopened, acting func(marker string), direct func(*commands.Engine) error) error {
 	id, err := embedded.Identify(dir)
 	if err != nil {
-		id = uuid.Nil // the marker in PETS_DIR has to do
+		id = uuid.Nil // the marker in PETS_DIR has to suffice
 	}
 	lock, err := a.lockDir(dir, id, true)
 	if err != nil {
@@ -67,8 +67,8 @@ func (a *Place) MarkStop(dir string, why *Unopened, acting func(marker string), 
 	return lock.Close()
 }
 
-// writable finds out whether the marker takes a stop before anybody is told that it does. One
-// that cannot be understood stops everything, and is left to the engine.
+// writable checks that the marker can be written before anyone is told that a stop holds. A
+// marker that cannot be parsed stops everything and is left to the engine.
 func (a *Place) writable(latch *commands.LatchFile) error {
 	if a.unlatched {
 		return errors.New("the marker of stops in " + a.Config.ServerDir() + " is in use for another store")
@@ -85,7 +85,7 @@ func (a *Place) writable(latch *commands.LatchFile) error {
 	return nil
 }
 
-// shut is a store that could not be opened.
+// shut stands for a store that could not be opened.
 type shut struct{ why error }
 
 func (s shut) err() error { return &eventstore.Unavailable{Cause: s.why} }

@@ -1,5 +1,5 @@
-// Package open opens what lies on disk: stores, engines, keystores, witnesses, and the locks
-// and the marker of stops beside them.
+// Package open opens what is on disk: stores, engines, keystores, witnesses, and the locks and
+// the marker of stops beside them.
 //
 // It owns in which order they are opened and closed, who is believed about them, and what is
 // gone around to stop something. It refuses a folder that may be somebody else's, a store that
@@ -36,28 +36,28 @@ const (
 	SnapshotDir = "snapshots"
 	// LatchName is the marker file of an emergency stop that is not recorded yet.
 	LatchName = "emergency-stop.json"
-	// TLSName is the folder of a certificate of our own.
+	// TLSName is the folder of a self-made certificate.
 	TLSName = "tls"
 )
 
-// Place is where a run works: the folders that its settings name, and what they turned out
-// to be.
+// Place is where a run works: the folders that its settings name and what was found out about
+// them.
 type Place struct {
 	Config    config.Config
 	StoreFlag string           // what --store names
-	Err       io.Writer        // who is warned
-	Columns   int              // how wide that is; 0 keeps lines whole
+	Err       io.Writer        // where warnings go
+	Columns   int              // the width of Err; 0 keeps lines whole
 	Wall      func() time.Time // another clock, for tests
 
-	// AcceptRollback is why a server goes on with a store that was rolled back; empty for
-	// not.
+	// AcceptRollback is the reason for which a server goes on with a store that was rolled back;
+	// empty to refuse it.
 	AcceptRollback string
 
-	Lost      error // why a stop that went on may have been meant for something else
-	unlatched bool  // the marker of stops that PETS_DIR has is another store's
+	Lost      error // why a stop may have had the wrong target
+	unlatched bool  // the marker in PETS_DIR belongs to another store
 }
 
-// What this package hands out, under its own names: nobody else imports the engine.
+// The engine's types that this package returns, so that no other package imports the engine.
 type (
 	Store         = embedded.Store
 	LockedError   = embedded.LockedError
@@ -69,8 +69,8 @@ func ReadFolder(dir string) (*Store, error) {
 	return embedded.OpenReadOnly(dir, embedded.Options{})
 }
 
-// FreshEngine is one over a store of a measurement, with nothing beside it. The caller closes
-// both, the engine first.
+// FreshEngine returns an engine on a store for a measurement, without locks or witness. The
+// caller closes both, the engine first.
 func FreshEngine(dir string) (*Store, *commands.Engine, error) {
 	store, err := embedded.Open(dir, embedded.Options{})
 	if err != nil {
@@ -79,7 +79,7 @@ func FreshEngine(dir string) (*Store, *commands.Engine, error) {
 	return store, commands.NewEngine(store, commands.EngineOptions{}), nil
 }
 
-// Salvage copies what is sound of the store in a folder into a new one.
+// Salvage copies the sound records of the store in a folder into a new store.
 func Salvage(ctx context.Context, dir, target string, progress func(done, total int64)) (SalvageReport, error) {
 	return embedded.Salvage(ctx, dir, target, embedded.SalvageOptions{Progress: progress})
 }
@@ -96,10 +96,10 @@ func (a *Place) OpenReader() (*Store, error) {
 	return ReadFolder(dir)
 }
 
-// OpenLooker is OpenReader for those who show what is there: they say so where the witness
-// of the store has seen more. A folder that a flag names may be a copy, which has less.
+// OpenLooker is OpenReader for commands that show the store: it warns if the witness has seen
+// more than the store has. It does not for a folder named by a flag, which may be an old copy.
 func (a *Place) OpenLooker(ctx context.Context) (*Store, error) {
-	seen := witness.See(a.Config.WitnessDir()) // before the store is opened, whose writer goes on
+	seen := witness.See(a.Config.WitnessDir()) // first, because the store's writer may still append
 	store, err := a.OpenReader()
 	if err == nil && a.StoreFlag == "" {
 		if missing := seen.Missing(ctx, store, store.UUID()); missing != nil {
@@ -109,13 +109,13 @@ func (a *Place) OpenLooker(ctx context.Context) (*Store, error) {
 	return store, err
 }
 
-// writing is a store that is open for writing, with PETS_DIR, which belongs to it.
+// writing is a store that is open for writing, together with the lock of its PETS_DIR.
 type writing struct {
 	*embedded.Store
-	Lock *Lock // nil where a stop goes on without
+	Lock *Lock // nil if a stop runs without it
 }
 
-// Close lets go of both.
+// Close closes the store and releases PETS_DIR.
 func (w *writing) Close() error {
 	if w.Lock == nil {
 		return w.Store.Close()
@@ -123,11 +123,11 @@ func (w *writing) Close() error {
 	return errors.Join(w.Store.Close(), w.Lock.Close())
 }
 
-// Opening says what a store is opened for writing for.
+// Opening says for what purpose a store is opened for writing.
 type Opening struct {
-	// Making makes a store where there is none: only pets serve and pets import do.
+	// Making creates a missing store: only pets serve and pets import do that.
 	Making bool
-	// Stopping: to stop something is refused for nothing that can be gone around.
+	// Stopping opens the store to stop something, and ignores every problem that can be ignored.
 	Stopping bool
 }
 
@@ -155,8 +155,8 @@ func (a *Place) OpenWriter(o Opening) (*writing, error) {
 	return &writing{store, lock}, nil
 }
 
-// mayMake says why no store is made where there is none: the command makes none, or one was
-// there, and an empty one in its place would look as if nothing had ever happened.
+// mayMake returns an error if a missing store must not be created: the command does not create
+// stores, or there was one, and an empty store in its place would hide the loss.
 func (a *Place) mayMake(dir string, o Opening) error {
 	if below := storeBelow(dir); below != "" || !o.Making {
 		return NoStore(dir)
@@ -172,9 +172,9 @@ func (a *Place) mayMake(dir string, o Opening) error {
 	return nil
 }
 
-// lockDir takes PETS_DIR. Whatever is wrong with that keeps no stop from a store that can
-// be written: it goes on with the folder of the store, and where that cannot be locked
-// either, without: the lock of the store, which is held, keeps others out.
+// lockDir locks PETS_DIR. If that fails, a stop still goes on as long as the store can be
+// written: with the store's folder as PETS_DIR, and if that cannot be locked either, without
+// this lock. The lock of the store keeps other processes out.
 func (a *Place) lockDir(store string, id uuid.UUID, stopping bool) (*Lock, error) {
 	lock, err := a.takeDir(a.Config.ServerDir(), store, id)
 	if err == nil || !stopping {
@@ -185,12 +185,12 @@ func (a *Place) lockDir(store string, id uuid.UUID, stopping bool) (*Lock, error
 		text = "PETS_DIR: " + text
 	}
 	if a.Config.Dir == "" || SameFolder(store, a.Config.Dir) {
-		a.Caution(text + ". What stops something goes on all the same")
+		a.Caution(text + ". The stop goes on")
 		used := (*dirLockedError)(nil)
-		a.unlatched = errors.As(err, &used) // the marker there is the other one's
-		return nil, nil                     //nolint:nilnil // without
+		a.unlatched = errors.As(err, &used) // the marker there belongs to the other store
+		return nil, nil                     //nolint:nilnil // no lock
 	}
-	a.Caution(text + ". What stops something goes on all the same, with the folder of the store")
+	a.Caution(text + ". The stop goes on, with the folder of the store")
 	if used := (*dirLockedError)(nil); errors.As(err, &used) && a.StoreFlag == "" && a.Lost == nil {
 		a.Lost = domain.Errorf(domain.CodeInvalid, "the store that was meant may be another one: PETS_DIR is in use for the store at %s, which was NOT stopped; name the store with --store", used.by.Store)
 	}
@@ -198,10 +198,10 @@ func (a *Place) lockDir(store string, id uuid.UUID, stopping bool) (*Lock, error
 	return a.lockDir(store, id, stopping)
 }
 
-// takeDir takes the lock of a PETS_DIR that nobody else can have put anything into.
+// takeDir locks a PETS_DIR that no other user can have put a file into.
 func (a *Place) takeDir(dir, store string, id uuid.UUID) (*Lock, error) {
 	if _, held, err := believed(dir); held && err != nil {
-		return nil, err // which names who holds it
+		return nil, err // it names the holder
 	}
 	a.closes(dir)
 	if err := a.trusts(dir); err != nil {
@@ -211,14 +211,14 @@ func (a *Place) takeDir(dir, store string, id uuid.UUID) (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.trusts(dir); err != nil { // it was made by then, if it was not there
+	if err := a.trusts(dir); err != nil { // LockDir may have created it
 		return nil, errors.Join(err, lock.Close())
 	}
 	return lock, nil
 }
 
-// Latch is where stops are kept that are not recorded yet: in PETS_DIR, and in the folder
-// of the witness where this store has one. Before there was a PETS_DIR they lay in the
+// Latch returns the marker file, which keeps the stops that are not recorded yet: in PETS_DIR,
+// and in the witness's folder if the witness is of this store. Earlier versions kept it in the
 // store's folder.
 func (a *Place) Latch(w *Watch) *commands.LatchFile {
 	if a.unlatched {
@@ -231,7 +231,7 @@ func (a *Place) Latch(w *Watch) *commands.LatchFile {
 		l.MayMakeFolder()
 		l.Former(filepath.Join(store, LatchName))
 	}
-	if w != nil && w.Keeper != nil { // else the folder may be of another store
+	if w != nil && w.Keeper != nil { // otherwise that folder may belong to another store
 		l.CopyTo(a.latchCopy())
 	}
 	return l
@@ -239,17 +239,17 @@ func (a *Place) Latch(w *Watch) *commands.LatchFile {
 
 func (a *Place) latchCopy() string { return filepath.Join(a.Config.WitnessDir(), LatchName) }
 
-// Apart reports whether two folders are there and are not the same.
+// Apart reports whether two folders exist and are different.
 func Apart(one, other string) bool {
 	a, err1 := os.Stat(one)
 	b, err2 := os.Stat(other)
 	return err1 == nil && err2 == nil && !os.SameFile(a, b)
 }
 
-// Stream is that of the portfolio of this run.
+// Stream returns the stream of the portfolio of this run.
 func (a *Place) Stream() string { return commands.Stream(a.Config.Portfolio) }
 
-// failures are what an engine says from its background, to be shown when it has ended.
+// failures collects the errors that an engine reports from its background.
 type failures struct {
 	mu    sync.Mutex
 	lines []string
@@ -261,21 +261,21 @@ func (f *failures) add(what string, err error) {
 	f.lines = append(f.lines, fmt.Sprintf("%s: %v", what, err))
 }
 
-// nowhereError: there is nothing that the command could go to.
+// nowhereError means that there is no server and no store for the command.
 type nowhereError struct{ error }
 
 func (e nowhereError) Unwrap() error { return e.error }
 
-// Nowhere makes of an error that there is nothing that the command could go to.
+// Nowhere marks an error as one about a command without a server and a store.
 func Nowhere(err error) error { return nowhereError{err} }
 
-// IsNowhere reports whether that is what an error says.
+// IsNowhere reports whether an error was marked by Nowhere.
 func IsNowhere(err error) bool {
 	var e nowhereError
 	return errors.As(err, &e)
 }
 
-// NoStore says that there is no store in a folder, and where one may be.
+// NoStore returns an error that says that a folder has no store, and where one may be.
 func NoStore(dir string) error {
 	if below := storeBelow(dir); below != "" {
 		return Nowhere(domain.Errorf(domain.CodeNotFound, "there is no store at %s, but one lies in %s: most likely it was moved into a folder that was to be given its name. Move it back to where it belongs; nothing was changed", dir, below))
@@ -283,8 +283,8 @@ func NoStore(dir string) error {
 	return Nowhere(domain.Errorf(domain.CodeNotFound, "there is no store at %s; name the server with --server or PETS_SERVER, or the folder with --store embedded:DIR (pets serve and pets import make one)", dir))
 }
 
-// storeBelow is a store that lies one level below a folder that holds none, "" for none. A
-// folder below that cannot be listed is none: a volume has root's lost+found from the start.
+// storeBelow returns a store one level below a folder that holds none; "" if there is none. It
+// skips folders that cannot be listed, such as the lost+found of a fresh volume.
 func storeBelow(dir string) string {
 	entries, err := os.ReadDir(dir)
 	if err != nil || holdsStore(entries) {
@@ -302,12 +302,11 @@ func storeBelow(dir string) string {
 	return ""
 }
 
-// HasStore reports whether a folder holds a store, whole or damaged. None is made by
-// looking.
+// HasStore reports whether a folder holds a store, sound or damaged. It creates nothing.
 func HasStore(dir string) bool {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return !errors.Is(err, os.ErrNotExist) // what cannot be listed is for the store to judge
+		return !errors.Is(err, os.ErrNotExist) // let opening the store report the problem
 	}
 	return holdsStore(entries)
 }
@@ -318,14 +317,14 @@ func holdsStore(entries []os.DirEntry) bool {
 	})
 }
 
-// SameFolder reports whether two paths name one folder that is there.
+// SameFolder reports whether two paths name the same existing folder.
 func SameFolder(a, b string) bool {
 	x, err1 := os.Stat(a)
 	y, err2 := os.Stat(b)
 	return err1 == nil && err2 == nil && os.SameFile(x, y)
 }
 
-// Clock tells the time.
+// Clock returns the function that tells the time.
 func (a *Place) Clock() func() time.Time {
 	if a.Wall != nil {
 		return a.Wall
@@ -333,8 +332,8 @@ func (a *Place) Clock() func() time.Time {
 	return time.Now
 }
 
-// Work calls direct with an engine on a store that is open for writing, and closes both. What
-// stops something goes on with what can be folded.
+// Work calls direct with an engine on a store that is open for writing, and closes both. A stop
+// goes on even if only part of the store can be folded.
 func (a *Place) Work(ctx context.Context, store *writing, stopping bool, direct func(*commands.Engine) error) error {
 	watch, err := a.WatchFor(ctx, store.Store, stopping)
 	if err != nil {
@@ -343,8 +342,8 @@ func (a *Place) Work(ctx context.Context, store *writing, stopping bool, direct 
 	var failures failures
 	engine := a.Engine(store, watch, commands.EngineOptions{Options: commands.Options{Now: a.Clock()}, Failed: failures.add})
 	err = engine.Load(ctx, nil)
-	if err != nil && stopping { // what can be folded is stopped and recorded, the rest is stopped
-		a.Caution("the store cannot be folded as a whole; what stops something goes on all the same: " + err.Error())
+	if err != nil && stopping { // stops are recorded where the history can be folded, and hold everywhere
+		a.Caution("the store cannot be folded as a whole; the stop goes on: " + err.Error())
 		engine.LoadSound(ctx)
 		err = nil
 	}
@@ -359,7 +358,7 @@ func (a *Place) Work(ctx context.Context, store *writing, stopping bool, direct 
 	return errors.Join(err, store.Close())
 }
 
-// Engine is one over a store that is watched, with the marker of stops that belongs to it.
+// Engine returns an engine on a watched store, with the store's marker of stops.
 func (a *Place) Engine(store eventstore.Store, w *Watch, o commands.EngineOptions) *commands.Engine {
 	o.Snapshots, o.Latch = w.Snapshots(), a.Latch(w)
 	return commands.NewEngine(store, o)

@@ -11,34 +11,34 @@ import (
 	"pets/internal/owner"
 )
 
-// strangerError: the lock of PETS_DIR is held, and what stands in it may be anybody's word.
+// strangerError means that a lock is held, but others could have written its content.
 type strangerError struct {
 	path, why string
 	by        Holder
 }
 
 func (e *strangerError) Error() string {
-	who := "somebody"
+	who := "an unknown process"
 	if e.by.PID != 0 {
-		who = fmt.Sprintf("somebody who claims to be pid %d", e.by.PID)
+		who = fmt.Sprintf("a process that claims to be pid %d", e.by.PID)
 	}
-	return fmt.Sprintf("%s is locked by %s and cannot be believed: %s", e.path, who, e.why)
+	return fmt.Sprintf("%s is locked by %s and cannot be trusted: %s", e.path, who, e.why)
 }
 
-// Unsent: an API key goes to nobody who is not known.
+// Unsent wraps an error after which no request was sent, because the API key must not reach an unknown server.
 func Unsent(err error) error {
 	return fmt.Errorf("%w. Nothing was sent; name the server with --server", err)
 }
 
-// believed says who holds a folder, if anybody does. What stands in a lock that others
-// could have written is an error: an API key would go where they say.
+// believed returns the holder of a folder, if there is one. A lock file that others could have
+// written is an error: they could make a command send its API key to them.
 func believed(dir string) (by Holder, held bool, err error) {
 	f, err := openPlain(dir, LockName, os.O_RDONLY)
 	if notPlain := (*owner.NotPlainError)(nil); errors.As(err, &notPlain) {
 		return by, false, err
 	}
 	if err != nil {
-		return by, false, nil //nolint:nilerr // what cannot be read says nothing
+		return by, false, nil //nolint:nilerr // an unreadable lock names nobody
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
 	if !heldByOther(f) {
@@ -47,8 +47,8 @@ func believed(dir string) (by Holder, held bool, err error) {
 	return readHolder(f), true, distrusted(dir, f)
 }
 
-// distrusted says why a lock that somebody else holds is not believed: it is neither of
-// this user, nor root's, nor of the owner of its folder, or others may write there.
+// distrusted returns why a lock held by another process is not trusted: its file belongs
+// neither to this user, nor to root, nor to the folder's owner, or others may write there.
 func distrusted(dir string, lock *os.File) error {
 	folder, err1 := os.Stat(dir)
 	file, err2 := lock.Stat()
@@ -77,10 +77,10 @@ func distrusted(dir string, lock *os.File) error {
 
 func others(info fs.FileInfo) bool { return info.Mode().Perm()&0o022 != 0 }
 
-// openLock opens the lock of a folder, which is made where it is missing.
+// openLock opens the lock file of a folder and creates it if it is missing.
 func openLock(dir string) (*os.File, error) { return openPlain(dir, LockName, os.O_RDWR|os.O_CREATE) }
 
-// openPlain opens a plain file of a folder.
+// openPlain opens a regular file of a folder.
 func openPlain(dir, name string, flag int) (*os.File, error) {
 	root, err := owner.OpenRoot(dir)
 	if err != nil {
@@ -90,7 +90,7 @@ func openPlain(dir, name string, flag int) (*os.File, error) {
 	return owner.Open(root, name, flag)
 }
 
-// Trust is whose files beside the store are believed.
+// Trust says whose files beside the store are trusted.
 func (a *Place) Trust() owner.Trust {
 	store, err := a.Config.StoreDir()
 	if err != nil {
@@ -99,11 +99,11 @@ func (a *Place) Trust() owner.Trust {
 	return owner.TrustOf(store)
 }
 
-// trusts refuses a folder beside the store that others can have put something into. The
-// marker of stops may be anybody's: it stops all the same, see [commands.LatchFile].
+// trusts refuses a folder beside the store that others can have put files into. The marker of
+// stops may be anyone's: a stop holds whoever placed it, see [commands.LatchFile].
 func (a *Place) trusts(dir string) error { return a.Trust().Folder(dir, LatchName) }
 
-// closes takes the right to write from the group of a folder of our own, and says so.
+// closes takes the right to write from the group of a folder of this user, with a warning.
 func (a *Place) closes(dir string) {
 	was, err := a.Trust().CloseToGroup(dir)
 	if err != nil {

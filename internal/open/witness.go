@@ -15,37 +15,36 @@ import (
 	"pets/internal/witness"
 )
 
-// closeWithin bounds what is still hashed and written to the witness in the end; what
-// it does not come to is read by the next start.
+// closeWithin bounds the hashing and writing of the witness at the end; the next start reads
+// the rest.
 const closeWithin = 5 * time.Second
 
-// Watch is what stands beside a store that is written to: its witness, and the
-// snapshots that the witness knows.
+// Watch is what runs beside a store that is open for writing: its witness, and the snapshots
+// that the witness confirms.
 type Watch struct {
-	Keeper  *witness.Keeper // nil where a stop goes on without
+	Keeper  *witness.Keeper // nil if a stop runs without a witness
 	Saver   *snapshot.Saver
 	Opened  witness.Opened
 	started bool
 }
 
-// Watching says how a store is watched.
+// Watching holds the options of OpenWatch.
 type Watching struct {
-	// Accept goes on with a store that was rolled back; the caller records it.
+	// Accept opens a store that was rolled back; the caller records that.
 	Accept bool
-	// stopping opens the store to stop something: that is refused for nothing.
+	// stopping opens the store to stop something, which no difference prevents.
 	stopping bool
-	// Warn is told, in a sentence, of what a person should look at.
+	// Warn gets a sentence about something that a person should look at.
 	Warn func(text string)
-	// Differs is told of a stream that does not go on where the witness left off; it may
-	// be nil.
+	// Differs, if not nil, gets a stream that does not continue where the witness left off.
 	Differs func(stream, what string)
-	// Hashed is told how many records were read, while there are many.
+	// Hashed gets the number of records read so far, if there are many.
 	Hashed func(records uint64)
 }
 
-// OpenWatch compares the store with its witness, before anything is decided. One that
-// was rolled back is refused, but for a stop: that goes on without a witness, and is
-// there when the store is refused later.
+// OpenWatch compares the store with its witness before anything is decided. It refuses a store
+// that was rolled back, except for a stop: that goes on without a witness, and the rollback
+// still shows at the next ordinary start.
 func (a *Place) OpenWatch(ctx context.Context, store *Store, o Watching) (*Watch, error) {
 	dir, trust := a.Config.WitnessDir(), a.Trust()
 	options := witness.Options{
@@ -60,24 +59,24 @@ func (a *Place) OpenWatch(ctx context.Context, store *Store, o Watching) (*Watch
 	keeper, opened, err := a.openTrusted(ctx, options, o.Accept)
 	switch {
 	case err != nil && o.stopping && errors.As(err, new(*owner.UntrustedError)):
-		o.Warn(err.Error() + ". What stops something goes on all the same, without the witness")
+		o.Warn(err.Error() + ". The stop goes on, without the witness")
 		return &Watch{}, nil
 	case err != nil && o.stopping:
-		o.Warn(err.Error() + ". What stops something goes on all the same, and is recorded in this copy only: once another copy is put back, stop again")
+		o.Warn(err.Error() + ". The stop goes on, and is recorded in this copy only: once another copy is put back, stop again")
 		return &Watch{}, nil
 	case err != nil:
 		return nil, err
 	}
 	if opened.New && opened.Damage == nil {
 		if streams, err := store.Streams(ctx); err == nil && len(streams) > 0 {
-			o.Warn("there is no witness in " + dir + ": one is made anew. Nobody can tell whether this store was rolled back before now; if there was a witness, find out who removed it")
+			o.Warn("there is no witness in " + dir + ": one is made anew. It cannot be known whether this store was rolled back before now; if there was a witness, find out who removed it")
 		}
 	}
 	return &Watch{Keeper: keeper, Saver: snapshot.NewSaver(a.snapshotDir(), store, keeper), Opened: opened}, nil
 }
 
-// openTrusted opens a witness that nobody else can have made: what it says is believed, and
-// who holds its lock keeps a server from starting.
+// openTrusted opens a witness that no other user can have made: its content is trusted, and a
+// process that holds its lock keeps a server from starting.
 func (a *Place) openTrusted(ctx context.Context, o witness.Options, accept bool) (*witness.Keeper, witness.Opened, error) {
 	a.closes(o.Dir)
 	if err := a.trusts(o.Dir); err != nil {
@@ -87,14 +86,14 @@ func (a *Place) openTrusted(ctx context.Context, o witness.Options, accept bool)
 	if err != nil {
 		return nil, opened, err
 	}
-	if err := a.trusts(o.Dir); err != nil { // it was made by then, if it was not there
+	if err := a.trusts(o.Dir); err != nil { // witness.Open may have created it
 		keeper.Abandon()
 		return nil, opened, err
 	}
 	return keeper, opened, nil
 }
 
-// WatchFor watches a store that one command of the command line is written to.
+// WatchFor watches a store while one command writes to it.
 func (a *Place) WatchFor(ctx context.Context, store *Store, stopping bool) (*Watch, error) {
 	w, err := a.OpenWatch(ctx, store, Watching{stopping: stopping, Warn: a.Caution})
 	if err == nil {
@@ -111,10 +110,10 @@ func (a *Place) Tell(format string, args ...any) {
 	}
 }
 
-// Caution warns the person at the terminal.
+// Caution prints a warning on standard error.
 func (a *Place) Caution(text string) { a.Tell("warning: %s", text) }
 
-// Start begins to write the witness.
+// Start starts writing the witness.
 func (w *Watch) Start() {
 	if w.Keeper != nil {
 		w.Keeper.Start()
@@ -122,7 +121,7 @@ func (w *Watch) Start() {
 	}
 }
 
-// Snapshots are nil where there is no witness that could know them.
+// Snapshots returns nil if there is no witness to confirm snapshots.
 func (w *Watch) Snapshots() commands.Snapshots {
 	if w.Saver == nil {
 		return nil
@@ -130,8 +129,8 @@ func (w *Watch) Snapshots() commands.Snapshots {
 	return w.Saver
 }
 
-// Close writes the snapshots that wait, and then what the witness has not seen yet.
-// Whoever writes to the store is closed before, the store itself after.
+// Close writes the waiting snapshots and then what the witness has not seen yet. Close the
+// writers of the store before it, and the store after it.
 func (w *Watch) Close() {
 	if w.Keeper == nil {
 		return
@@ -139,24 +138,24 @@ func (w *Watch) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
 	if !w.started {
-		cancel() // nothing was decided that a snapshot could be of
+		cancel() // there is nothing new to snapshot
 	}
 	w.Saver.Close(ctx)
 	if !w.started {
 		w.Keeper.Abandon()
 		return
 	}
-	_ = w.Keeper.Close(ctx) // it has told of what went wrong
+	_ = w.Keeper.Close(ctx) // it has reported its errors to Warn
 }
 
 func (a *Place) snapshotDir() string { return filepath.Join(a.Config.ServerDir(), SnapshotDir) }
 
-// Snapshots are those of a store that is only read.
+// Snapshots returns the snapshots of a store that is open for reading only.
 func (a *Place) Snapshots(store *Store) *snapshot.Folder {
 	dir := a.Config.WitnessDir()
 	if untrusted := (*owner.UntrustedError)(nil); errors.As(a.trusts(dir), &untrusted) {
 		a.Caution(untrusted.Error() + ". Histories are folded from their beginning")
-		dir = "" // no snapshot is believed
+		dir = "" // trust no snapshot
 	}
 	return snapshot.In(a.snapshotDir(), store, witness.Read(dir, store.UUID()))
 }

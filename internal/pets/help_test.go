@@ -18,7 +18,7 @@ import (
 	"pets/internal/pets/petstest"
 )
 
-// widths are those that texts are tried at.
+// widths are the terminal widths that are tried.
 var widths = []int{80, 120}
 
 // every calls f for every command, with the words that name it.
@@ -71,13 +71,13 @@ func TestMessagesFit(t *testing.T) {
 			words := strings.Fields(r.Command)
 			for _, more := range [][]string{{"--no-such-flag"}, {"a", "b", "c", "d"}, {"--server", "nowhere"}, {"--server", conflict.URL, "--store", "embedded:x"}, {"--portfolio", "../x"}} {
 				if r.Command == "import" && more[0] == "a" {
-					continue // it takes any number of files
+					continue // takes any number of files
 				}
 				ran := s.Run(append(slices.Clone(words), more...)...)
 				clitest.FitsByWords(t, width, ran.Err+ran.Out)
 			}
 			if r.Command == "serve" || strings.HasPrefix(r.Command, "bench") {
-				continue // they stay up
+				continue // these keep running
 			}
 			line := s.Line(r.Command, r.More)
 			for _, ran := range []petstest.Ran{s.Run(line...), s.Run(append(slices.Clone(line), "--server", conflict.URL)...), small.Run(line...)} {

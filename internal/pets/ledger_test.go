@@ -13,11 +13,11 @@ import (
 	"pets/internal/pets/petstest"
 )
 
-// The second computation: equity, references and breakers straight from the rows
-// of the files, in rational numbers, without a line of the product's own. It is
-// written from docs/semantics, and rounds where those pages say so.
+// The second computation: equity, references and breakers directly from the rows of the files, in
+// rational numbers, without any of the product's own code. It follows docs/semantics, and rounds
+// where those pages say so.
 
-// plainRow is one row of a file, as the sections on formats describe it.
+// plainRow is one row of a file; docs/import.md describes the formats.
 type plainRow struct {
 	source, bot, market, outcome string
 	at                           time.Time
@@ -34,7 +34,7 @@ type plainPosition struct {
 	flow                  *big.Rat // cash in less cash out since it was flat
 }
 
-// plainScope is what equity is measured against.
+// plainScope is equity and the peak it is measured against.
 type plainScope struct{ equity, peak *big.Rat }
 
 type plainTrip struct {
@@ -128,7 +128,7 @@ func below(reference, equity *big.Rat) *big.Rat {
 	return round18(over(minus(reference, equity), reference))
 }
 
-// row books one row and then looks at the breakers.
+// row books one row and then evaluates the breakers.
 func (p *ledgerByHand) row(r plainRow) {
 	if day := r.at.UTC().Format(time.DateOnly); day != p.day {
 		// "The first event of a new day is preceded by day.opened with the equity at
@@ -197,8 +197,8 @@ func (p *ledgerByHand) fill(r plainRow) {
 	p.touch(r.bot)
 }
 
-// trade moves a position by a signed quantity at a signed cost; a trade past zero
-// closes one position and opens another with the remainder.
+// trade changes a position by a signed quantity at a signed cost; a trade past zero closes one
+// position and opens another with the remainder.
 func (p *ledgerByHand) trade(key plainKey, quantity, cash *big.Rat) {
 	h := p.held[key]
 	if h == nil {
@@ -250,7 +250,7 @@ func (p *ledgerByHand) closed(bot string, h *plainPosition) {
 	h.flow = new(big.Rat)
 }
 
-// mark values everybody's holding of an instrument.
+// mark values all holdings of an instrument.
 func (p *ledgerByHand) mark(instrument string, price *big.Rat) {
 	p.marks[instrument] = price
 	for _, key := range p.holders[instrument] {
@@ -331,12 +331,12 @@ func (p *ledgerByHand) judge(r plainRow, breaker, bot string, value *big.Rat) {
 	p.trips = append(p.trips, plainTrip{breaker, bot, r.source, r.at, value})
 }
 
-// realised is equity with positions at cost.
+// realised returns equity with positions at cost.
 func (p *ledgerByHand) realised() *big.Rat { return sum(p.allCash, p.cost) }
 
 func (p *ledgerByHand) botIDs() []string { return slices.Sorted(maps.Keys(p.bots)) }
 
-// open are the positions that are not flat, by market, outcome and bot.
+// open returns the positions that are not flat, by market, outcome and bot.
 func (p *ledgerByHand) open() []plainKey {
 	var keys []plainKey
 	for key, h := range p.held {
@@ -350,14 +350,14 @@ func (p *ledgerByHand) open() []plainKey {
 	return keys
 }
 
-// equal compares an amount of an answer with the second computation's.
+// equal compares an amount in an answer with the second computation.
 func (p *ledgerByHand) equal(want *big.Rat, got, about string) {
 	p.t.Helper()
 	require.Zero(p.t, want.Cmp(petstest.Rat(p.t, got)), "%s: computed %s, answered %s", about, want.FloatString(18), got)
 	petstest.Canonical(p.t, got)
 }
 
-// ratio does so at the 12 decimals of an answer.
+// ratio is equal at the 12 decimals of an answer.
 func (p *ledgerByHand) ratio(want *big.Rat, got, about string) {
 	p.t.Helper()
 	p.equal(roundTo(want, big.NewInt(1_000_000_000_000)), got, about)

@@ -1,6 +1,7 @@
-// Package pets is the whole command line: it puts the rooms together.
+// Package pets is the whole command line: it combines the commands of all packages below
+// internal/cli.
 //
-// It owns which rooms there are. It refuses to hold a command of its own.
+// It owns the list of those packages. It refuses to hold a command of its own.
 package pets
 
 import (
@@ -24,7 +25,7 @@ import (
 	"pets/internal/open"
 )
 
-// Main is the command line of this process; version is that of the build.
+// Main runs the command line of this process; version is the version of the build.
 func Main(version string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -37,10 +38,10 @@ func Run(ctx context.Context, a *cli.App, args []string) int {
 	return a.RunCommands(ctx, args, allCommands(a)...)
 }
 
-// Root is the whole command line.
+// Root returns the whole command line.
 func Root(a *cli.App) *cobra.Command { return a.Root(allCommands(a)...) }
 
-// allCommands are those of all rooms.
+// allCommands returns the commands of every package.
 func allCommands(a *cli.App) []*cobra.Command {
 	return slices.Concat(look.Commands(a), operate.Commands(a), money.Commands(a), keys.Commands(a), setup.Commands(a), serve.Commands(a, demo.Play), bench.Commands(a))
 }

@@ -23,7 +23,7 @@ import (
 // `pets events` against the second computation of plain_test.go, on all three
 // files.
 
-// check holds a state against the second computation as it stands.
+// check compares a state with the second computation.
 func (p *ledgerByHand) check(got *petstest.StateJSON) {
 	p.t.Helper()
 	at := fmt.Sprintf("revision %d", got.Revision)
@@ -88,9 +88,9 @@ func (p *ledgerByHand) checkBreakers(got *petstest.StateJSON, at string) {
 	require.Equal(p.t, engaged, got.EmergencyStop.Engaged, at)
 }
 
-// follow books the rows and compares: every point of the equity series, every day
-// that opened, the first trip of every breaker with the row that caused it, and
-// the whole state at the rows that sample picks.
+// follow books the rows and compares every point of the equity series, every day that opened, the
+// first trip of every breaker with the row that caused it, and the whole state at the rows that
+// sample picks.
 func follow(t *testing.T, s *petstest.Shell, p *ledgerByHand, events []petstest.EventJSON, rows []plainRow, sample func(i int) bool) {
 	t.Helper()
 	last, sources := map[string]int{}, make([]string, len(events))
@@ -125,7 +125,7 @@ func follow(t *testing.T, s *petstest.Shell, p *ledgerByHand, events []petstest.
 	compareEvents(t, events, p)
 }
 
-// compareEvents holds days and trips in the history against the computation.
+// compareEvents compares the days and trips in the history with the computation.
 func compareEvents(t *testing.T, events []petstest.EventJSON, p *ledgerByHand) {
 	t.Helper()
 	var days []string
@@ -176,8 +176,8 @@ func walletRows(t testing.TB) []plainRow {
 	return rows
 }
 
-// At 1,000 nothing but the streak trips; at 250 the daily loss does, at 150 the
-// drawdowns of the bot and of the portfolio as well.
+// At 1,000 only the streak trips; at 250 the daily loss trips too, and at 150 the drawdowns of the
+// bot and of the portfolio as well.
 func TestMarkedWallet(t *testing.T) {
 	for capital, trips := range map[string]int{"1000": 1, "250": 3, "150": 4} {
 		t.Run(capital, func(t *testing.T) {

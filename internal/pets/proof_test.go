@@ -16,7 +16,7 @@ import (
 // Proof on real input: every trade result of shared/data/README.md, quoted where
 // it is checked, against what the command line answers, to the last digit.
 
-// scopeJSON are the statistics of a portfolio or a bot.
+// scopeJSON holds the statistics of a portfolio or a bot.
 type scopeJSON struct {
 	Bot                           string
 	Trades, Wins, Losses, Neutral int
@@ -50,7 +50,7 @@ type statsJSON struct {
 	Bots      []scopeJSON
 }
 
-// both are the figures of the portfolio and of its only bot, which must agree.
+// both returns the figures of the portfolio and of its only bot, which must agree.
 func (s statsJSON) both(t testing.TB) []scopeJSON {
 	t.Helper()
 	require.Len(t, s.Bots, 1)
@@ -94,7 +94,7 @@ func wallet(t testing.TB, capital string) *petstest.Shell {
 	return s
 }
 
-// worstDay is the UTC day with the lowest sum of closed P&L.
+// worstDay returns the UTC day with the lowest sum of closed P&L.
 func worstDay(t testing.TB, trades []tradeJSON) (day, sum string) {
 	t.Helper()
 	days := map[string]*big.Rat{}
@@ -154,7 +154,7 @@ func TestProofWalletEpisodes(t *testing.T) {
 	require.Zero(t, petstest.Rat(t, loss).Cmp(petstest.Rat(t, "-30.06")), "worst UTC day 2026-01-15: -30.06, got %s", loss)
 }
 
-// sums are exact sums by name.
+// sums maps names to exact sums.
 type sums map[string]*big.Rat
 
 func (s sums) add(key string, v *big.Rat) { s[key] = sum(s.of(key), v) }
@@ -166,8 +166,8 @@ func (s sums) of(key string) *big.Rat {
 	return s[key]
 }
 
-// cashOf adds up the cash that moved, by market and by kind of row, out of the
-// events; order is that of the markets' first appearance.
+// cashOf adds up the cash in the events, by market and by kind of row; order lists the markets in the
+// order of their first appearance.
 func cashOf(t testing.TB, events []petstest.EventJSON) (markets, kinds sums, order []string) {
 	t.Helper()
 	markets, kinds = sums{}, sums{}
@@ -286,7 +286,7 @@ func TestProofWalletStats(t *testing.T) {
 		trip := got.ClosedBreakers[0]
 		require.Equal(t, "consecutive_losses 5 2026-01-10T09:33:52Z 3", strings.Join([]string{trip.Breaker, strconv.Itoa(trip.Trade), trip.Time, numberOf(trip.Value)}, " "))
 	}
-	// The streak of 13 ends with closed trade 45: at its time it stands at 13.
+	// The streak of 13 ends with closed trade 45, so at that time it is 13.
 	var state struct {
 		Bots []struct {
 			ConsecutiveLosses int `json:"consecutive_losses"`
@@ -331,7 +331,7 @@ func TestProofWalletBreakersAt250(t *testing.T) {
 		}, trips)
 		petstest.Same(t, "262.85", got.MaxDrawdown.Peak)
 	}
-	// Another limit is another question: --limit asks about the portfolio only.
+	// --limit only changes the limits of the portfolio's series.
 	s.JSON(&v, "stats", "--limit", "MAX_DAILY_LOSS_PCT=0.06", "--limit", "max_bot_drawdown_pct=0.28", "--limit", "MAX_CONSECUTIVE_LOSSES=13")
 	require.Len(t, v.Portfolio.ClosedBreakers, 2)
 	require.Equal(t, 45, v.Portfolio.ClosedBreakers[1].Trade, "the 13th loss in a row is trade 45")

@@ -11,13 +11,13 @@ import (
 	"pets/internal/pets/petstest"
 )
 
-// readingCommands are those that look back at a portfolio.
+// readingCommands are the commands that show a portfolio.
 var readingCommands = []string{
 	"state", "stats", "balances", "positions", "trades", "equity", "events", "permits", "breakers", "treasury", "transfers", "approvals",
 	"wallet list", "address-book", "verify",
 }
 
-// A person reads it on a terminal of 80 columns, or of 120.
+// Output is read on a terminal of 80 or 120 columns.
 func TestTextFitsATerminal(t *testing.T) {
 	demo := petstest.New(t)
 	demo.PlayedDemo(filepath.Join(demo.Dir, "week"))
@@ -27,7 +27,7 @@ func TestTextFitsATerminal(t *testing.T) {
 		for _, width := range []int{80, 120} {
 			s.Env = append(env, "COLUMNS="+strconv.Itoa(width))
 			for _, command := range readingCommands {
-				if name == "tape" && command != "state" && command != "stats" { // the others take long on it
+				if name == "tape" && command != "state" && command != "stats" { // the others take too long
 					continue
 				}
 				t.Run(name+" "+command+" "+strconv.Itoa(width), func(t *testing.T) { clitest.Fits(t, width, s.Ok(strings.Fields(command)...)) })

@@ -25,7 +25,7 @@ import (
 	"pets/internal/testenv"
 )
 
-// attacked is a server in a process of its own, with portfolios, bots and keys.
+// attacked is a server in a separate process, with portfolios, bots and keys.
 type attacked struct {
 	t      *testing.T
 	server *childServer
@@ -34,7 +34,7 @@ type attacked struct {
 	bot    loadClient
 }
 
-// attackFolder starts a server on a folder that the engine filled in this process.
+// attackFolder starts a server on a folder that an engine has filled in this process.
 func attackFolder(t *testing.T, fill func(*seeder) error) *attacked {
 	t.Helper()
 	if testing.Short() {
@@ -67,8 +67,8 @@ func attackFolder(t *testing.T, fill func(*seeder) error) *attacked {
 	return v
 }
 
-// beside runs a load in this process until the test ends, and waits until it is there,
-// as far as the server lets it.
+// beside runs a load in this process until the test ends, and waits until the load is in
+// place, as far as the server allows it.
 func (v *attacked) beside(plan *loadPlan, there func(loadReport) bool) {
 	v.t.Helper()
 	ordersOut, orders := io.Pipe()
@@ -94,14 +94,14 @@ func (v *attacked) beside(plan *loadPlan, there func(loadReport) bool) {
 		if r.Open+r.Half > most {
 			most, grew = r.Open+r.Half, time.Now()
 		}
-		if there(r) || most > 0 && time.Since(grew) > 2*time.Second { // the server lets no more of them in
+		if there(r) || most > 0 && time.Since(grew) > 2*time.Second { // the server accepts no more of them
 			break
 		}
 	}
 	v.t.Log(strings.Join(r.lines(loadReport{}), "; "))
 }
 
-// stopsWithin sends an emergency stop by a way, which must be answered within 10 s.
+// stopsWithin sends an emergency stop on a way, which must be answered within 10 s.
 func (v *attacked) stopsWithin(w *stopWay, portfolio string) {
 	v.t.Helper()
 	began := time.Now()
@@ -110,7 +110,7 @@ func (v *attacked) stopsWithin(w *stopWay, portfolio string) {
 	v.t.Logf("an emergency stop by %s took %s, recorded later: %t", w.title, time.Since(began).Round(time.Millisecond), later)
 }
 
-// way returns the way of a name; every server has both.
+// way returns the way with a name; every server has both.
 func (v *attacked) way(name string) *stopWay {
 	v.t.Helper()
 	for _, w := range stopWays(v.server, v.person) {
@@ -122,8 +122,8 @@ func (v *attacked) way(name string) *stopWay {
 	return nil
 }
 
-// crowd is everybody at once: silent connections, half bodies of one bot's key, senders
-// of batches with the same key.
+// crowd is every kind of load at once: silent connections, half bodies with one bot's key, and
+// senders of batches with the same key.
 func (v *attacked) crowd(strangersPerSource int) *loadPlan {
 	p := &loadPlan{Size: 1000, Strangers: 2100, HalfBodies: 2060, Half: v.bot, PerSource: strangersPerSource}
 	for range 32 {
@@ -150,7 +150,7 @@ func TestAWayInCannotBeFilled(t *testing.T) {
 			w := v.way(c.way)
 			v.beside(v.crowd(c.perSource), crowded)
 			v.stopsWithin(w, "other")
-			v.stopsWithin(w, "main") // where the batches go
+			v.stopsWithin(w, "main") // the portfolio of the batches
 		})
 	}
 }
@@ -228,7 +228,7 @@ func TestItsOwnBatchesDoNotGoBeforeAStop(t *testing.T) {
 	require.GreaterOrEqual(t, least, 3, "%v events were recorded before the stops", before)
 }
 
-// revision is where the portfolio stands.
+// revision returns the revision of the portfolio.
 func (v *attacked) revision() int {
 	v.t.Helper()
 	req, err := http.NewRequestWithContext(v.t.Context(), http.MethodGet, v.server.url+"/v1/portfolios/main", nil)
@@ -268,7 +268,7 @@ func TestUnreadPagesHoldLittle(t *testing.T) {
 		_, err = fmt.Fprintf(c, "GET /v1/portfolios/main/events?limit=1000 HTTP/1.1\r\nHost: pets\r\nAuthorization: Bearer %s\r\n\r\n", keys[i%len(keys)])
 		require.NoError(t, err)
 	}
-	deadline := time.Now().Add(8 * time.Second) // who finds no room is told after 5 s
+	deadline := time.Now().Add(8 * time.Second) // a request that finds no room is refused after 5 s
 	peak := 0
 	for time.Now().Before(deadline) && peak <= most {
 		peak = residentPeak(t, v.server.cmd.Process.Pid)
@@ -278,7 +278,7 @@ func TestUnreadPagesHoldLittle(t *testing.T) {
 	require.LessOrEqual(t, peak, most)
 }
 
-// residentPeak is the most memory a process has had, in bytes.
+// residentPeak returns the peak memory of a process, in bytes.
 func residentPeak(t *testing.T, pid int) int {
 	t.Helper()
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")

@@ -16,7 +16,7 @@ func (a *app) benchCommand() *cobra.Command {
 		Use: "bench", Short: "Measure the store and the API on this machine, as ratios to what disk and network can do", Args: cobra.NoArgs,
 		Long: "Measures the store in a fresh folder, which is removed afterwards, against plain writes and\n" +
 			"flushes on the same disk, and a server on loopback against a route that does nothing. All contenders are open at once and take turns of 200 ms; each ratio\n" +
-			"is the middle one of those of neighbouring turns. Absolute figures mean little.\n\n" +
+			"is the median over neighbouring turns. Absolute figures mean little.\n\n" +
 			"In a checkout, make bench does the same with pebble and SQLite beside it.",
 		RunE: func(c *cobra.Command, _ []string) error { return a.bench(c.Context(), o) },
 	}

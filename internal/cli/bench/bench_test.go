@@ -6,8 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Every goal of the store is measured, in a folder that is gone afterwards. What
-// the ratios are is not for a test to say: a machine may be busy.
+// Every goal of the store is measured, in a folder that is removed afterwards. The test does not
+// check the ratios, because the machine may be busy.
 func TestBench(t *testing.T) {
 	var results []struct {
 		Goal int

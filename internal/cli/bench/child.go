@@ -18,12 +18,11 @@ import (
 	"time"
 )
 
-// benchPatience is how long a server may take to start before a measurement is given
-// up.
+// benchPatience is how long a server may take to start before the measurement gives up.
 const benchPatience = 2 * time.Minute
 
-// childCommand is this binary again, in a folder of its own and without the settings
-// of whoever measures: a limit in their environment would be measured too.
+// childCommand runs this program again, in a separate folder and without the user's settings,
+// because limits in the environment would change the result.
 func (a *app) childCommand(ctx context.Context, dir string, args ...string) (*exec.Cmd, error) {
 	self := a.Binary
 	if self == "" {
@@ -43,19 +42,18 @@ func (a *app) childCommand(ctx context.Context, dir string, args ...string) (*ex
 	return c, nil
 }
 
-// childServer is pets serve in a process of its own.
+// childServer is a pets serve in a separate process.
 type childServer struct {
 	cmd   *exec.Cmd
-	ended chan error // how its process ended
+	ended chan error // receives the result of its process
 	url   string
-	// took is from the start of the process to the line that says it is ready.
+	// took is the time from the start of the process to its ready line.
 	took time.Duration
-	// dir is the folder that PETS_DIR names: the store's.
+	// dir is its PETS_DIR: the store's folder.
 	dir string
 }
 
-// startServer runs pets serve on a folder, on a port that is free, and waits until it
-// is ready.
+// startServer runs pets serve on a folder, at a free port, and waits until it is ready.
 func (a *app) startServer(ctx context.Context, dir, store string, flags ...string) (*childServer, error) {
 	args := []string{"serve", "--store", "embedded:" + store, "--listen", "127.0.0.1:0", "--metrics-listen", "off"}
 	c, err := a.childCommand(ctx, dir, append(args, flags...)...)
@@ -89,8 +87,8 @@ func (a *app) startServer(ctx context.Context, dir, store string, flags ...strin
 	}
 }
 
-// readyLine reads the log of a server to its end, tells the address it is ready at,
-// and returns the last lines.
+// readyLine reads the log of a server to its end, sends the address at which it is ready, and
+// returns the last lines.
 func readyLine(log io.Reader, ready chan<- string) string {
 	var tail []string
 	lines := bufio.NewScanner(log)
@@ -108,7 +106,7 @@ func readyLine(log io.Reader, ready chan<- string) string {
 	return strings.Join(tail, "\n")
 }
 
-// socket is the path of the stop socket, "" where the server has none.
+// socket returns the path of the stop socket; "" if the server has none.
 func (s *childServer) socket() string {
 	path := filepath.Join(s.dir, "stop.sock")
 	if info, err := os.Stat(path); err != nil || info.Mode()&os.ModeSocket == 0 {
@@ -117,8 +115,8 @@ func (s *childServer) socket() string {
 	return path
 }
 
-// shut asks the server to stop, as a service manager does, and says how long it took.
-// One that takes longer than it is given is killed, as a service manager does too.
+// shut ends the server as a service manager does, with SIGTERM and, after a while, SIGKILL. It
+// returns how long that took.
 func (s *childServer) shut(within time.Duration) (time.Duration, error) {
 	began := time.Now()
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -132,7 +130,7 @@ func (s *childServer) shut(within time.Duration) (time.Duration, error) {
 	}
 }
 
-// kill ends the process, whatever it does.
+// kill kills the process.
 func (s *childServer) kill() error {
 	if err := s.cmd.Process.Kill(); err != nil {
 		return err
@@ -144,17 +142,17 @@ func (s *childServer) kill() error {
 	return nil
 }
 
-// childLoad is the process that the load comes from.
+// childLoad is the process that creates the load.
 type childLoad struct {
 	cmd    *exec.Cmd
-	mu     sync.Mutex // of what is written
+	mu     sync.Mutex // guards orders
 	orders io.WriteCloser
 	lines  *bufio.Scanner
 	errs   bytes.Buffer
 }
 
-// startLoad runs a load in a process of its own. The plan goes through a pipe: it
-// holds keys.
+// startLoad runs a load in a separate process. The plan goes through a pipe, because it holds
+// keys.
 func (a *app) startLoad(ctx context.Context, dir string, plan *loadPlan) (*childLoad, error) {
 	c, err := a.childCommand(ctx, dir, "bench", loadName)
 	if err != nil {
@@ -183,7 +181,7 @@ func (l *childLoad) send(v any) error {
 	return json.NewEncoder(l.orders).Encode(v)
 }
 
-// report asks what was sent until now.
+// report asks for what was done so far.
 func (l *childLoad) report() (r loadReport, err error) {
 	if err := l.send(loadOrder{Report: true}); err != nil {
 		return r, fmt.Errorf("the load ended: %w: %s", err, bytes.TrimSpace(l.errs.Bytes()))
@@ -194,7 +192,7 @@ func (l *childLoad) report() (r loadReport, err error) {
 	return r, json.Unmarshal(l.lines.Bytes(), &r)
 }
 
-// end has the load stop and waits for its process.
+// end stops the load and waits for its process.
 func (l *childLoad) end() error {
 	if err := errors.Join(l.orders.Close(), l.cmd.Wait()); err != nil {
 		return fmt.Errorf("the load failed: %w: %s", err, bytes.TrimSpace(l.errs.Bytes()))

@@ -37,7 +37,7 @@ func TestStrangersTakeNoFiles(t *testing.T) {
 			d := net.Dialer{Timeout: time.Second, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(i))}}
 			c, err := d.DialContext(t.Context(), "tcp", address)
 			if err != nil {
-				continue // the kernel keeps some waiting
+				continue // the kernel queues some connections
 			}
 			t.Cleanup(func() { _ = c.Close() })
 			_, _ = io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -54,7 +54,7 @@ func TestStrangersTakeNoFiles(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// withFiles is pets, which may open so many files.
+// withFiles runs pets with a limit on open files.
 func withFiles(t *testing.T, files int) string {
 	t.Helper()
 	script := filepath.Join(t.TempDir(), "pets")

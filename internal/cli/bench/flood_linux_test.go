@@ -17,14 +17,14 @@ import (
 	"pets/internal/testenv"
 )
 
-// What the process that floods is told, by its environment.
+// Environment variables for the process that floods.
 const (
 	floodAddress = "PETS_TEST_FLOOD_ADDRESS"
 	floodRequest = "PETS_TEST_FLOOD_REQUEST"
 )
 
-// TestFlood is the flood itself: a process of its own, which gives way to the server, for
-// strangers have machines of their own. By itself it has nothing to do.
+// TestFlood is the flood itself, run in a separate process with low priority, because real
+// attackers have machines of their own. Run directly, it does nothing.
 func TestFlood(t *testing.T) {
 	address := os.Getenv(floodAddress)
 	if address == "" {
@@ -39,11 +39,10 @@ func TestFlood(t *testing.T) {
 			}
 		}()
 	}
-	_, _ = io.Copy(io.Discard, os.Stdin) // until whoever started it lets go
+	_, _ = io.Copy(io.Discard, os.Stdin) // until the parent closes the pipe
 }
 
-// floodOnce keeps one connection full of requests, and reads the answers, until it is
-// closed.
+// floodOnce keeps one connection full of requests, and reads the answers, until it is closed.
 func floodOnce(address string, ahead []byte) {
 	c, err := net.DialTimeout("tcp", address, 5*time.Second)
 	if err != nil {
@@ -73,9 +72,8 @@ func (v *attacked) flood(request string) {
 	time.Sleep(3 * time.Second)
 }
 
-// Strangers who keep a thousand connections of one address full of requests that need no
-// key, or are refused, do not hold up a stop. A test run tries
-// two kinds of requests, never mind which; a long one each.
+// A thousand connections from one address, full of requests that need no key or are refused, do
+// not delay a stop. A test run tries two kinds of requests at random; a long run tries all.
 func TestRequestsSentAheadHoldUpNoStop(t *testing.T) {
 	kinds := testenv.Rounds(1, 2, 6)
 	for name, head := range map[string]string{

@@ -40,10 +40,10 @@ func (a *app) benchHashes(ctx context.Context, o bench.Options) error {
 	return a.printMeasured([]bench.Measured{m})
 }
 
-// levelEvery is how often the measurement is told how far the witness is.
+// levelEvery is how often the measurement learns the position of the witness.
 const levelEvery = 200 * time.Microsecond
 
-// keepWitness follows a store as a server does.
+// keepWitness writes the witness of a store as a server does.
 func (a *app) keepWitness(ctx context.Context, store eventstore.Store, level func(eventstore.Position)) (err error) {
 	dir, err := os.MkdirTemp("", "pets-bench-witness-")
 	if err != nil {

@@ -27,28 +27,27 @@ import (
 	"pets/internal/httpapi"
 )
 
-// httpClients is how many ask at once, each for a bot of its own.
+// httpClients is the number of concurrent clients, each with its own bot.
 const httpClients = 64
 
-// benchBatch is how many commands a request of the batch endpoint has.
+// benchBatch is the number of commands in a request to the batch endpoint.
 const benchBatch = 100
 
-// benchHTTP measures goals 5 and 6: a permit over HTTP beside a route that does
-// nothing, and a batch beside single commands.
+// benchHTTP measures a permit over HTTP beside a route that does nothing (goal 5), and a
+// batch beside single commands (goal 6).
 type benchHTTP struct {
 	server *serve.Server
 	url    string
 	noop   string
 	http   *http.Client
-	keys   []string // of the bots
+	keys   []string // the bots' keys
 	ids    []string
 
 	mu   sync.Mutex
-	took map[string][]time.Duration // by contender
+	took map[string][]time.Duration // durations by contender
 }
 
-// goals56 runs a server on a fresh folder, with a listener beside it that answers
-// nothing.
+// goals56 runs a server on a fresh folder and, beside it, a listener whose route does nothing.
 func (a *app) goals56(ctx context.Context, o bench.Options) (results []bench.Measured, err error) {
 	dir, err := os.MkdirTemp(o.Dir, "pets-bench-")
 	if err != nil {
@@ -59,7 +58,7 @@ func (a *app) goals56(ctx context.Context, o bench.Options) (results []bench.Mea
 	b := *a.App // a server of its own settings
 	b.Err = io.Discard
 	b.Config.Store, b.Config.AdminKey = "embedded:"+filepath.Join(dir, "store"), config.NewSecret(admin)
-	b.Config.Dir, b.Config.Witness = "", "" // they lie beside the store, and go with it
+	b.Config.Dir, b.Config.Witness = "", "" // both are beside the store and are removed with it
 	b.Config.Listen, b.Config.MetricsListen, b.Config.RateLimit = "127.0.0.1:0", "off", 0
 	b.Config.BytesPerDay = 0
 	s, err := serve.New(ctx, &b, time.Now)
@@ -83,17 +82,17 @@ func (h *benchHTTP) measure(ctx context.Context, o bench.Options, dir, admin str
 		return nil, err
 	}
 	idle := httpapi.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // a body is read, and nothing is done
+		_, _ = io.Copy(io.Discard, r.Body) // reads the body and does nothing
 		_, _ = io.WriteString(w, "{}")
 	}), h.server.Log, nil)
 	go func() { _ = idle.Serve(l) }()
-	defer func() { _ = idle.Close() }() // it holds nothing
+	defer func() { _ = idle.Close() }() // a close error changes nothing
 	h.noop = "http://" + l.Addr().String() + "/"
 	raw, closer, err := bench.Sync(dir)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = closer.Close() }() // it is thrown away
+	defer func() { _ = closer.Close() }() // the file is removed anyway
 	if err := h.open(ctx, admin); err != nil {
 		return nil, err
 	}
@@ -120,7 +119,7 @@ func (h *benchHTTP) measure(ctx context.Context, o bench.Options, dir, admin str
 	return []bench.Measured{one, many, batch}, nil
 }
 
-// percentiles says how long the requests of two contenders took.
+// percentiles returns how long the requests of two contenders took.
 func (h *benchHTTP) percentiles(ours, theirs string) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -136,7 +135,7 @@ func (h *benchHTTP) percentiles(ours, theirs string) string {
 	return of(ours) + " beside " + of(theirs)
 }
 
-// timed is a contender whose every request is timed.
+// timed returns a contender whose requests are timed one by one.
 func (h *benchHTTP) timed(name string, clients int, work func(int) error) bench.Contender {
 	return bench.Contender{Name: name, Writers: clients, Work: func(n int) error {
 		began := time.Now()
@@ -149,7 +148,7 @@ func (h *benchHTTP) timed(name string, clients int, work func(int) error) bench.
 	}}
 }
 
-// open makes a portfolio with a bot and a key for each client.
+// open opens a portfolio with a bot and a key for each client.
 func (h *benchHTTP) open(ctx context.Context, admin string) error {
 	c, err := client.New(client.Options{URL: h.url, Key: admin})
 	if err != nil {
@@ -185,7 +184,7 @@ func (h *benchHTTP) nothing(n int) error {
 }
 
 func (h *benchHTTP) permitBody(n int) string {
-	// A short life, so that what is granted does not add up over the run.
+	// The short ttl keeps reservations from adding up over the run.
 	return `{"bot":"` + h.ids[n] + `","market":"m","outcome":"YES","side":"buy","quantity":"10","limit_price":"0.5","ttl":"50ms"}`
 }
 
@@ -209,7 +208,7 @@ func (h *benchHTTP) batch(n int) error {
 	return h.post(n, h.url+"/v1/portfolios/bench/batch", `{"commands":[`+strings.Join(items, ",")+`]}`)
 }
 
-// post sends one request and reads its answer, which must be a good one.
+// post sends one request and reads its answer, which must be a success.
 func (h *benchHTTP) post(n int, url, body string) error {
 	req, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
@@ -222,7 +221,7 @@ func (h *benchHTTP) post(n int, url, body string) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = resp.Body.Close() }() // it is read to its end
+	defer func() { _ = resp.Body.Close() }() // read to the end
 	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return err

@@ -24,60 +24,60 @@ import (
 // loadName is the hidden subcommand that makes the load of pets bench stops.
 const loadName = "load"
 
-// loadPlan is who asks the server for what, all at once and without a pause. The
-// first line on standard input.
+// loadPlan is the first line on standard input: it says which clients ask the server for what, all
+// at once and without a pause.
 type loadPlan struct {
 	URL     string       `json:"url"`
-	Permits []loadClient `json:"permits"` // each asks for a permit, and again
-	Batches []loadClient `json:"batches"` // each sends a batch of fills, and again
-	Size    int          `json:"size"`    // of a batch
-	// Next is where senders of batches move to when they are told so.
+	Permits []loadClient `json:"permits"` // each asks for permits without end
+	Batches []loadClient `json:"batches"` // each sends batches of fills without end
+	Size    int          `json:"size"`    // commands in a batch
+	// Next lists the clients that senders of batches take over on a loadMove.
 	Next []loadClient `json:"next"`
-	// Readers look at moments of the past and page through the events of a portfolio.
+	// Readers read past states and page through the events of a portfolio.
 	Readers   []loadClient `json:"readers"`
-	Revisions int          `json:"revisions"` // that it has
-	// Strangers are connections that are silent, HalfBodies those that begin a request
-	// for a permit with a key and never end it.
+	Revisions int          `json:"revisions"` // the portfolio's length
+	// Strangers is the number of silent connections. HalfBodies is the number of requests for a
+	// permit, with a key, whose body never ends.
 	Strangers  int `json:"strangers"`
 	HalfBodies int `json:"half_bodies"`
-	// PerSource is how many of either come from one address.
+	// PerSource is how many of them come from one address.
 	PerSource int        `json:"per_source"`
 	Half      loadClient `json:"half"`
 }
 
-// loadClient is one that asks.
+// loadClient is a client of the load.
 type loadClient struct {
 	Key       string `json:"key"`
 	Portfolio string `json:"portfolio"`
 	Bot       string `json:"bot"`
 }
 
-// loadOrder is a further line on standard input; its end ends the load.
+// loadOrder is a further line on standard input; end of file ends the load.
 type loadOrder struct {
 	Report bool `json:"report,omitempty"`
-	// Move sends a sender of batches to a client of loadPlan.Next.
+	// Move makes a sender of batches act as a client of loadPlan.Next.
 	Move *loadMove `json:"move,omitempty"`
 }
 
 type loadMove struct{ Sender, To int }
 
-// loadReport is what was done since the load began.
+// loadReport counts what was done since the load began.
 type loadReport struct {
 	Seconds  float64 `json:"seconds"`
 	Permits  int64   `json:"permits"`  // answered, granted or not
 	Batches  int64   `json:"batches"`  // answered
-	Commands int64   `json:"commands"` // in them, that were taken
-	Refused  int64   `json:"refused"`  // in them
+	Commands int64   `json:"commands"` // accepted commands in batches
+	Refused  int64   `json:"refused"`  // refused commands in batches
 	Reads    int64   `json:"reads"`
-	// Open are the silent connections and Half the half bodies that the server holds
-	// at this moment.
+	// Open and Half are the silent connections and the half bodies that the server holds at
+	// this moment.
 	Open int64 `json:"open"`
 	Half int64 `json:"half"`
 	// Others counts every other answer, and every connection that failed.
 	Others map[string]int64 `json:"others"`
 }
 
-// load is what runs in the process of its own.
+// load runs in the separate process.
 type load struct {
 	plan    loadPlan
 	began   time.Time
@@ -97,7 +97,7 @@ func (a *app) loadCommand() *cobra.Command {
 	}
 }
 
-// runLoad reads a plan, keeps to it, and answers orders until there are no more.
+// runLoad reads a plan, runs it, and answers orders until the end of its input.
 func runLoad(ctx context.Context, in io.Reader, out io.Writer) error {
 	orders := json.NewDecoder(in)
 	l := &load{began: time.Now(), others: map[string]int64{}}
@@ -157,8 +157,7 @@ func (l *load) start(ctx context.Context, group *sync.WaitGroup) {
 	}
 }
 
-// forever does something again and again. Who is refused waits a little, as a client
-// does.
+// forever repeats work. After an error it waits a little, as a client does.
 func (l *load) forever(ctx context.Context, work func() error) {
 	for ctx.Err() == nil {
 		if err := work(); err != nil {
@@ -175,11 +174,11 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// note counts what went otherwise, by what it was.
+// note counts an error by its text.
 func (l *load) note(err error) {
 	what := err.Error()
 	var network net.Error
-	if errors.As(err, &network) { // its text has addresses
+	if errors.As(err, &network) { // the text has addresses, which would count apart
 		what = "no answer"
 		if network.Timeout() {
 			what = "no answer in time"
@@ -235,7 +234,7 @@ func (l *load) batch(ctx context.Context, c *loadClient) error {
 	return nil
 }
 
-// read looks at a moment of the past, or at a page of events.
+// read reads a past state or a page of events.
 func (l *load) read(ctx context.Context, c *loadClient) error {
 	at := rand.IntN(max(l.plan.Revisions, 1)) //nolint:gosec // no secret
 	path := fmt.Sprintf("/state?at=%d", at)
@@ -263,7 +262,7 @@ func (l *load) ask(ctx context.Context, kind loadKind, c *loadClient, method, pa
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = resp.Body.Close() }() // it is read to its end
+	defer func() { _ = resp.Body.Close() }() // read to the end
 	answer, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return nil, err
@@ -274,7 +273,7 @@ func (l *load) ask(ctx context.Context, kind loadKind, c *loadClient, method, pa
 	return answer, nil
 }
 
-// problemLine is an answer that is none, in a line.
+// problemLine formats a failed answer in one line.
 func problemLine(status int, answer []byte) string {
 	var p struct{ Title, Detail string }
 	if json.Unmarshal(answer, &p) == nil && p.Title != "" {
@@ -283,7 +282,7 @@ func problemLine(status int, answer []byte) string {
 	return fmt.Sprintf("%d %s", status, bytes.TrimSpace(answer[:min(len(answer), 200)]))
 }
 
-// lines shows what was done between two reports.
+// lines describes what was done between two reports.
 func (r loadReport) lines(before loadReport) []string {
 	seconds := max(r.Seconds-before.Seconds, 0.001)
 	per := func(now, then int64) float64 { return float64(now-then) / seconds }

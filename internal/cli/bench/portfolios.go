@@ -19,26 +19,26 @@ import (
 	"pets/internal/open"
 )
 
-// portfoliosOptions say how much pets bench portfolios measures.
+// portfoliosOptions are the flags of pets bench portfolios.
 type portfoliosOptions struct {
 	dir     string
 	n       int
 	seconds int
 }
 
-// The goals of many portfolios, in seconds.
+// The goals for many portfolios, in seconds.
 const (
 	startGoal    = 3
 	stopAllGoal  = 2
 	gracefulGoal = 5
 )
 
-// took is one line of pets bench portfolios.
+// took is one line of the result.
 type took struct {
 	What    string  `json:"what"`
 	Seconds float64 `json:"seconds"`
-	Want    float64 `json:"want,omitempty"` // 0 for no goal
-	// Missing is how many portfolios it was not done for in the end.
+	Want    float64 `json:"want,omitempty"` // 0 means no goal
+	// Missing is the number of portfolios without a result.
 	Missing int    `json:"missing"`
 	Note    string `json:"note,omitempty"`
 }
@@ -70,7 +70,7 @@ func (a *app) benchPortfoliosCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&o.dir, "dir", "", "a `folder` on the disk to be measured (the one for temporary files by default)")
 	c.Flags().IntVarP(&o.n, "number", "n", 10_000, "how many portfolios there are")
-	c.Flags().IntVar(&o.seconds, "seconds", 60, "how long it is waited for stops that are not recorded yet, and for the end")
+	c.Flags().IntVar(&o.seconds, "seconds", 60, "how long to wait for stops that are not recorded yet, and for the end")
 	return c
 }
 
@@ -105,7 +105,7 @@ func (a *app) benchPortfolios(ctx context.Context, o portfoliosOptions) (err err
 	lines = append(lines, stops...)
 	end := took{What: "a graceful stop of pets serve", Want: gracefulGoal}
 	lasted, err := server.shut(time.Duration(o.seconds) * time.Second)
-	if end.Seconds = lasted.Seconds(); err != nil { // and it is killed
+	if end.Seconds = lasted.Seconds(); err != nil { // shut has killed it
 		end.Missing, end.Note = o.n, err.Error()
 	}
 	lines = append(lines, end)
@@ -123,8 +123,8 @@ func (a *app) benchPortfolios(ctx context.Context, o portfoliosOptions) (err err
 	return p.Err
 }
 
-// startAgain starts a server on what the first one left. That it does not start is a
-// finding too, and no reason to lose the lines before.
+// startAgain starts a server on the folder that the first one left. A failure is part of the
+// result, and does not drop the lines before.
 func (a *app) startAgain(ctx context.Context, dir, store string, n int) took {
 	line := took{What: "the next start, until it is ready", Want: startGoal}
 	began := time.Now()
@@ -139,8 +139,8 @@ func (a *app) startAgain(ctx context.Context, dir, store string, n int) took {
 	return line
 }
 
-// stopEverything sends one stop for all portfolios and reads the log beside the server
-// until each of them has its stop there.
+// stopEverything sends one stop for all portfolios, and then reads the log beside the server until
+// every portfolio has its stop there.
 func stopEverything(ctx context.Context, s *childServer, admin string, o portfoliosOptions) ([]took, error) {
 	way := stopWays(s, admin)[0]
 	way.client.Timeout = time.Minute
@@ -167,7 +167,7 @@ func stopEverything(ctx context.Context, s *childServer, admin string, o portfol
 		What: "stop everything, until it is answered", Seconds: answered.Seconds(), Want: stopAllGoal, Missing: o.n - len(v.Portfolios),
 		Note: fmt.Sprintf("status %d, %d of them to be recorded later", status, later),
 	}}
-	// Read only now: whoever reads beside the server takes time from it.
+	// Reading starts only now, because it takes time from the server.
 	missing := o.n
 	for last := began.Add(time.Duration(o.seconds) * time.Second); missing > 0 && ctx.Err() == nil; {
 		if missing, err = withoutStop(ctx, s.dir, o.n); err != nil {
@@ -184,8 +184,8 @@ func stopEverything(ctx context.Context, s *childServer, admin string, o portfol
 	return lines, ctx.Err()
 }
 
-// withoutStop counts the portfolios whose stream has no emergency stop. It reads the
-// files, as nothing else of the server's is needed to believe it.
+// withoutStop counts the portfolios whose stream has no emergency stop. It reads the files, so that
+// the result does not depend on the server's answers.
 func withoutStop(ctx context.Context, folder string, n int) (int, error) {
 	store, err := open.ReadFolder(folder)
 	if err != nil {

@@ -1,7 +1,7 @@
-// Package bench is pets bench: the store and the API of this machine, measured.
+// Package bench has pets bench, which measures the store and the API on this machine.
 //
-// It owns the loads and what they are measured against (internal/bench measures the store
-// alone). It refuses to touch a store of anybody: its folders are its own, and go with it.
+// It owns the loads and what they are compared with (internal/bench measures the store alone). It
+// refuses to touch existing stores: it uses fresh folders and removes them.
 package bench
 
 import (
@@ -10,10 +10,10 @@ import (
 	"pets/internal/cli"
 )
 
-// app is a run of the command line, as this room has it.
+// app is a run of the command line; this package's commands are its methods.
 type app struct{ *cli.App }
 
-// Commands are the commands of this room.
+// Commands returns the commands of this package.
 func Commands(c *cli.App) []*cobra.Command {
 	a := &app{c}
 	return cli.Under(cli.SetUp, cli.Local(a.benchCommand()))

@@ -15,14 +15,14 @@ import (
 	"pets/internal/open"
 )
 
-// seeder fills a fresh folder by the engine itself, in this process: what is measured
-// is a server that finds it.
+// seeder fills a fresh folder through an engine in this process, before a server that is measured
+// opens it.
 type seeder struct {
 	engine *commands.Engine
 	caller domain.Caller
 }
 
-// seed makes a store in a folder and closes it again.
+// seed creates a store in a folder, fills it, and closes it.
 func seed(ctx context.Context, folder string, fill func(*seeder) error) (err error) {
 	store, engine, err := open.FreshEngine(folder)
 	if err != nil {
@@ -39,7 +39,7 @@ func seed(ctx context.Context, folder string, fill func(*seeder) error) (err err
 	return fill(s)
 }
 
-// each does something for 0 to n-1, many at once: they share their flushes.
+// each calls work for 0 to n-1, many at once, so that they share flushes.
 func each(ctx context.Context, n, atOnce int, work func(i int) error) error {
 	var next atomic.Int64
 	var group sync.WaitGroup
@@ -59,14 +59,14 @@ func each(ctx context.Context, n, atOnce int, work func(i int) error) error {
 	return errors.Join(append(errs, ctx.Err())...)
 }
 
-// admin makes the first key and returns it.
+// admin creates the first key and returns its secret.
 func (s *seeder) admin(ctx context.Context) (string, error) {
 	token, hash := httpapi.NewToken()
 	_, err := s.engine.System(ctx, s.request(commands.BootstrapKey{User: "admin", Hash: hash}))
 	return token, err
 }
 
-// key issues one.
+// key issues a key and returns its secret.
 func (s *seeder) key(ctx context.Context, role domain.Role, portfolio, bot string) (string, error) {
 	token, hash := httpapi.NewToken()
 	user := string(role) + "-" + uuid.NewString()[:8]
@@ -78,7 +78,7 @@ func (s *seeder) request(c commands.Command) commands.Request {
 	return commands.Request{Caller: s.caller, Key: uuid.NewString(), Command: c}
 }
 
-// open opens a paper portfolio with bots that run.
+// open opens a paper portfolio with running bots.
 func (s *seeder) open(ctx context.Context, id string, bots ...string) error {
 	requests := []commands.Request{
 		s.request(commands.OpenPortfolio{ID: id, Mode: domain.ModePaper, BaseAsset: "USDC", BaseDecimals: 6, Policy: domain.DefaultPolicy(domain.ModePaper)}),
@@ -102,7 +102,7 @@ func firstError(results []commands.Result, err error) error {
 	return err
 }
 
-// history records fills of a bot until the portfolio has about so many events.
+// history records fills of a bot until the portfolio has about the given number of events.
 func (s *seeder) history(ctx context.Context, id, bot string, events int) error {
 	for have := 0; have < events; have += 1000 {
 		var requests []commands.Request

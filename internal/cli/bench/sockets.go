@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// loadKind is a kind of client; each comes from addresses of its own, as clients on
-// other machines would.
+// loadKind is a kind of client. Each kind has its own source addresses, like clients on different
+// machines.
 type loadKind byte
 
 const (
@@ -24,9 +24,9 @@ const (
 	reading
 )
 
-// sourceAddress is the address that a connection comes from, by the kind of client and
-// its number among the machines that such clients are on. Linux has all of
-// 127.0.0.0/8; elsewhere everything comes from one address.
+// sourceAddress returns the source address of a connection, from the kind of client and the number
+// of its simulated machine. Linux has all of 127.0.0.0/8; elsewhere every connection has the
+// same address.
 func sourceAddress(kind loadKind, host int) net.Addr {
 	if runtime.GOOS != "linux" {
 		return nil
@@ -35,9 +35,9 @@ func sourceAddress(kind loadKind, host int) net.Addr {
 	return &net.TCPAddr{IP: net.IPv4(127, byte(kind), byte(host>>8), byte(host))} //nolint:gosec // a few thousand
 }
 
-// stay opens a connection, writes something, waits until the server has begun to look
-// at it (an answer, or that it wants the body), writes what comes then, and leaves it
-// there until the server closes it; then it comes again. held counts those there are.
+// stay opens a connection, writes text, waits until the server starts to answer, writes then, and
+// keeps the connection until the server closes it. Then it starts over. held counts the open
+// connections.
 func (l *load) stay(ctx context.Context, kind loadKind, n int, text, then string, held *atomic.Int64) {
 	for ctx.Err() == nil {
 		if err := l.once(ctx, kind, n, text, then, held); err != nil && ctx.Err() == nil {
@@ -71,7 +71,7 @@ func (l *load) once(ctx context.Context, kind loadKind, n int, text, then string
 	}
 	held.Add(1)
 	defer held.Add(-1)
-	_, _ = io.WriteString(c, then) // what the server makes of it is its affair
+	_, _ = io.WriteString(c, then) // the server may already have closed the connection
 	_, _ = io.Copy(io.Discard, c)
 	return c.Close()
 }

@@ -18,11 +18,10 @@ import (
 	"pets/internal/cli"
 )
 
-// stopGoal is how long the p99.9 of an emergency stop may take beside the load, in
-// milliseconds.
+// stopGoal is the goal for the p99.9 of an emergency stop under load, in milliseconds.
 const stopGoal = 50
 
-// stopOptions say how much is measured, and beside what.
+// stopOptions are the flags of pets bench stops.
 type stopOptions struct {
 	dir                               string
 	stops, own, callers, seconds      int
@@ -32,13 +31,13 @@ type stopOptions struct {
 	stages                            []string
 }
 
-// loadPortfolios are those that the load, and the bots that are stopped, share.
+// loadPortfolios is the number of portfolios shared by the load and the bots to be stopped.
 const loadPortfolios = 8
 
 func (a *app) benchStopsCommand() *cobra.Command {
 	var o stopOptions
 	c := &cobra.Command{
-		Use: "stops", Short: "Measure how long a stop takes while everybody else asks", Args: cobra.NoArgs,
+		Use: "stops", Short: "Measure how long a stop takes under load", Args: cobra.NoArgs,
 		Long: "Starts pets serve on a folder of its own, which is removed afterwards, and stops portfolios and bots,\n" +
 			"each over a connection of its own: on the idle server; beside clients that ask for permits, send\n" +
 			"batches of fills and read the past, from another process; beside those and silent connections and\n" +
@@ -83,21 +82,21 @@ func (o *stopOptions) check() error {
 	return nil
 }
 
-// stopBench is the measurement under one of the circumstances, on a fresh folder: what
-// a load leaves behind must not be measured with the next one.
+// stopBench is the measurement of one stage, on a fresh folder, so that what a load leaves behind
+// does not affect the next stage.
 type stopBench struct {
 	app    *app
 	o      stopOptions
 	name   string
-	dir    string // of this run
+	dir    string // the folder of this run
 	store  string
 	server *childServer
 	ways   []stopWay
 	admin  string
-	// Who makes the load, and in which portfolios the batches go to be stopped.
+	// The clients of the load. own are the senders of batches that are stopped in stage "own".
 	permits, batches, own, readers []loadClient
 
-	idle    map[string]bench.Latency // by kind of stop and way
+	idle    map[string]bench.Latency // results on the idle server, by kind of stop and way
 	results []bench.Latency
 }
 
@@ -117,7 +116,7 @@ func (a *app) benchStops(ctx context.Context, o stopOptions) error {
 	return a.printLatencies(results)
 }
 
-// run makes the folder, starts the server, and measures.
+// run creates the folder, starts the server, and measures.
 func (b *stopBench) run(ctx context.Context) (err error) {
 	if b.dir, err = os.MkdirTemp(b.o.dir, "pets-bench-"); err != nil {
 		return err
@@ -131,13 +130,13 @@ func (b *stopBench) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() {
-		// How it ends is not what is measured here, and no reason to lose the figures.
+		// The end of the server is not measured here, so a failure does not drop the figures.
 		took, shut := b.server.shut(time.Minute)
-		b.app.say("pets serve ended after %s%s", took.Round(time.Millisecond), because(shut))
+		b.app.Tell("pets serve ended after %s%s", took.Round(time.Millisecond), because(shut))
 	}()
 	b.ways = stopWays(b.server, b.admin)
 	if len(b.ways) == 1 {
-		b.app.say("this build has no stop socket in its folder: stops go over TCP only")
+		b.app.Tell("this build has no stop socket in its folder: stops go over TCP only")
 	}
 	if b.name == "idle" {
 		return b.stage(ctx, nil)
@@ -163,11 +162,6 @@ func because(err error) string {
 	return ": " + err.Error()
 }
 
-// say tells whoever waits how far it is.
-func (a *app) say(format string, args ...any) {
-	a.Tell(""+format+"", args...)
-}
-
 func (a *app) printLatencies(all []bench.Latency) error {
 	if a.JSON {
 		return a.PrintJSON(all)
@@ -181,10 +175,10 @@ func (a *app) printLatencies(all []bench.Latency) error {
 	return p.Err
 }
 
-// stages are the circumstances under which a set of portfolios is stopped.
+// stages are the circumstances under which stops are measured.
 var stages = []string{"idle", "loaded", "crowded", "own"}
 
-// wayNames are the ways that a stop comes by, and stopKinds what it stops.
+// wayNames are the ways on which a stop reaches the server; stopKinds are what it stops.
 var (
 	wayNames  = []string{"tcp", "socket"}
 	stopKinds = []string{"emergency stop", "bot stop"}
@@ -194,12 +188,12 @@ func toStop(way string, i int) string { return fmt.Sprintf("%s-%05d", way, i) }
 
 func loadPortfolio(i int) string { return fmt.Sprintf("load-%d", i%loadPortfolios) }
 
-// stoppable is the i-th bot that is there to be stopped; it does nothing else.
+// stoppable returns the i-th bot that exists only to be stopped.
 func stoppable(i int) (portfolio, bot string) {
 	return loadPortfolio(i), fmt.Sprintf("stop-%05d", i)
 }
 
-// fill makes the portfolios, the bots and the keys.
+// fill creates the portfolios, the bots and the admin key.
 func (b *stopBench) fill(ctx context.Context, s *seeder) error {
 	var err error
 	if b.admin, err = s.admin(ctx); err != nil {
@@ -245,7 +239,7 @@ func (b *stopBench) fill(ctx context.Context, s *seeder) error {
 	return b.fillPast(ctx, s)
 }
 
-// fillPast makes the history that is read, and every key of the load.
+// fillPast creates the history to read, and the keys of the load.
 func (b *stopBench) fillPast(ctx context.Context, s *seeder) error {
 	if err := s.open(ctx, "past", "bot"); err != nil {
 		return err
@@ -274,7 +268,7 @@ func (b *stopBench) fillPast(ctx context.Context, s *seeder) error {
 	return nil
 }
 
-// plan is the load of a stage.
+// plan returns the load of a stage.
 func (b *stopBench) plan() *loadPlan {
 	p := &loadPlan{
 		URL: b.server.url, Permits: b.permits, Batches: b.batches, Size: b.o.size, Readers: b.readers, Revisions: b.o.historyLen, Next: b.own, Half: b.permits[0],
@@ -285,8 +279,8 @@ func (b *stopBench) plan() *loadPlan {
 	return p
 }
 
-// warm waits until the load is on its way: everybody was answered once and every silent
-// connection is held, or is not after a while.
+// warm waits until the load is running: every kind of request was answered once, and all silent
+// connections are held. It gives up after a while.
 func (b *stopBench) warm(ctx context.Context, l *childLoad) error {
 	for range 60 {
 		r, err := l.report()
@@ -303,12 +297,12 @@ func (b *stopBench) warm(ctx context.Context, l *childLoad) error {
 	return ctx.Err()
 }
 
-// stage stops a set of portfolios and the bots that are there for it, by every way.
+// stage stops a set of portfolios and bots, on every way.
 func (b *stopBench) stage(ctx context.Context, l *childLoad) error {
 	for n, w := range b.ways {
 		if n > 0 {
 			if err := b.ways[0].startAll(ctx, b.o.stops); err != nil {
-				b.app.say("the bots cannot all be started again: %v", err)
+				b.app.Tell("the bots cannot all be started again: %v", err)
 			}
 		}
 		for _, kind := range stopKinds {
@@ -327,10 +321,10 @@ func (b *stopBench) stage(ctx context.Context, l *childLoad) error {
 	return nil
 }
 
-// row measures one kind of stop.
+// row measures one kind of stop on one way.
 func (b *stopBench) row(ctx context.Context, kind string, w stopWay, n int, l *childLoad, send func(context.Context, int) (bool, error)) error {
 	what := fmt.Sprintf("%s, %s, %s", kind, w.title, stageTitles[b.name])
-	b.app.say("%s", what)
+	b.app.Tell("%s", what)
 	var before, after loadReport
 	var err error
 	if l != nil {
@@ -366,20 +360,20 @@ var stageTitles = map[string]string{
 	"own":     "of what sends batches itself, beside the load",
 }
 
-// ownStops stops portfolios, and bots, while a sender of batches is at each of them.
-// Once it is stopped, its sender goes to the next one that has none.
+// ownStops stops portfolios and bots that send batches at that moment. After each stop, the sender
+// moves to the next one without a sender.
 func (b *stopBench) ownStops(ctx context.Context, l *childLoad) error {
 	senders := min(len(b.batches), b.o.own)
 	move := func(sender, to int) error { return l.send(loadOrder{Move: &loadMove{sender, to}}) }
 	for n, w := range b.ways {
 		for k, kind := range stopKinds {
-			first := (n*len(stopKinds) + k) * b.o.own // of b.own
+			first := (n*len(stopKinds) + k) * b.o.own // an index into b.own
 			for i := range senders {
 				if err := move(i, first+i); err != nil {
 					return err
 				}
 			}
-			pause(ctx, time.Duration(b.o.warmUp)*time.Second/2) // until the batches before are through
+			pause(ctx, time.Duration(b.o.warmUp)*time.Second/2) // lets earlier batches finish
 			err := b.row(ctx, kind, w, b.o.own, l, func(ctx context.Context, i int) (bool, error) {
 				later, err := w.stop(ctx, kind, b.own[first+i].Portfolio, b.own[first+i].Bot)
 				if next := i + senders; next < b.o.own {

@@ -23,7 +23,7 @@ var built struct {
 	err  error
 }
 
-// petsBinary is pets, built once.
+// petsBinary returns pets, built once.
 func petsBinary(t *testing.T) string {
 	t.Helper()
 	built.Do(func() {
@@ -42,7 +42,7 @@ func petsBinary(t *testing.T) string {
 	return built.path
 }
 
-// mistaken runs pets bench with something wrong in its command line.
+// mistaken runs pets bench with a mistake in its command line.
 func mistaken(t *testing.T, words []string, args ...string) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -54,7 +54,7 @@ func mistaken(t *testing.T, words []string, args ...string) {
 	}
 }
 
-// measured runs pets bench in process, which starts the pets that was built.
+// measured runs pets bench in this process, which starts the binary that was built.
 func measured(t *testing.T, into any, args ...string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -68,8 +68,8 @@ func measured(t *testing.T, into any, args ...string) {
 	require.Empty(t, left, "what a measurement makes is gone afterwards")
 }
 
-// A stop is measured by every way there is, on an idle server and beside each load, and
-// the load does what it is there for. How long it takes is not for a test to say.
+// A stop is measured on every way, on an idle server and beside each load, and the load does its
+// work. The test does not check how long a stop takes.
 func TestBenchStops(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts four servers")

@@ -17,16 +17,16 @@ import (
 // stopWithin is how long one stop may take before it counts as failed.
 const stopWithin = 10 * time.Second
 
-// stopWay is how a stop gets to the server: each over a connection of its own, as a
-// person's does who types it.
+// stopWay is a way on which a stop reaches the server. Every stop opens a new connection, as a
+// person's command does.
 type stopWay struct {
 	name, title string
 	client      *http.Client
 	base        string
-	key         string // "" where who asks is known otherwise
+	key         string // "" if the way needs no key
 }
 
-// stopWays are those that a server has.
+// stopWays returns the ways that a server has.
 func stopWays(s *childServer, key string) []stopWay {
 	ways := []stopWay{{"tcp", "TCP and a key", &http.Client{Timeout: stopWithin, Transport: &http.Transport{DisableKeepAlives: true}}, s.url, key}}
 	path := s.socket()
@@ -41,8 +41,8 @@ func stopWays(s *childServer, key string) []stopWay {
 	})
 }
 
-// stop stops a portfolio or a bot in it; later is true where the server has accepted
-// the stop and records it later.
+// stop stops a portfolio or a bot in it. later reports that the server has accepted the stop and
+// records it later.
 func (w *stopWay) stop(ctx context.Context, kind, portfolio, bot string) (later bool, err error) {
 	path, body := "/emergency-stop", `{"kind":"manual","reason":"pets bench"}`
 	if kind == stopKinds[1] {
@@ -72,12 +72,12 @@ func (w *stopWay) post(ctx context.Context, path, body string) (int, []byte, err
 	if err != nil {
 		return 0, nil, err
 	}
-	defer func() { _ = resp.Body.Close() }() // it is read to its end
+	defer func() { _ = resp.Body.Close() }() // read to the end
 	answer, err := io.ReadAll(resp.Body)
 	return resp.StatusCode, answer, err
 }
 
-// startAll starts the bots that are there to be stopped, by a batch for each portfolio.
+// startAll starts the bots that exist only to be stopped, with batches for each portfolio.
 func (w *stopWay) startAll(ctx context.Context, n int) error {
 	batches := make([][]string, loadPortfolios)
 	for i := range n {
@@ -96,8 +96,7 @@ func (w *stopWay) startAll(ctx context.Context, n int) error {
 	return nil
 }
 
-// batch sends commands; one that has nothing to do, because a bot runs already, may
-// be refused.
+// batch sends commands. A refusal is fine, because a bot may already be running.
 func (w *stopWay) batch(ctx context.Context, portfolio string, commands []string) error {
 	status, answer, err := w.post(ctx, "/v1/portfolios/"+portfolio+"/batch", `{"commands":[`+strings.Join(commands, ",")+`]}`)
 	if err != nil {

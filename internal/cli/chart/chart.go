@@ -1,6 +1,6 @@
 // Package chart draws equity over a history, in the terminal and as SVG.
 //
-// It owns scales, ticks, marks and their labels. Its floats are for the eye only; it refuses to
+// It owns scales, ticks, marks and their labels. It uses floats for drawing only, and refuses to
 // compute with money.
 package chart
 
@@ -15,8 +15,8 @@ import (
 	"pets/projections"
 )
 
-// Size of the chart in the terminal, in characters. It is as wide as the terminal, less
-// what stands to the left of it.
+// The size of the chart in the terminal, in characters. It is as wide as the terminal, less the
+// labels on the left.
 const (
 	chartLeft    = 14
 	chartWidest  = 106
@@ -24,8 +24,8 @@ const (
 	chartLeftPad = chartLeft - 2
 )
 
-// Draw draws equity over the records of a history, with a letter under the columns
-// in which something stopped, or went on. Floats are for the eye only.
+// Draw draws equity over a history, with a letter under each column in which something was
+// stopped, reset or cleared.
 func Draw(a *cli.App, points []projections.EquityPoint, marks []Mark) error {
 	p := a.Printer()
 	if len(points) == 0 {
@@ -52,7 +52,7 @@ func Draw(a *cli.App, points []projections.EquityPoint, marks []Mark) error {
 	return p.Err
 }
 
-// chartColumns spreads the points over at most width columns; each shows its last.
+// chartColumns spreads the points over at most width columns; each column shows its last point.
 func chartColumns(points []projections.EquityPoint, width int) []float64 {
 	n := min(width, len(points))
 	columns := make([]float64, n)
@@ -62,7 +62,7 @@ func chartColumns(points []projections.EquityPoint, width int) []float64 {
 	return columns
 }
 
-// chartMarkRow is what stands under the columns, and what its letters mean.
+// chartMarkRow returns the row of letters under the columns, and its legend.
 func chartMarkRow(points []projections.EquityPoint, marks []Mark, columns int) (under, legend string) {
 	row := []byte(strings.Repeat(" ", columns))
 	kinds := make([]markKind, columns)

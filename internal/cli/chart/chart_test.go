@@ -16,7 +16,7 @@ import (
 	"pets/projections"
 )
 
-// series is equity over a span, in a hundred steps.
+// series returns equity over a span, in a hundred steps.
 func series(start time.Time, span time.Duration) []projections.EquityPoint {
 	points := make([]projections.EquityPoint, 101)
 	for i := range points {
@@ -25,7 +25,7 @@ func series(start time.Time, span time.Duration) []projections.EquityPoint {
 	return points
 }
 
-// drawn is what a picture says: its texts, and what is found of each.
+// drawn holds the texts of a picture, and what was found of each.
 type drawn struct {
 	Texts []struct {
 		X      float64 `xml:"x,attr"`
@@ -93,8 +93,8 @@ func TestChartLabelsDoNotOverlap(t *testing.T) {
 	}
 }
 
-// More marks than there are lanes keep their lines, and the picture says so; marks that
-// say the same at one moment share a label.
+// With more marks than lanes, each mark keeps its line, and the picture says how many labels are
+// missing; marks with the same text at one moment share a label.
 func TestChartWithTooManyMarks(t *testing.T) {
 	start := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 	marks := &Marks{}
@@ -141,7 +141,7 @@ func TestTimeTicks(t *testing.T) {
 	}
 }
 
-// A step is round, and its labels have the decimals it needs.
+// A step is round, and its labels have the decimals that it needs.
 func TestRoundStep(t *testing.T) {
 	for least, want := range map[float64]string{300: "500", 100: "100", 0.013: "0.02", 7: "10", 0.4: "0.5", 0.06: "0.1"} {
 		step, decimals := roundStep(least)
@@ -149,7 +149,7 @@ func TestRoundStep(t *testing.T) {
 	}
 }
 
-// The terminal shows the gravest of a column, and says what the letters mean.
+// The terminal shows the most serious mark of a column, and explains the letters.
 func TestChartInTheTerminal(t *testing.T) {
 	var out strings.Builder
 	a := &cli.App{Out: &out, Environ: []string{"COLUMNS=80"}}

@@ -9,10 +9,10 @@ import (
 	"pets/eventstore"
 )
 
-// markKind is what a chart of equity marks beside the money.
+// markKind is a kind of mark on a chart of equity.
 type markKind int
 
-// The kinds, the gravest last: it is what a column of the terminal shows.
+// The kinds of marks, from least to most serious. A column of the terminal shows its most serious mark.
 const (
 	markCleared markKind = iota
 	markReset
@@ -20,7 +20,7 @@ const (
 	markStopped
 )
 
-// markKinds say how they are shown, and what they are.
+// markKinds describes how each kind is drawn and what it means.
 var markKinds = []struct {
 	symbol            byte
 	what, stroke, ink string
@@ -31,7 +31,7 @@ var markKinds = []struct {
 	markStopped: {'S', "emergency stop", `stroke="#7f0000" stroke-width="2"`, "#7f0000"},
 }
 
-// Mark is a stop, or an end of one.
+// Mark is a trip or a stop, or the end of one.
 type Mark struct {
 	revision uint64
 	time     time.Time
@@ -39,10 +39,10 @@ type Mark struct {
 	label    string
 }
 
-// MarkTypes are the types of events that are marked.
+// MarkTypes lists the types of events that get a mark.
 var MarkTypes = []string{domain.BreakerTrippedType, domain.BreakerResetType, domain.EmergencyStopEngagedType, domain.EmergencyStopClearedType}
 
-// Marks collects the marks between two times (zero: unbounded).
+// Marks collects the marks between two times; the zero time is unbounded.
 type Marks struct {
 	From, To time.Time
 	All      []Mark

@@ -13,20 +13,20 @@ import (
 	"pets/projections"
 )
 
-// Geometry of the picture, in pixels. Above the plot is a lane for each row of labels.
+// The geometry of the picture, in pixels. Above the plot is a lane for each row of labels.
 const (
 	svgWidth, svgPlot   = 900, 250
 	svgLeft, svgRight   = 84, 34
 	svgTitle, svgBottom = 46, 50
 	svgLane             = 16
 	svgMostLanes        = 12
-	svgCharacter        = 6.4 // of a label, at its font size
+	svgCharacter        = 6.4 // the width of a label's character
 	SVGMostPoints       = 1500
-	svgGridLines        = 5 // about
+	svgGridLines        = 5 // approximately
 	svgTicks            = 8 // at most
 )
 
-// equityChart places a series on a picture. Floats are for the eye only.
+// equityChart is a chart of a series. It uses floats for drawing only.
 type equityChart struct {
 	title      string
 	points     []projections.EquityPoint
@@ -36,16 +36,16 @@ type equityChart struct {
 	start, end time.Time
 }
 
-// svgLabel is a line at a time, and what it says, in a lane where it meets no other.
+// svgLabel is a vertical line at a time with its text, in a lane where it overlaps no other text.
 type svgLabel struct {
 	kind markKind
 	x    float64
 	text string
-	left float64 // of the text
-	lane int     // counted from the plot; -1 for none
+	left float64 // the left edge of the text
+	lane int     // counted from the plot; -1 means no text
 }
 
-// NewSVG lays a picture out.
+// NewSVG lays out a picture.
 func NewSVG(title string, points []projections.EquityPoint, marks []Mark) *equityChart {
 	c := &equityChart{title: title, points: points, low: math.Inf(1), high: math.Inf(-1)}
 	for _, p := range points {
@@ -73,8 +73,8 @@ func NewSVG(title string, points []projections.EquityPoint, marks []Mark) *equit
 	return c
 }
 
-// place gives every mark the lowest lane in which its label meets no other. Marks
-// that say the same and would stand on the same pixel share it.
+// place gives every mark the lowest lane in which its label overlaps no other. Successive marks
+// with the same text on the same pixel share a label.
 func (c *equityChart) place(marks []Mark) {
 	var ends [svgMostLanes][]svgLabel
 	for i := 0; i < len(marks); {
@@ -121,8 +121,8 @@ func (c *equityChart) y(v float64) float64 {
 	return float64(c.top()) + svgPlot*(c.high-v)/(c.high-c.low)
 }
 
-// Write draws the picture: equity as steps; lines where money came or went, where
-// something stopped, and where it went on.
+// Write draws the picture: equity as steps, and lines where money came or went and where
+// something was stopped, reset or cleared.
 func (c *equityChart) Write(w io.Writer) error {
 	var b strings.Builder
 	height := c.bottom() + svgBottom
@@ -141,7 +141,7 @@ func (c *equityChart) Write(w io.Writer) error {
 	return err
 }
 
-// grid draws the levels, at round amounts.
+// grid draws horizontal lines at round amounts.
 func (c *equityChart) grid(b *strings.Builder) {
 	step, decimals := roundStep((c.high - c.low) / svgGridLines)
 	for n := math.Ceil(c.low / step); n*step <= c.high; n++ {
@@ -151,8 +151,8 @@ func (c *equityChart) grid(b *strings.Builder) {
 	}
 }
 
-// roundStep is the least of 1, 2 and 5 times a power of ten that is not below a step, and
-// the decimals it takes.
+// roundStep returns the least number of the form 1, 2 or 5 times a power of ten that is not below
+// least, and its number of decimals.
 func roundStep(least float64) (step float64, decimals int) {
 	power := math.Pow(10, math.Floor(math.Log10(least)))
 	step = 10 * power
@@ -165,8 +165,8 @@ func roundStep(least float64) (step float64, decimals int) {
 	return step, max(0, -int(math.Floor(math.Log10(step)+1e-9)))
 }
 
-// times draws the time axis: under each tick its time, and under the first, and wherever
-// it changes, the day or year that it is of.
+// times draws the time axis. Under each tick is its time; under the first tick, and where it
+// changes, is the day or year as well.
 func (c *equityChart) times(b *strings.Builder) {
 	ticks, style := timeTicks(c.start, c.end)
 	before := ""
@@ -182,7 +182,7 @@ func (c *equityChart) times(b *strings.Builder) {
 	fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="end" fill="#666">UTC</text>`+"\n", svgWidth-svgRight, c.bottom()+34)
 }
 
-// flows marks the money that came or went after the beginning: it is not performance.
+// flows marks deposits and withdrawals after the beginning, because they are not performance.
 func (c *equityChart) flows(b *strings.Builder) {
 	some := false
 	for i, p := range c.points {
@@ -214,8 +214,8 @@ func (c *equityChart) line(b *strings.Builder) {
 	b.WriteString(`"/>` + "\n")
 }
 
-// marks draws the lines first and the labels over them, on white: a line of one must not
-// cross the words of another.
+// marks draws the lines first and the labels over them, on white, so that no line crosses a
+// label.
 func (c *equityChart) marks(b *strings.Builder) {
 	y := func(lane int) int { return c.top() - svgLane*lane - 5 }
 	untold := 0

@@ -2,12 +2,12 @@ package chart
 
 import "time"
 
-// tickStyle is how the times of an axis are written: each tick, and what it is of.
+// tickStyle formats the times of an axis: each tick, and the day or year it belongs to.
 type tickStyle struct{ tick, of string }
 
 const oneDay = 24 * time.Hour
 
-// timeSteps are the distances between ticks that people count in, up to weeks.
+// timeSteps are the usual distances between ticks, up to weeks.
 var timeSteps = []struct {
 	step  time.Duration
 	style tickStyle
@@ -32,7 +32,7 @@ var timeSteps = []struct {
 	{14 * oneDay, tickStyle{"Jan 2", "2006"}},
 }
 
-// monthSteps are those above, in months.
+// monthSteps are the distances in months.
 var monthSteps = []struct {
 	months int
 	style  tickStyle
@@ -48,7 +48,7 @@ var monthSteps = []struct {
 	{600, tickStyle{"2006", ""}},
 }
 
-// timeTicks are the round times between two, at most svgTicks of them and at least one.
+// timeTicks returns the round times from start to end, at most svgTicks of them and at least one.
 func timeTicks(start, end time.Time) ([]time.Time, tickStyle) {
 	start, end = start.UTC(), end.UTC()
 	for _, s := range timeSteps {
@@ -59,7 +59,7 @@ func timeTicks(start, end time.Time) ([]time.Time, tickStyle) {
 		for t := roundUp(start, s.step); !t.After(end); t = t.Add(s.step) {
 			ticks = append(ticks, t)
 		}
-		if len(ticks) == 0 { // less than the smallest step: the time itself
+		if len(ticks) == 0 { // the span has no round time
 			return []time.Time{start}, s.style
 		}
 		return ticks, s.style
@@ -81,7 +81,7 @@ func roundUp(t time.Time, step time.Duration) time.Time {
 	return t
 }
 
-// monthTicks are the first days of every so many months, counted from a January.
+// monthTicks returns the first days of every so many months, counted from a January.
 func monthTicks(start, end time.Time, months int) []time.Time {
 	n := (start.Year()*12 + int(start.Month()) - 1) / months * months
 	var ticks []time.Time

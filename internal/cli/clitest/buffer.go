@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// Buffer is written by a command and read by a test.
+// Buffer is a buffer that a command writes and a test reads.
 type Buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

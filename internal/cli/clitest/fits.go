@@ -1,4 +1,4 @@
-// Package clitest is what the tests of every room need, also of insides: it imports no room.
+// Package clitest has helpers for the tests of every command package. It imports none of them.
 package clitest
 
 import (
@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Fits holds every line of a text to a width.
+// Fits checks that every line of a text fits a width.
 func Fits(t *testing.T, width int, text string) {
 	t.Helper()
 	require.NotEmpty(t, text)
@@ -19,8 +19,8 @@ func Fits(t *testing.T, width int, text string) {
 	}
 }
 
-// FitsByWords is Fits for texts with paths, addresses and commands: a word that is longer than
-// a line stands alone in it.
+// FitsByWords is Fits for texts with paths, addresses and commands: a word longer than a line may
+// exceed the width if it stands alone.
 func FitsByWords(t *testing.T, width int, text string) {
 	t.Helper()
 	for line := range strings.Lines(text) {

@@ -28,13 +28,13 @@ import (
 
 const apiPage = "docs/api.md"
 
-// apiShell is bash with a server to talk to.
+// apiShell is a bash with a server to talk to.
 type apiShell struct {
 	in  io.Writer
 	out *bufio.Reader
 }
 
-// newAPIShell starts a server in this process, whose clock stands, and a shell.
+// newAPIShell starts a server in this process, with a clock that stands still, and a shell.
 func newAPIShell(t *testing.T) *apiShell {
 	t.Helper()
 	testenv.Need(t, "bash", "curl", "python3")
@@ -114,7 +114,7 @@ func TestAPIDocs(t *testing.T) {
 				pending = ""
 			}
 			continue
-		case inside: // an answer of last time
+		case inside: // the answer of an earlier run
 			continue
 		}
 		out = append(out, line)
@@ -128,7 +128,7 @@ func TestAPIDocs(t *testing.T) {
 	require.Equal(t, string(page), got, "go test ./internal/cli/demo -run APIDocs -rewrite writes what is now")
 }
 
-// routesIn puts the table of routes where the page has one.
+// routesIn puts the table of routes into the page.
 func routesIn(t *testing.T, root, page string) string {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(root, "docs", "openapi.json"))

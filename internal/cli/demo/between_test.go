@@ -21,22 +21,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// between stands between a bot and its server, and sees every command. What is not
-// a command passes; the first event stream is cut off after a moment.
+// between is a proxy between a bot and its server that sees every command. Other requests pass
+// through; the first event stream is cut off after a moment.
 type between struct {
 	url   string
 	proxy *httputil.ReverseProxy
-	bot   chan *os.Process // whom to kill
+	bot   chan *os.Process // the process to kill
 
 	mu    sync.Mutex // one command at a time, as the bot sends them
 	post  func(w http.ResponseWriter, q *http.Request, body []byte)
-	known map[string]bool // fills that were reported: a bot reports them again when it starts
-	// unanswered is the command that its sender was killed at, with its key: the next
-	// life has to begin with it.
+	known map[string]bool // reported fills; a bot reports them again when it starts
+	// unanswered is the command during which the bot was killed, with its key: the bot's next life
+	// has to start with it.
 	unanswered string
 
-	deaf    atomic.Bool // no stream is opened
-	streams sync.Mutex  // apart: a command may wait for what comes on a stream
+	deaf    atomic.Bool // refuses every stream
+	streams sync.Mutex  // separate, because a command may wait for an event of a stream
 	lasts   []string    // Last-Event-ID of every stream
 }
 
@@ -46,7 +46,7 @@ func newBetween(r *botRig) *between {
 	b := &between{bot: make(chan *os.Process, 1), known: map[string]bool{}}
 	b.proxy = &httputil.ReverseProxy{
 		Rewrite:  func(p *httputil.ProxyRequest) { p.SetURL(target) },
-		ErrorLog: log.New(io.Discard, "", 0), // of bots that were killed
+		ErrorLog: log.New(io.Discard, "", 0), // errors caused by killed bots
 	}
 	server := httptest.NewServer(b)
 	r.t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
@@ -68,7 +68,7 @@ func (b *between) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	b.post(w, q, body)
 }
 
-// onPost says what becomes of commands.
+// onPost sets what happens to commands.
 func (b *between) onPost(do func(w http.ResponseWriter, q *http.Request, body []byte)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -100,7 +100,7 @@ func (b *between) get(w http.ResponseWriter, q *http.Request) {
 	b.proxy.ServeHTTP(w, q)
 }
 
-// forward lets the server answer; w is nil where nobody is to hear it.
+// forward passes a command to the server; with w nil, the answer is dropped.
 func (b *between) forward(w http.ResponseWriter, q *http.Request, body []byte) {
 	if w == nil {
 		w = httptest.NewRecorder()
@@ -109,9 +109,8 @@ func (b *between) forward(w http.ResponseWriter, q *http.Request, body []byte) {
 	b.proxy.ServeHTTP(w, q)
 }
 
-// killAt kills the next life of the bot at its n-th command, not counting fills that
-// are known: before the server hears of it, before the bot hears the answer, or once
-// it could have heard it.
+// killAt kills the next life of the bot at its n-th command, not counting known fills: before
+// the server receives it, before the bot receives the answer, or just after that.
 func (b *between) killAt(t *testing.T, n int, when string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -146,7 +145,7 @@ func (b *between) killAt(t *testing.T, n int, when string) {
 			b.forward(nil, q, body)
 		case "heard":
 			b.forward(w, q, body)
-			_ = http.NewResponseController(w).Flush() // on its way, before the bot is killed
+			_ = http.NewResponseController(w).Flush() // send the answer before the bot is killed
 		}
 		_ = (<-b.bot).Kill()
 		panic(http.ErrAbortHandler)

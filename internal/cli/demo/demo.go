@@ -1,8 +1,8 @@
 // Package demo plays a bundled week of three bots through the API of a server on a fresh
 // folder, as pets serve --demo.
 //
-// It owns the week and what is told of it. It refuses a folder that holds a store, and a
-// shortcut past the API.
+// It owns the week and how it is presented. It refuses a folder that holds a store, and shortcuts
+// past the API.
 package demo
 
 import (
@@ -31,7 +31,7 @@ import (
 	"pets/replay"
 )
 
-// Capital of the demo and of each of its bots.
+// The capital of the demo and of each of its bots.
 const (
 	demoCapital    = "10000"
 	demoBotCapital = "3000"
@@ -40,9 +40,9 @@ const (
 
 var demoBots = []string{"breakout", "steady", "value"}
 
-// demoClock is the clock of a demo server: it stands where the week is being
-// played, and is the real one from then on. The week is moved by whole weeks to
-// end before now, so that time never has to go back.
+// demoClock is the clock of a demo server. While the week is played it shows the time of the
+// story; then it is the real clock. The week is shifted by whole weeks to end before now, so that
+// time never goes back.
 type demoClock struct {
 	played atomic.Pointer[time.Time]
 	real   func() time.Time
@@ -55,8 +55,8 @@ func (c *demoClock) now() time.Time {
 	return c.real()
 }
 
-// Play runs a server on a fresh folder, plays the week through its API, and
-// stays up.
+// Play runs a server on a fresh folder, plays the week through its API, and keeps the server
+// running.
 func Play(ctx context.Context, a *cli.App) error {
 	script, err := demoScript()
 	if err != nil {
@@ -70,8 +70,8 @@ func Play(ctx context.Context, a *cli.App) error {
 	}
 	admin, _ := httpapi.NewToken()
 	a.Config.Store, a.Config.Portfolio, a.Config.AdminKey = "embedded:"+dir, demoPortfolio, config.NewSecret(admin)
-	// Everything of it lies in its own folder, the witness, too: a demo that was removed is
-	// gone, and the next one in its place is not taken for a store that was rolled back.
+	// Everything, even the witness, is in this one folder, so that a removed demo leaves nothing and
+	// the next one in its place does not look like a store that was rolled back.
 	a.Config.Dir, a.Config.Witness = "", filepath.Join(dir, "witness")
 	clock := &demoClock{real: a.Clock()}
 	last := script[len(script)-1].at
@@ -80,7 +80,7 @@ func Play(ctx context.Context, a *cli.App) error {
 	clock.played.Store(&first)
 	a.MadeUp = true
 	s, err := serve.New(ctx, a, clock.now)
-	if err != nil && a.StoreFlag == "" { // the folder is this run's own, and nobody was told of it
+	if err != nil && a.StoreFlag == "" { // remove the folder that this run has created
 		return errors.Join(err, os.RemoveAll(dir))
 	}
 	if err != nil {
@@ -106,8 +106,7 @@ func Play(ctx context.Context, a *cli.App) error {
 	})
 }
 
-// demoPlay is one performance of the week: an operator, a feed and three bots,
-// each with an API key of its own.
+// demoPlay plays the week: an operator, a feed and three bots, each with an API key.
 type demoPlay struct {
 	app     *cli.App
 	ctx     context.Context //nolint:containedctx // one performance is one call
@@ -131,7 +130,7 @@ type demoPlay struct {
 
 func (d *demoPlay) at(t time.Time) { d.clock.played.Store(&t) }
 
-// post sends one command as somebody, over HTTP.
+// post sends one command over HTTP with the key of a participant.
 func (d *demoPlay) post(who, path string, body, into any) error {
 	d.sent++
 	if err := d.callers[who].Post(d.ctx, path, fmt.Sprintf("demo-%d", d.sent), body, into); err != nil {
@@ -175,7 +174,7 @@ func (d *demoPlay) play(script []scriptStep, admin string) error {
 	return d.p.Err
 }
 
-// open makes a key for everybody who takes part, and the portfolio.
+// open creates the keys of all participants, and the portfolio.
 func (d *demoPlay) open(admin string) error {
 	d.callers, d.keys = map[string]*client.Portfolio{}, map[string]string{"admin": admin}
 	boss, err := d.client(admin)
@@ -240,10 +239,10 @@ func (d *demoPlay) step(step scriptStep) error {
 	}
 }
 
-// ask is what a bot does: ask for a permit, and trade only with one.
+// ask does what a bot does: it asks for a permit, and trades only with one.
 func (d *demoPlay) ask(o domain.Order) error {
 	if o.Side == domain.Sell && d.fills[o.Instrument].IsZero() {
-		return nil // its purchase was refused: there is nothing to sell
+		return nil // the purchase was refused, so there is nothing to sell
 	}
 	d.asked++
 	fee := o.Fee
@@ -277,7 +276,7 @@ func (d *demoPlay) refused(o domain.Order, reasons []domain.Reason) {
 	}
 }
 
-// settle pays out what is held, and adds up what refused orders would have made.
+// settle pays out what is held, and adds up what the refused orders would have made.
 func (d *demoPlay) settle(s settlement) error {
 	for _, o := range d.missed[s.Instrument] {
 		d.saved = d.saved.Add(s.payout.Sub(o.LimitPrice).Mul(o.Quantity)).Sub(o.Fee)
@@ -288,7 +287,7 @@ func (d *demoPlay) settle(s settlement) error {
 	return d.send("feed", "/settlements", commands.SettleMarket{Instrument: s.Instrument, Payout: s.payout})
 }
 
-// watch prints what nobody should miss.
+// watch counts closed trades and prints trips.
 func (d *demoPlay) watch(events []commands.EventRef) error {
 	for _, ref := range events {
 		switch ref.Type {
@@ -306,7 +305,7 @@ func (d *demoPlay) watch(events []commands.EventRef) error {
 	return nil
 }
 
-// endDay prints a line for the day that is over.
+// endDay prints a line about the past day.
 func (d *demoPlay) endDay() error {
 	if d.day == "" {
 		return nil
@@ -333,7 +332,7 @@ func (d *demoPlay) look(show func(*portfolio.State) error, riders ...projections
 	return d.app.LookIn(d.ctx, d.server.Store, projections.Point{}, riders, show)
 }
 
-// report shows what a person asks next: why, where do we stand, what now.
+// report prints what a person asks next: why it happened, the state, and what to do.
 func (d *demoPlay) report(dir string) error {
 	p := d.p
 	p.Line("")
@@ -348,7 +347,7 @@ func (d *demoPlay) report(dir string) error {
 	p.Line("STATE")
 	series, marks := projections.NewEquity(), &chart.Marks{}
 	err := d.look(func(s *portfolio.State) error {
-		// What to do next stands at the end, with the keys that it takes.
+		// The next steps come at the end, with the keys that they need.
 		if err := show.PrintState(d.app, projections.StateOf(s), show.Extra{Past: true}); err != nil {
 			return err
 		}
@@ -360,7 +359,7 @@ func (d *demoPlay) report(dir string) error {
 	return errors.Join(err, p.Err)
 }
 
-// next says what to try now that the server is up.
+// next prints what to try now that the server is running.
 func (d *demoPlay) next(dir string) {
 	p, url := d.p, d.server.URL()
 	p.Line("")
@@ -406,7 +405,7 @@ func (d *demoPlay) next(dir string) {
 	p.Whole("  " + d.app.TypedHere("verify", "--store", "embedded:"+dir))
 }
 
-// why prints the trip and the closed trades of its bot that led to it.
+// why prints the trip and the bot's closed trades that led to it.
 func (d *demoPlay) why() error {
 	if d.tripped == 0 {
 		d.p.Line("  no breaker tripped")

@@ -49,7 +49,7 @@ func TestReadmePictureIsOfTheDemoWeek(t *testing.T) {
 	require.Equal(t, string(want), got, "go test ./internal/cli/demo -run ReadmePicture -rewrite draws it again")
 }
 
-// A second week on top of the first would show neither.
+// The demo refuses a folder in which it was played before.
 func TestDemoRefusesAFolderWithADemo(t *testing.T) {
 	s := petstest.New(t)
 	week := filepath.Join(s.Dir, "week")
@@ -60,7 +60,7 @@ func TestDemoRefusesAFolderWithADemo(t *testing.T) {
 	require.NoFileExists(t, filepath.Join(week, httpapi.SocketName), "who is refused leaves no way in behind that nobody answers")
 
 	require.NoError(t, os.RemoveAll(week))
-	s.PlayedDemo(week) // a demo that was removed is no store that was rolled back
+	s.PlayedDemo(week) // a removed demo is not taken for a store that was rolled back
 	entries, err := os.ReadDir(s.Dir)
 	require.NoError(t, err)
 	for _, e := range entries {
@@ -68,9 +68,9 @@ func TestDemoRefusesAFolderWithADemo(t *testing.T) {
 	}
 }
 
-// The demo tells its story by itself: its made-up clock is nothing to warn of, in the
-// terminal or in the history, and no log stands between the lines. By the machine's own
-// clock, as it is run.
+// The output of the demo is only its story: its invented clock causes no warning, neither in the
+// terminal nor in the history, and no log line appears in between. It runs on the machine's
+// clock, as usual.
 func TestTheDemoIsQuiet(t *testing.T) {
 	s := petstest.New(t)
 	ctx, stop := context.WithCancel(t.Context())
@@ -88,7 +88,7 @@ func TestTheDemoIsQuiet(t *testing.T) {
 	clitest.Fits(t, 80, out.String())
 }
 
-// What the demo says to type works as it stands, and leads out of the trip.
+// The commands that the demo prints work as printed, and lead out of the trip.
 func TestTheDemoSaysWhatToType(t *testing.T) {
 	s := petstest.New(t)
 	ctx, stop := context.WithCancel(t.Context())
@@ -107,7 +107,7 @@ func TestTheDemoSaysWhatToType(t *testing.T) {
 		switch {
 		case strings.HasPrefix(line, "export PETS_"):
 			s.Env = append(s.Env, strings.Fields(line)[1:]...)
-		case strings.HasPrefix(line, "pets equity"): // into a file that would stay
+		case strings.HasPrefix(line, "pets equity"): // it writes a file
 		case strings.HasPrefix(line, "pets "):
 			said++
 			line, reason, reasoned := strings.Cut(line, ` --reason "`)
@@ -126,7 +126,7 @@ func TestTheDemoSaysWhatToType(t *testing.T) {
 	require.Equal(t, 0, <-typed, errs.String())
 }
 
-// askAsTheDemoSays runs the request of a bot that the demo prints.
+// askAsTheDemoSays sends the bot's request that the demo prints.
 func askAsTheDemoSays(t *testing.T, turn string) {
 	t.Helper()
 	if _, err := exec.LookPath("curl"); err != nil {

@@ -49,8 +49,8 @@ var exampleBots = []struct {
 	}},
 }
 
-// eachExampleBot runs a test with a fresh server for every bot. Most of their time
-// they wait, so they do it side by side.
+// eachExampleBot runs a test with a fresh server for every bot, in parallel, because they mostly
+// wait.
 func eachExampleBot(t *testing.T, limits map[string]any, test func(r *botRig)) {
 	for _, bot := range exampleBots {
 		t.Run(bot.name, func(t *testing.T) {
@@ -61,15 +61,15 @@ func eachExampleBot(t *testing.T, limits map[string]any, test func(r *botRig)) {
 	}
 }
 
-// botRig is a server with a bot that may trade, and the working folder of that bot.
+// botRig is a server with a bot that may trade, and the bot's working folder.
 type botRig struct {
 	t       *testing.T
 	command []string
-	folder  string // of the server's store
-	dir     string // of the bot
+	folder  string // the server's store
+	dir     string // the bot's working folder
 	server  *petstest.Process
-	main    *client.Portfolio // as an operator
-	key     string            // of the bot
+	main    *client.Portfolio // with an operator's key
+	key     string            // the bot's key
 }
 
 func newBotRig(t *testing.T, command []string, limits map[string]any) *botRig {
@@ -102,7 +102,7 @@ type botProcess struct {
 	ended chan error
 }
 
-// start starts the bot against an address: the server, or what stands before it.
+// start starts the bot against an address: the server's, or a proxy's.
 func (r *botRig) start(url string, args ...string) *botProcess {
 	r.t.Helper()
 	b := &botProcess{cmd: exec.Command(r.command[0], append(r.command[1:], args...)...), out: &clitest.Buffer{}, ended: make(chan error, 1)}
@@ -118,7 +118,7 @@ func (r *botRig) start(url string, args ...string) *botProcess {
 	return b
 }
 
-// over waits for the end of a life.
+// over waits for the end of a life, that is, of the bot's process.
 func (r *botRig) over(b *botProcess) error {
 	r.t.Helper()
 	select {
@@ -131,14 +131,14 @@ func (r *botRig) over(b *botProcess) error {
 	}
 }
 
-// end wants it to be a good one, in which the server had nothing to refuse.
+// end expects a clean end, without refusals by the server.
 func (r *botRig) end(b *botProcess) {
 	r.t.Helper()
 	require.NoError(r.t, r.over(b), b.out.String())
 	require.NotContains(r.t, b.out.String(), "refused:")
 }
 
-// died wants it to be one that was ended by force.
+// died expects an end by force.
 func (r *botRig) died(b *botProcess) {
 	r.t.Helper()
 	require.ErrorContains(r.t, r.over(b), "killed", b.out.String())
@@ -151,7 +151,7 @@ func (r *botRig) terminate(b *botProcess) {
 	r.end(b)
 }
 
-// venueOrder is an order in the book of the bot's pretend exchange.
+// venueOrder is an order in the book of the bot's simulated exchange.
 type venueOrder struct {
 	ID, Side, Quantity, Filled string
 	Price                      string `json:"limit_price"`
@@ -171,7 +171,7 @@ func (r *botRig) venue() []venueOrder {
 	for line := range strings.Lines(string(raw)) {
 		var o venueOrder
 		if json.Unmarshal([]byte(line), &o) != nil {
-			break // it is being written
+			break // the last line is still being written
 		}
 		i := slices.IndexFunc(all, func(known venueOrder) bool { return known.ID == o.ID })
 		if i < 0 {
@@ -192,7 +192,7 @@ func (r *botRig) eventually(what string, b *botProcess, ok func() bool) {
 	}
 }
 
-// held is the bot's position as the server knows it.
+// held returns the bot's position according to the server.
 func (r *botRig) held() string {
 	r.t.Helper()
 	var v struct {
@@ -206,7 +206,7 @@ func (r *botRig) held() string {
 	return v.Positions[0].Quantity.String()
 }
 
-// livePermits are the states of the permits that are live.
+// livePermits returns the states of the live permits.
 func (r *botRig) livePermits() []string {
 	r.t.Helper()
 	var v struct{ Permits []struct{ Status string } }
@@ -218,7 +218,7 @@ func (r *botRig) livePermits() []string {
 	return all
 }
 
-// resting waits until the n-th order rests at the venue, and the server knows it.
+// resting waits until the n-th order rests at the venue and the server knows it.
 func (r *botRig) resting(b *botProcess, n int) {
 	r.t.Helper()
 	r.eventually("an order rests", b, func() bool {
@@ -227,9 +227,8 @@ func (r *botRig) resting(b *botProcess, n int) {
 	})
 }
 
-// check compares the server's books with the venue's: every order was permitted and
-// placed once, every fill is recorded once, nothing is reserved any more. Flags
-// are those that fills may have.
+// check compares the server's books with the venue's: every order was permitted and placed once,
+// every fill is recorded once, and nothing is reserved. The fills may only have the given flags.
 func (r *botRig) check(orders int, flags ...string) {
 	r.t.Helper()
 	require.Empty(r.t, r.livePermits(), "a permit leaked")
@@ -305,7 +304,7 @@ func TestExampleBotsRetry(t *testing.T) {
 			key := q.Header.Get("Idempotency-Key")
 			tries[key] = append(tries[key], q.URL.Path+" "+string(body))
 			switch len(tries[key]) {
-			case 1: // it happens, and nobody hears of it
+			case 1: // it happens, but the answer is lost
 				before.forward(nil, q, body)
 				panic(http.ErrAbortHandler)
 			case 2:
@@ -316,7 +315,7 @@ func TestExampleBotsRetry(t *testing.T) {
 		})
 		r.end(r.start(before.url, "--orders", "4", "--rest", "0.05"))
 		r.check(4)
-		before.onPost(before.forward) // from here on, nobody writes to tries
+		before.onPost(before.forward) // from here on, tries is not written
 		require.Len(r.t, tries, 4*3+1, "asked, placed and filled four times, released once")
 		for key, sent := range tries {
 			require.Equal(r.t, []string{sent[0], sent[0], sent[0]}, sent, key)
@@ -358,7 +357,7 @@ func TestExampleBotsKilled(t *testing.T) {
 			require.NoError(r.t, b.cmd.Process.Kill())
 			r.died(b)
 		}
-		// A command that a power cut kept from being written was never sent.
+		// A command that was not fully written because of a power cut was never sent.
 		require.NoError(r.t, os.WriteFile(filepath.Join(r.dir, "alpha.journal"), []byte(`["/permits", {"bot": "al`), 0o600))
 		orders := len(r.venue()) + 4
 		r.end(r.start(r.server.URL, "--orders", strconv.Itoa(orders), "--rest", "0.02"))
@@ -367,8 +366,8 @@ func TestExampleBotsKilled(t *testing.T) {
 	})
 }
 
-// An order that was placed by a life that then ended is reported by the next one,
-// even when its permit has expired meanwhile.
+// If a life ends after placing an order, the next one reports the order, even if its permit has
+// expired meanwhile.
 func TestExampleBotsReportLate(t *testing.T) {
 	eachExampleBot(t, map[string]any{"permit_ttl": "1s"}, func(r *botRig) {
 		before := newBetween(r)
@@ -386,7 +385,7 @@ func TestExampleBotsReportLate(t *testing.T) {
 	})
 }
 
-// The server is killed under the bot, three times: the bot goes on when it is back.
+// The server is killed under the bot three times; the bot goes on once it is back.
 func TestExampleBotsOutliveTheServer(t *testing.T) {
 	eachExampleBot(t, map[string]any{}, func(r *botRig) {
 		b := r.start(r.server.URL, "--orders", "20", "--rest", "0.05")
@@ -411,11 +410,11 @@ func TestExampleBotsStop(t *testing.T) {
 		r.post("/bots/alpha/stop", map[string]any{"reason": "odd fills"})
 		r.eventually("it is cancelled", b, func() bool { return !r.venue()[3].Rests && len(r.livePermits()) == 0 })
 		require.Contains(r.t, b.out.String(), "told: stop - stopped by an operator")
-		time.Sleep(1500 * time.Millisecond) // it looks around every second
+		time.Sleep(1500 * time.Millisecond) // it polls every second
 		r.check(4, domain.FlagHalted)
 		require.Equal(r.t, "9", r.held())
 
-		// A bot that comes back hears of it, too.
+		// A bot that comes back learns of it as well.
 		r.terminate(b)
 		b = r.start(r.server.URL, "--orders", "1000", "--rest", "60")
 		r.eventually("it hears that it is stopped", b, func() bool { return strings.Contains(b.out.String(), "told: stop - the bot is stopped") })
@@ -429,8 +428,8 @@ func TestExampleBotsStop(t *testing.T) {
 	})
 }
 
-// "places nothing more": also not what was permitted just before the bot heard of
-// the stop.
+// "places nothing more": not even an order that was permitted just before the bot learned of the
+// stop.
 func TestExampleBotsHearBeforeTheyPlace(t *testing.T) {
 	eachExampleBot(t, map[string]any{}, func(r *botRig) {
 		before := newBetween(r)
@@ -483,8 +482,8 @@ func TestExampleBotsAskAgainAfterAStop(t *testing.T) {
 	})
 }
 
-// A trip with close_positions_on_trip: what the bot holds is sold by a permit that
-// only reduces, and that is its last order.
+// After a trip with close_positions_on_trip, the bot sells what it holds, with a permit that only
+// reduces, and that is its last order.
 func TestExampleBotsCloseAfterATrip(t *testing.T) {
 	eachExampleBot(t, map[string]any{"close_positions_on_trip": true}, func(r *botRig) {
 		b := r.start(r.server.URL, "--orders", "1000", "--rest", "60")
@@ -500,7 +499,7 @@ func TestExampleBotsCloseAfterATrip(t *testing.T) {
 	})
 }
 
-// builtTypescript builds the bot into a folder of its own, once.
+// builtTypescript builds the bot into a separate folder, once.
 func builtTypescript(t *testing.T) string {
 	t.Helper()
 	needTypescript(t)

@@ -14,8 +14,7 @@ import (
 //go:embed week/*.csv
 var demoFiles embed.FS
 
-// scriptStep is one thing that happens in the demo week: an order a bot wants to
-// place, a price, or a payout.
+// scriptStep is one step of the demo week: an order that a bot wants to place, a price, or a payout.
 type scriptStep struct {
 	at     time.Time
 	order  *domain.Order

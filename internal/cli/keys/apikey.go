@@ -13,7 +13,7 @@ import (
 	"pets/internal/cli"
 )
 
-// issuedKey is an API key as the server shows it, once.
+// issuedKey is a new API key with its secret, which the server shows once.
 type issuedKey struct {
 	Key    string `json:"key"`
 	Secret string `json:"secret,omitempty"`
@@ -62,7 +62,7 @@ func (a *app) issueKeyCommand() *cobra.Command {
 			"is bound to none, one of role bot to --bot in --portfolio, or in PETS_PORTFOLIO.",
 		Example: "  pets apikey issue --user alice --role operator\n  pets apikey issue --user bob --role operator --portfolio paper\n  pets apikey issue --user alpha-host --role bot --bot alpha",
 		RunE: func(c *cobra.Command, _ []string) error {
-			body.Portfolio = a.PortfolioFlag // a key is bound by what is said here, not by a setting
+			body.Portfolio = a.PortfolioFlag // only the flag binds a key, not PETS_PORTFOLIO
 			if body.Bot != "" {
 				body.Portfolio = a.Config.Portfolio
 			}

@@ -25,7 +25,7 @@ func (a *app) keysCommand() *cobra.Command {
 func (a *app) generateKeyCommand() *cobra.Command {
 	return cli.Local(&cobra.Command{
 		Use: "generate", Short: "Make a new encryption key, for ENCRYPTION_KEY", Args: cobra.NoArgs,
-		Long: "Prints a new Fernet key on standard output, and on standard error where it belongs. It is kept nowhere.",
+		Long: "Prints a new Fernet key on standard output, and on standard error what to do with it. It is stored nowhere.",
 		RunE: func(*cobra.Command, []string) error {
 			p, notes := a.Messages(), a.Notes()
 			key := vault.GenerateKey()
@@ -33,7 +33,7 @@ func (a *app) generateKeyCommand() *cobra.Command {
 				return a.PrintJSON(map[string]string{"encryption_key": key})
 			}
 			p.Line("%s", key)
-			notes.Line("Put it into .env as ENCRYPTION_KEY='…', and run chmod 600 .env: who can read that file can sign.")
+			notes.Line("Put it into .env as ENCRYPTION_KEY='…', and run chmod 600 .env: anyone who can read that file can sign.")
 			notes.Line("Keep a copy apart from every backup of the keystore: without it the keys in there are lost,")
 			notes.Line("and only the words bring them back. A former key goes to ENCRYPTION_KEYS_RETIRED until")
 			notes.Line("pets keys rotate has sealed everything under the new one.")
@@ -42,19 +42,19 @@ func (a *app) generateKeyCommand() *cobra.Command {
 	})
 }
 
-// keyStatus is what `pets keys status --json` prints.
+// keyStatus is the answer of `pets keys status --json`.
 type keyStatus struct {
 	custody.KeyStatus
-	// Retired are the ids of ENCRYPTION_KEYS_RETIRED here; Removable those of them that
-	// nothing uses any more.
+	// Retired lists the ids of ENCRYPTION_KEYS_RETIRED here; Removable lists those of them that
+	// seal nothing any more.
 	Retired   []string `json:"retired"`
 	Removable []string `json:"removable"`
-	// Unopenable are the ids of keys that seal wallets and are not here: neither
-	// ENCRYPTION_KEY nor one of ENCRYPTION_KEYS_RETIRED. A server is not asked for its own.
+	// Unopenable lists the ids of keys that seal wallets but are neither ENCRYPTION_KEY nor in
+	// ENCRYPTION_KEYS_RETIRED. It is left out for a server, whose settings are not known here.
 	Unopenable []string `json:"unopenable,omitempty"`
 }
 
-// locked is why wallets cannot be opened here, nil where all can.
+// locked returns an error that names the wallets that cannot be opened here; nil if there are none.
 func (v *keyStatus) locked() error {
 	var wallets []string
 	for _, u := range v.InUse {
@@ -125,7 +125,7 @@ func (a *app) keyStatus(ctx context.Context) (keyStatus, error) {
 	return v, nil
 }
 
-// keyIDs are the ids of the encryption keys of this environment; current is "" for none.
+// keyIDs returns the ids of the encryption keys in the settings; current is "" if there are none.
 func (a *app) keyIDs() (current string, retired []string, err error) {
 	if a.Config.EncryptionKey.Reveal() == "" {
 		return "", nil, nil
@@ -140,7 +140,7 @@ func (a *app) keyIDs() (current string, retired []string, err error) {
 
 func (a *app) printKeyStatus(v keyStatus) error {
 	p := a.Messages()
-	age := "nothing is sealed under it, and nothing counts its age yet"
+	age := "nothing is sealed under it, so its age does not count yet"
 	if v.Since != nil {
 		age = fmt.Sprintf("%s old", cli.Days(time.Duration(v.Age)))
 		switch {

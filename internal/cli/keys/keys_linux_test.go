@@ -21,8 +21,8 @@ import (
 	"pets/internal/vault"
 )
 
-// "pets keys generate": the key alone on standard output, so that it can be piped into a
-// file, and what to do with it beside it.
+// "pets keys generate": the key alone on standard output, so that it can be redirected into a
+// file, and instructions on standard error.
 func TestGenerateKey(t *testing.T) {
 	s := petstest.New(t)
 	first, second := s.Run("keys", "generate"), s.Run("keys", "generate")
@@ -60,7 +60,7 @@ func TestRotateHere(t *testing.T) {
 	require.Contains(t, s.SitWith(t.Context(), late, "keys", "status").Ends(0), "90 days old, DUE for rotation")
 	s.Fails(1, []string{"every wallet is sealed under key " + petstest.KeyID(t, former)}, "keys", "rotate")
 
-	// The former key is needed, and missing: nothing is lost, and it says what to do.
+	// If the former key is needed but missing, nothing is lost, and the error says what to do.
 	key := vault.GenerateKey()
 	s.SetEnv("ENCRYPTION_KEY", key)
 	r := s.Run("keys", "status")
@@ -130,7 +130,7 @@ func TestRotateKilled(t *testing.T) {
 	require.Eventually(t, func() bool { return strings.Contains(errs.String(), "sealed 3 of 24: w02\n") }, 10*time.Second, 100*time.Microsecond)
 	require.NoError(t, c.Process.Kill())
 	_ = c.Wait()
-	// What was killed may have had no time for its witness: that is said once.
+	// A killed run may not have written its witness; a warning says so once.
 	if open := s.Run("keys", "status").Out; !strings.Contains(open, "ROTATION OPEN") {
 		t.Log("it was faster than the kill")
 	}
@@ -141,7 +141,7 @@ func TestRotateKilled(t *testing.T) {
 	require.Equal(t, wallets, strings.Count(s.Ok("wallet", "verify", "--offline"), "its key opens"))
 }
 
-// Without a store, a keystore or a key it says which is missing, and makes none.
+// Without a store, a keystore or a key, the error says which is missing, and none is created.
 func TestKeysOfNothing(t *testing.T) {
 	s := petstest.New(t)
 	s.Fails(1, []string{"there is no store at"}, "keys", "status")
@@ -155,7 +155,7 @@ func TestKeysOfNothing(t *testing.T) {
 	require.Empty(t, left)
 }
 
-// Damage, and what others can read, is found and said loudly.
+// Damage, and files that others can read, are found and reported.
 func TestBadKeystore(t *testing.T) {
 	s := petstest.LiveShell(t)
 	s.Register("trading", domain.WalletHot, petstest.OtherFirst)
@@ -194,7 +194,7 @@ func TestBadKeystore(t *testing.T) {
 	require.False(t, v.OK)
 	require.Len(t, v.Wallets, 2)
 
-	// The key of another under its name is a breach, and stops everything.
+	// Another key under its name is a breach, and stops everything.
 	other := filepath.Join(s.Keys(), "spare."+petstest.AccountOf(t, petstest.TestWords, 0)+".key")
 	blob, err := os.ReadFile(other)
 	require.NoError(t, err)

@@ -1,4 +1,5 @@
-// Package keys is the room of keys: those of the API, and those that encrypt the keystore.
+// Package keys has the commands for keys: those of the API, and those that encrypt the
+// keystore.
 //
 // It owns how they are issued, listed, revoked and rotated from the command line. It refuses
 // to show a secret a second time.
@@ -10,10 +11,10 @@ import (
 	"pets/internal/cli"
 )
 
-// app is a run of the command line, as this room has it.
+// app is a run of the command line; this package's commands are its methods.
 type app struct{ *cli.App }
 
-// Commands are the commands of this room.
+// Commands returns the commands of this package.
 func Commands(c *cli.App) []*cobra.Command {
 	a := &app{c}
 	return cli.Under(cli.KeysTopic, a.apikeyCommand(), a.keysCommand())

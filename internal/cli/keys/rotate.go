@@ -32,9 +32,9 @@ func (a *app) rotateKeysCommand() *cobra.Command {
 	return c
 }
 
-// rotateKeys does it here where no server holds the store. Who has the store's folder, the
-// keystore and its encryption keys at hand is an admin of them, whatever a role says; the
-// record names the person.
+// rotateKeys rotates in this process if no server holds the store. A person with access to the
+// store's folder, the keystore and its encryption keys acts as an admin, whatever role they
+// have; the record names the person.
 func (a *app) rotateKeys(ctx context.Context, reason string) (custody.RotationReport, error) {
 	var report custody.RotationReport
 	err := a.EitherWay(ctx, cli.TheStore, func(e *commands.Engine) error {
@@ -57,7 +57,7 @@ func (a *app) rotateKeys(ctx context.Context, reason string) (custody.RotationRe
 	return report, err
 }
 
-// again says how a rotation that did not end goes on.
+// again says how to continue a rotation that was interrupted.
 func again(err error) error {
 	if err == nil {
 		return nil
@@ -65,8 +65,8 @@ func again(err error) error {
 	return fmt.Errorf("%w; run pets keys rotate again to go on, pets keys status says what is left", err)
 }
 
-// sameKeyAsServer refuses to have a server rotate to a key that is not the one meant: it
-// would go on sealing under the former one, and the record would make that look new.
+// sameKeyAsServer returns an error if the server has a different encryption key than these
+// settings: it would seal under its former key, and the record would look like a rotation.
 func (a *app) sameKeyAsServer(ctx context.Context) error {
 	current, _, err := a.keyIDs()
 	if err != nil || current == "" {

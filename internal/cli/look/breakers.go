@@ -9,7 +9,7 @@ import (
 	"pets/projections"
 )
 
-// breakersView is what `pets breakers --json` prints.
+// breakersView is the answer of `pets breakers --json`.
 type breakersView struct {
 	EmergencyStop projections.EmergencyStop `json:"emergency_stop"`
 	Breakers      []projections.Breaker     `json:"breakers"`
@@ -48,7 +48,7 @@ func (a *app) showBreakers(v breakersView, story show.StopStory) error {
 	show.SayStop(p, v.EmergencyStop, story)
 	if v.EmergencyStop.Engaged || len(show.TrippedOf(v.Breakers)) > 0 {
 		p.Line("")
-		p.Line("What to do next stands at the end of:")
+		p.Line("See what to do next at the end of:")
 		a.Command(p, "state")
 	}
 	return p.Err

@@ -68,10 +68,10 @@ func (a *app) showEquity(svg string, v []projections.EquityPoint, marks []chart.
 	return chart.Draw(a.App, v, marks)
 }
 
-// mostPoints is how many points a server answers at most.
+// mostPoints is the most points that a server returns.
 const mostPoints = 100_000
 
-// askEquity reads the series from the server, which thins what is longer than mostPoints.
+// askEquity reads the series from the server, which thins a series longer than mostPoints.
 func (a *app) askEquity(ctx context.Context, moment string, from, to time.Time, points int) ([]projections.EquityPoint, error) {
 	values := url.Values{"points": {strconv.Itoa(mostPoints)}}
 	if points > 0 && points < mostPoints {
@@ -90,7 +90,7 @@ func (a *app) askEquity(ctx context.Context, moment string, from, to time.Time, 
 	return v.Points, err
 }
 
-// saveChart draws the picture. A file that exists is not overwritten.
+// saveChart writes the picture. It does not overwrite an existing file.
 func (a *app) saveChart(path string, points []projections.EquityPoint, marks []chart.Mark) error {
 	chart := chart.NewSVG("Equity of portfolio "+a.Config.Portfolio, points, marks)
 	if path == "-" {
@@ -114,7 +114,7 @@ func parseTime(flag, text string) (time.Time, error) {
 	return t, nil
 }
 
-// askMarks reads them from the server.
+// askMarks reads the marks of the chart from the server.
 func (a *app) askMarks(ctx context.Context, moment string, into *chart.Marks) error {
 	return a.EachEvent(ctx, cli.EventQuery{At: moment, After: -1, Types: chart.MarkTypes}, func(line cli.EventLine) error {
 		e, err := domain.Decode(line.Type, line.Data)

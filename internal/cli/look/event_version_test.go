@@ -18,8 +18,8 @@ import (
 	"pets/replay"
 )
 
-// fillByLots is fill.recorded.v1 as it is stored today, in a build whose v2 counts in
-// shares where v1 counted in lots of ten.
+// fillByLots is fill.recorded.v1 as stored today, in a build whose v2 counts in shares where v1
+// counted in lots of ten.
 type fillByLots domain.FillRecorded
 
 func inShares(old *fillByLots) *domain.FillRecorded {
@@ -31,8 +31,7 @@ func inShares(old *fillByLots) *domain.FillRecorded {
 	return &e
 }
 
-// upgraded is a store with fills that are stored as v1, read from now on by a build with
-// an upcaster to v2.
+// upgraded returns a store with fills stored as v1, read by a build with an upcaster to v2.
 func upgraded(t *testing.T, up func(*fillByLots) *domain.FillRecorded) *petstest.Shell {
 	t.Helper()
 	s := petstest.New(t)
@@ -82,8 +81,7 @@ func TestAnOldEventFolds(t *testing.T) {
 	require.Contains(t, s.Ok("verify"), "all of it is there", "roots and ids are over the stored bytes, and those stay")
 }
 
-// `pets events` says what an event means in this build; its JSON has beside that what is
-// stored.
+// `pets events` shows an event as this build understands it; its JSON also has the stored form.
 func TestAnOldEventIsListed(t *testing.T) {
 	s := upgraded(t, inShares)
 	text := s.Ok("events", "--type", "fill.recorded")
@@ -100,8 +98,8 @@ func TestAnOldEventIsListed(t *testing.T) {
 	require.NotContains(t, s.Ok("events", "--type", "portfolio,deposit,bot", "--json"), `"stored"`)
 }
 
-// A server tells it as the folder does, and a bot is told what is its own, in the version
-// of this build and under its name.
+// A server shows it as the folder does, and shows a bot its own part, in the version of this build
+// and under its name.
 func TestAServerTellsAnOldEvent(t *testing.T) {
 	s := upgraded(t, inShares)
 	here := []string{s.Ok("events"), s.Ok("events", "--json"), s.Ok("positions"), s.Ok("state", "--json")}
@@ -113,7 +111,7 @@ func TestAServerTellsAnOldEvent(t *testing.T) {
 	}
 	there := issue("ann", "--role", "auditor")
 	require.Equal(t, here, []string{there.Ok("events"), there.Ok("events", "--json"), there.Ok("positions"), there.Ok("state", "--json")})
-	there.Ok("stats", "--limit", "MAX_CONSECUTIVE_LOSSES=1") // from a copy of the history
+	there.Ok("stats", "--limit", "MAX_CONSECUTIVE_LOSSES=1") // computed from a copy of the history
 
 	alpha := issue("alpha", "--role", "bot", "--bot", "alpha")
 	require.Contains(t, alpha.Ok("events"), "alpha bought 100 × m1/YES at 0.04")
@@ -123,7 +121,7 @@ func TestAServerTellsAnOldEvent(t *testing.T) {
 	require.NotContains(t, asJSON, `"stored"`)
 }
 
-// Without the upcaster no reader goes on as if the event were not there.
+// Without the upcaster, no reader ignores the event.
 func TestAnOldEventWithoutItsUpcaster(t *testing.T) {
 	s := upgraded(t, nil)
 	unknown := []string{`event type "fill.recorded.v1" is not known to this version of pets`}

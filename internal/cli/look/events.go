@@ -18,7 +18,7 @@ import (
 	"pets/replay"
 )
 
-// eventFilter is what of the history is shown.
+// eventFilter selects the events that are shown.
 type eventFilter struct {
 	cli.EventQuery
 	follow bool
@@ -54,11 +54,11 @@ func (a *app) eventsCommand() *cobra.Command {
 	c.Flags().StringSliceVar(&f.Types, "type", nil, "only these types, such as breaker, tripped or fill.recorded")
 	c.Flags().Int64Var(&f.After, "after", -1, "only after this revision")
 	c.Flags().IntVar(&f.Limit, "limit", 0, "at most this many (0: all)")
-	c.Flags().BoolVarP(&f.follow, "follow", "f", false, "go on with events as they come, until interrupted")
+	c.Flags().BoolVarP(&f.follow, "follow", "f", false, "keep printing events as they come, until interrupted")
 	return c
 }
 
-// check reads the flags; what is wrong with them is said before anything is opened.
+// check validates the flags before anything is opened.
 func (f *eventFilter) check() (projections.Point, error) {
 	to, err := projections.ParsePoint(f.At)
 	switch {
@@ -75,9 +75,9 @@ func (f *eventFilter) check() (projections.Point, error) {
 	return to, nil
 }
 
-// knownTypes turns what a person calls types of events into what types begin with: the
-// beginning of a type stands for itself, any other word for the types that have a word
-// that begins so. What is neither would silently match nothing, and is refused.
+// knownTypes turns the words of --type into prefixes of event types. The beginning of a type
+// stands for itself; any other word stands for the types with a word that begins like it. It
+// refuses a word that matches no type.
 func knownTypes(asked []string) ([]string, error) {
 	var out []string
 	for _, word := range asked {
@@ -98,7 +98,7 @@ func knownTypes(asked []string) ([]string, error) {
 		case len(has) > 0:
 			out = append(out, has...)
 		default:
-			return nil, domain.Invalid("--type", "%q is no type of event; there are:\n%s", word, typeList())
+			return nil, domain.Invalid("--type", "%q is not a type of event; there are:\n%s", word, typeList())
 		}
 	}
 	return out, nil
@@ -116,7 +116,7 @@ func hasWord(eventType, begins string) bool {
 	return false
 }
 
-// typeList names the types of events, a line for those of one subject.
+// typeList lists the types of events, one line per subject.
 func typeList() string {
 	var lines []string
 	known := map[string]int{} // subject → line
@@ -152,7 +152,7 @@ func (a *app) printEvents(ctx context.Context, store eventstore.Store, f eventFi
 	shown := 0
 	for rec, err := range records {
 		if f.follow && err != nil && ctx.Err() != nil {
-			return nil // an interruption is how following ends
+			return nil // following ends by an interruption
 		}
 		if err != nil {
 			return err
@@ -233,7 +233,7 @@ func (a *app) showEvent(rec cli.EventLine) error {
 	return p.Err
 }
 
-// printOneEvent writes an event on one line, or below its name where that is too long.
+// printOneEvent prints an event on one line or, if that is too long, below its name.
 func printOneEvent(p *cli.Printer, head, name, what string) {
 	const below = 8
 	line := fmt.Sprintf("%s%-22s %s", head, name, what)

@@ -8,10 +8,10 @@ import (
 	"pets/internal/cli"
 )
 
-// errEnough ends reading: as many events as were asked for are shown.
+// errEnough stops reading once --limit events are shown.
 var errEnough = errors.New("enough")
 
-// askEvents shows the history as the server tells it to the key.
+// askEvents prints the part of the history that the server shows to the key.
 func (a *app) askEvents(ctx context.Context, f eventFilter) error {
 	shown, last := 0, uint64(max(f.After, 0))
 	show := func(e cli.EventLine) error {
@@ -33,7 +33,7 @@ func (a *app) askEvents(ctx context.Context, f eventFilter) error {
 	}
 	switch {
 	case errors.Is(err, errEnough), f.follow && err != nil && ctx.Err() != nil:
-		return nil // an interruption is how following ends
+		return nil // following ends by an interruption
 	}
 	if err == nil {
 		a.noSuchEvents(f, shown)
@@ -41,7 +41,7 @@ func (a *app) askEvents(ctx context.Context, f eventFilter) error {
 	return err
 }
 
-// followEvents goes on with events as they come.
+// followEvents prints events as they come.
 func (a *app) followEvents(ctx context.Context, after uint64, take func(cli.EventLine) error) error {
 	r, err := a.Remote()
 	if err != nil {
@@ -53,13 +53,13 @@ func (a *app) followEvents(ctx context.Context, after uint64, take func(cli.Even
 			a.Tell("connected to %s again", r)
 			return
 		}
-		a.Tell("the connection to %s is lost: %v; connecting again, and what comes meanwhile is shown then; Ctrl-C ends it", r, why)
+		a.Tell("the connection to %s is lost: %v; connecting again; events missed meanwhile are shown then; Ctrl-C ends it", r, why)
 	}
 	c, err := client.New(o)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = c.Close() }() // nothing is kept
+	defer func() { _ = c.Close() }() // a close error changes nothing
 	return c.Portfolio(a.Config.Portfolio).Follow(ctx, &after, func(e client.Event) error {
 		return take(cli.EventLine(e))
 	})

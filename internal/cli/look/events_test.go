@@ -13,7 +13,7 @@ import (
 	"pets/internal/pets/petstest"
 )
 
-// On a folder and at a server alike: what is asked for, and what is refused.
+// A folder and a server select the same events and refuse the same types.
 func TestEventsByType(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
@@ -34,7 +34,7 @@ func TestEventsByType(t *testing.T) {
 		r := p.Pets(folder, w.Olga, append(where, "events", "--type", "breaker,breker")...)
 		require.Equal(t, 2, r.Code)
 		require.Empty(t, r.Out)
-		require.Contains(t, r.Err, `pets: --type "breker" is no type of event; there are:`)
+		require.Contains(t, r.Err, `pets: --type "breker" is not a type of event; there are:`)
 		require.Regexp(t, `(?m)^pets:   breaker +warned, tripped, reset$`, r.Err)
 		clitest.Fits(t, cli.UsualWidth, r.Err)
 	}

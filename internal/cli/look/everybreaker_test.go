@@ -23,12 +23,12 @@ import (
 	"pets/projections"
 )
 
-// oneState is what metrics look at.
+// oneState is the state that metrics read.
 type oneState struct{ s *portfolio.State }
 
 func (o oneState) Each(look func(*portfolio.State)) { look(o.s) }
 
-// withLimit is a portfolio with a bot in which a breaker is on, as far as it can be.
+// withLimit returns a portfolio with a bot in which a breaker is enabled, as far as possible.
 func withLimit(t *testing.T, r *risk.Rule) *portfolio.State {
 	t.Helper()
 	policy := domain.DefaultPolicy(domain.ModePaper)
@@ -152,7 +152,7 @@ func TestEveryPlaceKnowsEveryBreaker(t *testing.T) {
 	require.True(t, ok)
 	added := *row
 	added.Name, added.Key = "market_loss", "max_market_loss_pct"
-	added.Limit = func(*domain.Policy) domain.Decimal { return domain.Zero } // there is no such field
+	added.Limit = func(*domain.Policy) domain.Decimal { return domain.Zero } // no policy field
 	require.Equal(t, []string{
 		toExample, toTypes, toOpenAPI, toDocs, toDefaults, toPolicy, toResets, toTable, toStatistics, toEnvironment, toMetrics, toViews, toScenarios,
 	}, strangers(t, &added))

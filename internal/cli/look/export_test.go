@@ -1,7 +1,7 @@
 package look
 
-// ParseLimits is looked at by the test that every place knows every breaker.
+// ParseLimits is exported for the test that every place knows every breaker.
 var ParseLimits = parseLimits
 
-// Status is what pets status --json prints.
+// Status is the answer of pets status --json.
 type Status = status

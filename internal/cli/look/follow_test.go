@@ -76,7 +76,7 @@ func TestFollow(t *testing.T) {
 	require.Empty(t, errs.String())
 	require.Equal(t, s.Ok("events", "--json"), out.String())
 
-	// It ends by itself at --limit, and at a revision that is still to come.
+	// It ends by itself at --limit, and at a future revision given with --at.
 	require.Len(t, s.Events("--follow", "--limit", "2"), 2)
 	require.Len(t, s.Events("--follow", "--at", "5", "--limit", "6"), 6)
 }
@@ -125,7 +125,7 @@ func TestVerifyFindsDamage(t *testing.T) {
 	segment := filepath.Join(s.Store(), "00000000000000000000.seg")
 	whole, err := os.ReadFile(segment)
 	require.NoError(t, err)
-	used := len(bytes.TrimRight(whole, "\x00")) // what is made ahead of writing is zeros
+	used := len(bytes.TrimRight(whole, "\x00")) // preallocated space is zeros
 	for _, at := range []int{0, 20, 63, 64, 70, 100, used / 2, used - 600} {
 		damaged := bytes.Clone(whole)
 		damaged[at] ^= 1

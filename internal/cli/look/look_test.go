@@ -100,7 +100,7 @@ func TestFailures(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist, "a reading command makes nothing")
 }
 
-// "import without --capital": refused before a folder is made for nothing.
+// "import without --capital": refused before a folder is created.
 func TestImportNeedsCapital(t *testing.T) {
 	s := petstest.New(t)
 	files := s.SmallFiles()
@@ -144,8 +144,8 @@ func TestEnvironment(t *testing.T) {
 	require.Contains(t, s.Run("state").Err, "did you mean PETS_STORE?")
 }
 
-// keys lists the key set of an object, with those of nested objects and of the
-// first element of nested lists behind a dot.
+// keys lists the keys of an object, with those of nested objects and of the first element of
+// nested lists after a dot.
 func keys(v any) []string {
 	var out []string
 	switch v := v.(type) {
@@ -323,7 +323,7 @@ func TestAtEqualsAFreshFold(t *testing.T) {
 	require.Equal(t, s.Ok("state", "--json", "--at", "2026-03-02T11:00:00Z"), s.Ok("state", "--json", "--at", "2026-03-02T12:00:00.499999999Z"))
 }
 
-// Every command answers as of a moment what it would have answered then.
+// As of a moment, every command answers what it would have answered then.
 func TestEveryCommandTakesAt(t *testing.T) {
 	then := petstest.New(t)
 	files := then.SmallFiles()

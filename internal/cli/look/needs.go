@@ -15,10 +15,10 @@ import (
 	"pets/projections"
 )
 
-// transferPatience is how long a transfer may be under way before a person looks at it.
+// transferPatience is how long a transfer may take before a person should look at it.
 const transferPatience = time.Hour
 
-// portfolioStatus is one portfolio in pets status.
+// portfolioStatus describes one portfolio in pets status.
 type portfolioStatus struct {
 	Portfolio string       `json:"portfolio"`
 	Mode      domain.Mode  `json:"mode"`
@@ -36,7 +36,7 @@ func (s *portfolioStatus) describe() string {
 	return text
 }
 
-// watched is what pets status reads of a state; a bot's key is told the same of its own.
+// watched is the part of a state that pets status reads; a bot's key sees its own part of it.
 type watched struct {
 	Mode          domain.Mode               `json:"mode"`
 	Clock         domain.Clock              `json:"clock"`
@@ -46,8 +46,8 @@ type watched struct {
 	Positions     []projections.Position    `json:"positions"`
 }
 
-// lookAfter looks at the portfolio that is set. One that was imported shows the past:
-// nothing of it needs anybody.
+// lookAfter looks for what needs a person in the configured portfolio. An imported portfolio
+// shows the past, so nothing in it does.
 func (a *app) lookAfter(ctx context.Context, s *status, one show.ListedPortfolio) error {
 	var v watched
 	if err := a.View(ctx, "", "/state", nil, &v); err != nil {
@@ -123,8 +123,8 @@ func (a *app) needsOfState(ctx context.Context, v *watched) ([]attention, error)
 	return out, err
 }
 
-// needsOfPermits: an order that is still taken to work after its own expiry may rest at
-// the venue, or not; nobody but a person can look.
+// needsOfPermits lists placed orders that are past their own expiry. Whether they still rest at
+// the venue, only a person can find out.
 func (a *app) needsOfPermits(ctx context.Context, _ *watched) ([]attention, error) {
 	var v struct{ Permits []projections.Permit }
 	if err := a.View(ctx, "", "/permits", nil, &v); err != nil {
@@ -154,7 +154,7 @@ func (a *app) needsOfTransfers(ctx context.Context, _ *watched) ([]attention, er
 		switch {
 		case show.IsOver(t):
 		case t.Status == treasury.Requested:
-			out = append(out, attention{What: fmt.Sprintf("%s waits for the approval of somebody else than %s, until %s UTC: %s", t.Transfer, t.RequestedBy, cli.Clock(t.ExpiresAt), show.InWords(t)), Next: []string{"approve", t.Transfer}})
+			out = append(out, attention{What: fmt.Sprintf("%s waits for the approval of someone other than %s, until %s UTC: %s", t.Transfer, t.RequestedBy, cli.Clock(t.ExpiresAt), show.InWords(t)), Next: []string{"approve", t.Transfer}})
 		case t.From == domain.WalletCold && t.Status == treasury.Prepared && (last == nil || last.TxHash == ""):
 			out = append(out, attention{What: t.Transfer + " waits to be signed where the key of the cold wallet is: " + show.InWords(t), Next: []string{"cold", "export", t.Transfer}})
 		case a.Clock()().Sub(t.RequestedAt) > transferPatience:
@@ -186,7 +186,7 @@ func (a *app) needsOfTreasury(ctx context.Context, v *watched) ([]attention, err
 	return out, nil
 }
 
-// needsOfOverrides are the requests that wait for a second person.
+// needsOfOverrides lists the requests that wait for a second person.
 func (a *app) needsOfOverrides(ctx context.Context, _ *watched) ([]attention, error) {
 	open := map[string]*domain.OverrideRequested{}
 	var order []string

@@ -43,10 +43,10 @@ func (a *app) permitsCommand() *cobra.Command {
 	return c
 }
 
-// asOf is the time by which a permit of a state is live or has expired.
+// asOf returns the time at which permits count as live or expired.
 func (a *app) asOf(s *portfolio.State, moment string) time.Time {
 	if moment != "" || s.Clock == domain.ClockImported {
-		return s.Time // what was live then
+		return s.Time // as of the last record
 	}
 	now, _ := s.ClockAt(a.Clock()())
 	return now

@@ -1,7 +1,7 @@
-// Package look is the room of those who look: the views of a portfolio, its history, what
-// needs a person (pets status), and the check of everything (pets verify).
+// Package look has the commands that only read: the views of a portfolio, its history, what
+// needs a person (pets status), and the full check (pets verify).
 //
-// It owns which views there are, and how each is asked for and printed. It refuses to change
+// It owns which views there are, and how each is requested and printed. It refuses to change
 // anything: it reads a folder beside a running writer, or asks a server.
 package look
 
@@ -11,10 +11,10 @@ import (
 	"pets/internal/cli"
 )
 
-// app is a run of the command line, as this room has it.
+// app is a run of the command line; this package's commands are its methods.
 type app struct{ *cli.App }
 
-// Commands are the commands of this room.
+// Commands returns the commands of this package.
 func Commands(c *cli.App) []*cobra.Command {
 	a := &app{c}
 	return cli.Under(cli.LookBack,

@@ -13,7 +13,7 @@ import (
 	"pets/internal/pets/petstest"
 )
 
-// damagedShell has a store of a short demo, with one byte in the middle flipped.
+// damagedShell returns a store of a short demo with one flipped byte in the middle.
 func damagedShell(t *testing.T) (*petstest.Shell, string) {
 	t.Helper()
 	s := petstest.New(t)
@@ -62,7 +62,7 @@ func TestVerifySalvage(t *testing.T) {
 	s.Fails(1, []string{"must be empty"}, "verify", "--salvage", target)
 	s.Fails(2, []string{"--salvage"}, "verify", "--salvage", "")
 
-	// A sound store is copied, and that is all there is to say.
+	// A sound store is copied, and the report lists nothing else.
 	var report embedded.SalvageReport
 	s.JSON(&report, "verify", "--store", "embedded:"+target, "--salvage", filepath.Join(s.Dir, "again"))
 	require.True(t, report.Whole())

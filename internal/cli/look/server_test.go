@@ -55,7 +55,7 @@ func TestViewsOfAServerAreThoseOfTheFolder(t *testing.T) {
 	require.Empty(t, entries)
 }
 
-// A bot's key is shown its own, and told so where it asks for the whole.
+// A bot's key sees its own part, and an error says so if it asks for everything.
 func TestViewsOfABot(t *testing.T) {
 	p, _, keys := petstest.Played(t)
 	s := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: []string{"PETS_SERVER=" + p.URL, "PETS_KEY=" + keys["alpha"]}}
@@ -72,7 +72,7 @@ func TestViewsOfABot(t *testing.T) {
 	s.Fails(1, []string{"there is no bot beta"}, "trades", "--bot", "beta")
 }
 
-// More than a page: every part is asked for, and all are of one moment.
+// A view longer than a page is read part by part, and all parts are of one moment.
 func TestViewsComeInParts(t *testing.T) {
 	p, folder, keys := petstest.Played(t)
 	main := p.Client(keys["olga"]).Portfolio("main")
@@ -98,7 +98,7 @@ func TestViewsComeInParts(t *testing.T) {
 	require.Equal(t, here.Ok("events", "--limit", "1050"), there.Ok("events", "--limit", "1050"))
 }
 
-// --follow goes on with what comes, over the server's stream.
+// --follow continues with new events over the server's stream.
 func TestEventsOfAServerAreFollowed(t *testing.T) {
 	p, _, keys := petstest.Played(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -113,8 +113,8 @@ func TestEventsOfAServerAreFollowed(t *testing.T) {
 	require.Len(t, regexp.MustCompile(`(?m)bot\.started`).FindAllString(out.String(), -1), 3, "%s", out)
 }
 
-// Who follows learns that the connection is lost, why, and that it is there again: silence
-// must not look like a quiet market.
+// --follow says that the connection is lost, why, and that it is back: silence must not look like a
+// quiet market.
 func TestWhoFollowsLearnsThatTheServerIsGone(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
@@ -143,7 +143,7 @@ func TestWhoFollowsLearnsThatTheServerIsGone(t *testing.T) {
 	require.Eventually(t, func() bool { return strings.Count(out.String(), "deposit.recorded") == 2 }, 10*time.Second, 5*time.Millisecond)
 	require.Equal(t, 1, strings.Count(errs.String(), "is lost"), "once")
 
-	// One that hangs is found out by its silence.
+	// A server that hangs is detected by its silence.
 	p.Freeze()
 	says("is lost: nothing was heard for 20s")
 	stop()

@@ -33,7 +33,7 @@ func (a *app) stateCommand() *cobra.Command {
 	return c
 }
 
-// askState shows the state as a server has it. A bot's key is told its own share.
+// askState prints the state from a server. A bot's key sees only the bot's own part.
 func (a *app) askState(ctx context.Context, moment string) error {
 	var raw json.RawMessage
 	if err := a.View(ctx, moment, "/state", nil, &raw); err != nil {

@@ -44,7 +44,7 @@ func (a *app) statsCommand() *cobra.Command {
 				return a.printStats(v)
 			}
 			return a.LookEither(c.Context(), moment, riders, func() error {
-				if len(limits) > 0 { // a server answers for the usual limits only
+				if len(limits) > 0 { // a server only knows the default limits
 					return a.LookThere(c.Context(), moment, riders, show)
 				}
 				return a.askStats(c.Context(), moment)
@@ -56,8 +56,8 @@ func (a *app) statsCommand() *cobra.Command {
 	return c
 }
 
-// limitRule is the breaker whose limit --limit names, by policy key, as in the
-// environment or the policy. The merged series has the drawdown of a bot.
+// limitRule returns the rule whose limit a policy key names. For the portfolio's merged series
+// the drawdown limit is the one of a bot.
 func limitRule(key string) (*risk.Rule, bool) {
 	if key == "max_portfolio_drawdown_pct" {
 		return risk.RuleOf(domain.BotDrawdown)
@@ -70,7 +70,7 @@ func limitRule(key string) (*risk.Rule, bool) {
 	return nil, false
 }
 
-// limitVariables are the names --limit knows.
+// limitVariables lists the names that --limit accepts.
 func limitVariables() string {
 	var names []string
 	for r := range risk.Rules() {
@@ -82,7 +82,7 @@ func limitVariables() string {
 	return strings.Join(names[:last], ", ") + " and " + names[last]
 }
 
-// parseLimits reads NAME=VALUE, each limit at most once.
+// parseLimits parses NAME=VALUE pairs, each limit at most once.
 func parseLimits(flags []string) (tradestats.Limits, error) {
 	held := tradestats.DefaultLimits()
 	pairs, err := cli.Pairs("--limit", "NAME=VALUE, such as MAX_DAILY_LOSS_PCT=0.03", flags)
@@ -112,7 +112,7 @@ func parseLimit(r *risk.Rule, field, text string) (domain.Decimal, error) {
 	return domain.FromInt(int64(n)), nil
 }
 
-// askStats shows what the server works out. A bot's key is told its own share.
+// askStats prints the server's statistics. A bot's key sees only the bot's own part.
 func (a *app) askStats(ctx context.Context, moment string) error {
 	var v struct {
 		Portfolio *projections.ScopeStats `json:"portfolio,omitempty"`
@@ -133,7 +133,7 @@ func (a *app) askStats(ctx context.Context, moment string) error {
 	return a.printClosedBreakers(projections.Stats{Bots: v.Bots})
 }
 
-// printStats shows the portfolio in full, and a row for each bot.
+// printStats prints the portfolio in full, and one row per bot.
 func (a *app) printStats(v projections.Stats) error {
 	s := &v.Portfolio
 	p := a.Printer()

@@ -24,17 +24,17 @@ import (
 	"pets/internal/witness"
 )
 
-// statusWithin bounds each question of pets status: who asks wants to know whether
-// anybody answers.
+// statusWithin bounds each request of pets status: it is meant to find out quickly whether the
+// server answers.
 const statusWithin = 5 * time.Second
 
-// status is what `pets status --json` prints.
+// status is the answer of `pets status --json`.
 type status struct {
 	Server     serverStatus      `json:"server"`
 	Portfolios []portfolioStatus `json:"portfolios"`
-	// Needs is what needs a person, of the server and of every portfolio.
+	// Needs lists what needs a person, for the server and for every portfolio.
 	Needs []attention `json:"needs"`
-	// Unseen says what was not looked at, and why.
+	// Unseen lists what could not be checked, and why.
 	Unseen []string `json:"unseen"`
 }
 
@@ -50,7 +50,7 @@ type serverStatus struct {
 	barred bool // the folder may not be read, so that nobody was asked
 }
 
-// attention is one thing that a person has to look at. Next is a command, without pets.
+// attention is something that a person should look at. Next is the command for it, without "pets".
 type attention struct {
 	Portfolio string   `json:"portfolio,omitempty"`
 	What      string   `json:"what"`
@@ -92,7 +92,7 @@ func howMany(n int, one, more string) string {
 	return fmt.Sprintf("%d %s", n, more)
 }
 
-// askStatus asks the server. Its error means that nobody has answered.
+// askStatus asks the server. It returns an error only if the server does not answer.
 func (a *app) askStatus(ctx context.Context, s *status) error {
 	r, err := a.Remote()
 	if err != nil {
@@ -153,7 +153,7 @@ func (a *app) askPortfolios(ctx context.Context, r *cli.Remote, s *status) error
 	raw, err := a.Peek(ctx, r, "/v1/portfolios")
 	switch code := client.CodeOf(err); {
 	case code == domain.CodeUnauthenticated, code == domain.CodeDenied:
-		s.Needs = append(s.Needs, attention{What: "PETS_KEY is not taken: " + err.Error()})
+		s.Needs = append(s.Needs, attention{What: "PETS_KEY is refused: " + err.Error()})
 		return nil
 	case err != nil && !s.Server.Ready:
 		s.Unseen = append(s.Unseen, "the portfolios, which the server does not show now: "+err.Error())
@@ -294,7 +294,7 @@ func (a *app) printStatus(s *status) error {
 	return p.Err
 }
 
-// printNeeds prints them, and after those of one portfolio with the same next step that step.
+// printNeeds prints the list. Successive entries of a portfolio with the same next command share it.
 func (a *app) printNeeds(p *cli.Printer, needs []attention) {
 	defer func(before string) { a.PortfolioFlag = before }(a.PortfolioFlag)
 	for i, n := range needs {

@@ -23,7 +23,7 @@ import (
 	"pets/internal/proof"
 )
 
-// served is a server with a portfolio, and the command line beside it.
+// served returns a server with a portfolio, and the command line beside it.
 func served(t *testing.T, env ...string) (*petstest.Shell, *petstest.Process) {
 	t.Helper()
 	s := petstest.New(t)
@@ -86,7 +86,7 @@ func TestStatusSaysWhatNeedsAPerson(t *testing.T) {
 // "It works without a key as far as the open routes go, and says what a key would show."
 func TestStatusWithoutAKey(t *testing.T) {
 	s, p := served(t)
-	for _, env := range [][]string{{"PETS_SERVER=" + p.URL}, {s.Env[0]}} { // named, or found from its folder
+	for _, env := range [][]string{{"PETS_SERVER=" + p.URL}, {s.Env[0]}} { // named, or found by its folder
 		here := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: env}
 		r := here.Run("status")
 		require.Equal(t, 3, r.Code, r.Err)
@@ -99,7 +99,7 @@ func TestStatusWithoutAKey(t *testing.T) {
 	s.SetEnv("PETS_KEY", petstest.SomeKey)
 	r := s.Run("status")
 	require.Equal(t, 1, r.Code, r.Out)
-	require.Contains(t, r.Out, "PETS_KEY is not taken: ")
+	require.Contains(t, r.Out, "PETS_KEY is refused: ")
 }
 
 // "Another exit status when something that should be seen is unseen, and a line that names
@@ -226,8 +226,8 @@ func TestStatusShowsPortfoliosOfAServerThatIsNotReady(t *testing.T) {
 	require.NotContains(t, r.Out, "not seen ")
 }
 
-// "or there is no answer": a folder that nobody serves, with a stop that waits in it, and
-// a port at which nobody listens.
+// "or there is no answer": a folder without a server, with a stop waiting in it, and a port at which
+// no server listens.
 func TestStatusWithoutAServer(t *testing.T) {
 	s := petstest.Small(t)
 	r := s.Run("status")
@@ -298,7 +298,7 @@ func TestStatusOfAStoreInTrouble(t *testing.T) {
 func TestSentAgainUnderItsKeyItHappensOnce(t *testing.T) {
 	s, p := served(t)
 	s.Ok("portfolio", "open", "main")
-	deaf := petstest.NewListener(t) // it hears, hands on, and hangs up
+	deaf := petstest.NewListener(t) // it passes the request on and hangs up
 	deaf.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := r.Clone(r.Context())
 		q.RequestURI = ""
@@ -314,7 +314,7 @@ func TestSentAgainUnderItsKeyItHappensOnce(t *testing.T) {
 	var a *cli.App
 	r := away.RunWith(func(x *cli.App) { a = x; x.Patience = 3 * time.Second / 10 }, "deposit", "250", "--tx", "one")
 	require.Equal(t, 1, r.Code, r.Out)
-	require.Contains(t, r.Err, "it may have been recorded all the same; sent again with --key "+a.Again+" it happens once")
+	require.Contains(t, r.Err, "it may have been recorded; to send it again safely, add --key "+a.Again)
 	out := s.Ok("deposit", "250", "--tx", "one", "--key", a.Again)
 	require.Contains(t, out, "already recorded at revision 1 under this key")
 	require.Len(t, s.EventsOf("deposit.recorded"), 1)
@@ -350,7 +350,7 @@ func TestErrorsNameTheFlag(t *testing.T) {
 		{2, "--ttl must be a duration", append(order, "--quantity", "1", "--ttl", "soon")},
 		{2, "--leg 1 must be", []string{"permit", "ask", "--bot", "alpha", "--leg", "buy many m YES 0.4"}},
 		{2, "--expires-at must be an RFC 3339 time", []string{"permit", "place", "p1", "--expires-at", "tomorrow"}},
-		{2, "--limit max_daily_loss is no limit: did you mean max_daily_loss_pct?", []string{"portfolio", "open", "x", "--limit", "max_daily_loss=0.03"}},
+		{2, "--limit max_daily_loss is not a limit: did you mean max_daily_loss_pct?", []string{"portfolio", "open", "x", "--limit", "max_daily_loss=0.03"}},
 		{2, "--limit fee_bps must be a decimal number", []string{"portfolio", "open", "x", "--limit", "fee_bps=ten"}},
 		{2, "permit_ttl must be a duration", []string{"limits", "set", "permit_ttl=30", "--reason", "x"}},
 		{1, "max_daily_loss_pct", []string{"limits", "set", "max_daily_loss_pct=5", "--reason", "x"}},
@@ -360,7 +360,7 @@ func TestErrorsNameTheFlag(t *testing.T) {
 		{2, "KIND must be", []string{"override", "request", "luck", "--reason", "x"}},
 		{2, "name MARKET OUTCOME PRICE", []string{"mark", "m", "0.5"}},
 		{2, "--permit ID and FILE, or --transfer ID", []string{"sign"}},
-		{2, "is no JSON", []string{"batch", s.File("junk.json", "junk")}},
+		{2, "is not JSON", []string{"batch", s.File("junk.json", "junk")}},
 		{2, "must hold {\"commands\"", []string{"batch", s.File("empty.json", "{}")}},
 	} {
 		r := s.Run(c.args...)
@@ -370,8 +370,8 @@ func TestErrorsNameTheFlag(t *testing.T) {
 	}
 }
 
-// A denial is printed with every reason and is no success: a script does not go on to place
-// the order. A batch in which something was refused is none either.
+// A denial is printed with every reason and exits with a failure, so that a script does not place
+// the order. So does a batch with a refused command.
 func TestADenialIsNoSuccess(t *testing.T) {
 	s, _ := served(t)
 	s.Ok("portfolio", "open", "main")
@@ -405,7 +405,7 @@ func TestADenialIsNoSuccess(t *testing.T) {
 	require.Len(t, s.EventsOf("fee.recorded"), 1)
 }
 
-// What reads takes a folder, too: the same lists, without a server.
+// Lists can also be read from a folder, without a server.
 func TestListsOfAFolder(t *testing.T) {
 	s, p := served(t)
 	s.Ok("portfolio", "open", "main", "--limit", "blocked_zones=none")

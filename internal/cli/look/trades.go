@@ -36,7 +36,7 @@ func (a *app) tradesCommand() *cobra.Command {
 	return c
 }
 
-// hasBot refuses a bot ("" for all) that the portfolio does not have.
+// hasBot returns an error if the portfolio does not have the bot; "" means all bots.
 func (a *app) hasBot(bot string, bots []string) error {
 	if bot == "" || slices.Contains(bots, bot) {
 		return nil
@@ -44,7 +44,7 @@ func (a *app) hasBot(bot string, bots []string) error {
 	return domain.Errorf(domain.CodeNotFound, "there is no bot %s in portfolio %s; it has %s", bot, a.Config.Portfolio, strings.Join(bots, ", "))
 }
 
-// askTrades reads them from the server.
+// askTrades reads the trades from the server.
 func (a *app) askTrades(ctx context.Context, moment, bot string) error {
 	values := url.Values{"limit": {cli.MostInAPart}}
 	if bot != "" {
@@ -71,7 +71,7 @@ func (a *app) showTrades(v []projections.Trade) error {
 	return a.Table(tradeRows(v))
 }
 
-// tradeRows leaves entry, exit and fee to --json: a row is to fit a terminal.
+// tradeRows leaves entry, exit and fee to --json, so that a row fits a terminal.
 func tradeRows(all []projections.Trade) [][]string {
 	rows := [][]string{{"#", "CLOSED", "BOT", "MARKET", "QUANTITY", "P&L", "RESULT"}}
 	for _, t := range all {

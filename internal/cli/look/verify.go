@@ -16,7 +16,7 @@ import (
 	"pets/replay"
 )
 
-// verifyAnswer is what `pets verify --json` prints.
+// verifyAnswer is the answer of `pets verify --json`.
 type verifyAnswer struct {
 	Store      verifiedLog           `json:"store"`
 	Portfolios []replay.Verified     `json:"portfolios"`
@@ -25,16 +25,16 @@ type verifyAnswer struct {
 	OK         bool                  `json:"ok"`
 }
 
-// verifiedWitness is what the witness of the store says to it.
+// verifiedWitness is the result of comparing the store with its witness.
 type verifiedWitness struct {
 	Dir     string     `json:"dir"`
-	Written *time.Time `json:"written,omitempty"` // none: there is no witness
+	Written *time.Time `json:"written,omitempty"` // nil if there is no witness
 	Streams int        `json:"streams"`
-	// Problems are what differs; where there are any, the history is not what it was.
+	// Problems lists the differences; if there are any, the history was changed.
 	Problems []string `json:"problems"`
 }
 
-// verifiedLog is what was found sound of the log.
+// verifiedLog counts what was checked in the log.
 type verifiedLog struct {
 	Segments  uint64 `json:"segments"`
 	Frames    uint64 `json:"frames"`
@@ -52,8 +52,8 @@ func (a *app) verifyCommand() *cobra.Command {
 			"portfolio from its beginning without snapshots: every event decodes, time does not go back,\n" +
 			"all postings sum to zero, and books, trades and positions agree. Then it compares every stream with\n" +
 			"the witness, unless --store names the folder, which may be a copy. Works beside a running writer.\n" +
-			"With --salvage DIR it copies all that is sound of a damaged store into a new one in DIR, says\n" +
-			"what is not, and leaves the damaged one as it is; with anything to say, it fails.",
+			"With --salvage DIR it copies all that is sound of a damaged store into a new one in DIR, lists\n" +
+			"the rest, and leaves the damaged store as it is; it fails if there is anything to list.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if c.Flags().Changed("salvage") {
 				return a.salvage(c.Context(), salvage)
@@ -69,8 +69,8 @@ func (a *app) verifyCommand() *cobra.Command {
 	return c
 }
 
-// salvage rescues what it can and reports the rest, on standard output too when
-// it fails: the report is the answer.
+// salvage copies what is sound and reports the rest. It prints the report on standard output even
+// if it then fails.
 func (a *app) salvage(ctx context.Context, target string) error {
 	if target == "" {
 		return cli.Usage(errors.New("--salvage needs the folder of the new store"))
@@ -94,7 +94,7 @@ func (a *app) salvage(ctx context.Context, target string) error {
 	return nil
 }
 
-// maxListed bounds what a person is shown of one kind; salvage.json has it all.
+// maxListed bounds the items of one kind that are printed; salvage.json has all of them.
 const maxListed = 100
 
 func (a *app) printSalvaged(r *open.SalvageReport) error {
@@ -195,8 +195,8 @@ func (a *app) printVerified(v verifyAnswer) error {
 	return p.Err
 }
 
-// verifyWitness compares the store of the settings with its witness. One that --store
-// names may be a copy, which is older than what the witness saw, as it should be.
+// verifyWitness compares the store of the settings with its witness. It skips a store named by
+// --store, which may be a copy and then rightly is older than the witness.
 func (a *app) verifyWitness(ctx context.Context, store *open.Store) (*verifiedWitness, error) {
 	if a.StoreFlag != "" {
 		return nil, nil //nolint:nilnil // it is not compared
@@ -237,7 +237,7 @@ func (v *verifiedWitness) print(p *cli.Printer) {
 	list(p, "           ", texts(v.Problems))
 }
 
-// texts are lines that are shown as they are.
+// texts turns lines into values that list can print.
 func texts(lines []string) []text {
 	all := make([]text, len(lines))
 	for i, l := range lines {

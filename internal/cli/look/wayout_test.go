@@ -38,13 +38,13 @@ func TestWhatToDoNextLeadsOut(t *testing.T) {
 		}
 		for _, c := range []struct {
 			deposit, pnl string
-			nothing      bool // is left of the portfolio
+			nothing      bool // nothing is left of the portfolio
 		}{
-			{"2000", "-700", false},  // something is left
-			{"9000", "-1000", false}, // of the bot nothing, and the treasury pays
-			{"9000", "-5400", false}, // it has a debt
-			{"1000", "-1000", true},  // nothing is left of anything
-			{"2000", "-5400", true},  // all of it is a debt
+			{"2000", "-700", false},  // some equity is left
+			{"9000", "-1000", false}, // nothing is left of the bot, and the treasury pays
+			{"9000", "-5400", false}, // the bot has a debt
+			{"1000", "-1000", true},  // nothing is left at all
+			{"2000", "-5400", true},  // the portfolio has a debt
 		} {
 			n++
 			id := "p" + strconv.Itoa(n)
@@ -116,7 +116,7 @@ func printedCommands(text string) []string {
 	return all
 }
 
-// The refusal and the dry run say the same way out: a rebase alone is none.
+// The refusal and the dry run name the same way out: a rebase alone does not help.
 func TestARefusedResetSaysTheWayOut(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)

@@ -21,8 +21,8 @@ func (a *app) approveCommand() *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use: "approve ID", Short: "Agree, as the second of two people, to exactly the transfer that is shown (through the server)", Args: cobra.ExactArgs(1),
-		Long: "Shows the whole payment as the server has it, and asks. What is approved is the hash of what was\n" +
-			"shown: the hash is worked out here from those very lines, and the server refuses any other.\n" +
+		Long: "Shows the whole payment as the server has it, and asks. It approves the hash of what was shown, which\n" +
+			"is computed here from those very lines; the server refuses any other.\n" +
 			"Without a terminal, --hash says which payment was looked at, and confirms it.",
 		Example: "  pets approve x41\n  pets approve x41 --hash 3f0c…",
 		RunE: func(c *cobra.Command, args []string) error {
@@ -61,7 +61,7 @@ func (a *app) approve(ctx context.Context, id, hash string, yes bool) error {
 	if err := a.Agree(ctx, question); err != nil {
 		return err
 	}
-	// The hash of what was shown, never one that is fetched now.
+	// Send the hash of what was shown, never one fetched now.
 	var answer commands.Answer
 	if err := a.ToServer(ctx, http.MethodPost, transferPath(id, "/approve"), map[string]string{"hash": t.Hash}, &answer); err != nil {
 		return err

@@ -14,8 +14,8 @@ import (
 	"pets/projections"
 )
 
-// asking are the command lines of the commands that ask, what their server answers, and what
-// they send after a yes.
+// asking lists the command lines of the commands that ask, their server's answers, and what they
+// send after a yes.
 var asking = map[string]struct {
 	args    []string
 	answers map[string]any
@@ -37,7 +37,7 @@ var asking = map[string]struct {
 	}, "/transfers {"},
 }
 
-// commandsThatAsk are those that have --yes from cli.AskFirst.
+// commandsThatAsk returns the commands with --yes from cli.AskFirst.
 func commandsThatAsk(all []*cobra.Command, above string) []string {
 	var names []string
 	for _, c := range all {
@@ -87,7 +87,7 @@ func TestEveryCommandThatAsks(t *testing.T) {
 			require.True(t, sent)
 			never := func(string) (bool, bool) { t.Error("--yes, and it asked"); return false, true }
 			yes := []string{"--yes"}
-			if name == "approve" { // what it agrees to has to be named
+			if name == "approve" { // --yes needs --hash
 				yes = append(yes, "--hash", shownTransfer().Hash)
 			}
 			code, errs, sent = run(t, never, yes...)

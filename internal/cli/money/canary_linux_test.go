@@ -30,8 +30,8 @@ import (
 	"pets/internal/vault"
 )
 
-// canary is a server with a keystore whose key the test knows, after it has signed an
-// order and a transfer and was asked everything.
+// canary is a server with a keystore whose key the test knows, after it has signed an order and a
+// transfer and has answered every request.
 type canary struct {
 	t     *testing.T
 	dir   string
@@ -79,8 +79,7 @@ func newCanary(t *testing.T, binary string, env ...string) *canary {
 	return c
 }
 
-// sealKey puts the key of known words into the keystore. The test knows it too: it is
-// what is looked for.
+// sealKey puts a known key into the keystore; the test then searches for it.
 func (c *canary) sealKey() {
 	ring, err := vault.ParseKeyring(testEncryptionKey, "")
 	require.NoError(c.t, err)
@@ -150,7 +149,7 @@ func (c *canary) issue(body string) string {
 	return petstest.SecretPattern.FindString(answer)
 }
 
-// uses has the server sign an order and a transfer, refuse several, and fail at others.
+// uses makes the server sign an order and a transfer, refuse several, and fail at others.
 func (c *canary) uses(hot common.Address) {
 	operator := c.issue(`{"user":"olga","role":"operator"}`)
 	approver := c.issue(`{"user":"bob","role":"approver"}`)
@@ -196,7 +195,7 @@ func (c *canary) uses(hot common.Address) {
 	c.looksAtEverything()
 }
 
-// looksAtEverything gets all there is to get, and the metrics.
+// looksAtEverything reads every route and the metrics.
 func (c *canary) looksAtEverything() {
 	_, document := c.ask(petstest.AdminKey, http.MethodGet, "/openapi.json", "")
 	var doc struct {
@@ -227,8 +226,7 @@ func (c *canary) looksAtEverything() {
 	c.all.Write(b)
 }
 
-// metricsAddress finds the listener that is not the API's, by asking each port of the
-// child.
+// metricsAddress finds the listener that is not the API's by trying each port of the child.
 func (c *canary) metricsAddress() string {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/tcp", c.child.Process.Pid))
 	require.NoError(c.t, err)
@@ -252,7 +250,7 @@ func (c *canary) metricsAddress() string {
 	return ""
 }
 
-// onDisk is every file that the server wrote.
+// onDisk returns every file that the server wrote.
 func (c *canary) onDisk() map[string][]byte {
 	files := map[string][]byte{}
 	require.NoError(c.t, filepath.WalkDir(c.dir, func(path string, d fs.DirEntry, err error) error {
@@ -299,7 +297,7 @@ func TestCanary(t *testing.T) {
 	for _, command := range []string{"verify", "treasury", "transfers", "balances", "state"} {
 		requireNone(t, "pets "+command, []byte(exported.Ok(command)), secrets)
 	}
-	// The search finds what is there: the address, in each of its forms.
+	// The search works: it finds the address, in each of its forms.
 	address := testenv.Forms([]byte(c.address().Hex()))
 	require.True(t, bytes.Contains(c.all.Bytes(), address["raw"]))
 	signature := regexp.MustCompile(`"signature":"0x([0-9a-f]{130})"`).FindSubmatch(c.all.Bytes())
@@ -309,7 +307,7 @@ func TestCanary(t *testing.T) {
 	}
 }
 
-// The same of the memory of the server, in the build that is deployed.
+// The same for the memory of the server, in the build that is deployed.
 func TestCanaryInMemory(t *testing.T) {
 	testenv.OnlyLong(t, "builds the whole program anew, as it is deployed")
 	if os.Getuid() != 0 {
@@ -328,7 +326,7 @@ func TestCanaryInMemory(t *testing.T) {
 	found, err := testenv.InMemory(c.child.Process.Pid, "r", testenv.Forms(c.key))
 	require.NoError(t, err)
 	require.Empty(t, found, "copies of the private key, by form")
-	// The control: something of the same length that the process does hold.
+	// As a control, search for a value of the same length that the process does hold.
 	found, err = testenv.InMemory(c.child.Process.Pid, "r", map[string][]byte{"address": []byte(c.address().Hex())})
 	require.NoError(t, err)
 	require.NotEmpty(t, found)

@@ -25,7 +25,7 @@ func (a *app) coldCommand() *cobra.Command {
 	return cli.Group("cold", "Transfers from a wallet whose key is never on a connected machine: export, sign, import", append(own, a.coldMoves()...)...)
 }
 
-// coldFlags say how a file is signed.
+// coldFlags are the flags of pets cold sign.
 type coldFlags struct {
 	out, registry string
 	index         uint32
@@ -38,9 +38,9 @@ func (a *app) coldSignCommand() *cobra.Command {
 		Use: "sign FILE", Short: "Sign an exported transfer from typed words, on a machine without network", Args: cobra.ExactArgs(1),
 		Long: "Reads a file of pets cold export, says in plain words what it pays, and signs it with the key that\n" +
 			"typed words give. It opens no store, reads no .env, speaks to no network and keeps no key. The signed\n" +
-			"file goes back with pets cold import: whoever has it can send the transfer, and only that one.",
+			"file goes back with pets cold import: anyone who has it can send that transfer, and no other.",
 		Example: "  pets cold sign x12.cold.json --out x12.signed.json",
-		// The machine of a cold wallet has no configuration, and none is read.
+		// The machine of a cold wallet has no configuration, so none is read.
 		PersistentPreRunE: func(*cobra.Command, []string) error { return nil },
 		RunE:              func(c *cobra.Command, args []string) error { return a.coldSign(c.Context(), args[0], f) },
 	}
@@ -79,7 +79,7 @@ func (a *app) coldSign(ctx context.Context, file string, f coldFlags) error {
 		f.out = strings.TrimSuffix(strings.TrimSuffix(file, ".json"), ".cold") + ".signed.json"
 	}
 	if _, err := os.Lstat(f.out); !errors.Is(err, fs.ErrNotExist) {
-		return domain.Errorf(domain.CodeConflict, "%s is there already, and is not overwritten; name another file with --out", f.out)
+		return domain.Errorf(domain.CodeConflict, "%s already exists, and is not overwritten; name another file with --out", f.out)
 	}
 	if err := explainPayment(p, registry, unsigned, prepared); err != nil {
 		return err
@@ -105,7 +105,7 @@ func coldRegistry(file string) (*chain.Registry, error) {
 	return chain.ReadRegistry(file)
 }
 
-// explainPayment says what is about to be signed, from the transaction's own bytes.
+// explainPayment prints what is about to be signed, decoded from the transaction's own bytes.
 func explainPayment(p *cli.Prompter, registry *chain.Registry, f *coldUnsigned, prepared commands.Prepared) error {
 	pays := prepared.Says
 	asset, err := registry.Asset(pays.AssetID)
@@ -130,10 +130,10 @@ func explainPayment(p *cli.Prompter, registry *chain.Registry, f *coldUnsigned, 
 	return nil
 }
 
-// lastDigits is how much of the recipient is typed.
+// lastDigits is how many characters of the recipient have to be typed.
 const lastDigits = 4
 
-// confirmRecipient has a person read the address: it is what malware exchanges.
+// confirmRecipient makes a person read the recipient's address, which malware likes to replace.
 func confirmRecipient(ctx context.Context, p *cli.Prompter, to string) error {
 	p.Say("Compare the recipient with the one that was approved.")
 	typed, err := p.Line(ctx, fmt.Sprintf("Type its last %d characters: ", lastDigits))
@@ -146,7 +146,7 @@ func confirmRecipient(ctx context.Context, p *cli.Prompter, to string) error {
 	return nil
 }
 
-// signTyped signs with the key that typed words give, which lives for one signature.
+// signTyped signs with the key that the typed words give, and wipes it after the signature.
 func signTyped(ctx context.Context, p *cli.Prompter, signatory *evm.Signatory, f *coldUnsigned, flags coldFlags) (custody.SignedTransaction, error) {
 	var none custody.SignedTransaction
 	from, err := chain.ParseAddress(f.Payment.From)
@@ -178,5 +178,5 @@ func signTyped(ctx context.Context, p *cli.Prompter, signatory *evm.Signatory, f
 	if err != nil {
 		return none, err
 	}
-	return signatory.Accept(f.Transaction, signed.Raw) // as whoever imports it will
+	return signatory.Accept(f.Transaction, signed.Raw) // the same check as on import
 }

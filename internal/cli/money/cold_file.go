@@ -20,9 +20,9 @@ import (
 )
 
 const (
-	// coldFileVersion is that of both files.
+	// coldFileVersion is the version of both kinds of file.
 	coldFileVersion = 1
-	// maxCarried bounds them, in bytes: they have some 1,500.
+	// maxCarried bounds such a file, in bytes; a usual one has some 1,500.
 	maxCarried = 64 << 10
 )
 
@@ -31,24 +31,24 @@ type coldUnsigned struct {
 	Version   int    `json:"pets_cold"` // coldFileVersion
 	Portfolio string `json:"portfolio"`
 	Transfer  string `json:"transfer"`
-	// Hash is what the approval is bound to; Payment what was approved.
+	// Hash is the hash that the approval is bound to; Payment is what was approved.
 	Hash    string         `json:"hash"`
 	Payment domain.Payment `json:"payment"`
-	// Transaction is what internal/chain made of it, as the events have it.
+	// Transaction is the transaction that internal/chain has prepared, as in the events.
 	Transaction stdjson.RawMessage `json:"transaction"`
 }
 
-// coldSigned is what is carried back.
+// coldSigned is the signed transfer that a person carries back.
 type coldSigned struct {
 	Version   int    `json:"pets_cold_signed"` // coldFileVersion
 	Portfolio string `json:"portfolio"`
 	Transfer  string `json:"transfer"`
 	TxHash    string `json:"tx_hash"`
-	// Raw are the signed bytes, 0x and hex. Whoever has them can send them.
+	// Raw holds the signed bytes as 0x and hex. Anyone who has them can send the transaction.
 	Raw string `json:"raw"`
 }
 
-// readColdFile reads an unsigned transfer strictly; its errors name file and field.
+// readColdFile strictly reads an unsigned transfer; its errors name file and field.
 func readColdFile(file string) (*coldUnsigned, error) {
 	var f coldUnsigned
 	if err := readCarried(file, &f); err != nil {
@@ -60,7 +60,7 @@ func readColdFile(file string) (*coldUnsigned, error) {
 	return &f, nil
 }
 
-// readColdSigned reads a signed one.
+// readColdSigned strictly reads a signed transfer.
 func readColdSigned(file string) (*coldSigned, error) {
 	var f coldSigned
 	if err := readCarried(file, &f); err != nil {
@@ -75,8 +75,8 @@ func readColdSigned(file string) (*coldSigned, error) {
 	return &f, nil
 }
 
-// check refuses a file whose parts do not say the same: what a person reads, what was
-// approved, and what would be signed. It returns what the transaction's own bytes say.
+// check refuses a file whose parts disagree: the payment that a person reads, its approved hash,
+// and the transaction. It returns what the transaction's own bytes say.
 func (f *coldUnsigned) check(file string, signatory *evm.Signatory) (commands.Prepared, error) {
 	if err := domain.CheckID(file+": portfolio", f.Portfolio); err != nil {
 		return commands.Prepared{}, err
@@ -98,7 +98,7 @@ func (f *coldUnsigned) check(file string, signatory *evm.Signatory) (commands.Pr
 	return prepared, nil
 }
 
-// intact reports whether the hash is that of the transfer, as any of the kinds there are.
+// intact reports whether the hash is the one of this transfer, for any kind of transfer.
 func (f *coldUnsigned) intact() bool {
 	for _, kind := range []string{domain.TransferInternal, domain.TransferRebalance, domain.TransferWithdrawal, domain.TransferSweep} {
 		if treasury.Hash(f.Portfolio, &domain.TransferRequested{Transfer: f.Transfer, Kind: kind, Payment: f.Payment}) == f.Hash {
@@ -108,8 +108,8 @@ func (f *coldUnsigned) intact() bool {
 	return false
 }
 
-// readCarried reads a file that a person carried: one JSON object of known fields, all of
-// them there, none twice.
+// readCarried reads a carried file: one JSON object with known fields only, all present, none
+// twice.
 func readCarried(file string, into any) error {
 	r, err := os.Open(file)
 	if err != nil {
@@ -129,7 +129,7 @@ func readCarried(file string, into any) error {
 	return complete(file, "", text, reflect.TypeOf(into).Elem())
 }
 
-// complete refuses an object in which a field is missing or null.
+// complete returns an error if a field of an object is missing or null.
 func complete(file, above string, text []byte, t reflect.Type) error {
 	var there map[string]jsontext.Value
 	if err := json.Unmarshal(text, &there); err != nil {
@@ -150,7 +150,7 @@ func complete(file, above string, text []byte, t reflect.Type) error {
 	return nil
 }
 
-// inCarried says where a file is wrong, and repeats nothing of it.
+// inCarried returns an error that says where a file is wrong without quoting its content.
 func inCarried(file string, err error) error {
 	var syntax *jsontext.SyntacticError
 	var meaning *json.SemanticError
@@ -158,7 +158,7 @@ func inCarried(file string, err error) error {
 	case errors.Is(err, json.ErrUnknownName) && errors.As(err, &meaning):
 		return domain.Invalid(file+": "+dotted(meaning.JSONPointer), "is a field that such a file does not have (byte %d)", meaning.ByteOffset)
 	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &syntax):
-		return domain.Invalid(file+": "+dotted(syntax.JSONPointer), "stands there twice (byte %d)", syntax.ByteOffset)
+		return domain.Invalid(file+": "+dotted(syntax.JSONPointer), "appears twice (byte %d)", syntax.ByteOffset)
 	case errors.As(err, &meaning):
 		return domain.Invalid(file+": "+dotted(meaning.JSONPointer), "does not have the right type (byte %d)", meaning.ByteOffset)
 	case errors.As(err, &syntax):
@@ -172,8 +172,8 @@ func dotted(p jsontext.Pointer) string {
 	return strings.ReplaceAll(strings.TrimPrefix(string(p), "/"), "/", ".")
 }
 
-// writeCarried writes a file that only its owner can read, flushed to disk, and never over
-// another.
+// writeCarried writes a file readable by its owner only and flushes it to disk. It never
+// overwrites a file.
 func writeCarried(file string, v any) (err error) {
 	text, err := stdjson.MarshalIndent(v, "", "  ")
 	if err != nil {
@@ -191,7 +191,7 @@ func writeCarried(file string, v any) (err error) {
 		return errors.Join(fmt.Errorf("%s cannot be written", file), err, os.Remove(file))
 	}
 	if dir, e := os.Open(filepath.Dir(file)); e == nil {
-		_ = dir.Sync() // its name, too; some file systems know no such thing
+		_ = dir.Sync() // flushes the name; not every file system supports it
 		_ = dir.Close()
 	}
 	return nil

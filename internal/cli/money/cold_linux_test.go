@@ -26,8 +26,8 @@ const (
 	coldTo   = "0x8ba1f109551bD432803012645Ac136ddd64DBA72"
 )
 
-// unsignedTransfer is a file as pets cold export writes it: 12.5 USDC from the account of
-// some words.
+// unsignedTransfer returns a file as pets cold export writes it: 12.5 USDC from the account of a
+// mnemonic.
 func unsignedTransfer(t testing.TB, from string) money.ColdUnsigned {
 	t.Helper()
 	data := "a9059cbb" + strings.Repeat("0", 24) + strings.ToLower(coldTo[2:]) + strings.Repeat("0", 58) + "bebc20" // 12,500,000 units
@@ -44,7 +44,7 @@ func unsignedTransfer(t testing.TB, from string) money.ColdUnsigned {
 	return f
 }
 
-// brokenHome is the folder of a machine on which nothing of the product works but this.
+// brokenHome is a working folder with settings with which only pets cold sign works.
 func brokenHome(t testing.TB) *petstest.Shell {
 	s := petstest.New(t)
 	s.File(".env", "this is no assignment")
@@ -64,7 +64,7 @@ func TestColdSign(t *testing.T) {
 	c := s.Process("cold", "sign", file)
 	c.Stdin, c.Stdout, c.Stderr = seat.Slave, seat.Slave, seat.Slave
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Cloneflags: syscall.CLONE_NEWNET}
-	if err := c.Start(); err != nil { // not everybody may make one
+	if err := c.Start(); err != nil { // this user may not create a namespace
 		c = s.Process("cold", "sign", file)
 		c.Stdin, c.Stdout, c.Stderr = seat.Slave, seat.Slave, seat.Slave
 		c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
@@ -86,7 +86,7 @@ func TestColdSign(t *testing.T) {
 	require.Equal(t, "main x12", signed.Portfolio+" "+signed.Transfer)
 	raw, err := hex.DecodeString(signed.Raw[2:])
 	require.NoError(t, err)
-	var tx types.Transaction // as every node reads it
+	var tx types.Transaction // decoded as a node decodes it
 	require.NoError(t, tx.UnmarshalBinary(raw))
 	sender, err := types.Sender(types.LatestSignerForChainID(tx.ChainId()), &tx)
 	require.NoError(t, err)
@@ -98,11 +98,11 @@ func TestColdSign(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, left, 3, "the file, the signed file, .env: no store, no keystore")
 
-	// Never over another file.
-	s.Sit("cold", "sign", file).WaitFor("is there already").Ends(1)
+	// It never overwrites a file.
+	s.Sit("cold", "sign", file).WaitFor("already exists").Ends(1)
 }
 
-// Whoever sits there must read the recipient, and have the words of the sender.
+// The person must read the recipient, and have the words of the sender.
 func TestColdSignRefusals(t *testing.T) {
 	s := brokenHome(t)
 	file := s.Carry("x12.cold.json", unsignedTransfer(t, petstest.AccountOf(t, petstest.TestWords, 4)))
@@ -161,7 +161,7 @@ func TestColdFile(t *testing.T) {
 	for want, bad := range map[string]string{
 		"payment.amount is missing":            strings.Replace(text, `"amount":"12.5",`, "", 1),
 		"payment.to is missing":                strings.Replace(text, `"to":"`+coldTo+`"`, `"to":null`, 1),
-		"hash stands there twice":              strings.Replace(text, `"hash":`, `"hash":"","hash":`, 1),
+		"hash appears twice":                   strings.Replace(text, `"hash":`, `"hash":"","hash":`, 1),
 		"key is a field that such a file does": strings.Replace(text, `"hash":`, `"key":"s3cret","hash":`, 1),
 		"payment.amount does not have":         strings.Replace(text, `"12.5"`, `"s3cret"`, 1),
 		"is not valid JSON":                    text + "s3cret",
@@ -176,7 +176,7 @@ func TestColdFile(t *testing.T) {
 	}
 }
 
-// A program that is told to end while words stand on the screen wipes it.
+// A program that is terminated while words are on the screen wipes the screen.
 func TestTerminated(t *testing.T) {
 	s := petstest.New(t)
 	s.SetEnv("TERM", "xterm")

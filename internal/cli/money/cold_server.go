@@ -16,8 +16,7 @@ import (
 	"pets/projections"
 )
 
-// coldMoves are the commands of a cold wallet that need the server; the one that signs
-// needs none.
+// coldMoves returns the commands of a cold wallet that need the server, unlike pets cold sign.
 func (a *app) coldMoves() []*cobra.Command {
 	return []*cobra.Command{a.coldExportCommand(), a.coldImportCommand()}
 }
@@ -31,7 +30,7 @@ func (a *app) coldExportCommand() *cobra.Command {
 		Example: "  pets cold export x41 --out /media/stick/x41.cold.json",
 		RunE:    func(c *cobra.Command, args []string) error { return a.coldExport(c.Context(), args[0], out) },
 	}
-	c.Flags().StringVar(&out, "out", "", "the `file` to write (ID.cold.json by default); it must not be there yet")
+	c.Flags().StringVar(&out, "out", "", "the `file` to write (ID.cold.json by default); it must not exist yet")
 	return c
 }
 
@@ -75,7 +74,7 @@ func (a *app) coldExport(ctx context.Context, id, out string) error {
 	return p.Err
 }
 
-// unsignedOf makes the file of a transfer that is ready to be signed elsewhere.
+// unsignedOf returns the file for a transfer that is ready to be signed elsewhere.
 func (a *app) unsignedOf(t *projections.Transfer) (*coldUnsigned, error) {
 	last := show.LastAttempt(t)
 	switch {

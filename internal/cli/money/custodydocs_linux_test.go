@@ -63,12 +63,12 @@ var (
 	readyAgain  = regexp.MustCompile(`<<(\d+)>>$`)
 )
 
-// desk is two machines, and the paper on which words are written down.
+// desk is two machines, and the paper on which the words are written.
 type desk struct {
 	*custodial
 	offlineDir string
 	seats      map[string]*petstest.Seat
-	words      map[string][]string // by wallet
+	words      map[string][]string // words by wallet
 	secrets    []string            // API keys, in the order they were shown; the first is none
 }
 
@@ -89,7 +89,7 @@ func newDesk(t *testing.T) *desk {
 	return d
 }
 
-// bashAt is a shell at a terminal.
+// bashAt starts a shell at a terminal.
 func bashAt(t *testing.T, dir string, env []string) *petstest.Seat {
 	t.Helper()
 	s := petstest.NewSeat(t)
@@ -131,7 +131,7 @@ func (d *desk) run(machine, line string) {
 	d.secrets = append(d.secrets, petstest.SecretPattern.FindAllString(s.Output()[from+len(typed):], -1)...)
 }
 
-// attend answers what a command asks until the shell is ready again.
+// attend answers a command's questions until the shell is ready again.
 func (d *desk) attend(s *petstest.Seat, from int, wallet, line string) {
 	d.T.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
@@ -164,11 +164,11 @@ func (d *desk) attend(s *petstest.Seat, from int, wallet, line string) {
 			}
 			continue
 		}
-		from += len(screen) // what was asked is behind us
+		from += len(screen) // skip the questions that were answered
 	}
 }
 
-// filledIn puts in what the page leaves to its reader.
+// filledIn fills in what the page leaves to its reader.
 func (d *desk) filledIn(line string) string {
 	if m := readKey.FindStringSubmatch(line); m != nil { // what is pasted follows the line
 		return line + "\n" + map[string]string{"PETS_KEY": petstest.AdminKey, "BOB": d.secrets[len(d.secrets)-1]}[m[1]]
@@ -183,7 +183,7 @@ func (d *desk) filledIn(line string) string {
 		"EXCHANGE": func() string { return coldTo },
 	}[name]
 	require.NotNil(d.T, value, line)
-	if name == "COLD" { // it was carried over: both machines know it
+	if name == "COLD" { // carried over, so both machines know it
 		d.attendLine("offline", name+"="+value())
 	}
 	return name + "=" + value()
@@ -196,8 +196,8 @@ func (d *desk) attendLine(machine, line string) {
 	d.attend(s, from+len(line), "", line)
 }
 
-// unknown reports a command that this build does not have: another branch brings it. What
-// comes after still needs the wallet to be registered.
+// unknown reports a command that this build does not have. What follows on the page still needs
+// the wallet to be registered.
 func (d *desk) unknown(line string) (string, bool) {
 	if !strings.HasPrefix(line, "pets ") {
 		return "", false
@@ -215,7 +215,7 @@ func (d *desk) unknown(line string) (string, bool) {
 	return strings.Join(args[:min(2, len(args))], " "), true
 }
 
-// serve starts the server anew, with the .env that is there.
+// serve restarts the server with the current .env.
 func (d *desk) serve() {
 	d.T.Helper()
 	t, ok := d.T.(*testing.T)

@@ -6,7 +6,7 @@ import (
 	"pets/internal/evm"
 )
 
-// What tests of the whole command line read of this room's answers and files.
+// Exported for tests of the whole command line: this package's answers and files.
 type (
 	ColdUnsigned  = coldUnsigned
 	TransfersView = show.TransfersView
@@ -24,7 +24,7 @@ var (
 	ReadColdSigned = readColdSigned
 )
 
-// Check refuses a file that does not say what it should.
+// Check refuses a file whose parts disagree.
 func (f *coldUnsigned) Check(file string, signatory *evm.Signatory) (commands.Prepared, error) {
 	return f.check(file, signatory)
 }

@@ -17,8 +17,8 @@ import (
 	"pets/internal/vault"
 )
 
-// A key that cannot be opened is known when the server starts, and not when a transfer
-// sticks: here its encryption key is another one.
+// A key that cannot be opened is reported when the server starts, not when a transfer gets stuck.
+// Here it is sealed under a different encryption key.
 func TestKeysAreOpenedAtTheStart(t *testing.T) {
 	dir := t.TempDir()
 	(&canary{t: t, dir: dir}).sealKey()
@@ -38,7 +38,7 @@ func TestKeysAreOpenedAtTheStart(t *testing.T) {
 	require.Zero(t, <-done)
 }
 
-// A fee of 0 that was typed is no wish for the default.
+// A fee of 0 that was typed does not mean the default.
 func TestAFeeOfNothingIsRefused(t *testing.T) {
 	petstest.New(t).Fails(2, []string{"--highest-fee must be above 0"}, "transfer", "--from", "hot", "--to", "cold", "--amount", "5", "--highest-fee", "0", "--reason", "x")
 }

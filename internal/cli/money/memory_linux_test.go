@@ -26,10 +26,10 @@ func TestMemoryHoldsNoWords(t *testing.T) {
 	}
 	s := brokenHome(t)
 	entropy := bytes.Repeat([]byte{0xa5, 0x3c, byte(os.Getpid()), byte(os.Getpid() >> 8)}, 8)
-	text, err := bip39.NewMnemonic(entropy) // in no binary
+	text, err := bip39.NewMnemonic(entropy) // random words, so they are in no binary
 	require.NoError(t, err)
 	typed := strings.Fields(text)
-	typed[0], typed[1] = typed[1], typed[0] // in the list, and not of one sentence
+	typed[0], typed[1] = typed[1], typed[0] // valid words, but not a valid mnemonic
 
 	seat := s.AtSeat(t, "cold", "sign", s.Carry("x12.cold.json", unsignedTransfer(t, petstest.OtherFirst)))
 	seat.WaitFor("characters: ").Types("ba72\r").WaitFor("not shown: ").Types(strings.Join(typed, " ") + "\r").WaitFor("Try again").WaitFor("not shown: ")

@@ -15,7 +15,7 @@ import (
 	"pets/internal/pets/petstest"
 )
 
-// opened puts money where the ledger says it is, and makes the wallets known.
+// opened puts money where the ledger says it is, and registers the wallets.
 func (w *moneyWorld) opened() *moneyWorld {
 	w.t.Helper()
 	w.fund(w.hot, 1600, 10)
@@ -29,8 +29,8 @@ func (w *moneyWorld) opened() *moneyWorld {
 		w.post("olga", "/v1/portfolios/main/deposits", d, nil)
 	}
 	w.ok("admin", "wallet", "register", "hot-1", "--place", "hot", "--address", w.hot)
-	// The server reconciles by itself once there is a wallet, and then once a day: what
-	// follows has the same revisions in every run.
+	// The server reconciles by itself once there is a wallet, and then once a day. Waiting for the
+	// first time gives what follows the same revisions in every run.
 	require.Eventually(w.t, func() bool {
 		var v money.TreasuryView
 		w.get("/treasury", &v)
@@ -40,9 +40,9 @@ func (w *moneyWorld) opened() *moneyWorld {
 	return w
 }
 
-// The whole way of the money on a real chain: reconciled, moved with the approval of a
-// second person, proposed back, signed by the cold wallet elsewhere, withdrawn to an
-// address of the book, and after a breach swept.
+// The whole way of money on a real chain: it is reconciled, moved with the approval of a second
+// person, proposed back, signed by the cold wallet elsewhere, withdrawn to an address of the book,
+// and swept after a breach.
 func TestMoneyEndToEnd(t *testing.T) {
 	t.Parallel()
 	w := newMoneyWorld(t).opened()
@@ -87,8 +87,8 @@ func (w *moneyWorld) movesToCold() {
 	w.ok("olga", "reconcile")
 }
 
-// comesBackFromCold: the server proposes it, with every number; the cold wallet's key is
-// on another machine.
+// comesBackFromCold: the server proposes the move, with every number; the cold wallet's key is on
+// another machine.
 func (w *moneyWorld) comesBackFromCold() {
 	t := w.t
 	id := w.proposed()
@@ -165,7 +165,7 @@ func (w *moneyWorld) breachDrill() {
 	require.NotContains(t, out, "not compared")
 	out = w.ok("olga", "treasury")
 	require.Regexp(t, `hot together +0 `, out)
-	require.Contains(t, w.ok("bob", "transfers", ordinary), "EMERGENCY STOP: nothing of it is signed")
+	require.Contains(t, w.ok("bob", "transfers", ordinary), "EMERGENCY STOP: it is not signed until")
 	w.ok("olga", "reject", ordinary, "--reason", "there is nothing left to send")
 	w.refused("bob", 1, "did not arrive: it is rejected", "transfers", ordinary, "--follow")
 	var lines domain.BalanceReconciled
@@ -183,7 +183,7 @@ func unique(all []string) []string {
 	return out
 }
 
-// proposed waits for the server to ask for a move by itself.
+// proposed waits until the server has requested a move by itself.
 func (w *moneyWorld) proposed() string {
 	w.t.Helper()
 	var list money.TransfersView
@@ -194,11 +194,11 @@ func (w *moneyWorld) proposed() string {
 	return list.Transfers[0].Transfer
 }
 
-// beside names the folder, which goes before PETS_SERVER.
+// beside returns the flag that names the folder; it takes precedence over PETS_SERVER.
 func (w *moneyWorld) beside() string { return "--store=embedded:" + filepath.Join(w.dir, "store") }
 
-// readsAreTheSame: reads may also open the store read-only beside the server, where there
-// is no key, and the answers are those of the server; --at tells of the past.
+// readsAreTheSame: reads may also open the store read-only beside the server, without a key, and
+// give the same answers as the server; --at shows the past.
 func (w *moneyWorld) readsAreTheSame() {
 	for _, view := range []string{"transfers", "approvals", "treasury", "address-book"} {
 		require.JSONEq(w.t, w.ok("bob", view, "--json"), w.ok("nobody", w.beside(), view, "--json"), view)

@@ -38,9 +38,9 @@ const (
 	testConfirmations = 2
 )
 
-// moneyWorld is a chain with a token, a real pets serve with a keystore, a live portfolio
-// that two people opened, and those people. The server's clock goes on by a minute with
-// every command, so that what is printed is the same in every run.
+// moneyWorld is a chain with a token, a real pets serve with a keystore, a live portfolio that two
+// people have opened, and those people. The server's clock advances by a minute with every
+// command, so that the output is the same in every run.
 type moneyWorld struct {
 	t        *testing.T
 	dir      string
@@ -50,10 +50,10 @@ type moneyWorld struct {
 	registry string
 	url      string
 	log      *clitest.Buffer
-	keys     map[string]string // by user
+	keys     map[string]string // API keys by user
 	hot      string
-	cold     string // its words, testWords, are on no machine of the server
-	away     string // where the people work: a folder of the server's machine, or ("") none
+	cold     string // its words, testWords, are not on the server's machine
+	away     string // the folder in which people work away from the store; "" to work beside it
 
 	mu  sync.Mutex
 	now time.Time
@@ -122,13 +122,13 @@ func (w *moneyWorld) environ(more ...string) []string {
 	return append(append(w.chain(), "PETS_STORE=embedded:"+filepath.Join(w.dir, "store")), more...)
 }
 
-// chain are the settings that a chain of its own needs.
+// chain returns the settings that the test chain needs.
 func (w *moneyWorld) chain() []string {
 	return []string{"PETS_ASSET_REGISTRY=" + w.registry, "PETS_CHAIN=eip155:1337"}
 }
 
-// seat is where somebody sits, and what is set there: beside the server's store, or away
-// from it with nothing but its address and a key.
+// seat returns a person's working folder and environment: beside the server's store, or away from
+// it with nothing but its address and a key.
 func (w *moneyWorld) seat(who string) (dir string, environ []string) {
 	server := []string{"PETS_SERVER=" + w.url, "PETS_KEY=" + w.keys[who]}
 	if w.away != "" {
@@ -153,7 +153,7 @@ func (w *moneyWorld) serve() {
 	w.url = address.FindStringSubmatch(w.log.String())[1]
 }
 
-// post sends a command that has no place on the command line, or none yet.
+// post sends a command that the command line does not have.
 func (w *moneyWorld) post(who, path string, body any, into any) {
 	w.t.Helper()
 	c, err := client.New(client.Options{URL: w.url, Key: w.keys[who]})
@@ -162,7 +162,7 @@ func (w *moneyWorld) post(who, path string, body any, into any) {
 	require.NoError(w.t, c.Send(w.t.Context(), http.MethodPost, path, "only", body, into), path)
 }
 
-// get reads a view of main, without moving the clock.
+// get reads a view of main without advancing the clock.
 func (w *moneyWorld) get(path string, into any) {
 	w.t.Helper()
 	c, err := client.New(client.Options{URL: w.url, Key: w.keys["bob"]})
@@ -171,7 +171,7 @@ func (w *moneyWorld) get(path string, into any) {
 	require.NoError(w.t, c.Get(w.t.Context(), "/v1/portfolios/main"+path, into))
 }
 
-// goLive issues keys, and opens the live portfolio main by the override of two people.
+// goLive issues keys, and opens the live portfolio main after two people have agreed.
 func (w *moneyWorld) goLive() {
 	for _, k := range []struct{ name, user, role string }{{"olga", "olga", "operator"}, {"bob", "bob", "approver"}, {"olga-approver", "olga", "approver"}} {
 		w.keys[k.name] = petstest.SecretPattern.FindString(w.ok("admin", "apikey", "issue", "--user", k.user, "--role", k.role))
@@ -184,14 +184,14 @@ func (w *moneyWorld) goLive() {
 	w.post("olga", "/v1/portfolios", map[string]any{"id": "main", "mode": "live", "gate": map[string]any{"portfolio": "paper", "revision": confirmed.Revision}}, nil)
 }
 
-// pets runs the command line as one of the people, at no terminal. PETS_KEY is theirs;
-// nobody has none.
+// pets runs the command line as one of the people, without a terminal, with that person's PETS_KEY;
+// "nobody" has none.
 func (w *moneyWorld) pets(who string, args ...string) petstest.Ran {
 	w.t.Helper()
 	return w.petsAsked(who, func(io.Writer, string) (bool, bool) { return false, false }, args...)
 }
 
-// petsAsked runs it at a terminal where somebody answers.
+// petsAsked runs it at a terminal where a person answers.
 func (w *moneyWorld) petsAsked(who string, ask func(screen io.Writer, question string) (yes, terminal bool), args ...string) petstest.Ran {
 	w.t.Helper()
 	w.minutes(1)
@@ -210,7 +210,7 @@ func (w *moneyWorld) ok(who string, args ...string) string {
 	return r.Out
 }
 
-// refused runs a command that has to fail with a status and certain words.
+// refused runs a command that has to fail with a status and an error that contains words.
 func (w *moneyWorld) refused(who string, code int, words string, args ...string) {
 	w.t.Helper()
 	r := w.pets(who, args...)
@@ -218,7 +218,7 @@ func (w *moneyWorld) refused(who string, code int, words string, args ...string)
 	require.Contains(w.t, r.Err, words, "pets %s: %s", strings.Join(args, " "), r.Out)
 }
 
-// transferJSON is what the tests look at.
+// transferJSON holds the fields of a transfer that the tests read.
 type transferJSON struct {
 	Transfer, Status, Hash string
 	Kind, From, To         string
@@ -240,7 +240,7 @@ func (w *moneyWorld) transfer(id string) transferJSON {
 	return v
 }
 
-// until waits for a status of a transfer, without moving the clock.
+// until waits for a status of a transfer without advancing the clock.
 func (w *moneyWorld) until(id, status string) transferJSON {
 	w.t.Helper()
 	var v transferJSON
@@ -273,15 +273,15 @@ func (w *moneyWorld) mined(t transferJSON) {
 	w.node.Mine(testConfirmations)
 }
 
-// confirmed mines a transfer that is approved, and waits until it is recorded.
+// confirmed mines an approved transfer, and waits until that is recorded.
 func (w *moneyWorld) confirmed(id string) {
 	w.t.Helper()
 	w.mined(w.until(id, string(treasury.Broadcast)))
 	w.until(id, string(treasury.Confirmed))
 }
 
-// signCold is a person at the machine with the key, which has neither network nor store:
-// the recipient's last characters and the words are typed.
+// signCold acts as a person at the machine with the key, which has neither network nor store: it
+// types the recipient's last characters and the words.
 func (w *moneyWorld) signCold(args ...string) string {
 	w.t.Helper()
 	file, err := money.ReadColdFile(args[2])
@@ -303,5 +303,5 @@ func asked(t *testing.T, out string) string {
 	return id
 }
 
-// checksummed writes an address as EIP-55 does.
+// checksummed formats an address with its EIP-55 checksum.
 func (w *moneyWorld) checksummed(address string) string { return common.HexToAddress(address).Hex() }

@@ -28,7 +28,7 @@ func TestStatusOfTransfers(t *testing.T) {
 	id := asked(t, w.ok("olga", "transfer", "--from", "cold", "--to", "hot", "--amount", "7", "--highest-fee", "0.5", "--reason", "drill"))
 	said, code = status("bob")
 	require.Equal(t, 1, code)
-	require.Contains(t, said, "main: "+id+" waits for the approval of somebody else than olga, until ")
+	require.Contains(t, said, "main: "+id+" waits for the approval of someone other than olga, until ")
 	require.Contains(t, said, "pets approve "+id)
 	w.ok("bob", "approve", id, "--hash", w.transfer(id).Hash)
 	w.until(id, string(treasury.Prepared))
@@ -36,7 +36,7 @@ func TestStatusOfTransfers(t *testing.T) {
 	require.Contains(t, said, id+" waits to be signed where the key of the cold wallet is: internal of 7 USDC from cold to hot")
 	require.Contains(t, said, "pets cold export "+id)
 
-	// The chain is gone: nothing that goes out arrives.
+	// Without the chain, no outgoing transfer arrives.
 	w.proxy.Set(func(rw http.ResponseWriter, _ chaintest.Request) bool {
 		rw.WriteHeader(http.StatusBadGateway)
 		return true

@@ -23,8 +23,8 @@ import (
 	"pets/projections"
 )
 
-// A server that shows one payment and names the hash of another is found out, whichever
-// part of it was changed; so is another portfolio's.
+// A server that shows one payment and names the hash of another is detected, whichever field
+// differs; so is the hash of another portfolio.
 func TestShownPaymentHasItsHash(t *testing.T) {
 	sound := shownTransfer()
 	checkShown := func(portfolio string, v *projections.Transfer, hash string) error {
@@ -54,7 +54,7 @@ func TestShownPaymentHasItsHash(t *testing.T) {
 	}
 }
 
-// Each status is a line that says what it means.
+// Each status has a line that explains it.
 func TestStatusLines(t *testing.T) {
 	for status, words := range map[treasury.Status]string{
 		treasury.Requested: "waits for a second person", treasury.Approved: "when its turn comes", treasury.Prepared: "nothing is signed yet",
@@ -124,7 +124,7 @@ func TestExplainRebalance(t *testing.T) {
 	require.Len(t, explainRebalance(&r, nil, false), 6)
 }
 
-// The picture holds for shares of nothing, everything and what is below zero.
+// The chart is right for shares of nothing, of everything, and below zero.
 func TestDrawShares(t *testing.T) {
 	require.Equal(t, []string{"no money yet"}, drawShares(&domain.Rebalance{}))
 	total := dec("1000")
@@ -139,7 +139,7 @@ func TestDrawShares(t *testing.T) {
 	}
 }
 
-// What keeps a transfer is said where it is asked for, shown and approved.
+// What holds up a transfer is printed when it is requested, shown and approved.
 func TestInTheWay(t *testing.T) {
 	require.Empty(t, inTheWay(&haltView{Breakers: []projections.Breaker{{Breaker: "daily_loss", Status: risk.OK}}}, nil))
 	alpha := "alpha"
@@ -154,7 +154,7 @@ func TestInTheWay(t *testing.T) {
 	}, []projections.Difference{{Place: "hot", Asset: "USDC", Difference: dec("-25")}}))
 }
 
-// A transfer as a server shows it, whose hash is right.
+// shownTransfer returns a transfer as a server shows it, with the right hash.
 func shownTransfer() projections.Transfer {
 	v := projections.Transfer{
 		Transfer: "x7", Status: treasury.Requested, Kind: domain.TransferWithdrawal, Wallet: "hot-1", From: "hot", To: "external", Asset: "USDC", GasAsset: "POL",
@@ -170,7 +170,7 @@ func shownTransfer() projections.Transfer {
 
 func dec(s string) domain.Decimal { return domain.MustDecimal(s) }
 
-// fakeServer answers the routes of a table, and keeps what was sent.
+// fakeServer answers the routes of a table, and records the requests.
 func fakeServer(t *testing.T, answers map[string]any) (*app, *bytes.Buffer, *bytes.Buffer, *[]string) {
 	t.Helper()
 	var sent []string
@@ -220,7 +220,7 @@ func TestApproveSendsWhatWasShown(t *testing.T) {
 	require.Len(t, *sent, 1, "nothing more was sent")
 }
 
-// Where no server answers, that is said, and nothing else is shown.
+// Without a server, the error says so, and nothing else is printed.
 func TestMoneyWithoutAServer(t *testing.T) {
 	closed := httptest.NewServer(http.NotFoundHandler())
 	closed.Close()

@@ -38,7 +38,7 @@ func (a *app) rebalance(ctx context.Context) error {
 	return a.showRequested(ctx, t)
 }
 
-// whyNoProposal says why nothing is proposed; a proposal that is open already is shown.
+// whyNoProposal prints why nothing is proposed, and an open proposal if there is one.
 func (a *app) whyNoProposal(ctx context.Context) error {
 	var v show.TreasuryView
 	if err := a.ToServer(ctx, http.MethodGet, "/treasury", nil, &v); err != nil {
@@ -68,7 +68,7 @@ func (a *app) whyNoProposal(ctx context.Context) error {
 func (a *app) reconcileCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "reconcile", Short: "Reconcile the ledger with the chain; exit 1 when they differ (through the server)", Args: cobra.NoArgs,
-		Long: "A difference is looked at three times before it is recorded. It stops outgoing transfers until an\n" +
+		Long: "A difference is checked three times before it is recorded. It stops outgoing transfers until an\n" +
 			"adjustment explains it, or ledger and chain agree again.",
 		RunE: func(c *cobra.Command, _ []string) error {
 			e, err := a.reconciled(c.Context())
@@ -83,7 +83,7 @@ func (a *app) reconcileCommand() *cobra.Command {
 	}
 }
 
-// reconciled has the server reconcile, and reads what it recorded.
+// reconciled makes the server reconcile, and reads what it recorded.
 func (a *app) reconciled(ctx context.Context) (*domain.BalanceReconciled, error) {
 	var answer commands.Answer
 	if err := a.ToServer(ctx, http.MethodPost, "/reconcile", struct{}{}, &answer); err != nil {
@@ -112,7 +112,7 @@ func (a *app) reconciled(ctx context.Context) (*domain.BalanceReconciled, error)
 		}
 		break
 	}
-	return nil, domain.Errorf(domain.CodeInternal, "the server answered, but its record of the comparison is not to be found (revision %d)", answer.Revision)
+	return nil, domain.Errorf(domain.CodeInternal, "the server answered, but its record of the comparison was not found (revision %d)", answer.Revision)
 }
 
 func (a *app) printReconciled(e *domain.BalanceReconciled) error {
@@ -146,7 +146,7 @@ func (a *app) printReconciled(e *domain.BalanceReconciled) error {
 	return a.Table(rows)
 }
 
-// differs is the failure that a difference is.
+// differs returns an error if ledger and chain differ.
 func differs(e *domain.BalanceReconciled) error {
 	var found []string
 	for i := range e.Lines {

@@ -14,7 +14,7 @@ import (
 	"pets/internal/cli"
 )
 
-// flow is money that came in from outside, or went out.
+// flow holds the flags of money that came in from outside, or went out.
 type flow struct{ wallet, asset, tx string }
 
 func (f *flow) flags(c *cobra.Command) {
@@ -74,7 +74,7 @@ func (a *app) depositCommand() *cobra.Command {
 func (a *app) withdrawCommand() *cobra.Command {
 	var f flow
 	c := &cobra.Command{
-		Use: "withdraw AMOUNT", Short: "Record money that went out; nothing is sent by it", Args: cobra.ExactArgs(1),
+		Use: "withdraw AMOUNT", Short: "Record money that went out; it sends nothing", Args: cobra.ExactArgs(1),
 		Long:    "Records a withdrawal that has happened. To have money moved between wallets, see pets transfer.",
 		Example: "  pets withdraw 250 --tx 0x…",
 		RunE: func(c *cobra.Command, args []string) error {

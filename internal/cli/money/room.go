@@ -1,8 +1,8 @@
-// Package money is the room of the money: transfers and their approval, the treasury, the
-// reconciliation with the chain, the address book, wallets and cold signing, and money that
-// is recorded by hand.
+// Package money has the commands for money: transfers and their approval, the treasury, the
+// reconciliation with the chain, the address book, wallets and cold signing, and money that is
+// recorded by hand.
 //
-// It owns what a person is shown before money moves. It refuses to approve anything but what
+// It owns what a person sees before money moves. It refuses to approve anything other than what
 // was shown, and to print a key or its words.
 package money
 
@@ -12,10 +12,10 @@ import (
 	"pets/internal/cli"
 )
 
-// app is a run of the command line, as this room has it.
+// app is a run of the command line; this package's commands are its methods.
 type app struct{ *cli.App }
 
-// Commands are the commands of this room.
+// Commands returns the commands of this package.
 func Commands(c *cli.App) []*cobra.Command {
 	a := &app{c}
 	return cli.Under(cli.MoneyTopic,

@@ -26,7 +26,7 @@ import (
 	"pets/internal/pets/petstest"
 )
 
-// watchedServer hands everything on to a server, and remembers what was asked.
+// watchedServer is a proxy to a server that records the routes.
 type watchedServer struct {
 	*httptest.Server
 	mu    sync.Mutex
@@ -49,7 +49,7 @@ func watchServer(t *testing.T, address string) *watchedServer {
 	return w
 }
 
-// heard reports whether a route was asked since the last time, and forgets what was asked.
+// heard reports whether a route was requested since the last call, and clears the record.
 func (w *watchedServer) heard(route string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -69,19 +69,18 @@ func patternOf(route string) *regexp.Regexp {
 	return regexp.MustCompile("^" + placeholder.ReplaceAllString(regexp.QuoteMeta(route), "[^/]+") + "$")
 }
 
-// step is one command line of a person, and the route that it sends.
+// step is one command line of a person, and the route that it requests.
 type step struct {
 	route string // below the portfolio, unless it begins with /v1
 	who   string
 	line  string
-	// refused are the words of a refusal, where this world has nothing better to show.
+	// refused is the text of a refusal, for routes that cannot succeed in this test.
 	refused string
-	// do is what is done instead of running the line as it stands: with files, at a
-	// terminal, or until it has come.
+	// do replaces running the line as it stands: for files, a terminal, or waiting.
 	do func(*story)
 }
 
-// story is a world in which people type commands, one after another.
+// story is a test in which people type commands, one after another.
 type story struct {
 	*moneyWorld
 	watched *watchedServer
@@ -90,10 +89,10 @@ type story struct {
 	cold7   string // a transfer of 7 from the cold wallet
 }
 
-// people are the roles that a person's key may have.
+// people lists the roles that a person's key may have.
 var people = []string{"operator", "approver", "admin", "auditor"}
 
-// personRoutes are the routes that a person may send, as the server itself lists them.
+// personRoutes returns the routes that a person may use, as the server lists them.
 func (s *story) personRoutes() []string {
 	resp, err := http.Get(s.url + "/openapi.json")
 	require.NoError(s.t, err)
@@ -117,7 +116,7 @@ func (s *story) personRoutes() []string {
 	return all
 }
 
-// full is a route of the table as the server lists it.
+// full returns the route of a step as the server lists it.
 func (s *step) full() string {
 	method, path, _ := strings.Cut(s.route, " ")
 	if strings.HasPrefix(path, "/v1") {
@@ -159,7 +158,7 @@ func TestEveryRouteOfAPersonHasACommand(t *testing.T) {
 	require.Equal(t, routes, slices.Compact(sent), "each route of a person needs a row in the table below, with a command that sends it")
 }
 
-// types runs a command without moving the clock: permits live for 30 s.
+// types runs a command without advancing the clock, because permits live for 30 s.
 func (s *story) types(who string, args ...string) petstest.Ran {
 	s.t.Helper()
 	var out, errs bytes.Buffer
@@ -171,7 +170,7 @@ func (s *story) types(who string, args ...string) petstest.Ran {
 	return petstest.Ran{Code: code, Out: out.String(), Err: errs.String()}
 }
 
-// follow runs a command that does not end by itself until a route was asked.
+// follow runs a command that does not end by itself, until a route was requested.
 func (s *story) follow(who, route string, args ...string) {
 	ctx, stop := context.WithCancel(s.t.Context())
 	defer stop()
@@ -184,8 +183,8 @@ func (s *story) follow(who, route string, args ...string) {
 	<-ended
 }
 
-// steps is the table: route → command line, in the order of a story. The trading is done in
-// the portfolio paper, the money lies in main.
+// steps maps routes to command lines, in the order of a story. The trading happens in portfolio
+// paper; the money is in main.
 var steps = []step{
 	{route: "GET /v1/portfolios", who: "olga", line: "portfolio list"},
 	{route: "POST /v1/portfolios", who: "olga", line: "portfolio open second --limit max_daily_loss_pct=0.03"},
@@ -280,7 +279,7 @@ func (s *story) does(who string, args ...string) string {
 	return r.Out
 }
 
-// named is what the last command said that comes next: an id of a kind.
+// named returns an id of a kind from the next step that the last command printed.
 func (s *story) named(kind string) string {
 	s.t.Helper()
 	id := regexp.MustCompile(`\b` + kind + `\d+\b`).FindString(s.last)
@@ -336,7 +335,7 @@ func (s *story) rejected() {
 	s.does("olga", "reject", asked(s.t, list), "--reason", "drill")
 }
 
-// coldTransfer asks for money from the cold wallet, and has it approved.
+// coldTransfer requests money from the cold wallet, and has the transfer approved.
 func (s *story) coldTransfer() {
 	id := asked(s.t, s.does("olga", "transfer", "--from", "cold", "--to", "hot", "--amount", "7", "--highest-fee", "0.5", "--reason", "drill"))
 	s.does("bob", "approve", id, "--hash", s.transfer(id).Hash)

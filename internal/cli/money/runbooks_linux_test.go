@@ -84,7 +84,7 @@ func (b *runbook) run(page string) string {
 			who, pending = prompt[1], prompt[2]
 		case pending != "": // the rest of a long command
 			pending = strings.TrimSuffix(pending, `\`) + strings.TrimSpace(line)
-		default: // an answer of last time
+		default: // the answer of an earlier run
 			continue
 		}
 		out = append(out, line)
@@ -156,12 +156,12 @@ func (b *runbook) releaseChain() {
 // is another one each time.
 func (b *runbook) actedOn(said string) string {
 	lines := slices.DeleteFunc(petstest.ActingLine.FindAllString(said, -1), func(line string) bool {
-		return strings.HasPrefix(line, "pets: waiting for ") // a machine that is busy
+		return strings.HasPrefix(line, "pets: waiting for ") // the machine is busy
 	})
 	return strings.ReplaceAll(strings.Join(lines, ""), b.url, "https://pets.example:7433")
 }
 
-// leavesNothing: where people sit nothing is left but the files that a cold wallet signs.
+// leavesNothing checks that the people's folders are empty but for the files that a cold wallet signs.
 func (b *runbook) leavesNothing() {
 	entries, err := os.ReadDir(b.away)
 	require.NoError(b.t, err)
@@ -170,7 +170,7 @@ func (b *runbook) leavesNothing() {
 	}
 }
 
-// shell runs what is no command of ours.
+// shell runs a command that is not pets.
 func (b *runbook) shell(who, command string) string {
 	testenv.Need(b.t, "bash", "curl")
 	require.Contains(b.t, b.keys, who, "whose prompt is this?")
@@ -182,7 +182,7 @@ func (b *runbook) shell(who, command string) string {
 	return string(text)
 }
 
-// newKey has a person use a key from when it was issued on.
+// newKey makes a person use a key from when it was issued on.
 func (b *runbook) newKey(words []string, text string) {
 	secret := petstest.SecretPattern.FindString(text)
 	for i, word := range words {
@@ -192,7 +192,7 @@ func (b *runbook) newKey(words []string, text string) {
 	}
 }
 
-// blockTime is the chain's own clock, which nobody moves.
+// blockTime matches the chain's own time, which the test does not control.
 var blockTime = regexp.MustCompile(`(block \d+ of )\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`)
 
 func (b *runbook) masked(text string) []string {
@@ -207,19 +207,19 @@ func (b *runbook) masked(text string) []string {
 	return lines
 }
 
-// step does what is outside of the pages: blocks, time, other machines, other people.
+// step does what happens outside of the pages: blocks, time, other machines, other people.
 func (b *runbook) step(words []string) {
 	b.t.Helper()
 	began := time.Now()
 	b.releaseChain()
 	switch words[0] {
-	case "confirmed": // blocks are made until the transfer is final
+	case "confirmed": // mine blocks until the transfer is final
 		b.confirmed(words[1])
 	case "prepared":
 		b.until(words[1], string(treasury.Prepared))
-	case "proposed": // the server has looked
+	case "proposed": // wait for the server's proposal
 		require.Equal(b.t, words[1], b.proposed())
-	case "arrives": // somebody sends tokens to the hot wallet
+	case "arrives": // send tokens to the hot wallet
 		usd, err := strconv.ParseInt(words[1], 10, 64)
 		require.NoError(b.t, err)
 		b.fund(b.hot, usd, 0)

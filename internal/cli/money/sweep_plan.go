@@ -10,7 +10,7 @@ import (
 	"pets/projections"
 )
 
-// sweepPlan is what a sweep would move.
+// sweepPlan is what a sweep would move, by the balances of a block.
 type sweepPlan struct {
 	block uint64
 	lines []sweepLine
@@ -20,17 +20,17 @@ type sweepPlan struct {
 type sweepLine struct {
 	wallet, asset string
 	native        bool
-	// chain is what the chain says the wallet holds, ledger what the ledger has of the
-	// asset in all hot wallets.
+	// chain is the wallet's balance on the chain, ledger the ledger's balance of the asset in
+	// all hot wallets.
 	chain, ledger domain.Decimal
-	// amount is what moves, kept what is left for the fees of all sweeps of the wallet.
+	// amount is what moves; kept is what stays for the fees of all sweeps of the wallet.
 	amount, kept domain.Decimal
-	fee          domain.Decimal // the highest of this transfer
+	fee          domain.Decimal // the highest fee of this transfer
 	notes        []string
 }
 
-// newSweepPlan works it out: tokens first, the coin that fees are paid in last, with the
-// fees of all of the wallet's sweeps kept back.
+// newSweepPlan plans a sweep: tokens first, then the coin that pays the fees, less the fees of
+// all of the wallet's sweeps.
 func newSweepPlan(wallets []projections.Wallet, found *domain.BalanceReconciled, transfers []projections.Transfer, highest domain.Decimal) *sweepPlan {
 	plan := &sweepPlan{block: found.Block}
 	for i := range wallets {
@@ -41,7 +41,7 @@ func newSweepPlan(wallets []projections.Wallet, found *domain.BalanceReconciled,
 	return plan
 }
 
-// sweepWallet plans for one wallet.
+// sweepWallet plans the sweeps of one wallet.
 func sweepWallet(w *projections.Wallet, found *domain.BalanceReconciled, transfers []projections.Transfer, highest domain.Decimal) []sweepLine {
 	var lines []sweepLine
 	for _, asset := range w.Assets {
@@ -55,7 +55,7 @@ func sweepWallet(w *projections.Wallet, found *domain.BalanceReconciled, transfe
 	return lines
 }
 
-// rank puts the coin that fees are paid in last.
+// rank sorts the coin that pays the fees last.
 func rank(l *sweepLine) int {
 	if l.native {
 		return 1
@@ -63,7 +63,7 @@ func rank(l *sweepLine) int {
 	return 0
 }
 
-// read takes what chain and ledger say of the asset.
+// read takes the balances of chain and ledger from a reconciliation.
 func (l *sweepLine) read(found *domain.BalanceReconciled) {
 	for i := range found.Lines {
 		line := &found.Lines[i]
@@ -82,9 +82,9 @@ func (l *sweepLine) read(found *domain.BalanceReconciled) {
 	}
 }
 
-// claimed is what transfers take of the wallet's asset already: sweeps that were asked
-// for before, and what may be on its way. What else waits takes nothing: it does not go
-// on while the portfolio is stopped.
+// claimed sums what other transfers already take from the wallet's asset: earlier sweeps, and
+// transfers that are broadcast. Transfers at an earlier stage do not count, because they wait
+// while the portfolio is stopped.
 func (l *sweepLine) claimed(transfers []projections.Transfer) domain.Decimal {
 	sum := domain.Zero
 	for i := range transfers {
@@ -103,9 +103,9 @@ func (l *sweepLine) claimed(transfers []projections.Transfer) domain.Decimal {
 	return sum
 }
 
-// payFees gives every transfer of a wallet its highest fee, and keeps all of them back
-// from the coin. A wallet with few coins pays lower fees: a sweep that cannot pay does
-// not go at all.
+// payFees sets the highest fee of every transfer of a wallet, and keeps the sum of these fees
+// back from the coin. A wallet with few coins pays lower fees, because a sweep that cannot pay
+// its fee does not go at all.
 func payFees(lines []sweepLine, transfers []projections.Transfer, highest domain.Decimal) {
 	coin := &lines[len(lines)-1]
 	if !coin.native {
@@ -125,16 +125,16 @@ func payFees(lines []sweepLine, transfers []projections.Transfer, highest domain
 	}
 	fee, kept := highest, highest.Mul(domain.FromInt(tokens+1))
 	switch {
-	case tokens == 0: // half of few coins is more than their fee, and what is left goes next time
+	case tokens == 0: // half of a few coins covers the fee; the rest moves with the next sweep
 		fee = free.Div(domain.FromInt(2)).Trunc(feeDecimals).Min(highest)
 		kept = fee
-	case free.Less(kept): // all of them are for the fees of the tokens
+	case free.Less(kept): // all coins are kept for the fees of the tokens
 		fee, kept = free.Div(domain.FromInt(max(tokens, 2))).Trunc(feeDecimals).Min(highest), free
 	}
 	all := coin.amount
 	coin.amount = free.Sub(kept)
 	switch {
-	case tokens == 0 && free.IsZero(): // nothing wants to move
+	case tokens == 0 && free.IsZero(): // there is nothing to move
 	case fee.IsZero():
 		coin.notes = append(coin.notes, "NO COIN LEFT FOR FEES: send some to the wallet first")
 	case fee.Less(highest):
@@ -149,11 +149,11 @@ func payFees(lines []sweepLine, transfers []projections.Transfer, highest domain
 	coin.kept = all.Sub(coin.amount)
 }
 
-// feeDecimals are enough for a fee: a millionth of a coin.
+// feeDecimals is the precision of a fee: a millionth of a coin.
 const feeDecimals = 6
 
-// moves are the lines that move anything, in the order in which they are asked for: what
-// is worth most first, the coins that pay for it last.
+// moves returns the lines that move something, in the order of the requests: tokens first, the
+// coins that pay for them last.
 func (p *sweepPlan) moves() []sweepLine {
 	var moves []sweepLine
 	for _, l := range p.lines {

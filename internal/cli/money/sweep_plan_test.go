@@ -12,14 +12,14 @@ import (
 	"pets/projections"
 )
 
-// hotWallet has two tokens and the coin that fees are paid in, which stands first.
+// hotWallet returns a wallet with two tokens and the coin that pays fees, which comes first.
 func hotWallet(name string) projections.Wallet {
 	return projections.Wallet{Wallet: name, Place: domain.WalletHot, Chain: "eip155:137", Assets: []domain.WalletAsset{
 		{Asset: "POL", Decimals: 18, Native: true}, {Asset: "USDC", Decimals: 6}, {Asset: "pUSD", Decimals: 6},
 	}}
 }
 
-// balances are lines of hot where the ledger agrees with the chain, but for what is told.
+// balances returns lines of the hot place in which ledger and chain agree, except for the given differences.
 func balances(wallets map[string]map[string]string, difference map[string]string) *domain.BalanceReconciled {
 	e := &domain.BalanceReconciled{Block: 7}
 	for _, asset := range []string{"POL", "USDC", "pUSD"} {
@@ -39,7 +39,7 @@ func balances(wallets map[string]map[string]string, difference map[string]string
 	return e
 }
 
-// planned writes the moves of a plan: wallet asset amount fee.
+// planned formats the moves of a plan: wallet, asset, amount, fee.
 func planned(p *sweepPlan) string {
 	var all []string
 	for _, m := range p.moves() {
@@ -48,7 +48,7 @@ func planned(p *sweepPlan) string {
 	return strings.Join(all, "; ")
 }
 
-// notes are all notes of a plan.
+// notes returns all notes of a plan.
 func notes(p *sweepPlan) string {
 	var all []string
 	for _, l := range p.lines {
@@ -57,12 +57,12 @@ func notes(p *sweepPlan) string {
 	return strings.Join(all, "; ")
 }
 
-// held is what wallets hold, by wallet and asset.
+// held maps wallets and assets to balances.
 type held map[string]map[string]string
 
 var oneHot = []projections.Wallet{hotWallet("hot-1"), {Wallet: "vault-1", Place: domain.WalletCold}}
 
-// sweepCases are what is there, and what is to be asked for.
+// sweepCases are balances, and the transfers that a sweep requests.
 var sweepCases = map[string]struct {
 	wallets     []projections.Wallet
 	held        held
@@ -151,7 +151,7 @@ func TestSweepPlan(t *testing.T) {
 			p := newSweepPlan(c.wallets, balances(c.held, c.differs), c.transfers, dec("1"))
 			require.Equal(t, c.moves, planned(p))
 			require.Contains(t, notes(p), c.says)
-			for _, l := range p.lines { // no more than there is is ever moved
+			for _, l := range p.lines { // never move more than the balance
 				require.False(t, l.chain.Less(l.amount), l)
 				require.GreaterOrEqual(t, l.amount.Sign(), 0)
 			}
@@ -165,7 +165,7 @@ func sweepOf(id, asset, amount string, status treasury.Status) projections.Trans
 	}
 }
 
-// What the server refuses of a sweep does not keep the rest: each wallet and asset counts.
+// A refused sweep item does not block the others.
 func TestSweepGoesOnAfterARefusal(t *testing.T) {
 	a, out, errs, sent := fakeServer(t, map[string]any{
 		"/state":     map[string]any{"emergency_stop": map[string]any{"engaged": true}},

@@ -57,7 +57,7 @@ func checkTransfer(t *commands.RequestTransfer) error {
 	return cli.ReasonNeeded(t.Reason)
 }
 
-// requestTransfer asks for it, and shows what was recorded.
+// requestTransfer requests a transfer and prints what was recorded.
 func (a *app) requestTransfer(ctx context.Context, body commands.RequestTransfer, wait bool) error {
 	if err := a.ActsOnServer(); err != nil {
 		return err
@@ -80,7 +80,7 @@ func (a *app) requestTransfer(ctx context.Context, body commands.RequestTransfer
 	return a.followTransfer(ctx, t.Transfer)
 }
 
-// requestOne asks for one transfer.
+// requestOne requests one transfer.
 func (a *app) requestOne(ctx context.Context, body commands.RequestTransfer) (*projections.Transfer, error) {
 	t, err := a.request(ctx, "/transfers", body)
 	if err == nil && t == nil {
@@ -89,8 +89,8 @@ func (a *app) requestOne(ctx context.Context, body commands.RequestTransfer) (*p
 	return t, err
 }
 
-// request sends a command that records a transfer, and reads back what was recorded;
-// nil where nothing was.
+// request sends a command that may record a transfer, and reads the transfer back; nil if none
+// was recorded.
 func (a *app) request(ctx context.Context, path string, body any) (*projections.Transfer, error) {
 	var answer commands.Answer
 	if err := a.ToServer(ctx, http.MethodPost, path, body, &answer); err != nil {
@@ -109,7 +109,7 @@ func (a *app) request(ctx context.Context, path string, body any) (*projections.
 	return v.Named(answer.ID)
 }
 
-// showRequested prints a transfer that was just asked for, and the next step.
+// showRequested prints a transfer that was just requested, and the next step.
 func (a *app) showRequested(ctx context.Context, t *projections.Transfer) error {
 	n, err := a.namesAt(ctx, "")
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"pets/projections"
 )
 
-// haltView is what of a portfolio's state keeps its transfers.
+// haltView is the part of a portfolio's state that can hold up transfers.
 type haltView struct {
 	EmergencyStop projections.EmergencyStop `json:"emergency_stop"`
 	Breakers      []projections.Breaker     `json:"breakers"`
@@ -63,11 +63,11 @@ func (a *app) sayWaysAndNext(ctx context.Context, moment string, p *cli.Printer,
 	return p.Err
 }
 
-// inTheWay are the lines of it.
+// inTheWay returns the lines that warn prints.
 func inTheWay(halt *haltView, differences []projections.Difference) []string {
 	var lines []string
 	if halt.EmergencyStop.Engaged {
-		lines = append(lines, "EMERGENCY STOP: nothing of it is signed before two people have cleared that; only pets wallet sweep goes")
+		lines = append(lines, "EMERGENCY STOP: it is not signed until two people have cleared that; only pets wallet sweep works")
 	}
 	for i := range halt.Breakers {
 		b := &halt.Breakers[i]
@@ -78,7 +78,7 @@ func inTheWay(halt *haltView, differences []projections.Difference) []string {
 		if b.Bot != nil {
 			name += " of " + *b.Bot
 		}
-		lines = append(lines, "BREAKER "+name+" is tripped: nothing of it is signed before a person has reset that")
+		lines = append(lines, "BREAKER "+name+" is tripped: it is not signed until a person has reset that")
 	}
 	for _, d := range differences {
 		lines = append(lines, fmt.Sprintf("DIFFERENCE: in %s the chain has %s; nothing of it is signed before that is explained (pets treasury says how)", d.Place, show.MoreOrLess(d.Difference, d.Asset)))

@@ -11,7 +11,7 @@ import (
 	"pets/projections"
 )
 
-// showPayment prints everything that an approval is bound to, but for the id.
+// showPayment prints everything that an approval is bound to, except the transfer's id.
 func showPayment(p *cli.Printer, t *projections.Transfer, n *names) {
 	pay := &t.Payment
 	p.Line("  chain        %s", n.chainName(pay.Chain))
@@ -28,7 +28,7 @@ func showPayment(p *cli.Printer, t *projections.Transfer, n *names) {
 	p.Line("  hash         %s", t.Hash)
 }
 
-// showApproval says whether a second person is needed, why, and until when.
+// showApproval prints whether a second person is needed, why, and until when.
 func showApproval(p *cli.Printer, t *projections.Transfer) {
 	switch {
 	case len(t.ApprovalFor) == 0:
@@ -36,14 +36,14 @@ func showApproval(p *cli.Printer, t *projections.Transfer) {
 	case t.ApprovedBy != "":
 		p.Line("  approval     by %s", t.ApprovedBy)
 	default:
-		p.Line("  approval     by somebody else than %s, until %s UTC", t.RequestedBy, cli.Clock(t.ExpiresAt))
+		p.Line("  approval     by someone other than %s, until %s UTC", t.RequestedBy, cli.Clock(t.ExpiresAt))
 		for _, why := range t.ApprovalFor {
 			p.Line("               because %s", why)
 		}
 	}
 }
 
-// showRebalance explains every number of a proposal, in the order of the arithmetic.
+// showRebalance explains every number of a proposal in the order of the computation.
 func showRebalance(p *cli.Printer, t *projections.Transfer) {
 	if t.Rebalance == nil {
 		return
@@ -55,7 +55,7 @@ func showRebalance(p *cli.Printer, t *projections.Transfer) {
 	}
 }
 
-// explainRebalance is a line for each number; amount is nil where nothing is moved.
+// explainRebalance returns a line for each number; amount is nil if nothing is moved.
 func explainRebalance(r *domain.Rebalance, amount *domain.Decimal, fromCold bool) []string {
 	lines := []string{
 		fmt.Sprintf("hot        %s = %s cash in the hot wallet + %s positions at cost", r.Hot, r.HotCash, r.Deployed),
@@ -120,7 +120,7 @@ func nextStep(t *projections.Transfer, inTheWay bool) (says string, command []st
 	return "the server goes on with it by itself:", []string{"transfers", t.Transfer, "--follow"}
 }
 
-// statusLine says in words where a transfer stands.
+// statusLine describes the status of a transfer.
 func statusLine(t *projections.Transfer) string {
 	cold := t.From == domain.WalletCold
 	switch t.Status {

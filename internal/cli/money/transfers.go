@@ -40,7 +40,7 @@ func (a *app) transfersCommand() *cobra.Command {
 		},
 	}
 	cli.AtFlag(c, &moment)
-	c.Flags().BoolVar(&open, "open", false, "only those to which something can still happen")
+	c.Flags().BoolVar(&open, "open", false, "only those that are not over")
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "look at it each second until it is over (through the server)")
 	return c
 }
@@ -79,7 +79,7 @@ func (a *app) listTransfers(ctx context.Context, moment string, keep func(*proje
 	return a.Table(rows)
 }
 
-// recipient is a place, or the address of somebody else.
+// recipient returns the place that a transfer goes to, or the address if it is external.
 func recipient(t *projections.Transfer) string {
 	if t.To == domain.PlaceExternal {
 		return t.Payment.To
@@ -87,7 +87,7 @@ func recipient(t *projections.Transfer) string {
 	return t.To
 }
 
-// listApprovals leaves out those whose time is over: they would be refused.
+// listApprovals leaves out requests that have lapsed, because their approval would be refused.
 func (a *app) listApprovals(ctx context.Context, moment string) error {
 	v, err := readView(ctx, a, moment, "/approvals", func(s *portfolio.State) show.TransfersView {
 		now := s.Time
@@ -170,11 +170,11 @@ func showAttempt(p *cli.Printer, n int, at *projections.Attempt) {
 	p.Line("  attempt %-4d nonce %d, %s", n, at.Nonce, state)
 }
 
-// followEvery is how often a transfer is looked at.
+// followEvery is the interval at which a transfer is read.
 const followEvery = time.Second
 
-// followTransfer prints each change of a transfer until it is over. That it failed, was
-// rejected or has expired is this command's failure, too.
+// followTransfer prints each change of a transfer until it is over. It returns an error if the
+// transfer failed, was rejected or has expired.
 func (a *app) followTransfer(ctx context.Context, id string) error {
 	if err := a.NeedsServer(); err != nil {
 		return err
@@ -206,7 +206,7 @@ func (a *app) followTransfer(ctx context.Context, id string) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return nil // an interruption is one way for following to end: the transfer goes on
+			return nil // interrupted; the transfer goes on
 		}
 	}
 }

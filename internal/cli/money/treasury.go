@@ -19,7 +19,7 @@ func (a *app) treasuryCommand() *cobra.Command {
 	var moment string
 	c := &cobra.Command{
 		Use: "treasury", Short: "Where the money lies, where it should, and what stands in the way", Args: cobra.NoArgs,
-		Long:    "Asks the server where PETS_KEY is set and --at is not, else reads the store.",
+		Long:    "Asks the server of --server or PETS_SERVER, else reads the folder.",
 		Example: "  pets treasury\n  pets treasury --at 2026-01-15T12:00:00Z --json\n  pets treasury set min_rebalance_usd=100 --reason \"fees have gone up\"",
 		RunE: func(c *cobra.Command, _ []string) error {
 			v, err := readView(c.Context(), a, moment, "/treasury", show.TreasuryOf)
@@ -96,14 +96,13 @@ func (a *app) printWatch(p *cli.Printer, v *show.TreasuryView) {
 		r.HotWalletPercentage, r.MinRebalanceUSD, r.ApprovalThresholdUSD, r.ApprovalTTL, r.MaxTransferFee)
 }
 
-// The picture of the hot share: half a percent a character.
+// The chart of the hot share: one character is half a percent.
 const (
 	shareWidth = 60
 	sharePerUp = 0.5
 )
 
-// drawShares draws the share of the hot wallet against its bounds. Floats are for the
-// eye only.
+// drawShares draws the share of the hot wallet and its bounds. Floats are for the picture only.
 func drawShares(f *domain.Rebalance) []string {
 	if f.Total.Sign() <= 0 {
 		return []string{"no money yet"}
@@ -136,7 +135,7 @@ func (a *app) treasurySetCommand() *cobra.Command {
 	var reason string
 	c := &cobra.Command{
 		Use: "set KEY=VALUE…", Short: "Change rules of the treasury (through the server)", Args: cobra.MinimumNArgs(1),
-		Long:    "The keys: " + strings.Join(cli.TreasuryKeys, ", ") + ".\nOf a live portfolio, what is looser than its default takes two people.",
+		Long:    "The keys: " + strings.Join(cli.TreasuryKeys, ", ") + ".\nIn a live portfolio, a rule looser than its default takes two people.",
 		Example: "  pets treasury set approval_threshold_usd=0 --reason \"every transfer is approved\"",
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := cli.ReasonNeeded(reason); err != nil {

@@ -6,7 +6,7 @@ import (
 	"pets/internal/pets/petstest"
 )
 
-// What is wrong with a command line is said before anything is sent, with exit status 2.
+// Mistakes in a command line are reported before anything is sent, with exit status 2.
 func TestMoneyUsage(t *testing.T) {
 	s := petstest.New(t)
 	s.Env = append(s.Env, "PETS_KEY=some-key-0123456789-0123456789-0123456789")
@@ -28,7 +28,7 @@ func TestMoneyUsage(t *testing.T) {
 		{"--at must be", []string{"treasury", "--at", "yesterday"}},
 		{"must be KEY=VALUE", []string{"treasury", "set", "target=1", "--reason", "x"}},
 		{"must be KEY=VALUE", []string{"treasury", "set", "min_rebalance_usd", "--reason", "x"}},
-		{"stands twice", []string{"treasury", "set", "approval_ttl=1h", "APPROVAL_TTL=2h", "--reason", "x"}},
+		{"is given twice", []string{"treasury", "set", "approval_ttl=1h", "APPROVAL_TTL=2h", "--reason", "x"}},
 		{"--reason is needed", []string{"treasury", "set", "approval_ttl=1h"}},
 		{"and --label are needed", []string{"address-book", "add", "--address", "0x1"}},
 		{"--address is needed", []string{"address-book", "remove", "--reason", "x"}},

@@ -14,8 +14,8 @@ import (
 	"pets/projections"
 )
 
-// readView asks the server that is named, or folds the folder, which may lie beside a
-// running server.
+// readView reads a view from the named server; without one it folds the folder, which a running
+// server may hold.
 func readView[V any](ctx context.Context, a *app, at, path string, of func(*portfolio.State) V) (V, error) {
 	var v V
 	if asks, err := a.AsksServer(); err != nil || asks {
@@ -28,7 +28,7 @@ func readView[V any](ctx context.Context, a *app, at, path string, of func(*port
 	return v, err
 }
 
-// transfersNow asks the server. After a command it waits for what that recorded.
+// transfersNow asks the server for the transfers as of a revision or later.
 func (a *app) transfersNow(ctx context.Context, revision uint64) (show.TransfersView, error) {
 	var v show.TransfersView
 	path := "/transfers"
@@ -38,14 +38,14 @@ func (a *app) transfersNow(ctx context.Context, revision uint64) (show.Transfers
 	return v, a.ToServer(ctx, http.MethodGet, path, nil, &v)
 }
 
-// names tell whose an address is, and what an asset is called.
+// names maps addresses to their owners and assets to their names.
 type names struct {
 	wallets  []projections.Wallet
 	book     []projections.Contact
 	registry *chain.Registry
 }
 
-// namesAt reads them as of a moment.
+// namesAt reads the names as of a moment.
 func (a *app) namesAt(ctx context.Context, at string) (*names, error) {
 	registry, err := a.Registry()
 	if err != nil {
@@ -59,7 +59,7 @@ func (a *app) namesAt(ctx context.Context, at string) (*names, error) {
 	return &names{wallets.Wallets, book.Addresses, registry}, err
 }
 
-// whose says whose an address is, or that nobody knows.
+// whose describes the owner of an address, or says that it is unknown.
 func (n *names) whose(chainID, address string) string {
 	for _, w := range n.wallets {
 		if w.Chain == chainID && treasury.SameAddress(w.Address, address) {
@@ -74,8 +74,8 @@ func (n *names) whose(chainID, address string) string {
 	return "NOT ONE OF OURS, and not in the address book (any more)"
 }
 
-// assetName says what the registry here calls an asset. The ledger's name alone would be
-// the word of whoever registered the wallet.
+// assetName returns the name of an asset in the local registry. The ledger's name was chosen by
+// the person who registered the wallet and is not enough.
 func (n *names) assetName(t *projections.Transfer) string {
 	asset, err := n.registry.Asset(t.Payment.AssetID)
 	switch {

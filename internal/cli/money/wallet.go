@@ -28,19 +28,18 @@ func (a *app) walletCommand() *cobra.Command {
 	return cli.Group("wallet", "Wallets and their keys: create, register, recover, verify, list, sweep", append(own, a.walletMoves()...)...)
 }
 
-// registered are the wallets of the portfolio, from the server that is named, or from the
-// folder, beside a running server, too. Where there is neither it is an error for which
-// nowhere is true.
+// registered returns the wallets of the portfolio, from the named server or from the folder, which
+// a running server may hold. If there is neither, open.IsNowhere is true for the error.
 func (a *app) registered(ctx context.Context) ([]projections.Wallet, error) {
 	v, err := readView(ctx, a, "", "/wallets", show.WalletsOf)
 	return v.Wallets, err
 }
 
-// reachWithin is how long commands that can do without a server try to reach one.
+// reachWithin bounds the attempt to reach a server that a command can do without.
 const reachWithin = 5 * time.Second
 
-// maybeRegistered is registered for commands that can do without: why says that nobody
-// could be asked, or that there is no such portfolio. A refusal is an error all the same.
+// maybeRegistered is registered for commands that can do without. why is not nil if no server or
+// store could be asked, or has no such portfolio. A refusal is an error all the same.
 func (a *app) maybeRegistered(ctx context.Context) (wallets []projections.Wallet, why, err error) {
 	if a.Patience == 0 {
 		a.Patience = reachWithin
@@ -64,7 +63,7 @@ func (a *app) maybeRegistered(ctx context.Context) (wallets []projections.Wallet
 	return nil, nil, err
 }
 
-// registeredAs finds one of them by its name, nil for none.
+// registeredAs returns the wallet with a name, or nil.
 func registeredAs(wallets []projections.Wallet, name string) *projections.Wallet {
 	i := slices.IndexFunc(wallets, func(w projections.Wallet) bool { return w.Wallet == name })
 	if i < 0 {
@@ -73,7 +72,7 @@ func registeredAs(wallets []projections.Wallet, name string) *projections.Wallet
 	return &wallets[i]
 }
 
-// sealedAs finds the key of a wallet in a list, nil for none.
+// sealedAs returns the key of a wallet in a list, or nil.
 func sealedAs(entries []vault.Entry, name string) *vault.Entry {
 	i := slices.IndexFunc(entries, func(e vault.Entry) bool { return e.Wallet == name })
 	if i < 0 {
@@ -82,11 +81,11 @@ func sealedAs(entries []vault.Entry, name string) *vault.Entry {
 	return &entries[i]
 }
 
-// checkWallet refuses a name, place or chain that could not be registered later: better
-// now than when there is a key.
+// checkWallet refuses a name, place or chain that could not be registered later, before a key is
+// made for it.
 func checkWallet(name, place, chainID string) error {
 	err := treasury.CheckWallet(&domain.WalletRegistered{
-		Wallet: name, Place: place, Chain: chainID, Address: "0x0000000000000000000000000000000000000001", // any address: there is none yet
+		Wallet: name, Place: place, Chain: chainID, Address: "0x0000000000000000000000000000000000000001", // a placeholder: there is no address yet
 		Assets: []domain.WalletAsset{{Asset: "coin", ID: chainID + "/coin", Native: true}},
 	})
 	if err != nil {
@@ -95,7 +94,7 @@ func checkWallet(name, place, chainID string) error {
 	return nil
 }
 
-// addressOf reads an address that somebody typed; its checksum is there to be checked.
+// addressOf parses a typed address and verifies its checksum.
 func addressOf(flag, text string) (vault.Address, error) {
 	address, err := chain.ParseAddress(text)
 	if err != nil {
@@ -104,10 +103,10 @@ func addressOf(flag, text string) (vault.Address, error) {
 	return vault.Address(address), nil
 }
 
-// accounts is how many accounts of some words are looked at for a hint.
+// accounts is how many accounts of a mnemonic are searched for a hint.
 const accounts = 10
 
-// addressAt derives the address of one account of some words.
+// addressAt derives the address of an account.
 func addressAt(m *vault.Mnemonic, index uint32) (address vault.Address, err error) {
 	err = m.Derive(vault.Path(index), nil, func(k *vault.PrivateKey) error {
 		address = k.Address()
@@ -116,8 +115,8 @@ func addressAt(m *vault.Mnemonic, index uint32) (address vault.Address, err erro
 	return address, err
 }
 
-// otherAccount says what words and address have to do with each other, after the account
-// at an index was another one.
+// otherAccount explains why words do not give an expected address: it searches the first
+// accounts for it.
 func otherAccount(m *vault.Mnemonic, index uint32, expected vault.Address) error {
 	for i := range uint32(accounts) {
 		address, err := addressAt(m, i)
@@ -137,7 +136,7 @@ func indexFlag(c *cobra.Command, into *uint32) {
 	c.Flags().Var((*accountIndex)(into), "index", "the account of the words: `i` in m/44'/60'/0'/0/i")
 }
 
-// accountIndex is a number that BIP-44 has.
+// accountIndex is an account index of BIP-44.
 type accountIndex uint32
 
 func (i *accountIndex) String() string { return strconv.FormatUint(uint64(*i), 10) }

@@ -15,7 +15,7 @@ import (
 	"pets/internal/vault"
 )
 
-// createFlags say where a new wallet is to belong.
+// createFlags say where a new wallet belongs.
 type createFlags struct {
 	index        uint32
 	place, chain string
@@ -57,7 +57,7 @@ func (a *app) createWalletCommand() *cobra.Command {
 	return c
 }
 
-// cannotWipe reports a terminal that knows no control sequences.
+// cannotWipe reports whether the terminal does not support control sequences.
 func (a *app) cannotWipe() bool {
 	term := ""
 	for _, entry := range a.Environ {
@@ -69,7 +69,7 @@ func (a *app) cannotWipe() bool {
 	return term == "" || term == "dumb"
 }
 
-// createCold shows words and their address, and keeps nothing.
+// createCold shows new words and their address, and stores nothing.
 func (a *app) createCold(ctx context.Context, p *cli.Prompter, name string, f createFlags) error {
 	if err := vault.Harden(); err != nil {
 		return err
@@ -92,7 +92,7 @@ func (a *app) createCold(ctx context.Context, p *cli.Prompter, name string, f cr
 	return nil
 }
 
-// drawWords makes words that somebody has proven to have written down.
+// drawWords generates words, shows them, and checks that the person has written them down.
 func drawWords(ctx context.Context, p *cli.Prompter) (*vault.Mnemonic, error) {
 	m := vault.NewMnemonic()
 	err := p.ShowOnce(ctx, m)
@@ -106,8 +106,8 @@ func drawWords(ctx context.Context, p *cli.Prompter) (*vault.Mnemonic, error) {
 	return m, nil
 }
 
-// createHot puts a new key into the keystore. The key comes first: a wallet is registered
-// with its address, so nothing is registered whose key may be missing.
+// createHot puts a new key into the keystore and then registers the wallet with its address. In
+// this order no wallet is registered whose key may be missing.
 func (a *app) createHot(ctx context.Context, p *cli.Prompter, name string, f createFlags) error {
 	keys, err := a.NewKeystore()
 	if err != nil {
@@ -133,8 +133,8 @@ func (a *app) createHot(ctx context.Context, p *cli.Prompter, name string, f cre
 	return a.registerNew(ctx, p, name, f, address, keys.Current())
 }
 
-// refuseTaken refuses a name that a key or a registered wallet has. Where nobody can say
-// what is registered, registering is where it would be found out.
+// refuseTaken refuses a name that a key or a registered wallet already has. If the registered
+// wallets are not known, a conflict shows when the wallet is registered.
 func (a *app) refuseTaken(ctx context.Context, p *cli.Prompter, keys *evm.Keys, name string) error {
 	entries, err := keys.List()
 	if err != nil {
@@ -148,7 +148,7 @@ func (a *app) refuseTaken(ctx context.Context, p *cli.Prompter, keys *evm.Keys, 
 		return err
 	}
 	if why != nil {
-		p.Say("Whether a wallet %s is registered cannot be said: %v", name, why)
+		p.Say("It is not known whether a wallet %s is registered: %v", name, why)
 	}
 	if w := registeredAs(wallets, name); w != nil {
 		return domain.Errorf(domain.CodeConflict,
@@ -157,7 +157,7 @@ func (a *app) refuseTaken(ctx context.Context, p *cli.Prompter, keys *evm.Keys, 
 	return nil
 }
 
-// storeKey derives the key of an account and seals it.
+// storeKey derives the key of an account and seals it in the keystore.
 func storeKey(keys *evm.Keys, m *vault.Mnemonic, name string, index uint32) (address vault.Address, err error) {
 	err = m.Derive(vault.Path(index), nil, func(k *vault.PrivateKey) error {
 		address, err = keys.Create(name, vault.Path(index), k)
@@ -166,7 +166,7 @@ func storeKey(keys *evm.Keys, m *vault.Mnemonic, name string, index uint32) (add
 	return address, err
 }
 
-// registerNew tells the server of a new wallet where PETS_KEY is there to do so.
+// registerNew registers a new wallet with the server if PETS_KEY is set.
 func (a *app) registerNew(ctx context.Context, p *cli.Prompter, name string, f createFlags, address vault.Address, keyID string) error {
 	if a.Config.Key.Reveal() == "" {
 		p.Say("It is not registered yet. With an admin's PETS_KEY, on this machine:")
@@ -192,7 +192,7 @@ func (a *app) registerNew(ctx context.Context, p *cli.Prompter, name string, f c
 	return nil
 }
 
-// sayNext says how a wallet is brought from the keystore into the book.
+// sayNext prints the commands that register a wallet and record its key.
 func (a *app) sayNext(p *cli.Prompter, name string, f createFlags, address vault.Address) {
 	p.Say("    %s", a.registerLine(name, f, address.String()))
 	p.Say("    %s", a.Typed("wallet", "record", name))
@@ -209,7 +209,7 @@ func indexOption(index uint32) []string {
 	return []string{"--index", fmt.Sprint(index)}
 }
 
-// keyOrder is the record of a key that was put into the keystore.
+// keyOrder returns the order that records a key in the keystore.
 func keyOrder(name string, address vault.Address, origin, path, keyID string) cli.Order {
 	c := commands.RecordKey{Wallet: name, Address: address.String(), Origin: origin, Path: path, KeyID: keyID}
 	return cli.Order{Path: walletPath(name, "/key"), Body: keyBody{c.Address, c.Origin, c.Path, c.KeyID}, Command: c}

@@ -14,7 +14,7 @@ import (
 	"pets/internal/vault"
 )
 
-// afterScreen is what stood on the terminal after the words were wiped off it.
+// afterScreen returns the output after the words were wiped from the terminal.
 func afterScreen(t testing.TB, output string) string {
 	t.Helper()
 	before, rest, ok := strings.Cut(output, wipedScreen+usualScreen+wipedScreen)
@@ -58,7 +58,7 @@ func TestCreate(t *testing.T) {
 	require.Contains(t, s.Ok("wallet", "verify"), "trading: its key opens, and is that of "+address+" (revision")
 	require.Equal(t, []string{"wallet.registered.v1", "key.created.v1", "key.used.v1"}, s.WalletEvents())
 
-	// A name that is taken is refused before anything is drawn.
+	// A name that is taken is refused before words are generated.
 	seat = s.Sit("wallet", "create", "trading")
 	require.NotContains(t, seat.WaitFor("no key is ever overwritten").Ends(1), alternateScreen)
 	s.Register("other", domain.WalletHot, petstest.OtherFirst)
@@ -143,11 +143,11 @@ func TestRecover(t *testing.T) {
 	require.Equal(t, []string{"wallet.registered.v1", "key.imported.v1", "key.used.v1"}, s.WalletEvents())
 
 	seat = s.Sit("wallet", "recover", "trading")
-	seat.WaitFor("is there already").WaitFor("pets wallet recover trading --drill").Ends(1)
+	seat.WaitFor("already has a key").WaitFor("pets wallet recover trading --drill").Ends(1)
 	seat = s.Sit("wallet", "recover", "nobody")
 	seat.WaitFor("--address is needed").Ends(2)
 
-	// Not registered: the key is stored, and what is left to do stands there.
+	// If the wallet is not registered, the key is stored, and the output says what is left to do.
 	seat = s.Sit("wallet", "recover", "spare", "--address", petstest.TwelveFirst, "--words", "12")
 	output = seat.WaitFor("not shown: ").Types(petstest.TwelveWords + "\r").WaitFor("pets wallet record spare --recovered").Ends(0)
 	require.Contains(t, output, "pets wallet register spare --place hot --chain eip155:137 --address "+petstest.TwelveFirst)
@@ -190,7 +190,7 @@ func TestDrill(t *testing.T) {
 	s.Sit("wallet", "recover", "trading", "--drill").WaitFor("not shown: ").Types(petstest.TestWords + "\r").WaitFor("none of the first 10").Ends(1)
 	require.Equal(t, []string{"wallet.registered.v1", "key.imported.v1", "wallet.recovery_tested.v1"}, s.WalletEvents())
 
-	// On a machine without a store it is said how to record it.
+	// On a machine without a store, the output says how to record the drill.
 	away := petstest.New(t)
 	away.Sit("wallet", "recover", "trading", "--drill", "--address", petstest.OtherFirst).WaitFor("not shown: ").Types(petstest.OtherWords + "\r").
 		WaitFor("pets wallet record trading --tested --address " + petstest.OtherFirst).Ends(0)
@@ -201,7 +201,7 @@ func TestDrill(t *testing.T) {
 	require.Len(t, s.WalletEvents(), 4)
 }
 
-// What a terminal is sent (ECMA-48, and xterm's alternate screen), and how often words may be
+// What a terminal receives (ECMA-48, and xterm's alternate screen), and how often words may be
 // typed.
 const (
 	alternateScreen = "\x1b[?1049h"

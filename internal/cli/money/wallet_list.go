@@ -19,13 +19,13 @@ import (
 	"pets/projections"
 )
 
-// listedWallet is a registered wallet and what the keystore here has of it.
+// listedWallet is a registered wallet with its key in the local keystore.
 type listedWallet struct {
 	projections.Wallet
-	Key *listedSeal `json:"key"` // null where its key is not here
+	Key *listedSeal `json:"key"` // null if the key is not here
 }
 
-// listedSeal is a key in the keystore, as far as it can be seen without opening it.
+// listedSeal describes a sealed key without opening it.
 type listedSeal struct {
 	Wallet  string    `json:"wallet"`
 	Address string    `json:"address"`
@@ -33,15 +33,15 @@ type listedSeal struct {
 	SealAt  time.Time `json:"sealed_at"`
 }
 
-// walletList is what `pets wallet list --json` prints.
+// walletList is the answer of `pets wallet list --json`.
 type walletList struct {
 	Portfolio string         `json:"portfolio"`
 	Wallets   []listedWallet `json:"wallets"`
-	// Unregistered are keys in the keystore that no wallet of the portfolio has.
+	// Unregistered lists the keys in the keystore of which the portfolio has no wallet.
 	Unregistered []listedSeal `json:"unregistered"`
-	// Warnings are about files that others can read, and the like.
+	// Warnings are about files that others can read, for example.
 	Warnings []string `json:"warnings"`
-	// KeysKnown is false where the keystore could not be listed.
+	// KeysKnown is false if the keystore could not be listed.
 	KeysKnown bool `json:"keys_known"`
 }
 
@@ -83,7 +83,7 @@ func (a *app) walletList(ctx context.Context) (walletList, error) {
 			s := sealOf(e)
 			l.Key = &s
 			if s.Address != w.Address {
-				v.Warnings = append(v.Warnings, fmt.Sprintf("the key file of wallet %s says %s, and the wallet is registered with %s: somebody has been at the keystore", w.Wallet, s.Address, w.Address))
+				v.Warnings = append(v.Warnings, fmt.Sprintf("the key file of wallet %s says %s, and the wallet is registered with %s: someone has tampered with the keystore", w.Wallet, s.Address, w.Address))
 			}
 		}
 		v.Wallets = append(v.Wallets, l)
@@ -100,7 +100,7 @@ func sealOf(e *vault.Entry) listedSeal {
 	return listedSeal{e.Wallet, e.Address.String(), e.KeyID, e.Modified.UTC()}
 }
 
-// exposed names what others than its owner can get at, of that which must be secret.
+// exposed warns about secret files that users other than their owner can access.
 func (a *app) exposed() []string {
 	warnings := []string{}
 	if err := a.CheckEnvFile(); err != nil {
@@ -157,7 +157,7 @@ func (a *app) printWallets(v walletList) error {
 	return p.Err
 }
 
-// keyCell says where a wallet's key is.
+// keyCell describes where a wallet's key is.
 func (v *walletList) keyCell(w *listedWallet) string {
 	switch {
 	case !v.KeysKnown:
@@ -173,7 +173,7 @@ func (v *walletList) keyCell(w *listedWallet) string {
 	}
 }
 
-// ago says how long something is past.
+// ago formats how long ago something was.
 func ago(now time.Time, t *time.Time) string {
 	if t == nil {
 		return "never"

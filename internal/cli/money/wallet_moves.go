@@ -15,7 +15,7 @@ import (
 	"pets/projections"
 )
 
-// walletMoves are the commands of wallets that go through the server.
+// walletMoves returns the wallet commands that go through the server.
 func (a *app) walletMoves() []*cobra.Command {
 	return []*cobra.Command{a.walletRegisterCommand(), a.walletSweepCommand()}
 }

@@ -16,7 +16,7 @@ func (a *app) recordWalletCommand() *cobra.Command {
 	var recovered, tested bool
 	var address string
 	c := &cobra.Command{
-		Use: "record NAME", Short: "Record what was done with a wallet's key while no server was there", Args: cobra.ExactArgs(1),
+		Use: "record NAME", Short: "Record what was done with a wallet's key while no server was running", Args: cobra.ExactArgs(1),
 		Long: "Says that the key in the keystore is the wallet's: created here, or with --recovered brought back\n" +
 			"from its words. With --tested it says that a drill elsewhere, on the machine of a cold wallet, gave\n" +
 			"--address.",
@@ -39,7 +39,7 @@ func (a *app) recordWalletCommand() *cobra.Command {
 	return c
 }
 
-// recordable is the wallet a record is about: only registered ones have a history.
+// recordable returns the registered wallet that a record is about.
 func (a *app) recordable(ctx context.Context, name string) (*projections.Wallet, error) {
 	wallets, err := a.registered(ctx)
 	if err != nil {
@@ -80,7 +80,7 @@ func (a *app) recordKey(ctx context.Context, name string, recovered bool) error 
 	if w.KeyID != "" && !recovered {
 		return domain.Errorf(domain.CodeConflict, "the key of %s is recorded already; if it was brought back from its words, add --recovered", name)
 	}
-	// Proven, not read from a file's name: derived from the key itself.
+	// Derive the address from the key itself instead of trusting the file's name.
 	address, err := keys.Address(name)
 	if err != nil {
 		return fmt.Errorf("wallet %s: %w", name, err)

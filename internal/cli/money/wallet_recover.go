@@ -15,7 +15,7 @@ import (
 	"pets/projections"
 )
 
-// recoverFlags say which wallet typed words are of.
+// recoverFlags are the flags of pets wallet recover, and what is known of the wallet.
 type recoverFlags struct {
 	address string
 	index   uint32
@@ -24,7 +24,7 @@ type recoverFlags struct {
 
 	name     string
 	expected vault.Address
-	wallet   *projections.Wallet // as it is registered, nil for not
+	wallet   *projections.Wallet // the registered wallet, nil if there is none
 }
 
 func (a *app) recoverWalletCommand() *cobra.Command {
@@ -104,8 +104,8 @@ func (a *app) thereAlready(name string, address vault.Address) error {
 	return domain.Errorf(domain.CodeConflict, "the key of wallet %s (%s) is there already, and no key is ever overwritten; to try its words: %s", name, address, a.Typed("wallet", "recover", name, "--drill"))
 }
 
-// expectAddress settles what the words have to give: --address, the registered address,
-// or both where they are the same.
+// expectAddress determines the address that the words have to give: --address, the registered
+// address, or both if they are equal.
 func (a *app) expectAddress(ctx context.Context, f *recoverFlags) error {
 	var err error
 	if f.address != "" {
@@ -113,14 +113,14 @@ func (a *app) expectAddress(ctx context.Context, f *recoverFlags) error {
 			return err
 		}
 	}
-	wallets, _, err := a.maybeRegistered(ctx) // where nobody can say, --address is needed
+	wallets, _, err := a.maybeRegistered(ctx) // if they are not known, --address is needed
 	if err != nil {
 		return err
 	}
 	f.wallet = registeredAs(wallets, f.name)
 	switch {
 	case f.wallet == nil && f.address == "":
-		return cli.Usage(domain.Invalid("--address", "is needed: wallet %s is not registered as far as can be seen from here, and words are never taken for right unseen", f.name))
+		return cli.Usage(domain.Invalid("--address", "is needed: wallet %s is not registered as far as can be seen from here, so there is nothing to compare the words with", f.name))
 	case f.wallet == nil:
 		return nil
 	}
@@ -135,7 +135,7 @@ func (a *app) expectAddress(ctx context.Context, f *recoverFlags) error {
 	return nil
 }
 
-// typedWords asks for the words, and hands them on only if they give the address.
+// typedWords asks for the words and returns them only if they give the expected address.
 func typedWords(ctx context.Context, p *cli.Prompter, f recoverFlags) (*vault.Mnemonic, error) {
 	m, err := p.Mnemonic(ctx, f.words)
 	if err != nil {
@@ -152,7 +152,7 @@ func typedWords(ctx context.Context, p *cli.Prompter, f recoverFlags) (*vault.Mn
 	return m, nil
 }
 
-// drill: "A recover --drill records wallet.recovery_tested without touching the stored key."
+// drill checks the words and records wallet.recovery_tested; it does not touch the keystore.
 func (a *app) drill(ctx context.Context, p *cli.Prompter, f recoverFlags) error {
 	if err := vault.Harden(); err != nil {
 		return err
@@ -186,7 +186,7 @@ func testedOrder(name string, address vault.Address) cli.Order {
 
 func walletPath(name, rest string) string { return "/wallets/" + url.PathEscape(name) + rest }
 
-// bookRecovered records the key, has the wallet loaded, and offers a test transfer.
+// bookRecovered records the key, has the server load the wallet, and offers a test transfer.
 func (a *app) bookRecovered(ctx context.Context, p *cli.Prompter, f recoverFlags, keyID string) error {
 	record, load := a.Typed("wallet", "record", f.name, "--recovered"), a.Typed("wallet", "verify", f.name, "--load")
 	if f.wallet == nil {
@@ -219,7 +219,7 @@ func (a *app) bookRecovered(ctx context.Context, p *cli.Prompter, f recoverFlags
 	return a.offerTest(ctx, p, f)
 }
 
-// loadWallet has the server read what a wallet holds, and returns what it recorded.
+// loadWallet makes the server read the wallet's balances from the chain, and returns what it recorded.
 func (a *app) loadWallet(ctx context.Context, name string) (*domain.WalletLoaded, error) {
 	var answer commands.Answer
 	if err := a.ToServer(ctx, "POST", walletPath(name, "/load"), struct{}{}, &answer); err != nil {
@@ -254,8 +254,8 @@ func sayBalances(p *cli.Printer, name string, loaded *domain.WalletLoaded) {
 	}
 }
 
-// offerTest offers "a small test transaction": to the cold wallet, so that a second person
-// has to approve it and nothing can get lost.
+// offerTest offers a small test transfer to the cold wallet. It needs a second person's approval,
+// and the money stays with us.
 func (a *app) offerTest(ctx context.Context, p *cli.Prompter, f recoverFlags) error {
 	p.Say("A small transfer to the cold wallet would show that this key can pay. It waits for a second person.")
 	text, err := p.Line(ctx, "Amount in the base asset, or nothing for none: ")

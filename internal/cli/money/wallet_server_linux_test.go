@@ -37,7 +37,7 @@ func withChain(t *testing.T, accounts ...string) *custodial {
 	return c
 }
 
-// chainOf starts a chain, and sets what a server and the command line need of it.
+// chainOf starts a chain, and sets what a server and the command line need to know of it.
 func (c *custodial) chainOf(t *testing.T, accounts ...string) {
 	t.Helper()
 	var rich []chaintest.Account
@@ -58,7 +58,7 @@ func (c *custodial) chainOf(t *testing.T, accounts ...string) {
 	c.Env = append(c.Env, "PETS_RPC_URLS="+c.chain.URL(), "PETS_RPC_TEST_CHAIN=true", "PETS_CHAIN=eip155:1337", "PETS_ASSET_REGISTRY="+registry, "PETS_RATE_LIMIT=0")
 }
 
-// start starts the server with the settings as they are now.
+// start starts the server with the current settings.
 func (c *custodial) start() {
 	c.T.Helper()
 	t, ok := c.T.(*testing.T)
@@ -78,12 +78,12 @@ func (c *custodial) post(path string, body any) {
 	require.NoError(c.T, c.server.Client(petstest.AdminKey).Portfolio("main").Post(c.Ctx, path, path+fmt.Sprint(body), body, nil))
 }
 
-// sitPatiently is for what a chain is asked for.
+// sitPatiently is Sit for commands that wait for the chain.
 func (c *custodial) sitPatiently(args ...string) *petstest.Seat {
 	return c.SitWith(c.Ctx, func(a *cli.App) { a.Patience = 10 * time.Second }, args...)
 }
 
-// The way of an operator with a server: created, registered and recorded in one go;
+// An operator with a server: a wallet is created, registered and recorded in one go, and then
 // verified and rotated by the server with its own keys.
 func TestWalletsThroughTheServer(t *testing.T) {
 	c := withChain(t)
@@ -101,7 +101,7 @@ func TestWalletsThroughTheServer(t *testing.T) {
 	output = c.sitPatiently("wallet", "recover", "trading", "--drill").WaitFor("not shown: ").Types(strings.Join(words, " ") + "\r").WaitFor("Recorded (revision").Ends(0)
 	petstest.NoTrace(t, "the terminal", []byte(output), strings.Join(words, " "), 0)
 
-	// A server that was not restarted would rotate to the former key: refused.
+	// A server that was not restarted would rotate to the former key, so it is refused.
 	key := vault.GenerateKey()
 	c.SetEnv("ENCRYPTION_KEY", key)
 	c.SetEnv("ENCRYPTION_KEYS_RETIRED", former)
@@ -113,7 +113,7 @@ func TestWalletsThroughTheServer(t *testing.T) {
 	require.Contains(t, c.Ok("keys", "status"), petstest.KeyID(t, former)+"  seals nothing any more")
 	require.Contains(t, c.Ok("wallet", "verify"), "trading: its key opens")
 
-	// Without a key for the server, beside it: said, not guessed.
+	// Without an API key for the server, the command says so.
 	c.SetEnv("PETS_KEY", "")
 	c.Fails(2, []string{"PETS_KEY is needed"}, "keys", "status")
 	c.SetEnv("PETS_SERVER", "")
@@ -172,7 +172,7 @@ func TestRecoverThroughTheServer(t *testing.T) {
 	require.Equal(t, "trading 1.5 test after recovery", open.Transfers[0].Wallet+" "+open.Transfers[0].Payment.Amount+" "+open.Transfers[0].Reason)
 	require.Equal(t, []string{"wallet.registered.v1", "wallet.registered.v1", "key.imported.v1", "wallet.loaded.v1"}, c.WalletEvents())
 
-	// On another machine, without the store, through the server.
+	// On another machine without the store, through the server.
 	away := petstest.New(t)
 	away.Env = []string{"PETS_SERVER=" + c.server.URL, "PETS_KEY=" + petstest.AdminKey, "PETS_STORE=embedded:" + filepath.Join(away.Dir, "none"), "PETS_KEYSTORE=" + away.Keys(), "TERM=xterm"}
 	require.Contains(t, away.Ok("wallet", "list"), "NOT HERE")
@@ -180,8 +180,8 @@ func TestRecoverThroughTheServer(t *testing.T) {
 	away.Ok("wallet", "record", "vault", "--tested", "--address", petstest.AccountOf(t, petstest.TestWords, 0))
 }
 
-// Whatever is missing in the middle, the screen says what completes it, and the exit
-// status is that of a failure.
+// Whatever fails in between, the screen says how to complete it, and the exit status is that of a
+// failure.
 func TestHalfWays(t *testing.T) {
 	c := withChain(t)
 	var issued struct{ Secret string }
@@ -197,11 +197,11 @@ func TestHalfWays(t *testing.T) {
 	c.Ok("wallet", "record", "trading")
 	require.Contains(t, c.Ok("wallet", "verify"), "(revision")
 
-	// The server is gone after the key was stored.
+	// The server goes away after the key was stored.
 	c.SetEnv("PETS_STORE", "embedded:"+filepath.Join(c.Dir, "none"))
 	c.stop()
 	seat = c.Sit("wallet", "create", "second")
-	words = seat.WaitFor("Whether a wallet second is registered cannot be said").ReadWords()
+	words = seat.WaitFor("It is not known whether a wallet second is registered").ReadWords()
 	seat.Types("\r").GiveBack(words)
 	seat.WaitFor("NOT registered").WaitFor("pets wallet record second").Ends(1)
 	c.Sit("wallet", "recover", "third").WaitFor("--address is needed").Ends(2)

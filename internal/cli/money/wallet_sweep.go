@@ -45,7 +45,7 @@ func (a *app) walletSweepCommand() *cobra.Command {
 	return c
 }
 
-// sweep plans, asks, and requests.
+// sweep plans, asks, and requests the transfers.
 func (a *app) sweep(ctx context.Context, to, reason string, fee domain.Decimal, yes bool) error {
 	if err := a.ActsOnServer(); err != nil {
 		return err
@@ -71,8 +71,8 @@ func (a *app) sweep(ctx context.Context, to, reason string, fee domain.Decimal, 
 	return errors.Join(a.printSwept(requested), err)
 }
 
-// planSweep asks the chain, through the server, what there is. It is the chain's word
-// that counts: what a thief has taken cannot be moved, whatever the ledger says.
+// planSweep reads the balances from the chain, through the server. The chain decides: what a
+// thief has taken cannot be moved, whatever the ledger says.
 func (a *app) planSweep(ctx context.Context, fee domain.Decimal) (*sweepPlan, error) {
 	var state struct {
 		EmergencyStop projections.EmergencyStop `json:"emergency_stop"`
@@ -125,8 +125,8 @@ func (a *app) printSweep(plan *sweepPlan, to string) error {
 	return p.Err
 }
 
-// requestSweeps asks for one transfer after another. What the server refuses, such as a
-// token that the cold wallet is not registered with, does not keep the rest.
+// requestSweeps requests one transfer after another. A refused item, such as a token that the
+// cold wallet is not registered for, does not block the others.
 func (a *app) requestSweeps(ctx context.Context, moves []sweepLine, to, reason string) ([]*projections.Transfer, error) {
 	var done []*projections.Transfer
 	var failed []error
@@ -139,7 +139,7 @@ func (a *app) requestSweeps(ctx context.Context, moves []sweepLine, to, reason s
 			continue
 		}
 		failed = append(failed, fmt.Errorf("%s of wallet %s was not asked for: %w", m.asset, m.wallet, err))
-		if client.CodeOf(err) == "" { // nobody has answered, nor will the next time
+		if client.CodeOf(err) == "" { // the server does not answer
 			break
 		}
 	}
@@ -157,7 +157,7 @@ func (a *app) printSwept(requested []*projections.Transfer) error {
 	}
 	if len(requested) > 0 {
 		p.Line("")
-		p.Line("next: somebody else than %s, with the role approver, until %s UTC:", requested[0].RequestedBy, cli.Clock(requested[0].ExpiresAt))
+		p.Line("next: someone other than %s, with the role approver, until %s UTC:", requested[0].RequestedBy, cli.Clock(requested[0].ExpiresAt))
 		for _, t := range requested {
 			a.CommandForAnother(p, "approve", t.Transfer, "--hash", t.Hash)
 		}

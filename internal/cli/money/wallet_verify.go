@@ -20,14 +20,14 @@ import (
 	"pets/internal/vault"
 )
 
-// verdict is what was found of one wallet's key.
+// verdict is the result of verifying one wallet's key.
 type verdict struct {
-	// unchecked: nobody looked at the key, so it is neither good nor bad.
+	// unchecked means that the key was not opened, so it is neither good nor bad.
 	unchecked bool
 	Wallet    string `json:"wallet"`
 	Address   string `json:"address,omitempty"`
 	OK        bool   `json:"ok"`
-	// Problem says what is wrong; Revision where it is recorded that nothing is.
+	// Problem says what is wrong; Revision is the record of a good key.
 	Problem  string `json:"problem,omitempty"`
 	Revision uint64 `json:"revision,omitempty"`
 
@@ -51,7 +51,7 @@ func (a *app) verifyWalletCommand() *cobra.Command {
 			case offline:
 				return a.verifyKeystore(args)
 			}
-			if a.Patience == 0 && !load { // a chain takes its time; a damaged key will not mend itself
+			if a.Patience == 0 && !load { // loading waits for the chain; for a bad key retrying is useless
 				a.Patience = reachWithin
 			}
 			found, err := a.verifyWallets(c.Context(), args, load)
@@ -66,8 +66,8 @@ func (a *app) verifyWalletCommand() *cobra.Command {
 	return c
 }
 
-// verifyKeystore needs no store and no server: it is for backups, and for the day when
-// nothing else is left.
+// verifyKeystore needs neither store nor server: it is for backups, and for a recovery with
+// nothing but the keystore.
 func (a *app) verifyKeystore(args []string) error {
 	keys, err := a.Keystore()
 	if err != nil {
@@ -107,8 +107,8 @@ func (a *app) verifyKeystore(args []string) error {
 	return a.pronounce(found)
 }
 
-// keyFiles are the wallets that have a file, by the files' names, <wallet>.<address>.key:
-// a damaged one must not hide the others.
+// keyFiles returns the wallets that have a key file, by the file names <wallet>.<address>.key. A
+// damaged file does not hide the others.
 func keyFiles(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	var names []string
@@ -121,7 +121,7 @@ func keyFiles(dir string) ([]string, error) {
 	return slices.Compact(names), err
 }
 
-// verifyWallets compares with what is registered.
+// verifyWallets opens the keys of wallets and compares them with the registered addresses.
 func (a *app) verifyWallets(ctx context.Context, args []string, load bool) ([]verdict, error) {
 	wallets, err := a.registered(ctx)
 	if err != nil {
@@ -140,13 +140,13 @@ func (a *app) verifyWallets(ctx context.Context, args []string, load bool) ([]ve
 	add := func(name string, answer commands.Answer, loaded *domain.WalletLoaded, err error) {
 		v := verdict{Wallet: name, Address: registeredAs(wallets, name).Address, OK: err == nil, Revision: answer.Revision, loaded: loaded}
 		if err != nil {
-			v.Problem, v.unchecked = err.Error(), nobodyLooked(err)
+			v.Problem, v.unchecked = err.Error(), notOpened(err)
 		}
 		found = append(found, v)
 	}
 	err = a.EitherWay(ctx, cli.APortfolio, func(e *commands.Engine) error {
 		if load {
-			return cli.Usage(errors.New("--load: no server runs here, and only one reads the chain"))
+			return cli.Usage(errors.New("--load: no server runs here, and only a server reads the chain"))
 		}
 		return a.verifyHere(ctx, e, names, add)
 	}, func() error {
@@ -164,7 +164,7 @@ func (a *app) verifyWallets(ctx context.Context, args []string, load bool) ([]ve
 	return found, err
 }
 
-// verifyHere is what the server would do, done by the person at this machine.
+// verifyHere does in this process what the server would do.
 func (a *app) verifyHere(ctx context.Context, e *commands.Engine, names []string, add func(string, commands.Answer, *domain.WalletLoaded, error)) error {
 	keys, err := a.Keystore()
 	if err != nil {
@@ -182,18 +182,18 @@ func (a *app) verifyHere(ctx context.Context, e *commands.Engine, names []string
 	return nil
 }
 
-// notifyHere tells the person at this machine what a server would log as an error.
+// notifyHere prints a notice that a server would log as an error.
 func (a *app) notifyHere(n notice.Notice) {
 	a.Tell("portfolio %s: %s", n.Portfolio, n.Text())
 }
 
-// nobodyLooked tells a key that was not opened from one that is bad: at 3 a.m. the
-// difference is a breach.
-func nobodyLooked(err error) bool {
+// notOpened reports whether an error means that a key was not opened. That is not a bad key,
+// which would be a sign of a breach.
+func notOpened(err error) bool {
 	return domain.CodeOf(err) == domain.CodeDenied || domain.CodeOf(err) == domain.CodeUnauthenticated || strings.Contains(err.Error(), "no keystore is open")
 }
 
-// pronounce shows what was found; one bad key is a failure.
+// pronounce prints the verdicts. It returns an error if a key is bad or was not opened.
 func (a *app) pronounce(found []verdict) error {
 	bad, unchecked := 0, 0
 	for _, v := range found {

@@ -135,7 +135,7 @@ func (a *app) addMarketCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&kind, "kind", string(domain.KindOutcome), "outcome, spot or perp")
 	c.Flags().StringSliceVar(&body.Outcomes, "outcomes", nil, "all of its outcomes, or the asset of a spot or perp")
-	c.Flags().StringVar(&body.Category, "category", "", "what it is limited together with")
+	c.Flags().StringVar(&body.Category, "category", "", "a name; the markets of a category share a limit")
 	c.Flags().StringArrayVar(&tokens, "token", nil, "the token of an outcome on the chain, as `OUTCOME=ID`; may be given again")
 	return c
 }
@@ -181,7 +181,7 @@ func (a *app) listMarketsCommand() *cobra.Command {
 	return c
 }
 
-// askMarkets reads them from the history: no view of a server has them.
+// askMarkets reads the markets from the history, because no view of a server lists them.
 func (a *app) askMarkets(ctx context.Context, moment string) ([]commands.RegisterMarket, error) {
 	last := map[string]commands.RegisterMarket{}
 	err := a.EachEvent(ctx, cli.EventQuery{At: moment, After: -1, Types: []string{domain.EventName(domain.MarketRegisteredType)}}, func(line cli.EventLine) error {

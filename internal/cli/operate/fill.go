@@ -27,8 +27,8 @@ func (a *app) recordFillCommand() *cobra.Command {
 	var effective string
 	c := &cobra.Command{
 		Use: "fill", Short: "Record that an order was filled, wholly or in part", Args: cobra.NoArgs,
-		Long: "A fill is a fact: it is recorded whatever limits it breaks, and flagged. It is known by bot, venue,\n" +
-			"trade id and leg: the same one again does nothing.",
+		Long: "A fill is a fact: it is recorded whatever limits it breaks, and flagged. It is identified by bot, venue,\n" +
+			"trade id and leg: a repeat is ignored.",
 		Example: "  pets fill --bot alpha --market rain --outcome YES --side buy --quantity 100 --price 0.39 --fee 0.10 --trade-id v-1 --permit-id p5\n" +
 			"  pets fill confirm v-1 --bot alpha",
 		RunE: func(c *cobra.Command, _ []string) (err error) {

@@ -51,7 +51,7 @@ func (a *app) limitsCommand() *cobra.Command {
 	return c
 }
 
-// limitsOf lists the key and the value of every limit.
+// limitsOf returns the key and the value of every limit.
 func limitsOf(p *domain.Policy) [][2]string {
 	var out [][2]string
 	value := reflect.ValueOf(p).Elem()
@@ -75,7 +75,7 @@ func limitsOf(p *domain.Policy) [][2]string {
 	return out
 }
 
-// limitKey is the name of a limit: the key of the policy's JSON.
+// limitKey returns the key of a limit in the policy's JSON.
 func limitKey(f reflect.StructField) string {
 	key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 	return key
@@ -85,8 +85,8 @@ func (a *app) setLimitsCommand() *cobra.Command {
 	var reason string
 	c := &cobra.Command{
 		Use: "set KEY=VALUE…", Short: "Change limits, for a reason (an admin)", Args: cobra.MinimumNArgs(1),
-		Long: "Changes limits of the portfolio; every breaker is evaluated against the new ones at once. Of a live\n" +
-			"portfolio, what is looser than its default takes two people: see pets override request --help.",
+		Long: "Changes limits of the portfolio; every breaker is evaluated against the new ones at once. In a live\n" +
+			"portfolio, a limit looser than its default takes two people: see pets override request --help.",
 		Example: "  pets limits set max_daily_loss_pct=0.03 --reason \"smaller bets in August\"\n  pets limits set blocked_zones=none fee_bps=10 --reason \"a venue with fees\"",
 		RunE: func(c *cobra.Command, args []string) error {
 			body, err := limitsPatch("", args)
@@ -104,8 +104,8 @@ func (a *app) setLimitsCommand() *cobra.Command {
 	return c
 }
 
-// limitsPatch reads KEY=VALUE into the JSON that the API wants of limits, nil for none.
-// Errors name the flag, if the pairs come from one, and the key.
+// limitsPatch turns KEY=VALUE pairs into the JSON that the API expects of limits; nil for no
+// pairs. Errors name the key, and the flag if the pairs come from one.
 func limitsPatch(flag string, pairs []string) (map[string]any, error) {
 	read, err := cli.Pairs(flag, "KEY=VALUE, such as max_daily_loss_pct=0.03", pairs)
 	var out map[string]any

@@ -56,7 +56,7 @@ func (a *app) resetCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&bot, "bot", "", "whose breaker, of those that are kept per bot")
 	c.Flags().StringVar(&reason, "reason", "", "why; it is kept with the record")
-	c.Flags().BoolVar(&rebase, "rebase", false, "count from the equity now")
+	c.Flags().BoolVar(&rebase, "rebase", false, "measure from the current equity")
 	c.Flags().BoolVar(&dry, "dry-run", false, "say what would happen, and do nothing")
 	return c
 }
@@ -86,7 +86,7 @@ func (a *app) clearCommand() *cobra.Command {
 	return c
 }
 
-// previewReset asks what a reset would do; it reads.
+// previewReset shows what a reset would do. It changes nothing.
 func (a *app) previewReset(ctx context.Context, breaker, bot string, rebase bool) error {
 	if asks, err := a.AsksServer(); err != nil || asks {
 		return a.askPreview(ctx, breaker, bot, rebase, err)
@@ -105,7 +105,7 @@ func (a *app) previewReset(ctx context.Context, breaker, bot string, rebase bool
 	})
 }
 
-// askPreview asks the server, which records nothing of it.
+// askPreview asks the server for the preview; the server records nothing.
 func (a *app) askPreview(ctx context.Context, breaker, bot string, rebase bool, err error) error {
 	if err == nil {
 		err = a.NeedsServer()
@@ -124,7 +124,7 @@ func (a *app) askPreview(ctx context.Context, breaker, bot string, rebase bool, 
 	return a.printPreview(v, func() (state projections.State, err error) { return state, a.View(ctx, "", "/state", nil, &state) })
 }
 
-// printPreview says what a reset would do, and looks at the state where it would be refused.
+// printPreview prints what a reset would do, and reads the state if it would be refused.
 func (a *app) printPreview(v resetPreview, look func() (projections.State, error)) error {
 	if a.JSON {
 		return a.PrintJSON(v)
@@ -161,7 +161,7 @@ func (v resetPreview) breaker() projections.Breaker {
 	return b
 }
 
-// resetPreview is what `pets reset --dry-run --json` prints.
+// resetPreview is the answer of `pets reset --dry-run --json`.
 type resetPreview struct {
 	Breaker       string         `json:"breaker"`
 	Bot           string         `json:"bot,omitempty"`

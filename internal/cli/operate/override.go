@@ -15,7 +15,7 @@ import (
 	"pets/internal/cli"
 )
 
-// overrideKinds are the rules that two people set aside, each with the pairs it takes.
+// overrideKinds maps each kind of override to the function that reads its KEY=VALUE pairs.
 var overrideKinds = map[string]func(pairs []string) (map[string]any, error){
 	domain.OverrideGoLive:   noPairs,
 	domain.OverrideClock:    noPairs,
@@ -54,7 +54,7 @@ func (a *app) requestOverrideCommand() *cobra.Command {
 			"  go_live          in a paper portfolio: --for NAME may then be opened in mode live\n" +
 			"  limits           of a live portfolio: KEY=VALUE, looser than the defaults\n" +
 			"  treasury_policy  of a live portfolio: KEY=VALUE, as pets treasury set has them\n" +
-			"  transfer         what became of one: transfer= outcome= tx_hash= block= fee=\n" +
+			"  transfer         the outcome of one: transfer= outcome= tx_hash= block= fee=\n" +
 			"  clock            to go on with a clock that is behind the last record",
 		Example: "  pets override request go_live --for real --reason \"a month on paper\"\n  pets override request limits max_daily_loss_pct=0.10 --reason \"agreed on 3 March\"",
 		RunE: func(c *cobra.Command, args []string) error {
@@ -103,7 +103,7 @@ func (a *app) requestOverride(c *cobra.Command, body commands.RequestOverride) e
 func (a *app) confirmOverrideCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "confirm ID", Short: "Agree, as the second of two people (an approver)", Args: cobra.ExactArgs(1),
-		Long:    "Look at what it is first: pets events --type override.",
+		Long:    "Look at the request first: pets events --type override.",
 		Example: "  pets override confirm o57",
 		RunE: func(c *cobra.Command, args []string) error {
 			a.Once = true

@@ -47,7 +47,7 @@ func TestAHeldStopIsShownOnTheCommandLine(t *testing.T) {
 	var stopped struct{ Recorded, Kept *bool }
 	send("/main/emergency-stop", "stop", map[string]any{"kind": "manual", "reason": "the feed is lying"}, &stopped)
 	require.False(t, *stopped.Recorded)
-	send("/main/permits", "ask", ask, &permit) // the same key again
+	send("/main/permits", "ask", ask, &permit) // the same Idempotency-Key again
 	require.False(t, permit.Allowed)
 	require.Equal(t, commands.PermitHeld, permit.Status)
 
@@ -83,8 +83,7 @@ func TestAHeldStopIsShownOnTheCommandLine(t *testing.T) {
 	}
 }
 
-// A stop that waits in the marker of a folder, in which no server runs, is told to whoever
-// looks into the folder.
+// Commands that read a folder without a server warn about a stop that waits in its marker.
 func TestAMarkedStopIsTold(t *testing.T) {
 	s := servedOnce(t)
 	require.NotContains(t, s.Run("-p", "main", "state").Err, "HOLDS")

@@ -20,7 +20,7 @@ func (a *app) permitCommand() *cobra.Command {
 		a.Sends(a.askPermitCommand()), a.Sends(a.placePermitCommand()), a.Sends(a.releasePermitCommand()))
 }
 
-// orderFlags are what an order is, under the names that the API has for it.
+// orderFlags are the flags that describe an order, named as in the API.
 type orderFlags struct {
 	market, outcome, side string
 	quantity, price, fee  cli.DecimalFlag
@@ -46,7 +46,7 @@ func (a *app) askPermitCommand() *cobra.Command {
 	var legs []string
 	var preview bool
 	c := &cobra.Command{
-		Use: "ask", Short: "May a bot trade? A check and a reservation in one", Args: cobra.NoArgs,
+		Use: "ask", Short: "Ask whether a bot may trade: a check and a reservation in one", Args: cobra.NoArgs,
 		Long: "Asks for the permit of one order, or with --leg of the orders of an arbitrage, all or none. A denial\n" +
 			"is printed with every reason, and exits with 1. --preview records nothing.",
 		Example: "  pets permit ask --bot alpha --market rain --outcome YES --side buy --quantity 100 --limit-price 0.40 --fee 0.10\n" +
@@ -103,7 +103,7 @@ func durationFlag(flag, text string, into *domain.Duration) error {
 	return nil
 }
 
-// legsOf reads the orders of an arbitrage.
+// legsOf parses the orders of an arbitrage.
 func legsOf(texts []string) ([]commands.Leg, error) {
 	var out []commands.Leg
 	for i, text := range texts {
@@ -135,7 +135,7 @@ func legsOf(texts []string) ([]commands.Leg, error) {
 	return out, nil
 }
 
-// permitAnswer is a permit with its preview.
+// permitAnswer is a permit, or the preview of one.
 type permitAnswer struct {
 	client.Permit
 	Preview bool `json:"preview,omitempty"`
@@ -220,10 +220,10 @@ func permitStatus(v *permitAnswer) string {
 	if v.Status == "" {
 		return ""
 	}
-	return fmt.Sprintf(": %s is not as it was granted (%s)", v.PermitID, v.Status)
+	return fmt.Sprintf(": %s has changed since it was granted (%s)", v.PermitID, v.Status)
 }
 
-// against are a value and its limit behind a reason, as far as it has them.
+// against formats the value and the limit of a reason, as far as it has them.
 func against(value, limit string) string {
 	switch {
 	case value == "" && limit == "":
@@ -268,7 +268,7 @@ func (a *app) placePermitCommand() *cobra.Command {
 	return c
 }
 
-// instantFlag reads a time, nil for none.
+// instantFlag parses a time; nil if the flag was not given.
 func instantFlag(flag, text string) (*time.Time, error) {
 	if text == "" {
 		return nil, nil

@@ -41,9 +41,9 @@ func (a *app) openPortfolioCommand() *cobra.Command {
 	var limits []string
 	c := &cobra.Command{
 		Use: "open NAME", Short: "Open a portfolio", Args: cobra.ExactArgs(1),
-		Long: "Opens a portfolio with the limits of --limit, and for the others those that the server was started\n" +
-			"with. From then on they stand in its history: pets limits shows them. One of mode live takes two\n" +
-			"people before: see pets override request --help.",
+		Long: "Opens a portfolio with the limits of --limit and, for the others, the limits that the server was\n" +
+			"started with. From then on they are part of its history: pets limits shows them. To open one in mode\n" +
+			"live takes two people: see pets override request --help.",
 		Example: "  pets portfolio open main\n  pets portfolio open main --limit max_daily_loss_pct=0.03 --limit fee_bps=10\n  pets portfolio open real --mode live --gate main@812",
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			body.ID, body.Mode = args[0], domain.Mode(mode)
@@ -163,7 +163,7 @@ func (a *app) listPortfoliosCommand() *cobra.Command {
 	}
 }
 
-// portfolios lists them, from the server that is named or from the folder.
+// portfolios lists the portfolios of the named server or of the folder.
 func (a *app) portfolios(ctx context.Context) (show.PortfolioList, error) {
 	var v show.PortfolioList
 	asks, err := a.AsksServer()

@@ -1,8 +1,9 @@
-// Package operate is the room of those who run bots: start, stop, reset and clear, and the
-// portfolios, limits, bots, markets, marks, permits and fills that a person types.
+// Package operate has the commands of people who run bots: start, stop, reset and clear, and
+// those for portfolios, limits, bots, markets, marks, permits and fills.
 //
-// It owns the ways that a stop takes to whoever can carry it out, and what is said of it. It
-// refuses to keep anybody from stopping: what is wrong elsewhere is said, and gone around.
+// It owns the ways on which a stop reaches the process that can carry it out, and how the
+// result is reported. It refuses to let any other problem prevent a stop: it reports the
+// problem and goes on.
 package operate
 
 import (
@@ -11,10 +12,10 @@ import (
 	"pets/internal/cli"
 )
 
-// app is a run of the command line, as this room has it.
+// app is a run of the command line; this package's commands are its methods.
 type app struct{ *cli.App }
 
-// Commands are the commands of this room.
+// Commands returns the commands of this package.
 func Commands(c *cli.App) []*cobra.Command {
 	a := &app{c}
 	return cli.Under(cli.Operate, a.Looks(a.startCommand()), a.stopCommand(), a.Looks(a.resetCommand()), a.Sends(a.clearCommand()),

@@ -15,10 +15,10 @@ import (
 	"pets/internal/cli"
 )
 
-// maxRead bounds a file that a command sends, in bytes: as much as a batch may have.
+// maxRead bounds a file that a command sends, in bytes: the size limit of a batch.
 const maxRead = 2 << 20
 
-// readInput reads a file whole, or what is typed or piped in ("-").
+// readInput reads a JSON file, or standard input for "-".
 func (a *app) readInput(path string) ([]byte, error) {
 	var in io.Reader = a.In
 	if path != "-" {
@@ -26,10 +26,10 @@ func (a *app) readInput(path string) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer func() { _ = f.Close() }() // it was read
+		defer func() { _ = f.Close() }() // only read
 		in = f
 	} else if a.In == nil {
-		return nil, cli.Usage(domain.Invalid("FILE", "is -, and nothing is piped in"))
+		return nil, cli.Usage(domain.Invalid("FILE", "is -, but there is no standard input"))
 	}
 	b, err := io.ReadAll(io.LimitReader(in, maxRead+1))
 	switch {
@@ -38,7 +38,7 @@ func (a *app) readInput(path string) ([]byte, error) {
 	case len(b) > maxRead:
 		return nil, cli.Usage(domain.Invalid("FILE", "is larger than %d MiB", maxRead>>20))
 	case !json.Valid(b):
-		return nil, cli.Usage(domain.Invalid("FILE", "is no JSON"))
+		return nil, cli.Usage(domain.Invalid("FILE", "is not JSON"))
 	}
 	return b, nil
 }
@@ -53,7 +53,7 @@ type signAnswer struct {
 	TxHash    string              `json:"tx_hash,omitempty"`
 }
 
-// errNotSigned makes a refusal no success.
+// errNotSigned makes a refusal exit with a failure.
 var errNotSigned = fmt.Errorf("%w: not signed", cli.ErrNotPermitted)
 
 func (a *app) signCommand() *cobra.Command {

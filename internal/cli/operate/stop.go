@@ -23,9 +23,9 @@ func (a *app) stopCommand() *cobra.Command {
 	var f stopFlags
 	c := &cobra.Command{
 		Use: "stop BOT | --emergency", Short: "Take a bot out of trading, or stop everything at once", Args: cobra.MaximumNArgs(1),
-		Long: "Goes to the server of --server or PETS_SERVER with PETS_KEY. Where none is named it goes to the one that\n" +
-			"holds the folder: by its stop socket, which needs no key, or with PETS_KEY; and where no server holds the\n" +
-			"folder, the stop is written into it. No mistake in .env keeps it from stopping.",
+		Long: "Sends the stop to the server of --server or PETS_SERVER, with PETS_KEY. If none is named, it sends it to\n" +
+			"the server that holds the folder: through its stop socket, which needs no key, or with PETS_KEY. If no\n" +
+			"server holds the folder, it writes the stop into the folder. A mistake in .env never prevents a stop.",
 		Example: "  pets stop alpha --reason \"odd fills\"\n  pets stop --emergency --reason \"the feed is lying\"\n  pets stop --emergency --everywhere --kind security_breach --reason \"a key leaked\"",
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
@@ -51,15 +51,15 @@ func (a *app) stopCommand() *cobra.Command {
 	return cli.Stops(c)
 }
 
-// stopFlags are what is to be stopped, and why.
+// stopFlags say what to stop, and why.
 type stopFlags struct {
 	bot                   string
 	emergency, everywhere bool
 	kind, reason          string
 }
 
-// meant: something was named in the settings in a way that nobody understands. What is
-// stopped here may not be what was meant, and that must not look like success.
+// meant adds an error if the settings may have named a different target: what was stopped may
+// not be what the user meant, and that must not look like success.
 func (a *app) meant(err error) error {
 	switch {
 	case a.Lost == nil:
@@ -67,7 +67,7 @@ func (a *app) meant(err error) error {
 	case err != nil:
 		return errors.Join(err, a.Lost)
 	}
-	return fmt.Errorf("what is said above was done; but %w", a.Lost)
+	return fmt.Errorf("the above was done, but %w", a.Lost)
 }
 
 func (a *app) stop(ctx context.Context, f stopFlags) error {
@@ -108,21 +108,21 @@ func (a *app) stop(ctx context.Context, f stopFlags) error {
 	return a.stopped(answer, "EMERGENCY STOP engaged in "+a.Config.Portfolio, "EMERGENCY STOP in "+a.Config.Portfolio, "recorded before anything else")
 }
 
-// settleFor is how long a stop that holds is watched until it is recorded or refused: a
-// server that still folds its history does not know yet which bots there are.
+// settleFor is how long the command waits for a stop that holds to be recorded or refused. A
+// server that is still folding its history does not know its bots yet.
 const settleFor = 5 * time.Second
 
-// allOfIt is how long a stop takes at most, whichever ways it goes.
+// allOfIt bounds a whole stop, over all ways.
 const allOfIt = 15 * time.Second
 
-// settling is the answer to a stop, of which there may be more to learn soon.
+// settling is the answer to a stop whose outcome may still change.
 type settling[T any] interface {
 	*T
 	held() bool
 }
 
-// haltWatched is halt. Where a server has not recorded the stop yet it is sent again, under
-// the same Idempotency-Key, for some seconds, until it is known what became of it.
+// haltWatched is halt for a stop that a server may not record at once: it resends the stop under
+// the same Idempotency-Key for some seconds, until the outcome is known.
 func haltWatched[T any, P settling[T]](ctx context.Context, a *app, path string, body any, into P, direct func(*commands.Engine) error) error {
 	a.Again = uuid.NewString()
 	served, start := true, time.Now()
@@ -147,7 +147,7 @@ func haltWatched[T any, P settling[T]](ctx context.Context, a *app, path string,
 		}
 		var next T
 		switch err := a.halt(ctx, path, body, &next, here); {
-		case cli.Decided(err), !served: // it has ended since, and this went into its folder
+		case cli.Decided(err), !served: // decided, or the server has ended and the folder took the stop
 			return err
 		case err == nil:
 			*into = next
@@ -158,20 +158,20 @@ func haltWatched[T any, P settling[T]](ctx context.Context, a *app, path string,
 	}
 }
 
-// stopAnswer is the answer to a stop. Recorded is false where it holds and waits to be
-// recorded, and missing where that cannot be.
+// stopAnswer is the answer to a stop. Recorded is false if the stop holds but is not recorded
+// yet, and nil in answers that are only given once it is.
 type stopAnswer struct {
 	commands.Answer
 	Recorded *bool `json:"recorded,omitempty"`
-	// Kept is false where a restart forgets it, and missing where it is recorded.
+	// Kept is false if a restart forgets the stop, and nil if the stop is recorded.
 	Kept *bool `json:"kept,omitempty"`
 }
 
-// held reports whether there is nothing more to learn about it soon: it is recorded, or a
-// restart forgets it.
+// held reports whether waiting would bring nothing new: the stop is recorded, or a restart
+// forgets it.
 func (s *stopAnswer) held() bool { return s.Recorded == nil || *s.Recorded || unkept(s.Kept) }
 
-// stopped says what became of a stop. One that is not recorded yet holds all the same.
+// stopped prints the outcome of a stop. One that is not recorded yet holds all the same.
 func (a *app) stopped(answer stopAnswer, what, subject, until string) error {
 	recorded := answer.Recorded == nil || *answer.Recorded
 	var err error
@@ -193,8 +193,8 @@ func (a *app) stopped(answer stopAnswer, what, subject, until string) error {
 	return errors.Join(cli.Told(what, p.Err), err)
 }
 
-// halt stops something where it runs: at the server that is named, else at the one that
-// holds the folder, by its socket where it has one, else in the folder.
+// halt stops something at the named server, or at the server that holds the folder, through its
+// stop socket if possible; without a server, in the folder.
 func (a *app) halt(ctx context.Context, path string, body, into any, direct func(*commands.Engine) error) error {
 	t, err := a.Target()
 	if err != nil {
@@ -216,8 +216,8 @@ func (a *app) halt(ctx context.Context, path string, body, into any, direct func
 	return a.Way(ctx, changes, true, direct, func() error { return a.ToServer(ctx, http.MethodPost, path, body, into) })
 }
 
-// haltServer goes to the server that is named. Its socket is the second way, where it is
-// on this machine and known to be the same server's.
+// haltServer stops something at the named server. If that fails, it tries the stop socket,
+// provided that the socket is known to be the same server's.
 func (a *app) haltServer(ctx context.Context, address, path string, body, into any) error {
 	way := a.SocketBeside(address)
 	unbound := a.Bounded(way != nil)
@@ -234,7 +234,7 @@ func (a *app) haltServer(ctx context.Context, address, path string, body, into a
 	return err
 }
 
-// bySocket sends a stop through a socket. It is done where the server has decided.
+// bySocket sends a stop through a socket. done reports that the server has decided.
 func (a *app) bySocket(ctx context.Context, way *cli.Socket, path string, body, into any) (done bool, err error) {
 	if way == nil {
 		return false, nil
@@ -250,8 +250,8 @@ func (a *app) bySocket(ctx context.Context, way *cli.Socket, path string, body, 
 	return true, err
 }
 
-// marked makes sure that a stop that could not be recorded will be: it has to stand in the
-// marker file, for this process is about to end.
+// marked returns an error unless a stop that could not be recorded stands in the marker file:
+// this process is about to end.
 func marked(portfolio string, kept bool) error {
 	if kept {
 		return nil
@@ -259,13 +259,13 @@ func marked(portfolio string, kept bool) error {
 	return domain.Errorf(domain.CodeUnavailable, "the stop of %s could be neither recorded nor marked: it does NOT hold", portfolio)
 }
 
-// heldInMemory says of a stop that a server holds what its operator has to do.
+// heldInMemory tells the operator what to do about a stop that only the server's memory holds.
 const heldInMemory = "HOLDS IN MEMORY ONLY: it could not be written anywhere and a restart forgets it; keep the server running, or stop the bots themselves, until pets_stops_unkept is 0 (make room on the disk, or mend the folders of PETS_DIR and PETS_WITNESS: it is tried again each second)"
 
-// errInMemory makes a stop that a restart forgets no success.
-var errInMemory error = &cli.ToldError{Err: errors.New("it holds, but the server could write it nowhere: it is not safe from a restart")}
+// errInMemory makes a stop that a restart forgets exit with a failure.
+var errInMemory error = &cli.ToldError{Err: errors.New("the stop holds, but the server could not write it anywhere: a restart forgets it")}
 
-// unkept reports whether an answer says that a restart forgets a stop.
+// unkept reports whether an answer says that a restart forgets the stop.
 func unkept(kept *bool) bool { return kept != nil && !*kept }
 
 func stopOf(kind, reason string) any {
@@ -277,12 +277,12 @@ func stopOf(kind, reason string) any {
 
 const everywherePath = "/v1/emergency-stop"
 
-// stoppedAll is the answer to a stop of everything.
+// stoppedAll is the answer to a stop of every portfolio.
 type stoppedAll struct {
 	Portfolios []commands.Stopped `json:"portfolios"`
 }
 
-// held is [stopAnswer.held] for all of them.
+// held is [stopAnswer.held] for every portfolio.
 func (s *stoppedAll) held() bool {
 	return !slices.ContainsFunc(s.Portfolios, func(one commands.Stopped) bool {
 		return !one.Recorded && one.Refused == "" && !unkept(one.Kept)

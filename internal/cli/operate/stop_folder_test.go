@@ -16,7 +16,7 @@ import (
 	"pets/internal/pets/petstest"
 )
 
-// servedOnce is a folder with a portfolio that trades, in which no server runs any more.
+// servedOnce returns a folder with a portfolio that trades and no running server.
 func servedOnce(t *testing.T) *petstest.Shell {
 	t.Helper()
 	s := petstest.New(t)
@@ -55,7 +55,7 @@ func TestAnOlderMarkerIsNotTheStopThatIsAskedFor(t *testing.T) {
 	old := `[{"portfolio":"x","caller":{"User":"olga","Role":"operator"},"key":"k","kind":"manual","reason":"before","at":"2026-03-10T12:00:00Z"}]`
 	require.NoError(t, os.WriteFile(marker, []byte(old), 0o600))
 	require.NoError(t, os.Remove(filepath.Join(s.Store()+"-witness", open.LatchName)))
-	for _, dir := range []string{s.Store(), s.Store() + "-witness"} { // nothing can be made there
+	for _, dir := range []string{s.Store(), s.Store() + "-witness"} { // nothing can be created there
 		require.NoError(t, os.MkdirAll(filepath.Join(dir, open.LatchName+".tmp"), 0o700))
 	}
 	for _, args := range [][]string{{"--emergency", "--kind", "security_breach"}, {"alpha"}, {"--emergency", "--everywhere", "--kind", "security_breach"}} {
@@ -123,7 +123,7 @@ func TestAStopOnADamagedStoreIsKept(t *testing.T) {
 			require.NoError(t, err)
 			b[130] ^= 4
 			require.NoError(t, os.WriteFile(segment, b, 0o600))
-			require.NoError(t, os.RemoveAll(filepath.Join(s.Store(), "00000000000000000000.idx"))) // nothing is believed
+			require.NoError(t, os.RemoveAll(filepath.Join(s.Store(), "00000000000000000000.idx"))) // without the index, every record is read
 
 			r := s.Run("-p", "main", "stop", "--emergency", "--reason", "smoke")
 			require.Equal(t, 0, r.Code, r.Err)

@@ -15,10 +15,10 @@ import (
 	"pets/internal/notice"
 )
 
-// keyAgeEvery is how often the age of the encryption key is looked at.
+// keyAgeEvery is the interval between two checks of the age of the encryption key.
 const keyAgeEvery = time.Hour
 
-// openCustody opens keys and chain, as far as they are configured, and ties them to the
+// openCustody opens keystore and chain, as far as they are configured, and connects them to the
 // engine.
 func (s *Server) openCustody() error {
 	keys, err := s.app.MakeKeys()
@@ -48,11 +48,11 @@ func (s *Server) openCustody() error {
 	return nil
 }
 
-// warnOfSealed says that there are keys and no ENCRYPTION_KEY: their wallets sign nothing.
-// Those that another key has sealed are found when all are opened.
+// warnOfSealed warns if there are keys but no ENCRYPTION_KEY: their wallets cannot sign. Keys
+// sealed under a different encryption key are found by checkKeys.
 func (s *Server) warnOfSealed() {
 	dir := s.app.Config.Keystore
-	files, _ := os.ReadDir(dir) // most often there is none
+	files, _ := os.ReadDir(dir) // usually there is no such folder
 	if slices.ContainsFunc(files, func(f os.DirEntry) bool { return strings.HasSuffix(f.Name(), ".key") }) {
 		s.Log.Warn("ENCRYPTION_KEY is not set, and the keystore is not empty: this server signs nothing", "keystore", dir)
 	}
@@ -76,7 +76,7 @@ func (s *Server) guardLive(ctx context.Context) error {
 	return nil
 }
 
-// anyLive names a live portfolio, "" for none.
+// anyLive returns the id of a live portfolio; "" if there is none.
 func (s *Server) anyLive(ctx context.Context) (string, error) {
 	ids, err := s.Engine.Portfolios(ctx)
 	if err != nil {
@@ -94,7 +94,7 @@ func (s *Server) anyLive(ctx context.Context) (string, error) {
 	return "", nil
 }
 
-// runCustody moves transfers on, reconciles, and watches the age of the encryption key.
+// runCustody advances transfers, reconciles, and watches the age of the encryption key.
 func (s *Server) runCustody(ctx context.Context) {
 	s.work.Go(func() {
 		s.custody.Run(ctx, custody.RunOptions{ReconcileEvery: time.Duration(s.app.Config.ReconcileEvery)})
@@ -117,8 +117,8 @@ func (s *Server) runCustody(ctx context.Context) {
 	})
 }
 
-// checkKeys opens every key once: one that is damaged, or sealed under an encryption key
-// that is not there, is to be known now, and not when a transfer sticks.
+// checkKeys opens every key once, so that a damaged key, or one sealed under a missing
+// encryption key, is known at the start and not when a transfer gets stuck.
 func (s *Server) checkKeys() {
 	problems, err := s.vault.Check()
 	if err != nil {
@@ -130,7 +130,7 @@ func (s *Server) checkKeys() {
 	}
 }
 
-// watchKeyAge: "Rotation every 90 days: metric, warning".
+// watchKeyAge sets the metric of the key's age and warns when a rotation is due or incomplete.
 func (s *Server) watchKeyAge(ctx context.Context) {
 	status, err := s.custody.KeyStatus(ctx)
 	if err != nil {
@@ -148,14 +148,14 @@ func (s *Server) watchKeyAge(ctx context.Context) {
 	}
 }
 
-// closeCustody wipes what opened the keys.
+// closeCustody wipes the encryption keys.
 func (s *Server) closeCustody() {
 	if s.vault != nil {
 		s.vault.Wipe()
 	}
 }
 
-// liveReady is asked before a live portfolio is opened.
+// liveReady is called before a live portfolio is opened, and refuses while others can read the .env file.
 func (s *Server) liveReady() error {
 	if err := s.app.CheckEnvFile(); err != nil {
 		return &domain.Error{Code: domain.CodeDenied, Message: "a live portfolio is not opened by a server whose .env file others can read", Cause: errors.Unwrap(err)}

@@ -37,8 +37,8 @@ func TestAForgedHistoryIsStopped(t *testing.T) {
 	}, 20*time.Second, 100*time.Millisecond)
 }
 
-// forge replaces text in the first record of a type and makes the checksums of its frame
-// right; docs/log-format.md describes the format.
+// forge replaces text in the first record of a type and corrects the checksums of its frame;
+// docs/log-format.md describes the format.
 func forge(t *testing.T, folder, eventType, from, to string) {
 	t.Helper()
 	require.Len(t, to, len(from))

@@ -62,7 +62,7 @@ func TestNoKeyGoesToAStrangerAtTheServersAddress(t *testing.T) {
 	}
 }
 
-// An older server's lock names no secret: its server is not gone to without being named.
+// The lock of an older server has no secret, so that server is only used if it is named.
 func TestAServerThatCannotProveItselfHasToBeNamed(t *testing.T) {
 	store := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, store)

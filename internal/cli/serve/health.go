@@ -11,10 +11,10 @@ import (
 	"pets/internal/witness"
 )
 
-// healthEvery is how often the server checks its health by itself.
+// healthEvery is the interval between two checks of the server's health.
 const healthEvery = time.Second
 
-// health is how what is behind the API is doing.
+// health collects the health of everything behind the API.
 func (s *Server) health() httpapi.Health {
 	store, engine := s.Store.Health(), s.Engine.Health()
 	h := httpapi.Health{Poisoned: engine.Poisoned, Damaged: store.Damaged, PendingStops: engine.PendingStops, PendingBots: engine.PendingBots, UnkeptStops: engine.UnkeptStops, ClockBehind: engine.ClockBehind, StandStill: engine.StandStill}
@@ -43,11 +43,10 @@ func (s *Server) healthForMetrics() metrics.Health {
 	}
 }
 
-// scarce refuses what is no stop while the disk has less left than is kept for others:
-// PETS_DISK_RESERVE for facts and stops, and the last quarter of it for stops alone. A
-// key that reports without end, or a long fault of a feed, must not take the room of a
-// stop. Where nobody can tell how much is left, nothing is refused: the next append will
-// say.
+// scarce refuses commands of a class while the disk has less space than is reserved for other
+// classes: PETS_DISK_RESERVE is for facts and stops, its last quarter for stops alone. A key
+// that reports without end, or a broken feed, must not use up the space for a stop. If the
+// free space is unknown, nothing is refused: the next append fails if the disk is full.
 func (s *Server) scarce(class commands.Class) error {
 	free, err := s.Store.Free()
 	if err != nil {
@@ -63,10 +62,10 @@ func scarceFor(class commands.Class, free, reserve int64) error {
 	return nil
 }
 
-// watchHealth finds what no command has met yet: a folder that was changed under the
-// server, damage that the check behind the start has found. Asking is what stops everything: an
-// engine whose store is poisoned engages the emergency stop when its health is asked for
-// ([commands.Engine.Health]). Damage alone, and a disk that is nearly full, stop nothing.
+// watchHealth looks for problems that no command has met yet: a folder changed by another
+// process, or damage found by the check after the start. Asking for the engine's health also
+// engages the emergency stop if the store is poisoned ([commands.Engine.Health]). Damage
+// alone, and a disk that is nearly full, stop nothing.
 func (s *Server) watchHealth(ctx context.Context) {
 	tick := time.NewTicker(healthEvery)
 	defer tick.Stop()

@@ -75,8 +75,8 @@ func TestEnvFileOfOthersIsRefusedLive(t *testing.T) {
 	}
 }
 
-// A mistake in a file of settings must not keep anybody from stopping: whatever stopping
-// does not need is passed over, and said.
+// A mistake in a settings file must not prevent a stop: settings that a stop does not need are
+// ignored, with a warning.
 func TestStopWithBadSettings(t *testing.T) {
 	for _, bad := range []string{"ENCRYPTION_KEY='abc'", "PETS_RPC_URLS=ftp://x", "FOO BAR", "PETS_ASSET_REGISTRY=/nonexist", "MAX_DAILY_LOSS_PCT=5"} {
 		dir := t.TempDir()
@@ -87,7 +87,7 @@ func TestStopWithBadSettings(t *testing.T) {
 		r := s.Run("stop", "--emergency", "--reason", "drill")
 		require.Equal(t, 0, r.Code, "%s: %s", bad, r.Err)
 		require.Contains(t, r.Out, "EMERGENCY STOP engaged in real")
-		require.Contains(t, r.Err, "stopping all the same")
+		require.Contains(t, r.Err, "stopping, ignoring what cannot be read")
 		require.NotContains(t, r.Err, "abc")
 	}
 }
@@ -98,7 +98,7 @@ func TestStopWithAnyEnvFile(t *testing.T) {
 	for name, c := range map[string]struct {
 		put    func(path string) error
 		env    []string
-		unsure bool // PETS_SERVER may stand in it
+		unsure bool // the file may set PETS_SERVER
 	}{
 		"a folder": {put: func(path string) error { return os.Mkdir(path, 0o700) }, unsure: true},
 		"a pipe":   {put: func(path string) error { return syscall.Mkfifo(path, 0o600) }, unsure: true},
@@ -123,7 +123,7 @@ func TestStopWithAnyEnvFile(t *testing.T) {
 		r := s.Run("stop", "--emergency", "--reason", "drill")
 		require.Equal(t, c.unsure, r.Code == 1, "%s: %s", name, r.Err)
 		require.Contains(t, r.Out, "EMERGENCY STOP engaged in real", name)
-		require.Contains(t, r.Err, "stopping all the same", name)
+		require.Contains(t, r.Err, "stopping, ignoring what cannot be read", name)
 		require.Less(t, strings.Count(r.Err, "\n"), 8, "%s: %s", name, r.Err)
 		r = s.Run("--store", "embedded:"+filepath.Join(dir, "store"), "stop", "--emergency", "--reason", "drill")
 		require.Equal(t, 0, r.Code, "%s, with a store that is named: %s", name, r.Err)
@@ -165,7 +165,7 @@ func TestAStopThatMayHaveBeenMeantForAnother(t *testing.T) {
 		require.Equal(t, 1, r.Code, "%s: %s", name, r.Err)
 		require.Contains(t, r.Out, "EMERGENCY STOP engaged in main", name)
 		require.Contains(t, r.Err, c.says, name)
-		for _, r := range petstest.Reached { // what acts otherwise does not go on at all
+		for _, r := range petstest.Reached { // every other command that acts is refused
 			if r.How != petstest.Acts && r.How != petstest.Through || r.Command == "stop" || r.Command == "import" {
 				continue
 			}
@@ -189,8 +189,8 @@ func TestAStopThatMayHaveBeenMeantForAnother(t *testing.T) {
 	}
 }
 
-// A server that is named in a way nobody understands was not stopped, whatever was stopped
-// here; and nothing is revoked or rejected in its place.
+// If PETS_SERVER cannot be read, the server that was meant was not stopped, whatever was stopped
+// here; and nothing is revoked or rejected instead.
 func TestStopWithAServerThatNobodyUnderstands(t *testing.T) {
 	dir := t.TempDir()
 	petstest.LiveStore(t, filepath.Join(dir, "store"))
@@ -220,7 +220,7 @@ func TestFilesOfRootBelongToTheOwner(t *testing.T) {
 	}))
 	r := s.Run("-p", "real", "stop", "--emergency", "--reason", "drill")
 	require.Equal(t, 0, r.Code, r.Err)
-	left := petstest.Files(t, filepath.Dir(s.Store()))[1:] // beside the store, too
+	left := petstest.Files(t, filepath.Dir(s.Store()))[1:] // also beside the store
 	a := &cli.App{Place: open.Place{Err: io.Discard}, Out: io.Discard}
 	a.Config.Store, a.Config.Listen = "embedded:"+s.Store(), "127.0.0.1:7433"
 	_, _, err := serve.SelfSigned(a, filepath.Join(s.Store(), open.TLSName))
@@ -238,8 +238,8 @@ func TestFilesOfRootBelongToTheOwner(t *testing.T) {
 	}
 }
 
-// A setting that a view does not need keeps nobody from asking a server for it; what acts,
-// and what looks into a folder, is refused.
+// A bad setting that a view does not need does not prevent asking a server for it; commands that
+// act, and those that read a folder, are refused.
 func TestAViewOfAServerWithABadSetting(t *testing.T) {
 	server := petstest.NewListener(t)
 	s := petstest.Small(t)
@@ -247,7 +247,7 @@ func TestAViewOfAServerWithABadSetting(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(s.Dir, ".env"), []byte("PETS_SERVER="+server.URL+"\nPETS_KEY="+petstest.SomeKey+"\n"+bad+"\n"), 0o600))
 		for _, view := range []string{"state", "stats", "balances", "positions", "trades", "equity", "events", "permits", "breakers"} {
 			r := s.Run(view)
-			require.Contains(t, r.Err, "pets: warning: asking the server all the same", view)
+			require.Contains(t, r.Err, "pets: warning: asking the server, ignoring what cannot be read", view)
 			require.NotEmpty(t, server.Heard(), view)
 			name, _, _ := strings.Cut(bad, "=")
 			s.Fails(1, []string{name + " must be"}, view, "--store", strings.TrimPrefix(s.Env[0], "PETS_STORE="))
@@ -260,8 +260,8 @@ func TestAViewOfAServerWithABadSetting(t *testing.T) {
 	require.Empty(t, server.Heard())
 }
 
-// . and .. are no names: in the path of a request they would mean another portfolio, or
-// all of them.
+// . and .. are not valid names: in the path of a request they would mean another portfolio, or all
+// of them.
 func TestDotsAreNoPortfolio(t *testing.T) {
 	s := petstest.New(t)
 	for _, name := range []string{".", "..", ".hidden"} {
@@ -269,7 +269,7 @@ func TestDotsAreNoPortfolio(t *testing.T) {
 	}
 }
 
-// A certificate that others have pinned stays when PETS_DIR is set.
+// A certificate that clients have pinned is kept when PETS_DIR is set.
 func TestTheCertificateComesAlong(t *testing.T) {
 	store, dir := t.TempDir(), filepath.Join(t.TempDir(), "dir")
 	a := &cli.App{Place: open.Place{Err: io.Discard}, Out: io.Discard}

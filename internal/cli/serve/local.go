@@ -8,8 +8,8 @@ import (
 	"pets/internal/owner"
 )
 
-// MarkStore says in the store's folder who holds it, where PETS_DIR is another one. Without
-// that, whoever names the store needs PETS_DIR as well.
+// markStore writes a lock file into the store's folder if PETS_DIR is a different one. Without
+// it, a command that names the store needs the same PETS_DIR as well.
 func (s *Server) markStore() {
 	if !s.ownDir {
 		return
@@ -20,7 +20,7 @@ func (s *Server) markStore() {
 	}
 }
 
-// AnswersAt says where this server is to be found.
+// answersAt records the address of this server in its lock files.
 func (s *Server) answersAt(address string) error {
 	err := s.lock.AnswersAt(address)
 	if err == nil && s.mark != nil {
@@ -29,8 +29,7 @@ func (s *Server) answersAt(address string) error {
 	return err
 }
 
-// openSocket makes the stop socket. The server answers without it all the same:
-// there are keys.
+// openSocket opens the stop socket. Without it the server still runs: a stop then needs a key.
 func (s *Server) openSocket() {
 	dir := s.app.Config.ServerDir()
 	err := owner.MkdirAll(dir)
@@ -38,25 +37,25 @@ func (s *Server) openSocket() {
 		s.socket, err = httpapi.ListenSocket(dir)
 	}
 	if err != nil {
-		s.Log.Error("there is no stop socket: on this machine, too, a stop needs an API key", "error", err.Error())
+		s.Log.Error("there is no stop socket: a stop needs an API key even on this machine", "error", err.Error())
 		s.noLocalStop.Store(&err)
 	}
 }
 
-// answerSocket answers at the stop socket until the context ends, or there is another one.
+// answerSocket serves the stop socket until ctx ends or the socket is replaced.
 func (s *Server) answerSocket(ctx context.Context) {
 	ctx, end := context.WithCancel(ctx)
 	s.endSocket = end
 	socket := s.socket
 	s.work.Go(func() {
 		if err := socket.Serve(ctx, s.api, s.Log); err != nil && ctx.Err() == nil {
-			s.Log.Error("the stop socket is not answered any more", "error", err.Error())
+			s.Log.Error("the stop socket is no longer served", "error", err.Error())
 		}
 	})
 }
 
-// watchLocal makes the way in of this machine anew where somebody removed it, and says so
-// where that cannot be.
+// watchLocal recreates the lock and the stop socket if they were removed, and logs it if that
+// fails.
 func (s *Server) watchLocal(ctx context.Context) {
 	err := errors.Join(s.keepLocal(ctx), s.keepMark())
 	last := s.noLocalStop.Load()
@@ -66,14 +65,14 @@ func (s *Server) watchLocal(ctx context.Context) {
 		s.Log.Info("the stop socket is there again")
 	case err != nil:
 		if last == nil {
-			s.Log.Error("the stop socket or the lock in PETS_DIR is gone and cannot be made anew: on this machine, too, a stop needs an API key", "error", err.Error())
+			s.Log.Error("the stop socket or the lock in PETS_DIR is gone and cannot be made anew: a stop needs an API key even on this machine", "error", err.Error())
 		}
 		s.noLocalStop.Store(&err)
 	}
 }
 
-// keepLocal makes lock and socket anew if their names are gone, in this order: without the
-// lock the folder may be another server's.
+// keepLocal recreates the lock and the socket if they were removed. The lock comes first: a
+// folder without this server's lock may belong to a different server.
 func (s *Server) keepLocal(ctx context.Context) error {
 	dir := s.app.Config.ServerDir()
 	anew, err := s.lock.Keep(s.ownDir, s.trust)
@@ -99,7 +98,7 @@ func (s *Server) keepLocal(ctx context.Context) error {
 	return nil
 }
 
-// keepMark makes the mark in the store's folder anew if its name is gone.
+// keepMark recreates the lock file in the store's folder if it was removed.
 func (s *Server) keepMark() error {
 	if s.mark == nil {
 		return nil

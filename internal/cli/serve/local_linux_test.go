@@ -45,7 +45,7 @@ func TestTheWayInOfThisMachineIsMadeAnew(t *testing.T) {
 	}
 }
 
-// Where that cannot be it is said, once; and nothing is put into what took the folder's place.
+// If it cannot be recreated, the log says so once; and nothing is put into a folder in its place.
 func TestAFolderThatIsAnothersIsLeftAlone(t *testing.T) {
 	store, dir := filepath.Join(t.TempDir(), "store"), filepath.Join(t.TempDir(), "server")
 	p := petstest.ServeFolder(t, store, "PETS_DIR="+dir)

@@ -25,10 +25,10 @@ func TestAPoisonedServerLeavesNothingAtItsPath(t *testing.T) {
 	require.Contains(t, d.server.Readyz(), "compare them with pets verify")
 	require.NotContains(t, d.server.Readyz(), "flush")
 	require.NoError(t, d.server.Cmd.Process.Signal(syscall.SIGTERM))
-	_ = d.server.Cmd.Wait() // it could not end well
+	_ = d.server.Cmd.Wait() // it ends with an error
 	require.NoDirExists(t, d.folder)
 
-	// Somebody puts it back into an empty folder, instead of in its place.
+	// The folder is put back into an empty folder of its name, instead of in its place.
 	require.NoError(t, os.Mkdir(d.folder, 0o700))
 	below := filepath.Join(d.folder, "old")
 	require.NoError(t, os.Rename(moved, below))

@@ -29,7 +29,7 @@ import (
 // serviceUser owns the folder of a service that root stops.
 const serviceUser = 65534
 
-// ofService returns a folder with a store in it, both owned by a user without rights.
+// ofService returns a folder with a store, both owned by an unprivileged user.
 func ofService(t *testing.T) (folder string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -62,7 +62,7 @@ func giveAway(t *testing.T, dir string) {
 	}))
 }
 
-// victim is a folder of root's, with one file.
+// victim is a folder of root with one file.
 type victim struct{ dir, file string }
 
 func newVictim(t *testing.T) victim {
@@ -89,7 +89,7 @@ func (v victim) untouched(t *testing.T, after string) {
 	}
 }
 
-// plants are what the owner of a folder can put in the place of a file.
+// plants are what the owner of a folder can put in place of a file.
 var plants = []struct {
 	name  string
 	plant func(v victim, at string) error
@@ -102,7 +102,7 @@ var plants = []struct {
 	{"folder", func(_ victim, at string) error { return os.Mkdir(at, 0o777) }},
 }
 
-// plantedNames are all names that are written in PETS_DIR and beside it.
+// plantedNames lists all names that are written in PETS_DIR and beside it.
 var plantedNames = []string{
 	"s/server.lock", "s/emergency-stop.json", "s/emergency-stop.json.tmp", "s/stop.sock", "s/LOCK", "s/durable",
 	"s/snapshots", "s/tls", "s/tls/cert.pem", "s/tls/key.pem", "s/tls/key.pem.tmp",
@@ -168,8 +168,8 @@ func stopsOrSays(t *testing.T, folder, name string) {
 	require.Contains(t, looked.Out, "EMERGENCY STOP  ", looked.Err)
 }
 
-// serverFiles makes what a server makes, and a stop only when it has to, as far as that is
-// possible.
+// serverFiles creates the files that a server creates, and the marker, which a stop creates only if
+// it has to. It ignores errors.
 func serverFiles(t *testing.T, folder string) {
 	t.Helper()
 	a := &cli.App{Place: open.Place{Err: io.Discard}, Out: io.Discard}
@@ -185,8 +185,8 @@ func serverFiles(t *testing.T, folder string) {
 	})
 }
 
-// A link that root made, and one that leads to a folder of whoever made it, are as good as
-// the folder.
+// A link made by root, and a link that leads to a folder of the user who made it, are as good as the
+// folder.
 func TestAFolderByALink(t *testing.T) {
 	folder := ofService(t)
 	for _, by := range []int{0, serviceUser} {

@@ -67,7 +67,7 @@ func (d *traded) lose(id string) {
 	d.post("/trades", id, map[string]any{"bot": "alpha", "market": "m", "pnl": "-5", "trade_id": id})
 }
 
-// trip loses until consecutive_losses has tripped.
+// trip loses until consecutive_losses trips.
 func (d *traded) trip() { d.lose("t2"); d.lose("t3") }
 
 // allowed asks for a permit.
@@ -78,7 +78,7 @@ func (d *traded) allowed() bool {
 	return allowed
 }
 
-// ask asks for a permit, which is an error while a stop waits to be recorded.
+// ask asks for a permit; it returns an error while a stop waits to be recorded.
 func (d *traded) ask() (bool, error) {
 	var answer struct{ Allowed bool }
 	err := d.main.Post(d.t.Context(), "/permits", "permit"+time.Now().String(), map[string]any{
@@ -100,7 +100,7 @@ func (d *traded) start() {
 	d.connect()
 }
 
-// copy is cp -a of the folder.
+// copy copies the folder like cp -a.
 func (d *traded) copy(to string) {
 	d.t.Helper()
 	out, err := exec.Command("cp", "-a", d.folder, to).CombinedOutput()
@@ -114,8 +114,8 @@ func (d *traded) putBack(from string) {
 	require.NoError(d.t, os.Rename(from, d.folder))
 }
 
-// refuses runs pets serve on the folder, which has to end at once with status 1 and
-// these words.
+// refuses runs pets serve on the folder, which has to exit at once with status 1 and an error that
+// contains the words.
 func (d *traded) refuses(words ...string) {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(d.t.Context(), 30*time.Second)
@@ -147,8 +147,8 @@ func TestAnEditedSnapshotUntripsNothing(t *testing.T) {
 	require.False(t, d.allowed(), "the breaker has tripped, whatever the snapshot says")
 }
 
-// editSnapshots lets bots run again and breakers be fine, in the snapshots of states, and
-// makes their own checksums right where they have one. It returns how many it changed.
+// editSnapshots sets bots to running and breakers to ok in the snapshots of states, and corrects
+// their checksums where they have one. It returns how many it changed.
 func editSnapshots(t *testing.T, folder string) (edited int) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(folder, "snapshots", "state@*"))
@@ -189,7 +189,7 @@ func TestARolledBackFolderIsRefused(t *testing.T) {
 	d.copy(newest)
 
 	d.putBack(older)
-	for range 2 { // a second attempt is no other
+	for range 2 { // a second attempt fails the same way
 		d.refuses("was rolled back", "portfolio-main: ", "records were there", "Put back the newest copy", "--accept-rollback")
 	}
 	r := d.verify()
@@ -234,11 +234,11 @@ func TestARollbackIsAcceptedByAPerson(t *testing.T) {
 	require.Contains(t, systemEvents(t, d.folder), `"reason":"the disk is gone, noon is the newest copy","streams":[{"stream":"portfolio-main","witnessed":`)
 	require.Contains(t, d.server.Errs.String(), "the store was rolled back, and that was accepted")
 	d.stop()
-	d.start() // from here on it is as any other
+	d.start() // from here on it is a store like any other
 	require.False(t, d.allowed())
 }
 
-// systemEvents is the system stream as text.
+// systemEvents returns the system stream as text.
 func systemEvents(t *testing.T, folder string) string {
 	t.Helper()
 	store, err := embedded.OpenReadOnly(folder, embedded.Options{})
@@ -265,7 +265,7 @@ func TestARolledBackFolderThatGrewIsRefused(t *testing.T) {
 	kept := filepath.Join(t.TempDir(), "kept")
 	require.NoError(t, os.Rename(witness, kept))
 	d.putBack(older)
-	d.start() // without its witness nobody notices
+	d.start() // without its witness the rollback goes unnoticed
 	for i := range 20 {
 		d.post("/deposits", fmt.Sprint("more", i), map[string]any{"wallet": "hot", "amount": "1"})
 	}
@@ -306,7 +306,7 @@ func TestAStopOnARolledBackFolder(t *testing.T) {
 	r = run("state", "--json")
 	require.Equal(t, 0, r.Code, r.Err)
 	require.Contains(t, r.Out, `"engaged": true`)
-	// Who looks at the folder of the settings is told, and who names a copy is not.
+	// Reading the folder of the settings prints a warning; reading a copy named by --store does not.
 	for _, args := range [][]string{{"state"}, {"events"}, {"breakers"}, {"trades"}, {"stats"}, {"equity"}, {"balances"}, {"positions"}, {"permits"}} {
 		r = run(args...)
 		require.Equal(t, 0, r.Code, r.Err)
@@ -369,7 +369,7 @@ func TestNoStoreIsMadeWhereOneWas(t *testing.T) {
 	for _, args := range [][]string{
 		append([]string{"import", "--capital", "100"}, s.SmallFiles()...),
 		{"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "off"},
-	} { // the demo may be played again: its witness lies in its own folder, and went with it
+	} { // the demo may be played again: its witness was in the removed folder
 		s.Fails(1, []string{"there is no store at", "Put it back", "PETS_WITNESS"}, args...)
 		require.NoDirExists(t, s.Store(), args)
 	}
@@ -407,8 +407,8 @@ func TestASalvagedStoreIsAccepted(t *testing.T) {
 	require.False(t, d.allowed())
 }
 
-// A store whose witness is gone is gone on with by a person, too, if they say so; a reason
-// of blanks is none.
+// A person can also accept a store whose witness is gone, by saying so; a blank reason does not
+// count.
 func TestAMissingWitnessIsAccepted(t *testing.T) {
 	d := newTraded(t)
 	d.stop()

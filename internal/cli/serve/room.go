@@ -1,8 +1,8 @@
-// Package serve is the wiring of pets serve: the store, the engine, the API, custody, the
-// metrics, and what is told in the log.
+// Package serve implements pets serve: the store, the engine, the API, custody, the metrics and
+// the log.
 //
-// It owns the order in which they start and end. It refuses any rule of its own, and a secret
-// in its log.
+// It owns the order in which they start and end. It refuses rules of its own, and secrets in
+// the log.
 package serve
 
 import (
@@ -13,10 +13,10 @@ import (
 	"pets/internal/cli"
 )
 
-// app is a run of the command line, as this room has it.
+// app is a run of the command line; this package's commands are its methods.
 type app struct{ *cli.App }
 
-// Commands are the commands of this room; play runs the demo.
+// Commands returns the commands of this package; play runs the demo.
 func Commands(c *cli.App, play func(context.Context, *cli.App) error) []*cobra.Command {
 	a := &app{c}
 	return cli.Under(cli.SetUp, a.serveCommand(play))

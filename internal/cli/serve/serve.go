@@ -32,7 +32,7 @@ import (
 	"pets/projections"
 )
 
-// serveFlags are flags of the same names as settings; they win.
+// serveFlags take precedence over the settings of the same names.
 type serveFlags struct {
 	listen, metrics string
 	tlsCert, tlsKey string
@@ -41,7 +41,7 @@ type serveFlags struct {
 	acceptRollback  string
 }
 
-// serveCommand is pets serve; play runs its demo.
+// serveCommand returns pets serve; play runs its demo.
 func (a *app) serveCommand(play func(context.Context, *cli.App) error) *cobra.Command {
 	var f serveFlags
 	c := &cobra.Command{
@@ -71,7 +71,7 @@ func (a *app) serveCommand(play func(context.Context, *cli.App) error) *cobra.Co
 	return cli.Local(c)
 }
 
-// settle puts the flags over the settings.
+// settle applies the flags to the settings.
 func (f serveFlags) settle(c *config.Config) error {
 	for _, s := range []struct {
 		flag string
@@ -107,19 +107,19 @@ func (a *app) serve(ctx context.Context, f serveFlags, play func(context.Context
 	return s.Run(ctx, nil)
 }
 
-// Server is one pets serve: the store, what writes to it, what answers.
+// Server is one pets serve: the store, its writers and its listeners.
 type Server struct {
 	app    *app
 	Log    *slog.Logger
 	Store  *open.Store
 	lock   *open.Lock // of PETS_DIR
-	mark   *open.Lock // in the folder of the store, where that is another one
+	mark   *open.Lock // in the folder of the store, if that is not PETS_DIR
 	Engine *commands.Engine
 	keys   *projections.Keyring
 	live   *live.Followers // of every portfolio
 	api    *httpapi.API
 	meter  *metrics.Metrics
-	// custody reaches keys and chain, as far as there are any; vault are the keys.
+	// custody has keys and chain, as far as they are configured; vault is the keystore.
 	custody *custody.Custodian
 	vault   *evm.Keys
 	notify  notice.Notify
@@ -130,10 +130,10 @@ type Server struct {
 
 	listener       net.Listener
 	files          *httpapi.Files  // shared out among the listeners
-	socket         *httpapi.Socket // nil where none can be made
+	socket         *httpapi.Socket // nil if none can be opened
 	endSocket      context.CancelFunc
-	noLocalStop    atomic.Pointer[error] // why there is none
-	trust          owner.Trust           // as it was when the store was opened
+	noLocalStop    atomic.Pointer[error] // why there is no stop socket or lock
+	trust          owner.Trust           // determined when the store was opened
 	ownDir         bool                  // PETS_DIR is not the folder of the store
 	MetricsAddress string
 	secure         *tls.Config
@@ -151,8 +151,8 @@ func (s *Server) Discard() error {
 	return errors.Join(err, s.shut())
 }
 
-// Run folds everything, opens the routes, and answers until the context ends.
-// ready is called once the routes are open; what it returns ends the server.
+// Run folds every stream, opens the routes, and answers until ctx ends. It calls ready once the
+// routes are open; an error of ready ends the server.
 func (s *Server) Run(ctx context.Context, ready func(context.Context) error) (err error) {
 	ctx, stop := context.WithCancel(ctx)
 	s.stop = stop
@@ -191,9 +191,9 @@ func (s *Server) Run(ctx context.Context, ready func(context.Context) error) (er
 	}
 }
 
-// open folds every stream, makes the first key if there is none, and opens the
-// routes. Until then everything under /v1 is answered 503, but for what stops: that
-// needs the keys alone, and at the stop socket not even those.
+// open folds every stream, creates the first key if there is none, and opens the routes. Until
+// then everything under /v1 answers 503, except stops: they only need the API keys, and not
+// even those at the stop socket.
 func (s *Server) open(ctx context.Context) error {
 	start := time.Now()
 	if err := s.api.KeysKnown(ctx); err != nil {
@@ -224,7 +224,7 @@ func (s *Server) progress(stream string, done, total int) {
 	s.Log.Info("folded", "stream", stream, "streams", done, "of", total)
 }
 
-// folding says that the history of one stream takes long.
+// folding logs the progress of a stream whose history takes long to fold.
 func (s *Server) folding(stream string, at, total uint64) {
 	s.Log.Info("folding", "stream", stream, "records", at, "of", total)
 }
@@ -235,8 +235,8 @@ func (s *Server) follow(ctx context.Context) {
 	}
 }
 
-// firstKey makes the first admin key of a store that has none: PETS_ADMIN_KEY,
-// or one that is shown once.
+// firstKey creates the first admin key of a store that has none: PETS_ADMIN_KEY, or a key that
+// is shown once.
 func (s *Server) firstKey(ctx context.Context) error {
 	head, any, err := s.Engine.SystemHead(ctx)
 	if err != nil {
@@ -254,8 +254,8 @@ func (s *Server) firstKey(ctx context.Context) error {
 	if token == "" {
 		token, _ = httpapi.NewToken()
 		given = false
-		// Before it is recorded: one that counts and that nobody has seen locks everybody
-		// out; one that was seen and does not count costs another start.
+		// Show it before recording it: a recorded key that no one has seen locks everyone out,
+		// while a key that was seen but not recorded only costs another start.
 		if err := s.app.showFirstKey(token); err != nil {
 			return fmt.Errorf("the first admin key could not be shown, so it is not recorded: %w", err)
 		}
@@ -276,7 +276,7 @@ func (s *Server) firstKey(ctx context.Context) error {
 	return nil
 }
 
-// showFirstKey prints the one secret this program ever prints.
+// showFirstKey prints the first admin key, the only secret that the server prints.
 func (a *app) showFirstKey(token string) error {
 	p := a.Messages()
 	p.Line("This store has no API key yet. Its first admin key, shown once and stored nowhere; it counts once the")
@@ -294,7 +294,7 @@ func (a *app) showFirstKey(token string) error {
 	return p.Err
 }
 
-// URL is where the API answers.
+// URL returns the address of the API.
 func (s *Server) URL() string {
 	scheme := "http"
 	if s.secure != nil {
@@ -303,7 +303,7 @@ func (s *Server) URL() string {
 	return scheme + "://" + s.listener.Addr().String()
 }
 
-// serveMetrics answers Prometheus on a listener of its own.
+// serveMetrics serves Prometheus on a separate listener.
 func (s *Server) serveMetrics(ctx context.Context) error {
 	if s.app.Config.MetricsListen == "off" {
 		return nil
@@ -323,8 +323,7 @@ func (s *Server) serveMetrics(ctx context.Context) error {
 	return nil
 }
 
-// shut ends everything in order: no more requests, then those that write, then
-// the store.
+// shut ends everything in order: first the requests, then the writers, then the store.
 func (s *Server) shut() error {
 	s.stop()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

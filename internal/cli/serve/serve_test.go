@@ -65,7 +65,7 @@ func TestCommandsFindTheServer(t *testing.T) {
 	require.Contains(t, r.Err, "role operator may not do this: it takes a key of role approver, which an admin issues (pets apikey issue)")
 	ok("cleared", approver, "clear", "--confirm", asked)
 	ok("it is not tripped", operator, "reset", "consecutive_losses", "--bot", "alpha", "--dry-run")
-	beside := "--store=embedded:" + folder // the folder goes before PETS_SERVER
+	beside := "--store=embedded:" + folder // --store takes precedence over PETS_SERVER
 	ok("it is not tripped", "", beside, "reset", "consecutive_losses", "--bot", "alpha", "--dry-run")
 	ok("is stopped", operator, beside, "stop", "alpha")
 	ok("revoked", petstest.AdminKey, "apikey", "revoke", "k2")
@@ -85,7 +85,7 @@ func TestCommandsFindTheServer(t *testing.T) {
 	require.Contains(t, r.Err, "not at the server of PETS_SERVER")
 	require.Contains(t, r.Out, "adds up")
 
-	// Stopped gracefully, it leaves the folder to whoever comes next.
+	// After a graceful stop, the next process can use the folder.
 	require.NoError(t, p.Cmd.Process.Signal(os.Interrupt))
 	require.NoError(t, p.Cmd.Wait())
 	ok("may ask for permits", "", beside, "start", "alpha")
@@ -108,12 +108,12 @@ func TestFirstKeyIsShownOnce(t *testing.T) {
 	require.NoError(t, again.Client(key).Get(t.Context(), "/v1/portfolios", nil))
 }
 
-// output is where a server shows its first key.
+// output is where a server prints its first key.
 type output func(text string) error
 
 func (o output) Write(b []byte) (int, error) { return len(b), o(string(b)) }
 
-// startsOnce runs a server that has to make the first key, until it ends by itself.
+// startsOnce runs a server that has to create the first key, until it ends by itself.
 func startsOnce(ctx context.Context, t *testing.T, folder string, out output) (code int, errs string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
@@ -186,7 +186,7 @@ func TestServerKilledUnderLoad(t *testing.T) {
 		senders.Wait()
 		require.NoError(t, c.Close())
 		p = petstest.ServeFolder(t, folder)
-		// Everything again, under the same references: by a new client with the same file.
+		// Send everything again under the same references, with a new client and the same file.
 		c, err = client.New(client.Options{URL: p.URL, Key: petstest.AdminKey, KeysFile: keys})
 		require.NoError(t, err)
 		for s := range 4 {
@@ -204,20 +204,20 @@ func TestServerKilledUnderLoad(t *testing.T) {
 	}
 }
 
-// Keys do not go over the network in clear.
+// API keys are not sent over the network in clear text.
 func TestPlaintextIsRefused(t *testing.T) {
 	s := petstest.New(t)
 	s.Fails(2, []string{"--tls-self", "API keys would go there in clear"}, "serve", "--listen", "0.0.0.0:0")
 	s.Fails(2, []string{"PETS_TLS_CERT", "must be set together"}, "serve", "--tls-cert", "x.pem")
 }
 
-// TLS with a certificate of our own, that stays the same over restarts.
+// TLS with a self-made certificate, which stays the same over restarts.
 func TestTLSSelf(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder, "PETS_TLS_SELF=true")
 	require.True(t, strings.HasPrefix(p.URL, "https://"), p.URL)
 	fingerprint := ""
-	require.Eventually(t, func() bool { // what is printed may come after the port answers
+	require.Eventually(t, func() bool { // the output may come after the port answers
 		fingerprint = regexp.MustCompile(`[0-9A-F]{64}`).FindString(p.Out.String())
 		return fingerprint != ""
 	}, 5*time.Second, 10*time.Millisecond)
@@ -233,8 +233,8 @@ func TestTLSSelf(t *testing.T) {
 	require.Eventually(t, func() bool { return strings.Contains(again.Out.String(), fingerprint) }, 5*time.Second, 10*time.Millisecond)
 }
 
-// An import goes through the server that holds the store, and comes to the same
-// as one into a folder of its own: events, counts, what is refused and where.
+// An import through the server that holds the store has the same result as one into a separate
+// folder: events, counts, and which rows are refused.
 func TestImportThroughTheServer(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)

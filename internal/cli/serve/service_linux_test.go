@@ -21,11 +21,11 @@ import (
 	"pets/internal/pets/petstest"
 )
 
-// service is pets as a service runs it: as a user who is not root, in a folder above which
-// only root may write.
+// service runs pets like a service: as a user other than root, in a folder below one that only root
+// may write to.
 type service struct {
 	t    *testing.T
-	home string // of root, open to be read
+	home string // owned by root, readable by all
 	self string // this binary, where the user may run it
 }
 
@@ -57,7 +57,7 @@ func newService(t *testing.T) *service {
 	return s
 }
 
-// folder makes one of somebody, with exactly this mode.
+// folder creates a folder with an owner and exactly this mode.
 func (s *service) folder(name string, uid, gid int, mode os.FileMode) string {
 	s.t.Helper()
 	dir := filepath.Join(s.home, name)
@@ -111,7 +111,7 @@ func TestAFreshVolumeIsAPlaceForAStore(t *testing.T) {
 	store := s.folder("mnt", serviceID, serviceID, 0o755)
 	require.NoError(t, os.Mkdir(filepath.Join(store, "lost+found"), 0o700))
 	s.end(s.start(serviceID, store))
-	s.end(s.start(serviceID, store)) // and again, with a store in it
+	s.end(s.start(serviceID, store)) // and again, now with a store
 
 	fresh := s.folder("import", serviceID, serviceID, 0o755)
 	require.NoError(t, os.Mkdir(filepath.Join(fresh, "lost+found"), 0o700))
@@ -154,14 +154,14 @@ func TestAStrangersFolderUnderARunningServer(t *testing.T) {
 			planted := filepath.Join(s.home, "planted")
 			require.NoError(t, plant(planted))
 			require.NoError(t, os.RemoveAll(witness))
-			// Faster than the server, which makes it anew within a second.
+			// Be faster than the server, which recreates it within a second.
 			if err := os.Rename(planted, witness); err != nil {
 				require.NoError(t, os.RemoveAll(witness))
 				require.NoError(t, os.Rename(planted, witness))
 			}
 			warned := func() bool { return strings.Contains(server.Readyz(), "warning: the witness") }
 			require.Eventually(t, warned, 10*time.Second, 20*time.Millisecond, what)
-			// A write that was under way while the folder was exchanged fails first, for its own reason.
+			// A write in flight while the folder was exchanged fails first, with a different error.
 			told := func() bool { return strings.Contains(server.Errs.String(), "user 4999") }
 			require.Eventually(t, told, 10*time.Second, 20*time.Millisecond, what)
 			// A stop holds all the same, and leaves nothing there.
@@ -181,7 +181,7 @@ func TestAStrangersFolderUnderARunningServer(t *testing.T) {
 	}
 }
 
-// The same of a PETS_DIR of its own, which the server makes anew where it was removed.
+// The same for a separate PETS_DIR, which the server recreates if it was removed.
 func TestAStrangersPetsDirUnderARunningServer(t *testing.T) {
 	const stranger = 4999
 	s := newService(t)
@@ -244,7 +244,7 @@ func TestAVolumeOfAGroup(t *testing.T) {
 		}
 		s.end(server)
 	}
-	// As the page on backups says it, with a umask of 002.
+	// As the page on backups says, with a umask of 002.
 	restore := exec.Command("sh", "-c", `umask 002; mv pets pets.old; mkdir pets; cp pets.old/durable pets/; cp pets.old/*.seg pets/; cp pets.old/emergency-stop.json pets/`)
 	restore.Dir = volume
 	restore.SysProcAttr = s.command(serviceID, nil).SysProcAttr
@@ -253,8 +253,8 @@ func TestAVolumeOfAGroup(t *testing.T) {
 	s.end(s.start(serviceID, store))
 }
 
-// What everybody may write to is refused as before, and so is what a group may that the
-// server is not in, or what is not the server's own.
+// A folder that everyone may write to is refused as before; so is one that a foreign group may write
+// to, and one that is not the server's own.
 func TestAFolderOfOthersStaysRefused(t *testing.T) {
 	s := newService(t)
 	for name, dir := range map[string]string{

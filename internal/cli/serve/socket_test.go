@@ -19,7 +19,7 @@ import (
 	"pets/internal/pets/petstest"
 )
 
-// stopBySocket stops everything at the stop socket of a folder, without a key.
+// stopBySocket stops everything through the stop socket of a folder, without a key.
 func stopBySocket(t *testing.T, dir string) int {
 	t.Helper()
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
@@ -36,8 +36,8 @@ func stopBySocket(t *testing.T, dir string) int {
 	return resp.StatusCode
 }
 
-// Whoever runs the server stops everything on its machine without a key, and is named
-// in the history; a killed server's socket is replaced, and a graceful stop removes it.
+// The user who runs the server can stop everything on its machine without a key, and is named in the
+// history; a killed server's socket is replaced, and a graceful stop removes it.
 func TestServerHasAStopSocket(t *testing.T) {
 	folder, dir := filepath.Join(t.TempDir(), "store"), filepath.Join(t.TempDir(), "server")
 	p := petstest.ServeFolder(t, folder, "PETS_DIR="+dir)
@@ -66,7 +66,7 @@ func TestServerHasAStopSocket(t *testing.T) {
 	require.NoError(t, p.Cmd.Wait())
 	require.NoFileExists(t, socket)
 
-	// A server that cannot have one answers all the same, and says so.
+	// A server that cannot have a stop socket still answers, and logs that.
 	require.NoError(t, os.WriteFile(socket, []byte("somebody's"), 0o600))
 	p = petstest.ServeFolder(t, folder, "PETS_DIR="+dir)
 	require.Contains(t, p.Errs.String(), "there is no stop socket")

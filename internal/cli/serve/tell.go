@@ -12,8 +12,8 @@ import (
 	"pets/replay"
 )
 
-// notable are the events that whoever reads the log wants to see there, each as it becomes
-// durable: what was taken out of trading, and what was let back in.
+// notable lists the events that are logged once they are durable: those that take something out
+// of trading, and those that let it back in.
 var notable = map[string]slog.Level{
 	domain.BotStoppedType:           slog.LevelWarn,
 	domain.BreakerTrippedType:       slog.LevelWarn,
@@ -57,8 +57,8 @@ func (s *Server) tellOne(ctx context.Context, level slog.Level, rec eventstore.R
 	s.Log.Log(ctx, level, what, about...) //nolint:sloglint // the words are those of the event
 }
 
-// tellPending logs that stops hold which are not recorded yet, and when all of them are.
-// Most wait for some milliseconds: that is not worth a line.
+// tellPending logs when stops hold that are not recorded yet, and when all of them are. It skips
+// stops that wait for some milliseconds only, as most do.
 func (s *Server) tellPending(ctx context.Context) {
 	tick := time.NewTicker(healthEvery)
 	defer tick.Stop()
@@ -82,7 +82,7 @@ func (s *Server) tellPending(ctx context.Context) {
 	}
 }
 
-// pending says what the first of them is, as far as the marker file knows.
+// pending describes the first such stop, as far as the marker file has it.
 func (s *Server) pending() []any {
 	all, err := s.app.Latch(s.witness).Read()
 	if err != nil || len(all) == 0 {

@@ -20,7 +20,7 @@ type logLine struct {
 	Level, Msg, Type, Portfolio, User string
 }
 
-// notables are the lines of a log that tell an event.
+// notables returns the lines of a log that report an event.
 func notables(t *testing.T, text string) []logLine {
 	t.Helper()
 	var all []logLine

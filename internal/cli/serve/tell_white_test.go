@@ -49,7 +49,7 @@ func TestTheLogTellsWhatIsNotRecorded(t *testing.T) {
 	require.Eventually(t, func() bool { return strings.Contains(log.String(), "every stop that held is recorded") }, 20*time.Second, 5*time.Millisecond)
 }
 
-// balky is a store that takes nothing while it balks.
+// balky is a store that refuses appends while it balks.
 type balky struct {
 	*embedded.Store
 	balks atomic.Bool

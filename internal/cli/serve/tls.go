@@ -22,10 +22,10 @@ import (
 	"pets/internal/owner"
 )
 
-// selfYears is how long a certificate of our own is good for.
+// selfYears is the validity of a self-made certificate, in years.
 const selfYears = 10
 
-// serverTLS returns the TLS settings of the API, nil for none.
+// serverTLS returns the TLS settings of the API; nil for plain HTTP.
 func (a *app) serverTLS() (*tls.Config, error) {
 	cert, key := a.Config.TLSCert, a.Config.TLSKey
 	switch {
@@ -44,8 +44,8 @@ func (a *app) serverTLS() (*tls.Config, error) {
 	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
 }
 
-// SelfSigned makes a certificate of our own, or finds the one made before, so
-// that whoever pinned it goes on. Its fingerprint is shown at every start.
+// selfSigned creates a self-signed certificate, or returns the one it created before, which
+// clients may have pinned. It prints the fingerprint at every start.
 func (a *app) selfSigned(dir string) (certFile, keyFile string, err error) {
 	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	if _, err := os.Lstat(certFile); errors.Is(err, fs.ErrNotExist) {
@@ -60,7 +60,7 @@ func (a *app) selfSigned(dir string) (certFile, keyFile string, err error) {
 	}
 	raw, err := readOwned(certFile)
 	if err == nil {
-		_, err = readOwned(keyFile) // as what it is, before others read it
+		_, err = readOwned(keyFile) // checks that the key is a plain file
 	}
 	if err != nil {
 		return "", "", err
@@ -101,14 +101,14 @@ func makeCertificate(dir, certFile, keyFile, listen string) error {
 	if err != nil {
 		return err
 	}
-	// The key first: a certificate that is there always has one.
+	// Write the key first, so that a certificate on disk always has its key.
 	if err := writeOwned(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: rawKey})); err != nil {
 		return err
 	}
 	return writeOwned(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
-// writeOwned writes a file that belongs to the owner of its folder.
+// writeOwned writes a file that gets the owner of its folder.
 func writeOwned(path string, content []byte) error {
 	root, err := owner.OpenRoot(filepath.Dir(path))
 	if err != nil {
@@ -117,7 +117,7 @@ func writeOwned(path string, content []byte) error {
 	return errors.Join(owner.Replace(root, filepath.Base(path), content), root.Close())
 }
 
-// readOwned reads a plain file.
+// readOwned reads a regular file.
 func readOwned(path string) ([]byte, error) {
 	root, err := owner.OpenRoot(filepath.Dir(path))
 	if err != nil {
@@ -127,8 +127,8 @@ func readOwned(path string) ([]byte, error) {
 	return owner.ReadFile(root, filepath.Base(path))
 }
 
-// formerCertificate brings along the certificate that lies in the store's folder, where it
-// lay before there was a PETS_DIR: whoever pinned it goes on.
+// formerCertificate copies the certificate from the store's folder, where earlier versions kept
+// it, because clients may have pinned it.
 func (a *app) formerCertificate(dir, certFile, keyFile string) error {
 	store, err := a.Config.StoreDir()
 	if err != nil || open.SameFolder(store, a.Config.ServerDir()) {
@@ -145,7 +145,7 @@ func (a *app) formerCertificate(dir, certFile, keyFile string) error {
 	return errors.Join(writeOwned(keyFile, key), writeOwned(certFile, cert))
 }
 
-// addHost adds the name that clients on other machines will use.
+// addHost adds the names that clients on other machines use.
 func addHost(c *x509.Certificate, listen string) {
 	host, _, err := net.SplitHostPort(listen)
 	if err != nil || host == "" {

@@ -33,7 +33,7 @@ func TestAFolderOfSomebodyElseIsNotTaken(t *testing.T) {
 		a := &cli.App{Place: open.Place{Err: &errs}, Out: &out, Environ: []string{"PETS_STORE=embedded:" + d.folder}, Dir: t.TempDir()}
 		require.Equal(t, 0, pets.Run(t.Context(), a, []string{"stop", "--emergency", "--reason", "smoke"}), errs.String())
 		require.Contains(t, errs.String(), words)
-		require.Contains(t, errs.String(), "goes on all the same")
+		require.Contains(t, errs.String(), "The stop goes on")
 	}
 	away := witness + "-away"
 	for name, c := range map[string]struct {
@@ -71,11 +71,11 @@ func TestAFolderOfSomebodyElseIsNotTaken(t *testing.T) {
 		stops(c.words)
 		require.NoError(t, c.mend(), name)
 	}
-	d.start() // with what is right again
+	d.start() // with correct owners again
 }
 
-// The attack: the folder of the witness is made before the server is, with a stop in it that
-// nobody asked for.
+// The attack: the folder of the witness is created before the server starts, with a stop in it that
+// no one requested.
 func TestAWitnessMadeBeforehand(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root makes the folders of others")

@@ -12,7 +12,7 @@ import (
 	"pets/internal/open"
 )
 
-// openWitness opens the witness of a server.
+// openWitness opens the store's witness.
 func (s *Server) openWitness() (err error) {
 	s.witness, err = s.app.OpenWatch(context.Background(), s.Store, open.Watching{
 		Accept: s.app.AcceptRollback != "", Warn: func(text string) { s.Log.Warn("the witness needs a look", "what", text) },
@@ -22,8 +22,8 @@ func (s *Server) openWitness() (err error) {
 	return err
 }
 
-// witnessed records a rollback that was accepted, if there is one, and begins to write
-// the witness: in this order, because the witness forgets what was missing.
+// witnessed records an accepted rollback, if there is one, and then starts writing the witness.
+// The order matters, because the witness then forgets what was missing.
 func (s *Server) witnessed(ctx context.Context) error {
 	opened := s.witness.Opened
 	if opened.Torn > 0 {
@@ -63,17 +63,17 @@ func (s *Server) witnessMetrics() metrics.Witness {
 	return metrics.Witness{Written: now.Written, Failures: now.Failures, Streams: now.Streams, OK: now.Err == nil}
 }
 
-// auditShare keeps the audit to a quarter of one core.
+// auditShare limits the audit to a quarter of one core: it rests three times as long as it works.
 const auditShare = 3
 
-// auditEvery is how often everything is compared with its history; auditRest, how many
-// times as long as it took it is left alone at the least.
+// auditEvery is the interval between two audits. auditRest is the least rest after an audit, as a
+// multiple of the time it took.
 const (
 	auditEvery = time.Hour
 	auditRest  = 10
 )
 
-// audits compares everything with its history after the start, and then each hour.
+// audits runs an audit after the start, and then every hour.
 func (s *Server) audits(ctx context.Context) {
 	for ctx.Err() == nil {
 		start := time.Now()
@@ -87,7 +87,7 @@ func (s *Server) audits(ctx context.Context) {
 	}
 }
 
-// audit compares everything with its history once.
+// audit compares the state of every stream with its history once.
 func (s *Server) audit(ctx context.Context) {
 	start := time.Now()
 	done, err := s.Engine.Audit(ctx, commands.AuditOptions{
@@ -104,13 +104,13 @@ func (s *Server) audit(ctx context.Context) {
 	}
 }
 
-// differing says that something does not add up; what it concerns is stopped.
+// differing logs and counts a difference; the engine stops what it concerns.
 func (s *Server) differing(stream, what string) {
 	s.meter.AuditMismatch()
 	s.Log.Error("the books and the history differ; what they concern is stopped", "stream", stream, "what", what)
 }
 
-// differs stops what a stream concerns that the witness cannot follow any more.
+// differs stops what a stream concerns if the witness cannot follow that stream any more.
 func (s *Server) differs(stream, what string) {
 	s.differing(stream, what)
 	s.Engine.StopDiffering(context.Background(), stream, what)

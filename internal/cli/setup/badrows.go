@@ -13,8 +13,8 @@ import (
 	"pets/internal/tradefile"
 )
 
-// badRows is the file of rows that were set aside, as CSV. An import that is run
-// again finds them again, and adds only what does not stand there yet.
+// badRows is the CSV file of the rows that were set aside. A repeated import sets the same rows
+// aside again; only rows that the file does not have yet are added.
 type badRows struct {
 	file *os.File
 	csv  *csv.Writer
@@ -41,12 +41,12 @@ func openBadRows(path string, bad []tradefile.BadRow) (*badRows, error) {
 	return b, nil
 }
 
-// read takes in what an earlier run has set aside. Any other file is left alone.
+// read reads what an earlier run has set aside. It refuses a file of any other kind.
 func (b *badRows) read() error {
 	rows, err := csv.NewReader(b.file).ReadAll()
 	switch {
 	case err != nil || (len(rows) > 0 && !slices.Equal(rows[0], badRowsHeader)):
-		return cli.Usage(domain.Invalid("--skip-bad", "names a file that is not one of rows set aside; it is left as it is"))
+		return cli.Usage(domain.Invalid("--skip-bad", "names an existing file that does not hold rows set aside; it is left as it is"))
 	case len(rows) == 0:
 		return b.csv.Write(badRowsHeader)
 	}
@@ -65,10 +65,10 @@ func (b *badRows) write(file string, line int, reason, raw string) error {
 	return b.csv.Write(row)
 }
 
-// identity is a row's place and text: a later run may refuse it with another reason.
+// identity returns a row's place and text, without the reason, which may differ in a later run.
 func identity(row []string) string { return strings.Join([]string{row[0], row[1], row[3]}, "\x00") }
 
-// add sets aside a row that can be read, but not booked.
+// add sets aside a row that was parsed but could not be booked.
 func (b *badRows) add(row tradefile.Row, reason error) error {
 	return b.write(row.File, row.Line, reason.Error(), row.Raw())
 }

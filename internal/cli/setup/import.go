@@ -25,7 +25,7 @@ import (
 	"pets/projections"
 )
 
-// importFlags are the flags of `pets import`.
+// importFlags are the flags of pets import.
 type importFlags struct {
 	capital, botCapital string
 	bot                 string
@@ -34,7 +34,7 @@ type importFlags struct {
 	round               bool
 }
 
-// importAnswer is what `pets import --json` prints.
+// importAnswer is the answer of `pets import --json`.
 type importAnswer struct {
 	importer.Summary
 	BadRows         int            `json:"bad_rows"`
@@ -44,7 +44,7 @@ type importAnswer struct {
 	EventsPerSecond float64        `json:"events_per_second"`
 }
 
-// importedFile says what a file was taken for.
+// importedFile says in which format a file was read.
 type importedFile struct {
 	Path   string `json:"path"`
 	Format string `json:"format"`
@@ -78,7 +78,7 @@ func someFile(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// importGC is how much garbage may gather during an import, in percent of what is kept.
+// importGC is the GC percentage during an import: how much garbage may gather, in percent of the live heap.
 const importGC = 40
 
 func (a *app) importFiles(ctx context.Context, f importFlags, paths []string) error {
@@ -86,8 +86,8 @@ func (a *app) importFiles(ctx context.Context, f importFlags, paths []string) er
 	if err != nil {
 		return cli.Usage(err)
 	}
-	// Most of what an import holds stays until its end, so the collector's default, as much
-	// garbage as there is to keep, would double the memory of a long one.
+	// Most of what an import allocates is kept until its end, so the default GC percentage of
+	// 100 would double the memory of a long import.
 	defer debug.SetGCPercent(debug.SetGCPercent(importGC))
 	bar := a.Progress("reading", 0)
 	plan, err := tradefile.Read(ctx, paths, tradefile.Options{Bot: f.bot, AsTrades: f.asTrades, KeepBad: f.skipBad != "", Round: f.round}, bar.To)
@@ -103,7 +103,7 @@ func (a *app) importFiles(ctx context.Context, f importFlags, paths []string) er
 		if err := a.ActsOnServer(); err != nil {
 			return err
 		}
-	case options.Capital == nil && !isDir(t.Dir): // before a folder is made for nothing
+	case options.Capital == nil && !isDir(t.Dir): // checked before a folder is created
 		return needsCapital(a.Config.Portfolio)
 	}
 	var aside *badRows
@@ -113,15 +113,15 @@ func (a *app) importFiles(ctx context.Context, f importFlags, paths []string) er
 		}
 		options.SetAside = aside.add
 	}
-	if plan.Len() == 0 { // before a folder is made for nothing
+	if plan.Len() == 0 { // checked before a folder is created
 		return errors.Join(errAllAside(len(plan.Bad)), aside.close())
 	}
 	err = a.bookPlan(ctx, plan, options)
 	return errors.Join(err, aside.close())
 }
 
-// bookPlan books through the server that is named or holds the folder, or through a writer
-// of our own where none does.
+// bookPlan books through the server that is named or holds the folder. Without a server it opens
+// the folder and writes itself.
 func (a *app) bookPlan(ctx context.Context, plan *tradefile.Plan, o importer.Options) error {
 	t, err := a.Target()
 	if err == nil {
@@ -164,7 +164,7 @@ func (a *app) bookPlan(ctx context.Context, plan *tradefile.Plan, o importer.Opt
 	return errors.Join(err, store.Close())
 }
 
-// bookThere books through a server; store has what the portfolio is now.
+// bookThere books through a server; store holds the portfolio's history so far.
 func (a *app) bookThere(ctx context.Context, store eventstore.Store, plan *tradefile.Plan, o importer.Options) error {
 	booker, done, err := a.serverBooker()
 	if err != nil {
@@ -174,7 +174,7 @@ func (a *app) bookThere(ctx context.Context, store eventstore.Store, plan *trade
 	return errors.Join(a.importPlan(ctx, store, booker, plan, o), done())
 }
 
-// knownThere is what a server knows of the portfolio; a new one has no history.
+// knownThere returns the history that a server has of the portfolio; a new one has none.
 func (a *app) knownThere(ctx context.Context) (eventstore.Store, error) {
 	store, err := a.History(ctx)
 	if client.CodeOf(err) == domain.CodeNotFound {
@@ -183,7 +183,7 @@ func (a *app) knownThere(ctx context.Context) (eventstore.Store, error) {
 	return store, err
 }
 
-// serverChunk is how many rows one request to a server has.
+// serverChunk is the most rows in one request to a server.
 const serverChunk = 1_000
 
 func isDir(path string) bool {
@@ -257,7 +257,7 @@ func (a *app) importPlan(ctx context.Context, store eventstore.Store, booker imp
 	return nil
 }
 
-// errAllAside: a run that could book nothing at all did not do what it was asked for.
+// errAllAside returns an error for a run that booked nothing.
 func errAllAside(rows int) error {
 	return domain.Errorf(domain.CodeInvalid, "nothing was booked: %s set aside; the file of --skip-bad says why", were(rows))
 }
@@ -269,14 +269,14 @@ func were(rows int) string {
 	return fmt.Sprintf("all %d rows were", rows)
 }
 
-// sayHowFar: what was booked before something went wrong stays booked.
+// sayHowFar reports what stays booked after an error.
 func (a *app) sayHowFar(s importer.Summary) {
 	if done := s.Recorded + s.Known + s.Duplicates + s.Ignored + s.SetAside; done > 0 {
 		a.Tell("stopped after %d of %s; they stay booked, and the same command goes on from there", done, counted(s.Rows, "row"))
 	}
 }
 
-// existing folds the portfolio as it stands, nil when there is none.
+// existing folds the portfolio as it is now; nil if there is none.
 func (a *app) existing(ctx context.Context, store eventstore.Store) (*portfolio.State, error) {
 	r := projections.NewRunner(store, a.Stream())
 	if onDisk, ok := store.(*open.Store); ok {
@@ -313,7 +313,7 @@ func (a *app) printImport(v importAnswer) error {
 		p.Line("%s of more than 18 decimals rounded, half to even", counted(v.Rounded, "number"))
 	}
 	if v.Findings > 0 {
-		p.Line("%s of something nobody held, or of another quantity than was held (reconciliation findings)", counted(v.Findings, "settlement"))
+		p.Line("%s of something that was not held, or of a different quantity (reconciliation findings)", counted(v.Findings, "settlement"))
 	}
 	if v.Oversold > 0 {
 		p.Line("%s sold more than was held (oversold)", counted(v.Oversold, "fill"))
@@ -329,7 +329,7 @@ func (a *app) printImport(v importAnswer) error {
 	return p.Err
 }
 
-// counted is a number with its noun: "1 row", "2 rows".
+// counted returns a number with its noun: "1 row", "2 rows".
 func counted(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun

@@ -13,13 +13,12 @@ import (
 	"pets/domain"
 )
 
-// serverBooker books the rows of an import through the server that holds the
-// store.
+// serverBooker books the rows of an import through the server that holds the store.
 type serverBooker struct {
 	p *client.Portfolio
 }
 
-// serverRow is one row on its way; see internal/httpapi/import.go.
+// serverRow is one row of a request; see internal/httpapi/import.go.
 type serverRow struct {
 	Key       string              `json:"key"`
 	At        time.Time           `json:"at"`
@@ -41,11 +40,11 @@ type serverResult struct {
 	Newcomer bool            `json:"newcomer"`
 }
 
-// Most of what one request of an import holds: the server takes 4 MiB.
+// mostRowBytes is the most that one request of an import holds; the server accepts 4 MiB.
 const mostRowBytes = 3 << 20
 
-// DoAll implements importer.Booker. A request that is sent again after a lost
-// answer books nothing twice: each row has a key of its own.
+// DoAll implements importer.Booker. A request resent after a lost answer books nothing twice,
+// because each row has its own key.
 func (b *serverBooker) DoAll(ctx context.Context, requests []commands.Request) ([]commands.Result, error) {
 	rows, sizes := make([]serverRow, len(requests)), make([]int, len(requests))
 	for i := range requests {
@@ -73,7 +72,7 @@ func (b *serverBooker) DoAll(ctx context.Context, requests []commands.Request) (
 	return results, nil
 }
 
-// fitting is how many rows one request holds, at least one.
+// fitting returns how many rows fit into one request, at least one.
 func fitting(sizes []int) int {
 	n, bytes := 0, 0
 	for _, size := range sizes {
@@ -85,8 +84,8 @@ func fitting(sizes []int) int {
 	return n
 }
 
-// send sends rows in one request. The server answers at least one of them, and those up
-// to the first that failed, or to where its answer became too long.
+// send sends rows in one request. The server answers at least one of them, up to the first that
+// failed or until its answer gets too long.
 func (b *serverBooker) send(ctx context.Context, rows []serverRow) ([]commands.Result, error) {
 	var answer struct {
 		Results []serverResult `json:"results"`

@@ -38,12 +38,12 @@ func TestImportStopsAtABadRow(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist, "files are read before anything is written")
 }
 
-// A row that the domain refuses stops there, with what came before it booked.
+// A row that the domain refuses stops the import, with the rows before it booked.
 func TestImportStopsAtARefusedRow(t *testing.T) {
 	s := petstest.New(t)
 	file := s.File("f.csv", petstest.FillsHeader,
 		"2026-03-01T10:00:00Z,alpha,m1,YES,buy,10,0.4,0,a1",
-		"2026-03-01T10:00:01Z,alpha,m1,YES,buy,11,0.4,0,a1", // other content under a1
+		"2026-03-01T10:00:01Z,alpha,m1,YES,buy,11,0.4,0,a1", // different content under a1
 		"2026-03-01T10:00:02Z,alpha,m1,YES,buy,1,0.4,0,a3")
 	s.Fails(1, []string{"f.csv:3:48: trade_id is already recorded with different content", "stopped after 1 of 3 rows"}, "import", "--capital", "100", file)
 	require.Len(t, s.Events("--type", "fill"), 1)
@@ -94,8 +94,8 @@ func TestSkipBadKeepsWhatItSetsAside(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, string(before), string(after))
 
-	// Any other file is left as it is.
-	s.Fails(2, []string{"--skip-bad names a file that is not one of rows set aside"}, "import", "--capital", "100", "--skip-bad", file, file)
+	// A file of any other kind is not changed.
+	s.Fails(2, []string{"--skip-bad names an existing file that does not hold rows set aside"}, "import", "--capital", "100", "--skip-bad", file, file)
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
 	all, err := csv.NewReader(strings.NewReader(petstest.FillsHeader)).Read()
@@ -149,7 +149,7 @@ func TestImportOfNothing(t *testing.T) {
 	require.Equal(t, 1, r.Code)
 	require.Contains(t, r.Err, "nothing was booked: the only row was set aside")
 	require.Len(t, petstest.ReadCSV(t, aside), 3)
-	// One that was booked, or is known, is something.
+	// A row that was booked, or is known, counts as a result.
 	s.Ok("import", "--skip-bad", aside, good, unread)
 }
 

@@ -37,7 +37,7 @@ func TestImportDocs(t *testing.T) {
 			out = append(out, line)
 			out = append(out, console.run(strings.Fields(line)[1:])...)
 			continue
-		case console != nil: // an answer of last time
+		case console != nil: // the answer of an earlier run
 			continue
 		}
 		out = append(out, line)
@@ -65,12 +65,12 @@ func newConsole(t *testing.T, examples string) *console {
 	return c
 }
 
-// run answers a line of the page: pets with its arguments, or cat with a file.
+// run runs a line of the page: pets with its arguments, or cat with a file.
 func (c *console) run(words []string) []string {
 	c.T.Helper()
 	here, err := os.Getwd()
 	require.NoError(c.T, err)
-	require.NoError(c.T, os.Chdir(c.folder)) // errors name files as they were typed
+	require.NoError(c.T, os.Chdir(c.folder)) // errors name files as typed
 	defer func() { require.NoError(c.T, os.Chdir(here)) }()
 	text := ""
 	switch words[0] {

@@ -22,13 +22,13 @@ import (
 	"pets/internal/owner"
 )
 
-// question is one of those that pets init asks. Its answer is a variable of .env.
+// question is one question of pets init. Its answer is a variable of .env.
 type question struct {
 	variable string
-	flag     string // that answers it
+	flag     string // the flag that answers it
 	text     string
-	answer   string // as it stands: the default, until somebody says something else
-	given    bool   // by its flag
+	answer   string // the default, or what was answered
+	given    bool   // a flag has answered it
 }
 
 func (a *app) initCommand() *cobra.Command {
@@ -61,7 +61,7 @@ func (a *app) init(ctx context.Context, questions []question, yes, keyless, keyG
 	path := filepath.Join(a.Dir, ".env")
 	switch _, err := os.Lstat(path); {
 	case err == nil:
-		return domain.Errorf(domain.CodeConflict, "there is a %s here already, and it is never overwritten: change it, or move it away", path)
+		return domain.Errorf(domain.CodeConflict, "%s already exists, and is never overwritten: edit it, or move it away", path)
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
@@ -92,13 +92,13 @@ func (a *app) init(ctx context.Context, questions []question, yes, keyless, keyG
 	return a.sayInitialised(path, questions, keyless, had)
 }
 
-// askAll asks what no flag has answered.
+// askAll asks the questions that no flag has answered.
 func (a *app) askAll(ctx context.Context, questions []question, keyless, keyGiven bool) (bool, error) {
 	p, err := a.Prompter("pets init")
 	if err != nil || a.JSON {
 		return false, cli.Usage(errors.New("there is no terminal to ask at: add --yes, which takes the defaults, and see pets init --help"))
 	}
-	p.Say("Enter takes what stands in brackets; Ctrl-C ends it, and nothing is written.")
+	p.Say("Enter takes the value in brackets; Ctrl-C quits, and nothing is written.")
 	for i := range questions {
 		q := &questions[i]
 		for !q.given {
@@ -194,7 +194,7 @@ func (a *app) checkAnswer(q question) error {
 	return domain.Errorf(domain.CodeInvalid, "%s", strings.ReplaceAll(err.Error(), q.variable, q.flag))
 }
 
-// writeEnv makes the file, which nobody else can read and which was not there.
+// writeEnv creates the file, which must not exist, readable by its owner only.
 func (a *app) writeEnv(path string, questions []question, keyless bool) (err error) {
 	var b strings.Builder
 	b.WriteString("# Written by pets init. .env.example lists every setting, and what it means.\n")
@@ -222,7 +222,7 @@ func (a *app) writeEnv(path string, questions []question, keyless bool) (err err
 	}
 	defer func() {
 		if err = errors.Join(err, f.Close()); err != nil {
-			_ = os.Remove(path) // half of it is of no use
+			_ = os.Remove(path) // an incomplete file is useless
 		}
 	}()
 	if err := owner.Keep(f); err != nil {

@@ -16,7 +16,7 @@ import (
 	"pets/internal/pets/petstest"
 )
 
-// freeAddress is one of this machine at which nobody listens.
+// freeAddress returns a free port of this machine.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -25,11 +25,11 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// newcomer sits in a new folder, where bin/pets and pets are this binary.
+// newcomer works in a new folder, where bin/pets and pets are this binary.
 type newcomer struct {
 	*petstest.Shell
 	bin string
-	log clitest.Buffer // of the server
+	log clitest.Buffer // the server's log
 }
 
 func newNewcomer(t *testing.T) *newcomer {
@@ -43,7 +43,7 @@ func newNewcomer(t *testing.T) *newcomer {
 	return n
 }
 
-// shellOf is a line for the shell, as it is typed.
+// shellOf returns a shell that runs a line as it was typed.
 func (n *newcomer) shellOf(line string) *exec.Cmd {
 	c := exec.CommandContext(n.Ctx, "sh", "-c", "exec "+line)
 	c.Dir = n.Dir
@@ -87,7 +87,7 @@ func TestTheNextThreeCommandsWork(t *testing.T) {
 	require.Contains(t, n.types("pets limits"), "max_daily_loss_pct          0.02")
 	require.Contains(t, n.types("pets status"), "nothing needs a person")
 
-	// "Never echoes secrets": neither init nor what came after it.
+	// "Never echoes secrets": neither by init nor by the commands after it.
 	env, err := os.ReadFile(filepath.Join(n.Dir, ".env"))
 	require.NoError(t, err)
 	key := petstest.SecretPattern.FindString(string(env))
@@ -111,7 +111,7 @@ func TestTheFirstMinutesOfTheREADME(t *testing.T) {
 		switch {
 		case !strings.HasPrefix(line, "bin/pets "):
 			continue
-		case line == "bin/pets init": // its questions are answered in another test
+		case line == "bin/pets init": // another test answers its questions
 			n.types(line + " --yes --listen " + freeAddress(t))
 		case line == "bin/pets serve":
 			n.leaves(line)

@@ -1,8 +1,8 @@
-// Package setup is the room of those who begin: a first .env is written, trade files are
-// imported, and a binary says what it is.
+// Package setup has the commands for the first steps: write a first .env, import trade files,
+// print the version.
 //
-// It owns the questions of pets init, the flags of an import and its report. It refuses to
-// write over a .env, and to repair rows: they are booked, set aside, or end the import.
+// It owns the questions of pets init, and the flags and the report of an import. It refuses to
+// overwrite a .env, and to repair rows: they are booked, set aside, or end the import.
 package setup
 
 import (
@@ -11,10 +11,10 @@ import (
 	"pets/internal/cli"
 )
 
-// app is a run of the command line, as this room has it.
+// app is a run of the command line; this package's commands are its methods.
 type app struct{ *cli.App }
 
-// Commands are the commands of this room.
+// Commands returns the commands of this package.
 func Commands(c *cli.App) []*cobra.Command {
 	a := &app{c}
 	return cli.Under(cli.SetUp, cli.Local(a.initCommand()), a.importCommand(), cli.Local(a.versionCommand()))

@@ -11,19 +11,19 @@ import (
 	"pets/projections"
 )
 
-// A rebase measures from the equity now, so it leads nowhere while there is none: then money
-// comes first.
+// A rebase measures from the current equity, so it does not help while equity is not above 0:
+// money has to come first.
 
-// StepsOf is what a state tells of the way out.
+// StepsOf returns what a state says about the way out of a stop.
 func StepsOf(v projections.State, open ClearRequest) nextSteps {
 	return nextSteps{v.EmergencyStop, open, v.Breakers, v.Bots, v.Clock == domain.ClockImported, v.Equity}
 }
 
-// Lack is the money without which a breaker that has tripped cannot be reset.
+// Lack is the money without which tripped breakers cannot be reset.
 type Lack struct {
 	bots      []botLack
 	portfolio bool
-	deposit   domain.Decimal // enough for all of it, wherever the money is
+	deposit   domain.Decimal // a deposit that covers everything
 }
 
 type botLack struct {
@@ -34,7 +34,7 @@ type botLack struct {
 // Any reports whether anything is lacking.
 func (l Lack) Any() bool { return l.portfolio || len(l.bots) > 0 }
 
-// Lacking finds it: one unit more than what is missing lifts equity above 0.
+// Lacking computes the money that is missing: one unit more than the gap lifts equity above 0.
 func (n nextSteps) Lacking(tripped []projections.Breaker) Lack {
 	var l Lack
 	seen := map[string]bool{}
@@ -76,7 +76,7 @@ func SayMoney(a *cli.App, p *cli.Printer, l Lack) {
 	if l.portfolio {
 		p.Say(2, "Record a deposit that has arrived (this much is the least that is enough):")
 	} else {
-		p.Say(2, "Where hot:treasury (see pets balances) has less than %s, record a deposit that has arrived:", l.deposit)
+		p.Say(2, "If hot:treasury (see pets balances) has less than %s, record a deposit that has arrived:", l.deposit)
 	}
 	once(a, p, "deposit", l.deposit.String())
 	for _, b := range l.bots {

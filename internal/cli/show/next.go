@@ -12,8 +12,8 @@ import (
 	"pets/projections"
 )
 
-// Extra is what a person has to know beside the state: which orders may still be
-// filled, and whether somebody asked to clear the emergency stop.
+// Extra is what a person has to know besides the state: the orders that may still be filled, and
+// an open request to clear the emergency stop.
 type Extra struct {
 	Permits []projections.Permit
 	Stop    StopStory
@@ -55,7 +55,7 @@ func ClearOf(s *portfolio.State) ClearRequest {
 	return ClearRequest{s.Stop.Request, s.Stop.Requester}
 }
 
-// AskExtra asks a server for it. A bot's key is told its own orders, and no request.
+// AskExtra asks a server. A bot's key sees its own orders, and no request.
 func AskExtra(ctx context.Context, a *cli.App, moment string, stop projections.EmergencyStop) (Extra, error) {
 	var v struct{ Permits []projections.Permit }
 	if err := a.View(ctx, moment, "/permits", nil, &v); err != nil {
@@ -82,21 +82,21 @@ func AskStory(ctx context.Context, a *cli.App, moment string, stop projections.E
 	return story, err
 }
 
-// nextSteps is what tells a person what to do next.
+// nextSteps is what determines the next steps of a person.
 type nextSteps struct {
 	stop     projections.EmergencyStop
 	Clear    ClearRequest
 	breakers []projections.Breaker
 	bots     []projections.Bot
-	// imported: the portfolio keeps the clock of its files. It shows what would have
-	// happened: its bots are not started again, and its stop is not cleared.
+	// imported means that the portfolio keeps the clock of its files and only shows what would
+	// have happened: its bots are not started again, and its stop is not cleared.
 	imported bool
 	equity   domain.Decimal
 }
 
 // sayWayOut prints the commands that lead out of a stop, in the order in which they work:
-// breakers first, for the emergency stop is not cleared while one of them is tripped that
-// engages it; the bots last.
+// breakers first, because the emergency stop cannot be cleared while a breaker that engages it
+// is tripped; bots last.
 func sayWayOut(a *cli.App, p *cli.Printer, n nextSteps) {
 	tripped := TrippedOf(n.breakers)
 	if len(tripped) == 0 && !n.stop.Engaged && !n.held() {
@@ -153,7 +153,7 @@ func sayResets(a *cli.App, p *cli.Printer, n nextSteps, tripped []projections.Br
 		a.Command(p, append(ResetOf(b), "--dry-run")...)
 	}
 	SayMoney(a, p, n.Lacking(tripped))
-	p.Say(2, "Then reset it, as an operator, and say why. Where it would trip again at once, --rebase counts from the equity now:")
+	p.Say(2, "Then reset it, as an operator, and say why. If it would trip again at once, --rebase counts from the current equity:")
 	for _, b := range tripped {
 		words := ResetOf(b)
 		if atLimit(b) {
@@ -163,7 +163,7 @@ func sayResets(a *cli.App, p *cli.Printer, n nextSteps, tripped []projections.Br
 	}
 }
 
-// ResetOf is the command that resets a breaker, without its reason.
+// ResetOf returns the command that resets a breaker, without --reason.
 func ResetOf(b projections.Breaker) []string {
 	words := []string{"reset", b.Breaker}
 	if b.Bot != nil {
@@ -184,7 +184,7 @@ func sayClear(a *cli.App, p *cli.Printer, open ClearRequest) {
 	a.CommandForAnother(p, "clear", "--confirm", "REQUEST")
 }
 
-// sayStarts: a reset and a clearing leave the bots stopped.
+// sayStarts prints how to start the bots, which stay stopped after a reset or a clearing.
 func sayStarts(a *cli.App, p *cli.Printer, bots []projections.Bot) {
 	const most = 5
 	var stopped []string

@@ -1,8 +1,8 @@
-// Package show is how the state of a portfolio is shown to a person: its tables, and the
-// commands that lead out of a stop.
+// Package show prints the state of a portfolio for a person: its tables, and the commands that
+// lead out of a stop.
 //
-// It owns what stands there and in which order. It refuses to fold or to decide: it is handed
-// what a projection made.
+// It owns what is printed and in which order. It refuses to fold or to decide: it prints what
+// a projection returns.
 package show
 
 import (
@@ -14,7 +14,7 @@ import (
 	"pets/projections"
 )
 
-// PrintState prints a state, and what to do next where something is stopped.
+// PrintState prints a state and, if something is stopped, what to do next.
 func PrintState(a *cli.App, v projections.State, b Extra) error {
 	p := a.Printer()
 	p.Line("%s  (%s, clock %s)  revision %d  %s UTC", v.Portfolio, v.Mode, v.Clock, v.Revision, cli.Clock(v.Time))
@@ -126,11 +126,11 @@ func BreakerRows(all []projections.Breaker) [][]string {
 	return rows
 }
 
-// Plain shows a streak as it is and a ratio as a percentage. A ratio that a server sent
-// comes as text.
+// Plain formats a streak as a number and a ratio as a percentage. Ratios from a server are
+// strings.
 func Plain(v any) string {
 	switch v := v.(type) {
-	case nil: // of a breaker that this build does not know
+	case nil: // a breaker that this build does not know
 		return "-"
 	case domain.Decimal:
 		return cli.Percent(v)
@@ -142,7 +142,7 @@ func Plain(v any) string {
 	return fmt.Sprint(v)
 }
 
-// BotRows are bots as a table.
+// BotRows returns bots as the rows of a table.
 func BotRows(all []projections.Bot) [][]string {
 	rows := [][]string{{"BOT", "STATUS", "EQUITY", "CASH", "DRAWDOWN", "STREAK", "W/L/N", "REALISED"}}
 	for _, b := range all {
@@ -175,7 +175,7 @@ func positionRows(all []projections.Position) [][]string {
 	return rows
 }
 
-// PermitRows are live orders as a table.
+// PermitRows returns live orders as the rows of a table.
 func PermitRows(all []projections.Permit) [][]string {
 	rows := [][]string{{"PERMIT", "BOT", "MARKET", "SIDE", "QUANTITY", "LEFT", "LIMIT", "RESERVED", "STATUS", "EXPIRES"}}
 	for _, p := range all {

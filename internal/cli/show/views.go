@@ -12,7 +12,7 @@ import (
 	"pets/projections"
 )
 
-// Views of wallets and transfers, as the server answers them.
+// Views of wallets and transfers, as in the server's answers.
 type (
 	ViewHead struct {
 		Portfolio string    `json:"portfolio"`
@@ -37,29 +37,29 @@ type (
 	}
 )
 
-// HeadOf says of which portfolio a view is, and when.
+// HeadOf returns the portfolio, revision and time of a view.
 func HeadOf(s *portfolio.State) ViewHead { return ViewHead{s.Portfolio, s.Next - 1, s.Time} }
 
-// TransfersOf are all transfers of a portfolio.
+// TransfersOf returns all transfers of a portfolio.
 func TransfersOf(s *portfolio.State) TransfersView {
 	return TransfersView{HeadOf(s), projections.TransfersOf(s, func(*treasury.Transfer) bool { return true })}
 }
 
-// WalletsOf are its wallets.
+// WalletsOf returns the wallets of a portfolio.
 func WalletsOf(s *portfolio.State) WalletsView {
 	return WalletsView{HeadOf(s), projections.WalletsOf(s)}
 }
 
-// BookOf is its address book.
+// BookOf returns the address book of a portfolio.
 func BookOf(s *portfolio.State) BookView { return BookView{HeadOf(s), projections.BookOf(s)} }
 
-// TreasuryOf renders it at the time of the last record: what the past could not know is
-// not told of it.
+// TreasuryOf returns the treasury as of the last record, so that a past state shows nothing that
+// was not known then.
 func TreasuryOf(s *portfolio.State) TreasuryView {
 	return TreasuryView{HeadOf(s), projections.TreasuryOf(s, s.Time)}
 }
 
-// InWords says what a transfer does, in a line.
+// InWords describes a transfer in one line.
 func InWords(t *projections.Transfer) string {
 	to := t.To
 	if t.To == domain.PlaceExternal {
@@ -68,7 +68,7 @@ func InWords(t *projections.Transfer) string {
 	return fmt.Sprintf("%s of %s %s from %s to %s", t.Kind, t.Payment.Amount, t.Asset, t.From, to)
 }
 
-// LastAttempt is the last transaction of a transfer, nil for none.
+// LastAttempt returns the last transaction of a transfer; nil if there is none.
 func LastAttempt(t *projections.Transfer) *projections.Attempt {
 	if len(t.Attempts) == 0 {
 		return nil
@@ -76,7 +76,7 @@ func LastAttempt(t *projections.Transfer) *projections.Attempt {
 	return &t.Attempts[len(t.Attempts)-1]
 }
 
-// IsOver reports whether nothing more can happen.
+// IsOver reports whether a transfer has reached a final status.
 func IsOver(t *projections.Transfer) bool {
 	switch t.Status {
 	case treasury.Rejected, treasury.Expired, treasury.Confirmed, treasury.Failed:
@@ -86,9 +86,9 @@ func IsOver(t *projections.Transfer) bool {
 	}
 }
 
-// HotShare says what the rule of 20 % makes of the hot wallet. It is judged after every
-// record and only where there are two wallets; a transfer from hot to hot is as hot as before
-// there, which is not so in the figures.
+// HotShare describes the hot wallet's share under the limit of 20 %. The limit is evaluated after
+// every record, and only if there are a hot and a cold wallet. It counts a transfer between hot
+// wallets as hot; the figures of the view do not.
 func HotShare(v *TreasuryView) string {
 	share := ShareOf(v.Figures.Hot, v.Figures.Total)
 	switch {
@@ -104,7 +104,7 @@ func HotShare(v *TreasuryView) string {
 	return "not above 20 %"
 }
 
-// MoreOrLess says what the chain has besides the ledger.
+// MoreOrLess says how the chain differs from the ledger.
 func MoreOrLess(difference domain.Decimal, asset string) string {
 	word := "more"
 	if difference.Sign() < 0 {
@@ -151,12 +151,12 @@ type ListedPortfolio struct {
 	Revision  uint64      `json:"revision"`
 }
 
-// PortfolioList is what pets portfolio list --json prints.
+// PortfolioList is the answer of pets portfolio list --json.
 type PortfolioList struct {
 	Portfolios []ListedPortfolio `json:"portfolios"`
 }
 
-// ShareOf is a part of a total; 0 of nothing.
+// ShareOf returns a part as a share of a total; 0 if the total is not above 0.
 func ShareOf(part, total domain.Decimal) domain.Decimal {
 	if total.Sign() <= 0 {
 		return domain.Zero
@@ -164,7 +164,7 @@ func ShareOf(part, total domain.Decimal) domain.Decimal {
 	return part.Div(total).Ratio()
 }
 
-// Named finds a transfer.
+// Named returns the transfer with an id.
 func (v *TransfersView) Named(id string) (*projections.Transfer, error) {
 	for i := range v.Transfers {
 		if v.Transfers[i].Transfer == id {

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Carry writes a file as a person would carry it to another machine.
+// Carry writes v to a file, as a person carries a file to another machine.
 func (s *Shell) Carry(name string, v any) string {
 	s.T.Helper()
 	text, err := json.MarshalIndent(v, "", "  ")

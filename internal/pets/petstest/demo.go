@@ -12,8 +12,8 @@ import (
 	"pets/internal/pets"
 )
 
-// Demo plays the demo week, as of the Monday after it was written, into a folder
-// and stops the server then.
+// Demo plays the demo week into a folder, on the Monday after that week, and then stops the
+// server.
 func (s *Shell) Demo(folder string) Ran {
 	s.T.Helper()
 	ctx, stop := context.WithCancel(s.Ctx)

@@ -2,7 +2,7 @@ package petstest
 
 import "regexp"
 
-// Masks hide what differs from run to run.
+// Masks hide text that differs from run to run.
 var Masks = []struct {
 	Pattern *regexp.Regexp
 	With    string

@@ -8,7 +8,7 @@ import (
 	"pets/internal/open"
 )
 
-// Foreign puts an event that this program does not know into a stream.
+// Foreign appends an event of an unknown type to a stream.
 func (s *Shell) Foreign(stream string) {
 	s.T.Helper()
 	store, engine, err := open.FreshEngine(s.Store())

@@ -10,8 +10,8 @@ import (
 // FillsHeader is the first line of a file of fills.
 const FillsHeader = "time,bot,market,outcome,side,quantity,price,fee,trade_id"
 
-// History is the part of the events that must not depend on how and when they
-// were imported.
+// History returns the part of the events that must not depend on how and when they were
+// imported.
 func (s *Shell) History(args ...string) []string {
 	s.T.Helper()
 	var out []string
@@ -27,7 +27,7 @@ func (s *Shell) History(args ...string) []string {
 	return out
 }
 
-// ManyFills is long enough to be interrupted.
+// ManyFills writes a file of n fills; with many of them, an import can be interrupted.
 func (s *Shell) ManyFills(n int) string {
 	s.T.Helper()
 	rows := []string{FillsHeader}
@@ -42,7 +42,7 @@ func (s *Shell) ManyFills(n int) string {
 	return s.File("many.csv", rows...)
 }
 
-// SummaryJSON is what pets import --json answers.
+// SummaryJSON is the answer of pets import --json.
 type SummaryJSON struct {
 	Rows, Recorded, Known, Duplicates, Ignored, Findings, Events, Trades, Oversold int
 	SetAside                                                                       int `json:"set_aside"`

@@ -8,7 +8,7 @@ import (
 	"pets/internal/vault"
 )
 
-// KeyID is what an encryption key is called.
+// KeyID returns the id of an encryption key.
 func KeyID(t testing.TB, key string) string {
 	t.Helper()
 	ring, err := vault.ParseKeyring(key, "")
@@ -16,7 +16,7 @@ func KeyID(t testing.TB, key string) string {
 	return ring.Current()
 }
 
-// Recovered puts the key of words into the keystore, at a terminal.
+// Recovered recovers a wallet from its words, at a terminal.
 func (s *Shell) Recovered(name, words, address string) {
 	s.T.Helper()
 	s.Sit("wallet", "recover", name, "--address", address).WaitFor("not shown: ").Types(words + "\r").Ends(0)

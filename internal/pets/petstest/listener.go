@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Files are all names below a folder.
+// Files returns all paths below a folder.
 func Files(t *testing.T, dir string) []string {
 	t.Helper()
 	var all []string
@@ -24,7 +24,7 @@ func Files(t *testing.T, dir string) []string {
 	return all
 }
 
-// listener is a server that answers nothing, and counts what it is asked.
+// listener is a server that refuses every request and records it.
 type listener struct {
 	*httptest.Server
 	mu    sync.Mutex
@@ -39,7 +39,7 @@ func (l *listener) Heard() []string {
 	return all
 }
 
-// NewListener listens and keeps what it hears.
+// NewListener starts a listener.
 func NewListener(t *testing.T) *listener {
 	t.Helper()
 	l := &listener{}
@@ -54,11 +54,11 @@ func NewListener(t *testing.T) *listener {
 	return l
 }
 
-// What a command does with the rule for targets.
+// reach says which targets a command works on.
 type reach string
 
-// Reached are all commands with arguments they can be run with. A new one that is not here
-// fails the test below.
+// Reached lists every command, with arguments that it can run with. A test fails if a command
+// is missing here.
 var Reached = []struct {
 	Command string
 	How     reach
@@ -143,10 +143,10 @@ var Reached = []struct {
 	{"cold import", Seated, ""},
 	{"wallet create", Seated, ""},
 	{"wallet recover", Seated, ""},
-	{"wallet list", Seated, ""}, // what it cannot ask about, it warns of
+	{"wallet list", Seated, ""}, // it only warns of what it cannot ask the server
 }
 
-// What a command reaches.
+// The kinds of reach.
 const (
 	AtHome  reach = "works on this machine by its nature"
 	reads   reach = "reads"
@@ -157,7 +157,7 @@ const (
 	Seated  reach = "needs a terminal, or the files of another machine; its tests are its own"
 )
 
-// Line is the command line of a row.
+// Line returns the command line of a row.
 func (s *Shell) Line(command, more string) []string {
 	more = strings.ReplaceAll(more, "FILE", filepath.Join(s.Dir, "fills.csv"))
 	if strings.Contains(more, "BATCH") {
@@ -166,7 +166,7 @@ func (s *Shell) Line(command, more string) []string {
 	return append(strings.Fields(command), strings.Fields(more)...)
 }
 
-// BatchFile is a file for pets batch, in a folder of its own.
+// BatchFile writes a file for pets batch into a new folder.
 func BatchFile(t testing.TB, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "batch.json")
@@ -174,5 +174,5 @@ func BatchFile(t testing.TB, text string) string {
 	return path
 }
 
-// SomeKey is the form of an API key, and none of any server.
+// SomeKey has the form of an API key; no server knows it.
 const SomeKey = "some-key-0123456789-0123456789-0123456789"

@@ -11,13 +11,13 @@ import (
 	"pets/internal/testenv"
 )
 
-// ownSeat is a terminal with a process of its own at it.
+// ownSeat is a terminal with a separate process at it.
 type ownSeat struct {
 	*Seat
 	pid int
 }
 
-// InMemory looks through all that the process can write to.
+// InMemory reports whether a needle is in the writable memory of the process.
 func (s *ownSeat) InMemory(needles ...[]byte) bool {
 	s.t.Helper()
 	all := map[string][]byte{}
@@ -34,7 +34,7 @@ func (s *ownSeat) NoEcho(words []string) {
 	NotEchoed(s.t, s.Output(), strings.Join(words[2:4], " "))
 }
 
-// NoPairs says that no two words stand in memory beside each other.
+// NoPairs fails if two successive words are next to each other in memory.
 func (s *ownSeat) NoPairs(words []string, between string) {
 	s.t.Helper()
 	var pairs [][]byte
@@ -44,7 +44,7 @@ func (s *ownSeat) NoPairs(words []string, between string) {
 	require.False(s.t, s.InMemory(pairs...))
 }
 
-// AtSeat runs a command at a terminal, in a process of its own.
+// AtSeat runs a command at a terminal, in a separate process.
 func (s *Shell) AtSeat(t *testing.T, args ...string) *ownSeat {
 	t.Helper()
 	seat := NewSeat(t)

@@ -15,7 +15,7 @@ func (p *Process) TwoPeople(folder string) *twoPeople {
 	return w
 }
 
-// TwoPeople are an operator, an approver and a paper portfolio with one bot.
+// twoPeople is a server with an operator, an approver and a paper portfolio with one bot.
 type twoPeople struct {
 	*Process
 	folder, Olga, Bob string

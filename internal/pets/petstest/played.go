@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Played is a server with a portfolio in which something of everything has happened, the
-// folder it holds, and keys by user.
+// Played starts a server with a portfolio in which every kind of thing has happened. It returns
+// the folder of the store and a key for each user.
 func Played(t *testing.T) (p *Process, folder string, keys map[string]string) {
 	t.Helper()
 	folder = filepath.Join(t.TempDir(), "store")

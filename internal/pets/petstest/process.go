@@ -21,10 +21,10 @@ import (
 	"pets/internal/pets"
 )
 
-// AdminKey is that of every server of a test.
+// AdminKey is the admin key of every test server.
 const AdminKey = "test-admin-key-0123456789-0123456789-0123456789"
 
-// Process is a pets serve in a process of its own, on a folder.
+// Process is a pets serve on a folder, in a separate process.
 type Process struct {
 	T    *testing.T
 	Cmd  *exec.Cmd
@@ -33,7 +33,7 @@ type Process struct {
 	Errs *clitest.Buffer
 }
 
-// Client asks the server with a key.
+// Client returns a client of the server with a key.
 func (p *Process) Client(key string) *client.Client {
 	p.T.Helper()
 	c, err := client.New(client.Options{URL: p.URL, Key: key})
@@ -53,13 +53,13 @@ func (p *Process) Pets(folder, key string, args ...string) Ran {
 // SecretPattern matches an API key.
 var SecretPattern = regexp.MustCompile(`pets_[A-Za-z0-9_-]{43}`)
 
-// ServeAt starts it at an address, such as that of one which was killed.
+// ServeAt starts a server at an address, such as the one of a killed server.
 func ServeAt(t *testing.T, address, folder string, env ...string) *Process {
 	t.Helper()
-	return ServeIn(t, t.TempDir(), address, folder, env...) // without an .env
+	return ServeIn(t, t.TempDir(), address, folder, env...) // without a .env file
 }
 
-// ServeFlagged starts a server with flags of its own, in a folder of its own.
+// ServeFlagged starts a server with extra flags in a working folder.
 func ServeFlagged(t *testing.T, flags []string, dir, address, folder string, env ...string) *Process {
 	t.Helper()
 	self, err := os.Executable()
@@ -91,14 +91,14 @@ func ServeFolder(t *testing.T, folder string, env ...string) *Process {
 	return ServeAt(t, "127.0.0.1:0", folder, env...)
 }
 
-// ServeIn starts it in a working folder, where an .env may be.
+// ServeIn starts a server in a working folder, which may have a .env file.
 func ServeIn(t *testing.T, dir, address, folder string, env ...string) *Process {
 	t.Helper()
 	return ServeFlagged(t, nil, dir, address, folder, env...)
 }
 
-// Freeze stops the process and waits until it stands still: on a busy machine it would
-// answer once more.
+// Freeze stops the process and waits until it has stopped; otherwise it could answer once
+// more on a busy machine.
 func (p *Process) Freeze() {
 	p.T.Helper()
 	require.NoError(p.T, p.Cmd.Process.Signal(syscall.SIGSTOP))

@@ -5,9 +5,9 @@ import (
 	"regexp"
 )
 
-// go test ./internal/cli/setup -run ImportDocs -rewrite writes the answers in
-// docs/import.md anew. Read the difference before you keep it.
+// Rewrite makes tests write the outputs quoted in the docs instead of comparing them, as in
+// go test ./internal/cli/setup -run ImportDocs -rewrite. Read the difference before you keep it.
 var Rewrite = flag.Bool("rewrite", false, "write the answers in docs/import.md anew")
 
-// Speed is what an import says about the machine it ran on.
+// Speed matches what an import prints about the speed of its machine.
 var Speed = regexp.MustCompile(`\d+\.\d+ s \(\d+ events/s\)`)

@@ -29,7 +29,7 @@ import (
 	"pets/internal/vault"
 )
 
-// AccountOf is the address of one account of some words.
+// AccountOf returns the address of an account derived from a mnemonic.
 func AccountOf(t testing.TB, words string, index uint32) string {
 	t.Helper()
 	m, err := vault.RecoverMnemonic([]byte(words))
@@ -40,9 +40,8 @@ func AccountOf(t testing.TB, words string, index uint32) string {
 	return address.String()
 }
 
-// AccountOf derives an address with the product's own code; secretOf its private key with
-// other people's, to look for it.
-// derived is the address of one account of some words.
+// Derived derives the address of an account with the product's own code; secretOf derives its
+// private key with another library, to search for it.
 func Derived(m *vault.Mnemonic, index uint32) (address vault.Address, err error) {
 	err = m.Derive(vault.Path(index), nil, func(k *vault.PrivateKey) error {
 		address = k.Address()
@@ -53,7 +52,7 @@ func Derived(m *vault.Mnemonic, index uint32) (address vault.Address, err error)
 
 func lastOf(s *Seat) lastOfSeat { return lastOfSeat{s} }
 
-// lastOf is printed late, when a test fails.
+// lastOfSeat formats the output of a seat when a test fails, not before.
 type lastOfSeat struct{ s *Seat }
 
 func (l lastOfSeat) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(l.s.Output())) }
@@ -89,8 +88,7 @@ func NewSeat(t *testing.T) *Seat {
 	return s
 }
 
-// NoTrace says that neither a key nor words are in a text, in any way they could be
-// written.
+// NoTrace fails if a text contains the key or the words, in any common encoding.
 func NoTrace(t testing.TB, where string, text []byte, words string, index uint32) {
 	t.Helper()
 	secret := secretOf(t, words, index)
@@ -110,7 +108,7 @@ func NoTrace(t testing.TB, where string, text []byte, words string, index uint32
 	}
 }
 
-// NoTraceOnDisk looks through everything in a folder.
+// NoTraceOnDisk is NoTrace for every file below a folder.
 func NoTraceOnDisk(t testing.TB, dir, words string, index uint32) {
 	t.Helper()
 	files := 0
@@ -126,7 +124,7 @@ func NoTraceOnDisk(t testing.TB, dir, words string, index uint32) {
 	require.NotZero(t, files)
 }
 
-// NotEchoed says that no word of some stood on a terminal.
+// NotEchoed fails if one of the words appeared on a terminal.
 func NotEchoed(t testing.TB, output, words string) {
 	t.Helper()
 	for _, w := range strings.Fields(words) {
@@ -134,7 +132,7 @@ func NotEchoed(t testing.TB, output, words string) {
 	}
 }
 
-// Seat is a real pseudoterminal and the command line at it, in process.
+// Seat is a pseudoterminal with the command line running at it, in this process.
 type Seat struct {
 	t      *testing.T
 	master *os.File
@@ -143,11 +141,11 @@ type Seat struct {
 
 	mu   sync.Mutex
 	seen bytes.Buffer
-	read int // up to where waitFor has looked
+	read int // the offset up to which WaitFor has searched
 }
 
-// drain waits for the last bytes to come through the terminal: they are there when what is
-// written after them is.
+// drain waits for the last bytes to pass the terminal: they have passed once a mark written
+// after them arrives.
 func (s *Seat) drain() {
 	s.t.Helper()
 	const mark = "\x00drained\x00"
@@ -159,7 +157,7 @@ func (s *Seat) drain() {
 	s.seen.Truncate(s.seen.Len() - len(mark))
 }
 
-// Ends waits for the command, and returns all that stood on the terminal.
+// Ends waits for the command to exit with a status and returns all the output of the terminal.
 func (s *Seat) Ends(code int) string {
 	s.t.Helper()
 	select {
@@ -175,14 +173,14 @@ func (s *Seat) Ends(code int) string {
 	return s.Output()
 }
 
-// Output is all that the terminal was sent.
+// Output returns everything written to the terminal so far.
 func (s *Seat) Output() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.seen.String()
 }
 
-// Types presses keys, as a person would; \r is Enter.
+// Types types keys as a person would; \r is Enter.
 func (s *Seat) Types(keys string) *Seat {
 	s.t.Helper()
 	_, err := s.master.WriteString(keys)
@@ -190,7 +188,7 @@ func (s *Seat) Types(keys string) *Seat {
 	return s
 }
 
-// WaitFor waits until a text stands on the terminal after the one before.
+// WaitFor waits until a text appears on the terminal after the previous one.
 func (s *Seat) WaitFor(text string) *Seat {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
@@ -225,7 +223,7 @@ func (s *Shell) Sit(args ...string) *Seat {
 	return s.SitWith(t.Context(), nil, args...)
 }
 
-// SitWith runs a command at a terminal, after a change of the run.
+// SitWith runs a command at a terminal, with a changed App.
 func (s *Shell) SitWith(ctx context.Context, change func(*cli.App), args ...string) *Seat {
 	s.T.Helper()
 	t, ok := s.T.(*testing.T)
@@ -239,7 +237,7 @@ func (s *Shell) SitWith(ctx context.Context, change func(*cli.App), args ...stri
 	return seat
 }
 
-// Words that nobody has money on: a vector of BIP-39, and the account of it.
+// Mnemonics without money, from the test vectors of BIP-39, and the first accounts of two of them.
 const (
 	TestWords   = "legal winner thank year wave sausage worth useful legal winner thank year wave sausage worth useful legal winner thank year wave sausage worth title"
 	OtherWords  = "abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon abandon art"

@@ -13,7 +13,7 @@ import (
 	"pets/internal/pets"
 )
 
-// ServedHere serves the store in this process, so that it is the build of the test.
+// ServedHere serves the store in this process, that is, with the build under test.
 func (s *Shell) ServedHere() (address string) {
 	s.T.Helper()
 	ctx, stop := context.WithCancel(s.T.Context())

@@ -1,7 +1,7 @@
-// Package petstest runs the whole command line for tests: in process, in a process of its
-// own, at a terminal, beside a server.
+// Package petstest runs the whole command line for tests: in this process, in a separate one,
+// at a terminal, or beside a server.
 //
-// It owns how tests begin and what they clean up. It refuses to be part of the product.
+// It owns how tests start and what they clean up. It refuses to be part of the product.
 package petstest
 
 import (
@@ -26,12 +26,12 @@ import (
 	"pets/internal/testenv"
 )
 
-// AsCommand makes the test binary behave as pets itself, for tests that need
-// another process.
+// AsCommand makes the test binary behave as pets itself, for tests that need a separate
+// process.
 const AsCommand = "TEST_BINARY_IS_THE_COMMAND"
 
-// Main is the TestMain of a package whose tests run the whole command line, also in a
-// process of its own. What is prepared once for all tests is removed in the end.
+// Main is the TestMain of a package whose tests run the whole command line. It removes what was
+// prepared once for all tests.
 func Main(m *testing.M, prepared ...*once) {
 	if os.Getenv(AsCommand) == "1" {
 		os.Exit(pets.Main(""))
@@ -45,25 +45,24 @@ func Main(m *testing.M, prepared ...*once) {
 	os.Exit(code)
 }
 
-// Shell is a working folder with a store in it, and the command line run there in
-// process.
+// Shell is a working folder with a store, and the command line run there in this process.
 type Shell struct {
 	T   testing.TB
 	Dir string
 	Env []string
 	Ctx context.Context
 
-	Settle time.Duration // how long a stop is watched that holds, 0 for as long as it is
+	Settle time.Duration // how long to wait for a stop to be recorded; 0 means the default
 }
 
-// New is a shell in a fresh folder.
+// New returns a shell in a fresh folder.
 func New(t testing.TB) *Shell {
 	t.Helper()
 	dir := t.TempDir()
 	return &Shell{T: t, Dir: dir, Ctx: t.Context(), Env: []string{"PETS_STORE=embedded:" + filepath.Join(dir, "store")}}
 }
 
-// Ran is what one run of the command line left.
+// Ran is the result of one run of the command line.
 type Ran struct {
 	Code     int
 	Out, Err string
@@ -72,7 +71,7 @@ type Ran struct {
 // Run runs one command line.
 func (s *Shell) Run(args ...string) Ran { return s.RunWith(func(*cli.App) {}, args...) }
 
-// RunWith is Run with the run changed before.
+// RunWith is Run with a changed App.
 func (s *Shell) RunWith(change func(*cli.App), args ...string) Ran {
 	var out, errs clitest.Buffer
 	a := &cli.App{Place: open.Place{Err: &errs}, Out: &out, Environ: s.Env, Dir: s.Dir, Settle: s.Settle}
@@ -81,15 +80,14 @@ func (s *Shell) RunWith(change func(*cli.App), args ...string) Ran {
 	return Ran{code, out.String(), errs.String()}
 }
 
-// ActingLine is what a command that acts says of its target, and one that waits of what it
-// waits for.
+// ActingLine matches the lines that name the target of a command, or what it waits for.
 var ActingLine = regexp.MustCompile(`(?m)^pets: (acting on|it holds; waiting up to|waiting for) .*\n`)
 
-// Besides is what was said on standard error besides that.
+// Besides removes those lines from standard error.
 func Besides(text string) string { return ActingLine.ReplaceAllString(text, "") }
 
-// Ok runs a command that has to succeed, without a word on standard error but what it acts
-// on.
+// Ok runs a command that has to succeed, and to print nothing on standard error but the lines of
+// ActingLine.
 func (s *Shell) Ok(args ...string) string {
 	s.T.Helper()
 	r := s.Run(args...)
@@ -98,8 +96,8 @@ func (s *Shell) Ok(args ...string) string {
 	return r.Out
 }
 
-// Fails runs a command that has to fail with a status, answers nothing on
-// standard output, and says on standard error what a person needs to know.
+// Fails runs a command that has to fail with a status, print nothing on standard output, and
+// print the words on standard error.
 func (s *Shell) Fails(code int, words []string, args ...string) {
 	s.T.Helper()
 	r := s.Run(args...)
@@ -111,14 +109,14 @@ func (s *Shell) Fails(code int, words []string, args ...string) {
 	}
 }
 
-// Json runs a command with --json and reads its answer. Numbers stay text: what
-// is an amount must be a string, and no float ever touches it.
+// JSON runs a command with --json and parses its answer. Numbers stay text: an amount must be a
+// string, and no float ever touches it.
 func (s *Shell) JSON(into any, args ...string) {
 	s.T.Helper()
 	ReadJSON(s.T, s.Ok(append(args, "--json")...), into)
 }
 
-// ReadJSON reads an answer.
+// ReadJSON parses an answer.
 func ReadJSON(t testing.TB, text string, into any) {
 	t.Helper()
 	dec := json.NewDecoder(strings.NewReader(text))
@@ -138,13 +136,13 @@ func (s *Shell) Events(args ...string) []EventJSON {
 	return all
 }
 
-// EventsOf are the events of a type.
+// EventsOf returns the events of a type.
 func (s *Shell) EventsOf(name string) []EventJSON {
 	s.T.Helper()
 	return s.Events("--type", name)
 }
 
-// EventJSON is one line of pets events --json, with the fields tests look at.
+// EventJSON is one line of pets events --json, with the fields that tests read.
 type EventJSON struct {
 	Revision int    `json:"revision"`
 	Time     string `json:"time"`
@@ -162,7 +160,7 @@ type EventJSON struct {
 	Metadata struct{ Actor, Command, Source string } `json:"metadata"`
 }
 
-// Process is pets in a process of its own, in the shell's folder.
+// Process returns a pets command in a separate process, in the shell's folder.
 func (s *Shell) Process(args ...string) *exec.Cmd {
 	s.T.Helper()
 	exe, err := os.Executable()
@@ -180,7 +178,7 @@ func (s *Shell) File(name string, lines ...string) string {
 	return path
 }
 
-// Store is the folder of the store.
+// Store returns the folder of the store.
 func (s *Shell) Store() string { return filepath.Join(s.Dir, "store") }
 
 // Rat reads an exact decimal.
@@ -191,15 +189,15 @@ func Rat(t testing.TB, text string) *big.Rat {
 	return r
 }
 
-// Same compares an answer with a reference to the last digit, and makes sure that
-// the answer is canonical: no trailing zeros, no "-0".
+// Same compares an answer with a reference exactly, and checks that the answer is canonical: no
+// trailing zeros, no "-0".
 func Same(t testing.TB, want, got string, about ...any) {
 	t.Helper()
 	require.Zero(t, Rat(t, want).Cmp(Rat(t, got)), "want %s, got %s (%v)", want, got, about)
 	Canonical(t, got)
 }
 
-// Canonical holds a number to its one form.
+// Canonical checks that a number has its canonical form.
 func Canonical(t testing.TB, text string) {
 	t.Helper()
 	if strings.Contains(text, ".") {
@@ -208,7 +206,7 @@ func Canonical(t testing.TB, text string) {
 	require.NotEqual(t, "-0", text)
 }
 
-// once runs an expensive preparation for all tests that share it.
+// once holds an expensive preparation that several tests share.
 type once struct {
 	sync.Once
 	Dir    string
@@ -216,7 +214,7 @@ type once struct {
 	Events []EventJSON
 }
 
-// SetEnv puts another value for a variable.
+// SetEnv sets a variable of the shell.
 func (s *Shell) SetEnv(name, value string) {
 	for i, entry := range s.Env {
 		if strings.HasPrefix(entry, name+"=") {
@@ -227,7 +225,7 @@ func (s *Shell) SetEnv(name, value string) {
 	s.Env = append(s.Env, name+"="+value)
 }
 
-// GetEnv reads a setting of the shell.
+// GetEnv returns a variable of the shell.
 func (s *Shell) GetEnv(name string) string {
 	for _, entry := range s.Env {
 		if v, ok := strings.CutPrefix(entry, name+"="); ok {

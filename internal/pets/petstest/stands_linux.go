@@ -10,7 +10,7 @@ import (
 	"pets/internal/open"
 )
 
-// Readyz is what the server says of itself.
+// Readyz returns the server's answer to GET /readyz.
 func (p *Process) Readyz() string {
 	p.T.Helper()
 	resp, err := http.Get(p.URL + "/readyz")
@@ -21,7 +21,7 @@ func (p *Process) Readyz() string {
 	return string(b)
 }
 
-// Stands reports whether a process holds a folder and answers at its socket.
+// Stands reports whether the process holds a folder and answers at its stop socket.
 func (p *Process) Stands(dir, store string) bool {
 	h, held := open.HolderOf(dir)
 	if !held || h.PID != p.Cmd.Process.Pid || !h.Of(store) || h.URL != p.URL {

@@ -1,6 +1,6 @@
 package petstest
 
-// StateJSON is what tests read of pets state --json.
+// StateJSON holds the fields of pets state --json that tests read.
 type StateJSON struct {
 	Revision        int
 	Time            string
@@ -31,5 +31,5 @@ type StateJSON struct {
 	}
 }
 
-// Tape is the import of section 3, shared by the tests that need it.
+// Tape is an import of a long history, done once and shared by the tests that need it.
 var Tape once

@@ -17,20 +17,20 @@ import (
 	"pets/internal/vault"
 )
 
-// What is read off the screen.
+// Patterns of the output on the terminal.
 var (
 	ShownWord = regexp.MustCompile(`(\d+)\. ([a-z]+)`)
 	AskedWord = regexp.MustCompile(`Word (\d+) \(not shown\): $`)
 )
 
-// Atoi reads a number.
+// Atoi parses a number.
 func Atoi(t testing.TB, text string) int {
 	n, err := strconv.Atoi(text)
 	require.NoError(t, err)
 	return n
 }
 
-// LiveShell is a folder with a live portfolio and a keystore's settings.
+// LiveShell returns a shell with a live portfolio and the settings of a keystore.
 func LiveShell(t testing.TB) *Shell {
 	t.Helper()
 	s := New(t)
@@ -52,7 +52,7 @@ func LiveShell(t testing.TB) *Shell {
 	return s
 }
 
-// GiveBack answers the three questions.
+// GiveBack answers the three questions about the words.
 func (s *Seat) GiveBack(words []string) {
 	s.t.Helper()
 	for range vault.Asked {
@@ -63,7 +63,7 @@ func (s *Seat) GiveBack(words []string) {
 	}
 }
 
-// ReadWords reads the words off the screen, as a person does.
+// ReadWords reads the words from the screen.
 func (s *Seat) ReadWords() []string {
 	s.t.Helper()
 	s.WaitFor("three are asked back: ")
@@ -85,7 +85,7 @@ func (s *Shell) do(e *commands.Engine, portfolio, user string, role domain.Role,
 	return answer
 }
 
-// engine opens the store here, as a server would.
+// engine opens the store in this process and calls f with an engine on it.
 func (s *Shell) engine(f func(*commands.Engine)) {
 	s.T.Helper()
 	store, e, err := open.FreshEngine(s.Store())
@@ -96,10 +96,10 @@ func (s *Shell) engine(f func(*commands.Engine)) {
 	require.NoError(s.T, store.Close())
 }
 
-// Keys is the folder of the keystore.
+// Keys returns the folder of the keystore.
 func (s *Shell) Keys() string { return filepath.Join(s.Dir, "keys") }
 
-// Register makes a wallet known, as an admin's server does.
+// Register registers a wallet as an admin does through the server.
 func (s *Shell) Register(name, place, address string) {
 	s.T.Helper()
 	s.engine(func(e *commands.Engine) {
@@ -115,7 +115,7 @@ func (s *Shell) Register(name, place, address string) {
 	})
 }
 
-// WalletEvents are the types of events about wallets and keys.
+// WalletEvents returns the types of the events about wallets and keys.
 func (s *Shell) WalletEvents() []string {
 	s.T.Helper()
 	var types []string
