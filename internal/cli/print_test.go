@@ -44,7 +44,7 @@ func TestACommandStaysWhole(t *testing.T) {
 	var out strings.Builder
 	p := &Printer{w: &out, Width: 30}
 	p.Line("missing    it lies there: pets verify --store embedded:/somewhere/else")
-	require.Equal(t, "missing    it lies there:\n           pets verify --store embedded:/somewhere/else\n", out.String())
+	require.Equal(t, "missing    it lies there:\n           pets verify \\\n             --store embedded:/somewhere/else\n", out.String())
 	out.Reset()
 	p.Line("asked; another user confirms with: pets clear --confirm c35 (revision 35)")
 	require.Equal(t, "asked; another user confirms\n  with (revision 35):\n  pets clear --confirm c35\n", out.String())

@@ -158,15 +158,15 @@ func TestStatusAsksForOneProof(t *testing.T) {
 	var proofs, views atomic.Int32
 	l := petstest.NewListener(t)
 	l.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case r.URL.Path == "/livez":
+		switch r.URL.Path {
+		case "/livez":
 			if r.Header.Get(proof.Challenge) != "" {
 				proofs.Add(1)
 			}
 			proof.Give(w, r, secret)
-		case r.URL.Path == "/readyz":
+		case "/readyz":
 			_, _ = w.Write([]byte("ready\n"))
-		case r.URL.Path == "/v1/portfolios":
+		case "/v1/portfolios":
 			_, _ = w.Write([]byte(`{"portfolios":[` + strings.TrimSuffix(strings.Repeat(`{"portfolio":"p","mode":"paper"},`, 26), ",") + `]}`))
 		default:
 			views.Add(1)
