@@ -286,14 +286,14 @@ func TestWhatLetsTradingGoOnWithoutAnAnswer(t *testing.T) {
 		{[]string{"reset", "daily_loss", "--reason", "x"}, "look before it is sent anew: pets events --type breaker -p paper2"},
 		{[]string{"clear", "--confirm", "c1"}, "look before it is sent anew: pets events --type emergency_stop -p paper2"},
 		{[]string{"override", "confirm", "o1"}, "look before it is sent anew: pets events --type override -p paper2"},
-		{[]string{"clear", "--reason", "x"}, "sent again with --key "},
-		{[]string{"reject", "x1", "--reason", "x"}, "sent again with --key "},
+		{[]string{"clear", "--reason", "x"}, "to send it again safely, add --key "},
+		{[]string{"reject", "x1", "--reason", "x"}, "to send it again safely, add --key "},
 	} {
 		s := petstest.New(t)
 		s.Env = append(s.Env, "PETS_PORTFOLIO=paper2", "PETS_KEY="+petstest.SomeKey, "PETS_SERVER="+server.URL)
 		r := s.RunWith(func(a *cli.App) { a.Patience = 300 * time.Millisecond }, c.args...)
 		require.Equal(t, 1, r.Code, r.Out)
-		require.Contains(t, r.Err, "it may have been recorded all the same", c.args)
+		require.Contains(t, r.Err, "it may have been recorded", c.args)
 		require.Contains(t, r.Err, c.want, c.args)
 	}
 }

@@ -10,7 +10,7 @@ import (
 // Pair is one KEY=VALUE of the command line.
 type Pair struct{ Key, Value string }
 
-// Pairs reads KEY=VALUE, in order. A key that stands twice is refused: which of them was meant
+// Pairs reads KEY=VALUE, in order. A key that is given twice is refused: which of them was meant
 // nobody knows. Capitals make no other key. flag is the one that they come from, "" for
 // arguments; like is what to write.
 func Pairs(flag, like string, texts []string) ([]Pair, error) {
@@ -27,7 +27,7 @@ func pairsBy(same func(key string) string, flag, like string, texts []string) ([
 		case !found || key == "":
 			return nil, Usage(domain.Invalid(strings.TrimSpace(flag+" "+Quoted(text)), "must be %s", like))
 		case seen[same(key)]:
-			return nil, Usage(domain.Invalid(strings.TrimSpace(flag+" "+key), "stands twice"))
+			return nil, Usage(domain.Invalid(strings.TrimSpace(flag+" "+key), "is given twice"))
 		}
 		seen[same(key)] = true
 		pairs = append(pairs, Pair{key, strings.TrimSpace(value)})

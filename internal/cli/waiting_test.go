@@ -61,6 +61,9 @@ func TestNoCommandWaitsInSilence(t *testing.T) {
 		if c.Flags().Lookup("key") == nil || row.Command == "override confirm" { // it lets trading go on
 			continue
 		}
+		if strings.HasPrefix(row.Command, "approve") { // it reads the transfer first: nothing is sent before
+			continue
+		}
 		keyed++
 		s := petstest.New(t)
 		s.Env = append(s.Env, "PETS_SERVER="+url, "PETS_KEY="+petstest.SomeKey)

@@ -55,6 +55,7 @@ type Place struct {
 
 	Lost      error // why a stop may have had the wrong target
 	unlatched bool  // the marker in PETS_DIR belongs to another store
+	warned    bool  // that the store was rolled back
 }
 
 // The engine's types that this package returns, so that no other package imports the engine.
@@ -102,7 +103,8 @@ func (a *Place) OpenLooker(ctx context.Context) (*Store, error) {
 	seen := witness.See(a.Config.WitnessDir()) // first, because the store's writer may still append
 	store, err := a.OpenReader()
 	if err == nil && a.StoreFlag == "" {
-		if missing := seen.Missing(ctx, store, store.UUID()); missing != nil {
+		if missing := seen.Missing(ctx, store, store.UUID()); missing != nil && !a.warned {
+			a.warned = true // a command may look more than once
 			a.Caution("what is shown may be out of date, or not all: " + missing.Error())
 		}
 	}

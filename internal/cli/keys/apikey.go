@@ -20,11 +20,11 @@ type issuedKey struct {
 }
 
 // lost is what to say of a key whose first answer was lost: no later one has its secret.
-func (k *issuedKey) lost() error {
+func (k *issuedKey) lost(a *app) error {
 	if k.Secret != "" {
 		return nil
 	}
-	return &cli.ToldError{Err: fmt.Errorf("%s is issued, and the secret was lost with the first answer: revoke %s (pets apikey revoke %s) and issue another", k.Key, k.Key, k.Key)}
+	return &cli.ToldError{Err: fmt.Errorf("%s is issued, and the secret was lost with the first answer: revoke it and issue another: %s", k.Key, a.Typed("apikey", "revoke", k.Key))}
 }
 
 // listedKey is one without its secret.
@@ -72,9 +72,9 @@ func (a *app) issueKeyCommand() *cobra.Command {
 			}
 			const unseen = " is issued, and its secret, which is shown once, is lost: revoke it, and issue another"
 			if a.JSON {
-				return errors.Join(cli.Told(key.Key+unseen, a.PrintJSON(key)), key.lost())
+				return errors.Join(cli.Told(key.Key+unseen, a.PrintJSON(key)), key.lost(a))
 			}
-			if err := key.lost(); err != nil {
+			if err := key.lost(a); err != nil {
 				return err
 			}
 			p := a.Messages()

@@ -51,7 +51,7 @@ func TestUsageErrors(t *testing.T) {
 		{"stats --limit 0.05", []string{"NAME=VALUE"}},
 		{"stats --limit MAX_CONSECUTIVE_LOSSES=0", []string{"whole number"}},
 		{"stats --limit MAX_CONSECUTIVE_LOSSES=2.5", []string{"whole number"}},
-		{"stats --limit MAX_DAILY_LOSS_PCT=0.1 --limit max_daily_loss_pct=0.2", []string{"stands twice"}},
+		{"stats --limit MAX_DAILY_LOSS_PCT=0.1 --limit max_daily_loss_pct=0.2", []string{"is given twice"}},
 		{"import", []string{"name at least one file", "pets import --help"}},
 		{"import --capital 1e3 fills.csv", []string{"--capital", "not a plain decimal number"}},
 		{"import --capital -5 fills.csv", []string{"--capital must not be negative"}},

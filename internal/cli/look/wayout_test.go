@@ -32,9 +32,9 @@ func TestWhatToDoNextLeadsOut(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.Symlink(self, filepath.Join(bin, "pets")))
 	for r := range risk.Rules() {
-		limit := `0.07`
+		var value any = "0.07"
 		if r.Whole {
-			limit = `1`
+			value = 1
 		}
 		for _, c := range []struct {
 			deposit, pnl string
@@ -49,10 +49,6 @@ func TestWhatToDoNextLeadsOut(t *testing.T) {
 			n++
 			id := "p" + strconv.Itoa(n)
 			about := []any{"%s after a loss of %s of 1000, with a deposit of %s", r.Name, c.pnl, c.deposit}
-			var value any = limit
-			if r.Whole {
-				value = 1
-			}
 			open := map[string]any{"id": id, "mode": "paper", "limits": map[string]any{r.Key: value}}
 			require.NoError(t, p.Client(w.Olga).Send(t.Context(), http.MethodPost, "/v1/portfolios", id, open, nil))
 			main := p.Client(w.Olga).Portfolio(id)

@@ -144,10 +144,10 @@ func TestInTheWay(t *testing.T) {
 	require.Empty(t, inTheWay(&haltView{Breakers: []projections.Breaker{{Breaker: "daily_loss", Status: risk.OK}}}, nil))
 	alpha := "alpha"
 	require.Equal(t, []string{
-		"EMERGENCY STOP: nothing of it is signed before two people have cleared that; only pets wallet sweep goes",
-		"BREAKER daily_loss is tripped: nothing of it is signed before a person has reset that",
-		"BREAKER consecutive_losses of alpha is tripped: nothing of it is signed before a person has reset that",
-		"DIFFERENCE: in hot the chain has 25 USDC less than the ledger; nothing of it is signed before that is explained (pets treasury says how)",
+		"EMERGENCY STOP: it is not signed until two people have cleared that; only pets wallet sweep works",
+		"BREAKER daily_loss is tripped: it is not signed until a person has reset that",
+		"BREAKER consecutive_losses of alpha is tripped: it is not signed until a person has reset that",
+		"DIFFERENCE: in hot the chain has 25 USDC less than the ledger; it is not signed until that is explained (pets treasury says how)",
 	}, inTheWay(&haltView{
 		EmergencyStop: projections.EmergencyStop{Engaged: true},
 		Breakers:      []projections.Breaker{{Breaker: "daily_loss", Status: risk.Tripped}, {Breaker: "consecutive_losses", Bot: &alpha, Status: risk.Tripped}},

@@ -81,7 +81,7 @@ func inTheWay(halt *haltView, differences []projections.Difference) []string {
 		lines = append(lines, "BREAKER "+name+" is tripped: it is not signed until a person has reset that")
 	}
 	for _, d := range differences {
-		lines = append(lines, fmt.Sprintf("DIFFERENCE: in %s the chain has %s; nothing of it is signed before that is explained (pets treasury says how)", d.Place, show.MoreOrLess(d.Difference, d.Asset)))
+		lines = append(lines, fmt.Sprintf("DIFFERENCE: in %s the chain has %s; it is not signed until that is explained (pets treasury says how)", d.Place, show.MoreOrLess(d.Difference, d.Asset)))
 	}
 	return lines
 }

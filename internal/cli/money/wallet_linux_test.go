@@ -42,7 +42,7 @@ func TestCreate(t *testing.T) {
 	// Every partial state has one command that completes it.
 	r := s.Run("wallet", "list")
 	require.Contains(t, r.Out, "NOT REGISTERED")
-	require.Contains(t, r.Out, "pets wallet register trading --place hot --chain eip155:137 --address "+address)
+	require.Contains(t, strings.ReplaceAll(r.Out, " \\\n   ", ""), "pets wallet register trading --place hot --chain eip155:137 --address "+address)
 	s.Fails(1, []string{"no wallet trading", "pets wallet register trading"}, "wallet", "record", "trading")
 	s.Register("trading", domain.WalletHot, address)
 	require.Contains(t, s.Ok("wallet", "list"), "the key of trading is here and not recorded; run:\n  pets wallet record trading -p ")

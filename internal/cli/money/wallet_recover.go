@@ -101,7 +101,7 @@ func (a *app) recoverWallet(ctx context.Context, f recoverFlags) error {
 }
 
 func (a *app) thereAlready(name string, address vault.Address) error {
-	return domain.Errorf(domain.CodeConflict, "the key of wallet %s (%s) is there already, and no key is ever overwritten; to try its words: %s", name, address, a.Typed("wallet", "recover", name, "--drill"))
+	return domain.Errorf(domain.CodeConflict, "wallet %s (%s) already has a key, and no key is ever overwritten; to try its words: %s", name, address, a.Typed("wallet", "recover", name, "--drill"))
 }
 
 // expectAddress determines the address that the words have to give: --address, the registered

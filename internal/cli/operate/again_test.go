@@ -97,7 +97,7 @@ func TestAnInterruptedBatchIsSentAgainUnderItsKey(t *testing.T) {
 	other.Ctx = ctx
 	r := other.Run("--server", address, "batch", file)
 	require.Equal(t, 1, r.Code, r.Out)
-	require.Contains(t, r.Err, "it may have been recorded all the same; sent again with --key ")
+	require.Contains(t, r.Err, "it may have been recorded; to send it again safely, add --key ")
 	require.Equal(t, 0, s.Run("batch", file, "--key", keyOf(t, r.Err)).Code)
 	require.Len(t, s.EventsOf("deposit.recorded"), 2)
 }

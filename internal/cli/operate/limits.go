@@ -114,7 +114,7 @@ func limitsPatch(flag string, pairs []string) (map[string]any, error) {
 		f, known := limitNamed(key)
 		about := strings.TrimSpace(flag + " " + key)
 		if !known {
-			return nil, cli.Usage(domain.Invalid(about, "is no limit%s; pets limits lists them", nearestLimit(key)))
+			return nil, cli.Usage(domain.Invalid(about, "is not a limit%s; pets limits lists them", nearestLimit(key)))
 		}
 		value, err := limitValue(key, f.Type, pair.Value)
 		if err != nil {

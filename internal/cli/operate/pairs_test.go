@@ -28,7 +28,7 @@ func TestAKeyThatStandsTwiceIsRefused(t *testing.T) {
 	} {
 		r := s.Run(strings.Fields(line)...)
 		require.Equal(t, 2, r.Code, "%s: %s", line, r.Err)
-		require.Contains(t, r.Err, "stands twice", line)
+		require.Contains(t, r.Err, "is given twice", line)
 		require.Empty(t, l.Heard(), line)
 	}
 	require.Equal(t, 2, s.Run("market", "add", "m", "--token", "YES").Code)
