@@ -34,7 +34,7 @@ func TestASecretThatWasLostWithTheFirstAnswer(t *testing.T) {
 	for _, more := range [][]string{nil, {"--json"}} {
 		r := s.Run(append([]string{"apikey", "issue", "--user", "olga", "--role", "operator"}, more...)...)
 		require.Equal(t, 1, r.Code, r.Out)
-		require.Contains(t, r.Err, "is issued, and the secret was lost with the first answer: revoke k")
+		require.Contains(t, r.Err, "is issued, and the secret was lost with the first answer: revoke it and issue another: pets apikey revoke k")
 		require.NotContains(t, r.Out, "Shown once")
 	}
 	require.EqualValues(t, 4, answers.Load())
