@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -44,7 +45,7 @@ func TestFolder(t *testing.T) {
 			}
 			return os.Rename(folder+".backup", folder)
 		}},
-		"removed": {change: func(folder, _ string) error { return os.RemoveAll(folder) }},
+		"removed": {change: removeFolder},
 	} {
 		t.Run(name, func(t *testing.T) {
 			parent, acked := t.TempDir(), newLedger()
@@ -79,4 +80,16 @@ func TestFolder(t *testing.T) {
 			}
 		})
 	}
+}
+
+// removeFolder removes a folder to which a process that was told to stand still may write one
+// more file.
+func removeFolder(folder, _ string) (err error) {
+	for range 100 {
+		if err = os.RemoveAll(folder); err == nil {
+			return nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return err
 }
