@@ -314,7 +314,7 @@ func TestCanaryInMemory(t *testing.T) {
 		testenv.Lacks(t, "only root may look into another process")
 	}
 	binary := filepath.Join(t.TempDir(), "pets")
-	build := exec.Command("go", "build", "-trimpath", "-o", binary, ".")
+	build := exec.Command("go", "build", "-trimpath", "-o", binary, "pets/cmd/pets")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOEXPERIMENT=runtimesecret")
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
