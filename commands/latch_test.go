@@ -133,8 +133,8 @@ func limitFiles(t *testing.T, to uint64) (lift func()) {
 	return lift
 }
 
-// "The marker has room that nobody can take": in the room allocated at the start, a stop
-// is written without a new file.
+// A stop is written into the room that was allocated at the start: it needs no new file,
+// and no other process can take that room.
 func TestAMarkerNeedsNoNewFile(t *testing.T) {
 	f := twoFolders(t)
 	e := newEngined(t).opened("main")

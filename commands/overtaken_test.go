@@ -24,7 +24,7 @@ func (e *engined) running(p, bot string) bool {
 	return last == domain.BotStartedType
 }
 
-// "Who stops later than somebody sent it is not to be undone by it": a start that waits
+// "It must not undo a stop that was sent after it, however long it took to arrive": a start that waits
 // for its turn is overtaken by a stop, and then refused.
 func TestAStopIsNotUndoneByAnEarlierStart(t *testing.T) {
 	for name, stop := range map[string]func(e *engined) bool{

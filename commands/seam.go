@@ -39,8 +39,8 @@ func (e *Engine) AtHead(ctx context.Context, id string, f func(*portfolio.State)
 // recorded: a signature is released only after both are checked.
 func (e *Engine) CheckPendingStops(id, bot string) error { return e.stops.pending.hold(id, bot) }
 
-// WallClock is the time by the engine's clock, which is that of its server. Whoever acts for the
-// engine has no other one: what is due by one clock would not be by the other.
+// WallClock returns the time by the engine's clock, which is that of its server. Code that acts
+// for the engine uses no other clock: otherwise the two could disagree on what is due.
 func (e *Engine) WallClock() time.Time {
 	if e.options.Now != nil {
 		return e.options.Now().UTC()

@@ -25,7 +25,7 @@ type Signer interface {
 }
 
 // ErrForeignKey means that the keystore holds the key of another address under a
-// wallet's name. Somebody put it there, so it engages an emergency stop of kind
+// wallet's name. The keys were exchanged, so it engages an emergency stop of kind
 // security_breach.
 var ErrForeignKey = errors.New("the keystore holds the key of another address under the wallet's name")
 

@@ -147,8 +147,8 @@ func TestASignatureThatIsGivenAgain(t *testing.T) {
 	requireCode(t, domain.CodeConflict, err)
 }
 
-// "A stop that is not recorded yet holds from the moment somebody asked for it": also
-// while signature.made is being appended.
+// A stop is in force from the moment it is requested, before it is recorded: also while
+// signature.made is being appended.
 func TestAStopThatWaitsHoldsASignatureBack(t *testing.T) {
 	d := newDesk(t)
 	down := make([]fault, 1000) // the stop cannot be recorded
@@ -225,7 +225,7 @@ func TestWhatTheServerFillsInIsNoPartOfTheBody(t *testing.T) {
 	requireCode(t, domain.CodeInvalid, err)
 }
 
-// "Whoever has it can send it": a signed transaction is not printed.
+// A signed transaction can be sent by anyone who reads it, so it is not printed.
 func TestSignedBytesAreNotPrinted(t *testing.T) {
 	x := SignedTransaction{Raw: "0xcafe", Hash: "0xaa"}
 	var log bytes.Buffer

@@ -21,7 +21,7 @@ import (
 )
 
 // TestStopOnAFullDisk: "a stop still holds then", and is there after kill -9 and a restart:
-// the marker has room that nobody can take, down to the last byte of the disk.
+// the room of the marker is reserved, down to the last byte of the disk.
 func TestStopOnAFullDisk(t *testing.T) {
 	for _, kind := range []string{"ext4", "xfs"} {
 		t.Run(kind, func(t *testing.T) {
