@@ -31,6 +31,7 @@ var table = []allowance{
 	{pkg: "domain/risk", may: []string{"domain"}},
 	{pkg: "domain/treasury", may: []string{"domain"}},
 	{pkg: "domain/keys", may: []string{"domain"}},
+	{pkg: "domain/approval", may: []string{"domain"}},
 	// The closed-trade series scales its references by the rule of risk.
 	{pkg: "domain/tradestats", may: []string{"domain", "domain/risk"}},
 	{pkg: "domain/portfolio", may: []string{"domain", "domain/..."}},
