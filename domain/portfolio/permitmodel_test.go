@@ -161,6 +161,11 @@ func (k *permitBook) readPermit(rec recorded) {
 		k.end(nil, e.PermitsReleased)
 	case *domain.ClockJumped:
 		k.end(nil, e.PermitsExpired)
+		for _, p := range k.permits { // live or not: "Orders that rest with an expiry stay reserved for as long as the jump."
+			if slices.Contains(e.OrdersKept, p.id) {
+				p.until = p.until.Add(time.Duration(e.Moved))
+			}
+		}
 	case *domain.FillRecorded:
 		if e.Mark != nil {
 			k.setMark(e.Instrument, *e.Mark, rec.at.Time)
