@@ -73,6 +73,8 @@ type App struct {
 	sent     bool   // a command was on its way
 	replayed bool   // what was answered last was recorded under the key before
 
+	Silence time.Duration // how long a stream may be silent, for tests; 0 means the client's default
+
 	Settle time.Duration // how long a stop that holds is watched, for tests; 0 is settleFor
 
 	BySocketErr error // why the stop socket failed, if it was tried

@@ -114,6 +114,7 @@ func printedCommands(text string) []string {
 
 // The refusal and the dry run name the same way out: a rebase alone does not help.
 func TestARefusedResetSaysTheWayOut(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
 	w := p.TwoPeople(folder)
