@@ -27,6 +27,7 @@ import (
 // stands there, in order: server$ and offline$ are two machines, serve$ is the server's own
 // terminal. Every command has to succeed. No word, and no key, is on a disk afterwards.
 func TestCustodyPage(t *testing.T) {
+	t.Parallel()
 	testenv.Need(t, "bash", "curl", "sed")
 	page, err := os.ReadFile("../../../docs/custody.md")
 	require.NoError(t, err)
