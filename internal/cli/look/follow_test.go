@@ -19,6 +19,7 @@ import (
 	"pets/internal/open"
 	"pets/internal/pets"
 	"pets/internal/pets/petstest"
+	"pets/internal/testenv"
 )
 
 // "Commands that only read open the store read-only, beside a running server":
@@ -27,7 +28,7 @@ import (
 func TestReadersBesideAWriter(t *testing.T) {
 	t.Parallel()
 	s := petstest.New(t)
-	writer := s.Process("import", "--capital", "1000", s.ManyFills(20_000))
+	writer := s.Process("import", "--capital", "1000", s.ManyFills(testenv.Rounds(2_000, 20_000, 20_000)))
 	var errs strings.Builder
 	writer.Stderr = &errs
 	require.NoError(t, writer.Start())

@@ -280,7 +280,7 @@ func TestCanary(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	c := newCanary(t, self, petstest.AsCommand+"=1")
+	c := newCanary(t, self, petstest.AsCommand+"=1", petstest.EndsAtOnce)
 	sealing, err := base64.URLEncoding.DecodeString(testEncryptionKey)
 	require.NoError(t, err)
 	secrets := map[string]map[string][]byte{

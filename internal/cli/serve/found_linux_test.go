@@ -111,7 +111,7 @@ func TestAStopByAnotherUserClaimsNothing(t *testing.T) {
 			require.NoError(t, os.WriteFile(binary, b, 0o755))
 			for _, args := range [][]string{{"stop", "--emergency"}, {"stop", "alpha"}, {"clear"}} {
 				c := exec.Command(binary, append(args, "--store", "embedded:"+store)...)
-				c.Dir, c.Env = dir, []string{petstest.AsCommand + "=1", "HOME=" + dir}
+				c.Dir, c.Env = dir, []string{petstest.AsCommand + "=1", petstest.EndsAtOnce, "HOME=" + dir}
 				c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: other, Gid: other}}
 				out, err := c.CombinedOutput()
 				require.Error(t, err)

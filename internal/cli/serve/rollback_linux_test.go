@@ -123,7 +123,7 @@ func (d *traded) refuses(words ...string) {
 	self, err := os.Executable()
 	require.NoError(d.t, err)
 	c := exec.CommandContext(ctx, self, "serve", "--store", "embedded:"+d.folder, "--listen", "127.0.0.1:0", "--metrics-listen", "off")
-	c.Dir, c.Env = d.t.TempDir(), append(os.Environ(), petstest.AsCommand+"=1")
+	c.Dir, c.Env = d.t.TempDir(), append(os.Environ(), petstest.AsCommand+"=1", petstest.EndsAtOnce)
 	out, err := c.CombinedOutput()
 	var exit *exec.ExitError
 	require.ErrorAs(d.t, err, &exit, "%s", out)

@@ -70,7 +70,7 @@ func (s *service) folder(name string, uid, gid int, mode os.FileMode) string {
 func (s *service) command(uid uint32, env []string, args ...string) *exec.Cmd {
 	c := exec.Command(s.self, args...)
 	c.Dir = s.home
-	c.Env = append([]string{petstest.AsCommand + "=1", "PETS_ADMIN_KEY=" + petstest.AdminKey, "PATH=" + os.Getenv("PATH")}, env...)
+	c.Env = append([]string{petstest.AsCommand + "=1", petstest.EndsAtOnce, "PETS_ADMIN_KEY=" + petstest.AdminKey, "PATH=" + os.Getenv("PATH")}, env...)
 	if uid != 0 {
 		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid, Groups: []uint32{serviceGroup}}}
 	}

@@ -47,7 +47,7 @@ func newNewcomer(t *testing.T) *newcomer {
 func (n *newcomer) shellOf(line string) *exec.Cmd {
 	c := exec.CommandContext(n.Ctx, "sh", "-c", "exec "+line)
 	c.Dir = n.Dir
-	c.Env = []string{"PATH=" + n.bin + ":" + os.Getenv("PATH"), petstest.AsCommand + "=1", "PETS_METRICS_LISTEN=off"}
+	c.Env = []string{"PATH=" + n.bin + ":" + os.Getenv("PATH"), petstest.AsCommand + "=1", petstest.EndsAtOnce, "PETS_METRICS_LISTEN=off"}
 	return c
 }
 
