@@ -595,7 +595,7 @@ func TestWhatBecomesOfAStopThatHolds(t *testing.T) {
 		} {
 			s.Settle = 0
 			if then.status == http.StatusAccepted {
-				s.Settle = 200 * time.Millisecond
+				s.Settle = 2 * time.Second // it is asked three times meanwhile
 			}
 			socket.says(http.StatusAccepted, map[string]any{"recorded": false, "kept": true})
 			socket.mu.Lock()
@@ -639,7 +639,10 @@ func TestWhatBecomesOfAStopOfEverything(t *testing.T) {
 		"imp: HOLDS, but is not recorded yet":         {answer(held), 0},
 		"EMERGENCY STOP engaged in other: recorded\n": {answer(map[string]any{"portfolio": "imp", "recorded": true}, map[string]any{"portfolio": "other", "recorded": true}), 0},
 	} {
-		s.Settle = 300 * time.Millisecond
+		s.Settle = 30 * time.Second
+		if strings.Contains(says, "HOLDS") {
+			s.Settle = 2 * time.Second // it is asked three times meanwhile
+		}
 		socket.says(http.StatusAccepted, answer(held))
 		socket.mu.Lock()
 		socket.keys, socket.after = nil, 2
