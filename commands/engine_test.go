@@ -88,6 +88,7 @@ func (e *engined) engaged(p string) []string {
 // "It latches in memory and in a local marker file even when the store cannot be
 // written (202 recorded:false), and is recorded as soon as it can."
 func TestStopHoldsBeforeItIsRecorded(t *testing.T) {
+	t.Parallel()
 	e := newEngined(t).opened("main", "other")
 	e.store.plan(fault{err: errDown})
 	require.False(t, e.stop("main"))

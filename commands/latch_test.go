@@ -178,6 +178,7 @@ func TestMoreStopsThanThereIsRoomFor(t *testing.T) {
 // "A write that failed is retried each second until the marker is durable", and until then
 // the answer says that a restart forgets the stop.
 func TestAMarkerIsTriedAgain(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	f := two{filepath.Join(dir, "one", "latch.json"), filepath.Join(dir, "file", "latch.json")}
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600)) // no folder can be created there

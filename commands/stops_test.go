@@ -60,6 +60,7 @@ func restarting(t *testing.T, ids ...string) (*engined, *slowReads, <-chan error
 // "A stop during start-up … stop routes answer 202 and latch": it is in force at once,
 // does not wait for a history, and is recorded as soon as its stream is folded.
 func TestAStopWhileHistoriesAreFolded(t *testing.T) {
+	t.Parallel()
 	e, slow, loaded := restarting(t, "main")
 	soon(t, slow.reading)
 	require.False(t, e.engine.Health().Loaded)
@@ -100,6 +101,7 @@ func TestAStopOfEverythingWhileHistoriesAreFolded(t *testing.T) {
 
 // The same for a stop of everything, and before loading has begun.
 func TestStopEverythingBeforeAnythingIsFolded(t *testing.T) {
+	t.Parallel()
 	e := newEngined(t).opened("main", "other")
 	e.engine.Close()
 	e.engine = NewEngine(e.store, EngineOptions{Options: Options{Now: newClock().Now}, Latch: NewLatchFile(e.latch)})
@@ -123,6 +125,7 @@ func TestStopEverythingBeforeAnythingIsFolded(t *testing.T) {
 
 // A store that cannot even list its portfolios accepts a stop of all of them.
 func TestStopWhereTheStoreDoesNotAnswer(t *testing.T) {
+	t.Parallel()
 	e := newEngined(t).opened("main", "other")
 	e.store.mu.Lock()
 	e.store.headErr, e.store.streamsErr = errDown, errDown
@@ -150,6 +153,7 @@ func TestStopWhereTheStoreDoesNotAnswer(t *testing.T) {
 
 // "Recorded as soon as it can", also for one bot: no other bot is held.
 func TestABotsStopHoldsBeforeItIsRecorded(t *testing.T) {
+	t.Parallel()
 	e := newEngined(t).opened("main")
 	e.must("main", olga, RegisterBot{ID: "b", Capital: dec("100"), Start: true})
 	e.store.plan(fault{err: errDown})
@@ -217,6 +221,7 @@ func TestAStopOfNobodyHoldsNobody(t *testing.T) {
 // "One entry per portfolio and kind": the second person's stop is answered as held, and
 // the first person's is recorded.
 func TestTwoPeopleStopTheSame(t *testing.T) {
+	t.Parallel()
 	e := newEngined(t).opened("main")
 	e.store.plan(fault{err: errDown}, fault{err: errDown}, fault{err: errDown})
 	stop := func(c domain.Caller, kind string) bool {
@@ -235,6 +240,7 @@ func TestTwoPeopleStopTheSame(t *testing.T) {
 // A stop that was answered as held is recorded, even if its key turns out to have been
 // used for another command.
 func TestAHeldStopWithAUsedKeyIsRecorded(t *testing.T) {
+	t.Parallel()
 	e := newEngined(t).opened("main")
 	_, err := e.engine.Do(t.Context(), "main", Request{Caller: olga, Key: "used", Command: deposit("1")})
 	require.NoError(t, err)

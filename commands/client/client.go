@@ -80,6 +80,10 @@ type Options struct {
 	// or nil if the server just takes its time; left is how long the command is still
 	// retried. It may be nil.
 	Waiting func(why error, left time.Duration)
+	// Silence is how long [Portfolio.Follow] hears nothing before it makes its connection
+	// again; DefaultSilence by default. Less than what lies between two signs of life of
+	// the server is for tests.
+	Silence time.Duration
 	// Lost is called with the cause when the connection of [Portfolio.Follow] is lost and
 	// is being made again, and with nil when it is made. It may be nil.
 	Lost func(why error)
@@ -101,6 +105,7 @@ type Client struct {
 	keys     *keyFile
 	own      bool
 	patience time.Duration
+	silence  time.Duration
 	within   time.Duration
 	refused  time.Duration
 	once     bool
@@ -141,8 +146,11 @@ func New(o Options) (*Client, error) {
 	}
 	c := &Client{
 		base: strings.TrimSuffix(u.Scheme+"://"+u.Host, "/"), key: func() string { return o.Key }, proof: func() string { return o.Proof }, proved: &atomic.Bool{}, keys: keys, own: o.OwnKeys,
-		http: &http.Client{Transport: transport}, patience: o.Patience, direct: o.OnDirective,
+		http: &http.Client{Transport: transport}, patience: o.Patience, silence: o.Silence, direct: o.OnDirective,
 		within: o.Within, refused: o.Refused, once: o.Once, waiting: o.Waiting, lost: o.Lost, replayed: o.Replayed,
+	}
+	if c.silence <= 0 {
+		c.silence = DefaultSilence
 	}
 	if c.patience <= 0 {
 		c.patience = DefaultPatience

@@ -55,6 +55,7 @@ func talk(t *testing.T, a *answers, o Options) *Client {
 // "Retries with the same key": failures that may be over in a moment are retried,
 // refusals are not.
 func TestRetries(t *testing.T) {
+	t.Parallel()
 	a := &answers{reply: func(w http.ResponseWriter, r *http.Request, n int) {
 		require.Equal(t, "Bearer pets_secret", r.Header.Get("Authorization"))
 		switch n {
@@ -92,6 +93,7 @@ func TestRetries(t *testing.T) {
 // A request is not repeated before the server's Retry-After; if that is after the end of
 // the client's patience, it is not repeated at all.
 func TestRetryAfter(t *testing.T) {
+	t.Parallel()
 	wait := "2"
 	var asked []time.Time
 	a := &answers{reply: func(w http.ResponseWriter, _ *http.Request, n int) {
@@ -120,6 +122,7 @@ func TestRetryAfter(t *testing.T) {
 
 // "Keeps its idempotency keys in a file across restarts."
 func TestKeysSurviveARestart(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "keys")
 	a := &answers{reply: func(w http.ResponseWriter, _ *http.Request, _ int) { _, _ = w.Write([]byte(`{}`)) }}
 	for range 3 {
@@ -153,6 +156,7 @@ func TestKeysSurviveARestart(t *testing.T) {
 
 // A stream that breaks is resumed after the last event that was passed on.
 func TestFollowResumes(t *testing.T) {
+	t.Parallel()
 	var lasts []string
 	var connections atomic.Int32
 	a := &answers{reply: func(w http.ResponseWriter, r *http.Request, n int) {
@@ -185,6 +189,7 @@ func TestFollowResumes(t *testing.T) {
 
 // No error contains the key or the address.
 func TestErrorsHoldNoSecrets(t *testing.T) {
+	t.Parallel()
 	_, err := New(Options{URL: "https://user:pets_secret@host"})
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "pets_secret")
@@ -199,6 +204,7 @@ func TestErrorsHoldNoSecrets(t *testing.T) {
 // A stream that shows few events reports its progress: skipped events are not read again
 // after a break.
 func TestFollowGoesOnWhereTheStreamWas(t *testing.T) {
+	t.Parallel()
 	var lasts []string
 	a := &answers{reply: func(w http.ResponseWriter, r *http.Request, n int) {
 		lasts = append(lasts, r.Header.Get("Last-Event-ID"))

@@ -14,6 +14,7 @@ import (
 // "Look asks once, and does not ask again": a server that is not ready says why in words,
 // and any other status is a problem.
 func TestLookAsksOnce(t *testing.T) {
+	t.Parallel()
 	asked, status, body := 0, http.StatusOK, "ready\n"
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked++
@@ -52,6 +53,7 @@ func TestLookAsksOnce(t *testing.T) {
 // A server that accepts the request and does not answer is waited for within the limit
 // only.
 func TestLookIsBounded(t *testing.T) {
+	t.Parallel()
 	release := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
 	defer server.Close()

@@ -20,6 +20,7 @@ import (
 // "Errors that waiting cannot mend end at once": a wrong name, scheme, certificate or
 // server. Each is tried once.
 func TestWhatWaitingDoesNotMend(t *testing.T) {
+	t.Parallel()
 	plain := httptest.NewServer(http.NotFoundHandler())
 	defer plain.Close()
 	secure := httptest.NewTLSServer(http.NotFoundHandler())
@@ -59,6 +60,7 @@ func TestWhatWaitingDoesNotMend(t *testing.T) {
 // down, and for a server that is being restarted. A caller may set a shorter limit for
 // refused connections, and is told meanwhile.
 func TestWhatMayMend(t *testing.T) {
+	t.Parallel()
 	for name, err := range map[string]error{
 		"name server": &net.DNSError{Err: "server misbehaving", IsTemporary: true},
 		"refused":     &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED},
@@ -88,6 +90,7 @@ func TestWhatMayMend(t *testing.T) {
 // "Bounds that also cut a request under way": the server accepts a request and never
 // answers.
 func TestWithin(t *testing.T) {
+	t.Parallel()
 	release := make(chan struct{})
 	defer close(release)
 	a := &answers{reply: func(_ http.ResponseWriter, r *http.Request, _ int) {
@@ -109,6 +112,7 @@ func TestWithin(t *testing.T) {
 
 // "What lets trading go on is sent once": a stop may be engaged while a retry waits.
 func TestOnce(t *testing.T) {
+	t.Parallel()
 	for name, reply := range map[string]func(w http.ResponseWriter){
 		"not ready": func(w http.ResponseWriter) { problem(w, 503, "unavailable") },
 		"no answer": func(http.ResponseWriter) { panic(http.ErrAbortHandler) },
@@ -128,6 +132,7 @@ func TestOnce(t *testing.T) {
 // "What cannot pass within the patience is not retried", and nothing calls "no answer" what was
 // one: what waiting for may mend is sent again until the patience ends.
 func TestAnAnswerThatStaysIsOne(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		after string
 		once  bool

@@ -20,16 +20,22 @@ import (
 const (
 	// maxLine is the longest line of a stream in bytes.
 	maxLine = 4 << 20
-	// silence is how long a stream may be silent before it is considered dead. The server
-	// sends at least a sign of life every 15 s.
-	silence = 20 * time.Second
+	// DefaultSilence is how long a stream may be silent before it is considered dead. The
+	// server sends at least a sign of life every 15 s.
+	DefaultSilence = 20 * time.Second
 )
 
 var (
 	errEnded  = errors.New("the server ended the stream")
-	errSilent = fmt.Errorf("nothing was heard for %s, not even that the server is alive", silence)
 	errNoWord = errors.New("there is no answer yet")
 )
+
+// silentError means that a stream was silent for longer than a server ever is.
+type silentError struct{ silence time.Duration }
+
+func (e *silentError) Error() string {
+	return fmt.Sprintf("nothing was heard for %s, not even that the server is alive", e.silence)
+}
 
 // Event is one event of a stream.
 type Event struct {
@@ -171,13 +177,14 @@ func (f *follower) connect(ctx context.Context) (heard bool, err error) {
 		return false, problemOf(resp.StatusCode, raw)
 	}
 	f.line.stands()
-	dead := time.AfterFunc(silence, func() { cut(errSilent) })
+	silent := &silentError{f.p.c.silence}
+	dead := time.AfterFunc(silent.silence, func() { cut(silent) })
 	defer dead.Stop()
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(make([]byte, 0, 4096), maxLine)
 	m := message{}
 	for lines.Scan() {
-		dead.Reset(silence)
+		dead.Reset(silent.silence)
 		if !m.line(lines.Text()) {
 			continue
 		}
@@ -187,8 +194,8 @@ func (f *follower) connect(ctx context.Context) (heard bool, err error) {
 		heard, m = true, message{}
 	}
 	switch err := lines.Err(); {
-	case errors.Is(context.Cause(ctx), errSilent):
-		return heard, errSilent
+	case errors.Is(context.Cause(ctx), silent):
+		return heard, silent
 	case err != nil:
 		return heard, quiet(err)
 	}

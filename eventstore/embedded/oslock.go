@@ -41,12 +41,21 @@ func (d *osDir) Lock(name string, mode Mode) (File, error) {
 		return nil, fmt.Errorf("lock %s: %w", filepath.Join(d.shown, name), err)
 	}
 	if mode != Create {
-		return osFile{f}, nil
+		return lockedFile{osFile{f}}, nil
 	}
 	if err := writePID(f); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", filepath.Join(d.shown, name), err), f.Close())
 	}
-	return osFile{f}, nil
+	return lockedFile{osFile{f}}, nil
+}
+
+// lockedFile gives its lock back when it is closed. Closing alone would leave the lock to a
+// process that is being started at that moment: it has the file open until it becomes the
+// other program.
+type lockedFile struct{ osFile }
+
+func (f lockedFile) Close() error {
+	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.osFile.Close())
 }
 
 // errProbed reports that no writer holds the lock, but readers hold it for too

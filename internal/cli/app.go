@@ -73,6 +73,12 @@ type App struct {
 	sent     bool   // a command was on its way
 	replayed bool   // what was answered last was recorded under the key before
 
+	// CustodyPace is how often a server looks after transfers, and how soon it compares a
+	// difference again, for tests; 0 means custody's defaults.
+	CustodyPace time.Duration
+
+	Silence time.Duration // how long a stream may be silent, for tests; 0 means the client's default
+
 	Settle time.Duration // how long a stop that holds is watched, for tests; 0 is settleFor
 
 	BySocketErr error // why the stop socket failed, if it was tried

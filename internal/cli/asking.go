@@ -26,7 +26,7 @@ const refusedFor = time.Second
 // Asking returns the options of a client that asks a server on behalf of a person, and so
 // says what it is waiting for.
 func (a *App) Asking(r *Remote) client.Options {
-	o := client.Options{URL: r.URL, Key: a.Config.Key.Reveal(), CAFile: r.ca, Proof: r.proof, Patience: a.Patience, Within: a.Within, Once: a.Once, OwnKeys: true}
+	o := client.Options{URL: r.URL, Key: a.Config.Key.Reveal(), CAFile: r.ca, Proof: r.proof, Patience: a.Patience, Within: a.Within, Silence: a.Silence, Once: a.Once, OwnKeys: true}
 	if u, err := url.Parse(r.URL); r.Way != nil || err == nil && onLoopback(u) {
 		o.Refused = refusedFor
 	}

@@ -30,6 +30,7 @@ import (
 // "Errors that cannot mend are not waited for": a person learns at once what is wrong, and
 // for a stop, that it did not happen and what to do next.
 func TestWhatCannotMendIsSaidAtOnce(t *testing.T) {
+	t.Parallel()
 	plain := petstest.NewListener(t)
 	secure := httptest.NewTLSServer(http.NotFoundHandler())
 	defer secure.Close()
@@ -64,6 +65,7 @@ func TestWhatCannotMendIsSaidAtOnce(t *testing.T) {
 // "The first way has bounds that also cut a request under way": a frozen server accepts
 // requests and never answers. The stop socket is the second way.
 func TestAFrozenServer(t *testing.T) {
+	t.Parallel()
 	frozen, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, frozen.Close()) }()
@@ -85,6 +87,7 @@ func TestAFrozenServer(t *testing.T) {
 // A person in a hurry can always stop: the reason may be left out, for a folder and for a
 // server; the API itself still requires one.
 func TestAStopNeedsNoReason(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
 	require.NoError(t, p.Client(petstest.AdminKey).Send(t.Context(), http.MethodPost, "/v1/portfolios", "open", map[string]any{"id": "main", "mode": "paper"}, nil))
@@ -103,6 +106,7 @@ func TestAStopNeedsNoReason(t *testing.T) {
 // A folder that was moved under a running server is still that server's, by its socket and by
 // its address; and if PETS_DIR is locked for another store, no address is guessed.
 func TestAFolderThatWasMovedUnderItsServer(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
 	require.NoError(t, p.Client(petstest.AdminKey).Send(t.Context(), http.MethodPost, "/v1/portfolios", "open", map[string]any{"id": "main", "mode": "paper"}, nil))
@@ -129,6 +133,7 @@ func TestAFolderThatWasMovedUnderItsServer(t *testing.T) {
 // "A setting that is missing is not 'try again'": a request about keys to a server without a
 // keystore is answered once, and the server's log does not repeat it.
 func TestAServerWithoutAKeystoreSaysSoOnce(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
 	for _, args := range [][]string{{"keys", "status"}, {"keys", "rotate"}} {
@@ -144,6 +149,7 @@ func TestAServerWithoutAKeystoreSaysSoOnce(t *testing.T) {
 // "PETS_CA is not needed where that server's PETS_DIR is on this machine", also where the
 // server is named.
 func TestTheCertificateOfANamedServerHere(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder, "PETS_TLS_SELF=true")
 	s := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: []string{"PETS_STORE=embedded:" + folder, "PETS_KEY=" + petstest.AdminKey}}
@@ -157,6 +163,7 @@ func TestTheCertificateOfANamedServerHere(t *testing.T) {
 // "Same text for both": a server and a folder say the same about a portfolio that does not
 // exist, or did not exist yet.
 func TestAPortfolioThatIsNotThere(t *testing.T) {
+	t.Parallel()
 	p, folder, keys := petstest.Played(t)
 	here := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: []string{"PETS_STORE=embedded:" + folder}}
 	there := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: []string{"PETS_SERVER=" + p.URL, "PETS_KEY=" + keys["ann"]}}
@@ -177,6 +184,7 @@ func TestAPortfolioThatIsNotThere(t *testing.T) {
 // With settings that cannot be read and nothing to stop here, no line claims that something
 // was stopped, and each line says what it is about.
 func TestNothingWasStoppedAndASettingIsBad(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	s.Env = append(s.Env, "PETS_SERVER=nonsense")
 	r := s.Run("stop", "--emergency")
@@ -230,6 +238,7 @@ func TestAServerThatAnswersNeitherWay(t *testing.T) {
 // for a server that is not ready, because someone may stop meanwhile what they would start.
 // Requests that only ask, and every stop, wait.
 func TestWhatLetsTradingGoOnIsSentOnce(t *testing.T) {
+	t.Parallel()
 	var asked atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		asked.Add(1)
@@ -253,6 +262,7 @@ func TestWhatLetsTradingGoOnIsSentOnce(t *testing.T) {
 // no certificate does not prevent a stop at a server that needs none, and is named where one
 // is needed.
 func TestACertificateThatIsNone(t *testing.T) {
+	t.Parallel()
 	plain, secure := petstest.NewListener(t), httptest.NewTLSServer(http.NotFoundHandler())
 	defer secure.Close()
 	s := petstest.New(t)
@@ -276,6 +286,7 @@ func TestACertificateThatIsNone(t *testing.T) {
 // "Say that it may have been recorded and how to look, with --key where resending is safe":
 // what was sent and not answered, of what lets trading go on.
 func TestWhatLetsTradingGoOnWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
 	defer server.Close()
 	for _, c := range []struct {

@@ -17,6 +17,7 @@ import (
 // store alone, wherever its PETS_DIR is and whatever PETS_DIR says here; no other server is
 // asked, also with that one's key.
 func TestTheServerOfAStoreIsFoundByTheStore(t *testing.T) {
+	t.Parallel()
 	for _, own := range []bool{false, true} {
 		dir := t.TempDir()
 		one, other := filepath.Join(dir, "one"), filepath.Join(dir, "other")
@@ -56,6 +57,7 @@ func TestTheServerOfAStoreIsFoundByTheStore(t *testing.T) {
 // In a store's folder in which another store's server keeps its files, that server is not the one
 // that holds this store.
 func TestAFolderThatIsPetsDirOfAnotherStore(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	petstest.LiveStore(t, s.Store())
 	other := filepath.Join(s.Dir, "other")
@@ -77,6 +79,7 @@ func TestAFolderThatIsPetsDirOfAnotherStore(t *testing.T) {
 // "A person can always stop", even while the server starts: a command that holds the folder for a
 // moment does not make a start fail, and a server that is not ready does not make a stop fail.
 func TestAStartAndACommandWaitForEachOther(t *testing.T) {
+	t.Parallel()
 	for _, own := range []bool{false, true} {
 		s := petstest.New(t)
 		petstest.LiveStore(t, s.Store())

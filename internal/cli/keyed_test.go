@@ -18,6 +18,7 @@ import (
 // "Values that look like a key are never echoed in an error": a key that is typed as an
 // argument or as the value of any flag, of every command, also where the server repeats it.
 func TestNoErrorRepeatsAKey(t *testing.T) {
+	t.Parallel()
 	const secret = "pets_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_AbCdE"
 	l := petstest.NewListener(t)
 	l.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

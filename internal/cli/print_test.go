@@ -15,6 +15,7 @@ import (
 // The middle of long names is cut first; then the columns are split into blocks, each starting with
 // the columns that tell the rows apart. No number is cut.
 func TestTableThatIsTooWide(t *testing.T) {
+	t.Parallel()
 	var out strings.Builder
 	a := &App{Out: &out, Environ: []string{"COLUMNS=200", "COLUMNS=30"}}
 	require.NoError(t, a.Table([][]string{
@@ -41,6 +42,7 @@ func TestTableThatIsTooWide(t *testing.T) {
 
 // A command in a sentence is not broken, because it is copied.
 func TestACommandStaysWhole(t *testing.T) {
+	t.Parallel()
 	var out strings.Builder
 	p := &Printer{w: &out, Width: 30}
 	p.Line("missing    it lies there: pets verify --store embedded:/somewhere/else")
@@ -52,6 +54,7 @@ func TestACommandStaysWhole(t *testing.T) {
 
 // A printed command names the portfolio and the store of this run.
 func TestCommandsThatAreSaid(t *testing.T) {
+	t.Parallel()
 	var out strings.Builder
 	a := &App{Place: open.Place{StoreFlag: "embedded:/var/my store"}, Out: &out, Environ: []string{"COLUMNS=60"}, PortfolioFlag: "other"}
 	p := a.Printer()
@@ -63,6 +66,7 @@ func TestCommandsThatAreSaid(t *testing.T) {
 // The numbers of a column are aligned; a ratio is truncated, not rounded, so that a value below a
 // limit never looks as if it had reached it.
 func TestTable(t *testing.T) {
+	t.Parallel()
 	var out strings.Builder
 	a := &App{Out: &out}
 	require.NoError(t, a.Table([][]string{
@@ -86,6 +90,7 @@ func TestTable(t *testing.T) {
 // "Print commands whole or with a backslash": where a text ends with one, where a line is one,
 // and within a sentence.
 func TestCommandsArePrintedWhole(t *testing.T) {
+	t.Parallel()
 	hash := strings.Repeat("7e", 32)
 	for width := 40; width < 110; width++ {
 		var out strings.Builder

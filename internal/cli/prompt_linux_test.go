@@ -23,6 +23,7 @@ import (
 // "typed, no echo": in one line or several, with corrections; nothing of it is shown, and
 // what is wrong is said by position.
 func TestWordsAreTypedUnseen(t *testing.T) {
+	t.Parallel()
 	s := petstest.NewSeat(t)
 	p, err := (&cli.App{In: s.Slave, Out: s.Slave}).Prompter("pets test")
 	require.NoError(t, err)
@@ -73,6 +74,7 @@ func TestWordsAreTypedUnseen(t *testing.T) {
 // Text that is no secret is echoed as it is typed; a program that is terminated ends while it waits
 // for a key.
 func TestLinesAreSeen(t *testing.T) {
+	t.Parallel()
 	s := petstest.NewSeat(t)
 	p, err := (&cli.App{In: s.Slave, Out: s.Slave}).Prompter("pets test")
 	require.NoError(t, err)
@@ -97,6 +99,7 @@ func TestLinesAreSeen(t *testing.T) {
 // "words never reach stdout when it is no terminal": whatever of the two is none, nothing
 // is drawn, shown or asked, and the exit status is that of a mistake in use.
 func TestOnlyAtATerminal(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	s.Env = append(s.Env, "ENCRYPTION_KEY="+vault.GenerateKey(), "PETS_KEYSTORE="+filepath.Join(s.Dir, "keys"))
 	file := s.File("x1.json", "{}")
@@ -123,6 +126,7 @@ func TestOnlyAtATerminal(t *testing.T) {
 // "80 columns everywhere": what is said and asked at a terminal, at 80 and at 120; a command
 // goes on below as a shell takes it.
 func TestPromptsFit(t *testing.T) {
+	t.Parallel()
 	for _, width := range []int{80, 120} {
 		s := petstest.NewSeat(t)
 		p, err := (&cli.App{In: s.Slave, Out: s.Slave, Environ: []string{fmt.Sprint("COLUMNS=", width)}}).Prompter("pets test")

@@ -15,6 +15,7 @@ import (
 // "Terminal escapes reach the terminal": not from a server, which puts them into every text
 // that it answers with, nor from a file or an argument, into whatever command.
 func TestNoEscapeReachesTheTerminal(t *testing.T) {
+	t.Parallel()
 	const evil = "x\x1b[2J\u009b2J\u202ey\x7f"
 	l := petstest.NewListener(t)
 	refuse := false

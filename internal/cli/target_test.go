@@ -46,6 +46,7 @@ func leaves(c *cobra.Command, path string) []string {
 
 // "One rule for every command": each is known to the tests of the rule.
 func TestEveryCommandHasItsTarget(t *testing.T) {
+	t.Parallel()
 	var known []string
 	for _, r := range petstest.Reached {
 		known = append(known, r.Command)
@@ -60,6 +61,7 @@ func TestEveryCommandHasItsTarget(t *testing.T) {
 // "--server > --store > PETS_SERVER > PETS_STORE", for every command: PETS_SERVER goes
 // before a folder that is there, --server before PETS_SERVER.
 func TestServerGoesBeforeTheFolder(t *testing.T) {
+	t.Parallel()
 	s := petstest.Small(t)
 	named, other := petstest.NewListener(t), petstest.NewListener(t)
 	before := petstest.Files(t, s.Dir)
@@ -94,6 +96,7 @@ func TestServerGoesBeforeTheFolder(t *testing.T) {
 // --store takes precedence over PETS_SERVER: the server is not asked, and commands that need one are
 // refused.
 func TestStoreGoesBeforePetsServer(t *testing.T) {
+	t.Parallel()
 	server := petstest.NewListener(t)
 	for _, r := range petstest.Reached {
 		if r.How == petstest.AtHome || r.How == petstest.Seated {
@@ -117,6 +120,7 @@ func TestStoreGoesBeforePetsServer(t *testing.T) {
 
 // "both flags: usage error"; and what works on this machine takes no --server.
 func TestBothFlags(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	for _, r := range petstest.Reached {
 		if r.Command == "version" || r.Command == "cold sign" { // these read no settings
@@ -142,6 +146,7 @@ func TestBothFlags(t *testing.T) {
 // create": where there is none, and no server is named, a command says so and leaves
 // nothing behind; also where the folder is there and empty.
 func TestNothingIsMadeWhereNothingIs(t *testing.T) {
+	t.Parallel()
 	for _, r := range petstest.Reached {
 		if r.How == petstest.AtHome && r.Command != "verify" || r.How == petstest.Seated || r.Command == "import" {
 			continue
@@ -167,6 +172,7 @@ func TestNothingIsMadeWhereNothingIs(t *testing.T) {
 
 // The same for the keystore: it is created when a key is added, and by a server.
 func TestNoKeystoreIsMadeByLooking(t *testing.T) {
+	t.Parallel()
 	s := petstest.Small(t)
 	keystore := filepath.Join(s.Dir, "keys")
 	s.Env = append(s.Env, "PETS_KEYSTORE="+keystore, "ENCRYPTION_KEY="+strings.TrimSpace(s.Run("keys", "generate").Out))
@@ -183,6 +189,7 @@ func TestNoKeystoreIsMadeByLooking(t *testing.T) {
 // "none set and the folder locked": the server that holds it says where it listens, and
 // what acts goes there.
 func TestTheHolderOfTheFolderIsFound(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
 	s := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: []string{"PETS_STORE=embedded:" + folder, "PETS_KEY=" + petstest.AdminKey}}
@@ -208,6 +215,7 @@ func TestTheHolderOfTheFolderIsFound(t *testing.T) {
 // If a folder is locked by a process that does not say where it listens, no server is asked: the one
 // at 127.0.0.1:7433 may hold another store. A command that writes to the folder is not a server.
 func TestAFolderThatIsHeldByNoServer(t *testing.T) {
+	t.Parallel()
 	s := petstest.Small(t)
 	store, err := embedded.Open(s.Store(), embedded.Options{})
 	require.NoError(t, err)
@@ -232,6 +240,7 @@ func TestAFolderThatIsHeldByNoServer(t *testing.T) {
 // "Everything of a server that is no event lies in PETS_DIR (locked)": two servers do not
 // share one, and a stop that waits in the store's folder is taken over.
 func TestPetsDir(t *testing.T) {
+	t.Parallel()
 	s := petstest.Small(t)
 	dir := filepath.Join(t.TempDir(), "deep", "pets-dir")
 	waiting := commands.PendingStop{Portfolio: "main", Key: "k", Kind: "manual", Reason: "before there was a PETS_DIR"}
@@ -263,6 +272,7 @@ func TestPetsDir(t *testing.T) {
 
 // A stop that waits in PETS_DIR belongs to its store: another store does not take it.
 func TestPetsDirOfAnotherStore(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	one, other := petstest.Small(t), petstest.New(t)
 	petstest.LiveStore(t, other.Store())
@@ -293,6 +303,7 @@ func TestPetsDirOfAnotherStore(t *testing.T) {
 // "A person can always stop", and get out by the steps that are documented: a copy of a
 // store brings its server.lock along, which names the store that was copied.
 func TestACopyOfAStore(t *testing.T) {
+	t.Parallel()
 	s, own := petstest.New(t), petstest.New(t) // own has a separate folder for PETS_DIR
 	s.Env = append(s.Env, "PETS_DIR="+filepath.Join(s.Dir, "run"))
 	works := func(shell *petstest.Shell, folder string) {
@@ -357,11 +368,11 @@ type stopSocket struct {
 func listenAt(t *testing.T, dir string) *stopSocket {
 	t.Helper()
 	// Bind under a short name: the path may be too long for a socket address.
-	here, err := os.Getwd()
+	short, err := os.MkdirTemp("", "")
 	require.NoError(t, err)
-	require.NoError(t, os.Chdir(dir))
-	l, err := net.Listen("unix", httpapi.SocketName)
-	require.NoError(t, os.Chdir(here))
+	t.Cleanup(func() { _ = os.RemoveAll(short) })
+	require.NoError(t, os.Symlink(dir, filepath.Join(short, "dir")))
+	l, err := net.Listen("unix", filepath.Join(short, "dir", httpapi.SocketName))
 	require.NoError(t, err)
 	s := &stopSocket{status: http.StatusOK, answer: map[string]any{"revision": 7, "recorded": true}}
 	server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -402,6 +413,7 @@ func (s *stopSocket) says(status int, answer any) {
 // "A way in that cannot be filled … which the command line uses when it is there": without
 // a key, for every stop, also at the end of a long path.
 func TestStopsGoThroughTheSocket(t *testing.T) {
+	t.Parallel()
 	for _, below := range []string{"", strings.Repeat("long/", 30)} {
 		s := petstest.Small(t)
 		s.Settle = time.Millisecond
@@ -458,6 +470,7 @@ func TestStopsGoThroughTheSocket(t *testing.T) {
 // A socket is used only if it is known to belong to the server that is meant; otherwise a command
 // would stop one server and report it of another.
 func TestTheSocketOfAnotherServerIsNotUsed(t *testing.T) {
+	t.Parallel()
 	s := petstest.Small(t)
 	dir := t.TempDir()
 	lock, err := open.LockDir(dir, t.TempDir(), uuid.Nil)
@@ -493,6 +506,7 @@ func TestTheSocketOfAnotherServerIsNotUsed(t *testing.T) {
 // A socket that a killed server left behind does not prevent a stop in the folder, and a socket that
 // refuses this user does not prevent one at the server.
 func TestADeadSocket(t *testing.T) {
+	t.Parallel()
 	s := petstest.Small(t)
 	l, err := (&net.ListenConfig{}).Listen(context.Background(), "unix", filepath.Join(s.Store(), httpapi.SocketName))
 	require.NoError(t, err)
@@ -514,6 +528,7 @@ func TestADeadSocket(t *testing.T) {
 
 // "stop --everywhere" needs no server: every portfolio of the folder is stopped.
 func TestStopEverywhereInAFolder(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
 	for _, id := range []string{"one", "two"} {
@@ -532,6 +547,7 @@ func TestStopEverywhereInAFolder(t *testing.T) {
 // "Imported portfolios cannot trade: exit 0 when everything that can trade is stopped." One takes
 // no stop, and is not said to be stopped: neither where it is named nor among the others.
 func TestStopEverywhereBesideAnImport(t *testing.T) {
+	t.Parallel()
 	s := petstest.Small(t) // an imported portfolio
 	alone := s.Run("stop", "--emergency", "--reason", "x")
 	require.Equal(t, 1, alone.Code)
@@ -560,6 +576,7 @@ func TestStopEverywhereBesideAnImport(t *testing.T) {
 // "names could not be checked": what a server that still folds its history holds is
 // watched for some seconds, under one Idempotency-Key; what is refused then was not stopped.
 func TestWhatBecomesOfAStopThatHolds(t *testing.T) {
+	t.Parallel()
 	s := petstest.Small(t)
 	lock, err := open.LockDir(s.Store(), s.Store(), uuid.Nil)
 	require.NoError(t, err)
@@ -578,7 +595,7 @@ func TestWhatBecomesOfAStopThatHolds(t *testing.T) {
 		} {
 			s.Settle = 0
 			if then.status == http.StatusAccepted {
-				s.Settle = 200 * time.Millisecond
+				s.Settle = 2 * time.Second // it is asked three times meanwhile
 			}
 			socket.says(http.StatusAccepted, map[string]any{"recorded": false, "kept": true})
 			socket.mu.Lock()
@@ -605,6 +622,7 @@ func TestWhatBecomesOfAStopThatHolds(t *testing.T) {
 // A stop of everything is awaited like any other: if it is refused once the history is folded,
 // nothing was stopped.
 func TestWhatBecomesOfAStopOfEverything(t *testing.T) {
+	t.Parallel()
 	s := petstest.Small(t)
 	lock, err := open.LockDir(s.Store(), s.Store(), uuid.Nil)
 	require.NoError(t, err)
@@ -621,7 +639,10 @@ func TestWhatBecomesOfAStopOfEverything(t *testing.T) {
 		"imp: HOLDS, but is not recorded yet":         {answer(held), 0},
 		"EMERGENCY STOP engaged in other: recorded\n": {answer(map[string]any{"portfolio": "imp", "recorded": true}, map[string]any{"portfolio": "other", "recorded": true}), 0},
 	} {
-		s.Settle = 300 * time.Millisecond
+		s.Settle = 30 * time.Second
+		if strings.Contains(says, "HOLDS") {
+			s.Settle = 2 * time.Second // it is asked three times meanwhile
+		}
 		socket.says(http.StatusAccepted, answer(held))
 		socket.mu.Lock()
 		socket.keys, socket.after = nil, 2
@@ -643,6 +664,7 @@ func TestWhatBecomesOfAStopOfEverything(t *testing.T) {
 // "What is acknowledged is there": that an answer could not be written does not mean that
 // nothing was stopped, and must not be told as that.
 func TestAnAnswerThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
 		t.Skip("there is no /dev/full here")

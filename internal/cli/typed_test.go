@@ -17,6 +17,7 @@ import (
 // "Every command line that is printed as advice is built by ONE helper": no text has a command
 // of its own that something is put into, or that acts on a portfolio.
 func TestCommandsThatArePrintedAreMadeInOnePlace(t *testing.T) {
+	t.Parallel()
 	filled := regexp.MustCompile(`\bpets [a-z]+(?: [a-z]+)*(?: --[a-z-]+)* (?:%|$)`)
 	acting := regexp.MustCompile(`\bpets (?:stop|clear|reset|start|approve|reject) --?[a-z]`)
 	notCommands := []string{"pets serve ended", "pets serve did not", "pets serve is not", "pets stop --store finds"}

@@ -16,6 +16,7 @@ import (
 // "Exit status: 0 fine, 1 failed, 2 usage", for every command: what was typed wrongly is
 // never a failure of the work.
 func TestWrongFlagsAndArgumentsAreUsageErrors(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	for _, r := range petstest.Reached {
 		words := strings.Fields(r.Command)
@@ -36,6 +37,7 @@ func TestWrongFlagsAndArgumentsAreUsageErrors(t *testing.T) {
 // such as a variable that is not set, names nothing and is no absent one, for every command
 // and every flag that names something.
 func TestAnEmptyFlagIsAUsageError(t *testing.T) {
+	t.Parallel()
 	s := petstest.Small(t)
 	before := petstest.Files(t, s.Dir)
 	root := pets.Root((&cli.App{}))
@@ -64,6 +66,7 @@ func TestAnEmptyFlagIsAUsageError(t *testing.T) {
 // "A person can always stop": no stop is refused for the words of its reason, nor for an
 // empty kind.
 func TestNoStopIsRefusedForItsWords(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	petstest.LiveStore(t, s.Store())
 	for _, words := range []string{"first\nsecond\tthird", "\x1b[31mred\xff\x00", strings.Repeat("ä", 5000), "\n", ""} {

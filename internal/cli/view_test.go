@@ -12,6 +12,7 @@ import (
 // The parts of a view are joined list by list; if the portfolio moves on in between, the view is
 // read again as of one revision.
 func TestPartsOfAView(t *testing.T) {
+	t.Parallel()
 	revision := 7
 	var asked []string
 	get := func(path string, into *json.RawMessage) error {

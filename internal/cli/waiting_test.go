@@ -41,6 +41,7 @@ func everywhereElse(t *testing.T, url string, bound time.Duration, check func(co
 // there was no answer: of a stop, that it may have been recorded, and of what can be sent
 // again safely, how.
 func TestNoCommandWaitsInSilence(t *testing.T) {
+	t.Parallel()
 	frozen, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, frozen.Close()) }()
@@ -76,6 +77,7 @@ func TestNoCommandWaitsInSilence(t *testing.T) {
 // "What is permanent is not retried": where nobody listens every command says so soon, and
 // none waits for as long as it would for a server that is there.
 func TestNoCommandWaitsForNobody(t *testing.T) {
+	t.Parallel()
 	nobody, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, nobody.Close())

@@ -72,6 +72,7 @@ func largeDenials(n, bytes int) []domain.Event {
 // "Answers capped (4 MiB a page)", by bytes and not by the number of events; walking with
 // next yields every event once, for a person and for a bot.
 func TestPagesOfLargeEvents(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, rigged{}).opened()
 	r.append("portfolio-main", "alpha", largeDenials(60, 300_000)...)
 	r.folded()
@@ -160,6 +161,7 @@ var mustBeWhole = map[string]map[string]int{
 // Every GET of the table answers at most 4 MiB at a time, whatever the portfolio has grown
 // to, and its pages hold every element once.
 func TestEveryReadIsPaged(t *testing.T) {
+	t.Parallel()
 	const n = 4_100
 	r := newRig(t, rigged{}).opened().grown(n)
 	for i := range table {

@@ -51,6 +51,7 @@ func (r *rig) showsPendingStop() {
 // "A GET sees everything that was acknowledged before it was asked": also a stop that was
 // answered 202, wherever a bot or a person looks.
 func TestAStopThatIsNotRecordedIsSeenEverywhere(t *testing.T) {
+	t.Parallel()
 	down := &failing{Store: memory.New()}
 	r := newRig(t, rigged{store: down}).opened()
 	key := uuid.NewString()

@@ -136,6 +136,7 @@ func concrete(path string) string {
 // "Role × route: every cell tested." Who may not is told so before the body is
 // looked at; who may gets to the body.
 func TestEveryCellOfRolesAndRoutes(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, rigged{}).opened()
 	events := len(r.records("portfolio-main"))
 	cells := 0

@@ -64,6 +64,7 @@ func TestAStrangersConnectionGetsAHandfulOfAnswers(t *testing.T) {
 // Over all its connections a source is bounded, too: beyond that it is answered late, with
 // 429 and the end of the connection; but never that the server is not alive.
 func TestASourceThatAsksTooOften(t *testing.T) {
+	t.Parallel()
 	clock := newHands()
 	r := newRig(t, rigged{now: clock.now})
 	for range openBurst {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 	"testing"
 	"time"
@@ -256,22 +257,34 @@ func TestARevisionThatDoesNotCome(t *testing.T) {
 	require.Equal(t, uint64(7), behind.Revision)
 	require.False(t, behind.Recorded)
 
-	gate := make(chan struct{})
-	live.Attach(w.live, "the slow one", func(string) gated { return gate })
+	store := &late{Store: w.store, gate: make(chan struct{})}
+	following := live.New(store, live.Options{Prefix: prefix})
+	defer following.Close()
 	w.append("b", &domain.PortfolioOpened{Portfolio: "b", Mode: domain.ModePaper, Clock: domain.ClockWall, BaseAsset: "USDC", BaseDecimals: 6, Policy: domain.DefaultPolicy(domain.ModePaper)})
 	w.deposit("b", "1")
-	b := w.open("b")
+	b, err := following.Open(t.Context(), "b")
+	require.NoError(t, err)
 	short, end := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer end()
-	err := b.Reach(short, 0)
-	close(gate)
-	require.ErrorAs(t, err, &behind)
+	require.ErrorAs(t, b.Reach(short, 0), &behind)
 	require.Equal(t, uint64(1), behind.Revision)
 	require.True(t, behind.Recorded)
+	close(store.gate)
 	require.NoError(t, w.reach(b))
 }
 
-// gated is a reader that waits before its first record.
-type gated chan struct{}
+// late is a store that passes nothing on until its gate is open.
+type late struct {
+	*memory.Store
+	gate chan struct{}
+}
 
-func (g gated) Apply(eventstore.Record, domain.Event, *portfolio.State) { <-g }
+func (l *late) SubscribeStream(ctx context.Context, stream string, from uint64) iter.Seq2[eventstore.Record, error] {
+	return func(yield func(eventstore.Record, error) bool) {
+		select {
+		case <-l.gate:
+		case <-ctx.Done():
+		}
+		l.Store.SubscribeStream(ctx, stream, from)(yield)
+	}
+}

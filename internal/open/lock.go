@@ -142,6 +142,13 @@ func flockAlone(f *os.File) error {
 	}
 }
 
+// unlock gives the lock back and closes the file. Closing alone would leave the lock to a
+// process that is being started at that moment: it has the file open until it becomes the
+// other program.
+func unlock(f *os.File) error {
+	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
+}
+
 // MarkStore writes a lock file into the folder of the store that this process holds, with its
 // PETS_DIR, so that a command that names only the store finds its server.
 func (l *Lock) MarkStore() (*Lock, error) {
@@ -202,7 +209,7 @@ func (l *Lock) Close() error {
 	if l == nil { // a stop may run without a lock
 		return nil
 	}
-	return errors.Join(l.f.Close(), l.folder.Close())
+	return errors.Join(unlock(l.f), l.folder.Close())
 }
 
 // HolderOf returns the trusted holder of a folder, if there is one.

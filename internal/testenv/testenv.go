@@ -47,9 +47,9 @@ func Lacks(t testing.TB, format string, args ...any) {
 
 // Patient runs the tests of a package whose parallel tests mostly wait. It runs eight at a
 // time, however few processors there are, unless -parallel is given or the race detector,
-// which makes them work more, is on. A test that locks a folder in this process, or runs a
-// program that it has just written, must not be parallel: between fork and exec, a child
-// process of another test holds its files open.
+// which makes them work more, is on. A test that runs a program that it has just written must
+// not be parallel: between fork and exec, a child process of another test holds the file open
+// for writing. (Locks are given back before their file is closed, for the same reason.)
 func Patient(m *testing.M) (code int) {
 	if !flag.Parsed() {
 		flag.Parse()

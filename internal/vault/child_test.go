@@ -109,6 +109,7 @@ func killAtRandom(t *testing.T, command *exec.Cmd, within time.Duration) (said [
 // "Real kill -9 at ≥ 25 random instants": the rotation there and back is killed
 // until 30 kills hit it at work, and after each everything opens and agrees.
 func TestRotationUnderKill9(t *testing.T) {
+	t.Parallel()
 	const kills, wallets = 30, 12
 	k := newStore(t)
 	fill(t, k, wallets)
@@ -140,6 +141,7 @@ func TestRotationUnderKill9(t *testing.T) {
 // What a killed process had said it created is there; what it had not is there
 // whole or not at all.
 func TestCreateUnderKill9(t *testing.T) {
+	t.Parallel()
 	k := newStore(t)
 	have := 0
 	for range 10 {

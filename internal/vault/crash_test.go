@@ -58,6 +58,7 @@ func rotate(k *Keystore) error {
 // addresses agree." Also where the power was cut. And what Complete said is so
 // afterwards, without the old key.
 func TestRotationKilledAtEveryOperation(t *testing.T) {
+	t.Parallel()
 	for how, reboot := range after {
 		for _, half := range []bool{false, true} {
 			ops := atEveryOperation(t, func(failAt int) int {

@@ -274,6 +274,7 @@ func TestOneWriter(t *testing.T) {
 
 // A writer that never ends is told of after a while.
 func TestABusyKeystoreIsRefused(t *testing.T) {
+	t.Parallel()
 	k := newStore(t)
 	lock, err := k.fs.Lock(filepath.Join(k.dir, lockName))
 	require.NoError(t, err)

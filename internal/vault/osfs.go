@@ -114,7 +114,7 @@ func (osFS) Lock(path string) (io.Closer, error) {
 	for waited := time.Duration(0); ; waited += lockPause {
 		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
-			return f, nil
+			return locked{f}, nil
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) || waited >= lockPatience {
 			break
@@ -126,6 +126,15 @@ func (osFS) Lock(path string) (io.Closer, error) {
 		return nil, ErrBusy
 	}
 	return nil, fmt.Errorf("lock %s: %w", path, err)
+}
+
+// locked gives its lock back when it is closed. Closing alone would leave the lock to a
+// process that is being started at that moment: it has the file open until it becomes the
+// other program.
+type locked struct{ f *os.File }
+
+func (l locked) Close() error {
+	return errors.Join(unix.Flock(int(l.f.Fd()), unix.LOCK_UN), l.f.Close())
 }
 
 // renameUnderLock is renameNew for systems without such a call. The lock keeps

@@ -159,7 +159,7 @@ func (d *disk) leave() error {
 	d.forget()
 	var err error
 	if d.held != nil {
-		err = d.held.Close()
+		err = unlock(d.held)
 	}
 	if d.root != nil {
 		err = errors.Join(err, d.root.Close())

@@ -30,3 +30,10 @@ func lock(root *os.Root) (*os.File, error) {
 	}
 	return f, nil
 }
+
+// unlock gives the lock back and closes the file. Closing alone would leave the lock to a
+// process that is being started at that moment: it has the file open until it becomes the
+// other program.
+func unlock(held *os.File) error {
+	return errors.Join(unix.Flock(int(held.Fd()), unix.LOCK_UN), held.Close())
+}

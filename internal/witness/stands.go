@@ -134,7 +134,7 @@ func (d *disk) lockStands() (changed string, err error) {
 		return changed, err
 	}
 	if d.held != nil {
-		_ = d.held.Close() // it locks nothing that anyone looks for
+		_ = unlock(d.held) // it locks nothing that anyone looks for
 	}
 	d.held = held
 	return changed, nil

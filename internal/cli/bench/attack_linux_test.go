@@ -175,6 +175,7 @@ func TestHalfBodiesLockNobodyOut(t *testing.T) {
 // "`POST …/permits` has no read deadline for its body": a body that does not come is not
 // waited for, whatever the route.
 func TestHalfABodyIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
 	v := attackFolder(t, func(*seeder) error { return nil })
 	for _, path := range []string{"permits", "fills", "batch", "emergency-stop", "deposits", "limits"} {
 		t.Run(path, func(t *testing.T) {
@@ -244,8 +245,9 @@ func (v *attacked) revision() int {
 
 // "48 unread pages of `/events` took 4 GB (the limit counts events, not bytes)": pages
 // that nobody reads hold what is capped, not what was asked for. It takes 500,000 marks;
-// TestUnreadPagesTakeLittleMemory of internal/httpapi asks the same of less.
+// TestUnreadPagesTakeLittleMemory of internal/httpapi asks the same of less, in every run.
 func TestUnreadPagesHoldLittle(t *testing.T) {
+	testenv.OnlyLong(t, "makes a large history")
 	t.Parallel()
 	const pages, most = 48, 1 << 30
 	prices := make([]domain.Mark, 0, 500)

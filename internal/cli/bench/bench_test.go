@@ -9,6 +9,7 @@ import (
 // Every goal of the store is measured, in a folder that is removed afterwards. The test does not
 // check the ratios, because the machine may be busy.
 func TestBench(t *testing.T) {
+	t.Parallel()
 	var results []struct {
 		Goal int
 		Unit string

@@ -4,10 +4,12 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"pets/internal/testenv"
 )
 
 func TestMain(m *testing.M) {
-	code := m.Run()
+	code := testenv.Patient(m)
 	if built.path != "" {
 		_ = os.RemoveAll(filepath.Dir(built.path))
 	}

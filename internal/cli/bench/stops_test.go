@@ -33,7 +33,7 @@ func petsBinary(t *testing.T) string {
 			return
 		}
 		built.path = filepath.Join(dir, "pets")
-		out, err := exec.Command("go", "build", "-o", built.path, "pets/cmd/pets").CombinedOutput()
+		out, err := exec.Command("go", "build", "-ldflags=-s -w", "-o", built.path, "pets/cmd/pets").CombinedOutput()
 		if err != nil {
 			built.err = fmt.Errorf("%w: %s", err, out)
 		}
@@ -71,6 +71,7 @@ func measured(t *testing.T, into any, args ...string) {
 // A stop is measured on every way, on an idle server and beside each load, and the load does its
 // work. The test does not check how long a stop takes.
 func TestBenchStops(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("starts four servers")
 	}
@@ -105,6 +106,7 @@ func TestBenchStops(t *testing.T) {
 // "10,000 portfolios: stop everything ≤ 2 s, all recorded": what is measured is read from
 // the log, portfolio by portfolio.
 func TestBenchPortfolios(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("starts two servers")
 	}
@@ -122,6 +124,7 @@ func TestBenchPortfolios(t *testing.T) {
 }
 
 func TestBenchHashes(t *testing.T) {
+	t.Parallel()
 	var rows []struct {
 		What  string
 		Ratio float64

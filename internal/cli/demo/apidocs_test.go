@@ -92,6 +92,7 @@ func (s *apiShell) run(t *testing.T, command string) []string {
 // Every console block of docs/api.md is run, in order, against one server, and
 // answers what the page says; the table of routes is that of the OpenAPI document.
 func TestAPIDocs(t *testing.T) {
+	t.Parallel()
 	root, err := filepath.Abs("../../..")
 	require.NoError(t, err)
 	page, err := os.ReadFile(filepath.Join(root, apiPage))

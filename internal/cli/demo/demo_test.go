@@ -25,6 +25,7 @@ import (
 // The demo trips a breaker in the same append as the third loss, refuses every
 // order after it, and says why; the week it leaves behind verifies.
 func TestDemoTripsAndExplains(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	out := s.PlayedDemo(filepath.Join(s.Dir, "week"))
 	require.Contains(t, out, ">>>  TRIPPED consecutive_losses of breakout at 3, limit 3")
@@ -37,6 +38,7 @@ func TestDemoTripsAndExplains(t *testing.T) {
 
 // The picture of the README is drawn from the demo week by the product itself.
 func TestReadmePictureIsOfTheDemoWeek(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	week := "embedded:" + filepath.Join(s.Dir, "week")
 	s.PlayedDemo(filepath.Join(s.Dir, "week"))
@@ -51,6 +53,7 @@ func TestReadmePictureIsOfTheDemoWeek(t *testing.T) {
 
 // The demo refuses a folder in which it was played before.
 func TestDemoRefusesAFolderWithADemo(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	week := filepath.Join(s.Dir, "week")
 	s.PlayedDemo(week)
@@ -72,6 +75,7 @@ func TestDemoRefusesAFolderWithADemo(t *testing.T) {
 // terminal nor in the history, and no log line appears in between. It runs on the machine's
 // clock, as usual.
 func TestTheDemoIsQuiet(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -91,6 +95,7 @@ func TestTheDemoIsQuiet(t *testing.T) {
 
 // The commands that the demo prints work as printed, and lead out of the trip.
 func TestTheDemoSaysWhatToType(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()

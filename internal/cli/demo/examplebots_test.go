@@ -278,6 +278,7 @@ func (r *botRig) check(orders int, flags ...string) {
 
 // "ask, place, trade, report": what a bot says it did is what the books hold.
 func TestExampleBotsTrade(t *testing.T) {
+	t.Parallel()
 	eachExampleBot(t, map[string]any{}, func(r *botRig) {
 		r.end(r.start(r.server.URL, "--orders", "8", "--rest", "0.05"))
 		r.check(8)
@@ -297,6 +298,7 @@ func TestExampleBotsTrade(t *testing.T) {
 // make no second command; a stream that breaks goes on; what is refused is shown, and
 // nothing of the key.
 func TestExampleBotsRetry(t *testing.T) {
+	t.Parallel()
 	eachExampleBot(t, map[string]any{}, func(r *botRig) {
 		before := newBetween(r)
 		tries := map[string][]string{}
@@ -339,6 +341,7 @@ func TestExampleBotsRetry(t *testing.T) {
 // the server hears of it, before the bot hears the answer, and just after; and at
 // any moment. Every order is there once, and no permit stays behind.
 func TestExampleBotsKilled(t *testing.T) {
+	t.Parallel()
 	rounds := 6
 	if testing.Short() {
 		rounds = 3
@@ -369,6 +372,7 @@ func TestExampleBotsKilled(t *testing.T) {
 // If a life ends after placing an order, the next one reports the order, even if its permit has
 // expired meanwhile.
 func TestExampleBotsReportLate(t *testing.T) {
+	t.Parallel()
 	eachExampleBot(t, map[string]any{"permit_ttl": "1s"}, func(r *botRig) {
 		before := newBetween(r)
 		before.killAt(r.t, 2, "before")
@@ -387,6 +391,7 @@ func TestExampleBotsReportLate(t *testing.T) {
 
 // The server is killed under the bot three times; the bot goes on once it is back.
 func TestExampleBotsOutliveTheServer(t *testing.T) {
+	t.Parallel()
 	eachExampleBot(t, map[string]any{}, func(r *botRig) {
 		b := r.start(r.server.URL, "--orders", "20", "--rest", "0.05")
 		for i := range 3 {
@@ -404,6 +409,7 @@ func TestExampleBotsOutliveTheServer(t *testing.T) {
 // "obey directives": what an operator stops rests no longer and places nothing more,
 // and goes on when it is started again.
 func TestExampleBotsStop(t *testing.T) {
+	t.Parallel()
 	eachExampleBot(t, map[string]any{}, func(r *botRig) {
 		b := r.start(r.server.URL, "--orders", "1000", "--rest", "60")
 		r.resting(b, 4)
@@ -431,6 +437,7 @@ func TestExampleBotsStop(t *testing.T) {
 // "places nothing more": not even an order that was permitted just before the bot learned of the
 // stop.
 func TestExampleBotsHearBeforeTheyPlace(t *testing.T) {
+	t.Parallel()
 	eachExampleBot(t, map[string]any{}, func(r *botRig) {
 		before := newBetween(r)
 		starting := make(chan *botProcess, 1)
@@ -461,6 +468,7 @@ func TestExampleBotsHearBeforeTheyPlace(t *testing.T) {
 // permit is lost, and before the bot asks again everything is stopped. It hears nothing of
 // that on its stream, and places nothing.
 func TestExampleBotsAskAgainAfterAStop(t *testing.T) {
+	t.Parallel()
 	eachExampleBot(t, map[string]any{}, func(r *botRig) {
 		before := newBetween(r)
 		before.deaf.Store(true)
@@ -485,6 +493,7 @@ func TestExampleBotsAskAgainAfterAStop(t *testing.T) {
 // After a trip with close_positions_on_trip, the bot sells what it holds, with a permit that only
 // reduces, and that is its last order.
 func TestExampleBotsCloseAfterATrip(t *testing.T) {
+	t.Parallel()
 	eachExampleBot(t, map[string]any{"close_positions_on_trip": true}, func(r *botRig) {
 		b := r.start(r.server.URL, "--orders", "1000", "--rest", "60")
 		r.resting(b, 4)
@@ -535,6 +544,7 @@ func npmExec(command string) (string, error) {
 // "types generated from the OpenAPI document": from the document as it is now, by
 // the command that package.json names.
 func TestExampleBotTypesAreGenerated(t *testing.T) {
+	t.Parallel()
 	needTypescript(t)
 	raw, err := os.ReadFile(filepath.Join(typescriptFolder, "package.json"))
 	require.NoError(t, err)

@@ -18,6 +18,7 @@ var recordHistory = flag.String("record-history", "", "record the golden history
 // TestRecordHistory records the demo week, its folder and what it folds to; without
 // -record-history it only makes sure that it could be, and compares it with itself.
 func TestRecordHistory(t *testing.T) {
+	t.Parallel()
 	dir, build := t.TempDir(), "now"
 	if *recordHistory != "" {
 		build, dir = *recordHistory, filepath.Join("..", "..", "..", "replay", "testdata", "histories", *recordHistory)
@@ -46,6 +47,7 @@ func TestRecordHistory(t *testing.T) {
 // "A folder written by the earlier build must open": every command that reads works on
 // it, and what it says adds up.
 func TestOldDemoFoldersAreRead(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob(filepath.Join("..", "..", "..", "replay", "testdata", "histories", "*", "demo.folder.gz"))
 	require.NoError(t, err)
 	require.NotEmpty(t, files)

@@ -24,6 +24,7 @@ import (
 // "pets keys generate": the key alone on standard output, so that it can be redirected into a
 // file, and instructions on standard error.
 func TestGenerateKey(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	first, second := s.Run("keys", "generate"), s.Run("keys", "generate")
 	require.Equal(t, 0, first.Code)
@@ -40,6 +41,7 @@ func TestGenerateKey(t *testing.T) {
 // "pets keys status|rotate", where no server runs: what seals what, due after 90 days, and
 // a retired key can go once nothing uses it.
 func TestRotateHere(t *testing.T) {
+	t.Parallel()
 	s := petstest.LiveShell(t)
 	former := s.GetEnv("ENCRYPTION_KEY")
 	s.Register("trading", domain.WalletHot, petstest.OtherFirst)
@@ -105,6 +107,7 @@ func TestRotateHere(t *testing.T) {
 // "with a progress line per wallet; interrupted, it resumes": killed after any line, it goes
 // on when it is run again, and every key is there.
 func TestRotateKilled(t *testing.T) {
+	t.Parallel()
 	const wallets = 24
 	s := petstest.LiveShell(t)
 	former, key := s.GetEnv("ENCRYPTION_KEY"), vault.GenerateKey()
@@ -143,6 +146,7 @@ func TestRotateKilled(t *testing.T) {
 
 // Without a store, a keystore or a key, the error says which is missing, and none is created.
 func TestKeysOfNothing(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	s.Fails(1, []string{"there is no store at"}, "keys", "status")
 	s.Fails(1, []string{"there is no store at"}, "keys", "rotate")
@@ -157,6 +161,7 @@ func TestKeysOfNothing(t *testing.T) {
 
 // Damage, and files that others can read, are found and reported.
 func TestBadKeystore(t *testing.T) {
+	t.Parallel()
 	s := petstest.LiveShell(t)
 	s.Register("trading", domain.WalletHot, petstest.OtherFirst)
 	s.Register("spare", domain.WalletHot, petstest.AccountOf(t, petstest.TestWords, 0))
@@ -207,6 +212,7 @@ func TestBadKeystore(t *testing.T) {
 
 // "A .env that others can read (not 600) is refused in live mode."
 func TestOpenEnvFile(t *testing.T) {
+	t.Parallel()
 	s := petstest.LiveShell(t)
 	path := s.File(".env", "ENCRYPTION_KEY='"+s.GetEnv("ENCRYPTION_KEY")+"'")
 	s.Env = slices.DeleteFunc(s.Env, func(v string) bool { return strings.HasPrefix(v, "ENCRYPTION_KEY=") })

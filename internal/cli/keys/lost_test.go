@@ -15,6 +15,7 @@ import (
 // "An empty secret says that it was lost with the first answer, and exits with 1": the first
 // answer is cut off, and the client asks again under the same Idempotency-Key.
 func TestASecretThatWasLostWithTheFirstAnswer(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	p := petstest.ServeFolder(t, s.Store())
 	to, err := url.Parse(p.URL)

@@ -15,6 +15,7 @@ import (
 
 // A folder and a server select the same events and refuse the same types.
 func TestEventsByType(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
 	w := p.TwoPeople(folder)
@@ -43,6 +44,7 @@ func TestEventsByType(t *testing.T) {
 // "a tripped state does not say what to do next", "state hides an open clear request and
 // live orders": the commands it says are those that work, with the roles it names.
 func TestStateSaysWhatToDoNext(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
 	w := p.TwoPeople(folder)

@@ -143,6 +143,7 @@ func found(t *testing.T, glob, pattern string) bool {
 // place complain).” Every breaker of the table is known everywhere; one that is only
 // made up here is known nowhere, and nowhere taken for another.
 func TestEveryPlaceKnowsEveryBreaker(t *testing.T) {
+	t.Parallel()
 	for r := range risk.Rules() {
 		if places := strangers(t, r); len(places) > 0 {
 			t.Errorf("%s is not known there yet:\n%s", r.Name, strings.Join(places, "\n"))
@@ -160,6 +161,7 @@ func TestEveryPlaceKnowsEveryBreaker(t *testing.T) {
 
 // A breaker that no scenario trips is found, whatever else the scenarios say about it.
 func TestABreakerThatNeverTripsIsFound(t *testing.T) {
+	t.Parallel()
 	for text, trips := range map[string]bool{
 		"! unknown breaker: consecutive_losses, daily_loss or rolling_loss":                       false,
 		"> breaker.warned         WARNING daily_loss at 0.045, limit 0.05":                        false,
@@ -180,6 +182,7 @@ func TestABreakerThatNeverTripsIsFound(t *testing.T) {
 // A trip that a newer build wrote is shown for what it is, without the numbers of
 // another breaker.
 func TestAnUnknownBreakerIsShownWithoutNumbers(t *testing.T) {
+	t.Parallel()
 	r, _ := risk.RuleOf(domain.DailyLoss)
 	s := withLimit(t, r)
 	s.Apply(domain.Stamp{Revision: s.Next, Time: s.Time}, &domain.BreakerTripped{Breaker: "market_loss", Scope: "market", Value: domain.One, Stops: domain.StopAll})

@@ -19,14 +19,16 @@ import (
 	"pets/internal/open"
 	"pets/internal/pets"
 	"pets/internal/pets/petstest"
+	"pets/internal/testenv"
 )
 
 // "Commands that only read open the store read-only, beside a running server":
 // while another process writes, every reading command answers, and each answer
 // lies at or after the one before.
 func TestReadersBesideAWriter(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
-	writer := s.Process("import", "--capital", "1000", s.ManyFills(20_000))
+	writer := s.Process("import", "--capital", "1000", s.ManyFills(testenv.Rounds(2_000, 20_000, 20_000)))
 	var errs strings.Builder
 	writer.Stderr = &errs
 	require.NoError(t, writer.Start())
@@ -54,6 +56,7 @@ func TestReadersBesideAWriter(t *testing.T) {
 // "events --follow": events that another process appends are seen as they come,
 // each once and in order, until it is interrupted, which is how it ends well.
 func TestFollow(t *testing.T) {
+	t.Parallel()
 	s := petstest.Small(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -83,6 +86,7 @@ func TestFollow(t *testing.T) {
 
 // "one writer per folder with a lock that names the holder's pid"
 func TestSecondWriterIsRefused(t *testing.T) {
+	t.Parallel()
 	s := petstest.Small(t)
 	files := s.SmallFiles()
 	store, err := embedded.Open(s.Store(), embedded.Options{})
@@ -95,6 +99,7 @@ func TestSecondWriterIsRefused(t *testing.T) {
 }
 
 func TestVerify(t *testing.T) {
+	t.Parallel()
 	s := petstest.Small(t)
 	out := s.Ok("verify")
 	require.Contains(t, out, "20 records")
@@ -121,6 +126,7 @@ func TestVerify(t *testing.T) {
 // One flipped bit anywhere in the log: exit 1, with the file and the byte. (The
 // last byte of the file header is as good as any in the frames.)
 func TestVerifyFindsDamage(t *testing.T) {
+	t.Parallel()
 	s := petstest.Small(t)
 	segment := filepath.Join(s.Store(), "00000000000000000000.seg")
 	whole, err := os.ReadFile(segment)
@@ -144,6 +150,7 @@ func TestVerifyFindsDamage(t *testing.T) {
 // "Snapshots as disposable caches": deleted, damaged, swapped or made up, the
 // answers stay.
 func TestSnapshotsAreDisposable(t *testing.T) {
+	t.Parallel()
 	s := petstest.Small(t)
 	dir := filepath.Join(s.Store(), "snapshots")
 	files, err := filepath.Glob(filepath.Join(dir, "*"))

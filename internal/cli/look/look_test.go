@@ -22,6 +22,7 @@ import (
 
 // "Exit status: 0 fine, 1 failed, 2 usage."
 func TestUsageErrors(t *testing.T) {
+	t.Parallel()
 	s := petstest.Small(t)
 	for _, c := range []struct {
 		args  string
@@ -66,6 +67,7 @@ func TestUsageErrors(t *testing.T) {
 }
 
 func TestFailures(t *testing.T) {
+	t.Parallel()
 	s := petstest.Small(t)
 	missing := filepath.Join(s.Dir, "none.csv")
 	foreign := t.TempDir()
@@ -102,6 +104,7 @@ func TestFailures(t *testing.T) {
 
 // "import without --capital": refused before a folder is created.
 func TestImportNeedsCapital(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	files := s.SmallFiles()
 	s.Fails(2, []string{"--capital is needed to open portfolio main"}, "import", files[0])
@@ -114,6 +117,7 @@ func TestImportNeedsCapital(t *testing.T) {
 
 // "PETS_STORE …; flags of the same names win"; a .env in the working folder is read.
 func TestEnvironment(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	files := s.SmallFiles()
 	s.Env = []string{"MAX_DAILY_LOSS_PCT=0.02"}
@@ -178,6 +182,7 @@ func without(all []string, prefix string) []string {
 // "state has at least: portfolio, revision, time, mode, clock, equity, …"; beside
 // these only base_asset, policy, overrides and the trade of a position.
 func TestStateShape(t *testing.T) {
+	t.Parallel()
 	s := petstest.Small(t)
 	var v map[string]any
 	s.JSON(&v, "state")
@@ -221,6 +226,7 @@ const scopeKeys = `trades wins losses neutral win_rate profit_factor net_pnl gro
 
 // "stats has at least, under portfolio and per bot under bots[]: …"
 func TestStatsShape(t *testing.T) {
+	t.Parallel()
 	s := petstest.Small(t)
 	var v map[string]any
 	s.JSON(&v, "stats", "--limit", "MAX_CONSECUTIVE_LOSSES=1")
@@ -237,6 +243,7 @@ func TestStatsShape(t *testing.T) {
 
 // "pets events --json: one object a line: revision, time, type, user, data, metadata"
 func TestEventsShape(t *testing.T) {
+	t.Parallel()
 	s := petstest.Small(t)
 	lines := strings.Split(strings.TrimSuffix(s.Ok("events", "--json"), "\n"), "\n")
 	require.Len(t, lines, 20)
@@ -259,6 +266,7 @@ func TestEventsShape(t *testing.T) {
 }
 
 func TestOtherShapes(t *testing.T) {
+	t.Parallel()
 	s := petstest.Small(t)
 	var imported, verified any
 	s.JSON(&imported, append([]string{"import"}, s.SmallFiles()...)...)
@@ -298,6 +306,7 @@ func TestOtherShapes(t *testing.T) {
 // "state at --at equals a fresh fold": at every revision, from a snapshot or not,
 // and at every time: a record exactly at it counts.
 func TestAtEqualsAFreshFold(t *testing.T) {
+	t.Parallel()
 	s := petstest.Small(t)
 	events := s.Events()
 	store, err := embedded.OpenReadOnly(s.Store(), embedded.Options{})
@@ -325,6 +334,7 @@ func TestAtEqualsAFreshFold(t *testing.T) {
 
 // As of a moment, every command answers what it would have answered then.
 func TestEveryCommandTakesAt(t *testing.T) {
+	t.Parallel()
 	then := petstest.New(t)
 	files := then.SmallFiles()
 	then.Ok("import", "--capital", "100", "--bot-capital", "50", files[0])
@@ -344,6 +354,7 @@ func TestEveryCommandTakesAt(t *testing.T) {
 }
 
 func TestHelpAndVersion(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	for _, args := range [][]string{{}, {"help"}, {"--help"}, {"help", "state"}, {"import", "--help"}} {
 		require.Contains(t, s.Ok(args...), "Usage:", "%v", args)

@@ -36,12 +36,14 @@ func damagedShell(t *testing.T) (*petstest.Shell, string) {
 
 // "pets verify on a damaged store prints the place and suggests --salvage; exit 1."
 func TestVerifyNamesDamage(t *testing.T) {
+	t.Parallel()
 	s, path := damagedShell(t)
 	s.Fails(1, []string{path, "damaged at byte", "revision", "pets verify --salvage DIR"}, "verify")
 }
 
 // "pets verify --salvage DIR copies out all that is sound and says what is not."
 func TestVerifySalvage(t *testing.T) {
+	t.Parallel()
 	s, path := damagedShell(t)
 	before, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -72,6 +74,7 @@ func TestVerifySalvage(t *testing.T) {
 // "A salvage that was interrupted leaves a folder that nothing opens": not to verify it, not to
 // look at it, not to serve it.
 func TestAnUnfinishedSalvageIsRefused(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	s.PlayedDemo(s.Store())
 	require.NoError(t, os.WriteFile(filepath.Join(s.Store(), "salvage.unfinished"), nil, 0o600))

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"pets/commands/client"
 	"pets/internal/cli"
 	"pets/internal/cli/clitest"
 	"pets/internal/open"
@@ -22,6 +23,7 @@ import (
 // "state events positions balances trades stats equity permits breakers work against a
 // server": to the letter what they say of the folder, as text and as JSON, now and then.
 func TestViewsOfAServerAreThoseOfTheFolder(t *testing.T) {
+	t.Parallel()
 	p, folder, keys := petstest.Played(t)
 	here := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: []string{"PETS_STORE=embedded:" + folder}}
 	there := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: []string{"PETS_STORE=embedded:./none", "PETS_SERVER=" + p.URL, "PETS_KEY=" + keys["ann"]}}
@@ -57,6 +59,7 @@ func TestViewsOfAServerAreThoseOfTheFolder(t *testing.T) {
 
 // A bot's key sees its own part, and an error says so if it asks for everything.
 func TestViewsOfABot(t *testing.T) {
+	t.Parallel()
 	p, _, keys := petstest.Played(t)
 	s := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: []string{"PETS_SERVER=" + p.URL, "PETS_KEY=" + keys["alpha"]}}
 	for _, view := range []string{"state", "stats", "balances", "positions", "trades", "events", "permits", "breakers"} {
@@ -74,6 +77,7 @@ func TestViewsOfABot(t *testing.T) {
 
 // A view longer than a page is read part by part, and all parts are of one moment.
 func TestViewsComeInParts(t *testing.T) {
+	t.Parallel()
 	p, folder, keys := petstest.Played(t)
 	main := p.Client(keys["olga"]).Portfolio("main")
 	const more = 1100
@@ -100,6 +104,7 @@ func TestViewsComeInParts(t *testing.T) {
 
 // --follow continues with new events over the server's stream.
 func TestEventsOfAServerAreFollowed(t *testing.T) {
+	t.Parallel()
 	p, _, keys := petstest.Played(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -113,6 +118,21 @@ func TestEventsOfAServerAreFollowed(t *testing.T) {
 	require.Len(t, regexp.MustCompile(`(?m)bot\.started`).FindAllString(out.String(), -1), 3, "%s", out)
 }
 
+// followed runs pets events --follow against a server until the function that it returns is called.
+func followed(t *testing.T, p *petstest.Process, silence time.Duration) (out, errs *clitest.Buffer, ends func()) {
+	t.Helper()
+	out, errs = &clitest.Buffer{}, &clitest.Buffer{}
+	a := &cli.App{Place: open.Place{Err: errs}, Out: out, Dir: t.TempDir(), Environ: []string{"PETS_SERVER=" + p.URL, "PETS_KEY=" + petstest.AdminKey}, Silence: silence}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan int, 1)
+	go func() { ended <- pets.Run(ctx, a, []string{"events", "--follow"}) }()
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "portfolio.opened") }, 10*time.Second, 5*time.Millisecond)
+	return out, errs, func() {
+		stop()
+		require.Equal(t, 0, <-ended)
+	}
+}
+
 // --follow says that the connection is lost, why, and that it is back: silence must not look like a
 // quiet market.
 func TestWhoFollowsLearnsThatTheServerIsGone(t *testing.T) {
@@ -120,18 +140,16 @@ func TestWhoFollowsLearnsThatTheServerIsGone(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
 	p.OpenMain()
-	out, errs := &clitest.Buffer{}, &clitest.Buffer{}
-	a := &cli.App{Place: open.Place{Err: errs}, Out: out, Dir: t.TempDir(), Environ: []string{"PETS_SERVER=" + p.URL, "PETS_KEY=" + petstest.AdminKey}}
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	ended := make(chan int, 1)
-	go func() { ended <- pets.Run(ctx, a, []string{"events", "--follow"}) }()
+	out, errs, ends := followed(t, p, 0)
 	says := func(text string) {
 		t.Helper()
 		require.Eventually(t, func() bool { return strings.Contains(errs.String(), text) }, 30*time.Second, 5*time.Millisecond, "%s", errs)
 	}
-	require.Eventually(t, func() bool { return strings.Contains(out.String(), "portfolio.opened") }, 10*time.Second, 5*time.Millisecond)
-	require.NoError(t, p.Client(petstest.AdminKey).Portfolio("main").Post(ctx, "/deposits", "one", map[string]any{"wallet": "hot", "amount": "1"}, nil))
+	deposit := func(key, amount string) {
+		t.Helper()
+		require.NoError(t, p.Client(petstest.AdminKey).Portfolio("main").Post(t.Context(), "/deposits", key, map[string]any{"wallet": "hot", "amount": amount}, nil))
+	}
+	deposit("one", "1")
 	require.Eventually(t, func() bool { return strings.Contains(out.String(), "deposit.recorded") }, 10*time.Second, 5*time.Millisecond)
 	require.Empty(t, errs.String())
 	require.NoError(t, p.Cmd.Process.Kill())
@@ -139,13 +157,19 @@ func TestWhoFollowsLearnsThatTheServerIsGone(t *testing.T) {
 	says("pets: the connection to server " + p.URL + " is lost: ")
 	p = petstest.ServeAt(t, strings.TrimPrefix(p.URL, "http://"), folder)
 	says("pets: connected to server " + p.URL + " again")
-	require.NoError(t, p.Client(petstest.AdminKey).Portfolio("main").Post(ctx, "/deposits", "two", map[string]any{"wallet": "hot", "amount": "22"}, nil))
+	deposit("two", "22")
 	require.Eventually(t, func() bool { return strings.Count(out.String(), "deposit.recorded") == 2 }, 10*time.Second, 5*time.Millisecond)
 	require.Equal(t, 1, strings.Count(errs.String(), "is lost"), "once")
+	ends()
 
 	// A server that hangs is detected by its silence.
+	out, errs, ends = followed(t, p, 2*time.Second)
+	for n, amount := range []string{"333", "4444"} { // the second comes by the stream
+		deposit(amount, amount)
+		require.Eventually(t, func() bool { return strings.Count(out.String(), "deposit.recorded") == 3+n }, 10*time.Second, 5*time.Millisecond)
+	}
 	p.Freeze()
-	says("is lost: nothing was heard for 20s")
-	stop()
-	require.Equal(t, 0, <-ended)
+	says("is lost: nothing was heard for 2s")
+	ends()
+	require.Equal(t, "20s", client.DefaultSilence.String(), "as long as that for a person; the server lives on a sign of life every 15 s")
 }

@@ -35,6 +35,7 @@ func served(t *testing.T, env ...string) (*petstest.Shell, *petstest.Process) {
 // "Exit 0 fine, 1 something needs a person or there is no answer", and each thing that
 // needs one is named with what to type next.
 func TestStatusSaysWhatNeedsAPerson(t *testing.T) {
+	t.Parallel()
 	s, _ := served(t)
 	issue := func(args ...string) string {
 		return petstest.SecretPattern.FindString(s.Ok(append([]string{"apikey", "issue"}, args...)...))
@@ -85,6 +86,7 @@ func TestStatusSaysWhatNeedsAPerson(t *testing.T) {
 
 // "It works without a key as far as the open routes go, and says what a key would show."
 func TestStatusWithoutAKey(t *testing.T) {
+	t.Parallel()
 	s, p := served(t)
 	for _, env := range [][]string{{"PETS_SERVER=" + p.URL}, {s.Env[0]}} { // named, or found by its folder
 		here := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: env}
@@ -105,6 +107,7 @@ func TestStatusWithoutAKey(t *testing.T) {
 // "Another exit status when something that should be seen is unseen, and a line that names
 // what and why": of a key that is for one portfolio, while all others are stopped.
 func TestStatusWithAKeyOfOnePortfolio(t *testing.T) {
+	t.Parallel()
 	s, _ := served(t)
 	require.Contains(t, s.Ok("status"), "nothing needs a person\n", "there is no portfolio, and nothing is hidden")
 	s.Ok("portfolio", "open", "main")
@@ -122,6 +125,7 @@ func TestStatusWithAKeyOfOnePortfolio(t *testing.T) {
 
 // A server that is ready, but warns, needs a person; one that is not says why.
 func TestStatusOfAServerInTrouble(t *testing.T) {
+	t.Parallel()
 	l := petstest.NewListener(t)
 	ready, status := "ready\nwarning: the wall clock is 3m0s behind the last record\n", http.StatusOK
 	l.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -150,6 +154,7 @@ func TestStatusOfAServerInTrouble(t *testing.T) {
 // "One client, one proof, for all views of a run": the server that was found by its folder
 // proves once who it is, however many portfolios are looked at.
 func TestStatusAsksForOneProof(t *testing.T) {
+	t.Parallel()
 	s := petstest.Small(t)
 	lock, err := open.LockDir(s.Store(), s.Store(), uuid.Nil)
 	require.NoError(t, err)
@@ -186,6 +191,7 @@ func TestStatusAsksForOneProof(t *testing.T) {
 
 // "A 429 from /readyz is not known": it is no server that is not ready.
 func TestStatusWhereReadyIsNotSaid(t *testing.T) {
+	t.Parallel()
 	l := petstest.NewListener(t)
 	refusals := 2
 	l.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -213,6 +219,7 @@ func TestStatusWhereReadyIsNotSaid(t *testing.T) {
 // "Show what it answers whenever it answers": a server whose disk is low is not ready, and
 // shows its portfolios and their emergency stops.
 func TestStatusShowsPortfoliosOfAServerThatIsNotReady(t *testing.T) {
+	t.Parallel()
 	s, before := served(t)
 	s.Ok("portfolio", "open", "main")
 	require.NoError(t, before.Cmd.Process.Kill())
@@ -231,6 +238,7 @@ func TestStatusShowsPortfoliosOfAServerThatIsNotReady(t *testing.T) {
 // "or there is no answer": a folder without a server, with a stop waiting in it, and a port at which
 // no server listens.
 func TestStatusWithoutAServer(t *testing.T) {
+	t.Parallel()
 	s := petstest.Small(t)
 	r := s.Run("status")
 	require.Equal(t, 1, r.Code)
@@ -253,21 +261,26 @@ func TestStatusWithoutAServer(t *testing.T) {
 // "Down or hung: say what to do": a server that stands still is ended by its number, as stop
 // says, whether it was named or found.
 func TestStatusOfAServerThatHangs(t *testing.T) {
+	t.Parallel()
 	s, p := served(t)
 	p.Freeze()
-	for _, env := range [][]string{s.Env, {s.Env[0], "PETS_KEY=" + petstest.AdminKey}} {
-		here := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: append([]string{s.Env[0]}, env...)}
-		r := here.Run("status")
-		require.Equal(t, 1, r.Code)
-		words := strings.Join(strings.Fields(r.Out), " ")
-		require.Contains(t, words, "NO ANSWER")
-		require.Contains(t, words, fmt.Sprintf("does not answer: end it (kill -9 %d), and start it again", p.Cmd.Process.Pid))
-		require.Contains(t, r.Out, "    pets serve\n")
+	for name, env := range map[string][]string{"named": s.Env, "found": {s.Env[0], "PETS_KEY=" + petstest.AdminKey}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			here := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: append([]string{s.Env[0]}, env...)}
+			r := here.Run("status")
+			require.Equal(t, 1, r.Code)
+			words := strings.Join(strings.Fields(r.Out), " ")
+			require.Contains(t, words, "NO ANSWER")
+			require.Contains(t, words, fmt.Sprintf("does not answer: end it (kill -9 %d), and start it again", p.Cmd.Process.Pid))
+			require.Contains(t, r.Out, "    pets serve\n")
+		})
 	}
 }
 
 // "A damaged or rolled-back store: say what a look at the folder shows, and name the runbook."
 func TestStatusOfAStoreInTrouble(t *testing.T) {
+	t.Parallel()
 	damaged, _ := damagedShell(t)
 	rolled := petstest.New(t)
 	older := filepath.Join(t.TempDir(), "store")
@@ -298,6 +311,7 @@ func TestStatusOfAStoreInTrouble(t *testing.T) {
 // "A retry with the same --key is safe: print the key when there was no answer": what the
 // command says is typed again, and it has happened once.
 func TestSentAgainUnderItsKeyItHappensOnce(t *testing.T) {
+	t.Parallel()
 	s, p := served(t)
 	s.Ok("portfolio", "open", "main")
 	deaf := petstest.NewListener(t) // it passes the request on and hangs up
@@ -328,6 +342,7 @@ func TestSentAgainUnderItsKeyItHappensOnce(t *testing.T) {
 // "Errors name the flag": of what is wrong here, and of what the server finds wrong; and
 // what is wrong here is never sent.
 func TestErrorsNameTheFlag(t *testing.T) {
+	t.Parallel()
 	s, _ := served(t)
 	s.Ok("portfolio", "open", "main")
 	s.Ok("deposit", "100")
@@ -375,6 +390,7 @@ func TestErrorsNameTheFlag(t *testing.T) {
 // A denial is printed with every reason and exits with a failure, so that a script does not place
 // the order. So does a batch with a refused command.
 func TestADenialIsNoSuccess(t *testing.T) {
+	t.Parallel()
 	s, _ := served(t)
 	s.Ok("portfolio", "open", "main")
 	s.Ok("deposit", "100")
@@ -409,6 +425,7 @@ func TestADenialIsNoSuccess(t *testing.T) {
 
 // Lists can also be read from a folder, without a server.
 func TestListsOfAFolder(t *testing.T) {
+	t.Parallel()
 	s, p := served(t)
 	s.Ok("portfolio", "open", "main", "--limit", "blocked_zones=none")
 	s.Ok("deposit", "100")
@@ -432,6 +449,7 @@ func TestListsOfAFolder(t *testing.T) {
 
 // Every limit of the policy can be set, in the spelling in which it is shown.
 func TestEveryLimitCanBeSet(t *testing.T) {
+	t.Parallel()
 	s, _ := served(t)
 	s.Ok("portfolio", "open", "main")
 	var pairs []string
@@ -456,6 +474,7 @@ func TestEveryLimitCanBeSet(t *testing.T) {
 
 // A command that is printed to be copied calls the program as it was called.
 func TestTheNameOfTheProgram(t *testing.T) {
+	t.Parallel()
 	for called, want := range map[string]string{
 		"": "pets", "pets": "pets", "bin/pets": "bin/pets", "./pets": "./pets", "/opt/my pets/pets": "'/opt/my pets/pets'",
 		filepath.Join(os.TempDir(), "go-build1/b001/exe/pets"): "pets", "/usr/bin/other": "pets",
@@ -467,6 +486,7 @@ func TestTheNameOfTheProgram(t *testing.T) {
 // "Show time, reason and who of the same record": a portfolio that was stopped twice shows the
 // second stop, at a server and in its folder; `state`, `status` and `breakers` say who stopped it.
 func TestARepeatedStopIsShownAsOneRecord(t *testing.T) {
+	t.Parallel()
 	s, p := served(t)
 	s.Ok("portfolio", "open", "main")
 	issue := func(user, role string) string {

@@ -14,6 +14,7 @@ import (
 // "a type is matched as a word or prefix people use (breaker → breaker.*), an unknown type
 // is a usage error that lists the known ones".
 func TestKnownTypes(t *testing.T) {
+	t.Parallel()
 	for asked, want := range map[string][]string{
 		"":                 nil,
 		"breaker":          {"breaker"},

@@ -77,7 +77,7 @@ func TestWhatToDoNextLeadsOut(t *testing.T) {
 				line = strings.NewReplacer("REQUEST", request, "…", "looked at it").Replace(line)
 				cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
 				cmd.Dir = bin
-				cmd.Env = []string{petstest.AsCommand + "=1", "PATH=" + bin + ":" + os.Getenv("PATH"), "PETS_SERVER=" + p.URL, "PETS_KEY=" + key}
+				cmd.Env = []string{petstest.AsCommand + "=1", petstest.EndsAtOnce, "PATH=" + bin + ":" + os.Getenv("PATH"), "PETS_SERVER=" + p.URL, "PETS_KEY=" + key}
 				out, err := cmd.CombinedOutput()
 				require.NoError(t, err, "%s, deposit %s, loss %s: %s\n%s\nof\n%s", r.Name, c.deposit, c.pnl, line, out, text)
 				if id := regexp.MustCompile(`--confirm (c\d+)`).FindSubmatch(out); id != nil {
@@ -114,6 +114,7 @@ func printedCommands(text string) []string {
 
 // The refusal and the dry run name the same way out: a rebase alone does not help.
 func TestARefusedResetSaysTheWayOut(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
 	w := p.TwoPeople(folder)

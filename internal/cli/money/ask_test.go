@@ -55,6 +55,7 @@ func commandsThatAsk(all []*cobra.Command, above string) []string {
 // after a no, after an answer that is neither, and where there is nobody to ask, and takes
 // --yes for a yes.
 func TestEveryCommandThatAsks(t *testing.T) {
+	t.Parallel()
 	room, _, _, _ := fakeServer(t, nil)
 	found := commandsThatAsk(Commands(room.App), "")
 	require.Len(t, found, len(asking))

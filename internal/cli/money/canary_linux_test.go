@@ -277,9 +277,10 @@ func requireNone(t *testing.T, where string, text []byte, secrets map[string]map
 // of a whole server, after it has signed an order and a transfer and was asked for all it
 // answers. The control is the same search for something that has to be there.
 func TestCanary(t *testing.T) {
+	t.Parallel()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	c := newCanary(t, self, petstest.AsCommand+"=1")
+	c := newCanary(t, self, petstest.AsCommand+"=1", petstest.EndsAtOnce)
 	sealing, err := base64.URLEncoding.DecodeString(testEncryptionKey)
 	require.NoError(t, err)
 	secrets := map[string]map[string][]byte{
@@ -309,6 +310,7 @@ func TestCanary(t *testing.T) {
 
 // The same for the memory of the server, in the build that is deployed.
 func TestCanaryInMemory(t *testing.T) {
+	t.Parallel()
 	testenv.OnlyLong(t, "builds the whole program anew, as it is deployed")
 	if os.Getuid() != 0 {
 		testenv.Lacks(t, "only root may look into another process")

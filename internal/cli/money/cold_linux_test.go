@@ -55,6 +55,7 @@ func brokenHome(t testing.TB) *petstest.Shell {
 // "sign works on a machine without network or store": with settings that nothing else
 // would start with, in a network namespace without a network, in a process of its own.
 func TestColdSign(t *testing.T) {
+	t.Parallel()
 	s := brokenHome(t)
 	f := unsignedTransfer(t, petstest.AccountOf(t, petstest.OtherWords, 0))
 	file := s.Carry("x12.cold.json", f)
@@ -104,6 +105,7 @@ func TestColdSign(t *testing.T) {
 
 // The person must read the recipient, and have the words of the sender.
 func TestColdSignRefusals(t *testing.T) {
+	t.Parallel()
 	s := brokenHome(t)
 	file := s.Carry("x12.cold.json", unsignedTransfer(t, petstest.AccountOf(t, petstest.TestWords, 4)))
 	s.Sit("cold", "sign", file).WaitFor("characters: ").Types("BA71\r").WaitFor("nothing was signed").Ends(1)
@@ -122,6 +124,7 @@ func TestColdSignRefusals(t *testing.T) {
 // "the transaction's own bytes … must say the same payment, else refuse"; and strict
 // reading, with file and field, and nothing of what stood there.
 func TestColdFile(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	registry, err := chain.Default()
 	require.NoError(t, err)
@@ -178,6 +181,7 @@ func TestColdFile(t *testing.T) {
 
 // A program that is terminated while words are on the screen wipes the screen.
 func TestTerminated(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	s.SetEnv("TERM", "xterm")
 	seat := petstest.NewSeat(t)

@@ -27,6 +27,7 @@ import (
 // stands there, in order: server$ and offline$ are two machines, serve$ is the server's own
 // terminal. Every command has to succeed. No word, and no key, is on a disk afterwards.
 func TestCustodyPage(t *testing.T) {
+	t.Parallel()
 	testenv.Need(t, "bash", "curl", "sed")
 	page, err := os.ReadFile("../../../docs/custody.md")
 	require.NoError(t, err)
@@ -83,7 +84,7 @@ func newDesk(t *testing.T) *desk {
 	require.NoError(t, err)
 	wrapper := fmt.Sprintf("#!/bin/sh\n%s=1 exec %s \"$@\"\n", petstest.AsCommand, self)
 	require.NoError(t, os.WriteFile(filepath.Join(bin, "pets"), []byte(wrapper), 0o700))
-	base := []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "TERM=xterm", "PS1=<<$?>>", "HOME=" + bin}
+	base := []string{"PATH=" + bin + ":" + os.Getenv("PATH"), petstest.EndsAtOnce, "TERM=xterm", "PS1=<<$?>>", "HOME=" + bin}
 	d.seats["server"] = bashAt(t, d.Dir, slices.Concat(base, c.Env))
 	d.seats["offline"] = bashAt(t, d.offlineDir, base)
 	return d

@@ -20,6 +20,7 @@ import (
 // A key that cannot be opened is reported when the server starts, not when a transfer gets stuck.
 // Here it is sealed under a different encryption key.
 func TestKeysAreOpenedAtTheStart(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	(&canary{t: t, dir: dir}).sealKey()
 	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
@@ -40,5 +41,6 @@ func TestKeysAreOpenedAtTheStart(t *testing.T) {
 
 // A fee of 0 that was typed does not mean the default.
 func TestAFeeOfNothingIsRefused(t *testing.T) {
+	t.Parallel()
 	petstest.New(t).Fails(2, []string{"--highest-fee must be above 0"}, "transfer", "--from", "hot", "--to", "cold", "--amount", "5", "--highest-fee", "0", "--reason", "x")
 }

@@ -18,6 +18,7 @@ import (
 // once they were shown, or typed and looked at, no two of them stand beside each other in
 // the memory of the process. It is read by root, who alone can.
 func TestMemoryHoldsNoWords(t *testing.T) {
+	t.Parallel()
 	if testenv.Race {
 		t.Skip("the race detector's own memory is too much to look through")
 	}

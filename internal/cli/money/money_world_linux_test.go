@@ -140,7 +140,7 @@ func (w *moneyWorld) seat(who string) (dir string, environ []string) {
 // serve starts pets serve in this process and waits until it is ready.
 func (w *moneyWorld) serve() {
 	ctx, stop := context.WithCancel(context.Background())
-	a := &cli.App{Place: open.Place{Err: w.log, Wall: w.wall}, Out: io.Discard, Dir: w.dir, Environ: w.environ(
+	a := &cli.App{Place: open.Place{Err: w.log, Wall: w.wall}, Out: io.Discard, Dir: w.dir, CustodyPace: 200 * time.Millisecond, Environ: w.environ(
 		"PETS_ADMIN_KEY="+petstest.AdminKey, "PETS_RPC_URLS="+w.proxy.URL(), "PETS_RPC_TEST_CHAIN=true", "PETS_KEYSTORE="+filepath.Join(w.dir, "keystore"),
 		"ENCRYPTION_KEY="+testEncryptionKey, "PETS_RECONCILE_EVERY=24h")}
 	ended := make(chan int, 1)
@@ -280,15 +280,19 @@ func (w *moneyWorld) confirmed(id string) {
 	w.until(id, string(treasury.Confirmed))
 }
 
-// signCold acts as a person at the machine with the key, which has neither network nor store: it
-// types the recipient's last characters and the words.
+// signCold acts as a person at the machine with the key, which has neither network nor store.
 func (w *moneyWorld) signCold(args ...string) string {
 	w.t.Helper()
-	file, err := money.ReadColdFile(args[2])
+	offline := &petstest.Shell{T: w.t, Dir: w.t.TempDir()}
+	return w.typesWords(offline.Sit(args...), args[2])
+}
+
+// typesWords types the recipient's last characters and the words.
+func (w *moneyWorld) typesWords(seat *petstest.Seat, unsigned string) string {
+	w.t.Helper()
+	file, err := money.ReadColdFile(unsigned)
 	require.NoError(w.t, err)
 	to := file.Payment.To
-	offline := &petstest.Shell{T: w.t, Dir: w.t.TempDir()}
-	seat := offline.Sit(args...)
 	seat.WaitFor("characters: ").Types(to[len(to)-money.LastDigits:] + "\r")
 	return seat.WaitFor("not shown: ").Types(petstest.TestWords + "\r").WaitFor("Signed: 0x").Ends(0)
 }

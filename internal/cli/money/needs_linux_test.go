@@ -17,6 +17,7 @@ import (
 // "Transfers waiting for approval or stuck": one that waits for a second person, one that
 // waits for the machine with the cold key, and one that is not over after an hour.
 func TestStatusOfTransfers(t *testing.T) {
+	t.Parallel()
 	w := newMoneyWorld(t).opened()
 	status := func(who string) (string, int) {
 		r := w.pets(who, "status")
@@ -53,6 +54,7 @@ func TestStatusOfTransfers(t *testing.T) {
 // "Permits overdue/legs", and what else of a portfolio only a person can settle, as a
 // server tells it.
 func TestStatusOfWhatIsOverdue(t *testing.T) {
+	t.Parallel()
 	past := time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
 	answers := map[string]string{
 		"/readyz":        "ready\n",

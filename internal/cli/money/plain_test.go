@@ -26,6 +26,7 @@ import (
 // A server that shows one payment and names the hash of another is detected, whichever field
 // differs; so is the hash of another portfolio.
 func TestShownPaymentHasItsHash(t *testing.T) {
+	t.Parallel()
 	sound := shownTransfer()
 	checkShown := func(portfolio string, v *projections.Transfer, hash string) error {
 		a := &app{&cli.App{}}
@@ -56,6 +57,7 @@ func TestShownPaymentHasItsHash(t *testing.T) {
 
 // Each status has a line that explains it.
 func TestStatusLines(t *testing.T) {
+	t.Parallel()
 	for status, words := range map[treasury.Status]string{
 		treasury.Requested: "waits for a second person", treasury.Approved: "when its turn comes", treasury.Prepared: "nothing is signed yet",
 		treasury.Signed: "not sent yet", treasury.Broadcast: "on its way, 0xabc", treasury.Confirmed: "in block 12, fee 0.1 POL",
@@ -88,6 +90,7 @@ func nextOf(v *projections.Transfer, ways ...string) string {
 // "One truth": what nothing is signed of does not go on by itself, and the command that
 // somebody else types is whole, or has a backslash.
 func TestNextStepIsTrueAndWhole(t *testing.T) {
+	t.Parallel()
 	v := shownTransfer()
 	v.Status, v.Hash = treasury.Approved, strings.Repeat("7e", 32)
 	require.Contains(t, nextOf(&v), "the server goes on with it by itself")
@@ -104,6 +107,7 @@ func TestNextStepIsTrueAndWhole(t *testing.T) {
 // A proposal says where its amount comes from: the whole difference, what can be given,
 // or what the chain's decimals leave of it.
 func TestExplainRebalance(t *testing.T) {
+	t.Parallel()
 	r := domain.Rebalance{
 		Hot: dec("2000"), HotCash: dec("1500"), Deployed: dec("500"), Cold: dec("8000"), Total: dec("10000"), Share: dec("0.2"), Target: dec("1500"),
 		Low: dec("1200"), High: dec("1800"), GoesTo: dec("1500"), Available: dec("900"), Smallest: dec("50"),
@@ -126,6 +130,7 @@ func TestExplainRebalance(t *testing.T) {
 
 // The chart is right for shares of nothing, of everything, and below zero.
 func TestDrawShares(t *testing.T) {
+	t.Parallel()
 	require.Equal(t, []string{"no money yet"}, drawShares(&domain.Rebalance{}))
 	total := dec("1000")
 	f := domain.Rebalance{Total: total, Target: dec("150"), Low: dec("120"), High: dec("180")}
@@ -141,6 +146,7 @@ func TestDrawShares(t *testing.T) {
 
 // What holds up a transfer is printed when it is requested, shown and approved.
 func TestInTheWay(t *testing.T) {
+	t.Parallel()
 	require.Empty(t, inTheWay(&haltView{Breakers: []projections.Breaker{{Breaker: "daily_loss", Status: risk.OK}}}, nil))
 	alpha := "alpha"
 	require.Equal(t, []string{
@@ -199,6 +205,7 @@ func fakeServer(t *testing.T, answers map[string]any) (*app, *bytes.Buffer, *byt
 // "Sends the hash that was shown, never fetched again": and nothing at all where the
 // payment does not have it, or an id is not known.
 func TestApproveSendsWhatWasShown(t *testing.T) {
+	t.Parallel()
 	v := shownTransfer()
 	answers := map[string]any{
 		"/transfers": show.TransfersView{Transfers: []projections.Transfer{v}}, "/wallets": show.WalletsView{}, "/address-book": show.BookView{},
@@ -222,6 +229,7 @@ func TestApproveSendsWhatWasShown(t *testing.T) {
 
 // Without a server, the error says so, and nothing else is printed.
 func TestMoneyWithoutAServer(t *testing.T) {
+	t.Parallel()
 	closed := httptest.NewServer(http.NotFoundHandler())
 	closed.Close()
 	for _, args := range [][]string{{"approve", "x1"}, {"transfers"}, {"reconcile"}, {"wallet", "sweep", "--to", "cold", "--reason", "x"}} {
@@ -237,6 +245,7 @@ func TestMoneyWithoutAServer(t *testing.T) {
 // "Cold export of what was exported needs a next step": no file is written over, and what to do
 // instead is said.
 func TestAFileThatIsThereNamesTheWayOut(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "x8.cold.json")
 	require.NoError(t, writeCarried(file, "first"))
 	err := writeCarried(file, "second")
@@ -247,6 +256,7 @@ func TestAFileThatIsThereNamesTheWayOut(t *testing.T) {
 // "It says what it waits for": who follows a transfer that stands still under an emergency stop
 // is told so, once.
 func TestFollowSaysWhatItWaitsFor(t *testing.T) {
+	t.Parallel()
 	v := shownTransfer()
 	v.Status = treasury.Approved
 	a, _, _, _ := fakeServer(t, map[string]any{

@@ -129,6 +129,7 @@ func (s *step) full() string {
 // command that sends it. A route without one fails here, and so does a command that does
 // not send what the table says, or is refused.
 func TestEveryRouteOfAPersonHasACommand(t *testing.T) {
+	t.Parallel()
 	w := newMoneyWorld(t).opened()
 	s := &story{moneyWorld: w, watched: watchServer(t, w.url)}
 	routes := s.personRoutes()

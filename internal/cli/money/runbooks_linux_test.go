@@ -29,19 +29,20 @@ import (
 // show is in comments: <!-- run: confirmed x9 -->. "The breach runbook is tested from a
 // folder without a store": everybody sits in an empty folder, with PETS_SERVER and PETS_KEY.
 func TestRunbooks(t *testing.T) {
+	t.Parallel()
 	root, err := filepath.Abs("../../..")
 	require.NoError(t, err)
 	for _, name := range []string{"docs/runbooks/transfers.md", "docs/runbooks/security-breach.md"} {
 		t.Run(filepath.Base(name), func(t *testing.T) {
+			t.Parallel()
 			page, err := os.ReadFile(filepath.Join(root, name))
 			require.NoError(t, err)
 			b := &runbook{moneyWorld: newMoneyWorld(t).opened()}
 			b.away = t.TempDir()
-			t.Chdir(b.away)
 			if strings.Contains(string(page), "--registry registry.json") { // brought to the machine of the cold wallet
 				facts, err := os.ReadFile(b.registry)
 				require.NoError(t, err)
-				require.NoError(t, os.WriteFile("registry.json", facts, 0o600))
+				require.NoError(t, os.WriteFile(filepath.Join(b.away, "registry.json"), facts, 0o600))
 			}
 			got := b.run(string(page))
 			b.releaseChain()
@@ -109,7 +110,11 @@ func (b *runbook) answer(who, command string) []string {
 	var text string
 	switch {
 	case who == "vault": // the machine of the cold wallet, at a terminal
-		text = strings.ReplaceAll(b.signCold(words[1:]...), "\r", "")
+		offline := &petstest.Shell{T: b.t, Dir: b.away, Ctx: b.t.Context(), Env: []string{"COLUMNS=200"}}
+		text = strings.ReplaceAll(b.typesWords(offline.AtSeat(b.t, words[1:]...).Seat, filepath.Join(b.away, words[3])), "\r", "")
+	case words[0] == "pets" && words[1] == "cold": // it names its files as they lie in the person's folder
+		r := b.petsApart(who, words[1:]...)
+		text = b.actedOn(r.Err) + r.Out + petstest.Besides(r.Err)
 	case words[0] == "pets":
 		r := b.petsAsked(who, func(screen io.Writer, question string) (bool, bool) {
 			_, _ = fmt.Fprintln(screen, question+" [y/N] y")
@@ -123,6 +128,18 @@ func (b *runbook) answer(who, command string) []string {
 	clitest.WholeCommands(b.t, text)
 	b.t.Logf("%s for %s", time.Since(began).Round(time.Millisecond), command)
 	return b.masked(text)
+}
+
+// petsApart runs the command line in a process of its own, in the person's folder.
+func (b *runbook) petsApart(who string, args ...string) petstest.Ran {
+	b.t.Helper()
+	b.minutes(1)
+	dir, environ := b.seat(who)
+	var out, errs strings.Builder
+	c := (&petstest.Shell{T: b.t, Dir: dir, Ctx: b.t.Context(), Env: environ}).Process(args...)
+	c.Stdout, c.Stderr = &out, &errs
+	require.NoError(b.t, c.Run(), &errs)
+	return petstest.Ran{Out: out.String(), Err: errs.String()}
 }
 
 // holdChain keeps the server from taking what was approved further until the chain is released:

@@ -146,6 +146,7 @@ var sweepCases = map[string]struct {
 
 // "Base asset and other tokens first, the native coin last with the fees kept back."
 func TestSweepPlan(t *testing.T) {
+	t.Parallel()
 	for name, c := range sweepCases {
 		t.Run(name, func(t *testing.T) {
 			p := newSweepPlan(c.wallets, balances(c.held, c.differs), c.transfers, dec("1"))
@@ -167,6 +168,7 @@ func sweepOf(id, asset, amount string, status treasury.Status) projections.Trans
 
 // A refused sweep item does not block the others.
 func TestSweepGoesOnAfterARefusal(t *testing.T) {
+	t.Parallel()
 	a, out, errs, sent := fakeServer(t, map[string]any{
 		"/state":     map[string]any{"emergency_stop": map[string]any{"engaged": true}},
 		"/wallets":   show.WalletsView{Wallets: oneHot},

@@ -17,6 +17,7 @@ import (
 
 // "`treasury` prints 100 % beside “not above 20 %”"
 func TestHotShareIsTrue(t *testing.T) {
+	t.Parallel()
 	n := domain.MustDecimal
 	view := func(hot, total string) *show.TreasuryView {
 		v := &show.TreasuryView{}
@@ -38,6 +39,7 @@ func TestHotShareIsTrue(t *testing.T) {
 // "Name the commands, and say as of when": a difference is no dead end, and what was recorded
 // since the last reconciliation is not recorded twice.
 func TestADifferenceNamesTheWayOut(t *testing.T) {
+	t.Parallel()
 	at := time.Date(2026, 3, 2, 19, 24, 0, 0, time.UTC)
 	for _, c := range []struct{ place, difference, want string }{
 		{"hot", "25", "pets deposit 25 --asset USDC -p main\n"},

@@ -8,6 +8,7 @@ import (
 
 // Mistakes in a command line are reported before anything is sent, with exit status 2.
 func TestMoneyUsage(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	s.Env = append(s.Env, "PETS_KEY=some-key-0123456789-0123456789-0123456789")
 	for _, c := range []struct {
@@ -44,6 +45,7 @@ func TestMoneyUsage(t *testing.T) {
 
 // "Approvals go through the server only", and so does everything that moves money.
 func TestMoneyNeedsAKey(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	for _, args := range [][]string{
 		{"transfer", "--from", "hot", "--to", "cold", "--amount", "1", "--reason", "x"},

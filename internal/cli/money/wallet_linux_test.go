@@ -26,6 +26,7 @@ func afterScreen(t testing.TB, output string) string {
 // "pets wallet create (terminal only: words shown once, three asked back)": the words give
 // the key that is stored, are on the other screen only, and nowhere else.
 func TestCreate(t *testing.T) {
+	t.Parallel()
 	s := petstest.LiveShell(t)
 	seat := s.Sit("wallet", "create", "trading")
 	words := seat.ReadWords()
@@ -72,6 +73,7 @@ func TestCreate(t *testing.T) {
 
 // "three asked back … (3 tries, then nothing was kept)"
 func TestCreateWithWrongWords(t *testing.T) {
+	t.Parallel()
 	s := petstest.LiveShell(t)
 	seat := s.Sit("wallet", "create", "trading")
 	words := seat.ReadWords()
@@ -101,6 +103,7 @@ func TestCreateWithWrongWords(t *testing.T) {
 
 // "cold: shows address only, stores NO key"; it needs no store, key or server.
 func TestCreateCold(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	output := s.Sit("wallet", "create", "vault", "--place", "cold").WaitFor("cannot take back").Ends(2)
 	require.NotContains(t, output, alternateScreen)
@@ -118,6 +121,7 @@ func TestCreateCold(t *testing.T) {
 
 // "recover (typed, no echo; derive, compare with the expected address …)"
 func TestRecover(t *testing.T) {
+	t.Parallel()
 	s := petstest.LiveShell(t)
 	address := petstest.AccountOf(t, petstest.TestWords, 2)
 	s.Register("trading", domain.WalletHot, address)
@@ -160,6 +164,7 @@ func TestRecover(t *testing.T) {
 // "A recover --drill records wallet.recovery_tested without touching the stored key": not
 // a byte, and not the time of a file.
 func TestDrill(t *testing.T) {
+	t.Parallel()
 	s := petstest.LiveShell(t)
 	s.Register("trading", domain.WalletHot, petstest.OtherFirst)
 	s.Sit("wallet", "recover", "trading").WaitFor("not shown: ").Types(petstest.OtherWords + "\r").WaitFor("Recorded").Ends(0)

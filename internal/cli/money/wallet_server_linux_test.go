@@ -86,6 +86,7 @@ func (c *custodial) sitPatiently(args ...string) *petstest.Seat {
 // An operator with a server: a wallet is created, registered and recorded in one go, and then
 // verified and rotated by the server with its own keys.
 func TestWalletsThroughTheServer(t *testing.T) {
+	t.Parallel()
 	c := withChain(t)
 	seat := c.sitPatiently("wallet", "create", "trading")
 	words := seat.ReadWords()
@@ -129,6 +130,7 @@ func TestWalletsThroughTheServer(t *testing.T) {
 // "There is one way to ask for a yes": where a command asks everything else at its terminal, it
 // asks for the yes there, too, wherever messages go: pets wallet recover … 2>log.
 func TestRecoverWithMessagesInAFile(t *testing.T) {
+	t.Parallel()
 	c := withChain(t, petstest.OtherFirst)
 	c.post("/wallets", commands.RegisterWallet{Wallet: "trading", Place: domain.WalletHot, Chain: "eip155:1337", Address: petstest.OtherFirst})
 	c.post("/wallets", commands.RegisterWallet{Wallet: "vault", Place: domain.WalletCold, Chain: "eip155:1337", Address: petstest.AccountOf(t, petstest.TestWords, 0)})
@@ -147,6 +149,7 @@ func TestRecoverWithMessagesInAFile(t *testing.T) {
 
 // "recover (…; load with the balance read from the chain, offer a small test transaction)"
 func TestRecoverThroughTheServer(t *testing.T) {
+	t.Parallel()
 	c := withChain(t, petstest.OtherFirst)
 	c.post("/wallets", commands.RegisterWallet{Wallet: "trading", Place: domain.WalletHot, Chain: "eip155:1337", Address: petstest.OtherFirst})
 	c.post("/wallets", commands.RegisterWallet{Wallet: "vault", Place: domain.WalletCold, Chain: "eip155:1337", Address: petstest.AccountOf(t, petstest.TestWords, 0)})
@@ -183,6 +186,7 @@ func TestRecoverThroughTheServer(t *testing.T) {
 // Whatever fails in between, the screen says how to complete it, and the exit status is that of a
 // failure.
 func TestHalfWays(t *testing.T) {
+	t.Parallel()
 	c := withChain(t)
 	var issued struct{ Secret string }
 	require.NoError(t, c.server.Client(petstest.AdminKey).Send(c.Ctx, http.MethodPost, "/v1/api-keys", "k", map[string]any{"user": "olga", "role": "operator"}, &issued))

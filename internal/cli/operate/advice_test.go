@@ -43,6 +43,7 @@ func twoPortfolios(t *testing.T, folder string) *petstest.Process {
 // "Every command line that is printed as advice is built from what was typed": what is printed
 // after a stop that failed stops what was to be stopped, and nothing else.
 func TestTheAdviceAfterAFailedStopStopsWhatWasMeant(t *testing.T) {
+	t.Parallel()
 	made := filepath.Join(t.TempDir(), "store")
 	p := twoPortfolios(t, made)
 	require.NoError(t, p.Cmd.Process.Signal(os.Interrupt))
@@ -85,6 +86,7 @@ func TestTheAdviceAfterAFailedStopStopsWhatWasMeant(t *testing.T) {
 // "Printed commands name their portfolio": who confirms a clearing may have another one in the
 // settings.
 func TestTheConfirmationNamesItsPortfolio(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := twoPortfolios(t, folder)
 	as := func(user, role, portfolio string) *petstest.Shell {

@@ -70,6 +70,7 @@ const withAStart = `{"commands":[
 // and what was done is not done again: also where the file starts a bot, which a stop that
 // came meanwhile forbids.
 func TestALostBatchIsSentAgainUnderItsKey(t *testing.T) {
+	t.Parallel()
 	s, p := traded(t)
 	address, losing := loses(t, p, func() {})
 	losing.Store(true)
@@ -88,6 +89,7 @@ func TestALostBatchIsSentAgainUnderItsKey(t *testing.T) {
 
 // "Interrupted" says that it may have been recorded, and how to send it again.
 func TestAnInterruptedBatchIsSentAgainUnderItsKey(t *testing.T) {
+	t.Parallel()
 	s, p := traded(t)
 	ctx, interrupt := context.WithCancel(t.Context())
 	address, losing := loses(t, p, interrupt)
@@ -106,6 +108,7 @@ func TestAnInterruptedBatchIsSentAgainUnderItsKey(t *testing.T) {
 // sent again, what was done is answered from the records. What was done and then changed is
 // refused by itself; a file that lacks a command is not sent.
 func TestABatchInPartIsSentAgainUnderItsKey(t *testing.T) {
+	t.Parallel()
 	s, _ := traded(t)
 	const deposit, fee = `{"command":"record_deposit","body":{"wallet":"hot","amount":"7"}}`, `{"command":"record_fee","body":{"amount":"1","kind":"gas"}}`
 	allocate := func(to string) string {
@@ -144,6 +147,7 @@ func TestABatchInPartIsSentAgainUnderItsKey(t *testing.T) {
 // "What a file has and nobody reads is refused", as the API does: nothing goes to another
 // portfolio, or under another key, than the file says.
 func TestABatchIsReadStrictly(t *testing.T) {
+	t.Parallel()
 	s, _ := traded(t)
 	for text, want := range map[string]string{
 		`{"portfolio":"c1","commands":[{"command":"record_fee","body":{"amount":"1","kind":"gas"}}]}`:                             "portfolio is not a field of this request",
@@ -163,6 +167,7 @@ func TestABatchIsReadStrictly(t *testing.T) {
 
 // Where nothing was sent, there is nothing to send again.
 func TestWhatWasNotSentNeedsNoKey(t *testing.T) {
+	t.Parallel()
 	s, _ := traded(t)
 	for _, args := range [][]string{{"batch", "nosuchfile.json"}, {"sign", "--permit", "p1", "nosuchfile.json"}} {
 		r := s.Run(args...)
@@ -175,6 +180,7 @@ func TestWhatWasNotSentNeedsNoKey(t *testing.T) {
 // "A replay under --key does not read like a new success", and a first success under a key
 // does not read like a replay, also where its answer was lost on the way.
 func TestAReplayIsNoNewSuccess(t *testing.T) {
+	t.Parallel()
 	s, p := traded(t)
 	s.Ok("start", "alpha")
 	const key, other = "5d0ea9f4-97e9-4e9b-a1a0-2d1d3b7c1c4e", "6d0ea9f4-97e9-4e9b-a1a0-2d1d3b7c1c4e"
@@ -197,6 +203,7 @@ func TestAReplayIsNoNewSuccess(t *testing.T) {
 
 // A batch does not say of a denial, or of what changed nothing, that it was done.
 func TestABatchSaysWhatChangedNothing(t *testing.T) {
+	t.Parallel()
 	s, _ := traded(t)
 	s.Ok("market", "add", "m", "--outcomes", "YES,NO")
 	r := s.Run("batch", s.File("batch.json", `{"commands":[

@@ -10,6 +10,7 @@ import (
 
 // "The flag explains itself": every flag that a fill can have.
 func TestEveryFlagIsExplained(t *testing.T) {
+	t.Parallel()
 	source, err := os.ReadFile("../../../domain/events_trading.go")
 	require.NoError(t, err)
 	flags := regexp.MustCompile(`(?m)^\tFlag\w+ += "(\w+)"`).FindAllStringSubmatch(string(source), -1)
@@ -22,6 +23,7 @@ func TestEveryFlagIsExplained(t *testing.T) {
 
 // "README's permit with the fill of `pets fill --help`: make the two agree": both name the fee.
 func TestThePermitOfTheREADMEAllowsTheFillOfTheHelp(t *testing.T) {
+	t.Parallel()
 	readme, err := os.ReadFile("../../../README.md")
 	require.NoError(t, err)
 	fee := regexp.MustCompile(`--fee (\S+)`)

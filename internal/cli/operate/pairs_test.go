@@ -12,6 +12,7 @@ import (
 // "Repeated KEY=VALUE is refused everywhere": nothing is sent, whichever command has them, also
 // where only one of the two is in capitals.
 func TestAKeyThatStandsTwiceIsRefused(t *testing.T) {
+	t.Parallel()
 	l := petstest.NewListener(t)
 	s := petstest.New(t)
 	s.Env = append(s.Env, "PETS_SERVER="+l.URL, "PETS_KEY="+petstest.SomeKey)

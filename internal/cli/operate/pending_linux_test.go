@@ -19,6 +19,7 @@ import (
 // "A GET sees everything that was acknowledged before it was asked": the store was poisoned
 // under a running server, which holds a stop and says so to everybody who looks.
 func TestAHeldStopIsShownOnTheCommandLine(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
 	c := p.Client(petstest.AdminKey)
@@ -85,6 +86,7 @@ func TestAHeldStopIsShownOnTheCommandLine(t *testing.T) {
 
 // Commands that read a folder without a server warn about a stop that waits in its marker.
 func TestAMarkedStopIsTold(t *testing.T) {
+	t.Parallel()
 	s := servedOnce(t)
 	require.NotContains(t, s.Run("-p", "main", "state").Err, "HOLDS")
 	require.NoError(t, commands.NewLatchFile(filepath.Join(s.Store(), open.LatchName)).Write([]commands.PendingStop{{Portfolio: "main", Key: "k", Kind: "manual", Reason: "x"}}))

@@ -30,6 +30,7 @@ func servedOnce(t *testing.T) *petstest.Shell {
 // "A person can always stop": one stream that cannot be read keeps nobody from stopping
 // the others, and is stopped itself.
 func TestAStreamThatCannotBeReadKeepsNobodyFromStopping(t *testing.T) {
+	t.Parallel()
 	s := servedOnce(t)
 	s.Foreign("portfolio-x")
 	r := s.Run("-p", "main", "stop", "--emergency", "--reason", "smoke")
@@ -49,6 +50,7 @@ func TestAStreamThatCannotBeReadKeepsNobodyFromStopping(t *testing.T) {
 // "Compare kind, bot and key": an older stop of the same portfolio in the marker is not the
 // one that somebody wants now; where that one can be written nowhere, it is no success.
 func TestAnOlderMarkerIsNotTheStopThatIsAskedFor(t *testing.T) {
+	t.Parallel()
 	s := servedOnce(t)
 	s.Foreign("portfolio-x")
 	marker := filepath.Join(s.Store(), open.LatchName)
@@ -68,6 +70,7 @@ func TestAnOlderMarkerIsNotTheStopThatIsAskedFor(t *testing.T) {
 // "A damaged one blocks stop and serve": a marker in the store's folder of before there was a
 // PETS_DIR is judged as the one in PETS_DIR is.
 func TestADamagedFormerMarkerBlocksNothing(t *testing.T) {
+	t.Parallel()
 	s := servedOnce(t)
 	marker := filepath.Join(s.Store(), open.LatchName)
 	require.NoError(t, os.WriteFile(marker, []byte(`[{"portf`), 0o600))
@@ -84,6 +87,7 @@ func TestADamagedFormerMarkerBlocksNothing(t *testing.T) {
 // "A person can always stop": whatever is wrong with PETS_DIR, a store that can be written
 // and that nobody serves is stopped, and what is wrong is said. Another command is refused.
 func TestAPetsDirThatCannotBeMadeKeepsNobodyFromStopping(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	petstest.LiveStore(t, s.Store())
 	plain := s.File("plain")
@@ -113,6 +117,7 @@ func TestAPetsDirThatCannotBeMadeKeepsNobodyFromStopping(t *testing.T) {
 // start, and is recorded then": one flipped byte, a backup that is restored as the docs say,
 // with the marker of the damaged folder, or with that of the witness only.
 func TestAStopOnADamagedStoreIsKept(t *testing.T) {
+	t.Parallel()
 	for name, marked := range map[string]bool{"with the marker": true, "the marker was forgotten": false} {
 		t.Run(name, func(t *testing.T) {
 			s := servedOnce(t)

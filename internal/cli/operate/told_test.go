@@ -14,6 +14,7 @@ func fill(id string, rest ...string) []string {
 // "What was not done is not said to be done": a void of a fill that nobody knows takes nothing
 // out of the books, and says what it does instead; so does the history.
 func TestAVoidOfAnUnknownFillSaysSo(t *testing.T) {
+	t.Parallel()
 	s, _ := traded(t)
 	s.Ok(fill("v-1", "--status", "provisional")...)
 	out := plain(s.Ok("fill", "void", "v-l", "--bot", "alpha"))
@@ -29,6 +30,7 @@ func TestAVoidOfAnUnknownFillSaysSo(t *testing.T) {
 // "Only a note was recorded" is said with the note: what is ignored, or a duplicate, was not
 // so before.
 func TestANoteIsSaid(t *testing.T) {
+	t.Parallel()
 	s, _ := traded(t)
 	s.Ok(fill("v-1", "--status", "provisional")...)
 	s.Ok("fill", "void", "v-1", "--bot", "alpha")
@@ -44,6 +46,7 @@ func TestANoteIsSaid(t *testing.T) {
 
 // A settlement says who was paid how much, and that it holds for everybody.
 func TestASettlementSaysWhoWasPaid(t *testing.T) {
+	t.Parallel()
 	s, _ := traded(t)
 	s.Ok("bot", "add", "beta", "--capital", "100")
 	const forAll = "the outcome is settled at 1 a share from now on, for everybody"
@@ -55,6 +58,7 @@ func TestASettlementSaysWhoWasPaid(t *testing.T) {
 
 // A fill says what was booked.
 func TestAFillSaysWhatWasBooked(t *testing.T) {
+	t.Parallel()
 	s, _ := traded(t)
 	require.Contains(t, plain(s.Ok(fill("v-1", "--fee", "0.1")...)), "v-1: buy 100 m / YES at 0.4 is recorded: 40 moved, fee 0.1 (revision ")
 	require.Contains(t, plain(s.Ok(fill("v-2", "--notional", "1")...)), "at 0.4 is recorded: 1 moved, fee 0 (quantity × price is 40)")
@@ -62,6 +66,7 @@ func TestAFillSaysWhatWasBooked(t *testing.T) {
 
 // An arbitrage says which permit is for which order, what it costs and pays, and until when.
 func TestAnArbitrageSaysWhatWasPermitted(t *testing.T) {
+	t.Parallel()
 	s, _ := traded(t)
 	s.Ok("start", "alpha")
 	s.Ok("market", "add", "m", "--outcomes", "YES,NO")
@@ -76,6 +81,7 @@ func TestAnArbitrageSaysWhatWasPermitted(t *testing.T) {
 
 // Outcomes of a list are its words, without the blanks between them.
 func TestOutcomesAreTrimmed(t *testing.T) {
+	t.Parallel()
 	s, _ := traded(t)
 	s.Ok("market", "add", "m", "--outcomes", "YES, NO", "--token", "YES = 12")
 	var v struct {
@@ -91,6 +97,7 @@ func TestOutcomesAreTrimmed(t *testing.T) {
 
 // The hint at a wrong limit is in its unit.
 func TestAHintFitsTheLimit(t *testing.T) {
+	t.Parallel()
 	s, _ := traded(t)
 	for pair, want := range map[string]string{
 		"fee_bps=0.1%":            "fee_bps must be a decimal number of basis points, such as 10 for 0.1 %",
@@ -108,6 +115,7 @@ func TestAHintFitsTheLimit(t *testing.T) {
 // "A new portfolio says its limits", and which settings of this run are not among them: they
 // are those of a server that is started with them.
 func TestANewPortfolioSaysItsLimits(t *testing.T) {
+	t.Parallel()
 	s, _ := traded(t)
 	out := plain(s.Ok("portfolio", "open", "two", "--limit", "max_position_usd=250"))
 	require.Contains(t, out, "its limits: max_consecutive_losses ")
@@ -123,6 +131,7 @@ func TestANewPortfolioSaysItsLimits(t *testing.T) {
 // A deposit or a withdrawal whose reference is recorded already is warned of; the same one
 // sent again under its key is not another.
 func TestTheSameReferenceIsWarnedOf(t *testing.T) {
+	t.Parallel()
 	s, _ := traded(t)
 	const key = "5d0ea9f4-97e9-4e9b-a1a0-2d1d3b7c1c4e"
 	for _, verb := range []string{"deposit", "withdraw"} {

@@ -33,7 +33,7 @@ func (s *Server) openCustody() error {
 	if err != nil {
 		return err
 	}
-	o := custody.Options{Orders: shapes.Read, Notify: s.notify}
+	o := custody.Options{Orders: shapes.Read, Notify: s.notify, CompareAgainAfter: s.app.CustodyPace}
 	if keys != nil {
 		o.Signer, o.Sealer = keys, keys
 	}
@@ -97,7 +97,7 @@ func (s *Server) anyLive(ctx context.Context) (string, error) {
 // runCustody advances transfers, reconciles, and watches the age of the encryption key.
 func (s *Server) runCustody(ctx context.Context) {
 	s.work.Go(func() {
-		s.custody.Run(ctx, custody.RunOptions{ReconcileEvery: time.Duration(s.app.Config.ReconcileEvery)})
+		s.custody.Run(ctx, custody.RunOptions{Every: s.app.CustodyPace, ReconcileEvery: time.Duration(s.app.Config.ReconcileEvery)})
 	})
 	if s.vault == nil {
 		return

@@ -22,6 +22,7 @@ import (
 // right, and the snapshots are gone. The last record is the one that was witnessed, so the
 // start is not refused; the root is another.
 func TestAForgedHistoryIsStopped(t *testing.T) {
+	t.Parallel()
 	d := newTraded(t)
 	require.True(t, d.allowed())
 	d.stop()
@@ -72,6 +73,7 @@ func forge(t *testing.T, folder, eventType, from, to string) {
 // "Crash between log flush and witness write → start fine": a server that trades, trips
 // and is killed starts again each time, and knows what it had answered.
 func TestAKilledServerIsNotRefused(t *testing.T) {
+	t.Parallel()
 	d := newTraded(t)
 	d.trip()
 	for range 6 {

@@ -21,6 +21,7 @@ import (
 // listens where a server's lock says that it does. In another network namespace that is
 // anybody's program, and it would answer that it has stopped something.
 func TestNoKeyGoesToAStrangerAtTheServersAddress(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	var heard []string
 	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -64,6 +65,7 @@ func TestNoKeyGoesToAStrangerAtTheServersAddress(t *testing.T) {
 
 // The lock of an older server has no secret, so that server is only used if it is named.
 func TestAServerThatCannotProveItselfHasToBeNamed(t *testing.T) {
+	t.Parallel()
 	store := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, store)
 	p.OpenMain()
@@ -109,7 +111,7 @@ func TestAStopByAnotherUserClaimsNothing(t *testing.T) {
 			require.NoError(t, os.WriteFile(binary, b, 0o755))
 			for _, args := range [][]string{{"stop", "--emergency"}, {"stop", "alpha"}, {"clear"}} {
 				c := exec.Command(binary, append(args, "--store", "embedded:"+store)...)
-				c.Dir, c.Env = dir, []string{petstest.AsCommand + "=1", "HOME=" + dir}
+				c.Dir, c.Env = dir, []string{petstest.AsCommand + "=1", petstest.EndsAtOnce, "HOME=" + dir}
 				c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: other, Gid: other}}
 				out, err := c.CombinedOutput()
 				require.Error(t, err)
@@ -130,6 +132,7 @@ func TestAStopByAnotherUserClaimsNothing(t *testing.T) {
 // "Only the kernel is believed about its number": a pid that a lock names is that of
 // another process where the server has a namespace of its own.
 func TestNoPIDIsAdvisedOnTheWordOfAFile(t *testing.T) {
+	t.Parallel()
 	store := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, store)
 	p.OpenMain()

@@ -14,6 +14,7 @@ import (
 
 // "Ready means that commands work": a server whose disk is nearly full says so.
 func TestServerWithoutSpaceIsNotReady(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	var disk unix.Statfs_t
 	require.NoError(t, unix.Statfs(t.TempDir(), &disk))

@@ -10,6 +10,7 @@ import (
 
 // "Below PETS_DISK_RESERVE only stops and facts; below a quarter of it only stops."
 func TestTheReserveHasTwoParts(t *testing.T) {
+	t.Parallel()
 	for free, taken := range map[int64][3]bool{ // others, facts, stops
 		100: {true, true, true}, 99: {false, true, true}, 25: {false, true, true}, 24: {false, false, true}, 0: {false, false, true},
 	} {

@@ -25,6 +25,7 @@ import (
 // "A .env that others can read (not 600) is refused in live mode." Without a live
 // portfolio it is a warning.
 func TestEnvFileOfOthersIsRefusedLive(t *testing.T) {
+	t.Parallel()
 	serve := func(dir string) petstest.Ran {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
@@ -78,6 +79,7 @@ func TestEnvFileOfOthersIsRefusedLive(t *testing.T) {
 // A mistake in a settings file must not prevent a stop: settings that a stop does not need are
 // ignored, with a warning.
 func TestStopWithBadSettings(t *testing.T) {
+	t.Parallel()
 	for _, bad := range []string{"ENCRYPTION_KEY='abc'", "PETS_RPC_URLS=ftp://x", "FOO BAR", "PETS_ASSET_REGISTRY=/nonexist", "MAX_DAILY_LOSS_PCT=5"} {
 		dir := t.TempDir()
 		petstest.LiveStore(t, filepath.Join(dir, "store"))
@@ -192,6 +194,7 @@ func TestAStopThatMayHaveBeenMeantForAnother(t *testing.T) {
 // If PETS_SERVER cannot be read, the server that was meant was not stopped, whatever was stopped
 // here; and nothing is revoked or rejected instead.
 func TestStopWithAServerThatNobodyUnderstands(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	petstest.LiveStore(t, filepath.Join(dir, "store"))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, ".env"), []byte("PETS_SERVER=10.0.0.5:7433\n"), 0o600))
@@ -209,6 +212,7 @@ func TestStopWithAServerThatNobodyUnderstands(t *testing.T) {
 // "sudo pets stop leaves root's files in the folder, and the service does not start": what
 // is made belongs to the owner of the folder.
 func TestFilesOfRootBelongToTheOwner(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give files away")
 	}
@@ -241,6 +245,7 @@ func TestFilesOfRootBelongToTheOwner(t *testing.T) {
 // A bad setting that a view does not need does not prevent asking a server for it; commands that
 // act, and those that read a folder, are refused.
 func TestAViewOfAServerWithABadSetting(t *testing.T) {
+	t.Parallel()
 	server := petstest.NewListener(t)
 	s := petstest.Small(t)
 	for _, bad := range []string{"MAX_DAILY_LOSS_PCT=5", "PETS_CA=" + s.File("ca.pem", "junk"), "PETS_RATE_BURST=many"} {
@@ -263,6 +268,7 @@ func TestAViewOfAServerWithABadSetting(t *testing.T) {
 // . and .. are not valid names: in the path of a request they would mean another portfolio, or all
 // of them.
 func TestDotsAreNoPortfolio(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	for _, name := range []string{".", "..", ".hidden"} {
 		s.Fails(2, []string{"must not begin with a dot"}, "-p", name, "stop", "--emergency", "--reason", "x")
@@ -271,6 +277,7 @@ func TestDotsAreNoPortfolio(t *testing.T) {
 
 // A certificate that clients have pinned is kept when PETS_DIR is set.
 func TestTheCertificateComesAlong(t *testing.T) {
+	t.Parallel()
 	store, dir := t.TempDir(), filepath.Join(t.TempDir(), "dir")
 	a := &cli.App{Place: open.Place{Err: io.Discard}, Out: io.Discard}
 	a.Config.Store, a.Config.Listen = "embedded:"+store, "127.0.0.1:7433"

@@ -18,6 +18,7 @@ import (
 // "A person can always stop": lock and socket that somebody removes under a server are made
 // anew, and so is a PETS_DIR of its own.
 func TestTheWayInOfThisMachineIsMadeAnew(t *testing.T) {
+	t.Parallel()
 	for name, harm := range map[string]func(t *testing.T, dir string){
 		"socket": func(t *testing.T, dir string) { require.NoError(t, os.Remove(filepath.Join(dir, httpapi.SocketName))) },
 		"both": func(t *testing.T, dir string) {
@@ -47,6 +48,7 @@ func TestTheWayInOfThisMachineIsMadeAnew(t *testing.T) {
 
 // If it cannot be recreated, the log says so once; and nothing is put into a folder in its place.
 func TestAFolderThatIsAnothersIsLeftAlone(t *testing.T) {
+	t.Parallel()
 	store, dir := filepath.Join(t.TempDir(), "store"), filepath.Join(t.TempDir(), "server")
 	p := petstest.ServeFolder(t, store, "PETS_DIR="+dir)
 	require.NoError(t, os.Rename(dir, dir+".moved"))

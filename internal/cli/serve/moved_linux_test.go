@@ -16,6 +16,7 @@ import (
 // "Nothing is put into a backup, or into the place where a disk was mounted": a server whose
 // folder was moved away ends without a trace at its path; and it says all the time what to do.
 func TestAPoisonedServerLeavesNothingAtItsPath(t *testing.T) {
+	t.Parallel()
 	d := newTraded(t)
 	moved := d.folder + "-x"
 	require.NoError(t, os.Rename(d.folder, moved))
@@ -49,6 +50,7 @@ func TestAPoisonedServerLeavesNothingAtItsPath(t *testing.T) {
 // "A witness that was removed under a server is written anew within a second": an emergency
 // stop is not undone by an older copy of the folder afterwards, also where the server was killed.
 func TestAWitnessThatWasRemovedStillRemembers(t *testing.T) {
+	t.Parallel()
 	d := newTraded(t)
 	old := d.folder + "-old"
 	d.copy(old)

@@ -113,6 +113,7 @@ var plantedNames = []string{
 // into it, root who stops there neither touches nor gives away a file of his own, and is
 // not kept waiting; the stop holds, or says what is in its way.
 func TestWhatIsPlantedInAFolder(t *testing.T) {
+	t.Parallel()
 	for _, name := range plantedNames {
 		for _, p := range plants {
 			t.Run(name+" is a "+p.name, func(t *testing.T) {
@@ -188,6 +189,7 @@ func serverFiles(t *testing.T, folder string) {
 // A link made by root, and a link that leads to a folder of the user who made it, are as good as the
 // folder.
 func TestAFolderByALink(t *testing.T) {
+	t.Parallel()
 	folder := ofService(t)
 	for _, by := range []int{0, serviceUser} {
 		link := filepath.Join(t.TempDir(), "link")
@@ -203,6 +205,7 @@ func TestAFolderByALink(t *testing.T) {
 // is not sent to whoever locks a file in a folder that all can write to, and he keeps
 // nobody from stopping.
 func TestALockOfAStranger(t *testing.T) {
+	t.Parallel()
 	const stranger = 54321
 	for name, plant := range map[string]func(dir, lock string) error{
 		"another user's file": func(_, lock string) error { return os.Chown(lock, stranger, stranger) },

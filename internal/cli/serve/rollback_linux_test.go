@@ -123,7 +123,7 @@ func (d *traded) refuses(words ...string) {
 	self, err := os.Executable()
 	require.NoError(d.t, err)
 	c := exec.CommandContext(ctx, self, "serve", "--store", "embedded:"+d.folder, "--listen", "127.0.0.1:0", "--metrics-listen", "off")
-	c.Dir, c.Env = d.t.TempDir(), append(os.Environ(), petstest.AsCommand+"=1")
+	c.Dir, c.Env = d.t.TempDir(), append(os.Environ(), petstest.AsCommand+"=1", petstest.EndsAtOnce)
 	out, err := c.CombinedOutput()
 	var exit *exec.ExitError
 	require.ErrorAs(d.t, err, &exit, "%s", out)
@@ -137,6 +137,7 @@ func (d *traded) refuses(words ...string) {
 // "Decisions trust a snapshot that nothing compares with the log: an edited one untrips
 // a breaker for the writer only." It is not believed any more.
 func TestAnEditedSnapshotUntripsNothing(t *testing.T) {
+	t.Parallel()
 	d := newTraded(t)
 	require.True(t, d.allowed())
 	d.trip()
@@ -177,6 +178,7 @@ func editSnapshots(t *testing.T, folder string) (edited int) {
 // "A folder rolled back to an older copy is unnoticed (breaker untripped)." A start on it
 // is refused, says by how much and what to do, and changes nothing.
 func TestARolledBackFolderIsRefused(t *testing.T) {
+	t.Parallel()
 	d := newTraded(t)
 	older := filepath.Join(t.TempDir(), "older")
 	d.stop()
@@ -215,6 +217,7 @@ func (d *traded) verify() petstest.Ran {
 // "… until a person says --accept-rollback REASON, recorded": then it starts, the record
 // says what was missing, by whom and why, and what it touches is stopped.
 func TestARollbackIsAcceptedByAPerson(t *testing.T) {
+	t.Parallel()
 	d := newTraded(t)
 	older := filepath.Join(t.TempDir(), "older")
 	d.stop()
@@ -254,6 +257,7 @@ func systemEvents(t *testing.T, folder string) string {
 
 // "A folder rolled back and then grown beyond the head with other events": the leaf tells.
 func TestARolledBackFolderThatGrewIsRefused(t *testing.T) {
+	t.Parallel()
 	d := newTraded(t)
 	older := filepath.Join(t.TempDir(), "older")
 	d.stop()
@@ -278,6 +282,7 @@ func TestARolledBackFolderThatGrewIsRefused(t *testing.T) {
 // "A stop must never be refused because of the witness", and it is there when the store
 // is refused later; every other command that opens the folder is refused like a start.
 func TestAStopOnARolledBackFolder(t *testing.T) {
+	t.Parallel()
 	d := newTraded(t)
 	older := filepath.Join(t.TempDir(), "older")
 	d.stop()
@@ -323,6 +328,7 @@ func TestAStopOnARolledBackFolder(t *testing.T) {
 // "Readers: the same rule; no witness, no snapshots": what a reader of the folder shows
 // does not come from an edited snapshot.
 func TestAReaderBelievesNoEditedSnapshot(t *testing.T) {
+	t.Parallel()
 	d := newTraded(t)
 	d.trip()
 	d.stop()
@@ -343,6 +349,7 @@ func TestAReaderBelievesNoEditedSnapshot(t *testing.T) {
 // "No witness at all for a store that has events: made anew, with a log line"; one of
 // another store, as after rm -rf and a start, is refused.
 func TestAWitnessThatIsMissingOrAnothers(t *testing.T) {
+	t.Parallel()
 	d := newTraded(t)
 	require.NotContains(t, d.server.Errs.String(), "there is no witness", "a new store has had none")
 	d.stop()
@@ -364,6 +371,7 @@ func TestAWitnessThatIsMissingOrAnothers(t *testing.T) {
 
 // "A refused start leaves no store behind", whichever command could make one.
 func TestNoStoreIsMadeWhereOneWas(t *testing.T) {
+	t.Parallel()
 	s := petstest.Small(t)
 	require.NoError(t, os.RemoveAll(s.Store()))
 	for _, args := range [][]string{
@@ -381,6 +389,7 @@ func TestNoStoreIsMadeWhereOneWas(t *testing.T) {
 // "A salvaged store is accepted like a rollback": recorded, everything stopped, and the
 // witness of the damaged one kept.
 func TestASalvagedStoreIsAccepted(t *testing.T) {
+	t.Parallel()
 	d := newTraded(t)
 	require.True(t, d.allowed())
 	d.stop()
@@ -410,6 +419,7 @@ func TestASalvagedStoreIsAccepted(t *testing.T) {
 // A person can also accept a store whose witness is gone, by saying so; a blank reason does not
 // count.
 func TestAMissingWitnessIsAccepted(t *testing.T) {
+	t.Parallel()
 	d := newTraded(t)
 	d.stop()
 	require.NoError(t, os.RemoveAll(d.folder+"-witness"))
@@ -425,6 +435,7 @@ func TestAMissingWitnessIsAccepted(t *testing.T) {
 
 // "A witness that cannot be written: the server goes on, but says so."
 func TestAServerWithoutAPlaceForItsWitness(t *testing.T) {
+	t.Parallel()
 	p := petstest.ServeFolder(t, filepath.Join(t.TempDir(), "store"), "PETS_WITNESS=/proc/nobody-makes-a-folder-here")
 	require.Contains(t, p.Errs.String(), "cannot be written")
 	require.NoError(t, p.Cmd.Process.Signal(os.Interrupt))

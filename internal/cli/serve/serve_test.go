@@ -33,6 +33,7 @@ func serveFolderWith(t *testing.T, folder string, flags []string) *petstest.Proc
 // "Command-line commands that write find the running server", and open the folder
 // where none runs; approvals and clears go through the server only.
 func TestCommandsFindTheServer(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
 	issue := func(args ...string) string {
@@ -95,6 +96,7 @@ func TestCommandsFindTheServer(t *testing.T) {
 
 // Without PETS_ADMIN_KEY the first start makes a key and shows it once.
 func TestFirstKeyIsShownOnce(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder, "PETS_ADMIN_KEY=")
 	key := petstest.SecretPattern.FindString(p.Out.String())
@@ -127,6 +129,7 @@ func startsOnce(ctx context.Context, t *testing.T, folder string, out output) (c
 // "A key that counts was shown": an interrupt at the moment of showing, or an output that takes
 // nothing, leaves no key behind that nobody knows.
 func TestNoFirstKeyIsRecordedThatNobodySaw(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	code, errs := startsOnce(t.Context(), t, folder, func(string) error { return syscall.EPIPE })
 	require.Equal(t, 1, code)
@@ -206,6 +209,7 @@ func TestServerKilledUnderLoad(t *testing.T) {
 
 // API keys are not sent over the network in clear text.
 func TestPlaintextIsRefused(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	s.Fails(2, []string{"--tls-self", "API keys would go there in clear"}, "serve", "--listen", "0.0.0.0:0")
 	s.Fails(2, []string{"PETS_TLS_CERT", "must be set together"}, "serve", "--tls-cert", "x.pem")
@@ -213,6 +217,7 @@ func TestPlaintextIsRefused(t *testing.T) {
 
 // TLS with a self-made certificate, which stays the same over restarts.
 func TestTLSSelf(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder, "PETS_TLS_SELF=true")
 	require.True(t, strings.HasPrefix(p.URL, "https://"), p.URL)
@@ -236,6 +241,7 @@ func TestTLSSelf(t *testing.T) {
 // An import through the server that holds the store has the same result as one into a separate
 // folder: events, counts, and which rows are refused.
 func TestImportThroughTheServer(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
 	r := p.Pets(folder, petstest.AdminKey, "apikey", "issue", "--user", "olga", "--role", "operator")
@@ -271,6 +277,7 @@ func TestImportThroughTheServer(t *testing.T) {
 // "A key of another role may be bound to a portfolio, an admin's may not": --portfolio
 // binds the key, and what it is for is said.
 func TestAKeyIsBoundToThePortfolioThatIsNamed(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
 	issue := func(args ...string) petstest.Ran {

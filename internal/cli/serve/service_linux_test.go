@@ -70,7 +70,7 @@ func (s *service) folder(name string, uid, gid int, mode os.FileMode) string {
 func (s *service) command(uid uint32, env []string, args ...string) *exec.Cmd {
 	c := exec.Command(s.self, args...)
 	c.Dir = s.home
-	c.Env = append([]string{petstest.AsCommand + "=1", "PETS_ADMIN_KEY=" + petstest.AdminKey, "PATH=" + os.Getenv("PATH")}, env...)
+	c.Env = append([]string{petstest.AsCommand + "=1", petstest.EndsAtOnce, "PETS_ADMIN_KEY=" + petstest.AdminKey, "PATH=" + os.Getenv("PATH")}, env...)
 	if uid != 0 {
 		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid, Groups: []uint32{serviceGroup}}}
 	}
@@ -107,6 +107,7 @@ func (s *service) end(p *petstest.Process) {
 // A folder below that cannot be read is no store: "refuse beats guess" is for what is there,
 // and a volume that was just made has root's lost+found in it.
 func TestAFreshVolumeIsAPlaceForAStore(t *testing.T) {
+	t.Parallel()
 	s := newService(t)
 	store := s.folder("mnt", serviceID, serviceID, 0o755)
 	require.NoError(t, os.Mkdir(filepath.Join(store, "lost+found"), 0o700))
@@ -127,6 +128,7 @@ func TestAFreshVolumeIsAPlaceForAStore(t *testing.T) {
 // may lead to them": also where somebody makes one under a running server. It is told, no
 // warning is missing, and nothing is written there, until it was moved away.
 func TestAStrangersFolderUnderARunningServer(t *testing.T) {
+	t.Parallel()
 	const stranger = 4999
 	s := newService(t)
 	require.NoError(t, os.Chmod(s.home, 0o1777)) // sticky, as /tmp is
@@ -183,6 +185,7 @@ func TestAStrangersFolderUnderARunningServer(t *testing.T) {
 
 // The same for a separate PETS_DIR, which the server recreates if it was removed.
 func TestAStrangersPetsDirUnderARunningServer(t *testing.T) {
+	t.Parallel()
 	const stranger = 4999
 	s := newService(t)
 	require.NoError(t, os.Chmod(s.home, 0o1777))
@@ -210,6 +213,7 @@ func TestAStrangersPetsDirUnderARunningServer(t *testing.T) {
 // that is given to a group at each mount (chgrp -R, chmod -R g+rwX, g+s), and a backup that
 // was restored with a umask of 002, are started on as they are.
 func TestAVolumeOfAGroup(t *testing.T) {
+	t.Parallel()
 	s := newService(t)
 	volume := s.folder("volume", 0, serviceGroup, os.ModeSetgid|0o775)
 	store, witness := filepath.Join(volume, "pets"), filepath.Join(volume, "pets-witness")
@@ -256,6 +260,7 @@ func TestAVolumeOfAGroup(t *testing.T) {
 // A folder that everyone may write to is refused as before; so is one that a foreign group may write
 // to, and one that is not the server's own.
 func TestAFolderOfOthersStaysRefused(t *testing.T) {
+	t.Parallel()
 	s := newService(t)
 	for name, dir := range map[string]string{
 		"everybody":           s.folder("everybody", serviceID, serviceGroup, 0o777),
@@ -276,6 +281,7 @@ func TestAFolderOfOthersStaysRefused(t *testing.T) {
 // "If the service may not make a folder there, the server runs without; the log and /readyz
 // say why and what to do": the store of a service lies in a folder of root's.
 func TestAWitnessThatMayNotBeMadeSaysWhatToDo(t *testing.T) {
+	t.Parallel()
 	s := newService(t)
 	store := s.folder("x", serviceID, serviceID, 0o700)
 	server := s.start(serviceID, store)

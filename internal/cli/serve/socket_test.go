@@ -39,6 +39,7 @@ func stopBySocket(t *testing.T, dir string) int {
 // The user who runs the server can stop everything on its machine without a key, and is named in the
 // history; a killed server's socket is replaced, and a graceful stop removes it.
 func TestServerHasAStopSocket(t *testing.T) {
+	t.Parallel()
 	folder, dir := filepath.Join(t.TempDir(), "store"), filepath.Join(t.TempDir(), "server")
 	p := petstest.ServeFolder(t, folder, "PETS_DIR="+dir)
 	require.NoError(t, p.Client(petstest.AdminKey).Send(t.Context(), http.MethodPost, "/v1/portfolios", "open", map[string]any{"id": "main", "mode": "paper"}, nil))

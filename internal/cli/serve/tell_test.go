@@ -36,6 +36,7 @@ func notables(t *testing.T, text string) []logLine {
 // "One log line for each stop, start, clear, revocation as it becomes durable (who, which
 // portfolio, why), never for what was folded from before the start."
 func TestTheLogTellsWhatWasStopped(t *testing.T) {
+	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "store")
 	p := petstest.ServeFolder(t, folder)
 	boss := p.Client(petstest.AdminKey)

@@ -20,6 +20,7 @@ import (
 
 // "Also a line when a stop holds but is not recorded, and when it is recorded later."
 func TestTheLogTellsWhatIsNotRecorded(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	opened, err := embedded.Open(dir, embedded.Options{})
 	require.NoError(t, err)

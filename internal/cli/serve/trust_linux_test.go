@@ -20,6 +20,7 @@ import (
 // refused with a clear message; a folder writable by group/others likewise. But a stop must
 // not fail because of it: it goes on without the witness and says so."
 func TestAFolderOfSomebodyElseIsNotTaken(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root makes the folders of others")
 	}
@@ -77,6 +78,7 @@ func TestAFolderOfSomebodyElseIsNotTaken(t *testing.T) {
 // The attack: the folder of the witness is created before the server starts, with a stop in it that
 // no one requested.
 func TestAWitnessMadeBeforehand(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root makes the folders of others")
 	}

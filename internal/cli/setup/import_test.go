@@ -19,6 +19,7 @@ import (
 // "a bad row stops with file, line, column and reason before anything of that row
 // is written"
 func TestImportStopsAtABadRow(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	for _, c := range []struct {
 		row   string
@@ -40,6 +41,7 @@ func TestImportStopsAtABadRow(t *testing.T) {
 
 // A row that the domain refuses stops the import, with the rows before it booked.
 func TestImportStopsAtARefusedRow(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	file := s.File("f.csv", petstest.FillsHeader,
 		"2026-03-01T10:00:00Z,alpha,m1,YES,buy,10,0.4,0,a1",
@@ -69,6 +71,7 @@ func TestImportStopsAtARefusedRow(t *testing.T) {
 }
 
 func TestSkipBadKeepsWhatItSetsAside(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	file := s.File("f.csv", petstest.FillsHeader,
 		"2026-03-01T10:00:00Z,alpha,\"m,1\",YES,buy,10,0.4,0,a1",
@@ -109,6 +112,7 @@ func TestSkipBadKeepsWhatItSetsAside(t *testing.T) {
 // "insignificant zeros are accepted, `--round` rounds (half-even) and counts what it
 // rounded, the message names `--round` and not `--skip-bad`"
 func TestImportOfFineNumbers(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	zeros := s.File("zeros.csv", petstest.FillsHeader, "2026-01-05 10:00:00Z,alpha,m1,YES,buy,1.5E1,0.400000000000000000000,1e-7,a1")
 	var v petstest.SummaryJSON
@@ -132,6 +136,7 @@ func TestImportOfFineNumbers(t *testing.T) {
 // "`--skip-bad` that set aside every row exits non-zero": whether they could not be read
 // or not be booked. "a header-only file gets a clear answer".
 func TestImportOfNothing(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	aside := filepath.Join(s.Dir, "aside.csv")
 	unread := s.File("unread.csv", petstest.FillsHeader, "yesterday,alpha,m1,YES,buy,1,0.4,0,a1", "today,alpha,m1,YES,buy,1,0.4,0,a2")
@@ -156,6 +161,7 @@ func TestImportOfNothing(t *testing.T) {
 // "SQLite and JSON files get a message about what they are and that CSV is wanted": also
 // those of other programs, where they are at hand.
 func TestImportOfOtherKindsOfFiles(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	samples := filepath.Join(shareddata.Dir(t), "..", "formats", "samples")
 	if _, err := os.Stat(samples); err != nil {
@@ -181,6 +187,7 @@ func TestImportOfOtherKindsOfFiles(t *testing.T) {
 
 // "a second run adds no event; duplicate ids counted"
 func TestSecondImportAddsNothing(t *testing.T) {
+	t.Parallel()
 	s := petstest.Small(t)
 	before := s.Ok("events", "--json")
 	var v petstest.SummaryJSON
@@ -203,6 +210,7 @@ func TestSecondImportAddsNothing(t *testing.T) {
 
 // "known rows are skipped": the rest of a file that has grown is booked.
 func TestImportOfAGrownFile(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	rows := []string{petstest.FillsHeader}
 	for i := range 20 {
@@ -222,6 +230,7 @@ func TestImportOfAGrownFile(t *testing.T) {
 // "an interrupted run goes on where it stopped": whether it was asked to stop or
 // killed, the history is in the end the one of an import in one go.
 func TestInterruptedImportGoesOn(t *testing.T) {
+	t.Parallel()
 	const n = 6_000
 	whole := petstest.New(t)
 	whole.Ok("import", "--capital", "1000", whole.ManyFills(n))
@@ -258,6 +267,7 @@ func TestInterruptedImportGoesOn(t *testing.T) {
 // "registers and starts bots as they appear, each with --bot-capital (default:
 // capital ÷ number of bots, floored to 6 decimals, the rest in treasury)"
 func TestBotCapital(t *testing.T) {
+	t.Parallel()
 	rows := []string{petstest.FillsHeader}
 	for _, bot := range []string{"a", "b", "c"} {
 		rows = append(rows, "2026-03-01T10:00:00Z,"+bot+",m1,YES,buy,1,0.4,0,x")
@@ -295,6 +305,7 @@ func TestBotCapital(t *testing.T) {
 // "Several files are merged by time, stably (ties: order of files on the command
 // line, then of rows)"
 func TestFilesAreMergedByTime(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	one := s.File("one.csv", petstest.FillsHeader, "2026-03-01T10:00:00Z,a,m,YES,buy,1,0.4,0,1", "2026-03-01T12:00:00Z,a,m,YES,buy,1,0.4,0,2", "2026-03-01T12:00:00Z,a,m,YES,buy,1,0.4,0,3")
 	two := s.File("two.csv", petstest.FillsHeader, "2026-03-01T11:00:00Z,b,m,YES,buy,1,0.4,0,4", "2026-03-01T12:00:00Z,b,m,YES,buy,1,0.4,0,5")
@@ -314,6 +325,7 @@ func TestFilesAreMergedByTime(t *testing.T) {
 // "Facts keep being recorded after a trip, flagged; a tripped breaker stays
 // tripped", and only its bot's own word is missing: nothing trips twice.
 func TestFactsAfterATrip(t *testing.T) {
+	t.Parallel()
 	s := petstest.New(t)
 	rows := []string{"time,bot,market,pnl,fee,trade_id"}
 	for i := range 6 {

@@ -47,7 +47,7 @@ func newNewcomer(t *testing.T) *newcomer {
 func (n *newcomer) shellOf(line string) *exec.Cmd {
 	c := exec.CommandContext(n.Ctx, "sh", "-c", "exec "+line)
 	c.Dir = n.Dir
-	c.Env = []string{"PATH=" + n.bin + ":" + os.Getenv("PATH"), petstest.AsCommand + "=1", "PETS_METRICS_LISTEN=off"}
+	c.Env = []string{"PATH=" + n.bin + ":" + os.Getenv("PATH"), petstest.AsCommand + "=1", petstest.EndsAtOnce, "PETS_METRICS_LISTEN=off"}
 	return c
 }
 
@@ -72,6 +72,7 @@ func (n *newcomer) leaves(line string) {
 // "Those three commands really work when copied": they are run by a shell, in the folder,
 // as pets printed them.
 func TestTheNextThreeCommandsWork(t *testing.T) {
+	t.Parallel()
 	n := newNewcomer(t)
 	out := n.Ok("init", "--yes", "--listen", freeAddress(t), "--max-daily-loss", "0.02", "-p", "trial")
 	var next []string
@@ -98,6 +99,7 @@ func TestTheNextThreeCommandsWork(t *testing.T) {
 // "From a clone to a first permit by the README alone": the commands of its first minutes,
 // in their order, in a shell.
 func TestTheFirstMinutesOfTheREADME(t *testing.T) {
+	t.Parallel()
 	readme, err := os.ReadFile("../../../README.md")
 	require.NoError(t, err)
 	_, section, found := strings.Cut(string(readme), "\n## Your own bots\n")
@@ -131,6 +133,7 @@ func TestTheFirstMinutesOfTheREADME(t *testing.T) {
 // "Writes .env with mode 0600 (never overwrites one)": also where a link of that name leads
 // elsewhere; and nothing is left of one that could not be written.
 func TestInitOverwritesNothing(t *testing.T) {
+	t.Parallel()
 	s := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context()}
 	s.Ok("init", "--yes")
 	path := filepath.Join(s.Dir, ".env")
@@ -165,6 +168,7 @@ func TestInitOverwritesNothing(t *testing.T) {
 // "Five questions at most, each with a default": Enter takes it, and what cannot be is
 // asked again.
 func TestInitAsks(t *testing.T) {
+	t.Parallel()
 	s := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: []string{"MAX_DAILY_LOSS_PCT=0.03"}}
 	seat := s.Sit("init")
 	seat.WaitFor("events kept in? [./pets-data] ").Types("./my $tore\r")
@@ -191,6 +195,7 @@ func TestInitAsks(t *testing.T) {
 // "The environment wins over .env: init refuses when what it prints would act elsewhere": it
 // names the variable, how to go on, and writes nothing.
 func TestInitRefusesAnEnvironmentThatLeadsElsewhere(t *testing.T) {
+	t.Parallel()
 	for _, env := range []string{
 		"PETS_SERVER=http://127.0.0.1:1", "PETS_STORE=embedded:./other", "PETS_DIR=./other", "PETS_WITNESS=./other", "PETS_PORTFOLIO=other",
 		"PETS_KEY=" + petstest.SomeKey, "PETS_ADMIN_KEY=" + petstest.AdminKey,
@@ -213,6 +218,7 @@ func TestInitRefusesAnEnvironmentThatLeadsElsewhere(t *testing.T) {
 // "With PETS_SERVER alone, the key of .env went to that server": a key of .env is sent to the
 // server that .env names, or that holds the folder, and to one that is typed with a warning.
 func TestTheKeyOfEnvStaysWithItsServer(t *testing.T) {
+	t.Parallel()
 	n := newNewcomer(t)
 	n.Ok("init", "--yes", "--listen", freeAddress(t), "--store", "embedded:"+filepath.Join(n.Dir, "pets-data"))
 	n.leaves("pets serve")
@@ -258,6 +264,7 @@ func TestTheKeyOfEnvStaysWithItsServer(t *testing.T) {
 
 // "It promises an admin key that never works": a store that has keys takes no other first one.
 func TestInitBesideAStoreThatHasKeys(t *testing.T) {
+	t.Parallel()
 	n := newNewcomer(t)
 	store := "embedded:" + filepath.Join(n.Dir, "pets-data")
 	n.Ok("init", "--yes", "--listen", freeAddress(t), "--store", store)

@@ -30,6 +30,10 @@ import (
 // process.
 const AsCommand = "TEST_BINARY_IS_THE_COMMAND"
 
+// EndsAtOnce is an environment variable for a separate process: under the race detector, it would
+// sleep for a second when it ends. Other builds do not look at it.
+const EndsAtOnce = "GORACE=atexit_sleep_ms=20"
+
 // Main is the TestMain of a package whose tests run the whole command line. It removes what was
 // prepared once for all tests.
 func Main(m *testing.M, prepared ...*once) {
@@ -166,7 +170,7 @@ func (s *Shell) Process(args ...string) *exec.Cmd {
 	exe, err := os.Executable()
 	require.NoError(s.T, err)
 	c := exec.CommandContext(s.Ctx, exe, args...)
-	c.Dir, c.Env = s.Dir, append([]string{AsCommand + "=1"}, s.Env...)
+	c.Dir, c.Env = s.Dir, append([]string{AsCommand + "=1", EndsAtOnce}, s.Env...)
 	return c
 }
 

@@ -1,0 +1,10 @@
+package chain_test
+
+import (
+	"os"
+	"testing"
+
+	"pets/internal/testenv"
+)
+
+func TestMain(m *testing.M) { os.Exit(testenv.Patient(m)) }
