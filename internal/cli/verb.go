@@ -156,19 +156,17 @@ func (d *DecimalFlag) Given(c *cobra.Command, name string) *domain.Decimal {
 
 // Next prints the command that most likely comes next, after a phrase about it.
 func (a *App) Next(what string, words ...string) error {
-	return a.NextIn(a.PortfolioFlag, what, words...)
+	return a.NextIn(a.meant(), what, words...)
 }
 
-// NextIn is Next for another portfolio; "" means the one of the settings.
+// NextIn is Next for another portfolio.
 func (a *App) NextIn(portfolio, what string, words ...string) error {
 	if a.JSON {
 		return nil
 	}
-	defer func(before string) { a.PortfolioFlag = before }(a.PortfolioFlag)
-	a.PortfolioFlag = portfolio
 	p := a.Printer()
 	p.Say(0, "next: %s:", what)
-	a.Command(p, words...)
+	p.Advice(a.AdviseIn(portfolio, words...))
 	return p.Err
 }
 

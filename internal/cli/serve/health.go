@@ -87,7 +87,7 @@ func (s *Server) watchHealth(ctx context.Context) {
 		}
 		if is := h.ClockBehind > 0; is != still {
 			still = is
-			s.Log.Warn("the wall clock is behind the last record: nothing is started or opened in the portfolios that stand still before it has caught up, or two people accept it (pets override request clock); look at what sets this machine's time",
+			s.Log.Warn("the wall clock is behind the last record: nothing is started or opened in the portfolios that stand still before it has caught up, or two people accept it (pets override request clock -p NAME, for each of them); look at what sets this machine's time",
 				"portfolios", h.StandStill, "by", h.ClockBehind.Round(time.Second).String(), "stands_still", still)
 		}
 		damaged = h.Damaged != nil
