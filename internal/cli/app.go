@@ -68,6 +68,9 @@ type App struct {
 
 	withheld *domain.Error // why the key of .env is not sent
 
+	unknownPortfolio bool   // the settings may name another portfolio, which cannot be read
+	keyPortfolio     string // the only one that the key is for, where that has refused another
+
 	Again    string // the Idempotency-Key of a command that may be sent more than once
 	KeyGiven bool   // it was given: an earlier run may have sent the same
 	sent     bool   // a command was on its way
@@ -249,7 +252,7 @@ func (a *App) without(c config.Config, ignored config.Ignored, command *cobra.Co
 // target than the one this run works on. A flag that names the target removes the doubt.
 func (a *App) notMeant(c config.Config, unsure []string, command *cobra.Command) error {
 	everywhere, _ := command.Flags().GetBool("everywhere") // false where there is no such flag
-	if a.PortfolioFlag != "" || everywhere || command.Name() == "revoke" {
+	if a.PortfolioFlag != "" || everywhere || slices.Contains([]string{"revoke", "status"}, command.Name()) {
 		unsure = slices.DeleteFunc(unsure, func(name string) bool { return name == "PETS_PORTFOLIO" })
 	}
 	switch in := func(name string) bool { return slices.Contains(unsure, name) }; {
@@ -261,6 +264,7 @@ func (a *App) notMeant(c config.Config, unsure []string, command *cobra.Command)
 	if len(unsure) == 0 {
 		return nil
 	}
+	a.unknownPortfolio = is(command, noteStops) && slices.Contains(unsure, "PETS_PORTFOLIO")
 	what, flags := []string{}, []string{}
 	for _, name := range unsure {
 		n := named[name]
@@ -340,8 +344,9 @@ func (a *App) RunCommands(ctx context.Context, args []string, commands ...*cobra
 	root.SetArgs(args)
 	root.SetOut(a.Out)
 	root.SetErr(a.Err)
-	err := root.ExecuteContext(ctx)
+	command, err := root.ExecuteContextC(ctx)
 	a.forgetClient()
+	err = stopSaid(command, err)
 	switch {
 	case err == nil:
 		return 0
@@ -362,6 +367,15 @@ func (a *App) RunCommands(ctx context.Context, args []string, commands ...*cobra
 	return 1
 }
 
+// stopSaid makes a stop that was typed wrong say that nothing is stopped.
+func stopSaid(command *cobra.Command, err error) error {
+	var usage errUsage
+	if command == nil || command.Name() != "stop" || !errors.As(err, &usage) || strings.Contains(err.Error(), "NOT stopped") {
+		return err
+	}
+	return Usage(fmt.Errorf("NOT stopped: %w", err))
+}
+
 // Root returns the root command with these commands below it.
 func (a *App) Root(commands ...*cobra.Command) *cobra.Command {
 	root := &cobra.Command{
@@ -378,6 +392,9 @@ func (a *App) Root(commands ...*cobra.Command) *cobra.Command {
 	flags.StringVarP(&a.PortfolioFlag, "portfolio", "p", "", "the portfolio (PETS_PORTFOLIO, main by default)")
 	flags.BoolVar(&a.JSON, "json", false, "answer in JSON")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		if args := c.Flags().Args(); c == root && len(args) > 0 { // what is unknown comes before its flags
+			return knownCommand(c, args)
+		}
 		return Usage(fmt.Errorf("%w; see %s --help", err, c.CommandPath()))
 	})
 	for _, t := range topics {

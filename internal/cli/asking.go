@@ -9,14 +9,16 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"pets/commands/client"
 	"pets/domain"
+	"pets/internal/httpapi"
 	"pets/internal/open"
+	"pets/replay"
 )
 
 // refusedFor is how long a refused connection to a server on this machine is retried: long
@@ -88,23 +90,21 @@ func (a *App) Explained(ctx context.Context, r *Remote, o client.Options, err er
 func (a *App) portfolioNamed(ctx context.Context, r *Remote, o client.Options, p *client.Problem, err error) error {
 	said := *p
 	switch {
-	case p.Code() != domain.CodeNotFound || r.Way != nil:
+	case p.Code() == domain.CodeDenied && p.Detail == httpapi.OtherPortfolio:
+		ids := a.portfoliosOf(ctx, r, o)
+		if len(ids) != 1 { // such a key is shown its own only
+			return err
+		}
+		a.keyPortfolio = ids[0]
+		said.Detail = fmt.Sprintf("the key is for portfolio %s, and this is %s", ids[0], a.meant())
+	case p.Code() != domain.CodeNotFound:
 		return err
 	case p.Detail == "the portfolio did not exist yet at that time":
 		said.Detail = notYet(a.Config.Portfolio).Message
-	case p.Detail == "there is no such portfolio":
-		var there struct {
-			Portfolios []struct {
-				Portfolio string `json:"portfolio"`
-			} `json:"portfolios"`
-		}
-		o.Patience, o.Within = refusedFor, refusedFor
-		if a.send(ctx, o, http.MethodGet, "/v1/portfolios", nil, &there) != nil || len(there.Portfolios) == 0 {
+	case p.Detail == noSuchPortfolio:
+		ids := a.portfoliosOf(ctx, r, o)
+		if len(ids) == 0 || slices.Contains(ids, a.Config.Portfolio) { // it may have come since
 			return err
-		}
-		ids := make([]string, len(there.Portfolios))
-		for i, one := range there.Portfolios {
-			ids[i] = one.Portfolio
 		}
 		said.Detail = notThere(a.Config.Portfolio, ids).Message
 	default:
@@ -113,91 +113,56 @@ func (a *App) portfolioNamed(ctx context.Context, r *Remote, o client.Options, p
 	return &said
 }
 
+// noSuchPortfolio is how the engine says that a portfolio does not exist.
+const noSuchPortfolio = "there is no such portfolio"
+
+// portfoliosOf lists the portfolios of a server that the key is shown, or, where its stop socket
+// is asked, those of its folder. It lists none where they cannot be read in about a second.
+func (a *App) portfoliosOf(ctx context.Context, r *Remote, o client.Options) []string {
+	if r.Way != nil {
+		return portfoliosIn(ctx, r.Way.store)
+	}
+	var there struct {
+		Portfolios []struct {
+			Portfolio string `json:"portfolio"`
+		} `json:"portfolios"`
+	}
+	o.Patience, o.Within = refusedFor, refusedFor
+	if a.send(ctx, o, http.MethodGet, "/v1/portfolios", nil, &there) != nil {
+		return nil
+	}
+	ids := make([]string, len(there.Portfolios))
+	for i, one := range there.Portfolios {
+		ids[i] = one.Portfolio
+	}
+	return ids
+}
+
+// portfoliosIn lists the portfolios of a folder.
+func portfoliosIn(ctx context.Context, dir string) []string {
+	if !open.HasStore(dir) || open.Barred(dir) != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, refusedFor)
+	defer cancel()
+	store, err := open.ReadFolder(dir)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = store.Close() }() // it was only read
+	ids, err := replay.Portfolios(ctx, store)
+	if err != nil {
+		return nil
+	}
+	return ids
+}
+
 func notYet(portfolio string) *domain.Error {
 	return domain.Errorf(domain.CodeNotFound, "portfolio %s did not exist yet at that time", portfolio)
 }
 
 func notThere(portfolio string, ids []string) *domain.Error {
 	return domain.Errorf(domain.CodeNotFound, "there is no portfolio %s in this store; it has %s (--portfolio NAME)", portfolio, strings.Join(ids, ", "))
-}
-
-// Unreasoned is the reason recorded for a stop without one: a stop never fails for lack of a reason.
-const Unreasoned = "stopped by a person, who gave no reason"
-
-// NotStopped makes the error of a failed stop say that nothing was stopped and, unless the
-// server has decided, what to do next.
-func (a *App) NotStopped(err error) error {
-	if told := (*ToldError)(nil); errors.As(err, &told) {
-		return err
-	}
-	if err == nil || Decided(err) || refused(err) {
-		return wrapped("NOT stopped: %w", err)
-	}
-	what := "NOT stopped"
-	if lost(err) { // the request may have arrived
-		what = "NOT stopped, as far as is known here; it may have been recorded"
-	}
-	if errors.Is(err, context.Canceled) { // RunCommands prints only "interrupted"
-		a.Tell("%s", what)
-	}
-	return fmt.Errorf("%s: %w. Next: %s", what, err, a.afterNoStop(err))
-}
-
-// refused reports whether the engine of a folder has decided: retrying here would not change it.
-func refused(err error) bool {
-	code := domain.CodeOf(err)
-	return code != "" && code != domain.CodeUnavailable && code != domain.CodeInternal && !open.IsNowhere(err)
-}
-
-// afterNoStop is what to do when a stop did not get through; never what was just tried. The
-// commands in it stop what was to be stopped, and nothing else.
-func (a *App) afterNoStop(err error) string {
-	t, _ := a.Target()
-	dir, k := t.Dir, (*open.Keeper)(nil)
-	if t.URL != "" {
-		if dir, k = "DIR", a.keeperAt(t.URL); k != nil {
-			dir = k.Store
-		}
-	}
-	again := "and stop again, which is written into the folder of the store: `" + a.stopAt(dir) + "`"
-	if t.URL != "" {
-		if k != nil && (lost(err) || lost(a.BySocketErr)) {
-			return fmt.Sprintf("the server on this machine answers neither way: %s, %s", open.EndIt(k.Store), again)
-		}
-		return fmt.Sprintf("on the machine of the server, `sudo %s`, which goes by its stop socket and needs no key; or name another server with --server", a.stopAt(dir))
-	}
-	k, _ = a.KeeperOf(t.Dir)
-	_, writes := open.WriterOf(t.Dir)
-	switch {
-	case open.Barred(t.Dir) != nil:
-		return fmt.Sprintf("run this as the owner of the folder or as root: `sudo %s`", a.stopAt(t.Dir))
-	case k != nil && (lost(err) || lost(a.BySocketErr)):
-		return fmt.Sprintf("that server does not answer: %s, %s", open.EndIt(t.Dir), again)
-	case k != nil && a.BySocketErr != nil:
-		return "stop as the owner of the folder or as root (sudo), because the stop socket lets them in without a key; or set PETS_KEY to a key of role operator"
-	case k != nil:
-		return fmt.Sprintf("its stop socket is not there, so set PETS_KEY to a key of role operator; or %s, %s", open.EndIt(t.Dir), again)
-	case writes:
-		return fmt.Sprintf("set PETS_DIR as the service of that server has it: its stop.sock lies there, and needs no key; or name the server with --server, and set PETS_KEY; or %s, %s", open.EndIt(t.Dir), again)
-	case open.HasStore(t.Dir):
-		return "no server uses that folder, and the stop cannot be written there: see the error above, and check the disk; meanwhile end the bots themselves"
-	}
-	return "on the machine of the server, name the folder of its store with --store embedded:DIR (PETS_STORE of its service); from elsewhere, name the server with --server, and set PETS_KEY"
-}
-
-// stopAt is the stop of this run at the folder of a store.
-func (a *App) stopAt(dir string) string {
-	if abs, err := filepath.Abs(dir); err == nil && dir != "DIR" { // it may be typed elsewhere
-		dir = abs
-	}
-	return a.retyped("embedded:" + dir)
-}
-
-func wrapped(format string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf(format, err)
 }
 
 // lost reports whether a request was probably sent and got no answer.

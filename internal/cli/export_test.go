@@ -14,3 +14,6 @@ const MaxTyped = maxTyped
 func (p *Prompter) Secret(ctx context.Context, question string) ([]byte, error) {
 	return p.secret(ctx, question)
 }
+
+// Unaimed lists the commands that no portfolio is named to.
+var Unaimed = unaimed

@@ -56,7 +56,8 @@ func TestACommandStaysWhole(t *testing.T) {
 func TestCommandsThatAreSaid(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	a := &App{Place: open.Place{StoreFlag: "embedded:/var/my store"}, Out: &out, Environ: []string{"COLUMNS=60"}, PortfolioFlag: "other"}
+	a := &App{Place: open.Place{StoreFlag: "embedded:/var/my store"}, Out: &out, Environ: []string{"COLUMNS=60"}}
+	a.Config.Portfolio = "other"
 	p := a.Printer()
 	a.Command(p, "reset", "consecutive_losses", "--bot", "alpha", "--dry-run")
 	require.Equal(t, "    pets reset consecutive_losses --bot alpha --dry-run \\\n      -p other --store 'embedded:/var/my store'\n", out.String())

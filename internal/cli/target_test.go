@@ -606,7 +606,7 @@ func TestWhatBecomesOfAStopThatHolds(t *testing.T) {
 			require.Equal(t, then.code, r.Code, "%v: %s", args, r.Err)
 			require.Contains(t, r.Out+r.Err, then.says, args)
 			if then.status == http.StatusAccepted && args[1] != "--emergency" {
-				require.Contains(t, r.Out, "if there is such a bot: that may not have been checked yet. Look for it in pets events --type bot.stopped")
+				require.Contains(t, r.Out, "if there is such a bot: that may not have been checked yet. Look for it in the server's log, or in pets events --type bot.stopped -p main")
 			}
 			socket.mu.Lock()
 			require.GreaterOrEqual(t, len(socket.keys), 3)

@@ -19,6 +19,7 @@ import (
 	"pets/commands"
 	"pets/commands/client"
 	"pets/domain"
+	"pets/internal/open"
 )
 
 // The verbs are the commands that need a running server: one for each route that a person's
@@ -56,14 +57,26 @@ func (a *App) Looks(c *cobra.Command) *cobra.Command {
 var looks = map[string]string{"start": "bot", "reset": "breaker", "clear": "emergency_stop", "confirm": "override"}
 
 func (a *App) looked(c *cobra.Command, err error) error {
-	if err == nil || !a.Once || neverSent(err) || !lost(err) {
+	if !a.Once {
 		return err
 	}
 	words := []string{"state"}
 	if of := looks[c.Name()]; of != "" {
 		words = []string{"events", "--type", of}
 	}
+	return a.Unsure(err, words...)
+}
+
+// Unsure adds to an error that leaves open whether a command was recorded how to look, and how to
+// end a server on this machine that does not answer.
+func (a *App) Unsure(err error, words ...string) error {
+	if err == nil || neverSent(err) || !lost(err) {
+		return err
+	}
 	what := "it may have been recorded all the same; look before it is sent anew: " + a.Typed(words...)
+	if hung := a.Unanswered(err); hung != "" && !errors.Is(err, context.Canceled) {
+		what += ". The server does not answer: " + open.EndIt(hung) + ", and start it again"
+	}
 	if errors.Is(err, context.Canceled) { // the last word is only that it was interrupted
 		a.Tell("%s", what)
 		return err
@@ -156,19 +169,17 @@ func (d *DecimalFlag) Given(c *cobra.Command, name string) *domain.Decimal {
 
 // Next prints the command that most likely comes next, after a phrase about it.
 func (a *App) Next(what string, words ...string) error {
-	return a.NextIn(a.PortfolioFlag, what, words...)
+	return a.NextIn(a.meant(), what, words...)
 }
 
-// NextIn is Next for another portfolio; "" means the one of the settings.
+// NextIn is Next for another portfolio.
 func (a *App) NextIn(portfolio, what string, words ...string) error {
 	if a.JSON {
 		return nil
 	}
-	defer func(before string) { a.PortfolioFlag = before }(a.PortfolioFlag)
-	a.PortfolioFlag = portfolio
 	p := a.Printer()
 	p.Say(0, "next: %s:", what)
-	a.Command(p, words...)
+	p.Advice(a.AdviseIn(portfolio, words...))
 	return p.Err
 }
 

@@ -79,13 +79,16 @@ func authorise(k key, row *route, r *http.Request) error {
 		return domain.Errorf(domain.CodeDenied, "role %s may not do this: it takes a key of role %s, which an admin issues (pets apikey issue)", k.caller.Role, eitherOf(row.roles))
 	}
 	if p := r.PathValue("portfolio"); k.portfolio != "" && p != "" && p != k.portfolio {
-		return domain.Errorf(domain.CodeDenied, "the key is for another portfolio")
+		return domain.Errorf(domain.CodeDenied, OtherPortfolio)
 	}
 	if row.global && k.portfolio != "" {
 		return domain.Errorf(domain.CodeDenied, "the key is for one portfolio only")
 	}
 	return nil
 }
+
+// OtherPortfolio is how a request is refused whose key is for another portfolio.
+const OtherPortfolio = "the key is for another portfolio"
 
 // eitherOf names roles: operator or approver.
 func eitherOf(roles []domain.Role) string {

@@ -364,6 +364,7 @@ func (d *demoPlay) next(dir string) {
 	p, url := d.p, d.server.URL()
 	p.Line("")
 	p.Line("YOUR TURN")
+	say := func(words ...string) string { return d.app.AdviseElsewhere(demoPortfolio, words...).String() }
 	p.Line("The server stays up at %s until you press Ctrl-C.", url)
 	p.Line("Its keys are for this demo only. In another terminal:")
 	p.Line("")
@@ -371,12 +372,12 @@ func (d *demoPlay) next(dir string) {
 		"alias pets='go run ./cmd/pets'",
 		"export PETS_SERVER=" + url + " PETS_PORTFOLIO=" + demoPortfolio,
 		"export PETS_KEY=" + d.keys["operator"],
-		"pets state",
-		"pets events --type tripped,trade --limit 5",
-		"pets equity --svg week.svg",
-		"pets reset consecutive_losses --bot breakout --dry-run",
-		"pets reset consecutive_losses --bot breakout --reason \"three bad markets\"",
-		"pets start breakout",
+		say("state"),
+		say("events", "--type", "tripped"),
+		say("equity", "--svg", "week.svg"),
+		say("reset", "consecutive_losses", "--bot", "breakout", "--dry-run"),
+		say("reset", "consecutive_losses", "--bot", "breakout", "--reason", "looked"),
+		say("start", "breakout"),
 	} {
 		p.Whole("  " + c)
 	}
@@ -402,7 +403,7 @@ func (d *demoPlay) next(dir string) {
 	p.Line("All of the API:         %s/openapi.json", url)
 	p.Line("What the log adds up to:")
 	p.Line("")
-	p.Whole("  " + d.app.TypedHere("verify", "--store", "embedded:"+dir))
+	p.Whole("  " + d.app.AdviseElsewhere("", "verify", "--store", "embedded:"+dir).String())
 }
 
 // why prints the trip and the bot's closed trades that led to it.

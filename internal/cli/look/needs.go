@@ -3,7 +3,6 @@ package look
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"pets/commands/client"
@@ -84,7 +83,7 @@ func (a *app) lookAfter(ctx context.Context, s *status, one show.ListedPortfolio
 
 func (a *app) needsOfState(ctx context.Context, v *watched) ([]attention, error) {
 	var out []attention
-	state := []string{"state"}
+	state := a.Advise("state")
 	story, err := show.AskStory(ctx, a.App, "", v.EmergencyStop)
 	if v.EmergencyStop.Engaged {
 		when, before := story.When(v.EmergencyStop)
@@ -111,31 +110,46 @@ func (a *app) needsOfState(ctx context.Context, v *watched) ([]attention, error)
 	}
 	for _, p := range v.Positions {
 		if !p.OpenLeg.IsZero() {
-			out = append(out, attention{What: fmt.Sprintf("%s holds %s %s/%s of an arbitrage whose other legs were not filled", p.Bot, p.OpenLeg, p.Market, p.Outcome), Next: []string{"positions"}})
+			out = append(out, attention{What: fmt.Sprintf("%s holds %s %s/%s of an arbitrage whose other legs were not filled", p.Bot, p.OpenLeg, p.Market, p.Outcome), Next: a.Advise("positions")})
 		}
 		if p.Oversold {
-			out = append(out, attention{What: fmt.Sprintf("%s sold more of %s/%s than it had", p.Bot, p.Market, p.Outcome), Next: []string{"positions"}})
+			out = append(out, attention{What: fmt.Sprintf("%s sold more of %s/%s than it had", p.Bot, p.Market, p.Outcome), Next: a.Advise("positions")})
 		}
 	}
 	if open := story.Clear; err == nil && open.ID != "" {
-		out = append(out, attention{What: fmt.Sprintf("%s asked to clear the emergency stop; another person confirms, as an approver", open.User), Next: []string{"clear", "--confirm", open.ID}})
+		out = append(out, attention{What: fmt.Sprintf("%s asked to clear the emergency stop; another person confirms, as an approver", open.User), Next: a.Advise("clear", "--confirm", open.ID)})
 	}
 	return out, err
 }
 
-// needsOfPermits lists placed orders that are past their own expiry. Whether they still rest at
-// the venue, only a person can find out.
-func (a *app) needsOfPermits(ctx context.Context, _ *watched) ([]attention, error) {
+// mostOrders is how many orders are listed one by one.
+const mostOrders = 5
+
+// needsOfPermits lists placed orders that may still be filled although nothing is to be traded,
+// or that are past their own expiry, because a clock jumped. Whether they rest at the venue, only
+// a person can find out.
+func (a *app) needsOfPermits(ctx context.Context, now *watched) ([]attention, error) {
 	var v struct{ Permits []projections.Permit }
 	if err := a.View(ctx, "", "/permits", nil, &v); err != nil {
 		return nil, err
 	}
 	var out []attention
+	resting := show.Resting(v.Permits, now.EmergencyStop, now.Bots)
+	if len(resting) > mostOrders {
+		out = append(out, attention{What: fmt.Sprintf("%d orders of stopped bots rest and may still be filled: a stop does not reach a venue. Cancel them there, then release their permits", len(resting)), Next: a.Advise("permits")})
+		resting = nil
+	}
+	for _, p := range resting {
+		out = append(out, attention{
+			What: fmt.Sprintf("the order of permit %s of %s, which is stopped, rests and may still be filled: a stop does not reach a venue. Cancel it there, then release the permit", p.Permit, p.Bot),
+			Next: a.Advise("permit", "release", p.Permit),
+		})
+	}
 	for _, p := range v.Permits {
 		if p.ExpiresAt != nil && p.ExpiresAt.Add(time.Minute).Before(a.Clock()()) {
 			out = append(out, attention{
 				What: fmt.Sprintf("the order of permit %s of %s should have ended at %s UTC. Look at the venue; if it does not rest there", p.Permit, p.Bot, cli.Clock(*p.ExpiresAt)),
-				Next: []string{"permit", "release", p.Permit},
+				Next: a.Advise("permit", "release", p.Permit),
 			})
 		}
 	}
@@ -154,11 +168,11 @@ func (a *app) needsOfTransfers(ctx context.Context, _ *watched) ([]attention, er
 		switch {
 		case show.IsOver(t):
 		case t.Status == treasury.Requested:
-			out = append(out, attention{What: fmt.Sprintf("%s waits for the approval of someone other than %s, until %s UTC: %s", t.Transfer, t.RequestedBy, cli.Clock(t.ExpiresAt), show.InWords(t)), Next: []string{"approve", t.Transfer}})
+			out = append(out, attention{What: fmt.Sprintf("%s waits for the approval of someone other than %s, until %s UTC: %s", t.Transfer, t.RequestedBy, cli.Clock(t.ExpiresAt), show.InWords(t)), Next: a.Advise("approve", t.Transfer)})
 		case t.From == domain.WalletCold && t.Status == treasury.Prepared && (last == nil || last.TxHash == ""):
-			out = append(out, attention{What: t.Transfer + " waits to be signed where the key of the cold wallet is: " + show.InWords(t), Next: []string{"cold", "export", t.Transfer}})
+			out = append(out, attention{What: t.Transfer + " waits to be signed where the key of the cold wallet is: " + show.InWords(t), Next: a.Advise("cold", "export", t.Transfer)})
 		case a.Clock()().Sub(t.RequestedAt) > transferPatience:
-			out = append(out, attention{What: fmt.Sprintf("%s was asked for at %s UTC and is not over: it is %s", t.Transfer, cli.Clock(t.RequestedAt), t.Status), Next: []string{"transfers", t.Transfer}})
+			out = append(out, attention{What: fmt.Sprintf("%s was asked for at %s UTC and is not over: it is %s", t.Transfer, cli.Clock(t.RequestedAt), t.Status), Next: a.Advise("transfers", t.Transfer)})
 		}
 	}
 	return out, nil
@@ -176,12 +190,12 @@ func (a *app) needsOfTreasury(ctx context.Context, v *watched) ([]attention, err
 	for _, d := range t.Differences {
 		says, command := show.Explains(d)
 		out = append(out, attention{
-			What: fmt.Sprintf("in %s the chain has %s%s: outgoing transfers wait until it is explained. Unless that was done since then, find what explains it, such as %s, and record it (pets %s); then reconcile", d.Place, show.MoreOrLess(d.Difference, d.Asset), show.AsOf(t.ReconciledAt), says, strings.Join(command, " ")),
-			Next: []string{"reconcile"},
+			What: fmt.Sprintf("in %s the chain has %s%s: outgoing transfers wait until it is explained. Unless that was done since then, find what explains it, such as %s, and record it (%s); then reconcile", d.Place, show.MoreOrLess(d.Difference, d.Asset), show.AsOf(t.ReconciledAt), says, a.Advise(command...)),
+			Next: a.Advise("reconcile"),
 		})
 	}
 	if t.HotAboveSince != nil {
-		out = append(out, attention{What: "the hot wallet is " + show.HotShare(&t), Next: []string{"treasury"}})
+		out = append(out, attention{What: "the hot wallet is " + show.HotShare(&t), Next: a.Advise("treasury")})
 	}
 	return out, nil
 }
@@ -204,7 +218,7 @@ func (a *app) needsOfOverrides(ctx context.Context, _ *watched) ([]attention, er
 	var out []attention
 	for _, id := range order {
 		if o := open[id]; o != nil && a.Clock()().Before(o.ExpiresAt) {
-			out = append(out, attention{What: fmt.Sprintf("%s asked for override %s (%s); another person confirms, as an approver: %s", o.User, o.Kind, id, o.Reason), Next: []string{"override", "confirm", id}})
+			out = append(out, attention{What: fmt.Sprintf("%s asked for override %s (%s); another person confirms, as an approver: %s", o.User, o.Kind, id, o.Reason), Next: a.Advise("override", "confirm", id)})
 		}
 	}
 	return out, err

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -50,11 +49,12 @@ type serverStatus struct {
 	barred bool // the folder may not be read, so that nobody was asked
 }
 
-// attention is something that a person should look at. Next is the command for it, without "pets".
+// attention is something that a person should look at.
 type attention struct {
-	Portfolio string   `json:"portfolio,omitempty"`
-	What      string   `json:"what"`
-	Next      []string `json:"next,omitempty"`
+	Portfolio string `json:"portfolio,omitempty"`
+	What      string `json:"what"`
+	// Next is the command for it; in JSON its words, without "pets".
+	Next cli.Advice `json:"next,omitzero"`
 }
 
 func (a *app) statusCommand() *cobra.Command {
@@ -64,7 +64,7 @@ func (a *app) statusCommand() *cobra.Command {
 			"server is up and ready; a key of role auditor is enough for the rest. Exits with 0 where nothing\n" +
 			"needs a person, with 1 where something does or nobody answers, and with 3 where nothing was found but\n" +
 			"not everything was seen: without a key, or with one that is for one portfolio.",
-		Example: "  pets status\n  pets status || mail -s \"pets needs you\" olga",
+		Example: "  pets status\n  pets status >status.txt 2>&1 || mail -s \"pets needs you\" olga <status.txt",
 		RunE: func(c *cobra.Command, _ []string) error {
 			a.Patience, a.Within = statusWithin, statusWithin
 			s := status{Portfolios: []portfolioStatus{}, Needs: []attention{}, Unseen: []string{}}
@@ -127,7 +127,7 @@ func (a *app) askReady(ctx context.Context, r *cli.Remote, s *status) error {
 	switch {
 	case tooMany(err):
 		s.Server.unsaid = true
-		s.Needs = append(s.Needs, attention{What: "whether the server is ready is not known: this address asks it too often. Ask again in a minute, and look at what else asks from here", Next: []string{"status"}})
+		s.Needs = append(s.Needs, attention{What: "whether the server is ready is not known: this address asks it too often. Ask again in a minute, and look at what else asks from here", Next: a.Advise("status")})
 		return nil
 	case err != nil:
 		return err
@@ -154,6 +154,7 @@ func (a *app) askPortfolios(ctx context.Context, r *cli.Remote, s *status) error
 	switch code := client.CodeOf(err); {
 	case code == domain.CodeUnauthenticated, code == domain.CodeDenied:
 		s.Needs = append(s.Needs, attention{What: "PETS_KEY is refused: " + err.Error()})
+		s.Unseen = append(s.Unseen, "every portfolio: the key is refused")
 		return nil
 	case err != nil && !s.Server.Ready:
 		s.Unseen = append(s.Unseen, "the portfolios, which the server does not show now: "+err.Error())
@@ -198,21 +199,36 @@ func (a *app) bound(ctx context.Context, r *cli.Remote) bool {
 func (a *app) withoutAnswer(ctx context.Context, s *status, failed error) error {
 	if hung := a.Unanswered(failed); hung != "" {
 		what := "the server that holds " + hung + " is there and does not answer: " + open.EndIt(hung) + ", and start it again. What it has answered is not lost by that"
-		s.Needs = append(s.Needs, attention{What: what, Next: []string{"serve"}})
+		s.Needs = append(s.Needs, attention{What: what, Next: a.Advise("serve")})
 	}
 	t, err := a.Target()
-	if err != nil || t.URL != "" {
+	switch {
+	case err != nil:
+		return failed
+	case t.URL != "":
+		if len(s.Needs) == 0 {
+			s.Needs = append(s.Needs, attention{
+				What: "the server at " + t.URL + " gives no answer here. On its machine, as the owner of the folder of its store, or as root, this says which process to end, or whether one can be started (DIR is that folder)",
+				Next: a.AdviseElsewhere("", "status", "--store", "embedded:DIR"),
+			})
+		}
 		return failed
 	}
 	if s.Server.barred = open.Barred(t.Dir) != nil; s.Server.barred {
 		return failed // of the marker of stops this user may read no more
 	}
-	a.waitingStops(s)
+	start := a.Advise("serve")
 	if _, held := open.WriterOf(t.Dir); held || !open.HasStore(t.Dir) {
+		a.waitingStops(s, start)
 		return failed
 	}
-	if trouble := a.troubleOf(ctx); trouble != nil {
-		s.Needs = append(s.Needs, attention{What: "DO NOT START a server on it as it is: " + trouble.Error() + ". What to do is in docs/runbooks/store.md", Next: []string{"verify"}})
+	trouble := a.troubleOf(ctx)
+	if trouble != nil { // then nobody is told to start one
+		start = cli.Advice{}
+	}
+	a.waitingStops(s, start)
+	if trouble != nil {
+		s.Needs = append(s.Needs, attention{What: "DO NOT START a server on it as it is: " + trouble.Error() + ". What to do is in docs/runbooks/store.md", Next: a.Advise("verify")})
 		return fmt.Errorf("no server holds %s, and its store is in trouble", t.Dir)
 	}
 	return failed
@@ -243,8 +259,9 @@ func (a *app) troubleOf(ctx context.Context) error {
 	return nil
 }
 
-// waitingStops tells of the stops that wait in the marker file for the next server.
-func (a *app) waitingStops(s *status) {
+// waitingStops tells of the stops that wait in the marker file for the next server, and how that
+// is started, if it may be.
+func (a *app) waitingStops(s *status, start cli.Advice) {
 	if t, err := a.Target(); err != nil || t.URL != "" {
 		return
 	}
@@ -261,7 +278,7 @@ func (a *app) waitingStops(s *status) {
 		if !p.Emergency() {
 			what = "a stop of " + p.Bot
 		}
-		s.Needs = append(s.Needs, attention{Portfolio: p.Portfolio, What: what + " HOLDS and is not recorded yet: the next server records it first", Next: []string{"serve"}})
+		s.Needs = append(s.Needs, attention{Portfolio: p.Portfolio, What: what + " HOLDS and is not recorded yet: the next server records it first", Next: start})
 	}
 }
 
@@ -296,21 +313,20 @@ func (a *app) printStatus(s *status) error {
 
 // printNeeds prints the list. Successive entries of a portfolio with the same next command share it.
 func (a *app) printNeeds(p *cli.Printer, needs []attention) {
-	defer func(before string) { a.PortfolioFlag = before }(a.PortfolioFlag)
 	for i, n := range needs {
 		about := ""
-		if n.Portfolio != "" {
+		switch n.Portfolio {
+		case "":
+		case "*":
+			about = "every portfolio: "
+		default:
 			about = n.Portfolio + ": "
 		}
 		p.Say(2, "%s%s", about, n.What)
-		last := i == len(needs)-1 || needs[i+1].Portfolio != n.Portfolio || !slices.Equal(needs[i+1].Next, n.Next)
-		if len(n.Next) == 0 || !last {
-			continue
+		last := i == len(needs)-1 || needs[i+1].Portfolio != n.Portfolio || !needs[i+1].Next.Equal(n.Next)
+		if last {
+			p.Advice(n.Next)
 		}
-		if a.PortfolioFlag = n.Portfolio; n.Portfolio == a.Config.Portfolio || n.Portfolio == "*" {
-			a.PortfolioFlag = ""
-		}
-		a.Command(p, n.Next...)
 	}
 }
 

@@ -63,8 +63,8 @@ func TestStatusSaysWhatNeedsAPerson(t *testing.T) {
 	require.Equal(t, 1, r.Code, r.Out)
 	words := strings.Join(strings.Fields(r.Out), " ")
 	for _, want := range []string{
-		"NEEDS A PERSON main: breaker consecutive_losses of alpha is tripped pets state ",
-		"olga asked for override go_live (o", "pets override confirm o",
+		"NEEDS A PERSON main: breaker consecutive_losses of alpha is tripped pets state -p main ",
+		"olga asked for override go_live (o", " -p main",
 		"quiet: EMERGENCY STOP, manual, since ", ": the feed is lying pets state -p quiet ",
 		"quiet: olga asked to clear the emergency stop", "pets clear --confirm c2 -p quiet",
 		"0 of 1 bot running",
@@ -81,6 +81,9 @@ func TestStatusSaysWhatNeedsAPerson(t *testing.T) {
 	require.True(t, v.Server.Up && v.Server.Ready)
 	require.NotNil(t, v.Server.Started)
 	require.Len(t, v.Needs, 4)
+	for _, n := range v.Needs { // who reads JSON types the same
+		require.Contains(t, n.Next.String(), " -p "+n.Portfolio, n.What)
+	}
 	require.Len(t, v.Portfolios, 2)
 }
 
@@ -102,6 +105,7 @@ func TestStatusWithoutAKey(t *testing.T) {
 	r := s.Run("status")
 	require.Equal(t, 1, r.Code, r.Out)
 	require.Contains(t, r.Out, "PETS_KEY is refused: ")
+	require.Contains(t, strings.Join(strings.Fields(r.Out), " "), "not seen every portfolio: the key is refused")
 }
 
 // "Another exit status when something that should be seen is unseen, and a line that names
@@ -256,6 +260,8 @@ func TestStatusWithoutAServer(t *testing.T) {
 	var v look.Status
 	petstest.ReadJSON(t, r.Out, &v)
 	require.Contains(t, v.Server.NoAnswer, "no server listens there")
+	require.NotEmpty(t, v.Needs, "what is named and silent leaves something to type")
+	require.Equal(t, "pets status --store embedded:DIR", v.Needs[0].Next.String())
 }
 
 // "Down or hung: say what to do": a server that stands still is ended by its number, as stop
@@ -298,9 +304,14 @@ func TestStatusOfAStoreInTrouble(t *testing.T) {
 	require.NoError(t, os.RemoveAll(rolled.Store()))
 	require.NoError(t, os.Rename(older, rolled.Store()))
 	for what, s := range map[string]*petstest.Shell{"damaged at byte": damaged, "the store was rolled back": rolled} {
+		if s == damaged {
+			require.Contains(t, s.Run("stop", "--emergency").Err, "what is stopped is kept in emergency-stop.json")
+		}
 		r := s.Run("status")
 		require.Equal(t, 1, r.Code)
 		words := strings.Join(strings.Fields(r.Out), " ")
+		require.Equal(t, s == damaged, strings.Contains(words, "the next server records it first"))
+		require.NotContains(t, r.Out, "    pets serve\n")
 		require.Contains(t, words, "DO NOT START a server on it as it is")
 		require.Contains(t, words, what)
 		require.Contains(t, words, "docs/runbooks/store.md")

@@ -114,7 +114,7 @@ func (a *app) printSalvaged(r *open.SalvageReport) error {
 	if !r.Whole() {
 		p.Line("           The end of a stream may be missing too where a frame was lost: that cannot be known.")
 	}
-	p.Line("           The same report is in salvage.json. Next: %s", a.TypedHere("verify", "--store", "embedded:"+r.Target))
+	p.Line("           The same report is in salvage.json. Next: %s", a.AdviseElsewhere("", "verify", "--store", "embedded:"+r.Target))
 	return p.Err
 }
 

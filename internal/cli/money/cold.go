@@ -94,7 +94,7 @@ func (a *app) coldSign(ctx context.Context, file string, f coldFlags) error {
 	if err := writeCarried(f.out, coldSigned{Version: coldFileVersion, Portfolio: unsigned.Portfolio, Transfer: unsigned.Transfer, TxHash: signed.Hash, Raw: signed.Raw}); err != nil {
 		return err
 	}
-	p.Say("Signed: %s, in %s. Where the server runs: %s", signed.Hash, f.out, a.TypedHere("cold", "import", filepath.Base(f.out)))
+	p.Say("Signed: %s, in %s. Where the server runs: %s", signed.Hash, f.out, a.AdviseElsewhere(unsigned.Portfolio, "cold", "import", filepath.Base(f.out)))
 	return nil
 }
 

@@ -42,7 +42,7 @@ func (a *app) coldExport(ctx context.Context, id, out string) error {
 	if err != nil {
 		return err
 	}
-	t, err := v.Named(id)
+	t, err := v.Named(a.App, id)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (a *app) coldExport(ctx context.Context, id, out string) error {
 	p.Line("  nonce        %d", show.LastAttempt(t).Nonce)
 	p.Line("")
 	p.Line("written to %s", out)
-	p.Line("next: on the machine with the key, %s; it shows the same payment", a.TypedHere("cold", "sign", out))
+	p.Line("next: on the machine with the key, %s; it shows the same payment", a.AdviseElsewhere("", "cold", "sign", out))
 	return p.Err
 }
 

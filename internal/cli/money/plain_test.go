@@ -79,10 +79,11 @@ func TestStatusLines(t *testing.T) {
 	}
 }
 
-// nextOf is what is printed of a transfer's next step, with -p main.
+// nextOf is what is printed of a transfer's next step.
 func nextOf(v *projections.Transfer, ways ...string) string {
 	var out clitest.Buffer
-	a := &app{&cli.App{PortfolioFlag: "main", Out: &out}}
+	a := &app{&cli.App{Out: &out}}
+	a.Config.Portfolio = "main"
 	a.sayNextStep(a.Printer(), v, ways)
 	return out.String()
 }
@@ -147,14 +148,16 @@ func TestDrawShares(t *testing.T) {
 // What holds up a transfer is printed when it is requested, shown and approved.
 func TestInTheWay(t *testing.T) {
 	t.Parallel()
-	require.Empty(t, inTheWay(&haltView{Breakers: []projections.Breaker{{Breaker: "daily_loss", Status: risk.OK}}}, nil))
+	a := &app{&cli.App{}}
+	a.Config.Portfolio = "second"
+	require.Empty(t, a.inTheWay(&haltView{Breakers: []projections.Breaker{{Breaker: "daily_loss", Status: risk.OK}}}, nil))
 	alpha := "alpha"
 	require.Equal(t, []string{
-		"EMERGENCY STOP: it is not signed until two people have cleared that; only pets wallet sweep works",
+		"EMERGENCY STOP: it is not signed until two people have cleared that; only a sweep of the wallets works",
 		"BREAKER daily_loss is tripped: it is not signed until a person has reset that",
 		"BREAKER consecutive_losses of alpha is tripped: it is not signed until a person has reset that",
-		"DIFFERENCE: in hot the chain has 25 USDC less than the ledger; it is not signed until that is explained (pets treasury says how)",
-	}, inTheWay(&haltView{
+		"DIFFERENCE: in hot the chain has 25 USDC less than the ledger; it is not signed until that is explained (pets treasury -p second says how)",
+	}, a.inTheWay(&haltView{
 		EmergencyStop: projections.EmergencyStop{Engaged: true},
 		Breakers:      []projections.Breaker{{Breaker: "daily_loss", Status: risk.Tripped}, {Breaker: "consecutive_losses", Bot: &alpha, Status: risk.Tripped}},
 	}, []projections.Difference{{Place: "hot", Asset: "USDC", Difference: dec("-25")}}))

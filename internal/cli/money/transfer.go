@@ -84,7 +84,7 @@ func (a *app) requestTransfer(ctx context.Context, body commands.RequestTransfer
 func (a *app) requestOne(ctx context.Context, body commands.RequestTransfer) (*projections.Transfer, error) {
 	t, err := a.request(ctx, "/transfers", body)
 	if err == nil && t == nil {
-		err = domain.Errorf(domain.CodeInternal, "the server has answered, and names no transfer; see pets transfers")
+		err = domain.Errorf(domain.CodeInternal, "the server has answered, and names no transfer; see %s", a.Typed("transfers"))
 	}
 	return t, err
 }
@@ -106,7 +106,7 @@ func (a *app) request(ctx context.Context, path string, body any) (*projections.
 	if err != nil {
 		return nil, err
 	}
-	return v.Named(answer.ID)
+	return v.Named(a.App, answer.ID)
 }
 
 // showRequested prints a transfer that was just requested, and the next step.

@@ -38,7 +38,7 @@ func (a *app) waysOf(ctx context.Context, moment string, t *projections.Transfer
 	if err != nil {
 		return nil, err
 	}
-	return inTheWay(&halt, rules.Differences), nil
+	return a.inTheWay(&halt, rules.Differences), nil
 }
 
 // warn prints it.
@@ -64,10 +64,10 @@ func (a *app) sayWaysAndNext(ctx context.Context, moment string, p *cli.Printer,
 }
 
 // inTheWay returns the lines that warn prints.
-func inTheWay(halt *haltView, differences []projections.Difference) []string {
+func (a *app) inTheWay(halt *haltView, differences []projections.Difference) []string {
 	var lines []string
 	if halt.EmergencyStop.Engaged {
-		lines = append(lines, "EMERGENCY STOP: it is not signed until two people have cleared that; only pets wallet sweep works")
+		lines = append(lines, "EMERGENCY STOP: it is not signed until two people have cleared that; only a sweep of the wallets works")
 	}
 	for i := range halt.Breakers {
 		b := &halt.Breakers[i]
@@ -81,7 +81,7 @@ func inTheWay(halt *haltView, differences []projections.Difference) []string {
 		lines = append(lines, "BREAKER "+name+" is tripped: it is not signed until a person has reset that")
 	}
 	for _, d := range differences {
-		lines = append(lines, fmt.Sprintf("DIFFERENCE: in %s the chain has %s; it is not signed until that is explained (pets treasury says how)", d.Place, show.MoreOrLess(d.Difference, d.Asset)))
+		lines = append(lines, fmt.Sprintf("DIFFERENCE: in %s the chain has %s; it is not signed until that is explained (%s says how)", d.Place, show.MoreOrLess(d.Difference, d.Asset), a.Typed("treasury")))
 	}
 	return lines
 }

@@ -95,7 +95,7 @@ func (a *app) sayNextStep(p *cli.Printer, t *projections.Transfer, ways []string
 	says, command := nextStep(t, len(ways) > 0)
 	p.Line("next: %s", says)
 	if command != nil {
-		a.CommandForAnother(p, command...)
+		a.Command(p, command...)
 	}
 }
 
@@ -130,7 +130,7 @@ func statusLine(t *projections.Transfer) string {
 		return "approved: the server prepares it when its turn comes"
 	case treasury.Prepared:
 		if cold {
-			return "prepared: waits for its signature, by pets cold export, sign and import"
+			return "prepared: waits for its signature, with the key of the cold wallet"
 		}
 		return "prepared: nonce and fees are recorded, nothing is signed yet"
 	case treasury.Signed:

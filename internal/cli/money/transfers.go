@@ -125,7 +125,7 @@ func (a *app) showTransfer(ctx context.Context, id, moment string) error {
 	if err != nil {
 		return err
 	}
-	t, err := v.Named(id)
+	t, err := v.Named(a.App, id)
 	if err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (a *app) followTransfer(ctx context.Context, id string) error {
 		if err != nil {
 			return interrupted(ctx, err)
 		}
-		t, err := v.Named(id)
+		t, err := v.Named(a.App, id)
 		if err != nil {
 			return err
 		}

@@ -47,7 +47,8 @@ func TestADifferenceNamesTheWayOut(t *testing.T) {
 		{"hot", "-3.5", "pets withdraw 3.5 --asset USDC -p main\n"},
 	} {
 		var out clitest.Buffer
-		a := &app{&cli.App{PortfolioFlag: "main", Out: &out}}
+		a := &app{&cli.App{Out: &out}}
+		a.Config.Portfolio = "main"
 		v := &show.TreasuryView{}
 		v.ReconciledAt, v.Differences = &at, []projections.Difference{{Place: c.place, Asset: "USDC", Difference: domain.MustDecimal(c.difference)}}
 		a.printWatch(a.Printer(), v)

@@ -43,7 +43,7 @@ func (a *app) createWalletCommand() *cobra.Command {
 				return err
 			}
 			if a.cannotWipe() {
-				return cli.Usage(errors.New("pets wallet create: this terminal (TERM is not set, or dumb) cannot take back what was shown; use another one"))
+				return cli.Usage(errors.New("wallet create: this terminal (TERM is not set, or dumb) cannot take back what was shown; use another one"))
 			}
 			if f.place == domain.WalletCold {
 				return a.createCold(c.Context(), p, args[0], f)

@@ -66,7 +66,7 @@ func (a *app) recoverWallet(ctx context.Context, f recoverFlags) error {
 	if f.wallet != nil && f.wallet.Place == domain.WalletCold {
 		return domain.Errorf(domain.CodeConflict,
 			"%s is a cold wallet, and its words are never typed where its store or server can be reached. On the offline machine: %s; then here: %s",
-			f.name, a.TypedHere("wallet", "recover", f.name, "--drill", "--address", f.expected.String()), a.Typed("wallet", "record", f.name, "--tested", "--address", f.expected.String()))
+			f.name, a.AdviseElsewhere(a.Config.Portfolio, "wallet", "recover", f.name, "--drill", "--address", f.expected.String()), a.Typed("wallet", "record", f.name, "--tested", "--address", f.expected.String()))
 	}
 	if f.drill {
 		return a.drill(ctx, p, f)

@@ -159,7 +159,7 @@ func (a *app) printSwept(requested []*projections.Transfer) error {
 		p.Line("")
 		p.Line("next: someone other than %s, with the role approver, until %s UTC:", requested[0].RequestedBy, cli.Clock(requested[0].ExpiresAt))
 		for _, t := range requested {
-			a.CommandForAnother(p, "approve", t.Transfer, "--hash", t.Hash)
+			a.Command(p, "approve", t.Transfer, "--hash", t.Hash)
 		}
 		p.Line("They go one after the other: each wallet sends one at a time. How far they are: %s", a.Typed("transfers", "--open"))
 	}

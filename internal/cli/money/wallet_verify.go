@@ -218,7 +218,7 @@ func (a *app) pronounce(found []verdict) error {
 	case bad > 0:
 		return domain.Errorf(domain.CodeConflict, "%d of %d keys are not what they should be", bad, len(found))
 	case unchecked > 0:
-		return domain.Errorf(domain.CodeUnavailable, "%d of %d keys were not looked at; pets wallet verify --offline does, beside the keystore", unchecked, len(found))
+		return domain.Errorf(domain.CodeUnavailable, "%d of %d keys were not looked at; %s does, beside the keystore", unchecked, len(found), a.Typed("wallet", "verify", "--offline"))
 	}
 	return nil
 }

@@ -211,6 +211,6 @@ func TestABatchSaysWhatChangedNothing(t *testing.T) {
 		{"command":"ask_permit","body":{"bot":"alpha","market":"m","outcome":"YES","side":"buy","quantity":"1","limit_price":"0.5"}}]}`))
 	require.Equal(t, 1, r.Code)
 	require.Contains(t, r.Out, "2  ask_permit  DENIED")
-	require.Contains(t, plain(r.Out), "; 1 of them changed nothing: pets events --type command says why")
+	require.Contains(t, plain(r.Out), "; 1 of them changed nothing: pets events --type command -p main says why")
 	require.Contains(t, r.Err, "1 are denied: place no order for them")
 }

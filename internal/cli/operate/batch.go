@@ -146,7 +146,7 @@ func (a *app) printBatch(v *batchAnswer, sent []batchItem, starts bool) error {
 		done += fmt.Sprintf(" (%d of them were already recorded under this key; nothing was done again)", n.before)
 	}
 	if n.unchanged > 0 {
-		done += fmt.Sprintf("; %d of them changed nothing: pets events --type command says why", n.unchanged)
+		done += fmt.Sprintf("; %d of them changed nothing: %s says why", n.unchanged, a.Typed("events", "--type", "command"))
 	}
 	if a.JSON {
 		p.Err = a.PrintJSON(v)

@@ -128,7 +128,7 @@ func (a *app) voided(ctx context.Context, id string, answer commands.Answer) str
 	void, is := e.(*domain.FillVoided)
 	switch {
 	case !is:
-		return fmt.Sprintf("%s is voided; whether there was such a fill cannot be read (%v): see pets events --type fill", id, err)
+		return fmt.Sprintf("%s is voided; whether there was such a fill cannot be read (%v): see %s", id, err, a.Typed("events", "--type", "fill"))
 	case void.Unknown:
 		unknown := fmt.Sprintf("NO SUCH FILL IS KNOWN: nothing was taken out of the books. One that comes later as %s will be ignored", void.FillID)
 		if a.JSON {
@@ -218,7 +218,7 @@ func (a *app) settled(ctx context.Context, body commands.SettleMarket, answer co
 	fixed := fmt.Sprintf("the outcome is settled at %s a share from now on, for everybody", body.Payout)
 	switch {
 	case !is:
-		return fmt.Sprintf("%s: %s; who was paid cannot be read (%v): see pets events --type settled", body.Instrument, fixed, err)
+		return fmt.Sprintf("%s: %s; who was paid cannot be read (%v): see %s", body.Instrument, fixed, err, a.Typed("events", "--type", "settled"))
 	case len(settled.Holders) == 0 && body.Bot != "":
 		return fmt.Sprintf("%s: %s does not hold it: nothing was paid; %s", body.Instrument, body.Bot, fixed)
 	case len(settled.Holders) == 0:

@@ -148,7 +148,7 @@ func (a *app) printPreview(v resetPreview, look func() (projections.State, error
 	p.Line("%d open positions, %d events since the trip", v.OpenPositions, v.EventsSince)
 	if show.SayMoney(a.App, p, short); short.Any() {
 		p.Say(2, "Then reset it:")
-		a.Command(p, append(show.ResetOf(v.breaker()), "--rebase", "--reason", `"…"`)...)
+		a.Command(p, append(show.ResetOf(v.breaker()), "--rebase", "--reason", cli.Unsaid)...)
 	}
 	return p.Err
 }

@@ -97,7 +97,7 @@ func (a *app) requestOverride(c *cobra.Command, body commands.RequestOverride) e
 	if err := a.Done(answer, fmt.Sprintf("%s: override %s is asked for; it waits for 24 h", answer.ID, body.Kind)); err != nil {
 		return err
 	}
-	return a.NextIn(a.Config.Portfolio, "another user, with a key of role approver, confirms it", "override", "confirm", answer.ID)
+	return a.Next("another user, with a key of role approver, confirms it", "override", "confirm", answer.ID)
 }
 
 func (a *app) confirmOverrideCommand() *cobra.Command {
@@ -122,7 +122,7 @@ func (a *app) confirmOverrideCommand() *cobra.Command {
 			}
 			for _, o := range v.Overrides {
 				if o.Override == args[0] && o.Kind == domain.OverrideGoLive {
-					return a.NextIn("", "open it within 7 days", "portfolio", "open", o.Portfolio, "--mode", "live", "--gate", fmt.Sprintf("%s@%d", a.Config.Portfolio, answer.Revision))
+					return a.Next("open it within 7 days, with a key of role operator or admin", "portfolio", "open", o.Portfolio, "--mode", "live", "--gate", fmt.Sprintf("%s@%d", a.Config.Portfolio, answer.Revision))
 				}
 			}
 			return nil

@@ -81,11 +81,7 @@ func (a *app) openPortfolio(ctx context.Context, body portfolioBody) error {
 	if err := a.sayLimits(ctx, body); err != nil {
 		return cli.Told("it is open", err)
 	}
-	in := a.PortfolioFlag
-	if body.ID != a.Config.Portfolio {
-		in = body.ID
-	}
-	return a.NextIn(in, "record the money that it has", "deposit", "10000")
+	return a.NextIn(body.ID, "record the money that it has", "deposit", "10000")
 }
 
 // mainLimits are those that are shown of a new portfolio.
@@ -115,15 +111,15 @@ func (a *app) sayLimits(ctx context.Context, body portfolioBody) error {
 			shown = append(shown, l[0]+" "+l[1])
 		}
 		if _, given := body.Limits[l[0]]; !given && set[i] != unset[i] && set[i] != l {
-			a.Tell("warning: %s is %s, as the server has it: %s=%s of the settings here is that of a server which is started with them. To change it: pets limits set -p %s %s=%s --reason TEXT",
-				l[0], l[1], strings.ToUpper(l[0]), set[i][1], body.ID, l[0], set[i][1])
+			a.Tell("warning: %s is %s, as the server has it: %s=%s of the settings here is that of a server which is started with them. To change it: %s",
+				l[0], l[1], strings.ToUpper(l[0]), set[i][1], a.AdviseIn(body.ID, "limits", "set", l[0]+"="+set[i][1], "--reason", cli.Unsaid))
 		}
 	}
 	if a.JSON {
 		return nil
 	}
 	p := a.Printer()
-	p.Say(0, "its limits: %s; pets limits has all of them", strings.Join(shown, ", "))
+	p.Say(0, "its limits: %s; all of them: %s", strings.Join(shown, ", "), a.AdviseIn(body.ID, "limits"))
 	return p.Err
 }
 
@@ -135,7 +131,7 @@ func gateOf(text string) (*domain.Gate, error) {
 	id, at, found := strings.Cut(text, "@")
 	revision, err := strconv.ParseUint(at, 10, 64)
 	if !found || err != nil || domain.CheckID("--gate", id) != nil {
-		return nil, cli.Usage(domain.Invalid("--gate", "must be PORTFOLIO@REVISION, as pets override confirm prints it"))
+		return nil, cli.Usage(domain.Invalid("--gate", "must be PORTFOLIO@REVISION, as it is printed when the override is confirmed"))
 	}
 	return &domain.Gate{Portfolio: id, Revision: revision}, nil
 }

@@ -22,26 +22,28 @@ import (
 func (a *app) stopCommand() *cobra.Command {
 	var f stopFlags
 	c := &cobra.Command{
-		Use: "stop BOT | --emergency", Short: "Take a bot out of trading, or stop everything at once", Args: cobra.MaximumNArgs(1),
+		Use: "stop BOT | --emergency", SuggestFor: []string{"kill", "halt", "panic", "emergency"}, Short: "Take a bot out of trading, or stop everything at once", Args: cobra.MaximumNArgs(1),
 		Long: "Sends the stop to the server of --server or PETS_SERVER, with PETS_KEY. If none is named, it sends it to\n" +
 			"the server that holds the folder: through its stop socket, which needs no key, or with PETS_KEY. If no\n" +
 			"server holds the folder, it writes the stop into the folder. A mistake in .env never prevents a stop.",
 		Example: "  pets stop alpha --reason \"odd fills\"\n  pets stop --emergency --reason \"the feed is lying\"\n  pets stop --emergency --everywhere --kind security_breach --reason \"a key leaked\"",
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
-			case f.emergency == (len(args) == 1):
-				return cli.Usage(errors.New("name one bot, or --emergency"))
 			case f.everywhere && !f.emergency:
-				return cli.Usage(errors.New("--everywhere goes with --emergency"))
+				return cli.Usage(fmt.Errorf("--everywhere goes with --emergency: `%s`", a.Typed("stop", "--emergency", "--everywhere")))
+			case f.emergency && len(args) == 1:
+				return cli.Usage(a.bothNamed(args[0]))
+			case !f.emergency && len(args) == 0:
+				return cli.Usage(fmt.Errorf("name one bot, or stop the whole portfolio: `%s`", a.Typed("stop", "--emergency")))
 			case len(args) == 1:
 				f.bot = args[0]
 			}
 			a.Stopping = true
-			f.kind, f.reason = cmp.Or(strings.TrimSpace(f.kind), domain.StopManual), a.Printable(f.reason)
+			f.reason = a.Printable(a.kindOf(&f))
 			if f.emergency && f.reason == "" {
 				f.reason = cli.Unreasoned
 			}
-			return a.meant(a.NotStopped(a.stop(c.Context(), f)))
+			return a.meant(a.NotStopped(c.Context(), a.stop(c.Context(), f)))
 		},
 	}
 	c.Flags().BoolVar(&f.emergency, "emergency", false, "stop everything in the portfolio; two people clear it")
@@ -56,6 +58,35 @@ type stopFlags struct {
 	bot                   string
 	emergency, everywhere bool
 	kind, reason          string
+}
+
+// bothNamed refuses to guess what is meant by --emergency and a name: all that it may be is said.
+func (a *app) bothNamed(name string) error {
+	said := fmt.Sprintf("--emergency stops a whole portfolio, and takes no bot. Bot %s: `%s`. The whole of %s: `%s`", name, a.Typed("stop", name), a.Config.Portfolio, a.Typed("stop", "--emergency"))
+	if name != a.Config.Portfolio && domain.CheckID("BOT", name) == nil {
+		said += fmt.Sprintf(". A portfolio %s: `%s`", name, a.AdviseIn(name, "stop", "--emergency"))
+	}
+	return errors.New(said)
+}
+
+// kindOf makes the kind of a stop one that can be recorded, because no stop fails for its
+// description. It returns the reason, which keeps what was typed.
+func (a *app) kindOf(f *stopFlags) (reason string) {
+	said := strings.TrimSpace(f.kind)
+	kind := strings.NewReplacer("-", "_", " ", "_").Replace(strings.ToLower(said))
+	switch {
+	case kind == "" || kind == domain.StopManual || kind == domain.StopSystemError || kind == domain.StopSecurityBreach:
+		f.kind = cmp.Or(kind, domain.StopManual)
+		return f.reason
+	case strings.Contains(kind, "breach") || strings.Contains(kind, "security"):
+		f.kind = domain.StopSecurityBreach
+	case strings.Contains(kind, "system") || strings.Contains(kind, "error"):
+		f.kind = domain.StopSystemError
+	default:
+		f.kind = domain.StopManual
+	}
+	a.Caution(fmt.Sprintf("--kind %q is not manual, system_error or security_breach: it is stopped as %s", said, f.kind))
+	return strings.TrimSpace(f.reason + " (--kind " + said + ")")
 }
 
 // meant adds an error if the settings may have named a different target: what was stopped may
@@ -89,7 +120,7 @@ func (a *app) stop(ctx context.Context, f stopFlags) error {
 		if err != nil {
 			return err
 		}
-		return a.stopped(answer, f.bot+" is stopped", f.bot, "recorded before anything else, if there is such a bot: that may not have been checked yet. Look for it in pets events --type bot.stopped, or in the server's log")
+		return a.stopped(answer, f.bot+" is stopped", f.bot, "recorded before anything else, if there is such a bot: that may not have been checked yet. Look for it in the server's log, or in "+a.Typed("events", "--type", "bot.stopped"))
 	}
 	var answer stopAnswer
 	err := haltWatched(ctx, a, "/emergency-stop", stopOf(f.kind, f.reason), &answer, func(e *commands.Engine) error {

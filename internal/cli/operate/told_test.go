@@ -119,12 +119,12 @@ func TestANewPortfolioSaysItsLimits(t *testing.T) {
 	s, _ := traded(t)
 	out := plain(s.Ok("portfolio", "open", "two", "--limit", "max_position_usd=250"))
 	require.Contains(t, out, "its limits: max_consecutive_losses ")
-	require.Contains(t, out, "max_position_usd 250; pets limits has all of them")
+	require.Contains(t, out, "max_position_usd 250; all of them: pets limits -p two next:")
 	s.SetEnv("MAX_DAILY_LOSS_PCT", "0.01")
 	s.SetEnv("MAX_POSITION_USD", "99")
 	r := s.Run("portfolio", "open", "three", "--limit", "max_position_usd=250")
 	require.Equal(t, 0, r.Code, r.Err)
-	require.Contains(t, r.Err, "pets limits set -p three max_daily_loss_pct=0.01 --reason TEXT")
+	require.Contains(t, r.Err, "pets limits set max_daily_loss_pct=0.01 --reason \"…\" -p three")
 	require.NotContains(t, r.Err, "max_position_usd")
 }
 

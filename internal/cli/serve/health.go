@@ -17,7 +17,7 @@ const healthEvery = time.Second
 // health collects the health of everything behind the API.
 func (s *Server) health() httpapi.Health {
 	store, engine := s.Store.Health(), s.Engine.Health()
-	h := httpapi.Health{Poisoned: engine.Poisoned, Damaged: store.Damaged, PendingStops: engine.PendingStops, PendingBots: engine.PendingBots, UnkeptStops: engine.UnkeptStops, ClockBehind: engine.ClockBehind, StandStill: engine.StandStill}
+	h := httpapi.Health{Poisoned: engine.Poisoned, Damaged: store.Damaged, PendingStops: engine.PendingStops, PendingBots: engine.PendingBots, StopsNowhere: engine.StopsNowhere, UnkeptStops: engine.UnkeptStops, ClockBehind: engine.ClockBehind, StandStill: engine.StandStill}
 	if local := s.noLocalStop.Load(); local != nil {
 		h.NoLocalStop = *local
 	}
@@ -87,7 +87,7 @@ func (s *Server) watchHealth(ctx context.Context) {
 		}
 		if is := h.ClockBehind > 0; is != still {
 			still = is
-			s.Log.Warn("the wall clock is behind the last record: nothing is started or opened in the portfolios that stand still before it has caught up, or two people accept it (pets override request clock); look at what sets this machine's time",
+			s.Log.Warn("the wall clock is behind the last record: nothing is started or opened in the portfolios that stand still before it has caught up, or two people accept it (pets override request clock -p NAME, for each of them); look at what sets this machine's time",
 				"portfolios", h.StandStill, "by", h.ClockBehind.Round(time.Second).String(), "stands_still", still)
 		}
 		damaged = h.Damaged != nil

@@ -286,7 +286,7 @@ func (a *app) showFirstKey(token string) error {
 	p.Line("")
 	p.Line("Keep it in a safe place, and issue keys for bots and people with it:")
 	p.Line("    read -rs PETS_KEY; export PETS_KEY     # typed so, it stays in no history of a shell")
-	p.Line("    %s apikey issue --user alice --role operator", a.Name())
+	p.Advice(a.AdviseElsewhere("", "apikey", "issue", "--user", "alice", "--role", "operator"))
 	if !a.Terminal() {
 		p.Line("This output is no terminal. Where it is kept, the key is kept too: issue another admin key and revoke this one.")
 	}

@@ -241,12 +241,12 @@ func (a *app) writeEnv(path string, questions []question, keyless bool) (err err
 // sayInitialised prints what comes next. A key is read without an echo: what is typed as part
 // of a command stays in the history of the shell.
 func (a *app) sayInitialised(path string, questions []question, keyless, had bool) error {
-	name, portfolio := a.Name(), questions[1].answer
-	next := []string{name + " serve"}
+	portfolio := questions[1].answer
+	next := []string{a.AdviseElsewhere("", "serve").String()}
 	if keyless {
 		next = append(next, "read -rs PETS_KEY; export PETS_KEY")
 	}
-	next = append(next, name+" portfolio open "+portfolio, name+" deposit 10000")
+	next = append(next, a.AdviseElsewhere("", "portfolio", "open", portfolio).String(), a.AdviseElsewhere(portfolio, "deposit", "10000").String())
 	if a.JSON {
 		return a.PrintJSON(map[string]any{"file": path, "next": next})
 	}

@@ -16,7 +16,7 @@ import (
 
 // StepsOf returns what a state says about the way out of a stop.
 func StepsOf(v projections.State, open ClearRequest) nextSteps {
-	return nextSteps{v.EmergencyStop, open, v.Breakers, v.Bots, v.Clock == domain.ClockImported, v.Equity}
+	return nextSteps{v.EmergencyStop, open, v.Breakers, v.Bots, v.Clock == domain.ClockImported, v.Equity, nil}
 }
 
 // Lack is the money without which tripped breakers cannot be reset.
@@ -76,7 +76,7 @@ func SayMoney(a *cli.App, p *cli.Printer, l Lack) {
 	if l.portfolio {
 		p.Say(2, "Record a deposit that has arrived (this much is the least that is enough):")
 	} else {
-		p.Say(2, "If hot:treasury (see pets balances) has less than %s, record a deposit that has arrived:", l.deposit)
+		p.Say(2, "If hot:treasury (%s) has less than %s, record a deposit that has arrived:", a.Typed("balances"), l.deposit)
 	}
 	once(a, p, "deposit", l.deposit.String())
 	for _, b := range l.bots {

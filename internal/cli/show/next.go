@@ -92,7 +92,41 @@ type nextSteps struct {
 	// have happened: its bots are not started again, and its stop is not cleared.
 	imported bool
 	equity   domain.Decimal
+	permits  []projections.Permit
 }
+
+// Resting are the orders that may still be filled although their bot, or everything, is stopped:
+// a stop revokes what was not placed, and does not reach a venue. One on paper is filled, too, when
+// the mark reaches its limit.
+func Resting(all []projections.Permit, stop projections.EmergencyStop, bots []projections.Bot) []projections.Permit {
+	stopped := map[string]bool{}
+	for _, b := range bots {
+		stopped[b.Bot] = b.Status == portfolio.Stopped
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(p projections.Permit) bool {
+		return p.Status != "working" || !stop.Engaged && !stopped[p.Bot]
+	})
+}
+
+// sayResting prints what to do about the orders that still rest.
+func sayResting(a *cli.App, p *cli.Printer, n nextSteps) {
+	resting := Resting(n.permits, n.stop, n.bots)
+	if len(resting) == 0 || n.imported {
+		return
+	}
+	p.Say(2, "Orders of stopped bots may still be filled: a stop does not reach a venue. Cancel them there, then release their permits:")
+	if len(resting) > mostPrinted {
+		a.Command(p, "permits")
+		a.Command(p, "permit", "release", "PERMIT")
+		return
+	}
+	for _, one := range resting {
+		a.Command(p, "permit", "release", one.Permit)
+	}
+}
+
+// mostPrinted is how many commands that differ in a name only are printed.
+const mostPrinted = 5
 
 // sayWayOut prints the commands that lead out of a stop, in the order in which they work:
 // breakers first, because the emergency stop cannot be cleared while a breaker that engages it
@@ -104,6 +138,7 @@ func sayWayOut(a *cli.App, p *cli.Printer, n nextSteps) {
 	}
 	p.Line("")
 	p.Line("WHAT TO DO NEXT")
+	sayResting(a, p, n)
 	if n.held() {
 		sayHeld(a, p)
 		return
@@ -129,7 +164,7 @@ func sayHeld(a *cli.App, p *cli.Printer) {
 	p.Say(2, "A stop that is not recorded yet cannot be cleared. See why it is not:")
 	a.Command(p, "status")
 	p.Say(2, "Where the store takes no more events: stop the server, look at its store on its machine, and start it again. It records the stop before anything else.")
-	p.Whole("    " + a.TypedHere("verify", "--store", "embedded:DIR"))
+	p.Advice(a.AdviseElsewhere("", "verify", "--store", "embedded:DIR"))
 }
 
 // TrippedOf are the breakers that are tripped.
@@ -159,7 +194,7 @@ func sayResets(a *cli.App, p *cli.Printer, n nextSteps, tripped []projections.Br
 		if atLimit(b) {
 			words = append(words, "--rebase")
 		}
-		a.Command(p, append(words, "--reason", `"…"`)...)
+		a.Command(p, append(words, "--reason", cli.Unsaid)...)
 	}
 }
 
@@ -175,18 +210,17 @@ func ResetOf(b projections.Breaker) []string {
 func sayClear(a *cli.App, p *cli.Printer, open ClearRequest) {
 	if open.ID != "" {
 		p.Say(2, "%s asked to clear the emergency stop (%s). Another person confirms, as an approver:", open.User, open.ID)
-		a.CommandForAnother(p, "clear", "--confirm", open.ID)
+		a.Command(p, "clear", "--confirm", open.ID)
 		return
 	}
 	p.Say(2, "Clear the emergency stop, when its reason is gone. One person asks, as an operator or an approver:")
-	a.Command(p, "clear", "--reason", `"…"`)
+	a.Command(p, "clear", "--reason", cli.Unsaid)
 	p.Say(2, "Another confirms, as an approver, what the first was answered:")
-	a.CommandForAnother(p, "clear", "--confirm", "REQUEST")
+	a.Command(p, "clear", "--confirm", "REQUEST")
 }
 
 // sayStarts prints how to start the bots, which stay stopped after a reset or a clearing.
 func sayStarts(a *cli.App, p *cli.Printer, bots []projections.Bot) {
-	const most = 5
 	var stopped []string
 	for _, b := range bots {
 		if b.Status == portfolio.Stopped {
@@ -196,7 +230,7 @@ func sayStarts(a *cli.App, p *cli.Printer, bots []projections.Bot) {
 	switch {
 	case len(stopped) == 0:
 		return
-	case len(stopped) > most:
+	case len(stopped) > mostPrinted:
 		p.Say(2, "The bots stay stopped until an operator starts them, one by one:")
 		a.Command(p, "start", "BOT")
 	default:

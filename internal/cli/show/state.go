@@ -31,7 +31,9 @@ func PrintState(a *cli.App, v projections.State, b Extra) error {
 		return err
 	}
 	if !b.Past {
-		sayWayOut(a, p, StepsOf(v, b.Stop.Clear))
+		steps := StepsOf(v, b.Stop.Clear)
+		steps.permits = b.Permits
+		sayWayOut(a, p, steps)
 	}
 	return p.Err
 }
@@ -165,8 +167,11 @@ func positionRows(all []projections.Position) [][]string {
 		if p.Mark != nil {
 			mark = cli.Money(*p.Mark)
 		}
-		if p.Oversold {
+		switch {
+		case p.Oversold:
 			note = "oversold"
+		case !p.OpenLeg.IsZero():
+			note = "open leg " + cli.Money(p.OpenLeg)
 		}
 		rows = append(rows, []string{
 			cli.Cut(p.Bot, 12), cli.Instrument(p.Market, p.Outcome), cli.Money(p.Quantity), cli.Money(p.Cost), mark, cli.Money(p.UnrealisedPnL), note,

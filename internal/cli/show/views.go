@@ -165,11 +165,11 @@ func ShareOf(part, total domain.Decimal) domain.Decimal {
 }
 
 // Named returns the transfer with an id.
-func (v *TransfersView) Named(id string) (*projections.Transfer, error) {
+func (v *TransfersView) Named(a *cli.App, id string) (*projections.Transfer, error) {
 	for i := range v.Transfers {
 		if v.Transfers[i].Transfer == id {
 			return &v.Transfers[i], nil
 		}
 	}
-	return nil, domain.Errorf(domain.CodeNotFound, "there is no transfer %q in %s among those that are open and the last 1,000 that are over; pets transfers lists them", id, v.Portfolio)
+	return nil, domain.Errorf(domain.CodeNotFound, "there is no transfer %q in %s among those that are open and the last 1,000 that are over; %s lists them", id, v.Portfolio, a.AdviseIn(v.Portfolio, "transfers"))
 }
