@@ -69,6 +69,20 @@ func (a *Approvers) WithKey(key string) (Approver, bool) {
 // Check refuses an approval that is not signed over this subject with a key of this
 // user that counts at this time.
 func (a *Approvers) Check(g *domain.ApprovalSignature, s Subject, user string, at time.Time) error {
+	return a.check(g, s, user, at, func(k *Approver) bool { return k.RevokedAt != nil })
+}
+
+// Underway is how long a decision may take: an approval that was decided before a
+// revocation may be recorded this long after it.
+const Underway = time.Minute
+
+// CheckRecorded is Check for an approval that was recorded at a time in the past, with
+// the keys of today.
+func (a *Approvers) CheckRecorded(g *domain.ApprovalSignature, s Subject, user string, at time.Time) error {
+	return a.check(g, s, user, at, func(k *Approver) bool { return k.RevokedAt != nil && at.After(k.RevokedAt.Add(Underway)) })
+}
+
+func (a *Approvers) check(g *domain.ApprovalSignature, s Subject, user string, at time.Time, revoked func(*Approver) bool) error {
 	if g == nil {
 		return refused("is missing: this approval has to be signed with a registered approver's key. Read what stands to be approved, sign that, and send the signature with it (pets does so with the key of pets apikey request)")
 	}
@@ -87,7 +101,7 @@ func (a *Approvers) Check(g *domain.ApprovalSignature, s Subject, user string, a
 	switch {
 	case !domain.SameUser(k.User, user):
 		return refused("is by key %s, which belongs to another user: an approver signs with a key of the same user as the API key", key.Fingerprint())
-	case k.RevokedAt != nil:
+	case revoked(&k):
 		return refused("is by key %s, which is revoked for good; make and register another one", key.Fingerprint())
 	case at.Before(k.CountsFrom):
 		return refused("is by key %s, which counts from %s on, or as soon as a counting approver gives a word for it", key.Fingerprint(), k.CountsFrom.Format(time.RFC3339))
