@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"pets/domain"
-	"pets/domain/approval"
 	"pets/domain/ledger"
 	"pets/domain/portfolio"
 	"pets/eventstore"
@@ -78,7 +77,7 @@ type verifier struct {
 	stream string
 	store  eventstore.Store
 	// approvers are the keys of today.
-	approvers approval.Approvers
+	approvers approverKeys
 	state     *portfolio.State
 	trades    *projections.Trades
 	pending   []portfolio.ClosedEpisode

@@ -18,14 +18,28 @@ import (
 // systemStream is the stream that holds the approvers' keys; package commands writes it.
 const systemStream = "system"
 
+// approverKeys are the approvers' keys of today, and where in the log each begins to
+// count at the earliest: at its registration, or at the word for it.
+type approverKeys struct {
+	approval.Approvers
+	from map[string]eventstore.Position
+}
+
 // readApprovers folds the approvers' keys of a store; one without a system stream has
 // none.
-func readApprovers(ctx context.Context, store eventstore.Store) (approval.Approvers, error) {
+func readApprovers(ctx context.Context, store eventstore.Store) (approverKeys, error) {
 	s := system.New()
+	keys := approverKeys{from: map[string]eventstore.Position{}}
 	err := eventstore.Walk(ctx, store, systemStream, 0, func(rec eventstore.Record) error {
 		e, err := domain.Decode(rec.Type, rec.Data)
 		if err == nil {
 			s.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
+		}
+		switch e := e.(type) {
+		case *domain.ApproverRegistered:
+			keys.from[e.Approver] = rec.Position
+		case *domain.ApproverVouched:
+			keys.from[e.Approver] = rec.Position
 		}
 		return err
 	})
@@ -33,7 +47,8 @@ func readApprovers(ctx context.Context, store eventstore.Store) (approval.Approv
 	if errors.As(err, &missing) {
 		err = nil
 	}
-	return s.Approvers(), err
+	keys.Approvers = s.Approvers()
+	return keys, err
 }
 
 // approved is what an event says of an approval.
@@ -85,7 +100,8 @@ func (v *verifier) checkSigned(ctx context.Context, rec eventstore.Record, meta 
 		v.problem("%s %s is approved by %s, but the command was sent by %s", a.kind, a.id, a.user, meta.Actor)
 	}
 	at := v.state.SignedAt(rec.Time, meta.ClockBehind)
-	if err := v.approvers.CheckRecorded(a.signature, what.Subject, a.user, at); err != nil {
+	follows := func(key string) bool { return rec.Position.Compare(v.approvers.from[key]) > 0 }
+	if err := v.approvers.CheckRecorded(a.signature, what.Subject, a.user, at, follows); err != nil {
 		v.problem("the approval of %s %s by %s: %v", a.kind, a.id, a.user, err)
 	}
 }

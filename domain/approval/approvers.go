@@ -42,8 +42,14 @@ type Approver struct {
 	Note       string
 }
 
-// Counts reports whether the key's signatures count at a time.
-func (a *Approver) Counts(at time.Time) bool { return a.RevokedAt == nil && !at.Before(a.CountsFrom) }
+// Counts reports whether the key's signatures count at a time, once it is known.
+func (a *Approver) Counts(at time.Time) bool { return a.RevokedAt == nil && !a.early(at) }
+
+// early reports whether the key still waits at a time. The first key and those with a
+// word wait for no clock: one that was set right since must not lock everybody out.
+func (a *Approver) early(at time.Time) bool { return !a.atOnce() && at.Before(a.CountsFrom) }
+
+func (a *Approver) atOnce() bool { return a.VouchedBy != "" || !a.CountsFrom.After(a.RegisteredAt) }
 
 // Approvers are the keys of a ledger, in the order of their registration.
 type Approvers struct {
@@ -69,7 +75,7 @@ func (a *Approvers) WithKey(key string) (Approver, bool) {
 // Check refuses an approval that is not signed over this subject with a key of this
 // user that counts at this time.
 func (a *Approvers) Check(g *domain.ApprovalSignature, s Subject, user string, at time.Time) error {
-	return a.check(g, s, user, at, func(k *Approver) bool { return k.RevokedAt != nil })
+	return a.check(g, s, user, func(k *Approver) bool { return k.RevokedAt != nil }, func(k *Approver) bool { return k.early(at) })
 }
 
 // Underway is how long a decision may take: an approval that was decided before a
@@ -77,12 +83,15 @@ func (a *Approvers) Check(g *domain.ApprovalSignature, s Subject, user string, a
 const Underway = time.Minute
 
 // CheckRecorded is Check for an approval that was recorded at a time in the past, with
-// the keys of today.
-func (a *Approvers) CheckRecorded(g *domain.ApprovalSignature, s Subject, user string, at time.Time) error {
-	return a.check(g, s, user, at, func(k *Approver) bool { return k.RevokedAt != nil && at.After(k.RevokedAt.Add(Underway)) })
+// the keys of today. follows reports whether its record follows the one from which a key
+// counts, in the order of the log: clocks alone may have been set right in between.
+func (a *Approvers) CheckRecorded(g *domain.ApprovalSignature, s Subject, user string, at time.Time, follows func(id string) bool) error {
+	revoked := func(k *Approver) bool { return k.RevokedAt != nil && at.After(k.RevokedAt.Add(Underway)) }
+	early := func(k *Approver) bool { return at.Before(k.CountsFrom) && !(k.atOnce() && follows(k.ID)) }
+	return a.check(g, s, user, revoked, early)
 }
 
-func (a *Approvers) check(g *domain.ApprovalSignature, s Subject, user string, at time.Time, revoked func(*Approver) bool) error {
+func (a *Approvers) check(g *domain.ApprovalSignature, s Subject, user string, revoked, early func(*Approver) bool) error {
 	if g == nil {
 		return refused("is missing: this approval has to be signed with a registered approver's key. Read what stands to be approved, sign that, and send the signature with it (pets does so with the key of pets apikey request)")
 	}
@@ -103,7 +112,7 @@ func (a *Approvers) check(g *domain.ApprovalSignature, s Subject, user string, a
 		return refused("is by key %s, which belongs to another user: an approver signs with a key of the same user as the API key", key.Fingerprint())
 	case revoked(&k):
 		return refused("is by key %s, which is revoked for good; make and register another one", key.Fingerprint())
-	case at.Before(k.CountsFrom):
+	case early(&k):
 		return refused("is by key %s, which counts from %s on, or as soon as a counting approver gives a word for it", key.Fingerprint(), k.CountsFrom.Format(time.RFC3339))
 	}
 	return nil
