@@ -30,7 +30,7 @@ func VerifySystem(ctx context.Context, store eventstore.Store) (VerifiedSystem, 
 	var last time.Time
 	problem := func(rec eventstore.Record, format string, args ...any) {
 		if len(found.Problems) < maxProblems {
-			found.Problems = append(found.Problems, Problem{Revision: rec.Revision, What: fmt.Sprintf(format, args...)})
+			found.Problems = append(found.Problems, Problem{Stream: systemStream, Revision: rec.Revision, What: fmt.Sprintf(format, args...)})
 		}
 	}
 	err := eventstore.Walk(ctx, store, systemStream, 0, func(rec eventstore.Record) error {
