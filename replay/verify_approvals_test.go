@@ -87,7 +87,7 @@ func tampered(t *testing.T, store eventstore.Store, stream, eventType, old, with
 			data, revision = strings.Replace(data, old, with, 1), rec.Revision
 			changed++
 		}
-		_, err := copied.Append(t.Context(), rec.Stream, eventstore.Expected(int64(rec.Revision)-1), []eventstore.Proposed{{ //nolint:gosec // small
+		_, err := copied.Append(t.Context(), rec.Stream, eventstore.Expected(int64(rec.Revision)-1), []eventstore.Proposed{{
 			ID: rec.ID, Type: rec.Type, Time: rec.Time, Metadata: rec.Metadata, Data: []byte(data),
 		}})
 		require.NoError(t, err)
@@ -246,7 +246,7 @@ func TestVerifyKnowsRevocations(t *testing.T) {
 		copied := memory.New()
 		for rec, err := range store.ReadAll(t.Context(), eventstore.Position{}) {
 			require.NoError(t, err)
-			_, err := copied.Append(t.Context(), rec.Stream, eventstore.Expected(int64(rec.Revision)-1), []eventstore.Proposed{{ //nolint:gosec // small
+			_, err := copied.Append(t.Context(), rec.Stream, eventstore.Expected(int64(rec.Revision)-1), []eventstore.Proposed{{
 				ID: rec.ID, Type: rec.Type, Time: rec.Time, Metadata: rec.Metadata, Data: rec.Data,
 			}})
 			require.NoError(t, err)
@@ -255,7 +255,7 @@ func TestVerifyKnowsRevocations(t *testing.T) {
 		require.NoError(t, err)
 		data, err := domain.Encode(&domain.ApproverRevoked{Approver: "a1", By: "ada"})
 		require.NoError(t, err)
-		_, err = copied.Append(t.Context(), commands.SystemStream, eventstore.Expected(int64(head)), []eventstore.Proposed{{ //nolint:gosec // small
+		_, err = copied.Append(t.Context(), commands.SystemStream, eventstore.Expected(int64(head)), []eventstore.Proposed{{
 			ID: uuid.New(), Type: domain.ApproverRevokedType, Time: when, Metadata: []byte("{}"), Data: data,
 		}})
 		require.NoError(t, err)

@@ -38,7 +38,7 @@ func (c *court) register(user string) (*domain.ApproverRegistered, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.(*domain.ApproverRegistered), nil //nolint:errcheck // what it emits
+	return e.(*domain.ApproverRegistered), nil
 }
 
 func (c *court) must(user string) *domain.ApproverRegistered {
