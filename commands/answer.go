@@ -23,7 +23,7 @@ type Answer struct {
 	Events     []EventRef  `json:"events"`
 	Directives []Directive `json:"directives"`
 	// ID is the name of what the command created, if it has one: a request to clear an
-	// emergency stop, an override, an API key, a transfer, a key rotation.
+	// emergency stop, an override, an API key, an approver's key, a transfer, a key rotation.
 	ID string `json:"id,omitempty"`
 	// Permit is set for permit requests.
 	Permit *PermitAnswer `json:"permit,omitempty"`
@@ -204,6 +204,8 @@ func (a *Answer) add(event domain.Event) {
 		a.ID = e.Override
 	case *domain.APIKeyIssued:
 		a.ID = e.Key
+	case *domain.ApproverRegistered:
+		a.ID = e.Approver
 	case *domain.TransferRequested:
 		a.ID = e.Transfer
 	case *domain.SignatureMade:

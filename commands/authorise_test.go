@@ -59,6 +59,7 @@ var mayDo = []struct {
 	{"RecordTrade", func(b string) Command { return RecordTrade{Bot: b} }, "bot operator admin", true},
 	{"RecordWithdrawal", func(string) Command { return RecordWithdrawal{} }, "operator admin", false},
 	{"RedeemPosition", func(b string) Command { return RedeemPosition{Bot: b} }, "operator admin", false},
+	{"RegisterApprover", func(string) Command { return RegisterApprover{} }, "admin", false},
 	{"RegisterBot", func(b string) Command { return RegisterBot{ID: b} }, "operator admin", false},
 	{"RegisterMarket", func(string) Command { return RegisterMarket{} }, "operator admin", false},
 	{"RegisterWallet", func(string) Command { return RegisterWallet{} }, "admin", false},
@@ -70,6 +71,7 @@ var mayDo = []struct {
 	{"RequestOverride", func(string) Command { return RequestOverride{} }, "operator approver admin", false},
 	{"RequestTransfer", func(string) Command { return RequestTransfer{} }, "operator admin", false},
 	{"ResetBreaker", func(string) Command { return ResetBreaker{} }, "operator admin", false},
+	{"RevokeApprover", func(string) Command { return RevokeApprover{} }, "approver admin", false},
 	{"RevokeKey", func(string) Command { return RevokeKey{} }, "admin", false},
 	{"SetRowAside", func(string) Command { return SetRowAside{} }, "operator admin", false},
 	{"SettleMarket", func(string) Command { return SettleMarket{} }, "feed operator admin", false},
@@ -82,6 +84,7 @@ var mayDo = []struct {
 	{"TimeOutLegs", func(string) Command { return TimeOutLegs{} }, "admin", false},
 	{"UseKey", func(string) Command { return UseKey{} }, "operator admin", false},
 	{"VoidFill", func(b string) Command { return VoidFill{domain.FillID{Bot: b}} }, "bot operator admin", true},
+	{"VouchApprover", func(string) Command { return VouchApprover{} }, "approver", false},
 }
 
 // Every cell of role × command.

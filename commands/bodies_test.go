@@ -50,6 +50,8 @@ func limitedPolicy() domain.Policy {
 	return p
 }
 
+var someSignature = &domain.ApprovalSignature{Key: "pets-approver-1", Signature: "AA=="}
+
 // bodies has every command with all its fields set, and with the required ones only. A
 // new field gets a variant of its own, at the end, and is omitted from JSON if it is not
 // set.
@@ -177,6 +179,14 @@ var bodies = []struct {
 	{"tokens", RegisterMarket{Market: "m", Kind: domain.KindOutcome, Outcomes: []string{"YES"}, Tokens: map[string]string{"YES": "7"}}},
 	{"full", AcceptRollback{Reason: "no newer copy", Witness: "damaged", Streams: []domain.RolledBack{{Stream: "system", Witnessed: 3, Found: 2}}, More: 4}},
 	{"required", AcceptRollback{Reason: "no newer copy"}},
+	{"signed", ConfirmClear{Request: "r1", Signature: someSignature}},
+	{"signed", ConfirmOverride{Override: "o8", Signature: someSignature}},
+	{"signed", ApproveTransfer{Transfer: "x7", Hash: "ab", Signature: someSignature}},
+	{"full", RegisterApprover{User: "bea", PublicKey: "pets-approver-1", Note: "blue stick"}},
+	{"required", RegisterApprover{User: "bea", PublicKey: "pets-approver-1"}},
+	{"full", VouchApprover{Approver: "a4", Signature: someSignature}},
+	{"full", RevokeApprover{Approver: "a4", Reason: "lost"}},
+	{"required", RevokeApprover{Approver: "a4"}},
 }
 
 // Bodies never change: the request hash of every recorded command was made of its name

@@ -3,6 +3,7 @@ package commands
 import (
 	"encoding/json"
 
+	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/domain/risk"
 )
@@ -75,18 +76,21 @@ func (c RequestClear) Decide(d *portfolio.Decision) error {
 // ConfirmClear is sent by the second of the two people.
 type ConfirmClear struct {
 	Request string `json:"request"`
+	// Signature is the approver's over what stands to be approved.
+	Signature *domain.ApprovalSignature `json:"signature,omitempty"`
 }
 
 func (ConfirmClear) spec() *Spec { return confirmClear }
 
 // Decide implements PortfolioCommand.
 func (c ConfirmClear) Decide(d *portfolio.Decision) error {
+	d.SignedWith(c.Signature)
 	return d.ConfirmClear(c.Request)
 }
 
 // RequestOverride is sent by the first of the two people who agree to an override.
 type RequestOverride struct {
-	Kind      string          `json:"kind"` // go_live, limits, treasury_policy, transfer or clock
+	Kind      string          `json:"kind"` // go_live, limits, treasury_policy, transfer, clock or signed_approvals
 	Portfolio string          `json:"portfolio,omitempty"`
 	Limits    json.RawMessage `json:"limits,omitempty"`
 	Reason    string          `json:"reason"`
@@ -102,12 +106,17 @@ func (c RequestOverride) Decide(d *portfolio.Decision) error {
 // ConfirmOverride is sent by the second of the two people.
 type ConfirmOverride struct {
 	Override string `json:"override"`
+	// Signature is the approver's over what stands to be approved.
+	Signature *domain.ApprovalSignature `json:"signature,omitempty"`
 }
 
 func (ConfirmOverride) spec() *Spec { return confirmOverride }
 
 // Decide implements PortfolioCommand.
-func (c ConfirmOverride) Decide(d *portfolio.Decision) error { return d.ConfirmOverride(c.Override) }
+func (c ConfirmOverride) Decide(d *portfolio.Decision) error {
+	d.SignedWith(c.Signature)
+	return d.ConfirmOverride(c.Override)
+}
 
 // ChangeLimits replaces parts of the policy.
 type ChangeLimits struct {

@@ -299,12 +299,16 @@ func (w *Writer) record(g *group, s *step, hash requestDigest, now time.Time) er
 // circumstances collects what a decision needs besides the state and the command.
 func (w *Writer) circumstances(r *Request, now time.Time, jumped portfolio.Jump) (circumstances, error) {
 	c := circumstances{now: now, jumped: jumped}
-	confirms := r.Command.spec().confirms
-	if w.options.Living == nil || confirms == nil {
+	spec := r.Command.spec()
+	if w.options.Living == nil || spec.confirms == nil && !spec.approvers {
 		return c, nil
 	}
+	var request string
+	if spec.confirms != nil {
+		request = spec.confirms(r.Command)
+	}
 	var err error
-	c.keyholders, err = w.options.Living(w.stream, asked(confirms(r.Command)))
+	c.keyholders, err = w.options.Living(w.stream, asked(request))
 	return c, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pets/domain"
+	"pets/domain/approval"
 	"pets/eventstore"
 )
 
@@ -239,6 +240,16 @@ func unreachable(err error) error {
 // SystemHead returns the last revision of the system stream, if it has any.
 func (e *Engine) SystemHead(ctx context.Context) (head uint64, any bool, err error) {
 	return e.head(ctx, SystemStream)
+}
+
+// Approvers returns the approvers' keys and the id of the ledger, as a decision made now
+// would see them.
+func (e *Engine) Approvers() (approval.Approvers, error) {
+	h, err := e.options.Living(SystemStream, 0)
+	if err != nil {
+		return approval.Approvers{}, err
+	}
+	return *h.Approvers, nil
 }
 
 func (e *Engine) head(ctx context.Context, stream string) (head uint64, any bool, err error) {

@@ -57,7 +57,8 @@ type circumstances struct {
 	still portfolio.Standstill
 	// room limits what may be recorded.
 	room portfolio.Room
-	// keyholders is set for a command that confirms another person's request.
+	// keyholders is set for a command that confirms another person's request, or that
+	// needs the approvers' keys.
 	keyholders Keyholders
 }
 
@@ -148,6 +149,9 @@ func (f *portfolioFold) decide(at circumstances, r *Request) ([]domain.Event, bo
 	d := f.s.Begin(at.now, r.Caller)
 	if h := at.keyholders; h.Known {
 		d.Living(h.Living, h.Revoked, h.Since)
+	}
+	if h := at.keyholders; h.Approvers != nil {
+		d.Approvers(*h.Approvers)
 	}
 	d.Room(at.room)
 	d.Behind(at.still)

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"pets/domain"
+	"pets/domain/approval"
 	"pets/domain/system"
 	"pets/eventstore"
 )
@@ -20,6 +21,9 @@ type Keyholders struct {
 	Living, Revoked, Since []string
 	// Known is false if no key was ever issued.
 	Known bool
+	// Approvers are the keys that approvals are signed with, or nil if there is no system
+	// stream to read them from.
+	Approvers *approval.Approvers
 }
 
 // keyholders reads the system stream up to its head each time it is asked, so that a key
@@ -83,6 +87,8 @@ func (k *keyholders) living(stream string, asked uint64) (h Keyholders, err erro
 		}
 	}
 	h.Known = len(keys) > 0
+	approvers := k.s.Approvers()
+	h.Approvers = &approvers
 	return h, nil
 }
 

@@ -36,6 +36,8 @@ type Spec struct {
 	// confirms returns the name of the other person's request that the command confirms.
 	// Such a command is decided with the list of users whose keys work.
 	confirms func(Command) string
+	// approvers: it is decided with the list of the approvers' keys.
+	approvers bool
 }
 
 // Roles that may send a command.
@@ -82,9 +84,9 @@ var (
 	resetBreaker    = command(Spec{Name: "reset_breaker", Blank: ResetBreaker{}, Roles: operators, GoesOn: true, bot: of(func(c ResetBreaker) string { return c.Bot })})
 	engageStop      = command(Spec{Name: "engage_stop", Blank: EngageStop{}, Roles: people, Class: ClassStop})
 	requestClear    = command(Spec{Name: "request_clear", Blank: RequestClear{}, Roles: []domain.Role{domain.RoleOperator, domain.RoleApprover}})
-	confirmClear    = command(Spec{Name: "confirm_clear", Blank: ConfirmClear{}, Roles: approvers, GoesOn: true, confirms: of(func(c ConfirmClear) string { return c.Request })})
-	requestOverride = command(Spec{Name: "request_override", Blank: RequestOverride{}, Roles: people})
-	confirmOverride = command(Spec{Name: "confirm_override", Blank: ConfirmOverride{}, Roles: approvers, GoesOn: true, confirms: of(func(c ConfirmOverride) string { return c.Override })})
+	confirmClear    = command(Spec{Name: "confirm_clear", Blank: ConfirmClear{}, Roles: approvers, GoesOn: true, confirms: of(func(c ConfirmClear) string { return c.Request }), approvers: true})
+	requestOverride = command(Spec{Name: "request_override", Blank: RequestOverride{}, Roles: people, approvers: true})
+	confirmOverride = command(Spec{Name: "confirm_override", Blank: ConfirmOverride{}, Roles: approvers, GoesOn: true, confirms: of(func(c ConfirmOverride) string { return c.Override }), approvers: true})
 	changeLimits    = command(Spec{Name: "change_limits", Blank: ChangeLimits{}, Roles: admins})
 )
 
@@ -112,7 +114,7 @@ var (
 // Transfers and the treasury: transfers.go.
 var (
 	requestTransfer      = command(Spec{Name: "request_transfer", Blank: RequestTransfer{}, Roles: operators})
-	approveTransfer      = command(Spec{Name: "approve_transfer", Blank: ApproveTransfer{}, Roles: approvers, confirms: of(func(c ApproveTransfer) string { return c.Transfer })})
+	approveTransfer      = command(Spec{Name: "approve_transfer", Blank: ApproveTransfer{}, Roles: approvers, confirms: of(func(c ApproveTransfer) string { return c.Transfer }), approvers: true})
 	rejectTransfer       = command(Spec{Name: "reject_transfer", Blank: RejectTransfer{}, Roles: people, Class: ClassStop})
 	prepareTransfer      = command(Spec{Name: "prepare_transfer", Blank: PrepareTransfer{}, Roles: admins})
 	signTransfer         = command(Spec{Name: "sign_transfer", Blank: SignTransfer{}, Roles: operators, waitsForStops: true})
@@ -128,7 +130,7 @@ var (
 
 // Portfolios and imports: portfolios.go, imports.go.
 var (
-	openPortfolio = command(Spec{Name: "open_portfolio", Blank: OpenPortfolio{}, Roles: operators, Import: true})
+	openPortfolio = command(Spec{Name: "open_portfolio", Blank: OpenPortfolio{}, Roles: operators, Import: true, approvers: true})
 	registerBot   = command(Spec{Name: "register_bot", Blank: RegisterBot{}, Roles: operators})
 	setRowAside   = command(Spec{Name: "set_row_aside", Blank: SetRowAside{}, Roles: operators, Import: true, anyClock: true})
 )
@@ -138,6 +140,9 @@ var (
 	bootstrapKey        = command(Spec{Name: "bootstrap_api_key", Blank: BootstrapKey{}, Roles: admins})
 	issueKey            = command(Spec{Name: "issue_api_key", Blank: IssueKey{}, Roles: admins})
 	revokeKey           = command(Spec{Name: "revoke_api_key", Blank: RevokeKey{}, Roles: admins, Class: ClassStop})
+	registerApprover    = command(Spec{Name: "register_approver", Blank: RegisterApprover{}, Roles: admins})
+	vouchApprover       = command(Spec{Name: "vouch_approver", Blank: VouchApprover{}, Roles: approvers})
+	revokeApprover      = command(Spec{Name: "revoke_approver", Blank: RevokeApprover{}, Roles: []domain.Role{domain.RoleApprover, domain.RoleAdmin}, Class: ClassStop})
 	recordDenials       = command(Spec{Name: "record_denials", Blank: RecordDenials{}, Roles: admins})
 	startKeyRotation    = command(Spec{Name: "start_key_rotation", Blank: StartKeyRotation{}, Roles: admins})
 	recordReencrypted   = command(Spec{Name: "record_reencrypted", Blank: RecordReencrypted{}, Roles: admins, Class: ClassFact})

@@ -23,12 +23,15 @@ func (c RequestTransfer) Decide(d *portfolio.Decision) error {
 type ApproveTransfer struct {
 	Transfer string `json:"transfer"`
 	Hash     string `json:"hash"`
+	// Signature is the approver's over what stands to be approved.
+	Signature *domain.ApprovalSignature `json:"signature,omitempty"`
 }
 
 func (ApproveTransfer) spec() *Spec { return approveTransfer }
 
 // Decide implements PortfolioCommand.
 func (c ApproveTransfer) Decide(d *portfolio.Decision) error {
+	d.SignedWith(c.Signature)
 	return d.ApproveTransfer(c.Transfer, c.Hash)
 }
 

@@ -19,6 +19,8 @@ const (
 	// OverrideClock lets the stream's time continue from the last record although
 	// the wall clock is behind it.
 	OverrideClock = "clock"
+	// OverrideSigned makes approvals of a live portfolio signed ones, for good.
+	OverrideSigned = "signed_approvals"
 )
 
 // OverrideRequested records the request of the first person.
@@ -51,6 +53,9 @@ type OverrideRecorded struct {
 	// RequestedBy and ConfirmedBy are two different users.
 	RequestedBy string `json:"requested_by"`
 	ConfirmedBy string `json:"confirmed_by"`
+	// Signature is ConfirmedBy's over what was shown, in a portfolio with signed
+	// approvals, and of the kinds go_live and signed_approvals.
+	Signature *ApprovalSignature `json:"signature,omitempty"`
 }
 
 // OverrideName returns the name of the override that a record requested: o and

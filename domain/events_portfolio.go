@@ -32,6 +32,10 @@ type PortfolioOpened struct {
 	Treasury *TreasuryPolicy `json:"treasury,omitempty"`
 	// Gate is the passed assessment that a live portfolio was opened on.
 	Gate *Gate `json:"gate,omitempty"`
+	// SignedApprovals reports that every approval in the portfolio has to be signed
+	// with an approver's own key. It is set for every live portfolio; those of older
+	// builds lack it.
+	SignedApprovals bool `json:"signed_approvals,omitempty"`
 }
 
 // Gate points to the record that allowed a live portfolio to be opened.

@@ -224,6 +224,9 @@ type EmergencyStopCleared struct {
 	// RequestedBy and ConfirmedBy are two different users.
 	RequestedBy string `json:"requested_by"`
 	ConfirmedBy string `json:"confirmed_by"`
+	// Signature is ConfirmedBy's over what was shown, in a portfolio with signed
+	// approvals.
+	Signature *ApprovalSignature `json:"signature,omitempty"`
 }
 
 // The event types of this file.

@@ -80,6 +80,8 @@ type TransferApproved struct {
 	Transfer string `json:"transfer"`
 	Hash     string `json:"hash"`
 	User     string `json:"user"`
+	// Signature is User's over what was shown, in a portfolio with signed approvals.
+	Signature *ApprovalSignature `json:"signature,omitempty"`
 }
 
 // TransferRejected ends a transfer of which nothing was sent.

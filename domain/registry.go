@@ -89,6 +89,9 @@ var registry = []row{
 	// The system stream.
 	hidden[APIKeyIssued](APIKeyIssuedType),
 	hidden[APIKeyRevoked](APIKeyRevokedType),
+	hidden[ApproverRegistered](ApproverRegisteredType),
+	hidden[ApproverVouched](ApproverVouchedType),
+	hidden[ApproverRevoked](ApproverRevokedType),
 	hidden[AccessDenied](AccessDeniedType),
 	hidden[RollbackAccepted](RollbackAcceptedType),
 	hidden[WalletClaimed](WalletClaimedType),

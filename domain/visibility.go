@@ -45,7 +45,7 @@ func ownReset(e *BreakerReset, v Viewer) *BreakerReset {
 
 func ownClearing(e *EmergencyStopCleared, _ Viewer) *EmergencyStopCleared {
 	c := *e
-	c.RequestedBy, c.ConfirmedBy = "", ""
+	c.RequestedBy, c.ConfirmedBy, c.Signature = "", "", nil
 	return &c
 }
 

@@ -81,12 +81,14 @@ type Transfer struct {
 	Hash    string         `json:"hash"`
 	Reason  string         `json:"reason"`
 	// ApprovalFor says why a second person has to approve it, or is empty.
-	ApprovalFor []string   `json:"approval_for"`
-	RequestedBy string     `json:"requested_by"`
-	RequestedAt time.Time  `json:"requested_at"`
-	ExpiresAt   time.Time  `json:"expires_at"`
-	ApprovedBy  string     `json:"approved_by,omitempty"`
-	EndedAt     *time.Time `json:"ended_at"`
+	ApprovalFor []string  `json:"approval_for"`
+	RequestedBy string    `json:"requested_by"`
+	RequestedAt time.Time `json:"requested_at"`
+	ExpiresAt   time.Time `json:"expires_at"`
+	ApprovedBy  string    `json:"approved_by,omitempty"`
+	// Signature is the approver's, in a portfolio with signed approvals.
+	Signature *domain.ApprovalSignature `json:"signature,omitempty"`
+	EndedAt   *time.Time                `json:"ended_at"`
 	// Attempts are its transactions, oldest first. At most one of them is
 	// included in the chain.
 	Attempts []Attempt `json:"attempts"`
@@ -125,7 +127,7 @@ func TransferOf(t *treasury.Transfer) Transfer {
 	v := Transfer{
 		Transfer: t.Transfer, Status: t.Status, Kind: t.Kind, Wallet: t.Wallet, From: t.FromPlace, To: t.ToPlace, Asset: t.Asset, GasAsset: t.GasAsset,
 		Payment: t.Payment, Hash: t.Hash, Reason: t.Reason, ApprovalFor: append([]string{}, t.ApprovalFor...), RequestedBy: t.User,
-		RequestedAt: t.RequestedAt, ExpiresAt: t.ExpiresAt, ApprovedBy: t.ApprovedBy, EndedAt: timeOrNil(t.EndedAt), Attempts: []Attempt{},
+		RequestedAt: t.RequestedAt, ExpiresAt: t.ExpiresAt, ApprovedBy: t.ApprovedBy, Signature: t.Signature, EndedAt: timeOrNil(t.EndedAt), Attempts: []Attempt{},
 		TxHash: t.TxHash, Block: t.Block, Fee: t.Fee, Code: t.Code, Detail: t.Detail, Rebalance: t.Rebalance,
 	}
 	for _, a := range t.Attempts {

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"pets/domain"
+	"pets/domain/approval"
 	"pets/domain/system"
 	"pets/eventstore"
 )
@@ -96,6 +97,21 @@ func (k *Keyring) List() []Key {
 		all[i].Hash = ""
 	}
 	return all
+}
+
+// Approvers returns the approvers' keys, and the ledger's id.
+func (k *Keyring) Approvers() approval.Approvers {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.state.Approvers()
+}
+
+// Word returns what gives a word for an approver's key that waits; see
+// [system.State.Word].
+func (k *Keyring) Word(id string) (approval.Subject, bool) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.state.Word(id)
 }
 
 // Any reports whether a key was ever issued.

@@ -139,6 +139,8 @@ func describeSystem(event domain.Event) string {
 		return strings.TrimSpace(fmt.Sprintf("API key %s issued to %s, role %s %s", e.Key, e.User, e.Role, strings.Trim(e.Portfolio+"/"+e.Bot, "/")))
 	case *domain.APIKeyRevoked:
 		return strings.TrimSuffix("API key "+e.Key+" revoked: "+e.Reason, ": ")
+	case *domain.ApproverRegistered, *domain.ApproverVouched, *domain.ApproverRevoked:
+		return describeApprovers(event)
 	case *domain.AccessDenied:
 		return fmt.Sprintf("%d requests from %s refused (%s), last %s", e.Count, strings.TrimSuffix(e.Source+" with "+e.Key, " with "), e.Code, e.Route)
 	case *domain.RollbackAccepted:

@@ -16,6 +16,8 @@ import (
 
 	"pets/commands"
 	"pets/domain"
+	"pets/domain/approval/approvaltest"
+	"pets/domain/system"
 	"pets/eventstore"
 	"pets/eventstore/embedded"
 	"pets/eventstore/memory"
@@ -157,7 +159,29 @@ func everyEvent(t *testing.T) eventstore.Store {
 	return store
 }
 
-// systemStream is a life of API keys, claims and rotations.
+// lifeOfApprovers registers keys, gives a word for one, and revokes it.
+func lifeOfApprovers(t *testing.T, w *commands.Writer, store eventstore.Store) {
+	t.Helper()
+	do := func(c domain.Caller, command commands.Command) string {
+		a, err := w.Do(t.Context(), commands.Request{Caller: c, Key: fmt.Sprintf("%+v", command), Command: command})
+		require.NoError(t, err)
+		return a.ID
+	}
+	anna := domain.Caller{User: "anna", Role: domain.RoleAdmin}
+	do(anna, commands.RegisterApprover{User: "bea", PublicKey: approvaltest.Public("bea"), Note: "blue stick"})
+	waits := do(anna, commands.RegisterApprover{User: "carl", PublicKey: approvaltest.Public("carl")})
+	s := system.New()
+	require.NoError(t, eventstore.Walk(t.Context(), store, commands.SystemStream, 0, func(rec eventstore.Record) error {
+		e, err := domain.Decode(rec.Type, rec.Data)
+		s.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
+		return err
+	}))
+	word, _ := s.Word(waits)
+	do(domain.Caller{User: "bea", Role: domain.RoleApprover}, commands.VouchApprover{Approver: waits, Signature: approvaltest.Sign(t, word, "bea")})
+	do(anna, commands.RevokeApprover{Approver: waits, Reason: "lost"})
+}
+
+// systemStream is a life of API keys, approvers' keys, claims and rotations.
 func systemStream(t *testing.T) eventstore.Store {
 	t.Helper()
 	store, now := memory.New(), scenario.Start
@@ -190,6 +214,7 @@ func systemStream(t *testing.T) eventstore.Store {
 		})
 		require.NoError(t, err, "%d %s", i, commands.SpecOf(c).Name)
 	}
+	lifeOfApprovers(t, w, store)
 	_, err := w.Do(context.Background(), commands.Request{
 		Caller: domain.Caller{User: "os:olga", Role: domain.RoleOperator}, Key: "rollback",
 		Command: commands.AcceptRollback{Reason: "the disk is gone", Streams: []domain.RolledBack{{Stream: "portfolio-main", Witnessed: 7, Found: 5}}},

@@ -41,14 +41,20 @@ var errEnough = errors.New("enough problems found")
 
 // Verify folds a portfolio's stream from its beginning. At every event it checks
 // that it decodes, that time does not go back, that the postings sum to zero, and
-// that every ended position episode became a trade with the same figures. At the
+// that every ended position episode became a trade with the same figures, and that
+// every approval of a portfolio with signed approvals is signed. At the
 // end it checks that the books, the trades and the open positions agree. It uses
 // no snapshot. An error means that the stream could not be read to its end;
 // problems are in the report.
 func Verify(ctx context.Context, store eventstore.Store, stream string, progress func(events uint64)) (Verified, error) {
-	v := verifier{stream: stream, state: portfolio.New(), trades: projections.NewTrades()}
-	err := eventstore.Walk(ctx, store, stream, 0, func(rec eventstore.Record) error {
-		if err := v.step(rec); err != nil {
+	v := verifier{stream: stream, store: store, state: portfolio.New(), trades: projections.NewTrades()}
+	approvers, err := readApprovers(ctx, store)
+	if err != nil {
+		return v.report, err
+	}
+	v.approvers = approvers
+	err = eventstore.Walk(ctx, store, stream, 0, func(rec eventstore.Record) error {
+		if err := v.step(ctx, rec); err != nil {
 			return err
 		}
 		if progress != nil && rec.Revision%4096 == 0 {
@@ -68,12 +74,15 @@ func Verify(ctx context.Context, store eventstore.Store, stream string, progress
 }
 
 type verifier struct {
-	stream  string
-	state   *portfolio.State
-	trades  *projections.Trades
-	pending []portfolio.ClosedEpisode
-	report  Verified
-	rev     uint64
+	stream string
+	store  eventstore.Store
+	// approvers are the keys of today.
+	approvers approverKeys
+	state     *portfolio.State
+	trades    *projections.Trades
+	pending   []portfolio.ClosedEpisode
+	report    Verified
+	rev       uint64
 }
 
 func (v *verifier) problem(format string, args ...any) {
@@ -82,13 +91,14 @@ func (v *verifier) problem(format string, args ...any) {
 	}
 }
 
-func (v *verifier) step(rec eventstore.Record) error {
+func (v *verifier) step(ctx context.Context, rec eventstore.Record) error {
 	v.rev = rec.Revision
 	e, err := domain.Decode(rec.Type, rec.Data)
 	if err != nil {
 		return err
 	}
-	if _, err := domain.DecodeMetadata(rec.Metadata); err != nil {
+	meta, err := domain.DecodeMetadata(rec.Metadata)
+	if err != nil {
 		v.problem("%v", err)
 	}
 	if v.report.Events == 0 {
@@ -103,6 +113,7 @@ func (v *verifier) step(rec eventstore.Record) error {
 	v.report.To = rec.Time
 
 	v.checkDay(e)
+	v.checkSigned(ctx, rec, meta, e)
 	v.state.Apply(domain.Stamp{Revision: rec.Revision, Time: rec.Time}, e)
 	v.trades.Apply(rec, e, v.state)
 	for asset, left := range ledger.Sum(v.state.Effects().Postings) {

@@ -30,10 +30,10 @@ func VerifySystem(ctx context.Context, store eventstore.Store) (VerifiedSystem, 
 	var last time.Time
 	problem := func(rec eventstore.Record, format string, args ...any) {
 		if len(found.Problems) < maxProblems {
-			found.Problems = append(found.Problems, Problem{Revision: rec.Revision, What: fmt.Sprintf(format, args...)})
+			found.Problems = append(found.Problems, Problem{Stream: systemStream, Revision: rec.Revision, What: fmt.Sprintf(format, args...)})
 		}
 	}
-	err := eventstore.Walk(ctx, store, "system", 0, func(rec eventstore.Record) error {
+	err := eventstore.Walk(ctx, store, systemStream, 0, func(rec eventstore.Record) error {
 		e, err := domain.Decode(rec.Type, rec.Data)
 		if err != nil {
 			return err
@@ -52,6 +52,10 @@ func VerifySystem(ctx context.Context, store eventstore.Store) (VerifiedSystem, 
 				problem(rec, "key %s is revoked, but does not exist", e.Key)
 			}
 			revoked[e.Key] = true
+		case *domain.ApproverRegistered, *domain.ApproverVouched, *domain.ApproverRevoked:
+			if what := checkApprovers(s, rec.Revision, rec.Time, e); what != "" {
+				problem(rec, "%s", what)
+			}
 		case *domain.AccessDenied, *domain.RollbackAccepted, *domain.CommandNoted:
 		default:
 			if what := checkKeys(s.Encryption(), rec.Revision, e); what != "" {

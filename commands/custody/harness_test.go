@@ -14,6 +14,7 @@ import (
 	"pets/domain"
 	"pets/eventstore"
 	"pets/eventstore/memory"
+	"pets/internal/testenv/signing"
 )
 
 // limit limits every wait; a test that reaches it hangs.
@@ -159,6 +160,7 @@ func newDesk(t *testing.T) *desk {
 	t.Helper()
 	d := &desk{t: t, store: newFaulty(), clock: newClock(), signer: &countingSigner{}}
 	d.engine = d.server()
+	signing.Register(t, d.engine, d.store.Store, "paul")
 	d.custodian = New(d.engine, Options{Signer: d.signer, CompareAgainAfter: time.Millisecond})
 	asked := d.must("paper", olga, commands.OpenPortfolio{
 		ID: "paper", Mode: domain.ModePaper, BaseAsset: "USDC", BaseDecimals: 6, Defaults: domain.DefaultPolicy(domain.ModePaper),
@@ -192,7 +194,7 @@ func newDesk(t *testing.T) *desk {
 func (d *desk) must(id string, c domain.Caller, all ...commands.Command) (last commands.Answer) {
 	d.t.Helper()
 	for _, cmd := range all {
-		r := asServer(cmd)
+		r := asServer(signing.Signed(d.t, d.store.Store, id, c.User, cmd))
 		r.Caller = c
 		var err error
 		last, err = d.engine.Do(d.ctx(), id, r)

@@ -19,6 +19,7 @@ import (
 	"pets/domain/treasury"
 	"pets/eventstore"
 	"pets/eventstore/memory"
+	"pets/internal/testenv/signing"
 )
 
 // overtaking is a store in which another writer is quicker: before the first append of a
@@ -261,6 +262,11 @@ func TestAHundredAtOnce(t *testing.T) {
 	}
 	id := one.must(olga, commands.RequestTransfer{From: "hot", To: "cold", Amount: dec("10"), Reason: "a test"}).ID
 	x := one.transfer(id)
+	people := []string{paul.User}
+	for i := range 100 {
+		people = append(people, fmt.Sprintf("approver-%d", i))
+	}
+	signing.Register(t, one.engine, store, people...)
 	require.Equal(t, 1, hundred(func(s *server, i int) bool {
 		c := domain.Caller{User: fmt.Sprintf("approver-%d", i), Role: domain.RoleApprover}
 		_, err := s.do(c, commands.ApproveTransfer{Transfer: id, Hash: x.TransferRequested.Hash})

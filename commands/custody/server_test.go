@@ -21,6 +21,7 @@ import (
 	"pets/internal/chain/chaintest"
 	"pets/internal/evm"
 	"pets/internal/notice"
+	"pets/internal/testenv/signing"
 )
 
 // patience limits every wait; a test that reaches it hangs.
@@ -99,7 +100,7 @@ func by(c domain.Caller, cmd commands.Command) commands.Request {
 }
 
 func (s *server) do(c domain.Caller, cmd commands.Command) (commands.Answer, error) {
-	return s.engine.Do(s.ctx(), main, by(c, cmd))
+	return s.engine.Do(s.ctx(), main, by(c, signing.Signed(s.t, s.truth, main, c.User, cmd)))
 }
 
 func (s *server) must(c domain.Caller, cmd commands.Command) commands.Answer {
@@ -140,10 +141,11 @@ func (s *server) open(limits string) {
 	ctx := s.ctx()
 	paper := commands.OpenPortfolio{ID: "paper", Mode: domain.ModePaper, BaseAsset: "USDC", BaseDecimals: 6, Defaults: domain.DefaultPolicy(domain.ModePaper)}
 	do := func(c domain.Caller, cmd commands.Command) commands.Answer {
-		a, err := s.engine.Do(ctx, "paper", by(c, cmd))
+		a, err := s.engine.Do(ctx, "paper", by(c, signing.Signed(s.t, s.truth, "paper", c.User, cmd)))
 		require.NoError(s.t, err)
 		return a
 	}
+	signing.Register(s.t, s.engine, s.truth, paul.User)
 	do(olga, paper)
 	asked := do(olga, commands.RequestOverride{Kind: domain.OverrideGoLive, Portfolio: main, Reason: "a test of custody"})
 	gate := domain.Gate{Portfolio: "paper", Revision: do(paul, commands.ConfirmOverride{Override: asked.ID}).Revision}
@@ -182,7 +184,7 @@ func (s *server) second() string {
 	s.t.Helper()
 	const id = "second"
 	do := func(portfolio string, c domain.Caller, cmd commands.Command) commands.Answer {
-		a, err := s.engine.Do(s.ctx(), portfolio, by(c, cmd))
+		a, err := s.engine.Do(s.ctx(), portfolio, by(c, signing.Signed(s.t, s.truth, portfolio, c.User, cmd)))
 		require.NoError(s.t, err)
 		return a
 	}

@@ -1,11 +1,11 @@
 // Package approval owns what an approver signs: the bytes, the keys and the
-// signatures of signed approvals.
+// signatures of signed approvals, and when a registered key counts.
 //
 // An approver's key is an Ed25519 key that its owner makes; the server and the
 // admin see its public half only. A signature is over the lines that the owner was
 // shown, so what was read is what was approved. The package refuses to know what the
-// lines say, who may approve, and where a private key is kept. Pure, like every
-// package of the domain.
+// lines say, who may register a key, and where a private key is kept. Pure, like
+// every package of the domain.
 package approval
 
 import (

@@ -169,6 +169,7 @@ func (s *State) applyLater(at domain.Stamp, event domain.Event) {
 func (s *State) applyOpened(at domain.Stamp, e *domain.PortfolioOpened) {
 	s.Portfolio, s.Mode, s.Clock = e.Portfolio, e.Mode, e.Clock
 	s.BaseAsset, s.BaseDecimals, s.Gate = e.BaseAsset, e.BaseDecimals, e.Gate
+	s.SignedApprovals = e.SignedApprovals
 	s.setPolicy(e.Policy)
 	if e.Treasury != nil {
 		s.Custody.Policy = *e.Treasury

@@ -110,6 +110,7 @@ func (s *State) applyTransfer(at domain.Stamp, event domain.Event) {
 	case *domain.TransferApproved:
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) {
 			t.Status, t.ApprovedBy, t.ApprovedHash = treasury.Approved, e.User, e.Hash
+			t.Signature = e.Signature
 		})
 	case *domain.TransferRejected:
 		s.onTransfer(e.Transfer, func(t *treasury.Transfer) {

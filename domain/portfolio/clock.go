@@ -263,11 +263,18 @@ func (d *Decision) acceptClock(o *Override, e *domain.OverrideRecorded) error {
 		return err
 	}
 	e.Offset = d.clockOffset()
-	if passed := time.Duration(o.Offset - e.Offset); passed < -ClockTolerance || passed > overrideTTL {
+	if !ClockOverrideFits(o.Offset, e.Offset) {
 		return domain.Errorf(domain.CodeConflict, "the clock was moved since this was requested, or more than 24 h have passed; request it again")
 	}
 	d.emit(e)
 	return nil
+}
+
+// ClockOverrideFits reports whether an offset that is confirmed is about the one that was
+// requested, at most a day before. Both are 0 for other overrides.
+func ClockOverrideFits(requested, confirmed domain.Duration) bool {
+	passed := time.Duration(requested - confirmed)
+	return passed >= -ClockTolerance && passed <= overrideTTL
 }
 
 // inStream converts an outside time, such as an order's expiry at its venue, to

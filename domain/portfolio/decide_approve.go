@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"pets/domain"
+	"pets/domain/approval"
 	"pets/domain/treasury"
 )
 
@@ -34,7 +35,10 @@ func (d *Decision) ApproveTransfer(id, hash string) error {
 	if err := d.requireLiving(t.User); err != nil {
 		return err
 	}
-	d.emit(&domain.TransferApproved{Transfer: id, Hash: hash, User: d.caller.User})
+	if err := d.checkApproval(approval.KindTransfer, id); err != nil {
+		return err
+	}
+	d.emit(&domain.TransferApproved{Transfer: id, Hash: hash, User: d.caller.User, Signature: d.signature})
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"pets/domain"
+	"pets/domain/approval"
 	"pets/domain/risk"
 )
 
@@ -183,7 +184,10 @@ func (d *Decision) ConfirmClear(request string) error {
 	if err := d.requireLiving(d.s.Stop.Requester); err != nil {
 		return err
 	}
-	d.emit(&domain.EmergencyStopCleared{Request: request, RequestedBy: d.s.Stop.Requester, ConfirmedBy: d.caller.User})
+	if err := d.checkApproval(approval.KindClear, request); err != nil {
+		return err
+	}
+	d.emit(&domain.EmergencyStopCleared{Request: request, RequestedBy: d.s.Stop.Requester, ConfirmedBy: d.caller.User, Signature: d.signature})
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pets/domain"
+	"pets/domain/approval"
 	"pets/domain/risk"
 )
 
@@ -38,7 +39,8 @@ type Override struct {
 // go_live, in a paper portfolio, for the live portfolio it names; limits and
 // treasury_policy, in a live one, for limits or treasury rules looser than their
 // defaults; transfer, for the outcome of a transfer; clock, to continue with a
-// wall clock that is behind the last record.
+// wall clock that is behind the last record; signed_approvals, in a live portfolio of
+// an older build, which has every later approval signed.
 func (d *Decision) RequestOverride(kind, portfolio string, limits json.RawMessage, reason string) error {
 	if err := d.requireOpen(); err != nil {
 		return err
@@ -67,8 +69,12 @@ func (d *Decision) RequestOverride(kind, portfolio string, limits json.RawMessag
 		if err := d.checkClockOverride(portfolio, limits); err != nil {
 			return err
 		}
+	case domain.OverrideSigned:
+		if err := d.checkSignedApprovals(portfolio, limits); err != nil {
+			return err
+		}
 	default:
-		return domain.Invalid("kind", "must be go_live, limits, treasury_policy, transfer or clock")
+		return domain.Invalid("kind", "must be go_live, limits, treasury_policy, transfer, clock or signed_approvals")
 	}
 	d.due()
 	e := &domain.OverrideRequested{
@@ -136,11 +142,25 @@ func (d *Decision) ConfirmOverride(id string) error {
 	if err := d.requireLiving(o.User); err != nil {
 		return err
 	}
-	e := &domain.OverrideRecorded{
-		Override: id, Kind: o.Kind, Portfolio: o.Portfolio, Limits: o.Limits, Reason: o.Reason, RequestedBy: o.User, ConfirmedBy: d.caller.User,
+	if err := d.checkApproval(approval.KindOverride, id); err != nil {
+		return err
 	}
+	return d.recordConfirmed(o, &domain.OverrideRecorded{
+		Override: id, Kind: o.Kind, Portfolio: o.Portfolio, Limits: o.Limits, Reason: o.Reason, RequestedBy: o.User, ConfirmedBy: d.caller.User,
+		Signature: d.signature,
+	})
+}
+
+// recordConfirmed records what the second person confirmed, with its effects.
+func (d *Decision) recordConfirmed(o *Override, e *domain.OverrideRecorded) error {
 	switch o.Kind {
 	case domain.OverrideGoLive:
+		d.emit(e)
+		return nil
+	case domain.OverrideSigned:
+		if err := d.checkSignedApprovals(o.Portfolio, o.Limits); err != nil {
+			return err
+		}
 		d.emit(e)
 		return nil
 	case domain.OverrideTreasury:
@@ -197,8 +217,11 @@ func (s *State) recordOverride(at domain.Stamp, e *domain.OverrideRecorded) {
 		ID: e.Override, Kind: e.Kind, Portfolio: e.Portfolio, Limits: e.Limits, Reason: e.Reason, User: e.RequestedBy,
 		ConfirmedBy: e.ConfirmedBy, At: at.Time, Offset: e.Offset,
 	}
-	if e.Kind == domain.OverrideClock {
+	switch e.Kind {
+	case domain.OverrideClock:
 		s.ClockOffset = e.Offset
+	case domain.OverrideSigned:
+		s.SignedApprovals = true
 	}
 }
 
@@ -228,6 +251,8 @@ func (d *Decision) checkGate(e *domain.PortfolioOpened, ev *Evidence) error {
 		return &domain.Error{Code: domain.CodeDenied, Field: "gate", Message: "is for another portfolio"}
 	case d.now.Sub(ev.Time).Abs() > gateMaxAge: // One of the two clocks may be wrong.
 		return &domain.Error{Code: domain.CodeDenied, Field: "gate", Message: "is older than 7 days"}
+	case d.approversKnown && o.Signature == nil:
+		return &domain.Error{Code: domain.CodeDenied, Field: "gate", Message: "was confirmed without an approver's signature, by an older build; request the override again, and have it confirmed"}
 	}
 	def := domain.DefaultPolicy(domain.ModeLive)
 	key := loosened(&def, &e.Policy)

@@ -47,6 +47,12 @@ func (d *Decision) Open(e *domain.PortfolioOpened, ev *Evidence) error {
 		if err := d.checkGate(e, ev); err != nil {
 			return err
 		}
+		if d.approversKnown {
+			if err := d.requireApprover(); err != nil {
+				return err
+			}
+			e.SignedApprovals = true
+		}
 	}
 	d.emit(e)
 	return nil

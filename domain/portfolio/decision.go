@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pets/domain"
+	"pets/domain/approval"
 	"pets/domain/ledger"
 	"pets/domain/risk"
 )
@@ -29,6 +30,10 @@ type Decision struct {
 	// if known.
 	living, revoked, since []string
 	livingKnown            bool
+	// approvers are the keys that approvals are signed with, if known.
+	approvers      approval.Approvers
+	approversKnown bool
+	signature      *domain.ApprovalSignature // of the command, or nil
 	// cause is the revision of the record that moved a value.
 	cause uint64
 	// legs are the permits that the legs of an arbitrage checked so far would

@@ -28,6 +28,8 @@ type State struct {
 	BaseDecimals int           `json:"base_decimals"`
 	Policy       domain.Policy `json:"policy"`
 	Gate         *domain.Gate  `json:"gate,omitempty"`
+	// SignedApprovals reports that approvals have to be signed (approvals.go).
+	SignedApprovals bool `json:"signed_approvals,omitempty"`
 
 	// Next is the revision of the next event, Time the time of the last one.
 	Next uint64    `json:"next"`

@@ -1,10 +1,11 @@
 // Package system holds the state of the system stream: the API keys, the
-// encryption keys and the wallets' claims (package keys), and the decisions about
-// them.
+// approvers' keys, the encryption keys and the wallets' claims (package keys), and the
+// decisions about them.
 //
-// It owns who has an API key and for what, and three rules: there is always a key
-// that can administer, one rotation is open at a time, and an address belongs to
-// one portfolio. It refuses to know a key itself: it gets only hashes and ids.
+// It owns who has an API key and for what, whose signatures approve, and three rules:
+// there is always a key that can administer, one rotation is open at a time, and an
+// address belongs to one portfolio. It refuses to know a key itself: it gets only
+// hashes, ids and public halves.
 // Pure, like every package of the domain.
 package system
 
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"pets/domain"
+	"pets/domain/approval"
 	"pets/domain/keys"
 )
 
@@ -41,6 +43,7 @@ type State struct {
 	byHash map[string]*Key
 
 	encryption *keys.State
+	approvers  approval.Approvers
 }
 
 // New returns the state before the first event.
@@ -51,6 +54,9 @@ func New() *State {
 // Apply folds one event. It is total: an event that it does not use only advances
 // Next and Time.
 func (s *State) Apply(at domain.Stamp, event domain.Event) {
+	if s.approvers.Ledger == "" {
+		s.approvers.Ledger = approval.LedgerID(at.Time, event)
+	}
 	s.Next, s.Time = at.Revision+1, at.Time
 	switch e := event.(type) {
 	case *domain.APIKeyIssued:
@@ -63,6 +69,8 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 			when := at.Time
 			k.RevokedAt = &when
 		}
+	case *domain.ApproverRegistered, *domain.ApproverVouched, *domain.ApproverRevoked:
+		s.applyApprover(at, event)
 	default:
 		s.encryption.Apply(at, event)
 	}

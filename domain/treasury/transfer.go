@@ -51,9 +51,11 @@ type Transfer struct {
 	Status      Status    `json:"status"`
 	RequestedAt time.Time `json:"requested_at"`
 	// ApprovedBy and ApprovedHash say who approved which hash.
-	ApprovedBy   string    `json:"approved_by,omitempty"`
-	ApprovedHash string    `json:"approved_hash,omitempty"`
-	Attempts     []Attempt `json:"attempts,omitempty"`
+	ApprovedBy   string `json:"approved_by,omitempty"`
+	ApprovedHash string `json:"approved_hash,omitempty"`
+	// Signature is the approver's, in a portfolio with signed approvals.
+	Signature *domain.ApprovalSignature `json:"signature,omitempty"`
+	Attempts  []Attempt                 `json:"attempts,omitempty"`
 	// SentAt is when the latest attempt was first sent.
 	SentAt time.Time `json:"sent_at,omitzero"`
 	// TxHash, Block, Fee, Code and Detail describe its end.

@@ -18,7 +18,7 @@ type allowance struct {
 
 // anyTest is what the test files of every package may import in addition: real
 // engines in temporary folders, the real trade data, and what there is to test with.
-var anyTest = []string{"eventstore", "eventstore/...", "internal/shareddata", "internal/testenv"}
+var anyTest = []string{"domain/approval/approvaltest", "eventstore", "eventstore/...", "internal/shareddata", "internal/testenv", "internal/testenv/signing"}
 
 // table says who may import whom (of this project; every package may import
 // itself). The arrows point one way: bytes and vocabulary at the bottom, the
@@ -32,6 +32,8 @@ var table = []allowance{
 	{pkg: "domain/treasury", may: []string{"domain"}},
 	{pkg: "domain/keys", may: []string{"domain"}},
 	{pkg: "domain/approval", may: []string{"domain"}},
+	// Tests only: keys that anybody can make.
+	{pkg: "domain/approval/approvaltest", may: []string{"domain", "domain/approval"}},
 	// The closed-trade series scales its references by the rule of risk.
 	{pkg: "domain/tradestats", may: []string{"domain", "domain/risk"}},
 	{pkg: "domain/portfolio", may: []string{"domain", "domain/..."}},
@@ -94,6 +96,8 @@ var table = []allowance{
 	{pkg: "internal/live", may: []string{"domain", "domain/...", "eventstore", "projections"}},
 	{pkg: "internal/shareddata"},
 	{pkg: "internal/testenv"},
+	// Tests only: signs the approvals that they send.
+	{pkg: "internal/testenv/signing", may: []string{"domain", "domain/...", "commands", "eventstore"}},
 	// Measures the store; the module of its rivals is beside it.
 	{pkg: "internal/bench", may: []string{"eventstore", "eventstore/embedded"}},
 	{pkg: "internal/bench/rivals", may: []string{"internal/bench"}},
@@ -134,7 +138,7 @@ var table = []allowance{
 	{pkg: "internal/pets", may: []string{"internal/cli", "internal/cli/...", "internal/open"}, tests: wholeLine},
 	{pkg: "internal/pets/petstest", may: []string{
 		"domain", "domain/...", "commands", "commands/client", "eventstore", "eventstore/storetest", "internal/cli", "internal/cli/clitest",
-		"internal/httpapi", "internal/open", "internal/pets", "internal/testenv", "internal/vault",
+		"internal/httpapi", "internal/open", "internal/pets", "internal/testenv", "internal/testenv/signing", "internal/vault",
 	}},
 
 	{pkg: "cmd/pets", may: []string{"internal/pets"}},

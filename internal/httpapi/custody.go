@@ -104,9 +104,8 @@ func custodyRoutes() []route {
 		by(readers[1:], get("/transfers", "transfers", "Transfers, oldest first: those that are open, and the last 1,000 that are over", func(l *looker) (*transfersAnswer, error) {
 			return transfersView(l, func(*treasury.Transfer) bool { return true })
 		}, paging...)),
-		by(readers[1:], get("/approvals", "approvals", "Transfers that wait for a second person", func(l *looker) (*transfersAnswer, error) {
-			return transfersView(l, func(t *treasury.Transfer) bool { return t.Status == treasury.Requested && !t.Lapsed(l.clock()) })
-		}, paging...)),
+		by(readers[1:], get("/approvals", "approvals", "What waits for a second person: transfers, overrides and the clearing of a stop, with what an approver signs", approvalsView, paging...)),
+		by(readers[1:], get("/approvals/{kind}/{id}", "approval", "One of them, or how an open transfer was approved", approvalView)),
 	}
 }
 
@@ -125,6 +124,26 @@ func transfersView(l *looker, which func(*treasury.Transfer) bool) (*transfersAn
 	return v, v.page(l.values, listOf("transfers", &v.Transfers, func(t *projections.Transfer) string { return t.Transfer }))
 }
 
+func approvalsView(l *looker) (*approvalsAnswer, error) {
+	now := l.clock()
+	v := &approvalsAnswer{
+		Head:      l.head(),
+		Transfers: projections.TransfersOf(l.state, func(t *treasury.Transfer) bool { return t.Status == treasury.Requested && !t.Lapsed(now) }),
+		Approvals: projections.ApprovalsOf(l.state, l.q.api.keys.Approvers().Ledger, now),
+	}
+	return v, v.page(l.values, listOf("transfers", &v.Transfers, func(t *projections.Transfer) string { return t.Transfer }),
+		listOf("approvals", &v.Approvals, func(a *projections.Approval) string { return joined(a.Kind, a.ID) }))
+}
+
+func approvalView(l *looker) (*approvalAnswer, error) {
+	kind, id := l.q.r.PathValue("kind"), l.q.r.PathValue("id")
+	a, known := projections.ApprovalOf(l.state, l.q.api.keys.Approvers().Ledger, kind, id, l.clock())
+	if !known {
+		return nil, domain.Errorf(domain.CodeNotFound, "no such transfer, override or clear waits for a second person")
+	}
+	return &approvalAnswer{l.head(), a}, nil
+}
+
 // Answers of custody's reads.
 type (
 	walletsAnswer struct {
@@ -141,6 +160,17 @@ type (
 		Head
 		Transfers []projections.Transfer `json:"transfers"`
 		Pages
+	}
+	approvalsAnswer struct {
+		Head
+		Transfers []projections.Transfer `json:"transfers"`
+		// Approvals are all that wait, the transfers among them.
+		Approvals []projections.Approval `json:"approvals"`
+		Pages
+	}
+	approvalAnswer struct {
+		Head
+		projections.Approval
 	}
 	treasuryAnswer struct {
 		Head

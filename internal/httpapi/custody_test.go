@@ -126,7 +126,12 @@ var digest = strings.Repeat("cd", 32)
 // inCustody is a live portfolio "real" with 150 in a hot and 850 in a cold wallet, and
 // bot alpha on 100 of it.
 func inCustody(t *testing.T) (*rig, *fakeCustodian) {
-	r := newRig(t, rigged{}).opened()
+	t.Helper()
+	return inCustodyOf(t, newRig(t, rigged{}).opened())
+}
+
+func inCustodyOf(t *testing.T, r *rig) (*rig, *fakeCustodian) {
+	t.Helper()
 	f := &fakeCustodian{t: t, engine: r.engine, chain: map[string]map[string]string{
 		"hot-1": {"USDC": "150", "POL": "0"}, "cold-1": {"USDC": "850", "POL": "0"},
 	}}

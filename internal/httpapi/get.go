@@ -51,6 +51,9 @@ func show[T any](q *request, view func(*looker) (*T, error)) error {
 		return err
 	})
 	if err != nil {
+		if revoked := q.entitled(); revoked != nil {
+			return revoked // a refusal tells something, too
+		}
 		return err
 	}
 	// Written after the look, because a slow reader must not hold the view.
@@ -98,21 +101,23 @@ func (l *looker) head() Head {
 // portfolioAnswer is one portfolio.
 type portfolioAnswer struct {
 	Head
-	Mode          domain.Mode               `json:"mode"`
-	Clock         domain.Clock              `json:"clock"`
-	BaseAsset     string                    `json:"base_asset"`
-	BaseDecimals  int                       `json:"base_decimals"`
-	Gate          *domain.Gate              `json:"gate,omitempty"`
-	EmergencyStop projections.EmergencyStop `json:"emergency_stop"`
-	Bots          []string                  `json:"bots"`
-	Policy        domain.Policy             `json:"policy"`
+	Mode         domain.Mode  `json:"mode"`
+	Clock        domain.Clock `json:"clock"`
+	BaseAsset    string       `json:"base_asset"`
+	BaseDecimals int          `json:"base_decimals"`
+	Gate         *domain.Gate `json:"gate,omitempty"`
+	// SignedApprovals: a second person approves with a signature of a registered key.
+	SignedApprovals bool                      `json:"signed_approvals"`
+	EmergencyStop   projections.EmergencyStop `json:"emergency_stop"`
+	Bots            []string                  `json:"bots"`
+	Policy          domain.Policy             `json:"policy"`
 	Pages
 }
 
 func portfolioView(l *looker) (*portfolioAnswer, error) {
 	s := l.state
 	v := &portfolioAnswer{
-		Head: l.head(), Mode: s.Mode, Clock: s.Clock, BaseAsset: s.BaseAsset, BaseDecimals: s.BaseDecimals, Gate: s.Gate,
+		Head: l.head(), Mode: s.Mode, Clock: s.Clock, BaseAsset: s.BaseAsset, BaseDecimals: s.BaseDecimals, Gate: s.Gate, SignedApprovals: s.SignedApprovals,
 		EmergencyStop: l.emergencyStop(), Bots: s.BotIDs(), Policy: s.Policy.Clone(),
 	}
 	if l.own {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 	"pets/commands"
 	"pets/domain"
+	"pets/domain/approval/approvaltest"
 	"pets/eventstore"
 	"pets/eventstore/memory"
 	"pets/internal/live"
@@ -36,6 +38,8 @@ type rig struct {
 	keys   map[string]string // tokens by name: admin, operator, bot alpha, …
 	stop   context.CancelFunc
 	latch  string
+	// unsigned: what the approver sends gets no signature by itself.
+	unsigned bool
 }
 
 // rigged is what a test may want otherwise.
@@ -123,6 +127,7 @@ func (r *rig) issueKeys() {
 		r.keys[name] = token
 		r.system(domain.Caller{User: "anna", Role: domain.RoleAdmin}, k)
 	}
+	r.system(domain.Caller{User: "anna", Role: domain.RoleAdmin}, commands.RegisterApprover{User: "bob", PublicKey: approvaltest.Public("bob")})
 }
 
 func (r *rig) system(c domain.Caller, command commands.Command) {
@@ -160,6 +165,9 @@ func (a answered) code(t testing.TB) domain.Code {
 // call sends one request as somebody ("" for nobody) under an Idempotency-Key.
 func (r *rig) call(who, method, path, key, body string) answered {
 	r.t.Helper()
+	if who == "approver" && method == http.MethodPost && !r.unsigned {
+		body = r.signed(path, body)
+	}
 	req, err := http.NewRequest(method, r.base+path, strings.NewReader(body))
 	require.NoError(r.t, err)
 	if who != "" {
@@ -173,6 +181,42 @@ func (r *rig) call(who, method, path, key, body string) answered {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	return r.send(req)
+}
+
+// approving are the routes by which the second of two people agrees.
+var approving = regexp.MustCompile(`^(/v1/portfolios/[^/]+)/(?:(transfer)s|(override)s|emergency-stop/(clear))/([^/]+)/(?:approve|confirm)$`)
+
+// signed adds the signature of the approver, bob, where one is needed and the body has
+// none.
+func (r *rig) signed(path, body string) string {
+	r.t.Helper()
+	m := approving.FindStringSubmatch(path)
+	if m == nil || strings.Contains(body, `"signature"`) {
+		return body
+	}
+	shown := r.get("approver", m[1]+"/approvals/"+m[2]+m[3]+m[4]+"/"+m[5])
+	var a projections.Approval
+	if shown.status != http.StatusOK {
+		return body
+	}
+	shown.into(r.t, &a)
+	if !a.Signed || a.ApprovedBy != "" {
+		return body
+	}
+	return withSignature(r.t, body, approvaltest.Sign(r.t, a.Subject, "bob"))
+}
+
+// withSignature adds a signature to a body.
+func withSignature(t testing.TB, body string, g *domain.ApprovalSignature) string {
+	t.Helper()
+	fields := map[string]any{}
+	if body != "" {
+		require.NoError(t, json.Unmarshal([]byte(body), &fields))
+	}
+	fields["signature"] = g
+	b, err := json.Marshal(fields)
+	require.NoError(t, err)
+	return string(b)
 }
 
 func (r *rig) send(req *http.Request) answered {

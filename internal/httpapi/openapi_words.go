@@ -75,6 +75,9 @@ var pathWords = map[string]string{
 	"wallet":    "The wallet's name",
 	"transfer":  "The transfer's id",
 	"key":       "The API key's id, not its secret",
+	"approver":  "The id of the approver's key",
+	"kind":      "transfer, override or clear",
+	"id":        "The id of the transfer, of the override, or of the request to clear the stop",
 }
 
 // fieldWords describe fields by name if the Go type does not: a name has one

@@ -121,7 +121,7 @@ func changeLimits(q *request) error {
 
 func overrideRoute() route {
 	return sending(commands.RequestOverride{}, inPortfolio+"/overrides",
-		"The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, what became of a transfer, or the clock", requestOverride)
+		"The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, what became of a transfer, the clock, or approvals by API key alone", requestOverride)
 }
 
 func requestOverride(q *request) error {

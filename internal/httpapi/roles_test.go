@@ -75,6 +75,11 @@ var mayCall = map[string]string{
 	"GET /treasury":                                "operator approver admin auditor",
 	"GET /transfers":                               "operator approver admin auditor",
 	"GET /approvals":                               "operator approver admin auditor",
+	"GET /approvals/{kind}/{id}":                   "operator approver admin auditor",
+	"POST /v1/approvers":                           "admin",
+	"GET /v1/approvers":                            "operator approver admin auditor",
+	"POST /v1/approvers/{approver}/vouch":          "approver",
+	"DELETE /v1/approvers/{approver}":              "approver admin",
 	"GET /v1/keys":                                 "admin auditor",
 	"POST /v1/keys/rotate":                         "admin",
 	"POST /v1/api-keys":                            "admin",
@@ -127,6 +132,7 @@ func concrete(path string) string {
 	for name, value := range map[string]string{
 		"{portfolio}": "main", "{bot}": "alpha", "{permit}": "p999", "{trade_id}": "f999", "{breaker}": "daily_loss",
 		"{request}": "c999", "{override}": "o999", "{key}": "k999", "{wallet}": "w999", "{transfer}": "x999",
+		"{kind}": "transfer", "{id}": "x999", "{approver}": "a999",
 	} {
 		path = strings.ReplaceAll(path, name, value)
 	}

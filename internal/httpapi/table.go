@@ -122,7 +122,7 @@ var (
 var table = slices.Concat(
 	grouped(tagPortfolios, portfolioRoutes()), grouped(tagMoney, moneyRoutes()), grouped(tagBots, botRoutes()),
 	grouped(tagTrading, tradingRoutes()), grouped(tagStops, riskRoutes()), grouped(tagCustody, custodyRoutes()),
-	grouped(tagViews, readRoutes()), grouped(tagKeys, keyRoutes()), grouped(tagKeys, encryptionRoutes()),
+	grouped(tagViews, readRoutes()), grouped(tagKeys, keyRoutes()), grouped(tagKeys, approverRoutes()), grouped(tagKeys, encryptionRoutes()),
 )
 
 const inPortfolio = "/v1/portfolios/{portfolio}"

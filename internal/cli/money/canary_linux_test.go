@@ -23,11 +23,13 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"pets/domain/approval/approvaltest"
 	"pets/internal/chain/chaintest"
 	"pets/internal/cli/clitest"
 	"pets/internal/pets/petstest"
 	"pets/internal/testenv"
 	"pets/internal/vault"
+	"pets/projections"
 )
 
 // canary is a server with a keystore whose key the test knows, after it has signed an order and a
@@ -184,7 +186,11 @@ func (c *canary) uses(hot common.Address) {
 	_, list := c.ask(approver, http.MethodGet, "/v1/portfolios/real/approvals", "")
 	hash := regexp.MustCompile(`"hash":"([0-9a-f]{64})"`).FindStringSubmatch(list)
 	require.NotNil(c.t, hash, list)
-	c.must(approver, "/transfers/"+id+"/approve", fmt.Sprintf(`{"hash":%q}`, hash[1]))
+	var shown projections.Approval
+	_, one := c.ask(approver, http.MethodGet, "/v1/portfolios/real/approvals/transfer/"+id, "")
+	require.NoError(c.t, json.Unmarshal([]byte(one), &shown))
+	g := approvaltest.Sign(c.t, shown.Subject, "bob")
+	c.must(approver, "/transfers/"+id+"/approve", fmt.Sprintf(`{"hash":%q,"signature":{"key":%q,"signature":%q}}`, hash[1], g.Key, g.Signature))
 	require.Eventually(c.t, func() bool {
 		c.node.Mine(1)
 		_, list := c.ask(operator, http.MethodGet, "/v1/portfolios/real/transfers", "")
@@ -203,11 +209,12 @@ func (c *canary) looksAtEverything() {
 	}
 	require.NoError(c.t, json.Unmarshal([]byte(document), &doc))
 	gets := 0
+	waiting := regexp.MustCompile(`"id":"(o\d+)"`).FindStringSubmatch(c.must(petstest.AdminKey, "/overrides", `{"kind":"limits","limits":{"loss_dust":"0.5"},"reason":"drill"}`))[1]
 	for path, methods := range doc.Paths {
 		if _, ok := methods["get"]; !ok || strings.HasSuffix(path, "/stream") {
 			continue
 		}
-		path = strings.ReplaceAll(path, "{portfolio}", "real")
+		path = strings.NewReplacer("{portfolio}", "real", "{kind}", "override", "{id}", waiting).Replace(path)
 		if strings.HasSuffix(path, "/events") {
 			path += "?limit=1000"
 		}

@@ -20,8 +20,10 @@ import (
 	"github.com/ethereum/go-ethereum/ethclient"
 	"github.com/stretchr/testify/require"
 
+	"pets/commands"
 	"pets/commands/client"
 	"pets/domain"
+	"pets/domain/approval/approvaltest"
 	"pets/domain/treasury"
 	"pets/internal/chain/chaintest"
 	"pets/internal/cli"
@@ -31,6 +33,7 @@ import (
 	"pets/internal/pets"
 	"pets/internal/pets/petstest"
 	"pets/internal/vault"
+	"pets/projections"
 )
 
 const (
@@ -162,6 +165,17 @@ func (w *moneyWorld) post(who, path string, body any, into any) {
 	require.NoError(w.t, c.Send(w.t.Context(), http.MethodPost, path, "only", body, into), path)
 }
 
+// signature is bob's over what waits in a portfolio.
+func (w *moneyWorld) signature(portfolio, kind, id string) *domain.ApprovalSignature {
+	w.t.Helper()
+	c, err := client.New(client.Options{URL: w.url, Key: w.keys["bob"]})
+	require.NoError(w.t, err)
+	defer func() { require.NoError(w.t, c.Close()) }()
+	var a projections.Approval
+	require.NoError(w.t, c.Get(w.t.Context(), "/v1/portfolios/"+portfolio+"/approvals/"+kind+"/"+id, &a))
+	return approvaltest.Sign(w.t, a.Subject, "bob")
+}
+
 // get reads a view of main without advancing the clock.
 func (w *moneyWorld) get(path string, into any) {
 	w.t.Helper()
@@ -180,7 +194,8 @@ func (w *moneyWorld) goLive() {
 	var asked struct{ ID string }
 	w.post("olga", "/v1/portfolios/paper/overrides", map[string]any{"kind": "go_live", "portfolio": "main", "reason": "a month on paper"}, &asked)
 	var confirmed struct{ Revision uint64 }
-	w.post("bob", "/v1/portfolios/paper/overrides/"+asked.ID+"/confirm", struct{}{}, &confirmed)
+	w.post("admin", "/v1/approvers", commands.RegisterApprover{User: "bob", PublicKey: approvaltest.Public("bob")}, nil)
+	w.post("bob", "/v1/portfolios/paper/overrides/"+asked.ID+"/confirm", map[string]any{"signature": w.signature("paper", "override", asked.ID)}, &confirmed)
 	w.post("olga", "/v1/portfolios", map[string]any{"id": "main", "mode": "live", "gate": map[string]any{"portfolio": "paper", "revision": confirmed.Revision}}, nil)
 }
 

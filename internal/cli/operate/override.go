@@ -19,6 +19,7 @@ import (
 var overrideKinds = map[string]func(pairs []string) (map[string]any, error){
 	domain.OverrideGoLive:   noPairs,
 	domain.OverrideClock:    noPairs,
+	domain.OverrideSigned:   noPairs,
 	domain.OverrideLimits:   func(pairs []string) (map[string]any, error) { return limitsPatch("", pairs) },
 	domain.OverrideTreasury: cli.TreasuryPatch,
 	domain.OverrideTransfer: settlementPatch,
@@ -55,14 +56,15 @@ func (a *app) requestOverrideCommand() *cobra.Command {
 			"  limits           of a live portfolio: KEY=VALUE, looser than the defaults\n" +
 			"  treasury_policy  of a live portfolio: KEY=VALUE, as pets treasury set has them\n" +
 			"  transfer         the outcome of one: transfer= outcome= tx_hash= block= fee=\n" +
-			"  clock            to go on with a clock that is behind the last record",
+			"  clock            to go on with a clock that is behind the last record\n" +
+			"  signed-approvals of an older live portfolio: approvers sign with their own keys from then on",
 		Example: "  pets override request go_live --for real --reason \"a month on paper\"\n  pets override request limits max_daily_loss_pct=0.10 --reason \"agreed on 3 March\"",
 		RunE: func(c *cobra.Command, args []string) error {
 			kind := strings.ReplaceAll(args[0], "-", "_")
 			read := overrideKinds[kind]
 			switch {
 			case read == nil:
-				return cli.Usage(domain.Invalid("KIND", "must be go_live, limits, treasury_policy, transfer or clock"))
+				return cli.Usage(domain.Invalid("KIND", "must be go_live, limits, treasury_policy, transfer, clock or signed_approvals"))
 			case kind == domain.OverrideGoLive:
 				if err := cli.Needed(c, "for"); err != nil {
 					return err

@@ -20,6 +20,9 @@ var notable = map[string]slog.Level{
 	domain.EmergencyStopEngagedType: slog.LevelWarn,
 	domain.APIKeyRevokedType:        slog.LevelWarn,
 	domain.RollbackAcceptedType:     slog.LevelWarn,
+	domain.ApproverRegisteredType:   slog.LevelWarn,
+	domain.ApproverVouchedType:      slog.LevelWarn,
+	domain.ApproverRevokedType:      slog.LevelWarn,
 
 	domain.BotStartedType:                  slog.LevelInfo,
 	domain.BreakerResetType:                slog.LevelInfo,

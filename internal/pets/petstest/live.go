@@ -9,6 +9,7 @@ import (
 	"pets/commands"
 	"pets/domain"
 	"pets/internal/open"
+	"pets/internal/testenv/signing"
 )
 
 // LiveStore makes a store in which portfolio real is live: two people have overridden
@@ -19,7 +20,9 @@ func LiveStore(t *testing.T, dir string) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, store.Close()) }()
 	defer e.Close()
+	signing.Register(t, e, store, "bob")
 	do := func(user string, role domain.Role, portfolio string, c commands.Command) commands.Answer {
+		c = signing.Signed(t, store, portfolio, user, c)
 		a, err := e.Do(t.Context(), portfolio, commands.Request{Caller: domain.Caller{User: user, Role: role}, Key: uuid.NewString(), Command: c})
 		require.NoError(t, err)
 		return a

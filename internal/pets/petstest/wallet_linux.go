@@ -14,6 +14,7 @@ import (
 	"pets/commands"
 	"pets/domain"
 	"pets/internal/open"
+	"pets/internal/testenv/signing"
 	"pets/internal/vault"
 )
 
@@ -37,10 +38,11 @@ func LiveShell(t testing.TB) *Shell {
 	s.Env = append(s.Env, "PETS_KEYSTORE="+s.Keys(), "ENCRYPTION_KEY="+vault.GenerateKey(), "TERM=xterm")
 	store, e, err := open.FreshEngine(s.Store())
 	require.NoError(t, err)
+	signing.Register(t, e, store, "bob")
 	paper, live := domain.DefaultPolicy(domain.ModePaper), domain.DefaultPolicy(domain.ModeLive)
 	s.do(e, "paper", "olga", domain.RoleOperator, commands.OpenPortfolio{ID: "paper", Mode: domain.ModePaper, BaseAsset: "USDC", BaseDecimals: 6, Policy: paper})
 	asked := s.do(e, "paper", "olga", domain.RoleOperator, commands.RequestOverride{Kind: domain.OverrideGoLive, Portfolio: "main", Reason: "a month on paper"})
-	passed := s.do(e, "paper", "bob", domain.RoleApprover, commands.ConfirmOverride{Override: asked.ID})
+	passed := s.do(e, "paper", "bob", domain.RoleApprover, signing.Signed(t, store, "paper", "bob", commands.ConfirmOverride{Override: asked.ID}))
 	gate := domain.Gate{Portfolio: "paper", Revision: passed.Revision}
 	evidence, err := commands.ReadEvidence(t.Context(), store, gate)
 	require.NoError(t, err)

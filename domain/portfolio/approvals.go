@@ -1,0 +1,276 @@
+package portfolio
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf16"
+
+	"pets/domain"
+	"pets/domain/approval"
+	"pets/domain/treasury"
+)
+
+// Approval is something that waits for a second person.
+type Approval struct {
+	// Kind is one of the kinds of package approval, ID the name of the transfer, of
+	// the override, or of the request to clear.
+	Kind        string
+	ID          string
+	RequestedBy string
+	ExpiresAt   time.Time // zero if it waits for ever
+	// Signed reports that it has to be signed.
+	Signed bool
+	// Subject is what the signature is over.
+	Subject approval.Subject
+}
+
+// Approvals lists what waits for a second person at a time, in the order of the
+// requests. ledger is the id of the ledger.
+func (s *State) Approvals(ledger string, now time.Time) []Approval {
+	var all []Approval
+	add := func(kind, id string) {
+		if a, waits := s.ApprovalOf(ledger, kind, id); waits && a.Waits(now) {
+			all = append(all, a)
+		}
+	}
+	for _, t := range s.Custody.OpenTransfers() {
+		add(approval.KindTransfer, t.Transfer)
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.Overrides)) {
+		add(approval.KindOverride, id)
+	}
+	add(approval.KindClear, s.Stop.Request)
+	revision := func(a Approval) uint64 {
+		n, _ := strconv.ParseUint(strings.TrimLeft(a.ID, "abcdefghijklmnopqrstuvwxyz"), 10, 64) // the name is a letter and the revision
+		return n
+	}
+	slices.SortStableFunc(all, func(a, b Approval) int { return cmp.Compare(revision(a), revision(b)) })
+	return all
+}
+
+// ApprovalOf returns what stands to be approved under a name, or false if nothing of
+// this kind and name waits for a second person. Whether it has expired is for the
+// caller to compare. The lines depend on nothing that may change until then.
+func (s *State) ApprovalOf(ledger, kind, id string) (Approval, bool) {
+	a := Approval{Kind: kind, ID: id, Signed: s.SignedApprovals}
+	var lines []string
+	switch kind {
+	case approval.KindTransfer:
+		t := s.Custody.Transfers[id]
+		if t == nil || t.Status != treasury.Requested {
+			return a, false
+		}
+		a.RequestedBy, a.ExpiresAt = t.User, t.ExpiresAt
+		lines = TransferLines(&t.TransferRequested)
+	case approval.KindOverride:
+		o := s.Overrides[id]
+		if o == nil || o.ConfirmedBy != "" {
+			return a, false
+		}
+		a.RequestedBy, a.ExpiresAt = o.User, o.ExpiresAt
+		a.Signed = a.Signed || alwaysSigned(o.Kind)
+		lines = s.overrideLines(o)
+	case approval.KindClear:
+		if id == "" || id != s.Stop.Request {
+			return a, false
+		}
+		a.RequestedBy = s.Stop.Requester
+		lines = s.clearLines()
+	default:
+		return a, false
+	}
+	a.Subject = approval.Subject{Ledger: ledger, Portfolio: s.Portfolio, Kind: kind, Lines: lines}
+	return a, true
+}
+
+// Waits reports whether a request has not expired.
+func (a *Approval) Waits(now time.Time) bool { return a.ExpiresAt.IsZero() || now.Before(a.ExpiresAt) }
+
+// ApprovedTransfer returns what was approved of a transfer that has not ended: what
+// [State.ApprovalOf] returned before it was approved.
+func (s *State) ApprovedTransfer(ledger, id string) (Approval, bool) {
+	t := s.Custody.Transfers[id]
+	if t == nil || !t.Open() || t.ApprovedBy == "" {
+		return Approval{}, false
+	}
+	return Approval{
+		Kind: approval.KindTransfer, ID: id, RequestedBy: t.User, ExpiresAt: t.ExpiresAt, Signed: t.Signature != nil,
+		Subject: approval.Subject{Ledger: ledger, Portfolio: s.Portfolio, Kind: approval.KindTransfer, Lines: TransferLines(&t.TransferRequested)},
+	}, true
+}
+
+// alwaysSigned reports whether an override is signed in every portfolio: go_live is
+// confirmed in a paper portfolio, but opens a live one, and signed_approvals is the
+// first signature of an older live portfolio.
+func alwaysSigned(kind string) bool {
+	return kind == domain.OverrideGoLive || kind == domain.OverrideSigned
+}
+
+// line writes one line of a subject. Texts of people stand in quotes, so that none
+// can look like the end of its line or like another one.
+func line(name string, value any) string { return fmt.Sprintf("%s: %v", name, value) }
+
+func quoted(name, text string) string { return line(name, strconv.QuoteToGraphic(text)) }
+
+func moment(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+// TransferLines are the lines that an approver of a transfer is shown and signs.
+func TransferLines(t *domain.TransferRequested) []string {
+	lines := []string{
+		line("transfer", t.Transfer),
+		line("kind", t.Kind),
+		line("amount", t.Amount.String()+" "+t.Asset),
+		line("from", fmt.Sprintf("%s, the %s wallet %s", t.From, t.FromPlace, t.Wallet)),
+		line("to", t.To+", "+t.ToPlace),
+		line("chain", t.Chain),
+		line("asset", t.AssetID),
+		line("highest fee", t.HighestFee.String()+" "+t.GasAsset),
+		line("hash", t.Hash),
+		line("expires", moment(t.ExpiresAt)),
+		quoted("requested by", t.User),
+		quoted("reason", t.Reason),
+	}
+	for _, why := range t.ApprovalFor {
+		lines = append(lines, quoted("needs approval because", why))
+	}
+	return lines
+}
+
+// clearLines are those of the open request to clear the emergency stop.
+func (s *State) clearLines() []string {
+	return []string{
+		line("clear", s.Stop.Request),
+		line("stop", s.Stop.Kind),
+		quoted("reason of the stop", s.Stop.Reason),
+		line("stopped since", moment(s.Stop.Since)),
+		quoted("requested by", s.Stop.Requester),
+	}
+}
+
+// overrideLines are those of an open request. For the outcome of a transfer they hold
+// the transfer too.
+func (s *State) overrideLines(o *Override) []string {
+	lines := []string{line("override", o.ID), line("kind", o.Kind)}
+	if o.Portfolio != "" {
+		lines = append(lines, line("portfolio", o.Portfolio))
+	}
+	lines = append(lines, patchLines(o.Limits)...)
+	if o.Kind == domain.OverrideClock {
+		lines = append(lines, line("moves the clock by at most", time.Duration(o.Offset)+ClockTolerance),
+			line("and by at least", time.Duration(o.Offset)-overrideTTL))
+	}
+	lines = append(lines, line("expires", moment(o.ExpiresAt)), quoted("requested by", o.User), quoted("reason", o.Reason))
+	if t := s.settled(o); t != nil {
+		lines = append(lines, TransferLines(&t.TransferRequested)...)
+	}
+	return lines
+}
+
+// settled returns the transfer whose outcome an override is about, or nil.
+func (s *State) settled(o *Override) *treasury.Transfer {
+	var about TransferSettlement
+	if o.Kind != domain.OverrideTransfer || json.Unmarshal(o.Limits, &about) != nil {
+		return nil
+	}
+	return s.Custody.Transfers[about.Transfer]
+}
+
+// patchLines are the keys and values of a JSON object, sorted. A key that stands there
+// twice, of which readers may take either value, is shown as often.
+func patchLines(patch json.RawMessage) []string {
+	if len(patch) == 0 {
+		return nil
+	}
+	var lines []string
+	dec := json.NewDecoder(strings.NewReader(string(patch)))
+	if open, err := dec.Token(); err == nil && open == json.Delim('{') {
+		for dec.More() {
+			var value json.RawMessage
+			key, err := dec.Token()
+			if err != nil || dec.Decode(&value) != nil {
+				break
+			}
+			lines = append(lines, line("sets "+strconv.QuoteToGraphic(fmt.Sprint(key)), legible(value)))
+		}
+	}
+	slices.SortStableFunc(lines, strings.Compare)
+	return lines
+}
+
+// legible writes JSON on one line, with escapes for what cannot be seen.
+func legible(value json.RawMessage) string {
+	var out strings.Builder
+	for _, r := range string(value) {
+		switch {
+		case r == '\n' || r == '\r' || r == '\t': // outside of texts; JSON has no others
+			out.WriteByte(' ')
+		case r == ' ' || unicode.IsGraphic(r):
+			out.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&out, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&out, `\u%04x`, r)
+		}
+	}
+	return out.String()
+}
+
+// Approvers tells the decision which approvers' keys there are. Callers without a
+// system stream, and so without API keys, do not call it: nothing can be signed then,
+// and a portfolio opens with approvals by API key alone.
+func (d *Decision) Approvers(a approval.Approvers) { d.approvers, d.approversKnown = a, true }
+
+// SignedWith sets the signature that came with the command.
+func (d *Decision) SignedWith(g *domain.ApprovalSignature) { d.signature = g }
+
+// SignedAt returns the time at which an approver's key has to count for a record of
+// that time: the wall clock's, which the stream's time may be ahead of. behind is how
+// far the wall clock was behind the last record.
+func (s *State) SignedAt(recorded time.Time, behind domain.Duration) time.Time {
+	return recorded.Add(-time.Duration(s.ClockOffset + behind))
+}
+
+// checkApproval refuses an approval whose signature is missing or does not fit. The
+// decision calls it when nothing else is left to refuse.
+func (d *Decision) checkApproval(kind, id string) error {
+	a, waits := d.s.ApprovalOf(d.approvers.Ledger, kind, id)
+	if !waits {
+		return domain.Errorf(domain.CodeInternal, "what is approved does not wait for it")
+	}
+	needed := d.s.SignedApprovals || d.approversKnown && a.Signed
+	if d.signature == nil && !needed {
+		return nil
+	}
+	return d.approvers.Check(d.signature, a.Subject, d.caller.User, d.s.SignedAt(d.now, domain.Duration(d.still.Behind)))
+}
+
+// requireApprover refuses signed approvals as long as nobody could give one.
+func (d *Decision) requireApprover() error {
+	if d.approvers.Counting(d.s.SignedAt(d.now, domain.Duration(d.still.Behind))) {
+		return nil
+	}
+	return domain.Errorf(domain.CodeConflict, "no approver's key counts yet, so nobody could clear a stop of this portfolio or approve a transfer. An approver makes a key with pets apikey request, an admin registers its public half with POST /v1/approvers: the first one of a ledger counts at once, later ones after 24 h or by the word of another approver")
+}
+
+// checkSignedApprovals refuses an override that has nothing to switch.
+func (d *Decision) checkSignedApprovals(portfolio string, limits json.RawMessage) error {
+	switch {
+	case portfolio != "":
+		return domain.Invalid("portfolio", "is not allowed with signed_approvals, which concerns this portfolio")
+	case len(limits) > 0:
+		return domain.Invalid("limits", "are not allowed with signed_approvals")
+	case d.s.Mode != domain.ModeLive:
+		return domain.Errorf(domain.CodeConflict, "approvals in a paper portfolio are not signed: it holds no money")
+	case d.s.SignedApprovals:
+		return domain.Errorf(domain.CodeConflict, "approvals in this portfolio are signed already; there is no way back")
+	}
+	return d.requireApprover()
+}

@@ -1,0 +1,156 @@
+package system
+
+import (
+	"slices"
+
+	"pets/domain"
+	"pets/domain/approval"
+)
+
+// maxApprovers limits how many approvers' keys a ledger may ever register: they are
+// never forgotten.
+const maxApprovers = 1_000
+
+// applyApprover folds the events of approvers' keys.
+func (s *State) applyApprover(at domain.Stamp, event domain.Event) {
+	with := func(id string, change func(*approval.Approver)) {
+		// Copies that were handed out keep what they had.
+		s.approvers.Keys = slices.Clone(s.approvers.Keys)
+		for i := range s.approvers.Keys {
+			if s.approvers.Keys[i].ID == id {
+				change(&s.approvers.Keys[i])
+			}
+		}
+	}
+	switch e := event.(type) {
+	case *domain.ApproverRegistered:
+		s.approvers.Keys = append(slices.Clip(s.approvers.Keys), approval.Approver{
+			ID: e.Approver, User: e.User, Key: e.PublicKey, By: e.By, RegisteredAt: at.Time, CountsFrom: e.CountsFrom, Note: e.Note,
+		})
+	case *domain.ApproverVouched:
+		with(e.Approver, func(a *approval.Approver) { a.CountsFrom, a.VouchedBy = at.Time, e.By })
+	case *domain.ApproverRevoked:
+		with(e.Approver, func(a *approval.Approver) {
+			if a.RevokedAt == nil {
+				when := at.Time
+				a.RevokedAt = &when
+			}
+		})
+	}
+}
+
+// Approvers returns all keys that were ever registered, revoked ones too, and the id
+// of the ledger. The answer does not change with s.
+func (s *State) Approvers() approval.Approvers { return s.approvers }
+
+// Word returns what a counting approver signs to give a word for a key that waits, or
+// false if none of this id waits at that time.
+func (s *State) Word(id string) (approval.Subject, bool) {
+	a, known := s.approver(id)
+	if !known || a.RevokedAt != nil || a.VouchedBy != "" || !a.CountsFrom.After(a.RegisteredAt) {
+		return approval.Subject{}, false
+	}
+	return approval.Subject{
+		Ledger: s.approvers.Ledger, Portfolio: approval.SystemPortfolio, Kind: approval.KindApprover,
+		Lines: []string{
+			"approver: " + a.ID,
+			"user: " + a.User,
+			"public key: " + a.Key,
+			"fingerprint: " + approval.Fingerprint(a.Key),
+			"registered by: " + a.By,
+		},
+	}, true
+}
+
+func (s *State) approver(id string) (approval.Approver, bool) {
+	i := slices.IndexFunc(s.approvers.Keys, func(a approval.Approver) bool { return a.ID == id })
+	if i < 0 {
+		return approval.Approver{}, false
+	}
+	return s.approvers.Keys[i], true
+}
+
+// RegisterApprover records the public half of an approver's key. "The first approver
+// counts at once, later ones after 24 h or by an approver's word." The first is the
+// first one ever: an admin who revokes all keys gains nothing by it.
+func (d *Decision) RegisterApprover(e *domain.ApproverRegistered) error {
+	if err := domain.CheckUser("user", e.User); err != nil {
+		return err
+	}
+	key, err := approval.ParsePublicKey("public_key", e.PublicKey)
+	if err != nil {
+		return err
+	}
+	if err := domain.CheckOptionalText("note", e.Note); err != nil {
+		return err
+	}
+	known := d.s.approvers
+	_, again := known.WithKey(key.String())
+	switch {
+	case domain.ReservedUser(e.User):
+		return domain.Invalid("user", "is reserved for the machine (as are server, system, import and os:…): a person approves")
+	case again:
+		return &domain.Error{Code: domain.CodeConflict, Field: "public_key", Message: "is or was registered in this ledger; a key is registered once, for one user"}
+	case len(known.Keys) >= maxApprovers:
+		return domain.Errorf(domain.CodeConflict, "%d approvers' keys were registered, which is the limit", maxApprovers)
+	}
+	e.Approver, e.By, e.CountsFrom = domain.ApproverName(d.s.Next), d.caller.User, d.now
+	if len(known.Keys) > 0 {
+		e.CountsFrom = d.now.Add(approval.Wait)
+	}
+	d.emit(e)
+	return nil
+}
+
+// VouchApprover records the word of a counting approver for another one's key. The
+// word is of a third person: neither of the key's user, nor of who registered it.
+func (d *Decision) VouchApprover(id string, g *domain.ApprovalSignature) error {
+	a, known := d.s.approver(id)
+	switch {
+	case !known:
+		return unknownApprover()
+	case domain.SameUser(a.User, d.caller.User):
+		return domain.Errorf(domain.CodeDenied, "the word for a key has to be another approver's, not that of its own user")
+	case domain.SameUser(a.By, d.caller.User):
+		return domain.Errorf(domain.CodeDenied, "the user who registered a key cannot give the word for it; it takes two people")
+	case a.RevokedAt != nil:
+		return domain.Errorf(domain.CodeConflict, "the key is revoked for good")
+	case a.Counts(d.now):
+		d.note(domain.NotedUnchanged, "the key counts already")
+		return nil
+	}
+	word, _ := d.s.Word(id)
+	if err := d.s.approvers.Check(g, word, d.caller.User, d.now); err != nil {
+		return err
+	}
+	d.emit(&domain.ApproverVouched{Approver: id, By: d.caller.User, Signature: *g})
+	return nil
+}
+
+// RevokeApprover ends a key for good. An admin may revoke every key, an approver those
+// of the own user. The last one may be revoked too, because it may be stolen: the next
+// one then counts after a day.
+func (d *Decision) RevokeApprover(id, reason string) error {
+	a, known := d.s.approver(id)
+	if !known {
+		return unknownApprover()
+	}
+	if reason != "" {
+		if err := domain.CheckReason("reason", reason); err != nil {
+			return err
+		}
+	}
+	if d.caller.Role != domain.RoleAdmin && !domain.SameUser(a.User, d.caller.User) {
+		return domain.Errorf(domain.CodeDenied, "an approver revokes keys of the own user only; an admin revokes any")
+	}
+	if a.RevokedAt != nil {
+		d.note(domain.NotedUnchanged, "the key was revoked before")
+		return nil
+	}
+	d.emit(&domain.ApproverRevoked{Approver: id, By: d.caller.User, Reason: reason})
+	return nil
+}
+
+func unknownApprover() error {
+	return &domain.Error{Code: domain.CodeNotFound, Field: "approver", Message: "is not the id of an approver's key"}
+}
