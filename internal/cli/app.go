@@ -53,6 +53,9 @@ type App struct {
 	Patience time.Duration
 	// Once reports that the request lets trading go on; the client does not resend it.
 	Once bool
+	// Starts reports that something in the request lets trading go on: it is not sent again
+	// as it is.
+	Starts bool
 	// Within bounds a request with all its retries, and ends one in flight; 0 means no bound.
 	Within time.Duration
 

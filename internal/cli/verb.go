@@ -29,7 +29,7 @@ import (
 // says which key to resend it with.
 func (a *App) Sends(c *cobra.Command) *cobra.Command {
 	run, key := c.RunE, ""
-	c.Flags().StringVar(&key, "key", "", "the Idempotency-Key, a UUID: sent again under the same key it happens once")
+	c.Flags().StringVar(&key, "key", "", "the Idempotency-Key, a UUID: sent again by the same user under the same key it happens once")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		a.Again = uuid.NewString()
 		if a.KeyGiven = c.Flags().Changed("key"); a.KeyGiven {
@@ -87,12 +87,22 @@ func (a *App) keyed(c *cobra.Command, err error) error {
 			return err
 		}
 	case errors.Is(err, context.Canceled): // RunCommands prints only "interrupted"
-		a.Tell("it may have been recorded; to send it again safely, add --key %s", a.Again)
+		a.Tell("it may have been recorded; %s", a.SendAgain())
 		return err
 	case lost(err):
-		return fmt.Errorf("%w\nit may have been recorded; to send it again safely, add --key %s", err, a.Again)
+		return fmt.Errorf("%w\nit may have been recorded; %s", err, a.SendAgain())
 	}
-	return fmt.Errorf("%w\nto send it again safely, add --key %s", err, a.Again)
+	return fmt.Errorf("%w\n%s", err, a.SendAgain())
+}
+
+// SendAgain says how to send again what may have been recorded. A key is of a user: under that
+// of another it is another request. What lets trading go on is not sent again: somebody may
+// have stopped it since, and a server that was started anew does not remember.
+func (a *App) SendAgain() string {
+	if a.Starts {
+		return fmt.Sprintf("look whether somebody has stopped its bots: %s\nthen take out of the file what starts bots, send the rest, as the same user, with --key %s, and start each bot by itself", a.Typed("state"), a.Again)
+	}
+	return "to send it again safely, add --key " + a.Again + ", as the same user"
 }
 
 // neverSent reports whether an error shows that no command was sent: it is about the usage,
