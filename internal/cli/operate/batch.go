@@ -214,37 +214,68 @@ func (a *app) printBatch(ctx context.Context, v *batchAnswer, sent []batchItem) 
 }
 
 // printItems prints the commands that a person has to look at.
-func (a *app) printItems(_ context.Context, v *batchAnswer, sent []batchItem) (n tally) {
+func (a *app) printItems(ctx context.Context, v *batchAnswer, sent []batchItem) (n tally) {
 	p := a.Printer()
 	if a.JSON {
 		p = cli.Nowhere()
 	}
+	all := map[int]done{}
 	for i, r := range v.Results {
-		name := ""
+		var item batchItem
 		if i < len(sent) {
-			name = sent[i].Command
-		}
-		var answer struct {
-			commands.Answer
-			Allowed *bool `json:"allowed"`
+			item = sent[i]
 		}
 		if r.Replayed {
 			n.before++
 		}
-		switch {
-		case r.Problem != nil:
+		if r.Problem != nil {
 			n.refused++
-			p.Line("%d  %s", i+1, columns.WithoutKeys(fmt.Sprintf("%s  REFUSED: %s", name, r.Problem.Error())))
+			p.Line("%d  %s", i+1, columns.WithoutKeys(fmt.Sprintf("%s  REFUSED: %s", item.Command, r.Problem.Error())))
 			if r.Problem.Code() == domain.CodeIdempotencyMismatch {
-				p.Line("  it was done under this key as it stood in the file then, and stays so; what is new goes into another file, without --key")
+				p.Line("  something else was done under its key, and stays so; what is new goes into another file, without --key")
 			}
-		case json.Unmarshal(r.Answer, &answer) != nil:
-		case answer.Allowed != nil && !*answer.Allowed:
-			n.denied++
-			p.Line("%d  %s  DENIED", i+1, name)
-		case !r.Short && answer.Allowed == nil && a.Noted(answer.Answer):
+			continue
+		}
+		one := done{command: item, replayed: r.Replayed}
+		if json.Unmarshal(r.Answer, &one.answer) != nil {
+			continue
+		}
+		all[i] = one
+		switch permit, is := permitOf(r.Answer); {
+		case is:
+			permit.Replayed = r.Replayed
+			if !permit.Allowed {
+				n.denied++
+			}
+			p.Line("%d  %s  %s", i+1, item.Command, permitHead(permit))
+			permitDetails(p, permit, legsIn(item.Body))
+		case !r.Short && a.Noted(one.answer):
 			n.unchanged++
 		}
 	}
+	if err := a.warnOfBatch(ctx, all); err != nil {
+		p.Err = err
+	}
 	return n
+}
+
+// permitOf is an answer, if it is that to a request for a permit.
+func permitOf(answer json.RawMessage) (*permitAnswer, bool) {
+	var is struct {
+		Allowed *bool `json:"allowed"`
+	}
+	var v permitAnswer
+	if json.Unmarshal(answer, &is) != nil || is.Allowed == nil || json.Unmarshal(answer, &v) != nil {
+		return nil, false
+	}
+	return &v, true
+}
+
+// legsIn are the orders of a request for a permit.
+func legsIn(body json.RawMessage) []commands.Leg {
+	var ask commands.AskPermit
+	if json.Unmarshal(body, &ask) != nil {
+		return nil
+	}
+	return ask.Legs
 }
