@@ -17,6 +17,7 @@ import (
 	"pets/commands/client"
 	"pets/domain"
 	"pets/internal/open"
+	"pets/replay"
 )
 
 // refusedFor is how long a refused connection to a server on this machine is retried: long
@@ -92,7 +93,7 @@ func (a *App) Explained(ctx context.Context, r *Remote, o client.Options, err er
 func (a *App) portfolioNamed(ctx context.Context, r *Remote, o client.Options, p *client.Problem, err error) error {
 	said := *p
 	switch {
-	case p.Code() != domain.CodeNotFound || r.Way != nil:
+	case p.Code() != domain.CodeNotFound:
 		return err
 	case p.Detail == "the portfolio did not exist yet at that time":
 		said.Detail = notYet(a.Config.Portfolio).Message
@@ -102,19 +103,41 @@ func (a *App) portfolioNamed(ctx context.Context, r *Remote, o client.Options, p
 				Portfolio string `json:"portfolio"`
 			} `json:"portfolios"`
 		}
+		var ids []string
+		if r.Way != nil { // a stop socket takes stops, and lists nothing
+			ids = a.inFolder(ctx)
+		}
 		o.Patience, o.Within = refusedFor, refusedFor
-		if a.send(ctx, o, http.MethodGet, "/v1/portfolios", nil, &there) != nil || len(there.Portfolios) == 0 {
+		if len(ids) == 0 && (r.Way != nil || a.send(ctx, o, http.MethodGet, "/v1/portfolios", nil, &there) != nil) {
 			return err
 		}
-		ids := make([]string, len(there.Portfolios))
-		for i, one := range there.Portfolios {
-			ids[i] = one.Portfolio
+		for _, one := range there.Portfolios {
+			ids = append(ids, one.Portfolio)
+		}
+		if len(ids) == 0 {
+			return err
 		}
 		said.Detail = notThere(a.Config.Portfolio, ids).Message
 	default:
 		return err
 	}
 	return &said
+}
+
+// inFolder lists the portfolios in the folder of this run, nil where it cannot be read.
+func (a *App) inFolder(ctx context.Context) []string {
+	ctx, cancel := context.WithTimeout(ctx, refusedFor)
+	defer cancel()
+	store, err := a.OpenReader()
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = store.Close() }() // it was only read
+	ids, err := replay.Portfolios(ctx, store)
+	if err != nil {
+		return nil
+	}
+	return ids
 }
 
 func notYet(portfolio string) *domain.Error {

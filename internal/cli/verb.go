@@ -39,7 +39,7 @@ func (a *App) Sends(c *cobra.Command) *cobra.Command {
 			}
 			a.Again = id.String()
 		}
-		return a.keyed(c, onFlags(c, run(c, args)))
+		return a.keyed(c, byCommand(onFlags(c, run(c, args))))
 	}
 	return c
 }
@@ -137,6 +137,22 @@ func onFlags(c *cobra.Command, err error) error {
 	return &said
 }
 
+// byCommand names the commands by which two people set a rule aside, where a server names the
+// requests.
+func byCommand(err error) error {
+	var p *client.Problem
+	if !errors.As(err, &p) || !strings.Contains(p.Detail, "POST …/overrides") {
+		return err
+	}
+	said := *p
+	said.Detail = strings.NewReplacer(
+		"POST …/overrides in the paper portfolio", "pets override request go_live --for NAME -p PAPER --reason TEXT",
+		"POST …/overrides with kind treasury_policy", "pets override request treasury_policy KEY=VALUE --reason TEXT",
+		"POST …/overrides", "pets override request limits KEY=VALUE --reason TEXT",
+	).Replace(p.Detail)
+	return &said
+}
+
 // Needed returns an error if one of the flags is missing.
 func Needed(c *cobra.Command, flags ...string) error {
 	for _, name := range flags {
@@ -151,9 +167,18 @@ func Needed(c *cobra.Command, flags ...string) error {
 func AmountArg(name, text string) (domain.Decimal, error) {
 	d, err := domain.ParseDecimal(text)
 	if err != nil {
-		return d, Usage(domain.Invalid(name, "must be a plain decimal number, such as 250 or 0.5"))
+		return d, Usage(domain.Invalid(name, "%s", wrongAmount(err)))
 	}
 	return d, nil
+}
+
+// wrongAmount says what is wrong with an amount: its form, its size, or that it has more
+// decimals than are kept.
+func wrongAmount(err error) string {
+	if text := err.Error(); !strings.HasPrefix(text, "is not a plain") && !strings.HasPrefix(text, "is empty") {
+		return text
+	}
+	return "must be a plain decimal number, such as 250 or 0.5"
 }
 
 // Given returns the amount of a flag, or nil if the flag was not set.
@@ -253,7 +278,7 @@ func (d *DecimalFlag) Type() string { return "amount" }
 func (d *DecimalFlag) Set(s string) error {
 	v, err := domain.ParseDecimal(s)
 	if err != nil {
-		return errors.New("is not a plain decimal number, such as 250 or 0.5")
+		return errors.New(wrongAmount(err))
 	}
 	d.Decimal = v
 	return nil

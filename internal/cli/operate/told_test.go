@@ -237,3 +237,33 @@ func TestTheSameReferenceIsWarnedOf(t *testing.T) {
 	s.Ok("deposit", "26", "--tx", "0xcd", "--key", key)
 	s.Ok("deposit", "26", "--tx", "0xcd", "--key", key)
 }
+
+// An error says what is wrong with an amount, and which command two people need; what is new
+// has no name that a command line takes for a flag.
+func TestAnErrorSaysWhatToType(t *testing.T) {
+	s, _ := traded(t)
+	for want, args := range map[string][]string{
+		"AMOUNT has more than 18 decimals":                     {"deposit", "0.10000000000000000000"},
+		"AMOUNT is not below 10^15 in absolute value":          {"deposit", "1000000000000000"},
+		"AMOUNT must be a plain decimal number":                {"deposit", "1e3"},
+		"--capital\" flag: has more than 18 decimals":          {"bot", "add", "b", "--capital", "0.10000000000000000000"},
+		"pets override request go_live --for NAME -p PAPER":    {"portfolio", "open", "real", "--mode", "live"},
+		"must not begin with a dash: a command line takes it":  {"bot", "add", "--capital", "1", "--", "-x"},
+		"id must not begin with a dash: a command line takes ": {"portfolio", "open", "--", "-x"},
+	} {
+		r := s.Run(args...)
+		require.NotEqual(t, 0, r.Code)
+		require.Contains(t, plain(r.Err), want)
+	}
+}
+
+// A stop of a portfolio that is not there names those that are, by any way.
+func TestAStopNamesThePortfoliosThatAre(t *testing.T) {
+	s, _ := traded(t)
+	for range 2 {
+		r := s.Run("stop", "--emergency", "-p", "MAIN")
+		require.Equal(t, 1, r.Code)
+		require.Contains(t, r.Err, "NOT stopped: there is no portfolio MAIN in this store; it has main")
+		s.SetEnv("PETS_SERVER", "") // by its stop socket
+	}
+}
