@@ -1,11 +1,14 @@
 package projections
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"pets/domain"
+	"pets/domain/ledger"
 	"pets/domain/portfolio"
 	"pets/domain/risk"
 )
@@ -34,6 +37,48 @@ type State struct {
 	Policy         domain.Policy   `json:"policy"`
 	// Overrides are what two people decided together, oldest first.
 	Overrides []Override `json:"overrides"`
+	// Doubts lists accounts of the treasury that can hardly be meant as they are.
+	Doubts []Doubt `json:"doubts,omitempty"`
+}
+
+// Doubt is an account of the treasury that is below zero, or holds an asset that counts for
+// nothing: a name that was mistyped, or an amount. What was recorded stays as it is.
+type Doubt struct {
+	Account string         `json:"account"`
+	Asset   string         `json:"asset"`
+	Balance domain.Decimal `json:"balance"`
+	// Unvalued: the asset is not the base asset, has no mark, and is of no registered wallet.
+	Unvalued bool `json:"unvalued,omitempty"`
+}
+
+// ofAWallet reports whether a wallet was registered with the asset, as with the coin for fees:
+// its name is meant then.
+func ofAWallet(s *portfolio.State, asset string) bool {
+	for _, w := range s.Custody.Wallets {
+		if _, is := w.Asset(asset); is {
+			return true
+		}
+	}
+	return false
+}
+
+// DoubtsOf lists the accounts of the treasury that are in doubt.
+func DoubtsOf(s *portfolio.State) []Doubt {
+	var out []Doubt
+	for a, balance := range s.Book {
+		if a.Owner != ledger.Treasury || a.Place != ledger.PlaceHot && a.Place != ledger.PlaceCold {
+			continue
+		}
+		asset := s.Assets[a.Asset]
+		unvalued := a.Asset != s.BaseAsset && (asset == nil || !asset.Marked) && !ofAWallet(s, a.Asset)
+		if balance.Sign() < 0 || unvalued && !balance.IsZero() {
+			out = append(out, Doubt{a.Name(), a.Asset, balance, unvalued})
+		}
+	}
+	slices.SortFunc(out, func(a, b Doubt) int {
+		return cmp.Or(strings.Compare(a.Asset, b.Asset), strings.Compare(a.Account, b.Account))
+	})
+	return out
 }
 
 // Override is a confirmed override of a rule.
@@ -121,7 +166,7 @@ func StateOf(s *portfolio.State) State {
 		Day:           Day{Date: s.Day, Open: s.Refs.DayOpen, Loss: s.Refs.DailyLoss(equity).Ratio()},
 		EmergencyStop: EmergencyStopOf(s),
 		Bots:          make([]Bot, 0, len(s.Bots)), Breakers: BreakersOf(s), Positions: PositionsOf(s), Policy: s.Policy.Clone(),
-		Overrides: OverridesOf(s),
+		Overrides: OverridesOf(s), Doubts: DoubtsOf(s),
 	}
 	for _, id := range s.BotIDs() {
 		v.Bots = append(v.Bots, botOf(s, s.Bots[id]))

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/big"
 	"slices"
+	"strings"
 
 	"pets/domain"
 	"pets/domain/ledger"
@@ -17,7 +18,7 @@ func (d *Decision) Open(e *domain.PortfolioOpened, ev *Evidence) error {
 	if d.s.IsOpen() {
 		return domain.Errorf(domain.CodeConflict, "portfolio %s is already open", d.s.Portfolio)
 	}
-	if err := domain.CheckID("id", e.Portfolio); err != nil {
+	if err := checkNewID(e.Portfolio); err != nil {
 		return err
 	}
 	switch {
@@ -203,7 +204,7 @@ func (d *Decision) RegisterBot(e *domain.BotRegistered, capital domain.Decimal, 
 	if err := d.requireOpen(); err != nil {
 		return err
 	}
-	if err := domain.CheckID("id", e.Bot); err != nil {
+	if err := checkNewID(e.Bot); err != nil {
 		return err
 	}
 	if e.Bot == ledger.Treasury { // Its fees would be booked to the treasury's account.
@@ -312,4 +313,13 @@ func (d *Decision) StopBot(id, reason string) error {
 		d.emit(&domain.PermitReleased{Permit: p, Reason: "bot stopped"})
 	}
 	return nil
+}
+
+// checkNewID checks the name of something new. What was named by an older version with a dash
+// at its beginning keeps its name.
+func checkNewID(id string) error {
+	if strings.HasPrefix(id, "-") {
+		return domain.Invalid("id", "must not begin with a dash: a command line takes it for a flag")
+	}
+	return domain.CheckID("id", id)
 }

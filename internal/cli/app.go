@@ -53,6 +53,9 @@ type App struct {
 	Patience time.Duration
 	// Once reports that the request lets trading go on; the client does not resend it.
 	Once bool
+	// Starts reports that something in the request lets trading go on: it is not sent again
+	// as it is.
+	Starts bool
 	// Within bounds a request with all its retries, and ends one in flight; 0 means no bound.
 	Within time.Duration
 
@@ -110,18 +113,21 @@ func Usage(err error) error { return errUsage{err} }
 var ErrUnseen = errors.New("not everything was seen")
 
 // wrongIsUsage makes wrong arguments a usage error in every command below one.
-func wrongIsUsage(above *cobra.Command) {
+func (a *App) wrongIsUsage(above *cobra.Command) {
 	for _, c := range above.Commands() {
-		c.Args = usageArgs(c.Args)
-		wrongIsUsage(c)
+		c.Args = a.usageArgs(c.Args)
+		a.wrongIsUsage(c)
 	}
 }
 
-// usageArgs makes two things a usage error: a wrong number of arguments, and an empty
-// argument, which most likely is a variable that is not set.
-func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+// usageArgs makes three things a usage error: a wrong number of arguments, an empty argument,
+// which most likely is a variable that is not set, and a flag with two values.
+func (a *App) usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if err := given(c, args); err != nil {
+			return err
+		}
+		if err := a.once(c); err != nil {
 			return err
 		}
 		if check == nil {
@@ -405,7 +411,8 @@ func (a *App) Root(commands ...*cobra.Command) *cobra.Command {
 	root.SetHelpFunc(a.help)
 	root.SetUsageTemplate(a.usageTemplate(root))
 	root.CompletionOptions.HiddenDefaultCmd = true
-	wrongIsUsage(root)
+	a.wrongIsUsage(root)
+	countGiven(root)
 	root.Args, root.SuggestionsMinimumDistance = knownCommand, 2
 	return root
 }

@@ -38,11 +38,15 @@ func (a *App) Asking(r *Remote) client.Options {
 		if why != nil {
 			reason = why.Error()
 		}
-		if a.waits == r.String() {
+		under := ""
+		if a.sent && a.Again != "" && !a.Stopping && (!a.Once || a.Starts) { // said now: this process may end without a word
+			under = "; it was sent under --key " + a.Again
+		}
+		if a.waits == r.String()+under {
 			return
 		}
-		a.waits = r.String()
-		a.Tell("waiting for %s: %s; giving up in %d s; Ctrl-C stops waiting", r, reason, int(left.Seconds()+0.5))
+		a.waits = r.String() + under
+		a.Tell("waiting for %s: %s; giving up in %d s; Ctrl-C stops waiting%s", r, reason, int(left.Seconds()+0.5), under)
 	}
 	return o
 }

@@ -70,9 +70,14 @@ func (a *App) done(answer commands.Answer, note *domain.CommandNoted, what strin
 		p.Line("  the clock is %s behind the last record, whose time this has", answer.ClockBehind)
 	}
 	for _, d := range answer.Directives {
-		p.Line("  %s: %v (%s)", d.Action, d.Bots, d.Reason)
+		p.Line("  %s", Directed(d))
 	}
 	return Told(what, p.Err)
+}
+
+// Directed says what bots have to do now.
+func Directed(d commands.Directive) string {
+	return fmt.Sprintf("%s: %v (%s)", d.Action, d.Bots, d.Reason)
 }
 
 // Replayed reports whether the last answer is of a command that an earlier run has sent

@@ -366,7 +366,7 @@ func (p *Printer) command(indent string, words []string) {
 	p.Whole(line)
 }
 
-// Quoted quotes a word for a shell.
+// Quoted quotes a word for a shell; the empty one, too, which is none otherwise.
 func Quoted(word string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+,=", r)

@@ -30,7 +30,7 @@ import (
 // says which key to resend it with.
 func (a *App) Sends(c *cobra.Command) *cobra.Command {
 	run, key := c.RunE, ""
-	c.Flags().StringVar(&key, "key", "", "the Idempotency-Key, a UUID: sent again under the same key it happens once")
+	c.Flags().StringVar(&key, "key", "", "the Idempotency-Key, a UUID: sent again by the same user under the same key it happens once")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		a.Again = uuid.NewString()
 		if a.KeyGiven = c.Flags().Changed("key"); a.KeyGiven {
@@ -40,7 +40,7 @@ func (a *App) Sends(c *cobra.Command) *cobra.Command {
 			}
 			a.Again = id.String()
 		}
-		return a.keyed(c, onFlags(c, run(c, args)))
+		return a.keyed(c, byCommand(onFlags(c, run(c, args))))
 	}
 	return c
 }
@@ -100,12 +100,22 @@ func (a *App) keyed(c *cobra.Command, err error) error {
 			return err
 		}
 	case errors.Is(err, context.Canceled): // RunCommands prints only "interrupted"
-		a.Tell("it may have been recorded; to send it again safely, add --key %s", a.Again)
+		a.Tell("it may have been recorded; %s", a.SendAgain())
 		return err
 	case lost(err):
-		return fmt.Errorf("%w\nit may have been recorded; to send it again safely, add --key %s", err, a.Again)
+		return fmt.Errorf("%w\nit may have been recorded; %s", err, a.SendAgain())
 	}
-	return fmt.Errorf("%w\nto send it again safely, add --key %s", err, a.Again)
+	return fmt.Errorf("%w\n%s", err, a.SendAgain())
+}
+
+// SendAgain says how to send again what may have been recorded. A key is of a user: under that
+// of another it is another request. What lets trading go on is not sent again: somebody may
+// have stopped it since, and a server that was started anew does not remember.
+func (a *App) SendAgain() string {
+	if a.Starts {
+		return fmt.Sprintf("look whether somebody has stopped its bots: %s\nthen take out of the file what starts bots, send the rest, as the same user, with --key %s, and start each bot by itself", a.Typed("state"), a.Again)
+	}
+	return "to send it again safely, add --key " + a.Again + ", as the same user"
 }
 
 // neverSent reports whether an error shows that no command was sent: it is about the usage,
@@ -140,6 +150,22 @@ func onFlags(c *cobra.Command, err error) error {
 	return &said
 }
 
+// byCommand names the commands by which two people set a rule aside, where a server names the
+// requests.
+func byCommand(err error) error {
+	var p *client.Problem
+	if !errors.As(err, &p) || !strings.Contains(p.Detail, "POST …/overrides") {
+		return err
+	}
+	said := *p
+	said.Detail = strings.NewReplacer(
+		"POST …/overrides in the paper portfolio", "pets override request go_live --for NAME -p PAPER --reason TEXT",
+		"POST …/overrides with kind treasury_policy", "pets override request treasury_policy KEY=VALUE --reason TEXT",
+		"POST …/overrides", "pets override request limits KEY=VALUE --reason TEXT",
+	).Replace(p.Detail)
+	return &said
+}
+
 // Needed returns an error if one of the flags is missing.
 func Needed(c *cobra.Command, flags ...string) error {
 	for _, name := range flags {
@@ -154,9 +180,18 @@ func Needed(c *cobra.Command, flags ...string) error {
 func AmountArg(name, text string) (domain.Decimal, error) {
 	d, err := domain.ParseDecimal(text)
 	if err != nil {
-		return d, Usage(domain.Invalid(name, "must be a plain decimal number, such as 250 or 0.5"))
+		return d, Usage(domain.Invalid(name, "%s", wrongAmount(err)))
 	}
 	return d, nil
+}
+
+// wrongAmount says what is wrong with an amount: its form, its size, or that it has more
+// decimals than are kept.
+func wrongAmount(err error) string {
+	if text := err.Error(); !strings.HasPrefix(text, "is not a plain") && !strings.HasPrefix(text, "is empty") {
+		return text
+	}
+	return "must be a plain decimal number, such as 250 or 0.5"
 }
 
 // Given returns the amount of a flag, or nil if the flag was not set.
@@ -254,7 +289,7 @@ func (d *DecimalFlag) Type() string { return "amount" }
 func (d *DecimalFlag) Set(s string) error {
 	v, err := domain.ParseDecimal(s)
 	if err != nil {
-		return errors.New("is not a plain decimal number, such as 250 or 0.5")
+		return errors.New(wrongAmount(err))
 	}
 	d.Decimal = v
 	return nil

@@ -1947,6 +1947,18 @@ export interface components {
              */
             revision: number;
         };
+        Doubt: {
+            /** @description The account in the double-entry books */
+            account: string;
+            /** @description The asset, such as USDC */
+            asset: string;
+            /**
+             * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
+             * @example 12.5
+             */
+            balance: string;
+            unvalued?: boolean;
+        };
         Drawdown: {
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
@@ -3420,6 +3432,7 @@ export interface components {
              */
             clock_offset?: string;
             day: components["schemas"]["Day"];
+            doubts?: components["schemas"]["Doubt"][];
             /**
              * @description An exact decimal: at most 18 decimals, below 10^15, no exponent.
              * @example 12.5

@@ -43,6 +43,8 @@ type watched struct {
 	Bots          []projections.Bot         `json:"bots"`
 	Breakers      []projections.Breaker     `json:"breakers"`
 	Positions     []projections.Position    `json:"positions"`
+	BaseAsset     string                    `json:"base_asset"`
+	Doubts        []projections.Doubt       `json:"doubts"`
 }
 
 // lookAfter looks for what needs a person in the configured portfolio. An imported portfolio
@@ -107,6 +109,9 @@ func (a *app) needsOfState(ctx context.Context, v *watched) ([]attention, error)
 		if b.Pending {
 			out = append(out, attention{What: "the stop of " + b.Bot + " HOLDS, and is not recorded yet", Next: state})
 		}
+	}
+	for _, d := range v.Doubts {
+		out = append(out, attention{What: show.InDoubt(a.App, d, v.BaseAsset), Next: []string{"balances"}})
 	}
 	for _, p := range v.Positions {
 		if !p.OpenLeg.IsZero() {

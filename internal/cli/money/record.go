@@ -2,16 +2,14 @@ package money
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"pets/commands"
 	"pets/domain"
 	"pets/internal/cli"
+	"pets/internal/cli/show"
 )
 
 // flow holds the flags of money that came in from outside, or went out.
@@ -23,26 +21,27 @@ func (f *flow) flags(c *cobra.Command) {
 	c.Flags().StringVar(&f.tx, "tx", "", "its transaction on the chain, or any other reference")
 }
 
-// lookFor bounds how long records of the same reference are looked for: it is done already.
-const lookFor = 5 * time.Second
-
 // recordFlow records it, and warns where its reference was recorded before: a deposit that
 // is typed twice counts twice.
-func (a *app) recordFlow(ctx context.Context, path, eventType, tx string, body any, what string) error {
+func (a *app) recordFlow(ctx context.Context, path, eventType, tx, asset string, body any, what string) error {
 	answer, err := a.Posted(ctx, path, body, func(commands.Answer) string { return what })
-	if err != nil || tx == "" || a.Replayed() {
+	if err != nil || a.Replayed() {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookFor)
-	defer cancel()
-	_ = a.EachEvent(ctx, cli.EventQuery{After: -1, Types: []string{eventType}}, func(line cli.EventLine) error { // what cannot be read is not warned of
-		var before struct{ Amount, Tx string }
-		if json.Unmarshal(line.Data, &before) == nil && line.Revision < answer.Revision && strings.EqualFold(before.Tx, tx) {
-			a.Tell("warning: revision %d has %s with the same --tx already. If that is the same money, it is counted twice now: see pets adjust --help", line.Revision, before.Amount)
-		}
-		return nil
-	})
+	if tx != "" {
+		show.WarnOfSameTx(ctx, a.App, eventType, show.Flow{Revision: answer.Revision, Tx: tx})
+	}
+	show.WarnOfMoney(ctx, a.App, asset)
 	return nil
+}
+
+// postMoney is Post, and warns where it has left an account in doubt.
+func (a *app) postMoney(ctx context.Context, path, asset string, body any, what string) error {
+	err := a.Post(ctx, path, body, what)
+	if err == nil && !a.Replayed() {
+		show.WarnOfMoney(ctx, a.App, asset)
+	}
+	return err
 }
 
 // ofAsset is the name of an asset behind an amount, where one was given.
@@ -63,7 +62,7 @@ func (a *app) depositCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.recordFlow(c.Context(), "/deposits", domain.DepositRecordedType, f.tx, commands.RecordDeposit{Wallet: f.wallet, Asset: f.asset, Amount: amount, Tx: f.tx},
+			return a.recordFlow(c.Context(), "/deposits", domain.DepositRecordedType, f.tx, f.asset, commands.RecordDeposit{Wallet: f.wallet, Asset: f.asset, Amount: amount, Tx: f.tx},
 				fmt.Sprintf("%s%s came into the %s wallet of %s", amount, ofAsset(f.asset), f.wallet, a.Config.Portfolio))
 		},
 	}
@@ -82,7 +81,7 @@ func (a *app) withdrawCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.recordFlow(c.Context(), "/withdrawals", domain.WithdrawalRecordedType, f.tx, commands.RecordWithdrawal{Wallet: f.wallet, Asset: f.asset, Amount: amount, Tx: f.tx},
+			return a.recordFlow(c.Context(), "/withdrawals", domain.WithdrawalRecordedType, f.tx, f.asset, commands.RecordWithdrawal{Wallet: f.wallet, Asset: f.asset, Amount: amount, Tx: f.tx},
 				fmt.Sprintf("%s%s went out of the %s wallet of %s", amount, ofAsset(f.asset), f.wallet, a.Config.Portfolio))
 		},
 	}
@@ -110,7 +109,7 @@ func (a *app) feeCommand() *cobra.Command {
 			if body.Kind == domain.FeeRebate {
 				what = fmt.Sprintf("%s got %s%s (%s)", payer, body.Amount, ofAsset(body.Asset), body.Kind)
 			}
-			return a.Post(c.Context(), "/fees", body, what)
+			return a.postMoney(c.Context(), "/fees", body.Asset, body, what)
 		},
 	}
 	c.Flags().StringVar(&body.Kind, "kind", "", "trading, gas or rebate")
@@ -143,7 +142,7 @@ func (a *app) adjustCommand() *cobra.Command {
 			if body.Amount.Sign() < 0 {
 				what = fmt.Sprintf("%s has %s%s less", body.Account, body.Amount.Abs(), ofAsset(body.Asset))
 			}
-			return a.Post(c.Context(), "/adjustments", body, what)
+			return a.postMoney(c.Context(), "/adjustments", body.Asset, body, what)
 		},
 	}
 	c.Flags().Var(&add, "add", "how much more it is to have")

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"pets/internal/cli"
@@ -62,86 +63,136 @@ func loses(t *testing.T, p *petstest.Process, lost func()) (address string, losi
 // plain is a text without its lines.
 func plain(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-const withAStart = `{"commands":[
-	{"command":"record_deposit","body":{"wallet":"hot","amount":"7"}},
-	{"command":"start_bot","body":{"bot":"alpha"}}]}`
+const deposit7 = `{"command":"record_deposit","body":{"wallet":"hot","amount":"7"}}`
+
+const withAStart = `{"commands":[` + deposit7 + `,{"command":"start_bot","body":{"bot":"alpha"}}]}`
+
+// batchOf is a file of these commands.
+func batchOf(s *petstest.Shell, all ...string) string {
+	return s.File("batch.json", `{"commands":[`+strings.Join(all, ",")+`]}`)
+}
 
 // "After every partial, lost or interrupted batch the key is printed to send it again with",
-// and what was done is not done again: also where the file starts a bot, which a stop that
-// came meanwhile forbids.
+// "as the same user", and what was done is not done again.
 func TestALostBatchIsSentAgainUnderItsKey(t *testing.T) {
 	t.Parallel()
 	s, p := traded(t)
 	address, losing := loses(t, p, func() {})
 	losing.Store(true)
-	file := s.File("start.json", withAStart)
-	r := s.Run("--server", address, "batch", file)
+	r := s.RunWith(func(a *cli.App) { a.Patience, a.Within = time.Second, time.Second }, "--server", address, "batch", batchOf(s, deposit7, deposit7))
 	require.Equal(t, 1, r.Code, r.Out)
-	require.Contains(t, r.Err, "sent once, and not again by itself")
+	require.Contains(t, r.Err, "to send it again safely, add --key ")
+	require.Contains(t, r.Err, ", as the same user")
 	key := keyOf(t, r.Err)
-	s.Ok("stop", "alpha", "--reason", "it lies")
-	r = s.Run("batch", file, "--key", key)
-	require.Equal(t, 0, r.Code, r.Err)
-	require.Contains(t, plain(r.Out), "2 of 2 are done (2 of them were already recorded under this key; nothing was done again)")
-	require.Len(t, s.EventsOf("deposit.recorded"), 2)
-	require.Len(t, s.EventsOf("bot.started"), 1, "the stop stands")
+	require.Contains(t, plain(s.Ok("batch", batchOf(s, deposit7, deposit7), "--key", key)), "2 of 2 are done (2 of them were already recorded under this key; nothing was done again)")
+	require.Len(t, s.EventsOf("deposit.recorded"), 3)
 }
 
-// "Interrupted" says that it may have been recorded, and how to send it again.
-func TestAnInterruptedBatchIsSentAgainUnderItsKey(t *testing.T) {
-	t.Parallel()
-	s, p := traded(t)
-	ctx, interrupt := context.WithCancel(t.Context())
-	address, losing := loses(t, p, interrupt)
-	losing.Store(true)
-	file := s.File("start.json", withAStart)
-	other := *s
-	other.Ctx = ctx
-	r := other.Run("--server", address, "batch", file)
-	require.Equal(t, 1, r.Code, r.Out)
-	require.Contains(t, r.Err, "it may have been recorded; to send it again safely, add --key ")
-	require.Equal(t, 0, s.Run("batch", file, "--key", keyOf(t, r.Err)).Code)
-	require.Len(t, s.EventsOf("deposit.recorded"), 2)
+// "A batch that starts bots is not sent again as it is": nobody knows whether somebody has
+// stopped them since, and a server that was started anew does not either. It says to look
+// first, once, and what to send.
+func TestABatchThatStartsIsNotSentAgain(t *testing.T) {
+	for name, how := range map[string]func(lost func()) func(){
+		"lost": func(func()) func() { return func() {} }, "interrupted": func(interrupt func()) func() { return interrupt },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, p := traded(t)
+			ctx, interrupt := context.WithCancel(t.Context())
+			defer interrupt()
+			address, losing := loses(t, p, how(interrupt))
+			losing.Store(true)
+			file := s.File("start.json", withAStart)
+			other := *s
+			other.Ctx = ctx
+			r := other.Run("--server", address, "batch", file)
+			require.Equal(t, 1, r.Code, r.Out)
+			require.Contains(t, plain(r.Err), "it may have been recorded; look whether somebody has stopped its bots: pets state")
+			require.NotContains(t, r.Err, "safely")
+			key := keyOf(t, r.Err)
+			s.Ok("stop", "alpha", "--reason", "it lies")
+			r = s.Run("batch", file, "--key", key)
+			require.Equal(t, 2, r.Code, r.Out)
+			require.Contains(t, plain(r.Err), "lets trading go on (start_bot, its command 2)")
+			require.Len(t, s.EventsOf("bot.started"), 1, "the stop stands")
+			require.Contains(t, plain(s.Ok("batch", batchOf(s, deposit7), "--key", key)), "1 of 1 are done (1 of them were already recorded")
+			require.Len(t, s.EventsOf("deposit.recorded"), 2)
+		})
+	}
 }
 
 // A batch of which something was refused says the key, in text and in JSON: corrected and
-// sent again, what was done is answered from the records. What was done and then changed is
-// refused by itself; a file that lacks a command is not sent.
+// sent again, what was done is answered from the records.
 func TestABatchInPartIsSentAgainUnderItsKey(t *testing.T) {
 	t.Parallel()
 	s, _ := traded(t)
-	const deposit, fee = `{"command":"record_deposit","body":{"wallet":"hot","amount":"7"}}`, `{"command":"record_fee","body":{"amount":"1","kind":"gas"}}`
+	const fee = `{"command":"record_fee","body":{"amount":"1","kind":"gas"}}`
 	allocate := func(to string) string {
 		return `{"command":"allocate_capital","body":{"bot":"` + to + `","amount":"1"}}`
 	}
-	batch := func(all ...string) string { return s.File("batch.json", `{"commands":[`+strings.Join(all, ",")+`]}`) }
-
-	r := s.Run("batch", batch(allocate("alhpa"), deposit, fee))
+	r := s.Run("batch", batchOf(s, allocate("alhpa"), deposit7, fee))
 	require.Equal(t, 1, r.Code)
 	require.Contains(t, r.Out, "2 of 3 are done")
 	key := keyOf(t, r.Err)
-
-	r = s.Run("batch", batch(deposit, fee), "--key", key) // the first one taken out: the others would come under its key
-	require.Equal(t, 2, r.Code, r.Out)
-	require.Contains(t, r.Err, "was made for a file of 3 commands, and this one has 2")
-	require.NotContains(t, r.Err, "acting on")
-
-	r = s.Run("batch", batch(allocate("alpha"), strings.ReplaceAll(deposit, "7", "8"), fee), "--key", key)
-	require.Equal(t, 1, r.Code)
-	require.Contains(t, r.Out, "2  record_deposit  REFUSED: ")
-	require.Contains(t, plain(r.Out), "it was done under this key as it stood in the file then")
-	require.Contains(t, r.Out, "2 of 3 are done (1 of them")
-
-	require.Contains(t, s.Ok("batch", batch(allocate("alpha"), deposit, fee), "--key", key), "3 of 3 are done")
+	require.Contains(t, plain(r.Err), "as the same user, with --key")
+	require.Contains(t, plain(s.Ok("batch", batchOf(s, allocate("alpha"), deposit7, fee), "--key", key)), "3 of 3 are done (2 of them")
 	require.Len(t, s.EventsOf("deposit.recorded"), 2)
 	require.Len(t, s.EventsOf("fee.recorded"), 1)
 	require.Len(t, s.EventsOf("bot.capital_allocated"), 2, "one with the bot")
 
-	r = s.Run("batch", batch(allocate("nobody"), deposit), "--json")
+	r = s.Run("batch", batchOf(s, allocate("nobody"), deposit7), "--json")
 	require.Equal(t, 1, r.Code)
 	var v struct{ Key string }
 	petstest.ReadJSON(t, r.Out, &v)
 	require.Equal(t, keyOf(t, r.Err), v.Key)
+}
+
+// "A command that is sent again as it was happens once, wherever it stands", under any key: a
+// row is taken out, the rows are put into another order, and one is written otherwise. What
+// stands there twice happens twice.
+func TestARowHappensOnceWhereverItStands(t *testing.T) {
+	const bad, withdraw = `{"command":"allocate_capital","body":{"bot":"nobody","amount":"1"}}`, `{"command":"record_withdrawal","body":{"wallet":"hot","amount":"3"}}`
+	const own = "5d0ea9f4-97e9-4e9b-a1a0-2d1d3b7c1c4e"
+	for name, given := range map[string][]string{"a key of the user": {"--key", own}, "a key that pets made": nil} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := traded(t)
+			r := s.Run(append([]string{"batch", batchOf(s, bad, deposit7, withdraw, deposit7)}, given...)...)
+			require.Equal(t, 1, r.Code)
+			key := keyOf(t, r.Err)
+			s.Ok("batch", batchOf(s, deposit7, withdraw, deposit7), "--key", key)
+			s.Ok("batch", batchOf(s, withdraw, deposit7, deposit7, strings.ReplaceAll(bad, "nobody", "alpha")), "--key", key)
+			s.Ok("batch", batchOf(s, `{"body":{"amount":"7.0", "wallet":"hot"}, "command":"record_deposit"}`), "--key", key)
+			require.Len(t, s.EventsOf("deposit.recorded"), 3, "the first, and these two")
+			require.Len(t, s.EventsOf("withdrawal.recorded"), 1)
+			s.Ok("batch", batchOf(s, strings.ReplaceAll(deposit7, "7", "8")), "--key", key)
+			require.Len(t, s.EventsOf("deposit.recorded"), 4, "a row that is changed is another")
+		})
+	}
+}
+
+// What an older version sent under a key that it made is found: its commands had their keys by
+// their places, and the key says of how many commands the file was.
+func TestAKeyOfAnOlderVersionIsKnown(t *testing.T) {
+	s, _ := traded(t)
+	const key = "5d0ea9f4-97e9-8e9b-a1a0-2d1d3b7c0002"
+	keyed := strings.Replace(deposit7, "{", `{"idempotency_key":"`+uuid.NewSHA1(uuid.MustParse(key), []byte("0")).String()+`",`, 1)
+	s.Ok("batch", batchOf(s, keyed))
+	require.Contains(t, plain(s.Ok("batch", batchOf(s, deposit7, deposit7), "--key", key)), "2 of 2 are done (1 of them were already recorded")
+	r := s.Run("batch", batchOf(s, deposit7), "--key", key)
+	require.Equal(t, 2, r.Code)
+	require.Contains(t, plain(r.Err), "was made by an older version for a file of 2 commands, and this one has 1")
+}
+
+// "Each happens once under a key of its own": a file that has one twice is not sent.
+func TestAFileHasNoKeyTwice(t *testing.T) {
+	s, _ := traded(t)
+	row := func(key string) string {
+		return strings.Replace(deposit7, "{", `{"idempotency_key":"`+key+`",`, 1)
+	}
+	const key = "5d0ea9f4-97e9-4e9b-a1a0-2d1d3b7c1c4e"
+	r := s.Run("batch", batchOf(s, row(key), deposit7, row(strings.ToUpper(key))))
+	require.Equal(t, 2, r.Code)
+	require.Contains(t, r.Err, "has one idempotency_key twice, in its commands 1 and 3")
+	require.Len(t, s.EventsOf("deposit.recorded"), 1)
 }
 
 // "What a file has and nobody reads is refused", as the API does: nothing goes to another

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -47,12 +49,12 @@ func (a *app) batchCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "batch FILE", Short: "Send up to 1,000 commands of a JSON file in one request", Args: cobra.ExactArgs(1),
 		Long: "FILE holds {\"commands\":[{\"command\":…,\"body\":{…}},…]}, as docs/api.md has it, or - for standard\n" +
-			"input. Each command is atomic, the batch is not. One without an idempotency_key gets one of --key\n" +
-			"and its place in the file: sent again with the same --key, each happens once. What is corrected stays\n" +
-			"in its place then, as does what was done.",
+			"input. Each command is atomic, the batch is not. One without an idempotency_key gets one of --key and\n" +
+			"what it says: sent again with the same --key by the same user, each that says the same happens once.\n" +
+			"One that was changed is another, and happens as well. A file that starts bots takes no --key.",
 		Example: "  pets batch marks.json",
 		RunE: func(c *cobra.Command, args []string) error {
-			raw, err := a.readInput(args[0])
+			raw, err := a.readInput(c.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -74,61 +76,103 @@ func notABatch(file string, err error) error {
 	return cli.Usage(domain.Errorf(domain.CodeInvalid, "%s: %s. The file must hold {\"commands\":[{\"command\":…,\"body\":{…}},…]}; the portfolio is that of --portfolio", file, what))
 }
 
-// keysOf gives each command without a key one of the key of all and its place.
+// keysOf gives each command without a key one that is made of the key of the file, of what
+// the command says, and of how often the file has said the same before. A command that is
+// sent again as it was happens once, wherever it stands; one that was changed is another.
 func (a *app) keysOf(all []batchItem) error {
 	space, err := uuid.Parse(a.Again)
 	if err != nil {
 		return err
 	}
-	switch {
-	case !a.KeyGiven:
-		a.Again = counted(space, len(all)).String()
-		space = uuid.MustParse(a.Again)
-	case space.Version() == countedVersion && countOf(space) != len(all):
-		return cli.Usage(domain.Invalid("--key", "was made for a file of %d commands, and this one has %d: put each command back into its place, also what was done, or it happens twice. What is new goes into another file, without --key", countOf(space), len(all)))
+	placed := a.KeyGiven && space.Version() == placedVersion
+	if n := placedCount(space); placed && n != len(all) {
+		return cli.Usage(domain.Invalid("--key", "was made by an older version for a file of %d commands, and this one has %d: put each command back into its place, also what was done, or it happens twice. What is new goes into another file, without --key", n, len(all)))
 	}
+	seen := map[string]int{}
 	for i := range all {
-		if all[i].IdempotencyKey == "" {
-			all[i].IdempotencyKey = uuid.NewSHA1(space, fmt.Appendf(nil, "%d", i)).String()
+		item := &all[i]
+		own := strings.ToLower(item.IdempotencyKey)
+		says := item.says()
+		of := fmt.Sprintf("%s\x00%d", says, seen[says])
+		if placed {
+			of = strconv.Itoa(i)
+		}
+		seen[says]++
+		if own == "" {
+			item.IdempotencyKey = uuid.NewSHA1(space, []byte(of)).String()
 		}
 	}
 	return nil
 }
 
-// countedVersion is that of a UUID whose content is its maker's own (RFC 9562).
-const countedVersion = 8
-
-// counted writes into the key of a batch how many commands it has: when one was taken out
-// of the file, those behind it would come under keys of others, and happen twice.
-func counted(key uuid.UUID, n int) uuid.UUID {
-	key[6] = countedVersion<<4 | key[6]&0x0f
-	binary.BigEndian.PutUint16(key[14:], uint16(n)) //nolint:gosec // a server takes 1,000
-	return key
+// says is what a command says, however the file writes it: a number, the order of its
+// fields, or the spaces between them may be written otherwise.
+func (item *batchItem) says() string {
+	content := []byte(item.Body)
+	row, known := commands.SpecNamed(item.Command)
+	if c, err := decoded(row, known, item.Body); err == nil {
+		content, _ = json.Marshal(c) // what was decoded can be encoded
+	}
+	return item.Command + "\x00" + string(content)
 }
 
-func countOf(key uuid.UUID) int { return int(binary.BigEndian.Uint16(key[14:])) }
+// decoded is the command of a body; the server refuses one that is no command.
+func decoded(row commands.Spec, known bool, body json.RawMessage) (commands.Command, error) {
+	if !known || !row.Batch {
+		return nil, domain.Errorf(domain.CodeInvalid, "not one that a batch takes")
+	}
+	return row.Decode(func(into any) error { return strict.Decode(body, into) })
+}
+
+// sameKeys refuses a file that has one key twice: the second command would be answered as if
+// it were the first, or be refused as another one.
+func sameKeys(all []batchItem) error {
+	first := map[string]int{}
+	for i, item := range all {
+		key := strings.ToLower(item.IdempotencyKey)
+		if at, twice := first[key]; twice && key != "" {
+			return cli.Usage(domain.Invalid("FILE", "has one idempotency_key twice, in its commands %d and %d: each happens once under a key of its own", at+1, i+1))
+		}
+		first[key] = i
+	}
+	return nil
+}
+
+// placedVersion is that of the keys that older versions made of a random UUID and of how many
+// commands the file had; each command then had its key by its place (RFC 9562 leaves the
+// content of this version to its maker). What was sent under them is still found.
+const placedVersion = 8
+
+func placedCount(key uuid.UUID) int { return int(binary.BigEndian.Uint16(key[14:])) }
 
 func (a *app) sendBatch(ctx context.Context, body batchFile) error {
 	if len(body.Commands) > maxBatch {
 		return cli.Usage(domain.Invalid("FILE", "has %d commands; a batch takes %d", len(body.Commands), maxBatch))
 	}
+	if err := sameKeys(body.Commands); err != nil {
+		return err
+	}
 	if err := a.keysOf(body.Commands); err != nil {
 		return err
 	}
-	// What lets trading go on is not sent again by itself. A person may, under the same key:
-	// the server refuses a start that a stop has overtaken.
-	a.Once = slices.ContainsFunc(body.Commands, func(one batchItem) bool {
+	start := slices.IndexFunc(body.Commands, func(one batchItem) bool {
 		row, _ := commands.SpecNamed(one.Command) // the server refuses an unknown one
 		return row.GoesOn
 	})
-	starts := a.Once
+	a.Starts = start >= 0
+	if a.Starts && a.KeyGiven {
+		return cli.Usage(domain.Invalid("FILE", "lets trading go on (%s, its command %d), and --key sends again what may have been sent before: somebody may have stopped it since, and the server may not remember. Take what lets trading go on out of the file, and send the rest with --key; look (%s), and then start each bot by itself",
+			body.Commands[start].Command, start+1, a.Typed("state")))
+	}
+	// What lets trading go on is not sent again by itself.
+	a.Once = a.Starts
 	v := batchAnswer{Key: a.Again}
 	err := a.ToServer(ctx, http.MethodPost, "/batch", body, &v)
 	a.Once = false
 	if err != nil {
 		return err
 	}
-	return a.printBatch(&v, body.Commands, starts)
+	return a.printBatch(ctx, &v, body.Commands)
 }
 
 // maxBatch is how many commands a server takes at once.
@@ -139,8 +183,8 @@ type tally struct{ refused, denied, before, unchanged int }
 
 // printBatch prints what was refused, how much was done, and how to send the rest: under
 // the same key, by which the server knows what was done.
-func (a *app) printBatch(v *batchAnswer, sent []batchItem, starts bool) error {
-	p, n := a.Printer(), a.printItems(v, sent)
+func (a *app) printBatch(ctx context.Context, v *batchAnswer, sent []batchItem) error {
+	p, n := a.Printer(), a.printItems(ctx, v, sent)
 	done := fmt.Sprintf("%d of %d are done", len(v.Results)-n.refused, len(v.Results))
 	if n.before > 0 {
 		done += fmt.Sprintf(" (%d of them were already recorded under this key; nothing was done again)", n.before)
@@ -155,51 +199,83 @@ func (a *app) printBatch(v *batchAnswer, sent []batchItem, starts bool) error {
 	}
 	switch {
 	case p.Err != nil:
-		return cli.Told(done, fmt.Errorf("%w; sent again with --key %s each happens once", p.Err, v.Key))
+		return cli.Told(done, fmt.Errorf("%w; %s", p.Err, a.SendAgain()))
 	case n.refused == 0 && n.denied > 0:
 		return &cli.ToldError{Err: fmt.Errorf("%d are denied: place no order for them", n.denied)}
 	case n.refused == 0:
 		return nil
 	}
-	again := "to send the rest, correct it in its place in the file, leave all else as it is, and send the file again with --key " + v.Key + ": what is done is not done again"
-	if starts {
-		again += "; the file starts bots: look first whether somebody has stopped them"
+	again := "to send the rest, correct in the file what was refused, and only that, and send the file again, as the same user, with --key " + v.Key +
+		": what stands there as it was is not done again; what was done and is changed happens as well"
+	if a.Starts {
+		again += ". Take out first what starts bots, look whether somebody has stopped them, and start each by itself"
 	}
 	return &cli.ToldError{Err: fmt.Errorf("%s; %d are refused\n%s", done, n.refused, again)}
 }
 
 // printItems prints the commands that a person has to look at.
-func (a *app) printItems(v *batchAnswer, sent []batchItem) (n tally) {
+func (a *app) printItems(ctx context.Context, v *batchAnswer, sent []batchItem) (n tally) {
 	p := a.Printer()
 	if a.JSON {
 		p = cli.Nowhere()
 	}
+	all := map[int]done{}
 	for i, r := range v.Results {
-		name := ""
+		var item batchItem
 		if i < len(sent) {
-			name = sent[i].Command
-		}
-		var answer struct {
-			commands.Answer
-			Allowed *bool `json:"allowed"`
+			item = sent[i]
 		}
 		if r.Replayed {
 			n.before++
 		}
-		switch {
-		case r.Problem != nil:
+		if r.Problem != nil {
 			n.refused++
-			p.Line("%d  %s", i+1, columns.WithoutKeys(fmt.Sprintf("%s  REFUSED: %s", name, r.Problem.Error())))
+			p.Line("%d  %s", i+1, columns.WithoutKeys(fmt.Sprintf("%s  REFUSED: %s", item.Command, r.Problem.Error())))
 			if r.Problem.Code() == domain.CodeIdempotencyMismatch {
-				p.Line("  it was done under this key as it stood in the file then, and stays so; what is new goes into another file, without --key")
+				p.Line("  something else was done under its key, and stays so; what is new goes into another file, without --key")
 			}
-		case json.Unmarshal(r.Answer, &answer) != nil:
-		case answer.Allowed != nil && !*answer.Allowed:
-			n.denied++
-			p.Line("%d  %s  DENIED", i+1, name)
-		case !r.Short && answer.Allowed == nil && a.Noted(answer.Answer):
+			continue
+		}
+		one := done{command: item, replayed: r.Replayed}
+		if json.Unmarshal(r.Answer, &one.answer) != nil {
+			continue
+		}
+		all[i] = one
+		switch permit, is := permitOf(r.Answer); {
+		case is:
+			permit.Replayed = r.Replayed
+			if !permit.Allowed {
+				n.denied++
+			}
+			p.Line("%d  %s  %s", i+1, item.Command, permitHead(permit))
+			permitDetails(p, permit, legsIn(item.Body))
+		case !r.Short && a.Noted(one.answer):
 			n.unchanged++
 		}
 	}
+	if err := a.warnOfBatch(ctx, all); err != nil {
+		p.Err = err
+	}
 	return n
+}
+
+// permitOf is an answer, if it is that to a request for a permit.
+func permitOf(answer json.RawMessage) (*permitAnswer, bool) {
+	var is struct {
+		Allowed *bool `json:"allowed"`
+	}
+	var v permitAnswer
+	if json.Unmarshal(answer, &is) != nil || is.Allowed == nil || json.Unmarshal(answer, &v) != nil {
+		return nil, false
+	}
+	return &v, true
+}
+
+// legsIn are the orders of a request for a permit.
+func legsIn(body json.RawMessage) []commands.Leg {
+	var ask commands.AskPermit
+	if json.Unmarshal(body, &ask) != nil {
+		return nil
+	}
+	return ask.Legs
 }

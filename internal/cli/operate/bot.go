@@ -101,7 +101,11 @@ func (a *app) allocateCommand() *cobra.Command {
 				what = fmt.Sprintf("%s gave %s back", bot, amount)
 				amount = amount.Neg()
 			}
-			return a.Post(c.Context(), "/bots/"+url.PathEscape(bot)+"/allocate", map[string]domain.Decimal{"amount": amount}, what)
+			err = a.Post(c.Context(), "/bots/"+url.PathEscape(bot)+"/allocate", map[string]domain.Decimal{"amount": amount}, what)
+			if err == nil && !a.Replayed() {
+				show.WarnOfMoney(c.Context(), a.App, "")
+			}
+			return err
 		},
 	}
 	c.Flags().BoolVar(&back, "back", false, "from the bot to the treasury")

@@ -61,28 +61,12 @@ func fillIDFlags(c *cobra.Command, id *domain.FillID) {
 
 // recordFill records it, and reads back what was booked and how it was flagged.
 func (a *app) recordFill(ctx context.Context, body commands.RecordFill, what string) error {
-	var unread error
-	var flags []string
-	_, err := a.Posted(ctx, "/fills", body, func(answer commands.Answer) string {
-		e, err := a.Recorded(ctx, answer, domain.FillRecordedType)
-		unread = err
+	return a.postWarned(ctx, "/fills", body, domain.FillRecordedType, "how it was flagged", func(e domain.Event) string {
 		if fill, is := e.(*domain.FillRecorded); is {
-			flags = fill.Flags
 			what += booked(fill)
 		}
 		return what
 	})
-	if err != nil || a.JSON {
-		return err
-	}
-	p := a.Printer()
-	switch {
-	case unread != nil:
-		p.Line("  what was booked, and how it was flagged, cannot be read: %v", unread)
-	case len(flags) > 0:
-		p.Line("  FLAGGED: %s", explained(flags))
-	}
-	return cli.Told(what, p.Err)
 }
 
 // booked is the cash that moved by a fill.
@@ -109,34 +93,24 @@ func (a *app) endFillCommand(verb, short string) *cobra.Command {
 				Venue string `json:"venue,omitempty"`
 				Leg   int    `json:"leg,omitempty"`
 			}{id.Bot, id.Venue, id.Leg}
-			_, err := a.Posted(c.Context(), "/fills/"+url.PathEscape(args[0])+"/"+verb, body, func(answer commands.Answer) string {
-				if verb == "confirm" {
-					return args[0] + " is final"
+			path := "/fills/" + url.PathEscape(args[0]) + "/" + verb
+			if verb == "confirm" {
+				return a.Post(c.Context(), path, body, args[0]+" is final")
+			}
+			return a.postWarned(c.Context(), path, body, domain.FillVoidedType, "whether there was such a fill", func(e domain.Event) string {
+				void, is := e.(*domain.FillVoided)
+				switch {
+				case !is:
+					return args[0] + " is voided"
+				case void.Unknown:
+					return "the name is voided"
 				}
-				return a.voided(c.Context(), args[0], answer)
+				return args[0] + " never happened: it is taken out of the books"
 			})
-			return err
 		},
 	}
 	fillIDFlags(c, &id)
 	return c
-}
-
-// voided says what became of a fill, or of the name of one that nobody knows.
-func (a *app) voided(ctx context.Context, id string, answer commands.Answer) string {
-	e, err := a.Recorded(ctx, answer, domain.FillVoidedType)
-	void, is := e.(*domain.FillVoided)
-	switch {
-	case !is:
-		return fmt.Sprintf("%s is voided; whether there was such a fill cannot be read (%v): see %s", id, err, a.Typed("events", "--type", "fill"))
-	case void.Unknown:
-		unknown := fmt.Sprintf("NO SUCH FILL IS KNOWN: nothing was taken out of the books. One that comes later as %s will be ignored", void.FillID)
-		if a.JSON {
-			a.Tell("warning: %s", unknown)
-		}
-		return unknown
-	}
-	return id + " never happened: it is taken out of the books"
 }
 
 func (a *app) tradeCommand() *cobra.Command {
@@ -154,7 +128,9 @@ func (a *app) tradeCommand() *cobra.Command {
 			if body.EffectiveAt, err = instantFlag("--effective-at", effective); err != nil {
 				return err
 			}
-			return a.Post(c.Context(), "/trades", body, fmt.Sprintf("%s: %s of %s in %s is recorded", body.TradeID, body.PnL, body.Bot, body.Market))
+			return a.postWarned(c.Context(), "/trades", body, domain.TradeClosedType, "how it was flagged", func(domain.Event) string {
+				return fmt.Sprintf("%s: %s of %s in %s is recorded", body.TradeID, body.PnL, body.Bot, body.Market)
+			})
 		},
 	}
 	c.Flags().StringVar(&body.Bot, "bot", "", "whose trade it was")
@@ -203,30 +179,28 @@ func (a *app) settleCommand() *cobra.Command {
 			if body.Payout, err = cli.AmountArg("PAYOUT", args[2]); err != nil {
 				return err
 			}
-			_, err = a.Posted(c.Context(), "/settlements", body, func(answer commands.Answer) string { return a.settled(c.Context(), body, answer) })
-			return err
+			return a.postWarned(c.Context(), "/settlements", body, domain.MarketSettledType, "who was paid", func(e domain.Event) string {
+				settled, _ := e.(*domain.MarketSettled)
+				return settledWords(body, settled)
+			})
 		},
 	}
 	c.Flags().StringVar(&body.Bot, "bot", "", "pay only this holder; the payout is settled for everybody all the same")
 	return c
 }
 
-// settled says who was paid how much.
-func (a *app) settled(ctx context.Context, body commands.SettleMarket, answer commands.Answer) string {
-	e, err := a.Recorded(ctx, answer, domain.MarketSettledType)
-	settled, is := e.(*domain.MarketSettled)
+// settledWords says who was paid how much; settled is nil where that cannot be read.
+func settledWords(body commands.SettleMarket, settled *domain.MarketSettled) string {
 	fixed := fmt.Sprintf("the outcome is settled at %s a share from now on, for everybody", body.Payout)
-	switch {
-	case !is:
-		return fmt.Sprintf("%s: %s; who was paid cannot be read (%v): see %s", body.Instrument, fixed, err, a.Typed("events", "--type", "settled"))
-	case len(settled.Holders) == 0 && body.Bot != "":
-		return fmt.Sprintf("%s: %s does not hold it: nothing was paid; %s", body.Instrument, body.Bot, fixed)
-	case len(settled.Holders) == 0:
-		return fmt.Sprintf("%s: nobody holds it: nothing was paid; %s", body.Instrument, fixed)
+	if settled == nil || len(settled.Holders) == 0 {
+		return fmt.Sprintf("%s: %s", body.Instrument, fixed)
 	}
 	paid := make([]string, len(settled.Holders))
 	for i, h := range settled.Holders {
 		paid[i] = fmt.Sprintf("%s got %s for %s", h.Bot, h.Quantity.Mul(settled.Payout), h.Quantity)
+		if h.Quantity.Sign() < 0 { // it was sold without being held
+			paid[i] = fmt.Sprintf("%s paid %s for the %s that it had sold and not held", h.Bot, h.Quantity.Mul(settled.Payout).Abs(), h.Quantity.Abs())
+		}
 	}
 	only := ""
 	if body.Bot != "" {

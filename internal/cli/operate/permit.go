@@ -174,25 +174,42 @@ func (a *app) printPermit(v *permitAnswer, legs []commands.Leg) error {
 	if v.Replayed {
 		p.Line("%s:", a.Before(v.Revision))
 	}
-	switch {
-	case !v.Allowed:
-		p.Line("DENIED%s", permitStatus(v))
-		for _, r := range v.Reasons {
-			p.Line("  %s: %s%s", r.Code, r.Message, against(r.Value, r.Limit))
-		}
-	case v.Preview:
-		p.Line("it would be permitted, and reserve %s; nothing was recorded", v.Reserved)
-		printLegs(p, &permitAnswer{Permit: client.Permit{PermitAnswer: commands.PermitAnswer{Cost: v.Cost, SurePayout: v.SurePayout, Deadline: v.Deadline}}}, nil)
-	case len(v.Legs) > 0:
-		p.Line("%s is permitted: %s reserved (revision %d)", v.Arbitrage, v.Reserved, v.Revision)
-		printLegs(p, v, legs)
-	default:
-		p.Line("%s is permitted: %s reserved%s%s (revision %d)", v.PermitID, v.Reserved, until(v.ExpiresAt), filledAs(v.Fill), v.Revision)
+	p.Line("%s", permitHead(v))
+	permitDetails(p, v, legs)
+	for _, d := range v.Directives {
+		p.Line("  %s", cli.Directed(d))
 	}
 	if p.Err == nil && v.Allowed && !v.Preview && v.Fill == nil && len(v.Legs) == 0 {
 		return a.Next("place the order; once it rests at the venue", "permit", "place", v.PermitID)
 	}
 	return p.Err
+}
+
+// permitHead says in a line what was answered.
+func permitHead(v *permitAnswer) string {
+	switch {
+	case !v.Allowed:
+		return "DENIED" + permitStatus(v)
+	case v.Preview:
+		return fmt.Sprintf("it would be permitted, and reserve %s; nothing was recorded", v.Reserved)
+	case len(v.Legs) > 0:
+		return fmt.Sprintf("%s is permitted: %s reserved (revision %d)", v.Arbitrage, v.Reserved, v.Revision)
+	}
+	return fmt.Sprintf("%s is permitted: %s reserved%s%s (revision %d)", v.PermitID, v.Reserved, until(v.ExpiresAt), filledAs(v.Fill), v.Revision)
+}
+
+// permitDetails prints what belongs to it: why it was denied, or its orders.
+func permitDetails(p *cli.Printer, v *permitAnswer, legs []commands.Leg) {
+	switch {
+	case !v.Allowed:
+		for _, r := range v.Reasons {
+			p.Line("  %s: %s%s", r.Code, r.Message, against(r.Value, r.Limit))
+		}
+	case v.Preview:
+		printLegs(p, &permitAnswer{Permit: client.Permit{PermitAnswer: commands.PermitAnswer{Cost: v.Cost, SurePayout: v.SurePayout, Deadline: v.Deadline}}}, nil)
+	case len(v.Legs) > 0:
+		printLegs(p, v, legs)
+	}
 }
 
 // printLegs prints the permits of an arbitrage, each with its order, and what all of them

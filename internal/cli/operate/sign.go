@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,8 +19,40 @@ import (
 // maxRead bounds a file that a command sends, in bytes: the size limit of a batch.
 const maxRead = 2 << 20
 
-// readInput reads a JSON file, or standard input for "-".
-func (a *app) readInput(path string) ([]byte, error) {
+// readInput reads a JSON file, or standard input for "-". Reading a pipe may wait for its
+// writer; it does not wait when this run is over.
+func (a *app) readInput(ctx context.Context, path string) ([]byte, error) {
+	if path == "-" && a.In == nil {
+		return nil, cli.Usage(domain.Invalid("FILE", "is -, but there is no standard input"))
+	}
+	type content struct {
+		bytes []byte
+		err   error
+	}
+	read := make(chan content, 1)
+	go func() { // at the end of this run it ends with the process
+		b, err := a.readAll(path)
+		read <- content{b, err}
+	}()
+	var c content
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case c = <-read:
+	}
+	switch {
+	case c.err != nil:
+		return nil, c.err
+	case len(c.bytes) > maxRead:
+		return nil, cli.Usage(domain.Invalid("FILE", "is larger than %d MiB", maxRead>>20))
+	case !json.Valid(c.bytes):
+		return nil, cli.Usage(domain.Invalid("FILE", "is not JSON"))
+	}
+	return c.bytes, nil
+}
+
+// readAll reads a file to its end, or to where it is too long.
+func (a *app) readAll(path string) ([]byte, error) {
 	var in io.Reader = a.In
 	if path != "-" {
 		f, err := os.Open(path)
@@ -28,19 +61,8 @@ func (a *app) readInput(path string) ([]byte, error) {
 		}
 		defer func() { _ = f.Close() }() // only read
 		in = f
-	} else if a.In == nil {
-		return nil, cli.Usage(domain.Invalid("FILE", "is -, but there is no standard input"))
 	}
-	b, err := io.ReadAll(io.LimitReader(in, maxRead+1))
-	switch {
-	case err != nil:
-		return nil, err
-	case len(b) > maxRead:
-		return nil, cli.Usage(domain.Invalid("FILE", "is larger than %d MiB", maxRead>>20))
-	case !json.Valid(b):
-		return nil, cli.Usage(domain.Invalid("FILE", "is not JSON"))
-	}
-	return b, nil
+	return io.ReadAll(io.LimitReader(in, maxRead+1))
 }
 
 // signAnswer is the answer to a request for a signature.
@@ -67,7 +89,7 @@ func (a *app) signCommand() *cobra.Command {
 			body := map[string]any{}
 			switch {
 			case permit != "" && transfer == "" && len(args) == 1:
-				order, err := a.readInput(args[0])
+				order, err := a.readInput(c.Context(), args[0])
 				if err != nil {
 					return err
 				}

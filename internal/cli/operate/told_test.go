@@ -1,6 +1,8 @@
 package operate_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -51,8 +53,11 @@ func TestASettlementSaysWhoWasPaid(t *testing.T) {
 	s.Ok("bot", "add", "beta", "--capital", "100")
 	const forAll = "the outcome is settled at 1 a share from now on, for everybody"
 	s.Ok(fill("v-1")...)
-	require.Contains(t, plain(s.Ok("settle", "other", "YES", "1")), "other / YES: nobody holds it: nothing was paid; "+forAll)
-	require.Contains(t, plain(s.Ok("settle", "m", "YES", "1", "--bot", "beta")), "beta does not hold it: nothing was paid; "+forAll)
+	require.Contains(t, plain(s.Ok("settle", "other", "YES", "1")), "other / YES: nobody holds it: nothing was paid")
+	require.Contains(t, plain(s.Ok("settle", "m", "YES", "1", "--bot", "beta")), "beta does not hold it: nothing was paid")
+	r := s.Run("settle", "other", "NO", "1", "--json")
+	require.Equal(t, 0, r.Code)
+	require.Contains(t, plain(r.Err), "warning: other / NO: nobody holds it: nothing was paid")
 	require.Contains(t, plain(s.Ok("settle", "m", "YES", "1")), "m / YES: alpha got 100 for 100; "+forAll)
 }
 
@@ -62,6 +67,104 @@ func TestAFillSaysWhatWasBooked(t *testing.T) {
 	s, _ := traded(t)
 	require.Contains(t, plain(s.Ok(fill("v-1", "--fee", "0.1")...)), "v-1: buy 100 m / YES at 0.4 is recorded: 40 moved, fee 0.1 (revision ")
 	require.Contains(t, plain(s.Ok(fill("v-2", "--notional", "1")...)), "at 0.4 is recorded: 1 moved, fee 0 (quantity × price is 40)")
+}
+
+// "A fill says how it was flagged", with --json on standard error; so does a trade.
+func TestAFlagIsSaid(t *testing.T) {
+	s, _ := traded(t)
+	require.Contains(t, plain(s.Ok(fill("v-1")...)), "FLAGGED: no_permit: it names no permit (--permit-id)")
+	r := s.Run(append(fill("v-2"), "--json")...)
+	require.Equal(t, 0, r.Code)
+	require.Contains(t, plain(r.Err), "warning: FLAGGED: no_permit")
+	s.Ok("stop", "alpha", "--reason", "x")
+	trade := []string{"trade", "--bot", "alpha", "--market", "m", "--pnl=-1", "--trade-id"}
+	require.Contains(t, plain(s.Ok(append(trade, "t-1")...)), "FLAGGED: halted")
+	require.Contains(t, s.Run(append(trade, "t-2", "--json")...).Err, "FLAGGED: halted")
+}
+
+// What is settled for one who sold and did not hold is paid by him.
+func TestWhatWasOversoldIsPaidFor(t *testing.T) {
+	s, _ := traded(t)
+	args := fill("v-1")
+	args[slices.Index(args, "buy")] = "sell"
+	s.Ok(args...)
+	require.Contains(t, plain(s.Ok("settle", "m", "YES", "1")), "alpha paid 100 for the 100 that it had sold and not held")
+}
+
+// "A command of a batch says what it would say by itself": flags, what nobody knows or holds,
+// references that are recorded already, accounts below zero, permits, and what it has stopped.
+func TestABatchSaysWhatItsCommandsSay(t *testing.T) {
+	rows := []string{
+		`{"command":"void_fill","body":{"bot":"alpha","trade_id":"typo-1"}}`,
+		`{"command":"settle_market","body":{"market":"rian","outcome":"YES","payout":"1"}}`,
+		`{"command":"ask_permit","body":{"bot":"alpha","market":"m","outcome":"YES","side":"buy","quantity":"10","limit_price":"0.5"}}`,
+		`{"command":"record_fill","body":{"bot":"alpha","market":"m","outcome":"NO","side":"sell","quantity":"10","price":"0.5","trade_id":"v-1"}}`,
+		`{"command":"record_deposit","body":{"wallet":"hot","amount":"7","tx":"0xab"}}`,
+		`{"command":"record_deposit","body":{"wallet":"hot","amount":"7","tx":"0xAB"}}`,
+		`{"command":"record_withdrawal","body":{"wallet":"hot","amount":"20000"}}`,
+	}
+	for name, way := range map[string][]string{"text": nil, "json": {"--json"}} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := traded(t)
+			s.Ok("start", "alpha")
+			r := s.Run(append([]string{"batch", batchOf(s, rows...)}, way...)...)
+			require.Equal(t, 0, r.Code, r.Err)
+			warned := r.Err
+			if way == nil {
+				warned += r.Out
+				require.Regexp(t, `3  ask_permit  p\d+ is permitted: `, r.Out)
+			}
+			for _, want := range []string{
+				"1 void_fill NO SUCH FILL IS KNOWN: nothing was taken out of the books",
+				"2 settle_market rian / YES: nobody holds it: nothing was paid",
+				"4 record_fill FLAGGED: no_permit: it names no permit (--permit-id); oversold",
+				"has 7 with the same --tx already",
+				"hot:treasury has -10986 USDC, which is below zero",
+				"7 record_withdrawal stop: [alpha] (",
+			} {
+				require.Contains(t, plain(warned), want)
+			}
+		})
+	}
+}
+
+// "A mistyped asset or an overdraft is a fact, and is said": in the answer, in the state and in
+// the status.
+func TestMoneyInDoubtIsSaid(t *testing.T) {
+	s, _ := traded(t)
+	for _, c := range []struct {
+		want string
+		args []string
+	}{
+		{"hot:treasury has 1 UDSC, which is not the base asset (USDC) and has no mark", []string{"deposit", "1", "--asset", "UDSC"}},
+		{"hot:treasury has -1 usdc, which is below zero: more went out of it than came in", []string{"withdraw", "1", "--asset", "usdc"}},
+		{"cold:treasury has -10 USDC, which is below zero", []string{"withdraw", "10", "--wallet", "cold"}},
+		{"cold:treasury has -5010 USDC, which is below zero", []string{"adjust", "cold:treasury", "--take", "5000", "--reason", "x"}},
+		{"hot:treasury has -3 GAS, which is below zero", []string{"fee", "3", "--kind", "gas", "--asset", "GAS"}},
+	} {
+		r := s.Run(c.args...)
+		require.Equal(t, 0, r.Code, r.Err)
+		require.Contains(t, plain(r.Err), "warning: "+c.want)
+	}
+	state, status := plain(s.Ok("state")), plain(s.Run("status").Out)
+	for _, want := range []string{"hot:treasury has 1 UDSC", "hot:treasury has -1 usdc", "cold:treasury has -5010 USDC", "hot:treasury has -3 GAS"} {
+		require.Contains(t, state, "IN DOUBT "+want)
+		require.Contains(t, status, want)
+	}
+	s.Ok("mark", "--asset", "UDSC", "2")
+	require.NotContains(t, s.Ok("state"), "UDSC")
+	r := s.Run("deposit", "1", "--asset", "UDSC")
+	require.Empty(t, r.Err[strings.Index(r.Err, "\n")+1:], "of what is not in doubt nothing is said")
+}
+
+// "What leads out of a loss that a mistyped record made up is a correction", and no made-up
+// deposit.
+func TestAMistypedWithdrawalIsCorrected(t *testing.T) {
+	s, _ := traded(t)
+	s.Ok("start", "alpha")
+	s.Ok("trade", "--bot", "alpha", "--market", "m", "--pnl=-900", "--trade-id", "t-1")
+	require.Equal(t, 0, s.Run("withdraw", "100000").Code)
+	require.Contains(t, plain(s.Ok("state")), "make up no deposit: an admin corrects the books by as much as is wrong (pets adjust hot:treasury --add N --reason TEXT -p main). Else record a deposit that has arrived")
 }
 
 // An arbitrage says which permit is for which order, what it costs and pays, and until when.
@@ -142,4 +245,34 @@ func TestTheSameReferenceIsWarnedOf(t *testing.T) {
 	}
 	s.Ok("deposit", "26", "--tx", "0xcd", "--key", key)
 	s.Ok("deposit", "26", "--tx", "0xcd", "--key", key)
+}
+
+// An error says what is wrong with an amount, and which command two people need; what is new
+// has no name that a command line takes for a flag.
+func TestAnErrorSaysWhatToType(t *testing.T) {
+	s, _ := traded(t)
+	for want, args := range map[string][]string{
+		"AMOUNT has more than 18 decimals":                     {"deposit", "0.10000000000000000000"},
+		"AMOUNT is not below 10^15 in absolute value":          {"deposit", "1000000000000000"},
+		"AMOUNT must be a plain decimal number":                {"deposit", "1e3"},
+		"--capital\" flag: has more than 18 decimals":          {"bot", "add", "b", "--capital", "0.10000000000000000000"},
+		"pets override request go_live --for NAME -p PAPER":    {"portfolio", "open", "real", "--mode", "live"},
+		"must not begin with a dash: a command line takes it":  {"bot", "add", "--capital", "1", "--", "-x"},
+		"id must not begin with a dash: a command line takes ": {"portfolio", "open", "--", "-x"},
+	} {
+		r := s.Run(args...)
+		require.NotEqual(t, 0, r.Code)
+		require.Contains(t, plain(r.Err), want)
+	}
+}
+
+// A stop of a portfolio that is not there names those that are, by any way.
+func TestAStopNamesThePortfoliosThatAre(t *testing.T) {
+	s, _ := traded(t)
+	for range 2 {
+		r := s.Run("stop", "--emergency", "-p", "MAIN")
+		require.Equal(t, 1, r.Code)
+		require.Contains(t, r.Err, "NOT stopped: there is no portfolio MAIN in this store; it has main")
+		s.SetEnv("PETS_SERVER", "") // by its stop socket
+	}
 }

@@ -58,7 +58,7 @@ func (s *Server) listen() (err error) {
 		return err
 	}
 	if s.listener, err = net.Listen("tcp", s.app.Config.Listen); err != nil {
-		return fmt.Errorf("listen at %s: %w", s.app.Config.Listen, err)
+		return fmt.Errorf("listen at %s: %w; PETS_LISTEN or --listen names another address", s.app.Config.Listen, err)
 	}
 	return s.answersAt(s.URL())
 }

@@ -310,7 +310,7 @@ func (s *Server) serveMetrics(ctx context.Context) error {
 	}
 	l, err := net.Listen("tcp", s.app.Config.MetricsListen)
 	if err != nil {
-		return fmt.Errorf("listen at %s for metrics: %w", s.app.Config.MetricsListen, err)
+		return fmt.Errorf("listen at %s for metrics: %w; PETS_METRICS_LISTEN or --metrics-listen names another address, or off", s.app.Config.MetricsListen, err)
 	}
 	s.MetricsAddress = l.Addr().String()
 	mux := http.NewServeMux()

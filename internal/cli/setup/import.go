@@ -245,7 +245,7 @@ func (a *app) importPlan(ctx context.Context, store eventstore.Store, booker imp
 		answer.EventsPerSecond = float64(summary.Events) / seconds
 	}
 	if err != nil {
-		a.sayHowFar(summary)
+		a.sayHowFar(summary, err)
 		return err
 	}
 	if err := a.printImport(answer); err != nil {
@@ -269,11 +269,21 @@ func were(rows int) string {
 	return fmt.Sprintf("all %d rows were", rows)
 }
 
-// sayHowFar reports what stays booked after an error.
-func (a *app) sayHowFar(s importer.Summary) {
-	if done := s.Recorded + s.Known + s.Duplicates + s.Ignored + s.SetAside; done > 0 {
-		a.Tell("stopped after %d of %s; they stay booked, and the same command goes on from there", done, counted(s.Rows, "row"))
+// sayHowFar reports what stays booked after an error, and whether the same command goes on: a
+// row that is refused is refused again.
+func (a *app) sayHowFar(s importer.Summary, err error) {
+	done := s.Recorded + s.Known + s.Duplicates + s.Ignored + s.SetAside
+	if done == 0 {
+		return
 	}
+	next := "the same command goes on from there"
+	switch code := domain.CodeOf(err); {
+	case code == domain.CodeClock:
+		next = "the same command stops there again, as later rows are booked. To have the row in its place, import all files into a new portfolio (-p NEW --capital N); to go on without it, take it out of the file"
+	case errors.As(err, new(*importer.RowError)) && code != domain.CodeUnavailable && code != domain.CodeRateLimited && code != domain.CodeInternal && code != "":
+		next = "the same command goes on from there once the row is corrected or taken out, and stops there again until then"
+	}
+	a.Tell("stopped after %d of %s; they stay booked, and %s", done, counted(s.Rows, "row"), next)
 }
 
 // existing folds the portfolio as it is now; nil if there is none.
@@ -308,6 +318,9 @@ func (a *app) printImport(v importAnswer) error {
 	}
 	p.Line("%s: %d booked, %d known from before, %s, %d ignored, %d set aside", counted(v.Rows+v.BadRows, "row"),
 		v.Recorded, v.Known, counted(v.Duplicates, "duplicate"), v.Ignored, v.SetAside+v.BadRows)
+	if v.SetAside+v.BadRows > 0 && v.Recorded+v.Known > 0 {
+		p.Line("what was set aside can no longer be booked here, also corrected, where later rows are booked: import all files into a new portfolio then (-p NEW --capital N)")
+	}
 	p.Line("%s in %.2f s (%.0f events/s), %s closed", counted(v.Events, "event"), v.Seconds, v.EventsPerSecond, counted(v.Trades, "trade"))
 	if v.Rounded > 0 {
 		p.Line("%s of more than 18 decimals rounded, half to even", counted(v.Rounded, "number"))

@@ -349,3 +349,22 @@ func TestFactsAfterATrip(t *testing.T) {
 	require.Equal(t, 6, state.Bots[0].ConsecutiveLosses)
 	require.Equal(t, "tripped", state.Breakers[0].Status)
 }
+
+// "A row that others follow can no longer be booked": the run that sets it aside says so, and
+// the run with the corrected row says that it stops there each time.
+func TestARowThatOthersFollowIsNotBookedLater(t *testing.T) {
+	s := petstest.New(t)
+	row := func(quantity string) string {
+		return s.File("f.csv", petstest.FillsHeader, "2026-03-01T10:00:00Z,a,m,YES,buy,1,0.4,0,1", "2026-03-01T11:00:00Z,a,m,YES,buy,"+quantity+",0.4,0,2", "2026-03-01T12:00:00Z,a,m,YES,buy,1,0.4,0,3")
+	}
+	args := []string{"import", "--capital", "100", "--skip-bad", filepath.Join(s.Dir, "bad.csv")}
+	out := s.Ok(append(args, row("1O"))...)
+	require.Contains(t, out, "what was set aside can no longer be booked here, also corrected, where later rows are booked")
+	for range 2 {
+		r := s.Run(append(args, row("10"))...)
+		require.Equal(t, 1, r.Code)
+		require.Contains(t, r.Err, "stopped after 1 of 3 rows; they stay booked, and the same command stops there again")
+		require.NotContains(t, r.Err, "goes on from there")
+	}
+	s.Ok(append(args, "-p", "new", row("10"))...)
+}

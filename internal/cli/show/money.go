@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"pets/domain"
+	"pets/domain/ledger"
 	"pets/domain/risk"
 	"pets/internal/cli"
 	"pets/projections"
@@ -74,7 +75,8 @@ func SayMoney(a *cli.App, p *cli.Printer, l Lack) {
 	}
 	p.Say(2, "A reset needs equity above 0, with --rebase and without. Money comes first, with the key of an operator, at a server:")
 	if l.portfolio {
-		p.Say(2, "Record a deposit that has arrived (this much is the least that is enough):")
+		p.Say(2, "Where a record is wrong, such as a withdrawal that was mistyped, make up no deposit: an admin corrects the books by as much as is wrong (%s).", a.Typed("adjust", ledger.PlaceHot+":"+ledger.Treasury, "--add", "N", "--reason", "TEXT"))
+		p.Say(2, "Else record a deposit that has arrived (this much is the least that is enough):")
 	} else {
 		p.Say(2, "If hot:treasury (%s) has less than %s, record a deposit that has arrived:", a.Typed("balances"), l.deposit)
 	}

@@ -23,6 +23,12 @@ func PrintState(a *cli.App, v projections.State, b Extra) error {
 	p.Line("drawdown  %s from peak %s   (lifetime peak %s)", cli.Percent(v.Drawdown), cli.Money(v.Peak), cli.Money(v.LifetimePeak))
 	p.Line("day       %s opened at %s, loss %s", v.Day.Date, cli.Money(v.Day.Open), cli.Percent(v.Day.Loss))
 	SayStop(p, v.EmergencyStop, b.Stop)
+	if len(v.Doubts) > 0 {
+		p.Line("")
+	}
+	for _, d := range v.Doubts {
+		p.Line("IN DOUBT  %s", InDoubt(a, d, v.BaseAsset))
+	}
 	p.Line("")
 	if p.Err != nil {
 		return p.Err

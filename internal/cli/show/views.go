@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"pets/domain"
 	"pets/domain/portfolio"
 	"pets/domain/treasury"
@@ -121,12 +123,14 @@ func AsOf(reconciled *time.Time) string {
 	return fmt.Sprintf(" (as of the last reconciliation, %s UTC)", cli.Clock(*reconciled))
 }
 
-// Explains says what most likely explains a difference, and which command records that.
+// Explains says what most likely explains a difference, and which command records that: with a
+// key of its own, so that it happens once, however often it is copied and run.
 func Explains(d projections.Difference) (says string, command []string) {
 	about := []string{d.Difference.Abs().String(), "--asset", d.Asset}
 	if d.Place == domain.WalletCold {
 		about = append(about, "--wallet", d.Place)
 	}
+	about = append(about, "--key", uuid.NewString())
 	if d.Difference.Sign() > 0 {
 		return "a deposit that has arrived", append([]string{"deposit"}, about...)
 	}
