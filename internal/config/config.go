@@ -13,6 +13,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"path/filepath"
@@ -94,11 +95,14 @@ type Config struct {
 	// server refuses one that others can read.
 	EnvFile string `env:"-"`
 
-	// KeyInFile is set where PETS_KEY is that of the .env file, and ServerInFile is
-	// the PETS_SERVER beside it: a key of a file belongs to the server that the
-	// file names.
-	KeyInFile    bool   `env:"-"`
-	ServerInFile string `env:"-"`
+	// KeyInFile is set where PETS_KEY is that of the .env file. ServerInFile and
+	// StoreInFile are PETS_SERVER and PETS_STORE as the file has them: a key of a
+	// file belongs to the server that the file leads to. Led lists those of
+	// PETS_SERVER, PETS_STORE, PETS_DIR and PETS_CA that count as the file has them.
+	KeyInFile    bool     `env:"-"`
+	ServerInFile string   `env:"-"`
+	StoreInFile  string   `env:"-"`
+	Led          []string `env:"-"`
 
 	// Warnings list names that are not read: most likely a misspelt limit, which
 	// is then not in force. They are shown but stop nothing.
@@ -114,12 +118,17 @@ type Config struct {
 // there, dir/.env. An empty value counts as not set. Its error has code invalid
 // and names every variable that is wrong. The policy of the returned Config is
 // valid.
-func Load(dir string, environ []string) (Config, error) {
-	values, err := readEnvFile(dir)
+//
+// The stores are folders that this run was told to use. Root also reads a file
+// that belongs to the owner of one of them, of the store of the environment, or
+// of the default one.
+func Load(dir string, environ []string, stores ...string) (Config, error) {
+	given := environment(environ)
+	values, err := readEnvFile(dir, append(stores, storeOf(given))...)
 	if err != nil {
 		return Config{}, err
 	}
-	fromFile, file, given := slices.Collect(maps.Keys(values)), maps.Clone(values), environment(environ)
+	fromFile, file := slices.Collect(maps.Keys(values)), maps.Clone(values)
 	maps.Copy(values, given)
 	var c Config
 	if err := parse(&c, values); err != nil {
@@ -134,6 +143,19 @@ func Load(dir string, environ []string) (Config, error) {
 		c.EnvFile = path
 	}
 	return c, nil
+}
+
+// DefaultStore is PETS_STORE where nothing sets it.
+func DefaultStore() string { return lookup("Store").fallback }
+
+// storeOf returns the folder of the store that the environment names, or of the
+// default one.
+func storeOf(given map[string]string) string {
+	dir, err := Config{Store: cmp.Or(given["PETS_STORE"], DefaultStore())}.StoreDir()
+	if err != nil {
+		return "" // which nobody owns
+	}
+	return dir
 }
 
 // toStop lists the variables that stopping something needs.
@@ -155,10 +177,10 @@ type Ignored struct {
 // something. It never fails, because a mistake in the settings must not prevent a
 // stop. The second result holds what could not be read and each invalid value
 // that was replaced by its default, for the caller to report.
-func LoadToStop(dir string, environ []string) (Config, Ignored) {
-	values, file := lenient(dir)
-	fromFile, own := slices.Collect(maps.Keys(values)), maps.Clone(values)
+func LoadToStop(dir string, environ []string, stores ...string) (Config, Ignored) {
 	given := environment(environ)
+	values, file := lenient(dir, append(stores, storeOf(given))...)
+	fromFile, own := slices.Collect(maps.Keys(values)), maps.Clone(values)
 	maps.Copy(values, given)
 	var ignored Ignored
 	for _, name := range file.Unsure {
@@ -169,7 +191,7 @@ func LoadToStop(dir string, environ []string) (Config, Ignored) {
 	ignored.Unsure = append(ignored.Unsure, misspelt(values, fromFile)...)
 	ignored.Errors = file.Errors
 	if len(ignored.Errors) == 0 {
-		c, err := Load(dir, environ)
+		c, err := Load(dir, environ, stores...)
 		if err == nil {
 			return c, ignored.inOrder()
 		}
@@ -198,10 +220,18 @@ func LoadToStop(dir string, environ []string) (Config, Ignored) {
 	return c, ignored.inOrder()
 }
 
-// belongs notes whether the key is that of the file, and which server the file names.
+// belongs notes what is as the file has it, and where the file leads.
 func (c *Config) belongs(file, given map[string]string) {
-	_, elsewhere := given["PETS_KEY"]
-	c.KeyInFile, c.ServerInFile = file["PETS_KEY"] != "" && !elsewhere, file["PETS_SERVER"]
+	inFile := func(name string) bool {
+		_, elsewhere := given[name]
+		return file[name] != "" && !elsewhere
+	}
+	c.KeyInFile, c.ServerInFile, c.StoreInFile = inFile("PETS_KEY"), file["PETS_SERVER"], file["PETS_STORE"]
+	for _, name := range []string{"PETS_SERVER", "PETS_STORE", "PETS_DIR", "PETS_CA"} {
+		if inFile(name) {
+			c.Led = append(c.Led, name)
+		}
+	}
 }
 
 // inOrder returns each variable once, the one that takes precedence first.

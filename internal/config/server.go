@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"pets/domain"
+	"pets/internal/loopback"
 )
 
 // minAdminKey is the smallest length of a key that was generated elsewhere: 32
@@ -117,14 +118,7 @@ func CheckServer(name, address string) error {
 // only.
 func IsLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
+	return err == nil && loopback.Host(host)
 }
 
 // ServerDir returns the folder for what a server keeps beside events: PETS_DIR,
