@@ -15,7 +15,8 @@ import (
 
 // Keyholders are the users who have, or had, API keys.
 type Keyholders struct {
-	// Living are the users with a key that works, Revoked those with a revoked key, and
+	// Living are the users with a key that was not revoked, even if it has expired since: that
+	// takes nothing back of what they asked for. Revoked are those with a revoked key, and
 	// Since those with a key that was revoked after the request to be confirmed was made.
 	Living, Revoked, Since []string
 	// Known is false if no key was ever issued.

@@ -137,6 +137,7 @@ var (
 var (
 	bootstrapKey        = command(Spec{Name: "bootstrap_api_key", Blank: BootstrapKey{}, Roles: admins})
 	issueKey            = command(Spec{Name: "issue_api_key", Blank: IssueKey{}, Roles: admins})
+	rotateKey           = command(Spec{Name: "rotate_api_key", Blank: RotateKey{}, Roles: admins})
 	revokeKey           = command(Spec{Name: "revoke_api_key", Blank: RevokeKey{}, Roles: admins, Class: ClassStop})
 	recordDenials       = command(Spec{Name: "record_denials", Blank: RecordDenials{}, Roles: admins})
 	startKeyRotation    = command(Spec{Name: "start_key_rotation", Blank: StartKeyRotation{}, Roles: admins})

@@ -77,7 +77,8 @@ func (k *Keyring) Broken() error {
 	return k.broken
 }
 
-// Lookup returns the live key with a SHA-256.
+// Lookup returns the key with a SHA-256, unless it was revoked. It may have
+// expired.
 func (k *Keyring) Lookup(hash [32]byte) (Key, bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -96,6 +97,15 @@ func (k *Keyring) List() []Key {
 		all[i].Hash = ""
 	}
 	return all
+}
+
+// ByID returns a key by its id, without its hash.
+func (k *Keyring) ByID(id string) (Key, bool) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	key, known := k.state.ByID(id)
+	key.Hash = ""
+	return key, known
 }
 
 // Any reports whether a key was ever issued.
