@@ -37,7 +37,7 @@ type Config struct {
 
 	Listen         string `env:"PETS_LISTEN" envDefault:"127.0.0.1:7433" rule:"host:port" doc:"Where pets serve answers. Other addresses than this machine's own need TLS."`
 	MetricsListen  string `env:"PETS_METRICS_LISTEN" envDefault:"127.0.0.1:7434" rule:"host:port, or off" doc:"Where pets serve shows its metrics to Prometheus, apart from the API. At other addresses than this machine's own they need TLS, and a key of role auditor."`
-	Hosts          string `env:"PETS_HOSTS" envDefault:"" rule:"host names separated by commas, without ports" doc:"Further names under which other machines ask for this server, such as that of a proxy or of a container. Those in its certificate, its address and localhost need not be named. Requests for other names are refused."`
+	Hosts          string `env:"PETS_ALLOWED_HOSTS" envDefault:"" rule:"host names separated by commas, without ports" doc:"Further names under which other machines ask for this server, such as that of a proxy or of a container. Those in its certificate, its address and localhost need not be named. Requests for other names are refused."`
 	TLSCert        string `env:"PETS_TLS_CERT" envDefault:"" rule:"a PEM file, together with PETS_TLS_KEY" doc:"The certificate of the API."`
 	TLSKey         string `env:"PETS_TLS_KEY" envDefault:"" rule:"a PEM file, together with PETS_TLS_CERT" doc:"The private key of that certificate."`
 	TLSSelf        bool   `env:"PETS_TLS_SELF" envDefault:"false" rule:"true or false" doc:"Make a certificate of our own, kept in PETS_DIR; its fingerprint is shown at every start."`

@@ -60,7 +60,7 @@ func (c Config) ValidateServer() error {
 	}
 	for _, host := range c.HostNames() {
 		if !hostName.MatchString(host) {
-			return domain.Invalid("PETS_HOSTS", "must be %s", lookup("Hosts").rule)
+			return domain.Invalid("PETS_ALLOWED_HOSTS", "must be %s", lookup("Hosts").rule)
 		}
 	}
 	if why := checkCA(c.CAFile); why != "" {
@@ -71,7 +71,7 @@ func (c Config) ValidateServer() error {
 
 var hostName = regexp.MustCompile(`^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})$`)
 
-// HostNames lists the names of PETS_HOSTS.
+// HostNames lists the names of PETS_ALLOWED_HOSTS.
 func (c Config) HostNames() []string {
 	if c.Hosts == "" {
 		return nil

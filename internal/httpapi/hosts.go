@@ -98,7 +98,7 @@ func (h *Hosts) Guard(next http.Handler) http.Handler {
 			return
 		}
 		w.Header().Set("Connection", "close")
-		p := problemOf(domain.Errorf(domain.CodeDenied, "the Host of the request is not a name of this server. Ask by a name in its certificate, by its address, or by localhost on its own machine; or name this one in its PETS_HOSTS"))
+		p := problemOf(domain.Errorf(domain.CodeDenied, "the Host of the request is not a name of this server. Ask by a name in its certificate, by its address, or by localhost on its own machine; or name this one in its PETS_ALLOWED_HOSTS"))
 		p.Status = http.StatusMisdirectedRequest
 		writeProblem(w, p)
 	})

@@ -67,7 +67,7 @@ func TestAnotherHostReadsNothing(t *testing.T) {
 		a := r.send(req)
 		require.Equal(t, http.StatusMisdirectedRequest, a.status, path)
 		require.Equal(t, domain.CodeDenied, a.code(t))
-		require.Contains(t, a.body, "PETS_HOSTS")
+		require.Contains(t, a.body, "PETS_ALLOWED_HOSTS")
 		require.NotContains(t, a.body, "evil")
 	}
 }

@@ -107,7 +107,7 @@ func TestAWeakFirstKeyIsRefused(t *testing.T) {
 
 // "`Host` is checked on both listeners", for what needs no key, too.
 func TestNoPageOfABrowserReadsAServer(t *testing.T) {
-	_, err := servedAt(t, filepath.Join(t.TempDir(), "store"), time.Now(), []string{"PETS_ADMIN_KEY=" + firstKey, "PETS_HOSTS=pets.internal"}, func(s *Server) {
+	_, err := servedAt(t, filepath.Join(t.TempDir(), "store"), time.Now(), []string{"PETS_ADMIN_KEY=" + firstKey, "PETS_ALLOWED_HOSTS=pets.internal"}, func(s *Server) {
 		for _, url := range []string{s.URL() + "/livez", s.URL() + "/readyz", s.URL() + "/openapi.json", "http://" + s.MetricsAddress + "/metrics"} {
 			for host, want := range map[string]int{"": 200, "localhost:1": 200, "pets.internal": 200, "evil.example": 421, "127.0.0.1.evil.example:7433": 421} {
 				req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
