@@ -41,6 +41,7 @@ var mayDo = []struct {
 	{"EngageStop", func(string) Command { return EngageStop{} }, "operator approver admin", false},
 	{"ExpireTransfers", func(string) Command { return ExpireTransfers{} }, "admin", false},
 	{"FailTransfer", func(string) Command { return FailTransfer{} }, "admin", false},
+	{"RotateKey", func(string) Command { return RotateKey{} }, "admin", false},
 	{"IssueKey", func(string) Command { return IssueKey{} }, "admin", false},
 	{"LoadWallet", func(string) Command { return LoadWallet{} }, "operator admin", false},
 	{"MarkPrices", func(string) Command { return MarkPrices{} }, "bot feed operator admin", false},

@@ -1,6 +1,8 @@
 package commands
 
 import (
+	"time"
+
 	"pets/domain"
 	"pets/domain/system"
 )
@@ -24,6 +26,8 @@ type IssueKey struct {
 	Portfolio string      `json:"portfolio,omitempty"` // the only one it may name
 	Bot       string      `json:"bot,omitempty"`       // for role bot
 	Note      string      `json:"note,omitempty"`
+	// ExpiresIn is how long the key lives; 0 is a year.
+	ExpiresIn domain.Duration `json:"expires_in,omitempty"`
 	// Hash is not part of the body: a retry generates another key, but is the same request.
 	Hash string `json:"-"`
 }
@@ -32,7 +36,31 @@ func (IssueKey) spec() *Spec { return issueKey }
 
 // DecideSystem implements SystemCommand.
 func (c IssueKey) DecideSystem(d *system.Decision) error {
-	return d.IssueKey(&domain.APIKeyIssued{User: c.User, Role: c.Role, Portfolio: c.Portfolio, Bot: c.Bot, Hash: c.Hash, Note: c.Note})
+	e := &domain.APIKeyIssued{User: c.User, Role: c.Role, Portfolio: c.Portfolio, Bot: c.Bot, Hash: c.Hash, Note: c.Note}
+	return d.IssueKey(e, time.Duration(c.ExpiresIn))
+}
+
+// RotateKey replaces an API key by one for the same user, role, portfolio and bot.
+type RotateKey struct {
+	Key string `json:"key"`
+	// Overlap is how long the former key is accepted beside the new one; 24h by default, and
+	// 0s ends it at once.
+	Overlap *domain.Duration `json:"overlap,omitempty"`
+	// ExpiresIn is how long the new key lives; 0 is a year.
+	ExpiresIn domain.Duration `json:"expires_in,omitempty"`
+	// Hash is not part of the body: a retry generates another key, but is the same request.
+	Hash string `json:"-"`
+}
+
+func (RotateKey) spec() *Spec { return rotateKey }
+
+// DecideSystem implements SystemCommand.
+func (c RotateKey) DecideSystem(d *system.Decision) error {
+	overlap := system.KeyOverlap
+	if c.Overlap != nil {
+		overlap = time.Duration(*c.Overlap)
+	}
+	return d.RotateKey(c.Key, c.Hash, overlap, time.Duration(c.ExpiresIn))
 }
 
 // RevokeKey revokes an API key.

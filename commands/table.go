@@ -139,6 +139,7 @@ var (
 var (
 	bootstrapKey        = command(Spec{Name: "bootstrap_api_key", Blank: BootstrapKey{}, Roles: admins})
 	issueKey            = command(Spec{Name: "issue_api_key", Blank: IssueKey{}, Roles: admins})
+	rotateKey           = command(Spec{Name: "rotate_api_key", Blank: RotateKey{}, Roles: admins})
 	revokeKey           = command(Spec{Name: "revoke_api_key", Blank: RevokeKey{}, Roles: admins, Class: ClassStop})
 	registerApprover    = command(Spec{Name: "register_approver", Blank: RegisterApprover{}, Roles: admins})
 	vouchApprover       = command(Spec{Name: "vouch_approver", Blank: VouchApprover{}, Roles: approvers})

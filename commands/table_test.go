@@ -72,7 +72,7 @@ func TestColumnsOfTheTable(t *testing.T) {
 			broadcast_transfer change_limits change_treasury_policy claim_wallet complete_key_rotation confirm_clear confirm_override
 			issue_api_key load_wallet open_portfolio post_adjustment prepare_transfer propose_rebalance record_denials record_key register_approver
 			register_bot register_market register_wallet remove_address reprice_transfer request_clear request_override request_transfer reset_breaker
-			set_row_aside sign_order sign_transfer start_bot start_key_rotation test_recovery use_key
+			rotate_api_key set_row_aside sign_order sign_transfer start_bot start_key_rotation test_recovery use_key
 			vouch_approver`},
 		"batch": {func(s Spec) bool { return s.Batch }, `allocate_capital ask_permit confirm_fill mark_prices place_permit post_adjustment record_deposit
 			record_fee record_fill record_trade record_withdrawal register_market release_permit settle_market start_bot stop_bot void_fill`},
@@ -85,7 +85,7 @@ func TestColumnsOfTheTable(t *testing.T) {
 		"confirms":        {func(s Spec) bool { return s.confirms != nil }, "approve_transfer confirm_clear confirm_override"},
 		"approvers":       {func(s Spec) bool { return s.approvers }, "approve_transfer confirm_clear confirm_override open_portfolio request_override"},
 		"of no stream": {func(s Spec) bool { _, is := s.Blank.(PortfolioCommand); return !is }, `accept_rollback bootstrap_api_key claim_wallet complete_key_rotation
-			issue_api_key record_denials record_reencrypted register_approver revoke_api_key revoke_approver start_key_rotation vouch_approver`},
+			issue_api_key record_denials record_reencrypted register_approver revoke_api_key revoke_approver rotate_api_key start_key_rotation vouch_approver`},
 	} {
 		require.Equal(t, strings.Fields(tt.want), Names(tt.is), column)
 	}

@@ -14,6 +14,7 @@ type Code string
 const (
 	CodeInvalid             Code = "invalid"              // invalid request: sending it again does not help
 	CodeUnauthenticated     Code = "unauthenticated"      // the caller is not known
+	CodeKeyExpired          Code = "key_expired"          // the caller's API key has ended
 	CodeDenied              Code = "denied"               // the caller is known, but not allowed to do this
 	CodeNotFound            Code = "not_found"            // no such portfolio, bot, fill, …
 	CodeConflict            Code = "conflict"             // valid in itself, but not in the current state
@@ -31,7 +32,7 @@ const (
 // Codes lists all codes.
 func Codes() []Code {
 	return []Code{
-		CodeInvalid, CodeUnauthenticated, CodeDenied, CodeNotFound, CodeConflict, CodeWouldRetrip, CodeTradeIDConflict,
+		CodeInvalid, CodeUnauthenticated, CodeKeyExpired, CodeDenied, CodeNotFound, CodeConflict, CodeWouldRetrip, CodeTradeIDConflict,
 		CodeIdempotencyMismatch, CodeHalted, CodeTooLarge, CodeRateLimited, CodeClock, CodeUnavailable, CodeInternal,
 	}
 }

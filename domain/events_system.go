@@ -18,6 +18,13 @@ type APIKeyIssued struct {
 	// Hash is the SHA-256 of the key in lower-case hex.
 	Hash string `json:"hash"`
 	Note string `json:"note,omitempty"`
+	// ExpiresAt is when the key ends. Keys that earlier builds issued have none,
+	// and do not end.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	// Replaces is the key that this one takes the place of; FormerUntil is when
+	// that one ends, if it does not end earlier.
+	Replaces    string     `json:"replaces,omitempty"`
+	FormerUntil *time.Time `json:"former_until,omitempty"`
 }
 
 // APIKeyRevoked records that the key is refused from now on.

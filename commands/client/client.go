@@ -29,6 +29,7 @@ import (
 
 	"pets/commands"
 	"pets/domain"
+	"pets/internal/loopback"
 	"pets/internal/proof"
 )
 
@@ -48,7 +49,8 @@ const (
 type Options struct {
 	// URL of the server, such as http://127.0.0.1:7433.
 	URL string
-	// Key is the API key. It is kept in a closure and sent in a header only.
+	// Key is the API key. It is kept in a closure and sent in a header only, and never in
+	// clear to another machine: New refuses an http:// URL beyond this one.
 	Key string
 	// KeysFile keeps Idempotency-Keys across restarts; "" keeps them in memory only.
 	KeysFile string
@@ -121,9 +123,15 @@ func New(o Options) (*Client, error) {
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil {
 		return nil, domain.Invalid("URL", "must be http://host:port or https://host:port")
 	}
+	if o.Key != "" && o.Dial == nil && loopback.Clear(u) {
+		return nil, ErrClear
+	}
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, MaxIdleConns: 256, MaxIdleConnsPerHost: 256, IdleConnTimeout: 50 * time.Second,
 		ResponseHeaderTimeout: longestAnswer, TLSHandshakeTimeout: 10 * time.Second,
+	}
+	if u.Scheme == "http" { // a proxy would read the key, and a name may lead anywhere
+		transport.Proxy, transport.DialContext = nil, dialHere
 	}
 	if o.Dial != nil {
 		transport.Proxy = nil
@@ -146,7 +154,7 @@ func New(o Options) (*Client, error) {
 	}
 	c := &Client{
 		base: strings.TrimSuffix(u.Scheme+"://"+u.Host, "/"), key: func() string { return o.Key }, proof: func() string { return o.Proof }, proved: &atomic.Bool{}, keys: keys, own: o.OwnKeys,
-		http: &http.Client{Transport: transport}, patience: o.Patience, silence: o.Silence, direct: o.OnDirective,
+		http: &http.Client{Transport: transport, CheckRedirect: noRedirect}, patience: o.Patience, silence: o.Silence, direct: o.OnDirective,
 		within: o.Within, refused: o.Refused, once: o.Once, waiting: o.Waiting, lost: o.Lost, replayed: o.Replayed,
 	}
 	if c.silence <= 0 {
@@ -163,6 +171,33 @@ func New(o Options) (*Client, error) {
 	}
 	return c, nil
 }
+
+// ErrClear means that the key would go to another machine in clear. Nothing was sent.
+var ErrClear error = domain.Invalid("URL", "is an http:// address of another machine, and the API key would go there in clear: use https://, or a tunnel from a port of this machine (ssh -L 7433:127.0.0.1:7433)")
+
+// dialHere connects to this machine only.
+func dialHere(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := (&net.Dialer{Timeout: dialWithin}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return stays(c)
+}
+
+// stays closes a connection that leaves this machine.
+func stays(c net.Conn) (net.Conn, error) {
+	if loopback.Conn(c) {
+		return c, nil
+	}
+	return nil, errors.Join(ErrClear, c.Close())
+}
+
+// dialWithin limits the time to connect to a port of this machine.
+const dialWithin = 10 * time.Second
+
+// noRedirect leaves a redirect as it is: pets sends none, and another address would get the
+// key, in clear where it begins with http://.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // Close closes idle connections and the file of keys.
 func (c *Client) Close() error {

@@ -176,7 +176,7 @@ func hopeless(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	switch {
-	case errors.Is(err, errUnreadable), errors.Is(err, ErrStranger), errors.Is(err, http.ErrSchemeMismatch), errors.Is(err, ErrWrongScheme):
+	case errors.Is(err, errUnreadable), errors.Is(err, ErrStranger), errors.Is(err, ErrClear), errors.Is(err, http.ErrSchemeMismatch), errors.Is(err, ErrWrongScheme):
 		return true
 	case errors.As(err, &certificate), errors.As(err, &record):
 		return true

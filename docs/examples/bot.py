@@ -8,7 +8,7 @@ has had so many orders. It remembers nothing: what it holds and may do it asks t
 orders the venue. So either side may be killed at any moment. In its working folder (one for each server and
 portfolio) it keeps BOT.journal, the command that has no answer yet, and BOT.venue, its pretend exchange's book.
 """
-import argparse, http.client, json, os, random, re, signal, sys, threading, time, urllib.error, urllib.request, uuid
+import argparse, http.client, json, os, random, re, signal, sys, threading, time, urllib.error, urllib.parse, urllib.request, uuid
 
 MARKET, OUTCOME, QUANTITY, LIMIT = "rain-tomorrow", "YES", "10", {"buy": "0.40", "sell": "0.41"}
 
@@ -41,9 +41,23 @@ class Venue:
     def cancel(self, order):
         self.keep(dict(order, rests=False))
 
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect is an answer like another: the key goes to PETS_SERVER and nowhere else."""
+    def redirect_request(self, *_):
+        return None
+
+def opener(server):
+    """How the server is asked. In clear only on this machine, and then by no proxy, which would read the key."""
+    url = urllib.parse.urlsplit(server)
+    if url.scheme != "https" and url.hostname not in ("localhost", "127.0.0.1", "::1"):
+        sys.exit("PETS_SERVER is on another machine and the key would go there in clear: use its https:// address")
+    proxies = [] if url.scheme == "https" else [urllib.request.ProxyHandler({})]
+    return urllib.request.build_opener(NoRedirect, *proxies).open
+
 class Bot:
     def __init__(self, server, key, portfolio, bot, rest):
         self.base, self.bot, self.rest = f"{server.rstrip('/')}/v1/portfolios/{portfolio}", bot, rest
+        self.open = opener(server)
         self.headers = {"Authorization": "Bearer " + key, "Content-Type": "application/json"}
         self.venue, self.journal = Venue(bot + ".venue"), bot + ".journal"
         self.stop, self.closing, self.ending = threading.Event(), False, False
@@ -53,7 +67,7 @@ class Bot:
         for attempt in range(10**9):
             try:
                 r = urllib.request.Request(self.base + path, body, dict(self.headers, **headers), method=method)
-                with urllib.request.urlopen(r, timeout=10) as reply:
+                with self.open(r, timeout=10) as reply:
                     answer = json.load(reply)
                 self.obey(answer.get("directives") or [])
                 return answer
@@ -88,7 +102,7 @@ class Bot:
             try:
                 r = urllib.request.Request(self.base + "/stream", headers=dict(self.headers, **last))
                 message = {}
-                for line in urllib.request.urlopen(r, timeout=45):  # there is one every 15 s at least
+                for line in self.open(r, timeout=45):  # there is one every 15 s at least
                     name, _, value = line.decode().strip().partition(": ")
                     if name:
                         message[name] = value

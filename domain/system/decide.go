@@ -10,6 +10,18 @@ import (
 const (
 	// maxKeys limits how many keys can be live at a time.
 	maxKeys = 10_000
+	// KeyLife is how long a new API key lives if nobody says otherwise.
+	KeyLife = 365 * 24 * time.Hour
+	// MaxKeyLife is how long one may live at most.
+	MaxKeyLife = 2 * KeyLife
+	// WarnKey is how long before the end of a key people are warned.
+	WarnKey = 30 * 24 * time.Hour
+	// minKeyLife keeps out a life in the wrong unit.
+	minKeyLife = time.Minute
+	// KeyOverlap is how long a key that is replaced goes on beside the new one if
+	// nobody says otherwise, and maxKeyOverlap the most that it may.
+	KeyOverlap    = 24 * time.Hour
+	maxKeyOverlap = 30 * 24 * time.Hour
 	// maxDenials limits how many refusals one command records.
 	maxDenials = 2_000
 	hashLength = 64
@@ -52,17 +64,37 @@ func (d *Decision) note(code, text string) { d.emit(&domain.CommandNoted{Code: c
 
 var roles = []domain.Role{domain.RoleBot, domain.RoleFeed, domain.RoleOperator, domain.RoleApprover, domain.RoleAdmin, domain.RoleAuditor}
 
-// IssueKey records a new API key. A bot's key is bound to one bot of one
-// portfolio. A key of another role may be bound to a portfolio, except an
-// admin's.
-func (d *Decision) IssueKey(e *domain.APIKeyIssued) error {
+// IssueKey records a new API key that lives for so long; 0 is [KeyLife]. A bot's
+// key is bound to one bot of one portfolio. A key of another role may be bound to
+// a portfolio, except an admin's.
+func (d *Decision) IssueKey(e *domain.APIKeyIssued, life time.Duration) error {
 	if err := checkKey(e); err != nil {
 		return err
 	}
+	if err := d.expire(e, life); err != nil {
+		return err
+	}
+	return d.issue(e)
+}
+
+// expire sets the end of a new key, counted from the time of its record.
+func (d *Decision) expire(e *domain.APIKeyIssued, life time.Duration) error {
+	if life == 0 {
+		life = KeyLife
+	}
+	if life < minKeyLife || life > MaxKeyLife {
+		return domain.Invalid("expires_in", "must be from %s to %s (%d days)", domain.Duration(minKeyLife), domain.Duration(MaxKeyLife), MaxKeyLife/(24*time.Hour))
+	}
+	at := d.now.Add(life).UTC()
+	e.ExpiresAt = &at
+	return nil
+}
+
+func (d *Decision) issue(e *domain.APIKeyIssued) error {
 	if _, known := d.s.byHash[e.Hash]; known {
 		return &domain.Error{Code: domain.CodeConflict, Field: "hash", Message: "belongs to a key that was already issued"}
 	}
-	if all, _ := d.s.live(); all >= maxKeys {
+	if all, _ := d.s.live(d.now); all >= maxKeys {
 		return domain.Errorf(domain.CodeConflict, "%d keys are live, which is the limit; revoke keys that are not used", maxKeys)
 	}
 	e.Key = domain.KeyName(d.s.Next)
@@ -85,8 +117,9 @@ func checkKey(e *domain.APIKeyIssued) error {
 		return domain.Invalid("bot", "is allowed only with role bot")
 	case e.Role == domain.RoleAdmin && e.Portfolio != "":
 		return domain.Invalid("portfolio", "is not allowed with role admin: keys and policy do not belong to one portfolio")
-	case len(e.Hash) != hashLength || !domain.IsLowerHex(e.Hash):
-		return domain.Invalid("hash", "must be a SHA-256 in lower-case hex")
+	}
+	if err := checkHash(e.Hash); err != nil {
+		return err
 	}
 	for field, id := range map[string]string{"portfolio": e.Portfolio, "bot": e.Bot} {
 		if id == "" {
@@ -99,13 +132,54 @@ func checkKey(e *domain.APIKeyIssued) error {
 	return domain.CheckOptionalText("note", e.Note)
 }
 
-// Bootstrap creates the first key, for an admin. It is refused if a key was ever
-// issued: a person who lost all keys cannot create another this way.
-func (d *Decision) Bootstrap(user, hash string) error {
-	if len(d.s.keys) > 0 {
-		return domain.Errorf(domain.CodeConflict, "there are API keys already")
+func checkHash(hash string) error {
+	if len(hash) != hashLength || !domain.IsLowerHex(hash) {
+		return domain.Invalid("hash", "must be a SHA-256 in lower-case hex")
 	}
-	return d.IssueKey(&domain.APIKeyIssued{User: user, Role: domain.RoleAdmin, Hash: hash, Note: "first key"})
+	return nil
+}
+
+// Bootstrap creates an admin key where none is accepted: the first key of all, or
+// the way back in after the last admin key has expired. It is refused while an
+// admin key lives: a person who lost it cannot create another this way. A key that
+// has ended never comes back, because its hash was issued before.
+func (d *Decision) Bootstrap(user, hash string) error {
+	note := "first key"
+	if len(d.s.keys) > 0 {
+		note = "no admin key was accepted any more"
+	}
+	if _, admins := d.s.live(d.now); admins > 0 {
+		return domain.Errorf(domain.CodeConflict, "there are API keys already, and one of an admin is accepted")
+	}
+	return d.IssueKey(&domain.APIKeyIssued{User: user, Role: domain.RoleAdmin, Hash: hash, Note: note}, 0)
+}
+
+// RotateKey records a key that takes the place of another: the same user, role,
+// portfolio and bot under a new hash. The former one goes on for the overlap, and
+// never longer than it would have.
+func (d *Decision) RotateKey(id, hash string, overlap, life time.Duration) error {
+	k := d.s.keys[id]
+	switch {
+	case k == nil:
+		return &domain.Error{Code: domain.CodeNotFound, Field: "key", Message: "is not the id of an API key"}
+	case k.RevokedAt != nil:
+		return domain.Errorf(domain.CodeConflict, "the key was revoked; issue a new one where its user is to have one again")
+	case k.ReplacedBy != "":
+		return domain.Errorf(domain.CodeConflict, "the key was rotated already, to %s; rotate that one", k.ReplacedBy)
+	case overlap < 0 || overlap > maxKeyOverlap:
+		return domain.Invalid("overlap", "must be from 0s to %s (%d days)", domain.Duration(maxKeyOverlap), maxKeyOverlap/(24*time.Hour))
+	}
+	until := d.now.Add(overlap).UTC()
+	e := &domain.APIKeyIssued{
+		User: k.User, Role: k.Role, Portfolio: k.Portfolio, Bot: k.Bot, Hash: hash, Note: k.Note, Replaces: id, FormerUntil: &until,
+	}
+	if err := checkHash(hash); err != nil { // who and what was checked when the former one was issued
+		return err
+	}
+	if err := d.expire(e, life); err != nil {
+		return err
+	}
+	return d.issue(e)
 }
 
 // RevokeKey revokes a key. The last admin key cannot be revoked, because no other
@@ -124,8 +198,8 @@ func (d *Decision) RevokeKey(id, reason string) error {
 		d.note(domain.NotedUnchanged, "the key was revoked before")
 		return nil
 	}
-	if _, admins := d.s.live(); k.Role == domain.RoleAdmin && admins == 1 {
-		return domain.Errorf(domain.CodeConflict, "this is the last admin key; issue another one first")
+	if _, admins := d.s.live(d.now); k.Role == domain.RoleAdmin && k.Live(d.now) && admins == 1 {
+		return domain.Errorf(domain.CodeConflict, "this is the last admin key that is accepted; issue another one first, or rotate it")
 	}
 	d.emit(&domain.APIKeyRevoked{Key: id, Reason: reason})
 	return nil

@@ -2,10 +2,10 @@
 // approvers' keys, the encryption keys and the wallets' claims (package keys), and the
 // decisions about them.
 //
-// It owns who has an API key and for what, whose signatures approve, and three rules:
-// there is always a key that can administer, one rotation is open at a time, and an
-// address belongs to one portfolio. It refuses to know a key itself: it gets only
-// hashes, ids and public halves.
+// It owns who has an API key, for what and until when, whose signatures approve, and
+// three rules: a person takes no last key away that can administer, one rotation is
+// open at a time, and an address belongs to one portfolio. It refuses to know a key
+// itself: it gets only hashes, ids and public halves.
 // Pure, like every package of the domain.
 package system
 
@@ -30,6 +30,38 @@ type Key struct {
 	Note      string
 	IssuedAt  time.Time
 	RevokedAt *time.Time
+	// ExpiresAt is when the key ends, nil for never: keys that earlier builds
+	// issued do not end.
+	ExpiresAt *time.Time
+	// ReplacedBy is the key that took its place, or "".
+	ReplacedBy string
+}
+
+// Expired reports whether the key has ended at a time.
+func (k *Key) Expired(now time.Time) bool { return k.ExpiresAt != nil && !now.Before(*k.ExpiresAt) }
+
+// Live reports whether the key is accepted at a time.
+func (k *Key) Live(now time.Time) bool { return k.RevokedAt == nil && !k.Expired(now) }
+
+// The states of a key at a time.
+const (
+	KeyLive     = "live"
+	KeyExpiring = "expiring" // it ends within WarnKey
+	KeyExpired  = "expired"
+	KeyRevoked  = "revoked"
+)
+
+// StateAt returns the state of the key at a time.
+func (k *Key) StateAt(now time.Time) string {
+	switch {
+	case k.RevokedAt != nil:
+		return KeyRevoked
+	case k.Expired(now):
+		return KeyExpired
+	case k.ExpiresAt != nil && k.ExpiresAt.Sub(now) <= WarnKey:
+		return KeyExpiring
+	}
+	return KeyLive
 }
 
 // State is folded from the system stream and from nothing else. It belongs to the
@@ -61,9 +93,10 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 	switch e := event.(type) {
 	case *domain.APIKeyIssued:
 		k := &Key{
-			ID: e.Key, User: e.User, Role: e.Role, Portfolio: e.Portfolio, Bot: e.Bot, Hash: e.Hash, Note: e.Note, IssuedAt: at.Time,
+			ID: e.Key, User: e.User, Role: e.Role, Portfolio: e.Portfolio, Bot: e.Bot, Hash: e.Hash, Note: e.Note, IssuedAt: at.Time, ExpiresAt: e.ExpiresAt,
 		}
 		s.keys[k.ID], s.byHash[k.Hash] = k, k
+		s.replace(e)
 	case *domain.APIKeyRevoked:
 		if k := s.keys[e.Key]; k != nil && k.RevokedAt == nil {
 			when := at.Time
@@ -80,10 +113,33 @@ func (s *State) Apply(at domain.Stamp, event domain.Event) {
 // It is live: it changes with s.
 func (s *State) Encryption() *keys.State { return s.encryption }
 
-// ByHash returns the live key with a hash.
+// replace ends the key that another takes the place of. No key lives longer for
+// it.
+func (s *State) replace(e *domain.APIKeyIssued) {
+	former := s.keys[e.Replaces]
+	if former == nil || former.ID == e.Key {
+		return
+	}
+	former.ReplacedBy = e.Key
+	if until := e.FormerUntil; until != nil && (former.ExpiresAt == nil || until.Before(*former.ExpiresAt)) {
+		former.ExpiresAt = until
+	}
+}
+
+// ByHash returns the key with a hash, unless it was revoked. It may have expired:
+// see [Key.Expired].
 func (s *State) ByHash(hash string) (Key, bool) {
 	k := s.byHash[hash]
 	if k == nil || k.RevokedAt != nil {
+		return Key{}, false
+	}
+	return *k, true
+}
+
+// ByID returns a key by its id, also one that has ended.
+func (s *State) ByID(id string) (Key, bool) {
+	k := s.keys[id]
+	if k == nil {
 		return Key{}, false
 	}
 	return *k, true
@@ -104,10 +160,10 @@ func (s *State) Keys() []Key {
 	return out
 }
 
-// live counts the live keys, and the admin keys among them.
-func (s *State) live() (all, admins int) {
+// live counts the keys that are accepted at a time, and the admin keys among them.
+func (s *State) live(now time.Time) (all, admins int) {
 	for _, k := range s.keys {
-		if k.RevokedAt == nil {
+		if k.Live(now) {
 			all++
 			if k.Role == domain.RoleAdmin {
 				admins++

@@ -30,7 +30,7 @@ func decide(t *testing.T, s *State, f func(*Decision) error) ([]domain.Event, er
 
 func issue(role domain.Role, portfolio, bot string, n int) func(*Decision) error {
 	return func(d *Decision) error {
-		return d.IssueKey(&domain.APIKeyIssued{User: "u", Role: role, Portfolio: portfolio, Bot: bot, Hash: hash(n)})
+		return d.IssueKey(&domain.APIKeyIssued{User: "u", Role: role, Portfolio: portfolio, Bot: bot, Hash: hash(n)}, 0)
 	}
 }
 
@@ -80,12 +80,12 @@ func TestIssueKey(t *testing.T) {
 	require.Equal(t, domain.CodeConflict, domain.CodeOf(err), "the same key twice")
 	for _, bad := range []string{"", "x", hash(1)[1:], hash(1) + "0", "A" + hash(1)[1:], "g" + hash(1)[1:]} {
 		_, err := decide(t, s, func(d *Decision) error {
-			return d.IssueKey(&domain.APIKeyIssued{User: "u", Role: domain.RoleOperator, Hash: bad})
+			return d.IssueKey(&domain.APIKeyIssued{User: "u", Role: domain.RoleOperator, Hash: bad}, 0)
 		})
 		require.Equal(t, domain.CodeInvalid, domain.CodeOf(err), bad)
 	}
 	_, err = decide(t, s, func(d *Decision) error {
-		return d.IssueKey(&domain.APIKeyIssued{User: domain.ServerUser, Role: domain.RoleOperator, Hash: hash(99)})
+		return d.IssueKey(&domain.APIKeyIssued{User: domain.ServerUser, Role: domain.RoleOperator, Hash: hash(99)}, 0)
 	})
 	require.Equal(t, domain.CodeInvalid, domain.CodeOf(err), "nobody looks like the server")
 }
@@ -145,7 +145,7 @@ func TestReservedUsersGetNoKey(t *testing.T) {
 	for _, user := range []string{"system", "SYSTEM", "import", "Import", "os:alice", "OS:alice", "server", "Server"} {
 		s := started(t)
 		_, err := decide(t, s, func(d *Decision) error {
-			return d.IssueKey(&domain.APIKeyIssued{User: user, Role: domain.RoleOperator, Hash: hash(1)})
+			return d.IssueKey(&domain.APIKeyIssued{User: user, Role: domain.RoleOperator, Hash: hash(1)}, 0)
 		})
 		require.Equal(t, domain.CodeInvalid, domain.CodeOf(err), user)
 		require.ErrorContains(t, err, "is reserved for the machine")

@@ -55,7 +55,7 @@ var table = []allowance{
 	// put a real keystore and a real chain there.
 	{pkg: "commands/custody", may: []string{"domain", "domain/...", "commands", "internal/notice"}, tests: []string{"internal/evm", "internal/vault", "internal/chain", "internal/chain/chaintest", "internal/typeddata"}},
 	// The client has the commands' own types as its bodies and answers.
-	{pkg: "commands/client", may: []string{"domain", "commands", "internal/proof"}, tests: []string{"internal/httpapi", "internal/live", "projections"}},
+	{pkg: "commands/client", may: []string{"domain", "commands", "internal/loopback", "internal/proof"}, tests: []string{"internal/httpapi", "internal/live", "projections"}},
 	{pkg: "projections", may: []string{"domain", "domain/...", "eventstore"}},
 	// A replay has nothing within reach that could act on the world.
 	{pkg: "replay", may: []string{"domain", "domain/...", "eventstore", "projections"}, tests: []string{"replay/historytest", "replay/scenario", "commands", "internal/snapshot"}},
@@ -79,9 +79,11 @@ var table = []allowance{
 	{pkg: "internal/spelling"},
 	// Both sides of one handshake.
 	{pkg: "internal/proof"},
-	{pkg: "internal/config", may: []string{"domain", "internal/spelling"}},
+	// Whether an address is this machine: for those who send keys, and those who answer.
+	{pkg: "internal/loopback"},
+	{pkg: "internal/config", may: []string{"domain", "internal/loopback", "internal/owner", "internal/spelling"}},
 	{pkg: "internal/strict", may: []string{"domain", "internal/spelling"}},
-	{pkg: "internal/httpapi", may: []string{"domain", "domain/...", "eventstore", "commands", "commands/custody", "projections", "internal/live", "internal/proof", "internal/strict", "internal/owner"}, tests: []string{"commands/client", "internal/legs"}},
+	{pkg: "internal/httpapi", may: []string{"domain", "domain/...", "eventstore", "commands", "commands/custody", "projections", "internal/live", "internal/loopback", "internal/proof", "internal/strict", "internal/owner"}, tests: []string{"commands/client", "internal/legs"}},
 	{pkg: "internal/metrics", may: []string{"domain", "domain/..."}, tests: []string{"commands", "projections"}},
 	{pkg: "internal/snapshot", may: []string{"eventstore", "internal/owner"}},
 	// Bytes only, like an engine: which events are urgent is handed in.
@@ -115,7 +117,7 @@ var table = []allowance{
 	// them show, a third package has.
 	{pkg: "internal/cli", may: []string{
 		"domain", "domain/...", "commands", "commands/client", "eventstore", "eventstore/memory", "internal/columns", "internal/config", "internal/evm",
-		"internal/httpapi", "internal/open", "internal/vault", "projections", "replay",
+		"internal/httpapi", "internal/loopback", "internal/open", "internal/vault", "projections", "replay",
 	}, tests: wholeLine},
 	{pkg: "internal/cli/chart", may: room("eventstore", "projections"), tests: []string{"internal/cli/clitest"}},
 	{pkg: "internal/cli/show", may: room("projections"), tests: []string{"internal/cli/clitest"}},

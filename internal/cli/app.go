@@ -229,12 +229,12 @@ func (a *App) configure(command *cobra.Command) error {
 
 func (a *App) settings(command *cobra.Command) (config.Config, error) {
 	if is(command, noteStops) {
-		c, ignored := config.LoadToStop(a.Dir, a.Environ)
+		c, ignored := config.LoadToStop(a.Dir, a.Environ, a.storeFlagged()...)
 		return a.without(c, ignored, command, "stopping"), nil
 	}
-	c, err := config.Load(a.Dir, a.Environ)
+	c, err := config.Load(a.Dir, a.Environ, a.storeFlagged()...)
 	if err != nil && is(command, noteViews) { // asking a server needs few settings
-		c, ignored := config.LoadToStop(a.Dir, a.Environ)
+		c, ignored := config.LoadToStop(a.Dir, a.Environ, a.storeFlagged()...)
 		if a.server != "" || a.StoreFlag == "" && c.Server != "" {
 			return a.without(c, ignored, command, "asking the server"), nil
 		}
@@ -243,6 +243,15 @@ func (a *App) settings(command *cobra.Command) (config.Config, error) {
 		a.doubt = a.notMeant(c, c.Unsure, command)
 	}
 	return c, err
+}
+
+// storeFlagged returns the folder that --store names.
+func (a *App) storeFlagged() []string {
+	dir, err := config.Config{Store: a.StoreFlag}.StoreDir()
+	if err != nil {
+		return nil
+	}
+	return []string{dir}
 }
 
 // without warns about each setting that could not be read and is ignored.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -16,6 +18,7 @@ import (
 	"pets/commands/client"
 	"pets/domain"
 	"pets/internal/config"
+	"pets/internal/loopback"
 	"pets/internal/open"
 )
 
@@ -123,21 +126,94 @@ func (r *Remote) String() string {
 	return "server " + r.URL
 }
 
-// withhold keeps a key that stands in .env from a server that another source names: it is
-// the key of another server most likely, and whoever listens there would have it. A server
-// that is typed with the command is a person's own word, and what stops something goes on:
-// they are warned.
+// withhold keeps the key from a target that it is not for. A key and its target come from one
+// source: a .env that was unpacked with somebody's files leads no key of the environment
+// anywhere, and a key of .env goes nowhere else than that .env leads. A target that is typed
+// with the command is a person's own word. Nothing goes to another machine in clear.
 func (a *App) withhold(command *cobra.Command) {
 	c := &a.Config
-	if !c.KeyInFile || c.Server == "" || sameAddress(c.Server, c.ServerInFile) || a.keeperAt(c.Server) != nil || is(command, noteLocal) {
+	if c.Key.Reveal() == "" || is(command, noteLocal) {
 		return
 	}
-	if a.server != "" || is(command, noteStops) {
-		a.Caution("PETS_KEY of .env is sent to " + c.Server + ", which that .env does not name")
-		return
+	why := a.inClear()
+	if why == nil {
+		why = a.misled()
 	}
-	c.Key = config.Secret{}
-	a.withheld = domain.Invalid("PETS_KEY", "stands in .env and PETS_SERVER does not: it is not sent to %s, which the environment names. unset PETS_SERVER where the server of this folder is meant; else put PETS_SERVER into that .env, or PETS_KEY into the environment", c.Server)
+	if why == nil && a.astray() {
+		if c.Server == "" && is(command, noteStops) {
+			return // whoever holds that store has to prove it, and usually needs no key for a stop
+		}
+		if a.server != "" || is(command, noteStops) {
+			a.Caution("PETS_KEY of .env is sent to " + a.meantServer() + ", which that .env does not name")
+			return
+		}
+		why = domain.Invalid("PETS_KEY", "stands in .env and %s does not: it is not sent to %s, which the environment names. unset %[1]s where the server of this folder is meant; else put %[1]s into that .env, or PETS_KEY into the environment", a.chosenBy(), a.meantServer())
+	}
+	if why != nil {
+		c.Key, a.withheld = config.Secret{}, why
+	}
+}
+
+// inClear refuses to send the key to another machine in clear.
+func (a *App) inClear() *domain.Error {
+	u, err := url.Parse(a.Config.Server)
+	if err != nil || !loopback.Clear(u) {
+		return nil
+	}
+	name := "PETS_SERVER"
+	if a.server != "" {
+		name = "--server"
+	}
+	return domain.Invalid(name, "is an http:// address of another machine, and PETS_KEY would go there in clear: it is not sent. Use the https:// address of that server (PETS_TLS_CERT, PETS_TLS_SELF there, and PETS_CA here), or a tunnel from this machine: ssh -N -L 7433:127.0.0.1:7433 HOST, and http://127.0.0.1:7433")
+}
+
+// misled refuses to send a key of elsewhere to where a .env leads: to its server, or to
+// whoever has the certificate that it trusts.
+func (a *App) misled() *domain.Error {
+	c := &a.Config
+	if c.KeyInFile || c.Server == "" {
+		return nil
+	}
+	led := func(name string) bool { return slices.Contains(c.Led, name) }
+	switch {
+	case a.server == "" && led("PETS_SERVER"):
+		return domain.Invalid("PETS_SERVER", "stands in .env and PETS_KEY does not: that key is not sent to %s, which a file of this folder names. Where it is the server that is meant, name it with --server or in the environment, or put PETS_KEY into that .env as well", c.Server)
+	case strings.HasPrefix(strings.ToLower(c.Server), "https:") && led("PETS_CA"):
+		return domain.Invalid("PETS_CA", "stands in .env and PETS_KEY does not: that key is not sent to a server that only a file of this folder vouches for. Put PETS_CA into the environment, or PETS_KEY into that .env as well")
+	}
+	return nil
+}
+
+// astray reports whether the key of .env would go to another target than that .env leads to.
+func (a *App) astray() bool {
+	c := &a.Config
+	switch {
+	case !c.KeyInFile:
+		return false
+	case c.Server != "":
+		return !sameAddress(c.Server, c.ServerInFile) && a.keeperAt(c.Server) == nil
+	case a.StoreFlag != "" || slices.Contains(c.Led, "PETS_STORE"):
+		return false // a person's own word, or that of the file
+	}
+	usual, err := config.Config{Store: cmp.Or(c.StoreInFile, config.DefaultStore())}.StoreDir()
+	dir, err2 := c.StoreDir()
+	return err == nil && err2 == nil && filepath.Clean(usual) != filepath.Clean(dir) && !open.SameFolder(usual, dir)
+}
+
+// meantServer names the server of this run.
+func (a *App) meantServer() string {
+	if a.Config.Server != "" {
+		return a.Config.Server
+	}
+	return "the server that holds the store of PETS_STORE"
+}
+
+// chosenBy is the variable that names the target of this run.
+func (a *App) chosenBy() string {
+	if a.Config.Server != "" {
+		return "PETS_SERVER"
+	}
+	return "PETS_STORE"
 }
 
 // sameAddress reports whether two addresses name the same server.

@@ -13,6 +13,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"path/filepath"
@@ -35,7 +36,8 @@ type Config struct {
 	Portfolio string `env:"PETS_PORTFOLIO" envDefault:"main" rule:"1 to 64 letters, digits, dots, underscores and dashes" doc:"The portfolio a command means when it names none."`
 
 	Listen         string `env:"PETS_LISTEN" envDefault:"127.0.0.1:7433" rule:"host:port" doc:"Where pets serve answers. Other addresses than this machine's own need TLS."`
-	MetricsListen  string `env:"PETS_METRICS_LISTEN" envDefault:"127.0.0.1:7434" rule:"host:port, or off" doc:"Where pets serve shows its metrics to Prometheus, apart from the API."`
+	MetricsListen  string `env:"PETS_METRICS_LISTEN" envDefault:"127.0.0.1:7434" rule:"host:port, or off" doc:"Where pets serve shows its metrics to Prometheus, apart from the API. At other addresses than this machine's own they need TLS, and a key of role auditor."`
+	Hosts          string `env:"PETS_ALLOWED_HOSTS" envDefault:"" rule:"host names separated by commas, without ports" doc:"Further names under which other machines ask for this server, such as that of a proxy or of a container. Those in its certificate, its address and localhost need not be named. Requests for other names are refused."`
 	TLSCert        string `env:"PETS_TLS_CERT" envDefault:"" rule:"a PEM file, together with PETS_TLS_KEY" doc:"The certificate of the API."`
 	TLSKey         string `env:"PETS_TLS_KEY" envDefault:"" rule:"a PEM file, together with PETS_TLS_CERT" doc:"The private key of that certificate."`
 	TLSSelf        bool   `env:"PETS_TLS_SELF" envDefault:"false" rule:"true or false" doc:"Make a certificate of our own, kept in PETS_DIR; its fingerprint is shown at every start."`
@@ -44,7 +46,8 @@ type Config struct {
 	RateBurst      int    `env:"PETS_RATE_BURST" envDefault:"4000" rule:"a whole number, 1 to 1000000" doc:"How many of them may come at once: no fewer than the largest batch of a bot, which may hold 1000."`
 	BytesPerDay    int64  `env:"PETS_BYTES_PER_DAY" envDefault:"1073741824" rule:"a whole number of bytes, 0 to 1099511627776" doc:"How many bytes of permits, denials, notes and reads one API key may cause in a day; they come back steadily. 0 is no limit. Fills, settlements, marks, flows, releases and stops are never counted, and permits that only reduce are granted all the same."`
 	DiskReserve    int64  `env:"PETS_DISK_RESERVE" envDefault:"67108864" rule:"a whole number of bytes, 0 to 1099511627776" doc:"Free space, in bytes, that is kept for stops and for what has happened: below it nothing else is taken, and below a quarter of it only what stops something."`
-	AdminKey       Secret `env:"PETS_ADMIN_KEY" envDefault:"" rule:"at least 32 printable characters without spaces" doc:"The first admin key, read at the first start only. Without it one is made, and shown once."`
+	AdminKey       Secret `env:"PETS_ADMIN_KEY" envDefault:"" rule:"at least 32 printable characters without spaces" doc:"The first admin key, read at the first start only, and once more where no admin key is accepted any more. Without it one is made, and shown once. Other programs can read an environment: PETS_ADMIN_KEY_FILE is better."`
+	AdminKeyFile   string `env:"PETS_ADMIN_KEY_FILE" envDefault:"" rule:"a file of mode 600 that belongs to you or to root" doc:"A file with that key, instead of PETS_ADMIN_KEY. Take it away once the server has started."`
 	Server         string `env:"PETS_SERVER" envDefault:"" rule:"http://host:port or https://host:port" doc:"The server that commands go to. Left empty: they open the folder of PETS_STORE, and what acts goes through the server that holds it, which says in the folder where it listens. --server and --store go before it."`
 	Key            Secret `env:"PETS_KEY" envDefault:"" rule:"an API key" doc:"The API key they send."`
 	CAFile         string `env:"PETS_CA" envDefault:"" rule:"a PEM file" doc:"The certificate they trust, for a server with one of its own. Not needed where that server's PETS_DIR is on this machine."`
@@ -94,11 +97,14 @@ type Config struct {
 	// server refuses one that others can read.
 	EnvFile string `env:"-"`
 
-	// KeyInFile is set where PETS_KEY is that of the .env file, and ServerInFile is
-	// the PETS_SERVER beside it: a key of a file belongs to the server that the
-	// file names.
-	KeyInFile    bool   `env:"-"`
-	ServerInFile string `env:"-"`
+	// KeyInFile is set where PETS_KEY is that of the .env file. ServerInFile and
+	// StoreInFile are PETS_SERVER and PETS_STORE as the file has them: a key of a
+	// file belongs to the server that the file leads to. Led lists those of
+	// PETS_SERVER, PETS_STORE, PETS_DIR and PETS_CA that count as the file has them.
+	KeyInFile    bool     `env:"-"`
+	ServerInFile string   `env:"-"`
+	StoreInFile  string   `env:"-"`
+	Led          []string `env:"-"`
 
 	// Warnings list names that are not read: most likely a misspelt limit, which
 	// is then not in force. They are shown but stop nothing.
@@ -114,12 +120,17 @@ type Config struct {
 // there, dir/.env. An empty value counts as not set. Its error has code invalid
 // and names every variable that is wrong. The policy of the returned Config is
 // valid.
-func Load(dir string, environ []string) (Config, error) {
-	values, err := readEnvFile(dir)
+//
+// The stores are folders that this run was told to use. Root also reads a file
+// that belongs to the owner of one of them, of the store of the environment, or
+// of the default one.
+func Load(dir string, environ []string, stores ...string) (Config, error) {
+	given := environment(environ)
+	values, err := readEnvFile(dir, append(stores, storeOf(given))...)
 	if err != nil {
 		return Config{}, err
 	}
-	fromFile, file, given := slices.Collect(maps.Keys(values)), maps.Clone(values), environment(environ)
+	fromFile, file := slices.Collect(maps.Keys(values)), maps.Clone(values)
 	maps.Copy(values, given)
 	var c Config
 	if err := parse(&c, values); err != nil {
@@ -134,6 +145,19 @@ func Load(dir string, environ []string) (Config, error) {
 		c.EnvFile = path
 	}
 	return c, nil
+}
+
+// DefaultStore is PETS_STORE where nothing sets it.
+func DefaultStore() string { return lookup("Store").fallback }
+
+// storeOf returns the folder of the store that the environment names, or of the
+// default one.
+func storeOf(given map[string]string) string {
+	dir, err := Config{Store: cmp.Or(given["PETS_STORE"], DefaultStore())}.StoreDir()
+	if err != nil {
+		return "" // which nobody owns
+	}
+	return dir
 }
 
 // toStop lists the variables that stopping something needs.
@@ -155,10 +179,10 @@ type Ignored struct {
 // something. It never fails, because a mistake in the settings must not prevent a
 // stop. The second result holds what could not be read and each invalid value
 // that was replaced by its default, for the caller to report.
-func LoadToStop(dir string, environ []string) (Config, Ignored) {
-	values, file := lenient(dir)
-	fromFile, own := slices.Collect(maps.Keys(values)), maps.Clone(values)
+func LoadToStop(dir string, environ []string, stores ...string) (Config, Ignored) {
 	given := environment(environ)
+	values, file := lenient(dir, append(stores, storeOf(given))...)
+	fromFile, own := slices.Collect(maps.Keys(values)), maps.Clone(values)
 	maps.Copy(values, given)
 	var ignored Ignored
 	for _, name := range file.Unsure {
@@ -169,7 +193,7 @@ func LoadToStop(dir string, environ []string) (Config, Ignored) {
 	ignored.Unsure = append(ignored.Unsure, misspelt(values, fromFile)...)
 	ignored.Errors = file.Errors
 	if len(ignored.Errors) == 0 {
-		c, err := Load(dir, environ)
+		c, err := Load(dir, environ, stores...)
 		if err == nil {
 			return c, ignored.inOrder()
 		}
@@ -198,10 +222,18 @@ func LoadToStop(dir string, environ []string) (Config, Ignored) {
 	return c, ignored.inOrder()
 }
 
-// belongs notes whether the key is that of the file, and which server the file names.
+// belongs notes what is as the file has it, and where the file leads.
 func (c *Config) belongs(file, given map[string]string) {
-	_, elsewhere := given["PETS_KEY"]
-	c.KeyInFile, c.ServerInFile = file["PETS_KEY"] != "" && !elsewhere, file["PETS_SERVER"]
+	inFile := func(name string) bool {
+		_, elsewhere := given[name]
+		return file[name] != "" && !elsewhere
+	}
+	c.KeyInFile, c.ServerInFile, c.StoreInFile = inFile("PETS_KEY"), file["PETS_SERVER"], file["PETS_STORE"]
+	for _, name := range []string{"PETS_SERVER", "PETS_STORE", "PETS_DIR", "PETS_CA"} {
+		if inFile(name) {
+			c.Led = append(c.Led, name)
+		}
+	}
 }
 
 // inOrder returns each variable once, the one that takes precedence first.

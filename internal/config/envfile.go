@@ -13,6 +13,7 @@ import (
 	"github.com/joho/godotenv"
 
 	"pets/domain"
+	"pets/internal/owner"
 )
 
 // envFile is the name of the file in the working folder.
@@ -42,8 +43,12 @@ var (
 //	NAME=value          without $ # ' " ` and \
 //	NAME='any $ # text'  without ' and \
 //	NAME="any # text"    without " ' $ and \
-func readEnvFile(dir string) (map[string]string, error) {
-	text, err := beginning(filepath.Join(dir, envFile))
+//
+// Whoever can write the file decides where keys are sent and where stores lie. So
+// it has to belong to this user, to root, or, where root runs this, to the owner
+// of one of the stores, and nobody else may write to it.
+func readEnvFile(dir string, stores ...string) (map[string]string, error) {
+	text, err := beginning(filepath.Join(dir, envFile), stores)
 	if errors.Is(err, os.ErrNotExist) {
 		return map[string]string{}, nil
 	}
@@ -64,6 +69,9 @@ func readEnvFile(dir string) (map[string]string, error) {
 }
 
 func unreadable(err error) error {
+	if untrusted := (*owner.UntrustedError)(nil); errors.As(err, &untrusted) {
+		return &domain.Error{Code: domain.CodeInvalid, Field: envFile, Message: "is not read, because others may have written it", Cause: err}
+	}
 	return &domain.Error{Code: domain.CodeInvalid, Field: envFile, Message: "cannot be read", Cause: err}
 }
 
@@ -101,9 +109,9 @@ func lineError(number int, message string) error {
 // lenient reads what it can of a .env file, and skips every line that readEnvFile
 // would refuse. It is for stopping things, which no file may prevent: it does not
 // even open a file that is not a plain file, such as a pipe without a writer.
-func lenient(dir string) (values map[string]string, ignored Ignored) {
+func lenient(dir string, stores ...string) (values map[string]string, ignored Ignored) {
 	values = map[string]string{}
-	text, err := beginning(filepath.Join(dir, envFile))
+	text, err := beginning(filepath.Join(dir, envFile), stores)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return values, Ignored{}
@@ -174,9 +182,10 @@ func assigned(line string) (map[string]string, error) {
 	return godotenv.Unmarshal(line)
 }
 
-// beginning reads as much of a file as an .env may have, and one byte more. It
-// does not open a pipe, because that would block until a writer opens it.
-func beginning(path string) ([]byte, error) {
+// beginning reads as much of a file as an .env may have, and one byte more, and
+// refuses one that others own or may write to. It does not open a pipe, because
+// that would block until a writer opens it.
+func beginning(path string, stores []string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
 		if _, linked := os.Lstat(path); linked == nil {
@@ -194,5 +203,11 @@ func beginning(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // read only
+	if os.Geteuid() != 0 {
+		stores = nil // only root works on stores of others
+	}
+	if err := owner.TrustOf(stores...).File(f); err != nil {
+		return nil, err
+	}
 	return io.ReadAll(io.LimitReader(f, maxEnvFile+1))
 }

@@ -145,6 +145,7 @@ const problemType = "urn:pets:problem:"
 var statuses = map[domain.Code]int{
 	domain.CodeInvalid:             http.StatusBadRequest,
 	domain.CodeUnauthenticated:     http.StatusUnauthorized,
+	domain.CodeKeyExpired:          http.StatusUnauthorized,
 	domain.CodeDenied:              http.StatusForbidden,
 	domain.CodeNotFound:            http.StatusNotFound,
 	domain.CodeConflict:            http.StatusConflict,
@@ -162,6 +163,7 @@ var statuses = map[domain.Code]int{
 var titles = map[domain.Code]string{
 	domain.CodeInvalid:             "Invalid request",
 	domain.CodeUnauthenticated:     "No valid API key",
+	domain.CodeKeyExpired:          "The API key has expired",
 	domain.CodeDenied:              "Not allowed",
 	domain.CodeNotFound:            "Not found",
 	domain.CodeConflict:            "Conflict with the current state",

@@ -296,11 +296,14 @@ func (a *API) guard(q *request) error {
 		return domain.Errorf(domain.CodeUnavailable, "the API keys are not folded yet; on the server's own machine pets stop needs none")
 	}
 	source := sourceOf(q.r)
-	k, err := a.authenticate(q.r)
+	k, err := a.authenticate(q.r, q.row)
 	if err != nil {
-		return a.refuseStranger(q, err)
+		return a.refuseStranger(q, k.id, err)
 	}
 	q.key = k
+	if !k.ends.IsZero() {
+		q.w.Header().Set(KeyExpiresHeader, k.ends.UTC().Format(time.RFC3339))
+	}
 	q.conn().keyed(k.id)
 	if err := q.cameIn(); err != nil {
 		return err

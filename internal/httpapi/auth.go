@@ -6,9 +6,12 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"pets/commands"
 	"pets/domain"
+	"pets/domain/system"
+	"pets/projections"
 )
 
 // maxToken limits the length of an API key in a request.
@@ -20,11 +23,13 @@ type key struct {
 	caller    domain.Caller
 	portfolio string // the only one it may name, "" for any
 	hash      [sha256.Size]byte
+	ends      time.Time // if that is soon; else zero
+	stops     bool      // the request stops something
 }
 
 // authenticate finds the key of a request. The error only says that there is
 // none: the reason is not disclosed to a caller without a valid key.
-func (a *API) authenticate(r *http.Request) (key, error) {
+func (a *API) authenticate(r *http.Request, row *route) (key, error) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	token = strings.TrimSpace(token)
 	if !strings.EqualFold(scheme, "Bearer") || token == "" || len(token) > maxToken {
@@ -35,15 +40,43 @@ func (a *API) authenticate(r *http.Request) (key, error) {
 	if !ok {
 		return key{}, errKeyUnknown
 	}
-	return key{
-		id: found.ID, portfolio: found.Portfolio, hash: hash,
+	now, stops := a.now(), row.urgent
+	if !accepted(&found, now, stops) { // whoever has the key may know what became of it
+		return key{id: found.ID}, errKeyExpired(&found)
+	}
+	k := key{
+		stops: stops,
+		id:    found.ID, portfolio: found.Portfolio, hash: hash,
 		caller: domain.Caller{User: found.User, Role: found.Role, Bot: found.Bot},
-	}, nil
+	}
+	if found.ExpiresAt != nil && found.ExpiresAt.Sub(now) <= system.WarnKey {
+		k.ends = *found.ExpiresAt
+	}
+	return k, nil
+}
+
+// accepted reports whether a key that was not revoked may do this now. One that has
+// expired may still stop: a person can always stop, and a clock that jumped a year
+// ahead must not prevent it. One that was replaced may not: its end was asked for.
+func accepted(k *projections.Key, now time.Time, stops bool) bool {
+	return !k.Expired(now) || stops && k.ReplacedBy == ""
+}
+
+// KeyExpiresHeader says when the key of a request expires, in the last 30 days
+// before that.
+const KeyExpiresHeader = "Pets-Key-Expires"
+
+func errKeyExpired(k *projections.Key) error {
+	how := "an admin issues another one (pets apikey issue)"
+	if k.ReplacedBy != "" {
+		how = "it was replaced by " + k.ReplacedBy + ", whose secret the admin has who rotated it"
+	}
+	return domain.Errorf(domain.CodeKeyExpired, "the API key %s expired at %s: %s. On the server's own machine pets stop needs no key", k.ID, k.ExpiresAt.UTC().Format(time.RFC3339), how)
 }
 
 var errKeyUnknown = domain.Errorf(domain.CodeUnauthenticated, "the API key is not known, or was revoked")
 
-// entitled refuses a request whose key was revoked after it was admitted: "it is
+// entitled refuses a request whose key was revoked, or expired, after it was admitted: "it is
 // refused from this answer on". Reading a body and waiting in a queue take time,
 // so it is checked when the body has been read, when a command is decided, and
 // before results are shown.
@@ -55,8 +88,12 @@ func (q *request) entitled() error {
 }
 
 func (a *API) entitled(k key) error {
-	if _, ok := a.keys.Lookup(k.hash); !ok {
+	found, ok := a.keys.Lookup(k.hash)
+	switch {
+	case !ok:
 		return errKeyUnknown
+	case !accepted(&found, a.now(), k.stops):
+		return errKeyExpired(&found)
 	}
 	return nil
 }

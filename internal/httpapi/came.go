@@ -167,7 +167,7 @@ func (q *request) cameEarly() {
 		q.api.came.note(strangers, q.comesAs(k), q.seen, maxCameStrangers)
 		return
 	}
-	if who, err := q.api.authenticate(q.r); err == nil {
+	if who, err := q.api.authenticate(q.r, q.row); err == nil {
 		q.key = who
 		_, _ = q.comes(k) // it is refused in any case
 		q.key = key{}

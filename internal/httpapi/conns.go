@@ -408,10 +408,10 @@ func (a *API) letStranger(w http.ResponseWriter, r *http.Request) bool {
 var errStrangers = domain.Errorf(domain.CodeRateLimited, "too many requests without a valid key")
 
 // refuseStranger answers a request whose key is not valid, with a delay that
-// grows with their number.
-func (a *API) refuseStranger(q *request, err error) error {
+// grows with their number. expired is the id of one that has expired, or "".
+func (a *API) refuseStranger(q *request, expired string, err error) error {
 	source := sourceOf(q.r)
-	a.denials.note(source, "", q.row.name, domain.CodeUnauthenticated, a.now())
+	a.denials.note(source, expired, q.row.name, domain.CodeUnauthenticated, a.now())
 	if a.limits.stranger(source, a.now()) {
 		lastAnswer(q.w, q.r)
 		return err

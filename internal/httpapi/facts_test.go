@@ -134,7 +134,7 @@ func (a *API) keyID(t *testing.T, token string) string {
 	req, err := http.NewRequest(http.MethodGet, "/", http.NoBody)
 	require.NoError(t, err)
 	req.Header.Set("Authorization", "Bearer "+token)
-	k, err := a.authenticate(req)
+	k, err := a.authenticate(req, &route{})
 	require.NoError(t, err)
 	return k.id
 }

@@ -40,6 +40,8 @@ type issueAnswer struct {
 	Key string `json:"key"`
 	// Secret goes into the Authorization header. It is shown here and never again.
 	Secret string `json:"secret,omitempty"`
+	// ExpiresAt is when the key ends.
+	ExpiresAt *time.Time `json:"expires_at"`
 }
 
 type keyList struct {
@@ -57,10 +59,23 @@ type keyAnswer struct {
 	Note      string      `json:"note,omitempty"`
 	IssuedAt  time.Time   `json:"issued_at"`
 	RevokedAt *time.Time  `json:"revoked_at"`
+	// ExpiresAt is when the key ends; null for never, as keys of earlier builds.
+	ExpiresAt *time.Time `json:"expires_at"`
+	// ReplacedBy is the key that took its place.
+	ReplacedBy string `json:"replaced_by,omitempty"`
+	// State is live, expiring (in the 30 days before its end), expired or revoked,
+	// by the server's clock.
+	State string `json:"state"`
 }
 
 func issueRoute() route {
 	r := sending(commands.IssueKey{}, "/v1/api-keys", "Issue an API key; the answer shows its secret, once", issueKey)
+	r.global, r.answer = true, reflect.TypeFor[issueAnswer]()
+	return r
+}
+
+func rotateRoute() route {
+	r := sending(commands.RotateKey{}, "/v1/api-keys/{key}/rotate", "Replace an API key by a new one for the same user, role, portfolio and bot; the answer shows its secret, once", rotateKey)
 	r.global, r.answer = true, reflect.TypeFor[issueAnswer]()
 	return r
 }
@@ -86,16 +101,41 @@ func issueKey(q *request) error {
 	if err != nil {
 		return err
 	}
+	return q.issued(answer, token)
+}
+
+func rotateKey(q *request) error {
+	c := commands.RotateKey{Key: q.r.PathValue("key")}
+	if err := q.readBody(&c); err != nil {
+		return err
+	}
+	k, err := idempotencyKey(q.r)
+	if err != nil {
+		return err
+	}
+	var token string
+	token, c.Hash = NewToken()
+	answer, err := q.system(q.asks(k, c))
+	if err != nil {
+		return err
+	}
+	return q.issued(answer, token)
+}
+
+// issued shows the secret of a new key, once.
+func (q *request) issued(answer commands.Answer, token string) error {
 	v := issueAnswer{Answer: answer, Key: answer.ID}
 	if answer.Replayed {
 		q.w.Header().Set("Idempotency-Replayed", "true")
 	} else {
 		v.Secret = token
 	}
-	if c.Role == domain.RoleApprover && !answer.Replayed {
+	of, _ := q.api.keys.ByID(answer.ID)
+	v.ExpiresAt = of.ExpiresAt
+	if of.Role == domain.RoleApprover && !answer.Replayed {
 		// "Issuing an approver key is a critical alert": its holder can be the
 		// second of two people.
-		q.api.log.Error("CRITICAL: an approver key was issued", "key", answer.ID, "user", c.User, "by", q.key.caller.User)
+		q.api.log.Error("CRITICAL: an approver key was issued", "key", answer.ID, "user", of.User, "by", q.key.caller.User)
 	}
 	q.w.Header().Set("Cache-Control", "no-store")
 	writeJSON(q.w, http.StatusOK, v)
@@ -142,7 +182,7 @@ func listKeys(q *request) error {
 	}
 	v := &keyList{Keys: []keyAnswer{}}
 	for _, k := range q.api.keys.List() {
-		v.Keys = append(v.Keys, keyOf(k))
+		v.Keys = append(v.Keys, keyOf(k, q.api.now()))
 	}
 	if err := v.page(values, listOf("keys", &v.Keys, func(k *keyAnswer) string { return k.Key })); err != nil {
 		return err
@@ -150,8 +190,9 @@ func listKeys(q *request) error {
 	return q.deliver(v)
 }
 
-func keyOf(k projections.Key) keyAnswer {
+func keyOf(k projections.Key, now time.Time) keyAnswer {
 	return keyAnswer{
 		Key: k.ID, User: k.User, Role: k.Role, Portfolio: k.Portfolio, Bot: k.Bot, Note: k.Note, IssuedAt: k.IssuedAt, RevokedAt: k.RevokedAt,
+		ExpiresAt: k.ExpiresAt, ReplacedBy: k.ReplacedBy, State: k.StateAt(now),
 	}
 }

@@ -84,6 +84,7 @@ var mayCall = map[string]string{
 	"POST /v1/keys/rotate":                         "admin",
 	"POST /v1/api-keys":                            "admin",
 	"GET /v1/api-keys":                             "admin auditor",
+	"POST /v1/api-keys/{key}/rotate":               "admin",
 	"DELETE /v1/api-keys/{key}":                    "admin",
 }
 

@@ -231,6 +231,7 @@ func keyRoutes() []route {
 			method: http.MethodGet, path: "/v1/api-keys", name: "list_api_keys", roles: keyLists, global: true, handle: listKeys,
 			summary: "The API keys there are, without their secrets", answer: reflect.TypeFor[keyList](), params: paging,
 		},
+		rotateRoute(),
 		revokeRoute(),
 	}
 }

@@ -220,6 +220,11 @@ if (!env.every((value) => /^[!-~]+$/.test(value))) { // Node would print a heade
   process.exit(1);
 }
 const [server = "", key = "", portfolio = "", name = ""] = env;
+const url = new URL(server);
+if (url.protocol !== "https:" && !["localhost", "127.0.0.1", "[::1]"].includes(url.hostname)) {
+  console.error("PETS_SERVER is on another machine and the key would go there in clear: use its https:// address");
+  process.exit(1);
+}
 const bot = new Bot(server, key, portfolio, name, Number(values.rest));
 for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => bot.end());
 void bot.listen();

@@ -69,7 +69,7 @@ func Play(ctx context.Context, a *cli.App) error {
 		}
 	}
 	admin, _ := httpapi.NewToken()
-	a.Config.Store, a.Config.Portfolio, a.Config.AdminKey = "embedded:"+dir, demoPortfolio, config.NewSecret(admin)
+	a.Config.Store, a.Config.Portfolio, a.Config.AdminKey, a.Config.AdminKeyFile = "embedded:"+dir, demoPortfolio, config.NewSecret(admin), ""
 	// Everything, even the witness, is in this one folder, so that a removed demo leaves nothing and
 	// the next one in its place does not look like a store that was rolled back.
 	a.Config.Dir, a.Config.Witness = "", filepath.Join(dir, "witness")
@@ -387,8 +387,8 @@ func (d *demoPlay) next(dir string) {
 	for _, c := range []string{
 		"export BOT=" + d.keys["breakout"],
 		"export API=" + url + "/v1/portfolios/" + demoPortfolio,
-		`curl -N -H "Authorization: Bearer $BOT" "$API/stream?after=0"`,
-		`curl -s -H "Authorization: Bearer $BOT" \`,
+		`curl -N -H @<(printf 'Authorization: Bearer %s' "$BOT") "$API/stream?after=0"`,
+		`curl -s -H @<(printf 'Authorization: Bearer %s' "$BOT") \`,
 		`     -H "Idempotency-Key: 7d0c1f5e-3a52-4b8e-9c41-5f2a6be0d913" \`,
 		`     -H "Content-Type: application/json" "$API/permits" \`,
 		`     -d '{"bot":"breakout","market":"late","outcome":"YES","side":"buy",`,

@@ -141,7 +141,7 @@ func askAsTheDemoSays(t *testing.T, turn string) {
 	_, ask, _ := strings.Cut(turn, "What a bot hears")
 	exports := regexp.MustCompile(`(?m)^ *export (BOT|API)=.*$`).FindAllString(ask, -1)
 	require.Len(t, exports, 2)
-	request := regexp.MustCompile(`(?s)curl -s -H "Authorization.*?}'`).FindString(ask)
+	request := regexp.MustCompile(`(?s)curl -s -H @<\(printf.*?}'`).FindString(ask)
 	require.NotEmpty(t, request)
 	out, err := exec.Command("bash", "-c", strings.Join(exports, "\n")+"\n"+request).CombinedOutput()
 	require.NoError(t, err, "%s", out)

@@ -70,6 +70,7 @@ type botRig struct {
 	server  *petstest.Process
 	main    *client.Portfolio // with an operator's key
 	key     string            // the bot's key
+	env     []string          // of the bot, besides
 }
 
 func newBotRig(t *testing.T, command []string, limits map[string]any) *botRig {
@@ -111,6 +112,7 @@ func (r *botRig) start(url string, args ...string) *botProcess {
 		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"),
 		"PETS_SERVER=" + url, "PETS_KEY=" + r.key, "PETS_PORTFOLIO=main", "PETS_BOT=alpha",
 	}
+	b.cmd.Env = append(b.cmd.Env, r.env...)
 	require.NoError(r.t, b.cmd.Start())
 	over := make(chan struct{})
 	go func() { b.ended <- b.cmd.Wait(); close(over) }()

@@ -10,13 +10,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"pets/commands"
+	"pets/domain"
+	"pets/domain/system"
 	"pets/internal/cli"
 )
 
 // issuedKey is a new API key with its secret, which the server shows once.
 type issuedKey struct {
-	Key    string `json:"key"`
-	Secret string `json:"secret,omitempty"`
+	Key       string     `json:"key"`
+	Secret    string     `json:"secret,omitempty"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 }
 
 // lost is what to say of a key whose first answer was lost: no later one has its secret.
@@ -25,6 +28,22 @@ func (k *issuedKey) lost(a *app) error {
 		return nil
 	}
 	return &cli.ToldError{Err: fmt.Errorf("%s is issued, and the secret was lost with the first answer: revoke it and issue another: %s", k.Key, a.Typed("apikey", "revoke", k.Key))}
+}
+
+// lostRotated is the same of a key that replaces another: rotated again, it has a secret.
+func (k *issuedKey) lostRotated(a *app) error {
+	if k.Secret != "" {
+		return nil
+	}
+	return &cli.ToldError{Err: fmt.Errorf("%s is issued, and the secret was lost with the first answer: rotate that one: %s", k.Key, a.Typed("apikey", "rotate", k.Key, "--overlap", "0s"))}
+}
+
+// until says when a key ends.
+func (k *issuedKey) until() string {
+	if k.ExpiresAt == nil {
+		return "It does not expire: this server is of an earlier build."
+	}
+	return "It expires at " + cli.Clock(*k.ExpiresAt) + "; pets apikey rotate replaces it before."
 }
 
 // listedKey is one without its secret.
@@ -37,14 +56,36 @@ type listedKey struct {
 	Note      string     `json:"note,omitempty"`
 	IssuedAt  time.Time  `json:"issued_at"`
 	RevokedAt *time.Time `json:"revoked_at"`
+	ExpiresAt *time.Time `json:"expires_at"`
+	// ReplacedBy is the key that took its place.
+	ReplacedBy string `json:"replaced_by,omitempty"`
+	State      string `json:"state,omitempty"`
 }
+
+// ends says when a key ends, and whether that needs a person.
+func (k *listedKey) ends(now time.Time) string {
+	if k.ExpiresAt == nil {
+		return "never"
+	}
+	switch at := day(*k.ExpiresAt); k.State {
+	case system.KeyExpired:
+		return at + " EXPIRED"
+	case system.KeyExpiring:
+		return fmt.Sprintf("%s, in %s", at, cli.Days(k.ExpiresAt.Sub(now)))
+	default:
+		return at
+	}
+}
+
+// day is a date in the list, which has no room for the time; --json has it.
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 func (a *app) apikeyCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "apikey", Short: "API keys of a running server: issue, revoke, list (with an admin's PETS_KEY)", Args: cobra.NoArgs,
+		Use: "apikey", Short: "API keys of a running server: issue, rotate, revoke, list (with an admin's PETS_KEY)", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.issueKeyCommand(), a.revokeKeyCommand(), a.listKeysCommand())
+	c.AddCommand(a.issueKeyCommand(), a.rotateKeyCommand(), a.revokeKeyCommand(), a.listKeysCommand())
 	return c
 }
 
@@ -55,13 +96,19 @@ func (a *app) issueKeyCommand() *cobra.Command {
 		Portfolio string `json:"portfolio,omitempty"`
 		Bot       string `json:"bot,omitempty"`
 		Note      string `json:"note,omitempty"`
+		ExpiresIn string `json:"expires_in,omitempty"`
 	}{}
+	var days int
 	c := &cobra.Command{
 		Use: "issue", Short: "Issue a key; its secret is shown once", Args: cobra.NoArgs,
 		Long: "--portfolio binds the key to one portfolio; without it the key is for every one. A key of role admin\n" +
 			"is bound to none, one of role bot to --bot in --portfolio, or in PETS_PORTFOLIO.",
 		Example: "  pets apikey issue --user alice --role operator\n  pets apikey issue --user bob --role operator --portfolio paper\n  pets apikey issue --user alpha-host --role bot --bot alpha",
 		RunE: func(c *cobra.Command, _ []string) error {
+			var err error
+			if body.ExpiresIn, err = lifeOf(c, days); err != nil {
+				return err
+			}
 			body.Portfolio = a.PortfolioFlag // only the flag binds a key, not PETS_PORTFOLIO
 			if body.Bot != "" {
 				body.Portfolio = a.Config.Portfolio
@@ -88,6 +135,8 @@ func (a *app) issueKeyCommand() *cobra.Command {
 			p.Line("%s for %s, role %s, %s. Shown once and stored nowhere:", key.Key, body.User, body.Role, of)
 			p.Line("")
 			p.Line("    %s", key.Secret)
+			p.Line("")
+			p.Line("%s", key.until())
 			return cli.Told(key.Key+unseen, p.Err)
 		},
 	}
@@ -95,6 +144,65 @@ func (a *app) issueKeyCommand() *cobra.Command {
 	c.Flags().StringVar(&body.Role, "role", "", "bot, feed, operator, approver, admin or auditor")
 	c.Flags().StringVar(&body.Bot, "bot", "", "the bot of a key of role bot, in --portfolio")
 	c.Flags().StringVar(&body.Note, "note", "", "a word for the list")
+	daysFlag(c, &days)
+	return c
+}
+
+func daysFlag(c *cobra.Command, days *int) {
+	c.Flags().IntVar(days, "days", 365, "how many days the key lives")
+}
+
+// lifeOf is the life of a key as the API takes it; "" where nobody has said any.
+func lifeOf(c *cobra.Command, days int) (string, error) {
+	if !c.Flags().Changed("days") {
+		return "", nil
+	}
+	if most := int(system.MaxKeyLife.Hours() / 24); days < 1 || days > most {
+		return "", cli.Usage(domain.Invalid("--days", "must be from 1 to %d", most))
+	}
+	return (time.Duration(days) * 24 * time.Hour).String(), nil
+}
+
+func (a *app) rotateKeyCommand() *cobra.Command {
+	var days int
+	var overlap time.Duration
+	c := &cobra.Command{
+		Use: "rotate KEY", Short: "Replace a key by a new one for the same user; its secret is shown once", Args: cobra.ExactArgs(1),
+		Long: "Issues a key for the same user, role, portfolio and bot. The former one goes on for the overlap, and never\n" +
+			"longer than it would have; so hand over the new one within that time. Where the former one has leaked,\n" +
+			"revoke it instead (pets apikey revoke), and issue another.",
+		Example: "  pets apikey rotate k3\n  pets apikey rotate k3 --overlap 1h --days 90",
+		RunE: func(c *cobra.Command, args []string) error {
+			life, err := lifeOf(c, days)
+			if err != nil {
+				return err
+			}
+			body := struct {
+				Overlap   string `json:"overlap"`
+				ExpiresIn string `json:"expires_in,omitempty"`
+			}{overlap.String(), life}
+			var key issuedKey
+			if err := a.ToServer(c.Context(), http.MethodPost, "/v1/api-keys/"+url.PathEscape(args[0])+"/rotate", body, &key); err != nil {
+				return err
+			}
+			const unseen = " is issued, and its secret, which is shown once, is lost: rotate that one"
+			if a.JSON {
+				return errors.Join(cli.Told(key.Key+unseen, a.PrintJSON(key)), key.lostRotated(a))
+			}
+			if err := key.lostRotated(a); err != nil {
+				return err
+			}
+			p := a.Messages()
+			p.Line("%s takes the place of %s, which ends in %s at the latest. Shown once and stored nowhere:", key.Key, args[0], domain.Duration(overlap))
+			p.Line("")
+			p.Line("    %s", key.Secret)
+			p.Line("")
+			p.Line("%s", key.until())
+			return cli.Told(key.Key+unseen, p.Err)
+		},
+	}
+	c.Flags().DurationVar(&overlap, "overlap", system.KeyOverlap, "how long the former key goes on beside the new one")
+	daysFlag(c, &days)
 	return c
 }
 
@@ -127,13 +235,21 @@ func (a *app) listKeysCommand() *cobra.Command {
 			if a.JSON {
 				return a.PrintJSON(list)
 			}
-			rows := [][]string{{"KEY", "USER", "ROLE", "PORTFOLIO", "BOT", "ISSUED", "REVOKED", "NOTE"}}
-			for _, k := range list.Keys {
-				revoked := ""
+			rows := [][]string{{"KEY", "USER", "ROLE", "PORTFOLIO", "BOT", "ISSUED", "ENDS", "NOTE"}}
+			now, due := a.Clock()(), 0
+			for i := range list.Keys {
+				k := &list.Keys[i]
+				ends := k.ends(now)
 				if k.RevokedAt != nil {
-					revoked = cli.Clock(*k.RevokedAt)
+					ends = day(*k.RevokedAt) + " revoked"
 				}
-				rows = append(rows, []string{k.Key, k.User, k.Role, k.Portfolio, k.Bot, cli.Clock(k.IssuedAt), revoked, k.Note})
+				if k.State == system.KeyExpiring && k.ReplacedBy == "" {
+					due++
+				}
+				rows = append(rows, []string{k.Key, k.User, k.Role, k.Portfolio, k.Bot, day(k.IssuedAt), ends, k.Note})
+			}
+			if due > 0 {
+				a.Caution(fmt.Sprintf("%d of these keys end within 30 days: replace each with pets apikey rotate KEY", due))
 			}
 			return a.Table(rows)
 		},

@@ -111,7 +111,7 @@ func (a *app) needsOfState(ctx context.Context, v *watched) ([]attention, error)
 		}
 	}
 	for _, d := range v.Doubts {
-		out = append(out, attention{What: show.InDoubt(a.App, d, v.BaseAsset), Next: []string{"balances"}})
+		out = append(out, attention{What: show.InDoubt(a.App, d, v.BaseAsset), Next: a.Advise("balances")})
 	}
 	for _, p := range v.Positions {
 		if !p.OpenLeg.IsZero() {

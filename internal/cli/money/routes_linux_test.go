@@ -194,6 +194,7 @@ var steps = []step{
 	{route: "POST /v1/api-keys", who: "admin", line: "apikey issue --user carl --role auditor"},
 	{route: "GET /v1/api-keys", who: "admin", line: "apikey list"},
 	{route: "DELETE /v1/api-keys/{key}", who: "admin", line: "apikey revoke k7 --reason mistake"},
+	{route: "POST /v1/api-keys/{key}/rotate", who: "admin", line: "apikey rotate k1 --overlap 24h --days 90"},
 
 	{route: "POST /deposits", who: "olga", line: "-p paper deposit 10000"},
 	{route: "POST /withdrawals", who: "olga", line: "-p paper withdraw 1.5 --tx ref-1"},

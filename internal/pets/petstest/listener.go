@@ -102,6 +102,7 @@ var Reached = []struct {
 
 	{"clear", Through, "--reason x"},
 	{"apikey issue", Through, "--user alice --role operator"},
+	{"apikey rotate", Through, "k1"},
 	{"apikey revoke", Through, "k1"},
 	{"apikey list", Peeks, ""},
 	{"transfer", Through, "--from hot --to cold --amount 1 --reason x"},
