@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -106,4 +107,124 @@ func TestTheConfirmationNamesItsPortfolio(t *testing.T) {
 	require.Contains(t, state, "--confirm "+typed[2]+" -p paper2", "and so does the state")
 	require.NotContains(t, ann.Ok("-p", "main", "events", "--type", "emergency_stop.cleared", "--json"), "emergency_stop.cleared")
 	require.Contains(t, ann.Ok("events", "--type", "emergency_stop.cleared", "--json"), "emergency_stop.cleared")
+}
+
+// "Every command that the command line prints names the portfolio that is meant": what status
+// prints to one person is typed by another, whose settings name another portfolio, where a
+// request has the same name.
+func TestWhatStatusPrintsIsForOnePortfolio(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "store")
+	p := twoPortfolios(t, folder)
+	as := func(user, role, portfolio string) *petstest.Shell {
+		s := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: []string{"PETS_PORTFOLIO=" + portfolio, "PETS_SERVER=" + p.URL, "PETS_KEY=" + petstest.AdminKey}}
+		var issued struct{ Secret string }
+		petstest.ReadJSON(t, s.Ok("apikey", "issue", "--user", user, "--role", role, "--json"), &issued)
+		s.Env[2] = "PETS_KEY=" + issued.Secret
+		return s
+	}
+	ann, bob := as("ann", "operator", "main"), as("bob", "approver", "paper2")
+	for _, id := range []string{"main", "paper2"} {
+		ann.Ok("-p", id, "stop", "--emergency")
+		ann.Ok("-p", id, "clear", "--reason", "x")
+		ann.Ok("-p", id, "override", "request", "go_live", "--for", "real", "--reason", "x")
+	}
+	out := ann.Run("status").Out
+	count := func(id, kind string) int {
+		return strings.Count(ann.Ok("-p", id, "events", "--type", kind, "--json"), `"`+kind)
+	}
+	for command, kind := range map[string]string{"clear": "emergency_stop.cleared", "override": "override.recorded"} {
+		found := regexp.MustCompile(`(?m)^ +pets (` + command + ` .* -p main)$`).FindStringSubmatch(out)
+		require.NotNil(t, found, out)
+		bob.Run(strings.Fields(found[1])...)
+		require.Zero(t, count("paper2", kind), "nobody confirmed that")
+		if command == "clear" {
+			require.Equal(t, 1, count("main", kind))
+		}
+	}
+	require.Len(t, regexp.MustCompile(`(?m)^ +pets .* -p (?:main|paper2)$`).FindAllString(out, -1), len(regexp.MustCompile(`(?m)^ +pets .*$`).FindAllString(out, -1)), out)
+}
+
+// "A portfolio that is not known is not guessed": where the setting that names it cannot be
+// read, and where the key is for another one than the default.
+func TestAStopThatFailedDoesNotGuessThePortfolio(t *testing.T) {
+	s := petstest.New(t)
+	s.Env = append(s.Env, "PETS_PORTFOLIO=not a name", "PETS_SERVER=http://127.0.0.1:1", "PETS_KEY="+petstest.SomeKey)
+	r := s.Run("stop", "--emergency")
+	require.Equal(t, 1, r.Code)
+	require.Regexp(t, "Put its name in place of PORTFOLIO.*`sudo pets stop --emergency -p PORTFOLIO --store embedded:DIR`", r.Err)
+	require.NotContains(t, r.Err, "-p main")
+	require.Contains(t, s.Run("stop", "--emergency", "-p", "second").Err, "`sudo pets stop --emergency -p second --store embedded:DIR`")
+
+	p := twoPortfolios(t, filepath.Join(t.TempDir(), "store"))
+	admin := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: []string{"PETS_SERVER=" + p.URL, "PETS_KEY=" + petstest.AdminKey}}
+	var issued struct{ Secret string }
+	petstest.ReadJSON(t, admin.Ok("apikey", "issue", "--user", "ann", "--role", "operator", "-p", "paper2", "--json"), &issued)
+	ann := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: []string{"PETS_SERVER=" + p.URL, "PETS_KEY=" + issued.Secret}}
+	r = ann.Run("stop", "--emergency")
+	require.Equal(t, 1, r.Code)
+	require.Contains(t, r.Err, "NOT stopped: the key is for portfolio paper2, and this is main")
+	ann.Ok(printed(t, r.Err, "which the key is for, `", "`")...)
+	require.Contains(t, ann.Ok("-p", "paper2", "events", "--type", "emergency_stop", "--json"), "emergency_stop.engaged")
+}
+
+// "If it failed, the command prints `NOT stopped` and what to do next": also where what was
+// named is not there, or was typed wrong.
+func TestWhatIsNotThereSaysWhatIs(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "store")
+	p := twoPortfolios(t, folder)
+	for _, way := range []string{"http", "socket", "folder"} {
+		env := []string{"PETS_STORE=embedded:" + folder}
+		switch way {
+		case "http":
+			env = []string{"PETS_SERVER=" + p.URL, "PETS_KEY=" + petstest.AdminKey}
+		case "folder":
+			require.NoError(t, p.Cmd.Process.Signal(os.Interrupt))
+			require.NoError(t, p.Cmd.Wait())
+		}
+		s := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: env, Settle: time.Millisecond}
+		for _, c := range []struct {
+			args []string
+			code int
+			want []string
+		}{
+			{[]string{"stop", "gamma"}, 1, []string{"the portfolios are main, paper2", "`pets bot list -p main`", "`pets stop --emergency -p main`"}},
+			{[]string{"stop", "paper2"}, 1, []string{"paper2 is a portfolio, which is stopped by `pets stop --emergency -p paper2`"}},
+			{[]string{"stop", "all"}, 1, []string{"`pets stop --emergency --everywhere`"}},
+			{[]string{"stop", "--emergency", "-p", "all"}, 1, []string{"main, paper2", "`pets stop --emergency --everywhere`"}},
+			{[]string{"stop", "--emergency", "paper2"}, 2, []string{"`pets stop paper2 -p main`", "`pets stop --emergency -p paper2`"}},
+			{[]string{"stop", "--emergncy"}, 2, []string{"unknown flag"}},
+			{[]string{"stop"}, 2, []string{"`pets stop --emergency -p main`"}},
+		} {
+			r := s.Run(c.args...)
+			require.Equal(t, c.code, r.Code, "%s %v: %s", way, c.args, r.Err)
+			require.Contains(t, r.Err, "NOT stopped", "%s %v", way, c.args)
+			for _, want := range c.want {
+				require.Contains(t, r.Err, want, "%s %v", way, c.args)
+			}
+		}
+		for _, no := range []string{"Stop", "kill"} {
+			require.Regexp(t, `there is no command "`+no+`": did you mean .*stop`, s.Run(no, "--emergency").Err)
+		}
+	}
+}
+
+// "A stop does not fail for its description": of a kind that there is not, it keeps the word.
+func TestAStopDoesNotFailForItsKind(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "store")
+	p := twoPortfolios(t, folder)
+	require.NoError(t, p.Cmd.Process.Signal(os.Interrupt))
+	require.NoError(t, p.Cmd.Wait())
+	for said, kind := range map[string]string{"breach": "security_breach", "Security-Breach": "security_breach", "system": "system_error", "portfolio_drawdown": "manual", "": "manual"} {
+		copied := filepath.Join(t.TempDir(), "store")
+		require.NoError(t, os.CopyFS(copied, os.DirFS(folder)))
+		s := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: []string{"PETS_STORE=embedded:" + copied}}
+		r := s.Run("stop", "--emergency", "-p", "main", "--kind", said)
+		require.Equal(t, 0, r.Code, r.Err)
+		var v struct {
+			Stop struct{ Kind, Reason string } `json:"emergency_stop"`
+		}
+		petstest.ReadJSON(t, s.Ok("state", "-p", "main", "--json"), &v)
+		require.Equal(t, kind, v.Stop.Kind, said)
+		require.Equal(t, said != "" && said != "Security-Breach", strings.Contains(v.Stop.Reason, "(--kind "+said+")"), v.Stop.Reason)
+	}
 }
