@@ -1,6 +1,7 @@
 package portfolio
 
 import (
+	"fmt"
 	"time"
 
 	"pets/domain"
@@ -170,7 +171,11 @@ func (d *Decision) ConfirmClear(request string) error {
 		return err
 	}
 	if request == "" || request != d.s.Stop.Request {
-		return &domain.Error{Code: domain.CodeNotFound, Field: "request", Message: "is not the open request to clear the emergency stop"}
+		open := "there is none"
+		if d.s.Stop.Request != "" {
+			open = fmt.Sprintf("that is %s, of %s", d.s.Stop.Request, d.s.Stop.Requester)
+		}
+		return &domain.Error{Code: domain.CodeNotFound, Field: "request", Message: "is not the open request to clear the emergency stop: " + open}
 	}
 	if domain.SameUser(d.caller.User, d.s.Stop.Requester) {
 		return domain.Errorf(domain.CodeDenied, "the user who requested the clearing cannot confirm it; it takes two people")

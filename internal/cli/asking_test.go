@@ -286,6 +286,7 @@ func TestWhatLetsTradingGoOnWithoutAnAnswer(t *testing.T) {
 		{[]string{"reset", "daily_loss", "--reason", "x"}, "look before it is sent anew: pets events --type breaker -p paper2"},
 		{[]string{"clear", "--confirm", "c1"}, "look before it is sent anew: pets events --type emergency_stop -p paper2"},
 		{[]string{"override", "confirm", "o1"}, "look before it is sent anew: pets events --type override -p paper2"},
+		{[]string{"apikey", "revoke", "k4"}, "look before it is sent anew: pets apikey list"},
 		{[]string{"clear", "--reason", "x"}, "to send it again safely, add --key "},
 		{[]string{"reject", "x1", "--reason", "x"}, "to send it again safely, add --key "},
 	} {

@@ -19,6 +19,7 @@ import (
 	"pets/commands"
 	"pets/commands/client"
 	"pets/domain"
+	"pets/internal/open"
 )
 
 // The verbs are the commands that need a running server: one for each route that a person's
@@ -56,14 +57,26 @@ func (a *App) Looks(c *cobra.Command) *cobra.Command {
 var looks = map[string]string{"start": "bot", "reset": "breaker", "clear": "emergency_stop", "confirm": "override"}
 
 func (a *App) looked(c *cobra.Command, err error) error {
-	if err == nil || !a.Once || neverSent(err) || !lost(err) {
+	if !a.Once {
 		return err
 	}
 	words := []string{"state"}
 	if of := looks[c.Name()]; of != "" {
 		words = []string{"events", "--type", of}
 	}
+	return a.Unsure(err, words...)
+}
+
+// Unsure adds to an error that leaves open whether a command was recorded how to look, and how to
+// end a server on this machine that does not answer.
+func (a *App) Unsure(err error, words ...string) error {
+	if err == nil || neverSent(err) || !lost(err) {
+		return err
+	}
 	what := "it may have been recorded all the same; look before it is sent anew: " + a.Typed(words...)
+	if hung := a.Unanswered(err); hung != "" && !errors.Is(err, context.Canceled) {
+		what += ". The server does not answer: " + open.EndIt(hung) + ", and start it again"
+	}
 	if errors.Is(err, context.Canceled) { // the last word is only that it was interrupted
 		a.Tell("%s", what)
 		return err

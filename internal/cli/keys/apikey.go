@@ -105,7 +105,7 @@ func (a *app) revokeKeyCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			var answer commands.Answer
 			if err := a.ToServer(c.Context(), http.MethodDelete, "/v1/api-keys/"+url.PathEscape(args[0]), cli.ReasonOf(a.Printable(reason)), &answer); err != nil {
-				return err
+				return a.Unsure(err, "apikey", "list")
 			}
 			return a.Done(answer, args[0]+" is revoked")
 		},

@@ -103,6 +103,7 @@ func TestTheConfirmationNamesItsPortfolio(t *testing.T) {
 	out := ann.Ok("clear", "--reason", "x")
 	state := ann.Ok("state")
 	typed := printed(t, out, `confirms with(?: \(revision \d+\))?:\s+`, `(\n`)
+	require.Contains(t, bob.Run("clear", "--confirm", "c1", "-p", "paper2").Err, "is not the open request to clear the emergency stop: that is "+typed[2]+", of ann")
 	bob.Ok(typed...)
 	require.Contains(t, state, "--confirm "+typed[2]+" -p paper2", "and so does the state")
 	require.NotContains(t, ann.Ok("-p", "main", "events", "--type", "emergency_stop.cleared", "--json"), "emergency_stop.cleared")
