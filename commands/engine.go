@@ -173,6 +173,8 @@ type Health struct {
 	PendingStops int
 	// PendingBots counts those of them that stop one bot.
 	PendingBots int
+	// StopsNowhere names the portfolios that a stop holds for and that the store does not have.
+	StopsNowhere []string
 	// UnkeptStops counts those that are only in memory: a restart forgets them.
 	UnkeptStops int
 	// Loaded: every stream was folded.
@@ -193,7 +195,7 @@ func (e *Engine) Health() Health {
 			e.stops.poisonedBy(err)
 		}
 	}
-	h := Health{Poisoned: e.stops.poisoned(), PendingStops: int(e.stops.pending.count.Load()), PendingBots: e.stops.pending.bots(), Loaded: e.phase.Load() == phaseLoaded}
+	h := Health{Poisoned: e.stops.poisoned(), PendingStops: int(e.stops.pending.count.Load()), PendingBots: e.stops.pending.bots(), StopsNowhere: e.stops.pending.nowhere(), Loaded: e.phase.Load() == phaseLoaded}
 	h.ClockBehind, h.StandStill = e.clockBehind()
 	if e.stops.unkept.Load() {
 		h.UnkeptStops = h.PendingStops

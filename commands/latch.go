@@ -60,6 +60,11 @@ func (p *PendingStop) refused() string {
 	return fmt.Sprintf("the emergency stop (%s) of portfolio %s, asked for by %s, was refused and stops nothing", p.Kind, p.Portfolio, p.Caller.User)
 }
 
+// missing reports that a stop holds whose portfolio is not there.
+func (p *PendingStop) missing() string {
+	return fmt.Sprintf("a stop of portfolio %s, asked for by %s, holds, and this store has no such portfolio: it stays in the marker, and is recorded once the portfolio is opened", p.Portfolio, p.Caller.User)
+}
+
 // disowned returns a stop read from a file that another user may have written. It is in
 // force, because a stop is safe, but in the name of the server. The reason says who
 // supposedly asked for it.

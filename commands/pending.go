@@ -41,6 +41,11 @@ type latched struct {
 	// nil if none is under way.
 	tried bool
 	under chan struct{}
+	// found: a marker file had it, so that it was answered as holding by an earlier run.
+	found bool
+	// nowhere: its portfolio is not in the store, which had it when the stop was answered, or
+	// another name was meant.
+	nowhere atomic.Bool
 }
 
 func newPending() *pending {
@@ -79,6 +84,20 @@ func (s *pending) put(p PendingStop, early bool) (l *latched, isNew bool, err er
 	close(s.added)
 	s.added = make(chan struct{})
 	return l, true, nil
+}
+
+// nowhere are the portfolios of the stops that hold though the store does not have them.
+func (s *pending) nowhere() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ids []string
+	for id, of := range s.by {
+		if slices.ContainsFunc(of, func(l *latched) bool { return l.nowhere.Load() }) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // drop removes a stop that is recorded, or was refused.

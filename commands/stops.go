@@ -79,8 +79,10 @@ func (s *stops) takeOver(file *LatchFile) {
 			err = errors.Join(err, unsound)
 			continue
 		}
-		_, _, full := s.pending.add(p, false)
-		err = errors.Join(err, full)
+		l, _, full := s.pending.add(p, false)
+		if err = errors.Join(err, full); l != nil {
+			l.found = true
+		}
 	}
 	_, s.written = s.pending.list()
 	s.empty = err == nil && len(all) == 0
@@ -268,13 +270,30 @@ func (s *stops) record(ctx context.Context, l *latched) {
 		// its key was used for another command.
 		_, err = s.try(ctx, s.pending.rekey(l, uuid.NewString()))
 	}
-	if err != nil && waits(err) {
+	if err != nil && (waits(err) || s.keeps(ctx, l, err)) {
 		return
 	}
 	if err != nil {
 		s.engine.options.Failed(p.refused(), err)
 	}
 	s.pending.drop(l)
+}
+
+// keeps reports whether a stop stays in force although it was refused: one that was answered as
+// holding before a restart, of a portfolio that the store does not have. Its beginning may have been
+// lost with the store, and the stop must not be lost with it: it is recorded as soon as the portfolio
+// is opened.
+func (s *stops) keeps(ctx context.Context, l *latched, err error) bool {
+	if !l.found || domain.CodeOf(err) != domain.CodeNotFound {
+		return false
+	}
+	if domain.CodeOf(s.engine.inStore(ctx, l.Portfolio, false)) != domain.CodeNotFound {
+		return false // it is its bot that is not there
+	}
+	if !l.nowhere.Swap(true) {
+		s.engine.options.Failed(l.missing(), err)
+	}
+	return true
 }
 
 // pass tries to record everything that is pending, portfolio by portfolio, and writes

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -622,6 +623,33 @@ func TestARefusedStopSaysWhose(t *testing.T) {
 	require.Equal(t, "the stop of bot zzz in portfolio main, asked for by "+olga.User+", was refused and stops nothing", bot.refused())
 	all := PendingStop{Portfolio: "mian", Caller: olga, Kind: domain.StopManual}
 	require.Contains(t, all.refused(), "(manual) of portfolio mian, asked for by "+olga.User)
+}
+
+// "A stop is kept in memory and in a marker file, and recorded once the store takes it, also
+// after a restart": not even a store that has lost the beginning of the portfolio loses the stop.
+// It is recorded when the portfolio is opened again.
+func TestAStopOutlivesItsPortfolio(t *testing.T) {
+	e := newEngined(t).opened("other")
+	e.engine.Close()
+	lost := PendingStop{Portfolio: "main", Caller: olga, Key: "k", Kind: domain.StopManual, Reason: "smoke", At: noon}
+	bot := PendingStop{Portfolio: "other", Caller: olga, Key: "k2", Kind: kindBot, Bot: "zzz", Reason: "odd", At: noon}
+	require.NoError(t, NewLatchFile(e.latch).Write([]PendingStop{lost, bot}))
+	for range 2 { // and outlives further starts
+		e.start()
+		require.Eventually(t, func() bool {
+			h := e.engine.Health()
+			return slices.Equal(h.StopsNowhere, []string{"main"}) && h.PendingStops == 1
+		}, 10*time.Second, time.Millisecond, "a bot that is not there is refused, as before")
+		e.engine.Close()
+		all, err := NewLatchFile(e.latch).Read()
+		require.NoError(t, err)
+		require.Equal(t, []PendingStop{lost}, all)
+	}
+	e.start()
+	e.opened("main")
+	e.unlatched()
+	require.Equal(t, []string{domain.StopManual}, e.engaged("main"))
+	require.Empty(t, e.engine.Health().StopsNowhere)
 }
 
 // Two people send the same stop, and it is refused to one of them: it is still in force

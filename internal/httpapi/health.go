@@ -25,6 +25,8 @@ type Health struct {
 	// PendingStops are stops that are in force and not recorded yet, PendingBots those of
 	// them that stop one bot.
 	PendingStops, PendingBots int
+	// StopsNowhere names the portfolios of those whose portfolio is not in the store.
+	StopsNowhere []string
 	// UnkeptStops counts those that a restart forgets, because they could not be
 	// written anywhere.
 	UnkeptStops int
@@ -96,6 +98,9 @@ func (h Health) warnings() []string {
 	}
 	if h.PendingBots > 0 {
 		all = append(all, fmt.Sprintf("warning: stops of bots that hold and are not recorded yet: %d", h.PendingBots))
+	}
+	for _, id := range h.StopsNowhere {
+		all = append(all, fmt.Sprintf("warning: a stop of portfolio %s holds, and this store has no such portfolio: was it lost with the beginning of its stream, or is an older copy or another store served? Compare with the damaged store, and see docs/runbooks/store.md", id))
 	}
 	if h.UnkeptStops > 0 {
 		all = append(all, fmt.Sprintf("warning: stops that hold in memory only, because they could not be written anywhere; a restart forgets them, so keep the server running and make room: %d", h.UnkeptStops))

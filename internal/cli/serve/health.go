@@ -17,7 +17,7 @@ const healthEvery = time.Second
 // health collects the health of everything behind the API.
 func (s *Server) health() httpapi.Health {
 	store, engine := s.Store.Health(), s.Engine.Health()
-	h := httpapi.Health{Poisoned: engine.Poisoned, Damaged: store.Damaged, PendingStops: engine.PendingStops, PendingBots: engine.PendingBots, UnkeptStops: engine.UnkeptStops, ClockBehind: engine.ClockBehind, StandStill: engine.StandStill}
+	h := httpapi.Health{Poisoned: engine.Poisoned, Damaged: store.Damaged, PendingStops: engine.PendingStops, PendingBots: engine.PendingBots, StopsNowhere: engine.StopsNowhere, UnkeptStops: engine.UnkeptStops, ClockBehind: engine.ClockBehind, StandStill: engine.StandStill}
 	if local := s.noLocalStop.Load(); local != nil {
 		h.NoLocalStop = *local
 	}
