@@ -235,7 +235,7 @@ func (a *App) settings(command *cobra.Command) (config.Config, error) {
 	c, err := config.Load(a.Dir, a.Environ, a.storeFlagged()...)
 	if err != nil && is(command, noteViews) { // asking a server needs few settings
 		c, ignored := config.LoadToStop(a.Dir, a.Environ, a.storeFlagged()...)
-		if a.server != "" || a.StoreFlag == "" && c.Server != "" {
+		if a.server != "" || a.StoreFlag == "" && c.Server != "" || command.Name() == "status" { // which is of every portfolio
 			return a.without(c, ignored, command, "asking the server"), nil
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -116,6 +117,17 @@ func TestEveryPrintedCommandNamesItsPortfolio(t *testing.T) {
 	for _, command := range leaves(root, "") {
 		none := slices.ContainsFunc(cli.Unaimed, func(of string) bool { return strings.HasPrefix(command+" ", of+" ") })
 		require.Equal(t, !none, strings.Contains(a.Typed(strings.Fields(command)...), " -p second"), command)
+	}
+	pages, err := filepath.Glob("../../docs/*.md")
+	require.NoError(t, err)
+	runbooks, err := filepath.Glob("../../docs/runbooks/*.md")
+	require.NoError(t, err)
+	for _, page := range append(pages, runbooks...) { // sudo drops the settings
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, typed := range regexp.MustCompile("sudo pets stop [^`]+").FindAllString(string(text), -1) {
+			require.Regexp(t, ` -p | --everywhere`, typed, page)
+		}
 	}
 	require.Equal(t, "pets clear --confirm c1 -p other", a.AdviseIn("other", "clear", "--confirm", "c1").String())
 	require.Equal(t, "pets stop --emergency --everywhere", a.Typed("stop", "--emergency", "--everywhere"))

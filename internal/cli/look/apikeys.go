@@ -53,9 +53,9 @@ func (k *heldKey) needs(a *app) *attention {
 	switch {
 	case k.ReplacedBy != "" || k.ExpiresAt == nil:
 	case k.State == system.KeyExpiring:
-		return &attention{What: of + "expires " + a.in(*k.ExpiresAt) + ": replace it", Next: []string{"apikey", "rotate", k.Key}}
+		return &attention{What: of + "expires " + a.in(*k.ExpiresAt) + ": replace it", Next: a.Advise("apikey", "rotate", k.Key)}
 	case k.State == system.KeyExpired && a.Clock()().Sub(*k.ExpiresAt) < system.WarnKey:
-		return &attention{What: of + "has expired at " + cli.Clock(*k.ExpiresAt) + ": replace it, or revoke it where nobody needs it", Next: []string{"apikey", "rotate", k.Key}}
+		return &attention{What: of + "has expired at " + cli.Clock(*k.ExpiresAt) + ": replace it, or revoke it where nobody needs it", Next: a.Advise("apikey", "rotate", k.Key)}
 	}
 	return nil
 }

@@ -241,6 +241,21 @@ func TestStatusShowsPortfoliosOfAServerThatIsNotReady(t *testing.T) {
 	require.NotContains(t, r.Out, "not seen ")
 }
 
+// "pets status, which covers every portfolio, does not need PETS_PORTFOLIO": one that cannot be
+// read hides nothing, whether the server is named or found.
+func TestStatusWithABadPortfolio(t *testing.T) {
+	s, _ := served(t)
+	s.Ok("portfolio", "open", "main")
+	s.Ok("-p", "main", "stop", "--emergency")
+	for _, env := range [][]string{s.Env, {s.Env[0], "PETS_KEY=" + petstest.AdminKey}} {
+		here := &petstest.Shell{T: t, Dir: t.TempDir(), Ctx: t.Context(), Env: append([]string{"PETS_PORTFOLIO=not a name"}, env...)}
+		r := here.Run("status")
+		require.Equal(t, 1, r.Code, r.Err)
+		require.Contains(t, r.Out, "main: EMERGENCY STOP, manual")
+		require.Contains(t, r.Out, "    pets state -p main\n")
+	}
+}
+
 // "or there is no answer": a folder without a server, with a stop waiting in it, and a port at which
 // no server listens.
 func TestStatusWithoutAServer(t *testing.T) {

@@ -90,6 +90,8 @@ func TestStatusOfWhatIsOverdue(t *testing.T) {
 	for _, id := range []string{"p7", "p8"} { // a stop does not reach the venue
 		require.Contains(t, said, "the order of permit "+id+" of alpha, which is stopped, rests and may still be filled")
 	}
+	answers["/positions"] = `{"positions":[{"bot":"alpha","market":"rain","outcome":"YES","quantity":"10","open_leg":"4"}]}`
+	require.Contains(t, s.Ok("positions"), "open leg 4", "the command that is printed is no dead end")
 	require.Contains(t, r.Err, "8 things need a person")
 	clitest.Fits(t, 80, r.Out)
 }
