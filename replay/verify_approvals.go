@@ -74,7 +74,7 @@ func (v *verifier) checkSigned(ctx context.Context, rec eventstore.Record, meta 
 		a = v.approvedTransfer(e)
 	case *domain.EmergencyStopCleared:
 		a = approved{kind: approval.KindClear, id: e.Request, user: e.ConfirmedBy, signature: e.Signature}
-		if e.RequestedBy != v.state.Stop.Requester {
+		if !domain.SameUser(e.RequestedBy, v.state.Stop.Requester) {
 			a.differs = "requested_by"
 		}
 	case *domain.OverrideRecorded:
@@ -96,7 +96,7 @@ func (v *verifier) checkSigned(ctx context.Context, rec eventstore.Record, meta 
 		v.problem("%s %s is approved with another %s than was requested", a.kind, a.id, a.differs)
 	case domain.SameUser(what.RequestedBy, a.user):
 		v.problem("%s %s is approved by %s, who requested it", a.kind, a.id, a.user)
-	case meta.Actor != a.user:
+	case !domain.SameUser(meta.Actor, a.user):
 		v.problem("%s %s is approved by %s, but the command was sent by %s", a.kind, a.id, a.user, meta.Actor)
 	}
 	at := v.state.SignedAt(rec.Time, meta.ClockBehind)
@@ -129,7 +129,7 @@ func (v *verifier) approvedOverride(e *domain.OverrideRecorded) approved {
 		a.differs = "limits"
 	case e.Reason != o.Reason:
 		a.differs = "reason"
-	case e.RequestedBy != o.User:
+	case !domain.SameUser(e.RequestedBy, o.User):
 		a.differs = "requested_by"
 	case !portfolio.ClockOverrideFits(o.Offset, e.Offset):
 		a.differs = "offset"
