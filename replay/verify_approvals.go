@@ -167,7 +167,8 @@ func (v *verifier) recordOf(ctx context.Context, stream string, revision uint64)
 
 // checkApprovers returns what is wrong with an event of approvers' keys, given the earlier
 // events of the stream, or "".
-func checkApprovers(s *system.State, revision uint64, recorded time.Time, event domain.Event) string {
+func checkApprovers(s *system.State, rec eventstore.Record, event domain.Event) string {
+	revision, recorded := rec.Revision, rec.Time
 	known := s.Approvers()
 	switch e := event.(type) {
 	case *domain.ApproverRegistered:
@@ -190,7 +191,7 @@ func checkApprovers(s *system.State, revision uint64, recorded time.Time, event 
 			return fmt.Sprintf("approver's key %s counts from %s, but should from %s", e.Approver, e.CountsFrom.Format(time.RFC3339Nano), counts.Format(time.RFC3339Nano))
 		}
 	case *domain.ApproverVouched:
-		return checkWord(s, recorded, e)
+		return checkWord(s, rec, e)
 	case *domain.ApproverRevoked:
 		for _, k := range known.Keys {
 			if k.ID == e.Approver && k.RevokedAt == nil {
@@ -202,7 +203,9 @@ func checkApprovers(s *system.State, revision uint64, recorded time.Time, event 
 	return ""
 }
 
-func checkWord(s *system.State, recorded time.Time, e *domain.ApproverVouched) string {
+func checkWord(s *system.State, rec eventstore.Record, e *domain.ApproverVouched) string {
+	meta, _ := domain.DecodeMetadata(rec.Metadata) // without it the clock was right
+	at := rec.Time.Add(-time.Duration(meta.ClockBehind))
 	known := s.Approvers()
 	word, waits := s.Word(e.Approver)
 	if !waits {
@@ -213,7 +216,7 @@ func checkWord(s *system.State, recorded time.Time, e *domain.ApproverVouched) s
 			return fmt.Sprintf("%s gives a word for approver's key %s, but is its user or registered it", e.By, e.Approver)
 		}
 	}
-	if err := known.Check(&e.Signature, word, e.By, recorded); err != nil {
+	if err := known.Check(&e.Signature, word, e.By, at); err != nil {
 		return fmt.Sprintf("the word of %s for approver's key %s: %v", e.By, e.Approver, err)
 	}
 	return ""
