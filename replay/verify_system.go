@@ -53,7 +53,7 @@ func VerifySystem(ctx context.Context, store eventstore.Store) (VerifiedSystem, 
 			}
 			revoked[e.Key] = true
 		case *domain.ApproverRegistered, *domain.ApproverVouched, *domain.ApproverRevoked:
-			if what := checkApprovers(s, rec.Revision, rec.Time, e); what != "" {
+			if what := checkApprovers(s, rec, e); what != "" {
 				problem(rec, "%s", what)
 			}
 		case *domain.AccessDenied, *domain.RollbackAccepted, *domain.CommandNoted:

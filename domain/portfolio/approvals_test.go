@@ -2,6 +2,7 @@ package portfolio
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -106,4 +107,51 @@ func TestSignaturesCountByTheWallClock(t *testing.T) {
 	s := h.s.Clone()
 	s.ClockOffset = domain.Duration(time.Hour)
 	require.Equal(t, h.now.Add(-time.Hour), s.SignedAt(h.now, 0), "two people accepted a clock that was behind")
+}
+
+// What is requested is in the lines, field by field: a new field of a request has to be
+// shown to who approves it.
+func TestEveryFieldOfARequestIsInItsLines(t *testing.T) {
+	changed := func(name string, field reflect.Value) {
+		t.Helper()
+		switch field.Interface().(type) {
+		case string:
+			field.SetString(field.String() + "x")
+		case domain.Decimal:
+			field.Set(reflect.ValueOf(domain.MustDecimal("7.5")))
+		case time.Time:
+			field.Set(reflect.ValueOf(time.Unix(7, 7).UTC()))
+		case []string:
+			field.Set(reflect.ValueOf([]string{"another"}))
+		case json.RawMessage:
+			field.Set(reflect.ValueOf(json.RawMessage(`{"another":1}`)))
+		case domain.Duration:
+			field.Set(reflect.ValueOf(domain.Duration(7)))
+		default:
+			require.Fail(t, "the test does not know the type of "+name)
+		}
+	}
+	var each func(v reflect.Value, lines func() []string)
+	each = func(v reflect.Value, lines func() []string) {
+		for i := range v.NumField() {
+			name, field := v.Type().Field(i).Name, v.Field(i)
+			switch name {
+			case "Rebalance": // the figures that a proposal was made of
+				continue
+			case "Payment":
+				each(field, lines)
+				continue
+			case "ConfirmedBy", "At": // set when it is confirmed
+				continue
+			}
+			before, was := lines(), reflect.ValueOf(field.Interface())
+			changed(name, field)
+			require.NotEqual(t, before, lines(), name)
+			field.Set(was)
+		}
+	}
+	x := &domain.TransferRequested{}
+	each(reflect.ValueOf(x).Elem(), func() []string { return TransferLines(x) })
+	o := &Override{Kind: domain.OverrideClock}
+	each(reflect.ValueOf(o).Elem(), func() []string { return New().overrideLines(o) })
 }

@@ -13,14 +13,16 @@ import (
 
 // court decides at a time of its own, as anybody.
 type court struct {
-	t   *testing.T
-	s   *State
-	now time.Time
+	t      *testing.T
+	s      *State
+	now    time.Time
+	behind time.Duration // the wall clock is behind now
 }
 
 func (c *court) do(user string, role domain.Role, f func(*Decision) error) (domain.Event, error) {
 	c.t.Helper()
 	d := c.s.Begin(c.now, domain.Caller{User: user, Role: role})
+	d.Behind(c.behind)
 	if err := f(d); err != nil {
 		require.False(c.t, d.Dirty(), "a refusal leaves no trace")
 		return nil, err
@@ -71,7 +73,7 @@ func (c *court) counts(user string) bool {
 	return is && a.Counts(c.now)
 }
 
-func newCourt(t *testing.T) *court { return &court{t, started(t), noon} }
+func newCourt(t *testing.T) *court { return &court{t: t, s: started(t), now: noon} }
 
 // "The first approver counts at once, later ones after 24 h or by an approver's word."
 func TestWhenApproversCount(t *testing.T) {
@@ -92,7 +94,11 @@ func TestWhenApproversCount(t *testing.T) {
 	require.False(t, c.counts("carl"))
 	c.now = noon.Add(24*time.Hour - time.Nanosecond)
 	require.False(t, c.counts("carl"))
-	c.now = noon.Add(24 * time.Hour)
+	c.now, c.behind = noon.Add(24*time.Hour), time.Hour
+	fourth := c.must("eve")
+	_, err = c.vouch("carl", fourth.Approver)
+	require.ErrorContains(t, err, "counts from", "the stream is ahead of the wall clock")
+	c.behind = 0
 	require.True(t, c.counts("carl"))
 	e, err := c.vouch("bob", second.Approver)
 	require.NoError(t, err)
