@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -114,7 +115,7 @@ func (a *App) portfolioNamed(ctx context.Context, r *Remote, o client.Options, p
 		for _, one := range there.Portfolios {
 			ids = append(ids, one.Portfolio)
 		}
-		if len(ids) == 0 {
+		if len(ids) == 0 || slices.Contains(ids, a.Config.Portfolio) { // made since it was asked
 			return err
 		}
 		said.Detail = notThere(a.Config.Portfolio, ids).Message
