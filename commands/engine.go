@@ -68,7 +68,7 @@ func NewEngine(store eventstore.Store, o EngineOptions) *Engine {
 		o.Failed = func(string, error) {}
 	}
 	e := &Engine{store: store, options: o, writers: map[string]*Writer{}}
-	e.options.Living = newKeyholders(store).living
+	e.options.Living = newKeyholders(store, o.Now).living
 	e.stops = newStops(e)
 	system := o.Options
 	system.poisoned = e.stops.poisonedBy

@@ -56,7 +56,7 @@ func (RotateKey) spec() *Spec { return rotateKey }
 
 // DecideSystem implements SystemCommand.
 func (c RotateKey) DecideSystem(d *system.Decision) error {
-	overlap := time.Duration(system.KeyOverlap)
+	overlap := system.KeyOverlap
 	if c.Overlap != nil {
 		overlap = time.Duration(*c.Overlap)
 	}

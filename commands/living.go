@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"pets/domain"
 	"pets/domain/system"
@@ -15,9 +16,9 @@ import (
 
 // Keyholders are the users who have, or had, API keys.
 type Keyholders struct {
-	// Living are the users with a key that was not revoked, even if it has expired since: that
-	// takes nothing back of what they asked for. Revoked are those with a revoked key, and
-	// Since those with a key that was revoked after the request to be confirmed was made.
+	// Living are the users with a key that works, neither revoked nor expired. Revoked are those
+	// with a revoked key, and Since those with a key that was revoked after the request to be
+	// confirmed was made.
 	Living, Revoked, Since []string
 	// Known is false if no key was ever issued.
 	Known bool
@@ -27,6 +28,7 @@ type Keyholders struct {
 // that any server has just revoked confirms nothing any more.
 type keyholders struct {
 	store eventstore.Store
+	now   func() time.Time
 
 	mu          sync.Mutex
 	s           *system.State
@@ -40,8 +42,11 @@ type revocation struct {
 	at  eventstore.Position
 }
 
-func newKeyholders(store eventstore.Store) *keyholders {
-	return &keyholders{store: store, s: system.New()}
+func newKeyholders(store eventstore.Store, now func() time.Time) *keyholders {
+	if now == nil {
+		now = time.Now
+	}
+	return &keyholders{store: store, now: now, s: system.New()}
 }
 
 // asked returns the revision of a request's record, which is the end of the request's
@@ -72,10 +77,12 @@ func (k *keyholders) living(stream string, asked uint64) (h Keyholders, err erro
 	if err != nil {
 		return h, &domain.Error{Code: domain.CodeUnavailable, Message: "the API keys cannot be read now; nothing is confirmed", Cause: err}
 	}
-	keys := k.s.Keys()
+	keys, now := k.s.Keys(), k.now()
 	for _, key := range keys {
-		if key.RevokedAt == nil {
+		if key.Live(now) {
 			h.Living = append(h.Living, key.User)
+		}
+		if key.RevokedAt == nil {
 			continue
 		}
 		h.Revoked = append(h.Revoked, key.User)

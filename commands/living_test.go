@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -86,6 +87,24 @@ func TestARequestIsVoidOnceAKeyOfItsUserIsRevoked(t *testing.T) {
 	requireCode(t, domain.CodeDenied, err)
 	require.ErrorContains(t, err, "an API key of olga was revoked after this was requested")
 	e.must("main", paul, ConfirmClear{Request: e.must("main", olga, RequestClear{Reason: "it was me"}).ID})
+}
+
+// "The first must still have an API key that works": one that has expired does not.
+func TestNobodyConfirmsForSomebodyWhoseKeysHaveExpired(t *testing.T) {
+	e := newEngined(t).opened("main")
+	e.issueKey("olga", domain.RoleOperator)
+	e.stop("main")
+	id := e.must("main", olga, RequestClear{Reason: "over"}).ID
+	e.engine.Close()
+	late := newClock().Now().Add(366 * 24 * time.Hour)
+	e.engine = NewEngine(e.store, EngineOptions{Options: Options{Now: func() time.Time { return late }}, Latch: NewLatchFile(e.latch)})
+	t.Cleanup(e.engine.Close)
+	require.NoError(t, e.engine.Load(t.Context(), nil))
+	_, err := e.do("main", paul, ConfirmClear{Request: id})
+	requireCode(t, domain.CodeDenied, err)
+	require.ErrorContains(t, err, "all API keys of that user are revoked or have expired")
+	e.issueKey("olga", domain.RoleOperator)
+	e.must("main", paul, ConfirmClear{Request: id})
 }
 
 // If the system stream cannot be read it is unknown whose keys work, and nothing is

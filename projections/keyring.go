@@ -3,7 +3,9 @@ package projections
 import (
 	"context"
 	"encoding/hex"
+	"slices"
 	"sync"
+	"time"
 
 	"pets/domain"
 	"pets/domain/system"
@@ -106,6 +108,33 @@ func (k *Keyring) ByID(id string) (Key, bool) {
 	key, known := k.state.ByID(id)
 	key.Hash = ""
 	return key, known
+}
+
+// Administered reports whether an admin key is accepted at a time.
+func (k *Keyring) Administered(now time.Time) bool {
+	return slices.ContainsFunc(k.List(), func(one Key) bool { return one.Role == domain.RoleAdmin && one.Live(now) })
+}
+
+// LastAdminUntil returns when the last of the admin keys that are live at a time
+// ends; nil if one of them never does, or there is none.
+func (k *Keyring) LastAdminUntil(now time.Time) (last *time.Time) {
+	for _, one := range k.List() {
+		switch {
+		case one.Role != domain.RoleAdmin || !one.Live(now):
+		case one.ExpiresAt == nil:
+			return nil
+		case last == nil || one.ExpiresAt.After(*last):
+			last = one.ExpiresAt
+		}
+	}
+	return last
+}
+
+// Ending returns the keys that are live at a time, end soon, and were not replaced.
+func (k *Keyring) Ending(now time.Time) []Key {
+	return slices.DeleteFunc(k.List(), func(one Key) bool {
+		return one.ReplacedBy != "" || one.StateAt(now) != system.KeyExpiring
+	})
 }
 
 // Any reports whether a key was ever issued.

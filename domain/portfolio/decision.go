@@ -137,7 +137,7 @@ func (d *Decision) Living(users, revoked, since []string) {
 }
 
 // requireLiving refuses to confirm the request of a user whose keys are all
-// revoked, or who had one revoked since: new keys after a theft do not confirm
+// revoked or expired, or who had one revoked since: new keys after a theft do not confirm
 // what the thief requested. The server and local users need no key; a key of such
 // a name, which earlier builds issued, can still be revoked.
 func (d *Decision) requireLiving(user string) error {
@@ -151,7 +151,7 @@ func (d *Decision) requireLiving(user string) error {
 	case slices.ContainsFunc(d.living, same) || keyless && !slices.ContainsFunc(d.revoked, same):
 		return nil
 	}
-	return domain.Errorf(domain.CodeDenied, "%s requested this, and all API keys of that user are revoked: another person has to request it again", user)
+	return domain.Errorf(domain.CodeDenied, "%s requested this, and all API keys of that user are revoked or have expired: another person has to request it again", user)
 }
 
 // note answers a command that has nothing else to record.

@@ -10,12 +10,12 @@ import (
 const (
 	// maxKeys limits how many keys can be live at a time.
 	maxKeys = 10_000
-	// KeyLife is how long a new API key lives if nobody says otherwise, and
-	// MaxKeyLife how long it may live at most. WarnKey is how long before its end
-	// people are warned.
-	KeyLife    = 365 * 24 * time.Hour
+	// KeyLife is how long a new API key lives if nobody says otherwise.
+	KeyLife = 365 * 24 * time.Hour
+	// MaxKeyLife is how long one may live at most.
 	MaxKeyLife = 2 * KeyLife
-	WarnKey    = 30 * 24 * time.Hour
+	// WarnKey is how long before the end of a key people are warned.
+	WarnKey = 30 * 24 * time.Hour
 	// minKeyLife keeps out a life in the wrong unit.
 	minKeyLife = time.Minute
 	// KeyOverlap is how long a key that is replaced goes on beside the new one if

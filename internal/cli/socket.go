@@ -138,7 +138,7 @@ func Decided(err error) bool {
 	if !errors.As(err, &p) || p.Code() == client.CodeForeign {
 		return false
 	}
-	open := []domain.Code{domain.CodeUnavailable, domain.CodeRateLimited, domain.CodeUnauthenticated, domain.CodeDenied}
+	open := []domain.Code{domain.CodeUnavailable, domain.CodeRateLimited, domain.CodeUnauthenticated, domain.CodeKeyExpired, domain.CodeDenied}
 	return !slices.Contains(open, p.Code())
 }
 

@@ -36,7 +36,8 @@ type Config struct {
 	Portfolio string `env:"PETS_PORTFOLIO" envDefault:"main" rule:"1 to 64 letters, digits, dots, underscores and dashes" doc:"The portfolio a command means when it names none."`
 
 	Listen         string `env:"PETS_LISTEN" envDefault:"127.0.0.1:7433" rule:"host:port" doc:"Where pets serve answers. Other addresses than this machine's own need TLS."`
-	MetricsListen  string `env:"PETS_METRICS_LISTEN" envDefault:"127.0.0.1:7434" rule:"host:port, or off" doc:"Where pets serve shows its metrics to Prometheus, apart from the API."`
+	MetricsListen  string `env:"PETS_METRICS_LISTEN" envDefault:"127.0.0.1:7434" rule:"host:port, or off" doc:"Where pets serve shows its metrics to Prometheus, apart from the API. At other addresses than this machine's own they need TLS, and a key of role auditor."`
+	Hosts          string `env:"PETS_ALLOWED_HOSTS" envDefault:"" rule:"host names separated by commas, without ports" doc:"Further names under which other machines ask for this server, such as that of a proxy or of a container. Those in its certificate, its address and localhost need not be named. Requests for other names are refused."`
 	TLSCert        string `env:"PETS_TLS_CERT" envDefault:"" rule:"a PEM file, together with PETS_TLS_KEY" doc:"The certificate of the API."`
 	TLSKey         string `env:"PETS_TLS_KEY" envDefault:"" rule:"a PEM file, together with PETS_TLS_CERT" doc:"The private key of that certificate."`
 	TLSSelf        bool   `env:"PETS_TLS_SELF" envDefault:"false" rule:"true or false" doc:"Make a certificate of our own, kept in PETS_DIR; its fingerprint is shown at every start."`
@@ -45,7 +46,8 @@ type Config struct {
 	RateBurst      int    `env:"PETS_RATE_BURST" envDefault:"4000" rule:"a whole number, 1 to 1000000" doc:"How many of them may come at once: no fewer than the largest batch of a bot, which may hold 1000."`
 	BytesPerDay    int64  `env:"PETS_BYTES_PER_DAY" envDefault:"1073741824" rule:"a whole number of bytes, 0 to 1099511627776" doc:"How many bytes of permits, denials, notes and reads one API key may cause in a day; they come back steadily. 0 is no limit. Fills, settlements, marks, flows, releases and stops are never counted, and permits that only reduce are granted all the same."`
 	DiskReserve    int64  `env:"PETS_DISK_RESERVE" envDefault:"67108864" rule:"a whole number of bytes, 0 to 1099511627776" doc:"Free space, in bytes, that is kept for stops and for what has happened: below it nothing else is taken, and below a quarter of it only what stops something."`
-	AdminKey       Secret `env:"PETS_ADMIN_KEY" envDefault:"" rule:"at least 32 printable characters without spaces" doc:"The first admin key, read at the first start only. Without it one is made, and shown once."`
+	AdminKey       Secret `env:"PETS_ADMIN_KEY" envDefault:"" rule:"at least 32 printable characters without spaces" doc:"The first admin key, read at the first start only, and once more where no admin key is accepted any more. Without it one is made, and shown once. Other programs can read an environment: PETS_ADMIN_KEY_FILE is better."`
+	AdminKeyFile   string `env:"PETS_ADMIN_KEY_FILE" envDefault:"" rule:"a file of mode 600 that belongs to you or to root" doc:"A file with that key, instead of PETS_ADMIN_KEY. Take it away once the server has started."`
 	Server         string `env:"PETS_SERVER" envDefault:"" rule:"http://host:port or https://host:port" doc:"The server that commands go to. Left empty: they open the folder of PETS_STORE, and what acts goes through the server that holds it, which says in the folder where it listens. --server and --store go before it."`
 	Key            Secret `env:"PETS_KEY" envDefault:"" rule:"an API key" doc:"The API key they send."`
 	CAFile         string `env:"PETS_CA" envDefault:"" rule:"a PEM file" doc:"The certificate they trust, for a server with one of its own. Not needed where that server's PETS_DIR is on this machine."`

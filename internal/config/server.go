@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -17,7 +18,10 @@ import (
 
 // minAdminKey is the smallest length of a key that was generated elsewhere: 32
 // characters of base64 are 192 bits.
-const minAdminKey = 32
+const (
+	minAdminKey = 32
+	maxAdminKey = 256
+)
 
 // maxBytes limits budgets and reserves: 1 TiB.
 const maxBytes = 1 << 40
@@ -49,11 +53,34 @@ func (c Config) ValidateServer() error {
 		return domain.Invalid("PETS_KEY", "must be an API key, such as pets_ and 43 letters")
 	case c.AdminKey.Reveal() != "" && !goodAdminKey(c.AdminKey.Reveal()):
 		return domain.Invalid("PETS_ADMIN_KEY", "must be %s", lookup("AdminKey").rule)
+	case c.AdminKey.Reveal() != "" && c.AdminKeyFile != "":
+		return domain.Invalid("PETS_ADMIN_KEY_FILE", "and PETS_ADMIN_KEY cannot both be set")
+	case strings.ContainsFunc(c.AdminKeyFile, control):
+		return domain.Invalid("PETS_ADMIN_KEY_FILE", "must be %s", lookup("AdminKeyFile").rule)
+	}
+	for _, host := range c.HostNames() {
+		if !hostName.MatchString(host) {
+			return domain.Invalid("PETS_ALLOWED_HOSTS", "must be %s", lookup("Hosts").rule)
+		}
 	}
 	if why := checkCA(c.CAFile); why != "" {
 		return domain.Invalid("PETS_CA", "must be a PEM file that can be read: %s. It is needed only for https:// and a server that made its own certificate; set it to a copy of tls/cert.pem in the PETS_DIR of its machine, or leave it empty", why)
 	}
 	return CheckServer("PETS_SERVER", c.Server)
+}
+
+var hostName = regexp.MustCompile(`^(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})$`)
+
+// HostNames lists the names of PETS_ALLOWED_HOSTS.
+func (c Config) HostNames() []string {
+	if c.Hosts == "" {
+		return nil
+	}
+	var all []string
+	for name := range strings.SplitSeq(c.Hosts, ",") {
+		all = append(all, strings.TrimSpace(name))
+	}
+	return all
 }
 
 // checkCA returns what is wrong with a file of certificates, or "". It does not
@@ -80,7 +107,7 @@ func checkCA(path string) string {
 }
 
 func goodAdminKey(k string) bool {
-	return len(k) >= minAdminKey && len(k) <= 256 && !strings.ContainsFunc(k, unprintable)
+	return len(k) >= minAdminKey && len(k) <= maxAdminKey && !strings.ContainsFunc(k, unprintable)
 }
 
 func unprintable(r rune) bool { return r <= ' ' || r > '~' }

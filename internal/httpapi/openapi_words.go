@@ -40,8 +40,9 @@ type refusal struct {
 
 var refusalTable = []refusal{
 	{"400", "Invalid", "The request is not valid; field says where.", every},
-	{"401", "Unauthenticated", "There is no valid API key.", every},
+	{"401", "Unauthenticated", "There is no valid API key, or it has expired.", every},
 	{"403", "Denied", "The role of the key may not do this, or not here.", every},
+	{"421", "Misdirected", "The Host of the request is not a name of this server (PETS_ALLOWED_HOSTS).", every},
 	{"404", "NotFound", "There is no such thing.", every},
 	{"409", "Conflict", "It contradicts what is recorded, or the settings of the server; detail says what.", every},
 	{"413", "TooLarge", "It is too large: split it.", every},

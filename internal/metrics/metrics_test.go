@@ -57,6 +57,9 @@ func scrape(t *testing.T) string {
 	})
 	m.WatchWitness(func() Witness { return Witness{Written: time.UnixMilli(1_500), Failures: 2, Streams: 3, OK: true} })
 	m.AuditMismatch()
+	m.WatchKeys(func() (map[string]time.Time, int) {
+		return map[string]time.Time{"admin": time.Unix(1_800_000_000, 0)}, 2
+	})
 	m.Request("ask_permit", 200, 300*time.Microsecond)
 	w := httptest.NewRecorder()
 	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
@@ -69,6 +72,8 @@ func TestMetrics(t *testing.T) {
 	text := scrape(t)
 	for _, line := range []string{
 		`pets_ready 1`,
+		`pets_api_key_expiry_timestamp_seconds{role="admin"} 1.8e+09`,
+		`pets_api_keys_expiring 2`,
 		`pets_witness_ok 1`,
 		`pets_witness_written_timestamp_seconds 1.5`,
 		`pets_witness_failures_total 2`,

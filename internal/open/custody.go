@@ -29,6 +29,12 @@ func (a *Place) Shapes() (*typeddata.Shapes, error) {
 	return typeddata.ReadShapes(a.Config.OrderShapes)
 }
 
+// ErasesMemory reports whether this build erases the copies of secrets that libraries make.
+const ErasesMemory = vault.ErasesMemory
+
+// Harden keeps the memory of this process out of core dumps and away from other processes.
+func Harden() error { return vault.Harden() }
+
 // OpenKeys opens the keystore; it returns nil if ENCRYPTION_KEY is not set. It does not create
 // a keystore: see MakeKeys.
 func (a *Place) OpenKeys() (*evm.Keys, error) {

@@ -27,7 +27,11 @@ import (
 
 // Main runs the command line of this process; version is the version of the build.
 func Main(version string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup does
+		ends = append(ends, syscall.SIGHUP) // a terminal that is gone leaves no words on its screen
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	defer stop()
 	a := &cli.App{Place: open.Place{Err: os.Stderr}, In: os.Stdin, Out: os.Stdout, Environ: os.Environ(), Dir: ".", Version: version, Called: os.Args[0]}
 	return Run(ctx, a, os.Args[1:])

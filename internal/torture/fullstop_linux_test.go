@@ -90,7 +90,7 @@ type served struct {
 	url string
 }
 
-const torturedKey = "test-admin-key-0123456789-0123456789-0123456789"
+const torturedKey = "pets_T3stK9vQ2mXw7RzL4bNcY8hJ6fDsA1gPuE5oWiVkZq0"
 
 // startServer starts pets serve on a folder and waits until it is ready.
 func startServer(t *testing.T, binary, folder string) *served {

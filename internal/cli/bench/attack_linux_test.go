@@ -182,7 +182,7 @@ func TestHalfABodyIsNotWaitedFor(t *testing.T) {
 			c, err := net.Dial("tcp", strings.TrimPrefix(v.server.url, "http://"))
 			require.NoError(t, err)
 			defer func() { _ = c.Close() }()
-			_, err = fmt.Fprintf(c, "POST /v1/portfolios/main/%s HTTP/1.1\r\nHost: pets\r\nAuthorization: Bearer %s\r\nIdempotency-Key: %s\r\nContent-Type: application/json\r\nContent-Length: 200\r\n\r\n{\"bot\":",
+			_, err = fmt.Fprintf(c, "POST /v1/portfolios/main/%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nIdempotency-Key: %s\r\nContent-Type: application/json\r\nContent-Length: 200\r\n\r\n{\"bot\":",
 				path, v.admin, uuid.NewString())
 			require.NoError(t, err)
 			require.NoError(t, c.SetReadDeadline(time.Now().Add(20*time.Second)))
@@ -265,7 +265,7 @@ func TestUnreadPagesHoldLittle(t *testing.T) {
 		c, err := net.Dial("tcp", strings.TrimPrefix(v.server.url, "http://"))
 		require.NoError(t, err)
 		defer func() { _ = c.Close() }()
-		_, err = fmt.Fprintf(c, "GET /v1/portfolios/main/events?limit=1000 HTTP/1.1\r\nHost: pets\r\nAuthorization: Bearer %s\r\n\r\n", keys[i%len(keys)])
+		_, err = fmt.Fprintf(c, "GET /v1/portfolios/main/events?limit=1000 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n\r\n", keys[i%len(keys)])
 		require.NoError(t, err)
 	}
 	deadline := time.Now().Add(8 * time.Second) // a request that finds no room is refused after 5 s

@@ -40,7 +40,7 @@ func TestStrangersTakeNoFiles(t *testing.T) {
 				continue // the kernel queues some connections
 			}
 			t.Cleanup(func() { _ = c.Close() })
-			_, _ = io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+			_, _ = io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		}
 	}
 	v.stopsWithin(v.way("tcp"), "other")

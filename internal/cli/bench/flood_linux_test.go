@@ -77,12 +77,12 @@ func (v *attacked) flood(request string) {
 func TestRequestsSentAheadHoldUpNoStop(t *testing.T) {
 	kinds := testenv.Rounds(1, 2, 6)
 	for name, head := range map[string]string{
-		"livez":    "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n",
-		"readyz":   "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n",
-		"openapi":  "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n",
-		"no key":   "POST /v1/emergency-stop HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
-		"a bot's":  "POST /v1/emergency-stop HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer KEY\r\nContent-Length: 2\r\n\r\n{}",
-		"no route": "GET /v2 HTTP/1.1\r\nHost: x\r\n\r\n",
+		"livez":    "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		"readyz":   "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		"openapi":  "GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		"no key":   "POST /v1/emergency-stop HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}",
+		"a bot's":  "POST /v1/emergency-stop HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer KEY\r\nContent-Length: 2\r\n\r\n{}",
+		"no route": "GET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n",
 	} {
 		if kinds--; kinds < 0 {
 			break

@@ -57,7 +57,7 @@ func (a *app) goals56(ctx context.Context, o bench.Options) (results []bench.Mea
 	admin, _ := httpapi.NewToken()
 	b := *a.App // a server of its own settings
 	b.Err = io.Discard
-	b.Config.Store, b.Config.AdminKey = "embedded:"+filepath.Join(dir, "store"), config.NewSecret(admin)
+	b.Config.Store, b.Config.AdminKey, b.Config.AdminKeyFile = "embedded:"+filepath.Join(dir, "store"), config.NewSecret(admin), ""
 	b.Config.Dir, b.Config.Witness = "", "" // both are beside the store and are removed with it
 	b.Config.Listen, b.Config.MetricsListen, b.Config.RateLimit = "127.0.0.1:0", "off", 0
 	b.Config.BytesPerDay = 0

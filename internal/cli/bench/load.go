@@ -148,9 +148,9 @@ func (l *load) start(ctx context.Context, group *sync.WaitGroup) {
 		group.Go(func() { l.forever(ctx, func() error { return l.read(ctx, &l.plan.Readers[i]) }) })
 	}
 	for i := range l.plan.Strangers {
-		group.Go(func() { l.stay(ctx, strange, i, "GET /livez HTTP/1.1\r\nHost: pets\r\n\r\n", "", &l.open) })
+		group.Go(func() { l.stay(ctx, strange, i, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", "", &l.open) })
 	}
-	half := "POST /v1/portfolios/" + l.plan.Half.Portfolio + "/permits HTTP/1.1\r\nHost: pets\r\nAuthorization: Bearer " + l.plan.Half.Key +
+	half := "POST /v1/portfolios/" + l.plan.Half.Portfolio + "/permits HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + l.plan.Half.Key +
 		"\r\nIdempotency-Key: " + uuid.NewString() + "\r\nContent-Type: application/json\r\nContent-Length: 200\r\nExpect: 100-continue\r\n\r\n"
 	for i := range l.plan.HalfBodies {
 		group.Go(func() { l.stay(ctx, halting, i, half, `{"bot":`, &l.half) })

@@ -69,7 +69,7 @@ func Play(ctx context.Context, a *cli.App) error {
 		}
 	}
 	admin, _ := httpapi.NewToken()
-	a.Config.Store, a.Config.Portfolio, a.Config.AdminKey = "embedded:"+dir, demoPortfolio, config.NewSecret(admin)
+	a.Config.Store, a.Config.Portfolio, a.Config.AdminKey, a.Config.AdminKeyFile = "embedded:"+dir, demoPortfolio, config.NewSecret(admin), ""
 	// Everything, even the witness, is in this one folder, so that a removed demo leaves nothing and
 	// the next one in its place does not look like a store that was rolled back.
 	a.Config.Dir, a.Config.Witness = "", filepath.Join(dir, "witness")

@@ -67,15 +67,18 @@ func (k *listedKey) ends(now time.Time) string {
 	if k.ExpiresAt == nil {
 		return "never"
 	}
-	switch at := cli.Clock(*k.ExpiresAt); k.State {
-	case "expired":
+	switch at := day(*k.ExpiresAt); k.State {
+	case system.KeyExpired:
 		return at + " EXPIRED"
-	case "expiring":
-		return fmt.Sprintf("%s in %s", at, cli.Days(k.ExpiresAt.Sub(now)))
+	case system.KeyExpiring:
+		return fmt.Sprintf("%s, in %s", at, cli.Days(k.ExpiresAt.Sub(now)))
 	default:
 		return at
 	}
 }
+
+// day is a date in the list, which has no room for the time; --json has it.
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 func (a *app) apikeyCommand() *cobra.Command {
 	c := &cobra.Command{
@@ -238,12 +241,12 @@ func (a *app) listKeysCommand() *cobra.Command {
 				k := &list.Keys[i]
 				ends := k.ends(now)
 				if k.RevokedAt != nil {
-					ends = cli.Clock(*k.RevokedAt) + " revoked"
+					ends = day(*k.RevokedAt) + " revoked"
 				}
-				if k.State == "expiring" && k.ReplacedBy == "" {
+				if k.State == system.KeyExpiring && k.ReplacedBy == "" {
 					due++
 				}
-				rows = append(rows, []string{k.Key, k.User, k.Role, k.Portfolio, k.Bot, cli.Clock(k.IssuedAt), ends, k.Note})
+				rows = append(rows, []string{k.Key, k.User, k.Role, k.Portfolio, k.Bot, day(k.IssuedAt), ends, k.Note})
 			}
 			if due > 0 {
 				a.Caution(fmt.Sprintf("%d of these keys end within 30 days: replace each with pets apikey rotate KEY", due))

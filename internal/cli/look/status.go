@@ -152,7 +152,7 @@ func tooMany(err error) bool {
 func (a *app) askPortfolios(ctx context.Context, r *cli.Remote, s *status) error {
 	raw, err := a.Peek(ctx, r, "/v1/portfolios")
 	switch code := client.CodeOf(err); {
-	case code == domain.CodeUnauthenticated, code == domain.CodeDenied:
+	case code == domain.CodeUnauthenticated, code == domain.CodeKeyExpired, code == domain.CodeDenied:
 		s.Needs = append(s.Needs, attention{What: "PETS_KEY is refused: " + err.Error()})
 		return nil
 	case err != nil && !s.Server.Ready:
@@ -165,6 +165,7 @@ func (a *app) askPortfolios(ctx context.Context, r *cli.Remote, s *status) error
 	if t, err := time.Parse(time.RFC3339, raw.Header.Get(httpapi.StartedHeader)); err == nil {
 		s.Server.Started = &t
 	}
+	a.askKeys(ctx, r, s, raw.Header)
 	var list show.PortfolioList
 	if err := json.Unmarshal(raw.Body, &list); err != nil {
 		return fmt.Errorf("the server's answer cannot be read: %w", err)

@@ -168,6 +168,8 @@ func TestStatusAsksForOneProof(t *testing.T) {
 			_, _ = w.Write([]byte("ready\n"))
 		case "/v1/portfolios":
 			_, _ = w.Write([]byte(`{"portfolios":[` + strings.TrimSuffix(strings.Repeat(`{"portfolio":"p","mode":"paper"},`, 26), ",") + `]}`))
+		case "/v1/api-keys":
+			_, _ = w.Write([]byte(`{"keys":[]}`))
 		default:
 			views.Add(1)
 			_, _ = w.Write([]byte(`{"clock":"imported"}`)) // nothing more is asked about it

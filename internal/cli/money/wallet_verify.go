@@ -190,7 +190,7 @@ func (a *app) notifyHere(n notice.Notice) {
 // notOpened reports whether an error means that a key was not opened. That is not a bad key,
 // which would be a sign of a breach.
 func notOpened(err error) bool {
-	return domain.CodeOf(err) == domain.CodeDenied || domain.CodeOf(err) == domain.CodeUnauthenticated || strings.Contains(err.Error(), "no keystore is open")
+	return domain.CodeOf(err) == domain.CodeDenied || domain.CodeOf(err) == domain.CodeUnauthenticated || domain.CodeOf(err) == domain.CodeKeyExpired || strings.Contains(err.Error(), "no keystore is open")
 }
 
 // pronounce prints the verdicts. It returns an error if a key is bad or was not opened.

@@ -13,6 +13,7 @@ import (
 	"pets/commands/custody"
 	"pets/domain"
 	"pets/internal/notice"
+	"pets/internal/open"
 )
 
 // keyAgeEvery is the interval between two checks of the age of the encryption key.
@@ -61,19 +62,29 @@ func (s *Server) warnOfSealed() {
 // guardLive is what a server must be before it serves real money: its .env file is
 // nobody else's to read.
 func (s *Server) guardLive(ctx context.Context) error {
-	bad := s.app.CheckEnvFile()
-	if bad == nil {
-		return nil
-	}
 	live, err := s.anyLive(ctx)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	if live != "" {
+		s.warnOfMemory(live)
+	}
+	bad := s.app.CheckEnvFile()
+	switch {
+	case bad == nil:
+		return nil
 	case live != "":
 		return fmt.Errorf("portfolio %s is live: %w", live, bad)
 	}
 	s.Log.Warn("the .env file would be refused for a live portfolio", "error", bad.Error())
 	return nil
+}
+
+// warnOfMemory says that this build leaves copies of keys in memory.
+func (s *Server) warnOfMemory(live string) {
+	if !open.ErasesMemory {
+		s.Log.Warn("this build does not erase the copies of secrets that libraries leave in memory; for real money build it with CGO_ENABLED=0 GOEXPERIMENT=runtimesecret (make build; see docs/custody.md)", "portfolio", live)
+	}
 }
 
 // anyLive returns the id of a live portfolio; "" if there is none.
@@ -157,6 +168,7 @@ func (s *Server) closeCustody() {
 
 // liveReady is called before a live portfolio is opened, and refuses while others can read the .env file.
 func (s *Server) liveReady() error {
+	s.warnOfMemory("about to be opened")
 	if err := s.app.CheckEnvFile(); err != nil {
 		return &domain.Error{Code: domain.CodeDenied, Message: "a live portfolio is not opened by a server whose .env file others can read", Cause: errors.Unwrap(err)}
 	}

@@ -99,6 +99,7 @@ func (s *Server) openAPI() error {
 		Health: s.health, Version: s.app.VersionText(), Started: s.started,
 	})
 	s.meter.Watch(s.live, s.api.IsReady, s.healthForMetrics)
+	s.meter.WatchKeys(s.keyEnds)
 	return nil
 }
 

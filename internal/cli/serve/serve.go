@@ -47,7 +47,7 @@ func (a *app) serveCommand(play func(context.Context, *cli.App) error) *cobra.Co
 	c := &cobra.Command{
 		Use: "serve", Short: "Answer bots, operators and dashboards over HTTP", Args: cobra.NoArgs,
 		Long: "Opens the store for writing, folds every portfolio, and answers the HTTP API until it is\n" +
-			"interrupted. The first start makes one admin key and shows it once, or takes PETS_ADMIN_KEY.\n" +
+			"interrupted. The first start makes one admin key and shows it once, or takes PETS_ADMIN_KEY_FILE.\n" +
 			"--demo plays a bundled week of three bots through the API of a server on a fresh folder.",
 		Example: "  pets serve\n  pets serve --demo\n  pets serve --listen 0.0.0.0:7433 --tls-self",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -89,11 +89,17 @@ func (f serveFlags) settle(c *config.Config) error {
 	if !config.IsLoopback(c.Listen) && c.TLSCert == "" && !c.TLSSelf && !c.AllowPlaintext {
 		return cli.Usage(domain.Invalid("--listen", "is an address that other machines reach, and API keys would go there in clear: add --tls-cert and --tls-key, or --tls-self, or --allow-plaintext where something else adds TLS"))
 	}
+	if c.MetricsListen != "off" && !config.IsLoopback(c.MetricsListen) && c.TLSCert == "" && !c.TLSSelf {
+		return cli.Usage(domain.Invalid("PETS_METRICS_LISTEN", "is an address that other machines reach: there the metrics are shown to a key of role auditor, over TLS. Set PETS_TLS_CERT and PETS_TLS_KEY, or PETS_TLS_SELF; or leave it at 127.0.0.1:7434, or off"))
+	}
 	return nil
 }
 
 func (a *app) serve(ctx context.Context, f serveFlags, play func(context.Context, *cli.App) error) error {
 	if err := f.settle(&a.Config); err != nil {
+		return err
+	}
+	if err := open.Harden(); err != nil { // it holds keys, with a keystore or without
 		return err
 	}
 	if f.demo {
@@ -159,7 +165,7 @@ func (s *Server) Run(ctx context.Context, ready func(context.Context) error) (er
 	defer func() { err = errors.Join(err, s.shut()) }()
 	served := make(chan error, 1)
 	s.work.Go(func() {
-		served <- s.files.Serve(ctx, httpapi.NewServer(s.api, s.Log, s.secure), s.listener, s.api.EndStreams)
+		served <- s.files.Serve(ctx, httpapi.NewServer(s.hosts(s.app.Config.Listen).Guard(s.api), s.Log, s.secure), s.listener, s.api.EndStreams)
 	})
 	if s.socket != nil {
 		s.answerSocket(ctx)
@@ -216,6 +222,7 @@ func (s *Server) open(ctx context.Context) error {
 	}
 	s.runCustody(ctx)
 	s.work.Go(func() { s.audits(ctx) })
+	s.work.Go(func() { s.watchKeys(ctx) })
 	s.Log.Info("ready", "address", s.URL(), "folded_in", time.Since(start).Round(time.Millisecond).String(), "version", s.app.Version)
 	return nil
 }
@@ -248,18 +255,30 @@ func (s *Server) firstKey(ctx context.Context) error {
 		}
 	}
 	if s.keys.Any() {
-		return nil
+		return s.wayIn(ctx)
 	}
-	token, given := s.app.Config.AdminKey.Reveal(), true
+	token, from, err := s.app.Config.FirstAdminKey()
+	if err != nil {
+		return cli.Usage(err)
+	}
 	if token == "" {
 		token, _ = httpapi.NewToken()
-		given = false
 		// Show it before recording it: a recorded key that no one has seen locks everyone out,
 		// while a key that was seen but not recorded only costs another start.
 		if err := s.app.showFirstKey(token); err != nil {
 			return fmt.Errorf("the first admin key could not be shown, so it is not recorded: %w", err)
 		}
 	}
+	if err := s.bootstrap(ctx, token); err != nil {
+		return err
+	}
+	if from != "" {
+		s.Log.Info("the first admin key was set; it is not read again", "from", from)
+	}
+	return nil
+}
+
+func (s *Server) bootstrap(ctx context.Context, token string) error {
 	answer, err := s.Engine.System(ctx, commands.Request{
 		Caller: domain.Caller{User: "system", Role: domain.RoleAdmin}, Key: uuid.NewString(),
 		Command: commands.BootstrapKey{User: "admin", Hash: httpapi.HashToken(token)},
@@ -267,11 +286,27 @@ func (s *Server) firstKey(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.keys.Wait(ctx, answer.Revision); err != nil {
-		return err
+	return s.keys.Wait(ctx, answer.Revision)
+}
+
+// wayIn lets an admin back in where every admin key has expired: whoever sets the environment
+// of this server may set another one. A key that was issued before never comes back. Trading
+// goes on in any case, with the keys that still live.
+func (s *Server) wayIn(ctx context.Context) error {
+	if s.keys.Administered(s.now()) {
+		return nil
 	}
-	if given {
-		s.Log.Info("PETS_ADMIN_KEY is the first admin key; it is not read again")
+	token, from, err := s.app.Config.FirstAdminKey()
+	if err == nil && token != "" {
+		err = s.bootstrap(ctx, token)
+	}
+	switch {
+	case err != nil:
+		s.Log.Error("CRITICAL: no admin key is accepted any more, and the one that is set cannot be used; set another one, and start again", "from", from, "error", err.Error())
+	case token == "":
+		s.Log.Error("CRITICAL: no admin key is accepted any more: the last one has expired. Put a new one into PETS_ADMIN_KEY_FILE, and start this server again")
+	default:
+		s.Log.Error("CRITICAL: no admin key was accepted any more, and a new one was set", "from", from)
 	}
 	return nil
 }
@@ -303,7 +338,13 @@ func (s *Server) URL() string {
 	return scheme + "://" + s.listener.Addr().String()
 }
 
-// serveMetrics serves Prometheus on a separate listener.
+// hosts are the names under which a listener answers.
+func (s *Server) hosts(listen string) *httpapi.Hosts {
+	return httpapi.NewHosts(listen, s.app.Config.HostNames(), s.secure)
+}
+
+// serveMetrics serves Prometheus on a separate listener. Where other machines reach it, it
+// speaks TLS and wants a key; settle has made sure that there is a certificate.
 func (s *Server) serveMetrics(ctx context.Context) error {
 	if s.app.Config.MetricsListen == "off" {
 		return nil
@@ -314,9 +355,14 @@ func (s *Server) serveMetrics(ctx context.Context) error {
 	}
 	s.MetricsAddress = l.Addr().String()
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", s.meter.Handler())
+	shown, secure := s.meter.Handler(), (*tls.Config)(nil)
+	if !config.IsLoopback(s.app.Config.MetricsListen) {
+		shown, secure = s.api.Guarded(shown), s.secure
+	}
+	mux.Handle("GET /metrics", shown)
+	handler := s.hosts(s.app.Config.MetricsListen).Guard(mux)
 	s.work.Go(func() {
-		if err := s.files.ServeMetrics(ctx, httpapi.NewServer(mux, s.Log, nil), l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		if err := s.files.ServeMetrics(ctx, httpapi.NewServer(handler, s.Log, secure), l); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			s.Log.Error("metrics are not served any more", "error", err.Error())
 		}
 	})

@@ -29,6 +29,12 @@ func (s *ownSeat) InMemory(needles ...[]byte) bool {
 	return len(found) > 0
 }
 
+// HangUp sends the process what it gets when its terminal is gone.
+func (s *ownSeat) HangUp() {
+	s.t.Helper()
+	require.NoError(s.t, syscall.Kill(s.pid, syscall.SIGHUP))
+}
+
 func (s *ownSeat) NoEcho(words []string) {
 	s.t.Helper()
 	NotEchoed(s.t, s.Output(), strings.Join(words[2:4], " "))

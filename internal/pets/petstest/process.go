@@ -22,7 +22,7 @@ import (
 )
 
 // AdminKey is the admin key of every test server.
-const AdminKey = "test-admin-key-0123456789-0123456789-0123456789"
+const AdminKey = "pets_T3stK9vQ2mXw7RzL4bNcY8hJ6fDsA1gPuE5oWiVkZq0"
 
 // Process is a pets serve on a folder, in a separate process.
 type Process struct {
