@@ -3,6 +3,7 @@ package replay
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"pets/domain"
 )
@@ -136,7 +137,7 @@ func describeSystem(event domain.Event) string {
 		}
 		return fmt.Sprintf("the clock jumped by %s%s", e.By, list("; expired ", e.PermitsExpired)+list("; still resting ", e.OrdersKept))
 	case *domain.APIKeyIssued:
-		return strings.TrimSpace(fmt.Sprintf("API key %s issued to %s, role %s %s", e.Key, e.User, e.Role, strings.Trim(e.Portfolio+"/"+e.Bot, "/")))
+		return describeKey(e)
 	case *domain.APIKeyRevoked:
 		return strings.TrimSuffix("API key "+e.Key+" revoked: "+e.Reason, ": ")
 	case *domain.ApproverRegistered, *domain.ApproverVouched, *domain.ApproverRevoked:
@@ -285,4 +286,18 @@ func list(what string, names []string) string {
 		return ""
 	}
 	return what + strings.Join(names, ", ")
+}
+
+func describeKey(e *domain.APIKeyIssued) string {
+	text := strings.TrimSpace(fmt.Sprintf("API key %s issued to %s, role %s %s", e.Key, e.User, e.Role, strings.Trim(e.Portfolio+"/"+e.Bot, "/")))
+	if e.Replaces != "" {
+		text += ", in place of " + e.Replaces
+	}
+	if e.FormerUntil != nil {
+		text += ", which ends at " + e.FormerUntil.UTC().Format(time.RFC3339)
+	}
+	if e.ExpiresAt != nil {
+		text += "; expires at " + e.ExpiresAt.UTC().Format(time.RFC3339)
+	}
+	return text
 }

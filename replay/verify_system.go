@@ -26,7 +26,7 @@ type VerifiedSystem struct {
 func VerifySystem(ctx context.Context, store eventstore.Store) (VerifiedSystem, error) {
 	found := VerifiedSystem{Problems: []Problem{}}
 	s := system.New()
-	known, revoked := map[string]bool{}, map[string]bool{}
+	known, revoked, replaced := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	var last time.Time
 	problem := func(rec eventstore.Record, format string, args ...any) {
 		if len(found.Problems) < maxProblems {
@@ -46,7 +46,10 @@ func VerifySystem(ctx context.Context, store eventstore.Store) (VerifiedSystem, 
 			if e.Key != domain.KeyName(rec.Revision) || known[e.Key] {
 				problem(rec, "a key named %s is issued instead of %s", e.Key, domain.KeyName(rec.Revision))
 			}
-			known[e.Key] = true
+			if e.Replaces != "" && (!known[e.Replaces] || replaced[e.Replaces] || revoked[e.Replaces]) {
+				problem(rec, "key %s replaces %s, which does not exist, was revoked, or was replaced before", e.Key, e.Replaces)
+			}
+			known[e.Key], replaced[e.Replaces] = true, true
 		case *domain.APIKeyRevoked:
 			if !known[e.Key] || revoked[e.Key] {
 				problem(rec, "key %s is revoked, but does not exist", e.Key)

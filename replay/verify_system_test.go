@@ -51,3 +51,29 @@ func TestVerifySystem(t *testing.T) {
 	_, err = VerifySystem(t.Context(), store)
 	require.Error(t, err, "an unknown type stops it")
 }
+
+// A key that takes the place of one that is not there, or not any more, is named.
+func TestVerifySystemChecksReplacements(t *testing.T) {
+	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	late := noon.Add(time.Hour)
+	for former, ok := range map[string]bool{"k0": true, "k1": false, "k2": false, "k9": false} {
+		store := memory.New()
+		for n, e := range []domain.Event{
+			&domain.APIKeyIssued{Key: "k0", User: "anna", Role: domain.RoleAdmin, Hash: "0"},
+			&domain.APIKeyIssued{Key: "k1", User: "olga", Role: domain.RoleOperator, Hash: "1"},
+			&domain.APIKeyIssued{Key: "k2", User: "bob", Role: domain.RoleApprover, Hash: "2"},
+			&domain.APIKeyRevoked{Key: "k1"},
+			&domain.APIKeyIssued{Key: "k4", User: "bob", Role: domain.RoleApprover, Hash: "4", Replaces: "k2", FormerUntil: &late},
+			&domain.APIKeyIssued{Key: "k5", User: "anna", Role: domain.RoleAdmin, Hash: "5", Replaces: former, FormerUntil: &late, ExpiresAt: &late},
+		} {
+			data, err := domain.Encode(e)
+			require.NoError(t, err)
+			_, err = store.Append(t.Context(), "system", eventstore.Expected(n-1), []eventstore.Proposed{{ID: uuid.New(), Type: e.EventType(), Time: noon, Metadata: []byte("{}"), Data: data}})
+			require.NoError(t, err)
+			require.NotEmpty(t, Describe(e))
+		}
+		found, err := VerifySystem(t.Context(), store)
+		require.NoError(t, err)
+		require.Equal(t, ok, len(found.Problems) == 0, "%s: %v", former, found.Problems)
+	}
+}

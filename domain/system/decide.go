@@ -22,6 +22,9 @@ const (
 	// nobody says otherwise, and maxKeyOverlap the most that it may.
 	KeyOverlap    = 24 * time.Hour
 	maxKeyOverlap = 30 * 24 * time.Hour
+	// lastAdminOverlap is the least overlap of the last admin key: if the answer
+	// with the new secret is lost, the former one rotates the new one once more.
+	lastAdminOverlap = time.Hour
 	// maxDenials limits how many refusals one command records.
 	maxDenials = 2_000
 	hashLength = 64
@@ -177,6 +180,9 @@ func (d *Decision) RotateKey(id, hash string, overlap, life time.Duration) error
 		return domain.Errorf(domain.CodeConflict, "the key was rotated already, to %s; rotate that one", k.ReplacedBy)
 	case overlap < 0 || overlap > maxKeyOverlap:
 		return domain.Invalid("overlap", "must be from 0s to %s (%d days)", domain.Duration(maxKeyOverlap), maxKeyOverlap/(24*time.Hour))
+	}
+	if _, admins := d.s.live(d.now); k.Role == domain.RoleAdmin && k.Live(d.now) && admins == 1 && overlap < lastAdminOverlap {
+		return domain.Errorf(domain.CodeConflict, "this is the last admin key that is accepted: leave it an overlap of at least %s, so that an answer that is lost locks nobody out", lastAdminOverlap)
 	}
 	until := d.now.Add(overlap).UTC()
 	e := &domain.APIKeyIssued{

@@ -134,6 +134,20 @@ func TestWhatIsNotRotated(t *testing.T) {
 	require.Equal(t, domain.CodeConflict, domain.CodeOf(err), "revoked")
 }
 
+// "Same care for lost answers": a new secret that nobody saw, and a former key that has ended,
+// would lock everybody out for a year.
+func TestTheLastAdminKeyIsRotatedWithAnOverlap(t *testing.T) {
+	s := started(t)
+	_, err := decide(t, s, rotateKey("k0", 1, time.Hour-1))
+	require.Equal(t, domain.CodeConflict, domain.CodeOf(err))
+	_, err = decide(t, s, rotateKey("k0", 1, time.Hour))
+	require.NoError(t, err)
+	_, err = decide(t, s, rotateKey("k1", 2, 0))
+	require.NoError(t, err, "the former one is accepted for another hour")
+	_, err = decide(t, started(t), rotateKey("k0", 1, 24*time.Hour))
+	require.NoError(t, err)
+}
+
 // "The last admin key's expiry must not lock everybody out": where no admin key is accepted
 // any more, the server's start issues one, and never one that has ended.
 func TestTheWayBackIn(t *testing.T) {

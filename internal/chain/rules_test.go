@@ -2,6 +2,7 @@ package chain
 
 import (
 	"errors"
+	"net/http"
 	"slices"
 	"testing"
 
@@ -106,4 +107,18 @@ func TestRefusalOf(t *testing.T) {
 	}
 	require.Equal(t, ErrWouldFail, refusalOf(rpcError{3, "whatever"}))
 	require.NoError(t, refusalOf(errors.New("nonce too low")), "not the endpoint's answer")
+}
+
+// What goes in clear goes through no proxy: it would read the URL's token, and could write the
+// answer. What is encrypted may.
+func TestNothingInClearGoesThroughAProxy(t *testing.T) {
+	transport, is := httpClient().Transport.(*limited)
+	require.True(t, is)
+	proxy := transport.next.(*http.Transport).Proxy
+	r, err := http.NewRequest(http.MethodPost, "http://192.0.2.7:8545/token", http.NoBody)
+	require.NoError(t, err)
+	t.Setenv("HTTP_PROXY", "http://192.0.2.8:3128") // net/http reads it once in a process
+	to, err := proxy(r)
+	require.NoError(t, err)
+	require.Nil(t, to)
 }

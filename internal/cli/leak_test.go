@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"encoding/pem"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -125,7 +126,10 @@ func TestAnEnvFileThatOthersWrote(t *testing.T) {
 	const nobody = 65534
 	url, keys := thief(t)
 	for name, spoil := range map[string]func(path string) error{
-		"of another user":   func(path string) error { return os.Chown(path, nobody, nobody) },
+		"of another user": func(path string) error { return os.Chown(path, nobody, nobody) },
+		"by a link of another user": func(path string) error {
+			return errors.Join(os.Rename(path, path+"-elsewhere"), os.Symlink(path+"-elsewhere", path), os.Lchown(path, nobody, nobody))
+		},
 		"open to its group": func(path string) error { return os.Chmod(path, 0o660) },
 		"open to all":       func(path string) error { return os.Chmod(path, 0o666) },
 	} {
@@ -140,7 +144,7 @@ func TestAnEnvFileThatOthersWrote(t *testing.T) {
 		require.Equal(t, 0, r.Code, "%s: %s", name, r.Err)
 		require.Contains(t, words(r.Err), "ignoring what cannot be read: .env is not read", name)
 		require.Zero(t, keys.Load(), name)
-		require.NoError(t, os.Chown(path, 0, 0))
+		require.NoError(t, os.Lchown(path, 0, 0))
 		require.NoError(t, os.Chmod(path, 0o640)) // readable is another matter
 		require.NotContains(t, s.Run("state", "--store", "embedded:"+s.Store()).Err, ".env", name)
 	}

@@ -206,7 +206,8 @@ func beginning(path string, stores []string) ([]byte, error) {
 	if os.Geteuid() != 0 {
 		stores = nil // only root works on stores of others
 	}
-	if err := owner.TrustOf(stores...).File(f); err != nil {
+	trust := owner.TrustOf(stores...)
+	if err := errors.Join(trust.Name(path), trust.File(f)); err != nil { // a link of others leads to what they like
 		return nil, err
 	}
 	return io.ReadAll(io.LimitReader(f, maxEnvFile+1))

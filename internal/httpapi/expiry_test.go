@@ -124,6 +124,20 @@ func TestAKeyThatExpiresMeanwhile(t *testing.T) {
 	require.NoError(t, r.api.entitled(k))
 }
 
+// A key that replaces itself without an overlap still gets the answer with the new secret.
+func TestAKeyThatReplacesItself(t *testing.T) {
+	r, _, _ := clockRig(t)
+	var second issueAnswer
+	r.post("admin", "/v1/api-keys", `{"user":"zoe","role":"admin"}`).into(t, &second)
+	r.keys["zoe"] = second.Secret
+	var got issueAnswer
+	r.post("zoe", "/v1/api-keys/"+second.Key+"/rotate", `{"overlap":"0s"}`).into(t, &got)
+	require.NotEmpty(t, got.Secret)
+	require.Equal(t, domain.CodeKeyExpired, r.get("zoe", "/v1/api-keys").code(t))
+	r.keys["zoe"] = got.Secret
+	require.Equal(t, http.StatusOK, r.get("zoe", "/v1/api-keys").status)
+}
+
 // "apikey rotate with an overlap": both keys work during it, the new one alone afterwards, as
 // the same user, role, portfolio and bot. The secret is shown once.
 func TestRotateOverTheAPI(t *testing.T) {

@@ -176,6 +176,16 @@ func (t Trust) made(path string, info fs.FileInfo) error {
 	return nil
 }
 
+// Name refuses a name that another user made: a file of theirs, or a link, whatever
+// it leads to. A missing one is not refused.
+func (t Trust) Name(path string) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil //nolint:nilerr // nothing is there
+	}
+	return t.made(path, info)
+}
+
 // File refuses an open file that another user owns or may write to.
 func (t Trust) File(f *os.File) error {
 	info, err := f.Stat()

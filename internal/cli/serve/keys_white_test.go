@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -121,6 +122,21 @@ func TestNoPageOfABrowserReadsAServer(t *testing.T) {
 		}
 	})
 	require.NoError(t, err)
+}
+
+// A server that answers in clear beyond this machine says that no client of pets sends it a key
+// from there, and the client on this machine still reaches it.
+func TestPlaintextBeyondThisMachine(t *testing.T) {
+	log, err := servedAt(t, filepath.Join(t.TempDir(), "store"), time.Now(), []string{"PETS_ADMIN_KEY=" + firstKey, "PETS_LISTEN=0.0.0.0:0", "PETS_ALLOW_PLAINTEXT=true"}, func(s *Server) {
+		_, port, err := net.SplitHostPort(strings.TrimPrefix(s.URL(), "http://"))
+		require.NoError(t, err)
+		c, err := client.New(client.Options{URL: "http://127.0.0.1:" + port, Key: firstKey, Patience: time.Second})
+		require.NoError(t, err)
+		require.NoError(t, c.Get(t.Context(), "/v1/api-keys", nil))
+		require.NoError(t, c.Close())
+	})
+	require.NoError(t, err)
+	require.Contains(t, log, "clients ask by its https:// address")
 }
 
 // "/metrics beyond loopback needs a key (auditor) and TLS, else the start is refused with the

@@ -10,6 +10,7 @@ import (
 
 	"pets/commands"
 	"pets/internal/cli"
+	"pets/internal/config"
 	"pets/internal/httpapi"
 	"pets/internal/live"
 	"pets/internal/metrics"
@@ -53,6 +54,9 @@ func (s *Server) openFolder(ctx context.Context) error {
 func (s *Server) listen() (err error) {
 	if s.secure, err = s.app.serverTLS(); err != nil {
 		return err
+	}
+	if s.secure == nil && !config.IsLoopback(s.app.Config.Listen) {
+		s.Log.Warn("the API is answered in clear at an address that other machines reach (PETS_ALLOW_PLAINTEXT): only what adds TLS may reach it, and clients ask by its https:// address, because they send no key in clear")
 	}
 	if s.files, err = httpapi.NewFiles(); err != nil { // the store is open by now
 		return err

@@ -27,6 +27,7 @@ func notables(t *testing.T, text string) []logLine {
 	for line := range strings.Lines(text) {
 		var l logLine
 		if json.Unmarshal([]byte(line), &l) == nil && l.Type != "" {
+			l.Msg, _, _ = strings.Cut(l.Msg, "; expires at ") // a year from now
 			all = append(all, l)
 		}
 	}

@@ -128,7 +128,7 @@ func (a *app) askAll(ctx context.Context, questions []question, keyless, keyGive
 }
 
 // elsewhere are the variables that say what a command goes to, and as whom.
-var elsewhere = []string{"PETS_SERVER", "PETS_STORE", "PETS_DIR", "PETS_WITNESS", "PETS_PORTFOLIO", "PETS_KEY", "PETS_ADMIN_KEY"}
+var elsewhere = []string{"PETS_SERVER", "PETS_STORE", "PETS_DIR", "PETS_WITNESS", "PETS_PORTFOLIO", "PETS_KEY", "PETS_ADMIN_KEY", "PETS_ADMIN_KEY_FILE"}
 
 // alone refuses an environment, which goes before .env, with which what is printed next would
 // go to something else than what .env names, or as somebody else.
