@@ -68,7 +68,7 @@ func (a *App) looked(c *cobra.Command, err error) error {
 		a.Tell("%s", what)
 		return err
 	}
-	return fmt.Errorf("%w\n%s", err, what)
+	return errors.Join(err, errors.New(what))
 }
 
 // keyed adds to an error that leaves open what was recorded how to send the command again:
@@ -90,9 +90,9 @@ func (a *App) keyed(c *cobra.Command, err error) error {
 		a.Tell("it may have been recorded; to send it again safely, add --key %s", a.Again)
 		return err
 	case lost(err):
-		return fmt.Errorf("%w\nit may have been recorded; to send it again safely, add --key %s", err, a.Again)
+		return errors.Join(err, fmt.Errorf("it may have been recorded; to send it again safely, add --key %s", a.Again))
 	}
-	return fmt.Errorf("%w\nto send it again safely, add --key %s", err, a.Again)
+	return errors.Join(err, fmt.Errorf("to send it again safely, add --key %s", a.Again))
 }
 
 // neverSent reports whether an error shows that no command was sent: it is about the usage,

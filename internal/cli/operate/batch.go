@@ -165,7 +165,7 @@ func (a *app) printBatch(v *batchAnswer, sent []batchItem, starts bool) error {
 	if starts {
 		again += "; the file starts bots: look first whether somebody has stopped them"
 	}
-	return &cli.ToldError{Err: fmt.Errorf("%s; %d are refused\n%s", done, n.refused, again)}
+	return &cli.ToldError{Err: errors.Join(fmt.Errorf("%s; %d are refused", done, n.refused), errors.New(again))}
 }
 
 // printItems prints the commands that a person has to look at.
