@@ -81,12 +81,18 @@ type Transfer struct {
 	Hash    string         `json:"hash"`
 	Reason  string         `json:"reason"`
 	// ApprovalFor says why a second person has to approve it, or is empty.
-	ApprovalFor []string   `json:"approval_for"`
-	RequestedBy string     `json:"requested_by"`
-	RequestedAt time.Time  `json:"requested_at"`
-	ExpiresAt   time.Time  `json:"expires_at"`
-	ApprovedBy  string     `json:"approved_by,omitempty"`
-	EndedAt     *time.Time `json:"ended_at"`
+	ApprovalFor []string  `json:"approval_for"`
+	RequestedBy string    `json:"requested_by"`
+	RequestedAt time.Time `json:"requested_at"`
+	ExpiresAt   time.Time `json:"expires_at"`
+	// Approvals is how many people have to approve it, if that is more than one, and
+	// Approved how many of them did.
+	Approvals int `json:"approvals,omitempty"`
+	Approved  int `json:"approved,omitempty"`
+	// FirstApprovedBy is the first of two approvers.
+	FirstApprovedBy string     `json:"first_approved_by,omitempty"`
+	ApprovedBy      string     `json:"approved_by,omitempty"`
+	EndedAt         *time.Time `json:"ended_at"`
 	// Attempts are its transactions, oldest first. At most one of them is
 	// included in the chain.
 	Attempts []Attempt `json:"attempts"`
@@ -127,6 +133,9 @@ func TransferOf(t *treasury.Transfer) Transfer {
 		Payment: t.Payment, Hash: t.Hash, Reason: t.Reason, ApprovalFor: append([]string{}, t.ApprovalFor...), RequestedBy: t.User,
 		RequestedAt: t.RequestedAt, ExpiresAt: t.ExpiresAt, ApprovedBy: t.ApprovedBy, EndedAt: timeOrNil(t.EndedAt), Attempts: []Attempt{},
 		TxHash: t.TxHash, Block: t.Block, Fee: t.Fee, Code: t.Code, Detail: t.Detail, Rebalance: t.Rebalance,
+	}
+	if t.Approvals > 1 {
+		v.Approvals, v.Approved, v.FirstApprovedBy = t.Approvals, t.ApprovedTimes(), t.FirstApprovedBy
 	}
 	for _, a := range t.Attempts {
 		v.Attempts = append(v.Attempts, Attempt{a.Transaction, a.Nonce, a.Digest, a.TxHash, a.Sent})

@@ -50,7 +50,9 @@ type Transfer struct {
 	domain.TransferRequested
 	Status      Status    `json:"status"`
 	RequestedAt time.Time `json:"requested_at"`
-	// ApprovedBy and ApprovedHash say who approved which hash.
+	// FirstApprovedBy is the first of two approvers; the transfer waits for the second.
+	FirstApprovedBy string `json:"first_approved_by,omitempty"`
+	// ApprovedBy and ApprovedHash say who approved which hash, the last of them.
 	ApprovedBy   string    `json:"approved_by,omitempty"`
 	ApprovedHash string    `json:"approved_hash,omitempty"`
 	Attempts     []Attempt `json:"attempts,omitempty"`
@@ -94,6 +96,26 @@ func (t *Transfer) Lapsed(now time.Time) bool {
 
 // NeedsApproval reports whether a second person has to approve.
 func (t *Transfer) NeedsApproval() bool { return len(t.ApprovalFor) > 0 }
+
+// Approve folds the approval of a user. With two approvers needed, the first is remembered.
+func (t *Transfer) Approve(user, hash string) {
+	if t.Status == Requested && t.Approvals >= approvalsToNew && t.FirstApprovedBy == "" {
+		t.FirstApprovedBy = user
+		return
+	}
+	t.Status, t.ApprovedBy, t.ApprovedHash = Approved, user, hash
+}
+
+// ApprovedTimes is how many people have approved the transfer.
+func (t *Transfer) ApprovedTimes() int {
+	n := 0
+	for _, by := range []string{t.FirstApprovedBy, t.ApprovedBy} {
+		if by != "" {
+			n++
+		}
+	}
+	return n
+}
 
 // Last returns the latest attempt, nil before it was prepared.
 func (t *Transfer) Last() *Attempt {

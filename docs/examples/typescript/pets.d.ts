@@ -686,7 +686,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, what became of a transfer, or the clock
+         * The first of two people asks to override a rule: go_live, limits or the treasury policy of a live portfolio, what became of a transfer, the tokens of a market, or the clock
          * @description Roles: operator, approver, admin.
          */
         post: operations["request_override"];
@@ -3406,6 +3406,10 @@ export interface components {
         };
         Transfer: {
             approval_for: string[];
+            /** Format: int64 */
+            approvals?: number;
+            /** Format: int64 */
+            approved?: number;
             approved_by?: string;
             /** @description The asset, such as USDC */
             asset: string;
@@ -3427,6 +3431,7 @@ export interface components {
              * @example 12.5
              */
             fee?: string;
+            first_approved_by?: string;
             from: string;
             gas_asset: string;
             hash: string;

@@ -33,7 +33,7 @@ func (s *Server) openCustody() error {
 	if err != nil {
 		return err
 	}
-	o := custody.Options{Orders: shapes.Read, Notify: s.notify}
+	o := custody.Options{Orders: shapes.Read, Collaterals: shapes.Collaterals, Notify: s.notify}
 	if keys != nil {
 		o.Signer, o.Sealer = keys, keys
 	}
